@@ -1,0 +1,220 @@
+package rolebroker
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Grants is what one agent may borrow from at one moment: itself and the
+// integrations it is connected to, in the order of its connections, with all
+// their roles. It is read-only once made, so any number of requests may share it.
+type Grants struct {
+	Agent        Agent
+	Integrations []Integration
+}
+
+// Grant is one role that a reference resolved to, and the integration it
+// belongs to. Both point into the Grants.
+type Grant struct {
+	Integration *Integration
+	Role        *Role
+}
+
+// Reference writes the grant so that it is never ambiguous: "integration/role".
+func (g Grant) Reference() string { return g.Integration.Name + "/" + g.Role.Name }
+
+// Resolve finds the role that a reference names, among the enabled roles of
+// the agent's connections only. A reference is "role", "integration/role", a
+// full role ARN, or empty for the default role of the agent's default
+// integration; an ID can stand for each name. What is unknown, disabled or
+// ambiguous is refused with what the agent could have said instead. There is
+// never a fallback.
+func (g *Grants) Resolve(reference string) (Grant, error) {
+	if g.Agent.Disabled {
+		return Grant{}, Errorf(CodeDenied, "agent %s is disabled", g.Agent.Name).
+			WithHint("an administrator can enable it: rolebroker agent update %s --disabled=false", g.Agent.Name)
+	}
+	if reference == "" {
+		return g.defaultGrant()
+	}
+	matches := g.match(reference)
+	enabled := slices.DeleteFunc(slices.Clone(matches), func(m Grant) bool { return !m.Role.Enabled })
+	switch {
+	case len(enabled) == 1:
+		return enabled[0], nil
+	case len(enabled) > 1:
+		return Grant{}, Errorf(CodeInvalid, "role %s is ambiguous for agent %s; it could be %s", quote(reference), g.Agent.Name, references(enabled)).
+			WithHint("name one of them, as in --role %s", enabled[0].Reference())
+	case len(matches) > 0:
+		return Grant{}, Errorf(CodeDenied, "role %s is disabled in integration %s; available are %s",
+			quote(reference), matches[0].Integration.Name, g.available())
+	}
+	return Grant{}, Errorf(CodeNotFound, "agent %s is not connected to a role %s; available are %s", g.Agent.Name, quote(reference), g.available()).
+		WithHint("rolebroker roles lists what this agent may borrow")
+}
+
+// defaultGrant is the default role of the default integration.
+func (g *Grants) defaultGrant() (Grant, error) {
+	if len(g.Integrations) == 0 {
+		return Grant{}, Errorf(CodeDenied, "agent %s is not connected to any integration", g.Agent.Name).
+			WithHint("an administrator can connect one: rolebroker agent connect %s INTEGRATION", g.Agent.Name)
+	}
+	for i := range g.Integrations {
+		in := &g.Integrations[i]
+		if in.ID != g.Agent.DefaultIntegration {
+			continue
+		}
+		if role := in.Role(in.DefaultRole); role != nil && role.Enabled {
+			return Grant{in, role}, nil
+		}
+		return Grant{}, Errorf(CodeDenied, "the default role of integration %s is disabled; available are %s", in.Name, g.available())
+	}
+	return Grant{}, Errorf(CodeDenied, "agent %s has no default integration; name a role: available are %s", g.Agent.Name, g.available()).
+		WithHint("an administrator can choose one: rolebroker agent update %s --default-integration %s", g.Agent.Name, g.Integrations[0].Name)
+}
+
+// match is every role, enabled or not, that the reference could mean.
+func (g *Grants) match(reference string) []Grant {
+	var matches []Grant
+	arn, err := ParseRoleARN(reference)
+	isARN := err == nil
+	integration, role, qualified := strings.Cut(reference, "/")
+	for i := range g.Integrations {
+		in := &g.Integrations[i]
+		for j := range in.Roles {
+			r := &in.Roles[j]
+			switch {
+			case isARN:
+				if r.ARN != arn {
+					continue
+				}
+			case qualified:
+				if integration != in.Name && integration != string(in.ID) || role != r.Name && role != string(r.ID) {
+					continue
+				}
+			case reference != r.Name && reference != string(r.ID):
+				continue
+			}
+			matches = append(matches, Grant{in, r})
+		}
+	}
+	return matches
+}
+
+// Offer is one role that an agent may borrow now.
+type Offer struct {
+	Reference   string // the shortest reference that is not ambiguous
+	Integration string
+	Name        string
+	ARN         RoleARN
+	Region      Region
+	Default     bool // the one that is used when the agent names none
+}
+
+// Offers lists what the agent may borrow now, the default first. A disabled
+// agent may borrow nothing. Roles of integrations in cluster mode are left
+// out: they are lent by a runner, not here.
+func (g *Grants) Offers() []Offer {
+	if g.Agent.Disabled {
+		return nil
+	}
+	count := map[string]int{}
+	for _, in := range g.Integrations {
+		for _, role := range in.Roles {
+			if role.Enabled {
+				count[role.Name]++
+			}
+		}
+	}
+	byDefault, _ := g.defaultGrant()
+	var offers []Offer
+	for i := range g.Integrations {
+		in := &g.Integrations[i]
+		if in.AssumptionMode != ModePlatform {
+			continue
+		}
+		for j := range in.Roles {
+			role := &in.Roles[j]
+			if !role.Enabled {
+				continue
+			}
+			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name, ARN: role.ARN, Region: role.Region, Default: role == byDefault.Role}
+			if count[role.Name] > 1 {
+				offer.Reference = in.Name + "/" + role.Name
+			}
+			offers = append(offers, offer)
+		}
+	}
+	slices.SortStableFunc(offers, func(a, b Offer) int { return boolRank(b.Default) - boolRank(a.Default) })
+	return offers
+}
+
+func boolRank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// available lists the offers for a message, at most a handful of them.
+func (g *Grants) available() string {
+	offers := g.Offers()
+	if len(offers) == 0 {
+		return "no roles"
+	}
+	var names []string
+	for i, offer := range offers {
+		if i == maxListed {
+			names = append(names, "…")
+			break
+		}
+		name := offer.Reference
+		if offer.Default {
+			name += " (default)"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// maxListed bounds the names in a message that a stranger's input causes.
+const maxListed = 20
+
+func references(grants []Grant) string {
+	var names []string
+	for i, g := range grants {
+		if i == maxListed {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, g.Reference())
+	}
+	return strings.Join(names, ", ")
+}
+
+// FindOffer is the offer that a reference names, as Resolve would find it on
+// the server. It is for showing, never for deciding: only the server decides.
+func FindOffer(offers []Offer, reference string) (Offer, bool) {
+	for _, o := range offers {
+		switch reference {
+		case "":
+			if o.Default {
+				return o, true
+			}
+		case o.Reference, o.Integration + "/" + o.Name, o.ARN.String():
+			return o, true
+		}
+	}
+	return Offer{}, false
+}
+
+// quote puts what a stranger wrote into a message: in quotes, control
+// characters escaped, not longer than a line.
+func quote(s string) string {
+	const most = 200
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return strconv.QuoteToGraphic(s)
+}

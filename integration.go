@@ -1,0 +1,96 @@
+package rolebroker
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// AssumptionMode says who calls STS for the roles of an integration.
+type AssumptionMode string
+
+const (
+	ModePlatform AssumptionMode = "platform" // this deployment does; recommended
+	ModeCluster  AssumptionMode = "cluster"  // a runner in the customer's cluster does
+)
+
+// Integration is a named group of AWS roles that is granted to agents as one.
+type Integration struct {
+	ID             IntegrationID
+	Name           string // unique in a deployment
+	Description    string
+	AssumptionMode AssumptionMode
+	// ExternalID is sent with every AssumeRole. It is made by the server and
+	// unguessable; it is not a secret (IAM User Guide, "access to AWS
+	// accounts owned by third parties").
+	ExternalID  string
+	DefaultRole string // the name of the role that is used when none is named
+	Roles       []Role // in the order their owner gave them
+	Version     int64  // counts the changes; 1 when new
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+// Role finds a role by name or by ID; nil if there is none.
+func (in *Integration) Role(nameOrID string) *Role {
+	for i := range in.Roles {
+		if r := &in.Roles[i]; r.Name == nameOrID || string(r.ID) == nameOrID {
+			return r
+		}
+	}
+	return nil
+}
+
+// Check says everything that is wrong with the integration: names, ARNs and
+// regions, roles that share a name, and that exactly one role is the default
+// and enabled.
+func (in *Integration) Check() error {
+	var p problems
+	p.check("name", CheckName(in.Name))
+	p.check("description", checkDescription(in.Description))
+	if in.AssumptionMode != ModePlatform && in.AssumptionMode != ModeCluster {
+		p.add("assumption_mode", "%q is not one of platform, cluster", string(in.AssumptionMode))
+	}
+	seen := map[string]int{}
+	for i, role := range in.Roles {
+		path := rolePath(i)
+		role.check(path, &p)
+		if first, ok := seen[role.Name]; ok && role.Name != "" {
+			p.add(path+".name", "%q is the name of %s already; names are unique in an integration", role.Name, rolePath(first))
+			continue
+		}
+		seen[role.Name] = i
+	}
+	in.checkDefault(&p)
+	return p.err("the integration")
+}
+
+func (in *Integration) checkDefault(p *problems) {
+	switch role := in.Role(in.DefaultRole); {
+	case len(in.Roles) == 0:
+		p.add("roles", "at least one role is required; the default role is one of them")
+	case in.DefaultRole == "":
+		p.add("default_role", "is required: the name of the role to use when none is named, one of %s", in.enabledNames())
+	case role == nil:
+		p.add("default_role", "%q is not a role of this integration; choose one of %s", in.DefaultRole, in.enabledNames())
+	case !role.Enabled:
+		p.add("default_role", "%q is disabled; the default role must be enabled: choose one of %s", in.DefaultRole, in.enabledNames())
+	}
+}
+
+// enabledNames lists who may be the default, for a message.
+func (in *Integration) enabledNames() string {
+	var names []string
+	for _, role := range in.Roles {
+		if role.Enabled && !slices.Contains(names, role.Name) {
+			names = append(names, role.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "the roles, after enabling one"
+	}
+	return strings.Join(names, ", ")
+}
+
+func rolePath(i int) string { return "roles[" + strconv.Itoa(i) + "]" }

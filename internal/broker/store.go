@@ -1,0 +1,172 @@
+package broker
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// Store is everything the broker remembers. A method that returns an error
+// has changed nothing; one that returns nil has made its change durable.
+// Errors are *rolebroker.Error of the codes named; anything else means that
+// the database cannot be used now.
+//
+// A store decides nothing: it checks no permission, makes no secret, fills in
+// no default and reads no clock. What it does enforce is that names are
+// unique, that references hold, and that a change is made to the version its
+// maker saw.
+type Store interface {
+	integrationStore
+	agentStore
+	tokenStore
+	apiKeyStore
+	sessionStore
+
+	// Subscribe has tell called with every Change: for one made through this
+	// store before the method that made it returns, for one made by another
+	// server as soon as it is heard of. tell must not block or call the store.
+	// It is called before the store is used, once.
+	Subscribe(tell func(rolebroker.Change))
+
+	// Watching says whether changes made by other servers are being heard of.
+	// While it is false, nothing remembered may be used.
+	Watching() bool
+}
+
+type integrationStore interface {
+	// Integration finds one by name or ID, with its roles. Codes: not_found.
+	Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error)
+
+	// Integrations lists by name, with their roles.
+	Integrations(ctx context.Context, page Page) ([]rolebroker.Integration, error)
+
+	// CreateIntegration stores in as it is given. Its ExternalID must be one
+	// that ReserveExternalID stored and no integration has; it is used up in
+	// the same transaction. Codes: conflict (name), invalid (external ID).
+	CreateIntegration(ctx context.Context, in *rolebroker.Integration) error
+
+	// UpdateIntegration replaces the integration with in.ID, if it still has
+	// the version expected; in.Version is what it will have. Roles are matched
+	// by ID. Codes: not_found, stale, conflict.
+	UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error
+
+	// DeleteIntegration removes it, its roles and its connections; an agent
+	// whose default it was has none then. expected 0 means any version.
+	// Codes: not_found, stale.
+	DeleteIntegration(ctx context.Context, id rolebroker.IntegrationID, expected int64) error
+
+	// ReserveExternalID stores an external ID for a later integration.
+	ReserveExternalID(ctx context.Context, externalID string, at time.Time) error
+}
+
+type agentStore interface {
+	// Agent finds one by name or ID, with its connections. Codes: not_found.
+	Agent(ctx context.Context, nameOrID string) (*rolebroker.Agent, error)
+
+	// Agents lists by name, with their connections.
+	Agents(ctx context.Context, page Page) ([]rolebroker.Agent, error)
+
+	// CreateAgent stores a with its connections. Codes: conflict (name),
+	// not_found (an integration that is gone).
+	CreateAgent(ctx context.Context, a *rolebroker.Agent) error
+
+	// UpdateAgent replaces the agent with a.ID and its connections, if it
+	// still has the version expected. Codes: not_found, stale, conflict.
+	UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error
+
+	// DeleteAgent removes it, its connections and its tokens. expected 0
+	// means any version. Codes: not_found, stale.
+	DeleteAgent(ctx context.Context, id rolebroker.AgentID, expected int64) error
+
+	// Grants is the agent with all it is connected to, read at one moment.
+	// Codes: not_found.
+	Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error)
+}
+
+type tokenStore interface {
+	// Token finds one by ID. Codes: not_found.
+	Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error)
+
+	// Tokens lists an agent's, by ID, revoked and expired ones too.
+	Tokens(ctx context.Context, agent rolebroker.AgentID, page Page) ([]rolebroker.Token, error)
+
+	// CreateToken stores t. Codes: not_found (the agent).
+	CreateToken(ctx context.Context, t *rolebroker.Token) error
+
+	// RevokeToken marks an agent's token as revoked; doing so again changes
+	// nothing. Codes: not_found.
+	RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time) error
+
+	// RecordTokenUse moves UsedAt of each token forward. Unknown ones are ignored.
+	RecordTokenUse(ctx context.Context, usedAt map[rolebroker.TokenID]time.Time) error
+}
+
+type apiKeyStore interface {
+	// APIKey finds one by ID. Codes: not_found.
+	APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error)
+
+	// APIKeys lists by ID.
+	APIKeys(ctx context.Context, page Page) ([]rolebroker.APIKey, error)
+
+	// CreateAPIKey stores k. Codes: conflict (the ID or the name is taken).
+	CreateAPIKey(ctx context.Context, k *rolebroker.APIKey) error
+
+	// PutAPIKey stores k, in place of the one with its ID if there is one.
+	// Codes: conflict (another has the name).
+	PutAPIKey(ctx context.Context, k *rolebroker.APIKey) error
+
+	// DeleteAPIKey removes one, unless no admin key would be left that never
+	// expires. Codes: not_found, conflict (the last).
+	DeleteAPIKey(ctx context.Context, id rolebroker.APIKeyID) error
+}
+
+type sessionStore interface {
+	// RecordSession stores a new session, durably.
+	RecordSession(ctx context.Context, s *rolebroker.Session) error
+
+	// FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and
+	// Failure of a recorded session. Codes: not_found.
+	FinishSession(ctx context.Context, s *rolebroker.Session) error
+
+	// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
+	// Unknown sessions are ignored.
+	RecordFetches(ctx context.Context, fetches []Fetch) error
+
+	// Sessions lists newest first: by RequestedAt, then ID, both descending.
+	Sessions(ctx context.Context, filter SessionFilter, page Page) ([]rolebroker.Session, error)
+
+	// DeleteSessions forgets those that expired before the time, at most
+	// limit of them, and says how many.
+	DeleteSessions(ctx context.Context, expiredBefore time.Time, limit int) (int, error)
+}
+
+// Page is a part of a list: at most Limit items that come after the item whose
+// cursor is After; "" is the start. The cursor of an item is the key its list
+// is sorted by: its name, its ID, or SessionCursor.
+type Page struct {
+	Limit  int
+	After  string
+	Search string // only items whose name contains it, ignoring ASCII case; integrations and agents only
+}
+
+// Fetch says that a session's credentials were handed out.
+type Fetch struct {
+	Session rolebroker.SessionID
+	Count   int64
+	Last    time.Time
+}
+
+// SessionFilter picks sessions; the zero value picks all.
+type SessionFilter struct {
+	Agent       string    // its ID, or its name at the time
+	Integration string    // likewise
+	Role        string    // its ID, its name at the time, or its ARN
+	LiveAt      time.Time // only those that may still work at this time; zero: all
+}
+
+// SessionCursor is the cursor of a session in its list.
+func SessionCursor(s *rolebroker.Session) string {
+	return strconv.FormatInt(s.RequestedAt.UnixMilli(), 10) + "." + string(s.ID)
+}

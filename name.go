@@ -1,0 +1,53 @@
+package rolebroker
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxName is the longest name, in characters; all of them are ASCII. It is
+// also the longest RoleSessionName STS takes, and an agent's name is one.
+const maxName = 64
+
+// maxDescription is the longest description, in characters.
+const maxDescription = 1000
+
+// CheckName says what is wrong with the name of an integration, a role, an
+// agent or a runner: it matches [A-Za-z0-9][A-Za-z0-9._-]{0,63} and does not
+// look like an ID.
+func CheckName(name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("is required")
+	case len(name) > maxName:
+		return fmt.Errorf("has %d characters; at most %d are allowed", utf8.RuneCountInString(name), maxName)
+	case !isNameStart(name[0]):
+		return fmt.Errorf("%q must start with a letter or a digit", name)
+	case IsID(name):
+		return fmt.Errorf("%q looks like an ID; choose a name of your own", name)
+	}
+	if i := strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf || !isNameByte(byte(r)) }); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(name[i:])
+		return fmt.Errorf("%q has the character %q; letters, digits, '.', '_' and '-' are allowed", name, r)
+	}
+	return nil
+}
+
+func isNameStart(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+func isNameByte(c byte) bool { return isNameStart(c) || c == '.' || c == '_' || c == '-' }
+
+func checkDescription(description string) error {
+	switch n := utf8.RuneCountInString(description); {
+	case !utf8.ValidString(description):
+		return fmt.Errorf("is not valid UTF-8")
+	case strings.ContainsRune(description, 0):
+		return fmt.Errorf("has a NUL character")
+	case n > maxDescription:
+		return fmt.Errorf("has %d characters; at most %d are allowed", n, maxDescription)
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package rolebroker
+
+import (
+	"fmt"
+	"time"
+)
+
+// Role is one IAM role in an integration.
+type Role struct {
+	ID      RoleID
+	Name    string // of the user's choosing, unique in its integration; need not be IAM's name
+	ARN     RoleARN
+	Region  Region // where STS is asked, and what the agent's process finds as its region
+	Enabled bool   // a disabled role stays in the integration and is lent to nobody
+	// SessionDuration is how long credentials last: 15 minutes to 12 hours in
+	// whole seconds; zero means DefaultSessionDuration.
+	SessionDuration time.Duration
+}
+
+// The bounds of a session's duration.
+//
+// Source: STS API Reference, AssumeRole, DurationSeconds.
+const (
+	MinSessionDuration     = 15 * time.Minute
+	MaxSessionDuration     = 12 * time.Hour
+	DefaultSessionDuration = time.Hour
+)
+
+// Duration is how long credentials of the role last.
+func (r Role) Duration() time.Duration {
+	if r.SessionDuration == 0 {
+		return DefaultSessionDuration
+	}
+	return r.SessionDuration
+}
+
+// check adds what is wrong with the role, under path.
+func (r Role) check(path string, p *problems) {
+	p.check(path+".name", CheckName(r.Name))
+	if r.ARN == (RoleARN{}) {
+		_, err := ParseRoleARN("")
+		p.check(path+".arn", err)
+	}
+	p.check(path+".region", CheckRegion(r.Region, r.ARN.Partition))
+	p.check(path+".session_duration", checkDuration(r.SessionDuration))
+}
+
+func checkDuration(d time.Duration) error {
+	switch {
+	case d == 0:
+		return nil
+	case d < MinSessionDuration || d > MaxSessionDuration:
+		return fmt.Errorf("%s is out of range; AWS allows 15m to 12h", d)
+	case d%time.Second != 0:
+		return fmt.Errorf("%s is not in whole seconds", d)
+	}
+	return nil
+}
