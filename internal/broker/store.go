@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -40,7 +39,7 @@ type integrationStore interface {
 	Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error)
 
 	// Integrations lists by name, with their roles.
-	Integrations(ctx context.Context, page Page) ([]rolebroker.Integration, error)
+	Integrations(ctx context.Context, page rolebroker.Page) ([]rolebroker.Integration, error)
 
 	// CreateIntegration stores in as it is given. Its ExternalID must be one
 	// that ReserveExternalID stored and no integration has; it is used up in
@@ -66,7 +65,7 @@ type agentStore interface {
 	Agent(ctx context.Context, nameOrID string) (*rolebroker.Agent, error)
 
 	// Agents lists by name, with their connections.
-	Agents(ctx context.Context, page Page) ([]rolebroker.Agent, error)
+	Agents(ctx context.Context, page rolebroker.Page) ([]rolebroker.Agent, error)
 
 	// CreateAgent stores a with its connections. Codes: conflict (name),
 	// not_found (an integration that is gone).
@@ -90,7 +89,7 @@ type tokenStore interface {
 	Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error)
 
 	// Tokens lists an agent's, by ID, revoked and expired ones too.
-	Tokens(ctx context.Context, agent rolebroker.AgentID, page Page) ([]rolebroker.Token, error)
+	Tokens(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error)
 
 	// CreateToken stores t. Codes: not_found (the agent).
 	CreateToken(ctx context.Context, t *rolebroker.Token) error
@@ -108,7 +107,7 @@ type apiKeyStore interface {
 	APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error)
 
 	// APIKeys lists by ID.
-	APIKeys(ctx context.Context, page Page) ([]rolebroker.APIKey, error)
+	APIKeys(ctx context.Context, page rolebroker.Page) ([]rolebroker.APIKey, error)
 
 	// CreateAPIKey stores k. Codes: conflict (the ID or the name is taken).
 	CreateAPIKey(ctx context.Context, k *rolebroker.APIKey) error
@@ -132,41 +131,12 @@ type sessionStore interface {
 
 	// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
 	// Unknown sessions are ignored.
-	RecordFetches(ctx context.Context, fetches []Fetch) error
+	RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error
 
 	// Sessions lists newest first: by RequestedAt, then ID, both descending.
-	Sessions(ctx context.Context, filter SessionFilter, page Page) ([]rolebroker.Session, error)
+	Sessions(ctx context.Context, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
 
 	// DeleteSessions forgets those that expired before the time, at most
 	// limit of them, and says how many.
 	DeleteSessions(ctx context.Context, expiredBefore time.Time, limit int) (int, error)
-}
-
-// Page is a part of a list: at most Limit items that come after the item whose
-// cursor is After; "" is the start. The cursor of an item is the key its list
-// is sorted by: its name, its ID, or SessionCursor.
-type Page struct {
-	Limit  int
-	After  string
-	Search string // only items whose name contains it, ignoring ASCII case; integrations and agents only
-}
-
-// Fetch says that a session's credentials were handed out.
-type Fetch struct {
-	Session rolebroker.SessionID
-	Count   int64
-	Last    time.Time
-}
-
-// SessionFilter picks sessions; the zero value picks all.
-type SessionFilter struct {
-	Agent       string    // its ID, or its name at the time
-	Integration string    // likewise
-	Role        string    // its ID, its name at the time, or its ARN
-	LiveAt      time.Time // only those that may still work at this time; zero: all
-}
-
-// SessionCursor is the cursor of a session in its list.
-func SessionCursor(s *rolebroker.Session) string {
-	return strconv.FormatInt(s.RequestedAt.UnixMilli(), 10) + "." + string(s.ID)
 }

@@ -1,0 +1,139 @@
+// Package auth finds out who is calling.
+//
+// It turns an Authorization header into a [rolebroker.Caller]: an agent, for
+// the credentials endpoint, or the holder of an API key, for the management
+// API. The two never stand for each other. What a caller may do is decided
+// elsewhere, from the Caller it is given.
+//
+// It refuses to say which part of a token was wrong, and to know a caller by
+// anything but a token: not by address, not by name.
+//
+//	who, err := authenticator.Agent(ctx, r.Header.Get("Authorization"))
+package auth
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/seal"
+)
+
+// The prefixes by which people, and secret scanners, know a token.
+const (
+	agentPrefix = "rbt"
+	keyPrefix   = "rbk"
+)
+
+// BootstrapKey is the ID of the admin API key that the operator chose, or that
+// the first start made.
+const BootstrapKey rolebroker.APIKeyID = "key_bootstrap"
+
+// Records is where tokens and keys are kept. Codes: not_found.
+type Records interface {
+	Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error)
+	APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error)
+}
+
+// Authenticator finds out who is calling.
+type Authenticator struct {
+	Records Records
+	Now     func() time.Time
+}
+
+// NewAgentToken makes a token that stands for the record id, and the hash to
+// keep in the record.
+func NewAgentToken(id rolebroker.TokenID) (rolebroker.Secret, []byte) {
+	token, hash := seal.New(agentPrefix, strings.TrimPrefix(string(id), "tok_"))
+	return rolebroker.NewSecret(token), hash
+}
+
+// NewAPIKey is the same for an API key.
+func NewAPIKey(id rolebroker.APIKeyID) (rolebroker.Secret, []byte) {
+	key, hash := seal.New(keyPrefix, strings.TrimPrefix(string(id), "key_"))
+	return rolebroker.NewSecret(key), hash
+}
+
+// Agent is the agent that shows this Authorization header: its token, with or
+// without "Bearer" before it. Codes: unauthenticated, expired.
+func (a *Authenticator) Agent(ctx context.Context, authorization string) (rolebroker.Caller, error) {
+	shown := bearer(authorization)
+	id, ok := seal.ID(agentPrefix, shown)
+	if !ok {
+		return rolebroker.Caller{}, notAnAgent(shown)
+	}
+	token, err := a.Records.Token(ctx, rolebroker.TokenID("tok_"+id))
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
+		return rolebroker.Caller{}, unknownToken()
+	case err != nil:
+		return rolebroker.Caller{}, err
+	case !seal.Matches(shown, token.Hash):
+		return rolebroker.Caller{}, unknownToken()
+	}
+	if err := token.Usable(a.Now()); err != nil {
+		return rolebroker.Caller{}, err
+	}
+	return rolebroker.Caller{Agent: token.Agent, Token: token.ID}, nil
+}
+
+// APIKey is the holder of the key in this Authorization header. A key that does
+// not have the form of one of ours can only be the one the operator chose.
+// Codes: unauthenticated, expired.
+func (a *Authenticator) APIKey(ctx context.Context, authorization string) (rolebroker.Caller, error) {
+	shown := bearer(authorization)
+	if shown == "" {
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an API key is required").
+			WithHint("set ROLEBROKER_TOKEN to an API key")
+	}
+	if _, ok := seal.ID(agentPrefix, shown); ok {
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeDenied, "this is an agent token; the management API takes an API key").
+			WithHint("set ROLEBROKER_TOKEN to an API key")
+	}
+	id := BootstrapKey
+	if own, ok := seal.ID(keyPrefix, shown); ok {
+		id = rolebroker.APIKeyID("key_" + own)
+	}
+	key, err := a.Records.APIKey(ctx, id)
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
+		return rolebroker.Caller{}, unknownKey()
+	case err != nil:
+		return rolebroker.Caller{}, err
+	case !seal.Matches(shown, key.Hash):
+		return rolebroker.Caller{}, unknownKey()
+	case !key.ExpiresAt.IsZero() && !a.Now().Before(key.ExpiresAt):
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeExpired, "the API key %s has expired", key.Name)
+	}
+	return rolebroker.Caller{APIKey: key.ID, Name: key.Name, Access: key.Access}, nil
+}
+
+// bearer takes "Bearer", in any case, off the value of an Authorization header.
+func bearer(authorization string) string {
+	if scheme, rest, ok := strings.Cut(authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(rest)
+	}
+	return authorization
+}
+
+func notAnAgent(shown string) error {
+	if shown == "" {
+		return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an agent token is required").
+			WithHint("make one: rolebroker agent token create AGENT; then set ROLEBROKER_TOKEN to it")
+	}
+	if _, ok := seal.ID(keyPrefix, shown); ok {
+		return rolebroker.Errorf(rolebroker.CodeDenied, "this is an API key; credentials are lent to an agent token only").
+			WithHint("make one: rolebroker agent token create AGENT")
+	}
+	return unknownToken()
+}
+
+func unknownToken() error {
+	return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the agent token is not known here").
+		WithHint("make another: rolebroker agent token create AGENT")
+}
+
+func unknownKey() error {
+	return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the API key is not known here")
+}

@@ -1,0 +1,184 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// casAttempts is how often a change that shall win whatever is there is tried
+// again when someone else's came between.
+const casAttempts = 10
+
+// Integration finds one by name or ID. Codes: denied, not_found.
+func (b *Broker) Integration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error) {
+	if err := who.MayRead(); err != nil {
+		return nil, err
+	}
+	return b.store.Integration(ctx, nameOrID)
+}
+
+// Integrations lists by name. Codes: denied.
+func (b *Broker) Integrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Integration, error) {
+	if err := who.MayRead(); err != nil {
+		return nil, err
+	}
+	return b.store.Integrations(ctx, page)
+}
+
+// ReserveExternalID makes an external ID for an integration that is yet to be
+// created, so that roles can be set up in AWS first. Codes: denied.
+func (b *Broker) ReserveExternalID(ctx context.Context, who rolebroker.Caller) (string, error) {
+	if err := who.MayWrite(); err != nil {
+		return "", err
+	}
+	externalID := newExternalID()
+	if err := b.store.ReserveExternalID(ctx, externalID, b.now()); err != nil {
+		return "", err
+	}
+	b.audit(ctx, who, "external ID reserved", "")
+	return externalID, nil
+}
+
+// newExternalID makes one of 130 random bits, in characters that STS takes and
+// people can copy.
+func newExternalID() string { return "rolebroker-" + strings.ToLower(rand.Text()) }
+
+// CreateIntegration stores a new integration. in.ExternalID is one that
+// ReserveExternalID gave, or empty for a new one; IDs, times and version in in
+// are ignored. Codes: denied, invalid, conflict.
+func (b *Broker) CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration) (*rolebroker.Integration, error) {
+	if err := who.MayWrite(); err != nil {
+		return nil, err
+	}
+	now := b.now()
+	in.ID, in.Version, in.CreatedAt, in.UpdatedAt = rolebroker.NewIntegrationID(), 1, now, now
+	in.Roles = withIDs(in.Roles, nil)
+	if err := in.Check(); err != nil {
+		return nil, err
+	}
+	if in.ExternalID == "" {
+		in.ExternalID = newExternalID()
+		if err := b.store.ReserveExternalID(ctx, in.ExternalID, now); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.store.CreateIntegration(ctx, &in); err != nil {
+		return nil, err
+	}
+	b.audit(ctx, who, "integration created", in.Name)
+	return b.store.Integration(ctx, string(in.ID))
+}
+
+// UpdateIntegration replaces what a person says of an integration. ifVersion
+// is the version it must still have; 0 wins over whatever is there.
+// in.ExternalID may be empty or must be what it is. A role keeps its ID, and
+// with it its sessions, when its ID or else its name is given again. Codes:
+// denied, not_found, invalid, conflict, stale.
+func (b *Broker) UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64) (*rolebroker.Integration, error) {
+	if err := who.MayWrite(); err != nil {
+		return nil, err
+	}
+	id, err := retryStale(ifVersion, func() (rolebroker.IntegrationID, error) {
+		old, err := b.store.Integration(ctx, nameOrID)
+		if err != nil {
+			return "", err
+		}
+		updated, err := b.replaced(old, in)
+		if err != nil {
+			return "", err
+		}
+		return old.ID, b.store.UpdateIntegration(ctx, updated, expected(ifVersion, old.Version))
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.audit(ctx, who, "integration updated", in.Name)
+	return b.store.Integration(ctx, string(id))
+}
+
+// replaced is old with what in says of it.
+func (b *Broker) replaced(old *rolebroker.Integration, in rolebroker.Integration) (*rolebroker.Integration, error) {
+	if in.ExternalID != "" && in.ExternalID != old.ExternalID {
+		return nil, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: []rolebroker.Field{
+			{Path: "external_id", Message: "is made by the server and cannot be chosen; leave it out"}}}
+	}
+	in.ID, in.ExternalID, in.CreatedAt = old.ID, old.ExternalID, old.CreatedAt
+	in.Version, in.UpdatedAt = old.Version+1, b.now()
+	in.Roles = withIDs(in.Roles, old)
+	return &in, in.Check()
+}
+
+// withIDs gives each role the ID it has in old, by ID or else by name, or a new one.
+func withIDs(roles []rolebroker.Role, old *rolebroker.Integration) []rolebroker.Role {
+	given := make([]rolebroker.Role, len(roles))
+	taken := map[rolebroker.RoleID]bool{}
+	known := func(nameOrID string) rolebroker.RoleID {
+		if old == nil || nameOrID == "" {
+			return ""
+		}
+		if role := old.Role(nameOrID); role != nil && !taken[role.ID] {
+			return role.ID
+		}
+		return ""
+	}
+	for i, role := range roles {
+		id := known(string(role.ID))
+		given[i], given[i].ID = role, id
+		taken[id] = id != ""
+	}
+	for i := range given {
+		if given[i].ID == "" {
+			given[i].ID = known(given[i].Name)
+		}
+		if given[i].ID == "" {
+			given[i].ID = rolebroker.NewRoleID()
+		}
+		taken[given[i].ID] = true
+	}
+	return given
+}
+
+// DeleteIntegration removes an integration with its roles and connections.
+// Codes: denied, not_found, stale.
+func (b *Broker) DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error {
+	if err := who.MayWrite(); err != nil {
+		return err
+	}
+	in, err := b.store.Integration(ctx, nameOrID)
+	if err != nil {
+		return err
+	}
+	if err := b.store.DeleteIntegration(ctx, in.ID, ifVersion); err != nil {
+		return err
+	}
+	b.audit(ctx, who, "integration deleted", in.Name)
+	return nil
+}
+
+// expected is the version a change is made to.
+func expected(ifVersion, current int64) int64 {
+	if ifVersion == 0 {
+		return current
+	}
+	return ifVersion
+}
+
+// retryStale tries change again while someone else's comes between, unless
+// the caller insists on a version.
+func retryStale[T any](ifVersion int64, change func() (T, error)) (result T, err error) {
+	for range casAttempts {
+		result, err = change()
+		if ifVersion != 0 || rolebroker.CodeOf(err) != rolebroker.CodeStale {
+			return result, err
+		}
+	}
+	return result, err
+}
+
+// audit logs that someone changed something.
+func (b *Broker) audit(ctx context.Context, who rolebroker.Caller, what, name string) {
+	b.log.InfoContext(ctx, what, "name", name, "by", who.Name, "api_key", who.APIKey)
+}

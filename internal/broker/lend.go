@@ -1,0 +1,154 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// Lend gives the agent who asks credentials of the role it names. This is the
+// path of every credential that leaves the program.
+//
+// Its errors are *rolebroker.Error: denied, not_found or invalid when the
+// agent may not have that role, throttled when it starts too much, unavailable
+// or denied when STS gave nothing.
+func (b *Broker) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+	key, grant, err := b.decide(ctx, who, req)
+	if err != nil {
+		return nil, b.refused(ctx, who, req, err)
+	}
+	held, err := b.held(ctx, who, key, grant)
+	if err != nil {
+		return nil, b.refused(ctx, who, req, explain(err, grant))
+	}
+	now := b.now()
+	held.handOut(now)
+	b.authority.noteUse(who.Token, now)
+	b.metrics.lent.Inc()
+	return held.loan, nil
+}
+
+// held finds what to hand out for a key. A lease that was dropped between
+// finding and using it is looked for again.
+func (b *Broker) held(ctx context.Context, who rolebroker.Caller, key leaseKey, grant rolebroker.Grant) (*held, error) {
+	for {
+		lease, err := b.lease(key, grant)
+		if err != nil {
+			return nil, err
+		}
+		h, err := lease.current(ctx, who)
+		switch {
+		case err == errForgotten:
+			continue
+		case err == nil && !h.isValid(b.now()):
+			return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the credentials of this session have just expired").WithHint("try again")
+		}
+		return h, err
+	}
+}
+
+// decide is the one place that says who may borrow what. Every hand-out and
+// every renewal goes through it, with what the store says now.
+func (b *Broker) decide(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (leaseKey, rolebroker.Grant, error) {
+	grants, err := b.grants(ctx, who)
+	if err != nil {
+		return leaseKey{}, rolebroker.Grant{}, err
+	}
+	grant, err := grants.Resolve(req.Role)
+	if err != nil {
+		return leaseKey{}, grant, err
+	}
+	if grant.Integration.AssumptionMode != rolebroker.ModePlatform {
+		return leaseKey{}, grant, rolebroker.Errorf(rolebroker.CodeDenied,
+			"the roles of integration %s are assumed in the cluster, not by the platform", grant.Integration.Name).
+			WithHint("ask the runner in the cluster for this role")
+	}
+	name, err := rolebroker.SessionName(grants.Agent.Name, req.Task)
+	if err != nil {
+		return leaseKey{}, grant, err
+	}
+	return newLeaseKey(grants.Agent, grant, req.Task, name), grant, nil
+}
+
+// grants is what the caller may borrow from now.
+func (b *Broker) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker.Grants, error) {
+	if who.Agent == "" {
+		return nil, rolebroker.Errorf(rolebroker.CodeDenied, "roles are lent to agents only").
+			WithHint("use an agent token: rolebroker agent token create AGENT")
+	}
+	grants, err := b.authority.Grants(ctx, who.Agent)
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return nil, rolebroker.Errorf(rolebroker.CodeExpired, "the agent of this token was deleted")
+	}
+	return grants, err
+}
+
+// Offers lists what the agent may borrow now, the default first.
+func (b *Broker) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
+	grants, err := b.grants(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	return grants.Offers(), nil
+}
+
+// refused keeps count of a refusal, logs it with its cause, and returns it.
+func (b *Broker) refused(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, err error) error {
+	e := rolebroker.AsError(err)
+	b.metrics.refused.WithLabelValues(string(e.Code)).Inc()
+	level := slog.LevelInfo
+	if e.Code == rolebroker.CodeInternal || e.Code == rolebroker.CodeUnavailable {
+		level = slog.LevelWarn
+	}
+	b.log.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token, "role", clip(req.Role), "task", clip(req.Task),
+		"code", e.Code, "reason", e.Message, "cause", e.Cause)
+	return e
+}
+
+// clip keeps a stranger's words from filling the log.
+func clip(s string) string {
+	const most = 200
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// explain says what a refusal by STS means for the agent that asked.
+func explain(err error, grant rolebroker.Grant) error {
+	var r *rolebroker.Refusal
+	if !errors.As(err, &r) {
+		return err
+	}
+	role := grant.Reference()
+	e := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err}
+	switch r.Kind {
+	case rolebroker.RefusedDenied:
+		e.Code = rolebroker.CodeDenied
+		e.Message = "AWS does not let this server assume role " + role + " (" + grant.Role.ARN.String() + "): " + r.Error()
+		e.Hint = "the role's trust policy must allow this server's identity (rolebroker platform) with the external ID of integration " + grant.Integration.Name
+	case rolebroker.RefusedDuration:
+		e.Code = rolebroker.CodeDenied
+		e.Message = "AWS does not give sessions of " + grant.Role.Duration().String() + " for role " + role + ": " + r.Error()
+		e.Hint = "shorten the role's session_duration, or raise its maximum session duration in IAM"
+	case rolebroker.RefusedRegion:
+		e.Code = rolebroker.CodeDenied
+		e.Message = "STS is not activated in " + string(grant.Role.Region) + " for the account of role " + role + ": " + r.Error()
+		e.Hint = "activate the region in that account, or give the role another region"
+	case rolebroker.RefusedOther:
+		e.Code = rolebroker.CodeDenied
+		e.Message = "STS refuses role " + role + ": " + r.Error()
+	case rolebroker.RefusedThrottled:
+		e.Message = "STS is throttling this server's calls; role " + role + " was not assumed"
+		e.Hint = "try again in a few seconds"
+	case rolebroker.RefusedUnreachable:
+		e.Message = "STS in " + string(grant.Role.Region) + " cannot be reached; role " + role + " was not assumed"
+		e.Hint = "try again; the server's log has the cause"
+	default:
+		e.Message = "this server's own AWS identity does not work (" + string(r.Kind) + "); role " + role + " was not assumed"
+		e.Hint = "the operator of the server finds the cause in its log"
+	}
+	return e
+}

@@ -1,0 +1,199 @@
+// Package containercreds is the AWS container-credentials endpoint: the place
+// where every AWS SDK looks for credentials when the environment names it in
+// AWS_CONTAINER_CREDENTIALS_FULL_URI.
+//
+//	GET /v1/credentials               the default role
+//	GET /v1/credentials/deployer      a role by its reference, or by its ARN
+//	GET /v1/credentials?task=deploy   the same, for a task that CloudTrail will show
+//	GET /v1/roles                     what the agent may borrow now
+//
+// It serves whatever can lend: the broker in a server, and in exec a client of
+// one. It refuses every method but GET and HEAD, and everyone without a token.
+// It answers 200 or an error and nothing between, since SDKs take no other
+// status; what is permanent is a 4xx, because some SDKs try a 5xx again.
+//
+// Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
+//
+//	handler := containercreds.New(containercreds.Options{Lender: broker, Identify: authenticator.Agent})
+package containercreds
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// Lender is what the endpoint needs. Its errors are *rolebroker.Error.
+type Lender interface {
+	Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error)
+	Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error)
+}
+
+// Options configure New. Lender and Identify are required.
+type Options struct {
+	Lender Lender
+	// Identify says who shows this Authorization header, with or without
+	// "Bearer". Codes: unauthenticated, expired.
+	Identify func(ctx context.Context, authorization string) (rolebroker.Caller, error)
+	Log      *slog.Logger // nil: none
+}
+
+// The paths. A reference may hold anything, slashes included, so what follows
+// the prefix is taken as it is and never cleaned.
+const (
+	credentialsPath = "/v1/credentials"
+	rolesPath       = "/v1/roles"
+)
+
+type endpoint struct{ Options }
+
+// New is the handler of everything below /v1/.
+func New(opts Options) http.Handler {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &endpoint{opts}
+}
+
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		e.fail(w, http.StatusMethodNotAllowed, rolebroker.Errorf(rolebroker.CodeInvalid, "only GET is served here"))
+		return
+	}
+	who, err := e.Identify(r.Context(), r.Header.Get("Authorization"))
+	if err != nil {
+		e.error(w, err)
+		return
+	}
+	switch path := r.URL.EscapedPath(); {
+	case path == credentialsPath:
+		e.credentials(w, r, who, "")
+	case path == rolesPath:
+		e.roles(w, r, who)
+	case strings.HasPrefix(path, credentialsPath+"/"):
+		reference, err := url.PathUnescape(path[len(credentialsPath)+1:])
+		if err != nil {
+			e.error(w, rolebroker.Errorf(rolebroker.CodeInvalid, "the path is not valid"))
+			return
+		}
+		e.credentials(w, r, who, reference)
+	default:
+		e.error(w, rolebroker.Errorf(rolebroker.CodeNotFound, "there is nothing at this path; credentials are at %s and %s/ROLE", credentialsPath, credentialsPath))
+	}
+}
+
+func (e *endpoint) credentials(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, reference string) {
+	req := rolebroker.Request{Role: reference}
+	if r.URL.RawQuery != "" {
+		req.Task = r.URL.Query().Get("task")
+	}
+	loan, err := e.Lender.Lend(r.Context(), who, req)
+	if err != nil {
+		e.error(w, err)
+		return
+	}
+	answer(w, http.StatusOK, loan.Rendered(document))
+}
+
+// document is a loan as the SDKs read it: all fields that any of them needs,
+// the time in whole seconds with a Z.
+func document(loan *rolebroker.Loan) []byte {
+	c := loan.Credentials
+	return encode(struct {
+		AccessKeyID     string `json:"AccessKeyId"`
+		SecretAccessKey string
+		Token           string
+		Expiration      string
+		RoleARN         string `json:"RoleArn"`
+		AccountID       string `json:"AccountId"`
+	}{
+		c.AccessKeyID, c.SecretAccessKey.Reveal(), c.SessionToken.Reveal(),
+		c.Expires.UTC().Format(time.RFC3339), loan.Role.ARN.String(), loan.Role.ARN.Account,
+	})
+}
+
+func (e *endpoint) roles(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) {
+	offers, err := e.Lender.Offers(r.Context(), who)
+	if err != nil {
+		e.error(w, err)
+		return
+	}
+	items := make([]api.Offer, len(offers))
+	for i, o := range offers {
+		items[i] = api.Offer{Reference: o.Reference, Integration: o.Integration, Name: o.Name,
+			ARN: o.ARN.String(), Region: string(o.Region), Default: o.Default}
+	}
+	answer(w, http.StatusOK, encode(api.List[api.Offer]{Items: items}))
+}
+
+// statuses is the one place where a code becomes a status.
+var statuses = map[rolebroker.Code]int{
+	rolebroker.CodeInvalid:         http.StatusBadRequest,
+	rolebroker.CodeUnauthenticated: http.StatusUnauthorized,
+	rolebroker.CodeExpired:         http.StatusUnauthorized,
+	rolebroker.CodeDenied:          http.StatusForbidden,
+	rolebroker.CodeNotFound:        http.StatusNotFound,
+	rolebroker.CodeConflict:        http.StatusConflict,
+	rolebroker.CodeStale:           http.StatusPreconditionFailed,
+	rolebroker.CodeThrottled:       http.StatusTooManyRequests,
+	rolebroker.CodeUnavailable:     http.StatusServiceUnavailable,
+	rolebroker.CodeInternal:        http.StatusInternalServerError,
+}
+
+func (e *endpoint) error(w http.ResponseWriter, err error) {
+	told := rolebroker.AsError(err)
+	status := statuses[told.Code]
+	switch status {
+	case http.StatusInternalServerError:
+		e.Log.Error("serving credentials", "cause", told.Cause)
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
+	}
+	e.fail(w, status, told)
+}
+
+// fail writes an error as the SDKs print it: code and message. The hint is for
+// our own commands.
+func (e *endpoint) fail(w http.ResponseWriter, status int, told *rolebroker.Error) {
+	answer(w, status, encode(struct {
+		Code    rolebroker.Code `json:"code"`
+		Message string          `json:"message"`
+		Hint    string          `json:"hint,omitempty"`
+	}{told.Code, told.Error(), told.Hint}))
+}
+
+// answer writes JSON. The type has no charset: the Go SDK reads an error's code
+// only when it is exactly this.
+func answer(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h["Cache-Control"] = noStore
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may be gone
+}
+
+// Header values that never change are shared by all answers.
+var (
+	jsonType = []string{"application/json"}
+	noStore  = []string{"no-store"}
+)
+
+func encode(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("encoding an answer of plain strings: " + err.Error())
+	}
+	return body
+}

@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rolebroker/rolebroker/internal/auth"
+	"github.com/rolebroker/rolebroker/internal/containercreds"
+	"github.com/rolebroker/rolebroker/internal/rest"
+)
+
+// readyTimeout bounds how long a readiness probe waits for the database.
+const readyTimeout = 2 * time.Second
+
+// routes is everything the server answers. What is below /v1/ does not go
+// through a mux, because a mux cleans paths and a role reference is to arrive
+// as it was sent.
+func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, opts Options) http.Handler {
+	credentials := containercreds.New(containercreds.Options{Lender: s.broker, Identify: who.Agent, Log: opts.Log})
+	api := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version})
+
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+
+	return recovering(opts.Log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			credentials.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
+}
+
+// health says that the process answers.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) { state(w, http.StatusOK, "ok") }
+
+// ready says whether requests can be served: the database answers.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	switch {
+	case s.store.Ready(ctx) != nil:
+		state(w, http.StatusServiceUnavailable, "the database cannot be used")
+	case !s.store.Watching():
+		state(w, http.StatusServiceUnavailable, "changes made by other servers are not heard of")
+	default:
+		state(w, http.StatusOK, "ready")
+	}
+}
+
+func state(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(struct { // the client may be gone
+		Status string `json:"status"`
+	}{text})
+}
+
+// recovering turns a panic into an error for the one request that met it.
+func recovering(log *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			caught := recover()
+			if caught == nil {
+				return
+			}
+			if caught == http.ErrAbortHandler {
+				panic(caught)
+			}
+			log.Error("a request caused a panic", "method", r.Method, "panic", caught, "stack", string(debug.Stack()))
+			state(w, http.StatusInternalServerError, "something went wrong on our side; the server's log has the cause")
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

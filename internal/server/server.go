@@ -1,0 +1,202 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/auth"
+	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/sts"
+)
+
+// Options are what a configuration file cannot hold. The zero value works.
+type Options struct {
+	Log     *slog.Logger // nil: none
+	Version string       // shown by the API and in metrics
+	STS     sts.Options  // the zero value: the operator's ambient identity
+
+	// AdminKeyMade is given the first admin API key when there was none. It is
+	// not to be had again.
+	AdminKeyMade func(rolebroker.Secret)
+
+	// Ready is called once the server answers, with its URL.
+	Ready func(url string)
+}
+
+// Server is a running rolebroker. Make one with Start.
+type Server struct {
+	url    string
+	log    *slog.Logger
+	store  *store.Store
+	broker *broker.Broker
+	http   *http.Server
+	failed chan error // what ended the listener, if anything did
+
+	stop context.CancelFunc // of the background work
+	work sync.WaitGroup
+}
+
+// Run serves until ctx ends, and then finishes what is under way, for
+// cfg.ShutdownTimeout at the most.
+func Run(ctx context.Context, cfg *config.Server, opts Options) error {
+	s, err := Start(ctx, cfg, opts)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping")
+	case err = <-s.failed:
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.ShutdownTimeout)
+	defer cancel()
+	return errors.Join(err, s.Close(ending))
+}
+
+// Start opens the database and serves. Its errors are for the operator.
+func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	var certificate *certificate // nil: plain HTTP
+	if cfg.TLSCert != "" {
+		var err error
+		if certificate, err = loadCertificate(cfg.TLSCert, cfg.TLSKey); err != nil {
+			return nil, err
+		}
+	}
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", cfg.Listen, err)
+	}
+	s, err := open(ctx, cfg, opts)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	s.serve(listener, certificate)
+	opts.Log.Info("serving", "url", s.url, "database", cfg.Database, "version", opts.Version)
+	if opts.Ready != nil {
+		opts.Ready(s.url)
+	}
+	return s, nil
+}
+
+// open makes all the parts and joins them.
+func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error) {
+	db, err := store.Open(ctx, store.Options{Database: cfg.Database.Reveal(), Log: opts.Log})
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s := &Server{log: opts.Log, store: db, failed: make(chan error, 1)}
+	s.broker = broker.New(broker.Options{
+		Store: db, Assumer: sts.New(opts.STS), Log: opts.Log, Metrics: registry, SessionsPerAgent: cfg.MaxSessionsPerAgent,
+	})
+	if err := s.bootstrap(ctx, cfg.AdminKey, opts.AdminKeyMade); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	authenticator := &auth.Authenticator{Records: s.broker, Now: time.Now}
+	s.http = &http.Server{
+		Handler:           s.routes(authenticator, registry, opts),
+		ErrorLog:          slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	var background context.Context
+	background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.every(background, useInterval, "recording use", s.broker.RecordUse)
+	s.every(background, sweepInterval, "forgetting old sessions", func(ctx context.Context) error {
+		_, err := s.broker.ForgetSessions(ctx, time.Now().Add(-cfg.SessionRetention))
+		return err
+	})
+	return s, nil
+}
+
+// bootstrap sees to it that there is an admin API key.
+func (s *Server) bootstrap(ctx context.Context, chosen rolebroker.Secret, made func(rolebroker.Secret)) error {
+	key, err := s.broker.BootstrapAdmin(ctx, chosen)
+	if err != nil {
+		return fmt.Errorf("setting up the first admin API key: %w", err)
+	}
+	if !key.IsZero() && made != nil {
+		made(key)
+	}
+	return nil
+}
+
+// serve answers requests from now on.
+func (s *Server) serve(listener net.Listener, certificate *certificate) {
+	s.url = "http://" + listener.Addr().String()
+	if certificate != nil {
+		s.url = "https://" + listener.Addr().String()
+		s.http.TLSConfig = &tls.Config{GetCertificate: certificate.get, MinVersion: tls.VersionTLS12}
+	}
+	s.work.Go(func() {
+		var err error
+		if certificate != nil {
+			err = s.http.ServeTLS(listener, "", "")
+		} else {
+			err = s.http.Serve(listener)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("serving: %w", err)
+		}
+	})
+}
+
+// URL is where the server answers.
+func (s *Server) URL() string { return s.url }
+
+// Close refuses new requests, lets those under way finish until ctx ends, and
+// closes the database last.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("some requests were cut off: %w", err), s.http.Close())
+	}
+	s.stop()
+	s.work.Wait()
+	return errors.Join(err, s.broker.Close(ctx), s.store.Close())
+}
+
+// How often the background work is done.
+const (
+	useInterval   = 10 * time.Second
+	sweepInterval = time.Hour
+)
+
+// every does something now and then until ctx ends. A failure is logged; the
+// next time is another try.
+func (s *Server) every(ctx context.Context, interval time.Duration, what string, do func(context.Context) error) {
+	s.work.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			if err := do(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn(what, "reason", err, "cause", errors.Unwrap(err))
+			}
+		}
+	})
+}
