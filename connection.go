@@ -54,24 +54,34 @@ func (g *Grants) Resolve(reference string) (Grant, error) {
 		WithHint("rolebroker roles lists what this agent may borrow")
 }
 
-// defaultGrant is the default role of the default integration.
+// defaultGrant is the default role of the default integration, or why there
+// is none.
 func (g *Grants) defaultGrant() (Grant, error) {
-	if len(g.Integrations) == 0 {
+	in, role := g.byDefault()
+	switch {
+	case len(g.Integrations) == 0:
 		return Grant{}, Errorf(CodeDenied, "agent %s is not connected to any integration", g.Agent.Name).
 			WithHint("an administrator can connect one: rolebroker agent connect %s INTEGRATION", g.Agent.Name)
-	}
-	for i := range g.Integrations {
-		in := &g.Integrations[i]
-		if in.ID != g.Agent.DefaultIntegration {
-			continue
-		}
-		if role := in.Role(in.DefaultRole); role != nil && role.Enabled {
-			return Grant{in, role}, nil
-		}
+	case in == nil:
+		return Grant{}, Errorf(CodeDenied, "agent %s has no default integration; name a role: available are %s", g.Agent.Name, g.available()).
+			WithHint("an administrator can choose one: rolebroker agent update %s --default-integration %s", g.Agent.Name, g.Integrations[0].Name)
+	case !role.Enabled:
 		return Grant{}, Errorf(CodeDenied, "the default role of integration %s is disabled; available are %s", in.Name, g.available())
 	}
-	return Grant{}, Errorf(CodeDenied, "agent %s has no default integration; name a role: available are %s", g.Agent.Name, g.available()).
-		WithHint("an administrator can choose one: rolebroker agent update %s --default-integration %s", g.Agent.Name, g.Integrations[0].Name)
+	return Grant{in, role}, nil
+}
+
+// byDefault is the agent's default integration and that one's default role,
+// enabled or not; nil if there is none.
+func (g *Grants) byDefault() (*Integration, *Role) {
+	for i := range g.Integrations {
+		if in := &g.Integrations[i]; in.ID == g.Agent.DefaultIntegration {
+			if role := in.Role(in.DefaultRole); role != nil {
+				return in, role
+			}
+		}
+	}
+	return nil, nil
 }
 
 // match is every role, enabled or not, that the reference could mean.
@@ -127,7 +137,7 @@ func (g *Grants) Offers() []Offer {
 			}
 		}
 	}
-	byDefault, _ := g.defaultGrant()
+	_, byDefault := g.byDefault()
 	var offers []Offer
 	for i := range g.Integrations {
 		in := &g.Integrations[i]
@@ -139,7 +149,7 @@ func (g *Grants) Offers() []Offer {
 			if !role.Enabled {
 				continue
 			}
-			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name, ARN: role.ARN, Region: role.Region, Default: role == byDefault.Role}
+			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name, ARN: role.ARN, Region: role.Region, Default: role == byDefault}
 			if count[role.Name] > 1 {
 				offer.Reference = in.Name + "/" + role.Name
 			}

@@ -1,0 +1,81 @@
+package awssim
+
+// Who must allow what. The tables are those of the IAM User Guide's "Policy
+// evaluation logic" and "Cross-account policy evaluation".
+
+// verdict is what came of evaluating one action, and the clause that explains
+// a denial to a caller who may know.
+type verdict struct {
+	allowed bool
+	reason  string
+	byTrust bool // it was the trust policy's word
+}
+
+func explicit(where string) verdict { return verdict{reason: " with an explicit deny in " + where} }
+
+// evaluateAssume decides one action on a role: sts:AssumeRole, or one of those
+// that tags and source identities add. owner is the role's account; a nil
+// trust policy is that of a role that does not exist.
+func evaluateAssume(r *request, trust *policy, owner string) verdict {
+	granted, refused := trust.trust(r)
+	if refused {
+		v := explicit("the role trust policy")
+		v.byTrust = true
+		return v
+	}
+	if v, refused := callerDenies(r); refused {
+		return v
+	}
+	if granted == grantNone {
+		return verdict{reason: " because no role trust policy allows the " + r.action + " action", byTrust: true}
+	}
+	c := r.caller
+	switch {
+	case c.service != "" || c.provider != "":
+		return verdict{allowed: true}
+	case c.account != owner, granted == grantAccount:
+		return callerAllows(r)
+	case granted == grantRole:
+		return sessionAllows(r)
+	}
+	return verdict{allowed: true}
+}
+
+// evaluateIdentity decides an action that no resource policy speaks of.
+func evaluateIdentity(r *request) verdict {
+	if v, refused := callerDenies(r); refused {
+		return v
+	}
+	if r.caller.root {
+		return sessionAllows(r)
+	}
+	return callerAllows(r)
+}
+
+// callerDenies looks for an explicit denial on the caller's side.
+func callerDenies(r *request) (verdict, bool) {
+	switch c := r.caller; {
+	case anyDenies(c.scps, r):
+		return explicit("a service control policy"), true
+	case anyDenies(c.policies, r):
+		return explicit("an identity-based policy"), true
+	case anyDenies(c.sessionPolicies, r):
+		return explicit("a session policy"), true
+	}
+	return verdict{}, false
+}
+
+// callerAllows asks the caller's identity policies, then the session's.
+func callerAllows(r *request) verdict {
+	if !anyAllows(r.caller.policies, r) {
+		return verdict{reason: " because no identity-based policy allows the " + r.action + " action"}
+	}
+	return sessionAllows(r)
+}
+
+func sessionAllows(r *request) verdict {
+	if len(r.caller.sessionPolicies) > 0 && !anyAllows(r.caller.sessionPolicies, r) {
+		return verdict{reason: " because no session policy allows the " + r.action + " action"}
+	}
+	return verdict{allowed: true}
+}

@@ -1,0 +1,43 @@
+package awssim
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// Error is a refusal as AWS words it: an HTTP status, a code for programs and
+// a message for people.
+type Error struct {
+	Status        int
+	Code, Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func refuse(status int, code, format string, args ...any) *Error {
+	return &Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func invalid(format string, args ...any) *Error {
+	return refuse(http.StatusBadRequest, "ValidationError", format, args...)
+}
+
+func denied(format string, args ...any) *Error {
+	return refuse(http.StatusForbidden, "AccessDenied", format, args...)
+}
+
+func malformed(format string, args ...any) *Error {
+	return refuse(http.StatusBadRequest, "MalformedPolicyDocument", format, args...)
+}
+
+func noSuchEntity(format string, args ...any) *Error {
+	return refuse(http.StatusNotFound, "NoSuchEntity", format, args...)
+}
+
+func alreadyExists(format string, args ...any) *Error {
+	return refuse(http.StatusConflict, "EntityAlreadyExists", format, args...)
+}
+
+func overLimit(format string, args ...any) *Error {
+	return refuse(http.StatusConflict, "LimitExceeded", format, args...)
+}

@@ -1,0 +1,161 @@
+package awssim
+
+import (
+	"crypto/subtle"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// caller is who makes a request, with everything policies may ask about them:
+// a snapshot, taken when the signature was verified.
+type caller struct {
+	partition, account string
+	organization       string
+	arn                string // of the user or session, as AWS shows it
+	principalARN       string // of the user or role: aws:PrincipalArn
+	userID             string // AIDA…, AROA…:session, or the account's id for root
+	uniqueID           string // AIDA… or AROA…; empty for root
+	userName, roleName string
+	keyID              string
+	root               bool
+
+	service  string // a service, which delivers credentials; nothing else is set
+	provider string // the ARN of a token's provider; nothing else is set
+
+	tags            map[string]string
+	session         *session
+	issued          time.Time // of the session
+	policies        []*policy
+	sessionPolicies []*policy
+	scps            []*policy
+}
+
+func (c *caller) rootARN() string { return "arn:" + c.partition + ":iam::" + c.account + ":root" }
+
+// isRoleSession: such a caller, assuming a role, chains.
+func (c *caller) isRoleSession() bool { return c.session != nil && c.roleName != "" }
+
+var (
+	errUnknownKey = refuse(http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	errExpired    = refuse(http.StatusForbidden, "ExpiredToken", "The security token included in the request is expired")
+)
+
+// identify verifies the signature of a request for a service and returns who
+// signed it.
+func (a *AWS) identify(c *call, service string) (*caller, error) {
+	claim, err := readClaim(c.http, c.query)
+	if err != nil {
+		return nil, err
+	}
+	c.region = claim.region
+	if err := claim.checkScope(service); err != nil {
+		return nil, err
+	}
+	who, secret, expired, err := a.find(claim)
+	if err != nil {
+		return nil, err
+	}
+	if err := claim.checkTime(c.now); err != nil {
+		return nil, err
+	}
+	if err := claim.verify(c.http, c.body, secret); err != nil {
+		return nil, err
+	}
+	if expired {
+		return nil, errExpired
+	}
+	return who, nil
+}
+
+// find looks up the key a signature claims to be made with, and the snapshot
+// of its owner. Keys of another partition do not exist in this one.
+func (a *AWS) find(claim *claim) (who *caller, secret string, expired bool, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := a.keys[claim.keyID]
+	if k == nil {
+		return nil, "", false, errUnknownKey
+	}
+	token := ""
+	if k.session != nil {
+		token = k.session.token
+		expired = !a.now().Before(k.session.expires)
+	}
+	acct := a.accounts[k.account]
+	if subtle.ConstantTimeCompare([]byte(token), []byte(claim.token)) != 1 || acct.partition != partitionOf(claim.region) {
+		return nil, "", false, errUnknownKey
+	}
+	who, ok := acct.caller(k)
+	if !ok {
+		return nil, "", false, errUnknownKey
+	}
+	return who, k.secret, expired, nil
+}
+
+// caller is the snapshot of a key's owner; false if the owner is gone.
+func (a *account) caller(k *accessKey) (*caller, bool) {
+	c := &caller{partition: a.partition, account: a.id, organization: a.organization, keyID: k.id, scps: a.scps}
+	if s := k.session; s != nil {
+		c.session, c.issued, c.sessionPolicies = s, k.created, s.policies
+	}
+	if k.owner == "" {
+		c.root, c.arn, c.principalARN, c.userID = true, a.rootARN(), a.rootARN(), a.id
+		return c, true
+	}
+	r, u := a.rolesByID[k.owner], a.usersByID[k.owner]
+	switch {
+	case r != nil:
+		c.arn = a.arn("sts", "assumed-role/"+r.name+"/"+k.session.name)
+		c.principalARN, c.uniqueID, c.userID = r.arn, r.id, r.id+":"+k.session.name
+		c.roleName, c.policies = r.name, r.policies.documents()
+		c.tags = mergeTags(r.tags, k.session.tags)
+	case u != nil:
+		c.arn, c.principalARN, c.uniqueID, c.userID = u.arn, u.arn, u.id, u.id
+		c.userName, c.policies, c.tags = u.name, u.policies.documents(), u.tags
+	}
+	return c, r != nil || u != nil
+}
+
+// mergeTags lays tags over others; keys are the same whatever their case.
+func mergeTags(under, over map[string]string) map[string]string {
+	if len(over) == 0 {
+		return under
+	}
+	merged := maps.Clone(over)
+	for k, v := range under {
+		if _, taken := foldedTag(over, k); !taken {
+			merged[k] = v
+		}
+	}
+	return merged
+}
+
+func foldedTag(tags map[string]string, key string) (string, bool) {
+	if v, ok := tags[key]; ok {
+		return v, true
+	}
+	for k, v := range tags {
+		if strings.EqualFold(k, key) {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// inherited are the transitive tags and the source identity that a caller
+// brings into every role it assumes.
+func (c *caller) inherited() (tags map[string]string, keys []string, sourceIdentity string) {
+	if c.session == nil {
+		return nil, nil, ""
+	}
+	tags = map[string]string{}
+	for _, k := range c.session.transitive {
+		if v, ok := foldedTag(c.session.tags, k); ok {
+			tags[k] = v
+		}
+	}
+	return tags, slices.Clone(c.session.transitive), c.session.sourceIdentity
+}

@@ -1,0 +1,23 @@
+package awssim
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// plainJSON is v without the HTML escapes of package json.
+func plainJSON(v any) json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // strings and lists of strings always encode
+	return bytes.TrimSpace(b.Bytes())
+}
+
+func compactJSON(raw json.RawMessage) []byte {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,238 @@
+// Package testbed is a whole rolebroker for tests, in one call: a server with
+// a SQLite database in a temporary folder, on a simulated AWS, over real
+// sockets.
+//
+// The world it starts with has one account with four roles, two integrations
+// and one agent:
+//
+//	production   readonly (the default, us-east-1), deployer (eu-west-1), off (disabled)
+//	staging      readonly (the default, us-east-1), tester (us-west-2)
+//	scout        an agent, connected to production
+//
+// What the server logs, at debug level, is kept; when the test ends it is
+// searched for every secret that the simulator issued and every token that was
+// made, and the test fails if there is one. Testbeds refuse to be used by
+// anything but tests.
+//
+//	tb := testbed.New(t, nil)
+//	tb.AWS.SetLifetime(4 * time.Second)
+//	cmd.Env = append(os.Environ(), "ROLEBROKER_URL="+tb.URL, "ROLEBROKER_TOKEN="+tb.Scout.Reveal())
+package testbed
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/server"
+	"github.com/rolebroker/rolebroker/internal/sts"
+)
+
+// The accounts of the simulated AWS.
+const (
+	PlatformAccount = "111122223333" // whose user rolebroker is the server's identity
+	CustomerAccount = "444455556666" // whose roles are lent
+)
+
+// Options adjust a Testbed. Nil works.
+type Options struct {
+	Database string               // path or URL; empty: a new SQLite file
+	Config   func(*config.Server) // changes settings before the server starts
+	Empty    bool                 // no integrations and no agent
+}
+
+// Testbed is a running world. It ends with the test.
+type Testbed struct {
+	AWS       *awssim.AWS
+	AWSURL    string             // where it listens
+	Operator  awssim.Credentials // the server's own AWS identity
+	URL       string             // of the server
+	AdminKey  rolebroker.Secret
+	Admin     *client.Client    // with AdminKey
+	Scout     rolebroker.Secret // a token of the agent scout
+	t         testing.TB
+	log       logBuffer
+	mu        sync.Mutex
+	handedOut []rolebroker.Secret
+}
+
+// New starts a world.
+func New(t testing.TB, opts *Options) *Testbed {
+	t.Helper()
+	if opts == nil {
+		opts = &Options{}
+	}
+	tb := &Testbed{t: t, AWS: awssim.New(awssim.Options{})}
+	tb.startAWS()
+	tb.startServer(opts)
+	if !opts.Empty {
+		tb.arrange()
+	}
+	return tb
+}
+
+func (tb *Testbed) startAWS() {
+	tb.Operator = tb.AWS.Account(PlatformAccount).CreateUser("rolebroker", awssim.AllowAll).Key
+	for _, name := range []string{"ReadOnly", "Deployer", "Off", "Tester"} {
+		tb.AWS.Account(CustomerAccount).CreateRole(awssim.Role{Name: name, TrustPolicy: Trust(PlatformAccount)})
+	}
+	simulator, err := awssim.Start(tb.AWS)
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	tb.t.Cleanup(simulator.Close)
+	tb.AWSURL = simulator.URL
+}
+
+// Trust is a trust policy that lets an account assume the role.
+func Trust(account string) string {
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`
+}
+
+func (tb *Testbed) startServer(opts *Options) {
+	cfg := config.DefaultServer()
+	cfg.Listen = "127.0.0.1:0"
+	cfg.Database = config.NewDatabase(opts.Database)
+	if opts.Database == "" {
+		cfg.Database = config.NewDatabase(filepath.Join(tb.t.TempDir(), "rolebroker.db"))
+	}
+	if opts.Config != nil {
+		opts.Config(cfg)
+	}
+	running, err := server.Start(context.Background(), cfg, server.Options{
+		Log:          slog.New(slog.NewTextHandler(&tb.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Version:      "test",
+		AdminKeyMade: func(key rolebroker.Secret) { tb.AdminKey = key },
+		STS: sts.Options{Endpoint: tb.AWSURL,
+			Credentials: credentials.NewStaticCredentialsProvider(tb.Operator.AccessKeyID, tb.Operator.SecretAccessKey, "")},
+	})
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	tb.t.Cleanup(func() { tb.stop(running) })
+	tb.URL = running.URL()
+	if tb.AdminKey.IsZero() {
+		tb.AdminKey = cfg.AdminKey
+	}
+	tb.handedOut = append(tb.handedOut, tb.AdminKey)
+	tb.Admin = tb.Client(tb.AdminKey)
+}
+
+func (tb *Testbed) stop(running *server.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := running.Close(ctx); err != nil {
+		tb.t.Errorf("stopping the server: %v", err)
+	}
+	for _, secret := range tb.Secrets() {
+		if strings.Contains(tb.Log(), secret) {
+			tb.t.Errorf("the server's log has a secret in it: %.8s…", secret)
+		}
+	}
+}
+
+// Secrets are all that must not be in a log: what the simulator issued and
+// what the testbed's tokens and keys are.
+func (tb *Testbed) Secrets() []string {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	secrets := tb.AWS.Secrets()
+	for _, s := range tb.handedOut {
+		secrets = append(secrets, s.Reveal())
+	}
+	return secrets
+}
+
+// Log is what the server logged so far.
+func (tb *Testbed) Log() string { return tb.log.String() }
+
+// Client is a client of the server that shows a token or key.
+func (tb *Testbed) Client(token rolebroker.Secret) *client.Client {
+	tb.t.Helper()
+	c, err := client.New(client.Options{URL: tb.URL, Token: token})
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	return c
+}
+
+func (tb *Testbed) arrange() {
+	tb.t.Helper()
+	off := tb.Role("off", "Off", "us-east-1")
+	disabled := false
+	off.Enabled = &disabled
+	tb.Integration("production", tb.Role("readonly", "ReadOnly", "us-east-1"), tb.Role("deployer", "Deployer", "eu-west-1"), off)
+	tb.Integration("staging", tb.Role("readonly", "ReadOnly", "us-east-1"), tb.Role("tester", "Tester", "us-west-2"))
+	tb.Scout = tb.Agent("scout", "production")
+}
+
+// Role is a role of the customer's account.
+func (tb *Testbed) Role(name, iamName, region string) api.RoleRequest {
+	return api.RoleRequest{Name: name, ARN: "arn:aws:iam::" + CustomerAccount + ":role/" + iamName, Region: region}
+}
+
+// Integration makes one whose first role is the default.
+func (tb *Testbed) Integration(name string, roles ...api.RoleRequest) {
+	tb.t.Helper()
+	if _, err := tb.Admin.CreateIntegration(context.Background(), api.IntegrationRequest{Name: name, DefaultRole: roles[0].Name, Roles: roles}); err != nil {
+		tb.t.Fatal(err)
+	}
+}
+
+// Agent makes an agent that is connected to the integrations, and a token for it.
+func (tb *Testbed) Agent(name string, integrations ...string) rolebroker.Secret {
+	tb.t.Helper()
+	if _, err := tb.Admin.CreateAgent(context.Background(), api.AgentRequest{Name: name}); err != nil {
+		tb.t.Fatal(err)
+	}
+	for _, in := range integrations {
+		if _, err := tb.Admin.Connect(context.Background(), name, in); err != nil {
+			tb.t.Fatal(err)
+		}
+	}
+	return tb.Token(name)
+}
+
+// Token makes another token for an agent.
+func (tb *Testbed) Token(agent string) rolebroker.Secret {
+	tb.t.Helper()
+	made, err := tb.Admin.CreateToken(context.Background(), agent, api.TokenRequest{})
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	token := rolebroker.NewSecret(string(made.Token))
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	tb.handedOut = append(tb.handedOut, token)
+	return token
+}
+
+// logBuffer is a log that can be read while it is written.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
