@@ -1,0 +1,187 @@
+package rolebroker_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module is the path of this module.
+const module = "github.com/rolebroker/rolebroker"
+
+// graph is which package of ours imports which: nouns ← mechanisms ← verb ←
+// doors ← assembly. What is not in it is not allowed, and what is in it and
+// no longer needed is to be taken out.
+var graph = map[string][]string{
+	// The nouns know nobody.
+	".":   {},
+	"api": {},
+
+	// Mechanisms: each does one thing. seal and awssim know nothing of us.
+	"internal/seal":   {},
+	"internal/awssim": {},
+	"internal/config": {"."},
+	"internal/sts":    {"."},
+	"internal/store":  {"."},
+
+	// The verb.
+	"internal/auth":   {".", "internal/seal"},
+	"internal/broker": {".", "internal/auth", "internal/seal"},
+
+	// Doors never import doors.
+	"client":                  {".", "api"},
+	"internal/containercreds": {".", "api"},
+	"internal/rest":           {".", "api", "internal/broker"},
+
+	// Assembly. Only server sees the store; only demo, testbed and bench, which
+	// are not part of a server, see the simulator.
+	"internal/execenv": {".", "client", "internal/containercreds", "internal/seal"},
+	"internal/server":  {".", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/rest", "internal/store", "internal/sts"},
+	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
+	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
+	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
+	"internal/cli":     {".", "api", "client", "internal/config", "internal/demo", "internal/execenv", "internal/server"},
+	"cmd/rolebroker":   {"internal/cli"},
+
+	// What only tests import.
+	"internal/store/storetest": {".", "internal/store"},
+	"examples/go":              {},
+}
+
+// foreign is who may import a library that belongs in one room.
+var foreign = map[string][]string{
+	"github.com/danielgtaylor/huma": {"internal/rest"},
+	"github.com/jackc/pgx":          {"internal/store", "internal/store/storetest"},
+	"modernc.org/sqlite":            {"internal/store"},
+	"github.com/pressly/goose":      {"internal/store"},
+	"database/sql":                  {"internal/store", "internal/store/storetest"},
+	"github.com/spf13/cobra":        {"internal/cli"},
+	"github.com/aws":                {"internal/sts", "internal/cli", "internal/demo", "internal/testbed", "internal/bench", "examples/go"},
+}
+
+// source is one package as its files say, without its tests.
+type source struct {
+	name    string
+	doc     string
+	imports map[string]bool
+}
+
+// sources reads every package below the current directory, itself. A test that
+// shelled out to go list would be cached, and pass a broken graph.
+func sources(t *testing.T) map[string]*source {
+	t.Helper()
+	found := map[string]*source{}
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && (slices.Contains([]string{"testdata", "node_modules", "terraform"}, entry.Name()) || strings.HasPrefix(entry.Name(), ".") && file != ".") {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") {
+			read(t, found, file)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func read(t *testing.T, found map[string]*source, file string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly|parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.ToSlash(filepath.Dir(file))
+	s := found[folder]
+	if s == nil {
+		s = &source{imports: map[string]bool{}}
+		found[folder] = s
+	}
+	s.name = parsed.Name.Name
+	s.doc += docOf(parsed)
+	for _, spec := range parsed.Imports {
+		s.imports[strings.Trim(spec.Path.Value, `"`)] = true
+	}
+}
+
+func docOf(file *ast.File) string {
+	if file.Doc == nil {
+		return ""
+	}
+	return file.Doc.Text()
+}
+
+// ours is the folder of an import path of this module.
+func ours(importPath string) (folder string, ok bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+func TestTheImportGraphIsTheOneThatWasDrawn(t *testing.T) {
+	for folder, s := range sources(t) {
+		allowed, known := graph[folder]
+		if !known {
+			t.Errorf("%s is not in the graph", folder)
+		}
+		for importPath := range s.imports {
+			if imported, ok := ours(importPath); ok && !slices.Contains(allowed, imported) {
+				t.Errorf("%s imports %s", folder, imported)
+			}
+		}
+		for _, imported := range allowed {
+			if importPath := path.Join(module, imported); !s.imports[importPath] {
+				t.Errorf("%s no longer imports %s; take it out of the graph", folder, imported)
+			}
+		}
+	}
+}
+
+func TestLibrariesStayInTheirRooms(t *testing.T) {
+	for folder, s := range sources(t) {
+		for importPath := range s.imports {
+			for library, rooms := range foreign {
+				if (importPath == library || strings.HasPrefix(importPath, library+"/")) && !slices.Contains(rooms, folder) {
+					t.Errorf("%s imports %s", folder, importPath)
+				}
+			}
+			if first, _, _ := strings.Cut(importPath, "/"); (folder == "." || folder == "api" || folder == "internal/seal") && strings.Contains(first, ".") {
+				t.Errorf("%s imports %s; it is for the standard library only", folder, importPath)
+			}
+		}
+	}
+}
+
+func TestPackagesSayWhatTheyAreFor(t *testing.T) {
+	for folder, s := range sources(t) {
+		if slices.Contains([]string{"util", "common", "helpers", "types", "models", "pkg", "core"}, s.name) {
+			t.Errorf("%s is called %s, which says nothing", folder, s.name)
+		}
+		if s.name != "main" && len(s.doc) < 200 {
+			t.Errorf("%s has no package doc that says what it is for, what it refuses, and an example", folder)
+		}
+		if s.name == "main" && len(s.doc) < 40 {
+			t.Errorf("the command %s does not say what it does", folder)
+		}
+	}
+}
+
+func TestDocumentsThatAReaderExpectsAreThere(t *testing.T) {
+	for _, file := range []string{"README.md", "DESIGN.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"} {
+		if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+			t.Errorf("%s is missing", file)
+		}
+	}
+}

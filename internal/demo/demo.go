@@ -1,0 +1,189 @@
+// Package demo shows rolebroker whole, on one machine with nothing configured:
+// a server with a SQLite database in a temporary folder, a simulated AWS, an
+// integration of three roles, and an agent that borrows them.
+//
+// The agent's processes are real ones: rolebroker exec, which runs rolebroker
+// whoami, which asks AWS who it is as any program with an AWS SDK would. The
+// demo refuses to touch a real AWS account: its server has the simulator for
+// an endpoint and a made-up identity for its own, whatever the environment says.
+//
+//	err := demo.Run(ctx, demo.Options{Out: os.Stdout, Self: self, Listen: "127.0.0.1:8484"})
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/server"
+	"github.com/rolebroker/rolebroker/internal/sts"
+)
+
+// Options say how to run the demo. All but Once and AnyPort are required.
+type Options struct {
+	Out     io.Writer
+	Self    string // the path of the rolebroker binary, for the agent's processes
+	Version string
+	Listen  string // a loopback address
+	AnyPort bool   // take another port when that of Listen is in use
+	Once    bool   // end after the tour
+}
+
+// The accounts and the cast of the demo.
+const (
+	platformAccount = "111122223333"
+	customerAccount = "444455556666"
+	integration     = "production"
+	agent           = "scout"
+)
+
+// roles are those of the demo's integration: what people call them, and what
+// IAM does.
+var roles = []struct{ name, iamName, region string }{
+	{"readonly", "ReadOnly", "us-east-1"},
+	{"deployer", "Deployer", "eu-west-1"},
+	{"billing", "BillingReports", "us-east-1"},
+}
+
+// world is what the demo runs on.
+type world struct {
+	Options
+	folder string
+	aws    *awssim.AWS
+	awsURL string
+	server *server.Server
+	admin  *client.Client
+	key    rolebroker.Secret // admin's
+	token  rolebroker.Secret // the agent's
+}
+
+// Run sets the world up, gives the tour and, unless it is to run once, stays
+// up until ctx ends. Its error says which step of the tour did not go as it
+// should.
+func Run(ctx context.Context, opts Options) (err error) {
+	w := &world{Options: opts}
+	defer func() { err = errors.Join(err, w.close()) }()
+	if err := w.open(ctx); err != nil {
+		return err
+	}
+	if err := w.tour(ctx); err != nil || opts.Once {
+		return err
+	}
+	w.invite()
+	<-ctx.Done()
+	return nil
+}
+
+// open starts everything and fills it.
+func (w *world) open(ctx context.Context) (err error) {
+	if w.folder, err = os.MkdirTemp("", "rolebroker-demo-"); err != nil {
+		return err
+	}
+	w.aws = awssim.New(awssim.Options{})
+	simulator, err := awssim.Start(w.aws)
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, simulator.Close)
+	w.awsURL = simulator.URL
+	if err := w.startServer(ctx); err != nil {
+		return err
+	}
+	if w.admin, err = client.New(client.Options{URL: w.server.URL(), Token: w.key}); err != nil {
+		return err
+	}
+	return w.fill(ctx)
+}
+
+func (w *world) startServer(ctx context.Context) error {
+	log, err := os.Create(filepath.Join(w.folder, "server.log"))
+	if err != nil {
+		return err
+	}
+	operator := w.aws.Account(platformAccount).CreateUser("rolebroker",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`)
+	cfg := config.DefaultServer()
+	cfg.Listen = w.Listen
+	cfg.Database = config.NewDatabase(filepath.Join(w.folder, "rolebroker.db"))
+	if err := cfg.Check(); err != nil {
+		return err
+	}
+	start := func() error {
+		w.server, err = server.Start(ctx, cfg, server.Options{
+			Log: slog.New(slog.NewTextHandler(log, nil)), Version: w.Version,
+			AdminKeyMade: func(key rolebroker.Secret) { w.key = key },
+			STS: sts.Options{Endpoint: w.awsURL,
+				Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, "")},
+		})
+		return err
+	}
+	err = start()
+	if host, _, split := net.SplitHostPort(w.Listen); errors.Is(err, syscall.EADDRINUSE) && w.AnyPort && split == nil {
+		cfg.Listen = net.JoinHostPort(host, "0")
+		err = start()
+	}
+	return err
+}
+
+// fill makes the integration and the agent as a person would: the external ID
+// first, then roles that require it, then the integration.
+func (w *world) fill(ctx context.Context) error {
+	externalID, err := w.admin.ReserveExternalID(ctx)
+	if err != nil {
+		return err
+	}
+	in := api.IntegrationRequest{Name: integration, Description: "Production accounts", ExternalID: externalID, DefaultRole: roles[0].name}
+	for _, r := range roles {
+		made := w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: r.iamName, TrustPolicy: trust(externalID)})
+		in.Roles = append(in.Roles, api.RoleRequest{Name: r.name, ARN: made.ARN, Region: r.region})
+	}
+	off := false
+	in.Roles[2].Enabled = &off
+	if _, err := w.admin.CreateIntegration(ctx, in); err != nil {
+		return err
+	}
+	if _, err := w.admin.CreateAgent(ctx, api.AgentRequest{Name: agent, Description: "Looks around"}); err != nil {
+		return err
+	}
+	if _, err := w.admin.Connect(ctx, agent, integration); err != nil {
+		return err
+	}
+	token, err := w.admin.CreateToken(ctx, agent, api.TokenRequest{Label: "demo"})
+	w.token = rolebroker.NewSecret(string(token.Token))
+	return err
+}
+
+// trust is a trust policy that lets the platform assume the role when it sends
+// the external ID.
+func trust(externalID string) string {
+	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},
+		"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":%q}}}}`, platformAccount, externalID)
+}
+
+// close stops the server and removes what the demo wrote.
+func (w *world) close() error {
+	var err error
+	if w.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		err = w.server.Close(ctx)
+	}
+	if w.folder != "" {
+		err = errors.Join(err, os.RemoveAll(w.folder))
+	}
+	return err
+}
