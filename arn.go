@@ -2,7 +2,6 @@ package rolebroker
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -18,12 +17,6 @@ type RoleARN struct {
 
 // maxARN is the longest RoleArn that STS takes, in characters.
 const maxARN = 2048
-
-var (
-	accountPattern  = regexp.MustCompile(`^[0-9]{12}$`)
-	roleNamePattern = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
-	rolePathPattern = regexp.MustCompile(`^/(?:[\x21-\x7e]{1,510}/)?$`)
-)
 
 // ParseRoleARN takes a role's full ARN apart, as in
 // arn:aws:iam::444455556666:role/team/ReadOnly. Whatever is not the ARN of
@@ -54,7 +47,7 @@ func ParseRoleARN(s string) (RoleARN, error) {
 	if region != "" {
 		return RoleARN{}, fmt.Errorf("%q has the region %q; IAM is global and a role's ARN has none: give the region as the role's region", s, region)
 	}
-	if !accountPattern.MatchString(account) {
+	if !isAccountID(account) {
 		return RoleARN{}, fmt.Errorf("%q has the account %q; an account ID is 12 digits", s, account)
 	}
 	resource = strings.TrimPrefix(resource, "role")
@@ -63,12 +56,40 @@ func ParseRoleARN(s string) (RoleARN, error) {
 	switch {
 	case strings.ContainsAny(resource, "*?"):
 		return RoleARN{}, fmt.Errorf("%q has a wildcard; name one role", s)
-	case !rolePathPattern.MatchString(arn.Path):
+	case !isIAMPath(arn.Path):
 		return RoleARN{}, fmt.Errorf("%q has the path %q, which IAM does not allow", s, arn.Path)
-	case !roleNamePattern.MatchString(arn.Name):
+	case !isIAMName(arn.Name):
 		return RoleARN{}, fmt.Errorf("%q has the role name %q; IAM allows 1 to 64 letters, digits and _+=,.@-", s, arn.Name)
 	}
 	return arn, nil
+}
+
+// These are written out, since every process of an agent starts this program
+// and regular expressions are compiled at each start.
+
+func isAccountID(s string) bool { return len(s) == 12 && only(s, isDigit) }
+
+func isIAMName(s string) bool {
+	return 1 <= len(s) && len(s) <= 64 && only(s, func(c byte) bool { return isNameStart(c) || strings.IndexByte("_+=,.@-", c) >= 0 })
+}
+
+func isIAMPath(s string) bool {
+	return s == "/" || 3 <= len(s) && len(s) <= 512 && s[0] == '/' && s[len(s)-1] == '/' &&
+		only(s, func(c byte) bool { return 0x21 <= c && c <= 0x7e })
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
+
+// only says whether every byte of s is allowed.
+func only(s string, allowed func(byte) bool) bool {
+	for i := range len(s) {
+		if !allowed(s[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // checkRoleResource tells the kinds of ARN apart that people paste instead of
@@ -107,20 +128,20 @@ func (a *RoleARN) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// partitions are the AWS partitions with the pattern of their regions. The
+// partitions are the AWS partitions with what their regions begin with. The
 // patterns are AWS's own, narrowed to what can stand in a host name, so a
 // region that opens tomorrow is already allowed.
 //
 // Source: the SDKs' partitions.json, regionRegex.
-var partitions = map[string]*regexp.Regexp{
-	"aws":        regexp.MustCompile(`^(us|eu|ap|sa|ca|me|af|il|mx)-[a-z0-9]+-[0-9]{1,2}$`),
-	"aws-cn":     regexp.MustCompile(`^cn-[a-z0-9]+-[0-9]{1,2}$`),
-	"aws-us-gov": regexp.MustCompile(`^us-gov-[a-z0-9]+-[0-9]{1,2}$`),
-	"aws-iso":    regexp.MustCompile(`^us-iso-[a-z0-9]+-[0-9]{1,2}$`),
-	"aws-iso-b":  regexp.MustCompile(`^us-isob-[a-z0-9]+-[0-9]{1,2}$`),
-	"aws-iso-e":  regexp.MustCompile(`^eu-isoe-[a-z0-9]+-[0-9]{1,2}$`),
-	"aws-iso-f":  regexp.MustCompile(`^us-isof-[a-z0-9]+-[0-9]{1,2}$`),
-	"aws-eusc":   regexp.MustCompile(`^eusc-[a-z]{2}-[a-z0-9]+-[0-9]{1,2}$`),
+var partitions = map[string][]string{
+	"aws":        {"us-", "eu-", "ap-", "sa-", "ca-", "me-", "af-", "il-", "mx-"},
+	"aws-cn":     {"cn-"},
+	"aws-us-gov": {"us-gov-"},
+	"aws-iso":    {"us-iso-"},
+	"aws-iso-b":  {"us-isob-"},
+	"aws-iso-e":  {"eu-isoe-"},
+	"aws-iso-f":  {"us-isof-"},
+	"aws-eusc":   {"eusc-de-"},
 }
 
 func knownPartitions() string {
@@ -151,12 +172,18 @@ func CheckRegion(region Region, partition string) error {
 	return nil
 }
 
-// Partition is the partition a region belongs to by its form, "" when it has
-// the form of none.
+// Partition is the partition a region belongs to by its form, which is a
+// beginning, a direction and a number of one or two digits; "" when it has the
+// form of none.
 func (r Region) Partition() string {
-	for name, pattern := range partitions {
-		if pattern.MatchString(string(r)) {
-			return name
+	for name, beginnings := range partitions {
+		for _, beginning := range beginnings {
+			rest, ok := strings.CutPrefix(string(r), beginning)
+			direction, number, dashed := strings.Cut(rest, "-")
+			if ok && dashed && direction != "" && only(direction, func(c byte) bool { return isLower(c) || isDigit(c) }) &&
+				1 <= len(number) && len(number) <= 2 && only(number, isDigit) {
+				return name
+			}
 		}
 	}
 	return ""

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"regexp"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -73,7 +72,7 @@ type ServiceSession struct {
 	SourceARN   string            // aws:SourceArn, absent when empty
 }
 
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+var accountID = matching(`^[0-9]{12}$`)
 
 // Account returns the account of that id in the partition aws, creating it on
 // first use. It panics unless id is twelve digits.
@@ -82,7 +81,7 @@ func (a *AWS) Account(id string) *Account { return a.AccountIn("aws", id) }
 // AccountIn is [AWS.Account] for other partitions: "aws-cn", "aws-us-gov", ….
 // An account that exists already keeps its partition.
 func (a *AWS) AccountIn(partition, id string) *Account {
-	if !accountID.MatchString(id) || !knownPartition(partition) {
+	if !accountID(id) || !knownPartition(partition) {
 		panic(fmt.Sprintf("awssim: no account %q in partition %q can exist", id, partition))
 	}
 	a.mu.Lock()

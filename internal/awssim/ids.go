@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // newID returns a prefix such as AROA followed by n characters of base32, as
@@ -47,32 +48,40 @@ func newRequestID() string {
 }
 
 var (
-	entityName = regexp.MustCompile(`^[\w+=,.@-]+$`)
-	entityPath = regexp.MustCompile(`^(/|/[\x21-\x7e]+/)$`)
+	entityName = matching(`^[\w+=,.@-]+$`)
+	entityPath = matching(`^(/|/[\x21-\x7e]+/)$`)
 )
 
-func validPath(p string) bool { return len(p) <= 512 && entityPath.MatchString(p) }
+// matching says whether strings match an expression. It is compiled when it is
+// first needed: a program that embeds this package and never starts it pays
+// nothing.
+func matching(expression string) func(string) bool {
+	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+	return func(s string) bool { return compiled().MatchString(s) }
+}
+
+func validPath(p string) bool { return len(p) <= 512 && entityPath(p) }
 
 // regions tells the partition of a region by its shape, as the SDKs'
 // partition data does, so that no list of regions can go stale.
 var regions = []struct {
 	partition string
-	shape     *regexp.Regexp
+	shape     func(string) bool
 }{
-	{"aws", regexp.MustCompile(`^(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+$`)},
-	{"aws-cn", regexp.MustCompile(`^cn-\w+-\d+$`)},
-	{"aws-us-gov", regexp.MustCompile(`^us-gov-\w+-\d+$`)},
-	{"aws-iso", regexp.MustCompile(`^us-iso-\w+-\d+$`)},
-	{"aws-iso-b", regexp.MustCompile(`^us-isob-\w+-\d+$`)},
-	{"aws-iso-e", regexp.MustCompile(`^eu-isoe-\w+-\d+$`)},
-	{"aws-iso-f", regexp.MustCompile(`^us-isof-\w+-\d+$`)},
-	{"aws-eusc", regexp.MustCompile(`^eusc-(de)-\w+-\d+$`)},
+	{"aws", matching(`^(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+$`)},
+	{"aws-cn", matching(`^cn-\w+-\d+$`)},
+	{"aws-us-gov", matching(`^us-gov-\w+-\d+$`)},
+	{"aws-iso", matching(`^us-iso-\w+-\d+$`)},
+	{"aws-iso-b", matching(`^us-isob-\w+-\d+$`)},
+	{"aws-iso-e", matching(`^eu-isoe-\w+-\d+$`)},
+	{"aws-iso-f", matching(`^us-isof-\w+-\d+$`)},
+	{"aws-eusc", matching(`^eusc-(de)-\w+-\d+$`)},
 }
 
 // partitionOf returns "" for what does not look like a region.
 func partitionOf(region string) string {
 	for _, r := range regions {
-		if r.shape.MatchString(region) {
+		if r.shape(region) {
 			return r.partition
 		}
 	}
@@ -103,11 +112,11 @@ func parseARN(s string) (arn, bool) {
 // ok is false for any other ARN.
 func (a arn) iamEntity(kind string) (name string, ok bool) {
 	rest, found := strings.CutPrefix(a.resource, kind+"/")
-	if a.service != "iam" || a.region != "" || !accountID.MatchString(a.account) || !found {
+	if a.service != "iam" || a.region != "" || !accountID(a.account) || !found {
 		return "", false
 	}
 	cut := strings.LastIndexByte(rest, '/')
 	name = rest[cut+1:]
 	path := "/" + rest[:cut+1]
-	return name, entityName.MatchString(name) && validPath(path)
+	return name, entityName(name) && validPath(path)
 }

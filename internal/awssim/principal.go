@@ -69,7 +69,7 @@ func (a *AWS) parseTrustPolicy(in *account, text string) (*policy, error) {
 		var ok bool
 		switch kind {
 		case "AWS":
-			if accountID.MatchString(name) {
+			if accountID(name) {
 				p.name = "arn:" + in.partition + ":iam::" + name + ":root"
 			}
 			p.id, ok = a.resolvePrincipal(in, name)
@@ -89,14 +89,14 @@ func (a *AWS) parseTrustPolicy(in *account, text string) (*policy, error) {
 // it. Users and roles of accounts that are not simulated have none; their ARNs
 // are taken on trust.
 func (a *AWS) resolvePrincipal(in *account, name string) (id string, ok bool) {
-	if name == "*" || accountID.MatchString(name) {
+	if name == "*" || accountID(name) {
 		return "", true // an account may be named before anyone has heard of it
 	}
 	if a.ids[name] != "" {
 		return name, true
 	}
 	p, ok := parseARN(name)
-	if !ok || p.partition != in.partition || !accountID.MatchString(p.account) || strings.ContainsAny(name, "*?") {
+	if !ok || p.partition != in.partition || !accountID(p.account) || strings.ContainsAny(name, "*?") {
 		return "", false
 	}
 	if p.service == "sts" {

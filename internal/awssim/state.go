@@ -108,7 +108,7 @@ func (a *AWS) createUser(in *account, name, path string, tags map[string]string)
 	if in.users[strings.ToLower(name)] != nil {
 		return nil, alreadyExists("User with name %s already exists.", name)
 	}
-	if !entityName.MatchString(name) || len(name) > 64 || !validPath(path) {
+	if !entityName(name) || len(name) > 64 || !validPath(path) {
 		return nil, invalid("%q is no user's path and name", path+name)
 	}
 	u := &user{name: name, path: path, tags: tags, arn: in.arn("iam", "user"+path+name), id: newID("AIDA", 17), created: a.now().Truncate(time.Second)}
@@ -132,7 +132,7 @@ func (a *AWS) createRole(in *account, r Role) (*role, error) {
 	switch {
 	case in.roles[strings.ToLower(r.Name)] != nil:
 		return nil, alreadyExists("Role with name %s already exists.", r.Name)
-	case !entityName.MatchString(r.Name) || len(r.Name) > 64 || !validPath(r.Path):
+	case !entityName(r.Name) || len(r.Name) > 64 || !validPath(r.Path):
 		return nil, invalid("%q is no role's path and name", r.Path+r.Name)
 	case r.MaxSessionDuration < time.Hour || r.MaxSessionDuration > 12*time.Hour:
 		return nil, invalid("a role's sessions last one to twelve hours at most, not %s", r.MaxSessionDuration)

@@ -3,7 +3,6 @@ package awssim
 import (
 	"math"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,14 +15,14 @@ import (
 type shape struct {
 	min, max int
 	pattern  string
-	match    *regexp.Regexp
+	match    func(string) bool
 }
 
 func shaped(min, max int, pattern, expression string) shape {
 	if expression == "" {
 		expression = pattern
 	}
-	return shape{min, max, pattern, regexp.MustCompile(`^(?:` + expression + `)$`)}
+	return shape{min, max, pattern, matching(`^(?:` + expression + `)$`)}
 }
 
 const (
@@ -98,7 +97,7 @@ func (k *checker) optional(name string, s shape) string {
 // text holds a value against its shape. The order of complaints is that of
 // the service.
 func (k *checker) text(where, v string, s shape) {
-	if s.pattern != "" && !s.match.MatchString(v) {
+	if s.pattern != "" && !s.match(v) {
 		k.violate(v, where, "satisfy regular expression pattern: "+s.pattern)
 	}
 	n := len(utf16.Encode([]rune(v)))

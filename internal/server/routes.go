@@ -20,25 +20,27 @@ import (
 // readyTimeout bounds how long a readiness probe waits for the database.
 const readyTimeout = 2 * time.Second
 
-// routes is everything the server answers. What is below /v1/ does not go
-// through a mux, because a mux cleans paths and a role reference is to arrive
-// as it was sent.
+// routes is everything the server answers. Neither what is below /v1/ nor the
+// API goes through a mux here, because a mux cleans paths, and a role reference
+// or a name is to arrive as it was sent.
 func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, opts Options) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.broker, Identify: who.Agent, Log: opts.Log})
 	api := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version})
 
-	mux := http.NewServeMux()
-	mux.Handle("/", api)
-	mux.HandleFunc("GET /healthz", s.health)
-	mux.HandleFunc("GET /readyz", s.ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	probes := http.NewServeMux()
+	probes.HandleFunc("GET /healthz", s.health)
+	probes.HandleFunc("GET /readyz", s.ready)
+	probes.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 
 	return recovering(opts.Log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/v1/") {
+		switch path := r.URL.Path; {
+		case strings.HasPrefix(path, "/v1/"):
 			credentials.ServeHTTP(w, r)
-			return
+		case path == "/healthz" || path == "/readyz" || path == "/metrics":
+			probes.ServeHTTP(w, r)
+		default:
+			api.ServeHTTP(w, r)
 		}
-		mux.ServeHTTP(w, r)
 	}))
 }
 

@@ -1,0 +1,69 @@
+package api
+
+import (
+	"strconv"
+	"time"
+)
+
+// Integration is a named group of AWS roles that is granted to agents as one.
+type Integration struct {
+	ID             string    `json:"id" doc:"Stable for the life of the integration; stands for the name wherever one is taken." example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`
+	Name           string    `json:"name" doc:"Unique in a deployment." example:"production"`
+	Description    string    `json:"description" example:"Production accounts"`
+	AssumptionMode string    `json:"assumption_mode" enum:"platform,cluster" doc:"Who calls STS: this deployment (platform) or a runner in the customer's cluster (cluster)." example:"platform"`
+	ExternalID     string    `json:"external_id" doc:"Made by the server and sent with every AssumeRole; a role's trust policy should require it." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
+	DefaultRole    string    `json:"default_role" doc:"The name of the role that is used when none is named." example:"readonly"`
+	Roles          []Role    `json:"roles" nullable:"false" doc:"In the order their owner gave them."`
+	Version        int64     `json:"version" doc:"Counts the changes, from 1; the ETag is this number in quotes." example:"1"`
+	CreatedAt      time.Time `json:"created_at" example:"2026-03-14T09:26:53Z"`
+	UpdatedAt      time.Time `json:"updated_at" example:"2026-03-14T09:26:53Z"`
+}
+
+// ETag is what guards an update of this version, for If-Match.
+func (in Integration) ETag() string { return etag(in.Version) }
+
+// Role is one IAM role in an integration.
+type Role struct {
+	ID              string `json:"id" example:"rol_p3xk7d2mzq5wv4tcn6hjb8ysra"`
+	Name            string `json:"name" doc:"Of the user's choosing, unique in its integration." example:"readonly"`
+	ARN             string `json:"arn" example:"arn:aws:iam::444455556666:role/ReadOnly"`
+	Region          string `json:"region" doc:"Where STS is asked, and what the agent's process finds as its region." example:"us-east-1"`
+	Enabled         bool   `json:"enabled" doc:"A disabled role stays in the integration and is lent to nobody." example:"true"`
+	SessionDuration string `json:"session_duration" doc:"How long credentials last, in its shortest form." example:"1h"`
+}
+
+// IntegrationRequest creates an integration, or replaces one: what it leaves
+// out is empty or has its default afterwards.
+type IntegrationRequest struct {
+	Name           string        `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment." example:"production"`
+	Description    string        `json:"description,omitempty" maxLength:"1000" example:"Production accounts"`
+	AssumptionMode string        `json:"assumption_mode,omitempty" enum:"platform,cluster" default:"platform" doc:"Who calls STS: this deployment (platform, recommended) or a runner in the customer's cluster (cluster)."`
+	DefaultRole    string        `json:"default_role" doc:"The name of the role that is used when none is named; it must be one of roles, and enabled." example:"readonly"`
+	Roles          []RoleRequest `json:"roles" minItems:"1" maxItems:"10000" nullable:"false" doc:"All of the integration's roles. A role keeps its ID, and so its history, when its ID or else its name is given again."`
+
+	ID         string     `json:"id,omitempty" doc:"Made by the server. When updating it may be repeated as it is; when creating it is refused." example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`
+	ExternalID string     `json:"external_id,omitempty" doc:"When creating: one that POST /api/v1/external-ids gave, else the server makes one. When updating it may be repeated as it is; it never changes." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
+	Version    int64      `json:"version,omitempty" doc:"Ignored; use If-Match to guard an update." example:"1"`
+	CreatedAt  *time.Time `json:"created_at,omitempty" doc:"Ignored."`
+	UpdatedAt  *time.Time `json:"updated_at,omitempty" doc:"Ignored."`
+}
+
+// RoleRequest is one role of an IntegrationRequest.
+type RoleRequest struct {
+	ID              string `json:"id,omitempty" doc:"Made by the server. When updating it names the role to keep, so that a role can be renamed; when creating it is refused." example:"rol_p3xk7d2mzq5wv4tcn6hjb8ysra"`
+	Name            string `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Of your choosing, unique in its integration; it need not be IAM's name." example:"readonly"`
+	ARN             string `json:"arn" maxLength:"2048" pattern:"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$" doc:"The full ARN of one IAM role, of any partition, with its path." example:"arn:aws:iam::444455556666:role/ReadOnly"`
+	Region          string `json:"region" doc:"Where STS is asked, and what the agent's process finds as its region. It must belong to the ARN's partition." example:"us-east-1"`
+	Enabled         *bool  `json:"enabled,omitempty" default:"true" doc:"A disabled role stays in the integration and is lent to nobody."`
+	SessionDuration string `json:"session_duration,omitempty" default:"1h" doc:"How long credentials last: 15m to 12h in whole seconds, as in 90m. The role's own MaxSessionDuration bounds it too." example:"1h"`
+}
+
+// ExternalID is a reserved external ID: it can be used to create one integration.
+type ExternalID struct {
+	ExternalID string `json:"external_id" doc:"To be required by a role's trust policy, and given when the integration is created." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
+}
+
+// etag quotes a version.
+//
+// Source: RFC 9110, section 8.8.3.
+func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }

@@ -1,0 +1,126 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// maxProblem bounds what is read of a refusal, in bytes.
+const maxProblem = 1 << 20
+
+// problem is a refusal as the management API words it, or as the credentials
+// endpoint does, which has to please the SDKs: with a message for the detail.
+type problem struct {
+	api.Problem
+	Message string `json:"message"`
+}
+
+// refusal is what the server said when the answer was no.
+func (c *Client) refusal(resp *http.Response) error {
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		return c.redirected(resp)
+	}
+	var p problem
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
+	if err != nil || !isJSON(resp) || json.Unmarshal(body, &p) != nil || p.Code == "" {
+		return c.stranger(resp)
+	}
+	e := &rolebroker.Error{Code: rolebroker.Code(p.Code), Message: p.Detail, Hint: p.Hint}
+	if e.Message == "" {
+		e.Message = p.Message
+	}
+	for _, f := range p.Errors {
+		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: f.Message})
+	}
+	if after := resp.Header.Get("Retry-After"); after != "" && e.Hint == "" {
+		e.Hint = "try again in " + after + " seconds"
+	}
+	return e
+}
+
+// redirected refuses to take the token elsewhere.
+func (c *Client) redirected(resp *http.Response) error {
+	e := rolebroker.Errorf(rolebroker.CodeUnavailable, "%s answered %s; redirects are not followed, since the token would follow", c.base, resp.Status)
+	if to, err := resp.Location(); err == nil {
+		return e.WithHint("if %s://%s is the server, set ROLEBROKER_URL to it", to.Scheme, to.Host)
+	}
+	return e.WithHint("set ROLEBROKER_URL to the server's own URL")
+}
+
+// stranger explains an answer that rolebroker did not write.
+func (c *Client) stranger(resp *http.Response) error {
+	kind := resp.Header.Get("Content-Type")
+	if kind == "" {
+		kind = "an answer without a type"
+	}
+	return rolebroker.Errorf(codeOfStatus(resp.StatusCode), "%s answered %s with %s, which is not how rolebroker answers", c.base, resp.Status, kind).
+		WithHint("check ROLEBROKER_URL; a proxy on the way to the server may have answered instead of it")
+}
+
+// codeOfStatus guesses at the code of an answer that has none.
+func codeOfStatus(status int) rolebroker.Code {
+	switch status {
+	case http.StatusUnauthorized:
+		return rolebroker.CodeUnauthenticated
+	case http.StatusForbidden:
+		return rolebroker.CodeDenied
+	case http.StatusNotFound:
+		return rolebroker.CodeNotFound
+	case http.StatusTooManyRequests:
+		return rolebroker.CodeThrottled
+	}
+	return rolebroker.CodeUnavailable
+}
+
+// unreachable explains why there was no answer. What net/http says is safe to
+// show: the token was in a header, which it never prints.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	e := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err}
+	switch timeout := net.Error(nil); {
+	case errors.Is(ctx.Err(), context.Canceled):
+		e.Message = "asking rolebroker at " + c.base.String() + " was interrupted"
+		return e
+	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
+		e.Message = "rolebroker at " + c.base.String() + " did not answer in time"
+	default:
+		e.Message = "cannot reach rolebroker at " + c.base.String() + ": " + err.Error()
+	}
+	e.Hint = unreachableHint(err)
+	return e
+}
+
+func unreachableHint(err error) string {
+	var authority x509.UnknownAuthorityError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &authority):
+		return "if the server's certificate is signed by an authority of your own, name its file in SSL_CERT_FILE"
+	case errors.As(err, &certificate):
+		return "the server's certificate must be valid for the host in ROLEBROKER_URL"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "the server speaks plain HTTP there: start ROLEBROKER_URL with http://"
+	}
+	return "is the server running? start one with rolebroker server, or set ROLEBROKER_URL to where it is"
+}
+
+// isJSON says whether the answer claims to be JSON of any kind.
+func isJSON(resp *http.Response) bool {
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
+}

@@ -1,0 +1,166 @@
+package rest_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rolebroker/rolebroker/api"
+)
+
+func TestAgentLife(t *testing.T) {
+	w := newWorld(t)
+	w.createIntegration("production")
+	a := w.as(w.admin, "POST", "/api/v1/agents", `{"name": "scout", "description": "Looks around", "connections": [{"integration": "production"}]}`).want(201)
+	agent := read[api.Agent](a)
+	want := api.Agent{ID: agent.ID, Name: "scout", Description: "Looks around", DefaultIntegration: "production",
+		Connections: []api.Connection{{Integration: "production", ConnectedAt: w.now}}, Version: 1, CreatedAt: w.now, UpdatedAt: w.now}
+	if diff := cmp.Diff(want, agent); diff != "" {
+		t.Errorf("the agent (-want +got):\n%s", diff)
+	}
+	if a.Header.Get("Location") != "/api/v1/agents/"+agent.ID || a.Header.Get("ETag") != `"1"` {
+		t.Errorf("the new agent comes with %v", a.Header)
+	}
+	w.as(w.reader, "GET", "/api/v1/agents/"+agent.ID, "").want(200)
+	w.as(w.reader, "GET", "/api/v1/agents/scout", "", "If-None-Match", `"1"`).want(304)
+	w.as(w.admin, "POST", "/api/v1/agents", `{"name": "scout"}`).refused(409, "conflict", "scout")
+
+	w.now = w.now.Add(time.Hour)
+	again := read[api.Agent](w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", `"1"`).want(200))
+	want.Version, want.UpdatedAt = 2, w.now
+	if diff := cmp.Diff(want, again); diff != "" {
+		t.Errorf("after writing back what was read (-want +got):\n%s", diff)
+	}
+	w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", `"1"`).refused(412, "stale", "")
+	w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", `x`).refused(400, "invalid", "").at("If-Match", "", "ETag")
+	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "", "If-Match", `"1"`).refused(412, "stale", "")
+	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "", "If-Match", `1`).refused(400, "invalid", "")
+	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "", "If-Match", `"2"`).want(204)
+	w.as(w.admin, "GET", "/api/v1/agents/scout", "").refused(404, "not_found", "scout")
+}
+
+// What an update leaves out of connections and default integration stays; what
+// it gives is what is there afterwards.
+func TestAgentConnections(t *testing.T) {
+	w := newWorld(t)
+	one := w.createIntegration("one")
+	w.createIntegration("two")
+	w.createAgent(`{"name": "scout"}`)
+	const path = "/api/v1/agents/scout"
+	state := func(a *answer) string {
+		agent := read[api.Agent](a.want(200))
+		names := []string{}
+		for _, c := range agent.Connections {
+			names = append(names, c.Integration)
+		}
+		return strings.Join(names, ",") + "/" + agent.DefaultIntegration
+	}
+	steps := []struct{ method, path, body, want string }{
+		{"GET", path, "", "/"},
+		{"PUT", path + "/connections/one", "", "one/one"},
+		{"PUT", path + "/connections/" + one.ID, "", "one/one"},
+		{"PUT", path + "/connections/two", "", "one,two/one"},
+		{"PUT", path, `{"name": "scout"}`, "one,two/one"},
+		{"PUT", path, `{"name": "scout", "connections": null, "default_integration": null}`, "one,two/one"},
+		{"PUT", path, `{"name": "scout", "default_integration": "two"}`, "one,two/two"},
+		{"PUT", path, `{"name": "scout", "default_integration": ""}`, "one,two/"},
+		{"PUT", path, `{"name": "scout", "connections": [{"integration": "two"}], "default_integration": "two"}`, "two/two"},
+		{"PUT", path, `{"name": "scout", "connections": []}`, "/"},
+	}
+	for _, s := range steps {
+		if got := state(w.as(w.admin, s.method, s.path, s.body)); got != s.want {
+			t.Errorf("%s %s %s: connections/default are %s, want %s", s.method, s.path, s.body, got, s.want)
+		}
+	}
+	connected := w.as(w.admin, "PUT", path+"/connections/one", "").want(200)
+	if connected.Header.Get("ETag") == "" {
+		t.Error("the agent comes without an ETag")
+	}
+	w.as(w.admin, "PUT", path+"/connections/nowhere", "").refused(404, "not_found", "nowhere")
+	w.as(w.admin, "PUT", "/api/v1/agents/nobody/connections/one", "").refused(404, "not_found", "nobody")
+	w.as(w.admin, "DELETE", path+"/connections/one", "").want(204)
+	w.as(w.admin, "DELETE", path+"/connections/nowhere", "").refused(404, "not_found", "nowhere")
+	if got := state(w.as(w.admin, "GET", path, "")); got != "/" {
+		t.Errorf("after disconnecting it is %s", got)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	w := newWorld(t)
+	agent := w.createAgent(`{"name": "scout"}`)
+	const path = "/api/v1/agents/scout/tokens"
+	a := w.as(w.admin, "POST", path, `{"label": "laptop", "expires_in": "1h"}`).want(201)
+	token := read[api.NewToken](a)
+	if token.Token == "" || !strings.HasPrefix(token.ID, "tok_") || a.Header.Get("Location") != "/api/v1/agents/"+agent.ID+"/tokens/"+token.ID {
+		t.Errorf("the new token is %s with %v", a.Body, a.Header)
+	}
+	if token.ExpiresAt == nil || !token.ExpiresAt.Equal(w.now.Add(time.Hour)) {
+		t.Errorf("it expires at %v, want in an hour", token.ExpiresAt)
+	}
+	forever := w.as(w.admin, "POST", path, `{}`).want(201)
+	if !strings.Contains(forever.Body, `"expires_at":null`) {
+		t.Errorf("a token that does not expire is %s", forever.Body)
+	}
+	at := read[api.NewToken](w.as(w.admin, "POST", path, `{"expires_at": "2026-03-14T12:00:00+01:00"}`).want(201))
+	if at.ExpiresAt.String() != "2026-03-14 11:00:00 +0000 UTC" {
+		t.Errorf("it expires at %v", at.ExpiresAt)
+	}
+
+	list := w.as(w.reader, "GET", path, "").want(200)
+	if strings.Contains(list.Body, token.Token.Reveal()) {
+		t.Error("the list has the token in it")
+	}
+	w.as(w.admin, "DELETE", path+"/"+at.ID, "").want(204)
+	w.as(w.admin, "DELETE", path+"/"+at.ID, "").want(204)
+	w.as(w.admin, "DELETE", path+"/tok_nonsense", "").refused(404, "not_found", "")
+	w.as(w.admin, "POST", "/api/v1/agents/nobody/tokens", "{}").refused(404, "not_found", "nobody")
+	w.as(w.admin, "GET", "/api/v1/agents/nobody/tokens", "").refused(404, "not_found", "nobody")
+	w.now = w.now.Add(time.Hour)
+	status := map[string]string{}
+	for _, token := range read[api.List[api.Token]](w.as(w.reader, "GET", path, "").want(200)).Items {
+		status[token.ID] = token.Status
+	}
+	want := map[string]string{token.ID: api.StatusExpired, at.ID: api.StatusRevoked, read[api.NewToken](forever).ID: api.StatusActive}
+	if diff := cmp.Diff(want, status); diff != "" {
+		t.Errorf("the tokens are (-want +got):\n%s", diff)
+	}
+}
+
+func TestAPIKeys(t *testing.T) {
+	w := newWorld(t)
+	a := w.as(w.admin, "POST", "/api/v1/api-keys", `{"name": "ci", "access": "read-only", "expires_in": "1h"}`).want(201)
+	key := read[api.NewAPIKey](a)
+	if key.Name != "ci" || key.Access != "read-only" || a.Header.Get("Location") != "/api/v1/api-keys/"+key.ID {
+		t.Errorf("the new key is %s with %v", a.Body, a.Header)
+	}
+	bearer := "bearer " + key.Key.Reveal()
+	list := w.as(bearer, "GET", "/api/v1/api-keys", "").want(200)
+	if got := read[api.List[api.APIKey]](list); len(got.Items) != 3 || strings.Contains(list.Body, key.Key.Reveal()) {
+		t.Errorf("the keys are %s", list.Body)
+	}
+	w.as(w.admin, "POST", "/api/v1/api-keys", `{"name": "ci", "access": "admin"}`).refused(409, "conflict", "ci")
+	w.now = w.now.Add(2 * time.Hour)
+	w.as(bearer, "GET", "/api/v1/api-keys", "").refused(401, "expired", "ci")
+	if !strings.Contains(w.as(w.admin, "GET", "/api/v1/api-keys", "").Body, `"status":"expired"`) {
+		t.Error("the expired key is not shown as such")
+	}
+	w.as(w.admin, "DELETE", "/api/v1/api-keys/"+key.ID, "").want(204)
+	w.as(w.admin, "DELETE", "/api/v1/api-keys/"+key.ID, "").refused(404, "not_found", "")
+	w.as(bearer, "GET", "/api/v1/api-keys", "").refused(401, "unauthenticated", "")
+
+	for _, k := range read[api.List[api.APIKey]](w.as(w.admin, "GET", "/api/v1/api-keys", "").want(200)).Items {
+		if k.Access == "admin" {
+			w.as(w.admin, "DELETE", "/api/v1/api-keys/"+k.ID, "").refused(409, "conflict", "no admin key")
+		}
+	}
+}
+
+func TestPlatform(t *testing.T) {
+	w := newWorld(t)
+	p := read[api.Platform](w.as(w.reader, "GET", "/api/v1/platform", "").want(200))
+	if p.Version != "1.2.3" || p.IdentityError == "" || p.Account != "" || len(p.Features) != 1 {
+		t.Errorf("the platform is %+v", p)
+	}
+}

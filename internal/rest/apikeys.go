@@ -1,0 +1,82 @@
+package rest
+
+import (
+	"context"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/broker"
+)
+
+// apiKeys is what the broker does with keys to this API.
+type apiKeys interface {
+	APIKeys(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.APIKey, error)
+	CreateAPIKey(ctx context.Context, who rolebroker.Caller, spec broker.APIKeySpec) (*rolebroker.APIKey, rolebroker.Secret, error)
+	DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rolebroker.APIKeyID) error
+}
+
+type (
+	listAPIKeys struct {
+		Paging
+	}
+	createAPIKey struct {
+		Body body[api.APIKeyRequest]
+	}
+	inAPIKey struct {
+		ID string `path:"id" doc:"The key's ID." example:"key_5mzq7k4vprb2xw3tdn6hjc8ysa"`
+	}
+)
+
+func (s *server) listAPIKeys(ctx context.Context, who rolebroker.Caller, in *listAPIKeys) (*listAnswer[api.APIKey], error) {
+	page, err := in.page("", func(cursor string) bool { return strings.HasPrefix(cursor, "key_") })
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.Broker.APIKeys(ctx, who, page)
+	if err != nil {
+		return nil, err
+	}
+	return list(in.Paging, found, func(k *rolebroker.APIKey) string { return string(k.ID) }, s.showAPIKey), nil
+}
+
+func (s *server) createAPIKey(ctx context.Context, who rolebroker.Caller, in *createAPIKey) (*made[api.NewAPIKey], error) {
+	req := in.Body.value
+	expires, err := s.expiry(req.ExpiresIn, req.ExpiresAt)
+	if err != nil {
+		return nil, err
+	}
+	key, secret, err := s.Broker.CreateAPIKey(ctx, who, broker.APIKeySpec{Name: req.Name, Access: rolebroker.Access(req.Access), ExpiresAt: expires})
+	if err != nil {
+		return nil, err
+	}
+	return &made[api.NewAPIKey]{
+		Location: "/api/v1/api-keys/" + string(key.ID),
+		Body: api.NewAPIKey{
+			ID:        string(key.ID),
+			Name:      key.Name,
+			Access:    string(key.Access),
+			Key:       api.Secret(secret.Reveal()),
+			ExpiresAt: timeOrNull(key.ExpiresAt),
+		},
+	}, nil
+}
+
+func (s *server) deleteAPIKey(ctx context.Context, who rolebroker.Caller, in *inAPIKey) (*struct{}, error) {
+	return nil, s.Broker.DeleteAPIKey(ctx, who, rolebroker.APIKeyID(in.ID))
+}
+
+func (s *server) showAPIKey(k *rolebroker.APIKey) api.APIKey {
+	status := api.StatusActive
+	if s.past(k.ExpiresAt) {
+		status = api.StatusExpired
+	}
+	return api.APIKey{
+		ID:        string(k.ID),
+		Name:      k.Name,
+		Access:    string(k.Access),
+		Status:    status,
+		CreatedAt: k.CreatedAt.UTC(),
+		ExpiresAt: timeOrNull(k.ExpiresAt),
+	}
+}

@@ -1,0 +1,341 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// maxBody bounds a request body, in bytes.
+const maxBody = 8 << 20
+
+// maxItems bounds an array, because its items are larger in memory than in
+// JSON. The types in api say so too.
+const maxItems = 10_000
+
+// maxFields bounds how many things are said to be wrong with one request.
+const maxFields = 100
+
+// body is a request body of the type T, decoded strictly. To huma it is
+// anything at all; what is wrong with it comes out of Resolve.
+type body[T any] struct {
+	value T
+	err   error
+}
+
+// Schema describes T.
+func (body[T]) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[T](), true, "")
+}
+
+// Resolve tells huma what was wrong.
+func (b *body[T]) Resolve(huma.Context) []error {
+	if b.err != nil {
+		return []error{b.err}
+	}
+	return nil
+}
+
+func (b *body[T]) decode(data []byte) { b.err = decode(data, reflect.ValueOf(&b.value).Elem()) }
+
+// unmarshal is how huma decodes a body.
+func unmarshal(data []byte, v any) error {
+	b, ok := v.(interface{ decode([]byte) })
+	if !ok {
+		return fmt.Errorf("%T is not a request body", v)
+	}
+	b.decode(data)
+	return nil
+}
+
+// decode reads one JSON object into a struct and says everything that is wrong
+// with it. It differs from json.Unmarshal in what it refuses: unknown fields,
+// fields given twice, names in another case, text that is not UTF-8; and in
+// that it names the place. null is the same as leaving a field out.
+func decode(data []byte, into reflect.Value) error {
+	if err := checkSyntax(data); err != nil {
+		return err
+	}
+	d := decoder{json: json.NewDecoder(bytes.NewReader(data))}
+	d.json.UseNumber()
+	tok := d.token()
+	if tok != json.Delim('{') {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is %s; a JSON object is expected", kindOf(tok))
+	}
+	d.object("", into)
+	if len(d.wrong) > 0 {
+		return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the request body is not valid", Fields: d.wrong}
+	}
+	return nil
+}
+
+// checkSyntax says where a body stops being JSON.
+func checkSyntax(data []byte) error {
+	invalid := func(offset int, reason string) error {
+		line := 1 + bytes.Count(data[:offset], []byte("\n"))
+		column := 1 + offset - (bytes.LastIndexByte(data[:offset], '\n') + 1)
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is not JSON: line %d, column %d: %s", line, column, reason)
+	}
+	var raw json.RawMessage
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(data, &raw); errors.As(err, &syntax) {
+		return invalid(max(0, int(syntax.Offset)-1), syntax.Error())
+	} else if err != nil {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is not JSON")
+	}
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			return invalid(i, "not UTF-8")
+		}
+		i += size
+	}
+	return nil
+}
+
+// decoder walks through a body that is known to be JSON, side by side with the
+// type it should have.
+type decoder struct {
+	json  *json.Decoder
+	wrong []rolebroker.Field
+}
+
+// token is the next token; nil stands for null.
+func (d *decoder) token() json.Token {
+	tok, err := d.json.Token()
+	if err != nil {
+		panic("rest: JSON that was valid is not: " + err.Error())
+	}
+	return tok
+}
+
+func (d *decoder) add(path, format string, args ...any) {
+	if len(d.wrong) < maxFields {
+		d.wrong = append(d.wrong, rolebroker.Field{Path: path, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+// object reads the fields of a struct, after its brace.
+func (d *decoder) object(path string, into reflect.Value) {
+	seen := map[string]bool{}
+	for d.json.More() {
+		name := d.token().(string)
+		field, ok := fieldNamed(into.Type(), name)
+		switch at := join(path, name); {
+		case !ok:
+			d.add(at, "unknown field %s; known are %s", quoted(name), strings.Join(fieldNames(into.Type()), ", "))
+			d.skip(d.token())
+		case seen[name]:
+			d.add(at, "is given twice")
+			d.skip(d.token())
+		default:
+			seen[name] = true
+			d.value(at, into.FieldByIndex(field.Index), field.Tag.Get("example"))
+		}
+	}
+	d.token() // the closing brace
+}
+
+// value reads a value of any type that requests have; null is none. like is an
+// example of it.
+func (d *decoder) value(path string, into reflect.Value, like string) {
+	tok := d.token()
+	if tok == nil {
+		return
+	}
+	if into.Kind() == reflect.Pointer {
+		into.Set(reflect.New(into.Type().Elem()))
+		into = into.Elem()
+	}
+	switch into.Interface().(type) {
+	case time.Time:
+		d.time(path, tok, into)
+	case string:
+		d.string(path, tok, into, like)
+	case bool:
+		d.bool(path, tok, into)
+	case int64:
+		d.number(path, tok, into)
+	default:
+		d.composite(path, tok, into)
+	}
+}
+
+// composite reads an array of objects, or an object.
+func (d *decoder) composite(path string, tok json.Token, into reflect.Value) {
+	switch {
+	case into.Kind() == reflect.Slice && tok == json.Delim('['):
+		d.list(path, into)
+	case into.Kind() == reflect.Slice:
+		d.mismatch(path, tok, "an array", "")
+	case tok == json.Delim('{'):
+		d.object(path, into)
+	default:
+		d.mismatch(path, tok, "an object", "")
+	}
+}
+
+// string takes a string as it is. NUL is text in JSON, but not in PostgreSQL.
+func (d *decoder) string(path string, tok json.Token, into reflect.Value, like string) {
+	switch s, ok := tok.(string); {
+	case !ok:
+		d.mismatch(path, tok, "a string", like)
+	case strings.ContainsRune(s, 0):
+		d.add(path, "has a NUL character")
+	default:
+		into.SetString(s)
+	}
+}
+
+func (d *decoder) bool(path string, tok json.Token, into reflect.Value) {
+	b, ok := tok.(bool)
+	if !ok {
+		d.mismatch(path, tok, "true or false", "")
+		return
+	}
+	into.SetBool(b)
+}
+
+func (d *decoder) number(path string, tok json.Token, into reflect.Value) {
+	n, ok := tok.(json.Number)
+	i, err := n.Int64()
+	if !ok || err != nil {
+		d.mismatch(path, tok, "a whole number", "")
+		return
+	}
+	into.SetInt(i)
+}
+
+// list reads the items of an array, after its bracket. [] is not null.
+func (d *decoder) list(path string, into reflect.Value) {
+	into.Set(reflect.MakeSlice(into.Type(), 0, 0))
+	for i := 0; d.json.More(); i++ {
+		if i >= maxItems {
+			d.tooMany(path, i)
+			continue
+		}
+		item := reflect.New(into.Type().Elem()).Elem()
+		d.item(path+"["+strconv.Itoa(i)+"]", item)
+		into.Set(reflect.Append(into, item))
+	}
+	d.token() // the closing bracket
+}
+
+// tooMany leaves item i behind.
+func (d *decoder) tooMany(path string, i int) {
+	if i == maxItems {
+		d.add(path, "has more than %d items", maxItems)
+	}
+	d.skip(d.token())
+}
+
+// item reads one item; unlike a field it cannot be left out.
+func (d *decoder) item(path string, into reflect.Value) {
+	if tok := d.token(); tok != json.Delim('{') {
+		d.mismatch(path, tok, "an object", "")
+		return
+	}
+	d.object(path, into)
+}
+
+func (d *decoder) time(path string, tok json.Token, into reflect.Value) {
+	const like = "2026-03-14T09:26:53Z"
+	s, ok := tok.(string)
+	if !ok {
+		d.mismatch(path, tok, "a time", like)
+		return
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		d.add(path, "%s is not a time; RFC 3339 is expected, as in %s", quoted(s), like)
+		return
+	}
+	into.Set(reflect.ValueOf(t))
+}
+
+// mismatch says that a value, of which tok is the beginning, has the wrong
+// type, and leaves it behind.
+func (d *decoder) mismatch(path string, tok json.Token, expected, like string) {
+	if like != "" {
+		expected += ", as in " + strconv.Quote(like)
+	}
+	d.add(path, "is %s; expected %s", kindOf(tok), expected)
+	d.skip(tok)
+}
+
+// skip leaves the value behind of which tok is the beginning.
+func (d *decoder) skip(tok json.Token) {
+	for depth := 0; ; tok = d.token() {
+		switch tok {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+func kindOf(tok json.Token) string {
+	switch tok := tok.(type) {
+	case json.Delim:
+		if tok == '[' {
+			return "an array"
+		}
+		return "an object"
+	case string:
+		return "a string"
+	case json.Number:
+		return "a number"
+	case bool:
+		return strconv.FormatBool(tok)
+	}
+	return "null"
+}
+
+// join is the path of a field. A name that could be mistaken for more than one
+// step is quoted.
+func join(path, name string) string {
+	switch {
+	case name == "" || strings.ContainsAny(name, `.[]"`+outside) || !utf8.ValidString(name):
+		return path + "[" + quoted(name) + "]"
+	case path == "":
+		return clip(name, maxQuoted)
+	}
+	return path + "." + clip(name, maxQuoted)
+}
+
+// fieldNamed finds the field with a JSON name.
+func fieldNamed(t reflect.Type, name string) (reflect.StructField, bool) {
+	for f := range t.Fields() {
+		if jsonName(f) == name {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+func fieldNames(t reflect.Type) []string {
+	var names []string
+	for f := range t.Fields() {
+		names = append(names, jsonName(f))
+	}
+	return names
+}
+
+func jsonName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}

@@ -1,0 +1,98 @@
+package rest_test
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+)
+
+// The Go client and the API understand each other, over a wire.
+func TestThroughTheClient(t *testing.T) {
+	w := newWorld(t)
+	server := httptest.NewServer(w.handler)
+	defer server.Close()
+	ctx := t.Context()
+	c, err := client.New(client.Options{URL: server.URL, Token: rolebroker.NewSecret(strings.TrimPrefix(w.admin, "Bearer "))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	externalID := must(c.ReserveExternalID(ctx))(t)
+	disabled := false
+	in := must(c.CreateIntegration(ctx, api.IntegrationRequest{Name: "production", ExternalID: externalID, DefaultRole: "r", Roles: []api.RoleRequest{
+		{Name: "r", ARN: "arn:aws:iam::444455556666:role/R", Region: "us-east-1", SessionDuration: "2h"},
+		{Name: "s", ARN: "arn:aws:iam::444455556666:role/S", Region: "us-east-1", Enabled: &disabled}}}))(t)
+	if in.ExternalID != externalID || in.Roles[0].SessionDuration != "2h" || in.Roles[1].Enabled {
+		t.Errorf("the integration is %+v", in)
+	}
+	if diff := cmp.Diff(in, must(c.Integration(ctx, "production"))(t)); diff != "" {
+		t.Errorf("the integration is not what was created:\n%s", diff)
+	}
+	updated := must(c.UpdateIntegration(ctx, in.ID, api.IntegrationRequest{ID: in.ID, Name: "production", DefaultRole: "r",
+		Roles: []api.RoleRequest{{ID: in.Roles[0].ID, Name: "r", ARN: in.Roles[0].ARN, Region: "eu-west-1"}}}, in.ETag()))(t)
+	if updated.Version != 2 || updated.Roles[0].ID != in.Roles[0].ID {
+		t.Errorf("the integration is %+v", updated)
+	}
+	wantCode(t, c.DeleteIntegration(ctx, "production", in.ETag()), rolebroker.CodeStale)
+
+	must(c.CreateAgent(ctx, api.AgentRequest{Name: "scout"}))(t)
+	agent := must(c.Connect(ctx, "scout", "production"))(t)
+	empty := ""
+	agent = must(c.UpdateAgent(ctx, "scout", api.AgentRequest{Name: "scout", DefaultIntegration: &empty}, agent.ETag()))(t)
+	if agent.DefaultIntegration != "" || len(agent.Connections) != 1 {
+		t.Errorf("the agent is %+v", agent)
+	}
+	token := must(c.CreateToken(ctx, "scout", api.TokenRequest{Label: "laptop", ExpiresIn: "1h"}))(t)
+	wantNil(t, c.RevokeToken(ctx, "scout", token.ID))
+	for listed, err := range c.AllTokens(ctx, "scout") {
+		if err != nil || listed.ID != token.ID || listed.Status != api.StatusRevoked || listed.Label != "laptop" {
+			t.Errorf("the token is %+v: %v", listed, err)
+		}
+	}
+	key := must(c.CreateAPIKey(ctx, api.APIKeyRequest{Name: "ci", Access: "read-only"}))(t)
+	wantNil(t, c.DeleteAPIKey(ctx, key.ID))
+	if sessions := must(c.Sessions(ctx, api.SessionFilter{Agent: "scout", Live: true}, client.List{Limit: 1}))(t); len(sessions.Items) != 0 {
+		t.Errorf("the sessions are %+v", sessions)
+	}
+	if p := must(c.Platform(ctx))(t); p.Version != "1.2.3" {
+		t.Errorf("the platform is %+v", p)
+	}
+	wantNil(t, c.Disconnect(ctx, "scout", "production"))
+	wantNil(t, c.DeleteAgent(ctx, "scout", ""))
+	_, err = c.Agent(ctx, "scout")
+	wantCode(t, err, rolebroker.CodeNotFound)
+
+	_, err = c.CreateIntegration(ctx, api.IntegrationRequest{Name: "x", DefaultRole: "r", Roles: []api.RoleRequest{{Name: "r", ARN: "nonsense", Region: "us-east-1"}}})
+	wantCode(t, err, rolebroker.CodeInvalid)
+	if fields := rolebroker.AsError(err).Fields; len(fields) != 1 || fields[0].Path != "roles[0].arn" {
+		t.Errorf("the fields are %+v", fields)
+	}
+}
+
+// must fails the test if what it is given comes with an error.
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		wantNil(t, err)
+		return v
+	}
+}
+
+func wantNil(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantCode(t *testing.T, err error, code rolebroker.Code) {
+	t.Helper()
+	if rolebroker.CodeOf(err) != code {
+		t.Errorf("the error is %v, want %s", err, code)
+	}
+}

@@ -1,0 +1,55 @@
+package rest_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// Whatever is sent as a body, the answer is a success or a problem of the
+// sender's making, in JSON, and not larger than what was sent called for.
+func FuzzBodies(f *testing.F) {
+	for _, body := range []string{
+		"", "null", "{}", "[]", production, `{"name": "x"}`,
+		`{"name": "a", "connections": [{"integration": "production"}], "default_integration": "production"}`,
+		`{"label": "l", "expires_in": "1h"}`, `{"name": "k", "access": "admin", "expires_at": "2030-01-01T00:00:00Z"}`,
+		`{"name": "x", "name": "y", "a.b": {"c": [1, 2, {"d": null}]}}`,
+		`{"name": "\ud800\u0000", "roles": [{"arn": 1e999, "enabled": "x"}, null, []]}`,
+		"{\"name\": \"\xff\"}", `{"version": 99999999999999999999}`, "\x00", `{"id": "` + strings.Repeat("x", 300) + `"}`,
+	} {
+		f.Add(body)
+	}
+	w := newWorld(f)
+	w.createIntegration("production")
+	w.createAgent(`{"name": "scout"}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		w := &world{TB: t, handler: w.handler, admin: w.admin}
+		for _, r := range everything {
+			if r.body == "" {
+				continue
+			}
+			path := strings.NewReplacer("integrations/x", "integrations/production", "agents/x", "agents/scout").Replace(r.path)
+			a := w.as(w.admin, r.method, path, body, "Content-Type", "application/json")
+			if a.Status >= 500 || a.Status < 400 && a.Status != 200 && a.Status != 201 {
+				t.Errorf("%s with %q answers %d: %s", a.what, body, a.Status, a.Body)
+			}
+			if a.Status == 404 && r.method == "PUT" {
+				w.restore() // this body renamed it
+			}
+			if a.Status == 400 && len(a.Body) > 10_000+100*len(body) {
+				t.Errorf("%s: %d bytes are answered with %d", a.what, len(body), len(a.Body))
+			}
+		}
+	})
+}
+
+// restore makes what a body renamed once more.
+func (w *world) restore() {
+	if w.as(w.admin, "GET", "/api/v1/agents/scout", "").Status == 404 {
+		read[api.Agent](w.as(w.admin, "POST", "/api/v1/agents", `{"name": "scout"}`).want(201))
+	}
+	if w.as(w.admin, "GET", "/api/v1/integrations/production", "").Status == 404 {
+		read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations", integrationJSON("production")).want(201))
+	}
+}

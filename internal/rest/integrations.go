@@ -1,0 +1,295 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// integrations is what the broker does with integrations.
+type integrations interface {
+	Integration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
+	Integrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Integration, error)
+	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration) (*rolebroker.Integration, error)
+	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64) (*rolebroker.Integration, error)
+	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
+	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (string, error)
+}
+
+// InIntegration is the path of one integration.
+type InIntegration struct {
+	Integration string `path:"integration" doc:"The integration's name or ID." example:"production"`
+}
+
+type (
+	listIntegrations struct {
+		Paging
+		Search
+	}
+	getIntegration struct {
+		InIntegration
+		IfNoneMatch
+	}
+	createIntegration struct {
+		Body body[api.IntegrationRequest]
+	}
+	updateIntegration struct {
+		InIntegration
+		IfMatch
+		Body body[api.IntegrationRequest]
+	}
+	deleteIntegration struct {
+		InIntegration
+		IfMatch
+	}
+)
+
+func (s *server) listIntegrations(ctx context.Context, who rolebroker.Caller, in *listIntegrations) (*listAnswer[api.Integration], error) {
+	page, err := in.page(in.Search.Search, isName)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.Broker.Integrations(ctx, who, page)
+	if err != nil {
+		return nil, err
+	}
+	return list(in.Paging, found, func(i *rolebroker.Integration) string { return i.Name }, showIntegration), nil
+}
+
+func (s *server) getIntegration(ctx context.Context, who rolebroker.Caller, in *getIntegration) (*found[api.Integration], error) {
+	stored, err := s.Broker.Integration(ctx, who, in.Integration)
+	if err != nil {
+		return nil, err
+	}
+	shown := showIntegration(stored)
+	if in.knows(shown.ETag()) {
+		return &found[api.Integration]{Status: http.StatusNotModified, ETag: shown.ETag()}, nil
+	}
+	return &found[api.Integration]{http.StatusOK, shown.ETag(), shown}, nil
+}
+
+func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, in *createIntegration) (*created[api.Integration], error) {
+	noun, wrong := integrationOf(in.Body.value)
+	wrong = append(wrong, refuseIDs(in.Body.value)...)
+	if err := withCheck(wrong, "the integration", noun.Check); err != nil {
+		return nil, err
+	}
+	stored, err := s.Broker.CreateIntegration(ctx, who, noun)
+	if err != nil {
+		return nil, err
+	}
+	shown := showIntegration(stored)
+	return &created[api.Integration]{shown.ETag(), "/api/v1/integrations/" + shown.ID, shown}, nil
+}
+
+func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, in *updateIntegration) (*changed[api.Integration], error) {
+	expected, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	noun, wrong := integrationOf(in.Body.value)
+	target := in.Integration
+	if hasIDs(in.Body.value) {
+		stored, err := s.Broker.Integration(ctx, who, in.Integration)
+		if err != nil {
+			return nil, err
+		}
+		wrong = append(wrong, checkIDs(in.Body.value, stored)...)
+		target = string(stored.ID)
+	}
+	if err := withCheck(wrong, "the integration", noun.Check); err != nil {
+		return nil, err
+	}
+	stored, err := s.Broker.UpdateIntegration(ctx, who, target, noun, expected)
+	if err != nil {
+		return nil, err
+	}
+	shown := showIntegration(stored)
+	return &changed[api.Integration]{shown.ETag(), shown}, nil
+}
+
+func (s *server) deleteIntegration(ctx context.Context, who rolebroker.Caller, in *deleteIntegration) (*struct{}, error) {
+	expected, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Broker.DeleteIntegration(ctx, who, in.Integration, expected)
+}
+
+// integrationOf is the noun that a request describes, and what of the request
+// is no noun at all.
+func integrationOf(req api.IntegrationRequest) (rolebroker.Integration, []rolebroker.Field) {
+	noun := rolebroker.Integration{
+		Name:           req.Name,
+		Description:    req.Description,
+		AssumptionMode: rolebroker.AssumptionMode(req.AssumptionMode),
+		ExternalID:     req.ExternalID,
+		DefaultRole:    req.DefaultRole,
+	}
+	if noun.AssumptionMode == "" {
+		noun.AssumptionMode = rolebroker.ModePlatform
+	}
+	var wrong []rolebroker.Field
+	for i, role := range req.Roles {
+		r, fields := roleOf(role, i)
+		noun.Roles = append(noun.Roles, r)
+		wrong = append(wrong, fields...)
+	}
+	return noun, wrong
+}
+
+// roleOf is role i of a request.
+func roleOf(req api.RoleRequest, i int) (role rolebroker.Role, wrong []rolebroker.Field) {
+	role = rolebroker.Role{
+		ID:      rolebroker.RoleID(req.ID),
+		Name:    req.Name,
+		Region:  rolebroker.Region(req.Region),
+		Enabled: req.Enabled == nil || *req.Enabled,
+	}
+	var err error
+	if role.ARN, err = rolebroker.ParseRoleARN(req.ARN); err != nil {
+		wrong = append(wrong, rolebroker.Field{Path: rolePath(i, "arn"), Message: err.Error()})
+	}
+	if role.SessionDuration, err = sessionDuration(req.SessionDuration); err != nil {
+		wrong = append(wrong, rolebroker.Field{Path: rolePath(i, "session_duration"), Message: err.Error()})
+	}
+	return role, wrong
+}
+
+func rolePath(i int, field string) string { return "roles[" + strconv.Itoa(i) + "]." + field }
+
+// sessionDuration is zero, the default, for "" only.
+func sessionDuration(s string) (time.Duration, error) {
+	if s == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, errors.New(quoted(s) + " is not a duration; expected one as in 1h or 90m")
+	}
+	if d == 0 {
+		return 0, errors.New(s + " is out of range; AWS allows 15m to 12h")
+	}
+	return d, nil
+}
+
+// hasIDs says whether a request repeats IDs that the server made.
+func hasIDs(req api.IntegrationRequest) bool {
+	return req.ID != "" || slices.ContainsFunc(req.Roles, func(r api.RoleRequest) bool { return r.ID != "" })
+}
+
+// refuseIDs refuses them all, in what is about to be created.
+func refuseIDs(req api.IntegrationRequest) (wrong []rolebroker.Field) {
+	if req.ID != "" {
+		wrong = append(wrong, madeByServer("id"))
+	}
+	for i, role := range req.Roles {
+		if role.ID != "" {
+			wrong = append(wrong, madeByServer(rolePath(i, "id")))
+		}
+	}
+	return wrong
+}
+
+// checkIDs refuses those that are not what is stored.
+func checkIDs(req api.IntegrationRequest, stored *rolebroker.Integration) (wrong []rolebroker.Field) {
+	if req.ID != "" {
+		wrong = sameID(req.ID, string(stored.ID))
+	}
+	first := map[string]int{}
+	for _, role := range stored.Roles {
+		first[string(role.ID)] = -1
+	}
+	for i, role := range req.Roles {
+		switch at, ok := first[role.ID]; {
+		case role.ID == "":
+		case !ok:
+			wrong = append(wrong, rolebroker.Field{Path: rolePath(i, "id"),
+				Message: quoted(role.ID) + " is not a role of this integration; leave the ID of a new role out"})
+		case at >= 0:
+			wrong = append(wrong, rolebroker.Field{Path: rolePath(i, "id"),
+				Message: "is the ID of roles[" + strconv.Itoa(at) + "] already"})
+		default:
+			first[role.ID] = i
+		}
+	}
+	return wrong
+}
+
+// madeByServer refuses to take an ID from a client.
+func madeByServer(path string) rolebroker.Field {
+	return rolebroker.Field{Path: path, Message: "is made by the server; leave it out when creating"}
+}
+
+// sameID refuses an ID other than the one that is stored.
+func sameID(given, stored string) []rolebroker.Field {
+	if given == stored {
+		return nil
+	}
+	return []rolebroker.Field{{Path: "id", Message: "is " + stored + " and never changes; leave it out or repeat it"}}
+}
+
+// withCheck adds to what is wrong with a request what the noun finds wrong
+// with itself, so that a person hears of all of it at once. While nothing is
+// wrong the noun is not asked: the broker does that.
+func withCheck(wrong []rolebroker.Field, what string, check func() error) error {
+	if len(wrong) == 0 {
+		return nil
+	}
+	var e *rolebroker.Error
+	if errors.As(check(), &e) {
+		for _, f := range e.Fields {
+			if !slices.ContainsFunc(wrong, func(w rolebroker.Field) bool { return w.Path == f.Path }) {
+				wrong = append(wrong, f)
+			}
+		}
+	}
+	return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: what + " is not valid", Fields: wrong}
+}
+
+func showIntegration(in *rolebroker.Integration) api.Integration {
+	shown := api.Integration{
+		ID:             string(in.ID),
+		Name:           in.Name,
+		Description:    in.Description,
+		AssumptionMode: string(in.AssumptionMode),
+		ExternalID:     in.ExternalID,
+		DefaultRole:    in.DefaultRole,
+		Roles:          []api.Role{},
+		Version:        in.Version,
+		CreatedAt:      in.CreatedAt.UTC(),
+		UpdatedAt:      in.UpdatedAt.UTC(),
+	}
+	for _, r := range in.Roles {
+		shown.Roles = append(shown.Roles, api.Role{
+			ID:              string(r.ID),
+			Name:            r.Name,
+			ARN:             r.ARN.String(),
+			Region:          string(r.Region),
+			Enabled:         r.Enabled,
+			SessionDuration: shortest(r.Duration()),
+		})
+	}
+	return shown
+}
+
+// shortest writes a duration as a person would: 1h, 1h30m, 15m.
+func shortest(d time.Duration) string {
+	text := ""
+	for _, unit := range []struct {
+		length time.Duration
+		symbol string
+	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if n := d / unit.length; n > 0 {
+			text += strconv.FormatInt(int64(n), 10) + unit.symbol
+		}
+		d %= unit.length
+	}
+	return text
+}

@@ -1,0 +1,152 @@
+package rest_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rolebroker/rolebroker/api"
+)
+
+func TestIntegrationLife(t *testing.T) {
+	w := newWorld(t)
+	a := w.as(w.admin, "POST", "/api/v1/integrations", production).want(201)
+	in := read[api.Integration](a)
+	if !strings.HasPrefix(in.ID, "int_") || in.ExternalID == "" || a.Header.Get("Location") != "/api/v1/integrations/"+in.ID || a.Header.Get("ETag") != `"1"` {
+		t.Errorf("the new integration is %s with %v", a.Body, a.Header)
+	}
+	want := api.Integration{
+		ID: in.ID, Name: "production", Description: "Production accounts", AssumptionMode: "platform", ExternalID: in.ExternalID, DefaultRole: "readonly",
+		Roles: []api.Role{
+			{ID: in.Roles[0].ID, Name: "readonly", ARN: "arn:aws:iam::444455556666:role/ReadOnly", Region: "us-east-1", Enabled: true, SessionDuration: "1h"},
+			{ID: in.Roles[1].ID, Name: "deployer", ARN: "arn:aws:iam::444455556666:role/team/Deployer", Region: "eu-west-1", SessionDuration: "1h30m"},
+		},
+		Version: 1, CreatedAt: w.now, UpdatedAt: w.now,
+	}
+	if diff := cmp.Diff(want, in); diff != "" {
+		t.Errorf("the integration (-want +got):\n%s", diff)
+	}
+	for _, ref := range []string{"production", in.ID} {
+		got := w.as(w.reader, "GET", "/api/v1/integrations/"+ref, "").want(200)
+		if got.Body != a.Body || got.Header.Get("ETag") != `"1"` {
+			t.Errorf("GET %s answers %s, want what POST did", ref, got.Body)
+		}
+	}
+	w.as(w.admin, "POST", "/api/v1/integrations", production).refused(409, "conflict", "production")
+
+	w.as(w.admin, "DELETE", "/api/v1/integrations/production", "").want(204)
+	w.as(w.admin, "GET", "/api/v1/integrations/production", "").refused(404, "not_found", "production")
+	w.as(w.admin, "DELETE", "/api/v1/integrations/production", "").refused(404, "not_found", "production")
+	w.as(w.admin, "PUT", "/api/v1/integrations/production", production).refused(404, "not_found", "production")
+}
+
+// What was read can be written back, and what was changed in between shows.
+func TestIntegrationRoundTrip(t *testing.T) {
+	w := newWorld(t)
+	shown := w.as(w.admin, "POST", "/api/v1/integrations", production).want(201)
+	before := read[api.Integration](shown)
+	w.now = w.now.Add(time.Hour)
+	after := read[api.Integration](w.as(w.admin, "PUT", "/api/v1/integrations/production", shown.Body).want(200))
+	before.Version, before.UpdatedAt = 2, w.now
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("after writing back what was read (-before +after):\n%s", diff)
+	}
+
+	renamed := strings.NewReplacer(`"readonly"`, `"look"`, `"production"`, `"prod"`).Replace(shown.Body)
+	a := w.as(w.admin, "PUT", "/api/v1/integrations/production", renamed).want(200)
+	if got := read[api.Integration](a); got.ID != before.ID || got.Name != "prod" || got.Roles[0].ID != before.Roles[0].ID || got.Roles[0].Name != "look" {
+		t.Errorf("after renaming it is %s", a.Body)
+	}
+}
+
+// A PUT replaces: what is left out is empty or has its default.
+func TestIntegrationReplace(t *testing.T) {
+	w := newWorld(t)
+	w.as(w.admin, "POST", "/api/v1/integrations", production).want(201)
+	a := w.as(w.admin, "PUT", "/api/v1/integrations/production", integrationJSON("production")).want(200)
+	if got := read[api.Integration](a); got.Description != "" || len(got.Roles) != 1 || got.AssumptionMode != "platform" || !got.Roles[0].Enabled {
+		t.Errorf("after replacing it is %s", a.Body)
+	}
+}
+
+func TestIntegrationGuards(t *testing.T) {
+	w := newWorld(t)
+	w.as(w.admin, "POST", "/api/v1/integrations", production).want(201)
+	const path = "/api/v1/integrations/production"
+	put := func(ifMatch string) *answer { return w.as(w.admin, "PUT", path, production, "If-Match", ifMatch) }
+
+	put(`"1"`).want(200) // now it is 2
+	put(`"1"`).refused(412, "stale", "hint")
+	put(`"3"`).refused(412, "stale", "hint")
+	put(`"0"`).refused(412, "stale", "hint")
+	put(`"-2"`).refused(412, "stale", "hint")
+	put(`"99999999999999999999"`).refused(412, "stale", "hint")
+	put(`"somebody else's"`).refused(412, "stale", "hint")
+	put(`*`).want(200)     // 3
+	put(`W/"3"`).want(200) // 4: a proxy that compresses weakens
+	for _, garbage := range []string{`4`, `"4`, `4"`, `"4", "5"`, `"4"x`, `W/4`, `W/`} {
+		put(garbage).refused(400, "invalid", "ETag").at("If-Match", "", `"7"`)
+	}
+	w.as(w.admin, "DELETE", path, "", "If-Match", `"1"`).refused(412, "stale", "")
+	w.as(w.admin, "DELETE", path, "", "If-Match", "nonsense").refused(400, "invalid", "If-Match")
+
+	for _, known := range []string{`"4"`, `W/"4"`, `"1", "4"`, `*`} {
+		if a := w.as(w.reader, "GET", path, "", "If-None-Match", known).want(304); a.Body != "" || a.Header.Get("ETag") != `"4"` {
+			t.Errorf("304 comes with %q and %v", a.Body, a.Header)
+		}
+	}
+	w.as(w.reader, "GET", path, "", "If-None-Match", `"3"`).want(200)
+	w.as(w.admin, "DELETE", path, "", "If-Match", `"4"`).want(204)
+}
+
+func TestExternalIDs(t *testing.T) {
+	w := newWorld(t)
+	reserved := read[api.ExternalID](w.as(w.admin, "POST", "/api/v1/external-ids", "").want(201)).ExternalID
+	with := func(name, externalID string) string {
+		return strings.Replace(integrationJSON(name), `{`, `{"external_id": "`+externalID+`", `, 1)
+	}
+	w.as(w.admin, "POST", "/api/v1/integrations", with("own", "chosen-by-me")).refused(400, "invalid", "").at("external_id", "/external_id", "reserved")
+	in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations", with("one", reserved)).want(201))
+	if in.ExternalID != reserved {
+		t.Errorf("it has the external ID %s, want the reserved %s", in.ExternalID, reserved)
+	}
+	w.as(w.admin, "POST", "/api/v1/integrations", with("two", reserved)).refused(400, "invalid", "").at("external_id", "/external_id", "used")
+	w.as(w.admin, "PUT", "/api/v1/integrations/one", with("one", "another")).refused(400, "invalid", "").at("external_id", "/external_id", "")
+	w.as(w.admin, "PUT", "/api/v1/integrations/one", with("one", reserved)).want(200)
+	w.as(w.reader, "POST", "/api/v1/external-ids", "").refused(403, "denied", "read-only")
+}
+
+// IDs are the server's.
+func TestIntegrationIDs(t *testing.T) {
+	w := newWorld(t)
+	with := func(id, roleID string) string {
+		return `{"id": "` + id + `", "name": "one", "default_role": "r", "roles": [{"id": "` + roleID + `", "name": "r", "arn": "arn:aws:iam::444455556666:role/R", "region": "us-east-1"}]}`
+	}
+	w.as(w.admin, "POST", "/api/v1/integrations", with("int_mine", "rol_mine")).refused(400, "invalid", "").
+		at("id", "/id", "made by the server").at("roles[0].id", "/roles/0/id", "made by the server")
+
+	one, two := w.createIntegration("one"), w.createIntegration("two")
+	w.as(w.admin, "PUT", "/api/v1/integrations/one", with(two.ID, one.Roles[0].ID)).refused(400, "invalid", "").at("id", "/id", one.ID)
+	w.as(w.admin, "PUT", "/api/v1/integrations/one", with(one.ID, two.Roles[0].ID)).refused(400, "invalid", "").at("roles[0].id", "/roles/0/id", "not a role of this integration")
+	w.as(w.admin, "PUT", "/api/v1/integrations/one", with(one.ID, one.Roles[0].ID)).want(200)
+
+	twice := `{"name": "one", "default_role": "r", "roles": [
+		{"id": "` + one.Roles[0].ID + `", "name": "r", "arn": "arn:aws:iam::444455556666:role/R", "region": "us-east-1"},
+		{"id": "` + one.Roles[0].ID + `", "name": "s", "arn": "arn:aws:iam::444455556666:role/S", "region": "us-east-1"}]}`
+	w.as(w.admin, "PUT", "/api/v1/integrations/one", twice).refused(400, "invalid", "").at("roles[1].id", "/roles/1/id", "roles[0]")
+}
+
+// Durations are answered in their shortest form.
+func TestSessionDurations(t *testing.T) {
+	w := newWorld(t)
+	for given, want := range map[string]string{"3600s": "1h", "90m": "1h30m", "1h0m1s": "1h1s", "15m": "15m", "12h": "12h", "": "1h", "900.0s": "15m"} {
+		body := strings.Replace(integrationJSON("d"), `"region"`, `"session_duration": "`+given+`", "region"`, 1)
+		got := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations", body).want(201)).Roles[0].SessionDuration
+		if got != want {
+			t.Errorf("%q is answered as %q, want %q", given, got, want)
+		}
+		w.as(w.admin, "DELETE", "/api/v1/integrations/d", "").want(204)
+	}
+}

@@ -1,0 +1,185 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// Broker is what the API administers; *broker.Broker is one.
+type Broker interface {
+	integrations
+	agents
+	tokens
+	apiKeys
+	sessions
+	platform
+}
+
+// Auth finds out who calls. The argument is the Authorization header as it
+// came. Codes: unauthenticated, expired.
+type Auth interface {
+	APIKey(ctx context.Context, authorization string) (rolebroker.Caller, error)
+}
+
+// Options are what the API needs.
+type Options struct {
+	Broker   Broker
+	Auth     Auth
+	Log      *slog.Logger     // of what callers are not told; nil discards it
+	Version  string           // of the server, as the platform answers it
+	Features []string         // what this server can do besides what every server can
+	Now      func() time.Time // nil is time.Now
+}
+
+// server answers. Its handlers are in one file per noun.
+type server struct {
+	Options
+	mux     *http.ServeMux
+	openAPI []byte
+}
+
+// New is the handler of /api/v1 and of /openapi.json. It answers every request
+// it gets, with a problem document where there is nothing else.
+func New(o Options) http.Handler {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	useProblems()
+	s := &server{Options: o, mux: http.NewServeMux()}
+	api := humago.New(s.mux, newConfig())
+	s.routes(api)
+	s.openAPI = describe(api.OpenAPI())
+	return s
+}
+
+// routes is the management API on one screen.
+func (s *server) routes(api huma.API) {
+	in := collection{s, api, "Integrations"}
+	get(in, "/integrations", "list-integrations", s.listIntegrations)
+	post(in, "/integrations", "create-integration", s.createIntegration)
+	get(in, "/integrations/{integration}", "get-integration", s.getIntegration)
+	put(in, "/integrations/{integration}", "update-integration", s.updateIntegration)
+	remove(in, "/integrations/{integration}", "delete-integration", s.deleteIntegration)
+	post(in, "/external-ids", "reserve-external-id", s.reserveExternalID)
+
+	ag := collection{s, api, "Agents"}
+	get(ag, "/agents", "list-agents", s.listAgents)
+	post(ag, "/agents", "create-agent", s.createAgent)
+	get(ag, "/agents/{agent}", "get-agent", s.getAgent)
+	put(ag, "/agents/{agent}", "update-agent", s.updateAgent)
+	remove(ag, "/agents/{agent}", "delete-agent", s.deleteAgent)
+	put(ag, "/agents/{agent}/connections/{integration}", "connect-agent", s.connect)
+	remove(ag, "/agents/{agent}/connections/{integration}", "disconnect-agent", s.disconnect)
+	get(ag, "/agents/{agent}/tokens", "list-tokens", s.listTokens)
+	post(ag, "/agents/{agent}/tokens", "create-token", s.createToken)
+	remove(ag, "/agents/{agent}/tokens/{id}", "revoke-token", s.revokeToken)
+
+	se := collection{s, api, "Sessions"}
+	get(se, "/sessions", "list-sessions", s.listSessions)
+
+	pl := collection{s, api, "Platform"}
+	get(pl, "/platform", "get-platform", s.getPlatform)
+	get(pl, "/api-keys", "list-api-keys", s.listAPIKeys)
+	post(pl, "/api-keys", "create-api-key", s.createAPIKey)
+	remove(pl, "/api-keys/{id}", "delete-api-key", s.deleteAPIKey)
+}
+
+// ServeHTTP lets a request through to its handler once it is known who asks
+// and that there is something to read.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if r.URL.Path == "/openapi.json" {
+		s.serveOpenAPI(w, r)
+		return
+	}
+	who, err := s.Auth.APIKey(r.Context(), r.Header.Get("Authorization"))
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	for _, check := range []func(*http.Request) *problem{s.notRouted, checkQuery, checkContentType} {
+		if p := check(r); p != nil {
+			p.write(w)
+			return
+		}
+	}
+	s.mux.ServeHTTP(w, r.WithContext(withCaller(r.Context(), who)))
+}
+
+// notRouted is the answer to a path or method that no route has.
+func (s *server) notRouted(r *http.Request) *problem {
+	escaped := r.URL.EscapedPath()
+	if path.Clean(escaped) != escaped || !isText(r.URL.Path) {
+		return noSuchPath(r)
+	}
+	handler, pattern := s.mux.Handler(r)
+	if pattern != "" {
+		return nil
+	}
+	answer := headersOnly{}
+	handler.ServeHTTP(answer, r)
+	if allow := http.Header(answer).Get("Allow"); allow != "" {
+		return wrongMethod(r, allow)
+	}
+	return noSuchPath(r)
+}
+
+// headersOnly learns from the mux which methods a path has.
+type headersOnly http.Header
+
+func (h headersOnly) Header() http.Header         { return http.Header(h) }
+func (h headersOnly) Write(p []byte) (int, error) { return len(p), nil }
+func (h headersOnly) WriteHeader(int)             {}
+
+// checkContentType refuses a body that does not claim to be JSON. One that
+// does so in other words is made to say it as huma expects it.
+func checkContentType(r *http.Request) *problem {
+	given := r.Header.Get("Content-Type")
+	if given == "" || r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	if kind, _, err := mime.ParseMediaType(given); err == nil && kind == "application/json" {
+		r.Header.Set("Content-Type", kind)
+		return nil
+	}
+	return wrongContentType(given)
+}
+
+func (s *server) serveOpenAPI(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		wrongMethod(r, "GET, HEAD").write(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(s.openAPI)
+}
+
+// describe encodes the document once, for people to read too. Only requests
+// are closed: an answer may have more fields tomorrow.
+func describe(document *huma.OpenAPI) []byte {
+	for name, schema := range document.Components.Schemas.Map() {
+		if !strings.HasSuffix(name, "Request") {
+			schema.AdditionalProperties = nil
+		}
+	}
+	encoded, err := json.MarshalIndent(document, "", "  ")
+	if err != nil {
+		panic("rest: the OpenAPI document cannot be encoded: " + err.Error()) // it is made of constants
+	}
+	return append(encoded, '\n')
+}

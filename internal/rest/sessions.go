@@ -1,0 +1,71 @@
+package rest
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// sessions is what the broker knows of sessions.
+type sessions interface {
+	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
+}
+
+type listSessions struct {
+	Paging
+	Agent       string `query:"agent" doc:"Only those of the agent with this ID, or that had this name at the time." example:"scout"`
+	Integration string `query:"integration" doc:"Only those for the integration with this ID, or that had this name at the time." example:"production"`
+	Role        string `query:"role" doc:"Only those for the role with this ID or ARN, or that had this name at the time." example:"readonly"`
+	Live        bool   `query:"live" doc:"true: only those whose credentials may still work."`
+}
+
+func (s *server) listSessions(ctx context.Context, who rolebroker.Caller, in *listSessions) (*listAnswer[api.Session], error) {
+	page, err := in.page("", isSessionCursor)
+	if err != nil {
+		return nil, err
+	}
+	filter := rolebroker.SessionFilter{Agent: in.Agent, Integration: in.Integration, Role: in.Role}
+	if in.Live {
+		filter.LiveAt = s.Now()
+	}
+	found, err := s.Broker.Sessions(ctx, who, filter, page)
+	if err != nil {
+		return nil, err
+	}
+	return list(in.Paging, found, rolebroker.SessionCursor, s.showSession), nil
+}
+
+// isSessionCursor checks the form that rolebroker.SessionCursor gives.
+func isSessionCursor(cursor string) bool {
+	millis, id, _ := strings.Cut(cursor, ".")
+	_, err := strconv.ParseInt(millis, 10, 64)
+	return err == nil && strings.HasPrefix(id, "ses_")
+}
+
+func (s *server) showSession(x *rolebroker.Session) api.Session {
+	return api.Session{
+		ID:            string(x.ID),
+		State:         string(x.State),
+		Live:          x.Live(s.Now()),
+		Agent:         x.AgentName,
+		AgentID:       string(x.Agent),
+		Integration:   x.IntegrationName,
+		IntegrationID: string(x.Integration),
+		Role:          x.RoleName,
+		RoleID:        string(x.Role),
+		ARN:           x.ARN.String(),
+		Region:        string(x.Region),
+		Task:          x.Task,
+		SessionName:   x.SessionName,
+		RequestedAt:   x.RequestedAt.UTC(),
+		ExpiresAt:     x.ExpiresAt.UTC(),
+		AccessKeyID:   x.AccessKeyID,
+		RequestID:     x.RequestID,
+		Failure:       x.Failure,
+		Fetches:       x.Fetches,
+		FetchedAt:     timeOrNull(x.FetchedAt),
+	}
+}

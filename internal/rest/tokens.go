@@ -1,0 +1,130 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/broker"
+)
+
+// tokens is what the broker does with agents' tokens.
+type tokens interface {
+	Tokens(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
+	CreateToken(ctx context.Context, who rolebroker.Caller, agent string, spec broker.TokenSpec) (*rolebroker.Token, rolebroker.Secret, error)
+	RevokeToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
+}
+
+type (
+	listTokens struct {
+		InAgent
+		Paging
+	}
+	createToken struct {
+		InAgent
+		Body body[api.TokenRequest]
+	}
+	inToken struct {
+		InAgent
+		ID string `path:"id" doc:"The token's ID." example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
+	}
+)
+
+func (s *server) listTokens(ctx context.Context, who rolebroker.Caller, in *listTokens) (*listAnswer[api.Token], error) {
+	page, err := in.page("", func(cursor string) bool { return strings.HasPrefix(cursor, "tok_") })
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.Broker.Tokens(ctx, who, in.Agent, page)
+	if err != nil {
+		return nil, err
+	}
+	return list(in.Paging, found, func(t *rolebroker.Token) string { return string(t.ID) }, s.showToken), nil
+}
+
+func (s *server) createToken(ctx context.Context, who rolebroker.Caller, in *createToken) (*made[api.NewToken], error) {
+	req := in.Body.value
+	expires, err := s.expiry(req.ExpiresIn, req.ExpiresAt)
+	if err != nil {
+		return nil, err
+	}
+	token, secret, err := s.Broker.CreateToken(ctx, who, in.Agent, broker.TokenSpec{Label: req.Label, ExpiresAt: expires})
+	if err != nil {
+		return nil, err
+	}
+	return &made[api.NewToken]{
+		Location: "/api/v1/agents/" + string(token.Agent) + "/tokens/" + string(token.ID),
+		Body:     api.NewToken{ID: string(token.ID), Token: api.Secret(secret.Reveal()), ExpiresAt: timeOrNull(token.ExpiresAt)},
+	}, nil
+}
+
+func (s *server) revokeToken(ctx context.Context, who rolebroker.Caller, in *inToken) (*struct{}, error) {
+	return nil, s.Broker.RevokeToken(ctx, who, in.Agent, rolebroker.TokenID(in.ID))
+}
+
+// expiry is when a token or a key expires that says so in one of two ways;
+// zero if it says neither.
+func (s *server) expiry(in string, at *time.Time) (time.Time, error) {
+	switch {
+	case in != "" && at != nil:
+		return time.Time{}, invalid("expires_at", "cannot be given together with expires_in")
+	case in != "":
+		d, err := lifetime(in)
+		if err != nil {
+			return time.Time{}, invalid("expires_in", err.Error())
+		}
+		return s.Now().Add(d).UTC(), nil
+	case at == nil:
+		return time.Time{}, nil
+	case !at.After(s.Now()):
+		return time.Time{}, invalid("expires_at", "is not in the future")
+	case at.UTC().Year() > 9999: // RFC 3339 ends there
+		return time.Time{}, invalid("expires_at", "is after the year 9999; leave it out for never")
+	}
+	return at.UTC(), nil
+}
+
+func lifetime(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		return 0, errors.New(quoted(s) + " is not a duration; expected one as in 720h or 90m")
+	case d <= 0:
+		return 0, errors.New(clip(s, maxQuoted) + " is not in the future")
+	}
+	return d, nil
+}
+
+func (s *server) showToken(t *rolebroker.Token) api.Token {
+	status := api.StatusActive
+	switch {
+	case !t.RevokedAt.IsZero():
+		status = api.StatusRevoked
+	case s.past(t.ExpiresAt):
+		status = api.StatusExpired
+	}
+	return api.Token{
+		ID:        string(t.ID),
+		Label:     t.Label,
+		Status:    status,
+		CreatedAt: t.CreatedAt.UTC(),
+		ExpiresAt: timeOrNull(t.ExpiresAt),
+		RevokedAt: timeOrNull(t.RevokedAt),
+		UsedAt:    timeOrNull(t.UsedAt),
+	}
+}
+
+// past says whether a time of expiry, if there is one, has come.
+func (s *server) past(t time.Time) bool { return !t.IsZero() && !s.Now().Before(t) }
+
+// timeOrNull is nil for a time that never comes or never was.
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
