@@ -1,0 +1,233 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+const agentColumns = `a.id, a.name, a.description, a.disabled, COALESCE(a.default_integration, ''), a.version,
+	a.created_at, a.updated_at`
+
+// connectionColumns are those of a connection that may be missing, in a LEFT JOIN.
+const connectionColumns = `COALESCE(i.id, ''), COALESCE(i.name, ''), COALESCE(c.connected_at, 0)`
+
+// selectAgents reads a page with all its connections in one statement, and so
+// at one moment.
+func selectAgents(name, page string) *statement {
+	return newStatement(name, `
+		SELECT `+agentColumns+`, `+connectionColumns+`
+		FROM (SELECT * FROM agents `+page+`) AS a
+		LEFT JOIN connections AS c ON c.agent_id = a.id
+		LEFT JOIN integrations AS i ON i.id = c.integration_id
+		ORDER BY a.name, c.position`)
+}
+
+var (
+	agentByNameOrID = selectAgents("agentByNameOrID", `WHERE id = $1 OR name = $1`)
+	listAgents      = selectAgents("listAgents",
+		`WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\' ORDER BY name LIMIT $3`)
+
+	agentVersion = newStatement("agentVersion", `SELECT name, version FROM agents WHERE id = $1`)
+
+	insertAgent = newStatement("insertAgent", `
+		INSERT INTO agents (id, name, description, disabled, default_integration, version, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
+
+	updateAgent = newStatement("updateAgent", `
+		UPDATE agents SET name = $3, description = $4, disabled = $5, default_integration = $6, version = $7, updated_at = $8
+		WHERE id = $1 AND version = $2`)
+
+	deleteAgent = newStatement("deleteAgent", `DELETE FROM agents WHERE id = $1 AND (version = $2 OR $2 = 0)`)
+
+	deleteConnections = newStatement("deleteConnections", `DELETE FROM connections WHERE agent_id = $1`)
+
+	insertConnection = newBatch("insertConnection", `
+		INSERT INTO connections (agent_id, integration_id, position, connected_at) VALUES ROWS`, `(?, ?, ?, ?)`)
+
+	grants = newStatement("grants", `
+		SELECT `+agentColumns+`, COALESCE(c.connected_at, 0),
+			COALESCE(i.id, ''), COALESCE(i.name, ''), COALESCE(i.description, ''), COALESCE(i.assumption_mode, ''),
+			COALESCE(i.external_id, ''), COALESCE(i.version, 0), COALESCE(i.created_at, 0), COALESCE(i.updated_at, 0),
+			`+roleColumns+`
+		FROM agents AS a
+		LEFT JOIN connections AS c ON c.agent_id = a.id
+		LEFT JOIN integrations AS i ON i.id = c.integration_id
+		LEFT JOIN roles AS r ON r.integration_id = i.id
+		WHERE a.id = $1
+		ORDER BY c.position, r.position`)
+)
+
+// Agent finds one by name or ID, with its connections. Codes: not_found.
+func (s *Store) Agent(ctx context.Context, nameOrID string) (*rolebroker.Agent, error) {
+	found, err := s.agents(ctx, agentByNameOrID, nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, notFound("agent", nameOrID)
+	}
+	return &found[0], nil
+}
+
+// Agents lists by name, with their connections.
+func (s *Store) Agents(ctx context.Context, page rolebroker.Page) ([]rolebroker.Agent, error) {
+	pattern, ok := containing(page.Search)
+	if !ok {
+		return nil, nil
+	}
+	return s.agents(ctx, listAgents, page.After, pattern, max(page.Limit, 0))
+}
+
+func (s *Store) agents(ctx context.Context, st *statement, args ...any) ([]rolebroker.Agent, error) {
+	var found []rolebroker.Agent
+	err := s.query(ctx, st, func(scan scan) error {
+		var a rolebroker.Agent
+		var c rolebroker.Connection
+		if err := scan(append(agentDest(&a), &c.Integration, &c.IntegrationName, timeColumn{&c.ConnectedAt})...); err != nil {
+			return err
+		}
+		if len(found) == 0 || found[len(found)-1].ID != a.ID {
+			found = append(found, a)
+		}
+		if last := &found[len(found)-1]; c.Integration != "" {
+			last.Connections = append(last.Connections, c)
+		}
+		return nil
+	}, args...)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// agentDest is where agentColumns go.
+func agentDest(a *rolebroker.Agent) []any {
+	return []any{&a.ID, &a.Name, &a.Description, &a.Disabled, &a.DefaultIntegration, &a.Version,
+		timeColumn{&a.CreatedAt}, timeColumn{&a.UpdatedAt}}
+}
+
+// Grants is the agent with all it is connected to, read at one moment.
+// Codes: not_found.
+func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error) {
+	var g rolebroker.Grants
+	err := s.query(ctx, grants, func(scan scan) error {
+		var in rolebroker.Integration
+		var role roleRow
+		var c rolebroker.Connection
+		dest := append(agentDest(&g.Agent), timeColumn{&c.ConnectedAt})
+		dest = append(dest, integrationDest(&in)...)
+		if err := scan(append(dest, role.dest()...)...); err != nil || in.ID == "" {
+			return err
+		}
+		if n := len(g.Integrations); n == 0 || g.Integrations[n-1].ID != in.ID {
+			c.Integration, c.IntegrationName = in.ID, in.Name
+			g.Agent.Connections = append(g.Agent.Connections, c)
+		}
+		g.Integrations = role.addTo(g.Integrations, in)
+		return nil
+	}, id)
+	if err != nil {
+		return nil, err
+	}
+	if g.Agent.ID == "" {
+		return nil, notFound("agent", string(id))
+	}
+	return &g, nil
+}
+
+// CreateAgent stores a with its connections. Codes: conflict (name), not_found
+// (an integration that is gone).
+func (s *Store) CreateAgent(ctx context.Context, a *rolebroker.Agent) error {
+	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
+		_, err := tx.exec(ctx, insertAgent, a.ID, a.Name, a.Description, a.Disabled, nullable(a.DefaultIntegration),
+			a.Version, millis(a.CreatedAt), millis(a.UpdatedAt))
+		if err != nil {
+			return agentRefused(err, a)
+		}
+		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID})
+		return tx.insertConnections(ctx, a)
+	})
+	return s.nameTheGone(ctx, a, err)
+}
+
+// UpdateAgent replaces the agent with a.ID and its connections, if it still
+// has the version expected; its CreatedAt stays. Codes: not_found (an
+// integration that is gone, too), stale, conflict.
+func (s *Store) UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error {
+	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
+		updated, err := tx.exec(ctx, updateAgent, a.ID, expected, a.Name, a.Description, a.Disabled,
+			nullable(a.DefaultIntegration), a.Version, millis(a.UpdatedAt))
+		if err != nil {
+			return agentRefused(err, a)
+		}
+		if updated == 0 {
+			return tx.outdated(ctx, agentVersion, "agent", string(a.ID))
+		}
+		if _, err := tx.exec(ctx, deleteConnections, a.ID); err != nil {
+			return err
+		}
+		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID})
+		return tx.insertConnections(ctx, a)
+	})
+	return s.nameTheGone(ctx, a, err)
+}
+
+func (t *tx) insertConnections(ctx context.Context, a *rolebroker.Agent) error {
+	rows := make([][]any, len(a.Connections))
+	for i, c := range a.Connections {
+		rows[i] = []any{a.ID, c.Integration, i, millis(c.ConnectedAt)}
+	}
+	err := t.execBatch(ctx, insertConnection, rows)
+	if violated(err) == idTaken {
+		return rolebroker.Errorf(rolebroker.CodeConflict, "agent %q is connected to an integration twice", a.Name)
+	}
+	return agentRefused(err, a)
+}
+
+// errGone says that an integration which an agent refers to is gone.
+var errGone = rolebroker.Errorf(rolebroker.CodeNotFound, "an integration that the agent is connected to is gone")
+
+func agentRefused(err error, a *rolebroker.Agent) error {
+	if violated(err) == missingReferent {
+		return errGone
+	}
+	return duplicate(err, "an", "agent", a.Name, string(a.ID))
+}
+
+// nameTheGone says which integration is gone if err is errGone. Neither engine
+// says so in a way that a program should read.
+func (s *Store) nameTheGone(ctx context.Context, a *rolebroker.Agent, err error) error {
+	if !errors.Is(err, errGone) {
+		return err
+	}
+	referred := append([]rolebroker.Connection{{Integration: a.DefaultIntegration}}, a.Connections...)
+	for _, c := range referred {
+		exists := c.Integration == ""
+		queryErr := s.query(ctx, integrationVersion, func(scan) error { exists = true; return nil }, c.Integration)
+		if queryErr == nil && !exists {
+			return notFound("integration", string(c.Integration))
+		}
+	}
+	return err
+}
+
+// DeleteAgent removes it, its connections and its tokens. expected 0 means any
+// version. Codes: not_found, stale.
+func (s *Store) DeleteAgent(ctx context.Context, id rolebroker.AgentID, expected int64) error {
+	if !storableText(string(id)) {
+		return notFound("agent", string(id))
+	}
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		deleted, err := tx.exec(ctx, deleteAgent, id, expected)
+		if err != nil {
+			return err
+		}
+		if deleted == 0 {
+			return tx.outdated(ctx, agentVersion, "agent", string(id))
+		}
+		tx.changes = append(tx.changes, rolebroker.Change{Agent: id})
+		return nil
+	})
+}

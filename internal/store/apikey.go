@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+const apiKeyColumns = `id, name, access, hash, created_at, expires_at`
+
+var (
+	apiKeyByID   = newStatement("apiKeyByID", `SELECT `+apiKeyColumns+` FROM api_keys WHERE id = $1`)
+	listAPIKeys  = newStatement("listAPIKeys", `SELECT `+apiKeyColumns+` FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2`)
+	insertAPIKey = newStatement("insertAPIKey", `
+		INSERT INTO api_keys (`+apiKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`)
+	putAPIKey = newStatement("putAPIKey", `
+		INSERT INTO api_keys (`+apiKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, access = excluded.access, hash = excluded.hash,
+			created_at = excluded.created_at, expires_at = excluded.expires_at`)
+
+	// holdAdminKeys changes nothing, but has deletions that run at the same
+	// time wait for each other, so that two of them cannot each spare the key
+	// that the other removes.
+	holdAdminKeys = newStatement("holdAdminKeys", `
+		UPDATE api_keys SET access = access WHERE access = 'admin' AND expires_at = 0`)
+	deleteAPIKey = newStatement("deleteAPIKey", `
+		DELETE FROM api_keys WHERE id = $1
+		AND EXISTS (SELECT 1 FROM api_keys AS k WHERE k.id <> $1 AND k.access = 'admin' AND k.expires_at = 0)`)
+)
+
+// APIKey finds one by ID. Codes: not_found.
+func (s *Store) APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error) {
+	found, err := s.apiKeys(ctx, apiKeyByID, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, notFound("API key", string(id))
+	}
+	return &found[0], nil
+}
+
+// APIKeys lists by ID.
+func (s *Store) APIKeys(ctx context.Context, page rolebroker.Page) ([]rolebroker.APIKey, error) {
+	return s.apiKeys(ctx, listAPIKeys, page.After, max(page.Limit, 0))
+}
+
+func (s *Store) apiKeys(ctx context.Context, st *statement, args ...any) ([]rolebroker.APIKey, error) {
+	var found []rolebroker.APIKey
+	err := s.query(ctx, st, func(scan scan) error {
+		var k rolebroker.APIKey
+		if err := scan(&k.ID, &k.Name, &k.Access, &k.Hash, timeColumn{&k.CreatedAt}, timeColumn{&k.ExpiresAt}); err != nil {
+			return err
+		}
+		found = append(found, k)
+		return nil
+	}, args...)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// CreateAPIKey stores k. Codes: conflict (the ID or the name is taken).
+func (s *Store) CreateAPIKey(ctx context.Context, k *rolebroker.APIKey) error {
+	return s.storeAPIKey(ctx, insertAPIKey, k)
+}
+
+// PutAPIKey stores k, in place of the one with its ID if there is one.
+// Codes: conflict (another has the name).
+func (s *Store) PutAPIKey(ctx context.Context, k *rolebroker.APIKey) error {
+	return s.storeAPIKey(ctx, putAPIKey, k)
+}
+
+func (s *Store) storeAPIKey(ctx context.Context, st *statement, k *rolebroker.APIKey) error {
+	_, err := s.run(ctx, st, k.ID, k.Name, k.Access, hash(k.Hash), millis(k.CreatedAt), millis(k.ExpiresAt))
+	return duplicate(err, "an", "API key", k.Name, string(k.ID))
+}
+
+// DeleteAPIKey removes one, unless no admin key would be left that never
+// expires. Codes: not_found, conflict (the last).
+func (s *Store) DeleteAPIKey(ctx context.Context, id rolebroker.APIKeyID) error {
+	if !storableText(string(id)) {
+		return notFound("API key", string(id))
+	}
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		if _, err := tx.exec(ctx, holdAdminKeys); err != nil {
+			return err
+		}
+		deleted, err := tx.exec(ctx, deleteAPIKey, id)
+		if err != nil || deleted > 0 {
+			return err
+		}
+		exists := false
+		if err := tx.query(ctx, apiKeyByID, func(scan) error { exists = true; return nil }, id); err != nil {
+			return err
+		}
+		if !exists {
+			return notFound("API key", string(id))
+		}
+		return rolebroker.Errorf(rolebroker.CodeConflict, "without the API key %s no admin key would be left that never expires", id).
+			WithHint("make another admin key first")
+	})
+}

@@ -1,0 +1,60 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
+)
+
+func benchmarkBoth(b *testing.B, bench func(b *testing.B, s *store.Store)) {
+	for _, name := range []string{"sqlite", "postgres"} {
+		b.Run(name, func(b *testing.B) { bench(b, storetest.Open(b, engines[name](b))) })
+	}
+}
+
+// BenchmarkGrants reads what an agent with three connections of three roles
+// each may borrow.
+func BenchmarkGrants(b *testing.B) {
+	benchmarkBoth(b, func(b *testing.B, s *store.Store) {
+		a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: "scout", Version: 1}
+		for i := range 3 {
+			in := crashIntegration(i)
+			if err := s.ReserveExternalID(b.Context(), in.ExternalID, time.Now()); err != nil {
+				b.Fatal(err)
+			}
+			if err := s.CreateIntegration(b.Context(), in); err != nil {
+				b.Fatal(err)
+			}
+			a.Connections = append(a.Connections, rolebroker.Connection{Integration: in.ID})
+		}
+		if err := s.CreateAgent(b.Context(), a); err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			if _, err := s.Grants(b.Context(), a.ID); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkSession records and finishes a session, durably both times.
+func BenchmarkSession(b *testing.B) {
+	benchmarkBoth(b, func(b *testing.B, s *store.Store) {
+		for b.Loop() {
+			now := time.Now()
+			se := &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested,
+				Agent: "agt_1", AgentName: "scout", RequestedAt: now, ExpiresAt: now.Add(12 * time.Hour)}
+			if err := s.RecordSession(b.Context(), se); err != nil {
+				b.Fatal(err)
+			}
+			se.State, se.ExpiresAt = rolebroker.SessionActive, now.Add(time.Hour)
+			if err := s.FinishSession(b.Context(), se); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

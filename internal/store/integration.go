@@ -1,0 +1,221 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+const (
+	integrationColumns = `i.id, i.name, i.description, i.assumption_mode, i.external_id, i.version, i.created_at, i.updated_at`
+	// roleColumns are those of a role that may be missing, in a LEFT JOIN.
+	roleColumns = `COALESCE(r.id, ''), COALESCE(r.name, ''), COALESCE(r.arn, ''), COALESCE(r.region, ''),
+		COALESCE(r.enabled, FALSE), COALESCE(r.is_default, FALSE), COALESCE(r.session_duration, 0)`
+)
+
+// selectIntegrations reads a page with all its roles in one statement, and so
+// at one moment.
+func selectIntegrations(name, page string) *statement {
+	return newStatement(name, `
+		SELECT `+integrationColumns+`, `+roleColumns+`
+		FROM (SELECT * FROM integrations `+page+`) AS i
+		LEFT JOIN roles AS r ON r.integration_id = i.id
+		ORDER BY i.name, r.position`)
+}
+
+var (
+	integrationByNameOrID = selectIntegrations("integrationByNameOrID", `WHERE id = $1 OR name = $1`)
+	listIntegrations      = selectIntegrations("listIntegrations",
+		`WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\' ORDER BY name LIMIT $3`)
+
+	integrationVersion = newStatement("integrationVersion", `SELECT name, version FROM integrations WHERE id = $1`)
+
+	insertIntegration = newStatement("insertIntegration", `
+		INSERT INTO integrations (id, name, description, assumption_mode, external_id, version, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
+
+	updateIntegration = newStatement("updateIntegration", `
+		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, version = $6, updated_at = $7
+		WHERE id = $1 AND version = $2`)
+
+	deleteIntegration = newStatement("deleteIntegration", `
+		DELETE FROM integrations WHERE id = $1 AND (version = $2 OR $2 = 0)`)
+
+	deleteRoles = newStatement("deleteRoles", `DELETE FROM roles WHERE integration_id = $1`)
+
+	insertRole = newBatch("insertRole", `
+		INSERT INTO roles (id, integration_id, name, position, arn, region, enabled, is_default, session_duration)
+		VALUES ROWS`, `(?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+
+	reserveExternalID = newStatement("reserveExternalID", `INSERT INTO external_ids (value, reserved_at) VALUES ($1, $2)`)
+
+	useExternalID = newStatement("useExternalID", `
+		UPDATE external_ids SET integration_id = $2 WHERE value = $1 AND integration_id IS NULL`)
+)
+
+// Integration finds one by name or ID, with its roles. Codes: not_found.
+func (s *Store) Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error) {
+	found, err := s.integrations(ctx, integrationByNameOrID, nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, notFound("integration", nameOrID)
+	}
+	return &found[0], nil
+}
+
+// Integrations lists by name, with their roles.
+func (s *Store) Integrations(ctx context.Context, page rolebroker.Page) ([]rolebroker.Integration, error) {
+	pattern, ok := containing(page.Search)
+	if !ok {
+		return nil, nil
+	}
+	return s.integrations(ctx, listIntegrations, page.After, pattern, max(page.Limit, 0))
+}
+
+func (s *Store) integrations(ctx context.Context, st *statement, args ...any) ([]rolebroker.Integration, error) {
+	var found []rolebroker.Integration
+	err := s.query(ctx, st, func(scan scan) error {
+		var in rolebroker.Integration
+		var role roleRow
+		if err := scan(append(integrationDest(&in), role.dest()...)...); err != nil {
+			return err
+		}
+		found = role.addTo(found, in)
+		return nil
+	}, args...)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// integrationDest is where integrationColumns go.
+func integrationDest(in *rolebroker.Integration) []any {
+	return []any{&in.ID, &in.Name, &in.Description, &in.AssumptionMode, &in.ExternalID, &in.Version,
+		timeColumn{&in.CreatedAt}, timeColumn{&in.UpdatedAt}}
+}
+
+// roleRow is a role as it stands beside its integration; without an ID there
+// is none.
+type roleRow struct {
+	rolebroker.Role
+	isDefault bool
+}
+
+// dest is where roleColumns go.
+func (r *roleRow) dest() []any {
+	return []any{&r.ID, &r.Name, arnColumn{&r.ARN}, &r.Region, &r.Enabled, &r.isDefault, durationColumn{&r.SessionDuration}}
+}
+
+// addTo adds the role to the last of the integrations, which it begins with in
+// if that is another.
+func (r *roleRow) addTo(all []rolebroker.Integration, in rolebroker.Integration) []rolebroker.Integration {
+	if len(all) == 0 || all[len(all)-1].ID != in.ID {
+		all = append(all, in)
+	}
+	last := &all[len(all)-1]
+	if r.ID != "" {
+		last.Roles = append(last.Roles, r.Role)
+	}
+	if r.isDefault {
+		last.DefaultRole = r.Name
+	}
+	return all
+}
+
+// CreateIntegration stores in as it is given, and uses up its external ID.
+// Codes: conflict (name), invalid (external ID).
+func (s *Store) CreateIntegration(ctx context.Context, in *rolebroker.Integration) error {
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		used, err := tx.exec(ctx, useExternalID, in.ExternalID, in.ID)
+		if err != nil {
+			return err
+		}
+		if used == 0 {
+			return errExternalID
+		}
+		_, err = tx.exec(ctx, insertIntegration, in.ID, in.Name, in.Description, in.AssumptionMode, in.ExternalID,
+			in.Version, millis(in.CreatedAt), millis(in.UpdatedAt))
+		if err != nil {
+			return duplicate(err, "an", "integration", in.Name, string(in.ID))
+		}
+		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
+		return tx.insertRoles(ctx, in)
+	})
+}
+
+var errExternalID = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid",
+	Fields: []rolebroker.Field{{Path: "external_id", Message: "is not one that was reserved here, or it was used already"}}}
+
+// insertRoles stores the roles of an integration that has none.
+func (t *tx) insertRoles(ctx context.Context, in *rolebroker.Integration) error {
+	rows := make([][]any, len(in.Roles))
+	for i, r := range in.Roles {
+		rows[i] = []any{r.ID, in.ID, r.Name, i, r.ARN.String(), r.Region, r.Enabled, r.Name == in.DefaultRole,
+			r.SessionDuration.Milliseconds()}
+	}
+	err := t.execBatch(ctx, insertRole, rows)
+	switch violated(err) {
+	case notUnique:
+		return rolebroker.Errorf(rolebroker.CodeConflict, "two roles of integration %q have the same name", in.Name)
+	case idTaken:
+		return rolebroker.Errorf(rolebroker.CodeConflict, "a role of integration %q has the ID of another", in.Name)
+	}
+	return err
+}
+
+// UpdateIntegration replaces the integration with in.ID, if it still has the
+// version expected; in.Version is what it will have. Its external ID and
+// CreatedAt stay as they are. Roles are matched by ID: the old ones make room
+// before the new ones come, so names can change hands within one update.
+// Codes: not_found, stale, conflict.
+func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		updated, err := tx.exec(ctx, updateIntegration, in.ID, expected, in.Name, in.Description, in.AssumptionMode,
+			in.Version, millis(in.UpdatedAt))
+		if err != nil {
+			return duplicate(err, "an", "integration", in.Name, string(in.ID))
+		}
+		if updated == 0 {
+			return tx.outdated(ctx, integrationVersion, "integration", string(in.ID))
+		}
+		if _, err := tx.exec(ctx, deleteRoles, in.ID); err != nil {
+			return err
+		}
+		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
+		return tx.insertRoles(ctx, in)
+	})
+}
+
+// DeleteIntegration removes it, its roles and its connections; an agent whose
+// default it was has none then. expected 0 means any version. Its external ID
+// stays used. Codes: not_found, stale.
+func (s *Store) DeleteIntegration(ctx context.Context, id rolebroker.IntegrationID, expected int64) error {
+	if !storableText(string(id)) {
+		return notFound("integration", string(id))
+	}
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		deleted, err := tx.exec(ctx, deleteIntegration, id, expected)
+		if err != nil {
+			return err
+		}
+		if deleted == 0 {
+			return tx.outdated(ctx, integrationVersion, "integration", string(id))
+		}
+		tx.changes = append(tx.changes, rolebroker.Change{Integration: id})
+		return nil
+	})
+}
+
+// ReserveExternalID stores an external ID for a later integration. Codes:
+// conflict (it was reserved before).
+func (s *Store) ReserveExternalID(ctx context.Context, externalID string, at time.Time) error {
+	_, err := s.run(ctx, reserveExternalID, externalID, millis(at))
+	if violated(err) == idTaken {
+		return rolebroker.Errorf(rolebroker.CodeConflict, "this external ID was reserved before")
+	}
+	return err
+}

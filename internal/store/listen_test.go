@@ -1,0 +1,116 @@
+package store_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
+)
+
+// ear remembers what it was told.
+type ear struct {
+	mu   sync.Mutex
+	told []rolebroker.Change
+}
+
+func (e *ear) hear(c rolebroker.Change) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.told = append(e.told, c)
+}
+
+func (e *ear) heard(c rolebroker.Change) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Contains(e.told, c)
+}
+
+// eventually waits until the condition holds.
+func eventually(t *testing.T, within time.Duration, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(within)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatalf("not within %s: %s", within, what)
+		}
+	}
+}
+
+func createAgent(t *testing.T, s *store.Store, name string) rolebroker.Change {
+	t.Helper()
+	a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: name, Version: 1}
+	if err := s.CreateAgent(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	return rolebroker.Change{Agent: a.ID}
+}
+
+func TestServersHearOfEachOther(t *testing.T) {
+	url := storetest.Postgres(t)
+	var ears [2]ear
+	var stores [2]*store.Store
+	for i := range stores {
+		stores[i] = storetest.Open(t, url)
+		stores[i].Subscribe(ears[i].hear)
+		if !stores[i].Watching() {
+			t.Error("not watching when opened")
+		}
+	}
+	change := createAgent(t, stores[0], "scout")
+	eventually(t, 5*time.Second, "hearing of the other's change", func() bool { return ears[1].heard(change) })
+	marker := createAgent(t, stores[1], "marker")
+	eventually(t, 5*time.Second, "hearing of the other's change", func() bool { return ears[0].heard(marker) })
+	if n := len(ears[0].told); n != 2 { // its own, once, and the marker
+		t.Errorf("the first heard of %d changes: %v", n, ears[0].told)
+	}
+}
+
+func TestNothingIsMissedWhenTheConnectionBreaks(t *testing.T) {
+	url := storetest.Postgres(t)
+	s := storetest.Open(t, url)
+	var e ear
+	s.Subscribe(e.hear)
+	_, err := s.DB().ExecContext(t.Context(), `
+		SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "being told that everything may have changed", func() bool { return e.heard(rolebroker.Change{}) })
+	eventually(t, 10*time.Second, "watching again", s.Watching)
+	other := storetest.Open(t, url)
+	change := createAgent(t, other, "scout")
+	eventually(t, 5*time.Second, "hearing of a change", func() bool { return e.heard(change) })
+}
+
+func TestNothingRememberedIsUsedWithoutTheServer(t *testing.T) {
+	server := storetest.NewServer(t)
+	s := storetest.Open(t, server.Database(t))
+	var e ear
+	s.Subscribe(e.hear)
+	server.Crash(t)
+	eventually(t, 3*time.Second, "not watching", func() bool { return !s.Watching() })
+	if code := rolebroker.CodeOf(s.Ready(t.Context())); code != rolebroker.CodeUnavailable {
+		t.Errorf("without a server: %q", code)
+	}
+	if e.heard(rolebroker.Change{}) {
+		t.Error("told of everything before it was connected again")
+	}
+	server.Start(t)
+	eventually(t, 10*time.Second, "watching again", s.Watching)
+	if !e.heard(rolebroker.Change{}) {
+		t.Error("watching before it was told that everything may have changed")
+	}
+	if err := s.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

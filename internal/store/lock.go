@@ -1,0 +1,71 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// fileLock is an flock on a file of its own next to the database: the kernel
+// drops it when the process dies, however it dies. The file stays, since
+// removing it would let two servers lock two files of one name.
+type fileLock struct{ file *os.File }
+
+// lockFile takes the lock, waiting for whoever has it.
+func lockFile(ctx context.Context, path string, wait time.Duration) (*fileLock, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := waitForLock(ctx, file, wait); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	holder := strconv.Itoa(os.Getpid()) + "\n"
+	if _, err := file.WriteAt([]byte(holder), 0); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &fileLock{file}, file.Truncate(int64(len(holder)))
+}
+
+func waitForLock(ctx context.Context, file *os.File, wait time.Duration) error {
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	again := time.NewTicker(25 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-deadline.C:
+			return inUse(file)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// inUse says who has the lock.
+func inUse(file *os.File) error {
+	by := "another server"
+	if pid, _ := io.ReadAll(io.NewSectionReader(file, 0, 20)); len(pid) > 0 {
+		by = fmt.Sprintf("another server, process %s", strings.TrimSpace(string(pid)))
+	}
+	return rolebroker.Errorf(rolebroker.CodeConflict, "the database %s is in use by %s; a SQLite file belongs to one server at a time",
+		strings.TrimSuffix(file.Name(), ".lock"), by).
+		WithHint("stop the other server, or use PostgreSQL to run several: rolebroker server --database postgres://…")
+}
+
+func (l *fileLock) release() error { return l.file.Close() }

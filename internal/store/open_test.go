@@ -1,0 +1,229 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
+)
+
+// refused opens a database that cannot be opened, and gives the error.
+func refused(t *testing.T, o store.Options) *rolebroker.Error {
+	t.Helper()
+	s, err := store.Open(t.Context(), o)
+	if err == nil {
+		t.Fatal(o.Database, "was opened:", s.Close())
+	}
+	return rolebroker.AsError(err)
+}
+
+func TestDataOutlivesTheStore(t *testing.T) {
+	onBoth(t, func(t *testing.T, database string) {
+		for i := range 3 {
+			s, err := store.Open(t.Context(), store.Options{Database: database})
+			if err != nil {
+				t.Fatal(err)
+			}
+			agents, err := s.Agents(t.Context(), rolebroker.Page{Limit: 10})
+			if err != nil || len(agents) != i {
+				t.Fatalf("opened for the %d. time it has %d agents: %v", i+1, len(agents), err)
+			}
+			a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: fmt.Sprint("agent", i), Version: 1}
+			if err := s.CreateAgent(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestFilesAreForTheirOwner(t *testing.T) {
+	for _, name := range []string{"plain.db", "with space & ?mode=ro#%20;.db"} {
+		dir := t.TempDir()
+		storetest.Open(t, filepath.Join(dir, name))
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			info, err := entry.Info()
+			if err != nil || info.Mode() != 0o600 || !strings.HasPrefix(entry.Name(), name) {
+				t.Errorf("%s: %v, %v", entry.Name(), info.Mode(), err)
+			}
+		}
+		if len(entries) < 2 {
+			t.Errorf("only %v", entries)
+		}
+	}
+}
+
+func TestOneServerPerFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "rolebroker.db")
+	first, err := store.Open(t.Context(), store.Options{Database: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, link} {
+		e := refused(t, store.Options{Database: name, LockWait: time.Millisecond})
+		want := fmt.Sprintf("the database %s is in use by another server, process %d; a SQLite file belongs to one server at a time", path, os.Getpid())
+		if e.Code != rolebroker.CodeConflict || e.Message != want || !strings.Contains(e.Hint, "PostgreSQL") {
+			t.Errorf("got %s %q, hint %q", e.Code, e, e.Hint)
+		}
+	}
+
+	// A rolling restart: the second waits until the first is gone.
+	opened := make(chan error)
+	go func() {
+		second, err := store.Open(t.Context(), store.Options{Database: path, LockWait: time.Minute})
+		if err == nil {
+			err = second.Close()
+		}
+		opened <- err
+	}()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWaitingForTheFileCanBeCancelled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rolebroker.db")
+	storetest.Open(t, path)
+	ctx, cancel := context.WithCancel(t.Context())
+	opened := make(chan error)
+	go func() {
+		_, err := store.Open(ctx, store.Options{Database: path, LockWait: time.Hour})
+		opened <- err
+	}()
+	cancel()
+	if err := <-opened; rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWhatIsNoDatabaseIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(text, []byte(strings.Repeat("not a database\n", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ database, message, hint string }{
+		{"", "the database is required", ""},
+		{filepath.Join(dir, "no", "such.db"), "there is no directory " + filepath.Join(dir, "no"), "mkdir -p"},
+		{dir, "opening the database " + dir, ""},
+		{text, "opening the database " + text, ""},
+		{"postgres:///x?host=" + dir, "opening the PostgreSQL database: ", ""},
+	} {
+		e := refused(t, store.Options{Database: test.database})
+		if !strings.Contains(e.Message, test.message) || !strings.Contains(e.Hint, test.hint) {
+			t.Errorf("%q: got %q, hint %q", test.database, e, e.Hint)
+		}
+	}
+	// Whatever it was, it is as it was, and nothing holds on to it.
+	if content, err := os.ReadFile(text); err != nil || !bytes.HasPrefix(content, []byte("not a database\n")) {
+		t.Errorf("the file was changed: %v", err)
+	}
+}
+
+func TestNoPasswordIsShown(t *testing.T) {
+	dir := t.TempDir()
+	for _, url := range []string{
+		"postgres://user:hunter2@127.0.0.1:1/db?connect_timeout=1",
+		"postgres://user:hunter2@/db?host=" + dir,
+		"postgres://user@127.0.0.1:1/db?password=hunter2&connect_timeout=1",
+		"postgres://user:hunter2@127.0.0.1:1/db?sslmode=nonsense",
+		"postgres://user:hunter2@127.0.0.1:port/db",
+		"postgres://user:hun/ter2@127.0.0.1/db",
+		"postgres://user:12/hunter2@127.0.0.1/db",
+		"postgres://user:12?hunter2@127.0.0.1/db",
+		"postgres://user:12#hunter2@127.0.0.1/db",
+		"postgres://user:hunter2%zz@127.0.0.1/db",
+		"postgres://user:hunter2@host name/db",
+		"postgresql://user:hunter2@[::1/db",
+	} {
+		var log bytes.Buffer
+		e := refused(t, store.Options{Database: url, Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		for _, shown := range []string{e.Error(), e.Hint, fmt.Sprintf("%+v %#v", e.Cause, e.Cause), log.String()} {
+			if strings.Contains(shown, "hunter2") || strings.Contains(shown, "hun/") || strings.Contains(shown, "ter2") {
+				t.Errorf("%s: %s", url, shown)
+			}
+		}
+		if e.Code != rolebroker.CodeInvalid && e.Code != rolebroker.CodeUnavailable {
+			t.Errorf("%s: %s %v", url, e.Code, e)
+		}
+	}
+}
+
+func TestManyServersStartAtOnce(t *testing.T) {
+	url := storetest.Postgres(t)
+	const n = 5
+	errs := make(chan error)
+	for range n {
+		go func() {
+			s, err := store.Open(t.Context(), store.Options{Database: url})
+			if err == nil {
+				err = s.Ready(t.Context())
+				s.Close()
+			}
+			errs <- err
+		}()
+	}
+	for range n {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	onBoth(t, func(t *testing.T, database string) {
+		s, err := store.Open(t.Context(), store.Options{Database: database})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.DB().ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, TRUE)`); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		e := refused(t, store.Options{Database: database})
+		const want = "the database has the schema version 999, which a newer rolebroker made; this one knows versions up to 2"
+		if e.Message != want || e.Hint == "" {
+			t.Errorf("got %q, hint %q", e, e.Hint)
+		}
+	})
+}
+
+// TestMigrationsAreNumbered keeps a migration from being inserted before one
+// that is out already.
+func TestMigrationsAreNumbered(t *testing.T) {
+	files, err := fs.Glob(os.DirFS("migrations"), "*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for i, file := range files {
+		if prefix := fmt.Sprintf("%05d_", i+2); !strings.HasPrefix(file, prefix) { // 1 is the collation
+			t.Errorf("%s does not begin with %s", file, prefix)
+		}
+	}
+}

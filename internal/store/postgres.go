@@ -1,0 +1,59 @@
+package store
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+const (
+	postgresConnections = 16
+	postgresIdle        = 4
+	connectTimeout      = 5 * time.Second
+)
+
+func (s *Store) openPostgres(ctx context.Context, o Options) error {
+	config, err := parseURL(o.Database)
+	if err != nil {
+		return err
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "rolebroker"
+	}
+	s.writer = stdlib.OpenDB(*config)
+	s.writer.SetMaxOpenConns(postgresConnections)
+	s.writer.SetMaxIdleConns(postgresIdle)
+	s.writer.SetConnMaxIdleTime(5 * time.Minute)
+	s.reader = s.writer
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	s.listener, err = listen(ctx, config, s.server, s.told, s.log)
+	return err
+}
+
+// parseURL reads the URL. What it says of a bad one quotes no part of it where
+// it is not certain which part the password is; and the driver's own error is
+// not passed on, since its chain holds the URL as it was.
+func parseURL(database string) (*pgx.ConnConfig, error) {
+	u, err := url.Parse(database)
+	if err != nil || strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") {
+		return nil, rolebroker.Errorf(rolebroker.CodeInvalid,
+			"the URL of the database cannot be read; it has the form postgres://user:password@host:5432/name").
+			WithHint("write characters like @ / ? # %% in the password as %%40 %%2F %%3F %%23 %%25")
+	}
+	config, err := pgx.ParseConfig(database)
+	if err != nil {
+		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the URL of the database is not valid: %s", err)
+	}
+	return config, nil
+}

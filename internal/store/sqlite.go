@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // registers the driver
+
+	"github.com/rolebroker/rolebroker"
+)
+
+const (
+	defaultLockWait = 10 * time.Second
+	// sqliteReaders is small because every connection has a page cache of its own.
+	sqliteReaders = 4
+)
+
+func (s *Store) openSQLite(ctx context.Context, o Options) error {
+	path, err := createFile(o.Database)
+	if err != nil {
+		return err
+	}
+	wait := o.LockWait
+	if wait == 0 {
+		wait = defaultLockWait
+	}
+	if s.lock, err = lockFile(ctx, path+".lock", wait); err != nil {
+		return err
+	}
+	if s.writer, err = sqlitePool(path, 1, "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(16777216)"); err != nil {
+		return err
+	}
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	s.reader, err = sqlitePool(path, sqliteReaders, "query_only(1)")
+	return err
+}
+
+// createFile makes the file for the owner's eyes only, unless it exists, and
+// gives its real path, so that one file has one lock however it is reached.
+// It has to be called before SQLite opens the file: closing a file drops the
+// POSIX locks that the process has on it.
+func createFile(path string) (string, error) {
+	if path == "" {
+		return "", rolebroker.Errorf(rolebroker.CodeInvalid, "the database is required: a path for SQLite, or postgres://…")
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err,
+			Message: fmt.Sprintf("there is no directory %s for the database", filepath.Dir(path)),
+			Hint:    "mkdir -p " + filepath.Dir(path)}
+	case err != nil:
+		return "", err
+	}
+	if err := f.Close(); err != nil {
+		return "", err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
+
+// sqlitePool opens up to size connections to the file. A transaction takes the
+// write lock when it begins, so that it never has to give up in the middle.
+func sqlitePool(path string, size int, pragmas ...string) (*sql.DB, error) {
+	query := url.Values{"_txlock": {"immediate"}}
+	query["_pragma"] = append([]string{"busy_timeout(5000)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-1024)"}, pragmas...)
+	dsn := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	db.SetConnMaxIdleTime(0)
+	return db, nil
+}

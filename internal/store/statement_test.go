@@ -1,0 +1,114 @@
+package store_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
+)
+
+func TestEveryStatementIsPrepared(t *testing.T) {
+	onBoth(t, func(t *testing.T, database string) {
+		s := storetest.Open(t, database)
+		seen := map[string]bool{}
+		for _, st := range store.Statements() {
+			if seen[st.Name] {
+				t.Errorf("two statements are called %s", st.Name)
+			}
+			seen[st.Name] = true
+			if st.Postgres && !strings.HasPrefix(database, "postgres://") || strings.HasPrefix(st.Text, "CREATE COLLATION") {
+				continue // PostgreSQL does not prepare what creates
+			}
+			prepared, err := s.DB().PrepareContext(t.Context(), st.Text)
+			if err != nil {
+				t.Errorf("%s: %v\n%s", st.Name, err, st.Text)
+				continue
+			}
+			if err := prepared.Close(); err != nil {
+				t.Errorf("%s: %v", st.Name, err)
+			}
+		}
+	})
+}
+
+// manySessions is more than anyone would scan, without going through the store
+// for each.
+const manySessions = `
+	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
+	INSERT INTO sessions (id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name, arn, region,
+		task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at)
+	SELECT 'ses_' || i, 'active', 'agt_' || (i % 1000), 'agent' || (i % 1000), 'int_' || (i % 100), 'integration' || (i % 100),
+		'rol_' || (i % 500), 'role' || (i % 500), 'arn:aws:iam::000000000000:role/r' || (i % 500), 'eu-west-1',
+		'', 's', 1740000000000 + i * 1000, 1740000000000 + i * 1000 + 3600000, '', '', '', 0, 0
+	FROM n`
+
+func TestListsOfSessionsUseAnIndex(t *testing.T) {
+	explain := map[string]string{"sqlite": "EXPLAIN QUERY PLAN ", "postgres": "EXPLAIN "}
+	onBoth(t, func(t *testing.T, database string) {
+		s := storetest.Open(t, database)
+		engine, setup := "sqlite", []string{manySessions}
+		if strings.HasPrefix(database, "postgres://") {
+			engine, setup = "postgres", append(setup, "ANALYZE sessions") // as its autovacuum does; nobody does for SQLite
+		}
+		for _, sql := range setup {
+			if _, err := s.DB().ExecContext(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, st := range store.Statements() {
+			args, ok := argsOf(st)
+			if !ok {
+				continue
+			}
+			plan := planOf(t, s, explain[engine]+st.Text, args)
+			for _, bad := range []string{"Seq Scan", "SCAN sessions\n", "USE TEMP B-TREE FOR ORDER BY\n"} {
+				if strings.Contains(plan, bad) {
+					t.Errorf("%s: %q in the plan:\n%s", st.Name, strings.TrimSpace(bad), plan)
+				}
+			}
+		}
+	})
+}
+
+// argsOf is what the statements about many sessions are called with for a
+// page in the middle.
+func argsOf(st store.Statement) (args []any, ok bool) {
+	columns, ok := strings.CutPrefix(st.Name, "listSessions")
+	if !ok {
+		return []any{int64(1740000000000), 100}, st.Name == "deleteSessions"
+	}
+	args = []any{int64(1740020000000), "ses_20000", int64(0), int64(0), "", 100}
+	for column := range strings.FieldsSeq(columns) {
+		value := map[string]string{"agent_id": "agt_7", "agent_name": "agent7", "integration_id": "int_7", "integration_name": "integration7",
+			"role_id": "rol_7", "role_name": "role7", "arn": "arn:aws:iam::000000000000:role/r7"}[column]
+		args = append(args, value)
+	}
+	return args, true
+}
+
+func planOf(t *testing.T, s *store.Store, sql string, args []any) string {
+	t.Helper()
+	rows, err := s.DB().QueryContext(t.Context(), sql, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan strings.Builder
+	for rows.Next() {
+		values, dest := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			dest[i] = &values[i]
+		}
+		if err := rows.Scan(dest...); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&plan, values[len(values)-1])
+	}
+	return plan.String()
+}

@@ -1,0 +1,206 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+func testAgent(s *suite) {
+	production, staging := s.createIntegration("production", "readonly"), s.createIntegration("staging", "readonly")
+	a := s.agent("scout", staging, production)
+	a.Disabled, a.DefaultIntegration = true, production.ID
+	s.must(s.store.CreateAgent(s.ctx, a))
+	for _, ref := range []string{a.Name, string(a.ID)} {
+		got, err := s.store.Agent(s.ctx, ref)
+		s.must(err)
+		s.equal(got, a)
+	}
+	s.hasAgent(s.createAgent("loner"))
+	for _, ref := range []string{"", "Scout", "nope"} {
+		_, err := s.store.Agent(s.ctx, ref)
+		s.code(err, rolebroker.CodeNotFound, `there is no agent "`+ref+`"`)
+	}
+
+	// A connection has the integration's name as it is now.
+	staging.Name, staging.Version = "stage", 2
+	s.must(s.store.UpdateIntegration(s.ctx, staging, 1))
+	a.Connections[0].IntegrationName = "stage"
+	s.hasAgent(a)
+}
+
+func testAgentConflicts(s *suite) {
+	in := s.createIntegration("production", "readonly")
+	scout := s.createAgent("scout", in)
+	s.code(s.store.CreateAgent(s.ctx, s.agent("scout")), rolebroker.CodeConflict, `an agent named "scout" exists already`)
+	same := s.agent("same")
+	same.ID = scout.ID
+	s.code(s.store.CreateAgent(s.ctx, same), rolebroker.CodeConflict, `an agent with the ID `+string(scout.ID)+` exists already`)
+	s.code(s.store.CreateAgent(s.ctx, s.agent("twice", in, in)), rolebroker.CodeConflict,
+		`agent "twice" is connected to an integration twice`)
+	_, err := s.store.Agent(s.ctx, "twice")
+	s.code(err, rolebroker.CodeNotFound, "")
+}
+
+func testUpdateAgent(s *suite) {
+	var all []*rolebroker.Integration
+	for _, name := range numbered("int", 60) {
+		all = append(all, s.createIntegration(name, "readonly"))
+	}
+	a := s.createAgent("scout", all[:2]...)
+	s.createAgent("other")
+	slices.Reverse(all)
+	changed := s.agent("ranger", all...)
+	changed.ID, changed.Description, changed.Disabled, changed.Version, changed.CreatedAt = a.ID, "", true, 2, t2
+	s.must(s.store.UpdateAgent(s.ctx, changed, 1))
+	changed.CreatedAt = a.CreatedAt // stays
+	s.hasAgent(changed)
+
+	const stale = `agent "ranger" was changed by someone else (it is at version 2)`
+	s.code(s.store.UpdateAgent(s.ctx, a, 1), rolebroker.CodeStale, stale)
+	s.code(s.store.DeleteAgent(s.ctx, a.ID, 1), rolebroker.CodeStale, stale)
+	taken := *changed
+	taken.Name = "other"
+	s.code(s.store.UpdateAgent(s.ctx, &taken, 2), rolebroker.CodeConflict, `an agent named "other" exists already`)
+	unknown := *changed
+	unknown.ID = rolebroker.NewAgentID()
+	s.code(s.store.UpdateAgent(s.ctx, &unknown, 2), rolebroker.CodeNotFound, `there is no agent "`+string(unknown.ID)+`"`)
+	s.hasAgent(changed)
+
+	changed.Connections, changed.DefaultIntegration, changed.Version = nil, "", 3
+	s.must(s.store.UpdateAgent(s.ctx, changed, 2))
+	s.hasAgent(changed)
+}
+
+func testAgentAndTheGone(s *suite) {
+	in, gone := s.createIntegration("production", "readonly"), s.createIntegration("gone", "readonly")
+	a := s.createAgent("scout", in)
+	s.must(s.store.DeleteIntegration(s.ctx, gone.ID, 0))
+	want := `there is no integration "` + string(gone.ID) + `"`
+	s.code(s.store.CreateAgent(s.ctx, s.agent("new", in, gone)), rolebroker.CodeNotFound, want)
+
+	changed := s.agent("scout", in, gone)
+	changed.ID, changed.Version = a.ID, 2
+	s.code(s.store.UpdateAgent(s.ctx, changed, 1), rolebroker.CodeNotFound, want)
+	changed.Connections, changed.DefaultIntegration = changed.Connections[:1], gone.ID
+	s.code(s.store.UpdateAgent(s.ctx, changed, 1), rolebroker.CodeNotFound, want)
+	s.hasAgent(a)
+}
+
+func testDeleteAgent(s *suite) {
+	in := s.createIntegration("production", "readonly")
+	a, other := s.createAgent("scout", in), s.createAgent("other", in)
+	token := rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, Hash: []byte{1}, CreatedAt: t0}
+	s.must(s.store.CreateToken(s.ctx, &token))
+	s.must(s.store.DeleteAgent(s.ctx, a.ID, 1))
+	s.code(s.store.DeleteAgent(s.ctx, a.ID, 0), rolebroker.CodeNotFound, `there is no agent "`+string(a.ID)+`"`)
+	_, err := s.store.Token(s.ctx, token.ID)
+	s.code(err, rolebroker.CodeNotFound, `there is no token "`+string(token.ID)+`"`)
+	s.must(s.store.DeleteAgent(s.ctx, other.ID, 0))
+	s.hasIntegration(in)
+}
+
+func testListAgents(s *suite) {
+	in, second := s.createIntegration("production", "readonly"), s.createIntegration("staging", "readonly")
+	want := map[string]*rolebroker.Agent{}
+	for i, name := range numbered("agent", 11) {
+		want[name] = s.createAgent(name, []*rolebroker.Integration{in, second}[:i%3]...)
+	}
+	for _, limit := range []int{1, 4, 11, 100} {
+		got := pages(s, limit, func(p rolebroker.Page) ([]rolebroker.Agent, error) { return s.store.Agents(s.ctx, p) }, agentName)
+		s.equal(names(got, agentName), numbered("agent", 11))
+		for i := range got {
+			s.equal(&got[i], want[got[i].Name])
+		}
+	}
+}
+
+func testGrants(s *suite) {
+	production := s.createIntegration("production", "readonly", "deployer")
+	staging := s.createIntegration("staging", "zeta", "alpha")
+	empty := s.createIntegration("empty")
+	s.createIntegration("unrelated", "readonly")
+	a := s.createAgent("scout", staging, empty, production)
+	got, err := s.store.Grants(s.ctx, a.ID)
+	s.must(err)
+	s.equal(got, &rolebroker.Grants{Agent: *a, Integrations: []rolebroker.Integration{*staging, *empty, *production}})
+
+	loner := s.createAgent("loner")
+	got, err = s.store.Grants(s.ctx, loner.ID)
+	s.must(err)
+	s.equal(got, &rolebroker.Grants{Agent: *loner})
+
+	for _, id := range []rolebroker.AgentID{"", "scout", rolebroker.NewAgentID()} { // an ID, not a name
+		_, err = s.store.Grants(s.ctx, id)
+		s.code(err, rolebroker.CodeNotFound, `there is no agent "`+string(id)+`"`)
+	}
+}
+
+func testOneOfManyUpdatesWins(s *suite) {
+	in := s.createIntegration("production", "a", "b")
+	a := s.createAgent("scout", in)
+	const n = 20
+	updateIntegration := func(i int) error {
+		mine := *in
+		mine.Description, mine.Version = fmt.Sprint(i), 2
+		return s.store.UpdateIntegration(s.ctx, &mine, 1)
+	}
+	updateAgent := func(i int) error {
+		mine := *a
+		mine.Description, mine.Version = fmt.Sprint(i), 2
+		return s.store.UpdateAgent(s.ctx, &mine, 1)
+	}
+	winner := func(errs []error) string {
+		s.Helper()
+		won := []string{}
+		for i, err := range errs {
+			if err == nil {
+				won = append(won, fmt.Sprint(i))
+				continue
+			}
+			s.code(err, rolebroker.CodeStale, "")
+		}
+		if len(won) != 1 {
+			s.Fatalf("%d of %d updates of the same version won", len(won), n)
+		}
+		return won[0]
+	}
+	in.Description = winner(atOnce(n, updateIntegration))
+	in.Version = 2
+	s.hasIntegration(in)
+	a.Description = winner(atOnce(n, updateAgent))
+	a.Version = 2
+	s.hasAgent(a)
+}
+
+// testDeletionMeetsUpdates has integrations deleted while agents are being
+// connected to them: each side waits for the other's rows, in either order.
+func testDeletionMeetsUpdates(s *suite) {
+	for round := range 10 {
+		name := fmt.Sprintf("round%d", round)
+		in := s.createIntegration(name, "readonly")
+		a, b := s.createAgent(name+"-a", in), s.createAgent(name+"-b", in)
+		errs := atOnce(4, func(i int) error {
+			if i == 3 {
+				return s.store.DeleteIntegration(s.ctx, in.ID, 0)
+			}
+			mine := *[]*rolebroker.Agent{a, b, a}[i]
+			mine.Version = 2
+			return s.store.UpdateAgent(s.ctx, &mine, 1)
+		})
+		s.must(errs[3])
+		for _, err := range errs[:3] {
+			if code := rolebroker.CodeOf(err); code != "" && code != rolebroker.CodeNotFound && code != rolebroker.CodeStale {
+				s.Fatalf("%v (cause: %v)", err, rolebroker.AsError(err).Cause)
+			}
+		}
+		for _, want := range []*rolebroker.Agent{a, b} {
+			got, err := s.store.Agent(s.ctx, string(want.ID))
+			s.must(err)
+			if len(got.Connections) != 0 || got.DefaultIntegration != "" {
+				s.Fatalf("agent %s is still connected to what is gone: %+v", got.Name, got)
+			}
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+func testTextFromStrangers(s *suite) {
+	in := s.createIntegration("production", "readonly")
+	a := s.createAgent("scout", in)
+	token := s.createToken(a)
+	for _, text := range []string{"a\x00b", "\x00", "\xff\xfe", "caf\xe9", "\xed\xa0\x80"} {
+		_, err := s.store.Integration(s.ctx, text)
+		s.code(err, rolebroker.CodeNotFound, "")
+		_, err = s.store.Agent(s.ctx, text)
+		s.code(err, rolebroker.CodeNotFound, "")
+		_, err = s.store.Grants(s.ctx, rolebroker.AgentID(text))
+		s.code(err, rolebroker.CodeNotFound, "")
+		_, err = s.store.Token(s.ctx, rolebroker.TokenID(text))
+		s.code(err, rolebroker.CodeNotFound, "")
+		_, err = s.store.APIKey(s.ctx, rolebroker.APIKeyID(text))
+		s.code(err, rolebroker.CodeNotFound, "")
+		s.code(s.store.RevokeToken(s.ctx, rolebroker.AgentID(text), token.ID, t0), rolebroker.CodeNotFound, "")
+		s.code(s.store.RevokeToken(s.ctx, a.ID, rolebroker.TokenID(text), t0), rolebroker.CodeNotFound, "")
+		s.code(s.store.DeleteAgent(s.ctx, rolebroker.AgentID(text), 0), rolebroker.CodeNotFound, "")
+		s.code(s.store.DeleteIntegration(s.ctx, rolebroker.IntegrationID(text), 0), rolebroker.CodeNotFound, "")
+		s.code(s.store.DeleteAPIKey(s.ctx, rolebroker.APIKeyID(text)), rolebroker.CodeNotFound, "")
+
+		labelled := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, Label: text, CreatedAt: t0}
+		s.code(s.store.CreateToken(s.ctx, labelled), rolebroker.CodeInvalid, "text has to be valid UTF-8 without NUL characters")
+		s.code(s.store.CreateAgent(s.ctx, s.agent(text)), rolebroker.CodeInvalid, "")
+	}
+	// What happened is recorded even if it cannot be recorded to the letter.
+	se := session(a, in, in.Roles[0], t0)
+	se.Task = "a\x00b"
+	s.record(se)
+	se.State, se.Failure, se.RequestID = rolebroker.SessionFailed, "caf\xe9", "\x00"
+	s.must(s.store.FinishSession(s.ctx, se))
+	se.Task, se.Failure, se.RequestID = "a\uFFFDb", "caf\uFFFD", "\uFFFD"
+	s.hasSessions(rolebroker.SessionFilter{}, se)
+}
+
+// testChanges checks that each change is told before the method that made it
+// returns, when it can be read already.
+func testChanges(s *suite) {
+	var told []rolebroker.Change
+	s.store.Subscribe(func(c rolebroker.Change) { told = append(told, c) })
+	tells := func(err error, want ...rolebroker.Change) {
+		s.Helper()
+		s.must(err)
+		s.equal(told, want)
+		told = nil
+	}
+	in := s.integration("production", "readonly")
+	a := s.agent("scout", in)
+	ofIntegration, ofAgent := rolebroker.Change{Integration: in.ID}, rolebroker.Change{Agent: a.ID}
+	tells(s.store.CreateIntegration(s.ctx, in), ofIntegration)
+	tells(s.store.CreateAgent(s.ctx, a), ofAgent)
+	in.Version, a.Version = 2, 2
+	tells(s.store.UpdateIntegration(s.ctx, in, 1), ofIntegration)
+	tells(s.store.UpdateAgent(s.ctx, a, 1), ofAgent)
+	token := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, CreatedAt: t0}
+	tells(s.store.CreateToken(s.ctx, token), ofAgent)
+	tells(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0), ofAgent)
+	tells(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0))
+	tells(s.store.RecordTokenUse(s.ctx, map[rolebroker.TokenID]time.Time{token.ID: t1}))
+	se := session(a, in, in.Roles[0], t0)
+	tells(s.store.RecordSession(s.ctx, se))
+	tells(s.store.FinishSession(s.ctx, se))
+	tells(s.store.RecordFetches(s.ctx, []rolebroker.Fetch{{Session: se.ID, Count: 1, Last: t0}}))
+	tells(s.store.DeleteIntegration(s.ctx, in.ID, 0), ofIntegration)
+	tells(s.store.DeleteAgent(s.ctx, a.ID, 0), ofAgent)
+	if !s.store.Watching() {
+		s.Error("the store is not watching")
+	}
+}
+
+func testNothingToldOfWhatFailed(s *suite) {
+	in := s.createIntegration("production", "readonly")
+	a := s.createAgent("scout", in)
+	s.store.Subscribe(func(c rolebroker.Change) { s.Errorf("told of %+v", c) })
+	s.code(s.store.CreateAgent(s.ctx, s.agent("scout")), rolebroker.CodeConflict, "")
+	s.code(s.store.UpdateAgent(s.ctx, a, 9), rolebroker.CodeStale, "")
+	s.code(s.store.DeleteAgent(s.ctx, a.ID, 9), rolebroker.CodeStale, "")
+	s.code(s.store.UpdateIntegration(s.ctx, in, 9), rolebroker.CodeStale, "")
+	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 9), rolebroker.CodeStale, "")
+	s.code(s.store.CreateIntegration(s.ctx, in), rolebroker.CodeInvalid, "")
+}
+
+func testCancelled(s *suite) {
+	in := s.integration("production", "readonly")
+	ctx, cancel := context.WithCancel(s.ctx)
+	cancel()
+	_, readErr := s.store.Agent(ctx, "scout")
+	for _, err := range []error{readErr, s.store.CreateIntegration(ctx, in), s.store.Ready(ctx)} {
+		s.code(err, rolebroker.CodeUnavailable, "the database cannot be used now")
+		if !errors.Is(err, context.Canceled) {
+			s.Errorf("the cause of %v is %v", err, rolebroker.AsError(err).Cause)
+		}
+	}
+	s.must(s.store.Ready(s.ctx))
+	s.must(s.store.CreateIntegration(s.ctx, in))
+}
+
+func testClosed(s *suite) {
+	s.must(s.store.Ready(s.ctx))
+	s.must(s.store.Close())
+	const message = "the database cannot be used now"
+	s.code(s.store.Ready(s.ctx), rolebroker.CodeUnavailable, message)
+	s.code(s.store.CreateAgent(s.ctx, s.agent("scout")), rolebroker.CodeUnavailable, message)
+	_, err := s.store.Sessions(s.ctx, rolebroker.SessionFilter{}, rolebroker.Page{Limit: 1})
+	s.code(err, rolebroker.CodeUnavailable, message)
+	s.must(s.store.Close())
+}

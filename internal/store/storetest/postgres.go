@@ -1,0 +1,288 @@
+package storetest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// shared is the server of this process; it is started for the first test that
+// needs it.
+var shared = struct {
+	sync.Mutex
+	server *Server
+}{}
+
+// Postgres gives the URL of a new, empty database on a real PostgreSQL that
+// runs for this test process and ends with it, however it ends.
+func Postgres(t testing.TB) (url string) {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil {
+		server, err := start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		shared.server = server
+	}
+	return shared.server.Database(t)
+}
+
+// Main runs the tests and then stops the server that Postgres started, so that
+// nothing is left when the process ends. Without it the server ends by itself
+// a moment later.
+//
+//	func TestMain(m *testing.M) { storetest.Main(m) }
+func Main(m *testing.M) {
+	code := m.Run()
+	if shared.server != nil {
+		shared.server.close()
+	}
+	os.Exit(code)
+}
+
+// Server is a PostgreSQL that belongs to one test, which may stop it.
+type Server struct {
+	dir        string
+	supervisor *exec.Cmd
+	orders     io.WriteCloser
+	answers    *bufio.Reader
+	databases  atomic.Int64
+}
+
+// NewServer starts a PostgreSQL for this test alone.
+func NewServer(t testing.TB) *Server {
+	t.Helper()
+	s, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	return s
+}
+
+// Database makes a new, empty database and gives its URL. It stays as long as
+// the server does: dropping one takes longer than making one.
+func (s *Server) Database(t testing.TB) string {
+	t.Helper()
+	name := "test" + strconv.FormatInt(s.databases.Add(1), 10)
+	if err := s.admin("CREATE DATABASE " + name); err != nil {
+		t.Fatalf("creating a database: %v", err)
+	}
+	return s.url(name)
+}
+
+// Crash stops the server as if its machine had lost power, but for what the
+// operating system had not written yet.
+func (s *Server) Crash(t testing.TB) {
+	t.Helper()
+	if err := s.order("crash"); err != nil {
+		t.Fatalf("crashing PostgreSQL: %v", err)
+	}
+}
+
+// Start starts the server again after Crash.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	if err := s.run(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *Server) url(database string) string {
+	query := url.Values{"host": {s.dir}, "user": {"postgres"}}
+	return "postgres:///" + database + "?" + query.Encode()
+}
+
+func (s *Server) admin(sql string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.url("postgres"))
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, sql)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+// supervise runs the server as long as its own input is open, which is as long
+// as the test process lives: not even killing that leaves anything behind. It
+// is POSIX shell.
+const supervise = `
+dir=$1; shift; pid=
+end() { [ -z "$pid" ] || { kill -"$1" "$pid"; wait "$pid"; pid=; } 2>/dev/null; }
+trap 'end QUIT; rm -rf "$dir"' EXIT
+trap 'exit 1' HUP INT TERM
+while read -r order; do
+	case $order in
+	start) "$@" >>"$dir/log" 2>&1 </dev/null & pid=$! ;;
+	crash) end QUIT ;;
+	stop) end INT ;;
+	esac
+	echo done
+done
+`
+
+func start() (*Server, error) {
+	bin, err := find()
+	if err != nil {
+		return nil, err
+	}
+	as, err := serverUser()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{}
+	if s.dir, err = directory(as); err != nil {
+		return nil, err
+	}
+	if err := initialise(bin, s.dir, as); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
+	if err := s.startSupervisor(bin, as); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
+	if err := s.run(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// find gives the directory of the server's programs.
+func find() (string, error) {
+	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian keeps them off the PATH
+	slices.Sort(candidates)
+	if path, err := exec.LookPath("initdb"); err == nil {
+		candidates = append(candidates, path)
+	}
+	if len(candidates) == 0 {
+		return "", errors.New("PostgreSQL is needed: run make setup")
+	}
+	path, err := filepath.EvalSymlinks(candidates[len(candidates)-1])
+	return filepath.Dir(path), err
+}
+
+// serverUser is who to run the server as: nil for ourselves, or the user
+// postgres if we are root, as whom PostgreSQL refuses to run.
+func serverUser() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL is needed: run make setup: %w", err)
+	}
+	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
+	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
+}
+
+// directory makes one whose name is short enough for a socket in it.
+func directory(owner *syscall.Credential) (string, error) {
+	parent := os.TempDir()
+	if len(parent) > 60 || owner != nil {
+		parent = "/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "rolebroker-postgres-")
+	if err != nil || owner == nil {
+		return dir, err
+	}
+	return dir, os.Chown(dir, int(owner.Uid), int(owner.Gid))
+}
+
+// command is one that runs in dir as the user, in a session of its own: a
+// Ctrl-C at the tests is not for the server.
+func command(dir string, as *syscall.Credential, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC", "HOME=" + dir}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Setsid: true}
+	return cmd
+}
+
+// initialise makes the cluster. Its locale is deliberately one that does not
+// sort by bytes.
+func initialise(bin, dir string, as *syscall.Credential) error {
+	args := []string{"-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
+		"--locale-provider=icu", "--icu-locale=en"}
+	out, err := command(dir, as, filepath.Join(bin, "initdb"), args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func (s *Server) startSupervisor(bin string, as *syscall.Credential) (err error) {
+	s.supervisor = command(s.dir, as, "/bin/sh", "-c", supervise, "supervise", s.dir,
+		filepath.Join(bin, "postgres"), "-D", filepath.Join(s.dir, "data"),
+		"-c", "listen_addresses=", "-c", "unix_socket_directories="+s.dir,
+		"-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "max_connections=300", "-c", "shared_buffers=32MB",
+		"-c", "dynamic_shared_memory_type=mmap", "-c", "autovacuum=off", "-c", "jit=off",
+		"-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c", "deadlock_timeout=50ms")
+	if s.orders, err = s.supervisor.StdinPipe(); err != nil {
+		return err
+	}
+	answers, err := s.supervisor.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	s.answers = bufio.NewReader(answers)
+	return s.supervisor.Start()
+}
+
+// order has the supervisor do something and waits until it has.
+func (s *Server) order(what string) error {
+	if _, err := io.WriteString(s.orders, what+"\n"); err != nil {
+		return err
+	}
+	_, err := s.answers.ReadString('\n')
+	return err
+}
+
+// run starts the server and waits until it answers.
+func (s *Server) run() error {
+	if err := s.order("start"); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(time.Minute)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		err := s.admin("SELECT 1")
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			return fmt.Errorf("PostgreSQL does not start: %w\n%s", err, strings.TrimSpace(string(log)))
+		}
+	}
+	return nil
+}
+
+// close stops the server and removes all of it.
+func (s *Server) close() {
+	_ = s.order("stop") // the end of its input does as well, without a checkpoint
+	_ = s.orders.Close()
+	_ = s.supervisor.Wait()
+	_ = os.RemoveAll(s.dir)
+}

@@ -1,0 +1,234 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/store"
+)
+
+// Run is the conformance suite. open gives a new, empty store each time and
+// closes it when its test ends.
+func Run(t *testing.T, open func(t *testing.T) *store.Store) {
+	for name, test := range map[string]func(*suite){
+		"Integration":             testIntegration,
+		"IntegrationConflicts":    testIntegrationConflicts,
+		"ExternalIDs":             testExternalIDs,
+		"UpdateIntegration":       testUpdateIntegration,
+		"RolesChangeNames":        testRolesChangeNames,
+		"ManyRoles":               testManyRoles,
+		"DeleteIntegration":       testDeleteIntegration,
+		"ListIntegrations":        testListIntegrations,
+		"Search":                  testSearch,
+		"Agent":                   testAgent,
+		"AgentConflicts":          testAgentConflicts,
+		"UpdateAgent":             testUpdateAgent,
+		"AgentAndTheGone":         testAgentAndTheGone,
+		"DeleteAgent":             testDeleteAgent,
+		"ListAgents":              testListAgents,
+		"Grants":                  testGrants,
+		"OneOfManyUpdatesWins":    testOneOfManyUpdatesWins,
+		"DeletionMeetsUpdates":    testDeletionMeetsUpdates,
+		"Token":                   testToken,
+		"RevokeToken":             testRevokeToken,
+		"TokenUse":                testTokenUse,
+		"APIKey":                  testAPIKey,
+		"PutAPIKey":               testPutAPIKey,
+		"LastAdminKey":            testLastAdminKey,
+		"LastAdminKeyRace":        testLastAdminKeyRace,
+		"Session":                 testSession,
+		"SessionsByPage":          testSessionsByPage,
+		"SessionFilter":           testSessionFilter,
+		"LiveSessions":            testLiveSessions,
+		"Fetches":                 testFetches,
+		"DeleteSessions":          testDeleteSessions,
+		"SessionsOutliveTheRest":  testSessionsOutliveTheRest,
+		"TextFromStrangers":       testTextFromStrangers,
+		"Changes":                 testChanges,
+		"NothingToldOfWhatFailed": testNothingToldOfWhatFailed,
+		"Cancelled":               testCancelled,
+		"Closed":                  testClosed,
+	} {
+		t.Run(name, func(t *testing.T) {
+			test(&suite{T: t, store: open(t), ctx: t.Context()})
+		})
+	}
+}
+
+// Open opens the database and closes it when the test ends.
+func Open(t testing.TB, database string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{Database: database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("closing the store: %v", err)
+		}
+	})
+	return s
+}
+
+// suite is what one test has at hand.
+type suite struct {
+	*testing.T
+	store *store.Store
+	ctx   context.Context
+}
+
+func (s *suite) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatalf("%v (cause: %v)", err, rolebroker.AsError(err).Cause)
+	}
+}
+
+// code checks which code an error has, and what it says.
+func (s *suite) code(err error, want rolebroker.Code, message string) {
+	s.Helper()
+	got := rolebroker.AsError(err)
+	if err == nil || got.Code != want || message != "" && got.Error() != message {
+		s.Fatalf("got %s %q (cause: %v), want %s %q", rolebroker.CodeOf(err), err, got.Cause, want, message)
+	}
+}
+
+func (s *suite) equal(got, want any) {
+	s.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.Fatalf("not as wanted (-want +got):\n%s", diff)
+	}
+}
+
+// The moments of the tests, in milliseconds as they are stored.
+var (
+	t0 = time.Date(2025, 3, 1, 12, 30, 15, 123e6, time.UTC)
+	t1 = t0.Add(time.Hour + time.Millisecond)
+	t2 = t1.Add(24 * time.Hour)
+)
+
+func role(name string) rolebroker.Role {
+	return rolebroker.Role{ID: rolebroker.NewRoleID(), Name: name, Region: "eu-west-1", Enabled: true,
+		ARN: rolebroker.RoleARN{Partition: "aws", Account: "012345678901", Path: "/team/", Name: name}}
+}
+
+// integration is one with the roles named, the first of which is the default.
+// It is not stored yet, but its external ID is reserved.
+func (s *suite) integration(name string, roles ...string) *rolebroker.Integration {
+	s.Helper()
+	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name, Description: "The " + name + " accounts, ½ of them",
+		AssumptionMode: rolebroker.ModePlatform, ExternalID: "external-" + name, Version: 1, CreatedAt: t0, UpdatedAt: t1}
+	for _, name := range roles {
+		in.Roles = append(in.Roles, role(name))
+	}
+	if len(roles) > 0 {
+		in.DefaultRole = roles[0]
+	}
+	s.must(s.store.ReserveExternalID(s.ctx, in.ExternalID, t0))
+	return in
+}
+
+// createIntegration is integration, stored.
+func (s *suite) createIntegration(name string, roles ...string) *rolebroker.Integration {
+	s.Helper()
+	in := s.integration(name, roles...)
+	s.must(s.store.CreateIntegration(s.ctx, in))
+	return in
+}
+
+// agent is one that is connected to the integrations, the first of which is
+// its default. It is not stored yet.
+func (s *suite) agent(name string, integrations ...*rolebroker.Integration) *rolebroker.Agent {
+	a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: name, Description: "Looks around", Version: 1, CreatedAt: t0, UpdatedAt: t1}
+	for i, in := range integrations {
+		a.Connections = append(a.Connections, rolebroker.Connection{Integration: in.ID, IntegrationName: in.Name,
+			ConnectedAt: t0.Add(time.Duration(i) * time.Second)})
+	}
+	if len(integrations) > 0 {
+		a.DefaultIntegration = integrations[0].ID
+	}
+	return a
+}
+
+func (s *suite) createAgent(name string, integrations ...*rolebroker.Integration) *rolebroker.Agent {
+	s.Helper()
+	a := s.agent(name, integrations...)
+	s.must(s.store.CreateAgent(s.ctx, a))
+	return a
+}
+
+func (s *suite) hasIntegration(want *rolebroker.Integration) {
+	s.Helper()
+	got, err := s.store.Integration(s.ctx, string(want.ID))
+	s.must(err)
+	s.equal(got, want)
+}
+
+func (s *suite) hasAgent(want *rolebroker.Agent) {
+	s.Helper()
+	got, err := s.store.Agent(s.ctx, string(want.ID))
+	s.must(err)
+	s.equal(got, want)
+}
+
+// atOnce runs n functions that begin together, and gives their errors.
+func atOnce(n int, do func(i int) error) []error {
+	errs := make([]error, n)
+	begin, done := make(chan struct{}), make(chan struct{})
+	for i := range n {
+		go func() {
+			<-begin
+			errs[i] = do(i)
+			done <- struct{}{}
+		}()
+	}
+	close(begin)
+	for range n {
+		<-done
+	}
+	return errs
+}
+
+// pages reads a whole list in pages of limit.
+func pages[T any](s *suite, limit int, list func(rolebroker.Page) ([]T, error), cursor func(*T) string) []T {
+	s.Helper()
+	var all []T
+	page := rolebroker.Page{Limit: limit}
+	for {
+		items, err := list(page)
+		s.must(err)
+		if len(items) > limit {
+			s.Fatalf("a page of %d has %d items", limit, len(items))
+		}
+		if len(items) == 0 {
+			return all
+		}
+		all = append(all, items...)
+		page.After = cursor(&items[len(items)-1])
+	}
+}
+
+// names is the names of things, for a comparison that reads well.
+func names[T any](items []T, name func(*T) string) []string {
+	out := []string{}
+	for i := range items {
+		out = append(out, name(&items[i]))
+	}
+	return out
+}
+
+func integrationName(in *rolebroker.Integration) string { return in.Name }
+func agentName(a *rolebroker.Agent) string              { return a.Name }
+
+func numbered(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s%03d", prefix, i)
+	}
+	return out
+}

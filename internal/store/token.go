@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+const tokenColumns = `id, agent_id, label, hash, created_at, expires_at, revoked_at, used_at`
+
+var (
+	tokenByID  = newStatement("tokenByID", `SELECT `+tokenColumns+` FROM tokens WHERE id = $1`)
+	listTokens = newStatement("listTokens", `
+		SELECT `+tokenColumns+` FROM tokens WHERE agent_id = $1 AND id > $2 ORDER BY id LIMIT $3`)
+	insertToken = newStatement("insertToken", `
+		INSERT INTO tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
+	revokeToken = newStatement("revokeToken", `
+		UPDATE tokens SET revoked_at = $3 WHERE id = $1 AND agent_id = $2 AND revoked_at = 0`)
+	tokenOfAgent = newStatement("tokenOfAgent", `SELECT id FROM tokens WHERE id = $1 AND agent_id = $2`)
+	useToken     = newBatch("useToken", `
+		WITH used (id, at) AS (VALUES ROWS)
+		UPDATE tokens SET used_at = used.at FROM used WHERE tokens.id = used.id AND tokens.used_at < used.at`,
+		`(CAST(? AS TEXT), CAST(? AS BIGINT))`)
+)
+
+// Token finds one by ID. Codes: not_found.
+func (s *Store) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
+	found, err := s.tokens(ctx, tokenByID, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, notFound("token", string(id))
+	}
+	return &found[0], nil
+}
+
+// Tokens lists an agent's, by ID, revoked and expired ones too.
+func (s *Store) Tokens(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error) {
+	return s.tokens(ctx, listTokens, agent, page.After, max(page.Limit, 0))
+}
+
+func (s *Store) tokens(ctx context.Context, st *statement, args ...any) ([]rolebroker.Token, error) {
+	var found []rolebroker.Token
+	err := s.query(ctx, st, func(scan scan) error {
+		var t rolebroker.Token
+		found = append(found, t)
+		last := &found[len(found)-1]
+		return scan(&last.ID, &last.Agent, &last.Label, &last.Hash, timeColumn{&last.CreatedAt},
+			timeColumn{&last.ExpiresAt}, timeColumn{&last.RevokedAt}, timeColumn{&last.UsedAt})
+	}, args...)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// CreateToken stores t. Codes: not_found (the agent), conflict (the ID is taken).
+func (s *Store) CreateToken(ctx context.Context, t *rolebroker.Token) error {
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		_, err := tx.exec(ctx, insertToken, t.ID, t.Agent, t.Label, hash(t.Hash), millis(t.CreatedAt),
+			millis(t.ExpiresAt), millis(t.RevokedAt), millis(t.UsedAt))
+		if violated(err) == missingReferent {
+			return notFound("agent", string(t.Agent))
+		}
+		tx.changes = append(tx.changes, rolebroker.Change{Agent: t.Agent})
+		return duplicate(err, "a", "token", t.Label, string(t.ID))
+	})
+}
+
+// RevokeToken marks an agent's token as revoked; doing so again changes
+// nothing. Codes: not_found.
+func (s *Store) RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time) error {
+	if !storableText(string(agent) + string(id)) {
+		return notFound("token", string(id))
+	}
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		revoked, err := tx.exec(ctx, revokeToken, id, agent, millis(at))
+		if err != nil {
+			return err
+		}
+		if revoked > 0 {
+			tx.changes = append(tx.changes, rolebroker.Change{Agent: agent})
+			return nil
+		}
+		exists := false
+		err = tx.query(ctx, tokenOfAgent, func(scan) error { exists = true; return nil }, id, agent)
+		if err == nil && !exists {
+			return notFound("token", string(id))
+		}
+		return err
+	})
+}
+
+// RecordTokenUse moves UsedAt of each token forward. Unknown ones are ignored.
+func (s *Store) RecordTokenUse(ctx context.Context, usedAt map[rolebroker.TokenID]time.Time) error {
+	var rows [][]any
+	for _, id := range slices.Sorted(maps.Keys(usedAt)) { // in one order everywhere, against deadlocks
+		if storableText(string(id)) {
+			rows = append(rows, []any{id, millis(usedAt[id])})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.change(ctx, func(ctx context.Context, tx *tx) error { return tx.execBatch(ctx, useToken, rows) })
+}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+const (
+	// maxAttempts bounds how often a transaction is run that others got in the
+	// way of.
+	maxAttempts = 8
+	// maxTransaction is how long one may take, from its first statement until
+	// it is committed.
+	maxTransaction = 30 * time.Second
+)
+
+// tx is one attempt at a change.
+type tx struct {
+	*sql.Tx
+	changes []rolebroker.Change // told once it is committed
+}
+
+// change runs fn in a transaction, once more from the start each time others
+// got in its way, and tells the changes that fn noted in tx.changes.
+func (s *Store) change(ctx context.Context, fn func(ctx context.Context, tx *tx) error) error {
+	return s.persist(ctx, func() error { return s.attempt(ctx, fn) })
+}
+
+// run executes one statement that is a change of its own.
+func (s *Store) run(ctx context.Context, st *statement, args ...any) (changed int64, err error) {
+	err = s.persist(ctx, func() (err error) {
+		changed, err = exec(ctx, s.writer, st, args...)
+		return err
+	})
+	return changed, err
+}
+
+// persist calls try until it gets through or fails for good.
+func (s *Store) persist(ctx context.Context, try func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := try()
+		if err == nil || attempt == maxAttempts || !again(err) {
+			return asError(ctx, err)
+		}
+		s.log.Debug("a transaction is run again", "attempt", attempt, "error", err)
+		if ctx.Err() == nil {
+			pause(ctx, attempt)
+		}
+	}
+}
+
+// pause waits about 2, 4, 8 … milliseconds, so that those who got in each
+// other's way do not meet again.
+func pause(ctx context.Context, attempt int) {
+	most := time.Millisecond << attempt
+	select {
+	case <-time.After(most/2 + rand.N(most)):
+	case <-ctx.Done():
+	}
+}
+
+// attempt runs fn in a transaction and commits it. ctx can stop it until the
+// commit begins and not after, so that the caller is not left wondering.
+func (s *Store) attempt(ctx context.Context, fn func(ctx context.Context, tx *tx) error) error {
+	conn, err := s.writer.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	life, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxTransaction)
+	defer cancel()
+	unlink := context.AfterFunc(ctx, cancel)
+	defer unlink()
+	begun, err := conn.BeginTx(life, nil)
+	if err != nil {
+		return err
+	}
+	defer begun.Rollback()
+	t := &tx{Tx: begun}
+	if err := fn(life, t); err != nil {
+		return err
+	}
+	if err := s.notify(life, t); err != nil {
+		return err
+	}
+	if !unlink() {
+		return ctx.Err()
+	}
+	err = begun.Commit()
+	// When the connection broke during the commit nobody knows whether it
+	// happened: forgetting once too often does no harm.
+	for _, change := range t.changes {
+		s.told(change)
+	}
+	return err
+}
+
+// notify has PostgreSQL tell the other servers when the transaction commits.
+func (s *Store) notify(ctx context.Context, t *tx) error {
+	if !s.postgres {
+		return nil
+	}
+	for _, change := range t.changes {
+		payload, err := json.Marshal(notice{Server: s.server, Agent: change.Agent, Integration: change.Integration})
+		if err != nil {
+			return err
+		}
+		if err := t.query(ctx, notify, func(scan) error { return nil }, string(payload)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) query(ctx context.Context, st *statement, row func(scan) error, args ...any) error {
+	return query(ctx, t.Tx, st, row, args...)
+}
+
+func (t *tx) exec(ctx context.Context, st *statement, args ...any) (changed int64, err error) {
+	return exec(ctx, t.Tx, st, args...)
+}
+
+// execBatch runs the batch over the rows.
+func (t *tx) execBatch(ctx context.Context, b batch, rows [][]any) error {
+	for len(rows) > 0 {
+		st, n := b.one, 1
+		if len(rows) >= batchSize {
+			st, n = b.many, batchSize
+		}
+		var args []any
+		for _, row := range rows[:n] {
+			args = append(args, row...)
+		}
+		if _, err := t.exec(ctx, st, args...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// outdated says why a change to the version its maker saw found nothing to
+// change: the thing is gone, or has another version. current answers name and
+// version for an ID.
+func (t *tx) outdated(ctx context.Context, current *statement, kind, id string) error {
+	var err error = notFound(kind, id)
+	queryErr := t.query(ctx, current, func(scan scan) error {
+		var name string
+		var version int64
+		if err := scan(&name, &version); err != nil {
+			return err
+		}
+		err = stale(kind, name, version)
+		return nil
+	}, id)
+	if queryErr != nil {
+		return queryErr
+	}
+	return err
+}
