@@ -48,11 +48,14 @@ func (g *Grants) Resolve(reference string) (Grant, error) {
 			WithHint("name one of them, as in --role %s", enabled[0].Reference())
 	case len(matches) > 0:
 		return Grant{}, Errorf(CodeDenied, "role %s is disabled in integration %s; available are %s",
-			quote(reference), matches[0].Integration.Name, g.available())
+			quote(reference), matches[0].Integration.Name, g.available()).WithHint(hintRoles)
 	}
 	return Grant{}, Errorf(CodeNotFound, "agent %s is not connected to a role %s; available are %s", g.Agent.Name, quote(reference), g.available()).
-		WithHint("rolebroker roles lists what this agent may borrow")
+		WithHint(hintRoles)
 }
+
+// hintRoles is for whoever asked for what they may not have.
+const hintRoles = "rolebroker roles lists what this agent may borrow"
 
 // defaultGrant is the default role of the default integration, or why there
 // is none.

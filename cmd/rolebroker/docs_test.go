@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+// TestTheDocsAreTrue runs every console block of the README and of docs/ as it
+// is written, and compares what it prints with what the docs say it prints.
+//
+// A block that follows the comment <!-- transcript: admin --> starts a session
+// of its own, in a world that has nothing but IAM roles, with the admin key;
+// <!-- transcript: scout --> starts one in testbed's world with the token of
+// the agent scout. Other blocks go on in the session before them.
+//
+// In what is printed, … stands for anything; on a line of its own, for any
+// number of lines.
+func TestTheDocsAreTrue(t *testing.T) {
+	here, err := findTools(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, file := range append(files, "../../README.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range transcripts(string(text)) {
+			found++
+			t.Run(fmt.Sprintf("%s/%d", filepath.Base(file), i+1), func(t *testing.T) { s.check(t, here) })
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d transcripts were found", found)
+	}
+}
+
+// transcript is what one shell session is told, and prints.
+type transcript struct {
+	as       string // admin or scout
+	commands []command
+}
+
+type command struct{ text, prints string }
+
+var (
+	blockPattern  = regexp.MustCompile("(?ms)(?:^<!-- transcript: (\\w+) -->\n)?^```console\n(.*?)^```$")
+	promptPattern = regexp.MustCompile(`(?m)^\$ `)
+)
+
+func transcripts(text string) []transcript {
+	var found []transcript
+	for _, block := range blockPattern.FindAllStringSubmatch(text, -1) {
+		if block[1] != "" {
+			found = append(found, transcript{as: block[1]})
+		}
+		last := &found[len(found)-1]
+		for _, c := range promptPattern.Split(block[2], -1)[1:] {
+			lines := strings.SplitAfter(c, "\n")
+			n := 1
+			for strings.HasSuffix(lines[n-1], "\\\n") {
+				n++
+			}
+			last.commands = append(last.commands, command{strings.Join(lines[:n], ""), strings.Join(lines[n:], "")})
+		}
+	}
+	return found
+}
+
+// endOfCommand separates what the commands of a session print.
+const endOfCommand = "---end-of-command---"
+
+func (s transcript) check(t *testing.T, here *tools) {
+	tb := testbed.New(t, &testbed.Options{Empty: s.as == "admin"})
+	token := tb.AdminKey
+	if s.as == "scout" {
+		token = tb.Scout
+	}
+	var script strings.Builder
+	for _, c := range s.commands {
+		fmt.Fprintf(&script, "%s\nstatus=$?; echo; echo '%s' $status\n", strings.TrimSuffix(c.text, "\n"), endOfCommand)
+	}
+	shell := exec.Command("bash", "-c", "exec 2>&1\n"+script.String())
+	shell.Dir = t.TempDir()
+	shell.Env = append(withoutAWS(os.Environ()), "HOME="+shell.Dir, "PATH="+here.bin+":"+os.Getenv("PATH"),
+		"ROLEBROKER_URL="+tb.URL, "ROLEBROKER_TOKEN="+token.Reveal(), "AWS_ENDPOINT_URL="+tb.AWSURL)
+	output, err := shell.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	printed := regexp.MustCompile(`(?m)^`+endOfCommand+` (\d+)\n`).Split(string(output), -1)
+	statuses := regexp.MustCompile(`(?m)^`+endOfCommand+` (\d+)$`).FindAllStringSubmatch(string(output), -1)
+	for i, c := range s.commands {
+		if !c.wanted().MatchString(strings.TrimRight(printed[i], "\n")) {
+			t.Errorf("$ %sprints\n%s\nand the docs say\n%s", c.text, printed[i], c.prints)
+		}
+		if refused := strings.HasPrefix(c.prints, "rolebroker: "); refused == (statuses[i][1] == "0") {
+			t.Errorf("$ %sexits with %s", c.text, statuses[i][1])
+		}
+	}
+}
+
+// wanted matches what the docs say that a command prints.
+func (c command) wanted() *regexp.Regexp {
+	pattern := regexp.QuoteMeta(strings.TrimRight(c.prints, "\n"))
+	pattern = regexp.MustCompile(`(?m)^…$`).ReplaceAllString(pattern, `(?s:.*)`)
+	return regexp.MustCompile(`^` + strings.ReplaceAll(pattern, "…", ".*") + `$`)
+}
+
+func withoutAWS(env []string) []string {
+	var kept []string
+	for _, entry := range env {
+		if !strings.HasPrefix(entry, "AWS_") && !strings.HasPrefix(entry, "ROLEBROKER_") {
+			kept = append(kept, entry)
+		}
+	}
+	return kept
+}
