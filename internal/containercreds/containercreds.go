@@ -71,6 +71,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	who, err := e.Identify(r.Context(), r.Header.Get("Authorization"))
 	if err != nil {
+		e.Log.Info("refused a caller", "from", r.RemoteAddr, "reason", err)
 		e.error(w, err)
 		return
 	}

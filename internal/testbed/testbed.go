@@ -62,6 +62,7 @@ type Testbed struct {
 	AdminKey  rolebroker.Secret
 	Admin     *client.Client    // with AdminKey
 	Scout     rolebroker.Secret // a token of the agent scout
+	Stop      func()            // stops the server now; the end of the test does it otherwise
 	t         testing.TB
 	log       logBuffer
 	mu        sync.Mutex
@@ -121,7 +122,8 @@ func (tb *Testbed) startServer(opts *Options) {
 	if err != nil {
 		tb.t.Fatal(err)
 	}
-	tb.t.Cleanup(func() { tb.stop(running) })
+	tb.Stop = sync.OnceFunc(func() { tb.stop(running) })
+	tb.t.Cleanup(tb.Stop)
 	tb.URL = running.URL()
 	if tb.AdminKey.IsZero() {
 		tb.AdminKey = cfg.AdminKey

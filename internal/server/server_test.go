@@ -1,0 +1,236 @@
+package server_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/server"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+func get(t *testing.T, c *http.Client, url string) (int, string) {
+	t.Helper()
+	resp, err := c.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func TestProbesAndMetrics(t *testing.T) {
+	tb := testbed.New(t, nil)
+	if _, err := tb.Client(tb.Scout).Credentials(t.Context(), "", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tb.Client(tb.Scout).Credentials(t.Context(), "nothing", ""); err == nil {
+		t.Fatal("an unknown role was lent")
+	}
+	for path, want := range map[string][]string{
+		"/healthz": {`{"status":"ok"}`},
+		"/readyz":  {`{"status":"ready"}`},
+		"/metrics": {"rolebroker_loans_total 1", `rolebroker_refusals_total{code="not_found"} 1`, `rolebroker_sts_calls_total{outcome="ok"} 1`, "rolebroker_leases 1"},
+	} {
+		status, body := get(t, http.DefaultClient, tb.URL+path)
+		for _, text := range want {
+			if status != http.StatusOK || !strings.Contains(body, text) {
+				t.Errorf("%s: %d, without %q:\n%s", path, status, text, body)
+			}
+		}
+	}
+}
+
+// replicas are two servers on one PostgreSQL.
+func replicas(t *testing.T, database string) (one, two *testbed.Testbed) {
+	t.Helper()
+	key := rolebroker.NewSecret("an admin key that both of them know")
+	share := func(cfg *config.Server) { cfg.AdminKey = key }
+	one = testbed.New(t, &testbed.Options{Database: database, Config: share})
+	two = testbed.New(t, &testbed.Options{Database: database, Config: share, Empty: true})
+	return one, two
+}
+
+func TestTakingAwayOnOneServerRefusesOnTheOther(t *testing.T) {
+	one, two := replicas(t, storetest.Postgres(t))
+	borrower := two.Client(one.Scout)
+	refusedSoon := func(what string, code rolebroker.Code) {
+		t.Helper()
+		deadline := time.Now().Add(5 * time.Second)
+		for {
+			_, err := borrower.Credentials(t.Context(), "", "")
+			if rolebroker.CodeOf(err) == code {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("5 s after %s the other server answers %v", what, err)
+			}
+		}
+	}
+	lent := func() {
+		t.Helper()
+		deadline := time.Now().Add(5 * time.Second)
+		for {
+			_, err := borrower.Credentials(t.Context(), "", "")
+			if err == nil {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+		}
+	}
+	lent()
+	if err := one.Admin.Disconnect(t.Context(), "scout", "production"); err != nil {
+		t.Fatal(err)
+	}
+	refusedSoon("disconnecting", rolebroker.CodeDenied)
+	if _, err := one.Admin.Connect(t.Context(), "scout", "production"); err != nil {
+		t.Fatal(err)
+	}
+	lent()
+	tokens, err := one.Admin.Tokens(t.Context(), "scout", client.List{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Admin.RevokeToken(t.Context(), "scout", tokens.Items[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	refusedSoon("revoking the token", rolebroker.CodeExpired)
+}
+
+func TestAServerThatCannotReachItsDatabaseIsNotReadyAndLendsNothing(t *testing.T) {
+	postgres := storetest.NewServer(t)
+	tb := testbed.New(t, &testbed.Options{Database: postgres.Database(t)})
+	agent := tb.Client(tb.Scout)
+	if _, err := agent.Credentials(t.Context(), "", ""); err != nil {
+		t.Fatal(err)
+	}
+	postgres.Crash(t)
+	until(t, "the server is not ready", func() bool {
+		status, _ := get(t, http.DefaultClient, tb.URL+"/readyz")
+		return status == http.StatusServiceUnavailable
+	})
+	if status, _ := get(t, http.DefaultClient, tb.URL+"/healthz"); status != http.StatusOK {
+		t.Errorf("a server without its database is not healthy: %d", status)
+	}
+	until(t, "it refuses", func() bool {
+		_, err := agent.Credentials(t.Context(), "", "")
+		return rolebroker.CodeOf(err) == rolebroker.CodeUnavailable
+	})
+	postgres.Start(t)
+	until(t, "it lends again", func() bool {
+		_, err := agent.Credentials(t.Context(), "", "")
+		return err == nil
+	})
+}
+
+// until tries again and again, for a while.
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+func TestStoppingFinishesWhatIsUnderWay(t *testing.T) {
+	tb := testbed.New(t, nil)
+	tb.AWS.Inject(awssim.Slow(500 * time.Millisecond))
+	answered := make(chan error, 1)
+	go func() {
+		_, err := tb.Client(tb.Scout).Credentials(context.Background(), "", "")
+		answered <- err
+	}()
+	until(t, "STS is asked", func() bool { return tb.AWS.Calls("AssumeRole") == 1 })
+	tb.Stop()
+	if err := <-answered; err != nil {
+		t.Errorf("a request that was under way got %v", err)
+	}
+	if _, err := tb.Client(tb.Scout).Credentials(t.Context(), "", ""); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		t.Errorf("a request after the end got %v", err)
+	}
+}
+
+// writeCertificate makes a self-signed certificate for 127.0.0.1.
+func writeCertificate(t *testing.T, dir, name string) (certFile, keyFile string, pool *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "EC PRIVATE KEY", Bytes: keyDER}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool = x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return certFile, keyFile, pool
+}
+
+func TestHTTPS(t *testing.T) {
+	cfg := config.DefaultServer()
+	cfg.Listen = "127.0.0.1:0"
+	cfg.Database = config.NewDatabase(filepath.Join(t.TempDir(), "rolebroker.db"))
+	var pool *x509.CertPool
+	cfg.TLSCert, cfg.TLSKey, pool = writeCertificate(t, t.TempDir(), "rolebroker.example.com")
+	s, err := server.Start(t.Context(), cfg, server.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(context.Background())
+	trusting := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	if status, _ := get(t, trusting, s.URL()+"/healthz"); !strings.HasPrefix(s.URL(), "https://") || status != http.StatusOK {
+		t.Errorf("%s answers %d", s.URL(), status)
+	}
+}
+
+func TestASecondServerOnTheSamePortSaysSo(t *testing.T) {
+	tb := testbed.New(t, nil)
+	cfg := config.DefaultServer()
+	cfg.Listen = strings.TrimPrefix(tb.URL, "http://")
+	cfg.Database = config.NewDatabase(filepath.Join(t.TempDir(), "rolebroker.db"))
+	if _, err := server.Start(t.Context(), cfg, server.Options{}); err == nil || !strings.Contains(err.Error(), "listening on "+cfg.Listen) {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := os.Stat(cfg.Database.Reveal()); err == nil {
+		t.Error("a server that cannot listen made a database")
+	}
+}
