@@ -1,0 +1,429 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+// TestMain makes this test binary two more commands, which scripts and their
+// child processes find on PATH: rolebroker itself, and go-worker.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rolebroker": main, "go-worker": goWorker})
+}
+
+// TestScripts runs the acceptance tests in testdata/script: each is a promise
+// that a user could paste into a shell.
+//
+// A script has a testbed of its own, the world that package testbed describes.
+// In its environment are ROLEBROKER_URL, and ROLEBROKER_TOKEN, which is the
+// admin key in cli_ scripts and the token of the agent scout in all others;
+// ADMIN_KEY and SCOUT_TOKEN; SIM_URL and AWS_ENDPOINT_URL, the simulated AWS;
+// OPERATOR_KEY_ID and OPERATOR_SECRET, an identity that may assume the roles;
+// EXAMPLES, the folder of that name. The AWS CLI, python3 with boto3, node and
+// go-agent, which is examples/go, are on PATH, and node finds its modules.
+//
+// The parent of exec_ scripts has an AWS identity wherever AWS SDKs look for
+// one: that of a user in another account, POISON_KEY_ID. It must never be seen.
+//
+// Besides testscript's own commands there are:
+//
+//	admin ARG…               rolebroker ARG…, with the admin key
+//	sim lifetime 4s          sessions from now on live that long
+//	sim fault throttle       or down, drop, slow 2s: what STS does from now on
+//	sim fault clear          AWS is well again
+//	sim calls ACTION N       AWS saw so many calls of the action
+//	sim assumed NAME         AWS was last asked for a session of that name
+//	sim trust ROLE ACCOUNT   the role trusts that account only
+//	wait-for CMD ARG…        until the command succeeds
+//	served FILE              until the server that logs to FILE answers; ROLEBROKER_URL is then its URL
+//	no-secrets FILE…         none of the files, or stdout or stderr, has a secret in it
+//
+// and the condition [token-file]: boto3 and the AWS CLI are new enough to know
+// AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.
+func TestScripts(t *testing.T) {
+	here, err := findTools(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		Setup:               here.setup,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Condition: func(name string) (bool, error) {
+			if name != "token-file" {
+				return false, fmt.Errorf("there is no condition %q", name)
+			}
+			return here.knowsTokenFile, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"admin": admin, "sim": simulate, "wait-for": waitFor, "served": served, "no-secrets": noSecrets,
+		},
+	})
+}
+
+// tools are the programs of others that scripts run.
+type tools struct {
+	bin            string // goes before everything on PATH
+	examples       string
+	knowsTokenFile bool
+}
+
+// findTools looks for what scripts need, and puts into bin what is not on PATH
+// as they need it.
+func findTools(bin string) (*tools, error) {
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		return nil, err
+	}
+	t := &tools{bin: bin, examples: examples}
+	for _, find := range []func() error{t.findPython, t.findAWS, t.findNode, t.buildAgent} {
+		if err := find(); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// findPython finds a python3 that has boto3: Debian's has it when the one that
+// comes first has not.
+func (t *tools) findPython() error {
+	for i, python := range []string{"python3", "/usr/bin/python3"} {
+		version, err := exec.Command(python, "-c", "import boto3; print(boto3.__version__)").Output()
+		if err != nil {
+			continue
+		}
+		t.knowsTokenFile = newer(string(version), 1, 34)
+		if i == 0 {
+			return nil
+		}
+		return t.wrap("python3", python)
+	}
+	return errors.New("a python3 with boto3 is needed: run make setup")
+}
+
+// findAWS finds the AWS CLI, and makes those that do not know AWS_ENDPOINT_URL
+// obey it.
+func (t *tools) findAWS() error {
+	path, err := exec.LookPath("aws")
+	if err != nil {
+		return errors.New("the AWS CLI is needed: run make setup")
+	}
+	out, err := exec.Command(path, "--version").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("aws --version: %w\n%s", err, out)
+	}
+	version, _, _ := strings.Cut(strings.TrimPrefix(string(out), "aws-cli/"), " ")
+	is1 := strings.HasPrefix(version, "1.")
+	t.knowsTokenFile = t.knowsTokenFile && (is1 && newer(version, 1, 32) || newer(version, 2, 15))
+	if is1 && newer(version, 1, 29) || newer(version, 2, 13) {
+		return nil
+	}
+	return t.wrap("aws", path, `--endpoint-url "$AWS_ENDPOINT_URL"`)
+}
+
+func (t *tools) findNode() error {
+	if _, err := exec.LookPath("node"); err != nil {
+		return errors.New("Node.js is needed: run make setup")
+	}
+	if _, err := os.Stat(filepath.Join(t.examples, "node/node_modules/@aws-sdk/client-sts")); err != nil {
+		return errors.New("the AWS SDK for JavaScript is needed: run make setup")
+	}
+	return nil
+}
+
+// buildAgent builds examples/go, as this test is built, so that little has to
+// be compiled for it.
+func (t *tools) buildAgent() error {
+	build := exec.Command("go", "build", "-o", filepath.Join(t.bin, "go-agent"))
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "-race" && s.Value == "true" {
+				build.Args = append(build.Args, "-race")
+			}
+		}
+	}
+	build.Dir = filepath.Join(t.examples, "go")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building examples/go: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// wrap puts a command into bin that runs a program with some arguments first.
+func (t *tools) wrap(name, path string, args ...string) error {
+	script := fmt.Sprintf("#!/bin/sh\nexec %q %s \"$@\"\n", path, strings.Join(args, " "))
+	return os.WriteFile(filepath.Join(t.bin, name), []byte(script), 0o755)
+}
+
+// newer says whether a version is of the major version and at least the minor.
+func newer(version string, major, minor int) bool {
+	parts := strings.SplitN(strings.TrimSpace(version), ".", 3)
+	if len(parts) < 2 || parts[0] != strconv.Itoa(major) {
+		return false
+	}
+	got, err := strconv.Atoi(parts[1])
+	return err == nil && got >= minor
+}
+
+// setup makes the world of one script.
+func (t *tools) setup(env *testscript.Env) error {
+	tb := testbed.New(env.T().(testing.TB), nil)
+	env.Values[worldKey{}] = tb
+	token := tb.Scout
+	script := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
+	if strings.HasPrefix(script, "cli_") {
+		token = tb.AdminKey
+	}
+	home := filepath.Join(env.WorkDir, "home")
+	for name, value := range map[string]string{
+		"ROLEBROKER_URL":            tb.URL,
+		"ROLEBROKER_TOKEN":          token.Reveal(),
+		"ADMIN_KEY":                 tb.AdminKey.Reveal(),
+		"SCOUT_TOKEN":               tb.Scout.Reveal(),
+		"OPERATOR_KEY_ID":           tb.Operator.AccessKeyID,
+		"OPERATOR_SECRET":           tb.Operator.SecretAccessKey,
+		"SIM_URL":                   tb.AWSURL,
+		"AWS_ENDPOINT_URL":          tb.AWSURL,
+		"AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_PAGER":                 "",
+		"EXAMPLES":                  t.examples,
+		"HOME":                      home,
+		"PATH":                      t.bin + string(filepath.ListSeparator) + env.Getenv("PATH"),
+		"PYTHONDONTWRITEBYTECODE":   "1",
+	} {
+		env.Setenv(name, value)
+	}
+	if err := os.MkdirAll(filepath.Join(home, ".aws"), 0o700); err != nil {
+		return err
+	}
+	if err := os.Symlink(filepath.Join(t.examples, "node/node_modules"), filepath.Join(env.WorkDir, "node_modules")); err != nil {
+		return err
+	}
+	if strings.HasPrefix(script, "exec_") {
+		return poison(env, tb, home)
+	}
+	return nil
+}
+
+// poison gives the parent of exec an AWS identity in every place.
+func poison(env *testscript.Env, tb *testbed.Testbed, home string) error {
+	key := tb.AWS.Account("999988887777").CreateUser("poison", awssim.AllowAll).Key
+	keys := fmt.Sprintf("aws_access_key_id = %s\naws_secret_access_key = %s\n", key.AccessKeyID, key.SecretAccessKey)
+	for name, text := range map[string]string{
+		".aws/credentials": "[default]\n" + keys + "\n[poison]\n" + keys,
+		".aws/config":      "[default]\nregion = ap-south-1\n\n[profile poison]\nregion = ap-south-1\n",
+		".aws/token":       "poison",
+		".boto":            "[Credentials]\n" + keys,
+	} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	for name, value := range map[string]string{
+		"POISON_KEY_ID":                          key.AccessKeyID,
+		"AWS_ACCESS_KEY_ID":                      key.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY":                  key.SecretAccessKey,
+		"AWS_PROFILE":                            "poison",
+		"AWS_DEFAULT_PROFILE":                    "poison",
+		"AWS_REGION":                             "ap-south-1",
+		"AWS_DEFAULT_REGION":                     "ap-south-1",
+		"AWS_CONFIG_FILE":                        filepath.Join(home, ".aws/config"),
+		"AWS_SHARED_CREDENTIALS_FILE":            filepath.Join(home, ".aws/credentials"),
+		"AWS_WEB_IDENTITY_TOKEN_FILE":            filepath.Join(home, ".aws/token"),
+		"AWS_ROLE_ARN":                           "arn:aws:iam::999988887777:role/poison",
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/poison",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": filepath.Join(home, ".aws/token"),
+	} {
+		env.Setenv(name, value)
+	}
+	return nil
+}
+
+type worldKey struct{}
+
+func world(ts *testscript.TestScript) *testbed.Testbed { return ts.Value(worldKey{}).(*testbed.Testbed) }
+
+// must ends the script on an error.
+func must(ts *testscript.TestScript, err error) {
+	if err != nil {
+		ts.Fatalf("%v", err)
+	}
+}
+
+// want ends the script unless there are so many arguments at least.
+func want(ts *testscript.TestScript, neg bool, args []string, least int, usage string) {
+	if neg || len(args) < least {
+		ts.Fatalf("usage: %s", usage)
+	}
+}
+
+// admin runs rolebroker with the admin key.
+func admin(ts *testscript.TestScript, neg bool, args []string) {
+	token := ts.Getenv("ROLEBROKER_TOKEN")
+	ts.Setenv("ROLEBROKER_TOKEN", ts.Getenv("ADMIN_KEY"))
+	err := ts.Exec("rolebroker", args...)
+	ts.Setenv("ROLEBROKER_TOKEN", token)
+	if (err != nil) != neg {
+		ts.Fatalf("rolebroker %s: %v\n%s", strings.Join(args, " "), err, ts.ReadFile("stderr"))
+	}
+}
+
+// simulate arranges, or looks at, the simulated AWS.
+func simulate(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "sim lifetime|fault|calls|assumed|trust ARG…")
+	tb := world(ts)
+	switch what, args := args[0], args[1:]; {
+	case what == "lifetime":
+		tb.AWS.SetLifetime(duration(ts, args[0]))
+	case what == "fault":
+		inject(ts, tb.AWS, args)
+	case what == "calls" && len(args) == 2:
+		if got := strconv.Itoa(tb.AWS.Calls(args[0])); got != args[1] {
+			ts.Fatalf("AWS saw %s calls of %s", got, args[0])
+		}
+	case what == "assumed":
+		calls := tb.AWS.Assumed()
+		if len(calls) == 0 || calls[len(calls)-1].SessionName != args[0] {
+			ts.Fatalf("AWS was asked for %+v", calls)
+		}
+	case what == "trust" && len(args) == 2:
+		tb.AWS.Account(testbed.CustomerAccount).SetTrustPolicy(args[0], testbed.Trust(args[1]))
+	default:
+		ts.Fatalf("sim cannot %s %s", what, strings.Join(args, " "))
+	}
+}
+
+// inject makes STS go wrong from now on.
+func inject(ts *testscript.TestScript, aws *awssim.AWS, args []string) {
+	var fault awssim.Fault
+	switch {
+	case args[0] == "clear":
+		aws.ClearFaults()
+		return
+	case args[0] == "throttle":
+		fault = awssim.Throttle()
+	case args[0] == "down":
+		fault = awssim.Fail(503)
+	case args[0] == "drop":
+		fault = awssim.Drop()
+	case args[0] == "slow" && len(args) == 2:
+		fault = awssim.Slow(duration(ts, args[1]))
+	default:
+		ts.Fatalf("there is no fault %s", strings.Join(args, " "))
+	}
+	fault.Action = "AssumeRole"
+	aws.Inject(fault)
+}
+
+func duration(ts *testscript.TestScript, s string) time.Duration {
+	d, err := time.ParseDuration(s)
+	must(ts, err)
+	return d
+}
+
+// patience is how long is waited for what should happen soon, on a machine
+// that has other things to do.
+const patience = time.Minute
+
+// until asks again and again until something is so.
+func until(ts *testscript.TestScript, what string, so func() bool) {
+	for end := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("%s: not in %s", what, patience)
+		}
+	}
+}
+
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "wait-for CMD ARG…")
+	until(ts, strings.Join(args, " "), func() bool { return ts.Exec(args[0], args[1:]...) == nil })
+}
+
+// servingLine is what a server logs when it answers.
+var servingLine = regexp.MustCompile(`msg=serving url=(\S+)`)
+
+func served(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "served FILE")
+	until(ts, "the server", func() bool {
+		log, _ := os.ReadFile(ts.MkAbs(args[0])) // it may not be there yet
+		serving := servingLine.FindSubmatch(log)
+		if serving != nil {
+			ts.Setenv("ROLEBROKER_URL", string(serving[1]))
+		}
+		return serving != nil
+	})
+}
+
+// tokenForm matches agent tokens, API keys and the tokens that exec makes.
+var tokenForm = regexp.MustCompile(`\brb[a-z]_[a-z0-9]+_[a-z2-7]{52}\b|\b[0-9a-f]{64}\b`)
+
+func noSecrets(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "no-secrets FILE…")
+	for _, file := range args {
+		text := ts.ReadFile(file)
+		for _, secret := range world(ts).Secrets() {
+			if strings.Contains(text, secret) {
+				ts.Fatalf("%s has a secret in it: %.8s…", file, secret)
+			}
+		}
+		if token := tokenForm.FindString(text); token != "" {
+			ts.Fatalf("%s has a token in it: %.8s…", file, token)
+		}
+	}
+}
+
+// goWorker asks AWS who it is again and again, with one client, for as long as
+// its argument says. It prints every access key it had, and ends at any error.
+func goWorker() {
+	if err := work(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func work(ctx context.Context) error {
+	howLong, err := time.ParseDuration(os.Args[1])
+	if err != nil {
+		return err
+	}
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return err
+	}
+	client := sts.NewFromConfig(cfg)
+	seen := map[string]bool{}
+	for end := time.Now().Add(howLong); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		credentials, err := cfg.Credentials.Retrieve(ctx)
+		if err != nil {
+			return err
+		}
+		me, err := client.GetCallerIdentity(ctx, nil)
+		if err != nil {
+			return err
+		}
+		if !seen[credentials.AccessKeyID] {
+			fmt.Println(credentials.AccessKeyID, aws.ToString(me.Arn))
+		}
+		seen[credentials.AccessKeyID] = true
+	}
+	return nil
+}

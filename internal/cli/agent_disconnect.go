@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker/client"
+)
+
+func newAgentDisconnect(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "disconnect AGENT INTEGRATION",
+		Short: "Take an integration away from an agent",
+		Long: `Take an integration away from an agent. From its next request on it can borrow
+nothing from it; what was lent already works until it expires. If it was the
+agent's default integration there is none until you choose one.`,
+		Example: `  rolebroker agent disconnect scout production`,
+		Args:    args("AGENT", "INTEGRATION"),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			_, err := ask(cmd.Context(), a, "disconnecting the agent", func(ctx context.Context, c *client.Client) (none, error) {
+				return none{}, c.Disconnect(ctx, given[0], given[1])
+			})
+			if err == nil {
+				a.note("agent %s cannot borrow from %s any more", given[0], given[1])
+				a.note("%s", stillLent+" --agent "+given[0])
+			}
+			return err
+		},
+	}
+	completeArgs(cmd, anyway(a.agentNames), a.connectedNames)
+	return cmd
+}

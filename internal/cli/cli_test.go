@@ -1,0 +1,343 @@
+package cli
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+// A human reads the difference.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
+
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "write the golden files")
+	os.Exit(m.Run())
+}
+
+// ran is what a command line came to.
+type ran struct {
+	code           int
+	stdout, stderr string
+}
+
+// run runs a command line in an environment that has nothing else.
+func run(env []string, args ...string) ran {
+	var out, err bytes.Buffer
+	code := Main(Process{Args: args, Env: env, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err, Version: "v1.2.3"})
+	return ran{code, out.String(), err.String()}
+}
+
+// commands are all of them, each by what a user types.
+func commands(c *cobra.Command) (all [][]string) {
+	all = append(all, strings.Fields(c.CommandPath())[1:])
+	for _, sub := range c.Commands() {
+		all = append(all, commands(sub)...)
+	}
+	return all
+}
+
+func TestHelp(t *testing.T) {
+	for _, path := range commands(newRoot(newApp(Process{}), "")) {
+		name := strings.Join(append([]string{"rolebroker"}, path...), "-")
+		t.Run(name, func(t *testing.T) {
+			got := run(nil, append(path, "--help")...)
+			if got.code != 0 || got.stderr != "" {
+				t.Fatalf("ended with %d, %s", got.code, got.stderr)
+			}
+			golden := filepath.Join("testdata", "help", name+".txt")
+			if updating() {
+				if err := os.WriteFile(golden, []byte(got.stdout), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatalf("%v; go test ./internal/cli -update makes it", err)
+			}
+			if diff := cmp.Diff(string(want), got.stdout); diff != "" {
+				t.Errorf("the help changed; go test ./internal/cli -update writes it, for you to read the difference\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEveryCommandIsDocumented(t *testing.T) {
+	var check func(c *cobra.Command)
+	check = func(c *cobra.Command) {
+		switch {
+		case c.Short == "" || c.Long == "" || c.Example == "":
+			t.Errorf("%s has no short help, long help or example", c.CommandPath())
+		case strings.HasSuffix(c.Short, "."):
+			t.Errorf("%s: the short help ends in a full stop", c.CommandPath())
+		case !strings.Contains(c.Example, "rolebroker "+strings.Join(strings.Fields(c.CommandPath())[1:], " ")) && c.HasParent():
+			t.Errorf("%s is not in its own example", c.CommandPath())
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s --%s has no help", c.CommandPath(), f.Name)
+			}
+		})
+		for line := range strings.Lines(c.Long) {
+			if len(line) > 100 && !strings.Contains(line, "http") {
+				t.Logf("%s: a line of its help is %d long", c.CommandPath(), len(line))
+			}
+		}
+		for _, sub := range c.Commands() {
+			check(sub)
+		}
+	}
+	check(newRoot(newApp(Process{}), ""))
+}
+
+func TestErrorIsASentenceThenFieldsThenHints(t *testing.T) {
+	says := func(err error, wantCode int, want string) {
+		t.Helper()
+		var out bytes.Buffer
+		a := newApp(Process{Stderr: &out})
+		root := newRoot(a, "")
+		cmd, _, _ := root.Find([]string{"agent", "show"})
+		if code := a.report(cmd, err); code != wantCode || out.String() != want {
+			t.Errorf("%v ends with %d and says\n%s\nwant %d and\n%s", err, code, out.String(), wantCode, want)
+		}
+	}
+	says(nil, 0, "")
+	says(os.ErrClosed, 1, "rolebroker: file already closed\n")
+	says(usage("no"), 2, "rolebroker: no\nhint: rolebroker agent show --help\n")
+	says(codeError{7, nil}, 7, "")
+	says(codeError{127, os.ErrNotExist}, 127, "rolebroker: file does not exist\n")
+	says(rolebroker.Errorf(rolebroker.CodeNotFound, "there is no agent"), 1, "rolebroker: there is no agent\nhint: rolebroker agent list\n")
+	says(rolebroker.Errorf(rolebroker.CodeDenied, "no").WithHint("one\ntwo"), 1, "rolebroker: no\nhint: one\nhint: two\n")
+	says(&rolebroker.Error{Message: "it is not valid", Fields: []rolebroker.Field{{Path: "a", Message: "is wrong"}, {Path: "b", Message: "is\nlong"}}}, 1,
+		"rolebroker: it is not valid\n  a: is wrong\n  b: is; long\n")
+}
+
+func TestRolesOnTheCommandLine(t *testing.T) {
+	no := false
+	is := func(value string, want api.RoleRequest) {
+		t.Helper()
+		got, err := parseRole(value)
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", value, diff)
+		}
+	}
+	is("name=a,arn=arn:aws:iam::444455556666:role/A,region=us-east-1",
+		api.RoleRequest{Name: "a", ARN: "arn:aws:iam::444455556666:role/A", Region: "us-east-1"})
+	is("region=r,arn=x,enabled=false,session_duration=2h,name=a",
+		api.RoleRequest{Name: "a", ARN: "x", Region: "r", Enabled: &no, SessionDuration: "2h"})
+	is("name=a,arn=arn:aws:iam::444455556666:role/with,comma=and,equals,region=r",
+		api.RoleRequest{Name: "a", ARN: "arn:aws:iam::444455556666:role/with,comma=and,equals", Region: "r"})
+	refused := func(value, why string) {
+		t.Helper()
+		if _, err := parseRole(value); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want %q", value, err, why)
+		}
+	}
+	refused("", "--role has \"\"")
+	refused("name=a,arn=b", "has no region")
+	refused("name=a,colour=red", `has "colour=red"`)
+	refused("name=a,name=b", "has name twice")
+	refused("name=a,enabled=ja", "enabled=ja; it is true or false")
+}
+
+func FuzzParseRole(f *testing.F) {
+	f.Add("name=a,arn=arn:aws:iam::444455556666:role/A,region=us-east-1")
+	f.Add("arn=,,=,enabled=1")
+	f.Fuzz(func(t *testing.T, value string) {
+		role, err := parseRole(value)
+		if err == nil && len(role.Name)+len(role.ARN)+len(role.Region) > len(value) {
+			t.Errorf("%q became %+v", value, role)
+		}
+	})
+}
+
+func TestTimesAsPeopleSayThem(t *testing.T) {
+	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	a := newApp(Process{Now: func() time.Time { return now }})
+	is := func(d time.Duration, want string) {
+		t.Helper()
+		at := now.Add(d)
+		if got := a.when(&at, "never"); got != want {
+			t.Errorf("%s is said as %q, want %q", d, got, want)
+		}
+	}
+	is(0, "in 0s")
+	is(40*time.Second, "in 40s")
+	is(47*time.Minute+30*time.Second, "in 47m")
+	is(time.Hour, "in 1h")
+	is(90*time.Minute, "in 1h30m")
+	is(-2*time.Hour, "2h ago")
+	is(-26*time.Hour, "26h ago")
+	is(30*24*time.Hour, "in 30d")
+	if got := a.when(nil, "never"); got != "never" {
+		t.Errorf("nil is said as %q", got)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	type thing struct {
+		Name  string            `json:"name"`
+		Roles []api.RoleRequest `json:"roles"`
+	}
+	read := func(text, wantErr string) {
+		t.Helper()
+		var v thing
+		err := decodeYAML("f.yaml", []byte(text), &v)
+		switch {
+		case wantErr == "" && err != nil:
+			t.Errorf("%q: %v", text, err)
+		case wantErr != "" && (err == nil || !strings.Contains(err.Error(), wantErr)):
+			t.Errorf("%q: %v, want %q", text, err, wantErr)
+		case wantErr == "" && v.Name != "a":
+			t.Errorf("%q: %+v", text, v)
+		}
+	}
+	read("name: a\n", "")
+	read(`{"name": "a", "roles": []}`, "")
+	read("{\n\t\"name\": \"a\"\n}\n", "")
+	read("---\nname: a\nroles:\n- name: x\n  enabled: false\n", "")
+	read("", "f.yaml is empty")
+	read("# nothing\n", "f.yaml is empty")
+	read("name: a\nnmae: b\n", `f.yaml, line 2: unknown field "nmae"`)
+	read("name: a\nroles:\n- name: x\n  regoin: y\n", `f.yaml, line 4: unknown field "regoin"`)
+	read("{\n\t\"name\": \"a\",\n\t\"x\": 1\n}", `f.yaml, line 3: unknown field "x"`)
+	read("name: a\nname: b\n", "f.yaml, line 2: ")
+	read("name: [a]\n", "f.yaml, line 1: ")
+	read("name: {\n", "f.yaml, line 1: ")
+	read("name: a\n---\nname: b\n", "f.yaml has more than one document")
+}
+
+func TestTablesAreOneLinePerRow(t *testing.T) {
+	tab := newTable("A", "B")
+	tab.add("x\ny\tz\x1b[31m", "")
+	var out bytes.Buffer
+	if err := tab.write(&out); err != nil {
+		t.Fatal(err)
+	}
+	if want := "A           B\nx y z [31m\n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if got := run(nil, "version"); !strings.HasPrefix(got.stdout, "rolebroker v1.2.3 (go") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestShellsGetOneWord(t *testing.T) {
+	if got := shellQuote(`it's $HOME`); got != `'it'\''s $HOME'` {
+		t.Error(got)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	tb := testbed.New(t, nil)
+	admin := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
+	agent := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.Scout.Reveal()}
+	offers := func(env []string, line string, want ...string) {
+		t.Helper()
+		words := strings.Split(line, " ")
+		got := run(env, append([]string{cobra.ShellCompNoDescRequestCmd}, words...)...)
+		lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
+		if lines = lines[:len(lines)-1]; !slices.Equal(lines, want) {
+			t.Errorf("%q offers %q, want %q", line, lines, want)
+		}
+	}
+	offers(admin, "integration show ", "production", "staging")
+	offers(admin, "integration show prod", "production")
+	offers(admin, "integration update production --disable-role ", "readonly", "deployer", "off")
+	offers(admin, "agent show s", "scout")
+	offers(admin, "agent connect scout st", "staging")
+	offers(admin, "agent disconnect scout ", "production")
+	offers(admin, "agent create x --integration ", "production", "staging")
+	offers(admin, "session list --agent ", "scout")
+	offers(admin, "api-key delete ", "bootstrap")
+	offers(admin, "agent list -o ", "table", "json", "yaml")
+	offers(agent, "exec --role d", "deployer")
+	offers(agent, "credentials --format ", "process", "env", "json")
+	offers(nil, "agent show ")                                                                 // no token
+	offers([]string{"ROLEBROKER_URL=http://127.0.0.1:1", "ROLEBROKER_TOKEN=x"}, "agent show ") // no server
+}
+
+// The JSON and YAML of every listing are the API's own objects.
+func TestListingsAreWhatTheAPISays(t *testing.T) {
+	tb := testbed.New(t, nil)
+	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
+	for _, line := range []string{"integration list", "agent list", "session list", "api-key list", "agent token list scout"} {
+		for _, format := range []string{"json", "yaml"} {
+			got := run(env, append(strings.Fields(line), "-o", format)...)
+			var list map[string][]map[string]any
+			if err := decodeYAML(line, []byte(got.stdout), &list); err != nil || len(list) != 1 || list["items"] == nil {
+				t.Errorf("%s -o %s: %d %v %s%s", line, format, got.code, err, got.stdout, got.stderr)
+			}
+		}
+	}
+	in, err := tb.Admin.Integration(t.Context(), "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown api.Integration
+	if err := decodeYAML("production", []byte(run(env, "integration", "show", "production", "-o", "yaml").stdout), &shown); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(in, shown); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Someone else's change between the reading and the writing is not lost.
+func TestUpdateDoesNotOverwriteSomeoneElsesChange(t *testing.T) {
+	tb := testbed.New(t, nil)
+	cmd, _, err := newRoot(newApp(Process{}), "").Find([]string{"integration", "update"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.ParseFlags([]string{"--description=mine"}); err != nil {
+		t.Fatal(err)
+	}
+	in, err := tb.Admin.Integration(t.Context(), "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := integrationChange{description: "theirs"}
+	if _, err := change.update(t.Context(), tb.Admin, cmd, "production"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = tb.Admin.UpdateIntegration(t.Context(), "production", integrationRequest(in), in.ETag())
+	if rolebroker.CodeOf(err) != rolebroker.CodeStale {
+		t.Errorf("the error is %v, want stale", err)
+	}
+}
+
+func TestDeletingSaysWhoLoses(t *testing.T) {
+	is := func(agents int, want string) {
+		t.Helper()
+		var l loss
+		for range agents {
+			l.agents = append(l.agents, "a")
+		}
+		if got := l.who(); got != want {
+			t.Errorf("%d agents: %q, want %q", agents, got, want)
+		}
+	}
+	is(0, "No agent uses it.")
+	is(1, "Agent a loses it.")
+	is(2, "Agents a, a lose it.")
+	is(12, "12 agents lose it: a, a, a, a, a, a, a, a, a, a, …")
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+)
+
+const roleFlagUsage = "`role` as name=NAME,arn=ARN,region=REGION[,enabled=false][,session_duration=1h]"
+
+func newIntegrationCreate(a *app) *cobra.Command {
+	var (
+		out     output
+		file    fromFile
+		request api.IntegrationRequest
+		roles   []string
+	)
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Make an integration",
+		Long: `Make an integration of one role or more. --role may be repeated. When there is
+only one role it is the default role, otherwise --default-role names it.
+
+With -f a file says everything, as YAML or JSON in the form that integration
+show -o yaml prints; fields that only the server sets may be left out.`,
+		Example: `  rolebroker integration create production \
+    --role name=readonly,arn=arn:aws:iam::444455556666:role/ReadOnly,region=us-east-1 \
+    --role name=deployer,arn=arn:aws:iam::444455556666:role/Deployer,region=eu-west-1 \
+    --default-role readonly
+
+  rolebroker integration create -f production.yaml`,
+		Args: args("[NAME]"),
+		RunE: func(cmd *cobra.Command, given []string) (err error) {
+			if err := file.alone(cmd); err != nil {
+				return err
+			}
+			if file.path != "" {
+				err = file.decode(a.Stdin, &request)
+			} else {
+				request.Roles, err = parseRoles(roles)
+			}
+			if err != nil {
+				return err
+			}
+			if err := nameFor(&request.Name, given, file.path != ""); err != nil {
+				return err
+			}
+			if request.DefaultRole == "" && len(request.Roles) == 1 {
+				request.DefaultRole = request.Roles[0].Name
+			}
+			in, err := ask(cmd.Context(), a, "making the integration", func(ctx context.Context, c *client.Client) (api.Integration, error) {
+				return c.CreateIntegration(ctx, request)
+			})
+			if err != nil {
+				return err
+			}
+			return a.showIntegration(out, in)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&roles, "role", nil, roleFlagUsage)
+	f.StringVar(&request.DefaultRole, "default-role", "", "`name` of the role that is used when none is named")
+	f.StringVar(&request.Description, "description", "", "`text` on what it is for")
+	f.StringVar(&request.AssumptionMode, "assumption-mode", "", "`mode`, who asks STS: platform (the default) or cluster")
+	f.StringVar(&request.ExternalID, "external-id", "", "`ID` that rolebroker external-id reserve printed")
+	complete(cmd, "assumption-mode", assumptionModes)
+	file.flag(cmd, []string{"role", "default-role", "description", "assumption-mode", "external-id"})
+	out.flag(cmd)
+	return cmd
+}
+
+func assumptionModes(string) ([]string, error) { return []string{"platform", "cluster"}, nil }
+
+// nameFor settles the name of what is made: the argument's, or the file's.
+func nameFor(name *string, given []string, fromFile bool) error {
+	switch {
+	case len(given) == 0 && !fromFile:
+		return usage("NAME is missing")
+	case len(given) == 0:
+		return nil
+	case *name != "" && *name != given[0]:
+		return usage("the file is named %q, but the argument is %q", *name, given[0])
+	}
+	*name = given[0]
+	return nil
+}

@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+)
+
+// integrationChange is what the flags of update say.
+type integrationChange struct {
+	name, description, mode, defaultRole string
+	roles, add                           []string
+	remove, enable, disable              []string
+}
+
+// stillLent is said wherever something is taken away.
+const stillLent = "What was lent already works until it expires: rolebroker session list --live"
+
+func newIntegrationUpdate(a *app) *cobra.Command {
+	var (
+		out    output
+		file   fromFile
+		change integrationChange
+	)
+	cmd := &cobra.Command{
+		Use:   "update INTEGRATION",
+		Short: "Change an integration",
+		Long: `Change what is given of an integration and leave the rest as it is. If someone
+else changes it at the same time, nothing is changed and you are told.
+
+A disabled role stays in the integration and is lent to nobody. What was lent
+already works until it expires.
+
+With -f a file says everything, and what it leaves out is emptied. A version in
+it, as integration show -o yaml prints it, guards against changes made since.`,
+		Example: `  rolebroker integration update production --disable-role deployer
+  rolebroker integration update production --add-role name=ops,arn=arn:aws:iam::444455556666:role/Ops,region=us-east-1
+  rolebroker integration update production --default-role ops
+
+  rolebroker integration show production -o yaml > production.yaml
+  $EDITOR production.yaml
+  rolebroker integration update production -f production.yaml`,
+		Args: args("INTEGRATION"),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := file.alone(cmd); err != nil {
+				return err
+			}
+			update := func(ctx context.Context, c *client.Client) (api.Integration, error) {
+				return change.update(ctx, c, cmd, given[0])
+			}
+			if file.path != "" {
+				var request api.IntegrationRequest
+				if err := file.decode(a.Stdin, &request); err != nil {
+					return err
+				}
+				update = func(ctx context.Context, c *client.Client) (api.Integration, error) {
+					return c.UpdateIntegration(ctx, given[0], request, ifVersion(request.Version))
+				}
+			} else if !slices.ContainsFunc(changed(cmd), func(name string) bool { return name != "output" }) {
+				return usage("nothing to change was given")
+			}
+			in, err := ask(cmd.Context(), a, "changing the integration", update)
+			if err != nil {
+				return err
+			}
+			if len(change.remove)+len(change.disable) > 0 {
+				a.note("%s", stillLent+" --integration "+in.Name)
+			}
+			return a.showIntegration(out, in)
+		},
+	}
+	change.flags(cmd, a)
+	file.flag(cmd, []string{"name", "description", "assumption-mode", "default-role", "role", "add-role", "remove-role", "enable-role", "disable-role"})
+	out.flag(cmd)
+	completeArgs(cmd, anyway(a.integrationNames))
+	return cmd
+}
+
+func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
+	f := cmd.Flags()
+	f.StringVar(&c.name, "name", "", "new `name`")
+	f.StringVar(&c.description, "description", "", "`text` on what it is for")
+	f.StringVar(&c.mode, "assumption-mode", "", "`mode`, who asks STS: platform or cluster")
+	f.StringVar(&c.defaultRole, "default-role", "", "`name` of the role that is used when none is named")
+	f.StringArrayVar(&c.roles, "role", nil, "all of its roles from now on, each a "+roleFlagUsage)
+	f.StringArrayVar(&c.add, "add-role", nil, "one more "+roleFlagUsage)
+	f.StringArrayVar(&c.remove, "remove-role", nil, "`name` of a role to remove")
+	f.StringArrayVar(&c.enable, "enable-role", nil, "`name` of a role to enable")
+	f.StringArrayVar(&c.disable, "disable-role", nil, "`name` of a role to disable")
+	complete(cmd, "assumption-mode", assumptionModes)
+	for _, flag := range []string{"default-role", "remove-role", "enable-role", "disable-role"} {
+		a.rolesOf(cmd, flag)
+	}
+}
+
+// update reads the integration, changes what was given, and writes it back
+// unless someone else has written since.
+func (c *integrationChange) update(ctx context.Context, to *client.Client, cmd *cobra.Command, nameOrID string) (api.Integration, error) {
+	in, err := to.Integration(ctx, nameOrID)
+	if err != nil {
+		return in, err
+	}
+	request := integrationRequest(in)
+	if err := c.apply(cmd, &request); err != nil {
+		return in, err
+	}
+	return to.UpdateIntegration(ctx, in.ID, request, in.ETag())
+}
+
+// integrationRequest says of an integration what it is.
+func integrationRequest(in api.Integration) api.IntegrationRequest {
+	request := api.IntegrationRequest{ID: in.ID, Name: in.Name, Description: in.Description, AssumptionMode: in.AssumptionMode,
+		DefaultRole: in.DefaultRole, ExternalID: in.ExternalID}
+	for _, role := range in.Roles {
+		enabled := role.Enabled
+		request.Roles = append(request.Roles, api.RoleRequest{ID: role.ID, Name: role.Name, ARN: role.ARN, Region: role.Region,
+			Enabled: &enabled, SessionDuration: role.SessionDuration})
+	}
+	return request
+}
+
+// apply changes what flags were given for.
+func (c *integrationChange) apply(cmd *cobra.Command, request *api.IntegrationRequest) error {
+	for flag, field := range map[string]struct {
+		to   *string
+		from string
+	}{
+		"name":            {&request.Name, c.name},
+		"description":     {&request.Description, c.description},
+		"assumption-mode": {&request.AssumptionMode, c.mode},
+		"default-role":    {&request.DefaultRole, c.defaultRole},
+	} {
+		if cmd.Flags().Changed(flag) {
+			*field.to = field.from
+		}
+	}
+	return c.applyRoles(request)
+}
+
+func (c *integrationChange) applyRoles(request *api.IntegrationRequest) error {
+	if len(c.roles) > 0 {
+		roles, err := parseRoles(c.roles)
+		if err != nil {
+			return err
+		}
+		request.Roles = roles
+	}
+	for _, name := range c.remove {
+		i, err := indexRole(request, name)
+		if err != nil {
+			return err
+		}
+		request.Roles = slices.Delete(request.Roles, i, i+1)
+	}
+	for enabled, names := range map[bool][]string{true: c.enable, false: c.disable} {
+		for _, name := range names {
+			i, err := indexRole(request, name)
+			if err != nil {
+				return err
+			}
+			request.Roles[i].Enabled = &enabled
+		}
+	}
+	added, err := parseRoles(c.add)
+	request.Roles = append(request.Roles, added...)
+	return err
+}
+
+func indexRole(request *api.IntegrationRequest, nameOrID string) (int, error) {
+	var names []string
+	for i, role := range request.Roles {
+		if nameOrID == role.Name || nameOrID == role.ID {
+			return i, nil
+		}
+		names = append(names, role.Name)
+	}
+	return 0, rolebroker.Errorf(rolebroker.CodeNotFound, "integration %s has no role %q; it has %s", request.Name, nameOrID, strings.Join(names, ", ")).
+		WithHint("rolebroker integration show %s", request.Name)
+}
+
+// ifVersion guards an update by the version that a file says it was made from.
+func ifVersion(version int64) string {
+	if version == 0 {
+		return ""
+	}
+	return strconv.Quote(strconv.FormatInt(version, 10))
+}

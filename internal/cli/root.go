@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The groups of commands in the help.
+const (
+	groupBorrow = "borrow"
+	groupManage = "manage"
+	groupServe  = "serve"
+)
+
+// usageTemplate is cobra's own but for the usage of a command that only holds
+// others: it cannot be run.
+const usageTemplate = `Usage:
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
+{{- if .Example}}
+
+Examples:
+{{.Example}}{{end}}
+{{- $commands := .Commands}}{{if .HasAvailableSubCommands}}{{range $group := .Groups}}
+
+{{.Title}}{{range $commands}}{{if and (eq .GroupID $group.ID) .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
+
+{{if .Groups}}Others:{{else}}Commands:{{end}}{{range $commands}}{{if and (eq .GroupID "") .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{- if .HasAvailableSubCommands}}
+
+{{.CommandPath}} COMMAND --help says more about a command.{{end}}
+`
+
+// newRoot is the command line: all of it, or as much as a first argument that
+// names a command needs. Every exec pays for what is made here.
+func newRoot(a *app, first string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rolebroker",
+		Short: "Lends AWS roles to AI agents",
+		Long: `rolebroker lends AWS roles to AI agents.
+
+People group their IAM roles into integrations and connect integrations to
+agents. An agent's processes then find short-lived AWS credentials where every
+AWS SDK and the AWS CLI already look.
+
+Commands that talk to a server take its address from ROLEBROKER_URL (default
+http://127.0.0.1:8484) and say who asks with ROLEBROKER_TOKEN or, from a file,
+ROLEBROKER_TOKEN_FILE: an agent token for exec, credentials and roles, an API
+key for everything else.`,
+		Example: `  rolebroker server
+  rolebroker agent token create scout
+  rolebroker exec -- aws sts get-caller-identity`,
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          chooseSubcommand,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetUsageTemplate(usageTemplate)
+	root.AddGroup(
+		&cobra.Group{ID: groupBorrow, Title: "For agents (ROLEBROKER_TOKEN is an agent token):"},
+		&cobra.Group{ID: groupManage, Title: "For people (ROLEBROKER_TOKEN is an API key):"},
+		&cobra.Group{ID: groupServe, Title: "For operators:"},
+	)
+	commands := []struct {
+		group, name string
+		make        func(*app) *cobra.Command
+	}{
+		{groupBorrow, "exec", newExec},
+		{groupBorrow, "credentials", newCredentials},
+		{groupBorrow, "roles", newRoles},
+		{groupBorrow, "whoami", newWhoami},
+		{groupManage, "integration", newIntegration},
+		{groupManage, "agent", newAgent},
+		{groupManage, "session", newSession},
+		{groupManage, "external-id", newExternalID},
+		{groupManage, "api-key", newAPIKey},
+		{groupManage, "platform", newPlatform},
+		{groupServe, "server", newServer},
+		{groupServe, "demo", newDemo},
+		{"", "version", newVersion},
+	}
+	all := true
+	for _, c := range commands {
+		all = all && c.name != first
+	}
+	for _, c := range commands {
+		if all || c.name == first {
+			cmd := c.make(a)
+			cmd.GroupID = c.group
+			root.AddCommand(cmd)
+		}
+	}
+	return root
+}
+
+// group is a command that only holds others.
+func group(c *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = chooseSubcommand
+	c.AddCommand(subcommands...)
+	return c
+}
+
+// chooseSubcommand shows the help of a command that only holds others, or says
+// that there is no such subcommand.
+func chooseSubcommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	message := "there is no command \"" + cmd.CommandPath() + " " + args[0] + "\""
+	cmd.SuggestionsMinimumDistance = 2
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		message += "; did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return usage("%s", message)
+}
+
+// args checks the number of arguments and, when it is wrong, names them. A
+// name that ends in "…" may be repeated, one in brackets left out.
+func args(names ...string) cobra.PositionalArgs {
+	least, most := 0, len(names)
+	for _, name := range names {
+		if !strings.HasPrefix(name, "[") {
+			least++
+		}
+	}
+	return func(cmd *cobra.Command, given []string) error {
+		switch {
+		case len(given) < least:
+			return usage("%s is missing", names[len(given)])
+		case len(given) > most && most == 0:
+			return usage("%s takes no arguments, but there is %q", cmd.CommandPath(), given[0])
+		case len(given) > most:
+			return usage("%s takes %s; there is %q too much", cmd.CommandPath(), strings.Join(names, " "), given[most])
+		}
+		return nil
+	}
+}

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// whoamiTimeout is how long AWS, and whoever has credentials, may take.
+const whoamiTimeout = 30 * time.Second
+
+// identity is what AWS says this process is.
+type identity struct {
+	Account string `json:"account"`
+	ARN     string `json:"arn"`
+	UserID  string `json:"user_id"`
+	Region  string `json:"region"` // empty: none is set
+}
+
+func newWhoami(a *app) *cobra.Command {
+	var out output
+	cmd := &cobra.Command{
+		Use:   "whoami",
+		Short: "Ask AWS who this process is",
+		Long: `Ask AWS who this process is: GetCallerIdentity, with the credentials that an AWS
+SDK finds here. Below rolebroker exec that is the borrowed role. It needs no
+permission in AWS, and no token of rolebroker's.`,
+		Example: `  rolebroker whoami
+  rolebroker exec --role deployer -- rolebroker whoami`,
+		Args: args(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			who, err := a.whoami(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.show(out, who, func() *table {
+				return details("Account", who.Account, "ARN", who.ARN, "User ID", who.UserID, "Region", orDash(who.Region))
+			})
+		},
+	}
+	out.flag(cmd)
+	return cmd
+}
+
+func (a *app) whoami(ctx context.Context) (identity, error) {
+	defer a.progress("asking AWS who this process is")()
+	ctx, cancel := context.WithTimeout(ctx, whoamiTimeout)
+	defer cancel()
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return identity{}, rolebroker.Errorf(rolebroker.CodeInvalid, "the AWS settings of this process cannot be read: %s", err).
+			WithHint("check AWS_PROFILE, AWS_CONFIG_FILE and the other AWS_… variables: env | grep ^AWS_")
+	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return identity{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "no AWS credentials were found here: %s", err).
+			WithHint("rolebroker exec -- rolebroker whoami\naws configure list shows where the AWS CLI looks")
+	}
+	who := identity{Region: cfg.Region}
+	if cfg.Region == "" {
+		cfg.Region = "us-east-1" // identities have no region: any will answer
+	}
+	answer, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
+	if err != nil {
+		return identity{}, explainIdentity(err)
+	}
+	who.Account, who.ARN, who.UserID = aws.ToString(answer.Account), aws.ToString(answer.Arn), aws.ToString(answer.UserId)
+	return who, nil
+}
+
+// explainIdentity says why AWS did not say who we are.
+func explainIdentity(err error) error {
+	var refused smithy.APIError
+	if !errors.As(err, &refused) {
+		return rolebroker.Errorf(rolebroker.CodeUnavailable, "AWS STS cannot be reached: %s", err).
+			WithHint("check the network, the proxy variables and AWS_ENDPOINT_URL")
+	}
+	e := rolebroker.Errorf(rolebroker.CodeDenied, "AWS STS refused: %s (%s)", refused.ErrorMessage(), refused.ErrorCode())
+	switch refused.ErrorCode() {
+	case "ExpiredToken", "ExpiredTokenException":
+		return e.WithHint("these credentials have expired; rolebroker exec gives a process ones that renew")
+	case "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure":
+		return e.WithHint("these credentials are not valid, or are another partition's or endpoint's: check AWS_REGION and AWS_ENDPOINT_URL")
+	case "SignatureDoesNotMatch":
+		return e.WithHint("the secret key is wrong, or the clock of this machine is")
+	}
+	return e
+}

@@ -1,0 +1,100 @@
+package config
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// Client is what a client of the server is told: by the environment only.
+type Client struct {
+	// URL is where the server is, from ROLEBROKER_URL; the default is
+	// http://127.0.0.1:8484. It has no path, unless a proxy serves rolebroker
+	// below one.
+	URL string
+
+	// Token says who asks, from ROLEBROKER_TOKEN or from the file that
+	// ROLEBROKER_TOKEN_FILE names, whose trailing newline does not count. It
+	// is an agent token for exec, credentials and roles, and an API key for
+	// everything else.
+	Token rolebroker.Secret
+
+	// AllowInsecure permits sending Token over plain HTTP to another machine,
+	// from ROLEBROKER_ALLOW_INSECURE=true: for a network that encrypts by
+	// other means, such as a service mesh.
+	AllowInsecure bool
+}
+
+const (
+	defaultURL   = "http://127.0.0.1:8484"
+	urlEnv       = "ROLEBROKER_URL"
+	tokenEnv     = "ROLEBROKER_TOKEN"
+	tokenFileEnv = "ROLEBROKER_TOKEN_FILE"
+	insecureEnv  = "ROLEBROKER_ALLOW_INSECURE"
+)
+
+// LoadClient reads the settings of a client and checks them. The error has a
+// field for each problem.
+func LoadClient(outside Outside) (Client, error) {
+	c := Client{URL: outside.Getenv(urlEnv)}
+	if c.URL == "" {
+		c.URL = defaultURL
+	}
+	var p problems
+	if problem := urlProblem(c.URL); problem != "" {
+		p.add(urlEnv, "%s", problem)
+	}
+	c.loadToken(outside, &p)
+	if value := outside.Getenv(insecureEnv); value != "" {
+		var err error
+		if c.AllowInsecure, err = strconv.ParseBool(value); err != nil {
+			p.add(insecureEnv, "%q is neither true nor false", value)
+		}
+	}
+	if err := p.err(); err != nil {
+		return Client{}, rolebroker.AsError(err).WithHint("rolebroker --help says which token is for what")
+	}
+	return c, nil
+}
+
+func (c *Client) loadToken(outside Outside, p *problems) {
+	token, path := outside.Getenv(tokenEnv), outside.Getenv(tokenFileEnv)
+	source := tokenEnv
+	switch {
+	case token != "" && path != "":
+		p.add(tokenEnv, "is set and so is %s; unset one of them", tokenFileEnv)
+		return
+	case path != "":
+		source = tokenFileEnv
+		data, err := outside.ReadFile(path)
+		if err != nil {
+			p.add(tokenFileEnv, "%s", err)
+			return
+		}
+		token = strings.TrimRight(string(data), "\r\n")
+	}
+	switch {
+	case token == "":
+		p.add(source, "is empty; set it to an agent token (for exec, credentials and roles) or an API key (for everything else)")
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		p.add(source, "has white space or other characters in it that no token has")
+	}
+	c.Token = rolebroker.NewSecret(token)
+}
+
+// urlProblem is what is wrong with the server's URL, "" if nothing is. It does
+// not repeat the URL, which may hold a password by mistake.
+func urlProblem(s string) string {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return "is not the URL of a server; write it as in " + defaultURL
+	case u.User != nil:
+		return "has a user name in it; the server takes a token, in " + tokenEnv
+	case u.RawQuery != "" || u.Fragment != "":
+		return "has more than the address of a server; write it as in " + defaultURL
+	}
+	return ""
+}

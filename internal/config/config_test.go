@@ -1,0 +1,270 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/spf13/pflag"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// outside is an environment, with the file "settings.yaml" in it.
+func outside(file string, env ...string) Outside {
+	return Outside{
+		Getenv: func(name string) string {
+			for _, entry := range env {
+				if n, value, _ := strings.Cut(entry, "="); n == name {
+					return value
+				}
+			}
+			return ""
+		},
+		ReadFile: func(path string) ([]byte, error) {
+			if path != "settings.yaml" {
+				return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+			}
+			return []byte(file), nil
+		},
+	}
+}
+
+// load reads the settings of a server.
+func load(t *testing.T, out Outside, args ...string) (*Server, error) {
+	t.Helper()
+	c := DefaultServer()
+	flags := c.Flags()
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return c, c.Load(flags, out)
+}
+
+func TestPrecedence(t *testing.T) {
+	const file = "listen: 127.0.0.1:3\n"
+	listens := func(want string, out Outside, args ...string) {
+		t.Helper()
+		c, err := load(t, out, args...)
+		if err != nil || c.Listen != want {
+			t.Errorf("listens on %s, %v; want %s", c.Listen, err, want)
+		}
+	}
+	listens("127.0.0.1:8484", outside(file))
+	listens("127.0.0.1:3", outside(file), "--config=settings.yaml")
+	listens("127.0.0.1:3", outside(file, "ROLEBROKER_CONFIG=settings.yaml"))
+	listens("127.0.0.1:2", outside(file, "ROLEBROKER_LISTEN=127.0.0.1:2"), "--config=settings.yaml")
+	listens("127.0.0.1:1", outside(file, "ROLEBROKER_LISTEN=127.0.0.1:2"), "--config=settings.yaml", "--listen=127.0.0.1:1")
+	listens("127.0.0.1:8484", outside(file, "ROLEBROKER_LISTEN="))
+}
+
+func TestEverySettingHasThreeSpellings(t *testing.T) {
+	want := &Server{
+		Listen: "0.0.0.0:443", Database: NewDatabase("postgres://u:p@h/d"), TLSCert: "c", TLSKey: "k", TLSTerminatedByProxy: true,
+		LogLevel: "debug", LogFormat: "json", SessionRetention: 3 * day, MaxSessionsPerAgent: 5, ShutdownTimeout: time.Minute,
+	}
+	values := []string{"listen=0.0.0.0:443", "database=postgres://u:p@h/d", "tls-cert=c", "tls-key=k", "tls-terminated-by-proxy=true",
+		"log-level=debug", "log-format=json", "session-retention=3d", "max-sessions-per-agent=5", "shutdown-timeout=1m"}
+	var args, env, lines []string
+	for _, value := range values {
+		name, value, _ := strings.Cut(value, "=")
+		args = append(args, "--"+name+"="+value)
+		env = append(env, EnvName(name)+"="+value)
+		lines = append(lines, keyName(name)+": "+value+"\n")
+	}
+	check := func(spelling string, c *Server, err error) {
+		t.Helper()
+		if err != nil {
+			t.Errorf("%s: %v", spelling, err)
+		}
+		if diff := cmp.Diff(want, c, cmpopts.EquateComparable(rolebroker.Secret{}, Database{})); diff != "" {
+			t.Errorf("%s: %s", spelling, diff)
+		}
+	}
+	c, err := load(t, outside(""), args...)
+	check("flags", c, err)
+	c, err = load(t, outside("", env...))
+	check("environment", c, err)
+	c, err = load(t, outside("# settings\n"+strings.Join(lines, "")), "--config=settings.yaml")
+	check("file", c, err)
+	if n := 0; len(values) != count(DefaultServer(), &n)-1 {
+		t.Errorf("%d values for %d flags besides --config", len(values), n-1)
+	}
+}
+
+func count(c *Server, n *int) int {
+	c.Flags().VisitAll(func(*pflag.Flag) { *n++ })
+	return *n
+}
+
+// refused checks that the settings are refused for these reasons, each a part
+// of "path: message".
+func refused(t *testing.T, err error, reasons ...string) {
+	t.Helper()
+	var e *rolebroker.Error
+	if !errors.As(err, &e) || e.Code != rolebroker.CodeInvalid {
+		t.Errorf("the error is %v, want %d problems", err, len(reasons))
+		return
+	}
+	for _, reason := range reasons {
+		if !slices.ContainsFunc(e.Fields, func(f rolebroker.Field) bool { return strings.Contains(f.Path+": "+f.Message, reason) }) {
+			t.Errorf("no problem says %q in:\n%s", reason, strings.ReplaceAll(err.Error(), "; ", "\n"))
+		}
+	}
+	if len(e.Fields) != len(reasons) {
+		t.Errorf("there are %d problems, want %d: %v", len(e.Fields), len(reasons), err)
+	}
+}
+
+func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
+	says := func(args, reasons []string, env ...string) {
+		t.Helper()
+		_, err := load(t, outside("", env...), args...)
+		refused(t, err, reasons...)
+	}
+	one := func(s ...string) []string { return s }
+	says(one("--listen=8484"), one(`--listen (ROLEBROKER_LISTEN): "8484" is not host:port; write for example 127.0.0.1:8484`))
+	says(one("--listen=127.0.0.1:http"), one(`has the port "http"`))
+	says(one("--listen=:8484"), one("--tls-terminated-by-proxy if something in front does TLS, or listen on 127.0.0.1:8484"))
+	says(one("--listen=10.0.0.1:8484"), one("can be reached from other machines"))
+	says(one("--listen=example.com:8484"), one("can be reached from other machines"))
+	says(one("--tls-cert=c"), one("--tls-key (ROLEBROKER_TLS_KEY): is missing"))
+	says(one("--tls-key=k"), one("--tls-cert (ROLEBROKER_TLS_CERT): is missing"))
+	says(one("--database="), one("--database (ROLEBROKER_DATABASE): is empty"))
+	says(one("--database=mysql://h/d"), one(`has the scheme "mysql"`))
+	says(one("--database=postgres://u:pa%ss@h/d"), one("is not a valid URL"))
+	says(one("--log-level=loud"), one(`"loud" is not one of debug, info, warn, error`))
+	says(one("--log-format=xml"), one(`"xml" is not one of text, json`))
+	says(one("--session-retention=1m"), one("is 1m; write at least 1h"))
+	says(one("--max-sessions-per-agent=0"), one("write at least 1"))
+	says(one("--shutdown-timeout=-1s"), one("is -1s"))
+	says(nil, one("ROLEBROKER_ADMIN_KEY: has 5 characters; at least 24 are required: make one with `openssl rand -hex 32`"), "ROLEBROKER_ADMIN_KEY=12345")
+	says(nil, one(`ROLEBROKER_MAX_SESSIONS_PER_AGENT: "many" is not a whole number`), "ROLEBROKER_MAX_SESSIONS_PER_AGENT=many")
+	says(nil, one(`ROLEBROKER_TLS_TERMINATED_BY_PROXY: "ja" is neither true nor false`), "ROLEBROKER_TLS_TERMINATED_BY_PROXY=ja")
+	says(nil, one(`ROLEBROKER_SESSION_RETENTION: "long" is not a duration; write it as in 30d`), "ROLEBROKER_SESSION_RETENTION=long")
+	says(one("--config=other.yaml"), one("--config (ROLEBROKER_CONFIG): open other.yaml"))
+	says(one("--listen=x", "--log-level=y"), one("--listen", "--log-level", "ROLEBROKER_ADMIN_KEY"), "ROLEBROKER_ADMIN_KEY=z")
+}
+
+func TestProblemsOfTheFileSayTheLine(t *testing.T) {
+	says := func(file string, reasons ...string) {
+		t.Helper()
+		_, err := load(t, outside(file), "--config=settings.yaml")
+		refused(t, err, reasons...)
+	}
+	says("log_level: info\n\nlisen: x\n", `settings.yaml, line 3: unknown setting "lisen"; known are listen, database`)
+	says("tls-cert: x\n", `line 1: unknown setting "tls-cert"`)
+	says("config: x\n", `line 1: unknown setting "config"`)
+	says("admin_key: x\n", "the admin key does not belong in a file; set ROLEBROKER_ADMIN_KEY")
+	says("log_level: loud\nmax_sessions_per_agent: many\n", `"loud" is not one of`, `settings.yaml, line 2, max_sessions_per_agent: "many" is not a whole number`)
+	says("- a\n- b\n", "is not a mapping of settings")
+	says("listen: [a, b]\n", "line 1, listen: is not a single value")
+	says("listen: a\nlisten: b\n", "line 2")
+	says("listen: {\n", "is not YAML")
+	for _, empty := range []string{"", "# nothing\n", "listen:\n", "---\n"} {
+		if _, err := load(t, outside(empty), "--config=settings.yaml"); err != nil {
+			t.Errorf("%q: %v", empty, err)
+		}
+	}
+}
+
+func TestListenOnEveryAddressThatIsSafe(t *testing.T) {
+	for _, args := range [][]string{
+		{"--listen=127.0.0.1:0"}, {"--listen=[::1]:8484"}, {"--listen=localhost:8484"}, {"--listen=127.1.2.3:8484"},
+		{"--listen=:8484", "--tls-cert=c", "--tls-key=k"}, {"--listen=:8484", "--tls-terminated-by-proxy"},
+	} {
+		if _, err := load(t, outside(""), args...); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	for _, address := range []string{"postgres://user:hunter2@host/db", "postgresql://host/db?user=u&password=hunter2",
+		"postgres://host/db?sslpassword=hunter2", "postgres://user:hunter2%zz@host/db", "postgres://user:hunter2"} {
+		c := DefaultServer()
+		c.Database = NewDatabase(address)
+		c.AdminKey = rolebroker.NewSecret("hunter2")
+		text, _ := c.Database.MarshalText()
+		printed := fmt.Sprintf("%v %+v %#v %s %q %s %v", *c, *c, c.Database, c.Database, c.Database, text, c.Check())
+		if strings.Contains(printed, "hunter2") {
+			t.Errorf("%s is printed as %s", address, printed)
+		}
+		if c.Database.Reveal() != address {
+			t.Errorf("Reveal gives %s", c.Database.Reveal())
+		}
+	}
+	if got := NewDatabase("postgres://u:p@h/d").Redacted(); got != "postgres://u:redacted@h/d" {
+		t.Errorf("redacted: %s", got)
+	}
+}
+
+func TestDurations(t *testing.T) {
+	is := func(s string, want time.Duration, written string) {
+		t.Helper()
+		if d, err := ParseDuration(s); err != nil || d != want || FormatDuration(d) != written {
+			t.Errorf("%q is %s, %v and is written %q", s, d, err, FormatDuration(d))
+		}
+	}
+	is("30d", 30*day, "30d")
+	is("720h", 30*day, "30d")
+	is("1d12h", 36*time.Hour, "36h")
+	is("90m", 90*time.Minute, "1h30m")
+	is("45s", 45*time.Second, "45s")
+	is("0d", 0, "0s")
+	for _, bad := range []string{"", "d", "-1d", "1.5d", "1d24h", "1d-1h", "30", "99999999999999d", "1w"} {
+		if d, err := ParseDuration(bad); err == nil {
+			t.Errorf("%q is %s", bad, d)
+		}
+	}
+}
+
+func TestClient(t *testing.T) {
+	const file = "rbt_token\n"
+	is := func(out Outside, url, token string) {
+		t.Helper()
+		c, err := LoadClient(out)
+		if err != nil || c.URL != url || c.Token.Reveal() != token {
+			t.Errorf("client is %s %q, %v", c.URL, c.Token.Reveal(), err)
+		}
+	}
+	is(outside("", "ROLEBROKER_TOKEN=t"), "http://127.0.0.1:8484", "t")
+	is(outside("", "ROLEBROKER_TOKEN=t", "ROLEBROKER_URL=https://rb.example.com/x"), "https://rb.example.com/x", "t")
+	is(outside(file, "ROLEBROKER_TOKEN_FILE=settings.yaml"), "http://127.0.0.1:8484", "rbt_token")
+	is(outside("rbt_token\r\n", "ROLEBROKER_TOKEN_FILE=settings.yaml"), "http://127.0.0.1:8484", "rbt_token")
+
+	not := func(out Outside, reasons ...string) {
+		t.Helper()
+		_, err := LoadClient(out)
+		refused(t, err, reasons...)
+	}
+	not(outside(""), "ROLEBROKER_TOKEN: is empty")
+	not(outside(file, "ROLEBROKER_TOKEN=t", "ROLEBROKER_TOKEN_FILE=settings.yaml"), "ROLEBROKER_TOKEN: is set and so is ROLEBROKER_TOKEN_FILE")
+	not(outside("", "ROLEBROKER_TOKEN_FILE=settings.yaml"), "ROLEBROKER_TOKEN_FILE: is empty")
+	not(outside("", "ROLEBROKER_TOKEN_FILE=other"), "ROLEBROKER_TOKEN_FILE: open other")
+	not(outside("two words", "ROLEBROKER_TOKEN_FILE=settings.yaml"), "white space")
+	not(outside("", "ROLEBROKER_URL=localhost:8484"), "ROLEBROKER_URL: is not the URL of a server", "ROLEBROKER_TOKEN: is empty")
+	not(outside("", "ROLEBROKER_TOKEN=t", "ROLEBROKER_ALLOW_INSECURE=ja"), `ROLEBROKER_ALLOW_INSECURE: "ja" is neither`)
+	not(outside("", "ROLEBROKER_TOKEN=t", "ROLEBROKER_URL=http://u:p@h"), "has a user name")
+	not(outside("", "ROLEBROKER_TOKEN=t", "ROLEBROKER_URL=http://h?x=1"), "has more than the address")
+}
+
+func FuzzFile(f *testing.F) {
+	f.Add("listen: 127.0.0.1:1\n")
+	f.Add("database: |\n  postgres://u:hunter2@h/d\n? x\n: y\n")
+	f.Add("a: &x [*x]\n<<: *x\n")
+	f.Fuzz(func(t *testing.T, file string) {
+		c := DefaultServer()
+		flags := c.Flags()
+		if err := flags.Parse([]string{"--config=settings.yaml"}); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Load(flags, outside(file)) // must not panic
+	})
+}

@@ -1,0 +1,126 @@
+package execenv
+
+import (
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// identityVars are the variables that are an AWS identity, hold a part of one
+// or choose one, to any SDK, present or past. They do not reach the command.
+//
+// Sources: AWS SDKs and Tools Reference Guide, "Settings reference"; botocore
+// configprovider.py and credentials.py; aws-sdk-go-v2 config/env_config.go;
+// the EnvironmentVariableCredentialsProvider of the Java, Ruby and JavaScript
+// SDKs; boto 2 and EC2 tools for the oldest.
+var identityVars = []string{
+	// Keys.
+	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
+	"AWS_ACCESS_KEY", "AWS_SECRET_KEY",
+	"AMAZON_ACCESS_KEY_ID", "AMAZON_SECRET_ACCESS_KEY", "AMAZON_SESSION_TOKEN",
+	"EC2_ACCESS_KEY", "EC2_SECRET_KEY", "EC2_SECURITY_TOKEN", "EC2_PRIVATE_KEY", "EC2_CERT",
+	"AWS_SESSION_EXPIRATION", "AWS_SESSION_TOKEN_EXPIRATION",
+	"AWS_ACCOUNT_ID",
+	// Files that hold keys, and what chooses among them.
+	"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_EB_PROFILE",
+	"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+	"BOTO_CONFIG", "BOTO_PATH",
+	// Roles that an SDK would assume, and the machine's own.
+	"AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+	"AWS_EC2_INSTANCE_PROFILE_NAME",
+	// The region belongs to the role in use.
+	"AWS_REGION", "AWS_DEFAULT_REGION",
+	"AWS_SDK_LOAD_CONFIG",
+}
+
+// identityPrefixes are families of such variables.
+var identityPrefixes = []string{
+	"AWS_BEARER_TOKEN",  // of one service, used instead of a signature
+	"AWS_CONTAINER_",    // container credentials
+	"AWS_CREDENTIAL_",   // AWS_CREDENTIAL_FILE, _EXPIRATION, _PROFILES_FILE
+	"AWS_CREDENTIALS_",  // likewise
+	"AWS_IAM_ROLE_",     // Java's names for AWS_ROLE_
+	"AWS_LOGIN_",        // the cache of `aws login`
+	"AWS_OKTA_",         // aws-okta
+	"AWS_ROLE_",         // AWS_ROLE_ARN, AWS_ROLE_SESSION_NAME
+	"AWS_SSO_",          // IAM Identity Center, and aws-sso
+	"AWS_VAULT",         // aws-vault, which refuses to run in its own
+	"AWS_WEB_IDENTITY_", // AWS_WEB_IDENTITY_TOKEN_FILE
+	"AWSUME_",           // awsume
+	"ROLEBROKER_",       // the agent's own token, keys and settings
+}
+
+// isIdentity says whether a variable is, or chooses, an AWS identity or ours.
+func isIdentity(name string) bool {
+	if runtime.GOOS == "windows" { // where names have no case
+		name = strings.ToUpper(name)
+	}
+	return slices.Contains(identityVars, name) ||
+		slices.ContainsFunc(identityPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+}
+
+// environ is the caller's environment with its AWS identity taken out and this
+// room's put in its place.
+func (r *room) environ(caller []string) []string {
+	env := slices.DeleteFunc(slices.Clone(caller), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return isIdentity(name)
+	})
+	empty := filepath.Join(r.dir, credentialsFile)
+	return append(reachLoopback(env),
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI="+r.url+"/v1/credentials",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN="+r.token,
+		"AWS_REGION="+string(r.region),
+		"AWS_DEFAULT_REGION="+string(r.region),
+		"AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE="+filepath.Join(r.dir, configFile),
+		"AWS_SHARED_CREDENTIALS_FILE="+empty,
+		"AWS_SDK_LOAD_CONFIG=1", // without it the first Go SDK reads no profiles
+		"BOTO_CONFIG="+empty,    // without it botocore looks for keys in ~/.boto and /etc/boto.cfg
+		"ROLEBROKER_URL="+r.url,
+		"ROLEBROKER_TOKEN="+r.token,
+	)
+}
+
+var (
+	proxyVars   = []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"}
+	noProxyVars = []string{"NO_PROXY", "no_proxy"}
+)
+
+// reachLoopback keeps requests to the loopback port away from a proxy. A list
+// that is there is added to. The other spelling is made up only when neither
+// is there, since for most programs it would hide the first.
+func reachLoopback(env []string) []string {
+	const loopback = "127.0.0.1"
+	if !slices.ContainsFunc(proxyVars, func(name string) bool { return lookup(env, name) != "" }) {
+		return env
+	}
+	found := false
+	for i, entry := range env {
+		name, list, _ := strings.Cut(entry, "=")
+		if !slices.Contains(noProxyVars, name) || list == "" {
+			continue
+		}
+		found = true
+		if list != "*" && !slices.Contains(strings.Split(list, ","), loopback) {
+			env[i] = entry + "," + loopback
+		}
+	}
+	if !found {
+		for _, name := range noProxyVars {
+			env = append(env, name+"="+loopback)
+		}
+	}
+	return env
+}
+
+// lookup is the value of a variable; the last one wins, as for os/exec.
+func lookup(env []string, name string) string {
+	for _, entry := range slices.Backward(env) {
+		if n, value, _ := strings.Cut(entry, "="); n == name {
+			return value
+		}
+	}
+	return ""
+}

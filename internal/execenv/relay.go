@@ -1,0 +1,107 @@
+package execenv
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+)
+
+// relay passes on to the command the signals that this process gets. Before
+// there is a command, a signal that would end it ends the preparations.
+type relay struct {
+	signals chan os.Signal
+	done    chan struct{} // closed when the last signal was passed on
+	cancel  context.CancelFunc
+
+	mu      sync.Mutex
+	process *os.Process // nil until it was started
+	early   os.Signal   // what ended the preparations; nil: nothing did
+}
+
+// newRelay catches signals from now on. The context is for the preparations.
+func newRelay(ctx context.Context) (*relay, context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &relay{signals: make(chan os.Signal, 16), done: make(chan struct{}), cancel: cancel}
+	for _, s := range relayed {
+		if !signal.Ignored(s) { // as by nohup: the command inherits that
+			signal.Notify(r.signals, s)
+		}
+	}
+	go func() {
+		defer close(r.done)
+		for s := range r.signals {
+			r.pass(s)
+		}
+	}()
+	return r, ctx
+}
+
+func (r *relay) stop() {
+	signal.Stop(r.signals)
+	close(r.signals)
+	<-r.done
+	r.cancel()
+}
+
+// pass passes a signal on, unless the terminal has sent it to the command too.
+func (r *relay) pass(s os.Signal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.process != nil {
+		if !fromTerminal(s) {
+			r.process.Signal(s) // an error means that it has ended
+		}
+		return
+	}
+	if ends(s) {
+		r.early = s
+		r.cancel()
+	}
+}
+
+// failed is the outcome of preparations that failed: quietly if a signal ended them.
+func (r *relay) failed(err error) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.early != nil {
+		return exitSignal + signalNumber(r.early), nil
+	}
+	return 1, err
+}
+
+// run starts the command and waits for it.
+func (r *relay) run(cmd *exec.Cmd) (int, error) {
+	if err := r.start(cmd); err != nil {
+		if code, quiet := r.failed(err); quiet == nil {
+			return code, nil
+		}
+		return startError(cmd.Args[0], err)
+	}
+	err := cmd.Wait()
+	if cmd.ProcessState == nil {
+		return 1, err
+	}
+	code := exitCode(cmd.ProcessState)
+	var exit *exec.ExitError
+	if err == nil || errors.As(err, &exit) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return code, nil
+	}
+	return max(code, 1), err // a stream that is not a file broke
+}
+
+// start starts the command unless a signal came before.
+func (r *relay) start(cmd *exec.Cmd) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.early != nil {
+		return context.Canceled
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	r.process = cmd.Process
+	return nil
+}

@@ -1,0 +1,119 @@
+package execenv
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/containercreds"
+)
+
+// room is what a command finds around it: the loopback port that serves its
+// credentials, and its private files.
+type room struct {
+	url    string // of the loopback port
+	token  string // opens it
+	region rolebroker.Region
+	dir    string // of the private files
+	server *http.Server
+	served chan struct{} // closed when the server has ended
+}
+
+// open makes an empty room for one command. Closing it leaves nothing.
+func open(o Options, lender containercreds.Lender) (*room, error) {
+	r := &room{token: randomToken()}
+	var err error
+	if r.dir, err = os.MkdirTemp("", "rolebroker-exec-"); err != nil {
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "a private directory cannot be made: %s", err)
+	}
+	if err := r.serve(lender, o.Log); err != nil {
+		os.RemoveAll(r.dir)
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "no port can be opened on 127.0.0.1: %s", err)
+	}
+	return r, nil
+}
+
+// furnish puts the role in use and the profiles of all into the room.
+func (r *room) furnish(o Options, lender *remote, loan *rolebroker.Loan, offers []rolebroker.Offer) error {
+	inUse, err := o.inUse(loan, offers)
+	if err != nil {
+		return err
+	}
+	lender.using(inUse)
+	r.region = inUse.Region
+	if err := writeFiles(r.dir, o.Self, inUse.Region, offers); err != nil {
+		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the private AWS config file cannot be written: %s", err)
+	}
+	return nil
+}
+
+// inUse is the offer of the role that was lent. A reference may be an ID, of
+// which offers know nothing; then the ARN of what was lent tells.
+func (o Options) inUse(loan *rolebroker.Loan, offers []rolebroker.Offer) (rolebroker.Offer, error) {
+	if offer, ok := rolebroker.FindOffer(offers, o.Role); ok {
+		return offer, nil
+	}
+	if offer, ok := rolebroker.FindOffer(offers, loan.Role.ARN.String()); ok {
+		return offer, nil
+	}
+	return rolebroker.Offer{}, rolebroker.Errorf(rolebroker.CodeConflict,
+		"the server lent %s but does not list it: what this agent may borrow changed just now", loan.Role.ARN).
+		WithHint("run the command again; rolebroker roles lists what this agent may borrow")
+}
+
+// randomToken has 256 random bits.
+func randomToken() string {
+	var b [32]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// serve answers the command's requests for credentials until close.
+func (r *room) serve(lender containercreds.Lender, log *slog.Logger) error {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	r.url = "http://" + listener.Addr().String()
+	r.server = &http.Server{
+		Handler:           containercreds.New(containercreds.Options{Lender: lender, Identify: r.identify, Log: log}),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	r.served = make(chan struct{})
+	go func() {
+		defer close(r.served)
+		r.server.Serve(listener)
+	}()
+	return nil
+}
+
+// identify knows one caller: whoever has the token of this room.
+func (r *room) identify(_ context.Context, authorization string) (rolebroker.Caller, error) {
+	token := strings.TrimPrefix(authorization, "Bearer ")
+	if subtle.ConstantTimeCompare([]byte(token), []byte(r.token)) != 1 {
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+			"this port belongs to one rolebroker exec and opens to its command only")
+	}
+	return rolebroker.Caller{Name: "exec"}, nil
+}
+
+func (r *room) close() {
+	r.server.Close()
+	<-r.served
+	for _, name := range []string{configFile, credentialsFile, linkFile} {
+		os.Remove(filepath.Join(r.dir, name)) // it need not be there
+	}
+	if os.Remove(r.dir) != nil { // the command has put something there
+		os.RemoveAll(r.dir)
+	}
+}

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Gets what the tests need: PostgreSQL's programs, the AWS CLI, boto3, Node.js
+# with the AWS SDK for JavaScript, and a C compiler for the race detector. What
+# is here already is used as it is, so a second run is done at once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+oldest_go=1.26 oldest_node=18
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# at_least OLDEST VERSION
+at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
+
+# pythons lists the python3 on PATH and Debian's own, which is where apt-get
+# puts boto3 when another python3 comes first.
+pythons() {
+  command -v python3 || true
+  echo /usr/bin/python3
+}
+
+# boto3_version prints the version of the first boto3 found.
+boto3_version() {
+  local python
+  for python in $(pythons); do
+    "$python" -c 'import boto3; print(boto3.__version__)' 2>/dev/null && return
+  done
+  return 1
+}
+
+have_node() {
+  have node && have npm && at_least "$oldest_node" "$(node --version | tr -d v)"
+}
+
+have_postgres() {
+  have initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+# missing lists the Debian packages of what is not here.
+missing() {
+  have gcc || have clang || echo gcc libc6-dev
+  have_postgres || echo postgresql
+  have aws || echo awscli
+  boto3_version >/dev/null || echo python3 python3-boto3
+  have_node || {
+    have node || echo nodejs
+    have npm || echo npm
+  }
+}
+
+install() {
+  if ! have apt-get; then
+    echo "setup: the tests need these, under whatever names your system has for them: $*" >&2
+    exit 1
+  fi
+  if [ "$(id -u)" != 0 ]; then
+    echo "setup: the tests need some more packages. Run this, and then again what you ran:" >&2
+    echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $*" >&2
+    exit 1
+  fi
+  echo "setup: installing $*"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q
+  apt-get install -q -y --no-install-recommends "$@"
+}
+
+if ! have go; then
+  echo "setup: Go $oldest_go or newer is needed: https://go.dev/doc/install" >&2
+  exit 1
+fi
+
+packages=$(missing | tr '\n' ' ')
+if [ -n "$packages" ]; then
+  # shellcheck disable=SC2086 # one word per package
+  install $packages
+fi
+if ! have_node; then
+  echo "setup: Node.js $oldest_node or newer is needed, here is $(node --version); the examples and their tests run on it" >&2
+  exit 1
+fi
+
+lock=examples/node/package-lock.json
+if [ ! -e examples/node/node_modules/.package-lock.json ] || [ "$lock" -nt examples/node/node_modules/.package-lock.json ]; then
+  echo "setup: installing the AWS SDK for JavaScript"
+  npm ci --prefix examples/node --no-audit --no-fund --loglevel=error
+  touch examples/node/node_modules/.package-lock.json
+fi
+
+boto3=$(boto3_version)
+if ! at_least 1.34 "$boto3"; then
+  echo "setup: note: boto3 here is $boto3; before 1.34 it may not know AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, which is then tested with the Go and JavaScript SDKs only"
+fi
