@@ -3,7 +3,6 @@ package execenv
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/hex"
 	"log/slog"
 	"net"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
+	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
 // room is what a command finds around it: the loopback port that serves its
@@ -22,6 +22,7 @@ import (
 type room struct {
 	url    string // of the loopback port
 	token  string // opens it
+	hash   []byte // of the token
 	region rolebroker.Region
 	dir    string // of the private files
 	server *http.Server
@@ -31,6 +32,7 @@ type room struct {
 // open makes an empty room for one command. Closing it leaves nothing.
 func open(o Options, lender containercreds.Lender) (*room, error) {
 	r := &room{token: randomToken()}
+	r.hash = seal.Hash(r.token)
 	var err error
 	if r.dir, err = os.MkdirTemp("", "rolebroker-exec-"); err != nil {
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "a private directory cannot be made: %s", err)
@@ -100,7 +102,7 @@ func (r *room) serve(lender containercreds.Lender, log *slog.Logger) error {
 // identify knows one caller: whoever has the token of this room.
 func (r *room) identify(_ context.Context, authorization string) (rolebroker.Caller, error) {
 	token := strings.TrimPrefix(authorization, "Bearer ")
-	if subtle.ConstantTimeCompare([]byte(token), []byte(r.token)) != 1 {
+	if !seal.Matches(token, r.hash) {
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
 			"this port belongs to one rolebroker exec and opens to its command only")
 	}

@@ -72,12 +72,14 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	defer lender.close()
 
 	answer := o.ask(preparing, lender)
-	room, err := open(o, lender) // while the server thinks
-	if err != nil {
-		return relay.failed(err)
+	room, openErr := open(o, lender) // while the server thinks
+	if openErr == nil {
+		defer room.close()
 	}
-	defer room.close()
 	loan, offers, err := answer()
+	if err == nil {
+		err = openErr
+	}
 	if err == nil {
 		err = room.furnish(o, lender, loan, offers)
 	}
