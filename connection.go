@@ -1,6 +1,7 @@
 package rolebroker
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -222,12 +223,25 @@ func FindOffer(offers []Offer, reference string) (Offer, bool) {
 	return Offer{}, false
 }
 
-// quote puts what a stranger wrote into a message: in quotes, control
-// characters escaped, not longer than a line.
+// ShowReference is what a stranger wrote for a role reference or a task, fit
+// for a log: what is too long to be one is not repeated, since it may be a
+// token in the wrong place.
+func ShowReference(s string) string {
+	integration, role, _ := strings.Cut(s, "/")
+	if len(integration) <= maxName && len(role) <= maxName {
+		return s
+	}
+	if _, err := ParseRoleARN(s); err == nil {
+		return s
+	}
+	return fmt.Sprintf("(%d characters, neither a name nor an ARN)", len(s))
+}
+
+// quote is the same, fit for a message: in quotes, with control characters
+// escaped.
 func quote(s string) string {
-	const most = 200
-	if len(s) > most {
-		s = s[:most] + "…"
+	if shown := ShowReference(s); shown != s {
+		return shown
 	}
 	return strconv.QuoteToGraphic(s)
 }

@@ -65,7 +65,7 @@ func TestReferences(t *testing.T) {
 	refused("admin", rolebroker.CodeNotFound, "staging/readonly, tester, old")
 	refused("Deployer", rolebroker.CodeNotFound, "not connected")
 	refused("\x1b[2J", rolebroker.CodeNotFound, `"\x1b[2J"`)
-	refused(strings.Repeat("x", 10000), rolebroker.CodeNotFound, "…")
+	refused(strings.Repeat("x", 10000), rolebroker.CodeNotFound, "a role (10000 characters, neither a name nor an ARN); ")
 
 	g.Agent.DefaultIntegration = staging.ID
 	means("", "staging/readonly")

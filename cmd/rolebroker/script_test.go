@@ -206,6 +206,7 @@ func (t *tools) setup(env *testscript.Env) error {
 		"AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_PAGER":                 "",
 		"EXAMPLES":                  t.examples,
+		"GORACE":                    "atexit_sleep_ms=0", // or every race-tested process takes a second to end
 		"HOME":                      home,
 		"PATH":                      t.bin + string(filepath.ListSeparator) + env.Getenv("PATH"),
 		"PYTHONDONTWRITEBYTECODE":   "1",
@@ -260,7 +261,9 @@ func poison(env *testscript.Env, tb *testbed.Testbed, home string) error {
 
 type worldKey struct{}
 
-func world(ts *testscript.TestScript) *testbed.Testbed { return ts.Value(worldKey{}).(*testbed.Testbed) }
+func world(ts *testscript.TestScript) *testbed.Testbed {
+	return ts.Value(worldKey{}).(*testbed.Testbed)
+}
 
 // must ends the script on an error.
 func must(ts *testscript.TestScript, err error) {

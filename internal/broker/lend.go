@@ -102,18 +102,9 @@ func (b *Broker) refused(ctx context.Context, who rolebroker.Caller, req rolebro
 	if e.Code == rolebroker.CodeInternal || e.Code == rolebroker.CodeUnavailable {
 		level = slog.LevelWarn
 	}
-	b.log.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token, "role", clip(req.Role), "task", clip(req.Task),
+	b.log.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token, "role", rolebroker.ShowReference(req.Role), "task", rolebroker.ShowReference(req.Task),
 		"code", e.Code, "reason", e.Message, "cause", e.Cause)
 	return e
-}
-
-// clip keeps a stranger's words from filling the log.
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
 }
 
 // explain says what a refusal by STS means for the agent that asked.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/rest"
@@ -32,7 +33,7 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 	probes.HandleFunc("GET /readyz", s.ready)
 	probes.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 
-	return recovering(opts.Log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return recovering(opts.Log, logging(opts.Log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, "/v1/"):
 			credentials.ServeHTTP(w, r)
@@ -41,8 +42,40 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 		default:
 			api.ServeHTTP(w, r)
 		}
-	}))
+	})))
 }
+
+// logging writes a line for each request when the log is at debug level. What
+// stands in a path is shown only as far as it can be a name: it may be a token
+// in the wrong place.
+func logging(log *slog.Logger, next http.Handler) http.Handler {
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start, noted := time.Now(), &statusNoter{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(noted, r)
+		segments := strings.Split(r.URL.Path, "/")
+		for i, segment := range segments {
+			segments[i] = rolebroker.ShowReference(segment)
+		}
+		log.Debug("answered", "method", r.Method, "path", strings.Join(segments, "/"), "status", noted.status, "took", time.Since(start), "from", r.RemoteAddr)
+	})
+}
+
+// statusNoter remembers the status that was answered.
+type statusNoter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (n *statusNoter) WriteHeader(status int) {
+	n.status = status
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (n *statusNoter) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
 // health says that the process answers.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) { state(w, http.StatusOK, "ok") }
