@@ -46,7 +46,7 @@ var graph = map[string][]string{
 	"internal/server":  {".", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/rest", "internal/store", "internal/sts"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
-	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
+	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
 	"internal/cli":     {".", "api", "client", "internal/config", "internal/demo", "internal/execenv", "internal/server"},
 	"cmd/rolebroker":   {"internal/cli"},
 

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/server"
+)
+
+// childVariable is set in the environment of a process that this command
+// started to be one of the servers that are measured.
+const childVariable = "ROLEBROKER_BENCH_CHILD"
+
+func isChild() bool { return os.Getenv(childVariable) != "" }
+
+// orders is what a child is told first, as JSON on its standard input.
+type orders struct {
+	Database string // serve rolebroker with this database
+	Answer   []byte // else: the body that a bare handler answers
+	Profile  string // a file for a CPU profile; empty: none
+}
+
+// greeting is what a child answers to its orders.
+type greeting struct {
+	URL      string
+	AdminKey string // of rolebroker
+}
+
+// usage is what a child answers to every value that follows its orders. It
+// ends when its standard input does, and so never outlives who started it.
+type usage struct {
+	CPU time.Duration // that the process used so far
+}
+
+// child is a server until in ends.
+func child(in io.Reader, out io.Writer) error {
+	read, write := json.NewDecoder(in), json.NewEncoder(out)
+	var o orders
+	if err := read.Decode(&o); err != nil {
+		return fmt.Errorf("reading orders: %w", err)
+	}
+	hello, stop, err := o.serve()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if o.Profile != "" {
+		file, err := os.Create(o.Profile)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	if err := write.Encode(hello); err != nil {
+		return err
+	}
+	for read.Decode(new(any)) == nil { // until the end of in
+		if err := write.Encode(usage{cpuTime()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o orders) serve() (greeting, func(), error) {
+	if o.Database != "" {
+		return serveRolebroker(o.Database)
+	}
+	return serveBare(o.Answer)
+}
+
+// serveRolebroker is `rolebroker server`, with the AWS identity of its
+// environment.
+func serveRolebroker(database string) (greeting, func(), error) {
+	cfg := config.DefaultServer()
+	cfg.Listen, cfg.Database = "127.0.0.1:0", config.NewDatabase(database)
+	var key rolebroker.Secret
+	running, err := server.Start(context.Background(), cfg, server.Options{
+		Log:          cfg.Logger(io.Discard),
+		Version:      "bench",
+		AdminKeyMade: func(made rolebroker.Secret) { key = made },
+	})
+	if err != nil {
+		return greeting{}, nil, err
+	}
+	stop := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := running.Close(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "stopping the server:", err)
+		}
+	}
+	return greeting{URL: running.URL(), AdminKey: key.Reveal()}, stop, nil
+}
+
+// serveBare answers every request with the same bytes: what net/http costs
+// when there is nothing to decide.
+func serveBare(body []byte) (greeting, func(), error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return greeting{}, nil, err
+	}
+	bare := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.Write(body)
+	})}
+	go bare.Serve(listener)
+	return greeting{URL: "http://" + listener.Addr().String()}, func() { bare.Close() }, nil
+}
+
+// childProcess is a child, as seen by who started it.
+type childProcess struct {
+	greeting
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	read  *json.Decoder
+	write *json.Encoder
+}
+
+// startChild starts this program again as a server, with the same number of
+// processors as this process has.
+func startChild(o orders, env ...string) (*childProcess, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = cleanEnv(append(env, childVariable+"=1", "GOMAXPROCS="+strconv.Itoa(runtime.GOMAXPROCS(0)))...)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := &childProcess{cmd: cmd, stdin: stdin, read: json.NewDecoder(stdout), write: json.NewEncoder(stdin)}
+	if err := c.exchange(o, &c.greeting); err != nil {
+		c.stop()
+		return nil, fmt.Errorf("starting a server: %w", err)
+	}
+	return c, nil
+}
+
+func (c *childProcess) exchange(told, answer any) error {
+	if err := c.write.Encode(told); err != nil {
+		return err
+	}
+	return c.read.Decode(answer)
+}
+
+// cpu is the CPU time that the child used so far.
+func (c *childProcess) cpu() (time.Duration, error) {
+	var u usage
+	err := c.exchange("usage", &u)
+	return u.CPU, err
+}
+
+// stop tells the child to end and waits until it has.
+func (c *childProcess) stop() {
+	c.stdin.Close()
+	c.cmd.Wait()
+}

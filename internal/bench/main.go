@@ -1,0 +1,145 @@
+// Bench measures what rolebroker promises about speed and size, and prints
+// each promise beside what came of it.
+//
+//	go run ./internal/bench                 everything, some three minutes
+//	go run ./internal/bench -rows 1,4       those rows only
+//	go run ./internal/bench -quick          a first impression
+//	go run ./internal/bench -json           for machines
+//
+// The rows are:
+//
+//	1  warm GET /v1/credentials over 64 connections
+//	2  1,000 cold requests of one agent at once
+//	3  64 rolebroker exec at once
+//	4  short-lived credentials renewed under 64 pollers
+//	5  rolebroker exec -- true
+//	6  a server that has just started
+//
+// Nothing is compared with a number from another day or another machine: each
+// row has a reference, such as a bare net/http handler that answers the same
+// bytes, which is measured in the same run and in turns with the program, so
+// that whatever else the machine is doing is done to both. What is printed is
+// the median of the turns, and of their ratios.
+//
+// The servers are processes of their own, so that their CPU time can be told
+// from the load generator's: the command starts itself again. AWS is simulated
+// in the process that measures. CPU time and memory are measured on Linux only.
+//
+// The command refuses to be a test. A promise that was not kept is printed as
+// MISSED and is no failure, because another load on the machine is no defect of
+// the program; with -strict it is.
+//
+//	what                       measured    reference                ratio  target
+//	1  requests per second     21,394 /s   23,011 /s bare net/http  0.93   ≥ 0.92  ok
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+)
+
+func main() {
+	if isChild() {
+		exit(child(os.Stdin, os.Stdout))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	exit(run(ctx, os.Args[1:]))
+}
+
+func exit(err error) {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	if errors.Is(err, errUsage) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+var (
+	errUsage  = errors.New("wrong usage")
+	errMissed = errors.New("not every target was met")
+)
+
+// settings are the command line.
+type settings struct {
+	rows     []row
+	json     bool
+	strict   bool
+	plan     plan
+	profiles string // a directory for CPU profiles of the servers; empty: none
+}
+
+func parse(args []string) (settings, error) {
+	s := settings{plan: thorough}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	chosen := f.String("rows", "", "comma-separated `numbers` of the rows to measure; empty: all")
+	quick := f.Bool("quick", false, "measure for a short time only")
+	f.BoolVar(&s.json, "json", false, "write JSON instead of a table")
+	f.BoolVar(&s.strict, "strict", false, "exit with 1 when a target is missed")
+	f.StringVar(&s.profiles, "profiles", "", "write CPU profiles of the servers to this `directory`")
+	if err := f.Parse(args); err != nil {
+		return s, errors.Join(errUsage, err)
+	}
+	if *quick {
+		s.plan = quickly
+	}
+	var err error
+	s.rows, err = choose(*chosen)
+	return s, err
+}
+
+// choose finds the rows of a comma-separated list of numbers.
+func choose(list string) ([]row, error) {
+	if list == "" {
+		return rows, nil
+	}
+	var chosen []row
+	for field := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(field))
+		if err != nil || n < 1 || n > len(rows) {
+			return nil, fmt.Errorf("%w: %q is not a row; they are 1 to %d", errUsage, field, len(rows))
+		}
+		chosen = append(chosen, rows[n-1])
+	}
+	return chosen, nil
+}
+
+// run measures the rows that args name and prints them to the standard output.
+// A row that could not be measured does not keep the others from it.
+func run(ctx context.Context, args []string) error {
+	s, err := parse(args)
+	if err != nil {
+		return err
+	}
+	lab, err := newLab(s.plan, s.profiles)
+	if err != nil {
+		return err
+	}
+	defer lab.close()
+	report := newReport()
+	var failed []error
+	for _, r := range s.rows {
+		fmt.Fprintf(os.Stderr, "%d  %s …\n", r.number, r.name)
+		figures, err := r.measure(ctx, lab)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("row %d, %s: %w", r.number, r.name, err))
+		}
+		report.add(r, figures)
+	}
+	if err := report.write(os.Stdout, s.json); err != nil {
+		return err
+	}
+	if s.strict && report.missed() {
+		failed = append(failed, errMissed)
+	}
+	return errors.Join(failed...)
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// row is one promise, or a few that are measured together.
+type row struct {
+	number  int
+	name    string
+	measure func(context.Context, *lab) ([]figure, error)
+}
+
+// rows are in the order in which they are numbered.
+var rows = []row{
+	{1, "warm GET /v1/credentials over keep-alive connections", measureWarm},
+	{2, "a crowd that asks cold, at once", measureCold},
+	{3, "many rolebroker exec at once", measureFleet},
+	{4, "short-lived credentials renewed under pollers", measureRenewal},
+	{5, "rolebroker exec -- true", measureExec},
+	{6, "a server that has just started", measureIdle},
+}
+
+// plan is how much is measured.
+type plan struct {
+	connections int           // rows 1 and 4: keep-alive connections
+	warmUp      time.Duration // row 1: before the first turn
+	turns       int           // row 1: of each side
+	turn        time.Duration // row 1: how long one is
+	crowd       int           // row 2: who ask at once
+	crowds      int           // row 2: how often
+	fleet       int           // row 3: how many exec run at once
+	fleets      int           // row 3: how often
+	renewing    time.Duration // row 4
+	runs        int           // row 5: of each program
+	starts      int           // row 6: of each server
+}
+
+var (
+	thorough = plan{
+		connections: 64, warmUp: 3 * time.Second, turns: 60, turn: 250 * time.Millisecond,
+		crowd: 1000, crowds: 9,
+		fleet: 64, fleets: 3,
+		renewing: 20 * time.Second,
+		runs:     80,
+		starts:   7,
+	}
+	quickly = plan{
+		connections: 64, warmUp: time.Second, turns: 12, turn: 250 * time.Millisecond,
+		crowd: 1000, crowds: 3,
+		fleet: 64, fleets: 1,
+		renewing: 8 * time.Second,
+		runs:     20,
+		starts:   3,
+	}
+)
