@@ -57,23 +57,35 @@ func (b *Broker) checkAPIKey(spec APIKeySpec) error {
 	if err := rolebroker.CheckName(spec.Name); err != nil {
 		return invalid("name", err.Error())
 	}
+	if spec.Name == bootstrapName {
+		return invalid("name", `"bootstrap" is the name of the first admin key; choose another`)
+	}
 	if spec.Access != rolebroker.AccessAdmin && spec.Access != rolebroker.AccessReadOnly {
 		return invalid("access", fmt.Sprintf("%q is not one of admin, read-only", spec.Access))
 	}
 	return b.checkNew("the API key", "name", spec.Name, spec.ExpiresAt)
 }
 
-// DeleteAPIKey makes a key useless at once. Codes: denied, not_found, conflict
-// when it is the last admin key.
+// DeleteAPIKey makes a key useless at once. Of the bootstrap key its hash is
+// kept, so that a server that is started with it again does not bring it back.
+// Codes: denied, not_found, conflict when it is the last admin key.
 func (b *Broker) DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rolebroker.APIKeyID) error {
 	if err := who.MayWrite(); err != nil {
+		return err
+	}
+	key, err := b.store.APIKey(ctx, id)
+	if err != nil {
 		return err
 	}
 	if err := b.store.DeleteAPIKey(ctx, id); err != nil {
 		return err
 	}
-	b.audit(ctx, who, "API key deleted", string(id))
-	return nil
+	b.audit(ctx, who, "API key deleted", key.Name)
+	if id != auth.BootstrapKey {
+		return nil
+	}
+	key.ExpiresAt = b.now()
+	return b.store.PutAPIKey(ctx, key)
 }
 
 // BootstrapAdmin sees to it that someone can sign in. chosen is the operator's
@@ -81,15 +93,14 @@ func (b *Broker) DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rol
 // key in the store, one is made and returned, this once. When several servers
 // start at once one of them makes it. Codes: unavailable.
 func (b *Broker) BootstrapAdmin(ctx context.Context, chosen rolebroker.Secret) (rolebroker.Secret, error) {
-	key := rolebroker.APIKey{ID: auth.BootstrapKey, Name: "bootstrap", Access: rolebroker.AccessAdmin, CreatedAt: b.now()}
 	if !chosen.IsZero() {
-		key.Hash = seal.Hash(chosen.Reveal())
-		return rolebroker.Secret{}, b.store.PutAPIKey(ctx, &key)
+		return rolebroker.Secret{}, b.adoptAdminKey(ctx, chosen)
 	}
 	keys, err := b.store.APIKeys(ctx, rolebroker.Page{Limit: 1})
 	if err != nil || len(keys) > 0 {
 		return rolebroker.Secret{}, err
 	}
+	key := b.bootstrapKey()
 	secret, hash := auth.NewAPIKey(key.ID)
 	key.Hash = hash
 	err = b.store.CreateAPIKey(ctx, &key)
@@ -98,3 +109,28 @@ func (b *Broker) BootstrapAdmin(ctx context.Context, chosen rolebroker.Secret) (
 	}
 	return secret, err
 }
+
+// adoptAdminKey makes the operator's key the bootstrap key, unless it is that
+// already, or was and has been deleted.
+func (b *Broker) adoptAdminKey(ctx context.Context, chosen rolebroker.Secret) error {
+	old, err := b.store.APIKey(ctx, auth.BootstrapKey)
+	switch {
+	case err == nil && seal.Matches(chosen.Reveal(), old.Hash):
+		if !old.ExpiresAt.IsZero() {
+			b.log.WarnContext(ctx, "ROLEBROKER_ADMIN_KEY is a key that was deleted; it opens nothing: choose another")
+		}
+		return nil
+	case err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound:
+		return err
+	}
+	key := b.bootstrapKey()
+	key.Hash = seal.Hash(chosen.Reveal())
+	return b.store.PutAPIKey(ctx, &key)
+}
+
+func (b *Broker) bootstrapKey() rolebroker.APIKey {
+	return rolebroker.APIKey{ID: auth.BootstrapKey, Name: bootstrapName, Access: rolebroker.AccessAdmin, CreatedAt: b.now()}
+}
+
+// bootstrapName is the bootstrap key's and nobody else's.
+const bootstrapName = "bootstrap"

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +29,11 @@ type authority struct {
 	grants  map[rolebroker.AgentID]*rolebroker.Grants
 	roles   int // in grants
 	tokens  map[rolebroker.TokenID]*rememberedToken
+	uses    map[rolebroker.TokenID]time.Time // of tokens that were forgotten since
 }
+
+// readTimeout bounds one question to the store that several wait for.
+const readTimeout = 10 * time.Second
 
 type rememberedToken struct {
 	token *rolebroker.Token
@@ -38,7 +41,7 @@ type rememberedToken struct {
 }
 
 func newAuthority(store Store) *authority {
-	a := &authority{store: store, grants: map[rolebroker.AgentID]*rolebroker.Grants{}, tokens: map[rolebroker.TokenID]*rememberedToken{}}
+	a := &authority{store: store, grants: map[rolebroker.AgentID]*rolebroker.Grants{}, tokens: map[rolebroker.TokenID]*rememberedToken{}, uses: map[rolebroker.TokenID]time.Time{}}
 	store.Subscribe(a.forget)
 	return a
 }
@@ -52,7 +55,7 @@ func (a *authority) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebro
 	if grants != nil && watching {
 		return grants, nil
 	}
-	return read(ctx, &a.flight, watching, fmt.Sprint(id, seen), func(ctx context.Context) (*rolebroker.Grants, error) {
+	return read(ctx, &a.flight, watching, fmt.Sprintf("%q %d", id, seen), func(ctx context.Context) (*rolebroker.Grants, error) {
 		grants, err := a.store.Grants(ctx, id)
 		if err == nil && watching {
 			a.rememberGrants(grants, seen)
@@ -70,7 +73,7 @@ func (a *authority) Token(ctx context.Context, id rolebroker.TokenID) (*rolebrok
 	if known != nil && watching {
 		return known.token, nil
 	}
-	return read(ctx, &a.flight, watching, fmt.Sprint(id, seen), func(ctx context.Context) (*rolebroker.Token, error) {
+	return read(ctx, &a.flight, watching, fmt.Sprintf("%q %d", id, seen), func(ctx context.Context) (*rolebroker.Token, error) {
 		token, err := a.store.Token(ctx, id)
 		if err == nil && watching {
 			a.rememberToken(token, seen)
@@ -87,7 +90,11 @@ func read[T any](ctx context.Context, flight *singleflight.Group, share bool, ke
 	if !share {
 		return from(ctx)
 	}
-	answer := flight.DoChan(key, func() (any, error) { return from(context.WithoutCancel(ctx)) })
+	answer := flight.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
+		defer cancel()
+		return from(ctx)
+	})
 	select {
 	case r := <-answer:
 		if r.Err != nil {
@@ -125,7 +132,7 @@ func (a *authority) rememberToken(token *rolebroker.Token, seen uint64) {
 		if len(a.tokens) < maxRemembered {
 			break
 		}
-		delete(a.tokens, id)
+		a.forgetToken(id)
 	}
 	a.tokens[token.ID] = &rememberedToken{token: token}
 }
@@ -146,6 +153,14 @@ func (a *authority) forgetGrants(id rolebroker.AgentID) {
 	}
 }
 
+// forgetToken keeps only when the token was last used, until that is recorded.
+func (a *authority) forgetToken(id rolebroker.TokenID) {
+	if minute := a.tokens[id].used.Load(); minute != 0 {
+		a.uses[id] = time.Unix(minute*60, 0).UTC()
+	}
+	delete(a.tokens, id)
+}
+
 // forget is told of every change.
 func (a *authority) forget(change rolebroker.Change) {
 	a.mu.Lock()
@@ -153,13 +168,19 @@ func (a *authority) forget(change rolebroker.Change) {
 	a.changes++
 	if change == (rolebroker.Change{}) {
 		clear(a.grants)
-		clear(a.tokens)
 		a.roles = 0
+		for id := range a.tokens {
+			a.forgetToken(id)
+		}
 		return
 	}
 	if change.Agent != "" {
 		a.forgetGrants(change.Agent)
-		maps.DeleteFunc(a.tokens, func(_ rolebroker.TokenID, t *rememberedToken) bool { return t.token.Agent == change.Agent })
+		for id, t := range a.tokens {
+			if t.token.Agent == change.Agent {
+				a.forgetToken(id)
+			}
+		}
 	}
 	if change.Integration != "" {
 		for id, grants := range a.grants {
@@ -182,9 +203,10 @@ func (a *authority) noteUse(id rolebroker.TokenID, now time.Time) {
 
 // takeUses gives the uses that were noted since the last time.
 func (a *authority) takeUses() map[rolebroker.TokenID]time.Time {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	uses := map[rolebroker.TokenID]time.Time{}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	uses := a.uses
+	a.uses = map[rolebroker.TokenID]time.Time{}
 	for id, t := range a.tokens {
 		if minute := t.used.Swap(0); minute != 0 {
 			uses[id] = time.Unix(minute*60, 0).UTC()

@@ -57,6 +57,12 @@ type Broker struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 
+	platform struct { // who we are, as AWS said
+		sync.Mutex
+		known *Platform
+		at    time.Time
+	}
+
 	mu     sync.Mutex
 	closed bool
 	leases map[leaseKey]*lease
@@ -93,8 +99,13 @@ func New(opts Options) *Broker {
 	return b
 }
 
-// Close stops renewing, waits for the AssumeRole calls under way, so that none
-// is left without its outcome in the record, and records what was handed out.
+// closeGrace is how long recording may take once the AssumeRole calls under way
+// were cancelled.
+const closeGrace = 10 * time.Second
+
+// Close stops renewing, waits for the AssumeRole calls under way until ctx ends
+// and cancels them then, so that none is left without its outcome in the
+// record, and records what was handed out.
 func (b *Broker) Close(ctx context.Context) error {
 	b.mu.Lock()
 	b.closed = true
@@ -103,7 +114,6 @@ func (b *Broker) Close(ctx context.Context) error {
 	for _, l := range leases {
 		l.stopTimer()
 	}
-
 	done := make(chan struct{})
 	go func() { b.work.Wait(); close(done) }()
 	select {
@@ -111,7 +121,13 @@ func (b *Broker) Close(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	b.stop()
-	return b.RecordUse(ctx)
+	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+	defer cancel()
+	select {
+	case <-done:
+	case <-recording.Done():
+	}
+	return b.RecordUse(recording)
 }
 
 func (b *Broker) leaseCount() float64 {

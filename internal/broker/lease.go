@@ -82,8 +82,8 @@ type held struct {
 	lastUsed atomic.Int64 // Unix milliseconds; 0: never
 }
 
-// handOut notes that the loan is handed out now.
-func (h *held) handOut(now time.Time) {
+// used notes that the loan is handed out now.
+func (h *held) used(now time.Time) {
 	h.fetches.Add(1)
 	h.lastUsed.Store(now.UnixMilli())
 }
@@ -132,13 +132,25 @@ func (b *Broker) lease(key leaseKey, grant rolebroker.Grant) (*lease, error) {
 		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "agent %s has %d live sessions, the most that are allowed", key.agentName, allowed.leases).
 			WithHint("use fewer roles and tasks at a time; a session ends when its credentials expire")
 	case !allowed.limiter.AllowN(b.now(), 1):
-		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "agent %s starts new sessions too fast", key.agentName).
-			WithHint("try again in a second; sessions that exist are not limited")
+		return nil, tooFast(key.agentName)
 	}
 	l := &lease{broker: b, key: key, names: leaseNames{grant.Integration.Name, grant.Role.Name}}
 	b.leases[key] = l
 	allowed.leases++
 	return l, nil
+}
+
+// allows charges an agent for one more try at a session that STS refused.
+func (b *Broker) allows(agent rolebroker.AgentID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	allowed := b.agents[agent]
+	return allowed != nil && allowed.limiter.AllowN(b.now(), 1)
+}
+
+func tooFast(agentName string) error {
+	return rolebroker.Errorf(rolebroker.CodeThrottled, "agent %s starts new sessions too fast", agentName).
+		WithHint("try again in a second; sessions that exist are not limited")
 }
 
 // drop takes a lease off the books.
@@ -156,18 +168,21 @@ func (b *Broker) drop(l *lease) {
 	}
 }
 
-// current is what to hand out now: what is there while more than a third of
-// its life is left, else what STS gives. While STS cannot be reached it is
-// what is there until it expires.
-func (l *lease) current(ctx context.Context, who rolebroker.Caller) (*held, error) {
+// fresh is what can be handed out at once: more than a third of its life is
+// left. nil if there is no such thing.
+func (l *lease) fresh(who rolebroker.Caller) *held {
 	l.usedBy(who)
-	h := l.held.Load()
-	now := l.broker.now()
-	if h != nil && h.isFresh(now) {
-		return h, nil
+	if h := l.held.Load(); h != nil && h.isFresh(l.broker.now()) {
+		return h
 	}
-	asking := l.ask()
-	if h == nil || !h.isValid(now) {
+	return nil
+}
+
+// wait is what STS gives. While STS cannot be reached it is what is there until
+// that expires; nothing expired is ever returned.
+func (l *lease) wait(ctx context.Context) (*held, error) {
+	h, asking := l.held.Load(), l.ask()
+	if h == nil || !h.isValid(l.broker.now()) {
 		return asking.wait(ctx)
 	}
 	waiting, cancel := context.WithTimeout(ctx, patience)
@@ -216,9 +231,12 @@ func (l *lease) ask() *asking {
 	if l.failure != nil && l.broker.now().Before(l.failure.until) {
 		return answered(nil, l.failure.err)
 	}
-	// Someone who looked before a call ended comes here after it.
-	if h := l.held.Load(); h != nil && h.isFresh(l.broker.now()) {
+	h := l.held.Load()
+	if h != nil && h.isFresh(l.broker.now()) { // it came between looking and asking
 		return answered(h, nil)
+	}
+	if h == nil && l.failure != nil && !l.broker.allows(l.key.agent) {
+		return answered(nil, tooFast(l.key.agentName))
 	}
 	return l.start()
 }

@@ -12,46 +12,53 @@ import (
 // path of every credential that leaves the program.
 //
 // Its errors are *rolebroker.Error: denied, not_found or invalid when the
-// agent may not have that role, throttled when it starts too much, unavailable
-// or denied when STS gave nothing.
+// agent may not have that role, expired when its token is no longer good,
+// throttled when it starts too much, unavailable or denied when STS gave
+// nothing.
 func (b *Broker) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
-	key, grant, err := b.decide(ctx, who, req)
-	if err != nil {
-		return nil, b.refused(ctx, who, req, err)
-	}
-	held, err := b.held(ctx, who, key, grant)
-	if err != nil {
-		return nil, b.refused(ctx, who, req, explain(err, grant))
-	}
-	now := b.now()
-	held.handOut(now)
-	b.authority.noteUse(who.Token, now)
-	b.metrics.lent.Inc()
-	return held.loan, nil
-}
-
-// held finds what to hand out for a key. A lease that was dropped between
-// finding and using it is looked for again.
-func (b *Broker) held(ctx context.Context, who rolebroker.Caller, key leaseKey, grant rolebroker.Grant) (*held, error) {
 	for {
+		key, grant, err := b.decide(ctx, who, req)
+		if err != nil {
+			return nil, b.refused(ctx, who, req, err)
+		}
 		lease, err := b.lease(key, grant)
 		if err != nil {
-			return nil, err
+			return nil, b.refused(ctx, who, req, err)
 		}
-		h, err := lease.current(ctx, who)
-		switch {
-		case err == errForgotten:
+		if held := lease.fresh(who); held != nil {
+			return b.handOut(who, held), nil
+		}
+		held, err := lease.wait(ctx)
+		if err == errForgotten {
 			continue
-		case err == nil && !h.isValid(b.now()):
-			return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the credentials of this session have just expired").WithHint("try again")
 		}
-		return h, err
+		if err != nil {
+			return nil, b.refused(ctx, who, req, explain(err, grant))
+		}
+		// What was so before the wait may not be so after it.
+		if now, _, err := b.decide(ctx, who, req); err != nil {
+			return nil, b.refused(ctx, who, req, err)
+		} else if now == key {
+			return b.handOut(who, held), nil
+		}
 	}
+}
+
+// handOut keeps count of what is handed out.
+func (b *Broker) handOut(who rolebroker.Caller, held *held) *rolebroker.Loan {
+	now := b.now()
+	held.used(now)
+	b.authority.noteUse(who.Token, now)
+	b.metrics.lent.Inc()
+	return held.loan
 }
 
 // decide is the one place that says who may borrow what. Every hand-out and
 // every renewal goes through it, with what the store says now.
 func (b *Broker) decide(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (leaseKey, rolebroker.Grant, error) {
+	if err := b.usable(ctx, who.Token); err != nil {
+		return leaseKey{}, rolebroker.Grant{}, err
+	}
 	grants, err := b.grants(ctx, who)
 	if err != nil {
 		return leaseKey{}, rolebroker.Grant{}, err
@@ -72,12 +79,24 @@ func (b *Broker) decide(ctx context.Context, who rolebroker.Caller, req rolebrok
 	return newLeaseKey(grants.Agent, grant, req.Task, name), grant, nil
 }
 
-// grants is what the caller may borrow from now.
-func (b *Broker) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker.Grants, error) {
-	if who.Agent == "" {
-		return nil, rolebroker.Errorf(rolebroker.CodeDenied, "roles are lent to agents only").
+// usable is nil while a token is good.
+func (b *Broker) usable(ctx context.Context, id rolebroker.TokenID) error {
+	if id == "" {
+		return rolebroker.Errorf(rolebroker.CodeDenied, "roles are lent to agents only").
 			WithHint("use an agent token: rolebroker agent token create AGENT")
 	}
+	token, err := b.authority.Token(ctx, id)
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return rolebroker.Errorf(rolebroker.CodeExpired, "the agent token %s is no longer known", id)
+	}
+	if err != nil {
+		return err
+	}
+	return token.Usable(b.now())
+}
+
+// grants is what the caller may borrow from now.
+func (b *Broker) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker.Grants, error) {
 	grants, err := b.authority.Grants(ctx, who.Agent)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		return nil, rolebroker.Errorf(rolebroker.CodeExpired, "the agent of this token was deleted")
@@ -87,6 +106,9 @@ func (b *Broker) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker
 
 // Offers lists what the agent may borrow now, the default first.
 func (b *Broker) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
+	if err := b.usable(ctx, who.Token); err != nil {
+		return nil, err
+	}
 	grants, err := b.grants(ctx, who)
 	if err != nil {
 		return nil, err

@@ -481,3 +481,92 @@ func TestOnlyAgentsBorrow(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatWasTakenAwayWhileSTSWasAskedIsNotHandedOut(t *testing.T) {
+	for name, take := range map[string]func(*world) error{
+		"the token": func(w *world) error { return w.broker.RevokeToken(w.ctx, admin, "scout", w.scout.Token) },
+		"the agent": func(w *world) error {
+			_, err := w.broker.UpdateAgent(w.ctx, admin, "scout", broker.AgentSpec{Name: "scout", Disabled: true}, 0)
+			return err
+		},
+		"the connection": func(w *world) error {
+			_, err := w.broker.Disconnect(w.ctx, admin, "scout", "production")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.aws.Inject(awssim.Slow(10 * time.Second))
+				answered := make(chan error, 1)
+				go func() {
+					_, err := w.lend("")
+					answered <- err
+				}()
+				time.Sleep(time.Second)
+				if err := take(w); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-answered; err == nil {
+					t.Error("it was handed out nine seconds after it was taken away")
+				}
+			})
+		})
+	}
+}
+
+func TestWhatChangedWhileSTSWasAskedIsAskedForAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.aws.Inject(awssim.Slow(10 * time.Second))
+		lent := make(chan *rolebroker.Loan, 1)
+		go func() { lent <- w.mustLend("readonly") }()
+		time.Sleep(time.Second)
+		in, err := w.broker.Integration(w.ctx, admin, "production")
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Role("readonly").ARN.Name = "Tester"
+		if _, err := w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0); err != nil {
+			t.Fatal(err)
+		}
+		if loan := <-lent; loan.Role.ARN.Name != "Tester" {
+			t.Errorf("after the role's ARN changed, %s was handed out", loan.Role.ARN)
+		}
+	})
+}
+
+func TestTasksThatAreRefusedAreLimitedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.aws.Account(customerAccount).SetTrustPolicy("ReadOnly", trusting("999999999999"))
+		const minutes = 5
+		for end := time.Now().Add(minutes * time.Minute); time.Now().Before(end); time.Sleep(time.Second) {
+			for i := range broker.DefaultSessionsPerAgent {
+				_, err := w.broker.Lend(w.ctx, w.scout, rolebroker.Request{Task: fmt.Sprint("task", i)})
+				if err == nil {
+					t.Fatal("a role that does not trust us was lent")
+				}
+			}
+		}
+		if n, most := w.aws.Calls("AssumeRole"), broker.DefaultSessionsPerAgent+60*minutes; n > most {
+			t.Errorf("one agent caused %d AssumeRole calls in %d minutes; at most %d are allowed", n, minutes, most)
+		}
+	})
+}
+
+func TestTheLastUseOfARevokedTokenIsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.mustLend("")
+		if err := w.broker.RevokeToken(w.ctx, admin, "scout", w.scout.Token); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.broker.RecordUse(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if known, err := w.store.Token(w.ctx, w.scout.Token); err != nil || known.UsedAt.IsZero() {
+			t.Errorf("the record says it was used at %v, %v", known.UsedAt, err)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -21,17 +22,27 @@ type Platform struct {
 	Err error // why the identity is not known, an *rolebroker.Error; nil if it is
 }
 
-// Platform asks AWS who we are. Codes: denied.
+// platformAge is how long AWS's answer to who we are is good for: a page that is
+// reloaded should not become a call each time.
+const platformAge = time.Minute
+
+// Platform says who we are in AWS. Codes: denied.
 func (b *Broker) Platform(ctx context.Context, who rolebroker.Caller) (*Platform, error) {
 	if err := who.MayRead(); err != nil {
 		return nil, err
 	}
-	identity, err := b.assumer.Identity(ctx)
-	if err == nil {
-		return &Platform{Identity: *identity}, nil
+	b.platform.Lock()
+	defer b.platform.Unlock()
+	if b.platform.known != nil && b.now().Sub(b.platform.at) < platformAge {
+		return b.platform.known, nil
 	}
-	b.log.WarnContext(ctx, "asking AWS who we are", "reason", err, "cause", errors.Unwrap(err))
-	return &Platform{Err: noPlatform(err)}, nil
+	identity, err := b.assumer.Identity(ctx)
+	if err != nil {
+		b.log.WarnContext(ctx, "asking AWS who we are", "reason", err, "cause", errors.Unwrap(err))
+		return &Platform{Err: noPlatform(err)}, nil
+	}
+	b.platform.known, b.platform.at = &Platform{Identity: *identity}, b.now()
+	return b.platform.known, nil
 }
 
 func noPlatform(err error) error {

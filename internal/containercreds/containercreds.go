@@ -69,6 +69,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.fail(w, http.StatusMethodNotAllowed, rolebroker.Errorf(rolebroker.CodeInvalid, "only GET is served here"))
 		return
 	}
+	if r.ContentLength != 0 {
+		w.Header().Set("Connection", "close") // nobody is waited for who sends a body that is not wanted
+	}
 	who, err := e.Identify(r.Context(), r.Header.Get("Authorization"))
 	if err != nil {
 		e.Log.Info("refused a caller", "from", r.RemoteAddr, "reason", err)

@@ -173,8 +173,15 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	s.stop()
 	s.work.Wait()
-	return errors.Join(err, s.broker.Close(ctx), s.store.Close())
+	// A connection that never ends may have used up all of ctx; what is under
+	// way is recorded all the same.
+	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	return errors.Join(err, s.broker.Close(recording), s.store.Close())
 }
+
+// recordTimeout is how long AssumeRole calls under way may take when stopping.
+const recordTimeout = 10 * time.Second
 
 // How often the background work is done.
 const (

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -23,6 +24,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/server"
+	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/store/storetest"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
@@ -174,6 +176,42 @@ func TestStoppingFinishesWhatIsUnderWay(t *testing.T) {
 	}
 	if _, err := tb.Client(tb.Scout).Credentials(t.Context(), "", ""); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 		t.Errorf("a request after the end got %v", err)
+	}
+}
+
+func TestAStrangerWhoNeverEndsDoesNotCostTheRecord(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "rolebroker.db")
+	tb := testbed.New(t, &testbed.Options{Database: database})
+	agent := tb.Client(tb.Scout)
+	for range 5 {
+		if _, err := agent.Credentials(t.Context(), "", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stranger, err := net.Dial("tcp", strings.TrimPrefix(tb.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	if _, err := io.WriteString(stranger, "PUT /api/v1/agents/scout HTTP/1.1\r\nHost: x\r\nAuthorization: "+tb.AdminKey.Reveal()+"\r\nContent-Type: application/json\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stranger).ReadString('\n'); err != nil || !strings.Contains(line, "100") {
+		t.Fatalf("%q, %v", line, err) // its body is waited for now
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := tb.StopWithin(ctx); err == nil {
+		t.Error("nobody was cut off; the stranger's request was not under way")
+	}
+	reopened, err := store.Open(t.Context(), store.Options{Database: database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reopened.Close()
+	sessions, err := reopened.Sessions(t.Context(), rolebroker.SessionFilter{}, rolebroker.Page{Limit: 10})
+	if err != nil || len(sessions) != 1 || sessions[0].Fetches != 5 {
+		t.Errorf("the record is %+v, %v", sessions, err)
 	}
 }
 

@@ -65,7 +65,7 @@ func (c *Client) Assume(ctx context.Context, a rolebroker.Assumption) (*rolebrok
 	if err != nil {
 		return nil, refusal(err)
 	}
-	if out.Credentials == nil || aws.ToString(out.Credentials.AccessKeyId) == "" || out.Credentials.Expiration == nil {
+	if c := out.Credentials; c == nil || c.Expiration == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || aws.ToString(c.SessionToken) == "" {
 		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "the answer of STS has no credentials in it"}
 	}
 	requestID, _ := middleware.GetRequestIDMetadata(out.ResultMetadata)

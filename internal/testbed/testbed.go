@@ -62,9 +62,10 @@ type Testbed struct {
 	AdminKey  rolebroker.Secret
 	Admin     *client.Client    // with AdminKey
 	Scout     rolebroker.Secret // a token of the agent scout
-	Stop      func()            // stops the server now; the end of the test does it otherwise
 	t         testing.TB
 	log       logBuffer
+	running   *server.Server
+	stopped   sync.Once
 	mu        sync.Mutex
 	handedOut []rolebroker.Secret
 }
@@ -122,7 +123,7 @@ func (tb *Testbed) startServer(opts *Options) {
 	if err != nil {
 		tb.t.Fatal(err)
 	}
-	tb.Stop = sync.OnceFunc(func() { tb.stop(running) })
+	tb.running = running
 	tb.t.Cleanup(tb.Stop)
 	tb.URL = running.URL()
 	if tb.AdminKey.IsZero() {
@@ -132,17 +133,28 @@ func (tb *Testbed) startServer(opts *Options) {
 	tb.Admin = tb.Client(tb.AdminKey)
 }
 
-func (tb *Testbed) stop(running *server.Server) {
+// Stop stops the server, if it is still running. The end of the test does it
+// otherwise.
+func (tb *Testbed) Stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := running.Close(ctx); err != nil {
+	if err := tb.StopWithin(ctx); err != nil {
 		tb.t.Errorf("stopping the server: %v", err)
 	}
-	for _, secret := range tb.Secrets() {
-		if strings.Contains(tb.Log(), secret) {
-			tb.t.Errorf("the server's log has a secret in it: %.8s…", secret)
+}
+
+// StopWithin stops the server, if it is still running, with so much time for
+// what is under way.
+func (tb *Testbed) StopWithin(ctx context.Context) (err error) {
+	tb.stopped.Do(func() {
+		err = tb.running.Close(ctx)
+		for _, secret := range tb.Secrets() {
+			if strings.Contains(tb.Log(), secret) {
+				tb.t.Errorf("the server's log has a secret in it: %.8s…", secret)
+			}
 		}
-	}
+	})
+	return err
 }
 
 // Secrets are all that must not be in a log: what the simulator issued and
