@@ -170,9 +170,9 @@ func (b *Broker) drop(l *lease) {
 
 // fresh is what can be handed out at once: more than a third of its life is
 // left. nil if there is no such thing.
-func (l *lease) fresh(who rolebroker.Caller) *held {
+func (l *lease) fresh(who rolebroker.Caller, now time.Time) *held {
 	l.usedBy(who)
-	if h := l.held.Load(); h != nil && h.isFresh(l.broker.now()) {
+	if h := l.held.Load(); h != nil && h.isFresh(now) {
 		return h
 	}
 	return nil
@@ -197,7 +197,8 @@ func (l *lease) wait(ctx context.Context) (*held, error) {
 // usedBy remembers on whose behalf to renew.
 func (l *lease) usedBy(who rolebroker.Caller) {
 	if last := l.borrower.Load(); last == nil || *last != who {
-		l.borrower.Store(&who)
+		borrower := who // a copy, so that only a change allocates
+		l.borrower.Store(&borrower)
 	}
 }
 

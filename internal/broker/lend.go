@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -25,8 +26,9 @@ func (b *Broker) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		if err != nil {
 			return nil, b.refused(ctx, who, req, err)
 		}
-		if held := lease.fresh(who); held != nil {
-			return b.handOut(who, held), nil
+		now := b.now()
+		if held := lease.fresh(who, now); held != nil {
+			return b.handOut(who, held, now), nil
 		}
 		held, err := lease.wait(ctx)
 		if err == errForgotten {
@@ -36,17 +38,16 @@ func (b *Broker) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 			return nil, b.refused(ctx, who, req, explain(err, grant))
 		}
 		// What was so before the wait may not be so after it.
-		if now, _, err := b.decide(ctx, who, req); err != nil {
+		if still, _, err := b.decide(ctx, who, req); err != nil {
 			return nil, b.refused(ctx, who, req, err)
-		} else if now == key {
-			return b.handOut(who, held), nil
+		} else if still == key {
+			return b.handOut(who, held, b.now()), nil
 		}
 	}
 }
 
 // handOut keeps count of what is handed out.
-func (b *Broker) handOut(who rolebroker.Caller, held *held) *rolebroker.Loan {
-	now := b.now()
+func (b *Broker) handOut(who rolebroker.Caller, held *held, now time.Time) *rolebroker.Loan {
 	held.used(now)
 	b.authority.noteUse(who.Token, now)
 	b.metrics.lent.Inc()

@@ -33,7 +33,7 @@ var admin = rolebroker.Caller{APIKey: "key_test", Name: "test", Access: rolebrok
 // staging (readonly, the default; tester), and the agent scout, connected to
 // production.
 type world struct {
-	*testing.T
+	testing.TB
 	ctx    context.Context
 	aws    *awssim.AWS
 	store  *store.Store
@@ -41,9 +41,9 @@ type world struct {
 	scout  rolebroker.Caller
 }
 
-func newWorld(t *testing.T, change ...func(*broker.Options)) *world {
+func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 	t.Helper()
-	w := &world{T: t, ctx: t.Context(), aws: awssim.New(awssim.Options{})}
+	w := &world{TB: t, ctx: t.Context(), aws: awssim.New(awssim.Options{})}
 	operator := w.aws.Account(platformAccount).CreateUser("rolebroker", awssim.AllowAll)
 	for _, name := range []string{"ReadOnly", "Deployer", "Off", "Tester"} {
 		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: name, MaxSessionDuration: 12 * time.Hour, TrustPolicy: trusting(platformAccount)})

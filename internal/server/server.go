@@ -111,13 +111,13 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	}
 	authenticator := &auth.Authenticator{Records: s.broker, Now: time.Now}
 	s.http = &http.Server{
-		Handler:           s.routes(authenticator, registry, opts),
-		ErrorLog:          slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       time.Minute,
-		WriteTimeout:      2 * time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		Handler:  s.routes(authenticator, registry, opts),
+		ErrorLog: slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
+		// Headers have as long as the body: one deadline costs less than two.
+		ReadTimeout:    30 * time.Second,
+		WriteTimeout:   2 * time.Minute,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
 	}
 	var background context.Context
 	background, s.stop = context.WithCancel(context.WithoutCancel(ctx))

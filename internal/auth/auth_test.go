@@ -1,0 +1,128 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/auth"
+	"github.com/rolebroker/rolebroker/internal/seal"
+)
+
+// records are a token of an agent, a read-only key, an expired one, and a
+// bootstrap key that the operator chose.
+type records struct {
+	tokens map[rolebroker.TokenID]*rolebroker.Token
+	keys   map[rolebroker.APIKeyID]*rolebroker.APIKey
+}
+
+func (r records) Token(_ context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
+	if t := r.tokens[id]; t != nil {
+		return t, nil
+	}
+	return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no token %q", id)
+}
+
+func (r records) APIKey(_ context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error) {
+	if k := r.keys[id]; k != nil {
+		return k, nil
+	}
+	return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no API key %q", id)
+}
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// world is an Authenticator, and what it knows.
+type world struct {
+	*auth.Authenticator
+	token, key, expired, chosen string
+}
+
+func newWorld() world {
+	r := records{map[rolebroker.TokenID]*rolebroker.Token{}, map[rolebroker.APIKeyID]*rolebroker.APIKey{}}
+	tokenID := rolebroker.NewTokenID()
+	token, hash := auth.NewAgentToken(tokenID)
+	r.tokens[tokenID] = &rolebroker.Token{ID: tokenID, Agent: "agt_scout", Hash: hash}
+	key := func(name string, access rolebroker.Access, expiresAt time.Time) string {
+		id := rolebroker.NewAPIKeyID()
+		secret, hash := auth.NewAPIKey(id)
+		r.keys[id] = &rolebroker.APIKey{ID: id, Name: name, Access: access, Hash: hash, ExpiresAt: expiresAt}
+		return secret.Reveal()
+	}
+	w := world{Authenticator: &auth.Authenticator{Records: r, Now: func() time.Time { return now }}, token: token.Reveal(), chosen: "what the operator chose himself"}
+	w.key, w.expired = key("reader", rolebroker.AccessReadOnly, time.Time{}), key("old", rolebroker.AccessAdmin, now)
+	r.keys[auth.BootstrapKey] = &rolebroker.APIKey{ID: auth.BootstrapKey, Name: "bootstrap", Access: rolebroker.AccessAdmin, Hash: seal.Hash(w.chosen)}
+	return w
+}
+
+func TestATokenSaysWhichAgentItIs(t *testing.T) {
+	w := newWorld()
+	for _, header := range []string{w.token, "Bearer " + w.token, "bearer  " + w.token} {
+		who, err := w.Agent(t.Context(), header)
+		if err != nil || who.Agent != "agt_scout" || who.Access != "" {
+			t.Errorf("%+v, %v", who, err)
+		}
+	}
+	other, _ := auth.NewAgentToken(rolebroker.NewTokenID())
+	for header, want := range map[string]rolebroker.Code{
+		"":                             rolebroker.CodeUnauthenticated,
+		"Bearer ":                      rolebroker.CodeUnauthenticated,
+		"Basic " + w.token:             rolebroker.CodeUnauthenticated,
+		other.Reveal():                 rolebroker.CodeUnauthenticated,
+		w.token[:len(w.token)-1]:       rolebroker.CodeUnauthenticated,
+		w.token[:len(w.token)-1] + "-": rolebroker.CodeUnauthenticated,
+		strings.ToUpper(w.token):       rolebroker.CodeUnauthenticated,
+		w.key:                          rolebroker.CodeDenied,
+		w.chosen:                       rolebroker.CodeUnauthenticated,
+	} {
+		if who, err := w.Agent(t.Context(), header); rolebroker.CodeOf(err) != want || who != (rolebroker.Caller{}) {
+			t.Errorf("%+v, %v; want %s", who, err, want)
+		}
+	}
+}
+
+func TestAKeySaysWhatItOpens(t *testing.T) {
+	w := newWorld()
+	if who, err := w.APIKey(t.Context(), "Bearer "+w.key); err != nil || who.MayRead() != nil || who.MayWrite() == nil {
+		t.Errorf("a read-only key: %+v, %v", who, err)
+	}
+	if who, err := w.APIKey(t.Context(), "Bearer "+w.chosen); err != nil || who.MayWrite() != nil {
+		t.Errorf("the operator's own key: %+v, %v", who, err)
+	}
+	for header, want := range map[string]rolebroker.Code{
+		"":                    rolebroker.CodeUnauthenticated,
+		w.chosen + "x":        rolebroker.CodeUnauthenticated,
+		w.key[:len(w.key)-1]:  rolebroker.CodeUnauthenticated,
+		"Bearer " + w.expired: rolebroker.CodeExpired,
+		"Bearer " + w.token:   rolebroker.CodeDenied,
+	} {
+		if who, err := w.APIKey(t.Context(), header); rolebroker.CodeOf(err) != want || who != (rolebroker.Caller{}) {
+			t.Errorf("%+v, %v; want %s", who, err, want)
+		}
+	}
+}
+
+// broken are records that cannot be read now.
+type broken struct{}
+
+func (broken) Token(context.Context, rolebroker.TokenID) (*rolebroker.Token, error) {
+	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
+}
+
+func (broken) APIKey(context.Context, rolebroker.APIKeyID) (*rolebroker.APIKey, error) {
+	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
+}
+
+func TestNobodyGetsInWhileTheRecordsCannotBeRead(t *testing.T) {
+	w := newWorld()
+	w.Records = broken{}
+	if _, err := w.Agent(t.Context(), w.token); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		t.Errorf("%v", err)
+	}
+	if _, err := w.APIKey(t.Context(), w.key); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		t.Errorf("%v", err)
+	}
+}
