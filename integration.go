@@ -1,7 +1,6 @@
 package rolebroker
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,13 +81,18 @@ func (in *Integration) checkDefault(p *problems) {
 // enabledNames lists who may be the default, for a message.
 func (in *Integration) enabledNames() string {
 	var names []string
+	seen := map[string]bool{}
 	for _, role := range in.Roles {
-		if role.Enabled && !slices.Contains(names, role.Name) {
+		if role.Enabled && !seen[role.Name] {
+			seen[role.Name] = true
 			names = append(names, role.Name)
 		}
 	}
-	if len(names) == 0 {
+	switch {
+	case len(names) == 0:
 		return "the roles, after enabling one"
+	case len(names) > maxListed:
+		names = append(names[:maxListed], "…")
 	}
 	return strings.Join(names, ", ")
 }

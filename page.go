@@ -9,9 +9,10 @@ import (
 // cursor is After; "" is the start. The cursor of an item is the key its list
 // is sorted by: its name, its ID, or SessionCursor.
 type Page struct {
-	Limit  int
-	After  string
-	Search string // only items whose name contains it, ignoring ASCII case; integrations and agents only
+	Limit       int
+	After       string
+	Search      string // only items whose name contains it, ignoring ASCII case; integrations and agents only
+	Integration string // only those connected to it, an ID or a name; agents only
 }
 
 // Fetch says that a session's credentials were handed out.

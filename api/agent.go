@@ -10,13 +10,13 @@ type Agent struct {
 	Disabled           bool         `json:"disabled" doc:"Nothing is lent to a disabled agent." example:"false"`
 	DefaultIntegration string       `json:"default_integration" doc:"The name of the integration whose default role is used when the agent names none; empty when there is none." example:"production"`
 	Connections        []Connection `json:"connections" nullable:"false" doc:"What the agent may borrow from, in the order the connections were made."`
-	Version            int64        `json:"version" doc:"Counts the changes, from 1; the ETag is this number in quotes." example:"1"`
+	Version            int64        `json:"version" doc:"Counts the changes, from 1; the ETag has it after the ID." example:"1"`
 	CreatedAt          time.Time    `json:"created_at" example:"2026-03-14T09:26:53Z"`
 	UpdatedAt          time.Time    `json:"updated_at" example:"2026-03-14T09:26:53Z"`
 }
 
 // ETag is what guards an update of this version, for If-Match.
-func (a Agent) ETag() string { return etag(a.Version) }
+func (a Agent) ETag() string { return etag(a.ID, a.Version) }
 
 // Connection says that an agent may borrow from an integration.
 type Connection struct {

@@ -45,7 +45,7 @@ func TestOmitted(t *testing.T) {
 }
 
 func TestETags(t *testing.T) {
-	if in, agent := (api.Integration{Version: 7}).ETag(), (api.Agent{Version: 8}).ETag(); in != `"7"` || agent != `"8"` {
+	if in, agent := (api.Integration{ID: "int_x", Version: 7}).ETag(), (api.Agent{ID: "agt_x", Version: 8}).ETag(); in != `"int_x.7"` || agent != `"agt_x.8"` {
 		t.Errorf("the ETags are %s and %s", in, agent)
 	}
 }

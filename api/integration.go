@@ -14,13 +14,13 @@ type Integration struct {
 	ExternalID     string    `json:"external_id" doc:"Made by the server and sent with every AssumeRole; a role's trust policy should require it." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
 	DefaultRole    string    `json:"default_role" doc:"The name of the role that is used when none is named." example:"readonly"`
 	Roles          []Role    `json:"roles" nullable:"false" doc:"In the order their owner gave them."`
-	Version        int64     `json:"version" doc:"Counts the changes, from 1; the ETag is this number in quotes." example:"1"`
+	Version        int64     `json:"version" doc:"Counts the changes, from 1; the ETag has it after the ID." example:"1"`
 	CreatedAt      time.Time `json:"created_at" example:"2026-03-14T09:26:53Z"`
 	UpdatedAt      time.Time `json:"updated_at" example:"2026-03-14T09:26:53Z"`
 }
 
 // ETag is what guards an update of this version, for If-Match.
-func (in Integration) ETag() string { return etag(in.Version) }
+func (in Integration) ETag() string { return etag(in.ID, in.Version) }
 
 // Role is one IAM role in an integration.
 type Role struct {
@@ -63,7 +63,10 @@ type ExternalID struct {
 	ExternalID string `json:"external_id" doc:"To be required by a role's trust policy, and given when the integration is created." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
 }
 
-// etag quotes a version.
+// etag quotes an ID and a version, so that what is deleted and made again has
+// another.
 //
 // Source: RFC 9110, section 8.8.3.
-func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+func etag(id string, version int64) string {
+	return `"` + id + "." + strconv.FormatInt(version, 10) + `"`
+}

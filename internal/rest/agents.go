@@ -30,6 +30,7 @@ type (
 	listAgents struct {
 		Paging
 		Search
+		Integration string `query:"integration" doc:"Only those connected to the integration with this name or ID." example:"production"`
 	}
 	getAgent struct {
 		InAgent
@@ -58,6 +59,7 @@ func (s *server) listAgents(ctx context.Context, who rolebroker.Caller, in *list
 	if err != nil {
 		return nil, err
 	}
+	page.Integration = in.Integration
 	found, err := s.Broker.Agents(ctx, who, page)
 	if err != nil {
 		return nil, err
@@ -94,32 +96,38 @@ func (s *server) createAgent(ctx context.Context, who rolebroker.Caller, in *cre
 }
 
 func (s *server) updateAgent(ctx context.Context, who rolebroker.Caller, in *updateAgent) (*changed[api.Agent], error) {
-	expected, err := in.version()
-	if err != nil {
-		return nil, err
-	}
-	spec, wrong := agentOf(in.Body.value)
-	target := in.Agent
-	if id := in.Body.value.ID; id != "" {
-		stored, err := s.Broker.Agent(ctx, who, in.Agent)
-		if err != nil {
+	return guarded(in.IfMatch, in.Agent, s.agentID(ctx, who), func(target string, version int64) (*changed[api.Agent], error) {
+		spec, wrong := agentOf(in.Body.value)
+		if id := in.Body.value.ID; id != "" {
+			stored, err := s.Broker.Agent(ctx, who, target)
+			if err != nil {
+				return nil, err
+			}
+			wrong = append(wrong, sameID(id, string(stored.ID))...)
+			target = id
+		}
+		if err := withCheck(wrong, "the agent", checkSpec(spec)); err != nil {
 			return nil, err
 		}
-		wrong = append(wrong, sameID(id, string(stored.ID))...)
-		target = id
-	}
-	if err := withCheck(wrong, "the agent", checkSpec(spec)); err != nil {
-		return nil, err
-	}
-	return s.changedAgent(s.Broker.UpdateAgent(ctx, who, target, spec, expected))
+		return s.changedAgent(s.Broker.UpdateAgent(ctx, who, target, spec, version))
+	})
 }
 
 func (s *server) deleteAgent(ctx context.Context, who rolebroker.Caller, in *deleteAgent) (*struct{}, error) {
-	expected, err := in.version()
-	if err != nil {
-		return nil, err
+	return guarded(in.IfMatch, in.Agent, s.agentID(ctx, who), func(target string, version int64) (*struct{}, error) {
+		return nil, s.Broker.DeleteAgent(ctx, who, target, version)
+	})
+}
+
+// agentID finds out which agent has a name now.
+func (s *server) agentID(ctx context.Context, who rolebroker.Caller) func(string) (string, error) {
+	return func(nameOrID string) (string, error) {
+		stored, err := s.Broker.Agent(ctx, who, nameOrID)
+		if err != nil {
+			return "", err
+		}
+		return string(stored.ID), nil
 	}
-	return nil, s.Broker.DeleteAgent(ctx, who, in.Agent, expected)
 }
 
 func (s *server) connect(ctx context.Context, who rolebroker.Caller, in *inConnection) (*changed[api.Agent], error) {

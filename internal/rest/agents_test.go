@@ -1,6 +1,8 @@
 package rest_test
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,25 +22,52 @@ func TestAgentLife(t *testing.T) {
 	if diff := cmp.Diff(want, agent); diff != "" {
 		t.Errorf("the agent (-want +got):\n%s", diff)
 	}
-	if a.Header.Get("Location") != "/api/v1/agents/"+agent.ID || a.Header.Get("ETag") != `"1"` {
+	if a.Header.Get("Location") != "/api/v1/agents/"+agent.ID || a.Header.Get("ETag") != agent.ETag() {
 		t.Errorf("the new agent comes with %v", a.Header)
 	}
 	w.as(w.reader, "GET", "/api/v1/agents/"+agent.ID, "").want(200)
-	w.as(w.reader, "GET", "/api/v1/agents/scout", "", "If-None-Match", `"1"`).want(304)
+	w.as(w.reader, "GET", "/api/v1/agents/scout", "", "If-None-Match", agent.ETag()).want(304)
 	w.as(w.admin, "POST", "/api/v1/agents", `{"name": "scout"}`).refused(409, "conflict", "scout")
 
 	w.now = w.now.Add(time.Hour)
-	again := read[api.Agent](w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", `"1"`).want(200))
+	again := read[api.Agent](w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", agent.ETag()).want(200))
 	want.Version, want.UpdatedAt = 2, w.now
 	if diff := cmp.Diff(want, again); diff != "" {
 		t.Errorf("after writing back what was read (-want +got):\n%s", diff)
 	}
-	w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", `"1"`).refused(412, "stale", "")
+	w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", agent.ETag()).refused(412, "stale", "")
 	w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", `x`).refused(400, "invalid", "").at("If-Match", "", "ETag")
 	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "", "If-Match", `"1"`).refused(412, "stale", "")
 	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "", "If-Match", `1`).refused(400, "invalid", "")
-	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "", "If-Match", `"2"`).want(204)
+	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "", "If-Match", again.ETag()).want(204)
 	w.as(w.admin, "GET", "/api/v1/agents/scout", "").refused(404, "not_found", "scout")
+}
+
+// What an agent is connected to finds it.
+func TestAgentsOfAnIntegration(t *testing.T) {
+	w := newWorld(t)
+	production := w.createIntegration("production")
+	w.createIntegration("staging")
+	want := []string{}
+	for i := range 5 {
+		name := "scout-" + strconv.Itoa(i)
+		w.createAgent(`{"name": "` + name + `", "connections": [{"integration": "staging"}, {"integration": "production"}]}`)
+		w.createAgent(`{"name": "other-` + name + `", "connections": [{"integration": "staging"}]}`)
+		want = append(want, name)
+	}
+	for _, nameOrID := range []string{"production", production.ID} {
+		for _, limit := range []int{1, 2, 500} {
+			if got := pages(w, "/api/v1/agents?integration="+nameOrID+"&", limit, func(a api.Agent) string { return a.Name }); !slices.Equal(got, want) {
+				t.Errorf("agents of %s, %d at a time: %v", nameOrID, limit, got)
+			}
+		}
+	}
+	if got := pages(w, "/api/v1/agents?integration=production&search=T-3&", 9, func(a api.Agent) string { return a.Name }); !slices.Equal(got, want[3:4]) {
+		t.Errorf("agents of production like T-3: %v", got)
+	}
+	if got := pages(w, "/api/v1/agents?integration=nowhere&", 9, func(a api.Agent) string { return a.Name }); len(got) > 0 {
+		t.Errorf("agents of an integration that is not: %v", got)
+	}
 }
 
 // What an update leaves out of connections and default integration stays; what

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -125,15 +126,31 @@ func (d *decoder) add(path, format string, args ...any) {
 	}
 }
 
+// full says that enough is wrong: the rest is not read.
+func (d *decoder) full() bool { return len(d.wrong) >= maxFields }
+
+// more says whether the object or array goes on, and reads its end if not.
+func (d *decoder) more() bool {
+	if d.full() {
+		return false
+	}
+	if d.json.More() {
+		return true
+	}
+	d.token() // the closing brace or bracket
+	return false
+}
+
 // object reads the fields of a struct, after its brace.
 func (d *decoder) object(path string, into reflect.Value) {
+	known := fieldsOf(into.Type())
 	seen := map[string]bool{}
-	for d.json.More() {
+	for d.more() {
 		name := d.token().(string)
-		field, ok := fieldNamed(into.Type(), name)
+		field, ok := known.named[name]
 		switch at := join(path, name); {
 		case !ok:
-			d.add(at, "unknown field %s; known are %s", quoted(name), strings.Join(fieldNames(into.Type()), ", "))
+			d.add(at, "unknown field %s; known are %s", quoted(name), known.names)
 			d.skip(d.token())
 		case seen[name]:
 			d.add(at, "is given twice")
@@ -143,7 +160,6 @@ func (d *decoder) object(path string, into reflect.Value) {
 			d.value(at, into.FieldByIndex(field.Index), field.Tag.Get("example"))
 		}
 	}
-	d.token() // the closing brace
 }
 
 // value reads a value of any type that requests have; null is none. like is an
@@ -219,7 +235,7 @@ func (d *decoder) number(path string, tok json.Token, into reflect.Value) {
 // list reads the items of an array, after its bracket. [] is not null.
 func (d *decoder) list(path string, into reflect.Value) {
 	into.Set(reflect.MakeSlice(into.Type(), 0, 0))
-	for i := 0; d.json.More(); i++ {
+	for i := 0; d.more(); i++ {
 		if i >= maxItems {
 			d.tooMany(path, i)
 			continue
@@ -228,7 +244,6 @@ func (d *decoder) list(path string, into reflect.Value) {
 		d.item(path+"["+strconv.Itoa(i)+"]", item)
 		into.Set(reflect.Append(into, item))
 	}
-	d.token() // the closing bracket
 }
 
 // tooMany leaves item i behind.
@@ -275,7 +290,7 @@ func (d *decoder) mismatch(path string, tok json.Token, expected, like string) {
 
 // skip leaves the value behind of which tok is the beginning.
 func (d *decoder) skip(tok json.Token) {
-	for depth := 0; ; tok = d.token() {
+	for depth := 0; !d.full(); tok = d.token() {
 		switch tok {
 		case json.Delim('{'), json.Delim('['):
 			depth++
@@ -317,22 +332,28 @@ func join(path, name string) string {
 	return path + "." + clip(name, maxQuoted)
 }
 
-// fieldNamed finds the field with a JSON name.
-func fieldNamed(t reflect.Type, name string) (reflect.StructField, bool) {
-	for f := range t.Fields() {
-		if jsonName(f) == name {
-			return f, true
-		}
-	}
-	return reflect.StructField{}, false
+// fields are those of a struct, by their JSON names.
+type fields struct {
+	named map[string]reflect.StructField
+	names string // all of them, for a message
 }
 
-func fieldNames(t reflect.Type) []string {
+// knownFields are those of each type that was asked for.
+var knownFields sync.Map // reflect.Type → fields
+
+func fieldsOf(t reflect.Type) fields {
+	if found, ok := knownFields.Load(t); ok {
+		return found.(fields)
+	}
+	of := fields{named: map[string]reflect.StructField{}}
 	var names []string
 	for f := range t.Fields() {
+		of.named[jsonName(f)] = f
 		names = append(names, jsonName(f))
 	}
-	return names
+	of.names = strings.Join(names, ", ")
+	knownFields.Store(t, of)
+	return of
 }
 
 func jsonName(f reflect.StructField) string {

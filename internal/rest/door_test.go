@@ -79,6 +79,10 @@ func TestReadOnlyKey(t *testing.T) {
 			continue
 		}
 		a.refused(403, "denied", "read-only")
+		unread := httptest.NewRequest(r.method, r.path, iotest.ErrReader(errors.New("the body was read")))
+		unread.Header.Set("Authorization", w.reader)
+		ask(t, w.handler, unread).refused(403, "denied", "read-only")
+		w.as(w.reader, r.method, r.path, `{"nonsense": `).refused(403, "denied", "read-only")
 	}
 }
 

@@ -9,30 +9,63 @@ import (
 
 // IfMatch guards a change.
 type IfMatch struct {
-	IfMatch string `header:"If-Match" doc:"The ETag of what the change was made from, as in \"7\"; if it was changed since, the answer is 412. Left out or *: the change wins over whatever is there."`
+	IfMatch string `header:"If-Match" doc:"The ETag of what the change was made from; if it was changed since, or deleted and made again, the answer is 412. A version alone, as in \"7\", guards against changes only. Left out or *: the change wins over whatever is there."`
 }
 
-// version is the version that a change expects; 0 means any. A weak ETag is
-// taken for the strong one, which a proxy that compresses made it from: it
-// stands for a version, not for bytes.
+// expected is the thing and the version that a change expects; "" and 0 mean
+// any. A weak ETag is taken for the strong one, which a proxy that compresses
+// made it from: it stands for a version, not for bytes.
 //
 // Source: RFC 9110, section 13.1.1.
-func (m IfMatch) version() (int64, error) {
+func (m IfMatch) expected() (id string, version int64, err error) {
 	given := strings.TrimSpace(m.IfMatch)
 	if given == "" || given == "*" {
-		return 0, nil
+		return "", 0, nil
 	}
 	quoted, ok := strings.CutPrefix(strings.TrimPrefix(given, "W/"), `"`)
 	tag, rest, closed := strings.Cut(quoted, `"`)
 	if !ok || !closed || rest != "" {
-		return 0, invalid(outside+"If-Match", `expected one ETag as it came, as in "7", or *`)
+		return "", 0, invalid(outside+"If-Match", `expected one ETag as it came, as in "int_4zqk2m7vprb5xw3tdn6hjc8ysa.7", or *`)
 	}
-	version, err := strconv.ParseInt(tag, 10, 64)
-	if err != nil || version < 1 {
-		return 0, rolebroker.Errorf(rolebroker.CodeStale, "no version has the ETag %s", clip(given, maxQuoted)).
-			WithHint("read it again, and send the ETag that comes with it")
+	id, digits, both := strings.Cut(tag, ".")
+	if !both {
+		id, digits = "", tag
 	}
-	return version, nil
+	version, err = strconv.ParseInt(digits, 10, 64)
+	if err != nil || version < 1 || both && id == "" {
+		return "", 0, rolebroker.Errorf(rolebroker.CodeStale, "no version has the ETag %s", clip(given, maxQuoted)).
+			WithHint(sendCurrent)
+	}
+	return id, version, nil
+}
+
+const sendCurrent = "read it again, and send the ETag that comes with it"
+
+// guarded makes a change to what a path names, if that is what If-Match
+// expects. idOf says which thing has a name now; the change is made to that
+// one, even if another gets its name in between.
+func guarded[T any](m IfMatch, named string, idOf func(string) (string, error), change func(target string, version int64) (T, error)) (none T, err error) {
+	id, version, err := m.expected()
+	if err != nil {
+		return none, err
+	}
+	if id == "" || id == named {
+		return change(named, version)
+	}
+	current, err := idOf(named)
+	if err != nil {
+		return none, err
+	}
+	another := rolebroker.Errorf(rolebroker.CodeStale, "%s is not what has the ETag %s: that was deleted or renamed", quoted(named), clip(m.IfMatch, maxQuoted)).
+		WithHint(sendCurrent)
+	if current != id {
+		return none, another
+	}
+	done, err := change(id, version)
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return none, another
+	}
+	return done, err
 }
 
 // IfNoneMatch saves reading what has not changed.
@@ -56,19 +89,19 @@ func (m IfNoneMatch) knows(etag string) bool {
 // found answers with one thing, or with 304 to those who know it.
 type found[T any] struct {
 	Status int
-	ETag   string `header:"ETag" doc:"The version, in quotes; for If-Match."`
+	ETag   string `header:"ETag" doc:"The ID and the version, in quotes; for If-Match."`
 	Body   T
 }
 
 // changed answers with what a change made of a thing.
 type changed[T any] struct {
-	ETag string `header:"ETag" doc:"The version, in quotes; for If-Match."`
+	ETag string `header:"ETag" doc:"The ID and the version, in quotes; for If-Match."`
 	Body T
 }
 
 // created answers with a new thing.
 type created[T any] struct {
-	ETag     string `header:"ETag" doc:"The version, in quotes; for If-Match."`
+	ETag     string `header:"ETag" doc:"The ID and the version, in quotes; for If-Match."`
 	Location string `header:"Location" doc:"The path of what was created."`
 	Body     T
 }

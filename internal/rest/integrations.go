@@ -89,37 +89,43 @@ func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, i
 }
 
 func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, in *updateIntegration) (*changed[api.Integration], error) {
-	expected, err := in.version()
-	if err != nil {
-		return nil, err
-	}
-	noun, wrong := integrationOf(in.Body.value)
-	target := in.Integration
-	if hasIDs(in.Body.value) {
-		stored, err := s.Broker.Integration(ctx, who, in.Integration)
+	return guarded(in.IfMatch, in.Integration, s.integrationID(ctx, who), func(target string, version int64) (*changed[api.Integration], error) {
+		noun, wrong := integrationOf(in.Body.value)
+		if hasIDs(in.Body.value) {
+			stored, err := s.Broker.Integration(ctx, who, target)
+			if err != nil {
+				return nil, err
+			}
+			wrong = append(wrong, checkIDs(in.Body.value, stored)...)
+			target = string(stored.ID)
+		}
+		if err := withCheck(wrong, "the integration", noun.Check); err != nil {
+			return nil, err
+		}
+		stored, err := s.Broker.UpdateIntegration(ctx, who, target, noun, version)
 		if err != nil {
 			return nil, err
 		}
-		wrong = append(wrong, checkIDs(in.Body.value, stored)...)
-		target = string(stored.ID)
-	}
-	if err := withCheck(wrong, "the integration", noun.Check); err != nil {
-		return nil, err
-	}
-	stored, err := s.Broker.UpdateIntegration(ctx, who, target, noun, expected)
-	if err != nil {
-		return nil, err
-	}
-	shown := showIntegration(stored)
-	return &changed[api.Integration]{shown.ETag(), shown}, nil
+		shown := showIntegration(stored)
+		return &changed[api.Integration]{shown.ETag(), shown}, nil
+	})
 }
 
 func (s *server) deleteIntegration(ctx context.Context, who rolebroker.Caller, in *deleteIntegration) (*struct{}, error) {
-	expected, err := in.version()
-	if err != nil {
-		return nil, err
+	return guarded(in.IfMatch, in.Integration, s.integrationID(ctx, who), func(target string, version int64) (*struct{}, error) {
+		return nil, s.Broker.DeleteIntegration(ctx, who, target, version)
+	})
+}
+
+// integrationID finds out which integration has a name now.
+func (s *server) integrationID(ctx context.Context, who rolebroker.Caller) func(string) (string, error) {
+	return func(nameOrID string) (string, error) {
+		stored, err := s.Broker.Integration(ctx, who, nameOrID)
+		if err != nil {
+			return "", err
+		}
+		return string(stored.ID), nil
 	}
-	return nil, s.Broker.DeleteIntegration(ctx, who, in.Integration, expected)
 }
 
 // integrationOf is the noun that a request describes, and what of the request
@@ -242,10 +248,15 @@ func withCheck(wrong []rolebroker.Field, what string, check func() error) error 
 	if len(wrong) == 0 {
 		return nil
 	}
+	said := map[string]bool{}
+	for _, f := range wrong {
+		said[f.Path] = true
+	}
 	var e *rolebroker.Error
 	if errors.As(check(), &e) {
 		for _, f := range e.Fields {
-			if !slices.ContainsFunc(wrong, func(w rolebroker.Field) bool { return w.Path == f.Path }) {
+			if !said[f.Path] {
+				said[f.Path] = true
 				wrong = append(wrong, f)
 			}
 		}

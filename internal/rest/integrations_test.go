@@ -1,20 +1,24 @@
 package rest_test
 
 import (
+	"context"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/rest"
 )
 
 func TestIntegrationLife(t *testing.T) {
 	w := newWorld(t)
 	a := w.as(w.admin, "POST", "/api/v1/integrations", production).want(201)
 	in := read[api.Integration](a)
-	if !strings.HasPrefix(in.ID, "int_") || in.ExternalID == "" || a.Header.Get("Location") != "/api/v1/integrations/"+in.ID || a.Header.Get("ETag") != `"1"` {
+	if !strings.HasPrefix(in.ID, "int_") || in.ExternalID == "" || a.Header.Get("Location") != "/api/v1/integrations/"+in.ID || a.Header.Get("ETag") != in.ETag() {
 		t.Errorf("the new integration is %s with %v", a.Body, a.Header)
 	}
 	want := api.Integration{
@@ -30,7 +34,7 @@ func TestIntegrationLife(t *testing.T) {
 	}
 	for _, ref := range []string{"production", in.ID} {
 		got := w.as(w.reader, "GET", "/api/v1/integrations/"+ref, "").want(200)
-		if got.Body != a.Body || got.Header.Get("ETag") != `"1"` {
+		if got.Body != a.Body || got.Header.Get("ETag") != in.ETag() {
 			t.Errorf("GET %s answers %s, want what POST did", ref, got.Body)
 		}
 	}
@@ -73,32 +77,81 @@ func TestIntegrationReplace(t *testing.T) {
 
 func TestIntegrationGuards(t *testing.T) {
 	w := newWorld(t)
-	w.as(w.admin, "POST", "/api/v1/integrations", production).want(201)
+	id := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations", production).want(201)).ID
 	const path = "/api/v1/integrations/production"
+	etag := func(version string) string { return `"` + id + "." + version + `"` }
 	put := func(ifMatch string) *answer { return w.as(w.admin, "PUT", path, production, "If-Match", ifMatch) }
 
-	put(`"1"`).want(200) // now it is 2
-	put(`"1"`).refused(412, "stale", "hint")
-	put(`"3"`).refused(412, "stale", "hint")
-	put(`"0"`).refused(412, "stale", "hint")
-	put(`"-2"`).refused(412, "stale", "hint")
-	put(`"99999999999999999999"`).refused(412, "stale", "hint")
-	put(`"somebody else's"`).refused(412, "stale", "hint")
-	put(`*`).want(200)     // 3
-	put(`W/"3"`).want(200) // 4: a proxy that compresses weakens
-	for _, garbage := range []string{`4`, `"4`, `4"`, `"4", "5"`, `"4"x`, `W/4`, `W/`} {
-		put(garbage).refused(400, "invalid", "ETag").at("If-Match", "", `"7"`)
+	put(etag("1")).want(200) // now it is 2
+	for _, stale := range []string{etag("1"), etag("3"), etag("0"), etag("-2"), etag("99999999999999999999"), etag(""), etag("2.2"),
+		`"1"`, `"3"`, `"0"`, `"-2"`, `"99999999999999999999"`, `"somebody else's"`, `".2"`, `"."`, `"int_another.2"`} {
+		put(stale).refused(412, "stale", "hint")
 	}
-	w.as(w.admin, "DELETE", path, "", "If-Match", `"1"`).refused(412, "stale", "")
+	put(`*`).want(200)              // 3
+	put("W/" + etag("3")).want(200) // 4: a proxy that compresses weakens
+	put(`"4"`).want(200)            // 5: a version alone
+	for _, garbage := range []string{`5`, `"5`, `5"`, `"5", "6"`, `"5"x`, `W/5`, `W/`, id + ".5"} {
+		put(garbage).refused(400, "invalid", "ETag").at("If-Match", "", `.7"`)
+	}
+	w.as(w.admin, "DELETE", path, "", "If-Match", etag("1")).refused(412, "stale", "")
 	w.as(w.admin, "DELETE", path, "", "If-Match", "nonsense").refused(400, "invalid", "If-Match")
 
-	for _, known := range []string{`"4"`, `W/"4"`, `"1", "4"`, `*`} {
-		if a := w.as(w.reader, "GET", path, "", "If-None-Match", known).want(304); a.Body != "" || a.Header.Get("ETag") != `"4"` {
+	for _, known := range []string{etag("5"), "W/" + etag("5"), etag("1") + ", " + etag("5"), `*`} {
+		if a := w.as(w.reader, "GET", path, "", "If-None-Match", known).want(304); a.Body != "" || a.Header.Get("ETag") != etag("5") {
 			t.Errorf("304 comes with %q and %v", a.Body, a.Header)
 		}
 	}
-	w.as(w.reader, "GET", path, "", "If-None-Match", `"3"`).want(200)
-	w.as(w.admin, "DELETE", path, "", "If-Match", `"4"`).want(204)
+	for _, old := range []string{etag("4"), `"int_another.5"`} {
+		w.as(w.reader, "GET", path, "", "If-None-Match", old).want(200)
+	}
+	w.as(w.admin, "DELETE", path, "", "If-Match", etag("5")).want(204)
+}
+
+// What was deleted and made again under the same name is another thing, though
+// it has the same version.
+func TestMadeAgain(t *testing.T) {
+	w := newWorld(t)
+	for path, create := range map[string]func() (id, etag string){
+		"/api/v1/integrations/x": func() (string, string) { in := w.createIntegration("x"); return in.ID, in.ETag() },
+		"/api/v1/agents/x":       func() (string, string) { a := w.createAgent(`{"name": "x"}`); return a.ID, a.ETag() },
+	} {
+		body := map[bool]string{true: `{"name": "x"}`, false: integrationJSON("x")}[strings.Contains(path, "agents")]
+		id, first := create()
+		w.as(w.admin, "DELETE", path, "", "If-Match", first).want(204)
+		w.as(w.admin, "PUT", path, body, "If-Match", first).refused(404, "not_found", "")
+		_, second := create()
+		w.as(w.admin, "PUT", path, body, "If-Match", first).refused(412, "stale", "hint")
+		w.as(w.admin, "DELETE", path, "", "If-Match", first).refused(412, "stale", "hint")
+		w.as(w.admin, "DELETE", strings.Replace(path, "/x", "/"+id, 1), "", "If-Match", first).refused(404, "not_found", "")
+		w.as(w.reader, "GET", path, "", "If-None-Match", first).want(200)
+		w.as(w.admin, "PUT", path, body, "If-Match", second).want(200)
+	}
+}
+
+// vanishing is a broker whose integration is there when it is looked at, and
+// has become another by the time it is changed.
+type vanishing struct {
+	failing
+	asked string // to delete
+}
+
+func (v *vanishing) Integration(context.Context, rolebroker.Caller, string) (*rolebroker.Integration, error) {
+	return &rolebroker.Integration{ID: "int_old", Name: "x", Version: 1}, nil
+}
+
+func (v *vanishing) DeleteIntegration(_ context.Context, _ rolebroker.Caller, nameOrID string, _ int64) error {
+	v.asked = nameOrID
+	return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no integration %q", nameOrID)
+}
+
+func TestMadeAgainInBetween(t *testing.T) {
+	v := &vanishing{}
+	r := httptest.NewRequest("DELETE", "/api/v1/integrations/x", nil)
+	r.Header.Set("If-Match", `"int_old.1"`)
+	ask(t, rest.New(rest.Options{Broker: v, Auth: v}), r).refused(412, "stale", "hint")
+	if v.asked != "int_old" {
+		t.Errorf("%s was to be deleted", v.asked)
+	}
 }
 
 func TestExternalIDs(t *testing.T) {

@@ -156,6 +156,33 @@ func TestBadJSON(t *testing.T) {
 	w.as(w.admin, "POST", "/api/v1/integrations", "").refused(400, "invalid", "the request body is empty")
 }
 
+// However much is wrong, a hundred things are said, and the rest is not looked at.
+func TestEnoughIsWrong(t *testing.T) {
+	w := newWorld(t)
+	many := func(item string) string { return strings.TrimSuffix(strings.Repeat(item+",", 101), ",") }
+	for _, body := range []string{
+		`{` + many(`"a": 1`) + `}`,
+		`{` + many(`"a": {"b": [1, {}]}`) + `}`,
+		`{"name": "x", ` + many(`"name": "x"`) + `}`,
+		`{"name": "x", "connections": [` + many(`1`) + `], "name": "y"}`,
+		`{"name": "x", "connections": [` + many(`{"integration": [1]}`) + `], "name": "y"}`,
+		`{"name": "x", "connections": [{` + many(`"a": 1`) + `}, {"b": 2}], "name": "y"}`,
+		`{"name": "x", "connections": [` + many(`{}`) + `]}`,
+	} {
+		a := w.as(w.admin, "POST", "/api/v1/agents", body).refused(400, "invalid", "")
+		if n := len(a.problem.Errors); n != 100 {
+			t.Errorf("%.60s… has %d things wrong", body, n)
+		}
+	}
+	allocations := func(fields int) float64 {
+		body := `{` + strings.Repeat(`"a": 1, `, fields) + `"b": 2}`
+		return testing.AllocsPerRun(1, func() { w.as(w.admin, "POST", "/api/v1/agents", body).want(400) })
+	}
+	if few, more := allocations(200), allocations(20_000); more > 2*few {
+		t.Errorf("200 unknown fields take %.0f allocations, 20,000 take %.0f", few, more)
+	}
+}
+
 func TestBadAgents(t *testing.T) {
 	w := newWorld(t)
 	w.createIntegration("production")

@@ -98,8 +98,8 @@ func (s *server) routes(api huma.API) {
 	remove(pl, "/api-keys/{id}", "delete-api-key", s.deleteAPIKey)
 }
 
-// ServeHTTP lets a request through to its handler once it is known who asks
-// and that there is something to read.
+// ServeHTTP lets a request through to its handler, which reads its body, once
+// it is known who asks, that they may, and that there is something to read.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -118,7 +118,20 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if err := mayUse(r.Method, who); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
 	s.mux.ServeHTTP(w, r.WithContext(withCaller(r.Context(), who)))
+}
+
+// mayUse says whether a caller may use a method. The broker decides what they
+// may do; this saves reading the bodies of those who may not change anything.
+func mayUse(method string, who rolebroker.Caller) error {
+	if method == http.MethodGet || method == http.MethodHead {
+		return who.MayRead()
+	}
+	return who.MayWrite()
 }
 
 // notRouted is the answer to a path or method that no route has.

@@ -28,6 +28,11 @@ var (
 	agentByNameOrID = selectAgents("agentByNameOrID", `WHERE id = $1 OR name = $1`)
 	listAgents      = selectAgents("listAgents",
 		`WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\' ORDER BY name LIMIT $3`)
+	connectedAgents = selectAgents("connectedAgents", `
+		WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\' AND id IN (
+			SELECT c.agent_id FROM integrations AS i JOIN connections AS c ON c.integration_id = i.id
+			WHERE i.id = $4 OR i.name = $4)
+		ORDER BY name LIMIT $3`)
 
 	agentVersion = newStatement("agentVersion", `SELECT name, version FROM agents WHERE id = $1`)
 
@@ -77,7 +82,11 @@ func (s *Store) Agents(ctx context.Context, page rolebroker.Page) ([]rolebroker.
 	if !ok {
 		return nil, nil
 	}
-	return s.agents(ctx, listAgents, page.After, pattern, max(page.Limit, 0))
+	args := []any{page.After, pattern, max(page.Limit, 0)}
+	if page.Integration != "" {
+		return s.agents(ctx, connectedAgents, append(args, page.Integration)...)
+	}
+	return s.agents(ctx, listAgents, args...)
 }
 
 func (s *Store) agents(ctx context.Context, st *statement, args ...any) ([]rolebroker.Agent, error) {

@@ -23,6 +23,13 @@ func (e *ear) hear(c rolebroker.Change) {
 	e.told = append(e.told, c)
 }
 
+// changes is what it was told of, but for gaps.
+func (e *ear) changes() []rolebroker.Change {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(e.told), func(c rolebroker.Change) bool { return c == rolebroker.Change{} })
+}
+
 func (e *ear) heard(c rolebroker.Change) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -61,16 +68,14 @@ func TestServersHearOfEachOther(t *testing.T) {
 	for i := range stores {
 		stores[i] = storetest.Open(t, url)
 		stores[i].Subscribe(ears[i].hear)
-		if !stores[i].Watching() {
-			t.Error("not watching when opened")
-		}
+		eventually(t, 5*time.Second, "watching", stores[i].Watching)
 	}
 	change := createAgent(t, stores[0], "scout")
 	eventually(t, 5*time.Second, "hearing of the other's change", func() bool { return ears[1].heard(change) })
 	marker := createAgent(t, stores[1], "marker")
 	eventually(t, 5*time.Second, "hearing of the other's change", func() bool { return ears[0].heard(marker) })
-	if n := len(ears[0].told); n != 2 { // its own, once, and the marker
-		t.Errorf("the first heard of %d changes: %v", n, ears[0].told)
+	if told := ears[0].changes(); !slices.Equal(told, []rolebroker.Change{change, marker}) { // its own, once
+		t.Errorf("the first heard of %v", told)
 	}
 }
 
@@ -113,4 +118,41 @@ func TestNothingRememberedIsUsedWithoutTheServer(t *testing.T) {
 	if err := s.Ready(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// A connection that answers and brings no notifications is not trusted.
+func TestASilentConnectionIsNoticed(t *testing.T) {
+	database := storetest.Postgres(t)
+	between := newPooler(t, database)
+	s, other := storetest.Open(t, between.url), storetest.Open(t, database)
+	eventually(t, 10*time.Second, "watching", s.Watching)
+	var e ear
+	s.Subscribe(e.hear)
+	between.deaf.Store(true)
+	eventually(t, 4*time.Second, "not watching", func() bool { return !s.Watching() })
+	missed := createAgent(t, other, "missed")
+	if err := s.Ready(t.Context()); err != nil {
+		t.Errorf("the database answers: %v", err)
+	}
+	between.deaf.Store(false)
+	eventually(t, 10*time.Second, "watching again", s.Watching)
+	if e.heard(missed) || !e.heard(rolebroker.Change{}) {
+		t.Errorf("watching again, and told of %v", e.told)
+	}
+	change := createAgent(t, other, "scout")
+	eventually(t, 5*time.Second, "hearing of a change", func() bool { return e.heard(change) })
+}
+
+// Behind a pooler that lends connections by transaction the store works, and
+// knows that it is told nothing.
+func TestNothingIsHeardFromTheStart(t *testing.T) {
+	between := newPooler(t, storetest.Postgres(t))
+	between.deaf.Store(true)
+	s := storetest.Open(t, between.url)
+	if s.Watching() {
+		t.Error("watching before it heard anything")
+	}
+	createAgent(t, s, "scout")
+	between.deaf.Store(false)
+	eventually(t, 15*time.Second, "watching", s.Watching)
 }

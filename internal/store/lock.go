@@ -23,7 +23,7 @@ type fileLock struct{ file *os.File }
 
 // lockFile takes the lock, waiting for whoever has it.
 func lockFile(ctx context.Context, path string, wait time.Duration) (*fileLock, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := openLock(path)
 	if err != nil {
 		return nil, err
 	}
@@ -35,6 +35,20 @@ func lockFile(ctx context.Context, path string, wait time.Duration) (*fileLock, 
 		return nil, errors.Join(err, file.Close())
 	}
 	return &fileLock{file}, file.Truncate(int64(len(holder)))
+}
+
+// openLock opens the file, and not one that somebody made it a link to: what
+// is in it gets overwritten.
+func openLock(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err == nil {
+		return file, nil
+	}
+	if info, lerr := os.Lstat(path); lerr == nil && info.Mode()&os.ModeSymlink != 0 {
+		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the lock file %s is a symbolic link, which is not followed", path).
+			WithHint("remove it; the server makes a file of its own")
+	}
+	return nil, err
 }
 
 func waitForLock(ctx context.Context, file *os.File, wait time.Duration) error {

@@ -105,6 +105,25 @@ func TestOneServerPerFile(t *testing.T) {
 	}
 }
 
+// A link in the place of the lock file would have its target overwritten.
+func TestTheLockIsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	path, precious := filepath.Join(dir, "rolebroker.db"), filepath.Join(dir, "precious")
+	if err := os.WriteFile(precious, []byte("kept as it is"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(precious, path+".lock"); err != nil {
+		t.Fatal(err)
+	}
+	e := refused(t, store.Options{Database: path})
+	if e.Code != rolebroker.CodeInvalid || !strings.Contains(e.Message, path+".lock is a symbolic link") {
+		t.Errorf("got %s %q", e.Code, e)
+	}
+	if kept, err := os.ReadFile(precious); err != nil || string(kept) != "kept as it is" {
+		t.Errorf("the link's target has %q: %v", kept, err)
+	}
+}
+
 func TestWaitingForTheFileCanBeCancelled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rolebroker.db")
 	storetest.Open(t, path)

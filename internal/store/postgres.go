@@ -37,7 +37,7 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	s.listener, err = listen(ctx, config, s.server, s.told, s.log)
+	s.listener, err = listen(ctx, config, s.writer, s.server, s.told, s.log)
 	return err
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"math/rand/v2"
 	"time"
 
@@ -106,11 +105,7 @@ func (s *Store) notify(ctx context.Context, t *tx) error {
 		return nil
 	}
 	for _, change := range t.changes {
-		payload, err := json.Marshal(notice{Server: s.server, Agent: change.Agent, Integration: change.Integration})
-		if err != nil {
-			return err
-		}
-		if err := t.query(ctx, notify, func(scan) error { return nil }, string(payload)); err != nil {
+		if err := (notice{Server: s.server, Agent: change.Agent, Integration: change.Integration}).send(ctx, t.Tx); err != nil {
 			return err
 		}
 	}

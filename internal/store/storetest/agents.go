@@ -114,6 +114,17 @@ func testListAgents(s *suite) {
 			s.equal(&got[i], want[got[i].Name])
 		}
 	}
+	for nameOrID, of := range map[string]*rolebroker.Integration{"production": in, string(second.ID): second, "nowhere": {ID: "int_x"}} {
+		got := pages(s, 2, func(p rolebroker.Page) ([]rolebroker.Agent, error) {
+			p.Integration = nameOrID
+			return s.store.Agents(s.ctx, p)
+		}, agentName)
+		connected := slices.DeleteFunc(numbered("agent", 11), func(name string) bool { return !want[name].Connected(of.ID) })
+		s.equal(names(got, agentName), connected)
+		for i := range got {
+			s.equal(&got[i], want[got[i].Name]) // with its other connections
+		}
+	}
 }
 
 func testGrants(s *suite) {
