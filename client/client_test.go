@@ -156,11 +156,40 @@ func TestRoles(t *testing.T) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("the roles (-want +got): %v\n%s", err, diff)
 	}
-	odd := dial(t, func(w http.ResponseWriter, r *http.Request) {
-		answer(w, 200, api.List[api.Offer]{Items: []api.Offer{{ARN: "arn:mars"}}})
-	})
-	_, err = odd.Roles(t.Context())
-	refused(t, err, rolebroker.CodeInternal, "rolebroker version")
+}
+
+// What is offered ends up in a file that programs are started from: one offer
+// that is not in order, and none is taken.
+func TestRolesThatAreOutOfOrder(t *testing.T) {
+	const injected = "\n[profile default]\ncredential_process = touch /tmp/ran"
+	offers := func(change func(*api.Offer)) func(*testing.T) error {
+		return func(t *testing.T) error {
+			good := api.Offer{Reference: "p/r", Integration: "p", Name: "r", ARN: "arn:aws:iam::444455556666:role/R", Region: "us-east-1"}
+			changed := good
+			change(&changed)
+			_, err := dial(t, func(w http.ResponseWriter, r *http.Request) {
+				answer(w, 200, api.List[api.Offer]{Items: []api.Offer{good, changed}})
+			}).Roles(t.Context())
+			return err
+		}
+	}
+	for name, roles := range map[string]func(*testing.T) error{
+		"ARN":                       offers(func(o *api.Offer) { o.ARN = "arn:mars" }),
+		"no region":                 offers(func(o *api.Offer) { o.Region = "" }),
+		"injected region":           offers(func(o *api.Offer) { o.Region += injected }),
+		"region of another world":   offers(func(o *api.Offer) { o.Region = "cn-north-1" }),
+		"no reference":              offers(func(o *api.Offer) { o.Reference = "" }),
+		"injected reference":        offers(func(o *api.Offer) { o.Reference += injected }),
+		"reference to another role": offers(func(o *api.Offer) { o.Reference = "default" }),
+		"injected name":             offers(func(o *api.Offer) { o.Name += injected; o.Reference = o.Name }),
+		"injected integration":      offers(func(o *api.Offer) { o.Integration = "]" + injected; o.Reference = o.Integration + "/r" }),
+		"option for a name":         offers(func(o *api.Offer) { o.Name = "--role"; o.Reference = o.Name }),
+	} {
+		t.Run(name, func(t *testing.T) { refused(t, roles(t), rolebroker.CodeInternal, "rolebroker version") })
+	}
+	if err := offers(func(o *api.Offer) { o.Reference = "r" })(t); err != nil {
+		t.Error(err)
+	}
 }
 
 // Whatever refuses, it comes back as an error with a code and a sentence.

@@ -222,6 +222,14 @@ func TestFiles(t *testing.T) {
 	read("name: a\n---\nname: b\n", "f.yaml has more than one document")
 }
 
+func TestFilesHaveAnEnd(t *testing.T) {
+	stdin := fromFile{path: "-"}
+	var v any
+	if err := stdin.decode(strings.NewReader("a: b\n"+strings.Repeat("#", maxFile)), &v); err == nil || err.Error() != "stdin is larger than 8 MiB" {
+		t.Error(err)
+	}
+}
+
 func TestTablesAreOneLinePerRow(t *testing.T) {
 	tab := newTable("A", "B")
 	tab.add("x\ny\tz\x1b[31m", "")

@@ -48,7 +48,7 @@ func changed(cmd *cobra.Command) (names []string) {
 }
 
 // maxFile bounds what is read, in bytes.
-const maxFile = 16 << 20
+const maxFile = 8 << 20
 
 // decode reads the file into one value. A field that it does not have, or has
 // twice, is refused with its line.

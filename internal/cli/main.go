@@ -57,7 +57,7 @@ func newApp(p Process) *app {
 
 // outside is where settings are read from.
 func (a *app) outside() config.Outside {
-	return config.Outside{Getenv: a.getenv, ReadFile: os.ReadFile}
+	return config.Outside{Getenv: a.getenv, ReadFile: config.OS().ReadFile}
 }
 
 // getenv is the value of a variable; the last one wins, as for os/exec.

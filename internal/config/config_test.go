@@ -1,9 +1,12 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -139,6 +142,9 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 	says(one("--database="), one("--database (ROLEBROKER_DATABASE): is empty"))
 	says(one("--database=mysql://h/d"), one(`has the scheme "mysql"`))
 	says(one("--database=postgres://u:pa%ss@h/d"), one("is not a valid URL"))
+	for _, keywords := range []string{"host=h password=hunter2", "Password = hunter2", "dbname=d  HOST=h", "user=u port=1", "postgres:u@h/d"} {
+		says(one("--database="+keywords), one("--database (ROLEBROKER_DATABASE): is neither the path of a SQLite file nor a URL; write postgres://USER:PASSWORD@HOST"))
+	}
 	says(one("--log-level=loud"), one(`"loud" is not one of debug, info, warn, error`))
 	says(one("--log-format=xml"), one(`"xml" is not one of text, json`))
 	says(one("--session-retention=1m"), one("is 1m; write at least 1h"))
@@ -150,6 +156,22 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 	says(nil, one(`ROLEBROKER_SESSION_RETENTION: "long" is not a duration; write it as in 30d`), "ROLEBROKER_SESSION_RETENTION=long")
 	says(one("--config=other.yaml"), one("--config (ROLEBROKER_CONFIG): open other.yaml"))
 	says(one("--listen=x", "--log-level=y"), one("--listen", "--log-level", "ROLEBROKER_ADMIN_KEY"), "ROLEBROKER_ADMIN_KEY=z")
+}
+
+func TestFilesHaveAnEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "settings.yaml")
+	write := func(size int) {
+		if err := os.WriteFile(path, bytes.Repeat([]byte("#"), size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(maxFile)
+	if data, err := OS().ReadFile(path); err != nil || len(data) != maxFile {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	write(maxFile + 1)
+	_, err := load(t, OS(), "--config="+path)
+	refused(t, err, "--config (ROLEBROKER_CONFIG): "+path+" is larger than 64 KiB")
 }
 
 func TestProblemsOfTheFileSayTheLine(t *testing.T) {
@@ -187,12 +209,19 @@ func TestListenOnEveryAddressThatIsSafe(t *testing.T) {
 
 func TestSecretsAreNotPrinted(t *testing.T) {
 	for _, address := range []string{"postgres://user:hunter2@host/db", "postgresql://host/db?user=u&password=hunter2",
-		"postgres://host/db?sslpassword=hunter2", "postgres://user:hunter2%zz@host/db", "postgres://user:hunter2"} {
+		"postgres://host/db?sslpassword=hunter2", "postgres://user:hunter2%zz@host/db", "postgres://user:hunter2",
+		"postgres://u@h/db?password=se;hunter2", "postgres://u@h/db?password=hunter2%zz", "postgres://u@h/db?a=%zz&password=hunter2",
+		"postgres://u@h/db?password=a&hunter2", "postgres://u@h/db?password=a&b=hunter2", "postgres://u@h/db?pass%77ord=hunter2",
+		"postgres://u@h/db?PASSWORD=hunter2", "postgres://u@h/db?sslmode=require;password=hunter2", "postgres://u@h/db?x=1#hunter2",
+		"postgres://user:hun/hunter2@h/db", "postgres://user:12/hunter2@h/db", "postgres://user:12?hunter2@h/db", "postgres://user:12#hunter2@h/db",
+		"postgres://user:hunter2@host name/db", "postgres://user%3Ahunter2@h/db", "postgres://user:hunter2@h:port/db", "mysql://user:hunter2@h/db",
+		"postgres:user:hunter2@h/db", "postgresql:/user:hunter2@h/db", "POSTGRES:user:hunter2@h/db",
+		"host=h password=hunter2 dbname=db", "password = 'hunter2'", "dbname=x\tPassword=hunter2", "host=h user=hunter2", "host=h password=hunter2 options=a://b"} {
 		c := DefaultServer()
 		c.Database = NewDatabase(address)
 		c.AdminKey = rolebroker.NewSecret("hunter2")
 		text, _ := c.Database.MarshalText()
-		printed := fmt.Sprintf("%v %+v %#v %s %q %s %v", *c, *c, c.Database, c.Database, c.Database, text, c.Check())
+		printed := fmt.Sprintf("%v %+v %#v %s %q %s %v", *c, *c, c.Database, c.Database, c.Database, text, rolebroker.AsError(c.Check()).Fields)
 		if strings.Contains(printed, "hunter2") {
 			t.Errorf("%s is printed as %s", address, printed)
 		}
@@ -200,8 +229,16 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 			t.Errorf("Reveal gives %s", c.Database.Reveal())
 		}
 	}
-	if got := NewDatabase("postgres://u:p@h/d").Redacted(); got != "postgres://u:redacted@h/d" {
-		t.Errorf("redacted: %s", got)
+	for address, want := range map[string]string{
+		"postgres://u:p@h/d":                              "postgres://u:redacted@h/d",
+		"postgres://u@h:5432/d?sslmode=require":           "postgres://u@h:5432/d?sslmode=require",
+		"postgres:///d?host=/run/postgresql":              "postgres:///d?host=/run/postgresql",
+		"postgres://h/d?sslmode=require&password=hunter2": "postgres://h/d?redacted",
+		"/var/lib/rolebroker/it's #1; a=b.db":             "/var/lib/rolebroker/it's #1; a=b.db",
+	} {
+		if got := NewDatabase(address).Redacted(); got != want {
+			t.Errorf("redacted: %s, want %s", got, want)
+		}
 	}
 }
 

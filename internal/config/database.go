@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -23,28 +24,50 @@ func (d Database) IsPostgres() bool {
 	return ok && (scheme == "postgres" || scheme == "postgresql")
 }
 
-// Redacted is the path, or the URL without its password.
+// Redacted is the path, or the URL without its password. Of what may have one
+// in another place nothing is shown.
 func (d Database) Redacted() string {
+	if d.isKeywords() {
+		return redacted
+	}
 	if !strings.Contains(d.address, "://") {
 		return d.address
 	}
 	u, err := url.Parse(d.address)
-	if err != nil {
-		scheme, _, _ := strings.Cut(d.address, "://")
-		return scheme + "://redacted"
+	if err != nil || u.Fragment != "" || strings.Contains(u.User.Username(), ":") || strings.Contains(u.Path+u.RawQuery, "@") {
+		return redacted // as of a password that was not percent-encoded
 	}
 	if _, ok := u.User.Password(); ok {
-		u.User = url.UserPassword(u.User.Username(), "redacted")
+		u.User = url.UserPassword(u.User.Username(), redacted)
 	}
-	// libpq takes a password and the passphrase of a key as parameters too.
-	query := u.Query()
-	for name := range query {
-		if strings.Contains(strings.ToLower(name), "password") {
-			query.Set(name, "redacted")
-			u.RawQuery = query.Encode()
-		}
+	if hasPassword(u.RawQuery) {
+		u.RawQuery = redacted
 	}
 	return u.String()
+}
+
+const redacted = "redacted"
+
+// hasPassword says whether a password may be in a query. libpq takes that, and
+// the passphrase of a key, as parameters too.
+func hasPassword(query string) bool {
+	values, err := url.ParseQuery(query)
+	for name := range values {
+		if strings.Contains(strings.ToLower(name), "password") {
+			return true
+		}
+	}
+	return err != nil
+}
+
+// isKeywords says whether it is in libpq's other form, "host=db password=secret",
+// or a URL without its slashes. Either would become the name of a file.
+//
+// Source: PostgreSQL, libpq, "Connection Strings".
+func (d Database) isKeywords() bool {
+	const form = `(?i)password\s*=|(^|\s)(host|hostaddr|port|user|dbname|service)\s*=|^postgres(ql)?:`
+	before, _, _ := strings.Cut(d.address, "://")
+	return regexp.MustCompile(form).MatchString(before) // here, so that exec does not pay for it
 }
 
 func (d Database) String() string             { return d.Redacted() }
@@ -68,13 +91,17 @@ func (d Database) problem() string {
 	}
 	scheme, _, isURL := strings.Cut(d.address, "://")
 	switch {
+	case d.isKeywords():
+		return "is neither the path of a SQLite file nor a URL; write " + urlForm
 	case !isURL:
 		return ""
 	case !d.IsPostgres():
 		return fmt.Sprintf("has the scheme %q; write the path of a SQLite file or a postgres:// URL", scheme)
 	}
 	if u, err := url.Parse(d.address); err != nil || u.Host == "" && u.Query().Get("host") == "" {
-		return "is not a valid URL; write postgres://USER:PASSWORD@HOST:5432/DATABASE, with special characters of the password percent-encoded"
+		return "is not a valid URL; write " + urlForm
 	}
 	return ""
 }
+
+const urlForm = "postgres://USER:PASSWORD@HOST:5432/DATABASE, with special characters of the password percent-encoded"

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -19,8 +20,26 @@ type Outside struct {
 	ReadFile func(path string) ([]byte, error)
 }
 
-// OS is the environment and the files of this process.
-func OS() Outside { return Outside{Getenv: os.Getenv, ReadFile: os.ReadFile} }
+// OS is the environment and the files of this process. A file of more than
+// 64 KiB is no file of settings, and is not read: the parser takes a time that
+// grows with the square of the nesting.
+func OS() Outside { return Outside{Getenv: os.Getenv, ReadFile: readFile} }
+
+// maxFile bounds what is read, in bytes.
+const maxFile = 64 << 10
+
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d KiB", path, maxFile>>10)
+	}
+	return data, err
+}
 
 const (
 	configFlag = "config"

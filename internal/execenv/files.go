@@ -19,6 +19,11 @@ const (
 // writeFiles writes the files that AWS SDKs read into a private directory.
 // None of them holds a secret.
 func writeFiles(dir, self string, region rolebroker.Region, offers []rolebroker.Offer) error {
+	for _, o := range offers { // the file starts programs, so a name in it must not be more than one
+		if !isPlain(o.Reference + qualified(o) + string(o.Region)) {
+			return fmt.Errorf("the role %q in %q has characters that AWS config files cannot have", qualified(o), o.Region)
+		}
+	}
 	self, err := plainPath(self, dir)
 	if err != nil {
 		return err
@@ -31,20 +36,24 @@ func writeFiles(dir, self string, region rolebroker.Region, offers []rolebroker.
 
 // profiles is the AWS config file. The default profile has a region only, so
 // that SDKs go on to the container credentials, the role in use. Each role the
-// agent may borrow is a profile that runs self for its credentials.
+// agent may borrow is a profile that runs self for its credentials, and goes on
+// to be that role when another one gets the profile's name for a reference.
 func profiles(self string, region rolebroker.Region, offers []rolebroker.Offer) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Written by rolebroker exec, and gone when it ends.\n[default]\nregion = %s\n", region)
 	for _, offer := range offers {
 		reference := offer.Reference
 		if reference == "default" { // would take the place of the default profile
-			reference = offer.Integration + "/" + offer.Name
+			reference = qualified(offer)
 		}
 		fmt.Fprintf(&b, "\n[profile %s]\nregion = %s\ncredential_process = \"%s\" credentials --role %s --format process\n",
-			reference, offer.Region, self, reference)
+			reference, offer.Region, self, qualified(offer))
 	}
 	return []byte(b.String())
 }
+
+// qualified is the reference to a role that never means another one.
+func qualified(o rolebroker.Offer) string { return o.Integration + "/" + o.Name }
 
 // isPlain says whether a path means the same in double quotes to everyone who
 // reads credential_process: botocore splits it as a shell would but runs

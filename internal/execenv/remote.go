@@ -1,6 +1,7 @@
 package execenv
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -26,24 +27,24 @@ const (
 // refusal takes effect at the next one. The last loan is remembered for when
 // the server cannot be reached.
 type remote struct {
-	server     Server
-	role, task string // used when a request names none
-	now        func() time.Time
-	log        *slog.Logger
-	life       context.Context // until close
-	close      context.CancelFunc
-	flights    singleflight.Group
+	server  Server
+	now     func() time.Time
+	log     *slog.Logger
+	life    context.Context // until close
+	close   context.CancelFunc
+	flights singleflight.Group
 
 	mu    sync.Mutex
+	own   rolebroker.Request                      // what is asked for when a request names nothing
 	loans map[rolebroker.Request]*rolebroker.Loan // the last good one of each
 	inUse rolebroker.Offer
-	down  bool // the server did not answer the last time
+	down  bool // the log says that the server does not answer
 }
 
 func newRemote(o Options) *remote {
 	life, cancel := context.WithCancel(context.Background())
-	return &remote{server: o.Server, role: o.Role, task: o.Task, now: o.Now, log: o.Log,
-		life: life, close: cancel, loans: map[rolebroker.Request]*rolebroker.Loan{}}
+	return &remote{server: o.Server, now: o.Now, log: o.Log, life: life, close: cancel,
+		own: rolebroker.Request{Role: o.Role, Task: o.Task}, loans: map[rolebroker.Request]*rolebroker.Loan{}}
 }
 
 // Lend forwards the request to the server. All who ask alike at the same time
@@ -73,13 +74,9 @@ func (r *remote) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.R
 
 // complete fills in this exec's own role and task.
 func (r *remote) complete(req rolebroker.Request) rolebroker.Request {
-	if req.Role == "" {
-		req.Role = r.role
-	}
-	if req.Task == "" {
-		req.Task = r.task
-	}
-	return req
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return rolebroker.Request{Role: cmp.Or(req.Role, r.own.Role), Task: cmp.Or(req.Task, r.own.Task)}
 }
 
 // settle is what comes of an answer: the loan, what is remembered while the
@@ -102,13 +99,12 @@ func (r *remote) ask(req rolebroker.Request) (*rolebroker.Loan, error) {
 	if err != nil {
 		return nil, r.failed(req, err)
 	}
-	loan, err := loanOf(credentials)
+	loan, err := loanOf(credentials, r.now())
 	if err != nil {
 		return nil, r.failed(req, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.forgetExpired()
 	r.loans[req] = loan
 	r.heard(nil)
 	return loan, nil
@@ -137,15 +133,18 @@ func isOutage(err error) bool {
 	return false
 }
 
-// heard logs that the server went away, or came back; r.mu is held.
+// heard logs that the server went away, if anything it lent is left, and that
+// it came back; r.mu is held.
 func (r *remote) heard(err error) {
-	switch down := err != nil; {
-	case down && !r.down && r.life.Err() == nil:
-		r.log.Warn("rolebroker cannot lend now; what is still valid is handed out", "error", err)
-	case !down && r.down:
+	r.forgetExpired()
+	switch {
+	case err == nil && r.down:
+		r.down = false
 		r.log.Info("rolebroker lends again")
+	case err != nil && !r.down && len(r.loans) > 0 && r.life.Err() == nil:
+		r.down = true
+		r.log.Warn("rolebroker cannot lend now; what is still valid is handed out", "error", err)
 	}
-	r.down = err != nil
 }
 
 // remembered is the last good loan while it is valid, else nil.
@@ -166,7 +165,12 @@ func (r *remote) forgetExpired() {
 }
 
 // loanOf is a loan as the server would have it, without what it keeps to itself.
-func loanOf(c *client.Credentials) (*rolebroker.Loan, error) {
+func loanOf(c *client.Credentials, now time.Time) (*rolebroker.Loan, error) {
+	if !now.Before(c.Expiration) {
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "rolebroker lent credentials that have expired by this machine's clock").
+			WithHint("the clock says %s and the credentials ended at %s; set the clock of whichever machine is wrong",
+				now.UTC().Format(time.RFC3339), c.Expiration.UTC().Format(time.RFC3339))
+	}
 	arn, err := rolebroker.ParseRoleARN(c.RoleARN)
 	if err != nil {
 		return nil, rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker lent a role that this version does not understand: %w", err).
@@ -179,11 +183,14 @@ func loanOf(c *client.Credentials) (*rolebroker.Loan, error) {
 	}, nil
 }
 
-// using says which role is in use: the default to whoever asks here.
-func (r *remote) using(offer rolebroker.Offer) {
+// using says which role is in use, and was lent: the default to whoever asks
+// here from now on, whatever becomes the default or gets that name elsewhere.
+func (r *remote) using(offer rolebroker.Offer, loan *rolebroker.Loan) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inUse = offer
+	r.own.Role = qualified(offer)
+	r.loans[r.own] = loan
 }
 
 // Offers forwards to the server. The default, which comes first, is the role

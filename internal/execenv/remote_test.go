@@ -3,8 +3,11 @@
 package execenv
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -88,6 +91,63 @@ func TestOutageHandsOutWhatIsValid(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The role in use is remembered under the name that exec goes on asking for.
+func TestOutageAfterTheFirstAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLender(t)
+		l.answers(time.Hour)
+		loan, err := l.Lend(t.Context(), rolebroker.Caller{}, rolebroker.Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.using(l.server.offers[0], loan)
+		l.fails(rolebroker.CodeUnavailable)
+		l.lends("", "")
+	})
+}
+
+func TestWhatHasExpiredIsNoLoan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLender(t)
+		l.answers(0)
+		l.lends("deployer", rolebroker.CodeUnavailable)
+		if len(l.loans) != 0 {
+			t.Errorf("%v is remembered", l.loans)
+		}
+		l.answers(time.Hour)
+		l.lends("deployer", "")
+		l.answers(-time.Second)
+		l.lends("deployer", "") // what was lent before is valid
+	})
+}
+
+func TestAnOutageIsToldOnceIfAnythingIsValid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLender(t)
+		var log bytes.Buffer
+		l.log = slog.New(slog.NewTextHandler(&log, nil))
+		says := func(lines int, what string) {
+			t.Helper()
+			if got := log.String(); strings.Count(got, "\n") != lines || !strings.Contains(got, what) {
+				t.Errorf("the log is %q, want %d lines with %q", got, lines, what)
+			}
+		}
+		l.fails(rolebroker.CodeUnavailable)
+		l.lends("deployer", rolebroker.CodeUnavailable)
+		says(0, "")
+		l.answers(time.Hour)
+		l.lends("deployer", "")
+		says(0, "")
+		l.fails(rolebroker.CodeUnavailable)
+		l.lends("deployer", "")
+		l.lends("deployer", "")
+		says(1, "what is still valid is handed out")
+		l.answers(time.Hour)
+		l.lends("deployer", "")
+		says(2, "rolebroker lends again")
+	})
 }
 
 func TestRefusalTakesEffectAtTheNextRequest(t *testing.T) {

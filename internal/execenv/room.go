@@ -50,7 +50,7 @@ func (r *room) furnish(o Options, lender *remote, loan *rolebroker.Loan, offers 
 	if err != nil {
 		return err
 	}
-	lender.using(inUse)
+	lender.using(inUse, loan)
 	r.region = inUse.Region
 	if err := writeFiles(r.dir, o.Self, inUse.Region, offers); err != nil {
 		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the private AWS config file cannot be written: %s", err)
@@ -58,18 +58,41 @@ func (r *room) furnish(o Options, lender *remote, loan *rolebroker.Loan, offers 
 	return nil
 }
 
-// inUse is the offer of the role that was lent. A reference may be an ID, of
-// which offers know nothing; then the ARN of what was lent tells.
+// inUse is the offer of the role that was lent: of those with its ARN, the one
+// that the reference names.
 func (o Options) inUse(loan *rolebroker.Loan, offers []rolebroker.Offer) (rolebroker.Offer, error) {
-	if offer, ok := rolebroker.FindOffer(offers, o.Role); ok {
-		return offer, nil
+	var named []rolebroker.Offer
+	for _, offer := range offers {
+		if offer.ARN != loan.Role.ARN || !isNamed(offer, o.Role) {
+			continue
+		}
+		if o.Role == "" && offer.Default {
+			return offer, nil
+		}
+		named = append(named, offer)
 	}
-	if offer, ok := rolebroker.FindOffer(offers, loan.Role.ARN.String()); ok {
-		return offer, nil
+	switch len(named) {
+	case 1:
+		return named[0], nil
+	case 0:
+		return rolebroker.Offer{}, rolebroker.Errorf(rolebroker.CodeConflict,
+			"the server lent %s but does not list it: what this agent may borrow changed just now", loan.Role.ARN).
+			WithHint("run the command again; rolebroker roles lists what this agent may borrow")
 	}
-	return rolebroker.Offer{}, rolebroker.Errorf(rolebroker.CodeConflict,
-		"the server lent %s but does not list it: what this agent may borrow changed just now", loan.Role.ARN).
-		WithHint("run the command again; rolebroker roles lists what this agent may borrow")
+	return rolebroker.Offer{}, rolebroker.Errorf(rolebroker.CodeInvalid,
+		"the server lent %s, which could be %s or %s", loan.Role.ARN, qualified(named[0]), qualified(named[1])).
+		WithHint("name one of them, as in --role %s", qualified(named[0]))
+}
+
+// isNamed says whether a reference can mean the role. An ID in the place of a
+// name can mean any, since offers have none.
+func isNamed(offer rolebroker.Offer, reference string) bool {
+	integration, name, both := strings.Cut(reference, "/")
+	if !both {
+		integration, name = "", reference
+	}
+	is := func(name, part string) bool { return part == "" || part == name || rolebroker.IsID(part) }
+	return reference == offer.ARN.String() || is(offer.Integration, integration) && is(offer.Name, name)
 }
 
 // randomToken has 256 random bits.

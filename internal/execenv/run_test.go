@@ -106,11 +106,11 @@ region = us-east-1
 
 [profile readonly]
 region = us-east-1
-credential_process = "/usr/local/bin/rolebroker" credentials --role readonly --format process
+credential_process = "/usr/local/bin/rolebroker" credentials --role production/readonly --format process
 
 [profile deployer]
 region = eu-west-1
-credential_process = "/usr/local/bin/rolebroker" credentials --role deployer --format process
+credential_process = "/usr/local/bin/rolebroker" credentials --role production/deployer --format process
 
 [profile staging/default]
 region = eu-north-1
@@ -162,10 +162,32 @@ func TestProfilesRunABinaryWithAnyPath(t *testing.T) {
 			_, line, _ := strings.Cut(string(text), "credential_process = ")
 			line, _, _ = strings.Cut(line, "\n")
 			out, err := exec.Command("sh", "-c", line).CombinedOutput()
-			if err != nil || string(out) != "ran credentials --role readonly --format process\n" {
+			if err != nil || string(out) != "ran credentials --role production/readonly --format process\n" {
 				t.Errorf("%s: %v, %s", line, err, out)
 			}
 		})
+	}
+}
+
+// The file starts programs: what could be more than a name in it is refused.
+func TestNothingIsRunWithNamesThatAreMore(t *testing.T) {
+	for _, more := range []string{"\n", "\r", "]", `"`, "#", ";", "$", "`", "\x00"} {
+		for _, change := range []func(*rolebroker.Offer){
+			func(o *rolebroker.Offer) { o.Reference += more },
+			func(o *rolebroker.Offer) { o.Integration += more },
+			func(o *rolebroker.Offer) { o.Name += more },
+			func(o *rolebroker.Offer) { o.Region += rolebroker.Region(more) },
+		} {
+			server := newFake()
+			change(&server.offers[1])
+			marker := filepath.Join(t.TempDir(), "ran")
+			if code, err := Run(t.Context(), options(server, "touch", marker)); code != 1 || err == nil {
+				t.Errorf("with %+v it ended with %d, %v", server.offers[1], code, err)
+			}
+			if _, err := os.Stat(marker); err == nil {
+				t.Errorf("with %+v the command was run", server.offers[1])
+			}
+		}
 	}
 }
 
@@ -240,12 +262,69 @@ func TestAnIDNamesARoleToo(t *testing.T) {
 	}
 }
 
+// Two integrations may have a role of one ARN, each with a region of its own.
+func TestTheRegionIsThatOfTheRoleThatWasNamed(t *testing.T) {
+	const id = "rol_p3xk7d2mzq5wv4tcn6hjb8ysra"
+	const integration = "int_p3xk7d2mzq5wv4tcn6hjb8ysra"
+	server := newFake()
+	server.lend = func(context.Context, string, string) (*client.Credentials, error) {
+		return lentFor("deployer", distant), nil
+	}
+	server.offers = []rolebroker.Offer{
+		offer("staging/deployer", "staging", "deployer", "eu-north-1", false),
+		offer("production/deployer", "production", "deployer", "eu-west-1", true),
+		offer("viewer", "production", "viewer", "ap-south-1", false),
+	}
+	server.offers = append(server.offers, server.offers[0])
+	server.offers[3].Reference, server.offers[3].Name = "ship", "ship"
+	is := func(reference string, region rolebroker.Region) {
+		t.Helper()
+		o := options(server, "look")
+		o.Role = reference
+		if got := lookup(look(t, o).Env, "AWS_REGION"); got != string(region) {
+			t.Errorf("the region of %q is %q, want %s", reference, got, region)
+		}
+	}
+	is("", "eu-west-1")
+	is("ship", "eu-north-1")
+	is("production/deployer", "eu-west-1")
+	is("staging/deployer", "eu-north-1")
+	is("production/"+id, "eu-west-1")
+	is(integration+"/ship", "eu-north-1")
+
+	not := func(reference string, code rolebroker.Code) {
+		t.Helper()
+		o := options(server, "exit", "0")
+		o.Role = reference
+		if _, err := Run(t.Context(), o); rolebroker.CodeOf(err) != code || rolebroker.AsError(err).Hint == "" {
+			t.Errorf("with %q it ended with %v, want %s and a hint", reference, err, code)
+		}
+	}
+	not(id, rolebroker.CodeInvalid)
+	not(integration+"/deployer", rolebroker.CodeInvalid)
+	not("staging/"+id, rolebroker.CodeInvalid)
+	not("viewer", rolebroker.CodeConflict) // is offered, but another was lent
+}
+
+// What is the default, or of that name, may change while the command runs.
+func TestTheRoleInUseStaysTheSame(t *testing.T) {
+	for reference, pinned := range map[string]string{"": "production/readonly", "deployer": "production/deployer"} {
+		server := newFake()
+		o := options(server, "look")
+		o.Role = reference
+		look(t, o)
+		if want := []string{reference, pinned, "deployer"}; !slices.Equal(server.questions(), want) {
+			t.Errorf("with --role %q exec asked for %q, want %q", reference, server.questions(), want)
+		}
+	}
+}
+
 func TestTaskIsNamedForEveryRequest(t *testing.T) {
 	server := newFake()
 	o := options(server, "look")
 	o.Task = "deploy-17"
 	look(t, o)
-	if want := []string{"deploy-17", "deploy-17", "deployer deploy-17"}; !slices.Equal(server.questions(), want) {
+	if want := []string{"deploy-17", "production/readonly deploy-17", "deployer deploy-17"}; !slices.Equal(server.questions(), want) {
 		t.Errorf("asked for %q, want %q", server.questions(), want)
 	}
 }
