@@ -20,6 +20,11 @@ func (c *Client) AllAgents(ctx context.Context, search string) iter.Seq2[api.Age
 	return all(func(l List) (api.List[api.Agent], error) { return c.Agents(ctx, l) }, List{Search: search})
 }
 
+// AgentsOf is every agent that is connected to an integration, by name.
+func (c *Client) AgentsOf(ctx context.Context, integration string) iter.Seq2[api.Agent, error] {
+	return all(func(l List) (api.List[api.Agent], error) { return c.Agents(ctx, l) }, List{Integration: integration})
+}
+
 // Agent finds one by name or ID; its ETag guards an update.
 func (c *Client) Agent(ctx context.Context, nameOrID string) (api.Agent, error) {
 	return get[api.Agent](ctx, c, agentsPath, "agent", nameOrID)

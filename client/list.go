@@ -16,6 +16,8 @@ type List struct {
 	Limit  int    // at most so many; 0: as many as the server likes
 	Cursor string // NextCursor of the page before; empty: from the start
 	Search string // only names that contain it; for integrations and agents
+
+	Integration string // only agents that are connected to it, by name or ID; for agents
 }
 
 func (l List) query() url.Values {
@@ -25,6 +27,7 @@ func (l List) query() url.Values {
 	}
 	set(q, "cursor", l.Cursor)
 	set(q, "search", l.Search)
+	set(q, "integration", l.Integration)
 	return q
 }
 

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -65,13 +64,11 @@ func usedBy(ctx context.Context, c *client.Client, nameOrID string) (loss, error
 	if err != nil {
 		return lost, err
 	}
-	for agent, err := range c.AllAgents(ctx, "") {
+	for agent, err := range c.AgentsOf(ctx, in.ID) {
 		if err != nil {
 			return lost, err
 		}
-		if slices.ContainsFunc(agent.Connections, func(c api.Connection) bool { return c.Integration == in.Name }) {
-			lost.agents = append(lost.agents, agent.Name)
-		}
+		lost.agents = append(lost.agents, agent.Name)
 	}
 	return lost, nil
 }
