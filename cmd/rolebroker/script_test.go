@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,6 +28,9 @@ import (
 // TestMain makes this test binary two more commands, which scripts and their
 // child processes find on PATH: rolebroker itself, and go-worker.
 func TestMain(m *testing.M) {
+	if signal.Ignored(syscall.SIGHUP) { // as below nohup: commands would inherit that, and shells cannot undo it
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	testscript.Main(m, map[string]func(){"rolebroker": main, "go-worker": goWorker})
 }
 

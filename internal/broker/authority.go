@@ -40,6 +40,16 @@ type rememberedToken struct {
 	used  atomic.Int64 // Unix minutes, not yet recorded; 0: none
 }
 
+// takeUse is when the token was last used, to the minute, and not before it was
+// made.
+func (t *rememberedToken) takeUse() time.Time {
+	used := time.Unix(t.used.Swap(0)*60, 0).UTC()
+	if used.Before(t.token.CreatedAt) {
+		return t.token.CreatedAt
+	}
+	return used
+}
+
 func newAuthority(store Store) *authority {
 	a := &authority{store: store, grants: map[rolebroker.AgentID]*rolebroker.Grants{}, tokens: map[rolebroker.TokenID]*rememberedToken{}, uses: map[rolebroker.TokenID]time.Time{}}
 	store.Subscribe(a.forget)
@@ -155,8 +165,8 @@ func (a *authority) forgetGrants(id rolebroker.AgentID) {
 
 // forgetToken keeps only when the token was last used, until that is recorded.
 func (a *authority) forgetToken(id rolebroker.TokenID) {
-	if minute := a.tokens[id].used.Load(); minute != 0 {
-		a.uses[id] = time.Unix(minute*60, 0).UTC()
+	if t := a.tokens[id]; t.used.Load() != 0 {
+		a.uses[id] = t.takeUse()
 	}
 	delete(a.tokens, id)
 }
@@ -208,8 +218,8 @@ func (a *authority) takeUses() map[rolebroker.TokenID]time.Time {
 	uses := a.uses
 	a.uses = map[rolebroker.TokenID]time.Time{}
 	for id, t := range a.tokens {
-		if minute := t.used.Swap(0); minute != 0 {
-			uses[id] = time.Unix(minute*60, 0).UTC()
+		if t.used.Load() != 0 {
+			uses[id] = t.takeUse()
 		}
 	}
 	return uses

@@ -70,8 +70,8 @@ func (b *Broker) decide(ctx context.Context, who rolebroker.Caller, req rolebrok
 	}
 	if grant.Integration.AssumptionMode != rolebroker.ModePlatform {
 		return leaseKey{}, grant, rolebroker.Errorf(rolebroker.CodeDenied,
-			"the roles of integration %s are assumed in the cluster, not by the platform", grant.Integration.Name).
-			WithHint("ask the runner in the cluster for this role")
+			"the roles of integration %s are assumed in your cluster, not by this server", grant.Integration.Name).
+			WithHint("an administrator can let this server assume them: rolebroker integration update %s --assumption-mode platform", grant.Integration.Name)
 	}
 	name, err := rolebroker.SessionName(grants.Agent.Name, req.Task)
 	if err != nil {

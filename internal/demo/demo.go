@@ -62,13 +62,14 @@ var roles = []struct{ name, iamName, region string }{
 // world is what the demo runs on.
 type world struct {
 	Options
-	folder string
-	aws    *awssim.AWS
-	awsURL string
-	server *server.Server
-	admin  *client.Client
-	key    rolebroker.Secret // admin's
-	token  rolebroker.Secret // the agent's
+	folder   string
+	aws      *awssim.AWS
+	awsURL   string
+	operator awssim.Credentials // the server's own identity
+	server   *server.Server
+	admin    *client.Client
+	key      rolebroker.Secret // admin's
+	token    rolebroker.Secret // the agent's
 }
 
 // Run sets the world up, gives the tour and, unless it is to run once, stays
@@ -80,8 +81,12 @@ func Run(ctx context.Context, opts Options) (err error) {
 	if err := w.open(ctx); err != nil {
 		return err
 	}
-	if err := w.tour(ctx); err != nil || opts.Once {
+	if err := w.tour(ctx); err != nil {
+		w.printTroubles()
 		return err
+	}
+	if opts.Once {
+		return nil
 	}
 	w.invite()
 	<-ctx.Done()
@@ -110,24 +115,25 @@ func (w *world) open(ctx context.Context) (err error) {
 }
 
 func (w *world) startServer(ctx context.Context) error {
-	log, err := os.Create(filepath.Join(w.folder, "server.log"))
+	log, err := os.Create(w.logFile())
 	if err != nil {
 		return err
 	}
-	operator := w.aws.Account(platformAccount).CreateUser("rolebroker",
-		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`)
+	w.operator = w.aws.Account(platformAccount).CreateUser("rolebroker",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`).Key
 	cfg := config.DefaultServer()
 	cfg.Listen = w.Listen
 	cfg.Database = config.NewDatabase(filepath.Join(w.folder, "rolebroker.db"))
-	if err := cfg.Check(); err != nil {
-		return err
+	if host, _, err := net.SplitHostPort(w.Listen); err == nil && !net.ParseIP(host).IsLoopback() && host != "localhost" {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "the demo listens on a loopback address only, and %s is none", w.Listen).
+			WithHint("rolebroker demo --listen 127.0.0.1:0 takes any free port")
 	}
 	start := func() error {
 		w.server, err = server.Start(ctx, cfg, server.Options{
 			Log: slog.New(slog.NewTextHandler(log, nil)), Version: w.Version,
 			AdminKeyMade: func(key rolebroker.Secret) { w.key = key },
 			STS: sts.Options{Endpoint: w.awsURL,
-				Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, "")},
+				Credentials: credentials.NewStaticCredentialsProvider(w.operator.AccessKeyID, w.operator.SecretAccessKey, "")},
 		})
 		return err
 	}
@@ -173,6 +179,8 @@ func trust(externalID string) string {
 	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},
 		"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":%q}}}}`, platformAccount, externalID)
 }
+
+func (w *world) logFile() string { return filepath.Join(w.folder, "server.log") }
 
 // close stops the server and removes what the demo wrote.
 func (w *world) close() error {

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/rolebroker/rolebroker"
-	"github.com/rolebroker/rolebroker/api"
-	"github.com/rolebroker/rolebroker/client"
 )
 
 // step is one thing that the agent does, and what has to come of it.
@@ -60,7 +58,7 @@ no AWS account is touched.
 func (w *world) show(ctx context.Context, s step) error {
 	fmt.Fprintf(w.Out, "%s\n\n  $ rolebroker %s\n", s.why, strings.Join(append(append([]string{"exec"}, s.args...), "--", "rolebroker", "whoami"), " "))
 	command := exec.CommandContext(ctx, w.Self, append(append([]string{"exec"}, s.args...), "--", w.Self, "whoami")...)
-	command.Env = w.agentEnvironment()
+	command.Env = w.environment(w.token)
 	output, err := command.CombinedOutput()
 	for line := range strings.Lines(string(output)) {
 		fmt.Fprintf(w.Out, "  %s", line)
@@ -78,52 +76,80 @@ func (w *world) show(ctx context.Context, s step) error {
 	return nil
 }
 
-// agentEnvironment is that of the agent's machine: it knows the server and its
-// own token. AWS is the simulated one, whatever this process's settings are.
-func (w *world) agentEnvironment() []string {
+// environment is that of whoever shows a token: it knows the server, and AWS
+// is the simulated one, whatever this process's settings are.
+func (w *world) environment(token rolebroker.Secret) []string {
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, "AWS_") || strings.HasPrefix(entry, "ROLEBROKER_")
 	})
-	return append(env, "ROLEBROKER_URL="+w.server.URL(), "ROLEBROKER_TOKEN="+w.token.Reveal(), "AWS_ENDPOINT_URL="+w.awsURL)
+	return append(env, "ROLEBROKER_URL="+w.server.URL(), "ROLEBROKER_TOKEN="+token.Reveal(), "AWS_ENDPOINT_URL="+w.awsURL)
 }
 
+// printSessions shows the record to the administrator.
 func (w *world) printSessions(ctx context.Context) error {
-	sessions, err := w.admin.Sessions(ctx, api.SessionFilter{}, client.List{})
-	if err != nil {
-		return err
-	}
 	fmt.Fprintf(w.Out, "Every session is on record, under the name that CloudTrail shows:\n\n  $ rolebroker session list\n")
-	table := tabwriter.NewWriter(w.Out, 2, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "  AGENT\tROLE\tSESSION NAME\tACCESS KEY\tUNTIL")
-	for _, s := range sessions.Items {
-		fmt.Fprintf(table, "  %s\t%s/%s\t%s\t%s\t%s\n", s.Agent, s.Integration, s.Role, s.SessionName, s.AccessKeyID, s.ExpiresAt.Local().Format("15:04:05"))
+	command := exec.CommandContext(ctx, w.Self, "session", "list")
+	command.Env = w.environment(w.key)
+	output, err := command.CombinedOutput()
+	for line := range strings.Lines(string(output)) {
+		fmt.Fprintf(w.Out, "  %s", line)
 	}
-	if err := table.Flush(); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("listing the sessions: %w", err)
 	}
-	if len(sessions.Items) != 2 {
-		return rolebroker.Errorf(rolebroker.CodeInternal, "there are %d sessions on record; 2 were lent", len(sessions.Items))
+	if n := strings.Count(string(output), "ASIA"); n != 2 {
+		return fmt.Errorf("%d sessions with credentials are on record; 2 were lent", n)
 	}
 	fmt.Fprintln(w.Out)
 	return nil
 }
 
-// invite says how to go on by hand.
+// printTroubles shows what the server logged about what went wrong: its log is
+// gone when the demo ends.
+func (w *world) printTroubles() {
+	log, err := os.ReadFile(w.logFile())
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(log)) {
+		if strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR") {
+			fmt.Fprintf(w.Out, "  server: %s", line)
+		}
+	}
+}
+
+// invite says how to go on by hand. The secrets in it are the demo's own.
 func (w *world) invite() {
 	fmt.Fprintf(w.Out, `It stays up until you press Ctrl-C. In another terminal, as the agent:
 
-  export ROLEBROKER_URL=%[1]s ROLEBROKER_TOKEN=%[2]s AWS_ENDPOINT_URL=%[3]s
+%[1]s  export ROLEBROKER_URL=%[2]s ROLEBROKER_TOKEN=%[3]s AWS_ENDPOINT_URL=%[4]s
   rolebroker roles
   rolebroker exec -- aws sts get-caller-identity
   rolebroker exec -- aws --profile deployer sts get-caller-identity
 
 As the administrator:
 
-  export ROLEBROKER_URL=%[1]s ROLEBROKER_TOKEN=%[4]s
-  rolebroker integration show %[5]s
-  rolebroker integration update %[5]s --disable-role deployer
-  rolebroker agent token list %[6]s
+%[1]s  export ROLEBROKER_URL=%[2]s ROLEBROKER_TOKEN=%[5]s
+  rolebroker integration show %[6]s
+  rolebroker integration update %[6]s --disable-role deployer
+  rolebroker agent token list %[7]s
 
-The server's log is %[7]s/server.log.
-`, w.server.URL(), w.token.Reveal(), w.awsURL, w.key.Reveal(), integration, agent, w.folder)
+As the operator of a server of your own, on the same simulated AWS:
+
+%[1]s  export AWS_ACCESS_KEY_ID=%[8]s AWS_SECRET_ACCESS_KEY=%[9]s AWS_ENDPOINT_URL=%[4]s
+  rolebroker server --listen 127.0.0.1:8585
+
+The server's log is %[10]s.
+`, w.pathLine(), w.server.URL(), w.token.Reveal(), w.awsURL, w.key.Reveal(), integration, agent,
+		w.operator.AccessKeyID, w.operator.SecretAccessKey, w.logFile())
+}
+
+// pathLine puts this binary on PATH where a shell would not find it.
+func (w *world) pathLine() string {
+	if found, err := exec.LookPath("rolebroker"); err == nil {
+		if found, err = filepath.EvalSymlinks(found); err == nil && found == w.Self {
+			return ""
+		}
+	}
+	return "  export PATH=" + filepath.Dir(w.Self) + ":$PATH\n"
 }

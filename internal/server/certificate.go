@@ -25,7 +25,7 @@ type certificate struct {
 func loadCertificate(certFile, keyFile string) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile}
 	if err := c.load(); err != nil {
-		return nil, fmt.Errorf("reading the TLS certificate and key: %w", err)
+		return nil, fmt.Errorf("reading --tls-cert %s and --tls-key %s: %w", certFile, keyFile, err)
 	}
 	return c, nil
 }

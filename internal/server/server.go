@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -79,6 +80,10 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 		}
 	}
 	listener, err := net.Listen("tcp", cfg.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "listening on %s: the port is in use: %w", cfg.Listen, err).
+			WithHint("stop what uses it, or choose another with --listen")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", cfg.Listen, err)
 	}
@@ -103,8 +108,9 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := &Server{log: opts.Log, store: db, failed: make(chan error, 1)}
+	assumer := sts.New(opts.STS)
 	s.broker = broker.New(broker.Options{
-		Store: db, Assumer: sts.New(opts.STS), Log: opts.Log, Metrics: registry, SessionsPerAgent: cfg.MaxSessionsPerAgent,
+		Store: db, Assumer: assumer, Log: opts.Log, Metrics: registry, SessionsPerAgent: cfg.MaxSessionsPerAgent,
 	})
 	if err := s.bootstrap(ctx, cfg.AdminKey, opts.AdminKeyMade); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -121,12 +127,26 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	}
 	var background context.Context
 	background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.work.Go(func() { s.introduce(background, assumer) })
 	s.every(background, useInterval, "recording use", s.broker.RecordUse)
 	s.every(background, sweepInterval, "forgetting old sessions", func(ctx context.Context) error {
 		_, err := s.broker.ForgetSessions(ctx, time.Now().Add(-cfg.SessionRetention))
 		return err
 	})
 	return s, nil
+}
+
+// introduce logs who we are in AWS, so that an operator learns at the start,
+// and not from an agent, that there is no identity to lend roles with.
+func (s *Server) introduce(ctx context.Context, assumer broker.Assumer) {
+	identity, err := assumer.Identity(ctx)
+	switch {
+	case err == nil:
+		s.log.Info("found the AWS identity of this server", "arn", identity.ARN)
+	case ctx.Err() == nil:
+		s.log.Warn("no role can be lent: AWS does not say who this server is; give it an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID",
+			"reason", err, "cause", errors.Unwrap(err))
+	}
 }
 
 // bootstrap sees to it that there is an admin API key.

@@ -13,6 +13,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -145,7 +146,7 @@ func (c *Client) config(ctx context.Context) (aws.Config, error) {
 	if c.loaded != nil {
 		return *c.loaded, nil
 	}
-	cfg, err := config.LoadDefaultConfig(context.WithoutCancel(ctx), c.loadOptions()...)
+	cfg, err := c.load(context.WithoutCancel(ctx))
 	if err != nil {
 		return aws.Config{}, err
 	}
@@ -153,17 +154,24 @@ func (c *Client) config(ctx context.Context) (aws.Config, error) {
 	return cfg, nil
 }
 
-func (c *Client) loadOptions() []func(*config.LoadOptions) error {
-	load := []func(*config.LoadOptions) error{
-		config.WithAppID("rolebroker"),
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
-		}),
-	}
+// load reads the operator's environment, unless it was given credentials:
+// whoever talks to a simulator has nothing to do with that environment.
+func (c *Client) load(ctx context.Context) (aws.Config, error) {
 	if c.opts.Credentials != nil {
-		load = append(load, config.WithCredentialsProvider(c.opts.Credentials))
+		return aws.Config{Credentials: c.opts.Credentials, Retryer: newRetryer, HTTPClient: newHTTPClient()}, nil
 	}
-	return append(load, config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-		t.MaxIdleConnsPerHost = idleConnections
-	})))
+	return config.LoadDefaultConfig(ctx,
+		config.WithAppID("rolebroker"),
+		config.WithLogger(logging.Nop{}), // what went wrong is in the errors
+		config.WithRetryer(newRetryer),
+		config.WithHTTPClient(newHTTPClient()),
+	)
+}
+
+func newRetryer() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, maxBackoff })
+}
+
+func newHTTPClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = idleConnections })
 }
