@@ -77,7 +77,7 @@ yaml prints can be edited and given to rolebroker agent update -f.`,
 		Args: args("AGENT"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			agent, err := ask(cmd.Context(), a, "reading the agent", func(ctx context.Context, c *client.Client) (api.Agent, error) {
-				return c.Agent(ctx, given[0])
+				return agentOf(ctx, c, given[0])
 			})
 			if err != nil {
 				return err
@@ -88,6 +88,12 @@ yaml prints can be edited and given to rolebroker agent update -f.`,
 	completeArgs(cmd, anyway(a.agentNames))
 	out.flag(cmd)
 	return cmd
+}
+
+// agentOf finds an agent by name or ID.
+func agentOf(ctx context.Context, c *client.Client, nameOrID string) (api.Agent, error) {
+	agent, err := c.Agent(ctx, nameOrID)
+	return agent, seeList(err, "rolebroker agent list")
 }
 
 func (a *app) showAgent(o output, agent api.Agent) error {

@@ -20,7 +20,12 @@ default integration. Doing so again changes nothing.`,
 		Args:    args("AGENT", "INTEGRATION"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			agent, err := ask(cmd.Context(), a, "connecting the agent", func(ctx context.Context, c *client.Client) (api.Agent, error) {
-				return c.Connect(ctx, given[0], given[1])
+				agent, err := agentOf(ctx, c, given[0])
+				if err != nil {
+					return agent, err
+				}
+				agent, err = c.Connect(ctx, agent.ID, given[1])
+				return agent, seeList(err, "rolebroker integration list")
 			})
 			if err != nil {
 				return err

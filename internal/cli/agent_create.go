@@ -27,7 +27,8 @@ token create NAME.
 The name is what CloudTrail shows as the session name of what the agent does.
 
 With -f a file says everything, as YAML or JSON in the form that agent show
--o yaml prints; fields that only the server sets may be left out.`,
+-o yaml prints. What only the server sets is left out or ignored, so what another
+agent is shown as makes a copy of it, under NAME and without its tokens.`,
 		Example: `  rolebroker agent create scout --integration production
   rolebroker agent create builder --integration staging --integration production --default-integration staging
   rolebroker agent create -f scout.yaml`,
@@ -40,6 +41,7 @@ With -f a file says everything, as YAML or JSON in the form that agent show
 				if err := file.decode(a.Stdin, &request); err != nil {
 					return err
 				}
+				request.ID = ""
 			}
 			if err := nameFor(&request.Name, given, file.path != ""); err != nil {
 				return err

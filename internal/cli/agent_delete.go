@@ -28,12 +28,12 @@ nothing any more; what was lent already works until it expires.`,
 
 func (a *app) deleteAgent(ctx context.Context, yes bool, nameOrID string) error {
 	agent, err := ask(ctx, a, "reading the agent", func(ctx context.Context, c *client.Client) (api.Agent, error) {
-		return c.Agent(ctx, nameOrID)
+		return agentOf(ctx, c, nameOrID)
 	})
 	if err != nil {
 		return err
 	}
-	if err := a.confirm(yes, "Delete agent %s and its tokens? %s", agent.Name, stillLent); err != nil {
+	if err := a.confirm(yes, "Delete agent %s and its tokens? %s", agent.Name, lentAlready); err != nil {
 		return err
 	}
 	_, err = ask(ctx, a, "deleting the agent", func(ctx context.Context, c *client.Client) (none, error) {
@@ -41,7 +41,7 @@ func (a *app) deleteAgent(ctx context.Context, yes bool, nameOrID string) error 
 	})
 	if err == nil {
 		a.note("deleted agent %s and its tokens", agent.Name)
-		a.note("%s", stillLent+" --agent "+agent.Name)
+		a.stillLent("agent", agent.ID)
 	}
 	return err
 }

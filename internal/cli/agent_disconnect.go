@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 )
 
@@ -18,12 +19,16 @@ agent's default integration there is none until you choose one.`,
 		Example: `  rolebroker agent disconnect scout production`,
 		Args:    args("AGENT", "INTEGRATION"),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			_, err := ask(cmd.Context(), a, "disconnecting the agent", func(ctx context.Context, c *client.Client) (none, error) {
-				return none{}, c.Disconnect(ctx, given[0], given[1])
+			agent, err := ask(cmd.Context(), a, "disconnecting the agent", func(ctx context.Context, c *client.Client) (api.Agent, error) {
+				agent, err := agentOf(ctx, c, given[0])
+				if err != nil {
+					return agent, err
+				}
+				return agent, seeList(c.Disconnect(ctx, agent.ID, given[1]), "rolebroker agent show "+agent.Name)
 			})
 			if err == nil {
-				a.note("agent %s cannot borrow from %s any more", given[0], given[1])
-				a.note("%s", stillLent+" --agent "+given[0])
+				a.note("agent %s cannot borrow from %s any more", agent.Name, given[1])
+				a.stillLent("agent", agent.ID)
 			}
 			return err
 		},

@@ -43,13 +43,14 @@ hash is stored.`,
 				return err
 			}
 			token, err := ask(cmd.Context(), a, "making the token", func(ctx context.Context, c *client.Client) (api.NewToken, error) {
-				return c.CreateToken(ctx, given[0], request)
+				token, err := c.CreateToken(ctx, given[0], request)
+				return token, seeList(err, "rolebroker agent list")
 			})
 			if err != nil {
 				return err
 			}
-			return a.showOnce(out, token, token.Token, fmt.Sprintf("Token %s of agent %s, which expires %s. Its processes find it in ROLEBROKER_TOKEN.",
-				token.ID, given[0], a.when(token.ExpiresAt, "never")))
+			return a.showOnce(out, token, token.Token, fmt.Sprintf("Token %s of agent %s, which %s. Its processes find it in ROLEBROKER_TOKEN.",
+				token.ID, given[0], a.expires(token.ExpiresAt)))
 		},
 	}
 	cmd.Flags().StringVar(&request.Label, "label", "", "`text` to know it by later")
@@ -72,7 +73,8 @@ func newAgentTokenList(a *app) *cobra.Command {
 		Args:    args("AGENT"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			list, err := ask(cmd.Context(), a, "reading tokens", func(ctx context.Context, c *client.Client) (items[api.Token], error) {
-				return collect(limit, c.AllTokens(ctx, given[0]))
+				tokens, err := collect(limit, c.AllTokens(ctx, given[0]))
+				return tokens, seeList(err, "rolebroker agent list")
 			})
 			if err != nil {
 				return err
@@ -104,12 +106,16 @@ its holder already works until it expires.`,
   rolebroker agent token revoke scout tok_2mzq7k4vprb5xw3tdn6hjc8ysa`,
 		Args: args("AGENT", "TOKEN-ID"),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			_, err := ask(cmd.Context(), a, "revoking the token", func(ctx context.Context, c *client.Client) (none, error) {
-				return none{}, c.RevokeToken(ctx, given[0], given[1])
+			agent, err := ask(cmd.Context(), a, "revoking the token", func(ctx context.Context, c *client.Client) (api.Agent, error) {
+				agent, err := agentOf(ctx, c, given[0])
+				if err != nil {
+					return agent, err
+				}
+				return agent, seeList(c.RevokeToken(ctx, agent.ID, given[1]), "rolebroker agent token list "+agent.Name)
 			})
 			if err == nil {
-				a.note("revoked token %s of agent %s", given[1], given[0])
-				a.note("%s", stillLent+" --agent "+given[0])
+				a.note("revoked token %s of agent %s", given[1], agent.Name)
+				a.stillLent("agent", agent.ID)
 			}
 			return err
 		},

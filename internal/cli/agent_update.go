@@ -50,7 +50,8 @@ it, guards against changes made since.`,
 					return err
 				}
 				update = func(ctx context.Context, c *client.Client) (api.Agent, error) {
-					return c.UpdateAgent(ctx, given[0], request, ifVersion(request.Version))
+					agent, err := c.UpdateAgent(ctx, given[0], request, ifVersion(request.Version))
+					return agent, seeList(err, "rolebroker agent list")
 				}
 			} else if !slices.ContainsFunc(changed(cmd), func(name string) bool { return name != "output" }) {
 				return usage("nothing to change was given")
@@ -60,7 +61,7 @@ it, guards against changes made since.`,
 				return err
 			}
 			if change.disabled {
-				a.note("%s", stillLent+" --agent "+agent.Name)
+				a.stillLent("agent", agent.ID)
 			}
 			return a.showAgent(out, agent)
 		},
@@ -80,7 +81,7 @@ it, guards against changes made since.`,
 // update reads the agent, changes what was given, and writes it back unless
 // someone else has written since.
 func (c *agentChange) update(ctx context.Context, to *client.Client, cmd *cobra.Command, nameOrID string) (api.Agent, error) {
-	agent, err := to.Agent(ctx, nameOrID)
+	agent, err := agentOf(ctx, to, nameOrID)
 	if err != nil {
 		return agent, err
 	}

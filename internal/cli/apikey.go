@@ -84,8 +84,8 @@ stored.`,
 			if err != nil {
 				return err
 			}
-			return a.showOnce(out, key, key.Key, fmt.Sprintf("API key %s (%s, %s), which expires %s.",
-				key.Name, key.Access, key.ID, a.when(key.ExpiresAt, "never")))
+			return a.showOnce(out, key, key.Key, fmt.Sprintf("API key %s (%s, %s), which %s.",
+				key.Name, key.Access, key.ID, a.expires(key.ExpiresAt)))
 		},
 	}
 	cmd.Flags().StringVar(&request.Access, "access", string(rolebroker.AccessReadOnly), "`access`, what it opens: admin or read-only")
@@ -138,7 +138,7 @@ func findAPIKey(ctx context.Context, c *client.Client, nameOrID string) (api.API
 			return key, nil
 		}
 	}
-	return api.APIKey{}, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no API key %q", nameOrID)
+	return api.APIKey{}, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no API key %q", nameOrID).WithHint("rolebroker api-key list")
 }
 
 // none is the answer of what answers nothing.
@@ -175,7 +175,7 @@ func (e *expiry) in() (string, error) {
 	if d < time.Second {
 		return "", usage("--expires-in is %s; it is a second at least", e.text)
 	}
-	return d.String(), nil
+	return config.FormatHours(d), nil
 }
 
 func yesFlag(cmd *cobra.Command, yes *bool) {

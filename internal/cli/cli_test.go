@@ -118,7 +118,8 @@ func TestErrorIsASentenceThenFieldsThenHints(t *testing.T) {
 	says(usage("no"), 2, "rolebroker: no\nhint: rolebroker agent show --help\n")
 	says(codeError{7, nil}, 7, "")
 	says(codeError{127, os.ErrNotExist}, 127, "rolebroker: file does not exist\n")
-	says(rolebroker.Errorf(rolebroker.CodeNotFound, "there is no agent"), 1, "rolebroker: there is no agent\nhint: rolebroker agent list\n")
+	says(rolebroker.Errorf(rolebroker.CodeNotFound, "there is no agent"), 1, "rolebroker: there is no agent\n")
+	says(seeList(rolebroker.Errorf(rolebroker.CodeNotFound, "there is no agent"), "rolebroker agent list"), 1, "rolebroker: there is no agent\nhint: rolebroker agent list\n")
 	says(rolebroker.Errorf(rolebroker.CodeDenied, "no").WithHint("one\ntwo"), 1, "rolebroker: no\nhint: one\nhint: two\n")
 	says(&rolebroker.Error{Message: "it is not valid", Fields: []rolebroker.Field{{Path: "a", Message: "is wrong"}, {Path: "b", Message: "is\nlong"}}}, 1,
 		"rolebroker: it is not valid\n  a: is wrong\n  b: is; long\n")
@@ -193,6 +194,9 @@ func TestFiles(t *testing.T) {
 	type thing struct {
 		Name  string            `json:"name"`
 		Roles []api.RoleRequest `json:"roles"`
+
+		Version   int64      `json:"version"`
+		CreatedAt *time.Time `json:"created_at"`
 	}
 	read := func(text, wantErr string) {
 		t.Helper()
@@ -217,7 +221,16 @@ func TestFiles(t *testing.T) {
 	read("name: a\nroles:\n- name: x\n  regoin: y\n", `f.yaml, line 4: unknown field "regoin"`)
 	read("{\n\t\"name\": \"a\",\n\t\"x\": 1\n}", `f.yaml, line 3: unknown field "x"`)
 	read("name: a\nname: b\n", "f.yaml, line 2: ")
-	read("name: [a]\n", "f.yaml, line 1: ")
+	read("name: [a]\n", "f.yaml, line 1: name must be text")
+	read("name: {a: b}\n", "f.yaml, line 1: name must be text")
+	read("name: a\nroles: b\n", "f.yaml, line 2: roles must be a list")
+	read("name: a\nroles:\n- name: x\n- name: y\n  enabled: maybe\n", "f.yaml, line 5: roles[1].enabled must be true or false")
+	read("name: a\nroles:\n- name: {b: c}\n", "f.yaml, line 3: roles[0].name must be text")
+	read("name: a\nroles:\n- x\n", "f.yaml, line 3: roles[0] must be fields with values")
+	read("- name: a\n", "f.yaml, line 1: it must be fields with values")
+	read("name: a\nversion: many\n", "f.yaml, line 2: version must be a number")
+	read("name: a\nversion: 99999999999999999999\n", "f.yaml, line 2: version must be a number")
+	read("name: a\ncreated_at: [a]\n", "f.yaml, line 2: created_at must be a time")
 	read("name: {\n", "f.yaml, line 1: ")
 	read("name: a\n---\nname: b\n", "f.yaml has more than one document")
 }
@@ -348,4 +361,183 @@ func TestDeletingSaysWhoLoses(t *testing.T) {
 	is(1, "Agent a loses it.")
 	is(2, "Agents a, a lose it.")
 	is(12, "12 agents lose it: a, a, a, a, a, a, a, a, a, a, …")
+}
+
+// says checks what a command line ends with and begins its words with.
+func says(t *testing.T, got ran, code int, lines ...string) {
+	t.Helper()
+	if want := strings.Join(lines, "\n") + "\n"; got.code != code || got.stderr != want {
+		t.Errorf("ended with %d and\n%s\nwant %d and\n%s", got.code, got.stderr, code, want)
+	}
+}
+
+func TestFlagsSayWhatTheyTake(t *testing.T) {
+	says(t, run(nil, "agent", "list", "--limit", "foo"), 2, `rolebroker: --limit takes a whole number, not "foo"`, "hint: rolebroker agent list --help")
+	says(t, run(nil, "agent", "update", "a", "--disabled=ja"), 2, `rolebroker: --disabled takes true or false, not "ja"`, "hint: rolebroker agent update --help")
+	says(t, run(nil, "roles", "-o", "xml"), 2, `rolebroker: --output: "xml" is not one of table, json, yaml`, "hint: rolebroker roles --help")
+}
+
+func TestHelpOnACommandThatDoesNotExist(t *testing.T) {
+	says(t, run(nil, "nonsense", "--help"), 2, `rolebroker: there is no command "rolebroker nonsense"`, "hint: rolebroker --help")
+	says(t, run(nil, "integration", "nonsense", "--help"), 2, `rolebroker: there is no command "rolebroker integration nonsense"`, "hint: rolebroker integration --help")
+	says(t, run(nil, "agent", "lst", "-h"), 2, `rolebroker: there is no command "rolebroker agent lst"; did you mean list?`, "hint: rolebroker agent --help")
+}
+
+func TestVersionIsAFlagToo(t *testing.T) {
+	if got, want := run(nil, "--version"), run(nil, "version"); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestExpiryIsSaidInAClause(t *testing.T) {
+	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	a := newApp(Process{Now: func() time.Time { return now }})
+	later := now.Add(3 * time.Hour)
+	if got := a.expires(nil); got != "never expires" {
+		t.Error(got)
+	}
+	if got := a.expires(&later); got != "expires in 3h" {
+		t.Error(got)
+	}
+	two := expiry{"2d"}
+	if got, err := two.in(); got != "48h" || err != nil {
+		t.Error(got, err)
+	}
+}
+
+// Below exec there is no management API, and a person is told so.
+func TestNothingIsManagedBelowExec(t *testing.T) {
+	env := []string{"ROLEBROKER_URL=http://127.0.0.1:1", "ROLEBROKER_TOKEN=x", "AWS_CONTAINER_AUTHORIZATION_TOKEN=x",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/v1/credentials"}
+	says(t, run(env, "agent", "token", "list", "scout"), 1, "rolebroker: this is the port of a rolebroker exec, which has no management API",
+		"hint: run it outside of rolebroker exec, with an API key")
+	if got := run(env, "agent"); got.code != 0 {
+		t.Errorf("the help: %+v", got)
+	}
+	for _, changed := range []string{"ROLEBROKER_URL=http://127.0.0.1:2", "ROLEBROKER_TOKEN=admin"} {
+		if got := run(append(env, changed), "agent", "list"); !strings.Contains(got.stderr, "cannot reach") {
+			t.Errorf("%s: %+v", changed, got)
+		}
+	}
+	if got := run(env, "roles"); !strings.Contains(got.stderr, "cannot reach") {
+		t.Errorf("roles: %+v", got)
+	}
+}
+
+func TestHintsAreOnWhatIsMissing(t *testing.T) {
+	tb := testbed.New(t, nil)
+	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
+	hints := func(line, hint string) {
+		t.Helper()
+		if got := run(env, strings.Fields(line)...); got.code != 1 || !strings.HasSuffix(got.stderr, "\nhint: "+hint+"\n") {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+	hints("integration show nosuch", "rolebroker integration list")
+	hints("integration update nosuch --description x", "rolebroker integration list")
+	hints("integration delete nosuch --yes", "rolebroker integration list")
+	hints("agent show nosuch", "rolebroker agent list")
+	hints("agent delete nosuch --yes", "rolebroker agent list")
+	hints("agent update nosuch --disabled", "rolebroker agent list")
+	hints("agent connect nosuch production", "rolebroker agent list")
+	hints("agent connect scout nosuch", "rolebroker integration list")
+	hints("agent disconnect nosuch production", "rolebroker agent list")
+	hints("agent disconnect scout nosuch", "rolebroker agent show scout")
+	hints("agent token create nosuch", "rolebroker agent list")
+	hints("agent token list nosuch", "rolebroker agent list")
+	hints("agent token revoke nosuch tok_x", "rolebroker agent list")
+	hints("agent token revoke scout tok_x", "rolebroker agent token list scout")
+	hints("api-key delete nosuch --yes", "rolebroker api-key list")
+	env[0] += "/api"
+	hints("agent list", "ROLEBROKER_URL must be without the path /api, unless a proxy serves rolebroker below it")
+	env[0] = "ROLEBROKER_URL=localhost"
+	says(t, run(env, "agent", "list"), 2, "rolebroker: the configuration is not valid",
+		"  ROLEBROKER_URL: is not the URL of a server; write it as in http://127.0.0.1:8484", "hint: rolebroker agent list --help")
+}
+
+// The hint finds the sessions of what was renamed, by its ID.
+func TestWhatIsStillLentIsFoundByID(t *testing.T) {
+	tb := testbed.New(t, nil)
+	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
+	scout := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.Scout.Reveal()}
+	run(scout, "credentials")
+	run(env, "integration", "update", "production", "--name", "prod")
+	run(env, "agent", "update", "scout", "--name", "ranger")
+	for _, line := range []string{"integration update prod --disable-role deployer", "agent update ranger --disabled", "agent disconnect ranger prod",
+		"agent token revoke ranger tok_x", "agent delete ranger --yes", "integration delete prod --yes"} {
+		if strings.HasPrefix(line, "agent token") {
+			for token, err := range tb.Admin.AllTokens(t.Context(), "ranger") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				line = strings.Replace(line, "tok_x", token.ID, 1)
+			}
+		}
+		got := run(env, strings.Fields(line)...)
+		_, hint, ok := strings.Cut(got.stderr, "What was lent already works until it expires: rolebroker ")
+		if got.code != 0 || !ok {
+			t.Fatalf("%s: %+v", line, got)
+		}
+		if found := run(env, strings.Fields(hint)...); !strings.Contains(found.stdout, "production/readonly") {
+			t.Errorf("%s: %s finds %+v", line, hint, found)
+		}
+	}
+}
+
+// What another one is shown as makes a copy, with IDs of its own.
+func TestAShownFileMakesACopy(t *testing.T) {
+	tb := testbed.New(t, nil)
+	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
+	reserved := strings.TrimSpace(run(env, "external-id", "reserve").stdout)
+	for _, what := range [][]string{{"integration", "production"}, {"agent", "scout"}} {
+		file := filepath.Join(t.TempDir(), "shown.yaml")
+		if err := os.WriteFile(file, []byte(run(env, what[0], "show", what[1], "-o", "yaml").stdout), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := run(env, what[0], "create", "copy", "-f", file); got.code != 0 || !strings.Contains(got.stdout, "copy") {
+			t.Errorf("%s: %+v", what[0], got)
+		}
+		if what[0] == "integration" {
+			if got := run(env, "integration", "create", "other", "-f", file, "--external-id", reserved); !strings.Contains(got.stdout, reserved) {
+				t.Errorf("with an external ID: %+v", got)
+			}
+		}
+	}
+	of, err := tb.Admin.Integration(t.Context(), "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, err := tb.Admin.Integration(t.Context(), "copy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if copied.ID == of.ID || copied.ExternalID == of.ExternalID || copied.Roles[0].ID == of.Roles[0].ID || len(copied.Roles) != len(of.Roles) {
+		t.Errorf("the copy is %+v", copied)
+	}
+}
+
+func TestAnAgentWithoutRolesLearnsWhy(t *testing.T) {
+	tb := testbed.New(t, nil)
+	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
+	scout := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.Scout.Reveal()}
+	run(env, "agent", "update", "scout", "--disabled")
+	says(t, run(scout, "roles"), 1, "rolebroker: agent scout is disabled",
+		"hint: an administrator can enable it: rolebroker agent update scout --disabled=false")
+	run(env, "agent", "update", "scout", "--disabled=false")
+	run(env, "agent", "disconnect", "scout", "production")
+	if got := run(scout, "roles"); got.code != 1 || !strings.HasPrefix(got.stderr, "rolebroker: agent scout is not connected to any integration\nhint: ") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestSessionsSaySTSsCodeOnly(t *testing.T) {
+	var out bytes.Buffer
+	a := newApp(Process{})
+	tab := a.sessionTable([]api.Session{{SessionName: "scout", State: "failed", Failure: "AccessDenied: User: arn:aws:iam is not authorized"}})
+	if err := tab.write(&out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(out.String(), " AccessDenied\n") {
+		t.Error(out.String())
+	}
 }

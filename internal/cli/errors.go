@@ -3,11 +3,13 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
 // The exit codes.
@@ -66,7 +68,10 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 		hint = cmd.CommandPath() + " --help"
 	}
 	if hint == "" {
-		hint = hintFor(cmd, told.Code)
+		hint = hintFor(told.Code)
+	}
+	if told.Code == rolebroker.CodeNotFound {
+		hint = strings.TrimSpace(hint + a.pathHint())
 	}
 	if hint != "" {
 		for line := range strings.Lines(hint) {
@@ -95,23 +100,47 @@ func told(err error) *rolebroker.Error {
 func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ") }
 
 // hintFor is the command to run next when the server did not name one.
-func hintFor(cmd *cobra.Command, code rolebroker.Code) string {
-	noun := ""
-	for c := cmd; c.HasParent(); c = c.Parent() {
-		noun = c.Name()
-	}
+func hintFor(code rolebroker.Code) string {
 	switch code {
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired:
 		return "set ROLEBROKER_TOKEN to a token or key of this server; rolebroker --help says which is for what"
-	case rolebroker.CodeNotFound:
-		switch noun {
-		case "integration", "agent", "api-key":
-			return "rolebroker " + noun + " list"
-		}
 	case rolebroker.CodeStale:
 		return "run the command again to change what is there now"
 	case rolebroker.CodeThrottled:
 		return "try again in a few seconds"
 	}
 	return ""
+}
+
+// seeList adds to an error that something is not there the command that lists
+// what is.
+func seeList(err error, command string) error {
+	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound || rolebroker.AsError(err).Hint != "" {
+		return err
+	}
+	return rolebroker.AsError(err).WithHint("%s", command)
+}
+
+// pathHint is another hint for what is not found below a URL with a path, which
+// only a proxy makes right.
+func (a *app) pathHint() string {
+	u, err := url.Parse(a.getenv("ROLEBROKER_URL"))
+	if err != nil || strings.Trim(u.Path, "/") == "" {
+		return ""
+	}
+	return "\nROLEBROKER_URL must be without the path " + u.EscapedPath() + ", unless a proxy serves rolebroker below it"
+}
+
+// notInExec refuses to manage a server by the port that exec gives its command:
+// there is nothing there but what the agent may borrow.
+func (a *app) notInExec() error {
+	server, token := a.getenv("ROLEBROKER_URL"), a.getenv("ROLEBROKER_TOKEN")
+	_, isAgent := seal.ID("rbt", token)
+	_, isKey := seal.ID("rbk", token)
+	if server == "" || token == "" || isAgent || isKey || token != a.getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN") ||
+		!strings.HasPrefix(a.getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"), server+"/") {
+		return nil
+	}
+	return rolebroker.Errorf(rolebroker.CodeDenied, "this is the port of a rolebroker exec, which has no management API").
+		WithHint("run it outside of rolebroker exec, with an API key")
 }

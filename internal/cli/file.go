@@ -7,8 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
+	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -82,7 +88,7 @@ func decodeYAML(name string, data []byte, into any) error {
 	case errors.Is(err, io.EOF):
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s is empty", name)
 	case err != nil:
-		return badYAML(name, err)
+		return badYAML(name, data, err)
 	}
 	var more any
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
@@ -92,10 +98,92 @@ func decodeYAML(name string, data []byte, into any) error {
 }
 
 // badYAML says where and what is wrong, in one line.
-func badYAML(name string, err error) error {
+func badYAML(name string, data []byte, err error) error {
 	var e yaml.Error
+	if path, want := badType(data, err); want != "" {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s, line %d: %s must be %s", name, err.(yaml.Error).GetToken().Position.Line, path, want)
+	}
 	if errors.As(err, &e) && e.GetToken() != nil && e.GetToken().Position != nil {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s, line %d: %s", name, e.GetToken().Position.Line, e.GetMessage())
 	}
 	return rolebroker.Errorf(rolebroker.CodeInvalid, "%s: %s", name, yaml.FormatError(err, false, false))
+}
+
+// badType is where a value has another type than the field it is for, as in
+// roles[0].enabled, and what the field takes; "" for any other error.
+func badType(data []byte, err error) (path, want string) {
+	switch e := err.(type) {
+	case *yaml.TypeError:
+		return pathOf(data, e.Token), typeInWords(e.DstType)
+	case *yaml.OverflowError:
+		return pathOf(data, e.Token), typeInWords(e.DstType)
+	case *yaml.UnexpectedNodeTypeError:
+		return pathOf(data, e.Token), nodeInWords(e.Expected)
+	}
+	return "", ""
+}
+
+// pathOf is the place in the file of the innermost value that has the token.
+func pathOf(data []byte, at *token.Token) string {
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil || at == nil || at.Position == nil {
+		return "it"
+	}
+	found := &finder{offset: at.Position.Offset, path: "it"}
+	for _, doc := range file.Docs {
+		ast.Walk(found, doc.Body)
+	}
+	return found.path
+}
+
+// finder looks for the value at an offset in a file.
+type finder struct {
+	offset int
+	path   string
+}
+
+// Visit is for [ast.Walk].
+func (f *finder) Visit(node ast.Node) ast.Visitor {
+	path := strings.TrimPrefix(strings.TrimPrefix(node.GetPath(), "$"), ".")
+	if t := node.GetToken(); t != nil && t.Position.Offset == f.offset && path != "" {
+		f.path = path
+	}
+	return f
+}
+
+func typeInWords(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return "a time, as in 2026-03-14T09:26:53Z"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.String:
+		return "text"
+	case t.Kind() == reflect.Slice:
+		return "a list"
+	case t.Kind() == reflect.Struct, t.Kind() == reflect.Map:
+		return "fields with values"
+	case t.ConvertibleTo(reflect.TypeFor[float64]()):
+		return "a number"
+	}
+	return "something else"
+}
+
+func nodeInWords(t ast.NodeType) string {
+	switch t {
+	case ast.BoolType:
+		return "true or false"
+	case ast.StringType:
+		return "text"
+	case ast.SequenceType:
+		return "a list"
+	case ast.MappingType:
+		return "fields with values"
+	case ast.IntegerType, ast.FloatType:
+		return "a number"
+	}
+	return "something else"
 }

@@ -86,7 +86,8 @@ edited and given to rolebroker integration update -f.`,
 		Args: args("INTEGRATION"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			in, err := ask(cmd.Context(), a, "reading the integration", func(ctx context.Context, c *client.Client) (api.Integration, error) {
-				return c.Integration(ctx, given[0])
+				in, err := c.Integration(ctx, given[0])
+				return in, seeList(err, "rolebroker integration list")
 			})
 			if err != nil {
 				return err

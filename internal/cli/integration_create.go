@@ -13,10 +13,11 @@ const roleFlagUsage = "`role` as name=NAME,arn=ARN,region=REGION[,enabled=false]
 
 func newIntegrationCreate(a *app) *cobra.Command {
 	var (
-		out     output
-		file    fromFile
-		request api.IntegrationRequest
-		roles   []string
+		out      output
+		file     fromFile
+		request  api.IntegrationRequest
+		roles    []string
+		external string
 	)
 	cmd := &cobra.Command{
 		Use:   "create NAME",
@@ -25,7 +26,9 @@ func newIntegrationCreate(a *app) *cobra.Command {
 only one role it is the default role, otherwise --default-role names it.
 
 With -f a file says everything, as YAML or JSON in the form that integration
-show -o yaml prints; fields that only the server sets may be left out.`,
+show -o yaml prints. What only the server sets is left out or ignored, so what
+another integration is shown as makes a copy of it, under NAME and with an
+external ID of its own.`,
 		Example: `  rolebroker integration create production \
     --role name=readonly,arn=arn:aws:iam::444455556666:role/ReadOnly,region=us-east-1 \
     --role name=deployer,arn=arn:aws:iam::444455556666:role/Deployer,region=eu-west-1 \
@@ -39,6 +42,7 @@ show -o yaml prints; fields that only the server sets may be left out.`,
 			}
 			if file.path != "" {
 				err = file.decode(a.Stdin, &request)
+				asNew(&request)
 			} else {
 				request.Roles, err = parseRoles(roles)
 			}
@@ -47,6 +51,9 @@ show -o yaml prints; fields that only the server sets may be left out.`,
 			}
 			if err := nameFor(&request.Name, given, file.path != ""); err != nil {
 				return err
+			}
+			if external != "" {
+				request.ExternalID = external
 			}
 			if request.DefaultRole == "" && len(request.Roles) == 1 {
 				request.DefaultRole = request.Roles[0].Name
@@ -65,24 +72,34 @@ show -o yaml prints; fields that only the server sets may be left out.`,
 	f.StringVar(&request.DefaultRole, "default-role", "", "`name` of the role that is used when none is named")
 	f.StringVar(&request.Description, "description", "", "`text` on what it is for")
 	f.StringVar(&request.AssumptionMode, "assumption-mode", "", "`mode`, who asks STS: platform (the default) or cluster")
-	f.StringVar(&request.ExternalID, "external-id", "", "`ID` that rolebroker external-id reserve printed")
+	f.StringVar(&external, "external-id", "", "`ID` that rolebroker external-id reserve printed")
 	complete(cmd, "assumption-mode", assumptionModes)
-	file.flag(cmd, []string{"role", "default-role", "description", "assumption-mode", "external-id"})
+	file.flag(cmd, []string{"role", "default-role", "description", "assumption-mode"})
 	out.flag(cmd)
 	return cmd
 }
 
 func assumptionModes(string) ([]string, error) { return []string{"platform", "cluster"}, nil }
 
-// nameFor settles the name of what is made: the argument's, or the file's.
+// asNew takes out what a file has of the integration that it was copied from.
+// The external ID of an integration stays its own; one that was reserved is in a
+// file without an ID.
+func asNew(request *api.IntegrationRequest) {
+	if request.ID != "" {
+		request.ID, request.ExternalID = "", ""
+	}
+	for i := range request.Roles {
+		request.Roles[i].ID = ""
+	}
+}
+
+// nameFor settles the name of what is made: the argument's, or else the file's.
 func nameFor(name *string, given []string, fromFile bool) error {
 	switch {
 	case len(given) == 0 && !fromFile:
 		return usage("NAME is missing")
 	case len(given) == 0:
 		return nil
-	case *name != "" && *name != given[0]:
-		return usage("the file is named %q, but the argument is %q", *name, given[0])
 	}
 	*name = given[0]
 	return nil

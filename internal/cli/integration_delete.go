@@ -31,6 +31,9 @@ expires.`,
 	return cmd
 }
 
+// lentAlready is said before something is taken away; stillLent, after it.
+const lentAlready = "What was lent already works until it expires."
+
 // loss is an integration and who loses it.
 type loss struct {
 	integration api.Integration
@@ -44,7 +47,7 @@ func (a *app) deleteIntegration(ctx context.Context, yes bool, nameOrID string) 
 	if err != nil {
 		return err
 	}
-	if err := a.confirm(yes, "Delete integration %s? %s %s", lost.integration.Name, lost.who(), stillLent); err != nil {
+	if err := a.confirm(yes, "Delete integration %s? %s %s", lost.integration.Name, lost.who(), lentAlready); err != nil {
 		return err
 	}
 	_, err = ask(ctx, a, "deleting the integration", func(ctx context.Context, c *client.Client) (none, error) {
@@ -54,7 +57,7 @@ func (a *app) deleteIntegration(ctx context.Context, yes bool, nameOrID string) 
 		return err
 	}
 	a.note("deleted integration %s. %s", lost.integration.Name, lost.who())
-	a.note("%s", stillLent+" --integration "+lost.integration.Name)
+	a.stillLent("integration", lost.integration.ID)
 	return nil
 }
 
@@ -62,7 +65,7 @@ func usedBy(ctx context.Context, c *client.Client, nameOrID string) (loss, error
 	in, err := c.Integration(ctx, nameOrID)
 	lost := loss{integration: in}
 	if err != nil {
-		return lost, err
+		return lost, seeList(err, "rolebroker integration list")
 	}
 	for agent, err := range c.AgentsOf(ctx, in.ID) {
 		if err != nil {

@@ -20,8 +20,11 @@ type integrationChange struct {
 	remove, enable, disable              []string
 }
 
-// stillLent is said wherever something is taken away.
-const stillLent = "What was lent already works until it expires: rolebroker session list --live"
+// stillLent is said wherever something is taken away. It names that by its ID:
+// sessions have the names of the time.
+func (a *app) stillLent(flag, id string) {
+	a.note("What was lent already works until it expires: rolebroker session list --live --%s %s", flag, id)
+}
 
 func newIntegrationUpdate(a *app) *cobra.Command {
 	var (
@@ -61,7 +64,8 @@ it, as integration show -o yaml prints it, guards against changes made since.`,
 					return err
 				}
 				update = func(ctx context.Context, c *client.Client) (api.Integration, error) {
-					return c.UpdateIntegration(ctx, given[0], request, ifVersion(request.Version))
+					in, err := c.UpdateIntegration(ctx, given[0], request, ifVersion(request.Version))
+					return in, seeList(err, "rolebroker integration list")
 				}
 			} else if !slices.ContainsFunc(changed(cmd), func(name string) bool { return name != "output" }) {
 				return usage("nothing to change was given")
@@ -71,7 +75,7 @@ it, as integration show -o yaml prints it, guards against changes made since.`,
 				return err
 			}
 			if len(change.remove)+len(change.disable) > 0 {
-				a.note("%s", stillLent+" --integration "+in.Name)
+				a.stillLent("integration", in.ID)
 			}
 			return a.showIntegration(out, in)
 		},
@@ -105,7 +109,7 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 func (c *integrationChange) update(ctx context.Context, to *client.Client, cmd *cobra.Command, nameOrID string) (api.Integration, error) {
 	in, err := to.Integration(ctx, nameOrID)
 	if err != nil {
-		return in, err
+		return in, seeList(err, "rolebroker integration list")
 	}
 	request := integrationRequest(in)
 	if err := c.apply(cmd, &request); err != nil {

@@ -40,19 +40,23 @@ func Main(p Process) int {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	cmd, err := root.ExecuteContextC(context.Background())
+	if err == nil {
+		err = a.unknown
+	}
 	return a.report(cmd, err)
 }
 
 // app is what the commands share.
 type app struct {
 	Process
+	unknown error // help was asked for on a command that does not exist
 }
 
 func newApp(p Process) *app {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	return &app{p}
+	return &app{Process: p}
 }
 
 // outside is where settings are read from.

@@ -36,7 +36,7 @@ func (o *output) Set(format string) error {
 		o.format = format
 		return nil
 	}
-	return fmt.Errorf("it is one of table, json, yaml")
+	return fmt.Errorf("%q is not one of table, json, yaml", format)
 }
 
 // Type is its name in the help.

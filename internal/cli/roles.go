@@ -22,7 +22,11 @@ reference to name it with, the default first.`,
 		Args: args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			offers, err := ask(cmd.Context(), a, "asking what may be borrowed", func(ctx context.Context, c *client.Client) ([]rolebroker.Offer, error) {
-				return c.Roles(ctx)
+				offers, err := c.Roles(ctx)
+				if err != nil || len(offers) > 0 {
+					return offers, err
+				}
+				return nil, refusal(ctx, c)
 			})
 			if err != nil {
 				return err
@@ -39,10 +43,20 @@ reference to name it with, the default first.`,
 	return cmd
 }
 
+// refusal is why the agent may borrow nothing, which the server says to whoever
+// tries; nil if it has another reason for that.
+func refusal(ctx context.Context, c *client.Client) error {
+	_, err := c.Credentials(ctx, "", "")
+	if rolebroker.CodeOf(err) == rolebroker.CodeDenied {
+		return err
+	}
+	return nil
+}
+
 func offerTable(offers []api.Offer) *table {
 	t := newTable("ROLE", "DEFAULT", "REGION", "INTEGRATION", "ARN")
 	for _, o := range offers {
 		t.add(o.Reference, yesNo(o.Default), o.Region, o.Integration, o.ARN)
 	}
-	return t.ifEmpty("This agent may borrow nothing. An administrator can connect an integration: rolebroker agent connect AGENT INTEGRATION")
+	return t.ifEmpty("This agent may borrow nothing now.")
 }

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // The groups of commands in the help.
@@ -39,6 +42,7 @@ Flags:
 // newRoot is the command line: all of it, or as much as a first argument that
 // names a command needs. Every exec pays for what is made here.
 func newRoot(a *app, first string) *cobra.Command {
+	version := false
 	root := &cobra.Command{
 		Use:   "rolebroker",
 		Short: "Lends AWS roles to AI agents",
@@ -58,9 +62,23 @@ key for everything else.`,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          chooseSubcommand,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && version {
+				return a.printVersion()
+			}
+			return chooseSubcommand(cmd, args)
+		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.Flags().BoolVar(&version, "version", false, "print the version")
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if wrong := cmd.Flags().Args(); cmd.HasSubCommands() && len(wrong) > 0 {
+			a.unknown = noCommand(cmd, wrong[0])
+			return
+		}
+		help(cmd, args)
+	})
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{badFlag(err)} })
 	root.SetUsageTemplate(usageTemplate)
 	root.AddGroup(
 		&cobra.Group{ID: groupBorrow, Title: "For agents (ROLEBROKER_TOKEN is an agent token):"},
@@ -93,6 +111,14 @@ key for everything else.`,
 		if all || c.name == first {
 			cmd := c.make(a)
 			cmd.GroupID = c.group
+			if c.group == groupManage {
+				cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+					if cmd.HasSubCommands() {
+						return nil // it only shows help
+					}
+					return a.notInExec()
+				}
+			}
 			root.AddCommand(cmd)
 		}
 	}
@@ -113,9 +139,13 @@ func chooseSubcommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
-	message := "there is no command \"" + cmd.CommandPath() + " " + args[0] + "\""
+	return noCommand(cmd, args[0])
+}
+
+func noCommand(cmd *cobra.Command, name string) error {
+	message := "there is no command \"" + cmd.CommandPath() + " " + name + "\""
 	cmd.SuggestionsMinimumDistance = 2
-	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+	if like := cmd.SuggestionsFor(name); len(like) > 0 {
 		message += "; did you mean " + strings.Join(like, " or ") + "?"
 	}
 	return usage("%s", message)
@@ -141,4 +171,20 @@ func args(names ...string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// badFlag says what a flag takes, in the words of its user.
+func badFlag(err error) error {
+	var e *pflag.InvalidValueError
+	if !errors.As(err, &e) {
+		return err
+	}
+	name, value := e.GetFlag().Name, e.GetValue()
+	switch e.GetFlag().Value.Type() {
+	case "int":
+		return fmt.Errorf("--%s takes a whole number, not %q", name, value)
+	case "bool":
+		return fmt.Errorf("--%s takes true or false, not %q", name, value)
+	}
+	return fmt.Errorf("--%s: %w", name, e.Unwrap())
 }

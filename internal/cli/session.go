@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +45,12 @@ SESSION NAME and ACCESS KEY are what CloudTrail shows of a session.`,
 			if err != nil {
 				return err
 			}
-			return a.show(out, list, func() *table { return a.sessionTable(list.Items) })
+			return a.show(out, list, func() *table {
+				if filter == (api.SessionFilter{}) {
+					return a.sessionTable(list.Items).ifEmpty("No sessions yet.")
+				}
+				return a.sessionTable(list.Items).ifEmpty("No session matches.")
+			})
 		},
 	}
 	f := cmd.Flags()
@@ -66,10 +72,11 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 		if s.State == "failed" {
 			expires = "-"
 		}
+		failure, _, _ := strings.Cut(s.Failure, ":") // STS's code; the rest is long
 		t.add(s.SessionName, s.Integration+"/"+s.Role, sessionState(s), a.when(&s.RequestedAt, "-"), expires,
-			count(s.Fetches), orDash(s.AccessKeyID), s.Failure)
+			count(s.Fetches), orDash(s.AccessKeyID), failure)
 	}
-	return t.ifEmpty("There are no such sessions.")
+	return t
 }
 
 // sessionState is the state as a person wonders about it.

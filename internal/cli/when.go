@@ -17,6 +17,14 @@ func (a *app) when(t *time.Time, never string) string {
 	return "in " + span(d)
 }
 
+// expires says when something that was just made expires.
+func (a *app) expires(t *time.Time) string {
+	if t == nil {
+		return "never expires"
+	}
+	return "expires " + a.when(t, "")
+}
+
 // span is a length of time in the largest unit that leaves at least two of it
 // or, for hours and days, with the next smaller one: "40s", "47m", "1h30m", "3d".
 func span(d time.Duration) string {

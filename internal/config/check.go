@@ -28,11 +28,17 @@ func (p problems) err() error {
 	return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the configuration is not valid", Fields: p}
 }
 
-// problems checks every setting but those that are known to be bad already.
-func (c *Server) problems(known map[string]bool) problems {
+// problems checks every setting but those that are known to be bad already, and
+// names each by its place in the file or, where it is not from there, by its
+// spellings.
+func (c *Server) problems(known map[string]bool, sources map[string]string) problems {
 	var p problems
 	check := func(flag, problem string) {
-		if problem != "" && !known[flag] {
+		switch {
+		case problem == "" || known[flag]:
+		case sources[flag] != "":
+			p.add(sources[flag], "%s", problem)
+		default:
 			p.add(spellings(flag), "%s", problem)
 		}
 	}

@@ -46,7 +46,9 @@ func LoadClient(outside Outside) (Client, error) {
 	if problem := urlProblem(c.URL); problem != "" {
 		p.add(urlEnv, "%s", problem)
 	}
+	known := len(p)
 	c.loadToken(outside, &p)
+	badToken := len(p) > known
 	if value := outside.Getenv(insecureEnv); value != "" {
 		var err error
 		if c.AllowInsecure, err = strconv.ParseBool(value); err != nil {
@@ -54,7 +56,10 @@ func LoadClient(outside Outside) (Client, error) {
 		}
 	}
 	if err := p.err(); err != nil {
-		return Client{}, rolebroker.AsError(err).WithHint("rolebroker --help says which token is for what")
+		if badToken {
+			err = rolebroker.AsError(err).WithHint("rolebroker --help says which token is for what")
+		}
+		return Client{}, err
 	}
 	return c, nil
 }

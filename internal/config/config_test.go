@@ -305,3 +305,40 @@ func FuzzFile(f *testing.F) {
 		_ = c.Load(flags, outside(file)) // must not panic
 	})
 }
+
+// A bad value is looked for where it is: in the flag or the variable, or on the
+// line of the file.
+func TestABadValueIsNamedByItsSource(t *testing.T) {
+	says := func(want string, out Outside, args ...string) {
+		t.Helper()
+		if _, err := load(t, out, args...); err == nil || !strings.Contains(err.Error(), want+`: "loud" is not one of`) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	const file = "listen: 127.0.0.1:3\nlog_level: loud\n"
+	says("--log-level (ROLEBROKER_LOG_LEVEL)", outside(file), "--log-level=loud")
+	says("--log-level (ROLEBROKER_LOG_LEVEL)", outside(file, "ROLEBROKER_LOG_LEVEL=loud"))
+	says("settings.yaml, line 2, log_level", outside(file), "--config=settings.yaml")
+}
+
+func TestHoursAreForWhoeverDoesNotKnowDays(t *testing.T) {
+	for d, want := range map[time.Duration]string{48 * time.Hour: "48h", 90 * time.Minute: "1h30m", 90 * time.Second: "1m30s", time.Hour + time.Second: "1h0m1s"} {
+		if got := FormatHours(d); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// Only what is wrong with the token gets the hint on tokens.
+func TestOnlyABadTokenGetsTheHintOnTokens(t *testing.T) {
+	hint := func(want bool, env ...string) {
+		t.Helper()
+		_, err := LoadClient(outside("", env...))
+		if got := rolebroker.AsError(err).Hint != ""; err == nil || got != want {
+			t.Errorf("%q: %v", env, err)
+		}
+	}
+	hint(false, "ROLEBROKER_URL=nonsense", "ROLEBROKER_TOKEN=t")
+	hint(true, "ROLEBROKER_URL=nonsense")
+	hint(true)
+}

@@ -48,6 +48,11 @@ func FormatDuration(d time.Duration) string {
 	if d >= day && d%day == 0 {
 		return strconv.FormatInt(int64(d/day), 10) + "d"
 	}
+	return FormatHours(d)
+}
+
+// FormatHours is FormatDuration for whoever does not know days: "720h".
+func FormatHours(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = s[:len(s)-2]

@@ -62,25 +62,26 @@ func spellings(flag string) string { return "--" + flag + " (" + EnvName(flag) +
 // parsed: first from the environment, then from the file, and checks the
 // whole. The error has a field for each problem.
 func (c *Server) Load(flags *pflag.FlagSet, outside Outside) error {
-	l := loader{flags: flags, set: map[string]bool{}}
+	l := loader{flags: flags, set: map[string]bool{}, sources: map[string]string{}}
 	flags.VisitAll(func(f *pflag.Flag) { l.set[f.Name] = f.Changed }) // by whichever set parsed it
 	l.environment(outside.Getenv)
 	c.AdminKey = rolebroker.NewSecret(outside.Getenv(adminKey))
 	if path := flags.Lookup(configFlag).Value.String(); path != "" {
 		l.file(path, outside.ReadFile)
 	}
-	l.problems = append(l.problems, c.problems(l.bad)...)
+	l.problems = append(l.problems, c.problems(l.bad, l.sources)...)
 	return l.problems.err()
 }
 
 // Check says everything that is wrong with the settings.
-func (c *Server) Check() error { return c.problems(nil).err() }
+func (c *Server) Check() error { return c.problems(nil, nil).err() }
 
 // loader fills flags from the environment and the file.
 type loader struct {
 	flags    *pflag.FlagSet
-	set      map[string]bool // by flag: a source that wins has set it
-	bad      map[string]bool // by flag: its value did not parse
+	set      map[string]bool   // by flag: a source that wins has set it
+	bad      map[string]bool   // by flag: its value did not parse
+	sources  map[string]string // by flag: the place in the file that its value is from
 	problems problems
 }
 
@@ -164,6 +165,9 @@ func (l *loader) entry(path string, entry *ast.MappingValueNode) {
 	switch value := entry.Value.(type) {
 	case *ast.NullNode: // "listen:" with nothing behind it
 	case ast.ScalarNode:
+		if !l.set[f.Name] {
+			l.sources[f.Name] = where + ", " + token.Value
+		}
 		l.fill(f, fmt.Sprint(value.GetValue()), where+", "+token.Value)
 	default:
 		l.problems.add(where+", "+token.Value, "is not a single value")
