@@ -46,8 +46,9 @@ type Server struct {
 	http   *http.Server
 	failed chan error // what ended the listener, if anything did
 
-	stop context.CancelFunc // of the background work
-	work sync.WaitGroup
+	background context.Context // ends when the server closes
+	stop       context.CancelFunc
+	work       sync.WaitGroup
 }
 
 // Run serves until ctx ends, and then finishes what is under way, for
@@ -117,19 +118,15 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	}
 	authenticator := &auth.Authenticator{Records: s.broker, Now: time.Now}
 	s.http = &http.Server{
-		Handler:  s.routes(authenticator, registry, opts),
-		ErrorLog: slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
-		// Headers have as long as the body: one deadline costs less than two.
-		ReadTimeout:    30 * time.Second,
-		WriteTimeout:   2 * time.Minute,
-		IdleTimeout:    2 * time.Minute,
+		Handler:        s.routes(authenticator, registry, opts),
+		ErrorLog:       slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
+		ConnState:      noteState, // instead of timeouts, see connections
 		MaxHeaderBytes: 64 << 10,
 	}
-	var background context.Context
-	background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.work.Go(func() { s.introduce(background, assumer) })
-	s.every(background, useInterval, "recording use", s.broker.RecordUse)
-	s.every(background, sweepInterval, "forgetting old sessions", func(ctx context.Context) error {
+	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.work.Go(func() { s.introduce(s.background, assumer) })
+	s.every(useInterval, "recording use", s.broker.RecordUse)
+	s.every(sweepInterval, "forgetting old sessions", func(ctx context.Context) error {
 		_, err := s.broker.ForgetSessions(ctx, time.Now().Add(-cfg.SessionRetention))
 		return err
 	})
@@ -162,7 +159,9 @@ func (s *Server) bootstrap(ctx context.Context, chosen rolebroker.Secret, made f
 }
 
 // serve answers requests from now on.
-func (s *Server) serve(listener net.Listener, certificate *certificate) {
+func (s *Server) serve(l net.Listener, certificate *certificate) {
+	listener := newConnections(l)
+	s.every(sweepEvery, "closing slow connections", func(context.Context) error { listener.sweep(); return nil })
 	s.url = "http://" + listener.Addr().String()
 	if certificate != nil {
 		s.url = "https://" + listener.Addr().String()
@@ -209,19 +208,19 @@ const (
 	sweepInterval = time.Hour
 )
 
-// every does something now and then until ctx ends. A failure is logged; the
-// next time is another try.
-func (s *Server) every(ctx context.Context, interval time.Duration, what string, do func(context.Context) error) {
+// every does something now and then until the server closes. A failure is
+// logged; the next time is another try.
+func (s *Server) every(interval time.Duration, what string, do func(context.Context) error) {
 	s.work.Go(func() {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
 		for {
 			select {
-			case <-ctx.Done():
+			case <-s.background.Done():
 				return
 			case <-ticker.C:
 			}
-			if err := do(ctx); err != nil && ctx.Err() == nil {
+			if err := do(s.background); err != nil && s.background.Err() == nil {
 				s.log.Warn(what, "reason", err, "cause", errors.Unwrap(err))
 			}
 		}

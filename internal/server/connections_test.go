@@ -1,0 +1,104 @@
+package server
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// listen serves an answer that is larger than any buffer, with connections
+// that are swept by hand.
+func listen(t *testing.T) *connections {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cs := newConnections(l)
+	s := &http.Server{ConnState: noteState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/large" {
+			io.WriteString(w, strings.Repeat("x", 64<<20))
+		}
+	})}
+	go s.Serve(cs)
+	t.Cleanup(func() { s.Close() })
+	return cs
+}
+
+// say connects and says something.
+func say(t *testing.T, cs *connections, words string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := net.Dial("tcp", cs.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if _, err := io.WriteString(c, words); err != nil {
+		t.Fatal(err)
+	}
+	return c, bufio.NewReader(c)
+}
+
+// count is how many connections are open.
+func (cs *connections) count() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return len(cs.open)
+}
+
+// accepted waits until so many connections are open.
+func accepted(t *testing.T, cs *connections, n int) {
+	t.Helper()
+	for cs.count() != n {
+		if t.Context().Err() != nil {
+			t.Fatal("the test ended")
+		}
+	}
+}
+
+func TestWhoTakesTooLongIsCutOff(t *testing.T) {
+	for name, words := range map[string]string{
+		"says nothing":         "",
+		"stops in a header":    "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+		"stops in the body":    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{",
+		"never reads":          "GET /large HTTP/1.1\r\nHost: x\r\n\r\n",
+		"asks and never reads": strings.Repeat("GET /large HTTP/1.1\r\nHost: x\r\n\r\n", 3),
+	} {
+		t.Run(name, func(t *testing.T) {
+			cs := listen(t)
+			say(t, cs, words)
+			accepted(t, cs, 1)
+			for range idleLimit + 1 {
+				cs.sweep()
+			}
+			accepted(t, cs, 0)
+		})
+	}
+}
+
+func TestAConnectionThatIsUsedStaysOpen(t *testing.T) {
+	cs := listen(t)
+	c, answers := say(t, cs, "")
+	for range 5 {
+		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		for range activeLimit {
+			cs.sweep()
+		}
+	}
+	for range idleLimit + 1 {
+		cs.sweep()
+	}
+	if _, err := answers.ReadByte(); err == nil || cs.count() != 0 {
+		t.Errorf("a connection that is idle for too long is still open")
+	}
+}
