@@ -38,10 +38,12 @@ func (b *Broker) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 			return nil, b.refused(ctx, who, req, explain(err, grant))
 		}
 		// What was so before the wait may not be so after it.
-		if still, _, err := b.decide(ctx, who, req); err != nil {
+		still, _, err := b.decide(ctx, who, req)
+		if err != nil {
 			return nil, b.refused(ctx, who, req, err)
-		} else if still == key {
-			return b.handOut(who, held, b.now()), nil
+		}
+		if now := b.now(); still == key && held.isValid(now) {
+			return b.handOut(who, held, now), nil
 		}
 	}
 }
