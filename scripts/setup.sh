@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets what the tests need: PostgreSQL's programs, the AWS CLI, boto3, Node.js
-# with the AWS SDK for JavaScript, and a C compiler for the race detector. What
-# is here already is used as it is, so a second run is done at once.
+# with the AWS SDK for JavaScript, curl, and a C compiler for the race detector.
+# What is here already is used as it is, so a second run is done at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,6 +41,7 @@ missing() {
   have gcc || have clang || echo gcc libc6-dev
   have_postgres || echo postgresql
   have aws || echo awscli
+  have curl || echo curl
   boto3_version >/dev/null || echo python3 python3-boto3
   have_node || {
     have node || echo nodejs

@@ -76,7 +76,8 @@ func TestCLI(t *testing.T) {
 	c.must(customer, nil, "iam", "put-role-policy", "--role-name", "readonly", "--policy-name", "read", "--policy-document", policyFor("iam:ListRoles", "*"))
 
 	assume := []string{"sts", "assume-role", "--role-arn", created.Role.Arn, "--role-session-name", "run-1"}
-	if out, ok := c.as(broker, assume...); ok || !strings.Contains(out, "An error occurred (AccessDenied) when calling the AssumeRole operation: User: arn:aws:iam::111122223333:user/broker is not authorized") {
+	if out, ok := c.as(broker, assume...); ok || !strings.Contains(out, "An error occurred (AccessDenied) when calling the AssumeRole operation") ||
+		!strings.Contains(out, ": User: arn:aws:iam::111122223333:user/broker is not authorized") {
 		t.Errorf("without an external id: %s", out)
 	}
 	var session struct {
