@@ -100,11 +100,13 @@ func (s wireShape) build() (*http.Request, error) {
 	return r, nil
 }
 
+// sign is the request as the SDK signs it; nil if there is no such request,
+// which only a fuzzer may come up with.
 func (s wireShape) sign(t testing.TB, presign bool) *http.Request {
 	t.Helper()
 	r, err := s.build()
 	if err != nil {
-		t.Skip(err)
+		return nil
 	}
 	hash := sha256.Sum256([]byte(s.body))
 	keys := aws.Credentials{AccessKeyID: suiteKey, SecretAccessKey: suiteSecret, SessionToken: s.token}
@@ -120,7 +122,7 @@ func (s wireShape) sign(t testing.TB, presign bool) *http.Request {
 	}
 	u, err := url.Parse(uri)
 	if err != nil {
-		t.Skip(err)
+		return nil
 	}
 	signed := &http.Request{Method: s.method, URL: u, Host: u.Host, Header: headers, Body: io.NopCloser(strings.NewReader(s.body)), ContentLength: int64(len(s.body))}
 	delete(signed.Header, "Host")
@@ -145,6 +147,9 @@ func TestSDKSignaturesVerify(t *testing.T) {
 	for _, s := range wireShapes {
 		for _, presign := range []bool{false, true} {
 			r := s.sign(t, presign)
+			if r == nil {
+				t.Fatalf("%+v is no request", s)
+			}
 			if err := verifyWire(r, []byte(s.body), suiteSecret); err != nil {
 				t.Errorf("%+v, presigned %v: %v", s, presign, err)
 			}
@@ -277,20 +282,23 @@ func FuzzSigV4(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path, query, header, body, token string, change uint8) {
 		q, err := url.ParseQuery(query)
 		if err != nil || !slices.Contains([]string{"GET", "POST", "PUT"}, method) || path != "" && path[0] != '/' || strings.ContainsAny(path, "?#") {
-			t.Skip()
+			return
 		}
 		for _, c := range header + token {
 			if c < ' ' || c > '~' {
-				t.Skip() // not a header's text
+				return // not a header's text
 			}
 		}
 		for key, values := range q {
 			if strings.HasPrefix(key, "X-Amz-") || !plain(key) || !all(values, plain) {
-				t.Skip() // where the SDK sorts before encoding and the specification after
+				return // where the SDK sorts before encoding and the specification after
 			}
 		}
 		s := wireShape{method, path, q.Encode(), header, body, strings.TrimSpace(token)}
 		r := s.sign(t, change&1 == 1)
+		if r == nil {
+			return
+		}
 		if err := verifyWire(r, []byte(body), suiteSecret); err != nil {
 			t.Fatalf("%+v: %v\n%s", s, err, r.RequestURI)
 		}
