@@ -2,6 +2,7 @@ package rolebroker
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -10,9 +11,30 @@ type Assumption struct {
 	ARN         RoleARN
 	Region      Region // whose regional STS endpoint is asked
 	SessionName string
-	ExternalID  string // always sent; a trust policy that does not ask for it ignores it
+	ExternalID  string // always sent when lending; a trust policy that does not ask for it ignores it. Empty: none, to find out whether it is asked for
 	Duration    time.Duration
+
+	SourceIdentity string // stays with every session that follows from this one; empty: none
+	Tags           Tags   // zero: none
+	Policy         string // a session policy, JSON, that narrows what the credentials may do; empty: none
 }
+
+// Tags are the session tags that say who borrows. They show in CloudTrail's
+// record of the AssumeRole call, and policies can ask for them.
+type Tags struct {
+	Agent       string
+	Integration string
+	Role        string
+	Task        string // may be empty
+}
+
+// The keys of the session tags.
+const (
+	TagAgent       = "rolebroker:agent"
+	TagIntegration = "rolebroker:integration"
+	TagRole        = "rolebroker:role"
+	TagTask        = "rolebroker:task"
+)
 
 // Assumed is what STS answered.
 type Assumed struct {
@@ -47,7 +69,19 @@ type Refusal struct {
 	Message   string // AWS's words, or what went wrong on the way there
 	RequestID string // AWS's; may be empty
 	Cause     error  // for the log
+
+	DeniedBy Denier // of RefusedDenied: what AWS says denied it; empty where it does not say
+	Chained  bool   // of RefusedDuration: AWS says that it is the hour of role chaining
 }
+
+// Denier is what AWS says denied a call. Across accounts it says nothing.
+type Denier string
+
+const (
+	DeniedByIdentity     Denier = "identity"     // a policy of the caller: identity-based, session, permissions boundary
+	DeniedByTrust        Denier = "trust"        // the role's trust policy
+	DeniedByOrganization Denier = "organization" // a service or resource control policy, or that of a VPC endpoint
+)
 
 func (r *Refusal) Error() string {
 	text := r.Message
@@ -68,4 +102,45 @@ type Identity struct {
 	Account string // 12 digits
 	ARN     string // as GetCallerIdentity gives it
 	UserID  string
+	// RoleARN is, for the session of a role, that role's ARN with its path,
+	// which GetCallerIdentity does not say; empty when it is not known.
+	RoleARN string
+}
+
+// Partition is the AWS partition of the identity, as in "aws".
+func (id Identity) Partition() string {
+	parts := strings.SplitN(id.ARN, ":", 3)
+	if len(parts) < 3 {
+		return ""
+	}
+	return parts[1]
+}
+
+// IsRoot says whether it is the root user of its account, who may assume no role.
+func (id Identity) IsRoot() bool { return strings.HasSuffix(id.ARN, ":root") }
+
+// assumedRole is what the ARN of a role's session has before role and session name.
+const assumedRole = ":assumed-role/"
+
+// IsRoleSession says whether it is the session of a role, so that every role
+// it assumes is chained, and lasts an hour at most.
+func (id Identity) IsRoleSession() bool { return strings.Contains(id.ARN, assumedRole) }
+
+// Principal is the ARN by which a trust policy names the identity itself. It
+// is not certain when it is that of a role whose path is not known.
+func (id Identity) Principal() (arn string, certain bool) {
+	if !id.IsRoleSession() {
+		return id.ARN, id.ARN != ""
+	}
+	if id.RoleARN != "" {
+		return id.RoleARN, true
+	}
+	_, session, _ := strings.Cut(id.ARN, assumedRole)
+	role, _, _ := strings.Cut(session, "/")
+	return RoleARN{Partition: id.Partition(), Account: id.Account, Path: "/", Name: role}.String(), false
+}
+
+// AccountPrincipal is the ARN by which a trust policy names the identity's account.
+func (id Identity) AccountPrincipal() string {
+	return "arn:" + id.Partition() + ":iam::" + id.Account + ":root"
 }

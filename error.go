@@ -39,6 +39,7 @@ type Error struct {
 type Field struct {
 	Path    string // where, as in "roles[2].arn"
 	Message string // what is wrong and what is expected
+	Hint    string // what to do about it, where that is more than Message says; may be empty
 }
 
 // Error is the message alone, followed by what is wrong with each field.

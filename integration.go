@@ -23,7 +23,16 @@ type Integration struct {
 	// ExternalID is sent with every AssumeRole. It is made by the server and
 	// unguessable; it is not a secret (IAM User Guide, "access to AWS
 	// accounts owned by third parties").
-	ExternalID  string
+	ExternalID string
+	// NextExternalID is what ExternalID is being changed to; empty when it is
+	// not. Until the change is finished both are good in a trust policy.
+	NextExternalID string
+	// SessionTags and SourceIdentity have every AssumeRole say who borrows in
+	// those ways too. The trust policies then have to allow sts:TagSession and
+	// sts:SetSourceIdentity.
+	SessionTags    bool
+	SourceIdentity bool
+
 	DefaultRole string // the name of the role that is used when none is named
 	Roles       []Role // in the order their owner gave them
 	Version     int64  // counts the changes; 1 when new

@@ -15,6 +15,9 @@ type Role struct {
 	// SessionDuration is how long credentials last: 15 minutes to 12 hours in
 	// whole seconds; zero means DefaultSessionDuration.
 	SessionDuration time.Duration
+	// Validation is what came of trying to assume the role as it is; nil when
+	// that was not tried since it last changed. Grants have none.
+	Validation *Validation
 }
 
 // The bounds of a session's duration.

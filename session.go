@@ -58,11 +58,10 @@ func SessionName(agent, task string) (string, error) {
 		return name, nil
 	}
 	if err := CheckName(task); err != nil {
-		return "", &Error{Code: CodeInvalid, Message: "the task is not valid", Fields: []Field{{"task", err.Error()}}}
+		return "", &Error{Code: CodeInvalid, Message: "the task is not valid", Fields: []Field{{Path: "task", Message: err.Error()}}}
 	}
 	if len(name) > maxName {
-		return "", &Error{Code: CodeInvalid, Message: "the task is not valid", Fields: []Field{{"task",
-			fmt.Sprintf("%q has %d characters; with the agent's name %q at most %d fit into an AWS session name", task, len(task), agent, max(0, maxName-1-len(agent)))}}}
+		return "", &Error{Code: CodeInvalid, Message: "the task is not valid", Fields: []Field{{Path: "task", Message: fmt.Sprintf("%q has %d characters; with the agent's name %q at most %d fit into an AWS session name", task, len(task), agent, max(0, maxName-1-len(agent)))}}}
 	}
 	return name, nil
 }
