@@ -51,7 +51,45 @@ func refusal(err error) error {
 	}
 	r.Code, r.Message = api.ErrorCode(), api.ErrorMessage()
 	r.Kind = kindOf(api, status(err))
+	switch r.Kind {
+	case rolebroker.RefusedDenied:
+		r.DeniedBy = deniedBy(r.Message)
+	case rolebroker.RefusedDuration:
+		r.Chained = strings.Contains(r.Message, "role chaining")
+	}
 	return r
+}
+
+// deniers are how AWS names, in the clause that ends some of its denials, the
+// kinds of policy that deny.
+//
+// Source: IAM User Guide, "Troubleshoot access denied error messages".
+var deniers = []struct {
+	words string
+	is    rolebroker.Denier
+}{
+	{"role trust policy", rolebroker.DeniedByTrust},
+	{"identity-based policy", rolebroker.DeniedByIdentity},
+	{"permissions boundary", rolebroker.DeniedByIdentity},
+	{"session policy", rolebroker.DeniedByIdentity},
+	{"service control policy", rolebroker.DeniedByOrganization},
+	{"resource control policy", rolebroker.DeniedByOrganization},
+	{"VPC endpoint policy", rolebroker.DeniedByOrganization},
+}
+
+// deniedBy is what the clause with the reason names; empty when there is none.
+// The names of users and roles, which come before it, cannot have its words.
+func deniedBy(message string) rolebroker.Denier {
+	_, reason, found := strings.Cut(message, " because no ")
+	if !found {
+		_, reason, _ = strings.Cut(message, " with an explicit deny in ")
+	}
+	for _, d := range deniers {
+		if words := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(reason, "the "), "a "), "an "); strings.HasPrefix(words, d.words) {
+			return d.is
+		}
+	}
+	return ""
 }
 
 func kindOf(api smithy.APIError, status int) rolebroker.RefusalKind {

@@ -13,6 +13,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/rolebroker/rolebroker"
@@ -37,6 +38,7 @@ type Options struct {
 	Endpoint    string                  // of STS, instead of AWS's own; for a simulator
 	Credentials aws.CredentialsProvider // instead of the default chain; for a simulator
 	HTTPClient  *http.Client            // nil: the SDK's own
+	RoleARN     string                  // of the role that we are a session of, for its path; empty: what the environment says
 }
 
 // Client asks STS. It is safe for concurrent use.
@@ -51,8 +53,18 @@ type Client struct {
 // until that succeeds, so a server starts before its identity is there.
 func New(opts Options) *Client { return &Client{opts: opts} }
 
-// Assume asks for credentials of a role. Its error is a *rolebroker.Refusal.
+// Assume asks for credentials of a role, and again within one call while
+// there is trouble that passes. Its error is a *rolebroker.Refusal.
 func (c *Client) Assume(ctx context.Context, a rolebroker.Assumption) (*rolebroker.Assumed, error) {
+	return c.assume(ctx, a)
+}
+
+// Try is Assume with exactly one request to STS, for who counts them.
+func (c *Client) Try(ctx context.Context, a rolebroker.Assumption) (*rolebroker.Assumed, error) {
+	return c.assume(ctx, a, func(o *sts.Options) { o.Retryer = aws.NopRetryer{} })
+}
+
+func (c *Client) assume(ctx context.Context, a rolebroker.Assumption, adjust ...func(*sts.Options)) (*rolebroker.Assumed, error) {
 	api, err := c.api(ctx, string(a.Region))
 	if err != nil {
 		return nil, err
@@ -60,9 +72,12 @@ func (c *Client) Assume(ctx context.Context, a rolebroker.Assumption) (*rolebrok
 	out, err := api.AssumeRole(ctx, &sts.AssumeRoleInput{
 		RoleArn:         aws.String(a.ARN.String()),
 		RoleSessionName: aws.String(a.SessionName),
-		ExternalId:      aws.String(a.ExternalID),
 		DurationSeconds: aws.Int32(int32(a.Duration / time.Second)),
-	})
+		ExternalId:      given(a.ExternalID),
+		SourceIdentity:  given(a.SourceIdentity),
+		Policy:          given(a.Policy),
+		Tags:            tags(a.Tags),
+	}, adjust...)
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -81,6 +96,26 @@ func (c *Client) Assume(ctx context.Context, a rolebroker.Assumption) (*rolebrok
 	}, nil
 }
 
+// given is nil for what is left out.
+func given(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// tags are the session tags; the zero value has none.
+func tags(t rolebroker.Tags) (all []types.Tag) {
+	for _, tag := range []struct{ key, value string }{
+		{rolebroker.TagAgent, t.Agent}, {rolebroker.TagIntegration, t.Integration}, {rolebroker.TagRole, t.Role}, {rolebroker.TagTask, t.Task},
+	} {
+		if tag.value != "" {
+			all = append(all, types.Tag{Key: aws.String(tag.key), Value: aws.String(tag.value)})
+		}
+	}
+	return all
+}
+
 // Identity is who we are. Its error is a *rolebroker.Refusal.
 func (c *Client) Identity(ctx context.Context) (*rolebroker.Identity, error) {
 	api, err := c.api(ctx, "")
@@ -91,9 +126,43 @@ func (c *Client) Identity(ctx context.Context) (*rolebroker.Identity, error) {
 	if err != nil {
 		return nil, refusal(err)
 	}
-	return &rolebroker.Identity{
-		Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn), UserID: aws.ToString(out.UserId),
-	}, nil
+	identity := &rolebroker.Identity{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn), UserID: aws.ToString(out.UserId)}
+	identity.RoleARN = c.roleARN(ctx, *identity)
+	return identity, nil
+}
+
+// roleARN is the ARN, with its path, of the role that an identity is a session
+// of, where the operator or the environment names that role. AWS does not say.
+func (c *Client) roleARN(ctx context.Context, of rolebroker.Identity) string {
+	guess, _ := of.Principal()
+	session, err := rolebroker.ParseRoleARN(guess)
+	if err != nil || !of.IsRoleSession() {
+		return ""
+	}
+	for _, named := range append([]string{c.opts.RoleARN}, c.namedRoles(ctx)...) {
+		role, err := rolebroker.ParseRoleARN(named)
+		if err == nil && role.Partition == session.Partition && role.Account == session.Account && role.Name == session.Name {
+			return named
+		}
+	}
+	return ""
+}
+
+// namedRoles are the roles that the environment and the profile in use name.
+func (c *Client) namedRoles(ctx context.Context) (arns []string) {
+	cfg, err := c.config(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, source := range cfg.ConfigSources {
+		switch source := source.(type) {
+		case config.EnvConfig:
+			arns = append(arns, source.RoleARN)
+		case config.SharedConfig:
+			arns = append(arns, source.RoleARN)
+		}
+	}
+	return arns
 }
 
 // api is a client for one region, "" for the environment's own. It makes sure
