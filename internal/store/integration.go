@@ -2,13 +2,15 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
 
 const (
-	integrationColumns = `i.id, i.name, i.description, i.assumption_mode, i.external_id, i.version, i.created_at, i.updated_at`
+	integrationColumns = `i.id, i.name, i.description, i.assumption_mode, i.external_id, COALESCE(i.next_external_id, ''),
+		i.session_tags, i.source_identity, i.version, i.created_at, i.updated_at`
 	// roleColumns are those of a role that may be missing, in a LEFT JOIN.
 	roleColumns = `COALESCE(r.id, ''), COALESCE(r.name, ''), COALESCE(r.arn, ''), COALESCE(r.region, ''),
 		COALESCE(r.enabled, FALSE), COALESCE(r.is_default, FALSE), COALESCE(r.session_duration, 0)`
@@ -18,9 +20,10 @@ const (
 // at one moment.
 func selectIntegrations(name, page string) *statement {
 	return newStatement(name, `
-		SELECT `+integrationColumns+`, `+roleColumns+`
+		SELECT `+integrationColumns+`, `+roleColumns+`, `+validationColumns+`
 		FROM (SELECT * FROM integrations `+page+`) AS i
 		LEFT JOIN roles AS r ON r.integration_id = i.id
+		LEFT JOIN validations AS v ON v.role_id = r.id
 		ORDER BY i.name, r.position`)
 }
 
@@ -32,11 +35,12 @@ var (
 	integrationVersion = newStatement("integrationVersion", `SELECT name, version FROM integrations WHERE id = $1`)
 
 	insertIntegration = newStatement("insertIntegration", `
-		INSERT INTO integrations (id, name, description, assumption_mode, external_id, version, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
+		INSERT INTO integrations (id, name, description, assumption_mode, external_id, session_tags, source_identity, version, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`)
 
 	updateIntegration = newStatement("updateIntegration", `
-		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, version = $6, updated_at = $7
+		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, session_tags = $6, source_identity = $7,
+			version = $8, updated_at = $9
 		WHERE id = $1 AND version = $2`)
 
 	deleteIntegration = newStatement("deleteIntegration", `
@@ -80,9 +84,11 @@ func (s *Store) integrations(ctx context.Context, st *statement, args ...any) ([
 	err := s.query(ctx, st, func(scan scan) error {
 		var in rolebroker.Integration
 		var role roleRow
-		if err := scan(append(integrationDest(&in), role.dest()...)...); err != nil {
+		var validation validationRow
+		if err := scan(slices.Concat(integrationDest(&in), role.dest(), validation.dest())...); err != nil {
 			return err
 		}
+		role.Validation = validation.of(&in, &role.Role)
 		found = role.addTo(found, in)
 		return nil
 	}, args...)
@@ -94,8 +100,8 @@ func (s *Store) integrations(ctx context.Context, st *statement, args ...any) ([
 
 // integrationDest is where integrationColumns go.
 func integrationDest(in *rolebroker.Integration) []any {
-	return []any{&in.ID, &in.Name, &in.Description, &in.AssumptionMode, &in.ExternalID, &in.Version,
-		timeColumn{&in.CreatedAt}, timeColumn{&in.UpdatedAt}}
+	return []any{&in.ID, &in.Name, &in.Description, &in.AssumptionMode, &in.ExternalID, &in.NextExternalID,
+		&in.SessionTags, &in.SourceIdentity, &in.Version, timeColumn{&in.CreatedAt}, timeColumn{&in.UpdatedAt}}
 }
 
 // roleRow is a role as it stands beside its integration; without an ID there
@@ -138,7 +144,7 @@ func (s *Store) CreateIntegration(ctx context.Context, in *rolebroker.Integratio
 			return errExternalID
 		}
 		_, err = tx.exec(ctx, insertIntegration, in.ID, in.Name, in.Description, in.AssumptionMode, in.ExternalID,
-			in.Version, millis(in.CreatedAt), millis(in.UpdatedAt))
+			in.SessionTags, in.SourceIdentity, in.Version, millis(in.CreatedAt), millis(in.UpdatedAt))
 		if err != nil {
 			return duplicate(err, "an", "integration", in.Name, string(in.ID))
 		}
@@ -168,14 +174,14 @@ func (t *tx) insertRoles(ctx context.Context, in *rolebroker.Integration) error 
 }
 
 // UpdateIntegration replaces the integration with in.ID, if it still has the
-// version expected; in.Version is what it will have. Its external ID and
+// version expected; in.Version is what it will have. Its external IDs and
 // CreatedAt stay as they are. Roles are matched by ID: the old ones make room
 // before the new ones come, so names can change hands within one update.
 // Codes: not_found, stale, conflict.
 func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateIntegration, in.ID, expected, in.Name, in.Description, in.AssumptionMode,
-			in.Version, millis(in.UpdatedAt))
+			in.SessionTags, in.SourceIdentity, in.Version, millis(in.UpdatedAt))
 		if err != nil {
 			return duplicate(err, "an", "integration", in.Name, string(in.ID))
 		}
@@ -186,7 +192,11 @@ func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integratio
 			return err
 		}
 		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
-		return tx.insertRoles(ctx, in)
+		if err := tx.insertRoles(ctx, in); err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, forgetValidations, in.ID)
+		return err
 	})
 }
 

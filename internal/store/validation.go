@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// validationColumns are those of a validation that may be missing, in a LEFT JOIN.
+const validationColumns = `COALESCE(v.fingerprint, ''), COALESCE(v.status, ''), COALESCE(v.code, ''), COALESCE(v.message, ''),
+		COALESCE(v.hint, ''), COALESCE(v.request_id, ''), COALESCE(v.checked_at, 0)`
+
+var (
+	recordValidation = newBatch("recordValidation", `
+		INSERT INTO validations (role_id, integration_id, fingerprint, status, code, message, hint, request_id, checked_at)
+		VALUES ROWS
+		ON CONFLICT (role_id) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, code = excluded.code,
+			message = excluded.message, hint = excluded.hint, request_id = excluded.request_id, checked_at = excluded.checked_at
+		WHERE excluded.checked_at >= validations.checked_at`, `(?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+
+	validatedAt = newStatement("validatedAt", `UPDATE integrations SET validated_at = $2 WHERE id = $1 AND validated_at < $2`)
+
+	forgetValidations = newStatement("forgetValidations", `
+		DELETE FROM validations WHERE integration_id = $1
+		AND NOT EXISTS (SELECT 1 FROM roles AS r WHERE r.id = validations.role_id)`)
+
+	claimIntegrations = newStatement("claimIntegrations", `
+		UPDATE integrations SET validated_at = $2
+		WHERE validated_at < $1 AND id IN (
+			SELECT id FROM integrations WHERE assumption_mode = 'platform' AND validated_at < $1
+			ORDER BY validated_at, id LIMIT $3)
+		RETURNING id`)
+
+	countIntegrations = newStatement("countIntegrations", `SELECT count(*) FROM integrations WHERE assumption_mode = 'platform'`)
+
+	setExternalIDs = newStatement("setExternalIDs", `
+		UPDATE integrations SET external_id = $3, next_external_id = $4, version = $5, updated_at = $6
+		WHERE id = $1 AND version = $2`)
+
+	takeExternalID = newStatement("takeExternalID", `
+		UPDATE external_ids SET integration_id = $2 WHERE value = $1 AND (integration_id IS NULL OR integration_id = $2)`)
+
+	earlierExternalIDs = newStatement("earlierExternalIDs", `
+		SELECT e.value FROM external_ids AS e JOIN integrations AS i ON i.id = e.integration_id
+		WHERE e.integration_id = $1 AND e.value <> i.external_id AND e.value <> COALESCE(i.next_external_id, '')
+		ORDER BY e.reserved_at DESC, e.value LIMIT $2`)
+
+	externalIDIsFree = newStatement("externalIDIsFree", `SELECT 1 FROM external_ids WHERE value = $1 AND integration_id IS NULL`)
+)
+
+// validationRow is a validation as it stands beside its role; without a status
+// there is none.
+type validationRow struct {
+	rolebroker.Validation
+	fingerprint string
+}
+
+// dest is where validationColumns go.
+func (v *validationRow) dest() []any {
+	return []any{&v.fingerprint, &v.Status, &v.Code, &v.Message, &v.Hint, &v.RequestID, timeColumn{&v.CheckedAt}}
+}
+
+// of is the validation, if it is of the role as that is now.
+func (v *validationRow) of(in *rolebroker.Integration, role *rolebroker.Role) *rolebroker.Validation {
+	if v.Status == "" || v.fingerprint != in.Fingerprint(role) {
+		return nil
+	}
+	return &v.Validation
+}
+
+// RecordValidations stores what came of validating in's roles as in has them,
+// unless there is something newer. If the integration is gone nothing is
+// stored, and that is no error.
+func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation, at time.Time) error {
+	rows := make([][]any, len(results))
+	for i, r := range results {
+		rows[i] = []any{r.Role.ID, in.ID, in.Fingerprint(&r.Role), r.Status, r.Code, clean(r.Message), clean(r.Hint), clean(r.RequestID), millis(r.CheckedAt)}
+	}
+	gone := false
+	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
+		err := tx.execBatch(ctx, recordValidation, rows)
+		if gone = violated(err) == missingReferent; err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, validatedAt, in.ID, millis(at))
+		return err
+	})
+	if gone {
+		return nil
+	}
+	return err
+}
+
+// ClaimIntegrations gives integrations in platform mode whose roles were last
+// validated before the time, the longest ago first and at most limit of them.
+// Nobody else is given them until they are due again.
+func (s *Store) ClaimIntegrations(ctx context.Context, before, now time.Time, limit int) (claimed []rolebroker.IntegrationID, err error) {
+	err = s.change(ctx, func(ctx context.Context, tx *tx) error {
+		claimed = nil
+		return query(ctx, tx, claimIntegrations, func(scan scan) error {
+			var id rolebroker.IntegrationID
+			err := scan(&id)
+			claimed = append(claimed, id)
+			return err
+		}, millis(before), millis(now), limit)
+	})
+	return claimed, err
+}
+
+// CountIntegrations is how many are in platform mode.
+func (s *Store) CountIntegrations(ctx context.Context) (n int, err error) {
+	err = s.query(ctx, countIntegrations, func(scan scan) error { return scan(&n) })
+	return n, err
+}
+
+// SetExternalIDs stores in's ExternalID, NextExternalID, Version and UpdatedAt,
+// if it still has the version expected. Both have to be reserved and no other
+// integration's. Codes: not_found, stale, invalid.
+func (s *Store) SetExternalIDs(ctx context.Context, in *rolebroker.Integration, expected int64) error {
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		for _, value := range []string{in.ExternalID, in.NextExternalID} {
+			if value == "" {
+				continue
+			}
+			if taken, err := tx.exec(ctx, takeExternalID, value, in.ID); err != nil {
+				return err
+			} else if taken == 0 {
+				return errExternalID
+			}
+		}
+		updated, err := tx.exec(ctx, setExternalIDs, in.ID, expected, in.ExternalID, nullable(in.NextExternalID), in.Version, millis(in.UpdatedAt))
+		if err != nil {
+			return err
+		}
+		if updated == 0 {
+			return tx.outdated(ctx, integrationVersion, "integration", string(in.ID))
+		}
+		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
+		return nil
+	})
+}
+
+// EarlierExternalIDs are those that the integration had before, the newest
+// first and at most limit of them.
+func (s *Store) EarlierExternalIDs(ctx context.Context, id rolebroker.IntegrationID, limit int) (values []string, err error) {
+	err = s.query(ctx, earlierExternalIDs, func(scan scan) error {
+		var value string
+		err := scan(&value)
+		values = append(values, value)
+		return err
+	}, id, limit)
+	return values, err
+}
+
+// ExternalIDIsFree says whether the external ID was reserved and no
+// integration has used it.
+func (s *Store) ExternalIDIsFree(ctx context.Context, externalID string) (free bool, err error) {
+	err = s.query(ctx, externalIDIsFree, func(scan) error { free = true; return nil }, externalID)
+	return free, err
+}
