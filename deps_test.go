@@ -30,10 +30,12 @@ var graph = map[string][]string{
 	"internal/config": {"."},
 	"internal/sts":    {"."},
 	"internal/store":  {"."},
+	"internal/setup":  {"."},
 
-	// The verb.
-	"internal/auth":   {".", "internal/seal"},
-	"internal/broker": {".", "internal/auth", "internal/seal"},
+	// The verbs.
+	"internal/auth":     {".", "internal/seal"},
+	"internal/validate": {".", "internal/setup"},
+	"internal/broker":   {".", "internal/auth", "internal/seal", "internal/setup", "internal/validate"},
 
 	// Doors never import doors.
 	"client":                  {".", "api"},
@@ -43,7 +45,7 @@ var graph = map[string][]string{
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/containercreds", "internal/seal"},
-	"internal/server":  {".", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/rest", "internal/store", "internal/sts"},
+	"internal/server":  {".", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/rest", "internal/store", "internal/sts", "internal/validate"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},

@@ -1,0 +1,221 @@
+package validate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/setup"
+)
+
+// The hints that are the same for every role. A command stands on a line of
+// its own, two spaces in; a policy or statement begins with a line that is "{".
+const (
+	hintCluster = "the runner in your cluster finds out when it assumes the role"
+
+	hintIdentity = "give the server an AWS identity: an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID"
+	hintExpired  = "renew the server's AWS credentials; long-lived ones, or an instance or container role, renew themselves"
+	hintInvalid  = "correct the server's AWS credentials: the access key may be deleted, disabled or mistyped, or the server's clock wrong"
+	hintRoot     = "give the server the keys of an IAM user, or an instance or container role, that may call sts:AssumeRole and nothing else"
+
+	hintPartition = "a role is assumed by an identity, and in a region, of its own partition: correct the ARN or the region, or run a server with an identity in that partition"
+
+	hintOrganization = "ask who administers the AWS organization or the VPC endpoint to allow sts:AssumeRole on the role"
+)
+
+// subject is the setup of this one role.
+func (p *probe) subject() setup.Subject {
+	ids := []string{p.Integration.ExternalID}
+	if p.Integration.NextExternalID != "" {
+		ids = append(ids, p.Integration.NextExternalID)
+	}
+	return setup.Subject{
+		Integration: p.Integration.Name, Mode: p.Integration.AssumptionMode, Platform: p.platform,
+		ExternalIDs: ids, Earlier: p.Earlier, Roles: []rolebroker.Role{p.role},
+		Request: rolebroker.SetupRequest{}.WithDefaults(),
+	}
+}
+
+// lines puts a hint together.
+func lines(parts ...string) string { return strings.Join(parts, "\n") }
+
+// command is a command on a line of its own, its words quoted.
+func command(words ...string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = setup.Quote(w)
+	}
+	return "  " + strings.Join(quoted, " ")
+}
+
+// hintFor is for what is wrong with the role before AWS is asked.
+func (p *probe) hintFor(code rolebroker.ValidationCode) string {
+	switch code {
+	case rolebroker.ValidServiceLinked, rolebroker.ValidIdentityCenter:
+		return lines("make a role of your own for the agents, with this trust policy, and give its ARN:", p.subject().TrustPolicy(p.role))
+	case rolebroker.ValidPartition:
+		return hintPartition
+	}
+	return "correct it, and validate again"
+}
+
+func (p *probe) hintAgain() string {
+	if p.Integration.ID == "" {
+		return "validate again in a while"
+	}
+	return lines("validate again in a while:", command("rolebroker", "integration", "validate", p.Integration.Name))
+}
+
+func (p *probe) hintReach() string {
+	return lines("look whether the server can reach STS in "+string(p.role.Region)+", by HTTPS and perhaps through a proxy; the server's log has the cause", p.hintAgain())
+}
+
+// hintTrust is the statement to add.
+func (p *probe) hintTrust() string {
+	return lines(fmt.Sprintf("add this statement to the trust policy of role %s in account %s:", p.role.ARN.Name, p.role.ARN.Account),
+		p.subject().Statement(p.role), p.hintSetup())
+}
+
+// hintOpen is the statement to put in place of what lets anyone in.
+func (p *probe) hintOpen() string {
+	return lines(fmt.Sprintf("in the trust policy of role %s in account %s, put this statement in place of the one that names this server's account or identity:", p.role.ARN.Name, p.role.ARN.Account),
+		p.subject().Statement(p.role), p.hintSetup())
+}
+
+func (p *probe) hintOutdated(earlier string) string {
+	return lines(fmt.Sprintf("in the trust policy of role %s in account %s, replace %s, by putting this statement in place of the one that has it:", p.role.ARN.Name, p.role.ARN.Account, earlier),
+		p.subject().Statement(p.role), p.hintSetup())
+}
+
+func (p *probe) hintNext() string {
+	return lines("have the role accept both external IDs before the change is finished, by putting this statement in place of the one that has the current one:",
+		p.subject().Statement(p.role), p.hintSetup())
+}
+
+func (p *probe) hintAhead() string {
+	return lines("finish the change when every role accepts the new one:", command("rolebroker", "integration", "rotate-external-id", p.Integration.Name, "--finish"),
+		"or have the role accept both until then, with this statement:", p.subject().Statement(p.role))
+}
+
+func (p *probe) hintAttribution() string {
+	return lines(fmt.Sprintf("in the trust policy of role %s in account %s, put this statement in place of the one that names this server's account or identity:", p.role.ARN.Name, p.role.ARN.Account),
+		p.subject().Statement(p.role), p.hintSetup())
+}
+
+// hintSetup says where all of it is to be had, fit for this role.
+func (p *probe) hintSetup() string {
+	if p.Integration.ID == "" || p.role.Name == "" {
+		return "the setup of the integration has it as console steps, AWS CLI commands, CloudFormation and Terraform too"
+	}
+	return lines("as console steps, AWS CLI commands, CloudFormation or Terraform:",
+		command("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name))
+}
+
+// hintPlatform is the policy that we lack.
+func (p *probe) hintPlatform() string {
+	statement := setup.AllowPlatform(p.role.ARN)
+	hint := lines("allow it in a policy of "+p.me()+", and see that nothing else denies it; this statement does:", statement)
+	if words := p.grant(statement); words != nil {
+		hint = lines(hint, "as a command, in account "+p.platform.Account+":", command(words...))
+	}
+	return hint
+}
+
+// grant is the command that gives our identity a statement.
+func (p *probe) grant(statement string) []string {
+	policy := `{"Version":"2012-10-17","Statement":` + compact(statement) + `}`
+	arn, _ := p.platform.Principal()
+	name := arn[strings.LastIndexByte(arn, '/')+1:]
+	policyName := "rolebroker-" + p.role.ARN.Account + "-" + p.role.ARN.Name
+	switch {
+	case p.platform.IsRoleSession():
+		return []string{"aws", "iam", "put-role-policy", "--role-name", name, "--policy-name", policyName, "--policy-document", policy}
+	case strings.Contains(arn, ":user/"):
+		return []string{"aws", "iam", "put-user-policy", "--user-name", name, "--policy-name", policyName, "--policy-document", policy}
+	}
+	return nil
+}
+
+// me is what we call ourselves.
+func (p *probe) me() string {
+	if p.platform.ARN == "" {
+		return "this server's AWS identity"
+	}
+	arn, _ := p.platform.Principal()
+	return arn
+}
+
+// hintDenied lists what AWS does not tell apart, the likeliest first.
+func (p *probe) hintDenied() string {
+	return lines(
+		"across accounts AWS gives one answer for all of these; check them in this order:",
+		fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:", p.role.ARN.Account),
+		command("aws", "iam", "get-role", "--role-name", p.role.ARN.Name),
+		"2. its trust policy has this statement, with this external ID:",
+		p.subject().Statement(p.role),
+		"3. "+p.me()+" may call sts:AssumeRole on it; this statement in a policy of its own allows that:",
+		setup.AllowPlatform(p.role.ARN),
+		"4. no explicit Deny, service control policy, resource control policy or permissions boundary is in the way",
+		p.hintSetup(),
+	)
+}
+
+func (p *probe) hintHour() string {
+	return p.setRole("shorten the sessions of the role to an hour:", "session_duration=1h")
+}
+
+func (p *probe) hintMaximum() string {
+	seconds := fmt.Sprint(int(p.role.Duration().Seconds()))
+	return lines(fmt.Sprintf("raise the role's maximum, in account %s:", p.role.ARN.Account),
+		command("aws", "iam", "update-role", "--role-name", p.role.ARN.Name, "--max-session-duration", seconds),
+		p.setRole("or shorten its sessions:", "session_duration=1h"))
+}
+
+// hintRegion offers the region of the partition that is always active.
+func (p *probe) hintRegion() string {
+	return lines(fmt.Sprintf("activate it in account %s: in the console under IAM > Account settings > Security Token Service or, for a region that has to be opted into:", p.role.ARN.Account),
+		command("aws", "account", "enable-region", "--region-name", string(p.role.Region)),
+		p.setRole("or give the role a region in which STS is always active; its agents then find themselves in that one:", "region="+string(alwaysActive(p.role.ARN.Partition))))
+}
+
+// setRole is the command that changes something of the role.
+func (p *probe) setRole(why, what string) string {
+	if p.Integration.ID == "" || p.role.Name == "" {
+		return why + " " + what
+	}
+	return lines(why, command("rolebroker", "integration", "update", p.Integration.Name, "--set-role", "name="+p.role.Name+","+what))
+}
+
+// alwaysActive is a region of the partition whose STS cannot be switched off.
+//
+// Source: the SDKs' partitions.json, implicitGlobalRegion.
+func alwaysActive(partition string) rolebroker.Region {
+	switch partition {
+	case "aws-cn":
+		return "cn-northwest-1"
+	case "aws-us-gov":
+		return "us-gov-west-1"
+	case "aws-iso":
+		return "us-iso-east-1"
+	case "aws-iso-b":
+		return "us-isob-east-1"
+	case "aws-iso-e":
+		return "eu-isoe-west-1"
+	case "aws-iso-f":
+		return "us-isof-south-1"
+	case "aws-eusc":
+		return "eusc-de-east-1"
+	}
+	return "us-east-1"
+}
+
+// compact is JSON on one line, for a command.
+func compact(text string) string {
+	var b bytes.Buffer
+	if json.Compact(&b, []byte(text)) != nil {
+		return text
+	}
+	return b.String()
+}
