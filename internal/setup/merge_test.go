@@ -1,0 +1,359 @@
+package setup_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/setup"
+)
+
+// merging is a subject of one role whose current trust policy has these
+// statements.
+func merging(t testing.TB, statements string) setup.Subject {
+	s := setup.Subject{Integration: "production", Mode: rolebroker.ModePlatform, Platform: placed, ExternalIDs: []string{externalID},
+		Earlier: []string{earlierID}, Roles: []rolebroker.Role{role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly")}}
+	s.Request.Role, s.Request.CurrentPolicy = "readonly", document(statements)
+	return s
+}
+
+func document(statements string) string {
+	return `{"Version":"2012-10-17","Statement":[` + statements + `]}`
+}
+
+const (
+	root   = "arn:aws:iam::111122223333:root"
+	exact  = "arn:aws:iam::111122223333:role/ops/broker"
+	issuer = "oidc.eks.eu-west-1.amazonaws.com/id/ABCDEF0123456789ABCDEF0123456789"
+	actAll = `["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]`
+	ec2    = `{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}`
+)
+
+// st is an Allow statement for a principal, with more elements.
+func st(principal string, more ...string) string {
+	return `{"Effect":"Allow","Principal":` + principal + strings.Join(append([]string{""}, more...), ",") + `}`
+}
+
+func awsOf(names ...string) string {
+	if len(names) == 1 {
+		return `{"AWS":"` + names[0] + `"}`
+	}
+	return `{"AWS":["` + strings.Join(names, `","`) + `"]}`
+}
+
+func action(raw string) string    { return `"Action":` + raw }
+func condition(raw string) string { return `"Condition":` + raw }
+
+// ours is the statement as it is written, with more conditions.
+func ours(more ...string) string {
+	return st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+externalID+`"}`+strings.Join(append([]string{""}, more...), ",")+`}`))
+}
+
+func TestMerge(t *testing.T) {
+	merge := func(why, current, want string, changes ...func(*setup.Subject)) {
+		t.Helper()
+		s := merging(t, current)
+		for _, change := range changes {
+			change(&s)
+		}
+		done := write(t, s).Roles[0]
+		var got strings.Builder
+		enc := json.NewEncoder(&got)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(json.RawMessage(done.Merged)); err != nil {
+			t.Fatal(err)
+		}
+		if strings.TrimSpace(got.String()) != document(want) {
+			t.Errorf("%s:\n got %s\nwant %s", why, got.String(), document(want))
+		}
+		if (done.Diff == "") != (current == want) {
+			t.Errorf("%s: the difference is %q", why, done.Diff)
+		}
+		s.Request.CurrentPolicy = done.Merged
+		if again := write(t, s).Roles[0]; again.Merged != done.Merged || again.Diff != "" {
+			t.Errorf("%s: a second time it is another: %s", why, again.Diff)
+		}
+	}
+	keep := func(why, current string, changes ...func(*setup.Subject)) {
+		t.Helper()
+		merge(why, current, current, changes...)
+	}
+	byRole := func(s *setup.Subject) { s.Request.Principal = rolebroker.PrincipalExact }
+	byTwo := func(s *setup.Subject) { s.ExternalIDs = []string{externalID, nextID} }
+	withNone := func(s *setup.Subject) { s.ExternalIDs = nil }
+	unknown := func(s *setup.Subject) { s.Platform = rolebroker.Identity{} }
+	placeholder := strings.ReplaceAll(ours(), vendorID, "PLATFORM_ACCOUNT_ID")
+	plainRoot := st(awsOf(root), action(`"sts:AssumeRole"`))
+	two := `{"StringEquals":{"sts:ExternalId":["` + externalID + `","` + nextID + `"]}}`
+	one := `{"StringEquals":{"sts:ExternalId":"` + externalID + `"}}`
+	ip := `"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}`
+
+	merge("into what trusts others", ec2, ec2+","+ours())
+	merge("as the account", ec2+","+plainRoot, ec2+","+ours())
+	merge("in its place", plainRoot+","+ec2, ours()+","+ec2)
+	merge("as a bare account ID", st(awsOf(vendorID), action(`"sts:AssumeRole"`)), ours())
+	merge("as our role", st(awsOf(exact), action(`"sts:AssumeRole"`)), ours())
+	merge("as our role under another path", st(awsOf("arn:aws:iam::111122223333:role/broker"), action(`"sts:AssumeRole"`)), ours())
+	merge("as our session", st(awsOf(session.ARN), action(`"sts:AssumeRole"`)), ours())
+	merge("with all actions", st(awsOf(root), action(`"sts:*"`)), ours())
+	merge("with really all", st(awsOf(root), action(`["*"]`)), ours())
+	merge("with all actions but one", st(awsOf(root), `"NotAction":"sts:TagSession"`), ours())
+	merge("with an earlier external ID", st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+earlierID+`"}}`)), ours())
+	merge("that an external ID may be absent", st(awsOf(root), action(actAll), condition(`{"StringEqualsIfExists":{"sts:ExternalId":"`+externalID+`"}}`)), ours())
+	merge("among others, who stay", st(awsOf(root, "arn:aws:iam::777788889999:root"), `"Sid":"x"`, action(`"sts:AssumeRole"`)),
+		st(`{"AWS":["arn:aws:iam::777788889999:root"]}`, `"Sid":"x"`, action(`"sts:AssumeRole"`))+","+ours())
+	merge("among services, which stay", st(`{"Service":"a.b","AWS":"`+root+`"}`, action(`"sts:AssumeRole"`)),
+		st(`{"Service":"a.b"}`, action(`"sts:AssumeRole"`))+","+ours())
+	merge("in two statements", plainRoot+","+ec2+","+st(awsOf(exact), action(actAll)), ours()+","+ec2)
+	merge("with a condition of theirs", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{`+ip+`,"StringLike":{"sts:RoleSessionName":"s*"}}`)),
+		ours(ip, `"StringLike":{"sts:RoleSessionName":"s*"}`))
+	merge("with a condition of theirs beside an old external ID", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"aws:RequestedRegion":"x","STS:externalid":["`+earlierID+`"]}}`)),
+		st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+externalID+`","aws:RequestedRegion":"x"}}`)))
+	merge("with and without a condition: without is what counted", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{`+ip+`}`))+","+plainRoot, ours())
+	merge("with one condition or another", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{`+ip+`}`))+","+st(awsOf(root), action(`"sts:*"`), condition(`{"Bool":{"a:b":true}}`)),
+		ours(ip)+","+ours(`"Bool":{"a:b":true}`))
+	merge("too little beside what is right", plainRoot+","+ours(), ours())
+	merge("that is not text of ours", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"*"}}`)),
+		st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"*"}}`))+","+ours())
+	merge("that denies", `{"Effect":"Deny","Principal":{"AWS":"`+root+`"},"Action":"sts:*"}`, `{"Effect":"Deny","Principal":{"AWS":"`+root+`"},"Action":"sts:*"},`+ours())
+	merge("for somebody else's external ID", st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`)),
+		st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`))+","+ours())
+	merge("for ours and somebody else's, with too few actions", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"sts:ExternalId":["theirs","`+externalID+`"]}}`)),
+		st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"sts:ExternalId":["theirs","`+externalID+`"]}}`))+","+ours())
+	merge("for another role of our account", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/ci-*"}}`)),
+		st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/ci-*"}}`))+","+ours())
+	merge("for our role by pattern", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*/br?ker"}}`)),
+		ours(`"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*/br?ker"}`))
+	merge("that has other actions", st(awsOf(root), action(`"sts:TagSession"`)), st(awsOf(root), action(`"sts:TagSession"`))+","+ours())
+	merge("of another account that begins alike", st(awsOf("arn:aws:iam::111122223333:role/brokers"), action(`"sts:AssumeRole"`)),
+		st(awsOf("arn:aws:iam::111122223333:role/brokers"), action(`"sts:AssumeRole"`))+","+ours())
+	merge("with two external IDs", ours(), st(awsOf(root), action(actAll), condition(two)), byTwo)
+	merge("with one external ID again", st(awsOf(root), action(actAll), condition(two)), ours(), func(s *setup.Subject) { s.Earlier = []string{nextID} })
+	merge("from the account to the role", ours(), st(awsOf(exact), action(actAll), condition(one)), byRole)
+	merge("from both to the role", st(awsOf(root, exact), action(actAll), condition(one)), st(awsOf(exact), action(actAll), condition(one)), byRole)
+	merge("without an external ID", st(awsOf(root), action(`"sts:AssumeRole"`)), st(awsOf(root), action(actAll)), withNone)
+	merge("of a platform that is not known", plainRoot, plainRoot+","+placeholder, unknown)
+	merge("into nothing", "", ours())
+
+	keep("what is right", ec2+","+ours())
+	keep("what is right with a bare account ID, in another order", st(awsOf(vendorID), action(`"sts:*"`), condition(`{"StringLike":{"STS:ExternalID":["`+externalID+`"]}}`)))
+	keep("what is right with conditions of theirs", ours(ip))
+	keep("what is right for ours and for theirs", st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":["theirs","`+externalID+`"]}}`)))
+	keep("both external IDs in the other order", st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":["`+nextID+`","`+externalID+`"]}}`)), byTwo)
+}
+
+func TestMergeForServiceAccounts(t *testing.T) {
+	cluster := func(c rolebroker.ClusterIdentity) func(string) (string, string) {
+		return func(current string) (merged, diff string) {
+			s := merging(t, current)
+			s.Mode, s.Request.Cluster = rolebroker.ModeCluster, c
+			done := write(t, s).Roles[0]
+			return decoded(t, done.Merged), done.Diff
+		}
+	}
+	federated := func(sub, more string) string {
+		return st(`{"Federated":"arn:aws:iam::444455556666:oidc-provider/`+issuer+`"}`, action(`"sts:AssumeRoleWithWebIdentity"`),
+			condition(`{"StringEquals":{"`+issuer+`:sub":"system:serviceaccount:`+sub+`"`+more+`}}`))
+	}
+	aud := `,"` + issuer + `:aud":"sts.amazonaws.com"`
+	pods := func(namespace, more string) string {
+		return st(`{"Service":"pods.eks.amazonaws.com"}`, action(`["sts:AssumeRole","sts:TagSession"]`),
+			condition(`{"StringEquals":{`+more+`"aws:RequestTag/kubernetes-namespace":"`+namespace+`","aws:RequestTag/kubernetes-service-account":"rolebroker-runner"}}`))
+	}
+	source := `"aws:SourceAccount":"444455556666",`
+	irsa, pod := cluster(rolebroker.ClusterIdentity{Issuer: idp}), cluster(rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity})
+	for _, test := range []struct {
+		why           string
+		merge         func(string) (string, string)
+		current, want string
+	}{
+		{"into what trusts others", irsa, ec2, ec2 + "," + federated("rolebroker:rolebroker-runner", aud)},
+		{"without an audience", irsa, federated("rolebroker:rolebroker-runner", ""), federated("rolebroker:rolebroker-runner", aud)},
+		{"for another service account", irsa, federated("a:b", aud), federated("a:b", aud) + "," + federated("rolebroker:rolebroker-runner", aud)},
+		{"what is right", irsa, federated("rolebroker:rolebroker-runner", aud), federated("rolebroker:rolebroker-runner", aud)},
+		{"into what trusts others", pod, ec2, ec2 + "," + pods("rolebroker", source)},
+		{"from any account", pod, pods("rolebroker", ""), pods("rolebroker", source)},
+		{"for another namespace", pod, pods("a", source), pods("a", source) + "," + pods("rolebroker", source)},
+		{"what is right", pod, pods("rolebroker", source), pods("rolebroker", source)},
+	} {
+		got, diff := test.merge(test.current)
+		if got != decoded(t, document(test.want)) || (diff == "") != (test.current == test.want) {
+			t.Errorf("%s:\n got %s\nwant %s\n%s", test.why, got, test.want, diff)
+		}
+	}
+}
+
+// What is kept is kept to the letter, and its order.
+func TestMergeKeepsTheLetter(t *testing.T) {
+	s := merging(t, "")
+	odd := `{"Sid":"\u00e9<&>\/","Condition":{"NumericLessThan":{"aws:EpochTime":1.50e10},"Bool":{"a:b":[true,"true"]}},"Action":["sts:AssumeRole"],"Principal":"*","Effect":"Allow"}`
+	s.Request.CurrentPolicy = `{"Id":"x", "Statement" : ` + odd + ` ,"Version":"2008-10-17"}`
+	done := write(t, s).Roles[0]
+	compact := strings.NewReplacer("\n", "", "  ", "", ": ", ":").Replace(done.Merged)
+	if want := `{"Id":"x","Statement":[` + odd + `,` + ours() + `],"Version":"2008-10-17"}`; compact != want {
+		t.Errorf("\n got %s\nwant %s", compact, want)
+	}
+	if !strings.Contains(done.Diff, "\n+        \"AWS\": \""+root+"\"\n") || strings.Contains(done.Diff, "\n-") && !strings.Contains(done.Diff, "\n-  \"Statement\": {") {
+		t.Errorf("the difference is\n%s", done.Diff)
+	}
+}
+
+// The policy comes as people have it.
+func TestCurrentPolicyIsTakenInEveryForm(t *testing.T) {
+	policy := document(ec2)
+	quoted, err := json.Marshal(url.PathEscape(policy))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := write(t, merging(t, ec2)).Roles[0].Merged
+	for _, text := range []string{
+		policy, "\ufeff\n" + policy + "\r\n", url.PathEscape(policy), url.QueryEscape(policy), string(quoted),
+		`{"Statement":` + ec2 + `,"Version":"2012-10-17"}`,
+		`{"Role":{"RoleName":"ReadOnly","AssumeRolePolicyDocument":` + policy + `,"MaxSessionDuration":3600}}`,
+		`{"AssumeRolePolicyDocument":` + policy + `}`,
+		`{"Role":{"AssumeRolePolicyDocument":` + string(quoted) + `}}`,
+	} {
+		s := merging(t, "")
+		s.Request.CurrentPolicy = text
+		if got := write(t, s).Roles[0].Merged; decoded(t, got) != decoded(t, want) {
+			t.Errorf("of %s came\n%s", text, got)
+		}
+	}
+}
+
+func TestWhatIsNoTrustPolicyIsRefused(t *testing.T) {
+	deep := strings.Repeat(`{"Role":`, 9) + "1" + strings.Repeat("}", 9)
+	for text, want := range map[string]string{
+		"hello":                     "is not JSON: invalid character 'h' looking for beginning of value, at line 1, column 1",
+		" \n":                       "is empty",
+		"{\"Version\":\n  x}":       "is not JSON: invalid character 'x' looking for beginning of value, at line 2, column 3",
+		`{"Version":"2012-10-17"`:   "is not JSON: unexpected end of JSON input, at line 1, column 23",
+		"{\"Id\":\"\xff\"}":         "is not UTF-8",
+		`[]`:                        "is not a trust policy: the policy is not an object",
+		`null`:                      "is not a trust policy: the policy is not an object",
+		`{"Roles":[]}`:              `is not a trust policy: it has no element "Roles"; it has Version and Statement`,
+		`{"Version":"2012-10-17"}`:  "is not a trust policy: it has no Statement",
+		`{"Version":1}`:             "is not a trust policy: Version is not a string",
+		`{"Id":"a","Id":"b"}`:       `is not a trust policy: the policy has "Id" twice`,
+		document(`1`):               "is not a trust policy: Statement[0] is not an object",
+		document(ec2 + `,{}`):       "is not a trust policy: Statement[1] has no Effect that is Allow or Deny",
+		document(st(`"arn:x"`)):     `is not a trust policy: Statement[0] has a Principal that is not "*" and is not an object`,
+		document(st(`{"AWS":[1]}`)): "is not a trust policy: Statement[0] has a Principal that has a AWS that is not a string or a list of strings",
+		document(st(`{}`)):          "is not a trust policy: Statement[0] has no Principal; a trust policy says in every statement for whom it is",
+		document(st(`"*"`)):         "is not a trust policy: Statement[0] has no Action",
+		document(st(`"*"`, action(`"a"`), `"NotAction":"b"`)):              "is not a trust policy: Statement[0] has both Action and NotAction",
+		document(st(`"*"`, action(`"s3:Get"`), `"Resource":"*"`)):          "is not a trust policy: Statement[0] has a Resource: it is what a role may do, not who may assume it",
+		document(st(`"*"`, action(`"a"`), condition(`{"Bool":{"a":{}}}`))): "is not a trust policy: Statement[0] has a Condition that has a a that is not a value or a list of values",
+		document(st(`"*"`, action(`"a"`), `"Conditon":{}`)):                `is not a trust policy: Statement[0] has "Conditon", which is no element of a statement`,
+		deep:                  "has the policy in too many wrappings",
+		document(ec2) + ` {}`: "is not JSON: invalid character '{' after top-level value, at line 1, column 129",
+		document(st(`"*"`) + strings.Repeat(" ", 1<<18) + ec2): "has 262305 bytes, more than any trust policy",
+	} {
+		s := merging(t, "")
+		s.Request.CurrentPolicy = text
+		_, err := setup.New(s)
+		e := rolebroker.AsError(err)
+		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "current_trust_policy" || e.Fields[0].Message != want {
+			t.Errorf("%.60s: got %v, want %s", text, err, want)
+		}
+	}
+}
+
+// What a person should know of the current policy is said in the guide.
+func TestGuideSaysWhatTheCurrentPolicyDoes(t *testing.T) {
+	words := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	for _, test := range []struct{ why, current, want string }{
+		{"a denial", `{"Sid":"no","Effect":"Deny","Principal":{"AWS":"` + exact + `"},"Action":"sts:*"}`, `statement 1 ("no") denies sts:AssumeRole to the platform; it wins over every allow.`},
+		{"a denial of everyone", ec2 + `,{"Effect":"Deny","Principal":"*","Action":"sts:TagSession","Condition":{"Bool":{"a:b":"true"}}}`,
+			"statement 2 denies sts:TagSession to everyone under the conditions it has; it wins over every allow."},
+		{"a denial of all but others", `{"Effect":"Deny","NotPrincipal":{"AWS":"777788889999"},"Action":"*"}`, "statement 1 denies sts:AssumeRole to everyone whom it does not list"},
+		{"everyone", st(`"*"`, action(`"sts:AssumeRole"`)), "statement 1 lets everyone assume the role without our external ID. It was left as it is"},
+		{"everyone of an organization", st(`{"AWS":"*"}`, action(`"*"`), condition(`{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`)),
+			"statement 1 lets everyone assume the role without our external ID, under its other conditions."},
+		{"any external ID", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"*"}}`)), "statement 1 lets the platform assume the role without our external ID."},
+		{"our account without an external ID", st(awsOf(root), action(`"sts:AssumeRole"`)), "statement 1 asks for no external ID, and the new one does: whoever else comes in by it needs a statement of their own."},
+		{"MFA", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"Bool":{"aws:MultiFactorAuthPresent":"true"}}`)), "statement 1 asks for MFA, which no program can give; take that condition out."},
+		{"much of it", st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 2000)), action(`"sts:AssumeRole"`)),
+			`characters without white space; IAM takes 2048 unless the account's quota "Role trust policy length" was raised, to 4096 at most.`},
+		{"too much of it", st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 4000)), action(`"sts:AssumeRole"`)),
+			"characters without white space; IAM takes 4096 at most. Take something out of it first."},
+	} {
+		if text := words(write(t, merging(t, test.current)).Text); !strings.Contains(text, test.want) {
+			t.Errorf("%s: the guide does not say %s\n%s", test.why, test.want, text)
+		}
+	}
+	for _, quiet := range []string{ec2, ours(), `{"Effect":"Deny","Principal":{"AWS":"777788889999"},"Action":"*"}`, `{"Effect":"Deny","NotPrincipal":{"AWS":"` + root + `"},"Action":"*"}`,
+		st(`"*"`, action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`))} {
+		if text := write(t, merging(t, quiet)).Text; strings.Contains(text, "current policy's") {
+			t.Errorf("of %s the guide says\n%s", quiet, text)
+		}
+	}
+}
+
+// FuzzMerge asks of whatever comes that nothing panics, that the outcome is a
+// trust policy with nothing left to change, and that statements which are not
+// ours are in it as they were.
+func FuzzMerge(f *testing.F) {
+	for _, seed := range []string{
+		currentPolicy, document(ours()), document(""), url.PathEscape(document(ec2)), `{"Role":{"AssumeRolePolicyDocument":` + document(ec2) + `}}`,
+		document(st(`{"AWS":["*","`+root+`"],"Service":[]}`, action(`["sts:*"]`), condition(`{"Null":{"sts:ExternalId":true}}`))),
+		document(st(awsOf(root), `"NotAction":"sts:x"`, condition(`{"ForAllValues:StringEquals":{"sts:ExternalId":[]}}`))),
+		document(st(awsOf(root), action(`"*"`), condition(`{"StringEquals":{"sts:ExternalId":[null]}}`))),
+		document(`{"Effect":"Allow","NotPrincipal":"*","Action":"*"}`), `"%7B%7D"`, `{"Statement":null}`, "\ufeff", `{"Role":{"Role":""}}`, "%", `"\ud800"`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s := merging(t, "")
+		s.Request.CurrentPolicy = text
+		s.Request = s.Request.WithDefaults()
+		done, err := setup.New(s)
+		if text == "" {
+			return
+		}
+		if err != nil {
+			if rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
+				t.Fatal(err)
+			}
+			return
+		}
+		merged := done.Roles[0].Merged
+		s.Request.CurrentPolicy = merged
+		again, err := setup.New(s)
+		if err != nil || again.Roles[0].Diff != "" || again.Roles[0].Merged != merged {
+			t.Errorf("%v, a second time there is something to change:\n%s\nin\n%s", err, again.Roles[0].Diff, merged)
+		}
+		if !json.Valid([]byte(merged)) {
+			t.Errorf("it is not JSON: %s", merged)
+		}
+		for _, kept := range foreign(text) {
+			if !strings.Contains(squeezed(merged), squeezed(kept)) {
+				t.Errorf("%s is not in\n%s", kept, merged)
+			}
+		}
+	})
+}
+
+// foreign are the statements of a plain policy that have nothing of ours.
+func foreign(text string) (all []string) {
+	var policy struct{ Statement []json.RawMessage }
+	if json.Unmarshal([]byte(text), &policy) != nil {
+		return nil
+	}
+	for _, one := range policy.Statement {
+		var read any
+		if json.Unmarshal(one, &read) != nil {
+			continue
+		}
+		if plain, _ := json.Marshal(read); !strings.Contains(string(plain), vendorID) {
+			all = append(all, string(one))
+		}
+	}
+	return all
+}
+
+func squeezed(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' || r == '\r' }), "")
+}

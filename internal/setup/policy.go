@@ -1,0 +1,375 @@
+package setup
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// policy is a trust policy that was read. What it was written as is kept,
+// since what is not ours goes out as it came in.
+type policy struct {
+	raw        json.RawMessage
+	fields     []field
+	statements []statement
+}
+
+// field is one member of a JSON object, as it was written.
+type field struct {
+	name  string
+	value json.RawMessage
+}
+
+// statement is one statement of a trust policy.
+type statement struct {
+	raw          json.RawMessage
+	fields       []field
+	sid          string
+	deny         bool
+	principals   []principal
+	notPrincipal bool
+	actions      []string
+	notAction    bool
+	conditions   []condition
+}
+
+// principal is one entry of a Principal element. Everyone is "*", of the kind
+// AWS.
+type principal struct{ kind, name string }
+
+// condition is one key under one operator.
+type condition struct {
+	operator, key string
+	values        []string
+	raw           json.RawMessage
+}
+
+// longest is more than IAM takes of a trust policy, whatever its quotas.
+const longest = 1 << 17
+
+// field of the request in which the policy came.
+const currentPolicy = "current_trust_policy"
+
+// read reads a trust policy: the document, as it is or encoded for a URL as
+// the IAM API gives it, or the answer to GetRole with the document in it.
+func read(text string) (*policy, error) {
+	raw, err := document(text)
+	if err != nil {
+		return nil, invalid(currentPolicy, "%s", err)
+	}
+	p, err := parse(raw)
+	if err != nil {
+		return nil, invalid(currentPolicy, "is not a trust policy: %s", err)
+	}
+	return p, nil
+}
+
+// document finds the document in what was pasted.
+func document(text string) (json.RawMessage, error) {
+	raw := plain(text)
+	for range 5 { // Role, AssumeRolePolicyDocument, the document as a string, the document
+		if len(raw) > longest {
+			return nil, fmt.Errorf("has %d bytes, more than any trust policy", len(raw))
+		}
+		if err := valid(raw); err != nil {
+			return nil, err
+		}
+		inner, found := wrapped(raw)
+		if !found {
+			return raw, nil
+		}
+		raw = inner
+	}
+	return nil, errors.New("has the policy in too many wrappings")
+}
+
+// plain is text without what surrounds it, no longer encoded for a URL.
+func plain(text string) json.RawMessage {
+	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
+	if strings.HasPrefix(text, "%") {
+		if decoded, err := url.PathUnescape(text); err == nil {
+			text = strings.TrimSpace(decoded)
+		}
+	}
+	return json.RawMessage(text)
+}
+
+// wrapped is what is inside of what raw is only a wrapping of.
+func wrapped(raw json.RawMessage) (inner json.RawMessage, found bool) {
+	if s, ok := text1(raw); ok {
+		return plain(s), true
+	}
+	fields, err := members(raw)
+	if err != nil {
+		return nil, false
+	}
+	for _, name := range []string{"Role", "AssumeRolePolicyDocument"} {
+		if value, ok := lookup(fields, name); ok {
+			return value, true
+		}
+	}
+	return nil, false
+}
+
+// valid says where raw stops being JSON.
+func valid(raw []byte) error {
+	var whole json.RawMessage
+	err := json.Unmarshal(raw, &whole)
+	var syntax *json.SyntaxError
+	switch {
+	case err == nil && !utf8.Valid(raw):
+		return errors.New("is not UTF-8")
+	case err == nil:
+		return nil
+	case len(raw) == 0:
+		return errors.New("is empty")
+	case errors.As(err, &syntax):
+		before := raw[:min(max(int(syntax.Offset)-1, 0), len(raw))]
+		line := 1 + bytes.Count(before, []byte("\n"))
+		column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
+		return fmt.Errorf("is not JSON: %s, at line %d, column %d", syntax, line, column)
+	}
+	return fmt.Errorf("is not JSON: %s", err)
+}
+
+// parse takes a trust policy apart. Errors say where.
+func parse(raw json.RawMessage) (*policy, error) {
+	fields, err := members(raw)
+	if err != nil {
+		return nil, fmt.Errorf("the policy %w", err)
+	}
+	p := &policy{raw: raw, fields: fields}
+	for _, f := range fields {
+		if !slices.Contains([]string{"Version", "Id", "Statement"}, f.name) {
+			return nil, fmt.Errorf("it has no element %q; it has Version and Statement", f.name)
+		}
+		if _, ok := text1(f.value); !ok && f.name != "Statement" {
+			return nil, fmt.Errorf("%s is not a string", f.name)
+		}
+	}
+	list, ok := lookup(fields, "Statement")
+	if !ok {
+		return nil, errors.New("it has no Statement")
+	}
+	for i, one := range elements(list) {
+		st, err := parseStatement(one)
+		if err != nil {
+			return nil, fmt.Errorf("Statement[%d] %w", i, err)
+		}
+		p.statements = append(p.statements, st)
+	}
+	return p, nil
+}
+
+func parseStatement(raw json.RawMessage) (statement, error) {
+	fields, err := members(raw)
+	st := statement{raw: raw, fields: fields}
+	for _, f := range fields {
+		if err := st.take(f); err != nil {
+			return st, err
+		}
+	}
+	switch effect, _ := st.text("Effect"); {
+	case err != nil:
+		return st, err
+	case effect != "Allow" && effect != "Deny":
+		return st, errors.New("has no Effect that is Allow or Deny")
+	case len(st.principals) == 0:
+		return st, errors.New("has no Principal; a trust policy says in every statement for whom it is")
+	case len(st.actions) == 0:
+		return st, errors.New("has no Action")
+	}
+	return st, st.twins()
+}
+
+// take reads one element of a statement.
+func (st *statement) take(f field) error {
+	var err error
+	switch f.name {
+	case "Sid", "Effect":
+		s, ok := text1(f.value)
+		if !ok {
+			return fmt.Errorf("has the %s %s, which is not a string", f.name, f.value)
+		}
+		if f.name == "Sid" {
+			st.sid = s
+		}
+		st.deny = st.deny || f.name == "Effect" && s == "Deny"
+	case "Principal", "NotPrincipal":
+		st.notPrincipal = f.name == "NotPrincipal"
+		st.principals, err = parsePrincipals(f.value)
+	case "Action", "NotAction":
+		st.notAction = f.name == "NotAction"
+		st.actions, err = strs(f.value)
+	case "Condition":
+		st.conditions, err = parseConditions(f.value)
+	case "Resource", "NotResource":
+		return fmt.Errorf("has a %s: it is what a role may do, not who may assume it", f.name)
+	default:
+		return fmt.Errorf("has %q, which is no element of a statement", f.name)
+	}
+	if err != nil {
+		return fmt.Errorf("has a %s that %w", f.name, err)
+	}
+	return nil
+}
+
+// twins refuses elements that exclude each other.
+func (st *statement) twins() error {
+	for _, name := range []string{"Principal", "Action"} {
+		_, one := lookup(st.fields, name)
+		if _, other := lookup(st.fields, "Not"+name); one && other {
+			return fmt.Errorf("has both %s and Not%s", name, name)
+		}
+	}
+	return nil
+}
+
+func (st *statement) text(name string) (string, bool) {
+	value, _ := lookup(st.fields, name)
+	return text1(value)
+}
+
+func parsePrincipals(raw json.RawMessage) ([]principal, error) {
+	if s, ok := text1(raw); ok && s == "*" {
+		return []principal{{"AWS", "*"}}, nil
+	}
+	kinds, err := members(raw)
+	if err != nil {
+		return nil, fmt.Errorf(`is not "*" and %w`, err)
+	}
+	var all []principal
+	for _, kind := range kinds {
+		names, err := strs(kind.value)
+		if err != nil {
+			return nil, fmt.Errorf("has a %s that %w", kind.name, err)
+		}
+		for _, name := range names {
+			all = append(all, principal{kind.name, name})
+		}
+	}
+	return all, nil
+}
+
+func parseConditions(raw json.RawMessage) ([]condition, error) {
+	operators, err := members(raw)
+	if err != nil {
+		return nil, err
+	}
+	var all []condition
+	for _, operator := range operators {
+		keys, err := members(operator.value)
+		if err != nil {
+			return nil, fmt.Errorf("has a %s that %w", operator.name, err)
+		}
+		for _, key := range keys {
+			values, err := scalars(key.value)
+			if err != nil {
+				return nil, fmt.Errorf("has a %s that %w", key.name, err)
+			}
+			all = append(all, condition{operator.name, key.name, values, key.value})
+		}
+	}
+	return all, nil
+}
+
+// members reads a JSON object, keeping the order of its members. One that
+// comes twice is refused: which of the two would count is anyone's guess.
+func members(raw json.RawMessage) ([]field, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("is not an object")
+	}
+	fields := []field{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := t.(string)
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, err
+		}
+		if _, twice := lookup(fields, name); twice {
+			return nil, fmt.Errorf("has %q twice", name)
+		}
+		fields = append(fields, field{name, value})
+	}
+	if _, err := dec.Token(); err != nil && err != io.EOF {
+		return nil, err
+	}
+	return fields, nil
+}
+
+func lookup(fields []field, name string) (json.RawMessage, bool) {
+	i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+	if i < 0 {
+		return nil, false
+	}
+	return fields[i].value, true
+}
+
+// elements are those of a JSON array, or the one value that stands for it.
+func elements(raw json.RawMessage) []json.RawMessage {
+	var many []json.RawMessage
+	if json.Unmarshal(raw, &many) == nil && many != nil {
+		return many
+	}
+	return []json.RawMessage{raw}
+}
+
+func text1(raw json.RawMessage) (string, bool) {
+	var s *string
+	if json.Unmarshal(raw, &s) != nil || s == nil {
+		return "", false
+	}
+	return *s, true
+}
+
+// strs reads a string, or a list of strings.
+func strs(raw json.RawMessage) ([]string, error) {
+	var all []string
+	for _, one := range elements(raw) {
+		s, ok := text1(one)
+		if !ok {
+			return nil, errors.New("is not a string or a list of strings")
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// scalars reads a string, a number or a bool, or a list of them.
+func scalars(raw json.RawMessage) ([]string, error) {
+	all := []string{}
+	for _, one := range elements(raw) {
+		s, ok := text1(one)
+		switch trimmed := bytes.TrimSpace(one); {
+		case ok:
+			all = append(all, s)
+		case len(trimmed) == 0 || bytes.ContainsAny(trimmed[:1], "[{n"):
+			return nil, errors.New("is not a value or a list of values")
+		default:
+			all = append(all, string(trimmed))
+		}
+	}
+	return all, nil
+}
+
+// size counts characters as IAM's quotas do, without white space.
+func size(text string) (n int) {
+	for _, r := range text {
+		if !unicode.IsSpace(r) {
+			n++
+		}
+	}
+	return n
+}

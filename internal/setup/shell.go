@@ -1,0 +1,216 @@
+package setup
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// Quote quotes text for a POSIX shell, where that is needed.
+func Quote(s string) string {
+	bare := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_@%+:,./-", r)
+	}
+	if s != "" && strings.TrimFunc(s, bare) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// option is an option of a command with its value. A value that begins like
+// an option has to be joined to it.
+func option(name, value string) string {
+	if strings.HasPrefix(value, "-") {
+		return name + "=" + Quote(value)
+	}
+	return name + " " + Quote(value)
+}
+
+// comment makes a comment of every line.
+func comment(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight("# "+line, " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// script is lines of text on its way to be a script.
+type script struct{ strings.Builder }
+
+func (s *script) line(format string, args ...any) {
+	fmt.Fprintf(s, format, args...)
+	s.WriteByte('\n')
+}
+
+// remark is a line, or several, of comment.
+func (s *script) remark(format string, args ...any) {
+	s.line("%s", comment(fmt.Sprintf(format, args...)))
+}
+
+// awsCLI is commands for all the roles. Those that have to be thought about,
+// or filled in, are comments.
+func (b *book) awsCLI() string {
+	var out script
+	if missing := b.missing(); missing != "" {
+		out.remark("%s", missing)
+		out.line("# Until then the commands are comments.\n")
+	}
+	if doubt := b.doubt(); doubt != "" {
+		out.remark("%s\n", doubt)
+	}
+	for i, account := range b.byAccount() {
+		if i > 0 {
+			out.line("")
+		}
+		out.line("# With credentials of account %s:", account[0].arn.Account)
+		if b.Mode == rolebroker.ModeCluster && b.Request.Cluster.Variant == rolebroker.ClusterIRSA {
+			out.line("\n%s", b.providerCommand(account[0].arn.Partition))
+		}
+		for _, t := range account {
+			out.line("")
+			out.remark("Role %s: %s", t.label(), t.arn)
+			out.line("%s", b.roleCommands(t))
+		}
+	}
+	if last := b.clusterCommands(); last != "" {
+		out.line("\n%s", last)
+	}
+	return out.String()
+}
+
+// missing says what has to be filled in by hand, and how to find it.
+func (b *book) missing() string {
+	switch {
+	case b.platformProblem() != "":
+		return "The platform's AWS identity is not known. Give the server one, and ask for this again;\n" +
+			"or put the ID of its account for " + accountPlaceholder + " below."
+	case b.needsIssuer():
+		return "The cluster's issuer is not known. Find it with\n" +
+			"  " + issuerCommand + "\n" +
+			"and ask for this again:\n" +
+			"  rolebroker integration setup " + b.integration() + " --issuer https://…\n" +
+			"or put it in below for the one with REGION and " + clusterPlaceholder + "."
+	}
+	return ""
+}
+
+// doubt says that the principal may be another; "" if it is certain.
+func (b *book) doubt() string {
+	exact, certain := b.Platform.Principal()
+	if b.Mode == rolebroker.ModeCluster || b.Request.Principal != rolebroker.PrincipalExact || exact == "" || certain {
+		return ""
+	}
+	return "AWS does not tell the platform the path of its own role, and a role with a path has another ARN than\n" +
+		exact + ". Find it out in account " + b.Platform.Account + ", and put it in:\n  " + b.principalCommand()
+}
+
+// principalCommand tells the ARN of the platform's role, with its path.
+func (b *book) principalCommand() string {
+	exact, _ := b.Platform.Principal()
+	return "aws iam get-role " + option("--role-name", exact[strings.LastIndexByte(exact, '/')+1:]) + " --query Role.Arn --output text"
+}
+
+const issuerCommand = "aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer --output text"
+
+// roleCommands make the role, or change the trust policy of one that exists.
+func (b *book) roleCommands(t *target) string {
+	switch {
+	case t.obstacle != "":
+		return comment(t.obstacle)
+	case !b.exists():
+		return b.runnable(b.createCommand(t)) + "\n" + b.attachComment(t) + "\n" + b.existingComment(t)
+	case b.merged.diff == "":
+		return "# Its trust policy is right as it is."
+	}
+	update := "aws iam update-assume-role-policy " + option("--role-name", t.arn.Name) + " \\\n  --policy-document " + Quote(t.policy)
+	if n := t.seconds(); n > 0 {
+		return b.runnable(update) + "\n# Its sessions are to last longer than an hour, which the role has to allow:\n" +
+			fmt.Sprintf("# aws iam update-role %s --max-session-duration %d", option("--role-name", t.arn.Name), n)
+	}
+	return b.runnable(update)
+}
+
+// runnable is a command that can be run, as a comment while it cannot.
+func (b *book) runnable(command string) string {
+	if len(b.placeholders()) > 0 {
+		return comment(command)
+	}
+	return command
+}
+
+func (b *book) createCommand(t *target) string {
+	words := []string{"aws iam create-role " + option("--role-name", t.arn.Name)}
+	if t.arn.Path != "/" {
+		words = append(words, option("--path", t.arn.Path))
+	}
+	if n := t.seconds(); n > 0 {
+		words = append(words, option("--max-session-duration", strconv.Itoa(n)))
+	}
+	words = append(words, option("--description", b.description(t)), option("--assume-role-policy-document", t.policy))
+	return strings.Join(words, " \\\n  ")
+}
+
+func (b *book) attachComment(t *target) string {
+	return "# Then let it do all that your agents need, for example:\n" +
+		"# aws iam attach-role-policy " + option("--role-name", t.arn.Name) + " --policy-arn " + Quote(readOnlyAccess(t.arn.Partition))
+}
+
+// readOnlyAccess is a policy of AWS's, as an example.
+func readOnlyAccess(partition string) string {
+	return "arn:" + partition + ":iam::aws:policy/ReadOnlyAccess"
+}
+
+// existingComment is how to come by commands for a role that exists.
+func (b *book) existingComment(t *target) string {
+	again := "rolebroker integration setup " + b.integration() + " --role " + Quote(t.names[0]) + b.flags() + " --current current.json --format aws-cli"
+	return "# The role exists already? Then, instead of making it:\n" +
+		"# aws iam get-role " + option("--role-name", t.arn.Name) + " --query Role.AssumeRolePolicyDocument > current.json && " + again
+}
+
+// flags are those of the request that are not the defaults.
+func (b *book) flags() string {
+	var f string
+	r, usual := b.Request, rolebroker.SetupRequest{}.WithDefaults()
+	for _, flag := range []struct{ name, value, usual string }{
+		{"--principal", string(r.Principal), string(usual.Principal)},
+		{"--variant", string(r.Cluster.Variant), string(usual.Cluster.Variant)},
+		{"--issuer", r.Cluster.Issuer, ""},
+		{"--namespace", r.Cluster.Namespace, usual.Cluster.Namespace},
+		{"--service-account", r.Cluster.ServiceAccount, usual.Cluster.ServiceAccount},
+	} {
+		if flag.value != flag.usual {
+			f += " " + option(flag.name, flag.value)
+		}
+	}
+	return f
+}
+
+// providerCommand makes IAM of one account know the cluster's issuer.
+func (b *book) providerCommand(partition string) string {
+	url := b.Request.Cluster.Issuer
+	if url == "" {
+		url = "https://" + b.issuer(partition)
+	}
+	return "# Once for each account and cluster, unless it is there (aws iam list-open-id-connect-providers):\n" +
+		"# aws iam create-open-id-connect-provider " + option("--url", url) + " --client-id-list " + audience
+}
+
+// clusterCommands tie the service account to the roles.
+func (b *book) clusterCommands() string {
+	if b.Mode != rolebroker.ModeCluster || len(b.targets) == 0 {
+		return ""
+	}
+	c, arn := b.Request.Cluster, b.targets[0].arn.String()
+	if c.Variant == rolebroker.ClusterPodIdentity {
+		return "# In the account of the cluster, give the service account its role. EKS takes one for each service account:\n" +
+			"# aws eks create-pod-identity-association --cluster-name CLUSTER " + option("--namespace", c.Namespace) + " " +
+			option("--service-account", c.ServiceAccount) + " " + option("--role-arn", arn)
+	}
+	return "# In the cluster, give the service account a role, so that its pods get a token. One role is enough for that:\n" +
+		"# the token is good for every role that trusts the service account.\n" +
+		"# kubectl annotate serviceaccount " + option("--namespace", c.Namespace) + " " + Quote(c.ServiceAccount) + " " +
+		Quote("eks.amazonaws.com/role-arn="+arn)
+}

@@ -1,0 +1,102 @@
+package setup
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// object is a JSON object whose members keep their order. A value is a
+// string, a bool, a json.Number, nil, a []any, an object, or JSON as it is
+// (json.RawMessage); in a template it is also a verbatim.
+type object []member
+
+type member struct {
+	key   string
+	value any
+}
+
+// verbatim is text that a format takes as it is.
+type verbatim string
+
+// MarshalJSON writes the members in their order.
+func (o object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, m := range o {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(compact(m.key))
+		b.WriteByte(':')
+		b.Write(compact(m.value))
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// compact is v as JSON on one line, < and > and & as they are.
+func compact(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err) // what a tree is made of can be written
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// pretty is v as JSON to read, without a newline at its end.
+func pretty(v any) string { return indented(compact(v)) }
+
+// indented is JSON with its white space changed and nothing else.
+func indented(raw []byte) string {
+	var b bytes.Buffer
+	if err := json.Indent(&b, bytes.TrimSpace(raw), "", "  "); err != nil {
+		panic(err) // it was read or written as JSON before
+	}
+	return b.String()
+}
+
+// texts is a list of strings, or the one string that stands for it.
+func texts(all []string) any {
+	if len(all) == 1 {
+		return all[0]
+	}
+	list := make([]any, len(all))
+	for i, s := range all {
+		list[i] = s
+	}
+	return list
+}
+
+// tree reads JSON that is known to be good, keeping the order of its members.
+func tree(raw string) any {
+	dec := json.NewDecoder(bytes.NewReader([]byte(raw)))
+	dec.UseNumber()
+	return node(dec)
+}
+
+func node(dec *json.Decoder) any {
+	token, err := dec.Token()
+	if err != nil {
+		panic(err) // it was read or written as JSON before
+	}
+	switch token {
+	case json.Delim('['):
+		list := []any{}
+		for dec.More() {
+			list = append(list, node(dec))
+		}
+		_, _ = dec.Token() // its end, which More has seen
+		return list
+	case json.Delim('{'):
+		o := object{}
+		for dec.More() {
+			key, _ := node(dec).(string)
+			o = append(o, member{key, node(dec)})
+		}
+		_, _ = dec.Token()
+		return o
+	}
+	return token
+}
