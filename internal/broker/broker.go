@@ -12,12 +12,13 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
 // Assumer asks STS. Its errors are *rolebroker.Refusal.
 type Assumer interface {
 	Assume(ctx context.Context, a rolebroker.Assumption) (*rolebroker.Assumed, error)
-	Identity(ctx context.Context) (*rolebroker.Identity, error)
+	validate.STS
 }
 
 // Options configure New. Store and Assumer are required.
@@ -32,6 +33,12 @@ type Options struct {
 	// SessionsPerAgent caps the live sessions that one agent may have, and so
 	// the AssumeRole calls it can cause. 0 means DefaultSessionsPerAgent.
 	SessionsPerAgent int
+
+	// Validation says how roles are validated; its STS, Log and Now are set here.
+	Validation validate.Options
+	// RequireExternalID has roles that can be assumed without the external ID
+	// fail their validation, instead of a warning.
+	RequireExternalID bool
 }
 
 // DefaultSessionsPerAgent is how many live sessions one agent may have.
@@ -50,6 +57,9 @@ type Broker struct {
 	now       func() time.Time
 	authority *authority
 	perAgent  int
+
+	validator         *validate.Validator
+	requireExternalID bool
 
 	// ctx ends when the broker closes: work that goes on after the request
 	// that started it hangs on it.
@@ -89,12 +99,14 @@ func New(opts Options) *Broker {
 	}
 	b := &Broker{
 		store: opts.Store, assumer: opts.Assumer, log: opts.Log, now: opts.Now,
-		perAgent: opts.SessionsPerAgent,
-		leases:   map[leaseKey]*lease{},
-		agents:   map[rolebroker.AgentID]*allowance{},
+		perAgent: opts.SessionsPerAgent, requireExternalID: opts.RequireExternalID,
+		leases: map[leaseKey]*lease{},
+		agents: map[rolebroker.AgentID]*allowance{},
 	}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.authority = newAuthority(opts.Store)
+	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.Assumer, opts.Log, opts.Now
+	b.validator = validate.New(opts.Validation)
 	b.metrics = newMetrics(opts.Metrics, b.leaseCount)
 	return b
 }

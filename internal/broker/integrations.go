@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
@@ -46,38 +47,68 @@ func (b *Broker) ReserveExternalID(ctx context.Context, who rolebroker.Caller) (
 // people can copy.
 func newExternalID() string { return "rolebroker-" + strings.ToLower(rand.Text()) }
 
-// CreateIntegration stores a new integration. in.ExternalID is one that
-// ReserveExternalID gave, or empty for a new one; IDs, times and version in in
-// are ignored. Codes: denied, invalid, conflict.
-func (b *Broker) CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration) (*rolebroker.Integration, error) {
+// CreateIntegration stores a new integration and validates its roles, before
+// or after that or not at all. in.ExternalID is one that ReserveExternalID gave,
+// or empty for a new one; IDs, times and version in in are ignored. Codes:
+// denied, invalid, conflict, unavailable.
+func (b *Broker) CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, mode rolebroker.ValidateMode) (*rolebroker.Integration, error) {
 	if err := who.MayWrite(); err != nil {
 		return nil, err
 	}
 	now := b.now()
-	in.ID, in.Version, in.CreatedAt, in.UpdatedAt = rolebroker.NewIntegrationID(), 1, now, now
+	in.ID, in.Version, in.CreatedAt, in.UpdatedAt, in.NextExternalID = rolebroker.NewIntegrationID(), 1, now, now, ""
 	in.Roles = withIDs(in.Roles, nil)
 	if err := in.Check(); err != nil {
 		return nil, err
 	}
-	if in.ExternalID == "" {
-		in.ExternalID = newExternalID()
-		if err := b.store.ReserveExternalID(ctx, in.ExternalID, now); err != nil {
-			return nil, err
-		}
+	if err := b.externalIDFor(ctx, who, &in); err != nil {
+		return nil, err
 	}
-	if err := b.store.CreateIntegration(ctx, &in); err != nil {
+	save := func() error { return b.store.CreateIntegration(ctx, &in) }
+	if err := b.saveValidated(ctx, &in, mode, save); err != nil {
 		return nil, err
 	}
 	b.audit(ctx, who, "integration created", in.Name)
-	return b.store.Integration(ctx, string(in.ID))
+	return b.saved(ctx, in.ID, mode)
+}
+
+// saveValidated saves an integration, if it has to be only once every role of
+// it can be assumed.
+func (b *Broker) saveValidated(ctx context.Context, in *rolebroker.Integration, mode rolebroker.ValidateMode, save func() error) error {
+	if mode != rolebroker.ValidateRequire {
+		return save()
+	}
+	results, err := b.validateBefore(ctx, in)
+	if err != nil {
+		return err
+	}
+	if err := save(); err != nil {
+		return err
+	}
+	if err := b.recordValidations(ctx, in, results); err != nil {
+		b.log.WarnContext(ctx, "recording a validation", "integration", in.Name, "reason", err, "cause", errors.Unwrap(err))
+	}
+	return nil
+}
+
+// saved is an integration that was saved just now, validated if nothing has to
+// be assumable and somebody wants to know.
+func (b *Broker) saved(ctx context.Context, id rolebroker.IntegrationID, mode rolebroker.ValidateMode) (*rolebroker.Integration, error) {
+	in, err := b.store.Integration(ctx, string(id))
+	if err != nil || mode != rolebroker.ValidateWarn {
+		return in, err
+	}
+	b.validateAfter(ctx, in)
+	return b.store.Integration(context.WithoutCancel(ctx), string(id))
 }
 
 // UpdateIntegration replaces what a person says of an integration. ifVersion
 // is the version it must still have; 0 wins over whatever is there.
 // in.ExternalID may be empty or must be what it is. A role keeps its ID, and
-// with it its sessions, when its ID or else its name is given again. Codes:
-// denied, not_found, invalid, conflict, stale.
-func (b *Broker) UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64) (*rolebroker.Integration, error) {
+// with it its sessions, when its ID or else its name is given again. Roles are
+// validated as in CreateIntegration. Codes: denied, not_found, invalid,
+// conflict, stale, unavailable.
+func (b *Broker) UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64, mode rolebroker.ValidateMode) (*rolebroker.Integration, error) {
 	if err := who.MayWrite(); err != nil {
 		return nil, err
 	}
@@ -90,22 +121,23 @@ func (b *Broker) UpdateIntegration(ctx context.Context, who rolebroker.Caller, n
 		if err != nil {
 			return "", err
 		}
-		return old.ID, b.store.UpdateIntegration(ctx, updated, expected(ifVersion, old.Version))
+		return old.ID, b.saveValidated(ctx, updated, mode, func() error {
+			return b.store.UpdateIntegration(ctx, updated, expected(ifVersion, old.Version))
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
 	b.audit(ctx, who, "integration updated", in.Name)
-	return b.store.Integration(ctx, string(id))
+	return b.saved(ctx, id, mode)
 }
 
 // replaced is old with what in says of it.
 func (b *Broker) replaced(old *rolebroker.Integration, in rolebroker.Integration) (*rolebroker.Integration, error) {
 	if in.ExternalID != "" && in.ExternalID != old.ExternalID {
-		return nil, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: []rolebroker.Field{
-			{Path: "external_id", Message: "is made by the server and cannot be chosen; leave it out"}}}
+		return nil, errExternalID
 	}
-	in.ID, in.ExternalID, in.CreatedAt = old.ID, old.ExternalID, old.CreatedAt
+	in.ID, in.ExternalID, in.NextExternalID, in.CreatedAt = old.ID, old.ExternalID, old.NextExternalID, old.CreatedAt
 	in.Version, in.UpdatedAt = old.Version+1, b.now()
 	in.Roles = withIDs(in.Roles, old)
 	return &in, in.Check()

@@ -39,13 +39,20 @@ type leaseKey struct {
 }
 
 func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task, sessionName string) leaseKey {
-	return leaseKey{
+	key := leaseKey{
 		agent: agent.ID, agentName: agent.Name, integration: grant.Integration.ID, role: grant.Role.ID, task: task,
 		assumption: rolebroker.Assumption{
 			ARN: grant.Role.ARN, Region: grant.Role.Region, SessionName: sessionName,
 			ExternalID: grant.Integration.ExternalID, Duration: grant.Role.Duration(),
 		},
 	}
+	if grant.Integration.SourceIdentity {
+		key.assumption.SourceIdentity, _ = rolebroker.SessionName(agent.Name, "") // without a task it has no error
+	}
+	if grant.Integration.SessionTags {
+		key.assumption.Tags = rolebroker.Tags{Agent: agent.Name, Integration: grant.Integration.Name, Role: grant.Role.Name, Task: task}
+	}
+	return key
 }
 
 // lease keeps the credentials for one key: it asks STS once for all who wait,

@@ -108,7 +108,7 @@ func TestTakingSomethingAwayRefusesTheVeryNextRequest(t *testing.T) {
 				return err
 			}
 			change(in)
-			_, err = w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0)
+			_, err = w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip)
 			return err
 		}
 	}
@@ -527,7 +527,7 @@ func TestWhatChangedWhileSTSWasAskedIsAskedForAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		in.Role("readonly").ARN.Name = "Tester"
-		if _, err := w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0); err != nil {
+		if _, err := w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip); err != nil {
 			t.Fatal(err)
 		}
 		if loan := <-lent; loan.Role.ARN.Name != "Tester" {

@@ -15,6 +15,9 @@ type metrics struct {
 	refused *prometheus.CounterVec
 	calls   *prometheus.CounterVec
 	seconds prometheus.Histogram
+
+	validations *prometheus.CounterVec
+	changes     *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer, leases func() float64) *metrics {
@@ -27,9 +30,13 @@ func newMetrics(registerer prometheus.Registerer, leases func() float64) *metric
 			Name: "rolebroker_sts_calls_total", Help: "AssumeRole calls, by outcome: ok, or why STS gave no credentials."}, []string{"outcome"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "rolebroker_sts_seconds", Help: "How long AssumeRole calls took.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 12)}),
+		validations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rolebroker_validations_total", Help: "Validations of a role, by status and code."}, []string{"status", "code"}),
+		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rolebroker_role_changes_total", Help: "Roles that a validation found to work no longer, or again."}, []string{"to"}),
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.lent, m.refused, m.calls, m.seconds,
+		registerer.MustRegister(m.lent, m.refused, m.calls, m.seconds, m.validations, m.changes,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rolebroker_leases", Help: "Sessions held in memory."}, leases))
 	}
 	return m

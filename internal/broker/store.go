@@ -18,6 +18,7 @@ import (
 // maker saw.
 type Store interface {
 	integrationStore
+	validationStore
 	agentStore
 	tokenStore
 	apiKeyStore
@@ -58,6 +59,32 @@ type integrationStore interface {
 
 	// ReserveExternalID stores an external ID for a later integration.
 	ReserveExternalID(ctx context.Context, externalID string, at time.Time) error
+
+	// ExternalIDIsFree says whether it was reserved and no integration has
+	// used it.
+	ExternalIDIsFree(ctx context.Context, externalID string) (bool, error)
+
+	// SetExternalIDs stores in's ExternalID, NextExternalID, Version and
+	// UpdatedAt, if it still has the version expected. Both have to be reserved
+	// and no other integration's. Codes: not_found, stale, invalid.
+	SetExternalIDs(ctx context.Context, in *rolebroker.Integration, expected int64) error
+
+	// EarlierExternalIDs are those that it had before, the newest first.
+	EarlierExternalIDs(ctx context.Context, id rolebroker.IntegrationID, limit int) ([]string, error)
+}
+
+type validationStore interface {
+	// RecordValidations stores what came of validating in's roles as in has
+	// them, unless there is something newer. If in is gone nothing is stored.
+	RecordValidations(ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation, at time.Time) error
+
+	// ClaimIntegrations gives integrations in platform mode that were last
+	// validated before a time, the longest ago first. Nobody else is given them
+	// until they are due again.
+	ClaimIntegrations(ctx context.Context, before, now time.Time, limit int) ([]rolebroker.IntegrationID, error)
+
+	// CountIntegrations is how many are in platform mode.
+	CountIntegrations(ctx context.Context) (int, error)
 }
 
 type agentStore interface {

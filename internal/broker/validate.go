@@ -1,0 +1,246 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/validate"
+)
+
+const (
+	// validateBudget is how long somebody may have to wait for a validation
+	// who is not told how it goes; roles whose turn has not come by then are
+	// left unknown.
+	validateBudget = 45 * time.Second
+
+	// recordTimeout bounds recording what came of a validation that was
+	// broken off.
+	recordTimeout = 10 * time.Second
+
+	// maxEarlier is how many earlier external IDs are looked for.
+	maxEarlier = 3
+)
+
+// Validating says how roles are validated. The zero value is the server's way.
+type Validating struct {
+	RequireExternalID bool                            // a role that can be assumed without it fails
+	Tell              func(rolebroker.RoleValidation) // each outcome as soon as it is known; nil: nobody is told
+}
+
+// ValidateIntegration tries to assume every role of an integration, keeps what
+// comes of it, and answers it in the order of the roles. When ctx ends it
+// answers what it has; the roles that are left are unknown. Codes: denied,
+// not_found, unavailable.
+func (b *Broker) ValidateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, how Validating) ([]rolebroker.RoleValidation, error) {
+	if err := who.MayWrite(); err != nil {
+		return nil, err
+	}
+	in, err := b.store.Integration(ctx, nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	results, err := b.validateNow(ctx, in, how)
+	if err != nil {
+		return nil, err
+	}
+	b.audit(ctx, who, "integration validated", in.Name)
+	return results, b.recordValidations(ctx, in, results)
+}
+
+// ValidateDraft does the same for an integration that is not saved, and keeps
+// nothing. If it has an ID it is a draft of that one's next version. Without
+// an external ID one is reserved, which the answer has. What is wrong with the
+// draft itself fails the roles it concerns. Codes: denied, not_found, invalid,
+// unavailable.
+func (b *Broker) ValidateDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, how Validating) (results []rolebroker.RoleValidation, externalID string, err error) {
+	if err := who.MayWrite(); err != nil {
+		return nil, "", err
+	}
+	if err := b.completeDraft(ctx, who, &draft); err != nil {
+		return nil, "", err
+	}
+	results, err = b.validateNow(ctx, &draft, how)
+	return results, draft.ExternalID, err
+}
+
+// completeDraft gives a draft the external ID that its roles have to require.
+func (b *Broker) completeDraft(ctx context.Context, who rolebroker.Caller, draft *rolebroker.Integration) error {
+	if draft.ID != "" {
+		stored, err := b.store.Integration(ctx, string(draft.ID))
+		if err != nil {
+			return err
+		}
+		if draft.ExternalID != "" && draft.ExternalID != stored.ExternalID {
+			return errExternalID
+		}
+		draft.ExternalID, draft.NextExternalID = stored.ExternalID, stored.NextExternalID
+		return nil
+	}
+	return b.externalIDFor(ctx, who, draft)
+}
+
+var errExternalID = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: []rolebroker.Field{
+	{Path: "external_id", Message: "is made by the server and cannot be chosen; leave it out"}}}
+
+// externalIDFor sees to it that a new integration has an external ID of ours
+// that no other has.
+func (b *Broker) externalIDFor(ctx context.Context, who rolebroker.Caller, in *rolebroker.Integration) (err error) {
+	if in.ExternalID == "" {
+		in.ExternalID, err = b.ReserveExternalID(ctx, who)
+		return err
+	}
+	free, err := b.store.ExternalIDIsFree(ctx, in.ExternalID)
+	if err == nil && !free {
+		err = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: []rolebroker.Field{
+			{Path: "external_id", Message: "is not one that was reserved here, or it was used already"}}}
+	}
+	return err
+}
+
+// validateNow tries the roles of an integration as it is given. Where nobody is
+// told on the way, somebody waits for the whole, and not for long.
+func (b *Broker) validateNow(ctx context.Context, in *rolebroker.Integration, how Validating) ([]rolebroker.RoleValidation, error) {
+	if how.Tell == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, validateBudget)
+		defer cancel()
+	}
+	subject := validate.Subject{Integration: *in, RequireExternalID: how.RequireExternalID || b.requireExternalID}
+	if in.ID != "" {
+		var err error
+		if subject.Earlier, err = b.store.EarlierExternalIDs(ctx, in.ID, maxEarlier); err != nil {
+			return nil, err
+		}
+	}
+	return b.validator.Roles(ctx, subject, how.Tell), nil
+}
+
+// recordValidations keeps what was found out, also when ctx has ended, and
+// notices roles that work no longer, or again. What could not be found out
+// does not replace what is known.
+func (b *Broker) recordValidations(ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	var found []rolebroker.RoleValidation
+	for _, r := range results {
+		before := r.Role.Validation
+		b.metrics.validations.WithLabelValues(string(r.Status), string(r.Code)).Inc()
+		if r.Status == rolebroker.StatusUnknown && (before != nil || r.Code == rolebroker.ValidNotChecked || r.Code == rolebroker.ValidClusterMode) {
+			continue
+		}
+		found = append(found, r)
+		if before != nil && before.Status != rolebroker.StatusUnknown && before.Status.Works() != r.Status.Works() {
+			b.noticeChange(ctx, in, r)
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return b.store.RecordValidations(ctx, in, found, b.now())
+}
+
+// noticeChange says that a role works no longer, or again.
+func (b *Broker) noticeChange(ctx context.Context, in *rolebroker.Integration, r rolebroker.RoleValidation) {
+	if r.Status.Works() {
+		b.metrics.changes.WithLabelValues("working").Inc()
+		b.log.InfoContext(ctx, "a role can be assumed again", "integration", in.Name, "role", r.Role.Name, "arn", r.Role.ARN)
+		return
+	}
+	b.metrics.changes.WithLabelValues("failing").Inc()
+	b.log.WarnContext(ctx, "a role can no longer be assumed", "integration", in.Name, "role", r.Role.Name, "arn", r.Role.ARN,
+		"code", r.Code, "reason", r.Message, "aws_request_id", r.RequestID)
+}
+
+// Revalidate validates the integrations whose turn it is, if each is to be
+// validated once in an interval and this is called once in a tick: as many as
+// spread them evenly, the longest ago first. Of several servers one validates
+// each.
+func (b *Broker) Revalidate(ctx context.Context, interval, tick time.Duration) error {
+	total, err := b.store.CountIntegrations(ctx)
+	if err != nil || total == 0 {
+		return err
+	}
+	now := b.now()
+	share := int((int64(total)*int64(tick) + int64(interval) - 1) / int64(interval))
+	claimed, err := b.store.ClaimIntegrations(ctx, now.Add(-interval), now, share)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, id := range claimed {
+		if err := b.revalidate(ctx, id); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (b *Broker) revalidate(ctx context.Context, id rolebroker.IntegrationID) error {
+	in, err := b.store.Integration(ctx, string(id))
+	if err != nil {
+		return err
+	}
+	earlier, err := b.store.EarlierExternalIDs(ctx, id, maxEarlier)
+	if err != nil {
+		return err
+	}
+	results := b.validator.Roles(ctx, validate.Subject{Integration: *in, Earlier: earlier, RequireExternalID: b.requireExternalID, Impatient: true}, nil)
+	return b.recordValidations(ctx, in, results)
+}
+
+// validateBefore validates what is about to be saved, and is an error when
+// that must not be. Codes: invalid (a role failed), unavailable (it could not
+// be found out).
+func (b *Broker) validateBefore(ctx context.Context, in *rolebroker.Integration) ([]rolebroker.RoleValidation, error) {
+	results, err := b.validateNow(ctx, in, Validating{})
+	if err != nil {
+		return nil, err
+	}
+	return results, refuseUnless(results)
+}
+
+// refuseUnless is why roles of which every one has to work must not be saved.
+func refuseUnless(results []rolebroker.RoleValidation) error {
+	failed := &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "not every role can be assumed; nothing was saved"}
+	for _, r := range results {
+		if r.Status == rolebroker.StatusFailed {
+			failed.Fields = append(failed.Fields, rolebroker.Field{Path: fmt.Sprintf("roles[%d].%s", r.Index, fieldOf(r.Code)), Message: r.Message, Hint: r.Hint})
+		}
+	}
+	if len(failed.Fields) > 0 {
+		return failed
+	}
+	for _, r := range results {
+		if r.Status == rolebroker.StatusUnknown && r.Code != rolebroker.ValidClusterMode {
+			return rolebroker.Errorf(rolebroker.CodeUnavailable, "whether role %s can be assumed could not be found out, and nothing was saved: %s", r.Role.Name, r.Message).
+				WithHint("try again in a while, or save it without validation")
+		}
+	}
+	return nil
+}
+
+// fieldOf is which of a role's fields a validation is about.
+func fieldOf(code rolebroker.ValidationCode) string {
+	switch code {
+	case rolebroker.ValidRegionDisabled, rolebroker.ValidRegionInvalid, rolebroker.ValidPartition:
+		return "region"
+	case rolebroker.ValidDurationMaximum, rolebroker.ValidDurationChaining, rolebroker.ValidDurationInvalid:
+		return "session_duration"
+	}
+	return "arn"
+}
+
+// validateAfter validates what was just saved. That is a service: what goes
+// wrong with it is for the log, and does not undo the change.
+func (b *Broker) validateAfter(ctx context.Context, in *rolebroker.Integration) {
+	results, err := b.validateNow(ctx, in, Validating{})
+	if err == nil {
+		err = b.recordValidations(ctx, in, results)
+	}
+	if err != nil {
+		b.log.WarnContext(ctx, "validating a saved integration", "integration", in.Name, "reason", err, "cause", errors.Unwrap(err))
+	}
+}
