@@ -12,6 +12,9 @@ type Integration struct {
 	Description    string    `json:"description" example:"Production accounts"`
 	AssumptionMode string    `json:"assumption_mode" enum:"platform,cluster" doc:"Who calls STS: this deployment (platform) or a runner in the customer's cluster (cluster)." example:"platform"`
 	ExternalID     string    `json:"external_id" doc:"Made by the server and sent with every AssumeRole; a role's trust policy should require it." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
+	NextExternalID string    `json:"next_external_id,omitempty" doc:"What the external ID is being changed to; until that is finished a trust policy may require either. Left out when it is not being changed." example:"rolebroker-7nbq3w9kd2mzt4hnx6vpjb8rqc"`
+	SessionTags    bool      `json:"session_tags" doc:"Every AssumeRole carries session tags that say who borrows; trust policies then have to allow sts:TagSession." example:"false"`
+	SourceIdentity bool      `json:"source_identity" doc:"Every AssumeRole carries the agent's name as its source identity; trust policies then have to allow sts:SetSourceIdentity." example:"false"`
 	DefaultRole    string    `json:"default_role" doc:"The name of the role that is used when none is named." example:"readonly"`
 	Roles          []Role    `json:"roles" nullable:"false" doc:"In the order their owner gave them."`
 	Version        int64     `json:"version" doc:"Counts the changes, from 1; the ETag has it after the ID." example:"1"`
@@ -19,8 +22,22 @@ type Integration struct {
 	UpdatedAt      time.Time `json:"updated_at" example:"2026-03-14T09:26:53Z"`
 }
 
-// ETag is what guards an update of this version, for If-Match.
-func (in Integration) ETag() string { return etag(in.ID, in.Version) }
+// ETag is what guards an update of this version, for If-Match. Validations come
+// and go without a new version; the ETag has when the last one was made, so that
+// If-None-Match notices them, and If-Match does not mind.
+func (in Integration) ETag() string {
+	tag := in.ID + "." + strconv.FormatInt(in.Version, 10)
+	var last time.Time
+	for _, role := range in.Roles {
+		if v := role.Validation; v != nil && v.CheckedAt.After(last) {
+			last = v.CheckedAt
+		}
+	}
+	if !last.IsZero() {
+		tag += "." + strconv.FormatInt(last.UnixMilli(), 10)
+	}
+	return strconv.Quote(tag)
+}
 
 // Role is one IAM role in an integration.
 type Role struct {
@@ -30,6 +47,8 @@ type Role struct {
 	Region          string `json:"region" doc:"Where STS is asked, and what the agent's process finds as its region." example:"us-east-1"`
 	Enabled         bool   `json:"enabled" doc:"A disabled role stays in the integration and is lent to nobody." example:"true"`
 	SessionDuration string `json:"session_duration" doc:"How long credentials last, in its shortest form." example:"1h"`
+
+	Validation *Validation `json:"validation,omitempty" doc:"What came of trying to assume the role; left out when that was not tried since the role last changed."`
 }
 
 // IntegrationRequest creates an integration, or replaces one: what it leaves
@@ -38,6 +57,8 @@ type IntegrationRequest struct {
 	Name           string        `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment." example:"production"`
 	Description    string        `json:"description,omitempty" maxLength:"1000" example:"Production accounts"`
 	AssumptionMode string        `json:"assumption_mode,omitempty" enum:"platform,cluster" default:"platform" doc:"Who calls STS: this deployment (platform, recommended) or a runner in the customer's cluster (cluster)."`
+	SessionTags    bool          `json:"session_tags,omitempty" doc:"Have every AssumeRole carry session tags that say who borrows; trust policies then have to allow sts:TagSession."`
+	SourceIdentity bool          `json:"source_identity,omitempty" doc:"Have every AssumeRole carry the agent's name as its source identity; trust policies then have to allow sts:SetSourceIdentity."`
 	DefaultRole    string        `json:"default_role" doc:"The name of the role that is used when none is named; it must be one of roles, and enabled." example:"readonly"`
 	Roles          []RoleRequest `json:"roles" minItems:"1" maxItems:"10000" nullable:"false" doc:"All of the integration's roles. A role keeps its ID, and so its history, when its ID or else its name is given again."`
 
@@ -46,6 +67,8 @@ type IntegrationRequest struct {
 	Version    int64      `json:"version,omitempty" doc:"Ignored; use If-Match to guard an update." example:"1"`
 	CreatedAt  *time.Time `json:"created_at,omitempty" doc:"Ignored."`
 	UpdatedAt  *time.Time `json:"updated_at,omitempty" doc:"Ignored."`
+
+	NextExternalID string `json:"next_external_id,omitempty" doc:"Ignored."`
 }
 
 // RoleRequest is one role of an IntegrationRequest.
@@ -56,11 +79,19 @@ type RoleRequest struct {
 	Region          string `json:"region" doc:"Where STS is asked, and what the agent's process finds as its region. It must belong to the ARN's partition." example:"us-east-1"`
 	Enabled         *bool  `json:"enabled,omitempty" default:"true" doc:"A disabled role stays in the integration and is lent to nobody."`
 	SessionDuration string `json:"session_duration,omitempty" default:"1h" doc:"How long credentials last: 15m to 12h in whole seconds, as in 90m. The role's own MaxSessionDuration bounds it too." example:"1h"`
+
+	Validation *Validation `json:"validation,omitempty" doc:"Ignored."`
 }
 
 // ExternalID is a reserved external ID: it can be used to create one integration.
 type ExternalID struct {
 	ExternalID string `json:"external_id" doc:"To be required by a role's trust policy, and given when the integration is created." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
+}
+
+// Rotation is one step of changing an external ID.
+type Rotation struct {
+	Step  string `json:"step" enum:"start,finish,cancel" doc:"start makes a new external ID, and trust policies may require either; finish has the new one sent from then on; cancel stays with the old one." example:"start"`
+	Force bool   `json:"force,omitempty" doc:"Finish although a role does not accept the new one."`
 }
 
 // etag quotes an ID and a version, so that what is deleted and made again has

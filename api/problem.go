@@ -21,4 +21,5 @@ type FieldError struct {
 	Pointer string `json:"pointer,omitempty" doc:"Where in the body, as a JSON pointer (RFC 6901); left out for what is not in the body." example:"/roles/2/arn"`
 	Field   string `json:"field" doc:"Where, as a person would write it." example:"roles[2].arn"`
 	Message string `json:"message" doc:"What is wrong and what is expected." example:"is required; a role's ARN has the form arn:aws:iam::123456789012:role/Name"`
+	Hint    string `json:"hint,omitempty" doc:"What to do about it, where that is more than the message says; several lines."`
 }

@@ -22,6 +22,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -131,6 +132,7 @@ type request struct {
 	query   url.Values
 	ifMatch string // of the thing to be changed; empty: whatever it is
 	body    any    // becomes JSON; nil: none
+	accept  string // media type; empty: JSON
 }
 
 // do asks, and decodes the answer into answer unless that is nil.
@@ -166,7 +168,7 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	if err != nil {
 		return nil, rolebroker.Errorf(rolebroker.CodeInternal, "the request cannot be made: %w", err)
 	}
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", cmp.Or(r.accept, "application/json"))
 	req.Header.Set("User-Agent", c.userAgent)
 	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")

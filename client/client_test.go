@@ -388,14 +388,16 @@ func TestRequests(t *testing.T) {
 	})
 	ctx := t.Context()
 	for want, call := range map[string]func() error{
-		`GET /api/v1/integrations?cursor=c&limit=3&search=s`:                                          func() error { return errOf(c.Integrations(ctx, client.List{Limit: 3, Cursor: "c", Search: "s"})) },
-		`GET /api/v1/integrations/x`:                                                                  func() error { return errOf(c.Integration(ctx, "x")) },
-		`POST /api/v1/integrations  application/json {"name":"x","default_role":"","roles":null}`:     func() error { return errOf(c.CreateIntegration(ctx, api.IntegrationRequest{Name: "x"})) },
-		`PUT /api/v1/integrations/x "7" application/json {"name":"x","default_role":"","roles":null}`: func() error { return errOf(c.UpdateIntegration(ctx, "x", api.IntegrationRequest{Name: "x"}, `"7"`)) },
-		`DELETE /api/v1/integrations/x "7"`:                                                           func() error { return c.DeleteIntegration(ctx, "x", `"7"`) },
-		`POST /api/v1/external-ids`:                                                                   func() error { return errOf(c.ReserveExternalID(ctx)) },
-		`GET /api/v1/agents`:                                                                          func() error { return errOf(c.Agents(ctx, client.List{})) },
-		`GET /api/v1/agents/x%2Fy`:                                                                    func() error { return errOf(c.Agent(ctx, "x/y")) },
+		`GET /api/v1/integrations?cursor=c&limit=3&search=s`:                                      func() error { return errOf(c.Integrations(ctx, client.List{Limit: 3, Cursor: "c", Search: "s"})) },
+		`GET /api/v1/integrations/x`:                                                              func() error { return errOf(c.Integration(ctx, "x")) },
+		`POST /api/v1/integrations  application/json {"name":"x","default_role":"","roles":null}`: func() error { return errOf(c.CreateIntegration(ctx, api.IntegrationRequest{Name: "x"}, "")) },
+		`PUT /api/v1/integrations/x "7" application/json {"name":"x","default_role":"","roles":null}`: func() error {
+			return errOf(c.UpdateIntegration(ctx, "x", api.IntegrationRequest{Name: "x"}, `"7"`, ""))
+		},
+		`DELETE /api/v1/integrations/x "7"`: func() error { return c.DeleteIntegration(ctx, "x", `"7"`) },
+		`POST /api/v1/external-ids`:         func() error { return errOf(c.ReserveExternalID(ctx)) },
+		`GET /api/v1/agents`:                func() error { return errOf(c.Agents(ctx, client.List{})) },
+		`GET /api/v1/agents/x%2Fy`:          func() error { return errOf(c.Agent(ctx, "x/y")) },
 		`POST /api/v1/agents  application/json {"name":"x","connections":[]}`: func() error {
 			return errOf(c.CreateAgent(ctx, api.AgentRequest{Name: "x", Connections: &[]api.ConnectionRequest{}}))
 		},

@@ -42,7 +42,7 @@ func (c *Client) refusal(resp *http.Response) error {
 		e.Message = p.Message
 	}
 	for _, f := range p.Errors {
-		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: f.Message})
+		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: f.Message, Hint: f.Hint})
 	}
 	if after := resp.Header.Get("Retry-After"); after != "" && e.Hint == "" {
 		e.Hint = "try again in " + after + " seconds"

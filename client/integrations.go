@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"net/url"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -26,15 +27,28 @@ func (c *Client) Integration(ctx context.Context, nameOrID string) (api.Integrat
 	return get[api.Integration](ctx, c, integrationsPath, "integration", nameOrID)
 }
 
-// CreateIntegration makes one.
-func (c *Client) CreateIntegration(ctx context.Context, in api.IntegrationRequest) (api.Integration, error) {
-	return send[api.Integration](ctx, c, request{method: http.MethodPost, path: integrationsPath, body: in})
+// CreateIntegration makes one. validate is [api.ValidateRequire], [api.ValidateWarn]
+// or [api.ValidateSkip]; empty leaves it to the server.
+func (c *Client) CreateIntegration(ctx context.Context, in api.IntegrationRequest, validate string) (api.Integration, error) {
+	return send[api.Integration](ctx, c, request{method: http.MethodPost, path: integrationsPath, query: validating(validate), body: in})
 }
 
 // UpdateIntegration replaces one. ifMatch is the ETag of what it was made from
-// (CodeStale if someone else changed it since); empty wins over whatever is there.
-func (c *Client) UpdateIntegration(ctx context.Context, nameOrID string, in api.IntegrationRequest, ifMatch string) (api.Integration, error) {
-	return put[api.Integration](ctx, c, integrationsPath, "integration", nameOrID, in, ifMatch)
+// (CodeStale if someone else changed it since); empty wins over whatever is
+// there. validate is as for CreateIntegration.
+func (c *Client) UpdateIntegration(ctx context.Context, nameOrID string, in api.IntegrationRequest, ifMatch, validate string) (api.Integration, error) {
+	path, err := member(integrationsPath, "integration", nameOrID)
+	if err != nil {
+		return api.Integration{}, err
+	}
+	return send[api.Integration](ctx, c, request{method: http.MethodPut, path: path, query: validating(validate), ifMatch: ifMatch, body: in})
+}
+
+func validating(validate string) url.Values {
+	if validate == "" {
+		return nil
+	}
+	return url.Values{"validate": {validate}}
 }
 
 // DeleteIntegration removes one, its roles and its connections. ifMatch is as

@@ -69,6 +69,7 @@ func newProblem(status int, e *rolebroker.Error) *problem {
 			Pointer: pointer(f.Path),
 			Field:   strings.TrimPrefix(f.Path, outside),
 			Message: clip(f.Message, maxMessage),
+			Hint:    f.Hint,
 		})
 	}
 	return p

@@ -31,6 +31,10 @@ func (m IfMatch) expected() (id string, version int64, err error) {
 	if !both {
 		id, digits = "", tag
 	}
+	digits, validated, timed := strings.Cut(digits, ".") // when roles were validated is no version
+	if _, err := strconv.ParseUint(validated, 10, 64); timed && err != nil {
+		digits = ""
+	}
 	version, err = strconv.ParseInt(digits, 10, 64)
 	if err != nil || version < 1 || both && id == "" {
 		return "", 0, rolebroker.Errorf(rolebroker.CodeStale, "no version has the ETag %s", clip(given, maxQuoted)).

@@ -41,9 +41,19 @@ func remove[I, O any](c collection, path, id string, h handler[I, O]) {
 	route(c, http.MethodDelete, path, id, http.StatusNoContent, h)
 }
 
+// act is post for what makes nothing.
+func act[I, O any](c collection, path, id string, h handler[I, O]) {
+	route(c, http.MethodPost, path, id, http.StatusOK, h)
+}
+
 // route registers a handler under /api/v1 and describes it.
 func route[I, O any](c collection, method, path, id string, status int, h handler[I, O]) {
-	op := huma.Operation{
+	register(c, operation[I](c, method, path, id, status), h)
+}
+
+// operation describes a handler.
+func operation[I any](c collection, method, path, id string, status int) huma.Operation {
+	return huma.Operation{
 		OperationID:   id,
 		Method:        method,
 		Path:          "/api/v1" + path,
@@ -58,12 +68,16 @@ func route[I, O any](c collection, method, path, id string, status int, h handle
 		BodyReadTimeout:  30 * time.Second,
 		SkipValidateBody: true, // decode has done it, and says more
 	}
+}
+
+// register has a handler answer, as the operation describes it.
+func register[I, O any](c collection, op huma.Operation, h handler[I, O]) {
 	huma.Register(c.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, callerOf(ctx), in)
 		if err == nil {
 			return out, nil
 		}
-		c.server.logCause(ctx, id, err)
+		c.server.logCause(ctx, op.OperationID, err)
 		return nil, problemOf(err)
 	})
 }

@@ -16,8 +16,8 @@ import (
 type integrations interface {
 	Integration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	Integrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Integration, error)
-	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration) (*rolebroker.Integration, error)
-	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64) (*rolebroker.Integration, error)
+	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
+	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
 	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (string, error)
 }
@@ -37,11 +37,13 @@ type (
 		IfNoneMatch
 	}
 	createIntegration struct {
+		Validate
 		Body body[api.IntegrationRequest]
 	}
 	updateIntegration struct {
 		InIntegration
 		IfMatch
+		Validate
 		Body body[api.IntegrationRequest]
 	}
 	deleteIntegration struct {
@@ -80,7 +82,7 @@ func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, i
 	if err := withCheck(wrong, "the integration", noun.Check); err != nil {
 		return nil, err
 	}
-	stored, err := s.Broker.CreateIntegration(ctx, who, noun)
+	stored, err := s.Broker.CreateIntegration(ctx, who, noun, in.mode())
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +104,7 @@ func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, i
 		if err := withCheck(wrong, "the integration", noun.Check); err != nil {
 			return nil, err
 		}
-		stored, err := s.Broker.UpdateIntegration(ctx, who, target, noun, version)
+		stored, err := s.Broker.UpdateIntegration(ctx, who, target, noun, version, in.mode())
 		if err != nil {
 			return nil, err
 		}
@@ -136,6 +138,8 @@ func integrationOf(req api.IntegrationRequest) (rolebroker.Integration, []rolebr
 		Description:    req.Description,
 		AssumptionMode: rolebroker.AssumptionMode(req.AssumptionMode),
 		ExternalID:     req.ExternalID,
+		SessionTags:    req.SessionTags,
+		SourceIdentity: req.SourceIdentity,
 		DefaultRole:    req.DefaultRole,
 	}
 	if noun.AssumptionMode == "" {
@@ -271,6 +275,9 @@ func showIntegration(in *rolebroker.Integration) api.Integration {
 		Description:    in.Description,
 		AssumptionMode: string(in.AssumptionMode),
 		ExternalID:     in.ExternalID,
+		NextExternalID: in.NextExternalID,
+		SessionTags:    in.SessionTags,
+		SourceIdentity: in.SourceIdentity,
 		DefaultRole:    in.DefaultRole,
 		Roles:          []api.Role{},
 		Version:        in.Version,
@@ -285,6 +292,7 @@ func showIntegration(in *rolebroker.Integration) api.Integration {
 			Region:          string(r.Region),
 			Enabled:         r.Enabled,
 			SessionDuration: shortest(r.Duration()),
+			Validation:      showValidation(r.Validation),
 		})
 	}
 	return shown

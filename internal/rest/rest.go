@@ -19,6 +19,8 @@ import (
 // Broker is what the API administers; *broker.Broker is one.
 type Broker interface {
 	integrations
+	validations
+	setups
 	agents
 	tokens
 	apiKeys
@@ -74,6 +76,12 @@ func (s *server) routes(api huma.API) {
 	get(in, "/integrations/{integration}", "get-integration", s.getIntegration)
 	put(in, "/integrations/{integration}", "update-integration", s.updateIntegration)
 	remove(in, "/integrations/{integration}", "delete-integration", s.deleteIntegration)
+	stream(in, "/integrations/{integration}/validate", "validate-integration", s.validateIntegration)
+	stream(in, "/validate", "validate-draft", s.validateDraft)
+	get(in, "/integrations/{integration}/setup", "get-setup", s.getSetup)
+	act(in, "/integrations/{integration}/setup", "merge-setup", s.mergeSetup)
+	act(in, "/setup", "draft-setup", s.draftSetup)
+	act(in, "/integrations/{integration}/rotate-external-id", "rotate-external-id", s.rotateExternalID)
 	post(in, "/external-ids", "reserve-external-id", s.reserveExternalID)
 
 	ag := collection{s, api, "Agents"}

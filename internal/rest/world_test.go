@@ -39,6 +39,10 @@ func (noAWS) Assume(context.Context, rolebroker.Assumption) (*rolebroker.Assumed
 	return nil, errors.New("there is no AWS here")
 }
 
+func (noAWS) Try(context.Context, rolebroker.Assumption) (*rolebroker.Assumed, error) {
+	return nil, errors.New("there is no AWS here")
+}
+
 func (noAWS) Identity(context.Context) (*rolebroker.Identity, error) {
 	return nil, errors.New("there is no AWS here")
 }

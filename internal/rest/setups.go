@@ -1,0 +1,113 @@
+package rest
+
+import (
+	"context"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/broker"
+)
+
+// setups is how the broker says what has to be done in AWS.
+type setups interface {
+	Setup(ctx context.Context, who rolebroker.Caller, nameOrID string, req rolebroker.SetupRequest) (*rolebroker.Setup, error)
+	SetupDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, req rolebroker.SetupRequest) (*rolebroker.Setup, error)
+	RotateExternalID(ctx context.Context, who rolebroker.Caller, nameOrID string, step broker.RotationStep, force bool) (*rolebroker.Integration, error)
+}
+
+type (
+	getSetup struct {
+		InIntegration
+		Role           string `query:"role" doc:"The name or ID of one role; left out: all."`
+		Principal      string `query:"principal" enum:"account,exact" default:"account" doc:"How trust policies name the platform: by its account, or exactly."`
+		Variant        string `query:"variant" enum:"irsa,pod-identity" default:"irsa" doc:"Cluster mode: how pods get an AWS identity."`
+		Issuer         string `query:"issuer" doc:"Cluster mode: the cluster's OpenID Connect issuer."`
+		Namespace      string `query:"namespace" default:"rolebroker" doc:"Cluster mode: of the service account."`
+		ServiceAccount string `query:"service_account" default:"rolebroker-runner" doc:"Cluster mode: the service account that the roles are to trust."`
+	}
+	mergeSetup struct {
+		InIntegration
+		Body body[api.SetupRequest]
+	}
+	draftSetup struct {
+		Body body[api.SetupDraft]
+	}
+	rotateExternalID struct {
+		InIntegration
+		Body body[api.Rotation]
+	}
+	setupAnswer struct {
+		Body api.Setup
+	}
+)
+
+func (s *server) getSetup(ctx context.Context, who rolebroker.Caller, in *getSetup) (*setupAnswer, error) {
+	return s.setup(ctx, who, in.Integration, rolebroker.SetupRequest{Role: in.Role, Principal: rolebroker.PrincipalForm(in.Principal),
+		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterVariant(in.Variant), Issuer: in.Issuer, Namespace: in.Namespace, ServiceAccount: in.ServiceAccount}})
+}
+
+func (s *server) mergeSetup(ctx context.Context, who rolebroker.Caller, in *mergeSetup) (*setupAnswer, error) {
+	return s.setup(ctx, who, in.Integration, setupRequestOf(in.Body.value))
+}
+
+func (s *server) setup(ctx context.Context, who rolebroker.Caller, nameOrID string, req rolebroker.SetupRequest) (*setupAnswer, error) {
+	stored, err := s.Broker.Integration(ctx, who, nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	made, err := s.Broker.Setup(ctx, who, string(stored.ID), req)
+	if err != nil {
+		return nil, err
+	}
+	return &setupAnswer{showSetup(stored.Name, made)}, nil
+}
+
+func (s *server) draftSetup(ctx context.Context, who rolebroker.Caller, in *draftSetup) (*setupAnswer, error) {
+	draft, wrong := integrationOf(in.Body.value.Integration)
+	if len(wrong) > 0 {
+		for i := range wrong {
+			wrong[i].Path = "integration." + wrong[i].Path
+		}
+		return nil, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: wrong}
+	}
+	made, err := s.Broker.SetupDraft(ctx, who, draft, setupRequestOf(in.Body.value.Setup))
+	if err != nil {
+		return nil, err
+	}
+	return &setupAnswer{showSetup(draft.Name, made)}, nil
+}
+
+func (s *server) rotateExternalID(ctx context.Context, who rolebroker.Caller, in *rotateExternalID) (*changed[api.Integration], error) {
+	stored, err := s.Broker.RotateExternalID(ctx, who, in.Integration, broker.RotationStep(in.Body.value.Step), in.Body.value.Force)
+	if err != nil {
+		return nil, err
+	}
+	shown := showIntegration(stored)
+	return &changed[api.Integration]{shown.ETag(), shown}, nil
+}
+
+func setupRequestOf(req api.SetupRequest) rolebroker.SetupRequest {
+	return rolebroker.SetupRequest{
+		Role: req.Role, Principal: rolebroker.PrincipalForm(req.Principal), CurrentPolicy: req.CurrentTrustPolicy,
+		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterVariant(req.Variant), Issuer: req.Issuer,
+			Namespace: req.Namespace, ServiceAccount: req.ServiceAccount},
+	}
+}
+
+func showSetup(integration string, made *rolebroker.Setup) api.Setup {
+	shown := api.Setup{
+		Integration: integration, AssumptionMode: string(made.Mode), Modes: []api.ModeAdvice{},
+		Principal: made.Principal, ExternalIDs: append([]string{}, made.ExternalIDs...), IdentityError: made.PlatformProblem,
+		TrustPolicy: made.TrustPolicy, Text: made.Text, AWSCLI: made.AWSCLI, CloudFormation: made.CloudFormation, Terraform: made.Terraform,
+		Roles: []api.RoleSetup{},
+	}
+	for _, m := range rolebroker.Modes() {
+		shown.Modes = append(shown.Modes, api.ModeAdvice{Mode: string(m.Mode), Title: m.Title, Recommended: m.Recommended,
+			Advantages: append([]string{}, m.Advantages...), Disadvantages: append([]string{}, m.Disadvantages...)})
+	}
+	for _, r := range made.Roles {
+		shown.Roles = append(shown.Roles, api.RoleSetup{Name: r.Role.Name, ARN: r.Role.ARN.String(), Statement: r.Statement,
+			TrustPolicy: r.TrustPolicy, MergedTrustPolicy: r.Merged, Diff: r.Diff})
+	}
+	return shown
+}

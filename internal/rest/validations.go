@@ -1,0 +1,212 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/broker"
+)
+
+// validations is how the broker finds out whether roles can be assumed.
+type validations interface {
+	ValidateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, how broker.Validating) ([]rolebroker.RoleValidation, error)
+	ValidateDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, how broker.Validating) (results []rolebroker.RoleValidation, externalID string, err error)
+}
+
+// Validate is what creating and updating an integration do about its roles.
+type Validate struct {
+	Validate string `query:"validate" enum:"require,warn,skip" default:"warn" doc:"require: nothing is saved unless every role can be assumed. warn: it is saved, and the answer says what is wrong. skip: nothing is tried."`
+}
+
+func (v Validate) mode() rolebroker.ValidateMode { return rolebroker.ValidateMode(v.Validate) }
+
+// HowToValidate is what validating takes.
+type HowToValidate struct {
+	RequireExternalID bool   `query:"require_external_id" doc:"A role that can be assumed without the external ID fails, instead of a warning. The server can be told to do so always."`
+	Accept            string `header:"Accept" doc:"With application/x-ndjson outcomes are told one by one."`
+}
+
+type (
+	validateIntegration struct {
+		InIntegration
+		HowToValidate
+	}
+	validateDraft struct {
+		HowToValidate
+		Body body[api.IntegrationRequest]
+	}
+)
+
+// validated answers with the outcomes, all at once or as they come.
+type validated struct {
+	ContentType string `header:"Content-Type"`
+	Body        func(huma.Context)
+}
+
+// stream is act for what answers as it goes.
+func stream[I any](c collection, path, id string, h handler[I, validated]) {
+	op := operation[I](c, http.MethodPost, path, id, http.StatusOK)
+	of := func(t reflect.Type) *huma.Schema { return c.api.OpenAPI().Components.Schemas.Schema(t, true, "") }
+	op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{
+		"application/json":  {Schema: of(reflect.TypeFor[api.Validations]())},
+		api.ValidationsType: {Schema: of(reflect.TypeFor[api.ValidationLine]())},
+	}}
+	register(c, op, h)
+}
+
+func (s *server) validateIntegration(ctx context.Context, who rolebroker.Caller, in *validateIntegration) (*validated, error) {
+	return s.validate(ctx, in.HowToValidate, func(how broker.Validating) (api.Validations, error) {
+		results, err := s.Broker.ValidateIntegration(ctx, who, in.Integration, how)
+		return showValidations(results, ""), err
+	})
+}
+
+func (s *server) validateDraft(ctx context.Context, who rolebroker.Caller, in *validateDraft) (*validated, error) {
+	draft, wrong := integrationOf(in.Body.value)
+	draft.ID = rolebroker.IntegrationID(in.Body.value.ID)
+	bad := wrongRoles(wrong)
+	return s.validate(ctx, in.HowToValidate, func(how broker.Validating) (api.Validations, error) {
+		if tell := how.Tell; tell != nil {
+			how.Tell = func(r rolebroker.RoleValidation) { tell(withProblem(r, bad)) }
+		}
+		results, externalID, err := s.Broker.ValidateDraft(ctx, who, draft, how)
+		for i, r := range results {
+			results[i] = withProblem(r, bad)
+		}
+		return showValidations(results, externalID), err
+	})
+}
+
+// wrongRoles is what of a draft's roles is no role at all, by their index.
+func wrongRoles(wrong []rolebroker.Field) map[string]rolebroker.Field {
+	bad := map[string]rolebroker.Field{}
+	for _, f := range wrong {
+		role, field, _ := strings.Cut(f.Path, ".")
+		if _, ok := bad[role]; !ok || field == "arn" {
+			bad[role] = f
+		}
+	}
+	return bad
+}
+
+// withProblem says of a role what is wrong with how it was written.
+func withProblem(r rolebroker.RoleValidation, bad map[string]rolebroker.Field) rolebroker.RoleValidation {
+	role, _, _ := strings.Cut(rolePath(r.Index, ""), ".")
+	f, ok := bad[role]
+	if !ok {
+		return r
+	}
+	r.Status, r.Code, r.Message, r.Hint, r.RequestID = rolebroker.StatusFailed, rolebroker.ValidARNInvalid, "the ARN "+f.Message, "correct it, and validate again", ""
+	if strings.HasSuffix(f.Path, ".session_duration") {
+		r.Code, r.Message = rolebroker.ValidDurationInvalid, "the session duration "+f.Message
+	}
+	return r
+}
+
+// validate runs a validation. What goes wrong before the first outcome is
+// answered as usual.
+func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker.Validating) (api.Validations, error)) (*validated, error) {
+	if !accepts(in.Accept, api.ValidationsType) {
+		result, err := run(broker.Validating{RequireExternalID: in.RequireExternalID})
+		if err != nil {
+			return nil, err
+		}
+		return &validated{ContentType: "application/json", Body: func(out huma.Context) { _ = marshal(out.BodyWriter(), result) }}, nil // the client may be gone
+	}
+	lines := make(chan api.ValidationLine)
+	send := func(line api.ValidationLine) {
+		select {
+		case lines <- line:
+		case <-ctx.Done():
+		}
+	}
+	ended := make(chan error, 1)
+	go func() {
+		defer close(lines)
+		result, err := run(broker.Validating{RequireExternalID: in.RequireExternalID, Tell: func(r rolebroker.RoleValidation) {
+			shown := showRoleValidation(r)
+			send(api.ValidationLine{Index: r.Index, Role: &shown})
+		}})
+		ended <- err
+		if err != nil {
+			s.logCause(ctx, "validate", err)
+			e := rolebroker.AsError(err)
+			send(api.ValidationLine{Error: &api.BrokenOff{Code: string(e.Code), Detail: e.Message, Hint: e.Hint}})
+			return
+		}
+		send(api.ValidationLine{Result: &result})
+	}()
+	select {
+	case first, ok := <-lines:
+		if ok {
+			return &validated{ContentType: api.ValidationsType, Body: func(out huma.Context) { writeLines(out, first, lines) }}, nil
+		}
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the validation was broken off")
+	case err := <-ended:
+		if err != nil {
+			return nil, err
+		}
+		return &validated{ContentType: api.ValidationsType, Body: func(out huma.Context) { writeLines(out, <-lines, lines) }}, nil
+	}
+}
+
+// writeLines sends each line at once. A client that has gone has ended the
+// validation too, and with it the lines.
+func writeLines(out huma.Context, first api.ValidationLine, more <-chan api.ValidationLine) {
+	w, ok := out.BodyWriter().(http.ResponseWriter)
+	if !ok {
+		return
+	}
+	encoder, controller := json.NewEncoder(w), http.NewResponseController(w)
+	encoder.SetEscapeHTML(false)
+	for line := first; ; {
+		if encoder.Encode(line) != nil || controller.Flush() != nil {
+			for range more { // so that whoever sends can end
+			}
+			return
+		}
+		if line, ok = <-more; !ok {
+			return
+		}
+	}
+}
+
+// accepts says whether a client asks for a media type by name.
+func accepts(header, mediaType string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		if kind, _, err := mime.ParseMediaType(part); err == nil && kind == mediaType {
+			return true
+		}
+	}
+	return false
+}
+
+func showValidations(results []rolebroker.RoleValidation, externalID string) api.Validations {
+	shown := api.Validations{OK: rolebroker.AllWork(results), Roles: []api.RoleValidation{}, ExternalID: externalID}
+	for _, r := range results {
+		shown.Roles = append(shown.Roles, showRoleValidation(r))
+	}
+	return shown
+}
+
+func showRoleValidation(r rolebroker.RoleValidation) api.RoleValidation {
+	return api.RoleValidation{Name: r.Role.Name, Status: string(r.Status), Code: string(r.Code), Message: r.Message, Hint: r.Hint,
+		RequestID: r.RequestID, CheckedAt: r.CheckedAt.UTC().Truncate(time.Second)}
+}
+
+func showValidation(v *rolebroker.Validation) *api.Validation {
+	if v == nil {
+		return nil
+	}
+	return &api.Validation{Status: string(v.Status), Code: string(v.Code), Message: v.Message, Hint: v.Hint, RequestID: v.RequestID,
+		CheckedAt: v.CheckedAt.UTC().Truncate(time.Second)}
+}
