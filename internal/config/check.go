@@ -14,6 +14,13 @@ import (
 // rand -hex 32` prints has 64.
 const MinAdminKey = 24
 
+// The bounds of how roles are validated.
+const (
+	minRevalidation = time.Second
+	maxConcurrency  = 1000
+	maxRetry        = 30 * time.Second // the whole of it has to fit into a request
+)
+
 // problems collects what is wrong, so that a person hears of all of it at once.
 type problems []rolebroker.Field
 
@@ -64,6 +71,23 @@ func (c *Server) problems(known map[string]bool, sources map[string]string) prob
 	}
 	if c.MaxSessionsPerAgent < 1 {
 		check("max-sessions-per-agent", fmt.Sprintf("is %d; write at least 1, as in 64", c.MaxSessionsPerAgent))
+	}
+	if c.RevalidateEvery < 0 || c.RevalidateEvery > 0 && c.RevalidateEvery < minRevalidation {
+		check("revalidate-every", fmt.Sprintf("is %s; write 0s, for never, or at least %s, as in 6h", FormatDuration(c.RevalidateEvery), FormatDuration(minRevalidation)))
+	}
+	if c.ValidationConcurrency < 1 || c.ValidationConcurrency > maxConcurrency {
+		check("validation-concurrency", fmt.Sprintf("is %d; write 1 to %d, as in 5", c.ValidationConcurrency, maxConcurrency))
+	}
+	if c.ValidationRate < 1 {
+		check("validation-rate", fmt.Sprintf("is %d; write at least 1, as in 300", c.ValidationRate))
+	}
+	if c.ValidationRetry < 0 || c.ValidationRetry > maxRetry {
+		check("validation-retry", fmt.Sprintf("is %s; write 0s to %s, as in 7s", FormatDuration(c.ValidationRetry), FormatDuration(maxRetry)))
+	}
+	if c.AWSRoleARN != "" {
+		if _, err := rolebroker.ParseRoleARN(c.AWSRoleARN); err != nil {
+			check("aws-role-arn", err.Error())
+		}
 	}
 	if c.ShutdownTimeout < 0 {
 		check("shutdown-timeout", fmt.Sprintf("is %s; write a duration that is not negative, as in 30s", FormatDuration(c.ShutdownTimeout)))

@@ -71,9 +71,13 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 	want := &Server{
 		Listen: "0.0.0.0:443", Database: NewDatabase("postgres://u:p@h/d"), TLSCert: "c", TLSKey: "k", TLSTerminatedByProxy: true,
 		LogLevel: "debug", LogFormat: "json", SessionRetention: 3 * day, MaxSessionsPerAgent: 5, ShutdownTimeout: time.Minute,
+		RequireExternalID: true, RevalidateEvery: 6 * time.Hour, ValidationConcurrency: 7, ValidationRate: 8, ValidationRetry: 9 * time.Second,
+		AWSRoleARN: "arn:aws:iam::111122223333:role/team/rolebroker",
 	}
 	values := []string{"listen=0.0.0.0:443", "database=postgres://u:p@h/d", "tls-cert=c", "tls-key=k", "tls-terminated-by-proxy=true",
-		"log-level=debug", "log-format=json", "session-retention=3d", "max-sessions-per-agent=5", "shutdown-timeout=1m"}
+		"log-level=debug", "log-format=json", "session-retention=3d", "max-sessions-per-agent=5", "shutdown-timeout=1m",
+		"require-external-id=true", "revalidate-every=6h", "validation-concurrency=7", "validation-rate=8", "validation-retry=9s",
+		"aws-role-arn=arn:aws:iam::111122223333:role/team/rolebroker"}
 	var args, env, lines []string
 	for _, value := range values {
 		name, value, _ := strings.Cut(value, "=")

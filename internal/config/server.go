@@ -63,6 +63,36 @@ type Server struct {
 	// bound. Asking again for what is held already is not limited.
 	MaxSessionsPerAgent int
 
+	// RequireExternalID has a role that can be assumed without the external ID
+	// of its integration, or with a wrong one, fail its validation. Otherwise it
+	// is a warning.
+	RequireExternalID bool
+
+	// RevalidateEvery is how often the roles of every integration are validated
+	// in the background, so that it is noticed when one stops working; 0 is
+	// never. It is spread out over the interval, and of several servers one
+	// validates each.
+	RevalidateEvery time.Duration
+
+	// ValidationConcurrency is how many roles of one validation are tried at
+	// once.
+	ValidationConcurrency int
+
+	// ValidationRate is how many calls to STS all validations of this server
+	// together make in a second. AWS allows an account some 600 in a region,
+	// which lending needs too.
+	ValidationRate int
+
+	// ValidationRetry is for how long a role that is denied is tried again
+	// before it counts as failed: IAM takes seconds to spread what was changed.
+	ValidationRetry time.Duration
+
+	// AWSRoleARN is the ARN of the role that this server's AWS identity is a
+	// session of, for trust policies that name it exactly. AWS does not tell a
+	// session the path of its role; empty means what the environment says, or
+	// else a role without a path.
+	AWSRoleARN string
+
 	// ShutdownTimeout is how long requests that have begun may take to finish
 	// after the server was told to stop.
 	ShutdownTimeout time.Duration
@@ -71,13 +101,16 @@ type Server struct {
 // DefaultServer is the server as it is when nothing is set.
 func DefaultServer() *Server {
 	return &Server{
-		Listen:              "127.0.0.1:8484",
-		Database:            NewDatabase("rolebroker.db"),
-		LogLevel:            "info",
-		LogFormat:           "text",
-		SessionRetention:    30 * day,
-		MaxSessionsPerAgent: 64,
-		ShutdownTimeout:     30 * time.Second,
+		Listen:                "127.0.0.1:8484",
+		Database:              NewDatabase("rolebroker.db"),
+		LogLevel:              "info",
+		LogFormat:             "text",
+		SessionRetention:      30 * day,
+		MaxSessionsPerAgent:   64,
+		ValidationConcurrency: 5,
+		ValidationRate:        300,
+		ValidationRetry:       7 * time.Second,
+		ShutdownTimeout:       30 * time.Second,
 	}
 }
 
@@ -94,6 +127,12 @@ func (c *Server) Flags() *pflag.FlagSet {
 	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`format` of the log: text or json")
 	f.Var((*durationValue)(&c.SessionRetention), "session-retention", "how long ended sessions are remembered, as in 30d or 72h")
 	f.IntVar(&c.MaxSessionsPerAgent, "max-sessions-per-agent", c.MaxSessionsPerAgent, "most distinct live sessions of one agent, a `number`")
+	f.BoolVar(&c.RequireExternalID, "require-external-id", c.RequireExternalID, "roles that can be assumed without the external ID fail their validation")
+	f.Var((*durationValue)(&c.RevalidateEvery), "revalidate-every", "how often all roles are validated in the background, as in 6h; 0s is never")
+	f.IntVar(&c.ValidationConcurrency, "validation-concurrency", c.ValidationConcurrency, "how many roles of one validation are tried at once, a `number`")
+	f.IntVar(&c.ValidationRate, "validation-rate", c.ValidationRate, "most calls to STS that validations make in a second, a `number`")
+	f.Var((*durationValue)(&c.ValidationRetry), "validation-retry", "how long a role that is denied is tried again, as in 7s")
+	f.StringVar(&c.AWSRoleARN, "aws-role-arn", c.AWSRoleARN, "`ARN`, with its path, of the role that the server's AWS identity is a session of")
 	f.Var((*durationValue)(&c.ShutdownTimeout), "shutdown-timeout", "how long begun requests may take to finish when stopping")
 	f.String(configFlag, "", "YAML `file` with these settings, written as in tls_cert")
 	return f

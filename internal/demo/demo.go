@@ -159,7 +159,7 @@ func (w *world) fill(ctx context.Context) error {
 	}
 	off := false
 	in.Roles[2].Enabled = &off
-	if _, err := w.admin.CreateIntegration(ctx, in); err != nil {
+	if _, err := w.admin.CreateIntegration(ctx, in, api.ValidateRequire); err != nil {
 		return err
 	}
 	if _, err := w.admin.CreateAgent(ctx, api.AgentRequest{Name: agent, Description: "Looks around"}); err != nil {

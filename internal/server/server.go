@@ -21,6 +21,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/sts"
+	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
 // Options are what a configuration file cannot hold. The zero value works.
@@ -109,9 +110,12 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := &Server{log: opts.Log, store: db, failed: make(chan error, 1)}
+	opts.STS.RoleARN = cfg.AWSRoleARN
 	assumer := sts.New(opts.STS)
 	s.broker = broker.New(broker.Options{
 		Store: db, Assumer: assumer, Log: opts.Log, Metrics: registry, SessionsPerAgent: cfg.MaxSessionsPerAgent,
+		RequireExternalID: cfg.RequireExternalID,
+		Validation:        validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate, Patience: cfg.ValidationRetry},
 	})
 	if err := s.bootstrap(ctx, cfg.AdminKey, opts.AdminKeyMade); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -130,6 +134,12 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 		_, err := s.broker.ForgetSessions(ctx, time.Now().Add(-cfg.SessionRetention))
 		return err
 	})
+	if cfg.RevalidateEvery > 0 {
+		tick := min(revalidateTick, cfg.RevalidateEvery)
+		s.every(tick, "validating roles in the background", func(ctx context.Context) error {
+			return s.broker.Revalidate(ctx, cfg.RevalidateEvery, tick)
+		})
+	}
 	return s, nil
 }
 
@@ -204,8 +214,9 @@ const recordTimeout = 10 * time.Second
 
 // How often the background work is done.
 const (
-	useInterval   = 10 * time.Second
-	sweepInterval = time.Hour
+	useInterval    = 10 * time.Second
+	sweepInterval  = time.Hour
+	revalidateTick = 10 * time.Second // a part of the integrations each time
 )
 
 // every does something now and then until the server closes. A failure is
