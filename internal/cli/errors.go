@@ -61,6 +61,9 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 	fmt.Fprintf(a.Stderr, "rolebroker: %s\n", oneLine(told.Message))
 	for _, f := range told.Fields {
 		fmt.Fprintf(a.Stderr, "  %s: %s\n", f.Path, oneLine(f.Message))
+		for line := range strings.Lines(f.Hint) {
+			fmt.Fprintf(a.Stderr, "    %s\n", strings.TrimRight(line, "\n"))
+		}
 	}
 	hint := told.Hint
 	if hint == "" && code == exitUsage {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,8 @@ to agents as one; one of its roles is the default role.`,
 		Example: `  rolebroker integration create production \
     --role name=readonly,arn=arn:aws:iam::444455556666:role/ReadOnly,region=us-east-1
   rolebroker integration list`,
-	}, newIntegrationList(a), newIntegrationShow(a), newIntegrationCreate(a), newIntegrationUpdate(a), newIntegrationDelete(a))
+	}, newIntegrationList(a), newIntegrationShow(a), newIntegrationCreate(a), newIntegrationUpdate(a), newIntegrationDelete(a),
+		newIntegrationValidate(a), newIntegrationSetup(a), newIntegrationRotate(a))
 }
 
 func newIntegrationList(a *app) *cobra.Command {
@@ -52,9 +54,9 @@ func newIntegrationList(a *app) *cobra.Command {
 }
 
 func (a *app) integrationsTable(integrations []api.Integration) *table {
-	t := newTable("NAME", "ROLES", "DEFAULT ROLE", "MODE", "UPDATED", "DESCRIPTION")
+	t := newTable("NAME", "ROLES", "DEFAULT ROLE", "MODE", "VALIDATION", "UPDATED", "DESCRIPTION")
 	for _, in := range integrations {
-		t.add(in.Name, roleCount(in), in.DefaultRole, in.AssumptionMode, a.when(&in.UpdatedAt, "-"), in.Description)
+		t.add(in.Name, roleCount(in), in.DefaultRole, in.AssumptionMode, a.summary(in), a.when(&in.UpdatedAt, "-"), in.Description)
 	}
 	return t.ifEmpty("There are no integrations. Make one: rolebroker integration create --help")
 }
@@ -101,12 +103,37 @@ edited and given to rolebroker integration update -f.`,
 }
 
 func (a *app) showIntegration(o output, in api.Integration) error {
-	return a.show(o, in, func() *table {
-		roles := newTable("ROLE", "DEFAULT", "ENABLED", "REGION", "DURATION", "ARN")
+	err := a.show(o, in, func() *table {
+		roles := newTable("ROLE", "DEFAULT", "ENABLED", "REGION", "DURATION", "ARN", "STATUS", "CHECKED")
 		for _, role := range in.Roles {
-			roles.add(role.Name, yesNo(role.Name == in.DefaultRole), yesNo(role.Enabled), role.Region, role.SessionDuration, role.ARN)
+			checked := "-"
+			if role.Validation != nil {
+				checked = a.when(&role.Validation.CheckedAt, "-")
+			}
+			roles.add(role.Name, yesNo(role.Name == in.DefaultRole), yesNo(role.Enabled), role.Region, role.SessionDuration, role.ARN,
+				status(role.Validation), checked)
 		}
-		return details("Name", in.Name, "Description", orDash(in.Description), "ID", in.ID, "Assumption mode", in.AssumptionMode,
-			"External ID", in.ExternalID, "Created", a.when(&in.CreatedAt, "-"), "Updated", a.when(&in.UpdatedAt, "-")).then(roles)
+		t := details("Name", in.Name, "Description", orDash(in.Description), "ID", in.ID, "Assumption mode", in.AssumptionMode, "External ID", in.ExternalID)
+		if in.NextExternalID != "" {
+			t.add("Next external ID:", in.NextExternalID)
+		}
+		t.rows = append(t.rows, details("Attribution", attribution(in), "Created", a.when(&in.CreatedAt, "-"), "Updated", a.when(&in.UpdatedAt, "-")).rows...)
+		return t.then(roles)
 	})
+	if err == nil && o.String() == "table" {
+		_, err = io.WriteString(a.Stdout, findingsOf(in))
+	}
+	return err
+}
+
+// attribution is how AssumeRole says who borrows.
+func attribution(in api.Integration) string {
+	how := "session name"
+	if in.SessionTags {
+		how += ", session tags"
+	}
+	if in.SourceIdentity {
+		how += ", source identity"
+	}
+	return how
 }

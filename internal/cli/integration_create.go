@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -18,12 +19,16 @@ func newIntegrationCreate(a *app) *cobra.Command {
 		request  api.IntegrationRequest
 		roles    []string
 		external string
+		validate string
 	)
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make an integration",
 		Long: `Make an integration of one role or more. --role may be repeated. When there is
 only one role it is the default role, otherwise --default-role names it.
+
+The server then tries to assume each role, and says what to change where it
+cannot; --validate says what happens to the integration.
 
 With -f a file says everything, as YAML or JSON in the form that integration
 show -o yaml prints. What only the server sets is left out or ignored, so what
@@ -37,7 +42,7 @@ external ID of its own.`,
   rolebroker integration create -f production.yaml`,
 		Args: args("[NAME]"),
 		RunE: func(cmd *cobra.Command, given []string) (err error) {
-			if err := file.alone(cmd); err != nil {
+			if err := errors.Join(file.alone(cmd), checkValidate(validate)); err != nil {
 				return err
 			}
 			if file.path != "" {
@@ -59,7 +64,7 @@ external ID of its own.`,
 				request.DefaultRole = request.Roles[0].Name
 			}
 			in, err := ask(cmd.Context(), a, "making the integration", func(ctx context.Context, c *client.Client) (api.Integration, error) {
-				return c.CreateIntegration(ctx, request)
+				return c.CreateIntegration(ctx, request, validate)
 			})
 			if err != nil {
 				return err
@@ -73,10 +78,17 @@ external ID of its own.`,
 	f.StringVar(&request.Description, "description", "", "`text` on what it is for")
 	f.StringVar(&request.AssumptionMode, "assumption-mode", "", "`mode`, who asks STS: platform (the default) or cluster")
 	f.StringVar(&external, "external-id", "", "`ID` that rolebroker external-id reserve printed")
+	attributionFlags(cmd, &request.SessionTags, &request.SourceIdentity)
+	validateFlag(cmd, &validate)
 	complete(cmd, "assumption-mode", assumptionModes)
-	file.flag(cmd, []string{"role", "default-role", "description", "assumption-mode"})
+	file.flag(cmd, []string{"role", "default-role", "description", "assumption-mode", "session-tags", "source-identity"})
 	out.flag(cmd)
 	return cmd
+}
+
+func attributionFlags(cmd *cobra.Command, tags, source *bool) {
+	cmd.Flags().BoolVar(tags, "session-tags", false, "have every AssumeRole carry session tags that say who borrows; needs sts:TagSession in trust policies")
+	cmd.Flags().BoolVar(source, "source-identity", false, "have every AssumeRole carry the agent as source identity; needs sts:SetSourceIdentity in trust policies")
 }
 
 func assumptionModes(string) ([]string, error) { return []string{"platform", "cluster"}, nil }

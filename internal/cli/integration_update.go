@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,8 +17,10 @@ import (
 // integrationChange is what the flags of update say.
 type integrationChange struct {
 	name, description, mode, defaultRole string
-	roles, add                           []string
+	roles, add, set                      []string
 	remove, enable, disable              []string
+	sessionTags, sourceIdentity          bool
+	validate                             string
 }
 
 // stillLent is said wherever something is taken away. It names that by its ID:
@@ -38,6 +41,9 @@ func newIntegrationUpdate(a *app) *cobra.Command {
 		Long: `Change what is given of an integration and leave the rest as it is. If someone
 else changes it at the same time, nothing is changed and you are told.
 
+The server then tries to assume each role, and says what to change where it
+cannot; --validate says what happens to the change.
+
 A disabled role stays in the integration and is lent to nobody. What was lent
 already works until it expires.
 
@@ -52,7 +58,7 @@ it, as integration show -o yaml prints it, guards against changes made since.`,
   rolebroker integration update production -f production.yaml`,
 		Args: args("INTEGRATION"),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			if err := file.alone(cmd); err != nil {
+			if err := errors.Join(file.alone(cmd), checkValidate(change.validate)); err != nil {
 				return err
 			}
 			update := func(ctx context.Context, c *client.Client) (api.Integration, error) {
@@ -64,10 +70,10 @@ it, as integration show -o yaml prints it, guards against changes made since.`,
 					return err
 				}
 				update = func(ctx context.Context, c *client.Client) (api.Integration, error) {
-					in, err := c.UpdateIntegration(ctx, given[0], request, ifVersion(request.Version))
+					in, err := c.UpdateIntegration(ctx, given[0], request, ifVersion(request.Version), change.validate)
 					return in, seeList(err, "rolebroker integration list")
 				}
-			} else if !slices.ContainsFunc(changed(cmd), func(name string) bool { return name != "output" }) {
+			} else if !slices.ContainsFunc(changed(cmd), func(name string) bool { return name != "output" && name != "validate" }) {
 				return usage("nothing to change was given")
 			}
 			in, err := ask(cmd.Context(), a, "changing the integration", update)
@@ -81,7 +87,7 @@ it, as integration show -o yaml prints it, guards against changes made since.`,
 		},
 	}
 	change.flags(cmd, a)
-	file.flag(cmd, []string{"name", "description", "assumption-mode", "default-role", "role", "add-role", "remove-role", "enable-role", "disable-role"})
+	file.flag(cmd, []string{"name", "description", "assumption-mode", "default-role", "role", "add-role", "set-role", "session-tags", "source-identity", "remove-role", "enable-role", "disable-role"})
 	out.flag(cmd)
 	completeArgs(cmd, anyway(a.integrationNames))
 	return cmd
@@ -95,9 +101,12 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 	f.StringVar(&c.defaultRole, "default-role", "", "`name` of the role that is used when none is named")
 	f.StringArrayVar(&c.roles, "role", nil, "all of its roles from now on, each a "+roleFlagUsage)
 	f.StringArrayVar(&c.add, "add-role", nil, "one more "+roleFlagUsage)
+	f.StringArrayVar(&c.set, "set-role", nil, "change of a `role`, as name=NAME[,arn=ARN][,region=REGION][,session_duration=1h]")
 	f.StringArrayVar(&c.remove, "remove-role", nil, "`name` of a role to remove")
 	f.StringArrayVar(&c.enable, "enable-role", nil, "`name` of a role to enable")
 	f.StringArrayVar(&c.disable, "disable-role", nil, "`name` of a role to disable")
+	attributionFlags(cmd, &c.sessionTags, &c.sourceIdentity)
+	validateFlag(cmd, &c.validate)
 	complete(cmd, "assumption-mode", assumptionModes)
 	for _, flag := range []string{"default-role", "remove-role", "enable-role", "disable-role"} {
 		a.rolesOf(cmd, flag)
@@ -115,13 +124,13 @@ func (c *integrationChange) update(ctx context.Context, to *client.Client, cmd *
 	if err := c.apply(cmd, &request); err != nil {
 		return in, err
 	}
-	return to.UpdateIntegration(ctx, in.ID, request, in.ETag())
+	return to.UpdateIntegration(ctx, in.ID, request, in.ETag(), c.validate)
 }
 
 // integrationRequest says of an integration what it is.
 func integrationRequest(in api.Integration) api.IntegrationRequest {
 	request := api.IntegrationRequest{ID: in.ID, Name: in.Name, Description: in.Description, AssumptionMode: in.AssumptionMode,
-		DefaultRole: in.DefaultRole, ExternalID: in.ExternalID}
+		DefaultRole: in.DefaultRole, ExternalID: in.ExternalID, SessionTags: in.SessionTags, SourceIdentity: in.SourceIdentity}
 	for _, role := range in.Roles {
 		enabled := role.Enabled
 		request.Roles = append(request.Roles, api.RoleRequest{ID: role.ID, Name: role.Name, ARN: role.ARN, Region: role.Region,
@@ -145,6 +154,14 @@ func (c *integrationChange) apply(cmd *cobra.Command, request *api.IntegrationRe
 			*field.to = field.from
 		}
 	}
+	for flag, field := range map[string]struct{ to, from *bool }{
+		"session-tags":    {&request.SessionTags, &c.sessionTags},
+		"source-identity": {&request.SourceIdentity, &c.sourceIdentity},
+	} {
+		if cmd.Flags().Changed(flag) {
+			*field.to = *field.from
+		}
+	}
 	return c.applyRoles(request)
 }
 
@@ -155,6 +172,11 @@ func (c *integrationChange) applyRoles(request *api.IntegrationRequest) error {
 			return err
 		}
 		request.Roles = roles
+	}
+	for _, change := range c.set {
+		if err := changeRole(request, change); err != nil {
+			return err
+		}
 	}
 	for _, name := range c.remove {
 		i, err := indexRole(request, name)

@@ -24,6 +24,40 @@ func parseRoles(values []string) ([]api.RoleRequest, error) {
 // name=readonly,arn=arn:aws:iam::444455556666:role/ReadOnly,region=us-east-1.
 // Whether it is valid is for the server to say.
 func parseRole(value string) (role api.RoleRequest, err error) {
+	seen, err := readRole(&role, "role", value)
+	if err != nil {
+		return role, err
+	}
+	for _, key := range []string{"name", "arn", "region"} {
+		if !seen[key] {
+			return role, usage("--role %s has no %s; a role is written name=NAME,arn=ARN,region=REGION", value, key)
+		}
+	}
+	return role, nil
+}
+
+// changeRole changes what the value of --set-role gives of the role it names.
+func changeRole(request *api.IntegrationRequest, value string) error {
+	var named api.RoleRequest
+	seen, err := readRole(&named, "set-role", value)
+	switch {
+	case err != nil:
+		return err
+	case !seen["name"] || len(seen) == 1:
+		return usage("--set-role %s has to have a name and what is to be changed, as in name=readonly,region=us-east-1", value)
+	}
+	i, err := indexRole(request, named.Name)
+	if err != nil {
+		return err
+	}
+	name := request.Roles[i].Name
+	_, err = readRole(&request.Roles[i], "set-role", value)
+	request.Roles[i].Name = name // it may have been named by its ID
+	return err
+}
+
+// readRole sets of a role what a value gives, and says what that was.
+func readRole(role *api.RoleRequest, flag, value string) (seen map[string]bool, err error) {
 	last, seen := "", map[string]bool{}
 	for part := range strings.SplitSeq(value, ",") {
 		key, text, _ := strings.Cut(part, "=")
@@ -34,25 +68,20 @@ func parseRole(value string) (role api.RoleRequest, err error) {
 				role.ARN += "," + part
 				continue
 			}
-			return role, usage("--role has %q; a role is written name=NAME,arn=ARN,region=REGION[,enabled=false][,session_duration=1h]", part)
+			return nil, usage("--%s has %q; a role is written name=NAME,arn=ARN,region=REGION[,enabled=false][,session_duration=1h]", flag, part)
 		}
 		if seen[key] {
-			return role, usage("--role has %s twice", key)
+			return nil, usage("--%s has %s twice", flag, key)
 		}
 		last, seen[key] = key, true
-		if err := setRole(&role, key, text); err != nil {
-			return role, err
+		if err := setRole(role, flag, key, text); err != nil {
+			return nil, err
 		}
 	}
-	for _, key := range []string{"name", "arn", "region"} {
-		if !seen[key] {
-			return role, usage("--role %s has no %s; a role is written name=NAME,arn=ARN,region=REGION", value, key)
-		}
-	}
-	return role, nil
+	return seen, nil
 }
 
-func setRole(role *api.RoleRequest, key, text string) error {
+func setRole(role *api.RoleRequest, flag, key, text string) error {
 	switch key {
 	case "name":
 		role.Name = text
@@ -65,7 +94,7 @@ func setRole(role *api.RoleRequest, key, text string) error {
 	case "enabled":
 		enabled, err := strconv.ParseBool(text)
 		if err != nil {
-			return usage("--role has enabled=%s; it is true or false", text)
+			return usage("--%s has enabled=%s; it is true or false", flag, text)
 		}
 		role.Enabled = &enabled
 	}

@@ -23,6 +23,11 @@ func isTerminal(stream any) bool {
 // progress shows on a terminal's stderr that something takes longer than a
 // second. Call what it returns before printing anything else.
 func (a *app) progress(what string) (done func()) {
+	return a.progressOf(func() string { return what })
+}
+
+// progressOf is progress with words that change on the way.
+func (a *app) progressOf(what func() string) (done func()) {
 	if !isTerminal(a.Stderr) {
 		return func() {}
 	}
@@ -37,7 +42,7 @@ func (a *app) progress(what string) (done func()) {
 	}
 }
 
-func spin(out io.Writer, what string, stop <-chan struct{}) {
+func spin(out io.Writer, what func() string, stop <-chan struct{}) {
 	const eraseLine = "\r\x1b[K"
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
@@ -49,7 +54,7 @@ func spin(out io.Writer, what string, stop <-chan struct{}) {
 			}
 			return
 		case <-ticker.C:
-			fmt.Fprintf(out, "%srolebroker: %s, %ds…", eraseLine, what, seconds)
+			fmt.Fprintf(out, "%srolebroker: %s, %ds…", eraseLine, what(), seconds)
 		}
 	}
 }

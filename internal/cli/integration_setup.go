@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+)
+
+// setupFormats are the values of --format.
+func setupFormats() []string {
+	return []string{"text", "trust-policy", "aws-cli", "cloudformation", "terraform"}
+}
+
+// setupCommand is what the flags say.
+type setupCommand struct {
+	out                       output
+	file                      fromFile
+	request                   api.SetupRequest
+	format, current, external string
+}
+
+func newIntegrationSetup(a *app) *cobra.Command {
+	var s setupCommand
+	cmd := &cobra.Command{
+		Use:   "setup [INTEGRATION]",
+		Short: "Print what to do in AWS so that the roles can be assumed",
+		Long: `Print what has to be done in AWS so that the roles of an integration, by its name
+or ID, can be assumed: filled in with this server's AWS identity and the
+external ID of the integration, and ready to be pasted.
+
+--format is
+  text            a guide: who assumes the roles, and the steps in the AWS console
+  trust-policy    the trust policy of a new role or, with --current, that of a
+                  role as it is with what is missing merged in
+  aws-cli         commands for the AWS CLI
+  cloudformation  a CloudFormation template
+  terraform       Terraform configuration
+
+In cluster mode the roles trust a Kubernetes service account; --oidc-issuer,
+--namespace and --service-account say which.
+
+Before there is an integration, -f takes the file that it will be made from, or
+--external-id an external ID that was reserved for it.`,
+		Example: `  rolebroker integration setup production
+  rolebroker integration setup production --format aws-cli > setup.sh
+
+  aws iam get-role --role-name ReadOnly --query Role.AssumeRolePolicyDocument > current.json
+  rolebroker integration setup production --role readonly --current current.json
+
+  rolebroker integration setup --external-id "$(rolebroker external-id reserve)" --format trust-policy`,
+		Args: args("[INTEGRATION]"),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := s.check(given); err != nil {
+				return err
+			}
+			answer, err := ask(cmd.Context(), a, "asking for the setup", func(ctx context.Context, c *client.Client) (api.Setup, error) {
+				return s.ask(ctx, a, c, given)
+			})
+			if err != nil {
+				return err
+			}
+			return s.show(a, answer)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.request.Role, "role", "", "`name` of one role; all otherwise")
+	f.StringVar(&s.format, "format", "text", "`format`: "+strings.Join(setupFormats(), ", "))
+	f.StringVar(&s.request.Principal, "principal", "", "`form` in which trust policies name the server: account (the default) or exact")
+	f.StringVar(&s.current, "current", "", "`file` with the trust policy that the role has now; - is stdin")
+	f.StringVar(&s.request.Variant, "cluster-variant", "", "cluster mode: `how` pods get an AWS identity: irsa (the default) or pod-identity")
+	f.StringVar(&s.request.Issuer, "oidc-issuer", "", "cluster mode: `URL` of the cluster's OpenID Connect issuer")
+	f.StringVar(&s.request.Namespace, "namespace", "", "cluster mode: `namespace` of the service account (default rolebroker)")
+	f.StringVar(&s.request.ServiceAccount, "service-account", "", "cluster mode: `name` of the service account (default rolebroker-runner)")
+	f.StringVar(&s.external, "external-id", "", "`ID` that was reserved for an integration to come")
+	s.file.flag(cmd, nil)
+	s.out.flag(cmd)
+	a.rolesOf(cmd, "role")
+	complete(cmd, "format", func(string) ([]string, error) { return setupFormats(), nil })
+	complete(cmd, "principal", func(string) ([]string, error) { return []string{"account", "exact"}, nil })
+	complete(cmd, "cluster-variant", func(string) ([]string, error) { return []string{"irsa", "pod-identity"}, nil })
+	completeArgs(cmd, anyway(a.integrationNames))
+	return cmd
+}
+
+func (s *setupCommand) check(given []string) error {
+	known := false
+	for _, f := range setupFormats() {
+		known = known || f == s.format
+	}
+	sources := len(given)
+	for _, other := range []string{s.file.path, s.external} {
+		if other != "" {
+			sources++
+		}
+	}
+	switch {
+	case !known:
+		return usage("--format %q is not one of %s", s.format, strings.Join(setupFormats(), ", "))
+	case sources != 1:
+		return usage("give one of the name of an integration, --file and --external-id")
+	case s.current != "" && s.request.Role == "":
+		return usage("--current is the trust policy of one role; name it with --role")
+	}
+	return nil
+}
+
+func (s *setupCommand) ask(ctx context.Context, a *app, c *client.Client, given []string) (setup api.Setup, err error) {
+	if s.request.CurrentTrustPolicy, err = s.currentPolicy(a.Stdin); err != nil {
+		return setup, err
+	}
+	if len(given) == 1 {
+		setup, err = c.Setup(ctx, given[0], s.request)
+		return setup, seeList(err, "rolebroker integration list")
+	}
+	draft := api.SetupDraft{Setup: s.request, Integration: api.IntegrationRequest{ExternalID: s.external}}
+	if s.file.path != "" {
+		if err := s.file.decode(a.Stdin, &draft.Integration); err != nil {
+			return setup, err
+		}
+	}
+	return c.SetupDraft(ctx, draft)
+}
+
+// currentPolicy is what --current names; empty when it was not given.
+func (s *setupCommand) currentPolicy(stdin io.Reader) (string, error) {
+	in := stdin
+	switch s.current {
+	case "":
+		return "", nil
+	case "-":
+	default:
+		file, err := os.Open(s.current)
+		if err != nil {
+			return "", err
+		}
+		defer file.Close()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxFile))
+	if err == nil && strings.TrimSpace(string(text)) == "" {
+		err = errors.New("the current trust policy is empty")
+	}
+	return string(text), err
+}
+
+func (s *setupCommand) show(a *app, answer api.Setup) error {
+	if s.out.format == "json" || s.out.format == "yaml" {
+		return a.encode(s.out.format, answer)
+	}
+	if answer.IdentityError != "" {
+		a.note("The server's AWS identity is not known, and a placeholder stands for it: %s", answer.IdentityError)
+	}
+	text := map[string]string{"text": answer.Text, "aws-cli": answer.AWSCLI, "cloudformation": answer.CloudFormation,
+		"terraform": answer.Terraform, "trust-policy": trustPolicy(answer)}[s.format]
+	if text == "" {
+		return usage("there is no one %s for all of these roles; name one with --role", s.format)
+	}
+	_, err := fmt.Fprintln(a.Stdout, strings.TrimRight(text, "\n"))
+	return err
+}
+
+// trustPolicy is the one that was asked for; empty when there are several.
+func trustPolicy(answer api.Setup) string {
+	if len(answer.Roles) == 1 && answer.Roles[0].MergedTrustPolicy != "" {
+		return answer.Roles[0].MergedTrustPolicy
+	}
+	return answer.TrustPolicy
+}
