@@ -200,15 +200,11 @@ func (w want) without(st *statement) (rest object, left bool) {
 	for _, f := range st.fields {
 		value := any(f.value)
 		if f.name == "Principal" {
-			kinds := w.principalsWithout(f.value)
-			if len(kinds) == 0 {
-				return nil, false
-			}
-			value = kinds
+			value = w.principalsWithout(f.value)
 		}
 		rest = append(rest, member{f.name, value})
 	}
-	return rest, true
+	return rest, slices.ContainsFunc(st.principals, func(p principal) bool { return !w.isOurs(p) })
 }
 
 func (w want) principalsWithout(raw json.RawMessage) (kinds object) {

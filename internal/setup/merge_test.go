@@ -301,6 +301,7 @@ func FuzzMerge(f *testing.F) {
 		document(st(`{"AWS":["*","`+root+`"],"Service":[]}`, action(`["sts:*"]`), condition(`{"Null":{"sts:ExternalId":true}}`))),
 		document(st(awsOf(root), `"NotAction":"sts:x"`, condition(`{"ForAllValues:StringEquals":{"sts:ExternalId":[]}}`))),
 		document(st(awsOf(root), action(`"*"`), condition(`{"StringEquals":{"sts:ExternalId":[null]}}`))),
+		document(st(`{"AWS":["`+root+`"],"":[]}`, action(`"*"`))),
 		document(`{"Effect":"Allow","NotPrincipal":"*","Action":"*"}`), `"%7B%7D"`, `{"Statement":null}`, "\ufeff", `{"Role":{"Role":""}}`, "%", `"\ud800"`,
 	} {
 		f.Add(seed)
@@ -322,8 +323,11 @@ func FuzzMerge(f *testing.F) {
 		merged := done.Roles[0].Merged
 		s.Request.CurrentPolicy = merged
 		again, err := setup.New(s)
-		if err != nil || again.Roles[0].Diff != "" || again.Roles[0].Merged != merged {
-			t.Errorf("%v, a second time there is something to change:\n%s\nin\n%s", err, again.Roles[0].Diff, merged)
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, merged)
+		}
+		if again.Roles[0].Diff != "" || again.Roles[0].Merged != merged {
+			t.Errorf("a second time there is something to change:\n%s\nin\n%s", again.Roles[0].Diff, merged)
 		}
 		if !json.Valid([]byte(merged)) {
 			t.Errorf("it is not JSON: %s", merged)

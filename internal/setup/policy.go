@@ -287,7 +287,7 @@ func members(raw json.RawMessage) ([]field, error) {
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, errors.New("is not an object")
 	}
-	fields := []field{}
+	fields, seen := []field{}, map[string]bool{}
 	for dec.More() {
 		t, err := dec.Token()
 		if err != nil {
@@ -298,9 +298,10 @@ func members(raw json.RawMessage) ([]field, error) {
 		if err := dec.Decode(&value); err != nil {
 			return nil, err
 		}
-		if _, twice := lookup(fields, name); twice {
+		if seen[name] {
 			return nil, fmt.Errorf("has %q twice", name)
 		}
+		seen[name] = true
 		fields = append(fields, field{name, value})
 	}
 	if _, err := dec.Token(); err != nil && err != io.EOF {

@@ -91,7 +91,7 @@ func (b *book) missing() string {
 		return "The cluster's issuer is not known. Find it with\n" +
 			"  " + issuerCommand + "\n" +
 			"and ask for this again:\n" +
-			"  rolebroker integration setup " + b.integration() + " --issuer https://…\n" +
+			"  rolebroker integration setup " + b.integration() + " --oidc-issuer https://…\n" +
 			"or put it in below for the one with REGION and " + clusterPlaceholder + "."
 	}
 	return ""
@@ -122,7 +122,7 @@ func (b *book) roleCommands(t *target) string {
 		return comment(t.obstacle)
 	case !b.exists():
 		return b.runnable(b.createCommand(t)) + "\n" + b.attachComment(t) + "\n" + b.existingComment(t)
-	case b.merged.diff == "":
+	case b.settled():
 		return "# Its trust policy is right as it is."
 	}
 	update := "aws iam update-assume-role-policy " + option("--role-name", t.arn.Name) + " \\\n  --policy-document " + Quote(t.policy)
@@ -176,8 +176,8 @@ func (b *book) flags() string {
 	r, usual := b.Request, rolebroker.SetupRequest{}.WithDefaults()
 	for _, flag := range []struct{ name, value, usual string }{
 		{"--principal", string(r.Principal), string(usual.Principal)},
-		{"--variant", string(r.Cluster.Variant), string(usual.Cluster.Variant)},
-		{"--issuer", r.Cluster.Issuer, ""},
+		{"--cluster-variant", string(r.Cluster.Variant), string(usual.Cluster.Variant)},
+		{"--oidc-issuer", r.Cluster.Issuer, ""},
 		{"--namespace", r.Cluster.Namespace, usual.Cluster.Namespace},
 		{"--service-account", r.Cluster.ServiceAccount, usual.Cluster.ServiceAccount},
 	} {

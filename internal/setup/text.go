@@ -176,6 +176,9 @@ func (g *guide) each(b *book, write func(rolebroker.Role) string) {
 		names[text] = append(names[text], role.Name)
 	}
 	for _, text := range all {
+		if text == "" {
+			continue
+		}
 		if len(all) > 1 {
 			g.gap()
 			g.fill("  For ", "  ", strings.Join(names[text], ", ")+":")
@@ -249,7 +252,7 @@ func hours(d time.Duration) string {
 
 // existingRole is for a role that is there.
 func (g *guide) existingRole(b *book) {
-	if b.exists() && b.merged.diff == "" {
+	if b.settled() {
 		g.para("The role's trust policy is right as it is.")
 		return
 	}
@@ -269,13 +272,19 @@ func (b *book) edit() string {
 }
 
 // pasted is what a person copies: the whole policy, of a role of which it is
-// known, or else what write writes.
+// known, or else what write writes; nothing if it is right as it is.
 func (b *book) pasted(write func(rolebroker.Role) string) func(rolebroker.Role) string {
-	if b.exists() {
+	switch {
+	case b.settled():
+		return func(rolebroker.Role) string { return "" }
+	case b.exists():
 		return func(rolebroker.Role) string { return b.merged.text }
 	}
 	return write
 }
+
+// settled says that the role's trust policy is right as it is.
+func (b *book) settled() bool { return b.exists() && b.merged.diff == "" }
 
 // principal is how the platform is named, and what speaks for either form.
 func (g *guide) principal(b *book) {
@@ -306,9 +315,9 @@ func (g *guide) principal(b *book) {
 func (g *guide) irsa(b *book) {
 	c := b.Request.Cluster
 	g.para("The runner in your cluster assumes the roles as the service account %s in the namespace %s, by IAM roles for service accounts (IRSA). "+
-		"EKS Pod Identity is the other way: --variant pod-identity.", c.ServiceAccount, c.Namespace)
+		"EKS Pod Identity is the other way: --cluster-variant pod-identity.", c.ServiceAccount, c.Namespace)
 	if b.needsIssuer() {
-		g.para("The statement names the cluster by its OpenID Connect issuer. Find it, and ask for this again with --issuer:")
+		g.para("The statement names the cluster by its OpenID Connect issuer. Find it, and ask for this again with --oidc-issuer:")
 		g.block(issuerCommand)
 	}
 	g.line("In the AWS console, in the account of each role:\n")
@@ -322,6 +331,9 @@ func (g *guide) irsa(b *book) {
 
 // clusterSteps give permission to a service account.
 func (b *book) clusterSteps() []string {
+	if b.settled() {
+		return []string{"The role's trust policy is right as it is."}
+	}
 	if b.exists() {
 		return []string{"Go to IAM > Roles > the role > Trust relationships > Edit trust policy, " + b.edit() + ". Click Update policy."}
 	}
@@ -336,7 +348,7 @@ func (b *book) clusterSteps() []string {
 func (g *guide) podIdentity(b *book) {
 	c := b.Request.Cluster
 	g.para("The runner in your cluster gets its role as the service account %s in the namespace %s, by EKS Pod Identity. EKS takes one role for each service account: "+
-		"for more than one, IAM roles for service accounts do better (--variant irsa).", c.ServiceAccount, c.Namespace)
+		"for more than one, IAM roles for service accounts do better (--cluster-variant irsa).", c.ServiceAccount, c.Namespace)
 	g.line("In the AWS console:\n")
 	g.steps(append(b.clusterSteps(),
 		`Under Amazon EKS > your cluster > Access > Pod Identity associations, give the service account its role; or with the AWS CLI as below.`))
@@ -367,7 +379,7 @@ func (g *guide) current(b *book) {
 	if len(b.merged.notes) > 0 {
 		g.line("")
 	}
-	if b.merged.diff == "" {
+	if b.settled() {
 		g.para("Nothing.")
 		return
 	}

@@ -1,0 +1,153 @@
+package setup_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/setup"
+)
+
+func TestQuote(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "''", "plain": "plain", "a-b_c.d/e:f@g,h+i%j": "a-b_c.d/e:f@g,h+i%j", "--role-name": "--role-name",
+		"a b": "'a b'", "it's": `'it'\''s'`, "$x": "'$x'", "a=b": "'a=b'", "~": "'~'", "a\nb": "'a\nb'", "é": "'é'", `\`: `'\'`, "!1": "'!1'", "{a,b}": "'{a,b}'", "#": "'#'",
+	} {
+		if got := setup.Quote(text); got != want {
+			t.Errorf("%q became %s, want %s", text, got, want)
+		}
+		out, err := exec.Command("sh", "-c", "printf %s "+setup.Quote(text)).Output()
+		if err != nil || string(out) != text {
+			t.Errorf("a shell reads %q, %v, want %q", out, err, text)
+		}
+	}
+}
+
+// A statement stands by itself in a hint, with the defaults of a request that
+// has none.
+func TestStatementStandsByItself(t *testing.T) {
+	readonly := role(t, "readonly", "arn:aws:iam::444455556666:role/a<b>&c/ReadOnly")
+	for _, s := range []setup.Subject{
+		{}, {Platform: user, ExternalIDs: []string{"", externalID, externalID}}, {Mode: rolebroker.ModeCluster},
+		{Mode: rolebroker.ModeCluster, Request: rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity}}},
+	} {
+		for _, text := range []string{s.Statement(readonly), s.TrustPolicy(readonly), setup.AllowPlatform(readonly.ARN)} {
+			if !strings.HasPrefix(text, "{\n  \"") || !strings.HasSuffix(text, "\n}") || strings.Contains(text, `\u`) {
+				t.Errorf("it is\n%s", text)
+			}
+		}
+	}
+	s := setup.Subject{Platform: user, ExternalIDs: []string{"", externalID, externalID}}
+	if got := strings.Join(strings.Fields(s.Statement(readonly)), ""); got != strings.ReplaceAll(ours(), " ", "") {
+		t.Errorf("it is %s", got)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	readonly := role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly")
+	for _, test := range []struct {
+		why     string
+		request rolebroker.SetupRequest
+		code    rolebroker.Code
+		path    string
+	}{
+		{"a role that is not there", rolebroker.SetupRequest{Role: "other"}, rolebroker.CodeNotFound, ""},
+		{"a policy of no one role", rolebroker.SetupRequest{CurrentPolicy: document(ec2)}, rolebroker.CodeInvalid, "role"},
+		{"an issuer that is two lines", rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Issuer: "https://a\nb"}}, rolebroker.CodeInvalid, "issuer"},
+		{"a form of principal that there is not", rolebroker.SetupRequest{Principal: "x"}, rolebroker.CodeInvalid, "principal"},
+	} {
+		_, err := setup.New(setup.Subject{Platform: user, Roles: []rolebroker.Role{readonly}, Request: test.request})
+		e := rolebroker.AsError(err)
+		if err == nil || e.Code != test.code || test.path != "" && e.Fields[0].Path != test.path {
+			t.Errorf("%s: %v", test.why, err)
+		}
+	}
+}
+
+func TestOneRoleByNameOrID(t *testing.T) {
+	s := setup.Subject{Platform: user, Roles: []rolebroker.Role{
+		role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"), role(t, "deployer", "arn:aws:iam::444455556666:role/Deployer"),
+	}}
+	for _, name := range []string{"deployer", "rol_deployer"} {
+		s.Request.Role = name
+		done := write(t, s)
+		if len(done.Roles) != 1 || done.Roles[0].Role.Name != "deployer" || strings.Contains(done.AWSCLI, "ReadOnly ") {
+			t.Errorf("%s: of %+v", name, done.Roles)
+		}
+	}
+}
+
+// What can never be assumed is in no command, with the reason.
+func TestWhatCannotBeSetUpIsLeftOut(t *testing.T) {
+	for _, arn := range []string{
+		"arn:aws:iam::444455556666:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
+		"arn:aws:iam::444455556666:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123456789abcdef",
+		"arn:aws-cn:iam::444455556666:role/ReadOnly",
+	} {
+		done := write(t, setup.Subject{Platform: user, Roles: []rolebroker.Role{role(t, "odd", arn)}})
+		for _, text := range []string{done.AWSCLI, done.CloudFormation, done.Terraform} {
+			for line := range strings.Lines(text) {
+				if !strings.HasPrefix(line, "#") && line != "\n" {
+					t.Errorf("%s: %s", arn, line)
+				}
+			}
+		}
+		if !strings.Contains(done.Text, "    It is ") {
+			t.Errorf("the guide does not say why %s cannot be set up", arn)
+		}
+	}
+}
+
+// A partition has ARNs of its own.
+func TestPartitions(t *testing.T) {
+	for _, partition := range []string{"aws-cn", "aws-us-gov"} {
+		odd := role(t, "odd", "arn:"+partition+":iam::444455556666:role/Odd")
+		platform := rolebroker.Identity{Account: vendorID, ARN: "arn:" + partition + ":iam::111122223333:user/broker"}
+		for _, s := range []setup.Subject{{Platform: platform}, {}, {Mode: rolebroker.ModeCluster}} {
+			s.Roles = []rolebroker.Role{odd}
+			done := write(t, s)
+			for _, text := range []string{done.Text, done.AWSCLI, done.CloudFormation, done.Terraform} {
+				if strings.Contains(text, "arn:aws:") || !strings.Contains(text, "arn:"+partition+":iam::") {
+					t.Errorf("%s:\n%s", partition, text)
+				}
+			}
+		}
+	}
+}
+
+// Lines for a person fit a terminal; what is to be copied is as long as it is.
+func TestGuideFitsATerminal(t *testing.T) {
+	for name, s := range subjects(t) {
+		for line := range strings.Lines(write(t, s).Text) {
+			if len(line) > 100 && !strings.HasPrefix(line, "    ") {
+				t.Errorf("%s: %s", name, line)
+			}
+		}
+	}
+}
+
+// The guide follows the steps that people know.
+func TestGuideHasTheSteps(t *testing.T) {
+	for name, want := range map[string][]string{
+		"platform": {"Step 1:", "[x] Give the platform", "(recommended)", "[ ] Give your cluster", "Step 2:", "Click Create role", `"AWS account"`, `"Another AWS account"`,
+			vendorID, `"Require external ID"`, externalID, `Do not tick "Require MFA"`, "all that your agents need", "Trust relationships > Edit trust policy", "Click Update policy",
+			"[x] account", "[ ] exact", "rolebroker integration validate production"},
+		"platform-exact":       {"[ ] account", "[x] exact", "the path of its own role", "aws iam get-role --role-name broker --query Role.Arn"},
+		"platform-change-over": {"has to accept both", externalID + " and " + nextID, "rolebroker integration rotate-external-id production --finish"},
+		"platform-unknown":     {"identity is not known", "PLATFORM_ACCOUNT_ID"},
+		"cluster-irsa":         {"[ ] Give the platform", "[x] Give your cluster", "Step 2:", "service account", "kubectl annotate serviceaccount", "the runner in the cluster finds out"},
+		"cluster-irsa-china":   {"aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer --output text", "oidc.eks.REGION.amazonaws.com.cn/id/CLUSTER_ID"},
+		"cluster-pod-identity": {"[x] Give your cluster", "Pod Identity", "aws eks create-pod-identity-association"},
+	} {
+		text := strings.Join(strings.Fields(write(t, subjects(t)[name]).Text), " ")
+		for _, part := range want {
+			_, rest, found := strings.Cut(text, part)
+			if !found {
+				t.Errorf("%s: %q is not where it should be", name, part)
+				continue
+			}
+			text = rest
+		}
+	}
+}
