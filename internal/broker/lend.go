@@ -144,11 +144,11 @@ func explain(err error, grant rolebroker.Grant) error {
 	case rolebroker.RefusedDenied:
 		e.Code = rolebroker.CodeDenied
 		e.Message = "AWS does not let this server assume role " + role + " (" + grant.Role.ARN.String() + "): " + r.Error()
-		e.Hint = "the role's trust policy must allow this server's identity (rolebroker platform) with the external ID of integration " + grant.Integration.Name
+		e.Hint = "an administrator finds out what to change with rolebroker integration validate " + grant.Integration.Name
 	case rolebroker.RefusedDuration:
 		e.Code = rolebroker.CodeDenied
 		e.Message = "AWS does not give sessions of " + grant.Role.Duration().String() + " for role " + role + ": " + r.Error()
-		e.Hint = "shorten the role's session_duration, or raise its maximum session duration in IAM"
+		e.Hint = "an administrator can shorten the role's sessions, or raise its maximum session duration in IAM: rolebroker integration validate " + grant.Integration.Name
 	case rolebroker.RefusedRegion:
 		e.Code = rolebroker.CodeDenied
 		e.Message = "STS is not activated in " + string(grant.Role.Region) + " for the account of role " + role + ": " + r.Error()
@@ -156,6 +156,7 @@ func explain(err error, grant rolebroker.Grant) error {
 	case rolebroker.RefusedOther:
 		e.Code = rolebroker.CodeDenied
 		e.Message = "STS refuses role " + role + ": " + r.Error()
+		e.Hint = "an administrator finds out what to change with rolebroker integration validate " + grant.Integration.Name
 	case rolebroker.RefusedThrottled:
 		e.Message = "STS is throttling this server's calls; role " + role + " was not assumed"
 		e.Hint = "try again in a few seconds"

@@ -34,11 +34,12 @@ var admin = rolebroker.Caller{APIKey: "key_test", Name: "test", Access: rolebrok
 // production.
 type world struct {
 	testing.TB
-	ctx    context.Context
-	aws    *awssim.AWS
-	store  *store.Store
-	broker *broker.Broker
-	scout  rolebroker.Caller
+	ctx     context.Context
+	aws     *awssim.AWS
+	assumer broker.Assumer
+	store   *store.Store
+	broker  *broker.Broker
+	scout   rolebroker.Caller
 }
 
 func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
@@ -52,10 +53,11 @@ func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 	if w.store, err = store.Open(w.ctx, store.Options{Database: filepath.Join(t.TempDir(), "test.db")}); err != nil {
 		t.Fatal(err)
 	}
-	opts := broker.Options{Store: w.store, Assumer: sts.New(sts.Options{
+	w.assumer = sts.New(sts.Options{
 		Endpoint: "http://sts.simulated", HTTPClient: w.aws.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, ""),
-	})}
+	})
+	opts := broker.Options{Store: w.store, Assumer: w.assumer}
 	for _, c := range change {
 		c(&opts)
 	}

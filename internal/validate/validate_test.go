@@ -1,0 +1,276 @@
+package validate_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/sts"
+	"github.com/rolebroker/rolebroker/internal/validate"
+)
+
+const (
+	platform = "111122223333"
+	customer = "444455556666"
+)
+
+// world is a validator on a simulated AWS, at a time of its own.
+type world struct {
+	*testing.T
+	aws       *awssim.AWS
+	validator *validate.Validator
+	subject   validate.Subject
+}
+
+// newWorld has so many roles that require the external ID.
+func newWorld(t *testing.T, roles int, o validate.Options) *world {
+	w := &world{T: t, aws: awssim.New(awssim.Options{})}
+	operator := w.aws.Account(platform).CreateUser("rolebroker", awssim.AllowAll)
+	o.STS = sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: w.aws.HTTPClient(),
+		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, "")})
+	w.validator = validate.New(o)
+	w.subject.Integration = rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: "production",
+		AssumptionMode: rolebroker.ModePlatform, ExternalID: "rolebroker-right"}
+	for i := range roles {
+		name := fmt.Sprintf("role-%04d", i)
+		w.createRole(name)
+		w.subject.Integration.Roles = append(w.subject.Integration.Roles, rolebroker.Role{Name: name, Enabled: true, Region: "us-east-1",
+			ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: name}})
+	}
+	return w
+}
+
+func (w *world) createRole(name string) {
+	w.aws.Account(customer).CreateRole(awssim.Role{Name: name, TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platform +
+		`"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"rolebroker-right"}}}}`})
+}
+
+func (w *world) arn(i int) string { return w.subject.Integration.Roles[i].ARN.String() }
+
+// count is how many of the results have each code.
+func count(results []rolebroker.RoleValidation) map[rolebroker.ValidationCode]int {
+	codes := map[rolebroker.ValidationCode]int{}
+	for _, r := range results {
+		codes[r.Code]++
+	}
+	return codes
+}
+
+func TestAThousandRolesKeepToTheRateAndToTheTime(t *testing.T) {
+	const roles, concurrency, rate, latency = 1000, validate.DefaultConcurrency, validate.DefaultRate, 50 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, roles, validate.Options{})
+		w.aws.Inject(awssim.Slow(latency))
+		start := time.Now()
+		results := w.validator.Roles(t.Context(), w.subject, nil)
+		took := time.Since(start)
+		if n := count(results)[rolebroker.ValidAssumable]; n != roles {
+			t.Fatalf("%d of %d roles can be assumed: %v", n, roles, count(results))
+		}
+		if most := roles / concurrency * latency * 12 / 10; took > most {
+			t.Errorf("it took %s, want %s at most", took, most)
+		}
+		calls := w.aws.Assumed()
+		if len(calls) != 3*roles {
+			t.Errorf("there were %d calls for %d roles", len(calls), roles)
+		}
+		slices.SortFunc(calls, func(a, b awssim.AssumeRoleCall) int { return a.Time.Compare(b.Time) })
+		for i := range calls {
+			if i+rate < len(calls) && calls[i+rate].Time.Sub(calls[i].Time) < time.Second {
+				t.Fatalf("%d calls fell within %s", rate+1, calls[i+rate].Time.Sub(calls[i].Time))
+			}
+		}
+	})
+}
+
+func TestTwoValidationsShareTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 30, validate.Options{Rate: 10, Concurrency: 30})
+		start := time.Now()
+		done := make(chan struct{})
+		for range 2 {
+			go func() { w.validator.Roles(t.Context(), w.subject, nil); done <- struct{}{} }()
+		}
+		<-done
+		<-done
+		if took, least := time.Since(start), 18*time.Second; took < least {
+			t.Errorf("180 calls at 10 a second took %s", took)
+		}
+	})
+}
+
+func TestASlowRoleHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20, validate.Options{})
+		w.aws.Inject(awssim.Fault{Action: "AssumeRole", RoleARN: w.arn(0), Delay: 8 * time.Second})
+		start := time.Now()
+		var told []int
+		var late time.Duration
+		results := w.validator.Roles(t.Context(), w.subject, func(r rolebroker.RoleValidation) {
+			told = append(told, r.Index)
+			if r.Index != 0 {
+				late = time.Since(start)
+			}
+		})
+		if len(told) != 20 || told[19] != 0 || late > time.Second {
+			t.Errorf("outcomes came in the order %v, the last but one after %s", told, late)
+		}
+		for i, r := range results {
+			if r.Index != i || r.Role.Name != w.subject.Integration.Roles[i].Name || r.Status != rolebroker.StatusAssumable {
+				t.Errorf("result %d is %+v", i, r)
+			}
+		}
+	})
+}
+
+func TestARoleThatWasJustCreatedIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, validate.Options{Patience: validate.DefaultPatience})
+		w.aws.SetPropagation(5 * time.Second)
+		w.aws.Account(customer).DeleteRole("role-0000")
+		w.createRole("role-0000")
+
+		w.subject.Impatient = true
+		if r := w.validator.Roles(t.Context(), w.subject, nil)[0]; r.Code != rolebroker.ValidDenied {
+			t.Errorf("at once it is %s", r.Code)
+		}
+		w.subject.Impatient = false
+		start := time.Now()
+		if r := w.validator.Roles(t.Context(), w.subject, nil)[0]; r.Code != rolebroker.ValidAssumable {
+			t.Errorf("after %s it is %s: %s", time.Since(start), r.Code, r.Message)
+		}
+	})
+}
+
+func TestARoleThatStaysDeniedIsGivenUpInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 6, validate.Options{Patience: validate.DefaultPatience, Concurrency: 1})
+		for i := range 5 {
+			w.aws.Account(customer).DeleteRole(w.subject.Integration.Roles[i].ARN.Name)
+		}
+		start := time.Now()
+		var last time.Duration
+		results := w.validator.Roles(t.Context(), w.subject, func(r rolebroker.RoleValidation) {
+			if r.Index == 5 {
+				last = time.Since(start)
+			}
+		})
+		if took := time.Since(start); took > validate.DefaultPatience+time.Second || count(results)[rolebroker.ValidDenied] != 5 {
+			t.Errorf("after %s there are %v", took, count(results))
+		}
+		if last > time.Second {
+			t.Errorf("the one that works had to wait %s for those that do not", last)
+		}
+	})
+}
+
+func TestAnSTSThatRecoversIsNotCalledUnknown(t *testing.T) {
+	for name, fault := range map[string]awssim.Fault{"throttling": awssim.Throttle(), "down": awssim.Fail(503), "broken": awssim.Drop()} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1, validate.Options{Patience: validate.DefaultPatience})
+			fault.Action, fault.Times = "AssumeRole", 3
+			w.aws.Inject(fault)
+			if r := w.validator.Roles(t.Context(), w.subject, nil)[0]; r.Code != rolebroker.ValidAssumable {
+				t.Errorf("%s: it is %s (%s): %s", name, r.Status, r.Code, r.Message)
+			}
+		})
+	}
+}
+
+func TestWhoEndsAValidationHasWhatWasFoundOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 40, validate.Options{})
+		w.aws.Inject(awssim.Slow(time.Second))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		told := 0
+		results := w.validator.Roles(ctx, w.subject, func(r rolebroker.RoleValidation) {
+			if r.Status == rolebroker.StatusAssumable {
+				told++
+			}
+			if told == 10 {
+				cancel()
+			}
+		})
+		codes := count(results)
+		if codes[rolebroker.ValidAssumable] < 10 || codes[rolebroker.ValidAssumable]+codes[rolebroker.ValidNotChecked] != 40 {
+			t.Errorf("there are %v", codes)
+		}
+		calls := w.aws.Calls("AssumeRole")
+		<-time.After(time.Minute)
+		if more := w.aws.Calls("AssumeRole") - calls; more != 0 {
+			t.Errorf("%d more calls came afterwards", more)
+		}
+	})
+}
+
+func TestWhatIsAskedForIsGoodForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, validate.Options{})
+		w.subject.Integration.SourceIdentity, w.subject.Integration.SessionTags = true, true
+		w.validator.Roles(t.Context(), w.subject, nil)
+		externalIDs := map[string]int{}
+		for _, call := range w.aws.Assumed() {
+			if call.Policy != `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}` {
+				t.Errorf("a session was asked for with the policy %q", call.Policy)
+			}
+			if call.SessionName != "rolebroker=validation" || call.Duration != time.Hour {
+				t.Errorf("a session was asked for as %+v", call)
+			}
+			externalIDs[call.ExternalID]++
+		}
+		if externalIDs["rolebroker-right"] == 0 || externalIDs[""] == 0 || len(externalIDs) != 3 {
+			t.Errorf("the external IDs are %v", externalIDs)
+		}
+	})
+}
+
+func TestNothingIsAskedWhereNothingCanBeLearned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, validate.Options{})
+		roles := w.subject.Integration.Roles
+		roles[0].ARN.Path = "/aws-service-role/ecs.amazonaws.com/"
+		roles[1].Region = "cn-north-1"
+		roles[2].ARN = rolebroker.RoleARN{}
+		results := w.validator.Roles(t.Context(), w.subject, nil)
+		for i, code := range []rolebroker.ValidationCode{rolebroker.ValidServiceLinked, rolebroker.ValidPartition, rolebroker.ValidARNInvalid} {
+			if results[i].Code != code || results[i].Status != rolebroker.StatusFailed || results[i].Hint == "" {
+				t.Errorf("role %d is %+v, want %s", i, results[i], code)
+			}
+		}
+		w.subject.Integration.AssumptionMode = rolebroker.ModeCluster
+		for _, r := range w.validator.Roles(t.Context(), w.subject, nil) {
+			if r.Code != rolebroker.ValidClusterMode || r.Status != rolebroker.StatusUnknown {
+				t.Errorf("in cluster mode it is %+v", r)
+			}
+		}
+		if n := w.aws.Calls("AssumeRole"); n != 0 {
+			t.Errorf("AWS was asked %d times", n)
+		}
+	})
+}
+
+func TestADenialSaysWhatToCheckInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, validate.Options{})
+		w.aws.Account(customer).DeleteRole("role-0000")
+		r := w.validator.Roles(t.Context(), w.subject, nil)[0]
+		if strings.Contains(r.Message, "\n") || strings.HasSuffix(r.Message, ".") {
+			t.Errorf("the message is no sentence of its own: %q", r.Message)
+		}
+		for _, want := range []string{"1. the role is there", `"sts:ExternalId": "rolebroker-right"`, "3. arn:aws:iam::" + platform + ":user/rolebroker may call", "4. no explicit Deny",
+			"rolebroker integration setup production --role role-0000"} {
+			if !strings.Contains(r.Hint, want) {
+				t.Errorf("the hint lacks %q:\n%s", want, r.Hint)
+			}
+		}
+	})
+}
