@@ -2,6 +2,7 @@ package rolebroker
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -58,4 +59,19 @@ func checkDuration(d time.Duration) error {
 		return fmt.Errorf("%s is not in whole seconds", d)
 	}
 	return nil
+}
+
+// ShortDuration writes a duration in whole seconds as a person would: 1h, 1h30m, 15m.
+func ShortDuration(d time.Duration) string {
+	text := ""
+	for _, unit := range []struct {
+		length time.Duration
+		symbol string
+	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if n := d / unit.length; n > 0 {
+			text += strconv.FormatInt(int64(n), 10) + unit.symbol
+		}
+		d %= unit.length
+	}
+	return text
 }

@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 // admin key in cli_ scripts and the token of the agent scout in all others;
 // ADMIN_KEY and SCOUT_TOKEN; SIM_URL and AWS_ENDPOINT_URL, the simulated AWS;
 // OPERATOR_KEY_ID and OPERATOR_SECRET, an identity that may assume the roles;
+// CUSTOMER_KEY_ID and CUSTOMER_SECRET, an administrator of the roles' account;
 // EXAMPLES, the folder of that name. The AWS CLI, python3 with boto3, node and
 // go-agent, which is examples/go, are on PATH, and node finds its modules.
 //
@@ -199,6 +200,7 @@ func (t *tools) setup(env *testscript.Env) error {
 		token = tb.AdminKey
 	}
 	home := filepath.Join(env.WorkDir, "home")
+	customer := tb.AWS.Account(testbed.CustomerAccount).AdminKey()
 	for name, value := range map[string]string{
 		"ROLEBROKER_URL":            tb.URL,
 		"ROLEBROKER_TOKEN":          token.Reveal(),
@@ -206,6 +208,8 @@ func (t *tools) setup(env *testscript.Env) error {
 		"SCOUT_TOKEN":               tb.Scout.Reveal(),
 		"OPERATOR_KEY_ID":           tb.Operator.AccessKeyID,
 		"OPERATOR_SECRET":           tb.Operator.SecretAccessKey,
+		"CUSTOMER_KEY_ID":           customer.AccessKeyID,
+		"CUSTOMER_SECRET":           customer.SecretAccessKey,
 		"SIM_URL":                   tb.AWSURL,
 		"AWS_ENDPOINT_URL":          tb.AWSURL,
 		"AWS_EC2_METADATA_DISABLED": "true",

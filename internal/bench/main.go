@@ -14,6 +14,7 @@
 //	4  short-lived credentials renewed under 64 pollers
 //	5  rolebroker exec -- true
 //	6  a server that has just started
+//	7  validating an integration of 1,000 roles
 //
 // Nothing is compared with a number from another day or another machine: each
 // row has a reference, such as a bare net/http handler that answers the same

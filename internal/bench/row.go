@@ -20,6 +20,7 @@ var rows = []row{
 	{4, "short-lived credentials renewed under pollers", measureRenewal},
 	{5, "rolebroker exec -- true", measureExec},
 	{6, "a server that has just started", measureIdle},
+	{7, "validating an integration of many roles", measureValidate},
 }
 
 // plan is how much is measured.
@@ -35,6 +36,7 @@ type plan struct {
 	renewing    time.Duration // row 4
 	runs        int           // row 5: of each program
 	starts      int           // row 6: of each server
+	validated   int           // row 7: roles of the integration
 }
 
 var (
@@ -42,16 +44,18 @@ var (
 		connections: 64, warmUp: 3 * time.Second, turns: 60, turn: 250 * time.Millisecond,
 		crowd: 1000, crowds: 9,
 		fleet: 64, fleets: 3,
-		renewing: 20 * time.Second,
-		runs:     80,
-		starts:   7,
+		renewing:  20 * time.Second,
+		runs:      80,
+		starts:    7,
+		validated: 1000,
 	}
 	quickly = plan{
 		connections: 64, warmUp: time.Second, turns: 12, turn: 250 * time.Millisecond,
 		crowd: 1000, crowds: 3,
 		fleet: 64, fleets: 1,
-		renewing: 8 * time.Second,
-		runs:     20,
-		starts:   3,
+		renewing:  8 * time.Second,
+		runs:      20,
+		starts:    3,
+		validated: 200,
 	}
 )

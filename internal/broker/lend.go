@@ -147,7 +147,7 @@ func explain(err error, grant rolebroker.Grant) error {
 		e.Hint = "an administrator finds out what to change with rolebroker integration validate " + grant.Integration.Name
 	case rolebroker.RefusedDuration:
 		e.Code = rolebroker.CodeDenied
-		e.Message = "AWS does not give sessions of " + grant.Role.Duration().String() + " for role " + role + ": " + r.Error()
+		e.Message = "AWS does not give sessions of " + rolebroker.ShortDuration(grant.Role.Duration()) + " for role " + role + ": " + r.Error()
 		e.Hint = "an administrator can shorten the role's sessions, or raise its maximum session duration in IAM: rolebroker integration validate " + grant.Integration.Name
 	case rolebroker.RefusedRegion:
 		e.Code = rolebroker.CodeDenied

@@ -76,7 +76,7 @@ func (c *Server) problems(known map[string]bool, sources map[string]string) prob
 		check("revalidate-every", fmt.Sprintf("is %s; write 0s, for never, or at least %s, as in 6h", FormatDuration(c.RevalidateEvery), FormatDuration(minRevalidation)))
 	}
 	if c.ValidationConcurrency < 1 || c.ValidationConcurrency > maxConcurrency {
-		check("validation-concurrency", fmt.Sprintf("is %d; write 1 to %d, as in 5", c.ValidationConcurrency, maxConcurrency))
+		check("validation-concurrency", fmt.Sprintf("is %d; write 1 to %d, as in 4", c.ValidationConcurrency, maxConcurrency))
 	}
 	if c.ValidationRate < 1 {
 		check("validation-rate", fmt.Sprintf("is %d; write at least 1, as in 300", c.ValidationRate))

@@ -107,7 +107,7 @@ func DefaultServer() *Server {
 		LogFormat:             "text",
 		SessionRetention:      30 * day,
 		MaxSessionsPerAgent:   64,
-		ValidationConcurrency: 5,
+		ValidationConcurrency: 4,
 		ValidationRate:        300,
 		ValidationRetry:       7 * time.Second,
 		ShutdownTimeout:       30 * time.Second,

@@ -291,24 +291,9 @@ func showIntegration(in *rolebroker.Integration) api.Integration {
 			ARN:             r.ARN.String(),
 			Region:          string(r.Region),
 			Enabled:         r.Enabled,
-			SessionDuration: shortest(r.Duration()),
+			SessionDuration: rolebroker.ShortDuration(r.Duration()),
 			Validation:      showValidation(r.Validation),
 		})
 	}
 	return shown
-}
-
-// shortest writes a duration as a person would: 1h, 1h30m, 15m.
-func shortest(d time.Duration) string {
-	text := ""
-	for _, unit := range []struct {
-		length time.Duration
-		symbol string
-	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
-		if n := d / unit.length; n > 0 {
-			text += strconv.FormatInt(int64(n), 10) + unit.symbol
-		}
-		d %= unit.length
-	}
-	return text
 }

@@ -93,8 +93,8 @@ func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integratio
 }
 
 // ClaimIntegrations gives integrations in platform mode whose roles were last
-// validated before the time, the longest ago first and at most limit of them.
-// Nobody else is given them until they are due again.
+// validated before the time; of more than limit those of the longest ago, in
+// any order. Nobody else is given them until they are due again.
 func (s *Store) ClaimIntegrations(ctx context.Context, before, now time.Time, limit int) (claimed []rolebroker.IntegrationID, err error) {
 	err = s.change(ctx, func(ctx context.Context, tx *tx) error {
 		claimed = nil

@@ -17,6 +17,14 @@ func failed(code rolebroker.ValidationCode, a answer, format string, args ...any
 	return verdict(rolebroker.StatusFailed, code, a, format, args...)
 }
 
+// words are AWS's. Its request ID stands beside them.
+func (a answer) words() string {
+	if a.refusal.Code == "" {
+		return a.refusal.Message
+	}
+	return a.refusal.Code + ": " + a.refusal.Message
+}
+
 func hinted(v rolebroker.Validation, hint string) rolebroker.Validation {
 	v.Hint = hint
 	return v
@@ -87,7 +95,7 @@ func (p *probe) unanswered(a answer) rolebroker.Validation {
 	if a.is(rolebroker.RefusedThrottled) {
 		return hinted(verdict(rolebroker.StatusUnknown, rolebroker.ValidThrottled, a, "STS is throttling this server's calls"), p.hintAgain())
 	}
-	return hinted(verdict(rolebroker.StatusUnknown, rolebroker.ValidUnreachable, a, "STS in %s gave no answer: %s", p.role.Region, a.refusal.Error()), p.hintReach())
+	return hinted(verdict(rolebroker.StatusUnknown, rolebroker.ValidUnreachable, a, "STS in %s gave no answer: %s", p.role.Region, a.words()), p.hintReach())
 }
 
 // explain says why the role was refused, and what to do about it.
@@ -102,24 +110,24 @@ func (p *probe) explain(ctx context.Context, a answer, open opening) rolebroker.
 	case rolebroker.RefusedNoIdentity, rolebroker.RefusedIdentityExpired, rolebroker.RefusedIdentity:
 		return p.noIdentity(a)
 	}
-	return hinted(failed(rolebroker.ValidRejected, a, "STS refuses the role: %s", a.refusal.Error()), p.hintSetup())
+	return hinted(failed(rolebroker.ValidRejected, a, "STS refuses the role: %s", a.words()), p.hintSetup())
 }
 
 // noIdentity is for what is wrong with ourselves.
 func (p *probe) noIdentity(a answer) rolebroker.Validation {
 	switch a.refusal.Kind {
 	case rolebroker.RefusedNoIdentity:
-		return hinted(failed(rolebroker.ValidNoIdentity, a, "%s", a.refusal.Error()), hintIdentity)
+		return hinted(failed(rolebroker.ValidNoIdentity, a, "%s", a.words()), hintIdentity)
 	case rolebroker.RefusedIdentityExpired:
-		return hinted(failed(rolebroker.ValidIdentityExpired, a, "this server's own AWS credentials have expired: %s", a.refusal.Error()), hintExpired)
+		return hinted(failed(rolebroker.ValidIdentityExpired, a, "this server's own AWS credentials have expired: %s", a.words()), hintExpired)
 	}
-	return hinted(failed(rolebroker.ValidIdentityInvalid, a, "AWS does not accept this server's own credentials: %s", a.refusal.Error()), hintInvalid)
+	return hinted(failed(rolebroker.ValidIdentityInvalid, a, "AWS does not accept this server's own credentials: %s", a.words()), hintInvalid)
 }
 
 // tooLong tells the role's maximum from the hour of role chaining, by asking
 // for an hour.
 func (p *probe) tooLong(ctx context.Context, a answer) rolebroker.Validation {
-	wanted := p.role.Duration()
+	wanted := rolebroker.ShortDuration(p.role.Duration())
 	switch b := p.try(ctx, lasting(p.assumption(), time.Hour)); {
 	case b.temporary():
 		return p.unanswered(b)
@@ -188,7 +196,7 @@ func (p *probe) attribution(ctx context.Context, ours rolebroker.Assumption) (v 
 
 // reason goes by the clause in which AWS says what denied, where it says so.
 func (p *probe) reason(a answer) rolebroker.Validation {
-	words := a.refusal.Error()
+	words := a.words()
 	switch a.refusal.DeniedBy {
 	case rolebroker.DeniedByIdentity:
 		return hinted(failed(rolebroker.ValidPlatformDenied, a, "this server's own AWS identity may not assume the role: %s", words), p.hintPlatform())

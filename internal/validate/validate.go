@@ -41,7 +41,7 @@ type Options struct {
 // concurrency with an STS that takes 50 ms, and leave half of STS's own limit
 // (600 calls a second for an account and region) to lending.
 const (
-	DefaultConcurrency = 5
+	DefaultConcurrency = 4
 	DefaultRate        = 300
 	DefaultPatience    = 7 * time.Second // tries after 0, 1, 3 and 7 seconds
 )
@@ -49,6 +49,8 @@ const (
 const (
 	// callTimeout bounds one call to STS.
 	callTimeout = 10 * time.Second
+	// atOnce is how many calls a role begins with.
+	atOnce = 3
 	// firstPause is how long to wait before trying again; it doubles each time.
 	firstPause = time.Second
 )
@@ -78,8 +80,17 @@ func New(o Options) *Validator {
 	if o.Rate == 0 {
 		o.Rate = DefaultRate
 	}
-	v.limiter = rate.NewLimiter(rate.Limit(o.Rate), 1) // one at a time: no burst can exceed the rate
+	v.limiter = newLimiter(o.Rate)
 	return v
+}
+
+// newLimiter allows so many calls within any second. The calls of one role may
+// go together; that many are taken off, so that they are within it too.
+func newLimiter(perSecond int) *rate.Limiter {
+	if perSecond <= 2*atOnce {
+		return rate.NewLimiter(rate.Limit(perSecond), 1)
+	}
+	return rate.NewLimiter(rate.Limit(perSecond-atOnce), atOnce)
 }
 
 // Subject is whose roles are validated.

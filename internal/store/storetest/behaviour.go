@@ -28,6 +28,8 @@ func testTextFromStrangers(s *suite) {
 		s.code(s.store.DeleteAgent(s.ctx, rolebroker.AgentID(text), 0), rolebroker.CodeNotFound, "")
 		s.code(s.store.DeleteIntegration(s.ctx, rolebroker.IntegrationID(text), 0), rolebroker.CodeNotFound, "")
 		s.code(s.store.DeleteAPIKey(s.ctx, rolebroker.APIKeyID(text)), rolebroker.CodeNotFound, "")
+		s.free(false, text)
+		s.earlier(&rolebroker.Integration{ID: rolebroker.IntegrationID(text)}, 10)
 
 		labelled := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, Label: text, CreatedAt: t0}
 		s.code(s.store.CreateToken(s.ctx, labelled), rolebroker.CodeInvalid, "text has to be valid UTF-8 without NUL characters")
@@ -66,6 +68,11 @@ func testChanges(s *suite) {
 	in.Version, a.Version = 2, 2
 	tells(s.store.UpdateIntegration(s.ctx, in, 1), ofIntegration)
 	tells(s.store.UpdateAgent(s.ctx, a, 1), ofAgent)
+	in.NextExternalID, in.Version = s.reserve("next", t0), 3
+	tells(s.store.SetExternalIDs(s.ctx, in, 2), ofIntegration)
+	tells(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{outcome(in, 0, t0)}, t0))
+	_, err := s.store.ClaimIntegrations(s.ctx, t1, t1, 1)
+	tells(err)
 	token := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, CreatedAt: t0}
 	tells(s.store.CreateToken(s.ctx, token), ofAgent)
 	tells(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0), ofAgent)
@@ -91,6 +98,7 @@ func testNothingToldOfWhatFailed(s *suite) {
 	s.code(s.store.DeleteAgent(s.ctx, a.ID, 9), rolebroker.CodeStale, "")
 	s.code(s.store.UpdateIntegration(s.ctx, in, 9), rolebroker.CodeStale, "")
 	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 9), rolebroker.CodeStale, "")
+	s.code(s.store.SetExternalIDs(s.ctx, in, 9), rolebroker.CodeStale, "")
 	s.code(s.store.CreateIntegration(s.ctx, in), rolebroker.CodeInvalid, "")
 }
 

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/config"
+)
+
+// validateSTS is how long the simulated STS takes in row 7.
+const validateSTS = 50 * time.Millisecond
+
+// measureValidate has a server with its default settings validate an
+// integration of many roles. The least that can take is one STS call after the
+// other in each of its lanes.
+func measureValidate(ctx context.Context, l *lab) ([]figure, error) {
+	w, err := newWorld(ctx, l, "")
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	many := api.IntegrationRequest{Name: "many", DefaultRole: "role-0"}
+	for i := range l.validated {
+		name := fmt.Sprintf("Role%d", i)
+		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: name, TrustPolicy: trustPolicy})
+		many.Roles = append(many.Roles, api.RoleRequest{Name: fmt.Sprintf("role-%d", i), ARN: "arn:aws:iam::" + customerAccount + ":role/" + name, Region: "us-east-1"})
+	}
+	if _, err := w.admin.CreateIntegration(ctx, many, api.ValidateSkip); err != nil {
+		return nil, err
+	}
+	w.aws.Inject(awssim.Slow(validateSTS))
+	start := time.Now()
+	var first time.Duration
+	answer, err := w.admin.ValidateIntegration(ctx, "many", client.Validating{Tell: func(api.RoleValidation) {
+		if first == 0 {
+			first = time.Since(start)
+		}
+	}})
+	took := time.Since(start)
+	if err != nil {
+		return nil, err
+	}
+	defaults := config.DefaultServer()
+	least := time.Duration(l.validated) * validateSTS / time.Duration(defaults.ValidationConcurrency)
+	wrong := 0
+	for _, r := range answer.Roles {
+		if r.Status != "warning" { // none of them asks for the external ID
+			wrong++
+		}
+	}
+	return []figure{
+		single(fmt.Sprintf("validating %s roles, %d at a time, STS at %v", number(float64(l.validated)), defaults.ValidationConcurrency, validateSTS), took.Seconds(), "s").
+			against(least.Seconds(), "STS alone").atMost(1.2),
+		single("most STS calls within a second", float64(busiestSecond(w.aws.Assumed())), "").noMoreThan(float64(defaults.ValidationRate)),
+		single("the first outcome is told after", milliseconds(first), "ms"),
+		single("roles with another outcome than theirs", float64(wrong), "").noMoreThan(0),
+	}, nil
+}
+
+// busiestSecond is how many calls arrived within some second, at most.
+func busiestSecond(calls []awssim.AssumeRoleCall) (most int) {
+	slices.SortFunc(calls, func(a, b awssim.AssumeRoleCall) int { return a.Time.Compare(b.Time) })
+	first := 0
+	for last := range calls {
+		for calls[last].Time.Sub(calls[first].Time) >= time.Second {
+			first++
+		}
+		most = max(most, last-first+1)
+	}
+	return most
+}

@@ -1,0 +1,84 @@
+package store_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
+)
+
+func createIntegration(t *testing.T, s *store.Store, name string) *rolebroker.Integration {
+	t.Helper()
+	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name, AssumptionMode: rolebroker.ModePlatform, ExternalID: "external-" + name, Version: 1,
+		DefaultRole: "readonly", Roles: []rolebroker.Role{{ID: rolebroker.NewRoleID(), Name: "readonly", Region: "eu-west-1", Enabled: true,
+			ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: "ReadOnly"}}}}
+	if err := s.ReserveExternalID(t.Context(), in.ExternalID, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateIntegration(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+// Several servers on one PostgreSQL validate each integration once, and all of
+// them, though they begin at the same moment.
+func TestServersClaimEachIntegrationOnce(t *testing.T) {
+	url := storetest.Postgres(t)
+	stores := []*store.Store{storetest.Open(t, url), storetest.Open(t, url)}
+	const n = 60
+	for i := range n {
+		createIntegration(t, stores[i%2], fmt.Sprint("int", i))
+	}
+	now := time.Now()
+	var mu sync.Mutex
+	var all []rolebroker.IntegrationID
+	// claim takes what is due until none is left or, since who comes second
+	// is given nothing of what both wanted, for so many rounds.
+	claim := func(s *store.Store, rounds int) {
+		for range rounds {
+			ids, err := s.ClaimIntegrations(t.Context(), now, now, 4)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			all = append(all, ids...)
+			mu.Unlock()
+		}
+	}
+	var servers sync.WaitGroup
+	for i := range 4 {
+		servers.Go(func() { claim(stores[i%2], n/4) })
+	}
+	servers.Wait()
+	claim(stores[0], n/4)
+	slices.Sort(all)
+	if len(all) != n || len(slices.Compact(all)) != n {
+		t.Errorf("of %d integrations %d were given: each is to be given once", n, len(all))
+	}
+}
+
+// What one server found out, the others show.
+func TestServersShowEachOthersValidations(t *testing.T) {
+	url := storetest.Postgres(t)
+	one, other := storetest.Open(t, url), storetest.Open(t, url)
+	in := createIntegration(t, one, "production")
+	at := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	found := rolebroker.RoleValidation{Role: in.Roles[0], Validation: rolebroker.Validation{Status: rolebroker.StatusAssumable, Code: rolebroker.ValidAssumable, CheckedAt: at}}
+	if err := one.RecordValidations(t.Context(), in, []rolebroker.RoleValidation{found}, at); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := other.Integration(t.Context(), "production")
+	if err != nil || seen.Roles[0].Validation == nil || *seen.Roles[0].Validation != found.Validation {
+		t.Errorf("the other server shows %+v, %v", seen, err)
+	}
+	if due, err := other.ClaimIntegrations(t.Context(), at, at, 10); err != nil || len(due) != 0 {
+		t.Errorf("the other server validates %v again, %v", due, err)
+	}
+}
