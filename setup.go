@@ -83,9 +83,9 @@ func checkIssuer(issuer string) error {
 	const like = "as in https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"
 	u, err := url.Parse(issuer)
 	switch {
-	case err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil:
+	case err != nil || !strings.HasPrefix(issuer, "https://") || u.Hostname() == "" || u.User != nil:
 		return fmt.Errorf("%q is not an https:// URL, %s", issuer, like)
-	case u.Port() != "" || u.RawQuery != "" || u.Fragment != "":
+	case u.Port() != "" || strings.HasSuffix(u.Host, ":") || u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("%q has a port, a query or a fragment, which IAM does not take in an issuer", issuer)
 	case len(issuer) > 255:
 		return fmt.Errorf("has %d characters; IAM takes at most 255", len(issuer))

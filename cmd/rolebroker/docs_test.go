@@ -18,7 +18,8 @@ import (
 // A block that follows the comment <!-- transcript: admin --> starts a session
 // of its own, in a world that has nothing but IAM roles, with the admin key;
 // <!-- transcript: scout --> starts one in testbed's world with the token of
-// the agent scout. Other blocks go on in the session before them.
+// the agent scout. Both have the key of an administrator of the roles' account,
+// and the admin key in ADMIN_KEY. Other blocks go on in the session before them.
 //
 // In what is printed, … stands for anything; on a line of its own, for any
 // number of lines.
@@ -58,6 +59,9 @@ type command struct{ text, prints string }
 var (
 	blockPattern  = regexp.MustCompile("(?ms)(?:^<!-- transcript: (\\w+) -->\n)?^```console\n(.*?)^```$")
 	promptPattern = regexp.MustCompile(`(?m)^\$ `)
+
+	// refusalPattern is in what a command prints that exits with another status than 0.
+	refusalPattern = regexp.MustCompile(`(?m)^rolebroker: `)
 )
 
 func transcripts(text string) []transcript {
@@ -84,7 +88,7 @@ const endOfCommand = "---end-of-command---"
 
 func (s transcript) check(t *testing.T, here *tools) {
 	tb := testbed.New(t, &testbed.Options{Empty: s.as == "admin"})
-	token := tb.AdminKey
+	token, customer := tb.AdminKey, tb.AWS.Account(testbed.CustomerAccount).AdminKey()
 	if s.as == "scout" {
 		token = tb.Scout
 	}
@@ -95,7 +99,8 @@ func (s transcript) check(t *testing.T, here *tools) {
 	shell := exec.Command("bash", "-c", "exec 2>&1\n"+script.String())
 	shell.Dir = t.TempDir()
 	shell.Env = append(withoutAWS(os.Environ()), "HOME="+shell.Dir, "PATH="+here.bin+":"+os.Getenv("PATH"),
-		"ROLEBROKER_URL="+tb.URL, "ROLEBROKER_TOKEN="+token.Reveal(), "AWS_ENDPOINT_URL="+tb.AWSURL)
+		"ROLEBROKER_URL="+tb.URL, "ROLEBROKER_TOKEN="+token.Reveal(), "ADMIN_KEY="+tb.AdminKey.Reveal(), "AWS_ENDPOINT_URL="+tb.AWSURL,
+		"AWS_ACCESS_KEY_ID="+customer.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+customer.SecretAccessKey, "AWS_DEFAULT_REGION=us-east-1")
 	output, err := shell.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
@@ -106,7 +111,7 @@ func (s transcript) check(t *testing.T, here *tools) {
 		if !c.wanted().MatchString(strings.TrimRight(printed[i], "\n")) {
 			t.Errorf("$ %sprints\n%s\nand the docs say\n%s", c.text, printed[i], c.prints)
 		}
-		if refused := strings.HasPrefix(c.prints, "rolebroker: "); refused == (statuses[i][1] == "0") {
+		if refused := refusalPattern.MatchString(c.prints); refused == (statuses[i][1] == "0") {
 			t.Errorf("$ %sexits with %s", c.text, statuses[i][1])
 		}
 	}
