@@ -25,6 +25,9 @@ type step struct {
 // tour lets the agent borrow, and prints what AWS says it is.
 func (w *world) tour(ctx context.Context) error {
 	w.printWorld()
+	if err := w.printValidation(ctx); err != nil {
+		return err
+	}
 	for i, s := range []step{
 		{"The agent names no role. AWS says it is the default one:",
 			nil, ":assumed-role/ReadOnly/" + agent, false, "the default role"},
@@ -85,23 +88,40 @@ func (w *world) environment(token rolebroker.Secret) []string {
 	return append(env, "ROLEBROKER_URL="+w.server.URL(), "ROLEBROKER_TOKEN="+token.Reveal(), "AWS_ENDPOINT_URL="+w.awsURL)
 }
 
+// printValidation has the administrator try every role, which all work.
+func (w *world) printValidation(ctx context.Context) error {
+	_, err := w.administrate(ctx, "Before an agent asks for them, the roles are tried, with and without what their trust policies have to ask for:",
+		"integration", "validate", integration)
+	if err != nil {
+		return fmt.Errorf("validating the roles: %w", err)
+	}
+	fmt.Fprintf(w.Out, "  ✓ this server can assume all of them, and only with the external ID of the integration\n\n")
+	return nil
+}
+
 // printSessions shows the record to the administrator.
 func (w *world) printSessions(ctx context.Context) error {
-	fmt.Fprintf(w.Out, "Every session is on record, under the name that CloudTrail shows:\n\n  $ rolebroker session list\n")
-	command := exec.CommandContext(ctx, w.Self, "session", "list")
+	output, err := w.administrate(ctx, "Every session is on record, under the name that CloudTrail shows:", "session", "list")
+	if err != nil {
+		return fmt.Errorf("listing the sessions: %w", err)
+	}
+	if n := strings.Count(output, "ASIA"); n != 2 {
+		return fmt.Errorf("%d sessions with credentials are on record; 2 were lent", n)
+	}
+	fmt.Fprintln(w.Out)
+	return nil
+}
+
+// administrate runs rolebroker as the administrator, and shows it.
+func (w *world) administrate(ctx context.Context, why string, args ...string) (string, error) {
+	fmt.Fprintf(w.Out, "%s\n\n  $ rolebroker %s\n", why, strings.Join(args, " "))
+	command := exec.CommandContext(ctx, w.Self, args...)
 	command.Env = w.environment(w.key)
 	output, err := command.CombinedOutput()
 	for line := range strings.Lines(string(output)) {
 		fmt.Fprintf(w.Out, "  %s", line)
 	}
-	if err != nil {
-		return fmt.Errorf("listing the sessions: %w", err)
-	}
-	if n := strings.Count(string(output), "ASIA"); n != 2 {
-		return fmt.Errorf("%d sessions with credentials are on record; 2 were lent", n)
-	}
-	fmt.Fprintln(w.Out)
-	return nil
+	return string(output), err
 }
 
 // printTroubles shows what the server logged about what went wrong: its log is
@@ -131,6 +151,7 @@ As the administrator:
 
 %[1]s  export ROLEBROKER_URL=%[2]s ROLEBROKER_TOKEN=%[5]s
   rolebroker integration show %[6]s
+  rolebroker integration setup %[6]s
   rolebroker integration update %[6]s --disable-role deployer
   rolebroker agent token list %[7]s
 
