@@ -60,6 +60,7 @@ type Broker struct {
 
 	validator         *validate.Validator
 	requireExternalID bool
+	validations       chan struct{} // one for each that is running
 
 	// ctx ends when the broker closes: work that goes on after the request
 	// that started it hangs on it.
@@ -107,6 +108,7 @@ func New(opts Options) *Broker {
 	b.authority = newAuthority(opts.Store)
 	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.Assumer, opts.Log, opts.Now
 	b.validator = validate.New(opts.Validation)
+	b.validations = make(chan struct{}, maxValidations)
 	b.metrics = newMetrics(opts.Metrics, b.leaseCount)
 	return b
 }

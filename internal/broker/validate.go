@@ -20,6 +20,10 @@ const (
 	// broken off.
 	recordTimeout = 10 * time.Second
 
+	// maxValidations is how many validations may run at a time. One alone may
+	// have thousands of roles.
+	maxValidations = 16
+
 	// maxEarlier is how many earlier external IDs are looked for.
 	maxEarlier = 3
 )
@@ -101,8 +105,15 @@ func (b *Broker) externalIDFor(ctx context.Context, who rolebroker.Caller, in *r
 }
 
 // validateNow tries the roles of an integration as it is given. Where nobody is
-// told on the way, somebody waits for the whole, and not for long.
+// told on the way, somebody waits for the whole, and not for long. Codes:
+// throttled.
 func (b *Broker) validateNow(ctx context.Context, in *rolebroker.Integration, how Validating) ([]rolebroker.RoleValidation, error) {
+	select {
+	case b.validations <- struct{}{}:
+		defer func() { <-b.validations }()
+	default:
+		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "%d validations are running already", maxValidations).WithHint("try again in a few seconds")
+	}
 	if how.Tell == nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, validateBudget)

@@ -15,7 +15,7 @@ import (
 // two atomic stores.
 const (
 	sweepEvery  = 5 * time.Second
-	activeLimit = 12 // a minute, from the first byte of a request to the last of its answer
+	activeLimit = 12 // a minute, from the first byte of a request to its answer, and for each part of that
 	idleLimit   = 24 // two minutes between requests
 )
 
@@ -53,6 +53,16 @@ func (cs *connections) Accept() (net.Conn, error) {
 	defer cs.mu.Unlock()
 	cs.open[c] = true
 	return c, nil
+}
+
+// Write is that of the connection. Whoever takes what is sent is not too slow,
+// however long the whole of it takes.
+func (c *connection) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if now := c.of.sweeps.Load(); err == nil && c.since.Load() != now {
+		c.since.Store(now)
+	}
+	return n, err
 }
 
 // Close closes the connection and forgets it.

@@ -11,25 +11,42 @@ import (
 
 // listen serves an answer that is larger than any buffer, with connections
 // that are swept by hand.
-func listen(t *testing.T) *connections {
+func listen(t *testing.T) *listening {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cs := newConnections(l)
+	goOn := make(chan bool)
 	s := &http.Server{ConnState: noteState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/large" {
+		switch r.URL.Path {
+		case "/large":
 			io.WriteString(w, strings.Repeat("x", 64<<20))
+		case "/slow":
+			for r.Context().Err() == nil {
+				io.WriteString(w, "news\n")
+				http.NewResponseController(w).Flush()
+				select {
+				case <-goOn:
+				case <-r.Context().Done():
+				}
+			}
 		}
 	})}
 	go s.Serve(cs)
 	t.Cleanup(func() { s.Close() })
-	return cs
+	return &listening{cs, goOn}
+}
+
+// listening are the connections of a server that goes on with /slow when told.
+type listening struct {
+	*connections
+	goOn chan bool
 }
 
 // say connects and says something.
-func say(t *testing.T, cs *connections, words string) (net.Conn, *bufio.Reader) {
+func say(t *testing.T, cs *listening, words string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := net.Dial("tcp", cs.Addr().String())
 	if err != nil {
@@ -50,7 +67,7 @@ func (cs *connections) count() int {
 }
 
 // accepted waits until so many connections are open.
-func accepted(t *testing.T, cs *connections, n int) {
+func accepted(t *testing.T, cs *listening, n int) {
 	t.Helper()
 	for cs.count() != n {
 		if t.Context().Err() != nil {
@@ -77,6 +94,31 @@ func TestWhoTakesTooLongIsCutOff(t *testing.T) {
 			accepted(t, cs, 0)
 		})
 	}
+}
+
+// An answer may take as long as it likes, as long as it goes on.
+func TestWhoIsToldAsItGoesIsNotCutOff(t *testing.T) {
+	cs := listen(t)
+	_, answers := say(t, cs, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+	response, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	line := make([]byte, len("news\n"))
+	for range 5 {
+		if _, err := io.ReadFull(response.Body, line); err != nil {
+			t.Fatal(err)
+		}
+		for range activeLimit {
+			cs.sweep()
+		}
+		cs.goOn <- true
+	}
+	for range idleLimit + 1 {
+		cs.sweep()
+	}
+	accepted(t, cs, 0)
 }
 
 func TestAConnectionThatIsUsedStaysOpen(t *testing.T) {
