@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -166,28 +165,13 @@ func roleOf(req api.RoleRequest, i int) (role rolebroker.Role, wrong []rolebroke
 	if role.ARN, err = rolebroker.ParseRoleARN(req.ARN); err != nil {
 		wrong = append(wrong, rolebroker.Field{Path: rolePath(i, "arn"), Message: err.Error()})
 	}
-	if role.SessionDuration, err = sessionDuration(req.SessionDuration); err != nil {
+	if role.SessionDuration, err = rolebroker.ParseSessionDuration(req.SessionDuration); err != nil {
 		wrong = append(wrong, rolebroker.Field{Path: rolePath(i, "session_duration"), Message: err.Error()})
 	}
 	return role, wrong
 }
 
 func rolePath(i int, field string) string { return "roles[" + strconv.Itoa(i) + "]." + field }
-
-// sessionDuration is zero, the default, for "" only.
-func sessionDuration(s string) (time.Duration, error) {
-	if s == "" {
-		return 0, nil
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		return 0, errors.New(quoted(s) + " is not a duration; expected one as in 1h or 90m")
-	}
-	if d == 0 {
-		return 0, errors.New(s + " is out of range; AWS allows 15m to 12h")
-	}
-	return d, nil
-}
 
 // hasIDs says whether a request repeats IDs that the server made.
 func hasIDs(req api.IntegrationRequest) bool {

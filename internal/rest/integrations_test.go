@@ -80,7 +80,9 @@ func TestIntegrationGuards(t *testing.T) {
 	id := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", production).want(201)).ID
 	const path = "/api/v1/integrations/production"
 	etag := func(version string) string { return `"` + id + "." + version + `"` }
-	put := func(ifMatch string) *answer { return w.as(w.admin, "PUT", path+"?validate=skip", production, "If-Match", ifMatch) }
+	put := func(ifMatch string) *answer {
+		return w.as(w.admin, "PUT", path+"?validate=skip", production, "If-Match", ifMatch)
+	}
 
 	put(etag("1")).want(200) // now it is 2
 	for _, stale := range []string{etag("1"), etag("3"), etag("0"), etag("-2"), etag("99999999999999999999"), etag(""), etag("2.x"), etag("1.2"), etag("2."),

@@ -2,6 +2,8 @@ package rest
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -42,8 +44,9 @@ type (
 )
 
 func (s *server) getSetup(ctx context.Context, who rolebroker.Caller, in *getSetup) (*setupAnswer, error) {
-	return s.setup(ctx, who, in.Integration, rolebroker.SetupRequest{Role: in.Role, Principal: rolebroker.PrincipalForm(in.Principal),
+	answer, err := s.setup(ctx, who, in.Integration, rolebroker.SetupRequest{Role: in.Role, Principal: rolebroker.PrincipalForm(in.Principal),
 		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterVariant(in.Variant), Issuer: in.Issuer, Namespace: in.Namespace, ServiceAccount: in.ServiceAccount}})
+	return answer, placed(err, func(parameter string) string { return outside + parameter })
 }
 
 func (s *server) mergeSetup(ctx context.Context, who rolebroker.Caller, in *mergeSetup) (*setupAnswer, error) {
@@ -63,18 +66,52 @@ func (s *server) setup(ctx context.Context, who rolebroker.Caller, nameOrID stri
 }
 
 func (s *server) draftSetup(ctx context.Context, who rolebroker.Caller, in *draftSetup) (*setupAnswer, error) {
+	inIntegration := func(path string) string { return "integration." + path }
 	draft, wrong := integrationOf(in.Body.value.Integration)
+	wrong = append(wrong, wrongNames(draft)...)
+	wrong = append(wrong, wrongMode(draft)...)
 	if len(wrong) > 0 {
-		for i := range wrong {
-			wrong[i].Path = "integration." + wrong[i].Path
-		}
-		return nil, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: wrong}
+		return nil, placed(&rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: wrong}, inIntegration)
 	}
 	made, err := s.Broker.SetupDraft(ctx, who, draft, setupRequestOf(in.Body.value.Setup))
 	if err != nil {
-		return nil, err
+		return nil, placed(err, func(path string) string {
+			if path == "external_id" {
+				return inIntegration(path)
+			}
+			return "setup." + path
+		})
 	}
 	return &setupAnswer{showSetup(draft.Name, made)}, nil
+}
+
+// wrongNames is what of a draft's names is no name: they go into what is to be
+// pasted. Those that are empty are yet to be given.
+func wrongNames(draft rolebroker.Integration) (wrong []rolebroker.Field) {
+	check := func(path, name string) {
+		if err := rolebroker.CheckName(name); err != nil && name != "" {
+			wrong = append(wrong, rolebroker.Field{Path: path, Message: err.Error()})
+		}
+	}
+	check("name", draft.Name)
+	for i, role := range draft.Roles {
+		check(rolePath(i, "name"), role.Name)
+	}
+	return wrong
+}
+
+// placed is err with its fields where they are in the request.
+func placed(err error, where func(path string) string) error {
+	var e *rolebroker.Error
+	if !errors.As(err, &e) || len(e.Fields) == 0 {
+		return err
+	}
+	moved := *e
+	moved.Fields = slices.Clone(e.Fields)
+	for i := range moved.Fields {
+		moved.Fields[i].Path = where(moved.Fields[i].Path)
+	}
+	return &moved
 }
 
 func (s *server) rotateExternalID(ctx context.Context, who rolebroker.Caller, in *rotateExternalID) (*changed[api.Integration], error) {

@@ -3,9 +3,11 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +75,9 @@ func (s *server) validateIntegration(ctx context.Context, who rolebroker.Caller,
 func (s *server) validateDraft(ctx context.Context, who rolebroker.Caller, in *validateDraft) (*validated, error) {
 	draft, wrong := integrationOf(in.Body.value)
 	draft.ID = rolebroker.IntegrationID(in.Body.value.ID)
+	if mode := wrongMode(draft); len(mode) > 0 {
+		return nil, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: mode}
+	}
 	bad := wrongRoles(wrong)
 	return s.validate(ctx, in.HowToValidate, func(how broker.Validating) (api.Validations, error) {
 		if tell := how.Tell; tell != nil {
@@ -84,6 +89,15 @@ func (s *server) validateDraft(ctx context.Context, who rolebroker.Caller, in *v
 		}
 		return showValidations(results, externalID), err
 	})
+}
+
+// wrongMode is that a draft is of an assumption mode that there is not.
+func wrongMode(draft rolebroker.Integration) (wrong []rolebroker.Field) {
+	var e *rolebroker.Error
+	if errors.As(draft.Check(), &e) {
+		wrong = slices.DeleteFunc(e.Fields, func(f rolebroker.Field) bool { return f.Path != "assumption_mode" })
+	}
+	return wrong
 }
 
 // wrongRoles is what of a draft's roles is no role at all, by their index.
@@ -129,34 +143,35 @@ func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker
 		case <-ctx.Done():
 		}
 	}
-	ended := make(chan error, 1)
+	early := make(chan error, 1) // what went wrong before the first line
 	go func() {
+		defer close(early)
 		defer close(lines)
+		begun := false
 		result, err := run(broker.Validating{RequireExternalID: in.RequireExternalID, Tell: func(r rolebroker.RoleValidation) {
+			begun = true
 			shown := showRoleValidation(r)
 			send(api.ValidationLine{Index: r.Index, Role: &shown})
 		}})
-		ended <- err
-		if err != nil {
+		switch {
+		case err != nil && !begun:
+			early <- err
+		case err != nil:
 			s.logCause(ctx, "validate", err)
 			e := rolebroker.AsError(err)
 			send(api.ValidationLine{Error: &api.BrokenOff{Code: string(e.Code), Detail: e.Message, Hint: e.Hint}})
-			return
+		default:
+			send(api.ValidationLine{Result: &result})
 		}
-		send(api.ValidationLine{Result: &result})
 	}()
-	select {
-	case first, ok := <-lines:
-		if ok {
-			return &validated{ContentType: api.ValidationsType, Body: func(out huma.Context) { writeLines(out, first, lines) }}, nil
-		}
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the validation was broken off")
-	case err := <-ended:
-		if err != nil {
-			return nil, err
-		}
-		return &validated{ContentType: api.ValidationsType, Body: func(out huma.Context) { writeLines(out, <-lines, lines) }}, nil
+	first, ok := <-lines
+	if ok {
+		return &validated{ContentType: api.ValidationsType, Body: func(out huma.Context) { writeLines(out, first, lines) }}, nil
 	}
+	if err := <-early; err != nil {
+		return nil, err
+	}
+	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the validation was broken off")
 }
 
 // writeLines sends each line at once. A client that has gone has ended the

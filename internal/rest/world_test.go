@@ -47,7 +47,7 @@ func (noAWS) Identity(context.Context) (*rolebroker.Identity, error) {
 	return nil, errors.New("there is no AWS here")
 }
 
-func newWorld(t testing.TB) *world {
+func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 	t.Helper()
 	ctx := context.Background()
 	st, err := store.Open(ctx, store.Options{Database: filepath.Join(t.TempDir(), "rolebroker.db")})
@@ -56,7 +56,11 @@ func newWorld(t testing.TB) *world {
 	}
 	w := &world{TB: t, store: st, now: time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)}
 	now := func() time.Time { return w.now }
-	b := broker.New(broker.Options{Store: st, Assumer: noAWS{}, Now: now})
+	opts := broker.Options{Store: st, Assumer: noAWS{}, Now: now}
+	for _, c := range change {
+		c(&opts)
+	}
+	b := broker.New(opts)
 	t.Cleanup(func() {
 		b.Close(ctx)
 		st.Close()
