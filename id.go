@@ -15,12 +15,13 @@ type (
 	SessionID     string // ses_…
 	TokenID       string // tok_…
 	APIKeyID      string // key_…
+	SignInID      string // sig_…
 )
 
 // idLength is what rand.Text gives: 26 characters of base32, 130 random bits.
 const idLength = 26
 
-var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "run_"}
+var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "run_"}
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 
@@ -31,6 +32,7 @@ func NewAgentID() AgentID             { return AgentID(newID("agt_")) }
 func NewSessionID() SessionID         { return SessionID(newID("ses_")) }
 func NewTokenID() TokenID             { return TokenID(newID("tok_")) }
 func NewAPIKeyID() APIKeyID           { return APIKeyID(newID("key_")) }
+func NewSignInID() SignInID           { return SignInID(newID("sig_")) }
 
 // IsID says whether s has the form of an ID of any kind. No name may have it,
 // so wherever a name is taken an ID can be taken too.

@@ -34,3 +34,10 @@ type SessionFilter struct {
 func SessionCursor(s *Session) string {
 	return strconv.FormatInt(s.RequestedAt.UnixMilli(), 10) + "." + string(s.ID)
 }
+
+// Counts is how many there are of each thing.
+type Counts struct {
+	Integrations int
+	Agents       int
+	Sessions     int // those that may still work
+}

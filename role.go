@@ -3,6 +3,7 @@ package rolebroker
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -74,4 +75,29 @@ func ShortDuration(d time.Duration) string {
 		d %= unit.length
 	}
 	return text
+}
+
+// ParseSessionDuration reads how long credentials last, as in 1h or 90m; zero,
+// the default, for "" only. Whether AWS allows so much is for Check to say.
+func ParseSessionDuration(s string) (time.Duration, error) {
+	if s == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%s is not a duration; expected one as in 1h or 90m", clipQuoted(s))
+	case d == 0:
+		return 0, fmt.Errorf("%s is out of range; AWS allows 15m to 12h", s)
+	}
+	return d, nil
+}
+
+// clipQuoted is what a stranger wrote, fit for a message.
+func clipQuoted(s string) string {
+	const most = 200
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strconv.Quote(s)
 }

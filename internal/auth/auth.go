@@ -22,8 +22,9 @@ import (
 
 // The prefixes by which people, and secret scanners, know a token.
 const (
-	agentPrefix = "rbt"
-	keyPrefix   = "rbk"
+	agentPrefix  = "rbt"
+	keyPrefix    = "rbk"
+	signInPrefix = "rbs"
 )
 
 // BootstrapKey is the ID of the admin API key that the operator chose, or that
@@ -34,6 +35,7 @@ const BootstrapKey rolebroker.APIKeyID = "key_bootstrap"
 type Records interface {
 	Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error)
 	APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error)
+	SignInRecord(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error)
 }
 
 // Authenticator finds out who is calling.
@@ -53,6 +55,12 @@ func NewAgentToken(id rolebroker.TokenID) (rolebroker.Secret, []byte) {
 func NewAPIKey(id rolebroker.APIKeyID) (rolebroker.Secret, []byte) {
 	key, hash := seal.New(keyPrefix, strings.TrimPrefix(string(id), "key_"))
 	return rolebroker.NewSecret(key), hash
+}
+
+// NewSignIn is the same for a browser, or for a link by which one signs in.
+func NewSignIn(id rolebroker.SignInID) (rolebroker.Secret, []byte) {
+	token, hash := seal.New(signInPrefix, strings.TrimPrefix(string(id), "sig_"))
+	return rolebroker.NewSecret(token), hash
 }
 
 // Agent is the agent that shows this Authorization header: its token, with or
@@ -102,10 +110,50 @@ func (a *Authenticator) APIKey(ctx context.Context, authorization string) (roleb
 		return rolebroker.Caller{}, err
 	case !seal.Matches(shown, key.Hash):
 		return rolebroker.Caller{}, unknownKey()
-	case !key.ExpiresAt.IsZero() && !a.Now().Before(key.ExpiresAt):
+	}
+	return a.holder(key)
+}
+
+// holder is who holds a key, while it is good.
+func (a *Authenticator) holder(key *rolebroker.APIKey) (rolebroker.Caller, error) {
+	if !key.ExpiresAt.IsZero() && !a.Now().Before(key.ExpiresAt) {
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeExpired, "the API key %s has expired", key.Name)
 	}
 	return rolebroker.Caller{APIKey: key.ID, Name: key.Name, Access: key.Access}, nil
+}
+
+// SignedIn is the holder of the API key with which a browser signed in that
+// shows this; or of the one that a link stands for, if a link is what is shown.
+// It ends with the key, and when the key becomes another. Codes:
+// unauthenticated, expired.
+func (a *Authenticator) SignedIn(ctx context.Context, shown string, link bool) (rolebroker.Caller, rolebroker.SignInID, error) {
+	unknown := rolebroker.Errorf(rolebroker.CodeUnauthenticated, "this sign-in is not known here")
+	id, ok := seal.ID(signInPrefix, shown)
+	if !ok {
+		return rolebroker.Caller{}, "", unknown
+	}
+	record, err := a.Records.SignInRecord(ctx, rolebroker.SignInID("sig_"+id))
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
+		return rolebroker.Caller{}, "", unknown
+	case err != nil:
+		return rolebroker.Caller{}, "", err
+	case !seal.Matches(shown, record.Hash), record.Link != link:
+		return rolebroker.Caller{}, "", unknown
+	case !a.Now().Before(record.ExpiresAt):
+		return rolebroker.Caller{}, "", rolebroker.Errorf(rolebroker.CodeExpired, "this sign-in has expired")
+	}
+	key, err := a.Records.APIKey(ctx, record.APIKey)
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
+		return rolebroker.Caller{}, "", unknown
+	case err != nil:
+		return rolebroker.Caller{}, "", err
+	case !seal.Same(key.Hash, record.KeyHash):
+		return rolebroker.Caller{}, "", unknown
+	}
+	who, err := a.holder(key)
+	return who, record.ID, err
 }
 
 // bearer takes "Bearer", in any case, off the value of an Authorization header.

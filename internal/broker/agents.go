@@ -203,3 +203,15 @@ func (b *Broker) DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrI
 	b.audit(ctx, who, "agent deleted", agent.Name)
 	return nil
 }
+
+// Grants is what an agent may borrow from now. Codes: denied, not_found.
+func (b *Broker) Grants(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Grants, error) {
+	if err := who.MayRead(); err != nil {
+		return nil, err
+	}
+	agent, err := b.store.Agent(ctx, nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	return b.store.Grants(ctx, agent.ID)
+}

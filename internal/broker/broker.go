@@ -68,11 +68,7 @@ type Broker struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 
-	platform struct { // who we are, as AWS said
-		sync.Mutex
-		known *Platform
-		at    time.Time
-	}
+	platform platformCache
 
 	mu     sync.Mutex
 	closed bool

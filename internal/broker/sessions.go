@@ -3,7 +3,10 @@ package broker
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -22,27 +25,57 @@ type Platform struct {
 	Err error // why the identity is not known, an *rolebroker.Error; nil if it is
 }
 
-// platformAge is how long AWS's answer to who we are is good for: a page that is
-// reloaded should not become a call each time.
-const platformAge = time.Minute
+// How long AWS's answer to who we are is good for: a page that is reloaded should
+// not become a call each time.
+const (
+	platformAge        = time.Minute
+	platformFailureAge = 5 * time.Second
+	platformTimeout    = 20 * time.Second
+)
 
-// Platform says who we are in AWS. Codes: denied.
+// platformCache is who we are, as AWS said last.
+type platformCache struct {
+	flight singleflight.Group
+	mu     sync.Mutex
+	known  *Platform
+	until  time.Time
+}
+
+// Platform says who we are in AWS. Nobody waits for it longer than ctx. Codes:
+// denied, unavailable.
 func (b *Broker) Platform(ctx context.Context, who rolebroker.Caller) (*Platform, error) {
 	if err := who.MayRead(); err != nil {
 		return nil, err
 	}
-	b.platform.Lock()
-	defer b.platform.Unlock()
-	if b.platform.known != nil && b.now().Sub(b.platform.at) < platformAge {
-		return b.platform.known, nil
+	b.platform.mu.Lock()
+	known, until := b.platform.known, b.platform.until
+	b.platform.mu.Unlock()
+	if known != nil && b.now().Before(until) {
+		return known, nil
 	}
-	identity, err := b.assumer.Identity(ctx)
-	if err != nil {
+	answer := b.platform.flight.DoChan("", func() (any, error) { return b.askPlatform(), nil })
+	select {
+	case r := <-answer:
+		return r.Val.(*Platform), nil
+	case <-ctx.Done():
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "AWS did not say in time who this server is: %w", ctx.Err())
+	}
+}
+
+func (b *Broker) askPlatform() *Platform {
+	ctx, cancel := context.WithTimeout(b.ctx, platformTimeout)
+	defer cancel()
+	found, age := &Platform{}, platformAge
+	if identity, err := b.assumer.Identity(ctx); err != nil {
 		b.log.WarnContext(ctx, "asking AWS who we are", "reason", err, "cause", errors.Unwrap(err))
-		return &Platform{Err: noPlatform(err)}, nil
+		found.Err, age = noPlatform(err), platformFailureAge
+	} else {
+		found.Identity = *identity
 	}
-	b.platform.known, b.platform.at = &Platform{Identity: *identity}, b.now()
-	return b.platform.known, nil
+	b.platform.mu.Lock()
+	defer b.platform.mu.Unlock()
+	b.platform.known, b.platform.until = found, b.now().Add(age)
+	return found
 }
 
 func noPlatform(err error) error {

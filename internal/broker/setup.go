@@ -28,12 +28,23 @@ func (b *Broker) Setup(ctx context.Context, who rolebroker.Caller, nameOrID stri
 	return b.setup(ctx, who, in, earlier, req)
 }
 
-// SetupDraft does the same for an integration that is not there yet: with one
-// role or more that may not be there either, and an external ID that
-// ReserveExternalID gave. Codes: denied, not_found (the role), invalid.
+// SetupDraft does the same for an integration that is not saved: one that is not
+// there yet, with an external ID that ReserveExternalID gave and with roles that
+// may not be there either; or, with an ID, the next version of one. Codes:
+// denied, not_found, invalid.
 func (b *Broker) SetupDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, req rolebroker.SetupRequest) (*rolebroker.Setup, error) {
 	if err := who.MayRead(); err != nil {
 		return nil, err
+	}
+	if draft.ID != "" {
+		if err := b.completeDraft(ctx, who, &draft); err != nil {
+			return nil, err
+		}
+		earlier, err := b.store.EarlierExternalIDs(ctx, draft.ID, maxEarlier)
+		if err != nil {
+			return nil, err
+		}
+		return b.setup(ctx, who, &draft, earlier, req)
 	}
 	free, err := b.store.ExternalIDIsFree(ctx, draft.ExternalID)
 	if err != nil {

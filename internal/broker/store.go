@@ -22,6 +22,7 @@ type Store interface {
 	agentStore
 	tokenStore
 	apiKeyStore
+	signInStore
 	sessionStore
 
 	// Subscribe has tell called with every Change: for one made through this
@@ -146,6 +147,28 @@ type apiKeyStore interface {
 	// DeleteAPIKey removes one, unless no admin key would be left that never
 	// expires. Codes: not_found, conflict (the last).
 	DeleteAPIKey(ctx context.Context, id rolebroker.APIKeyID) error
+}
+
+type signInStore interface {
+	// SignIn finds one by ID. Codes: not_found.
+	SignIn(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error)
+
+	// CreateSignIn stores one. Codes: not_found (the API key).
+	CreateSignIn(ctx context.Context, in *rolebroker.SignIn) error
+
+	// DeleteSignIn forgets one. Codes: not_found, which whoever comes second gets.
+	DeleteSignIn(ctx context.Context, id rolebroker.SignInID) error
+
+	// DeleteSignIns forgets those that expired before the time.
+	DeleteSignIns(ctx context.Context, before time.Time) error
+
+	// Counts is how many there are of each thing; of sessions, those that may
+	// work at the time.
+	Counts(ctx context.Context, at time.Time) (rolebroker.Counts, error)
+
+	// CountAgents is how many agents are connected to each of the integrations
+	// whose names lie between two, both included; what has none is left out.
+	CountAgents(ctx context.Context, from, to string) (map[rolebroker.IntegrationID]int, error)
 }
 
 type sessionStore interface {

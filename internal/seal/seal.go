@@ -55,3 +55,6 @@ func Matches(token string, hash []byte) bool {
 	sum := sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(sum[:], hash) == 1
 }
+
+// Same says, in constant time, whether two hashes are one.
+func Same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

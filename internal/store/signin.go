@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+const signInColumns = `id, api_key_id, key_hash, hash, link, created_at, expires_at`
+
+var (
+	signInByID    = newStatement("signInByID", `SELECT `+signInColumns+` FROM sign_ins WHERE id = $1`)
+	insertSignIn  = newStatement("insertSignIn", `INSERT INTO sign_ins (`+signInColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
+	deleteSignIn  = newStatement("deleteSignIn", `DELETE FROM sign_ins WHERE id = $1`)
+	deleteSignIns = newStatement("deleteSignIns", `DELETE FROM sign_ins WHERE expires_at < $1`)
+
+	counts = newStatement("counts", `
+		SELECT (SELECT count(*) FROM integrations), (SELECT count(*) FROM agents),
+			(SELECT count(*) FROM sessions WHERE expires_at > $1 AND state <> 'failed')`)
+
+	countAgents = newStatement("countAgents", `
+		SELECT c.integration_id, count(*) FROM connections AS c JOIN integrations AS i ON i.id = c.integration_id
+		WHERE i.name >= $1 AND i.name <= $2 GROUP BY c.integration_id`)
+)
+
+// SignIn finds one by ID. Codes: not_found.
+func (s *Store) SignIn(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error) {
+	var found *rolebroker.SignIn
+	err := s.query(ctx, signInByID, func(scan scan) error {
+		found = &rolebroker.SignIn{}
+		return scan(&found.ID, &found.APIKey, &found.KeyHash, &found.Hash, &found.Link, timeColumn{&found.CreatedAt}, timeColumn{&found.ExpiresAt})
+	}, id)
+	if err == nil && found == nil {
+		return nil, notFound("sign-in", string(id))
+	}
+	return found, err
+}
+
+// CreateSignIn stores one. Codes: not_found (the API key), conflict (its ID).
+func (s *Store) CreateSignIn(ctx context.Context, in *rolebroker.SignIn) error {
+	_, err := s.run(ctx, insertSignIn, in.ID, in.APIKey, hash(in.KeyHash), hash(in.Hash), in.Link, millis(in.CreatedAt), millis(in.ExpiresAt))
+	switch violated(err) {
+	case missingReferent:
+		return notFound("API key", string(in.APIKey))
+	case idTaken:
+		return rolebroker.Errorf(rolebroker.CodeConflict, "a sign-in with the ID %s exists already", in.ID)
+	}
+	return err
+}
+
+// DeleteSignIn forgets one. Codes: not_found, which whoever comes second gets.
+func (s *Store) DeleteSignIn(ctx context.Context, id rolebroker.SignInID) error {
+	deleted, err := s.run(ctx, deleteSignIn, id)
+	if err == nil && deleted == 0 {
+		return notFound("sign-in", string(id))
+	}
+	return err
+}
+
+// DeleteSignIns forgets those that expired before the time.
+func (s *Store) DeleteSignIns(ctx context.Context, before time.Time) error {
+	_, err := s.run(ctx, deleteSignIns, millis(before))
+	return err
+}
+
+// Counts is how many there are of each thing; of sessions, those that may work
+// at the time.
+func (s *Store) Counts(ctx context.Context, at time.Time) (n rolebroker.Counts, err error) {
+	err = s.query(ctx, counts, func(scan scan) error { return scan(&n.Integrations, &n.Agents, &n.Sessions) }, millis(at))
+	return n, err
+}
+
+// CountAgents is how many agents are connected to each of the integrations
+// whose names lie between two, both included; none is left out.
+func (s *Store) CountAgents(ctx context.Context, from, to string) (map[rolebroker.IntegrationID]int, error) {
+	connected := map[rolebroker.IntegrationID]int{}
+	err := s.query(ctx, countAgents, func(scan scan) error {
+		var id rolebroker.IntegrationID
+		var n int
+		err := scan(&id, &n)
+		connected[id] = n
+		return err
+	}, from, to)
+	return connected, err
+}
