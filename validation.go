@@ -53,6 +53,7 @@ const (
 	ValidExternalIDRefused    ValidationCode = "external_id_refused"      // it works without our external ID, and not with it
 	ValidExternalIDOpen       ValidationCode = "external_id_not_required" // it works without our external ID, or with a wrong one
 	ValidExternalIDAhead      ValidationCode = "external_id_ahead"        // only the external ID that is being changed to works
+	ValidExternalIDPrevious   ValidationCode = "previous_external_id_accepted" // it works with an earlier external ID too
 	ValidNextExternalID       ValidationCode = "next_external_id_refused" // it does not accept the external ID that is being changed to
 	ValidTagSessionDenied     ValidationCode = "tag_session_denied"
 	ValidSourceIdentityDenied ValidationCode = "source_identity_denied"

@@ -163,6 +163,19 @@ var causes = []cause{
 			p.trust(testbed.Trust(testbed.PlatformAccount))
 		},
 		code: "external_id_not_required", cure: replaceTrust},
+	{name: "an earlier external ID is still good",
+		arrange: func(p *patient) {
+			old := p.in().ExternalID
+			p.rotate("start", false)
+			p.rotate("finish", true)
+			p.trust(strings.Replace(p.trustPolicy(), `"`+p.in().ExternalID+`"`, `["`+p.in().ExternalID+`","`+old+`"]`, 1))
+		},
+		code: "previous_external_id_accepted", status: "warning", cure: replaceTrust},
+	{name: "a role that exists, by the commands of the hint",
+		arrange: func(p *patient) { p.trust(testbed.Trust(testbed.PlatformAccount)) },
+		code:    "external_id_not_required", status: "warning", cure: func(p *patient, hint string) {
+			p.shell(testbed.CustomerAccount, "cd $HOME && "+commandIn(hint, "aws iam get-role")+" && "+commandIn(hint, "rolebroker integration setup"))
+		}},
 	{name: "the next external ID is not accepted",
 		arrange: func(p *patient) { p.rotate("start", false) },
 		code:    "next_external_id_refused", status: "warning", cure: replaceTrust},

@@ -61,15 +61,26 @@ func (b *Broker) CreateIntegration(ctx context.Context, who rolebroker.Caller, i
 	if err := in.Check(); err != nil {
 		return nil, err
 	}
+	given := in.ExternalID
 	if err := b.externalIDFor(ctx, who, &in); err != nil {
 		return nil, err
 	}
 	save := func() error { return b.store.CreateIntegration(ctx, &in) }
 	if err := b.saveValidated(ctx, &in, mode, save); err != nil {
-		return nil, err
+		return nil, keepExternalID(err, given, in.ExternalID)
 	}
 	b.audit(ctx, who, "integration created", in.Name)
 	return b.saved(ctx, in.ID, mode)
+}
+
+// keepExternalID adds to a refusal because of roles, which have to ask for the
+// external ID that was made for the integration, how to try again with that one.
+func keepExternalID(err error, given, made string) error {
+	e := rolebroker.AsError(err)
+	if given != "" || e.Code != rolebroker.CodeInvalid && e.Code != rolebroker.CodeUnavailable || e.Hint != "" && e.Code == rolebroker.CodeInvalid {
+		return err
+	}
+	return e.WithHint("%s is kept as its external ID: try again with --external-id %[1]s (external_id)", made)
 }
 
 // saveValidated saves an integration, if it has to be only once every role of

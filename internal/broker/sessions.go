@@ -68,7 +68,7 @@ func (b *Broker) askPlatform() *Platform {
 	found, age := &Platform{}, platformAge
 	if identity, err := b.assumer.Identity(ctx); err != nil {
 		b.log.WarnContext(ctx, "asking AWS who we are", "reason", err, "cause", errors.Unwrap(err))
-		found.Err, age = noPlatform(err), platformFailureAge
+		found.Err, age = NoPlatform(err), platformFailureAge
 	} else {
 		found.Identity = *identity
 	}
@@ -78,11 +78,22 @@ func (b *Broker) askPlatform() *Platform {
 	return found
 }
 
-func noPlatform(err error) error {
+// NoPlatform is why AWS does not say who we are, and what to do about it.
+func NoPlatform(err error) *rolebroker.Error {
 	e := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Message: err.Error(), Cause: err}
 	var refusal *rolebroker.Refusal
-	if errors.As(err, &refusal) && refusal.Kind == rolebroker.RefusedNoIdentity {
+	if !errors.As(err, &refusal) {
+		return e
+	}
+	switch refusal.Kind {
+	case rolebroker.RefusedNoIdentity:
 		e.Hint = "give the server an AWS identity: an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID"
+	case rolebroker.RefusedIdentityExpired:
+		e.Hint = "renew the server's AWS credentials"
+	case rolebroker.RefusedIdentity:
+		e.Hint = "correct the server's AWS credentials: the key may be deleted, disabled or mistyped, or the server's clock wrong"
+	case rolebroker.RefusedUnreachable:
+		e.Hint = "look whether the server can reach STS, by HTTPS and perhaps through a proxy"
 	}
 	return e
 }

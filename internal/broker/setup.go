@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -37,7 +38,7 @@ func (b *Broker) SetupDraft(ctx context.Context, who rolebroker.Caller, draft ro
 		return nil, err
 	}
 	if draft.ID != "" {
-		if err := b.completeDraft(ctx, who, &draft); err != nil {
+		if _, err := b.completeDraft(ctx, who, &draft); err != nil {
 			return nil, err
 		}
 		earlier, err := b.store.EarlierExternalIDs(ctx, draft.ID, maxEarlier)
@@ -60,7 +61,7 @@ func (b *Broker) SetupDraft(ctx context.Context, who rolebroker.Caller, draft ro
 
 func (b *Broker) setup(ctx context.Context, who rolebroker.Caller, in *rolebroker.Integration, earlier []string, req rolebroker.SetupRequest) (*rolebroker.Setup, error) {
 	req = req.WithDefaults()
-	if err := req.Check(); err != nil {
+	if err := errors.Join(req.Check(), checkNames(in)); err != nil {
 		return nil, err
 	}
 	roles := in.Roles
@@ -88,6 +89,25 @@ func (b *Broker) setup(ctx context.Context, who rolebroker.Caller, in *rolebroke
 		made.PlatformProblem = platform.Err.Error()
 	}
 	return made, nil
+}
+
+// checkNames refuses a draft with names that are none: they are to be pasted into
+// a shell.
+func checkNames(in *rolebroker.Integration) error {
+	refused := &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid"}
+	check := func(path, name string) {
+		if err := rolebroker.CheckName(name); name != "" && err != nil {
+			refused.Fields = append(refused.Fields, rolebroker.Field{Path: path, Message: err.Error()})
+		}
+	}
+	check("name", in.Name)
+	for i, role := range in.Roles {
+		check(fmt.Sprintf("roles[%d].name", i), role.Name)
+	}
+	if len(refused.Fields) == 0 {
+		return nil
+	}
+	return refused
 }
 
 // commonTrust is the trust policy that all roles have alike; empty when they

@@ -54,8 +54,9 @@ func (b *Broker) ValidateIntegration(ctx context.Context, who rolebroker.Caller,
 	return results, b.recordValidations(ctx, in, results)
 }
 
-// ValidateDraft does the same for an integration that is not saved, and keeps
-// nothing. If it has an ID it is a draft of that one's next version. Without
+// ValidateDraft does the same for an integration that is not saved. If it has an
+// ID it is a draft of that one's next version, and what comes of the roles that
+// are in it as they are saved is kept; otherwise nothing is. Without
 // an external ID one is reserved, which the answer has. What is wrong with the
 // draft itself fails the roles it concerns. Codes: denied, not_found, invalid,
 // unavailable.
@@ -63,27 +64,44 @@ func (b *Broker) ValidateDraft(ctx context.Context, who rolebroker.Caller, draft
 	if err := who.MayWrite(); err != nil {
 		return nil, "", err
 	}
-	if err := b.completeDraft(ctx, who, &draft); err != nil {
+	stored, err := b.completeDraft(ctx, who, &draft)
+	if err != nil {
 		return nil, "", err
 	}
 	results, err = b.validateNow(ctx, &draft, how)
+	if err == nil && stored != nil {
+		err = b.recordValidations(ctx, stored, asSaved(stored, &draft, results))
+	}
 	return results, draft.ExternalID, err
 }
 
-// completeDraft gives a draft the external ID that its roles have to require.
-func (b *Broker) completeDraft(ctx context.Context, who rolebroker.Caller, draft *rolebroker.Integration) error {
-	if draft.ID != "" {
-		stored, err := b.store.Integration(ctx, string(draft.ID))
-		if err != nil {
-			return err
+// asSaved are the results for roles that are in a draft as they are saved.
+func asSaved(stored, draft *rolebroker.Integration, results []rolebroker.RoleValidation) (same []rolebroker.RoleValidation) {
+	for _, r := range results {
+		role := stored.Role(string(r.Role.ID))
+		if r.Role.ID != "" && role != nil && stored.Fingerprint(role) == draft.Fingerprint(&r.Role) {
+			r.Role = *role
+			same = append(same, r)
 		}
-		if draft.ExternalID != "" && draft.ExternalID != stored.ExternalID {
-			return errExternalID
-		}
-		draft.ExternalID, draft.NextExternalID = stored.ExternalID, stored.NextExternalID
-		return nil
 	}
-	return b.externalIDFor(ctx, who, draft)
+	return same
+}
+
+// completeDraft gives a draft the external ID that its roles have to require,
+// and finds what it is the next version of; nil if it is of nothing.
+func (b *Broker) completeDraft(ctx context.Context, who rolebroker.Caller, draft *rolebroker.Integration) (*rolebroker.Integration, error) {
+	if draft.ID == "" {
+		return nil, b.externalIDFor(ctx, who, draft)
+	}
+	stored, err := b.store.Integration(ctx, string(draft.ID))
+	if err != nil {
+		return nil, err
+	}
+	if draft.ExternalID != "" && draft.ExternalID != stored.ExternalID {
+		return nil, errExternalID
+	}
+	draft.ID, draft.ExternalID, draft.NextExternalID = stored.ID, stored.ExternalID, stored.NextExternalID
+	return stored, nil
 }
 
 var errExternalID = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: []rolebroker.Field{
@@ -206,7 +224,11 @@ func (b *Broker) revalidate(ctx context.Context, id rolebroker.IntegrationID) er
 // that must not be. Codes: invalid (a role failed), unavailable (it could not
 // be found out).
 func (b *Broker) validateBefore(ctx context.Context, in *rolebroker.Integration) ([]rolebroker.RoleValidation, error) {
-	results, err := b.validateNow(ctx, in, Validating{})
+	tried := *in
+	if in.Version == 1 {
+		tried.ID = "" // it is not there yet, and no command can name it
+	}
+	results, err := b.validateNow(ctx, &tried, Validating{})
 	if err != nil {
 		return nil, err
 	}

@@ -61,17 +61,30 @@ func (p *probe) assumed(ctx context.Context, a answer, open opening) rolebroker.
 	if p.RequireExternalID {
 		status = rolebroker.StatusFailed
 	}
-	const harm = "whoever gets this platform to try its ARN can have it"
+	const harm = "whoever may add roles to this platform could have it"
 	switch {
 	case open.without.ok():
 		return hinted(verdict(status, rolebroker.ValidExternalIDOpen, open.without, "the role can also be assumed without an external ID; %s", harm), p.hintOpen())
 	case open.wrong.ok():
 		return hinted(verdict(status, rolebroker.ValidExternalIDOpen, open.wrong, "the role can also be assumed with a wrong external ID; %s", harm), p.hintOpen())
 	}
+	ours := p.assumption()
 	if next := p.Integration.NextExternalID; next != "" {
-		if b := p.try(ctx, with(p.assumption(), next)); !b.ok() && !b.temporary() {
+		switch b := p.try(ctx, with(ours, next)); {
+		case b.temporary():
+			return p.unclear(a, opening{without: b})
+		case !b.ok():
 			return hinted(verdict(rolebroker.StatusWarning, rolebroker.ValidNextExternalID, b,
 				"the role can be assumed, but not with the external ID that the integration is being changed to"), p.hintNext())
+		}
+	}
+	for _, earlier := range p.Earlier[:min(len(p.Earlier), maxEarlier)] {
+		switch b := p.try(ctx, with(ours, earlier)); {
+		case b.temporary():
+			return p.unclear(a, opening{without: b})
+		case b.ok():
+			return hinted(verdict(rolebroker.StatusWarning, rolebroker.ValidExternalIDPrevious, b,
+				"the role can be assumed, and with an earlier external ID of the integration too"), p.hintPrevious(earlier))
 		}
 	}
 	return verdict(rolebroker.StatusAssumable, rolebroker.ValidAssumable, a, "the role can be assumed, and only with the external ID of this integration")

@@ -74,43 +74,68 @@ func (p *probe) hintReach() string {
 
 // hintTrust is the statement to add.
 func (p *probe) hintTrust() string {
-	return lines(fmt.Sprintf("add this statement to the trust policy of role %s in account %s:", p.role.ARN.Name, p.role.ARN.Account),
-		p.subject().Statement(p.role), p.hintSetup())
+	return lines("add this statement to the trust policy of "+p.named()+":", p.subject().Statement(p.role), p.hintMerge())
 }
 
-// hintOpen is the statement to put in place of what lets anyone in.
+// replace is the statement to put in place of others.
+func (p *probe) replace(of string) string {
+	return lines("in the trust policy of "+p.named()+", put this statement in place of "+of+":", p.subject().Statement(p.role), p.hintMerge())
+}
+
+// named is the role as its owner knows it.
+func (p *probe) named() string {
+	return fmt.Sprintf("role %s in account %s", p.role.ARN.Name, p.role.ARN.Account)
+}
+
 func (p *probe) hintOpen() string {
-	return lines(fmt.Sprintf("in the trust policy of role %s in account %s, put this statement in place of the one that names this server's account or identity:", p.role.ARN.Name, p.role.ARN.Account),
-		p.subject().Statement(p.role), p.hintSetup())
+	return p.replace("every one that lets in this server's account or identity, or everyone")
 }
 
-func (p *probe) hintOutdated(earlier string) string {
-	return lines(fmt.Sprintf("in the trust policy of role %s in account %s, replace %s, by putting this statement in place of the one that has it:", p.role.ARN.Name, p.role.ARN.Account, earlier),
-		p.subject().Statement(p.role), p.hintSetup())
+func (p *probe) hintOutdated(earlier string) string { return p.replace("the one that has " + earlier) }
+
+func (p *probe) hintPrevious(earlier string) string {
+	return lines("take "+earlier+" out of the trust policy of "+p.named()+", by putting this statement in place of the one that has it:",
+		p.subject().Statement(p.role), p.hintMerge())
 }
 
 func (p *probe) hintNext() string {
 	return lines("have the role accept both external IDs before the change is finished, by putting this statement in place of the one that has the current one:",
-		p.subject().Statement(p.role), p.hintSetup())
+		p.subject().Statement(p.role), p.hintMerge())
 }
 
 func (p *probe) hintAhead() string {
 	return lines("finish the change when every role accepts the new one:", command("rolebroker", "integration", "rotate-external-id", p.Integration.Name, "--finish"),
-		"or have the role accept both until then, with this statement:", p.subject().Statement(p.role))
+		"or have the role accept both until then, with this statement:", p.subject().Statement(p.role), p.hintMerge())
 }
 
 func (p *probe) hintAttribution() string {
-	return lines(fmt.Sprintf("in the trust policy of role %s in account %s, put this statement in place of the one that names this server's account or identity:", p.role.ARN.Name, p.role.ARN.Account),
-		p.subject().Statement(p.role), p.hintSetup())
+	return p.replace("the one that names this server's account or identity")
+}
+
+// saved says whether commands can name the integration and the role.
+func (p *probe) saved() bool { return p.Integration.ID != "" && p.role.Name != "" }
+
+// hintMerge is how the AWS CLI changes the trust policy of a role that exists.
+func (p *probe) hintMerge() string {
+	if !p.saved() {
+		return p.hintSetup()
+	}
+	return lines("or have the AWS CLI do it:",
+		command("aws", "iam", "get-role", "--role-name", p.role.ARN.Name, "--query", "Role.AssumeRolePolicyDocument")+" > current.json",
+		command("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name, "--current", "current.json", "--format", "aws-cli")+" | bash -e")
 }
 
 // hintSetup says where all of it is to be had, fit for this role.
 func (p *probe) hintSetup() string {
-	if p.Integration.ID == "" || p.role.Name == "" {
-		return "the setup of the integration has it as console steps, AWS CLI commands, CloudFormation and Terraform too"
+	switch {
+	case p.saved():
+		return lines("as console steps, AWS CLI commands, CloudFormation or Terraform:",
+			command("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name))
+	case p.Integration.ExternalID != "":
+		return lines("as a whole trust policy, for this external ID, which is kept for the integration:",
+			command("rolebroker", "integration", "setup", "--external-id", p.Integration.ExternalID, "--format", "trust-policy"))
 	}
-	return lines("as console steps, AWS CLI commands, CloudFormation or Terraform:",
-		command("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name))
+	return "the setup of the integration has it as console steps, AWS CLI commands, CloudFormation and Terraform too"
 }
 
 // hintPlatform is the policy that we lack.
@@ -182,7 +207,7 @@ func (p *probe) hintRegion() string {
 
 // setRole is the command that changes something of the role.
 func (p *probe) setRole(why, what string) string {
-	if p.Integration.ID == "" || p.role.Name == "" {
+	if !p.saved() {
 		return why + " " + what
 	}
 	return lines(why, command("rolebroker", "integration", "update", p.Integration.Name, "--set-role", "name="+p.role.Name+","+what))
