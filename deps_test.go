@@ -41,11 +41,12 @@ var graph = map[string][]string{
 	"client":                  {".", "api"},
 	"internal/containercreds": {".", "api"},
 	"internal/rest":           {".", "api", "internal/broker"},
+	"internal/web":            {".", "internal/broker"},
 
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/containercreds", "internal/seal"},
-	"internal/server":  {".", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/rest", "internal/store", "internal/sts", "internal/validate"},
+	"internal/server":  {".", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/rest", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},

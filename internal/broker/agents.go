@@ -91,6 +91,38 @@ func (b *Broker) Disconnect(ctx context.Context, who rolebroker.Caller, agent, i
 	})
 }
 
+// ChooseDefault makes one of an agent's connections the one whose default role
+// is used when the agent names none. Codes: denied, not_found, invalid.
+func (b *Broker) ChooseDefault(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error) {
+	return b.changeAgent(ctx, who, "agent's default became "+integration, agent, 0, func(a rolebroker.Agent) (*rolebroker.Agent, error) {
+		if err := b.setDefault(ctx, &a, integration); err != nil {
+			return nil, err
+		}
+		return &a, nil
+	})
+}
+
+// DisableAgent lends nothing more to an agent. What was lent lives until it
+// expires. Codes: denied, not_found.
+func (b *Broker) DisableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error) {
+	return b.switchAgent(ctx, who, "agent disabled", nameOrID, true)
+}
+
+// EnableAgent lends to an agent again. Codes: denied, not_found.
+func (b *Broker) EnableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error) {
+	return b.switchAgent(ctx, who, "agent enabled", nameOrID, false)
+}
+
+func (b *Broker) switchAgent(ctx context.Context, who rolebroker.Caller, what, nameOrID string, disabled bool) (*rolebroker.Agent, error) {
+	return b.changeAgent(ctx, who, what, nameOrID, 0, func(a rolebroker.Agent) (*rolebroker.Agent, error) {
+		if a.Disabled == disabled {
+			return nil, nil
+		}
+		a.Disabled = disabled
+		return &a, nil
+	})
+}
+
 // changeAgent makes a change to an agent as it is now, and again when someone
 // else's came between. A change that returns nil changes nothing.
 func (b *Broker) changeAgent(ctx context.Context, who rolebroker.Caller, what, nameOrID string, ifVersion int64, change func(rolebroker.Agent) (*rolebroker.Agent, error)) (*rolebroker.Agent, error) {

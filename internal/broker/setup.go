@@ -85,6 +85,9 @@ func (b *Broker) setup(ctx context.Context, who rolebroker.Caller, in *rolebroke
 		return nil, err
 	}
 	made.TrustPolicy = commonTrust(subject, made.Roles)
+	if made.Principal == "" && in.AssumptionMode == rolebroker.ModePlatform && platform.ARN != "" {
+		made.Principal = platform.AccountPrincipal() // there is no role yet
+	}
 	if platform.Err != nil && in.AssumptionMode == rolebroker.ModePlatform {
 		made.PlatformProblem = platform.Err.Error()
 	}

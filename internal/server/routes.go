@@ -16,17 +16,20 @@ import (
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/rest"
+	"github.com/rolebroker/rolebroker/internal/web"
 )
 
 // readyTimeout bounds how long a readiness probe waits for the database.
 const readyTimeout = 2 * time.Second
 
-// routes is everything the server answers. Neither what is below /v1/ nor the
+// routes is everything the server answers; secure says that people reach it over
+// HTTPS. Neither what is below /v1/ nor the
 // API goes through a mux here, because a mux cleans paths, and a role reference
 // or a name is to arrive as it was sent.
-func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, opts Options) http.Handler {
+func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, secure bool, opts Options) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.broker, Identify: who.Agent, Log: opts.Log})
 	api := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version})
+	app := web.New(web.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version, Secure: secure})
 
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)
@@ -39,8 +42,10 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 			credentials.ServeHTTP(w, r)
 		case path == "/healthz" || path == "/readyz" || path == "/metrics":
 			probes.ServeHTTP(w, r)
-		default:
+		case path == "/openapi.json" || path == "/api" || strings.HasPrefix(path, "/api/"):
 			api.ServeHTTP(w, r)
+		default:
+			app.ServeHTTP(w, r)
 		}
 	})))
 }

@@ -122,7 +122,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	}
 	authenticator := &auth.Authenticator{Records: s.broker, Now: time.Now}
 	s.http = &http.Server{
-		Handler:        s.routes(authenticator, registry, opts),
+		Handler:        s.routes(authenticator, registry, cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, opts),
 		ErrorLog:       slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
 		ConnState:      noteState, // instead of timeouts, see connections
 		MaxHeaderBytes: 64 << 10,
@@ -130,9 +130,9 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { s.introduce(s.background, assumer) })
 	s.every(useInterval, "recording use", s.broker.RecordUse)
-	s.every(sweepInterval, "forgetting old sessions", func(ctx context.Context) error {
+	s.every(sweepInterval, "forgetting old sessions and sign-ins", func(ctx context.Context) error {
 		_, err := s.broker.ForgetSessions(ctx, time.Now().Add(-cfg.SessionRetention))
-		return err
+		return errors.Join(err, s.broker.ForgetSignIns(ctx))
 	})
 	if cfg.RevalidateEvery > 0 {
 		tick := min(revalidateTick, cfg.RevalidateEvery)
@@ -151,8 +151,7 @@ func (s *Server) introduce(ctx context.Context, assumer broker.Assumer) {
 	case err == nil:
 		s.log.Info("found the AWS identity of this server", "arn", identity.ARN)
 	case ctx.Err() == nil:
-		s.log.Warn("no role can be lent: AWS does not say who this server is; give it an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID",
-			"reason", err, "cause", errors.Unwrap(err))
+		s.log.Warn("no role can be lent: AWS does not say who this server is", "reason", err, "hint", broker.NoPlatform(err).Hint, "cause", errors.Unwrap(err))
 	}
 }
 
@@ -188,6 +187,17 @@ func (s *Server) serve(l net.Listener, certificate *certificate) {
 			s.failed <- fmt.Errorf("serving: %w", err)
 		}
 	})
+}
+
+// SignInLink is an address by which somebody may sign in to the web app, once,
+// as the holder of the first admin API key.
+func (s *Server) SignInLink(ctx context.Context) (string, error) {
+	key, err := s.broker.APIKey(ctx, auth.BootstrapKey)
+	if err != nil {
+		return "", err
+	}
+	link, err := s.broker.SignInLink(ctx, rolebroker.Caller{APIKey: key.ID, Name: key.Name, Access: key.Access})
+	return s.url + "/sign-in?link=" + link.Reveal(), err
 }
 
 // URL is where the server answers.

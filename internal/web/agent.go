@@ -1,0 +1,400 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/broker"
+)
+
+// How much of an agent its page shows.
+const (
+	maxTokens   = 200
+	maxSessions = 500
+)
+
+// agentPage is one agent: what it may borrow now, why not more, and how.
+type agentPage struct {
+	base
+	Agent   rolebroker.Agent
+	State   state
+	Roles   []roleOffer
+	Nothing string   // why it may borrow nothing; empty: it may borrow something
+	Notes   []string // what else is to be known of what it may borrow
+	Unclear []unclear
+	Use     usage
+
+	Connections []connectionRow
+	Others      []string // integrations that it is not connected to
+	More        bool     // there are more of them
+	Connect     string   // the one that was chosen
+
+	Tokens []tokenRow
+	Label  string // of a new token, as it was typed
+	Expiry string // of a new token, as it was chosen
+
+	NewName string // as it was typed
+	About   string // its description, likewise
+	Version int64  // that the form was made from
+	Stale   bool   // someone else has saved it since
+	Errors  map[string]string
+}
+
+// Editing says whether the form with the name stands open.
+func (p *agentPage) Editing() bool {
+	return p.Stale || p.Errors["name"] != "" || p.Errors["description"] != ""
+}
+
+// roleOffer is a role that the agent may borrow now.
+type roleOffer struct {
+	rolebroker.Offer
+	In    rolebroker.IntegrationID
+	Where string // its account and role name
+	Left  string // how long credentials that it has last; empty: it has none
+}
+
+// unclear is a name that means more than one role here.
+type unclear struct {
+	Name string
+	Says []string // what the agent says instead
+}
+
+// connectionRow is an integration that the agent may borrow from.
+type connectionRow struct {
+	rolebroker.Connection
+	Default   bool
+	Mode      rolebroker.AssumptionMode
+	Selected  int // of its roles
+	Roles     int
+	Connected moment
+}
+
+// tokenRow is one of the agent's tokens.
+type tokenRow struct {
+	rolebroker.Token
+	State                  state
+	Usable                 bool
+	Created, Used, Expires moment
+}
+
+func (s *server) showAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
+	return s.renderAgent(w, r, v, http.StatusOK, &agentPage{})
+}
+
+// renderAgent completes a page with the agent as it is now, and shows it.
+func (s *server) renderAgent(w http.ResponseWriter, r *http.Request, v *visit, status int, page *agentPage) error {
+	grants, err := s.Broker.Grants(r.Context(), v.who, r.PathValue("agent"))
+	if err != nil {
+		return err
+	}
+	page.base, page.Agent, page.State = s.base(r, v, grants.Agent.Name, "agents"), grants.Agent, stateOfAgent(&grants.Agent)
+	if page.Version == 0 {
+		page.NewName, page.About, page.Version = page.Agent.Name, page.Agent.Description, page.Agent.Version
+	}
+	live, err := s.liveSessions(r.Context(), v, page.Agent.ID, page.Now)
+	if err != nil {
+		return err
+	}
+	page.offer(grants, live)
+	page.Use = s.usageOf(r, page.Agent.Name, grants.Offers())
+	page.connections(grants)
+	if page.Others, page.More, err = s.otherIntegrations(r.Context(), v, &page.Agent); err != nil {
+		return err
+	}
+	if page.Tokens, err = s.tokensOf(r.Context(), v, page.Agent.ID, page.Now); err != nil {
+		return err
+	}
+	return s.render(w, status, "agent", page)
+}
+
+// liveSessions are those of an agent that may still work.
+func (s *server) liveSessions(ctx context.Context, v *visit, agent rolebroker.AgentID, now time.Time) ([]rolebroker.Session, error) {
+	return s.Broker.Sessions(ctx, v.who, rolebroker.SessionFilter{Agent: string(agent), LiveAt: now}, rolebroker.Page{Limit: maxSessions})
+}
+
+// offer says what may be borrowed, and which of it is in use.
+func (p *agentPage) offer(g *rolebroker.Grants, live []rolebroker.Session) {
+	until := map[rolebroker.RoleID]time.Time{}
+	for _, session := range live {
+		if session.State == rolebroker.SessionActive && session.ExpiresAt.After(until[session.Role]) {
+			until[session.Role] = session.ExpiresAt
+		}
+	}
+	for _, offer := range g.Offers() {
+		in := integrationNamed(g, offer.Integration)
+		row := roleOffer{Offer: offer, In: in.ID, Where: where(offer.ARN)}
+		if ends, ok := until[in.Role(offer.Name).ID]; ok {
+			row.Left = left(ends.Sub(p.Now))
+		}
+		p.Roles = append(p.Roles, row)
+	}
+	if len(p.Roles) == 0 {
+		p.Nothing = whyNothing(g)
+		return
+	}
+	p.Notes = notes(g)
+	p.Unclear = unclearNames(p.Roles)
+}
+
+// where is the account of a role and its name there, with its path.
+func where(arn rolebroker.RoleARN) string {
+	return arn.Account + " · " + strings.TrimPrefix(arn.Path, "/") + arn.Name
+}
+
+func integrationNamed(g *rolebroker.Grants, name string) *rolebroker.Integration {
+	i := slices.IndexFunc(g.Integrations, func(in rolebroker.Integration) bool { return in.Name == name })
+	return &g.Integrations[i] // an offer is of one of them
+}
+
+// left is how much is left of a session, as in "41 min left".
+func left(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s left", max(0, int(d/time.Second)))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min left", int(d/time.Minute))
+	}
+	return fmt.Sprintf("%d h left", int(d/time.Hour))
+}
+
+// whyNothing is why an agent may borrow nothing, and what to do about it.
+func whyNothing(g *rolebroker.Grants) string {
+	switch inCluster := clustered(g); {
+	case g.Agent.Disabled:
+		return "It is disabled: nothing is lent to it until somebody enables it."
+	case len(g.Integrations) == 0:
+		return "It is not connected to an integration yet. Connect one, and it may borrow the roles that are selected there."
+	case len(inCluster) == len(g.Integrations):
+		return "The roles of " + strings.Join(inCluster, ", ") + " are assumed in your cluster, not by this server."
+	}
+	return "No role is selected in the integrations it is connected to."
+}
+
+// clustered names the integrations whose roles are assumed in the cluster.
+func clustered(g *rolebroker.Grants) (names []string) {
+	for _, in := range g.Integrations {
+		if in.AssumptionMode != rolebroker.ModePlatform {
+			names = append(names, in.Name)
+		}
+	}
+	return names
+}
+
+// notes are what is to be known of an agent that may borrow something.
+func notes(g *rolebroker.Grants) (found []string) {
+	const refused = ": instructions that name no role are refused."
+	switch in := byDefault(g); {
+	case in == nil:
+		found = append(found, "It has no default integration"+refused+" Choose one below.")
+	case in.AssumptionMode != rolebroker.ModePlatform:
+		found = append(found, "Its default integration, "+in.Name+", is assumed in your cluster, not by this server"+refused)
+	case in.Role(in.DefaultRole) == nil || !in.Role(in.DefaultRole).Enabled:
+		found = append(found, "The default role of "+in.Name+", "+in.DefaultRole+", is not selected there"+refused)
+	}
+	if names := clustered(g); len(names) > 0 {
+		found = append(found, "The roles of "+strings.Join(names, ", ")+" are not here: they are assumed in your cluster.")
+	}
+	return found
+}
+
+// byDefault is the agent's default integration; nil if there is none.
+func byDefault(g *rolebroker.Grants) *rolebroker.Integration {
+	for i := range g.Integrations {
+		if g.Integrations[i].ID == g.Agent.DefaultIntegration {
+			return &g.Integrations[i]
+		}
+	}
+	return nil
+}
+
+// unclearNames are those that would not do as references.
+func unclearNames(offers []roleOffer) (found []unclear) {
+	for _, offer := range offers {
+		if offer.Reference == offer.Name {
+			continue
+		}
+		i := slices.IndexFunc(found, func(u unclear) bool { return u.Name == offer.Name })
+		if i < 0 {
+			found, i = append(found, unclear{Name: offer.Name}), len(found)
+		}
+		found[i].Says = append(found[i].Says, offer.Reference)
+	}
+	return found
+}
+
+// connections says what the agent is connected to.
+func (p *agentPage) connections(g *rolebroker.Grants) {
+	for _, c := range g.Agent.Connections {
+		row := connectionRow{Connection: c, Default: c.Integration == g.Agent.DefaultIntegration, Connected: when(c.ConnectedAt, p.Now)}
+		for _, in := range g.Integrations {
+			if in.ID != c.Integration {
+				continue
+			}
+			row.Mode, row.Roles = in.AssumptionMode, len(in.Roles)
+			for _, role := range in.Roles {
+				if role.Enabled {
+					row.Selected++
+				}
+			}
+		}
+		p.Connections = append(p.Connections, row)
+	}
+}
+
+// otherIntegrations names the first of those an agent is not connected to.
+func (s *server) otherIntegrations(ctx context.Context, v *visit, a *rolebroker.Agent) (names []string, more bool, err error) {
+	found, err := s.Broker.Integrations(ctx, v.who, rolebroker.Page{Limit: maxNamed + len(a.Connections) + 1})
+	for _, in := range found {
+		if !a.Connected(in.ID) {
+			names = append(names, in.Name)
+		}
+	}
+	if len(names) > maxNamed {
+		return names[:maxNamed], true, err
+	}
+	return names, false, err
+}
+
+// tokensOf lists an agent's tokens: those that can be used first, then the newest.
+func (s *server) tokensOf(ctx context.Context, v *visit, agent rolebroker.AgentID, now time.Time) ([]tokenRow, error) {
+	found, err := s.Broker.Tokens(ctx, v.who, string(agent), rolebroker.Page{Limit: maxTokens})
+	var rows []tokenRow
+	for _, t := range found {
+		row := tokenRow{Token: t, Usable: t.Usable(now) == nil, Created: when(t.CreatedAt, now), Used: when(t.UsedAt, now), Expires: when(t.ExpiresAt, now)}
+		switch {
+		case row.Usable:
+			row.State = state{Tone: "good", Word: "usable"}
+		case t.RevokedAt.IsZero():
+			row.State = state{Tone: "off", Word: "expired"}
+		default:
+			row.State = state{"off", "revoked", when(t.RevokedAt, now)}
+		}
+		rows = append(rows, row)
+	}
+	slices.SortStableFunc(rows, func(a, b tokenRow) int {
+		if a.Usable != b.Usable {
+			return map[bool]int{true: -1, false: 1}[a.Usable]
+		}
+		return b.CreatedAt.Compare(a.CreatedAt)
+	})
+	return rows, err
+}
+
+// updateAgent saves the name and the description.
+func (s *server) updateAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
+	page := &agentPage{NewName: typed(r, "name"), About: typed(r, "description")}
+	page.Version, _ = strconv.ParseInt(typed(r, "version"), 10, 64) // 0 is none
+	now, err := s.Broker.Agent(r.Context(), v.who, r.PathValue("agent"))
+	if err != nil {
+		return err
+	}
+	spec := broker.AgentSpec{Name: page.NewName, Description: page.About, Disabled: now.Disabled}
+	_, err = s.Broker.UpdateAgent(r.Context(), v.who, string(now.ID), spec, max(page.Version, 1))
+	if rolebroker.CodeOf(err) == rolebroker.CodeStale {
+		page.Stale, page.Version = true, now.Version
+		return s.renderAgent(w, r, v, http.StatusConflict, page)
+	}
+	if page.Errors = faults(err); page.Errors != nil {
+		return s.renderAgent(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
+	}
+	return s.toAgent(w, r, err, "updated")
+}
+
+// toAgent leads back to the agent after a change to it, if there was no error.
+func (s *server) toAgent(w http.ResponseWriter, r *http.Request, err error, done string) error {
+	if err != nil {
+		return err
+	}
+	return to(w, r, "/agents/"+r.PathValue("agent")+"?done="+done)
+}
+
+func (s *server) disableAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
+	_, err := s.Broker.DisableAgent(r.Context(), v.who, r.PathValue("agent"))
+	return s.toAgent(w, r, err, "disabled")
+}
+
+func (s *server) enableAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
+	_, err := s.Broker.EnableAgent(r.Context(), v.who, r.PathValue("agent"))
+	return s.toAgent(w, r, err, "enabled")
+}
+
+func (s *server) connectAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
+	refuse := func(status int, problem string) error {
+		page := &agentPage{Connect: typed(r, "integration"), Errors: map[string]string{"connect": problem}}
+		return s.renderAgent(w, r, v, status, page)
+	}
+	if typed(r, "integration") == "" {
+		return refuse(http.StatusUnprocessableEntity, "Choose an integration.")
+	}
+	agent, err := s.Broker.Agent(r.Context(), v.who, r.PathValue("agent"))
+	if err != nil {
+		return err
+	}
+	_, err = s.Broker.Connect(r.Context(), v.who, string(agent.ID), typed(r, "integration"))
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return refuse(http.StatusUnprocessableEntity, sentence(rolebroker.AsError(err).Message))
+	}
+	return s.toAgent(w, r, err, "connected")
+}
+
+func (s *server) disconnectAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
+	_, err := s.Broker.Disconnect(r.Context(), v.who, r.PathValue("agent"), typed(r, "integration"))
+	return s.toAgent(w, r, err, "disconnected")
+}
+
+func (s *server) chooseDefault(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if typed(r, "integration") == "" {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "choose an integration")
+	}
+	_, err := s.Broker.ChooseDefault(r.Context(), v.who, r.PathValue("agent"), typed(r, "integration"))
+	return s.toAgent(w, r, err, "default")
+}
+
+// tokenPage shows a new token, this once.
+type tokenPage struct {
+	base
+	Agent   rolebroker.Agent
+	Token   rolebroker.Token
+	Shown   string // the token itself
+	Expires moment
+	Use     usage
+}
+
+// createToken answers with the token, and not with a redirect: it must not be
+// kept anywhere for a next request to find.
+func (s *server) createToken(w http.ResponseWriter, r *http.Request, v *visit) error {
+	grants, err := s.Broker.Grants(r.Context(), v.who, r.PathValue("agent"))
+	if err != nil {
+		return err
+	}
+	form := &agentPage{Label: typed(r, "label"), Expiry: typed(r, "expiry")}
+	token, secret, err := s.makeToken(r.Context(), v, grants.Agent.ID, form)
+	if form.Errors = faults(err); form.Errors != nil {
+		return s.renderAgent(w, r, v, http.StatusUnprocessableEntity, form)
+	}
+	if err != nil {
+		return err
+	}
+	page := tokenPage{base: s.base(r, v, "New token of "+grants.Agent.Name, "agents"), Agent: grants.Agent, Token: *token, Shown: secret.Reveal()}
+	page.Expires, page.Use = when(token.ExpiresAt, page.Now), s.usageOf(r, grants.Agent.Name, grants.Offers())
+	return s.render(w, http.StatusCreated, "token", page)
+}
+
+func (s *server) makeToken(ctx context.Context, v *visit, agent rolebroker.AgentID, form *agentPage) (*rolebroker.Token, rolebroker.Secret, error) {
+	expires, err := expiryOf(form.Expiry, s.Now())
+	if err != nil {
+		return nil, rolebroker.Secret{}, err
+	}
+	return s.Broker.CreateToken(ctx, v.who, string(agent), broker.TokenSpec{Label: form.Label, ExpiresAt: expires})
+}
+
+func (s *server) revokeToken(w http.ResponseWriter, r *http.Request, v *visit) error {
+	err := s.Broker.RevokeToken(r.Context(), v.who, r.PathValue("agent"), rolebroker.TokenID(r.PathValue("token")))
+	return s.toAgent(w, r, err, "revoked")
+}

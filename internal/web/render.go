@@ -1,0 +1,268 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+//go:embed pages parts
+var templateFiles embed.FS
+
+// pages are the templates, each with the layout and all parts around it. They
+// are parsed when the first page is asked for.
+var pages = sync.OnceValue(func() map[string]*template.Template {
+	found := map[string]*template.Template{}
+	shared := template.Must(template.New("").Funcs(functions).ParseFS(templateFiles, "parts/*.html"))
+	entries, err := templateFiles.ReadDir("pages")
+	if err != nil {
+		panic(err) // it is in this program
+	}
+	for _, entry := range entries {
+		page := template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, "pages/"+entry.Name()))
+		found[strings.TrimSuffix(entry.Name(), ".html")] = page
+	}
+	return found
+})
+
+// functions are what templates can call.
+var functions = template.FuncMap{
+	"static":   static,
+	"sentence": sentence,
+	"short":    rolebroker.ShortDuration,
+	"plural":   plural,
+	"when":     when,
+	"tone":     tone,
+	"word":     word,
+	"hint":     hintParts,
+	"headline": headline,
+	"query":    query,
+	"account":  accountOf,
+	"list":     func(items ...any) []any { return items },
+}
+
+// base is what every page has.
+type base struct {
+	Title           string
+	Section         string // which entry of the navigation is the current one
+	Who             rolebroker.Caller
+	Counts          rolebroker.Counts
+	PlatformAccount string // of the platform in AWS; empty while that is not known
+	PlatformName    string // of the platform's role or user
+	Now             time.Time
+	Done            string // what was done just now, in a sentence; empty: nothing
+}
+
+// SignedIn says whether somebody is.
+func (b base) SignedIn() bool { return b.Who.APIKey != "" }
+
+// MayWrite says whether the one who is signed in may change things. The broker
+// decides; this is for not offering what would be refused.
+func (b base) MayWrite() bool { return b.Who.MayWrite() == nil }
+
+// dones are what a page can be told was done just now, by ?done=.
+var dones = map[string]string{
+	"created":      "Created.",
+	"updated":      "Updated. What was lent before works until it expires.",
+	"deleted":      "Deleted. What was lent before works until it expires.",
+	"connected":    "Connected.",
+	"disconnected": "Disconnected. What was lent before works until it expires.",
+	"default":      "The default integration is chosen.",
+	"disabled":     "Disabled. Nothing more is lent; what was lent before works until it expires.",
+	"enabled":      "Enabled.",
+	"revoked":      "Revoked. What was lent with it before works until it expires.",
+	"keydeleted":   "The API key opens nothing any more.",
+}
+
+// base is that of a page for who is signed in.
+func (s *server) base(r *http.Request, v *visit, title, section string) base {
+	b := base{Title: title, Section: section, Who: v.who, Now: s.Now(), Done: dones[r.URL.Query().Get("done")]}
+	var err error
+	if b.Counts, err = s.Broker.Counts(r.Context(), v.who); err != nil {
+		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)
+	}
+	b.PlatformAccount, b.PlatformName = s.identity(r.Context(), v)
+	return b
+}
+
+// identity is who the platform is in AWS, as far as that is known at once: no
+// page waits for AWS.
+func (s *server) identity(ctx context.Context, v *visit) (account, name string) {
+	ctx, cancel := context.WithTimeout(ctx, identityPatience)
+	defer cancel()
+	platform, err := s.Broker.Platform(ctx, v.who)
+	if err != nil || platform.Err != nil {
+		return "", ""
+	}
+	arn, _ := platform.Principal()
+	return platform.Account, arn[strings.LastIndexByte(arn, '/')+1:]
+}
+
+// identityPatience is how long a page waits for who the platform is.
+const identityPatience = 300 * time.Millisecond
+
+// render writes a page, once all of it could be made.
+func (s *server) render(w http.ResponseWriter, status int, page string, data any) error {
+	return s.renderPart(w, status, page, "layout", data)
+}
+
+// renderPart writes a part of a page.
+func (s *server) renderPart(w http.ResponseWriter, status int, page, part string, data any) error {
+	var b bytes.Buffer
+	if err := pages()[page].ExecuteTemplate(&b, part, data); err != nil {
+		return fmt.Errorf("rendering %s: %w", page, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if status == 0 {
+		status = http.StatusInternalServerError
+	}
+	w.WriteHeader(status)
+	w.Write(b.Bytes()) // the client may be gone
+	return nil
+}
+
+// accountOf is the account in an ARN, as the AWS console asks for it.
+func accountOf(arn string) string {
+	if parts := strings.Split(arn, ":"); len(parts) > 4 {
+		return parts[4]
+	}
+	return ""
+}
+
+// sentence is a message as a sentence of its own.
+func sentence(message string) string {
+	if message == "" {
+		return ""
+	}
+	first, size := utf8.DecodeRuneInString(message)
+	message = string(unicode.ToUpper(first)) + message[size:]
+	if !strings.ContainsAny(message[len(message)-1:], ".!?:") {
+		message += "."
+	}
+	return message
+}
+
+// headline takes a message apart: what happened, and in whose words. What
+// follows a colon is AWS's.
+func headline(message string) [2]string {
+	what, words, found := strings.Cut(message, ": ")
+	if !found {
+		return [2]string{sentence(message)}
+	}
+	return [2]string{sentence(what), words}
+}
+
+// plural is a number with what it counts.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// moment is a time as people say it, and exactly.
+type moment struct {
+	Ago, Exact, Machine string
+	Never               bool
+}
+
+// when says a time seen from now.
+func when(t, now time.Time) moment {
+	if t.IsZero() {
+		return moment{Ago: "never", Never: true}
+	}
+	m := moment{Exact: t.UTC().Format("Monday, 2 January 2006, 15:04:05 UTC"), Machine: t.UTC().Format(time.RFC3339)}
+	switch d := now.Sub(t); {
+	case d >= 0 && d < 10*time.Second:
+		m.Ago = "just now"
+	case d >= 0:
+		m.Ago = span(d) + " ago"
+	default:
+		m.Ago = "in " + span(-d)
+	}
+	return m
+}
+
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Minute:
+		return plural(int(d/time.Second), "second", "seconds")
+	case d < time.Hour:
+		return plural(int(d/time.Minute), "minute", "minutes")
+	case d < 2*day:
+		return plural(int(d/time.Hour), "hour", "hours")
+	}
+	return plural(int(d/day), "day", "days")
+}
+
+// tone is the colour of a state: good, warn, bad or off.
+func tone(status rolebroker.ValidationStatus) string {
+	switch status {
+	case rolebroker.StatusAssumable:
+		return "good"
+	case rolebroker.StatusWarning:
+		return "warn"
+	case rolebroker.StatusFailed:
+		return "bad"
+	}
+	return "off"
+}
+
+// word is what stands beside the colour.
+func word(v rolebroker.Validation) string {
+	switch {
+	case v.Code == rolebroker.ValidExternalIDOpen && v.Status == rolebroker.StatusWarning:
+		return "open"
+	case v.Status == rolebroker.StatusWarning:
+		return "works, warning"
+	case v.Code == rolebroker.ValidClusterMode:
+		return "by the cluster"
+	}
+	return string(v.Status)
+}
+
+// hintPart is a piece of a hint: words, or what can be copied.
+type hintPart struct {
+	Text string
+	Code bool
+}
+
+// hintParts takes a hint apart: a command stands on a line of its own, two
+// spaces in; a statement or policy begins with a line that is "{".
+func hintParts(hint string) (parts []hintPart) {
+	inside := false
+	add := func(text string, code bool) {
+		if n := len(parts); n > 0 && parts[n-1].Code == code && (inside || !code) {
+			parts[n-1].Text += "\n" + text
+			return
+		}
+		parts = append(parts, hintPart{text, code})
+	}
+	for line := range strings.Lines(hint) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case line == "{":
+			add(line, true)
+			inside = true
+		case inside:
+			add(line, true)
+			inside = line != "}"
+		case strings.HasPrefix(line, "  "):
+			add(strings.TrimPrefix(line, "  "), true)
+		default:
+			add(line, false)
+		}
+	}
+	return parts
+}

@@ -1,0 +1,134 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// sessions is what the broker knows of what was lent.
+type sessions interface {
+	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
+	Counts(ctx context.Context, who rolebroker.Caller) (rolebroker.Counts, error)
+}
+
+// sessionsPage lists sessions, newest first, and keeps itself up to date.
+type sessionsPage struct {
+	base
+	Agent       string // whose are shown: a name or an ID; empty: everybody's
+	Integration string // likewise
+	Role        string // a name, an ID or an ARN
+	Live        bool   // only those that may still work
+	Paused      bool   // it does not keep itself up to date
+	Rows        []sessionRow
+	Here        string   // the address of what is shown
+	Next        string   // the address of the next page; empty when this is the last
+	First       bool     // there is no page before this one
+	Agents      []string // offered where one is typed
+	Groups      []string // integrations, likewise
+}
+
+// Filtered says whether some sessions are left out.
+func (p sessionsPage) Filtered() bool {
+	return p.Live || p.Agent != "" || p.Integration != "" || p.Role != ""
+}
+
+// sessionRow is one of them.
+type sessionRow struct {
+	rolebroker.Session
+	Status                      state
+	Where                       string // the account and name of the role in AWS
+	Times                       string // how often its credentials were fetched
+	Requested, Expires, Fetched moment
+}
+
+func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) error {
+	query := r.URL.Query()
+	page := sessionsPage{Agent: get(query, "agent"), Integration: get(query, "integration"), Role: get(query, "role"),
+		Live: query.Get("live") != "", Paused: query.Get("paused") != "", First: query.Get("after") == ""}
+	page.Here = page.address(query.Get("after"))
+	if r.Header.Get("HX-Target") == "rows" { // the rest of the page is there already
+		page.base = base{Who: v.who, Now: s.Now()}
+		if err := s.fillSessions(r.Context(), v, &page, query.Get("after")); err != nil {
+			return err
+		}
+		return s.renderPart(w, http.StatusOK, "sessions", "rows", page)
+	}
+	page.base = s.base(r, v, "Sessions", "sessions")
+	if err := s.fillSessions(r.Context(), v, &page, query.Get("after")); err != nil {
+		return err
+	}
+	if err := s.suggest(r.Context(), v, &page); err != nil {
+		return err
+	}
+	return s.render(w, http.StatusOK, "sessions", page)
+}
+
+func get(query url.Values, name string) string { return strings.TrimSpace(query.Get(name)) }
+
+// address is that of a page with the same filters.
+func (p sessionsPage) address(after string) string {
+	values := url.Values{}
+	for name, value := range map[string]string{"agent": p.Agent, "integration": p.Integration, "role": p.Role, "after": after} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	if p.Live {
+		values.Set("live", "on")
+	}
+	if p.Paused {
+		values.Set("paused", "on")
+	}
+	return "/sessions?" + values.Encode()
+}
+
+// fillSessions reads the sessions that come after a cursor.
+func (s *server) fillSessions(ctx context.Context, v *visit, page *sessionsPage, after string) error {
+	filter := rolebroker.SessionFilter{Agent: page.Agent, Integration: page.Integration, Role: page.Role}
+	if page.Live {
+		filter.LiveAt = page.Now
+	}
+	found, err := s.Broker.Sessions(ctx, v.who, filter, rolebroker.Page{Limit: pageSize + 1, After: after})
+	if len(found) > pageSize {
+		found = found[:pageSize]
+		page.Next = page.address(rolebroker.SessionCursor(&found[pageSize-1]))
+	}
+	for _, session := range found {
+		page.Rows = append(page.Rows, sessionRow{Session: session, Status: stateOfSession(&session, page.base), Where: where(session.ARN), Times: plural(int(session.Fetches), "time", "times"),
+			Requested: when(session.RequestedAt, page.Now), Expires: when(session.ExpiresAt, page.Now), Fetched: when(session.FetchedAt, page.Now)})
+	}
+	return err
+}
+
+// stateOfSession says whether its credentials work.
+func stateOfSession(session *rolebroker.Session, b base) state {
+	switch {
+	case session.State == rolebroker.SessionFailed:
+		return state{Tone: "bad", Word: "failed"}
+	case !session.Live(b.Now):
+		return state{Tone: "off", Word: "expired"}
+	case session.State == rolebroker.SessionRequested:
+		return state{Tone: "warn", Word: "no answer"}
+	}
+	return state{Tone: "good", Word: "live"}
+}
+
+// suggest names agents and integrations to look for.
+func (s *server) suggest(ctx context.Context, v *visit, page *sessionsPage) error {
+	agents, err := s.Broker.Agents(ctx, v.who, rolebroker.Page{Limit: maxNamed})
+	if err != nil {
+		return err
+	}
+	for _, a := range agents {
+		page.Agents = append(page.Agents, a.Name)
+	}
+	integrations, err := s.Broker.Integrations(ctx, v.who, rolebroker.Page{Limit: maxNamed})
+	for _, in := range integrations {
+		page.Groups = append(page.Groups, in.Name)
+	}
+	return err
+}

@@ -1,0 +1,141 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/broker"
+)
+
+// settings is what the broker knows of the deployment itself.
+type settings interface {
+	Platform(ctx context.Context, who rolebroker.Caller) (*broker.Platform, error)
+	APIKeys(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.APIKey, error)
+	CreateAPIKey(ctx context.Context, who rolebroker.Caller, spec broker.APIKeySpec) (*rolebroker.APIKey, rolebroker.Secret, error)
+	DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rolebroker.APIKeyID) error
+}
+
+// settingsPage is the deployment: who it is in AWS, and who may manage it.
+type settingsPage struct {
+	base
+	Asking    bool // AWS has not said yet who the platform is
+	Identity  rolebroker.Identity
+	Principal string // by which trust policies name it
+	Certain   bool   // it is that for sure
+	Problem   string // why its identity is not known; empty: it is
+	Hint      string // what to do about that
+	Version   string // of the server
+
+	Keys    []keyRow
+	Next    string // the address of the next page of them; empty when this is the last
+	First   bool   // there is no page before this one
+	Refused string // why one could not be deleted
+
+	Created  string // a new key, shown this once; empty: none was made
+	KeyName  string // of a new key, as it was typed; of the one that was created
+	Access   rolebroker.Access
+	Expiry   string // as it was chosen
+	KeyFault map[string]string
+}
+
+// keyRow is one API key.
+type keyRow struct {
+	rolebroker.APIKey
+	Own              bool // whoever sees the page is signed in with it
+	Expired          bool
+	Created, Expires moment
+}
+
+// How much of the settings is shown at once, and how long the page waits for AWS.
+const (
+	maxKeys          = 200
+	settingsPatience = time.Second
+)
+
+func (s *server) showSettings(w http.ResponseWriter, r *http.Request, v *visit) error {
+	return s.renderSettings(w, r, v, http.StatusOK, &settingsPage{Access: rolebroker.AccessReadOnly})
+}
+
+// renderSettings completes a page with the settings as they are, and shows it.
+func (s *server) renderSettings(w http.ResponseWriter, r *http.Request, v *visit, status int, page *settingsPage) error {
+	page.base, page.Version, page.First = s.base(r, v, "Settings", "settings"), s.Version, r.URL.Query().Get("after") == ""
+	if err := s.identify(r.Context(), v, page); err != nil {
+		return err
+	}
+	found, err := s.Broker.APIKeys(r.Context(), v.who, rolebroker.Page{Limit: maxKeys + 1, After: r.URL.Query().Get("after")})
+	if err != nil {
+		return err
+	}
+	if len(found) > maxKeys {
+		found = found[:maxKeys]
+		page.Next = "/settings?" + url.Values{"after": {string(found[maxKeys-1].ID)}}.Encode()
+	}
+	for _, key := range found {
+		page.Keys = append(page.Keys, keyRow{APIKey: key, Own: key.ID == v.who.APIKey, Expired: !key.ExpiresAt.IsZero() && !page.Now.Before(key.ExpiresAt),
+			Created: when(key.CreatedAt, page.Now), Expires: when(key.ExpiresAt, page.Now)})
+	}
+	slices.SortFunc(page.Keys, func(a, b keyRow) int { return strings.Compare(a.Name, b.Name) })
+	return s.render(w, status, "settings", page)
+}
+
+// identify says who the platform is in AWS, or why that is not known.
+func (s *server) identify(ctx context.Context, v *visit, page *settingsPage) error {
+	ctx, cancel := context.WithTimeout(ctx, settingsPatience)
+	defer cancel()
+	platform, err := s.Broker.Platform(ctx, v.who)
+	if rolebroker.CodeOf(err) == rolebroker.CodeUnavailable {
+		page.Asking = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if platform.Err != nil {
+		e := rolebroker.AsError(platform.Err)
+		page.Problem, page.Hint = sentence(e.Message), e.Hint
+		return nil
+	}
+	page.Identity = platform.Identity
+	page.Principal, page.Certain = platform.Principal()
+	return nil
+}
+
+// createAPIKey answers with the key, and not with a redirect: it must not be
+// kept anywhere for a next request to find.
+func (s *server) createAPIKey(w http.ResponseWriter, r *http.Request, v *visit) error {
+	page := &settingsPage{KeyName: typed(r, "name"), Access: rolebroker.Access(typed(r, "access")), Expiry: typed(r, "expiry")}
+	secret, err := s.makeAPIKey(r.Context(), v, page)
+	if page.KeyFault = faults(err); page.KeyFault != nil {
+		return s.renderSettings(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
+	}
+	if err != nil {
+		return err
+	}
+	page.Created = secret.Reveal()
+	return s.renderSettings(w, r, v, http.StatusCreated, page)
+}
+
+func (s *server) makeAPIKey(ctx context.Context, v *visit, page *settingsPage) (rolebroker.Secret, error) {
+	expires, err := expiryOf(page.Expiry, s.Now())
+	if err != nil {
+		return rolebroker.Secret{}, err
+	}
+	_, secret, err := s.Broker.CreateAPIKey(ctx, v.who, broker.APIKeySpec{Name: page.KeyName, Access: page.Access, ExpiresAt: expires})
+	return secret, err
+}
+
+func (s *server) deleteAPIKey(w http.ResponseWriter, r *http.Request, v *visit) error {
+	err := s.Broker.DeleteAPIKey(r.Context(), v.who, rolebroker.APIKeyID(r.PathValue("key")))
+	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
+		return s.renderSettings(w, r, v, http.StatusConflict, &settingsPage{Access: rolebroker.AccessReadOnly, Refused: sentence(rolebroker.AsError(err).Message)})
+	}
+	if err != nil {
+		return err
+	}
+	return to(w, r, "/settings?done=keydeleted")
+}

@@ -1,0 +1,190 @@
+package web
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// signIns is how the broker signs people in and out.
+type signIns interface {
+	SignIn(ctx context.Context, who rolebroker.Caller) (rolebroker.Secret, time.Time, error)
+	SignOut(ctx context.Context, id rolebroker.SignInID) error
+}
+
+// cookieName is the name of the cookie. Over HTTPS its prefix has browsers see
+// to it that nobody but this host has set it.
+//
+// Source: RFC 6265bis, section 4.1.3.2.
+func (s *server) cookieName() string {
+	if s.Secure {
+		return "__Host-rolebroker"
+	}
+	return "rolebroker"
+}
+
+func (s *server) setCookie(w http.ResponseWriter, value string, expires time.Time) {
+	cookie := &http.Cookie{Name: s.cookieName(), Value: value, Path: "/", HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode, Expires: expires}
+	if value == "" {
+		cookie.MaxAge = -1
+	}
+	http.SetCookie(w, cookie)
+}
+
+// signedIn is who the browser is signed in as.
+func (s *server) signedIn(r *http.Request) (rolebroker.Caller, rolebroker.SignInID, error) {
+	cookie, err := r.Cookie(s.cookieName())
+	if err != nil {
+		return rolebroker.Caller{}, "", rolebroker.Errorf(rolebroker.CodeUnauthenticated, "you are not signed in")
+	}
+	return s.Auth.SignedIn(r.Context(), cookie.Value, false)
+}
+
+// signInPage asks for an API key.
+type signInPage struct {
+	base
+	Next    string // where to go then: a path of ours
+	Problem string
+	Ended   bool // somebody was signed in, and is not any more
+}
+
+func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) error {
+	if link := r.FormValue("link"); link != "" {
+		return s.signInByLink(w, r, link)
+	}
+	if _, _, err := s.signedIn(r); err == nil {
+		return to(w, r, next(r))
+	}
+	return s.render(w, http.StatusOK, "signin", signInPage{base: base{Title: "Sign in"}, Next: next(r)})
+}
+
+// askToSignIn is the answer to who is not signed in.
+func (s *server) askToSignIn(w http.ResponseWriter, r *http.Request, err error) error {
+	switch rolebroker.CodeOf(err) {
+	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired:
+	default:
+		return err
+	}
+	_, noCookie := r.Cookie(s.cookieName())
+	page := signInPage{base: base{Title: "Sign in"}, Ended: noCookie == nil}
+	if r.Method == http.MethodGet {
+		page.Next = r.URL.RequestURI()
+	}
+	if r.Header.Get("HX-Request") != "" {
+		w.Header().Set("HX-Redirect", "/sign-in") // the whole page, not a part of it
+	}
+	return s.render(w, http.StatusUnauthorized, "signin", page)
+}
+
+func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
+	refuse := func(status int, problem string) error {
+		return s.render(w, status, "signin", signInPage{base: base{Title: "Sign in"}, Next: next(r), Problem: problem})
+	}
+	if !s.tries.allow(r, s.Now()) {
+		return refuse(http.StatusTooManyRequests, "Too many tries. Wait a minute.")
+	}
+	key := strings.TrimSpace(r.PostFormValue("key"))
+	if key == "" {
+		return refuse(http.StatusUnprocessableEntity, "Paste an API key.")
+	}
+	who, err := s.Auth.APIKey(r.Context(), "Bearer "+key)
+	switch rolebroker.CodeOf(err) {
+	case "":
+	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired, rolebroker.CodeDenied:
+		return refuse(http.StatusUnauthorized, sentence(rolebroker.AsError(err).Message))
+	default:
+		return err
+	}
+	return s.enter(w, r, who)
+}
+
+// signInByLink uses a link up.
+func (s *server) signInByLink(w http.ResponseWriter, r *http.Request, link string) error {
+	const used = "This link was used already, or is too old. Sign in with an API key."
+	who, id, err := s.Auth.SignedIn(r.Context(), link, true)
+	if err == nil {
+		err = s.Broker.SignOut(r.Context(), id)
+	}
+	switch rolebroker.CodeOf(err) {
+	case "":
+		return s.enter(w, r, who)
+	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired, rolebroker.CodeNotFound:
+		return s.render(w, http.StatusUnauthorized, "signin", signInPage{base: base{Title: "Sign in"}, Problem: used})
+	}
+	return err
+}
+
+// enter signs the browser in, in place of whom it was signed in as.
+func (s *server) enter(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) error {
+	if _, old, err := s.signedIn(r); err == nil {
+		if err := s.Broker.SignOut(r.Context(), old); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+			return err
+		}
+	}
+	secret, expires, err := s.Broker.SignIn(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	s.setCookie(w, secret.Reveal(), expires)
+	return to(w, r, next(r))
+}
+
+func (s *server) signOut(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if err := s.Broker.SignOut(r.Context(), v.signIn); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		return err
+	}
+	s.setCookie(w, "", time.Time{})
+	return to(w, r, "/sign-in")
+}
+
+// next is where to go after signing in: a path of ours and nothing else.
+func next(r *http.Request) string {
+	path := r.FormValue("next")
+	u, err := url.Parse(path)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") || strings.HasPrefix(u.Path, "/sign-in") {
+		return "/integrations"
+	}
+	return path
+}
+
+// tries bounds how often an address may try to sign in.
+type tries struct {
+	every rate.Limit
+	burst int
+	mu    sync.Mutex
+	from  map[string]*rate.Limiter
+}
+
+// maxAddresses bounds how many addresses are remembered; then all are forgotten.
+const maxAddresses = 10_000
+
+func newTries(every rate.Limit, burst int) *tries {
+	return &tries{every: every, burst: burst, from: map[string]*rate.Limiter{}}
+}
+
+// allow says whether one more try may be made.
+func (t *tries) allow(r *http.Request, now time.Time) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.from) >= maxAddresses {
+		clear(t.from)
+	}
+	limiter := t.from[host]
+	if limiter == nil {
+		limiter = rate.NewLimiter(t.every, t.burst)
+		t.from[host] = limiter
+	}
+	return limiter.AllowN(now, 1)
+}

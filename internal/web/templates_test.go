@@ -1,0 +1,131 @@
+package web
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// everyPage is the data of each page.
+var everyPage = map[string]func() any{
+	"agent":              func() any { return &agentPage{} },
+	"agents":             func() any { return &agentsPage{} },
+	"catalogue":          func() any { return &cataloguePage{} },
+	"delete-agent":       func() any { return &deleteAgentPage{} },
+	"delete-integration": func() any { return &deletePage{} },
+	"error":              func() any { return &errorPage{} },
+	"form":               func() any { return &formPage{} },
+	"integrations":       func() any { return &integrationsPage{} },
+	"new-agent":          func() any { return &newAgentPage{} },
+	"sessions":           func() any { return &sessionsPage{} },
+	"settings":           func() any { return &settingsPage{} },
+	"signin":             func() any { return &signInPage{} },
+	"token":              func() any { return &tokenPage{} },
+}
+
+// hostile is what a stranger might write wherever text is taken.
+const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>' javascript:alert(1) {{.}}`
+
+// fill puts something into every field that can be reached: hostile text, true,
+// two of everything in a list.
+func fill(v reflect.Value, depth int) {
+	if depth > 8 || !v.CanSet() {
+		return
+	}
+	switch v.Interface().(type) {
+	case time.Time:
+		v.Set(reflect.ValueOf(time.Now()))
+		return
+	case rolebroker.Secret:
+		v.Set(reflect.ValueOf(rolebroker.NewSecret(hostile)))
+		return
+	case rolebroker.Caller:
+		v.Set(reflect.ValueOf(rolebroker.Caller{APIKey: "key_x", Name: hostile, Access: rolebroker.AccessAdmin}))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(hostile)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(2)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), depth+1)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			fill(v.Index(i), depth+1)
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for _, key := range []string{"name", "description", "arn", "region", "session_duration", "roles", "default_role", "access", "label", "expires", hostile} {
+			value := reflect.New(v.Type().Elem()).Elem()
+			fill(value, depth+1)
+			v.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), value)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(reflect.NewAt(v.Field(i).Type(), v.Field(i).Addr().UnsafePointer()).Elem(), depth+1)
+		}
+	}
+}
+
+func TestEveryTemplateIsExecutedEmptyAndFull(t *testing.T) {
+	for name := range pages() {
+		if everyPage[name] == nil {
+			t.Errorf("the page %s is not tested", name)
+		}
+	}
+	for name, data := range everyPage {
+		empty, full := data(), data()
+		fill(reflect.ValueOf(full).Elem(), 0)
+		for state, value := range map[string]any{"empty": empty, "full": full} {
+			var b bytes.Buffer
+			if err := pages()[name].ExecuteTemplate(&b, "layout", reflect.ValueOf(value).Interface()); err != nil {
+				t.Errorf("%s, %s: %v", name, state, err)
+				continue
+			}
+			text := b.String()
+			if !strings.Contains(text, "</html>") || strings.Contains(text, "ZgotmplZ") && state == "empty" {
+				t.Errorf("%s, %s: the page is not whole", name, state)
+			}
+			for _, live := range []string{"<script>alert", "<img src=x", ` onerror=alert(1)>'`, `href="javascript:`} {
+				if strings.Contains(text, live) {
+					t.Errorf("%s, %s: %q is live on the page", name, state, live)
+				}
+			}
+			for _, inline := range []string{" style=", " onclick=", " onload=", "<style", "<script>"} {
+				if strings.Contains(text, inline) {
+					t.Errorf("%s, %s: %q is inline", name, state, inline)
+				}
+			}
+		}
+	}
+}
+
+func TestHintsComeApart(t *testing.T) {
+	parts := hintParts("do this:\n  aws iam get-role > x\n  second\nthen:\n{\n  \"a\": {\n  }\n}\nand\nthat")
+	want := []hintPart{{"do this:", false}, {"aws iam get-role > x", true}, {"second", true}, {"then:", false}, {"{\n  \"a\": {\n  }\n}", true}, {"and\nthat", false}}
+	if !reflect.DeepEqual(parts, want) {
+		t.Errorf("the parts are %+v", parts)
+	}
+}
+
+func TestTimesReadAsPeopleSayThem(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for d, want := range map[time.Duration]string{0: "just now", -30 * time.Second: "30 seconds ago", -time.Minute: "1 minute ago", -90 * time.Minute: "1 hour ago",
+		-50 * time.Hour: "2 days ago", 41 * time.Minute: "in 41 minutes"} {
+		if got := when(now.Add(d), now); got.Ago != want || got.Machine != now.Add(d).Format(time.RFC3339) {
+			t.Errorf("%s is %+v, want %s", d, got, want)
+		}
+	}
+	if got := when(time.Time{}, now); got.Ago != "never" || !got.Never {
+		t.Errorf("no time is %+v", got)
+	}
+}

@@ -1,0 +1,200 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// Broker is what the pages show and change; *broker.Broker is one.
+type Broker interface {
+	signIns
+	integrations
+	agents
+	sessions
+	settings
+}
+
+// Auth finds out who is there.
+type Auth interface {
+	// APIKey takes the value of an Authorization header. Codes:
+	// unauthenticated, denied, expired.
+	APIKey(ctx context.Context, authorization string) (rolebroker.Caller, error)
+	// SignedIn takes what a browser, or a link, shows. Codes:
+	// unauthenticated, expired.
+	SignedIn(ctx context.Context, shown string, link bool) (rolebroker.Caller, rolebroker.SignInID, error)
+}
+
+// Options are what the web app needs.
+type Options struct {
+	Broker  Broker
+	Auth    Auth
+	Log     *slog.Logger     // of what people are not told; nil discards it
+	Version string           // of the server
+	Secure  bool             // browsers reach it over HTTPS, whoever does the TLS
+	Now     func() time.Time // nil is time.Now
+}
+
+// server answers. Its handlers are in one file per page.
+type server struct {
+	Options
+	mux     *http.ServeMux
+	guarded http.Handler
+	tries   *tries
+}
+
+// New is the handler of the web app. It answers every request it gets.
+func New(o Options) http.Handler {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &server{Options: o, mux: http.NewServeMux(), tries: newTries(rate.Every(6*time.Second), 10)}
+	s.routes()
+	s.guarded = s.guard(s.mux)
+	return s
+}
+
+// routes is the web app on one screen.
+func (s *server) routes() {
+	s.mux.Handle("GET /static/{file}", http.HandlerFunc(serveStatic))
+	s.public("GET /sign-in", s.showSignIn)
+	s.public("POST /sign-in", s.signIn)
+	s.page("POST /sign-out", s.signOut)
+
+	s.page("GET /{$}", s.home)
+	s.page("GET /integrations", s.listIntegrations)
+	s.page("GET /integrations/new", s.showCatalogue)
+	s.page("POST /integrations/new", s.beginIntegration)
+	s.page("GET /integrations/new/aws", s.newIntegration)
+	s.page("POST /integrations/new/aws", s.createIntegration)
+	s.page("POST /integrations/validate", s.validateForm)
+	s.page("POST /integrations/setup", s.setupOfForm)
+	s.page("GET /integrations/{integration}", s.editIntegration)
+	s.page("POST /integrations/{integration}", s.updateIntegration)
+	s.page("POST /integrations/{integration}/connect", s.connectIntegration)
+	s.page("GET /integrations/{integration}/delete", s.confirmDeleteIntegration)
+	s.page("POST /integrations/{integration}/delete", s.deleteIntegration)
+
+	s.page("GET /agents", s.listAgents)
+	s.page("GET /agents/new", s.newAgent)
+	s.page("POST /agents/new", s.createAgent)
+	s.page("GET /agents/{agent}", s.showAgent)
+	s.page("POST /agents/{agent}", s.updateAgent)
+	s.page("POST /agents/{agent}/disable", s.disableAgent)
+	s.page("POST /agents/{agent}/enable", s.enableAgent)
+	s.page("POST /agents/{agent}/connect", s.connectAgent)
+	s.page("POST /agents/{agent}/disconnect", s.disconnectAgent)
+	s.page("POST /agents/{agent}/default", s.chooseDefault)
+	s.page("POST /agents/{agent}/tokens", s.createToken)
+	s.page("POST /agents/{agent}/tokens/{token}/revoke", s.revokeToken)
+	s.page("GET /agents/{agent}/delete", s.confirmDeleteAgent)
+	s.page("POST /agents/{agent}/delete", s.deleteAgent)
+
+	s.page("GET /sessions", s.listSessions)
+
+	s.page("GET /settings", s.showSettings)
+	s.page("POST /settings/keys", s.createAPIKey)
+	s.page("POST /settings/keys/{key}/delete", s.deleteAPIKey)
+
+	s.public("/", func(http.ResponseWriter, *http.Request) error {
+		return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no such page")
+	})
+}
+
+// ServeHTTP has every request guarded.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.guarded.ServeHTTP(w, r) }
+
+// home leads to the first page.
+func (s *server) home(w http.ResponseWriter, r *http.Request, _ *visit) error {
+	http.Redirect(w, r, "/integrations", http.StatusSeeOther)
+	return nil
+}
+
+// visit is one request of somebody who is signed in.
+type visit struct {
+	who    rolebroker.Caller
+	signIn rolebroker.SignInID
+}
+
+// page registers a handler for who is signed in.
+func (s *server) page(pattern string, h func(http.ResponseWriter, *http.Request, *visit) error) {
+	s.public(pattern, func(w http.ResponseWriter, r *http.Request) error {
+		who, signIn, err := s.signedIn(r)
+		if err != nil {
+			return s.askToSignIn(w, r, err)
+		}
+		return h(w, r, &visit{who: who, signIn: signIn})
+	})
+}
+
+// public registers a handler for anybody.
+func (s *server) public(pattern string, h func(http.ResponseWriter, *http.Request) error) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			s.showError(w, r, err)
+		}
+	})
+}
+
+// to leads on after a change, so that reloading does not repeat it.
+func to(w http.ResponseWriter, r *http.Request, path string) error {
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}
+
+// statusOf is the status of each code. There is no other table here.
+var statusOf = map[rolebroker.Code]int{
+	rolebroker.CodeInvalid:         http.StatusUnprocessableEntity,
+	rolebroker.CodeUnauthenticated: http.StatusUnauthorized,
+	rolebroker.CodeExpired:         http.StatusUnauthorized,
+	rolebroker.CodeDenied:          http.StatusForbidden,
+	rolebroker.CodeNotFound:        http.StatusNotFound,
+	rolebroker.CodeConflict:        http.StatusConflict,
+	rolebroker.CodeStale:           http.StatusConflict,
+	rolebroker.CodeThrottled:       http.StatusTooManyRequests,
+	rolebroker.CodeUnavailable:     http.StatusServiceUnavailable,
+	rolebroker.CodeInternal:        http.StatusInternalServerError,
+}
+
+// errorPage says what could not be done.
+type errorPage struct {
+	base
+	Message string
+	Hint    string
+}
+
+// showError is a page with what went wrong, and its cause in the log.
+func (s *server) showError(w http.ResponseWriter, r *http.Request, err error) {
+	e := rolebroker.AsError(err)
+	if e.Cause != nil && !errors.Is(r.Context().Err(), context.Canceled) {
+		s.Log.ErrorContext(r.Context(), "web app: "+e.Message, "method", r.Method, "code", string(e.Code), "cause", e.Cause)
+	}
+	page := errorPage{Message: sentence(e.Error()), Hint: e.Hint}
+	page.Title = titleOf[e.Code]
+	if page.Title == "" {
+		page.Title = "That did not work"
+	}
+	if who, _, err := s.signedIn(r); err == nil {
+		page.base = s.base(r, &visit{who: who}, page.Title, "")
+	}
+	if err := s.render(w, statusOf[e.Code], "error", page); err != nil {
+		http.Error(w, "something went wrong on our side", http.StatusInternalServerError)
+	}
+}
+
+// titleOf are the titles of error pages.
+var titleOf = map[rolebroker.Code]string{
+	rolebroker.CodeNotFound:    "Not found",
+	rolebroker.CodeDenied:      "Not allowed",
+	rolebroker.CodeThrottled:   "Too much at once",
+	rolebroker.CodeUnavailable: "Not available now",
+}
