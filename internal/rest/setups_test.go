@@ -321,7 +321,8 @@ func TestAnExternalIDIsChangedInSteps(t *testing.T) {
 	if finished.ExternalID != second || finished.NextExternalID != "" || finished.Version != 3 {
 		t.Errorf("when it is finished it is %+v", finished)
 	}
-	validates(true, "good assumable assumable", "better assumable assumable")
+	validates(true, "good warning previous_external_id_accepted", "better warning previous_external_id_accepted")
+	accept("Good", second)
 	accept("Better", first)
 	validates(false, "good assumable assumable", "better failed external_id_outdated")
 	accept("Better", second)
