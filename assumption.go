@@ -62,6 +62,22 @@ func (k RefusalKind) Temporary() bool {
 	return k == RefusedThrottled || k == RefusedUnreachable
 }
 
+// Hint is what to do about a refusal that is about ourselves, or about the way
+// to STS; empty for the others.
+func (k RefusalKind) Hint() string {
+	switch k {
+	case RefusedNoIdentity:
+		return "give the server an AWS identity: an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID"
+	case RefusedIdentityExpired:
+		return "renew the server's AWS credentials; long-lived ones, or an instance or container role, renew themselves"
+	case RefusedIdentity:
+		return "correct the server's AWS credentials: the access key may be deleted, disabled or mistyped, or the server's clock wrong"
+	case RefusedUnreachable:
+		return "look whether the server can reach STS, by HTTPS and perhaps through a proxy"
+	}
+	return ""
+}
+
 // Refusal is the error of an AssumeRole call that gave no credentials.
 type Refusal struct {
 	Kind      RefusalKind

@@ -120,6 +120,10 @@ type Setup struct {
 	CloudFormation  string // a template, or one for each account
 	Terraform       string // HCL
 	PlatformProblem string // why the platform's identity is not known, and with it the principal; empty if it is
+	// Notes are what a person should know of the current trust policy, in
+	// sentences: what it says against us, or leaves open. They are in the texts
+	// too. None when the current policy is not known.
+	Notes []string
 }
 
 // RoleSetup is the part of a Setup that is one role's.

@@ -42,19 +42,20 @@ const (
 	ValidNoIdentity      ValidationCode = "no_identity"
 	ValidIdentityExpired ValidationCode = "identity_expired"
 	ValidIdentityInvalid ValidationCode = "identity_invalid"
+	ValidIdentityRegion  ValidationCode = "identity_not_valid_in_region"
 	ValidIdentityRoot    ValidationCode = "identity_is_root"     // a root user can assume nothing
 	ValidPlatformDenied  ValidationCode = "platform_not_allowed" // AWS says that our identity may not call sts:AssumeRole on the role
 
 	// The role's trust policy.
-	ValidDenied               ValidationCode = "denied"                   // no trust, no such role, or a policy denies: AWS does not say which
-	ValidTrustDenied          ValidationCode = "trust_denied"             // AWS says that it is the trust policy
-	ValidPolicyDenied         ValidationCode = "policy_denied"            // AWS says that it is a policy of an organization, or one on the way
-	ValidExternalIDOutdated   ValidationCode = "external_id_outdated"     // an earlier external ID works, the current one does not
-	ValidExternalIDRefused    ValidationCode = "external_id_refused"      // it works without our external ID, and not with it
-	ValidExternalIDOpen       ValidationCode = "external_id_not_required" // it works without our external ID, or with a wrong one
-	ValidExternalIDAhead      ValidationCode = "external_id_ahead"        // only the external ID that is being changed to works
+	ValidDenied               ValidationCode = "denied"                        // no trust, no such role, or a policy denies: AWS does not say which
+	ValidTrustDenied          ValidationCode = "trust_denied"                  // AWS says that it is the trust policy
+	ValidPolicyDenied         ValidationCode = "policy_denied"                 // AWS says that it is a policy of an organization, or one on the way
+	ValidExternalIDOutdated   ValidationCode = "external_id_outdated"          // an earlier external ID works, the current one does not
+	ValidExternalIDRefused    ValidationCode = "external_id_refused"           // it works without our external ID, and not with it
+	ValidExternalIDOpen       ValidationCode = "external_id_not_required"      // it works without our external ID, or with a wrong one
+	ValidExternalIDAhead      ValidationCode = "external_id_ahead"             // only the external ID that is being changed to works
 	ValidExternalIDPrevious   ValidationCode = "previous_external_id_accepted" // it works with an earlier external ID too
-	ValidNextExternalID       ValidationCode = "next_external_id_refused" // it does not accept the external ID that is being changed to
+	ValidNextExternalID       ValidationCode = "next_external_id_refused"      // it does not accept the external ID that is being changed to
 	ValidTagSessionDenied     ValidationCode = "tag_session_denied"
 	ValidSourceIdentityDenied ValidationCode = "source_identity_denied"
 
@@ -94,8 +95,11 @@ type RoleValidation struct {
 	Validation
 }
 
-// AllWork says whether every one of the roles can be lent.
+// AllWork says whether there are roles and every one of them can be lent.
 func AllWork(results []RoleValidation) bool {
+	if len(results) == 0 {
+		return false
+	}
 	for _, r := range results {
 		if !r.Status.Works() {
 			return false
@@ -104,11 +108,11 @@ func AllWork(results []RoleValidation) bool {
 	return true
 }
 
-// Fingerprint is everything by which the integration's role is assumed. A
+// Fingerprint is everything by which the integration's role is lent. A
 // validation says something of the role for as long as that is what it was.
 func (in *Integration) Fingerprint(r *Role) string {
 	return strings.Join([]string{string(in.AssumptionMode), r.ARN.String(), string(r.Region), strconv.FormatInt(r.Duration().Milliseconds(), 10),
-		in.ExternalID, in.NextExternalID, strconv.FormatBool(in.SessionTags), strconv.FormatBool(in.SourceIdentity)}, "|")
+		in.ExternalID, strconv.FormatBool(in.SessionTags), strconv.FormatBool(in.SourceIdentity)}, "|")
 }
 
 // The paths of roles whose trust policy is AWS's and cannot be changed.

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+	"hash/fnv"
 	"strconv"
 	"time"
 )
@@ -23,18 +25,19 @@ type Integration struct {
 }
 
 // ETag is what guards an update of this version, for If-Match. Validations come
-// and go without a new version; the ETag has when the last one was made, so that
+// and go without a new version; the ETag has a digest of them, so that
 // If-None-Match notices them, and If-Match does not mind.
 func (in Integration) ETag() string {
 	tag := in.ID + "." + strconv.FormatInt(in.Version, 10)
-	var last time.Time
+	digest, validated := fnv.New64a(), false
 	for _, role := range in.Roles {
-		if v := role.Validation; v != nil && v.CheckedAt.After(last) {
-			last = v.CheckedAt
+		if v := role.Validation; v != nil {
+			validated = true
+			fmt.Fprintf(digest, "%s %s %s %s %d\n", role.ID, v.Status, v.Code, v.RequestID, v.CheckedAt.UnixMilli())
 		}
 	}
-	if !last.IsZero() {
-		tag += "." + strconv.FormatInt(last.UnixMilli(), 10)
+	if validated {
+		tag += "." + strconv.FormatUint(digest.Sum64(), 10)
 	}
 	return strconv.Quote(tag)
 }
@@ -63,7 +66,7 @@ type IntegrationRequest struct {
 	Roles          []RoleRequest `json:"roles" minItems:"1" maxItems:"10000" nullable:"false" doc:"All of the integration's roles. A role keeps its ID, and so its history, when its ID or else its name is given again."`
 
 	ID         string     `json:"id,omitempty" doc:"Made by the server. When updating it may be repeated as it is; when creating it is refused." example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`
-	ExternalID string     `json:"external_id,omitempty" doc:"When creating: one that POST /api/v1/external-ids gave, else the server makes one. When updating it may be repeated as it is; it never changes." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
+	ExternalID string     `json:"external_id,omitempty" doc:"When creating: one that POST /api/v1/external-ids gave, else the server makes one. When updating it may be repeated as it is; only rotate-external-id changes it." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
 	Version    int64      `json:"version,omitempty" doc:"Ignored; use If-Match to guard an update." example:"1"`
 	CreatedAt  *time.Time `json:"created_at,omitempty" doc:"Ignored."`
 	UpdatedAt  *time.Time `json:"updated_at,omitempty" doc:"Ignored."`

@@ -11,6 +11,8 @@ type Setup struct {
 	ExternalIDs   []string `json:"external_ids" nullable:"false" doc:"What the trust policies require: the external ID, and while it is being changed also the new one."`
 	IdentityError string   `json:"identity_error,omitempty" doc:"Why the platform's identity, and with it the principal, is not known."`
 
+	Notes []string `json:"notes" nullable:"false" doc:"What to know of the current trust policy, in sentences: what it says against the platform, or leaves open. They are in the texts too."`
+
 	TrustPolicy string `json:"trust_policy" doc:"JSON: of a new role; empty when it is not the same for every role, see roles."`
 
 	Text           string      `json:"text" doc:"All of it, for a person."`

@@ -19,8 +19,8 @@ type Validating struct {
 }
 
 // silence is how long the server may say nothing while a validation is told as
-// it goes: longer than STS may take for a role, with all retries.
-const silence = 3 * time.Minute
+// it goes. It gives a sign of life every 15 seconds.
+const silence = time.Minute
 
 // ValidateIntegration has the server try to assume every role of one. Roles
 // that fail are no error.
@@ -65,6 +65,9 @@ func (c *Client) validate(ctx context.Context, r request, how Validating) (resul
 	lines.Buffer(nil, maxAnswer)
 	for lines.Scan() {
 		quiet.Reset(silence)
+		if len(lines.Bytes()) == 0 {
+			continue // a sign of life
+		}
 		var line api.ValidationLine
 		switch err := json.Unmarshal(lines.Bytes(), &line); {
 		case err != nil:

@@ -18,8 +18,9 @@ import (
 // A block that follows the comment <!-- transcript: admin --> starts a session
 // of its own, in a world that has nothing but IAM roles, with the admin key;
 // <!-- transcript: scout --> starts one in testbed's world with the token of
-// the agent scout. Both have the key of an administrator of the roles' account,
-// and the admin key in ADMIN_KEY. Other blocks go on in the session before them.
+// the agent scout, and <!-- transcript: staff --> one in that world with the
+// admin key. All have the key of an administrator of the roles' account, and the
+// admin key in ADMIN_KEY. Other blocks go on in the session before them.
 //
 // In what is printed, … stands for anything; on a line of its own, for any
 // number of lines.
@@ -50,7 +51,7 @@ func TestTheDocsAreTrue(t *testing.T) {
 
 // transcript is what one shell session is told, and prints.
 type transcript struct {
-	as       string // admin or scout
+	as       string // admin, scout or staff
 	commands []command
 }
 

@@ -17,6 +17,7 @@ import (
 type records struct {
 	tokens map[rolebroker.TokenID]*rolebroker.Token
 	keys   map[rolebroker.APIKeyID]*rolebroker.APIKey
+	ins    map[rolebroker.SignInID]*rolebroker.SignIn
 }
 
 func (r records) Token(_ context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
@@ -33,6 +34,13 @@ func (r records) APIKey(_ context.Context, id rolebroker.APIKeyID) (*rolebroker.
 	return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no API key %q", id)
 }
 
+func (r records) SignInRecord(_ context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error) {
+	if in := r.ins[id]; in != nil {
+		return in, nil
+	}
+	return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no sign-in %q", id)
+}
+
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // world is an Authenticator, and what it knows.
@@ -42,7 +50,7 @@ type world struct {
 }
 
 func newWorld() world {
-	r := records{map[rolebroker.TokenID]*rolebroker.Token{}, map[rolebroker.APIKeyID]*rolebroker.APIKey{}}
+	r := records{map[rolebroker.TokenID]*rolebroker.Token{}, map[rolebroker.APIKeyID]*rolebroker.APIKey{}, map[rolebroker.SignInID]*rolebroker.SignIn{}}
 	tokenID := rolebroker.NewTokenID()
 	token, hash := auth.NewAgentToken(tokenID)
 	r.tokens[tokenID] = &rolebroker.Token{ID: tokenID, Agent: "agt_scout", Hash: hash}
@@ -116,6 +124,10 @@ func (broken) APIKey(context.Context, rolebroker.APIKeyID) (*rolebroker.APIKey, 
 	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
 }
 
+func (broken) SignInRecord(context.Context, rolebroker.SignInID) (*rolebroker.SignIn, error) {
+	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
+}
+
 func TestNobodyGetsInWhileTheRecordsCannotBeRead(t *testing.T) {
 	w := newWorld()
 	w.Records = broken{}
@@ -124,5 +136,58 @@ func TestNobodyGetsInWhileTheRecordsCannotBeRead(t *testing.T) {
 	}
 	if _, err := w.APIKey(t.Context(), w.key); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestASignInStandsForItsAPIKey(t *testing.T) {
+	w := newWorld()
+	r := w.Records.(records)
+	signIn := func(key rolebroker.APIKeyID, link bool, expires time.Time) (string, *rolebroker.SignIn) {
+		id := rolebroker.NewSignInID()
+		shown, hash := auth.NewSignIn(id)
+		r.ins[id] = &rolebroker.SignIn{ID: id, APIKey: key, KeyHash: r.keys[key].Hash, Hash: hash, Link: link, ExpiresAt: expires}
+		return shown.Reveal(), r.ins[id]
+	}
+	later := now.Add(time.Minute)
+	good, record := signIn(auth.BootstrapKey, false, later)
+	who, id, err := w.SignedIn(t.Context(), good, false)
+	if err != nil || who.APIKey != auth.BootstrapKey || who.Access != rolebroker.AccessAdmin || id != record.ID {
+		t.Fatalf("it is %+v, %s: %v", who, id, err)
+	}
+	link, _ := signIn(auth.BootstrapKey, true, later)
+	old, _ := signIn(auth.BootstrapKey, false, now)
+	for name, c := range map[string]struct {
+		shown string
+		link  bool
+		code  rolebroker.Code
+	}{
+		"nothing":               {"", false, rolebroker.CodeUnauthenticated},
+		"an API key":            {w.key, false, rolebroker.CodeUnauthenticated},
+		"an agent token":        {w.token, false, rolebroker.CodeUnauthenticated},
+		"another secret":        {good[:len(good)-1] + "!", false, rolebroker.CodeUnauthenticated},
+		"an old one":            {old, false, rolebroker.CodeExpired},
+		"a link as a cookie":    {link, false, rolebroker.CodeUnauthenticated},
+		"a cookie as a link":    {good, true, rolebroker.CodeUnauthenticated},
+		"one that is not known": {"rbs_x_" + strings.Repeat("a", 52), false, rolebroker.CodeUnauthenticated},
+	} {
+		if who, _, err := w.SignedIn(t.Context(), c.shown, c.link); rolebroker.CodeOf(err) != c.code || who != (rolebroker.Caller{}) {
+			t.Errorf("%s is %+v: %v", name, who, err)
+		}
+	}
+	key := *r.keys[auth.BootstrapKey]
+	for name, change := range map[string]func(*rolebroker.APIKey){
+		"another key in its place": func(k *rolebroker.APIKey) { k.Hash = seal.Hash("another") },
+		"an expired key":           func(k *rolebroker.APIKey) { k.ExpiresAt = now },
+	} {
+		changed := key
+		change(&changed)
+		r.keys[auth.BootstrapKey] = &changed
+		if _, _, err := w.SignedIn(t.Context(), good, false); err == nil {
+			t.Errorf("it goes on with %s", name)
+		}
+	}
+	delete(r.keys, auth.BootstrapKey)
+	if _, _, err := w.SignedIn(t.Context(), good, false); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+		t.Errorf("it goes on without its key: %v", err)
 	}
 }

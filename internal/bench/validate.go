@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rolebroker/rolebroker/api"
@@ -27,11 +28,15 @@ func measureValidate(ctx context.Context, l *lab) ([]figure, error) {
 	many := api.IntegrationRequest{Name: "many", DefaultRole: "role-0"}
 	for i := range l.validated {
 		name := fmt.Sprintf("Role%d", i)
-		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: name, TrustPolicy: trustPolicy})
 		many.Roles = append(many.Roles, api.RoleRequest{Name: fmt.Sprintf("role-%d", i), ARN: "arn:aws:iam::" + customerAccount + ":role/" + name, Region: "us-east-1"})
 	}
-	if _, err := w.admin.CreateIntegration(ctx, many, api.ValidateSkip); err != nil {
+	made, err := w.admin.CreateIntegration(ctx, many, api.ValidateSkip)
+	if err != nil {
 		return nil, err
+	}
+	closed := strings.Replace(trustPolicy, `"Action"`, `"Condition":{"StringEquals":{"sts:ExternalId":"`+made.ExternalID+`"}},"Action"`, 1)
+	for i := range l.validated {
+		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: fmt.Sprintf("Role%d", i), TrustPolicy: closed})
 	}
 	w.aws.Inject(awssim.Slow(validateSTS))
 	start := time.Now()
@@ -49,7 +54,7 @@ func measureValidate(ctx context.Context, l *lab) ([]figure, error) {
 	least := time.Duration(l.validated) * validateSTS / time.Duration(defaults.ValidationConcurrency)
 	wrong := 0
 	for _, r := range answer.Roles {
-		if r.Status != "warning" { // none of them asks for the external ID
+		if r.Status != "assumable" {
 			wrong++
 		}
 	}

@@ -66,7 +66,7 @@ func (b *Broker) CreateIntegration(ctx context.Context, who rolebroker.Caller, i
 		return nil, err
 	}
 	save := func() error { return b.store.CreateIntegration(ctx, &in) }
-	if err := b.saveValidated(ctx, &in, mode, save); err != nil {
+	if err := b.saveValidated(ctx, &in, true, mode, save); err != nil {
 		return nil, keepExternalID(err, given, in.ExternalID)
 	}
 	b.audit(ctx, who, "integration created", in.Name)
@@ -85,11 +85,11 @@ func keepExternalID(err error, given, made string) error {
 
 // saveValidated saves an integration, if it has to be only once every role of
 // it can be assumed.
-func (b *Broker) saveValidated(ctx context.Context, in *rolebroker.Integration, mode rolebroker.ValidateMode, save func() error) error {
+func (b *Broker) saveValidated(ctx context.Context, in *rolebroker.Integration, isNew bool, mode rolebroker.ValidateMode, save func() error) error {
 	if mode != rolebroker.ValidateRequire {
 		return save()
 	}
-	results, err := b.validateBefore(ctx, in)
+	results, err := b.validateBefore(ctx, in, isNew)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,10 @@ func (b *Broker) UpdateIntegration(ctx context.Context, who rolebroker.Caller, n
 		if err != nil {
 			return "", err
 		}
-		return old.ID, b.saveValidated(ctx, updated, mode, func() error {
+		if mode == rolebroker.ValidateRequire && ifVersion == 0 {
+			ifVersion = old.Version // what was validated is what is replaced, or nothing is: it takes too long to begin again
+		}
+		return old.ID, b.saveValidated(ctx, updated, false, mode, func() error {
 			return b.store.UpdateIntegration(ctx, updated, expected(ifVersion, old.Version))
 		})
 	})

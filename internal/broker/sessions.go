@@ -82,18 +82,8 @@ func (b *Broker) askPlatform() *Platform {
 func NoPlatform(err error) *rolebroker.Error {
 	e := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Message: err.Error(), Cause: err}
 	var refusal *rolebroker.Refusal
-	if !errors.As(err, &refusal) {
-		return e
-	}
-	switch refusal.Kind {
-	case rolebroker.RefusedNoIdentity:
-		e.Hint = "give the server an AWS identity: an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID"
-	case rolebroker.RefusedIdentityExpired:
-		e.Hint = "renew the server's AWS credentials"
-	case rolebroker.RefusedIdentity:
-		e.Hint = "correct the server's AWS credentials: the key may be deleted, disabled or mistyped, or the server's clock wrong"
-	case rolebroker.RefusedUnreachable:
-		e.Hint = "look whether the server can reach STS, by HTTPS and perhaps through a proxy"
+	if errors.As(err, &refusal) {
+		e.Hint = refusal.Kind.Hint()
 	}
 	return e
 }

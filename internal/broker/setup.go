@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/setup"
@@ -22,7 +23,7 @@ func (b *Broker) Setup(ctx context.Context, who rolebroker.Caller, nameOrID stri
 	if err != nil {
 		return nil, err
 	}
-	earlier, err := b.store.EarlierExternalIDs(ctx, in.ID, maxEarlier)
+	earlier, err := b.store.EarlierExternalIDs(ctx, in.ID, validate.MaxEarlier)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func (b *Broker) SetupDraft(ctx context.Context, who rolebroker.Caller, draft ro
 		if _, err := b.completeDraft(ctx, who, &draft); err != nil {
 			return nil, err
 		}
-		earlier, err := b.store.EarlierExternalIDs(ctx, draft.ID, maxEarlier)
+		earlier, err := b.store.EarlierExternalIDs(ctx, draft.ID, validate.MaxEarlier)
 		if err != nil {
 			return nil, err
 		}
@@ -152,6 +153,7 @@ func (b *Broker) RotateExternalID(ctx context.Context, who rolebroker.Caller, na
 	}
 	rotated := *in
 	rotated.Version, rotated.UpdatedAt = in.Version+1, b.now()
+	var results []rolebroker.RoleValidation
 	switch {
 	case step == RotationStart && in.NextExternalID == "":
 		rotated.NextExternalID, err = b.ReserveExternalID(ctx, who)
@@ -163,8 +165,8 @@ func (b *Broker) RotateExternalID(ctx context.Context, who rolebroker.Caller, na
 			WithHint("rolebroker integration rotate-external-id %s starts it", in.Name)
 	case step == RotationFinish:
 		rotated.ExternalID, rotated.NextExternalID = in.NextExternalID, ""
-		if !force {
-			err = b.acceptNext(ctx, &rotated)
+		if results, err = b.validateNow(ctx, &rotated, Validating{wait: recordTimeout}); err == nil && !force {
+			err = acceptNext(&rotated, results)
 		}
 	case step == RotationCancel:
 		rotated.NextExternalID = ""
@@ -179,23 +181,32 @@ func (b *Broker) RotateExternalID(ctx context.Context, who rolebroker.Caller, na
 		return nil, err
 	}
 	b.audit(ctx, who, "external ID rotation: "+string(step), in.Name)
+	if err := b.recordValidations(ctx, &rotated, results); err != nil {
+		b.log.WarnContext(ctx, "recording a validation", "integration", in.Name, "reason", err, "cause", errors.Unwrap(err))
+	}
 	return b.store.Integration(ctx, string(in.ID))
 }
 
 // acceptNext is nil when every enabled role can be assumed as rotated has it.
-func (b *Broker) acceptNext(ctx context.Context, rotated *rolebroker.Integration) error {
-	if rotated.AssumptionMode != rolebroker.ModePlatform {
-		return nil
-	}
-	trial := *rotated
-	trial.Roles = slices.DeleteFunc(slices.Clone(trial.Roles), func(r rolebroker.Role) bool { return !r.Enabled })
-	ctx, cancel := context.WithTimeout(ctx, validateBudget)
-	defer cancel()
-	for _, r := range b.validator.Roles(ctx, validate.Subject{Integration: trial}, nil) {
-		if !r.Status.Works() {
-			return rolebroker.Errorf(rolebroker.CodeConflict, "role %s cannot be assumed with the new external ID: %s", r.Role.Name, r.Message).
-				WithHint("rolebroker integration validate %s says what to change; --force finishes all the same, and takes such roles away", rotated.Name)
+func acceptNext(rotated *rolebroker.Integration, results []rolebroker.RoleValidation) error {
+	var refused []string
+	why := ""
+	for _, r := range results {
+		if r.Role.Enabled && !r.Status.Works() && rotated.AssumptionMode == rolebroker.ModePlatform {
+			refused = append(refused, r.Role.Name)
+			why = r.Message
 		}
 	}
-	return nil
+	const hint = "rolebroker integration validate %s says what to change; --force finishes all the same, and takes such roles away"
+	switch len(refused) {
+	case 0:
+		return nil
+	case 1:
+		return rolebroker.Errorf(rolebroker.CodeConflict, "role %s cannot be assumed with the new external ID: %s", refused[0], why).WithHint(hint, rotated.Name)
+	}
+	return rolebroker.Errorf(rolebroker.CodeConflict, "%d roles cannot be assumed with the new external ID: %s", len(refused), strings.Join(refused[:min(len(refused), maxNamed)], ", ")).
+		WithHint(hint, rotated.Name)
 }
+
+// maxNamed is how many roles one message names.
+const maxNamed = 20

@@ -76,13 +76,19 @@ type integrationStore interface {
 
 type validationStore interface {
 	// RecordValidations stores what came of validating in's roles as in has
-	// them, unless there is something newer. If in is gone nothing is stored.
+	// them: of those that are still so, unless there is something newer. at is
+	// when the integration as a whole was validated; zero: it was not. If in is
+	// gone nothing is stored.
 	RecordValidations(ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation, at time.Time) error
 
 	// ClaimIntegrations gives integrations in platform mode that were last
-	// validated before a time, the longest ago first. Nobody else is given them
-	// until they are due again.
+	// validated before a time: those of the longest ago, in any order. Nobody
+	// else is given them until they are due again. One that changes is due.
 	ClaimIntegrations(ctx context.Context, before, now time.Time, limit int) ([]rolebroker.IntegrationID, error)
+
+	// SetValidatedAt says when an integration was last validated, for who
+	// claimed it and could not do it.
+	SetValidatedAt(ctx context.Context, id rolebroker.IntegrationID, at time.Time) error
 
 	// CountIntegrations is how many are in platform mode.
 	CountIntegrations(ctx context.Context) (int, error)

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/validate"
@@ -24,14 +28,23 @@ const (
 	// have thousands of roles.
 	maxValidations = 16
 
-	// maxEarlier is how many earlier external IDs are looked for.
-	maxEarlier = 3
+	// atOnce is how many integrations are validated at a time in the
+	// background, and backgroundBudget how long one may take there.
+	atOnce           = 4
+	backgroundBudget = 5 * time.Minute
+
+	// againAfter is after how long one is due again that could not be
+	// validated in the background.
+	againAfter = 5 * time.Minute
 )
 
 // Validating says how roles are validated. The zero value is the server's way.
 type Validating struct {
 	RequireExternalID bool                            // a role that can be assumed without it fails
 	Tell              func(rolebroker.RoleValidation) // each outcome as soon as it is known; nil: nobody is told
+	Alive             func()                          // called when there was nothing to tell for a while; nil: never. Both are called one at a time
+
+	wait time.Duration // for others to end when too many are running
 }
 
 // ValidateIntegration tries to assume every role of an integration, keeps what
@@ -126,12 +139,11 @@ func (b *Broker) externalIDFor(ctx context.Context, who rolebroker.Caller, in *r
 // told on the way, somebody waits for the whole, and not for long. Codes:
 // throttled.
 func (b *Broker) validateNow(ctx context.Context, in *rolebroker.Integration, how Validating) ([]rolebroker.RoleValidation, error) {
-	select {
-	case b.validations <- struct{}{}:
-		defer func() { <-b.validations }()
-	default:
+	if !b.mayValidate(ctx, how.wait) {
 		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "%d validations are running already", maxValidations).WithHint("try again in a few seconds")
 	}
+	ended := sync.OnceFunc(func() { <-b.validations })
+	defer ended()
 	if how.Tell == nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, validateBudget)
@@ -140,23 +152,53 @@ func (b *Broker) validateNow(ctx context.Context, in *rolebroker.Integration, ho
 	subject := validate.Subject{Integration: *in, RequireExternalID: how.RequireExternalID || b.requireExternalID}
 	if in.ID != "" {
 		var err error
-		if subject.Earlier, err = b.store.EarlierExternalIDs(ctx, in.ID, maxEarlier); err != nil {
+		if subject.Earlier, err = b.store.EarlierExternalIDs(ctx, in.ID, validate.MaxEarlier); err != nil {
 			return nil, err
 		}
 	}
-	return b.validator.Roles(ctx, subject, how.Tell), nil
+	if how.Tell == nil {
+		return b.validator.Roles(ctx, subject, nil), nil
+	}
+	t := newTeller(how)
+	results := b.validator.Roles(ctx, subject, t.add)
+	ended() // whoever listens slowly holds up nobody
+	t.end()
+	return results, nil
+}
+
+// mayValidate says whether one more validation may run, now or after a wait.
+func (b *Broker) mayValidate(ctx context.Context, wait time.Duration) bool {
+	select {
+	case b.validations <- struct{}{}:
+		return true
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	select {
+	case b.validations <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // recordValidations keeps what was found out, also when ctx has ended, and
 // notices roles that work no longer, or again. What could not be found out
-// does not replace what is known.
+// does not replace what is known, and what only the one who asked calls a
+// failure is kept as the server sees it.
 func (b *Broker) recordValidations(ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	var found []rolebroker.RoleValidation
+	whole := len(results) == len(in.Roles)
 	for _, r := range results {
+		if r.Code == rolebroker.ValidExternalIDOpen && !b.requireExternalID {
+			r.Status = rolebroker.StatusWarning
+		}
 		before := r.Role.Validation
 		b.metrics.validations.WithLabelValues(string(r.Status), string(r.Code)).Inc()
+		whole = whole && r.Status != rolebroker.StatusUnknown
 		if r.Status == rolebroker.StatusUnknown && (before != nil || r.Code == rolebroker.ValidNotChecked || r.Code == rolebroker.ValidClusterMode) {
 			continue
 		}
@@ -165,10 +207,14 @@ func (b *Broker) recordValidations(ctx context.Context, in *rolebroker.Integrati
 			b.noticeChange(ctx, in, r)
 		}
 	}
+	at := time.Time{}
+	if whole {
+		at = b.now()
+	}
 	if len(found) == 0 {
 		return nil
 	}
-	return b.store.RecordValidations(ctx, in, found, b.now())
+	return b.store.RecordValidations(ctx, in, found, at)
 }
 
 // noticeChange says that a role works no longer, or again.
@@ -192,41 +238,77 @@ func (b *Broker) Revalidate(ctx context.Context, interval, tick time.Duration) e
 	if err != nil || total == 0 {
 		return err
 	}
-	now := b.now()
+	begun := b.now()
 	share := int((int64(total)*int64(tick) + int64(interval) - 1) / int64(interval))
-	claimed, err := b.store.ClaimIntegrations(ctx, now.Add(-interval), now, share)
-	if err != nil {
-		return err
+	left := make(chan struct{}, share)
+	for range share {
+		left <- struct{}{}
 	}
-	var failed []error
-	for _, id := range claimed {
-		if err := b.revalidate(ctx, id); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
-			failed = append(failed, err)
-		}
+	close(left)
+	var group errgroup.Group
+	for range min(atOnce, share) {
+		group.Go(func() error { return b.revalidateDue(ctx, interval, left) })
 	}
-	return errors.Join(failed...)
+	err = group.Wait()
+	if took := b.now().Sub(begun); took > tick && ctx.Err() == nil {
+		b.log.WarnContext(ctx, "validating roles in the background takes longer than its interval allows; raise --revalidate-every or --validation-rate",
+			"took", took, "allowed", tick, "integrations", share)
+	}
+	return err
 }
 
-func (b *Broker) revalidate(ctx context.Context, id rolebroker.IntegrationID) error {
+// revalidateDue validates integrations that are due, one after the other, for as
+// long as there is something left to do.
+func (b *Broker) revalidateDue(ctx context.Context, interval time.Duration, left <-chan struct{}) error {
+	for range left {
+		now := b.now()
+		claimed, err := b.store.ClaimIntegrations(ctx, now.Add(-interval), now, 1)
+		if err != nil || len(claimed) == 0 {
+			return err
+		}
+		if err := b.revalidate(ctx, claimed[0], interval); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+// revalidate validates one that was claimed. If that could not be done it is due
+// again soon, here or elsewhere.
+func (b *Broker) revalidate(ctx context.Context, id rolebroker.IntegrationID, interval time.Duration) error {
+	done := false
+	defer func() {
+		if !done {
+			giving, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+			defer cancel()
+			due := b.now().Add(min(againAfter, interval) - interval)
+			if err := b.store.SetValidatedAt(giving, id, due); err != nil {
+				b.log.WarnContext(ctx, "giving back an integration that was not validated", "integration", id, "reason", err)
+			}
+		}
+	}()
 	in, err := b.store.Integration(ctx, string(id))
 	if err != nil {
 		return err
 	}
-	earlier, err := b.store.EarlierExternalIDs(ctx, id, maxEarlier)
+	earlier, err := b.store.EarlierExternalIDs(ctx, id, validate.MaxEarlier)
 	if err != nil {
 		return err
 	}
-	results := b.validator.Roles(ctx, validate.Subject{Integration: *in, Earlier: earlier, RequireExternalID: b.requireExternalID, Impatient: true}, nil)
+	bounded, cancel := context.WithTimeout(ctx, backgroundBudget)
+	defer cancel()
+	results := b.validator.Roles(bounded, validate.Subject{Integration: *in, Earlier: earlier, RequireExternalID: b.requireExternalID, Impatient: true}, nil)
+	done = !slices.ContainsFunc(results, func(r rolebroker.RoleValidation) bool { return r.Status == rolebroker.StatusUnknown })
 	return b.recordValidations(ctx, in, results)
 }
 
 // validateBefore validates what is about to be saved, and is an error when
 // that must not be. Codes: invalid (a role failed), unavailable (it could not
 // be found out).
-func (b *Broker) validateBefore(ctx context.Context, in *rolebroker.Integration) ([]rolebroker.RoleValidation, error) {
+func (b *Broker) validateBefore(ctx context.Context, in *rolebroker.Integration, isNew bool) ([]rolebroker.RoleValidation, error) {
 	tried := *in
-	if in.Version == 1 {
-		tried.ID = "" // it is not there yet, and no command can name it
+	if isNew {
+		tried.ID = "" // no command can name it yet
 	}
 	results, err := b.validateNow(ctx, &tried, Validating{})
 	if err != nil {
@@ -269,7 +351,7 @@ func fieldOf(code rolebroker.ValidationCode) string {
 // validateAfter validates what was just saved. That is a service: what goes
 // wrong with it is for the log, and does not undo the change.
 func (b *Broker) validateAfter(ctx context.Context, in *rolebroker.Integration) {
-	results, err := b.validateNow(ctx, in, Validating{})
+	results, err := b.validateNow(ctx, in, Validating{wait: recordTimeout})
 	if err == nil {
 		err = b.recordValidations(ctx, in, results)
 	}

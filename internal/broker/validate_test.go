@@ -162,7 +162,7 @@ func TestARoleThatStopsWorkingIsNoticed(t *testing.T) {
 		})
 		revalidate := func() {
 			t.Helper()
-			<-time.After(time.Hour)
+			<-time.After(2 * time.Hour)
 			if err := w.broker.Revalidate(w.ctx, time.Hour, time.Hour); err != nil {
 				t.Fatal(err)
 			}

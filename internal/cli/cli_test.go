@@ -95,6 +95,11 @@ func TestEveryCommandIsDocumented(t *testing.T) {
 				t.Logf("%s: a line of its help is %d long", c.CommandPath(), len(line))
 			}
 		}
+		for line := range strings.Lines(c.LocalFlags().FlagUsages()) {
+			if len(line) > 101 && strings.Contains(c.CommandPath(), "integration ") {
+				t.Errorf("%s: a flag takes %d characters to describe: %s", c.CommandPath(), len(line), line)
+			}
+		}
 		for _, sub := range c.Commands() {
 			check(sub)
 		}
@@ -123,6 +128,8 @@ func TestErrorIsASentenceThenFieldsThenHints(t *testing.T) {
 	says(rolebroker.Errorf(rolebroker.CodeDenied, "no").WithHint("one\ntwo"), 1, "rolebroker: no\nhint: one\nhint: two\n")
 	says(&rolebroker.Error{Message: "it is not valid", Fields: []rolebroker.Field{{Path: "a", Message: "is wrong"}, {Path: "b", Message: "is\nlong"}}}, 1,
 		"rolebroker: it is not valid\n  a: is wrong\n  b: is; long\n")
+	says(&rolebroker.Error{Message: "no", Fields: []rolebroker.Field{{Path: "a", Message: "x", Hint: "add\n{\n}"}, {Path: "b", Message: "y", Hint: "add\n{\n}\nthere"}}}, 1,
+		"rolebroker: no\n  a: x\n    add\n    {\n    }\n  b: y\n    add\n    { the same statement as above }\n    there\n")
 }
 
 func TestRolesOnTheCommandLine(t *testing.T) {
@@ -283,6 +290,9 @@ func TestCompletion(t *testing.T) {
 	offers(admin, "integration show ", "production", "staging")
 	offers(admin, "integration show prod", "production")
 	offers(admin, "integration update production --disable-role ", "readonly", "deployer", "off")
+	offers(admin, "integration update production --set-role ", "name=readonly,", "name=deployer,", "name=off,")
+	offers(admin, "integration update production --set-role name=de", "name=deployer,")
+	offers(admin, "integration setup production --format a", "aws-cli")
 	offers(admin, "agent show s", "scout")
 	offers(admin, "agent connect scout st", "staging")
 	offers(admin, "agent disconnect scout ", "production")
@@ -294,6 +304,20 @@ func TestCompletion(t *testing.T) {
 	offers(agent, "credentials --format ", "process", "env", "json")
 	offers(nil, "agent show ")                                                                 // no token
 	offers([]string{"ROLEBROKER_URL=http://127.0.0.1:1", "ROLEBROKER_TOKEN=x"}, "agent show ") // no server
+}
+
+// A shell shows what a flag is for as it is, and leaves no space after the
+// beginning of a value.
+func TestCompletionIsForShells(t *testing.T) {
+	tb := testbed.New(t, nil)
+	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
+	if got := run(env, cobra.ShellCompRequestCmd, "integration", "setup", "--f").stdout; !strings.Contains(got, "--format\twhat to print, one of those above\n") || strings.Contains(got, "`") {
+		t.Errorf("it offers %s", got)
+	}
+	got := run(env, cobra.ShellCompRequestCmd, "integration", "update", "production", "--set-role", "name=r").stdout
+	if want := "name=readonly,\n:6\n"; got != want { // no space, no files
+		t.Errorf("it offers %q, want %q", got, want)
+	}
 }
 
 // The JSON and YAML of every listing are the API's own objects.
@@ -478,6 +502,7 @@ func TestWhatIsStillLentIsFoundByID(t *testing.T) {
 		if got.code != 0 || !ok {
 			t.Fatalf("%s: %+v", line, got)
 		}
+		hint, _, _ = strings.Cut(hint, "\n")
 		if found := run(env, strings.Fields(hint)...); !strings.Contains(found.stdout, "production/readonly") {
 			t.Errorf("%s: %s finds %+v", line, hint, found)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/rolebroker/rolebroker/client"
 )
@@ -134,19 +135,37 @@ func (a *app) references(string) ([]string, error) {
 
 // rolesOf completes a flag with the roles of the integration that the command's
 // first argument names.
-func (a *app) rolesOf(cmd *cobra.Command, flag string) {
+func (a *app) rolesOf(cmd *cobra.Command, flag string) { a.rolesIn(cmd, flag, "", "", 0) }
+
+// roleChanges completes a flag with the beginning of a change of each of these
+// roles.
+func (a *app) roleChanges(cmd *cobra.Command, flag string) {
+	a.rolesIn(cmd, flag, "name=", ",", cobra.ShellCompDirectiveNoSpace)
+}
+
+func (a *app) rolesIn(cmd *cobra.Command, flag, before, after string, also cobra.ShellCompDirective) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
 		if len(given) == 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return offer(func(string) ([]string, error) {
-			return a.quickly(func(ctx context.Context, c *client.Client) (names []string, err error) {
+		found, directive := offer(func(string) ([]string, error) {
+			return a.quickly(func(ctx context.Context, c *client.Client) (words []string, err error) {
 				in, err := c.Integration(ctx, given[0])
 				for _, role := range in.Roles {
-					names = append(names, role.Name)
+					words = append(words, before+role.Name+after)
 				}
-				return names, err
+				return words, err
 			})
 		}, typed)
+		return found, directive | also
 	})
+}
+
+// describePlainly takes the marks of values out of the usage of all flags, which
+// shells show as it is.
+func describePlainly(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
+	for _, sub := range cmd.Commands() {
+		describePlainly(sub)
+	}
 }

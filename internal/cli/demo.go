@@ -27,10 +27,16 @@ borrows them. It then stays up, so that you can go on by hand.`,
 			if err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			// Unless it is asked for, SIGPIPE ends a process whose stdout was
+			// closed, here before it has cleaned up.
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 			defer stop()
 			opts.Self, opts.AnyPort = self, !cmd.Flags().Changed("listen")
-			return demo.Run(ctx, opts)
+			err = demo.Run(ctx, opts)
+			if err != nil && ctx.Err() != nil {
+				err = codeError{code: exitFailed} // whoever ended it knows why
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&opts.Listen, "listen", config.DefaultServer().Listen, "loopback `address` to serve on; when it is in use and was not given, any free port")

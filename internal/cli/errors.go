@@ -59,10 +59,11 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 	}
 	told := told(err)
 	fmt.Fprintf(a.Stderr, "rolebroker: %s\n", oneLine(told.Message))
+	seen := map[string]bool{}
 	for _, f := range told.Fields {
 		fmt.Fprintf(a.Stderr, "  %s: %s\n", f.Path, oneLine(f.Message))
-		for line := range strings.Lines(f.Hint) {
-			fmt.Fprintf(a.Stderr, "    %s\n", strings.TrimRight(line, "\n"))
+		for _, line := range abridged(f.Hint, seen) {
+			fmt.Fprintf(a.Stderr, "    %s\n", line)
 		}
 	}
 	hint := told.Hint

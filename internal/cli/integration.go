@@ -94,7 +94,13 @@ edited and given to rolebroker integration update -f.`,
 			if err != nil {
 				return err
 			}
-			return a.showIntegration(out, in)
+			if err := a.showIntegration(out, in); err != nil {
+				return err
+			}
+			if len(notable(resultsOf(in))) > 0 && out.String() == "table" {
+				a.note("What to change: rolebroker integration validate %s", in.Name)
+			}
+			return nil
 		},
 	}
 	completeArgs(cmd, anyway(a.integrationNames))
@@ -102,6 +108,8 @@ edited and given to rolebroker integration update -f.`,
 	return cmd
 }
 
+// showIntegration writes an integration, and of each role that is not as it
+// should be why.
 func (a *app) showIntegration(o output, in api.Integration) error {
 	err := a.show(o, in, func() *table {
 		roles := newTable("ROLE", "DEFAULT", "ENABLED", "REGION", "DURATION", "ARN", "STATUS", "CHECKED")
@@ -121,7 +129,7 @@ func (a *app) showIntegration(o output, in api.Integration) error {
 		return t.then(roles)
 	})
 	if err == nil && o.String() == "table" {
-		_, err = io.WriteString(a.Stdout, findingsOf(in))
+		_, err = io.WriteString(a.Stdout, headlines(resultsOf(in)))
 	}
 	return err
 }

@@ -10,7 +10,11 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 )
 
-const roleFlagUsage = "`role` as name=NAME,arn=ARN,region=REGION[,enabled=false][,session_duration=1h]"
+const roleFlagUsage = "`role`, written as above"
+
+// roleHelp says how roles are written.
+const roleHelp = `A role is written
+  name=NAME,arn=ARN,region=REGION[,enabled=false][,session_duration=1h]`
 
 func newIntegrationCreate(a *app) *cobra.Command {
 	var (
@@ -26,9 +30,9 @@ func newIntegrationCreate(a *app) *cobra.Command {
 		Short: "Make an integration",
 		Long: `Make an integration of one role or more. --role may be repeated. When there is
 only one role it is the default role, otherwise --default-role names it.
+` + roleHelp + `
 
-The server then tries to assume each role, and says what to change where it
-cannot; --validate says what happens to the integration.
+` + validateHelp + `
 
 With -f a file says everything, as YAML or JSON in the form that integration
 show -o yaml prints. What only the server sets is left out or ignored, so what
@@ -63,13 +67,17 @@ external ID of its own.`,
 			if request.DefaultRole == "" && len(request.Roles) == 1 {
 				request.DefaultRole = request.Roles[0].Name
 			}
-			in, err := ask(cmd.Context(), a, "making the integration", func(ctx context.Context, c *client.Client) (api.Integration, error) {
+			in, err := ask(cmd.Context(), a, saving(validate), func(ctx context.Context, c *client.Client) (api.Integration, error) {
 				return c.CreateIntegration(ctx, request, validate)
 			})
 			if err != nil {
 				return err
 			}
-			return a.showIntegration(out, in)
+			if err := a.showIntegration(out, in); err != nil {
+				return err
+			}
+			a.saved(in, validate)
+			return nil
 		},
 	}
 	f := cmd.Flags()
@@ -87,8 +95,8 @@ external ID of its own.`,
 }
 
 func attributionFlags(cmd *cobra.Command, tags, source *bool) {
-	cmd.Flags().BoolVar(tags, "session-tags", false, "have every AssumeRole carry session tags that say who borrows; needs sts:TagSession in trust policies")
-	cmd.Flags().BoolVar(source, "source-identity", false, "have every AssumeRole carry the agent as source identity; needs sts:SetSourceIdentity in trust policies")
+	cmd.Flags().BoolVar(tags, "session-tags", false, "session tags say who borrows; trust policies need sts:TagSession")
+	cmd.Flags().BoolVar(source, "source-identity", false, "agent as source identity; trust policies need sts:SetSourceIdentity")
 }
 
 func assumptionModes(string) ([]string, error) { return []string{"platform", "cluster"}, nil }

@@ -21,10 +21,16 @@ func newIntegrationRotate(a *app) *cobra.Command {
 roles can be assumed. The first step makes a new external ID; integration setup
 then prints trust policies that accept both, and integration validate says which
 roles do not accept the new one yet. With --finish the new one is sent from then
-on; that is refused while an enabled role does not accept it. --cancel stays
-with the old one.`,
+on; that is refused while an enabled role does not accept it. The old one is
+then to be taken out of the trust policies, in the same way. --cancel stays with
+the old one.`,
 		Example: `  rolebroker integration rotate-external-id production
-  rolebroker integration setup production --format aws-cli
+
+  # for each role
+  aws iam get-role --role-name ReadOnly --query Role.AssumeRolePolicyDocument > current.json
+  rolebroker integration setup production --role readonly --current current.json \
+    --format aws-cli | bash -e
+
   rolebroker integration validate production
   rolebroker integration rotate-external-id production --finish`,
 		Args: args("INTEGRATION"),
@@ -47,10 +53,11 @@ with the old one.`,
 			if err != nil {
 				return err
 			}
-			if step.Step == "start" {
-				a.note("Have every role accept both external IDs: rolebroker integration setup %s", in.Name)
+			if err := a.showIntegration(out, in); err != nil {
+				return err
 			}
-			return a.showIntegration(out, in)
+			a.afterRotation(step.Step, in)
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&finish, "finish", false, "send the new external ID from now on")
@@ -59,4 +66,19 @@ with the old one.`,
 	out.flag(cmd)
 	completeArgs(cmd, anyway(a.integrationNames))
 	return cmd
+}
+
+// afterRotation says what comes after a step. In cluster mode no role has an
+// external ID in its trust policy.
+func (a *app) afterRotation(step string, in api.Integration) {
+	setup := "rolebroker integration setup " + in.Name + " --role ROLE --current current.json --format aws-cli"
+	switch {
+	case in.AssumptionMode == "cluster":
+	case step == "start":
+		a.note("Now have every role accept both external IDs: %s;", setup)
+		a.note("then rolebroker integration validate %s;", in.Name)
+		a.note("then rolebroker integration rotate-external-id %s --finish", in.Name)
+	case step == "finish":
+		a.note("Now take the old external ID out of the trust policies: %s", setup)
+	}
 }

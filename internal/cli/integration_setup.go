@@ -25,6 +25,7 @@ type setupCommand struct {
 	file                      fromFile
 	request                   api.SetupRequest
 	format, current, external string
+	reserved                  string // an external ID for the file, which has none
 }
 
 func newIntegrationSetup(a *app) *cobra.Command {
@@ -48,7 +49,8 @@ In cluster mode the roles trust a Kubernetes service account; --oidc-issuer,
 --namespace and --service-account say which.
 
 Before there is an integration, -f takes the file that it will be made from, or
---external-id an external ID that was reserved for it.`,
+--external-id an external ID that was reserved for it. If the file has none, one
+is reserved, for the trust policies and for the file.`,
 		Example: `  rolebroker integration setup production
   rolebroker integration setup production --format aws-cli > setup.sh
 
@@ -58,7 +60,7 @@ Before there is an integration, -f takes the file that it will be made from, or
   rolebroker integration setup --external-id "$(rolebroker external-id reserve)" --format trust-policy`,
 		Args: args("[INTEGRATION]"),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			if err := s.check(given); err != nil {
+			if err := s.check(cmd, given); err != nil {
 				return err
 			}
 			answer, err := ask(cmd.Context(), a, "asking for the setup", func(ctx context.Context, c *client.Client) (api.Setup, error) {
@@ -67,15 +69,21 @@ Before there is an integration, -f takes the file that it will be made from, or
 			if err != nil {
 				return err
 			}
-			return s.show(a, answer)
+			if err := s.show(a, answer); err != nil {
+				return err
+			}
+			if s.reserved != "" && answer.AssumptionMode != "cluster" {
+				a.addToFile(s.reserved)
+			}
+			return nil
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.request.Role, "role", "", "`name` of one role; all otherwise")
-	f.StringVar(&s.format, "format", "text", "`format`: "+strings.Join(setupFormats(), ", "))
-	f.StringVar(&s.request.Principal, "principal", "", "`form` in which trust policies name the server: account (the default) or exact")
+	f.StringVar(&s.format, "format", "text", "what to print, `one` of those above")
+	f.StringVar(&s.request.Principal, "principal", "", "`how` trust policies name the server: account (the default) or exact")
 	f.StringVar(&s.current, "current", "", "`file` with the trust policy that the role has now; - is stdin")
-	f.StringVar(&s.request.Variant, "cluster-variant", "", "cluster mode: `how` pods get an AWS identity: irsa (the default) or pod-identity")
+	f.StringVar(&s.request.Variant, "cluster-variant", "", "cluster mode: `how` pods identify: irsa (the default) or pod-identity")
 	f.StringVar(&s.request.Issuer, "oidc-issuer", "", "cluster mode: `URL` of the cluster's OpenID Connect issuer")
 	f.StringVar(&s.request.Namespace, "namespace", "", "cluster mode: `namespace` of the service account (default rolebroker)")
 	f.StringVar(&s.request.ServiceAccount, "service-account", "", "cluster mode: `name` of the service account (default rolebroker-runner)")
@@ -90,7 +98,7 @@ Before there is an integration, -f takes the file that it will be made from, or
 	return cmd
 }
 
-func (s *setupCommand) check(given []string) error {
+func (s *setupCommand) check(cmd *cobra.Command, given []string) error {
 	known := false
 	for _, f := range setupFormats() {
 		known = known || f == s.format
@@ -106,10 +114,23 @@ func (s *setupCommand) check(given []string) error {
 		return usage("--format %q is not one of %s", s.format, strings.Join(setupFormats(), ", "))
 	case sources != 1:
 		return usage("give one of the name of an integration, --file and --external-id")
+	case cmd.Flags().Changed("format") && s.out.String() != "table":
+		return usage("--format and --output %s cannot both be given: the %s has every format", s.out.String(), strings.ToUpper(s.out.String()))
+	case s.external != "" && s.request.Role != "":
+		return usage("--role is a role of an integration or of a file; --external-id has none")
 	case s.current != "" && s.request.Role == "":
 		return usage("--current is the trust policy of one role; name it with --role")
+	case s.external != "" && s.needsRoles():
+		return errNoRoles
 	}
 	return nil
+}
+
+var errNoRoles = usage("there are no roles to print this for; take -f with a file that has them, or --format trust-policy")
+
+// needsRoles says that there is nothing to print when there are no roles.
+func (s *setupCommand) needsRoles() bool {
+	return s.out.String() == "table" && s.format != "text" && s.format != "trust-policy"
 }
 
 func (s *setupCommand) ask(ctx context.Context, a *app, c *client.Client, given []string) (setup api.Setup, err error) {
@@ -125,8 +146,26 @@ func (s *setupCommand) ask(ctx context.Context, a *app, c *client.Client, given 
 		if err := s.file.decode(a.Stdin, &draft.Integration); err != nil {
 			return setup, err
 		}
+		if err := s.reserve(ctx, c, &draft.Integration); err != nil {
+			return setup, err
+		}
 	}
 	return c.SetupDraft(ctx, draft)
+}
+
+// reserve gives what is in a file an external ID, unless it has one.
+func (s *setupCommand) reserve(ctx context.Context, c *client.Client, in *api.IntegrationRequest) (err error) {
+	if in.ExternalID != "" || in.ID != "" {
+		return nil
+	}
+	s.reserved, err = c.ReserveExternalID(ctx)
+	in.ExternalID = s.reserved
+	return err
+}
+
+// addToFile says that an external ID was reserved for what is in a file.
+func (a *app) addToFile(externalID string) {
+	a.note("add this line to the file: external_id: %s", externalID)
 }
 
 // currentPolicy is what --current names; empty when it was not given.
@@ -160,6 +199,14 @@ func (s *setupCommand) show(a *app, answer api.Setup) error {
 	}
 	text := map[string]string{"text": answer.Text, "aws-cli": answer.AWSCLI, "cloudformation": answer.CloudFormation,
 		"terraform": answer.Terraform, "trust-policy": trustPolicy(answer)}[s.format]
+	for _, note := range answer.Notes {
+		if s.format != "text" {
+			a.note("note: %s", note)
+		}
+	}
+	if len(answer.Roles) == 0 && s.needsRoles() {
+		return errNoRoles
+	}
 	if text == "" {
 		return usage("there is no one %s for all of these roles; name one with --role", s.format)
 	}

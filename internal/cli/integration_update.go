@@ -41,8 +41,9 @@ func newIntegrationUpdate(a *app) *cobra.Command {
 		Long: `Change what is given of an integration and leave the rest as it is. If someone
 else changes it at the same time, nothing is changed and you are told.
 
-The server then tries to assume each role, and says what to change where it
-cannot; --validate says what happens to the change.
+` + roleHelp + `
+
+` + validateHelp + `
 
 A disabled role stays in the integration and is lent to nobody. What was lent
 already works until it expires.
@@ -76,14 +77,18 @@ it, as integration show -o yaml prints it, guards against changes made since.`,
 			} else if !slices.ContainsFunc(changed(cmd), func(name string) bool { return name != "output" && name != "validate" }) {
 				return usage("nothing to change was given")
 			}
-			in, err := ask(cmd.Context(), a, "changing the integration", update)
+			in, err := ask(cmd.Context(), a, saving(change.validate), update)
 			if err != nil {
 				return err
 			}
 			if len(change.remove)+len(change.disable) > 0 {
 				a.stillLent("integration", in.ID)
 			}
-			return a.showIntegration(out, in)
+			if err := a.showIntegration(out, in); err != nil {
+				return err
+			}
+			a.saved(in, change.validate)
+			return nil
 		},
 	}
 	change.flags(cmd, a)
@@ -101,7 +106,7 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 	f.StringVar(&c.defaultRole, "default-role", "", "`name` of the role that is used when none is named")
 	f.StringArrayVar(&c.roles, "role", nil, "all of its roles from now on, each a "+roleFlagUsage)
 	f.StringArrayVar(&c.add, "add-role", nil, "one more "+roleFlagUsage)
-	f.StringArrayVar(&c.set, "set-role", nil, "change of a `role`, as name=NAME[,arn=ARN][,region=REGION][,session_duration=1h]")
+	f.StringArrayVar(&c.set, "set-role", nil, "`change` of the role of that name, as in name=ops,region=eu-west-1")
 	f.StringArrayVar(&c.remove, "remove-role", nil, "`name` of a role to remove")
 	f.StringArrayVar(&c.enable, "enable-role", nil, "`name` of a role to enable")
 	f.StringArrayVar(&c.disable, "disable-role", nil, "`name` of a role to disable")
@@ -111,6 +116,7 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 	for _, flag := range []string{"default-role", "remove-role", "enable-role", "disable-role"} {
 		a.rolesOf(cmd, flag)
 	}
+	a.roleChanges(cmd, "set-role")
 }
 
 // update reads the integration, changes what was given, and writes it back

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"sync/atomic"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -77,6 +77,7 @@ type validation struct {
 func (v *validation) run(ctx context.Context, out output) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // from then on a signal ends the process at once
 	c, err := v.client()
 	if err != nil {
 		return err
@@ -85,17 +86,15 @@ func (v *validation) run(ctx context.Context, out output) error {
 	if err != nil {
 		return err
 	}
-	var done atomic.Int64
-	known := make(chan api.RoleValidation, total)
-	v.how.Tell = func(r api.RoleValidation) {
-		known <- r
-		done.Add(1)
-	}
-	ended := v.progressOf(func() string { return fmt.Sprintf("validating, %d of %d roles", done.Load(), total) })
+	var known outcomes
+	v.how.Tell = known.add
+	ended := v.progressOf(func() string {
+		return fmt.Sprintf("validating, %s; one that is denied is tried again for some seconds", tally{roles: total}.of(len(known.all())))
+	})
 	answer, err := v.ask(ctx, c)
 	ended()
 	if ctx.Err() != nil {
-		return v.interrupted(out, known, total)
+		return v.interrupted(out, known.all(), total)
 	}
 	if err != nil {
 		return err
@@ -103,10 +102,28 @@ func (v *validation) run(ctx context.Context, out output) error {
 	if err := v.showValidations(out, answer); err != nil {
 		return err
 	}
-	if v.draft != nil && v.draft.ExternalID == "" && v.draft.ID == "" {
-		v.note("The external ID that the trust policies should require was reserved for this file: external_id: %s", answer.ExternalID)
+	if v.draft != nil && v.draft.ExternalID == "" && v.draft.ID == "" && v.draft.AssumptionMode != "cluster" {
+		v.addToFile(answer.ExternalID)
 	}
 	return v.verdict(answer)
+}
+
+// outcomes are those that were told so far.
+type outcomes struct {
+	mu   sync.Mutex
+	told []api.RoleValidation
+}
+
+func (o *outcomes) add(r api.RoleValidation) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.told = append(o.told, r)
+}
+
+func (o *outcomes) all() []api.RoleValidation {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]api.RoleValidation{}, o.told...)
 }
 
 // total is how many roles there are.
@@ -126,12 +143,8 @@ func (v *validation) ask(ctx context.Context, c *client.Client) (api.Validations
 }
 
 // interrupted shows what was found out until somebody ended it.
-func (v *validation) interrupted(out output, known chan api.RoleValidation, total int) error {
-	close(known)
-	partial := api.Validations{Roles: []api.RoleValidation{}}
-	for r := range known {
-		partial.Roles = append(partial.Roles, r)
-	}
+func (v *validation) interrupted(out output, known []api.RoleValidation, total int) error {
+	partial := api.Validations{Roles: known}
 	if err := v.showValidations(out, partial); err != nil {
 		return err
 	}
@@ -147,23 +160,15 @@ func (v *validation) verdict(answer api.Validations) error {
 	if answer.OK {
 		return nil
 	}
-	failed, unknown, cluster := 0, 0, 0
-	for _, r := range answer.Roles {
-		switch {
-		case r.Code == clusterMode:
-			cluster++
-		case r.Status == "failed":
-			failed++
-		case r.Status == "unknown":
-			unknown++
-		}
-	}
+	t := tallyOf(answer.Roles, len(answer.Roles))
 	switch {
-	case cluster > 0 && failed+unknown == 0:
+	case t.cluster > 0 && t.failed+t.unknown == 0:
 		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the roles are assumed in your cluster, and this server cannot know whether that works").
 			WithHint("the runner in the cluster finds out")
-	case failed == 0:
-		return fmt.Errorf("of %d roles %d could not be checked", len(answer.Roles), unknown)
+	case t.failed == 0:
+		return fmt.Errorf("%s could not be checked", t.of(t.unknown))
+	case t.unknown > 0:
+		return fmt.Errorf("%s failed, %d could not be checked", t.of(t.failed), t.unknown)
 	}
-	return fmt.Errorf("of %d roles %d cannot be assumed", len(answer.Roles), failed)
+	return fmt.Errorf("%s failed", t.of(t.failed))
 }

@@ -38,7 +38,7 @@ func platformTable(p api.Platform) *table {
 	t := details("Account", orDash(p.Account), "ARN", orDash(p.ARN), "User ID", orDash(p.UserID),
 		"Version", p.Version, "Features", orDash(strings.Join(p.Features, ", ")))
 	if p.IdentityError != "" {
-		t.add("Not known because", p.IdentityError)
+		t.add("Not known because:", p.IdentityError)
 	}
 	return t
 }

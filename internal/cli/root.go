@@ -122,6 +122,9 @@ key for everything else.`,
 			root.AddCommand(cmd)
 		}
 	}
+	if first == cobra.ShellCompRequestCmd {
+		describePlainly(root)
+	}
 	return root
 }
 

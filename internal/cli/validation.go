@@ -3,20 +3,30 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 )
 
 // validateFlag is the flag --validate of a command that saves an integration.
 func validateFlag(cmd *cobra.Command, mode *string) {
-	cmd.Flags().StringVar(mode, "validate", api.ValidateWarn, "`mode`: require saves nothing unless every role can be assumed, warn saves and says what is wrong, skip tries nothing")
+	cmd.Flags().StringVar(mode, "validate", api.ValidateWarn, "`mode`: warn, require or skip, as above")
 	complete(cmd, "validate", func(string) ([]string, error) {
 		return []string{api.ValidateRequire, api.ValidateWarn, api.ValidateSkip}, nil
 	})
 }
+
+// validateHelp says what the values of --validate do.
+const validateHelp = `The server then tries to assume each role. --validate is
+  warn     save it, and say of which roles something has to be changed
+  require  save nothing unless every role can be assumed; roles that your
+           cluster assumes cannot be tried, and are saved all the same
+  skip     try nothing
+The exit code is 0 when it was saved, whatever the roles.`
 
 // checkValidate says what is wrong with --validate.
 func checkValidate(mode string) error {
@@ -27,11 +37,12 @@ func checkValidate(mode string) error {
 	return usage("--validate %q is not one of require, warn, skip", mode)
 }
 
-// The status of a role that is as it should be, and the code of one that was
-// not tried because a runner does it.
+// The status of a role that is as it should be, and the codes of one that was
+// not tried because a runner does it and of one that others can have.
 const (
-	assumable   = "assumable"
-	clusterMode = "cluster_mode"
+	assumable             = "assumable"
+	clusterMode           = string(rolebroker.ValidClusterMode)
+	externalIDNotRequired = string(rolebroker.ValidExternalIDOpen)
 )
 
 // status is a validation in one cell: the status, with the code where that says
@@ -67,41 +78,161 @@ func (a *app) summary(in api.Integration) string {
 			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
 		}
 	}
-	if len(parts) == 0 {
+	tried := count[assumable] + count["failed"] + count["unknown"] + count["warning"]
+	switch {
+	case tried < len(in.Roles):
+		parts = append(parts, fmt.Sprintf("%d not tried", len(in.Roles)-tried))
+	case len(parts) == 0:
 		parts = append(parts, "ok")
 	}
 	return strings.Join(parts, ", ") + ", " + a.when(&last.CheckedAt, "")
 }
 
-// findings are what validations found that somebody should know: a heading and
-// the hint for each role that is not as it should be.
+// tally counts what validations came to, among all roles that there are.
+type tally struct{ roles, failed, open, warned, unknown, cluster int }
+
+func tallyOf(results []api.RoleValidation, roles int) tally {
+	t := tally{roles: roles}
+	for _, r := range results {
+		switch {
+		case r.Code == clusterMode:
+			t.cluster++
+		case r.Status == "failed":
+			t.failed++
+		case r.Status == "unknown":
+			t.unknown++
+		case r.Code == externalIDNotRequired:
+			t.open++
+		case r.Status != assumable:
+			t.warned++
+		}
+	}
+	return t
+}
+
+// of is n of the roles, in words.
+func (t tally) of(n int) string {
+	if t.roles == 1 {
+		return fmt.Sprintf("%d of 1 role", n)
+	}
+	return fmt.Sprintf("%d of %d roles", n, t.roles)
+}
+
+// words say what is not as it should be.
+func (t tally) words() string {
+	have := "have"
+	if t.warned == 1 {
+		have = "has"
+	}
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{t.failed, "cannot be assumed"}, {t.open, "can also be assumed by others"}, {t.warned, have + " a warning"}, {t.unknown, "could not be checked"}} {
+		if part.n > 0 {
+			parts = append(parts, t.of(part.n)+" "+part.what)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// notable are the results of roles that are not as they should be.
+func notable(results []api.RoleValidation) []api.RoleValidation {
+	return slices.DeleteFunc(slices.Clone(results), func(r api.RoleValidation) bool { return r.Status == assumable || r.Code == clusterMode })
+}
+
+// headline is what was found out of a role, on one line.
+func headline(r api.RoleValidation) string {
+	line := plain(orDash(r.Name)) + ": " + plain(r.Message)
+	if r.RequestID != "" {
+		line += " (AWS request ID " + plain(r.RequestID) + ")"
+	}
+	return line + "\n"
+}
+
+// headlines are those of the roles that are not as they should be.
+func headlines(results []api.RoleValidation) string {
+	var b strings.Builder
+	for i, r := range notable(results) {
+		if i == 0 {
+			b.WriteString("\n")
+		}
+		b.WriteString(headline(r))
+	}
+	return b.String()
+}
+
+// findings are the same, each with what to do about it. A statement that is
+// needed more than once is there once.
 func findings(results []api.RoleValidation) string {
 	var b strings.Builder
-	for _, r := range results {
-		if r.Status == assumable || r.Code == clusterMode {
-			continue
-		}
-		fmt.Fprintf(&b, "\n%s: %s", plain(orDash(r.Name)), plain(r.Message))
-		if r.RequestID != "" {
-			fmt.Fprintf(&b, " (AWS request ID %s)", plain(r.RequestID))
-		}
-		b.WriteString("\n")
-		for line := range strings.Lines(r.Hint) {
-			b.WriteString(strings.TrimRight("  "+plain(strings.TrimSuffix(line, "\n")), " ") + "\n")
+	seen := map[string]bool{}
+	for _, r := range notable(results) {
+		b.WriteString("\n" + headline(r))
+		for _, line := range abridged(r.Hint, seen) {
+			b.WriteString(strings.TrimRight("  "+plain(line), " ") + "\n")
 		}
 	}
 	return b.String()
 }
 
-// findingsOf are those of an integration as it is shown.
-func findingsOf(in api.Integration) string {
-	var results []api.RoleValidation
+// abridged is a hint by its lines, without the JSON that was seen before: what
+// is from a line "{" to a line "}". It adds what is new to seen.
+func abridged(hint string, seen map[string]bool) (short []string) {
+	if hint == "" {
+		return nil
+	}
+	lines := strings.Split(strings.TrimSuffix(hint, "\n"), "\n")
+	for i := 0; i < len(lines); i++ {
+		length := slices.Index(lines[i:], "}") + 1
+		if lines[i] != "{" || length == 0 {
+			short = append(short, lines[i])
+			continue
+		}
+		block := lines[i : i+length]
+		if text := strings.Join(block, "\n"); seen[text] {
+			block = []string{"{ the same statement as above }"}
+		} else {
+			seen[text] = true
+		}
+		short = append(short, block...)
+		i += length - 1
+	}
+	return short
+}
+
+// resultsOf are what is known of an integration's roles.
+func resultsOf(in api.Integration) (results []api.RoleValidation) {
 	for _, role := range in.Roles {
 		if v := role.Validation; v != nil {
 			results = append(results, api.RoleValidation{Name: role.Name, Status: v.Status, Code: v.Code, Message: v.Message, Hint: v.Hint, RequestID: v.RequestID})
 		}
 	}
-	return findings(results)
+	return results
+}
+
+// saving is what is going on while an integration is saved.
+func saving(mode string) string {
+	if mode == api.ValidateSkip {
+		return "saving the integration"
+	}
+	return "saving and validating the integration"
+}
+
+// saved says, below an integration that was saved, what is still to be done;
+// nothing if all is well.
+func (a *app) saved(in api.Integration, mode string) {
+	t := tallyOf(resultsOf(in), len(in.Roles))
+	switch {
+	case in.AssumptionMode == "cluster":
+		a.note("saved; its roles are lent to nobody until a runner in your cluster assumes them")
+	case mode == api.ValidateSkip:
+		a.note("saved; nothing was tried. What to do in AWS: rolebroker integration setup %s", in.Name)
+	case t.failed+t.open+t.warned > 0:
+		a.note("saved; %s. What to change: rolebroker integration validate %s", t.words(), in.Name)
+	case t.unknown > 0:
+		a.note("saved; %s. To try again: rolebroker integration validate %s", t.words(), in.Name)
+	}
 }
 
 // showValidations writes the outcome for every role, and what to do.
@@ -109,9 +240,9 @@ func (a *app) showValidations(o output, answer api.Validations) error {
 	if o.format == "json" || o.format == "yaml" {
 		return a.encode(o.format, answer)
 	}
-	t := newTable("ROLE", "STATUS", "CODE", "MESSAGE")
+	t := newTable("ROLE", "STATUS", "CODE")
 	for _, r := range answer.Roles {
-		t.add(orDash(r.Name), r.Status, r.Code, r.Message)
+		t.add(orDash(r.Name), r.Status, r.Code)
 	}
 	if err := t.write(a.Stdout); err != nil {
 		return err

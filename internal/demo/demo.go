@@ -88,7 +88,9 @@ func Run(ctx context.Context, opts Options) (err error) {
 	if opts.Once {
 		return nil
 	}
-	w.invite()
+	if err := w.invite(ctx); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	return nil
 }

@@ -139,8 +139,17 @@ func (w *world) printTroubles() {
 }
 
 // invite says how to go on by hand. The secrets in it are the demo's own.
-func (w *world) invite() {
-	fmt.Fprintf(w.Out, `It stays up until you press Ctrl-C. In another terminal, as the agent:
+func (w *world) invite(ctx context.Context) error {
+	link, err := w.server.SignInLink(ctx)
+	if err != nil {
+		return err
+	}
+	customer := w.aws.Account(customerAccount).AdminKey()
+	fmt.Fprintf(w.Out, `It stays up until you press Ctrl-C. In a browser, with a link that is good once:
+
+  %[11]s
+
+In another terminal, as the agent:
 
 %[1]s  export ROLEBROKER_URL=%[2]s ROLEBROKER_TOKEN=%[3]s AWS_ENDPOINT_URL=%[4]s
   rolebroker roles
@@ -155,6 +164,16 @@ As the administrator:
   rolebroker integration update %[6]s --disable-role deployer
   rolebroker agent token list %[7]s
 
+As the administrator of account %[12]s, whose roles these are (break the trust of one, see what is said, repair it):
+
+%[1]s  export ROLEBROKER_URL=%[2]s ROLEBROKER_TOKEN=%[5]s
+  export AWS_ACCESS_KEY_ID=%[13]s AWS_SECRET_ACCESS_KEY=%[14]s AWS_DEFAULT_REGION=us-east-1 AWS_ENDPOINT_URL=%[4]s
+  aws iam update-assume-role-policy --role-name %[15]s --policy-document \
+    '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"%[12]s"},"Action":"sts:AssumeRole"}}'
+  rolebroker integration validate %[6]s
+  aws iam get-role --role-name %[15]s --query Role.AssumeRolePolicyDocument > current.json &&
+    rolebroker integration setup %[6]s --role %[16]s --current current.json --format aws-cli | bash -e
+
 As the operator of a server of your own, on the same simulated AWS:
 
 %[1]s  export AWS_ACCESS_KEY_ID=%[8]s AWS_SECRET_ACCESS_KEY=%[9]s AWS_ENDPOINT_URL=%[4]s
@@ -162,7 +181,9 @@ As the operator of a server of your own, on the same simulated AWS:
 
 The server's log is %[10]s.
 `, w.pathLine(), w.server.URL(), w.token.Reveal(), w.awsURL, w.key.Reveal(), integration, agent,
-		w.operator.AccessKeyID, w.operator.SecretAccessKey, w.logFile())
+		w.operator.AccessKeyID, w.operator.SecretAccessKey, w.logFile(), link,
+		customerAccount, customer.AccessKeyID, customer.SecretAccessKey, roles[0].iamName, roles[0].name)
+	return nil
 }
 
 // pathLine puts this binary on PATH where a shell would not find it.

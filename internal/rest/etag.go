@@ -31,8 +31,8 @@ func (m IfMatch) expected() (id string, version int64, err error) {
 	if !both {
 		id, digits = "", tag
 	}
-	digits, validated, timed := strings.Cut(digits, ".") // when roles were validated is no version
-	if _, err := strconv.ParseUint(validated, 10, 64); timed && err != nil {
+	digits, validated, has := strings.Cut(digits, ".") // what validations found is no version
+	if has && (validated == "" || strings.Trim(validated, "0123456789") != "") {
 		digits = ""
 	}
 	version, err = strconv.ParseInt(digits, 10, 64)

@@ -135,7 +135,7 @@ func showSetup(integration string, made *rolebroker.Setup) api.Setup {
 	shown := api.Setup{
 		Integration: integration, AssumptionMode: string(made.Mode), Modes: []api.ModeAdvice{},
 		Principal: made.Principal, ExternalIDs: append([]string{}, made.ExternalIDs...), IdentityError: made.PlatformProblem,
-		TrustPolicy: made.TrustPolicy, Text: made.Text, AWSCLI: made.AWSCLI, CloudFormation: made.CloudFormation, Terraform: made.Terraform,
+		Notes: append([]string{}, made.Notes...), TrustPolicy: made.TrustPolicy, Text: made.Text, AWSCLI: made.AWSCLI, CloudFormation: made.CloudFormation, Terraform: made.Terraform,
 		Roles: []api.RoleSetup{},
 	}
 	for _, m := range rolebroker.Modes() {

@@ -296,7 +296,7 @@ func TestAnExternalIDIsChangedInSteps(t *testing.T) {
 	w.later()
 	started := shown(step(`{"step": "start"}`))
 	second := started.NextExternalID
-	if started.ExternalID != first || !strings.HasPrefix(second, "rolebroker-") || second == first || started.Version != 2 || !started.UpdatedAt.Equal(w.now) || started.Roles[0].Validation != nil {
+	if started.ExternalID != first || !strings.HasPrefix(second, "rolebroker-") || second == first || started.Version != 2 || !started.UpdatedAt.Equal(w.now) || started.Roles[0].Validation == nil {
 		t.Errorf("when it has begun it is %+v", started)
 	}
 	step(`{"step": "start"}`).refused(409, "conflict", "is being changed already")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"reflect"
@@ -152,6 +153,9 @@ func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker
 			begun = true
 			shown := showRoleValidation(r)
 			send(api.ValidationLine{Index: r.Index, Role: &shown})
+		}, Alive: func() {
+			begun = true
+			send(api.ValidationLine{})
 		}})
 		switch {
 		case err != nil && !begun:
@@ -184,7 +188,13 @@ func writeLines(out huma.Context, first api.ValidationLine, more <-chan api.Vali
 	encoder, controller := json.NewEncoder(w), http.NewResponseController(w)
 	encoder.SetEscapeHTML(false)
 	for line := first; ; {
-		if encoder.Encode(line) != nil || controller.Flush() != nil {
+		err := error(nil)
+		if line == (api.ValidationLine{}) { // a sign of life
+			_, err = io.WriteString(w, "\n")
+		} else {
+			err = encoder.Encode(line)
+		}
+		if err != nil || controller.Flush() != nil {
 			for range more { // so that whoever sends can end
 			}
 			return

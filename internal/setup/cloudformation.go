@@ -21,7 +21,7 @@ func (b *book) cloudFormation() string {
 			all = append(all, b.template(part, i+1, len(b.byAccount()) > 1))
 		}
 	}
-	text := b.leftOut() + strings.Join(all, "---\n")
+	text := b.remarks() + b.leftOut() + strings.Join(all, "---\n")
 	if missing := b.missing(); missing != "" {
 		return comment(missing) + "\n" + text
 	}

@@ -87,6 +87,7 @@ func subjects(t testing.TB) map[string]setup.Subject {
 	add("platform-current", platform, func(s *setup.Subject) {
 		s.Request.Role, s.Request.CurrentPolicy = "readonly", currentPolicy
 	})
+	add("platform-draft", platform, func(s *setup.Subject) { s.Draft = true })
 	add("platform-change-over", platform, func(s *setup.Subject) {
 		s.ExternalIDs = append(s.ExternalIDs, "rb-fedcba9876543210")
 	})

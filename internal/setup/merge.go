@@ -110,7 +110,7 @@ func identity(set []condition) string {
 
 // recognizes says whether a statement was written so that we get in, and for
 // nobody else of ours: it names us, and asks for nothing, or for what is or
-// was ours, and not for somebody else's external ID.
+// was ours, if by a pattern, and not for somebody else's external ID.
 func (w want) recognizes(st *statement) bool {
 	if st.deny || st.notPrincipal || !st.covers(w.actions[0]) || !slices.ContainsFunc(st.principals, w.isOurs) || w.excluded(st) {
 		return false
@@ -121,13 +121,22 @@ func (w want) recognizes(st *statement) bool {
 			return false
 		}
 		for _, c := range asked {
-			foreign := func(v string) bool { return !slices.Contains(d.values, v) && !slices.Contains(d.stale, v) }
+			foreign := func(v string) bool {
+				return !slices.Contains(d.values, v) && !slices.Contains(d.stale, v) && !(d.loose && c.matches(v, d.values))
+			}
 			if !c.compares() || slices.ContainsFunc(c.values, foreign) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// matches says whether a value of the condition is a pattern that one of ours
+// fits.
+func (c condition) matches(pattern string, ours []string) bool {
+	return strings.Contains(c.operator, "StringLike") && strings.ContainsAny(pattern, "*?") &&
+		slices.ContainsFunc(ours, func(s string) bool { return wild(pattern, s) })
 }
 
 func (w want) isOurs(p principal) bool { return p.kind == w.kind && w.ours(p.name) }
@@ -372,12 +381,23 @@ func (w want) asks(st *statement) bool {
 	return true
 }
 
-// narrowed says that who got in without an external ID no longer will.
+// narrowed says that who got in without our external ID no longer will.
 func (w want) narrowed(st *statement, ours bool) string {
-	if !ours || w.kind != "AWS" || len(w.demands[0].values) == 0 || len(st.on(w.demands[0].key)) > 0 {
+	if !ours || w.kind != "AWS" || len(w.demands[0].values) == 0 {
 		return ""
 	}
-	return "asks for no external ID, and the new one does: whoever else comes in by it needs a statement of their own."
+	asked := st.on(w.demands[0].key)
+	byPattern := func(c condition) bool {
+		return slices.ContainsFunc(c.values, func(v string) bool { return c.matches(v, w.demands[0].values) })
+	}
+	const others = "whoever else comes in by it needs a statement of their own."
+	switch {
+	case len(asked) == 0:
+		return "asks for no external ID, and the new one does: " + others
+	case slices.ContainsFunc(asked, byPattern):
+		return "accepts other external IDs than ours, and the new one does not: " + others
+	}
+	return ""
 }
 
 // unmeetable says that a condition asks for what no program can give.

@@ -115,8 +115,16 @@ func TestMerge(t *testing.T) {
 	merge("with one condition or another", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{`+ip+`}`))+","+st(awsOf(root), action(`"sts:*"`), condition(`{"Bool":{"a:b":true}}`)),
 		ours(ip)+","+ours(`"Bool":{"a:b":true}`))
 	merge("too little beside what is right", plainRoot+","+ours(), ours())
-	merge("that is not text of ours", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"*"}}`)),
-		st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"*"}}`))+","+ours())
+	for _, pattern := range []string{`"*"`, `"rb-*"`, `["rb-????????????????","` + externalID + `"]`, `["` + earlierID + `","rb-0*"]`} {
+		open := st(awsOf(root), action(actAll), condition(`{"StringLike":{"sts:ExternalId":`+pattern+`}}`))
+		merge("with an external ID of the pattern "+pattern, open+","+ec2, ours()+","+ec2)
+		merge("and by one of two external IDs", open, st(awsOf(root), action(actAll), condition(two)), byTwo)
+	}
+	for _, other := range []string{`"StringLike":{"sts:ExternalId":"theirs-*"}`, `"StringLike":{"sts:ExternalId":["rb-*","theirs"]}`,
+		`"StringEquals":{"sts:ExternalId":"rb-*"}`, `"StringNotLike":{"sts:ExternalId":"rb-*"}`, `"StringLike":{"sts:ExternalId":"RB-*"}`} {
+		theirs := st(awsOf(root), action(actAll), condition(`{`+other+`}`))
+		merge("for somebody else's external ID by "+other, theirs, theirs+","+ours())
+	}
 	merge("that denies", `{"Effect":"Deny","Principal":{"AWS":"`+root+`"},"Action":"sts:*"}`, `{"Effect":"Deny","Principal":{"AWS":"`+root+`"},"Action":"sts:*"},`+ours())
 	merge("for somebody else's external ID", st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`)),
 		st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`))+","+ours())
@@ -272,7 +280,10 @@ func TestGuideSaysWhatTheCurrentPolicyDoes(t *testing.T) {
 		{"everyone", st(`"*"`, action(`"sts:AssumeRole"`)), "statement 1 lets everyone assume the role without our external ID. It was left as it is"},
 		{"everyone of an organization", st(`{"AWS":"*"}`, action(`"*"`), condition(`{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`)),
 			"statement 1 lets everyone assume the role without our external ID, under its other conditions."},
-		{"any external ID", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"*"}}`)), "statement 1 lets the platform assume the role without our external ID."},
+		{"any external ID", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"*"}}`)),
+			"statement 1 accepts other external IDs than ours, and the new one does not: whoever else comes in by it needs a statement of their own."},
+		{"any external ID of everyone", st(`"*"`, action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"*"}}`)), "statement 1 lets everyone assume the role without our external ID."},
+		{"no external ID, if one likes", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringNotEquals":{"sts:ExternalId":"x"}}`)), "statement 1 lets the platform assume the role without our external ID."},
 		{"our account without an external ID", st(awsOf(root), action(`"sts:AssumeRole"`)), "statement 1 asks for no external ID, and the new one does: whoever else comes in by it needs a statement of their own."},
 		{"MFA", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"Bool":{"aws:MultiFactorAuthPresent":"true"}}`)), "statement 1 asks for MFA, which no program can give; take that condition out."},
 		{"much of it", st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 2000)), action(`"sts:AssumeRole"`)),
@@ -280,14 +291,26 @@ func TestGuideSaysWhatTheCurrentPolicyDoes(t *testing.T) {
 		{"too much of it", st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 4000)), action(`"sts:AssumeRole"`)),
 			"characters without white space; IAM takes 4096 at most. Take something out of it first."},
 	} {
-		if text := words(write(t, merging(t, test.current)).Text); !strings.Contains(text, test.want) {
-			t.Errorf("%s: the guide does not say %s\n%s", test.why, test.want, text)
+		done := write(t, merging(t, test.current))
+		_, about, _ := strings.Cut(done.Text, "\nAbout the current policy\n===")
+		about, changes, _ := strings.Cut(about, "\nWhat changes in the trust policy of ReadOnly\n===")
+		if text := words(about); !strings.Contains(text, test.want) || strings.Contains(words(changes), test.want) {
+			t.Errorf("%s: the guide does not say %s where it should\n%s", test.why, test.want, done.Text)
+		}
+		if !strings.Contains(strings.Join(done.Notes, "\n"), test.want) {
+			t.Errorf("%s: the notes are %q, and not %s", test.why, done.Notes, test.want)
+		}
+		for _, text := range []string{done.AWSCLI, done.CloudFormation, done.Terraform} {
+			top, _, _ := strings.Cut(text, "\n\n")
+			if top = "\n" + top; !strings.Contains(words(strings.ReplaceAll(top, "\n#", "\n")), test.want) || strings.Count(top, "\n") != strings.Count(top, "\n#") {
+				t.Errorf("%s: at the top is not %s, as a comment:%s", test.why, test.want, top)
+			}
 		}
 	}
 	for _, quiet := range []string{ec2, ours(), `{"Effect":"Deny","Principal":{"AWS":"777788889999"},"Action":"*"}`, `{"Effect":"Deny","NotPrincipal":{"AWS":"` + root + `"},"Action":"*"}`,
 		st(`"*"`, action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`))} {
-		if text := write(t, merging(t, quiet)).Text; strings.Contains(text, "current policy's") {
-			t.Errorf("of %s the guide says\n%s", quiet, text)
+		if done := write(t, merging(t, quiet)); strings.Contains(strings.ToLower(done.Text+done.AWSCLI), "the current policy") || len(done.Notes) != 0 {
+			t.Errorf("of %s the guide says\n%s", quiet, done.Text)
 		}
 	}
 }

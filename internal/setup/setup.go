@@ -19,6 +19,7 @@ type Subject struct {
 	Earlier     []string            // external IDs of this integration that are good no longer
 	Roles       []rolebroker.Role
 	Request     rolebroker.SetupRequest // with its defaults
+	Draft       bool                    // the integration is not saved, so that no command can name it
 }
 
 // New writes the setup. Codes: invalid (the request is not good, or its current
@@ -43,6 +44,7 @@ func New(s Subject) (*rolebroker.Setup, error) {
 		}
 		b.merged = merged
 		b.targets[0].policy = merged.text
+		done.Notes = merged.notes
 		done.Roles[0].Merged, done.Roles[0].Diff = merged.text, merged.diff
 	}
 	done.Text, done.AWSCLI, done.CloudFormation, done.Terraform = b.text(), b.awsCLI(), b.cloudFormation(), b.terraform()
@@ -165,6 +167,14 @@ func (b *book) byAccount() (accounts [][]*target) {
 	return accounts
 }
 
+// notes are what a person should know of the current policy, in sentences.
+func (b *book) notes() []string {
+	if b.merged == nil {
+		return nil
+	}
+	return b.merged.notes
+}
+
 // exists says whether the targets are there already: then there is one.
 func (b *book) exists() bool { return b.merged != nil }
 
@@ -195,10 +205,14 @@ func (b *book) description(t *target) string {
 	return "Lent to AI agents by rolebroker as " + name
 }
 
-// integration is the integration's name where a command has it.
+// draft says that there is no integration which a command could name.
+func (b *book) draft() bool { return b.Draft || b.Integration == "" }
+
+// integration is the integration as integration setup takes it: by its name or,
+// while there is none, by the file that it will be made from.
 func (b *book) integration() string {
-	if b.Integration == "" {
-		return "INTEGRATION"
+	if b.draft() {
+		return "-f FILE"
 	}
 	return Quote(b.Integration)
 }

@@ -133,6 +133,8 @@ func TestGuideHasTheSteps(t *testing.T) {
 		"platform": {"Step 1:", "[x] Give the platform", "(recommended)", "[ ] Give your cluster", "Step 2:", "Click Create role", `"AWS account"`, `"Another AWS account"`,
 			vendorID, `"Require external ID"`, externalID, `Do not tick "Require MFA"`, "all that your agents need", "Trust relationships > Edit trust policy", "Click Update policy",
 			"[x] account", "[ ] exact", "rolebroker integration validate production"},
+		"platform-draft":       {"has to be taken out, or the role stays open", "Next", "Create the integration; its roles are validated then."},
+		"platform-current":     {"About the current policy", `statement 2 ("Broker") asks for no external ID`, "statement 3 denies", "What changes in the trust policy of ReadOnly", "Next"},
 		"platform-exact":       {"[ ] account", "[x] exact", "the path of its own role", "aws iam get-role --role-name broker --query Role.Arn"},
 		"platform-change-over": {"has to accept both", externalID + " and " + nextID, "rolebroker integration rotate-external-id production --finish"},
 		"platform-unknown":     {"identity is not known", "PLATFORM_ACCOUNT_ID"},
@@ -148,6 +150,38 @@ func TestGuideHasTheSteps(t *testing.T) {
 				continue
 			}
 			text = rest
+		}
+	}
+}
+
+// What is not there yet is in no command.
+func TestDraftsAreNotNamed(t *testing.T) {
+	for _, mode := range []rolebroker.AssumptionMode{rolebroker.ModePlatform, rolebroker.ModeCluster} {
+		s := setup.Subject{Mode: mode, Platform: user, ExternalIDs: []string{externalID, nextID}, Roles: []rolebroker.Role{role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly")}}
+		for _, s.Integration = range []string{"", "production"} {
+			s.Draft = s.Integration != ""
+			done := write(t, s)
+			for _, command := range []string{"integration validate", "rotate-external-id", "setup production", "INTEGRATION"} {
+				if strings.Contains(done.Text+done.AWSCLI, command) {
+					t.Errorf("%s: a draft has %s in it:\n%s\n%s", mode, command, done.Text, done.AWSCLI)
+				}
+			}
+			if !strings.Contains(done.Text, "Create the integration") || !strings.Contains(done.AWSCLI, "rolebroker integration setup -f FILE ") {
+				t.Errorf("%s: it does not say how to go on:\n%s\n%s", mode, done.Text, done.AWSCLI)
+			}
+		}
+	}
+}
+
+// The console's own policy does where nothing more is asked for.
+func TestTheLastStepIsNotForEveryone(t *testing.T) {
+	for name, want := range map[string]string{
+		"platform":             "7. Only if the integration asks for session tags or a source identity,",
+		"platform-exact":       "7. The trust policy that the console writes trusts the whole account, and",
+		"platform-change-over": "7. The trust policy that the console writes accepts one external ID only, and",
+	} {
+		if text := strings.Join(strings.Fields(write(t, subjects(t)[name]).Text), " "); !strings.Contains(text, want) {
+			t.Errorf("%s: %s is not in\n%s", name, want, text)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,9 +29,10 @@ func option(name, value string) string {
 	return name + " " + Quote(value)
 }
 
-// comment makes a comment of every line.
+// comment makes a comment of every line, whatever ends it: YAML takes more for
+// the end of one than a shell.
 func comment(text string) string {
-	lines := strings.Split(text, "\n")
+	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(text), "\n")
 	for i, line := range lines {
 		lines[i] = strings.TrimRight("# "+line, " ")
 	}
@@ -54,6 +56,7 @@ func (s *script) remark(format string, args ...any) {
 // or filled in, are comments.
 func (b *book) awsCLI() string {
 	var out script
+	out.WriteString(b.remarks())
 	if missing := b.missing(); missing != "" {
 		out.remark("%s", missing)
 		out.line("# Until then the commands are comments.\n")
@@ -61,11 +64,17 @@ func (b *book) awsCLI() string {
 	if doubt := b.doubt(); doubt != "" {
 		out.remark("%s\n", doubt)
 	}
+	if len(b.byAccount()) > 1 {
+		out.line("# The roles are in several accounts: run each part with credentials of its own account.\n")
+	}
 	for i, account := range b.byAccount() {
 		if i > 0 {
 			out.line("")
 		}
 		out.line("# With credentials of account %s:", account[0].arn.Account)
+		if b.changes(account) {
+			out.line("%s", b.runnable(guard(account[0].arn.Account)))
+		}
 		if b.Mode == rolebroker.ModeCluster && b.Request.Cluster.Variant == rolebroker.ClusterIRSA {
 			out.line("\n%s", b.providerCommand(account[0].arn.Partition))
 		}
@@ -79,6 +88,18 @@ func (b *book) awsCLI() string {
 		out.line("\n%s", last)
 	}
 	return out.String()
+}
+
+// changes says whether there is a command for one of the targets.
+func (b *book) changes(account []*target) bool {
+	return !b.settled() && slices.ContainsFunc(account, func(t *target) bool { return t.obstacle == "" })
+}
+
+// guard is a command that fails in another account than this one, which ends
+// bash -e and does nothing to a shell into which it is pasted.
+func guard(account string) string {
+	return `test "$(aws sts get-caller-identity --query Account --output text)" = ` + account + " ||\n" +
+		`  { echo "these are not credentials of account ` + account + `" >&2; false; }`
 }
 
 // missing says what has to be filled in by hand, and how to find it.
@@ -165,9 +186,9 @@ func readOnlyAccess(partition string) string {
 
 // existingComment is how to come by commands for a role that exists.
 func (b *book) existingComment(t *target) string {
-	again := "rolebroker integration setup " + b.integration() + " --role " + Quote(t.names[0]) + b.flags() + " --current current.json --format aws-cli"
-	return "# The role exists already? Then, instead of making it:\n" +
-		"# aws iam get-role " + option("--role-name", t.arn.Name) + " --query Role.AssumeRolePolicyDocument > current.json && " + again
+	again := "rolebroker integration setup " + b.integration() + " " + option("--role", t.names[0]) + b.flags() + " --current current.json --format aws-cli"
+	return comment("The role exists already? Then, instead of making it:\n" +
+		"aws iam get-role " + option("--role-name", t.arn.Name) + " --query Role.AssumeRolePolicyDocument > current.json && " + again)
 }
 
 // flags are those of the request that are not the defaults.

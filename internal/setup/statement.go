@@ -46,6 +46,7 @@ type demand struct {
 	values []string
 	stale  []string // values that were good earlier
 	must   bool     // a statement without the condition was not written for us
+	loose  bool     // a pattern that one of the values fits was written for us
 }
 
 // Statement is the statement that a role's trust policy needs, as JSON.
@@ -86,7 +87,7 @@ func (s Subject) wantPlatform(role rolebroker.Role) want {
 	w := want{
 		kind: "AWS", principal: s.platformPrincipal(role), ours: s.isPlatform, me: me, who: "the platform",
 		actions: []string{assumeRole, tagSession, setSourceIdentity},
-		demands: []demand{{key: "sts:ExternalId", values: s.ExternalIDs, stale: s.Earlier}},
+		demands: []demand{{key: "sts:ExternalId", values: s.ExternalIDs, stale: s.Earlier, loose: true}},
 	}
 	return w
 }

@@ -8,6 +8,7 @@ import (
 // terraform is HCL with a resource for each role.
 func (b *book) terraform() string {
 	var out script
+	out.WriteString(b.remarks())
 	if missing := b.missing(); missing != "" {
 		out.remark("%s\n", missing)
 	}

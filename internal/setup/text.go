@@ -73,6 +73,19 @@ func (g *guide) fill(first, rest, text string) {
 	g.line("%s", line)
 }
 
+// remarks are the notes on the current policy as comments, for the top of what
+// is to be pasted.
+func (b *book) remarks() string {
+	g := &guide{}
+	for _, note := range b.notes() {
+		g.fill("# ", "#   ", note)
+	}
+	if g.Len() > 0 {
+		g.line("")
+	}
+	return g.String()
+}
+
 // block is text to be copied.
 func (g *guide) block(text string) {
 	g.gap()
@@ -150,8 +163,7 @@ func (g *guide) newRole(b *book) {
 		`Click Next, and add permissions. Important: all that your agents need in order to do their work.`,
 		`Click Next, give the role its name and a description, review, and click Create role.` + b.pathStep(),
 	}, b.durationSteps(), []string{
-		`The trust policy that the console writes allows neither session tags nor a source identity` + b.wizardLacks() + `. Put the one below in
-		its place: the role > Trust relationships > Edit trust policy, then click Update policy.`,
+		b.wizardLacks() + ` put the one below in its place: the role > Trust relationships > Edit trust policy, then click Update policy.`,
 	}))
 	g.each(b, b.TrustPolicy)
 }
@@ -211,15 +223,15 @@ func (b *book) externalIDStep() string {
 		"with it nobody else who uses the same platform can have it assumed for them. " + never
 }
 
-// wizardLacks is what else the console's trust policy does not say.
+// wizardLacks is why the trust policy that the console writes may not do.
 func (b *book) wizardLacks() string {
 	switch {
 	case b.Request.Principal == rolebroker.PrincipalExact:
-		return ", and trusts the whole account"
+		return "The trust policy that the console writes trusts the whole account, and allows neither session tags nor a source identity;"
 	case len(b.ExternalIDs) > 1:
-		return ", and accepts one external ID only"
+		return "The trust policy that the console writes accepts one external ID only, and allows neither session tags nor a source identity;"
 	}
-	return ""
+	return "Only if the integration asks for session tags or a source identity, neither of which the trust policy that the console writes allows,"
 }
 
 // pathStep says what the console cannot do.
@@ -268,7 +280,15 @@ func (b *book) edit() string {
 	if b.exists() {
 		return "put the policy below in the place of what is there; what it keeps and what changes is shown further down"
 	}
-	return `add the statement below to the list under "Statement"`
+	return `add the statement below to the list under "Statement". ` + b.openings()
+}
+
+// openings are the statements beside which ours closes nothing.
+func (b *book) openings() string {
+	if len(b.ExternalIDs) == 0 {
+		return "A statement that lets in everyone has to be taken out, or the role stays open"
+	}
+	return "A statement that names the same principal without the external ID, or lets in everyone, has to be taken out, or the role stays open"
 }
 
 // pasted is what a person copies: the whole policy, of a role of which it is
@@ -372,13 +392,13 @@ func (g *guide) current(b *book) {
 	if !b.exists() {
 		return
 	}
+	if len(b.notes()) > 0 {
+		g.heading("About the current policy")
+		for _, note := range b.notes() {
+			g.fill("  - ", "    ", note)
+		}
+	}
 	g.heading("What changes in the trust policy of " + b.targets[0].arn.Name)
-	for _, note := range b.merged.notes {
-		g.fill("  - ", "    ", note)
-	}
-	if len(b.merged.notes) > 0 {
-		g.line("")
-	}
 	if b.settled() {
 		g.para("Nothing.")
 		return
@@ -389,8 +409,15 @@ func (g *guide) current(b *book) {
 // next is what comes after.
 func (g *guide) next(b *book) {
 	g.heading("Next")
-	if b.Mode == rolebroker.ModeCluster {
+	switch cluster := b.Mode == rolebroker.ModeCluster; {
+	case cluster:
+		if b.draft() {
+			g.para("Create the integration.")
+		}
 		g.para("The platform cannot validate roles that your cluster assumes: the runner in the cluster finds out when it assumes them.")
+		return
+	case b.draft():
+		g.para("Create the integration; its roles are validated then.")
 		return
 	}
 	g.para("Validate the roles, a minute after the change, since IAM takes a while to make it known:")

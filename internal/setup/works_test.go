@@ -329,10 +329,10 @@ func decoded(t *testing.T, text string) string {
 	return string(out)
 }
 
-// arguments are those with which a script calls aws, a call at a time.
+// arguments are those with which a script calls aws iam, a call at a time.
 func arguments(t *testing.T, text string) (calls [][]string) {
 	t.Helper()
-	run := bash(t, `aws() { printf '%s\0' "$@" $'\001'; }`+"\n"+text)
+	run := bash(t, `aws() { if [ "$1" = sts ]; then echo `+customerID+`; else printf '%s\0' "$@" $'\001'; fi; }`+"\n"+text)
 	out, err := run.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -385,6 +385,55 @@ func TestCommandsWithPlaceholdersAreComments(t *testing.T) {
 	for _, done := range []*rolebroker.Setup{unknown, write(t, s)} {
 		if got := arguments(t, done.AWSCLI); got[0][0] != "" {
 			t.Errorf("called with %q", got)
+		}
+	}
+}
+
+// With credentials of another account nothing is done; a shell into which the
+// commands are pasted goes on.
+func TestCommandsAreForOneAccount(t *testing.T) {
+	w := newWorld(t)
+	readonly, archive := role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"), role(t, "archive", "arn:aws:iam::777788889999:role/Archive")
+	done := write(t, w.subject(readonly, archive))
+	stub := `aws() { if [ "$1" = sts ]; then echo ` + otherID + `; else echo called; fi; }` + "\n"
+	run := func(text string) (string, error) {
+		out, err := bash(t, stub+text).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := run(done.AWSCLI); err == nil || out != "these are not credentials of account 444455556666\n" {
+		t.Errorf("in another account it ends with %v and\n%s", err, out)
+	}
+	own := write(t, w.subject(archive)).AWSCLI
+	if out, err := run(own); err != nil || out != "called\n" {
+		t.Errorf("in its own account it ends with %v and\n%s", err, out)
+	}
+	guard, _, _ := strings.Cut(done.AWSCLI[strings.Index(done.AWSCLI, "\ntest "):], "\n\n")
+	if out, err := run("set +e\n" + guard + "\necho still here"); err != nil || !strings.HasSuffix(out, "\nstill here\n") {
+		t.Errorf("pasted it ends with %v and\n%s", err, out)
+	}
+}
+
+// Whatever a name has in it, what is a comment stays one.
+func TestNamesDoNotEndComments(t *testing.T) {
+	w := newWorld(t)
+	for _, end := range []string{"\n", "\r\n", "\r", "\u0085", "\u2028"} {
+		for _, draft := range []bool{false, true} {
+			s := w.subject(role(t, "a'"+end+"touch here; aws iam x"+end, "arn:aws:iam::444455556666:role/ReadOnly"))
+			s.Integration, s.Draft = "b"+end+"touch here'"+end, draft
+			done := write(t, s)
+			if calls := arguments(t, done.AWSCLI); len(calls) != 1 || calls[0][1] != "create-role" {
+				t.Errorf("%q: called with %q", end, calls)
+			}
+			if made := resources(t, done.Terraform); len(made) != 1 {
+				t.Errorf("%q: Terraform makes %+v", end, made)
+			}
+			if all := templates(t, done.CloudFormation); len(all) != 1 || len(all[0].Resources) != 1 {
+				t.Errorf("%q: the templates are %+v", end, all)
+			}
+			s.Platform = rolebroker.Identity{}
+			if calls := arguments(t, write(t, s).AWSCLI); calls[0][0] != "" {
+				t.Errorf("%q: called with %q", end, calls)
+			}
 		}
 	}
 }

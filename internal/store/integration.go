@@ -40,7 +40,7 @@ var (
 
 	updateIntegration = newStatement("updateIntegration", `
 		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, session_tags = $6, source_identity = $7,
-			version = $8, updated_at = $9
+			validated_at = 0, version = $8, updated_at = $9
 		WHERE id = $1 AND version = $2`)
 
 	deleteIntegration = newStatement("deleteIntegration", `

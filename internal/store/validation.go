@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -19,7 +20,10 @@ var (
 			message = excluded.message, hint = excluded.hint, request_id = excluded.request_id, checked_at = excluded.checked_at
 		WHERE excluded.checked_at >= validations.checked_at`, `(?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 
-	validatedAt = newStatement("validatedAt", `UPDATE integrations SET validated_at = $2 WHERE id = $1 AND validated_at < $2`)
+	validatedAt = newStatement("validatedAt", `
+		UPDATE integrations SET validated_at = CASE WHEN validated_at < $2 THEN $2 ELSE validated_at END WHERE id = $1`)
+
+	setValidatedAt = newStatement("setValidatedAt", `UPDATE integrations SET validated_at = $2 WHERE id = $1`)
 
 	forgetValidations = newStatement("forgetValidations", `
 		DELETE FROM validations WHERE integration_id = $1
@@ -35,7 +39,7 @@ var (
 	countIntegrations = newStatement("countIntegrations", `SELECT count(*) FROM integrations WHERE assumption_mode = 'platform'`)
 
 	setExternalIDs = newStatement("setExternalIDs", `
-		UPDATE integrations SET external_id = $3, next_external_id = $4, version = $5, updated_at = $6
+		UPDATE integrations SET external_id = $3, next_external_id = $4, validated_at = 0, version = $5, updated_at = $6
 		WHERE id = $1 AND version = $2`)
 
 	takeExternalID = newStatement("takeExternalID", `
@@ -69,27 +73,36 @@ func (v *validationRow) of(in *rolebroker.Integration, role *rolebroker.Role) *r
 	return &v.Validation
 }
 
-// RecordValidations stores what came of validating in's roles as in has them,
-// unless there is something newer. If the integration is gone nothing is
-// stored, and that is no error.
+// RecordValidations stores what came of validating in's roles as in has them:
+// of those that are still so, unless there is something newer. at is when the
+// integration as a whole was validated; zero: it was not. If it is gone nothing
+// is stored, and that is no error.
 func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation, at time.Time) error {
-	rows := make([][]any, len(results))
-	for i, r := range results {
-		rows[i] = []any{r.Role.ID, in.ID, in.Fingerprint(&r.Role), r.Status, r.Code, clean(r.Message), clean(r.Hint), clean(r.RequestID), millis(r.CheckedAt)}
-	}
-	gone := false
-	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
-		err := tx.execBatch(ctx, recordValidation, rows)
-		if gone = violated(err) == missingReferent; err != nil {
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		// Whoever updates the integration waits from here on.
+		if held, err := tx.exec(ctx, validatedAt, in.ID, millis(at)); err != nil || held == 0 {
 			return err
 		}
-		_, err = tx.exec(ctx, validatedAt, in.ID, millis(at))
-		return err
+		now := map[rolebroker.RoleID]string{}
+		var current rolebroker.Integration
+		err := tx.query(ctx, integrationByNameOrID, func(scan scan) error {
+			var role roleRow
+			var validation validationRow
+			err := scan(slices.Concat(integrationDest(&current), role.dest(), validation.dest())...)
+			now[role.ID] = current.Fingerprint(&role.Role)
+			return err
+		}, in.ID)
+		if err != nil {
+			return err
+		}
+		var rows [][]any
+		for _, r := range results {
+			if fingerprint := in.Fingerprint(&r.Role); now[r.Role.ID] == fingerprint {
+				rows = append(rows, []any{r.Role.ID, in.ID, fingerprint, r.Status, r.Code, clean(r.Message), clean(r.Hint), clean(r.RequestID), millis(r.CheckedAt)})
+			}
+		}
+		return tx.execBatch(ctx, recordValidation, rows)
 	})
-	if gone {
-		return nil
-	}
-	return err
 }
 
 // ClaimIntegrations gives integrations in platform mode whose roles were last
@@ -106,6 +119,13 @@ func (s *Store) ClaimIntegrations(ctx context.Context, before, now time.Time, li
 		}, millis(before), millis(now), limit)
 	})
 	return claimed, err
+}
+
+// SetValidatedAt says when an integration was last validated, for who claimed it
+// and could not do it.
+func (s *Store) SetValidatedAt(ctx context.Context, id rolebroker.IntegrationID, at time.Time) error {
+	_, err := s.run(ctx, setValidatedAt, id, millis(at))
+	return err
 }
 
 // CountIntegrations is how many are in platform mode.

@@ -238,10 +238,28 @@ func (tb *Testbed) Token(agent string) rolebroker.Secret {
 		tb.t.Fatal(err)
 	}
 	token := rolebroker.NewSecret(string(made.Token))
+	tb.HandedOut(token)
+	return token
+}
+
+// HandedOut adds what was made in another way to what must not be in the log.
+func (tb *Testbed) HandedOut(secret rolebroker.Secret) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	tb.handedOut = append(tb.handedOut, token)
-	return token
+	tb.handedOut = append(tb.handedOut, secret)
+}
+
+// SignInLink is an address by which a browser may sign in as the administrator,
+// once.
+func (tb *Testbed) SignInLink() string {
+	tb.t.Helper()
+	link, err := tb.running.SignInLink(context.Background())
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	_, secret, _ := strings.Cut(link, "=")
+	tb.HandedOut(rolebroker.NewSecret(secret))
+	return link
 }
 
 // logBuffer is a log that can be read while it is written.

@@ -56,7 +56,8 @@ func (p *probe) notChecked() rolebroker.Validation {
 }
 
 // assumed is for a role that was assumed; what is open about it is a warning.
-func (p *probe) assumed(ctx context.Context, a answer, open opening) rolebroker.Validation {
+// It is not certain when STS did not say all that was asked.
+func (p *probe) assumed(ctx context.Context, a answer, open opening) (v rolebroker.Validation, certain bool) {
 	status := rolebroker.StatusWarning
 	if p.RequireExternalID {
 		status = rolebroker.StatusFailed
@@ -64,42 +65,46 @@ func (p *probe) assumed(ctx context.Context, a answer, open opening) rolebroker.
 	const harm = "whoever may add roles to this platform could have it"
 	switch {
 	case open.without.ok():
-		return hinted(verdict(status, rolebroker.ValidExternalIDOpen, open.without, "the role can also be assumed without an external ID; %s", harm), p.hintOpen())
+		return hinted(verdict(status, rolebroker.ValidExternalIDOpen, open.without, "the role can also be assumed without an external ID; %s", harm), p.hintOpen()), true
 	case open.wrong.ok():
-		return hinted(verdict(status, rolebroker.ValidExternalIDOpen, open.wrong, "the role can also be assumed with a wrong external ID; %s", harm), p.hintOpen())
+		return hinted(verdict(status, rolebroker.ValidExternalIDOpen, open.wrong, "the role can also be assumed with a wrong external ID; %s", harm), p.hintOpen()), true
 	}
 	ours := p.assumption()
 	if next := p.Integration.NextExternalID; next != "" {
 		switch b := p.try(ctx, with(ours, next)); {
 		case b.temporary():
-			return p.unclear(a, opening{without: b})
+			return p.half(b, "whether also with the external ID that the integration is being changed to"), false
 		case !b.ok():
 			return hinted(verdict(rolebroker.StatusWarning, rolebroker.ValidNextExternalID, b,
-				"the role can be assumed, but not with the external ID that the integration is being changed to"), p.hintNext())
+				"the role can be assumed, but not with the external ID that the integration is being changed to"), p.hintNext()), true
 		}
 	}
-	for _, earlier := range p.Earlier[:min(len(p.Earlier), maxEarlier)] {
+	for _, earlier := range p.Earlier[:min(len(p.Earlier), MaxEarlier)] {
 		switch b := p.try(ctx, with(ours, earlier)); {
 		case b.temporary():
-			return p.unclear(a, opening{without: b})
+			return p.half(b, "whether also with an earlier external ID"), false
 		case b.ok():
 			return hinted(verdict(rolebroker.StatusWarning, rolebroker.ValidExternalIDPrevious, b,
-				"the role can be assumed, and with an earlier external ID of the integration too"), p.hintPrevious(earlier))
+				"the role can be assumed, and with an earlier external ID of the integration too"), p.hintPrevious(earlier)), true
 		}
 	}
-	return verdict(rolebroker.StatusAssumable, rolebroker.ValidAssumable, a, "the role can be assumed, and only with the external ID of this integration")
+	return verdict(rolebroker.StatusAssumable, rolebroker.ValidAssumable, a, "the role can be assumed, and only with the external ID of this integration"), true
 }
 
 // unclear is for a role that was assumed while STS did not say whether others
 // could too.
-func (p *probe) unclear(a answer, open opening) rolebroker.Validation {
+func (p *probe) unclear(open opening) rolebroker.Validation {
 	b := open.without
 	if !b.temporary() {
 		b = open.wrong
 	}
+	return p.half(b, "whether also without the external ID")
+}
+
+// half is for a role that was assumed, of which something else was not answered.
+func (p *probe) half(b answer, what string) rolebroker.Validation {
 	v := p.unanswered(b)
-	v.RequestID = a.requestID
-	v.Message = "the role can be assumed; whether also without the external ID could not be found out: " + v.Message
+	v.Message = "the role can be assumed; " + what + " could not be found out: " + v.Message
 	return v
 }
 
@@ -128,20 +133,23 @@ func (p *probe) explain(ctx context.Context, a answer, open opening) rolebroker.
 
 // noIdentity is for what is wrong with ourselves.
 func (p *probe) noIdentity(a answer) rolebroker.Validation {
+	if p.platform.ARN != "" && a.refusal.Kind == rolebroker.RefusedIdentity {
+		return hinted(failed(rolebroker.ValidIdentityRegion, a, "AWS does not accept this server's own credentials in %s, and does elsewhere: %s", p.role.Region, a.words()), p.hintIdentityRegion())
+	}
 	switch a.refusal.Kind {
 	case rolebroker.RefusedNoIdentity:
-		return hinted(failed(rolebroker.ValidNoIdentity, a, "%s", a.words()), hintIdentity)
+		return hinted(failed(rolebroker.ValidNoIdentity, a, "%s", a.words()), a.refusal.Kind.Hint())
 	case rolebroker.RefusedIdentityExpired:
-		return hinted(failed(rolebroker.ValidIdentityExpired, a, "this server's own AWS credentials have expired: %s", a.words()), hintExpired)
+		return hinted(failed(rolebroker.ValidIdentityExpired, a, "this server's own AWS credentials have expired: %s", a.words()), a.refusal.Kind.Hint())
 	}
-	return hinted(failed(rolebroker.ValidIdentityInvalid, a, "AWS does not accept this server's own credentials: %s", a.words()), hintInvalid)
+	return hinted(failed(rolebroker.ValidIdentityInvalid, a, "AWS does not accept this server's own credentials: %s", a.words()), a.refusal.Kind.Hint())
 }
 
 // tooLong tells the role's maximum from the hour of role chaining, by asking
 // for an hour.
 func (p *probe) tooLong(ctx context.Context, a answer) rolebroker.Validation {
 	wanted := rolebroker.ShortDuration(p.role.Duration())
-	switch b := p.try(ctx, lasting(p.assumption(), time.Hour)); {
+	switch b := p.search(ctx, lasting(p.assumption(), time.Hour)); {
 	case b.temporary():
 		return p.unanswered(b)
 	case !b.ok() && !b.is(rolebroker.RefusedDuration):
@@ -157,22 +165,28 @@ func (p *probe) tooLong(ctx context.Context, a answer) rolebroker.Validation {
 // denied finds out what a denial is about, as far as that can be found out.
 func (p *probe) denied(ctx context.Context, a answer, open opening) rolebroker.Validation {
 	ours := p.assumption()
-	if open.without.ok() {
+	switch {
+	case open.without.temporary():
+		return p.unanswered(open.without)
+	case open.without.ok():
 		return hinted(failed(rolebroker.ValidExternalIDRefused, open.without,
 			"the role can be assumed without an external ID and not with this integration's, which is always sent"), p.hintOpen())
 	}
 	if v, found := p.attribution(ctx, ours); found {
 		return v
 	}
-	if next := p.Integration.NextExternalID; next != "" && p.try(ctx, with(ours, next)).ok() {
+	if next := p.Integration.NextExternalID; next != "" && p.search(ctx, with(ours, next)).ok() {
 		return hinted(failed(rolebroker.ValidExternalIDAhead, a,
 			"the role accepts the external ID that the integration is being changed to, and no longer the current one"), p.hintAhead())
 	}
-	for _, earlier := range p.Earlier[:min(len(p.Earlier), maxEarlier)] {
-		if p.try(ctx, with(untagged(anonymous(ours)), earlier)).ok() {
+	for _, earlier := range p.Earlier[:min(len(p.Earlier), MaxEarlier)] {
+		if p.search(ctx, with(untagged(anonymous(ours)), earlier)).ok() {
 			return hinted(failed(rolebroker.ValidExternalIDOutdated, a,
 				"the role's trust policy asks for an earlier external ID of this integration, and not for the current one"), p.hintOutdated(earlier))
 		}
+	}
+	if p.doubt != nil {
+		return p.unanswered(*p.doubt)
 	}
 	return p.reason(a)
 }
@@ -183,15 +197,15 @@ func (p *probe) attribution(ctx context.Context, ours rolebroker.Assumption) (v 
 	if !p.Integration.SessionTags && !p.Integration.SourceIdentity {
 		return v, false
 	}
-	if !p.try(ctx, untagged(anonymous(ours))).ok() {
+	if !p.search(ctx, untagged(anonymous(ours))).ok() {
 		return v, false
 	}
 	tagged, named := answer{}, answer{}
 	if p.Integration.SessionTags {
-		tagged = p.try(ctx, anonymous(ours))
+		tagged = p.search(ctx, anonymous(ours))
 	}
 	if p.Integration.SourceIdentity {
-		named = p.try(ctx, untagged(ours))
+		named = p.search(ctx, untagged(ours))
 	}
 	const can = "the role can be assumed, but its trust policy does not allow "
 	switch {

@@ -15,10 +15,7 @@ import (
 const (
 	hintCluster = "the runner in your cluster finds out when it assumes the role"
 
-	hintIdentity = "give the server an AWS identity: an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID"
-	hintExpired  = "renew the server's AWS credentials; long-lived ones, or an instance or container role, renew themselves"
-	hintInvalid  = "correct the server's AWS credentials: the access key may be deleted, disabled or mistyped, or the server's clock wrong"
-	hintRoot     = "give the server the keys of an IAM user, or an instance or container role, that may call sts:AssumeRole and nothing else"
+	hintRoot = "give the server the keys of an IAM user, or an instance or container role, that may call sts:AssumeRole and nothing else"
 
 	hintPartition = "a role is assumed by an identity, and in a region, of its own partition: correct the ARN or the region, or run a server with an identity in that partition"
 
@@ -196,6 +193,14 @@ func (p *probe) hintMaximum() string {
 	return lines(fmt.Sprintf("raise the role's maximum, in account %s:", p.role.ARN.Account),
 		command("aws", "iam", "update-role", "--role-name", p.role.ARN.Name, "--max-session-duration", seconds),
 		p.setRole("or shorten its sessions:", "session_duration=1h"))
+}
+
+// hintIdentityRegion is for a region that our own account, or the kind of our
+// credentials, does not reach.
+func (p *probe) hintIdentityRegion() string {
+	return lines("activate the region in this server's own account "+p.platform.Account+", if it is one that has to be opted into:",
+		command("aws", "account", "enable-region", "--region-name", string(p.role.Region)),
+		p.setRole("or give the role a region in which STS is always active; its agents then find themselves in that one:", "region="+string(alwaysActive(p.role.ARN.Partition))))
 }
 
 // hintRegion offers the region of the partition that is always active.

@@ -3,6 +3,9 @@ package validate
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,19 +20,39 @@ const sessionName = "rolebroker=validation"
 // denyEverything is the session policy of every validation.
 const denyEverything = `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`
 
-// maxEarlier is how many earlier external IDs are tried.
-const maxEarlier = 3
-
 // probe tries one role.
 type probe struct {
 	*work
-	role rolebroker.Role
+	index    int
+	role     rolebroker.Role
+	patience time.Duration // for how long it may still be tried again
+	pause    time.Duration // until the next time
+	before   before        // what came of the last time
+	doubt    *answer       // a call that got no answer while the cause was looked for; nil: all did
+}
+
+// before is what a role was when it was last tried.
+type before int
+
+const (
+	untried   before = iota
+	unsettled        // refused, or open to others: IAM may not have spread a change yet
+	settled
+)
+
+func newProbe(w *work, index int, role rolebroker.Role) *probe {
+	p := &probe{work: w, index: index, role: role, patience: w.patience, pause: firstPause}
+	if w.Impatient {
+		p.patience = 0
+	}
+	return p
 }
 
 // answer is what came of one call: credentials were given, or why not.
 type answer struct {
 	requestID string
 	refusal   *rolebroker.Refusal // nil: the role was assumed
+	ended     bool                // the call was not made: time had run out
 }
 
 func (a answer) ok() bool { return a.refusal == nil }
@@ -40,57 +63,61 @@ func (a answer) is(kind rolebroker.RefusalKind) bool {
 
 func (a answer) temporary() bool { return a.refusal != nil && a.refusal.Kind.Temporary() }
 
-// run is the whole of it: what can be said without asking, then what STS says,
-// again while that may pass, then why.
-func (p *probe) run(ctx context.Context) rolebroker.Validation {
+// turn is what can be said of the role without asking, or what comes of trying
+// it; again is after how long it is to be tried once more, 0 when that is it.
+func (p *probe) turn(ctx context.Context) (v rolebroker.Validation, again time.Duration) {
+	defer func() {
+		if caught := recover(); caught != nil { // no request is there to contain it
+			p.log.ErrorContext(ctx, "validating a role caused a panic", "arn", p.role.ARN, "panic", caught, "stack", string(debug.Stack()))
+			v, again = p.notChecked(), 0
+		}
+	}()
 	if v, certain := p.withoutAsking(); certain {
-		return v
+		return v, 0
 	}
-	patience := p.patience
-	if p.Impatient {
-		patience = 0
+	v, final := p.round(ctx, p.pause > p.patience)
+	if final {
+		return v, 0
 	}
-	for pause := firstPause; ; pause *= 2 {
-		v, final := p.round(ctx, pause > patience)
-		if final {
-			return v
-		}
-		if !sleep(ctx, pause) {
-			return p.notChecked()
-		}
-		patience -= pause
-	}
+	again = p.pause
+	p.patience -= p.pause
+	p.pause *= 2
+	return v, again
 }
 
 // round tries the role, and says what came of it. It is not final when more
-// may come of it later, unless this is the last round.
+// may come of it later, unless this is the last time.
 func (p *probe) round(ctx context.Context, last bool) (v rolebroker.Validation, final bool) {
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-	case <-ctx.Done():
-		return p.notChecked(), true
-	}
 	ours := p.assumption()
 	answers := p.together(ctx, ours, without(ours), withWrong(ours))
 	a, open := answers[0], opening{without: answers[1], wrong: answers[2]}
+	was := p.before
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || slices.ContainsFunc(answers, func(a answer) bool { return a.ended }):
 		return p.notChecked(), true
 	case a.ok() && !open.unclear():
-		return p.assumed(ctx, a, open), true
+		// What others cannot do, or can, may be about to change: a role that was
+		// refused just now, or is open, is looked at twice.
+		p.before = settled
+		if open.isOpen() {
+			p.before = unsettled
+		}
+		v, certain := p.assumed(ctx, a, open)
+		return v, last || certain && (p.before == settled && was != unsettled || p.before == unsettled && was == unsettled)
 	case a.ok():
-		return p.unclear(a, open), last
+		return p.unclear(open), last
 	case a.temporary():
 		return p.unanswered(a), last
 	case a.is(rolebroker.RefusedDenied) && !last:
+		p.before = unsettled
 		return rolebroker.Validation{}, false
 	}
+	p.doubt = nil
 	v = p.explain(ctx, a, open)
 	if ctx.Err() != nil {
 		return p.notChecked(), true
 	}
-	return v, true
+	return v, last || v.Status != rolebroker.StatusUnknown
 }
 
 // assumption is the call that lending makes, but for what it is good for.
@@ -113,7 +140,7 @@ func (p *probe) assumption() rolebroker.Assumption {
 func without(a rolebroker.Assumption) rolebroker.Assumption { a.ExternalID = ""; return a }
 
 func withWrong(a rolebroker.Assumption) rolebroker.Assumption {
-	return with(a, "rolebroker-wrong-"+strings.ToLower(rand.Text()))
+	return with(a, "rolebroker-"+strings.ToLower(rand.Text())) // as one of another integration
 }
 
 func with(a rolebroker.Assumption, externalID string) rolebroker.Assumption {
@@ -147,7 +174,7 @@ func (p *probe) together(ctx context.Context, calls ...rolebroker.Assumption) []
 // try makes one call to STS, when its turn has come.
 func (p *probe) try(ctx context.Context, a rolebroker.Assumption) answer {
 	if err := p.limiter.Wait(ctx); err != nil {
-		return answer{refusal: refusalOf(err)}
+		return answer{refusal: refusalOf(err), ended: true}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -156,20 +183,21 @@ func (p *probe) try(ctx context.Context, a rolebroker.Assumption) answer {
 		return answer{requestID: assumed.RequestID}
 	}
 	refusal := refusalOf(err)
-	p.log.DebugContext(ctx, "validation: STS gave no credentials", "arn", a.ARN, "region", a.Region, "reason", refusal, "cause", refusal.Cause)
+	level := slog.LevelDebug
+	if refusal.Kind.Temporary() {
+		level = slog.LevelWarn
+	}
+	p.log.Log(ctx, level, "validation: STS gave no credentials", "arn", a.ARN, "region", a.Region, "reason", refusal, "cause", refusal.Cause)
 	return answer{requestID: refusal.RequestID, refusal: refusal}
 }
 
-// sleep waits, and says whether it waited to the end.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+// search is try for what may be the cause; that it got no answer is remembered.
+func (p *probe) search(ctx context.Context, a rolebroker.Assumption) answer {
+	b := p.try(ctx, a)
+	if b.temporary() {
+		p.doubt = &b
 	}
+	return b
 }
 
 // opening is what STS said to those who do not know the external ID.
@@ -177,3 +205,5 @@ type opening struct{ without, wrong answer }
 
 // unclear says that one of them got no answer.
 func (o opening) unclear() bool { return o.without.temporary() || o.wrong.temporary() }
+
+func (o opening) isOpen() bool { return o.without.ok() || o.wrong.ok() }

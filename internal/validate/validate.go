@@ -37,6 +37,9 @@ type Options struct {
 	Patience time.Duration
 }
 
+// MaxEarlier is how many earlier external IDs are tried.
+const MaxEarlier = 3
+
 // The defaults let one validation of a thousand roles run at its full
 // concurrency with an STS that takes 50 ms, and leave half of STS's own limit
 // (600 calls a second for an account and region) to lending.
@@ -105,41 +108,110 @@ type Subject struct {
 // it is known, one at a time; the answer has them all, in the order of the
 // roles. When ctx ends, the roles that are left are unknown, ValidNotChecked.
 func (v *Validator) Roles(ctx context.Context, s Subject, tell func(rolebroker.RoleValidation)) []rolebroker.RoleValidation {
-	results := make([]rolebroker.RoleValidation, len(s.Integration.Roles))
-	w := &work{Validator: v, Subject: s, slots: make(chan struct{}, v.concurrency)}
+	roles := s.Integration.Roles
+	w := &work{Validator: v, Subject: s, tell: tell, results: make([]rolebroker.RoleValidation, len(roles)), left: len(roles),
+		ready: make(chan *probe, len(roles)), done: make(chan struct{}), waiting: map[*probe]*time.Timer{}}
+	if len(roles) == 0 {
+		return w.results
+	}
 	if s.Integration.AssumptionMode == rolebroker.ModePlatform {
 		w.platform, w.problem = v.identity(ctx)
 	}
-	var all sync.WaitGroup
-	var telling sync.Mutex
-	for i, role := range s.Integration.Roles {
-		all.Go(func() {
-			p := &probe{work: w, role: role}
-			validation := p.run(ctx)
-			validation.CheckedAt = v.now().UTC().Truncate(time.Second)
-			telling.Lock()
-			defer telling.Unlock()
-			results[i] = rolebroker.RoleValidation{Index: i, Role: role, Validation: validation}
-			if tell != nil {
-				tell(results[i])
-			}
-		})
+	for i, role := range roles {
+		w.ready <- newProbe(w, i, role)
 	}
-	all.Wait()
-	return results
+	defer context.AfterFunc(ctx, w.wakeAll)()
+	var workers sync.WaitGroup
+	for range min(v.concurrency, len(roles)) {
+		workers.Go(func() { w.run(ctx) })
+	}
+	workers.Wait()
+	return w.results
 }
 
-// work is one validation.
+// work is one validation. A few workers take the roles that are ready; one that
+// has to be tried again later waits without a worker.
 type work struct {
 	*Validator
 	Subject
 	platform rolebroker.Identity // the zero value when it is not known
 	problem  *rolebroker.Refusal // why we have no identity to assume anything with; nil if we have
-	slots    chan struct{}       // one for each role that is being tried
+
+	ready chan *probe   // holds all of them, so that nobody waits to put one in
+	done  chan struct{} // closed when none is left
+
+	mu      sync.Mutex
+	tell    func(rolebroker.RoleValidation)
+	results []rolebroker.RoleValidation
+	left    int
+	waiting map[*probe]*time.Timer
 }
 
-// identity is who we are. That STS could not be reached for it says nothing
-// about us.
+func (w *work) run(ctx context.Context) {
+	for {
+		select {
+		case p := <-w.ready:
+			if v, again := p.turn(ctx); again > 0 {
+				w.later(ctx, p, again)
+			} else {
+				w.finish(p, v)
+			}
+		case <-w.done:
+			return
+		}
+	}
+}
+
+// finish keeps and tells an outcome.
+func (w *work) finish(p *probe, v rolebroker.Validation) {
+	v.CheckedAt = w.now().UTC().Truncate(time.Millisecond)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.results[p.index] = rolebroker.RoleValidation{Index: p.index, Role: p.role, Validation: v}
+	if w.tell != nil {
+		w.tell(w.results[p.index])
+	}
+	if w.left--; w.left == 0 {
+		close(w.done)
+	}
+}
+
+// later makes a role ready again after a while, or at once when ctx has ended.
+func (w *work) later(ctx context.Context, p *probe, pause time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ctx.Err() != nil {
+		w.ready <- p
+		return
+	}
+	w.waiting[p] = time.AfterFunc(pause, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.wake(p)
+	})
+}
+
+// wake makes a role ready that waits; w.mu is held.
+func (w *work) wake(p *probe) {
+	if timer := w.waiting[p]; timer != nil {
+		timer.Stop()
+		delete(w.waiting, p)
+		w.ready <- p
+	}
+}
+
+// wakeAll has nobody wait any longer: ctx has ended.
+func (w *work) wakeAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for p := range w.waiting {
+		w.wake(p)
+	}
+}
+
+// identity is who we are. Only when there are no credentials at all is that the
+// end of it: whatever else keeps AWS from saying who we are may not keep it from
+// letting us assume roles.
 func (v *Validator) identity(ctx context.Context) (rolebroker.Identity, *rolebroker.Refusal) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -152,10 +224,10 @@ func (v *Validator) identity(ctx context.Context) (rolebroker.Identity, *rolebro
 	}
 	refusal := refusalOf(err)
 	v.log.InfoContext(ctx, "validation: asking AWS who we are", "reason", refusal, "cause", refusal.Cause)
-	if refusal.Kind.Temporary() {
-		return rolebroker.Identity{}, nil
+	if refusal.Kind == rolebroker.RefusedNoIdentity {
+		return rolebroker.Identity{}, refusal
 	}
-	return rolebroker.Identity{}, refusal
+	return rolebroker.Identity{}, nil
 }
 
 // refusalOf is err as the refusal that it is.

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -379,7 +380,7 @@ func (s *server) showStale(w http.ResponseWriter, r *http.Request, v *visit, pag
 
 // showOutcomes is the form with what came of trying its roles.
 func (s *server) showOutcomes(w http.ResponseWriter, r *http.Request, v *visit, page *formPage) error {
-	outcomes, err := s.outcomes(r.Context(), v, page, nil)
+	outcomes, err := s.outcomes(r.Context(), v, page, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -391,7 +392,7 @@ func (s *server) showOutcomes(w http.ResponseWriter, r *http.Request, v *visit, 
 }
 
 // outcomes tries the roles that are typed. What is no role at all fails.
-func (s *server) outcomes(ctx context.Context, v *visit, page *formPage, tell func(int, rolebroker.Validation)) ([]rolebroker.RoleValidation, error) {
+func (s *server) outcomes(ctx context.Context, v *visit, page *formPage, tell func(int, rolebroker.Validation), alive func()) ([]rolebroker.RoleValidation, error) {
 	draft, wrong := page.integration()
 	bad := map[string]string{}
 	for _, f := range wrong {
@@ -405,7 +406,7 @@ func (s *server) outcomes(ctx context.Context, v *visit, page *formPage, tell fu
 		}
 		return r
 	}
-	how := broker.Validating{}
+	how := broker.Validating{Alive: alive}
 	if tell != nil {
 		how.Tell = func(r rolebroker.RoleValidation) {
 			r = explained(r)
@@ -450,6 +451,10 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 		row := page.Rows[i]
 		row.Index, row.Outcome = i, &outcome
 		write(i, tone(outcome.Status), "outcome", row)
+	}, func() {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, _ = io.WriteString(w, "\n")
+		_ = http.NewResponseController(w).Flush()
 	})
 	if err != nil {
 		return err

@@ -144,8 +144,10 @@ func sentence(message string) string {
 	if message == "" {
 		return ""
 	}
-	first, size := utf8.DecodeRuneInString(message)
-	message = string(unicode.ToUpper(first)) + message[size:]
+	if word, _, _ := strings.Cut(message, " "); !strings.ContainsAny(strings.TrimRight(word, ".,:"), ":/_=.") { // an ARN stays one
+		first, size := utf8.DecodeRuneInString(message)
+		message = string(unicode.ToUpper(first)) + message[size:]
+	}
 	if !strings.ContainsAny(message[len(message)-1:], ".!?:") {
 		message += "."
 	}

@@ -47,7 +47,7 @@ type sessionRow struct {
 
 func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query := r.URL.Query()
-	page := sessionsPage{Agent: get(query, "agent"), Integration: get(query, "integration"), Role: get(query, "role"),
+	page := sessionsPage{Agent: trimmed(query, "agent"), Integration: trimmed(query, "integration"), Role: trimmed(query, "role"),
 		Live: query.Get("live") != "", Paused: query.Get("paused") != "", First: query.Get("after") == ""}
 	page.Here = page.address(query.Get("after"))
 	if r.Header.Get("HX-Target") == "rows" { // the rest of the page is there already
@@ -67,7 +67,7 @@ func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) 
 	return s.render(w, http.StatusOK, "sessions", page)
 }
 
-func get(query url.Values, name string) string { return strings.TrimSpace(query.Get(name)) }
+func trimmed(query url.Values, name string) string { return strings.TrimSpace(query.Get(name)) }
 
 // address is that of a page with the same filters.
 func (p sessionsPage) address(after string) string {

@@ -67,7 +67,7 @@ func (u usage) File() string { return `"$HOME/.rolebroker-` + u.Agent + `"` }
 
 // Keep writes a token to that file, for its owner's eyes.
 func (u usage) Keep(token string) string {
-	return "(umask 077; printf %s '" + token + "' > " + u.File() + ")"
+	return "(umask 077; printf %s '" + token + "' \\\n  > " + u.File() + ")"
 }
 
 // Shell runs commands as the agent.

@@ -382,6 +382,26 @@ func (s *suite) rotate(in *rolebroker.Integration, current, next string) {
 }
 
 // free checks which external IDs an integration can still be created with.
+// What was found of a role as it was is not kept once it is another, even if it
+// was found out later.
+func testLateValidations(s *suite) {
+	old := s.createIntegration("production", "readonly", "deployer")
+	now := changed(old, func(in *rolebroker.Integration) { in.Roles[0].Region = "ap-southeast-2" })
+	now.Version++
+	s.must(s.store.UpdateIntegration(s.ctx, now, old.Version))
+	s.validate(now, t1)
+	before := []rolebroker.Validation{*now.Roles[0].Validation, *now.Roles[1].Validation}
+	s.validate(old, t2)
+	got, err := s.store.Integration(s.ctx, "production")
+	s.must(err)
+	if v := got.Roles[0].Validation; v == nil || !v.CheckedAt.Equal(before[0].CheckedAt) {
+		s.Errorf("of the role that changed there is %+v, want that of %s", v, before[0].CheckedAt)
+	}
+	if v := got.Roles[1].Validation; v == nil || !v.CheckedAt.After(before[1].CheckedAt) {
+		s.Errorf("of the role that stayed there is %+v", v)
+	}
+}
+
 func (s *suite) free(want bool, externalIDs ...string) {
 	s.Helper()
 	for _, externalID := range externalIDs {
@@ -408,11 +428,9 @@ func testSetExternalIDs(s *suite) {
 	first, second, third := in.ExternalID, s.reserve("second", t1), s.reserve("third", t2)
 
 	s.free(true, second, third)
-	in.Roles[0].Validation = nil // it was not tried with the next one
-	s.rotate(in, first, second)  // start
+	s.rotate(in, first, second) // start: it is lent as before
 	s.hasIntegration(in)
 	s.free(false, first, second)
-	in.Roles[0].Validation = validated
 	s.rotate(in, first, "") // cancel
 	s.hasIntegration(in)
 	s.free(false, second)
@@ -430,7 +448,6 @@ func testSetExternalIDs(s *suite) {
 
 	// An update leaves them alone.
 	s.rotate(in, first, second)
-	in.Roles[0].Validation = nil
 	updated := changed(in, func(in *rolebroker.Integration) { in.ExternalID, in.NextExternalID = third, "" })
 	updated.Version++
 	s.must(s.store.UpdateIntegration(s.ctx, updated, in.Version))

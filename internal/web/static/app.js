@@ -54,11 +54,30 @@
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     const next = page.querySelector('#integration-form');
     if (!next) { location.assign(answer.url); return; }
+    keepOutcomes(form(), next);
     form().replaceWith(next);
     begin();
     const added = button.value === 'add-role' ? $$('.role .name input', next).pop() : null;
     const asked = $('.role .banner button', next);
     (added || asked || $('#add-role', next)).focus();
+  };
+
+  // What came of trying a role stays with it, as long as it is that role.
+  const typed = (row) => $$('input', row).filter((field) => /\.(name|arn|region|duration)$/.test(field.name)).map((field) => field.value).join('\n');
+  const keepOutcomes = (before, after) => {
+    const known = new Map($$('.role', before).filter((row) => !$('.busy', row)).map((row) => [typed(row), row]));
+    for (const row of $$('.role', after)) {
+      const same = known.get(typed(row));
+      if (!same) continue;
+      $('.outcome', row).replaceWith($('.outcome', same).cloneNode(true));
+      if (!$('.outcome-badge .badge', row)) $('.outcome-badge', row).innerHTML = $('.outcome-badge', same).innerHTML;
+    }
+  };
+  const forgetOutcome = (row) => {
+    if (!$('.outcome', row).innerHTML.trim()) return;
+    setOutcome(row, '', '');
+    $('.outcome-badge', row).innerHTML = '';
+    $('#foot').innerHTML = '<p class="sub">Roles are validated when you save, or now with Validate.</p>';
   };
 
   // Validate shows each role's outcome as it comes.
@@ -105,11 +124,12 @@
       return;
     }
     button.disabled = false;
+    if (document.activeElement === document.body) button.focus(); // it lost the focus when it was disabled
   };
 
   document.addEventListener('submit', (event) => {
     const button = event.submitter;
-    if (event.target !== form() || !button) { leaving = true; return; }
+    if (event.target !== form() || !button) return; // another form, which would lose what is typed in this
     if (button.value === 'validate' && !button.dataset.plain) {
       event.preventDefault();
       validate(button);
@@ -125,6 +145,8 @@
   // What is typed changes what has to be done in AWS.
   let timer = 0;
   document.addEventListener('input', (event) => {
+    const row = event.target.closest('#integration-form .role');
+    if (row && /\.(arn|region|duration)$/.test(event.target.name)) forgetOutcome(row);
     if (!form() || !form().contains(event.target) || !/^(mode|role\.\d+\.(name|arn|duration)|name)$/.test(event.target.name)) return;
     clearTimeout(timer);
     timer = setTimeout(() => htmx.trigger('#setup', 'refresh'), 400);

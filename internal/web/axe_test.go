@@ -1,0 +1,199 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/rolebroker/rolebroker/internal/awssim"
+)
+
+// scene is a page in a state, and how a person gets there.
+type scene struct {
+	name  string
+	reach func(p *person)
+}
+
+// emptyScenes are those of a deployment with nothing in it.
+var emptyScenes = []scene{
+	{"integrations-empty", func(p *person) { p.opens("/integrations") }},
+	{"agents-empty", func(p *person) { p.opens("/agents") }},
+	{"sessions-empty", func(p *person) { p.opens("/sessions") }},
+	{"new-agent-empty", func(p *person) { p.opens("/agents/new") }},
+}
+
+// scenes are all others.
+var scenes = []scene{
+	{"integrations", func(p *person) { p.opens("/integrations") }},
+	{"integrations-none-found", func(p *person) { p.opens("/integrations?search=nothing") }},
+	{"catalogue", func(p *person) { p.opens("/integrations/new") }},
+	{"form-new", func(p *person) { p.begins("") }},
+	{"form-errors", func(p *person) {
+		p.begins("not a name")
+		p.typesRole(0, "no name", "ReadOnly", "nowhere")
+		p.role(0).fills("Role ARN", "arn:aws:iam::1:role/x")
+		p.presses("Create Integration")
+		p.sees("Nothing was saved.")
+	}},
+	{"form-outcomes", func(p *person) {
+		p.begins("payments")
+		p.presses("Trust policy")
+		p.tb.AWS.Account(account).CreateRole(awssim.Role{Name: "Payments", TrustPolicy: p.reads("Trust policy")})
+		p.typesRole(0, "readonly", "Payments", "us-east-1")
+		p.presses("Add Role")
+		p.typesRole(1, "deployer", "Deployer", "eu-west-1")
+		p.presses("Add Role")
+		p.typesRole(2, "billing", "BillingExport", "us-east-1")
+		p.presses("Validate")
+		p.sees("1 of 3 selected roles cannot be assumed yet.")
+		p.role(0).sees("assumable")
+		p.role(1).sees("open")
+		p.role(2).sees("failed")
+	}},
+	{"form-policy", func(p *person) { p.edits("staging"); p.presses("Trust policy"); p.reads("Trust policy") }},
+	{"form-terraform", func(p *person) { p.edits("staging"); p.presses("Terraform"); p.reads("Terraform configuration") }},
+	{"form-remove", func(p *person) { p.edits("production"); p.presses("Remove role metrics"); p.sees("Remove metrics?") }},
+	{"form-edit", func(p *person) { p.edits("production") }},
+	{"form-cluster", func(p *person) { p.edits("sandbox") }},
+	{"delete-integration", func(p *person) { p.edits("production"); p.presses("Delete"); p.arrives("Delete production?") }},
+	{"agents", func(p *person) { p.opens("/agents") }},
+	{"agent", func(p *person) { p.opens("/agents/scout") }},
+	{"agent-unconnected", func(p *person) { p.opens("/agents/intern") }},
+	{"new-agent", func(p *person) { p.opens("/agents/new") }},
+	{"new-agent-errors", func(p *person) {
+		p.opens("/agents/new")
+		p.fills("Name", "scout")
+		p.presses("Create Agent")
+		p.findsFault("Name", "scout")
+	}},
+	{"token", func(p *person) {
+		p.opens("/agents/intern")
+		p.presses("New Token")
+		p.arrives("New token of intern")
+	}},
+	{"delete-agent", func(p *person) { p.opens("/agents/scout/delete") }},
+	{"sessions", func(p *person) { p.opens("/sessions?paused=on") }},
+	{"settings", func(p *person) { p.opens("/settings"); p.sees("dashboards") }},
+	{"settings-key", func(p *person) {
+		p.opens("/settings")
+		p.fills("Name", "another")
+		p.presses("New API Key")
+		p.sees("copy it now")
+	}},
+	{"error", func(p *person) { p.opens("/integrations/nothing") }},
+}
+
+// signedOut are those of who is not signed in.
+var signedOut = []scene{
+	{"sign-in", func(p *person) { p.opens("/sign-in") }},
+	{"sign-in-refused", func(p *person) {
+		p.opens("/sign-in")
+		p.fills("API key", "wrong")
+		p.presses("Sign in")
+		p.findsFault("API key", "not known")
+	}},
+	{"not-found", func(p *person) { p.opens("/nothing") }},
+}
+
+// rules is axe-core, which knows the Web Content Accessibility Guidelines.
+var rules = sync.OnceValues(func() (string, error) {
+	b, err := os.ReadFile("testdata/axe/node_modules/axe-core/axe.min.js")
+	return string(b), err
+})
+
+// TestEveryPageIsAccessible holds each page against the rules, wide and narrow,
+// light and dark.
+func TestEveryPageIsAccessible(t *testing.T) {
+	t.Parallel()
+	for _, world := range []struct {
+		name   string
+		scenes []scene
+		enter  func(*testing.T) *person
+	}{
+		{"empty", emptyScenes, func(t *testing.T) *person { return admin(t, empty(t)) }},
+		{"signed-out", signedOut, func(t *testing.T) *person { return somebody(t, empty(t)) }},
+		{"one", scenes[:len(scenes)/2], func(t *testing.T) *person { return admin(t, furnished(t)) }},
+		{"other", scenes[len(scenes)/2:], func(t *testing.T) *person { return admin(t, furnished(t)) }},
+	} {
+		t.Run(world.name, func(t *testing.T) {
+			t.Parallel()
+			p := world.enter(t)
+			for _, s := range world.scenes {
+				s.reach(p)
+				p.opensDetails()
+				p.isAccessible(s.name)
+				p.complains()
+			}
+		})
+	}
+}
+
+// opensDetails opens all that can be opened.
+func (p *person) opensDetails() {
+	p.Helper()
+	p.eventually("opening details", "document.querySelectorAll('details').forEach((e) => { e.open = true }), document.readyState === 'complete'")
+}
+
+// isAccessible holds the page against the rules. In the dark only those of
+// colour can give something new.
+func (p *person) isAccessible(name string) {
+	p.Helper()
+	everything := `{type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}`
+	colours := `{type: 'rule', values: ['color-contrast', 'link-in-text-block']}`
+	p.turns("light", 1280)
+	p.follows(name+", wide and light", everything)
+	p.turns("dark", 1280)
+	p.follows(name+", wide and dark", colours)
+	p.turns("dark", 360)
+	p.follows(name+", narrow and dark", colours)
+	p.turns("light", 360)
+	p.follows(name+", narrow and light", everything)
+	if width := find[int](p, "the width", "document.scrollingElement.scrollWidth"); width > 360 {
+		p.Errorf("%s: at 360 pixels it is %d wide: %s", name, width, find[[]string](p, "what is wide", "[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > 361 && !e.closest('pre')).map((e) => e.outerHTML.slice(0, 100))"))
+	}
+	p.turns("light", 1280)
+}
+
+// turns gives the browser another colour scheme and width.
+func (p *person) turns(scheme string, width int64) {
+	p.Helper()
+	p.does("turning "+scheme, command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}), chromedp.EmulateViewport(width, 900))
+}
+
+// follows says which of some rules the page breaks.
+func (p *person) follows(name, which string) {
+	p.Helper()
+	script, err := rules()
+	if err != nil {
+		p.Fatalf("the rules are needed: run make setup (%v)", err)
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if !find[bool](p, "looking for the rules", "!!window.axe") {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[any](script+"; 1"))
+		p.must("loading the rules", err)
+	}
+	broken, err := chromedp.Run(ctx, chromedp.Evaluate[[]violation](`axe.run(document, {runOnly: `+which+`, resultTypes: ['violations']}).then((r) =>
+		r.violations.map((v) => ({id: v.id, help: v.help, where: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 300) + ' ' + n.failureSummary)})))`, chromedp.EvalAwaitPromise))
+	p.must("following the rules", err)
+	for _, v := range broken {
+		p.Errorf("%s: %s", name, v)
+	}
+}
+
+// violation is a rule that a page breaks.
+type violation struct {
+	ID, Help string
+	Where    []string
+}
+
+func (v violation) String() string {
+	return fmt.Sprintf("%s (%s): %s", v.Help, v.ID, strings.Join(v.Where, "\n\t"))
+}

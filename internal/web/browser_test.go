@@ -1,0 +1,474 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+// chromium is the browser of this test binary. It starts with the first test
+// that needs it, and ends with the tests, or with their process.
+var chromium struct {
+	sync.Once
+	ctx  context.Context
+	stop context.CancelFunc
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if chromium.stop != nil {
+		chromium.stop()
+	}
+	os.Exit(code)
+}
+
+// startChromium starts it, with none of what it would do by itself.
+func startChromium() {
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, chromium.err = exec.LookPath(name); chromium.err == nil {
+			break
+		}
+	}
+	if chromium.err != nil {
+		chromium.err = errors.New("chromium is needed: run make setup")
+		return
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU)
+	for _, flag := range []string{"disable-quic", "disable-component-update", "disable-domain-reliability", "no-proxy-server", "hide-scrollbars"} {
+		options = append(options, chromedp.Flag(flag, true))
+	}
+	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, stop := chromedp.NewContext(allocator)
+	chromium.ctx, chromium.stop = ctx, func() { stop(); stopAllocator() }
+	if chromium.err = chromedp.Do(ctx); chromium.err != nil {
+		chromium.err = fmt.Errorf("starting %s: %w", path, chromium.err)
+	}
+}
+
+// patience is how long a person waits for what should be there soon, on a
+// machine that has other things to do.
+const patience = 10 * time.Second
+
+// person sits before a browser with cookies of its own, at a testbed. A test
+// fails with whatever a page complains of: an error in the console, an
+// exception, a breach of its policy.
+type person struct {
+	testing.TB
+	tb    *testbed.Testbed
+	ctx   context.Context
+	scope string // a CSS selector: where things are looked for
+	*noted
+}
+
+// noted is what the browser said by itself.
+type noted struct {
+	mu       sync.Mutex
+	problems []string
+	expected []string // what a problem may say
+	dialogs  []string // that were answered
+	stay     bool     // how somebody answers who is asked whether to leave
+	received float64  // bytes, from the server
+}
+
+// somebody is a person who has not signed in.
+func somebody(t testing.TB, tb *testbed.Testbed) *person {
+	t.Helper()
+	chromium.Do(startChromium)
+	if chromium.err != nil {
+		t.Fatal(chromium.err)
+	}
+	ctx, stop := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
+	p := &person{TB: t, tb: tb, ctx: ctx, scope: "body", noted: &noted{}}
+	t.Cleanup(func() {
+		p.complains()
+		stop()
+	})
+	p.must("opening a tab", chromedp.Listen(ctx, p.note))
+	p.does("setting the tab up", chromedp.EmulateViewport(1280, 900), command(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}))
+	return p
+}
+
+// admin is a person who has signed in, by a link.
+func admin(t testing.TB, tb *testbed.Testbed) *person {
+	t.Helper()
+	p := somebody(t, tb)
+	p.opens(tb.SignInLink())
+	p.arrives("Integrations")
+	return p
+}
+
+// command makes an action of a command of the browser's protocol.
+func command[P, R any](cmd cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, cmd, params)
+		return err
+	})
+}
+
+// note keeps what the browser says. It must not wait for it.
+func (p *person) note(event any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError && !answered(e.Entry) {
+			p.problems = append(p.problems, fmt.Sprintf("%s: %s (%s)", e.Entry.Source, e.Entry.Text, e.Entry.URL))
+		}
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
+			p.problems = append(p.problems, fmt.Sprintf("console: %s", e.Args[0].Value))
+		}
+	case *runtime.EventExceptionThrown:
+		p.problems = append(p.problems, "exception: "+e.ExceptionDetails.Exception.Description)
+	case *page.EventJavascriptDialogOpening:
+		p.dialogs = append(p.dialogs, string(e.Type))
+		answer := page.HandleJavaScriptDialogParams{Accept: !p.stay}
+		go chromedp.Call(p.ctx, page.HandleJavaScriptDialog, answer) // if it fails, the next step does
+	case *network.EventLoadingFinished:
+		p.received += e.EncodedDataLength
+	}
+}
+
+// answered says whether an entry of the log is only that the server answered a
+// form, or an address, with an error page.
+func answered(e *log.Entry) bool {
+	return e.Source == log.EntrySourceNetwork && strings.Contains(e.Text, "the server responded with a status of 4") && !strings.Contains(e.URL, "/static/")
+}
+
+// complains fails the test with what the browser complained of.
+func (p *person) complains() {
+	p.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, problem := range p.problems {
+		if !slices.ContainsFunc(p.expected, func(e string) bool { return strings.Contains(problem, e) }) {
+			p.Errorf("the browser complains: %s", problem)
+		}
+	}
+	p.problems = nil
+}
+
+// must ends the test, and shows where the person was.
+func (p *person) must(what string, err error) {
+	p.Helper()
+	if err == nil {
+		return
+	}
+	where, _ := evaluate[string](p, `location.href + "\n" + document.body.innerText`) // if it is to be had
+	p.Fatalf("%s: %v\nat %s", what, err, where)
+}
+
+// does takes some steps, within patience.
+func (p *person) does(what string, steps ...chromedp.Action[chromedp.Void]) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	p.must(what, chromedp.Do(ctx, steps...))
+}
+
+// evaluate finds something out in the page, whether or not its own scripts run.
+func evaluate[T any](p *person, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T]("(() => {"+finding+"; return ("+expression+")})()"))
+}
+
+// find is the same for what has to be there.
+func find[T any](p *person, what, expression string) T {
+	p.Helper()
+	found, err := evaluate[T](p, expression)
+	p.must(what, err)
+	return found
+}
+
+// eventually asks the page until something is so. The page may be another one
+// each time.
+func (p *person) eventually(what, expression string) {
+	p.Helper()
+	p.until(what, func() error {
+		so, err := evaluate[bool](p, expression)
+		if err == nil && !so {
+			err = errors.New("it is not so")
+		}
+		return err
+	})
+}
+
+// until tries something until there is no error, within patience.
+func (p *person) until(what string, try func() error) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	again := time.NewTicker(15 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			p.must(what, fmt.Errorf("after %s: %w", patience, err))
+		case <-again.C:
+		}
+	}
+}
+
+// quoted is a text as JavaScript writes it.
+func quoted(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // it is a string
+	}
+	return string(b)
+}
+
+// finding is how things are found by what a person reads: by their name, or by
+// how it begins when nothing is called exactly that.
+const finding = `
+const plain = (text) => (text || '').replace(/\s+/g, ' ').trim();
+const shown = (e) => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length > 0;
+const named = (e) => plain(e.getAttribute('aria-label') || e.innerText);
+const within = (scope, what) => [...document.querySelectorAll(scope)].flatMap((e) => [...e.querySelectorAll(what)]);
+const called = (all, name, of) => all.find((e) => of(e) === name) || all.find((e) => of(e).startsWith(name + ' '));
+const button = (scope, name) => called(within(scope, 'button, a[href], summary, label').filter(shown), name, named);
+const labels = (e) => e.getAttribute('aria-label') || [...(e.labels || [])].map(named).join(' ');
+const field = (scope, name) => called(within(scope, 'input:not([type=hidden]), select, textarea').filter(shown), name, (e) => plain(labels(e)));
+const text = (scope) => plain([...document.querySelectorAll(scope)].map((e) => e.innerText).join(' '));
+const box = (scope, is) => within(scope, 'pre').filter(shown).find(is);
+const middle = (e) => {
+  e.scrollIntoView({block: 'center', behavior: 'instant'});
+  const r = e.getClientRects()[0], x = r.left + r.width / 2, y = r.top + r.height / 2, top = document.elementFromPoint(x, y);
+  const covered = !top || !(e.contains(top) || top.contains(e) || [...(e.labels || [])].some((l) => l.contains(top)));
+  return {x, y, covered: covered ? (top ? top.outerHTML.slice(0, 200) : 'nothing') : ''};
+};
+`
+
+// in is the same person, who looks at a part of the page.
+func (p *person) in(selector string) *person {
+	part := *p
+	part.scope = selector
+	return &part
+}
+
+// role is the same person, who looks at a role of the form: 0 is the first.
+func (p *person) role(i int) *person { return p.in(fmt.Sprintf("#role-%d", i)) }
+
+// opens types an address.
+func (p *person) opens(address string) {
+	p.Helper()
+	if strings.HasPrefix(address, "/") {
+		address = p.tb.URL + address
+	}
+	p.does("opening "+address, chromedp.Navigate(address))
+}
+
+// clicks clicks what an expression finds, once it is there and nothing is
+// before it.
+func (p *person) clicks(what, expression string) {
+	p.Helper()
+	p.eventually(what+" is not there", "!!"+expression+" && !"+expression+".disabled")
+	at := find[struct {
+		X, Y    float64
+		Covered string
+	}](p, what, "middle("+expression+")")
+	if at.Covered != "" {
+		p.Fatalf("%s is behind %s", what, at.Covered)
+	}
+	p.does(what, chromedp.MouseClickXY(at.X, at.Y))
+}
+
+// presses presses a button, or follows a link, or opens a tab.
+func (p *person) presses(name string) {
+	p.Helper()
+	p.eventually("looking for "+name, "window.before = true")
+	p.clicks("pressing "+name, "button("+quoted(p.scope)+", "+quoted(name)+")")
+}
+
+// arrives waits for another page than the one on which something was pressed.
+func (p *person) arrives(heading string) {
+	p.Helper()
+	p.eventually("arriving at "+heading, `!window.before && document.readyState === 'complete' && plain(document.querySelector('h1')?.innerText) === `+quoted(heading))
+}
+
+// fills replaces what is in a field.
+func (p *person) fills(label, value string) {
+	p.Helper()
+	element := "field(" + quoted(p.scope) + ", " + quoted(label) + ")"
+	p.clicks("filling "+label, element)
+	p.eventually("filling "+label, "(document.activeElement === "+element+") && ("+element+".select(), true)")
+	if value == "" {
+		p.does("emptying "+label, chromedp.KeyEvent("\b"))
+		return
+	}
+	p.does("filling "+label, command(input.InsertText, input.InsertTextParams{Text: value}))
+}
+
+// ticks clicks a box or a radio button that is not ticked.
+func (p *person) ticks(label string) { p.Helper(); p.toggles(label, true) }
+
+// unticks clicks a box that is ticked.
+func (p *person) unticks(label string) { p.Helper(); p.toggles(label, false) }
+
+func (p *person) toggles(label string, to bool) {
+	p.Helper()
+	element := "field(" + quoted(p.scope) + ", " + quoted(label) + ")"
+	p.eventually(label+" is to be clicked", fmt.Sprintf("%s?.checked === %t", element, !to))
+	p.clicks("clicking "+label, element)
+	p.eventually(label+" is clicked", fmt.Sprintf("%s.checked === %t", element, to))
+}
+
+// sees waits until a text can be read.
+func (p *person) sees(texts ...string) {
+	p.Helper()
+	for _, text := range texts {
+		p.eventually("seeing "+text, "text("+quoted(p.scope)+").includes(plain("+quoted(text)+"))")
+	}
+}
+
+// seesNot says that a text cannot be read now.
+func (p *person) seesNot(texts ...string) {
+	p.Helper()
+	for _, text := range texts {
+		if find[bool](p, "not seeing "+text, "text("+quoted(p.scope)+").includes(plain("+quoted(text)+"))") {
+			p.Errorf("one can read: %s", text)
+		}
+	}
+}
+
+// cannotPress says that there is no such button to be seen.
+func (p *person) cannotPress(name string) {
+	p.Helper()
+	if find[bool](p, "looking for "+name, "!!button("+quoted(p.scope)+", "+quoted(name)+")") {
+		p.Errorf("there is a button %s", name)
+	}
+}
+
+// finds says what is in a field.
+func (p *person) finds(label, value string) {
+	p.Helper()
+	p.eventually("finding "+value+" in "+label, "field("+quoted(p.scope)+", "+quoted(label)+")?.value === "+quoted(value))
+}
+
+// findsTicked says whether a box is ticked.
+func (p *person) findsTicked(label string, ticked bool) {
+	p.Helper()
+	p.eventually(fmt.Sprintf("finding %s ticked: %t", label, ticked), fmt.Sprintf("field(%s, %s)?.checked === %t", quoted(p.scope), quoted(label), ticked))
+}
+
+// findsFault says that a field is marked as wrong, and that what is wrong with
+// it can be read, and is announced with it.
+func (p *person) findsFault(label, says string) {
+	p.Helper()
+	element := "field(" + quoted(p.scope) + ", " + quoted(label) + ")"
+	p.eventually(label+" is wrong: "+says, element+"?.getAttribute('aria-invalid') === 'true' && "+
+		element+".getAttribute('aria-describedby').split(' ').some((id) => { const e = document.getElementById(id); return e && shown(e) && plain(e.innerText).includes("+quoted(says)+") })")
+}
+
+// reads gives what is in a box of code that can be seen.
+func (p *person) reads(label string) string {
+	p.Helper()
+	return p.readsBox(label, "e.getAttribute('aria-label') === "+quoted(label))
+}
+
+// readsTheOneWith is reads for the box that has a text in it.
+func (p *person) readsTheOneWith(text string) string {
+	p.Helper()
+	return p.readsBox("the one with "+text, "e.textContent.includes("+quoted(text)+")")
+}
+
+func (p *person) readsBox(what, is string) string {
+	p.Helper()
+	element := "box(" + quoted(p.scope) + ", (e) => " + is + ")"
+	p.eventually("reading "+what, "!!"+element)
+	return find[string](p, "reading "+what, element+".textContent")
+}
+
+// address is where the person is, without the server.
+func (p *person) address() string {
+	p.Helper()
+	return strings.TrimPrefix(find[string](p, "reading the address", "location.href"), p.tb.URL)
+}
+
+// asked says how often the person was asked whether to leave, and forgets it.
+func (p *person) asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer func() { p.dialogs = nil }()
+	return len(p.dialogs)
+}
+
+// wasAsked is an error until the person was asked whether to leave.
+func (p *person) wasAsked() error {
+	if p.asked() == 0 {
+		return errors.New("nobody was asked")
+	}
+	return nil
+}
+
+// answers is what the person says from now on, when asked whether to leave.
+func (p *person) answers(stay bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stay = stay
+}
+
+// expects is what the browser may complain of.
+func (p *person) expects(problem string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expected = append(p.expected, problem)
+}
+
+// hears waits until the browser complains of something, which is then expected.
+func (p *person) hears(problem string) {
+	p.Helper()
+	p.expects(problem)
+	p.until("a complaint: "+problem, func() error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !slices.ContainsFunc(p.problems, func(heard string) bool { return strings.Contains(heard, problem) }) {
+			return fmt.Errorf("the browser complains of %q", p.problems)
+		}
+		return nil
+	})
+}
+
+// TestTheBrowserNotices shows that whoever complains has seen what is wrong: the
+// other tests rest on it.
+func TestTheBrowserNotices(t *testing.T) {
+	t.Parallel()
+	p := somebody(t, testbed.New(t, &testbed.Options{Empty: true}))
+	for problem, script := range map[string]string{
+		"Executing inline script violates": `document.body.append(Object.assign(document.createElement('script'), {textContent: '1'}))`,
+		"Applying inline style violates":   `document.body.setAttribute('style', 'color: red')`,
+		"exception: Error: thrown":         `setTimeout(() => { throw new Error('thrown') })`,
+		"console: \"said\"":                `console.error('said')`,
+		"/static/none.png":                 `document.body.append(Object.assign(document.createElement('img'), {src: '/static/none.png'}))`,
+	} {
+		p.opens("/sign-in")
+		find[any](p, problem, "(() => {"+script+"; return 1})()")
+		p.hears(problem)
+	}
+}

@@ -1,0 +1,259 @@
+package web_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+const account = testbed.CustomerAccount
+
+// arn is that of a role of the customer.
+func arn(name string) string { return "arn:aws:iam::" + account + ":role/" + name }
+
+// empty is a deployment with nothing in it yet.
+func empty(t testing.TB) *testbed.Testbed {
+	t.Helper()
+	return testbed.New(t, &testbed.Options{Empty: true})
+}
+
+// TestSigningIn is by an API key, or by a link that is good once.
+func TestSigningIn(t *testing.T) {
+	t.Parallel()
+	tb := empty(t)
+	p := somebody(t, tb)
+	p.opens("/agents/new?integration=none")
+	p.fills("API key", "rba_nobody")
+	p.presses("Sign in")
+	p.arrives("Sign in")
+	p.findsFault("API key", "The API key is not known here.")
+	p.fills("API key", tb.AdminKey.Reveal())
+	p.presses("Sign in")
+	p.arrives("New Agent") // where they wanted to go
+	p.presses("Sign out")
+	p.arrives("Sign in")
+
+	link := tb.SignInLink()
+	p.opens(link)
+	p.arrives("Integrations")
+	p.presses("Sign out")
+	p.arrives("Sign in")
+	p.opens(link)
+	p.arrives("Sign in")
+	p.findsFault("API key", "This link was used already, or is too old.")
+}
+
+// TestTheFirstPageIsSmall counts what is received for it: the page, its style,
+// its scripts and its icon.
+func TestTheFirstPageIsSmall(t *testing.T) {
+	t.Parallel()
+	p := admin(t, testbed.New(t, nil))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.received == 0 || p.received > 60_000 {
+		t.Errorf("the first page is %.0f bytes", p.received)
+	}
+	t.Logf("%.0f bytes", p.received)
+}
+
+// TestConnectingAWS plays the five steps, in a deployment that is empty, until
+// an agent has the role.
+func TestConnectingAWS(t *testing.T) {
+	t.Parallel()
+	tb := empty(t)
+	p := admin(t, tb)
+	connect(p)
+
+	// The agent gets it, and by default what was chosen for that.
+	token := p.makesToken("laptop")
+	borrows(t, tb, token, "", "/PaymentsDeploy/scout")
+	borrows(t, tb, token, "readonly", "/PaymentsRead/scout")
+	p.presses("I have it, back to scout")
+	p.arrives("scout")
+	p.sees("readonly", "in use", "laptop")
+	p.seesNot(token.Reveal())
+	p.presses("Sessions of scout")
+	p.arrives("Sessions")
+	p.sees("payments/deployer", "payments/readonly", "live")
+}
+
+// connect plays the steps, with what works with scripts and without.
+func connect(p *person) {
+	p.Helper()
+	// Step 1: decide. The platform is recommended, and chosen.
+	p.presses("New Integration")
+	p.arrives("New Integration")
+	p.presses("Add AWS")
+	p.arrives("Connect AWS")
+	p.fills("Name", "payments")
+	p.fills("Description", "What the payments team runs")
+	p.findsTicked("The platform", true)
+
+	// Step 2: configure AWS, with exactly what the page says.
+	p.presses("Trust policy")
+	trust := p.reads("Trust policy")
+	for _, name := range []string{"PaymentsRead", "PaymentsDeploy"} {
+		p.tb.AWS.Account(account).CreateRole(awssim.Role{Name: name, TrustPolicy: trust})
+	}
+
+	// Step 3: add the roles.
+	p.role(0).fills("Name", "readonly")
+	p.role(0).fills("Role ARN", arn("PaymentsRead"))
+	p.role(0).fills("Region", "us-east-1")
+	p.presses("Add Role")
+	p.role(1).fills("Name", "deployer")
+	p.role(1).fills("Role ARN", arn("PaymentsDeploy"))
+	p.role(1).fills("Region", "eu-west-1")
+	p.finds("Name", "payments")
+	p.role(0).finds("Role ARN", arn("PaymentsRead"))
+
+	// Step 4: validate.
+	p.presses("Validate")
+	p.role(0).sees("assumable")
+	p.role(1).sees("assumable")
+	p.sees("All 2 selected roles can be assumed.")
+
+	// Step 5: choose the default, and finish.
+	p.role(0).findsTicked("Selected", true)
+	p.role(1).findsTicked("Selected", true)
+	p.role(1).ticks("Default")
+	p.presses("Create Integration")
+	p.arrives("payments")
+	p.sees("Created.", "No agent borrows from it yet.")
+	p.role(0).sees("assumable")
+	p.role(1).findsTicked("Default", true)
+
+	// Connect it to an agent, from its page.
+	p.presses("New agent")
+	p.arrives("New Agent")
+	p.findsTicked("payments", true)
+	p.fills("Name", "scout")
+	p.presses("Create Agent")
+	p.arrives("scout")
+	p.sees("deployer", "readonly", "It has no token yet")
+}
+
+// makesToken makes a token on the page of an agent.
+func (p *person) makesToken(label string) rolebroker.Secret {
+	p.Helper()
+	p.fills("Label", label)
+	p.presses("New Token")
+	p.arrives("New token of scout")
+	token := rolebroker.NewSecret(strings.TrimSpace(p.reads("Token")))
+	p.tb.HandedOut(token)
+	return token
+}
+
+// borrows borrows for real: AWS says whose credentials they are.
+func borrows(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret, role, session string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	lent, err := tb.Client(token).Credentials(ctx, role, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	me, err := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: aws.String(tb.AWSURL),
+		Credentials: credentials.NewStaticCredentialsProvider(lent.AccessKeyID, lent.SecretAccessKey.Reveal(), lent.Token.Reveal())}).GetCallerIdentity(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := aws.ToString(me.Arn); !strings.HasSuffix(got, session) {
+		t.Errorf("the credentials are of %s, not of %s", got, session)
+	}
+}
+
+// typesRole fills the fields of a role in.
+func (p *person) typesRole(i int, name, iamName, region string) {
+	p.Helper()
+	p.role(i).fills("Name", name)
+	p.role(i).fills("Role ARN", arn(iamName))
+	p.role(i).fills("Region", region)
+}
+
+// begins begins a new integration.
+func (p *person) begins(name string) {
+	p.Helper()
+	p.opens("/integrations/new")
+	p.presses("Add AWS")
+	p.arrives("Connect AWS")
+	p.fills("Name", name)
+}
+
+// TestOutcomesAreShownAsTheyArrive has one role that AWS is slow with.
+func TestOutcomesAreShownAsTheyArrive(t *testing.T) {
+	t.Parallel()
+	tb := empty(t)
+	p := admin(t, tb)
+	p.begins("payments")
+	p.typesRole(0, "slow", "Tester", "us-east-1")
+	p.presses("Add Role")
+	p.typesRole(1, "quick", "ReadOnly", "us-east-1")
+	slow := awssim.Slow(2 * time.Second)
+	slow.Action, slow.RoleARN, slow.Times = "AssumeRole", arn("Tester"), 1
+	tb.AWS.Inject(slow)
+	p.presses("Validate")
+	p.eventually("one outcome is there before the other", "text('#role-0').includes('checking') && /open|assumable/.test(text('#role-1'))")
+	p.sees("1 of 2 validated")
+	p.role(0).sees("open") // its trust policy requires no external ID
+}
+
+// TestConnectingAWSForACluster has no validation, and says why.
+func TestConnectingAWSForACluster(t *testing.T) {
+	t.Parallel()
+	p := admin(t, empty(t))
+	p.begins("edge")
+	p.seesNot("There is no Validate button")
+	p.ticks("Your cluster")
+	p.cannotPress("Validate")
+	p.sees("There is no Validate button: the platform cannot know whether your cluster may assume these roles.")
+	p.sees("Make your cluster’s OpenID Connect issuer known to IAM") // the setup has followed
+	p.typesRole(0, "readonly", "ReadOnly", "us-east-1")
+	p.presses("Create Integration")
+	p.arrives("edge")
+	p.sees("Created.", "The runner in your cluster checks the roles.")
+	p.cannotPress("Validate")
+	p.findsTicked("Your cluster", true)
+}
+
+// TestARoleThatFails is red, with what is wrong and what to do beside it; what
+// the page says to paste helps.
+func TestARoleThatFails(t *testing.T) {
+	t.Parallel()
+	tb := empty(t)
+	customer := tb.AWS.Account(account)
+	p := admin(t, tb)
+	p.begins("payments")
+	p.presses("Trust policy")
+	customer.CreateRole(awssim.Role{Name: "Good", TrustPolicy: p.reads("Trust policy")})
+	customer.CreateRole(awssim.Role{Name: "Bad", TrustPolicy: testbed.Trust("999988887777")})
+	p.typesRole(0, "good", "Good", "us-east-1")
+	p.presses("Add Role")
+	p.typesRole(1, "bad", "Bad", "us-east-1")
+	p.presses("Validate")
+	p.role(0).sees("assumable")
+	p.role(1).sees("failed")
+	p.sees("1 of 2 selected roles cannot be assumed yet. You can create it anyway.")
+	p.eventually("it is red", "getComputedStyle(document.querySelector('#role-1')).backgroundColor !== getComputedStyle(document.querySelector('#role-0')).backgroundColor && "+
+		"!!document.querySelector('#role-1 .outcome-badge .badge.bad') && !document.querySelector('#role-0 .badge.bad')")
+	p.role(0).seesNot("Show the fix")
+
+	statement := p.role(1).readsTheOneWith(`"Principal"`)
+	customer.SetTrustPolicy("Bad", `{"Version": "2012-10-17", "Statement": [`+statement+`]}`)
+	p.presses("Validate")
+	p.role(1).sees("assumable")
+	p.sees("All 2 selected roles can be assumed.")
+	p.eventually("it is not red any more", "!document.querySelector('.role .bad, .role .outcome.bad')")
+	p.presses("Create Integration")
+	p.arrives("payments")
+	p.role(1).sees("assumable")
+}

@@ -1,0 +1,193 @@
+package web_test
+
+import (
+	"testing"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+// edits opens the form of an integration from the list.
+func (p *person) edits(name string) {
+	p.Helper()
+	p.opens("/integrations")
+	p.presses(name)
+	p.arrives(name)
+}
+
+// TestEditing renames, changes a role, pauses one and removes one.
+func TestEditing(t *testing.T) {
+	t.Parallel()
+	tb := testbed.New(t, nil)
+	p := admin(t, tb)
+	borrows(t, tb, tb.Scout, "production/deployer", "/Deployer/scout")
+
+	p.edits("production")
+	p.fills("Name", "prod")
+	p.role(0).fills("Region", "ap-south-1")
+	p.role(1).unticks("Selected")
+	p.presses("Remove role off")
+	p.sees("Remove off? Agent scout loses it when you update the integration.", "To pause it, deselect it instead.")
+	p.presses("Keep it")
+	p.eventually("nobody is asked any more", "!text('body').includes('Remove off?')")
+	p.role(2).finds("Name", "off")
+	p.presses("Remove role off")
+	p.presses("Remove Role")
+	p.eventually("the role is gone", "!document.querySelector('#role-2')")
+	p.finds("Name", "prod")
+	p.presses("Update Integration")
+	p.arrives("prod")
+	p.sees("Updated.")
+	p.role(0).finds("Region", "ap-south-1")
+	p.role(1).finds("Name", "deployer")
+	p.role(1).findsTicked("Selected", false)
+	p.role(1).sees("not selected")
+	if p.asked() != 0 {
+		t.Error("whoever saves is asked whether to leave")
+	}
+	cannotBorrow(t, tb, tb.Scout, "prod/deployer")
+	borrows(t, tb, tb.Scout, "prod/readonly", "/ReadOnly/scout")
+
+	p.presses("Integrations")
+	p.arrives("Integrations")
+	p.sees("prod 1 of 2")
+	p.seesNot("production")
+}
+
+// cannotBorrow asks for a role that an agent may not have.
+func cannotBorrow(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret, role string) {
+	t.Helper()
+	_, err := tb.Client(token).Credentials(t.Context(), role, "")
+	if code := rolebroker.CodeOf(err); code != rolebroker.CodeDenied {
+		t.Errorf("asking for %s: %v (%s)", role, err, code)
+	}
+}
+
+// TestMistakesStandAtTheirFields and nothing that was typed is lost by them.
+func TestMistakesStandAtTheirFields(t *testing.T) {
+	t.Parallel()
+	p := admin(t, testbed.New(t, nil))
+	p.edits("production")
+	p.fills("Description", "What I typed")
+	p.role(1).fills("Role ARN", "arn:aws:iam::1:role/Deployer")
+	p.role(2).fills("Name", "readonly")
+	p.presses("Update Integration")
+	p.sees("Nothing was saved.")
+	p.role(1).findsFault("Role ARN", "account")
+	p.finds("Description", "What I typed")
+	p.role(1).finds("Role ARN", "arn:aws:iam::1:role/Deployer")
+	p.role(2).finds("Name", "readonly")
+	p.role(1).fills("Role ARN", arn("Deployer"))
+	p.presses("Update Integration")
+	p.role(2).findsFault("Name", "readonly")
+	p.role(2).fills("Name", "off")
+
+	p.fills("Name", "staging")
+	p.presses("Update Integration")
+	p.findsFault("Name", "staging")
+	p.finds("Name", "staging")
+	p.finds("Description", "What I typed")
+	p.fills("Name", "production")
+	p.presses("Update Integration")
+	p.sees("Updated.")
+	p.finds("Description", "What I typed")
+}
+
+// TestLeavingWithUnsavedChanges asks first.
+func TestLeavingWithUnsavedChanges(t *testing.T) {
+	t.Parallel()
+	tb := testbed.New(t, nil)
+	tb.Agent("intern")
+	p := admin(t, tb)
+	p.edits("production")
+	p.presses("Agents")
+	p.arrives("Agents")
+	if p.asked() != 0 {
+		t.Error("whoever changed nothing is asked whether to leave")
+	}
+
+	p.edits("production")
+	p.role(1).fills("Region", "sa-east-1")
+	p.answers(true)
+	p.presses("Agents")
+	p.until("being asked", p.wasAsked)
+	p.role(1).finds("Region", "sa-east-1")
+	p.answers(false)
+	p.presses("Cancel")
+	p.arrives("Integrations")
+	p.edits("production")
+	p.role(1).finds("Region", "eu-west-1")
+	p.asked()
+
+	p.fills("Name", "prod")
+	p.answers(true)
+	p.presses("Connect") // is a form of its own
+	p.until("being asked", p.wasAsked)
+	p.finds("Name", "prod")
+	p.answers(false)
+	p.presses("Cancel")
+	p.arrives("Integrations")
+	p.edits("production")
+	p.asked()
+
+	p.presses("Add Role") // changes what is unsaved, as typing does
+	p.typesRole(3, "tester", "Tester", "us-east-1")
+	p.presses("Agents")
+	p.arrives("Agents")
+	if p.asked() != 1 {
+		t.Error("whoever added a role is not asked whether to leave")
+	}
+}
+
+// TestOutcomesStayWithTheirRoles while other roles come and go, and not when the
+// role becomes another.
+func TestOutcomesStayWithTheirRoles(t *testing.T) {
+	t.Parallel()
+	p := admin(t, furnished(t))
+	p.edits("staging")
+	p.presses("Validate")
+	p.role(0).sees("assumable")
+	p.role(1).sees("assumable")
+	p.eventually("the button can be pressed again, and has the focus", "document.activeElement === button('body', 'Validate')")
+	p.presses("Add Role")
+	p.typesRole(2, "billing", "BillingExport", "us-east-1")
+	p.role(0).sees("assumable")
+	p.presses("Validate")
+	p.role(2).sees("failed", "AWS does not let this server assume the role")
+	p.sees("1 of 3 selected roles cannot be assumed yet.")
+	p.presses("Remove role readonly")
+	p.sees("Remove readonly?")
+	p.presses("Remove Role")
+	p.eventually("the role is gone", "!document.querySelector('#role-2')")
+	p.role(0).finds("Name", "terraform")
+	p.role(0).sees("assumable")
+	p.role(1).sees("failed", "AWS does not let this server assume the role")
+
+	p.role(1).fills("Role ARN", arn("Tester"))
+	p.role(1).seesNot("failed", "AWS does not let this server assume the role")
+	p.role(0).sees("assumable")
+	p.sees("Roles are validated when you save, or now with Validate.")
+}
+
+// TestTwoPeopleEdit has the second of them told, and lose nothing.
+func TestTwoPeopleEdit(t *testing.T) {
+	t.Parallel()
+	tb := testbed.New(t, nil)
+	first, second := admin(t, tb), admin(t, tb)
+	first.edits("production")
+	second.edits("production")
+	first.fills("Description", "By the first")
+	second.role(1).fills("Region", "us-west-2")
+	first.presses("Update Integration")
+	first.sees("Updated.")
+
+	second.presses("Update Integration")
+	second.sees("Somebody else saved production while you were editing.", "What you typed is still here.")
+	second.role(1).finds("Region", "us-west-2")
+	second.finds("Description", "")
+	second.presses("Update Integration")
+	second.sees("Updated.")
+	second.role(1).finds("Region", "us-west-2")
+	first.opens("/integrations/production")
+	first.role(1).finds("Region", "us-west-2")
+}

@@ -1,0 +1,115 @@
+package web_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+// furnished is a deployment as it looks after some weeks: integrations in every
+// state, agents with and without connections, and sessions.
+func furnished(t testing.TB) *testbed.Testbed {
+	t.Helper()
+	tb := testbed.New(t, &testbed.Options{Empty: true})
+	f := furnisher{t, tb}
+	production, staging, lake := f.reserves(), f.reserves(), f.reserves()
+	f.role("ReadOnly", production, staging)
+	f.role("Metrics", production, lake)
+	f.role("Restore", production)
+	f.role("Terraform", staging)
+	f.integration("production", production, "Customer-facing workloads", tb.Role("readonly", "ReadOnly", "us-east-1"), tb.Role("deployer", "Deployer", "eu-west-1"),
+		tb.Role("metrics", "Metrics", "us-east-1"), tb.Role("billing", "BillingExport", "us-east-1"), f.off(tb.Role("restore", "Restore", "eu-west-1")))
+	f.integration("staging", staging, "Every branch is tried here", tb.Role("readonly", "ReadOnly", "us-east-1"), tb.Role("terraform", "Terraform", "us-west-2"))
+	f.integration("data-lake", lake, "Athena and the raw buckets", tb.Role("analyst", "Metrics", "eu-central-1"))
+	f.must(tb.Admin.CreateIntegration(t.Context(), api.IntegrationRequest{Name: "sandbox", AssumptionMode: "cluster", DefaultRole: "builder",
+		Roles: []api.RoleRequest{tb.Role("builder", "Tester", "us-east-1")}}, api.ValidateSkip))
+
+	f.agent("scout", "Looks into incidents before anybody is woken up", "production", "data-lake")
+	f.agent("deployer", "Rolls out what was merged", "staging", "production")
+	f.agent("librarian", "Answers questions about the data", "data-lake")
+	f.agent("intern", "")
+	tb.Scout = f.token("scout", "incident-runner")
+	f.token("scout", "laptop of Dana")
+	f.borrows(tb.Scout, "readonly", "analyst", "metrics", "billing")
+	f.borrows(f.token("deployer", "ci"), "terraform", "production/readonly")
+	f.borrows(f.token("librarian", "notebooks"), "analyst")
+	f.must(tb.Admin.CreateAPIKey(t.Context(), api.APIKeyRequest{Name: "terraform", Access: "admin"}))
+	f.must(tb.Admin.CreateAPIKey(t.Context(), api.APIKeyRequest{Name: "dashboards", Access: "read-only"}))
+	return tb
+}
+
+// furnisher furnishes a testbed.
+type furnisher struct {
+	testing.TB
+	tb *testbed.Testbed
+}
+
+func (f furnisher) must(_ any, err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// reserves makes an external ID for an integration.
+func (f furnisher) reserves() string {
+	f.Helper()
+	id, err := f.tb.Admin.ReserveExternalID(f.Context())
+	f.must(id, err)
+	return id
+}
+
+// role makes a role in AWS, or changes one, that can be assumed with one of the
+// external IDs only.
+func (f furnisher) role(name string, externalIDs ...string) {
+	trust := `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "` + testbed.PlatformAccount + `"},
+		"Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
+		"Condition": {"StringEquals": {"sts:ExternalId": ["` + strings.Join(externalIDs, `", "`) + `"]}}}}`
+	customer := f.tb.AWS.Account(account)
+	if _, there := customer.Role(name); there {
+		customer.SetTrustPolicy(name, trust)
+		return
+	}
+	customer.CreateRole(awssim.Role{Name: name, TrustPolicy: trust})
+}
+
+func (f furnisher) off(role api.RoleRequest) api.RoleRequest {
+	enabled := false
+	role.Enabled = &enabled
+	return role
+}
+
+func (f furnisher) integration(name, externalID, about string, roles ...api.RoleRequest) {
+	f.Helper()
+	f.must(f.tb.Admin.CreateIntegration(f.Context(), api.IntegrationRequest{Name: name, ExternalID: externalID, Description: about, DefaultRole: roles[0].Name, Roles: roles}, api.ValidateWarn))
+}
+
+func (f furnisher) agent(name, about string, integrations ...string) {
+	f.Helper()
+	f.must(f.tb.Admin.CreateAgent(f.Context(), api.AgentRequest{Name: name, Description: about}))
+	for _, in := range integrations {
+		f.must(f.tb.Admin.Connect(f.Context(), name, in))
+	}
+}
+
+func (f furnisher) token(agent, label string) rolebroker.Secret {
+	f.Helper()
+	made, err := f.tb.Admin.CreateToken(f.Context(), agent, api.TokenRequest{Label: label})
+	f.must(made, err)
+	token := rolebroker.NewSecret(string(made.Token))
+	f.tb.HandedOut(token)
+	return token
+}
+
+// borrows asks for roles; the sessions of those that fail are recorded too.
+func (f furnisher) borrows(token rolebroker.Secret, roles ...string) {
+	for _, role := range roles {
+		if _, err := f.tb.Client(token).Credentials(f.Context(), role, ""); err != nil && role != "billing" {
+			f.Errorf("borrowing %s: %v", role, err)
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package web_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+// focused is what has the focus, by its name; looksFocused is whether one can
+// see that, on it or on what stands for it.
+const (
+	focused      = `(() => { const e = document.activeElement; return e === document.body ? '' : plain(labels(e) || named(e)) })()`
+	looksFocused = `[document.activeElement, document.activeElement.nextElementSibling, document.activeElement.parentElement].some((e) =>
+		e && getComputedStyle(e).outlineStyle !== 'none' && parseFloat(getComputedStyle(e).outlineWidth) > 1)`
+)
+
+// keys presses keys, one after the other.
+func (p *person) keys(keys string) {
+	p.Helper()
+	p.does("pressing keys", chromedp.KeyEvent(keys))
+}
+
+// tabsTo presses Tab until something has the focus, and says what had it on the
+// way. Wherever the focus is, one can see it.
+func (p *person) tabsTo(name string) (passed []string) {
+	p.Helper()
+	p.eventually(name+" is somewhere", "document.readyState === 'complete' && within('body', 'a[href], button, input, select, summary, pre').some((e) => shown(e) && [labels(e), named(e)].some((n) => plain(n) === "+quoted(name)+" || plain(n).startsWith("+quoted(name+" ")+")))")
+	for range 100 {
+		p.keys(kb.Tab)
+		now := find[string](p, "what has the focus", focused)
+		if now != "" && !find[bool](p, "whether one can see it", looksFocused) {
+			p.Errorf("%s has the focus, and does not look like it", now)
+		}
+		if now == name || strings.HasPrefix(now, name+" ") {
+			return passed
+		}
+		passed = append(passed, now)
+	}
+	p.Fatalf("Tab does not lead to %s, but to %q", name, passed)
+	return nil
+}
+
+// types goes to a field and types into it.
+func (p *person) types(label, text string) {
+	p.Helper()
+	p.tabsTo(label)
+	p.keys(text)
+	p.eventually("typing "+text, "document.activeElement.value === "+quoted(text))
+}
+
+// enters goes to a button or link, and presses Enter.
+func (p *person) enters(name, heading string) {
+	p.Helper()
+	p.eventually("looking for "+name, "window.before = true")
+	p.tabsTo(name)
+	p.keys(kb.Enter)
+	p.arrives(heading)
+}
+
+// TestConnectingAWSByKeyboard plays the steps with nothing but keys.
+func TestConnectingAWSByKeyboard(t *testing.T) {
+	t.Parallel()
+	tb := empty(t)
+	p := somebody(t, tb)
+	p.opens("/")
+	p.arrives("Sign in")
+	p.keys(tb.AdminKey.Reveal() + kb.Enter) // the field has the focus
+	p.arrives("Integrations")
+
+	// The content is reached without passing the navigation.
+	p.tabsTo("Skip to the content")
+	p.keys(kb.Enter)
+	p.enters("New Integration", "New Integration")
+	p.enters("Add AWS", "Connect AWS")
+
+	p.keys("payments") // the name has the focus
+	p.types("Description", "What the payments team runs")
+	p.tabsTo("The platform")
+	p.keys(kb.ArrowRight)
+	p.sees("There is no Validate button")
+	p.keys(kb.ArrowLeft)
+	p.sees("enter " + testbed.PlatformAccount)
+	p.tabsTo("Console")
+	p.keys(kb.ArrowRight)
+	trust := p.reads("Trust policy")
+	for _, name := range []string{"PaymentsRead", "PaymentsDeploy"} {
+		tb.AWS.Account(account).CreateRole(awssim.Role{Name: name, TrustPolicy: trust})
+	}
+
+	p.types("Name", "readonly") // the role's: the integration's is behind
+	p.types("Role ARN", arn("PaymentsRead"))
+	p.types("Region", "us-east-1")
+	p.keys(kb.Escape) // the list of regions, if it stands open
+	p.backTo("Add Role")
+	p.keys(" ")
+	p.eventually("the focus is in the new role", "document.activeElement === field('#role-1', 'Name')")
+	p.keys("deployer")
+	p.types("Role ARN", arn("PaymentsDeploy"))
+	p.types("Region", "eu-west-1")
+	p.keys(kb.Escape)
+	p.backTo("Validate")
+	p.keys(" ")
+	p.sees("All 2 selected roles can be assumed.")
+
+	// The default is one of a group of radio buttons: arrows choose.
+	p.tabsTo("Default")
+	p.keys(kb.ArrowDown)
+	p.role(1).findsTicked("Default", true)
+	p.enters("Create Integration", "payments")
+
+	p.enters("New agent", "New Agent")
+	p.keys("scout")
+	p.findsTicked("payments", true)
+	p.enters("Create Agent", "scout")
+	p.types("Label", "laptop")
+	p.enters("New Token", "New token of scout")
+	p.sees("Copy it now")
+}
+
+// backTo is tabsTo, in the other direction.
+func (p *person) backTo(name string) {
+	p.Helper()
+	for range 100 {
+		p.does("pressing Shift+Tab", chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(chromedp.ModifierShift)))
+		if now := find[string](p, "what has the focus", focused); now == name {
+			return
+		}
+	}
+	p.Fatalf("Shift+Tab does not lead to %s", name)
+}
+
+// TestTheOrderOfTheFocus is that of the five steps.
+func TestTheOrderOfTheFocus(t *testing.T) {
+	t.Parallel()
+	p := admin(t, testbed.New(t, nil))
+	p.edits("staging")
+	p.eventually("nothing has the focus", "document.activeElement.blur(), true")
+	p.tabsTo("Name")
+	want := []string{"Description", "The platform", "Console",
+		"Add Role", "Validate",
+		"Selected", "Name", "Role ARN", "Region", "Default", "Remove role readonly", "Session duration of role readonly",
+		"Selected", "Name", "Role ARN", "Region", "Remove role tester", "Session duration of role tester",
+		"Attribution"}
+	got := p.tabsTo("Update Integration")
+	for i := range got {
+		if strings.HasPrefix(got[i], "The platform ") {
+			got[i] = "The platform"
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Error(fmt.Sprintf("Tab leads to\n%q, not to\n%q", got, want))
+	}
+}

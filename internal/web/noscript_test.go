@@ -1,0 +1,51 @@
+package web_test
+
+import (
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+// withoutScripts has the browser run none from the next page on.
+func (p *person) withoutScripts() {
+	p.Helper()
+	p.does("turning scripts off", command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Reload())
+	p.eventually("there are no scripts", "!document.documentElement.classList.contains('scripted')")
+}
+
+// TestConnectingAWSWithoutScripts plays the same steps where none run.
+func TestConnectingAWSWithoutScripts(t *testing.T) {
+	t.Parallel()
+	tb := empty(t)
+	p := admin(t, tb)
+	p.withoutScripts()
+	connect(p)
+	borrows(t, tb, p.makesToken("laptop"), "", "/PaymentsDeploy/scout")
+}
+
+// TestEditingWithoutScripts searches, removes a role, and saves.
+func TestEditingWithoutScripts(t *testing.T) {
+	t.Parallel()
+	p := admin(t, testbed.New(t, nil))
+	p.withoutScripts()
+	p.fills("Search integrations by name", "prod")
+	p.presses("Search")
+	p.arrives("Integrations")
+	p.seesNot("staging")
+	p.presses("production")
+	p.arrives("production")
+	p.fills("Description", "What I typed")
+	p.presses("Remove role off")
+	p.sees("Remove off? Agent scout loses it")
+	p.presses("Remove Role")
+	p.arrives("production")
+	p.finds("Description", "What I typed")
+	p.presses("Update Integration")
+	p.arrives("production")
+	p.sees("Updated.")
+	p.finds("Description", "What I typed")
+	p.eventually("the role is gone", "document.querySelectorAll('.role').length === 2")
+}
