@@ -228,6 +228,56 @@ func TestValidationInTheBackgroundIsSpreadOutAndSharedByServers(t *testing.T) {
 	})
 }
 
+func TestWhatCouldNotBeValidatedInTheBackgroundIsDueAgainSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		revalidate := func(after time.Duration) int {
+			t.Helper()
+			<-time.After(after)
+			before := w.aws.Calls("AssumeRole")
+			if err := w.broker.Revalidate(w.ctx, 24*time.Hour, 24*time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			return w.aws.Calls("AssumeRole") - before
+		}
+		w.aws.Inject(awssim.Fail(503))
+		if n := revalidate(time.Second); n == 0 {
+			t.Fatal("nothing was due at first")
+		}
+		w.aws.ClearFaults()
+		if n := revalidate(time.Second); n != 0 {
+			t.Errorf("at once there are %d calls", n)
+		}
+		if n := revalidate(10 * time.Minute); n == 0 {
+			t.Error("ten minutes later nothing is due")
+		}
+		if n := revalidate(10 * time.Minute); n != 0 {
+			t.Errorf("once it was done there are %d calls", n)
+		}
+	})
+}
+
+func TestWhoIsToldHearsThatItGoesOnAndHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *broker.Options) { o.Validation.Patience = 30 * time.Second })
+		w.aws.Account(customerAccount).DeleteRole("Tester")
+		alive, told := 0, 0
+		results, err := w.broker.ValidateIntegration(w.ctx, admin, "staging", broker.Validating{
+			Tell:  func(rolebroker.RoleValidation) { told++; <-time.After(time.Hour) }, // a slow listener
+			Alive: func() { alive++ },
+		})
+		if err != nil || len(results) != 2 || told != 2 {
+			t.Errorf("%d of %d were told: %v", told, len(results), err)
+		}
+		told = 0
+		w.aws.Inject(awssim.Slow(9 * time.Second))
+		_, err = w.broker.ValidateIntegration(w.ctx, admin, "staging", broker.Validating{Tell: func(rolebroker.RoleValidation) { told++ }, Alive: func() { alive++ }})
+		if err != nil || told != 2 || alive == 0 {
+			t.Errorf("%d were told, with %d signs of life: %v", told, alive, err)
+		}
+	})
+}
+
 func TestAttributionIsSentWhereItIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -1,0 +1,167 @@
+package validate_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/validate"
+)
+
+// oracle is an STS that answers as it is told, by what is asked.
+type oracle struct {
+	mu       sync.Mutex
+	identity error
+	answer   func(a rolebroker.Assumption, calls int) *rolebroker.Refusal // nil: assumed
+	calls    int
+}
+
+func (o *oracle) Identity(context.Context) (*rolebroker.Identity, error) {
+	if o.identity != nil {
+		return nil, o.identity
+	}
+	return &rolebroker.Identity{Account: platform, ARN: "arn:aws:iam::" + platform + ":user/rolebroker"}, nil
+}
+
+func (o *oracle) Try(_ context.Context, a rolebroker.Assumption) (*rolebroker.Assumed, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.calls++
+	if refusal := o.answer(a, o.calls); refusal != nil {
+		return nil, refusal
+	}
+	return &rolebroker.Assumed{RequestID: "request"}, nil
+}
+
+var (
+	denied    = &rolebroker.Refusal{Kind: rolebroker.RefusedDenied, Code: "AccessDenied", Message: "User: x is not authorized"}
+	throttled = &rolebroker.Refusal{Kind: rolebroker.RefusedThrottled, Code: "Throttling", Message: "Rate exceeded"}
+	unknown   = &rolebroker.Refusal{Kind: rolebroker.RefusedIdentity, Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."}
+)
+
+// right says whether a call has the external ID of the integration.
+func right(a rolebroker.Assumption) bool { return a.ExternalID == "rolebroker-right" }
+
+// closed is a role as it should be.
+func closed(a rolebroker.Assumption, _ int) *rolebroker.Refusal {
+	if right(a) {
+		return nil
+	}
+	return denied
+}
+
+// outcome is what is found of one role.
+func outcome(t *testing.T, o *oracle, opts validate.Options, change ...func(*validate.Subject)) rolebroker.RoleValidation {
+	t.Helper()
+	opts.STS = o
+	subject := validate.Subject{Integration: rolebroker.Integration{ID: "int_x", Name: "production", AssumptionMode: rolebroker.ModePlatform, ExternalID: "rolebroker-right",
+		Roles: []rolebroker.Role{{Name: "readonly", Region: "us-east-1", Enabled: true, ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: "ReadOnly"}}}}}
+	for _, c := range change {
+		c(&subject)
+	}
+	return validate.New(opts).Roles(t.Context(), subject, nil)[0]
+}
+
+func TestWhatIsNotAnsweredIsNotTakenForAnAnswer(t *testing.T) {
+	tagged := func(s *validate.Subject) { s.Integration.SessionTags = true }
+	rotated := func(s *validate.Subject) { s.Earlier = []string{"rolebroker-earlier"} }
+	for name, c := range map[string]struct {
+		oracle *oracle
+		change func(*validate.Subject)
+		code   rolebroker.ValidationCode
+	}{
+		"who we are, while the role works": {&oracle{identity: denied, answer: closed}, nil, rolebroker.ValidAssumable},
+		"who we are in another region":     {&oracle{identity: unknown, answer: closed}, nil, rolebroker.ValidAssumable},
+		"whether others could have it": {&oracle{answer: func(a rolebroker.Assumption, _ int) *rolebroker.Refusal {
+			if right(a) {
+				return nil
+			}
+			return throttled
+		}}, nil, rolebroker.ValidThrottled},
+		"whether it works without tags": {&oracle{answer: func(a rolebroker.Assumption, _ int) *rolebroker.Refusal {
+			if a.Tags == (rolebroker.Tags{}) {
+				return throttled
+			}
+			return denied
+		}}, tagged, rolebroker.ValidThrottled},
+		"whether an earlier external ID works, while ours does not": {&oracle{answer: func(a rolebroker.Assumption, _ int) *rolebroker.Refusal {
+			if a.ExternalID == "rolebroker-earlier" {
+				return throttled
+			}
+			return denied
+		}}, rotated, rolebroker.ValidThrottled},
+		"whether an earlier external ID works, while ours does": {&oracle{answer: func(a rolebroker.Assumption, n int) *rolebroker.Refusal {
+			if a.ExternalID == "rolebroker-earlier" {
+				return throttled
+			}
+			return closed(a, n)
+		}}, rotated, rolebroker.ValidThrottled},
+	} {
+		change := c.change
+		if change == nil {
+			change = func(*validate.Subject) {}
+		}
+		if got := outcome(t, c.oracle, validate.Options{}, change); got.Code != c.code || got.Code == rolebroker.ValidThrottled && got.Status != rolebroker.StatusUnknown {
+			t.Errorf("%s: it is %s (%s): %s", name, got.Status, got.Code, got.Message)
+		}
+	}
+}
+
+func TestAKeyThatIsGoodElsewhereIsNotCalledWrong(t *testing.T) {
+	got := outcome(t, &oracle{answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return unknown }}, validate.Options{})
+	if got.Code != rolebroker.ValidIdentityRegion || got.Hint == "" {
+		t.Errorf("it is %s: %s", got.Code, got.Message)
+	}
+	got = outcome(t, &oracle{identity: unknown, answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return unknown }}, validate.Options{})
+	if got.Code != rolebroker.ValidIdentityInvalid {
+		t.Errorf("it is %s: %s", got.Code, got.Message)
+	}
+}
+
+// A change of a trust policy reaches one part of IAM before another.
+func TestAChangeThatIsSpreadingIsLookedAtTwice(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(a rolebroker.Assumption, calls int) *rolebroker.Refusal
+		code   rolebroker.ValidationCode
+	}{
+		"opened, and others are let in a little later": {func(a rolebroker.Assumption, calls int) *rolebroker.Refusal {
+			if calls <= 3 || calls <= 6 && !right(a) {
+				return denied
+			}
+			return nil
+		}, rolebroker.ValidExternalIDOpen},
+		"closed, and others are kept out a little later": {func(a rolebroker.Assumption, calls int) *rolebroker.Refusal {
+			if calls <= 3 || right(a) {
+				return nil
+			}
+			return denied
+		}, rolebroker.ValidAssumable},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			if got := outcome(t, &oracle{answer: c.answer}, validate.Options{Patience: validate.DefaultPatience}); got.Code != c.code {
+				t.Errorf("%s: it is %s", name, got.Code)
+			}
+		})
+	}
+}
+
+func TestOurOwnLimitsAreNotTakenForAnSTSThatIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &oracle{answer: closed}
+		v := validate.New(validate.Options{STS: o, Rate: 1})
+		subject := validate.Subject{Integration: rolebroker.Integration{AssumptionMode: rolebroker.ModePlatform, ExternalID: "rolebroker-right"}}
+		for range 40 {
+			subject.Integration.Roles = append(subject.Integration.Roles, rolebroker.Role{Name: "r", Region: "us-east-1",
+				ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: "R"}})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
+		defer cancel()
+		codes := count(v.Roles(ctx, subject, nil))
+		if codes[rolebroker.ValidUnreachable] != 0 || codes[rolebroker.ValidNotChecked]+codes[rolebroker.ValidAssumable] != 40 || codes[rolebroker.ValidAssumable] == 0 {
+			t.Errorf("there are %v", codes)
+		}
+	})
+}
