@@ -4,7 +4,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-short build setup lint fmt tidy staticcheck vuln bench fuzz
+.PHONY: help demo test test-short build setup lint fmt tidy staticcheck vuln bench fuzz screenshots
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,3 +48,6 @@ bench: ## the ratios that the design promises
 
 fuzz: ## each fuzz target for half a minute
 	scripts/fuzz.sh 30s
+
+screenshots: setup ## a picture of every page of the web app, in docs/screenshots
+	go test ./internal/web -count 1 -run TestScreenshots -screenshots ../../docs/screenshots

@@ -33,17 +33,17 @@ type ClusterIdentity struct {
 // SetupRequest says for whom and how the setup is wanted. The zero value is
 // for all roles, naming the platform by its account.
 type SetupRequest struct {
-	Role          string // name or ID of one role; empty: all
+	Role string // name or ID of one role; empty: all
+	// Principal is empty when no form is asked for. That is the account for what
+	// is new; a current policy that names the platform exactly stays exact.
 	Principal     PrincipalForm
 	Cluster       ClusterIdentity
 	CurrentPolicy string // the trust policy that the one role has now; empty: not known
 }
 
-// WithDefaults fills in what was left out.
+// WithDefaults fills in what was left out, except for Principal, of which it
+// counts whether it was asked for.
 func (r SetupRequest) WithDefaults() SetupRequest {
-	if r.Principal == "" {
-		r.Principal = PrincipalAccount
-	}
 	if r.Cluster.Variant == "" {
 		r.Cluster.Variant = ClusterIRSA
 	}
@@ -59,7 +59,7 @@ func (r SetupRequest) WithDefaults() SetupRequest {
 // Check says everything that is wrong with the request.
 func (r SetupRequest) Check() error {
 	var p problems
-	if r.Principal != PrincipalAccount && r.Principal != PrincipalExact {
+	if r.Principal != "" && r.Principal != PrincipalAccount && r.Principal != PrincipalExact {
 		p.add("principal", "%q is not one of account, exact", string(r.Principal))
 	}
 	if v := r.Cluster.Variant; v != ClusterIRSA && v != ClusterPodIdentity {
@@ -110,6 +110,7 @@ func checkKubernetesName(name string, most int, also string) error {
 // Setup is what has to be done in AWS so that roles can be assumed, ready to
 // be pasted.
 type Setup struct {
+	Integration     string // its name; empty when there is none yet
 	Mode            AssumptionMode
 	Principal       string // what the trust policies name; of the platform in platform mode
 	ExternalIDs     []string

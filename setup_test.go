@@ -10,7 +10,7 @@ import (
 )
 
 func TestWhatASetupLeavesOutHasItsDefault(t *testing.T) {
-	want := rolebroker.SetupRequest{Principal: rolebroker.PrincipalAccount,
+	want := rolebroker.SetupRequest{ // whether a form of principal was asked for is not lost
 		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterIRSA, Namespace: "rolebroker", ServiceAccount: "rolebroker-runner"}}
 	if diff := cmp.Diff(want, rolebroker.SetupRequest{}.WithDefaults()); diff != "" {
 		t.Errorf("the defaults (-want +got):\n%s", diff)
@@ -47,7 +47,7 @@ func TestASetupRequestSaysEverythingThatIsWrongWithIt(t *testing.T) {
 	}
 	check(func(*rolebroker.SetupRequest) {})
 	check(func(r *rolebroker.SetupRequest) { r.Principal = rolebroker.PrincipalExact })
-	check(func(r *rolebroker.SetupRequest) { r.Principal = "" }, "principal")
+	check(func(r *rolebroker.SetupRequest) { r.Principal = rolebroker.PrincipalAccount })
 	check(func(r *rolebroker.SetupRequest) { r.Principal = "Account" }, "principal")
 	check(func(r *rolebroker.SetupRequest) { r.Cluster.Variant = rolebroker.ClusterPodIdentity })
 	check(func(r *rolebroker.SetupRequest) { r.Cluster.Variant = "IRSA" }, "variant")

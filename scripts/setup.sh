@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Gets what the tests need: PostgreSQL's programs, the AWS CLI, boto3, Node.js
-# with the AWS SDK for JavaScript, curl, and a C compiler for the race detector.
+# with the AWS SDK for JavaScript and axe-core, Chromium with a font, curl, and a
+# C compiler for the race detector.
 # What is here already is used as it is, so a second run is done at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,6 +37,14 @@ have_postgres() {
   have initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
+have_chromium() {
+  have chromium || have chromium-browser || have google-chrome
+}
+
+have_font() {
+  [ -n "$(find /usr/share/fonts /usr/local/share/fonts -name '*.[ot]tf' -print -quit 2>/dev/null)" ]
+}
+
 # missing lists the Debian packages of what is not here.
 missing() {
   have gcc || have clang || echo gcc libc6-dev
@@ -47,6 +56,8 @@ missing() {
     have node || echo nodejs
     have npm || echo npm
   }
+  have_chromium || echo chromium
+  have_font || echo fonts-dejavu-core
 }
 
 install() {
@@ -80,12 +91,18 @@ if ! have_node; then
   exit 1
 fi
 
-lock=examples/node/package-lock.json
-if [ ! -e examples/node/node_modules/.package-lock.json ] || [ "$lock" -nt examples/node/node_modules/.package-lock.json ]; then
-  echo "setup: installing the AWS SDK for JavaScript"
-  npm ci --prefix examples/node --no-audit --no-fund --loglevel=error
-  touch examples/node/node_modules/.package-lock.json
-fi
+# node_modules FOLDER WHAT installs what the lock file in the folder says.
+node_modules() {
+  local lock=$1/package-lock.json done=$1/node_modules/.package-lock.json
+  if [ ! -e "$done" ] || [ "$lock" -nt "$done" ]; then
+    echo "setup: installing $2"
+    npm ci --prefix "$1" --no-audit --no-fund --loglevel=error
+    touch "$done"
+  fi
+}
+
+node_modules examples/node "the AWS SDK for JavaScript"
+node_modules internal/web/testdata/axe "axe-core, the rules of accessibility"
 
 boto3=$(boto3_version)
 if ! at_least 1.34 "$boto3"; then

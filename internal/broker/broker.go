@@ -61,6 +61,7 @@ type Broker struct {
 	validator         *validate.Validator
 	requireExternalID bool
 	validations       chan struct{} // one for each that is running
+	setups            chan struct{} // one for each that is being written
 
 	// ctx ends when the broker closes: work that goes on after the request
 	// that started it hangs on it.
@@ -105,6 +106,7 @@ func New(opts Options) *Broker {
 	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.Assumer, opts.Log, opts.Now
 	b.validator = validate.New(opts.Validation)
 	b.validations = make(chan struct{}, maxValidations)
+	b.setups = make(chan struct{}, maxSetups)
 	b.metrics = newMetrics(opts.Metrics, b.leaseCount)
 	return b
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
@@ -12,9 +11,13 @@ import (
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
+// maxSetups is how many setups are written at a time. One of thousands of roles
+// takes a second, and hundreds of megabytes.
+const maxSetups = 4
+
 // Setup says what has to be done in AWS so that the roles of an integration
 // can be assumed. Codes: denied, not_found (the integration, or the role in
-// it), invalid.
+// it), invalid, unavailable.
 func (b *Broker) Setup(ctx context.Context, who rolebroker.Caller, nameOrID string, req rolebroker.SetupRequest) (*rolebroker.Setup, error) {
 	if err := who.MayRead(); err != nil {
 		return nil, err
@@ -23,30 +26,26 @@ func (b *Broker) Setup(ctx context.Context, who rolebroker.Caller, nameOrID stri
 	if err != nil {
 		return nil, err
 	}
-	earlier, err := b.store.EarlierExternalIDs(ctx, in.ID, validate.MaxEarlier)
-	if err != nil {
-		return nil, err
-	}
-	return b.setup(ctx, who, in, earlier, req)
+	return b.setup(ctx, who, in, req)
 }
 
 // SetupDraft does the same for an integration that is not saved: one that is not
 // there yet, with an external ID that ReserveExternalID gave and with roles that
-// may not be there either; or, with an ID, the next version of one. Codes:
-// denied, not_found, invalid.
+// may not be there either; or, with an ID, the next version of one. What is wrong
+// with the draft has the paths name, roles[…] and external_id. Codes: denied,
+// not_found, invalid, unavailable.
 func (b *Broker) SetupDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, req rolebroker.SetupRequest) (*rolebroker.Setup, error) {
 	if err := who.MayRead(); err != nil {
+		return nil, err
+	}
+	if err := checkNames(&draft); err != nil {
 		return nil, err
 	}
 	if draft.ID != "" {
 		if _, err := b.completeDraft(ctx, who, &draft); err != nil {
 			return nil, err
 		}
-		earlier, err := b.store.EarlierExternalIDs(ctx, draft.ID, validate.MaxEarlier)
-		if err != nil {
-			return nil, err
-		}
-		return b.setup(ctx, who, &draft, earlier, req)
+		return b.setup(ctx, who, &draft, req)
 	}
 	free, err := b.store.ExternalIDIsFree(ctx, draft.ExternalID)
 	if err != nil {
@@ -57,46 +56,38 @@ func (b *Broker) SetupDraft(ctx context.Context, who rolebroker.Caller, draft ro
 			{Path: "external_id", Message: "is not one that was reserved here, or an integration has it already"}}}).
 			WithHint("rolebroker external-id reserve makes one; the setup of an integration is asked for by its name")
 	}
-	return b.setup(ctx, who, &draft, nil, req)
+	return b.setup(ctx, who, &draft, req)
 }
 
-func (b *Broker) setup(ctx context.Context, who rolebroker.Caller, in *rolebroker.Integration, earlier []string, req rolebroker.SetupRequest) (*rolebroker.Setup, error) {
-	req = req.WithDefaults()
-	if err := errors.Join(req.Check(), checkNames(in)); err != nil {
-		return nil, err
-	}
-	roles := in.Roles
-	if req.Role != "" {
-		role := in.Role(req.Role)
-		if role == nil {
-			return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "integration %s has no role %q", in.Name, rolebroker.ShowReference(req.Role)).
-				WithHint("rolebroker integration show %s", in.Name)
+// setup writes the setup of an integration; without an ID it is not saved.
+func (b *Broker) setup(ctx context.Context, who rolebroker.Caller, in *rolebroker.Integration, req rolebroker.SetupRequest) (*rolebroker.Setup, error) {
+	subject := setup.Subject{Integration: in.Name, Draft: in.ID == "", Mode: in.AssumptionMode,
+		ExternalIDs: []string{in.ExternalID, in.NextExternalID}, Roles: in.Roles, Request: req}
+	var err error
+	if in.ID != "" {
+		if subject.Earlier, err = b.store.EarlierExternalIDs(ctx, in.ID, validate.MaxEarlier); err != nil {
+			return nil, err
 		}
-		roles = []rolebroker.Role{*role}
 	}
 	platform, err := b.Platform(ctx, who)
 	if err != nil {
 		return nil, err
 	}
-	externalIDs := slices.DeleteFunc([]string{in.ExternalID, in.NextExternalID}, func(id string) bool { return id == "" })
-	subject := setup.Subject{Integration: in.Name, Mode: in.AssumptionMode, Platform: platform.Identity,
-		ExternalIDs: externalIDs, Earlier: earlier, Roles: roles, Request: req}
-	made, err := setup.New(subject)
-	if err != nil {
-		return nil, err
+	subject.Platform = platform.Identity
+	if platform.Err != nil {
+		subject.PlatformProblem = platform.Err.Error()
 	}
-	made.TrustPolicy = commonTrust(subject, made.Roles)
-	if made.Principal == "" && in.AssumptionMode == rolebroker.ModePlatform && platform.ARN != "" {
-		made.Principal = platform.AccountPrincipal() // there is no role yet
+	select {
+	case b.setups <- struct{}{}:
+		defer func() { <-b.setups }()
+	case <-ctx.Done():
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "%d setups are being written already: %w", maxSetups, ctx.Err()).WithHint("try again in a few seconds")
 	}
-	if platform.Err != nil && in.AssumptionMode == rolebroker.ModePlatform {
-		made.PlatformProblem = platform.Err.Error()
-	}
-	return made, nil
+	return setup.New(ctx, subject)
 }
 
 // checkNames refuses a draft with names that are none: they are to be pasted into
-// a shell.
+// a shell. Those that are empty are yet to be given.
 func checkNames(in *rolebroker.Integration) error {
 	refused := &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid"}
 	check := func(path, name string) {
@@ -112,22 +103,6 @@ func checkNames(in *rolebroker.Integration) error {
 		return nil
 	}
 	return refused
-}
-
-// commonTrust is the trust policy that all roles have alike; empty when they
-// have not.
-func commonTrust(s setup.Subject, roles []rolebroker.RoleSetup) string {
-	if s.Mode == rolebroker.ModePlatform {
-		return s.TrustPolicy(rolebroker.Role{})
-	}
-	common := ""
-	for i, r := range roles {
-		if i > 0 && r.TrustPolicy != common {
-			return ""
-		}
-		common = r.TrustPolicy
-	}
-	return common
 }
 
 // RotationStep is one step of changing an integration's external ID.

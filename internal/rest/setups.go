@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -21,7 +22,7 @@ type (
 	getSetup struct {
 		InIntegration
 		Role           string `query:"role" doc:"The name or ID of one role; left out: all."`
-		Principal      string `query:"principal" enum:"account,exact" default:"account" doc:"How trust policies name the platform: by its account, or exactly."`
+		Principal      string `query:"principal" enum:"account,exact" doc:"How trust policies name the platform: by its account, or exactly; left out: by its account."`
 		Variant        string `query:"variant" enum:"irsa,pod-identity" default:"irsa" doc:"Cluster mode: how pods get an AWS identity."`
 		Issuer         string `query:"issuer" doc:"Cluster mode: the cluster's OpenID Connect issuer."`
 		Namespace      string `query:"namespace" default:"rolebroker" doc:"Cluster mode: of the service account."`
@@ -54,50 +55,35 @@ func (s *server) mergeSetup(ctx context.Context, who rolebroker.Caller, in *merg
 }
 
 func (s *server) setup(ctx context.Context, who rolebroker.Caller, nameOrID string, req rolebroker.SetupRequest) (*setupAnswer, error) {
-	stored, err := s.Broker.Integration(ctx, who, nameOrID)
+	made, err := s.Broker.Setup(ctx, who, nameOrID, req)
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.Broker.Setup(ctx, who, string(stored.ID), req)
-	if err != nil {
-		return nil, err
-	}
-	return &setupAnswer{showSetup(stored.Name, made)}, nil
+	return &setupAnswer{showSetup(made)}, nil
 }
 
 func (s *server) draftSetup(ctx context.Context, who rolebroker.Caller, in *draftSetup) (*setupAnswer, error) {
-	inIntegration := func(path string) string { return "integration." + path }
 	draft, wrong := integrationOf(in.Body.value.Integration)
-	wrong = append(wrong, wrongNames(draft)...)
 	wrong = append(wrong, wrongMode(draft)...)
 	if len(wrong) > 0 {
 		return nil, placed(&rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: wrong}, inIntegration)
 	}
 	made, err := s.Broker.SetupDraft(ctx, who, draft, setupRequestOf(in.Body.value.Setup))
 	if err != nil {
-		return nil, placed(err, func(path string) string {
-			if path == "external_id" {
-				return inIntegration(path)
-			}
-			return "setup." + path
-		})
+		return nil, placed(err, inDraft)
 	}
-	return &setupAnswer{showSetup(draft.Name, made)}, nil
+	return &setupAnswer{showSetup(made)}, nil
 }
 
-// wrongNames is what of a draft's names is no name: they go into what is to be
-// pasted. Those that are empty are yet to be given.
-func wrongNames(draft rolebroker.Integration) (wrong []rolebroker.Field) {
-	check := func(path, name string) {
-		if err := rolebroker.CheckName(name); err != nil && name != "" {
-			wrong = append(wrong, rolebroker.Field{Path: path, Message: err.Error()})
-		}
+func inIntegration(path string) string { return "integration." + path }
+
+// inDraft is where in the request it is what the broker finds wrong: in the
+// draft, or in what is asked for.
+func inDraft(path string) string {
+	if path == "name" || path == "external_id" || strings.HasPrefix(path, "roles[") {
+		return inIntegration(path)
 	}
-	check("name", draft.Name)
-	for i, role := range draft.Roles {
-		check(rolePath(i, "name"), role.Name)
-	}
-	return wrong
+	return "setup." + path
 }
 
 // placed is err with its fields where they are in the request.
@@ -131,9 +117,9 @@ func setupRequestOf(req api.SetupRequest) rolebroker.SetupRequest {
 	}
 }
 
-func showSetup(integration string, made *rolebroker.Setup) api.Setup {
+func showSetup(made *rolebroker.Setup) api.Setup {
 	shown := api.Setup{
-		Integration: integration, AssumptionMode: string(made.Mode), Modes: []api.ModeAdvice{},
+		Integration: made.Integration, AssumptionMode: string(made.Mode), Modes: []api.ModeAdvice{},
 		Principal: made.Principal, ExternalIDs: append([]string{}, made.ExternalIDs...), IdentityError: made.PlatformProblem,
 		Notes: append([]string{}, made.Notes...), TrustPolicy: made.TrustPolicy, Text: made.Text, AWSCLI: made.AWSCLI, CloudFormation: made.CloudFormation, Terraform: made.Terraform,
 		Roles: []api.RoleSetup{},

@@ -69,7 +69,10 @@ func TestTheSetupIsMadeForWhatIsAsked(t *testing.T) {
 	if s := get("?principal=exact"); s.Principal != "arn:aws:iam::"+platformAccount+":user/rolebroker" || !strings.Contains(s.TrustPolicy, s.Principal) {
 		t.Errorf("with the exact principal it is %q: %s", s.Principal, s.TrustPolicy)
 	}
-	if diff := cmp.Diff(get(""), get("?principal=account&variant=irsa&namespace=rolebroker&service_account=rolebroker-runner&role=&issuer=")); diff != "" {
+	if s := get("?principal=account"); s.Principal != "arn:aws:iam::"+platformAccount+":root" || !strings.Contains(s.AWSCLI, "--role good --principal account ") {
+		t.Errorf("with the account as principal it is %q:\n%s", s.Principal, s.AWSCLI)
+	}
+	if diff := cmp.Diff(get(""), get("?variant=irsa&namespace=rolebroker&service_account=rolebroker-runner&role=&issuer=")); diff != "" {
 		t.Errorf("with the defaults written out it is another:\n%s", diff)
 	}
 
@@ -192,6 +195,16 @@ func TestTheSetupIsMergedIntoWhatIsThere(t *testing.T) {
 	open := merge(trusting(platformAccount)) // which asks for no external ID
 	w.aws.Account(customerAccount).SetTrustPolicy("Closed", open.MergedTrustPolicy)
 	w.as(w.admin, "POST", "/api/v1/integrations/"+in.ID+"/validate", "").comesTo(true, "closed assumable assumable", "good assumable assumable")
+
+	// Who is trusted exactly stays so, unless the account is asked for.
+	exactly := strings.ReplaceAll(merged.MergedTrustPolicy, platformAccount+":root", platformAccount+":user/rolebroker")
+	if same := merge(exactly); same.Diff != "" {
+		t.Errorf("what is trusted exactly changes:\n%s", same.Diff)
+	}
+	widened := read[api.Setup](w.as(w.admin, "POST", "/api/v1/integrations/production/setup", `{"role": "closed", "principal": "account", "current_trust_policy": `+text(exactly)+`}`).want(200))
+	if !sameJSON(t, widened.Roles[0].MergedTrustPolicy, merged.MergedTrustPolicy) || len(widened.Notes) != 1 || !strings.Contains(widened.Notes[0], "the whole account") {
+		t.Errorf("where the account is asked for it is %s, and says %q", widened.Roles[0].MergedTrustPolicy, widened.Notes)
+	}
 
 	// Without a policy that is there it is what GET answers.
 	get := w.as(w.reader, "GET", "/api/v1/integrations/production/setup?role=good&principal=exact", "").want(200)

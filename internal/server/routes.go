@@ -14,6 +14,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
+	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/rest"
 	"github.com/rolebroker/rolebroker/internal/web"
@@ -22,14 +23,14 @@ import (
 // readyTimeout bounds how long a readiness probe waits for the database.
 const readyTimeout = 2 * time.Second
 
-// routes is everything the server answers; secure says that people reach it over
-// HTTPS. Neither what is below /v1/ nor the
+// routes is everything the server answers. Neither what is below /v1/ nor the
 // API goes through a mux here, because a mux cleans paths, and a role reference
 // or a name is to arrive as it was sent.
-func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, secure bool, opts Options) http.Handler {
+func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server, opts Options) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.broker, Identify: who.Agent, Log: opts.Log})
 	api := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version})
-	app := web.New(web.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version, Secure: secure})
+	app := web.New(web.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version,
+		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, Proxied: cfg.TLSTerminatedByProxy})
 
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)

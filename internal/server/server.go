@@ -122,7 +122,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	}
 	authenticator := &auth.Authenticator{Records: s.broker, Now: time.Now}
 	s.http = &http.Server{
-		Handler:        s.routes(authenticator, registry, cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, opts),
+		Handler:        s.routes(authenticator, registry, cfg, opts),
 		ErrorLog:       slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
 		ConnState:      noteState, // instead of timeouts, see connections
 		MaxHeaderBytes: 64 << 10,

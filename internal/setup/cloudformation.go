@@ -1,7 +1,7 @@
 package setup
 
 import (
-	"fmt"
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,12 +13,12 @@ const perTemplate = 20
 
 // cloudFormation is a template for each account, or several where an account
 // has many roles.
-func (b *book) cloudFormation() string {
+func (b *book) cloudFormation(ctx context.Context) string {
 	var all []string
-	for _, account := range b.byAccount() {
+	for _, account := range until(ctx, b.accounts) {
 		able := slices.DeleteFunc(slices.Clone(account), func(t *target) bool { return b.noTemplate(t) != "" })
-		for i, part := range slices.Collect(slices.Chunk(able, perTemplate)) {
-			all = append(all, b.template(part, i+1, len(b.byAccount()) > 1))
+		for i, part := range until(ctx, slices.Collect(slices.Chunk(able, perTemplate))) {
+			all = append(all, b.template(part, i+1, len(b.accounts) > 1))
 		}
 	}
 	text := b.remarks() + b.leftOut() + strings.Join(all, "---\n")
@@ -30,7 +30,8 @@ func (b *book) cloudFormation() string {
 
 // noTemplate says why a role is not in a template; "" if it is.
 func (b *book) noTemplate(t *target) string {
-	if t.obstacle == "" && strings.Contains(t.policy+t.arn.Path, "{{resolve:") {
+	const reference = "{{resolve:"
+	if t.obstacle == "" && (strings.Contains(t.policy, reference) || strings.Contains(t.arn.Path, reference)) {
 		return "CloudFormation would take the {{resolve:…}} in it for a reference. Use the AWS CLI or Terraform."
 	}
 	return t.obstacle
@@ -89,7 +90,7 @@ func isAlphanumeric(r rune) bool {
 
 func (b *book) stackOf(roles []*target) object {
 	var parameters, conditions, resources, outputs object
-	taken := map[string]bool{}
+	taken := map[string]int{}
 	for _, t := range roles {
 		id := unused(taken, logicalID(t.names[0])+"Role")
 		list, some := id+"PolicyArns", id+"HasPolicies"
@@ -112,7 +113,7 @@ func (b *book) resource(t *target, list, some string) object {
 		properties = append(properties, member{"MaxSessionDuration", n})
 	}
 	properties = append(properties,
-		member{"AssumeRolePolicyDocument", tree(t.policy)},
+		member{"AssumeRolePolicyDocument", t.document},
 		member{"ManagedPolicyArns", verbatim(`!If [` + some + `, !Ref ` + list + `, !Ref "AWS::NoValue"]`)})
 	resource := object{{"Type", "AWS::IAM::Role"}}
 	if b.exists() {
@@ -130,12 +131,19 @@ func logicalID(name string) string {
 	return id.String()
 }
 
-// unused is the name, with a number if it is taken already.
-func unused(taken map[string]bool, name string) string {
-	found := name
-	for n := 2; taken[found]; n++ {
-		found = fmt.Sprintf("%s%d", name, n)
+// unused is the name, with a number if it is taken already. What is taken has
+// the last number that it was given.
+func unused(taken map[string]int, name string) string {
+	if taken[name] == 0 {
+		taken[name] = 1
+		return name
 	}
-	taken[found] = true
-	return found
+	for {
+		taken[name]++
+		found := name + strconv.Itoa(taken[name])
+		if taken[found] == 0 {
+			taken[found] = 1
+			return found
+		}
+	}
 }

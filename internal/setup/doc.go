@@ -6,15 +6,17 @@
 //
 // Of a role that exists it can be told the trust policy, and then writes that
 // policy with our statement in it. What others may do stays as it is, to the
-// letter; statements of our own from earlier are replaced, not repeated; and
-// what the policy says against us, or leaves open to everyone, is said.
+// letter, but for characters that nobody sees, which are escaped; statements of
+// our own from earlier are replaced, not repeated, and let in no more than they
+// did unless that is asked for; and what the policy says against us, or leaves
+// open to everyone, is said.
 //
 // It refuses to do anything in AWS, and does no input or output at all. It
 // refuses to write what would do harm when it is pasted: whatever a name, a
 // path or a policy contains stays text in a shell, in YAML, in HCL and in
 // JSON; commands in which something has still to be filled in are comments, and
-// all others come after a check that they are run in the account they are for. It does not find out whether AWS takes it, which is what
-// validation is for.
+// all others are run in the account only that they are for. It does not find out
+// whether AWS takes it, which is what validation is for.
 //
 //	s := setup.Subject{
 //		Integration: "production", Mode: rolebroker.ModePlatform,
@@ -22,7 +24,7 @@
 //		ExternalIDs: []string{"rb-7c1d…"},
 //		Roles:       production.Roles,
 //	}
-//	done, err := setup.New(s)
+//	done, err := setup.New(ctx, s)
 //	fmt.Print(done.Text)                  // all of it, for a person
 //	fmt.Print(s.Statement(s.Roles[0]))    // {"Effect": "Allow", "Principal": …
 package setup

@@ -47,7 +47,7 @@ func role(t testing.TB, name, arn string, d ...time.Duration) rolebroker.Role {
 func write(t testing.TB, s setup.Subject) *rolebroker.Setup {
 	t.Helper()
 	s.Request = s.Request.WithDefaults()
-	done, err := setup.New(s)
+	done, err := setup.New(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}

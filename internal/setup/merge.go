@@ -25,38 +25,34 @@ const (
 )
 
 // merge puts the statement into the current policy. Statements that were
-// written for us earlier go, with the conditions that others gave them; all
-// the rest stays.
-func merge(current string, w want) (*merged, error) {
-	p, err := read(current)
-	if err != nil {
-		return nil, err
-	}
+// written for us earlier go, with the conditions and actions that others gave
+// them; all the rest stays.
+func merge(p *policy, w want) *merged {
 	m := &merged{text: indented(p.raw), notes: w.remarks(p)}
 	if statements, changed := w.place(p.statements); changed {
 		m.text = p.with(statements)
 	}
 	m.diff = string(diff.Diff("current", []byte(indented(p.raw)+"\n"), "new", []byte(m.text+"\n")))
 	m.notes = append(m.notes, sizeNote(m.text)...)
-	return m, nil
+	return m
 }
 
 // place is the statements as they are to be, as JSON, and whether that is a
 // change.
 func (w want) place(current []statement) (all []any, changed bool) {
-	var covered, needed [][]condition
+	var stay, needed []grant
 	at := -1
 	for i := range current {
 		st := &current[i]
 		switch ours := w.recognizes(st); {
 		case w.satisfied(st, ours):
-			covered = append(covered, w.others(st))
+			stay = append(stay, w.grant(st))
 			all = append(all, st.raw)
 		case !ours:
 			all = append(all, st.raw)
 		default:
 			changed = true
-			needed = append(needed, w.others(st))
+			needed = append(needed, w.grant(st))
 			if rest, left := w.without(st); left {
 				all = append(all, rest)
 			}
@@ -68,34 +64,73 @@ func (w want) place(current []statement) (all []any, changed bool) {
 	if at < 0 {
 		at = len(all)
 	}
-	if len(covered)+len(needed) == 0 {
-		needed = [][]condition{nil}
+	if len(stay)+len(needed) == 0 {
+		needed = []grant{{principal: w.principal}}
 	}
-	added := w.additions(covered, needed)
+	added := w.additions(stay, needed)
 	return slices.Insert(all, at, added...), changed || len(added) > 0
 }
 
-// additions are the statements that are needed besides those that cover it
-// already: one without conditions of others, if any was without, or else one
-// for each set of conditions, so that nobody is let in or kept out who was
+// additions are the statements that are needed besides those that stay: none
+// for what another does already, so that nobody is let in or kept out who was
 // not.
-func (w want) additions(covered, needed [][]condition) (added []any) {
-	has := func(sets [][]condition, set []condition) bool {
-		return slices.ContainsFunc(sets, func(s []condition) bool { return identity(s) == identity(set) })
-	}
-	if has(covered, nil) {
-		return nil
-	}
-	if has(needed, nil) {
-		return []any{w.statement(nil)}
-	}
-	for _, set := range needed {
-		if !has(covered, set) {
-			covered = append(covered, set)
-			added = append(added, w.statement(set))
+func (w want) additions(stay, needed []grant) (added []any) {
+	for i, g := range needed {
+		done := func(other grant) bool { return other.includes(g) }
+		later := func(other grant) bool { return other.includes(g) && !g.includes(other) }
+		if !slices.ContainsFunc(stay, done) && !slices.ContainsFunc(needed[:i], done) && !slices.ContainsFunc(needed[i+1:], later) {
+			added = append(added, w.statement(g))
 		}
 	}
 	return added
+}
+
+// grant is what a statement lets us do, besides what we want of it.
+type grant struct {
+	principal string      // as it is to be called
+	actions   []string    // those that we do not ask for
+	others    []condition // those that are no demands of ours
+	same      string      // equal for conditions that mean the same; empty without any
+}
+
+// grant is what a statement that names us lets us do.
+func (w want) grant(st *statement) grant {
+	others := w.others(st)
+	return grant{principal: w.called(w.widest(st)), actions: w.extra(st), others: others, same: identity(others)}
+}
+
+// widest is the one of our names in a statement that lets in most.
+func (w want) widest(st *statement) string {
+	return slices.MaxFunc(st.named(w.kind, w.ours), func(a, b string) int { return breadth(a) - breadth(b) })
+}
+
+// includes says whether who comes in by the other does by this one, to do as
+// much.
+func (g grant) includes(other grant) bool {
+	lacks := func(action string) bool { return !covered(action, g.actions) }
+	return breadth(g.principal) >= breadth(other.principal) && (g.same == "" || g.same == other.same) && !slices.ContainsFunc(other.actions, lacks)
+}
+
+// sessionActions are those that a trust policy can allow besides the one that
+// assumes the role.
+//
+// Source: Service Authorization Reference, "Actions defined by AWS Security
+// Token Service".
+func sessionActions() []string { return []string{tagSession, setSourceIdentity, "sts:SetContext"} }
+
+// extra are the actions of a statement that we do not ask for. Those that it
+// does not list but means are listed.
+func (w want) extra(st *statement) (more []string) {
+	all := st.actions
+	if st.notAction {
+		all = slices.DeleteFunc(sessionActions(), func(action string) bool { return !st.covers(action) })
+	}
+	for _, action := range all {
+		if same := func(s string) bool { return strings.EqualFold(s, action) }; !slices.ContainsFunc(w.actions, same) && !slices.ContainsFunc(more, same) {
+			more = append(more, action)
+		}
+	}
+	return more
 }
 
 // identity is the same for sets of conditions that mean the same.
@@ -153,7 +188,7 @@ func (w want) excluded(st *statement) bool {
 // satisfied says whether a statement lets us in as we want it. One that is
 // ours has to be exactly so; one that also serves others has to do.
 func (w want) satisfied(st *statement, ours bool) bool {
-	named := func(p principal) bool { return w.isOurs(p) && w.canonical(p.name) == w.principal }
+	named := func(p principal) bool { return w.isOurs(p) && canonical(p.name, w.called(p.name)) }
 	other := func(p principal) bool { return w.isOurs(p) && !named(p) }
 	if st.deny || st.notPrincipal || !slices.ContainsFunc(st.principals, named) || ours && slices.ContainsFunc(st.principals, other) {
 		return false
@@ -185,12 +220,10 @@ func (d demand) metBy(st *statement, exact bool) bool {
 	return len(asked) > 0 && !slices.ContainsFunc(asked, func(c condition) bool { return !met(c) })
 }
 
-// canonical is the principal as IAM shows it: an account by its root.
-func (w want) canonical(name string) string {
-	if len(name) == 12 && strings.HasSuffix(w.principal, ":iam::"+name+":root") {
-		return w.principal
-	}
-	return name
+// canonical says whether a principal is called as it is to be, if not as IAM
+// shows it: an account by its root.
+func canonical(name, called string) bool {
+	return name == called || len(name) == 12 && strings.HasSuffix(called, ":iam::"+name+":root")
 }
 
 // others are the conditions of a statement that are no demands of ours.
@@ -251,8 +284,18 @@ func (p *policy) with(statements []any) string {
 
 // covers says whether the statement speaks of an action.
 func (st *statement) covers(action string) bool {
-	named := slices.ContainsFunc(st.actions, func(p string) bool { return wild(strings.ToLower(p), strings.ToLower(action)) })
-	return named != st.notAction
+	return covered(action, st.actions) != st.notAction
+}
+
+// covered says whether an action, or all those of a pattern, are of one of the
+// patterns.
+func covered(action string, patterns []string) bool {
+	action = strings.ToLower(action)
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		p = strings.ToLower(p)
+		one := strings.Contains(p, "?") && strings.ContainsAny(action, "*?") // which may stand for more than one
+		return p == action || !one && wild(p, action)
+	})
 }
 
 // on is the statement's conditions on a key, whose case does not count.
@@ -306,7 +349,7 @@ func (w want) remarks(p *policy) (notes []string) {
 		if st.sid != "" {
 			name += fmt.Sprintf(" (%q)", st.sid)
 		}
-		for _, note := range []string{w.denied(st), w.open(st, ours), w.narrowed(st, ours), w.unmeetable(st, ours)} {
+		for _, note := range []string{w.denied(st), w.open(st, ours), w.widened(st, ours), w.narrowed(st, ours), w.unmeetable(st, ours)} {
 			if note != "" {
 				notes = append(notes, "The current policy's "+name+" "+note)
 			}
@@ -379,6 +422,19 @@ func (w want) asks(st *statement) bool {
 		}
 	}
 	return true
+}
+
+// widened says that our statement, as it was asked for, lets in more than one
+// that is ours did.
+func (w want) widened(st *statement, ours bool) string {
+	if !ours {
+		return ""
+	}
+	name := w.widest(st)
+	if called := w.called(name); breadth(name) < anAccount && breadth(called) == anAccount {
+		return fmt.Sprintf("lets in %q alone, and the new one, as it was asked for, the whole account: %s.", name, called)
+	}
+	return ""
 }
 
 // narrowed says that who got in without our external ID no longer will.

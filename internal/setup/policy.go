@@ -51,8 +51,12 @@ type condition struct {
 	raw           json.RawMessage
 }
 
-// longest is more than IAM takes of a trust policy, whatever its quotas.
-const longest = 1 << 17
+// longest is more bytes than a trust policy has: IAM takes 4,096 characters at
+// most, but does not count white space.
+const longest = 32 << 10
+
+// mostSaid is how much is repeated of a policy that is none.
+const mostSaid = 500
 
 // field of the request in which the policy came.
 const currentPolicy = "current_trust_policy"
@@ -66,9 +70,37 @@ func read(text string) (*policy, error) {
 	}
 	p, err := parse(raw)
 	if err != nil {
-		return nil, invalid(currentPolicy, "is not a trust policy: %s", err)
+		return nil, invalid(currentPolicy, "is not a trust policy: %s", abridged(visible(err.Error())))
 	}
 	return p, nil
+}
+
+// abridged is text without the end, if it is long.
+func abridged(text string) string {
+	if len(text) <= mostSaid {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostSaid], "") + "…"
+}
+
+// names are the principals of AWS in some statements that are ours.
+func (p *policy) names(of func(*statement) bool, ours func(name string) bool) (names []string) {
+	for i := range p.statements {
+		if st := &p.statements[i]; of(st) {
+			names = append(names, st.named("AWS", ours)...)
+		}
+	}
+	return names
+}
+
+// named are the principals of a kind that are ours.
+func (st *statement) named(kind string, ours func(name string) bool) (names []string) {
+	for _, p := range st.principals {
+		if p.kind == kind && ours(p.name) {
+			names = append(names, p.name)
+		}
+	}
+	return names
 }
 
 // document finds the document in what was pasted.

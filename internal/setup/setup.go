@@ -2,7 +2,9 @@ package setup
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -13,18 +15,23 @@ import (
 // Subject is what a setup is for: roles, and who is to assume them.
 type Subject struct {
 	Integration string // its name; empty when there is none yet
+	Draft       bool   // the integration is not saved, so that no command can name it
 	Mode        rolebroker.AssumptionMode
-	Platform    rolebroker.Identity // the zero value when it is not known
-	ExternalIDs []string            // those that are good: the current one, and the one it is being changed to
-	Earlier     []string            // external IDs of this integration that are good no longer
+	ExternalIDs []string // those that are good: the current one, and the one it is being changed to
+	Earlier     []string // external IDs of this integration that are good no longer
 	Roles       []rolebroker.Role
-	Request     rolebroker.SetupRequest // with its defaults
-	Draft       bool                    // the integration is not saved, so that no command can name it
+	Request     rolebroker.SetupRequest
+
+	Platform        rolebroker.Identity // the zero value when it is not known
+	PlatformProblem string              // why it is not known
+
+	found rolebroker.PrincipalForm // in the role's current policy; empty when it names the account, or not us
 }
 
 // New writes the setup. Codes: invalid (the request is not good, or its current
-// policy is none), not_found (there is no role of that name).
-func New(s Subject) (*rolebroker.Setup, error) {
+// policy is none), not_found (there is no role of that name), unavailable (ctx
+// has ended).
+func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 	s = s.complete()
 	if err := s.Request.Check(); err != nil {
 		return nil, err
@@ -32,23 +39,42 @@ func New(s Subject) (*rolebroker.Setup, error) {
 	if err := s.choose(); err != nil {
 		return nil, err
 	}
-	b := &book{Subject: s, targets: targets(s)}
-	done := &rolebroker.Setup{Mode: s.Mode, Principal: s.named(), ExternalIDs: s.ExternalIDs, PlatformProblem: s.platformProblem()}
-	for _, role := range s.Roles {
-		done.Roles = append(done.Roles, rolebroker.RoleSetup{Role: role, Statement: s.Statement(role), TrustPolicy: s.TrustPolicy(role)})
-	}
+	var current *policy
 	if s.Request.CurrentPolicy != "" {
-		merged, err := merge(s.Request.CurrentPolicy, s.want(s.Roles[0]))
-		if err != nil {
+		var err error
+		if current, err = read(s.Request.CurrentPolicy); err != nil {
 			return nil, err
 		}
-		b.merged = merged
-		b.targets[0].policy = merged.text
-		done.Notes = merged.notes
-		done.Roles[0].Merged, done.Roles[0].Diff = merged.text, merged.diff
+		s = s.informed(current, s.Roles[0])
 	}
-	done.Text, done.AWSCLI, done.CloudFormation, done.Terraform = b.text(), b.awsCLI(), b.cloudFormation(), b.terraform()
+	b := newBook(ctx, s)
+	done := &rolebroker.Setup{Integration: s.Integration, Mode: s.Mode, Principal: b.principals(), ExternalIDs: s.ExternalIDs,
+		TrustPolicy: b.commonPolicy(), PlatformProblem: s.platformProblem()}
+	for _, role := range until(ctx, s.Roles) {
+		done.Roles = append(done.Roles, rolebroker.RoleSetup{Role: role, Statement: b.addition(role), TrustPolicy: b.newPolicy(role)})
+	}
+	if current != nil {
+		b.merged = merge(current, s.want(s.Roles[0]))
+		b.targets[0].policy, b.targets[0].document = b.merged.text, tree(b.merged.text)
+		done.Notes = b.merged.notes
+		done.Roles[0].Merged, done.Roles[0].Diff = b.merged.text, b.merged.diff
+	}
+	done.Text, done.AWSCLI, done.CloudFormation, done.Terraform = b.text(ctx), b.awsCLI(ctx), b.cloudFormation(ctx), b.terraform(ctx)
+	if err := ctx.Err(); err != nil { // and what is written may not be all of it
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "writing the setup was broken off: %w", err).WithHint("ask again, for one role if there are many")
+	}
 	return done, nil
+}
+
+// until is what is in all, as far as ctx has not ended.
+func until[T any](ctx context.Context, all []T) iter.Seq2[int, T] {
+	return func(yield func(int, T) bool) {
+		for i, one := range all {
+			if ctx.Err() != nil || !yield(i, one) {
+				return
+			}
+		}
+	}
 }
 
 // complete fills in defaults, and leaves out external IDs where there are none.
@@ -67,15 +93,20 @@ func (s Subject) complete() Subject {
 
 // choose narrows the subject to the role that was asked for.
 func (s *Subject) choose() error {
-	if name := s.Request.Role; name != "" {
-		asked := func(r rolebroker.Role) bool { return r.Name == name || string(r.ID) == name }
-		i := slices.IndexFunc(s.Roles, asked)
-		if i < 0 {
-			return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no role %q in the integration", name)
-		}
-		s.Roles = s.Roles[i : i+1]
+	name := s.Request.Role
+	if name == "" {
+		return nil
 	}
-	return nil
+	asked := func(r rolebroker.Role) bool { return r.Name == name || string(r.ID) == name }
+	if i := slices.IndexFunc(s.Roles, asked); i >= 0 {
+		s.Roles = s.Roles[i : i+1]
+		return nil
+	}
+	if s.draft() {
+		return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no role %q in the integration", rolebroker.ShowReference(name))
+	}
+	return rolebroker.Errorf(rolebroker.CodeNotFound, "integration %s has no role %q", s.Integration, rolebroker.ShowReference(name)).
+		WithHint("rolebroker integration show %s", Quote(s.Integration))
 }
 
 func invalid(path, format string, args ...any) error {
@@ -83,30 +114,34 @@ func invalid(path, format string, args ...any) error {
 		Fields: []rolebroker.Field{{Path: path, Message: fmt.Sprintf(format, args...)}}}
 }
 
+// unknown says that the principal is a placeholder.
+func (s Subject) unknown() bool { return s.Mode != rolebroker.ModeCluster && s.Platform.ARN == "" }
+
 // platformProblem is why the principal is a placeholder; "" if it is not.
 func (s Subject) platformProblem() string {
-	if s.Mode == rolebroker.ModeCluster || s.Platform.ARN != "" {
+	if !s.unknown() {
 		return ""
 	}
-	return "the platform's AWS identity is not known, so " + accountPlaceholder + " stands for the ID of its account"
-}
-
-// named is what the trust policies name.
-func (s Subject) named() string {
-	var all []string
-	for _, role := range s.Roles {
-		if p := s.want(role).principal; !slices.Contains(all, p) {
-			all = append(all, p)
-		}
-	}
-	return strings.Join(all, ", ")
+	return cmp.Or(s.PlatformProblem, "the platform's AWS identity is not known")
 }
 
 // book is what the formats are written from.
 type book struct {
 	Subject
-	targets []*target
-	merged  *merged // nil when no current policy is known
+	targets  []*target
+	accounts [][]*target // the same, an account at a time
+	merged   *merged     // nil when no current policy is known
+	trusts   map[place]*trust
+}
+
+// place is what of a role its trust policy depends on.
+type place struct{ partition, account string }
+
+// trust is a trust policy, written once for all roles that have the same.
+type trust struct {
+	principal         string
+	statement, policy string // JSON
+	document          any    // the policy as a tree
 }
 
 // target is an IAM role. Several roles of an integration can be the same one,
@@ -116,29 +151,89 @@ type target struct {
 	names    []string // what users call it
 	duration time.Duration
 	policy   string // the trust policy it is to have, JSON
+	document any    // the same as a tree
 	obstacle string // why it cannot be set up, as a sentence; empty if it can
 }
 
-// targets are the IAM roles of the subject, those of an account together, in
-// the order in which they come.
-func targets(s Subject) []*target {
-	var all []*target
-	var accounts []string
-	for _, role := range s.Roles {
-		same := func(t *target) bool { return t.arn == role.ARN }
-		if i := slices.IndexFunc(all, same); i >= 0 {
-			all[i].names = append(all[i].names, role.Name)
-			all[i].duration = max(all[i].duration, role.Duration())
+// newBook has the IAM roles of the subject, those of an account together, in the
+// order in which they come.
+func newBook(ctx context.Context, s Subject) *book {
+	b := &book{Subject: s, trusts: map[place]*trust{}}
+	known, accounts := map[rolebroker.RoleARN]*target{}, map[string]int{}
+	for _, role := range until(ctx, s.Roles) {
+		if t := known[role.ARN]; t != nil {
+			t.names = append(t.names, role.Name)
+			t.duration = max(t.duration, role.Duration())
 			continue
 		}
-		all = append(all, &target{arn: role.ARN, names: []string{role.Name}, duration: role.Duration(),
-			policy: s.TrustPolicy(role), obstacle: s.obstacle(role)})
-		accounts = append(accounts, role.ARN.Account)
+		trust := b.trust(role)
+		t := &target{arn: role.ARN, names: []string{role.Name}, duration: role.Duration(),
+			policy: trust.policy, document: trust.document, obstacle: s.obstacle(role)}
+		known[role.ARN] = t
+		i, found := accounts[role.ARN.Account]
+		if !found {
+			i = len(b.accounts)
+			accounts[role.ARN.Account] = i
+			b.accounts = append(b.accounts, nil)
+		}
+		b.accounts[i] = append(b.accounts[i], t)
 	}
-	slices.SortStableFunc(all, func(x, y *target) int {
-		return slices.Index(accounts, x.arn.Account) - slices.Index(accounts, y.arn.Account)
-	})
-	return all
+	b.targets = slices.Concat(b.accounts...)
+	return b
+}
+
+// trust is the trust policy of a new role.
+func (b *book) trust(role rolebroker.Role) *trust {
+	at := place{role.ARN.Partition, role.ARN.Account}
+	if b.Mode != rolebroker.ModeCluster {
+		at.account = "" // it is the same in all of them
+	}
+	if b.trusts[at] == nil {
+		w := b.want(role)
+		document := trusting(w.fresh())
+		b.trusts[at] = &trust{principal: w.principal, statement: pretty(w.fresh()), policy: pretty(document), document: document}
+	}
+	return b.trusts[at]
+}
+
+// addition is the statement that a role's trust policy needs.
+func (b *book) addition(role rolebroker.Role) string { return b.trust(role).statement }
+
+// newPolicy is the trust policy of a role that is made new.
+func (b *book) newPolicy(role rolebroker.Role) string { return b.trust(role).policy }
+
+// principals are what the trust policies name. While there is no role it is
+// known already whom those that the platform assumes will name.
+func (b *book) principals() string {
+	if len(b.Roles) == 0 && b.Mode != rolebroker.ModeCluster {
+		return b.trust(rolebroker.Role{}).principal
+	}
+	var all []string
+	seen := map[string]bool{}
+	for _, role := range b.Roles {
+		if p := b.trust(role).principal; !seen[p] {
+			seen[p] = true
+			all = append(all, p)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// commonPolicy is the trust policy that all new roles have alike; empty when
+// they have not.
+func (b *book) commonPolicy() string {
+	if len(b.Roles) == 0 && b.Mode != rolebroker.ModeCluster {
+		return b.trust(rolebroker.Role{}).policy
+	}
+	common := ""
+	for _, role := range b.Roles {
+		policy := b.trust(role).policy
+		if common != "" && policy != common {
+			return ""
+		}
+		common = policy
+	}
+	return common
 }
 
 // obstacle says why the role can never be assumed by who is to assume it.
@@ -153,18 +248,6 @@ func (s Subject) obstacle(role rolebroker.Role) string {
 		return fmt.Sprintf("It is in the partition %s and the platform is in %s: no role is assumed across partitions.", role.ARN.Partition, own)
 	}
 	return ""
-}
-
-// byAccount are the targets that can be set up, an account at a time.
-func (b *book) byAccount() (accounts [][]*target) {
-	for _, t := range b.targets {
-		if last := len(accounts) - 1; last >= 0 && accounts[last][0].arn.Account == t.arn.Account {
-			accounts[last] = append(accounts[last], t)
-			continue
-		}
-		accounts = append(accounts, []*target{t})
-	}
-	return accounts
 }
 
 // notes are what a person should know of the current policy, in sentences.
@@ -206,7 +289,7 @@ func (b *book) description(t *target) string {
 }
 
 // draft says that there is no integration which a command could name.
-func (b *book) draft() bool { return b.Draft || b.Integration == "" }
+func (s Subject) draft() bool { return s.Draft || s.Integration == "" }
 
 // integration is the integration as integration setup takes it: by its name or,
 // while there is none, by the file that it will be made from.

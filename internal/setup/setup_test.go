@@ -57,7 +57,7 @@ func TestNewRefuses(t *testing.T) {
 		{"an issuer that is two lines", rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Issuer: "https://a\nb"}}, rolebroker.CodeInvalid, "issuer"},
 		{"a form of principal that there is not", rolebroker.SetupRequest{Principal: "x"}, rolebroker.CodeInvalid, "principal"},
 	} {
-		_, err := setup.New(setup.Subject{Platform: user, Roles: []rolebroker.Role{readonly}, Request: test.request})
+		_, err := setup.New(t.Context(), setup.Subject{Platform: user, Roles: []rolebroker.Role{readonly}, Request: test.request})
 		e := rolebroker.AsError(err)
 		if err == nil || e.Code != test.code || test.path != "" && e.Fields[0].Path != test.path {
 			t.Errorf("%s: %v", test.why, err)

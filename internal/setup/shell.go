@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,12 +33,14 @@ func option(name, value string) string {
 // comment makes a comment of every line, whatever ends it: YAML takes more for
 // the end of one than a shell.
 func comment(text string) string {
-	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(text), "\n")
+	lines := strings.Split(lineEnds.Replace(text), "\n")
 	for i, line := range lines {
 		lines[i] = strings.TrimRight("# "+line, " ")
 	}
 	return strings.Join(lines, "\n")
 }
+
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
 
 // script is lines of text on its way to be a script.
 type script struct{ strings.Builder }
@@ -54,7 +57,7 @@ func (s *script) remark(format string, args ...any) {
 
 // awsCLI is commands for all the roles. Those that have to be thought about,
 // or filled in, are comments.
-func (b *book) awsCLI() string {
+func (b *book) awsCLI(ctx context.Context) string {
 	var out script
 	out.WriteString(b.remarks())
 	if missing := b.missing(); missing != "" {
@@ -64,25 +67,14 @@ func (b *book) awsCLI() string {
 	if doubt := b.doubt(); doubt != "" {
 		out.remark("%s\n", doubt)
 	}
-	if len(b.byAccount()) > 1 {
+	if len(b.accounts) > 1 {
 		out.line("# The roles are in several accounts: run each part with credentials of its own account.\n")
 	}
-	for i, account := range b.byAccount() {
+	for i, account := range until(ctx, b.accounts) {
 		if i > 0 {
 			out.line("")
 		}
-		out.line("# With credentials of account %s:", account[0].arn.Account)
-		if b.changes(account) {
-			out.line("%s", b.runnable(guard(account[0].arn.Account)))
-		}
-		if b.Mode == rolebroker.ModeCluster && b.Request.Cluster.Variant == rolebroker.ClusterIRSA {
-			out.line("\n%s", b.providerCommand(account[0].arn.Partition))
-		}
-		for _, t := range account {
-			out.line("")
-			out.remark("Role %s: %s", t.label(), t.arn)
-			out.line("%s", b.roleCommands(t))
-		}
+		b.accountCommands(ctx, &out, account)
 	}
 	if last := b.clusterCommands(); last != "" {
 		out.line("\n%s", last)
@@ -90,22 +82,44 @@ func (b *book) awsCLI() string {
 	return out.String()
 }
 
+// accountCommands are those for the roles of one account, none of which is run
+// in another.
+func (b *book) accountCommands(ctx context.Context, out *script, account []*target) {
+	id, changes := account[0].arn.Account, b.changes(account)
+	out.line("# With credentials of account %s:", id)
+	if changes {
+		out.line("%s", b.runnable(guard(id)))
+	}
+	if b.Mode == rolebroker.ModeCluster && b.Request.Cluster.Variant == rolebroker.ClusterIRSA {
+		out.line("\n%s", b.providerCommand(account[0].arn.Partition))
+	}
+	for _, t := range until(ctx, account) {
+		out.line("")
+		out.remark("Role %s: %s", t.label(), t.arn)
+		out.line("%s", b.roleCommands(t))
+	}
+	if changes {
+		out.line("\n%s", b.runnable("fi"))
+	}
+}
+
 // changes says whether there is a command for one of the targets.
 func (b *book) changes(account []*target) bool {
 	return !b.settled() && slices.ContainsFunc(account, func(t *target) bool { return t.obstacle == "" })
 }
 
-// guard is a command that fails in another account than this one, which ends
-// bash -e and does nothing to a shell into which it is pasted.
+// guard begins what is run in this account only, up to fi. In another it fails,
+// which ends bash -e; a shell into which it is pasted reads up to fi before it
+// runs any of it.
 func guard(account string) string {
-	return `test "$(aws sts get-caller-identity --query Account --output text)" = ` + account + " ||\n" +
-		`  { echo "these are not credentials of account ` + account + `" >&2; false; }`
+	return `if [ "$(aws sts get-caller-identity --query Account --output text)" != ` + account + " ]; then\n" +
+		`  echo "these are not credentials of account ` + account + `" >&2` + "\n  false\nelse"
 }
 
 // missing says what has to be filled in by hand, and how to find it.
 func (b *book) missing() string {
 	switch {
-	case b.platformProblem() != "":
+	case b.unknown():
 		return "The platform's AWS identity is not known. Give the server one, and ask for this again;\n" +
 			"or put the ID of its account for " + accountPlaceholder + " below."
 	case b.needsIssuer():
@@ -121,7 +135,7 @@ func (b *book) missing() string {
 // doubt says that the principal may be another; "" if it is certain.
 func (b *book) doubt() string {
 	exact, certain := b.Platform.Principal()
-	if b.Mode == rolebroker.ModeCluster || b.Request.Principal != rolebroker.PrincipalExact || exact == "" || certain {
+	if b.Mode == rolebroker.ModeCluster || b.form() != rolebroker.PrincipalExact || exact == "" || certain {
 		return ""
 	}
 	return "AWS does not tell the platform the path of its own role, and a role with a path has another ARN than\n" +

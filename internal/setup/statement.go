@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -32,10 +33,11 @@ const audience = "sts.amazonaws.com"
 type want struct {
 	kind      string // of the principal: AWS, Federated or Service
 	principal string
-	ours      func(name string) bool // whether a principal of that kind is who we are
-	me        string                 // aws:PrincipalArn of who assumes; empty when it is not known
-	who       string                 // in words, as in "the platform"
-	actions   []string               // the first is the one that counts
+	ours      func(name string) bool   // whether a principal of that kind is who we are
+	called    func(name string) string // what a principal that is ours is to be called
+	me        string                   // aws:PrincipalArn of who assumes; empty when it is not known
+	who       string                   // in words, as in "the platform"
+	actions   []string                 // the first is the one that counts
 	demands   []demand
 }
 
@@ -51,12 +53,17 @@ type demand struct {
 
 // Statement is the statement that a role's trust policy needs, as JSON.
 func (s Subject) Statement(role rolebroker.Role) string {
-	return pretty(s.want(role).statement(nil))
+	return pretty(s.complete().want(role).fresh())
 }
 
 // TrustPolicy is a whole trust policy with that statement alone.
 func (s Subject) TrustPolicy(role rolebroker.Role) string {
-	return pretty(object{{"Version", "2012-10-17"}, {"Statement", []any{s.want(role).statement(nil)}}})
+	return pretty(trusting(s.complete().want(role).fresh()))
+}
+
+// trusting is a trust policy of one statement.
+func trusting(statement object) object {
+	return object{{"Version", "2012-10-17"}, {"Statement", []any{statement}}}
 }
 
 // AllowPlatform is the statement that the platform's own policy needs in order
@@ -68,9 +75,8 @@ func AllowPlatform(role rolebroker.RoleARN) string {
 	return pretty(object{{"Effect", "Allow"}, {"Action", texts([]string{assumeRole, tagSession, setSourceIdentity})}, {"Resource", resource}})
 }
 
-// want is the statement for a role of the subject.
+// want is the statement for a role of the subject, which is complete.
 func (s Subject) want(role rolebroker.Role) want {
-	s = s.complete()
 	switch {
 	case s.Mode != rolebroker.ModeCluster:
 		return s.wantPlatform(role)
@@ -84,23 +90,89 @@ func (s Subject) want(role rolebroker.Role) want {
 // allowed in advance, so that switching them on breaks nothing.
 func (s Subject) wantPlatform(role rolebroker.Role) want {
 	me, _ := s.Platform.Principal()
-	w := want{
-		kind: "AWS", principal: s.platformPrincipal(role), ours: s.isPlatform, me: me, who: "the platform",
+	principal := s.platformPrincipal(role)
+	return want{
+		kind: "AWS", principal: principal, ours: s.isPlatform, me: me, who: "the platform",
+		called:  func(name string) string { return s.called(name, principal) },
 		actions: []string{assumeRole, tagSession, setSourceIdentity},
 		demands: []demand{{key: "sts:ExternalId", values: s.ExternalIDs, stale: s.Earlier, loose: true}},
 	}
-	return w
 }
 
 func (s Subject) platformPrincipal(role rolebroker.Role) string {
 	switch exact, _ := s.Platform.Principal(); {
 	case s.Platform.ARN == "":
-		return "arn:" + role.ARN.Partition + ":iam::" + accountPlaceholder + ":root"
-	case s.Request.Principal == rolebroker.PrincipalExact:
+		return "arn:" + cmp.Or(role.ARN.Partition, "aws") + ":iam::" + accountPlaceholder + ":root"
+	case s.form() == rolebroker.PrincipalExact:
 		return exact
 	}
 	return s.Platform.AccountPrincipal()
 }
+
+// form is how what is new names the platform: as was asked for, or else as the
+// role's current policy does.
+func (s Subject) form() rolebroker.PrincipalForm {
+	return cmp.Or(s.Request.Principal, s.found, rolebroker.PrincipalAccount)
+}
+
+// called is what one of the platform's principals is to be called: as was asked
+// for, or else no more than it lets in now.
+func (s Subject) called(name, principal string) string {
+	exact, _ := s.Platform.Principal()
+	switch {
+	case s.Request.Principal != "" || exact == "":
+		return principal
+	case breadth(name) == aRole:
+		return exact
+	case breadth(name) == anAccount:
+		return s.Platform.AccountPrincipal()
+	}
+	return name
+}
+
+// informed is the subject with what a role's current policy tells of the
+// platform: by what path it is there, since IAM keeps no principal that is not,
+// and how our statements name it, or else those that others have for it.
+func (s Subject) informed(p *policy, role rolebroker.Role) Subject {
+	if s.Mode == rolebroker.ModeCluster || s.Platform.ARN == "" {
+		return s
+	}
+	allowing := func(st *statement) bool { return !st.deny && !st.notPrincipal }
+	for _, name := range p.names(allowing, s.isPlatform) {
+		if breadth(name) == aRole && s.Platform.IsRoleSession() {
+			s.Platform.RoleARN = cmp.Or(s.Platform.RoleARN, name)
+		}
+	}
+	names := p.names(s.want(role).recognizes, s.isPlatform)
+	if len(names) == 0 {
+		names = p.names(allowing, s.isPlatform)
+	}
+	account := func(name string) bool { return breadth(name) == anAccount }
+	if len(names) > 0 && !slices.ContainsFunc(names, account) {
+		s.found = rolebroker.PrincipalExact
+	}
+	return s
+}
+
+// How much a principal of a trust policy lets in, the least first.
+const (
+	aSession = iota
+	aRole    // or a user
+	anAccount
+)
+
+func breadth(principal string) int {
+	parts := strings.SplitN(principal, ":", 6) // arn:aws:iam::111122223333:role/name
+	switch {
+	case len(parts) < 6 || parts[5] == "root":
+		return anAccount
+	case parts[2] == "sts":
+		return aSession
+	}
+	return aRole
+}
+
+func itself(name string) string { return name }
 
 // isPlatform says whether a trust policy's principal names the platform. A
 // role's name is unique in its account whatever its path, which may not be
@@ -129,7 +201,7 @@ func (s Subject) wantIRSA(role rolebroker.Role) want {
 	issuer := s.issuer(role.ARN.Partition)
 	provider := "arn:" + role.ARN.Partition + ":iam::" + role.ARN.Account + ":oidc-provider/" + issuer
 	return want{
-		kind: "Federated", principal: provider, ours: func(name string) bool { return name == provider }, who: "the service account",
+		kind: "Federated", principal: provider, ours: func(name string) bool { return name == provider }, called: itself, who: "the service account",
 		actions: []string{assumeRoleWithWeb},
 		demands: []demand{
 			{key: issuer + ":sub", values: []string{"system:serviceaccount:" + c.Namespace + ":" + c.ServiceAccount}, must: true},
@@ -158,7 +230,7 @@ func (s Subject) issuer(partition string) string {
 func (s Subject) wantPodIdentity(role rolebroker.Role) want {
 	c := s.Request.Cluster
 	return want{
-		kind: "Service", principal: podIdentity, ours: func(name string) bool { return name == podIdentity }, who: "the service account",
+		kind: "Service", principal: podIdentity, ours: func(name string) bool { return name == podIdentity }, called: itself, who: "the service account",
 		actions: []string{assumeRole, tagSession},
 		demands: []demand{
 			{key: "aws:SourceAccount", values: []string{role.ARN.Account}},
@@ -184,13 +256,22 @@ func (s Subject) needsIssuer() bool {
 	return s.Mode == rolebroker.ModeCluster && s.Request.Cluster.Variant == rolebroker.ClusterIRSA && s.Request.Cluster.Issuer == ""
 }
 
-// statement is the statement, with conditions of others besides our own.
-func (w want) statement(others []condition) object {
-	st := object{{"Effect", "Allow"}, {"Principal", object{{w.kind, w.principal}}}, {"Action", texts(w.actions)}}
-	if when := w.conditions(others); len(when) > 0 {
+// fresh is the statement where there was none.
+func (w want) fresh() object { return w.statement(grant{principal: w.principal}) }
+
+// statement is the statement, with what others gave it besides our own.
+func (w want) statement(g grant) object {
+	st := object{{"Effect", "Allow"}, {"Principal", object{{w.kind, g.principal}}}, {"Action", texts(w.with(g.actions))}}
+	if when := w.conditions(g.others); len(when) > 0 {
 		st = append(st, member{"Condition", when})
 	}
 	return st
+}
+
+// with are our actions and more, each of them once.
+func (w want) with(more []string) []string {
+	among := func(action string) bool { return covered(action, more) }
+	return append(slices.DeleteFunc(slices.Clone(w.actions), among), more...)
 }
 
 // conditions are ours under StringEquals, then those of others, an operator
@@ -199,7 +280,7 @@ func (w want) conditions(others []condition) object {
 	var operators []string
 	byOperator := map[string]object{}
 	put := func(operator, key string, value any) {
-		if !slices.Contains(operators, operator) {
+		if byOperator[operator] == nil {
 			operators = append(operators, operator)
 		}
 		byOperator[operator] = append(byOperator[operator], member{key, value})

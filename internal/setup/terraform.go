@@ -1,18 +1,23 @@
 package setup
 
 import (
+	"context"
 	"fmt"
 	"strings"
 )
 
+// widestKey is how long a key may be for its neighbours to be aligned with it.
+// Those of IAM are shorter.
+const widestKey = 200
+
 // terraform is HCL with a resource for each role.
-func (b *book) terraform() string {
+func (b *book) terraform(ctx context.Context) string {
 	var out script
 	out.WriteString(b.remarks())
 	if missing := b.missing(); missing != "" {
 		out.remark("%s\n", missing)
 	}
-	if several := len(b.byAccount()) > 1; several {
+	if several := len(b.accounts) > 1; several {
 		out.line("# The roles are in several accounts: each needs a provider with credentials of its own account, as in")
 		out.line("#\n# provider \"aws\" {")
 		out.line("#   alias               = %s", hclText("account_"+b.targets[0].arn.Account))
@@ -23,8 +28,8 @@ func (b *book) terraform() string {
 		out.line("# These are new roles. To take over one that exists, write this again with the trust policy that it has")
 		out.line("# (--role, --current), or whoever it trusts now is locked out.\n")
 	}
-	taken := map[string]bool{}
-	for i, t := range b.targets {
+	taken := map[string]int{}
+	for i, t := range until(ctx, b.targets) {
 		if i > 0 {
 			out.line("")
 		}
@@ -44,11 +49,11 @@ func (b *book) awsIAMRole(t *target, name string) string {
 	}
 	out.remark("Role %s: %s", t.label(), t.arn)
 	out.line("resource \"aws_iam_role\" %s {", hclText(name))
-	if len(b.byAccount()) > 1 {
+	if len(b.accounts) > 1 {
 		out.line("  # provider = aws.account_%s\n", t.arn.Account)
 	}
 	out.WriteString(hclBody("  ", b.arguments(t)))
-	out.line("\n  assume_role_policy = jsonencode(%s)\n}\n", hcl("  ", tree(t.policy)))
+	out.line("\n  assume_role_policy = jsonencode(%s)\n}\n", hcl("  ", t.document))
 	out.line("# Attach all that your agents need, for example:")
 	out.line("#\n# resource \"aws_iam_role_policy_attachment\" %s {", hclText(name))
 	out.line("#   role       = aws_iam_role.%s.name", name)
@@ -99,49 +104,57 @@ func hcl(indent string, v any) string {
 	return fmt.Sprint(v) // a number or a bool
 }
 
+// attribute is a member in HCL.
+type attribute struct{ key, value string }
+
+func (a attribute) long() bool { return strings.Contains(a.value, "\n") }
+
 // hclBody is members a line each, the equals signs of neighbours aligned as
 // terraform fmt does it.
 func hclBody(indent string, o object) string {
-	var out strings.Builder
+	all := make([]attribute, len(o))
 	for i, m := range o {
-		key, value := hclKey(m.key), hcl(indent, m.value)
-		if !strings.Contains(value, "\n") {
-			key += strings.Repeat(" ", o.widest(i)-len(key))
-		}
-		out.WriteString(indent + key + " = " + value + "\n")
+		all[i] = attribute{hclKey(m.key), hcl(indent, m.value)}
+	}
+	align(all)
+	var out strings.Builder
+	for _, a := range all {
+		out.WriteString(indent + a.key + " = " + a.value + "\n")
 	}
 	return out.String()
 }
 
-// widest is the length of the longest key among the neighbours of member i
-// whose values are on one line, as its own is.
-func (o object) widest(i int) (n int) {
-	long := func(m member) bool { return strings.Contains(hcl("", m.value), "\n") }
-	for ; i > 0 && !long(o[i-1]); i-- {
-	}
-	for ; i < len(o) && !long(o[i]); i++ {
-		n = max(n, len(hclKey(o[i].key)))
-	}
-	return n
-}
-
-func hclList(indent string, all []any) string {
-	var scalars []string
-	for _, one := range all {
-		text := hcl(indent+"  ", one)
-		if strings.Contains(text, "\n") {
-			return hclBlocks(indent, all)
+// align makes the keys of neighbours equally long whose values are on one line.
+func align(all []attribute) {
+	first, widest := 0, 0
+	for i := range len(all) + 1 {
+		if i < len(all) && !all[i].long() {
+			widest = max(widest, len(all[i].key))
+			continue
 		}
-		scalars = append(scalars, text)
+		for j := first; j < i && widest <= widestKey; j++ {
+			all[j].key += strings.Repeat(" ", widest-len(all[j].key))
+		}
+		first, widest = i+1, 0
 	}
-	return "[" + strings.Join(scalars, ", ") + "]"
 }
 
-func hclBlocks(indent string, all []any) string {
+// hclList is a list on one line, or with a line for each element if one of them
+// takes several.
+func hclList(indent string, all []any) string {
+	elements := make([]string, len(all))
+	long := false
+	for i, one := range all {
+		elements[i] = hcl(indent+"  ", one)
+		long = long || strings.Contains(elements[i], "\n")
+	}
+	if !long {
+		return "[" + strings.Join(elements, ", ") + "]"
+	}
 	var out strings.Builder
 	out.WriteString("[\n")
-	for _, one := range all {
-		out.WriteString(indent + "  " + hcl(indent+"  ", one) + ",\n")
+	for _, element := range elements {
+		out.WriteString(indent + "  " + element + ",\n")
 	}
 	return out.String() + indent + "]"
 }

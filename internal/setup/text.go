@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,11 +18,14 @@ type guide struct{ script }
 
 // text is the guide: what to decide, what to do in the console, what comes
 // next.
-func (b *book) text() string {
+func (b *book) text(ctx context.Context) string {
 	g := &guide{}
 	g.stepOne(b.Mode)
 	g.heading("Step 2: Configure role assumption in AWS (once for each role)")
-	g.roles(b)
+	for _, t := range until(ctx, b.targets) {
+		g.role(t)
+	}
+	g.line("")
 	switch {
 	case b.Mode != rolebroker.ModeCluster:
 		g.platform(b)
@@ -123,23 +127,20 @@ func (g *guide) list(title string, all []string) {
 	}
 }
 
-// roles are what it is about.
-func (g *guide) roles(b *book) {
-	for _, t := range b.targets {
-		g.line("  %s", t.label())
-		g.line("    %s", t.arn)
-		if t.obstacle != "" {
-			g.fill("    ", "    ", t.obstacle)
-		}
+// role is one of those that it is about.
+func (g *guide) role(t *target) {
+	g.line("  %s", t.label())
+	g.line("    %s", t.arn)
+	if t.obstacle != "" {
+		g.fill("    ", "    ", t.obstacle)
 	}
-	g.line("")
 }
 
 // platform is for roles that the platform assumes.
 func (g *guide) platform(b *book) {
 	g.para("Sign in to the AWS console in the account of the role, and go to IAM > Roles.")
-	if problem := b.platformProblem(); problem != "" {
-		g.para("%s.", capital(problem))
+	if b.unknown() {
+		g.para("The platform's AWS identity is not known, so %s stands for the ID of its account.", accountPlaceholder)
 	}
 	if len(b.ExternalIDs) > 1 {
 		g.para("The external ID of this integration is being changed. Until that is finished every role has to accept both, the one in use first: %s.",
@@ -165,7 +166,7 @@ func (g *guide) newRole(b *book) {
 	}, b.durationSteps(), []string{
 		b.wizardLacks() + ` put the one below in its place: the role > Trust relationships > Edit trust policy, then click Update policy.`,
 	}))
-	g.each(b, b.TrustPolicy)
+	g.each(b, b.newPolicy)
 }
 
 // steps is a numbered list.
@@ -226,7 +227,7 @@ func (b *book) externalIDStep() string {
 // wizardLacks is why the trust policy that the console writes may not do.
 func (b *book) wizardLacks() string {
 	switch {
-	case b.Request.Principal == rolebroker.PrincipalExact:
+	case b.form() == rolebroker.PrincipalExact:
 		return "The trust policy that the console writes trusts the whole account, and allows neither session tags nor a source identity;"
 	case len(b.ExternalIDs) > 1:
 		return "The trust policy that the console writes accepts one external ID only, and allows neither session tags nor a source identity;"
@@ -272,7 +273,7 @@ func (g *guide) existingRole(b *book) {
 	g.steps(slices.Concat([]string{
 		"Go to the role > Trust relationships > Edit trust policy.", capital(b.edit()) + ".", "Click Update policy.",
 	}, b.durationSteps()))
-	g.each(b, b.pasted(b.Statement))
+	g.each(b, b.pasted(b.addition))
 }
 
 // edit is what to do in the console's editor of trust policies.
@@ -319,7 +320,7 @@ func (g *guide) principal(b *book) {
 			"the same name is no longer trusted."},
 	} {
 		mark := "[ ]"
-		if form.form == b.Request.Principal {
+		if form.form == b.form() {
 			mark = "[x]"
 		}
 		g.fill("  "+mark+" ", "      ", form.about)
@@ -344,7 +345,7 @@ func (g *guide) irsa(b *book) {
 	g.steps(append([]string{
 		`Under IAM > Identity providers, add the cluster's issuer if it is not there: provider type "OpenID Connect", audience ` + audience + `.`,
 	}, b.clusterSteps()...))
-	g.each(b, b.pasted(b.TrustPolicy))
+	g.each(b, b.pasted(b.newPolicy))
 	g.para("In the cluster, give the service account one of the roles, so that EKS gives its pods a token. The token is good for every role that trusts the service account.")
 	g.block(uncomment(b.clusterCommands()))
 }
@@ -372,7 +373,7 @@ func (g *guide) podIdentity(b *book) {
 	g.line("In the AWS console:\n")
 	g.steps(append(b.clusterSteps(),
 		`Under Amazon EKS > your cluster > Access > Pod Identity associations, give the service account its role; or with the AWS CLI as below.`))
-	g.each(b, b.pasted(b.TrustPolicy))
+	g.each(b, b.pasted(b.newPolicy))
 	g.block(uncomment(b.clusterCommands()))
 }
 

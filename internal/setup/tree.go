@@ -3,6 +3,10 @@ package setup
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf16"
 )
 
 // object is a JSON object whose members keep their order. A value is a
@@ -48,13 +52,40 @@ func compact(v any) []byte {
 // pretty is v as JSON to read, without a newline at its end.
 func pretty(v any) string { return indented(compact(v)) }
 
-// indented is JSON with its white space changed and nothing else.
+// indented is JSON with its white space changed, what cannot be seen escaped,
+// and nothing else.
 func indented(raw []byte) string {
 	var b bytes.Buffer
 	if err := json.Indent(&b, bytes.TrimSpace(raw), "", "  "); err != nil {
 		panic(err) // it was read or written as JSON before
 	}
+	return visible(b.String())
+}
+
+// visible is JSON with the characters escaped that are not seen but heeded: by
+// a terminal, or by who lays out a line.
+func visible(text string) string {
+	if strings.IndexFunc(text, hidden) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		switch high, low := utf16.EncodeRune(r); {
+		case !hidden(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
 	return b.String()
+}
+
+// hidden says whether a character is a control or formats text: an escape to a
+// terminal, a change of direction, the end of a line. White space is neither.
+func hidden(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && r != '\n' && r != '\t' && r != '\r'
 }
 
 // texts is a list of strings, or the one string that stands for it.

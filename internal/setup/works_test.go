@@ -389,8 +389,8 @@ func TestCommandsWithPlaceholdersAreComments(t *testing.T) {
 	}
 }
 
-// With credentials of another account nothing is done; a shell into which the
-// commands are pasted goes on.
+// With credentials of another account nothing is done: bash -e ends, and a shell
+// into which the commands are pasted goes on after those of the account.
 func TestCommandsAreForOneAccount(t *testing.T) {
 	w := newWorld(t)
 	readonly, archive := role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"), role(t, "archive", "arn:aws:iam::777788889999:role/Archive")
@@ -407,9 +407,13 @@ func TestCommandsAreForOneAccount(t *testing.T) {
 	if out, err := run(own); err != nil || out != "called\n" {
 		t.Errorf("in its own account it ends with %v and\n%s", err, out)
 	}
-	guard, _, _ := strings.Cut(done.AWSCLI[strings.Index(done.AWSCLI, "\ntest "):], "\n\n")
-	if out, err := run("set +e\n" + guard + "\necho still here"); err != nil || !strings.HasSuffix(out, "\nstill here\n") {
+	paste := bash(t, "bash -s")
+	paste.Stdin = strings.NewReader(stub + done.AWSCLI + "echo still here\n")
+	if out, err := paste.CombinedOutput(); err != nil || string(out) != "these are not credentials of account 444455556666\ncalled\nstill here\n" {
 		t.Errorf("pasted it ends with %v and\n%s", err, out)
+	}
+	if out, err := run(strings.Replace(own, "aws iam create-role", "false\naws iam create-role", 1)); err == nil || out != "" {
+		t.Errorf("when a command fails it ends with %v and\n%s", err, out)
 	}
 }
 

@@ -85,10 +85,11 @@ type person struct {
 type noted struct {
 	mu       sync.Mutex
 	problems []string
-	expected []string // what a problem may say
-	dialogs  []string // that were answered
-	stay     bool     // how somebody answers who is asked whether to leave
-	received float64  // bytes, from the server
+	expected []string                     // what a problem may say
+	dialogs  []string                     // that were answered
+	stay     bool                         // how somebody answers who is asked whether to leave
+	files    map[network.RequestID]string // what was asked of the server
+	received map[string]float64           // its addresses, and how many bytes each was
 }
 
 // somebody is a person who has not signed in.
@@ -99,7 +100,7 @@ func somebody(t testing.TB, tb *testbed.Testbed) *person {
 		t.Fatal(chromium.err)
 	}
 	ctx, stop := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
-	p := &person{TB: t, tb: tb, ctx: ctx, scope: "body", noted: &noted{}}
+	p := &person{TB: t, tb: tb, ctx: ctx, scope: "body", noted: &noted{files: map[network.RequestID]string{}, received: map[string]float64{}}}
 	t.Cleanup(func() {
 		p.complains()
 		stop()
@@ -145,8 +146,10 @@ func (p *person) note(event any) {
 		p.dialogs = append(p.dialogs, string(e.Type))
 		answer := page.HandleJavaScriptDialogParams{Accept: !p.stay}
 		go chromedp.Call(p.ctx, page.HandleJavaScriptDialog, answer) // if it fails, the next step does
+	case *network.EventRequestWillBeSent:
+		p.files[e.RequestID] = strings.TrimPrefix(e.Request.URL, p.tb.URL)
 	case *network.EventLoadingFinished:
-		p.received += e.EncodedDataLength
+		p.received[p.files[e.RequestID]] += e.EncodedDataLength
 	}
 }
 
@@ -175,7 +178,7 @@ func (p *person) must(what string, err error) {
 	if err == nil {
 		return
 	}
-	where, _ := evaluate[string](p, `location.href + "\n" + document.body.innerText`) // if it is to be had
+	where, _ := evaluate[string](p, `location.href + "\n" + document.querySelector("main")?.innerText`) // if it is to be had
 	p.Fatalf("%s: %v\nat %s", what, err, where)
 }
 
@@ -257,6 +260,8 @@ const labels = (e) => e.getAttribute('aria-label') || [...(e.labels || [])].map(
 const field = (scope, name) => called(within(scope, 'input:not([type=hidden]), select, textarea').filter(shown), name, (e) => plain(labels(e)));
 const text = (scope) => plain([...document.querySelectorAll(scope)].map((e) => e.innerText).join(' '));
 const box = (scope, is) => within(scope, 'pre').filter(shown).find(is);
+// A page is ready when it is loaded, and has given the focus to what it wants.
+const ready = () => window.wasReady ||= document.readyState === 'complete' && (!document.querySelector('[autofocus]') || document.activeElement !== document.body);
 const middle = (e) => {
   e.scrollIntoView({block: 'center', behavior: 'instant'});
   const r = e.getClientRects()[0], x = r.left + r.width / 2, y = r.top + r.height / 2, top = document.elementFromPoint(x, y);
@@ -284,15 +289,26 @@ func (p *person) opens(address string) {
 	p.does("opening "+address, chromedp.Navigate(address))
 }
 
-// clicks clicks what an expression finds, once it is there and nothing is
-// before it.
+// spot is where something is.
+type spot struct {
+	X, Y    float64
+	Covered string // by what
+}
+
+// clicks clicks what an expression finds, once it is there, the page is loaded
+// and nothing moves.
 func (p *person) clicks(what, expression string) {
 	p.Helper()
-	p.eventually(what+" is not there", "!!"+expression+" && !"+expression+".disabled")
-	at := find[struct {
-		X, Y    float64
-		Covered string
-	}](p, what, "middle("+expression+")")
+	p.eventually(what+" is not there", "ready() && !!"+expression+" && !"+expression+".disabled")
+	var at spot
+	p.until(what, func() error {
+		before := at
+		var err error
+		if at, err = evaluate[spot](p, "middle("+expression+")"); err == nil && at != before {
+			err = errors.New("it moves")
+		}
+		return err
+	})
 	if at.Covered != "" {
 		p.Fatalf("%s is behind %s", what, at.Covered)
 	}
@@ -309,7 +325,7 @@ func (p *person) presses(name string) {
 // arrives waits for another page than the one on which something was pressed.
 func (p *person) arrives(heading string) {
 	p.Helper()
-	p.eventually("arriving at "+heading, `!window.before && document.readyState === 'complete' && plain(document.querySelector('h1')?.innerText) === `+quoted(heading))
+	p.eventually("arriving at "+heading, `!window.before && ready() && plain(document.querySelector('h1')?.innerText) === `+quoted(heading))
 }
 
 // fills replaces what is in a field.
@@ -323,6 +339,7 @@ func (p *person) fills(label, value string) {
 		return
 	}
 	p.does("filling "+label, command(input.InsertText, input.InsertTextParams{Text: value}))
+	p.finds(label, value)
 }
 
 // ticks clicks a box or a radio button that is not ticked.

@@ -167,6 +167,7 @@ func TestOutcomesStayWithTheirRoles(t *testing.T) {
 	p.role(1).seesNot("failed", "AWS does not let this server assume the role")
 	p.role(0).sees("assumable")
 	p.sees("Roles are validated when you save, or now with Validate.")
+	p.eventually("the steps are not complete any more", "document.querySelectorAll('section.step.complete').length === 0")
 }
 
 // TestTwoPeopleEdit has the second of them told, and lose nothing.

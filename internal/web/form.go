@@ -423,8 +423,8 @@ func (s *server) outcomes(ctx context.Context, v *visit, page *formPage, tell fu
 // outcomeLine is one line of what validateForm answers: a role's outcome as
 // HTML, as soon as it is known, and in the last line what stands at the foot.
 type outcomeLine struct {
-	Row  int    `json:"row"` // -1: the foot
-	Tone string `json:"tone"`
+	Row  int    `json:"row"`  // -1: the foot
+	Tone string `json:"tone"` // of the role; of all, where it is the foot
 	HTML string `json:"html"`
 }
 
@@ -463,7 +463,11 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 		page.Rows[i].Outcome = &results[i].Validation
 	}
 	page.Checked = true
-	write(-1, "", "foot", page)
+	all := "off"
+	if page.Works() {
+		all = "good"
+	}
+	write(-1, all, "foot", page)
 	return nil
 }
 

@@ -31,7 +31,7 @@ func (p *person) keys(keys string) {
 // way. Wherever the focus is, one can see it.
 func (p *person) tabsTo(name string) (passed []string) {
 	p.Helper()
-	p.eventually(name+" is somewhere", "document.readyState === 'complete' && within('body', 'a[href], button, input, select, summary, pre').some((e) => shown(e) && [labels(e), named(e)].some((n) => plain(n) === "+quoted(name)+" || plain(n).startsWith("+quoted(name+" ")+")))")
+	p.eventually(name+" is somewhere", "ready() && within('body', 'a[href], button, input, select, summary, pre').some((e) => shown(e) && [labels(e), named(e)].some((n) => plain(n) === "+quoted(name)+" || plain(n).startsWith("+quoted(name+" ")+")))")
 	for range 100 {
 		p.keys(kb.Tab)
 		now := find[string](p, "what has the focus", focused)

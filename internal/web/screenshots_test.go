@@ -1,10 +1,16 @@
 package web_test
 
 import (
+	"bytes"
 	"context"
 	"flag"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -53,7 +59,37 @@ func (p *person) pictures(name string) {
 	p.does("making the window higher", chromedp.EmulateViewport(size[0], size[1]))
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	p.must("taking a picture", err)
-	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), picture, 0o666); err != nil {
-		p.Fatal(err)
+	small, err := compress(picture)
+	p.must("compressing it", err)
+	p.must("keeping it", os.WriteFile(filepath.Join(*screenshots, name+".png"), small, 0o666))
+}
+
+// compress gives a picture only the colours that are most of it: pages have few,
+// and the edges of letters.
+func compress(picture []byte) ([]byte, error) {
+	full, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		return nil, err
 	}
+	count := map[color.Color]int{}
+	for y := range full.Bounds().Dy() {
+		for x := range full.Bounds().Dx() {
+			count[full.At(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.Color) int { return count[b] - count[a] })
+	small := image.NewPaletted(full.Bounds(), colours[:min(len(colours), 256)])
+	nearest := map[color.Color]uint8{}
+	for y := range full.Bounds().Dy() {
+		for x := range full.Bounds().Dx() {
+			c := full.At(x, y)
+			if _, known := nearest[c]; !known {
+				nearest[c] = uint8(small.Palette.Index(c))
+			}
+			small.SetColorIndex(x, y, nearest[c])
+		}
+	}
+	var b bytes.Buffer
+	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&b, small)
+	return b.Bytes(), err
 }

@@ -88,7 +88,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	refuse := func(status int, problem string) error {
 		return s.render(w, status, "signin", signInPage{base: base{Title: "Sign in"}, Next: next(r), Problem: problem})
 	}
-	if !s.tries.allow(r, s.Now()) {
+	if !s.tries.allow(s.origin(r), s.Now()) {
 		return refuse(http.StatusTooManyRequests, "Too many tries. Wait a minute.")
 	}
 	key := strings.TrimSpace(r.PostFormValue("key"))
@@ -170,12 +170,22 @@ func newTries(every rate.Limit, burst int) *tries {
 	return &tries{every: every, burst: burst, from: map[string]*rate.Limiter{}}
 }
 
-// allow says whether one more try may be made.
-func (t *tries) allow(r *http.Request, now time.Time) bool {
+// origin is where a request comes from. Behind a proxy it is what the proxy
+// added last; what stands before that is the client's word.
+func (s *server) origin(r *http.Request) string {
+	if forwarded := r.Header.Values("X-Forwarded-For"); s.Proxied && len(forwarded) > 0 {
+		last := forwarded[len(forwarded)-1]
+		return strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		host = r.RemoteAddr
+		return r.RemoteAddr
 	}
+	return host
+}
+
+// allow says whether one more try may be made from an address.
+func (t *tries) allow(host string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.from) >= maxAddresses {

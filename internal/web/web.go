@@ -38,6 +38,7 @@ type Options struct {
 	Log     *slog.Logger     // of what people are not told; nil discards it
 	Version string           // of the server
 	Secure  bool             // browsers reach it over HTTPS, whoever does the TLS
+	Proxied bool             // nobody but a proxy of the operator reaches it
 	Now     func() time.Time // nil is time.Now
 }
 

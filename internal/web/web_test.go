@@ -29,6 +29,7 @@ import (
 // sockets, at a time that can be moved.
 type site struct {
 	testing.TB
+	options web.Options
 	handler http.Handler
 	broker  *broker.Broker
 	aws     *awssim.AWS
@@ -56,10 +57,17 @@ func newSite(t testing.TB, secure bool) *site {
 			t.Error(err)
 		}
 	})
-	s.handler = web.New(web.Options{Broker: s.broker, Auth: &auth.Authenticator{Records: s.broker, Now: now}, Version: "1.2.3", Secure: secure, Now: now,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s.options = web.Options{Broker: s.broker, Auth: &auth.Authenticator{Records: s.broker, Now: now}, Version: "1.2.3", Secure: secure, Now: now,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	s.handler = web.New(s.options)
 	s.admin, s.reader = s.key("admin", rolebroker.AccessAdmin), s.key("reader", rolebroker.AccessReadOnly)
 	return s
+}
+
+// proxied puts the site behind a proxy.
+func (s *site) proxied() {
+	s.options.Proxied = true
+	s.handler = web.New(s.options)
 }
 
 func (s *site) key(name string, access rolebroker.Access) string {
@@ -285,6 +293,30 @@ func TestSigningInIsRefused(t *testing.T) {
 	s.now = s.now.Add(time.Minute)
 	if answer := b.post("/sign-in", "key", s.admin); answer.Code != http.StatusSeeOther {
 		t.Errorf("a minute later the answer is %d", answer.Code)
+	}
+}
+
+func TestWhoTriesTooOftenKeepsNobodyElseOut(t *testing.T) {
+	s := newSite(t, false)
+	b := &browser{site: s}
+	from := func(address, key string) int {
+		return b.do(http.MethodPost, "/sign-in", url.Values{"key": {key}}.Encode(), map[string]string{"X-Forwarded-For": address}).Code
+	}
+	for range 20 {
+		from("192.0.2.1", "nonsense")
+	}
+	if code := from("192.0.2.7", s.admin); code != http.StatusTooManyRequests {
+		t.Errorf("a header that anybody can send makes it %d", code)
+	}
+	s.proxied()
+	for range 20 {
+		from("192.0.2.7, 192.0.2.1", "nonsense")
+	}
+	if code := from("192.0.2.7", s.admin); code != http.StatusSeeOther {
+		t.Errorf("behind a proxy another address is answered with %d", code)
+	}
+	if code := from("192.0.2.8, 192.0.2.1", s.admin); code != http.StatusTooManyRequests {
+		t.Errorf("behind a proxy what the client says of itself makes it %d", code)
 	}
 }
 

@@ -73,10 +73,15 @@
       if (!$('.outcome-badge .badge', row)) $('.outcome-badge', row).innerHTML = $('.outcome-badge', same).innerHTML;
     }
   };
+  const complete = (is) => {
+    for (const step of $$('section.step', form())) step.classList.toggle('complete', is);
+    if (!is) $('#roles-title .unseen')?.remove(); // which says that it is
+  };
   const forgetOutcome = (row) => {
     if (!$('.outcome', row).innerHTML.trim()) return;
     setOutcome(row, '', '');
     $('.outcome-badge', row).innerHTML = '';
+    complete(false);
     $('#foot').innerHTML = '<p class="sub">Roles are validated when you save, or now with Validate.</p>';
   };
 
@@ -109,7 +114,11 @@
         const lines = (rest + (value || '')).split('\n');
         rest = lines.pop();
         for (const line of lines.filter(Boolean).map((text) => JSON.parse(text))) {
-          if (line.row < 0) { foot.innerHTML = line.html; continue; }
+          if (line.row < 0) {
+            foot.innerHTML = line.html;
+            complete(line.tone === 'good');
+            continue;
+          }
           setOutcome(rows[line.row], line.tone, line.html);
           known++;
           count();
