@@ -109,7 +109,7 @@ func (b *Broker) saved(ctx context.Context, id rolebroker.IntegrationID, mode ro
 	if err != nil || mode != rolebroker.ValidateWarn {
 		return in, err
 	}
-	b.validateAfter(ctx, in)
+	b.validateAfter(context.WithoutCancel(ctx), in) // whoever pressed the button twice has ended the first request
 	return b.store.Integration(context.WithoutCancel(ctx), string(id))
 }
 

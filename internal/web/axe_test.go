@@ -106,6 +106,7 @@ var scenes = []scene{
 // signedOut are those of who is not signed in.
 var signedOut = []scene{
 	{"sign-in", func(p *person) { p.opens("/sign-in") }},
+	{"sign-in-link", func(p *person) { p.opens(p.tb.SignInLink()) }},
 	{"sign-in-refused", func(p *person) {
 		p.opens("/sign-in")
 		p.fills("API key", "wrong")

@@ -68,7 +68,7 @@ func startChromium() {
 
 // patience is how long a person waits for what should be there soon, on a
 // machine that has other things to do.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // person sits before a browser with cookies of its own, at a testbed. A test
 // fails with whatever a page complains of: an error in the console, an
@@ -99,7 +99,18 @@ func somebody(t testing.TB, tb *testbed.Testbed) *person {
 	if chromium.err != nil {
 		t.Fatal(chromium.err)
 	}
-	ctx, stop := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
+	return tab(t, tb, chromium.ctx, chromedp.WithNewBrowserContext())
+}
+
+// another is a second tab of the same person.
+func (p *person) another() *person {
+	p.Helper()
+	return tab(p.TB, p.tb, p.ctx)
+}
+
+func tab(t testing.TB, tb *testbed.Testbed, parent context.Context, options ...chromedp.ContextOption) *person {
+	t.Helper()
+	ctx, stop := chromedp.NewContext(parent, options...)
 	p := &person{TB: t, tb: tb, ctx: ctx, scope: "body", noted: &noted{files: map[network.RequestID]string{}, received: map[string]float64{}}}
 	t.Cleanup(func() {
 		p.complains()
@@ -114,9 +125,17 @@ func somebody(t testing.TB, tb *testbed.Testbed) *person {
 func admin(t testing.TB, tb *testbed.Testbed) *person {
 	t.Helper()
 	p := somebody(t, tb)
-	p.opens(tb.SignInLink())
-	p.arrives("Integrations")
+	p.signsIn()
 	return p
+}
+
+// signsIn signs in by a link.
+func (p *person) signsIn() {
+	p.Helper()
+	p.opens(p.tb.SignInLink())
+	p.arrives("Sign in")
+	p.presses("Sign in")
+	p.arrives("Integrations")
 }
 
 // command makes an action of a command of the browser's protocol.
@@ -420,12 +439,6 @@ func (p *person) readsBox(what, is string) string {
 	element := "box(" + quoted(p.scope) + ", (e) => " + is + ")"
 	p.eventually("reading "+what, "!!"+element)
 	return find[string](p, "reading "+what, element+".textContent")
-}
-
-// address is where the person is, without the server.
-func (p *person) address() string {
-	p.Helper()
-	return strings.TrimPrefix(find[string](p, "reading the address", "location.href"), p.tb.URL)
 }
 
 // asked says how often the person was asked whether to leave, and forgets it.

@@ -192,3 +192,48 @@ func TestTwoPeopleEdit(t *testing.T) {
 	first.opens("/integrations/production")
 	first.role(1).finds("Region", "us-west-2")
 }
+
+// TestSomebodyDeletesWhatAnotherEdits leaves them what they typed.
+func TestSomebodyDeletesWhatAnotherEdits(t *testing.T) {
+	t.Parallel()
+	tb := testbed.New(t, nil)
+	first, second := admin(t, tb), admin(t, tb)
+	second.edits("staging")
+	second.fills("Description", "What I typed")
+	first.edits("staging")
+	first.presses("Delete")
+	first.arrives("Delete staging?")
+	first.presses("Delete Integration")
+	first.arrives("Integrations")
+	first.sees("Deleted.")
+
+	second.presses("Update Integration")
+	second.sees("Somebody deleted staging while you were editing.", "What you typed is still here.")
+	second.finds("Description", "What I typed")
+	second.role(1).finds("Name", "tester")
+	second.presses("Create Integration")
+	second.sees("Created.")
+	second.finds("Description", "What I typed")
+}
+
+// TestBeingSignedOutMeanwhile loses nothing that was typed.
+func TestBeingSignedOutMeanwhile(t *testing.T) {
+	t.Parallel()
+	p := admin(t, testbed.New(t, nil))
+	p.edits("production")
+	p.fills("Description", "What I typed")
+	other := p.another()
+	other.opens("/settings")
+	other.presses("Sign out")
+	other.arrives("Sign in")
+	for _, button := range []string{"Validate", "Add Role", "Update Integration"} {
+		p.presses(button)
+		p.sees("You are signed out. Sign in in another tab, then press the button again; nothing here is lost.")
+		p.finds("Description", "What I typed")
+		p.eventually("it is not said any more", "document.querySelector('#foot').replaceChildren(), true")
+	}
+	other.signsIn()
+	p.presses("Update Integration")
+	p.sees("Updated.")
+	p.finds("Description", "What I typed")
+}

@@ -3,9 +3,11 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +17,7 @@ import (
 )
 
 // maxRows bounds how many roles one form may have.
-const maxRows = 2000
+const maxRows = 1500 // six fields each: Go reads 10,000 of a form
 
 // formPage is the AWS integration form: the five steps on one page. It keeps
 // whatever was typed, however wrong.
@@ -38,6 +40,7 @@ type formPage struct {
 	Errors  map[string]string // by field, as in "name" or "roles[2].arn"
 	Problem string            // what was wrong with the whole; empty: nothing
 	Stale   bool              // someone else has saved it since
+	Differs []string          // in what the form then differs from what is saved
 	Checked bool              // Rows have outcomes that were asked for
 	Setup   *rolebroker.Setup
 	Agents  []string // who is connected
@@ -58,7 +61,12 @@ type roleRow struct {
 	Outcome  *rolebroker.Validation // nil: not known
 	Errors   map[string]string      // by field
 	Agents   []string               // who loses it, where somebody is asked
+	// Removable says that who looks at it may remove it.
+	Removable bool
 }
+
+// Number is what people call the row.
+func (r roleRow) Number() int { return r.Index + 1 }
 
 // New says whether the integration is not saved yet.
 func (p *formPage) New() bool { return p.ID == "" }
@@ -129,6 +137,10 @@ func (s *server) editIntegration(w http.ResponseWriter, r *http.Request, v *visi
 	if err != nil {
 		return err
 	}
+	if len(in.Roles) > maxRows {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "integration %s has %d roles, and this page takes %d", in.Name, len(in.Roles), maxRows).
+			WithHint("change it with\n  rolebroker integration show %[1]s -o yaml > %[1]s.yaml\n  rolebroker integration update %[1]s -f %[1]s.yaml", in.Name)
+	}
 	return s.showForm(w, r, v, http.StatusOK, formOf(in))
 }
 
@@ -156,8 +168,11 @@ func (s *server) showForm(w http.ResponseWriter, r *http.Request, v *visit, stat
 		title = page.Saved
 	}
 	page.base, page.Modes = s.base(r, v, title, "integrations"), rolebroker.Modes()
+	if open := page.Open(); page.Done != "" && open > 0 {
+		page.Done, page.DoneTone = fmt.Sprintf("%s %d of %s cannot be assumed yet: step 4 says why.", page.Done, open, plural(page.Selected(), "selected role", "selected roles")), "warn"
+	}
 	for i := range page.Rows {
-		page.Rows[i].Index, page.Rows[i].Default = i, i == page.Default
+		page.Rows[i].Index, page.Rows[i].Default, page.Rows[i].Removable = i, i == page.Default, page.MayWrite()
 		page.Rows[i].Errors = errorsOf(page.Errors, i)
 	}
 	if err := s.setUp(r.Context(), v, page); err != nil {
@@ -263,7 +278,7 @@ func (p *formPage) complain(err error, wrong []rolebroker.Field) {
 	p.Errors = map[string]string{}
 	for _, f := range append(slices.Clone(wrong), e.Fields...) {
 		if p.Errors[f.Path] == "" {
-			p.Errors[f.Path] = sentence(f.Message)
+			p.Errors[f.Path] = sentence(inWords(f.Message))
 		}
 	}
 	switch {
@@ -276,6 +291,18 @@ func (p *formPage) complain(err error, wrong []rolebroker.Field) {
 		p.Problem = sentence(e.Message)
 	}
 }
+
+// inWords is a message in the words of the page instead of the API's.
+func inWords(message string) string {
+	message = rowPattern.ReplaceAllStringFunc(message, func(path string) string {
+		i, _ := strconv.Atoi(path[len("roles[") : len(path)-1])
+		return "role " + strconv.Itoa(i+1)
+	})
+	return strings.NewReplacer("is required: the name of the role to use when none is named", "choose the default role", "is disabled; the default role must be enabled", "is not selected; the default role has to be",
+		"after enabling one", "after selecting one").Replace(message)
+}
+
+var rowPattern = regexp.MustCompile(`roles\[\d+\]`)
 
 // createIntegration is what the form of a new integration is sent to.
 func (s *server) createIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -361,11 +388,46 @@ func (s *server) save(w http.ResponseWriter, r *http.Request, v *visit, page *fo
 		return to(w, r, "/integrations/"+string(saved.ID)+"?done="+done)
 	case rolebroker.CodeStale:
 		return s.showStale(w, r, v, page)
-	case rolebroker.CodeInvalid, rolebroker.CodeConflict, rolebroker.CodeThrottled, rolebroker.CodeUnavailable:
+	case rolebroker.CodeNotFound:
+		return s.showGone(w, r, v, page)
+	case rolebroker.CodeInvalid, rolebroker.CodeConflict:
+		if made := s.madeBefore(r.Context(), v, page); made != nil {
+			return to(w, r, "/integrations/"+string(made.ID)+"?done=created")
+		}
+		page.complain(err, nil)
+		return s.showForm(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
+	case rolebroker.CodeThrottled, rolebroker.CodeUnavailable:
 		page.complain(err, nil)
 		return s.showForm(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
 	}
 	return err
+}
+
+// madeBefore is the integration that this very form made already, when its
+// button was pressed twice; nil if it made none.
+func (s *server) madeBefore(ctx context.Context, v *visit, page *formPage) *rolebroker.Integration {
+	if !page.New() {
+		return nil
+	}
+	in, err := s.Broker.Integration(ctx, v.who, page.Name)
+	if err != nil || in.ExternalID != page.External {
+		return nil
+	}
+	return in
+}
+
+// showGone keeps what was typed for an integration that somebody deleted: it
+// can be made anew.
+func (s *server) showGone(w http.ResponseWriter, r *http.Request, v *visit, page *formPage) (err error) {
+	if page.External, err = s.Broker.ReserveExternalID(r.Context(), v.who); err != nil {
+		return err
+	}
+	page.Problem = "Somebody deleted " + page.Saved + " while you were editing. What you typed is still here. Create Integration makes it anew, with another external ID, which its roles then have to ask for."
+	page.ID, page.Version, page.NextID = "", 0, ""
+	for i := range page.Rows {
+		page.Rows[i].ID = ""
+	}
+	return s.showForm(w, r, v, http.StatusConflict, page)
 }
 
 // showStale tells the second of two who edit at once, and keeps what they typed.
@@ -374,14 +436,49 @@ func (s *server) showStale(w http.ResponseWriter, r *http.Request, v *visit, pag
 	if err != nil {
 		return err
 	}
-	page.Stale, page.Version, page.Saved = true, now.Version, now.Name
+	page.Stale, page.Version, page.Saved, page.Differs = true, now.Version, now.Name, page.differences(now)
 	return s.showForm(w, r, v, http.StatusConflict, page)
+}
+
+// differences are what saving the form would make of what is saved now.
+func (p *formPage) differences(now *rolebroker.Integration) (all []string) {
+	here := map[string]roleRow{}
+	for _, row := range p.Rows {
+		here[row.Name] = row
+	}
+	for _, role := range now.Roles {
+		row, ok := here[role.Name]
+		switch {
+		case !ok:
+			all = append(all, "removes the role "+role.Name)
+		case row.ARN != role.ARN.String() || row.Region != string(role.Region) || row.Enabled != role.Enabled:
+			all = append(all, "changes the role "+role.Name)
+		}
+		delete(here, role.Name)
+	}
+	for _, row := range p.Rows {
+		if _, added := here[row.Name]; added {
+			all = append(all, "adds the role "+row.Name)
+		}
+	}
+	if p.Name != now.Name {
+		all = append(all, "names it "+p.Name)
+	}
+	if p.About != now.Description {
+		all = append(all, "changes its description")
+	}
+	return all
 }
 
 // showOutcomes is the form with what came of trying its roles.
 func (s *server) showOutcomes(w http.ResponseWriter, r *http.Request, v *visit, page *formPage) error {
 	outcomes, err := s.outcomes(r.Context(), v, page, nil, nil)
-	if err != nil {
+	switch code := rolebroker.CodeOf(err); code {
+	case "":
+	case rolebroker.CodeThrottled, rolebroker.CodeUnavailable:
+		page.Problem = sentence(rolebroker.AsError(err).Message)
+		return s.showForm(w, r, v, statusOf[code], page)
+	default:
 		return err
 	}
 	for i := range page.Rows {

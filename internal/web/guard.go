@@ -10,8 +10,11 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// maxForm bounds what a form may send, in bytes: thousands of roles.
-const maxForm = 4 << 20
+// What a form may send at most, in bytes. Only the integration form is large.
+const (
+	maxForm     = 64 << 10
+	maxRoleForm = 2 << 20
+)
 
 // guard stands before everything: it refuses what other sites send, bounds what
 // is read, and tells browsers what a page may do.
@@ -29,10 +32,12 @@ func (s *server) guard(next http.Handler) http.Handler {
 		if s.Secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		if !strings.HasPrefix(r.URL.Path, "/static/") {
-			h.Set("Cache-Control", "no-store")
+		h.Set("Cache-Control", "no-store")
+		limit := int64(maxForm)
+		if _, err := r.Cookie(s.cookieName()); err == nil && strings.HasPrefix(r.URL.Path, "/integrations/") {
+			limit = maxRoleForm
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		protected.ServeHTTP(w, r)
 	})
 }

@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -155,6 +154,6 @@ func TestTheOrderOfTheFocus(t *testing.T) {
 		}
 	}
 	if !slices.Equal(got, want) {
-		t.Error(fmt.Sprintf("Tab leads to\n%q, not to\n%q", got, want))
+		t.Errorf("Tab leads to\n%q, not to\n%q", got, want)
 	}
 }

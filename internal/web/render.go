@@ -61,6 +61,7 @@ type base struct {
 	PlatformName    string // of the platform's role or user
 	Now             time.Time
 	Done            string // what was done just now, in a sentence; empty: nothing
+	DoneTone        string // of Done, as tone says; empty: good
 }
 
 // SignedIn says whether somebody is.

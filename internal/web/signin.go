@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -52,13 +53,14 @@ func (s *server) signedIn(r *http.Request) (rolebroker.Caller, rolebroker.SignIn
 type signInPage struct {
 	base
 	Next    string // where to go then: a path of ours
+	Link    string // what the link has by which somebody came; empty: none
 	Problem string
 	Ended   bool // somebody was signed in, and is not any more
 }
 
 func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) error {
-	if link := r.FormValue("link"); link != "" {
-		return s.signInByLink(w, r, link)
+	if link := r.URL.Query().Get("link"); link != "" { // looking at it does not use it up
+		return s.render(w, http.StatusOK, "signin", signInPage{base: base{Title: "Sign in"}, Link: link})
 	}
 	if _, _, err := s.signedIn(r); err == nil {
 		return to(w, r, next(r))
@@ -85,11 +87,11 @@ func (s *server) askToSignIn(w http.ResponseWriter, r *http.Request, err error) 
 }
 
 func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
+	if link := r.PostFormValue("link"); link != "" {
+		return s.signInByLink(w, r, link)
+	}
 	refuse := func(status int, problem string) error {
 		return s.render(w, status, "signin", signInPage{base: base{Title: "Sign in"}, Next: next(r), Problem: problem})
-	}
-	if !s.tries.allow(s.origin(r), s.Now()) {
-		return refuse(http.StatusTooManyRequests, "Too many tries. Wait a minute.")
 	}
 	key := strings.TrimSpace(r.PostFormValue("key"))
 	if key == "" {
@@ -98,12 +100,17 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.Auth.APIKey(r.Context(), "Bearer "+key)
 	switch rolebroker.CodeOf(err) {
 	case "":
+		return s.enter(w, r, who)
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired, rolebroker.CodeDenied:
-		return refuse(http.StatusUnauthorized, sentence(rolebroker.AsError(err).Message))
 	default:
 		return err
 	}
-	return s.enter(w, r, who)
+	s.Log.InfoContext(r.Context(), "web app: signing in was refused", "from", s.origin(r), "reason", err)
+	if !s.tries.allow(s.origin(r), s.Now()) {
+		w.Header().Set("Retry-After", "60")
+		return refuse(http.StatusTooManyRequests, "Too many wrong keys from here. Wait a minute.")
+	}
+	return refuse(http.StatusUnauthorized, sentence(rolebroker.AsError(err).Message))
 }
 
 // signInByLink uses a link up.
@@ -147,9 +154,10 @@ func (s *server) signOut(w http.ResponseWriter, r *http.Request, v *visit) error
 
 // next is where to go after signing in: a path of ours and nothing else.
 func next(r *http.Request) string {
+	const longest = 2000
 	path := r.FormValue("next")
 	u, err := url.Parse(path)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") || strings.HasPrefix(u.Path, "/sign-in") {
+	if err != nil || len(path) > longest || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") || strings.HasPrefix(u.Path, "/sign-in") {
 		return "/integrations"
 	}
 	return path
@@ -175,16 +183,30 @@ func newTries(every rate.Limit, burst int) *tries {
 func (s *server) origin(r *http.Request) string {
 	if forwarded := r.Header.Values("X-Forwarded-For"); s.Proxied && len(forwarded) > 0 {
 		last := forwarded[len(forwarded)-1]
-		return strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
+		return network(strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:]))
 	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr
+		return "unknown"
 	}
-	return host
+	return network(host)
 }
 
-// allow says whether one more try may be made from an address.
+// network is an IPv4 address, or the network that one IPv6 customer has.
+func network(host string) string {
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return "unknown"
+	case addr.Unmap().Is4():
+		return addr.Unmap().String()
+	}
+	prefix, _ := addr.WithZone("").Prefix(64) // it is an IPv6 address, so there is one
+	return prefix.String()
+}
+
+// allow says whether one more try may fail from an address. Who shows a good key
+// is let in however many others failed before.
 func (t *tries) allow(host string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -66,7 +66,9 @@ func serveStatic(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", f.kind)
 	h.Set("Vary", "Accept-Encoding")
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	if r.URL.RequestURI() == f.address { // by another address it may be another version's
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
 	body := f.content
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")

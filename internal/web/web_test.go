@@ -198,14 +198,15 @@ func TestWhatOtherSitesSendIsRefused(t *testing.T) {
 func TestPagesTellBrowsersWhatTheyMayDo(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		s := newSite(t, secure)
-		for _, target := range []string{"/sign-in", "/integrations", "/nowhere", "/static/app.js"} {
+		exact := regexp.MustCompile(`/static/style\.css\?v=[0-9a-f]+`).FindString((&browser{site: s}).get("/sign-in").Body.String())
+		for _, target := range []string{"/sign-in", "/integrations", "/nowhere", "/static/style.css", exact} {
 			h := (&browser{site: s}).get(target).Header()
 			csp := h.Get("Content-Security-Policy")
 			if !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") || h.Get("X-Frame-Options") != "DENY" ||
 				h.Get("X-Content-Type-Options") != "nosniff" || (h.Get("Strict-Transport-Security") != "") != secure {
 				t.Errorf("%s comes with %v", target, h)
 			}
-			if kept := strings.Contains(h.Get("Cache-Control"), "no-store"); kept == strings.HasPrefix(target, "/static/") {
+			if kept := !strings.Contains(h.Get("Cache-Control"), "no-store"); kept != (target == exact) { // by another address it may be another version's
 				t.Errorf("%s comes with Cache-Control: %s", target, h.Get("Cache-Control"))
 			}
 		}
@@ -287,11 +288,14 @@ func TestSigningInIsRefused(t *testing.T) {
 	for range 20 {
 		b.post("/sign-in", "key", "nonsense")
 	}
-	if answer := b.post("/sign-in", "key", s.admin); answer.Code != http.StatusTooManyRequests {
-		t.Errorf("after many tries the answer is %d", answer.Code)
+	if answer := b.post("/sign-in", "key", "nonsense"); answer.Code != http.StatusTooManyRequests || answer.Header().Get("Retry-After") == "" {
+		t.Errorf("after many tries the answer is %d with %v", answer.Code, answer.Header())
+	}
+	if answer := (&browser{site: s}).post("/sign-in", "key", s.admin); answer.Code != http.StatusSeeOther {
+		t.Errorf("after the mistakes of others, who has a key is answered with %d", answer.Code)
 	}
 	s.now = s.now.Add(time.Minute)
-	if answer := b.post("/sign-in", "key", s.admin); answer.Code != http.StatusSeeOther {
+	if answer := b.post("/sign-in", "key", "nonsense"); answer.Code != http.StatusUnauthorized {
 		t.Errorf("a minute later the answer is %d", answer.Code)
 	}
 }
@@ -299,24 +303,29 @@ func TestSigningInIsRefused(t *testing.T) {
 func TestWhoTriesTooOftenKeepsNobodyElseOut(t *testing.T) {
 	s := newSite(t, false)
 	b := &browser{site: s}
-	from := func(address, key string) int {
-		return b.do(http.MethodPost, "/sign-in", url.Values{"key": {key}}.Encode(), map[string]string{"X-Forwarded-For": address}).Code
+	from := func(address string) int {
+		return b.do(http.MethodPost, "/sign-in", url.Values{"key": {"nonsense"}}.Encode(), map[string]string{"X-Forwarded-For": address}).Code
 	}
 	for range 20 {
-		from("192.0.2.1", "nonsense")
+		from("192.0.2.1")
 	}
-	if code := from("192.0.2.7", s.admin); code != http.StatusTooManyRequests {
+	if code := from("192.0.2.7"); code != http.StatusTooManyRequests {
 		t.Errorf("a header that anybody can send makes it %d", code)
 	}
 	s.proxied()
 	for range 20 {
-		from("192.0.2.7, 192.0.2.1", "nonsense")
+		from("192.0.2.7, 192.0.2.1")
+		from("2001:db8::1")
 	}
-	if code := from("192.0.2.7", s.admin); code != http.StatusSeeOther {
-		t.Errorf("behind a proxy another address is answered with %d", code)
-	}
-	if code := from("192.0.2.8, 192.0.2.1", s.admin); code != http.StatusTooManyRequests {
-		t.Errorf("behind a proxy what the client says of itself makes it %d", code)
+	for address, want := range map[string]int{
+		"192.0.2.7":            http.StatusUnauthorized,
+		"192.0.2.8, 192.0.2.1": http.StatusTooManyRequests, // what the client says of itself counts for nothing
+		"2001:db8::2:1":        http.StatusTooManyRequests, // who has one address has its whole /64
+		"2001:db8:1::1":        http.StatusUnauthorized,
+	} {
+		if code := from(address); code != want {
+			t.Errorf("behind a proxy %s is answered with %d, want %d", address, code, want)
+		}
 	}
 }
 
@@ -336,10 +345,15 @@ func TestALinkIsGoodOnce(t *testing.T) {
 	}
 	one := link()
 	first, second := &browser{site: s}, &browser{site: s}
-	if answer := first.get("/sign-in?link=" + one); answer.Code != http.StatusSeeOther || first.get("/integrations").Code != http.StatusOK {
+	for range 2 { // a mail program looks at links too
+		if answer := first.get("/sign-in?link=" + one); answer.Code != http.StatusOK || first.cookie != "" {
+			t.Errorf("looking at the link answers %d, and signs in with %q", answer.Code, first.cookie)
+		}
+	}
+	if answer := first.post("/sign-in", "link", one); answer.Code != http.StatusSeeOther || first.get("/integrations").Code != http.StatusOK {
 		t.Errorf("the link answers %d", answer.Code)
 	}
-	if answer := second.get("/sign-in?link=" + one); answer.Code != http.StatusUnauthorized || second.cookie != "" {
+	if answer := second.post("/sign-in", "link", one); answer.Code != http.StatusUnauthorized || second.cookie != "" {
 		t.Errorf("the second time it answers %d", answer.Code)
 	}
 	thief := &browser{site: s, cookie: "rolebroker=" + link()}
@@ -347,12 +361,12 @@ func TestALinkIsGoodOnce(t *testing.T) {
 		t.Errorf("as a cookie a link answers %d", answer.Code)
 	}
 	_, value, _ := strings.Cut(first.cookie, "=")
-	if answer := second.get("/sign-in?link=" + value); answer.Code != http.StatusUnauthorized {
+	if answer := second.post("/sign-in", "link", value); answer.Code != http.StatusUnauthorized {
 		t.Errorf("as a link a cookie answers %d", answer.Code)
 	}
 	old := link()
 	s.now = s.now.Add(time.Hour + time.Second)
-	if answer := second.get("/sign-in?link=" + old); answer.Code != http.StatusUnauthorized {
+	if answer := second.post("/sign-in", "link", old); answer.Code != http.StatusUnauthorized {
 		t.Errorf("an old link answers %d", answer.Code)
 	}
 }

@@ -43,23 +43,64 @@
   };
   window.addEventListener('beforeunload', (event) => {
     if (!form() || leaving || !$('#save')) return;
-    if (fields().toString() !== saved || $('.banner.bad, .banner.warn', form())) event.preventDefault();
+    if (fields().toString() !== saved || $('#integration-form > .banner')) event.preventDefault();
   });
 
-  // Buttons that change the form swap it in place, so that nobody loses the spot.
-  const swapForm = async (button) => {
+  // What went wrong is said at the foot, and what was typed stays.
+  const say = (text, link) => {
+    $('#foot').innerHTML = '<p class="problem"></p>';
+    $('#foot p').textContent = text + ' ';
+    if (link) {
+      const a = document.createElement('a');
+      a.href = link;
+      a.target = '_blank';
+      a.rel = 'noopener';
+      a.textContent = 'Sign in';
+      $('#foot p').append(a);
+    }
+  };
+  const explain = (status, page) => {
+    if (status === 401) return say('You are signed out. Sign in in another tab, then press the button again; nothing here is lost.', '/sign-in');
+    const reason = page && $('.message p', page);
+    say(reason ? reason.textContent : 'The server did not answer. Nothing is lost; try again.');
+  };
+
+  // Buttons send the form and have it swapped in place, so that nobody loses the
+  // spot, or what was typed.
+  const send = async (button) => {
+    stop();
+    clearTimeout(timer); // the answer says what has to be done in AWS
+    htmx.trigger('#setup', 'htmx:abort');
     const data = fields();
     data.set('action', button.value);
-    const answer = await fetch(form().getAttribute('action'), { method: 'POST', body: data });
-    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    const next = page.querySelector('#integration-form');
-    if (!next) { location.assign(answer.url); return; }
-    keepOutcomes(form(), next);
-    form().replaceWith(next);
-    begin();
-    const added = button.value === 'add-role' ? $$('.role .name input', next).pop() : null;
-    const asked = $('.role .banner button', next);
-    (added || asked || $('#add-role', next)).focus();
+    const label = button.textContent;
+    button.disabled = true;
+    if (button.value === 'save') button.textContent = 'Saving and validating…';
+    try {
+      const answer = await fetch(form().getAttribute('action'), { method: 'POST', body: data });
+      if (answer.redirected) {
+        leaving = true;
+        location.assign(answer.url);
+        return;
+      }
+      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      const next = page.querySelector('#integration-form');
+      if (!next) {
+        explain(answer.status, page);
+      } else {
+        if (button.value !== 'save') keepOutcomes(form(), next);
+        form().replaceWith(next);
+        begin();
+        const added = button.value === 'add-role' ? $$('.role .name input', next).pop() : null;
+        const asked = $('#integration-form > .banner', document) || $('.role .banner button', next) || $('[aria-invalid]', next);
+        (added || asked || $('#add-role', next)).focus();
+        return;
+      }
+    } catch {
+      explain(0);
+    }
+    button.disabled = false;
+    button.textContent = label;
   };
 
   // What came of trying a role stays with it, as long as it is that role.
@@ -94,44 +135,62 @@
     if (badge) $('.outcome-badge', row).innerHTML = badge.innerHTML;
     addCopyButtons();
   };
+  let running = null; // the validation that is on its way
+  const stop = () => {
+    if (!running) return;
+    running.abort();
+    running = null;
+    for (const badge of $$('.badge:has(.busy)', form())) badge.remove();
+    $('#validate').disabled = false;
+  };
   const validate = async (button) => {
-    const rows = $$('.role', form());
-    for (const row of rows) {
+    stop();
+    const mine = running = new AbortController();
+    const rows = $$('.role', form()).map((row) => ({ row, typed: typed(row) }));
+    for (const { row } of rows) {
       setOutcome(row, '', '');
       $('.outcome-badge', row).innerHTML = '<span class="badge off"><span class="dot busy" aria-hidden="true"></span>checking</span>';
     }
     button.disabled = true;
     let known = 0;
-    const foot = $('#foot');
-    const count = () => { foot.innerHTML = '<p class="sub">' + known + ' of ' + rows.length + ' validated</p>'; };
+    const count = () => { $('#foot').innerHTML = '<p class="sub">' + known + ' of ' + rows.length + ' validated</p>'; };
     count();
     try {
-      const answer = await fetch(form().dataset.validate, { method: 'POST', body: fields() });
-      if (!answer.ok || !(answer.headers.get('Content-Type') || '').startsWith('application/x-ndjson')) throw new Error(answer.statusText);
+      const answer = await fetch(form().dataset.validate, { method: 'POST', body: fields(), signal: mine.signal });
+      if (!answer.ok || !(answer.headers.get('Content-Type') || '').startsWith('application/x-ndjson')) {
+        const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+        stop();
+        explain(answer.status, page);
+        return;
+      }
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let rest = ''; ;) {
         const { value, done } = await reader.read();
         const lines = (rest + (value || '')).split('\n');
         rest = lines.pop();
         for (const line of lines.filter(Boolean).map((text) => JSON.parse(text))) {
+          if (running !== mine) return;
           if (line.row < 0) {
-            foot.innerHTML = line.html;
+            $('#foot').innerHTML = line.html;
             complete(line.tone === 'good');
             continue;
           }
-          setOutcome(rows[line.row], line.tone, line.html);
+          const { row, typed: was } = rows[line.row];
+          if (!row.isConnected || typed(row) !== was) continue; // it is another role by now
+          setOutcome(row, line.tone, line.html);
           known++;
           count();
         }
         if (done) break;
       }
+      if (running === mine && $('.busy', form())) throw new Error('broken off');
     } catch {
-      leaving = true;
-      button.disabled = false;
-      button.dataset.plain = 'true';
-      form().requestSubmit(button); // without the script, which says what is wrong
+      if (running !== mine) return; // somebody changed something, which ended it
+      stop();
+      explain(0);
       return;
     }
+    running = null;
     button.disabled = false;
     if (document.activeElement === document.body) button.focus(); // it lost the focus when it was disabled
   };
@@ -139,35 +198,34 @@
   document.addEventListener('submit', (event) => {
     const button = event.submitter;
     if (event.target !== form() || !button) return; // another form, which would lose what is typed in this
-    if (button.value === 'validate' && !button.dataset.plain) {
-      event.preventDefault();
-      validate(button);
-    } else if ('swap' in button.dataset) {
-      event.preventDefault();
-      swapForm(button);
-    } else {
-      leaving = true;
-      if (button.value === 'save') $('#save').textContent = 'Saving and validating…';
-    }
+    event.preventDefault();
+    if (button.value === 'validate') validate(button);
+    else send(button);
   });
 
   // What is typed changes what has to be done in AWS.
   let timer = 0;
   document.addEventListener('input', (event) => {
     const row = event.target.closest('#integration-form .role');
-    if (row && /\.(arn|region|duration)$/.test(event.target.name)) forgetOutcome(row);
+    if (row && /\.(arn|region|duration)$/.test(event.target.name)) {
+      if (running) {
+        stop();
+        $('#foot').innerHTML = '<p class="sub">The validation ended, because a role was changed. Press Validate again.</p>';
+      }
+      forgetOutcome(row);
+    }
     if (!form() || !form().contains(event.target) || !/^(mode|role\.\d+\.(name|arn|duration)|name)$/.test(event.target.name)) return;
     clearTimeout(timer);
     timer = setTimeout(() => htmx.trigger('#setup', 'refresh'), 400);
   });
   document.addEventListener('htmx:beforeSwap', (event) => {
-    if (event.detail.target.id === 'setup') { // the tab that is open stays open
+    if (event.detail.target?.id === 'setup') { // the tab that is open stays open
       const open = $('#setup input:checked');
       event.detail.target.dataset.open = open ? open.id : '';
     }
   });
   document.addEventListener('htmx:afterSwap', (event) => {
-    const open = event.detail.target.dataset.open;
+    const open = event.detail.target?.dataset.open;
     if (open && $('#' + open)) $('#' + open).checked = true;
     addCopyButtons();
   });
