@@ -193,7 +193,7 @@ func parse(raw json.RawMessage) (*policy, error) {
 	for i, one := range elements(list) {
 		st, err := parseStatement(one)
 		if err != nil {
-			return nil, fmt.Errorf("Statement[%d] %w", i, err)
+			return nil, fmt.Errorf("its Statement[%d] %w", i, err)
 		}
 		p.statements = append(p.statements, st)
 	}

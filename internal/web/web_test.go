@@ -82,8 +82,7 @@ func (s *site) key(name string, access rolebroker.Access) string {
 // browser keeps a cookie, as a browser does.
 type browser struct {
 	*site
-	cookie  string
-	headers map[string]string
+	cookie string
 }
 
 // as is a browser that has signed in with a key.
