@@ -58,7 +58,7 @@ func large(t testing.TB, n int) map[string]setup.Subject {
 
 // Twice as much is at most a little more than twice the work.
 func TestTheEffortGrowsAsTheSubjectDoes(t *testing.T) {
-	const n, most = 800, 600 // allocations for each
+	const n, most = 800, 1000 // allocations for each
 	twice := large(t, 2*n)
 	for name, s := range large(t, n) {
 		effort := func(s setup.Subject) float64 { return testing.AllocsPerRun(1, func() { write(t, s) }) }

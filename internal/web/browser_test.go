@@ -314,8 +314,8 @@ type spot struct {
 	Covered string // by what
 }
 
-// clicks clicks what an expression finds, once it is there, the page is loaded
-// and nothing moves.
+// clicks clicks what an expression finds, once it is there, the page is loaded,
+// and nothing moves or is before it.
 func (p *person) clicks(what, expression string) {
 	p.Helper()
 	p.eventually(what+" is not there", "ready() && !!"+expression+" && !"+expression+".disabled")
@@ -323,14 +323,17 @@ func (p *person) clicks(what, expression string) {
 	p.until(what, func() error {
 		before := at
 		var err error
-		if at, err = evaluate[spot](p, "middle("+expression+")"); err == nil && at != before {
-			err = errors.New("it moves")
+		at, err = evaluate[spot](p, "middle("+expression+")")
+		switch {
+		case err != nil:
+			return err
+		case at.Covered != "":
+			return errors.New("it is behind " + at.Covered)
+		case at != before:
+			return errors.New("it moves")
 		}
-		return err
+		return nil
 	})
-	if at.Covered != "" {
-		p.Fatalf("%s is behind %s", what, at.Covered)
-	}
 	p.does(what, chromedp.MouseClickXY(at.X, at.Y))
 }
 

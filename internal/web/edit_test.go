@@ -79,6 +79,7 @@ func TestMistakesStandAtTheirFields(t *testing.T) {
 	p.role(2).finds("Name", "readonly")
 	p.role(1).fills("Role ARN", arn("Deployer"))
 	p.presses("Update Integration")
+	p.eventually("only one field is wrong", "document.querySelectorAll('[aria-invalid]').length === 1")
 	p.role(2).findsFault("Name", "readonly")
 	p.role(2).fills("Name", "off")
 

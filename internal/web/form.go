@@ -575,10 +575,15 @@ func (s *server) setupOfForm(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	if err := s.setUp(r.Context(), v, page); err != nil {
+	switch err := s.setUp(r.Context(), v, page); rolebroker.CodeOf(err) {
+	case "":
+		return s.renderPart(w, http.StatusOK, "form", "setup", page)
+	case rolebroker.CodeInvalid:
+		w.WriteHeader(http.StatusNoContent) // the form was just saved; what is there stays
+		return nil
+	default:
 		return err
 	}
-	return s.renderPart(w, http.StatusOK, "form", "setup", page)
 }
 
 // query is an address with a query, for templates.

@@ -33,8 +33,12 @@ func (p *person) tabsTo(name string) (passed []string) {
 	p.eventually(name+" is somewhere", "ready() && within('body', 'a[href], button, input, select, summary, pre').some((e) => shown(e) && [labels(e), named(e)].some((n) => plain(n) === "+quoted(name)+" || plain(n).startsWith("+quoted(name+" ")+")))")
 	for range 100 {
 		p.keys(kb.Tab)
-		now := find[string](p, "what has the focus", focused)
-		if now != "" && !find[bool](p, "whether one can see it", looksFocused) {
+		has := find[struct {
+			Name  string
+			Looks bool
+		}](p, "what has the focus", "{name: "+focused+", looks: "+looksFocused+"}")
+		now := has.Name
+		if now != "" && !has.Looks {
 			p.Errorf("%s has the focus, and does not look like it", now)
 		}
 		if now == name || strings.HasPrefix(now, name+" ") {
@@ -121,6 +125,19 @@ func TestConnectingAWSByKeyboard(t *testing.T) {
 	p.types("Label", "laptop")
 	p.enters("New Token", "New token of scout")
 	p.sees("Copy it now")
+}
+
+// TestTheFocusStays where it is when what is shown there changes.
+func TestTheFocusStays(t *testing.T) {
+	t.Parallel()
+	p := admin(t, testbed.New(t, nil))
+	p.edits("staging")
+	p.presses("AWS CLI")
+	p.reads("AWS CLI commands")
+	p.role(0).fills("Role ARN", arn("Other"))
+	p.eventually("the commands have the focus", "document.querySelector('pre[aria-label=\"AWS CLI commands\"]').focus(), true")
+	p.eventually("the commands are other ones", "box('body', (e) => e.textContent.includes('Other'))?.getAttribute('aria-label') === 'AWS CLI commands'")
+	p.eventually("they still have the focus", "document.activeElement.getAttribute('aria-label') === 'AWS CLI commands' && document.activeElement.textContent.includes('Other')")
 }
 
 // backTo is tabsTo, in the other direction.

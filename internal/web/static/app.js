@@ -70,11 +70,11 @@
   const send = async (button) => {
     stop();
     clearTimeout(timer); // the answer says what has to be done in AWS
-    htmx.trigger('#setup', 'htmx:abort');
     const data = fields();
     data.set('action', button.value);
     const label = button.textContent;
     button.disabled = true;
+    form().inert = true; // what would be typed now would be lost
     if (button.value === 'save') button.textContent = 'Saving and validating…';
     try {
       const answer = await fetch(form().getAttribute('action'), { method: 'POST', body: data });
@@ -99,8 +99,10 @@
     } catch {
       explain(0);
     }
+    form().inert = false;
     button.disabled = false;
     button.textContent = label;
+    button.focus();
   };
 
   // What came of trying a role stays with it, as long as it is that role.
@@ -219,15 +221,17 @@
     timer = setTimeout(() => htmx.trigger('#setup', 'refresh'), 400);
   });
   document.addEventListener('htmx:beforeSwap', (event) => {
-    if (event.detail.target?.id === 'setup') { // the tab that is open stays open
+    if (event.detail.target?.id === 'setup') { // the tab that is open stays open, and what has the focus keeps it
       const open = $('#setup input:checked');
       event.detail.target.dataset.open = open ? open.id : '';
+      event.detail.target.dataset.focused = event.detail.target.contains(document.activeElement) && document.activeElement.getAttribute('aria-label') || '';
     }
   });
   document.addEventListener('htmx:afterSwap', (event) => {
-    const open = event.detail.target?.dataset.open;
+    const { open, focused } = event.detail.target?.dataset || {};
     if (open && $('#' + open)) $('#' + open).checked = true;
     addCopyButtons();
+    if (focused) $$('[aria-label]', event.detail.target).find((e) => e.getAttribute('aria-label') === focused && e.checkVisibility())?.focus();
   });
 
   const begin = () => {
