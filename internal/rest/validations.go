@@ -185,6 +185,7 @@ func writeLines(out huma.Context, first api.ValidationLine, more <-chan api.Vali
 	if !ok {
 		return
 	}
+	w.Header().Set("X-Accel-Buffering", "no") // or nginx keeps the lines until the last has come
 	encoder, controller := json.NewEncoder(w), http.NewResponseController(w)
 	encoder.SetEscapeHTML(false)
 	for line := first; ; {

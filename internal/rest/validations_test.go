@@ -153,7 +153,11 @@ func TestAValidationCanBeToldAsItGoes(t *testing.T) {
 	w := newAWSWorld(t)
 	w.saved("production", "Closed", "Good", "Open")
 	for _, accept := range []string{asItGoes, "application/x-ndjson; charset=utf-8", "text/html, application/x-ndjson;q=0.9, */*"} {
-		all := w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "", "Accept", accept).lines()
+		answer := w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "", "Accept", accept)
+		if got := answer.Header.Get("X-Accel-Buffering"); got != "no" {
+			t.Errorf("a proxy is told to buffer: %q", got)
+		}
+		all := answer.lines()
 		if len(all) != 4 || all[3].Result == nil {
 			t.Fatalf("the lines are %+v", all)
 		}

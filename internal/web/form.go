@@ -534,13 +534,17 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 	}
 	page.Now = s.Now()
 	lines := json.NewEncoder(w)
+	begin := func() {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		w.Header().Set("X-Accel-Buffering", "no") // or nginx keeps the outcomes until the last has come
+	}
 	write := func(row int, tone, part string, data any) {
 		var html strings.Builder
 		if err := pages()["form"].ExecuteTemplate(&html, part, data); err != nil {
 			s.Log.ErrorContext(r.Context(), "web app: rendering an outcome", "cause", err)
 			return
 		}
-		w.Header().Set("Content-Type", "application/x-ndjson")
+		begin()
 		_ = lines.Encode(outcomeLine{row, tone, html.String()}) // the client may be gone: then the validation ends
 		_ = http.NewResponseController(w).Flush()
 	}
@@ -549,7 +553,7 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 		row.Index, row.Outcome = i, &outcome
 		write(i, tone(outcome.Status), "outcome", row)
 	}, func() {
-		w.Header().Set("Content-Type", "application/x-ndjson")
+		begin()
 		_, _ = io.WriteString(w, "\n")
 		_ = http.NewResponseController(w).Flush()
 	})
