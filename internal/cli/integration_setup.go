@@ -40,7 +40,8 @@ external ID of the integration, and ready to be pasted.
 --format is
   text            a guide: who assumes the roles, and the steps in the AWS console
   trust-policy    the trust policy of a new role or, with --current, that of a
-                  role as it is with what is missing merged in
+                  role as it is with what is missing merged in; an exact
+                  principal in it stays exact without --principal
   aws-cli         commands for the AWS CLI
   cloudformation  a CloudFormation template
   terraform       Terraform configuration
@@ -81,7 +82,7 @@ is reserved, for the trust policies and for the file.`,
 	f := cmd.Flags()
 	f.StringVar(&s.request.Role, "role", "", "`name` of one role; all otherwise")
 	f.StringVar(&s.format, "format", "text", "what to print, `one` of those above")
-	f.StringVar(&s.request.Principal, "principal", "", "`how` trust policies name the server: account or exact (default: what --current does already, or account)")
+	f.StringVar(&s.request.Principal, "principal", "", "`how` trust policies name the server: account (the default) or exact")
 	f.StringVar(&s.current, "current", "", "`file` with the trust policy that the role has now; - is stdin")
 	f.StringVar(&s.request.Variant, "cluster-variant", "", "cluster mode: `how` pods identify: irsa (the default) or pod-identity")
 	f.StringVar(&s.request.Issuer, "oidc-issuer", "", "cluster mode: `URL` of the cluster's OpenID Connect issuer")
