@@ -318,7 +318,7 @@ type spot struct {
 // and nothing moves or is before it.
 func (p *person) clicks(what, expression string) {
 	p.Helper()
-	p.eventually(what+" is not there", "ready() && !document.querySelector('[aria-busy=true]') && !!"+expression+" && !"+expression+".disabled")
+	p.eventually(what+" is not there", "ready() && !!"+expression+" && !"+expression+".disabled")
 	var at spot
 	p.until(what, func() error {
 		before := at

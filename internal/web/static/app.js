@@ -70,8 +70,6 @@
   const send = async (button) => {
     stop();
     clearTimeout(timer); // the answer says what has to be done in AWS
-    timer = 0;
-    $('#setup').removeAttribute('aria-busy');
     const data = fields();
     data.set('action', button.value);
     const label = button.textContent;
@@ -220,14 +218,7 @@
     }
     if (!form() || !form().contains(event.target) || !/^(mode|role\.\d+\.(name|arn|duration)|name)$/.test(event.target.name)) return;
     clearTimeout(timer);
-    $('#setup').setAttribute('aria-busy', 'true');
-    timer = setTimeout(() => {
-      timer = 0;
-      htmx.trigger('#setup', 'refresh');
-    }, 400);
-  });
-  document.addEventListener('htmx:afterRequest', (event) => {
-    if (event.detail.target?.id === 'setup' && !timer) event.detail.target.removeAttribute('aria-busy');
+    timer = setTimeout(() => htmx.trigger('#setup', 'refresh'), 400);
   });
   document.addEventListener('htmx:beforeSwap', (event) => {
     if (event.detail.target?.id === 'setup') { // the tab that is open stays open, and what has the focus keeps it
