@@ -55,9 +55,11 @@ func startChromium() {
 		return
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU)
-	for _, flag := range []string{"disable-quic", "disable-component-update", "disable-domain-reliability", "no-proxy-server", "hide-scrollbars"} {
+	for _, flag := range []string{"disable-quic", "disable-component-update", "disable-domain-reliability", "no-proxy-server", "hide-scrollbars",
+		"allow-pre-commit-input"} { // else a click on a page that was not painted yet is lost
 		options = append(options, chromedp.Flag(flag, true))
 	}
+	options = append(options, chromedp.Flag("disable-features", "Translate,PaintHolding"))
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stop := chromedp.NewContext(allocator)
 	chromium.ctx, chromium.stop = ctx, func() { stop(); stopAllocator() }
@@ -284,7 +286,7 @@ const ready = () => window.wasReady ||= document.readyState === 'complete' && (!
 const middle = (e) => {
   e.scrollIntoView({block: 'center', behavior: 'instant'});
   const r = e.getClientRects()[0], x = r.left + r.width / 2, y = r.top + r.height / 2, top = document.elementFromPoint(x, y);
-  const covered = !top || !(e.contains(top) || top.contains(e) || [...(e.labels || [])].some((l) => l.contains(top)));
+  const covered = !top || !(e.contains(top) || [...(e.labels || [])].some((l) => l.contains(top)));
   return {x, y, covered: covered ? (top ? top.outerHTML.slice(0, 200) : 'nothing') : ''};
 };
 `
@@ -354,8 +356,14 @@ func (p *person) arrives(heading string) {
 func (p *person) fills(label, value string) {
 	p.Helper()
 	element := "field(" + quoted(p.scope) + ", " + quoted(label) + ")"
-	p.clicks("filling "+label, element)
-	p.eventually("filling "+label, "(document.activeElement === "+element+") && ("+element+".select(), true)")
+	p.until("filling "+label, func() error {
+		p.clicks("filling "+label, element) // again, if the page moved meanwhile
+		so, err := evaluate[bool](p, "(document.activeElement === "+element+") && ("+element+".select(), true)")
+		if err == nil && !so {
+			err = errors.New("it has not the focus")
+		}
+		return err
+	})
 	if value == "" {
 		p.does("emptying "+label, chromedp.KeyEvent("\b"))
 		return

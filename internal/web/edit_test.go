@@ -171,6 +171,19 @@ func TestOutcomesStayWithTheirRoles(t *testing.T) {
 	p.eventually("the steps are not complete any more", "document.querySelectorAll('section.step.complete').length === 0")
 }
 
+// TestTheSetupFollowsWhatIsTyped also in a role that was added.
+func TestTheSetupFollowsWhatIsTyped(t *testing.T) {
+	t.Parallel()
+	p := admin(t, testbed.New(t, nil))
+	p.edits("staging")
+	p.presses("AWS CLI")
+	p.role(0).fills("Role ARN", arn("First"))
+	p.eventually("the commands follow", "!!box('body', (e) => e.textContent.includes('First'))")
+	p.presses("Add Role")
+	p.typesRole(2, "added", "Second", "us-east-1")
+	p.eventually("the commands follow", "!!box('body', (e) => e.textContent.includes('Second') && e.textContent.includes('First'))")
+}
+
 // TestTwoPeopleEdit has the second of them told, and lose nothing.
 func TestTwoPeopleEdit(t *testing.T) {
 	t.Parallel()

@@ -65,6 +65,12 @@
     say(reason ? reason.textContent : 'The server did not answer. Nothing is lost; try again.');
   };
 
+  // The tab that is open stays open when its content is another.
+  const openTab = () => $('#setup input:checked')?.id || '';
+  const reopen = (tab) => {
+    if (tab && $('#' + tab)) $('#' + tab).checked = true;
+  };
+
   // Buttons send the form and have it swapped in place, so that nobody loses the
   // spot, or what was typed.
   const send = async (button) => {
@@ -89,7 +95,10 @@
         explain(answer.status, page);
       } else {
         if (button.value !== 'save') keepOutcomes(form(), next);
+        const open = openTab();
         form().replaceWith(next);
+        reopen(open);
+        htmx.process(next); // so that its step 3 follows what is typed, too
         begin();
         const added = button.value === 'add-role' ? $$('.role .name input', next).pop() : null;
         const asked = $('#integration-form > .banner', document) || $('.role .banner button', next) || $('[aria-invalid]', next);
@@ -221,15 +230,14 @@
     timer = setTimeout(() => htmx.trigger('#setup', 'refresh'), 400);
   });
   document.addEventListener('htmx:beforeSwap', (event) => {
-    if (event.detail.target?.id === 'setup') { // the tab that is open stays open, and what has the focus keeps it
-      const open = $('#setup input:checked');
-      event.detail.target.dataset.open = open ? open.id : '';
+    if (event.detail.target?.id === 'setup') { // what has the focus keeps it
+      event.detail.target.dataset.open = openTab();
       event.detail.target.dataset.focused = event.detail.target.contains(document.activeElement) && document.activeElement.getAttribute('aria-label') || '';
     }
   });
   document.addEventListener('htmx:afterSwap', (event) => {
     const { open, focused } = event.detail.target?.dataset || {};
-    if (open && $('#' + open)) $('#' + open).checked = true;
+    reopen(open);
     addCopyButtons();
     if (focused) $$('[aria-label]', event.detail.target).find((e) => e.getAttribute('aria-label') === focused && e.checkVisibility())?.focus();
   });
