@@ -207,7 +207,7 @@ func TestRefusals(t *testing.T) {
 		{502, "text/html", "<html>hunter2", "unavailable", "502 Bad Gateway with text/html"},
 		{401, "text/html", "<html>", "unauthenticated", "ROLEBROKER_URL"},
 		{403, "", "", "denied", "403 Forbidden"},
-		{404, "text/plain", "404 page not found", "not_found", "a proxy"},
+		{404, "text/plain", "404 page not found", "unavailable", "a proxy"},
 		{429, "text/plain", "slow", "throttled", "429"},
 		{500, "application/json", `{"error": "hunter2"}`, "unavailable", "500"},
 		{500, "application/json", `{"code": `, "unavailable", "500"},

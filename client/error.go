@@ -69,15 +69,14 @@ func (c *Client) stranger(resp *http.Response) error {
 		WithHint("check ROLEBROKER_URL; a proxy on the way to the server may have answered instead of it")
 }
 
-// codeOfStatus guesses at the code of an answer that has none.
+// codeOfStatus guesses at the code of an answer that has none. Not that a thing
+// is gone: who does not know rolebroker cannot know that.
 func codeOfStatus(status int) rolebroker.Code {
 	switch status {
 	case http.StatusUnauthorized:
 		return rolebroker.CodeUnauthenticated
 	case http.StatusForbidden:
 		return rolebroker.CodeDenied
-	case http.StatusNotFound:
-		return rolebroker.CodeNotFound
 	case http.StatusTooManyRequests:
 		return rolebroker.CodeThrottled
 	}
