@@ -16,12 +16,13 @@ type (
 	TokenID       string // tok_…
 	APIKeyID      string // key_…
 	SignInID      string // sig_…
+	ReservationID string // ext_…, of an external ID, which must not stand in a URL
 )
 
 // idLength is what rand.Text gives: 26 characters of base32, 130 random bits.
 const idLength = 26
 
-var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "run_"}
+var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "ext_", "run_"}
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 
@@ -33,6 +34,7 @@ func NewSessionID() SessionID         { return SessionID(newID("ses_")) }
 func NewTokenID() TokenID             { return TokenID(newID("tok_")) }
 func NewAPIKeyID() APIKeyID           { return APIKeyID(newID("key_")) }
 func NewSignInID() SignInID           { return SignInID(newID("sig_")) }
+func NewReservationID() ReservationID { return ReservationID(newID("ext_")) }
 
 // IsID says whether s has the form of an ID of any kind. No name may have it,
 // so wherever a name is taken an ID can be taken too.

@@ -86,9 +86,15 @@ type RoleRequest struct {
 	Validation *Validation `json:"validation,omitempty" doc:"Ignored."`
 }
 
-// ExternalID is a reserved external ID: it can be used to create one integration.
+// ExternalID is a reserved external ID: it can be used to create one integration,
+// and follows it from then on.
 type ExternalID struct {
-	ExternalID string `json:"external_id" doc:"To be required by a role's trust policy, and given when the integration is created." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
+	ID             string    `json:"id" doc:"Finds it again; an external ID itself is in no path." example:"ext_6ycq7w3kd2mzt4hnx5vpjb8rqa"`
+	ExternalID     string    `json:"external_id" doc:"To be required by a role's trust policy: as it was reserved, and to be given when the integration is created; or, once an integration has it, the integration's current one." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
+	NextExternalID string    `json:"next_external_id,omitempty" doc:"What the integration's is being changed to; left out when it is not. Trust policies may require either." example:"rolebroker-7nbq3w9kd2mzt4hnx6vpjb8rqc"`
+	Integration    string    `json:"integration,omitempty" doc:"The name of the integration that has it; left out while none has used it." example:"production"`
+	IntegrationID  string    `json:"integration_id,omitempty" doc:"The ID of the integration that has it; left out while none has used it." example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`
+	ReservedAt     time.Time `json:"reserved_at" example:"2026-03-14T09:26:53Z"`
 }
 
 // Rotation is one step of changing an external ID.

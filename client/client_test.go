@@ -396,6 +396,8 @@ func TestRequests(t *testing.T) {
 		},
 		`DELETE /api/v1/integrations/x "7"`: func() error { return c.DeleteIntegration(ctx, "x", `"7"`) },
 		`POST /api/v1/external-ids`:         func() error { return errOf(c.ReserveExternalID(ctx)) },
+		`GET /api/v1/external-ids/ext_1`:    func() error { return errOf(c.ExternalID(ctx, "ext_1")) },
+		`DELETE /api/v1/external-ids/ext_1`: func() error { return c.ReleaseExternalID(ctx, "ext_1") },
 		`GET /api/v1/agents`:                func() error { return errOf(c.Agents(ctx, client.List{})) },
 		`GET /api/v1/agents/x%2Fy`:          func() error { return errOf(c.Agent(ctx, "x/y")) },
 		`POST /api/v1/agents  application/json {"name":"x","connections":[]}`: func() error {

@@ -10,7 +10,10 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 )
 
-const integrationsPath = "/api/v1/integrations"
+const (
+	integrationsPath = "/api/v1/integrations"
+	externalIDsPath  = "/api/v1/external-ids"
+)
 
 // Integrations lists by name.
 func (c *Client) Integrations(ctx context.Context, l List) (api.List[api.Integration], error) {
@@ -59,9 +62,20 @@ func (c *Client) DeleteIntegration(ctx context.Context, nameOrID, ifMatch string
 
 // ReserveExternalID makes an external ID for an integration that will be
 // created with it, so that a role's trust policy can require it before.
-func (c *Client) ReserveExternalID(ctx context.Context) (string, error) {
-	answer, err := send[api.ExternalID](ctx, c, request{method: http.MethodPost, path: "/api/v1/external-ids"})
-	return answer.ExternalID, err
+func (c *Client) ReserveExternalID(ctx context.Context) (api.ExternalID, error) {
+	return send[api.ExternalID](ctx, c, request{method: http.MethodPost, path: externalIDsPath})
+}
+
+// ExternalID is what became of one that was reserved. id is its ID, as in ext_…;
+// the external ID itself is in no URL.
+func (c *Client) ExternalID(ctx context.Context, id string) (api.ExternalID, error) {
+	return get[api.ExternalID](ctx, c, externalIDsPath, "external ID", id)
+}
+
+// ReleaseExternalID gives back one that no integration has used. Codes:
+// not_found, conflict (an integration has it).
+func (c *Client) ReleaseExternalID(ctx context.Context, id string) error {
+	return c.remove(ctx, externalIDsPath, "external ID", id, "")
 }
 
 // send asks and answers with what came back.

@@ -2,9 +2,7 @@ package broker
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"strings"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -28,24 +26,6 @@ func (b *Broker) Integrations(ctx context.Context, who rolebroker.Caller, page r
 	}
 	return b.store.Integrations(ctx, page)
 }
-
-// ReserveExternalID makes an external ID for an integration that is yet to be
-// created, so that roles can be set up in AWS first. Codes: denied.
-func (b *Broker) ReserveExternalID(ctx context.Context, who rolebroker.Caller) (string, error) {
-	if err := who.MayWrite(); err != nil {
-		return "", err
-	}
-	externalID := newExternalID()
-	if err := b.store.ReserveExternalID(ctx, externalID, b.now()); err != nil {
-		return "", err
-	}
-	b.audit(ctx, who, "external ID reserved", "")
-	return externalID, nil
-}
-
-// newExternalID makes one of 130 random bits, in characters that STS takes and
-// people can copy.
-func newExternalID() string { return "rolebroker-" + strings.ToLower(rand.Text()) }
 
 // CreateIntegration stores a new integration and validates its roles, before
 // or after that or not at all. in.ExternalID is one that ReserveExternalID gave,

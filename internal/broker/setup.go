@@ -47,11 +47,11 @@ func (b *Broker) SetupDraft(ctx context.Context, who rolebroker.Caller, draft ro
 		}
 		return b.setup(ctx, who, &draft, req)
 	}
-	free, err := b.store.ExternalIDIsFree(ctx, draft.ExternalID)
-	if err != nil {
+	reserved, err := b.store.ReservationOf(ctx, draft.ExternalID)
+	switch {
+	case err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound:
 		return nil, err
-	}
-	if !free {
+	case err != nil || reserved.Integration != "":
 		return nil, (&rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the request is not valid", Fields: []rolebroker.Field{
 			{Path: "external_id", Message: "is not one that was reserved here, or an integration has it already"}}}).
 			WithHint("rolebroker external-id reserve makes one; the setup of an integration is asked for by its name")
@@ -131,7 +131,7 @@ func (b *Broker) RotateExternalID(ctx context.Context, who rolebroker.Caller, na
 	var results []rolebroker.RoleValidation
 	switch {
 	case step == RotationStart && in.NextExternalID == "":
-		rotated.NextExternalID, err = b.ReserveExternalID(ctx, who)
+		rotated.NextExternalID, err = b.madeExternalID(ctx, who)
 	case step == RotationStart:
 		err = rolebroker.Errorf(rolebroker.CodeConflict, "the external ID of integration %s is being changed already", in.Name).
 			WithHint("rolebroker integration rotate-external-id %s --finish, or --cancel", in.Name)

@@ -80,11 +80,11 @@ func TestSetupsAreWrittenAFewAtATime(t *testing.T) {
 // What nobody can name yet is in no command, and what is wrong says where.
 func TestSetupOfADraft(t *testing.T) {
 	w := newWorld(t)
-	id, err := w.broker.ReserveExternalID(w.ctx, admin)
+	reserved, err := w.broker.ReserveExternalID(w.ctx, admin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	draft := rolebroker.Integration{Name: "new", ExternalID: id, AssumptionMode: rolebroker.ModePlatform, Roles: []rolebroker.Role{role("readonly", "ReadOnly")}}
+	draft := rolebroker.Integration{Name: "new", ExternalID: reserved.ExternalID, AssumptionMode: rolebroker.ModePlatform, Roles: []rolebroker.Role{role("readonly", "ReadOnly")}}
 	made, err := w.broker.SetupDraft(w.ctx, admin, draft, rolebroker.SetupRequest{})
 	if err != nil {
 		t.Fatal(err)

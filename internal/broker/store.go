@@ -18,6 +18,7 @@ import (
 // maker saw.
 type Store interface {
 	integrationStore
+	reservationStore
 	validationStore
 	agentStore
 	tokenStore
@@ -58,13 +59,6 @@ type integrationStore interface {
 	// Codes: not_found, stale.
 	DeleteIntegration(ctx context.Context, id rolebroker.IntegrationID, expected int64) error
 
-	// ReserveExternalID stores an external ID for a later integration.
-	ReserveExternalID(ctx context.Context, externalID string, at time.Time) error
-
-	// ExternalIDIsFree says whether it was reserved and no integration has
-	// used it.
-	ExternalIDIsFree(ctx context.Context, externalID string) (bool, error)
-
 	// SetExternalIDs stores in's ExternalID, NextExternalID, Version and
 	// UpdatedAt, if it still has the version expected. Both have to be reserved
 	// and no other integration's. Codes: not_found, stale, invalid.
@@ -72,6 +66,25 @@ type integrationStore interface {
 
 	// EarlierExternalIDs are those that it had before, the newest first.
 	EarlierExternalIDs(ctx context.Context, id rolebroker.IntegrationID, limit int) ([]string, error)
+}
+
+type reservationStore interface {
+	// ReserveExternalID stores an external ID for a later integration, and by
+	// which ID it is found. Codes: conflict (either is taken).
+	ReserveExternalID(ctx context.Context, id rolebroker.ReservationID, externalID string, at time.Time) error
+
+	// Reservation finds one by its ID. Codes: not_found, also when it is of an
+	// integration that is gone.
+	Reservation(ctx context.Context, id rolebroker.ReservationID) (*rolebroker.Reservation, error)
+
+	// ReservationOf finds one by the external ID that was reserved, whether it
+	// is still the integration's current one or not. Codes: not_found, also
+	// when it is of an integration that is gone.
+	ReservationOf(ctx context.Context, externalID string) (*rolebroker.Reservation, error)
+
+	// ReleaseExternalID forgets one that no integration has used. Codes:
+	// not_found, conflict (an integration has it).
+	ReleaseExternalID(ctx context.Context, id rolebroker.ReservationID) error
 }
 
 type validationStore interface {

@@ -124,11 +124,11 @@ var errExternalID = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "th
 // that no other has.
 func (b *Broker) externalIDFor(ctx context.Context, who rolebroker.Caller, in *rolebroker.Integration) (err error) {
 	if in.ExternalID == "" {
-		in.ExternalID, err = b.ReserveExternalID(ctx, who)
+		in.ExternalID, err = b.madeExternalID(ctx, who)
 		return err
 	}
-	free, err := b.store.ExternalIDIsFree(ctx, in.ExternalID)
-	if err == nil && !free {
+	reserved, err := b.store.ReservationOf(ctx, in.ExternalID)
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound || err == nil && reserved.Integration != "" {
 		err = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: []rolebroker.Field{
 			{Path: "external_id", Message: "is not one that was reserved here, or it was used already"}}}
 	}

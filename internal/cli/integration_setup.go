@@ -155,11 +155,12 @@ func (s *setupCommand) ask(ctx context.Context, a *app, c *client.Client, given 
 }
 
 // reserve gives what is in a file an external ID, unless it has one.
-func (s *setupCommand) reserve(ctx context.Context, c *client.Client, in *api.IntegrationRequest) (err error) {
+func (s *setupCommand) reserve(ctx context.Context, c *client.Client, in *api.IntegrationRequest) error {
 	if in.ExternalID != "" || in.ID != "" {
 		return nil
 	}
-	s.reserved, err = c.ReserveExternalID(ctx)
+	reserved, err := c.ReserveExternalID(ctx)
+	s.reserved = reserved.ExternalID
 	in.ExternalID = s.reserved
 	return err
 }

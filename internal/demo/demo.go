@@ -150,10 +150,11 @@ func (w *world) startServer(ctx context.Context) error {
 // fill makes the integration and the agent as a person would: the external ID
 // first, then roles that require it, then the integration.
 func (w *world) fill(ctx context.Context) error {
-	externalID, err := w.admin.ReserveExternalID(ctx)
+	reserved, err := w.admin.ReserveExternalID(ctx)
 	if err != nil {
 		return err
 	}
+	externalID := reserved.ExternalID
 	in := api.IntegrationRequest{Name: integration, Description: "Production accounts", ExternalID: externalID, DefaultRole: roles[0].name}
 	for _, r := range roles {
 		made := w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: r.iamName, TrustPolicy: trust(externalID)})

@@ -22,7 +22,8 @@ func TestThroughTheClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	externalID := must(c.ReserveExternalID(ctx))(t)
+	reserved := must(c.ReserveExternalID(ctx))(t)
+	externalID := reserved.ExternalID
 	disabled := false
 	in := must(c.CreateIntegration(ctx, api.IntegrationRequest{Name: "production", ExternalID: externalID, DefaultRole: "r", Roles: []api.RoleRequest{
 		{Name: "r", ARN: "arn:aws:iam::444455556666:role/R", Region: "us-east-1", SessionDuration: "2h"},

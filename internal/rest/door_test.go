@@ -31,6 +31,8 @@ var everything = []struct{ method, path, body string }{
 	{"POST", "/api/v1/setup", "{}"},
 	{"POST", "/api/v1/integrations/x/rotate-external-id", "{}"},
 	{"POST", "/api/v1/external-ids", ""},
+	{"GET", "/api/v1/external-ids/ext_x", ""},
+	{"DELETE", "/api/v1/external-ids/ext_x", ""},
 	{"GET", "/api/v1/agents", ""},
 	{"POST", "/api/v1/agents", "{}"},
 	{"GET", "/api/v1/agents/x", ""},

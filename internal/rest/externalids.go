@@ -7,14 +7,49 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 )
 
-type reservedExternalID struct {
-	Body api.ExternalID
+// externalIDs is what the broker does with external IDs that are reserved.
+type externalIDs interface {
+	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (*rolebroker.Reservation, error)
+	Reservation(ctx context.Context, who rolebroker.Caller, id rolebroker.ReservationID) (*rolebroker.Reservation, error)
+	ReleaseExternalID(ctx context.Context, who rolebroker.Caller, id rolebroker.ReservationID) error
 }
 
-func (s *server) reserveExternalID(ctx context.Context, who rolebroker.Caller, _ *struct{}) (*reservedExternalID, error) {
-	id, err := s.Broker.ReserveExternalID(ctx, who)
+type (
+	inExternalID struct {
+		ID string `path:"id" doc:"The ID that reserving answered with; not the external ID." example:"ext_6ycq7w3kd2mzt4hnx5vpjb8rqa"`
+	}
+	externalIDAnswer struct {
+		Body api.ExternalID
+	}
+)
+
+func (s *server) reserveExternalID(ctx context.Context, who rolebroker.Caller, _ *struct{}) (*made[api.ExternalID], error) {
+	reserved, err := s.Broker.ReserveExternalID(ctx, who)
 	if err != nil {
 		return nil, err
 	}
-	return &reservedExternalID{api.ExternalID{ExternalID: id}}, nil
+	return &made[api.ExternalID]{"/api/v1/external-ids/" + string(reserved.ID), showExternalID(reserved)}, nil
+}
+
+func (s *server) getExternalID(ctx context.Context, who rolebroker.Caller, in *inExternalID) (*externalIDAnswer, error) {
+	reserved, err := s.Broker.Reservation(ctx, who, rolebroker.ReservationID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	return &externalIDAnswer{showExternalID(reserved)}, nil
+}
+
+func (s *server) releaseExternalID(ctx context.Context, who rolebroker.Caller, in *inExternalID) (*struct{}, error) {
+	return nil, s.Broker.ReleaseExternalID(ctx, who, rolebroker.ReservationID(in.ID))
+}
+
+func showExternalID(r *rolebroker.Reservation) api.ExternalID {
+	return api.ExternalID{
+		ID:             string(r.ID),
+		ExternalID:     r.ExternalID,
+		NextExternalID: r.NextExternalID,
+		Integration:    r.IntegrationName,
+		IntegrationID:  string(r.Integration),
+		ReservedAt:     r.ReservedAt.UTC(),
+	}
 }

@@ -18,7 +18,6 @@ type integrations interface {
 	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
 	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
-	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (string, error)
 }
 
 // InIntegration is the path of one integration.

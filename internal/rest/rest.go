@@ -19,6 +19,7 @@ import (
 // Broker is what the API administers; *broker.Broker is one.
 type Broker interface {
 	integrations
+	externalIDs
 	validations
 	setups
 	agents
@@ -83,6 +84,8 @@ func (s *server) routes(api huma.API) {
 	act(in, "/setup", "draft-setup", s.draftSetup)
 	act(in, "/integrations/{integration}/rotate-external-id", "rotate-external-id", s.rotateExternalID)
 	post(in, "/external-ids", "reserve-external-id", s.reserveExternalID)
+	get(in, "/external-ids/{id}", "get-external-id", s.getExternalID)
+	remove(in, "/external-ids/{id}", "release-external-id", s.releaseExternalID)
 
 	ag := collection{s, api, "Agents"}
 	get(ag, "/agents", "list-agents", s.listAgents)

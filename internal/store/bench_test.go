@@ -22,7 +22,7 @@ func BenchmarkGrants(b *testing.B) {
 		a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: "scout", Version: 1}
 		for i := range 3 {
 			in := crashIntegration(i)
-			if err := s.ReserveExternalID(b.Context(), in.ExternalID, time.Now()); err != nil {
+			if err := s.ReserveExternalID(b.Context(), rolebroker.NewReservationID(), in.ExternalID, time.Now()); err != nil {
 				b.Fatal(err)
 			}
 			if err := s.CreateIntegration(b.Context(), in); err != nil {

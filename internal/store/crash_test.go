@@ -51,7 +51,7 @@ func writeOne(s *store.Store, i int) error {
 	switch i % 3 {
 	case 0:
 		in := crashIntegration(i)
-		if err := s.ReserveExternalID(ctx, in.ExternalID, now); err != nil {
+		if err := s.ReserveExternalID(ctx, rolebroker.NewReservationID(), in.ExternalID, now); err != nil {
 			return err
 		}
 		return acknowledge(s.CreateIntegration(ctx, in), "integration", in.Name)

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -51,8 +50,6 @@ var (
 	insertRole = newBatch("insertRole", `
 		INSERT INTO roles (id, integration_id, name, position, arn, region, enabled, is_default, session_duration)
 		VALUES ROWS`, `(?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-
-	reserveExternalID = newStatement("reserveExternalID", `INSERT INTO external_ids (value, reserved_at) VALUES ($1, $2)`)
 
 	useExternalID = newStatement("useExternalID", `
 		UPDATE external_ids SET integration_id = $2 WHERE value = $1 AND integration_id IS NULL`)
@@ -218,14 +215,4 @@ func (s *Store) DeleteIntegration(ctx context.Context, id rolebroker.Integration
 		tx.changes = append(tx.changes, rolebroker.Change{Integration: id})
 		return nil
 	})
-}
-
-// ReserveExternalID stores an external ID for a later integration. Codes:
-// conflict (it was reserved before).
-func (s *Store) ReserveExternalID(ctx context.Context, externalID string, at time.Time) error {
-	_, err := s.run(ctx, reserveExternalID, externalID, millis(at))
-	if violated(err) == idTaken {
-		return rolebroker.Errorf(rolebroker.CodeConflict, "this external ID was reserved before")
-	}
-	return err
 }

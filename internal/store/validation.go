@@ -49,8 +49,6 @@ var (
 		SELECT e.value FROM external_ids AS e JOIN integrations AS i ON i.id = e.integration_id
 		WHERE e.integration_id = $1 AND e.value <> i.external_id AND e.value <> COALESCE(i.next_external_id, '')
 		ORDER BY e.reserved_at DESC, e.value LIMIT $2`)
-
-	externalIDIsFree = newStatement("externalIDIsFree", `SELECT 1 FROM external_ids WHERE value = $1 AND integration_id IS NULL`)
 )
 
 // validationRow is a validation as it stands beside its role; without a status
@@ -171,11 +169,4 @@ func (s *Store) EarlierExternalIDs(ctx context.Context, id rolebroker.Integratio
 		return err
 	}, id, limit)
 	return values, err
-}
-
-// ExternalIDIsFree says whether the external ID was reserved and no
-// integration has used it.
-func (s *Store) ExternalIDIsFree(ctx context.Context, externalID string) (free bool, err error) {
-	err = s.query(ctx, externalIDIsFree, func(scan) error { free = true; return nil }, externalID)
-	return free, err
 }

@@ -418,10 +418,12 @@ func (s *server) madeBefore(ctx context.Context, v *visit, page *formPage) *role
 
 // showGone keeps what was typed for an integration that somebody deleted: it
 // can be made anew.
-func (s *server) showGone(w http.ResponseWriter, r *http.Request, v *visit, page *formPage) (err error) {
-	if page.External, err = s.Broker.ReserveExternalID(r.Context(), v.who); err != nil {
+func (s *server) showGone(w http.ResponseWriter, r *http.Request, v *visit, page *formPage) error {
+	reserved, err := s.Broker.ReserveExternalID(r.Context(), v.who)
+	if err != nil {
 		return err
 	}
+	page.External = reserved.ExternalID
 	page.Problem = "Somebody deleted " + page.Saved + " while you were editing. What you typed is still here. Create Integration makes it anew, with another external ID, which its roles then have to ask for."
 	page.ID, page.Version, page.NextID = "", 0, ""
 	for i := range page.Rows {

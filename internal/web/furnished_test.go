@@ -60,7 +60,7 @@ func (f furnisher) reserves() string {
 	f.Helper()
 	id, err := f.tb.Admin.ReserveExternalID(f.Context())
 	f.must(id, err)
-	return id
+	return id.ExternalID
 }
 
 // role makes a role in AWS, or changes one, that can be assumed with one of the

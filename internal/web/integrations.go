@@ -15,7 +15,7 @@ type integrations interface {
 	Integration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	Integrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Integration, error)
 	CountAgents(ctx context.Context, who rolebroker.Caller, of []rolebroker.Integration) (map[rolebroker.IntegrationID]int, error)
-	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (string, error)
+	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (*rolebroker.Reservation, error)
 	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
 	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
@@ -125,11 +125,11 @@ func (s *server) showCatalogue(w http.ResponseWriter, r *http.Request, v *visit)
 // beginIntegration gives a new integration its external ID, which its roles'
 // trust policies can then require before it is saved.
 func (s *server) beginIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
-	externalID, err := s.Broker.ReserveExternalID(r.Context(), v.who)
+	reserved, err := s.Broker.ReserveExternalID(r.Context(), v.who)
 	if err != nil {
 		return err
 	}
-	return to(w, r, "/integrations/new/aws?"+url.Values{"external_id": {externalID}}.Encode())
+	return to(w, r, "/integrations/new/aws?"+url.Values{"external_id": {reserved.ExternalID}}.Encode())
 }
 
 // deletePage asks before an integration is deleted.

@@ -29,6 +29,11 @@ func testTextFromStrangers(s *suite) {
 		s.code(s.store.DeleteIntegration(s.ctx, rolebroker.IntegrationID(text), 0), rolebroker.CodeNotFound, "")
 		s.code(s.store.DeleteAPIKey(s.ctx, rolebroker.APIKeyID(text)), rolebroker.CodeNotFound, "")
 		s.free(false, text)
+		_, err = s.store.Reservation(s.ctx, rolebroker.ReservationID(text))
+		s.code(err, rolebroker.CodeNotFound, "")
+		s.code(s.store.ReleaseExternalID(s.ctx, rolebroker.ReservationID(text)), rolebroker.CodeNotFound, "")
+		s.code(s.store.ReserveExternalID(s.ctx, "", text, t0), rolebroker.CodeInvalid, "")
+		s.code(s.store.ReserveExternalID(s.ctx, rolebroker.ReservationID(text), "external", t0), rolebroker.CodeInvalid, "")
 		s.earlier(&rolebroker.Integration{ID: rolebroker.IntegrationID(text)}, 10)
 
 		labelled := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, Label: text, CreatedAt: t0}

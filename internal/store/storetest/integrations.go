@@ -65,7 +65,7 @@ func testExternalIDs(s *suite) {
 	own := *in
 	own.ExternalID = "of-my-own-choosing"
 	s.code(s.store.CreateIntegration(s.ctx, &own), rolebroker.CodeInvalid, refused)
-	s.code(s.store.ReserveExternalID(s.ctx, in.ExternalID, t1), rolebroker.CodeConflict, "this external ID was reserved before")
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t1), rolebroker.CodeConflict, "this external ID was reserved before")
 	s.must(s.store.CreateIntegration(s.ctx, in))
 
 	second := s.integration("second", "readonly")
@@ -75,7 +75,7 @@ func testExternalIDs(s *suite) {
 	// It stays used when its integration is gone.
 	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
 	s.code(s.store.CreateIntegration(s.ctx, second), rolebroker.CodeInvalid, refused)
-	s.code(s.store.ReserveExternalID(s.ctx, in.ExternalID, t1), rolebroker.CodeConflict, "")
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t1), rolebroker.CodeConflict, "")
 
 	// A creation that failed has not used it.
 	s.createIntegration("third")

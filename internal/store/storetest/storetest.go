@@ -40,7 +40,11 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"ExternalIDsOfOthers":     testExternalIDsOfOthers,
 		"RotationsAtOnce":         testRotationsAtOnce,
 		"EarlierExternalIDs":      testEarlierExternalIDs,
-		"ExternalIDIsFree":        testExternalIDIsFree,
+		"Reservation":             testReservation,
+		"ReservationOf":           testReservationOf,
+		"ReservationFollows":      testReservationFollows,
+		"ReleaseExternalID":       testReleaseExternalID,
+		"ReleasesMeetCreations":   testReleasesMeetCreations,
 		"Search":                  testSearch,
 		"Agent":                   testAgent,
 		"AgentConflicts":          testAgentConflicts,
@@ -148,7 +152,7 @@ func (s *suite) integration(name string, roles ...string) *rolebroker.Integratio
 	if len(roles) > 0 {
 		in.DefaultRole = roles[0]
 	}
-	s.must(s.store.ReserveExternalID(s.ctx, in.ExternalID, t0))
+	s.must(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t0))
 	return in
 }
 

@@ -1,0 +1,158 @@
+package storetest
+
+import (
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// reservation reserves an external ID, and is what is found of it.
+func (s *suite) reservation(externalID string) *rolebroker.Reservation {
+	s.Helper()
+	r := &rolebroker.Reservation{ID: rolebroker.NewReservationID(), ExternalID: externalID, ReservedAt: t1}
+	s.must(s.store.ReserveExternalID(s.ctx, r.ID, externalID, t1))
+	return r
+}
+
+func (s *suite) hasReservation(want *rolebroker.Reservation) {
+	s.Helper()
+	got, err := s.store.Reservation(s.ctx, want.ID)
+	s.must(err)
+	s.equal(got, want)
+}
+
+func (s *suite) noReservation(id rolebroker.ReservationID) {
+	s.Helper()
+	_, err := s.store.Reservation(s.ctx, id)
+	s.code(err, rolebroker.CodeNotFound, `there is no external ID "`+string(id)+`"`)
+}
+
+func testReservation(s *suite) {
+	first, second := s.reservation("first"), s.reservation("second")
+	s.hasReservation(first)
+	s.hasReservation(second)
+	s.code(s.store.ReserveExternalID(s.ctx, first.ID, "third", t2), rolebroker.CodeConflict,
+		"an external ID with the ID "+string(first.ID)+" exists already")
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), "first", t2), rolebroker.CodeConflict, "this external ID was reserved before")
+	s.hasReservation(first)
+	s.free(false, "third")
+	for _, id := range []rolebroker.ReservationID{"ext_none", "first", rolebroker.ReservationID(strings.ToUpper(string(first.ID))), first.ID + " ", "%"} {
+		s.noReservation(id)
+	}
+
+	// Those of a time when there were no IDs are found by their external IDs only.
+	for _, externalID := range []string{"old", "older"} {
+		s.must(s.store.ReserveExternalID(s.ctx, "", externalID, t1))
+		s.free(true, externalID)
+	}
+	s.noReservation("")
+	s.code(s.store.ReleaseExternalID(s.ctx, ""), rolebroker.CodeNotFound, `there is no external ID ""`)
+	s.free(true, "old", "older")
+}
+
+func testReservationOf(s *suite) {
+	s.free(false, "", "never", "a\x00b", "\xff", strings.Repeat("x", 5000))
+	r := s.reservation("Reserved")
+	s.free(true, "Reserved")
+	s.free(false, "reserved", "Reserved ", "RESERVED", "%", "Reserve_", string(r.ID))
+	got, err := s.store.ReservationOf(s.ctx, "Reserved")
+	s.must(err)
+	s.equal(got, r)
+	in := s.integration("production", "readonly")
+	s.free(true, in.ExternalID)
+	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.free(false, in.ExternalID)
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	s.free(false, in.ExternalID)
+	s.free(true, "Reserved")
+}
+
+// testReservationFollows sees one through the life of its integration.
+func testReservationFollows(s *suite) {
+	first, second, third := s.reservation("first"), s.reservation("second"), s.reservation("third")
+	in := s.integration("production", "readonly")
+	in.ExternalID = "first"
+	s.must(s.store.CreateIntegration(s.ctx, in))
+	all := []*rolebroker.Reservation{first}
+	follow := func() {
+		s.Helper()
+		for _, r := range all {
+			r.Integration, r.IntegrationName, r.ExternalID, r.NextExternalID = in.ID, in.Name, in.ExternalID, in.NextExternalID
+			s.hasReservation(r)
+		}
+		for _, externalID := range []string{"first", "second", "third"}[:len(all)] {
+			r, err := s.store.ReservationOf(s.ctx, externalID)
+			s.must(err)
+			s.equal([]string{r.ExternalID, r.NextExternalID, r.IntegrationName}, []string{in.ExternalID, in.NextExternalID, in.Name})
+		}
+	}
+	follow()
+	in.Name, in.Version = "prod", 2
+	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
+	follow()
+	s.hasReservation(second)
+	s.rotate(in, "first", "second")
+	all = append(all, second)
+	follow()
+	s.rotate(in, "second", "")
+	follow()
+	s.hasReservation(third)
+	s.rotate(in, "second", "third")
+	all = append(all, third)
+	follow()
+	s.rotate(in, "second", "") // a change that was given up
+	follow()
+
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	for _, r := range all {
+		s.noReservation(r.ID)
+		s.code(s.store.ReleaseExternalID(s.ctx, r.ID), rolebroker.CodeNotFound, "")
+	}
+	s.free(false, "first", "second", "third")
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), "first", t2), rolebroker.CodeConflict, "")
+}
+
+func testReleaseExternalID(s *suite) {
+	in := s.integration("production", "readonly")
+	r, other := s.reservation("reserved"), s.reservation("other")
+	s.must(s.store.ReleaseExternalID(s.ctx, r.ID))
+	s.noReservation(r.ID)
+	s.free(false, "reserved")
+	s.code(s.store.ReleaseExternalID(s.ctx, r.ID), rolebroker.CodeNotFound, `there is no external ID "`+string(r.ID)+`"`)
+	s.hasReservation(other)
+	late := *in
+	late.ExternalID = "reserved"
+	s.code(s.store.CreateIntegration(s.ctx, &late), rolebroker.CodeInvalid, "")
+
+	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.rotate(in, in.ExternalID, "other")
+	s.code(s.store.ReleaseExternalID(s.ctx, other.ID), rolebroker.CodeConflict, `the external ID `+string(other.ID)+` is integration "production"'s`)
+	s.rotate(in, in.ExternalID, "")
+	s.code(s.store.ReleaseExternalID(s.ctx, other.ID), rolebroker.CodeConflict, "")
+	s.hasIntegration(in)
+}
+
+// testReleasesMeetCreations gives external IDs back while integrations are
+// created with them: either happens, and never both.
+func testReleasesMeetCreations(s *suite) {
+	for _, name := range numbered("production", 5) {
+		r := s.reservation(name)
+		in := s.integration(name+"-", "readonly")
+		in.ExternalID = name
+		errs := atOnce(2, func(i int) error {
+			if i == 0 {
+				return s.store.ReleaseExternalID(s.ctx, r.ID)
+			}
+			return s.store.CreateIntegration(s.ctx, in)
+		})
+		switch {
+		case errs[0] == nil:
+			s.code(errs[1], rolebroker.CodeInvalid, "")
+			s.noReservation(r.ID)
+		default:
+			s.code(errs[0], rolebroker.CodeConflict, "")
+			s.must(errs[1])
+			s.hasIntegration(in)
+		}
+	}
+}
