@@ -56,6 +56,6 @@ type SetupRequest struct {
 
 // SetupDraft asks for the setup of roles that no integration has yet.
 type SetupDraft struct {
-	Integration IntegrationRequest `json:"integration" doc:"With an external ID that was reserved."`
+	Integration IntegrationRequest `json:"integration" doc:"With an external ID that was reserved; in cluster mode none is needed. One that an integration has or had stands for that integration and what its roles have to require now."`
 	Setup       SetupRequest       `json:"setup,omitempty"`
 }

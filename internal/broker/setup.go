@@ -31,9 +31,12 @@ func (b *Broker) Setup(ctx context.Context, who rolebroker.Caller, nameOrID stri
 
 // SetupDraft does the same for an integration that is not saved: one that is not
 // there yet, with an external ID that ReserveExternalID gave and with roles that
-// may not be there either; or, with an ID, the next version of one. What is wrong
-// with the draft has the paths name, roles[…] and external_id. Codes: denied,
-// not_found, invalid, unavailable.
+// may not be there either; or, with an ID, the next version of one. An external
+// ID that an integration has or had stands for that integration and what its
+// roles have to require now, so that whoever reserved it is answered alike before
+// and after. In cluster mode none is needed. What is wrong with the draft has the
+// paths name, roles[…] and external_id. Codes: denied, not_found, invalid,
+// unavailable.
 func (b *Broker) SetupDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, req rolebroker.SetupRequest) (*rolebroker.Setup, error) {
 	if err := who.MayRead(); err != nil {
 		return nil, err
@@ -41,22 +44,38 @@ func (b *Broker) SetupDraft(ctx context.Context, who rolebroker.Caller, draft ro
 	if err := checkNames(&draft); err != nil {
 		return nil, err
 	}
+	var err error
 	if draft.ID != "" {
-		if _, err := b.completeDraft(ctx, who, &draft); err != nil {
-			return nil, err
-		}
-		return b.setup(ctx, who, &draft, req)
+		_, err = b.completeDraft(ctx, who, &draft)
+	} else {
+		err = b.followExternalID(ctx, &draft)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.setup(ctx, who, &draft, req)
+}
+
+// followExternalID gives a draft what became of its external ID: the external
+// IDs of now, and the integration that has them, if one has.
+func (b *Broker) followExternalID(ctx context.Context, draft *rolebroker.Integration) error {
+	if draft.ExternalID == "" && draft.AssumptionMode == rolebroker.ModeCluster {
+		return nil // roles there require none
 	}
 	reserved, err := b.store.ReservationOf(ctx, draft.ExternalID)
 	switch {
-	case err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound:
-		return nil, err
-	case err != nil || reserved.Integration != "":
-		return nil, (&rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the request is not valid", Fields: []rolebroker.Field{
-			{Path: "external_id", Message: "is not one that was reserved here, or an integration has it already"}}}).
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
+		return (&rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the request is not valid", Fields: []rolebroker.Field{
+			{Path: "external_id", Message: "is not one that was reserved here, or its integration was deleted"}}}).
 			WithHint("rolebroker external-id reserve makes one; the setup of an integration is asked for by its name")
+	case err != nil:
+		return err
 	}
-	return b.setup(ctx, who, &draft, req)
+	draft.ExternalID, draft.NextExternalID = reserved.ExternalID, reserved.NextExternalID
+	if reserved.Integration != "" {
+		draft.ID, draft.Name = reserved.Integration, reserved.IntegrationName
+	}
+	return nil
 }
 
 // setup writes the setup of an integration; without an ID it is not saved.

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -109,5 +110,76 @@ func TestSetupOfADraft(t *testing.T) {
 	made, err = w.broker.SetupDraft(w.ctx, admin, draft, rolebroker.SetupRequest{})
 	if err != nil || !strings.HasSuffix(made.Principal, ":root") || !strings.Contains(made.TrustPolicy, made.Principal) {
 		t.Errorf("without roles yet it is %+v: %v", made, err)
+	}
+}
+
+// rotates takes a step of changing an external ID, whatever AWS says to it.
+func (w *world) rotates(name string, step broker.RotationStep) *rolebroker.Integration {
+	w.Helper()
+	in, err := w.broker.RotateExternalID(w.ctx, admin, name, step, true)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return in
+}
+
+// An external ID stands for its integration, whoever asks and with which roles,
+// from when it was reserved until the integration is gone.
+func TestSetupByAnExternalID(t *testing.T) {
+	w := newWorld(t)
+	first := w.reserves().ExternalID
+	draft := func(externalID string) rolebroker.Integration {
+		return rolebroker.Integration{Name: "mine", ExternalID: externalID, AssumptionMode: rolebroker.ModePlatform, Roles: []rolebroker.Role{role("new", "NotThereYet")}}
+	}
+	requires := func(externalID, integration string, want ...string) {
+		t.Helper()
+		made, err := w.broker.SetupDraft(w.ctx, reader, draft(externalID), rolebroker.SetupRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(made.ExternalIDs, want) || made.Integration != integration || strings.Contains(made.Text, "Create the integration") != (integration == "mine") {
+			t.Errorf("of %s it is for %v, want %v:\n%s", made.Integration, made.ExternalIDs, want, made.Text)
+		}
+	}
+	requires(first, "mine", first)
+	in := draft(first)
+	in.Name, in.DefaultRole = "vault", "new"
+	if _, err := w.broker.CreateIntegration(w.ctx, admin, in, rolebroker.ValidateSkip); err != nil {
+		t.Fatal(err)
+	}
+	requires(first, "vault", first)
+	if n := w.aws.Calls("AssumeRole"); n != 0 {
+		t.Errorf("AssumeRole was called %d times", n)
+	}
+	second := w.rotates("vault", broker.RotationStart).NextExternalID
+	requires(first, "vault", first, second)
+	requires(second, "vault", first, second)
+	w.rotates("vault", broker.RotationFinish)
+	requires(first, "vault", second)
+	third := w.rotates("vault", broker.RotationStart).NextExternalID
+	w.rotates("vault", broker.RotationCancel)
+	for _, externalID := range []string{first, second, third} {
+		requires(externalID, "vault", second)
+	}
+	if err := w.broker.DeleteIntegration(w.ctx, admin, "vault", 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, externalID := range []string{first, second, third, "never", ""} {
+		_, err := w.broker.SetupDraft(w.ctx, admin, draft(externalID), rolebroker.SetupRequest{})
+		if e := rolebroker.AsError(err); e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "external_id" {
+			t.Errorf("of %q there is a setup: %v", externalID, err)
+		}
+	}
+}
+
+// In cluster mode roles require no external ID, and so a draft needs none.
+func TestSetupOfADraftInACluster(t *testing.T) {
+	w := newWorld(t)
+	for _, cluster := range []rolebroker.ClusterIdentity{{Variant: rolebroker.ClusterPodIdentity}, {Variant: rolebroker.ClusterIRSA, Issuer: "https://oidc.example/id/1"}} {
+		draft := rolebroker.Integration{AssumptionMode: rolebroker.ModeCluster, Roles: []rolebroker.Role{role("new", "NotThereYet")}}
+		made, err := w.broker.SetupDraft(w.ctx, reader, draft, rolebroker.SetupRequest{Cluster: cluster})
+		if err != nil || len(made.ExternalIDs) > 0 || made.TrustPolicy == "" || strings.Contains(made.TrustPolicy, "ExternalId") {
+			t.Errorf("with %s it is %+v: %v", cluster.Variant, made, err)
+		}
 	}
 }

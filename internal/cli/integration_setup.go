@@ -73,7 +73,7 @@ is reserved, for the trust policies and for the file.`,
 			if err := s.show(a, answer); err != nil {
 				return err
 			}
-			if s.reserved != "" && answer.AssumptionMode != "cluster" {
+			if s.reserved != "" {
 				a.addToFile(s.reserved)
 			}
 			return nil
@@ -154,9 +154,9 @@ func (s *setupCommand) ask(ctx context.Context, a *app, c *client.Client, given 
 	return c.SetupDraft(ctx, draft)
 }
 
-// reserve gives what is in a file an external ID, unless it has one.
+// reserve gives what is in a file an external ID, unless it has one or needs none.
 func (s *setupCommand) reserve(ctx context.Context, c *client.Client, in *api.IntegrationRequest) error {
-	if in.ExternalID != "" || in.ID != "" {
+	if in.ExternalID != "" || in.ID != "" || in.AssumptionMode == "cluster" {
 		return nil
 	}
 	reserved, err := c.ReserveExternalID(ctx)

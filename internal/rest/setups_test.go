@@ -275,9 +275,90 @@ func TestTheSetupOfADraft(t *testing.T) {
 	draft(good, `{"role": "admin"}`).refused(404, "not_found", "admin")
 	w.as(w.reader, "POST", "/api/v1/setup", `{}`).refused(403, "denied", "read-only")
 
-	// What was pasted works, and the external ID is free until then.
+	// What was pasted works.
 	w.as(w.admin, "POST", "/api/v1/integrations?validate=require", good).want(201)
-	draft(good, `{}`).refused(400, "invalid", "by its name").at("integration.external_id", "/integration/external_id", "has it already")
+}
+
+// Whoever asks with the external ID that it reserved, of a role that need not be
+// there, gets the right trust policy at any time.
+func TestADraftFollowsItsExternalID(t *testing.T) {
+	w := newAWSWorld(t)
+	ask := func(externalID, current string) *answer {
+		t.Helper()
+		setup := `{}`
+		if current != "" {
+			setup = `{"role": "r", "current_trust_policy": ` + text(current) + `}`
+		}
+		return w.as(w.admin, "POST", "/api/v1/setup", `{"integration": {"external_id": "`+externalID+`",
+			"roles": [{"name": "r", "arn": "arn:aws:iam::`+customerAccount+`:role/not/There", "region": "us-east-1"}]}, "setup": `+setup+`}`)
+	}
+	requires := func(externalID string, want ...string) api.Setup {
+		t.Helper()
+		s := read[api.Setup](ask(externalID, "").want(200))
+		if !cmp.Equal(s.ExternalIDs, want) || len(s.Roles) != 1 || s.Roles[0].TrustPolicy != s.TrustPolicy {
+			t.Errorf("the setup requires %v of %+v, want %v", s.ExternalIDs, s.Roles, want)
+		}
+		for _, externalID := range want {
+			if !strings.Contains(s.TrustPolicy, `"`+externalID+`"`) {
+				t.Errorf("the trust policy does not accept %s: %s", externalID, s.TrustPolicy)
+			}
+		}
+		return s
+	}
+	first := w.externalID
+	before := requires(first, first)
+	w.assumes(0)
+	w.saved("production", "Good")
+	after := requires(first, first)
+	if after.TrustPolicy != before.TrustPolicy || before.Integration != "" || after.Integration != "production" {
+		t.Errorf("before it is\n%s\nand after\n%s", before.TrustPolicy, after.TrustPolicy)
+	}
+	rotate := func(step string) api.Integration {
+		t.Helper()
+		return read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations/production/rotate-external-id", `{"step": "`+step+`", "force": true}`).want(200))
+	}
+	second := rotate("start").NextExternalID
+	requires(first, first, second)
+	requires(second, first, second)
+	rotate("finish")
+	changed := requires(first, second)
+	requires(second, second)
+	if strings.Contains(changed.TrustPolicy, first) {
+		t.Errorf("the trust policy accepts the earlier external ID: %s", changed.TrustPolicy)
+	}
+
+	// The earlier one is taken out of what is there, as for the integration itself.
+	merged := read[api.Setup](ask(first, requiring(first, second)).want(200)).Roles[0]
+	if strings.Contains(merged.MergedTrustPolicy, first) || !strings.Contains(merged.MergedTrustPolicy, second) {
+		t.Errorf("merged, it is %s", merged.MergedTrustPolicy)
+	}
+
+	w.as(w.admin, "DELETE", "/api/v1/integrations/production", "").want(204)
+	for _, externalID := range []string{first, second} {
+		ask(externalID, "").refused(400, "invalid", "external-id reserve").at("integration.external_id", "/integration/external_id", "was deleted")
+	}
+}
+
+// In cluster mode a draft needs no external ID.
+func TestADraftOfACluster(t *testing.T) {
+	w := newAWSWorld(t)
+	ask := func(externalID, setup string) *answer {
+		t.Helper()
+		return w.as(w.admin, "POST", "/api/v1/setup", `{"integration": {`+externalID+`"assumption_mode": "cluster",
+			"roles": [{"arn": "arn:aws:iam::`+customerAccount+`:role/NotThere", "region": "us-east-1"}]}, "setup": `+setup+`}`)
+	}
+	for setup, want := range map[string]string{
+		`{"issuer": "https://oidc.example/id/1", "namespace": "agents", "service_account": "runner"}`: "system:serviceaccount:agents:runner",
+		`{"variant": "pod-identity"}`: "pods.eks.amazonaws.com",
+	} {
+		for _, externalID := range []string{"", `"external_id": "", `, `"external_id": "` + w.externalID + `", `} {
+			s := read[api.Setup](ask(externalID, setup).want(200))
+			if len(s.Roles) != 1 || !strings.Contains(s.Roles[0].TrustPolicy, want) || len(s.ExternalIDs) > 0 || strings.Contains(s.TrustPolicy, "sts:ExternalId") {
+				t.Errorf("%s is answered with %+v", setup, s)
+			}
+		}
+	}
+	ask(`"external_id": "of-my-own-choosing", `, `{}`).refused(400, "invalid", "").at("integration.external_id", "/integration/external_id", "reserved")
 }
 
 func TestAnExternalIDIsChangedInSteps(t *testing.T) {
