@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 
+	"github.com/rolebroker/rolebroker/terraform/internal/awsstandin"
 	"github.com/rolebroker/rolebroker/terraform/provider"
 )
 
@@ -33,6 +34,9 @@ func TestMain(m *testing.M) {
 var providers = map[string]func() error{
 	"terraform-provider-rolebroker": func() error {
 		return providerserver.Serve(context.Background(), provider.New("test"), providerserver.ServeOpts{Address: provider.Address})
+	},
+	"terraform-provider-aws": func() error {
+		return providerserver.Serve(context.Background(), awsstandin.New(), providerserver.ServeOpts{Address: awsstandin.Address})
 	},
 }
 

@@ -1,0 +1,177 @@
+package provider_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/testbed"
+	"github.com/rolebroker/rolebroker/terraform/internal/awsstandin"
+)
+
+// workspace is a folder with a configuration, in which the real Terraform runs
+// as a person would run it: with this test binary as the providers, over the
+// plugin protocol.
+type workspace struct {
+	testing.TB
+	dir     string
+	secrets string // the folder of the stand-in's secrets
+	env     []string
+}
+
+// newWorkspace is a workspace with nothing in it, and nothing to talk to.
+func newWorkspace(t testing.TB) *workspace {
+	t.Helper()
+	needsTerraform(t)
+	ws := &workspace{TB: t, dir: t.TempDir(), secrets: t.TempDir()}
+	home := t.TempDir()
+	config := filepath.Join(home, "dev.tfrc")
+	ws.must(os.WriteFile(config, fmt.Appendf(nil, "provider_installation {\n  dev_overrides {\n    \"rolebroker/rolebroker\" = %q\n    \"hashicorp/aws\" = %q\n  }\n}\n", home, home), 0o600))
+	self, err := os.Executable()
+	ws.must(err)
+	for name := range providers {
+		ws.must(os.Symlink(self, filepath.Join(home, name)))
+	}
+	ws.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + os.TempDir(), "CHECKPOINT_DISABLE=1",
+		"TF_CLI_CONFIG_FILE=" + config, "TF_IN_AUTOMATION=1", "TF_INPUT=0", awsstandin.SecretsEnv + "=" + ws.secrets}
+	return ws
+}
+
+// example is a workspace with an example as it is written, in which people are
+// the administrators of the server and of the customer's account.
+func (w *world) example(name string, env ...string) *workspace {
+	w.Helper()
+	ws := newWorkspace(w.T)
+	ws.must(os.CopyFS(ws.dir, os.DirFS(filepath.Join("..", "examples", name))))
+	admin := w.AWS.Account(testbed.CustomerAccount).AdminKey()
+	ws.env = append(ws.env, "ROLEBROKER_URL="+w.URL, "ROLEBROKER_TOKEN="+w.AdminKey.Reveal(),
+		"AWS_ENDPOINT_URL="+w.AWSURL, "AWS_ACCESS_KEY_ID="+admin.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+admin.SecretAccessKey, "AWS_EC2_METADATA_DISABLED=true")
+	ws.env = append(ws.env, env...)
+	return ws
+}
+
+func (ws *workspace) must(err error) {
+	ws.Helper()
+	if err != nil {
+		ws.Fatal(err)
+	}
+}
+
+// terraform runs a command of it, which must exit with 0, and answers with what
+// it prints.
+func (ws *workspace) terraform(args ...string) string {
+	ws.Helper()
+	stdout, all, status := ws.try(args...)
+	if status != 0 {
+		ws.Fatalf("terraform %s exits with %d:\n%s", strings.Join(args, " "), status, all)
+	}
+	return stdout
+}
+
+func (ws *workspace) try(args ...string) (stdout, all string, status int) {
+	ws.Helper()
+	var out, both bytes.Buffer
+	cmd := exec.Command(terraformBinary, args...)
+	cmd.Dir, cmd.Env = ws.dir, ws.env
+	cmd.Stdout, cmd.Stderr = &tee{&out, &both}, &both
+	err := cmd.Run()
+	if exited := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exited) {
+		ws.Fatal(err)
+	}
+	return out.String(), both.String(), cmd.ProcessState.ExitCode()
+}
+
+// tee keeps what is printed twice: by itself, and among all that is printed.
+type tee struct{ out, both *bytes.Buffer }
+
+func (t *tee) Write(p []byte) (int, error) {
+	t.out.Write(p)
+	return t.both.Write(p)
+}
+
+// applies, after which there must be nothing left to do.
+func (ws *workspace) applies() {
+	ws.Helper()
+	ws.terraform("apply", "-auto-approve", "-no-color")
+	if _, all, status := ws.try("plan", "-detailed-exitcode", "-no-color"); status != 0 {
+		ws.Fatalf("after the apply, a plan exits with %d:\n%s", status, all)
+	}
+}
+
+// destroys, after which nothing must be left.
+func (ws *workspace) destroys() {
+	ws.Helper()
+	ws.terraform("destroy", "-auto-approve", "-no-color")
+	if left := strings.TrimSpace(ws.terraform("state", "list")); left != "" {
+		ws.Errorf("destroying leaves %s", left)
+	}
+}
+
+// output is a value that the configuration puts out.
+func (ws *workspace) output(name string, into any) {
+	ws.Helper()
+	ws.must(json.Unmarshal([]byte(ws.terraform("output", "-json", name)), into))
+}
+
+// planned is what a plan would do to the resources that it would do something
+// to, by address. The plan stays in the file tfplan.
+func (ws *workspace) planned() map[string]string {
+	ws.Helper()
+	ws.terraform("plan", "-out=tfplan", "-no-color")
+	var plan struct {
+		Changes []struct {
+			Address string `json:"address"`
+			Mode    string `json:"mode"`
+			Change  struct {
+				Actions []string `json:"actions"`
+			} `json:"change"`
+		} `json:"resource_changes"`
+	}
+	ws.must(json.Unmarshal([]byte(ws.terraform("show", "-json", "tfplan")), &plan))
+	found := map[string]string{}
+	for _, c := range plan.Changes {
+		if does := strings.Join(c.Change.Actions, ", "); does != "no-op" && c.Mode == "managed" {
+			found[c.Address] = does
+		}
+	}
+	return found
+}
+
+// borrower is who AWS says a process is that borrows with a token.
+func (w *world) borrower(token rolebroker.Secret, role string) string {
+	w.Helper()
+	lent, err := w.Client(token).Credentials(context.Background(), role, "")
+	if err != nil {
+		w.Fatalf("borrowing %q: %v", role, err)
+	}
+	who, err := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: aws.String(w.AWSURL),
+		Credentials: credentials.NewStaticCredentialsProvider(lent.AccessKeyID, lent.SecretAccessKey.Reveal(), lent.Token.Reveal()),
+	}).GetCallerIdentity(context.Background(), nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return aws.ToString(who.Arn)
+}
+
+// isEmpty fails unless the server has no integration and no agent.
+func (w *world) isEmpty() {
+	w.Helper()
+	for in, err := range w.Admin.AllIntegrations(context.Background(), "") {
+		w.Errorf("the integration %s is left (%v)", in.Name, err)
+	}
+	for a, err := range w.Admin.AllAgents(context.Background(), "") {
+		w.Errorf("the agent %s is left (%v)", a.Name, err)
+	}
+}
