@@ -1,0 +1,4 @@
+resource "rolebroker_agent" "scout" {
+  name        = "scout"
+  description = "Looks after the staging environment"
+}

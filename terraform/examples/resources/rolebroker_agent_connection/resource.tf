@@ -1,0 +1,13 @@
+data "rolebroker_aws_integration" "production" {
+  name = "production"
+}
+
+resource "rolebroker_agent" "scout" {
+  name = "scout"
+}
+
+resource "rolebroker_agent_connection" "scout_production" {
+  agent       = rolebroker_agent.scout.id
+  integration = data.rolebroker_aws_integration.production.id
+  default     = true # what scout gets when it names no role
+}

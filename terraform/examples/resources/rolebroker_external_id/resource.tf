@@ -1,0 +1,7 @@
+# Reserved before there is an integration, so that the trust policies of roles
+# that are made in the same plan can require it.
+resource "rolebroker_external_id" "production" {}
+
+data "rolebroker_aws_setup" "production" {
+  external_id = rolebroker_external_id.production.external_id
+}
