@@ -110,7 +110,8 @@ func checkKubernetesName(name string, most int, also string) error {
 // Setup is what has to be done in AWS so that roles can be assumed, ready to
 // be pasted.
 type Setup struct {
-	Integration     string // its name; empty when there is none yet
+	Integration     string        // its name; empty when there is none yet
+	IntegrationID   IntegrationID // empty when it is not saved
 	Mode            AssumptionMode
 	Principal       string // what the trust policies name; of the platform in platform mode
 	ExternalIDs     []string

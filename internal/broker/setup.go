@@ -102,7 +102,12 @@ func (b *Broker) setup(ctx context.Context, who rolebroker.Caller, in *rolebroke
 	case <-ctx.Done():
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "%d setups are being written already: %w", maxSetups, ctx.Err()).WithHint("try again in a few seconds")
 	}
-	return setup.New(ctx, subject)
+	made, err := setup.New(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	made.IntegrationID = in.ID
+	return made, nil
 }
 
 // checkNames refuses a draft with names that are none: they are to be pasted into

@@ -137,7 +137,7 @@ func TestSetupByAnExternalID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(made.ExternalIDs, want) || made.Integration != integration || strings.Contains(made.Text, "Create the integration") != (integration == "mine") {
+		if !slices.Equal(made.ExternalIDs, want) || made.Integration != integration || (made.IntegrationID == "") != (integration == "mine") || strings.Contains(made.Text, "Create the integration") != (integration == "mine") {
 			t.Errorf("of %s it is for %v, want %v:\n%s", made.Integration, made.ExternalIDs, want, made.Text)
 		}
 	}

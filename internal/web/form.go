@@ -216,7 +216,8 @@ func (s *server) setUp(ctx context.Context, v *visit, page *formPage) (err error
 		draft.Name = "" // it is not to be pasted anywhere
 	}
 	page.Setup, err = s.Broker.SetupDraft(ctx, v.who, draft, rolebroker.SetupRequest{})
-	if rolebroker.CodeOf(err) == rolebroker.CodeInvalid && page.New() {
+	used := err == nil && page.Setup.IntegrationID != ""
+	if page.New() && (used || rolebroker.CodeOf(err) == rolebroker.CodeInvalid) {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "this form was used already, or its external ID is not one of this server").
 			WithHint("begin again: Integrations, New Integration")
 	}
