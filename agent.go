@@ -57,12 +57,15 @@ type Connection struct {
 	ConnectedAt     time.Time
 }
 
-// Token is what the server remembers of an agent's token: never the token.
+// Token is what the server remembers of an agent's token: never the token. A
+// service account that the agent is bound to is one too, whose tokens the
+// cluster makes.
 type Token struct {
 	ID        TokenID
 	Agent     AgentID
 	Label     string // of the user's choosing; may be empty
-	Hash      []byte // SHA-256 of the token
+	Hash      []byte // SHA-256 of the token; nil for a service account, so that nothing matches it
+	Account   ServiceAccount
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: it does not expire
 	RevokedAt time.Time // zero: it is not revoked

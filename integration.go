@@ -20,6 +20,10 @@ type Integration struct {
 	Name           string // unique in a deployment
 	Description    string
 	AssumptionMode AssumptionMode
+	// Runner is who assumes the roles in cluster mode, and RunnerName what it is
+	// called now. Empty: nobody does, yet.
+	Runner     RunnerID
+	RunnerName string
 	// ExternalID is sent with every AssumeRole. It is made by the server and
 	// unguessable; it is not a secret (IAM User Guide, "access to AWS
 	// accounts owned by third parties").
@@ -59,6 +63,9 @@ func (in *Integration) Check() error {
 	p.check("description", checkDescription(in.Description))
 	if in.AssumptionMode != ModePlatform && in.AssumptionMode != ModeCluster {
 		p.add("assumption_mode", "%q is not one of platform, cluster", string(in.AssumptionMode))
+	}
+	if in.Runner != "" && in.AssumptionMode != ModeCluster {
+		p.add("runner", "is for the assumption mode cluster only")
 	}
 	seen := map[string]int{}
 	for i, role := range in.Roles {

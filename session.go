@@ -19,6 +19,7 @@ type Session struct {
 	RoleName        string
 	ARN             RoleARN
 	Region          Region
+	Runner          string // the name of the runner that assumed the role; empty: this server did
 	Task            string // as the caller named it; may be empty
 	SessionName     string // the RoleSessionName: what CloudTrail shows
 	RequestedAt     time.Time

@@ -95,6 +95,19 @@ func checkIssuer(issuer string) error {
 	return nil
 }
 
+// checkTokenIssuer says what is wrong with the issuer of service-account tokens,
+// which need not be one that IAM can know.
+func checkTokenIssuer(issuer string) error {
+	u, err := url.Parse(issuer)
+	switch {
+	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("%s is not the https:// URL of an issuer, as in https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE", clipQuoted(issuer))
+	case len(issuer) > 255:
+		return fmt.Errorf("has %d characters; at most 255 are allowed", len(issuer))
+	}
+	return nil
+}
+
 // checkKubernetesName says what is wrong with the name of a namespace or of a
 // service account, which may also have the bytes in also.
 //

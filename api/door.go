@@ -1,0 +1,176 @@
+package api
+
+import "time"
+
+// What follows is spoken between a runner and the server, below /runner/v1. It
+// has no message with a credential of AWS in it that a runner sends.
+
+// Join is how a runner comes to its credential.
+type Join struct {
+	Token   Secret `json:"token"`   // the join token
+	Program string `json:"program"` // the version of the program
+}
+
+// RunnerCredential is what a runner shows from then on.
+type RunnerCredential struct {
+	Runner     string    `json:"runner"` // its ID
+	Name       string    `json:"name"`
+	Credential Secret    `json:"credential"`
+	ExpiresAt  time.Time `json:"expires_at"`
+}
+
+// RunnerReport is what a runner says of itself, at the start and when it changes.
+type RunnerReport struct {
+	Program       string `json:"program"`
+	Method        string `json:"method"`
+	Account       string `json:"account"`
+	ARN           string `json:"arn"`
+	UserID        string `json:"user_id"`
+	IdentityError string `json:"identity_error,omitempty"`
+	Issuer        string `json:"issuer"`
+	Pending       int    `json:"pending"`
+}
+
+// Identification asks who a process is, by an agent token that it showed or by
+// the service account whose token it showed and the runner has verified.
+type Identification struct {
+	Token          Secret          `json:"token,omitempty"`
+	ServiceAccount *ServiceAccount `json:"service_account,omitempty"`
+}
+
+// ServiceAccount is a Kubernetes service account.
+type ServiceAccount struct {
+	Issuer    string `json:"issuer"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+// TokenRecord is what a runner may know of the token by which an agent is known.
+type TokenRecord struct {
+	ID        string     `json:"id"` // tok_… or bnd_…
+	Agent     string     `json:"agent"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at"`
+	RevokedAt *time.Time `json:"revoked_at"`
+}
+
+// Grants are what an agent may borrow from, for a runner: the external IDs are
+// those of the integrations that name it.
+type Grants struct {
+	Agent        GrantedAgent         `json:"agent"`
+	Integrations []GrantedIntegration `json:"integrations"` // in the order the connections were made
+}
+
+// GrantedAgent is the agent of Grants.
+type GrantedAgent struct {
+	ID                 string   `json:"id"`
+	Name               string   `json:"name"`
+	Disabled           bool     `json:"disabled"`
+	DefaultIntegration string   `json:"default_integration"` // ID
+	Connections        []string `json:"connections"`         // IDs of integrations
+}
+
+// GrantedIntegration is an integration of Grants.
+type GrantedIntegration struct {
+	ID             string        `json:"id"`
+	Name           string        `json:"name"`
+	AssumptionMode string        `json:"assumption_mode"`
+	Runner         string        `json:"runner"` // ID
+	ExternalID     string        `json:"external_id,omitempty"`
+	SessionTags    bool          `json:"session_tags"`
+	SourceIdentity bool          `json:"source_identity"`
+	DefaultRole    string        `json:"default_role"`
+	Roles          []GrantedRole `json:"roles"`
+}
+
+// GrantedRole is a role of it.
+type GrantedRole struct {
+	ID              string `json:"id"`
+	Name            string `json:"name"`
+	ARN             string `json:"arn"`
+	Region          string `json:"region"`
+	Enabled         bool   `json:"enabled"`
+	SessionDuration string `json:"session_duration"`
+}
+
+// RunnerSession is a session that a runner begins, or has begun while it could
+// not say so.
+type RunnerSession struct {
+	ID              string    `json:"id"`
+	Token           string    `json:"token"` // by which the agent is known, tok_… or bnd_…
+	Agent           string    `json:"agent"`
+	Integration     string    `json:"integration"`
+	Role            string    `json:"role"`
+	ARN             string    `json:"arn"`
+	Region          string    `json:"region"`
+	Task            string    `json:"task"`
+	SessionName     string    `json:"session_name"`
+	RequestedAt     time.Time `json:"requested_at"`
+	ExpiresAt       time.Time `json:"expires_at"`
+	AgentName       string    `json:"agent_name"`
+	IntegrationName string    `json:"integration_name"`
+	RoleName        string    `json:"role_name"`
+	Late            bool      `json:"late,omitempty"` // it began already, while the server could not be reached
+}
+
+// SessionOutcome is what came of a session.
+type SessionOutcome struct {
+	State       string    `json:"state"` // active or failed
+	ExpiresAt   time.Time `json:"expires_at"`
+	AccessKeyID string    `json:"access_key_id"`
+	RequestID   string    `json:"request_id"`
+	Failure     string    `json:"failure"`
+}
+
+// Use is how often sessions were handed out, and when tokens were last used.
+type Use struct {
+	Fetches []Fetch              `json:"fetches,omitempty"`
+	Tokens  map[string]time.Time `json:"tokens,omitempty"`
+}
+
+// Fetch is how often a session was handed out since that was last said.
+type Fetch struct {
+	Session string    `json:"session"`
+	Count   int64     `json:"count"`
+	Last    time.Time `json:"last"`
+}
+
+// Loan asks for credentials of a role that the platform assumes, on behalf of an
+// agent that the runner knows by its service account.
+type Loan struct {
+	Token string `json:"token"` // bnd_…
+	Role  string `json:"role"`
+	Task  string `json:"task"`
+}
+
+// RunnerEvent is one line of the stream of events. The zero value is a heartbeat.
+type RunnerEvent struct {
+	Hello    *Hello  `json:"hello,omitempty"`    // the first: what was remembered before is to be forgotten
+	Change   *Change `json:"change,omitempty"`   // something was committed
+	Validate string  `json:"validate,omitempty"` // the ID of an integration whose roles are to be tried now
+}
+
+// Hello begins the stream of events.
+type Hello struct {
+	Runner string `json:"runner"` // ID
+	Name   string `json:"name"`
+}
+
+// Change says what may have changed; the zero value: anything.
+type Change struct {
+	Agent       string `json:"agent,omitempty"`
+	Integration string `json:"integration,omitempty"`
+}
+
+// RunnerValidations are what came of trying the roles of an integration that
+// names the runner.
+type RunnerValidations struct {
+	Version     int64               `json:"version"` // of the integration that was tried
+	Validations []IdentifiedOutcome `json:"validations"`
+}
+
+// IdentifiedOutcome is the outcome for one role.
+type IdentifiedOutcome struct {
+	Role string `json:"role"` // ID
+	Validation
+}
