@@ -38,7 +38,7 @@ var graph = map[string][]string{
 	"internal/broker":   {".", "internal/auth", "internal/seal", "internal/setup", "internal/validate"},
 
 	// Doors never import doors.
-	"client":                  {".", "api"},
+	"client":                  {".", "api", "internal/auth"},
 	"internal/containercreds": {".", "api"},
 	"internal/rest":           {".", "api", "internal/broker"},
 	"internal/web":            {".", "internal/broker"},

@@ -36,7 +36,7 @@ func TestOmitted(t *testing.T) {
 		`{"name":"x","default_integration":"","connections":[]}`: api.AgentRequest{Name: "x", DefaultIntegration: &empty, Connections: &none},
 		`{"name":"r","arn":"","region":""}`:                      api.RoleRequest{Name: "r"},
 		`{"name":"r","arn":"","region":"","enabled":false}`:      api.RoleRequest{Name: "r", Enabled: &off},
-		`{"id":"","token":"","expires_at":null}`:                 api.NewToken{},
+		`{"id":"","expires_at":null}`:                            api.NewToken{},
 	} {
 		if got, err := json.Marshal(v); err != nil || string(got) != want {
 			t.Errorf("it is %s, want %s: %v", got, want, err)

@@ -20,17 +20,19 @@ type Token struct {
 	UsedAt    *time.Time `json:"used_at" doc:"When it was last used, to the minute; null: never."`
 }
 
-// TokenRequest makes an agent token.
+// TokenRequest makes an agent token, or registers one that was made elsewhere.
 type TokenRequest struct {
 	Label     string     `json:"label,omitempty" maxLength:"100" doc:"To know it by later." example:"laptop"`
 	ExpiresIn string     `json:"expires_in,omitempty" doc:"How long it is good for, as in 720h; left out with expires_at: it does not expire." example:"720h"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it expires; instead of expires_in."`
+	Token     Secret     `json:"token,omitempty" writeOnly:"true" pattern:"^rbt_[a-z2-7]{26}_[a-z2-7]{52}$" doc:"A token that was made elsewhere, as NewAgentToken of the Go client makes it: only its hash is stored, and the answer does not have it. Left out: the server makes one. The very same token, for the same agent and with the same label, can be registered again, and stays as it is."`
 }
 
 // NewToken is a token just made: the only answer that has the token in it.
+// Where the token was made elsewhere, not even this one has.
 type NewToken struct {
 	ID        string     `json:"id" example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
-	Token     Secret     `json:"token" doc:"Shown this once; only its hash is stored."`
+	Token     Secret     `json:"token,omitempty" doc:"Shown this once; only its hash is stored. Left out when it was made elsewhere."`
 	ExpiresAt *time.Time `json:"expires_at" doc:"null: it does not expire."`
 }
 

@@ -5,7 +5,9 @@ import (
 	"iter"
 	"net/http"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/auth"
 )
 
 const agentsPath = "/api/v1/agents"
@@ -80,7 +82,26 @@ func (c *Client) AllTokens(ctx context.Context, agent string) iter.Seq2[api.Toke
 	return all(func(l List) (api.List[api.Token], error) { return c.Tokens(ctx, agent, l) }, List{})
 }
 
-// CreateToken makes a token; the answer is the only one that has it.
+// Token is what is remembered of a token of the agent, by its ID.
+func (c *Client) Token(ctx context.Context, agent, id string) (api.Token, error) {
+	collection, err := under(agent, "tokens")
+	if err != nil {
+		return api.Token{}, err
+	}
+	return get[api.Token](ctx, c, collection, "token", id)
+}
+
+// NewAgentToken makes a token to be registered with CreateToken, for whoever has
+// to put it where the agent finds it first. It opens nothing until then.
+func NewAgentToken() rolebroker.Secret {
+	token, _ := auth.NewAgentToken(rolebroker.NewTokenID())
+	return token
+}
+
+// CreateToken makes a token; the answer is the only one that has it. If t has one
+// that NewAgentToken made, that is registered, and no answer has it. Doing so
+// again with the same token and label is safe, and answers what the first time
+// came to. Codes: also conflict (the token was revoked, or its ID is taken).
 func (c *Client) CreateToken(ctx context.Context, agent string, t api.TokenRequest) (api.NewToken, error) {
 	collection, err := under(agent, "tokens")
 	if err != nil {

@@ -409,6 +409,7 @@ func TestRequests(t *testing.T) {
 		`DELETE /api/v1/agents/x/connections/y`:                                 func() error { return c.Disconnect(ctx, "x", "y") },
 		`GET /api/v1/agents/x/tokens`:                                           func() error { return errOf(c.Tokens(ctx, "x", client.List{})) },
 		`POST /api/v1/agents/x/tokens  application/json {"label":"l"}`:          func() error { return errOf(c.CreateToken(ctx, "x", api.TokenRequest{Label: "l"})) },
+		`GET /api/v1/agents/x/tokens/tok_1`:                                     func() error { return errOf(c.Token(ctx, "x", "tok_1")) },
 		`DELETE /api/v1/agents/x/tokens/tok_1`:                                  func() error { return c.RevokeToken(ctx, "x", "tok_1") },
 		`GET /api/v1/api-keys`:                                                  func() error { return errOf(c.APIKeys(ctx, client.List{})) },
 		`POST /api/v1/api-keys  application/json {"name":"k","access":"admin"}`: func() error { return errOf(c.CreateAPIKey(ctx, api.APIKeyRequest{Name: "k", Access: "admin"})) },
@@ -433,8 +434,30 @@ func TestEmptyNames(t *testing.T) {
 	for _, err := range []error{
 		c.DeleteIntegration(ctx, "", ""), c.DeleteAgent(ctx, "", ""), c.DeleteAPIKey(ctx, ""), c.Disconnect(ctx, "x", ""), c.Disconnect(ctx, "", "x"),
 		c.RevokeToken(ctx, "x", ""), c.RevokeToken(ctx, "", "x"), errOf(c.Integration(ctx, "")), errOf(c.Agent(ctx, "")), errOf(c.Connect(ctx, "", "x")),
-		errOf(c.Tokens(ctx, "", client.List{})), errOf(c.CreateToken(ctx, "", api.TokenRequest{})), errOf(c.UpdateAgent(ctx, "", api.AgentRequest{}, "")),
+		errOf(c.Tokens(ctx, "", client.List{})), errOf(c.CreateToken(ctx, "", api.TokenRequest{})), errOf(c.Token(ctx, "x", "")), errOf(c.Token(ctx, "", "x")),
+		errOf(c.ExternalID(ctx, "")), c.ReleaseExternalID(ctx, ""), errOf(c.UpdateAgent(ctx, "", api.AgentRequest{}, "")),
 	} {
 		refused(t, err, rolebroker.CodeInvalid, "is empty")
+	}
+}
+
+// A token that is made here travels in the request and is printed nowhere.
+func TestATokenIsRegistered(t *testing.T) {
+	token := client.NewAgentToken()
+	if again := client.NewAgentToken(); again == token || fmt.Sprint(token) != "[redacted]" {
+		t.Errorf("%v and %v", token, again)
+	}
+	request := api.TokenRequest{Label: "l", Token: api.Secret(token.Reveal())}
+	if printed := fmt.Sprintf("%v %+v %#v", request, request, request); strings.Contains(printed, token.Reveal()) {
+		t.Errorf("the request is printed as %s", printed)
+	}
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		if body, _ := io.ReadAll(r.Body); string(body) != `{"label":"l","token":"`+token.Reveal()+`"}` {
+			t.Error("the request has another body")
+		}
+		answer(w, 201, map[string]any{"id": "tok_1", "expires_at": nil})
+	})
+	if made, err := c.CreateToken(t.Context(), "x", request); err != nil || made.ID != "tok_1" || made.Token != "" {
+		t.Errorf("it is registered as %+v: %v", made, err)
 	}
 }

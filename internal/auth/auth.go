@@ -51,7 +51,20 @@ func NewAgentToken(id rolebroker.TokenID) (rolebroker.Secret, []byte) {
 	return rolebroker.NewSecret(token), hash
 }
 
-// NewAPIKey is the same for an API key.
+// MadeAgentToken is for a token that was made elsewhere with NewAgentToken: the
+// record that it stands for, and the hash to keep in that. It has to have that
+// form to the letter, and what is refused is not repeated. Codes: invalid.
+func MadeAgentToken(token rolebroker.Secret) (rolebroker.TokenID, []byte, error) {
+	id, ok := seal.Made(agentPrefix, token.Reveal())
+	if !ok {
+		return "", nil, (&rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the token is not valid", Fields: []rolebroker.Field{{Path: "token",
+			Message: "is not an agent token as rolebroker makes them: rbt_, 26 characters, _ and 52 characters, all of them random, of a to z and 2 to 7"}}}).
+			WithHint("make one with NewAgentToken of the Go client, or leave it out: then the server makes one")
+	}
+	return rolebroker.TokenID("tok_" + id), seal.Hash(token.Reveal()), nil
+}
+
+// NewAPIKey is NewAgentToken for an API key.
 func NewAPIKey(id rolebroker.APIKeyID) (rolebroker.Secret, []byte) {
 	key, hash := seal.New(keyPrefix, strings.TrimPrefix(string(id), "key_"))
 	return rolebroker.NewSecret(key), hash

@@ -191,3 +191,25 @@ func TestASignInStandsForItsAPIKey(t *testing.T) {
 		t.Errorf("it goes on without its key: %v", err)
 	}
 }
+
+// What is registered opens what was made here, and what is refused is in no word of it.
+func TestATokenThatWasMadeElsewhere(t *testing.T) {
+	id := rolebroker.NewTokenID()
+	token, hash := auth.NewAgentToken(id)
+	got, gotHash, err := auth.MadeAgentToken(token)
+	if err != nil || got != id || !seal.Same(gotHash, hash) || !rolebroker.IsID(string(got)) {
+		t.Errorf("it is %s: %v", got, err)
+	}
+	w := newWorld()
+	w.Records.(records).tokens[got] = &rolebroker.Token{ID: got, Agent: "agt_other", Hash: gotHash}
+	if who, err := w.Agent(t.Context(), "Bearer "+token.Reveal()); err != nil || who.Agent != "agt_other" || who.Token != id {
+		t.Errorf("it opens %+v: %v", who, err)
+	}
+	for _, bad := range []string{w.key, w.chosen, token.Reveal() + "x", strings.ToUpper(token.Reveal())} {
+		_, _, err := auth.MadeAgentToken(rolebroker.NewSecret(bad))
+		e := rolebroker.AsError(err)
+		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "token" || e.Hint == "" || strings.Contains(e.Error()+e.Hint, bad) {
+			t.Errorf("it is refused as %v (%s)", err, e.Hint)
+		}
+	}
+}

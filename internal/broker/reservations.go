@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"strings"
-	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -15,7 +14,7 @@ func (b *Broker) ReserveExternalID(ctx context.Context, who rolebroker.Caller) (
 	if err := who.MayWrite(); err != nil {
 		return nil, err
 	}
-	r := rolebroker.Reservation{ID: rolebroker.NewReservationID(), ExternalID: newExternalID(), ReservedAt: b.now().UTC().Truncate(time.Millisecond)} // as it is stored
+	r := rolebroker.Reservation{ID: rolebroker.NewReservationID(), ExternalID: newExternalID(), ReservedAt: stored(b.now())}
 	if err := b.store.ReserveExternalID(ctx, r.ID, r.ExternalID, r.ReservedAt); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
 )
 
 func TestAgentLife(t *testing.T) {
@@ -154,6 +155,100 @@ func TestTokens(t *testing.T) {
 	want := map[string]string{token.ID: api.StatusExpired, at.ID: api.StatusRevoked, read[api.NewToken](forever).ID: api.StatusActive}
 	if diff := cmp.Diff(want, status); diff != "" {
 		t.Errorf("the tokens are (-want +got):\n%s", diff)
+	}
+}
+
+// A token that was made elsewhere is registered, and is in no answer.
+func TestATokenIsRegistered(t *testing.T) {
+	w := newWorld(t)
+	agent := w.createAgent(`{"name": "scout"}`)
+	w.createAgent(`{"name": "other"}`)
+	const path = "/api/v1/agents/scout/tokens"
+	token := client.NewAgentToken().Reveal()
+	id := "tok_" + token[4:30]
+	body := `{"label": "laptop", "expires_in": "1h", "token": "` + token + `"}`
+	a := w.as(w.admin, "POST", path, body).want(201)
+	if want := `{"id":"` + id + `","expires_at":"` + w.now.Add(time.Hour).Format(time.RFC3339) + `"}` + "\n"; a.Body != want || a.Header.Get("Location") != "/api/v1/agents/"+agent.ID+"/tokens/"+id {
+		t.Errorf("it is answered with %s, want %s; %v", a.Body, want, a.Header)
+	}
+	w.now = w.now.Add(time.Minute)
+	if again := w.as(w.admin, "POST", path, body).want(201); again.Body != a.Body || again.Header.Get("Location") != a.Header.Get("Location") {
+		t.Errorf("again it is answered with %s", again.Body)
+	}
+	shown := read[api.Token](w.as(w.reader, "GET", path+"/"+id, "").want(200))
+	if shown.ID != id || shown.Label != "laptop" || shown.Status != api.StatusActive || !shown.CreatedAt.Equal(w.now.Add(-time.Minute)) {
+		t.Errorf("it is shown as %+v", shown)
+	}
+	if listed := read[api.List[api.Token]](w.as(w.reader, "GET", path, "").want(200)).Items; !cmp.Equal(listed, []api.Token{shown}) {
+		t.Errorf("the list has %+v", listed)
+	}
+	silent := func(a *answer) *answer {
+		t.Helper()
+		if strings.Contains(a.Body, token[31:]) || strings.Contains(a.Body, "scout") {
+			t.Errorf("the answer says too much: %s", a.Body)
+		}
+		return a
+	}
+	silent(w.as(w.admin, "POST", "/api/v1/agents/other/tokens", body)).refused(409, "conflict", "taken")
+	silent(w.as(w.admin, "POST", path, `{"token": "`+token+`"}`)).refused(409, "conflict", "taken")
+	silent(w.as(w.admin, "POST", path, `{"label": "laptop", "token": "`+token[:31]+client.NewAgentToken().Reveal()[31:]+`"}`)).refused(409, "conflict", "taken")
+	w.as(w.admin, "GET", "/api/v1/agents/other/tokens/"+id, "").refused(404, "not_found", "there is no token")
+	w.as(w.admin, "GET", "/api/v1/agents/nobody/tokens/"+id, "").refused(404, "not_found", "nobody")
+	for _, id := range []string{"tok_x", token[4:30], token, "%00", "%FF", strings.Repeat("x", 5000)} {
+		w.as(w.admin, "GET", path+"/"+id, "").refused(404, "not_found", "")
+	}
+	w.as(w.admin, "DELETE", path+"/"+id, "").want(204)
+	silent(w.as(w.admin, "POST", path, body)).refused(409, "conflict", "was revoked")
+	if shown := read[api.Token](w.as(w.reader, "GET", path+"/"+id, "").want(200)); shown.Status != api.StatusRevoked {
+		t.Errorf("it is shown as %+v", shown)
+	}
+
+	// Neither a reader nor an agent registers one, their own least of all.
+	w.as(w.reader, "POST", path, body).refused(403, "denied", "read-only")
+	other := client.NewAgentToken().Reveal()
+	w.as(w.admin, "POST", path, `{"token": "`+other+`"}`).want(201)
+	for _, method := range []string{"GET", "POST"} {
+		w.as("Bearer "+other, method, path, `{"token": "`+other+`"}`).refused(403, "denied", "agent token")
+	}
+	w.as("Bearer "+other, "GET", path+"/tok_"+other[4:30], "").refused(403, "denied", "agent token")
+}
+
+// What is not one of our tokens, in our form, is refused without being repeated.
+func TestTokensThatCannotBeRegistered(t *testing.T) {
+	w := newWorld(t)
+	w.createAgent(`{"name": "scout"}`)
+	good := client.NewAgentToken().Reveal()
+	for _, token := range []string{
+		"hunter2hunter2", strings.ToUpper(good), good + "a", good[:len(good)-1], good[4:], " " + good, good + "\n", "Bearer " + good,
+		"rbk_" + good[4:], "rbt_" + good[5:], "tok_" + good[4:], good[:31] + strings.Repeat("hunter", 9)[:52], good[:31] + strings.Repeat("a", 52),
+		good[:31] + good[4:30] + good[4:30], good[:len(good)-1] + "1", good[:len(good)-2] + "é", good[:len(good)-1] + "_", strings.Repeat("rbt_", 100_000), w.admin,
+	} {
+		a := w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", `{"token": `+text(token)+`}`).refused(400, "invalid", "leave it out").at("token", "/token", "rbt_, 26 characters")
+		if part := strings.TrimSpace(token); strings.Contains(a.Body, part[len(part)-10:]) || len(a.Body) > 1000 {
+			t.Errorf("the answer repeats the token: %s", a.Body)
+		}
+	}
+	for body, says := range map[string]string{
+		`{"token": 1}`:                                  "is a number",
+		`{"token": ["hunter2"]}`:                        "is an array",
+		`{"token": {"hunter2": ""}}`:                    "is an object",
+		`{"token": "a\u0000hunter2"}`:                   "NUL",
+		`{"token": "hunter2", "token": "` + good + `"}`: "twice",
+	} {
+		if a := w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", body).refused(400, "invalid", "").at("token", "/token", says); strings.Contains(a.Body, "hunter2") {
+			t.Errorf("%s is answered with %s", body, a.Body)
+		}
+	}
+	w.as(w.admin, "POST", "/api/v1/agents/nobody/tokens", `{"token": "`+good+`"}`).refused(404, "not_found", "nobody")
+	w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", `{"token": "`+good+`", "expires_at": "2020-01-01T00:00:00Z"}`).refused(400, "invalid", "").at("expires_at", "/expires_at", "future")
+	if listed := read[api.List[api.Token]](w.as(w.reader, "GET", "/api/v1/agents/scout/tokens", "").want(200)).Items; len(listed) != 0 {
+		t.Errorf("there are %+v", listed)
+	}
+	// None is the same as leaving it out.
+	for _, none := range []string{`{"token": ""}`, `{"token": null}`} {
+		if made := read[api.NewToken](w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", none).want(201)); made.Token == "" {
+			t.Errorf("%s makes no token", none)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
 )
 
 // maxBody bounds a request body, in bytes.
@@ -176,7 +177,7 @@ func (d *decoder) value(path string, into reflect.Value, like string) {
 	switch into.Interface().(type) {
 	case time.Time:
 		d.time(path, tok, into)
-	case string:
+	case string, api.Secret:
 		d.string(path, tok, into, like)
 	case bool:
 		d.bool(path, tok, into)

@@ -42,6 +42,7 @@ var everything = []struct{ method, path, body string }{
 	{"DELETE", "/api/v1/agents/x/connections/y", ""},
 	{"GET", "/api/v1/agents/x/tokens", ""},
 	{"POST", "/api/v1/agents/x/tokens", "{}"},
+	{"GET", "/api/v1/agents/x/tokens/tok_x", ""},
 	{"DELETE", "/api/v1/agents/x/tokens/tok_x", ""},
 	{"GET", "/api/v1/sessions", ""},
 	{"GET", "/api/v1/platform", ""},

@@ -13,7 +13,7 @@ func FuzzBodies(f *testing.F) {
 	for _, body := range []string{
 		"", "null", "{}", "[]", production, `{"name": "x"}`,
 		`{"name": "a", "connections": [{"integration": "production"}], "default_integration": "production"}`,
-		`{"label": "l", "expires_in": "1h"}`, `{"name": "k", "access": "admin", "expires_at": "2030-01-01T00:00:00Z"}`,
+		`{"label": "l", "expires_in": "1h"}`, `{"token": "rbt_2mzq7k4vprb5xw3tdn6hjc8ysa_x"}`, `{"token": {"a": 1}}`, `{"name": "k", "access": "admin", "expires_at": "2030-01-01T00:00:00Z"}`,
 		`{"name": "x", "name": "y", "a.b": {"c": [1, 2, {"d": null}]}}`,
 		`{"name": "\ud800\u0000", "roles": [{"arn": 1e999, "enabled": "x"}, null, []]}`,
 		"{\"name\": \"\xff\"}", `{"version": 99999999999999999999}`, "\x00", `{"id": "` + strings.Repeat("x", 300) + `"}`,

@@ -97,6 +97,7 @@ func (s *server) routes(api huma.API) {
 	remove(ag, "/agents/{agent}/connections/{integration}", "disconnect-agent", s.disconnect)
 	get(ag, "/agents/{agent}/tokens", "list-tokens", s.listTokens)
 	post(ag, "/agents/{agent}/tokens", "create-token", s.createToken)
+	get(ag, "/agents/{agent}/tokens/{id}", "get-token", s.getToken)
 	remove(ag, "/agents/{agent}/tokens/{id}", "revoke-token", s.revokeToken)
 
 	se := collection{s, api, "Sessions"}

@@ -14,6 +14,7 @@ import (
 // tokens is what the broker does with agents' tokens.
 type tokens interface {
 	Tokens(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
+	AgentToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) (*rolebroker.Token, error)
 	CreateToken(ctx context.Context, who rolebroker.Caller, agent string, spec broker.TokenSpec) (*rolebroker.Token, rolebroker.Secret, error)
 	RevokeToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
 }
@@ -30,6 +31,9 @@ type (
 	inToken struct {
 		InAgent
 		ID string `path:"id" doc:"The token's ID." example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
+	}
+	tokenAnswer struct {
+		Body api.Token
 	}
 )
 
@@ -51,7 +55,7 @@ func (s *server) createToken(ctx context.Context, who rolebroker.Caller, in *cre
 	if err != nil {
 		return nil, err
 	}
-	token, secret, err := s.Broker.CreateToken(ctx, who, in.Agent, broker.TokenSpec{Label: req.Label, ExpiresAt: expires})
+	token, secret, err := s.Broker.CreateToken(ctx, who, in.Agent, broker.TokenSpec{Label: req.Label, ExpiresAt: expires, Token: rolebroker.NewSecret(req.Token.Reveal())})
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +63,14 @@ func (s *server) createToken(ctx context.Context, who rolebroker.Caller, in *cre
 		Location: "/api/v1/agents/" + string(token.Agent) + "/tokens/" + string(token.ID),
 		Body:     api.NewToken{ID: string(token.ID), Token: api.Secret(secret.Reveal()), ExpiresAt: timeOrNull(token.ExpiresAt)},
 	}, nil
+}
+
+func (s *server) getToken(ctx context.Context, who rolebroker.Caller, in *inToken) (*tokenAnswer, error) {
+	token, err := s.Broker.AgentToken(ctx, who, in.Agent, rolebroker.TokenID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	return &tokenAnswer{s.showToken(token)}, nil
 }
 
 func (s *server) revokeToken(ctx context.Context, who rolebroker.Caller, in *inToken) (*struct{}, error) {

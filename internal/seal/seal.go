@@ -11,6 +11,7 @@
 //	token, hash := seal.New("rbt", "4kx…")   // give token away, keep hash
 //	id, ok := seal.ID("rbt", shown)          // find the record
 //	ok = seal.Matches(shown, hash)           // is it that token?
+//	id, ok = seal.Made("rbt", brought)       // could New have made it?
 package seal
 
 import (
@@ -20,8 +21,17 @@ import (
 	"strings"
 )
 
-// secretLength is the length of the secret part, in characters.
-const secretLength = 52
+const (
+	// secretLength is the length of the secret part, in characters.
+	secretLength = 52
+
+	// textLength is that of rand.Text, and so of an ID made by it.
+	textLength = 26
+
+	// fewestDifferent is how many different characters a secret has. One of
+	// 10,000,000,000,000,000 that New makes has fewer.
+	fewestDifferent = 12
+)
 
 // New makes a token that carries id, and the hash to keep of it. Neither
 // prefix nor id may contain an underscore.
@@ -42,6 +52,34 @@ func ID(prefix, token string) (string, bool) {
 	}
 	id, secret, ok := strings.Cut(rest, "_")
 	return id, ok && id != "" && len(secret) == secretLength
+}
+
+// Made is ID for a token that was made elsewhere and is to be kept: true only if
+// New could have made it of an ID that rand.Text gave, in lower case. What plainly
+// is not random is not: too few different characters, or a part that is repeated.
+func Made(prefix, token string) (string, bool) {
+	id, ok := ID(prefix, token)
+	if !ok || len(id) != textLength {
+		return "", false
+	}
+	secret := token[len(token)-secretLength:]
+	return id, isText(id) && isText(secret) && different(secret) >= fewestDifferent &&
+		secret[:textLength] != secret[textLength:] && !strings.Contains(secret, id)
+}
+
+// isText says whether s has only what rand.Text has, in lower case.
+//
+// Source: RFC 4648, section 6.
+func isText(s string) bool { return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz234567") == "" }
+
+// different counts the different characters of s.
+func different(s string) (n int) {
+	for i, c := range s {
+		if strings.IndexRune(s, c) == i {
+			n++
+		}
+	}
+	return n
 }
 
 // Hash is what is kept of a token.
