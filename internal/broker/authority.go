@@ -21,7 +21,7 @@ const maxRemembered = 100_000
 // is never remembered after it, and while changes by other servers are not
 // heard of nothing remembered is used.
 type authority struct {
-	store  Store
+	store  Records
 	flight singleflight.Group
 
 	mu      sync.RWMutex
@@ -50,7 +50,7 @@ func (t *rememberedToken) takeUse() time.Time {
 	return used
 }
 
-func newAuthority(store Store) *authority {
+func newAuthority(store Records) *authority {
 	a := &authority{store: store, grants: map[rolebroker.AgentID]*rolebroker.Grants{}, tokens: map[rolebroker.TokenID]*rememberedToken{}, uses: map[rolebroker.TokenID]time.Time{}}
 	store.Subscribe(a.forget)
 	return a

@@ -3,13 +3,9 @@ package broker
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/validate"
@@ -18,13 +14,18 @@ import (
 // Assumer asks STS. Its errors are *rolebroker.Refusal.
 type Assumer interface {
 	Assume(ctx context.Context, a rolebroker.Assumption) (*rolebroker.Assumed, error)
+}
+
+// STS is an Assumer that can also find out why roles cannot be assumed.
+type STS interface {
+	Assumer
 	validate.STS
 }
 
 // Options configure New. Store and Assumer are required.
 type Options struct {
 	Store   Store
-	Assumer Assumer
+	Assumer STS
 
 	Log     *slog.Logger          // nil: none
 	Metrics prometheus.Registerer // nil: none
@@ -41,109 +42,37 @@ type Options struct {
 	RequireExternalID bool
 }
 
-// DefaultSessionsPerAgent is how many live sessions one agent may have.
-const DefaultSessionsPerAgent = 64
-
-// newSessionsPerSecond is how fast an agent that used up its allowance of new
-// sessions gets more. Its whole cap is there at the start.
-const newSessionsPerSecond = 1
-
-// Broker lends. Make one with New.
+// Broker lends, and administers what lending reads. Make one with New.
 type Broker struct {
-	store     Store
-	assumer   Assumer
-	log       *slog.Logger
-	metrics   *metrics
-	now       func() time.Time
-	authority *authority
-	perAgent  int
+	*Lender
+	store Store
+	sts   STS
 
 	validator         *validate.Validator
 	requireExternalID bool
 	validations       chan struct{} // one for each that is running
 	setups            chan struct{} // one for each that is being written
 
-	// ctx ends when the broker closes: work that goes on after the request
-	// that started it hangs on it.
-	ctx  context.Context
-	stop context.CancelFunc
-	work sync.WaitGroup
-
 	platform platformCache
-
-	mu     sync.Mutex
-	closed bool
-	leases map[leaseKey]*lease
-	agents map[rolebroker.AgentID]*allowance
-	used   []*held // loans that were replaced, with fetches not yet recorded
-}
-
-// allowance is what one agent may still start.
-type allowance struct {
-	leases  int
-	limiter *rate.Limiter
 }
 
 // New makes a Broker. Close it.
 func New(opts Options) *Broker {
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
+	lender := NewLender(LenderOptions{Records: opts.Store, Assumer: opts.Assumer, Serves: platformMode,
+		Log: opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
+	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.Assumer, lender.log, lender.now
+	return &Broker{
+		Lender: lender, store: opts.Store, sts: opts.Assumer,
+		validator: validate.New(opts.Validation), requireExternalID: opts.RequireExternalID,
+		validations: make(chan struct{}, maxValidations), setups: make(chan struct{}, maxSetups),
 	}
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	if opts.SessionsPerAgent == 0 {
-		opts.SessionsPerAgent = DefaultSessionsPerAgent
-	}
-	b := &Broker{
-		store: opts.Store, assumer: opts.Assumer, log: opts.Log, now: opts.Now,
-		perAgent: opts.SessionsPerAgent, requireExternalID: opts.RequireExternalID,
-		leases: map[leaseKey]*lease{},
-		agents: map[rolebroker.AgentID]*allowance{},
-	}
-	b.ctx, b.stop = context.WithCancel(context.Background())
-	b.authority = newAuthority(opts.Store)
-	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.Assumer, opts.Log, opts.Now
-	b.validator = validate.New(opts.Validation)
-	b.validations = make(chan struct{}, maxValidations)
-	b.setups = make(chan struct{}, maxSetups)
-	b.metrics = newMetrics(opts.Metrics, b.leaseCount)
-	return b
 }
 
-// closeGrace is how long recording may take once the AssumeRole calls under way
-// were cancelled.
-const closeGrace = 10 * time.Second
-
-// Close stops renewing, waits for the AssumeRole calls under way until ctx ends
-// and cancels them then, so that none is left without its outcome in the
-// record, and records what was handed out.
-func (b *Broker) Close(ctx context.Context) error {
-	b.mu.Lock()
-	b.closed = true
-	leases := slices.Collect(maps.Values(b.leases))
-	b.mu.Unlock()
-	for _, l := range leases {
-		l.stopTimer()
+// platformMode is nil for the integrations whose roles a server assumes.
+func platformMode(in *rolebroker.Integration) error {
+	if in.AssumptionMode == rolebroker.ModePlatform {
+		return nil
 	}
-	done := make(chan struct{})
-	go func() { b.work.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-	b.stop()
-	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
-	defer cancel()
-	select {
-	case <-done:
-	case <-recording.Done():
-	}
-	return b.RecordUse(recording)
-}
-
-func (b *Broker) leaseCount() float64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return float64(len(b.leases))
+	return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed in your cluster, not by this server", in.Name).
+		WithHint("an administrator can let this server assume them: rolebroker integration update %s --assumption-mode platform", in.Name)
 }

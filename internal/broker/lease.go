@@ -59,7 +59,7 @@ func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task, sessionNa
 // renews in the background while they are used, and forgets them when they
 // have expired.
 type lease struct {
-	broker *Broker
+	lender *Lender
 	key    leaseKey
 
 	held     atomic.Pointer[held]              // what is handed out; nil: nothing yet
@@ -120,7 +120,7 @@ type failure struct {
 
 // lease finds or makes the lease of a key. An agent gets only so many, and new
 // ones only so fast. Codes: throttled, unavailable.
-func (b *Broker) lease(key leaseKey, grant rolebroker.Grant) (*lease, error) {
+func (b *Lender) lease(key leaseKey, grant rolebroker.Grant) (*lease, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if l := b.leases[key]; l != nil {
@@ -141,14 +141,14 @@ func (b *Broker) lease(key leaseKey, grant rolebroker.Grant) (*lease, error) {
 	case !allowed.limiter.AllowN(b.now(), 1):
 		return nil, tooFast(key.agentName)
 	}
-	l := &lease{broker: b, key: key, names: leaseNames{grant.Integration.Name, grant.Role.Name}}
+	l := &lease{lender: b, key: key, names: leaseNames{grant.Integration.Name, grant.Role.Name}}
 	b.leases[key] = l
 	allowed.leases++
 	return l, nil
 }
 
 // allows charges an agent for one more try at a session that STS refused.
-func (b *Broker) allows(agent rolebroker.AgentID) bool {
+func (b *Lender) allows(agent rolebroker.AgentID) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	allowed := b.agents[agent]
@@ -161,7 +161,7 @@ func tooFast(agentName string) error {
 }
 
 // drop takes a lease off the books.
-func (b *Broker) drop(l *lease) {
+func (b *Lender) drop(l *lease) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.leases, l.key)
@@ -189,13 +189,13 @@ func (l *lease) fresh(who rolebroker.Caller, now time.Time) *held {
 // that expires; nothing expired is ever returned.
 func (l *lease) wait(ctx context.Context) (*held, error) {
 	h, asking := l.held.Load(), l.ask()
-	if h == nil || !h.isValid(l.broker.now()) {
+	if h == nil || !h.isValid(l.lender.now()) {
 		return asking.wait(ctx)
 	}
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	renewed, err := asking.wait(waiting)
-	if err != nil && ctx.Err() == nil && isTemporary(err) && h.isValid(l.broker.now()) {
+	if err != nil && ctx.Err() == nil && isTemporary(err) && h.isValid(l.lender.now()) {
 		return h, nil
 	}
 	return renewed, err
@@ -236,14 +236,14 @@ func (l *lease) ask() *asking {
 	if l.forgotten {
 		return answered(nil, errForgotten)
 	}
-	if l.failure != nil && l.broker.now().Before(l.failure.until) {
+	if l.failure != nil && l.lender.now().Before(l.failure.until) {
 		return answered(nil, l.failure.err)
 	}
 	h := l.held.Load()
-	if h != nil && h.isFresh(l.broker.now()) { // it came between looking and asking
+	if h != nil && h.isFresh(l.lender.now()) { // it came between looking and asking
 		return answered(h, nil)
 	}
-	if h == nil && l.failure != nil && !l.broker.allows(l.key.agent) {
+	if h == nil && l.failure != nil && !l.lender.allows(l.key.agent) {
 		return answered(nil, tooFast(l.key.agentName))
 	}
 	return l.start()
@@ -258,17 +258,17 @@ func answered(h *held, err error) *asking {
 // start begins a call to STS that outlives the request that caused it. The
 // caller holds l.mu.
 func (l *lease) start() *asking {
-	if !l.broker.begin() {
+	if !l.lender.begin() {
 		return answered(nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the server is shutting down"))
 	}
 	a := &asking{done: make(chan struct{})}
 	l.asking = a
 	names := l.names
 	go func() {
-		defer l.broker.work.Done()
-		ctx, cancel := context.WithTimeout(l.broker.ctx, assumeTimeout)
+		defer l.lender.work.Done()
+		ctx, cancel := context.WithTimeout(l.lender.ctx, assumeTimeout)
 		defer cancel()
-		a.held, a.err = l.broker.newSession(ctx, l.key, names)
+		a.held, a.err = l.lender.newSession(ctx, l.key, names)
 		l.finish(a)
 		close(a.done)
 	}()
@@ -276,7 +276,7 @@ func (l *lease) start() *asking {
 }
 
 // begin says whether new work may start, and counts it if so.
-func (b *Broker) begin() bool {
+func (b *Lender) begin() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -297,13 +297,13 @@ func (l *lease) finish(a *asking) {
 	}
 	l.failure = nil
 	if old := l.held.Swap(a.held); old != nil {
-		l.broker.retire(old)
+		l.lender.retire(old)
 	}
 	l.wakeAt(a.held.renewAt)
 }
 
 // retire keeps a replaced loan until its fetches are recorded.
-func (b *Broker) retire(h *held) {
+func (b *Lender) retire(h *held) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used = append(b.used, h)
@@ -322,7 +322,7 @@ func (l *lease) failed(err error) {
 	}
 	wait := min(firstBackoff<<min(times-1, 10), most)
 	wait += time.Duration(rand.Int64N(int64(wait)/4 + 1))
-	l.failure = &failure{err: err, times: times, until: l.broker.now().Add(wait)}
+	l.failure = &failure{err: err, times: times, until: l.lender.now().Add(wait)}
 	if l.held.Load() == nil {
 		l.wakeAt(l.failure.until.Add(maxBackoff)) // to forget; a request before that tries again
 		return
@@ -336,7 +336,7 @@ func (l *lease) wakeAt(at time.Time) {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	l.timer = time.AfterFunc(max(at.Sub(l.broker.now()), 0), l.wake)
+	l.timer = time.AfterFunc(max(at.Sub(l.lender.now()), 0), l.wake)
 }
 
 func (l *lease) stopTimer() {
@@ -350,7 +350,7 @@ func (l *lease) stopTimer() {
 // wake is called when it is time to renew, to try again, or to forget.
 func (l *lease) wake() {
 	h := l.held.Load()
-	valid := h != nil && h.isValid(l.broker.now())
+	valid := h != nil && h.isValid(l.lender.now())
 	wanted := valid && l.isWanted(h)
 
 	l.mu.Lock()
@@ -364,7 +364,7 @@ func (l *lease) wake() {
 		l.wakeAt(h.loan.Credentials.Expires)
 	default:
 		l.forgotten = true
-		l.broker.drop(l)
+		l.lender.drop(l)
 	}
 }
 
@@ -372,13 +372,13 @@ func (l *lease) wake() {
 // and whoever had it last may still have it.
 func (l *lease) isWanted(h *held) bool {
 	who := l.borrower.Load()
-	if who == nil || h.lastUsed.Load() == 0 || !l.broker.begin() {
+	if who == nil || h.lastUsed.Load() == 0 || !l.lender.begin() {
 		return false
 	}
-	defer l.broker.work.Done()
-	ctx, cancel := context.WithTimeout(l.broker.ctx, assumeTimeout)
+	defer l.lender.work.Done()
+	ctx, cancel := context.WithTimeout(l.lender.ctx, assumeTimeout)
 	defer cancel()
-	names, ok := l.broker.stillMay(ctx, *who, l.key)
+	names, ok := l.lender.stillMay(ctx, *who, l.key)
 	if ok && names != (leaseNames{}) {
 		l.mu.Lock()
 		l.names = names

@@ -16,7 +16,7 @@ import (
 // agent may not have that role, expired when its token is no longer good,
 // throttled when it starts too much, unavailable or denied when STS gave
 // nothing.
-func (b *Broker) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+func (b *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
 	for {
 		key, grant, err := b.decide(ctx, who, req)
 		if err != nil {
@@ -49,7 +49,7 @@ func (b *Broker) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 }
 
 // handOut keeps count of what is handed out.
-func (b *Broker) handOut(who rolebroker.Caller, held *held, now time.Time) *rolebroker.Loan {
+func (b *Lender) handOut(who rolebroker.Caller, held *held, now time.Time) *rolebroker.Loan {
 	held.used(now)
 	b.authority.noteUse(who.Token, now)
 	b.metrics.lent.Inc()
@@ -58,7 +58,7 @@ func (b *Broker) handOut(who rolebroker.Caller, held *held, now time.Time) *role
 
 // decide is the one place that says who may borrow what. Every hand-out and
 // every renewal goes through it, with what the store says now.
-func (b *Broker) decide(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (leaseKey, rolebroker.Grant, error) {
+func (b *Lender) decide(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (leaseKey, rolebroker.Grant, error) {
 	if err := b.usable(ctx, who.Token); err != nil {
 		return leaseKey{}, rolebroker.Grant{}, err
 	}
@@ -70,10 +70,8 @@ func (b *Broker) decide(ctx context.Context, who rolebroker.Caller, req rolebrok
 	if err != nil {
 		return leaseKey{}, grant, err
 	}
-	if grant.Integration.AssumptionMode != rolebroker.ModePlatform {
-		return leaseKey{}, grant, rolebroker.Errorf(rolebroker.CodeDenied,
-			"the roles of integration %s are assumed in your cluster, not by this server", grant.Integration.Name).
-			WithHint("an administrator can let this server assume them: rolebroker integration update %s --assumption-mode platform", grant.Integration.Name)
+	if err := b.serves(grant.Integration); err != nil {
+		return leaseKey{}, grant, err
 	}
 	name, err := rolebroker.SessionName(grants.Agent.Name, req.Task)
 	if err != nil {
@@ -83,7 +81,7 @@ func (b *Broker) decide(ctx context.Context, who rolebroker.Caller, req rolebrok
 }
 
 // usable is nil while a token is good.
-func (b *Broker) usable(ctx context.Context, id rolebroker.TokenID) error {
+func (b *Lender) usable(ctx context.Context, id rolebroker.TokenID) error {
 	if id == "" {
 		return rolebroker.Errorf(rolebroker.CodeDenied, "roles are lent to agents only").
 			WithHint("use an agent token: rolebroker agent token create AGENT")
@@ -99,7 +97,7 @@ func (b *Broker) usable(ctx context.Context, id rolebroker.TokenID) error {
 }
 
 // grants is what the caller may borrow from now.
-func (b *Broker) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker.Grants, error) {
+func (b *Lender) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker.Grants, error) {
 	grants, err := b.authority.Grants(ctx, who.Agent)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		return nil, rolebroker.Errorf(rolebroker.CodeExpired, "the agent of this token was deleted")
@@ -108,7 +106,7 @@ func (b *Broker) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker
 }
 
 // Offers lists what the agent may borrow now, the default first.
-func (b *Broker) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
+func (b *Lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
 	if err := b.usable(ctx, who.Token); err != nil {
 		return nil, err
 	}
@@ -120,7 +118,7 @@ func (b *Broker) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroke
 }
 
 // refused keeps count of a refusal, logs it with its cause, and returns it.
-func (b *Broker) refused(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, err error) error {
+func (b *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, err error) error {
 	e := rolebroker.AsError(err)
 	b.metrics.refused.WithLabelValues(string(e.Code)).Inc()
 	level := slog.LevelInfo

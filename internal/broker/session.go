@@ -19,9 +19,9 @@ const clockSlack = 5 * time.Minute
 
 // newSession records a session, asks STS for its credentials and records what
 // came of it. What is not in the record is not handed out.
-func (b *Broker) newSession(ctx context.Context, key leaseKey, names leaseNames) (*held, error) {
+func (b *Lender) newSession(ctx context.Context, key leaseKey, names leaseNames) (*held, error) {
 	session := key.session(b.now(), names)
-	if err := b.store.RecordSession(ctx, &session); err != nil {
+	if err := b.records.RecordSession(ctx, &session); err != nil {
 		return nil, err
 	}
 	asked := b.now()
@@ -38,7 +38,7 @@ func (b *Broker) newSession(ctx context.Context, key leaseKey, names leaseNames)
 	session.ExpiresAt = assumed.Credentials.Expires
 	session.AccessKeyID = assumed.Credentials.AccessKeyID
 	session.RequestID = assumed.RequestID
-	if err := b.store.FinishSession(ctx, &session); err != nil {
+	if err := b.records.FinishSession(ctx, &session); err != nil {
 		return nil, err
 	}
 	b.log.InfoContext(ctx, "session started", "session", session.ID, "agent", key.agentName,
@@ -49,7 +49,7 @@ func (b *Broker) newSession(ctx context.Context, key leaseKey, names leaseNames)
 
 // sessionFailed records that STS refused, and returns why. That a refusal
 // could not be recorded is for the log: the session gave nothing.
-func (b *Broker) sessionFailed(ctx context.Context, session rolebroker.Session, err error) error {
+func (b *Lender) sessionFailed(ctx context.Context, session rolebroker.Session, err error) error {
 	session.State, session.Failure = rolebroker.SessionFailed, err.Error()
 	var refusal *rolebroker.Refusal
 	if errors.As(err, &refusal) {
@@ -61,7 +61,7 @@ func (b *Broker) sessionFailed(ctx context.Context, session rolebroker.Session, 
 	// The call may have failed because its time ran out; the record still has to be made.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), assumeTimeout)
 	defer cancel()
-	if failed := b.store.FinishSession(ctx, &session); failed != nil {
+	if failed := b.records.FinishSession(ctx, &session); failed != nil {
 		b.log.ErrorContext(ctx, "recording a failed session", "session", session.ID, "cause", failed)
 	}
 	return err
@@ -94,7 +94,7 @@ func newHeld(session rolebroker.Session, key leaseKey, credentials rolebroker.Cr
 
 // stillMay says whether the caller would get this very lease if it asked now,
 // and what its role is called by now. While that cannot be found out it may.
-func (b *Broker) stillMay(ctx context.Context, who rolebroker.Caller, key leaseKey) (leaseNames, bool) {
+func (b *Lender) stillMay(ctx context.Context, who rolebroker.Caller, key leaseKey) (leaseNames, bool) {
 	now, grant, err := b.decide(ctx, who, rolebroker.Request{Role: string(key.integration) + "/" + string(key.role), Task: key.task})
 	if err != nil {
 		return leaseNames{}, isTemporary(err)

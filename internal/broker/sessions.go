@@ -19,6 +19,21 @@ func (b *Broker) Sessions(ctx context.Context, who rolebroker.Caller, filter rol
 	return b.store.Sessions(ctx, filter, page)
 }
 
+// sessionsPerSweep bounds one deletion, so that it never holds the database up.
+const sessionsPerSweep = 1000
+
+// ForgetSessions deletes from the record what ended before the time.
+func (b *Broker) ForgetSessions(ctx context.Context, endedBefore time.Time) (int, error) {
+	total := 0
+	for {
+		n, err := b.store.DeleteSessions(ctx, endedBefore, sessionsPerSweep)
+		total += n
+		if err != nil || n < sessionsPerSweep {
+			return total, err
+		}
+	}
+}
+
 // Platform is who this deployment is in AWS.
 type Platform struct {
 	rolebroker.Identity
@@ -66,7 +81,7 @@ func (b *Broker) askPlatform() *Platform {
 	ctx, cancel := context.WithTimeout(b.ctx, platformTimeout)
 	defer cancel()
 	found, age := &Platform{}, platformAge
-	if identity, err := b.assumer.Identity(ctx); err != nil {
+	if identity, err := b.sts.Identity(ctx); err != nil {
 		b.log.WarnContext(ctx, "asking AWS who we are", "reason", err, "cause", errors.Unwrap(err))
 		found.Err, age = NoPlatform(err), platformFailureAge
 	} else {

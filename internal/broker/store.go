@@ -26,14 +26,42 @@ type Store interface {
 	signInStore
 	sessionStore
 
-	// Subscribe has tell called with every Change: for one made through this
-	// store before the method that made it returns, for one made by another
-	// server as soon as it is heard of. tell must not block or call the store.
-	// It is called before the store is used, once.
+	Records
+}
+
+// Records is what lending needs of a Store: what an agent may borrow and by
+// which token it is known, and where sessions are recorded. A server's is its
+// database; a runner's is the server.
+type Records interface {
+	// Token finds one by ID. Codes: not_found.
+	Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error)
+
+	// Grants is the agent with all it is connected to, read at one moment.
+	// Codes: not_found.
+	Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error)
+
+	// RecordSession stores a new session, durably.
+	RecordSession(ctx context.Context, s *rolebroker.Session) error
+
+	// FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and
+	// Failure of a recorded session. Codes: not_found.
+	FinishSession(ctx context.Context, s *rolebroker.Session) error
+
+	// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
+	// Unknown sessions are ignored.
+	RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error
+
+	// RecordTokenUse moves UsedAt of each token forward. Unknown ones are ignored.
+	RecordTokenUse(ctx context.Context, usedAt map[rolebroker.TokenID]time.Time) error
+
+	// Subscribe has tell called with every Change: for one made through these
+	// records before the method that made it returns, for one made elsewhere as
+	// soon as it is heard of. tell must not block or call the records. It is
+	// called before they are used.
 	Subscribe(tell func(rolebroker.Change))
 
-	// Watching says whether changes made by other servers are being heard of.
-	// While it is false, nothing remembered may be used.
+	// Watching says whether changes made elsewhere are being heard of. While it
+	// is false, nothing remembered may be used.
 	Watching() bool
 }
 
@@ -125,16 +153,9 @@ type agentStore interface {
 	// DeleteAgent removes it, its connections and its tokens. expected 0
 	// means any version. Codes: not_found, stale.
 	DeleteAgent(ctx context.Context, id rolebroker.AgentID, expected int64) error
-
-	// Grants is the agent with all it is connected to, read at one moment.
-	// Codes: not_found.
-	Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error)
 }
 
 type tokenStore interface {
-	// Token finds one by ID. Codes: not_found.
-	Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error)
-
 	// Tokens lists an agent's, by ID, revoked and expired ones too.
 	Tokens(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error)
 
@@ -144,9 +165,6 @@ type tokenStore interface {
 	// RevokeToken marks an agent's token as revoked; doing so again changes
 	// nothing. Codes: not_found.
 	RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time) error
-
-	// RecordTokenUse moves UsedAt of each token forward. Unknown ones are ignored.
-	RecordTokenUse(ctx context.Context, usedAt map[rolebroker.TokenID]time.Time) error
 }
 
 type apiKeyStore interface {
@@ -191,17 +209,6 @@ type signInStore interface {
 }
 
 type sessionStore interface {
-	// RecordSession stores a new session, durably.
-	RecordSession(ctx context.Context, s *rolebroker.Session) error
-
-	// FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and
-	// Failure of a recorded session. Codes: not_found.
-	FinishSession(ctx context.Context, s *rolebroker.Session) error
-
-	// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
-	// Unknown sessions are ignored.
-	RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error
-
 	// Sessions lists newest first: by RequestedAt, then ID, both descending.
 	Sessions(ctx context.Context, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
 

@@ -36,7 +36,7 @@ type world struct {
 	testing.TB
 	ctx     context.Context
 	aws     *awssim.AWS
-	assumer broker.Assumer
+	assumer broker.STS
 	store   *store.Store
 	broker  *broker.Broker
 	scout   rolebroker.Caller

@@ -145,7 +145,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 
 // introduce logs who we are in AWS, so that an operator learns at the start,
 // and not from an agent, that there is no identity to lend roles with.
-func (s *Server) introduce(ctx context.Context, assumer broker.Assumer) {
+func (s *Server) introduce(ctx context.Context, assumer broker.STS) {
 	identity, err := assumer.Identity(ctx)
 	switch {
 	case err == nil:
