@@ -1,0 +1,78 @@
+package provider
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// report adds what the server said to the diagnostics: one for each field that
+// it found wrong, at the attribute that where gives for the field's path, or one
+// for the whole. The summary says what was being done.
+func report(diags *diag.Diagnostics, summary string, err error, where func(field string) path.Path) {
+	e := rolebroker.AsError(err)
+	if len(e.Fields) == 0 {
+		diags.AddError(summary, withHint(e.Message, e.Hint))
+		return
+	}
+	for i, f := range e.Fields {
+		detail := withHint(f.Message, f.Hint)
+		if i == len(e.Fields)-1 && e.Hint != "" {
+			detail += "\n\n" + capital(e.Hint)
+		}
+		at := path.Empty()
+		if where != nil {
+			at = where(f.Path)
+		}
+		if at.Equal(path.Empty()) {
+			diags.AddError(summary, f.Path+": "+detail)
+		} else {
+			diags.AddAttributeError(line(at), summary, sentence(e.Message)+"\n\n"+at.String()+": "+detail)
+		}
+	}
+}
+
+// line is where Terraform finds the line in a configuration for an attribute: of
+// what is inside a map's entry, the entry.
+func line(at path.Path) path.Path {
+	for len(at.Steps()) > 2 {
+		at = at.ParentPath()
+	}
+	return at
+}
+
+// withHint is a message as a sentence, and what to do next.
+func withHint(message, hint string) string {
+	if hint == "" {
+		return sentence(message)
+	}
+	return sentence(message) + "\n\n" + capital(hint)
+}
+
+// capital is a hint as a paragraph, unless it is a command.
+func capital(hint string) string {
+	if strings.HasPrefix(hint, "rolebroker ") {
+		return hint
+	}
+	first, size := utf8.DecodeRuneInString(hint)
+	return string(unicode.ToUpper(first)) + hint[size:]
+}
+
+// sentence is a message of ours, which starts in lower case and has no full
+// stop, as Terraform shows it.
+func sentence(message string) string {
+	first, size := utf8.DecodeRuneInString(message)
+	message = string(unicode.ToUpper(first)) + message[size:]
+	if strings.HasSuffix(message, ".") || strings.HasSuffix(message, "?") || strings.Contains(message, "\n") {
+		return message
+	}
+	return message + "."
+}
+
+// gone says whether the server answered that there is no such thing.
+func gone(err error) bool { return rolebroker.CodeOf(err) == rolebroker.CodeNotFound }

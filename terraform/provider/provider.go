@@ -1,0 +1,177 @@
+package provider
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/client"
+)
+
+// Address is by what configurations name the provider.
+const Address = "registry.terraform.io/rolebroker/rolebroker"
+
+// defaultURL is where the server is unless something says otherwise, as for the
+// command line.
+const defaultURL = "http://127.0.0.1:8484"
+
+// New makes the provider. The version is for the User-Agent.
+func New(version string) func() provider.Provider {
+	return func() provider.Provider { return &rolebrokerProvider{version: version} }
+}
+
+type rolebrokerProvider struct{ version string }
+
+// settings are the provider block.
+type settings struct {
+	URL               types.String `tfsdk:"url"`
+	Token             types.String `tfsdk:"token"`
+	CACertificate     types.String `tfsdk:"ca_certificate"`
+	ClientCertificate types.String `tfsdk:"client_certificate"`
+	ClientKey         types.String `tfsdk:"client_key"`
+	AllowInsecure     types.Bool   `tfsdk:"allow_insecure"`
+}
+
+func (p *rolebrokerProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName, resp.Version = "rolebroker", p.version
+}
+
+func (p *rolebrokerProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Lends AWS roles to AI agents. Every setting can come from the environment instead; an empty block is fine.",
+		Attributes: map[string]schema.Attribute{
+			"url": schema.StringAttribute{Optional: true,
+				MarkdownDescription: "Where the server is. Default: `ROLEBROKER_URL`, else `" + defaultURL + "`."},
+			"token": schema.StringAttribute{Optional: true, Sensitive: true,
+				MarkdownDescription: "An API key: an admin key, or a read-only one for plans alone. Default: `ROLEBROKER_TOKEN`, else the file that `ROLEBROKER_TOKEN_FILE` names."},
+			"ca_certificate": schema.StringAttribute{Optional: true,
+				MarkdownDescription: "PEM: the authorities that the server's certificate may be signed by, instead of the system's. Use `file(…)`."},
+			"client_certificate": schema.StringAttribute{Optional: true,
+				MarkdownDescription: "PEM: a certificate to show to something in front of the server that asks for one.",
+				Validators:          []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("client_key"))}},
+			"client_key": schema.StringAttribute{Optional: true, Sensitive: true,
+				MarkdownDescription: "PEM: the key of `client_certificate`.",
+				Validators:          []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("client_certificate"))}},
+			"allow_insecure": schema.BoolAttribute{Optional: true,
+				MarkdownDescription: "Permits sending the token over plain HTTP to another machine: for a network that encrypts by other means. Default: `ROLEBROKER_ALLOW_INSECURE`, else false."},
+		},
+	}
+}
+
+// Configure makes the client. What a setting is may become known during the
+// apply only; until then nothing can be asked, and what has to ask says so.
+func (p *rolebrokerProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	var s settings
+	resp.Diagnostics.Append(req.Config.Get(ctx, &s)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	shared := &server{defaults: newDefaults()}
+	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = shared, shared, shared
+	if s.isUnknown() {
+		return
+	}
+	shared.Client = p.connect(s, &resp.Diagnostics)
+}
+
+func (s settings) isUnknown() bool {
+	for _, setting := range []types.String{s.URL, s.Token, s.CACertificate, s.ClientCertificate, s.ClientKey} {
+		if setting.IsUnknown() {
+			return true
+		}
+	}
+	return s.AllowInsecure.IsUnknown()
+}
+
+func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *client.Client {
+	token, err := s.token()
+	if err != nil {
+		diags.AddAttributeError(path.Root("token"), "There is no token for rolebroker", sentence(err.Error())+
+			"\n\nMake an API key with rolebroker api-key create, and set ROLEBROKER_TOKEN to it, or token in the provider block.")
+		return nil
+	}
+	transport, at, err := newTransport(s.CACertificate.ValueString(), s.ClientCertificate.ValueString(), s.ClientKey.ValueString())
+	if err != nil {
+		diags.AddAttributeError(path.Root(at), "The provider's TLS settings are not valid", sentence(err.Error()))
+		return nil
+	}
+	insecure := s.AllowInsecure.ValueBool()
+	if s.AllowInsecure.IsNull() {
+		insecure, _ = strconv.ParseBool(os.Getenv("ROLEBROKER_ALLOW_INSECURE"))
+	}
+	c, err := client.New(client.Options{URL: s.url(), Token: token, AllowInsecure: insecure, HTTPClient: transport,
+		UserAgent: "terraform-provider-rolebroker/" + p.version})
+	if err != nil {
+		report(diags, "The provider cannot reach rolebroker as it is configured", err, func(string) path.Path { return path.Root("url") })
+		return nil
+	}
+	return c
+}
+
+func (s settings) url() string {
+	for _, url := range []string{s.URL.ValueString(), os.Getenv("ROLEBROKER_URL")} {
+		if url != "" {
+			return url
+		}
+	}
+	return defaultURL
+}
+
+func (s settings) token() (rolebroker.Secret, error) {
+	token := s.Token.ValueString()
+	if token == "" {
+		token = os.Getenv("ROLEBROKER_TOKEN")
+	}
+	if file := os.Getenv("ROLEBROKER_TOKEN_FILE"); token == "" && file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return rolebroker.Secret{}, err
+		}
+		token = strings.TrimRight(string(text), "\r\n")
+	}
+	switch {
+	case token == "":
+		return rolebroker.Secret{}, rolebroker.Errorf(rolebroker.CodeInvalid, "every request to rolebroker needs an API key, and none is set")
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return rolebroker.Secret{}, rolebroker.Errorf(rolebroker.CodeInvalid, "the token has white space or other characters in it that no token has")
+	}
+	return rolebroker.NewSecret(token), nil
+}
+
+func (p *rolebrokerProvider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{
+		func() resource.Resource { return &integrationResource{} },
+		func() resource.Resource { return &externalIDResource{} },
+		func() resource.Resource { return &agentResource{} },
+		func() resource.Resource { return &connectionResource{} },
+		func() resource.Resource { return &tokenResource{} },
+	}
+}
+
+func (p *rolebrokerProvider) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{
+		func() datasource.DataSource { return &setupData{} },
+		func() datasource.DataSource { return &integrationData{} },
+		func() datasource.DataSource { return &agentData{} },
+		func() datasource.DataSource { return &platformData{} },
+	}
+}
+
+func (p *rolebrokerProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{
+		func() ephemeral.EphemeralResource { return &tokenMaker{} },
+	}
+}

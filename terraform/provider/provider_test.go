@@ -1,0 +1,139 @@
+package provider_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+)
+
+const here = "data \"rolebroker_platform\" \"here\" {}\n"
+
+// settings is a provider block.
+func settings(url, token, more string) string {
+	return fmt.Sprintf("provider \"rolebroker\" {\n  url   = %q\n  token = %q\n%s\n}\n\n", url, token, more)
+}
+
+// TestWhoCannotBeAsked says so, and what to do.
+func TestWhoCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	scouts := w.Agent("scout")
+	stranger := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(stranger.Close)
+	w.plays(
+		resource.TestStep{Config: settings("http://127.0.0.1:1", "rbk_x", "") + here, ExpectError: says("Cannot reach rolebroker", "http://127.0.0.1:1", "ROLEBROKER_URL")},
+		resource.TestStep{Config: settings(w.URL, "guess", "") + here, ExpectError: says("The API key is not known here")},
+		resource.TestStep{Config: settings(w.URL, scouts.Reveal(), "") + here, ExpectError: says("agent token", "API key")},
+		resource.TestStep{Config: settings(w.URL, "two words", "") + here, ExpectError: says("white space")},
+		resource.TestStep{Config: settings("http://rolebroker.example.com", "rbk_x", "") + here, ExpectError: says("readable by anyone", "https://")},
+		resource.TestStep{Config: settings(stranger.URL, "rbk_x", "") + here, ExpectError: says("not how rolebroker answers")},
+		resource.TestStep{Config: settings("https://127.0.0.1:1", "rbk_x", `  ca_certificate = "none"`) + here, ExpectError: says("ca_certificate", "PEM")},
+		resource.TestStep{Config: settings("https://127.0.0.1:1", "rbk_x", `  client_certificate = "none"`) + here, ExpectError: says("client_key")},
+	)
+}
+
+// TestNothingIsForgottenWhileAStrangerAnswers: a 404 that is not rolebroker's
+// does not mean that things are gone.
+func TestNothingIsForgottenWhileAStrangerAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stranger := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(stranger.Close)
+	w.plays(
+		resource.TestStep{Config: w.config(agent("scout", ""))},
+		resource.TestStep{Config: settings(stranger.URL, "rbk_x", "") + agent("scout", ""), ExpectError: says("Reading the agent", "not how rolebroker answers")},
+		resource.TestStep{Config: w.config(agent("scout", ""))},
+	)
+}
+
+// front is something in front of the server.
+func (w *world) front(wrap func(http.Handler) http.Handler) http.Handler {
+	target, err := url.Parse(w.URL)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return wrap(httputil.NewSingleHostReverseProxy(target))
+}
+
+// TestItTriesAgain has every other answer get lost on the way, after the server
+// did what it was asked to: nothing is made twice, and nothing is missing.
+func TestItTriesAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var asked atomic.Int64
+	agents := make(chan string, 100)
+	lossy := httptest.NewServer(w.front(func(server http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			select {
+			case agents <- r.UserAgent():
+			default:
+			}
+			switch n := asked.Add(1); {
+			case n%4 == 1:
+				rw.WriteHeader(http.StatusTooManyRequests)
+			case n%2 == 1 && r.URL.Path != "/api/v1/agents": // whose creation cannot be told from another's
+				server.ServeHTTP(httptest.NewRecorder(), r)
+				rw.WriteHeader(http.StatusBadGateway)
+			default:
+				server.ServeHTTP(rw, r)
+			}
+		})
+	}))
+	t.Cleanup(lossy.Close)
+	through := settings(lossy.URL, w.AdminKey.Reveal(), "")
+	w.plays(
+		resource.TestStep{Config: through + integration("production", "", readonly) + agent("scout", "") + connect("production", "id", "  default = true")},
+		resource.TestStep{Config: through + integration("prod", `  description = "changed"`, readonly) + agent("scout", `  description = "changed"`) + connect("production", "id", "  default = true"),
+			Check: func(*terraform.State) error {
+				if a := w.agent("scout"); len(a.Connections) != 1 || a.Description != "changed" || w.the("prod").Description != "changed" {
+					return fmt.Errorf("scout is %+v", a)
+				}
+				return nil
+			}},
+	)
+	if agent := <-agents; agent != "terraform-provider-rolebroker/test" {
+		t.Errorf("the User-Agent is %q", agent)
+	}
+}
+
+// keyOf is a certificate's key, in PEM.
+func keyOf(t *testing.T, pair tls.Certificate) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// TestTLS is spoken with a server whose certificate an authority of one's own
+// has signed, and which asks for the client's.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	secure := httptest.NewUnstartedServer(w.front(func(server http.Handler) http.Handler { return server }))
+	secure.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	authority := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}))
+	certificate, key := authority, keyOf(t, secure.TLS.Certificates[0])
+	pems := func(attribute, text string) string {
+		return fmt.Sprintf("  %s = <<-EOT\n%s\nEOT\n", attribute, strings.TrimSpace(text))
+	}
+	w.plays(
+		resource.TestStep{Config: settings(secure.URL, w.AdminKey.Reveal(), "") + here, ExpectError: says("certificate signed by unknown authority", "SSL_CERT_FILE")},
+		resource.TestStep{Config: settings(secure.URL, w.AdminKey.Reveal(), pems("ca_certificate", authority)) + here, ExpectError: says("certificate required")},
+		resource.TestStep{Config: settings(secure.URL, w.AdminKey.Reveal(), pems("ca_certificate", authority)+pems("client_certificate", certificate)+pems("client_key", key)) + here},
+	)
+}
