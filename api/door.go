@@ -97,7 +97,6 @@ type GrantedRole struct {
 // not say so.
 type RunnerSession struct {
 	ID              string    `json:"id"`
-	Token           string    `json:"token"` // by which the agent is known, tok_… or bnd_…
 	Agent           string    `json:"agent"`
 	Integration     string    `json:"integration"`
 	Role            string    `json:"role"`
@@ -142,6 +141,9 @@ type Loan struct {
 	Role  string `json:"role"`
 	Task  string `json:"task"`
 }
+
+// EventsType is the media type of the stream of events.
+const EventsType = "application/x-ndjson"
 
 // RunnerEvent is one line of the stream of events. The zero value is a heartbeat.
 type RunnerEvent struct {

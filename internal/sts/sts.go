@@ -4,17 +4,20 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -39,6 +42,11 @@ type Options struct {
 	Credentials aws.CredentialsProvider // instead of the default chain; for a simulator
 	HTTPClient  *http.Client            // nil: the SDK's own
 	RoleARN     string                  // of the role that we are a session of, for its path; empty: what the environment says
+
+	// WebIdentityTokenFile has roles assumed with the token in it, which is read
+	// anew each time, instead of an identity of our own: AssumeRoleWithWebIdentity,
+	// which knows no external ID, no source identity and no tags. Empty: AssumeRole.
+	WebIdentityTokenFile string
 }
 
 // Client asks STS. It is safe for concurrent use.
@@ -69,6 +77,9 @@ func (c *Client) assume(ctx context.Context, a rolebroker.Assumption, adjust ...
 	if err != nil {
 		return nil, err
 	}
+	if c.opts.WebIdentityTokenFile != "" {
+		return c.assumeWithToken(ctx, api, a, adjust...)
+	}
 	out, err := api.AssumeRole(ctx, &sts.AssumeRoleInput{
 		RoleArn:         aws.String(a.ARN.String()),
 		RoleSessionName: aws.String(a.SessionName),
@@ -81,17 +92,42 @@ func (c *Client) assume(ctx context.Context, a rolebroker.Assumption, adjust ...
 	if err != nil {
 		return nil, refusal(err)
 	}
-	if c := out.Credentials; c == nil || c.Expiration == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || aws.ToString(c.SessionToken) == "" {
+	return assumed(out.Credentials, out.ResultMetadata)
+}
+
+// assumeWithToken shows the token that stands in the file now. Kubernetes
+// replaces it long before it expires.
+func (c *Client) assumeWithToken(ctx context.Context, api *sts.Client, a rolebroker.Assumption, adjust ...func(*sts.Options)) (*rolebroker.Assumed, error) {
+	token, err := os.ReadFile(c.opts.WebIdentityTokenFile)
+	if err != nil {
+		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Message: "the web-identity token cannot be read: " + err.Error(), Cause: err}
+	}
+	out, err := api.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn:          aws.String(a.ARN.String()),
+		RoleSessionName:  aws.String(a.SessionName),
+		DurationSeconds:  aws.Int32(int32(a.Duration / time.Second)),
+		WebIdentityToken: aws.String(strings.TrimSpace(string(token))),
+		Policy:           given(a.Policy),
+	}, adjust...)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return assumed(out.Credentials, out.ResultMetadata)
+}
+
+// assumed is what STS gave, which has to be whole.
+func assumed(c *types.Credentials, metadata middleware.Metadata) (*rolebroker.Assumed, error) {
+	if c == nil || c.Expiration == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || aws.ToString(c.SessionToken) == "" {
 		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "the answer of STS has no credentials in it"}
 	}
-	requestID, _ := middleware.GetRequestIDMetadata(out.ResultMetadata)
+	requestID, _ := awsmiddleware.GetRequestIDMetadata(metadata)
 	return &rolebroker.Assumed{
 		RequestID: requestID,
 		Credentials: rolebroker.Credentials{
-			AccessKeyID:     aws.ToString(out.Credentials.AccessKeyId),
-			SecretAccessKey: rolebroker.NewSecret(aws.ToString(out.Credentials.SecretAccessKey)),
-			SessionToken:    rolebroker.NewSecret(aws.ToString(out.Credentials.SessionToken)),
-			Expires:         out.Credentials.Expiration.UTC().Truncate(time.Second),
+			AccessKeyID:     aws.ToString(c.AccessKeyId),
+			SecretAccessKey: rolebroker.NewSecret(aws.ToString(c.SecretAccessKey)),
+			SessionToken:    rolebroker.NewSecret(aws.ToString(c.SessionToken)),
+			Expires:         c.Expiration.UTC().Truncate(time.Second),
 		},
 	}, nil
 }
@@ -116,8 +152,11 @@ func tags(t rolebroker.Tags) (all []types.Tag) {
 	return all
 }
 
-// Identity is who we are. Its error is a *rolebroker.Refusal.
+// Identity is who we are: nobody, with a web-identity token. Its error is a *rolebroker.Refusal.
 func (c *Client) Identity(ctx context.Context) (*rolebroker.Identity, error) {
+	if c.opts.WebIdentityTokenFile != "" {
+		return &rolebroker.Identity{}, nil
+	}
 	api, err := c.api(ctx, "")
 	if err != nil {
 		return nil, err
@@ -173,8 +212,10 @@ func (c *Client) api(ctx context.Context, region string) (*sts.Client, error) {
 	if err != nil {
 		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Message: "the AWS configuration of this server cannot be read", Cause: err}
 	}
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-		return nil, noIdentity(ctx, err)
+	if c.opts.WebIdentityTokenFile == "" {
+		if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+			return nil, noIdentity(ctx, err)
+		}
 	}
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
 		if region != "" {
@@ -226,10 +267,14 @@ func (c *Client) config(ctx context.Context) (aws.Config, error) {
 // load reads the operator's environment, unless it was given credentials:
 // whoever talks to a simulator has nothing to do with that environment.
 func (c *Client) load(ctx context.Context) (aws.Config, error) {
-	if c.opts.Credentials != nil {
+	if c.opts.Credentials != nil || c.opts.WebIdentityTokenFile != "" && c.opts.Endpoint != "" {
 		return aws.Config{Credentials: c.opts.Credentials, Retryer: newRetryer, HTTPClient: newHTTPClient()}, nil
 	}
-	return config.LoadDefaultConfig(ctx,
+	var chain config.LoadOptionsFunc = func(*config.LoadOptions) error { return nil }
+	if c.opts.WebIdentityTokenFile != "" { // the token is all that is shown
+		chain = config.WithCredentialsProvider(aws.AnonymousCredentials{})
+	}
+	return config.LoadDefaultConfig(ctx, chain,
 		config.WithAppID("rolebroker"),
 		config.WithLogger(logging.Nop{}), // what went wrong is in the errors
 		config.WithRetryer(newRetryer),

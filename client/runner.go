@@ -1,0 +1,135 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// doorPath is where a server answers runners. Except for Join, the Token of the
+// Options is a runner's credential.
+const doorPath = "/runner/v1"
+
+// Join exchanges a join token for a runner's credential. The token is good once.
+func (c *Client) Join(ctx context.Context, j api.Join) (api.RunnerCredential, error) {
+	return send[api.RunnerCredential](ctx, c, request{method: http.MethodPost, path: doorPath + "/join", body: j})
+}
+
+// RenewCredential makes the runner's next credential. The present one is good
+// until the next one was used.
+func (c *Client) RenewCredential(ctx context.Context) (api.RunnerCredential, error) {
+	return send[api.RunnerCredential](ctx, c, request{method: http.MethodPost, path: doorPath + "/credential"})
+}
+
+// Report says what the runner is.
+func (c *Client) Report(ctx context.Context, r api.RunnerReport) error {
+	return c.do(ctx, request{method: http.MethodPost, path: doorPath + "/report", body: r}, nil)
+}
+
+// Identify finds the agent that a process is. Codes: unauthenticated.
+func (c *Client) Identify(ctx context.Context, shown api.Identification) (api.TokenRecord, error) {
+	return send[api.TokenRecord](ctx, c, request{method: http.MethodPost, path: doorPath + "/identify", body: shown})
+}
+
+// TokenRecord is what is known of the token by which an agent was identified.
+func (c *Client) TokenRecord(ctx context.Context, id string) (api.TokenRecord, error) {
+	return get[api.TokenRecord](ctx, c, doorPath+"/tokens", "token", id)
+}
+
+// Grants are what an agent may borrow from now.
+func (c *Client) Grants(ctx context.Context, agent string) (api.Grants, error) {
+	path, err := member(doorPath+"/agents", "agent", agent)
+	if err != nil {
+		return api.Grants{}, err
+	}
+	return send[api.Grants](ctx, c, request{method: http.MethodGet, path: path + "/grants"})
+}
+
+// BeginSession has a session authorised and recorded. The same again changes nothing.
+func (c *Client) BeginSession(ctx context.Context, s api.RunnerSession) error {
+	return c.do(ctx, request{method: http.MethodPost, path: doorPath + "/sessions", body: s}, nil)
+}
+
+// FinishSession says what came of it.
+func (c *Client) FinishSession(ctx context.Context, id string, o api.SessionOutcome) error {
+	path, err := member(doorPath+"/sessions", "session", id)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, request{method: http.MethodPut, path: path, body: o}, nil)
+}
+
+// RecordUse says how often sessions were handed out, and when tokens were used.
+func (c *Client) RecordUse(ctx context.Context, u api.Use) error {
+	return c.do(ctx, request{method: http.MethodPost, path: doorPath + "/use", body: u}, nil)
+}
+
+// Lend borrows a role that the platform assumes, for an agent that the runner
+// knows by its service account.
+func (c *Client) Lend(ctx context.Context, l api.Loan) (*Credentials, error) {
+	answer, err := send[lent](ctx, c, request{method: http.MethodPost, path: doorPath + "/loans", body: l})
+	if err != nil {
+		return nil, err
+	}
+	return c.credentials(answer)
+}
+
+// RunnerIntegrations are those that name the runner, for it to try their roles.
+func (c *Client) RunnerIntegrations(ctx context.Context) ([]api.Integration, error) {
+	answer, err := send[api.List[api.Integration]](ctx, c, request{method: http.MethodGet, path: doorPath + "/integrations"})
+	return answer.Items, err
+}
+
+// RecordValidations says what came of trying an integration's roles.
+func (c *Client) RecordValidations(ctx context.Context, integration string, v api.RunnerValidations) error {
+	path, err := member(doorPath+"/integrations", "integration", integration)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, request{method: http.MethodPost, path: path + "/validations", body: v}, nil)
+}
+
+// Heartbeat is how often a server says something in its stream of events.
+const Heartbeat = 5 * time.Second
+
+// Events tells what the server says, a heartbeat too, until ctx or the stream
+// ends, which it does when the server says nothing for three heartbeats. It
+// always returns an error.
+func (c *Client) Events(ctx context.Context, tell func(api.RunnerEvent)) error {
+	listening, cancel := context.WithCancel(ctx)
+	defer cancel()
+	quiet := time.AfterFunc(3*Heartbeat, cancel)
+	defer quiet.Stop()
+	req, err := c.newRequest(listening, request{method: http.MethodGet, path: doorPath + "/events", accept: api.EventsType})
+	if err != nil {
+		return err
+	}
+	patient := *c.http
+	patient.Timeout = 0
+	resp, err := patient.Do(req)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return c.refusal(resp)
+	}
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		quiet.Reset(3 * Heartbeat)
+		var event api.RunnerEvent
+		if json.Unmarshal(lines.Bytes(), &event) != nil {
+			return c.stranger(resp)
+		}
+		tell(event)
+	}
+	if err := lines.Err(); err != nil && ctx.Err() == nil {
+		return c.unreachable(ctx, err)
+	}
+	return rolebroker.Errorf(rolebroker.CodeUnavailable, "the stream of events of rolebroker at %s ended", c.base)
+}
