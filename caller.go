@@ -9,6 +9,9 @@ type Caller struct {
 	APIKey APIKeyID // set for an API key
 	Name   string   // of the agent or the key, for logs
 	Access Access   // what the API key opens; empty for an agent
+
+	Runner    RunnerID    // set for a runner's credential
+	RunnerKey RunnerKeyID // the credential it showed
 }
 
 // MayRead is nil when the caller may read what the management API shows.
@@ -32,6 +35,9 @@ func (c Caller) mayNot(what string) error {
 	case c.APIKey != "":
 		return Errorf(CodeDenied, "the API key %s is %s and may not %s", c.Name, c.Access, what).
 			WithHint("use an admin API key in ROLEBROKER_TOKEN")
+	case c.Runner != "":
+		return Errorf(CodeDenied, "a runner's credential may not %s", what).
+			WithHint("use an API key in ROLEBROKER_TOKEN")
 	case c.Agent != "":
 		return Errorf(CodeDenied, "an agent token may not %s", what).
 			WithHint("use an API key in ROLEBROKER_TOKEN")
