@@ -112,7 +112,11 @@ func AllWork(results []RoleValidation) bool {
 // Fingerprint is everything by which the integration's role is lent. A
 // validation says something of the role for as long as that is what it was.
 func (in *Integration) Fingerprint(r *Role) string {
-	return strings.Join([]string{string(in.AssumptionMode), r.ARN.String(), string(r.Region), strconv.FormatInt(r.Duration().Milliseconds(), 10),
+	by := string(in.AssumptionMode)
+	if in.Runner != "" {
+		by += " " + string(in.Runner)
+	}
+	return strings.Join([]string{by, r.ARN.String(), string(r.Region), strconv.FormatInt(r.Duration().Milliseconds(), 10),
 		in.ExternalID, strconv.FormatBool(in.SessionTags), strconv.FormatBool(in.SourceIdentity)}, "|")
 }
 

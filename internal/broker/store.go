@@ -22,6 +22,7 @@ type Store interface {
 	validationStore
 	agentStore
 	tokenStore
+	runnerStore
 	apiKeyStore
 	signInStore
 	sessionStore
@@ -40,7 +41,9 @@ type Records interface {
 	// Codes: not_found.
 	Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error)
 
-	// RecordSession stores a new session, durably.
+	// RecordSession stores a new session, durably. One that is stored already
+	// is left as it is, however far it came. Codes: conflict (another session
+	// has the ID).
 	RecordSession(ctx context.Context, s *rolebroker.Session) error
 
 	// FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and
@@ -74,12 +77,13 @@ type integrationStore interface {
 
 	// CreateIntegration stores in as it is given. Its ExternalID must be one
 	// that ReserveExternalID stored and no integration has; it is used up in
-	// the same transaction. Codes: conflict (name), invalid (external ID).
+	// the same transaction. Codes: conflict (name), invalid (external ID),
+	// not_found (the runner).
 	CreateIntegration(ctx context.Context, in *rolebroker.Integration) error
 
 	// UpdateIntegration replaces the integration with in.ID, if it still has
 	// the version expected; in.Version is what it will have. Roles are matched
-	// by ID. Codes: not_found, stale, conflict.
+	// by ID. Codes: not_found (the runner, too), stale, conflict.
 	UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error
 
 	// DeleteIntegration removes it, its roles and its connections; an agent
@@ -167,6 +171,68 @@ type tokenStore interface {
 	RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time) error
 }
 
+type runnerStore interface {
+	// Runner finds one by name or ID. Codes: not_found.
+	Runner(ctx context.Context, nameOrID string) (*rolebroker.Runner, error)
+
+	// Runners lists by name.
+	Runners(ctx context.Context, page rolebroker.Page) ([]rolebroker.Runner, error)
+
+	// CreateRunner stores r. Codes: conflict (name).
+	CreateRunner(ctx context.Context, r *rolebroker.Runner) error
+
+	// UpdateRunner stores r's Name, Description, Version and UpdatedAt, if it
+	// still has the version expected. Codes: not_found, stale, conflict.
+	UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64) error
+
+	// DeleteRunner removes it and its keys. expected 0 means any version. Codes:
+	// not_found, stale, conflict (an integration names it).
+	DeleteRunner(ctx context.Context, id rolebroker.RunnerID, expected int64) error
+
+	// RecordRunnerReport stores what a runner says of itself, and moves SeenAt
+	// forward. Codes: not_found.
+	RecordRunnerReport(ctx context.Context, id rolebroker.RunnerID, report rolebroker.RunnerReport, at time.Time) error
+
+	// SeeRunner moves SeenAt forward. Codes: not_found.
+	SeeRunner(ctx context.Context, id rolebroker.RunnerID, at time.Time) error
+
+	// IntegrationsOf lists those that name the runner, by name, with their roles.
+	IntegrationsOf(ctx context.Context, id rolebroker.RunnerID) ([]rolebroker.Integration, error)
+
+	// RunnerKey finds a credential or a join token by ID. Codes: not_found.
+	RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error)
+
+	// CreateRunnerKey stores k, in place of those of its kind that the runner has
+	// and has not used: a join token ends the one before it, and of credentials
+	// there are never more than the one in use and the newest. Codes: not_found
+	// (the runner).
+	CreateRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) error
+
+	// Join stores the credential in place of the join token and of all
+	// credentials that its runner had, and sets JoinedAt if it was zero. Codes:
+	// not_found, which whoever comes second gets.
+	Join(ctx context.Context, joinKey rolebroker.RunnerKeyID, credential *rolebroker.RunnerKey, at time.Time) error
+
+	// UseRunnerKey says that a credential was used. The first time sets its
+	// UsedAt and removes the runner's other credentials, all of which were made
+	// before it; after that nothing changes. Codes: not_found.
+	UseRunnerKey(ctx context.Context, id rolebroker.RunnerKeyID, at time.Time) error
+
+	// Binding finds the one of a service account. Token finds it too, by its ID.
+	// Codes: not_found.
+	Binding(ctx context.Context, account rolebroker.ServiceAccount) (*rolebroker.Token, error)
+
+	// Bindings lists an agent's, by ID. Tokens does not list them.
+	Bindings(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error)
+
+	// CreateBinding stores b, which has an Account and no Hash. Codes: not_found
+	// (the agent), conflict (the service account is bound already).
+	CreateBinding(ctx context.Context, b *rolebroker.Token) error
+
+	// DeleteBinding removes one of the agent's. Codes: not_found.
+	DeleteBinding(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID) error
+}
+
 type apiKeyStore interface {
 	// APIKey finds one by ID. Codes: not_found.
 	APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error)
@@ -209,6 +275,9 @@ type signInStore interface {
 }
 
 type sessionStore interface {
+	// Session finds one by ID. Codes: not_found.
+	Session(ctx context.Context, id rolebroker.SessionID) (*rolebroker.Session, error)
+
 	// Sessions lists newest first: by RequestedAt, then ID, both descending.
 	Sessions(ctx context.Context, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
 

@@ -54,12 +54,14 @@ var (
 	grants = newStatement("grants", `
 		SELECT `+agentColumns+`, COALESCE(c.connected_at, 0),
 			COALESCE(i.id, ''), COALESCE(i.name, ''), COALESCE(i.description, ''), COALESCE(i.assumption_mode, ''),
+			COALESCE(i.runner_id, ''), COALESCE(u.name, ''),
 			COALESCE(i.external_id, ''), COALESCE(i.next_external_id, ''), COALESCE(i.session_tags, FALSE), COALESCE(i.source_identity, FALSE),
 			COALESCE(i.version, 0), COALESCE(i.created_at, 0), COALESCE(i.updated_at, 0),
 			`+roleColumns+`
 		FROM agents AS a
 		LEFT JOIN connections AS c ON c.agent_id = a.id
 		LEFT JOIN integrations AS i ON i.id = c.integration_id
+		LEFT JOIN runners AS u ON u.id = i.runner_id
 		LEFT JOIN roles AS r ON r.integration_id = i.id
 		WHERE a.id = $1
 		ORDER BY c.position, r.position`)

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	integrationColumns = `i.id, i.name, i.description, i.assumption_mode, i.external_id, COALESCE(i.next_external_id, ''),
+	integrationColumns = `i.id, i.name, i.description, i.assumption_mode, COALESCE(i.runner_id, ''), COALESCE(u.name, ''), i.external_id, COALESCE(i.next_external_id, ''),
 		i.session_tags, i.source_identity, i.version, i.created_at, i.updated_at`
 	// roleColumns are those of a role that may be missing, in a LEFT JOIN.
 	roleColumns = `COALESCE(r.id, ''), COALESCE(r.name, ''), COALESCE(r.arn, ''), COALESCE(r.region, ''),
@@ -21,6 +21,7 @@ func selectIntegrations(name, page string) *statement {
 	return newStatement(name, `
 		SELECT `+integrationColumns+`, `+roleColumns+`, `+validationColumns+`
 		FROM (SELECT * FROM integrations `+page+`) AS i
+		LEFT JOIN runners AS u ON u.id = i.runner_id
 		LEFT JOIN roles AS r ON r.integration_id = i.id
 		LEFT JOIN validations AS v ON v.role_id = r.id
 		ORDER BY i.name, r.position`)
@@ -34,12 +35,12 @@ var (
 	integrationVersion = newStatement("integrationVersion", `SELECT name, version FROM integrations WHERE id = $1`)
 
 	insertIntegration = newStatement("insertIntegration", `
-		INSERT INTO integrations (id, name, description, assumption_mode, external_id, session_tags, source_identity, version, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`)
+		INSERT INTO integrations (id, name, description, assumption_mode, external_id, session_tags, source_identity, version, created_at, updated_at, runner_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`)
 
 	updateIntegration = newStatement("updateIntegration", `
 		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, session_tags = $6, source_identity = $7,
-			validated_at = 0, version = $8, updated_at = $9
+			validated_at = 0, version = $8, updated_at = $9, runner_id = $10
 		WHERE id = $1 AND version = $2`)
 
 	deleteIntegration = newStatement("deleteIntegration", `
@@ -97,8 +98,8 @@ func (s *Store) integrations(ctx context.Context, st *statement, args ...any) ([
 
 // integrationDest is where integrationColumns go.
 func integrationDest(in *rolebroker.Integration) []any {
-	return []any{&in.ID, &in.Name, &in.Description, &in.AssumptionMode, &in.ExternalID, &in.NextExternalID,
-		&in.SessionTags, &in.SourceIdentity, &in.Version, timeColumn{&in.CreatedAt}, timeColumn{&in.UpdatedAt}}
+	return []any{&in.ID, &in.Name, &in.Description, &in.AssumptionMode, &in.Runner, &in.RunnerName, &in.ExternalID,
+		&in.NextExternalID, &in.SessionTags, &in.SourceIdentity, &in.Version, timeColumn{&in.CreatedAt}, timeColumn{&in.UpdatedAt}}
 }
 
 // roleRow is a role as it stands beside its integration; without an ID there
@@ -130,7 +131,7 @@ func (r *roleRow) addTo(all []rolebroker.Integration, in rolebroker.Integration)
 }
 
 // CreateIntegration stores in as it is given, and uses up its external ID.
-// Codes: conflict (name), invalid (external ID).
+// Codes: conflict (name), invalid (external ID), not_found (the runner).
 func (s *Store) CreateIntegration(ctx context.Context, in *rolebroker.Integration) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		used, err := tx.exec(ctx, useExternalID, in.ExternalID, in.ID)
@@ -141,13 +142,20 @@ func (s *Store) CreateIntegration(ctx context.Context, in *rolebroker.Integratio
 			return errExternalID
 		}
 		_, err = tx.exec(ctx, insertIntegration, in.ID, in.Name, in.Description, in.AssumptionMode, in.ExternalID,
-			in.SessionTags, in.SourceIdentity, in.Version, millis(in.CreatedAt), millis(in.UpdatedAt))
+			in.SessionTags, in.SourceIdentity, in.Version, millis(in.CreatedAt), millis(in.UpdatedAt), nullable(in.Runner))
 		if err != nil {
-			return duplicate(err, "an", "integration", in.Name, string(in.ID))
+			return integrationRefused(err, in)
 		}
 		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
 		return tx.insertRoles(ctx, in)
 	})
+}
+
+func integrationRefused(err error, in *rolebroker.Integration) error {
+	if violated(err) == missingReferent {
+		return notFound("runner", string(in.Runner))
+	}
+	return duplicate(err, "an", "integration", in.Name, string(in.ID))
 }
 
 var errExternalID = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid",
@@ -174,13 +182,13 @@ func (t *tx) insertRoles(ctx context.Context, in *rolebroker.Integration) error 
 // version expected; in.Version is what it will have. Its external IDs and
 // CreatedAt stay as they are. Roles are matched by ID: the old ones make room
 // before the new ones come, so names can change hands within one update.
-// Codes: not_found, stale, conflict.
+// Codes: not_found (the runner, too), stale, conflict.
 func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateIntegration, in.ID, expected, in.Name, in.Description, in.AssumptionMode,
-			in.SessionTags, in.SourceIdentity, in.Version, millis(in.UpdatedAt))
+			in.SessionTags, in.SourceIdentity, in.Version, millis(in.UpdatedAt), nullable(in.Runner))
 		if err != nil {
-			return duplicate(err, "an", "integration", in.Name, string(in.ID))
+			return integrationRefused(err, in)
 		}
 		if updated == 0 {
 			return tx.outdated(ctx, integrationVersion, "integration", string(in.ID))

@@ -226,7 +226,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := refused(t, store.Options{Database: database})
-		const want = "the database has the schema version 999, which a newer rolebroker made; this one knows versions up to 5"
+		const want = "the database has the schema version 999, which a newer rolebroker made; this one knows versions up to 6"
 		if e.Message != want || e.Hint == "" {
 			t.Errorf("got %q, hint %q", e, e.Hint)
 		}

@@ -13,12 +13,15 @@ import (
 )
 
 const sessionColumns = `id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name, arn, region,
-	task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at`
+	task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at, runner`
 
 var (
 	insertSession = newStatement("insertSession", `
 		INSERT INTO sessions (`+sessionColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		ON CONFLICT (id) DO NOTHING`)
+
+	sessionByID = newStatement("sessionByID", `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`)
 
 	finishSession = newStatement("finishSession", `
 		UPDATE sessions SET state = $2, expires_at = $3, access_key_id = $4, request_id = $5, failure = $6 WHERE id = $1`)
@@ -74,13 +77,41 @@ func (c sessionFilterColumns) statement() *statement {
 		ORDER BY requested_at DESC, id DESC LIMIT $6`)
 }
 
-// RecordSession stores a new session, durably. Codes: conflict (the ID is taken).
+// RecordSession stores a new session, durably. One that is stored already is
+// left as it is, however far it came: a runner may tell it twice. Codes:
+// conflict (another session has the ID).
 func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session) error {
-	_, err := s.run(ctx, insertSession, se.ID, se.State, clean(se.Agent), clean(se.AgentName), clean(se.Integration),
+	stored, err := s.run(ctx, insertSession, se.ID, se.State, clean(se.Agent), clean(se.AgentName), clean(se.Integration),
 		clean(se.IntegrationName), clean(se.Role), clean(se.RoleName), se.ARN.String(), clean(se.Region), clean(se.Task),
 		clean(se.SessionName), millis(se.RequestedAt), millis(se.ExpiresAt), clean(se.AccessKeyID), clean(se.RequestID),
-		clean(se.Failure), se.Fetches, millis(se.FetchedAt))
-	return duplicate(err, "a", "session", se.SessionName, string(se.ID))
+		clean(se.Failure), se.Fetches, millis(se.FetchedAt), clean(se.Runner))
+	if err != nil || stored > 0 {
+		return err
+	}
+	before, err := s.Session(ctx, se.ID)
+	if err == nil && request(before) != request(se) {
+		return rolebroker.Errorf(rolebroker.CodeConflict, "another session has the ID %s already", se.ID)
+	}
+	return err
+}
+
+// request is what of a session never changes, as it is stored.
+func request(se *rolebroker.Session) rolebroker.Session {
+	return rolebroker.Session{ID: se.ID, Agent: clean(se.Agent), AgentName: clean(se.AgentName), Integration: clean(se.Integration),
+		IntegrationName: clean(se.IntegrationName), Role: clean(se.Role), RoleName: clean(se.RoleName), ARN: se.ARN, Region: clean(se.Region),
+		Runner: clean(se.Runner), Task: clean(se.Task), SessionName: clean(se.SessionName), RequestedAt: stored(se.RequestedAt)}
+}
+
+// Session finds one by ID. Codes: not_found.
+func (s *Store) Session(ctx context.Context, id rolebroker.SessionID) (*rolebroker.Session, error) {
+	found, err := s.sessions(ctx, sessionByID, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, notFound("session", string(id))
+	}
+	return &found[0], nil
 }
 
 // FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and Failure of
@@ -181,7 +212,7 @@ func (s *Store) sessions(ctx context.Context, st *statement, args ...any) ([]rol
 		var se rolebroker.Session
 		err := scan(&se.ID, &se.State, &se.Agent, &se.AgentName, &se.Integration, &se.IntegrationName, &se.Role, &se.RoleName,
 			arnColumn{&se.ARN}, &se.Region, &se.Task, &se.SessionName, timeColumn{&se.RequestedAt}, timeColumn{&se.ExpiresAt},
-			&se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches, timeColumn{&se.FetchedAt})
+			&se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches, timeColumn{&se.FetchedAt}, &se.Runner)
 		if err != nil {
 			return err
 		}

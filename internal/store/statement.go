@@ -165,6 +165,14 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
+// stored is a time as it comes back.
+func stored(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return time.UnixMilli(t.UnixMilli()).UTC()
+}
+
 // timeColumn scans what millis stored.
 type timeColumn struct{ time *time.Time }
 

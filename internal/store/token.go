@@ -9,24 +9,24 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-const tokenColumns = `id, agent_id, label, hash, created_at, expires_at, revoked_at, used_at`
+const tokenColumns = `id, agent_id, label, hash, created_at, expires_at, revoked_at, used_at, issuer, namespace, service_account`
 
 var (
 	tokenByID  = newStatement("tokenByID", `SELECT `+tokenColumns+` FROM tokens WHERE id = $1`)
 	listTokens = newStatement("listTokens", `
-		SELECT `+tokenColumns+` FROM tokens WHERE agent_id = $1 AND id > $2 ORDER BY id LIMIT $3`)
+		SELECT `+tokenColumns+` FROM tokens WHERE agent_id = $1 AND id > $2 AND issuer = '' ORDER BY id LIMIT $3`)
 	insertToken = newStatement("insertToken", `
-		INSERT INTO tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
+		INSERT INTO tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`)
 	revokeToken = newStatement("revokeToken", `
-		UPDATE tokens SET revoked_at = $3 WHERE id = $1 AND agent_id = $2 AND revoked_at = 0`)
-	tokenOfAgent = newStatement("tokenOfAgent", `SELECT id FROM tokens WHERE id = $1 AND agent_id = $2`)
+		UPDATE tokens SET revoked_at = $3 WHERE id = $1 AND agent_id = $2 AND issuer = '' AND revoked_at = 0`)
+	tokenOfAgent = newStatement("tokenOfAgent", `SELECT id FROM tokens WHERE id = $1 AND agent_id = $2 AND issuer = ''`)
 	useToken     = newBatch("useToken", `
 		WITH used (id, at) AS (VALUES ROWS)
 		UPDATE tokens SET used_at = used.at FROM used WHERE tokens.id = used.id AND tokens.used_at < used.at`,
 		`(CAST(? AS TEXT), CAST(? AS BIGINT))`)
 )
 
-// Token finds one by ID. Codes: not_found.
+// Token finds one by ID, or the binding with that ID. Codes: not_found.
 func (s *Store) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
 	found, err := s.tokens(ctx, tokenByID, id)
 	if err != nil {
@@ -47,10 +47,13 @@ func (s *Store) tokens(ctx context.Context, st *statement, args ...any) ([]roleb
 	var found []rolebroker.Token
 	err := s.query(ctx, st, func(scan scan) error {
 		var t rolebroker.Token
+		err := scan(&t.ID, &t.Agent, &t.Label, &t.Hash, timeColumn{&t.CreatedAt}, timeColumn{&t.ExpiresAt}, timeColumn{&t.RevokedAt},
+			timeColumn{&t.UsedAt}, &t.Account.Issuer, &t.Account.Namespace, &t.Account.Name)
+		if t.Account != (rolebroker.ServiceAccount{}) {
+			t.Hash = nil
+		}
 		found = append(found, t)
-		last := &found[len(found)-1]
-		return scan(&last.ID, &last.Agent, &last.Label, &last.Hash, timeColumn{&last.CreatedAt},
-			timeColumn{&last.ExpiresAt}, timeColumn{&last.RevokedAt}, timeColumn{&last.UsedAt})
+		return err
 	}, args...)
 	if err != nil {
 		return nil, err
@@ -61,14 +64,19 @@ func (s *Store) tokens(ctx context.Context, st *statement, args ...any) ([]roleb
 // CreateToken stores t. Codes: not_found (the agent), conflict (the ID is taken).
 func (s *Store) CreateToken(ctx context.Context, t *rolebroker.Token) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
-		_, err := tx.exec(ctx, insertToken, t.ID, t.Agent, t.Label, hash(t.Hash), millis(t.CreatedAt),
-			millis(t.ExpiresAt), millis(t.RevokedAt), millis(t.UsedAt))
-		if violated(err) == missingReferent {
-			return notFound("agent", string(t.Agent))
-		}
-		tx.changes = append(tx.changes, rolebroker.Change{Agent: t.Agent})
-		return duplicate(err, "a", "token", t.Label, string(t.ID))
+		return duplicate(tx.insertToken(ctx, t), "a", "token", t.Label, string(t.ID))
 	})
+}
+
+// insertToken stores a token or a binding. Codes: not_found (the agent).
+func (t *tx) insertToken(ctx context.Context, token *rolebroker.Token) error {
+	_, err := t.exec(ctx, insertToken, token.ID, token.Agent, token.Label, hash(token.Hash), millis(token.CreatedAt), millis(token.ExpiresAt),
+		millis(token.RevokedAt), millis(token.UsedAt), token.Account.Issuer, token.Account.Namespace, token.Account.Name)
+	if violated(err) == missingReferent {
+		return notFound("agent", string(token.Agent))
+	}
+	t.changes = append(t.changes, rolebroker.Change{Agent: token.Agent})
+	return err
 }
 
 // RevokeToken marks an agent's token as revoked; doing so again changes

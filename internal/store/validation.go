@@ -10,15 +10,16 @@ import (
 
 // validationColumns are those of a validation that may be missing, in a LEFT JOIN.
 const validationColumns = `COALESCE(v.fingerprint, ''), COALESCE(v.status, ''), COALESCE(v.code, ''), COALESCE(v.message, ''),
-		COALESCE(v.hint, ''), COALESCE(v.request_id, ''), COALESCE(v.checked_at, 0)`
+		COALESCE(v.hint, ''), COALESCE(v.request_id, ''), COALESCE(v.checked_at, 0), COALESCE(v.checked_by, '')`
 
 var (
 	recordValidation = newBatch("recordValidation", `
-		INSERT INTO validations (role_id, integration_id, fingerprint, status, code, message, hint, request_id, checked_at)
+		INSERT INTO validations (role_id, integration_id, fingerprint, status, code, message, hint, request_id, checked_at, checked_by)
 		VALUES ROWS
 		ON CONFLICT (role_id) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, code = excluded.code,
-			message = excluded.message, hint = excluded.hint, request_id = excluded.request_id, checked_at = excluded.checked_at
-		WHERE excluded.checked_at >= validations.checked_at`, `(?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+			message = excluded.message, hint = excluded.hint, request_id = excluded.request_id, checked_at = excluded.checked_at,
+			checked_by = excluded.checked_by
+		WHERE excluded.checked_at >= validations.checked_at`, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 
 	validatedAt = newStatement("validatedAt", `
 		UPDATE integrations SET validated_at = CASE WHEN validated_at < $2 THEN $2 ELSE validated_at END WHERE id = $1`)
@@ -60,7 +61,7 @@ type validationRow struct {
 
 // dest is where validationColumns go.
 func (v *validationRow) dest() []any {
-	return []any{&v.fingerprint, &v.Status, &v.Code, &v.Message, &v.Hint, &v.RequestID, timeColumn{&v.CheckedAt}}
+	return []any{&v.fingerprint, &v.Status, &v.Code, &v.Message, &v.Hint, &v.RequestID, timeColumn{&v.CheckedAt}, &v.CheckedBy}
 }
 
 // of is the validation, if it is of the role as that is now.
@@ -96,7 +97,8 @@ func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integratio
 		var rows [][]any
 		for _, r := range results {
 			if fingerprint := in.Fingerprint(&r.Role); now[r.Role.ID] == fingerprint {
-				rows = append(rows, []any{r.Role.ID, in.ID, fingerprint, r.Status, r.Code, clean(r.Message), clean(r.Hint), clean(r.RequestID), millis(r.CheckedAt)})
+				rows = append(rows, []any{r.Role.ID, in.ID, fingerprint, r.Status, r.Code, clean(r.Message), clean(r.Hint), clean(r.RequestID),
+					millis(r.CheckedAt), clean(r.CheckedBy)})
 			}
 		}
 		return tx.execBatch(ctx, recordValidation, rows)

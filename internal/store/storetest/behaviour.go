@@ -28,6 +28,12 @@ func testTextFromStrangers(s *suite) {
 		s.code(s.store.DeleteAgent(s.ctx, rolebroker.AgentID(text), 0), rolebroker.CodeNotFound, "")
 		s.code(s.store.DeleteIntegration(s.ctx, rolebroker.IntegrationID(text), 0), rolebroker.CodeNotFound, "")
 		s.code(s.store.DeleteAPIKey(s.ctx, rolebroker.APIKeyID(text)), rolebroker.CodeNotFound, "")
+		_, err = s.store.Runner(s.ctx, text)
+		s.code(err, rolebroker.CodeNotFound, "")
+		_, err = s.store.RunnerKey(s.ctx, rolebroker.RunnerKeyID(text))
+		s.code(err, rolebroker.CodeNotFound, "")
+		s.code(s.store.DeleteRunner(s.ctx, rolebroker.RunnerID(text), 0), rolebroker.CodeNotFound, "")
+		s.code(s.store.CreateRunner(s.ctx, runner(text)), rolebroker.CodeInvalid, "")
 		s.free(false, text)
 		_, err = s.store.Reservation(s.ctx, rolebroker.ReservationID(text))
 		s.code(err, rolebroker.CodeNotFound, "")
@@ -83,6 +89,17 @@ func testChanges(s *suite) {
 	tells(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0), ofAgent)
 	tells(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0))
 	tells(s.store.RecordTokenUse(s.ctx, map[rolebroker.TokenID]time.Time{token.ID: t1}))
+	binding := &rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: a.ID, Account: account("scout"), CreatedAt: t0}
+	tells(s.store.CreateBinding(s.ctx, binding), ofAgent)
+	tells(s.store.DeleteBinding(s.ctx, a.ID, binding.ID), ofAgent)
+	r := runner("eks")
+	tells(s.store.CreateRunner(s.ctx, r))
+	in.Runner, in.AssumptionMode, in.Version = r.ID, rolebroker.ModeCluster, 4
+	tells(s.store.UpdateIntegration(s.ctx, in, 3), ofIntegration)
+	r.Name, r.Version = "gke", 2 // which stands beside the integration
+	tells(s.store.UpdateRunner(s.ctx, r, 1), ofIntegration)
+	tells(s.store.SeeRunner(s.ctx, r.ID, t1))
+	tells(s.store.RecordRunnerReport(s.ctx, r.ID, rolebroker.RunnerReport{}, t1))
 	se := session(a, in, in.Roles[0], t0)
 	tells(s.store.RecordSession(s.ctx, se))
 	tells(s.store.FinishSession(s.ctx, se))
@@ -105,6 +122,8 @@ func testNothingToldOfWhatFailed(s *suite) {
 	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 9), rolebroker.CodeStale, "")
 	s.code(s.store.SetExternalIDs(s.ctx, in, 9), rolebroker.CodeStale, "")
 	s.code(s.store.CreateIntegration(s.ctx, in), rolebroker.CodeInvalid, "")
+	s.code(s.store.DeleteBinding(s.ctx, a.ID, "bnd_none"), rolebroker.CodeNotFound, "")
+	s.code(s.store.UpdateRunner(s.ctx, runner("eks"), 1), rolebroker.CodeNotFound, "")
 }
 
 func testCancelled(s *suite) {

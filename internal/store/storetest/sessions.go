@@ -43,7 +43,9 @@ func testSession(s *suite) {
 	a := s.createAgent("scout", in)
 	se := s.record(session(a, in, in.Roles[0], t0))
 	s.hasSessions(rolebroker.SessionFilter{}, se)
-	s.code(s.store.RecordSession(s.ctx, se), rolebroker.CodeConflict, "a session with the ID "+string(se.ID)+" exists already")
+	another := *se
+	another.SessionName = "another"
+	s.code(s.store.RecordSession(s.ctx, &another), rolebroker.CodeConflict, "another session has the ID "+string(se.ID)+" already")
 
 	done := *se
 	done.State, done.ExpiresAt, done.AccessKeyID, done.RequestID = rolebroker.SessionActive, t2, "ASIAEXAMPLE", "f00"

@@ -1,0 +1,306 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+const (
+	runnerColumns = `id, name, description, version, created_at, updated_at, joined_at, seen_at,
+	program, method, account, arn, user_id, identity_error, issuer, pending`
+	runnerKeyColumns = `id, runner_id, is_join, hash, created_at, expires_at, used_at`
+)
+
+var (
+	runnerByNameOrID = newStatement("runnerByNameOrID", `SELECT `+runnerColumns+` FROM runners WHERE id = $1 OR name = $1`)
+	listRunners      = newStatement("listRunners", `
+		SELECT `+runnerColumns+` FROM runners WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\' ORDER BY name LIMIT $3`)
+	runnerVersion = newStatement("runnerVersion", `SELECT name, version FROM runners WHERE id = $1`)
+
+	insertRunner = newStatement("insertRunner", `
+		INSERT INTO runners (`+runnerColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`)
+	updateRunner = newStatement("updateRunner", `
+		UPDATE runners SET name = $3, description = $4, version = $5, updated_at = $6 WHERE id = $1 AND version = $2`)
+	deleteRunner = newStatement("deleteRunner", `DELETE FROM runners WHERE id = $1 AND (version = $2 OR $2 = 0)`)
+
+	reportRunner = newStatement("reportRunner", `
+		UPDATE runners SET program = $3, method = $4, account = $5, arn = $6, user_id = $7, identity_error = $8, issuer = $9,
+			pending = $10, seen_at = CASE WHEN seen_at < $2 THEN $2 ELSE seen_at END
+		WHERE id = $1`)
+	seeRunner = newStatement("seeRunner", `
+		UPDATE runners SET seen_at = CASE WHEN seen_at < $2 THEN $2 ELSE seen_at END WHERE id = $1`)
+
+	// holdRunner changes nothing, but has those who change the keys of a runner
+	// wait for each other.
+	holdRunner = newStatement("holdRunner", `UPDATE runners SET id = id WHERE id = $1`)
+	joinRunner = newStatement("joinRunner", `UPDATE runners SET joined_at = $2 WHERE id = $1 AND joined_at = 0`)
+
+	runnerKeyByID   = newStatement("runnerKeyByID", `SELECT `+runnerKeyColumns+` FROM runner_keys WHERE id = $1`)
+	insertRunnerKey = newStatement("insertRunnerKey", `
+		INSERT INTO runner_keys (`+runnerKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
+	useRunnerKey = newStatement("useRunnerKey", `
+		UPDATE runner_keys SET used_at = $2 WHERE id = $1 AND NOT is_join AND used_at = 0`)
+	useJoinKey        = newStatement("useJoinKey", `DELETE FROM runner_keys WHERE id = $1 AND runner_id = $2 AND is_join`)
+	forgetUnusedKeys  = newStatement("forgetUnusedKeys", `DELETE FROM runner_keys WHERE runner_id = $1 AND is_join = $2 AND used_at = 0`)
+	forgetCredentials = newStatement("forgetCredentials", `DELETE FROM runner_keys WHERE runner_id = $1 AND id <> $2 AND NOT is_join`)
+
+	integrationsOfRunner   = selectIntegrations("integrationsOfRunner", `WHERE runner_id = $1`)
+	integrationIDsOfRunner = newStatement("integrationIDsOfRunner", `SELECT id FROM integrations WHERE runner_id = $1 ORDER BY name`)
+)
+
+// Runner finds one by name or ID. Codes: not_found.
+func (s *Store) Runner(ctx context.Context, nameOrID string) (*rolebroker.Runner, error) {
+	found, err := s.runners(ctx, runnerByNameOrID, nameOrID)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, notFound("runner", nameOrID)
+	}
+	return &found[0], nil
+}
+
+// Runners lists by name.
+func (s *Store) Runners(ctx context.Context, page rolebroker.Page) ([]rolebroker.Runner, error) {
+	pattern, ok := containing(page.Search)
+	if !ok {
+		return nil, nil
+	}
+	return s.runners(ctx, listRunners, page.After, pattern, max(page.Limit, 0))
+}
+
+func (s *Store) runners(ctx context.Context, st *statement, args ...any) ([]rolebroker.Runner, error) {
+	var found []rolebroker.Runner
+	err := s.query(ctx, st, func(scan scan) error {
+		var r rolebroker.Runner
+		err := scan(&r.ID, &r.Name, &r.Description, &r.Version, timeColumn{&r.CreatedAt}, timeColumn{&r.UpdatedAt},
+			timeColumn{&r.JoinedAt}, timeColumn{&r.SeenAt}, &r.Report.Program, &r.Report.Method, &r.Report.Identity.Account,
+			&r.Report.Identity.ARN, &r.Report.Identity.UserID, &r.Report.IdentityError, &r.Report.Issuer, &r.Report.Pending)
+		found = append(found, r)
+		return err
+	}, args...)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// CreateRunner stores r. Codes: conflict (the ID or the name is taken).
+func (s *Store) CreateRunner(ctx context.Context, r *rolebroker.Runner) error {
+	args := append([]any{r.ID, r.Name, r.Description, r.Version, millis(r.CreatedAt), millis(r.UpdatedAt), millis(r.JoinedAt), millis(r.SeenAt)},
+		reportArgs(&r.Report)...)
+	_, err := s.run(ctx, insertRunner, args...)
+	return duplicate(err, "a", "runner", r.Name, string(r.ID))
+}
+
+// reportArgs are the columns of what a runner says, in which it may have
+// written anything.
+func reportArgs(r *rolebroker.RunnerReport) []any {
+	return []any{clean(r.Program), clean(r.Method), clean(r.Identity.Account), clean(r.Identity.ARN), clean(r.Identity.UserID),
+		clean(r.IdentityError), clean(r.Issuer), r.Pending}
+}
+
+// UpdateRunner stores what people say of a runner, if it still has the version
+// expected; r.Version is what it will have. Codes: not_found, stale, conflict.
+func (s *Store) UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64) error {
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		updated, err := tx.exec(ctx, updateRunner, r.ID, expected, r.Name, r.Description, r.Version, millis(r.UpdatedAt))
+		if err != nil {
+			return duplicate(err, "a", "runner", r.Name, string(r.ID))
+		}
+		if updated == 0 {
+			return tx.outdated(ctx, runnerVersion, "runner", string(r.ID))
+		}
+		// Its name stands beside each integration that names it.
+		return tx.query(ctx, integrationIDsOfRunner, func(scan scan) error {
+			var c rolebroker.Change
+			err := scan(&c.Integration)
+			tx.changes = append(tx.changes, c)
+			return err
+		}, r.ID)
+	})
+}
+
+// DeleteRunner removes it and its keys. expected 0 means any version. Codes:
+// not_found, stale, conflict (an integration names it).
+func (s *Store) DeleteRunner(ctx context.Context, id rolebroker.RunnerID, expected int64) error {
+	if !storableText(string(id)) {
+		return notFound("runner", string(id))
+	}
+	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
+		deleted, err := tx.exec(ctx, deleteRunner, id, expected)
+		if err == nil && deleted == 0 {
+			return tx.outdated(ctx, runnerVersion, "runner", string(id))
+		}
+		if violated(err) == missingReferent {
+			return errRunnerInUse
+		}
+		return err
+	})
+	if !errors.Is(err, errRunnerInUse) {
+		return err
+	}
+	return s.nameTheUser(ctx, id)
+}
+
+var errRunnerInUse = rolebroker.Errorf(rolebroker.CodeConflict, "the runner is the runner of an integration")
+
+// nameTheUser is errRunnerInUse with an integration that names the runner. A
+// statement that failed leaves nothing to be asked in its transaction.
+func (s *Store) nameTheUser(ctx context.Context, id rolebroker.RunnerID) error {
+	all, err := s.IntegrationsOf(ctx, id)
+	if err != nil || len(all) == 0 {
+		return errRunnerInUse
+	}
+	in, more := all[0], ""
+	if n := len(all) - 1; n > 0 {
+		more = fmt.Sprintf(" and of %d more", n)
+	}
+	return rolebroker.Errorf(rolebroker.CodeConflict, "the runner %s assumes the roles of integration %s%s", in.RunnerName, in.Name, more).
+		WithHint("name another runner first: rolebroker integration update %s --runner RUNNER", in.Name)
+}
+
+// RecordRunnerReport stores what a runner says of itself, and that it was heard
+// of then. Codes: not_found.
+func (s *Store) RecordRunnerReport(ctx context.Context, id rolebroker.RunnerID, report rolebroker.RunnerReport, at time.Time) error {
+	return s.changeRunner(ctx, id, reportRunner, append([]any{millis(at)}, reportArgs(&report)...)...)
+}
+
+// SeeRunner says when a runner was heard of, unless it was later. Codes:
+// not_found.
+func (s *Store) SeeRunner(ctx context.Context, id rolebroker.RunnerID, at time.Time) error {
+	return s.changeRunner(ctx, id, seeRunner, millis(at))
+}
+
+// changeRunner runs a statement whose first argument is the ID of a runner.
+func (s *Store) changeRunner(ctx context.Context, id rolebroker.RunnerID, st *statement, args ...any) error {
+	if !storableText(string(id)) {
+		return notFound("runner", string(id))
+	}
+	changed, err := s.run(ctx, st, append([]any{id}, args...)...)
+	if err == nil && changed == 0 {
+		return notFound("runner", string(id))
+	}
+	return err
+}
+
+// IntegrationsOf lists the integrations that name the runner, by name, with
+// their roles.
+func (s *Store) IntegrationsOf(ctx context.Context, id rolebroker.RunnerID) ([]rolebroker.Integration, error) {
+	return s.integrations(ctx, integrationsOfRunner, id)
+}
+
+// RunnerKey finds one by ID. Codes: not_found.
+func (s *Store) RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error) {
+	var found *rolebroker.RunnerKey
+	err := s.query(ctx, runnerKeyByID, func(scan scan) error {
+		found = &rolebroker.RunnerKey{}
+		return scan(&found.ID, &found.Runner, &found.Join, &found.Hash, timeColumn{&found.CreatedAt}, timeColumn{&found.ExpiresAt}, timeColumn{&found.UsedAt})
+	}, id)
+	if err == nil && found == nil {
+		return nil, notFound("runner key", string(id))
+	}
+	return found, err
+}
+
+// CreateRunnerKey stores k, in place of those of its kind that the runner has
+// and has not used. Codes: not_found (the runner), conflict (the ID is taken).
+func (s *Store) CreateRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) error {
+	if !storableText(string(k.Runner)) {
+		return notFound("runner", string(k.Runner))
+	}
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		if err := tx.holdRunner(ctx, k.Runner); err != nil {
+			return err
+		}
+		if _, err := tx.exec(ctx, forgetUnusedKeys, k.Runner, k.Join); err != nil {
+			return err
+		}
+		return tx.insertRunnerKey(ctx, k)
+	})
+}
+
+// Join gives a runner its credential for the join token, which is gone then, as
+// are the credentials that it had. It has joined at the time, unless it had
+// before. Codes: not_found, which whoever comes second gets.
+func (s *Store) Join(ctx context.Context, joinKey rolebroker.RunnerKeyID, credential *rolebroker.RunnerKey, at time.Time) error {
+	if !storableText(string(joinKey) + string(credential.Runner)) {
+		return notFound("runner key", string(joinKey))
+	}
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		if err := tx.holdRunner(ctx, credential.Runner); err != nil {
+			return err
+		}
+		used, err := tx.exec(ctx, useJoinKey, joinKey, credential.Runner)
+		if err != nil {
+			return err
+		}
+		if used == 0 {
+			return notFound("runner key", string(joinKey))
+		}
+		if _, err := tx.exec(ctx, forgetCredentials, credential.Runner, ""); err != nil {
+			return err
+		}
+		if _, err := tx.exec(ctx, joinRunner, credential.Runner, millis(at)); err != nil {
+			return err
+		}
+		return tx.insertRunnerKey(ctx, credential)
+	})
+}
+
+// UseRunnerKey says that a credential was used. The first time ends the others
+// that the runner has: all of them were made before it. Codes: not_found.
+func (s *Store) UseRunnerKey(ctx context.Context, id rolebroker.RunnerKeyID, at time.Time) error {
+	key, err := s.RunnerKey(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case key.Join:
+		return notFound("credential of a runner", string(id))
+	case !key.UsedAt.IsZero():
+		return nil
+	}
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		if err := tx.holdRunner(ctx, key.Runner); err != nil {
+			return err
+		}
+		used, err := tx.exec(ctx, useRunnerKey, id, millis(at))
+		if err != nil {
+			return err
+		}
+		if used == 0 {
+			return tx.usedBefore(ctx, id)
+		}
+		_, err = tx.exec(ctx, forgetCredentials, key.Runner, id)
+		return err
+	})
+}
+
+// usedBefore is nil for a credential that is still there.
+func (t *tx) usedBefore(ctx context.Context, id rolebroker.RunnerKeyID) error {
+	exists := false
+	err := t.query(ctx, runnerKeyByID, func(scan) error { exists = true; return nil }, id)
+	if err == nil && !exists {
+		return notFound("runner key", string(id))
+	}
+	return err
+}
+
+// holdRunner has others who change the runner's keys wait. Codes: not_found.
+func (t *tx) holdRunner(ctx context.Context, id rolebroker.RunnerID) error {
+	held, err := t.exec(ctx, holdRunner, id)
+	if err == nil && held == 0 {
+		return notFound("runner", string(id))
+	}
+	return err
+}
+
+func (t *tx) insertRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) error {
+	_, err := t.exec(ctx, insertRunnerKey, k.ID, k.Runner, k.Join, hash(k.Hash), millis(k.CreatedAt), millis(k.ExpiresAt), millis(k.UsedAt))
+	return duplicate(err, "a", "runner key", "", string(k.ID))
+}
