@@ -2,13 +2,18 @@ package provider_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"github.com/hashicorp/go-plugin"
+	frameworkprovider "github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/rolebroker/rolebroker/terraform/internal/awsstandin"
 	"github.com/rolebroker/rolebroker/terraform/provider"
@@ -17,11 +22,11 @@ import (
 // terraformBinary is the Terraform of the tests, empty where there is none.
 var terraformBinary, _ = exec.LookPath("terraform")
 
-// TestMain runs the tests; or, when Terraform has started this program by the
-// name of a provider, is that provider.
+// TestMain runs the tests; or, when a test has started this program by the name
+// of a provider, is that provider.
 func TestMain(m *testing.M) {
-	if serve, ok := providers[filepath.Base(os.Args[0])]; ok {
-		if err := serve(); err != nil {
+	if p, ok := providers[filepath.Base(os.Args[0])]; ok {
+		if err := p.serve(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -30,14 +35,46 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// providers are what this program can be, by the names of their binaries.
-var providers = map[string]func() error{
-	"terraform-provider-rolebroker": func() error {
-		return providerserver.Serve(context.Background(), provider.New("test"), providerserver.ServeOpts{Address: provider.Address})
-	},
-	"terraform-provider-aws": func() error {
-		return providerserver.Serve(context.Background(), awsstandin.New(), providerserver.ServeOpts{Address: awsstandin.Address})
-	},
+// served is a provider that this program can be.
+type served struct {
+	address string
+	make    func() frameworkprovider.Provider
+}
+
+var providers = map[string]served{
+	"terraform-provider-rolebroker": {provider.Address, provider.New("test")},
+	"terraform-provider-aws":        {awsstandin.Address, awsstandin.New()},
+}
+
+// serve waits for Terraform, as a provider in a debugger does: one process for
+// many commands. It prints how Terraform finds it, and stays until its standard
+// input ends, as it does with the test. A process for each command, as
+// [TestInstalling] has them, would make a key for each, which takes a second
+// under the race detector.
+func (p served) serve() error {
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	ready, closed, failed := make(chan *plugin.ReattachConfig), make(chan struct{}), make(chan error, 1)
+	go func() {
+		failed <- tf6server.Serve(p.address, providerserver.NewProtocol6(p.make()), tf6server.WithDebug(ctx, ready, closed))
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case at := <-ready:
+		err := json.NewEncoder(os.Stdout).Encode(map[string]any{p.address: map[string]any{
+			"Protocol": at.Protocol, "ProtocolVersion": at.ProtocolVersion, "Pid": at.Pid, "Test": at.Test,
+			"Addr": map[string]string{"Network": at.Addr.Network(), "String": at.Addr.String()},
+		}})
+		if err != nil {
+			return err
+		}
+		<-closed
+		return nil
+	}
 }
 
 // run keeps what a person has configured for Terraform out of the tests.

@@ -5,11 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,8 +23,8 @@ import (
 )
 
 // workspace is a folder with a configuration, in which the real Terraform runs
-// as a person would run it: with this test binary as the providers, over the
-// plugin protocol.
+// as a person would run it, and speaks the plugin protocol to this test binary
+// in the role of each provider.
 type workspace struct {
 	testing.TB
 	dir     string
@@ -31,34 +32,56 @@ type workspace struct {
 	env     []string
 }
 
-// newWorkspace is a workspace with nothing in it, and nothing to talk to.
-func newWorkspace(t testing.TB) *workspace {
+// newWorkspace is a workspace with nothing in it. What is in the environment is
+// for Terraform and for its providers.
+func newWorkspace(t testing.TB, env ...string) *workspace {
 	t.Helper()
 	needsTerraform(t)
 	ws := &workspace{TB: t, dir: t.TempDir(), secrets: t.TempDir()}
-	home := t.TempDir()
-	config := filepath.Join(home, "dev.tfrc")
-	ws.must(os.WriteFile(config, fmt.Appendf(nil, "provider_installation {\n  dev_overrides {\n    \"rolebroker/rolebroker\" = %q\n    \"hashicorp/aws\" = %q\n  }\n}\n", home, home), 0o600))
+	ws.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.TempDir(), "CHECKPOINT_DISABLE=1",
+		"TF_IN_AUTOMATION=1", "TF_INPUT=0", awsstandin.SecretsEnv + "=" + ws.secrets}, env...)
+	reattach := map[string]any{}
+	for name := range providers {
+		ws.start(name, &reattach)
+	}
+	found, err := json.Marshal(reattach)
+	ws.must(err)
+	ws.env = append(ws.env, reattachEnv+string(found))
+	return ws
+}
+
+// reattachEnv is where Terraform is told of providers that run already.
+const reattachEnv = "TF_REATTACH_PROVIDERS="
+
+// start starts a provider for as long as the test goes on, and adds how it is
+// found.
+func (ws *workspace) start(name string, found *map[string]any) {
+	ws.Helper()
 	self, err := os.Executable()
 	ws.must(err)
-	for name := range providers {
-		ws.must(os.Symlink(self, filepath.Join(home, name)))
-	}
-	ws.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + os.TempDir(), "CHECKPOINT_DISABLE=1",
-		"TF_CLI_CONFIG_FILE=" + config, "TF_IN_AUTOMATION=1", "TF_INPUT=0", awsstandin.SecretsEnv + "=" + ws.secrets}
-	return ws
+	cmd := exec.Command(self)
+	cmd.Args = []string{name}
+	cmd.Env, cmd.Stderr = ws.env, os.Stderr
+	stdin, err := cmd.StdinPipe()
+	ws.must(err)
+	stdout, err := cmd.StdoutPipe()
+	ws.must(err)
+	ws.must(cmd.Start())
+	ws.Cleanup(func() {
+		stdin.Close()
+		cmd.Wait()
+	})
+	ws.must(json.NewDecoder(stdout).Decode(found))
 }
 
 // example is a workspace with an example as it is written, in which people are
 // the administrators of the server and of the customer's account.
 func (w *world) example(name string, env ...string) *workspace {
 	w.Helper()
-	ws := newWorkspace(w.T)
-	ws.must(os.CopyFS(ws.dir, os.DirFS(filepath.Join("..", "examples", name))))
 	admin := w.AWS.Account(testbed.CustomerAccount).AdminKey()
-	ws.env = append(ws.env, "ROLEBROKER_URL="+w.URL, "ROLEBROKER_TOKEN="+w.AdminKey.Reveal(),
-		"AWS_ENDPOINT_URL="+w.AWSURL, "AWS_ACCESS_KEY_ID="+admin.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+admin.SecretAccessKey, "AWS_EC2_METADATA_DISABLED=true")
-	ws.env = append(ws.env, env...)
+	ws := newWorkspace(w.T, append(env, "ROLEBROKER_URL="+w.URL, "ROLEBROKER_TOKEN="+w.AdminKey.Reveal(),
+		"AWS_ENDPOINT_URL="+w.AWSURL, "AWS_ACCESS_KEY_ID="+admin.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+admin.SecretAccessKey, "AWS_EC2_METADATA_DISABLED=true")...)
+	ws.must(os.CopyFS(ws.dir, os.DirFS(filepath.Join("..", "examples", name))))
 	return ws
 }
 
@@ -82,23 +105,27 @@ func (ws *workspace) terraform(args ...string) string {
 
 func (ws *workspace) try(args ...string) (stdout, all string, status int) {
 	ws.Helper()
-	var out, both bytes.Buffer
+	var out, both said
 	cmd := exec.Command(terraformBinary, args...)
 	cmd.Dir, cmd.Env = ws.dir, ws.env
-	cmd.Stdout, cmd.Stderr = &tee{&out, &both}, &both
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, &both), &both
 	err := cmd.Run()
 	if exited := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exited) {
 		ws.Fatal(err)
 	}
-	return out.String(), both.String(), cmd.ProcessState.ExitCode()
+	return out.buf.String(), both.buf.String(), cmd.ProcessState.ExitCode()
 }
 
-// tee keeps what is printed twice: by itself, and among all that is printed.
-type tee struct{ out, both *bytes.Buffer }
+// said is what a program says on its two outputs, which are read at once.
+type said struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
 
-func (t *tee) Write(p []byte) (int, error) {
-	t.out.Write(p)
-	return t.both.Write(p)
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(p)
 }
 
 // applies, after which there must be nothing left to do.
