@@ -8,7 +8,8 @@ type Runner struct {
 	ID          RunnerID
 	Name        string // unique in a deployment
 	Description string
-	Version     int64 // counts the changes that people made; 1 when new
+	Issuer      string // of the service-account tokens about which it is believed: those of its cluster, as people say; empty: none. No two runners have the same
+	Version     int64  // counts the changes that people made; 1 when new
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 
@@ -27,6 +28,24 @@ type RunnerReport struct {
 	Pending       int          // sessions that it has not told yet
 }
 
+// Check says everything that is wrong with it: it is shown to people.
+func (r RunnerReport) Check() error {
+	var p problems
+	for field, text := range map[string]string{"program": r.Program, "arn": r.Identity.ARN, "account": r.Identity.Account, "user_id": r.Identity.UserID, "identity_error": r.IdentityError} {
+		p.check(field, checkDescription(text))
+	}
+	if r.Method != "" && r.Method != MethodWebIdentity && r.Method != MethodAssumeRole {
+		p.add("method", "%s is not one of web-identity, assume-role", clipQuoted(string(r.Method)))
+	}
+	if r.Issuer != "" {
+		p.check("issuer", checkTokenIssuer(r.Issuer))
+	}
+	if r.Pending < 0 {
+		p.add("pending", "is less than none")
+	}
+	return p.err("the report")
+}
+
 // AssumeMethod is how a runner assumes a role.
 type AssumeMethod string
 
@@ -40,6 +59,9 @@ func (r *Runner) Check() error {
 	var p problems
 	p.check("name", CheckName(r.Name))
 	p.check("description", checkDescription(r.Description))
+	if r.Issuer != "" {
+		p.check("issuer", checkTokenIssuer(r.Issuer))
+	}
 	return p.err("the runner")
 }
 

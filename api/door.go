@@ -3,7 +3,8 @@ package api
 import "time"
 
 // What follows is spoken between a runner and the server, below /runner/v1. It
-// has no message with a credential of AWS in it that a runner sends.
+// has no message with a credential of AWS in it that a runner sends. 401 is always
+// about the runner's own credential.
 
 // Join is how a runner comes to its credential.
 type Join struct {
@@ -36,6 +37,19 @@ type RunnerReport struct {
 type Identification struct {
 	Token          Secret          `json:"token,omitempty"`
 	ServiceAccount *ServiceAccount `json:"service_account,omitempty"`
+}
+
+// Identified answers it. An error would be about the runner itself.
+type Identified struct {
+	Token   *TokenRecord `json:"token,omitempty"`
+	Refusal *Refusal     `json:"refusal,omitempty"` // why the process is nobody
+}
+
+// Refusal is a no to an agent, for the runner to pass on.
+type Refusal struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
 }
 
 // ServiceAccount is a Kubernetes service account.
@@ -142,14 +156,24 @@ type Loan struct {
 	Task  string `json:"task"`
 }
 
+// Lent answers it, with credentials of a role that the platform assumed; an
+// error would be about the runner itself.
+type Lent struct {
+	AccessKeyID     string    `json:"access_key_id,omitempty"`
+	SecretAccessKey Secret    `json:"secret_access_key,omitempty"`
+	Token           Secret    `json:"token,omitempty"` // the session token
+	Expiration      time.Time `json:"expiration"`
+	RoleARN         string    `json:"role_arn,omitempty"`
+	Refusal         *Refusal  `json:"refusal,omitempty"`
+}
+
 // EventsType is the media type of the stream of events.
 const EventsType = "application/x-ndjson"
 
 // RunnerEvent is one line of the stream of events. The zero value is a heartbeat.
 type RunnerEvent struct {
-	Hello    *Hello  `json:"hello,omitempty"`    // the first: what was remembered before is to be forgotten
-	Change   *Change `json:"change,omitempty"`   // something was committed
-	Validate string  `json:"validate,omitempty"` // the ID of an integration whose roles are to be tried now
+	Hello  *Hello  `json:"hello,omitempty"`  // the first: what was remembered before is to be forgotten
+	Change *Change `json:"change,omitempty"` // something was committed
 }
 
 // Hello begins the stream of events.

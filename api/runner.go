@@ -8,19 +8,20 @@ type Runner struct {
 	ID          string    `json:"id" doc:"Stable for the life of the runner; stands for the name wherever one is taken." example:"run_4zqk2m7vprb5xw3tdn6hjc8ysa"`
 	Name        string    `json:"name" doc:"Unique in a deployment." example:"eks-production"`
 	Description string    `json:"description" example:"The production cluster"`
+	Issuer      string    `json:"issuer" doc:"Of the service-account tokens about which the runner is believed: those of its cluster, as people say; empty: none." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
 	Version     int64     `json:"version" doc:"Counts the changes that people made, from 1; the ETag has it after the ID." example:"1"`
 	CreatedAt   time.Time `json:"created_at" example:"2026-03-14T09:26:53Z"`
 	UpdatedAt   time.Time `json:"updated_at" example:"2026-03-14T09:26:53Z"`
 
-	Status        string     `json:"status" enum:"waiting,connected,away" doc:"waiting: it has not joined yet. connected: it was heard of in the last seconds. away: it was not." example:"connected"`
-	JoinedAt      *time.Time `json:"joined_at" doc:"When it first came; null: not yet."`
-	SeenAt        *time.Time `json:"seen_at" doc:"When it was last heard of; null: never."`
-	Program       string     `json:"program" doc:"The version of the program, as it says." example:"1.0.0"`
-	Method        string     `json:"method" enum:",web-identity,assume-role" doc:"How it assumes roles; empty while that is not known." example:"web-identity"`
-	IdentityARN   string     `json:"identity_arn" doc:"Who it is in AWS; empty with web-identity, which is nobody before it assumes a role." example:"arn:aws:sts::111122223333:assumed-role/rolebroker-runner/i-0abc"`
-	IdentityError string     `json:"identity_error,omitempty" doc:"Why it has no AWS identity."`
-	Issuer        string     `json:"issuer" doc:"Of the service-account tokens that it verifies; empty: none." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
-	Pending       int        `json:"pending" doc:"Sessions that it began while it could not reach the server, and has not told yet." example:"0"`
+	Status         string     `json:"status" enum:"waiting,connected,away" doc:"waiting: it has not joined yet. connected: it was heard of in the last seconds. away: it was not." example:"connected"`
+	JoinedAt       *time.Time `json:"joined_at" doc:"When it first came; null: not yet."`
+	SeenAt         *time.Time `json:"seen_at" doc:"When it was last heard of; null: never."`
+	Program        string     `json:"program" doc:"The version of the program, as it says." example:"1.0.0"`
+	Method         string     `json:"method" enum:",web-identity,assume-role" doc:"How it assumes roles; empty while that is not known." example:"web-identity"`
+	IdentityARN    string     `json:"identity_arn" doc:"Who it is in AWS; empty with web-identity, which is nobody before it assumes a role." example:"arn:aws:sts::111122223333:assumed-role/rolebroker-runner/i-0abc"`
+	IdentityError  string     `json:"identity_error,omitempty" doc:"Why it has no AWS identity."`
+	ReportedIssuer string     `json:"reported_issuer" doc:"Of the service-account tokens that it verifies, as it says; empty: none. It is believed about them once somebody sets issuer to the same." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
+	Pending        int        `json:"pending" doc:"Sessions that it began while it could not reach the server, and has not told yet." example:"0"`
 }
 
 // The values of [Runner.Status].
@@ -37,6 +38,7 @@ func (r Runner) ETag() string { return etag(r.ID, r.Version) }
 type RunnerRequest struct {
 	Name        string `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment." example:"eks-production"`
 	Description string `json:"description,omitempty" maxLength:"1000" example:"The production cluster"`
+	Issuer      string `json:"issuer,omitempty" maxLength:"255" doc:"Of the service-account tokens about which the runner is believed: those of its cluster. No two runners have the same." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
 }
 
 // JoinTokenRequest makes a token with which a runner joins.

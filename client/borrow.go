@@ -46,11 +46,6 @@ func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentia
 	if err != nil {
 		return nil, err
 	}
-	return c.credentials(l)
-}
-
-// credentials are what was lent, which has to be whole.
-func (c *Client) credentials(l lent) (*Credentials, error) {
 	if l.AccessKeyID == "" || l.SecretAccessKey == "" || l.Expiration.IsZero() {
 		return nil, rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s answered without credentials", c.base)
 	}

@@ -31,9 +31,9 @@ func (c *Client) Report(ctx context.Context, r api.RunnerReport) error {
 	return c.do(ctx, request{method: http.MethodPost, path: doorPath + "/report", body: r}, nil)
 }
 
-// Identify finds the agent that a process is. Codes: unauthenticated.
-func (c *Client) Identify(ctx context.Context, shown api.Identification) (api.TokenRecord, error) {
-	return send[api.TokenRecord](ctx, c, request{method: http.MethodPost, path: doorPath + "/identify", body: shown})
+// Identify finds the agent that a process is. That it is none is no error.
+func (c *Client) Identify(ctx context.Context, shown api.Identification) (api.Identified, error) {
+	return send[api.Identified](ctx, c, request{method: http.MethodPost, path: doorPath + "/identify", body: shown})
 }
 
 // TokenRecord is what is known of the token by which an agent was identified.
@@ -70,13 +70,9 @@ func (c *Client) RecordUse(ctx context.Context, u api.Use) error {
 }
 
 // Lend borrows a role that the platform assumes, for an agent that the runner
-// knows by its service account.
-func (c *Client) Lend(ctx context.Context, l api.Loan) (*Credentials, error) {
-	answer, err := send[lent](ctx, c, request{method: http.MethodPost, path: doorPath + "/loans", body: l})
-	if err != nil {
-		return nil, err
-	}
-	return c.credentials(answer)
+// knows by its service account. That the agent may not have it is no error.
+func (c *Client) Lend(ctx context.Context, l api.Loan) (api.Lent, error) {
+	return send[api.Lent](ctx, c, request{method: http.MethodPost, path: doorPath + "/loans", body: l})
 }
 
 // RunnerIntegrations are those that name the runner, for it to try their roles.

@@ -1,9 +1,9 @@
 // Package auth finds out who is calling.
 //
 // It turns an Authorization header into a [rolebroker.Caller]: an agent, for
-// the credentials endpoint, or the holder of an API key, for the management
-// API. The two never stand for each other. What a caller may do is decided
-// elsewhere, from the Caller it is given.
+// the credentials endpoint, the holder of an API key, for the management API,
+// or a runner, for the runners' door. None ever stands for another. What a
+// caller may do is decided elsewhere, from the Caller it is given.
 //
 // It refuses to say which part of a token was wrong, and to know a caller by
 // anything but a token: not by address, not by name.
@@ -25,6 +25,8 @@ const (
 	agentPrefix  = "rbt"
 	keyPrefix    = "rbk"
 	signInPrefix = "rbs"
+	joinPrefix   = "rbj"
+	runnerPrefix = "rbr"
 )
 
 // BootstrapKey is the ID of the admin API key that the operator chose, or that
@@ -36,6 +38,11 @@ type Records interface {
 	Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error)
 	APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error)
 	SignInRecord(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error)
+	RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error)
+
+	// UseRunnerKey is called when a credential is used for the first time, which
+	// ends those before it.
+	UseRunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) error
 }
 
 // Authenticator finds out who is calling.
@@ -76,6 +83,18 @@ func NewSignIn(id rolebroker.SignInID) (rolebroker.Secret, []byte) {
 	return rolebroker.NewSecret(token), hash
 }
 
+// NewJoinToken is the same for a runner that has yet to join.
+func NewJoinToken(id rolebroker.RunnerKeyID) (rolebroker.Secret, []byte) {
+	token, hash := seal.New(joinPrefix, strings.TrimPrefix(string(id), "rky_"))
+	return rolebroker.NewSecret(token), hash
+}
+
+// NewRunnerCredential is the same for a runner that has joined.
+func NewRunnerCredential(id rolebroker.RunnerKeyID) (rolebroker.Secret, []byte) {
+	token, hash := seal.New(runnerPrefix, strings.TrimPrefix(string(id), "rky_"))
+	return rolebroker.NewSecret(token), hash
+}
+
 // Agent is the agent that shows this Authorization header: its token, with or
 // without "Bearer" before it. Whether the token is still good is for the broker
 // to decide, together with everything else that can be taken away. Codes:
@@ -107,8 +126,8 @@ func (a *Authenticator) APIKey(ctx context.Context, authorization string) (roleb
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an API key is required").
 			WithHint("set ROLEBROKER_TOKEN to an API key")
 	}
-	if _, ok := seal.ID(agentPrefix, shown); ok {
-		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeDenied, "this is an agent token; the management API takes an API key").
+	if kind := kindOf(shown); kind != "" && kind != apiKey {
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeDenied, "this is %s; the management API takes an API key", kind).
 			WithHint("set ROLEBROKER_TOKEN to an API key")
 	}
 	id := BootstrapKey
@@ -133,6 +152,54 @@ func (a *Authenticator) holder(key *rolebroker.APIKey) (rolebroker.Caller, error
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeExpired, "the API key %s has expired", key.Name)
 	}
 	return rolebroker.Caller{APIKey: key.ID, Name: key.Name, Access: key.Access}, nil
+}
+
+// Runner is the runner that shows the credential in this Authorization header.
+// The first time that one is shown ends the runner's others. Codes:
+// unauthenticated, denied, expired.
+func (a *Authenticator) Runner(ctx context.Context, authorization string) (rolebroker.Caller, error) {
+	key, err := a.runnerKey(ctx, runnerPrefix, bearer(authorization))
+	if err != nil {
+		return rolebroker.Caller{}, err
+	}
+	if key.UsedAt.IsZero() {
+		err = a.Records.UseRunnerKey(ctx, key.ID)
+	}
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound: // another one took its place just now
+		return rolebroker.Caller{}, unknownRunnerKey(runnerPrefix)
+	case err != nil:
+		return rolebroker.Caller{}, err
+	}
+	return rolebroker.Caller{Runner: key.Runner, RunnerKey: key.ID}, nil
+}
+
+// JoinToken is what is known of a join token that is good. It is used up by who
+// joins with it, not by this, and is nobody: there is no Caller for it. Codes:
+// unauthenticated, denied, expired.
+func (a *Authenticator) JoinToken(ctx context.Context, shown string) (*rolebroker.RunnerKey, error) {
+	return a.runnerKey(ctx, joinPrefix, shown)
+}
+
+// runnerKey is what is known of a credential or a join token, while it is good.
+func (a *Authenticator) runnerKey(ctx context.Context, prefix, shown string) (*rolebroker.RunnerKey, error) {
+	id, ok := seal.ID(prefix, shown)
+	if !ok {
+		return nil, notARunner(prefix, shown)
+	}
+	key, err := a.Records.RunnerKey(ctx, rolebroker.RunnerKeyID("rky_"+id))
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
+		return nil, unknownRunnerKey(prefix)
+	case err != nil:
+		return nil, err
+	case !seal.Matches(shown, key.Hash), key.Join != (prefix == joinPrefix):
+		return nil, unknownRunnerKey(prefix)
+	}
+	if err := key.Usable(a.Now()); err != nil {
+		return nil, err
+	}
+	return key, nil
 }
 
 // SignedIn is the holder of the API key with which a browser signed in that
@@ -177,13 +244,56 @@ func bearer(authorization string) string {
 	return authorization
 }
 
+// The kinds of what people may show in each other's place.
+const (
+	agentToken       = "an agent token"
+	apiKey           = "an API key"
+	joinToken        = "a join token"
+	runnerCredential = "a runner's credential"
+)
+
+// kindOf is what somebody shows, by its form; empty: none of ours.
+func kindOf(shown string) string {
+	for prefix, kind := range map[string]string{agentPrefix: agentToken, keyPrefix: apiKey, joinPrefix: joinToken, runnerPrefix: runnerCredential} {
+		if _, ok := seal.ID(prefix, shown); ok {
+			return kind
+		}
+	}
+	return ""
+}
+
+// notARunner refuses what is not of the prefix.
+func notARunner(prefix, shown string) error {
+	wanted, from := runnerCredential, "a runner shows the credential that it got when it joined"
+	if prefix == joinPrefix {
+		wanted, from = joinToken, hintJoin
+	}
+	switch kind := kindOf(shown); {
+	case shown == "":
+		return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "%s is required", wanted).WithHint("%s", from)
+	case kind != "":
+		return rolebroker.Errorf(rolebroker.CodeDenied, "this is %s; %s is wanted here", kind, wanted).WithHint("%s", from)
+	}
+	return unknownRunnerKey(prefix)
+}
+
+const hintJoin = "make one: rolebroker runner join-token RUNNER"
+
+func unknownRunnerKey(prefix string) error {
+	if prefix == joinPrefix {
+		return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the join token is not known here: it is good once, and a newer one takes its place").WithHint(hintJoin)
+	}
+	return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the runner's credential is not known here: a newer one took its place, or the runner was deleted").
+		WithHint("if nobody changed anything, somebody else has a copy of it; have the runner join again: rolebroker runner join-token RUNNER")
+}
+
 func notAnAgent(shown string) error {
 	if shown == "" {
 		return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an agent token is required").
 			WithHint("make one: rolebroker agent token create AGENT; then set ROLEBROKER_TOKEN to it")
 	}
-	if _, ok := seal.ID(keyPrefix, shown); ok {
-		return rolebroker.Errorf(rolebroker.CodeDenied, "this is an API key; credentials are lent to an agent token only").
+	if kind := kindOf(shown); kind != "" && kind != agentToken {
+		return rolebroker.Errorf(rolebroker.CodeDenied, "this is %s; credentials are lent to an agent token only", kind).
 			WithHint("make one: rolebroker agent token create AGENT")
 	}
 	return unknownToken()

@@ -12,12 +12,30 @@ import (
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
-// records are a token of an agent, a read-only key, an expired one, and a
-// bootstrap key that the operator chose.
+// records are a token of an agent, a read-only key, an expired one, a bootstrap
+// key that the operator chose, and a join token and a credential of a runner.
 type records struct {
 	tokens map[rolebroker.TokenID]*rolebroker.Token
 	keys   map[rolebroker.APIKeyID]*rolebroker.APIKey
 	ins    map[rolebroker.SignInID]*rolebroker.SignIn
+	runner map[rolebroker.RunnerKeyID]*rolebroker.RunnerKey
+}
+
+func (r records) RunnerKey(_ context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error) {
+	if k := r.runner[id]; k != nil {
+		copied := *k
+		return &copied, nil
+	}
+	return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no runner key %q", id)
+}
+
+func (r records) UseRunnerKey(_ context.Context, id rolebroker.RunnerKeyID) error {
+	k := r.runner[id]
+	if k == nil || k.Join {
+		return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no runner key %q", id)
+	}
+	k.UsedAt = now
+	return nil
 }
 
 func (r records) Token(_ context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
@@ -47,10 +65,12 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 type world struct {
 	*auth.Authenticator
 	token, key, expired, chosen string
+	join, credential            string
 }
 
 func newWorld() world {
-	r := records{map[rolebroker.TokenID]*rolebroker.Token{}, map[rolebroker.APIKeyID]*rolebroker.APIKey{}, map[rolebroker.SignInID]*rolebroker.SignIn{}}
+	r := records{map[rolebroker.TokenID]*rolebroker.Token{}, map[rolebroker.APIKeyID]*rolebroker.APIKey{}, map[rolebroker.SignInID]*rolebroker.SignIn{},
+		map[rolebroker.RunnerKeyID]*rolebroker.RunnerKey{}}
 	tokenID := rolebroker.NewTokenID()
 	token, hash := auth.NewAgentToken(tokenID)
 	r.tokens[tokenID] = &rolebroker.Token{ID: tokenID, Agent: "agt_scout", Hash: hash}
@@ -61,9 +81,18 @@ func newWorld() world {
 		return secret.Reveal()
 	}
 	w := world{Authenticator: &auth.Authenticator{Records: r, Now: func() time.Time { return now }}, token: token.Reveal(), chosen: "what the operator chose himself"}
+	w.join, w.credential = w.runnerKey(auth.NewJoinToken, true).Reveal(), w.runnerKey(auth.NewRunnerCredential, false).Reveal()
 	w.key, w.expired = key("reader", rolebroker.AccessReadOnly, time.Time{}), key("old", rolebroker.AccessAdmin, now)
 	r.keys[auth.BootstrapKey] = &rolebroker.APIKey{ID: auth.BootstrapKey, Name: "bootstrap", Access: rolebroker.AccessAdmin, Hash: seal.Hash(w.chosen)}
 	return w
+}
+
+// runnerKey is a key of a runner that is good for a minute.
+func (w world) runnerKey(make func(rolebroker.RunnerKeyID) (rolebroker.Secret, []byte), join bool) rolebroker.Secret {
+	id := rolebroker.NewRunnerKeyID()
+	secret, hash := make(id)
+	w.Records.(records).runner[id] = &rolebroker.RunnerKey{ID: id, Runner: "run_eks", Join: join, Hash: hash, ExpiresAt: now.Add(time.Minute)}
+	return secret
 }
 
 func TestATokenSaysWhichAgentItIs(t *testing.T) {
@@ -85,6 +114,8 @@ func TestATokenSaysWhichAgentItIs(t *testing.T) {
 		strings.ToUpper(w.token):       rolebroker.CodeUnauthenticated,
 		w.key:                          rolebroker.CodeDenied,
 		w.chosen:                       rolebroker.CodeUnauthenticated,
+		w.join:                         rolebroker.CodeDenied,
+		w.credential:                   rolebroker.CodeDenied,
 	} {
 		if who, err := w.Agent(t.Context(), header); rolebroker.CodeOf(err) != want || who != (rolebroker.Caller{}) {
 			t.Errorf("%+v, %v; want %s", who, err, want)
@@ -106,6 +137,8 @@ func TestAKeySaysWhatItOpens(t *testing.T) {
 		w.key[:len(w.key)-1]:  rolebroker.CodeUnauthenticated,
 		"Bearer " + w.expired: rolebroker.CodeExpired,
 		"Bearer " + w.token:   rolebroker.CodeDenied,
+		w.join:                rolebroker.CodeDenied,
+		w.credential:          rolebroker.CodeDenied,
 	} {
 		if who, err := w.APIKey(t.Context(), header); rolebroker.CodeOf(err) != want || who != (rolebroker.Caller{}) {
 			t.Errorf("%+v, %v; want %s", who, err, want)
@@ -128,6 +161,14 @@ func (broken) SignInRecord(context.Context, rolebroker.SignInID) (*rolebroker.Si
 	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
 }
 
+func (broken) RunnerKey(context.Context, rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error) {
+	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
+}
+
+func (broken) UseRunnerKey(context.Context, rolebroker.RunnerKeyID) error {
+	return rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
+}
+
 func TestNobodyGetsInWhileTheRecordsCannotBeRead(t *testing.T) {
 	w := newWorld()
 	w.Records = broken{}
@@ -135,6 +176,12 @@ func TestNobodyGetsInWhileTheRecordsCannotBeRead(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if _, err := w.APIKey(t.Context(), w.key); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		t.Errorf("%v", err)
+	}
+	if _, err := w.Runner(t.Context(), w.credential); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		t.Errorf("%v", err)
+	}
+	if _, err := w.JoinToken(t.Context(), w.join); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 		t.Errorf("%v", err)
 	}
 }

@@ -73,6 +73,10 @@ func platformMode(in *rolebroker.Integration) error {
 	if in.AssumptionMode == rolebroker.ModePlatform {
 		return nil
 	}
-	return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed in your cluster, not by this server", in.Name).
-		WithHint("an administrator can let this server assume them: rolebroker integration update %s --assumption-mode platform", in.Name)
+	if in.Runner == "" {
+		return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed in your cluster, and no runner is named that does", in.Name).
+			WithHint("an administrator has to name one: rolebroker integration update %s --runner RUNNER", in.Name)
+	}
+	return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed by runner %s in your cluster, not by this server", in.Name, in.RunnerName).
+		WithHint("the agent has to ask that runner: set ROLEBROKER_URL to its address in the cluster")
 }

@@ -29,8 +29,9 @@ func (b *Broker) Integrations(ctx context.Context, who rolebroker.Caller, page r
 
 // CreateIntegration stores a new integration and validates its roles, before
 // or after that or not at all. in.ExternalID is one that ReserveExternalID gave,
-// or empty for a new one; IDs, times and version in in are ignored. Codes:
-// denied, invalid, conflict, unavailable.
+// or empty for a new one, and in.Runner the name or ID of a runner; other IDs,
+// times and version in in are ignored. Codes: denied, invalid, conflict,
+// unavailable.
 func (b *Broker) CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, mode rolebroker.ValidateMode) (*rolebroker.Integration, error) {
 	if err := who.MayWrite(); err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func (b *Broker) CreateIntegration(ctx context.Context, who rolebroker.Caller, i
 	now := b.now()
 	in.ID, in.Version, in.CreatedAt, in.UpdatedAt, in.NextExternalID = rolebroker.NewIntegrationID(), 1, now, now, ""
 	in.Roles = withIDs(in.Roles, nil)
-	if err := in.Check(); err != nil {
+	if err := b.checked(ctx, &in); err != nil {
 		return nil, err
 	}
 	given := in.ExternalID
@@ -95,7 +96,8 @@ func (b *Broker) saved(ctx context.Context, id rolebroker.IntegrationID, mode ro
 
 // UpdateIntegration replaces what a person says of an integration. ifVersion
 // is the version it must still have; 0 wins over whatever is there.
-// in.ExternalID may be empty or must be what it is. A role keeps its ID, and
+// in.ExternalID may be empty or must be what it is, and in.Runner is a name or
+// an ID. A role keeps its ID, and
 // with it its sessions, when its ID or else its name is given again. Roles are
 // validated as in CreateIntegration. Codes: denied, not_found, invalid,
 // conflict, stale, unavailable.
@@ -108,7 +110,7 @@ func (b *Broker) UpdateIntegration(ctx context.Context, who rolebroker.Caller, n
 		if err != nil {
 			return "", err
 		}
-		updated, err := b.replaced(old, in)
+		updated, err := b.replaced(ctx, old, in)
 		if err != nil {
 			return "", err
 		}
@@ -127,14 +129,23 @@ func (b *Broker) UpdateIntegration(ctx context.Context, who rolebroker.Caller, n
 }
 
 // replaced is old with what in says of it.
-func (b *Broker) replaced(old *rolebroker.Integration, in rolebroker.Integration) (*rolebroker.Integration, error) {
+func (b *Broker) replaced(ctx context.Context, old *rolebroker.Integration, in rolebroker.Integration) (*rolebroker.Integration, error) {
 	if in.ExternalID != "" && in.ExternalID != old.ExternalID {
 		return nil, errExternalID
 	}
 	in.ID, in.ExternalID, in.NextExternalID, in.CreatedAt = old.ID, old.ExternalID, old.NextExternalID, old.CreatedAt
 	in.Version, in.UpdatedAt = old.Version+1, b.now()
 	in.Roles = withIDs(in.Roles, old)
-	return &in, in.Check()
+	return &in, b.checked(ctx, &in)
+}
+
+// checked is what is wrong with an integration as it is to be saved. Its Runner
+// may be a name, which becomes the ID.
+func (b *Broker) checked(ctx context.Context, in *rolebroker.Integration) error {
+	if err := in.Check(); err != nil {
+		return err
+	}
+	return b.nameRunner(ctx, in)
 }
 
 // withIDs gives each role the ID it has in old, by ID or else by name, or a new one.

@@ -44,7 +44,7 @@ func (b *Broker) AgentToken(ctx context.Context, who rolebroker.Caller, agent st
 		return nil, err
 	}
 	token, err := b.store.Token(ctx, id)
-	if err == nil && token.Agent != a.ID {
+	if err == nil && (token.Agent != a.ID || token.Account != (rolebroker.ServiceAccount{})) {
 		return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no token %q", string(id))
 	}
 	return token, err

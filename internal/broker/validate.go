@@ -77,6 +77,9 @@ func (b *Broker) ValidateDraft(ctx context.Context, who rolebroker.Caller, draft
 	if err := who.MayWrite(); err != nil {
 		return nil, "", err
 	}
+	if err := b.nameRunner(ctx, &draft); err != nil {
+		return nil, "", err
+	}
 	stored, err := b.completeDraft(ctx, who, &draft)
 	if err != nil {
 		return nil, "", err

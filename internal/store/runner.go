@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	runnerColumns = `id, name, description, version, created_at, updated_at, joined_at, seen_at,
-	program, method, account, arn, user_id, identity_error, issuer, pending`
+	runnerColumns = `id, name, description, issuer, version, created_at, updated_at, joined_at, seen_at,
+	program, method, account, arn, user_id, identity_error, reported_issuer, pending`
 	runnerKeyColumns = `id, runner_id, is_join, hash, created_at, expires_at, used_at`
 )
 
@@ -23,13 +23,13 @@ var (
 
 	insertRunner = newStatement("insertRunner", `
 		INSERT INTO runners (`+runnerColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`)
 	updateRunner = newStatement("updateRunner", `
-		UPDATE runners SET name = $3, description = $4, version = $5, updated_at = $6 WHERE id = $1 AND version = $2`)
+		UPDATE runners SET name = $3, description = $4, issuer = $5, version = $6, updated_at = $7 WHERE id = $1 AND version = $2`)
 	deleteRunner = newStatement("deleteRunner", `DELETE FROM runners WHERE id = $1 AND (version = $2 OR $2 = 0)`)
 
 	reportRunner = newStatement("reportRunner", `
-		UPDATE runners SET program = $3, method = $4, account = $5, arn = $6, user_id = $7, identity_error = $8, issuer = $9,
+		UPDATE runners SET program = $3, method = $4, account = $5, arn = $6, user_id = $7, identity_error = $8, reported_issuer = $9,
 			pending = $10, seen_at = CASE WHEN seen_at < $2 THEN $2 ELSE seen_at END
 		WHERE id = $1`)
 	seeRunner = newStatement("seeRunner", `
@@ -78,7 +78,7 @@ func (s *Store) runners(ctx context.Context, st *statement, args ...any) ([]role
 	var found []rolebroker.Runner
 	err := s.query(ctx, st, func(scan scan) error {
 		var r rolebroker.Runner
-		err := scan(&r.ID, &r.Name, &r.Description, &r.Version, timeColumn{&r.CreatedAt}, timeColumn{&r.UpdatedAt},
+		err := scan(&r.ID, &r.Name, &r.Description, &r.Issuer, &r.Version, timeColumn{&r.CreatedAt}, timeColumn{&r.UpdatedAt},
 			timeColumn{&r.JoinedAt}, timeColumn{&r.SeenAt}, &r.Report.Program, &r.Report.Method, &r.Report.Identity.Account,
 			&r.Report.Identity.ARN, &r.Report.Identity.UserID, &r.Report.IdentityError, &r.Report.Issuer, &r.Report.Pending)
 		found = append(found, r)
@@ -92,7 +92,7 @@ func (s *Store) runners(ctx context.Context, st *statement, args ...any) ([]role
 
 // CreateRunner stores r. Codes: conflict (the ID or the name is taken).
 func (s *Store) CreateRunner(ctx context.Context, r *rolebroker.Runner) error {
-	args := append([]any{r.ID, r.Name, r.Description, r.Version, millis(r.CreatedAt), millis(r.UpdatedAt), millis(r.JoinedAt), millis(r.SeenAt)},
+	args := append([]any{r.ID, r.Name, r.Description, r.Issuer, r.Version, millis(r.CreatedAt), millis(r.UpdatedAt), millis(r.JoinedAt), millis(r.SeenAt)},
 		reportArgs(&r.Report)...)
 	_, err := s.run(ctx, insertRunner, args...)
 	return duplicate(err, "a", "runner", r.Name, string(r.ID))
@@ -109,7 +109,7 @@ func reportArgs(r *rolebroker.RunnerReport) []any {
 // expected; r.Version is what it will have. Codes: not_found, stale, conflict.
 func (s *Store) UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
-		updated, err := tx.exec(ctx, updateRunner, r.ID, expected, r.Name, r.Description, r.Version, millis(r.UpdatedAt))
+		updated, err := tx.exec(ctx, updateRunner, r.ID, expected, r.Name, r.Description, r.Issuer, r.Version, millis(r.UpdatedAt))
 		if err != nil {
 			return duplicate(err, "a", "runner", r.Name, string(r.ID))
 		}

@@ -4,23 +4,26 @@
 -- +goose Up
 
 CREATE TABLE runners (
-    id             TEXT COLLATE "binary" NOT NULL PRIMARY KEY,
-    name           TEXT COLLATE "binary" NOT NULL UNIQUE,
-    description    TEXT NOT NULL,
-    version        BIGINT NOT NULL,
-    created_at     BIGINT NOT NULL,
-    updated_at     BIGINT NOT NULL,
-    joined_at      BIGINT NOT NULL,
-    seen_at        BIGINT NOT NULL,
-    program        TEXT NOT NULL,
-    method         TEXT NOT NULL,
-    account        TEXT NOT NULL,
-    arn            TEXT NOT NULL,
-    user_id        TEXT NOT NULL,
-    identity_error TEXT NOT NULL,
-    issuer         TEXT NOT NULL,
-    pending        BIGINT NOT NULL
+    id              TEXT COLLATE "binary" NOT NULL PRIMARY KEY,
+    name            TEXT COLLATE "binary" NOT NULL UNIQUE,
+    description     TEXT NOT NULL,
+    issuer          TEXT COLLATE "binary" NOT NULL,
+    version         BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL,
+    joined_at       BIGINT NOT NULL,
+    seen_at         BIGINT NOT NULL,
+    program         TEXT NOT NULL,
+    method          TEXT NOT NULL,
+    account         TEXT NOT NULL,
+    arn             TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    identity_error  TEXT NOT NULL,
+    reported_issuer TEXT NOT NULL,
+    pending         BIGINT NOT NULL
 );
+-- One runner is believed about the service accounts of a cluster.
+CREATE UNIQUE INDEX runners_issuer ON runners (issuer) WHERE issuer <> '';
 
 -- Credentials of runners, and the tokens with which they join.
 CREATE TABLE runner_keys (

@@ -1,0 +1,94 @@
+package auth_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/auth"
+)
+
+func TestACredentialSaysWhichRunnerItIs(t *testing.T) {
+	w := newWorld()
+	for _, header := range []string{w.credential, "Bearer " + w.credential} {
+		who, err := w.Runner(t.Context(), header)
+		if err != nil || who.Runner != "run_eks" || who.RunnerKey == "" || who.Agent != "" || who.MayRead() == nil || who.MayWrite() == nil {
+			t.Errorf("%+v, %v", who, err)
+		}
+	}
+	key, err := w.JoinToken(t.Context(), w.join)
+	if err != nil || key.Runner != "run_eks" || !key.Join {
+		t.Errorf("%+v, %v", key, err)
+	}
+	unknown, _ := auth.NewRunnerCredential(rolebroker.NewRunnerKeyID())
+	unknownJoin, _ := auth.NewJoinToken(rolebroker.NewRunnerKeyID())
+	for _, c := range []struct {
+		shown             string
+		asRunner, joining rolebroker.Code
+	}{
+		{"", rolebroker.CodeUnauthenticated, rolebroker.CodeUnauthenticated},
+		{"x", rolebroker.CodeUnauthenticated, rolebroker.CodeUnauthenticated},
+		{w.chosen, rolebroker.CodeUnauthenticated, rolebroker.CodeUnauthenticated},
+		{w.token, rolebroker.CodeDenied, rolebroker.CodeDenied},
+		{w.key, rolebroker.CodeDenied, rolebroker.CodeDenied},
+		{w.expired, rolebroker.CodeDenied, rolebroker.CodeDenied},
+		{w.join, rolebroker.CodeDenied, ""},
+		{w.credential, "", rolebroker.CodeDenied},
+		{unknown.Reveal(), rolebroker.CodeUnauthenticated, rolebroker.CodeDenied},
+		{unknownJoin.Reveal(), rolebroker.CodeDenied, rolebroker.CodeUnauthenticated},
+		{strings.ToUpper(w.credential), rolebroker.CodeUnauthenticated, rolebroker.CodeUnauthenticated},
+		{w.credential[:len(w.credential)-1] + "-", rolebroker.CodeUnauthenticated, rolebroker.CodeDenied},
+		{w.join[:len(w.join)-1] + "-", rolebroker.CodeDenied, rolebroker.CodeUnauthenticated},
+		{"rbr" + w.join[3:], rolebroker.CodeUnauthenticated, rolebroker.CodeDenied}, // renamed
+		{"rbj" + w.credential[3:], rolebroker.CodeDenied, rolebroker.CodeUnauthenticated},
+	} {
+		if who, err := w.Runner(t.Context(), c.shown); rolebroker.CodeOf(err) != c.asRunner || err != nil && who != (rolebroker.Caller{}) {
+			t.Errorf("as a runner: %+v, %v; want %s", who, err, c.asRunner)
+		}
+		if key, err := w.JoinToken(t.Context(), c.shown); rolebroker.CodeOf(err) != c.joining || err != nil && key != nil {
+			t.Errorf("joining: %+v, %v; want %s", key, err, c.joining)
+		}
+	}
+}
+
+// What is shown in the wrong place is told what it is and what is wanted, and is
+// not repeated.
+func TestARefusalNamesBothKinds(t *testing.T) {
+	w := newWorld()
+	_, asRunner := w.Runner(t.Context(), w.join)
+	_, joining := w.JoinToken(t.Context(), w.credential)
+	_, asAgent := w.Agent(t.Context(), w.credential)
+	_, managing := w.APIKey(t.Context(), w.join)
+	for err, want := range map[error]string{
+		asRunner: "this is a join token; a runner's credential is wanted here",
+		joining:  "this is a runner's credential; a join token is wanted here",
+		asAgent:  "this is a runner's credential; credentials are lent to an agent token only",
+		managing: "this is a join token; the management API takes an API key",
+	} {
+		if err.Error() != want || rolebroker.AsError(err).Hint == "" {
+			t.Errorf("%q (%s), want %q", err, rolebroker.AsError(err).Hint, want)
+		}
+	}
+}
+
+func TestTheKeysOfARunnerEnd(t *testing.T) {
+	w := newWorld()
+	r := w.Records.(records)
+	w.Runner(t.Context(), w.credential)
+	for _, k := range r.runner {
+		if !k.Join && k.UsedAt != now {
+			t.Error("the first use is not recorded")
+		}
+		k.ExpiresAt = now
+	}
+	if who, err := w.Runner(t.Context(), w.credential); rolebroker.CodeOf(err) != rolebroker.CodeExpired || who != (rolebroker.Caller{}) {
+		t.Errorf("%+v, %v", who, err)
+	}
+	if key, err := w.JoinToken(t.Context(), w.join); rolebroker.CodeOf(err) != rolebroker.CodeExpired || key != nil {
+		t.Errorf("%+v, %v", key, err)
+	}
+	wrong := w.credential[:len(w.credential)-1] + "-" // nobody learns from a guess that it was good once
+	if _, err := w.Runner(t.Context(), wrong); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,326 @@
+package broker_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/auth"
+	"github.com/rolebroker/rolebroker/internal/broker"
+)
+
+var scoutAccount = rolebroker.ServiceAccount{Issuer: "https://oidc.example.com/id/A", Namespace: "agents", Name: "scout"}
+
+func (w *world) runner(name string) *rolebroker.Runner {
+	w.Helper()
+	r, err := w.broker.CreateRunner(w.ctx, admin, broker.RunnerSpec{Name: name})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return r
+}
+
+// clustered is an integration in cluster mode that names a runner, or none.
+func (w *world) clustered(name, runner string) (*rolebroker.Integration, error) {
+	return w.broker.CreateIntegration(w.ctx, admin, rolebroker.Integration{Name: name, AssumptionMode: rolebroker.ModeCluster,
+		Runner: rolebroker.RunnerID(runner), DefaultRole: "readonly", Roles: []rolebroker.Role{role("readonly", "ReadOnly")}}, rolebroker.ValidateSkip)
+}
+
+// as is code and message of an error in one string.
+func as(err error) string {
+	e := rolebroker.AsError(err)
+	return string(e.Code) + ": " + e.Error()
+}
+
+func TestAnIntegrationNamesItsRunner(t *testing.T) {
+	w := newWorld(t)
+	eks := w.runner("eks")
+	for _, ref := range []string{"eks", string(eks.ID)} {
+		in, err := w.clustered("by-"+ref[:3], ref)
+		if err != nil || in.Runner != eks.ID || in.RunnerName != "eks" {
+			t.Errorf("%+v, %v", in, err)
+		}
+	}
+	if _, err := w.clustered("nobody", "nope"); as(err) != `invalid: the integration is not valid: runner: there is no runner "nope"` {
+		t.Errorf("%v", err)
+	}
+	in, err := w.clustered("moving", "eks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(f func(*rolebroker.Integration)) (*rolebroker.Integration, error) {
+		changed := *in
+		f(&changed)
+		return w.broker.UpdateIntegration(w.ctx, admin, string(in.ID), changed, 0, rolebroker.ValidateSkip)
+	}
+	if got, err := change(func(in *rolebroker.Integration) { in.Runner = rolebroker.RunnerID(w.runner("gke").Name) }); err != nil || got.RunnerName != "gke" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := change(func(in *rolebroker.Integration) { in.Runner = "nope" }); rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
+		t.Errorf("%v", err)
+	}
+	_, err = change(func(in *rolebroker.Integration) { in.AssumptionMode = rolebroker.ModePlatform })
+	if as(err) != "invalid: the integration is not valid: runner: is for the assumption mode cluster only" {
+		t.Errorf("%v", err)
+	}
+	if got, err := change(func(in *rolebroker.Integration) { in.AssumptionMode, in.Runner = rolebroker.ModePlatform, "" }); err != nil || got.Runner != "" || got.RunnerName != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := w.broker.DeleteRunner(w.ctx, admin, "gke", 0); err != nil {
+		t.Errorf("%v", err)
+	}
+	if err := w.broker.DeleteRunner(w.ctx, admin, "eks", 0); rolebroker.CodeOf(err) != rolebroker.CodeConflict {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestRolesInAClusterAreRefusedHere(t *testing.T) {
+	w := newWorld(t)
+	w.runner("eks")
+	for name, runner := range map[string]string{"led": "eks", "lost": ""} {
+		if _, err := w.clustered(name, runner); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.broker.Connect(w.ctx, admin, "scout", name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for reference, want := range map[string][2]string{
+		"led/readonly": {"denied: the roles of integration led are assumed by runner eks in your cluster, not by this server",
+			"the agent has to ask that runner: set ROLEBROKER_URL to its address in the cluster"},
+		"lost/readonly": {"denied: the roles of integration lost are assumed in your cluster, and no runner is named that does",
+			"an administrator has to name one: rolebroker integration update lost --runner RUNNER"},
+	} {
+		_, err := w.lend(reference)
+		if as(err) != want[0] || rolebroker.AsError(err).Hint != want[1] {
+			t.Errorf("%s (%s)", as(err), rolebroker.AsError(err).Hint)
+		}
+	}
+	// What the runner is called now is what is said.
+	if _, err := w.broker.UpdateRunner(w.ctx, admin, "eks", broker.RunnerSpec{Name: "gke"}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if said := w.refuses("led/readonly", rolebroker.CodeDenied); !strings.Contains(said, "runner gke") {
+		t.Error(said)
+	}
+}
+
+func TestAJoinTokenIsGoodForAWhile(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	w := newWorld(t, func(o *broker.Options) { o.Now = func() time.Time { return now } })
+	r := w.runner("eks")
+	authenticator := &auth.Authenticator{Records: w.broker, Now: func() time.Time { return now }}
+	for lasts, want := range map[time.Duration]time.Duration{0: time.Hour, time.Minute: time.Minute, 24 * time.Hour: 24 * time.Hour} {
+		key, secret, err := w.broker.JoinToken(w.ctx, admin, "eks", lasts)
+		if err != nil || !key.ExpiresAt.Equal(now.Add(want)) || !strings.HasPrefix(secret.Reveal(), "rbj_") {
+			t.Errorf("%+v, %v", key, err)
+			continue
+		}
+		if known, err := authenticator.JoinToken(w.ctx, secret.Reveal()); err != nil || known.ID != key.ID || known.Runner != r.ID {
+			t.Errorf("%+v, %v", known, err)
+		}
+	}
+	for _, lasts := range []time.Duration{-1, -time.Hour, 24*time.Hour + 1} {
+		if _, _, err := w.broker.JoinToken(w.ctx, admin, "eks", lasts); rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
+			t.Errorf("%s: %v", lasts, err)
+		}
+	}
+	if _, _, err := w.broker.JoinToken(w.ctx, admin, "nope", 0); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		t.Errorf("%v", err)
+	}
+
+	// A newer one takes its place, and its time ends.
+	_, first, _ := w.broker.JoinToken(w.ctx, admin, "eks", 0)
+	_, second, _ := w.broker.JoinToken(w.ctx, admin, "eks", 0)
+	if _, err := authenticator.JoinToken(w.ctx, first.Reveal()); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+		t.Errorf("%v", err)
+	}
+	now = now.Add(time.Hour)
+	if _, err := authenticator.JoinToken(w.ctx, second.Reveal()); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
+		t.Errorf("%v", err)
+	}
+}
+
+// credential gives the runner one, as if it had just been made.
+func (w *world) credential(r *rolebroker.Runner) string {
+	w.Helper()
+	key := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
+	secret, hash := auth.NewRunnerCredential(key.ID)
+	key.Hash = hash
+	if err := w.store.CreateRunnerKey(w.ctx, &key); err != nil {
+		w.Fatal(err)
+	}
+	return secret.Reveal()
+}
+
+// Two who have one credential find that out at its next change.
+func TestACopiedCredentialIsFoundOut(t *testing.T) {
+	w := newWorld(t)
+	r := w.runner("eks")
+	authenticator := &auth.Authenticator{Records: w.broker, Now: time.Now}
+	opens := func(credential string, want rolebroker.Code) {
+		t.Helper()
+		if who, err := authenticator.Runner(w.ctx, credential); rolebroker.CodeOf(err) != want || err == nil && who.Runner != r.ID {
+			t.Errorf("%+v, %v; want %q", who, err, want)
+		}
+	}
+	shared := w.credential(r)
+	opens(shared, "")
+	lost := w.credential(r)
+	opens(shared, "") // its answer was lost; nobody is locked out
+	next := w.credential(r)
+	opens(shared, "")
+	opens(next, "")
+	opens(shared, rolebroker.CodeUnauthenticated)
+	opens(lost, rolebroker.CodeUnauthenticated)
+	opens(next, "")
+	if err := w.broker.DeleteRunner(w.ctx, admin, "eks", 0); err != nil {
+		t.Fatal(err)
+	}
+	opens(next, rolebroker.CodeUnauthenticated)
+}
+
+func TestRunnersAndBindingsAreForAdministrators(t *testing.T) {
+	w := newWorld(t)
+	eks := w.runner("eks")
+	binding, err := w.broker.Bind(w.ctx, admin, "scout", scoutAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := map[string]func(rolebroker.Caller) error{
+		"Runner": func(c rolebroker.Caller) error { _, err := w.broker.Runner(w.ctx, c, "eks"); return err },
+		"Runners": func(c rolebroker.Caller) error {
+			_, err := w.broker.Runners(w.ctx, c, rolebroker.Page{Limit: 1})
+			return err
+		},
+		"IntegrationsOf": func(c rolebroker.Caller) error { _, err := w.broker.IntegrationsOf(w.ctx, c, eks.ID); return err },
+		"Bindings": func(c rolebroker.Caller) error {
+			_, err := w.broker.Bindings(w.ctx, c, "scout", rolebroker.Page{Limit: 1})
+			return err
+		},
+	}
+	writes := map[string]func(rolebroker.Caller) error{
+		"CreateRunner": func(c rolebroker.Caller) error {
+			_, err := w.broker.CreateRunner(w.ctx, c, broker.RunnerSpec{Name: "x"})
+			return err
+		},
+		"UpdateRunner": func(c rolebroker.Caller) error {
+			_, err := w.broker.UpdateRunner(w.ctx, c, "eks", broker.RunnerSpec{Name: "x"}, 0)
+			return err
+		},
+		"DeleteRunner": func(c rolebroker.Caller) error { return w.broker.DeleteRunner(w.ctx, c, "eks", 0) },
+		"JoinToken":    func(c rolebroker.Caller) error { _, _, err := w.broker.JoinToken(w.ctx, c, "eks", 0); return err },
+		"Bind": func(c rolebroker.Caller) error {
+			_, err := w.broker.Bind(w.ctx, c, "scout", rolebroker.ServiceAccount{Issuer: scoutAccount.Issuer, Namespace: "x", Name: "x"})
+			return err
+		},
+		"Unbind": func(c rolebroker.Caller) error { return w.broker.Unbind(w.ctx, c, "scout", binding.ID) },
+	}
+	reader := rolebroker.Caller{APIKey: "key_r", Name: "reader", Access: rolebroker.AccessReadOnly}
+	runner := rolebroker.Caller{Runner: eks.ID, RunnerKey: "rky_x"}
+	for name, read := range reads {
+		for _, who := range []rolebroker.Caller{w.scout, runner, {}} {
+			if err := read(who); err == nil {
+				t.Errorf("%s: %+v may", name, who)
+			}
+		}
+		if err := read(reader); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, write := range writes {
+		for _, who := range []rolebroker.Caller{reader, w.scout, runner, {}} {
+			if err := write(who); err == nil {
+				t.Errorf("%s: %+v may", name, who)
+			}
+		}
+	}
+	if r, err := w.broker.Runner(w.ctx, admin, "eks"); err != nil || r.Version != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	// Nor does a runner's credential borrow.
+	if _, err := w.broker.Lend(w.ctx, runner, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAServiceAccountIsOneAgent(t *testing.T) {
+	w := newWorld(t)
+	w.agent("builder", "staging")
+	binding, err := w.broker.Bind(w.ctx, admin, "scout", scoutAccount)
+	if err != nil || binding.Account != scoutAccount || !rolebroker.IsID(string(binding.ID)) {
+		t.Fatalf("%+v, %v", binding, err)
+	}
+	for _, agent := range []string{"scout", "builder"} {
+		_, err := w.broker.Bind(w.ctx, admin, agent, scoutAccount)
+		if as(err) != "conflict: the service account system:serviceaccount:agents:scout is agent scout already" ||
+			rolebroker.AsError(err).Hint != "unbind it first: rolebroker agent unbind scout "+string(binding.ID) {
+			t.Errorf("%s (%s)", as(err), rolebroker.AsError(err).Hint)
+		}
+	}
+	if _, err := w.broker.Bind(w.ctx, admin, "scout", rolebroker.ServiceAccount{Issuer: "http://x", Namespace: "A"}); rolebroker.CodeOf(err) != rolebroker.CodeInvalid ||
+		len(rolebroker.AsError(err).Fields) != 3 {
+		t.Errorf("%v", err)
+	}
+	if _, err := w.broker.Bind(w.ctx, admin, "nobody", scoutAccount); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		t.Errorf("%v", err)
+	}
+
+	// It borrows what the agent may, until it is unbound; it is no token that
+	// somebody could show, list or revoke.
+	bound := rolebroker.Caller{Agent: w.scout.Agent, Token: binding.ID}
+	if _, err := w.broker.Lend(w.ctx, bound, rolebroker.Request{}); err != nil {
+		t.Errorf("%v", err)
+	}
+	if _, err := w.broker.AgentToken(w.ctx, admin, "scout", binding.ID); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		t.Errorf("%v", err)
+	}
+	if err := w.broker.RevokeToken(w.ctx, admin, "scout", binding.ID); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		t.Errorf("%v", err)
+	}
+	shown := "rbt_" + strings.TrimPrefix(string(binding.ID), "bnd_") + "_" + strings.Repeat("a", 52)
+	if _, err := (&auth.Authenticator{Records: w.broker, Now: time.Now}).Agent(w.ctx, shown); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+		t.Errorf("%v", err)
+	}
+	if err := w.broker.Unbind(w.ctx, admin, "builder", binding.ID); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		t.Errorf("%v", err)
+	}
+	if err := w.broker.Unbind(w.ctx, admin, "scout", w.scout.Token); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		t.Errorf("a token is not unbound: %v", err)
+	}
+	if err := w.broker.Unbind(w.ctx, admin, "scout", binding.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.broker.Lend(w.ctx, bound, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWhatIsDoneWithRunnersIsAudited(t *testing.T) {
+	var log bytes.Buffer
+	w := newWorld(t, func(o *broker.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	w.runner("eks")
+	_, err := w.broker.UpdateRunner(w.ctx, admin, "eks", broker.RunnerSpec{Name: "gke"}, 0)
+	key, secret, joinErr := w.broker.JoinToken(w.ctx, admin, "gke", 0)
+	binding, bindErr := w.broker.Bind(w.ctx, admin, "scout", scoutAccount)
+	if err := errors.Join(err, joinErr, bindErr); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.broker.Unbind(w.ctx, admin, "scout", binding.ID), w.broker.DeleteRunner(w.ctx, admin, "gke", 0)); err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range []string{`msg="runner created" name=eks`, `msg="runner updated" name=gke`, `msg="join token created" name="gke ` + string(key.ID) + `"`,
+		`msg="agent bound to system:serviceaccount:agents:scout" name="scout ` + string(binding.ID) + `"`,
+		`msg="agent unbound" name="scout ` + string(binding.ID) + `"`, `msg="runner deleted" name=gke`} {
+		if want := what + " by=test api_key=key_test"; !strings.Contains(log.String(), want) {
+			t.Errorf("the log has no %s:\n%s", want, log.String())
+		}
+	}
+	if strings.Contains(log.String(), secret.Reveal()) {
+		t.Error("the log has the join token")
+	}
+}
