@@ -32,6 +32,9 @@ var graph = map[string][]string{
 	"internal/store":  {"."},
 	"internal/setup":  {"."},
 
+	// What a runner needs of its cluster.
+	"internal/serviceaccount": {"."},
+
 	// The verbs.
 	"internal/auth":     {".", "internal/seal"},
 	"internal/validate": {".", "internal/setup"},
@@ -72,6 +75,7 @@ var foreign = map[string][]string{
 	"github.com/pressly/goose":      {"internal/store"},
 	"database/sql":                  {"internal/store", "internal/store/storetest"},
 	"github.com/spf13/cobra":        {"internal/cli"},
+	"github.com/coreos/go-oidc":     {"internal/serviceaccount"},
 	"github.com/aws":                {"internal/sts", "internal/cli", "internal/demo", "internal/testbed", "internal/bench", "examples/go", "terraform/internal/awsstandin"},
 	"github.com/hashicorp":          {"terraform", "terraform/provider", "terraform/internal/awsstandin"},
 }

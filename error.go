@@ -22,6 +22,12 @@ const (
 	CodeThrottled       Code = "throttled"       // too much at once; later it may go through
 	CodeUnavailable     Code = "unavailable"     // STS, the store or the server cannot answer now
 	CodeInternal        Code = "internal"        // our mistake; the cause is in the log
+
+	// Of the service-account token that a pod shows to a runner.
+	CodeTokenIssuer    Code = "token_issuer"    // it is of another cluster
+	CodeTokenAudience  Code = "token_audience"  // it was made to be shown to someone else
+	CodeTokenSignature Code = "token_signature" // it is forged, or its key is not known
+	CodeNotBound       Code = "not_bound"       // it is good, and no agent is bound to its service account
 )
 
 // Error is what a person or an agent is told. Code, Message, Hint and Fields

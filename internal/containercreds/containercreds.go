@@ -151,6 +151,10 @@ var statuses = map[rolebroker.Code]int{
 	rolebroker.CodeThrottled:       http.StatusTooManyRequests,
 	rolebroker.CodeUnavailable:     http.StatusServiceUnavailable,
 	rolebroker.CodeInternal:        http.StatusInternalServerError,
+	rolebroker.CodeTokenIssuer:     http.StatusUnauthorized,
+	rolebroker.CodeTokenAudience:   http.StatusUnauthorized,
+	rolebroker.CodeTokenSignature:  http.StatusUnauthorized,
+	rolebroker.CodeNotBound:        http.StatusForbidden,
 }
 
 func (e *endpoint) error(w http.ResponseWriter, err error) {

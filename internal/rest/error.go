@@ -27,6 +27,10 @@ var statusOf = map[rolebroker.Code]int{
 	rolebroker.CodeThrottled:       http.StatusTooManyRequests,
 	rolebroker.CodeUnavailable:     http.StatusServiceUnavailable,
 	rolebroker.CodeInternal:        http.StatusInternalServerError,
+	rolebroker.CodeTokenIssuer:     http.StatusUnauthorized,
+	rolebroker.CodeTokenAudience:   http.StatusUnauthorized,
+	rolebroker.CodeTokenSignature:  http.StatusUnauthorized,
+	rolebroker.CodeNotBound:        http.StatusForbidden,
 }
 
 // headersOf are the headers that a status must come with.

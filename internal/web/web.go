@@ -164,6 +164,10 @@ var statusOf = map[rolebroker.Code]int{
 	rolebroker.CodeThrottled:       http.StatusTooManyRequests,
 	rolebroker.CodeUnavailable:     http.StatusServiceUnavailable,
 	rolebroker.CodeInternal:        http.StatusInternalServerError,
+	rolebroker.CodeTokenIssuer:     http.StatusUnauthorized,
+	rolebroker.CodeTokenAudience:   http.StatusUnauthorized,
+	rolebroker.CodeTokenSignature:  http.StatusUnauthorized,
+	rolebroker.CodeNotBound:        http.StatusForbidden,
 }
 
 // errorPage says what could not be done.

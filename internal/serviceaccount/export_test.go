@@ -1,0 +1,8 @@
+package serviceaccount
+
+// Remembered is how many tokens are believed without another look.
+func (v *Verifier) Remembered() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.verified)
+}

@@ -1,0 +1,603 @@
+package serviceaccount_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/serviceaccount"
+)
+
+const issuer = "https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"
+
+// The keys of the cluster, and one that is not its.
+var keys = sync.OnceValue(func() map[string]crypto.Signer {
+	made := map[string]crypto.Signer{}
+	for _, name := range []string{"old", "new", "stranger"} {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err)
+		}
+		made[name] = key
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	made["elliptic"] = key
+	return made
+})
+
+// world is a cluster's issuer, whose keys and clock the test turns.
+type world struct {
+	t        testing.TB
+	now      time.Time
+	server   *httptest.Server
+	verifier *serviceaccount.Verifier
+
+	mu        sync.Mutex
+	published []string // names of keys
+	status    int      // what the server answers
+	fetched   int
+	shown     string // the Authorization of the last request
+}
+
+func newWorld(t testing.TB, set func(*serviceaccount.Options)) *world {
+	w := &world{t: t, now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC), published: []string{"old", "elliptic"}, status: 200}
+	w.server = httptest.NewServer(w)
+	t.Cleanup(w.server.Close)
+	opts := serviceaccount.Options{Issuer: issuer, KeysURL: w.server.URL + "/keys", Now: func() time.Time { return w.now }}
+	if set != nil {
+		set(&opts)
+	}
+	w.verifier = serviceaccount.New(opts)
+	return w
+}
+
+// ServeHTTP is the cluster's API server, as far as its keys go.
+func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fetched++
+	w.shown = r.Header.Get("Authorization")
+	if w.status != 200 {
+		http.Error(rw, "no", w.status)
+		return
+	}
+	if r.URL.Path == "/.well-known/openid-configuration" {
+		json.NewEncoder(rw).Encode(map[string]string{"issuer": w.server.URL, "jwks_uri": "https://" + r.Host + "/keys"})
+		return
+	}
+	json.NewEncoder(rw).Encode(keySet(w.published...))
+}
+
+func keySet(names ...string) (set jose.JSONWebKeySet) {
+	for _, name := range names {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: keys()[name].Public(), KeyID: keyID(name), Use: "sig"})
+	}
+	return set
+}
+
+// keyID is the ID that Kubernetes gives a key.
+func keyID(name string) string {
+	der, err := x509.MarshalPKIXPublicKey(keys()[name].Public())
+	if err != nil {
+		panic(err)
+	}
+	sum := sha256.Sum256(der)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func (w *world) publish(names ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.published = names
+}
+
+func (w *world) answer(status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.status = status
+}
+
+func (w *world) fetches() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fetched
+}
+
+// claims are those of a good token; change says what is different.
+func (w *world) claims(change map[string]any) map[string]any {
+	c := map[string]any{
+		"iss": issuer, "sub": "system:serviceaccount:agents:scout", "aud": []string{"rolebroker"},
+		"exp": w.now.Add(time.Hour).Unix(), "iat": w.now.Unix(), "nbf": w.now.Unix(),
+		"kubernetes.io": map[string]any{"namespace": "agents", "serviceaccount": map[string]any{"name": "scout", "uid": "1"}},
+	}
+	maps.Copy(c, change)
+	for name, value := range change {
+		if value == nil {
+			delete(c, name)
+		}
+	}
+	return c
+}
+
+// token signs the claims of a good token, but for the change.
+func (w *world) token(key string, change map[string]any) string {
+	return sign(keys()[key], keyID(key), w.claims(change))
+}
+
+func sign(key crypto.Signer, id string, claims map[string]any) string {
+	algorithm := jose.RS256
+	if _, ok := key.(*ecdsa.PrivateKey); ok {
+		algorithm = jose.ES256
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: key, KeyID: id}}, nil)
+	if err != nil {
+		panic(err)
+	}
+	return serialize(signer, claims)
+}
+
+func serialize(signer jose.Signer, claims map[string]any) string {
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		panic(err)
+	}
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		panic(err)
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		panic(err)
+	}
+	return token
+}
+
+// raw is a token of a header and a signature of the test's choosing.
+func (w *world) raw(header, signature string) string {
+	payload, err := json.Marshal(w.claims(nil))
+	if err != nil {
+		panic(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(header)) + "." + encode(payload) + "." + signature
+}
+
+func (w *world) believes(token string) time.Time {
+	w.t.Helper()
+	account, expires, err := w.verifier.Verify(context.Background(), token)
+	if err != nil {
+		w.t.Fatalf("%v, cause %v", err, errors.Unwrap(err))
+	}
+	if want := (rolebroker.ServiceAccount{Issuer: issuer, Namespace: "agents", Name: "scout"}); account != want {
+		w.t.Errorf("the token is of %+v", account)
+	}
+	return expires
+}
+
+func (w *world) refuses(code rolebroker.Code, token string) *rolebroker.Error {
+	w.t.Helper()
+	account, expires, err := w.verifier.Verify(context.Background(), token)
+	if rolebroker.CodeOf(err) != code {
+		w.t.Fatalf("the token of %v, until %v, was refused as %q, not %q: %v", account, expires, rolebroker.CodeOf(err), code, err)
+	}
+	if account != (rolebroker.ServiceAccount{}) || !expires.IsZero() {
+		w.t.Errorf("a token that is refused is of %+v until %v", account, expires)
+	}
+	e := rolebroker.AsError(err)
+	if e.Hint == "" {
+		w.t.Errorf("%q does not say what to do", e.Message)
+	}
+	for _, part := range strings.Split(token, ".") {
+		if said := fmt.Sprint(e.Message, e.Hint, e.Cause); len(part) > 20 && strings.Contains(said, part) {
+			w.t.Errorf("the token is in %s", said)
+		}
+	}
+	return e
+}
+
+func TestTokensAreBelieved(t *testing.T) {
+	w := newWorld(t, nil)
+	for name, token := range map[string]string{
+		"of RSA":                          w.token("old", nil),
+		"of an elliptic curve":            w.token("elliptic", nil),
+		"for several audiences":           w.token("old", map[string]any{"aud": []string{"vault", "rolebroker"}}),
+		"for an audience that is no list": w.token("old", map[string]any{"aud": "rolebroker"}),
+		"that says no more than it has to": w.token("old", map[string]any{
+			"nbf": nil, "iat": nil, "kubernetes.io": nil}),
+		"of a clock that is ahead": w.token("old", map[string]any{"nbf": w.now.Add(8 * time.Second).Unix(), "iat": w.now.Add(8 * time.Second).Unix()}),
+		"that expired just now":    w.token("old", map[string]any{"exp": w.now.Add(-4 * time.Second).Unix()}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.t = t
+			w.believes(token)
+		})
+	}
+	if expires := w.believes(w.token("old", nil)); !expires.Equal(w.now.Add(time.Hour)) {
+		t.Errorf("it expires at %v", expires)
+	}
+}
+
+func TestTokensAreRefused(t *testing.T) {
+	w := newWorld(t, nil)
+	at := func(d time.Duration) int64 { return w.now.Add(d).Unix() }
+	good := w.token("old", nil)
+	head, rest, _ := strings.Cut(good, ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	other, _, _ := strings.Cut(strings.SplitN(w.token("old", map[string]any{"sub": "system:serviceaccount:kube-system:admin", "kubernetes.io": nil}), ".", 2)[1], ".")
+	embedded, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: keys()["stranger"]}, &jose.SignerOptions{EmbedJWK: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	symmetric, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: publicPEM("old")}, (&jose.SignerOptions{}).WithHeader("kid", keyID("old")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name  string
+		code  rolebroker.Code
+		token string
+	}{
+		{"of another cluster", rolebroker.CodeTokenIssuer, w.token("old", map[string]any{"iss": issuer + "2"})},
+		{"of an issuer that only begins alike", rolebroker.CodeTokenIssuer, w.token("old", map[string]any{"iss": issuer + "/"})},
+		{"of no issuer", rolebroker.CodeTokenIssuer, w.token("old", map[string]any{"iss": nil})},
+		{"of a Secret, as long ago", rolebroker.CodeTokenIssuer, w.token("old", map[string]any{"iss": "kubernetes/serviceaccount", "exp": nil})},
+		{"for the API server", rolebroker.CodeTokenAudience, w.token("old", map[string]any{"aud": []string{"https://kubernetes.default.svc"}})},
+		{"for AWS", rolebroker.CodeTokenAudience, w.token("old", map[string]any{"aud": []string{"sts.amazonaws.com"}})},
+		{"for nobody", rolebroker.CodeTokenAudience, w.token("old", map[string]any{"aud": nil})},
+		{"for something like us", rolebroker.CodeTokenAudience, w.token("old", map[string]any{"aud": []string{"rolebroker2", "Rolebroker", ""}})},
+		{"that expired", rolebroker.CodeExpired, w.token("old", map[string]any{"exp": at(-5 * time.Second)})},
+		{"that expired at the beginning of time", rolebroker.CodeExpired, w.token("old", map[string]any{"exp": 0})},
+		{"that never expires", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"exp": nil})},
+		{"that expires when nobody knows", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"exp": "tomorrow"})},
+		{"that is yet to come", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"nbf": at(11 * time.Second)})},
+		{"that was made tomorrow", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"iat": at(24 * time.Hour)})},
+		{"of a person", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"sub": "system:admin"})},
+		{"of a node", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"sub": "system:node:one"})},
+		{"of nobody", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"sub": nil})},
+		{"of a name with too many parts", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"sub": "system:serviceaccount:agents:scout:admin", "kubernetes.io": nil})},
+		{"of a namespace without a name", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"sub": "system:serviceaccount:agents", "kubernetes.io": nil})},
+		{"that says two namespaces", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"kubernetes.io": map[string]any{"namespace": "other"}})},
+		{"that says two names", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"kubernetes.io": map[string]any{"serviceaccount": map[string]any{"name": "other"}}})},
+		{"of a stranger's key", rolebroker.CodeTokenSignature, w.token("stranger", nil)},
+		{"of a stranger's key under our key's ID", rolebroker.CodeTokenSignature, sign(keys()["stranger"], keyID("old"), w.claims(nil))},
+		{"of a stranger's key without an ID", rolebroker.CodeTokenSignature, sign(keys()["stranger"], "", w.claims(nil))},
+		{"with its key in it", rolebroker.CodeTokenSignature, serialize(embedded, w.claims(nil))},
+		{"signed with what everybody knows", rolebroker.CodeTokenSignature, serialize(symmetric, w.claims(nil))},
+		{"of no algorithm", rolebroker.CodeTokenSignature, w.raw(`{"alg":"none"}`, "")},
+		{"of no algorithm, written otherwise", rolebroker.CodeTokenSignature, w.raw(`{"alg":"nOnE","kid":"`+keyID("old")+`"}`, "")},
+		{"of another algorithm of the same key", rolebroker.CodeTokenSignature, w.raw(`{"alg":"PS256","kid":"`+keyID("old")+`"}`, signature)},
+		{"of an algorithm that the key is not for", rolebroker.CodeTokenSignature, w.raw(`{"alg":"ES256","kid":"`+keyID("old")+`"}`, signature)},
+		{"with other claims", rolebroker.CodeTokenSignature, head + "." + other + "." + signature},
+		{"with another signature", rolebroker.CodeTokenSignature, head + "." + payload + "." + flip(signature)},
+		{"without a signature", rolebroker.CodeTokenSignature, head + "." + payload + "."},
+		{"in two parts", rolebroker.CodeUnauthenticated, head + "." + payload},
+		{"with something behind it", rolebroker.CodeUnauthenticated, good + "\n"},
+		{"as JSON", rolebroker.CodeUnauthenticated, `{"payload":"` + payload + `","protected":"` + head + `","signature":"` + signature + `"}`},
+		{"that is empty", rolebroker.CodeUnauthenticated, ""},
+		{"that is something else", rolebroker.CodeUnauthenticated, "rbt_aaaaaaaaaaaaaaaaaaaaaaaaaa"},
+		{"that is long", rolebroker.CodeUnauthenticated, strings.Repeat("a", 1<<20)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w.t = t
+			w.refuses(test.code, test.token)
+		})
+	}
+	w.t = t
+	w.believes(good)
+}
+
+// flip changes the first character of a signature.
+func flip(signature string) string {
+	if signature[0] == 'A' {
+		return "B" + signature[1:]
+	}
+	return "A" + signature[1:]
+}
+
+func publicPEM(name string) []byte {
+	der, err := x509.MarshalPKIXPublicKey(keys()[name].Public())
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+}
+
+func TestARefusalSaysWhatToDo(t *testing.T) {
+	w := newWorld(t, nil)
+	for token, want := range map[string]string{
+		w.token("old", map[string]any{"aud": "vault"}):                             `is for the audience "vault", and has to be for "rolebroker"; mount a projected token with audience: rolebroker`,
+		w.token("old", map[string]any{"iss": "https://other"}):                     `is of the issuer "https://other", and this runner is for the cluster with the issuer "` + issuer + `"; ask the runner of your own cluster`,
+		w.token("old", map[string]any{"exp": w.now.Add(-time.Hour).Unix()}):        "expired at 2026-11-25T11:00:00Z; read it from its file each time",
+		w.token("stranger", nil):                                                   "is not signed by a key of the issuer",
+		w.token("old", map[string]any{"sub": strings.Repeat("\x1b", 1000)}):        `which is not a service account`,
+		w.token("old", map[string]any{"aud": []string{strings.Repeat("a", 9000)}}): `…", and has to be for`,
+	} {
+		_, _, err := w.verifier.Verify(t.Context(), token)
+		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 2000 || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("it says %v, not %q", err, want)
+		}
+	}
+}
+
+func TestAnAudienceOfOnesOwn(t *testing.T) {
+	w := newWorld(t, func(o *serviceaccount.Options) { o.Audience = "https://broker.example.com" })
+	w.believes(w.token("old", map[string]any{"aud": "https://broker.example.com"}))
+	if e := w.refuses(rolebroker.CodeTokenAudience, w.token("old", nil)); !strings.Contains(e.Hint, "audience: https://broker.example.com") {
+		t.Errorf("the hint is %q", e.Hint)
+	}
+}
+
+// A warm token costs no look at the keys, and is no longer good than it says.
+func TestAVerifiedTokenIsRemembered(t *testing.T) {
+	w := newWorld(t, nil)
+	token := w.token("old", map[string]any{"exp": w.now.Add(5 * time.Minute).Unix()})
+	w.believes(token)
+	w.publish("new")
+	w.answer(http.StatusInternalServerError)
+	for range 1000 {
+		w.believes(token)
+	}
+	if n := w.fetches(); n != 1 {
+		t.Errorf("the keys were fetched %d times", n)
+	}
+	w.now = w.now.Add(5*time.Minute + 4*time.Second)
+	w.believes(token)
+	w.now = w.now.Add(time.Second)
+	w.refuses(rolebroker.CodeExpired, token)
+}
+
+func TestKeysRotateWithoutARestart(t *testing.T) {
+	w := newWorld(t, nil)
+	w.believes(w.token("old", nil))
+	w.publish("old", "new")
+	w.believes(w.token("new", nil))
+	w.believes(w.token("old", map[string]any{"jti": "another"}))
+	if n := w.fetches(); n != 2 {
+		t.Errorf("the keys were fetched %d times", n)
+	}
+}
+
+// A key that was withdrawn is not believed for ever, though nothing makes us
+// look: tokens for ten minutes, others that it signed for an hour.
+func TestAKeyThatIsWithdrawnIsForgotten(t *testing.T) {
+	w := newWorld(t, nil)
+	day := map[string]any{"exp": w.now.Add(24 * time.Hour).Unix()}
+	token := w.token("old", day)
+	w.believes(token)
+	w.publish("new")
+	w.now = w.now.Add(time.Hour)
+	w.refuses(rolebroker.CodeTokenSignature, token)
+	w.believes(w.token("new", day))
+	w.now = w.now.Add(11 * time.Minute)
+	w.refuses(rolebroker.CodeTokenSignature, token)
+}
+
+// Keys that are old are better than none.
+func TestOldKeysGoOnWhenNewOnesCannotBeFetched(t *testing.T) {
+	w := newWorld(t, nil)
+	day := map[string]any{"exp": w.now.Add(24 * time.Hour).Unix()}
+	w.believes(w.token("old", day))
+	w.answer(http.StatusServiceUnavailable)
+	w.now = w.now.Add(2 * time.Hour)
+	w.believes(w.token("old", day))
+	w.answer(http.StatusOK)
+	w.publish("new")
+	w.now = w.now.Add(time.Minute)
+	w.believes(w.token("new", day))
+	w.now = w.now.Add(11 * time.Minute)
+	w.refuses(rolebroker.CodeTokenSignature, w.token("old", day))
+}
+
+func TestForgedKeyIDsAreNotAFloodOfRequests(t *testing.T) {
+	w := newWorld(t, nil)
+	w.believes(w.token("old", nil))
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := range 100 {
+				token := sign(keys()["elliptic"], fmt.Sprint("forged", worker, i), w.claims(nil))
+				if _, _, err := w.verifier.Verify(context.Background(), token); rolebroker.CodeOf(err) != rolebroker.CodeTokenSignature {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := w.fetches(); n > 5 {
+		t.Errorf("the keys were fetched %d times for 800 forged tokens", n)
+	}
+	// A key that is new is noticed all the same, seconds later.
+	w.publish("new")
+	w.refuses(rolebroker.CodeTokenSignature, w.token("new", nil))
+	w.now = w.now.Add(5 * time.Second)
+	w.believes(w.token("new", nil))
+}
+
+func TestKeysThatCannotBeFetched(t *testing.T) {
+	w := newWorld(t, nil)
+	w.answer(http.StatusForbidden)
+	token := w.token("old", nil)
+	for range 100 {
+		w.refuses(rolebroker.CodeUnavailable, token)
+	}
+	if n := w.fetches(); n > 5 {
+		t.Errorf("they were asked for %d times", n)
+	}
+	w.answer(http.StatusOK)
+	w.now = w.now.Add(5 * time.Second)
+	w.believes(token)
+}
+
+func TestKeysThatAreNone(t *testing.T) {
+	for name, body := range map[string]string{
+		"a page": "<html>", "nothing": "", "no keys": `{"keys":[]}`, "a list": "[]", "much": `{"keys":[` + strings.Repeat(" ", 2<<20) + "]}",
+		"a key that is none": `{"keys":[{"kty":"RSA","n":"","e":""}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(body)) }))
+			defer server.Close()
+			w := newWorld(t, func(o *serviceaccount.Options) { o.KeysURL = server.URL })
+			w.refuses(rolebroker.CodeUnavailable, w.token("old", nil))
+		})
+	}
+}
+
+func TestKeysAreNotTakenFromJustAnywhere(t *testing.T) {
+	for _, from := range []string{"http://keys.example.com/keys", "file:///etc/keys", "keys", "https://", "http://127.0.0.1.example.com/keys"} {
+		w := newWorld(t, func(o *serviceaccount.Options) { o.KeysURL = from })
+		e := w.refuses(rolebroker.CodeUnavailable, w.token("old", nil))
+		if !strings.Contains(fmt.Sprint(e.Cause), "not an https:// URL") {
+			t.Errorf("%s: %v", from, e.Cause)
+		}
+	}
+}
+
+func TestKeysOfAFile(t *testing.T) {
+	asJSON, err := json.Marshal(keySet("old"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"JSON": asJSON, "PEM": append(publicPEM("elliptic"), publicPEM("old")...)} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "keys")
+			w := newWorld(t, func(o *serviceaccount.Options) { o.KeysFile = file })
+			w.refuses(rolebroker.CodeUnavailable, w.token("old", nil))
+			write(t, file, content)
+			w.believes(w.token("old", nil))
+			write(t, file, publicPEM("new"))
+			w.believes(w.token("new", nil))
+			if n := w.fetches(); n != 0 {
+				t.Errorf("%d requests were made", n)
+			}
+		})
+	}
+	private := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(keys()["old"].(*rsa.PrivateKey))})
+	for name, content := range map[string][]byte{"nothing": nil, "text": []byte("keys"), "a private key": private} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "keys")
+			write(t, file, content)
+			w := newWorld(t, func(o *serviceaccount.Options) { o.KeysFile = file })
+			w.refuses(rolebroker.CodeUnavailable, w.token("old", nil))
+		})
+	}
+}
+
+func write(t testing.TB, file string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDiscovery(t *testing.T) {
+	w := newWorld(t, nil)
+	server := httptest.NewTLSServer(w)
+	defer server.Close()
+	for _, said := range []string{server.URL, server.URL + "/of-another"} {
+		w.server.URL = said // what the document says
+		verifier := serviceaccount.New(serviceaccount.Options{Issuer: server.URL, Discover: true, HTTPClient: server.Client(), Now: func() time.Time { return w.now }})
+		account, _, err := verifier.Verify(t.Context(), w.token("old", map[string]any{"iss": server.URL}))
+		switch {
+		case said == server.URL && (err != nil || account.Issuer != server.URL):
+			t.Errorf("%v, cause %v", err, errors.Unwrap(err))
+		case said != server.URL && rolebroker.CodeOf(err) != rolebroker.CodeUnavailable:
+			t.Errorf("the document of another issuer is believed: %v", err)
+		}
+	}
+}
+
+// The issuer is that of the pod's own token, and that token is shown where it
+// was said.
+func TestTheIssuerIsThatOfThePodsOwnToken(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	w := newWorld(t, func(o *serviceaccount.Options) { o.Issuer, o.TokenFile = "", file })
+	w.refuses(rolebroker.CodeUnavailable, w.token("old", nil))
+	own := w.token("old", map[string]any{"aud": "https://kubernetes.default.svc"})
+	write(t, file, []byte(own+"\n"))
+	w.believes(w.token("old", nil))
+	if got, err := w.verifier.Issuer(); got != issuer || err != nil {
+		t.Errorf("the issuer is %q, %v", got, err)
+	}
+	if w.shown != "Bearer "+own {
+		t.Errorf("%q was shown", w.shown)
+	}
+}
+
+func TestOutsideOfAPodThereIsNoIssuer(t *testing.T) {
+	verifier := serviceaccount.New(serviceaccount.Options{})
+	if _, err := verifier.Issuer(); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestManyTokensAreNotRememberedWithoutBound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("signs 11,000 tokens")
+	}
+	w := newWorld(t, nil)
+	for i := range 11_000 {
+		w.believes(w.token("elliptic", map[string]any{"jti": fmt.Sprint(i)}))
+	}
+	if n := w.verifier.Remembered(); n > 10_000 || n < 9_000 {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	w := newWorld(f, nil)
+	good := w.token("old", nil)
+	f.Add(good)
+	f.Add(w.token("stranger", nil))
+	f.Add(w.token("elliptic", map[string]any{"aud": 7, "exp": 1e300}))
+	f.Add(w.raw(`{"alg":"none"}`, ""))
+	f.Add(w.raw(`{"alg":"RS256","crit":["b64"],"b64":false}`, "AAAA"))
+	f.Add("..")
+	f.Add("")
+	f.Add("eyJhbGciOiJSUzI1NiJ9.bnVsbA.AAAA")
+	f.Fuzz(func(t *testing.T, token string) {
+		account, _, err := w.verifier.Verify(context.Background(), token)
+		if err == nil && account.Name != "scout" {
+			t.Errorf("%q is of %v", token, account)
+		}
+		if e := (*rolebroker.Error)(nil); err != nil && (!errors.As(err, &e) || e.Code == rolebroker.CodeInternal || e.Hint == "") {
+			t.Errorf("%q: %v", token, err)
+		}
+	})
+}
+
+func BenchmarkWarmToken(b *testing.B) {
+	w := newWorld(b, nil)
+	token := w.token("old", nil)
+	w.believes(token)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := w.verifier.Verify(context.Background(), token); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
