@@ -3,11 +3,15 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
+# Where Terraform looks for a provider before it asks a registry.
+PROVIDER_VERSION := 0.0.1
+PROVIDER_FOLDER = $(HOME)/.terraform.d/plugins/registry.terraform.io/rolebroker/rolebroker/$(PROVIDER_VERSION)/$(shell go env GOOS)_$(shell go env GOARCH)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-short build setup lint fmt tidy staticcheck vuln bench fuzz screenshots
+.PHONY: help demo test test-short build setup lint fmt tidy staticcheck vuln bench fuzz screenshots terraform-install terraform-docs
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## the whole product on this machine, on a simulated AWS
 	bin/rolebroker demo
@@ -16,10 +20,12 @@ demo: build ## the whole product on this machine, on a simulated AWS
 # that it is compiled once.
 test: setup fmt tidy staticcheck ## everything that has to be right, on a fresh machine too
 	go test -race -vet=all -timeout 20m ./...
+	cd terraform && go test -race -vet=all -timeout 20m ./...
 	@$(MAKE) --no-print-directory vuln
 
 test-short: ## the tests only, faster: for while you work
 	go test ./...
+	cd terraform && go test ./...
 
 # The version is the tag or commit, which Go puts into the binary by itself.
 build: ## bin/rolebroker
@@ -30,15 +36,18 @@ setup: ## install what the tests need
 
 lint: fmt tidy staticcheck ## everything but the tests
 	go vet ./...
+	cd terraform && go vet ./...
 
 fmt:
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w these: $$unformatted"; exit 1; }
 
 tidy:
 	go mod tidy -diff
+	cd terraform && go mod tidy -diff
 
 staticcheck:
 	go run -exec 'env GOFLAGS=-race' $(STATICCHECK) ./...
+	cd terraform && go run -exec 'env GOFLAGS=-race' $(STATICCHECK) ./...
 
 vuln: ## look for known vulnerabilities
 	@scripts/vulncheck.sh $(GOVULNCHECK)
@@ -51,3 +60,10 @@ fuzz: ## each fuzz target for half a minute
 
 screenshots: setup ## a picture of every page of the web app, in docs/screenshots
 	go test ./internal/web -count 1 -run TestScreenshots -screenshots ../../docs/screenshots
+
+terraform-install: ## the Terraform provider, for terraform init on this machine
+	cd terraform && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o '$(PROVIDER_FOLDER)/terraform-provider-rolebroker_v$(PROVIDER_VERSION)' .
+	@echo "terraform init takes it now; where it took another build before, delete .terraform.lock.hcl first"
+
+terraform-docs: ## the pages of the Terraform provider, from its schemas and examples
+	cd terraform && go test ./provider -count 1 -run TestTheDocsAreThoseOfTheSchemas -update

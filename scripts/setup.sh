@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Gets what the tests need: PostgreSQL's programs, the AWS CLI, boto3, Node.js
 # with the AWS SDK for JavaScript and axe-core, Chromium with a font, curl, and a
-# C compiler for the race detector.
+# C compiler for the race detector. Terraform is looked for, and not installed.
 # What is here already is used as it is, so a second run is done at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-oldest_go=1.26 oldest_node=18
+oldest_go=1.26 oldest_node=18 oldest_terraform=1.11
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -89,6 +89,19 @@ fi
 if ! have_node; then
   echo "setup: Node.js $oldest_node or newer is needed, here is $(node --version); the examples and their tests run on it" >&2
   exit 1
+fi
+
+have_terraform() {
+  have terraform && at_least "$oldest_terraform" "$(terraform version | sed -n 's/^Terraform v//p')"
+}
+
+# Debian has no package of it.
+if ! have_terraform; then
+  echo "setup: Terraform $oldest_terraform or newer is not here, and the tests of the Terraform provider need it: https://developer.hashicorp.com/terraform/install" >&2
+  if [ -n "${CI:-}" ]; then
+    exit 1
+  fi
+  echo "setup: THE TERRAFORM PROVIDER WILL NOT BE TESTED" >&2
 fi
 
 # node_modules FOLDER WHAT installs what the lock file in the folder says.
