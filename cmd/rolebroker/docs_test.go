@@ -49,6 +49,40 @@ func TestTheDocsAreTrue(t *testing.T) {
 	}
 }
 
+// TestTerraformInTheDocsIsOfAnExample is for what the docs show of Terraform:
+// it stands in one of the examples, word for word, and the tests of the provider
+// run those.
+func TestTerraformInTheDocsIsOfAnExample(t *testing.T) {
+	examples, err := filepath.Glob("../../terraform/examples/*/main.tf")
+	if err != nil || len(examples) == 0 {
+		t.Fatalf("%d examples: %v", len(examples), err)
+	}
+	var all strings.Builder
+	for _, file := range examples {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	found := 0
+	for _, file := range []string{"../../README.md", "../../docs/connect-aws.md", "../../docs/agents.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range regexp.MustCompile("(?ms)^```terraform\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+			found++
+			if !strings.Contains(all.String(), block[1]) {
+				t.Errorf("%s shows Terraform that is in no example:\n%s", file, block[1])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("the docs show nothing of Terraform")
+	}
+}
+
 // transcript is what one shell session is told, and prints.
 type transcript struct {
 	as       string // admin, scout or staff
