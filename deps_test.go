@@ -34,6 +34,7 @@ var graph = map[string][]string{
 
 	// What a runner needs of its cluster.
 	"internal/serviceaccount": {"."},
+	"internal/clustersecret":  {"."},
 
 	// The verbs.
 	"internal/auth":     {".", "internal/seal"},
