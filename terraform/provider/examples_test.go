@@ -157,6 +157,16 @@ func TestExampleRolesInOnePlan(t *testing.T) {
 		t.Errorf("after the rotation it is %s with %s, want %s with %s", now.ID, now.ExternalID, in.ID, next)
 	}
 
+	// An external ID is good for one integration: whoever wants another
+	// integration replaces the two.
+	ws.terraform("apply", "-auto-approve", "-no-color", "-replace=rolebroker_external_id.production")
+	ws.expectsPlan(nil)
+	if now := w.the("production"); now.ID == in.ID {
+		t.Error("the integration is still the same")
+	}
+	w.accepts([]string{w.the("production").ExternalID}, []string{old, next})
+	borrows()
+
 	ws.destroys()
 	w.isEmpty()
 	w.gone("agents-readonly")
@@ -223,8 +233,8 @@ func (ws *workspace) stored(w *world) rolebroker.Secret {
 	return token
 }
 
-// keepsNowhere fails if Terraform has a text in its folder, or in what it says
-// of its state and of a plan.
+// keepsNowhere fails if Terraform has a text in its folder or in what it says of
+// its state and of a plan, or if the providers have it in their log.
 func (ws *workspace) keepsNowhere(secret string) {
 	ws.Helper()
 	if secret == "" {
@@ -246,6 +256,9 @@ func (ws *workspace) keepsNowhere(secret string) {
 	}
 	if strings.Contains(shown, secret) {
 		ws.Error("terraform show has the token")
+	}
+	if log := ws.log.String(); log == "" || strings.Contains(log, secret) {
+		ws.Error("the providers' log has the token, or nothing at all")
 	}
 }
 

@@ -30,6 +30,7 @@ type workspace struct {
 	dir     string
 	secrets string // the folder of the stand-in's secrets
 	env     []string
+	log     *said // of the providers, with everything
 }
 
 // newWorkspace is a workspace with nothing in it. What is in the environment is
@@ -37,7 +38,7 @@ type workspace struct {
 func newWorkspace(t testing.TB, env ...string) *workspace {
 	t.Helper()
 	needsTerraform(t)
-	ws := &workspace{TB: t, dir: t.TempDir(), secrets: t.TempDir()}
+	ws := &workspace{TB: t, dir: t.TempDir(), secrets: t.TempDir(), log: &said{}}
 	ws.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.TempDir(), "CHECKPOINT_DISABLE=1",
 		"TF_IN_AUTOMATION=1", "TF_INPUT=0", awsstandin.SecretsEnv + "=" + ws.secrets}, env...)
 	reattach := map[string]any{}
@@ -61,7 +62,7 @@ func (ws *workspace) start(name string, found *map[string]any) {
 	ws.must(err)
 	cmd := exec.Command(self)
 	cmd.Args = []string{name}
-	cmd.Env, cmd.Stderr = ws.env, os.Stderr
+	cmd.Env, cmd.Stderr = ws.env, ws.log
 	stdin, err := cmd.StdinPipe()
 	ws.must(err)
 	stdout, err := cmd.StdoutPipe()
@@ -113,7 +114,7 @@ func (ws *workspace) try(args ...string) (stdout, all string, status int) {
 	if exited := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exited) {
 		ws.Fatal(err)
 	}
-	return out.buf.String(), both.buf.String(), cmd.ProcessState.ExitCode()
+	return out.String(), both.String(), cmd.ProcessState.ExitCode()
 }
 
 // said is what a program says on its two outputs, which are read at once.
@@ -126,6 +127,12 @@ func (s *said) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.buf.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
 }
 
 // applies, after which there must be nothing left to do.
