@@ -45,12 +45,14 @@ var graph = map[string][]string{
 	"client":                  {".", "api", "internal/auth"},
 	"internal/containercreds": {".", "api"},
 	"internal/rest":           {".", "api", "internal/broker"},
+	"internal/runnerapi":      {".", "api", "internal/broker"},
 	"internal/web":            {".", "internal/broker"},
 
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/containercreds", "internal/seal"},
-	"internal/server":  {".", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/rest", "internal/store", "internal/sts", "internal/validate", "internal/web"},
+	"internal/runner":  {".", "api", "client", "internal/broker", "internal/containercreds"},
+	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},

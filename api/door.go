@@ -170,6 +170,10 @@ type Lent struct {
 // EventsType is the media type of the stream of events.
 const EventsType = "application/x-ndjson"
 
+// Heartbeat is how often a server says something in the stream of events. Who
+// hears nothing for three of them is not connected.
+const Heartbeat = 5 * time.Second
+
 // RunnerEvent is one line of the stream of events. The zero value is a heartbeat.
 type RunnerEvent struct {
 	Hello  *Hello  `json:"hello,omitempty"`  // the first: what was remembered before is to be forgotten

@@ -90,16 +90,13 @@ func (c *Client) RecordValidations(ctx context.Context, integration string, v ap
 	return c.do(ctx, request{method: http.MethodPost, path: path + "/validations", body: v}, nil)
 }
 
-// Heartbeat is how often a server says something in its stream of events.
-const Heartbeat = 5 * time.Second
-
 // Events tells what the server says, a heartbeat too, until ctx or the stream
 // ends, which it does when the server says nothing for three heartbeats. It
 // always returns an error.
 func (c *Client) Events(ctx context.Context, tell func(api.RunnerEvent)) error {
 	listening, cancel := context.WithCancel(ctx)
 	defer cancel()
-	quiet := time.AfterFunc(3*Heartbeat, cancel)
+	quiet := time.AfterFunc(3*api.Heartbeat, cancel)
 	defer quiet.Stop()
 	req, err := c.newRequest(listening, request{method: http.MethodGet, path: doorPath + "/events", accept: api.EventsType})
 	if err != nil {
@@ -117,7 +114,7 @@ func (c *Client) Events(ctx context.Context, tell func(api.RunnerEvent)) error {
 	}
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
-		quiet.Reset(3 * Heartbeat)
+		quiet.Reset(3 * api.Heartbeat)
 		var event api.RunnerEvent
 		if json.Unmarshal(lines.Bytes(), &event) != nil {
 			return c.stranger(resp)

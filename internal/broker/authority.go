@@ -30,6 +30,8 @@ type authority struct {
 	roles   int // in grants
 	tokens  map[rolebroker.TokenID]*rememberedToken
 	uses    map[rolebroker.TokenID]time.Time // of tokens that were forgotten since
+
+	watchers map[*Changes]struct{}
 }
 
 // readTimeout bounds one question to the store that several wait for.
@@ -51,7 +53,7 @@ func (t *rememberedToken) takeUse() time.Time {
 }
 
 func newAuthority(store Records) *authority {
-	a := &authority{store: store, grants: map[rolebroker.AgentID]*rolebroker.Grants{}, tokens: map[rolebroker.TokenID]*rememberedToken{}, uses: map[rolebroker.TokenID]time.Time{}}
+	a := &authority{store: store, grants: map[rolebroker.AgentID]*rolebroker.Grants{}, tokens: map[rolebroker.TokenID]*rememberedToken{}, uses: map[rolebroker.TokenID]time.Time{}, watchers: map[*Changes]struct{}{}}
 	store.Subscribe(a.forget)
 	return a
 }
@@ -176,6 +178,9 @@ func (a *authority) forget(change rolebroker.Change) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.changes++
+	for w := range a.watchers {
+		w.add(change)
+	}
 	if change == (rolebroker.Change{}) {
 		clear(a.grants)
 		a.roles = 0

@@ -91,6 +91,19 @@ func NewLender(opts LenderOptions) *Lender {
 	return b
 }
 
+// Resolve finds the role that an agent means, whoever assumes it. Codes: as for
+// Lend, of what STS has no part in.
+func (b *Lender) Resolve(ctx context.Context, who rolebroker.Caller, reference string) (rolebroker.Grant, error) {
+	if err := b.usable(ctx, who.Token); err != nil {
+		return rolebroker.Grant{}, err
+	}
+	grants, err := b.grants(ctx, who)
+	if err != nil {
+		return rolebroker.Grant{}, err
+	}
+	return grants.Resolve(reference)
+}
+
 // closeGrace is how long recording may take once the AssumeRole calls under way
 // were cancelled.
 const closeGrace = 10 * time.Second

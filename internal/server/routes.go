@@ -7,16 +7,19 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/rest"
+	"github.com/rolebroker/rolebroker/internal/runnerapi"
 	"github.com/rolebroker/rolebroker/internal/web"
 )
 
@@ -28,9 +31,13 @@ const readyTimeout = 2 * time.Second
 // or a name is to arrive as it was sent.
 func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server, opts Options) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.broker, Identify: who.Agent, Log: opts.Log})
-	api := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version})
+	management := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version})
 	app := web.New(web.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version,
 		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, Proxied: cfg.TLSTerminatedByProxy})
+
+	closing := make(chan struct{})
+	s.closing = sync.OnceFunc(func() { close(closing) })
+	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who, Log: opts.Log, Heartbeat: api.Heartbeat, Closing: closing})
 
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)
@@ -41,10 +48,12 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, "/v1/"):
 			credentials.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/runner/v1/"):
+			runners.ServeHTTP(w, r)
 		case path == "/healthz" || path == "/readyz" || path == "/metrics":
 			probes.ServeHTTP(w, r)
 		case path == "/openapi.json" || path == "/api" || strings.HasPrefix(path, "/api/"):
-			api.ServeHTTP(w, r)
+			management.ServeHTTP(w, r)
 		default:
 			app.ServeHTTP(w, r)
 		}

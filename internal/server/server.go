@@ -40,12 +40,13 @@ type Options struct {
 
 // Server is a running rolebroker. Make one with Start.
 type Server struct {
-	url    string
-	log    *slog.Logger
-	store  *store.Store
-	broker *broker.Broker
-	http   *http.Server
-	failed chan error // what ended the listener, if anything did
+	url     string
+	log     *slog.Logger
+	store   *store.Store
+	broker  *broker.Broker
+	http    *http.Server
+	closing func()     // ends the streams that runners hold open
+	failed  chan error // what ended the listener, if anything did
 
 	background context.Context // ends when the server closes
 	stop       context.CancelFunc
@@ -127,6 +128,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 		ConnState:      noteState, // instead of timeouts, see connections
 		MaxHeaderBytes: 64 << 10,
 	}
+	s.http.RegisterOnShutdown(s.closing)
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { s.introduce(s.background, assumer) })
 	s.every(useInterval, "recording use", s.broker.RecordUse)

@@ -1,0 +1,146 @@
+package runner
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+)
+
+// Verifier finds out whose token a service-account token is. Its errors are
+// *rolebroker.Error.
+type Verifier interface {
+	// Verify says which service account, and until when the token is good.
+	Verify(ctx context.Context, token string) (rolebroker.ServiceAccount, time.Time, error)
+}
+
+// maxIdentified bounds the processes that are remembered.
+const maxIdentified = 10_000
+
+// identified is an agent, as it was found out. The token is what it showed, to
+// be shown on its behalf where the platform assumes the role; zero for a service
+// account.
+type identified struct {
+	caller rolebroker.Caller
+	token  rolebroker.Secret
+}
+
+// identifier says which agent asks. It remembers what the server said until
+// something changes, or nothing is heard of changes any more.
+type identifier struct {
+	record   *record
+	verifier Verifier // nil: service-account tokens are not taken
+
+	mu     sync.Mutex
+	known  map[any]identified // by the SHA-256 of an agent token, or by service account
+	tokens map[rolebroker.TokenID]rolebroker.Secret
+}
+
+func newIdentifier(r *record, v Verifier) *identifier {
+	return &identifier{record: r, verifier: v, known: map[any]identified{}, tokens: map[rolebroker.TokenID]rolebroker.Secret{}}
+}
+
+// forget is told of every change.
+func (i *identifier) forget(rolebroker.Change) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	clear(i.known)
+	clear(i.tokens)
+}
+
+// identify is for containercreds.Options.
+func (i *identifier) identify(ctx context.Context, authorization string) (rolebroker.Caller, error) {
+	shown := bearer(authorization)
+	if shown == "" {
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an agent token is required, or the token of a service account").
+			WithHint("have AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE name a projected service-account token with the audience rolebroker")
+	}
+	if !isJWT(shown) {
+		return i.find(ctx, sha256.Sum256([]byte(shown)), api.Identification{Token: api.Secret(shown)}, rolebroker.NewSecret(shown))
+	}
+	if i.verifier == nil {
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "this runner takes no service-account tokens: it was not told of which cluster they are").
+			WithHint("start it with --cluster-issuer, or show an agent token")
+	}
+	account, _, err := i.verifier.Verify(ctx, shown)
+	if err != nil {
+		return rolebroker.Caller{}, err
+	}
+	return i.find(ctx, account, api.Identification{ServiceAccount: &api.ServiceAccount{Issuer: account.Issuer, Namespace: account.Namespace, Name: account.Name}}, rolebroker.Secret{})
+}
+
+// find is who a key stands for, as is remembered or as the server says.
+func (i *identifier) find(ctx context.Context, key any, shown api.Identification, token rolebroker.Secret) (rolebroker.Caller, error) {
+	if found, ok := i.remembered(key); ok {
+		return found.caller, nil
+	}
+	answer, err := ask(ctx, i.record.link, func(ctx context.Context, c *client.Client) (api.Identified, error) { return c.Identify(ctx, shown) })
+	switch {
+	case err != nil:
+		return rolebroker.Caller{}, i.record.away(err)
+	case answer.Token == nil:
+		return rolebroker.Caller{}, refusalOf(answer.Refusal)
+	}
+	found := identified{rolebroker.Caller{Agent: rolebroker.AgentID(answer.Token.Agent), Token: rolebroker.TokenID(answer.Token.ID)}, token}
+	i.remember(key, found)
+	return found.caller, nil
+}
+
+func (i *identifier) remembered(key any) (identified, bool) {
+	if !i.record.Watching() {
+		return identified{}, false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	found, ok := i.known[key]
+	return found, ok
+}
+
+func (i *identifier) remember(key any, found identified) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.known) >= maxIdentified {
+		clear(i.known)
+		clear(i.tokens)
+	}
+	i.known[key] = found
+	if !found.token.IsZero() {
+		i.tokens[found.caller.Token] = found.token
+	}
+}
+
+// tokenOf is the agent token by which an agent was identified; zero for a
+// service account.
+func (i *identifier) tokenOf(id rolebroker.TokenID) rolebroker.Secret {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.tokens[id]
+}
+
+// refusalOf is what the server says to an agent.
+func refusalOf(r *api.Refusal) error {
+	if r == nil {
+		return rolebroker.Errorf(rolebroker.CodeInternal, "the server said neither yes nor no").WithHint("use the same version on both sides: rolebroker version")
+	}
+	return &rolebroker.Error{Code: rolebroker.Code(r.Code), Message: r.Message, Hint: r.Hint}
+}
+
+// isJWT tells a service-account token from one of ours, which has no dot.
+//
+// Source: RFC 7515, section 3.1.
+func isJWT(shown string) bool {
+	return strings.HasPrefix(shown, "ey") && strings.Count(shown, ".") == 2
+}
+
+// bearer takes "Bearer", in any case, off an Authorization header.
+func bearer(authorization string) string {
+	if scheme, rest, ok := strings.Cut(authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(rest)
+	}
+	return authorization
+}

@@ -1,0 +1,71 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// State is where a runner keeps its credential. Several replicas may share one.
+type State interface {
+	// Load reads what is kept. Codes: not_found.
+	Load(ctx context.Context) ([]byte, error)
+
+	// Save keeps new, if what is kept is still old; nil: nothing. Codes: conflict.
+	Save(ctx context.Context, old, new []byte) error
+}
+
+// Folder is a State on disk: a file that nobody else may read. One process uses it.
+type Folder string
+
+const credentialFile = "credential.json"
+
+func (f Folder) path() string { return filepath.Join(string(f), credentialFile) }
+
+// Load reads the file.
+func (f Folder) Load(context.Context) ([]byte, error) {
+	text, err := os.ReadFile(f.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "%s is not there", f.path())
+	}
+	return text, err
+}
+
+// Save replaces the file.
+func (f Folder) Save(_ context.Context, _, new []byte) error {
+	if err := os.MkdirAll(string(f), 0o700); err != nil {
+		return err
+	}
+	return replaceFile(f.path(), new)
+}
+
+// credential is what is kept.
+type credential struct {
+	Runner     rolebroker.RunnerID `json:"runner"`
+	Name       string              `json:"name"`
+	Credential string              `json:"credential"`
+	MadeAt     time.Time           `json:"made_at"`
+	ExpiresAt  time.Time           `json:"expires_at"`
+}
+
+func (c credential) encode() []byte {
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic("encoding plain strings: " + err.Error())
+	}
+	return text
+}
+
+func decodeCredential(text []byte) (c credential, err error) {
+	if err = json.Unmarshal(text, &c); err != nil || c.Credential == "" {
+		return c, rolebroker.Errorf(rolebroker.CodeInvalid, "what is kept as the runner's credential is none").
+			WithHint("delete it, and join again with a new join token: rolebroker runner join-token RUNNER")
+	}
+	return c, nil
+}
