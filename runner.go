@@ -77,13 +77,14 @@ func (r *Runner) Connected(now time.Time) bool {
 // RunnerKey is what the server remembers of a runner's credential, or of the
 // token with which it joins: never the secret.
 type RunnerKey struct {
-	ID        RunnerKeyID
-	Runner    RunnerID
-	Join      bool   // it is good for joining, once, and for nothing else
-	Hash      []byte // SHA-256
-	CreatedAt time.Time
-	ExpiresAt time.Time
-	UsedAt    time.Time // of a credential: when it was first used, which ends those before it; zero: not yet
+	ID         RunnerKeyID
+	Runner     RunnerID
+	RunnerName string // as it is now
+	Join       bool   // it is good for joining, once, and for nothing else
+	Hash       []byte // SHA-256
+	CreatedAt  time.Time
+	ExpiresAt  time.Time
+	UsedAt     time.Time // of a credential: when it was first used, which ends those before it; zero: not yet
 }
 
 // Usable is nil while the key may be used.

@@ -171,7 +171,7 @@ func (a *Authenticator) Runner(ctx context.Context, authorization string) (roleb
 	case err != nil:
 		return rolebroker.Caller{}, err
 	}
-	return rolebroker.Caller{Runner: key.Runner, RunnerKey: key.ID}, nil
+	return rolebroker.Caller{Runner: key.Runner, RunnerKey: key.ID, Name: key.RunnerName}, nil
 }
 
 // JoinToken is what is known of a join token that is good. It is used up by who

@@ -91,7 +91,7 @@ func newWorld() world {
 func (w world) runnerKey(make func(rolebroker.RunnerKeyID) (rolebroker.Secret, []byte), join bool) rolebroker.Secret {
 	id := rolebroker.NewRunnerKeyID()
 	secret, hash := make(id)
-	w.Records.(records).runner[id] = &rolebroker.RunnerKey{ID: id, Runner: "run_eks", Join: join, Hash: hash, ExpiresAt: now.Add(time.Minute)}
+	w.Records.(records).runner[id] = &rolebroker.RunnerKey{ID: id, Runner: "run_eks", RunnerName: "eks", Join: join, Hash: hash, ExpiresAt: now.Add(time.Minute)}
 	return secret
 }
 

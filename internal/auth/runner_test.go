@@ -12,7 +12,7 @@ func TestACredentialSaysWhichRunnerItIs(t *testing.T) {
 	w := newWorld()
 	for _, header := range []string{w.credential, "Bearer " + w.credential} {
 		who, err := w.Runner(t.Context(), header)
-		if err != nil || who.Runner != "run_eks" || who.RunnerKey == "" || who.Agent != "" || who.MayRead() == nil || who.MayWrite() == nil {
+		if err != nil || who.Runner != "run_eks" || who.Name != "eks" || who.RunnerKey == "" || who.Agent != "" || who.MayRead() == nil || who.MayWrite() == nil {
 			t.Errorf("%+v, %v", who, err)
 		}
 	}

@@ -22,6 +22,7 @@ const (
 type RunnerSpec struct {
 	Name        string
 	Description string
+	Issuer      string // about whose service accounts it is believed; empty: nobody's
 }
 
 // Runner finds one by name or ID. Codes: denied, not_found.
@@ -56,7 +57,7 @@ func (b *Broker) CreateRunner(ctx context.Context, who rolebroker.Caller, spec R
 		return nil, err
 	}
 	now := b.now()
-	r := rolebroker.Runner{ID: rolebroker.NewRunnerID(), Name: spec.Name, Description: spec.Description, Version: 1, CreatedAt: now, UpdatedAt: now}
+	r := rolebroker.Runner{ID: rolebroker.NewRunnerID(), Name: spec.Name, Description: spec.Description, Issuer: spec.Issuer, Version: 1, CreatedAt: now, UpdatedAt: now}
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func (b *Broker) UpdateRunner(ctx context.Context, who rolebroker.Caller, nameOr
 			return "", err
 		}
 		old := r.Version
-		r.Name, r.Description, r.Version, r.UpdatedAt = spec.Name, spec.Description, old+1, b.now()
+		r.Name, r.Description, r.Issuer, r.Version, r.UpdatedAt = spec.Name, spec.Description, spec.Issuer, old+1, b.now()
 		if err := r.Check(); err != nil {
 			return "", err
 		}
@@ -131,7 +132,7 @@ func (b *Broker) JoinToken(ctx context.Context, who rolebroker.Caller, nameOrID 
 		return nil, rolebroker.Secret{}, err
 	}
 	now := stored(b.now())
-	key := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, Join: true, CreatedAt: now, ExpiresAt: stored(now.Add(lasts))}
+	key := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, RunnerName: r.Name, Join: true, CreatedAt: now, ExpiresAt: stored(now.Add(lasts))}
 	secret, hash := auth.NewJoinToken(key.ID)
 	key.Hash = hash
 	if err := b.store.CreateRunnerKey(ctx, &key); err != nil {

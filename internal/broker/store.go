@@ -178,11 +178,11 @@ type runnerStore interface {
 	// Runners lists by name.
 	Runners(ctx context.Context, page rolebroker.Page) ([]rolebroker.Runner, error)
 
-	// CreateRunner stores r. Codes: conflict (name).
+	// CreateRunner stores r. Codes: conflict (name, issuer).
 	CreateRunner(ctx context.Context, r *rolebroker.Runner) error
 
-	// UpdateRunner stores r's Name, Description, Version and UpdatedAt, if it
-	// still has the version expected. Codes: not_found, stale, conflict.
+	// UpdateRunner stores r's Name, Description, Issuer, Version and UpdatedAt,
+	// if it still has the version expected. Codes: not_found, stale, conflict.
 	UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64) error
 
 	// DeleteRunner removes it and its keys. expected 0 means any version. Codes:

@@ -12,14 +12,14 @@ import (
 const (
 	runnerColumns = `id, name, description, issuer, version, created_at, updated_at, joined_at, seen_at,
 	program, method, account, arn, user_id, identity_error, reported_issuer, pending`
-	runnerKeyColumns = `id, runner_id, is_join, hash, created_at, expires_at, used_at`
 )
 
 var (
 	runnerByNameOrID = newStatement("runnerByNameOrID", `SELECT `+runnerColumns+` FROM runners WHERE id = $1 OR name = $1`)
 	listRunners      = newStatement("listRunners", `
 		SELECT `+runnerColumns+` FROM runners WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\' ORDER BY name LIMIT $3`)
-	runnerVersion = newStatement("runnerVersion", `SELECT name, version FROM runners WHERE id = $1`)
+	runnerByIssuer = newStatement("runnerByIssuer", `SELECT name FROM runners WHERE issuer = $1 AND id <> $2`)
+	runnerVersion  = newStatement("runnerVersion", `SELECT name, version FROM runners WHERE id = $1`)
 
 	insertRunner = newStatement("insertRunner", `
 		INSERT INTO runners (`+runnerColumns+`)
@@ -40,17 +40,18 @@ var (
 	holdRunner = newStatement("holdRunner", `UPDATE runners SET id = id WHERE id = $1`)
 	joinRunner = newStatement("joinRunner", `UPDATE runners SET joined_at = $2 WHERE id = $1 AND joined_at = 0`)
 
-	runnerKeyByID   = newStatement("runnerKeyByID", `SELECT `+runnerKeyColumns+` FROM runner_keys WHERE id = $1`)
+	runnerKeyByID = newStatement("runnerKeyByID", `
+		SELECT k.id, k.runner_id, u.name, k.is_join, k.hash, k.created_at, k.expires_at, k.used_at
+		FROM runner_keys AS k JOIN runners AS u ON u.id = k.runner_id WHERE k.id = $1`)
 	insertRunnerKey = newStatement("insertRunnerKey", `
-		INSERT INTO runner_keys (`+runnerKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
+		INSERT INTO runner_keys (id, runner_id, is_join, hash, created_at, expires_at, used_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
 	useRunnerKey = newStatement("useRunnerKey", `
 		UPDATE runner_keys SET used_at = $2 WHERE id = $1 AND NOT is_join AND used_at = 0`)
 	useJoinKey        = newStatement("useJoinKey", `DELETE FROM runner_keys WHERE id = $1 AND runner_id = $2 AND is_join`)
 	forgetUnusedKeys  = newStatement("forgetUnusedKeys", `DELETE FROM runner_keys WHERE runner_id = $1 AND is_join = $2 AND used_at = 0`)
 	forgetCredentials = newStatement("forgetCredentials", `DELETE FROM runner_keys WHERE runner_id = $1 AND id <> $2 AND NOT is_join`)
 
-	integrationsOfRunner   = selectIntegrations("integrationsOfRunner", `WHERE runner_id = $1`)
-	integrationIDsOfRunner = newStatement("integrationIDsOfRunner", `SELECT id FROM integrations WHERE runner_id = $1 ORDER BY name`)
+	integrationsOfRunner = selectIntegrations("integrationsOfRunner", `WHERE runner_id = $1`)
 )
 
 // Runner finds one by name or ID. Codes: not_found.
@@ -90,12 +91,29 @@ func (s *Store) runners(ctx context.Context, st *statement, args ...any) ([]role
 	return found, nil
 }
 
-// CreateRunner stores r. Codes: conflict (the ID or the name is taken).
+// CreateRunner stores r. Codes: conflict (the ID, the name or the issuer is
+// taken).
 func (s *Store) CreateRunner(ctx context.Context, r *rolebroker.Runner) error {
 	args := append([]any{r.ID, r.Name, r.Description, r.Issuer, r.Version, millis(r.CreatedAt), millis(r.UpdatedAt), millis(r.JoinedAt), millis(r.SeenAt)},
 		reportArgs(&r.Report)...)
 	_, err := s.run(ctx, insertRunner, args...)
-	return duplicate(err, "a", "runner", r.Name, string(r.ID))
+	return s.runnerRefused(ctx, r, err)
+}
+
+// runnerRefused is why r could not be stored. Neither engine says in a way that a
+// program should read which of name and issuer is taken.
+func (s *Store) runnerRefused(ctx context.Context, r *rolebroker.Runner, err error) error {
+	if violated(err) != notUnique || r.Issuer == "" {
+		return duplicate(err, "a", "runner", r.Name, string(r.ID))
+	}
+	other := ""
+	if err := s.query(ctx, runnerByIssuer, func(scan scan) error { return scan(&other) }, r.Issuer, r.ID); err != nil {
+		return err
+	}
+	if other == "" {
+		return duplicate(err, "a", "runner", r.Name, string(r.ID))
+	}
+	return rolebroker.Errorf(rolebroker.CodeConflict, "runner %q is the one of the issuer %s already", other, r.Issuer)
 }
 
 // reportArgs are the columns of what a runner says, in which it may have
@@ -108,22 +126,24 @@ func reportArgs(r *rolebroker.RunnerReport) []any {
 // UpdateRunner stores what people say of a runner, if it still has the version
 // expected; r.Version is what it will have. Codes: not_found, stale, conflict.
 func (s *Store) UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64) error {
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+	var refused error // asked about outside of the transaction, which it ended
+	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateRunner, r.ID, expected, r.Name, r.Description, r.Issuer, r.Version, millis(r.UpdatedAt))
-		if err != nil {
-			return duplicate(err, "a", "runner", r.Name, string(r.ID))
+		if refused = err; err != nil {
+			return err
 		}
 		if updated == 0 {
 			return tx.outdated(ctx, runnerVersion, "runner", string(r.ID))
 		}
-		// Its name stands beside each integration that names it.
-		return tx.query(ctx, integrationIDsOfRunner, func(scan scan) error {
-			var c rolebroker.Change
-			err := scan(&c.Integration)
-			tx.changes = append(tx.changes, c)
-			return err
-		}, r.ID)
+		// Its name stands beside integrations, and it is believed about who
+		// agents are. It is rare enough to have everything asked for anew.
+		tx.changes = append(tx.changes, rolebroker.Change{})
+		return nil
 	})
+	if violated(refused) != noViolation {
+		return s.runnerRefused(ctx, r, refused)
+	}
+	return err
 }
 
 // DeleteRunner removes it and its keys. expected 0 means any version. Codes:
@@ -140,6 +160,7 @@ func (s *Store) DeleteRunner(ctx context.Context, id rolebroker.RunnerID, expect
 		if violated(err) == missingReferent {
 			return errRunnerInUse
 		}
+		tx.changes = append(tx.changes, rolebroker.Change{})
 		return err
 	})
 	if !errors.Is(err, errRunnerInUse) {
@@ -200,7 +221,7 @@ func (s *Store) RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*role
 	var found *rolebroker.RunnerKey
 	err := s.query(ctx, runnerKeyByID, func(scan scan) error {
 		found = &rolebroker.RunnerKey{}
-		return scan(&found.ID, &found.Runner, &found.Join, &found.Hash, timeColumn{&found.CreatedAt}, timeColumn{&found.ExpiresAt}, timeColumn{&found.UsedAt})
+		return scan(&found.ID, &found.Runner, &found.RunnerName, &found.Join, &found.Hash, timeColumn{&found.CreatedAt}, timeColumn{&found.ExpiresAt}, timeColumn{&found.UsedAt})
 	}, id)
 	if err == nil && found == nil {
 		return nil, notFound("runner key", string(id))

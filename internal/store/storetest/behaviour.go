@@ -96,8 +96,6 @@ func testChanges(s *suite) {
 	tells(s.store.CreateRunner(s.ctx, r))
 	in.Runner, in.AssumptionMode, in.Version = r.ID, rolebroker.ModeCluster, 4
 	tells(s.store.UpdateIntegration(s.ctx, in, 3), ofIntegration)
-	r.Name, r.Version = "gke", 2 // which stands beside the integration
-	tells(s.store.UpdateRunner(s.ctx, r, 1), ofIntegration)
 	tells(s.store.SeeRunner(s.ctx, r.ID, t1))
 	tells(s.store.RecordRunnerReport(s.ctx, r.ID, rolebroker.RunnerReport{}, t1))
 	se := session(a, in, in.Roles[0], t0)

@@ -38,7 +38,7 @@ func (s *suite) runBy(r *rolebroker.Runner, name string) *rolebroker.Integration
 
 func testRunner(s *suite) {
 	r := runner("eks")
-	r.JoinedAt, r.SeenAt = t1, t2
+	r.JoinedAt, r.SeenAt, r.Issuer = t1, t2, "https://oidc.example.com/id/B"
 	r.Report = rolebroker.RunnerReport{Program: "1.0.0", Method: rolebroker.MethodAssumeRole, Issuer: "https://oidc.example.com/id/A", Pending: 3,
 		IdentityError: "none", Identity: rolebroker.Identity{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/r/s", UserID: "AROA:s"}}
 	s.must(s.store.CreateRunner(s.ctx, r))
@@ -56,6 +56,21 @@ func testRunner(s *suite) {
 	same := runner("same")
 	same.ID = r.ID
 	s.code(s.store.CreateRunner(s.ctx, same), rolebroker.CodeConflict, "a runner with the ID "+string(r.ID)+" exists already")
+
+	// One runner is believed about an issuer; none about any is no matter.
+	rival := runner("rival")
+	rival.Issuer = r.Issuer
+	const taken = `runner "eks" is the one of the issuer https://oidc.example.com/id/B already`
+	s.code(s.store.CreateRunner(s.ctx, rival), rolebroker.CodeConflict, taken)
+	rival.Issuer = ""
+	s.must(s.store.CreateRunner(s.ctx, rival))
+	rival.Issuer, rival.Version = r.Issuer, 2
+	s.code(s.store.UpdateRunner(s.ctx, rival, 1), rolebroker.CodeConflict, taken)
+	rival.Issuer, rival.Name = "https://oidc.example.com/id/C", "eks"
+	s.code(s.store.UpdateRunner(s.ctx, rival, 1), rolebroker.CodeConflict, `a runner named "eks" exists already`)
+	rival.Name = "rival"
+	s.must(s.store.UpdateRunner(s.ctx, rival, 1))
+	s.hasRunner(rival)
 }
 
 func testUpdateRunner(s *suite) {
@@ -64,6 +79,7 @@ func testUpdateRunner(s *suite) {
 	s.must(s.store.SeeRunner(s.ctx, r.ID, t2))
 	changed := *r
 	changed.Name, changed.Description, changed.Version, changed.UpdatedAt, changed.CreatedAt = "gke", "", 2, t2, t2
+	changed.Issuer = "https://oidc.example.com/id/A"
 	s.must(s.store.UpdateRunner(s.ctx, &changed, 1))
 	changed.CreatedAt, changed.SeenAt = r.CreatedAt, t2 // stay
 	s.hasRunner(&changed)
@@ -170,6 +186,29 @@ func testRunnersAndTheGone(s *suite) {
 	}
 }
 
+// testRunnersChange has everything asked for anew when something about a runner
+// changed: its name, whom it is believed about, that it is there.
+func testRunnersChange(s *suite) {
+	told := 0
+	s.store.Subscribe(func(c rolebroker.Change) {
+		if c == (rolebroker.Change{}) {
+			told++
+		}
+	})
+	tells := func(err error) {
+		s.Helper()
+		s.must(err)
+		if told == 0 {
+			s.Error("nothing is told")
+		}
+		told = 0
+	}
+	r := s.createRunner("eks")
+	r.Version = 2
+	tells(s.store.UpdateRunner(s.ctx, r, 1))
+	tells(s.store.DeleteRunner(s.ctx, r.ID, 0))
+}
+
 func testRunnerReport(s *suite) {
 	r := s.createRunner("eks")
 	r.Report = rolebroker.RunnerReport{Program: "1.0.0", Method: rolebroker.MethodWebIdentity, Issuer: "https://oidc.example.com/id/A"}
@@ -193,7 +232,7 @@ func testRunnerReport(s *suite) {
 }
 
 func runnerKey(r *rolebroker.Runner, join bool) *rolebroker.RunnerKey {
-	return &rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, Join: join, Hash: []byte{0, 1, 0xff}, CreatedAt: t0, ExpiresAt: t2}
+	return &rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, RunnerName: r.Name, Join: join, Hash: []byte{0, 1, 0xff}, CreatedAt: t0, ExpiresAt: t2}
 }
 
 func (s *suite) createRunnerKey(r *rolebroker.Runner, join bool) *rolebroker.RunnerKey {

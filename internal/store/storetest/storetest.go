@@ -63,6 +63,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"ListRunners":             testListRunners,
 		"RunnerOfIntegrations":    testRunnerOfIntegrations,
 		"RunnersAndTheGone":       testRunnersAndTheGone,
+		"RunnersChange":           testRunnersChange,
 		"RunnerReport":            testRunnerReport,
 		"RunnerKeys":              testRunnerKeys,
 		"Join":                    testJoin,
