@@ -8,7 +8,7 @@ PROVIDER_VERSION := 0.0.1
 PROVIDER_FOLDER = $(HOME)/.terraform.d/plugins/registry.terraform.io/rolebroker/rolebroker/$(PROVIDER_VERSION)/$(shell go env GOOS)_$(shell go env GOARCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-short build setup lint fmt tidy staticcheck vuln bench fuzz screenshots terraform-install terraform-docs
+.PHONY: help demo test test-short build setup kubernetes kubernetes-in-ci test-kubernetes lint fmt tidy staticcheck vuln bench fuzz screenshots terraform-install terraform-docs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ demo: build ## the whole product on this machine, on a simulated AWS
 
 # Everything is compiled for the race detector, staticcheck's view of it too, so
 # that it is compiled once.
-test: setup fmt tidy staticcheck ## everything that has to be right, on a fresh machine too
+test: setup kubernetes-in-ci fmt tidy staticcheck ## everything that has to be right, on a fresh machine too
 	go test -race -vet=all -timeout 20m ./...
 	cd terraform && go test -race -vet=all -timeout 20m ./...
 	@$(MAKE) --no-print-directory vuln
@@ -33,6 +33,16 @@ build: ## bin/rolebroker
 
 setup: ## install what the tests need
 	@scripts/setup.sh
+
+kubernetes: ## build and install what the tests on Kubernetes need; minutes, the first time
+	@scripts/kubernetes.sh
+
+# Elsewhere it is for whoever wants to wait for it.
+kubernetes-in-ci:
+	@scripts/kubernetes.sh $(if $(CI),,--check)
+
+test-kubernetes: kubernetes ## the tests on a real Kubernetes API server only
+	CI=true go test -count 1 -run '^TestKubernetes' $$(grep -rl --include='*_test.go' 'internal/kubetest"' client cmd deploy internal | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 lint: fmt tidy staticcheck ## everything but the tests
 	go vet ./...

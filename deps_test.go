@@ -67,6 +67,7 @@ var graph = map[string][]string{
 
 	// What only tests import.
 	"internal/store/storetest": {".", "internal/store"},
+	"internal/kubetest":        {},
 	"examples/go":              {},
 }
 

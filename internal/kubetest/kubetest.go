@@ -1,0 +1,302 @@
+// Package kubetest gives a test a Kubernetes cluster without nodes: a real
+// kube-apiserver on a real etcd, on loopback, for as long as the test runs.
+//
+// What an API server decides is decided by one: which tokens it makes and by
+// which keys, what RBAC allows, which objects it accepts. Nothing runs in the
+// cluster: there are no controllers and no kubelet, so a Deployment stays a wish
+// and a service account is made by hand. The package fakes nothing.
+//
+// make kubernetes builds the programs, from the module in the folder programs,
+// and installs etcd. Where they are missing a test is skipped, and fails when
+// the environment has CI.
+//
+//	cluster := kubetest.New(t)
+//	cluster.Namespace("agents", nil)
+//	cluster.ServiceAccount("agents", "scout")
+//	token := cluster.Token("agents", "scout", "rolebroker", time.Hour)
+package kubetest
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Issuer is whose the cluster's service-account tokens are.
+const Issuer = "https://kubernetes.default.svc.cluster.local"
+
+// ready is how long the cluster may take to start.
+const ready = 3 * time.Minute
+
+// Cluster is a Kubernetes cluster without nodes. Its methods fail the test when
+// something cannot be done.
+type Cluster struct {
+	URL        string // of the API server
+	CAFile     string // what its certificate is signed by, as PEM
+	Kubeconfig string // a file with which kubectl and helm are its administrator
+
+	t         testing.TB
+	dir       string
+	port      string
+	etcd      string // its URL
+	admin     *http.Client
+	apiserver *process
+	keys      int // how many keys it has had for its tokens
+}
+
+// New starts a cluster for the test.
+func New(t testing.TB) *Cluster {
+	t.Helper()
+	program, store := Program(t, "kube-apiserver"), Program(t, "etcd")
+	dir, err := os.MkdirTemp("", "rolebroker-kubernetes-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ports, err := freePorts(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Cluster{
+		t: t, dir: dir, port: ports[0], URL: "https://127.0.0.1:" + ports[0], etcd: "http://127.0.0.1:" + ports[1],
+		CAFile: filepath.Join(dir, "ca.crt"), Kubeconfig: filepath.Join(dir, "kubeconfig"),
+	}
+	peers := "http://127.0.0.1:" + ports[2]
+	etcd := start(t, filepath.Join(dir, "etcd.log"), store, "--data-dir", filepath.Join(dir, "etcd"),
+		"--listen-client-urls", c.etcd, "--advertise-client-urls", c.etcd, "--listen-peer-urls", peers,
+		"--initial-advertise-peer-urls", peers, "--initial-cluster", "default="+peers)
+	t.Cleanup(etcd.stop)
+	c.certify()
+	c.newKey()
+	c.run(program)
+	t.Cleanup(func() { c.apiserver.stop() })
+	return c
+}
+
+// Program is where a program is: in the folder bin of this repository, or on
+// the PATH. Without it the test is skipped, or fails in CI.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if found, err := exec.LookPath(filepath.Join(dir, "bin", name)); err == nil {
+			return found
+		}
+		if _, err := os.Stat(filepath.Join(dir, "internal", "kubetest", "programs")); err == nil {
+			break // the root of the repository
+		}
+	}
+	found, err := exec.LookPath(name)
+	switch {
+	case err == nil:
+		return found
+	case os.Getenv("CI") != "":
+		t.Fatalf("%s is needed: run make kubernetes", name)
+	}
+	t.Skipf("NOT TESTED: %s is needed: run make kubernetes", name)
+	return ""
+}
+
+// run starts the API server and waits until it answers.
+func (c *Cluster) run(program string) {
+	c.t.Helper()
+	args := []string{
+		"--etcd-servers=" + c.etcd,
+		"--bind-address=127.0.0.1", "--secure-port=" + c.port, "--advertise-address=192.0.2.1", "--endpoint-reconciler-type=none",
+		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"), "--client-ca-file=" + c.CAFile,
+		"--service-account-issuer=" + Issuer, "--service-account-signing-key-file=" + c.file(keyFile(c.keys)),
+		"--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC",
+		"--enable-priority-and-fairness=false", "--profiling=false",
+	}
+	for n := range c.keys {
+		args = append(args, "--service-account-key-file="+c.file(keyFile(n+1)))
+	}
+	c.apiserver = start(c.t, c.file("apiserver.log"), program, args...)
+	deadline := time.Now().Add(ready)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		status, answer, err := c.ask(http.MethodGet, "/readyz", nil)
+		if err == nil && status == http.StatusOK {
+			return
+		}
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(c.file("apiserver.log"))
+			c.t.Fatalf("the API server does not start: %v %s\n%s", err, answer, log[max(0, len(log)-4000):])
+		}
+	}
+}
+
+// NewKey gives the API server another key for its tokens, as an administrator
+// does: it is restarted, signs with the new one, and publishes the old ones too.
+func (c *Cluster) NewKey() {
+	c.t.Helper()
+	c.apiserver.stop()
+	c.newKey()
+	c.run(Program(c.t, "kube-apiserver"))
+}
+
+func keyFile(n int) string { return fmt.Sprintf("key-%d", n) }
+
+func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }
+
+// KeysURL is where the API server has the keys of its tokens, for whoever shows
+// the token of a service account.
+func (c *Cluster) KeysURL() string { return c.URL + "/openid/v1/jwks" }
+
+// Namespace makes a namespace.
+func (c *Cluster) Namespace(name string, labels map[string]string) {
+	c.t.Helper()
+	c.Do(http.MethodPost, "/api/v1/namespaces", Object{"metadata": Object{"name": name, "labels": labels}}, nil)
+}
+
+// ServiceAccount makes a service account. A namespace has none, not even the
+// default one, because there is no controller.
+func (c *Cluster) ServiceAccount(namespace, name string) {
+	c.t.Helper()
+	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts", Object{"metadata": Object{"name": name}}, nil)
+}
+
+// Token is what the kubelet would write for a projected volume of a pod: a
+// token for the audience, the API server's own if that is empty. It lives for
+// at least ten minutes.
+func (c *Cluster) Token(namespace, name, audience string, life time.Duration) string {
+	c.t.Helper()
+	spec := Object{"expirationSeconds": int(life.Seconds())}
+	if audience != "" {
+		spec["audiences"] = []string{audience}
+	}
+	var made struct{ Status struct{ Token string } }
+	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts/"+name+"/token", Object{"spec": spec}, &made)
+	return made.Status.Token
+}
+
+// TokenFile is a file with a token for the API server, as a pod has it.
+func (c *Cluster) TokenFile(namespace, name string) string {
+	c.t.Helper()
+	file := c.file("token-" + namespace + "-" + name)
+	c.write(filepath.Base(file), []byte(c.Token(namespace, name, "", time.Hour)))
+	return file
+}
+
+// Object is what the API server takes and gives, as JSON.
+type Object = map[string]any
+
+// Do asks the API server as its administrator, and reads the answer into the
+// value of a pointer, if there is one.
+func (c *Cluster) Do(method, path string, body, into any) {
+	c.t.Helper()
+	status, answer := c.Try(method, path, body)
+	if status/100 != 2 {
+		c.t.Fatalf("%s %s: %d %s", method, path, status, answer)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Try is Do for what may be refused.
+func (c *Cluster) Try(method, path string, body any) (status int, answer []byte) {
+	c.t.Helper()
+	status, answer, err := c.ask(method, path, body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return status, answer
+}
+
+func (c *Cluster) ask(method, path string, body any) (int, []byte, error) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return 0, nil, err
+	}
+	req, err := http.NewRequest(method, c.URL+path, bytes.NewReader(encoded))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.admin.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, err
+}
+
+// client trusts the cluster and shows the certificate of its administrator.
+func client(ca *x509.CertPool, own tls.Certificate) *http.Client {
+	return &http.Client{
+		Timeout: time.Minute,
+		Transport: &http.Transport{
+			DisableKeepAlives: true, // the server is restarted
+			TLSClientConfig:   &tls.Config{RootCAs: ca, Certificates: []tls.Certificate{own}},
+		},
+	}
+}
+
+// process is a server. It dies with the test, however that ends.
+type process struct {
+	shell *exec.Cmd
+	lease io.Closer
+}
+
+// supervise runs a command until its own input ends.
+const supervise = `"$@" </dev/null & child=$!; cat >/dev/null; kill -9 $child; wait $child 2>/dev/null`
+
+func start(t testing.TB, log, program string, args ...string) *process {
+	t.Helper()
+	output, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer output.Close()
+	p := &process{shell: exec.Command("/bin/sh", append([]string{"-c", supervise, "supervise", program}, args...)...)}
+	p.shell.Dir = filepath.Dir(log)
+	p.shell.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(log)}
+	p.shell.Stdout, p.shell.Stderr = output, output
+	if p.lease, err = p.shell.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.shell.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *process) stop() {
+	p.lease.Close()
+	_ = p.shell.Wait() // it was killed
+}
+
+// freePorts are ports that were free a moment ago.
+func freePorts(n int) (ports []string, err error) {
+	for range n {
+		listener, listenErr := net.Listen("tcp", "127.0.0.1:0")
+		if listenErr != nil {
+			return nil, errors.Join(err, listenErr)
+		}
+		defer listener.Close()
+		_, port, _ := strings.Cut(listener.Addr().String(), ":")
+		ports = append(ports, port)
+	}
+	return ports, nil
+}
