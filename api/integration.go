@@ -13,6 +13,7 @@ type Integration struct {
 	Name           string    `json:"name" doc:"Unique in a deployment." example:"production"`
 	Description    string    `json:"description" example:"Production accounts"`
 	AssumptionMode string    `json:"assumption_mode" enum:"platform,cluster" doc:"Who calls STS: this deployment (platform) or a runner in the customer's cluster (cluster)." example:"platform"`
+	Runner         string    `json:"runner,omitempty" doc:"The name of the runner that assumes the roles in cluster mode; left out while none is named, and in platform mode." example:"eks-production"`
 	ExternalID     string    `json:"external_id" doc:"Made by the server and sent with every AssumeRole; a role's trust policy should require it." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
 	NextExternalID string    `json:"next_external_id,omitempty" doc:"What the external ID is being changed to; until that is finished a trust policy may require either. Left out when it is not being changed." example:"rolebroker-7nbq3w9kd2mzt4hnx6vpjb8rqc"`
 	SessionTags    bool      `json:"session_tags" doc:"Every AssumeRole carries session tags that say who borrows; trust policies then have to allow sts:TagSession." example:"false"`
@@ -60,6 +61,7 @@ type IntegrationRequest struct {
 	Name           string        `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment." example:"production"`
 	Description    string        `json:"description,omitempty" maxLength:"1000" example:"Production accounts"`
 	AssumptionMode string        `json:"assumption_mode,omitempty" enum:"platform,cluster" default:"platform" doc:"Who calls STS: this deployment (platform, recommended) or a runner in the customer's cluster (cluster)."`
+	Runner         string        `json:"runner,omitempty" doc:"The name or ID of the runner that assumes the roles; in cluster mode only. Left out: none is named, and nothing is lent." example:"eks-production"`
 	SessionTags    bool          `json:"session_tags,omitempty" doc:"Have every AssumeRole carry session tags that say who borrows; trust policies then have to allow sts:TagSession."`
 	SourceIdentity bool          `json:"source_identity,omitempty" doc:"Have every AssumeRole carry the agent's name as its source identity; trust policies then have to allow sts:SetSourceIdentity."`
 	DefaultRole    string        `json:"default_role" doc:"The name of the role that is used when none is named; it must be one of roles, and enabled." example:"readonly"`

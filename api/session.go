@@ -16,6 +16,7 @@ type Session struct {
 	RoleID        string     `json:"role_id" example:"rol_p3xk7d2mzq5wv4tcn6hjb8ysra"`
 	ARN           string     `json:"arn" example:"arn:aws:iam::444455556666:role/ReadOnly"`
 	Region        string     `json:"region" example:"us-east-1"`
+	Runner        string     `json:"runner,omitempty" doc:"The name of the runner that assumed the role, as it was then; left out: this deployment did." example:"eks-production"`
 	Task          string     `json:"task" doc:"As the caller named it; may be empty." example:"deploy-17"`
 	SessionName   string     `json:"session_name" doc:"The RoleSessionName: what CloudTrail shows." example:"scout@deploy-17"`
 	RequestedAt   time.Time  `json:"requested_at" example:"2026-03-14T09:26:53Z"`

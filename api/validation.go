@@ -10,6 +10,7 @@ type Validation struct {
 	Hint      string    `json:"hint" doc:"What to do, with the very statement, command or setting to change; several lines, or empty."`
 	RequestID string    `json:"request_id" doc:"AWS's, of the answer that decided; may be empty." example:"c6104cbe-af31-11e0-8154-cbc7ccf896c7"`
 	CheckedAt time.Time `json:"checked_at" example:"2026-03-14T09:26:53Z"`
+	CheckedBy string    `json:"checked_by,omitempty" doc:"The name of the runner that tried; left out: this deployment did." example:"eks-production"`
 }
 
 // RoleValidation is the outcome for one role.
@@ -21,6 +22,7 @@ type RoleValidation struct {
 	Hint      string    `json:"hint" doc:"What to do, with the very statement, command or setting to change; several lines, or empty."`
 	RequestID string    `json:"request_id" doc:"AWS's, of the answer that decided; may be empty."`
 	CheckedAt time.Time `json:"checked_at" example:"2026-03-14T09:26:53Z"`
+	CheckedBy string    `json:"checked_by,omitempty" doc:"The name of the runner that tried; left out: this deployment did." example:"eks-production"`
 }
 
 // Validations is the outcome for every role of an integration.

@@ -4,6 +4,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -55,6 +56,34 @@ func TestThroughTheClient(t *testing.T) {
 			t.Errorf("the token is %+v: %v", listed, err)
 		}
 	}
+	runner := must(c.CreateRunner(ctx, api.RunnerRequest{Name: "eks"}))(t)
+	runner = must(c.UpdateRunner(ctx, "eks", api.RunnerRequest{Name: "gke", Issuer: "https://oidc.example.com/id/A"}, runner.ETag()))(t)
+	if diff := cmp.Diff(runner, must(c.Runner(ctx, "gke"))(t)); diff != "" || runner.Version != 2 || runner.Issuer == "" {
+		t.Errorf("the runner is %+v\n%s", runner, diff)
+	}
+	if join := must(c.CreateJoinToken(ctx, "gke", api.JoinTokenRequest{ExpiresIn: "5m"}))(t); !join.ExpiresAt.Equal(w.now.Add(5 * time.Minute)) {
+		t.Errorf("the join token expires at %s", join.ExpiresAt)
+	}
+	clustered := must(c.CreateIntegration(ctx, api.IntegrationRequest{Name: "clustered", AssumptionMode: "cluster", Runner: "gke", DefaultRole: "r", Roles: []api.RoleRequest{
+		{Name: "r", ARN: "arn:aws:iam::444455556666:role/R", Region: "us-east-1"}}}, api.ValidateSkip))(t)
+	if clustered.Runner != "gke" {
+		t.Errorf("the integration is %+v", clustered)
+	}
+	wantCode(t, c.DeleteRunner(ctx, "gke", ""), rolebroker.CodeConflict)
+	wantNil(t, c.DeleteIntegration(ctx, "clustered", ""))
+	for listed, err := range c.AllRunners(ctx, "") {
+		if err != nil || listed.ID != runner.ID {
+			t.Errorf("the runner is %+v: %v", listed, err)
+		}
+	}
+	bound := must(c.Bind(ctx, "scout", api.BindingRequest{Issuer: "https://oidc.example.com/id/A", Namespace: "agents", ServiceAccount: "scout"}))(t)
+	for listed, err := range c.AllBindings(ctx, "scout") {
+		if diff := cmp.Diff(bound, listed); err != nil || diff != "" {
+			t.Errorf("the binding is %+v: %v", listed, err)
+		}
+	}
+	wantNil(t, c.Unbind(ctx, "scout", bound.ID))
+	wantNil(t, c.DeleteRunner(ctx, "gke", runner.ETag()))
 	key := must(c.CreateAPIKey(ctx, api.APIKeyRequest{Name: "ci", Access: "read-only"}))(t)
 	wantNil(t, c.DeleteAPIKey(ctx, key.ID))
 	if sessions := must(c.Sessions(ctx, api.SessionFilter{Agent: "scout", Live: true}, client.List{Limit: 1}))(t); len(sessions.Items) != 0 {

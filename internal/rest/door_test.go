@@ -44,6 +44,15 @@ var everything = []struct{ method, path, body string }{
 	{"POST", "/api/v1/agents/x/tokens", "{}"},
 	{"GET", "/api/v1/agents/x/tokens/tok_x", ""},
 	{"DELETE", "/api/v1/agents/x/tokens/tok_x", ""},
+	{"GET", "/api/v1/agents/x/bindings", ""},
+	{"POST", "/api/v1/agents/x/bindings", "{}"},
+	{"DELETE", "/api/v1/agents/x/bindings/bnd_x", ""},
+	{"GET", "/api/v1/runners", ""},
+	{"POST", "/api/v1/runners", "{}"},
+	{"GET", "/api/v1/runners/x", ""},
+	{"PUT", "/api/v1/runners/x", "{}"},
+	{"DELETE", "/api/v1/runners/x", ""},
+	{"POST", "/api/v1/runners/x/join-tokens", "{}"},
 	{"GET", "/api/v1/sessions", ""},
 	{"GET", "/api/v1/platform", ""},
 	{"GET", "/api/v1/api-keys", ""},
@@ -56,6 +65,8 @@ func TestNobodyComesIn(t *testing.T) {
 	w := newWorld(t)
 	w.createAgent(`{"name": "scout"}`)
 	token := read[api.NewToken](w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", "{}").want(201))
+	runner := w.createRunner("eks")
+	join := read[api.JoinToken](w.as(w.admin, "POST", "/api/v1/runners/eks/join-tokens", "{}").want(201))
 	for _, r := range append(everything, struct{ method, path, body string }{"GET", "/api/v1/nonsense", ""}) {
 		for _, nobody := range []string{"", "Bearer", "Bearer nonsense", "Basic YTpi", w.admin + "x"} {
 			req := httptest.NewRequest(r.method, r.path, iotest.ErrReader(errors.New("the body was read")))
@@ -65,7 +76,9 @@ func TestNobodyComesIn(t *testing.T) {
 				t.Errorf("%s: 401 without WWW-Authenticate: %v", a.what, a.Header)
 			}
 		}
-		w.as("Bearer "+token.Token.Reveal(), r.method, r.path, r.body).refused(403, "denied", "agent token")
+		for shown, kind := range map[string]string{token.Token.Reveal(): "an agent token", join.Token.Reveal(): "a join token", w.credential(runner): "a runner's credential"} {
+			w.as("Bearer "+shown, r.method, r.path, r.body).refused(403, "denied", "this is "+kind+"; the management API takes an API key")
+		}
 	}
 }
 
@@ -74,7 +87,9 @@ func TestReadOnlyKey(t *testing.T) {
 	w := newWorld(t)
 	w.createIntegration("y")
 	w.createAgent(`{"name": "x"}`)
-	bodies := map[string]string{"/api/v1/integrations": integrationJSON("z"), "/api/v1/integrations/x": integrationJSON("x"),
+	w.createRunner("x")
+	bodies := map[string]string{"/api/v1/runners": `{"name": "z"}`, "/api/v1/runners/x": `{"name": "x"}`, "/api/v1/agents/x/bindings": bindingJSON("x"),
+		"/api/v1/integrations": integrationJSON("z"), "/api/v1/integrations/x": integrationJSON("x"),
 		"/api/v1/agents": `{"name": "z"}`, "/api/v1/agents/x": `{"name": "x"}`, "/api/v1/api-keys": `{"name": "k", "access": "admin"}`}
 	for _, r := range everything {
 		if body, ok := bodies[r.path]; ok && r.body != "" {

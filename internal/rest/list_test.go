@@ -42,7 +42,9 @@ func TestLists(t *testing.T) {
 		name := fmt.Sprintf("n-%d", n)
 		w.createIntegration(name)
 		w.createAgent(`{"name": "` + name + `"}`)
+		w.createRunner(name)
 		w.as(w.admin, "POST", "/api/v1/agents/n-3/tokens", "{}").want(201)
+		w.as(w.admin, "POST", "/api/v1/agents/n-3/bindings", bindingJSON(name)).want(201)
 		want = append(want, name)
 	}
 	slices.Sort(want)
@@ -55,6 +57,12 @@ func TestLists(t *testing.T) {
 		}
 		if got := pages(w, "/api/v1/agents/n-3/tokens?", limit, func(t api.Token) string { return t.ID }); len(got) != 6 || !slices.IsSorted(got) {
 			t.Errorf("tokens, %d at a time: %v", limit, got)
+		}
+		if got := pages(w, "/api/v1/agents/n-3/bindings?", limit, func(b api.Binding) string { return b.ID }); len(got) != 6 || !slices.IsSorted(got) {
+			t.Errorf("bindings, %d at a time: %v", limit, got)
+		}
+		if got := pages(w, "/api/v1/runners?", limit, func(r api.Runner) string { return r.Name }); !slices.Equal(got, want) {
+			t.Errorf("runners, %d at a time: %v", limit, got)
 		}
 		if got := pages(w, "/api/v1/api-keys?", limit, func(k api.APIKey) string { return k.ID }); len(got) != 2 || !slices.IsSorted(got) {
 			t.Errorf("API keys, %d at a time: %v", limit, got)

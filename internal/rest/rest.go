@@ -24,6 +24,8 @@ type Broker interface {
 	setups
 	agents
 	tokens
+	bindings
+	runners
 	apiKeys
 	sessions
 	platform
@@ -99,6 +101,18 @@ func (s *server) routes(api huma.API) {
 	post(ag, "/agents/{agent}/tokens", "create-token", s.createToken)
 	get(ag, "/agents/{agent}/tokens/{id}", "get-token", s.getToken)
 	remove(ag, "/agents/{agent}/tokens/{id}", "revoke-token", s.revokeToken)
+
+	get(ag, "/agents/{agent}/bindings", "list-bindings", s.listBindings)
+	post(ag, "/agents/{agent}/bindings", "create-binding", s.createBinding)
+	remove(ag, "/agents/{agent}/bindings/{id}", "delete-binding", s.deleteBinding)
+
+	ru := collection{s, api, "Runners"}
+	get(ru, "/runners", "list-runners", s.listRunners)
+	post(ru, "/runners", "create-runner", s.createRunner)
+	get(ru, "/runners/{runner}", "get-runner", s.getRunner)
+	put(ru, "/runners/{runner}", "update-runner", s.updateRunner)
+	remove(ru, "/runners/{runner}", "delete-runner", s.deleteRunner)
+	post(ru, "/runners/{runner}/join-tokens", "create-join-token", s.createJoinToken)
 
 	se := collection{s, api, "Sessions"}
 	get(se, "/sessions", "list-sessions", s.listSessions)

@@ -58,6 +58,7 @@ func (s *server) showSession(x *rolebroker.Session) api.Session {
 		RoleID:        string(x.Role),
 		ARN:           x.ARN.String(),
 		Region:        string(x.Region),
+		Runner:        x.Runner,
 		Task:          x.Task,
 		SessionName:   x.SessionName,
 		RequestedAt:   x.RequestedAt.UTC(),

@@ -92,11 +92,12 @@ func (s *server) validateDraft(ctx context.Context, who rolebroker.Caller, in *v
 	})
 }
 
-// wrongMode is that a draft is of an assumption mode that there is not.
+// wrongMode is that a draft is of an assumption mode that there is not, or names
+// a runner in one that has none.
 func wrongMode(draft rolebroker.Integration) (wrong []rolebroker.Field) {
 	var e *rolebroker.Error
 	if errors.As(draft.Check(), &e) {
-		wrong = slices.DeleteFunc(e.Fields, func(f rolebroker.Field) bool { return f.Path != "assumption_mode" })
+		wrong = slices.DeleteFunc(e.Fields, func(f rolebroker.Field) bool { return f.Path != "assumption_mode" && f.Path != "runner" })
 	}
 	return wrong
 }
@@ -226,7 +227,7 @@ func showValidations(results []rolebroker.RoleValidation, externalID string) api
 
 func showRoleValidation(r rolebroker.RoleValidation) api.RoleValidation {
 	return api.RoleValidation{Name: r.Role.Name, Status: string(r.Status), Code: string(r.Code), Message: r.Message, Hint: r.Hint,
-		RequestID: r.RequestID, CheckedAt: r.CheckedAt.UTC().Truncate(time.Second)}
+		RequestID: r.RequestID, CheckedAt: r.CheckedAt.UTC().Truncate(time.Second), CheckedBy: r.CheckedBy}
 }
 
 func showValidation(v *rolebroker.Validation) *api.Validation {
@@ -234,5 +235,5 @@ func showValidation(v *rolebroker.Validation) *api.Validation {
 		return nil
 	}
 	return &api.Validation{Status: string(v.Status), Code: string(v.Code), Message: v.Message, Hint: v.Hint, RequestID: v.RequestID,
-		CheckedAt: v.CheckedAt.UTC().Truncate(time.Second)}
+		CheckedAt: v.CheckedAt.UTC().Truncate(time.Second), CheckedBy: v.CheckedBy}
 }

@@ -1,0 +1,70 @@
+package rest
+
+import (
+	"context"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// bindings is what the broker does with the service accounts that are agents.
+type bindings interface {
+	Bindings(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
+	Bind(ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount) (*rolebroker.Token, error)
+	Unbind(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
+}
+
+type (
+	listBindings struct {
+		InAgent
+		Paging
+	}
+	createBinding struct {
+		InAgent
+		Body body[api.BindingRequest]
+	}
+	inBinding struct {
+		InAgent
+		ID string `path:"id" doc:"The binding's ID." example:"bnd_2mzq7k4vprb5xw3tdn6hjc8ysa"`
+	}
+)
+
+func (s *server) listBindings(ctx context.Context, who rolebroker.Caller, in *listBindings) (*listAnswer[api.Binding], error) {
+	page, err := in.page("", func(cursor string) bool { return strings.HasPrefix(cursor, "bnd_") })
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.Broker.Bindings(ctx, who, in.Agent, page)
+	if err != nil {
+		return nil, err
+	}
+	return list(in.Paging, found, func(t *rolebroker.Token) string { return string(t.ID) }, showBinding), nil
+}
+
+func (s *server) createBinding(ctx context.Context, who rolebroker.Caller, in *createBinding) (*made[api.Binding], error) {
+	req := in.Body.value
+	bound, err := s.Broker.Bind(ctx, who, in.Agent, rolebroker.ServiceAccount{Issuer: req.Issuer, Namespace: req.Namespace, Name: req.ServiceAccount})
+	if err != nil {
+		return nil, err
+	}
+	return &made[api.Binding]{
+		Location: "/api/v1/agents/" + string(bound.Agent) + "/bindings/" + string(bound.ID),
+		Body:     showBinding(bound),
+	}, nil
+}
+
+func (s *server) deleteBinding(ctx context.Context, who rolebroker.Caller, in *inBinding) (*struct{}, error) {
+	return nil, s.Broker.Unbind(ctx, who, in.Agent, rolebroker.TokenID(in.ID))
+}
+
+func showBinding(t *rolebroker.Token) api.Binding {
+	return api.Binding{
+		ID:             string(t.ID),
+		Issuer:         t.Account.Issuer,
+		Namespace:      t.Account.Namespace,
+		ServiceAccount: t.Account.Name,
+		CreatedAt:      t.CreatedAt.UTC(),
+		UsedAt:         timeOrNull(t.UsedAt),
+	}
+}
