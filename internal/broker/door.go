@@ -114,7 +114,7 @@ func (b *Broker) AgentOfAccount(ctx context.Context, who rolebroker.Caller, acco
 	}
 	token, err := b.store.Binding(ctx, account)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-		return nil, rolebroker.Errorf(rolebroker.CodeDenied, "no agent is bound to the service account %s of the issuer %s", account, account.Issuer).
+		return nil, rolebroker.Errorf(rolebroker.CodeNotBound, "no agent is bound to the service account %s of the issuer %s", account, account.Issuer).
 			WithHint("an administrator can bind one: rolebroker agent bind AGENT --issuer %s --namespace %s --service-account %s", account.Issuer, account.Namespace, account.Name)
 	}
 	return token, err

@@ -62,7 +62,7 @@ func spellings(flag string) string { return "--" + flag + " (" + EnvName(flag) +
 // parsed: first from the environment, then from the file, and checks the
 // whole. The error has a field for each problem.
 func (c *Server) Load(flags *pflag.FlagSet, outside Outside) error {
-	l := loader{flags: flags, set: map[string]bool{}, sources: map[string]string{}}
+	l := loader{flags: flags, env: EnvName, set: map[string]bool{}, sources: map[string]string{}}
 	flags.VisitAll(func(f *pflag.Flag) { l.set[f.Name] = f.Changed }) // by whichever set parsed it
 	l.environment(outside.Getenv)
 	c.AdminKey = rolebroker.NewSecret(outside.Getenv(adminKey))
@@ -79,16 +79,17 @@ func (c *Server) Check() error { return c.problems(nil, nil).err() }
 // loader fills flags from the environment and the file.
 type loader struct {
 	flags    *pflag.FlagSet
-	set      map[string]bool   // by flag: a source that wins has set it
-	bad      map[string]bool   // by flag: its value did not parse
-	sources  map[string]string // by flag: the place in the file that its value is from
+	env      func(flag string) string // its spelling in the environment
+	set      map[string]bool          // by flag: a source that wins has set it
+	bad      map[string]bool          // by flag: its value did not parse
+	sources  map[string]string        // by flag: the place in the file that its value is from
 	problems problems
 }
 
 func (l *loader) environment(getenv func(string) string) {
 	l.flags.VisitAll(func(f *pflag.Flag) {
-		if value := getenv(EnvName(f.Name)); value != "" {
-			l.fill(f, value, EnvName(f.Name))
+		if value := getenv(l.env(f.Name)); value != "" {
+			l.fill(f, value, l.env(f.Name))
 		}
 	})
 }
@@ -122,7 +123,7 @@ func unparsed(f *pflag.Flag, value string, err error) string {
 func (l *loader) file(path string, readFile func(string) ([]byte, error)) {
 	data, err := readFile(path)
 	if err != nil {
-		l.problems.add(spellings(configFlag), "%s", err)
+		l.problems.add("--"+configFlag+" ("+l.env(configFlag)+")", "%s", err)
 		return
 	}
 	parsed, err := parser.ParseBytes(data, 0)

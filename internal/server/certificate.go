@@ -22,6 +22,15 @@ type certificate struct {
 	checked time.Time
 }
 
+// TLS serves HTTPS with a certificate that follows its files.
+func TLS(certFile, keyFile string) (*tls.Config, error) {
+	c, err := loadCertificate(certFile, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12}, nil
+}
+
 func loadCertificate(certFile, keyFile string) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile}
 	if err := c.load(); err != nil {
