@@ -24,7 +24,8 @@ var (
 	sessionByID = newStatement("sessionByID", `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`)
 
 	finishSession = newStatement("finishSession", `
-		UPDATE sessions SET state = $2, expires_at = $3, access_key_id = $4, request_id = $5, failure = $6 WHERE id = $1`)
+		UPDATE sessions SET state = $2, expires_at = $3, access_key_id = $4, request_id = $5, failure = $6
+		WHERE id = $1 AND runner = $7`)
 
 	countFetches = newBatch("countFetch", `
 		WITH fetched (id, count, last) AS (VALUES ROWS)
@@ -115,10 +116,10 @@ func (s *Store) Session(ctx context.Context, id rolebroker.SessionID) (*rolebrok
 }
 
 // FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and Failure of
-// a recorded session. Codes: not_found.
+// a session that the same Runner recorded. Codes: not_found.
 func (s *Store) FinishSession(ctx context.Context, se *rolebroker.Session) error {
 	finished, err := s.run(ctx, finishSession, clean(se.ID), se.State, millis(se.ExpiresAt), clean(se.AccessKeyID),
-		clean(se.RequestID), clean(se.Failure))
+		clean(se.RequestID), clean(se.Failure), clean(se.Runner))
 	if err == nil && finished == 0 {
 		return notFound("session", string(se.ID))
 	}
