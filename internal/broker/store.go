@@ -47,7 +47,7 @@ type Records interface {
 	RecordSession(ctx context.Context, s *rolebroker.Session) error
 
 	// FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and
-	// Failure of a recorded session. Codes: not_found.
+	// Failure of a session that the same Runner recorded. Codes: not_found.
 	FinishSession(ctx context.Context, s *rolebroker.Session) error
 
 	// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
