@@ -122,7 +122,7 @@ func (r *connectionResource) connect(ctx context.Context, plan connectionModel) 
 	}
 	plan.ID, plan.AgentID, plan.IntegrationID = types.StringValue(agent.ID+"/"+in.ID), types.StringValue(agent.ID), types.StringValue(in.ID)
 	if plan.Default.ValueBool() {
-		if err := r.choose(ctx, agent.ID, in.ID); err != nil {
+		if err := r.choose(ctx, agent.ID, in); err != nil {
 			plan.Default = types.BoolValue(false)
 			return plan, err
 		}
@@ -139,12 +139,13 @@ func atMissing(field string, err error) error {
 }
 
 // choose makes the integration the agent's default.
-func (r *connectionResource) choose(ctx context.Context, agentID, integrationID string) error {
+func (r *connectionResource) choose(ctx context.Context, agentID string, in api.Integration) error {
 	_, err := change(func() (api.Agent, error) { return r.server.Agent(ctx, agentID) },
-		func(api.Agent) bool { return true }, nil,
+		func(api.Agent) bool { return true },
+		func(now api.Agent) bool { return now.DefaultIntegration == in.Name }, // also when the answer that said so got lost
 		func(now api.Agent) (api.Agent, error) {
 			return r.server.UpdateAgent(ctx, now.ID, api.AgentRequest{Name: now.Name, Description: now.Description, Disabled: now.Disabled,
-				DefaultIntegration: &integrationID}, now.ETag())
+				DefaultIntegration: &in.ID}, now.ETag())
 		})
 	return err
 }
