@@ -30,6 +30,7 @@ type formPage struct {
 	About    string // its description
 	Mode     rolebroker.AssumptionMode
 	Modes    []rolebroker.ModeAdvice
+	Runner   string // the ID of who assumes the roles in cluster mode; it is kept, and not chosen here
 	External string // its external ID
 	NextID   string // what that is being changed to; empty when it is not
 	Tags     bool
@@ -147,7 +148,7 @@ func (s *server) editIntegration(w http.ResponseWriter, r *http.Request, v *visi
 // formOf is the form of an integration as it is saved.
 func formOf(in *rolebroker.Integration) *formPage {
 	page := &formPage{ID: string(in.ID), Version: in.Version, Saved: in.Name, Name: in.Name, About: in.Description, Mode: in.AssumptionMode, External: in.ExternalID,
-		NextID: in.NextExternalID, Tags: in.SessionTags, Source: in.SourceIdentity, Default: -1}
+		Runner: string(in.Runner), NextID: in.NextExternalID, Tags: in.SessionTags, Source: in.SourceIdentity, Default: -1}
 	for i, role := range in.Roles {
 		row := roleRow{ID: string(role.ID), Name: role.Name, ARN: role.ARN.String(), Region: string(role.Region), Enabled: role.Enabled, Outcome: role.Validation}
 		if role.SessionDuration != 0 {
@@ -231,7 +232,7 @@ func readForm(r *http.Request, id string) (*formPage, error) {
 	}
 	get := func(name string) string { return strings.TrimSpace(r.PostForm.Get(name)) }
 	page := &formPage{ID: id, Saved: get("saved"), Name: get("name"), About: get("description"), Mode: rolebroker.AssumptionMode(get("mode")), External: get("external_id"),
-		Tags: get("session_tags") != "", Source: get("source_identity") != "", Default: -1}
+		Runner: get("runner"), Tags: get("session_tags") != "", Source: get("source_identity") != "", Default: -1}
 	page.Version, _ = strconv.ParseInt(get("version"), 10, 64) // 0 if somebody tampered with it: then it is stale
 	if page.Mode == "" {
 		page.Mode = rolebroker.ModePlatform
@@ -254,6 +255,9 @@ func readForm(r *http.Request, id string) (*formPage, error) {
 func (p *formPage) integration() (rolebroker.Integration, []rolebroker.Field) {
 	in := rolebroker.Integration{ID: rolebroker.IntegrationID(p.ID), Name: p.Name, Description: p.About, AssumptionMode: p.Mode, ExternalID: p.External,
 		SessionTags: p.Tags, SourceIdentity: p.Source}
+	if p.Mode == rolebroker.ModeCluster {
+		in.Runner = rolebroker.RunnerID(p.Runner)
+	}
 	var wrong []rolebroker.Field
 	for i, row := range p.Rows {
 		role := rolebroker.Role{ID: rolebroker.RoleID(row.ID), Name: row.Name, Region: rolebroker.Region(row.Region), Enabled: row.Enabled}
@@ -439,7 +443,7 @@ func (s *server) showStale(w http.ResponseWriter, r *http.Request, v *visit, pag
 	if err != nil {
 		return err
 	}
-	page.Stale, page.Version, page.Saved, page.Differs = true, now.Version, now.Name, page.differences(now)
+	page.Stale, page.Version, page.Saved, page.Runner, page.Differs = true, now.Version, now.Name, string(now.Runner), page.differences(now)
 	return s.showForm(w, r, v, http.StatusConflict, page)
 }
 
