@@ -51,12 +51,12 @@ var graph = map[string][]string{
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/containercreds", "internal/seal"},
-	"internal/runner":  {".", "api", "client", "internal/broker", "internal/containercreds"},
+	"internal/runner":  {".", "api", "client", "internal/broker", "internal/containercreds", "internal/validate"},
 	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
-	"internal/cli":     {".", "api", "client", "internal/config", "internal/demo", "internal/execenv", "internal/server"},
+	"internal/cli":     {".", "api", "client", "internal/clustersecret", "internal/config", "internal/demo", "internal/execenv", "internal/runner", "internal/server", "internal/serviceaccount", "internal/sts", "internal/validate"},
 	"cmd/rolebroker":   {"internal/cli"},
 
 	// The Terraform provider, a module of its own, is a door that goes through

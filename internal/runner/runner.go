@@ -39,6 +39,8 @@ type Options struct {
 	// Token and Direct assume roles with the service account's token, and with
 	// whatever identity the SDK's chain finds. With both, Token is tried first.
 	Token, Direct broker.STS
+	TokenFile     string        // Token's: whose service account it is, for what people are told
+	Patience      time.Duration // for how long a role that is denied is tried again when it is validated
 
 	// Verifier knows the service accounts of the cluster, and Issuer is their
 	// tokens'. nil: they are not taken.
@@ -62,15 +64,16 @@ type Options struct {
 
 // Runner is a running one. Make one with Start.
 type Runner struct {
-	opts    Options
-	link    *link
-	record  *record
-	lending *lending
-	assumer *assumer
-	log     *slog.Logger
-	url     string
-	http    *http.Server
-	failed  chan error
+	opts      Options
+	link      *link
+	record    *record
+	lending   *lending
+	assumer   *assumer
+	validator *validator
+	log       *slog.Logger
+	url       string
+	http      *http.Server
+	failed    chan error
 
 	background context.Context
 	stop       context.CancelFunc
@@ -137,6 +140,8 @@ func Start(ctx context.Context, opts Options) (*Runner, error) {
 	lender := broker.NewLender(broker.LenderOptions{Records: r.record, Assumer: r.assumer, Serves: l.serves,
 		Log: opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
 	r.record.alsoTell(identifier.forget)
+	r.validator = newValidator(r)
+	r.record.alsoTell(r.validator.notice)
 	r.lending = &lending{Lender: lender, link: l, identifier: identifier, now: opts.Now, loans: map[string]*rolebroker.Loan{}}
 	r.serve(listener, identifier)
 	r.begin(ctx)
@@ -225,6 +230,7 @@ func state(w http.ResponseWriter, status int, text string) {
 func (r *Runner) begin(ctx context.Context) {
 	r.background, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	r.work.Go(func() { r.link.listen(r.background, r.heard, r.lost) })
+	r.work.Go(func() { r.validator.run(r.background) })
 	r.every(useInterval, "telling what was used", r.lending.RecordUse)
 	r.every(deliverInterval, "telling what happened while the server was away", r.record.deliver)
 	r.every(renewInterval, "changing the credential", r.link.renew)

@@ -306,3 +306,36 @@ func (v verifies) Verify(_ context.Context, token string) (rolebroker.ServiceAcc
 	}
 	return account, time.Now().Add(time.Hour), nil
 }
+
+// TestTheRunnerTriesTheRoles, tells what came of it when an integration is saved,
+// and says in the words of the platform's validation what to change.
+func TestTheRunnerTriesTheRoles(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := context.Background()
+	outcome := func(role string) *api.Validation {
+		for _, r := range try(w.Admin.Integration(ctx, "cluster"))(t).Roles {
+			if r.Name == role {
+				return r.Validation
+			}
+		}
+		return nil
+	}
+	w.eventually("the roles were tried", func() bool { v := outcome("inner"); return v != nil && v.CheckedBy == "eks" })
+	if v := outcome("inner"); v.Status != "assumable" {
+		t.Errorf("inner is %+v", v)
+	}
+	in := try(w.Admin.Integration(ctx, "cluster"))(t)
+	update := api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "eks", DefaultRole: "inner",
+		Roles: []api.RoleRequest{w.Role("inner", "Inner", "us-east-1"), w.Role("locked", "ReadOnly", "us-east-1")}} // which trusts the platform alone
+	try(w.Admin.UpdateIntegration(ctx, in.ID, update, in.ETag(), api.ValidateRequire))(t)
+	w.eventually("the new role was tried", func() bool { v := outcome("locked"); return v != nil })
+	v := outcome("locked")
+	if v.Status != "failed" || v.Code != "denied" || !strings.Contains(v.Message, "the runner") || strings.Contains(v.Message+v.Hint, "server") || !strings.Contains(v.Hint, clusterAccount) {
+		t.Errorf("locked is %+v", v)
+	}
+	w.AWS.Account(testbed.CustomerAccount).SetTrustPolicy("ReadOnly", testbed.Trust(clusterAccount))
+	update.Description = "saved again"
+	try(w.Admin.UpdateIntegration(ctx, in.ID, update, "", api.ValidateSkip))(t)
+	w.eventually("it works", func() bool { v := outcome("locked"); return v != nil && v.Status == "warning" })
+}

@@ -1,0 +1,185 @@
+package runner
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/validate"
+)
+
+const (
+	// validateInterval is how often the roles of all integrations that name the
+	// runner are tried, besides when one of them changes.
+	validateInterval = 15 * time.Minute
+
+	// settle is how long to wait for more changes, which often come together.
+	settle = 200 * time.Millisecond
+
+	// validateTimeout bounds one integration.
+	validateTimeout = 5 * time.Minute
+)
+
+// validator tries the roles of the integrations that name the runner, and tells
+// the server what came of it: the server cannot know.
+type validator struct {
+	*Runner
+	token, direct *validate.Validator // nil where that is not how roles are assumed
+	changed       chan struct{}       // has one element when something did
+	tried         map[string]int64    // the version of each integration that was tried last, by ID
+}
+
+func newValidator(r *Runner) *validator {
+	v := &validator{Runner: r, changed: make(chan struct{}, 1), tried: map[string]int64{}}
+	of := func(sts validate.STS) *validate.Validator {
+		return validate.New(validate.Options{STS: sts, Log: r.log, Now: r.opts.Now, Patience: r.opts.Patience})
+	}
+	if r.opts.Token != nil {
+		v.token = of(r.opts.Token)
+	}
+	if r.opts.Direct != nil {
+		v.direct = of(r.opts.Direct)
+	}
+	return v
+}
+
+// notice is told of every change.
+func (v *validator) notice(c rolebroker.Change) {
+	if c.Integration == "" && c.Agent != "" {
+		return
+	}
+	select {
+	case v.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run validates until ctx ends: what changed at once, and everything now and
+// then.
+func (v *validator) run(ctx context.Context) {
+	ticker := time.NewTicker(validateInterval)
+	defer ticker.Stop()
+	for {
+		all := false
+		select {
+		case <-v.changed:
+			if !pause(ctx, settle) {
+				return
+			}
+		case <-ticker.C:
+			all = true
+		case <-ctx.Done():
+			return
+		}
+		v.note("trying roles", v.validate(ctx, all))
+	}
+}
+
+// validate tries the roles of every integration, or of those that changed.
+func (v *validator) validate(ctx context.Context, all bool) error {
+	ours, err := ask(ctx, v.link, func(ctx context.Context, c *client.Client) ([]api.Integration, error) {
+		return c.RunnerIntegrations(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, in := range ours {
+		if !all && v.tried[in.ID] == in.Version {
+			continue
+		}
+		outcomes, err := v.integration(ctx, in)
+		if err == nil {
+			err = tell(ctx, v.link, func(ctx context.Context, c *client.Client) error {
+				return c.RecordValidations(ctx, in.ID, api.RunnerValidations{Version: in.Version, Validations: outcomes})
+			})
+		}
+		if err == nil {
+			v.tried[in.ID] = in.Version
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+func (v *validator) integration(ctx context.Context, shown api.Integration) ([]api.IdentifiedOutcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
+	defer cancel()
+	in, err := integrationOf(shown)
+	if err != nil {
+		return nil, err
+	}
+	var outcomes []api.IdentifiedOutcome
+	for _, r := range v.roles(ctx, validate.Subject{Integration: in}) {
+		outcomes = append(outcomes, api.IdentifiedOutcome{Role: string(r.Role.ID), Validation: api.Validation{
+			Status: string(r.Status), Code: string(r.Code), Message: ofRunner.Replace(r.Message), Hint: ofRunner.Replace(r.Hint), RequestID: r.RequestID, CheckedAt: r.CheckedAt.UTC()}})
+	}
+	return outcomes, nil
+}
+
+// ofRunner says of a runner what validation says of a server.
+var ofRunner = strings.NewReplacer("this server", "the runner", "the server's log", "the runner's log", "the server", "the runner", "run a server", "run a runner")
+
+// roles tries them as they are assumed when they are lent: with the token, and
+// where that is refused from the identity of the SDK's chain.
+func (v *validator) roles(ctx context.Context, s validate.Subject) []rolebroker.RoleValidation {
+	if v.token == nil {
+		return v.direct.Roles(ctx, s, nil)
+	}
+	results := v.token.WithToken(ctx, s, accountOf(v.opts.TokenFile))
+	if v.direct == nil {
+		return results
+	}
+	for i, r := range results {
+		if r.Status.Works() {
+			continue
+		}
+		one := s
+		one.Integration.Roles = []rolebroker.Role{r.Role}
+		if other := v.direct.Roles(ctx, one, nil)[0]; other.Status.Works() {
+			other.Index = i
+			results[i] = other
+		}
+	}
+	return results
+}
+
+// integrationOf is an integration as the validator takes it: the runner is to
+// its roles what the platform is to others.
+func integrationOf(shown api.Integration) (rolebroker.Integration, error) {
+	in := rolebroker.Integration{ID: rolebroker.IntegrationID(shown.ID), Name: shown.Name, AssumptionMode: rolebroker.ModePlatform, ExternalID: shown.ExternalID,
+		NextExternalID: shown.NextExternalID, SessionTags: shown.SessionTags, SourceIdentity: shown.SourceIdentity, DefaultRole: shown.DefaultRole, Version: shown.Version}
+	for _, r := range shown.Roles {
+		role, err := roleOf(api.GrantedRole{ID: r.ID, Name: r.Name, ARN: r.ARN, Region: r.Region, Enabled: r.Enabled, SessionDuration: r.SessionDuration})
+		if err != nil {
+			return in, err
+		}
+		in.Roles = append(in.Roles, role)
+	}
+	return in, nil
+}
+
+// accountOf is the service account whose token is in a file, for what is said to
+// people; it is the runner's own, and not verified.
+func accountOf(file string) (account rolebroker.ServiceAccount) {
+	text, err := os.ReadFile(file)
+	parts := strings.Split(strings.TrimSpace(string(text)), ".")
+	if err != nil || len(parts) != 3 {
+		return account
+	}
+	var claims struct{ Iss, Sub string }
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(payload, &claims) != nil {
+		return account
+	}
+	account.Issuer = claims.Iss
+	account.Namespace, account.Name, _ = strings.Cut(strings.TrimPrefix(claims.Sub, "system:serviceaccount:"), ":")
+	return account
+}
