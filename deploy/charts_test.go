@@ -1,0 +1,260 @@
+package deploy_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/kubetest"
+)
+
+var update = flag.Bool("update", false, "write golden files anew")
+
+// The charts, and how they are tried: testdata has a folder for each, with
+// values and what becomes of them.
+var charts = []string{"rolebroker", "rolebroker-runner"}
+
+// helm runs Helm without a cluster.
+func helm(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.Command(kubetest.Program(t, "helm"), args...)
+	home := t.TempDir()
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "HELM_CACHE_HOME=" + home, "HELM_CONFIG_HOME=" + home, "HELM_DATA_HOME=" + home}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", errors.New(stderr.String() + stdout.String())
+	}
+	return stdout.String(), nil
+}
+
+// render is what the chart makes of the values, in the namespace rolebroker.
+func render(t *testing.T, chart string, args ...string) (string, error) {
+	t.Helper()
+	return helm(t, append([]string{"template", chart, "charts/" + chart, "--namespace", "rolebroker", "--kube-version", "1.34.2"}, args...)...)
+}
+
+// valuesOf are the files of values of a chart.
+func valuesOf(t *testing.T, chart string) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/" + chart + "/*.values.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no values for %s: %v", chart, err)
+	}
+	return files
+}
+
+// For review: go test ./deploy -run TestKubernetesCharts -update
+func TestKubernetesChartsRenderAsCommitted(t *testing.T) {
+	for _, chart := range charts {
+		for _, values := range valuesOf(t, chart) {
+			t.Run(filepath.Base(values), func(t *testing.T) {
+				if out, err := helm(t, "lint", "--strict", "--quiet", "charts/"+chart, "--values", values, "--kube-version", "1.34.2"); err != nil {
+					t.Errorf("helm lint: %v%s", err, out)
+				}
+				got, err := render(t, chart, "--values", values)
+				if err != nil {
+					t.Fatal(err)
+				}
+				golden := strings.Replace(values, ".values.", ".golden.", 1)
+				if *update {
+					if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := os.ReadFile(golden)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(string(want), got); diff != "" {
+					t.Errorf("%s is not what is rendered (-committed +rendered); run with -update:\n%s", golden, diff)
+				}
+			})
+		}
+	}
+}
+
+// Values that cannot be right are refused before anything is installed, in words
+// that say what is missing.
+func TestKubernetesChartsRefuseWhatCannotBeRight(t *testing.T) {
+	for _, test := range []struct{ chart, set, want string }{
+		{"rolebroker", "image.repository=", "image.repository is needed"},
+		{"rolebroker", "database.existingSecret=", "database.existingSecret is needed, or database.url"},
+		{"rolebroker", "database.url=postgres://x", "both set"},
+		{"rolebroker", "database.url=rolebroker.db", "database"},
+		{"rolebroker", "tls.secretName=", "tls.secretName is needed"},
+		{"rolebroker", "tls.mode=none", "tls"},
+		{"rolebroker", "replicas=0", "replicas"},
+		{"rolebroker", "replicaCount=3", "replicaCount"},
+		{"rolebroker", "serviceAccount.create=false", "serviceAccount.name is needed"},
+		{"rolebroker", "webIdentity.roleArn=admin", "roleArn"},
+		{"rolebroker-runner", "server=", "server is needed"},
+		{"rolebroker-runner", "server=http://rolebroker.example.com", "server"},
+		{"rolebroker-runner", "joinToken.existingSecret=", "joinToken.existingSecret is needed"},
+		{"rolebroker-runner", "joinToken.value=x", "both set"},
+		{"rolebroker-runner", "tls.secretName=", "tls.secretName is needed"},
+		{"rolebroker-runner", "mode=statefulset", "mode"},
+		{"rolebroker-runner", "linkLocal.enabled=true", "linkLocal.enabled needs mode=daemonset"},
+		{"rolebroker-runner", "mode=daemonset,linkLocal.enabled=true", "both set"},
+		{"rolebroker-runner", "linkLocal.address=10.0.0.1", "address"},
+		{"rolebroker-runner", "assume=irsa", "assume"},
+		{"rolebroker-runner", "grace=forever", "grace"},
+	} {
+		t.Run(test.chart+" "+test.set, func(t *testing.T) {
+			values := map[string]string{"rolebroker": "eks", "rolebroker-runner": "irsa"}[test.chart]
+			_, err := render(t, test.chart, "--values", "testdata/"+test.chart+"/"+values+".values.yaml", "--set", test.set)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("it says %v, not %q", err, test.want)
+			}
+		})
+	}
+}
+
+// object is one rendered object, as far as the tests look.
+type object struct {
+	Kind     string
+	Metadata struct {
+		Name        string
+		Namespace   string
+		Annotations map[string]string
+	}
+	Spec struct{ Template struct{ Spec podSpec } }
+}
+
+type podSpec struct {
+	Containers []struct {
+		Args []string
+		Env  []struct {
+			Name      string
+			Value     string
+			ValueFrom map[string]any `yaml:"valueFrom"`
+		}
+	}
+}
+
+func objects(t *testing.T, rendered string) (all []object) {
+	t.Helper()
+	decoder := yaml.NewDecoder(strings.NewReader(rendered))
+	for {
+		var o object
+		if err := decoder.Decode(&o); err != nil {
+			break
+		}
+		if o.Kind != "" {
+			all = append(all, o)
+		}
+	}
+	if len(all) < 5 {
+		t.Fatalf("only %d objects are rendered", len(all))
+	}
+	return all
+}
+
+// What the charts put into the environment is what the program reads, and all
+// of it is right in its eyes.
+func TestKubernetesChartsSayWhatTheProgramUnderstands(t *testing.T) {
+	for _, chart := range charts {
+		for _, values := range valuesOf(t, chart) {
+			rendered, err := render(t, chart, "--values", values)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range objects(t, rendered) {
+				for _, container := range o.Spec.Template.Spec.Containers {
+					environment := map[string]string{}
+					for _, e := range container.Env {
+						environment[e.Name] = e.Value
+						if e.ValueFrom != nil { // what is in a Secret
+							environment[e.Name] = "postgres://rolebroker@db.example.com/rolebroker"
+						}
+					}
+					t.Run(filepath.Base(values), func(t *testing.T) { understands(t, container.Args[0], environment) })
+				}
+			}
+		}
+	}
+}
+
+func understands(t *testing.T, command string, environment map[string]string) {
+	t.Helper()
+	unread := maps.Clone(environment)
+	outside := config.Outside{
+		Getenv: func(name string) string {
+			delete(unread, name)
+			return environment[name]
+		},
+		ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist },
+	}
+	var err error
+	switch command {
+	case "server":
+		cfg := config.DefaultServer()
+		err = cfg.Load(cfg.Flags(), outside)
+	case "runner":
+		cfg := config.DefaultRunner()
+		err = cfg.Load(cfg.Flags(), outside)
+	default:
+		t.Fatalf("the command is %s", command)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	for name := range unread {
+		if strings.HasPrefix(name, "ROLEBROKER_") {
+			t.Errorf("%s is nothing that rolebroker %s reads", name, command)
+		}
+	}
+}
+
+// A secret in values is in Secrets only.
+func TestKubernetesChartsKeepSecretsInSecrets(t *testing.T) {
+	for chart, values := range map[string]string{"rolebroker": "behind-a-proxy", "rolebroker-runner": "pod-identity"} {
+		rendered, err := render(t, chart, "--values", "testdata/"+chart+"/"+values+".values.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for document := range strings.SplitSeq(rendered, "\n---\n") {
+			secret := strings.Contains(document, "secret@db.example.com") || strings.Contains(document, "rbj_EXAMPLE")
+			if secret && !strings.Contains(document, "\nkind: Secret\n") {
+				t.Errorf("a secret is in\n%s", document)
+			}
+		}
+	}
+}
+
+// The Kubernetes version that Go code is told from, and the charts' own names.
+func TestChartsAreOfOneVersion(t *testing.T) {
+	var versions []string
+	for _, chart := range charts {
+		content, err := os.ReadFile("charts/" + chart + "/Chart.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said struct {
+			Name       string
+			Version    string
+			AppVersion string `yaml:"appVersion"`
+		}
+		if err := yaml.Unmarshal(content, &said); err != nil {
+			t.Fatal(err)
+		}
+		if said.Name != chart {
+			t.Errorf("the chart in %s is called %s", chart, said.Name)
+		}
+		versions = append(versions, said.Version, said.AppVersion)
+	}
+	if len(slices.Compact(versions)) != 1 {
+		t.Errorf("the versions are %v", versions)
+	}
+}

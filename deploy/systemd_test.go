@@ -1,0 +1,37 @@
+package deploy_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The units are as systemd reads them, where there is systemd.
+func TestUnitsAreAsSystemdReadsThem(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("NOT TESTED: systemd-analyze is not here")
+	}
+	units, err := filepath.Glob("systemd/*.service")
+	if err != nil || len(units) != 2 {
+		t.Fatalf("the units are %v, %v", units, err)
+	}
+	for _, unit := range units {
+		content, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// It looks for the program.
+		here := filepath.Join(t.TempDir(), filepath.Base(unit))
+		text := strings.Replace(string(content), "/usr/local/bin/rolebroker", "/bin/true", 1)
+		if err := os.WriteFile(here, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(analyze, "verify", "--man=no", here).CombinedOutput()
+		if err != nil || strings.Contains(string(out), filepath.Base(unit)) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
