@@ -11,7 +11,7 @@ import (
 type Page struct {
 	Limit       int
 	After       string
-	Search      string // only items whose name contains it, ignoring ASCII case; integrations and agents only
+	Search      string // only items whose name contains it, ignoring ASCII case; integrations, agents and runners only
 	Integration string // only those connected to it, an ID or a name; agents only
 }
 

@@ -15,7 +15,7 @@ import (
 type List struct {
 	Limit  int    // at most so many; 0: as many as the server likes
 	Cursor string // NextCursor of the page before; empty: from the start
-	Search string // only names that contain it; for integrations and agents
+	Search string // only names that contain it; for integrations, agents and runners
 
 	Integration string // only agents that are connected to it, by name or ID; for agents
 }

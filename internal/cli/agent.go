@@ -20,7 +20,7 @@ it is connected to.`,
 		Example: `  rolebroker agent create scout --integration production
   rolebroker agent token create scout`,
 	}, newAgentList(a), newAgentShow(a), newAgentCreate(a), newAgentUpdate(a), newAgentDelete(a),
-		newAgentConnect(a), newAgentDisconnect(a), newAgentToken(a))
+		newAgentConnect(a), newAgentDisconnect(a), newAgentToken(a), newAgentBind(a), newAgentBindings(a), newAgentUnbind(a))
 }
 
 func newAgentList(a *app) *cobra.Command {

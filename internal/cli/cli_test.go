@@ -16,6 +16,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
@@ -298,6 +299,20 @@ func TestCompletion(t *testing.T) {
 	offers(admin, "agent disconnect scout ", "production")
 	offers(admin, "agent create x --integration ", "production", "staging")
 	offers(admin, "session list --agent ", "scout")
+	run(admin, "runner", "create", "eks", "--issuer", "https://oidc.example.com/id/A")
+	run(admin, "runner", "create", "gke")
+	offers(admin, "runner show ", "eks", "gke")
+	offers(admin, "runner join-token g", "gke")
+	offers(admin, "integration update production --runner e", "eks")
+	offers(admin, "agent bind scout --issuer ", "https://oidc.example.com/id/A")
+	if got := run(admin, "agent", "bind", "scout", "--issuer", "https://oidc.example.com/id/A", "--namespace", "agents", "--service-account", "scout"); got.code != 0 {
+		t.Errorf("%+v", got)
+	}
+	bindings, err := tb.Admin.Bindings(t.Context(), "scout", client.List{})
+	if err != nil || len(bindings.Items) != 1 {
+		t.Fatalf("%+v: %v", bindings, err)
+	}
+	offers(admin, "agent unbind scout ", bindings.Items[0].ID)
 	offers(admin, "api-key delete ", "bootstrap")
 	offers(admin, "agent list -o ", "table", "json", "yaml")
 	offers(agent, "exec --role d", "deployer")
@@ -324,7 +339,7 @@ func TestCompletionIsForShells(t *testing.T) {
 func TestListingsAreWhatTheAPISays(t *testing.T) {
 	tb := testbed.New(t, nil)
 	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
-	for _, line := range []string{"integration list", "agent list", "session list", "api-key list", "agent token list scout"} {
+	for _, line := range []string{"integration list", "agent list", "session list", "api-key list", "agent token list scout", "agent bindings scout", "runner list"} {
 		for _, format := range []string{"json", "yaml"} {
 			got := run(env, append(strings.Fields(line), "-o", format)...)
 			var list map[string][]map[string]any
@@ -471,6 +486,13 @@ func TestHintsAreOnWhatIsMissing(t *testing.T) {
 	hints("agent token list nosuch", "rolebroker agent list")
 	hints("agent token revoke nosuch tok_x", "rolebroker agent list")
 	hints("agent token revoke scout tok_x", "rolebroker agent token list scout")
+	hints("agent bind nosuch --issuer https://x.example.com --namespace a --service-account b", "rolebroker agent list")
+	hints("agent bindings nosuch", "rolebroker agent list")
+	hints("agent unbind nosuch bnd_x", "rolebroker agent list")
+	hints("agent unbind scout bnd_x", "rolebroker agent bindings scout")
+	for _, line := range []string{"show nosuch", "update nosuch --description x", "delete nosuch --yes", "join-token nosuch"} {
+		hints("runner "+line, "rolebroker runner list")
+	}
 	hints("api-key delete nosuch --yes", "rolebroker api-key list")
 	env[0] += "/api"
 	hints("agent list", "ROLEBROKER_URL must be without the path /api, unless a proxy serves rolebroker below it")

@@ -85,6 +85,29 @@ func (a *app) agentNames(typed string) ([]string, error) {
 	})
 }
 
+func (a *app) runnerNames(typed string) ([]string, error) {
+	return a.quickly(func(ctx context.Context, c *client.Client) (names []string, err error) {
+		page, err := c.Runners(ctx, client.List{Search: typed})
+		for _, r := range page.Items {
+			names = append(names, r.Name)
+		}
+		return names, err
+	})
+}
+
+// issuers are those about which a runner is believed.
+func (a *app) issuers(string) ([]string, error) {
+	return a.quickly(func(ctx context.Context, c *client.Client) (issuers []string, err error) {
+		page, err := c.Runners(ctx, client.List{})
+		for _, r := range page.Items {
+			if r.Issuer != "" {
+				issuers = append(issuers, r.Issuer)
+			}
+		}
+		return issuers, err
+	})
+}
+
 // connectedNames are the integrations that the agent, the first argument, is
 // connected to.
 func (a *app) connectedNames(given []string) candidates {
@@ -106,6 +129,19 @@ func (a *app) tokenIDs(given []string) candidates {
 			page, err := c.Tokens(ctx, given[0], client.List{})
 			for _, token := range page.Items {
 				ids = append(ids, token.ID)
+			}
+			return ids, err
+		})
+	}
+}
+
+// bindingIDs are the bindings of the agent, the first argument.
+func (a *app) bindingIDs(given []string) candidates {
+	return func(string) ([]string, error) {
+		return a.quickly(func(ctx context.Context, c *client.Client) (ids []string, err error) {
+			page, err := c.Bindings(ctx, given[0], client.List{})
+			for _, b := range page.Items {
+				ids = append(ids, b.ID)
 			}
 			return ids, err
 		})

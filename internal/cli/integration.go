@@ -116,12 +116,16 @@ func (a *app) showIntegration(o output, in api.Integration) error {
 		for _, role := range in.Roles {
 			checked := "-"
 			if role.Validation != nil {
-				checked = a.when(&role.Validation.CheckedAt, "-")
+				checked = a.checked(*role.Validation)
 			}
 			roles.add(role.Name, yesNo(role.Name == in.DefaultRole), yesNo(role.Enabled), role.Region, role.SessionDuration, role.ARN,
 				status(role.Validation), checked)
 		}
-		t := details("Name", in.Name, "Description", orDash(in.Description), "ID", in.ID, "Assumption mode", in.AssumptionMode, "External ID", in.ExternalID)
+		t := details("Name", in.Name, "Description", orDash(in.Description), "ID", in.ID, "Assumption mode", in.AssumptionMode)
+		if in.AssumptionMode == "cluster" {
+			t.add("Runner:", orDash(in.Runner))
+		}
+		t.add("External ID:", in.ExternalID)
 		if in.NextExternalID != "" {
 			t.add("Next external ID:", in.NextExternalID)
 		}
@@ -132,6 +136,15 @@ func (a *app) showIntegration(o output, in api.Integration) error {
 		_, err = io.WriteString(a.Stdout, headlines(resultsOf(in)))
 	}
 	return err
+}
+
+// checked is when a role was tried, and by whom if it was not the server.
+func (a *app) checked(v api.Validation) string {
+	when := a.when(&v.CheckedAt, "-")
+	if v.CheckedBy != "" {
+		return "by runner " + v.CheckedBy + ", " + when
+	}
+	return when
 }
 
 // attribution is how AssumeRole says who borrows.

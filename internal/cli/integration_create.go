@@ -85,11 +85,13 @@ external ID of its own.`,
 	f.StringVar(&request.DefaultRole, "default-role", "", "`name` of the role that is used when none is named")
 	f.StringVar(&request.Description, "description", "", "`text` on what it is for")
 	f.StringVar(&request.AssumptionMode, "assumption-mode", "", "`mode`, who asks STS: platform (the default) or cluster")
+	f.StringVar(&request.Runner, "runner", "", "`runner` that assumes its roles, by name or ID, in the mode cluster")
 	f.StringVar(&external, "external-id", "", "`ID` that rolebroker external-id reserve printed")
 	attributionFlags(cmd, &request.SessionTags, &request.SourceIdentity)
 	validateFlag(cmd, &validate)
 	complete(cmd, "assumption-mode", assumptionModes)
-	file.flag(cmd, []string{"role", "default-role", "description", "assumption-mode", "session-tags", "source-identity"})
+	complete(cmd, "runner", a.runnerNames)
+	file.flag(cmd, []string{"role", "default-role", "description", "assumption-mode", "runner", "session-tags", "source-identity"})
 	out.flag(cmd)
 	return cmd
 }

@@ -16,11 +16,11 @@ import (
 
 // integrationChange is what the flags of update say.
 type integrationChange struct {
-	name, description, mode, defaultRole string
-	roles, add, set                      []string
-	remove, enable, disable              []string
-	sessionTags, sourceIdentity          bool
-	validate                             string
+	name, description, mode, runner, defaultRole string
+	roles, add, set                              []string
+	remove, enable, disable                      []string
+	sessionTags, sourceIdentity                  bool
+	validate                                     string
 }
 
 // stillLent is said wherever something is taken away. It names that by its ID:
@@ -92,7 +92,7 @@ it, as integration show -o yaml prints it, guards against changes made since.`,
 		},
 	}
 	change.flags(cmd, a)
-	file.flag(cmd, []string{"name", "description", "assumption-mode", "default-role", "role", "add-role", "set-role", "session-tags", "source-identity", "remove-role", "enable-role", "disable-role"})
+	file.flag(cmd, []string{"name", "description", "assumption-mode", "runner", "default-role", "role", "add-role", "set-role", "session-tags", "source-identity", "remove-role", "enable-role", "disable-role"})
 	out.flag(cmd)
 	completeArgs(cmd, anyway(a.integrationNames))
 	return cmd
@@ -103,6 +103,7 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 	f.StringVar(&c.name, "name", "", "new `name`")
 	f.StringVar(&c.description, "description", "", "`text` on what it is for")
 	f.StringVar(&c.mode, "assumption-mode", "", "`mode`, who asks STS: platform or cluster")
+	f.StringVar(&c.runner, "runner", "", "`runner` that assumes its roles, in the mode cluster; empty for none")
 	f.StringVar(&c.defaultRole, "default-role", "", "`name` of the role that is used when none is named")
 	f.StringArrayVar(&c.roles, "role", nil, "all of its roles from now on, each a "+roleFlagUsage)
 	f.StringArrayVar(&c.add, "add-role", nil, "one more "+roleFlagUsage)
@@ -113,6 +114,7 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 	attributionFlags(cmd, &c.sessionTags, &c.sourceIdentity)
 	validateFlag(cmd, &c.validate)
 	complete(cmd, "assumption-mode", assumptionModes)
+	complete(cmd, "runner", a.runnerNames)
 	for _, flag := range []string{"default-role", "remove-role", "enable-role", "disable-role"} {
 		a.rolesOf(cmd, flag)
 	}
@@ -135,7 +137,7 @@ func (c *integrationChange) update(ctx context.Context, to *client.Client, cmd *
 
 // integrationRequest says of an integration what it is.
 func integrationRequest(in api.Integration) api.IntegrationRequest {
-	request := api.IntegrationRequest{ID: in.ID, Name: in.Name, Description: in.Description, AssumptionMode: in.AssumptionMode,
+	request := api.IntegrationRequest{ID: in.ID, Name: in.Name, Description: in.Description, AssumptionMode: in.AssumptionMode, Runner: in.Runner,
 		DefaultRole: in.DefaultRole, ExternalID: in.ExternalID, SessionTags: in.SessionTags, SourceIdentity: in.SourceIdentity}
 	for _, role := range in.Roles {
 		enabled := role.Enabled
@@ -154,11 +156,15 @@ func (c *integrationChange) apply(cmd *cobra.Command, request *api.IntegrationRe
 		"name":            {&request.Name, c.name},
 		"description":     {&request.Description, c.description},
 		"assumption-mode": {&request.AssumptionMode, c.mode},
+		"runner":          {&request.Runner, c.runner},
 		"default-role":    {&request.DefaultRole, c.defaultRole},
 	} {
 		if cmd.Flags().Changed(flag) {
 			*field.to = field.from
 		}
+	}
+	if request.AssumptionMode == string(rolebroker.ModePlatform) && !cmd.Flags().Changed("runner") {
+		request.Runner = "" // leaving the mode, it has none
 	}
 	for flag, field := range map[string]struct{ to, from *bool }{
 		"session-tags":    {&request.SessionTags, &c.sessionTags},

@@ -17,9 +17,10 @@ const (
 )
 
 // usageTemplate is cobra's own but for the usage of a command that only holds
-// others: it cannot be run.
+// others: it cannot be run, unless it is marked with runs.
 const usageTemplate = `Usage:
-  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
+  {{if .Annotations.` + runs + `}}{{.UseLine}}
+  {{end}}{{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
 {{- if .Example}}
 
 Examples:
@@ -95,6 +96,7 @@ key for everything else.`,
 		{groupBorrow, "whoami", newWhoami},
 		{groupManage, "integration", newIntegration},
 		{groupManage, "agent", newAgent},
+		{groupManage, "runner", newRunner},
 		{groupManage, "session", newSession},
 		{groupManage, "external-id", newExternalID},
 		{groupManage, "api-key", newAPIKey},
@@ -114,7 +116,7 @@ key for everything else.`,
 			if c.group == groupManage {
 				cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 					if cmd.HasSubCommands() {
-						return nil // it only shows help
+						return nil // it only shows help, or is a runner
 					}
 					return a.notInExec()
 				}

@@ -31,7 +31,8 @@ func newSessionList(a *app) *cobra.Command {
 		Long: `List sessions, the newest first: those that are live, those that have ended and
 those that STS refused. Names are those of the time.
 
-SESSION NAME and ACCESS KEY are what CloudTrail shows of a session.`,
+SESSION NAME and ACCESS KEY are what CloudTrail shows of a session. RUNNER is who
+assumed the role, where the server did not.`,
 		Example: `  # who holds what now
   rolebroker session list --live
 
@@ -66,7 +67,7 @@ SESSION NAME and ACCESS KEY are what CloudTrail shows of a session.`,
 }
 
 func (a *app) sessionTable(sessions []api.Session) *table {
-	t := newTable("SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY", "FAILURE")
+	t := newTable("SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY", "RUNNER", "FAILURE")
 	for _, s := range sessions {
 		expires := a.when(&s.ExpiresAt, "-")
 		if s.State == "failed" {
@@ -74,7 +75,7 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 		}
 		failure, _, _ := strings.Cut(s.Failure, ":") // STS's code; the rest is long
 		t.add(s.SessionName, s.Integration+"/"+s.Role, sessionState(s), a.when(&s.RequestedAt, "-"), expires,
-			count(s.Fetches), orDash(s.AccessKeyID), failure)
+			count(s.Fetches), orDash(s.AccessKeyID), orDash(s.Runner), failure)
 	}
 	return t
 }

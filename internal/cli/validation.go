@@ -224,8 +224,10 @@ func saving(mode string) string {
 func (a *app) saved(in api.Integration, mode string) {
 	t := tallyOf(resultsOf(in), len(in.Roles))
 	switch {
+	case in.AssumptionMode == "cluster" && in.Runner == "":
+		a.note("saved; its roles are lent to nobody until it names a runner: rolebroker integration update %s --runner RUNNER", in.Name)
 	case in.AssumptionMode == "cluster":
-		a.note("saved; its roles are lent to nobody until a runner in your cluster assumes them")
+		a.note("saved; its roles are assumed and lent by runner %s", in.Runner)
 	case mode == api.ValidateSkip:
 		a.note("saved; nothing was tried. What to do in AWS: rolebroker integration setup %s", in.Name)
 	case t.failed+t.open+t.warned > 0:

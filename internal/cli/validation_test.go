@@ -100,7 +100,9 @@ func TestWhatIsSaidOfWhatWasSaved(t *testing.T) {
 	is(api.ValidateWarn, of(good, role("unknown", "throttled")), "saved; 1 of 2 roles could not be checked. To try again: rolebroker integration validate production")
 	is(api.ValidateSkip, of(bad, api.Role{}), "saved; nothing was tried. What to do in AWS: rolebroker integration setup production")
 	is(api.ValidateWarn, api.Integration{AssumptionMode: "cluster", Roles: []api.Role{role("unknown", clusterMode)}},
-		"saved; its roles are lent to nobody until a runner in your cluster assumes them")
+		"saved; its roles are lent to nobody until it names a runner: rolebroker integration update production --runner RUNNER")
+	is(api.ValidateWarn, api.Integration{AssumptionMode: "cluster", Runner: "eks", Roles: []api.Role{role("unknown", clusterMode)}},
+		"saved; its roles are assumed and lent by runner eks")
 }
 
 func TestThePlatformThatIsNotKnown(t *testing.T) {
