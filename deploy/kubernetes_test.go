@@ -50,11 +50,11 @@ func TestKubernetesInstallsTheCharts(t *testing.T) {
 		c.t = t
 		want := kubetest.Object{"path": "token", "audience": "sts.amazonaws.com", "expirationSeconds": 3600.0}
 		for _, namespace := range []string{"rolebroker-runner-irsa", "rolebroker-runner-annotated", "rolebroker-behind-a-proxy"} {
-			if diff := cmp.Diff(want, c.projected(namespace)); diff != "" {
+			if diff := cmp.Diff(want, projected(c.workload(namespace))); diff != "" {
 				t.Errorf("%s: %s", namespace, diff)
 			}
 		}
-		if token := c.projected("rolebroker-runner-pod-identity"); token != nil {
+		if token := projected(c.workload("rolebroker-runner-pod-identity")); token != nil {
 			t.Errorf("with EKS Pod Identity there is %v", token)
 		}
 	})
@@ -151,10 +151,9 @@ func (c *installation) annotated(namespace, account, role string) {
 	}
 }
 
-// projected is the token that is projected into the pods of a namespace.
-func (c *installation) projected(namespace string) kubetest.Object {
-	c.t.Helper()
-	for _, volume := range at[[]any](c.workload(namespace), "spec", "template", "spec", "volumes") {
+// projected is the token that is projected into the pods of a workload.
+func projected(workload kubetest.Object) kubetest.Object {
+	for _, volume := range at[[]any](workload, "spec", "template", "spec", "volumes") {
 		for _, source := range at[[]any](volume.(kubetest.Object), "projected", "sources") {
 			return at[kubetest.Object](source.(kubetest.Object), "serviceAccountToken")
 		}

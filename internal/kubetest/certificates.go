@@ -78,6 +78,13 @@ func (c *Cluster) certificate(parent *x509.Certificate, parentKey *ecdsa.Private
 	return made, key
 }
 
+// Certificate makes one for a name, signed by itself, and its key, as PEM.
+func (c *Cluster) Certificate(name string) (certificate, key []byte) {
+	c.t.Helper()
+	made, private := c.certificate(nil, nil, &x509.Certificate{Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}})
+	return encode("CERTIFICATE", made.Raw), encode("PRIVATE KEY", c.pkcs8(private))
+}
+
 // newKey makes another key for the API server's tokens.
 func (c *Cluster) newKey() {
 	c.t.Helper()
