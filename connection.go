@@ -13,6 +13,7 @@ import (
 type Grants struct {
 	Agent        Agent
 	Integrations []Integration
+	Runner       RunnerID // whose view it is: it lends what integrations that name it have, too; empty: a server's
 }
 
 // Grant is one role that a reference resolved to, and the integration it
@@ -128,7 +129,7 @@ type Offer struct {
 
 // Offers lists what the agent may borrow now, the default first. A disabled
 // agent may borrow nothing. Roles of integrations in cluster mode are left
-// out: they are lent by a runner, not here.
+// out, except by their runner: nobody else lends them.
 func (g *Grants) Offers() []Offer {
 	if g.Agent.Disabled {
 		return nil
@@ -145,7 +146,7 @@ func (g *Grants) Offers() []Offer {
 	var offers []Offer
 	for i := range g.Integrations {
 		in := &g.Integrations[i]
-		if in.AssumptionMode != ModePlatform {
+		if in.AssumptionMode != ModePlatform && (g.Runner == "" || in.Runner != g.Runner) {
 			continue
 		}
 		for j := range in.Roles {

@@ -101,6 +101,14 @@ func TestOffersAreWrittenAsTheAgentWouldNameThem(t *testing.T) {
 	if diff := cmp.Diff([]string{"production/readonly (default)", "tester", "staging/readonly"}, got); diff != "" {
 		t.Error(diff)
 	}
+	g.Integrations[2].Runner, g.Runner = "run_a", "run_a"
+	if offers := g.Offers(); len(offers) != 4 || offers[3].Integration != "cluster" {
+		t.Errorf("its own runner offers %v", offers)
+	}
+	g.Integrations[2].Runner = "run_b"
+	if offers := g.Offers(); len(offers) != 3 {
+		t.Errorf("another runner offers %v", offers)
+	}
 	g.Agent.Disabled = true
 	if offers := g.Offers(); len(offers) != 0 {
 		t.Errorf("a disabled agent is offered %v", offers)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -61,6 +63,8 @@ func TestMain(m *testing.M) {
 //	wait-for CMD ARG…        until the command succeeds
 //	served FILE              until the server that logs to FILE answers; ROLEBROKER_URL is then its URL
 //	no-secrets FILE…         none of the files, or stdout or stderr, has a secret in it
+//	not-in-memory PID LENT   the process whose ID is in the file PID does not have in its memory what is in the
+//	                         file LENT, which rolebroker credentials --format json wrote
 //
 // and the condition [token-file]: boto3 and the AWS CLI are new enough to know
 // AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.
@@ -81,7 +85,7 @@ func TestScripts(t *testing.T) {
 			return here.knowsTokenFile, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"admin": admin, "sim": simulate, "wait-for": waitFor, "served": served, "no-secrets": noSecrets,
+			"admin": admin, "sim": simulate, "wait-for": waitFor, "served": served, "no-secrets": noSecrets, "not-in-memory": notInMemory,
 		},
 	})
 }
@@ -401,6 +405,56 @@ func noSecrets(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s has a token in it: %.8s…", file, token)
 		}
 	}
+}
+
+// notInMemory reads the whole memory of a process, as a debugger does.
+func notInMemory(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "not-in-memory PID LENT")
+	var lent struct{ AccessKeyId, SecretAccessKey, Token string }
+	must(ts, json.Unmarshal([]byte(ts.ReadFile(args[1])), &lent))
+	if lent.SecretAccessKey == "" || lent.Token == "" || lent.AccessKeyId == "" {
+		ts.Fatalf("%s has no credentials in it", args[1])
+	}
+	found, err := inMemory(strings.TrimSpace(ts.ReadFile(args[0])), lent.AccessKeyId, lent.SecretAccessKey, lent.Token)
+	must(ts, err)
+	if found[lent.SecretAccessKey] || found[lent.Token] {
+		ts.Fatalf("the credentials are in the memory of the process")
+	}
+	if !found[lent.AccessKeyId] { // which it has on record: else this looks in the wrong place
+		ts.Fatalf("the access key ID is not in the memory of the process, so nothing would be found")
+	}
+}
+
+// inMemory says which of the texts a process has in its memory.
+//
+// Source: proc(5), /proc/pid/maps and /proc/pid/mem.
+func inMemory(pid string, texts ...string) (map[string]bool, error) {
+	maps, err := os.ReadFile("/proc/" + pid + "/maps")
+	if err != nil {
+		return nil, err
+	}
+	memory, err := os.Open("/proc/" + pid + "/mem")
+	if err != nil {
+		return nil, err
+	}
+	defer memory.Close()
+	found := map[string]bool{}
+	for line := range strings.Lines(string(maps)) {
+		var from, to int64
+		var mode string
+		if n, _ := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); n < 3 || !strings.HasPrefix(mode, "rw") {
+			continue
+		}
+		const window, overlap = 1 << 20, 4 << 10
+		chunk := make([]byte, window+overlap)
+		for at := from; at < to; at += window {
+			n, _ := memory.ReadAt(chunk[:min(int64(len(chunk)), to-at)], at) // what is not mapped cannot be read
+			for _, text := range texts {
+				found[text] = found[text] || bytes.Contains(chunk[:n], []byte(text))
+			}
+		}
+	}
+	return found, nil
 }
 
 // goWorker asks AWS who it is again and again, with one client, for as long as

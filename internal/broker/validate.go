@@ -59,12 +59,33 @@ func (b *Broker) ValidateIntegration(ctx context.Context, who rolebroker.Caller,
 	if err != nil {
 		return nil, err
 	}
+	if in.AssumptionMode == rolebroker.ModeCluster && in.Runner != "" {
+		return asTheRunnerSaw(in, how.Tell), nil
+	}
 	results, err := b.validateNow(ctx, in, how)
 	if err != nil {
 		return nil, err
 	}
 	b.audit(ctx, who, "integration validated", in.Name)
 	return results, b.recordValidations(ctx, in, results)
+}
+
+// asTheRunnerSaw is what the runner found out when it last tried the roles, which
+// it does by itself when the integration changes, and now and then.
+func asTheRunnerSaw(in *rolebroker.Integration, tell func(rolebroker.RoleValidation)) []rolebroker.RoleValidation {
+	results := make([]rolebroker.RoleValidation, len(in.Roles))
+	for i, role := range in.Roles {
+		results[i] = rolebroker.RoleValidation{Index: i, Role: role, Validation: rolebroker.Validation{
+			Status: rolebroker.StatusUnknown, Code: rolebroker.ValidClusterMode,
+			Message: "runner " + in.RunnerName + " has not tried the role yet", Hint: "see whether it is connected: rolebroker runner show " + in.RunnerName}}
+		if role.Validation != nil {
+			results[i].Validation = *role.Validation
+		}
+		if tell != nil {
+			tell(results[i])
+		}
+	}
+	return results
 }
 
 // ValidateDraft does the same for an integration that is not saved. If it has an

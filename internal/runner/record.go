@@ -56,7 +56,8 @@ func (r *record) alsoTell(other func(rolebroker.Change)) {
 // or were until a moment ago that is within the grace.
 func (r *record) Watching() bool {
 	heard := r.heard.Load()
-	return heard != 0 && r.now().UnixMilli()-heard < max(r.grace, 3*api.Heartbeat).Milliseconds()
+	silence := time.Duration(r.now().UnixMilli()-heard) * time.Millisecond
+	return heard != 0 && (silence < r.grace || r.up.Load() && silence < 3*api.Heartbeat)
 }
 
 // hear takes one event of the stream.
@@ -121,7 +122,12 @@ func (r *record) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker
 	if err != nil {
 		return nil, r.away(err)
 	}
-	return grantsOf(g)
+	grants, err := grantsOf(g)
+	if err != nil {
+		return nil, err
+	}
+	grants.Runner, _ = r.link.me()
+	return grants, nil
 }
 
 // RecordSession has the server authorise and record a session. While it is away
