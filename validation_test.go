@@ -118,6 +118,7 @@ func TestAFingerprintIsOfAllByWhichTheRoleIsAssumed(t *testing.T) {
 	seen := map[string]string{}
 	for name, change := range map[string]func(*rolebroker.Integration, *rolebroker.Role){
 		"nothing":         func(*rolebroker.Integration, *rolebroker.Role) {},
+		"the runner":      func(in *rolebroker.Integration, _ *rolebroker.Role) { in.Runner = "run_other" },
 		"the mode":        func(in *rolebroker.Integration, _ *rolebroker.Role) { in.AssumptionMode = rolebroker.ModeCluster },
 		"the partition":   func(_ *rolebroker.Integration, r *rolebroker.Role) { r.ARN.Partition = "aws-cn" },
 		"the account":     func(_ *rolebroker.Integration, r *rolebroker.Role) { r.ARN.Account = "444455556667" },
