@@ -41,6 +41,15 @@ func (b *Broker) Runners(ctx context.Context, who rolebroker.Caller, page rolebr
 	return b.store.Runners(ctx, page)
 }
 
+// IntegrationsOf lists the integrations that name a runner, by name. Codes:
+// denied.
+func (b *Broker) IntegrationsOf(ctx context.Context, who rolebroker.Caller, id rolebroker.RunnerID) ([]rolebroker.Integration, error) {
+	if err := who.MayRead(); err != nil {
+		return nil, err
+	}
+	return b.store.IntegrationsOf(ctx, id)
+}
+
 // CreateRunner stores a new runner, which has yet to join. Codes: denied,
 // invalid, conflict.
 func (b *Broker) CreateRunner(ctx context.Context, who rolebroker.Caller, spec RunnerSpec) (*rolebroker.Runner, error) {

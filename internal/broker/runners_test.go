@@ -197,6 +197,7 @@ func TestRunnersAndBindingsAreForAdministrators(t *testing.T) {
 			_, err := w.broker.Runners(w.ctx, c, rolebroker.Page{Limit: 1})
 			return err
 		},
+		"IntegrationsOf": func(c rolebroker.Caller) error { _, err := w.broker.IntegrationsOf(w.ctx, c, eks.ID); return err },
 		"Bindings": func(c rolebroker.Caller) error {
 			_, err := w.broker.Bindings(w.ctx, c, "scout", rolebroker.Page{Limit: 1})
 			return err
