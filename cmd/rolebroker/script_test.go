@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +17,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +25,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/rolebroker/rolebroker/internal/awssim"
@@ -60,6 +66,8 @@ func TestMain(m *testing.M) {
 //	sim calls ACTION N       AWS saw so many calls of the action
 //	sim assumed NAME         AWS was last asked for a session of that name
 //	sim trust ROLE ACCOUNT   the role trusts that account only
+//	sim cluster FILE ROLE…   the roles trust the service account rolebroker-runner of a cluster only, whose token is in FILE
+//	sim token FILE 1h        in FILE is another token of that service account, which lives that long
 //	wait-for CMD ARG…        until the command succeeds
 //	served FILE              until the server that logs to FILE answers; ROLEBROKER_URL is then its URL
 //	no-secrets FILE…         none of the files, or stdout or stderr, has a secret in it
@@ -321,11 +329,43 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 		if len(calls) == 0 || calls[len(calls)-1].SessionName != args[0] {
 			ts.Fatalf("AWS was asked for %+v", calls)
 		}
+	case what == "cluster" && len(args) > 1:
+		must(ts, os.WriteFile(ts.MkAbs(args[0]), []byte(serviceAccountToken(ts, time.Hour)), 0o600))
+		provider := tb.AWS.Account(testbed.CustomerAccount).AddOIDCProvider(clusterIssuer, []string{"sts.amazonaws.com"}, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: clusterKey().Public(), KeyID: "k"}}})
+		for _, role := range args[1:] {
+			tb.AWS.Account(testbed.CustomerAccount).SetTrustPolicy(role, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"`+provider+`"},"Action":"sts:AssumeRoleWithWebIdentity",`+
+				`"Condition":{"StringEquals":{"oidc.example.com/id/A:sub":"system:serviceaccount:rolebroker:rolebroker-runner","oidc.example.com/id/A:aud":"sts.amazonaws.com"}}}}`)
+		}
+	case what == "token" && len(args) == 2:
+		must(ts, os.WriteFile(ts.MkAbs(args[0]), []byte(serviceAccountToken(ts, duration(ts, args[1]))), 0o600))
 	case what == "trust" && len(args) == 2:
 		tb.AWS.Account(testbed.CustomerAccount).SetTrustPolicy(args[0], testbed.Trust(args[1]))
 	default:
 		ts.Fatalf("sim cannot %s %s", what, strings.Join(args, " "))
 	}
+}
+
+// clusterIssuer is that of the tokens of the scripts' cluster, and clusterKey
+// signs them.
+const clusterIssuer = "https://oidc.example.com/id/A"
+
+var clusterKey = sync.OnceValue(func() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// serviceAccountToken is one of a runner's, as Kubernetes projects it for STS.
+func serviceAccountToken(ts *testscript.TestScript, lives time.Duration) string {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: clusterKey(), KeyID: "k"}}, nil)
+	must(ts, err)
+	now := time.Now()
+	token, err := jwt.Signed(signer).Claims(map[string]any{"iss": clusterIssuer, "sub": "system:serviceaccount:rolebroker:rolebroker-runner",
+		"aud": []string{"sts.amazonaws.com"}, "iat": now.Add(-2 * time.Hour).Unix(), "exp": now.Add(lives).Unix()}).Serialize()
+	must(ts, err)
+	return token
 }
 
 // inject makes STS go wrong from now on.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -31,7 +32,8 @@ type lending struct {
 func (l *lending) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
 	grant, err := l.Resolve(ctx, who, req.Role)
 	if err != nil || grant.Integration.AssumptionMode != rolebroker.ModePlatform {
-		return l.Lender.Lend(ctx, who, req) // which says so, too, and keeps count
+		loan, err := l.Lender.Lend(ctx, who, req) // which says so, too, and keeps count
+		return loan, saidOfRunner(err)
 	}
 	req.Role = grant.Reference()
 	key := fmt.Sprintf("%q %q %q", who.Token, req.Role, req.Task)
@@ -45,6 +47,17 @@ func (l *lending) Lend(ctx context.Context, who rolebroker.Caller, req rolebroke
 	case <-ctx.Done():
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the server did not answer in time: %w", ctx.Err())
 	}
+}
+
+// saidOfRunner is what STS refused, said of a runner instead of a server.
+func saidOfRunner(err error) error {
+	var refusal *rolebroker.Refusal
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	e := *rolebroker.AsError(err)
+	e.Message, e.Hint = ofRunner.Replace(e.Message), ofRunner.Replace(e.Hint)
+	return &e
 }
 
 // pass asks the platform. While it cannot be reached, what it lent before is
