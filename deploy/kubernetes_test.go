@@ -59,6 +59,22 @@ func TestKubernetesInstallsTheCharts(t *testing.T) {
 		}
 	})
 	t.Run("the runner gets at its credential and at no other Secret", c.credential)
+	t.Run("the notes say what to do next", func(t *testing.T) {
+		c.t = t
+		for namespace, want := range map[string]string{
+			"rolebroker-eks":               "rollout status deployment/rolebroker\n",
+			"rolebroker-behind-a-proxy":    "logs --selector app.kubernetes.io/instance=rolebroker ",
+			"rolebroker-runner-irsa":       "rolebroker agent bind AGENT --issuer ISSUER --namespace NAMESPACE --service-account NAME\n",
+			"rolebroker-runner-annotated":  "--issuer https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE ",
+			"rolebroker-runner-daemonset":  "rollout status daemonset/rolebroker-runner\n",
+			"rolebroker-runner-link-local": "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23:8485/v1/credentials\n",
+		} {
+			notes := c.helm("get", "notes", at[string](c.workload(namespace), "metadata", "name"), "--namespace", namespace)
+			if !strings.Contains(notes, want) || strings.Contains(notes, "<no value>") {
+				t.Errorf("in %s they are\n%s", namespace, notes)
+			}
+		}
+	})
 	t.Run("the admin key is got as the notes say", c.adminKey)
 }
 
