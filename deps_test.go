@@ -79,7 +79,7 @@ var foreign = map[string][]string{
 	"github.com/pressly/goose":      {"internal/store"},
 	"database/sql":                  {"internal/store", "internal/store/storetest"},
 	"github.com/spf13/cobra":        {"internal/cli"},
-	"github.com/coreos/go-oidc":     {"internal/serviceaccount"},
+	"github.com/go-jose":            {"internal/serviceaccount", "internal/awssim"},
 	"github.com/aws":                {"internal/sts", "internal/cli", "internal/demo", "internal/testbed", "internal/bench", "examples/go", "terraform/internal/awsstandin"},
 	"github.com/hashicorp":          {"terraform", "terraform/provider", "terraform/internal/awsstandin"},
 }

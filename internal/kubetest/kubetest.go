@@ -59,6 +59,18 @@ type Cluster struct {
 // New starts a cluster for the test.
 func New(t testing.TB) *Cluster {
 	t.Helper()
+	for range 5 {
+		if c := attempt(t); c != nil {
+			return c
+		}
+	}
+	t.Fatal("every port that was free a moment ago is taken")
+	return nil
+}
+
+// attempt is New, or nil when somebody else took a port meanwhile.
+func attempt(t testing.TB) *Cluster {
+	t.Helper()
 	program, store := Program(t, "kube-apiserver"), Program(t, "etcd")
 	dir, err := os.MkdirTemp("", "rolebroker-kubernetes-")
 	if err != nil {
@@ -80,8 +92,11 @@ func New(t testing.TB) *Cluster {
 	t.Cleanup(etcd.stop)
 	c.certify()
 	c.newKey()
-	c.run(program)
+	started := c.run(program)
 	t.Cleanup(func() { c.apiserver.stop() })
+	if !started {
+		return nil
+	}
 	return c
 }
 
@@ -112,8 +127,9 @@ func Program(t testing.TB, name string) string {
 	return ""
 }
 
-// run starts the API server and waits until it answers.
-func (c *Cluster) run(program string) {
+// run starts the API server and waits until it answers. It is false when a port
+// is taken, its own or etcd's.
+func (c *Cluster) run(program string) bool {
 	c.t.Helper()
 	args := []string{
 		"--etcd-servers=" + c.etcd,
@@ -133,13 +149,26 @@ func (c *Cluster) run(program string) {
 	for range tick.C {
 		status, answer, err := c.ask(http.MethodGet, "/readyz", nil)
 		if err == nil && status == http.StatusOK {
-			return
+			return true
+		}
+		if c.said("etcd.log", portTaken) || c.said("apiserver.log", portTaken) {
+			return false
 		}
 		if time.Now().After(deadline) {
 			log, _ := os.ReadFile(c.file("apiserver.log"))
 			c.t.Fatalf("the API server does not start: %v %s\n%s", err, answer, log[max(0, len(log)-4000):])
 		}
 	}
+	return false
+}
+
+// portTaken is what programs say when they cannot listen.
+const portTaken = "address already in use"
+
+// said looks for a text in a log.
+func (c *Cluster) said(log, text string) bool {
+	content, err := os.ReadFile(c.file(log))
+	return err == nil && bytes.Contains(content, []byte(text))
 }
 
 // NewKey gives the API server another key for its tokens, as an administrator
@@ -148,7 +177,9 @@ func (c *Cluster) NewKey() {
 	c.t.Helper()
 	c.apiserver.stop()
 	c.newKey()
-	c.run(Program(c.t, "kube-apiserver"))
+	if !c.run(Program(c.t, "kube-apiserver")) {
+		c.t.Fatal("the API server's port is taken by somebody else")
+	}
 }
 
 func keyFile(n int) string { return fmt.Sprintf("key-%d", n) }

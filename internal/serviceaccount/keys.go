@@ -2,6 +2,7 @@ package serviceaccount
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/sha256"
@@ -17,13 +18,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 )
 
@@ -41,16 +43,24 @@ const (
 // for another token that they did not sign.
 var errJustFetched = errors.New("the keys were fetched just now")
 
-// keySource fetches the issuer's keys, not too often. It is the transport below
-// a key set of package oidc, which asks it whenever it does not know a key.
+// errNotSigned says that none of the keys signed it.
+var errNotSigned = errors.New("it is not signed by any of the keys")
+
+// keySource has the issuer's keys, and fetches them when it does not know one,
+// and not too often. Package oidc's RemoteKeySet does the same without a bound,
+// and may answer with what was fetched before the question.
 type keySource struct {
 	opts   Options
 	issuer func() (string, error)
 	inPod  bool // the keys are those of the pod's own API server
 
+	fetching singleflight.Group
+	limit    *rate.Limiter
+
 	mu      sync.Mutex
-	limit   *rate.Limiter
-	lastErr error // of the last fetch
+	keys    []jose.JSONWebKey
+	since   time.Time // when they were fetched; zero: not yet
+	lastErr error     // of the last fetch
 }
 
 func newKeySource(opts Options, issuer func() (string, error)) *keySource {
@@ -64,37 +74,91 @@ func newKeySource(opts Options, issuer func() (string, error)) *keySource {
 	return s
 }
 
-// newSet is a set of keys that knows none yet.
-func (s *keySource) newSet() oidc.KeySet {
-	ctx := oidc.ClientContext(context.Background(), &http.Client{Transport: s})
-	return oidc.NewRemoteKeySet(ctx, "https://keys.invalid/") // RoundTrip knows where they are
+// verify is nil when one of the keys signed it, and errNotSigned when none did.
+// Any other error is why the keys cannot be fetched. Old keys are better than
+// none: they go on until newer ones can be had.
+func (s *keySource) verify(ctx context.Context, signed *jose.JSONWebSignature) error {
+	keys, fresh := s.known()
+	if fresh && signedBy(keys, signed) {
+		return nil
+	}
+	err := s.refresh(ctx)
+	if keys, _ = s.known(); signedBy(keys, signed) {
+		return nil
+	}
+	if err == nil || errors.Is(err, errJustFetched) {
+		return errNotSigned
+	}
+	return err
 }
 
-// isFetching says whether a key set could not get its keys. If it could, and
-// none of them was right, there is no error behind the one that it returns.
-func isFetching(err error) bool { return errors.Unwrap(err) != nil }
+// signedBy asks the keys of the ID that a token names, or all if it names none.
+func signedBy(keys []jose.JSONWebKey, signed *jose.JSONWebSignature) bool {
+	id := signed.Signatures[0].Header.KeyID
+	return slices.ContainsFunc(keys, func(key jose.JSONWebKey) bool {
+		if id != "" && key.KeyID != id {
+			return false
+		}
+		_, err := signed.Verify(key.Key)
+		return err == nil
+	})
+}
 
-// RoundTrip answers a key set. The request says nothing that is not known.
-func (s *keySource) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *keySource) known() (keys []jose.JSONWebKey, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.limit.AllowN(s.opts.Now(), 1) {
-		if s.lastErr != nil {
-			return nil, s.lastErr
+	return s.keys, s.opts.Now().Sub(s.since) < keepKeys
+}
+
+// refresh fetches the keys, once for all who wait, unless that was done too often.
+func (s *keySource) refresh(ctx context.Context) error {
+	done := s.fetching.DoChan("", func() (any, error) {
+		if !s.limit.AllowN(s.opts.Now(), 1) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return nil, cmp.Or(s.lastErr, errJustFetched)
 		}
-		return nil, errJustFetched
+		ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+		defer cancel()
+		keys, err := s.fetchKeys(ctx)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.lastErr = err; err == nil {
+			s.keys, s.since = keys, s.opts.Now()
+		}
+		return nil, err
+	})
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case result := <-done:
+		return result.Err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), fetchTimeout)
-	defer cancel()
-	var body []byte
-	if body, s.lastErr = s.fetch(ctx); s.lastErr != nil {
-		return nil, s.lastErr
+}
+
+// fetchKeys is the keys that can be used. Others in the set are for others.
+//
+// Source: RFC 7517, section 5.
+func (s *keySource) fetchKeys(ctx context.Context) ([]jose.JSONWebKey, error) {
+	body, err := s.fetch(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return &http.Response{
-		StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
-		Header: http.Header{"Content-Type": {"application/json"}},
-		Body:   io.NopCloser(bytes.NewReader(body)),
-	}, nil
+	var set struct{ Keys []json.RawMessage }
+	if err := json.Unmarshal(body, &set); err != nil {
+		return nil, fmt.Errorf("the keys are not a JSON Web Key Set: %w", err)
+	}
+	var keys []jose.JSONWebKey
+	for _, text := range set.Keys {
+		var key jose.JSONWebKey
+		if err := key.UnmarshalJSON(text); err == nil && key.IsPublic() {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("the JSON Web Key Set has no key that can be used")
+	}
+	return keys, nil
 }
 
 // fetch is the key set as JSON.
@@ -116,15 +180,7 @@ func (s *keySource) fetch(ctx context.Context) ([]byte, error) {
 			return nil, err
 		}
 	}
-	body, err := s.get(ctx, client, from)
-	if err != nil {
-		return nil, err
-	}
-	var set struct{ Keys []json.RawMessage }
-	if err := json.Unmarshal(body, &set); err != nil || len(set.Keys) == 0 {
-		return nil, fmt.Errorf("%s answered with something that is not a set of keys", from)
-	}
-	return body, nil
+	return s.get(ctx, client, from)
 }
 
 // discover finds where the issuer says that its keys are.
@@ -213,7 +269,15 @@ func (s *keySource) client() (*http.Client, error) {
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	return &http.Client{Transport: transport}, nil
+	return &http.Client{Transport: transport, CheckRedirect: checkRedirect}, nil
+}
+
+// checkRedirect follows to where keys may come from, a few times.
+func checkRedirect(r *http.Request, via []*http.Request) error {
+	if len(via) > 3 {
+		return errors.New("it leads from one URL to another and on")
+	}
+	return checkKeysURL(r.URL)
 }
 
 func certificates(file string) (*x509.CertPool, error) {

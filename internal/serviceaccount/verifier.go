@@ -1,7 +1,6 @@
 package serviceaccount
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -90,12 +88,10 @@ type Options struct {
 type Verifier struct {
 	opts Options
 	keys *keySource
+	most int // how many tokens are remembered
 
 	mu       sync.Mutex
 	issuer   string            // empty until known
-	set      oidc.KeySet       // the issuer's keys; nil until needed
-	setSince time.Time         // when set was made
-	next     oidc.KeySet       // what takes its place when it is old, and has verified nothing yet; nil while there is none
 	verified map[digest]answer // tokens, by their SHA-256
 }
 
@@ -117,7 +113,7 @@ func New(opts Options) *Verifier {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	v := &Verifier{opts: opts, issuer: opts.Issuer, verified: map[digest]answer{}}
+	v := &Verifier{opts: opts, most: maxVerified, issuer: opts.Issuer, verified: map[digest]answer{}}
 	v.keys = newKeySource(opts, v.Issuer)
 	return v
 }
@@ -193,7 +189,7 @@ func (v *Verifier) look(ctx context.Context, token string) (rolebroker.ServiceAc
 	if err != nil {
 		return none, time.Time{}, err
 	}
-	return account, c.Expiry.Time().UTC(), v.checkSignature(ctx, token, signed, issuer)
+	return account, c.Expiry.Time().UTC(), v.checkSignature(ctx, signed, issuer)
 }
 
 // parse takes a token apart. Nothing of it is verified.
@@ -283,50 +279,18 @@ func (c *claims) account() (rolebroker.ServiceAccount, error) {
 	return account, nil
 }
 
-// checkSignature asks the issuer's keys, anew if they are old.
-func (v *Verifier) checkSignature(ctx context.Context, token string, signed *jose.JSONWebSignature, issuer string) error {
-	set, old := v.keySet()
-	payload, err := set.VerifySignature(ctx, token)
-	if err != nil && isFetching(err) && old != nil {
-		payload, err = old.VerifySignature(ctx, token)
-	}
+// checkSignature asks the issuer's keys.
+func (v *Verifier) checkSignature(ctx context.Context, signed *jose.JSONWebSignature, issuer string) error {
+	err := v.keys.verify(ctx, signed)
 	switch {
-	case err == nil && bytes.Equal(payload, signed.UnsafePayloadWithoutVerification()):
-		v.settle(set)
+	case err == nil:
 		return nil
-	case err != nil && isFetching(err) && !errors.Is(err, errJustFetched):
-		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the keys of the issuer %s cannot be fetched, so nobody's token can be verified: %w", quoted(issuer), err).
-			WithHint("%s", v.keys.hint())
+	case errors.Is(err, errNotSigned):
+		return rolebroker.Errorf(rolebroker.CodeTokenSignature, "the service-account token is not signed by a key of the issuer %s; show the token as it is in the pod's file", quoted(issuer)).
+			WithHint("where the cluster has new keys since a few seconds, try again; kubectl get --raw /openid/v1/jwks shows them")
 	}
-	return rolebroker.Errorf(rolebroker.CodeTokenSignature, "the service-account token is not signed by a key of the issuer %s; show the token as it is in the pod's file", quoted(issuer)).
-		WithHint("where the cluster has new keys since a few seconds, try again; kubectl get --raw /openid/v1/jwks shows them")
-}
-
-// keySet is the set of keys to ask and, when that is a new one, the one before
-// it for when the new one cannot be fetched.
-func (v *Verifier) keySet() (set, old oidc.KeySet) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	now := v.opts.Now()
-	switch {
-	case v.set == nil:
-		v.set, v.setSince = v.keys.newSet(), now
-	case now.Sub(v.setSince) >= keepKeys:
-		if v.next == nil {
-			v.next = v.keys.newSet()
-		}
-		return v.next, v.set
-	}
-	return v.set, nil
-}
-
-// settle goes on with the next set, once it has verified something.
-func (v *Verifier) settle(set oidc.KeySet) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.next == set {
-		v.set, v.setSince, v.next = set, v.opts.Now(), nil
-	}
+	return rolebroker.Errorf(rolebroker.CodeUnavailable, "the keys of the issuer %s cannot be fetched, so nobody's token can be verified: %w", quoted(issuer), err).
+		WithHint("%s", v.keys.hint())
 }
 
 func (v *Verifier) remembered(sum digest) (answer, bool) {
@@ -351,7 +315,7 @@ func (v *Verifier) remember(sum digest, account rolebroker.ServiceAccount, expir
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.verified) >= maxVerified {
+	if len(v.verified) >= v.most {
 		v.forget(now)
 	}
 	v.verified[sum] = answer{account: account, expires: expires, until: until}
@@ -366,7 +330,7 @@ func (v *Verifier) forget(now time.Time) {
 		}
 	}
 	for sum := range v.verified {
-		if len(v.verified) <= maxVerified*9/10 {
+		if len(v.verified) <= v.most*9/10 {
 			return
 		}
 		delete(v.verified, sum)
