@@ -10,8 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-
-	"github.com/rolebroker/rolebroker/api"
 )
 
 // texts and textsBy are values of Terraform.
@@ -132,6 +130,8 @@ type integrationDataModel struct {
 	Name           types.String `tfsdk:"name"`
 	Description    types.String `tfsdk:"description"`
 	AssumptionMode types.String `tfsdk:"assumption_mode"`
+	Runner         types.String `tfsdk:"runner"`
+	RunnerID       types.String `tfsdk:"runner_id"`
 	ExternalID     types.String `tfsdk:"external_id"`
 	NextExternalID types.String `tfsdk:"next_external_id"`
 	SessionTags    types.Bool   `tfsdk:"session_tags"`
@@ -155,6 +155,8 @@ func (d *integrationData) Schema(_ context.Context, _ datasource.SchemaRequest, 
 			"id": id, "name": name,
 			"description":      text("May be empty."),
 			"assumption_mode":  text("Who calls STS: `platform` or `cluster`."),
+			"runner":           text("The name of the runner that assumes the roles in `cluster` mode; null where none is named."),
+			"runner_id":        text("The runner's ID; null where none is named."),
 			"external_id":      text("What the roles' trust policies should require."),
 			"next_external_id": text("What the external ID is being changed to; empty when it is not."),
 			"session_tags":     schema.BoolAttribute{Computed: true, MarkdownDescription: "Every AssumeRole carries session tags that say who borrows."},
@@ -167,6 +169,7 @@ func (d *integrationData) Schema(_ context.Context, _ datasource.SchemaRequest, 
 				"validation": schema.SingleNestedAttribute{Computed: true, MarkdownDescription: "What came of trying to assume the role; null when that was not tried.", Attributes: map[string]schema.Attribute{
 					"status": text("`assumable`, `warning`, `failed` or `unknown`."), "code": text("What AWS's answers mean, for programs."), "message": text("The same in one sentence."),
 					"hint": text("What to do; may be empty."), "request_id": text("AWS's; may be empty."), "checked_at": text("When, in RFC 3339."),
+					"checked_by": text("The name of the runner that tried; empty: the platform did."),
 				}},
 			}}},
 		},
@@ -178,7 +181,7 @@ func (d *integrationData) Read(ctx context.Context, req datasource.ReadRequest, 
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &asked)...); resp.Diagnostics.HasError() || !d.server.ready(&resp.Diagnostics) {
 		return
 	}
-	in, err := d.server.Integration(ctx, first(asked.ID, asked.Name))
+	in, err := d.server.find(ctx, first(asked.ID, asked.Name))
 	if err != nil {
 		report(&resp.Diagnostics, "Reading the integration "+first(asked.ID, asked.Name), err, nil)
 		return
@@ -186,8 +189,8 @@ func (d *integrationData) Read(ctx context.Context, req datasource.ReadRequest, 
 	resp.Diagnostics.Append(resp.State.Set(ctx, showIntegration(ctx, in, resp))...)
 }
 
-func showIntegration(ctx context.Context, in api.Integration, resp *datasource.ReadResponse) integrationDataModel {
+func showIntegration(ctx context.Context, in found, resp *datasource.ReadResponse) integrationDataModel {
 	m := integrationModel{}.take(ctx, in, &resp.Diagnostics)
-	return integrationDataModel{m.ID, m.Name, m.Description, m.AssumptionMode, m.ExternalID, types.StringValue(in.NextExternalID),
+	return integrationDataModel{m.ID, m.Name, m.Description, m.AssumptionMode, m.Runner, m.RunnerID, m.ExternalID, types.StringValue(in.NextExternalID),
 		m.SessionTags, m.SourceIdentity, m.DefaultRole, m.Roles}
 }

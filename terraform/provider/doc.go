@@ -1,6 +1,7 @@
 // Package provider is rolebroker's Terraform provider: integrations with their
-// roles, external IDs, agents, connections and agent tokens, as resources; and
-// what has to be done in AWS, as a data source.
+// roles, external IDs, runners, agents, connections, bindings to service accounts
+// and agent tokens, as resources; and what has to be done in AWS, as a data
+// source.
 //
 // It is a door like the command line: it speaks the management API through
 // [github.com/rolebroker/rolebroker/client] and judges nothing that the server

@@ -204,11 +204,16 @@ func TestExampleClusterIRSA(t *testing.T) {
 	w := newWorld(t)
 	ws := w.example("cluster-irsa", "TF_VAR_issuer=https://oidc.eks.us-east-1.amazonaws.com/id/B716A7BD2EF7")
 	ws.applies()
-	if in := w.the("cluster"); in.AssumptionMode != string(rolebroker.ModeCluster) {
-		t.Errorf("the roles are assumed by the %s", in.AssumptionMode)
+	if in := w.the("cluster"); in.AssumptionMode != string(rolebroker.ModeCluster) || in.Runner != "eks" {
+		t.Errorf("the roles are assumed by the %s, by the runner %q", in.AssumptionMode, in.Runner)
+	}
+	for b, err := range w.Admin.AllBindings(context.Background(), "scout") {
+		if err != nil || b.Issuer != w.runner("eks").Issuer || b.Namespace != "agents" || b.ServiceAccount != "scout" {
+			t.Errorf("scout is %+v (%v)", b, err)
+		}
 	}
 	policy := w.trusts("agents-readonly")
-	for _, part := range []string{"arn:aws:iam::444455556666:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/B716A7BD2EF7", "system:serviceaccount:agents:runner", "sts.amazonaws.com"} {
+	for _, part := range []string{"arn:aws:iam::444455556666:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/B716A7BD2EF7", "system:serviceaccount:rolebroker:rolebroker-runner", "sts.amazonaws.com"} {
 		if !strings.Contains(policy, part) {
 			t.Errorf("the trust policy has no %s: %s", part, policy)
 		}

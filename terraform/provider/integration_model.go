@@ -21,6 +21,8 @@ type integrationModel struct {
 	Name           types.String `tfsdk:"name"`
 	Description    types.String `tfsdk:"description"`
 	AssumptionMode types.String `tfsdk:"assumption_mode"`
+	Runner         types.String `tfsdk:"runner"` // as the configuration has it: a name or an ID
+	RunnerID       types.String `tfsdk:"runner_id"`
 	ExternalID     types.String `tfsdk:"external_id"`
 	SessionTags    types.Bool   `tfsdk:"session_tags"`
 	SourceIdentity types.Bool   `tfsdk:"source_identity"`
@@ -42,7 +44,7 @@ type roleModel struct {
 var (
 	validationType = types.ObjectType{AttrTypes: map[string]attr.Type{
 		"status": types.StringType, "code": types.StringType, "message": types.StringType,
-		"hint": types.StringType, "request_id": types.StringType, "checked_at": types.StringType,
+		"hint": types.StringType, "request_id": types.StringType, "checked_at": types.StringType, "checked_by": types.StringType,
 	}}
 	roleType = types.ObjectType{AttrTypes: map[string]attr.Type{
 		"id": types.StringType, "arn": types.StringType, "region": types.StringType, "enabled": types.BoolType,
@@ -74,6 +76,7 @@ func (m integrationModel) request(ctx context.Context, diags *diag.Diagnostics) 
 		Name:           m.Name.ValueString(),
 		Description:    m.Description.ValueString(),
 		AssumptionMode: m.AssumptionMode.ValueString(),
+		Runner:         m.Runner.ValueString(),
 		SessionTags:    m.SessionTags.ValueBool(),
 		SourceIdentity: m.SourceIdentity.ValueBool(),
 		DefaultRole:    m.DefaultRole.ValueString(),
@@ -89,9 +92,17 @@ func (m integrationModel) request(ctx context.Context, diags *diag.Diagnostics) 
 	return req
 }
 
+// found is an integration as the server has it, with the ID of its runner, of
+// which the answer has the name only.
+type found struct {
+	api.Integration
+	runnerID string // empty: no runner is named
+}
+
 // take is m as the server has it. What the server only spells otherwise, such
-// as a duration, stays as it is.
-func (m integrationModel) take(ctx context.Context, in api.Integration, diags *diag.Diagnostics) integrationModel {
+// as a duration, stays as it is, and so does a reference to the runner while it
+// still leads there.
+func (m integrationModel) take(ctx context.Context, in found, diags *diag.Diagnostics) integrationModel {
 	spelled := m.roles(ctx, diags)
 	roles := map[string]attr.Value{}
 	for _, role := range in.Roles {
@@ -104,6 +115,8 @@ func (m integrationModel) take(ctx context.Context, in api.Integration, diags *d
 		Name:           types.StringValue(in.Name),
 		Description:    types.StringValue(in.Description),
 		AssumptionMode: types.StringValue(in.AssumptionMode),
+		Runner:         sameRunner(in, m.Runner),
+		RunnerID:       orNull(in.runnerID),
 		ExternalID:     types.StringValue(in.ExternalID),
 		SessionTags:    types.BoolValue(in.SessionTags),
 		SourceIdentity: types.BoolValue(in.SourceIdentity),
@@ -111,6 +124,23 @@ func (m integrationModel) take(ctx context.Context, in api.Integration, diags *d
 		Roles:          types.MapValueMust(roleType, roles),
 		Validate:       m.Validate,
 	}
+}
+
+// sameRunner is a reference as it is while it leads to the integration's runner,
+// or else the runner's name.
+func sameRunner(in found, reference types.String) types.String {
+	if in.Runner != "" && reference.ValueString() == in.runnerID {
+		return reference
+	}
+	return orNull(in.Runner)
+}
+
+// orNull is a text, or null for none.
+func orNull(s string) types.String {
+	if s == "" {
+		return types.StringNull()
+	}
+	return types.StringValue(s)
 }
 
 func roleOf(role api.Role, spelled roleModel) roleModel {
@@ -141,7 +171,7 @@ func validationOf(v *api.Validation) types.Object {
 	return types.ObjectValueMust(validationType.AttrTypes, map[string]attr.Value{
 		"status": types.StringValue(v.Status), "code": types.StringValue(v.Code), "message": types.StringValue(v.Message),
 		"hint": types.StringValue(v.Hint), "request_id": types.StringValue(v.RequestID),
-		"checked_at": types.StringValue(v.CheckedAt.UTC().Format(time.RFC3339)),
+		"checked_at": types.StringValue(v.CheckedAt.UTC().Format(time.RFC3339)), "checked_by": types.StringValue(v.CheckedBy),
 	})
 }
 
@@ -151,6 +181,7 @@ func (m integrationModel) noun(roles map[string]roleModel) *rolebroker.Integrati
 		Name:           m.Name.ValueString(),
 		Description:    m.Description.ValueString(),
 		AssumptionMode: rolebroker.AssumptionMode(m.AssumptionMode.ValueString()),
+		Runner:         rolebroker.RunnerID(m.Runner.ValueString()),
 		DefaultRole:    m.DefaultRole.ValueString(),
 	}
 	if in.AssumptionMode == "" {

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
@@ -51,6 +52,9 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 			"assumption_mode": schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(string(rolebroker.ModePlatform)),
 				Validators:          []validator.String{stringvalidator.OneOf(string(rolebroker.ModePlatform), string(rolebroker.ModeCluster))},
 				MarkdownDescription: "Who calls STS: `platform` (default, recommended), or `cluster`, a runner in your own cluster."},
+			"runner": schema.StringAttribute{Optional: true, Validators: []validator.String{isGiven{"where no runner is named, leave it out"}},
+				MarkdownDescription: "The `id` of the runner that assumes the roles, or its name; in `cluster` mode only. Left out: none is named, and nothing is lent until one is."},
+			"runner_id": schema.StringAttribute{Computed: true, MarkdownDescription: "The runner's ID; null where none is named."},
 			"external_id": schema.StringAttribute{Optional: true, Computed: true,
 				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplaceIfConfigured()},
 				MarkdownDescription: "What the roles' trust policies should require: the `external_id` of a `rolebroker_external_id`, when the roles are made in the same plan. Left out, the server makes one. " +
@@ -94,6 +98,7 @@ func rolesAttribute() schema.MapNestedAttribute {
 					"hint":       schema.StringAttribute{Computed: true, MarkdownDescription: "What to do; may be empty."},
 					"request_id": schema.StringAttribute{Computed: true, MarkdownDescription: "AWS's, of the answer that decided; may be empty."},
 					"checked_at": schema.StringAttribute{Computed: true, MarkdownDescription: "When, in RFC 3339."},
+					"checked_by": schema.StringAttribute{Computed: true, MarkdownDescription: "The name of the runner that tried; empty: the platform did."},
 				}},
 		}},
 	}
@@ -138,6 +143,8 @@ func (m integrationModel) judged(field string, in *rolebroker.Integration, roles
 		return false // the schema says it
 	case "assumption_mode":
 		return false
+	case "runner":
+		return !m.Runner.IsUnknown() && !m.AssumptionMode.IsUnknown()
 	case "name":
 		return !m.Name.IsUnknown()
 	case "description":
@@ -206,8 +213,20 @@ func (r *integrationResource) ModifyPlan(ctx context.Context, req resource.Modif
 	if resp.Diagnostics.HasError() || plan.Roles.IsUnknown() {
 		return
 	}
+	plan.keepRunner(state)
 	plan.keepRoles(ctx, state, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// keepRunner gives the plan the ID of the runner that the state has, if the
+// reference leads there still.
+func (m *integrationModel) keepRunner(state integrationModel) {
+	switch {
+	case m.Runner.IsNull():
+		m.RunnerID = types.StringNull()
+	case m.Runner.Equal(state.Runner), m.Runner.Equal(state.RunnerID):
+		m.RunnerID = state.RunnerID
+	}
 }
 
 // keepRoles gives each planned role the ID of the role that it is in the state,
@@ -257,7 +276,7 @@ func (r roleModel) sameShape(before roleModel) bool {
 }
 
 func (m integrationModel) sameShape(state integrationModel) bool {
-	return m.AssumptionMode.Equal(state.AssumptionMode) && m.ExternalID.Equal(state.ExternalID) &&
+	return m.AssumptionMode.Equal(state.AssumptionMode) && m.RunnerID.Equal(state.RunnerID) && m.ExternalID.Equal(state.ExternalID) &&
 		m.SessionTags.Equal(state.SessionTags) && m.SourceIdentity.Equal(state.SourceIdentity)
 }
 
@@ -268,10 +287,15 @@ func (r *integrationResource) Create(ctx context.Context, req resource.CreateReq
 		return
 	}
 	in := plan.request(ctx, &resp.Diagnostics)
+	summary := "Creating the integration " + in.Name
+	runner, err := r.runner(ctx, &in)
+	if err != nil {
+		reportIntegration(&resp.Diagnostics, summary, err, in)
+		return
+	}
 	in.ExternalID = plan.ExternalID.ValueString()
 	var reserved api.ExternalID
 	if in.ExternalID == "" {
-		var err error
 		if reserved, err = r.server.ReserveExternalID(ctx); err != nil {
 			report(&resp.Diagnostics, "Reserving an external ID", err, nil)
 			return
@@ -280,14 +304,59 @@ func (r *integrationResource) Create(ctx context.Context, req resource.CreateReq
 	}
 	made, err := r.create(ctx, in, plan.Validate.ValueString())
 	if err != nil {
-		reportIntegration(&resp.Diagnostics, "Creating the integration "+in.Name, err, in)
+		reportIntegration(&resp.Diagnostics, summary, withReplacement(err), in)
 		if reserved.ID != "" {
 			r.keepOrRelease(ctx, reserved, err, &resp.Diagnostics)
 		}
 		return
 	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan.take(ctx, made, &resp.Diagnostics))...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan.take(ctx, found{made, runner}, &resp.Diagnostics))...)
 	warn(&resp.Diagnostics, made)
+}
+
+// withReplacement is err, and where an external ID cannot be used how to have
+// another one.
+func withReplacement(err error) error {
+	e := *rolebroker.AsError(err)
+	e.Fields = slices.Clone(e.Fields)
+	for i := range e.Fields {
+		if f := &e.Fields[i]; f.Path == "external_id" {
+			f.Hint = strings.TrimSpace(f.Hint + "\n\nIf it comes from a rolebroker_external_id, have that one made anew, and the integration and the roles' trust policies follow:\n" +
+				"  terraform apply -replace=rolebroker_external_id.NAME")
+		}
+	}
+	return &e
+}
+
+// runner finds the runner that a request names, before anything is changed, and
+// puts its ID there. The answer is empty where none is named.
+func (r *integrationResource) runner(ctx context.Context, in *api.IntegrationRequest) (id string, err error) {
+	if in.Runner == "" {
+		return "", nil
+	}
+	there, err := r.server.Runner(ctx, in.Runner)
+	if err != nil {
+		return "", atMissing("runner", err)
+	}
+	in.Runner = there.ID
+	return there.ID, nil
+}
+
+// find reads an integration, and who its runner is. Codes: not_found is of the
+// integration only.
+func (s *server) find(ctx context.Context, integration string) (found, error) {
+	for range attempts {
+		in, err := s.Integration(ctx, integration)
+		if err != nil || in.Runner == "" {
+			return found{in, ""}, err
+		}
+		runner, err := s.Runner(ctx, in.Runner)
+		if !gone(err) { // or it was renamed, or is another, since the integration was read
+			return found{in, runner.ID}, err
+		}
+	}
+	return found{}, rolebroker.Errorf(rolebroker.CodeUnavailable, "the runner that the integration %s names is not there", integration).
+		WithHint("Try again; if it stays so: rolebroker integration show %s, rolebroker runner list", integration)
 }
 
 // create makes the integration, whose external ID is reserved already: by that
@@ -327,7 +396,7 @@ func (r *integrationResource) Read(ctx context.Context, req resource.ReadRequest
 	if resp.Diagnostics.HasError() || !r.server.ready(&resp.Diagnostics) {
 		return
 	}
-	in, err := r.server.Integration(ctx, state.ID.ValueString())
+	in, err := r.server.find(ctx, state.ID.ValueString())
 	switch {
 	case gone(err):
 		resp.State.RemoveResource(ctx)
@@ -347,27 +416,34 @@ func (r *integrationResource) Update(ctx context.Context, req resource.UpdateReq
 	}
 	in := plan.request(ctx, &resp.Diagnostics)
 	summary := "Updating the integration " + state.Name.ValueString()
-	updated, err := change(func() (api.Integration, error) { return r.server.Integration(ctx, state.ID.ValueString()) },
-		func(now api.Integration) bool { return state.describes(ctx, now) },
-		func(now api.Integration) bool { return plan.describes(ctx, now) && plan.Validate.Equal(state.Validate) },
-		func(now api.Integration) (api.Integration, error) {
-			return r.server.UpdateIntegration(ctx, now.ID, in, now.ETag(), plan.Validate.ValueString())
+	runner, err := r.runner(ctx, &in)
+	if err != nil {
+		reportIntegration(&resp.Diagnostics, summary, err, in)
+		return
+	}
+	plan.RunnerID = orNull(runner)
+	updated, err := change(func() (found, error) { return r.server.find(ctx, state.ID.ValueString()) },
+		func(now found) bool { return state.describes(ctx, now) },
+		func(now found) bool { return plan.describes(ctx, now) && plan.Validate.Equal(state.Validate) },
+		func(now found) (found, error) {
+			done, err := r.server.UpdateIntegration(ctx, now.ID, in, now.ETag(), plan.Validate.ValueString())
+			return found{done, runner}, err
 		})
 	if err != nil {
 		reportIntegration(&resp.Diagnostics, summary, err, in)
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan.take(ctx, updated, &resp.Diagnostics))...)
-	warn(&resp.Diagnostics, updated)
+	warn(&resp.Diagnostics, updated.Integration)
 }
 
 // describes says whether the integration is as m has it, in all that a person
 // says of one.
-func (m integrationModel) describes(ctx context.Context, in api.Integration) bool {
+func (m integrationModel) describes(ctx context.Context, in found) bool {
 	var ignored diag.Diagnostics
 	there := m.take(ctx, in, &ignored)
 	if !(there.Name.Equal(m.Name) && there.Description.Equal(m.Description) && there.DefaultRole.Equal(m.DefaultRole) &&
-		there.AssumptionMode.Equal(m.AssumptionMode) && there.SessionTags.Equal(m.SessionTags) && there.SourceIdentity.Equal(m.SourceIdentity)) {
+		there.AssumptionMode.Equal(m.AssumptionMode) && there.RunnerID.Equal(m.RunnerID) && there.SessionTags.Equal(m.SessionTags) && there.SourceIdentity.Equal(m.SourceIdentity)) {
 		return false
 	}
 	have, want := there.roles(ctx, &ignored), m.roles(ctx, &ignored)
@@ -386,9 +462,9 @@ func (r *integrationResource) Delete(ctx context.Context, req resource.DeleteReq
 		return
 	}
 	summary := "Deleting the integration " + state.Name.ValueString()
-	_, err := change(func() (api.Integration, error) { return r.server.Integration(ctx, state.ID.ValueString()) },
-		func(now api.Integration) bool { return state.describes(ctx, now) }, nil,
-		func(now api.Integration) (api.Integration, error) {
+	_, err := change(func() (found, error) { return r.server.find(ctx, state.ID.ValueString()) },
+		func(now found) bool { return state.describes(ctx, now) }, nil,
+		func(now found) (found, error) {
 			return now, r.server.DeleteIntegration(ctx, now.ID, now.ETag())
 		})
 	if err != nil && !gone(err) {

@@ -3,6 +3,7 @@ package provider_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -285,6 +286,21 @@ func TestANameThatIsTaken(t *testing.T) {
 		Config:      w.config(integration("production", "", readonly)),
 		ExpectError: says("Creating the integration production", "terraform import rolebroker_aws_integration.NAME production"),
 	})
+}
+
+// TestAnExternalIDThatWasUsed is refused for another integration, with what to
+// have made anew.
+func TestAnExternalIDThatWasUsed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	reserved := "resource \"rolebroker_external_id\" \"production\" {}\n\n"
+	given := integration("production", "  external_id = rolebroker_external_id.production.external_id", readonly)
+	w.plays(
+		resource.TestStep{Config: w.config(reserved + given)},
+		resource.TestStep{Config: w.config(reserved + given + strings.Replace(strings.Replace(given, `" "production"`, `" "second"`, 1), `= "production"`, `= "second"`, 1)),
+			ExpectError: says("Creating the integration second", "external_id:", "used already", "terraform apply -replace=rolebroker_external_id.NAME")},
+		resource.TestStep{Config: w.config(reserved + given)},
+	)
 }
 
 // TestAClusterAssumes an integration's roles, and nobody tries them here.

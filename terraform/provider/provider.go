@@ -158,6 +158,8 @@ func (p *rolebrokerProvider) Resources(context.Context) []func() resource.Resour
 		func() resource.Resource { return &agentResource{} },
 		func() resource.Resource { return &connectionResource{} },
 		func() resource.Resource { return &tokenResource{} },
+		func() resource.Resource { return &bindingResource{} },
+		func() resource.Resource { return &runnerResource{} },
 	}
 }
 
@@ -166,6 +168,7 @@ func (p *rolebrokerProvider) DataSources(context.Context) []func() datasource.Da
 		func() datasource.DataSource { return &setupData{} },
 		func() datasource.DataSource { return &integrationData{} },
 		func() datasource.DataSource { return &agentData{} },
+		func() datasource.DataSource { return &runnerData{} },
 		func() datasource.DataSource { return &platformData{} },
 	}
 }

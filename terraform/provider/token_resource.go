@@ -35,6 +35,7 @@ type tokenModel struct {
 	Label        types.String `tfsdk:"label"`
 	ExpiresIn    types.String `tfsdk:"expires_in"`
 	ExpiresAt    types.String `tfsdk:"expires_at"`
+	Status       types.String `tfsdk:"status"`
 	Token        types.String `tfsdk:"token_wo"` // in the configuration only
 	TokenVersion types.Int64  `tfsdk:"token_wo_version"`
 }
@@ -49,7 +50,7 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A token by which an agent borrows. The token itself is made by the ephemeral resource `rolebroker_agent_token`, given to this resource and to a secret store in the same apply, and is in no plan and no state. " +
 			"Needs Terraform 1.11 or newer.\n\n" +
-			"A token that has expired or was revoked outside of Terraform is made anew by the next apply. Have the secret be replaced with it, by `replace_triggered_by` and a `terraform_data` as below, or the store keeps the old one.",
+			"A token that has expired or was revoked outside of Terraform is replaced by the next apply. Have the secret be replaced with it, by `replace_triggered_by` as below, or the store keeps the old one.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{Computed: true, PlanModifiers: keep, MarkdownDescription: "Of the token; it is part of the token, and not secret."},
 			"agent": schema.StringAttribute{Required: true,
@@ -62,8 +63,10 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 				MarkdownDescription: "How long it is good for, as in `720h`. Left out with `expires_at`: it does not expire."},
 			"expires_at": schema.StringAttribute{Optional: true, Computed: true, Validators: []validator.String{isTime{}},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplaceIfConfigured()},
-				MarkdownDescription: "When it expires, in RFC 3339; empty: never."},
-			"token_wo": schema.StringAttribute{Required: true, WriteOnly: true, Sensitive: true,
+				MarkdownDescription: "When it expires, in RFC 3339; empty: never. A token that expired when this says so is not replaced; another time replaces it."},
+			"status": schema.StringAttribute{Computed: true, PlanModifiers: keep,
+				MarkdownDescription: "`active`, `expired` or `revoked`. One that is not active is replaced."},
+			"token_wo": schema.StringAttribute{Required: true, WriteOnly: true, Sensitive: true, Validators: []validator.String{isGiven{"give it the token of an ephemeral rolebroker_agent_token"}},
 				MarkdownDescription: "The `token` of an ephemeral `rolebroker_agent_token`. It is registered when this resource is created, and read at no other time."},
 			"token_wo_version": schema.Int64Attribute{Optional: true, PlanModifiers: []planmodifier.Int64{int64planmodifier.RequiresReplace()},
 				MarkdownDescription: "Another number replaces the token by another one."},
@@ -72,20 +75,40 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 }
 
 // ModifyPlan replaces the token when it is another agent's, which it may be when
-// the reference is another.
+// the reference is another; and when it is good no more, so that what is to be
+// replaced with it is.
 func (r *tokenResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() || req.State.Raw.IsNull() {
 		return
 	}
-	var plan, state tokenModel
+	var plan, state, config tokenModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	if resp.Diagnostics.HasError() || plan.Agent.Equal(state.Agent) || plan.Agent.Equal(state.AgentID) {
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	if resp.Diagnostics.HasError() {
 		return
 	}
-	resp.RequiresReplace.Append(path.Root("agent"))
+	if !r.server.isStill(ctx, plan.Agent, state.Agent, state.AgentID) {
+		ofAnother(ctx, resp)
+	}
+	status := state.Status.ValueString()
+	if status == "" || status == api.StatusActive {
+		return
+	}
+	if config.hasExpired(time.Now()) {
+		resp.Diagnostics.AddAttributeWarning(path.Root("expires_at"), "The token is "+status+" and is not replaced",
+			"A token that is good until "+config.ExpiresAt.ValueString()+" cannot be made any more. Another expires_at replaces it; or take the token out of the configuration.")
+		return
+	}
+	resp.RequiresReplace.Append(path.Root("status"))
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("status"), types.StringUnknown())...)
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("id"), types.StringUnknown())...)
-	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("agent_id"), types.StringUnknown())...)
+}
+
+// hasExpired says whether the end that the configuration gives is over.
+func (m tokenModel) hasExpired(now time.Time) bool {
+	at, err := time.Parse(time.RFC3339, m.ExpiresAt.ValueString())
+	return err == nil && !now.Before(at)
 }
 
 func (r *tokenResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -115,7 +138,8 @@ func (r *tokenResource) Create(ctx context.Context, req resource.CreateRequest, 
 		report(&resp.Diagnostics, summary, err, atToken)
 		return
 	}
-	plan.ID, plan.AgentID, plan.ExpiresAt = types.StringValue(made.ID), types.StringValue(agent.ID), sameTime(made.ExpiresAt, plan.ExpiresAt)
+	plan.ID, plan.AgentID, plan.Status = types.StringValue(made.ID), types.StringValue(agent.ID), types.StringValue(api.StatusActive)
+	plan.ExpiresAt = sameTime(made.ExpiresAt, plan.ExpiresAt)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
@@ -150,15 +174,13 @@ func (r *tokenResource) Read(ctx context.Context, req resource.ReadRequest, resp
 		token, err = r.server.Token(ctx, agent.ID, state.ID.ValueString())
 	}
 	switch {
-	case gone(err), err == nil && token.Status != api.StatusActive:
+	case gone(err):
 		resp.State.RemoveResource(ctx)
 	case err != nil:
 		report(&resp.Diagnostics, "Reading the token "+state.ID.ValueString(), err, nil)
 	default:
-		if state.Agent.ValueString() != agent.ID {
-			state.Agent = types.StringValue(agent.Name)
-		}
-		state.AgentID, state.Label, state.ExpiresAt = types.StringValue(agent.ID), types.StringValue(token.Label), sameTime(token.ExpiresAt, state.ExpiresAt)
+		state.Agent, state.AgentID, state.Label = sameAgent(agent, state.Agent), types.StringValue(agent.ID), types.StringValue(token.Label)
+		state.Status, state.ExpiresAt = types.StringValue(token.Status), sameTime(token.ExpiresAt, state.ExpiresAt)
 		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	}
 }

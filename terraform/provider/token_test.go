@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
@@ -89,9 +90,57 @@ func TestATokenOpensWhatTerraformConnected(t *testing.T) {
 				}
 			},
 			Config:           w.config(all + tokenOf("  token_wo_version = 2\n  expires_at = \"2999-01-01T01:00:00+01:00\"")),
-			ConfigPlanChecks: expects(token, plancheck.ResourceActionCreate),
-			Check:            resource.TestCheckResourceAttr(token, "expires_at", "2999-01-01T01:00:00+01:00")},
+			ConfigPlanChecks: expects(token, plancheck.ResourceActionDestroyBeforeCreate),
+			Check: resource.ComposeAggregateTestCheckFunc(resource.TestCheckResourceAttr(token, "expires_at", "2999-01-01T01:00:00+01:00"),
+				resource.TestCheckResourceAttr(token, "status", "active"))},
+		resource.TestStep{ // gone altogether, with its agent: made, and not replaced
+			PreConfig: func() { w.Admin.DeleteAgent(context.Background(), "scout", "") },
+			Config:    w.config(all + tokenOf("  token_wo_version = 2")), ConfigPlanChecks: expects(token, plancheck.ResourceActionCreate)},
 	)
+}
+
+// TestATokenThatIsGoodNoMore is replaced, and with it whatever is to be; but not
+// one whose end the configuration gives, which could not be made again.
+func TestATokenThatIsGoodNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	then := time.Now().Add(8 * time.Second)
+	at := then.UTC().Format(time.RFC3339)
+	follower := "resource \"terraform_data\" \"store\" {\n  lifecycle {\n    replace_triggered_by = [rolebroker_agent_token.scout.id]\n  }\n}\n"
+	revoke := func() {
+		if err := w.Admin.RevokeToken(context.Background(), "scout", w.onlyToken("scout")); err != nil {
+			t.Error(err)
+		}
+	}
+	until := func() { // a clock of the server's own is not to be had from here
+		for w.tokens("scout")[0].Status != api.StatusExpired {
+			time.Sleep(200 * time.Millisecond)
+		}
+	}
+	both := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(token, plancheck.ResourceActionDestroyBeforeCreate),
+		plancheck.ExpectResourceAction("terraform_data.store", plancheck.ResourceActionDestroyBeforeCreate),
+		plancheck.ExpectResourceAction(scout, plancheck.ResourceActionNoop)}}
+	w.plays(
+		resource.TestStep{Config: w.config(agent("scout", "") + tokenOf(`  expires_at = "`+at+`"`) + follower), Check: resource.TestCheckResourceAttr(token, "status", "active")},
+		resource.TestStep{PreConfig: until, Config: w.config(agent("scout", "") + tokenOf(`  expires_at = "`+at+`"`) + follower),
+			ConfigPlanChecks: expects(token, plancheck.ResourceActionNoop), Check: resource.TestCheckResourceAttr(token, "status", "expired")},
+		resource.TestStep{Config: w.config(agent("scout", "") + tokenOf("") + follower), ConfigPlanChecks: both, Check: resource.TestCheckResourceAttr(token, "status", "active")},
+		resource.TestStep{PreConfig: revoke, Config: w.config(agent("scout", "") + tokenOf("") + follower), ConfigPlanChecks: both},
+		resource.TestStep{Config: w.config(agent("scout", "") + tokenOf("") + follower), ConfigPlanChecks: expects("terraform_data.store", plancheck.ResourceActionNoop)},
+	)
+}
+
+// tokens are all that an agent has.
+func (w *world) tokens(agent string) []api.Token {
+	w.Helper()
+	var all []api.Token
+	for made, err := range w.Admin.AllTokens(context.Background(), agent) {
+		if err != nil {
+			w.Fatal(err)
+		}
+		all = append(all, made)
+	}
+	return all
 }
 
 // TestTokensThatAreNone are refused, and not repeated.
@@ -101,14 +150,22 @@ func TestTokensThatAreNone(t *testing.T) {
 	given := func(value, more string) string {
 		return w.config(agent("scout", "") + "resource \"rolebroker_agent_token\" \"scout\" {\n  agent    = rolebroker_agent.scout.id\n  token_wo = \"" + value + "\"\n" + more + "\n}\n")
 	}
+	empty := "resource \"terraform_data\" \"later\" {\n  input = \"\"\n}\nresource \"rolebroker_agent_token\" \"scout\" {\n  agent    = rolebroker_agent.scout.id\n  token_wo = terraform_data.later.output\n}\n"
 	past := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	good := "rbt_" + strings.Repeat("a", 26) + "_" + strings.Repeat("b", 52)
 	w.plays(
+		resource.TestStep{Config: given("", ""), ExpectError: says("token_wo: is empty", "ephemeral rolebroker_agent_token")},
+		resource.TestStep{Config: w.config(agent("scout", "") + empty), ExpectError: says("token_wo: is empty")},
 		resource.TestStep{Config: given("hunter2", ""), ExpectError: says("Registering a token of the agent", "token_wo")},
 		resource.TestStep{Config: given(good, `  expires_at = "`+past+`"`), ExpectError: says("expires_at", "not in the future")},
 		resource.TestStep{Config: given(good, `  expires_at = "tomorrow"`), ExpectError: says("The time is not valid", "RFC 3339")},
 		resource.TestStep{Config: given(good, `  expires_in = "a while"`), ExpectError: says("The duration is not valid")},
 		resource.TestStep{Config: given(good, "  expires_in = \"1h\"\n  expires_at = \"2999-01-01T00:00:00Z\""), ExpectError: says("expires_at")},
-		resource.TestStep{Config: w.config(agent("scout", ""))},
+		resource.TestStep{Config: w.config(agent("scout", "")), Check: func(*terraform.State) error {
+			if made := w.tokens("scout"); len(made) > 0 {
+				return fmt.Errorf("scout has the tokens %+v", made)
+			}
+			return nil
+		}},
 	)
 }

@@ -60,3 +60,37 @@ func (v isLifetime) ValidateString(ctx context.Context, req validator.StringRequ
 		resp.Diagnostics.AddAttributeError(req.Path, "The duration is not valid", req.Path.String()+": "+req.ConfigValue.String()+" is not "+v.Description(ctx)+".")
 	}
 }
+
+// isIssuer refuses what no service-account token has as its issuer, by the rules
+// of package rolebroker.
+type isIssuer struct{}
+
+func (isIssuer) Description(context.Context) string {
+	return "an https:// URL, or nothing"
+}
+
+func (v isIssuer) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (isIssuer) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	r := rolebroker.Runner{Name: "a", Issuer: req.ConfigValue.ValueString()}
+	if err := r.Check(); err != nil {
+		resp.Diagnostics.AddAttributeError(req.Path, "The issuer is not valid", req.Path.String()+": "+sentence(rolebroker.AsError(err).Fields[0].Message))
+	}
+}
+
+// isGiven refuses the empty text. Terraform asks while it plans, and again while
+// it applies when the text was not known before.
+type isGiven struct{ instead string }
+
+func (isGiven) Description(context.Context) string { return "not empty" }
+
+func (v isGiven) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v isGiven) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if !req.ConfigValue.IsUnknown() && !req.ConfigValue.IsNull() && req.ConfigValue.ValueString() == "" {
+		resp.Diagnostics.AddAttributeError(req.Path, "A value is missing", req.Path.String()+": is empty; "+v.instead+".")
+	}
+}

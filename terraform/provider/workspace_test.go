@@ -199,7 +199,7 @@ func (w *world) borrower(token rolebroker.Secret, role string) string {
 	return aws.ToString(who.Arn)
 }
 
-// isEmpty fails unless the server has no integration and no agent.
+// isEmpty fails unless the server has no integration, no agent and no runner.
 func (w *world) isEmpty() {
 	w.Helper()
 	for in, err := range w.Admin.AllIntegrations(context.Background(), "") {
@@ -207,5 +207,8 @@ func (w *world) isEmpty() {
 	}
 	for a, err := range w.Admin.AllAgents(context.Background(), "") {
 		w.Errorf("the agent %s is left (%v)", a.Name, err)
+	}
+	for r, err := range w.Admin.AllRunners(context.Background(), "") {
+		w.Errorf("the runner %s is left (%v)", r.Name, err)
 	}
 }

@@ -51,10 +51,6 @@ resource "aws_secretsmanager_secret" "scout" {
 }
 
 # This is another one whenever the token is: replaced, expired or revoked.
-resource "terraform_data" "token" {
-  triggers_replace = rolebroker_agent_token.scout.id
-}
-
 resource "aws_secretsmanager_secret_version" "scout" {
   secret_id                = aws_secretsmanager_secret.scout.id
   secret_string_wo         = ephemeral.rolebroker_agent_token.scout.token
@@ -62,6 +58,6 @@ resource "aws_secretsmanager_secret_version" "scout" {
 
   lifecycle {
     create_before_destroy = true
-    replace_triggered_by  = [terraform_data.token]
+    replace_triggered_by  = [rolebroker_agent_token.scout.id]
   }
 }

@@ -31,13 +31,14 @@ resource "aws_iam_openid_connect_provider" "cluster" {
   client_id_list = ["sts.amazonaws.com"]
 }
 
+# Whom the roles trust: the service account that the chart of the runner makes.
 data "rolebroker_aws_setup" "cluster" {
   account_id = data.aws_caller_identity.current.account_id
 
   cluster = {
     issuer          = var.issuer
-    namespace       = "agents"
-    service_account = "runner"
+    namespace       = "rolebroker"
+    service_account = "rolebroker-runner"
   }
 }
 
@@ -49,10 +50,22 @@ resource "aws_iam_role" "readonly" {
   depends_on = [aws_iam_openid_connect_provider.cluster]
 }
 
-# The platform cannot validate these roles; the runner finds out.
+# The runner in the cluster. It is believed about the service accounts of its own
+# cluster, and about no others.
+resource "rolebroker_runner" "cluster" {
+  name   = "eks"
+  issuer = var.issuer
+
+  lifecycle {
+    create_before_destroy = true # so that it can be taken out, or replaced under another name, in one apply
+  }
+}
+
+# The platform cannot validate these roles; the runner does, once it is there.
 resource "rolebroker_aws_integration" "cluster" {
   name            = "cluster"
   assumption_mode = "cluster"
+  runner          = rolebroker_runner.cluster.id
   default_role    = "readonly"
 
   roles = {
@@ -61,4 +74,22 @@ resource "rolebroker_aws_integration" "cluster" {
       region = "us-east-1"
     }
   }
+}
+
+# An agent whose pods need no token of ours: they show the one of their service
+# account.
+resource "rolebroker_agent" "scout" {
+  name = "scout"
+}
+
+resource "rolebroker_agent_connection" "scout" {
+  agent       = rolebroker_agent.scout.id
+  integration = rolebroker_aws_integration.cluster.id
+}
+
+resource "rolebroker_agent_binding" "scout" {
+  agent           = rolebroker_agent.scout.id
+  issuer          = rolebroker_runner.cluster.issuer
+  namespace       = "agents"
+  service_account = "scout"
 }
