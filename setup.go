@@ -167,7 +167,7 @@ func Modes() []ModeAdvice {
 	}, {
 		Mode: ModeCluster, Title: "Give your cluster (or an entity within it, such as a namespace) permission to assume the roles",
 		Advantages: []string{"Enables AWS integration for companies that need to manage role assumption using their own cluster"},
-		Disadvantages: []string{"The platform cannot validate role details, nor that role assumption is working",
+		Disadvantages: []string{"The platform cannot validate role details itself, nor that role assumption is working: a runner in your cluster tries it, and reports",
 			"Requires setting up an EKS service account connected to your cluster"},
 	}}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -163,8 +164,8 @@ func (v *validation) verdict(answer api.Validations) error {
 	t := tallyOf(answer.Roles, len(answer.Roles))
 	switch {
 	case t.cluster > 0 && t.failed+t.unknown == 0:
-		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the roles are assumed in your cluster, and this server cannot know whether that works").
-			WithHint("the runner in the cluster finds out")
+		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the roles are assumed in your cluster, and no runner there has told yet whether that works").
+			WithHint("%s", cmp.Or(answer.Roles[0].Hint, "the runner in the cluster finds out"))
 	case t.failed == 0:
 		return fmt.Errorf("%s could not be checked", t.of(t.unknown))
 	case t.unknown > 0:

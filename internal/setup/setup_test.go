@@ -138,7 +138,7 @@ func TestGuideHasTheSteps(t *testing.T) {
 		"platform-exact":       {"[ ] account", "[x] exact", "the path of its own role", "aws iam get-role --role-name broker --query Role.Arn"},
 		"platform-change-over": {"has to accept both", externalID + " and " + nextID, "rolebroker integration rotate-external-id production --finish"},
 		"platform-unknown":     {"identity is not known", "PLATFORM_ACCOUNT_ID"},
-		"cluster-irsa":         {"[ ] Give the platform", "[x] Give your cluster", "Step 2:", "service account", "kubectl annotate serviceaccount", "the runner in the cluster finds out"},
+		"cluster-irsa":         {"[ ] Give the platform", "[x] Give your cluster", "Step 2:", "service account", "kubectl annotate serviceaccount", "that the integration names"},
 		"cluster-irsa-china":   {"aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer --output text", "oidc.eks.REGION.amazonaws.com.cn/id/CLUSTER_ID"},
 		"cluster-pod-identity": {"[x] Give your cluster", "Pod Identity", "aws eks create-pod-identity-association"},
 	} {

@@ -415,7 +415,7 @@ func (g *guide) next(b *book) {
 		if b.draft() {
 			g.para("Create the integration.")
 		}
-		g.para("The platform cannot validate roles that your cluster assumes: the runner in the cluster finds out when it assumes them.")
+		g.para("The platform cannot validate roles that your cluster assumes. The runner in the cluster that the integration names tries them, and what it finds out is shown with the integration.")
 		return
 	case b.draft():
 		g.para("Create the integration; its roles are validated then.")

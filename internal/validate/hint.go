@@ -13,7 +13,7 @@ import (
 // The hints that are the same for every role. A command stands on a line of
 // its own, two spaces in; a policy or statement begins with a line that is "{".
 const (
-	hintCluster = "the runner in your cluster finds out when it assumes the role"
+	hintCluster = "the runner in your cluster tries it, and reports, once the integration names one: rolebroker runner --help"
 
 	hintRoot = "give the server the keys of an IAM user, or an instance or container role, that may call sts:AssumeRole and nothing else"
 
