@@ -35,6 +35,11 @@ type agentPage struct {
 	More        bool     // there are more of them
 	Connect     string   // the one that was chosen
 
+	Bindings []bindingRow
+	Issuers  []issuer                  // that can be bound
+	Account  rolebroker.ServiceAccount // to be bound, as it was typed
+	Region   rolebroker.Region         // of the role that it borrows first
+
 	Tokens []tokenRow
 	Label  string // of a new token, as it was typed
 	Expiry string // of a new token, as it was chosen
@@ -54,9 +59,11 @@ func (p *agentPage) Editing() bool {
 // roleOffer is a role that the agent may borrow now.
 type roleOffer struct {
 	rolebroker.Offer
-	In    rolebroker.IntegrationID
-	Where string // its account and role name
-	Left  string // how long credentials that it has last; empty: it has none
+	In         rolebroker.IntegrationID
+	Runner     rolebroker.RunnerID // who lends it; empty: this server does
+	RunnerName string
+	Where      string // its account and role name
+	Left       string // how long credentials that it has last; empty: it has none
 }
 
 // unclear is a name that means more than one role here.
@@ -70,7 +77,8 @@ type connectionRow struct {
 	rolebroker.Connection
 	Default   bool
 	Mode      rolebroker.AssumptionMode
-	Selected  int // of its roles
+	Runner    string // the name of who assumes its roles in cluster mode; empty: nobody yet
+	Selected  int    // of its roles
 	Roles     int
 	Connected moment
 }
@@ -104,6 +112,9 @@ func (s *server) renderAgent(w http.ResponseWriter, r *http.Request, v *visit, s
 	page.offer(grants, live)
 	page.Use = s.usageOf(r, page.Agent.Name, grants.Offers())
 	page.connections(grants)
+	if err := s.bind(r.Context(), v, page); err != nil {
+		return err
+	}
 	if page.Others, page.More, err = s.otherIntegrations(r.Context(), v, &page.Agent); err != nil {
 		return err
 	}
@@ -126,9 +137,13 @@ func (p *agentPage) offer(g *rolebroker.Grants, live []rolebroker.Session) {
 			until[session.Role] = session.ExpiresAt
 		}
 	}
-	for _, offer := range g.Offers() {
+	p.Region = "us-east-1"
+	for i, offer := range byAnybody(g).Offers() {
+		if i == 0 {
+			p.Region = offer.Region
+		}
 		in := integrationNamed(g, offer.Integration)
-		row := roleOffer{Offer: offer, In: in.ID, Where: where(offer.ARN)}
+		row := roleOffer{Offer: offer, In: in.ID, Runner: in.Runner, RunnerName: in.RunnerName, Where: where(offer.ARN)}
 		if ends, ok := until[in.Role(offer.Name).ID]; ok {
 			row.Left = left(ends.Sub(p.Now))
 		}
@@ -140,6 +155,23 @@ func (p *agentPage) offer(g *rolebroker.Grants, live []rolebroker.Session) {
 	}
 	p.Notes = notes(g)
 	p.Unclear = unclearNames(p.Roles)
+}
+
+// Here says whether this server lends some of the roles itself.
+func (p *agentPage) Here() bool {
+	return slices.ContainsFunc(p.Roles, func(r roleOffer) bool { return r.Runner == "" })
+}
+
+// byAnybody are the grants as if this server lent what runners do, so that all
+// of it is offered.
+func byAnybody(g *rolebroker.Grants) *rolebroker.Grants {
+	all := &rolebroker.Grants{Agent: g.Agent, Integrations: slices.Clone(g.Integrations)}
+	for i := range all.Integrations {
+		if in := &all.Integrations[i]; in.Runner != "" {
+			in.AssumptionMode = rolebroker.ModePlatform
+		}
+	}
+	return all
 }
 
 // where is the account of a role and its name there, with its path.
@@ -165,22 +197,32 @@ func left(d time.Duration) string {
 
 // whyNothing is why an agent may borrow nothing, and what to do about it.
 func whyNothing(g *rolebroker.Grants) string {
-	switch inCluster := clustered(g); {
+	switch nobodys := ofNobody(g); {
 	case g.Agent.Disabled:
 		return "It is disabled: nothing is lent to it until somebody enables it."
 	case len(g.Integrations) == 0:
 		return "It is not connected to an integration yet. Connect one, and it may borrow the roles that are selected there."
-	case len(inCluster) == len(g.Integrations):
-		return "The roles of " + strings.Join(inCluster, ", ") + " are assumed in your cluster, not by this server."
+	case len(nobodys) == len(g.Integrations):
+		return "Nobody assumes the roles of " + strings.Join(nobodys, ", ") + " yet: choose a runner there."
 	}
 	return "No role is selected in the integrations it is connected to."
 }
 
-// clustered names the integrations whose roles are assumed in the cluster.
-func clustered(g *rolebroker.Grants) (names []string) {
+// ofNobody names the integrations in cluster mode that name no runner.
+func ofNobody(g *rolebroker.Grants) (names []string) {
 	for _, in := range g.Integrations {
-		if in.AssumptionMode != rolebroker.ModePlatform {
+		if in.AssumptionMode != rolebroker.ModePlatform && in.Runner == "" {
 			names = append(names, in.Name)
+		}
+	}
+	return names
+}
+
+// ofRunners names the runners that lend some of the roles.
+func ofRunners(g *rolebroker.Grants) (names []string) {
+	for _, in := range g.Integrations {
+		if in.Runner != "" && !slices.Contains(names, in.RunnerName) {
+			names = append(names, in.RunnerName)
 		}
 	}
 	return names
@@ -192,13 +234,16 @@ func notes(g *rolebroker.Grants) (found []string) {
 	switch in := byDefault(g); {
 	case in == nil:
 		found = append(found, "It has no default integration"+refused+" Choose one below.")
-	case in.AssumptionMode != rolebroker.ModePlatform:
-		found = append(found, "Its default integration, "+in.Name+", is assumed in your cluster, not by this server"+refused)
+	case in.AssumptionMode != rolebroker.ModePlatform && in.Runner == "":
+		found = append(found, "Nobody assumes the roles of its default integration, "+in.Name+", yet"+refused)
 	case in.Role(in.DefaultRole) == nil || !in.Role(in.DefaultRole).Enabled:
 		found = append(found, "The default role of "+in.Name+", "+in.DefaultRole+", is not selected there"+refused)
 	}
-	if names := clustered(g); len(names) > 0 {
-		found = append(found, "The roles of "+strings.Join(names, ", ")+" are not here: they are assumed in your cluster.")
+	if names := ofNobody(g); len(names) > 0 {
+		found = append(found, "The roles of "+strings.Join(names, ", ")+" are not here: nobody assumes them until a runner is chosen there.")
+	}
+	if names := ofRunners(g); len(names) > 0 && len(g.Offers()) > 0 {
+		found = append(found, "What a runner lends is to be had from it, not from this server: pods ask "+strings.Join(names, ", ")+".")
 	}
 	return found
 }
@@ -236,7 +281,7 @@ func (p *agentPage) connections(g *rolebroker.Grants) {
 			if in.ID != c.Integration {
 				continue
 			}
-			row.Mode, row.Roles = in.AssumptionMode, len(in.Roles)
+			row.Mode, row.Runner, row.Roles = in.AssumptionMode, in.RunnerName, len(in.Roles)
 			for _, role := range in.Roles {
 				if role.Enabled {
 					row.Selected++

@@ -207,6 +207,7 @@ type deleteAgentPage struct {
 	base
 	Agent  rolebroker.Agent
 	Tokens int    // how many can be used
+	Bound  int    // how many service accounts are it
 	Live   int    // how many sessions may still work
 	Last   moment // when the last of them ends
 }
@@ -226,6 +227,11 @@ func (s *server) confirmDeleteAgent(w http.ResponseWriter, r *http.Request, v *v
 			page.Tokens++
 		}
 	}
+	bound, err := s.Broker.Bindings(r.Context(), v.who, string(agent.ID), rolebroker.Page{Limit: maxTokens})
+	if err != nil {
+		return err
+	}
+	page.Bound = len(bound)
 	live, err := s.liveSessions(r.Context(), v, agent.ID, page.Now)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/awssim"
 )
 
@@ -25,6 +26,12 @@ var emptyScenes = []scene{
 	{"integrations-empty", func(p *person) { p.opens("/integrations") }},
 	{"agents-empty", func(p *person) { p.opens("/agents") }},
 	{"sessions-empty", func(p *person) { p.opens("/sessions") }},
+	{"runners-empty", func(p *person) { p.opens("/runners") }},
+	{"form-cluster-empty", func(p *person) {
+		p.begins("shop")
+		p.ticks("Your cluster")
+		p.sees("There is none yet", "issuer known to IAM")
+	}},
 	{"new-agent-empty", func(p *person) { p.opens("/agents/new") }},
 }
 
@@ -75,6 +82,20 @@ var scenes = []scene{
 	{"form-remove", func(p *person) { p.edits("production"); p.presses("Remove role metrics"); p.sees("Remove metrics?") }},
 	{"form-edit", func(p *person) { p.edits("production") }},
 	{"form-cluster", func(p *person) { p.edits("sandbox") }},
+	{"form-cluster-issuer", func(p *person) {
+		p.begins("warehouse")
+		p.ticks("Your cluster")
+		p.chooses("Runner", "eks-staging")
+		p.typesRole(0, "readonly", "WarehouseRead", "us-west-2")
+		p.sees("id/B716A7BD2EF7")
+		p.presses("Trust policy")
+		p.eventually("the policy is of the role", "box('body', (e) => e.textContent.includes('sts:AssumeRoleWithWebIdentity'))?.textContent.includes('id/B716A7BD2EF7:sub')")
+	}},
+	{"form-cluster-outcomes", func(p *person) {
+		p.edits("shop")
+		p.role(0).sees("assumable", "checked by runner eks-production")
+		p.role(2).sees("failed", "checked by runner eks-production")
+	}},
 	{"delete-integration", func(p *person) { p.edits("production"); p.presses("Delete"); p.arrives("Delete production?") }},
 	{"agents", func(p *person) { p.opens("/agents") }},
 	{"agent", func(p *person) { p.opens("/agents/scout") }},
@@ -91,8 +112,34 @@ var scenes = []scene{
 		p.presses("New Token")
 		p.arrives("New token of intern")
 	}},
+	{"agent-in-cluster", func(p *person) { p.opens("/agents/cashier") }},
 	{"delete-agent", func(p *person) { p.opens("/agents/scout/delete") }},
 	{"sessions", func(p *person) { p.opens("/sessions?paused=on") }},
+	{"runners", func(p *person) { p.opens("/runners"); p.sees("connected", "1.4.0", "user/runner") }},
+	{"runner", func(p *person) { p.opens("/runners/eks-production"); p.sees("user/runner", "1 failed") }},
+	{"runner-waiting", func(p *person) { p.opens("/runners/eks-staging") }},
+	{"runner-not-believed", func(p *person) {
+		if _, err := p.tb.Admin.UpdateRunner(p.Context(), "eks-production", api.RunnerRequest{Name: "eks-production"}, ""); err != nil {
+			p.Fatal(err)
+		}
+		p.opens("/runners/eks-production")
+		p.sees("is not believed about them yet")
+	}},
+	{"new-runner", func(p *person) { p.opens("/runners/new") }},
+	{"new-runner-errors", func(p *person) {
+		p.opens("/runners/new")
+		p.fills("Name", "not a name")
+		p.fills("Issuer of the cluster’s service-account tokens", "http://oidc.example.com")
+		p.presses("Create Runner")
+		p.findsFault("Issuer of the cluster’s service-account tokens", "is not the https://")
+	}},
+	{"join-token", func(p *person) {
+		p.opens("/runners/eks-staging")
+		p.presses("New Join Token")
+		p.arrives("Join token of eks-staging")
+	}},
+	{"delete-runner", func(p *person) { p.opens("/runners/eks-staging/delete") }},
+	{"delete-runner-refused", func(p *person) { p.opens("/runners/eks-production/delete") }},
 	{"settings", func(p *person) { p.opens("/settings"); p.sees("dashboards") }},
 	{"settings-key", func(p *person) {
 		p.opens("/settings")

@@ -30,7 +30,8 @@ type formPage struct {
 	About    string // its description
 	Mode     rolebroker.AssumptionMode
 	Modes    []rolebroker.ModeAdvice
-	Runner   string // the ID of who assumes the roles in cluster mode; it is kept, and not chosen here
+	Runner   string // the ID of who assumes the roles in cluster mode; empty: nobody yet
+	Makes    string // the name of a runner to be made, as it was typed
 	External string // its external ID
 	NextID   string // what that is being changed to; empty when it is not
 	Tags     bool
@@ -44,8 +45,12 @@ type formPage struct {
 	Differs []string          // in what the form then differs from what is saved
 	Checked bool              // Rows have outcomes that were asked for
 	Setup   *rolebroker.Setup
-	Agents  []string // who is connected
-	Others  []string // who is not
+	Trust   string              // in cluster mode: the trust policy for a runner with an AWS identity of its own; empty: it is as in Setup
+	Runners []rolebroker.Runner // that can be chosen
+	Chosen  *rolebroker.Runner  // of them; nil: none, or it is there no longer
+	Runs    state               // of the one that is chosen
+	Agents  []string            // who is connected
+	Others  []string            // who is not
 }
 
 // roleRow is one role as it is typed.
@@ -62,6 +67,9 @@ type roleRow struct {
 	Outcome  *rolebroker.Validation // nil: not known
 	Errors   map[string]string      // by field
 	Agents   []string               // who loses it, where somebody is asked
+	Checked  moment                 // when the outcome was found out, where a runner did
+	Waits    string                 // why a runner has not found it out; empty: it was not asked
+	Trying   bool                   // it is finding out
 	// Removable says that who looks at it may remove it.
 	Removable bool
 }
@@ -169,12 +177,22 @@ func (s *server) showForm(w http.ResponseWriter, r *http.Request, v *visit, stat
 		title = page.Saved
 	}
 	page.base, page.Modes = s.base(r, v, title, "integrations"), rolebroker.Modes()
-	if open := page.Open(); page.Done != "" && open > 0 {
+	switch open := page.Open(); {
+	case page.Done == "":
+	case open > 0:
 		page.Done, page.DoneTone = fmt.Sprintf("%s %d of %s cannot be assumed yet: step 4 says why.", page.Done, open, plural(page.Selected(), "selected role", "selected roles")), "warn"
+	case !page.Platform() && page.Runner == "":
+		page.Done, page.DoneTone = page.Done+" Its roles are lent to nobody until you choose a runner in step 2.", "warn"
 	}
 	for i := range page.Rows {
 		page.Rows[i].Index, page.Rows[i].Default, page.Rows[i].Removable = i, i == page.Default, page.MayWrite()
 		page.Rows[i].Errors = errorsOf(page.Errors, i)
+	}
+	if err := s.offerRunners(r.Context(), v, page); err != nil {
+		return err
+	}
+	if err := s.recall(r.Context(), v, page); err != nil {
+		return err
 	}
 	if err := s.setUp(r.Context(), v, page); err != nil {
 		return err
@@ -216,7 +234,11 @@ func (s *server) setUp(ctx context.Context, v *visit, page *formPage) (err error
 	if rolebroker.CheckName(draft.Name) != nil {
 		draft.Name = "" // it is not to be pasted anywhere
 	}
-	page.Setup, err = s.Broker.SetupDraft(ctx, v.who, draft, rolebroker.SetupRequest{})
+	req, err := s.cluster(ctx, v, page)
+	if err != nil {
+		return err
+	}
+	page.Setup, err = s.Broker.SetupDraft(ctx, v.who, draft, req)
 	used := err == nil && page.Setup.IntegrationID != ""
 	if page.New() && (used || rolebroker.CodeOf(err) == rolebroker.CodeInvalid) {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "this form was used already, or its external ID is not one of this server").
@@ -232,7 +254,7 @@ func readForm(r *http.Request, id string) (*formPage, error) {
 	}
 	get := func(name string) string { return strings.TrimSpace(r.PostForm.Get(name)) }
 	page := &formPage{ID: id, Saved: get("saved"), Name: get("name"), About: get("description"), Mode: rolebroker.AssumptionMode(get("mode")), External: get("external_id"),
-		Runner: get("runner"), Tags: get("session_tags") != "", Source: get("source_identity") != "", Default: -1}
+		Runner: get("runner"), Makes: get("new_runner"), Tags: get("session_tags") != "", Source: get("source_identity") != "", Default: -1}
 	page.Version, _ = strconv.ParseInt(get("version"), 10, 64) // 0 if somebody tampered with it: then it is stale
 	if page.Mode == "" {
 		page.Mode = rolebroker.ModePlatform
@@ -349,6 +371,8 @@ func (s *server) act(w http.ResponseWriter, r *http.Request, v *visit, page *for
 		page.Rows[i].Asking = true
 	case (action == "remove-role" || action == "really-remove-role") && i >= 0:
 		page.removeRow(i)
+	case action == "make-runner":
+		return s.makeRunner(w, r, v, page)
 	case action == "validate":
 		return s.showOutcomes(w, r, v, page)
 	case action == "save":
@@ -379,6 +403,10 @@ func (s *server) save(w http.ResponseWriter, r *http.Request, v *visit, page *fo
 		page.Default = 0 // there is no other to choose
 	}
 	in, wrong := page.integration()
+	if page.Makes != "" && !page.Platform() {
+		page.Problem, page.Errors = "Nothing was saved. 1 field needs another look.", map[string]string{"new_runner": "Press Make Runner first, or empty this."}
+		return s.showForm(w, r, v, http.StatusUnprocessableEntity, page)
+	}
 	if len(wrong) > 0 {
 		page.complain(in.Check(), wrong)
 		return s.showForm(w, r, v, http.StatusUnprocessableEntity, page)
@@ -443,7 +471,7 @@ func (s *server) showStale(w http.ResponseWriter, r *http.Request, v *visit, pag
 	if err != nil {
 		return err
 	}
-	page.Stale, page.Version, page.Saved, page.Runner, page.Differs = true, now.Version, now.Name, string(now.Runner), page.differences(now)
+	page.Stale, page.Version, page.Saved, page.Differs = true, now.Version, now.Name, page.differences(now)
 	return s.showForm(w, r, v, http.StatusConflict, page)
 }
 
@@ -467,6 +495,12 @@ func (p *formPage) differences(now *rolebroker.Integration) (all []string) {
 		if _, added := here[row.Name]; added {
 			all = append(all, "adds the role "+row.Name)
 		}
+	}
+	switch in, _ := p.integration(); {
+	case in.AssumptionMode != now.AssumptionMode:
+		all = append(all, "changes who assumes the roles")
+	case in.Runner != now.Runner:
+		all = append(all, "changes the runner")
 	}
 	if p.Name != now.Name {
 		all = append(all, "names it "+p.Name)
@@ -586,9 +620,13 @@ func (s *server) setupOfForm(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
+	page.base = base{Who: v.who, Now: s.Now()}
+	if err := s.offerRunners(r.Context(), v, page); err != nil {
+		return err
+	}
 	switch err := s.setUp(r.Context(), v, page); rolebroker.CodeOf(err) {
 	case "":
-		return s.renderPart(w, http.StatusOK, "form", "setup", page)
+		return s.renderPart(w, http.StatusOK, "form", "follow", page)
 	case rolebroker.CodeInvalid:
 		w.WriteHeader(http.StatusNoContent) // the form was just saved; what is there stays
 		return nil

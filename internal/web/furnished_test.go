@@ -6,6 +6,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
@@ -37,6 +38,7 @@ func furnished(t testing.TB) *testbed.Testbed {
 	f.borrows(tb.Scout, "readonly", "analyst", "metrics", "billing")
 	f.borrows(f.token("deployer", "ci"), "terraform", "production/readonly")
 	f.borrows(f.token("librarian", "notebooks"), "analyst")
+	f.cluster()
 	f.must(tb.Admin.CreateAPIKey(t.Context(), api.APIKeyRequest{Name: "terraform", Access: "admin"}))
 	f.must(tb.Admin.CreateAPIKey(t.Context(), api.APIKeyRequest{Name: "dashboards", Access: "read-only"}))
 	return tb
@@ -55,6 +57,31 @@ func (f furnisher) must(_ any, err error) {
 	}
 }
 
+// cluster is a runner with an integration and an agent, and another that has not
+// joined.
+func (f furnisher) cluster() {
+	f.Helper()
+	ctx, admin := f.Context(), f.tb.Admin
+	f.must(admin.CreateRunner(ctx, api.RunnerRequest{Name: "eks-production", Description: "The cluster of the shop, in us-east-1", Issuer: clusterIssuer}))
+	f.must(admin.CreateRunner(ctx, api.RunnerRequest{Name: "eks-staging", Issuer: "https://oidc.eks.us-west-2.amazonaws.com/id/B716A7BD2EF7"}))
+	joining, err := admin.CreateJoinToken(ctx, "eks-production", api.JoinTokenRequest{})
+	f.must(joining, err)
+	r := joins(f, f.tb, rolebroker.NewSecret(joining.Token.Reveal()))
+
+	id := f.reserves()
+	for _, name := range []string{"ShopRead", "ShopOrders"} {
+		f.tb.AWS.Account(account).CreateRole(awssim.Role{Name: name, TrustPolicy: strings.ReplaceAll(trusting(id), testbed.PlatformAccount, clusterAccount)})
+	}
+	f.must(admin.CreateIntegration(ctx, api.IntegrationRequest{Name: "shop", Description: "Assumed in the cluster it runs in", AssumptionMode: "cluster", Runner: "eks-production", ExternalID: id,
+		DefaultRole: "readonly", Roles: []api.RoleRequest{f.tb.Role("readonly", "ShopRead", "us-east-1"), f.tb.Role("orders", "ShopOrders", "us-east-1"), f.tb.Role("refunds", "Refunds", "us-east-1")}}, api.ValidateSkip))
+	f.agent("cashier", "Answers what became of an order", "shop")
+	f.must(admin.Bind(ctx, "cashier", api.BindingRequest{Issuer: clusterIssuer, Namespace: "agents", ServiceAccount: "scout"}))
+	f.must(admin.Bind(ctx, "cashier", api.BindingRequest{Issuer: "https://oidc.eks.eu-west-1.amazonaws.com/id/OLD", Namespace: "agents", ServiceAccount: "cashier"}))
+	c, err := client.New(client.Options{URL: r.URL(), Token: rolebroker.NewSecret(podToken)})
+	f.must(c, err)
+	f.must(c.Credentials(ctx, "readonly", ""))
+}
+
 // reserves makes an external ID for an integration.
 func (f furnisher) reserves() string {
 	f.Helper()
@@ -66,15 +93,20 @@ func (f furnisher) reserves() string {
 // role makes a role in AWS, or changes one, that can be assumed with one of the
 // external IDs only.
 func (f furnisher) role(name string, externalIDs ...string) {
-	trust := `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "` + testbed.PlatformAccount + `"},
-		"Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
-		"Condition": {"StringEquals": {"sts:ExternalId": ["` + strings.Join(externalIDs, `", "`) + `"]}}}}`
+	trust := trusting(externalIDs...)
 	customer := f.tb.AWS.Account(account)
 	if _, there := customer.Role(name); there {
 		customer.SetTrustPolicy(name, trust)
 		return
 	}
 	customer.CreateRole(awssim.Role{Name: name, TrustPolicy: trust})
+}
+
+// trusting is a trust policy for the platform with one of some external IDs.
+func trusting(externalIDs ...string) string {
+	return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "` + testbed.PlatformAccount + `"},
+		"Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
+		"Condition": {"StringEquals": {"sts:ExternalId": ["` + strings.Join(externalIDs, `", "`) + `"]}}}}`
 }
 
 func (f furnisher) off(role api.RoleRequest) api.RoleRequest {

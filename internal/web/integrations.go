@@ -42,6 +42,8 @@ type integrationRow struct {
 	Accounts int
 	Agents   int
 	State    state
+	By       string // the runner that found that out; empty: this server did
+	Note     string // why nobody may be finding out now; empty: somebody is
 }
 
 // state is how the last validation of an integration went.
@@ -65,14 +67,26 @@ func (s *server) listIntegrations(w http.ResponseWriter, r *http.Request, v *vis
 	if err != nil {
 		return err
 	}
+	runners, err := s.runnersOf(r.Context(), v, found)
+	if err != nil {
+		return err
+	}
 	for _, in := range found {
-		page.Rows = append(page.Rows, rowOf(in, agents[in.ID], page.base))
+		page.Rows = append(page.Rows, rowOf(in, agents[in.ID], runners[in.Runner], page.base))
 	}
 	return s.render(w, http.StatusOK, "integrations", page)
 }
 
-func rowOf(in rolebroker.Integration, agents int, b base) integrationRow {
+// rowOf is the row of an integration with the runner that it names, if it names
+// one.
+func rowOf(in rolebroker.Integration, agents int, runner *rolebroker.Runner, b base) integrationRow {
 	row := integrationRow{Integration: in, Agents: agents, State: stateOf(in, b)}
+	if runner != nil {
+		row.Note = absence(runner, b)
+		if row.State.Checked.Ago != "" {
+			row.By = runner.Name
+		}
+	}
 	accounts := map[string]bool{}
 	for _, role := range in.Roles {
 		accounts[role.ARN.Account] = true
@@ -82,6 +96,17 @@ func rowOf(in rolebroker.Integration, agents int, b base) integrationRow {
 	}
 	row.Accounts = len(accounts)
 	return row
+}
+
+// absence is why a runner checks nothing now; empty: it does.
+func absence(r *rolebroker.Runner, b base) string {
+	switch stateOfRunner(r, b.Now).Word {
+	case "waiting":
+		return "runner " + r.Name + " has not joined"
+	case "away":
+		return "runner " + r.Name + " is away, last seen " + when(r.SeenAt, b.Now).Ago
+	}
+	return ""
 }
 
 // stateOf is the worst of what the roles' validations found.
@@ -101,8 +126,10 @@ func stateOf(in rolebroker.Integration, b base) state {
 		}
 	}
 	switch {
-	case in.AssumptionMode == rolebroker.ModeCluster:
-		return state{Tone: "off", Word: "by the cluster"}
+	case in.AssumptionMode == rolebroker.ModeCluster && in.Runner == "":
+		return state{Tone: "off", Word: "no runner"}
+	case checked == 0 && in.AssumptionMode == rolebroker.ModeCluster:
+		return state{Tone: "off", Word: "not checked yet"}
 	case checked == 0:
 		return state{Tone: "off", Word: "never"}
 	case count[rolebroker.StatusFailed] > 0:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -57,6 +58,7 @@ type base struct {
 	Section         string // which entry of the navigation is the current one
 	Who             rolebroker.Caller
 	Counts          rolebroker.Counts
+	RunnerCount     string // how many runners there are; empty: none
 	PlatformAccount string // of the platform in AWS; empty while that is not known
 	PlatformName    string // of the platform's role or user
 	Now             time.Time
@@ -83,6 +85,9 @@ var dones = map[string]string{
 	"enabled":      "Enabled.",
 	"revoked":      "Revoked. What was lent with it before works until it expires.",
 	"keydeleted":   "The API key opens nothing any more.",
+	"believed":     "It is believed about the service accounts of its cluster.",
+	"bound":        "Bound: whoever runs as the service account is the agent.",
+	"unbound":      "Unbound. What was lent before works until it expires.",
 }
 
 // base is that of a page for who is signed in.
@@ -92,8 +97,25 @@ func (s *server) base(r *http.Request, v *visit, title, section string) base {
 	if b.Counts, err = s.Broker.Counts(r.Context(), v.who); err != nil {
 		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)
 	}
+	if b.RunnerCount, err = s.countRunners(r.Context(), v); err != nil {
+		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)
+	}
 	b.PlatformAccount, b.PlatformName = s.identity(r.Context(), v)
 	return b
+}
+
+// countRunners is how many runners there are, as the navigation says it.
+func (s *server) countRunners(ctx context.Context, v *visit) (string, error) {
+	const most = 99
+	found, err := s.Broker.Runners(ctx, v.who, rolebroker.Page{Limit: most + 1})
+	switch n := len(found); {
+	case n == 0:
+		return "", err
+	case n > most:
+		return strconv.Itoa(most) + "+", err
+	default:
+		return strconv.Itoa(n), err
+	}
 }
 
 // identity is who the platform is in AWS, as far as that is known at once: no

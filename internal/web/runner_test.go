@@ -2,9 +2,12 @@ package web_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
@@ -28,8 +31,8 @@ func TestTheFormKeepsTheRunner(t *testing.T) {
 	if _, err := s.broker.UpdateIntegration(ctx, root, "production", *in, 0, rolebroker.ValidateSkip); err != nil {
 		t.Fatal(err)
 	}
-	hidden := `<input type="hidden" name="runner" value="` + string(runner.ID) + `">`
-	if page := b.get(path).Body.String(); !strings.Contains(page, hidden) {
+	chosen := `<option value="` + string(runner.ID) + `" selected>eks</option>`
+	if page := b.get(path).Body.String(); !strings.Contains(page, chosen) {
 		t.Fatal("the form has no runner")
 	}
 	save := func(version, mode, want string) {
@@ -45,7 +48,195 @@ func TestTheFormKeepsTheRunner(t *testing.T) {
 	}
 	save("2", "cluster", "eks")
 	save("3", "platform", "")
-	if page := b.get(path).Body.String(); strings.Contains(page, `name="runner"`) {
+	if page := b.get(path).Body.String(); strings.Contains(page, chosen) {
 		t.Error("the form has a runner that the integration does not have")
+	}
+}
+
+// runner is one that has joined, made by way of the form.
+func (b *browser) runner(name, issuer string) *rolebroker.Runner {
+	b.Helper()
+	answer := b.post("/runners/new", "name", name, "issuer", issuer)
+	if answer.Code != http.StatusSeeOther {
+		b.Fatalf("making a runner answers %d: %s", answer.Code, answer.Body)
+	}
+	made, err := b.broker.Runner(context.Background(), root, name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return made
+}
+
+// seen has a runner heard of now, with what it says of itself.
+func (s *site) seen(r *rolebroker.Runner, report rolebroker.RunnerReport) {
+	s.Helper()
+	ctx := context.Background()
+	key, _, err := s.broker.JoinToken(ctx, root, string(r.ID), 0)
+	if err != nil {
+		s.Fatal(err)
+	}
+	credential := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, Hash: []byte(r.ID), CreatedAt: s.now, ExpiresAt: s.now.Add(time.Hour)}
+	if err := errors.Join(s.store.Join(ctx, key.ID, &credential, s.now), s.store.RecordRunnerReport(ctx, r.ID, report, s.now)); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// shows says that a page has some texts.
+func (b *browser) shows(path string, texts ...string) {
+	b.Helper()
+	answer := b.get(path)
+	for _, text := range texts {
+		if !strings.Contains(answer.Body.String(), text) {
+			b.Errorf("%s (%d) has no %q:\n%s", path, answer.Code, text, answer.Body)
+		}
+	}
+}
+
+const (
+	issuerA = "https://oidc.eks.us-east-1.amazonaws.com/id/A"
+	issuerB = "https://oidc.eks.us-east-1.amazonaws.com/id/B"
+)
+
+// A runner is waiting, connected or away, and what it says of itself is shown.
+func TestRunnersSayHowTheyAre(t *testing.T) {
+	s := newSite(t, false)
+	b := s.as(s.admin)
+	b.shows("/runners", "No runner is needed for what the platform assumes")
+	eks := b.runner("eks", "")
+	path := "/runners/" + string(eks.ID)
+	b.shows(path, "waiting", "Make a join token")
+	b.shows("/runners", "waiting", "has not joined", `>Runners <span class="count">1</span>`)
+	s.seen(eks, rolebroker.RunnerReport{Program: "1.4.0", Method: rolebroker.MethodWebIdentity, Issuer: issuerA, Pending: 3})
+	b.shows(path, "connected", "1.4.0", "as its service account", "3 sessions", "is not believed about them yet", issuerA)
+	s.now = s.now.Add(12 * time.Second)
+	b.shows("/runners", "connected", ">12 seconds ago<")
+	s.now = s.now.Add(12 * time.Minute)
+	b.shows("/runners", "away", ">12 minutes ago<")
+	b.shows(path, "away", "It goes on with what was authorised")
+	s.seen(eks, rolebroker.RunnerReport{Method: rolebroker.MethodAssumeRole, IdentityError: "no credentials"})
+	b.shows(path, "No credentials.", "from its AWS identity")
+	b.shows("/runners", "no identity")
+}
+
+// What a runner reports is believed when somebody says so, unless another was
+// faster, or another runner has it.
+func TestBelievingARunner(t *testing.T) {
+	s := newSite(t, false)
+	b := s.as(s.admin)
+	eks := b.runner("eks", issuerB)
+	path := "/runners/" + string(eks.ID)
+	s.seen(eks, rolebroker.RunnerReport{Issuer: issuerA})
+	b.shows(path, "It verifies the service accounts of another issuer")
+	other := b.runner("other", issuerA)
+	if answer := b.post(path+"/believe", "issuer", issuerA, "version", "1"); answer.Code != http.StatusConflict || !strings.Contains(answer.Body.String(), "other") {
+		t.Errorf("the issuer of another answers %d: %s", answer.Code, answer.Body)
+	}
+	if answer := b.post("/runners/"+string(other.ID)+"/delete", ""); answer.Code != http.StatusSeeOther {
+		t.Fatalf("deleting answers %d", answer.Code)
+	}
+	if answer := b.post(path+"/believe", "issuer", issuerA, "version", "1"); answer.Code != http.StatusSeeOther {
+		t.Errorf("believing answers %d", answer.Code)
+	}
+	if answer := b.post(path, "name", "mine", "issuer", issuerB, "version", "1"); answer.Code != http.StatusConflict ||
+		!strings.Contains(answer.Body.String(), "Somebody else changed eks") || !strings.Contains(answer.Body.String(), `value="mine"`) {
+		t.Errorf("the second of two answers %d: %s", answer.Code, answer.Body)
+	}
+	if answer := b.post(path, "name", "no name", "version", "2"); answer.Code != http.StatusUnprocessableEntity || !strings.Contains(answer.Body.String(), `id="name-problem"`) {
+		t.Errorf("no name answers %d", answer.Code)
+	}
+	if now, err := s.broker.Runner(context.Background(), root, "eks"); err != nil || now.Issuer != issuerA {
+		t.Errorf("its issuer is %s: %v", now.Issuer, err)
+	}
+}
+
+// A runner that an integration names cannot be deleted, and the page says why.
+func TestDeletingARunner(t *testing.T) {
+	s := newSite(t, false)
+	b := s.as(s.admin)
+	eks := b.runner("eks", "")
+	path := "/runners/" + string(eks.ID)
+	b.shows(path+"/delete", "Delete eks?")
+	answer := b.post("/integrations/new/aws", "name", "edge", "mode", "cluster", "runner", string(eks.ID), "external_id", b.begin(), "rows", "1", "default", "0",
+		"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save")
+	if answer.Code != http.StatusSeeOther {
+		t.Fatalf("creating answers %d: %s", answer.Code, answer.Body)
+	}
+	b.shows(path+"/delete", "eks cannot be deleted", "edge")
+	b.shows("/integrations", "not checked yet", "runner eks has not joined", `href="/runners/`+string(eks.ID))
+	b.shows("/integrations/edge", "Not checked yet: runner eks has not joined.")
+	s.seen(eks, rolebroker.RunnerReport{})
+	b.shows("/integrations/edge", "Runner eks is trying it.", "data-trying")
+	s.now = s.now.Add(2 * time.Hour)
+	b.shows("/integrations/edge", "Not checked yet: runner eks is away, last seen 2 hours ago.")
+	if answer := b.post(path+"/delete", ""); answer.Code != http.StatusConflict || !strings.Contains(answer.Body.String(), "eks cannot be deleted") {
+		t.Errorf("deleting answers %d: %s", answer.Code, answer.Body)
+	}
+}
+
+// The setup has the issuer of the runner that is chosen, and asks nothing of IAM
+// that it cannot take.
+func TestTheSetupIsOfTheRunnersCluster(t *testing.T) {
+	s := newSite(t, false)
+	b := s.as(s.admin)
+	a, odd := b.runner("a", issuerA), b.runner("odd", "https://cluster.internal:6443")
+	setup := func(r *rolebroker.Runner) string {
+		answer := b.post("/integrations/setup", "mode", "cluster", "runner", string(r.ID), "external_id", b.begin(), "rows", "1", "role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1")
+		if answer.Code != http.StatusOK {
+			t.Fatalf("the setup of %s answers %d: %s", r.Name, answer.Code, answer.Body)
+		}
+		return answer.Body.String()
+	}
+	if page := setup(a); !strings.Contains(page, "oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A") || !strings.Contains(page, `hx-swap-oob="true"`) {
+		t.Errorf("the setup is %s", page)
+	}
+	if page := setup(odd); !strings.Contains(page, "CLUSTER_ID") {
+		t.Errorf("the setup is %s", page)
+	}
+	s.seen(a, rolebroker.RunnerReport{Method: rolebroker.MethodAssumeRole, Identity: rolebroker.Identity{Account: "777788889999", ARN: "arn:aws:sts::777788889999:assumed-role/runner/i-1"}})
+	if page := setup(a); !strings.Contains(page, "arn:aws:iam::777788889999:role/runner") || !strings.Contains(page, "AWS does not say the path of the runner’s role.") {
+		t.Errorf("the setup is %s", page)
+	}
+}
+
+// A service account is one agent, and a page says of whom it is.
+func TestBindingServiceAccounts(t *testing.T) {
+	s := newSite(t, false)
+	b := s.as(s.admin)
+	b.post("/agents/new", "name", "scout")
+	b.post("/agents/new", "name", "other")
+	b.shows("/agents/scout", "is believed about an issuer yet")
+	bind := func(agent, namespace string) *httptest.ResponseRecorder {
+		return b.post("/agents/"+agent+"/bindings", "issuer", issuerA, "namespace", namespace, "service_account", "scout")
+	}
+	if answer := bind("scout", "Not A Name"); answer.Code != http.StatusUnprocessableEntity || !strings.Contains(answer.Body.String(), `id="namespace-problem"`) {
+		t.Errorf("no namespace answers %d", answer.Code)
+	}
+	if answer := bind("scout", "agents"); answer.Code != http.StatusSeeOther {
+		t.Errorf("binding answers %d: %s", answer.Code, answer.Body)
+	}
+	if answer := bind("other", "agents"); answer.Code != http.StatusConflict || !strings.Contains(answer.Body.String(), "is agent scout already") {
+		t.Errorf("binding it twice answers %d", answer.Code)
+	}
+	b.shows("/agents/scout", "no runner is believed", "audience: rolebroker", "expirationSeconds: 600")
+	b.runner("eks", issuerA)
+	b.shows("/agents/scout", ">eks</a>", `value="`+issuerA+`"`)
+	b.shows("/agents/scout/delete", "1 service account is it no longer")
+}
+
+// Who may only read is offered nothing that would be refused, and refused it.
+func TestReadersSeeRunners(t *testing.T) {
+	s := newSite(t, false)
+	eks := s.as(s.admin).runner("eks", "")
+	path := "/runners/" + string(eks.ID)
+	reader := s.as(s.reader)
+	for _, target := range []string{"/runners", path, "/runners/new", path + "/delete"} {
+		if answer := reader.get(target); answer.Code != http.StatusOK || strings.Contains(answer.Body.String(), `method="post" action="/runners`) {
+			t.Errorf("GET %s answers %d: %s", target, answer.Code, answer.Body)
+		}
+	}
+	for _, target := range []string{"/runners/new", path, path + "/believe", path + "/join-token", path + "/delete", "/agents/x/bindings", "/agents/x/bindings/y/delete"} {
+		if answer := reader.post(target, "name", "x"); answer.Code != http.StatusForbidden && !(strings.HasPrefix(target, "/agents") && answer.Code == http.StatusUnprocessableEntity) {
+			t.Errorf("POST %s answers %d", target, answer.Code)
+		}
 	}
 }

@@ -18,6 +18,8 @@ type Broker interface {
 	integrations
 	agents
 	sessions
+	runners
+	bindings
 	settings
 }
 
@@ -97,10 +99,22 @@ func (s *server) routes() {
 	s.page("POST /agents/{agent}/default", s.chooseDefault)
 	s.page("POST /agents/{agent}/tokens", s.createToken)
 	s.page("POST /agents/{agent}/tokens/{token}/revoke", s.revokeToken)
+	s.page("POST /agents/{agent}/bindings", s.bindAgent)
+	s.page("POST /agents/{agent}/bindings/{binding}/delete", s.unbindAgent)
 	s.page("GET /agents/{agent}/delete", s.confirmDeleteAgent)
 	s.page("POST /agents/{agent}/delete", s.deleteAgent)
 
 	s.page("GET /sessions", s.listSessions)
+
+	s.page("GET /runners", s.listRunners)
+	s.page("GET /runners/new", s.newRunner)
+	s.page("POST /runners/new", s.createRunner)
+	s.page("GET /runners/{runner}", s.showRunner)
+	s.page("POST /runners/{runner}", s.updateRunner)
+	s.page("POST /runners/{runner}/believe", s.believeRunner)
+	s.page("POST /runners/{runner}/join-token", s.createJoinToken)
+	s.page("GET /runners/{runner}/delete", s.confirmDeleteRunner)
+	s.page("POST /runners/{runner}/delete", s.deleteRunner)
 
 	s.page("GET /settings", s.showSettings)
 	s.page("POST /settings/keys", s.createAPIKey)

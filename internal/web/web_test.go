@@ -157,13 +157,14 @@ func TestNothingIsShownToWhoIsNotSignedIn(t *testing.T) {
 	path := s.as(s.admin).create("production")
 	stranger := &browser{site: s}
 	for _, target := range []string{"/", "/integrations", "/integrations/new", "/integrations/new/aws?external_id=x", path, path + "/delete",
-		"/agents", "/agents/new", "/agents/scout", "/sessions", "/settings"} {
+		"/agents", "/agents/new", "/agents/scout", "/sessions", "/runners", "/runners/new", "/runners/eks", "/runners/eks/delete", "/settings"} {
 		if answer := stranger.get(target); answer.Code != http.StatusUnauthorized || strings.Contains(answer.Body.String(), "production<") {
 			t.Errorf("GET %s answers %d: %s", target, answer.Code, answer.Body)
 		}
 	}
 	for _, target := range []string{"/integrations/new", "/integrations/new/aws", "/integrations/validate", "/integrations/setup", path, path + "/delete", path + "/connect",
-		"/agents/new", "/agents/scout", "/agents/scout/disable", "/agents/scout/tokens", "/agents/scout/delete", "/settings/keys", "/settings/keys/x/delete", "/sign-out"} {
+		"/agents/new", "/agents/scout", "/agents/scout/disable", "/agents/scout/tokens", "/agents/scout/delete", "/agents/scout/bindings",
+		"/agents/scout/bindings/x/delete", "/runners/new", "/runners/eks", "/runners/eks/believe", "/runners/eks/join-token", "/runners/eks/delete", "/settings/keys", "/settings/keys/x/delete", "/sign-out"} {
 		if answer := stranger.post(target); answer.Code != http.StatusUnauthorized {
 			t.Errorf("POST %s answers %d", target, answer.Code)
 		}

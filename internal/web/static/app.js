@@ -94,15 +94,16 @@
       if (!next) {
         explain(answer.status, page);
       } else {
-        if (button.value !== 'save') keepOutcomes(form(), next);
+        if (button.value !== 'save' && !byCluster()) keepOutcomes(form(), next);
         const open = openTab();
         form().replaceWith(next);
         reopen(open);
         htmx.process(next); // so that its step 3 follows what is typed, too
         begin();
         const added = button.value === 'add-role' ? $$('.role .name input', next).pop() : null;
+        const made = button.value === 'make-runner' ? $('#runner', next) : null;
         const asked = $('#integration-form > .banner', document) || $('.role .banner button', next) || $('[aria-invalid]', next);
-        (added || asked || $('#add-role', next)).focus();
+        (added || asked || made || $('#add-role', next)).focus();
         return;
       }
     } catch {
@@ -133,8 +134,42 @@
     if (!$('.outcome', row).innerHTML.trim()) return;
     setOutcome(row, '', '');
     $('.outcome-badge', row).innerHTML = '';
+    sayUntried();
+  };
+  const byCluster = () => $('#mode-cluster').checked;
+  const sayUntried = () => {
     complete(false);
-    $('#foot').innerHTML = '<p class="sub">Roles are validated when you save, or now with Validate.</p>';
+    let text = 'Roles are validated when you save, or now with Validate.';
+    if (byCluster()) text = $('#runner')?.value ? 'The runner tries the roles once they are saved.' : 'Nobody assumes these roles until you choose a runner.';
+    $('#foot').innerHTML = '<p class="sub">' + text + '</p>';
+  };
+
+  // While a runner tries the roles that are saved, what it finds out is fetched.
+  const trying = () => $$('.role:has([data-trying])', form());
+  const idOf = (row) => $('input[name$=".id"]', row).value;
+  let watching = 0;
+  const watch = () => {
+    clearTimeout(watching);
+    if (!form() || !trying().length) return;
+    watching = setTimeout(async () => {
+      try {
+        const answer = await fetch(form().getAttribute('action'));
+        const next = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('#integration-form');
+        if (!answer.ok || !next) return; // signed out, or the integration is gone: the next button says so
+        for (const row of trying()) {
+          const same = $$('.role', next).find((other) => idOf(other) === idOf(row) && typed(other) === typed(row));
+          if (!same) continue;
+          $('.outcome', row).replaceWith($('.outcome', same));
+          $('.outcome-badge', row).innerHTML = $('.outcome-badge', same).innerHTML;
+        }
+        addCopyButtons();
+        if (!trying().length && fields().toString() === saved) {
+          complete(!!$('section.step.complete', next));
+          $('#foot').innerHTML = $('#foot', next).innerHTML;
+        }
+      } catch { /* another time */ }
+      watch();
+    }, 2000);
   };
 
   // Validate shows each role's outcome as it comes.
@@ -225,7 +260,12 @@
       }
       forgetOutcome(row);
     }
-    if (!form() || !form().contains(event.target) || !/^(mode|role\.\d+\.(name|arn|duration)|name)$/.test(event.target.name)) return;
+    if (form()?.contains(event.target) && /^(mode|runner)$/.test(event.target.name)) {
+      stop();
+      $$('.role', form()).forEach(forgetOutcome); // what one can assume says nothing of another
+      sayUntried();
+    }
+    if (!form() || !form().contains(event.target) || !/^(mode|runner|role\.\d+\.(name|arn|duration)|name)$/.test(event.target.name)) return;
     clearTimeout(timer);
     timer = setTimeout(() => htmx.trigger('#setup', 'refresh'), 400);
   });
@@ -245,6 +285,7 @@
   const begin = () => {
     remember();
     addCopyButtons();
+    watch();
   };
   begin();
 })();

@@ -1,0 +1,123 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// bindings is what the broker does with the service accounts that are agents.
+type bindings interface {
+	Bindings(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
+	Bind(ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount) (*rolebroker.Token, error)
+	Unbind(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
+}
+
+// bindingRow is a service account that is the agent.
+type bindingRow struct {
+	rolebroker.Token
+	Runner      rolebroker.Runner // who is believed about it; none: its ID is empty
+	Bound, Used moment
+}
+
+// issuer is one whose service accounts can be bound, and the runner that is
+// believed about them.
+type issuer struct {
+	URL    string
+	Runner rolebroker.Runner
+}
+
+// issuers are those of runners, by name.
+func (s *server) issuers(ctx context.Context, v *visit) (found []issuer, err error) {
+	runners, err := s.Broker.Runners(ctx, v.who, rolebroker.Page{Limit: maxNamed})
+	for _, runner := range runners {
+		if runner.Issuer != "" {
+			found = append(found, issuer{runner.Issuer, runner})
+		}
+	}
+	return found, err
+}
+
+// bind completes the part of the agent's page that is about service accounts.
+func (s *server) bind(ctx context.Context, v *visit, page *agentPage) (err error) {
+	if page.Issuers, err = s.issuers(ctx, v); err != nil {
+		return err
+	}
+	if page.Account == (rolebroker.ServiceAccount{}) && len(page.Issuers) == 1 {
+		page.Account.Issuer = page.Issuers[0].URL
+	}
+	found, err := s.Broker.Bindings(ctx, v.who, string(page.Agent.ID), rolebroker.Page{Limit: maxTokens})
+	for _, b := range found {
+		row := bindingRow{Token: b, Bound: when(b.CreatedAt, page.Now), Used: when(b.UsedAt, page.Now)}
+		for _, i := range page.Issuers {
+			if i.URL == b.Account.Issuer {
+				row.Runner = i.Runner
+			}
+		}
+		page.Bindings = append(page.Bindings, row)
+	}
+	return err
+}
+
+func (s *server) bindAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
+	page := &agentPage{Account: rolebroker.ServiceAccount{Issuer: typed(r, "issuer"), Namespace: typed(r, "namespace"), Name: typed(r, "service_account")}}
+	_, err := s.Broker.Bind(r.Context(), v.who, r.PathValue("agent"), page.Account)
+	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
+		page.Errors = map[string]string{"service_account": sentence(rolebroker.AsError(err).Message)}
+		return s.renderAgent(w, r, v, http.StatusConflict, page)
+	}
+	if page.Errors = faults(err); page.Errors != nil {
+		return s.renderAgent(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
+	}
+	return s.toAgent(w, r, err, "bound")
+}
+
+func (s *server) unbindAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
+	err := s.Broker.Unbind(r.Context(), v.who, r.PathValue("agent"), rolebroker.TokenID(r.PathValue("binding")))
+	return s.toAgent(w, r, err, "unbound")
+}
+
+// Pod is what the agent's pod has in it when its service account is what it
+// shows, as in docs/kubernetes.md. There is one to be bound.
+func (p *agentPage) Pod() string {
+	account := p.Bindings[0].Account
+	return fmt.Sprintf(podOfAccount, p.Agent.Name, account.Namespace, account.Name, p.Region, podLasts)
+}
+
+// podLasts is how long the token of such a pod is good: the least that
+// Kubernetes makes, because a copy of it is good until then.
+const podLasts = 600
+
+// podOfAccount takes the agent, a namespace, a service account, a region and podLasts.
+const podOfAccount = `apiVersion: v1
+kind: Pod
+metadata:
+  name: %[1]s
+  namespace: %[2]s
+spec:
+  serviceAccountName: %[3]s
+  automountServiceAccountToken: false
+  containers:
+    - name: agent
+      image: my-agent
+      env:
+        - name: AWS_CONTAINER_CREDENTIALS_FULL_URI
+          value: https://runner.example.com/v1/credentials
+        - name: AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
+          value: /var/run/secrets/rolebroker/token
+        - name: AWS_REGION
+          value: %[4]s
+      volumeMounts:
+        - name: rolebroker
+          mountPath: /var/run/secrets/rolebroker
+          readOnly: true
+  volumes:
+    - name: rolebroker
+      projected:
+        sources:
+          - serviceAccountToken:
+              path: token
+              audience: rolebroker
+              expirationSeconds: %[5]d`

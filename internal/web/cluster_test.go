@@ -1,0 +1,264 @@
+package web_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/chromedp/chromedp"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/runner"
+	"github.com/rolebroker/rolebroker/internal/sts"
+	"github.com/rolebroker/rolebroker/internal/testbed"
+)
+
+// clusterAccount is the one that the AWS identity of a runner is in.
+const clusterAccount = "777788889999"
+
+// clusterIssuer is whose service accounts it verifies.
+const clusterIssuer = "https://oidc.eks.us-east-1.amazonaws.com/id/EDGE"
+
+// podToken is the token of the service account scout in the namespace agents.
+const podToken = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"
+
+// oneAccount knows one service account by its token.
+type oneAccount struct{}
+
+func (oneAccount) Verify(_ context.Context, token string) (rolebroker.ServiceAccount, time.Time, error) {
+	if token != podToken {
+		return rolebroker.ServiceAccount{}, time.Time{}, rolebroker.Errorf(rolebroker.CodeTokenSignature, "it is not known")
+	}
+	return rolebroker.ServiceAccount{Issuer: clusterIssuer, Namespace: "agents", Name: "scout"}, time.Now().Add(time.Hour), nil
+}
+
+// joins starts a real runner with a join token, in a cluster whose AWS identity
+// is a user of another account.
+func joins(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret) *runner.Runner {
+	t.Helper()
+	tb.HandedOut(token)
+	key := tb.AWS.Account(clusterAccount).CreateUser("runner", awssim.AllowAll).Key
+	folder := t.TempDir()
+	r, err := runner.Start(context.Background(), runner.Options{
+		Server: client.Options{URL: tb.URL}, State: runner.Folder(folder), Spool: folder, JoinToken: token, Verifier: oneAccount{}, Issuer: clusterIssuer,
+		Direct: sts.New(sts.Options{Endpoint: tb.AWSURL, Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")}),
+		Grace:  time.Hour, Listen: "127.0.0.1:0", Program: "1.4.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// chooses chooses an option of a select.
+func (p *person) chooses(label, option string) {
+	p.Helper()
+	element := "field(" + quoted(p.scope) + ", " + quoted(label) + ")"
+	p.eventually("choosing "+option, "(() => { const e = "+element+", o = e && [...e.options].find((o) => plain(o.text) === "+quoted(option)+
+		"); if (!o) return false; e.value = o.value; e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true})); return true })()")
+}
+
+// findsChosen says what is chosen in a select.
+func (p *person) findsChosen(label, option string) {
+	p.Helper()
+	p.eventually(label+" is "+option, "plain(field("+quoted(p.scope)+", "+quoted(label)+")?.selectedOptions[0]?.text) === "+quoted(option))
+}
+
+// seesInTime waits until a page says something: by itself where scripts run, and
+// reloaded where none do.
+func (p *person) seesInTime(text string) {
+	p.Helper()
+	p.until("seeing "+text, func() error {
+		so, err := evaluate[bool](p, "text('body').includes("+quoted(text)+")")
+		if err != nil || so {
+			return err
+		}
+		if scripted, err := evaluate[bool](p, "document.documentElement.classList.contains('scripted')"); err == nil && !scripted {
+			p.does("reloading", chromedp.Reload())
+		}
+		return errors.New("it does not say so")
+	})
+}
+
+// TestConnectingAWSByACluster plays the steps of cluster mode, in a deployment
+// that is empty, until a pod has the role.
+func TestConnectingAWSByACluster(t *testing.T) {
+	t.Parallel()
+	connectByCluster(admin(t, empty(t)))
+}
+
+// TestConnectingAWSByAClusterWithoutScripts plays the same where none run.
+func TestConnectingAWSByAClusterWithoutScripts(t *testing.T) {
+	t.Parallel()
+	p := admin(t, empty(t))
+	p.withoutScripts()
+	connectByCluster(p)
+}
+
+func connectByCluster(p *person) {
+	p.Helper()
+	// A runner, and its token to join with.
+	p.in(".side").presses("Runners")
+	p.arrives("Runners")
+	p.sees("A runner is for roles that trust your cluster instead.")
+	p.presses("New Runner")
+	p.arrives("New Runner")
+	p.fills("Name", "eks")
+	p.presses("Create Runner")
+	p.arrives("eks")
+	p.sees("waiting", "None names it yet.")
+	p.presses("New Join Token")
+	p.arrives("Join token of eks")
+	token := rolebroker.NewSecret(strings.TrimSpace(p.reads("Join token")))
+	p.presses("A process")
+	if command := p.reads("Runner command"); !strings.Contains(command, "rolebroker runner --server "+p.tb.URL+" ") || strings.Contains(command, token.Reveal()) {
+		p.Errorf("the command is %s", command)
+	}
+	r := joins(p, p.tb, token)
+	p.presses("I have it, back to eks")
+	p.arrives("eks")
+	p.seesNot(token.Reveal())
+	p.seesInTime("arn:aws:iam::" + clusterAccount + ":user/runner")
+	p.sees("connected", "1.4.0", "from its AWS identity")
+
+	// It is believed about its cluster.
+	p.sees("It verifies service accounts, and is not believed about them yet.")
+	p.presses("Believe It")
+	p.arrives("eks")
+	p.sees("It is believed about the service accounts of its cluster.")
+	p.seesNot("not believed")
+
+	// An integration names it. There is no Validate button.
+	p.begins("edge")
+	p.cannotPress("Make Runner")
+	p.ticks("Your cluster")
+	p.cannotPress("Validate")
+	p.sees("There is no Validate button: the platform cannot try these roles.")
+	p.chooses("Runner", "eks")
+	p.role(0).fills("Name", "inner")
+	p.role(0).fills("Role ARN", arn("Inner"))
+	p.role(0).fills("Region", "us-east-1")
+	p.presses("Add Role")
+	p.role(1).fills("Name", "other")
+	p.role(1).fills("Role ARN", arn("Other"))
+	p.role(1).fills("Region", "us-east-1")
+	p.findsChosen("Runner", "eks")
+	p.sees("Runner eks assumes roles from its own AWS identity")
+	trust := p.reads("Trust policy")
+	p.tb.AWS.Account(account).CreateRole(awssim.Role{Name: "Inner", TrustPolicy: trust})
+	p.tb.AWS.Account(account).CreateRole(awssim.Role{Name: "Other", TrustPolicy: testbed.Trust("999988887777")})
+	p.role(0).findsTicked("Default", true)
+	p.presses("Create Integration")
+	p.arrives("edge")
+	p.sees("Created.")
+	p.cannotPress("Validate")
+
+	// The runner tries the roles.
+	p.seesInTime("checked by runner eks")
+	p.role(0).sees("assumable", "checked by runner eks")
+	p.role(1).sees("failed", "checked by runner eks")
+	p.sees("1 of 2 selected roles cannot be assumed by runner eks yet.")
+	p.role(1).presses("Show the fix")
+	p.tb.AWS.Account(account).SetTrustPolicy("Other", trust)
+	p.opens("/integrations")
+	p.sees("cluster · eks", "1 failed", "by runner eks")
+
+	// An agent, and the service account that it is.
+	p.presses("edge")
+	p.arrives("edge")
+	p.presses("New agent")
+	p.arrives("New Agent")
+	p.fills("Name", "scout")
+	p.presses("Create Agent")
+	p.arrives("scout")
+	p.sees("by runner eks", "This server lends none of its roles.")
+	p.finds("Issuer of the cluster", clusterIssuer)
+	p.fills("Namespace", "Agents")
+	p.fills("Service account", "scout")
+	p.presses("Bind")
+	p.arrives("scout")
+	p.findsFault("Namespace", "is not a Kubernetes name")
+	p.fills("Namespace", "agents")
+	p.presses("Bind")
+	p.arrives("scout")
+	p.sees("Bound: whoever runs as the service account is the agent.", "agents/scout")
+	if pod := p.readsTheOneWith("audience: rolebroker"); !strings.Contains(pod, "serviceAccountName: scout") || !strings.Contains(pod, "AWS_CONTAINER_CREDENTIALS_FULL_URI") {
+		p.Errorf("its pod is %s", pod)
+	}
+
+	// A pod borrows.
+	c, err := client.New(client.Options{URL: r.URL(), Token: rolebroker.NewSecret(podToken)})
+	p.must("being a client", err)
+	lent, err := c.Credentials(context.Background(), "", "")
+	p.must("borrowing", err)
+	if lent.RoleARN != arn("Inner") {
+		p.Errorf("lent is %s", lent.RoleARN)
+	}
+	p.opens("/sessions?paused=on")
+	p.sees("edge/inner", "assumed by runner eks", "live")
+
+	// It cannot be deleted while it is needed, and the account can be unbound.
+	p.opens("/runners")
+	p.presses("eks")
+	p.arrives("eks")
+	p.presses("Edit or delete eks")
+	p.presses("Delete Runner")
+	p.arrives("eks cannot be deleted")
+	p.cannotPress("Delete Runner")
+	p.opens("/agents/scout")
+	p.presses("Unbind agents/scout")
+	p.in(".confirm[open]").presses("Unbind")
+	p.arrives("scout")
+	p.sees("Unbound.")
+	if _, err := c.Credentials(context.Background(), "", ""); rolebroker.CodeOf(err) == "" {
+		p.Error("the pod still borrows")
+	}
+}
+
+// TestARunnerIsMadeWithinTheForm loses nothing that was typed.
+func TestARunnerIsMadeWithinTheForm(t *testing.T) {
+	t.Parallel()
+	p := admin(t, empty(t))
+	p.begins("edge")
+	p.fills("Description", "What I typed")
+	p.ticks("Your cluster")
+	p.typesRole(0, "inner", "Inner", "us-east-1")
+	p.fills("New runner", "eks")
+	p.presses("Create Integration")
+	p.findsFault("New runner", "Press Make Runner first, or empty this.")
+	p.fills("New runner", "not a name")
+	p.presses("Make Runner")
+	p.findsFault("New runner", "not a name")
+	p.fills("New runner", "eks")
+	p.presses("Make Runner")
+	p.findsChosen("Runner", "eks")
+	p.eventually("the choice has the focus", "document.activeElement.id === 'runner'")
+	p.sees("eks has not joined.")
+	p.finds("Description", "What I typed")
+	p.role(0).finds("Role ARN", arn("Inner"))
+	p.presses("Create Integration")
+	p.arrives("edge")
+	p.role(0).sees("not checked", "Not checked yet: runner eks has not joined.")
+	p.sees("Runner eks tries the roles once they are saved.")
+	p.findsChosen("Runner", "eks")
+
+	// What one can assume says nothing of another.
+	p.chooses("Runner", "none yet")
+	p.sees("A runner is what assumes the roles in your cluster.")
+	p.sees("Nobody assumes these roles until you choose a runner.")
+	p.role(0).seesNot("not checked")
+	p.presses("Update Integration")
+	p.arrives("edge")
+	p.sees("Its roles are lent to nobody until you choose a runner in step 2.")
+	p.opens("/integrations")
+	p.sees("no runner")
+}
