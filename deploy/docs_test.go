@@ -18,6 +18,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/cli"
 	"github.com/rolebroker/rolebroker/internal/clustersecret"
 	"github.com/rolebroker/rolebroker/internal/kubetest"
 	"github.com/rolebroker/rolebroker/internal/runner"
@@ -25,6 +26,14 @@ import (
 	"github.com/rolebroker/rolebroker/internal/sts"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
+
+// TestMain makes this program be rolebroker when it is called by that name.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "rolebroker" {
+		os.Exit(cli.Main(cli.OS()))
+	}
+	os.Exit(m.Run())
+}
 
 const page = "../docs/kubernetes.md"
 
@@ -133,16 +142,17 @@ func runPage(t *testing.T, c *installation, tb *testbed.Testbed) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, target := range map[string]string{
 		filepath.Join(programs, "helm"): kubetest.Program(t, "helm"), filepath.Join(programs, "kubectl"): kubetest.Program(t, "kubectl"),
-		filepath.Join(folder, "deploy"): filepath.Dir(charts),
+		filepath.Join(folder, "deploy"): filepath.Dir(charts), filepath.Join(programs, "rolebroker"): self,
 	} {
 		if err := os.Symlink(target, name); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if out, err := exec.Command("go", "build", "-o", programs, "../cmd/rolebroker").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
 	}
 	certificate, key := c.Certificate("rolebroker.example.com")
 	write(t, filepath.Join(folder, "tls.crt"), certificate)
