@@ -141,6 +141,14 @@ func (c *installation) runs(namespace, chart, name string) {
 	if automount := at[bool](spec, "automountServiceAccountToken"); automount != (chart == "rolebroker-runner") {
 		c.t.Errorf("the pod's own token is mounted: %v", automount)
 	}
+	for _, volume := range at[[]any](spec, "volumes") {
+		volume := volume.(kubetest.Object)
+		for _, kind := range []string{"secret", "projected"} {
+			if at[kubetest.Object](volume, kind) != nil && at[float64](volume, kind, "defaultMode") != 0o440 {
+				c.t.Errorf("the files of %s have the mode %o", volume["name"], int(at[float64](volume, kind, "defaultMode")))
+			}
+		}
+	}
 	for _, probe := range []string{"startupProbe", "livenessProbe", "readinessProbe"} {
 		if at[string](container, probe, "httpGet", "path") == "" {
 			c.t.Errorf("there is no %s", probe)
