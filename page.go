@@ -20,6 +20,7 @@ type Fetch struct {
 	Session SessionID
 	Count   int64
 	Last    time.Time
+	Runner  string // the name of the runner that handed them out, as the session has it; empty: this server did
 }
 
 // SessionFilter picks sessions; the zero value picks all.

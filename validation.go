@@ -79,6 +79,26 @@ const (
 	ValidNotChecked  ValidationCode = "not_checked" // it ended before the role's turn came
 )
 
+// knownCodes are all of the above.
+var knownCodes = map[ValidationCode]bool{
+	ValidAssumable: true, ValidNoIdentity: true, ValidIdentityExpired: true, ValidIdentityInvalid: true,
+	ValidIdentityRegion: true, ValidIdentityRoot: true, ValidPlatformDenied: true, ValidDenied: true, ValidTrustDenied: true,
+	ValidPolicyDenied: true, ValidExternalIDOutdated: true, ValidExternalIDRefused: true, ValidExternalIDOpen: true,
+	ValidExternalIDAhead: true, ValidExternalIDPrevious: true, ValidNextExternalID: true, ValidTagSessionDenied: true,
+	ValidSourceIdentityDenied: true, ValidDurationMaximum: true, ValidDurationChaining: true, ValidRegionDisabled: true,
+	ValidRegionInvalid: true, ValidPartition: true, ValidARNInvalid: true, ValidDurationInvalid: true, ValidServiceLinked: true,
+	ValidIdentityCenter: true, ValidRejected: true, ValidThrottled: true, ValidUnreachable: true, ValidClusterMode: true,
+	ValidNotChecked: true,
+}
+
+// IsKnown says whether this version knows the code.
+func (c ValidationCode) IsKnown() bool { return knownCodes[c] }
+
+// IsKnown says whether this version knows the status.
+func (s ValidationStatus) IsKnown() bool {
+	return s.Works() || s == StatusFailed || s == StatusUnknown
+}
+
 // ValidateMode says what creating or updating an integration does about the
 // roles that cannot be assumed.
 type ValidateMode string

@@ -126,6 +126,12 @@ type RunnerSession struct {
 	Late            bool      `json:"late,omitempty"` // it began already, while the server could not be reached
 }
 
+// Recorded says that a session, or what came of it, is on record. Anything else
+// was not said by a server.
+type Recorded struct {
+	Session string `json:"session"` // its ID
+}
+
 // SessionOutcome is what came of a session.
 type SessionOutcome struct {
 	State       string    `json:"state"` // active or failed

@@ -62,6 +62,7 @@ type Options struct {
 type Client struct {
 	base      *url.URL
 	token     rolebroker.Secret
+	readable  bool // by anyone on the way to the server, and that is not meant
 	http      *http.Client
 	userAgent string
 }
@@ -73,11 +74,11 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if base.Scheme == "http" && !o.Token.IsZero() && !o.AllowInsecure && !loopback(base.Hostname()) {
-		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the token would be readable by anyone on the way to %s", base).
-			WithHint("use https:// in ROLEBROKER_URL, or reach the server through a tunnel to 127.0.0.1")
+	c := &Client{base: base, token: o.Token, userAgent: o.UserAgent, http: &http.Client{Timeout: 2 * time.Minute},
+		readable: base.Scheme == "http" && !o.AllowInsecure && !loopback(base.Hostname())}
+	if c.readable && !o.Token.IsZero() {
+		return nil, c.tooOpen()
 	}
-	c := &Client{base: base, token: o.Token, userAgent: o.UserAgent, http: &http.Client{Timeout: 2 * time.Minute}}
 	if o.HTTPClient != nil {
 		copied := *o.HTTPClient
 		c.http = &copied
@@ -87,6 +88,12 @@ func New(o Options) (*Client, error) {
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil
+}
+
+// tooOpen refuses to send a token.
+func (c *Client) tooOpen() error {
+	return rolebroker.Errorf(rolebroker.CodeInvalid, "the token would be readable by anyone on the way to %s", c.base).
+		WithHint("use https:// in ROLEBROKER_URL, or reach the server through a tunnel to 127.0.0.1")
 }
 
 // URL is where the server is.
@@ -218,8 +225,13 @@ func (c *Client) decode(ctx context.Context, resp *http.Response, answer any) er
 		return c.stranger(resp)
 	}
 	if err := json.Unmarshal(body, answer); err != nil { // err may quote a secret: it is not shown
-		return rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s answered something that this version does not understand", c.base).
-			WithHint("use the same version on both sides: rolebroker version")
+		return c.strange()
 	}
 	return nil
+}
+
+// strange is for JSON that rolebroker does not answer here.
+func (c *Client) strange() error {
+	return rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s answered something that this version does not understand", c.base).
+		WithHint("use the same version on both sides: rolebroker version; a proxy on the way to the server may have answered instead of it")
 }

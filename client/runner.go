@@ -17,18 +17,30 @@ const doorPath = "/runner/v1"
 
 // Join exchanges a join token for a runner's credential. The token is good once.
 func (c *Client) Join(ctx context.Context, j api.Join) (api.RunnerCredential, error) {
-	return send[api.RunnerCredential](ctx, c, request{method: http.MethodPost, path: doorPath + "/join", body: j})
+	if c.readable { // the token is in the body, and a credential in the answer
+		return api.RunnerCredential{}, c.tooOpen()
+	}
+	return c.credential(ctx, request{method: http.MethodPost, path: doorPath + "/join", body: j})
+}
+
+// credential is an answer that has to have one.
+func (c *Client) credential(ctx context.Context, r request) (api.RunnerCredential, error) {
+	made, err := send[api.RunnerCredential](ctx, c, r)
+	if err == nil && (made.Credential == "" || made.Runner == "") {
+		err = c.strange()
+	}
+	return made, err
 }
 
 // RenewCredential makes the runner's next credential. The present one is good
 // until the next one was used.
 func (c *Client) RenewCredential(ctx context.Context) (api.RunnerCredential, error) {
-	return send[api.RunnerCredential](ctx, c, request{method: http.MethodPost, path: doorPath + "/credential"})
+	return c.credential(ctx, request{method: http.MethodPost, path: doorPath + "/credential"})
 }
 
 // Report says what the runner is.
 func (c *Client) Report(ctx context.Context, r api.RunnerReport) error {
-	return c.do(ctx, request{method: http.MethodPost, path: doorPath + "/report", body: r}, nil)
+	return c.do(ctx, request{method: http.MethodPost, path: doorPath + "/report", body: r}, &struct{}{})
 }
 
 // Identify finds the agent that a process is. That it is none is no error.
@@ -38,7 +50,11 @@ func (c *Client) Identify(ctx context.Context, shown api.Identification) (api.Id
 
 // TokenRecord is what is known of the token by which an agent was identified.
 func (c *Client) TokenRecord(ctx context.Context, id string) (api.TokenRecord, error) {
-	return get[api.TokenRecord](ctx, c, doorPath+"/tokens", "token", id)
+	record, err := get[api.TokenRecord](ctx, c, doorPath+"/tokens", "token", id)
+	if err == nil && record.ID != id {
+		err = c.strange()
+	}
+	return record, err
 }
 
 // Grants are what an agent may borrow from now.
@@ -47,12 +63,25 @@ func (c *Client) Grants(ctx context.Context, agent string) (api.Grants, error) {
 	if err != nil {
 		return api.Grants{}, err
 	}
-	return send[api.Grants](ctx, c, request{method: http.MethodGet, path: path + "/grants"})
+	grants, err := send[api.Grants](ctx, c, request{method: http.MethodGet, path: path + "/grants"})
+	if err == nil && grants.Agent.ID != agent {
+		err = c.strange()
+	}
+	return grants, err
 }
 
-// BeginSession has a session authorised and recorded. The same again changes nothing.
+// BeginSession has a session authorised and recorded. The same again changes
+// nothing. It is no success unless the server says which session is on record.
 func (c *Client) BeginSession(ctx context.Context, s api.RunnerSession) error {
-	return c.do(ctx, request{method: http.MethodPost, path: doorPath + "/sessions", body: s}, nil)
+	return c.recorded(ctx, s.ID, request{method: http.MethodPost, path: doorPath + "/sessions", body: s})
+}
+
+func (c *Client) recorded(ctx context.Context, id string, r request) error {
+	answer, err := send[api.Recorded](ctx, c, r)
+	if err == nil && answer.Session != id {
+		err = c.strange()
+	}
+	return err
 }
 
 // FinishSession says what came of it.
@@ -61,12 +90,12 @@ func (c *Client) FinishSession(ctx context.Context, id string, o api.SessionOutc
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, request{method: http.MethodPut, path: path, body: o}, nil)
+	return c.recorded(ctx, id, request{method: http.MethodPut, path: path, body: o})
 }
 
 // RecordUse says how often sessions were handed out, and when tokens were used.
 func (c *Client) RecordUse(ctx context.Context, u api.Use) error {
-	return c.do(ctx, request{method: http.MethodPost, path: doorPath + "/use", body: u}, nil)
+	return c.do(ctx, request{method: http.MethodPost, path: doorPath + "/use", body: u}, &struct{}{})
 }
 
 // Lend borrows a role that the platform assumes, for an agent that the runner
@@ -87,12 +116,13 @@ func (c *Client) RecordValidations(ctx context.Context, integration string, v ap
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, request{method: http.MethodPost, path: path + "/validations", body: v}, nil)
+	return c.do(ctx, request{method: http.MethodPost, path: path + "/validations", body: v}, &struct{}{})
 }
 
 // Events tells what the server says, a heartbeat too, until ctx or the stream
-// ends, which it does when the server says nothing for three heartbeats. It
-// always returns an error.
+// ends, which it does when the server says nothing for three heartbeats. The
+// first event is a Hello: what begins otherwise is not a server's. It always
+// returns an error.
 func (c *Client) Events(ctx context.Context, tell func(api.RunnerEvent)) error {
 	listening, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -112,11 +142,14 @@ func (c *Client) Events(ctx context.Context, tell func(api.RunnerEvent)) error {
 	if resp.StatusCode != http.StatusOK {
 		return c.refusal(resp)
 	}
+	if resp.Header.Get("Content-Type") != api.EventsType {
+		return c.stranger(resp)
+	}
 	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
+	for greeted := false; lines.Scan(); greeted = true {
 		quiet.Reset(3 * api.Heartbeat)
 		var event api.RunnerEvent
-		if json.Unmarshal(lines.Bytes(), &event) != nil {
+		if json.Unmarshal(lines.Bytes(), &event) != nil || !greeted && (event.Hello == nil || event.Hello.Runner == "") {
 			return c.stranger(resp)
 		}
 		tell(event)

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,6 +55,7 @@ type Broker struct {
 	setups            chan struct{} // one for each that is being written
 
 	platform platformCache
+	seen     sync.Map // by RunnerID: when it was last written down that the runner is there
 }
 
 // New makes a Broker. Close it.

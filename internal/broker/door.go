@@ -2,8 +2,10 @@ package broker
 
 import (
 	"context"
-	"fmt"
+	"math"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
@@ -18,6 +20,10 @@ const credentialLife = 7 * 24 * time.Hour
 // lateness is how old a session may be that a runner tells at once, by the
 // difference of the clocks and the time on the way.
 const lateness = 5 * time.Minute
+
+// seenEvery is how often it is written down that a runner is there, however many
+// replicas it has.
+const seenEvery = 4 * time.Second
 
 // mayRun is nil for a runner.
 func mayRun(who rolebroker.Caller) error {
@@ -92,18 +98,28 @@ func (b *Broker) RecordReport(ctx context.Context, who rolebroker.Caller, report
 	if err := mayRun(who); err != nil {
 		return err
 	}
+	for _, text := range []*string{&report.Program, &report.IdentityError, &report.Identity.Account, &report.Identity.ARN, &report.Identity.UserID} {
+		*text = readable(*text, 900)
+	}
+	report.Pending = min(report.Pending, math.MaxInt32)
 	if err := report.Check(); err != nil {
 		return err
 	}
 	return b.store.RecordRunnerReport(ctx, who.Runner, report, b.now())
 }
 
-// SeeRunner notes that a runner is there. Codes: denied, not_found.
+// SeeRunner notes that a runner is there, which each of its replicas says every
+// few seconds. Codes: denied, not_found.
 func (b *Broker) SeeRunner(ctx context.Context, who rolebroker.Caller) error {
 	if err := mayRun(who); err != nil {
 		return err
 	}
-	return b.store.SeeRunner(ctx, who.Runner, b.now())
+	now := b.now()
+	if last, ok := b.seen.Load(who.Runner); ok && now.Sub(last.(time.Time)).Abs() < seenEvery {
+		return nil
+	}
+	b.seen.Store(who.Runner, now)
+	return b.store.SeeRunner(ctx, who.Runner, now)
 }
 
 // AgentOfAccount finds the agent that is bound to a service account, for the
@@ -169,19 +185,17 @@ func (b *Broker) RunnerGrants(ctx context.Context, who rolebroker.Caller, agent 
 
 // BeginRunnerSession authorises a session that a runner is about to begin, as
 // Lend would, and records it. late is for one that it began while it could not
-// ask: that is recorded as it was. Codes: denied, invalid, not_found, conflict.
+// ask: see recordLate. Codes: denied, invalid, not_found, conflict.
 func (b *Broker) BeginRunnerSession(ctx context.Context, who rolebroker.Caller, s rolebroker.Session, late bool) error {
 	if err := mayRun(who); err != nil {
 		return err
 	}
+	if !isOurs("ses_", string(s.ID)) {
+		return invalidSession("id", "is not the ID of a session")
+	}
 	s.State, s.Runner = rolebroker.SessionRequested, who.Name
 	if late {
-		b.log.WarnContext(ctx, "a runner tells a session that it began while it could not ask", "runner", who.Name, "session", s.ID,
-			"agent", s.AgentName, "role", s.IntegrationName+"/"+s.RoleName, "requested_at", s.RequestedAt)
-		if err := checkTold(&s, b.now()); err != nil {
-			return err
-		}
-		return b.store.RecordSession(ctx, &s)
+		return b.recordLate(ctx, s)
 	}
 	grants, err := b.authority.Grants(ctx, s.Agent)
 	if err != nil {
@@ -201,6 +215,8 @@ func (b *Broker) BeginRunnerSession(ctx context.Context, who rolebroker.Caller, 
 	case in.AssumptionMode != rolebroker.ModeCluster || in.Runner != who.Runner:
 		return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are not assumed by runner %s", in.Name, who.Name).
 			WithHint("an administrator can let it: rolebroker integration update %s --assumption-mode cluster --runner %s", in.Name, who.Name)
+	case s.Integration != in.ID || s.Role != role.ID:
+		return invalidSession("role", "is not told by its ID and that of its integration")
 	case s.ARN != role.ARN || s.Region != role.Region || s.SessionName != name:
 		return rolebroker.Errorf(rolebroker.CodeStale, "role %s was changed meanwhile", grant.Reference()).WithHint("try again")
 	case s.RequestedAt.Before(now.Add(-lateness)) || s.RequestedAt.After(now.Add(lateness)):
@@ -212,6 +228,30 @@ func (b *Broker) BeginRunnerSession(ctx context.Context, who rolebroker.Caller, 
 	return b.store.RecordSession(ctx, &s)
 }
 
+// recordLate records a session that a runner began while it could not ask. It
+// may have been taken from the agent meanwhile, and be on record nevertheless:
+// it did happen. What it may be is the renewal of a session that was authorised,
+// which is on record too; of anything else a runner is not believed.
+func (b *Broker) recordLate(ctx context.Context, s rolebroker.Session) error {
+	if err := checkTold(&s, b.now()); err != nil {
+		return err
+	}
+	first, err := b.store.FirstLike(ctx, &s)
+	if err == nil && s.RequestedAt.Before(stored(first.RequestedAt).Add(-lateness)) {
+		err = rolebroker.Errorf(rolebroker.CodeNotFound, "it is older than what was authorised")
+	}
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return rolebroker.Errorf(rolebroker.CodeDenied, "the session renews none that was authorised: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	s.AgentName, s.IntegrationName, s.RoleName, s.Task = first.AgentName, first.IntegrationName, first.RoleName, first.Task
+	b.log.WarnContext(ctx, "a runner tells a session that it began while it could not ask", "runner", s.Runner, "session", s.ID,
+		"agent", s.AgentName, "role", s.IntegrationName+"/"+s.RoleName, "requested_at", s.RequestedAt)
+	return b.store.RecordSession(ctx, &s)
+}
+
 // checkTold says what is wrong with a session that nobody authorised now.
 func checkTold(s *rolebroker.Session, now time.Time) error {
 	for field, name := range map[string]string{"agent_name": s.AgentName, "integration_name": s.IntegrationName, "role_name": s.RoleName} {
@@ -219,8 +259,11 @@ func checkTold(s *rolebroker.Session, now time.Time) error {
 			return invalidSession(field, err.Error())
 		}
 	}
+	if err := rolebroker.CheckRegion(s.Region, s.ARN.Partition); err != nil {
+		return invalidSession("region", err.Error())
+	}
 	switch {
-	case !rolebroker.IsID(string(s.ID)) || !rolebroker.IsID(string(s.Agent)) || !rolebroker.IsID(string(s.Integration)) || !rolebroker.IsID(string(s.Role)):
+	case !isOurs("agt_", string(s.Agent)) || !isOurs("int_", string(s.Integration)) || !isOurs("rol_", string(s.Role)):
 		return invalidSession("id", "is not an ID")
 	case s.RequestedAt.After(now.Add(lateness)):
 		return invalidSession("requested_at", "is in the future")
@@ -230,32 +273,126 @@ func checkTold(s *rolebroker.Session, now time.Time) error {
 	return nil
 }
 
+// isOurs says whether an ID is to the letter as we make them: what a runner
+// says is shown to people.
+func isOurs(prefix, id string) bool {
+	return strings.HasPrefix(id, prefix) && rolebroker.IsID(id) && strings.Trim(id[len(prefix):], "abcdefghijklmnopqrstuvwxyz234567") == ""
+}
+
 func invalidSession(field, message string) error {
 	return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the session is not valid", Fields: []rolebroker.Field{{Path: field, Message: message}}}
 }
 
-// FinishRunnerSession records what came of a session of the runner's. Codes:
-// denied, invalid, not_found.
+// FinishRunnerSession records what came of a session of the runner's, once: the
+// same again changes nothing. Codes: denied, invalid, not_found, conflict.
 func (b *Broker) FinishRunnerSession(ctx context.Context, who rolebroker.Caller, s rolebroker.Session) error {
 	if err := mayRun(who); err != nil {
 		return err
 	}
-	if s.State != rolebroker.SessionActive && s.State != rolebroker.SessionFailed {
-		return invalidSession("state", fmt.Sprintf("%q is not one of active, failed", string(s.State)))
+	if !isOurs("ses_", string(s.ID)) {
+		return invalidSession("id", "is not the ID of a session")
 	}
-	s.Runner = who.Name
-	return b.store.FinishSession(ctx, &s)
+	begun, err := b.store.Session(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	if begun.Runner != who.Name {
+		return rolebroker.Errorf(rolebroker.CodeNotFound, "runner %s has no session %s", who.Name, s.ID)
+	}
+	if err := checkOutcome(&s, begun); err != nil {
+		return err
+	}
+	s.Runner, s.RequestID, s.Failure = who.Name, readable(s.RequestID, 200), readable(s.Failure, maxTold)
+	switch {
+	case begun.State == rolebroker.SessionRequested:
+		return b.store.FinishSession(ctx, &s)
+	case begun.State == s.State && begun.AccessKeyID == s.AccessKeyID && begun.ExpiresAt.Equal(stored(s.ExpiresAt)):
+		return nil
+	}
+	return rolebroker.Errorf(rolebroker.CodeConflict, "something else came of the session %s already", s.ID)
 }
 
-// RecordRunnerUse adds what a runner counted. Codes: denied.
+// checkOutcome says what cannot have come of a session.
+func checkOutcome(s, begun *rolebroker.Session) error {
+	earliest, latest := begun.RequestedAt.Add(-lateness), begun.RequestedAt.Add(rolebroker.MaxSessionDuration+clockSlack+lateness)
+	switch {
+	case s.State != rolebroker.SessionActive && s.State != rolebroker.SessionFailed:
+		return invalidSession("state", "is not one of active, failed")
+	case s.ExpiresAt.Before(earliest) || s.ExpiresAt.After(latest):
+		return invalidSession("expires_at", "is not when such a session can expire")
+	case (s.State == rolebroker.SessionActive || s.AccessKeyID != "") && !isAccessKeyID(s.AccessKeyID):
+		return invalidSession("access_key_id", "is not an access key ID")
+	}
+	return nil
+}
+
+// isAccessKeyID says whether s has the form of one.
+//
+// Source: STS API Reference, Credentials, AccessKeyId.
+func isAccessKeyID(s string) bool {
+	return 16 <= len(s) && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) })
+}
+
+// maxTold bounds a text that a runner tells, in bytes, and maxToldHint a hint,
+// which may have a policy in it.
+const (
+	maxTold     = 4 << 10
+	maxToldHint = 32 << 10
+)
+
+// readable is a text that a runner tells, fit to be shown to people: not longer
+// than most, and on one line, without characters that have a terminal do things.
+func readable(text string, most int) string {
+	return strings.ReplaceAll(readableLines(text, most), "\n", " ")
+}
+
+// readableLines is the same on as many lines as it has.
+func readableLines(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || unicode.IsGraphic(r):
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		}
+		return '\uFFFD'
+	}, text)
+}
+
+// maxCount is how often one session can have been handed out between two reports.
+const maxCount = 1_000_000_000
+
+// RecordRunnerUse adds what a runner counted of its own sessions. Codes: denied.
 func (b *Broker) RecordRunnerUse(ctx context.Context, who rolebroker.Caller, fetches []rolebroker.Fetch, usedAt map[rolebroker.TokenID]time.Time) error {
 	if err := mayRun(who); err != nil {
 		return err
 	}
-	if err := b.store.RecordFetches(ctx, fetches); err != nil {
+	now := b.now()
+	var counted []rolebroker.Fetch
+	for _, f := range fetches {
+		if f.Count > 0 && f.Count <= maxCount {
+			f.Runner, f.Last = who.Name, earlier(f.Last, now)
+			counted = append(counted, f)
+		}
+	}
+	if err := b.store.RecordFetches(ctx, counted); err != nil {
 		return err
 	}
+	for id, at := range usedAt {
+		usedAt[id] = earlier(at, now)
+	}
 	return b.store.RecordTokenUse(ctx, usedAt)
+}
+
+// earlier is the earlier of two times.
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // LendThrough lends a role that the platform assumes to an agent that a runner
@@ -302,9 +439,27 @@ func (b *Broker) RecordRunnerValidations(ctx context.Context, who rolebroker.Cal
 	var results []rolebroker.RoleValidation
 	for i, role := range in.Roles {
 		if v, ok := outcomes[role.ID]; ok {
+			if err := checkFound(&v, b.now()); err != nil {
+				return err
+			}
 			v.CheckedBy = who.Name
 			results = append(results, rolebroker.RoleValidation{Index: i, Role: role, Validation: v})
 		}
 	}
 	return b.recordValidations(ctx, in, results)
+}
+
+// checkFound says what cannot have come of a validation, and makes the rest of it
+// fit to be kept and shown. What it comes to is counted, so it is one of a few.
+func checkFound(v *rolebroker.Validation, now time.Time) error {
+	if !v.Status.IsKnown() {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "the outcome of a validation is none that is known here").
+			WithHint("use the same version on both sides: rolebroker version")
+	}
+	if !v.Code.IsKnown() { // a newer runner's
+		v.Code = rolebroker.ValidRejected
+	}
+	v.Message, v.Hint, v.RequestID = readable(v.Message, maxTold), readableLines(v.Hint, maxToldHint), readable(v.RequestID, 200)
+	v.CheckedAt = earlier(v.CheckedAt, now)
+	return nil
 }

@@ -51,7 +51,8 @@ type Records interface {
 	FinishSession(ctx context.Context, s *rolebroker.Session) error
 
 	// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
-	// Unknown sessions are ignored.
+	// Sessions that are unknown, or another Runner's, are ignored. All fetches
+	// are of one Runner.
 	RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error
 
 	// RecordTokenUse moves UsedAt of each token forward. Unknown ones are ignored.
@@ -280,6 +281,10 @@ type sessionStore interface {
 
 	// Sessions lists newest first: by RequestedAt, then ID, both descending.
 	Sessions(ctx context.Context, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
+
+	// FirstLike finds the oldest on record of the same agent, integration, role,
+	// ARN, session name and Runner. Codes: not_found.
+	FirstLike(ctx context.Context, s *rolebroker.Session) (*rolebroker.Session, error)
 
 	// DeleteSessions forgets those that expired before the time, at most
 	// limit of them, and says how many.

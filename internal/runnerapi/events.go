@@ -12,7 +12,7 @@ import (
 )
 
 // events tells a runner of every change until it goes away, its credential is no
-// longer good, or the server stops.
+// longer good, the server itself hears no longer of all of them, or it stops.
 func (d *door) events(w http.ResponseWriter, r *http.Request) {
 	who, err := d.runner(r)
 	if err != nil {
@@ -43,7 +43,7 @@ func (d *door) events(w http.ResponseWriter, r *http.Request) {
 	for beat := time.Now(); ctx.Err() == nil; {
 		if !time.Now().Before(beat) {
 			beat = time.Now().Add(d.Heartbeat)
-			if !d.isStillGood(ctx, r) || out.send(api.RunnerEvent{}) != nil {
+			if !changes.AreHeard() || !d.isStillGood(ctx, r) || out.send(api.RunnerEvent{}) != nil {
 				return
 			}
 		}

@@ -126,20 +126,21 @@ func showGrants(g *rolebroker.Grants) api.Grants {
 	return shown
 }
 
-func (d *door) begin(r *http.Request, who rolebroker.Caller, in api.RunnerSession) error {
+func (d *door) begin(r *http.Request, who rolebroker.Caller, in api.RunnerSession) (api.Recorded, error) {
 	arn, err := rolebroker.ParseRoleARN(in.ARN)
 	if err != nil {
-		return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the session is not valid", Fields: []rolebroker.Field{{Path: "arn", Message: err.Error()}}}
+		return api.Recorded{}, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the session is not valid", Fields: []rolebroker.Field{{Path: "arn", Message: err.Error()}}}
 	}
-	return d.Broker.BeginRunnerSession(r.Context(), who, rolebroker.Session{
+	return api.Recorded{Session: in.ID}, d.Broker.BeginRunnerSession(r.Context(), who, rolebroker.Session{
 		ID: rolebroker.SessionID(in.ID), Agent: rolebroker.AgentID(in.Agent), Integration: rolebroker.IntegrationID(in.Integration), Role: rolebroker.RoleID(in.Role),
 		ARN: arn, Region: rolebroker.Region(in.Region), Task: in.Task, SessionName: in.SessionName, RequestedAt: in.RequestedAt, ExpiresAt: in.ExpiresAt,
 		AgentName: in.AgentName, IntegrationName: in.IntegrationName, RoleName: in.RoleName,
 	}, in.Late)
 }
 
-func (d *door) finish(r *http.Request, who rolebroker.Caller, in api.SessionOutcome) error {
-	return d.Broker.FinishRunnerSession(r.Context(), who, rolebroker.Session{ID: rolebroker.SessionID(r.PathValue("session")),
+func (d *door) finish(r *http.Request, who rolebroker.Caller, in api.SessionOutcome) (api.Recorded, error) {
+	id := r.PathValue("session")
+	return api.Recorded{Session: id}, d.Broker.FinishRunnerSession(r.Context(), who, rolebroker.Session{ID: rolebroker.SessionID(id),
 		State: rolebroker.SessionState(in.State), ExpiresAt: in.ExpiresAt, AccessKeyID: in.AccessKeyID, RequestID: in.RequestID, Failure: in.Failure})
 }
 

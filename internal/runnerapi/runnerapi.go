@@ -95,8 +95,8 @@ func New(o Options) http.Handler {
 	d.mux.HandleFunc(http.MethodPost+at+"identify", answered(d, d.identify))
 	d.mux.HandleFunc(http.MethodGet+at+"tokens/{token}", asked(d, d.token))
 	d.mux.HandleFunc(http.MethodGet+at+"agents/{agent}/grants", asked(d, d.grants))
-	d.mux.HandleFunc(http.MethodPost+at+"sessions", told(d, d.begin))
-	d.mux.HandleFunc(http.MethodPut+at+"sessions/{session}", told(d, d.finish))
+	d.mux.HandleFunc(http.MethodPost+at+"sessions", answered(d, d.begin))
+	d.mux.HandleFunc(http.MethodPut+at+"sessions/{session}", answered(d, d.finish))
 	d.mux.HandleFunc(http.MethodPost+at+"use", told(d, d.use))
 	d.mux.HandleFunc(http.MethodPost+at+"loans", answered(d, d.lend))
 	d.mux.HandleFunc(http.MethodGet+at+"integrations", asked(d, d.integrations))
@@ -186,6 +186,10 @@ var statuses = map[rolebroker.Code]int{
 	rolebroker.CodeUnauthenticated: http.StatusUnauthorized,
 	rolebroker.CodeExpired:         http.StatusUnauthorized,
 	rolebroker.CodeDenied:          http.StatusForbidden,
+	rolebroker.CodeTokenIssuer:     http.StatusForbidden, // of an agent, and 401 is about the runner
+	rolebroker.CodeTokenAudience:   http.StatusForbidden,
+	rolebroker.CodeTokenSignature:  http.StatusForbidden,
+	rolebroker.CodeNotBound:        http.StatusForbidden,
 	rolebroker.CodeNotFound:        http.StatusNotFound,
 	rolebroker.CodeConflict:        http.StatusConflict,
 	rolebroker.CodeStale:           http.StatusPreconditionFailed,
@@ -199,7 +203,7 @@ func (d *door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := rolebroker.AsError(err)
 	status, ok := statuses[e.Code]
 	if !ok {
-		status = http.StatusForbidden
+		status = http.StatusInternalServerError
 	}
 	if e.Cause != nil && !errors.Is(r.Context().Err(), context.Canceled) {
 		d.Log.Error("a runner: "+e.Message, "path", r.Pattern, "code", string(e.Code), "cause", e.Cause)

@@ -313,3 +313,112 @@ func TestChangesAreHeardOf(t *testing.T) {
 		t.Errorf("the stream went on: %v", err)
 	}
 }
+
+// TestARunnerIsNotBelieved about what it cannot know, and what it writes is fit to
+// be shown: the record is that of all clusters.
+func TestARunnerIsNotBelieved(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	good := w.session(0)
+	if err := w.ours.BeginSession(ctx, good); err != nil {
+		t.Fatal(err)
+	}
+	platform, err := w.tb.Admin.Integration(ctx, "platform")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		change func(*api.RunnerSession)
+		code   rolebroker.Code
+	}{
+		"an ID that is none":       {func(s *api.RunnerSession) { s.ID = "\x1b[2J" }, rolebroker.CodeInvalid},
+		"an ID of another kind":    {func(s *api.RunnerSession) { s.ID = string(rolebroker.NewAgentID()) }, rolebroker.CodeInvalid},
+		"an ID with other letters": {func(s *api.RunnerSession) { s.ID = "ses_" + strings.Repeat("\n", 26) }, rolebroker.CodeInvalid},
+		"names for IDs":            {func(s *api.RunnerSession) { s.Integration, s.Role = "cluster", "inner" }, rolebroker.CodeInvalid},
+		"late, of the platform": {func(s *api.RunnerSession) {
+			s.Late, s.Integration, s.Role, s.ARN = true, platform.ID, platform.Roles[0].ID, platform.Roles[0].ARN
+		}, rolebroker.CodeDenied},
+		"late, another agent":  {func(s *api.RunnerSession) { s.Late, s.Agent = true, string(rolebroker.NewAgentID()) }, rolebroker.CodeDenied},
+		"late, another task":   {func(s *api.RunnerSession) { s.Late, s.Task, s.SessionName = true, "x", "scout@x" }, rolebroker.CodeDenied},
+		"late, another region": {func(s *api.RunnerSession) { s.Late, s.Region = true, "\x1b[2J" }, rolebroker.CodeInvalid},
+		"late, years ago": {func(s *api.RunnerSession) {
+			s.Late, s.RequestedAt, s.ExpiresAt = true, time.Unix(0, 0), time.Unix(60, 0)
+		}, rolebroker.CodeDenied},
+	} {
+		s := w.session(0)
+		c.change(&s)
+		w.refused(what, w.ours.BeginSession(ctx, s), c.code)
+	}
+	w.refused("another runner's, late", w.theirs.BeginSession(ctx, func() api.RunnerSession { s := w.session(0); s.Late = true; return s }()), rolebroker.CodeDenied)
+	late := w.session(0)
+	late.Late, late.RoleName, late.IntegrationName, late.AgentName = true, "admin", "platform", "somebody"
+	for range 2 {
+		if err := w.ours.BeginSession(ctx, late); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	outcome := api.SessionOutcome{State: "active", ExpiresAt: time.Now().Add(time.Hour), AccessKeyID: "ASIAIOSFODNN7EXAMPLE", RequestID: "a\x1b[2J", Failure: "no\u202e\n" + strings.Repeat("x", 100_000)}
+	for what, change := range map[string]func(*api.SessionOutcome){
+		"for years":          func(o *api.SessionOutcome) { o.ExpiresAt = time.Now().AddDate(100, 0, 0) },
+		"before it began":    func(o *api.SessionOutcome) { o.ExpiresAt = time.Unix(0, 0) },
+		"no access key":      func(o *api.SessionOutcome) { o.AccessKeyID = "" },
+		"a strange key":      func(o *api.SessionOutcome) { o.AccessKeyID = "ASIA\x1b[2J0000000000" },
+		"a strange state":    func(o *api.SessionOutcome) { o.State = "requested" },
+		"a very long key ID": func(o *api.SessionOutcome) { o.AccessKeyID = strings.Repeat("A", 1000) },
+	} {
+		o := outcome
+		change(&o)
+		w.refused(what, w.ours.FinishSession(ctx, good.ID, o), rolebroker.CodeInvalid)
+	}
+	for range 2 {
+		if err := w.ours.FinishSession(ctx, good.ID, outcome); err != nil {
+			t.Error("what came of it: ", err)
+		}
+	}
+	outcome.AccessKeyID = "ASIAIOSFODNN8EXAMPLE"
+	w.refused("another outcome", w.ours.FinishSession(ctx, good.ID, outcome), rolebroker.CodeConflict)
+
+	for range 3 {
+		for _, c := range []*client.Client{w.ours, w.theirs} {
+			if err := c.RecordUse(ctx, api.Use{Fetches: []api.Fetch{{Session: good.ID, Count: 1 << 62, Last: time.Now().AddDate(100, 0, 0)}, {Session: good.ID, Count: -5}, {Session: good.ID, Count: 2, Last: time.Now().AddDate(100, 0, 0)}}}); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for s, err := range w.tb.Admin.AllSessions(ctx, api.SessionFilter{}) {
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case s.ID == late.ID && (s.Agent != "scout" || s.Integration != "cluster" || s.Role != "inner"):
+			t.Errorf("the late one is %+v", s)
+		case s.ID == good.ID && (s.Fetches != 6 || s.FetchedAt.After(time.Now().Add(time.Hour)) || strings.ContainsAny(s.Failure+s.RequestID, "\x1b\u202e\n") || len(s.Failure) > 5000):
+			t.Errorf("on record is %.300s", strings.TrimSpace(string(must(json.Marshal(s)))))
+		}
+	}
+
+	v := api.RunnerValidations{Version: w.cluster.Version, Validations: []api.IdentifiedOutcome{{Role: w.cluster.Roles[0].ID,
+		Validation: api.Validation{Status: "assumable", Code: "a_new_one", Message: "fine\x1b[2J", Hint: "one\ntwo\r\x07", CheckedAt: time.Now().AddDate(100, 0, 0)}}}}
+	if err := w.ours.RecordValidations(ctx, w.cluster.ID, v); err != nil {
+		t.Fatal(err)
+	}
+	in, err := w.tb.Admin.Integration(ctx, "cluster")
+	if got := in.Roles[0].Validation; err != nil || got == nil || got.Code != "rejected" || got.CheckedAt.After(time.Now().Add(time.Hour)) || strings.ContainsAny(got.Message+got.Hint, "\x1b\x07\r") || !strings.HasPrefix(got.Hint, "one\ntwo") {
+		t.Errorf("the validation is %+v, %v", got, err)
+	}
+	v.Validations[0].Status = "magic"
+	w.refused("a status that is none", w.ours.RecordValidations(ctx, w.cluster.ID, v), rolebroker.CodeInvalid)
+	if err := w.ours.Report(ctx, api.RunnerReport{Program: "\x1b[2J", IdentityError: strings.Repeat("é", 5000)}); err != nil {
+		t.Error("a long report: ", err)
+	}
+	if r, err := w.tb.Admin.Runner(ctx, "ours"); err != nil || strings.Contains(r.Program, "\x1b") {
+		t.Errorf("the report is %+v, %v", r, err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

@@ -28,11 +28,17 @@ var (
 		WHERE id = $1 AND runner = $7`)
 
 	countFetches = newBatch("countFetch", `
-		WITH fetched (id, count, last) AS (VALUES ROWS)
-		UPDATE sessions SET fetches = sessions.fetches + fetched.count,
+		WITH fetched (id, count, last, runner) AS (VALUES ROWS)
+		UPDATE sessions SET
+			fetches = CASE WHEN sessions.fetches < 4611686018427387904 THEN sessions.fetches + fetched.count ELSE sessions.fetches END,
 			fetched_at = CASE WHEN sessions.fetched_at < fetched.last THEN fetched.last ELSE sessions.fetched_at END
-		FROM fetched WHERE sessions.id = fetched.id`,
-		`(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT))`)
+		FROM fetched WHERE sessions.id = fetched.id AND sessions.runner = fetched.runner`,
+		`(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))`)
+
+	firstLike = newStatement("firstLike", `
+		SELECT `+sessionColumns+` FROM sessions
+		WHERE agent_id = $1 AND integration_id = $2 AND role_id = $3 AND arn = $4 AND session_name = $5 AND runner = $6
+		ORDER BY requested_at, id LIMIT 1`)
 
 	deleteSessions = newStatement("deleteSessions", `
 		DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`)
@@ -126,12 +132,26 @@ func (s *Store) FinishSession(ctx context.Context, se *rolebroker.Session) error
 	return err
 }
 
+// FirstLike finds the oldest session on record of the same agent, integration,
+// role, ARN, session name and Runner as se. Codes: not_found.
+func (s *Store) FirstLike(ctx context.Context, se *rolebroker.Session) (*rolebroker.Session, error) {
+	found, err := s.sessions(ctx, firstLike, clean(se.Agent), clean(se.Integration), clean(se.Role), se.ARN.String(), clean(se.SessionName), clean(se.Runner))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, notFound("session like", string(se.ID))
+	}
+	return &found[0], nil
+}
+
 // RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
-// Unknown sessions are ignored.
+// Sessions that are unknown, or another Runner's, are ignored.
 func (s *Store) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error {
 	sums := map[rolebroker.SessionID]rolebroker.Fetch{} // a statement changes each row once
 	for _, f := range fetches {
 		sum := sums[f.Session]
+		sum.Runner = f.Runner
 		if sum.Count += f.Count; f.Last.After(sum.Last) {
 			sum.Last = f.Last
 		}
@@ -140,7 +160,7 @@ func (s *Store) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) e
 	var rows [][]any
 	for _, id := range slices.Sorted(maps.Keys(sums)) { // in one order everywhere, against deadlocks
 		if storableText(string(id)) {
-			rows = append(rows, []any{id, sums[id].Count, millis(sums[id].Last)})
+			rows = append(rows, []any{id, sums[id].Count, millis(sums[id].Last), clean(sums[id].Runner)})
 		}
 	}
 	if len(rows) == 0 {
