@@ -23,6 +23,9 @@ type assumer struct {
 	way map[rolebroker.RoleARN]broker.STS // what worked last
 }
 
+// maxWays bounds the roles of which it is remembered.
+const maxWays = 10_000
+
 // Assume asks STS for a role.
 func (a *assumer) Assume(ctx context.Context, as rolebroker.Assumption) (*rolebroker.Assumed, error) {
 	return a.either(as, func(sts broker.STS) (*rolebroker.Assumed, error) { return sts.Assume(ctx, as) })
@@ -47,6 +50,9 @@ func (a *assumer) either(as rolebroker.Assumption, assume func(broker.STS) (*rol
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if len(a.way) >= maxWays {
+		clear(a.way)
+	}
 	a.way[as.ARN] = second
 	a.log.Info("found how to assume a role", "arn", as.ARN, "method", a.method(second), "since", "the other way was refused: "+err.Error())
 	return other, nil

@@ -36,9 +36,10 @@ type identifier struct {
 	record   *record
 	verifier Verifier // nil: service-account tokens are not taken
 
-	mu     sync.Mutex
-	known  map[any]identified // by the SHA-256 of an agent token, or by service account
-	tokens map[rolebroker.TokenID]rolebroker.Secret
+	mu      sync.Mutex
+	changes uint64                                   // how many there were
+	known   map[any]identified                       // by the SHA-256 of an agent token, or by service account
+	tokens  map[rolebroker.TokenID]rolebroker.Secret // what is shown for an ID never changes
 }
 
 func newIdentifier(r *record, v Verifier) *identifier {
@@ -49,8 +50,8 @@ func newIdentifier(r *record, v Verifier) *identifier {
 func (i *identifier) forget(rolebroker.Change) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.changes++
 	clear(i.known)
-	clear(i.tokens)
 }
 
 // identify is for containercreds.Options.
@@ -76,7 +77,8 @@ func (i *identifier) identify(ctx context.Context, authorization string) (rolebr
 
 // find is who a key stands for, as is remembered or as the server says.
 func (i *identifier) find(ctx context.Context, key any, shown api.Identification, token rolebroker.Secret) (rolebroker.Caller, error) {
-	if found, ok := i.remembered(key); ok {
+	found, seen, ok := i.remembered(key)
+	if ok {
 		return found.caller, nil
 	}
 	answer, err := ask(ctx, i.record.link, func(ctx context.Context, c *client.Client) (api.Identified, error) { return c.Identify(ctx, shown) })
@@ -86,32 +88,40 @@ func (i *identifier) find(ctx context.Context, key any, shown api.Identification
 	case answer.Token == nil:
 		return rolebroker.Caller{}, refusalOf(answer.Refusal)
 	}
-	found := identified{rolebroker.Caller{Agent: rolebroker.AgentID(answer.Token.Agent), Token: rolebroker.TokenID(answer.Token.ID)}, token}
-	i.remember(key, found)
+	found = identified{rolebroker.Caller{Agent: rolebroker.AgentID(answer.Token.Agent), Token: rolebroker.TokenID(answer.Token.ID)}, token}
+	i.remember(key, found, seen)
 	return found.caller, nil
 }
 
-func (i *identifier) remembered(key any) (identified, bool) {
-	if !i.record.Watching() {
-		return identified{}, false
-	}
+// remembered is what is known of a key, and how many changes there were before.
+func (i *identifier) remembered(key any) (found identified, seen uint64, ok bool) {
+	watching := i.record.Watching()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	found, ok := i.known[key]
-	return found, ok
+	found, ok = i.known[key]
+	return found, i.changes, ok && watching
 }
 
-func (i *identifier) remember(key any, found identified) {
+// remember keeps what was found out, unless something changed since it was asked.
+func (i *identifier) remember(key any, found identified, seen uint64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if len(i.known) >= maxIdentified {
 		clear(i.known)
-		clear(i.tokens)
 	}
-	i.known[key] = found
-	if !found.token.IsZero() {
-		i.tokens[found.caller.Token] = found.token
+	if seen == i.changes {
+		i.known[key] = found
 	}
+	if found.token.IsZero() {
+		return
+	}
+	for id := range i.tokens {
+		if len(i.tokens) < maxIdentified {
+			break
+		}
+		delete(i.tokens, id)
+	}
+	i.tokens[found.caller.Token] = found.token
 }
 
 // tokenOf is the agent token by which an agent was identified; zero for a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ func (l *lending) Lend(ctx context.Context, who rolebroker.Caller, req rolebroke
 		return loan, saidOfRunner(err)
 	}
 	req.Role = grant.Reference()
-	key := fmt.Sprintf("%q %q %q", who.Token, req.Role, req.Task)
+	key := fmt.Sprintf("%q %q %s %q", who.Token, grant.Role.ID, grant.Role.ARN, req.Task)
 	answer := l.flights.DoChan(key, func() (any, error) { return l.pass(context.WithoutCancel(ctx), key, who, req) })
 	select {
 	case a := <-answer:
@@ -80,7 +81,10 @@ func (l *lending) pass(ctx context.Context, key string, who rolebroker.Caller, r
 		return old, nil
 	}
 	delete(l.loans, key)
-	return nil, l.identifier.record.away(err)
+	if isOutage(err) {
+		err = l.identifier.record.away(err)
+	}
+	return nil, err
 }
 
 // platform borrows with the agent's own token, or says which service account
@@ -89,13 +93,16 @@ func (l *lending) platform(ctx context.Context, who rolebroker.Caller, req roleb
 	ctx, cancel := context.WithTimeout(ctx, 4*askTimeout) // it may have to ask STS
 	defer cancel()
 	token := l.identifier.tokenOf(who.Token)
+	if token.IsZero() && !strings.HasPrefix(string(who.Token), "bnd_") {
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "too many agents ask at once").WithHint("try again")
+	}
 	if token.IsZero() {
 		lent, err := l.link.server.Load().Lend(ctx, api.Loan{Token: string(who.Token), Role: req.Role, Task: req.Task})
-		if err == nil && lent.Refusal != nil {
-			err = refusalOf(lent.Refusal)
-		}
 		if err != nil {
-			return nil, err
+			return nil, l.identifier.record.away(err)
+		}
+		if lent.Refusal != nil {
+			return nil, refusalOf(lent.Refusal)
 		}
 		return loanOf(lent.RoleARN, lent.AccessKeyID, lent.SecretAccessKey.Reveal(), lent.Token.Reveal(), lent.Expiration)
 	}

@@ -1,8 +1,8 @@
 package runner
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -28,6 +28,20 @@ const (
 	// joinPatience is how long a replica waits for the one that used the join
 	// token to have kept the credential.
 	joinPatience = 30 * time.Second
+
+	// claimLasts is for how long the replica that wants to change the credential
+	// has it to itself: longer than all questions that takes.
+	claimLasts = time.Minute
+)
+
+// contact is what came of the last question to the server.
+type contact int32
+
+const (
+	neverAsked contact = iota
+	answers            // it answered, whatever it said
+	isAway             // it could not be reached, or could not answer
+	refuses            // it does not know this runner any more
 )
 
 // link is the way to the server, with the runner's credential.
@@ -42,6 +56,24 @@ type link struct {
 	kept       []byte     // what state has, as far as is known
 	credential credential
 	server     atomic.Pointer[client.Client]
+
+	contact atomic.Int32 // a contact
+}
+
+// has says whether that came of the last question to the server.
+func (l *link) has(c contact) bool { return contact(l.contact.Load()) == c }
+
+// note notes what came of a question. One that was given up says nothing.
+func (l *link) note(ctx context.Context, err error) {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+	case isUnknown(err):
+		l.contact.Store(int32(refuses))
+	case isOutage(err):
+		l.contact.Store(int32(isAway))
+	default:
+		l.contact.Store(int32(answers))
+	}
 }
 
 // open finds the credential that is kept, or joins with a token for the first.
@@ -66,7 +98,7 @@ func (l *link) join(ctx context.Context, token rolebroker.Secret) error {
 	}
 	made, err := c.Join(ctx, api.Join{Token: api.Secret(token.Reveal()), Program: l.program})
 	if err == nil {
-		return l.keep(ctx, made)
+		return l.keep(ctx, l.kept, made)
 	}
 	if rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		return err
@@ -98,13 +130,18 @@ func (l *link) load(ctx context.Context) error {
 	return l.use(c)
 }
 
-// keep stores a new credential before it is used, and takes it.
-func (l *link) keep(ctx context.Context, made api.RunnerCredential) error {
+// keep stores a new credential in the place of old before it is used, and takes
+// it. Codes: conflict.
+func (l *link) keep(ctx context.Context, old []byte, made api.RunnerCredential) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := credential{Runner: rolebroker.RunnerID(made.Runner), Name: made.Name, Credential: made.Credential.Reveal(), MadeAt: l.now().UTC(), ExpiresAt: made.ExpiresAt}
+	return l.save(ctx, old, credential{Runner: rolebroker.RunnerID(made.Runner), Name: made.Name, Credential: made.Credential.Reveal(), MadeAt: l.now().UTC(), ExpiresAt: made.ExpiresAt})
+}
+
+// save stores and takes c, if old is still kept; l.mu is held. Codes: conflict.
+func (l *link) save(ctx context.Context, old []byte, c credential) error {
 	text := c.encode()
-	if err := l.state.Save(ctx, l.kept, text); err != nil {
+	if err := l.state.Save(ctx, old, text); err != nil {
 		return err
 	}
 	l.kept = text
@@ -138,8 +175,9 @@ func ask[T any](ctx context.Context, l *link, question func(context.Context, *cl
 	defer cancel()
 	answer, err := question(ctx, l.server.Load())
 	if isUnknown(err) && l.reload(ctx) {
-		return question(ctx, l.server.Load())
+		answer, err = question(ctx, l.server.Load())
 	}
+	l.note(ctx, err)
 	return answer, err
 }
 
@@ -158,35 +196,45 @@ func isUnknown(err error) bool {
 
 // reload says whether somebody kept another credential.
 func (l *link) reload(ctx context.Context) bool {
-	l.mu.Lock()
-	before := l.kept
-	l.mu.Unlock()
+	before := l.present().Credential
 	if err := l.load(ctx); err != nil {
 		l.log.Warn("the credential that is kept cannot be read", "reason", err)
 		return false
 	}
+	return l.present().Credential != before
+}
+
+// present is the credential as it is known.
+func (l *link) present() credential {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !bytes.Equal(before, l.kept)
+	return l.credential
 }
 
 // renew changes the credential when it is a day old. What other replicas did
 // counts.
 func (l *link) renew(ctx context.Context) error {
-	l.mu.Lock()
-	due := l.now().Sub(l.credential.MadeAt) >= changeAfter
-	l.mu.Unlock()
-	if !due {
+	if !l.present().isDue(l.now()) {
 		return nil
 	}
 	if err := l.load(ctx); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	due = l.now().Sub(l.credential.MadeAt) >= changeAfter
-	l.mu.Unlock()
-	if !due {
+	if !l.present().isDue(l.now()) {
 		return nil
+	}
+	err := l.change(ctx)
+	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
+		return nil // another replica was faster
+	}
+	return err
+}
+
+// change asks for the next credential, and keeps it. Codes: conflict.
+func (l *link) change(ctx context.Context) error {
+	claim, err := l.claim(ctx)
+	if err != nil {
+		return err
 	}
 	made, err := ask(ctx, l, func(ctx context.Context, c *client.Client) (api.RunnerCredential, error) {
 		return c.RenewCredential(ctx)
@@ -194,11 +242,25 @@ func (l *link) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.keep(ctx, made)
+	return l.keep(ctx, claim, made)
+}
+
+// claim has the other replicas leave the change of the credential to this one
+// for a while. Two that asked for the next one at once would end up with one
+// that is kept and one that is good. It returns what is kept from then on. Codes:
+// conflict.
+func (l *link) claim(ctx context.Context) ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.credential
+	c.ClaimedAt = l.now().UTC()
+	err := l.save(ctx, l.kept, c)
+	return l.kept, err
 }
 
 // listen keeps a stream of events open until ctx ends. up is called for each
-// event, down each time the stream has ended.
+// event, down each time the stream has ended, once it is known whether the
+// server still answers.
 func (l *link) listen(ctx context.Context, up func(api.RunnerEvent), down func(error)) {
 	wait := firstPause
 	for ctx.Err() == nil {
@@ -209,14 +271,24 @@ func (l *link) listen(ctx context.Context, up func(api.RunnerEvent), down func(e
 		if ctx.Err() != nil {
 			return
 		}
+		l.note(ctx, err) // until it is known better
+		l.probe(ctx)
 		down(err)
-		if isUnknown(err) && l.reload(ctx) {
-			continue
-		}
 		if !pause(ctx, wait+time.Duration(rand.Int64N(int64(wait)))) {
 			return
 		}
 		wait = min(2*wait, lastPause)
+	}
+}
+
+// probe finds out whether the server answers, by asking for a token that nobody
+// has: a proxy may end every stream and pass all else.
+func (l *link) probe(ctx context.Context) {
+	_, err := ask(ctx, l, func(ctx context.Context, c *client.Client) (api.TokenRecord, error) {
+		return c.TokenRecord(ctx, "tok_none")
+	})
+	if isUnknown(err) && ctx.Err() == nil {
+		l.log.Error("the server does not know this runner any more, and nothing is lent", "reason", err, "hint", rolebroker.AsError(err).Hint)
 	}
 }
 

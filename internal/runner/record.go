@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,13 +24,22 @@ type record struct {
 	now   func() time.Time
 	log   *slog.Logger
 
-	forget func(rolebroker.Change) // told of changes; set once, before anything is asked
-	heard  atomic.Int64            // Unix milliseconds: when the stream of events last said something; 0: never
-	up     atomic.Bool             // the stream is open
+	forget func(rolebroker.Change)   // told of changes; set once, before anything is asked
+	heard  atomic.Pointer[time.Time] // when the stream of events last said something; nil: never
+	up     atomic.Bool               // the stream is open
+
+	delivering sync.Mutex // held by the one who tells what was not told
 
 	mu         sync.Mutex
-	authorised map[authorisation]struct{}
+	authorised map[authorisation]time.Time // when the server last said so
 }
+
+const (
+	// keepAuthorised is longer than a session and a grace together: what is older
+	// is no renewal.
+	keepAuthorised = 48 * time.Hour
+	maxAuthorised  = 20_000
+)
 
 // authorisation is what the server allowed once: the same session again is the
 // renewal of it.
@@ -52,24 +64,41 @@ func (r *record) alsoTell(other func(rolebroker.Change)) {
 	r.forget = func(c rolebroker.Change) { first(c); other(c) }
 }
 
-// Watching says whether what is remembered may be used: changes are heard of,
-// or were until a moment ago that is within the grace.
+// Watching says whether what is remembered may be used: changes are heard of, or
+// the server is away, and they were until a moment ago that is within the grace.
+// While it answers, but tells nothing of changes, it is asked each time.
 func (r *record) Watching() bool {
+	if r.up.Load() && r.silence() < 3*api.Heartbeat {
+		return true
+	}
+	return r.link.has(isAway) && r.isInGrace()
+}
+
+// isInGrace says whether what was authorised may go on without the server.
+func (r *record) isInGrace() bool { return r.silence() < r.grace }
+
+// silence is how long nothing was heard of changes. It is the longer of what two
+// clocks say: one may be set back, and the other stops while the machine sleeps.
+func (r *record) silence() time.Duration {
 	heard := r.heard.Load()
-	silence := time.Duration(r.now().UnixMilli()-heard) * time.Millisecond
-	return heard != 0 && (silence < r.grace || r.up.Load() && silence < 3*api.Heartbeat)
+	if heard == nil {
+		return math.MaxInt64
+	}
+	now := r.now()
+	return max(now.Sub(*heard), now.Round(0).Sub(heard.Round(0)), 0)
 }
 
 // hear takes one event of the stream.
 func (r *record) hear(e api.RunnerEvent) {
 	if e.Hello != nil { // what changed before it was not heard of
 		r.forget(rolebroker.Change{})
-		r.up.Store(true)
 	}
 	if e.Change != nil {
 		r.forget(rolebroker.Change{Agent: rolebroker.AgentID(e.Change.Agent), Integration: rolebroker.IntegrationID(e.Change.Integration)})
 	}
-	r.heard.Store(r.now().UnixMilli())
+	now := r.now()
+	r.heard.Store(&now)
+	r.up.Store(true)
 }
 
 // lost says that the stream has ended.
@@ -84,24 +113,25 @@ func isOutage(err error) bool {
 	return false
 }
 
-// away says why something cannot be answered while the server is away.
+// away says why something cannot be answered while the server is away, or does
+// not know this runner: that is no fault of the agent's.
 func (r *record) away(err error) error {
-	if !isOutage(err) {
-		return err
-	}
-	heard := r.heard.Load()
 	e := rolebroker.AsError(err)
-	away := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err}
-	switch since := time.UnixMilli(heard).UTC(); {
-	case heard == 0:
+	away := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err, Hint: "look at the server, and at the way from the cluster to it; the runner's log has the cause"}
+	heard := r.heard.Load()
+	switch {
+	case isUnknown(err):
+		away.Message, away.Hint = "the server refuses this runner: "+e.Message, e.Hint
+	case !isOutage(err) || r.up.Load() || heard != nil && !r.link.has(isAway):
+		return err
+	case heard == nil:
 		away.Message = "the runner has not reached its server yet: " + e.Message
-	case r.Watching():
+	case r.isInGrace():
 		away.Message = fmt.Sprintf("the runner cannot reach its server since %s; until %s only what was authorised before goes on, and this was not",
-			since.Format(time.RFC3339), since.Add(r.grace).Format(time.RFC3339))
+			heard.UTC().Format(time.RFC3339), heard.Add(r.grace).UTC().Format(time.RFC3339))
 	default:
-		away.Message = fmt.Sprintf("the runner cannot reach its server since %s, and the grace of %s is over", since.Format(time.RFC3339), rolebroker.ShortDuration(r.grace))
+		away.Message = fmt.Sprintf("the runner cannot reach its server since %s, and the grace of %s is over", heard.UTC().Format(time.RFC3339), rolebroker.ShortDuration(r.grace))
 	}
-	away.Hint = "look at the server, and at the way from the cluster to it; the runner's log has the cause"
 	return away
 }
 
@@ -142,8 +172,8 @@ func (r *record) RecordSession(ctx context.Context, s *rolebroker.Session) error
 		return nil
 	case !isOutage(err):
 		r.withdraw(key)
-		return err
-	case !r.isAuthorised(key) || !r.Watching():
+		return r.away(err)
+	case !r.isAuthorised(key) || !r.isInGrace():
 		return r.away(err)
 	}
 	session.Late = true
@@ -157,7 +187,27 @@ func (r *record) RecordSession(ctx context.Context, s *rolebroker.Session) error
 func (r *record) authorise(key authorisation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.authorised[key] = struct{}{}
+	now := r.now()
+	if len(r.authorised) >= maxAuthorised {
+		r.makeRoom(now)
+	}
+	r.authorised[key] = now
+}
+
+// makeRoom forgets what is too old, and if nothing is, some of the rest; r.mu is
+// held.
+func (r *record) makeRoom(now time.Time) {
+	for key, at := range r.authorised {
+		if now.Sub(at) >= keepAuthorised {
+			delete(r.authorised, key)
+		}
+	}
+	for key := range r.authorised {
+		if len(r.authorised) <= maxAuthorised*9/10 {
+			return
+		}
+		delete(r.authorised, key)
+	}
 }
 
 func (r *record) withdraw(key authorisation) {
@@ -169,8 +219,8 @@ func (r *record) withdraw(key authorisation) {
 func (r *record) isAuthorised(key authorisation) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ok := r.authorised[key]
-	return ok
+	at, ok := r.authorised[key]
+	return ok && r.now().Sub(at) < keepAuthorised
 }
 
 // FinishSession tells the server what came of a session, now or later.
@@ -188,6 +238,8 @@ func (r *record) FinishSession(ctx context.Context, s *rolebroker.Session) error
 // deliver tells what the server was not told yet, in the order in which it
 // happened, until it cannot be reached.
 func (r *record) deliver(ctx context.Context) error {
+	r.delivering.Lock() // of two at once one would drop what the other has not told
+	defer r.delivering.Unlock()
 	for {
 		e, ok := r.spool.first()
 		if !ok {
@@ -218,27 +270,38 @@ func sessionOf(e entry) string {
 	return e.ID
 }
 
+// maxUses bounds what is told of use in one request, which is bounded, too.
+const maxUses = 2000
+
 // RecordFetches tells how often sessions were handed out. What cannot be told is
-// kept by the caller.
+// kept by the caller; of a long list that may be told in part again.
 func (r *record) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error {
-	if len(fetches) == 0 {
-		return nil
+	for some := range slices.Chunk(fetches, maxUses) {
+		use := api.Use{}
+		for _, f := range some {
+			use.Fetches = append(use.Fetches, api.Fetch{Session: string(f.Session), Count: f.Count, Last: f.Last})
+		}
+		if err := r.tellUse(ctx, use); err != nil {
+			return err
+		}
 	}
-	use := api.Use{}
-	for _, f := range fetches {
-		use.Fetches = append(use.Fetches, api.Fetch{Session: string(f.Session), Count: f.Count, Last: f.Last})
-	}
-	return tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.RecordUse(ctx, use) })
+	return nil
 }
 
 // RecordTokenUse tells when tokens were last used.
 func (r *record) RecordTokenUse(ctx context.Context, usedAt map[rolebroker.TokenID]time.Time) error {
-	if len(usedAt) == 0 {
-		return nil
+	for some := range slices.Chunk(slices.Collect(maps.Keys(usedAt)), maxUses) {
+		use := api.Use{Tokens: map[string]time.Time{}}
+		for _, id := range some {
+			use.Tokens[string(id)] = usedAt[id]
+		}
+		if err := r.tellUse(ctx, use); err != nil {
+			return err
+		}
 	}
-	use := api.Use{Tokens: map[string]time.Time{}}
-	for id, at := range usedAt {
-		use.Tokens[string(id)] = at
-	}
+	return nil
+}
+
+func (r *record) tellUse(ctx context.Context, use api.Use) error {
 	return tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.RecordUse(ctx, use) })
 }

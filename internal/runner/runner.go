@@ -135,7 +135,7 @@ func Start(ctx context.Context, opts Options) (*Runner, error) {
 	}
 	r := &Runner{opts: opts, link: l, log: opts.Log, failed: make(chan error, 1)}
 	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, way: map[rolebroker.RoleARN]broker.STS{}}
-	r.record = &record{link: l, spool: spool, grace: opts.Grace, now: opts.Now, log: opts.Log, authorised: map[authorisation]struct{}{}}
+	r.record = &record{link: l, spool: spool, grace: opts.Grace, now: opts.Now, log: opts.Log, authorised: map[authorisation]time.Time{}}
 	identifier := newIdentifier(r.record, opts.Verifier)
 	lender := broker.NewLender(broker.LenderOptions{Records: r.record, Assumer: r.assumer, Serves: l.serves,
 		Log: opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
@@ -212,6 +212,10 @@ func (r *Runner) ready(w http.ResponseWriter, _ *http.Request) {
 		state(w, http.StatusOK, "ready")
 	case r.record.Watching():
 		state(w, http.StatusOK, "the server cannot be reached; what it authorised goes on")
+	case r.link.has(answers):
+		state(w, http.StatusOK, "the server tells nothing of changes; it is asked each time")
+	case r.link.has(refuses):
+		state(w, http.StatusServiceUnavailable, "the server does not know this runner any more")
 	default:
 		state(w, http.StatusServiceUnavailable, "the server cannot be reached")
 	}
@@ -252,10 +256,10 @@ func (r *Runner) heard(e api.RunnerEvent) {
 
 // lost is told that the stream of events has ended.
 func (r *Runner) lost(err error) {
-	if r.record.up.Load() {
+	if r.record.up.Load() && r.link.has(isAway) {
 		r.log.Warn("the server cannot be reached; what it authorised goes on", "until", r.opts.Now().Add(r.opts.Grace).UTC().Format(time.RFC3339), "reason", err)
 	} else {
-		r.log.Debug("the server still cannot be reached", "reason", err)
+		r.log.Debug("the stream of events ended", "reason", err)
 	}
 	r.record.lost()
 }
@@ -312,10 +316,13 @@ func (r *Runner) Close(ctx context.Context) error {
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
-	if closed := r.lending.Close(closing); !isOutage(closed) {
-		err = errors.Join(err, closed)
-	}
+	recorded := r.lending.Close(closing)
 	r.stop()
 	r.work.Wait()
+	for _, told := range []error{recorded, r.record.deliver(closing)} {
+		if !isOutage(told) {
+			err = errors.Join(err, told)
+		}
+	}
 	return err
 }

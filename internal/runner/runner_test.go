@@ -33,7 +33,7 @@ func TestAnAgentBorrowsWhatTheClusterAssumes(t *testing.T) {
 	if want := "arn:aws:iam::" + testbed.CustomerAccount + ":role/Inner"; lent.RoleARN != want {
 		t.Errorf("lent is %s", lent.RoleARN)
 	}
-	assumed := w.AWS.Assumed()
+	assumed := w.assumed()
 	if len(assumed) != 1 || !strings.Contains(fmt.Sprint(assumed[0]), clusterAccount) {
 		t.Errorf("STS was asked %d times: %+v", len(assumed), assumed)
 	}
@@ -162,7 +162,7 @@ func TestTheServerIsAway(t *testing.T) {
 	w.eventually("what is lent is renewed twice", func() bool {
 		lent := w.allow("inner")
 		last = lent.AccessKeyID
-		return last != first.AccessKeyID && len(w.AWS.Assumed()) >= 3
+		return last != first.AccessKeyID && len(w.assumed()) >= 3
 	})
 	if e := w.deny("other", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "only what was authorised before goes on") {
 		t.Errorf("what is new is refused with %q", e.Message)
@@ -178,7 +178,7 @@ func TestTheServerIsAway(t *testing.T) {
 				told[s.AccessKeyID] = true
 			}
 		}
-		return told[first.AccessKeyID] && told[last] && len(told) == len(w.sessions()) && len(told) == len(w.AWS.Assumed())
+		return told[first.AccessKeyID] && told[last] && len(told) == len(w.sessions()) && len(told) == len(w.assumed())
 	})
 	w.allow("other")
 	if pending, err := os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")); err != nil || len(bytes.TrimSpace(pending)) > 0 {
@@ -195,7 +195,7 @@ func TestTheGraceEnds(t *testing.T) {
 	w.allow("inner")
 	w.way.cut()
 	now.set(time.Now().Add(20 * time.Minute))
-	w.allow("inner")
+	w.eventually("it goes on", func() bool { _, err := w.borrows(w.scout, "inner"); return err == nil })
 	now.set(time.Now().Add(31 * time.Minute))
 	w.eventually("it is refused", func() bool { _, err := w.borrows(w.scout, "inner"); return err != nil })
 	if e := w.deny("inner", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "the grace of 30m is over") {

@@ -1,11 +1,11 @@
 package runner
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,8 +32,12 @@ type spool struct {
 	entries []entry
 }
 
-// openSpool reads what an earlier run left. A last line that was cut off by a
-// crash was acknowledged to nobody, and is dropped.
+// maxSpool bounds what is kept, some 30 MB: what cannot be written down is not
+// begun.
+const maxSpool = 50_000
+
+// openSpool reads what an earlier run left. A line that was cut off by a crash or
+// a full disk was acknowledged to nobody, and is dropped.
 func openSpool(folder string) (*spool, error) {
 	if folder == "" {
 		return &spool{}, nil
@@ -46,14 +50,11 @@ func openSpool(folder string) (*spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the sessions that were not told yet: %w", err)
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	for line := range bytes.Lines(text) {
 		var e entry
-		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			break
+		if json.Unmarshal(line, &e) == nil && (e.Begin != nil || e.Finish != nil) {
+			s.entries = append(s.entries, e)
 		}
-		s.entries = append(s.entries, e)
 	}
 	return s, s.write()
 }
@@ -62,6 +63,9 @@ func openSpool(folder string) (*spool, error) {
 func (s *spool) add(e entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.entries) >= maxSpool && e.Begin != nil {
+		return fmt.Errorf("there are %d to be told already", maxSpool)
+	}
 	s.entries = append(s.entries, e)
 	if s.path == "" {
 		return nil
@@ -82,8 +86,16 @@ func appendLine(path string, e entry) error {
 	if err != nil {
 		return err
 	}
+	defer file.Close() // what matters was synced, or is an error already
+	before, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
 	_, err = file.Write(append(line, '\n'))
-	return errors.Join(err, file.Sync(), file.Close())
+	if err = errors.Join(err, file.Sync()); err != nil {
+		return errors.Join(err, file.Truncate(before)) // the next line is not to be part of this one
+	}
+	return nil
 }
 
 // has says whether something of a session is still to be told.

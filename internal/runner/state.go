@@ -52,6 +52,12 @@ type credential struct {
 	Credential string              `json:"credential"`
 	MadeAt     time.Time           `json:"made_at"`
 	ExpiresAt  time.Time           `json:"expires_at"`
+	ClaimedAt  time.Time           `json:"claimed_at,omitzero"` // when a replica set about to change it
+}
+
+// isDue says whether it is to be changed, and no replica is at it.
+func (c credential) isDue(now time.Time) bool {
+	return now.Sub(c.MadeAt) >= changeAfter && now.Sub(c.ClaimedAt).Abs() >= claimLasts
 }
 
 func (c credential) encode() []byte {

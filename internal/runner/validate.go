@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,6 +92,9 @@ func (v *validator) validate(ctx context.Context, all bool) error {
 	if err != nil {
 		return err
 	}
+	maps.DeleteFunc(v.tried, func(id string, _ int64) bool {
+		return !slices.ContainsFunc(ours, func(in api.Integration) bool { return in.ID == id })
+	})
 	var failed error
 	for _, in := range ours {
 		if !all && v.tried[in.ID] == in.Version {

@@ -184,6 +184,16 @@ func (w *world) sessions() (all []api.Session) {
 	return all
 }
 
+// assumed are the calls of STS that lending made, and not trying roles.
+func (w *world) assumed() (all []awssim.AssumeRoleCall) {
+	for _, a := range w.AWS.Assumed() {
+		if a.SessionName != "rolebroker=validation" {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
 // way is between a runner and its server, and can be cut.
 type way struct {
 	url  string
