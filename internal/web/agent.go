@@ -39,6 +39,8 @@ type agentPage struct {
 	Issuers  []issuer                  // that can be bound
 	Account  rolebroker.ServiceAccount // to be bound, as it was typed
 	Region   rolebroker.Region         // of the role that it borrows first
+	First    string                    // a reference to that
+	Named    bool                      // there is no default role: one has to be named
 
 	Tokens []tokenRow
 	Label  string // of a new token, as it was typed
@@ -141,6 +143,8 @@ func (p *agentPage) offer(g *rolebroker.Grants, live []rolebroker.Session) {
 	for i, offer := range byAnybody(g).Offers() {
 		if i == 0 {
 			p.Region = offer.Region
+			p.Named = !offer.Default // the default comes first
+			p.First = offer.Reference
 		}
 		in := integrationNamed(g, offer.Integration)
 		row := roleOffer{Offer: offer, In: in.ID, Runner: in.Runner, RunnerName: in.RunnerName, Where: where(offer.ARN)}

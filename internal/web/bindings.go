@@ -82,15 +82,19 @@ func (s *server) unbindAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 // Pod is what the agent's pod has in it when its service account is what it
 // shows, as in docs/kubernetes.md. There is one to be bound.
 func (p *agentPage) Pod() string {
-	account := p.Bindings[0].Account
-	return fmt.Sprintf(podOfAccount, p.Agent.Name, account.Namespace, account.Name, p.Region, podLasts)
+	account, role := p.Bindings[0].Account, ""
+	if p.Named {
+		role = "/" + p.First
+	}
+	return fmt.Sprintf(podOfAccount, p.Agent.Name, account.Namespace, account.Name, p.Region, podLasts, role)
 }
 
 // podLasts is how long the token of such a pod is good: the least that
 // Kubernetes makes, because a copy of it is good until then.
 const podLasts = 600
 
-// podOfAccount takes the agent, a namespace, a service account, a region and podLasts.
+// podOfAccount takes the agent, a namespace, a service account, a region,
+// podLasts, and what names a role at the end of a path.
 const podOfAccount = `apiVersion: v1
 kind: Pod
 metadata:
@@ -104,7 +108,7 @@ spec:
       image: my-agent
       env:
         - name: AWS_CONTAINER_CREDENTIALS_FULL_URI
-          value: https://runner.example.com/v1/credentials
+          value: https://runner.example.com/v1/credentials%[6]s
         - name: AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
           value: /var/run/secrets/rolebroker/token
         - name: AWS_REGION

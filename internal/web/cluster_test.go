@@ -170,7 +170,7 @@ func connectByCluster(p *person) {
 	p.role(1).presses("Show the fix")
 	p.tb.AWS.Account(account).SetTrustPolicy("Other", trust)
 	p.opens("/integrations")
-	p.sees("cluster · eks", "1 failed", "by runner eks")
+	p.sees("cluster", "runner eks", "1 failed", "by runner eks,")
 
 	// An agent, and the service account that it is.
 	p.presses("edge")

@@ -141,7 +141,7 @@ type joining struct {
 
 // Keep writes a token to the file join-token, for its owner's eyes.
 func (j joining) Keep(token string) string {
-	return "(umask 077; printf %s \\\n  '" + token + "' \\\n  > join-token)"
+	return "(umask 077; printf %s \\\n'" + token + "' \\\n  > join-token)"
 }
 
 // Process starts the runner by itself.

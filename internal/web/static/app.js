@@ -270,6 +270,8 @@
     timer = setTimeout(() => htmx.trigger('#setup', 'refresh'), 400);
   });
   document.addEventListener('htmx:beforeSwap', (event) => {
+    const chosen = getSelection(); // somebody is about to copy it
+    if (!chosen.isCollapsed && event.detail.target?.id !== 'setup' && event.detail.target?.contains(chosen.anchorNode)) event.detail.shouldSwap = false;
     if (event.detail.target?.id === 'setup') { // what has the focus keeps it
       event.detail.target.dataset.open = openTab();
       event.detail.target.dataset.focused = event.detail.target.contains(document.activeElement) && document.activeElement.getAttribute('aria-label') || '';
