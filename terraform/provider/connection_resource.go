@@ -74,7 +74,7 @@ func (r *connectionResource) ModifyPlan(ctx context.Context, req resource.Modify
 	}
 	var state connectionModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	if plan.Agent.Equal(state.Agent) && plan.Integration.Equal(state.Integration) {
+	if (plan.Agent.Equal(state.Agent) || plan.Agent.Equal(state.AgentID)) && (plan.Integration.Equal(state.Integration) || plan.Integration.Equal(state.IntegrationID)) {
 		plan.ID, plan.AgentID, plan.IntegrationID = state.ID, state.AgentID, state.IntegrationID
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	}

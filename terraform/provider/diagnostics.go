@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,6 +17,9 @@ import (
 // for the whole. The summary says what was being done.
 func report(diags *diag.Diagnostics, summary string, err error, where func(field string) path.Path) {
 	e := rolebroker.AsError(err)
+	if e.Code == rolebroker.CodeUnauthenticated && e.Hint == "" {
+		e = e.WithHint("Is ROLEBROKER_TOKEN, or token in the provider block, an API key of the server that ROLEBROKER_URL or url names? rolebroker api-key create makes one.")
+	}
 	if len(e.Fields) == 0 {
 		diags.AddError(summary, withHint(e.Message, e.Hint))
 		return
@@ -23,16 +27,16 @@ func report(diags *diag.Diagnostics, summary string, err error, where func(field
 	for i, f := range e.Fields {
 		detail := withHint(f.Message, f.Hint)
 		if i == len(e.Fields)-1 && e.Hint != "" {
-			detail += "\n\n" + capital(e.Hint)
+			detail += "\n\n" + capital(plain(e.Hint))
 		}
 		at := path.Empty()
-		if where != nil {
+		if where != nil && f.Path != "" {
 			at = where(f.Path)
 		}
 		if at.Equal(path.Empty()) {
-			diags.AddError(summary, f.Path+": "+detail)
+			diags.AddError(summary, strings.TrimPrefix(plain(f.Path)+": ", ": ")+detail)
 		} else {
-			diags.AddAttributeError(line(at), summary, sentence(e.Message)+"\n\n"+at.String()+": "+detail)
+			diags.AddAttributeError(line(at), summary, sentence(plain(e.Message))+"\n\n"+plain(at.String())+": "+detail)
 		}
 	}
 }
@@ -48,11 +52,32 @@ func line(at path.Path) path.Path {
 
 // withHint is a message as a sentence, and what to do next.
 func withHint(message, hint string) string {
+	message, hint = plain(message), plain(hint)
 	if hint == "" {
 		return sentence(message)
 	}
 	return sentence(message) + "\n\n" + capital(hint)
 }
+
+// plain is a text of the server's, or of something between, without what a
+// terminal obeys.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+// quoted is a text as a configuration has it, in which nothing is a template.
+func quoted(text string) string {
+	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(text))
+}
+
+// keepIt is the hint where there is one already of what was to be made: a type of
+// resource and an import ID are to follow.
+const keepIt = "If it is to be kept by Terraform, with the name that the resource has in the configuration:\n\n  terraform import %s.NAME %s"
 
 // capital is a hint as a paragraph, unless it is a command.
 func capital(hint string) string {
@@ -66,6 +91,9 @@ func capital(hint string) string {
 // sentence is a message of ours, which starts in lower case and has no full
 // stop, as Terraform shows it.
 func sentence(message string) string {
+	if message == "" {
+		return "The server does not say why."
+	}
 	first, size := utf8.DecodeRuneInString(message)
 	message = string(unicode.ToUpper(first)) + message[size:]
 	if strings.HasSuffix(message, ".") || strings.HasSuffix(message, "?") || strings.Contains(message, "\n") {

@@ -126,6 +126,16 @@ func (m integrationModel) take(ctx context.Context, in found, diags *diag.Diagno
 	}
 }
 
+// took is m as the server has it right after it took m: what refers to the runner
+// led there, whatever the runner is called by now.
+func (m integrationModel) took(ctx context.Context, in found, diags *diag.Diagnostics) integrationModel {
+	now := m.take(ctx, in, diags)
+	if !now.Runner.IsNull() {
+		now.Runner = m.Runner
+	}
+	return now
+}
+
 // sameRunner is a reference as it is while it leads to the integration's runner,
 // or else the runner's name.
 func sameRunner(in found, reference types.String) types.String {

@@ -194,7 +194,7 @@ func place(field string, roles []rolebroker.Role) path.Path {
 	switch {
 	case !ok:
 		return path.Root(field)
-	case i >= len(roles):
+	case i < 0 || i >= len(roles): // whatever the server says
 		return path.Root("roles")
 	case attribute == "" || attribute == "name":
 		return path.Root("roles").AtMapKey(roles[i].Name)
@@ -204,11 +204,17 @@ func place(field string, roles []rolebroker.Role) path.Path {
 
 // ModifyPlan keeps what will not change, so that a plan shows what will.
 func (r *integrationResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.State.Raw.IsNull() || req.Plan.Raw.IsNull() || req.Plan.Raw.Equal(req.State.Raw) {
+	if req.Plan.Raw.IsNull() || req.Plan.Raw.Equal(req.State.Raw) {
 		return
 	}
 	var plan, state integrationModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if req.State.Raw.IsNull() {
+		if plan.Runner.IsNull() {
+			resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("runner_id"), types.StringNull())...)
+		}
+		return
+	}
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	if resp.Diagnostics.HasError() || plan.Roles.IsUnknown() {
 		return
@@ -310,7 +316,7 @@ func (r *integrationResource) Create(ctx context.Context, req resource.CreateReq
 		}
 		return
 	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan.take(ctx, found{made, runner}, &resp.Diagnostics))...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan.took(ctx, found{made, runner}, &resp.Diagnostics))...)
 	warn(&resp.Diagnostics, made)
 }
 
@@ -371,7 +377,7 @@ func (r *integrationResource) create(ctx context.Context, in api.IntegrationRequ
 		}
 	}
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
-		err = rolebroker.AsError(err).WithHint("If it is to be kept by Terraform: terraform import rolebroker_aws_integration.NAME %s", in.Name)
+		err = rolebroker.AsError(err).WithHint(keepIt, "rolebroker_aws_integration", in.Name)
 	}
 	return made, err
 }
@@ -386,7 +392,7 @@ func (r *integrationResource) keepOrRelease(ctx context.Context, reserved api.Ex
 	}
 	diags.AddAttributeWarning(path.Root("external_id"), "The external ID of this attempt is kept",
 		"What is to be changed in AWS names the external ID that was made for this attempt. Try again with the same one:\n\n"+
-			"  external_id = \""+reserved.ExternalID+"\"\n\n"+
+			"  external_id = "+quoted(reserved.ExternalID)+"\n\n"+
 			"Or reserve one in the configuration, with the resource rolebroker_external_id, and take the roles' trust policies from the data source rolebroker_aws_setup.")
 }
 
@@ -433,7 +439,7 @@ func (r *integrationResource) Update(ctx context.Context, req resource.UpdateReq
 		reportIntegration(&resp.Diagnostics, summary, err, in)
 		return
 	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan.take(ctx, updated, &resp.Diagnostics))...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan.took(ctx, updated, &resp.Diagnostics))...)
 	warn(&resp.Diagnostics, updated.Integration)
 }
 

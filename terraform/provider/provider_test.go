@@ -9,12 +9,16 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/rolebroker/rolebroker/api"
 )
 
 const here = "data \"rolebroker_platform\" \"here\" {}\n"
@@ -33,7 +37,7 @@ func TestWhoCannotBeAsked(t *testing.T) {
 	t.Cleanup(stranger.Close)
 	w.plays(
 		resource.TestStep{Config: settings("http://127.0.0.1:1", "rbk_x", "") + here, ExpectError: says("Cannot reach rolebroker", "http://127.0.0.1:1", "ROLEBROKER_URL")},
-		resource.TestStep{Config: settings(w.URL, "guess", "") + here, ExpectError: says("The API key is not known here")},
+		resource.TestStep{Config: settings(w.URL, "guess", "") + here, ExpectError: says("The API key is not known here", "ROLEBROKER_TOKEN", "rolebroker api-key create")},
 		resource.TestStep{Config: settings(w.URL, scouts.Reveal(), "") + here, ExpectError: says("agent token", "API key")},
 		resource.TestStep{Config: settings(w.URL, "two words", "") + here, ExpectError: says("white space")},
 		resource.TestStep{Config: settings("http://rolebroker.example.com", "rbk_x", "") + here, ExpectError: says("readable by anyone", "https://")},
@@ -50,11 +54,60 @@ func TestNothingIsForgottenWhileAStrangerAnswers(t *testing.T) {
 	w := newWorld(t)
 	stranger := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(stranger.Close)
+	like := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Content-Type", "application/json")
+		rw.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(rw, `{"code": "not_found", "message": "there is no such route"}`)
+	}))
+	t.Cleanup(like.Close)
 	w.plays(
 		resource.TestStep{Config: w.config(agent("scout", ""))},
 		resource.TestStep{Config: settings(stranger.URL, "rbk_x", "") + agent("scout", ""), ExpectError: says("Reading the agent", "not how rolebroker answers")},
-		resource.TestStep{Config: w.config(agent("scout", ""))},
+		resource.TestStep{Config: settings(like.URL, "rbk_x", "") + agent("scout", ""), ExpectError: says("Reading the agent", "not how rolebroker answers")},
+		resource.TestStep{Config: w.config(agent("scout", "")), ConfigPlanChecks: expects(scout, plancheck.ResourceActionNoop)},
 	)
+}
+
+// TestAServerThatLies has the provider neither crash nor write to the terminal
+// what it obeys.
+func TestAServerThatLies(t *testing.T) {
+	t.Parallel()
+	problem := `{"code": "invalid", "detail": "\u001b[2J\u202eno", "errors": [{"field": "roles[-1].arn", "message": "\u001b]0;title\u0007"}, {"field": "roles[99].arn"}, {"field": ""}, {"field": "no such.thing\u001b[1m"}, {"field": "roles[0]"}]}`
+	liar := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/api/v1/external-ids":
+			rw.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(rw, `{"id": "ext_x", "external_id": "${file(\"/etc/passwd\")}"}`)
+		case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/api/v1/integrations/"):
+			rw.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(rw, `{"id": "", "name": "\u0000", "roles": [{"name": "a"}, {"name": "a"}, {}], "runner": "nobody"}`)
+		case strings.HasPrefix(r.URL.Path, "/api/v1/runners/"):
+			rw.Header().Set("Content-Type", api.ProblemType)
+			rw.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(rw, `{"code": "not_found"}`)
+		default:
+			rw.Header().Set("Content-Type", api.ProblemType)
+			rw.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(rw, problem)
+		}
+	}))
+	t.Cleanup(liar.Close)
+	obeyed := regexp.MustCompile(`\x1b(\[2J|\]0|\[1m$)|\x{202e}`)
+	ws := newWorkspace(t)
+	run := func(config string, words ...string) {
+		ws.writes("terraform {\n  required_providers {\n    rolebroker = { source = \"rolebroker/rolebroker\" }\n  }\n}\n\n" + settings(liar.URL, "rbk_x", "") + config)
+		_, all, status := ws.try("apply", "-auto-approve", "-no-color")
+		if status != 1 || !says(words...).MatchString(all) || obeyed.MatchString(all) || strings.Contains(all, "crash") {
+			t.Errorf("it exits with %d:\n%q", status, all)
+		}
+	}
+	run(integration("production", "", readonly), `external_id = "$${file(\"/etc/passwd\")}"`, "Creating the integration production", "does not say why")
+	run(agent("scout", ""), "Creating the agent scout")
+	run(runner("eks", ""), "Creating the runner eks")
+	run("data \"rolebroker_aws_integration\" \"x\" {\n  name = \"x\"\n}\n", "Reading the integration x", "names is not there")
+	if log := ws.log.String(); strings.Contains(log, "panic") {
+		t.Errorf("a provider says\n%s", log)
+	}
 }
 
 // front is something in front of the server.

@@ -236,7 +236,7 @@ func TestBindings(t *testing.T) {
 			},
 			Config: w.config(agent("scout", "") + byID), ConfigPlanChecks: expects(binding, plancheck.ResourceActionCreate), Check: bound("scout", "scout")},
 		resource.TestStep{Config: w.config(agent("scout", "") + byID + strings.Replace(byID, `" "scout"`, `" "again"`, 1)),
-			ExpectError: says("Binding the agent", "is agent scout already", "terraform import rolebroker_agent_binding.NAME scout/bnd_")},
+			ExpectError: says("Binding the agent", "is agent scout already", "terraform import rolebroker_agent_binding.NAME agt_")},
 		resource.TestStep{Config: w.config(agent("scout", "") + byID + other + strings.Replace(bind("rolebroker_agent.other.id", "scout"), `" "scout"`, `" "again"`, 1)),
 			ExpectError: says("Binding the agent", "is agent scout already", "agent unbind scout bnd_")},
 		resource.TestStep{Config: w.config(agent("scout", "") + bind("rolebroker_agent.scout.id", "Scout!")), PlanOnly: true, ExpectError: says("service_account:", "not a Kubernetes name")},

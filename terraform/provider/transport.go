@@ -4,10 +4,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"mime"
 	"net/http"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/rolebroker/rolebroker/api"
 )
 
 // patience bounds one request with all its repetitions. Creating an
@@ -45,5 +48,20 @@ func newTransport(authorities, certificate, key string) (c *http.Client, attribu
 	again.RetryMax, again.RetryWaitMin, again.RetryWaitMax = 4, 500*time.Millisecond, 8*time.Second
 	again.ErrorHandler = retryablehttp.PassthroughErrorHandler // the last answer says why
 	again.Logger = nil                                         // it would log addresses, and Terraform has its own
-	return &http.Client{Transport: &retryablehttp.RoundTripper{Client: again}, Timeout: patience}, "", nil
+	return &http.Client{Transport: itsOwn{&retryablehttp.RoundTripper{Client: again}}, Timeout: patience}, "", nil
+}
+
+// itsOwn lets only rolebroker say that a thing is not there, which it does in a
+// problem document: what Terraform believes to be gone it makes again. JSON with
+// a code "not_found" others write too.
+type itsOwn struct{ http.RoundTripper }
+
+func (t itsOwn) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(req)
+	if err == nil && resp.StatusCode >= 400 {
+		if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != api.ProblemType {
+			resp.Header.Set("Content-Type", "not a problem document: "+kind) // which the client takes for a stranger's
+		}
+	}
+	return resp, err
 }
