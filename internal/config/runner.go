@@ -20,7 +20,7 @@ type Runner struct {
 
 	// JoinTokenFile has the token with which the runner joins, once. The token
 	// itself can be in the environment, as ROLEBROKER_RUNNER_JOIN_TOKEN. Neither
-	// is looked at once there is a credential.
+	// is used while there is a credential that the control plane knows.
 	JoinTokenFile string
 	JoinToken     rolebroker.Secret
 

@@ -76,9 +76,15 @@ func (l *link) note(ctx context.Context, err error) {
 	}
 }
 
-// open finds the credential that is kept, or joins with a token for the first.
+// open finds the credential that is kept, or joins with a token for the first;
+// and for another when the server does not know that one any more.
 func (l *link) open(ctx context.Context, join rolebroker.Secret) error {
 	err := l.load(ctx)
+	if err == nil && !join.IsZero() {
+		if l.probe(ctx); l.has(refuses) {
+			return l.join(ctx, join)
+		}
+	}
 	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		return err
 	}
@@ -98,7 +104,7 @@ func (l *link) join(ctx context.Context, token rolebroker.Secret) error {
 	}
 	made, err := c.Join(ctx, api.Join{Token: api.Secret(token.Reveal()), Program: l.program})
 	if err == nil {
-		return l.keep(ctx, l.kept, made)
+		return l.keepFirst(ctx, made)
 	}
 	if rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		return err
@@ -112,6 +118,18 @@ func (l *link) join(ctx context.Context, token rolebroker.Secret) error {
 		}
 	}
 	return err
+}
+
+// keepFirst keeps the credential for which the join token was used up, and which
+// is lost otherwise. Codes: conflict.
+func (l *link) keepFirst(ctx context.Context, made api.RunnerCredential) error {
+	for deadline := time.Now().Add(joinPatience); ; {
+		err := l.keep(ctx, l.kept, made)
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || time.Now().After(deadline) || !pause(ctx, time.Second) {
+			return err
+		}
+		l.log.Warn("the credential cannot be kept yet", "reason", err)
+	}
 }
 
 // load takes the credential that is kept.

@@ -180,7 +180,7 @@ func TestTheServerIsAway(t *testing.T) {
 		}
 		return told[first.AccessKeyID] && told[last] && len(told) == len(w.sessions()) && len(told) == len(w.assumed())
 	})
-	w.allow("other")
+	w.eventually("what is new is lent again", func() bool { _, err := w.borrows(w.scout, "other"); return err == nil }) // STS is left alone for a moment
 	if pending, err := os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")); err != nil || len(bytes.TrimSpace(pending)) > 0 {
 		t.Errorf("still to be told is %q, %v", pending, err)
 	}
@@ -259,7 +259,14 @@ func TestJoining(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close(context.Background())
-	w.eventually("the one that was replaced is not ready", func() bool { return w.get("/readyz") != `{"status":"ready"}` })
+	w.eventually("the one that was replaced is not ready", func() bool { return strings.Contains(w.get("/readyz"), "does not know this runner") })
+	if e := w.deny("", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "the server refuses this runner") {
+		t.Errorf("agents are told %q", e.Message)
+	}
+	w.runner.Close(context.Background())
+	w.opts.JoinToken = w.joinToken() // it joins again, with what it kept still there
+	w.start()
+	w.allow("")
 }
 
 // TestPodsAreKnownByTheirServiceAccount, which the runner has verified, and about

@@ -168,6 +168,50 @@ func testFetches(s *suite) {
 		s.must(err)
 	}
 	s.equal(s.sessions(rolebroker.SessionFilter{})[0].Fetches, int64(8+8*7))
+
+	// Nobody counts for another, or until nothing can be read any more.
+	id := want[0].ID
+	s.must(s.store.RecordFetches(s.ctx, []rolebroker.Fetch{{Session: id, Count: 1, Last: t2, Runner: "eks"}}))
+	s.equal(s.sessions(rolebroker.SessionFilter{})[0].Fetches, int64(8+8*7))
+	for range 4 {
+		s.must(s.store.RecordFetches(s.ctx, []rolebroker.Fetch{{Session: id, Count: 1 << 62, Last: t2}}))
+	}
+	if n := s.sessions(rolebroker.SessionFilter{})[0].Fetches; n < 1<<62 {
+		s.Errorf("the count is %d", n)
+	}
+}
+
+func testFirstLike(s *suite) {
+	in := s.createIntegration("production", "readonly")
+	a := s.createAgent("scout", in)
+	var oldest *rolebroker.Session
+	for i, runner := range []string{"eks", "eks", "gke", ""} {
+		se := session(a, in, in.Roles[0], t2.Add(time.Duration(-i)*time.Second))
+		se.Runner = runner
+		s.record(se)
+		if i == 1 {
+			oldest = se
+		}
+	}
+	like := *oldest
+	like.ID = rolebroker.NewSessionID()
+	found, err := s.store.FirstLike(s.ctx, &like)
+	s.must(err)
+	s.equal(found.ID, oldest.ID)
+	for _, change := range []func(*rolebroker.Session){
+		func(se *rolebroker.Session) { se.Runner = "aks" },
+		func(se *rolebroker.Session) { se.SessionName += "@x" },
+		func(se *rolebroker.Session) { se.Agent = rolebroker.NewAgentID() },
+		func(se *rolebroker.Session) { se.Role = rolebroker.NewRoleID() },
+		func(se *rolebroker.Session) { se.Integration = rolebroker.NewIntegrationID() },
+		func(se *rolebroker.Session) { se.ARN.Name = "Admin" },
+	} {
+		other := like
+		change(&other)
+		if _, err := s.store.FirstLike(s.ctx, &other); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+			s.Errorf("%+v is like one: %v", other, err)
+		}
+	}
 }
 
 func testDeleteSessions(s *suite) {

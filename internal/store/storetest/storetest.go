@@ -86,6 +86,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"SessionFilter":           testSessionFilter,
 		"LiveSessions":            testLiveSessions,
 		"Fetches":                 testFetches,
+		"FirstLike":               testFirstLike,
 		"DeleteSessions":          testDeleteSessions,
 		"SessionsOutliveTheRest":  testSessionsOutliveTheRest,
 		"TextFromStrangers":       testTextFromStrangers,
