@@ -20,6 +20,7 @@ type ClusterVariant string
 const (
 	ClusterIRSA        ClusterVariant = "irsa"         // IAM roles for service accounts: the cluster's OpenID Connect issuer
 	ClusterPodIdentity ClusterVariant = "pod-identity" // EKS Pod Identity
+	ClusterAssumeRole  ClusterVariant = "assume-role"  // the runner has an AWS identity, from wherever, and assumes the roles from that
 )
 
 // ClusterIdentity is a Kubernetes service account that a role is to trust.
@@ -62,8 +63,8 @@ func (r SetupRequest) Check() error {
 	if r.Principal != "" && r.Principal != PrincipalAccount && r.Principal != PrincipalExact {
 		p.add("principal", "%q is not one of account, exact", string(r.Principal))
 	}
-	if v := r.Cluster.Variant; v != ClusterIRSA && v != ClusterPodIdentity {
-		p.add("variant", "%q is not one of irsa, pod-identity", string(v))
+	if v := r.Cluster.Variant; v != ClusterIRSA && v != ClusterPodIdentity && v != ClusterAssumeRole {
+		p.add("variant", "%q is not one of irsa, pod-identity, assume-role", string(v))
 	}
 	if r.Cluster.Issuer != "" {
 		p.check("issuer", checkIssuer(r.Cluster.Issuer))

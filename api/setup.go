@@ -46,7 +46,7 @@ type ModeAdvice struct {
 type SetupRequest struct {
 	Role           string `json:"role,omitempty" doc:"The name or ID of one role; left out: all." example:"readonly"`
 	Principal      string `json:"principal,omitempty" enum:"account,exact" doc:"How trust policies name the platform: by its account, or exactly; left out: by its account, but exactly where the current trust policy does."`
-	Variant        string `json:"variant,omitempty" enum:"irsa,pod-identity" default:"irsa" doc:"Cluster mode: how pods get an AWS identity."`
+	Variant        string `json:"variant,omitempty" enum:"irsa,pod-identity,assume-role" doc:"Cluster mode: how pods get an AWS identity, or that the integration's runner has one; left out: as the runner says, else irsa."`
 	Issuer         string `json:"issuer,omitempty" doc:"Cluster mode: the cluster's OpenID Connect issuer." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
 	Namespace      string `json:"namespace,omitempty" default:"rolebroker" doc:"Cluster mode: of the service account."`
 	ServiceAccount string `json:"service_account,omitempty" default:"rolebroker-runner" doc:"Cluster mode: the service account that the roles are to trust."`

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,6 +89,9 @@ func (b *Broker) setup(ctx context.Context, who rolebroker.Caller, in *rolebroke
 			return nil, err
 		}
 	}
+	if err := b.knowRunner(ctx, in, &subject); err != nil {
+		return nil, err
+	}
 	platform, err := b.Platform(ctx, who)
 	if err != nil {
 		return nil, err
@@ -108,6 +112,29 @@ func (b *Broker) setup(ctx context.Context, who rolebroker.Caller, in *rolebroke
 	}
 	made.IntegrationID = in.ID
 	return made, nil
+}
+
+// knowRunner fills in what the integration's runner has told: how it assumes
+// roles, unless that was asked for, and by which identity or issuer.
+func (b *Broker) knowRunner(ctx context.Context, in *rolebroker.Integration, subject *setup.Subject) error {
+	if in.AssumptionMode != rolebroker.ModeCluster || in.Runner == "" {
+		return nil
+	}
+	runner, err := b.store.Runner(ctx, string(in.Runner))
+	if err != nil {
+		return err
+	}
+	cluster := &subject.Request.Cluster
+	subject.Runner = runner.Report.Identity
+	if cluster.Variant == "" && runner.Report.Method == rolebroker.MethodAssumeRole && runner.Report.Identity.ARN != "" {
+		cluster.Variant = rolebroker.ClusterAssumeRole
+	}
+	known := *cluster
+	known.Issuer = cmp.Or(cluster.Issuer, runner.Issuer)
+	if (rolebroker.SetupRequest{Cluster: known}).WithDefaults().Check() == nil { // else IAM cannot know that issuer
+		*cluster = known
+	}
+	return nil
 }
 
 // checkNames refuses a draft with names that are none: they are to be pasted into

@@ -23,7 +23,7 @@ type (
 		InIntegration
 		Role           string `query:"role" doc:"The name or ID of one role; left out: all."`
 		Principal      string `query:"principal" enum:"account,exact" doc:"How trust policies name the platform: by its account, or exactly; left out: by its account."`
-		Variant        string `query:"variant" enum:"irsa,pod-identity" default:"irsa" doc:"Cluster mode: how pods get an AWS identity."`
+		Variant        string `query:"variant" enum:"irsa,pod-identity,assume-role" doc:"Cluster mode: how pods get an AWS identity, or that the integration's runner has one; left out: as the runner says, else irsa."`
 		Issuer         string `query:"issuer" doc:"Cluster mode: the cluster's OpenID Connect issuer."`
 		Namespace      string `query:"namespace" default:"rolebroker" doc:"Cluster mode: of the service account."`
 		ServiceAccount string `query:"service_account" default:"rolebroker-runner" doc:"Cluster mode: the service account that the roles are to trust."`

@@ -332,6 +332,10 @@ func TestTheRunnerTriesTheRoles(t *testing.T) {
 	if v := outcome("inner"); v.Status != "assumable" {
 		t.Errorf("inner is %+v", v)
 	}
+	w.eventually("the setup has roles trust the runner", func() bool {
+		made := try(w.Admin.Setup(ctx, "cluster", api.SetupRequest{}))(t)
+		return strings.Contains(made.TrustPolicy, "arn:aws:iam::"+clusterAccount+":user/runner") && strings.Contains(made.TrustPolicy, made.ExternalIDs[0])
+	})
 	in := try(w.Admin.Integration(ctx, "cluster"))(t)
 	update := api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "eks", DefaultRole: "inner",
 		Roles: []api.RoleRequest{w.Role("inner", "Inner", "us-east-1"), w.Role("locked", "ReadOnly", "us-east-1")}} // which trusts the platform alone

@@ -98,6 +98,10 @@ func subjects(t testing.TB) map[string]setup.Subject {
 	add("cluster-pod-identity", cluster, func(s *setup.Subject) {
 		s.Request.Cluster = rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity, Namespace: "agents", ServiceAccount: "runner"}
 	})
+	add("cluster-runner", cluster, func(s *setup.Subject) {
+		s.ExternalIDs, s.Request.Cluster.Variant = []string{externalID}, rolebroker.ClusterAssumeRole
+		s.Runner = rolebroker.Identity{Account: "777788889999", ARN: "arn:aws:sts::777788889999:assumed-role/rolebroker-runner/i-0abc", UserID: "AROA:i-0abc"}
+	})
 	return all
 }
 

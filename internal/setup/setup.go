@@ -25,6 +25,8 @@ type Subject struct {
 	Platform        rolebroker.Identity // the zero value when it is not known
 	PlatformProblem string              // why it is not known
 
+	Runner rolebroker.Identity // of the runner that assumes the roles, for ClusterAssumeRole; the zero value when it is not known
+
 	found rolebroker.PrincipalForm // in the role's current policy; empty when it names the account, or not us
 }
 
@@ -35,6 +37,9 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 	s = s.complete()
 	if err := s.Request.Check(); err != nil {
 		return nil, err
+	}
+	if s.Mode == rolebroker.ModeCluster && s.byIdentity() && s.Runner.ARN == "" {
+		return nil, invalid("variant", "assume-role needs an integration whose runner has told its AWS identity: rolebroker runner show RUNNER")
 	}
 	if err := s.choose(); err != nil {
 		return nil, err
@@ -83,12 +88,18 @@ func (s Subject) complete() Subject {
 	s.Request = s.Request.WithDefaults()
 	var good []string
 	for _, id := range s.ExternalIDs {
-		if id != "" && s.Mode != rolebroker.ModeCluster && !slices.Contains(good, id) {
+		if id != "" && s.byIdentity() && !slices.Contains(good, id) {
 			good = append(good, id)
 		}
 	}
 	s.ExternalIDs = good
 	return s
+}
+
+// byIdentity says whether the roles are assumed from an AWS identity, which
+// external IDs are for: the platform's or a runner's.
+func (s Subject) byIdentity() bool {
+	return s.Mode != rolebroker.ModeCluster || s.Request.Cluster.Variant == rolebroker.ClusterAssumeRole
 }
 
 // choose narrows the subject to the role that was asked for.
@@ -185,7 +196,7 @@ func newBook(ctx context.Context, s Subject) *book {
 // trust is the trust policy of a new role.
 func (b *book) trust(role rolebroker.Role) *trust {
 	at := place{role.ARN.Partition, role.ARN.Account}
-	if b.Mode != rolebroker.ModeCluster {
+	if b.byIdentity() {
 		at.account = "" // it is the same in all of them
 	}
 	if b.trusts[at] == nil {
@@ -205,7 +216,7 @@ func (b *book) newPolicy(role rolebroker.Role) string { return b.trust(role).pol
 // principals are what the trust policies name. While there is no role it is
 // known already whom those that the platform assumes will name.
 func (b *book) principals() string {
-	if len(b.Roles) == 0 && b.Mode != rolebroker.ModeCluster {
+	if len(b.Roles) == 0 && b.byIdentity() {
 		return b.trust(rolebroker.Role{}).principal
 	}
 	var all []string
@@ -222,7 +233,7 @@ func (b *book) principals() string {
 // commonPolicy is the trust policy that all new roles have alike; empty when
 // they have not.
 func (b *book) commonPolicy() string {
-	if len(b.Roles) == 0 && b.Mode != rolebroker.ModeCluster {
+	if len(b.Roles) == 0 && b.byIdentity() {
 		return b.trust(rolebroker.Role{}).policy
 	}
 	common := ""

@@ -239,6 +239,9 @@ func (b *book) clusterCommands() string {
 		return ""
 	}
 	c, arn := b.Request.Cluster, b.targets[0].arn.String()
+	if c.Variant == rolebroker.ClusterAssumeRole {
+		return "# In account " + b.Runner.Account + ", the runner's own policy has to allow sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity on the roles."
+	}
 	if c.Variant == rolebroker.ClusterPodIdentity {
 		return "# In the account of the cluster, give the service account its role. EKS takes one for each service account:\n" +
 			"# aws eks create-pod-identity-association --cluster-name CLUSTER " + option("--namespace", c.Namespace) + " " +

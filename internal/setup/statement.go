@@ -82,6 +82,8 @@ func (s Subject) want(role rolebroker.Role) want {
 		return s.wantPlatform(role)
 	case s.Request.Cluster.Variant == rolebroker.ClusterPodIdentity:
 		return s.wantPodIdentity(role)
+	case s.Request.Cluster.Variant == rolebroker.ClusterAssumeRole:
+		return s.wantRunner(role)
 	}
 	return s.wantIRSA(role)
 }
@@ -97,6 +99,16 @@ func (s Subject) wantPlatform(role rolebroker.Role) want {
 		actions: []string{assumeRole, tagSession, setSourceIdentity},
 		demands: []demand{{key: "sts:ExternalId", values: s.ExternalIDs, stale: s.Earlier, loose: true}},
 	}
+}
+
+// wantRunner trusts a runner's AWS identity as the platform's is trusted, but
+// by itself and not by its account, unless that was asked for.
+func (s Subject) wantRunner(role rolebroker.Role) want {
+	s.Platform = s.Runner
+	s.Request.Principal = cmp.Or(s.Request.Principal, rolebroker.PrincipalExact)
+	w := s.wantPlatform(role)
+	w.who = "the runner"
+	return w
 }
 
 func (s Subject) platformPrincipal(role rolebroker.Role) string {

@@ -31,6 +31,8 @@ func (b *book) text(ctx context.Context) string {
 		g.platform(b)
 	case b.Request.Cluster.Variant == rolebroker.ClusterPodIdentity:
 		g.podIdentity(b)
+	case b.Request.Cluster.Variant == rolebroker.ClusterAssumeRole:
+		g.ownIdentity(b)
 	default:
 		g.irsa(b)
 	}
@@ -375,6 +377,16 @@ func (g *guide) podIdentity(b *book) {
 		`Under Amazon EKS > your cluster > Access > Pod Identity associations, give the service account its role; or with the AWS CLI as below.`))
 	g.each(b, b.pasted(b.newPolicy))
 	g.block(uncomment(b.clusterCommands()))
+}
+
+// ownIdentity is for roles that a runner assumes from an AWS identity that it has.
+func (g *guide) ownIdentity(b *book) {
+	me, _ := b.Runner.Principal()
+	g.para("The runner in your cluster assumes the roles from its own AWS identity, %s. Where that is a role, AWS gives sessions of an hour at most.", me)
+	g.line("In the AWS console:\n")
+	g.steps(append(b.clusterSteps(),
+		"In account "+b.Runner.Account+", the runner's own policy has to allow sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity on the roles."))
+	g.each(b, b.pasted(b.newPolicy))
 }
 
 // uncomment is the commands among comments.

@@ -239,6 +239,9 @@ func (s *server) setUp(ctx context.Context, v *visit, page *formPage) (err error
 		return err
 	}
 	page.Setup, err = s.Broker.SetupDraft(ctx, v.who, draft, req)
+	if err == nil && req.Cluster.Variant == rolebroker.ClusterAssumeRole {
+		page.Trust = page.Setup.TrustPolicy
+	}
 	used := err == nil && page.Setup.IntegrationID != ""
 	if page.New() && (used || rolebroker.CodeOf(err) == rolebroker.CodeInvalid) {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "this form was used already, or its external ID is not one of this server").

@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 
@@ -50,7 +49,7 @@ func (s *server) cluster(ctx context.Context, v *visit, page *formPage) (req rol
 	}
 	report := page.Chosen.Report
 	if report.Method == rolebroker.MethodAssumeRole && report.Identity.ARN != "" {
-		page.Trust = trustOf(report.Identity, page.External, page.NextID)
+		req.Cluster.Variant = rolebroker.ClusterAssumeRole
 	}
 	known := req
 	known.Cluster.Issuer = cmp.Or(page.Chosen.Issuer, report.Issuer)
@@ -79,33 +78,6 @@ func (p *formPage) Issuer() string {
 		return ""
 	}
 	return cmp.Or(p.Chosen.Issuer, p.Chosen.Report.Issuer)
-}
-
-// trustOf is the trust policy of a role that a runner assumes from an AWS
-// identity of its own, as the platform does.
-//
-// Source: IAM User Guide, "Access to AWS accounts owned by third parties".
-func trustOf(who rolebroker.Identity, externalIDs ...string) string {
-	type statement struct {
-		Effect    string
-		Principal map[string]string
-		Action    []string
-		Condition map[string]map[string][]string `json:",omitempty"`
-	}
-	principal, _ := who.Principal()
-	allow := statement{Effect: "Allow", Principal: map[string]string{"AWS": principal}, Action: []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}}
-	externalIDs = slices.DeleteFunc(externalIDs, func(id string) bool { return id == "" })
-	if len(externalIDs) > 0 {
-		allow.Condition = map[string]map[string][]string{"StringEquals": {"sts:ExternalId": externalIDs}}
-	}
-	text, err := json.MarshalIndent(struct {
-		Version   string
-		Statement []statement
-	}{"2012-10-17", []statement{allow}}, "", "  ")
-	if err != nil {
-		panic(err) // it is text
-	}
-	return string(text)
 }
 
 // recall gives the roles that are typed as they are saved what the runner found
