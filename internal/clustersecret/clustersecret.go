@@ -245,6 +245,9 @@ func (s *Secret) request(ctx context.Context, method, path, kind string, body an
 		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the URL of the API server has to be https://, because secrets go there")
 	}
 	token, err := os.ReadFile(s.opts.TokenFile)
+	if err == nil && len(bytes.TrimSpace(token)) == 0 { // without one the API server would judge somebody else: anonymous
+		err = fmt.Errorf("the file %s is empty", s.opts.TokenFile)
+	}
 	if err != nil {
 		return nil, s.unavailable(err)
 	}

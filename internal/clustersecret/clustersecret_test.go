@@ -117,7 +117,7 @@ func has(t *testing.T, secret *clustersecret.Secret, want string) {
 func refused(t *testing.T, err error, code rolebroker.Code) *rolebroker.Error {
 	t.Helper()
 	if rolebroker.CodeOf(err) != code {
-		t.Fatalf("the code is %q, not %q: %v", rolebroker.CodeOf(err), code, err)
+		t.Fatalf("the code is %q, not %q: %v (%v)", rolebroker.CodeOf(err), code, err, rolebroker.AsError(err).Cause)
 	}
 	e := rolebroker.AsError(err)
 	if said := fmt.Sprint(e.Message, e.Hint, e.Cause); strings.Contains(said, "first") || strings.Contains(said, "the-pods-token") {

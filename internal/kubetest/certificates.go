@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -111,7 +112,8 @@ func encode(kind string, der []byte) []byte {
 
 func (c *Cluster) write(name string, content []byte) {
 	c.t.Helper()
-	if err := os.WriteFile(c.file(name), content, 0o600); err != nil {
+	fresh := c.file(name + ".new") // in its place at once, as the kubelet does it
+	if err := errors.Join(os.WriteFile(fresh, content, 0o600), os.Rename(fresh, c.file(name))); err != nil {
 		c.t.Fatal(err)
 	}
 }
