@@ -84,7 +84,7 @@ is reserved, for the trust policies and for the file.`,
 	f.StringVar(&s.format, "format", "text", "what to print, `one` of those above")
 	f.StringVar(&s.request.Principal, "principal", "", "`how` trust policies name the server: account (the default) or exact")
 	f.StringVar(&s.current, "current", "", "`file` with the trust policy that the role has now; - is stdin")
-	f.StringVar(&s.request.Variant, "cluster-variant", "", "cluster mode: `how`: irsa, pod-identity or assume-role (default: as the runner)")
+	f.StringVar(&s.request.Variant, "cluster-variant", "", "cluster mode: `how` pods identify: irsa, pod-identity or assume-role")
 	f.StringVar(&s.request.Issuer, "oidc-issuer", "", "cluster mode: `URL` of the cluster's OpenID Connect issuer")
 	f.StringVar(&s.request.Namespace, "namespace", "", "cluster mode: `namespace` of the service account (default rolebroker)")
 	f.StringVar(&s.request.ServiceAccount, "service-account", "", "cluster mode: `name` of the service account (default rolebroker-runner)")
