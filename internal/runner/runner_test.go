@@ -194,6 +194,7 @@ func TestTheGraceEnds(t *testing.T) {
 	w := newWorld(t, func(o *runner.Options) { o.Now, o.Grace = now.now, 30*time.Minute })
 	w.allow("inner")
 	w.way.cut()
+	w.eventually("it knows that it is alone", func() bool { return w.get("/readyz") != `{"status":"ready"}` })
 	now.set(time.Now().Add(20 * time.Minute))
 	w.eventually("it goes on", func() bool { _, err := w.borrows(w.scout, "inner"); return err == nil })
 	now.set(time.Now().Add(31 * time.Minute))
