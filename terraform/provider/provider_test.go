@@ -97,8 +97,13 @@ func TestAServerThatLies(t *testing.T) {
 	run := func(config string, words ...string) {
 		ws.writes("terraform {\n  required_providers {\n    rolebroker = { source = \"rolebroker/rolebroker\" }\n  }\n}\n\n" + settings(liar.URL, "rbk_x", "") + config)
 		_, all, status := ws.try("apply", "-auto-approve", "-no-color")
-		if status != 1 || !says(words...).MatchString(all) || obeyed.MatchString(all) || strings.Contains(all, "crash") {
+		if status != 1 || obeyed.MatchString(all) || strings.Contains(all, "crash") {
 			t.Errorf("it exits with %d:\n%q", status, all)
+		}
+		for _, w := range words { // in any order: errors and warnings are written to different files
+			if !says(w).MatchString(all) {
+				t.Errorf("it does not say %q:\n%q", w, all)
+			}
 		}
 	}
 	run(integration("production", "", readonly), `external_id = "$${file(\"/etc/passwd\")}"`, "Creating the integration production", "does not say why")
