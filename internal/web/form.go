@@ -39,11 +39,11 @@ type formPage struct {
 	Default  int // index of the default role; -1: none is chosen
 	Rows     []roleRow
 
-	Errors  map[string]string // by field, as in "name" or "roles[2].arn"
-	Problem string            // what was wrong with the whole; empty: nothing
-	Stale   bool              // someone else has saved it since
-	Differs []string          // in what the form then differs from what is saved
-	Checked bool              // Rows have outcomes that were asked for
+	Errors  map[string]string       // by field, as in "name" or "roles[2].arn"
+	Problem string                  // what was wrong with the whole; empty: nothing
+	Stale   bool                    // someone else has saved it since
+	Differs []rolebroker.Difference // from what is saved now to what is typed, while Stale
+	Checked bool                    // Rows have outcomes that were asked for
 	Setup   *rolebroker.Setup
 	Trust   string              // in cluster mode: the trust policy for a runner with an AWS identity of its own; empty: it is as in Setup
 	Runners []rolebroker.Runner // that can be chosen
@@ -468,50 +468,22 @@ func (s *server) showGone(w http.ResponseWriter, r *http.Request, v *visit, page
 	return s.showForm(w, r, v, http.StatusConflict, page)
 }
 
-// showStale tells the second of two who edit at once, and keeps what they typed.
+// showStale answers the second of two people who edit at once. The form keeps
+// what they typed and lists what saving it would change.
 func (s *server) showStale(w http.ResponseWriter, r *http.Request, v *visit, page *formPage) error {
 	now, err := s.Broker.Integration(r.Context(), v.who, page.ID)
 	if err != nil {
 		return err
 	}
-	page.Stale, page.Version, page.Saved, page.Differs = true, now.Version, now.Name, page.differences(now)
+	if err := s.choose(r.Context(), v, page); err != nil {
+		return err
+	}
+	typed, _ := page.integration()
+	if page.Chosen != nil {
+		typed.RunnerName = page.Chosen.Name
+	}
+	page.Stale, page.Version, page.Saved, page.Differs = true, now.Version, now.Name, now.Differences(&typed)
 	return s.showForm(w, r, v, http.StatusConflict, page)
-}
-
-// differences are what saving the form would make of what is saved now.
-func (p *formPage) differences(now *rolebroker.Integration) (all []string) {
-	here := map[string]roleRow{}
-	for _, row := range p.Rows {
-		here[row.Name] = row
-	}
-	for _, role := range now.Roles {
-		row, ok := here[role.Name]
-		switch {
-		case !ok:
-			all = append(all, "removes the role "+role.Name)
-		case row.ARN != role.ARN.String() || row.Region != string(role.Region) || row.Enabled != role.Enabled:
-			all = append(all, "changes the role "+role.Name)
-		}
-		delete(here, role.Name)
-	}
-	for _, row := range p.Rows {
-		if _, added := here[row.Name]; added {
-			all = append(all, "adds the role "+row.Name)
-		}
-	}
-	switch in, _ := p.integration(); {
-	case in.AssumptionMode != now.AssumptionMode:
-		all = append(all, "changes who assumes the roles")
-	case in.Runner != now.Runner:
-		all = append(all, "changes the runner")
-	}
-	if p.Name != now.Name {
-		all = append(all, "names it "+p.Name)
-	}
-	if p.About != now.Description {
-		all = append(all, "changes its description")
-	}
-	return all
 }
 
 // showOutcomes is the form with what came of trying its roles.

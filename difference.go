@@ -1,0 +1,148 @@
+package rolebroker
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Difference is one way in which two versions of an integration differ, in
+// words for people.
+type Difference struct {
+	Role   string // the name of the role that differs; empty: the integration itself does
+	Field  string // as in "session duration"; empty: the role was added or removed
+	Before string // as in "1h"; empty: the role was added
+	After  string // empty: the role was removed
+}
+
+// String says what changing the first version into the second does, as in
+// "changes the region of role readonly from us-east-1 to us-west-2".
+func (d Difference) String() string {
+	switch {
+	case d.Field == "" && d.Before == "":
+		return "adds role " + d.Role
+	case d.Field == "":
+		return "removes role " + d.Role
+	case d.Role == "":
+		return fmt.Sprintf("changes the %s from %s to %s", d.Field, d.Before, d.After)
+	}
+	return fmt.Sprintf("changes the %s of role %s from %s to %s", d.Field, d.Role, d.Before, d.After)
+}
+
+// Differences lists how other differs from the integration in what people
+// decide: not in IDs, versions, times, validations or external IDs, which the
+// server makes, nor in the order of the roles. A role is the same role in both
+// if it has the same ID or, where that leaves it without a partner, the same
+// name.
+func (in *Integration) Differences(other *Integration) []Difference {
+	all := differences("", in.traits(), other.traits())
+	partners := in.partners(other)
+	kept := map[*Role]bool{}
+	for i := range in.Roles {
+		role := &in.Roles[i]
+		partner := partners[role]
+		if partner == nil {
+			all = append(all, Difference{Role: role.Name, Before: role.Name})
+			continue
+		}
+		kept[partner] = true
+		all = append(all, differences(role.Name, role.traits(), partner.traits())...)
+	}
+	for i := range other.Roles {
+		if role := &other.Roles[i]; !kept[role] {
+			all = append(all, Difference{Role: role.Name, After: role.Name})
+		}
+	}
+	return all
+}
+
+// partners maps each role of the integration to the same role of other, if
+// other has it.
+func (in *Integration) partners(other *Integration) map[*Role]*Role {
+	found, taken := map[*Role]*Role{}, map[*Role]bool{}
+	pair := func(same func(a, b *Role) bool) {
+		for i := range in.Roles {
+			for j := range other.Roles {
+				a, b := &in.Roles[i], &other.Roles[j]
+				if found[a] == nil && !taken[b] && same(a, b) {
+					found[a], taken[b] = b, true
+				}
+			}
+		}
+	}
+	pair(func(a, b *Role) bool { return a.ID != "" && a.ID == b.ID })
+	pair(func(a, b *Role) bool { return a.Name == b.Name })
+	return found
+}
+
+// trait is a field that Differences compares by its value and shows in words.
+type trait struct {
+	field string
+	value any
+	words string
+}
+
+func differences(role string, before, after []trait) (all []Difference) {
+	for i := range before {
+		if before[i].value != after[i].value {
+			all = append(all, Difference{role, before[i].field, before[i].words, after[i].words})
+		}
+	}
+	return all
+}
+
+func (in *Integration) traits() []trait {
+	runner := in.RunnerName
+	if runner == "" {
+		runner = string(in.Runner)
+	}
+	return []trait{
+		{"name", in.Name, in.Name},
+		{"description", in.Description, quotedForPeople(in.Description)},
+		{"assumption mode", in.AssumptionMode, string(in.AssumptionMode)},
+		{"runner", in.Runner, orNone(runner)},
+		{"session tags", in.SessionTags, onOff(in.SessionTags)},
+		{"source identity", in.SourceIdentity, onOff(in.SourceIdentity)},
+		{"default role", in.DefaultRole, orNone(in.DefaultRole)},
+	}
+}
+
+func (r *Role) traits() []trait {
+	state := "disabled"
+	if r.Enabled {
+		state = "enabled"
+	}
+	return []trait{
+		{"name", r.Name, r.Name},
+		{"ARN", r.ARN, r.ARN.String()},
+		{"region", r.Region, string(r.Region)},
+		{"state", r.Enabled, state},
+		{"session duration", r.Duration(), ShortDuration(r.Duration())},
+	}
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// quotedForPeople puts a description in quotation marks, shortened to what fits
+// on a line or two.
+func quotedForPeople(s string) string {
+	const most = 100
+	if s == "" {
+		return "none"
+	}
+	if runes := []rune(s); len(runes) > most {
+		s = strings.TrimSpace(string(runes[:most])) + "…"
+	}
+	return "“" + s + "”"
+}
