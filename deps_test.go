@@ -16,7 +16,7 @@ import (
 // module is the path of this module.
 const module = "github.com/rolebroker/rolebroker"
 
-// graph is which package of ours imports which: nouns ← mechanisms ← verb ←
+// graph is which package of ours imports which: nouns ← mechanisms ← verbs ←
 // doors ← assembly. What is not in it is not allowed, and what is in it and
 // no longer needed is to be taken out.
 var graph = map[string][]string{
@@ -39,7 +39,8 @@ var graph = map[string][]string{
 	// The verbs.
 	"internal/auth":     {".", "internal/seal"},
 	"internal/validate": {".", "internal/setup"},
-	"internal/broker":   {".", "internal/auth", "internal/seal", "internal/setup", "internal/validate"},
+	"internal/lend":     {"."},
+	"internal/broker":   {".", "internal/auth", "internal/lend", "internal/seal", "internal/setup", "internal/validate"},
 
 	// Doors never import doors.
 	"client":                  {".", "api", "internal/auth"},
@@ -51,8 +52,8 @@ var graph = map[string][]string{
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/containercreds", "internal/seal"},
-	"internal/runner":  {".", "api", "client", "internal/broker", "internal/containercreds", "internal/validate"},
-	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
+	"internal/runner":  {".", "api", "client", "internal/containercreds", "internal/lend", "internal/validate"},
+	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/lend", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -9,32 +8,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
-// Assumer asks STS. Its errors are *rolebroker.Refusal.
-type Assumer interface {
-	Assume(ctx context.Context, a rolebroker.Assumption) (*rolebroker.Assumed, error)
-}
-
-// STS is an Assumer that can also find out why roles cannot be assumed.
-type STS interface {
-	Assumer
-	validate.STS
-}
-
-// Options configure New. Store and Assumer are required.
+// Options configure New. Store, STS and Lender are required.
 type Options struct {
-	Store   Store
-	Assumer STS
+	Store  Store
+	STS    validate.STS
+	Lender *lend.Lender // lends by the same Store
 
 	Log     *slog.Logger          // nil: none
 	Metrics prometheus.Registerer // nil: none
 	Now     func() time.Time      // nil: time.Now
-
-	// SessionsPerAgent caps the live sessions that one agent may have, and so
-	// the AssumeRole calls it can cause. 0 means DefaultSessionsPerAgent.
-	SessionsPerAgent int
 
 	// Validation says how roles are validated; its STS, Log and Now are set here.
 	Validation validate.Options
@@ -43,11 +29,14 @@ type Options struct {
 	RequireExternalID bool
 }
 
-// Broker lends, and administers what lending reads. Make one with New.
+// Broker administers what lending reads. Make one with New.
 type Broker struct {
-	*Lender
-	store Store
-	sts   STS
+	store   Store
+	sts     validate.STS
+	lender  *lend.Lender
+	log     *slog.Logger
+	metrics *metrics
+	now     func() time.Time
 
 	validator         *validate.Validator
 	requireExternalID bool
@@ -56,29 +45,22 @@ type Broker struct {
 
 	platform platformCache
 	seen     sync.Map // by RunnerID: when it was last written down that the runner is there
+	streams  streams
 }
 
-// New makes a Broker. Close it.
+// New makes a Broker.
 func New(opts Options) *Broker {
-	lender := NewLender(LenderOptions{Records: opts.Store, Assumer: opts.Assumer, Serves: platformMode,
-		Log: opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
-	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.Assumer, lender.log, lender.now
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.STS, opts.Log, opts.Now
 	return &Broker{
-		Lender: lender, store: opts.Store, sts: opts.Assumer,
+		store: opts.Store, sts: opts.STS, lender: opts.Lender, log: opts.Log, metrics: newMetrics(opts.Metrics), now: opts.Now,
 		validator: validate.New(opts.Validation), requireExternalID: opts.RequireExternalID,
 		validations: make(chan struct{}, maxValidations), setups: make(chan struct{}, maxSetups),
+		streams: streams{open: map[rolebroker.RunnerID]int{}},
 	}
-}
-
-// platformMode is nil for the integrations whose roles a server assumes.
-func platformMode(in *rolebroker.Integration) error {
-	if in.AssumptionMode == rolebroker.ModePlatform {
-		return nil
-	}
-	if in.Runner == "" {
-		return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed in your cluster, and no runner is named that does", in.Name).
-			WithHint("an administrator has to name one: rolebroker integration update %s --runner RUNNER", in.Name)
-	}
-	return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed by runner %s in your cluster, not by this server", in.Name, in.RunnerName).
-		WithHint("the agent has to ask that runner: set ROLEBROKER_URL to its address in the cluster")
 }

@@ -5,69 +5,61 @@ import (
 	"sync"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/lend"
 )
 
-// maxChanges is how many changes are kept for one who is slow to take them.
-// More of them become one: anything may have changed.
-const maxChanges = 1000
+const (
+	// maxChanges bounds the changes that wait for a slow reader. When there are
+	// more, one takes the place of all: anything may have changed.
+	maxChanges = 1000
 
-// maxStreams is how many may watch for one runner: each of its replicas does, and
-// there may be one on every node of a large cluster.
-const maxStreams = 2000
+	// maxStreams bounds the streams of one runner. Each of its replicas has one,
+	// and a large cluster may run a replica on every node.
+	maxStreams = 2000
+)
 
-// Changes are told to one runner, in their order. Close it.
+// Changes is a queue of changes for one runner, in the order they were made.
+// Close it.
 type Changes struct {
-	of     *authority
-	runner rolebroker.RunnerID
+	lender *lend.Lender
+	end    func()
 	ready  chan struct{} // has one element when there is something to take
 
 	mu      sync.Mutex
 	pending []rolebroker.Change
 }
 
-// Watch tells every change from now on. Codes: denied, throttled when too many
-// do for that runner, unavailable while changes by other servers are not heard of.
+// Watch queues every change from now on, for a runner. Codes: denied, throttled
+// when the runner watches too often already, unavailable while the server may
+// miss changes that other servers make.
 func (b *Broker) Watch(who rolebroker.Caller) (*Changes, error) {
 	if err := mayRun(who); err != nil {
 		return nil, err
 	}
-	c := &Changes{of: b.authority, runner: who.Runner, ready: make(chan struct{}, 1)}
-	b.authority.mu.Lock()
-	defer b.authority.mu.Unlock()
-	if n := b.authority.watchersOf(who.Runner); n >= maxStreams {
+	if n, ok := b.streams.add(who.Runner); !ok {
 		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "runner %s has %d streams of events open, the most that are allowed", who.Name, n)
 	}
-	b.authority.watchers[c] = struct{}{}
-	// Asked after that: what changed before is not remembered by who asks now.
+	c := &Changes{lender: b.lender, ready: make(chan struct{}, 1)}
+	cancel := b.lender.Subscribe(c.add)
+	c.end = sync.OnceFunc(func() { cancel(); b.streams.remove(who.Runner) })
+	// The order matters: a change that the server missed before it subscribed
+	// cannot be in an answer that the runner gets from now on.
 	if !c.AreHeard() {
-		delete(b.authority.watchers, c)
+		c.Close()
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "this server does not hear of changes by other servers now").WithHint("try again in a few seconds")
 	}
 	return c, nil
 }
 
-// watchersOf is how many watch for a runner; a.mu is held.
-func (a *authority) watchersOf(id rolebroker.RunnerID) (n int) {
-	for c := range a.watchers {
-		if c.runner == id {
-			n++
-		}
-	}
-	return n
-}
-
-// AreHeard says whether all changes are told: while it is false, some by other
-// servers may not be.
-func (c *Changes) AreHeard() bool { return c.of.store.Watching() }
+// AreHeard reports whether the queue gets every change. While it is false, some
+// that other servers make may be missing.
+func (c *Changes) AreHeard() bool { return c.lender.HearsChanges() }
 
 // Close ends it.
-func (c *Changes) Close() {
-	c.of.mu.Lock()
-	defer c.of.mu.Unlock()
-	delete(c.of.watchers, c)
-}
+func (c *Changes) Close() { c.end() }
 
-// Next waits for changes until ctx ends; then there may be none.
+// Next takes what is queued. It waits for a change until ctx ends; then it may
+// return none.
 func (c *Changes) Next(ctx context.Context) []rolebroker.Change {
 	select {
 	case <-c.ready:
@@ -92,5 +84,30 @@ func (c *Changes) add(change rolebroker.Change) {
 	select {
 	case c.ready <- struct{}{}:
 	default:
+	}
+}
+
+// streams counts the open streams of each runner.
+type streams struct {
+	mu   sync.Mutex
+	open map[rolebroker.RunnerID]int
+}
+
+// add counts one more, unless there are maxStreams; n is how many were open.
+func (s *streams) add(id rolebroker.RunnerID) (n int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n = s.open[id]; n >= maxStreams {
+		return n, false
+	}
+	s.open[id]++
+	return n, true
+}
+
+func (s *streams) remove(id rolebroker.RunnerID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[id]--; s.open[id] == 0 {
+		delete(s.open, id)
 	}
 }

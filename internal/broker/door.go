@@ -9,6 +9,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
+	"github.com/rolebroker/rolebroker/internal/lend"
 )
 
 // What runners may ask. Each is for a Caller with a Runner, which is known by
@@ -160,7 +161,7 @@ func (b *Broker) RunnerToken(ctx context.Context, who rolebroker.Caller, id role
 	if err := mayRun(who); err != nil {
 		return nil, err
 	}
-	return b.authority.Token(ctx, id)
+	return b.lender.Token(ctx, id)
 }
 
 // RunnerGrants is what an agent may borrow from, without the external IDs that
@@ -169,7 +170,7 @@ func (b *Broker) RunnerGrants(ctx context.Context, who rolebroker.Caller, agent 
 	if err := mayRun(who); err != nil {
 		return nil, err
 	}
-	grants, err := b.authority.Grants(ctx, agent)
+	grants, err := b.lender.Grants(ctx, agent)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +198,7 @@ func (b *Broker) BeginRunnerSession(ctx context.Context, who rolebroker.Caller, 
 	if late {
 		return b.recordLate(ctx, s)
 	}
-	grants, err := b.authority.Grants(ctx, s.Agent)
+	grants, err := b.lender.Grants(ctx, s.Agent)
 	if err != nil {
 		return err
 	}
@@ -224,7 +225,7 @@ func (b *Broker) BeginRunnerSession(ctx context.Context, who rolebroker.Caller, 
 			WithHint("set the clock of whichever machine is wrong")
 	}
 	s.AgentName, s.IntegrationName, s.RoleName = grants.Agent.Name, in.Name, role.Name
-	s.ExpiresAt = s.RequestedAt.Add(role.Duration() + clockSlack)
+	s.ExpiresAt = s.RequestedAt.Add(role.Duration() + lend.ClockSlack)
 	return b.store.RecordSession(ctx, &s)
 }
 
@@ -267,7 +268,7 @@ func checkTold(s *rolebroker.Session, now time.Time) error {
 		return invalidSession("id", "is not an ID")
 	case s.RequestedAt.After(now.Add(lateness)):
 		return invalidSession("requested_at", "is in the future")
-	case s.ExpiresAt.Before(s.RequestedAt) || s.ExpiresAt.After(s.RequestedAt.Add(rolebroker.MaxSessionDuration+clockSlack)):
+	case s.ExpiresAt.Before(s.RequestedAt) || s.ExpiresAt.After(s.RequestedAt.Add(rolebroker.MaxSessionDuration+lend.ClockSlack)):
 		return invalidSession("expires_at", "is not when such a session can expire")
 	}
 	return nil
@@ -314,7 +315,7 @@ func (b *Broker) FinishRunnerSession(ctx context.Context, who rolebroker.Caller,
 
 // checkOutcome says what cannot have come of a session.
 func checkOutcome(s, begun *rolebroker.Session) error {
-	earliest, latest := begun.RequestedAt.Add(-lateness), begun.RequestedAt.Add(rolebroker.MaxSessionDuration+clockSlack+lateness)
+	earliest, latest := begun.RequestedAt.Add(-lateness), begun.RequestedAt.Add(rolebroker.MaxSessionDuration+lend.ClockSlack+lateness)
 	switch {
 	case s.State != rolebroker.SessionActive && s.State != rolebroker.SessionFailed:
 		return invalidSession("state", "is not one of active, failed")
@@ -401,14 +402,14 @@ func (b *Broker) LendThrough(ctx context.Context, who rolebroker.Caller, binding
 	if err := mayRun(who); err != nil {
 		return nil, err
 	}
-	token, err := b.authority.Token(ctx, binding)
+	token, err := b.lender.Token(ctx, binding)
 	if err != nil {
 		return nil, err
 	}
 	if err := b.speaksFor(ctx, who, token.Account.Issuer); err != nil {
 		return nil, err
 	}
-	return b.Lend(ctx, rolebroker.Caller{Agent: token.Agent, Token: token.ID}, req)
+	return b.lender.Lend(ctx, rolebroker.Caller{Agent: token.Agent, Token: token.ID}, req)
 }
 
 // RunnerIntegrations are those that name the runner. Codes: denied.

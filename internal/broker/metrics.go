@@ -1,57 +1,22 @@
 package broker
 
-import (
-	"errors"
-	"time"
+import "github.com/prometheus/client_golang/prometheus"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/rolebroker/rolebroker"
-)
-
-// metrics are what an operator watches. No label holds what a stranger wrote.
+// metrics count what validations found.
 type metrics struct {
-	lent    prometheus.Counter
-	refused *prometheus.CounterVec
-	calls   *prometheus.CounterVec
-	seconds prometheus.Histogram
-
 	validations *prometheus.CounterVec
 	changes     *prometheus.CounterVec
 }
 
-func newMetrics(registerer prometheus.Registerer, leases func() float64) *metrics {
+func newMetrics(registerer prometheus.Registerer) *metrics {
 	m := &metrics{
-		lent: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "rolebroker_loans_total", Help: "Credentials handed out."}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rolebroker_refusals_total", Help: "Requests for credentials that were refused, by code."}, []string{"code"}),
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rolebroker_sts_calls_total", Help: "AssumeRole calls, by outcome: ok, or why STS gave no credentials."}, []string{"outcome"}),
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "rolebroker_sts_seconds", Help: "How long AssumeRole calls took.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 12)}),
 		validations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rolebroker_validations_total", Help: "Validations of a role, by status and code."}, []string{"status", "code"}),
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rolebroker_role_changes_total", Help: "Roles that a validation found to work no longer, or again."}, []string{"to"}),
 	}
 	if registerer != nil {
-		registerer.MustRegister(m.lent, m.refused, m.calls, m.seconds, m.validations, m.changes,
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rolebroker_leases", Help: "Sessions held in memory."}, leases))
+		registerer.MustRegister(m.validations, m.changes)
 	}
 	return m
-}
-
-// asked notes one AssumeRole call.
-func (m *metrics) asked(took time.Duration, err error) {
-	m.seconds.Observe(took.Seconds())
-	outcome := "ok"
-	if err != nil {
-		outcome = "error"
-	}
-	var refusal *rolebroker.Refusal
-	if errors.As(err, &refusal) {
-		outcome = string(refusal.Kind)
-	}
-	m.calls.WithLabelValues(outcome).Inc()
 }

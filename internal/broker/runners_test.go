@@ -243,7 +243,7 @@ func TestRunnersAndBindingsAreForAdministrators(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	// Nor does a runner's credential borrow.
-	if _, err := w.broker.Lend(w.ctx, runner, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
+	if _, err := w.lender.Lend(w.ctx, runner, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
 		t.Errorf("%v", err)
 	}
 }
@@ -273,7 +273,7 @@ func TestAServiceAccountIsOneAgent(t *testing.T) {
 	// It borrows what the agent may, until it is unbound; it is no token that
 	// somebody could show, list or revoke.
 	bound := rolebroker.Caller{Agent: w.scout.Agent, Token: binding.ID}
-	if _, err := w.broker.Lend(w.ctx, bound, rolebroker.Request{}); err != nil {
+	if _, err := w.lender.Lend(w.ctx, bound, rolebroker.Request{}); err != nil {
 		t.Errorf("%v", err)
 	}
 	if _, err := w.broker.AgentToken(w.ctx, admin, "scout", binding.ID); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
@@ -295,7 +295,7 @@ func TestAServiceAccountIsOneAgent(t *testing.T) {
 	if err := w.broker.Unbind(w.ctx, admin, "scout", binding.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.broker.Lend(w.ctx, bound, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
+	if _, err := w.lender.Lend(w.ctx, bound, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
 		t.Errorf("%v", err)
 	}
 }

@@ -68,7 +68,7 @@ func (b *Broker) Platform(ctx context.Context, who rolebroker.Caller) (*Platform
 	if known != nil && b.now().Before(until) {
 		return known, nil
 	}
-	answer := b.platform.flight.DoChan("", func() (any, error) { return b.askPlatform(), nil })
+	answer := b.platform.flight.DoChan("", func() (any, error) { return b.askPlatform(ctx), nil })
 	select {
 	case r := <-answer:
 		return r.Val.(*Platform), nil
@@ -77,8 +77,9 @@ func (b *Broker) Platform(ctx context.Context, who rolebroker.Caller) (*Platform
 	}
 }
 
-func (b *Broker) askPlatform() *Platform {
-	ctx, cancel := context.WithTimeout(b.ctx, platformTimeout)
+// askPlatform outlives the request that caused it.
+func (b *Broker) askPlatform(ctx context.Context) *Platform {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), platformTimeout)
 	defer cancel()
 	found, age := &Platform{}, platformAge
 	if identity, err := b.sts.Identity(ctx); err != nil {

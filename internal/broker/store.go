@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/lend"
 )
 
 // Store is everything the broker remembers. A method that returns an error
@@ -27,46 +28,7 @@ type Store interface {
 	signInStore
 	sessionStore
 
-	Records
-}
-
-// Records is what lending needs of a Store: what an agent may borrow and by
-// which token it is known, and where sessions are recorded. A server's is its
-// database; a runner's is the server.
-type Records interface {
-	// Token finds one by ID. Codes: not_found.
-	Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error)
-
-	// Grants is the agent with all it is connected to, read at one moment.
-	// Codes: not_found.
-	Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error)
-
-	// RecordSession stores a new session, durably. One that is stored already
-	// is left as it is, however far it came. Codes: conflict (another session
-	// has the ID).
-	RecordSession(ctx context.Context, s *rolebroker.Session) error
-
-	// FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and
-	// Failure of a session that the same Runner recorded. Codes: not_found.
-	FinishSession(ctx context.Context, s *rolebroker.Session) error
-
-	// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
-	// Sessions that are unknown, or another Runner's, are ignored. All fetches
-	// are of one Runner.
-	RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error
-
-	// RecordTokenUse moves UsedAt of each token forward. Unknown ones are ignored.
-	RecordTokenUse(ctx context.Context, usedAt map[rolebroker.TokenID]time.Time) error
-
-	// Subscribe has tell called with every Change: for one made through these
-	// records before the method that made it returns, for one made elsewhere as
-	// soon as it is heard of. tell must not block or call the records. It is
-	// called before they are used.
-	Subscribe(tell func(rolebroker.Change))
-
-	// Watching says whether changes made elsewhere are being heard of. While it
-	// is false, nothing remembered may be used.
-	Watching() bool
+	lend.Records
 }
 
 type integrationStore interface {

@@ -19,7 +19,7 @@ type TokenSpec struct {
 
 // Token is what is known of an agent token, for auth to check. Codes: not_found.
 func (b *Broker) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
-	return b.authority.Token(ctx, id)
+	return b.lender.Token(ctx, id)
 }
 
 // Tokens lists an agent's tokens. Codes: denied, not_found.

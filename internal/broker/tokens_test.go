@@ -78,7 +78,7 @@ func TestATokenIsRegistered(t *testing.T) {
 	if err != nil || who.Agent != w.scout.Agent || who.Token != id {
 		t.Fatalf("it is shown by %+v: %v", who, err)
 	}
-	if _, err := w.broker.Lend(w.ctx, who, rolebroker.Request{}); err != nil {
+	if _, err := w.lender.Lend(w.ctx, who, rolebroker.Request{}); err != nil {
 		t.Error(err)
 	}
 	found, err := w.broker.AgentToken(w.ctx, reader, "scout", id)

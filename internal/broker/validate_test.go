@@ -199,8 +199,7 @@ func TestValidationInTheBackgroundIsSpreadOutAndSharedByServers(t *testing.T) {
 		for i := range 18 {
 			w.integration("more-"+string(rune('a'+i)), role("readonly", "ReadOnly"))
 		}
-		other := broker.New(broker.Options{Store: w.store, Assumer: w.assumer})
-		defer other.Close(t.Context())
+		other := broker.New(broker.Options{Store: w.store, STS: w.sts, Lender: w.lender})
 		const interval, tick = time.Hour, 6 * time.Minute // ten ticks for 20 integrations with 23 roles
 		var each []int
 		for range 10 {
@@ -293,7 +292,7 @@ func TestAttributionIsSentWhereItIsAskedFor(t *testing.T) {
 		if _, err := w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.broker.Lend(w.ctx, w.scout, rolebroker.Request{Role: "deployer", Task: "fix-42"}); err != nil {
+		if _, err := w.lender.Lend(w.ctx, w.scout, rolebroker.Request{Role: "deployer", Task: "fix-42"}); err != nil {
 			t.Fatal(err)
 		}
 		calls := w.aws.Assumed()

@@ -7,13 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/sts"
 )
@@ -34,12 +33,13 @@ var admin = rolebroker.Caller{APIKey: "key_test", Name: "test", Access: rolebrok
 // production.
 type world struct {
 	testing.TB
-	ctx     context.Context
-	aws     *awssim.AWS
-	assumer broker.STS
-	store   *store.Store
-	broker  *broker.Broker
-	scout   rolebroker.Caller
+	ctx    context.Context
+	aws    *awssim.AWS
+	sts    *sts.Client
+	store  *store.Store
+	lender *lend.Lender
+	broker *broker.Broker
+	scout  rolebroker.Caller
 }
 
 func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
@@ -53,14 +53,16 @@ func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 	if w.store, err = store.Open(w.ctx, store.Options{Database: filepath.Join(t.TempDir(), "test.db")}); err != nil {
 		t.Fatal(err)
 	}
-	w.assumer = sts.New(sts.Options{
+	w.sts = sts.New(sts.Options{
 		Endpoint: "http://sts.simulated", HTTPClient: w.aws.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, ""),
 	})
-	opts := broker.Options{Store: w.store, Assumer: w.assumer}
+	opts := broker.Options{Store: w.store, STS: w.sts}
 	for _, c := range change {
 		c(&opts)
 	}
+	w.lender = lend.New(lend.Options{Records: opts.Store, Assumer: w.sts, Now: opts.Now})
+	opts.Lender = w.lender
 	w.broker = broker.New(opts)
 	t.Cleanup(w.close)
 	w.arrange()
@@ -68,7 +70,7 @@ func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 }
 
 func (w *world) close() {
-	if err := w.broker.Close(context.WithoutCancel(w.ctx)); err != nil {
+	if err := w.lender.Close(context.WithoutCancel(w.ctx)); err != nil {
 		w.Error(err)
 	}
 	if err := w.store.Close(); err != nil {
@@ -121,7 +123,7 @@ func (w *world) agent(name string, integrations ...string) rolebroker.Caller {
 }
 
 func (w *world) lend(reference string) (*rolebroker.Loan, error) {
-	return w.broker.Lend(w.ctx, w.scout, rolebroker.Request{Role: reference})
+	return w.lender.Lend(w.ctx, w.scout, rolebroker.Request{Role: reference})
 }
 
 func (w *world) mustLend(reference string) *rolebroker.Loan {
@@ -144,29 +146,6 @@ func (w *world) refuses(reference string, code rolebroker.Code) string {
 		w.Errorf("lending %q is refused as %s, want %s: %v", reference, got, code, err)
 	}
 	return err.Error()
-}
-
-// isARN asks AWS who the credentials belong to.
-func (w *world) identity(c rolebroker.Credentials) string {
-	w.Helper()
-	client := awssts.New(awssts.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String("http://sts.simulated"), HTTPClient: w.aws.HTTPClient(),
-		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey.Reveal(), c.SessionToken.Reveal()),
-	})
-	out, err := client.GetCallerIdentity(w.ctx, &awssts.GetCallerIdentityInput{})
-	if err != nil {
-		w.Fatal(err)
-	}
-	return aws.ToString(out.Arn)
-}
-
-func (w *world) sessions() []rolebroker.Session {
-	w.Helper()
-	sessions, err := w.broker.Sessions(w.ctx, admin, rolebroker.SessionFilter{}, rolebroker.Page{Limit: 500})
-	if err != nil {
-		w.Fatal(err)
-	}
-	return sessions
 }
 
 // together calls do n times at once and waits for all.

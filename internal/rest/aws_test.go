@@ -39,7 +39,7 @@ func newAWSWorld(t testing.TB) *awsWorld {
 	w.gate = &gate{through: w.aws.HTTPClient().Transport}
 	key := w.aws.Account(platformAccount).CreateUser("rolebroker", awssim.AllowAll).Key
 	w.world = newWorld(t, func(o *broker.Options) {
-		o.Assumer = sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: &http.Client{Transport: w.gate},
+		o.STS = sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: &http.Client{Transport: w.gate},
 			Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")})
 	})
 	w.externalID = w.reserve()

@@ -18,6 +18,7 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/rest"
 	"github.com/rolebroker/rolebroker/internal/store"
 )
@@ -34,10 +35,6 @@ type world struct {
 
 // noAWS is a platform without an AWS identity.
 type noAWS struct{}
-
-func (noAWS) Assume(context.Context, rolebroker.Assumption) (*rolebroker.Assumed, error) {
-	return nil, errors.New("there is no AWS here")
-}
 
 func (noAWS) Try(context.Context, rolebroker.Assumption) (*rolebroker.Assumed, error) {
 	return nil, errors.New("there is no AWS here")
@@ -56,15 +53,12 @@ func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 	}
 	w := &world{TB: t, store: st, now: time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)}
 	now := func() time.Time { return w.now }
-	opts := broker.Options{Store: st, Assumer: noAWS{}, Now: now}
+	opts := broker.Options{Store: st, STS: noAWS{}, Lender: lend.New(lend.Options{Records: st, Now: now}), Now: now}
 	for _, c := range change {
 		c(&opts)
 	}
 	b := broker.New(opts)
-	t.Cleanup(func() {
-		b.Close(ctx)
-		st.Close()
-	})
+	t.Cleanup(func() { st.Close() })
 	w.handler = rest.New(rest.Options{
 		Broker:   b,
 		Auth:     &auth.Authenticator{Records: b, Now: now},

@@ -7,20 +7,27 @@ import (
 	"sync"
 
 	"github.com/rolebroker/rolebroker"
-	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/lend"
+	"github.com/rolebroker/rolebroker/internal/validate"
 )
+
+// STS assumes roles in one way, and finds out why one cannot be assumed.
+type STS interface {
+	lend.Assumer
+	validate.STS
+}
 
 // assumer assumes roles in the way that works for each, with the cluster's own
 // identity. Both ways are that identity: with IAM roles for service accounts a
 // role trusts the service account itself, or another role that the service
 // account has.
 type assumer struct {
-	token  broker.STS // AssumeRoleWithWebIdentity with the service account's token; nil: there is none, or it is not wanted
-	direct broker.STS // AssumeRole from whatever identity the SDK's chain finds; nil: it is not wanted
+	token  STS // AssumeRoleWithWebIdentity with the service account's token; nil: there is none, or it is not wanted
+	direct STS // AssumeRole from whatever identity the SDK's chain finds; nil: it is not wanted
 	log    *slog.Logger
 
 	mu  sync.Mutex
-	way map[rolebroker.RoleARN]broker.STS // what worked last
+	way map[rolebroker.RoleARN]STS // what worked last
 }
 
 // maxWays bounds the roles of which it is remembered.
@@ -28,17 +35,17 @@ const maxWays = 10_000
 
 // Assume asks STS for a role.
 func (a *assumer) Assume(ctx context.Context, as rolebroker.Assumption) (*rolebroker.Assumed, error) {
-	return a.either(as, func(sts broker.STS) (*rolebroker.Assumed, error) { return sts.Assume(ctx, as) })
+	return a.either(as, func(sts STS) (*rolebroker.Assumed, error) { return sts.Assume(ctx, as) })
 }
 
 // Try is Assume with one request to STS in each way that there is.
 func (a *assumer) Try(ctx context.Context, as rolebroker.Assumption) (*rolebroker.Assumed, error) {
-	return a.either(as, func(sts broker.STS) (*rolebroker.Assumed, error) { return sts.Try(ctx, as) })
+	return a.either(as, func(sts STS) (*rolebroker.Assumed, error) { return sts.Try(ctx, as) })
 }
 
 // either goes the way that worked last, or the first there is, and the other
 // when that is refused.
-func (a *assumer) either(as rolebroker.Assumption, assume func(broker.STS) (*rolebroker.Assumed, error)) (*rolebroker.Assumed, error) {
+func (a *assumer) either(as rolebroker.Assumption, assume func(STS) (*rolebroker.Assumed, error)) (*rolebroker.Assumed, error) {
 	first, second := a.ways(as.ARN)
 	assumed, err := assume(first)
 	if err == nil || second == nil || !isRefused(err) {
@@ -58,7 +65,7 @@ func (a *assumer) either(as rolebroker.Assumption, assume func(broker.STS) (*rol
 	return other, nil
 }
 
-func (a *assumer) ways(role rolebroker.RoleARN) (first, second broker.STS) {
+func (a *assumer) ways(role rolebroker.RoleARN) (first, second STS) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -86,7 +93,7 @@ func isRefused(err error) bool {
 	return false
 }
 
-func (a *assumer) method(sts broker.STS) rolebroker.AssumeMethod {
+func (a *assumer) method(sts STS) rolebroker.AssumeMethod {
 	if sts == a.token {
 		return rolebroker.MethodWebIdentity
 	}

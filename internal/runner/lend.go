@@ -13,13 +13,13 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
-	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/lend"
 )
 
 // lending lends what the runner assumes, and passes on what the platform does,
 // so that an agent needs one endpoint.
 type lending struct {
-	*broker.Lender
+	*lend.Lender
 	link       *link
 	identifier *identifier
 	now        func() time.Time

@@ -16,7 +16,7 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 )
 
-// record is what the server knows and remembers, as the broker's Records.
+// record is what the server knows and remembers, as the lender's Records.
 type record struct {
 	link  *link
 	spool *spool
@@ -57,12 +57,6 @@ func authorisationOf(s *rolebroker.Session) authorisation {
 
 // Subscribe is called by the lender, before anything is asked.
 func (r *record) Subscribe(tell func(rolebroker.Change)) { r.forget = tell }
-
-// alsoTell has another one told of changes, before anything is asked.
-func (r *record) alsoTell(other func(rolebroker.Change)) {
-	first := r.forget
-	r.forget = func(c rolebroker.Change) { first(c); other(c) }
-}
 
 // Watching says whether what is remembered may be used: changes are heard of, or
 // the server is away, and they were until a moment ago that is within the grace.

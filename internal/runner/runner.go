@@ -20,8 +20,8 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
-	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
+	"github.com/rolebroker/rolebroker/internal/lend"
 )
 
 // Options configure Start. Server, State and one of Token and Direct are
@@ -38,7 +38,7 @@ type Options struct {
 
 	// Token and Direct assume roles with the service account's token, and with
 	// whatever identity the SDK's chain finds. With both, Token is tried first.
-	Token, Direct broker.STS
+	Token, Direct STS
 	TokenFile     string        // Token's: whose service account it is, for what people are told
 	Patience      time.Duration // for how long a role that is denied is tried again when it is validated
 
@@ -134,14 +134,14 @@ func Start(ctx context.Context, opts Options) (*Runner, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	r := &Runner{opts: opts, link: l, log: opts.Log, failed: make(chan error, 1)}
-	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, way: map[rolebroker.RoleARN]broker.STS{}}
+	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, way: map[rolebroker.RoleARN]STS{}}
 	r.record = &record{link: l, spool: spool, grace: opts.Grace, now: opts.Now, log: opts.Log, authorised: map[authorisation]time.Time{}}
 	identifier := newIdentifier(r.record, opts.Verifier)
-	lender := broker.NewLender(broker.LenderOptions{Records: r.record, Assumer: r.assumer, Serves: l.serves,
+	lender := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, Serves: l.serves,
 		Log: opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
-	r.record.alsoTell(identifier.forget)
+	lender.Subscribe(identifier.forget)
 	r.validator = newValidator(r)
-	r.record.alsoTell(r.validator.notice)
+	lender.Subscribe(r.validator.notice)
 	r.lending = &lending{Lender: lender, link: l, identifier: identifier, now: opts.Now, loans: map[string]*rolebroker.Loan{}}
 	r.serve(listener, identifier)
 	r.begin(ctx)

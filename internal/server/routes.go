@@ -30,7 +30,7 @@ const readyTimeout = 2 * time.Second
 // API goes through a mux here, because a mux cleans paths, and a role reference
 // or a name is to arrive as it was sent.
 func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server, opts Options) http.Handler {
-	credentials := containercreds.New(containercreds.Options{Lender: s.broker, Identify: who.Agent, Log: opts.Log})
+	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.Agent, Log: opts.Log})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version})
 	app := web.New(web.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version,
 		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, Proxied: cfg.TLSTerminatedByProxy})

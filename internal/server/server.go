@@ -19,6 +19,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/sts"
 	"github.com/rolebroker/rolebroker/internal/validate"
@@ -43,6 +44,7 @@ type Server struct {
 	url     string
 	log     *slog.Logger
 	store   *store.Store
+	lender  *lend.Lender
 	broker  *broker.Broker
 	http    *http.Server
 	closing func()     // ends the streams that runners hold open
@@ -113,10 +115,12 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	s := &Server{log: opts.Log, store: db, failed: make(chan error, 1)}
 	opts.STS.RoleARN = cfg.AWSRoleARN
 	assumer := sts.New(opts.STS)
+	s.lender = lend.New(lend.Options{
+		Records: db, Assumer: assumer, Log: opts.Log, Metrics: registry, SessionsPerAgent: cfg.MaxSessionsPerAgent,
+	})
 	s.broker = broker.New(broker.Options{
-		Store: db, Assumer: assumer, Log: opts.Log, Metrics: registry, SessionsPerAgent: cfg.MaxSessionsPerAgent,
-		RequireExternalID: cfg.RequireExternalID,
-		Validation:        validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate, Patience: cfg.ValidationRetry},
+		Store: db, STS: assumer, Lender: s.lender, Log: opts.Log, Metrics: registry, RequireExternalID: cfg.RequireExternalID,
+		Validation: validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate, Patience: cfg.ValidationRetry},
 	})
 	if err := s.bootstrap(ctx, cfg.AdminKey, opts.AdminKeyMade); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -131,7 +135,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	s.http.RegisterOnShutdown(s.closing)
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { s.introduce(s.background, assumer) })
-	s.every(useInterval, "recording use", s.broker.RecordUse)
+	s.every(useInterval, "recording use", s.lender.RecordUse)
 	s.every(sweepInterval, "forgetting old sessions and sign-ins", func(ctx context.Context) error {
 		_, err := s.broker.ForgetSessions(ctx, time.Now().Add(-cfg.SessionRetention))
 		return errors.Join(err, s.broker.ForgetSignIns(ctx))
@@ -147,7 +151,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 
 // introduce logs who we are in AWS, so that an operator learns at the start,
 // and not from an agent, that there is no identity to lend roles with.
-func (s *Server) introduce(ctx context.Context, assumer broker.STS) {
+func (s *Server) introduce(ctx context.Context, assumer validate.STS) {
 	identity, err := assumer.Identity(ctx)
 	switch {
 	case err == nil:
@@ -218,7 +222,7 @@ func (s *Server) Close(ctx context.Context) error {
 	// way is recorded all the same.
 	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	return errors.Join(err, s.broker.Close(recording), s.store.Close())
+	return errors.Join(err, s.lender.Close(recording), s.store.Close())
 }
 
 // recordTimeout is how long AssumeRole calls under way may take when stopping.

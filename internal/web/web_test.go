@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/sts"
 	"github.com/rolebroker/rolebroker/internal/web"
@@ -50,10 +50,10 @@ func newSite(t testing.TB, secure bool) *site {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return s.now }
-	s.broker = broker.New(broker.Options{Store: s.store, Now: now, Assumer: sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: s.aws.HTTPClient(),
+	s.broker = broker.New(broker.Options{Store: s.store, Lender: lend.New(lend.Options{Records: s.store, Now: now}), Now: now, STS: sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: s.aws.HTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, "")})})
 	t.Cleanup(func() {
-		if err := errors.Join(s.broker.Close(context.Background()), s.store.Close()); err != nil {
+		if err := s.store.Close(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,4 +1,4 @@
-package broker
+package lend
 
 import (
 	"context"
@@ -120,39 +120,39 @@ type failure struct {
 
 // lease finds or makes the lease of a key. An agent gets only so many, and new
 // ones only so fast. Codes: throttled, unavailable.
-func (b *Lender) lease(key leaseKey, grant rolebroker.Grant) (*lease, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if l := b.leases[key]; l != nil {
-		return l, nil
+func (l *Lender) lease(key leaseKey, grant rolebroker.Grant) (*lease, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if found := l.leases[key]; found != nil {
+		return found, nil
 	}
-	if b.closed {
+	if l.closed {
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the server is shutting down")
 	}
-	allowed := b.agents[key.agent]
+	allowed := l.agents[key.agent]
 	if allowed == nil {
-		allowed = &allowance{limiter: rate.NewLimiter(newSessionsPerSecond, b.perAgent)}
-		b.agents[key.agent] = allowed
+		allowed = &allowance{limiter: rate.NewLimiter(newSessionsPerSecond, l.perAgent)}
+		l.agents[key.agent] = allowed
 	}
 	switch {
-	case allowed.leases >= b.perAgent:
+	case allowed.leases >= l.perAgent:
 		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "agent %s has %d live sessions, the most that are allowed", key.agentName, allowed.leases).
 			WithHint("use fewer roles and tasks at a time; a session ends when its credentials expire")
-	case !allowed.limiter.AllowN(b.now(), 1):
+	case !allowed.limiter.AllowN(l.now(), 1):
 		return nil, tooFast(key.agentName)
 	}
-	l := &lease{lender: b, key: key, names: leaseNames{grant.Integration.Name, grant.Role.Name}}
-	b.leases[key] = l
+	made := &lease{lender: l, key: key, names: leaseNames{grant.Integration.Name, grant.Role.Name}}
+	l.leases[key] = made
 	allowed.leases++
-	return l, nil
+	return made, nil
 }
 
 // allows charges an agent for one more try at a session that STS refused.
-func (b *Lender) allows(agent rolebroker.AgentID) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	allowed := b.agents[agent]
-	return allowed != nil && allowed.limiter.AllowN(b.now(), 1)
+func (l *Lender) allows(agent rolebroker.AgentID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	allowed := l.agents[agent]
+	return allowed != nil && allowed.limiter.AllowN(l.now(), 1)
 }
 
 func tooFast(agentName string) error {
@@ -161,17 +161,17 @@ func tooFast(agentName string) error {
 }
 
 // drop takes a lease off the books.
-func (b *Lender) drop(l *lease) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.leases, l.key)
-	if h := l.held.Load(); h != nil {
-		b.used = append(b.used, h)
+func (l *Lender) drop(dropped *lease) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.leases, dropped.key)
+	if h := dropped.held.Load(); h != nil {
+		l.used = append(l.used, h)
 	}
-	allowed := b.agents[l.key.agent]
+	allowed := l.agents[dropped.key.agent]
 	allowed.leases--
-	if allowed.leases == 0 && allowed.limiter.TokensAt(b.now()) >= float64(b.perAgent) {
-		delete(b.agents, l.key.agent)
+	if allowed.leases == 0 && allowed.limiter.TokensAt(l.now()) >= float64(l.perAgent) {
+		delete(l.agents, dropped.key.agent)
 	}
 }
 
@@ -276,13 +276,13 @@ func (l *lease) start() *asking {
 }
 
 // begin says whether new work may start, and counts it if so.
-func (b *Lender) begin() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
+func (l *Lender) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
 		return false
 	}
-	b.work.Add(1)
+	l.work.Add(1)
 	return true
 }
 
@@ -303,10 +303,10 @@ func (l *lease) finish(a *asking) {
 }
 
 // retire keeps a replaced loan until its fetches are recorded.
-func (b *Lender) retire(h *held) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.used = append(b.used, h)
+func (l *Lender) retire(h *held) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.used = append(l.used, h)
 }
 
 // failed remembers a failure: STS is left alone for a while, longer each time,

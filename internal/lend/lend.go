@@ -1,4 +1,4 @@
-package broker
+package lend
 
 import (
 	"context"
@@ -16,53 +16,53 @@ import (
 // agent may not have that role, expired when its token is no longer good,
 // throttled when it starts too much, unavailable or denied when STS gave
 // nothing.
-func (b *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
 	for {
-		key, grant, err := b.decide(ctx, who, req)
+		key, grant, err := l.decide(ctx, who, req)
 		if err != nil {
-			return nil, b.refused(ctx, who, req, err)
+			return nil, l.refused(ctx, who, req, err)
 		}
-		lease, err := b.lease(key, grant)
+		lease, err := l.lease(key, grant)
 		if err != nil {
-			return nil, b.refused(ctx, who, req, err)
+			return nil, l.refused(ctx, who, req, err)
 		}
-		now := b.now()
+		now := l.now()
 		if held := lease.fresh(who, now); held != nil {
-			return b.handOut(who, held, now), nil
+			return l.handOut(who, held, now), nil
 		}
 		held, err := lease.wait(ctx)
 		if err == errForgotten {
 			continue
 		}
 		if err != nil {
-			return nil, b.refused(ctx, who, req, explain(err, grant))
+			return nil, l.refused(ctx, who, req, explain(err, grant))
 		}
 		// What was so before the wait may not be so after it.
-		still, _, err := b.decide(ctx, who, req)
+		still, _, err := l.decide(ctx, who, req)
 		if err != nil {
-			return nil, b.refused(ctx, who, req, err)
+			return nil, l.refused(ctx, who, req, err)
 		}
-		if now := b.now(); still == key && held.isValid(now) {
-			return b.handOut(who, held, now), nil
+		if now := l.now(); still == key && held.isValid(now) {
+			return l.handOut(who, held, now), nil
 		}
 	}
 }
 
 // handOut keeps count of what is handed out.
-func (b *Lender) handOut(who rolebroker.Caller, held *held, now time.Time) *rolebroker.Loan {
+func (l *Lender) handOut(who rolebroker.Caller, held *held, now time.Time) *rolebroker.Loan {
 	held.used(now)
-	b.authority.noteUse(who.Token, now)
-	b.metrics.lent.Inc()
+	l.cache.noteUse(who.Token, now)
+	l.metrics.lent.Inc()
 	return held.loan
 }
 
 // decide is the one place that says who may borrow what. Every hand-out and
 // every renewal goes through it, with what the store says now.
-func (b *Lender) decide(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (leaseKey, rolebroker.Grant, error) {
-	if err := b.usable(ctx, who.Token); err != nil {
+func (l *Lender) decide(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (leaseKey, rolebroker.Grant, error) {
+	if err := l.usable(ctx, who.Token); err != nil {
 		return leaseKey{}, rolebroker.Grant{}, err
 	}
-	grants, err := b.grants(ctx, who)
+	grants, err := l.grants(ctx, who)
 	if err != nil {
 		return leaseKey{}, rolebroker.Grant{}, err
 	}
@@ -70,7 +70,7 @@ func (b *Lender) decide(ctx context.Context, who rolebroker.Caller, req rolebrok
 	if err != nil {
 		return leaseKey{}, grant, err
 	}
-	if err := b.serves(grant.Integration); err != nil {
+	if err := l.serves(grant.Integration); err != nil {
 		return leaseKey{}, grant, err
 	}
 	name, err := rolebroker.SessionName(grants.Agent.Name, req.Task)
@@ -81,24 +81,24 @@ func (b *Lender) decide(ctx context.Context, who rolebroker.Caller, req rolebrok
 }
 
 // usable is nil while a token is good.
-func (b *Lender) usable(ctx context.Context, id rolebroker.TokenID) error {
+func (l *Lender) usable(ctx context.Context, id rolebroker.TokenID) error {
 	if id == "" {
 		return rolebroker.Errorf(rolebroker.CodeDenied, "roles are lent to agents only").
 			WithHint("use an agent token: rolebroker agent token create AGENT")
 	}
-	token, err := b.authority.Token(ctx, id)
+	token, err := l.cache.Token(ctx, id)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		return rolebroker.Errorf(rolebroker.CodeExpired, "the agent token %s is no longer known", id)
 	}
 	if err != nil {
 		return err
 	}
-	return token.Usable(b.now())
+	return token.Usable(l.now())
 }
 
 // grants is what the caller may borrow from now.
-func (b *Lender) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker.Grants, error) {
-	grants, err := b.authority.Grants(ctx, who.Agent)
+func (l *Lender) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker.Grants, error) {
+	grants, err := l.cache.Grants(ctx, who.Agent)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		return nil, rolebroker.Errorf(rolebroker.CodeExpired, "the agent of this token was deleted")
 	}
@@ -106,26 +106,39 @@ func (b *Lender) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker
 }
 
 // Offers lists what the agent may borrow now, the default first.
-func (b *Lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
-	if err := b.usable(ctx, who.Token); err != nil {
+func (l *Lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
+	if err := l.usable(ctx, who.Token); err != nil {
 		return nil, err
 	}
-	grants, err := b.grants(ctx, who)
+	grants, err := l.grants(ctx, who)
 	if err != nil {
 		return nil, err
 	}
 	return grants.Offers(), nil
 }
 
+// Resolve returns the role that the agent means, even one that is assumed
+// elsewhere. Codes: as Lend's, without those of STS.
+func (l *Lender) Resolve(ctx context.Context, who rolebroker.Caller, reference string) (rolebroker.Grant, error) {
+	if err := l.usable(ctx, who.Token); err != nil {
+		return rolebroker.Grant{}, err
+	}
+	grants, err := l.grants(ctx, who)
+	if err != nil {
+		return rolebroker.Grant{}, err
+	}
+	return grants.Resolve(reference)
+}
+
 // refused keeps count of a refusal, logs it with its cause, and returns it.
-func (b *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, err error) error {
+func (l *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, err error) error {
 	e := rolebroker.AsError(err)
-	b.metrics.refused.WithLabelValues(string(e.Code)).Inc()
+	l.metrics.refused.WithLabelValues(string(e.Code)).Inc()
 	level := slog.LevelInfo
 	if e.Code == rolebroker.CodeInternal || e.Code == rolebroker.CodeUnavailable {
 		level = slog.LevelWarn
 	}
-	b.log.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token, "role", rolebroker.ShowReference(req.Role), "task", rolebroker.ShowReference(req.Task),
+	l.log.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token, "role", rolebroker.ShowReference(req.Role), "task", rolebroker.ShowReference(req.Task),
 		"code", e.Code, "reason", e.Message, "cause", e.Cause)
 	return e
 }

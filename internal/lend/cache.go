@@ -1,4 +1,4 @@
-package broker
+package lend
 
 import (
 	"context"
@@ -16,11 +16,11 @@ import (
 // the tokens: some 60 MB at the most.
 const maxRemembered = 100_000
 
-// authority remembers what the store said about agents and tokens, and
+// cache remembers what the store said about agents and tokens, and
 // forgets it the moment it changes. An answer that was read before a change
 // is never remembered after it, and while changes by other servers are not
 // heard of nothing remembered is used.
-type authority struct {
+type cache struct {
 	store  Records
 	flight singleflight.Group
 
@@ -30,8 +30,6 @@ type authority struct {
 	roles   int // in grants
 	tokens  map[rolebroker.TokenID]*rememberedToken
 	uses    map[rolebroker.TokenID]time.Time // of tokens that were forgotten since
-
-	watchers map[*Changes]struct{}
 }
 
 // readTimeout bounds one question to the store that several wait for.
@@ -52,43 +50,42 @@ func (t *rememberedToken) takeUse() time.Time {
 	return used
 }
 
-func newAuthority(store Records) *authority {
-	a := &authority{store: store, grants: map[rolebroker.AgentID]*rolebroker.Grants{}, tokens: map[rolebroker.TokenID]*rememberedToken{}, uses: map[rolebroker.TokenID]time.Time{}, watchers: map[*Changes]struct{}{}}
-	store.Subscribe(a.forget)
-	return a
+func newCache(store Records) *cache {
+	c := &cache{store: store, grants: map[rolebroker.AgentID]*rolebroker.Grants{}, tokens: map[rolebroker.TokenID]*rememberedToken{}, uses: map[rolebroker.TokenID]time.Time{}}
+	return c
 }
 
 // Grants is what an agent may borrow from now. Codes: not_found, unavailable.
-func (a *authority) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error) {
-	watching := a.store.Watching()
-	a.mu.RLock()
-	grants, seen := a.grants[id], a.changes
-	a.mu.RUnlock()
+func (c *cache) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error) {
+	watching := c.store.Watching()
+	c.mu.RLock()
+	grants, seen := c.grants[id], c.changes
+	c.mu.RUnlock()
 	if grants != nil && watching {
 		return grants, nil
 	}
-	return read(ctx, &a.flight, watching, fmt.Sprintf("%q %d", id, seen), func(ctx context.Context) (*rolebroker.Grants, error) {
-		grants, err := a.store.Grants(ctx, id)
+	return read(ctx, &c.flight, watching, fmt.Sprintf("%q %d", id, seen), func(ctx context.Context) (*rolebroker.Grants, error) {
+		grants, err := c.store.Grants(ctx, id)
 		if err == nil && watching {
-			a.rememberGrants(grants, seen)
+			c.rememberGrants(grants, seen)
 		}
 		return grants, err
 	})
 }
 
 // Token is what is known of an agent token now. Codes: not_found, unavailable.
-func (a *authority) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
-	watching := a.store.Watching()
-	a.mu.RLock()
-	known, seen := a.tokens[id], a.changes
-	a.mu.RUnlock()
+func (c *cache) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
+	watching := c.store.Watching()
+	c.mu.RLock()
+	known, seen := c.tokens[id], c.changes
+	c.mu.RUnlock()
 	if known != nil && watching {
 		return known.token, nil
 	}
-	return read(ctx, &a.flight, watching, fmt.Sprintf("%q %d", id, seen), func(ctx context.Context) (*rolebroker.Token, error) {
-		token, err := a.store.Token(ctx, id)
+	return read(ctx, &c.flight, watching, fmt.Sprintf("%q %d", id, seen), func(ctx context.Context) (*rolebroker.Token, error) {
+		token, err := c.store.Token(ctx, id)
 		if err == nil && watching {
-			a.rememberToken(token, seen)
+			c.rememberToken(token, seen)
 		}
 		return token, err
 	})
@@ -118,35 +115,35 @@ func read[T any](ctx context.Context, flight *singleflight.Group, share bool, ke
 	}
 }
 
-func (a *authority) rememberGrants(grants *rolebroker.Grants, seen uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if seen != a.changes || a.grants[grants.Agent.ID] != nil {
+func (c *cache) rememberGrants(grants *rolebroker.Grants, seen uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if seen != c.changes || c.grants[grants.Agent.ID] != nil {
 		return
 	}
-	for id := range a.grants {
-		if a.roles+weight(grants) <= maxRemembered {
+	for id := range c.grants {
+		if c.roles+weight(grants) <= maxRemembered {
 			break
 		}
-		a.forgetGrants(id)
+		c.forgetGrants(id)
 	}
-	a.grants[grants.Agent.ID] = grants
-	a.roles += weight(grants)
+	c.grants[grants.Agent.ID] = grants
+	c.roles += weight(grants)
 }
 
-func (a *authority) rememberToken(token *rolebroker.Token, seen uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if seen != a.changes {
+func (c *cache) rememberToken(token *rolebroker.Token, seen uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if seen != c.changes {
 		return
 	}
-	for id := range a.tokens {
-		if len(a.tokens) < maxRemembered {
+	for id := range c.tokens {
+		if len(c.tokens) < maxRemembered {
 			break
 		}
-		a.forgetToken(id)
+		c.forgetToken(id)
 	}
-	a.tokens[token.ID] = &rememberedToken{token: token}
+	c.tokens[token.ID] = &rememberedToken{token: token}
 }
 
 // weight is what remembering grants costs, in roles.
@@ -158,71 +155,68 @@ func weight(grants *rolebroker.Grants) int {
 	return n
 }
 
-func (a *authority) forgetGrants(id rolebroker.AgentID) {
-	if grants := a.grants[id]; grants != nil {
-		a.roles -= weight(grants)
-		delete(a.grants, id)
+func (c *cache) forgetGrants(id rolebroker.AgentID) {
+	if grants := c.grants[id]; grants != nil {
+		c.roles -= weight(grants)
+		delete(c.grants, id)
 	}
 }
 
 // forgetToken keeps only when the token was last used, until that is recorded.
-func (a *authority) forgetToken(id rolebroker.TokenID) {
-	if t := a.tokens[id]; t.used.Load() != 0 {
-		a.uses[id] = t.takeUse()
+func (c *cache) forgetToken(id rolebroker.TokenID) {
+	if t := c.tokens[id]; t.used.Load() != 0 {
+		c.uses[id] = t.takeUse()
 	}
-	delete(a.tokens, id)
+	delete(c.tokens, id)
 }
 
 // forget is told of every change.
-func (a *authority) forget(change rolebroker.Change) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.changes++
-	for w := range a.watchers {
-		w.add(change)
-	}
+func (c *cache) forget(change rolebroker.Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes++
 	if change == (rolebroker.Change{}) {
-		clear(a.grants)
-		a.roles = 0
-		for id := range a.tokens {
-			a.forgetToken(id)
+		clear(c.grants)
+		c.roles = 0
+		for id := range c.tokens {
+			c.forgetToken(id)
 		}
 		return
 	}
 	if change.Agent != "" {
-		a.forgetGrants(change.Agent)
-		for id, t := range a.tokens {
+		c.forgetGrants(change.Agent)
+		for id, t := range c.tokens {
 			if t.token.Agent == change.Agent {
-				a.forgetToken(id)
+				c.forgetToken(id)
 			}
 		}
 	}
 	if change.Integration != "" {
-		for id, grants := range a.grants {
+		for id, grants := range c.grants {
 			if grants.Agent.Connected(change.Integration) {
-				a.forgetGrants(id)
+				c.forgetGrants(id)
 			}
 		}
 	}
 }
 
 // noteUse remembers that a token was used, to the minute.
-func (a *authority) noteUse(id rolebroker.TokenID, now time.Time) {
+func (c *cache) noteUse(id rolebroker.TokenID, now time.Time) {
 	minute := now.Unix() / 60
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	if t := a.tokens[id]; t != nil && t.used.Load() != minute {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if t := c.tokens[id]; t != nil && t.used.Load() != minute {
 		t.used.Store(minute)
 	}
 }
 
 // takeUses gives the uses that were noted since the last time.
-func (a *authority) takeUses() map[rolebroker.TokenID]time.Time {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	uses := a.uses
-	a.uses = map[rolebroker.TokenID]time.Time{}
-	for id, t := range a.tokens {
+func (c *cache) takeUses() map[rolebroker.TokenID]time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	uses := c.uses
+	c.uses = map[rolebroker.TokenID]time.Time{}
+	for id, t := range c.tokens {
 		if t.used.Load() != 0 {
 			uses[id] = t.takeUse()
 		}

@@ -1,4 +1,4 @@
-package broker_test
+package lend_test
 
 import (
 	"testing"
@@ -14,7 +14,7 @@ func BenchmarkLendWarm(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := w.broker.Lend(w.ctx, w.scout, rolebroker.Request{}); err != nil {
+			if _, err := w.lender.Lend(w.ctx, w.scout, rolebroker.Request{}); err != nil {
 				b.Fatal(err)
 			}
 		}

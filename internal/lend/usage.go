@@ -1,4 +1,4 @@
-package broker
+package lend
 
 import (
 	"context"
@@ -12,27 +12,27 @@ import (
 // token was last used. Requests only count in memory: a busy endpoint must not
 // write to the database for each of them. It is called now and then, and when
 // the broker closes; a crash loses the counts since.
-func (b *Lender) RecordUse(ctx context.Context) error {
-	fetches, holders := b.takeFetches()
-	err := b.records.RecordFetches(ctx, fetches)
+func (l *Lender) RecordUse(ctx context.Context) error {
+	fetches, holders := l.takeFetches()
+	err := l.records.RecordFetches(ctx, fetches)
 	if err != nil {
-		b.putBack(fetches, holders)
+		l.putBack(fetches, holders)
 	}
-	return errors.Join(err, b.records.RecordTokenUse(ctx, b.authority.takeUses()))
+	return errors.Join(err, l.records.RecordTokenUse(ctx, l.cache.takeUses()))
 }
 
 // takeFetches takes the counts of all loans, replaced ones too. holders are
 // the loans they were taken from, in the same order.
-func (b *Lender) takeFetches() (fetches []rolebroker.Fetch, holders []*held) {
-	b.mu.Lock()
-	all := b.used
-	b.used = nil
-	for _, l := range b.leases {
-		if h := l.held.Load(); h != nil {
+func (l *Lender) takeFetches() (fetches []rolebroker.Fetch, holders []*held) {
+	l.mu.Lock()
+	all := l.used
+	l.used = nil
+	for _, lease := range l.leases {
+		if h := lease.held.Load(); h != nil {
 			all = append(all, h)
 		}
 	}
-	b.mu.Unlock()
+	l.mu.Unlock()
 	for _, h := range all {
 		if n := h.fetches.Swap(0); n > 0 {
 			last := time.UnixMilli(h.lastUsed.Load()).UTC()
@@ -45,11 +45,11 @@ func (b *Lender) takeFetches() (fetches []rolebroker.Fetch, holders []*held) {
 
 // putBack undoes takeFetches. A loan that is still held may then be counted
 // from twice; the second time there is nothing left to count.
-func (b *Lender) putBack(fetches []rolebroker.Fetch, holders []*held) {
+func (l *Lender) putBack(fetches []rolebroker.Fetch, holders []*held) {
 	for i, h := range holders {
 		h.fetches.Add(fetches[i].Count)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.used = append(b.used, holders...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.used = append(l.used, holders...)
 }

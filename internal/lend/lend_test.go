@@ -1,4 +1,4 @@
-package broker_test
+package lend_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/lend"
 )
 
 func TestLendGivesTheRoleThatIsNamedAndAWSAgrees(t *testing.T) {
@@ -40,7 +41,7 @@ func TestLendGivesTheRoleThatIsNamedAndAWSAgrees(t *testing.T) {
 func TestLendNamesTheTaskAndSendsTheExternalID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		loan, err := w.broker.Lend(w.ctx, w.scout, rolebroker.Request{Task: "nightly"})
+		loan, err := w.lender.Lend(w.ctx, w.scout, rolebroker.Request{Task: "nightly"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +182,7 @@ func TestARequestThatGivesUpDoesNotDisturbTheOthers(t *testing.T) {
 		w.aws.Inject(awssim.Slow(time.Second))
 		hasty, cancel := context.WithTimeout(w.ctx, 100*time.Millisecond)
 		defer cancel()
-		if _, err := w.broker.Lend(hasty, w.scout, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		if _, err := w.lender.Lend(hasty, w.scout, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 			t.Errorf("a request that gave up got %v", err)
 		}
 		w.mustLend("")
@@ -382,7 +383,7 @@ func TestWhatSTSRefusedIsInTheRecord(t *testing.T) {
 }
 
 // deaf is a store that cannot record sessions.
-type deaf struct{ broker.Store }
+type deaf struct{ lend.Records }
 
 func (deaf) RecordSession(context.Context, *rolebroker.Session) error {
 	return rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("disk full"))
@@ -390,7 +391,7 @@ func (deaf) RecordSession(context.Context, *rolebroker.Session) error {
 
 func TestWhatCannotBeRecordedDoesNotHappen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *broker.Options) { o.Store = deaf{o.Store} })
+		w := newWorld(t, func(o *lend.Options) { o.Records = deaf{o.Records} })
 		w.refuses("", rolebroker.CodeUnavailable)
 		if n := w.aws.Calls("AssumeRole"); n != 0 {
 			t.Errorf("there were %d AssumeRole calls", n)
@@ -402,12 +403,12 @@ func TestAnAgentCannotMakeUsCallSTSWithoutBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		ask := func(i int) error {
-			_, err := w.broker.Lend(w.ctx, w.scout, rolebroker.Request{Task: fmt.Sprint("task", i)})
+			_, err := w.lender.Lend(w.ctx, w.scout, rolebroker.Request{Task: fmt.Sprint("task", i)})
 			return err
 		}
 		for i := range 1000 {
 			err := ask(i)
-			if want := i >= broker.DefaultSessionsPerAgent; (rolebroker.CodeOf(err) == rolebroker.CodeThrottled) != want {
+			if want := i >= lend.DefaultSessionsPerAgent; (rolebroker.CodeOf(err) == rolebroker.CodeThrottled) != want {
 				t.Fatalf("task %d: %v", i, err)
 			}
 		}
@@ -416,7 +417,7 @@ func TestAnAgentCannotMakeUsCallSTSWithoutBound(t *testing.T) {
 				t.Fatalf("a warm answer is limited: %v", err)
 			}
 		}
-		if n := w.aws.Calls("AssumeRole"); n != broker.DefaultSessionsPerAgent {
+		if n := w.aws.Calls("AssumeRole"); n != lend.DefaultSessionsPerAgent {
 			t.Errorf("there were %d AssumeRole calls", n)
 		}
 		time.Sleep(3 * time.Hour)
@@ -431,7 +432,7 @@ func TestAgentsDoNotShareSessions(t *testing.T) {
 		w := newWorld(t)
 		other := w.agent("rover", "production")
 		mine := w.mustLend("")
-		theirs, err := w.broker.Lend(w.ctx, other, rolebroker.Request{})
+		theirs, err := w.lender.Lend(w.ctx, other, rolebroker.Request{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -452,13 +453,13 @@ func TestUseIsRecorded(t *testing.T) {
 			return known.UsedAt
 		}
 		for range 5 {
-			if _, err := w.broker.Token(w.ctx, w.scout.Token); err != nil {
+			if _, err := w.lender.Token(w.ctx, w.scout.Token); err != nil {
 				t.Fatal(err)
 			}
 			w.mustLend("")
 		}
 		for range 2 {
-			if err := w.broker.RecordUse(w.ctx); err != nil {
+			if err := w.lender.RecordUse(w.ctx); err != nil {
 				t.Fatal(err)
 			}
 			if s := w.sessions()[0]; s.Fetches != 5 || !s.FetchedAt.Equal(time.Now().UTC()) {
@@ -475,7 +476,7 @@ func TestOnlyAgentsBorrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		for _, who := range []rolebroker.Caller{{}, admin} {
-			if _, err := w.broker.Lend(w.ctx, who, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
+			if _, err := w.lender.Lend(w.ctx, who, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
 				t.Errorf("%+v got %v", who, err)
 			}
 		}
@@ -542,14 +543,14 @@ func TestTasksThatAreRefusedAreLimitedToo(t *testing.T) {
 		w.aws.Account(customerAccount).SetTrustPolicy("ReadOnly", trusting("999999999999"))
 		const minutes = 5
 		for end := time.Now().Add(minutes * time.Minute); time.Now().Before(end); time.Sleep(time.Second) {
-			for i := range broker.DefaultSessionsPerAgent {
-				_, err := w.broker.Lend(w.ctx, w.scout, rolebroker.Request{Task: fmt.Sprint("task", i)})
+			for i := range lend.DefaultSessionsPerAgent {
+				_, err := w.lender.Lend(w.ctx, w.scout, rolebroker.Request{Task: fmt.Sprint("task", i)})
 				if err == nil {
 					t.Fatal("a role that does not trust us was lent")
 				}
 			}
 		}
-		if n, most := w.aws.Calls("AssumeRole"), broker.DefaultSessionsPerAgent+60*minutes; n > most {
+		if n, most := w.aws.Calls("AssumeRole"), lend.DefaultSessionsPerAgent+60*minutes; n > most {
 			t.Errorf("one agent caused %d AssumeRole calls in %d minutes; at most %d are allowed", n, minutes, most)
 		}
 	})
@@ -562,7 +563,7 @@ func TestTheLastUseOfARevokedTokenIsRecorded(t *testing.T) {
 		if err := w.broker.RevokeToken(w.ctx, admin, "scout", w.scout.Token); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.broker.RecordUse(w.ctx); err != nil {
+		if err := w.lender.RecordUse(w.ctx); err != nil {
 			t.Fatal(err)
 		}
 		if known, err := w.store.Token(w.ctx, w.scout.Token); err != nil || known.UsedAt.IsZero() {

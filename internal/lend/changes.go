@@ -1,0 +1,53 @@
+package lend
+
+import (
+	"sync"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// Subscribe has tell called with every change from now on. By then no answer
+// from before the change is given any more. tell must not block, nor call the
+// Lender. cancel ends it.
+func (l *Lender) Subscribe(tell func(rolebroker.Change)) (cancel func()) {
+	return l.subscribers.add(tell)
+}
+
+// HearsChanges reports whether subscribers are told every change. While it is
+// false they may miss some that other servers make.
+func (l *Lender) HearsChanges() bool { return l.records.Watching() }
+
+// changed is called with every change, before anything is answered by it.
+func (l *Lender) changed(change rolebroker.Change) {
+	l.cache.forget(change)
+	l.subscribers.tell(change)
+}
+
+// subscribers are the functions to call with each change. The zero value is
+// empty.
+type subscribers struct {
+	mu  sync.Mutex
+	all map[*func(rolebroker.Change)]struct{}
+}
+
+func (s *subscribers) add(tell func(rolebroker.Change)) (cancel func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[*func(rolebroker.Change)]struct{}{}
+	}
+	s.all[&tell] = struct{}{}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.all, &tell)
+	}
+}
+
+func (s *subscribers) tell(change rolebroker.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for tell := range s.all {
+		(*tell)(change)
+	}
+}

@@ -1,0 +1,159 @@
+package lend
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// DefaultSessionsPerAgent is how many live sessions one agent may have.
+const DefaultSessionsPerAgent = 64
+
+// newSessionsPerSecond is how fast an agent that used up its allowance of new
+// sessions gets more. It starts with as many as its cap.
+const newSessionsPerSecond = 1
+
+// Options configure New. Records and Assumer are required.
+type Options struct {
+	Records Records
+	Assumer Assumer
+
+	// Serves returns nil for an integration whose roles are assumed here, and
+	// the refusal for any other. nil: OnServer.
+	Serves func(*rolebroker.Integration) error
+
+	Log     *slog.Logger          // nil: none
+	Metrics prometheus.Registerer // nil: none
+	Now     func() time.Time      // nil: time.Now
+
+	// SessionsPerAgent caps the live sessions of one agent, and so the
+	// AssumeRole calls it can cause. 0 means DefaultSessionsPerAgent.
+	SessionsPerAgent int
+}
+
+// Lender lends. Make one with New.
+type Lender struct {
+	records  Records
+	assumer  Assumer
+	serves   func(*rolebroker.Integration) error
+	log      *slog.Logger
+	metrics  *metrics
+	now      func() time.Time
+	perAgent int
+
+	cache       *cache
+	subscribers subscribers
+
+	// ctx ends when the lender closes. Work that outlives the request that
+	// started it uses ctx.
+	ctx  context.Context
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	leases map[leaseKey]*lease
+	agents map[rolebroker.AgentID]*allowance
+	used   []*held // loans that were replaced, with fetches not yet recorded
+}
+
+// allowance is what one agent may still start.
+type allowance struct {
+	leases  int
+	limiter *rate.Limiter
+}
+
+// New makes a Lender. Close it.
+func New(opts Options) *Lender {
+	if opts.Serves == nil {
+		opts.Serves = OnServer
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.SessionsPerAgent == 0 {
+		opts.SessionsPerAgent = DefaultSessionsPerAgent
+	}
+	l := &Lender{
+		records: opts.Records, assumer: opts.Assumer, serves: opts.Serves, log: opts.Log, now: opts.Now, perAgent: opts.SessionsPerAgent,
+		cache:  newCache(opts.Records),
+		leases: map[leaseKey]*lease{},
+		agents: map[rolebroker.AgentID]*allowance{},
+	}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	l.metrics = newMetrics(opts.Metrics, l.leaseCount)
+	l.records.Subscribe(l.changed)
+	return l
+}
+
+// OnServer returns nil for an integration whose roles a server assumes. Codes: denied.
+func OnServer(in *rolebroker.Integration) error {
+	if in.AssumptionMode == rolebroker.ModePlatform {
+		return nil
+	}
+	if in.Runner == "" {
+		return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed in your cluster, and no runner is named that does", in.Name).
+			WithHint("an administrator has to name one: rolebroker integration update %s --runner RUNNER", in.Name)
+	}
+	return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed by runner %s in your cluster, not by this server", in.Name, in.RunnerName).
+		WithHint("the agent has to ask that runner: set ROLEBROKER_URL to its address in the cluster")
+}
+
+// Token returns an agent token as it is now. Codes: not_found, unavailable.
+func (l *Lender) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
+	return l.cache.Token(ctx, id)
+}
+
+// Grants returns what an agent may borrow from now; nobody changes it. Codes:
+// not_found, unavailable.
+func (l *Lender) Grants(ctx context.Context, agent rolebroker.AgentID) (*rolebroker.Grants, error) {
+	return l.cache.Grants(ctx, agent)
+}
+
+// closeGrace is how long recording may take once the AssumeRole calls under way
+// were cancelled.
+const closeGrace = 10 * time.Second
+
+// Close stops renewing and waits for the AssumeRole calls under way until ctx
+// ends; then it cancels them, so that each has its outcome in the record. Last
+// it records what was handed out.
+func (l *Lender) Close(ctx context.Context) error {
+	l.mu.Lock()
+	l.closed = true
+	leases := slices.Collect(maps.Values(l.leases))
+	l.mu.Unlock()
+	for _, lease := range leases {
+		lease.stopTimer()
+	}
+	done := make(chan struct{})
+	go func() { l.work.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	l.stop()
+	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+	defer cancel()
+	select {
+	case <-done:
+	case <-recording.Done():
+	}
+	return l.RecordUse(recording)
+}
+
+func (l *Lender) leaseCount() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return float64(len(l.leases))
+}
