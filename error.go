@@ -101,6 +101,17 @@ func CodeOf(err error) Code {
 	return AsError(err).Code
 }
 
+// IsOutage says whether err means that nobody could answer, as opposed to a
+// refusal. A caller that was throttled was not refused either. It is false for
+// nil.
+func IsOutage(err error) bool {
+	switch CodeOf(err) {
+	case CodeUnavailable, CodeInternal, CodeThrottled:
+		return true
+	}
+	return false
+}
+
 // problems collects what is wrong with an input, so that a person hears of
 // all of it at once.
 type problems []Field

@@ -26,7 +26,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -75,7 +74,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{base: base, token: o.Token, userAgent: o.UserAgent, http: &http.Client{Timeout: 2 * time.Minute},
-		readable: base.Scheme == "http" && !o.AllowInsecure && !loopback(base.Hostname())}
+		readable: base.Scheme == "http" && !o.AllowInsecure && !rolebroker.IsLoopback(base.Hostname())}
 	if c.readable && !o.Token.IsZero() {
 		return nil, c.tooOpen()
 	}
@@ -124,12 +123,6 @@ func parseURL(raw string) (*url.URL, error) {
 		return nil, invalid("the server's URL %q has a query or a fragment", raw)
 	}
 	return u, nil
-}
-
-// loopback says whether what is sent to host stays on this machine.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // request is one thing to ask. The path is escaped already.

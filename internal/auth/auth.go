@@ -100,7 +100,7 @@ func NewRunnerCredential(id rolebroker.RunnerKeyID) (rolebroker.Secret, []byte) 
 // to decide, together with everything else that can be taken away. Codes:
 // unauthenticated, denied.
 func (a *Authenticator) Agent(ctx context.Context, authorization string) (rolebroker.Caller, error) {
-	shown := bearer(authorization)
+	shown := Bearer(authorization)
 	id, ok := seal.ID(agentPrefix, shown)
 	if !ok {
 		return rolebroker.Caller{}, notAnAgent(shown)
@@ -121,7 +121,7 @@ func (a *Authenticator) Agent(ctx context.Context, authorization string) (rolebr
 // not have the form of one of ours can only be the one the operator chose.
 // Codes: unauthenticated, expired.
 func (a *Authenticator) APIKey(ctx context.Context, authorization string) (rolebroker.Caller, error) {
-	shown := bearer(authorization)
+	shown := Bearer(authorization)
 	if shown == "" {
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an API key is required").
 			WithHint("set ROLEBROKER_TOKEN to an API key")
@@ -158,7 +158,7 @@ func (a *Authenticator) holder(key *rolebroker.APIKey) (rolebroker.Caller, error
 // The first time that one is shown ends the runner's others. Codes:
 // unauthenticated, denied, expired.
 func (a *Authenticator) Runner(ctx context.Context, authorization string) (rolebroker.Caller, error) {
-	key, err := a.runnerKey(ctx, runnerPrefix, bearer(authorization))
+	key, err := a.runnerKey(ctx, runnerPrefix, Bearer(authorization))
 	if err != nil {
 		return rolebroker.Caller{}, err
 	}
@@ -236,8 +236,9 @@ func (a *Authenticator) SignedIn(ctx context.Context, shown string, link bool) (
 	return who, record.ID, err
 }
 
-// bearer takes "Bearer", in any case, off the value of an Authorization header.
-func bearer(authorization string) string {
+// Bearer is the token in the value of an Authorization header, with or without
+// the scheme "Bearer" before it, in any case.
+func Bearer(authorization string) string {
 	if scheme, rest, ok := strings.Cut(authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(rest)
 	}

@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -104,7 +103,7 @@ func (c *Server) listenProblem() string {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Sprintf("%q has the port %q; write a number up to 65535, as in %s", c.Listen, port, net.JoinHostPort(host, "8484"))
 	}
-	if c.secure() || isLoopback(host) {
+	if c.secure() || rolebroker.IsLoopback(host) {
 		return ""
 	}
 	return fmt.Sprintf("%q can be reached from other machines, and tokens and AWS credentials would cross the network unencrypted; "+
@@ -113,14 +112,4 @@ func (c *Server) listenProblem() string {
 
 func (c *Server) secure() bool {
 	return c.TLSTerminatedByProxy || c.TLSCert != "" && c.TLSKey != ""
-}
-
-// isLoopback says whether only this machine can reach the host. A name other
-// than localhost is not looked up: what it means can change.
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }

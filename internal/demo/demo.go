@@ -126,7 +126,7 @@ func (w *world) startServer(ctx context.Context) error {
 	cfg := config.DefaultServer()
 	cfg.Listen = w.Listen
 	cfg.Database = config.NewDatabase(filepath.Join(w.folder, "rolebroker.db"))
-	if host, _, err := net.SplitHostPort(w.Listen); err == nil && !net.ParseIP(host).IsLoopback() && host != "localhost" {
+	if host, _, err := net.SplitHostPort(w.Listen); err == nil && !rolebroker.IsLoopback(host) {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "the demo listens on a loopback address only, and %s is none", w.Listen).
 			WithHint("rolebroker demo --listen 127.0.0.1:0 takes any free port")
 	}

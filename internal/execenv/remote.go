@@ -85,7 +85,7 @@ func (r *remote) settle(req rolebroker.Request, answer singleflight.Result) (*ro
 	if answer.Err == nil {
 		return answer.Val.(*rolebroker.Loan), nil
 	}
-	if loan := r.remembered(req); loan != nil && isOutage(answer.Err) {
+	if loan := r.remembered(req); loan != nil && rolebroker.IsOutage(answer.Err) {
 		return loan, nil
 	}
 	return nil, answer.Err
@@ -114,23 +114,13 @@ func (r *remote) ask(req rolebroker.Request) (*rolebroker.Loan, error) {
 func (r *remote) failed(req rolebroker.Request, err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if isOutage(err) {
+	if rolebroker.IsOutage(err) {
 		r.heard(err)
 		return err
 	}
 	delete(r.loans, req)
 	r.heard(nil)
 	return err
-}
-
-// isOutage says whether the server could not answer, as opposed to refusing.
-// Being told to ask less often is no refusal.
-func isOutage(err error) bool {
-	switch rolebroker.CodeOf(err) {
-	case rolebroker.CodeUnavailable, rolebroker.CodeInternal, rolebroker.CodeThrottled:
-		return true
-	}
-	return false
 }
 
 // heard logs that the server went away, if anything it lent is left, and that

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
@@ -124,8 +125,7 @@ func (r *room) serve(lender containercreds.Lender, log *slog.Logger) error {
 
 // identify knows one caller: whoever has the token of this room.
 func (r *room) identify(_ context.Context, authorization string) (rolebroker.Caller, error) {
-	token := strings.TrimPrefix(authorization, "Bearer ")
-	if !seal.Matches(token, r.hash) {
+	if !seal.Matches(auth.Bearer(authorization), r.hash) {
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
 			"this port belongs to one rolebroker exec and opens to its command only")
 	}

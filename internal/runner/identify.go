@@ -10,6 +10,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/auth"
 )
 
 // Verifier finds out whose token a service-account token is. Its errors are
@@ -56,7 +57,7 @@ func (i *identifier) forget(rolebroker.Change) {
 
 // identify is for containercreds.Options.
 func (i *identifier) identify(ctx context.Context, authorization string) (rolebroker.Caller, error) {
-	shown := bearer(authorization)
+	shown := auth.Bearer(authorization)
 	if shown == "" {
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an agent token is required, or the token of a service account").
 			WithHint("have AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE name a projected service-account token with the audience rolebroker")
@@ -145,12 +146,4 @@ func refusalOf(r *api.Refusal) error {
 // Source: RFC 7515, section 3.1.
 func isJWT(shown string) bool {
 	return strings.HasPrefix(shown, "ey") && strings.Count(shown, ".") == 2
-}
-
-// bearer takes "Bearer", in any case, off an Authorization header.
-func bearer(authorization string) string {
-	if scheme, rest, ok := strings.Cut(authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return strings.TrimSpace(rest)
-	}
-	return authorization
 }

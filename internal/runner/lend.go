@@ -77,11 +77,11 @@ func (l *lending) pass(ctx context.Context, key string, who rolebroker.Caller, r
 	case err == nil:
 		l.loans[key] = loan
 		return loan, nil
-	case isOutage(err) && old != nil:
+	case rolebroker.IsOutage(err) && old != nil:
 		return old, nil
 	}
 	delete(l.loans, key)
-	if isOutage(err) {
+	if rolebroker.IsOutage(err) {
 		err = l.identifier.record.away(err)
 	}
 	return nil, err

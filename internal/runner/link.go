@@ -69,7 +69,7 @@ func (l *link) note(ctx context.Context, err error) {
 	case errors.Is(ctx.Err(), context.Canceled):
 	case isUnknown(err):
 		l.contact.Store(int32(refuses))
-	case isOutage(err):
+	case rolebroker.IsOutage(err):
 		l.contact.Store(int32(isAway))
 	default:
 		l.contact.Store(int32(answers))

@@ -98,15 +98,6 @@ func (r *record) hear(e api.RunnerEvent) {
 // lost says that the stream has ended.
 func (r *record) lost() { r.up.Store(false) }
 
-// isOutage says whether the server could not answer, as opposed to refusing.
-func isOutage(err error) bool {
-	switch rolebroker.CodeOf(err) {
-	case rolebroker.CodeUnavailable, rolebroker.CodeInternal, rolebroker.CodeThrottled:
-		return true
-	}
-	return false
-}
-
 // away says why something cannot be answered while the server is away, or does
 // not know this runner: that is no fault of the agent's.
 func (r *record) away(err error) error {
@@ -116,7 +107,7 @@ func (r *record) away(err error) error {
 	switch {
 	case isUnknown(err):
 		away.Message, away.Hint = "the server refuses this runner: "+e.Message, e.Hint
-	case !isOutage(err) || r.up.Load() || heard != nil && !r.link.has(isAway):
+	case !rolebroker.IsOutage(err) || r.up.Load() || heard != nil && !r.link.has(isAway):
 		return err
 	case heard == nil:
 		away.Message = "the runner has not reached its server yet: " + e.Message
@@ -164,7 +155,7 @@ func (r *record) RecordSession(ctx context.Context, s *rolebroker.Session) error
 	case err == nil:
 		r.authorise(key)
 		return nil
-	case !isOutage(err):
+	case !rolebroker.IsOutage(err):
 		r.withdraw(key)
 		return r.away(err)
 	case !r.isAuthorised(key) || !r.isInGrace():
@@ -222,7 +213,7 @@ func (r *record) FinishSession(ctx context.Context, s *rolebroker.Session) error
 	outcome := api.SessionOutcome{State: string(s.State), ExpiresAt: s.ExpiresAt, AccessKeyID: s.AccessKeyID, RequestID: s.RequestID, Failure: s.Failure}
 	if !r.spool.has(string(s.ID)) { // else the server does not know of it yet
 		err := tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.FinishSession(ctx, string(s.ID), outcome) })
-		if !isOutage(err) {
+		if !rolebroker.IsOutage(err) {
 			return err
 		}
 	}
@@ -245,7 +236,7 @@ func (r *record) deliver(ctx context.Context) error {
 			}
 			return c.FinishSession(ctx, e.ID, *e.Finish)
 		})
-		if isOutage(err) {
+		if rolebroker.IsOutage(err) {
 			return err
 		}
 		if err != nil { // it will not be taken later either

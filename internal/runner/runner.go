@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -158,11 +157,7 @@ func checkListen(address string, secure bool) error {
 	if err != nil {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "%q is not an address to listen on, as in 127.0.0.1:8485", address)
 	}
-	ip, err := netip.ParseAddr(host)
-	switch {
-	case secure, host == "localhost":
-		return nil
-	case err == nil && (ip.IsLoopback() || host == "169.254.170.2" || host == "169.254.170.23" || host == "fd00:ec2::23"):
+	if secure || rolebroker.IsLoopback(host) || host == "169.254.170.2" || host == "169.254.170.23" || host == "fd00:ec2::23" {
 		return nil
 	}
 	return rolebroker.Errorf(rolebroker.CodeInvalid, "credentials would cross the network in clear text to whoever asks %s", address).
@@ -297,7 +292,7 @@ func (r *Runner) every(interval time.Duration, what string, do func(context.Cont
 func (r *Runner) note(what string, err error) {
 	switch {
 	case err == nil || r.background.Err() != nil:
-	case isOutage(err):
+	case rolebroker.IsOutage(err):
 		r.log.Debug(what, "reason", err)
 	default:
 		r.log.Warn(what, "reason", err, "cause", errors.Unwrap(err))
@@ -320,7 +315,7 @@ func (r *Runner) Close(ctx context.Context) error {
 	r.stop()
 	r.work.Wait()
 	for _, told := range []error{recorded, r.record.deliver(closing)} {
-		if !isOutage(told) {
+		if !rolebroker.IsOutage(told) {
 			err = errors.Join(err, told)
 		}
 	}

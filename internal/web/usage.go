@@ -58,8 +58,7 @@ func (s *server) address(r *http.Request) (url string, local bool) {
 	if err != nil {
 		name = strings.Trim(host, "[]")
 	}
-	ip := net.ParseIP(name)
-	return scheme + "://" + host, strings.EqualFold(name, "localhost") || ip != nil && ip.IsLoopback()
+	return scheme + "://" + host, rolebroker.IsLoopback(name)
 }
 
 // File is where the snippets find the token.
