@@ -12,142 +12,142 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// maxRemembered bounds the roles that are remembered, over all agents, and
-// the tokens: some 60 MB at the most.
-const maxRemembered = 100_000
+// maxCached bounds the cached roles, over all agents, and the cached tokens:
+// some 60 MB at the most.
+const maxCached = 100_000
 
-// cache remembers what the store said about agents and tokens, and
-// forgets it the moment it changes. An answer that was read before a change
-// is never remembered after it, and while changes by other servers are not
-// heard of nothing remembered is used.
+// cache keeps what the records say about agents and tokens until a change
+// concerns it. An answer that was read before a change is never kept after it.
+// While the news of changes does not arrive, nothing cached is used.
 type cache struct {
-	store  Records
-	flight singleflight.Group
+	records Records
+	max     int // maxCached, but for tests
+
+	grantReads, tokenReads singleflight.Group
 
 	mu      sync.RWMutex
-	changes uint64 // how many changes there were
+	version uint64 // counts the changes
 	grants  map[rolebroker.AgentID]*rolebroker.Grants
-	roles   int // in grants
-	tokens  map[rolebroker.TokenID]*rememberedToken
-	uses    map[rolebroker.TokenID]time.Time // of tokens that were forgotten since
+	weight  int // of grants
+	tokens  map[rolebroker.TokenID]*cachedToken
+	uses    map[rolebroker.TokenID]time.Time // last uses of tokens that are no longer cached
 }
 
-// readTimeout bounds one question to the store that several wait for.
-const readTimeout = 10 * time.Second
-
-type rememberedToken struct {
-	token *rolebroker.Token
-	used  atomic.Int64 // Unix minutes, not yet recorded; 0: none
+// cachedToken is a token and when it was last used.
+type cachedToken struct {
+	*rolebroker.Token
+	lastUsed atomic.Int64 // Unix minutes, not yet recorded; 0: none
 }
 
-// takeUse is when the token was last used, to the minute, and not before it was
-// made.
-func (t *rememberedToken) takeUse() time.Time {
-	used := time.Unix(t.used.Swap(0)*60, 0).UTC()
-	if used.Before(t.token.CreatedAt) {
-		return t.token.CreatedAt
+func newCache(records Records) *cache {
+	return &cache{
+		records: records, max: maxCached,
+		grants: map[rolebroker.AgentID]*rolebroker.Grants{},
+		tokens: map[rolebroker.TokenID]*cachedToken{},
+		uses:   map[rolebroker.TokenID]time.Time{},
 	}
-	return used
 }
 
-func newCache(store Records) *cache {
-	c := &cache{store: store, grants: map[rolebroker.AgentID]*rolebroker.Grants{}, tokens: map[rolebroker.TokenID]*rememberedToken{}, uses: map[rolebroker.TokenID]time.Time{}}
-	return c
-}
-
-// Grants is what an agent may borrow from now. Codes: not_found, unavailable.
+// Grants returns what an agent may borrow from now. Codes: not_found, unavailable.
 func (c *cache) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error) {
-	watching := c.store.Watching()
+	watching := c.records.Watching()
 	c.mu.RLock()
-	grants, seen := c.grants[id], c.changes
+	cached, version := c.grants[id], c.version
 	c.mu.RUnlock()
-	if grants != nil && watching {
-		return grants, nil
+	if !watching {
+		return c.records.Grants(ctx, id)
 	}
-	return read(ctx, &c.flight, watching, fmt.Sprintf("%q %d", id, seen), func(ctx context.Context) (*rolebroker.Grants, error) {
-		grants, err := c.store.Grants(ctx, id)
-		if err == nil && watching {
-			c.rememberGrants(grants, seen)
+	if cached != nil {
+		return cached, nil
+	}
+	return readOnce(ctx, &c.grantReads, string(id), version, func(ctx context.Context) (*rolebroker.Grants, error) {
+		grants, err := c.records.Grants(ctx, id)
+		if err == nil {
+			c.keepGrants(grants, version)
 		}
 		return grants, err
 	})
 }
 
-// Token is what is known of an agent token now. Codes: not_found, unavailable.
+// Token returns an agent token as it is now. Codes: not_found, unavailable.
 func (c *cache) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
-	watching := c.store.Watching()
+	watching := c.records.Watching()
 	c.mu.RLock()
-	known, seen := c.tokens[id], c.changes
+	cached, version := c.tokens[id], c.version
 	c.mu.RUnlock()
-	if known != nil && watching {
-		return known.token, nil
+	if !watching {
+		return c.records.Token(ctx, id)
 	}
-	return read(ctx, &c.flight, watching, fmt.Sprintf("%q %d", id, seen), func(ctx context.Context) (*rolebroker.Token, error) {
-		token, err := c.store.Token(ctx, id)
-		if err == nil && watching {
-			c.rememberToken(token, seen)
+	if cached != nil {
+		return cached.Token, nil
+	}
+	return readOnce(ctx, &c.tokenReads, string(id), version, func(ctx context.Context) (*rolebroker.Token, error) {
+		token, err := c.records.Token(ctx, id)
+		if err == nil {
+			c.keepToken(token, version)
 		}
 		return token, err
 	})
 }
 
-// read asks the store, once for all who ask the same between the same two
-// changes. The key carries the number of the change before it: whoever comes
-// after a change never gets an answer from before it. While changes by others
-// are not heard of, everyone asks for themselves.
-func read[T any](ctx context.Context, flight *singleflight.Group, share bool, key string, from func(context.Context) (*T, error)) (*T, error) {
-	if !share {
-		return from(ctx)
-	}
-	answer := flight.DoChan(key, func() (any, error) {
+// readTimeout bounds one read that several requests wait for.
+const readTimeout = 10 * time.Second
+
+// readOnce reads once for all requests that want the same between the same two
+// changes. The version is part of the key, so that a request that comes after a
+// change does not get an answer that was read before it.
+func readOnce[T any](ctx context.Context, reads *singleflight.Group, id string, version uint64, read func(context.Context) (*T, error)) (*T, error) {
+	answer := reads.DoChan(fmt.Sprintf("%q %d", id, version), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
-		return from(ctx)
+		return read(ctx)
 	})
 	select {
-	case r := <-answer:
-		if r.Err != nil {
-			return nil, r.Err
+	case a := <-answer:
+		if a.Err != nil {
+			return nil, a.Err
 		}
-		return r.Val.(*T), nil
+		return a.Val.(*T), nil
 	case <-ctx.Done():
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database did not answer in time: %w", ctx.Err())
 	}
 }
 
-func (c *cache) rememberGrants(grants *rolebroker.Grants, seen uint64) {
+// keepGrants caches grants, unless something changed since they were read.
+func (c *cache) keepGrants(grants *rolebroker.Grants, version uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if seen != c.changes || c.grants[grants.Agent.ID] != nil {
+	if version != c.version || c.grants[grants.Agent.ID] != nil {
 		return
 	}
 	for id := range c.grants {
-		if c.roles+weight(grants) <= maxRemembered {
+		if c.weight+weightOf(grants) <= c.max {
 			break
 		}
-		c.forgetGrants(id)
+		c.dropGrants(id)
 	}
 	c.grants[grants.Agent.ID] = grants
-	c.roles += weight(grants)
+	c.weight += weightOf(grants)
 }
 
-func (c *cache) rememberToken(token *rolebroker.Token, seen uint64) {
+// keepToken caches a token, unless something changed since it was read.
+func (c *cache) keepToken(token *rolebroker.Token, version uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if seen != c.changes {
+	if version != c.version || c.tokens[token.ID] != nil {
 		return
 	}
 	for id := range c.tokens {
-		if len(c.tokens) < maxRemembered {
+		if len(c.tokens) < c.max {
 			break
 		}
-		c.forgetToken(id)
+		c.dropToken(id)
 	}
-	c.tokens[token.ID] = &rememberedToken{token: token}
+	c.tokens[token.ID] = &cachedToken{Token: token}
 }
 
-// weight is what remembering grants costs, in roles.
-func weight(grants *rolebroker.Grants) int {
+// weightOf is what grants cost in memory, in roles.
+func weightOf(grants *rolebroker.Grants) int {
 	n := 1
 	for _, in := range grants.Integrations {
 		n += 1 + len(in.Roles)
@@ -155,71 +155,81 @@ func weight(grants *rolebroker.Grants) int {
 	return n
 }
 
-func (c *cache) forgetGrants(id rolebroker.AgentID) {
+func (c *cache) dropGrants(id rolebroker.AgentID) {
 	if grants := c.grants[id]; grants != nil {
-		c.roles -= weight(grants)
+		c.weight -= weightOf(grants)
 		delete(c.grants, id)
 	}
 }
 
-// forgetToken keeps only when the token was last used, until that is recorded.
-func (c *cache) forgetToken(id rolebroker.TokenID) {
-	if t := c.tokens[id]; t.used.Load() != 0 {
+// dropToken keeps only when the token was last used, until that is recorded.
+func (c *cache) dropToken(id rolebroker.TokenID) {
+	if t := c.tokens[id]; t.lastUsed.Load() != 0 {
 		c.uses[id] = t.takeUse()
 	}
 	delete(c.tokens, id)
 }
 
-// forget is told of every change.
-func (c *cache) forget(change rolebroker.Change) {
+// invalidate drops what a change concerns. The zero Change concerns everything.
+func (c *cache) invalidate(change rolebroker.Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.changes++
+	c.version++
 	if change == (rolebroker.Change{}) {
 		clear(c.grants)
-		c.roles = 0
+		c.weight = 0
 		for id := range c.tokens {
-			c.forgetToken(id)
+			c.dropToken(id)
 		}
 		return
 	}
 	if change.Agent != "" {
-		c.forgetGrants(change.Agent)
+		c.dropGrants(change.Agent)
 		for id, t := range c.tokens {
-			if t.token.Agent == change.Agent {
-				c.forgetToken(id)
+			if t.Agent == change.Agent {
+				c.dropToken(id)
 			}
 		}
 	}
 	if change.Integration != "" {
 		for id, grants := range c.grants {
 			if grants.Agent.Connected(change.Integration) {
-				c.forgetGrants(id)
+				c.dropGrants(id)
 			}
 		}
 	}
 }
 
-// noteUse remembers that a token was used, to the minute.
+// noteUse notes when a token was used, to the minute.
 func (c *cache) noteUse(id rolebroker.TokenID, now time.Time) {
 	minute := now.Unix() / 60
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if t := c.tokens[id]; t != nil && t.used.Load() != minute {
-		t.used.Store(minute)
+	if t := c.tokens[id]; t != nil && t.lastUsed.Load() != minute {
+		t.lastUsed.Store(minute)
 	}
 }
 
-// takeUses gives the uses that were noted since the last time.
+// takeUses returns the last use of each token that was used since the last call.
 func (c *cache) takeUses() map[rolebroker.TokenID]time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	uses := c.uses
 	c.uses = map[rolebroker.TokenID]time.Time{}
 	for id, t := range c.tokens {
-		if t.used.Load() != 0 {
+		if t.lastUsed.Load() != 0 {
 			uses[id] = t.takeUse()
 		}
 	}
 	return uses
+}
+
+// takeUse returns when the token was last used: to the minute, but not before it
+// was made.
+func (t *cachedToken) takeUse() time.Time {
+	used := time.Unix(t.lastUsed.Swap(0)*60, 0).UTC()
+	if used.Before(t.CreatedAt) {
+		return t.CreatedAt
+	}
+	return used
 }

@@ -19,7 +19,7 @@ func (l *Lender) HearsChanges() bool { return l.records.Watching() }
 
 // changed is called with every change, before anything is answered by it.
 func (l *Lender) changed(change rolebroker.Change) {
-	l.cache.forget(change)
+	l.cache.invalidate(change)
 	l.subscribers.tell(change)
 }
 

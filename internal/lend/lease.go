@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/rolebroker/rolebroker"
 )
 
@@ -17,326 +15,195 @@ const (
 	// assumeTimeout bounds one AssumeRole call, its retries included.
 	assumeTimeout = 20 * time.Second
 
-	// patience is how long a request waits for STS while there is something
-	// valid to hand out: within the 2 s after which botocore gives up.
+	// patience is how long a request waits for STS while the lease has a valid
+	// loan. It is well within the 2 s after which botocore gives up.
 	patience = time.Second
 
-	// After a failure STS is left alone for a while, which doubles each time.
-	firstBackoff       = time.Second
-	maxBackoff         = 30 * time.Second
-	maxBackoffWhenFirm = 4 * time.Second // when it said no: someone may be repairing it now
+	// After a failure the lease does not call STS for a while. The pause doubles
+	// with each failure.
+	firstBackoff         = time.Second
+	maxBackoff           = 30 * time.Second
+	maxBackoffWhenDenied = 4 * time.Second // somebody may be repairing the role now
 )
 
-// leaseKey is everything that shapes credentials. Whoever asks for the same
-// gets the same; anything else is another lease.
-type leaseKey struct {
-	agent       rolebroker.AgentID
-	agentName   string
-	integration rolebroker.IntegrationID
-	role        rolebroker.RoleID
-	task        string
-	assumption  rolebroker.Assumption
-}
-
-func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task, sessionName string) leaseKey {
-	key := leaseKey{
-		agent: agent.ID, agentName: agent.Name, integration: grant.Integration.ID, role: grant.Role.ID, task: task,
-		assumption: rolebroker.Assumption{
-			ARN: grant.Role.ARN, Region: grant.Role.Region, SessionName: sessionName,
-			ExternalID: grant.Integration.ExternalID, Duration: grant.Role.Duration(),
-		},
-	}
-	if grant.Integration.SourceIdentity {
-		key.assumption.SourceIdentity, _ = rolebroker.SessionName(agent.Name, "") // without a task it has no error
-	}
-	if grant.Integration.SessionTags {
-		key.assumption.Tags = rolebroker.Tags{Agent: agent.Name, Integration: grant.Integration.Name, Role: grant.Role.Name, Task: task}
-	}
-	return key
-}
-
-// lease keeps the credentials for one key: it asks STS once for all who wait,
-// renews in the background while they are used, and forgets them when they
-// have expired.
+// lease keeps the credentials of one key. All requests that wait share one
+// call to STS. The lease renews the credentials in the background while agents
+// use them, and drops them when they have expired.
 type lease struct {
 	lender *Lender
 	key    leaseKey
 
-	held     atomic.Pointer[held]              // what is handed out; nil: nothing yet
-	borrower atomic.Pointer[rolebroker.Caller] // who was last handed it; renewal is on their behalf
+	loan     atomic.Pointer[cachedLoan]        // what to hand out; nil: nothing yet
+	borrower atomic.Pointer[rolebroker.Caller] // who asked last; renewal is on their behalf
 
-	mu        sync.Mutex
-	names     leaseNames
-	asking    *asking     // the call under way, nil if none
-	failure   *failure    // the last call's, nil if it went well
-	timer     *time.Timer // when there is something to do next
-	forgotten bool        // it is no longer in broker.leases
+	mu      sync.Mutex
+	names   roleNames
+	call    *call       // under way; nil: none
+	failure *failure    // of the last call; nil: it went well
+	timer   *time.Timer // calls onTimer
+	dropped bool        // the lease is no longer in lender.leases
 }
 
-// leaseNames are for the record; they do not shape the credentials.
-type leaseNames struct{ integration, role string }
+// errDropped says that the lease was dropped after Lend found it. Lend then
+// looks for the lease again, which makes another.
+var errDropped = errors.New("the lease was dropped")
 
-// errForgotten says that a lease was dropped after it was found; the next
-// look finds or makes another.
-var errForgotten = errors.New("the lease was dropped")
-
-// held is one loan and how often it was handed out.
-type held struct {
-	loan     *rolebroker.Loan
-	lifetime time.Duration
-	renewAt  time.Time
-	fetches  atomic.Int64 // since they were last recorded
-	lastUsed atomic.Int64 // Unix milliseconds; 0: never
-}
-
-// used notes that the loan is handed out now.
-func (h *held) used(now time.Time) {
-	h.fetches.Add(1)
-	h.lastUsed.Store(now.UnixMilli())
-}
-
-// isFresh says whether more than a third of the loan's life is left.
-func (h *held) isFresh(now time.Time) bool {
-	return h.loan.Credentials.Expires.Sub(now) > h.lifetime/3
-}
-
-func (h *held) isValid(now time.Time) bool {
-	return now.Before(h.loan.Credentials.Expires)
-}
-
-// asking is a call to STS that any number of requests wait for.
-type asking struct {
-	done chan struct{} // closed when held and err are set
-	held *held
+// call is a call to STS that any number of requests wait for.
+type call struct {
+	done chan struct{} // closed when loan and err are set
+	loan *cachedLoan
 	err  error
 }
 
-// failure is a call that gave nothing, and until when not to try again.
+// failure is the last call's, if it gave no credentials.
 type failure struct {
 	err   error
-	times int
-	until time.Time
+	count int       // of failures in a row
+	until time.Time // no call before that
 }
 
-// lease finds or makes the lease of a key. An agent gets only so many, and new
-// ones only so fast. Codes: throttled, unavailable.
-func (l *Lender) lease(key leaseKey, grant rolebroker.Grant) (*lease, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if found := l.leases[key]; found != nil {
-		return found, nil
-	}
-	if l.closed {
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the server is shutting down")
-	}
-	allowed := l.agents[key.agent]
-	if allowed == nil {
-		allowed = &allowance{limiter: rate.NewLimiter(newSessionsPerSecond, l.perAgent)}
-		l.agents[key.agent] = allowed
-	}
-	switch {
-	case allowed.leases >= l.perAgent:
-		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "agent %s has %d live sessions, the most that are allowed", key.agentName, allowed.leases).
-			WithHint("use fewer roles and tasks at a time; a session ends when its credentials expire")
-	case !allowed.limiter.AllowN(l.now(), 1):
-		return nil, tooFast(key.agentName)
-	}
-	made := &lease{lender: l, key: key, names: leaseNames{grant.Integration.Name, grant.Role.Name}}
-	l.leases[key] = made
-	allowed.leases++
-	return made, nil
-}
-
-// allows charges an agent for one more try at a session that STS refused.
-func (l *Lender) allows(agent rolebroker.AgentID) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	allowed := l.agents[agent]
-	return allowed != nil && allowed.limiter.AllowN(l.now(), 1)
-}
-
-func tooFast(agentName string) error {
-	return rolebroker.Errorf(rolebroker.CodeThrottled, "agent %s starts new sessions too fast", agentName).
-		WithHint("try again in a second; sessions that exist are not limited")
-}
-
-// drop takes a lease off the books.
-func (l *Lender) drop(dropped *lease) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.leases, dropped.key)
-	if h := dropped.held.Load(); h != nil {
-		l.used = append(l.used, h)
-	}
-	allowed := l.agents[dropped.key.agent]
-	allowed.leases--
-	if allowed.leases == 0 && allowed.limiter.TokensAt(l.now()) >= float64(l.perAgent) {
-		delete(l.agents, dropped.key.agent)
-	}
-}
-
-// fresh is what can be handed out at once: more than a third of its life is
-// left. nil if there is no such thing.
-func (l *lease) fresh(who rolebroker.Caller, now time.Time) *held {
-	l.usedBy(who)
-	if h := l.held.Load(); h != nil && h.isFresh(now) {
-		return h
+// fresh returns the loan if more than a third of its lifetime is left, or nil.
+func (l *lease) fresh(who rolebroker.Caller, now time.Time) *cachedLoan {
+	l.setBorrower(who)
+	if loan := l.loan.Load(); loan != nil && loan.isFresh(now) {
+		return loan
 	}
 	return nil
 }
 
-// wait is what STS gives. While STS cannot be reached it is what is there until
-// that expires; nothing expired is ever returned.
-func (l *lease) wait(ctx context.Context) (*held, error) {
-	h, asking := l.held.Load(), l.ask()
-	if h == nil || !h.isValid(l.lender.now()) {
-		return asking.wait(ctx)
-	}
-	waiting, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	renewed, err := asking.wait(waiting)
-	if err != nil && ctx.Err() == nil && isTemporary(err) && h.isValid(l.lender.now()) {
-		return h, nil
-	}
-	return renewed, err
-}
-
-// usedBy remembers on whose behalf to renew.
-func (l *lease) usedBy(who rolebroker.Caller) {
+// setBorrower notes on whose behalf to renew.
+func (l *lease) setBorrower(who rolebroker.Caller) {
 	if last := l.borrower.Load(); last == nil || *last != who {
 		borrower := who // a copy, so that only a change allocates
 		l.borrower.Store(&borrower)
 	}
 }
 
-// wait returns what the call gave, or an error when ctx ends first. The call
-// goes on for the others.
-func (a *asking) wait(ctx context.Context) (*held, error) {
+// wait returns the loan that STS gives. While STS cannot be reached it returns
+// the loan that the lease has, until that expires.
+func (l *lease) wait(ctx context.Context) (*cachedLoan, error) {
+	old, c := l.loan.Load(), l.join()
+	if old == nil || !old.isValid(l.lender.now()) {
+		return c.wait(ctx)
+	}
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	renewed, err := c.wait(waiting)
+	if err != nil && ctx.Err() == nil && isTemporary(err) && old.isValid(l.lender.now()) {
+		return old, nil
+	}
+	return renewed, err
+}
+
+// wait returns the result of the call, or an error when ctx ends first. The
+// call goes on for the others.
+func (c *call) wait(ctx context.Context) (*cachedLoan, error) {
 	select {
-	case <-a.done:
-		return a.held, a.err
+	case <-c.done:
+		return c.loan, c.err
 	default:
 	}
 	select {
-	case <-a.done:
-		return a.held, a.err
+	case <-c.done:
+		return c.loan, c.err
 	case <-ctx.Done():
 		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "STS did not answer in time", Cause: ctx.Err()}
 	}
 }
 
-// ask joins the call under way or starts one, unless STS is to be left alone
-// after a failure: then the failure is the answer.
-func (l *lease) ask() *asking {
+// join returns the call under way, or starts one. While the lease does not call
+// STS after a failure, that failure is the result.
+func (l *lease) join() *call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.asking != nil {
-		return l.asking
+	if l.call != nil {
+		return l.call
 	}
-	if l.forgotten {
-		return answered(nil, errForgotten)
+	if l.dropped {
+		return finishedCall(nil, errDropped)
 	}
 	if l.failure != nil && l.lender.now().Before(l.failure.until) {
-		return answered(nil, l.failure.err)
+		return finishedCall(nil, l.failure.err)
 	}
-	h := l.held.Load()
-	if h != nil && h.isFresh(l.lender.now()) { // it came between looking and asking
-		return answered(h, nil)
+	loan := l.loan.Load()
+	if loan != nil && loan.isFresh(l.lender.now()) { // renewed since the request looked
+		return finishedCall(loan, nil)
 	}
-	if h == nil && l.failure != nil && !l.lender.allows(l.key.agent) {
-		return answered(nil, tooFast(l.key.agentName))
+	if loan == nil && l.failure != nil && !l.lender.chargeRetry(l.key.agent) {
+		return finishedCall(nil, tooFast(l.key.agentName))
 	}
-	return l.start()
+	return l.startCall()
 }
 
-func answered(h *held, err error) *asking {
-	a := &asking{done: make(chan struct{}), held: h, err: err}
-	close(a.done)
-	return a
+func finishedCall(loan *cachedLoan, err error) *call {
+	c := &call{done: make(chan struct{}), loan: loan, err: err}
+	close(c.done)
+	return c
 }
 
-// start begins a call to STS that outlives the request that caused it. The
+// startCall starts a call to STS that outlives the request that caused it. The
 // caller holds l.mu.
-func (l *lease) start() *asking {
-	if !l.lender.begin() {
-		return answered(nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the server is shutting down"))
+func (l *lease) startCall() *call {
+	if !l.lender.beginWork() {
+		return finishedCall(nil, errShuttingDown())
 	}
-	a := &asking{done: make(chan struct{})}
-	l.asking = a
+	c := &call{done: make(chan struct{})}
+	l.call = c
 	names := l.names
 	go func() {
 		defer l.lender.work.Done()
 		ctx, cancel := context.WithTimeout(l.lender.ctx, assumeTimeout)
 		defer cancel()
-		a.held, a.err = l.lender.newSession(ctx, l.key, names)
-		l.finish(a)
-		close(a.done)
+		c.loan, c.err = l.lender.startSession(ctx, l.key, names)
+		l.finishCall(c)
+		close(c.done)
 	}()
-	return a
+	return c
 }
 
-// begin says whether new work may start, and counts it if so.
-func (l *Lender) begin() bool {
+// finishCall takes the result of a call and sets the timer.
+func (l *lease) finishCall(c *call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return false
-	}
-	l.work.Add(1)
-	return true
-}
-
-// finish puts the outcome of a call in place and sets the timer for what is next.
-func (l *lease) finish(a *asking) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.asking = nil
-	if a.err != nil {
-		l.failed(a.err)
+	l.call = nil
+	if c.err != nil {
+		l.backOff(c.err)
 		return
 	}
 	l.failure = nil
-	if old := l.held.Swap(a.held); old != nil {
+	if old := l.loan.Swap(c.loan); old != nil {
 		l.lender.retire(old)
 	}
-	l.wakeAt(a.held.renewAt)
+	l.setTimer(c.loan.renewAt)
 }
 
-// retire keeps a replaced loan until its fetches are recorded.
-func (l *Lender) retire(h *held) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.used = append(l.used, h)
-}
-
-// failed remembers a failure: STS is left alone for a while, longer each time,
-// and then asked again if what it gave before is still used. The caller holds l.mu.
-func (l *lease) failed(err error) {
-	times := 1
+// backOff notes a failure. The timer tries again if the lease has a loan, and
+// else drops the lease, unless a request tries again before. The caller holds l.mu.
+func (l *lease) backOff(err error) {
+	count := 1
 	if l.failure != nil {
-		times = l.failure.times + 1
+		count = l.failure.count + 1
 	}
-	most := maxBackoff
+	longest := maxBackoff
 	if !isTemporary(err) {
-		most = maxBackoffWhenFirm
+		longest = maxBackoffWhenDenied
 	}
-	wait := min(firstBackoff<<min(times-1, 10), most)
-	wait += time.Duration(rand.Int64N(int64(wait)/4 + 1))
-	l.failure = &failure{err: err, times: times, until: l.lender.now().Add(wait)}
-	if l.held.Load() == nil {
-		l.wakeAt(l.failure.until.Add(maxBackoff)) // to forget; a request before that tries again
+	pause := min(firstBackoff<<min(count-1, 10), longest)
+	pause += time.Duration(rand.Int64N(int64(pause)/4 + 1))
+	l.failure = &failure{err: err, count: count, until: l.lender.now().Add(pause)}
+	if l.loan.Load() == nil {
+		l.setTimer(l.failure.until.Add(maxBackoff))
 		return
 	}
-	l.wakeAt(l.failure.until)
+	l.setTimer(l.failure.until)
 }
 
-// wakeAt has wake called at a time, unless the broker is closed by then. The
-// caller holds l.mu.
-func (l *lease) wakeAt(at time.Time) {
+// setTimer has onTimer called at a time. The caller holds l.mu.
+func (l *lease) setTimer(at time.Time) {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	l.timer = time.AfterFunc(max(at.Sub(l.lender.now()), 0), l.wake)
+	l.timer = time.AfterFunc(max(at.Sub(l.lender.now()), 0), l.onTimer)
 }
 
 func (l *lease) stopTimer() {
@@ -347,42 +214,52 @@ func (l *lease) stopTimer() {
 	}
 }
 
-// wake is called when it is time to renew, to try again, or to forget.
-func (l *lease) wake() {
-	h := l.held.Load()
-	valid := h != nil && h.isValid(l.lender.now())
-	wanted := valid && l.isWanted(h)
+// onTimer renews the loan, waits until it expires, or drops the lease.
+func (l *lease) onTimer() {
+	loan := l.loan.Load()
+	valid := loan != nil && loan.isValid(l.lender.now())
+	renew := valid && l.mayRenew(loan)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.asking != nil:
-		// finish sets the timer.
-	case wanted:
-		l.start()
+	case l.call != nil:
+		// finishCall sets the timer.
+	case renew:
+		l.startCall()
 	case valid:
-		l.wakeAt(h.loan.Credentials.Expires)
+		l.setTimer(loan.Credentials.Expires)
 	default:
-		l.forgotten = true
+		l.dropped = true
 		l.lender.drop(l)
 	}
 }
 
-// isWanted says whether to renew: what is held was handed out at least once,
-// and whoever had it last may still have it.
-func (l *lease) isWanted(h *held) bool {
+// mayRenew says whether to renew the loan: it was handed out at least once, and
+// the last borrower may still have it. It takes the names that the role has by now.
+func (l *lease) mayRenew(loan *cachedLoan) bool {
 	who := l.borrower.Load()
-	if who == nil || h.lastUsed.Load() == 0 || !l.lender.begin() {
+	if who == nil || loan.lastUsed.Load() == 0 || !l.lender.beginWork() {
 		return false
 	}
 	defer l.lender.work.Done()
 	ctx, cancel := context.WithTimeout(l.lender.ctx, assumeTimeout)
 	defer cancel()
-	names, ok := l.lender.stillMay(ctx, *who, l.key)
-	if ok && names != (leaseNames{}) {
+	names, ok := l.lender.mayKeep(ctx, *who, l.key)
+	if ok && names != (roleNames{}) {
 		l.mu.Lock()
 		l.names = names
 		l.mu.Unlock()
 	}
 	return ok
+}
+
+// isTemporary says whether the same may succeed later: STS or the records
+// cannot be reached now.
+func isTemporary(err error) bool {
+	var refusal *rolebroker.Refusal
+	if errors.As(err, &refusal) {
+		return refusal.Kind.Temporary()
+	}
+	return err != nil && rolebroker.CodeOf(err) == rolebroker.CodeUnavailable
 }

@@ -9,60 +9,61 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Lend gives the agent who asks credentials of the role it names. This is the
-// path of every credential that leaves the program.
+// Lend gives the agent who asks the credentials of the role it names. Every
+// credential that leaves the program takes this path.
 //
 // Its errors are *rolebroker.Error: denied, not_found or invalid when the
 // agent may not have that role, expired when its token is no longer good,
-// throttled when it starts too much, unavailable or denied when STS gave
-// nothing.
+// throttled when it starts too many sessions, unavailable or denied when STS
+// gave no credentials.
 func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
 	for {
+		// May this agent have that role now?
 		key, grant, err := l.decide(ctx, who, req)
 		if err != nil {
 			return nil, l.refused(ctx, who, req, err)
 		}
+		// The lease holds the credentials, if there are any.
 		lease, err := l.lease(key, grant)
 		if err != nil {
 			return nil, l.refused(ctx, who, req, err)
 		}
 		now := l.now()
-		if held := lease.fresh(who, now); held != nil {
-			return l.handOut(who, held, now), nil
+		if loan := lease.fresh(who, now); loan != nil {
+			return l.handOut(who, loan, now), nil
 		}
-		held, err := lease.wait(ctx)
-		if err == errForgotten {
+		// The lease records a session and asks STS.
+		loan, err := lease.wait(ctx)
+		if err == errDropped {
 			continue
 		}
 		if err != nil {
 			return nil, l.refused(ctx, who, req, explain(err, grant))
 		}
-		// What was so before the wait may not be so after it.
-		still, _, err := l.decide(ctx, who, req)
+		// The answer may have changed during the wait.
+		keyNow, _, err := l.decide(ctx, who, req)
 		if err != nil {
 			return nil, l.refused(ctx, who, req, err)
 		}
-		if now := l.now(); still == key && held.isValid(now) {
-			return l.handOut(who, held, now), nil
+		if now := l.now(); keyNow == key && loan.isValid(now) {
+			return l.handOut(who, loan, now), nil
 		}
 	}
 }
 
-// handOut keeps count of what is handed out.
-func (l *Lender) handOut(who rolebroker.Caller, held *held, now time.Time) *rolebroker.Loan {
-	held.used(now)
+// handOut counts a hand-out of the loan.
+func (l *Lender) handOut(who rolebroker.Caller, loan *cachedLoan, now time.Time) *rolebroker.Loan {
+	loan.countUse(now)
 	l.cache.noteUse(who.Token, now)
 	l.metrics.lent.Inc()
-	return held.loan
+	return loan.Loan
 }
 
 // decide is the one place that says who may borrow what. Every hand-out and
-// every renewal goes through it, with what the store says now.
+// every renewal goes through it. The key it returns holds everything that
+// shapes the credentials.
 func (l *Lender) decide(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (leaseKey, rolebroker.Grant, error) {
-	if err := l.usable(ctx, who.Token); err != nil {
-		return leaseKey{}, rolebroker.Grant{}, err
-	}
-	grants, err := l.grants(ctx, who)
+	grants, err := l.grantsOf(ctx, who)
 	if err != nil {
 		return leaseKey{}, rolebroker.Grant{}, err
 	}
@@ -73,15 +74,27 @@ func (l *Lender) decide(ctx context.Context, who rolebroker.Caller, req rolebrok
 	if err := l.serves(grant.Integration); err != nil {
 		return leaseKey{}, grant, err
 	}
-	name, err := rolebroker.SessionName(grants.Agent.Name, req.Task)
+	sessionName, err := rolebroker.SessionName(grants.Agent.Name, req.Task)
 	if err != nil {
 		return leaseKey{}, grant, err
 	}
-	return newLeaseKey(grants.Agent, grant, req.Task, name), grant, nil
+	return newLeaseKey(grants.Agent, grant, req.Task, sessionName), grant, nil
 }
 
-// usable is nil while a token is good.
-func (l *Lender) usable(ctx context.Context, id rolebroker.TokenID) error {
+// grantsOf returns what the caller may borrow from now, if its token is good.
+func (l *Lender) grantsOf(ctx context.Context, who rolebroker.Caller) (*rolebroker.Grants, error) {
+	if err := l.checkToken(ctx, who.Token); err != nil {
+		return nil, err
+	}
+	grants, err := l.cache.Grants(ctx, who.Agent)
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return nil, rolebroker.Errorf(rolebroker.CodeExpired, "the agent of this token was deleted")
+	}
+	return grants, err
+}
+
+// checkToken returns nil while a token is good.
+func (l *Lender) checkToken(ctx context.Context, id rolebroker.TokenID) error {
 	if id == "" {
 		return rolebroker.Errorf(rolebroker.CodeDenied, "roles are lent to agents only").
 			WithHint("use an agent token: rolebroker agent token create AGENT")
@@ -96,21 +109,9 @@ func (l *Lender) usable(ctx context.Context, id rolebroker.TokenID) error {
 	return token.Usable(l.now())
 }
 
-// grants is what the caller may borrow from now.
-func (l *Lender) grants(ctx context.Context, who rolebroker.Caller) (*rolebroker.Grants, error) {
-	grants, err := l.cache.Grants(ctx, who.Agent)
-	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-		return nil, rolebroker.Errorf(rolebroker.CodeExpired, "the agent of this token was deleted")
-	}
-	return grants, err
-}
-
-// Offers lists what the agent may borrow now, the default first.
+// Offers lists the roles that the agent may borrow now, the default first.
 func (l *Lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
-	if err := l.usable(ctx, who.Token); err != nil {
-		return nil, err
-	}
-	grants, err := l.grants(ctx, who)
+	grants, err := l.grantsOf(ctx, who)
 	if err != nil {
 		return nil, err
 	}
@@ -120,17 +121,14 @@ func (l *Lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroke
 // Resolve returns the role that the agent means, even one that is assumed
 // elsewhere. Codes: as Lend's, without those of STS.
 func (l *Lender) Resolve(ctx context.Context, who rolebroker.Caller, reference string) (rolebroker.Grant, error) {
-	if err := l.usable(ctx, who.Token); err != nil {
-		return rolebroker.Grant{}, err
-	}
-	grants, err := l.grants(ctx, who)
+	grants, err := l.grantsOf(ctx, who)
 	if err != nil {
 		return rolebroker.Grant{}, err
 	}
 	return grants.Resolve(reference)
 }
 
-// refused keeps count of a refusal, logs it with its cause, and returns it.
+// refused counts a refusal, logs it with its cause, and returns it.
 func (l *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, err error) error {
 	e := rolebroker.AsError(err)
 	l.metrics.refused.WithLabelValues(string(e.Code)).Inc()
@@ -138,7 +136,8 @@ func (l *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebro
 	if e.Code == rolebroker.CodeInternal || e.Code == rolebroker.CodeUnavailable {
 		level = slog.LevelWarn
 	}
-	l.log.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token, "role", rolebroker.ShowReference(req.Role), "task", rolebroker.ShowReference(req.Task),
+	l.log.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token,
+		"role", rolebroker.ShowReference(req.Role), "task", rolebroker.ShowReference(req.Task),
 		"code", e.Code, "reason", e.Message, "cause", e.Cause)
 	return e
 }

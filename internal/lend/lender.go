@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -58,17 +57,11 @@ type Lender struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 
-	mu     sync.Mutex
-	closed bool
-	leases map[leaseKey]*lease
-	agents map[rolebroker.AgentID]*allowance
-	used   []*held // loans that were replaced, with fetches not yet recorded
-}
-
-// allowance is what one agent may still start.
-type allowance struct {
-	leases  int
-	limiter *rate.Limiter
+	mu      sync.Mutex
+	closed  bool
+	leases  map[leaseKey]*lease
+	agents  map[rolebroker.AgentID]*allowance
+	retired []*cachedLoan // replaced or dropped, with use that may not be recorded yet
 }
 
 // New makes a Lender. Close it.
@@ -150,10 +143,4 @@ func (l *Lender) Close(ctx context.Context) error {
 	case <-recording.Done():
 	}
 	return l.RecordUse(recording)
-}
-
-func (l *Lender) leaseCount() float64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return float64(len(l.leases))
 }

@@ -35,8 +35,8 @@ func newMetrics(registerer prometheus.Registerer, leases func() float64) *metric
 	return m
 }
 
-// asked notes one AssumeRole call.
-func (m *metrics) asked(took time.Duration, err error) {
+// observeCall counts an AssumeRole call.
+func (m *metrics) observeCall(took time.Duration, err error) {
 	m.seconds.Observe(took.Seconds())
 	outcome := "ok"
 	if err != nil {

@@ -3,30 +3,25 @@ package lend
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
 
-// jitter spreads renewals that would fall together: each starts at half of the
-// lifetime or up to a twentieth of the lifetime later.
-const jitter = 20
-
 // ClockSlack is how much later credentials may expire by AWS's clock than by
-// ours. Until STS answers, the record of a session says the latest possible time.
+// ours. Until STS has answered, a session's record says the latest possible time.
 const ClockSlack = 5 * time.Minute
 
-// newSession records a session, asks STS for its credentials and records what
-// came of it. What is not in the record is not handed out.
-func (l *Lender) newSession(ctx context.Context, key leaseKey, names leaseNames) (*held, error) {
-	session := key.session(l.now(), names)
+// startSession records a session, asks STS for its credentials and records the
+// outcome. Without a record nothing is handed out.
+func (l *Lender) startSession(ctx context.Context, key leaseKey, names roleNames) (*cachedLoan, error) {
+	session := newSession(key, names, l.now())
 	if err := l.records.RecordSession(ctx, &session); err != nil {
 		return nil, err
 	}
-	asked := l.now()
+	began := l.now()
 	assumed, err := l.assumer.Assume(ctx, key.assumption)
-	l.metrics.asked(l.now().Sub(asked), err)
+	l.metrics.observeCall(l.now().Sub(began), err)
 	if err != nil {
 		return nil, l.sessionFailed(ctx, session, err)
 	}
@@ -44,11 +39,14 @@ func (l *Lender) newSession(ctx context.Context, key leaseKey, names leaseNames)
 	l.log.InfoContext(ctx, "session started", "session", session.ID, "agent", key.agentName,
 		"role", names.integration+"/"+names.role, "session_name", session.SessionName,
 		"access_key_id", session.AccessKeyID, "expires_at", session.ExpiresAt, "aws_request_id", session.RequestID)
-	return newHeld(session, key, assumed.Credentials, l.now()), nil
+	return newCachedLoan(&rolebroker.Loan{
+		Session: session.ID, Credentials: assumed.Credentials,
+		Role: rolebroker.Role{ID: session.Role, Name: session.RoleName, ARN: session.ARN, Region: session.Region, Enabled: true},
+	}, l.now()), nil
 }
 
-// sessionFailed records that STS refused, and returns why. That a refusal
-// could not be recorded is for the log: the session gave nothing.
+// sessionFailed records that STS gave no credentials, and returns why. If it
+// cannot be recorded, only the log says so.
 func (l *Lender) sessionFailed(ctx context.Context, session rolebroker.Session, err error) error {
 	session.State, session.Failure = rolebroker.SessionFailed, err.Error()
 	var refusal *rolebroker.Refusal
@@ -58,7 +56,7 @@ func (l *Lender) sessionFailed(ctx context.Context, session rolebroker.Session, 
 	l.log.WarnContext(ctx, "STS gave no credentials", "session", session.ID, "agent", session.AgentName,
 		"role", session.IntegrationName+"/"+session.RoleName, "arn", session.ARN, "region", session.Region,
 		"reason", err, "cause", errors.Unwrap(err))
-	// The call may have failed because its time ran out; the record still has to be made.
+	// The call may have failed because ctx ended; the outcome is recorded all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), assumeTimeout)
 	defer cancel()
 	if failed := l.records.FinishSession(ctx, &session); failed != nil {
@@ -67,47 +65,14 @@ func (l *Lender) sessionFailed(ctx context.Context, session rolebroker.Session, 
 	return err
 }
 
-// session is the record made before STS is asked.
-func (k leaseKey) session(now time.Time, names leaseNames) rolebroker.Session {
+// newSession makes the record of a session that is about to start.
+func newSession(key leaseKey, names roleNames, now time.Time) rolebroker.Session {
 	return rolebroker.Session{
 		ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested,
-		Agent: k.agent, AgentName: k.agentName,
-		Integration: k.integration, IntegrationName: names.integration,
-		Role: k.role, RoleName: names.role, ARN: k.assumption.ARN, Region: k.assumption.Region,
-		Task: k.task, SessionName: k.assumption.SessionName,
-		RequestedAt: now, ExpiresAt: now.Add(k.assumption.Duration + ClockSlack),
+		Agent: key.agent, AgentName: key.agentName,
+		Integration: key.integration, IntegrationName: names.integration,
+		Role: key.role, RoleName: names.role, ARN: key.assumption.ARN, Region: key.assumption.Region,
+		Task: key.task, SessionName: key.assumption.SessionName,
+		RequestedAt: now, ExpiresAt: now.Add(key.assumption.Duration + ClockSlack),
 	}
-}
-
-func newHeld(session rolebroker.Session, key leaseKey, credentials rolebroker.Credentials, now time.Time) *held {
-	lifetime := credentials.Expires.Sub(now)
-	late := time.Duration(rand.Int64N(int64(max(lifetime, 0))/jitter + 1))
-	return &held{
-		loan: &rolebroker.Loan{
-			Session: session.ID, Credentials: credentials,
-			Role: rolebroker.Role{ID: key.role, Name: session.RoleName, ARN: key.assumption.ARN, Region: key.assumption.Region, Enabled: true},
-		},
-		lifetime: lifetime,
-		renewAt:  now.Add(lifetime/2 + late),
-	}
-}
-
-// stillMay says whether the caller would get this very lease if it asked now,
-// and what its role is called by now. While that cannot be found out it may.
-func (l *Lender) stillMay(ctx context.Context, who rolebroker.Caller, key leaseKey) (leaseNames, bool) {
-	now, grant, err := l.decide(ctx, who, rolebroker.Request{Role: string(key.integration) + "/" + string(key.role), Task: key.task})
-	if err != nil {
-		return leaseNames{}, isTemporary(err)
-	}
-	return leaseNames{grant.Integration.Name, grant.Role.Name}, now == key
-}
-
-// isTemporary says whether an error is one of trouble that passes: STS or the
-// store cannot be reached.
-func isTemporary(err error) bool {
-	var refusal *rolebroker.Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Kind.Temporary()
-	}
-	return err != nil && rolebroker.CodeOf(err) == rolebroker.CodeUnavailable
 }

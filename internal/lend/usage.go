@@ -8,48 +8,48 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// RecordUse writes down how often each session was handed out and when each
-// token was last used. Requests only count in memory: a busy endpoint must not
-// write to the database for each of them. It is called now and then, and when
-// the broker closes; a crash loses the counts since.
+// RecordUse records how often each session was handed out and when each token
+// was last used. Requests only count in memory, so that a busy endpoint does not
+// write to the database for each of them. Call it now and then; Close calls it
+// too. A crash loses the counts since the last call.
 func (l *Lender) RecordUse(ctx context.Context) error {
-	fetches, holders := l.takeFetches()
+	fetches, loans := l.takeFetches()
 	err := l.records.RecordFetches(ctx, fetches)
 	if err != nil {
-		l.putBack(fetches, holders)
+		l.putBack(fetches, loans)
 	}
 	return errors.Join(err, l.records.RecordTokenUse(ctx, l.cache.takeUses()))
 }
 
-// takeFetches takes the counts of all loans, replaced ones too. holders are
-// the loans they were taken from, in the same order.
-func (l *Lender) takeFetches() (fetches []rolebroker.Fetch, holders []*held) {
+// takeFetches takes the counts of all loans, retired ones too. loans[i] is the
+// one that fetches[i] was taken from.
+func (l *Lender) takeFetches() (fetches []rolebroker.Fetch, loans []*cachedLoan) {
 	l.mu.Lock()
-	all := l.used
-	l.used = nil
+	all := l.retired
+	l.retired = nil
 	for _, lease := range l.leases {
-		if h := lease.held.Load(); h != nil {
-			all = append(all, h)
+		if loan := lease.loan.Load(); loan != nil {
+			all = append(all, loan)
 		}
 	}
 	l.mu.Unlock()
-	for _, h := range all {
-		if n := h.fetches.Swap(0); n > 0 {
-			last := time.UnixMilli(h.lastUsed.Load()).UTC()
-			fetches = append(fetches, rolebroker.Fetch{Session: h.loan.Session, Count: n, Last: last})
-			holders = append(holders, h)
+	for _, loan := range all {
+		if n := loan.fetches.Swap(0); n > 0 {
+			last := time.UnixMilli(loan.lastUsed.Load()).UTC()
+			fetches = append(fetches, rolebroker.Fetch{Session: loan.Session, Count: n, Last: last})
+			loans = append(loans, loan)
 		}
 	}
-	return fetches, holders
+	return fetches, loans
 }
 
-// putBack undoes takeFetches. A loan that is still held may then be counted
-// from twice; the second time there is nothing left to count.
-func (l *Lender) putBack(fetches []rolebroker.Fetch, holders []*held) {
-	for i, h := range holders {
-		h.fetches.Add(fetches[i].Count)
+// putBack undoes takeFetches. A loan that its lease still has is then listed
+// twice; the second time its count is zero.
+func (l *Lender) putBack(fetches []rolebroker.Fetch, loans []*cachedLoan) {
+	for i, loan := range loans {
+		loan.fetches.Add(fetches[i].Count)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.used = append(l.used, holders...)
+	l.retired = append(l.retired, loans...)
 }

@@ -1,0 +1,145 @@
+package lend
+
+import (
+	"context"
+
+	"golang.org/x/time/rate"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// leaseKey holds everything that shapes credentials. Requests with the same key
+// get the same credentials.
+type leaseKey struct {
+	agent       rolebroker.AgentID
+	agentName   string
+	integration rolebroker.IntegrationID
+	role        rolebroker.RoleID
+	task        string
+	assumption  rolebroker.Assumption
+}
+
+func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task, sessionName string) leaseKey {
+	key := leaseKey{
+		agent: agent.ID, agentName: agent.Name, integration: grant.Integration.ID, role: grant.Role.ID, task: task,
+		assumption: rolebroker.Assumption{
+			ARN: grant.Role.ARN, Region: grant.Role.Region, SessionName: sessionName,
+			ExternalID: grant.Integration.ExternalID, Duration: grant.Role.Duration(),
+		},
+	}
+	if grant.Integration.SourceIdentity {
+		key.assumption.SourceIdentity, _ = rolebroker.SessionName(agent.Name, "") // without a task it has no error
+	}
+	if grant.Integration.SessionTags {
+		key.assumption.Tags = rolebroker.Tags{Agent: agent.Name, Integration: grant.Integration.Name, Role: grant.Role.Name, Task: task}
+	}
+	return key
+}
+
+// roleNames are the names of a role and its integration, for the record. They
+// do not shape the credentials, so a lease outlives a change of name.
+type roleNames struct{ integration, role string }
+
+// allowance bounds the sessions that one agent may start.
+type allowance struct {
+	leases  int
+	limiter *rate.Limiter
+}
+
+// lease finds or makes the lease of a key. It bounds how many an agent has, and
+// how fast it gets new ones. Codes: throttled, unavailable.
+func (l *Lender) lease(key leaseKey, grant rolebroker.Grant) (*lease, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if found := l.leases[key]; found != nil {
+		return found, nil
+	}
+	if l.closed {
+		return nil, errShuttingDown()
+	}
+	agent := l.agents[key.agent]
+	if agent == nil {
+		agent = &allowance{limiter: rate.NewLimiter(newSessionsPerSecond, l.perAgent)}
+		l.agents[key.agent] = agent
+	}
+	switch {
+	case agent.leases >= l.perAgent:
+		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "agent %s has %d live sessions, the most that are allowed", key.agentName, agent.leases).
+			WithHint("use fewer roles and tasks at a time; a session ends when its credentials expire")
+	case !agent.limiter.AllowN(l.now(), 1):
+		return nil, tooFast(key.agentName)
+	}
+	made := &lease{lender: l, key: key, names: roleNames{grant.Integration.Name, grant.Role.Name}}
+	l.leases[key] = made
+	agent.leases++
+	return made, nil
+}
+
+// chargeRetry says whether an agent may try once more to start a session that
+// failed, and counts the try if so.
+func (l *Lender) chargeRetry(id rolebroker.AgentID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	agent := l.agents[id]
+	return agent != nil && agent.limiter.AllowN(l.now(), 1)
+}
+
+// drop removes a lease.
+func (l *Lender) drop(dropped *lease) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.leases, dropped.key)
+	if loan := dropped.loan.Load(); loan != nil {
+		l.retired = append(l.retired, loan)
+	}
+	agent := l.agents[dropped.key.agent]
+	agent.leases--
+	if agent.leases == 0 && agent.limiter.TokensAt(l.now()) >= float64(l.perAgent) {
+		delete(l.agents, dropped.key.agent)
+	}
+}
+
+// retire keeps a loan that was replaced until its use is recorded.
+func (l *Lender) retire(loan *cachedLoan) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retired = append(l.retired, loan)
+}
+
+// beginWork says whether new work may begin, and adds it to l.work if so.
+func (l *Lender) beginWork() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.work.Add(1)
+	return true
+}
+
+// mayKeep says whether the caller would get the same lease if it asked now, and
+// what its role is called now. While the records cannot be read it may, and the
+// names are empty.
+func (l *Lender) mayKeep(ctx context.Context, who rolebroker.Caller, key leaseKey) (roleNames, bool) {
+	req := rolebroker.Request{Role: string(key.integration) + "/" + string(key.role), Task: key.task}
+	keyNow, grant, err := l.decide(ctx, who, req)
+	if err != nil {
+		return roleNames{}, isTemporary(err)
+	}
+	return roleNames{grant.Integration.Name, grant.Role.Name}, keyNow == key
+}
+
+func (l *Lender) leaseCount() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return float64(len(l.leases))
+}
+
+func tooFast(agentName string) error {
+	return rolebroker.Errorf(rolebroker.CodeThrottled, "agent %s starts new sessions too fast", agentName).
+		WithHint("try again in a second; sessions that exist are not limited")
+}
+
+func errShuttingDown() error {
+	return rolebroker.Errorf(rolebroker.CodeUnavailable, "the server is shutting down")
+}
