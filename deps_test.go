@@ -42,17 +42,20 @@ var graph = map[string][]string{
 	"internal/lend":     {"."},
 	"internal/broker":   {".", "internal/auth", "internal/lend", "internal/seal", "internal/setup", "internal/validate"},
 
+	// How errors travel: the doors and the client share it.
+	"internal/problem": {".", "api"},
+
 	// Doors never import doors.
-	"client":                  {".", "api", "internal/auth"},
-	"internal/containercreds": {".", "api"},
-	"internal/rest":           {".", "api", "internal/broker"},
-	"internal/runnerapi":      {".", "api", "internal/broker"},
-	"internal/web":            {".", "internal/broker"},
+	"client":                  {".", "api", "internal/auth", "internal/problem"},
+	"internal/containercreds": {".", "api", "internal/problem"},
+	"internal/rest":           {".", "api", "internal/broker", "internal/problem"},
+	"internal/runnerapi":      {".", "api", "internal/broker", "internal/problem"},
+	"internal/web":            {".", "internal/broker", "internal/problem"},
 
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/seal"},
-	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/lend", "internal/validate"},
+	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/lend", "internal/problem", "internal/validate"},
 	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/lend", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},

@@ -10,7 +10,7 @@ import (
 // and exit codes; nothing else decides by message.
 type Code string
 
-// The codes. A new one needs a row in the status table of every door.
+// The codes. A new one needs a row in the table of internal/problem.
 const (
 	CodeInvalid         Code = "invalid"         // the input is wrong; Fields says where
 	CodeUnauthenticated Code = "unauthenticated" // no token or key, or one that is not ours

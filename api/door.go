@@ -45,13 +45,6 @@ type Identified struct {
 	Refusal *Refusal     `json:"refusal,omitempty"` // why the process is nobody
 }
 
-// Refusal is a no to an agent, for the runner to pass on.
-type Refusal struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
-}
-
 // ServiceAccount is a Kubernetes service account.
 type ServiceAccount struct {
 	Issuer    string `json:"issuer"`

@@ -23,3 +23,11 @@ type FieldError struct {
 	Message string `json:"message" doc:"What is wrong and what is expected." example:"is required; a role's ARN has the form arn:aws:iam::123456789012:role/Name"`
 	Hint    string `json:"hint,omitempty" doc:"What to do about it, where that is more than the message says; several lines."`
 }
+
+// Refusal is an error as the credentials endpoint answers it, and as a server
+// tells a runner what it refused an agent.
+type Refusal struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -14,35 +13,24 @@ import (
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
-	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // maxProblem bounds what is read of a refusal, in bytes.
 const maxProblem = 1 << 20
-
-// problem is a refusal as the management API words it, or as the credentials
-// endpoint does, which has to please the SDKs: with a message for the detail.
-type problem struct {
-	api.Problem
-	Message string `json:"message"`
-}
 
 // refusal is what the server said when the answer was no.
 func (c *Client) refusal(resp *http.Response) error {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return c.redirected(resp)
 	}
-	var p problem
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
-	if err != nil || !isJSON(resp) || json.Unmarshal(body, &p) != nil || p.Code == "" {
+	if err != nil || !isJSON(resp) {
 		return c.stranger(resp)
 	}
-	e := &rolebroker.Error{Code: rolebroker.Code(p.Code), Message: p.Detail, Hint: p.Hint}
-	if e.Message == "" {
-		e.Message = p.Message
-	}
-	for _, f := range p.Errors {
-		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: f.Message, Hint: f.Hint})
+	e := problem.Read(resp.StatusCode, body)
+	if e == nil {
+		return c.stranger(resp)
 	}
 	if after := resp.Header.Get("Retry-After"); after != "" && e.Hint == "" {
 		e.Hint = "try again in " + after + " seconds"

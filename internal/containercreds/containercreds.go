@@ -29,6 +29,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // Lender is what the endpoint needs. Its errors are *rolebroker.Error.
@@ -66,7 +67,8 @@ func New(opts Options) http.Handler {
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		e.fail(w, http.StatusMethodNotAllowed, rolebroker.Errorf(rolebroker.CodeInvalid, "only GET is served here"))
+		onlyGET := rolebroker.Errorf(rolebroker.CodeInvalid, "only GET is served here")
+		answer(w, http.StatusMethodNotAllowed, encode(problem.Refusal(onlyGET)))
 		return
 	}
 	if r.ContentLength != 0 {
@@ -139,46 +141,13 @@ func (e *endpoint) roles(w http.ResponseWriter, r *http.Request, who rolebroker.
 	answer(w, http.StatusOK, encode(api.List[api.Offer]{Items: items}))
 }
 
-// statuses is the one place where a code becomes a status.
-var statuses = map[rolebroker.Code]int{
-	rolebroker.CodeInvalid:         http.StatusBadRequest,
-	rolebroker.CodeUnauthenticated: http.StatusUnauthorized,
-	rolebroker.CodeExpired:         http.StatusUnauthorized,
-	rolebroker.CodeDenied:          http.StatusForbidden,
-	rolebroker.CodeNotFound:        http.StatusNotFound,
-	rolebroker.CodeConflict:        http.StatusConflict,
-	rolebroker.CodeStale:           http.StatusPreconditionFailed,
-	rolebroker.CodeThrottled:       http.StatusTooManyRequests,
-	rolebroker.CodeUnavailable:     http.StatusServiceUnavailable,
-	rolebroker.CodeInternal:        http.StatusInternalServerError,
-	rolebroker.CodeTokenIssuer:     http.StatusUnauthorized,
-	rolebroker.CodeTokenAudience:   http.StatusUnauthorized,
-	rolebroker.CodeTokenSignature:  http.StatusUnauthorized,
-	rolebroker.CodeNotBound:        http.StatusForbidden,
-}
-
 func (e *endpoint) error(w http.ResponseWriter, err error) {
-	told := rolebroker.AsError(err)
-	status := statuses[told.Code]
-	switch status {
-	case http.StatusInternalServerError:
-		e.Log.Error("serving credentials", "cause", told.Cause)
-	case http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "1")
+	status := problem.Status(err)
+	if status == http.StatusInternalServerError {
+		e.Log.Error("serving credentials", "cause", rolebroker.AsError(err).Cause)
 	}
-	e.fail(w, status, told)
-}
-
-// fail writes an error as the SDKs print it: code and message. The hint is for
-// our own commands.
-func (e *endpoint) fail(w http.ResponseWriter, status int, told *rolebroker.Error) {
-	answer(w, status, encode(struct {
-		Code    rolebroker.Code `json:"code"`
-		Message string          `json:"message"`
-		Hint    string          `json:"hint,omitempty"`
-	}{told.Code, told.Error(), told.Hint}))
+	problem.SetHeader(w.Header(), status)
+	answer(w, status, encode(problem.Refusal(err)))
 }
 
 // answer writes JSON. The type has no charset: the Go SDK reads an error's code

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // maxBody bounds a request body, in bytes.
@@ -24,9 +25,6 @@ const maxBody = 8 << 20
 // maxItems bounds an array, because its items are larger in memory than in
 // JSON. The types in api say so too.
 const maxItems = 10_000
-
-// maxFields bounds how many things are said to be wrong with one request.
-const maxFields = 100
 
 // body is a request body of the type T, decoded strictly. To huma it is
 // anything at all; what is wrong with it comes out of Resolve.
@@ -122,13 +120,13 @@ func (d *decoder) token() json.Token {
 }
 
 func (d *decoder) add(path, format string, args ...any) {
-	if len(d.wrong) < maxFields {
+	if len(d.wrong) < problem.MaxFields {
 		d.wrong = append(d.wrong, rolebroker.Field{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
 }
 
 // full says that enough is wrong: the rest is not read.
-func (d *decoder) full() bool { return len(d.wrong) >= maxFields }
+func (d *decoder) full() bool { return len(d.wrong) >= problem.MaxFields }
 
 // more says whether the object or array goes on, and reads its end if not.
 func (d *decoder) more() bool {
@@ -325,12 +323,12 @@ func kindOf(tok json.Token) string {
 // step is quoted.
 func join(path, name string) string {
 	switch {
-	case name == "" || strings.ContainsAny(name, `.[]"`+outside) || !utf8.ValidString(name):
+	case name == "" || strings.ContainsAny(name, ".[]\"\x00") || !utf8.ValidString(name):
 		return path + "[" + quoted(name) + "]"
 	case path == "":
-		return clip(name, maxQuoted)
+		return clip(name)
 	}
-	return path + "." + clip(name, maxQuoted)
+	return path + "." + clip(name)
 }
 
 // fields are those of a struct, by their JSON names.

@@ -2,8 +2,8 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,139 +13,56 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// statusOf is the status of each code. There is no other table.
-var statusOf = map[rolebroker.Code]int{
-	rolebroker.CodeInvalid:         http.StatusBadRequest,
-	rolebroker.CodeUnauthenticated: http.StatusUnauthorized,
-	rolebroker.CodeExpired:         http.StatusUnauthorized,
-	rolebroker.CodeDenied:          http.StatusForbidden,
-	rolebroker.CodeNotFound:        http.StatusNotFound,
-	rolebroker.CodeConflict:        http.StatusConflict,
-	rolebroker.CodeStale:           http.StatusPreconditionFailed,
-	rolebroker.CodeThrottled:       http.StatusTooManyRequests,
-	rolebroker.CodeUnavailable:     http.StatusServiceUnavailable,
-	rolebroker.CodeInternal:        http.StatusInternalServerError,
-	rolebroker.CodeTokenIssuer:     http.StatusUnauthorized,
-	rolebroker.CodeTokenAudience:   http.StatusUnauthorized,
-	rolebroker.CodeTokenSignature:  http.StatusUnauthorized,
-	rolebroker.CodeNotBound:        http.StatusForbidden,
-}
-
-// headersOf are the headers that a status must come with.
-//
-// Source: RFC 9110, section 15.5.2 (WWW-Authenticate); RFC 6585, section 4.
-var headersOf = map[int]http.Header{
-	http.StatusUnauthorized:       {"Www-Authenticate": {`Bearer realm="rolebroker"`}},
-	http.StatusTooManyRequests:    {"Retry-After": {"1"}},
-	http.StatusServiceUnavailable: {"Retry-After": {"1"}},
-}
-
-// problem is a problem document on its way out.
-type problem struct {
+// Problem is a problem document on its way out. huma names the schema after it.
+type Problem struct {
 	api.Problem
-	headers http.Header
+	headers http.Header // besides those that its status has
 }
 
-// problemOf says err to whoever asked.
-func problemOf(err error) *problem {
-	e := rolebroker.AsError(err)
-	status, ok := statusOf[e.Code]
-	if !ok {
-		status = http.StatusInternalServerError
-	}
-	return newProblem(status, e)
+// problemOf is the answer to a request that ended in err.
+func problemOf(err error) *Problem { return &Problem{Problem: problem.Document(err)} }
+
+// newProblem is e with a status of its own, for refusals that only HTTP knows.
+func newProblem(status int, e *rolebroker.Error) *Problem {
+	return &Problem{Problem: problem.WithStatus(status, e)}
 }
 
-// newProblem is e with a status of its own, for what HTTP knows and codes do not.
-func newProblem(status int, e *rolebroker.Error) *problem {
-	p := &problem{headers: headersOf[status], Problem: api.Problem{
-		Type:   "about:blank",
-		Title:  http.StatusText(status),
-		Status: status,
-		Detail: clip(e.Message, maxMessage),
-		Code:   string(e.Code),
-		Hint:   e.Hint,
-	}}
-	for _, f := range e.Fields[:min(len(e.Fields), maxFields)] {
-		p.Errors = append(p.Errors, api.FieldError{
-			Pointer: pointer(f.Path),
-			Field:   strings.TrimPrefix(f.Path, outside),
-			Message: clip(f.Message, maxMessage),
-			Hint:    f.Hint,
-		})
-	}
-	return p
+// The methods with which huma sends it.
+
+func (p *Problem) Error() string             { return p.Detail }
+func (p *Problem) GetStatus() int            { return p.Status }
+func (p *Problem) ContentType(string) string { return api.ProblemType }
+
+func (p *Problem) GetHeaders() http.Header {
+	headers := http.Header{}
+	maps.Copy(headers, p.headers)
+	problem.SetHeader(headers, p.Status)
+	return headers
 }
 
-// outside marks the path of a field that is not in the body: a parameter or a
-// header. It has no JSON pointer.
-const outside = "\x00"
-
-// pointer writes the path of a field, as in roles[2].arn or ["odd name"], as a
-// JSON pointer.
-//
-// Source: RFC 6901.
-func pointer(path string) string {
-	if strings.HasPrefix(path, outside) {
-		return ""
-	}
-	var b strings.Builder
-	for path != "" {
-		var step string
-		step, path = nextStep(strings.TrimPrefix(path, "."))
-		b.WriteString("/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
-	}
-	return b.String()
+// write sends it without huma.
+func (p *Problem) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), p.headers)
+	problem.Write(w, p.Problem)
 }
 
-// nextStep takes the first step off a path.
-func nextStep(path string) (step, rest string) {
-	if inside, ok := strings.CutPrefix(path, "["); ok {
-		if quoted, err := strconv.QuotedPrefix(inside); err == nil {
-			step, _ = strconv.Unquote(quoted)
-			return step, strings.TrimPrefix(inside[len(quoted):], "]")
-		}
-		step, rest, _ = strings.Cut(inside, "]")
-		return step, rest
-	}
-	if i := strings.IndexAny(path, ".["); i >= 0 {
-		return path[:i], path[i:]
-	}
-	return path, ""
-}
-
-// The methods by which huma knows how to send a problem.
-
-func (p *problem) Error() string             { return p.Detail }
-func (p *problem) GetStatus() int            { return p.Status }
-func (p *problem) GetHeaders() http.Header   { return p.headers }
-func (p *problem) ContentType(string) string { return api.ProblemType }
-
-// write sends a problem where huma has no part in it.
-func (p *problem) write(w http.ResponseWriter) {
-	for name, values := range p.headers {
-		w.Header()[name] = values
-	}
-	w.Header().Set("Content-Type", api.ProblemType)
-	w.WriteHeader(p.Status)
-	json.NewEncoder(w).Encode(p) // nobody is left to tell if it cannot be sent
-}
-
-// refuse says err to whoever asked, and its cause to the log.
+// refuse answers err, and logs its cause.
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	s.logCause(r.Context(), r.Method+" "+r.URL.Path, err)
 	problemOf(err).write(w)
 }
 
-// logCause keeps what the caller is not told.
-func (s *server) logCause(ctx context.Context, what string, err error) {
+// logCause logs the cause of err, which callers do not see. A request that its
+// client cancelled has none worth logging.
+func (s *server) logCause(ctx context.Context, operation string, err error) {
 	e := rolebroker.AsError(err)
 	if e.Cause == nil || errors.Is(ctx.Err(), context.Canceled) {
 		return
 	}
-	s.Log.ErrorContext(ctx, "management API: "+e.Message, "operation", what, "code", string(e.Code), "cause", e.Cause)
+	s.Log.ErrorContext(ctx, "management API: "+e.Message, "operation", operation, "code", string(e.Code), "cause", e.Cause)
 }
 
 // useProblems makes huma word its own refusals as ours are. It has one setting
@@ -158,7 +75,7 @@ var useProblems = sync.OnceFunc(func() {
 
 // humaProblem translates what huma found wrong with a request: parameters of
 // its own accord, bodies as decode told it.
-func humaProblem(status int, message string, errs []error) *problem {
+func humaProblem(status int, message string, errs []error) *Problem {
 	e := &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: message}
 	switch status {
 	case http.StatusRequestEntityTooLarge:
@@ -179,7 +96,7 @@ func humaProblem(status int, message string, errs []error) *problem {
 		case errors.As(err, &theirs):
 			_, name, _ := strings.Cut(theirs.Location, ".")
 			e.Message = "the request is not valid"
-			e.Fields = append(e.Fields, rolebroker.Field{Path: outside + name, Message: theirs.Message})
+			e.Fields = append(e.Fields, rolebroker.Field{Path: problem.Parameter(name), Message: theirs.Message})
 		}
 	}
 	if len(errs) == 0 && message == "request body is required" {
@@ -193,7 +110,7 @@ func humaProblem(status int, message string, errs []error) *problem {
 
 // humaBodyProblem is for a body that broke off, which is its sender's doing,
 // and for anything else that is not.
-func humaBodyProblem(message string, errs []error) *problem {
+func humaBodyProblem(message string, errs []error) *Problem {
 	if message == "cannot read request body" {
 		return problemOf(rolebroker.Errorf(rolebroker.CodeInvalid, "the request body could not be read to its end"))
 	}
@@ -202,36 +119,27 @@ func humaBodyProblem(message string, errs []error) *problem {
 
 // The refusals of what never reaches a handler.
 
-func noSuchPath(r *http.Request) *problem {
-	return problemOf(rolebroker.Errorf(rolebroker.CodeNotFound, "there is no %s", clip(r.URL.EscapedPath(), maxQuoted)).
+func noSuchPath(r *http.Request) *Problem {
+	return problemOf(rolebroker.Errorf(rolebroker.CodeNotFound, "there is no %s", clip(r.URL.EscapedPath())).
 		WithHint("/openapi.json lists every path"))
 }
 
-func wrongMethod(r *http.Request, allow string) *problem {
-	p := newProblem(http.StatusMethodNotAllowed, rolebroker.Errorf(rolebroker.CodeInvalid, "%s cannot be used on %s; use one of %s", clip(r.Method, maxQuoted), clip(r.URL.EscapedPath(), maxQuoted), allow))
+func wrongMethod(r *http.Request, allow string) *Problem {
+	p := newProblem(http.StatusMethodNotAllowed, rolebroker.Errorf(rolebroker.CodeInvalid, "%s cannot be used on %s; use one of %s", clip(r.Method), clip(r.URL.EscapedPath()), allow))
 	p.headers = http.Header{"Allow": {allow}}
 	return p
 }
 
-func wrongContentType(given string) *problem {
-	return newProblem(http.StatusUnsupportedMediaType, rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is %s; JSON is expected", clip(given, maxQuoted)).
+func wrongContentType(given string) *Problem {
+	return newProblem(http.StatusUnsupportedMediaType, rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is %s; JSON is expected", clip(given)).
 		WithHint("send the header Content-Type: application/json"))
 }
 
-// maxMessage bounds a message, in bytes, and maxQuoted what a message repeats
-// of a stranger's input.
-const (
-	maxMessage = 2000
-	maxQuoted  = 200
-)
+// maxQuoted bounds what a message repeats of the input, in bytes.
+const maxQuoted = 200
 
-// clip shortens s to about most bytes.
-func clip(s string, most int) string {
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
-}
+// clip shortens input that a message repeats.
+func clip(s string) string { return problem.Clip(s, maxQuoted) }
 
-// quoted is what a stranger wrote, fit for a message.
-func quoted(s string) string { return strconv.Quote(clip(s, maxQuoted)) }
+// quoted quotes input that a message repeats.
+func quoted(s string) string { return strconv.Quote(clip(s)) }

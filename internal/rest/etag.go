@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // IfMatch guards a change.
@@ -25,7 +26,7 @@ func (m IfMatch) expected() (id string, version int64, err error) {
 	quoted, ok := strings.CutPrefix(strings.TrimPrefix(given, "W/"), `"`)
 	tag, rest, closed := strings.Cut(quoted, `"`)
 	if !ok || !closed || rest != "" {
-		return "", 0, invalid(outside+"If-Match", `expected one ETag as it came, as in "int_4zqk2m7vprb5xw3tdn6hjc8ysa.7", or *`)
+		return "", 0, invalid(problem.Parameter("If-Match"), `expected one ETag as it came, as in "int_4zqk2m7vprb5xw3tdn6hjc8ysa.7", or *`)
 	}
 	id, digits, both := strings.Cut(tag, ".")
 	if !both {
@@ -37,7 +38,7 @@ func (m IfMatch) expected() (id string, version int64, err error) {
 	}
 	version, err = strconv.ParseInt(digits, 10, 64)
 	if err != nil || version < 1 || both && id == "" {
-		return "", 0, rolebroker.Errorf(rolebroker.CodeStale, "no version has the ETag %s", clip(given, maxQuoted)).
+		return "", 0, rolebroker.Errorf(rolebroker.CodeStale, "no version has the ETag %s", clip(given)).
 			WithHint(sendCurrent)
 	}
 	return id, version, nil
@@ -60,7 +61,7 @@ func guarded[T any](m IfMatch, named string, idOf func(string) (string, error), 
 	if err != nil {
 		return none, err
 	}
-	another := rolebroker.Errorf(rolebroker.CodeStale, "%s is not what has the ETag %s: that was deleted or renamed", quoted(named), clip(m.IfMatch, maxQuoted)).
+	another := rolebroker.Errorf(rolebroker.CodeStale, "%s is not what has the ETag %s: that was deleted or renamed", quoted(named), clip(m.IfMatch)).
 		WithHint(sendCurrent)
 	if current != id {
 		return none, another

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // handler does one thing for a caller. in is what huma made of the request,
@@ -98,7 +99,7 @@ func callerOf(ctx context.Context) rolebroker.Caller {
 
 // checkQuery refuses a query that is not made of text, before it meets a
 // database that is of the same opinion.
-func checkQuery(r *http.Request) *problem {
+func checkQuery(r *http.Request) *Problem {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return problemOf(rolebroker.Errorf(rolebroker.CodeInvalid, "the query is not well-formed").
@@ -107,7 +108,7 @@ func checkQuery(r *http.Request) *problem {
 	for name, values := range query {
 		for _, value := range values {
 			if !isText(name) || !isText(value) {
-				return problemOf(invalid(outside+clip(strings.ToValidUTF8(name, "?"), maxQuoted), "is not text: it has a NUL character or is not UTF-8"))
+				return problemOf(invalid(problem.Parameter(clip(strings.ToValidUTF8(name, "?"))), "is not text: it has a NUL character or is not UTF-8"))
 			}
 		}
 	}

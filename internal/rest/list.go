@@ -5,6 +5,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // Paging is what every list takes.
@@ -32,7 +33,7 @@ func (p Paging) page(search string, check func(string) bool) (rolebroker.Page, e
 	}
 	after, err := base64.RawURLEncoding.Strict().DecodeString(p.Cursor)
 	if err != nil || !isText(string(after)) || !check(string(after)) {
-		return page, invalid(outside+"cursor", "is not the next_cursor of a page of this list")
+		return page, invalid(problem.Parameter("cursor"), "is not the next_cursor of a page of this list")
 	}
 	page.After = string(after)
 	return page, nil

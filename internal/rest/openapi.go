@@ -144,7 +144,7 @@ func problems() map[string]*huma.Response {
 	}
 }
 
-func refusal(description string, example *problem) *huma.Response {
+func refusal(description string, example *Problem) *huma.Response {
 	return &huma.Response{
 		Description: description,
 		Content: map[string]*huma.MediaType{api.ProblemType: {

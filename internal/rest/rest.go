@@ -138,7 +138,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	for _, check := range []func(*http.Request) *problem{s.notRouted, checkQuery, checkContentType} {
+	for _, check := range []func(*http.Request) *Problem{s.notRouted, checkQuery, checkContentType} {
 		if p := check(r); p != nil {
 			p.write(w)
 			return
@@ -161,7 +161,7 @@ func mayUse(method string, who rolebroker.Caller) error {
 }
 
 // notRouted is the answer to a path or method that no route has.
-func (s *server) notRouted(r *http.Request) *problem {
+func (s *server) notRouted(r *http.Request) *Problem {
 	escaped := r.URL.EscapedPath()
 	if path.Clean(escaped) != escaped || !isText(r.URL.Path) {
 		return noSuchPath(r)
@@ -187,7 +187,7 @@ func (h headersOnly) WriteHeader(int)             {}
 
 // checkContentType refuses a body that does not claim to be JSON. One that
 // does so in other words is made to say it as huma expects it.
-func checkContentType(r *http.Request) *problem {
+func checkContentType(r *http.Request) *Problem {
 	given := r.Header.Get("Content-Type")
 	if given == "" || r.Body == nil || r.Body == http.NoBody {
 		return nil

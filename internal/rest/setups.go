@@ -9,6 +9,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // setups is how the broker says what has to be done in AWS.
@@ -47,7 +48,7 @@ type (
 func (s *server) getSetup(ctx context.Context, who rolebroker.Caller, in *getSetup) (*setupAnswer, error) {
 	answer, err := s.setup(ctx, who, in.Integration, rolebroker.SetupRequest{Role: in.Role, Principal: rolebroker.PrincipalForm(in.Principal),
 		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterVariant(in.Variant), Issuer: in.Issuer, Namespace: in.Namespace, ServiceAccount: in.ServiceAccount}})
-	return answer, placed(err, func(parameter string) string { return outside + parameter })
+	return answer, placed(err, problem.Parameter)
 }
 
 func (s *server) mergeSetup(ctx context.Context, who rolebroker.Caller, in *mergeSetup) (*setupAnswer, error) {

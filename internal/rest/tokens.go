@@ -105,7 +105,7 @@ func lifetime(s string) (time.Duration, error) {
 	case err != nil:
 		return 0, errors.New(quoted(s) + " is not a duration; expected one as in 720h or 90m")
 	case d <= 0:
-		return 0, errors.New(clip(s, maxQuoted) + " is not in the future")
+		return 0, errors.New(clip(s) + " is not in the future")
 	}
 	return d, nil
 }

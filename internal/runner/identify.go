@@ -11,6 +11,7 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/auth"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // Verifier finds out whose token a service-account token is. Its errors are
@@ -138,7 +139,7 @@ func refusalOf(r *api.Refusal) error {
 	if r == nil {
 		return rolebroker.Errorf(rolebroker.CodeInternal, "the server said neither yes nor no").WithHint("use the same version on both sides: rolebroker version")
 	}
-	return &rolebroker.Error{Code: rolebroker.Code(r.Code), Message: r.Message, Hint: r.Hint}
+	return problem.Refused(*r)
 }
 
 // isJWT tells a service-account token from one of ours, which has no dot.

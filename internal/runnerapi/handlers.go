@@ -6,6 +6,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 func (d *door) join(w http.ResponseWriter, r *http.Request) {
@@ -68,12 +69,12 @@ func (d *door) identify(r *http.Request, who rolebroker.Caller, in api.Identific
 
 // aboutTheAgent is a refusal that the runner passes on; trouble of ours is an error.
 func aboutTheAgent(err error) (*api.Refusal, error) {
-	e := rolebroker.AsError(err)
-	switch e.Code {
+	switch rolebroker.CodeOf(err) {
 	case rolebroker.CodeUnavailable, rolebroker.CodeInternal:
 		return nil, err
 	}
-	return &api.Refusal{Code: string(e.Code), Message: e.Error(), Hint: e.Hint}, nil
+	refusal := problem.Refusal(err)
+	return &refusal, nil
 }
 
 func showToken(t *rolebroker.Token) api.TokenRecord {

@@ -33,8 +33,8 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
-	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // Broker is what runners ask; *broker.Broker is one.
@@ -180,45 +180,17 @@ func read[B any](r *http.Request) (b B, err error) {
 	return b, nil
 }
 
-// statuses is the one place where a code becomes a status.
-var statuses = map[rolebroker.Code]int{
-	rolebroker.CodeInvalid:         http.StatusBadRequest,
-	rolebroker.CodeUnauthenticated: http.StatusUnauthorized,
-	rolebroker.CodeExpired:         http.StatusUnauthorized,
-	rolebroker.CodeDenied:          http.StatusForbidden,
-	rolebroker.CodeTokenIssuer:     http.StatusForbidden, // of an agent, and 401 is about the runner
-	rolebroker.CodeTokenAudience:   http.StatusForbidden,
-	rolebroker.CodeTokenSignature:  http.StatusForbidden,
-	rolebroker.CodeNotBound:        http.StatusForbidden,
-	rolebroker.CodeNotFound:        http.StatusNotFound,
-	rolebroker.CodeConflict:        http.StatusConflict,
-	rolebroker.CodeStale:           http.StatusPreconditionFailed,
-	rolebroker.CodeThrottled:       http.StatusTooManyRequests,
-	rolebroker.CodeUnavailable:     http.StatusServiceUnavailable,
-	rolebroker.CodeInternal:        http.StatusInternalServerError,
-}
-
-// refuse says err to the runner, and its cause to the log.
+// refuse answers err to the runner, and logs its cause.
 func (d *door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := rolebroker.AsError(err)
-	status, ok := statuses[e.Code]
-	if !ok {
-		status = http.StatusInternalServerError
-	}
 	if e.Cause != nil && !errors.Is(r.Context().Err(), context.Canceled) {
 		d.Log.Error("a runner: "+e.Message, "path", r.Pattern, "code", string(e.Code), "cause", e.Cause)
 	}
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="rolebroker"`)
+	p := problem.Document(err)
+	if p.Status == http.StatusUnauthorized {
 		d.Log.Info("refused a runner", "from", r.RemoteAddr, "reason", e.Message)
 	}
-	p := api.Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: e.Message, Code: string(e.Code), Hint: e.Hint}
-	for _, f := range e.Fields {
-		p.Errors = append(p.Errors, api.FieldError{Field: f.Path, Message: f.Message, Hint: f.Hint})
-	}
-	w.Header().Set("Content-Type", api.ProblemType)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(p) // the runner may be gone
+	problem.Write(w, p)
 }
 
 func write(w http.ResponseWriter, status int, answer any) {

@@ -140,7 +140,7 @@ func (s *server) createAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 	chosen := r.PostForm["integration"]
 	agent, err := s.Broker.CreateAgent(r.Context(), v.who, broker.AgentSpec{Name: page.NewName, Description: page.About, Connections: &chosen})
 	if page.Errors = faults(err); page.Errors != nil {
-		return s.askForAgent(w, r, v, statusOf[rolebroker.CodeOf(err)], page, chosen)
+		return s.askForAgent(w, r, v, statusOf(err), page, chosen)
 	}
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ func (s *server) bindAgent(w http.ResponseWriter, r *http.Request, v *visit) err
 		return s.renderAgent(w, r, v, http.StatusConflict, page)
 	}
 	if page.Errors = faults(err); page.Errors != nil {
-		return s.renderAgent(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
+		return s.renderAgent(w, r, v, statusOf(err), page)
 	}
 	return s.toAgent(w, r, err, "bound")
 }

@@ -431,10 +431,10 @@ func (s *server) save(w http.ResponseWriter, r *http.Request, v *visit, page *fo
 			return to(w, r, "/integrations/"+string(made.ID)+"?done=created")
 		}
 		page.complain(err, nil)
-		return s.showForm(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
+		return s.showForm(w, r, v, statusOf(err), page)
 	case rolebroker.CodeThrottled, rolebroker.CodeUnavailable:
 		page.complain(err, nil)
-		return s.showForm(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
+		return s.showForm(w, r, v, statusOf(err), page)
 	}
 	return err
 }
@@ -489,11 +489,11 @@ func (s *server) showStale(w http.ResponseWriter, r *http.Request, v *visit, pag
 // showOutcomes is the form with what came of trying its roles.
 func (s *server) showOutcomes(w http.ResponseWriter, r *http.Request, v *visit, page *formPage) error {
 	outcomes, err := s.outcomes(r.Context(), v, page, nil, nil)
-	switch code := rolebroker.CodeOf(err); code {
+	switch rolebroker.CodeOf(err) {
 	case "":
 	case rolebroker.CodeThrottled, rolebroker.CodeUnavailable:
 		page.Problem = sentence(rolebroker.AsError(err).Message)
-		return s.showForm(w, r, v, statusOf[code], page)
+		return s.showForm(w, r, v, statusOf(err), page)
 	default:
 		return err
 	}

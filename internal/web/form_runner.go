@@ -124,7 +124,7 @@ func (s *server) makeRunner(w http.ResponseWriter, r *http.Request, v *visit, pa
 	runner, err := s.Broker.CreateRunner(r.Context(), v.who, broker.RunnerSpec{Name: page.Makes})
 	if wrong := faults(err); wrong != nil {
 		page.Errors = map[string]string{"new_runner": cmp.Or(wrong["name"], wrong["form"])}
-		return s.showForm(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
+		return s.showForm(w, r, v, statusOf(err), page)
 	}
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ func (s *server) saveRunner(w http.ResponseWriter, r *http.Request, v *visit, sp
 		return s.renderRunner(w, r, v, http.StatusConflict, page)
 	}
 	if page.Errors = faultsOfRunner(err, spec); page.Errors != nil {
-		return s.renderRunner(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
+		return s.renderRunner(w, r, v, statusOf(err), page)
 	}
 	if err != nil {
 		return err

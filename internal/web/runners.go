@@ -112,7 +112,7 @@ func (s *server) createRunner(w http.ResponseWriter, r *http.Request, v *visit) 
 	runner, err := s.Broker.CreateRunner(r.Context(), v.who, spec)
 	if wrong := faultsOfRunner(err, spec); wrong != nil {
 		page := newRunnerPage{base: s.base(r, v, "New Runner", "runners"), NewName: spec.Name, About: spec.Description, Issuer: spec.Issuer, Errors: wrong}
-		return s.render(w, statusOf[rolebroker.CodeOf(err)], "new-runner", page)
+		return s.render(w, statusOf(err), "new-runner", page)
 	}
 	if err != nil {
 		return err

@@ -111,7 +111,7 @@ func (s *server) createAPIKey(w http.ResponseWriter, r *http.Request, v *visit) 
 	page := &settingsPage{KeyName: typed(r, "name"), Access: rolebroker.Access(typed(r, "access")), Expiry: typed(r, "expiry")}
 	secret, err := s.makeAPIKey(r.Context(), v, page)
 	if page.KeyFault = faults(err); page.KeyFault != nil {
-		return s.renderSettings(w, r, v, statusOf[rolebroker.CodeOf(err)], page)
+		return s.renderSettings(w, r, v, statusOf(err), page)
 	}
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // Broker is what the pages show and change; *broker.Broker is one.
@@ -166,22 +167,16 @@ func to(w http.ResponseWriter, r *http.Request, path string) error {
 	return nil
 }
 
-// statusOf is the status of each code. There is no other table here.
-var statusOf = map[rolebroker.Code]int{
-	rolebroker.CodeInvalid:         http.StatusUnprocessableEntity,
-	rolebroker.CodeUnauthenticated: http.StatusUnauthorized,
-	rolebroker.CodeExpired:         http.StatusUnauthorized,
-	rolebroker.CodeDenied:          http.StatusForbidden,
-	rolebroker.CodeNotFound:        http.StatusNotFound,
-	rolebroker.CodeConflict:        http.StatusConflict,
-	rolebroker.CodeStale:           http.StatusConflict,
-	rolebroker.CodeThrottled:       http.StatusTooManyRequests,
-	rolebroker.CodeUnavailable:     http.StatusServiceUnavailable,
-	rolebroker.CodeInternal:        http.StatusInternalServerError,
-	rolebroker.CodeTokenIssuer:     http.StatusUnauthorized,
-	rolebroker.CodeTokenAudience:   http.StatusUnauthorized,
-	rolebroker.CodeTokenSignature:  http.StatusUnauthorized,
-	rolebroker.CodeNotBound:        http.StatusForbidden,
+// statusOf is the status of a page that shows err. A form that is not valid, or
+// that someone else changed meanwhile, is no fault of the request's syntax.
+func statusOf(err error) int {
+	switch rolebroker.CodeOf(err) {
+	case rolebroker.CodeInvalid:
+		return http.StatusUnprocessableEntity
+	case rolebroker.CodeStale:
+		return http.StatusConflict
+	}
+	return problem.Status(err)
 }
 
 // errorPage says what could not be done.
@@ -205,7 +200,7 @@ func (s *server) showError(w http.ResponseWriter, r *http.Request, err error) {
 	if who, _, err := s.signedIn(r); err == nil {
 		page.base = s.base(r, &visit{who: who}, page.Title, "")
 	}
-	if err := s.render(w, statusOf[e.Code], "error", page); err != nil {
+	if err := s.render(w, statusOf(err), "error", page); err != nil {
 		http.Error(w, "something went wrong on our side", http.StatusInternalServerError)
 	}
 }

@@ -1,0 +1,127 @@
+// Package problem is how an error travels over HTTP. It has the only table from
+// error code to HTTP status, writes an error as a problem document (RFC 9457) or
+// as the JSON of the credentials endpoint, and reads both back.
+//
+//	problem.Write(w, problem.Document(err))
+//	w.WriteHeader(problem.Status(err))
+//	err = problem.Read(resp.StatusCode, body)
+//
+// Both ends may be of different versions. A code that this version does not know
+// keeps its text and the status it came with.
+//
+// The package decides nothing: it does not log, and it does not hide a message.
+// It imports the nouns and the API's types only, since every command starts with it.
+package problem
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// statuses is the HTTP status of each code.
+var statuses = map[rolebroker.Code]int{
+	rolebroker.CodeInvalid:         http.StatusBadRequest,
+	rolebroker.CodeUnauthenticated: http.StatusUnauthorized,
+	rolebroker.CodeExpired:         http.StatusUnauthorized,
+	rolebroker.CodeDenied:          http.StatusForbidden,
+	rolebroker.CodeNotFound:        http.StatusNotFound,
+	rolebroker.CodeConflict:        http.StatusConflict,
+	rolebroker.CodeStale:           http.StatusPreconditionFailed,
+	rolebroker.CodeThrottled:       http.StatusTooManyRequests,
+	rolebroker.CodeUnavailable:     http.StatusServiceUnavailable,
+	rolebroker.CodeInternal:        http.StatusInternalServerError,
+	rolebroker.CodeTokenIssuer:     http.StatusUnauthorized,
+	rolebroker.CodeTokenAudience:   http.StatusUnauthorized,
+	rolebroker.CodeTokenSignature:  http.StatusUnauthorized,
+	rolebroker.CodeNotBound:        http.StatusForbidden,
+}
+
+// Status is the HTTP status of err's code. If this version does not know the
+// code, it is the status that [Read] found, else 500.
+func Status(err error) int {
+	if status, ok := statuses[rolebroker.CodeOf(err)]; ok {
+		return status
+	}
+	var from answered
+	if errors.As(err, &from) {
+		return int(from)
+	}
+	return http.StatusInternalServerError
+}
+
+// headers are those that a status must come with.
+//
+// Source: RFC 9110, section 15.5.2 (WWW-Authenticate); RFC 6585, section 4.
+var headers = map[int][2]string{
+	http.StatusUnauthorized:       {"Www-Authenticate", `Bearer realm="rolebroker"`},
+	http.StatusTooManyRequests:    {"Retry-After", "1"},
+	http.StatusServiceUnavailable: {"Retry-After", "1"},
+}
+
+// SetHeader sets the header that an answer with this status must have, if any.
+func SetHeader(h http.Header, status int) {
+	if header, ok := headers[status]; ok {
+		h.Set(header[0], header[1])
+	}
+}
+
+// The bounds of a document: a message in bytes, and how many fields it lists.
+const (
+	maxMessage = 2000
+	MaxFields  = 100
+)
+
+// Document is err as a problem document.
+func Document(err error) api.Problem {
+	return WithStatus(Status(err), rolebroker.AsError(err))
+}
+
+// WithStatus is e as a problem document with another status than its code has,
+// for refusals that only HTTP knows, such as 405.
+func WithStatus(status int, e *rolebroker.Error) api.Problem {
+	p := api.Problem{
+		Type:   "about:blank",
+		Title:  http.StatusText(status),
+		Status: status,
+		Detail: Clip(e.Message, maxMessage),
+		Code:   string(e.Code),
+		Hint:   e.Hint,
+	}
+	for _, f := range e.Fields[:min(len(e.Fields), MaxFields)] {
+		p.Errors = append(p.Errors, api.FieldError{
+			Pointer: pointer(f.Path),
+			Field:   strings.TrimPrefix(f.Path, parameter),
+			Message: Clip(f.Message, maxMessage),
+			Hint:    f.Hint,
+		})
+	}
+	return p
+}
+
+// Write sends a problem document with its status and the header of that.
+func Write(w http.ResponseWriter, p api.Problem) {
+	SetHeader(w.Header(), p.Status)
+	w.Header().Set("Content-Type", api.ProblemType)
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client may be gone
+}
+
+// Refusal is err as the credentials endpoint answers it. The AWS SDKs print its
+// code and message; the hint is for our own commands.
+func Refusal(err error) api.Refusal {
+	e := rolebroker.AsError(err)
+	return api.Refusal{Code: string(e.Code), Message: e.Error(), Hint: e.Hint}
+}
+
+// Clip shortens s to about most bytes.
+func Clip(s string, most int) string {
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,54 @@
+package problem
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// answered is the cause of an error that another server answered with a code
+// that this version does not know: the status of that answer.
+type answered int
+
+func (a answered) Error() string { return fmt.Sprintf("the server answered with status %d", int(a)) }
+
+// Read is the error in an answer with this status: the body is a problem
+// document, or the JSON of the credentials endpoint. It is nil if the body is
+// neither. Its fields have no pointers, only paths.
+func Read(status int, body []byte) *rolebroker.Error {
+	var p struct {
+		api.Problem
+		Message string `json:"message"` // of the credentials endpoint
+	}
+	if json.Unmarshal(body, &p) != nil || p.Code == "" {
+		return nil
+	}
+	e := coded(p.Code, status)
+	e.Message, e.Hint = cmp.Or(p.Detail, p.Message), p.Hint
+	for _, f := range p.Errors {
+		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: f.Message, Hint: f.Hint})
+	}
+	return e
+}
+
+// Refused is the error of which a server tells in r, inside an answer that is a
+// success as such. If this version does not know its code, its status is 403.
+func Refused(r api.Refusal) *rolebroker.Error {
+	e := coded(r.Code, http.StatusForbidden)
+	e.Message, e.Hint = r.Message, r.Hint
+	return e
+}
+
+// coded is an error with a code, and the status as its cause if the code is not
+// known here.
+func coded(code string, status int) *rolebroker.Error {
+	e := &rolebroker.Error{Code: rolebroker.Code(code)}
+	if _, known := statuses[e.Code]; !known && status >= 400 && status <= 599 {
+		e.Cause = answered(status)
+	}
+	return e
+}
