@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -50,35 +51,37 @@ type operator struct {
 }
 
 // operators by name; the table is IAM's "Condition operators".
-var operators = map[string]operator{
-	"StringEquals":              {compare: equal},
-	"StringNotEquals":           {compare: equal, negated: true},
-	"StringEqualsIgnoreCase":    {compare: equalFold},
-	"StringNotEqualsIgnoreCase": {compare: equalFold, negated: true},
-	"StringLike":                {compare: like},
-	"StringNotLike":             {compare: like, negated: true},
-	"ArnEquals":                 {compare: likeARN},
-	"ArnLike":                   {compare: likeARN},
-	"ArnNotEquals":              {compare: likeARN, negated: true},
-	"ArnNotLike":                {compare: likeARN, negated: true},
-	"NumericEquals":             {compare: numeric(func(c int) bool { return c == 0 })},
-	"NumericNotEquals":          {compare: numeric(func(c int) bool { return c == 0 }), negated: true},
-	"NumericLessThan":           {compare: numeric(func(c int) bool { return c < 0 })},
-	"NumericLessThanEquals":     {compare: numeric(func(c int) bool { return c <= 0 })},
-	"NumericGreaterThan":        {compare: numeric(func(c int) bool { return c > 0 })},
-	"NumericGreaterThanEquals":  {compare: numeric(func(c int) bool { return c >= 0 })},
-	"DateEquals":                {compare: date(func(c int) bool { return c == 0 })},
-	"DateNotEquals":             {compare: date(func(c int) bool { return c == 0 }), negated: true},
-	"DateLessThan":              {compare: date(func(c int) bool { return c < 0 })},
-	"DateLessThanEquals":        {compare: date(func(c int) bool { return c <= 0 })},
-	"DateGreaterThan":           {compare: date(func(c int) bool { return c > 0 })},
-	"DateGreaterThanEquals":     {compare: date(func(c int) bool { return c >= 0 })},
-	"Bool":                      {compare: equalFold},
-	"BinaryEquals":              {compare: binary},
-	"IpAddress":                 {compare: inNetwork},
-	"NotIpAddress":              {compare: inNetwork, negated: true},
-	"Null":                      {null: true},
-}
+var operators = sync.OnceValue(func() map[string]operator {
+	return map[string]operator{
+		"StringEquals":              {compare: equal},
+		"StringNotEquals":           {compare: equal, negated: true},
+		"StringEqualsIgnoreCase":    {compare: equalFold},
+		"StringNotEqualsIgnoreCase": {compare: equalFold, negated: true},
+		"StringLike":                {compare: like},
+		"StringNotLike":             {compare: like, negated: true},
+		"ArnEquals":                 {compare: likeARN},
+		"ArnLike":                   {compare: likeARN},
+		"ArnNotEquals":              {compare: likeARN, negated: true},
+		"ArnNotLike":                {compare: likeARN, negated: true},
+		"NumericEquals":             {compare: numeric(func(c int) bool { return c == 0 })},
+		"NumericNotEquals":          {compare: numeric(func(c int) bool { return c == 0 }), negated: true},
+		"NumericLessThan":           {compare: numeric(func(c int) bool { return c < 0 })},
+		"NumericLessThanEquals":     {compare: numeric(func(c int) bool { return c <= 0 })},
+		"NumericGreaterThan":        {compare: numeric(func(c int) bool { return c > 0 })},
+		"NumericGreaterThanEquals":  {compare: numeric(func(c int) bool { return c >= 0 })},
+		"DateEquals":                {compare: date(func(c int) bool { return c == 0 })},
+		"DateNotEquals":             {compare: date(func(c int) bool { return c == 0 }), negated: true},
+		"DateLessThan":              {compare: date(func(c int) bool { return c < 0 })},
+		"DateLessThanEquals":        {compare: date(func(c int) bool { return c <= 0 })},
+		"DateGreaterThan":           {compare: date(func(c int) bool { return c > 0 })},
+		"DateGreaterThanEquals":     {compare: date(func(c int) bool { return c >= 0 })},
+		"Bool":                      {compare: equalFold},
+		"BinaryEquals":              {compare: binary},
+		"IpAddress":                 {compare: inNetwork},
+		"NotIpAddress":              {compare: inNetwork, negated: true},
+		"Null":                      {null: true},
+	}
+})
 
 func parseConditions(raw json.RawMessage) ([]condition, error) {
 	byOperator, err := object(raw)
@@ -111,7 +114,7 @@ func parseOperator(name string) (c condition, ok bool) {
 		name, c.forAny = strings.CutPrefix(name, "ForAnyValue:")
 	}
 	name, c.ifExists = strings.CutSuffix(name, "IfExists")
-	c.operator, ok = operators[name]
+	c.operator, ok = operators()[name]
 	return c, ok && !(c.null && (c.ifExists || c.forAll || c.forAny))
 }
 

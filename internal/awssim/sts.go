@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -301,25 +302,28 @@ func (t target) managedPolicy(name string) (*policy, error) {
 	}
 	switch name {
 	case "arn:" + t.arn.partition + ":iam::aws:policy/AdministratorAccess":
-		return administratorAccess, nil
+		return administratorAccess(), nil
 	case "arn:" + t.arn.partition + ":iam::aws:policy/ReadOnlyAccess":
-		return readOnlyAccess, nil
+		return readOnlyAccess(), nil
 	}
 	return nil, malformed("The policy %s is not simulated and does not exist in account %s.", name, t.account)
 }
 
 var (
-	administratorAccess = mustPolicy(AllowAll)
-	readOnlyAccess      = mustPolicy(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*",
+	administratorAccess = lazyPolicy(AllowAll)
+	readOnlyAccess      = lazyPolicy(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*",
 		"Action":["iam:Get*","iam:List*","sts:Get*"]}}`)
 )
 
-func mustPolicy(text string) *policy {
-	p, err := parseIdentityPolicy(text)
-	if err != nil {
-		panic(err)
-	}
-	return p
+// lazyPolicy parses a policy of ours at first use.
+func lazyPolicy(text string) func() *policy {
+	return sync.OnceValue(func() *policy {
+		p, err := parseIdentityPolicy(text)
+		if err != nil {
+			panic(err)
+		}
+		return p
+	})
 }
 
 // assumed is the result of AssumeRole.

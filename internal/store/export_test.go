@@ -12,7 +12,7 @@ type Statement struct {
 func Statements() []Statement {
 	var all []Statement
 	for _, st := range statements {
-		all = append(all, Statement{st.name, st.text, st.postgres})
+		all = append(all, Statement{st.name, st.text(), st.postgres})
 	}
 	return all
 }

@@ -156,7 +156,7 @@ func (l *listener) connect(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Exec(ctx, startListening.text); err != nil {
+	if _, err := conn.Exec(ctx, startListening.text()); err != nil {
 		hangUp(conn)
 		return nil, err
 	}

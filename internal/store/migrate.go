@@ -62,7 +62,7 @@ func (s *Store) createCollation(ctx context.Context, tx *sql.Tx) error {
 	if !s.postgres {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, createCollation.text)
+	_, err := tx.ExecContext(ctx, createCollation.text())
 	return err
 }
 
@@ -80,11 +80,11 @@ type migrationLock struct{}
 const migrationLockID = 0x726f6c6562726f6b
 
 func (migrationLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, lockMigrations.text, int64(migrationLockID))
+	_, err := conn.ExecContext(ctx, lockMigrations.text(), int64(migrationLockID))
 	return err
 }
 
 func (migrationLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, unlockMigrations.text, int64(migrationLockID))
+	_, err := conn.ExecContext(ctx, unlockMigrations.text(), int64(migrationLockID))
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -70,18 +71,28 @@ func sessionLists() map[sessionFilterColumns]*statement {
 }
 
 func (c sessionFilterColumns) statement() *statement {
-	name, where, next := "listSessions", "", 7
+	name := "listSessions"
 	for _, column := range []string{c.agent, c.integration, c.role} {
 		if column != "" {
 			name += " " + column
+		}
+	}
+	return newLazyStatement(name, sync.OnceValue(c.list))
+}
+
+// list is the SQL that lists the sessions in which these columns have values.
+func (c sessionFilterColumns) list() string {
+	where, next := "", 7
+	for _, column := range []string{c.agent, c.integration, c.role} {
+		if column != "" {
 			where += " AND " + column + " = $" + strconv.Itoa(next)
 			next++
 		}
 	}
-	return newStatement(name, `
-		SELECT `+sessionColumns+` FROM sessions
-		WHERE (requested_at, id) < ($1, $2) AND requested_at >= $3 AND expires_at > $4 AND state <> $5`+where+`
-		ORDER BY requested_at DESC, id DESC LIMIT $6`)
+	return `
+		SELECT ` + sessionColumns + ` FROM sessions
+		WHERE (requested_at, id) < ($1, $2) AND requested_at >= $3 AND expires_at > $4 AND state <> $5` + where + `
+		ORDER BY requested_at DESC, id DESC LIMIT $6`
 }
 
 // RecordSession stores a new session, durably. One that is stored already is

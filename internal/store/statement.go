@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -13,8 +14,9 @@ import (
 
 // statement is SQL with a name. The only ways to make one register it.
 type statement struct {
-	name, text string
-	postgres   bool // it is for PostgreSQL only
+	name     string
+	text     func() string
+	postgres bool // it is for PostgreSQL only
 }
 
 // statements is every statement there is, so that a test can prepare them.
@@ -22,6 +24,12 @@ var statements []*statement
 
 // newStatement registers SQL that means the same to both engines.
 func newStatement(name, text string) *statement {
+	return newLazyStatement(name, func() string { return text })
+}
+
+// newLazyStatement registers SQL that is put together at first use, so that
+// commands which open no store start without that work.
+func newLazyStatement(name string, text func() string) *statement {
 	st := &statement{name: name, text: text}
 	statements = append(statements, st)
 	return st
@@ -45,7 +53,9 @@ const batchSize = 25
 // newBatch registers SQL that has ROWS where rows go. A ? in row is a value.
 func newBatch(name, text, row string) batch {
 	of := func(name string, n int) *statement {
-		return newStatement(name, strings.Replace(text, "ROWS", placeholders(row, n), 1))
+		return newLazyStatement(name, sync.OnceValue(func() string {
+			return strings.Replace(text, "ROWS", placeholders(row, n), 1)
+		}))
 	}
 	return batch{one: of(name, 1), many: of(name+"s", batchSize)}
 }
@@ -85,7 +95,7 @@ func query(ctx context.Context, q querier, st *statement, row func(scan) error, 
 	if !storable(args) {
 		return nil
 	}
-	rows, err := q.QueryContext(ctx, st.text, args...)
+	rows, err := q.QueryContext(ctx, st.text(), args...)
 	return each(st, rows, err, row)
 }
 
@@ -108,7 +118,7 @@ func exec(ctx context.Context, q querier, st *statement, args ...any) (int64, er
 	if !storable(args) {
 		return 0, errText
 	}
-	result, err := q.ExecContext(ctx, st.text, args...)
+	result, err := q.ExecContext(ctx, st.text(), args...)
 	if err != nil {
 		return 0, wrap(st, err)
 	}
@@ -145,7 +155,7 @@ func (s *Store) prepare(ctx context.Context, st *statement) (*sql.Stmt, error) {
 	if prepared, ok := s.prepared.Load(st); ok {
 		return prepared.(*sql.Stmt), nil
 	}
-	prepared, err := s.reader.PrepareContext(ctx, st.text)
+	prepared, err := s.reader.PrepareContext(ctx, st.text())
 	if err != nil {
 		return nil, err
 	}

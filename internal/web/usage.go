@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -41,13 +42,15 @@ func (s *server) usageOf(r *http.Request, agent string, offers []rolebroker.Offe
 }
 
 // hostForm is what a host and port look like that can stand in a shell command.
-var hostForm = regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](:[0-9]+)?$`)
+var hostForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](:[0-9]+)?$`)
+})
 
 // address is where the browser reached this server, and whether that is on the
 // machine itself.
 func (s *server) address(r *http.Request) (url string, local bool) {
 	host := r.Host
-	if !hostForm.MatchString(host) {
+	if !hostForm().MatchString(host) {
 		host = "rolebroker.example.com"
 	}
 	scheme := "http"
