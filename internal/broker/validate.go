@@ -221,7 +221,7 @@ func (b *Broker) recordValidations(ctx context.Context, in *rolebroker.Integrati
 			r.Status = rolebroker.StatusWarning
 		}
 		before := r.Role.Validation
-		b.metrics.validations.WithLabelValues(string(r.Status), string(r.Code)).Inc()
+		b.metrics.validations.Inc(string(r.Status), string(r.Code))
 		whole = whole && r.Status != rolebroker.StatusUnknown
 		if r.Status == rolebroker.StatusUnknown && (before != nil || r.Code == rolebroker.ValidNotChecked || r.Code == rolebroker.ValidClusterMode) {
 			continue
@@ -244,11 +244,11 @@ func (b *Broker) recordValidations(ctx context.Context, in *rolebroker.Integrati
 // noticeChange says that a role works no longer, or again.
 func (b *Broker) noticeChange(ctx context.Context, in *rolebroker.Integration, r rolebroker.RoleValidation) {
 	if r.Status.Works() {
-		b.metrics.changes.WithLabelValues("working").Inc()
+		b.metrics.changes.Inc("working")
 		b.log.InfoContext(ctx, "a role can be assumed again", "integration", in.Name, "role", r.Role.Name, "arn", r.Role.ARN)
 		return
 	}
-	b.metrics.changes.WithLabelValues("failing").Inc()
+	b.metrics.changes.Inc("failing")
 	b.log.WarnContext(ctx, "a role can no longer be assumed", "integration", in.Name, "role", r.Role.Name, "arn", r.Role.ARN,
 		"code", r.Code, "reason", r.Message, "aws_request_id", r.RequestID)
 }
