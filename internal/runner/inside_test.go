@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -17,12 +17,11 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 )
 
-// linkTo is a link to whatever answers, with a credential.
+// linkTo is a link to whatever answers, with a credential, without sockets.
 func linkTo(t *testing.T, answer http.HandlerFunc, state State, now func() time.Time) *link {
 	t.Helper()
-	srv := httptest.NewServer(answer)
-	t.Cleanup(srv.Close)
-	l := &link{options: client.Options{URL: srv.URL}, state: state, now: now, log: slog.New(slog.DiscardHandler)}
+	l := &link{options: client.Options{URL: "http://127.0.0.1:8484", HTTPClient: &http.Client{Transport: &network{handler: answer}}},
+		state: state, now: now, log: slog.New(slog.DiscardHandler)}
 	if err := l.load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -56,95 +55,104 @@ func answerJSON(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// TestReplicasChangeTheirCredential at the same moment: what is kept then is good
-// at the server, which forgets a credential that was not used for a newer one.
+// Replicas that change the credential at the same moment keep the one that is
+// good at the server, which forgets a credential once a newer one was used.
 func TestReplicasChangeTheirCredential(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
-	var mu sync.Mutex
-	newest, made := "first", 0
-	answer := func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(20 * time.Millisecond) // until all of them ask
-		mu.Lock()
-		defer mu.Unlock()
-		made++
-		newest = string(rune('a' + made))
-		answerJSON(w, api.RunnerCredential{Runner: "run_a", Name: "eks", Credential: api.Secret(newest), ExpiresAt: now.Add(time.Hour)})
-	}
-	state := &shared{text: credential{Runner: "run_a", Credential: "first", MadeAt: now.Add(-25 * time.Hour)}.encode()}
-	var replicas sync.WaitGroup
-	for range 5 {
-		l := linkTo(t, answer, state, func() time.Time { return now })
-		replicas.Go(func() {
-			if err := l.renew(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	replicas.Wait()
-	kept, err := decodeCredential(state.text)
-	if err != nil || kept.Credential != newest || made != 1 {
-		t.Errorf("kept is %q, good is %q, made were %d, %v", kept.Credential, newest, made, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		var mu sync.Mutex
+		newest, made := "first", 0
+		answer := func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second) // until all of them ask
+			mu.Lock()
+			defer mu.Unlock()
+			made++
+			newest = string(rune('a' + made))
+			answerJSON(w, api.RunnerCredential{Runner: "run_a", Name: "eks", Credential: api.Secret(newest), ExpiresAt: now.Add(time.Hour)})
+		}
+		state := &shared{text: credential{Runner: "run_a", Credential: "first", MadeAt: now.Add(-25 * time.Hour)}.encode()}
+		var replicas sync.WaitGroup
+		for range 5 {
+			l := linkTo(t, answer, state, time.Now)
+			replicas.Go(func() {
+				if err := l.renew(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		replicas.Wait()
+		kept, err := decodeCredential(state.text)
+		if err != nil || kept.Credential != newest || made != 1 {
+			t.Errorf("kept is %q, good is %q, made were %d, %v", kept.Credential, newest, made, err)
+		}
+	})
 }
 
-// TestAReplicaThatEndsWhileItChangesTheCredential leaves one that is good, and
-// another replica changes it later.
+// A replica that ends while it changes the credential leaves one that is good,
+// and another replica changes it later.
 func TestAReplicaThatEndsWhileItChangesTheCredential(t *testing.T) {
 	t.Parallel()
-	now := time.Now()
-	answer := func(w http.ResponseWriter, r *http.Request) {
-		answerJSON(w, api.RunnerCredential{Runner: "run_a", Name: "eks", Credential: "next", ExpiresAt: now.Add(time.Hour)})
-	}
-	state := &shared{text: credential{Runner: "run_a", Credential: "first", MadeAt: now.Add(-25 * time.Hour)}.encode()}
-	killed, other := linkTo(t, answer, state, func() time.Time { return now }), linkTo(t, answer, state, func() time.Time { return now.Add(2 * claimLasts) })
-	claim, err := killed.claim(t.Context())
-	if kept, _ := decodeCredential(state.text); err != nil || kept.Credential != "first" {
-		t.Fatalf("kept is %+v, %v", kept, err)
-	}
-	if err := other.renew(t.Context()); err != nil || other.present().Credential != "next" {
-		t.Errorf("%+v, %v", other.present(), err)
-	}
-	late := api.RunnerCredential{Runner: "run_a", Credential: "outdated"}
-	if err := killed.keep(t.Context(), claim, late); rolebroker.CodeOf(err) != rolebroker.CodeConflict {
-		t.Errorf("after its time the first keeps what it got: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		answer := func(w http.ResponseWriter, r *http.Request) {
+			answerJSON(w, api.RunnerCredential{Runner: "run_a", Name: "eks", Credential: "next", ExpiresAt: time.Now().Add(time.Hour)})
+		}
+		state := &shared{text: credential{Runner: "run_a", Credential: "first", MadeAt: time.Now().Add(-25 * time.Hour)}.encode()}
+		killed, other := linkTo(t, answer, state, time.Now), linkTo(t, answer, state, time.Now)
+		claim, err := killed.claim(t.Context())
+		if kept, _ := decodeCredential(state.text); err != nil || kept.Credential != "first" {
+			t.Fatalf("kept is %+v, %v", kept, err)
+		}
+		if err := other.renew(t.Context()); err != nil || other.present().Credential != "first" {
+			t.Errorf("while the claim lasts: %+v, %v", other.present(), err)
+		}
+		time.Sleep(claimLasts)
+		if err := other.renew(t.Context()); err != nil || other.present().Credential != "next" {
+			t.Errorf("%+v, %v", other.present(), err)
+		}
+		late := api.RunnerCredential{Runner: "run_a", Credential: "outdated"}
+		if err := killed.keep(t.Context(), claim, late); rolebroker.CodeOf(err) != rolebroker.CodeConflict {
+			t.Errorf("after its time the first keeps what it got: %v", err)
+		}
+	})
 }
 
-// TestWhatWasNotToldIsTold though two set about it at once.
+// Two that send what was spooled at once send all of it.
 func TestWhatWasNotToldIsTold(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	told := map[string]int{}
-	answer := func(w http.ResponseWriter, r *http.Request) {
-		var s api.RunnerSession
-		_ = json.NewDecoder(r.Body).Decode(&s)
-		mu.Lock()
-		told[s.ID]++
-		mu.Unlock()
-		time.Sleep(time.Millisecond)
-		answerJSON(w, api.Recorded{Session: s.ID})
-	}
-	state := &shared{text: credential{Runner: "run_a", Credential: "first"}.encode()}
-	spool := &spool{}
-	r := &record{link: linkTo(t, answer, state, time.Now), spool: spool, now: time.Now, log: slog.New(slog.DiscardHandler)}
-	for range 50 {
-		if err := spool.add(entry{Begin: &api.RunnerSession{ID: string(rolebroker.NewSessionID())}}); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		told := map[string]int{}
+		answer := func(w http.ResponseWriter, r *http.Request) {
+			var s api.RunnerSession
+			_ = json.NewDecoder(r.Body).Decode(&s)
+			mu.Lock()
+			told[s.ID]++
+			mu.Unlock()
+			time.Sleep(time.Millisecond)
+			answerJSON(w, api.Recorded{Session: s.ID})
 		}
-	}
-	var both sync.WaitGroup
-	for range 2 {
-		both.Go(func() {
-			if err := r.deliver(context.Background()); err != nil {
-				t.Error(err)
+		state := &shared{text: credential{Runner: "run_a", Credential: "first"}.encode()}
+		spool := &spool{}
+		r := &record{link: linkTo(t, answer, state, time.Now), spool: spool, now: time.Now, log: slog.New(slog.DiscardHandler)}
+		for range 50 {
+			if err := spool.add(entry{Begin: &api.RunnerSession{ID: string(rolebroker.NewSessionID())}}); err != nil {
+				t.Fatal(err)
 			}
-		})
-	}
-	both.Wait()
-	if len(told) != 50 || spool.pending() != 0 {
-		t.Errorf("told were %d, and %d are left", len(told), spool.pending())
-	}
+		}
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				if err := r.deliver(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		both.Wait()
+		if len(told) != 50 || spool.pending() != 0 {
+			t.Errorf("told were %d, and %d are left", len(told), spool.pending())
+		}
+	})
 }
 
 // TestALineThatWasCutOff loses none of those around it.

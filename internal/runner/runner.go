@@ -105,14 +105,32 @@ func Run(ctx context.Context, opts Options, grace time.Duration) error {
 
 // Start joins if it has to, and serves. Its errors are for the operator.
 func Start(ctx context.Context, opts Options) (*Runner, error) {
+	if err := checkListen(opts.Listen, opts.TLS != nil); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", opts.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", opts.Listen, err)
+	}
+	r, err := open(ctx, opts)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	r.serve(listener)
+	r.begin(ctx)
+	id, name := r.link.me()
+	r.log.Info("serving", "url", r.url, "runner", name, "id", id, "server", opts.Server.URL, "method", r.method(), "version", opts.Program)
+	return r, nil
+}
+
+// open makes all the parts and joins them. It neither listens nor starts the
+// background work.
+func open(ctx context.Context, opts Options) (*Runner, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
-	}
-	if err := checkListen(opts.Listen, opts.TLS != nil); err != nil {
-		return nil, err
 	}
 	if opts.Spool != "" {
 		if err := os.MkdirAll(opts.Spool, 0o700); err != nil {
@@ -123,13 +141,9 @@ func Start(ctx context.Context, opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", opts.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", opts.Listen, err)
-	}
 	l := &link{options: opts.Server, state: opts.State, program: opts.Program, now: opts.Now, log: opts.Log}
 	if err := l.open(ctx, opts.JoinToken); err != nil {
-		return nil, errors.Join(err, listener.Close())
+		return nil, err
 	}
 	r := &Runner{opts: opts, link: l, log: opts.Log, failed: make(chan error, 1)}
 	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, way: map[rolebroker.RoleARN]STS{}}
@@ -141,10 +155,13 @@ func Start(ctx context.Context, opts Options) (*Runner, error) {
 	r.validator = newValidator(r)
 	lender.Subscribe(r.validator.notice)
 	r.lending = &lending{Lender: lender, link: l, identifier: identifier, now: opts.Now, loans: map[string]*rolebroker.Loan{}}
-	r.serve(listener, identifier)
-	r.begin(ctx)
-	id, name := l.me()
-	opts.Log.Info("serving", "url", r.url, "runner", name, "id", id, "server", opts.Server.URL, "method", r.method(), "version", opts.Program)
+	r.http = &http.Server{
+		Handler:           r.handler(identifier),
+		ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		TLSConfig:      opts.TLS,
+	}
 	return r, nil
 }
 
@@ -163,25 +180,23 @@ func checkListen(address string, secure bool) error {
 		WithHint("listen on a loopback address beside the agent, on 169.254.170.23 on its node, or with --tls-cert and --tls-key")
 }
 
-// serve answers agents from now on.
-func (r *Runner) serve(listener net.Listener, who *identifier) {
+// handler is everything that a runner answers.
+func (r *Runner) handler(who *identifier) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: r.lending, Identify: who.identify, Log: r.log})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { state(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", r.ready)
-	r.http = &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if strings.HasPrefix(req.URL.Path, "/v1/") { // no mux cleans a role reference
-				credentials.ServeHTTP(w, req)
-				return
-			}
-			mux.ServeHTTP(w, req)
-		}),
-		ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10,
-		TLSConfig:      r.opts.TLS,
-	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if strings.HasPrefix(req.URL.Path, "/v1/") { // no mux cleans a role reference
+			credentials.ServeHTTP(w, req)
+			return
+		}
+		mux.ServeHTTP(w, req)
+	})
+}
+
+// serve answers agents from now on.
+func (r *Runner) serve(listener net.Listener) {
 	r.url = "http://" + listener.Addr().String()
 	if r.opts.TLS != nil {
 		r.url = "https://" + listener.Addr().String()

@@ -1,4 +1,4 @@
-package runner_test
+package runner
 
 import (
 	"bytes"
@@ -9,299 +9,235 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
-	"github.com/rolebroker/rolebroker/internal/runner"
-	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-func contains(data []byte, text string) bool { return bytes.Contains(data, []byte(text)) }
-
-// TestAnAgentBorrowsWhatTheClusterAssumes, once for all who ask, recorded as
-// the platform's sessions are; and the platform cannot.
+// The cluster assumes the role once for all who ask, the server has the session
+// on record as it has its own, and it cannot assume the role itself.
 func TestAnAgentBorrowsWhatTheClusterAssumes(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	var asking sync.WaitGroup
-	for range 20 {
-		asking.Go(func() { w.borrows(w.scout, "") })
-	}
-	asking.Wait()
-	lent := w.allow("")
-	if want := "arn:aws:iam::" + testbed.CustomerAccount + ":role/Inner"; lent.RoleARN != want {
-		t.Errorf("lent is %s", lent.RoleARN)
-	}
-	assumed := w.assumed()
-	if len(assumed) != 1 || !strings.Contains(fmt.Sprint(assumed[0]), clusterAccount) {
-		t.Errorf("STS was asked %d times: %+v", len(assumed), assumed)
-	}
-	sessions := w.sessions()
-	if len(sessions) != 1 || sessions[0].Runner != "eks" || sessions[0].State != "active" || sessions[0].AccessKeyID != lent.AccessKeyID || sessions[0].SessionName != "scout" {
-		t.Errorf("on record is %+v", sessions)
-	}
-	if _, err := w.Client(w.scout).Credentials(context.Background(), "", ""); rolebroker.CodeOf(err) != rolebroker.CodeDenied || !strings.Contains(err.Error(), "eks") {
-		t.Errorf("the platform says %v", err)
-	}
+	inWorld(t, func(w *world) {
+		var asking sync.WaitGroup
+		for range 20 {
+			asking.Go(func() { w.borrows(w.scout, "") })
+		}
+		asking.Wait()
+		lent := w.allow("")
+		if want := "arn:aws:iam::" + customerAccount + ":role/Inner"; lent.RoleARN != want {
+			w.Errorf("lent is %s", lent.RoleARN)
+		}
+		assumed := w.assumed()
+		if len(assumed) != 1 || !strings.Contains(fmt.Sprint(assumed[0]), clusterAccount) {
+			w.Errorf("STS was asked %d times: %+v", len(assumed), assumed)
+		}
+		sessions := w.sessions()
+		if len(sessions) != 1 || sessions[0].Runner != "eks" || sessions[0].State != "active" || sessions[0].AccessKeyID != lent.AccessKeyID || sessions[0].SessionName != "scout" {
+			w.Errorf("on record is %+v", sessions)
+		}
+		_, err := clientOf(w, w.network.handler, w.scout).Credentials(context.Background(), "", "")
+		if rolebroker.CodeOf(err) != rolebroker.CodeDenied || !strings.Contains(err.Error(), "eks") {
+			w.Errorf("the platform says %v", err)
+		}
+	})
 }
 
-// TestTheServerHoldsNoCredential: what the runner lent is nowhere at the server.
-func TestTheServerHoldsNoCredential(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	lent := w.allow("")
-	w.Stop()
-	files, err := filepath.Glob(w.database + "*")
-	if err != nil || len(files) == 0 {
-		t.Fatal("the database is not found", err)
-	}
-	found := false
-	for _, file := range files {
-		found = found || has(t, file, lent.AccessKeyID)
-		for _, secret := range []string{lent.SecretAccessKey.Reveal(), lent.Token.Reveal()} {
-			if has(t, file, secret) {
-				t.Errorf("%s has a credential in it", filepath.Base(file))
-			}
-		}
-	}
-	if !found {
-		t.Error("the access key ID is not on record, so this test finds nothing")
-	}
-	for _, secret := range []string{lent.SecretAccessKey.Reveal(), lent.Token.Reveal()} {
-		if strings.Contains(w.Log(), secret) {
-			t.Error("the server's log has a credential in it")
-		}
-	}
-}
-
-// TestOneEndpointIsEnough: what the platform assumes is lent through the runner.
+// The runner also lends what the platform assumes, and goes on when the
+// platform cannot be reached.
 func TestOneEndpointIsEnough(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	lent := w.allow("readonly")
-	if want := "arn:aws:iam::" + testbed.CustomerAccount + ":role/ReadOnly"; lent.RoleARN != want {
-		t.Errorf("lent is %s", lent.RoleARN)
-	}
-	w.way.cut()
-	if again := w.allow("readonly"); again.AccessKeyID != lent.AccessKeyID {
-		t.Error("while the platform is away it is something else")
-	}
-	w.deny("nothing", rolebroker.CodeNotFound)
+	inWorld(t, func(w *world) {
+		lent := w.allow("readonly")
+		if want := "arn:aws:iam::" + customerAccount + ":role/ReadOnly"; lent.RoleARN != want {
+			w.Errorf("lent is %s", lent.RoleARN)
+		}
+		w.network.set(cut)
+		if again := w.allow("readonly"); again.AccessKeyID != lent.AccessKeyID {
+			w.Error("while the platform is away it is something else")
+		}
+		w.deny("nothing", rolebroker.CodeNotFound)
+	})
 }
 
-// TestWhatIsTakenAwayIsGoneAtOnce, at the runner too.
+// What an administrator takes away is refused at the next request.
 func TestWhatIsTakenAwayIsGoneAtOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	ctx := context.Background()
-	for what, c := range map[string]struct {
-		take, give func() error
-		code       rolebroker.Code
-	}{
-		"the agent": {
-			func() error {
-				_, err := w.Admin.UpdateAgent(ctx, "scout", api.AgentRequest{Name: "scout", Disabled: true}, "")
-				return err
-			},
-			func() error {
-				_, err := w.Admin.UpdateAgent(ctx, "scout", api.AgentRequest{Name: "scout"}, "")
-				return err
-			}, rolebroker.CodeDenied},
-		"the connection": {
-			func() error { return w.Admin.Disconnect(ctx, "scout", "cluster") },
-			func() error {
-				name := "cluster"
-				if _, err := w.Admin.Connect(ctx, "scout", "cluster"); err != nil {
-					return err
-				}
-				_, err := w.Admin.UpdateAgent(ctx, "scout", api.AgentRequest{Name: "scout", DefaultIntegration: &name}, "")
-				return err
-			}, rolebroker.CodeDenied},
-	} {
-		w.eventually("scout has it", func() bool { _, err := w.borrows(w.scout, ""); return err == nil })
-		if err := c.take(); err != nil {
-			t.Fatal(err)
-		}
-		taken := time.Now()
-		for {
-			_, err := w.borrows(w.scout, "")
-			if rolebroker.CodeOf(err) == c.code {
-				break
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		cluster := "cluster"
+		take := func(what string, err error, code rolebroker.Code) {
+			w.Helper()
+			if err != nil {
+				w.Fatalf("taking away %s: %v", what, err)
 			}
-			if time.Since(taken) > time.Second {
-				t.Fatalf("%s was taken away, and a second later the answer is %v", what, err)
+			synctest.Wait() // until the runner has the news; no time passes
+			w.deny("", code)
+		}
+		give := func(err error) {
+			w.Helper()
+			if err != nil {
+				w.Fatal(err)
+			}
+			synctest.Wait()
+			w.allow("")
+		}
+		w.allow("")
+		_, err := w.admin.UpdateAgent(ctx, "scout", api.AgentRequest{Name: "scout", Disabled: true}, "")
+		take("the agent", err, rolebroker.CodeDenied)
+		_, err = w.admin.UpdateAgent(ctx, "scout", api.AgentRequest{Name: "scout"}, "")
+		give(err)
+		take("the connection", w.admin.Disconnect(ctx, "scout", "cluster"), rolebroker.CodeDenied)
+		try(w.admin.Connect(ctx, "scout", "cluster"))(w)
+		_, err = w.admin.UpdateAgent(ctx, "scout", api.AgentRequest{Name: "scout", DefaultIntegration: &cluster}, "")
+		give(err)
+		for token, err := range w.admin.AllTokens(ctx, "scout") {
+			if err != nil || w.admin.RevokeToken(ctx, "scout", token.ID) != nil {
+				w.Fatal("cannot revoke", err)
 			}
 		}
-		if err := c.give(); err != nil {
-			t.Fatal(err)
+		synctest.Wait()
+		if _, err := w.borrows(w.scout, ""); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
+			w.Errorf("the revoked token is told %v", err)
 		}
-	}
-	w.eventually("scout has it", func() bool { _, err := w.borrows(w.scout, ""); return err == nil })
-	for token, err := range w.Admin.AllTokens(ctx, "scout") {
-		if err != nil || w.Admin.RevokeToken(ctx, "scout", token.ID) != nil {
-			t.Fatal("cannot revoke", err)
-		}
-	}
-	w.eventually("the token is refused", func() bool {
-		_, err := w.borrows(w.scout, "")
-		code := rolebroker.CodeOf(err)
-		return code == rolebroker.CodeExpired || code == rolebroker.CodeUnauthenticated
 	})
 }
 
-// TestTheServerIsAway: what it authorised goes on and is renewed, what is new is
-// refused, and when it is back it hears of all of it, once.
+// While the server is away the runner goes on with what the server authorised,
+// renews it and refuses what is new. When the server is back it gets the record
+// of every session, once.
 func TestTheServerIsAway(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.AWS.SetLifetime(3 * time.Second)
-	first := w.allow("inner")
-	w.way.cut()
-	var last string
-	w.eventually("what is lent is renewed twice", func() bool {
-		lent := w.allow("inner")
-		last = lent.AccessKeyID
-		return last != first.AccessKeyID && len(w.assumed()) >= 3
-	})
-	if e := w.deny("other", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "only what was authorised before goes on") {
-		t.Errorf("what is new is refused with %q", e.Message)
-	}
-	if n := len(w.sessions()); n != 1 {
-		t.Errorf("the server has heard of %d sessions", n)
-	}
-	w.way.heal()
-	w.eventually("the server hears of every session", func() bool {
-		told := map[string]bool{}
-		for _, s := range w.sessions() {
-			if s.State == "active" {
-				told[s.AccessKeyID] = true
-			}
+	inWorld(t, func(w *world) {
+		w.aws.SetLifetime(time.Minute)
+		first := w.allow("inner")
+		w.network.set(cut)
+		var last string
+		w.eventually("what is lent is renewed twice", func() bool {
+			last = w.allow("inner").AccessKeyID
+			return last != first.AccessKeyID && len(w.assumed()) >= 3
+		})
+		if e := w.deny("other", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "only what was authorised before goes on") {
+			w.Errorf("what is new is refused with %q", e.Message)
 		}
-		return told[first.AccessKeyID] && told[last] && len(told) == len(w.sessions()) && len(told) == len(w.assumed())
+		if n := len(w.sessions()); n != 1 {
+			w.Errorf("the server has heard of %d sessions", n)
+		}
+		w.network.set(connected)
+		w.eventually("the server hears of every session", func() bool {
+			told := map[string]bool{}
+			for _, s := range w.sessions() {
+				if s.State == "active" {
+					told[s.AccessKeyID] = true
+				}
+			}
+			return told[first.AccessKeyID] && told[last] && len(told) == len(w.sessions()) && len(told) == len(w.assumed())
+		})
+		w.eventually("what is new is lent again", func() bool { _, err := w.borrows(w.scout, "other"); return err == nil })
+		if pending, err := os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")); err != nil || len(bytes.TrimSpace(pending)) > 0 {
+			w.Errorf("still to be told is %q, %v", pending, err)
+		}
 	})
-	w.eventually("what is new is lent again", func() bool { _, err := w.borrows(w.scout, "other"); return err == nil }) // STS is left alone for a moment
-	if pending, err := os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")); err != nil || len(bytes.TrimSpace(pending)) > 0 {
-		t.Errorf("still to be told is %q, %v", pending, err)
-	}
 }
 
-// TestTheGraceEnds, and then nothing is handed out, however valid.
+// After the grace the runner hands out nothing, however valid.
 func TestTheGraceEnds(t *testing.T) {
-	t.Parallel()
-	var now clock
-	now.set(time.Now())
-	w := newWorld(t, func(o *runner.Options) { o.Now, o.Grace = now.now, 30*time.Minute })
-	w.allow("inner")
-	w.way.cut()
-	w.eventually("it knows that it is alone", func() bool { return w.get("/readyz") != `{"status":"ready"}` })
-	now.set(time.Now().Add(20 * time.Minute))
-	w.eventually("it goes on", func() bool { _, err := w.borrows(w.scout, "inner"); return err == nil })
-	now.set(time.Now().Add(31 * time.Minute))
-	w.eventually("it is refused", func() bool { _, err := w.borrows(w.scout, "inner"); return err != nil })
-	if e := w.deny("inner", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "the grace of 30m is over") {
-		t.Errorf("after the grace it is refused with %q", e.Message)
-	}
+	inWorld(t, func(w *world) {
+		w.allow("inner")
+		w.network.set(cut)
+		time.Sleep(29 * time.Minute)
+		w.allow("inner")
+		time.Sleep(2 * time.Minute)
+		if e := w.deny("inner", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "the grace of 30m is over") {
+			w.Errorf("after the grace it is refused with %q", e.Message)
+		}
+	}, func(o *Options) { o.Grace = 30 * time.Minute })
 }
 
-// clock is a time that the test sets.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (c *clock) now() time.Time  { c.mu.Lock(); defer c.mu.Unlock(); return c.t }
-func (c *clock) set(t time.Time) { c.mu.Lock(); defer c.mu.Unlock(); c.t = t }
-
-// TestARunnerThatWasKilled goes on with its credential, and tells what it could
-// not tell before.
+// A runner that was killed goes on with its credential, and sends the record
+// that it could not send before.
 func TestARunnerThatWasKilled(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.AWS.SetLifetime(3 * time.Second)
-	first := w.allow("inner")
-	w.way.cut()
-	w.eventually("a session is begun that nobody heard of", func() bool { return w.allow("inner").AccessKeyID != first.AccessKeyID })
-	left := try(os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")))(t)
-	if !bytes.Contains(left, []byte(`"begin"`)) || bytes.Contains(left, []byte("secret")) {
-		t.Errorf("written down is %s", left)
-	}
-	w.runner.Close(context.Background())
-	w.way.heal()
-	w.opts.JoinToken = rolebroker.Secret{} // it is not needed
-	w.start()
-	w.eventually("the server hears of it", func() bool { return len(w.sessions()) >= 2 })
-	w.allow("inner")
+	inWorld(t, func(w *world) {
+		w.aws.SetLifetime(time.Minute)
+		first := w.allow("inner")
+		w.network.set(cut)
+		w.eventually("a session is begun that nobody heard of", func() bool { return w.allow("inner").AccessKeyID != first.AccessKeyID })
+		left := try(os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")))(w)
+		if !bytes.Contains(left, []byte(`"begin"`)) || bytes.Contains(left, []byte("secret")) {
+			w.Errorf("written down is %s", left)
+		}
+		w.close()
+		w.network.set(connected)
+		w.opts.JoinToken = rolebroker.Secret{} // it is not needed
+		w.start()
+		w.eventually("the server hears of it", func() bool { return len(w.sessions()) >= 2 })
+		w.allow("inner")
+	})
 }
 
-// TestJoining: a token is good once, and a runner without one says what to do.
+// A join token works once, and a runner without one says what to do.
 func TestJoining(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	again := w.opts
-	again.State, again.Spool = runner.Folder(t.TempDir()), ""
-	if _, err := runner.Start(context.Background(), again); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
-		t.Errorf("the token again: %v", err)
-	}
-	again.JoinToken = rolebroker.Secret{}
-	if _, err := runner.Start(context.Background(), again); rolebroker.CodeOf(err) != rolebroker.CodeInvalid || !strings.Contains(rolebroker.AsError(err).Hint, "join-token") {
-		t.Errorf("no token: %v", err)
-	}
-	shown := try(w.Admin.Runner(context.Background(), "eks"))(t)
-	if shown.Status != api.RunnerConnected {
-		w.eventually("it is connected", func() bool {
-			shown = try(w.Admin.Runner(context.Background(), "eks"))(t)
+	inWorld(t, func(w *world) {
+		again := w.opts
+		again.State, again.Spool = Folder(w.TempDir()), ""
+		if _, err := open(context.Background(), again); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+			w.Errorf("the token again: %v", err)
+		}
+		again.JoinToken = rolebroker.Secret{}
+		if _, err := open(context.Background(), again); rolebroker.CodeOf(err) != rolebroker.CodeInvalid || !strings.Contains(rolebroker.AsError(err).Hint, "join-token") {
+			w.Errorf("no token: %v", err)
+		}
+		w.eventually("the server shows that the runner is connected", func() bool {
+			shown := try(w.admin.Runner(context.Background(), "eks"))(w)
 			return shown.Status == api.RunnerConnected && shown.Program == "test"
 		})
-	}
-	again.JoinToken = w.joinToken() // another replica takes over: the first is told at its next heartbeat
-	r, err := runner.Start(context.Background(), again)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close(context.Background())
-	w.eventually("the one that was replaced is not ready", func() bool { return strings.Contains(w.get("/readyz"), "does not know this runner") })
-	if e := w.deny("", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "the server refuses this runner") {
-		t.Errorf("agents are told %q", e.Message)
-	}
-	w.runner.Close(context.Background())
-	w.opts.JoinToken = w.joinToken() // it joins again, with what it kept still there
-	w.start()
-	w.allow("")
+		again.JoinToken = w.joinToken() // another replica takes over: the first hears it at its next heartbeat
+		other := try(open(context.Background(), again))(w)
+		other.begin(context.Background())
+		defer other.Close(context.Background())
+		w.eventually("the one that was replaced is not ready", func() bool { return strings.Contains(w.readiness(), "does not know this runner") })
+		if e := w.deny("", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "the server refuses this runner") {
+			w.Errorf("agents are told %q", e.Message)
+		}
+		w.close()
+		w.opts.JoinToken = w.joinToken() // it joins again, with what it kept still there
+		w.start()
+		w.allow("")
+	})
 }
 
-// TestPodsAreKnownByTheirServiceAccount, which the runner has verified, and about
-// which it is believed for its own cluster alone.
+// A pod is known by its service account. The runner verifies its token, and the
+// server believes the runner for its own cluster alone.
 func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
-	t.Parallel()
 	const issuer = "https://oidc.eks.us-east-1.amazonaws.com/id/A"
 	account := rolebroker.ServiceAccount{Issuer: issuer, Namespace: "agents", Name: "scout"}
 	pod := rolebroker.NewSecret("eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl")
-	w := newWorld(t, func(o *runner.Options) { o.Verifier, o.Issuer = verifies{pod.Reveal(): account}, issuer })
-	ctx := context.Background()
-	refused := func(says string, code rolebroker.Code) {
-		t.Helper()
-		_, err := w.borrows(pod, "")
-		if rolebroker.CodeOf(err) != code || !strings.Contains(fmt.Sprint(err, rolebroker.AsError(err).Hint), says) {
-			t.Errorf("the pod is told %v, %s", err, rolebroker.AsError(err).Hint)
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		refused := func(says string, code rolebroker.Code) {
+			w.Helper()
+			_, err := w.borrows(pod, "")
+			if rolebroker.CodeOf(err) != code || !strings.Contains(fmt.Sprint(err, rolebroker.AsError(err).Hint), says) {
+				w.Errorf("the pod is told %v, %s", err, rolebroker.AsError(err).Hint)
+			}
 		}
-	}
-	refused("runner update eks --issuer "+issuer, rolebroker.CodeDenied)
-	try(w.Admin.UpdateRunner(ctx, "eks", api.RunnerRequest{Name: "eks", Issuer: issuer}, ""))(t)
-	refused("agent bind AGENT --issuer "+issuer+" --namespace agents --service-account scout", rolebroker.CodeNotBound)
-	bound := try(w.Admin.Bind(ctx, "scout", api.BindingRequest{Issuer: issuer, Namespace: "agents", ServiceAccount: "scout"}))(t)
-	for _, role := range []string{"", "other", "readonly"} { // readonly is assumed by the platform
-		if _, err := w.borrows(pod, role); err != nil {
-			t.Errorf("the pod does not get %q: %v", role, err)
+		refused("runner update eks --issuer "+issuer, rolebroker.CodeDenied)
+		try(w.admin.UpdateRunner(ctx, "eks", api.RunnerRequest{Name: "eks", Issuer: issuer}, ""))(w)
+		refused("agent bind AGENT --issuer "+issuer+" --namespace agents --service-account scout", rolebroker.CodeNotBound)
+		bound := try(w.admin.Bind(ctx, "scout", api.BindingRequest{Issuer: issuer, Namespace: "agents", ServiceAccount: "scout"}))(w)
+		for _, role := range []string{"", "other", "readonly"} { // readonly is assumed by the platform
+			if _, err := w.borrows(pod, role); err != nil {
+				w.Errorf("the pod does not get %q: %v", role, err)
+			}
 		}
-	}
-	if _, err := w.borrows(rolebroker.NewSecret("eyJhbGciOiJSUzI1NiJ9.e30.Zm9yZ2Vk"), ""); rolebroker.CodeOf(err) != rolebroker.CodeTokenSignature {
-		t.Errorf("a forged token: %v", err)
-	}
-	if err := w.Admin.Unbind(ctx, "scout", bound.ID); err != nil {
-		t.Fatal(err)
-	}
-	w.eventually("the pod is nobody", func() bool { _, err := w.borrows(pod, ""); return err != nil })
+		forged := rolebroker.NewSecret("eyJhbGciOiJSUzI1NiJ9.e30.Zm9yZ2Vk")
+		if _, err := w.borrows(forged, ""); rolebroker.CodeOf(err) != rolebroker.CodeTokenSignature {
+			w.Errorf("a forged token: %v", err)
+		}
+		if err := w.admin.Unbind(ctx, "scout", bound.ID); err != nil {
+			w.Fatal(err)
+		}
+		synctest.Wait()
+		refused("", rolebroker.CodeNotBound)
+	}, func(o *Options) { o.Verifier, o.Issuer = verifies{pod.Reveal(): account}, issuer })
 }
 
 // verifies are tokens that are good, and whose they are.
@@ -315,39 +251,42 @@ func (v verifies) Verify(_ context.Context, token string) (rolebroker.ServiceAcc
 	return account, time.Now().Add(time.Hour), nil
 }
 
-// TestTheRunnerTriesTheRoles, tells what came of it when an integration is saved,
-// and says in the words of the platform's validation what to change.
+// The runner tries the roles of an integration when somebody saves it, sends
+// the server the outcome, and words it as the platform's validation does.
 func TestTheRunnerTriesTheRoles(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	ctx := context.Background()
-	outcome := func(role string) *api.Validation {
-		for _, r := range try(w.Admin.Integration(ctx, "cluster"))(t).Roles {
-			if r.Name == role {
-				return r.Validation
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		outcome := func(role string) *api.Validation {
+			for _, r := range try(w.admin.Integration(ctx, "cluster"))(w).Roles {
+				if r.Name == role {
+					return r.Validation
+				}
 			}
+			return nil
 		}
-		return nil
-	}
-	w.eventually("the roles were tried", func() bool { v := outcome("inner"); return v != nil && v.CheckedBy == "eks" })
-	if v := outcome("inner"); v.Status != "assumable" {
-		t.Errorf("inner is %+v", v)
-	}
-	w.eventually("the setup has roles trust the runner", func() bool {
-		made := try(w.Admin.Setup(ctx, "cluster", api.SetupRequest{}))(t)
-		return strings.Contains(made.TrustPolicy, "arn:aws:iam::"+clusterAccount+":user/runner") && strings.Contains(made.TrustPolicy, made.ExternalIDs[0])
+		w.eventually("the roles were tried", func() bool { v := outcome("inner"); return v != nil && v.CheckedBy == "eks" })
+		if v := outcome("inner"); v.Status != "assumable" {
+			w.Errorf("inner is %+v", v)
+		}
+		w.eventually("the setup has roles trust the runner", func() bool {
+			made := try(w.admin.Setup(ctx, "cluster", api.SetupRequest{}))(w)
+			return strings.Contains(made.TrustPolicy, "arn:aws:iam::"+clusterAccount+":user/runner") && strings.Contains(made.TrustPolicy, made.ExternalIDs[0])
+		})
+		in := try(w.admin.Integration(ctx, "cluster"))(w)
+		const arn = "arn:aws:iam::" + customerAccount + ":role/"
+		update := api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "eks", DefaultRole: "inner", Roles: []api.RoleRequest{
+			{Name: "inner", ARN: arn + "Inner", Region: "us-east-1"},
+			{Name: "locked", ARN: arn + "ReadOnly", Region: "us-east-1"}, // which trusts the platform alone
+		}}
+		try(w.admin.UpdateIntegration(ctx, in.ID, update, in.ETag(), api.ValidateRequire))(w)
+		w.eventually("the new role was tried", func() bool { return outcome("locked") != nil })
+		v := outcome("locked")
+		if v.Status != "failed" || v.Code != "denied" || !strings.Contains(v.Message, "the runner") || strings.Contains(v.Message+v.Hint, "server") || !strings.Contains(v.Hint, clusterAccount) {
+			w.Errorf("locked is %+v", v)
+		}
+		w.aws.Account(customerAccount).SetTrustPolicy("ReadOnly", trusting(clusterAccount))
+		update.Description = "saved again"
+		try(w.admin.UpdateIntegration(ctx, in.ID, update, "", api.ValidateSkip))(w)
+		w.eventually("it works", func() bool { v := outcome("locked"); return v != nil && v.Status == "warning" })
 	})
-	in := try(w.Admin.Integration(ctx, "cluster"))(t)
-	update := api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "eks", DefaultRole: "inner",
-		Roles: []api.RoleRequest{w.Role("inner", "Inner", "us-east-1"), w.Role("locked", "ReadOnly", "us-east-1")}} // which trusts the platform alone
-	try(w.Admin.UpdateIntegration(ctx, in.ID, update, in.ETag(), api.ValidateRequire))(t)
-	w.eventually("the new role was tried", func() bool { v := outcome("locked"); return v != nil })
-	v := outcome("locked")
-	if v.Status != "failed" || v.Code != "denied" || !strings.Contains(v.Message, "the runner") || strings.Contains(v.Message+v.Hint, "server") || !strings.Contains(v.Hint, clusterAccount) {
-		t.Errorf("locked is %+v", v)
-	}
-	w.AWS.Account(testbed.CustomerAccount).SetTrustPolicy("ReadOnly", testbed.Trust(clusterAccount))
-	update.Description = "saved again"
-	try(w.Admin.UpdateIntegration(ctx, in.ID, update, "", api.ValidateSkip))(t)
-	w.eventually("it works", func() bool { v := outcome("locked"); return v != nil && v.Status == "warning" })
 }

@@ -1,17 +1,15 @@
-package runner_test
+package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
 	"path/filepath"
-	"sync/atomic"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -19,59 +17,140 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/awssim"
-	"github.com/rolebroker/rolebroker/internal/runner"
+	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/containercreds"
+	"github.com/rolebroker/rolebroker/internal/lend"
+	"github.com/rolebroker/rolebroker/internal/rest"
+	"github.com/rolebroker/rolebroker/internal/runnerapi"
+	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/sts"
-	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// clusterAccount is the one that the cluster's identity is in. The platform's
-// identity is trusted by none of the cluster's roles.
-const clusterAccount = "777788889999"
+// The accounts of the simulated AWS. The cluster has an identity of its own;
+// the roles of the integration cluster trust that and not the platform's.
+const (
+	platformAccount = "111122223333"
+	clusterAccount  = "777788889999"
+	customerAccount = "444455556666"
+)
 
-// world is a server and a runner with AWS identities of their own, and the way
-// between them.
+// world is a server and a runner with AWS identities of their own, and the
+// network between them, in one process and without sockets, so that it can live
+// in a synctest bubble.
 type world struct {
-	*testing.T
-	*testbed.Testbed
-	runner *runner.Runner
-	scout  rolebroker.Secret // a token of the agent scout, which may borrow inner (the default) and other from the integration cluster
-	folder string
-	way    *way
-
-	database string
-	opts     runner.Options
+	testing.TB
+	aws     *awssim.AWS
+	admin   *client.Client
+	network network           // from the runner to the server
+	scout   rolebroker.Secret // a token of the agent scout, which may borrow inner (the default) and other from the integration cluster, and readonly from platform
+	folder  string            // of the runner's state
+	opts    Options
+	runner  *Runner
 }
 
-// newWorld starts all of it.
-func newWorld(t *testing.T, change ...func(*runner.Options)) *world {
+// inWorld runs a test in a world of its own, on a simulated clock.
+func inWorld(t *testing.T, test func(w *world), change ...func(*Options)) {
 	t.Helper()
-	database := filepath.Join(t.TempDir(), "rolebroker.db")
-	w := &world{T: t, Testbed: testbed.New(t, &testbed.Options{Empty: true, Database: database}), folder: t.TempDir(), database: database}
-	w.way = newWay(t, w.URL)
-	ctx := context.Background()
-	eks := try(w.Admin.CreateRunner(ctx, api.RunnerRequest{Name: "eks"}))(t)
-	in := api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: eks.Name, DefaultRole: "inner", ExternalID: try(w.Admin.ReserveExternalID(ctx))(t).ExternalID}
-	for name, iam := range map[string]string{"inner": "Inner", "other": "Other"} {
-		w.AWS.Account(testbed.CustomerAccount).CreateRole(awssim.Role{Name: iam, TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` +
-			clusterAccount + `"},"Action":["sts:AssumeRole","sts:TagSession"],"Condition":{"StringEquals":{"sts:ExternalId":"` + in.ExternalID + `"}}}}`})
-		in.Roles = append(in.Roles, w.Role(name, iam, "us-east-1"))
-	}
-	try(w.Admin.CreateIntegration(ctx, in, api.ValidateSkip))(t)
-	w.Integration("platform", w.Role("readonly", "ReadOnly", "us-east-1"))
-	w.scout = w.Agent("scout", "cluster", "platform")
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, change...)
+		defer w.close()
+		test(w)
+	})
+}
 
-	key := w.AWS.Account(clusterAccount).CreateUser("runner", awssim.AllowAll).Key
-	w.opts = runner.Options{
-		Server: client.Options{URL: w.way.url}, State: runner.Folder(w.folder), Spool: w.folder, JoinToken: w.joinToken(),
-		Direct: sts.New(sts.Options{Endpoint: w.AWSURL, Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")}),
-		Grace:  time.Hour, Listen: "127.0.0.1:0", Program: "test", Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+func newWorld(t *testing.T, change ...func(*Options)) *world {
+	t.Helper()
+	w := &world{TB: t, aws: awssim.New(awssim.Options{}), folder: t.TempDir()}
+	w.startServer()
+	w.arrange()
+	w.opts = Options{
+		Server: client.Options{URL: "http://127.0.0.1:8484", HTTPClient: &http.Client{Transport: &w.network}},
+		State:  Folder(w.folder), Spool: w.folder, JoinToken: w.joinToken(),
+		Direct: w.sts(w.aws.Account(clusterAccount).CreateUser("runner", awssim.AllowAll).Key),
+		Grace:  time.Hour, Program: "test",
+		Log: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
 	}
 	for _, c := range change {
 		c(&w.opts)
 	}
 	w.start()
 	return w
+}
+
+// sts asks the simulated STS with a key.
+func (w *world) sts(key awssim.Credentials) *sts.Client {
+	return sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: w.aws.HTTPClient(),
+		Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")})
+}
+
+// startServer starts a server at the other end of the network.
+func (w *world) startServer() {
+	ctx := context.Background()
+	db := try(store.Open(ctx, store.Options{Database: filepath.Join(w.TempDir(), "rolebroker.db")}))(w)
+	operator := w.sts(w.aws.Account(platformAccount).CreateUser("rolebroker", awssim.AllowAll).Key)
+	lender := lend.New(lend.Options{Records: db, Assumer: operator})
+	b := broker.New(broker.Options{Store: db, STS: operator, Lender: lender})
+	key := try(b.BootstrapAdmin(ctx, rolebroker.Secret{}))(w)
+	who := &auth.Authenticator{Records: b, Now: time.Now}
+	closing := make(chan struct{})
+	w.Cleanup(func() {
+		close(closing)
+		synctest.Wait()
+		if err := errors.Join(lender.Close(ctx), db.Close()); err != nil {
+			w.Error(err)
+		}
+	})
+	doors := map[string]http.Handler{
+		"/v1/":        containercreds.New(containercreds.Options{Lender: lender, Identify: who.Agent}),
+		"/runner/v1/": runnerapi.New(runnerapi.Options{Broker: b, Auth: who, Heartbeat: api.Heartbeat, Closing: closing}),
+		"/api/v1/":    rest.New(rest.Options{Broker: b, Auth: who}),
+	}
+	w.network.handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		for path, door := range doors {
+			if strings.HasPrefix(r.URL.Path, path) {
+				door.ServeHTTP(rw, r)
+			}
+		}
+	})
+	w.admin = clientOf(w, w.network.handler, key)
+}
+
+// clientOf asks a handler in the same process.
+func clientOf(t testing.TB, handler http.Handler, token rolebroker.Secret) *client.Client {
+	t.Helper()
+	return try(client.New(client.Options{URL: "http://127.0.0.1:8484", Token: token, HTTPClient: &http.Client{Transport: &network{handler: handler}}}))(t)
+}
+
+// arrange makes the runner eks, the integrations and the agent.
+func (w *world) arrange() {
+	ctx := context.Background()
+	role := func(name, iam string) api.RoleRequest {
+		return api.RoleRequest{Name: name, ARN: "arn:aws:iam::" + customerAccount + ":role/" + iam, Region: "us-east-1"}
+	}
+	try(w.admin.CreateRunner(ctx, api.RunnerRequest{Name: "eks"}))(w)
+	cluster := api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "eks", DefaultRole: "inner",
+		ExternalID: try(w.admin.ReserveExternalID(ctx))(w).ExternalID, Roles: []api.RoleRequest{role("inner", "Inner"), role("other", "Other")}}
+	for _, iam := range []string{"Inner", "Other"} {
+		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: iam, TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` +
+			clusterAccount + `"},"Action":["sts:AssumeRole","sts:TagSession"],"Condition":{"StringEquals":{"sts:ExternalId":"` + cluster.ExternalID + `"}}}}`})
+	}
+	w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: "ReadOnly", TrustPolicy: trusting(platformAccount)})
+	platform := api.IntegrationRequest{Name: "platform", DefaultRole: "readonly", Roles: []api.RoleRequest{role("readonly", "ReadOnly")}}
+	for _, in := range []api.IntegrationRequest{cluster, platform} {
+		try(w.admin.CreateIntegration(ctx, in, api.ValidateSkip))(w)
+	}
+	try(w.admin.CreateAgent(ctx, api.AgentRequest{Name: "scout"}))(w)
+	try(w.admin.Connect(ctx, "scout", "cluster"))(w)
+	try(w.admin.Connect(ctx, "scout", "platform"))(w)
+	w.scout = rolebroker.NewSecret(try(w.admin.CreateToken(ctx, "scout", api.TokenRequest{}))(w).Token.Reveal())
+}
+
+// trusting is a trust policy that lets an account assume the role.
+func trusting(account string) string {
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`
 }
 
 // testWriter has what a runner logs shown when the test fails.
@@ -97,46 +176,39 @@ func try[T any](v T, err error) func(testing.TB) T {
 
 func (w *world) joinToken() rolebroker.Secret {
 	w.Helper()
-	token := rolebroker.NewSecret(try(w.Admin.CreateJoinToken(context.Background(), "eks", api.JoinTokenRequest{}))(w.T).Token.Reveal())
-	w.HandedOut(token)
-	return token
+	return rolebroker.NewSecret(try(w.admin.CreateJoinToken(context.Background(), "eks", api.JoinTokenRequest{}))(w).Token.Reveal())
 }
 
 // start starts the runner, and waits until it hears of changes.
 func (w *world) start() {
 	w.Helper()
-	r, err := runner.Start(context.Background(), w.opts)
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.runner = r
-	w.Cleanup(func() { r.Close(context.Background()) })
-	w.eventually("the runner is ready", func() bool { return w.get("/readyz") == `{"status":"ready"}` })
+	w.runner = try(open(context.Background(), w.opts))(w)
+	w.runner.begin(context.Background())
+	w.eventually("the runner is ready", func() bool { return w.readiness() == "ready" })
 }
 
-// get is what the runner answers at a path.
-func (w *world) get(path string) string {
-	answer, err := http.Get(w.runner.URL() + path)
-	if err != nil {
-		return ""
-	}
+// close stops the runner.
+func (w *world) close() {
+	w.Helper()
+	w.runner.Close(context.Background())
+}
+
+// readiness is what the runner says of itself.
+func (w *world) readiness() string {
+	w.Helper()
+	answer := try((&network{handler: w.runner.http.Handler}).RoundTrip(try(http.NewRequest(http.MethodGet, "http://127.0.0.1/readyz", nil))(w)))(w)
 	defer answer.Body.Close()
-	text := make([]byte, 1000)
-	n, _ := answer.Body.Read(text)
-	for n > 0 && text[n-1] == '\n' {
-		n--
+	var is struct{ Status string }
+	if err := json.NewDecoder(answer.Body).Decode(&is); err != nil {
+		w.Fatal(err)
 	}
-	return string(text[:n])
+	return is.Status
 }
 
 // borrows is what an agent that shows a token gets from the runner.
 func (w *world) borrows(token rolebroker.Secret, role string) (*client.Credentials, error) {
 	w.Helper()
-	c, err := client.New(client.Options{URL: w.runner.URL(), Token: token})
-	if err != nil {
-		w.Fatal(err)
-	}
-	return c.Credentials(context.Background(), role, "")
+	return clientOf(w, w.runner.http.Handler, token).Credentials(context.Background(), role, "")
 }
 
 // allow has to get the role.
@@ -160,14 +232,14 @@ func (w *world) deny(role string, code rolebroker.Code) *rolebroker.Error {
 	return e
 }
 
-// eventually waits for what has to become so.
+// eventually advances the simulated clock until something is so.
 func (w *world) eventually(what string, is func() bool) {
 	w.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for range 3000 {
 		if is() {
 			return
 		}
-		<-time.After(20 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 	w.Fatalf("it did not become so: %s", what)
 }
@@ -175,7 +247,7 @@ func (w *world) eventually(what string, is func() bool) {
 // sessions are those that the server has on record.
 func (w *world) sessions() (all []api.Session) {
 	w.Helper()
-	for s, err := range w.Admin.AllSessions(context.Background(), api.SessionFilter{}) {
+	for s, err := range w.admin.AllSessions(context.Background(), api.SessionFilter{}) {
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -186,48 +258,10 @@ func (w *world) sessions() (all []api.Session) {
 
 // assumed are the calls of STS that lending made, and not trying roles.
 func (w *world) assumed() (all []awssim.AssumeRoleCall) {
-	for _, a := range w.AWS.Assumed() {
+	for _, a := range w.aws.Assumed() {
 		if a.SessionName != "rolebroker=validation" {
 			all = append(all, a)
 		}
 	}
 	return all
-}
-
-// way is between a runner and its server, and can be cut.
-type way struct {
-	url  string
-	cuts atomic.Bool
-	srv  *httptest.Server
-}
-
-func newWay(t *testing.T, to string) *way {
-	target := try(url.Parse(to))(t)
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.FlushInterval = -1
-	proxy.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
-	w := &way{}
-	w.srv = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if w.cuts.Load() {
-			panic(http.ErrAbortHandler)
-		}
-		proxy.ServeHTTP(rw, r)
-	}))
-	w.url = w.srv.URL
-	t.Cleanup(w.srv.Close)
-	return w
-}
-
-// cut ends every connection, and the next ones as they come.
-func (w *way) cut() {
-	w.cuts.Store(true)
-	w.srv.CloseClientConnections()
-}
-
-func (w *way) heal() { w.cuts.Store(false) }
-
-// has says whether a file has a text in it.
-func has(t *testing.T, path, text string) bool {
-	t.Helper()
-	return len(text) > 0 && contains(try(os.ReadFile(path))(t), text)
 }
