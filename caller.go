@@ -1,20 +1,35 @@
 package rolebroker
 
-// Caller is who asks, as found out from the token or key that came with the
-// request. It is always an argument and never ambient. The zero value may do
-// nothing.
+// Caller is who makes a request, as auth found out from the token or key that came with it. It is always an
+// argument, never part of a context. The zero Caller may do nothing.
 type Caller struct {
-	Agent  AgentID  // set for an agent's token
-	Token  TokenID  // the token it showed
+	Agent  AgentID  // set for an agent token
+	Token  TokenID  // the agent token
 	APIKey APIKeyID // set for an API key
-	Name   string   // of the agent or the key, for logs
-	Access Access   // what the API key opens; empty for an agent
+	Name   string   // of the API key or the runner, at that time
+	Access Access   // what the API key permits; empty for other callers
 
 	Runner    RunnerID    // set for a runner's credential
-	RunnerKey RunnerKeyID // the credential it showed
+	Joining   RunnerID    // set for a join token: the runner that it is for
+	RunnerKey RunnerKeyID // the credential or join token
+
+	Address string // the IP address of the request; empty for an agent and for the server itself
 }
 
-// MayRead is nil when the caller may read what the management API shows.
+// May returns nil when the caller may do the action. Codes: denied, unauthenticated.
+func (c Caller) May(action Action) error {
+	switch action.permission() {
+	case toRead:
+		return c.MayRead()
+	case toJoin:
+		return c.needs(c.Joining != "", "a join token")
+	case toRun:
+		return c.needs(c.Runner != "", "a runner's credential")
+	}
+	return c.MayWrite()
+}
+
+// MayRead returns nil when the caller may read through the management API.
 func (c Caller) MayRead() error {
 	if c.Access == AccessAdmin || c.Access == AccessReadOnly {
 		return nil
@@ -22,7 +37,7 @@ func (c Caller) MayRead() error {
 	return c.mayNot("use the management API")
 }
 
-// MayWrite is nil when the caller may change things.
+// MayWrite returns nil when the caller may make changes through the management API.
 func (c Caller) MayWrite() error {
 	if c.Access == AccessAdmin {
 		return nil
@@ -38,9 +53,20 @@ func (c Caller) mayNot(what string) error {
 	case c.Runner != "":
 		return Errorf(CodeDenied, "a runner's credential may not %s", what).
 			WithHint("use an API key in ROLEBROKER_TOKEN")
+	case c.Joining != "":
+		return Errorf(CodeDenied, "a join token may not %s", what).
+			WithHint("use an API key in ROLEBROKER_TOKEN")
 	case c.Agent != "":
 		return Errorf(CodeDenied, "an agent token may not %s", what).
 			WithHint("use an API key in ROLEBROKER_TOKEN")
 	}
 	return Errorf(CodeUnauthenticated, "an API key is required")
+}
+
+// needs refuses a caller who is not a runner what only runners do.
+func (c Caller) needs(has bool, credential string) error {
+	if has {
+		return nil
+	}
+	return Errorf(CodeDenied, "only runners may do this: it needs %s", credential)
 }

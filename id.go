@@ -5,30 +5,34 @@ import (
 	"strings"
 )
 
-// The IDs. Each is stable for the life of the thing it names, unguessable,
-// and starts with the prefix of its kind, so that one is never taken for
-// another.
+// The IDs. An ID never changes, cannot be guessed, and starts with the prefix of its kind, so that an ID of one kind
+// is never mistaken for another.
 type (
 	IntegrationID string // int_…
 	RoleID        string // rol_…
 	AgentID       string // agt_…
 	SessionID     string // ses_…
-	TokenID       string // tok_…, or bnd_… of a service account that an agent is bound to
+	TokenID       string // tok_…; bnd_… for the binding of a service account to an agent
 	APIKeyID      string // key_…
 	SignInID      string // sig_…
-	ReservationID string // ext_…, of an external ID, which must not stand in a URL
+	ReservationID string // ext_…; it stands for an external ID in URLs
 	RunnerID      string // run_…
 	RunnerKeyID   string // rky_…
 )
 
-// idLength is what rand.Text gives: 26 characters of base32, 130 random bits.
+// idLength is the length of rand.Text: 26 characters of base32, 130 random bits.
 const idLength = 26
+
+// idCharacters are the characters of rand.Text in lower case.
+//
+// Source: RFC 4648, section 6.
+const idCharacters = "abcdefghijklmnopqrstuvwxyz234567"
 
 var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "ext_", "run_", "rky_", "bnd_"}
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 
-// The makers of IDs.
+// The functions that make IDs.
 func NewIntegrationID() IntegrationID { return IntegrationID(newID("int_")) }
 func NewRoleID() RoleID               { return RoleID(newID("rol_")) }
 func NewAgentID() AgentID             { return AgentID(newID("agt_")) }
@@ -41,13 +45,26 @@ func NewReservationID() ReservationID { return ReservationID(newID("ext_")) }
 func NewRunnerID() RunnerID           { return RunnerID(newID("run_")) }
 func NewRunnerKeyID() RunnerKeyID     { return RunnerKeyID(newID("rky_")) }
 
-// IsID says whether s has the form of an ID of any kind. No name may have it,
-// so wherever a name is taken an ID can be taken too.
+// IsID reports whether s has the form of an ID of any kind. No name has that form, so a path or a field that takes a
+// name can take an ID too.
 func IsID(s string) bool {
+	_, ok := cutIDPrefix(s)
+	return ok
+}
+
+// IsGeneratedID reports whether s is an ID that this package could have made. It holds no characters but those of
+// such an ID, so a log or a page can show it whoever sent it.
+func IsGeneratedID(s string) bool {
+	rest, ok := cutIDPrefix(s)
+	return ok && strings.Trim(rest, idCharacters) == ""
+}
+
+// cutIDPrefix returns what follows the prefix of an ID; false if s does not have the form of an ID.
+func cutIDPrefix(s string) (string, bool) {
 	for _, prefix := range idPrefixes {
 		if rest, ok := strings.CutPrefix(s, prefix); ok {
-			return len(rest) == idLength
+			return rest, len(rest) == idLength
 		}
 	}
-	return false
+	return "", false
 }

@@ -1,18 +1,18 @@
-// Package auth finds out who is calling.
+// Package auth identifies callers.
 //
-// It turns an Authorization header into a [rolebroker.Caller]: an agent, for
-// the credentials endpoint, the holder of an API key, for the management API,
-// or a runner, for the runners' door. None ever stands for another. What a
-// caller may do is decided elsewhere, from the Caller it is given.
+// It turns the token or key that came with a request into a [rolebroker.Caller]: an agent at the credentials
+// endpoint, the holder of an API key at the management API and the web app, a runner at the runners' API. A token of
+// one kind is never accepted as another. What a caller may do is decided elsewhere, from the Caller.
 //
-// It refuses to say which part of a token was wrong, and to know a caller by
-// anything but a token: not by address, not by name.
+// The package records every refusal, except of agents, as a [rolebroker.AuditEvent]. It never says which part of a
+// token was wrong, never repeats a token, and identifies nobody by address or name.
 //
-//	who, err := authenticator.Agent(ctx, r.Header.Get("Authorization"))
+//	who, err := authenticator.APIKey(ctx, r.Header.Get("Authorization"), r.RemoteAddr)
 package auth
 
 import (
 	"context"
+	"net"
 	"strings"
 	"time"
 
@@ -20,92 +20,40 @@ import (
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
-// The prefixes by which people, and secret scanners, know a token.
-const (
-	agentPrefix  = "rbt"
-	keyPrefix    = "rbk"
-	signInPrefix = "rbs"
-	joinPrefix   = "rbj"
-	runnerPrefix = "rbr"
-)
-
-// BootstrapKey is the ID of the admin API key that the operator chose, or that
-// the first start made.
+// BootstrapKey is the ID of the admin API key that the operator chose or the first start made.
 const BootstrapKey rolebroker.APIKeyID = "key_bootstrap"
 
-// Records is where tokens and keys are kept. Codes: not_found.
+// Records keeps tokens, keys and audit events. Codes of the lookups: not_found.
 type Records interface {
 	Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error)
 	APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error)
 	SignInRecord(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error)
 	RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error)
 
-	// UseRunnerKey is called when a credential is used for the first time, which
-	// ends those before it.
+	// UseRunnerKey ends the credentials that a runner had before the one with the ID. It is called when a credential
+	// is used for the first time.
 	UseRunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) error
+
+	// RecordEvent records a refusal. It sets the event's time.
+	RecordEvent(ctx context.Context, event rolebroker.AuditEvent)
 }
 
-// Authenticator finds out who is calling.
+// Authenticator identifies callers. Both fields are required.
 type Authenticator struct {
 	Records Records
 	Now     func() time.Time
 }
 
-// NewAgentToken makes a token that stands for the record id, and the hash to
-// keep in the record.
-func NewAgentToken(id rolebroker.TokenID) (rolebroker.Secret, []byte) {
-	token, hash := seal.New(agentPrefix, strings.TrimPrefix(string(id), "tok_"))
-	return rolebroker.NewSecret(token), hash
-}
-
-// MadeAgentToken is for a token that was made elsewhere with NewAgentToken: the
-// record that it stands for, and the hash to keep in that. It has to have that
-// form to the letter, and what is refused is not repeated. Codes: invalid.
-func MadeAgentToken(token rolebroker.Secret) (rolebroker.TokenID, []byte, error) {
-	id, ok := seal.Made(agentPrefix, token.Reveal())
-	if !ok {
-		return "", nil, (&rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the token is not valid", Fields: []rolebroker.Field{{Path: "token",
-			Message: "is not an agent token as rolebroker makes them: rbt_, 26 characters, _ and 52 characters, all of them random, of a to z and 2 to 7"}}}).
-			WithHint("make one with NewAgentToken of the Go client, or leave it out: then the server makes one")
-	}
-	return rolebroker.TokenID("tok_" + id), seal.Hash(token.Reveal()), nil
-}
-
-// NewAPIKey is NewAgentToken for an API key.
-func NewAPIKey(id rolebroker.APIKeyID) (rolebroker.Secret, []byte) {
-	key, hash := seal.New(keyPrefix, strings.TrimPrefix(string(id), "key_"))
-	return rolebroker.NewSecret(key), hash
-}
-
-// NewSignIn is the same for a browser, or for a link by which one signs in.
-func NewSignIn(id rolebroker.SignInID) (rolebroker.Secret, []byte) {
-	token, hash := seal.New(signInPrefix, strings.TrimPrefix(string(id), "sig_"))
-	return rolebroker.NewSecret(token), hash
-}
-
-// NewJoinToken is the same for a runner that has yet to join.
-func NewJoinToken(id rolebroker.RunnerKeyID) (rolebroker.Secret, []byte) {
-	token, hash := seal.New(joinPrefix, strings.TrimPrefix(string(id), "rky_"))
-	return rolebroker.NewSecret(token), hash
-}
-
-// NewRunnerCredential is the same for a runner that has joined.
-func NewRunnerCredential(id rolebroker.RunnerKeyID) (rolebroker.Secret, []byte) {
-	token, hash := seal.New(runnerPrefix, strings.TrimPrefix(string(id), "rky_"))
-	return rolebroker.NewSecret(token), hash
-}
-
-// Agent is the agent that shows this Authorization header: its token, with or
-// without "Bearer" before it. Whether the token is still good is for the broker
-// to decide, together with everything else that can be taken away. Codes:
-// unauthenticated, denied.
+// Agent identifies the agent whose token is in an Authorization header, with or without "Bearer". It does not check
+// whether the token is revoked or expired: the lender does, together with everything else that can be taken away.
+// Codes: unauthenticated, denied.
 func (a *Authenticator) Agent(ctx context.Context, authorization string) (rolebroker.Caller, error) {
 	shown := Bearer(authorization)
-	id, ok := seal.ID(agentPrefix, shown)
+	id, ok := agentToken.id(shown)
 	if !ok {
 		return rolebroker.Caller{}, notAnAgent(shown)
 	}
-	token, err := a.Records.Token(ctx, rolebroker.TokenID("tok_"+id))
+	token, err := a.Records.Token(ctx, rolebroker.TokenID(id))
 	switch {
 	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
 		return rolebroker.Caller{}, unknownToken()
@@ -117,22 +65,31 @@ func (a *Authenticator) Agent(ctx context.Context, authorization string) (rolebr
 	return rolebroker.Caller{Agent: token.Agent, Token: token.ID}, nil
 }
 
-// APIKey is the holder of the key in this Authorization header. A key that does
-// not have the form of one of ours can only be the one the operator chose.
-// Codes: unauthenticated, expired.
-func (a *Authenticator) APIKey(ctx context.Context, authorization string) (rolebroker.Caller, error) {
+// APIKey identifies the holder of the API key in an Authorization header. address is the request's RemoteAddr. It
+// records refusals. Codes: unauthenticated, denied, expired.
+func (a *Authenticator) APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error) {
 	shown := Bearer(authorization)
+	who, err := a.apiKey(ctx, shown)
+	if err != nil {
+		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionAPIKeyAuthenticate, shown, address, err)
+	}
+	who.Address = ip(address)
+	return who, nil
+}
+
+func (a *Authenticator) apiKey(ctx context.Context, shown string) (rolebroker.Caller, error) {
 	if shown == "" {
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an API key is required").
 			WithHint("set ROLEBROKER_TOKEN to an API key")
 	}
-	if kind := kindOf(shown); kind != "" && kind != apiKey {
-		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeDenied, "this is %s; the management API takes an API key", kind).
+	if k := kindOf(shown); k != (kind{}) && k != apiKey && k != signIn {
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeDenied,
+			"this is %s; the management API takes an API key", k.name).
 			WithHint("set ROLEBROKER_TOKEN to an API key")
 	}
-	id := BootstrapKey
-	if own, ok := seal.ID(keyPrefix, shown); ok {
-		id = rolebroker.APIKeyID("key_" + own)
+	id := BootstrapKey // the operator may choose a key of any form
+	if own, ok := apiKey.id(shown); ok {
+		id = rolebroker.APIKeyID(own)
 	}
 	key, err := a.Records.APIKey(ctx, id)
 	switch {
@@ -146,7 +103,7 @@ func (a *Authenticator) APIKey(ctx context.Context, authorization string) (roleb
 	return a.holder(key)
 }
 
-// holder is who holds a key, while it is good.
+// holder returns the holder of a key that has not expired.
 func (a *Authenticator) holder(key *rolebroker.APIKey) (rolebroker.Caller, error) {
 	if !key.ExpiresAt.IsZero() && !a.Now().Before(key.ExpiresAt) {
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeExpired, "the API key %s has expired", key.Name)
@@ -154,47 +111,48 @@ func (a *Authenticator) holder(key *rolebroker.APIKey) (rolebroker.Caller, error
 	return rolebroker.Caller{APIKey: key.ID, Name: key.Name, Access: key.Access}, nil
 }
 
-// Runner is the runner that shows the credential in this Authorization header.
-// The first time that one is shown ends the runner's others. Codes:
-// unauthenticated, denied, expired.
-func (a *Authenticator) Runner(ctx context.Context, authorization string) (rolebroker.Caller, error) {
-	key, err := a.runnerKey(ctx, runnerPrefix, Bearer(authorization))
-	if err != nil {
-		return rolebroker.Caller{}, err
-	}
-	if key.UsedAt.IsZero() {
+// Runner identifies the runner whose credential is in an Authorization header. The first use of a credential ends the
+// runner's earlier ones. address is the request's RemoteAddr. It records refusals. Codes: unauthenticated, denied,
+// expired.
+func (a *Authenticator) Runner(ctx context.Context, authorization, address string) (rolebroker.Caller, error) {
+	shown := Bearer(authorization)
+	key, err := a.runnerKey(ctx, runnerCredential, shown)
+	if err == nil && key.UsedAt.IsZero() {
 		err = a.Records.UseRunnerKey(ctx, key.ID)
+		if rolebroker.CodeOf(err) == rolebroker.CodeNotFound { // a newer credential was used at the same time
+			err = unknownRunnerKey(runnerCredential)
+		}
 	}
-	switch {
-	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound: // another one took its place just now
-		return rolebroker.Caller{}, unknownRunnerKey(runnerPrefix)
-	case err != nil:
-		return rolebroker.Caller{}, err
+	if err != nil {
+		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionRunnerAuthenticate, shown, address, err)
 	}
-	return rolebroker.Caller{Runner: key.Runner, RunnerKey: key.ID, Name: key.RunnerName}, nil
+	return rolebroker.Caller{Runner: key.Runner, RunnerKey: key.ID, Name: key.RunnerName, Address: ip(address)}, nil
 }
 
-// JoinToken is what is known of a join token that is good. It is used up by who
-// joins with it, not by this, and is nobody: there is no Caller for it. Codes:
-// unauthenticated, denied, expired.
-func (a *Authenticator) JoinToken(ctx context.Context, shown string) (*rolebroker.RunnerKey, error) {
-	return a.runnerKey(ctx, joinPrefix, shown)
+// JoinToken identifies a runner that joins by its join token, which is not used up by this. address is the request's
+// RemoteAddr. It records refusals. Codes: unauthenticated, denied, expired.
+func (a *Authenticator) JoinToken(ctx context.Context, shown, address string) (rolebroker.Caller, error) {
+	key, err := a.runnerKey(ctx, joinToken, shown)
+	if err != nil {
+		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionRunnerJoin, shown, address, err)
+	}
+	return rolebroker.Caller{Joining: key.Runner, RunnerKey: key.ID, Name: key.RunnerName, Address: ip(address)}, nil
 }
 
-// runnerKey is what is known of a credential or a join token, while it is good.
-func (a *Authenticator) runnerKey(ctx context.Context, prefix, shown string) (*rolebroker.RunnerKey, error) {
-	id, ok := seal.ID(prefix, shown)
+// runnerKey finds a credential or a join token that has not expired.
+func (a *Authenticator) runnerKey(ctx context.Context, wanted kind, shown string) (*rolebroker.RunnerKey, error) {
+	id, ok := wanted.id(shown)
 	if !ok {
-		return nil, notARunner(prefix, shown)
+		return nil, notARunner(wanted, shown)
 	}
-	key, err := a.Records.RunnerKey(ctx, rolebroker.RunnerKeyID("rky_"+id))
+	key, err := a.Records.RunnerKey(ctx, rolebroker.RunnerKeyID(id))
 	switch {
 	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
-		return nil, unknownRunnerKey(prefix)
+		return nil, unknownRunnerKey(wanted)
 	case err != nil:
 		return nil, err
-	case !seal.Matches(shown, key.Hash), key.Join != (prefix == joinPrefix):
-		return nil, unknownRunnerKey(prefix)
+	case !seal.Matches(shown, key.Hash), key.Join != (wanted == joinToken):
+		return nil, unknownRunnerKey(wanted)
 	}
 	if err := key.Usable(a.Now()); err != nil {
 		return nil, err
@@ -202,42 +160,67 @@ func (a *Authenticator) runnerKey(ctx context.Context, prefix, shown string) (*r
 	return key, nil
 }
 
-// SignedIn is the holder of the API key with which a browser signed in that
-// shows this; or of the one that a link stands for, if a link is what is shown.
-// It ends with the key, and when the key becomes another. Codes:
-// unauthenticated, expired.
-func (a *Authenticator) SignedIn(ctx context.Context, shown string, link bool) (rolebroker.Caller, rolebroker.SignInID, error) {
-	unknown := rolebroker.Errorf(rolebroker.CodeUnauthenticated, "this sign-in is not known here")
-	id, ok := seal.ID(signInPrefix, shown)
-	if !ok {
-		return rolebroker.Caller{}, "", unknown
+// SignedIn identifies a browser by its cookie, or by a sign-in link if link is true: as the holder of the API key
+// that it signed in with. A sign-in ends with its key, and when the key changes. address is the request's RemoteAddr.
+// It records refusals. Codes: unauthenticated, expired.
+func (a *Authenticator) SignedIn(
+	ctx context.Context, shown string, link bool, address string,
+) (rolebroker.Caller, rolebroker.SignInID, error) {
+	who, id, err := a.signedIn(ctx, shown, link)
+	if err != nil {
+		return rolebroker.Caller{}, "", a.refused(ctx, rolebroker.ActionSignInAuthenticate, shown, address, err)
 	}
-	record, err := a.Records.SignInRecord(ctx, rolebroker.SignInID("sig_"+id))
+	who.Address = ip(address)
+	return who, id, nil
+}
+
+func (a *Authenticator) signedIn(
+	ctx context.Context, shown string, link bool,
+) (who rolebroker.Caller, id rolebroker.SignInID, err error) {
+	unknown := rolebroker.Errorf(rolebroker.CodeUnauthenticated, "this sign-in is not known here")
+	own, ok := signIn.id(shown)
+	if !ok {
+		return who, "", unknown
+	}
+	record, err := a.Records.SignInRecord(ctx, rolebroker.SignInID(own))
 	switch {
 	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
-		return rolebroker.Caller{}, "", unknown
+		return who, "", unknown
 	case err != nil:
-		return rolebroker.Caller{}, "", err
+		return who, "", err
 	case !seal.Matches(shown, record.Hash), record.Link != link:
-		return rolebroker.Caller{}, "", unknown
+		return who, "", unknown
 	case !a.Now().Before(record.ExpiresAt):
-		return rolebroker.Caller{}, "", rolebroker.Errorf(rolebroker.CodeExpired, "this sign-in has expired")
+		return who, "", rolebroker.Errorf(rolebroker.CodeExpired, "this sign-in has expired")
 	}
 	key, err := a.Records.APIKey(ctx, record.APIKey)
 	switch {
 	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
-		return rolebroker.Caller{}, "", unknown
+		return who, "", unknown
 	case err != nil:
-		return rolebroker.Caller{}, "", err
+		return who, "", err
 	case !seal.Same(key.Hash, record.KeyHash):
-		return rolebroker.Caller{}, "", unknown
+		return who, "", unknown
 	}
-	who, err := a.holder(key)
+	who, err = a.holder(key)
 	return who, record.ID, err
 }
 
-// Bearer is the token in the value of an Authorization header, with or without
-// the scheme "Bearer" before it, in any case.
+// refused records that a caller was not identified, and returns why. An error that says nothing about the caller,
+// such as unavailable, is not recorded.
+func (a *Authenticator) refused(
+	ctx context.Context, action rolebroker.Action, shown, address string, err error,
+) error {
+	e := rolebroker.AsError(err)
+	switch e.Code {
+	case rolebroker.CodeUnauthenticated, rolebroker.CodeDenied, rolebroker.CodeExpired:
+		a.Records.RecordEvent(ctx, rolebroker.AuditEvent{
+			Actor: rolebroker.Caller{Address: ip(address)}, Claimed: claimed(shown), Action: action, Refusal: e})
+	}
+	return err
+}
+
+// Bearer returns the token in an Authorization header, with or without the scheme "Bearer", in any case.
 func Bearer(authorization string) string {
 	if scheme, rest, ok := strings.Cut(authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return strings.TrimSpace(rest)
@@ -245,47 +228,42 @@ func Bearer(authorization string) string {
 	return authorization
 }
 
-// The kinds of what people may show in each other's place.
-const (
-	agentToken       = "an agent token"
-	apiKey           = "an API key"
-	joinToken        = "a join token"
-	runnerCredential = "a runner's credential"
-)
-
-// kindOf is what somebody shows, by its form; empty: none of ours.
-func kindOf(shown string) string {
-	for prefix, kind := range map[string]string{agentPrefix: agentToken, keyPrefix: apiKey, joinPrefix: joinToken, runnerPrefix: runnerCredential} {
-		if _, ok := seal.ID(prefix, shown); ok {
-			return kind
-		}
+// ip returns the host of a RemoteAddr.
+func ip(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
 	}
-	return ""
+	return host
 }
 
-// notARunner refuses what is not of the prefix.
-func notARunner(prefix, shown string) error {
-	wanted, from := runnerCredential, "a runner shows the credential that it got when it joined"
-	if prefix == joinPrefix {
-		wanted, from = joinToken, hintJoin
+// notARunner refuses a value that does not have the form of the kind wanted.
+func notARunner(wanted kind, shown string) error {
+	hint := "a runner shows the credential that it got when it joined"
+	if wanted == joinToken {
+		hint = hintJoin
 	}
-	switch kind := kindOf(shown); {
+	switch k := kindOf(shown); {
 	case shown == "":
-		return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "%s is required", wanted).WithHint("%s", from)
-	case kind != "":
-		return rolebroker.Errorf(rolebroker.CodeDenied, "this is %s; %s is wanted here", kind, wanted).WithHint("%s", from)
+		return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "%s is required", wanted.name).WithHint("%s", hint)
+	case k != (kind{}) && k != signIn:
+		return rolebroker.Errorf(rolebroker.CodeDenied, "this is %s; %s is wanted here", k.name, wanted.name).
+			WithHint("%s", hint)
 	}
-	return unknownRunnerKey(prefix)
+	return unknownRunnerKey(wanted)
 }
 
 const hintJoin = "make one: rolebroker runner join-token RUNNER"
 
-func unknownRunnerKey(prefix string) error {
-	if prefix == joinPrefix {
-		return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the join token is not known here: it is good once, and a newer one takes its place").WithHint(hintJoin)
+func unknownRunnerKey(wanted kind) error {
+	if wanted == joinToken {
+		return rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+			"the join token is not known here: it is good once, and a newer one takes its place").WithHint(hintJoin)
 	}
-	return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the runner's credential is not known here: a newer one took its place, or the runner was deleted").
-		WithHint("if nobody changed anything, somebody else has a copy of it; have the runner join again: rolebroker runner join-token RUNNER")
+	return rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+		"the runner's credential is not known here: a newer one took its place, or the runner was deleted").
+		WithHint("if nobody changed anything, somebody else has a copy of it; " +
+			"have the runner join again: rolebroker runner join-token RUNNER")
 }
 
 func notAnAgent(shown string) error {
@@ -293,8 +271,8 @@ func notAnAgent(shown string) error {
 		return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an agent token is required").
 			WithHint("make one: rolebroker agent token create AGENT; then set ROLEBROKER_TOKEN to it")
 	}
-	if kind := kindOf(shown); kind != "" && kind != agentToken {
-		return rolebroker.Errorf(rolebroker.CodeDenied, "this is %s; credentials are lent to an agent token only", kind).
+	if k := kindOf(shown); k != (kind{}) && k != agentToken && k != signIn {
+		return rolebroker.Errorf(rolebroker.CodeDenied, "this is %s; credentials are lent to an agent token only", k.name).
 			WithHint("make one: rolebroker agent token create AGENT")
 	}
 	return unknownToken()

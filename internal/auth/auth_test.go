@@ -19,6 +19,11 @@ type records struct {
 	keys   map[rolebroker.APIKeyID]*rolebroker.APIKey
 	ins    map[rolebroker.SignInID]*rolebroker.SignIn
 	runner map[rolebroker.RunnerKeyID]*rolebroker.RunnerKey
+	events *[]rolebroker.AuditEvent
+}
+
+func (r records) RecordEvent(_ context.Context, e rolebroker.AuditEvent) {
+	*r.events = append(*r.events, e)
 }
 
 func (r records) RunnerKey(_ context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error) {
@@ -61,6 +66,9 @@ func (r records) SignInRecord(_ context.Context, id rolebroker.SignInID) (*roleb
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
+// address is the RemoteAddr of every request.
+const address = "192.0.2.7:40000"
+
 // world is an Authenticator, and what it knows.
 type world struct {
 	*auth.Authenticator
@@ -70,7 +78,7 @@ type world struct {
 
 func newWorld() world {
 	r := records{map[rolebroker.TokenID]*rolebroker.Token{}, map[rolebroker.APIKeyID]*rolebroker.APIKey{}, map[rolebroker.SignInID]*rolebroker.SignIn{},
-		map[rolebroker.RunnerKeyID]*rolebroker.RunnerKey{}}
+		map[rolebroker.RunnerKeyID]*rolebroker.RunnerKey{}, &[]rolebroker.AuditEvent{}}
 	tokenID := rolebroker.NewTokenID()
 	token, hash := auth.NewAgentToken(tokenID)
 	r.tokens[tokenID] = &rolebroker.Token{ID: tokenID, Agent: "agt_scout", Hash: hash}
@@ -125,10 +133,11 @@ func TestATokenSaysWhichAgentItIs(t *testing.T) {
 
 func TestAKeySaysWhatItOpens(t *testing.T) {
 	w := newWorld()
-	if who, err := w.APIKey(t.Context(), "Bearer "+w.key); err != nil || who.MayRead() != nil || who.MayWrite() == nil {
+	if who, err := w.APIKey(t.Context(), "Bearer "+w.key, address); err != nil || who.MayRead() != nil || who.MayWrite() == nil ||
+		who.Address != "192.0.2.7" {
 		t.Errorf("a read-only key: %+v, %v", who, err)
 	}
-	if who, err := w.APIKey(t.Context(), "Bearer "+w.chosen); err != nil || who.MayWrite() != nil {
+	if who, err := w.APIKey(t.Context(), "Bearer "+w.chosen, address); err != nil || who.MayWrite() != nil {
 		t.Errorf("the operator's own key: %+v, %v", who, err)
 	}
 	for header, want := range map[string]rolebroker.Code{
@@ -140,14 +149,18 @@ func TestAKeySaysWhatItOpens(t *testing.T) {
 		w.join:                rolebroker.CodeDenied,
 		w.credential:          rolebroker.CodeDenied,
 	} {
-		if who, err := w.APIKey(t.Context(), header); rolebroker.CodeOf(err) != want || who != (rolebroker.Caller{}) {
+		if who, err := w.APIKey(t.Context(), header, address); rolebroker.CodeOf(err) != want || who != (rolebroker.Caller{}) {
 			t.Errorf("%+v, %v; want %s", who, err, want)
 		}
 	}
 }
 
 // broken are records that cannot be read now.
-type broken struct{}
+type broken struct{ testing.TB }
+
+func (b broken) RecordEvent(_ context.Context, e rolebroker.AuditEvent) {
+	b.Errorf("trouble with the database is recorded as a refusal: %+v", e)
+}
 
 func (broken) Token(context.Context, rolebroker.TokenID) (*rolebroker.Token, error) {
 	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
@@ -171,17 +184,17 @@ func (broken) UseRunnerKey(context.Context, rolebroker.RunnerKeyID) error {
 
 func TestNobodyGetsInWhileTheRecordsCannotBeRead(t *testing.T) {
 	w := newWorld()
-	w.Records = broken{}
+	w.Records = broken{t}
 	if _, err := w.Agent(t.Context(), w.token); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 		t.Errorf("%v", err)
 	}
-	if _, err := w.APIKey(t.Context(), w.key); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+	if _, err := w.APIKey(t.Context(), w.key, address); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 		t.Errorf("%v", err)
 	}
-	if _, err := w.Runner(t.Context(), w.credential); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+	if _, err := w.Runner(t.Context(), w.credential, address); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 		t.Errorf("%v", err)
 	}
-	if _, err := w.JoinToken(t.Context(), w.join); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+	if _, err := w.JoinToken(t.Context(), w.join, address); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 		t.Errorf("%v", err)
 	}
 }
@@ -197,7 +210,7 @@ func TestASignInStandsForItsAPIKey(t *testing.T) {
 	}
 	later := now.Add(time.Minute)
 	good, record := signIn(auth.BootstrapKey, false, later)
-	who, id, err := w.SignedIn(t.Context(), good, false)
+	who, id, err := w.SignedIn(t.Context(), good, false, address)
 	if err != nil || who.APIKey != auth.BootstrapKey || who.Access != rolebroker.AccessAdmin || id != record.ID {
 		t.Fatalf("it is %+v, %s: %v", who, id, err)
 	}
@@ -217,7 +230,7 @@ func TestASignInStandsForItsAPIKey(t *testing.T) {
 		"a cookie as a link":    {good, true, rolebroker.CodeUnauthenticated},
 		"one that is not known": {"rbs_x_" + strings.Repeat("a", 52), false, rolebroker.CodeUnauthenticated},
 	} {
-		if who, _, err := w.SignedIn(t.Context(), c.shown, c.link); rolebroker.CodeOf(err) != c.code || who != (rolebroker.Caller{}) {
+		if who, _, err := w.SignedIn(t.Context(), c.shown, c.link, address); rolebroker.CodeOf(err) != c.code || who != (rolebroker.Caller{}) {
 			t.Errorf("%s is %+v: %v", name, who, err)
 		}
 	}
@@ -229,12 +242,12 @@ func TestASignInStandsForItsAPIKey(t *testing.T) {
 		changed := key
 		change(&changed)
 		r.keys[auth.BootstrapKey] = &changed
-		if _, _, err := w.SignedIn(t.Context(), good, false); err == nil {
+		if _, _, err := w.SignedIn(t.Context(), good, false, address); err == nil {
 			t.Errorf("it goes on with %s", name)
 		}
 	}
 	delete(r.keys, auth.BootstrapKey)
-	if _, _, err := w.SignedIn(t.Context(), good, false); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+	if _, _, err := w.SignedIn(t.Context(), good, false, address); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		t.Errorf("it goes on without its key: %v", err)
 	}
 }

@@ -11,14 +11,16 @@ import (
 func TestACredentialSaysWhichRunnerItIs(t *testing.T) {
 	w := newWorld()
 	for _, header := range []string{w.credential, "Bearer " + w.credential} {
-		who, err := w.Runner(t.Context(), header)
+		who, err := w.Runner(t.Context(), header, address)
 		if err != nil || who.Runner != "run_eks" || who.Name != "eks" || who.RunnerKey == "" || who.Agent != "" || who.MayRead() == nil || who.MayWrite() == nil {
 			t.Errorf("%+v, %v", who, err)
 		}
 	}
-	key, err := w.JoinToken(t.Context(), w.join)
-	if err != nil || key.Runner != "run_eks" || !key.Join {
-		t.Errorf("%+v, %v", key, err)
+	who, err := w.JoinToken(t.Context(), w.join, address)
+	if err != nil || who.Joining != "run_eks" || who.Runner != "" || who.RunnerKey == "" ||
+		who.May(rolebroker.ActionRunnerJoin) != nil || who.May(rolebroker.ActionRunnerReport) == nil ||
+		who.MayRead() == nil || who.MayWrite() == nil {
+		t.Errorf("%+v, %v", who, err)
 	}
 	unknown, _ := auth.NewRunnerCredential(rolebroker.NewRunnerKeyID())
 	unknownJoin, _ := auth.NewJoinToken(rolebroker.NewRunnerKeyID())
@@ -42,11 +44,11 @@ func TestACredentialSaysWhichRunnerItIs(t *testing.T) {
 		{"rbr" + w.join[3:], rolebroker.CodeUnauthenticated, rolebroker.CodeDenied}, // renamed
 		{"rbj" + w.credential[3:], rolebroker.CodeDenied, rolebroker.CodeUnauthenticated},
 	} {
-		if who, err := w.Runner(t.Context(), c.shown); rolebroker.CodeOf(err) != c.asRunner || err != nil && who != (rolebroker.Caller{}) {
+		if who, err := w.Runner(t.Context(), c.shown, address); rolebroker.CodeOf(err) != c.asRunner || err != nil && who != (rolebroker.Caller{}) {
 			t.Errorf("as a runner: %+v, %v; want %s", who, err, c.asRunner)
 		}
-		if key, err := w.JoinToken(t.Context(), c.shown); rolebroker.CodeOf(err) != c.joining || err != nil && key != nil {
-			t.Errorf("joining: %+v, %v; want %s", key, err, c.joining)
+		if who, err := w.JoinToken(t.Context(), c.shown, address); rolebroker.CodeOf(err) != c.joining || err != nil && who != (rolebroker.Caller{}) {
+			t.Errorf("joining: %+v, %v; want %s", who, err, c.joining)
 		}
 	}
 }
@@ -55,10 +57,10 @@ func TestACredentialSaysWhichRunnerItIs(t *testing.T) {
 // not repeated.
 func TestARefusalNamesBothKinds(t *testing.T) {
 	w := newWorld()
-	_, asRunner := w.Runner(t.Context(), w.join)
-	_, joining := w.JoinToken(t.Context(), w.credential)
+	_, asRunner := w.Runner(t.Context(), w.join, address)
+	_, joining := w.JoinToken(t.Context(), w.credential, address)
 	_, asAgent := w.Agent(t.Context(), w.credential)
-	_, managing := w.APIKey(t.Context(), w.join)
+	_, managing := w.APIKey(t.Context(), w.join, address)
 	for err, want := range map[error]string{
 		asRunner: "this is a join token; a runner's credential is wanted here",
 		joining:  "this is a runner's credential; a join token is wanted here",
@@ -74,21 +76,21 @@ func TestARefusalNamesBothKinds(t *testing.T) {
 func TestTheKeysOfARunnerEnd(t *testing.T) {
 	w := newWorld()
 	r := w.Records.(records)
-	w.Runner(t.Context(), w.credential)
+	w.Runner(t.Context(), w.credential, address)
 	for _, k := range r.runner {
 		if !k.Join && k.UsedAt != now {
 			t.Error("the first use is not recorded")
 		}
 		k.ExpiresAt = now
 	}
-	if who, err := w.Runner(t.Context(), w.credential); rolebroker.CodeOf(err) != rolebroker.CodeExpired || who != (rolebroker.Caller{}) {
+	if who, err := w.Runner(t.Context(), w.credential, address); rolebroker.CodeOf(err) != rolebroker.CodeExpired || who != (rolebroker.Caller{}) {
 		t.Errorf("%+v, %v", who, err)
 	}
-	if key, err := w.JoinToken(t.Context(), w.join); rolebroker.CodeOf(err) != rolebroker.CodeExpired || key != nil {
-		t.Errorf("%+v, %v", key, err)
+	if who, err := w.JoinToken(t.Context(), w.join, address); rolebroker.CodeOf(err) != rolebroker.CodeExpired || who != (rolebroker.Caller{}) {
+		t.Errorf("%+v, %v", who, err)
 	}
 	wrong := w.credential[:len(w.credential)-1] + "-" // nobody learns from a guess that it was good once
-	if _, err := w.Runner(t.Context(), wrong); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+	if _, err := w.Runner(t.Context(), wrong, address); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		t.Errorf("%v", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// AgentSpec is what a person says of an agent. Integrations are names or IDs.
+// AgentSpec is what a person sets of an agent. Integrations are names or IDs.
 type AgentSpec struct {
 	Name               string
 	Description        string
@@ -17,138 +17,171 @@ type AgentSpec struct {
 	Connections        *[]string // nil leaves them as they are
 }
 
-// Agent finds one by name or ID. Codes: denied, not_found.
+// Agent finds an agent by name or ID. Codes: denied, not_found.
 func (b *Broker) Agent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error) {
-	if err := who.MayRead(); err != nil {
+	return b.agentFor(ctx, who, rolebroker.ActionAgentGet, nameOrID)
+}
+
+// agentFor permits an action that concerns an agent, and finds the agent. Codes: denied, not_found.
+func (b *Broker) agentFor(
+	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, nameOrID string, others ...rolebroker.Subject,
+) (*rolebroker.Agent, error) {
+	subjects := append(others, rolebroker.Named(rolebroker.KindAgent, nameOrID))
+	if err := b.May(ctx, who, action, subjects...); err != nil {
 		return nil, err
 	}
 	return b.store.Agent(ctx, nameOrID)
 }
 
-// Agents lists by name. Codes: denied.
-func (b *Broker) Agents(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Agent, error) {
-	if err := who.MayRead(); err != nil {
+// Agents lists agents by name. Codes: denied.
+func (b *Broker) Agents(
+	ctx context.Context, who rolebroker.Caller, page rolebroker.Page,
+) ([]rolebroker.Agent, error) {
+	if err := b.May(ctx, who, rolebroker.ActionAgentList); err != nil {
 		return nil, err
 	}
 	return b.store.Agents(ctx, page)
 }
 
 // CreateAgent stores a new agent. Codes: denied, invalid, conflict.
-func (b *Broker) CreateAgent(ctx context.Context, who rolebroker.Caller, spec AgentSpec) (*rolebroker.Agent, error) {
-	if err := who.MayWrite(); err != nil {
+func (b *Broker) CreateAgent(
+	ctx context.Context, who rolebroker.Caller, spec AgentSpec,
+) (*rolebroker.Agent, error) {
+	const action = rolebroker.ActionAgentCreate
+	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindAgent, spec.Name)); err != nil {
 		return nil, err
 	}
-	now := b.now()
-	agent, err := b.specified(ctx, rolebroker.Agent{ID: rolebroker.NewAgentID(), Version: 1, CreatedAt: now}, spec)
+	fresh := rolebroker.Agent{ID: rolebroker.NewAgentID(), Version: 1, CreatedAt: b.now()}
+	agent, err := b.specified(ctx, fresh, spec)
 	if err != nil {
 		return nil, err
 	}
 	if err := b.store.CreateAgent(ctx, agent); err != nil {
 		return nil, err
 	}
-	b.audit(ctx, who, "agent created", agent.Name)
+	b.changed(ctx, who, action, nil, agentFacts(agent), subjectAgent(agent))
 	return b.store.Agent(ctx, string(agent.ID))
 }
 
-// UpdateAgent replaces what a person says of an agent. ifVersion is the
-// version it must still have; 0 wins over whatever is there. Codes: denied,
-// not_found, invalid, conflict, stale.
-func (b *Broker) UpdateAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, spec AgentSpec, ifVersion int64) (*rolebroker.Agent, error) {
-	return b.changeAgent(ctx, who, "agent updated", nameOrID, ifVersion, func(a rolebroker.Agent) (*rolebroker.Agent, error) {
-		return b.specified(ctx, a, spec)
-	})
+// UpdateAgent replaces what a person set of an agent. ifVersion is the version that the caller read; 0 replaces any
+// version. Codes: denied, not_found, invalid, conflict, stale.
+func (b *Broker) UpdateAgent(
+	ctx context.Context, who rolebroker.Caller, nameOrID string, spec AgentSpec, ifVersion int64,
+) (*rolebroker.Agent, error) {
+	update := func(a rolebroker.Agent) (*rolebroker.Agent, error) { return b.specified(ctx, a, spec) }
+	return b.changeAgent(ctx, who, rolebroker.ActionAgentUpdate, nameOrID, ifVersion, update)
 }
 
-// Connect lets an agent borrow from an integration; it may already. Codes:
-// denied, not_found.
-func (b *Broker) Connect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error) {
-	return b.changeAgent(ctx, who, "agent connected to "+integration, agent, 0, func(a rolebroker.Agent) (*rolebroker.Agent, error) {
+// Connect lets an agent borrow from an integration. The first connection becomes the agent's default. Connecting
+// again changes nothing. Codes: denied, not_found.
+func (b *Broker) Connect(
+	ctx context.Context, who rolebroker.Caller, agent, integration string,
+) (*rolebroker.Agent, error) {
+	connect := func(a rolebroker.Agent) (*rolebroker.Agent, error) {
 		in, err := b.store.Integration(ctx, integration)
 		if err != nil || a.Connected(in.ID) {
 			return nil, err
 		}
-		a.Connections = append(slices.Clone(a.Connections), rolebroker.Connection{Integration: in.ID, IntegrationName: in.Name, ConnectedAt: b.now()})
+		a.Connections = append(slices.Clone(a.Connections),
+			rolebroker.Connection{Integration: in.ID, IntegrationName: in.Name, ConnectedAt: b.now()})
 		if len(a.Connections) == 1 {
 			a.DefaultIntegration = in.ID
 		}
 		return &a, nil
-	})
+	}
+	return b.changeAgent(ctx, who, rolebroker.ActionAgentConnect, agent, 0, connect,
+		rolebroker.Named(rolebroker.KindIntegration, integration))
 }
 
-// Disconnect takes an integration away from an agent. What was lent lives
-// until it expires. Codes: denied, not_found.
-func (b *Broker) Disconnect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error) {
-	return b.changeAgent(ctx, who, "agent disconnected from "+integration, agent, 0, func(a rolebroker.Agent) (*rolebroker.Agent, error) {
+// Disconnect takes an integration away from an agent. Credentials that were lent stay valid until they expire. Codes:
+// denied, not_found.
+func (b *Broker) Disconnect(
+	ctx context.Context, who rolebroker.Caller, agent, integration string,
+) (*rolebroker.Agent, error) {
+	disconnect := func(a rolebroker.Agent) (*rolebroker.Agent, error) {
 		in, err := b.store.Integration(ctx, integration)
 		if err != nil || !a.Connected(in.ID) {
 			return nil, err
 		}
-		a.Connections = slices.DeleteFunc(slices.Clone(a.Connections), func(c rolebroker.Connection) bool { return c.Integration == in.ID })
+		a.Connections = slices.DeleteFunc(slices.Clone(a.Connections),
+			func(c rolebroker.Connection) bool { return c.Integration == in.ID })
 		if a.DefaultIntegration == in.ID {
 			a.DefaultIntegration = ""
 		}
 		return &a, nil
-	})
+	}
+	return b.changeAgent(ctx, who, rolebroker.ActionAgentDisconnect, agent, 0, disconnect,
+		rolebroker.Named(rolebroker.KindIntegration, integration))
 }
 
-// ChooseDefault makes one of an agent's connections the one whose default role
-// is used when the agent names none. Codes: denied, not_found, invalid.
-func (b *Broker) ChooseDefault(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error) {
-	return b.changeAgent(ctx, who, "agent's default became "+integration, agent, 0, func(a rolebroker.Agent) (*rolebroker.Agent, error) {
-		if err := b.setDefault(ctx, &a, integration); err != nil {
-			return nil, err
-		}
-		return &a, nil
-	})
+// ChooseDefault makes one of an agent's connections its default: the agent gets the default role of that integration
+// when it names no role. Codes: denied, not_found, invalid.
+func (b *Broker) ChooseDefault(
+	ctx context.Context, who rolebroker.Caller, agent, integration string,
+) (*rolebroker.Agent, error) {
+	choose := func(a rolebroker.Agent) (*rolebroker.Agent, error) { return &a, b.setDefault(ctx, &a, integration) }
+	return b.changeAgent(ctx, who, rolebroker.ActionAgentDefault, agent, 0, choose,
+		rolebroker.Named(rolebroker.KindIntegration, integration))
 }
 
-// DisableAgent lends nothing more to an agent. What was lent lives until it
-// expires. Codes: denied, not_found.
-func (b *Broker) DisableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error) {
-	return b.switchAgent(ctx, who, "agent disabled", nameOrID, true)
+// DisableAgent stops lending to an agent. Credentials that were lent stay valid until they expire. Codes: denied,
+// not_found.
+func (b *Broker) DisableAgent(
+	ctx context.Context, who rolebroker.Caller, nameOrID string,
+) (*rolebroker.Agent, error) {
+	return b.changeAgent(ctx, who, rolebroker.ActionAgentDisable, nameOrID, 0, setDisabled(true))
 }
 
 // EnableAgent lends to an agent again. Codes: denied, not_found.
-func (b *Broker) EnableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error) {
-	return b.switchAgent(ctx, who, "agent enabled", nameOrID, false)
+func (b *Broker) EnableAgent(
+	ctx context.Context, who rolebroker.Caller, nameOrID string,
+) (*rolebroker.Agent, error) {
+	return b.changeAgent(ctx, who, rolebroker.ActionAgentEnable, nameOrID, 0, setDisabled(false))
 }
 
-func (b *Broker) switchAgent(ctx context.Context, who rolebroker.Caller, what, nameOrID string, disabled bool) (*rolebroker.Agent, error) {
-	return b.changeAgent(ctx, who, what, nameOrID, 0, func(a rolebroker.Agent) (*rolebroker.Agent, error) {
+func setDisabled(disabled bool) agentChange {
+	return func(a rolebroker.Agent) (*rolebroker.Agent, error) {
 		if a.Disabled == disabled {
 			return nil, nil
 		}
 		a.Disabled = disabled
 		return &a, nil
-	})
+	}
 }
 
-// changeAgent makes a change to an agent as it is now, and again when someone
-// else's came between. A change that returns nil changes nothing.
-func (b *Broker) changeAgent(ctx context.Context, who rolebroker.Caller, what, nameOrID string, ifVersion int64, change func(rolebroker.Agent) (*rolebroker.Agent, error)) (*rolebroker.Agent, error) {
-	if err := who.MayWrite(); err != nil {
+// agentChange returns the changed agent; nil if there is nothing to change.
+type agentChange func(rolebroker.Agent) (*rolebroker.Agent, error)
+
+// changeAgent applies a change to the current version of an agent, and records it. others are further subjects of the
+// action.
+func (b *Broker) changeAgent(
+	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, nameOrID string, ifVersion int64,
+	change agentChange, others ...rolebroker.Subject,
+) (*rolebroker.Agent, error) {
+	if err := b.May(ctx, who, action, append(others, rolebroker.Named(rolebroker.KindAgent, nameOrID))...); err != nil {
 		return nil, err
 	}
-	id, err := retryStale(ifVersion, func() (rolebroker.AgentID, error) {
-		old, err := b.store.Agent(ctx, nameOrID)
-		if err != nil {
-			return "", err
+	var before, after *rolebroker.Agent
+	err := retryStale(ifVersion, func() (err error) {
+		if before, err = b.store.Agent(ctx, nameOrID); err != nil {
+			return err
 		}
-		changed, err := change(*old)
-		if err != nil || changed == nil {
-			return old.ID, err
+		if after, err = change(*before); err != nil || after == nil {
+			return err
 		}
-		changed.Version, changed.UpdatedAt = old.Version+1, b.now()
-		return old.ID, b.store.UpdateAgent(ctx, changed, expected(ifVersion, old.Version))
+		after.Version, after.UpdatedAt = before.Version+1, b.now()
+		return b.store.UpdateAgent(ctx, after, expected(ifVersion, before.Version))
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.audit(ctx, who, what, nameOrID)
-	return b.store.Agent(ctx, string(id))
+	if after != nil {
+		b.changed(ctx, who, action, agentFacts(before), agentFacts(after), append(others, subjectAgent(after))...)
+	}
+	return b.store.Agent(ctx, string(before.ID))
 }
 
-// specified is the agent with what spec says of it.
+// specified returns the agent as the spec describes it.
 func (b *Broker) specified(ctx context.Context, a rolebroker.Agent, spec AgentSpec) (*rolebroker.Agent, error) {
 	a.Name, a.Description, a.Disabled, a.UpdatedAt = spec.Name, spec.Description, spec.Disabled, b.now()
 	if spec.Connections != nil {
@@ -172,14 +205,17 @@ func (b *Broker) specified(ctx context.Context, a rolebroker.Agent, spec AgentSp
 	return &a, a.Check()
 }
 
-// connections are those to the integrations named; one that the agent has
-// keeps its time.
-func (b *Broker) connections(ctx context.Context, a *rolebroker.Agent, integrations []string) ([]rolebroker.Connection, error) {
+// connections returns connections to the integrations that are named. A connection that the agent already has keeps
+// its time.
+func (b *Broker) connections(
+	ctx context.Context, a *rolebroker.Agent, integrations []string,
+) ([]rolebroker.Connection, error) {
 	var connections []rolebroker.Connection
 	for i, nameOrID := range integrations {
 		in, err := b.store.Integration(ctx, nameOrID)
 		if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-			return nil, agentField(fmt.Sprintf("connections[%d].integration", i), "there is no integration %q", nameOrID)
+			path := fmt.Sprintf("connections[%d].integration", i)
+			return nil, invalidAgent(path, "there is no integration %q", nameOrID)
 		}
 		if err != nil {
 			return nil, err
@@ -202,46 +238,41 @@ func (b *Broker) setDefault(ctx context.Context, a *rolebroker.Agent, nameOrID s
 	}
 	in, err := b.store.Integration(ctx, nameOrID)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-		return agentField("default_integration", "there is no integration %q", nameOrID)
+		return invalidAgent("default_integration", "there is no integration %q", nameOrID)
 	}
 	if err != nil {
 		return err
 	}
 	if !a.Connected(in.ID) {
-		return agentField("default_integration", "%q is not one of the agent's connections; connect it first", nameOrID)
+		return invalidAgent("default_integration",
+			"%q is not one of the agent's connections; connect it first", nameOrID)
 	}
 	a.DefaultIntegration = in.ID
 	return nil
 }
 
-func agentField(path, format string, args ...any) error {
-	return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the agent is not valid",
-		Fields: []rolebroker.Field{{Path: path, Message: fmt.Sprintf(format, args...)}}}
+func invalidAgent(path, format string, args ...any) error {
+	return invalid("the agent", path, format, args...)
 }
 
-// DeleteAgent removes an agent with its connections and tokens. What was lent
-// lives until it expires. Codes: denied, not_found, stale.
+// DeleteAgent removes an agent with its connections and tokens. Credentials that were lent stay valid until they
+// expire. Codes: denied, not_found, stale.
 func (b *Broker) DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error {
-	if err := who.MayWrite(); err != nil {
-		return err
-	}
-	agent, err := b.store.Agent(ctx, nameOrID)
+	const action = rolebroker.ActionAgentDelete
+	agent, err := b.agentFor(ctx, who, action, nameOrID)
 	if err != nil {
 		return err
 	}
 	if err := b.store.DeleteAgent(ctx, agent.ID, ifVersion); err != nil {
 		return err
 	}
-	b.audit(ctx, who, "agent deleted", agent.Name)
+	b.changed(ctx, who, action, agentFacts(agent), nil, subjectAgent(agent))
 	return nil
 }
 
-// Grants is what an agent may borrow from now. Codes: denied, not_found.
+// Grants returns what an agent may borrow now. Codes: denied, not_found.
 func (b *Broker) Grants(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Grants, error) {
-	if err := who.MayRead(); err != nil {
-		return nil, err
-	}
-	agent, err := b.store.Agent(ctx, nameOrID)
+	agent, err := b.agentFor(ctx, who, rolebroker.ActionAgentGrants, nameOrID)
 	if err != nil {
 		return nil, err
 	}

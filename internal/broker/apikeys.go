@@ -10,67 +10,85 @@ import (
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
-// APIKeySpec is what a person says of a new API key.
+// APIKeySpec is what a person sets of a new API key.
 type APIKeySpec struct {
 	Name      string
 	Access    rolebroker.Access
 	ExpiresAt time.Time // zero: it does not expire
 }
 
-// APIKey is what is known of an API key, for auth to check. It is read anew
-// each time. Codes: not_found.
+// APIKey finds the record of an API key, for auth. It is never cached. Codes: not_found.
 func (b *Broker) APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error) {
 	return b.store.APIKey(ctx, id)
 }
 
-// APIKeys lists them. Codes: denied.
-func (b *Broker) APIKeys(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.APIKey, error) {
-	if err := who.MayRead(); err != nil {
+// APIKeys lists API keys by ID. Codes: denied.
+func (b *Broker) APIKeys(
+	ctx context.Context, who rolebroker.Caller, page rolebroker.Page,
+) ([]rolebroker.APIKey, error) {
+	if err := b.May(ctx, who, rolebroker.ActionAPIKeyList); err != nil {
 		return nil, err
 	}
 	return b.store.APIKeys(ctx, page)
 }
 
-// CreateAPIKey makes a key. The secret is returned this once and kept
-// nowhere. Codes: denied, invalid, conflict.
-func (b *Broker) CreateAPIKey(ctx context.Context, who rolebroker.Caller, spec APIKeySpec) (*rolebroker.APIKey, rolebroker.Secret, error) {
-	if err := who.MayWrite(); err != nil {
+// CreateAPIKey makes an API key. It returns the secret once; only a hash is stored. Codes: denied, invalid, conflict.
+func (b *Broker) CreateAPIKey(
+	ctx context.Context, who rolebroker.Caller, spec APIKeySpec,
+) (*rolebroker.APIKey, rolebroker.Secret, error) {
+	const action = rolebroker.ActionAPIKeyCreate
+	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindAPIKey, spec.Name)); err != nil {
 		return nil, rolebroker.Secret{}, err
 	}
 	if err := b.checkAPIKey(spec); err != nil {
 		return nil, rolebroker.Secret{}, err
 	}
-	key := rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: spec.Name, Access: spec.Access, CreatedAt: b.now(), ExpiresAt: spec.ExpiresAt}
+	key := rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: spec.Name, Access: spec.Access,
+		CreatedAt: b.now(), ExpiresAt: spec.ExpiresAt}
 	secret, hash := auth.NewAPIKey(key.ID)
 	key.Hash = hash
 	if err := b.store.CreateAPIKey(ctx, &key); err != nil {
 		return nil, rolebroker.Secret{}, err
 	}
-	b.audit(ctx, who, "API key created", key.Name)
+	b.changed(ctx, who, action, nil, apiKeyFacts(&key), subjectAPIKey(&key))
 	return &key, secret, nil
 }
 
 func (b *Broker) checkAPIKey(spec APIKeySpec) error {
-	invalid := func(path, message string) error {
-		return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the API key is not valid", Fields: []rolebroker.Field{{Path: path, Message: message}}}
-	}
+	const what = "the API key"
 	if err := rolebroker.CheckName(spec.Name); err != nil {
-		return invalid("name", err.Error())
+		return invalid(what, "name", "%s", err)
 	}
 	if spec.Name == bootstrapName {
-		return invalid("name", `"bootstrap" is the name of the first admin key; choose another`)
+		return invalid(what, "name", `"bootstrap" is the name of the first admin key; choose another`)
 	}
 	if spec.Access != rolebroker.AccessAdmin && spec.Access != rolebroker.AccessReadOnly {
-		return invalid("access", fmt.Sprintf("%q is not one of admin, read-only", spec.Access))
+		return invalid(what, "access", "%q is not one of admin, read-only", string(spec.Access))
 	}
-	return b.checkNew("the API key", "name", spec.Name, spec.ExpiresAt)
+	return b.checkNew(what, "name", spec.Name, spec.ExpiresAt)
 }
 
-// DeleteAPIKey makes a key useless at once. Of the bootstrap key its hash is
-// kept, so that a server that is started with it again does not bring it back.
-// Codes: denied, not_found, conflict when it is the last admin key.
+// checkNew checks the fields that tokens and API keys share. field is the path of the label.
+func (b *Broker) checkNew(what, field, label string, expiresAt time.Time) error {
+	var wrong []rolebroker.Field
+	if err := rolebroker.CheckLabel(label); err != nil {
+		wrong = append(wrong, rolebroker.Field{Path: field, Message: err.Error()})
+	}
+	if !expiresAt.IsZero() && !expiresAt.After(b.now()) {
+		wrong = append(wrong, rolebroker.Field{Path: "expires_at",
+			Message: fmt.Sprintf("%s is not in the future", expiresAt.UTC().Format(time.RFC3339))})
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: what + " is not valid", Fields: wrong}
+}
+
+// DeleteAPIKey revokes a key at once. The hash of the bootstrap key stays, so that a restart with the same
+// ROLEBROKER_ADMIN_KEY does not bring the key back. Codes: denied, not_found, conflict for the last admin key.
 func (b *Broker) DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rolebroker.APIKeyID) error {
-	if err := who.MayWrite(); err != nil {
+	const action = rolebroker.ActionAPIKeyDelete
+	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindAPIKey, string(id))); err != nil {
 		return err
 	}
 	key, err := b.store.APIKey(ctx, id)
@@ -80,7 +98,7 @@ func (b *Broker) DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rol
 	if err := b.store.DeleteAPIKey(ctx, id); err != nil {
 		return err
 	}
-	b.audit(ctx, who, "API key deleted", key.Name)
+	b.changed(ctx, who, action, apiKeyFacts(key), nil, subjectAPIKey(key))
 	if id != auth.BootstrapKey {
 		return nil
 	}
@@ -88,10 +106,15 @@ func (b *Broker) DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rol
 	return b.store.PutAPIKey(ctx, key)
 }
 
-// BootstrapAdmin sees to it that someone can sign in. chosen is the operator's
-// own key, which replaces the one chosen before; without it, and with no API
-// key in the store, one is made and returned, this once. When several servers
-// start at once one of them makes it. Codes: unavailable.
+// bootstrapName is the name of the bootstrap key. No other key can have it.
+const bootstrapName = "bootstrap"
+
+// operator is the actor of what the server's configuration changes.
+var operator = rolebroker.Caller{Name: "the server's configuration"}
+
+// BootstrapAdmin makes sure that somebody can use the management API. chosen is the operator's own key, which replaces
+// the bootstrap key. Without it, and if the store has no API key, BootstrapAdmin makes a key and returns it once. When
+// several servers start together, one of them makes the key. Codes: unavailable.
 func (b *Broker) BootstrapAdmin(ctx context.Context, chosen rolebroker.Secret) (rolebroker.Secret, error) {
 	if !chosen.IsZero() {
 		return rolebroker.Secret{}, b.adoptAdminKey(ctx, chosen)
@@ -103,15 +126,18 @@ func (b *Broker) BootstrapAdmin(ctx context.Context, chosen rolebroker.Secret) (
 	key := b.bootstrapKey()
 	secret, hash := auth.NewAPIKey(key.ID)
 	key.Hash = hash
-	err = b.store.CreateAPIKey(ctx, &key)
-	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
+	switch err := b.store.CreateAPIKey(ctx, &key); {
+	case rolebroker.CodeOf(err) == rolebroker.CodeConflict:
 		return rolebroker.Secret{}, nil
+	case err != nil:
+		return rolebroker.Secret{}, err
 	}
-	return secret, err
+	b.changed(ctx, operator, rolebroker.ActionAPIKeyCreate, nil, apiKeyFacts(&key), subjectAPIKey(&key))
+	return secret, nil
 }
 
-// adoptAdminKey makes the operator's key the bootstrap key, unless it is that
-// already, or was and has been deleted.
+// adoptAdminKey makes the operator's key the bootstrap key, unless it is or was that: a key that was deleted stays
+// deleted.
 func (b *Broker) adoptAdminKey(ctx context.Context, chosen rolebroker.Secret) error {
 	old, err := b.store.APIKey(ctx, auth.BootstrapKey)
 	switch {
@@ -125,12 +151,14 @@ func (b *Broker) adoptAdminKey(ctx context.Context, chosen rolebroker.Secret) er
 	}
 	key := b.bootstrapKey()
 	key.Hash = seal.Hash(chosen.Reveal())
-	return b.store.PutAPIKey(ctx, &key)
+	if err := b.store.PutAPIKey(ctx, &key); err != nil {
+		return err
+	}
+	b.changed(ctx, operator, rolebroker.ActionAPIKeyCreate, nil, apiKeyFacts(&key), subjectAPIKey(&key))
+	return nil
 }
 
 func (b *Broker) bootstrapKey() rolebroker.APIKey {
-	return rolebroker.APIKey{ID: auth.BootstrapKey, Name: bootstrapName, Access: rolebroker.AccessAdmin, CreatedAt: b.now()}
+	return rolebroker.APIKey{ID: auth.BootstrapKey, Name: bootstrapName, Access: rolebroker.AccessAdmin,
+		CreatedAt: b.now()}
 }
-
-// bootstrapName is the bootstrap key's and nobody else's.
-const bootstrapName = "bootstrap"

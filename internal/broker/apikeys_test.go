@@ -13,7 +13,7 @@ import (
 // opens says who a key belongs to, if it opens the management API.
 func (w *world) opens(key rolebroker.Secret) (rolebroker.Caller, error) {
 	authenticator := &auth.Authenticator{Records: w.broker, Now: time.Now}
-	return authenticator.APIKey(w.ctx, "Bearer "+key.Reveal())
+	return authenticator.APIKey(w.ctx, "Bearer "+key.Reveal(), "192.0.2.1:1")
 }
 
 func TestTheFirstStartMakesAnAdminKeyOnce(t *testing.T) {

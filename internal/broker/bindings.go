@@ -6,24 +6,25 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Bindings lists the service accounts that are an agent. Codes: denied,
-// not_found.
-func (b *Broker) Bindings(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error) {
-	if err := who.MayRead(); err != nil {
-		return nil, err
-	}
-	a, err := b.store.Agent(ctx, agent)
+// Bindings lists the service accounts that are bound to an agent. Codes: denied, not_found.
+func (b *Broker) Bindings(
+	ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page,
+) ([]rolebroker.Token, error) {
+	a, err := b.agentFor(ctx, who, rolebroker.ActionBindingList, agent)
 	if err != nil {
 		return nil, err
 	}
 	return b.store.Bindings(ctx, a.ID, page)
 }
 
-// Bind says that whoever runs as a service account is the agent. One service
-// account is one agent; an agent may be several. Codes: denied, not_found,
-// invalid, conflict.
-func (b *Broker) Bind(ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount) (*rolebroker.Token, error) {
-	if err := who.MayWrite(); err != nil {
+// Bind binds a service account to an agent: a process that runs as the service account borrows as the agent. A
+// service account has one agent; an agent may have several service accounts. Codes: denied, not_found, invalid,
+// conflict.
+func (b *Broker) Bind(
+	ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount,
+) (*rolebroker.Token, error) {
+	const action = rolebroker.ActionBindingCreate
+	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindAgent, agent)); err != nil {
 		return nil, err
 	}
 	if err := account.Check(); err != nil {
@@ -33,16 +34,17 @@ func (b *Broker) Bind(ctx context.Context, who rolebroker.Caller, agent string, 
 	if err != nil {
 		return nil, err
 	}
-	binding := rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: a.ID, Account: account, CreatedAt: stored(b.now())}
+	binding := rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: a.ID, Account: account,
+		CreatedAt: stored(b.now())}
 	if err := b.store.CreateBinding(ctx, &binding); err != nil {
 		return nil, b.boundAlready(ctx, account, err)
 	}
-	b.audit(ctx, who, "agent bound to "+account.String(), a.Name+" "+string(binding.ID))
+	facts := rolebroker.Facts{"service_account": account.String(), "issuer": account.Issuer}
+	b.changed(ctx, who, action, nil, facts, subjectAgent(a), subjectToken(&binding))
 	return &binding, nil
 }
 
-// boundAlready says to which agent a service account is bound, if that is what
-// was in the way.
+// boundAlready names the agent that a service account is bound to, if that is why the store refused the binding.
 func (b *Broker) boundAlready(ctx context.Context, account rolebroker.ServiceAccount, err error) error {
 	if rolebroker.CodeOf(err) != rolebroker.CodeConflict {
 		return err
@@ -59,19 +61,19 @@ func (b *Broker) boundAlready(ctx context.Context, account rolebroker.ServiceAcc
 		WithHint("unbind it first: rolebroker agent unbind %s %s", a.Name, binding.ID)
 }
 
-// Unbind has a service account be the agent no longer, at once. What was lent
-// lives until it expires. Codes: denied, not_found.
-func (b *Broker) Unbind(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error {
-	if err := who.MayWrite(); err != nil {
-		return err
-	}
-	a, err := b.store.Agent(ctx, agent)
+// Unbind ends a binding at once. Credentials that were lent stay valid until they expire. Codes: denied, not_found.
+func (b *Broker) Unbind(
+	ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID,
+) error {
+	const action = rolebroker.ActionBindingDelete
+	binding := rolebroker.Named(rolebroker.KindBinding, string(id))
+	a, err := b.agentFor(ctx, who, action, agent, binding)
 	if err != nil {
 		return err
 	}
 	if err := b.store.DeleteBinding(ctx, a.ID, id); err != nil {
 		return err
 	}
-	b.audit(ctx, who, "agent unbound", a.Name+" "+string(id))
+	b.done(ctx, who, action, subjectAgent(a), binding)
 	return nil
 }

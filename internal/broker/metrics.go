@@ -1,17 +1,22 @@
 package broker
 
-import "github.com/rolebroker/rolebroker/internal/prometheus"
+import "github.com/prometheus/client_golang/prometheus"
 
 // metrics count what validations found.
 type metrics struct {
-	validations *prometheus.Counter
-	changes     *prometheus.Counter
+	validations *prometheus.CounterVec
+	changes     *prometheus.CounterVec
 }
 
-func newMetrics(r *prometheus.Registry) *metrics {
-	return &metrics{
-		validations: r.Counter("rolebroker_validations_total", "Validations of a role, by status and code.", "status", "code"),
-		changes: r.Counter("rolebroker_role_changes_total",
-			"Roles that a validation found to work no longer, or again.", "to"),
+func newMetrics(registerer prometheus.Registerer) *metrics {
+	m := &metrics{
+		validations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rolebroker_validations_total", Help: "Validations of a role, by status and code."}, []string{"status", "code"}),
+		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rolebroker_role_changes_total", Help: "Roles that a validation found to work no longer, or again."}, []string{"to"}),
 	}
+	if registerer != nil {
+		registerer.MustRegister(m.validations, m.changes)
+	}
+	return m
 }

@@ -62,8 +62,9 @@ func TestExternalIDsAreAudited(t *testing.T) {
 	if err := w.broker.ReleaseExternalID(w.ctx, admin, r.ID); err != nil {
 		t.Fatal(err)
 	}
-	for _, what := range []string{`msg="external ID reserved" name=`, `msg="external ID released" name=`} {
-		if want := what + string(r.ID) + " by=test api_key=key_test"; !strings.Contains(log.String(), want) {
+	for _, action := range []string{"external-id.reserve", "external-id.release"} {
+		want := "action=" + action + " outcome=done by=test by_id=key_test reservation_id=" + string(r.ID)
+		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log has no %s:\n%s", want, log.String())
 		}
 	}

@@ -120,7 +120,8 @@ func TestAJoinTokenIsGoodForAWhile(t *testing.T) {
 			t.Errorf("%+v, %v", key, err)
 			continue
 		}
-		if known, err := authenticator.JoinToken(w.ctx, secret.Reveal()); err != nil || known.ID != key.ID || known.Runner != r.ID {
+		if known, err := authenticator.JoinToken(w.ctx, secret.Reveal(), ""); err != nil ||
+			known.RunnerKey != key.ID || known.Joining != r.ID {
 			t.Errorf("%+v, %v", known, err)
 		}
 	}
@@ -136,11 +137,11 @@ func TestAJoinTokenIsGoodForAWhile(t *testing.T) {
 	// A newer one takes its place, and its time ends.
 	_, first, _ := w.broker.JoinToken(w.ctx, admin, "eks", 0)
 	_, second, _ := w.broker.JoinToken(w.ctx, admin, "eks", 0)
-	if _, err := authenticator.JoinToken(w.ctx, first.Reveal()); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+	if _, err := authenticator.JoinToken(w.ctx, first.Reveal(), ""); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		t.Errorf("%v", err)
 	}
 	now = now.Add(time.Hour)
-	if _, err := authenticator.JoinToken(w.ctx, second.Reveal()); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
+	if _, err := authenticator.JoinToken(w.ctx, second.Reveal(), ""); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
 		t.Errorf("%v", err)
 	}
 }
@@ -164,7 +165,7 @@ func TestACopiedCredentialIsFoundOut(t *testing.T) {
 	authenticator := &auth.Authenticator{Records: w.broker, Now: time.Now}
 	opens := func(credential string, want rolebroker.Code) {
 		t.Helper()
-		if who, err := authenticator.Runner(w.ctx, credential); rolebroker.CodeOf(err) != want || err == nil && who.Runner != r.ID {
+		if who, err := authenticator.Runner(w.ctx, credential, ""); rolebroker.CodeOf(err) != want || err == nil && who.Runner != r.ID {
 			t.Errorf("%+v, %v; want %q", who, err, want)
 		}
 	}
@@ -313,10 +314,15 @@ func TestWhatIsDoneWithRunnersIsAudited(t *testing.T) {
 	if err := errors.Join(w.broker.Unbind(w.ctx, admin, "scout", binding.ID), w.broker.DeleteRunner(w.ctx, admin, "gke", 0)); err != nil {
 		t.Fatal(err)
 	}
-	for _, what := range []string{`msg="runner created" name=eks`, `msg="runner updated" name=gke`, `msg="join token created" name="gke ` + string(key.ID) + `"`,
-		`msg="agent bound to system:serviceaccount:agents:scout" name="scout ` + string(binding.ID) + `"`,
-		`msg="agent unbound" name="scout ` + string(binding.ID) + `"`, `msg="runner deleted" name=gke`} {
-		if want := what + " by=test api_key=key_test"; !strings.Contains(log.String(), want) {
+	const by = " outcome=done by=test by_id=key_test "
+	for _, want := range []string{
+		"action=runner.create" + by + "runner=eks", "action=runner.update" + by + "runner=gke",
+		"before.name=eks after.name=gke", "action=runner.create-join-token" + by + "runner=gke",
+		"runner_key_id=" + string(key.ID), "action=binding.create" + by + "agent=scout",
+		"binding_id=" + string(binding.ID), "after.service_account=system:serviceaccount:agents:scout",
+		"action=binding.delete" + by, "action=runner.delete" + by + "runner=gke",
+	} {
+		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log has no %s:\n%s", want, log.String())
 		}
 	}
@@ -332,14 +338,14 @@ func TestStreamsAreBounded(t *testing.T) {
 	open, err := 0, error(nil)
 	for ; err == nil && open < 10_000; open++ {
 		var c *broker.Changes
-		if c, err = w.broker.Watch(rolebroker.Caller{Runner: eks.ID, Name: "eks"}); err == nil {
+		if c, err = w.broker.Watch(w.ctx, rolebroker.Caller{Runner: eks.ID, Name: "eks"}); err == nil {
 			defer c.Close()
 		}
 	}
 	if rolebroker.CodeOf(err) != rolebroker.CodeThrottled {
 		t.Errorf("%d streams are open: %v", open, err)
 	}
-	c, err := w.broker.Watch(rolebroker.Caller{Runner: gke.ID, Name: "gke"})
+	c, err := w.broker.Watch(w.ctx, rolebroker.Caller{Runner: gke.ID, Name: "gke"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -188,7 +188,11 @@ func (f failing) Integration(context.Context, rolebroker.Caller, string) (*roleb
 	return nil, f.err
 }
 
-func (f failing) APIKey(context.Context, string) (rolebroker.Caller, error) {
+func (f failing) May(context.Context, rolebroker.Caller, rolebroker.Action, ...rolebroker.Subject) error {
+	return nil
+}
+
+func (f failing) APIKey(context.Context, string, string) (rolebroker.Caller, error) {
 	return rolebroker.Caller{Access: rolebroker.AccessAdmin}, nil
 }
 

@@ -73,6 +73,7 @@ func operation[I any](c collection, method, path, id string, status int) huma.Op
 
 // register has a handler answer, as the operation describes it.
 func register[I, O any](c collection, op huma.Operation, h handler[I, O]) {
+	op.Middlewares = huma.Middlewares{c.server.permit(op.OperationID)}
 	huma.Register(c.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, callerOf(ctx), in)
 		if err == nil {

@@ -18,6 +18,7 @@ import (
 
 // Broker is what the API administers; *broker.Broker is one.
 type Broker interface {
+	permissions
 	integrations
 	externalIDs
 	validations
@@ -31,10 +32,10 @@ type Broker interface {
 	platform
 }
 
-// Auth finds out who calls. The argument is the Authorization header as it
-// came. Codes: unauthenticated, expired.
+// Auth identifies the caller by the Authorization header and the RemoteAddr of a request. Codes: unauthenticated,
+// denied, expired.
 type Auth interface {
-	APIKey(ctx context.Context, authorization string) (rolebroker.Caller, error)
+	APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
 }
 
 // Options are what the API needs.
@@ -124,8 +125,8 @@ func (s *server) routes(api huma.API) {
 	remove(pl, "/api-keys/{id}", "delete-api-key", s.deleteAPIKey)
 }
 
-// ServeHTTP lets a request through to its handler, which reads its body, once
-// it is known who asks, that they may, and that there is something to read.
+// ServeHTTP lets a request through to its handler once the caller is identified and the request can be read. Before
+// the handler reads the body, permit asks the broker whether the caller may do it.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -133,7 +134,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveOpenAPI(w, r)
 		return
 	}
-	who, err := s.Auth.APIKey(r.Context(), r.Header.Get("Authorization"))
+	who, err := s.Auth.APIKey(r.Context(), r.Header.Get("Authorization"), r.RemoteAddr)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -144,20 +145,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if err := mayUse(r.Method, who); err != nil {
-		s.refuse(w, r, err)
-		return
-	}
 	s.mux.ServeHTTP(w, r.WithContext(withCaller(r.Context(), who)))
-}
-
-// mayUse says whether a caller may use a method. The broker decides what they
-// may do; this saves reading the bodies of those who may not change anything.
-func mayUse(method string, who rolebroker.Caller) error {
-	if method == http.MethodGet || method == http.MethodHead {
-		return who.MayRead()
-	}
-	return who.MayWrite()
 }
 
 // notRouted is the answer to a path or method that no route has.

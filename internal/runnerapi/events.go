@@ -19,7 +19,7 @@ func (d *door) events(w http.ResponseWriter, r *http.Request) {
 		d.refuse(w, r, err)
 		return
 	}
-	changes, err := d.Broker.Watch(who)
+	changes, err := d.Broker.Watch(r.Context(), who)
 	if err != nil {
 		d.refuse(w, r, err)
 		return
@@ -67,7 +67,7 @@ func next(ctx context.Context, changes *broker.Changes, until time.Time) []roleb
 func (d *door) isStillGood(ctx context.Context, r *http.Request) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	who, err := d.Auth.Runner(ctx, r.Header.Get("Authorization"))
+	who, err := d.Auth.Runner(ctx, r.Header.Get("Authorization"), r.RemoteAddr)
 	if err != nil {
 		return rolebroker.CodeOf(err) == rolebroker.CodeUnavailable || rolebroker.CodeOf(err) == rolebroker.CodeInternal
 	}

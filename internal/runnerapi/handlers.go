@@ -12,12 +12,12 @@ import (
 func (d *door) join(w http.ResponseWriter, r *http.Request) {
 	in, err := read[api.Join](r)
 	if err == nil {
-		var token *rolebroker.RunnerKey
-		if token, err = d.Auth.JoinToken(r.Context(), in.Token.Reveal()); err == nil {
+		var who rolebroker.Caller
+		if who, err = d.Auth.JoinToken(r.Context(), in.Token.Reveal(), r.RemoteAddr); err == nil {
 			var runner *rolebroker.Runner
 			var key *rolebroker.RunnerKey
 			var secret rolebroker.Secret
-			if runner, key, secret, err = d.Broker.Join(r.Context(), token, in.Program); err == nil {
+			if runner, key, secret, err = d.Broker.Join(r.Context(), who, in.Program); err == nil {
 				write(w, http.StatusOK, showCredential(runner, key, secret))
 				return
 			}

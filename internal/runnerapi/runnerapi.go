@@ -39,12 +39,12 @@ import (
 
 // Broker is what runners ask; *broker.Broker is one.
 type Broker interface {
-	Join(ctx context.Context, token *rolebroker.RunnerKey, program string) (*rolebroker.Runner, *rolebroker.RunnerKey, rolebroker.Secret, error)
+	Join(ctx context.Context, who rolebroker.Caller, program string) (*rolebroker.Runner, *rolebroker.RunnerKey, rolebroker.Secret, error)
 	RenewCredential(ctx context.Context, who rolebroker.Caller) (*rolebroker.Runner, *rolebroker.RunnerKey, rolebroker.Secret, error)
 	NamedRunner(ctx context.Context, who rolebroker.Caller) (rolebroker.Caller, error)
 	SeeRunner(ctx context.Context, who rolebroker.Caller) error
 	RecordReport(ctx context.Context, who rolebroker.Caller, report rolebroker.RunnerReport) error
-	Watch(who rolebroker.Caller) (*broker.Changes, error)
+	Watch(ctx context.Context, who rolebroker.Caller) (*broker.Changes, error)
 	AgentOfAccount(ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount) (*rolebroker.Token, error)
 	RunnerToken(ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID) (*rolebroker.Token, error)
 	RunnerGrants(ctx context.Context, who rolebroker.Caller, agent rolebroker.AgentID) (*rolebroker.Grants, error)
@@ -56,11 +56,11 @@ type Broker interface {
 	RecordRunnerValidations(ctx context.Context, who rolebroker.Caller, nameOrID string, version int64, outcomes map[rolebroker.RoleID]rolebroker.Validation) error
 }
 
-// Auth finds out who calls. The arguments are Authorization headers, or tokens,
-// as they came. Codes: unauthenticated, expired, denied.
+// Auth identifies callers by Authorization headers or tokens, and the RemoteAddr of the request. It records refusals.
+// Codes: unauthenticated, expired, denied.
 type Auth interface {
-	Runner(ctx context.Context, authorization string) (rolebroker.Caller, error)
-	JoinToken(ctx context.Context, shown string) (*rolebroker.RunnerKey, error)
+	Runner(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
+	JoinToken(ctx context.Context, shown, address string) (rolebroker.Caller, error)
 	Agent(ctx context.Context, authorization string) (rolebroker.Caller, error)
 }
 
@@ -116,7 +116,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // runner is who calls: a runner, with its name.
 func (d *door) runner(r *http.Request) (rolebroker.Caller, error) {
-	who, err := d.Auth.Runner(r.Context(), r.Header.Get("Authorization"))
+	who, err := d.Auth.Runner(r.Context(), r.Header.Get("Authorization"), r.RemoteAddr)
 	if err != nil {
 		return who, aboutTheRunner(err)
 	}
@@ -186,11 +186,7 @@ func (d *door) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if e.Cause != nil && !errors.Is(r.Context().Err(), context.Canceled) {
 		d.Log.Error("a runner: "+e.Message, "path", r.Pattern, "code", string(e.Code), "cause", e.Cause)
 	}
-	p := problem.Document(err)
-	if p.Status == http.StatusUnauthorized {
-		d.Log.Info("refused a runner", "from", r.RemoteAddr, "reason", e.Message)
-	}
-	problem.Write(w, p)
+	problem.Write(w, problem.Document(err))
 }
 
 func write(w http.ResponseWriter, status int, answer any) {

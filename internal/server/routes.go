@@ -10,12 +10,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
-	"github.com/rolebroker/rolebroker/internal/prometheus"
 	"github.com/rolebroker/rolebroker/internal/rest"
 	"github.com/rolebroker/rolebroker/internal/runnerapi"
 	"github.com/rolebroker/rolebroker/internal/web"
@@ -31,7 +33,7 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.Agent, Log: opts.Log})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version})
 	app := web.New(web.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version,
-		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, Proxied: cfg.TLSTerminatedByProxy})
+		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy})
 
 	closing := make(chan struct{})
 	s.closing = sync.OnceFunc(func() { close(closing) })
@@ -40,9 +42,9 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)
 	probes.HandleFunc("GET /readyz", s.ready)
-	probes.Handle("GET /metrics", registry)
+	probes.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 
-	return recovering(opts.Log, logging(opts.Log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	all := recovering(opts.Log, logging(opts.Log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, "/v1/"):
 			credentials.ServeHTTP(w, r)
@@ -56,6 +58,10 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 			app.ServeHTTP(w, r)
 		}
 	})))
+	if cfg.TLSTerminatedByProxy {
+		return behindProxy(all)
+	}
+	return all
 }
 
 // logging writes a line for each request when the log is at debug level. What

@@ -46,7 +46,7 @@ func (s *server) signedIn(r *http.Request) (rolebroker.Caller, rolebroker.SignIn
 	if err != nil {
 		return rolebroker.Caller{}, "", rolebroker.Errorf(rolebroker.CodeUnauthenticated, "you are not signed in")
 	}
-	return s.Auth.SignedIn(r.Context(), cookie.Value, false)
+	return s.Auth.SignedIn(r.Context(), cookie.Value, false, r.RemoteAddr)
 }
 
 // signInPage asks for an API key.
@@ -97,7 +97,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	if key == "" {
 		return refuse(http.StatusUnprocessableEntity, "Paste an API key.")
 	}
-	who, err := s.Auth.APIKey(r.Context(), "Bearer "+key)
+	who, err := s.Auth.APIKey(r.Context(), "Bearer "+key, r.RemoteAddr)
 	switch rolebroker.CodeOf(err) {
 	case "":
 		return s.enter(w, r, who)
@@ -105,8 +105,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return err
 	}
-	s.Log.InfoContext(r.Context(), "web app: signing in was refused", "from", s.origin(r), "reason", err)
-	if !s.tries.allow(s.origin(r), s.Now()) {
+	if !s.tries.allow(origin(r), s.Now()) {
 		w.Header().Set("Retry-After", "60")
 		return refuse(http.StatusTooManyRequests, "Too many wrong keys from here. Wait a minute.")
 	}
@@ -116,7 +115,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 // signInByLink uses a link up.
 func (s *server) signInByLink(w http.ResponseWriter, r *http.Request, link string) error {
 	const used = "This link was used already, or is too old. Sign in with an API key."
-	who, id, err := s.Auth.SignedIn(r.Context(), link, true)
+	who, id, err := s.Auth.SignedIn(r.Context(), link, true, r.RemoteAddr)
 	if err == nil {
 		err = s.Broker.SignOut(r.Context(), id)
 	}
@@ -178,13 +177,8 @@ func newTries(every rate.Limit, burst int) *tries {
 	return &tries{every: every, burst: burst, from: map[string]*rate.Limiter{}}
 }
 
-// origin is where a request comes from. Behind a proxy it is what the proxy
-// added last; what stands before that is the client's word.
-func (s *server) origin(r *http.Request) string {
-	if forwarded := r.Header.Values("X-Forwarded-For"); s.Proxied && len(forwarded) > 0 {
-		last := forwarded[len(forwarded)-1]
-		return network(strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:]))
-	}
+// origin returns the network that a request comes from.
+func origin(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return "unknown"

@@ -26,12 +26,12 @@ type Broker interface {
 
 // Auth finds out who is there.
 type Auth interface {
-	// APIKey takes the value of an Authorization header. Codes:
-	// unauthenticated, denied, expired.
-	APIKey(ctx context.Context, authorization string) (rolebroker.Caller, error)
-	// SignedIn takes what a browser, or a link, shows. Codes:
+	// APIKey takes the value of an Authorization header, and the RemoteAddr of the request. Codes: unauthenticated,
+	// denied, expired.
+	APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
+	// SignedIn takes a browser's cookie or the secret of a sign-in link, and the RemoteAddr of the request. Codes:
 	// unauthenticated, expired.
-	SignedIn(ctx context.Context, shown string, link bool) (rolebroker.Caller, rolebroker.SignInID, error)
+	SignedIn(ctx context.Context, shown string, link bool, address string) (rolebroker.Caller, rolebroker.SignInID, error)
 }
 
 // Options are what the web app needs.
@@ -41,7 +41,6 @@ type Options struct {
 	Log     *slog.Logger     // of what people are not told; nil discards it
 	Version string           // of the server
 	Secure  bool             // browsers reach it over HTTPS, whoever does the TLS
-	Proxied bool             // nobody but a proxy of the operator reaches it
 	Now     func() time.Time // nil is time.Now
 }
 

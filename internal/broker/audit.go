@@ -1,0 +1,89 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// May permits an action, or refuses it and records the refusal. Every method that administers something asks it
+// first. A door may ask it too, to refuse a request before it reads the body. Codes: denied, unauthenticated.
+func (b *Broker) May(
+	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, subjects ...rolebroker.Subject,
+) error {
+	err := who.May(action)
+	if err != nil {
+		b.RecordEvent(ctx, rolebroker.AuditEvent{
+			Actor: who, Action: action, Subjects: subjects, Refusal: rolebroker.AsError(err)})
+	}
+	return err
+}
+
+// done records an action that May permitted and the store accepted.
+func (b *Broker) done(
+	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, subjects ...rolebroker.Subject,
+) {
+	b.changed(ctx, who, action, nil, nil, subjects...)
+}
+
+// changed is done with the facts before and after the change. It leaves out what stayed the same.
+func (b *Broker) changed(
+	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, before, after rolebroker.Facts,
+	subjects ...rolebroker.Subject,
+) {
+	b.RecordEvent(ctx, rolebroker.AuditEvent{Actor: who, Action: action, Subjects: subjects,
+		Before: before.Without(after), After: after.Without(before)})
+}
+
+// RecordEvent records an audit event. It is the only function that does. The events go to the log.
+func (b *Broker) RecordEvent(ctx context.Context, e rolebroker.AuditEvent) {
+	e.At = b.now()
+	level := slog.LevelInfo
+	if e.Outcome() == rolebroker.OutcomeRefused {
+		level = slog.LevelWarn
+	}
+	if !b.log.Enabled(ctx, level) {
+		return
+	}
+	line := slog.NewRecord(e.At, level, "audit event", 0)
+	line.AddAttrs(attributes(&e)...)
+	_ = b.log.Handler().Handle(ctx, line) // as slog.Logger does
+}
+
+// attributes returns what a log line says about an event. Empty values are left out.
+func attributes(e *rolebroker.AuditEvent) []slog.Attr {
+	attrs := []slog.Attr{slog.String("action", string(e.Action)), slog.String("outcome", string(e.Outcome()))}
+	add := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	who := e.Actor
+	add("by", who.Name)
+	add("by_id", cmp.Or(string(who.APIKey), string(who.Runner), string(who.Joining), string(who.Agent)))
+	add("claimed", e.Claimed)
+	add("address", who.Address)
+	for _, s := range e.Subjects {
+		add(string(s.Kind), s.Name)
+		add(string(s.Kind)+"_id", s.ID)
+	}
+	attrs = append(attrs, group("before", e.Before), group("after", e.After))
+	if e.Refusal != nil {
+		add("code", string(e.Refusal.Code))
+		add("reason", e.Refusal.Error())
+	}
+	return attrs
+}
+
+// group returns facts in the order of their names. A log omits an empty group.
+func group(name string, facts rolebroker.Facts) slog.Attr {
+	var attrs []slog.Attr
+	for _, field := range slices.Sorted(maps.Keys(facts)) {
+		attrs = append(attrs, slog.String(field, facts[field]))
+	}
+	return slog.Attr{Key: name, Value: slog.GroupValue(attrs...)}
+}

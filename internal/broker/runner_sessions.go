@@ -1,0 +1,209 @@
+package broker
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/lend"
+)
+
+// maxClockSkew bounds the difference of a runner's clock and ours, with the time that a request takes.
+const maxClockSkew = 5 * time.Minute
+
+// BeginRunnerSession authorizes a session that a runner is about to begin, as Lend would, and records it. late is for
+// a session that the runner began while it could not reach the server: see recordLate. Codes: denied, invalid,
+// not_found, stale, conflict.
+func (b *Broker) BeginRunnerSession(
+	ctx context.Context, who rolebroker.Caller, s rolebroker.Session, late bool,
+) error {
+	subject := rolebroker.Named(rolebroker.KindAgent, string(s.Agent))
+	if err := b.May(ctx, who, rolebroker.ActionRunnerRecord, subject); err != nil {
+		return err
+	}
+	if !isID("ses_", string(s.ID)) {
+		return invalidSession("id", "is not the ID of a session")
+	}
+	s.State, s.Runner = rolebroker.SessionRequested, who.Name
+	if late {
+		return b.recordLate(ctx, s)
+	}
+	if err := b.authorize(ctx, who, &s); err != nil {
+		return err
+	}
+	return b.store.RecordSession(ctx, &s)
+}
+
+// authorize checks a session against what the agent may borrow now, and fills in the names and the latest expiry.
+func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebroker.Session) error {
+	grants, err := b.lender.Grants(ctx, s.Agent)
+	if err != nil {
+		return err
+	}
+	grant, err := grants.Resolve(string(s.Integration) + "/" + string(s.Role))
+	if err != nil {
+		return err
+	}
+	in, role := grant.Integration, grant.Role
+	name, err := rolebroker.SessionName(grants.Agent.Name, s.Task)
+	if err != nil {
+		return err
+	}
+	now := b.now()
+	switch {
+	case in.AssumptionMode != rolebroker.ModeCluster || in.Runner != who.Runner:
+		return rolebroker.Errorf(rolebroker.CodeDenied,
+			"the roles of integration %s are not assumed by runner %s", in.Name, who.Name).
+			WithHint("an administrator can let it: rolebroker integration update %s --assumption-mode cluster --runner %s",
+				in.Name, who.Name)
+	case s.Integration != in.ID || s.Role != role.ID:
+		return invalidSession("role", "is not told by its ID and that of its integration")
+	case s.ARN != role.ARN || s.Region != role.Region || s.SessionName != name:
+		return rolebroker.Errorf(rolebroker.CodeStale, "role %s was changed meanwhile", grant.Reference()).
+			WithHint("try again")
+	case s.RequestedAt.Before(now.Add(-maxClockSkew)) || s.RequestedAt.After(now.Add(maxClockSkew)):
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "the runner's clock says %s, and it is %s here",
+			s.RequestedAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)).
+			WithHint("set the clock of whichever machine is wrong")
+	}
+	s.AgentName, s.IntegrationName, s.RoleName = grants.Agent.Name, in.Name, role.Name
+	s.ExpiresAt = s.RequestedAt.Add(role.Duration() + lend.ClockSlack)
+	return nil
+}
+
+// recordLate records a session that a runner began while it could not reach the server. The agent may have lost the
+// role since; the session is recorded all the same, because it happened. It must renew a session that was authorized
+// and is on record: a runner is not believed about any other.
+func (b *Broker) recordLate(ctx context.Context, s rolebroker.Session) error {
+	if err := checkLate(&s, b.now()); err != nil {
+		return err
+	}
+	first, err := b.store.FirstLike(ctx, &s)
+	if err == nil && s.RequestedAt.Before(stored(first.RequestedAt).Add(-maxClockSkew)) {
+		err = rolebroker.Errorf(rolebroker.CodeNotFound, "it is older than what was authorised")
+	}
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return rolebroker.Errorf(rolebroker.CodeDenied, "the session renews none that was authorised: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	s.AgentName, s.IntegrationName, s.RoleName, s.Task = first.AgentName, first.IntegrationName, first.RoleName, first.Task
+	b.log.WarnContext(ctx, "a runner reports a session that it began while it could not reach the server",
+		"runner", s.Runner, "session", s.ID, "agent", s.AgentName, "role", s.IntegrationName+"/"+s.RoleName,
+		"requested_at", s.RequestedAt)
+	return b.store.RecordSession(ctx, &s)
+}
+
+// checkLate checks a session that was not authorized when it began. Codes: invalid.
+func checkLate(s *rolebroker.Session, now time.Time) error {
+	names := map[string]string{"agent_name": s.AgentName, "integration_name": s.IntegrationName, "role_name": s.RoleName}
+	for field, name := range names {
+		if err := rolebroker.CheckName(name); err != nil {
+			return invalidSession(field, err.Error())
+		}
+	}
+	if err := rolebroker.CheckRegion(s.Region, s.ARN.Partition); err != nil {
+		return invalidSession("region", err.Error())
+	}
+	latest := s.RequestedAt.Add(rolebroker.MaxSessionDuration + lend.ClockSlack)
+	switch {
+	case !isID("agt_", string(s.Agent)) || !isID("int_", string(s.Integration)) || !isID("rol_", string(s.Role)):
+		return invalidSession("id", "is not an ID")
+	case s.RequestedAt.After(now.Add(maxClockSkew)):
+		return invalidSession("requested_at", "is in the future")
+	case s.ExpiresAt.Before(s.RequestedAt) || s.ExpiresAt.After(latest):
+		return invalidSession("expires_at", "is not when such a session can expire")
+	}
+	return nil
+}
+
+// isID reports whether a runner sent an ID of the prefix that rolebroker could have made. People will see it.
+func isID(prefix, id string) bool {
+	return strings.HasPrefix(id, prefix) && rolebroker.IsGeneratedID(id)
+}
+
+func invalidSession(field, message string) error {
+	return invalid("the session", field, "%s", message)
+}
+
+// FinishRunnerSession records the outcome of a session of the runner. Recording the same outcome again changes
+// nothing. Codes: denied, invalid, not_found, conflict (there is another outcome).
+func (b *Broker) FinishRunnerSession(ctx context.Context, who rolebroker.Caller, s rolebroker.Session) error {
+	if err := b.May(ctx, who, rolebroker.ActionRunnerRecord); err != nil {
+		return err
+	}
+	if !isID("ses_", string(s.ID)) {
+		return invalidSession("id", "is not the ID of a session")
+	}
+	begun, err := b.store.Session(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	if begun.Runner != who.Name {
+		return rolebroker.Errorf(rolebroker.CodeNotFound, "runner %s has no session %s", who.Name, s.ID)
+	}
+	if err := checkOutcome(&s, begun); err != nil {
+		return err
+	}
+	s.Runner, s.RequestID, s.Failure = who.Name, readable(s.RequestID, maxShortText), readable(s.Failure, maxText)
+	switch {
+	case begun.State == rolebroker.SessionRequested:
+		return b.store.FinishSession(ctx, &s)
+	case begun.State == s.State && begun.AccessKeyID == s.AccessKeyID && begun.ExpiresAt.Equal(stored(s.ExpiresAt)):
+		return nil
+	}
+	return rolebroker.Errorf(rolebroker.CodeConflict, "something else came of the session %s already", s.ID)
+}
+
+// checkOutcome checks whether a session can have had an outcome. Codes: invalid.
+func checkOutcome(s, begun *rolebroker.Session) error {
+	earliest := begun.RequestedAt.Add(-maxClockSkew)
+	latest := begun.RequestedAt.Add(rolebroker.MaxSessionDuration + lend.ClockSlack + maxClockSkew)
+	switch {
+	case s.State != rolebroker.SessionActive && s.State != rolebroker.SessionFailed:
+		return invalidSession("state", "is not one of active, failed")
+	case s.ExpiresAt.Before(earliest) || s.ExpiresAt.After(latest):
+		return invalidSession("expires_at", "is not when such a session can expire")
+	case (s.State == rolebroker.SessionActive || s.AccessKeyID != "") && !isAccessKeyID(s.AccessKeyID):
+		return invalidSession("access_key_id", "is not an access key ID")
+	}
+	return nil
+}
+
+// isAccessKeyID reports whether s has the form of an access key ID.
+//
+// Source: STS API Reference, Credentials, AccessKeyId.
+func isAccessKeyID(s string) bool {
+	isOther := func(r rune) bool { return (r < 'A' || 'Z' < r) && (r < '0' || '9' < r) }
+	return 16 <= len(s) && len(s) <= 128 && !strings.ContainsFunc(s, isOther)
+}
+
+// maxCount bounds how often a runner can have handed out one session between two reports.
+const maxCount = 1_000_000_000
+
+// RecordRunnerUse records how often the runner handed out its sessions, and when it last saw each token. Codes:
+// denied.
+func (b *Broker) RecordRunnerUse(
+	ctx context.Context, who rolebroker.Caller, fetches []rolebroker.Fetch, usedAt map[rolebroker.TokenID]time.Time,
+) error {
+	if err := b.May(ctx, who, rolebroker.ActionRunnerRecord); err != nil {
+		return err
+	}
+	now := b.now()
+	var counted []rolebroker.Fetch
+	for _, f := range fetches {
+		if f.Count > 0 && f.Count <= maxCount {
+			f.Runner, f.Last = who.Name, earlier(f.Last, now)
+			counted = append(counted, f)
+		}
+	}
+	if err := b.store.RecordFetches(ctx, counted); err != nil {
+		return err
+	}
+	for id, at := range usedAt {
+		usedAt[id] = earlier(at, now)
+	}
+	return b.store.RecordTokenUse(ctx, usedAt)
+}
