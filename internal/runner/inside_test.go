@@ -134,7 +134,8 @@ func TestWhatWasNotToldIsTold(t *testing.T) {
 		}
 		state := &shared{text: credential{Runner: "run_a", Credential: "first"}.encode()}
 		spool := &spool{}
-		r := &record{link: linkTo(t, answer, state, time.Now), spool: spool, now: time.Now, log: slog.New(slog.DiscardHandler)}
+		r := &record{link: linkTo(t, answer, state, time.Now), spool: spool, now: time.Now, log: slog.New(slog.DiscardHandler),
+			delivering: make(chan struct{}, 1)}
 		for range 50 {
 			if err := spool.add(entry{Begin: &api.RunnerSession{ID: string(rolebroker.NewSessionID())}}); err != nil {
 				t.Fatal(err)

@@ -28,7 +28,7 @@ type record struct {
 	heard  atomic.Pointer[time.Time] // when the stream of events last said something; nil: never
 	up     atomic.Bool               // the stream is open
 
-	delivering sync.Mutex // held by the one who tells what was not told
+	delivering chan struct{} // has an element while one sends what was spooled
 
 	mu         sync.Mutex
 	authorised map[authorisation]time.Time // when the server last said so
@@ -223,8 +223,12 @@ func (r *record) FinishSession(ctx context.Context, s *rolebroker.Session) error
 // deliver tells what the server was not told yet, in the order in which it
 // happened, until it cannot be reached.
 func (r *record) deliver(ctx context.Context) error {
-	r.delivering.Lock() // of two at once one would drop what the other has not told
-	defer r.delivering.Unlock()
+	select { // of two at once one would drop what the other has not told
+	case r.delivering <- struct{}{}:
+		defer func() { <-r.delivering }()
+	case <-ctx.Done():
+		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the server was not told what happened while it was away: %w", ctx.Err())
+	}
 	for {
 		e, ok := r.spool.first()
 		if !ok {

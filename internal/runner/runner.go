@@ -148,7 +148,8 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	}
 	r := &Runner{opts: opts, link: l, log: opts.Log, failed: make(chan error, 1)}
 	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, way: map[rolebroker.RoleARN]STS{}}
-	r.record = &record{link: l, spool: spool, grace: opts.Grace, now: opts.Now, log: opts.Log, authorised: map[authorisation]time.Time{}}
+	r.record = &record{link: l, spool: spool, grace: opts.Grace, now: opts.Now, log: opts.Log,
+		delivering: make(chan struct{}, 1), authorised: map[authorisation]time.Time{}}
 	identifier := newIdentifier(r.record, opts.Verifier)
 	lender := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, Serves: l.serves,
 		Log: opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
