@@ -42,25 +42,26 @@ var graph = map[string][]string{
 	"internal/lend":     {"."},
 	"internal/broker":   {".", "internal/auth", "internal/lend", "internal/seal", "internal/setup", "internal/validate"},
 
-	// How errors travel: the doors and the client share it.
+	// How errors and nouns travel: the doors and the client share it.
 	"internal/problem": {".", "api"},
+	"internal/convert": {".", "api"},
 
 	// Doors never import doors.
-	"client":                  {".", "api", "internal/auth", "internal/problem"},
-	"internal/containercreds": {".", "api", "internal/problem"},
-	"internal/rest":           {".", "api", "internal/broker", "internal/problem"},
-	"internal/runnerapi":      {".", "api", "internal/broker", "internal/problem"},
+	"client":                  {".", "api", "internal/auth", "internal/convert", "internal/problem"},
+	"internal/containercreds": {".", "api", "internal/convert", "internal/problem"},
+	"internal/rest":           {".", "api", "internal/broker", "internal/convert", "internal/problem"},
+	"internal/runnerapi":      {".", "api", "internal/broker", "internal/convert", "internal/problem"},
 	"internal/web":            {".", "internal/broker", "internal/problem"},
 
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/seal"},
-	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/lend", "internal/problem", "internal/validate"},
+	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert", "internal/lend", "internal/problem", "internal/validate"},
 	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/lend", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
-	"internal/cli":     {".", "api", "client", "internal/clustersecret", "internal/config", "internal/demo", "internal/execenv", "internal/runner", "internal/server", "internal/serviceaccount", "internal/sts", "internal/validate"},
+	"internal/cli":     {".", "api", "client", "internal/clustersecret", "internal/config", "internal/convert", "internal/demo", "internal/execenv", "internal/runner", "internal/server", "internal/serviceaccount", "internal/sts", "internal/validate"},
 	"cmd/rolebroker":   {"internal/cli"},
 
 	// The Terraform provider, a module of its own, is a door that goes through

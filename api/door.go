@@ -64,40 +64,17 @@ type TokenRecord struct {
 // Grants are what an agent may borrow from, for a runner: the external IDs are
 // those of the integrations that name it.
 type Grants struct {
-	Agent        GrantedAgent         `json:"agent"`
-	Integrations []GrantedIntegration `json:"integrations"` // in the order the connections were made
+	Agent        GrantedAgent  `json:"agent"`
+	Integrations []Integration `json:"integrations"` // in the order the connections were made; each names its runner by ID
 }
 
-// GrantedAgent is the agent of Grants.
+// GrantedAgent is the agent of Grants. A runner knows integrations by their IDs.
 type GrantedAgent struct {
 	ID                 string   `json:"id"`
 	Name               string   `json:"name"`
 	Disabled           bool     `json:"disabled"`
 	DefaultIntegration string   `json:"default_integration"` // ID
 	Connections        []string `json:"connections"`         // IDs of integrations
-}
-
-// GrantedIntegration is an integration of Grants.
-type GrantedIntegration struct {
-	ID             string        `json:"id"`
-	Name           string        `json:"name"`
-	AssumptionMode string        `json:"assumption_mode"`
-	Runner         string        `json:"runner"` // ID
-	ExternalID     string        `json:"external_id,omitempty"`
-	SessionTags    bool          `json:"session_tags"`
-	SourceIdentity bool          `json:"source_identity"`
-	DefaultRole    string        `json:"default_role"`
-	Roles          []GrantedRole `json:"roles"`
-}
-
-// GrantedRole is a role of it.
-type GrantedRole struct {
-	ID              string `json:"id"`
-	Name            string `json:"name"`
-	ARN             string `json:"arn"`
-	Region          string `json:"region"`
-	Enabled         bool   `json:"enabled"`
-	SessionDuration string `json:"session_duration"`
 }
 
 // RunnerSession is a session that a runner begins, or has begun while it could

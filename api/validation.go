@@ -15,14 +15,8 @@ type Validation struct {
 
 // RoleValidation is the outcome for one role.
 type RoleValidation struct {
-	Name      string    `json:"name" doc:"The role's; of a draft it may be empty." example:"readonly"`
-	Status    string    `json:"status" enum:"assumable,warning,failed,unknown" doc:"assumable: it can be assumed, and only with our external ID. warning: it can be, and something should be changed. failed: it cannot. unknown: that could not be found out." example:"assumable"`
-	Code      string    `json:"code" doc:"What AWS's answers mean, for programs; stable." example:"assumable"`
-	Message   string    `json:"message" doc:"The same in one sentence."`
-	Hint      string    `json:"hint" doc:"What to do, with the very statement, command or setting to change; several lines, or empty."`
-	RequestID string    `json:"request_id" doc:"AWS's, of the answer that decided; may be empty."`
-	CheckedAt time.Time `json:"checked_at" example:"2026-03-14T09:26:53Z"`
-	CheckedBy string    `json:"checked_by,omitempty" doc:"The name of the runner that tried; left out: this deployment did." example:"eks-production"`
+	Name string `json:"name" doc:"The role's; of a draft it may be empty." example:"readonly"`
+	Validation
 }
 
 // Validations is the outcome for every role of an integration.

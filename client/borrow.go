@@ -2,13 +2,13 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // Credentials are what an agent token borrows.
@@ -70,7 +70,7 @@ func (c *Client) Roles(ctx context.Context) ([]rolebroker.Offer, error) {
 		if err != nil {
 			return nil, err
 		}
-		offer, err := offerOf(o)
+		offer, err := convert.FromOffer(o)
 		if err != nil {
 			return nil, rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s offers a role that this version does not understand: %w", c.base, err).
 				WithHint("use the same version on both sides: rolebroker version")
@@ -78,28 +78,4 @@ func (c *Client) Roles(ctx context.Context) ([]rolebroker.Offer, error) {
 		offers = append(offers, offer)
 	}
 	return offers, nil
-}
-
-// offerOf is an offer in which everything has the form that the server itself
-// requires: names and regions end up in files and on command lines.
-func offerOf(o api.Offer) (rolebroker.Offer, error) {
-	arn, err := rolebroker.ParseRoleARN(o.ARN)
-	if err != nil {
-		return rolebroker.Offer{}, fmt.Errorf("arn: %w", err)
-	}
-	offer := rolebroker.Offer{Reference: o.Reference, Integration: o.Integration, Name: o.Name,
-		ARN: arn, Region: rolebroker.Region(o.Region), Default: o.Default}
-	if err := rolebroker.CheckRegion(offer.Region, arn.Partition); err != nil {
-		return offer, fmt.Errorf("region: %w", err)
-	}
-	if err := rolebroker.CheckName(o.Integration); err != nil {
-		return offer, fmt.Errorf("integration: %w", err)
-	}
-	if err := rolebroker.CheckName(o.Name); err != nil {
-		return offer, fmt.Errorf("name: %w", err)
-	}
-	if o.Reference != o.Name && o.Reference != o.Integration+"/"+o.Name {
-		return offer, fmt.Errorf("reference: %q is not one of %s/%s", o.Reference, o.Integration, o.Name)
-	}
-	return offer, nil
 }

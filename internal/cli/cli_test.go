@@ -17,6 +17,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
@@ -379,7 +380,7 @@ func TestUpdateDoesNotOverwriteSomeoneElsesChange(t *testing.T) {
 	if _, err := change.update(t.Context(), tb.Admin, cmd, "production"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = tb.Admin.UpdateIntegration(t.Context(), "production", integrationRequest(in), in.ETag(), api.ValidateSkip)
+	_, err = tb.Admin.UpdateIntegration(t.Context(), "production", convert.Request(in), in.ETag(), api.ValidateSkip)
 	if rolebroker.CodeOf(err) != rolebroker.CodeStale {
 		t.Errorf("the error is %v, want stale", err)
 	}

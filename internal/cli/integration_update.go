@@ -12,6 +12,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // integrationChange is what the flags of update say.
@@ -128,23 +129,11 @@ func (c *integrationChange) update(ctx context.Context, to *client.Client, cmd *
 	if err != nil {
 		return in, seeList(err, "rolebroker integration list")
 	}
-	request := integrationRequest(in)
+	request := convert.Request(in)
 	if err := c.apply(cmd, &request); err != nil {
 		return in, err
 	}
 	return to.UpdateIntegration(ctx, in.ID, request, in.ETag(), c.validate)
-}
-
-// integrationRequest says of an integration what it is.
-func integrationRequest(in api.Integration) api.IntegrationRequest {
-	request := api.IntegrationRequest{ID: in.ID, Name: in.Name, Description: in.Description, AssumptionMode: in.AssumptionMode, Runner: in.Runner,
-		DefaultRole: in.DefaultRole, ExternalID: in.ExternalID, SessionTags: in.SessionTags, SourceIdentity: in.SourceIdentity}
-	for _, role := range in.Roles {
-		enabled := role.Enabled
-		request.Roles = append(request.Roles, api.RoleRequest{ID: role.ID, Name: role.Name, ARN: role.ARN, Region: role.Region,
-			Enabled: &enabled, SessionDuration: role.SessionDuration})
-	}
-	return request
 }
 
 // apply changes what flags were given for.

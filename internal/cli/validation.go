@@ -205,7 +205,7 @@ func abridged(hint string, seen map[string]bool) (short []string) {
 func resultsOf(in api.Integration) (results []api.RoleValidation) {
 	for _, role := range in.Roles {
 		if v := role.Validation; v != nil {
-			results = append(results, api.RoleValidation{Name: role.Name, Status: v.Status, Code: v.Code, Message: v.Message, Hint: v.Hint, RequestID: v.RequestID})
+			results = append(results, api.RoleValidation{Name: role.Name, Validation: *v})
 		}
 	}
 	return results

@@ -16,12 +16,12 @@ func TestAStatementIsPrintedOnce(t *testing.T) {
 		return "in this order:\n1. its trust policy:\n{\n  \"a\": {\n    \"b\": 1\n  }\n}\n2. its policy:\n{\n  \"arn\": \"" + arn + "\"\n}\nthen again"
 	}
 	got := findings([]api.RoleValidation{
-		{Name: "good", Status: "assumable", Message: "can be assumed"},
-		{Name: "x", Status: "failed", Message: "cannot", Hint: hint("x"), RequestID: "r-1"},
-		{Name: "y", Status: "failed", Message: "can\nnot", Hint: hint("y")},
-		{Name: "z", Status: "unknown", Code: clusterMode, Message: "who knows", Hint: "wait"},
-		{Name: "open", Status: "warning", Message: "is open", Hint: "{\nnot ended"},
-		{Name: "plain", Status: "warning", Message: "so so"},
+		{Name: "good", Validation: api.Validation{Status: "assumable", Message: "can be assumed"}},
+		{Name: "x", Validation: api.Validation{Status: "failed", Message: "cannot", Hint: hint("x"), RequestID: "r-1"}},
+		{Name: "y", Validation: api.Validation{Status: "failed", Message: "can\nnot", Hint: hint("y")}},
+		{Name: "z", Validation: api.Validation{Status: "unknown", Code: clusterMode, Message: "who knows", Hint: "wait"}},
+		{Name: "open", Validation: api.Validation{Status: "warning", Message: "is open", Hint: "{\nnot ended"}},
+		{Name: "plain", Validation: api.Validation{Status: "warning", Message: "so so"}},
 	})
 	want := `
 x: cannot (AWS request ID r-1)
@@ -60,8 +60,10 @@ plain: so so
 }
 
 func TestCountsOfRoles(t *testing.T) {
-	failed, open, warned, unknown := api.RoleValidation{Status: "failed"}, api.RoleValidation{Status: "warning", Code: externalIDNotRequired},
-		api.RoleValidation{Status: "warning"}, api.RoleValidation{Status: "unknown"}
+	outcome := func(status, code string) api.RoleValidation {
+		return api.RoleValidation{Validation: api.Validation{Status: status, Code: code}}
+	}
+	failed, open, warned, unknown := outcome("failed", ""), outcome("warning", externalIDNotRequired), outcome("warning", ""), outcome("unknown", "")
 	all := func(r ...api.RoleValidation) []api.RoleValidation { return r }
 	is := func(results []api.RoleValidation, words, verdict string) {
 		t.Helper()

@@ -29,6 +29,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
@@ -133,12 +134,7 @@ func (e *endpoint) roles(w http.ResponseWriter, r *http.Request, who rolebroker.
 		e.error(w, err)
 		return
 	}
-	items := make([]api.Offer, len(offers))
-	for i, o := range offers {
-		items[i] = api.Offer{Reference: o.Reference, Integration: o.Integration, Name: o.Name,
-			ARN: o.ARN.String(), Region: string(o.Region), Default: o.Default}
-	}
-	answer(w, http.StatusOK, encode(api.List[api.Offer]{Items: items}))
+	answer(w, http.StatusOK, encode(api.List[api.Offer]{Items: convert.All(offers, convert.Offer)}))
 }
 
 func (e *endpoint) error(w http.ResponseWriter, err error) {

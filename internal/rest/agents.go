@@ -8,6 +8,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // agents is what the broker does with agents and their connections.
@@ -64,7 +65,7 @@ func (s *server) listAgents(ctx context.Context, who rolebroker.Caller, in *list
 	if err != nil {
 		return nil, err
 	}
-	return list(in.Paging, found, func(a *rolebroker.Agent) string { return a.Name }, showAgent), nil
+	return list(in.Paging, found, func(a *rolebroker.Agent) string { return a.Name }, convert.Agent), nil
 }
 
 func (s *server) getAgent(ctx context.Context, who rolebroker.Caller, in *getAgent) (*found[api.Agent], error) {
@@ -72,7 +73,7 @@ func (s *server) getAgent(ctx context.Context, who rolebroker.Caller, in *getAge
 	if err != nil {
 		return nil, err
 	}
-	shown := showAgent(stored)
+	shown := convert.Agent(stored)
 	if in.knows(shown.ETag()) {
 		return &found[api.Agent]{Status: http.StatusNotModified, ETag: shown.ETag()}, nil
 	}
@@ -91,7 +92,7 @@ func (s *server) createAgent(ctx context.Context, who rolebroker.Caller, in *cre
 	if err != nil {
 		return nil, err
 	}
-	shown := showAgent(stored)
+	shown := convert.Agent(stored)
 	return &created[api.Agent]{shown.ETag(), "/api/v1/agents/" + shown.ID, shown}, nil
 }
 
@@ -143,7 +144,7 @@ func (s *server) changedAgent(stored *rolebroker.Agent, err error) (*changed[api
 	if err != nil {
 		return nil, err
 	}
-	shown := showAgent(stored)
+	shown := convert.Agent(stored)
 	return &changed[api.Agent]{shown.ETag(), shown}, nil
 }
 
@@ -173,24 +174,4 @@ func agentOf(req api.AgentRequest) (spec broker.AgentSpec, wrong []rolebroker.Fi
 // checkSpec checks what of an agent can be checked without its connections.
 func checkSpec(spec broker.AgentSpec) func() error {
 	return (&rolebroker.Agent{Name: spec.Name, Description: spec.Description}).Check
-}
-
-func showAgent(a *rolebroker.Agent) api.Agent {
-	shown := api.Agent{
-		ID:          string(a.ID),
-		Name:        a.Name,
-		Description: a.Description,
-		Disabled:    a.Disabled,
-		Connections: []api.Connection{},
-		Version:     a.Version,
-		CreatedAt:   a.CreatedAt.UTC(),
-		UpdatedAt:   a.UpdatedAt.UTC(),
-	}
-	for _, c := range a.Connections {
-		shown.Connections = append(shown.Connections, api.Connection{Integration: c.IntegrationName, ConnectedAt: c.ConnectedAt.UTC()})
-		if c.Integration == a.DefaultIntegration {
-			shown.DefaultIntegration = c.IntegrationName
-		}
-	}
-	return shown
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // apiKeys is what the broker does with keys to this API.
@@ -37,7 +38,7 @@ func (s *server) listAPIKeys(ctx context.Context, who rolebroker.Caller, in *lis
 	if err != nil {
 		return nil, err
 	}
-	return list(in.Paging, found, func(k *rolebroker.APIKey) string { return string(k.ID) }, s.showAPIKey), nil
+	return list(in.Paging, found, func(k *rolebroker.APIKey) string { return string(k.ID) }, asOf(s.Now(), convert.APIKey)), nil
 }
 
 func (s *server) createAPIKey(ctx context.Context, who rolebroker.Caller, in *createAPIKey) (*made[api.NewAPIKey], error) {
@@ -52,31 +53,10 @@ func (s *server) createAPIKey(ctx context.Context, who rolebroker.Caller, in *cr
 	}
 	return &made[api.NewAPIKey]{
 		Location: "/api/v1/api-keys/" + string(key.ID),
-		Body: api.NewAPIKey{
-			ID:        string(key.ID),
-			Name:      key.Name,
-			Access:    string(key.Access),
-			Key:       api.Secret(secret.Reveal()),
-			ExpiresAt: timeOrNull(key.ExpiresAt),
-		},
+		Body:     convert.NewAPIKey(key, secret),
 	}, nil
 }
 
 func (s *server) deleteAPIKey(ctx context.Context, who rolebroker.Caller, in *inAPIKey) (*struct{}, error) {
 	return nil, s.Broker.DeleteAPIKey(ctx, who, rolebroker.APIKeyID(in.ID))
-}
-
-func (s *server) showAPIKey(k *rolebroker.APIKey) api.APIKey {
-	status := api.StatusActive
-	if s.past(k.ExpiresAt) {
-		status = api.StatusExpired
-	}
-	return api.APIKey{
-		ID:        string(k.ID),
-		Name:      k.Name,
-		Access:    string(k.Access),
-		Status:    status,
-		CreatedAt: k.CreatedAt.UTC(),
-		ExpiresAt: timeOrNull(k.ExpiresAt),
-	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // bindings is what the broker does with the service accounts that are agents.
@@ -39,7 +40,7 @@ func (s *server) listBindings(ctx context.Context, who rolebroker.Caller, in *li
 	if err != nil {
 		return nil, err
 	}
-	return list(in.Paging, found, func(t *rolebroker.Token) string { return string(t.ID) }, showBinding), nil
+	return list(in.Paging, found, func(t *rolebroker.Token) string { return string(t.ID) }, convert.Binding), nil
 }
 
 func (s *server) createBinding(ctx context.Context, who rolebroker.Caller, in *createBinding) (*made[api.Binding], error) {
@@ -50,21 +51,10 @@ func (s *server) createBinding(ctx context.Context, who rolebroker.Caller, in *c
 	}
 	return &made[api.Binding]{
 		Location: "/api/v1/agents/" + string(bound.Agent) + "/bindings/" + string(bound.ID),
-		Body:     showBinding(bound),
+		Body:     convert.Binding(bound),
 	}, nil
 }
 
 func (s *server) deleteBinding(ctx context.Context, who rolebroker.Caller, in *inBinding) (*struct{}, error) {
 	return nil, s.Broker.Unbind(ctx, who, in.Agent, rolebroker.TokenID(in.ID))
-}
-
-func showBinding(t *rolebroker.Token) api.Binding {
-	return api.Binding{
-		ID:             string(t.ID),
-		Issuer:         t.Account.Issuer,
-		Namespace:      t.Account.Namespace,
-		ServiceAccount: t.Account.Name,
-		CreatedAt:      t.CreatedAt.UTC(),
-		UsedAt:         timeOrNull(t.UsedAt),
-	}
 }

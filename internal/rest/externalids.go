@@ -5,6 +5,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // externalIDs is what the broker does with external IDs that are reserved.
@@ -28,7 +29,7 @@ func (s *server) reserveExternalID(ctx context.Context, who rolebroker.Caller, _
 	if err != nil {
 		return nil, err
 	}
-	return &made[api.ExternalID]{"/api/v1/external-ids/" + string(reserved.ID), showExternalID(reserved)}, nil
+	return &made[api.ExternalID]{"/api/v1/external-ids/" + string(reserved.ID), convert.ExternalID(reserved)}, nil
 }
 
 func (s *server) getExternalID(ctx context.Context, who rolebroker.Caller, in *inExternalID) (*externalIDAnswer, error) {
@@ -36,20 +37,9 @@ func (s *server) getExternalID(ctx context.Context, who rolebroker.Caller, in *i
 	if err != nil {
 		return nil, err
 	}
-	return &externalIDAnswer{showExternalID(reserved)}, nil
+	return &externalIDAnswer{convert.ExternalID(reserved)}, nil
 }
 
 func (s *server) releaseExternalID(ctx context.Context, who rolebroker.Caller, in *inExternalID) (*struct{}, error) {
 	return nil, s.Broker.ReleaseExternalID(ctx, who, rolebroker.ReservationID(in.ID))
-}
-
-func showExternalID(r *rolebroker.Reservation) api.ExternalID {
-	return api.ExternalID{
-		ID:             string(r.ID),
-		ExternalID:     r.ExternalID,
-		NextExternalID: r.NextExternalID,
-		Integration:    r.IntegrationName,
-		IntegrationID:  string(r.Integration),
-		ReservedAt:     r.ReservedAt.UTC(),
-	}
 }

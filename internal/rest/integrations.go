@@ -9,6 +9,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // integrations is what the broker does with integrations.
@@ -59,7 +60,7 @@ func (s *server) listIntegrations(ctx context.Context, who rolebroker.Caller, in
 	if err != nil {
 		return nil, err
 	}
-	return list(in.Paging, found, func(i *rolebroker.Integration) string { return i.Name }, showIntegration), nil
+	return list(in.Paging, found, func(i *rolebroker.Integration) string { return i.Name }, convert.Integration), nil
 }
 
 func (s *server) getIntegration(ctx context.Context, who rolebroker.Caller, in *getIntegration) (*found[api.Integration], error) {
@@ -67,7 +68,7 @@ func (s *server) getIntegration(ctx context.Context, who rolebroker.Caller, in *
 	if err != nil {
 		return nil, err
 	}
-	shown := showIntegration(stored)
+	shown := convert.Integration(stored)
 	if in.knows(shown.ETag()) {
 		return &found[api.Integration]{Status: http.StatusNotModified, ETag: shown.ETag()}, nil
 	}
@@ -75,7 +76,7 @@ func (s *server) getIntegration(ctx context.Context, who rolebroker.Caller, in *
 }
 
 func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, in *createIntegration) (*created[api.Integration], error) {
-	noun, wrong := integrationOf(in.Body.value)
+	noun, wrong := convert.FromRequest(in.Body.value)
 	wrong = append(wrong, refuseIDs(in.Body.value)...)
 	if err := withCheck(wrong, "the integration", noun.Check); err != nil {
 		return nil, err
@@ -84,13 +85,13 @@ func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, i
 	if err != nil {
 		return nil, err
 	}
-	shown := showIntegration(stored)
+	shown := convert.Integration(stored)
 	return &created[api.Integration]{shown.ETag(), "/api/v1/integrations/" + shown.ID, shown}, nil
 }
 
 func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, in *updateIntegration) (*changed[api.Integration], error) {
 	return guarded(in.IfMatch, in.Integration, s.integrationID(ctx, who), func(target string, version int64) (*changed[api.Integration], error) {
-		noun, wrong := integrationOf(in.Body.value)
+		noun, wrong := convert.FromRequest(in.Body.value)
 		if hasIDs(in.Body.value) {
 			stored, err := s.Broker.Integration(ctx, who, target)
 			if err != nil {
@@ -106,7 +107,7 @@ func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, i
 		if err != nil {
 			return nil, err
 		}
-		shown := showIntegration(stored)
+		shown := convert.Integration(stored)
 		return &changed[api.Integration]{shown.ETag(), shown}, nil
 	})
 }
@@ -128,51 +129,6 @@ func (s *server) integrationID(ctx context.Context, who rolebroker.Caller) func(
 	}
 }
 
-// integrationOf is the noun that a request describes, and what of the request
-// is no noun at all.
-func integrationOf(req api.IntegrationRequest) (rolebroker.Integration, []rolebroker.Field) {
-	noun := rolebroker.Integration{
-		Name:           req.Name,
-		Description:    req.Description,
-		AssumptionMode: rolebroker.AssumptionMode(req.AssumptionMode),
-		Runner:         rolebroker.RunnerID(req.Runner),
-		ExternalID:     req.ExternalID,
-		SessionTags:    req.SessionTags,
-		SourceIdentity: req.SourceIdentity,
-		DefaultRole:    req.DefaultRole,
-	}
-	if noun.AssumptionMode == "" {
-		noun.AssumptionMode = rolebroker.ModePlatform
-	}
-	var wrong []rolebroker.Field
-	for i, role := range req.Roles {
-		r, fields := roleOf(role, i)
-		noun.Roles = append(noun.Roles, r)
-		wrong = append(wrong, fields...)
-	}
-	return noun, wrong
-}
-
-// roleOf is role i of a request.
-func roleOf(req api.RoleRequest, i int) (role rolebroker.Role, wrong []rolebroker.Field) {
-	role = rolebroker.Role{
-		ID:      rolebroker.RoleID(req.ID),
-		Name:    req.Name,
-		Region:  rolebroker.Region(req.Region),
-		Enabled: req.Enabled == nil || *req.Enabled,
-	}
-	var err error
-	if role.ARN, err = rolebroker.ParseRoleARN(req.ARN); err != nil {
-		wrong = append(wrong, rolebroker.Field{Path: rolePath(i, "arn"), Message: err.Error()})
-	}
-	if role.SessionDuration, err = rolebroker.ParseSessionDuration(req.SessionDuration); err != nil {
-		wrong = append(wrong, rolebroker.Field{Path: rolePath(i, "session_duration"), Message: err.Error()})
-	}
-	return role, wrong
-}
-
-func rolePath(i int, field string) string { return "roles[" + strconv.Itoa(i) + "]." + field }
-
 // hasIDs says whether a request repeats IDs that the server made.
 func hasIDs(req api.IntegrationRequest) bool {
 	return req.ID != "" || slices.ContainsFunc(req.Roles, func(r api.RoleRequest) bool { return r.ID != "" })
@@ -185,7 +141,7 @@ func refuseIDs(req api.IntegrationRequest) (wrong []rolebroker.Field) {
 	}
 	for i, role := range req.Roles {
 		if role.ID != "" {
-			wrong = append(wrong, madeByServer(rolePath(i, "id")))
+			wrong = append(wrong, madeByServer(convert.RolePath(i, "id")))
 		}
 	}
 	return wrong
@@ -204,10 +160,10 @@ func checkIDs(req api.IntegrationRequest, stored *rolebroker.Integration) (wrong
 		switch at, ok := first[role.ID]; {
 		case role.ID == "":
 		case !ok:
-			wrong = append(wrong, rolebroker.Field{Path: rolePath(i, "id"),
+			wrong = append(wrong, rolebroker.Field{Path: convert.RolePath(i, "id"),
 				Message: quoted(role.ID) + " is not a role of this integration; leave the ID of a new role out"})
 		case at >= 0:
-			wrong = append(wrong, rolebroker.Field{Path: rolePath(i, "id"),
+			wrong = append(wrong, rolebroker.Field{Path: convert.RolePath(i, "id"),
 				Message: "is the ID of roles[" + strconv.Itoa(at) + "] already"})
 		default:
 			first[role.ID] = i
@@ -250,35 +206,4 @@ func withCheck(wrong []rolebroker.Field, what string, check func() error) error 
 		}
 	}
 	return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: what + " is not valid", Fields: wrong}
-}
-
-func showIntegration(in *rolebroker.Integration) api.Integration {
-	shown := api.Integration{
-		ID:             string(in.ID),
-		Name:           in.Name,
-		Description:    in.Description,
-		AssumptionMode: string(in.AssumptionMode),
-		Runner:         in.RunnerName,
-		ExternalID:     in.ExternalID,
-		NextExternalID: in.NextExternalID,
-		SessionTags:    in.SessionTags,
-		SourceIdentity: in.SourceIdentity,
-		DefaultRole:    in.DefaultRole,
-		Roles:          []api.Role{},
-		Version:        in.Version,
-		CreatedAt:      in.CreatedAt.UTC(),
-		UpdatedAt:      in.UpdatedAt.UTC(),
-	}
-	for _, r := range in.Roles {
-		shown.Roles = append(shown.Roles, api.Role{
-			ID:              string(r.ID),
-			Name:            r.Name,
-			ARN:             r.ARN.String(),
-			Region:          string(r.Region),
-			Enabled:         r.Enabled,
-			SessionDuration: rolebroker.ShortDuration(r.Duration()),
-			Validation:      showValidation(r.Validation),
-		})
-	}
-	return shown
 }

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/base64"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -54,3 +55,8 @@ func list[N, J any](p Paging, found []N, cursor func(*N) string, show func(*N) J
 }
 
 func isName(s string) bool { return rolebroker.CheckName(s) == nil }
+
+// asOf fixes the time at which a noun is shown.
+func asOf[N, J any](now time.Time, show func(*N, time.Time) J) func(*N) J {
+	return func(noun *N) J { return show(noun, now) }
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // runners is what the broker does with runners. What they do themselves is not
@@ -64,7 +65,7 @@ func (s *server) listRunners(ctx context.Context, who rolebroker.Caller, in *lis
 	if err != nil {
 		return nil, err
 	}
-	return list(in.Paging, found, func(r *rolebroker.Runner) string { return r.Name }, s.showRunner), nil
+	return list(in.Paging, found, func(r *rolebroker.Runner) string { return r.Name }, asOf(s.Now(), convert.Runner)), nil
 }
 
 // getRunner does not take If-None-Match: whether a runner is connected changes
@@ -74,7 +75,7 @@ func (s *server) getRunner(ctx context.Context, who rolebroker.Caller, in *getRu
 	if err != nil {
 		return nil, err
 	}
-	shown := s.showRunner(stored)
+	shown := convert.Runner(stored, s.Now())
 	return &found[api.Runner]{http.StatusOK, shown.ETag(), shown}, nil
 }
 
@@ -83,7 +84,7 @@ func (s *server) createRunner(ctx context.Context, who rolebroker.Caller, in *cr
 	if err != nil {
 		return nil, err
 	}
-	shown := s.showRunner(stored)
+	shown := convert.Runner(stored, s.Now())
 	return &created[api.Runner]{shown.ETag(), "/api/v1/runners/" + shown.ID, shown}, nil
 }
 
@@ -93,7 +94,7 @@ func (s *server) updateRunner(ctx context.Context, who rolebroker.Caller, in *up
 		if err != nil {
 			return nil, err
 		}
-		shown := s.showRunner(stored)
+		shown := convert.Runner(stored, s.Now())
 		return &changed[api.Runner]{shown.ETag(), shown}, nil
 	})
 }
@@ -132,32 +133,4 @@ func (s *server) createJoinToken(ctx context.Context, who rolebroker.Caller, in 
 
 func runnerOf(req api.RunnerRequest) broker.RunnerSpec {
 	return broker.RunnerSpec{Name: req.Name, Description: req.Description, Issuer: req.Issuer}
-}
-
-func (s *server) showRunner(r *rolebroker.Runner) api.Runner {
-	status := api.RunnerAway
-	switch {
-	case r.JoinedAt.IsZero():
-		status = api.RunnerWaiting
-	case r.Connected(s.Now()):
-		status = api.RunnerConnected
-	}
-	return api.Runner{
-		ID:             string(r.ID),
-		Name:           r.Name,
-		Description:    r.Description,
-		Issuer:         r.Issuer,
-		Version:        r.Version,
-		CreatedAt:      r.CreatedAt.UTC(),
-		UpdatedAt:      r.UpdatedAt.UTC(),
-		Status:         status,
-		JoinedAt:       timeOrNull(r.JoinedAt),
-		SeenAt:         timeOrNull(r.SeenAt),
-		Program:        r.Report.Program,
-		Method:         string(r.Report.Method),
-		IdentityARN:    r.Report.Identity.ARN,
-		IdentityError:  r.Report.IdentityError,
-		ReportedIssuer: r.Report.Issuer,
-		Pending:        r.Report.Pending,
-	}
 }

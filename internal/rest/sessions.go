@@ -7,6 +7,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // sessions is what the broker knows of sessions.
@@ -35,7 +36,7 @@ func (s *server) listSessions(ctx context.Context, who rolebroker.Caller, in *li
 	if err != nil {
 		return nil, err
 	}
-	return list(in.Paging, found, rolebroker.SessionCursor, s.showSession), nil
+	return list(in.Paging, found, rolebroker.SessionCursor, asOf(s.Now(), convert.Session)), nil
 }
 
 // isSessionCursor checks the form that rolebroker.SessionCursor gives.
@@ -43,30 +44,4 @@ func isSessionCursor(cursor string) bool {
 	millis, id, _ := strings.Cut(cursor, ".")
 	_, err := strconv.ParseInt(millis, 10, 64)
 	return err == nil && strings.HasPrefix(id, "ses_")
-}
-
-func (s *server) showSession(x *rolebroker.Session) api.Session {
-	return api.Session{
-		ID:            string(x.ID),
-		State:         string(x.State),
-		Live:          x.Live(s.Now()),
-		Agent:         x.AgentName,
-		AgentID:       string(x.Agent),
-		Integration:   x.IntegrationName,
-		IntegrationID: string(x.Integration),
-		Role:          x.RoleName,
-		RoleID:        string(x.Role),
-		ARN:           x.ARN.String(),
-		Region:        string(x.Region),
-		Runner:        x.Runner,
-		Task:          x.Task,
-		SessionName:   x.SessionName,
-		RequestedAt:   x.RequestedAt.UTC(),
-		ExpiresAt:     x.ExpiresAt.UTC(),
-		AccessKeyID:   x.AccessKeyID,
-		RequestID:     x.RequestID,
-		Failure:       x.Failure,
-		Fetches:       x.Fetches,
-		FetchedAt:     timeOrNull(x.FetchedAt),
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
@@ -52,7 +53,7 @@ func (s *server) getSetup(ctx context.Context, who rolebroker.Caller, in *getSet
 }
 
 func (s *server) mergeSetup(ctx context.Context, who rolebroker.Caller, in *mergeSetup) (*setupAnswer, error) {
-	return s.setup(ctx, who, in.Integration, setupRequestOf(in.Body.value))
+	return s.setup(ctx, who, in.Integration, convert.FromSetupRequest(in.Body.value))
 }
 
 func (s *server) setup(ctx context.Context, who rolebroker.Caller, nameOrID string, req rolebroker.SetupRequest) (*setupAnswer, error) {
@@ -60,20 +61,20 @@ func (s *server) setup(ctx context.Context, who rolebroker.Caller, nameOrID stri
 	if err != nil {
 		return nil, err
 	}
-	return &setupAnswer{showSetup(made)}, nil
+	return &setupAnswer{convert.Setup(made)}, nil
 }
 
 func (s *server) draftSetup(ctx context.Context, who rolebroker.Caller, in *draftSetup) (*setupAnswer, error) {
-	draft, wrong := integrationOf(in.Body.value.Integration)
+	draft, wrong := convert.FromRequest(in.Body.value.Integration)
 	wrong = append(wrong, wrongMode(draft)...)
 	if len(wrong) > 0 {
 		return nil, placed(&rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: wrong}, inIntegration)
 	}
-	made, err := s.Broker.SetupDraft(ctx, who, draft, setupRequestOf(in.Body.value.Setup))
+	made, err := s.Broker.SetupDraft(ctx, who, draft, convert.FromSetupRequest(in.Body.value.Setup))
 	if err != nil {
 		return nil, placed(err, inDraft)
 	}
-	return &setupAnswer{showSetup(made)}, nil
+	return &setupAnswer{convert.Setup(made)}, nil
 }
 
 func inIntegration(path string) string { return "integration." + path }
@@ -106,32 +107,6 @@ func (s *server) rotateExternalID(ctx context.Context, who rolebroker.Caller, in
 	if err != nil {
 		return nil, err
 	}
-	shown := showIntegration(stored)
+	shown := convert.Integration(stored)
 	return &changed[api.Integration]{shown.ETag(), shown}, nil
-}
-
-func setupRequestOf(req api.SetupRequest) rolebroker.SetupRequest {
-	return rolebroker.SetupRequest{
-		Role: req.Role, Principal: rolebroker.PrincipalForm(req.Principal), CurrentPolicy: req.CurrentTrustPolicy,
-		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterVariant(req.Variant), Issuer: req.Issuer,
-			Namespace: req.Namespace, ServiceAccount: req.ServiceAccount},
-	}
-}
-
-func showSetup(made *rolebroker.Setup) api.Setup {
-	shown := api.Setup{
-		Integration: made.Integration, AssumptionMode: string(made.Mode), Modes: []api.ModeAdvice{},
-		Principal: made.Principal, ExternalIDs: append([]string{}, made.ExternalIDs...), IdentityError: made.PlatformProblem,
-		Notes: append([]string{}, made.Notes...), TrustPolicy: made.TrustPolicy, Text: made.Text, AWSCLI: made.AWSCLI, CloudFormation: made.CloudFormation, Terraform: made.Terraform,
-		Roles: []api.RoleSetup{},
-	}
-	for _, m := range rolebroker.Modes() {
-		shown.Modes = append(shown.Modes, api.ModeAdvice{Mode: string(m.Mode), Title: m.Title, Recommended: m.Recommended,
-			Advantages: append([]string{}, m.Advantages...), Disadvantages: append([]string{}, m.Disadvantages...)})
-	}
-	for _, r := range made.Roles {
-		shown.Roles = append(shown.Roles, api.RoleSetup{Name: r.Role.Name, ARN: r.Role.ARN.String(), Statement: r.Statement,
-			TrustPolicy: r.TrustPolicy, MergedTrustPolicy: r.Merged, Diff: r.Diff})
-	}
-	return shown
 }

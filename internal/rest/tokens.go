@@ -9,6 +9,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // tokens is what the broker does with agents' tokens.
@@ -46,7 +47,7 @@ func (s *server) listTokens(ctx context.Context, who rolebroker.Caller, in *list
 	if err != nil {
 		return nil, err
 	}
-	return list(in.Paging, found, func(t *rolebroker.Token) string { return string(t.ID) }, s.showToken), nil
+	return list(in.Paging, found, func(t *rolebroker.Token) string { return string(t.ID) }, asOf(s.Now(), convert.Token)), nil
 }
 
 func (s *server) createToken(ctx context.Context, who rolebroker.Caller, in *createToken) (*made[api.NewToken], error) {
@@ -61,7 +62,7 @@ func (s *server) createToken(ctx context.Context, who rolebroker.Caller, in *cre
 	}
 	return &made[api.NewToken]{
 		Location: "/api/v1/agents/" + string(token.Agent) + "/tokens/" + string(token.ID),
-		Body:     api.NewToken{ID: string(token.ID), Token: api.Secret(secret.Reveal()), ExpiresAt: timeOrNull(token.ExpiresAt)},
+		Body:     convert.NewToken(token, secret),
 	}, nil
 }
 
@@ -70,7 +71,7 @@ func (s *server) getToken(ctx context.Context, who rolebroker.Caller, in *inToke
 	if err != nil {
 		return nil, err
 	}
-	return &tokenAnswer{s.showToken(token)}, nil
+	return &tokenAnswer{convert.Token(token, s.Now())}, nil
 }
 
 func (s *server) revokeToken(ctx context.Context, who rolebroker.Caller, in *inToken) (*struct{}, error) {
@@ -108,35 +109,4 @@ func lifetime(s string) (time.Duration, error) {
 		return 0, errors.New(clip(s) + " is not in the future")
 	}
 	return d, nil
-}
-
-func (s *server) showToken(t *rolebroker.Token) api.Token {
-	status := api.StatusActive
-	switch {
-	case !t.RevokedAt.IsZero():
-		status = api.StatusRevoked
-	case s.past(t.ExpiresAt):
-		status = api.StatusExpired
-	}
-	return api.Token{
-		ID:        string(t.ID),
-		Label:     t.Label,
-		Status:    status,
-		CreatedAt: t.CreatedAt.UTC(),
-		ExpiresAt: timeOrNull(t.ExpiresAt),
-		RevokedAt: timeOrNull(t.RevokedAt),
-		UsedAt:    timeOrNull(t.UsedAt),
-	}
-}
-
-// past says whether a time of expiry, if there is one, has come.
-func (s *server) past(t time.Time) bool { return !t.IsZero() && !s.Now().Before(t) }
-
-// timeOrNull is nil for a time that never comes or never was.
-func timeOrNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
 }

@@ -10,13 +10,13 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // validations is how the broker finds out whether roles can be assumed.
@@ -69,12 +69,12 @@ func stream[I any](c collection, path, id string, h handler[I, validated]) {
 func (s *server) validateIntegration(ctx context.Context, who rolebroker.Caller, in *validateIntegration) (*validated, error) {
 	return s.validate(ctx, in.HowToValidate, func(how broker.Validating) (api.Validations, error) {
 		results, err := s.Broker.ValidateIntegration(ctx, who, in.Integration, how)
-		return showValidations(results, ""), err
+		return convert.Validations(results, ""), err
 	})
 }
 
 func (s *server) validateDraft(ctx context.Context, who rolebroker.Caller, in *validateDraft) (*validated, error) {
-	draft, wrong := integrationOf(in.Body.value)
+	draft, wrong := convert.FromRequest(in.Body.value)
 	draft.ID = rolebroker.IntegrationID(in.Body.value.ID)
 	if mode := wrongMode(draft); len(mode) > 0 {
 		return nil, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: mode}
@@ -88,7 +88,7 @@ func (s *server) validateDraft(ctx context.Context, who rolebroker.Caller, in *v
 		for i, r := range results {
 			results[i] = withProblem(r, bad)
 		}
-		return showValidations(results, externalID), err
+		return convert.Validations(results, externalID), err
 	})
 }
 
@@ -116,7 +116,7 @@ func wrongRoles(wrong []rolebroker.Field) map[string]rolebroker.Field {
 
 // withProblem says of a role what is wrong with how it was written.
 func withProblem(r rolebroker.RoleValidation, bad map[string]rolebroker.Field) rolebroker.RoleValidation {
-	role, _, _ := strings.Cut(rolePath(r.Index, ""), ".")
+	role, _, _ := strings.Cut(convert.RolePath(r.Index, ""), ".")
 	f, ok := bad[role]
 	if !ok {
 		return r
@@ -152,7 +152,7 @@ func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker
 		begun := false
 		result, err := run(broker.Validating{RequireExternalID: in.RequireExternalID, Tell: func(r rolebroker.RoleValidation) {
 			begun = true
-			shown := showRoleValidation(r)
+			shown := convert.RoleValidation(&r)
 			send(api.ValidationLine{Index: r.Index, Role: &shown})
 		}, Alive: func() {
 			begun = true
@@ -215,25 +215,4 @@ func accepts(header, mediaType string) bool {
 		}
 	}
 	return false
-}
-
-func showValidations(results []rolebroker.RoleValidation, externalID string) api.Validations {
-	shown := api.Validations{OK: rolebroker.AllWork(results), Roles: []api.RoleValidation{}, ExternalID: externalID}
-	for _, r := range results {
-		shown.Roles = append(shown.Roles, showRoleValidation(r))
-	}
-	return shown
-}
-
-func showRoleValidation(r rolebroker.RoleValidation) api.RoleValidation {
-	return api.RoleValidation{Name: r.Role.Name, Status: string(r.Status), Code: string(r.Code), Message: r.Message, Hint: r.Hint,
-		RequestID: r.RequestID, CheckedAt: r.CheckedAt.UTC().Truncate(time.Second), CheckedBy: r.CheckedBy}
-}
-
-func showValidation(v *rolebroker.Validation) *api.Validation {
-	if v == nil {
-		return nil
-	}
-	return &api.Validation{Status: string(v.Status), Code: string(v.Code), Message: v.Message, Hint: v.Hint, RequestID: v.RequestID,
-		CheckedAt: v.CheckedAt.UTC().Truncate(time.Second), CheckedBy: v.CheckedBy}
 }

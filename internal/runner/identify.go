@@ -11,6 +11,7 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/auth"
+	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
@@ -74,7 +75,7 @@ func (i *identifier) identify(ctx context.Context, authorization string) (rolebr
 	if err != nil {
 		return rolebroker.Caller{}, err
 	}
-	return i.find(ctx, account, api.Identification{ServiceAccount: &api.ServiceAccount{Issuer: account.Issuer, Namespace: account.Namespace, Name: account.Name}}, rolebroker.Secret{})
+	return i.find(ctx, account, api.Identification{ServiceAccount: convert.ServiceAccount(account)}, rolebroker.Secret{})
 }
 
 // find is who a key stands for, as is remembered or as the server says.

@@ -14,6 +14,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // record is what the server knows and remembers, as the lender's Records.
@@ -128,7 +129,7 @@ func (r *record) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.
 	if err != nil {
 		return nil, r.away(err)
 	}
-	return tokenOf(t), nil
+	return convert.FromTokenRecord(t), nil
 }
 
 // Grants is what an agent may borrow from. Codes: not_found, unavailable.
@@ -137,7 +138,7 @@ func (r *record) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker
 	if err != nil {
 		return nil, r.away(err)
 	}
-	grants, err := grantsOf(g)
+	grants, err := convert.FromGrants(g)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +150,7 @@ func (r *record) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker
 // the renewal of one that it authorised is written down here, on disk, to be
 // told later.
 func (r *record) RecordSession(ctx context.Context, s *rolebroker.Session) error {
-	session := showSession(s)
+	session := convert.RunnerSession(s)
 	err := tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.BeginSession(ctx, session) })
 	switch key := authorisationOf(s); {
 	case err == nil:
@@ -210,7 +211,7 @@ func (r *record) isAuthorised(key authorisation) bool {
 
 // FinishSession tells the server what came of a session, now or later.
 func (r *record) FinishSession(ctx context.Context, s *rolebroker.Session) error {
-	outcome := api.SessionOutcome{State: string(s.State), ExpiresAt: s.ExpiresAt, AccessKeyID: s.AccessKeyID, RequestID: s.RequestID, Failure: s.Failure}
+	outcome := convert.SessionOutcome(s)
 	if !r.spool.has(string(s.ID)) { // else the server does not know of it yet
 		err := tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.FinishSession(ctx, string(s.ID), outcome) })
 		if !rolebroker.IsOutage(err) {

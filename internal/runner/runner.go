@@ -20,6 +20,7 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
+	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/lend"
 )
 
@@ -277,14 +278,14 @@ func (r *Runner) lost(err error) {
 
 // report says what the runner is.
 func (r *Runner) report(ctx context.Context) error {
-	report := api.RunnerReport{Program: r.opts.Program, Method: string(r.method()), Issuer: r.opts.Issuer, Pending: r.record.spool.pending()}
+	report := rolebroker.RunnerReport{Program: r.opts.Program, Method: r.method(), Issuer: r.opts.Issuer, Pending: r.record.spool.pending()}
 	identity, err := r.assumer.Identity(ctx)
 	if err != nil {
 		report.IdentityError = err.Error()
 	} else {
-		report.Account, report.ARN, report.UserID = identity.Account, identity.ARN, identity.UserID
+		report.Identity = *identity
 	}
-	return tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.Report(ctx, report) })
+	return tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.Report(ctx, convert.RunnerReport(report)) })
 }
 
 // method is how roles are assumed first.

@@ -14,6 +14,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
@@ -117,14 +118,15 @@ func (v *validator) validate(ctx context.Context, all bool) error {
 func (v *validator) integration(ctx context.Context, shown api.Integration) ([]api.IdentifiedOutcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
-	in, err := integrationOf(shown)
+	in, err := convert.FromIntegration(shown)
 	if err != nil {
 		return nil, err
 	}
+	in.AssumptionMode, in.Runner = rolebroker.ModePlatform, "" // the runner is to its roles what the platform is to others
 	var outcomes []api.IdentifiedOutcome
 	for _, r := range v.roles(ctx, validate.Subject{Integration: in}) {
-		outcomes = append(outcomes, api.IdentifiedOutcome{Role: string(r.Role.ID), Validation: api.Validation{
-			Status: string(r.Status), Code: string(r.Code), Message: ofRunner.Replace(r.Message), Hint: ofRunner.Replace(r.Hint), RequestID: r.RequestID, CheckedAt: r.CheckedAt.UTC()}})
+		r.Message, r.Hint = ofRunner.Replace(r.Message), ofRunner.Replace(r.Hint)
+		outcomes = append(outcomes, convert.Outcome(&r))
 	}
 	return outcomes, nil
 }
@@ -154,21 +156,6 @@ func (v *validator) roles(ctx context.Context, s validate.Subject) []rolebroker.
 		}
 	}
 	return results
-}
-
-// integrationOf is an integration as the validator takes it: the runner is to
-// its roles what the platform is to others.
-func integrationOf(shown api.Integration) (rolebroker.Integration, error) {
-	in := rolebroker.Integration{ID: rolebroker.IntegrationID(shown.ID), Name: shown.Name, AssumptionMode: rolebroker.ModePlatform, ExternalID: shown.ExternalID,
-		NextExternalID: shown.NextExternalID, SessionTags: shown.SessionTags, SourceIdentity: shown.SourceIdentity, DefaultRole: shown.DefaultRole, Version: shown.Version}
-	for _, r := range shown.Roles {
-		role, err := roleOf(api.GrantedRole{ID: r.ID, Name: r.Name, ARN: r.ARN, Region: r.Region, Enabled: r.Enabled, SessionDuration: r.SessionDuration})
-		if err != nil {
-			return in, err
-		}
-		in.Roles = append(in.Roles, role)
-	}
-	return in, nil
 }
 
 // accountOf is the service account whose token is in a file, for what is said to

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
@@ -18,7 +19,7 @@ func (d *door) join(w http.ResponseWriter, r *http.Request) {
 			var key *rolebroker.RunnerKey
 			var secret rolebroker.Secret
 			if runner, key, secret, err = d.Broker.Join(r.Context(), who, in.Program); err == nil {
-				write(w, http.StatusOK, showCredential(runner, key, secret))
+				write(w, http.StatusOK, convert.RunnerCredential(runner, key, secret))
 				return
 			}
 		}
@@ -27,23 +28,16 @@ func (d *door) join(w http.ResponseWriter, r *http.Request) {
 	d.refuse(w, r, err)
 }
 
-func showCredential(runner *rolebroker.Runner, key *rolebroker.RunnerKey, secret rolebroker.Secret) api.RunnerCredential {
-	return api.RunnerCredential{Runner: string(runner.ID), Name: runner.Name, Credential: api.Secret(secret.Reveal()), ExpiresAt: key.ExpiresAt.UTC()}
-}
-
 func (d *door) credential(r *http.Request, who rolebroker.Caller) (api.RunnerCredential, error) {
 	runner, key, secret, err := d.Broker.RenewCredential(r.Context(), who)
 	if err != nil {
 		return api.RunnerCredential{}, err
 	}
-	return showCredential(runner, key, secret), nil
+	return convert.RunnerCredential(runner, key, secret), nil
 }
 
 func (d *door) report(r *http.Request, who rolebroker.Caller, in api.RunnerReport) error {
-	return d.Broker.RecordReport(r.Context(), who, rolebroker.RunnerReport{
-		Program: in.Program, Method: rolebroker.AssumeMethod(in.Method), Issuer: in.Issuer, Pending: in.Pending, IdentityError: in.IdentityError,
-		Identity: rolebroker.Identity{Account: in.Account, ARN: in.ARN, UserID: in.UserID},
-	})
+	return d.Broker.RecordReport(r.Context(), who, convert.FromRunnerReport(in))
 }
 
 // identify says which agent shows a token, which the runner passes on, or a
@@ -52,7 +46,7 @@ func (d *door) identify(r *http.Request, who rolebroker.Caller, in api.Identific
 	var token *rolebroker.Token
 	var err error
 	if a := in.ServiceAccount; a != nil {
-		token, err = d.Broker.AgentOfAccount(r.Context(), who, rolebroker.ServiceAccount{Issuer: a.Issuer, Namespace: a.Namespace, Name: a.Name})
+		token, err = d.Broker.AgentOfAccount(r.Context(), who, convert.FromServiceAccount(a))
 	} else {
 		var agent rolebroker.Caller
 		if agent, err = d.Auth.Agent(r.Context(), in.Token.Reveal()); err == nil {
@@ -63,7 +57,7 @@ func (d *door) identify(r *http.Request, who rolebroker.Caller, in api.Identific
 		refusal, err := aboutTheAgent(err)
 		return api.Identified{Refusal: refusal}, err
 	}
-	record := showToken(token)
+	record := convert.TokenRecord(token)
 	return api.Identified{Token: &record}, nil
 }
 
@@ -77,25 +71,12 @@ func aboutTheAgent(err error) (*api.Refusal, error) {
 	return &refusal, nil
 }
 
-func showToken(t *rolebroker.Token) api.TokenRecord {
-	return api.TokenRecord{ID: string(t.ID), Agent: string(t.Agent), CreatedAt: t.CreatedAt.UTC(), ExpiresAt: orNull(t.ExpiresAt), RevokedAt: orNull(t.RevokedAt)}
-}
-
-// orNull is nil for a time that never comes or never was.
-func orNull(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
-}
-
 func (d *door) token(r *http.Request, who rolebroker.Caller) (api.TokenRecord, error) {
 	t, err := d.Broker.RunnerToken(r.Context(), who, rolebroker.TokenID(r.PathValue("token")))
 	if err != nil {
 		return api.TokenRecord{}, err
 	}
-	return showToken(t), nil
+	return convert.TokenRecord(t), nil
 }
 
 func (d *door) grants(r *http.Request, who rolebroker.Caller) (api.Grants, error) {
@@ -103,46 +84,20 @@ func (d *door) grants(r *http.Request, who rolebroker.Caller) (api.Grants, error
 	if err != nil {
 		return api.Grants{}, err
 	}
-	return showGrants(g), nil
-}
-
-func showGrants(g *rolebroker.Grants) api.Grants {
-	shown := api.Grants{
-		Agent: api.GrantedAgent{ID: string(g.Agent.ID), Name: g.Agent.Name, Disabled: g.Agent.Disabled,
-			DefaultIntegration: string(g.Agent.DefaultIntegration), Connections: []string{}},
-		Integrations: []api.GrantedIntegration{},
-	}
-	for _, c := range g.Agent.Connections {
-		shown.Agent.Connections = append(shown.Agent.Connections, string(c.Integration))
-	}
-	for _, in := range g.Integrations {
-		one := api.GrantedIntegration{ID: string(in.ID), Name: in.Name, AssumptionMode: string(in.AssumptionMode), Runner: string(in.Runner), ExternalID: in.ExternalID,
-			SessionTags: in.SessionTags, SourceIdentity: in.SourceIdentity, DefaultRole: in.DefaultRole, Roles: []api.GrantedRole{}}
-		for _, role := range in.Roles {
-			one.Roles = append(one.Roles, api.GrantedRole{ID: string(role.ID), Name: role.Name, ARN: role.ARN.String(), Region: string(role.Region),
-				Enabled: role.Enabled, SessionDuration: rolebroker.ShortDuration(role.Duration())})
-		}
-		shown.Integrations = append(shown.Integrations, one)
-	}
-	return shown
+	return convert.Grants(g), nil
 }
 
 func (d *door) begin(r *http.Request, who rolebroker.Caller, in api.RunnerSession) (api.Recorded, error) {
-	arn, err := rolebroker.ParseRoleARN(in.ARN)
+	session, err := convert.FromRunnerSession(in)
 	if err != nil {
-		return api.Recorded{}, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the session is not valid", Fields: []rolebroker.Field{{Path: "arn", Message: err.Error()}}}
+		return api.Recorded{}, err
 	}
-	return api.Recorded{Session: in.ID}, d.Broker.BeginRunnerSession(r.Context(), who, rolebroker.Session{
-		ID: rolebroker.SessionID(in.ID), Agent: rolebroker.AgentID(in.Agent), Integration: rolebroker.IntegrationID(in.Integration), Role: rolebroker.RoleID(in.Role),
-		ARN: arn, Region: rolebroker.Region(in.Region), Task: in.Task, SessionName: in.SessionName, RequestedAt: in.RequestedAt, ExpiresAt: in.ExpiresAt,
-		AgentName: in.AgentName, IntegrationName: in.IntegrationName, RoleName: in.RoleName,
-	}, in.Late)
+	return api.Recorded{Session: in.ID}, d.Broker.BeginRunnerSession(r.Context(), who, session, in.Late)
 }
 
 func (d *door) finish(r *http.Request, who rolebroker.Caller, in api.SessionOutcome) (api.Recorded, error) {
-	id := r.PathValue("session")
-	return api.Recorded{Session: id}, d.Broker.FinishRunnerSession(r.Context(), who, rolebroker.Session{ID: rolebroker.SessionID(id),
-		State: rolebroker.SessionState(in.State), ExpiresAt: in.ExpiresAt, AccessKeyID: in.AccessKeyID, RequestID: in.RequestID, Failure: in.Failure})
+	session := convert.FromSessionOutcome(r.PathValue("session"), in)
+	return api.Recorded{Session: string(session.ID)}, d.Broker.FinishRunnerSession(r.Context(), who, session)
 }
 
 func (d *door) use(r *http.Request, who rolebroker.Caller, in api.Use) error {
@@ -173,29 +128,9 @@ func (d *door) integrations(r *http.Request, who rolebroker.Caller) (api.List[ap
 	if err != nil {
 		return api.List[api.Integration]{}, err
 	}
-	shown := api.List[api.Integration]{Items: []api.Integration{}}
-	for _, in := range all {
-		shown.Items = append(shown.Items, showIntegration(in))
-	}
-	return shown, nil
-}
-
-// showIntegration is what of an integration its runner needs to try its roles.
-func showIntegration(in rolebroker.Integration) api.Integration {
-	shown := api.Integration{ID: string(in.ID), Name: in.Name, AssumptionMode: string(in.AssumptionMode), ExternalID: in.ExternalID, NextExternalID: in.NextExternalID,
-		SessionTags: in.SessionTags, SourceIdentity: in.SourceIdentity, DefaultRole: in.DefaultRole, Version: in.Version}
-	for _, role := range in.Roles {
-		shown.Roles = append(shown.Roles, api.Role{ID: string(role.ID), Name: role.Name, ARN: role.ARN.String(), Region: string(role.Region),
-			Enabled: role.Enabled, SessionDuration: rolebroker.ShortDuration(role.Duration())})
-	}
-	return shown
+	return api.List[api.Integration]{Items: convert.All(all, convert.Granted)}, nil
 }
 
 func (d *door) validations(r *http.Request, who rolebroker.Caller, in api.RunnerValidations) error {
-	outcomes := map[rolebroker.RoleID]rolebroker.Validation{}
-	for _, o := range in.Validations {
-		outcomes[rolebroker.RoleID(o.Role)] = rolebroker.Validation{Status: rolebroker.ValidationStatus(o.Status), Code: rolebroker.ValidationCode(o.Code),
-			Message: o.Message, Hint: o.Hint, RequestID: o.RequestID, CheckedAt: o.CheckedAt}
-	}
-	return d.Broker.RecordRunnerValidations(r.Context(), who, r.PathValue("integration"), in.Version, outcomes)
+	return d.Broker.RecordRunnerValidations(r.Context(), who, r.PathValue("integration"), in.Version, convert.FromOutcomes(in.Validations))
 }

@@ -1,0 +1,141 @@
+package convert
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// Agent is an agent as the management API answers it.
+func Agent(a *rolebroker.Agent) api.Agent {
+	shown := api.Agent{
+		ID:          string(a.ID),
+		Name:        a.Name,
+		Description: a.Description,
+		Disabled:    a.Disabled,
+		Connections: All(a.Connections, connection),
+		Version:     a.Version,
+		CreatedAt:   a.CreatedAt.UTC(),
+		UpdatedAt:   a.UpdatedAt.UTC(),
+	}
+	for _, c := range a.Connections {
+		if c.Integration == a.DefaultIntegration {
+			shown.DefaultIntegration = c.IntegrationName
+		}
+	}
+	return shown
+}
+
+func connection(c *rolebroker.Connection) api.Connection {
+	return api.Connection{Integration: c.IntegrationName, ConnectedAt: c.ConnectedAt.UTC()}
+}
+
+// Token is an agent's token as the management API answers it: without the token.
+func Token(t *rolebroker.Token, now time.Time) api.Token {
+	status := api.StatusActive
+	switch {
+	case !t.RevokedAt.IsZero():
+		status = api.StatusRevoked
+	case passed(t.ExpiresAt, now):
+		status = api.StatusExpired
+	}
+	return api.Token{
+		ID:        string(t.ID),
+		Label:     t.Label,
+		Status:    status,
+		CreatedAt: t.CreatedAt.UTC(),
+		ExpiresAt: Time(t.ExpiresAt),
+		RevokedAt: Time(t.RevokedAt),
+		UsedAt:    Time(t.UsedAt),
+	}
+}
+
+// NewToken is the answer that has a new token in it; secret is zero if the token
+// was made elsewhere.
+func NewToken(t *rolebroker.Token, secret rolebroker.Secret) api.NewToken {
+	return api.NewToken{ID: string(t.ID), Token: api.Secret(secret.Reveal()), ExpiresAt: Time(t.ExpiresAt)}
+}
+
+// Binding is a service account that is an agent, as the management API answers it.
+func Binding(t *rolebroker.Token) api.Binding {
+	return api.Binding{
+		ID:             string(t.ID),
+		Issuer:         t.Account.Issuer,
+		Namespace:      t.Account.Namespace,
+		ServiceAccount: t.Account.Name,
+		CreatedAt:      t.CreatedAt.UTC(),
+		UsedAt:         Time(t.UsedAt),
+	}
+}
+
+// APIKey is an API key as the management API answers it: without the key.
+func APIKey(k *rolebroker.APIKey, now time.Time) api.APIKey {
+	status := api.StatusActive
+	if passed(k.ExpiresAt, now) {
+		status = api.StatusExpired
+	}
+	return api.APIKey{
+		ID:        string(k.ID),
+		Name:      k.Name,
+		Access:    string(k.Access),
+		Status:    status,
+		CreatedAt: k.CreatedAt.UTC(),
+		ExpiresAt: Time(k.ExpiresAt),
+	}
+}
+
+// NewAPIKey is the answer that has a new key in it.
+func NewAPIKey(k *rolebroker.APIKey, secret rolebroker.Secret) api.NewAPIKey {
+	return api.NewAPIKey{
+		ID:        string(k.ID),
+		Name:      k.Name,
+		Access:    string(k.Access),
+		Key:       api.Secret(secret.Reveal()),
+		ExpiresAt: Time(k.ExpiresAt),
+	}
+}
+
+// Offer is a role that an agent may borrow, as the credentials endpoint answers it.
+func Offer(o *rolebroker.Offer) api.Offer {
+	return api.Offer{
+		Reference:   o.Reference,
+		Integration: o.Integration,
+		Name:        o.Name,
+		ARN:         o.ARN.String(),
+		Region:      string(o.Region),
+		Default:     o.Default,
+	}
+}
+
+// FromOffer is an offer that a server answered. It fails unless everything in it
+// has the form that the server itself requires, since names and regions end up in
+// files and on command lines.
+func FromOffer(shown api.Offer) (rolebroker.Offer, error) {
+	arn, err := rolebroker.ParseRoleARN(shown.ARN)
+	if err != nil {
+		return rolebroker.Offer{}, fmt.Errorf("arn: %w", err)
+	}
+	offer := rolebroker.Offer{
+		Reference:   shown.Reference,
+		Integration: shown.Integration,
+		Name:        shown.Name,
+		ARN:         arn,
+		Region:      rolebroker.Region(shown.Region),
+		Default:     shown.Default,
+	}
+	if err := rolebroker.CheckRegion(offer.Region, arn.Partition); err != nil {
+		return offer, fmt.Errorf("region: %w", err)
+	}
+	if err := rolebroker.CheckName(offer.Integration); err != nil {
+		return offer, fmt.Errorf("integration: %w", err)
+	}
+	if err := rolebroker.CheckName(offer.Name); err != nil {
+		return offer, fmt.Errorf("name: %w", err)
+	}
+	if offer.Reference != offer.Name && offer.Reference != offer.Integration+"/"+offer.Name {
+		return offer, fmt.Errorf("reference: %q is not one of %s/%s", offer.Reference, offer.Integration, offer.Name)
+	}
+	return offer, nil
+}

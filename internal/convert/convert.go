@@ -1,0 +1,45 @@
+// Package convert is the one place where a noun becomes JSON of the API, and
+// JSON becomes a noun. The doors, the client and the runner share it, so that a
+// new field of a noun is converted once.
+//
+//	shown := convert.Integration(stored)                 // a noun, for an answer
+//	noun, wrong := convert.FromRequest(request)          // what a client sent
+//	request := convert.Request(shown)                    // to read, edit and write back
+//	noun, err := convert.FromIntegration(shown)          // what a server answered
+//
+// A function that is called like a noun makes the JSON; From makes the noun.
+//
+// The package refuses to judge: whether a noun is valid is for the noun's Check.
+// It reports only what is no noun at all, such as an ARN that cannot be parsed.
+package convert
+
+import "time"
+
+// All converts each item. It is never nil, since a list in an answer is not null.
+func All[N, J any](items []N, one func(*N) J) []J {
+	all := make([]J, len(items))
+	for i := range items {
+		all[i] = one(&items[i])
+	}
+	return all
+}
+
+// Time is t in UTC; nil for the zero time, which stands for never.
+func Time(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// FromTime is the time that t points to, in UTC; zero for nil.
+func FromTime(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// passed says whether a time of expiry has come; a zero one never does.
+func passed(t, now time.Time) bool { return !t.IsZero() && !now.Before(t) }

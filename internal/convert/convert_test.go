@@ -1,0 +1,262 @@
+package convert_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
+)
+
+var now = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+
+// full fails unless every field of the struct is set, apart from those named. A
+// test that converts it then notices a field that is not converted.
+func full(t *testing.T, noun any, apart ...string) {
+	t.Helper()
+	v := reflect.ValueOf(noun)
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Name; v.Field(i).IsZero() != slices.Contains(apart, name) {
+			t.Errorf("%s.%s is %v; set it, or name it as one that is not converted", v.Type(), name, v.Field(i))
+		}
+	}
+}
+
+// same fails unless a noun came back as it was.
+func same(t *testing.T, want, got any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(rolebroker.Secret{})); diff != "" {
+		t.Errorf("it is not what was converted (-want +got):\n%s", diff)
+	}
+}
+
+// travel is v after a way as JSON.
+func travel[T any](t *testing.T, v T) (arrived T) {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &arrived); err != nil {
+		t.Fatal(err)
+	}
+	return arrived
+}
+
+func integration(t *testing.T) rolebroker.Integration {
+	t.Helper()
+	arn, err := rolebroker.ParseRoleARN("arn:aws:iam::444455556666:role/team/ReadOnly")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := rolebroker.Integration{
+		ID: "int_a", Name: "production", Description: "Production accounts", AssumptionMode: rolebroker.ModeCluster,
+		Runner: "run_a", ExternalID: "rolebroker-x", NextExternalID: "rolebroker-y", SessionTags: true, SourceIdentity: true,
+		DefaultRole: "readonly", Version: 7, CreatedAt: now, UpdatedAt: now.Add(time.Hour),
+		Roles: []rolebroker.Role{{ID: "rol_a", Name: "readonly", ARN: arn, Region: "us-east-1", Enabled: true, SessionDuration: 90 * time.Minute}},
+	}
+	full(t, in, "RunnerName")
+	full(t, in.Roles[0], "Validation")
+	return in
+}
+
+func TestAnIntegrationComesBackAsItWas(t *testing.T) {
+	in := integration(t)
+	shown := convert.Integration(&in)
+	shown.Runner = string(in.Runner)
+	back, err := convert.FromIntegration(travel(t, shown))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, in, back)
+}
+
+func TestWhatIsReadCanBeWrittenBack(t *testing.T) {
+	in := integration(t)
+	in.Roles[0].Enabled = false
+	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed, Hint: strings.Repeat("long", 1000)}
+	in.RunnerName = string(in.Runner)
+	request := convert.Request(travel(t, convert.Integration(&in)))
+	if request.ID != "int_a" || request.Roles[0].Validation != nil {
+		t.Errorf("the request is %+v", request)
+	}
+	back, wrong := convert.FromRequest(travel(t, request))
+	if len(wrong) > 0 {
+		t.Errorf("%v is wrong with it", wrong)
+	}
+	want := in
+	want.ID, want.NextExternalID, want.Version, want.CreatedAt, want.UpdatedAt, want.RunnerName = "", "", 0, time.Time{}, time.Time{}, ""
+	want.Roles = []rolebroker.Role{in.Roles[0]}
+	want.Roles[0].Validation = nil
+	same(t, want, back)
+}
+
+// Requests accept every field that an answer has.
+func TestRequestsHaveTheFieldsOfAnswers(t *testing.T) {
+	for answer, request := range map[reflect.Type]reflect.Type{
+		reflect.TypeFor[api.Integration](): reflect.TypeFor[api.IntegrationRequest](),
+		reflect.TypeFor[api.Role]():        reflect.TypeFor[api.RoleRequest](),
+		reflect.TypeFor[api.Agent]():       reflect.TypeFor[api.AgentRequest](),
+		reflect.TypeFor[api.Connection]():  reflect.TypeFor[api.ConnectionRequest](),
+	} {
+		known := map[string]bool{}
+		for i := range request.NumField() {
+			known[name(request.Field(i))] = true
+		}
+		for i := range answer.NumField() {
+			if field := name(answer.Field(i)); !known[field] {
+				t.Errorf("%s has no %s, as %s has", request, field, answer)
+			}
+		}
+	}
+}
+
+func name(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}
+
+func TestARequestSaysWhatItLeavesOut(t *testing.T) {
+	in, wrong := convert.FromRequest(api.IntegrationRequest{Roles: []api.RoleRequest{{ARN: "arn:aws:iam::444455556666:role/X"}}})
+	if len(wrong) > 0 || in.AssumptionMode != rolebroker.ModePlatform || !in.Roles[0].Enabled || in.Roles[0].Duration() != time.Hour {
+		t.Errorf("it is %+v, and %v is wrong", in, wrong)
+	}
+	off := false
+	in, wrong = convert.FromRequest(api.IntegrationRequest{Roles: []api.RoleRequest{
+		{ARN: "arn:aws:iam::444455556666:role/X", Enabled: &off}, {ARN: "nonsense", SessionDuration: "soon"}}})
+	var paths []string
+	for _, f := range wrong {
+		paths = append(paths, f.Path)
+	}
+	same(t, []string{"roles[1].arn", "roles[1].session_duration"}, paths)
+	if in.Roles[0].Enabled {
+		t.Error("the role is enabled")
+	}
+}
+
+func TestARunnerIsToldWhatItNeeds(t *testing.T) {
+	in := integration(t)
+	in.RunnerName = "eks"
+	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed}
+	grants := &rolebroker.Grants{
+		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Description: "Looks around", Disabled: true, DefaultIntegration: "int_a",
+			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: "production", ConnectedAt: now}}, Version: 3, CreatedAt: now, UpdatedAt: now},
+		Integrations: []rolebroker.Integration{in},
+	}
+	full(t, grants.Agent)
+	back, err := convert.FromGrants(travel(t, convert.Grants(grants)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := integration(t)
+	want.Description, want.CreatedAt, want.UpdatedAt = "", time.Time{}, time.Time{}
+	same(t, &rolebroker.Grants{
+		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Disabled: true, DefaultIntegration: "int_a",
+			Connections: []rolebroker.Connection{{Integration: "int_a"}}},
+		Integrations: []rolebroker.Integration{want},
+	}, back)
+	told := convert.Grants(grants)
+	told.Integrations[0].Roles[0].ARN = "of a future form"
+	if _, err := convert.FromGrants(told); rolebroker.CodeOf(err) != rolebroker.CodeInternal || !strings.Contains(err.Error(), "roles[0].arn") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
+	report := rolebroker.RunnerReport{Program: "1.0.0", Method: rolebroker.MethodAssumeRole, IdentityError: "none", Issuer: "https://oidc.example.com", Pending: 3,
+		Identity: rolebroker.Identity{Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/x", UserID: "AIDA"}}
+	full(t, report)
+	same(t, report, convert.FromRunnerReport(travel(t, convert.RunnerReport(report))))
+
+	account := rolebroker.ServiceAccount{Issuer: "https://oidc.example.com", Namespace: "agents", Name: "scout"}
+	full(t, account)
+	same(t, account, convert.FromServiceAccount(travel(t, convert.ServiceAccount(account))))
+
+	for _, token := range []rolebroker.Token{
+		{ID: "tok_a", Agent: "agt_a", CreatedAt: now, ExpiresAt: now.Add(time.Hour), RevokedAt: now.Add(time.Minute)},
+		{ID: "bnd_a", Agent: "agt_a", CreatedAt: now},
+	} {
+		same(t, &token, convert.FromTokenRecord(travel(t, convert.TokenRecord(&token))))
+	}
+
+	session := rolebroker.Session{ID: "ses_a", Agent: "agt_a", AgentName: "scout", Integration: "int_a", IntegrationName: "production", Role: "rol_a", RoleName: "readonly",
+		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy", RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
+	full(t, session, "State", "Runner", "AccessKeyID", "RequestID", "Failure", "Fetches", "FetchedAt")
+	back, err := convert.FromRunnerSession(travel(t, convert.RunnerSession(&session)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, session, back)
+
+	outcome := rolebroker.Session{ID: "ses_a", State: rolebroker.SessionFailed, ExpiresAt: now, AccessKeyID: "ASIA", RequestID: "r-1", Failure: "no"}
+	same(t, outcome, convert.FromSessionOutcome("ses_a", travel(t, convert.SessionOutcome(&outcome))))
+
+	validation := rolebroker.Validation{Status: rolebroker.StatusFailed, Code: rolebroker.ValidARNInvalid, Message: "no", Hint: "look", RequestID: "r-2",
+		CheckedAt: now.Add(time.Millisecond), CheckedBy: "eks"}
+	full(t, validation)
+	told := convert.Outcome(&rolebroker.RoleValidation{Role: rolebroker.Role{ID: "rol_a"}, Validation: validation})
+	validation.CheckedBy = "" // the server knows who tells it
+	same(t, map[rolebroker.RoleID]rolebroker.Validation{"rol_a": validation}, convert.FromOutcomes(travel(t, []api.IdentifiedOutcome{told})))
+}
+
+func TestAnOfferComesBackAsItWas(t *testing.T) {
+	offer := rolebroker.Offer{Reference: "production/readonly", Integration: "production", Name: "readonly", ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Default: true}
+	full(t, offer)
+	back, err := convert.FromOffer(travel(t, convert.Offer(&offer)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, offer, back)
+	for field, change := range map[string]func(*api.Offer){
+		"arn": func(o *api.Offer) { o.ARN = "x" }, "region": func(o *api.Offer) { o.Region = "$(id)" },
+		"integration": func(o *api.Offer) { o.Integration = "a\nb" }, "name": func(o *api.Offer) { o.Name = "]" }, "reference": func(o *api.Offer) { o.Reference = "other" },
+	} {
+		shown := convert.Offer(&offer)
+		change(&shown)
+		if _, err := convert.FromOffer(shown); err == nil || !strings.HasPrefix(err.Error(), field+": ") {
+			t.Errorf("a bad %s: %v", field, err)
+		}
+	}
+}
+
+// A list in an answer is [] rather than null.
+func TestEmptyListsAreNotNull(t *testing.T) {
+	for _, v := range []any{
+		convert.Integration(&rolebroker.Integration{}), convert.Agent(&rolebroker.Agent{}), convert.Validations(nil, ""),
+		convert.Setup(&rolebroker.Setup{}), convert.Grants(&rolebroker.Grants{}),
+	} {
+		if text, err := json.Marshal(v); err != nil || strings.Contains(string(text), "null") {
+			t.Errorf("%T is %s (%v)", v, text, err)
+		}
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	for want, token := range map[string]rolebroker.Token{
+		"active": {ExpiresAt: now.Add(1)}, "expired": {ExpiresAt: now}, "revoked": {ExpiresAt: now, RevokedAt: now},
+	} {
+		if got := convert.Token(&token, now).Status; got != want {
+			t.Errorf("a token is %s, want %s", got, want)
+		}
+	}
+	if got := convert.Token(&rolebroker.Token{}, now); got.Status != "active" || got.ExpiresAt != nil || got.UsedAt != nil {
+		t.Errorf("a token that does not expire is %+v", got)
+	}
+	if got := convert.APIKey(&rolebroker.APIKey{ExpiresAt: now}, now).Status; got != "expired" {
+		t.Errorf("a key is %s", got)
+	}
+	for want, runner := range map[string]rolebroker.Runner{
+		"waiting": {}, "connected": {JoinedAt: now, SeenAt: now}, "away": {JoinedAt: now, SeenAt: now.Add(-time.Minute)},
+	} {
+		if got := convert.Runner(&runner, now).Status; got != want {
+			t.Errorf("a runner is %s, want %s", got, want)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package convert
+
+import (
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// Runner is a runner as the management API answers it.
+func Runner(r *rolebroker.Runner, now time.Time) api.Runner {
+	status := api.RunnerAway
+	switch {
+	case r.JoinedAt.IsZero():
+		status = api.RunnerWaiting
+	case r.Connected(now):
+		status = api.RunnerConnected
+	}
+	return api.Runner{
+		ID:             string(r.ID),
+		Name:           r.Name,
+		Description:    r.Description,
+		Issuer:         r.Issuer,
+		Version:        r.Version,
+		CreatedAt:      r.CreatedAt.UTC(),
+		UpdatedAt:      r.UpdatedAt.UTC(),
+		Status:         status,
+		JoinedAt:       Time(r.JoinedAt),
+		SeenAt:         Time(r.SeenAt),
+		Program:        r.Report.Program,
+		Method:         string(r.Report.Method),
+		IdentityARN:    r.Report.Identity.ARN,
+		IdentityError:  r.Report.IdentityError,
+		ReportedIssuer: r.Report.Issuer,
+		Pending:        r.Report.Pending,
+	}
+}
+
+// RunnerCredential is the answer that has a runner's new credential in it.
+func RunnerCredential(r *rolebroker.Runner, key *rolebroker.RunnerKey, secret rolebroker.Secret) api.RunnerCredential {
+	return api.RunnerCredential{
+		Runner:     string(r.ID),
+		Name:       r.Name,
+		Credential: api.Secret(secret.Reveal()),
+		ExpiresAt:  key.ExpiresAt.UTC(),
+	}
+}
+
+// RunnerReport is what a runner says of itself.
+func RunnerReport(r rolebroker.RunnerReport) api.RunnerReport {
+	return api.RunnerReport{
+		Program:       r.Program,
+		Method:        string(r.Method),
+		Account:       r.Identity.Account,
+		ARN:           r.Identity.ARN,
+		UserID:        r.Identity.UserID,
+		IdentityError: r.IdentityError,
+		Issuer:        r.Issuer,
+		Pending:       r.Pending,
+	}
+}
+
+// FromRunnerReport is what a runner said of itself.
+func FromRunnerReport(told api.RunnerReport) rolebroker.RunnerReport {
+	return rolebroker.RunnerReport{
+		Program:       told.Program,
+		Method:        rolebroker.AssumeMethod(told.Method),
+		Identity:      rolebroker.Identity{Account: told.Account, ARN: told.ARN, UserID: told.UserID},
+		IdentityError: told.IdentityError,
+		Issuer:        told.Issuer,
+		Pending:       told.Pending,
+	}
+}
+
+// ServiceAccount is a service account as a runner tells the server.
+func ServiceAccount(a rolebroker.ServiceAccount) *api.ServiceAccount {
+	return &api.ServiceAccount{Issuer: a.Issuer, Namespace: a.Namespace, Name: a.Name}
+}
+
+// FromServiceAccount is the service account that a runner told.
+func FromServiceAccount(told *api.ServiceAccount) rolebroker.ServiceAccount {
+	return rolebroker.ServiceAccount{Issuer: told.Issuer, Namespace: told.Namespace, Name: told.Name}
+}
+
+// TokenRecord is what a runner may know of an agent's token.
+func TokenRecord(t *rolebroker.Token) api.TokenRecord {
+	return api.TokenRecord{
+		ID:        string(t.ID),
+		Agent:     string(t.Agent),
+		CreatedAt: t.CreatedAt.UTC(),
+		ExpiresAt: Time(t.ExpiresAt),
+		RevokedAt: Time(t.RevokedAt),
+	}
+}
+
+// FromTokenRecord is what a server tells a runner of an agent's token.
+func FromTokenRecord(told api.TokenRecord) *rolebroker.Token {
+	return &rolebroker.Token{
+		ID:        rolebroker.TokenID(told.ID),
+		Agent:     rolebroker.AgentID(told.Agent),
+		CreatedAt: told.CreatedAt,
+		ExpiresAt: FromTime(told.ExpiresAt),
+		RevokedAt: FromTime(told.RevokedAt),
+	}
+}
+
+// Granted is an integration as the server tells a runner: its runner by ID, and
+// without what people wrote about it, times and validations.
+func Granted(in *rolebroker.Integration) api.Integration {
+	told := Integration(in)
+	told.Runner = string(in.Runner)
+	told.Description, told.CreatedAt, told.UpdatedAt = "", time.Time{}, time.Time{}
+	for i := range told.Roles {
+		told.Roles[i].Validation = nil
+	}
+	return told
+}
+
+// Grants is what an agent may borrow, as the server tells a runner.
+func Grants(g *rolebroker.Grants) api.Grants {
+	return api.Grants{
+		Agent: api.GrantedAgent{
+			ID:                 string(g.Agent.ID),
+			Name:               g.Agent.Name,
+			Disabled:           g.Agent.Disabled,
+			DefaultIntegration: string(g.Agent.DefaultIntegration),
+			Connections:        All(g.Agent.Connections, func(c *rolebroker.Connection) string { return string(c.Integration) }),
+		},
+		Integrations: All(g.Integrations, Granted),
+	}
+}
+
+// FromGrants is what an agent may borrow, as a server tells a runner. It fails as
+// a whole if any part of it cannot be parsed. Codes: internal.
+func FromGrants(told api.Grants) (*rolebroker.Grants, error) {
+	grants := &rolebroker.Grants{Agent: rolebroker.Agent{
+		ID:                 rolebroker.AgentID(told.Agent.ID),
+		Name:               told.Agent.Name,
+		Disabled:           told.Agent.Disabled,
+		DefaultIntegration: rolebroker.IntegrationID(told.Agent.DefaultIntegration),
+	}}
+	for _, id := range told.Agent.Connections {
+		grants.Agent.Connections = append(grants.Agent.Connections, rolebroker.Connection{Integration: rolebroker.IntegrationID(id)})
+	}
+	for _, shown := range told.Integrations {
+		in, err := FromIntegration(shown)
+		if err != nil {
+			return nil, err
+		}
+		grants.Integrations = append(grants.Integrations, in)
+	}
+	return grants, nil
+}
