@@ -24,13 +24,14 @@ var graph = map[string][]string{
 	".":   {},
 	"api": {},
 
-	// Mechanisms: each does one thing. seal and awssim know nothing of us.
-	"internal/seal":   {},
-	"internal/awssim": {},
-	"internal/config": {"."},
-	"internal/sts":    {"."},
-	"internal/store":  {"."},
-	"internal/setup":  {"."},
+	// Mechanisms: each does one thing. seal, prometheus and awssim know nothing of us.
+	"internal/seal":       {},
+	"internal/prometheus": {},
+	"internal/awssim":     {},
+	"internal/config":     {"."},
+	"internal/sts":        {"."},
+	"internal/store":      {"."},
+	"internal/setup":      {"."},
 
 	// What a runner needs of its cluster.
 	"internal/serviceaccount": {"."},
@@ -39,8 +40,8 @@ var graph = map[string][]string{
 	// The verbs.
 	"internal/auth":     {".", "internal/seal"},
 	"internal/validate": {".", "internal/setup"},
-	"internal/lend":     {"."},
-	"internal/broker":   {".", "internal/auth", "internal/lend", "internal/seal", "internal/setup", "internal/validate"},
+	"internal/lend":     {".", "internal/prometheus"},
+	"internal/broker":   {".", "internal/auth", "internal/lend", "internal/prometheus", "internal/seal", "internal/setup", "internal/validate"},
 
 	// How errors and nouns travel: the doors and the client share it.
 	"internal/problem": {".", "api"},
@@ -56,8 +57,8 @@ var graph = map[string][]string{
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/seal"},
-	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert", "internal/lend", "internal/problem", "internal/validate"},
-	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/lend", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
+	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert", "internal/lend", "internal/problem", "internal/prometheus", "internal/validate"},
+	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},

@@ -5,10 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/lend"
+	"github.com/rolebroker/rolebroker/internal/prometheus"
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
@@ -18,9 +17,9 @@ type Options struct {
 	STS    validate.STS
 	Lender *lend.Lender // lends by the same Store
 
-	Log     *slog.Logger          // nil: none
-	Metrics prometheus.Registerer // nil: none
-	Now     func() time.Time      // nil: time.Now
+	Log     *slog.Logger         // nil: none
+	Metrics *prometheus.Registry // nil: none
+	Now     func() time.Time     // nil: time.Now
 
 	// Validation says how roles are validated; its STS, Log and Now are set here.
 	Validation validate.Options

@@ -1,22 +1,17 @@
 package broker
 
-import "github.com/prometheus/client_golang/prometheus"
+import "github.com/rolebroker/rolebroker/internal/prometheus"
 
 // metrics count what validations found.
 type metrics struct {
-	validations *prometheus.CounterVec
-	changes     *prometheus.CounterVec
+	validations *prometheus.Counter
+	changes     *prometheus.Counter
 }
 
-func newMetrics(registerer prometheus.Registerer) *metrics {
-	m := &metrics{
-		validations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rolebroker_validations_total", Help: "Validations of a role, by status and code."}, []string{"status", "code"}),
-		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rolebroker_role_changes_total", Help: "Roles that a validation found to work no longer, or again."}, []string{"to"}),
+func newMetrics(r *prometheus.Registry) *metrics {
+	return &metrics{
+		validations: r.Counter("rolebroker_validations_total", "Validations of a role, by status and code.", "status", "code"),
+		changes: r.Counter("rolebroker_role_changes_total",
+			"Roles that a validation found to work no longer, or again.", "to"),
 	}
-	if registerer != nil {
-		registerer.MustRegister(m.validations, m.changes)
-	}
-	return m
 }

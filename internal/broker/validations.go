@@ -231,7 +231,7 @@ func (b *Broker) recordValidations(
 			r.Status = rolebroker.StatusWarning
 		}
 		before := r.Role.Validation
-		b.metrics.validations.WithLabelValues(string(r.Status), string(r.Code)).Inc()
+		b.metrics.validations.Inc(string(r.Status), string(r.Code))
 		whole = whole && r.Status != rolebroker.StatusUnknown
 		notTried := r.Code == rolebroker.ValidNotChecked || r.Code == rolebroker.ValidClusterMode
 		if r.Status == rolebroker.StatusUnknown && (before != nil || notTried) {
@@ -255,12 +255,12 @@ func (b *Broker) recordValidations(
 // noticeChange counts and logs that a role stopped or started to work.
 func (b *Broker) noticeChange(ctx context.Context, in *rolebroker.Integration, r rolebroker.RoleValidation) {
 	if r.Status.Works() {
-		b.metrics.changes.WithLabelValues("working").Inc()
+		b.metrics.changes.Inc("working")
 		b.log.InfoContext(ctx, "a role can be assumed again",
 			"integration", in.Name, "role", r.Role.Name, "arn", r.Role.ARN)
 		return
 	}
-	b.metrics.changes.WithLabelValues("failing").Inc()
+	b.metrics.changes.Inc("failing")
 	b.log.WarnContext(ctx, "a role can no longer be assumed",
 		"integration", in.Name, "role", r.Role.Name, "arn", r.Role.ARN,
 		"code", r.Code, "reason", r.Message, "aws_request_id", r.RequestID)

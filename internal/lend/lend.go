@@ -131,7 +131,7 @@ func (l *Lender) Resolve(ctx context.Context, who rolebroker.Caller, reference s
 // refused counts a refusal, logs it with its cause, and returns it.
 func (l *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, err error) error {
 	e := rolebroker.AsError(err)
-	l.metrics.refused.WithLabelValues(string(e.Code)).Inc()
+	l.metrics.refused.Inc(string(e.Code))
 	level := slog.LevelInfo
 	if e.Code == rolebroker.CodeInternal || e.Code == rolebroker.CodeUnavailable {
 		level = slog.LevelWarn

@@ -8,9 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
 
 // DefaultSessionsPerAgent is how many live sessions one agent may have.
@@ -29,9 +28,9 @@ type Options struct {
 	// the refusal for any other. nil: OnServer.
 	Serves func(*rolebroker.Integration) error
 
-	Log     *slog.Logger          // nil: none
-	Metrics prometheus.Registerer // nil: none
-	Now     func() time.Time      // nil: time.Now
+	Log     *slog.Logger         // nil: none
+	Metrics *prometheus.Registry // nil: none
+	Now     func() time.Time     // nil: time.Now
 
 	// SessionsPerAgent caps the live sessions of one agent, and so the
 	// AssumeRole calls it can cause. 0 means DefaultSessionsPerAgent.

@@ -4,35 +4,28 @@ import (
 	"errors"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
 
 // metrics are what an operator watches. No label holds what a stranger wrote.
 type metrics struct {
-	lent    prometheus.Counter
-	refused *prometheus.CounterVec
-	calls   *prometheus.CounterVec
-	seconds prometheus.Histogram
+	lent    *prometheus.Counter
+	refused *prometheus.Counter
+	calls   *prometheus.Counter
+	seconds *prometheus.Histogram
 }
 
-func newMetrics(registerer prometheus.Registerer, leases func() float64) *metrics {
-	m := &metrics{
-		lent: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "rolebroker_loans_total", Help: "Credentials handed out."}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rolebroker_refusals_total", Help: "Requests for credentials that were refused, by code."}, []string{"code"}),
-		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rolebroker_sts_calls_total", Help: "AssumeRole calls, by outcome: ok, or why STS gave no credentials."}, []string{"outcome"}),
-		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "rolebroker_sts_seconds", Help: "How long AssumeRole calls took.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 12)}),
+func newMetrics(r *prometheus.Registry, leases func() float64) *metrics {
+	r.Gauge("rolebroker_leases", "Sessions held in memory.", leases)
+	return &metrics{
+		lent:    r.Counter("rolebroker_loans_total", "Credentials handed out."),
+		refused: r.Counter("rolebroker_refusals_total", "Requests for credentials that were refused, by code.", "code"),
+		calls: r.Counter("rolebroker_sts_calls_total",
+			"AssumeRole calls, by outcome: ok, or why STS gave no credentials.", "outcome"),
+		seconds: r.Histogram("rolebroker_sts_seconds", "How long AssumeRole calls took.",
+			[]float64{0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48}),
 	}
-	if registerer != nil {
-		registerer.MustRegister(m.lent, m.refused, m.calls, m.seconds,
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rolebroker_leases", Help: "Sessions held in memory."}, leases))
-	}
-	return m
 }
 
 // observeCall counts an AssumeRole call.
@@ -46,5 +39,5 @@ func (m *metrics) observeCall(took time.Duration, err error) {
 	if errors.As(err, &refusal) {
 		outcome = string(refusal.Kind)
 	}
-	m.calls.WithLabelValues(outcome).Inc()
+	m.calls.Inc(outcome)
 }

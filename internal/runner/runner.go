@@ -14,14 +14,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/lend"
+	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
 
 // Options configure Start. Server, State and one of Token and Direct are
@@ -55,11 +54,11 @@ type Options struct {
 	Listen string
 	TLS    *tls.Config // nil: plain HTTP
 
-	SessionsPerAgent int                   // 0: as in a server
-	Program          string                // the version, for the report
-	Log              *slog.Logger          // nil: none
-	Metrics          prometheus.Registerer // nil: none
-	Now              func() time.Time      // nil: time.Now
+	SessionsPerAgent int                  // 0: as in a server
+	Program          string               // the version, for the report
+	Log              *slog.Logger         // nil: none
+	Metrics          *prometheus.Registry // nil: none
+	Now              func() time.Time     // nil: time.Now
 }
 
 // Runner is a running one. Make one with Start.

@@ -10,14 +10,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
+	"github.com/rolebroker/rolebroker/internal/prometheus"
 	"github.com/rolebroker/rolebroker/internal/rest"
 	"github.com/rolebroker/rolebroker/internal/runnerapi"
 	"github.com/rolebroker/rolebroker/internal/web"
@@ -42,7 +40,7 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)
 	probes.HandleFunc("GET /readyz", s.ready)
-	probes.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	probes.Handle("GET /metrics", registry)
 
 	all := recovering(opts.Log, logging(opts.Log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {

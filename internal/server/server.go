@@ -12,14 +12,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/lend"
+	"github.com/rolebroker/rolebroker/internal/prometheus"
 	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/sts"
 	"github.com/rolebroker/rolebroker/internal/validate"
@@ -110,8 +108,8 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	if err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := new(prometheus.Registry)
+	registry.ObserveProcess()
 	s := &Server{log: opts.Log, store: db, failed: make(chan error, 1)}
 	opts.STS.RoleARN = cfg.AWSRoleARN
 	assumer := sts.New(opts.STS)
