@@ -71,9 +71,10 @@ var graph = map[string][]string{
 	"terraform/provider":            {".", "api", "client"},
 	"terraform/internal/awsstandin": {},
 
-	// What only tests import.
+	// What only tests and benchmarks use.
 	"internal/store/storetest": {".", "internal/store"},
 	"internal/kubetest":        {},
+	"internal/bench/plain":     {},
 	"examples/go":              {},
 }
 

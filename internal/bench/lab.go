@@ -32,44 +32,21 @@ func (l *lab) rolebroker(ctx context.Context) (string, error) {
 	return l.build(ctx, "rolebroker", "github.com/rolebroker/rolebroker/cmd/rolebroker")
 }
 
-// plainSource is the least that a Go program does in the place of ours: it runs
-// a command, or it serves HTTP.
-const plainSource = `package main
-
-import (
-	"net/http"
-	"os"
-	"os/exec"
-)
-
-func main() {
-	if os.Args[1] == "serve" {
-		http.ListenAndServe(os.Args[2], http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-		return
-	}
-	cmd := exec.Command(os.Args[1], os.Args[2:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	if cmd.Run() != nil {
-		os.Exit(1)
-	}
-}
-`
-
-// plain is the path of the program of plainSource, built at first use.
+// plain is the path of the program that rolebroker is compared with, built at
+// first use.
 func (l *lab) plain(ctx context.Context) (string, error) {
-	source := filepath.Join(l.dir, "plain.go")
-	if err := os.WriteFile(source, []byte(plainSource), 0o600); err != nil {
-		return "", err
-	}
-	return l.build(ctx, "plain", source)
+	return l.build(ctx, "plain", "github.com/rolebroker/rolebroker/internal/bench/plain")
 }
 
+// build builds a program as the Makefile builds rolebroker.
 func (l *lab) build(ctx context.Context, name, what string) (string, error) {
 	path := filepath.Join(l.dir, name)
 	if err, done := l.built[name]; done {
 		return path, err
 	}
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, what).CombinedOutput()
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, what)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("building %s: %w\n%s", name, err, out)
 	}

@@ -12,7 +12,7 @@
 //	2  1,000 cold requests of one agent at once
 //	3  64 rolebroker exec at once
 //	4  short-lived credentials renewed under 64 pollers
-//	5  rolebroker exec -- true
+//	5  rolebroker exec -- true and rolebroker credentials
 //	6  a server that has just started
 //	7  validating an integration of 1,000 roles
 //

@@ -18,7 +18,7 @@ var rows = []row{
 	{2, "a crowd that asks cold, at once", measureCold},
 	{3, "many rolebroker exec at once", measureFleet},
 	{4, "short-lived credentials renewed under pollers", measureRenewal},
-	{5, "rolebroker exec -- true", measureExec},
+	{5, "rolebroker exec -- true and credentials", measureExec},
 	{6, "a server that has just started", measureIdle},
 	{7, "validating an integration of many roles", measureValidate},
 }
