@@ -64,18 +64,18 @@ func (k RefusalKind) Temporary() bool {
 
 // Hint is what to do about a refusal that is about ourselves, or about the way
 // to STS; empty for the others.
-func (k RefusalKind) Hint() string {
+func (k RefusalKind) Hint() Hint {
 	switch k {
 	case RefusedNoIdentity:
-		return "give the server an AWS identity: an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID"
+		return Hintf("give the server an AWS identity: an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID")
 	case RefusedIdentityExpired:
-		return "renew the server's AWS credentials; long-lived ones, or an instance or container role, renew themselves"
+		return Hintf("renew the server's AWS credentials; long-lived ones, or an instance or container role, renew themselves")
 	case RefusedIdentity:
-		return "correct the server's AWS credentials: the access key may be deleted, disabled or mistyped, or the server's clock wrong"
+		return Hintf("correct the server's AWS credentials: the access key may be deleted, disabled or mistyped, or the server's clock wrong")
 	case RefusedUnreachable:
-		return "look whether the server can reach STS, by HTTPS and perhaps through a proxy"
+		return Hintf("look whether the server can reach STS, by HTTPS and perhaps through a proxy")
 	}
-	return ""
+	return nil
 }
 
 // Refusal is the error of an AssumeRole call that gave no credentials.

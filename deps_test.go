@@ -44,7 +44,7 @@ var graph = map[string][]string{
 	"internal/broker":   {".", "internal/auth", "internal/lend", "internal/prometheus", "internal/seal", "internal/setup", "internal/validate"},
 
 	// How errors and nouns travel: the doors and the client share it.
-	"internal/problem": {".", "api"},
+	"internal/problem": {".", "api", "internal/convert"},
 	"internal/convert": {".", "api"},
 
 	// Doors never import doors.

@@ -36,7 +36,7 @@ const (
 type Error struct {
 	Code    Code
 	Message string  // one sentence without a full stop, starting in lower case or with a name
-	Hint    string  // what to do next, often a command; may be empty
+	Hint    Hint    // what to do next; may be empty
 	Fields  []Field // for CodeInvalid: each place in the input that is wrong
 	Cause   error   // for the log; may be nil
 }
@@ -45,7 +45,7 @@ type Error struct {
 type Field struct {
 	Path    string // where, as in "roles[2].arn"
 	Message string // what is wrong and what is expected
-	Hint    string // what to do about it, where that is more than Message says; may be empty
+	Hint    Hint   // what to do about it, where that is more than Message says; may be empty
 }
 
 // Error is the message alone, followed by what is wrong with each field.
@@ -75,10 +75,15 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: message, Cause: cause}
 }
 
-// WithHint returns a copy of e that says what to do next.
+// WithHint returns a copy of e that says in words what to do next.
 func (e *Error) WithHint(format string, args ...any) *Error {
+	return e.WithSteps(Step{Text: fmt.Sprintf(format, args...)})
+}
+
+// WithSteps returns a copy of e with the steps as its hint.
+func (e *Error) WithSteps(steps ...Step) *Error {
 	copied := *e
-	copied.Hint = fmt.Sprintf(format, args...)
+	copied.Hint = steps
 	return &copied
 }
 
@@ -90,7 +95,7 @@ func AsError(err error) *Error {
 		return e
 	}
 	return &Error{Code: CodeInternal, Message: "something went wrong on our side", Cause: err,
-		Hint: "the server's log has the cause"}
+		Hint: Hintf("the server's log has the cause")}
 }
 
 // CodeOf is the code of err, "" for nil.

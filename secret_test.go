@@ -45,7 +45,7 @@ func TestAnErrorKeepsItsCauseToItself(t *testing.T) {
 	if err.Error() != "the database cannot be used now" || !errors.Is(err, cause) {
 		t.Errorf("%v", err)
 	}
-	if told := rolebroker.AsError(cause); told.Code != rolebroker.CodeInternal || strings.Contains(told.Error()+told.Hint, "hunter2") {
+	if told := rolebroker.AsError(cause); told.Code != rolebroker.CodeInternal || strings.Contains(told.Error()+told.Hint.String(), "hunter2") {
 		t.Errorf("a stranger's error is told as %v", told)
 	}
 }

@@ -12,7 +12,7 @@ type Validation struct {
 	Status    ValidationStatus
 	Code      ValidationCode
 	Message   string // one sentence without a full stop
-	Hint      string // what to do, with the very statement, command or setting to change, on as many lines as that takes; empty when nothing has to be done
+	Hint      Hint   // what to do, with the very statement, command or setting to change; empty when nothing has to be done
 	RequestID string // AWS's, of the answer that decided; may be empty
 	CheckedAt time.Time
 	CheckedBy string // the name of the runner that tried; empty: this server did

@@ -4,13 +4,14 @@ import "time"
 
 // Validation is what AWS answered when a role was last tried, and why.
 type Validation struct {
-	Status    string    `json:"status" enum:"assumable,warning,failed,unknown" doc:"assumable: it can be assumed, and only with our external ID. warning: it can be, and something should be changed. failed: it cannot. unknown: that could not be found out." example:"assumable"`
-	Code      string    `json:"code" doc:"What AWS's answers mean, for programs; stable." example:"assumable"`
-	Message   string    `json:"message" doc:"The same in one sentence." example:"the role can be assumed, and only with the external ID of this integration"`
-	Hint      string    `json:"hint" doc:"What to do, with the very statement, command or setting to change; several lines, or empty."`
-	RequestID string    `json:"request_id" doc:"AWS's, of the answer that decided; may be empty." example:"c6104cbe-af31-11e0-8154-cbc7ccf896c7"`
-	CheckedAt time.Time `json:"checked_at" example:"2026-03-14T09:26:53Z"`
-	CheckedBy string    `json:"checked_by,omitempty" doc:"The name of the runner that tried; left out: this deployment did." example:"eks-production"`
+	Status    string     `json:"status" enum:"assumable,warning,failed,unknown" doc:"assumable: it can be assumed, and only with our external ID. warning: it can be, and something should be changed. failed: it cannot. unknown: that could not be found out." example:"assumable"`
+	Code      string     `json:"code" doc:"What AWS's answers mean, for programs; stable." example:"assumable"`
+	Message   string     `json:"message" doc:"The same in one sentence." example:"the role can be assumed, and only with the external ID of this integration"`
+	Hint      string     `json:"hint" doc:"What to do, with the very statement, command or setting to change; several lines, or empty."`
+	HintSteps []HintStep `json:"hint_steps,omitempty" nullable:"false" doc:"The steps of the hint, apart; left out where only its text is known."`
+	RequestID string     `json:"request_id" doc:"AWS's, of the answer that decided; may be empty." example:"c6104cbe-af31-11e0-8154-cbc7ccf896c7"`
+	CheckedAt time.Time  `json:"checked_at" example:"2026-03-14T09:26:53Z"`
+	CheckedBy string     `json:"checked_by,omitempty" doc:"The name of the runner that tried; left out: this deployment did." example:"eks-production"`
 }
 
 // RoleValidation is the outcome for one role.

@@ -237,7 +237,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		c := dial(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL+"/x?y", status) })
 		_, err := c.Platform(t.Context())
 		refused(t, err, rolebroker.CodeUnavailable, "set ROLEBROKER_URL to it")
-		if !strings.Contains(rolebroker.AsError(err).Hint, thief.URL) {
+		if !strings.Contains(rolebroker.AsError(err).Hint.String(), thief.URL) {
 			t.Errorf("the hint does not say where: %s", rolebroker.AsError(err).Hint)
 		}
 	}

@@ -32,8 +32,8 @@ func (c *Client) refusal(resp *http.Response) error {
 	if e == nil {
 		return c.stranger(resp)
 	}
-	if after := resp.Header.Get("Retry-After"); after != "" && e.Hint == "" {
-		e.Hint = "try again in " + after + " seconds"
+	if after := resp.Header.Get("Retry-After"); after != "" && len(e.Hint) == 0 {
+		e.Hint = rolebroker.Hintf("try again in %s seconds", after)
 	}
 	return e
 }
@@ -88,7 +88,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	default:
 		e.Message = "cannot reach rolebroker at " + c.base.String() + ": " + err.Error()
 	}
-	e.Hint = unreachableHint(err)
+	e.Hint = rolebroker.TextHint(unreachableHint(err))
 	return e
 }
 

@@ -73,7 +73,7 @@ func (c *Client) validate(ctx context.Context, r request, how Validating) (resul
 		case err != nil:
 			return result, c.stranger(resp)
 		case line.Error != nil:
-			return result, &rolebroker.Error{Code: rolebroker.Code(line.Error.Code), Message: line.Error.Detail, Hint: line.Error.Hint}
+			return result, &rolebroker.Error{Code: rolebroker.Code(line.Error.Code), Message: line.Error.Detail, Hint: rolebroker.TextHint(line.Error.Hint)}
 		case line.Result != nil:
 			return *line.Result, nil
 		case line.Role != nil && how.Tell != nil:

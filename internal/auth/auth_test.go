@@ -268,7 +268,7 @@ func TestATokenThatWasMadeElsewhere(t *testing.T) {
 	for _, bad := range []string{w.key, w.chosen, token.Reveal() + "x", strings.ToUpper(token.Reveal())} {
 		_, _, err := auth.MadeAgentToken(rolebroker.NewSecret(bad))
 		e := rolebroker.AsError(err)
-		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "token" || e.Hint == "" || strings.Contains(e.Error()+e.Hint, bad) {
+		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "token" || len(e.Hint) == 0 || strings.Contains(e.Error()+e.Hint.String(), bad) {
 			t.Errorf("it is refused as %v (%s)", err, e.Hint)
 		}
 	}

@@ -67,7 +67,7 @@ func TestARefusalNamesBothKinds(t *testing.T) {
 		asAgent:  "this is a runner's credential; credentials are lent to an agent token only",
 		managing: "this is a join token; the management API takes an API key",
 	} {
-		if err.Error() != want || rolebroker.AsError(err).Hint == "" {
+		if err.Error() != want || len(rolebroker.AsError(err).Hint) == 0 {
 			t.Errorf("%q (%s), want %q", err, rolebroker.AsError(err).Hint, want)
 		}
 	}

@@ -67,7 +67,7 @@ func (b *Broker) CreateIntegration(
 // reserved, so that roles can be made to require it before the next attempt.
 func keepExternalID(err error, given, made string) error {
 	e := rolebroker.AsError(err)
-	aboutRoles := e.Code == rolebroker.CodeInvalid && e.Hint == "" || e.Code == rolebroker.CodeUnavailable
+	aboutRoles := e.Code == rolebroker.CodeInvalid && len(e.Hint) == 0 || e.Code == rolebroker.CodeUnavailable
 	if given != "" || !aboutRoles {
 		return err
 	}

@@ -97,7 +97,7 @@ func cleanOutcome(v *rolebroker.Validation, now time.Time) error {
 	if !v.Code.IsKnown() { // a newer runner's
 		v.Code = rolebroker.ValidRejected
 	}
-	v.Message, v.Hint = readable(v.Message, maxText), readableLines(v.Hint, maxHint)
+	v.Message, v.Hint = readable(v.Message, maxText), readableHint(v.Hint, maxHint)
 	v.RequestID = readable(v.RequestID, maxShortText)
 	v.CheckedAt = earlier(v.CheckedAt, now)
 	return nil
@@ -130,6 +130,25 @@ func readableLines(text string, most int) string {
 		}
 		return '\uFFFD'
 	}, text)
+}
+
+// readableHint is readable for a hint: at most about so many bytes in all of its steps together.
+func readableHint(h rolebroker.Hint, most int) (fit rolebroker.Hint) {
+	take := func(text string) string {
+		text = readableLines(text, most)
+		most = max(0, most-len(text))
+		return text
+	}
+	for _, step := range h {
+		if most == 0 {
+			break
+		}
+		step = rolebroker.Step{Text: take(step.Text), Command: take(step.Command), Policy: take(step.Policy)}
+		if step != (rolebroker.Step{}) {
+			fit = append(fit, step)
+		}
+	}
+	return fit
 }
 
 // earlier returns the earlier of two times.

@@ -123,7 +123,7 @@ func (b *Broker) nameRunner(ctx context.Context, in *rolebroker.Integration) err
 	r, err := b.store.Runner(ctx, string(in.Runner))
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		e := invalid("the integration", "runner", "%s", rolebroker.AsError(err).Message)
-		e.Fields[0].Hint = "rolebroker runner list shows those there are"
+		e.Fields[0].Hint = rolebroker.Hintf("rolebroker runner list shows those there are")
 		return e
 	}
 	if err != nil {

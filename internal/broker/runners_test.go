@@ -96,7 +96,7 @@ func TestRolesInAClusterAreRefusedHere(t *testing.T) {
 			"an administrator has to name one: rolebroker integration update lost --runner RUNNER"},
 	} {
 		_, err := w.lend(reference)
-		if as(err) != want[0] || rolebroker.AsError(err).Hint != want[1] {
+		if as(err) != want[0] || rolebroker.AsError(err).Hint.String() != want[1] {
 			t.Errorf("%s (%s)", as(err), rolebroker.AsError(err).Hint)
 		}
 	}
@@ -259,7 +259,7 @@ func TestAServiceAccountIsOneAgent(t *testing.T) {
 	for _, agent := range []string{"scout", "builder"} {
 		_, err := w.broker.Bind(w.ctx, admin, agent, scoutAccount)
 		if as(err) != "conflict: the service account system:serviceaccount:agents:scout is agent scout already" ||
-			rolebroker.AsError(err).Hint != "unbind it first: rolebroker agent unbind scout "+string(binding.ID) {
+			rolebroker.AsError(err).Hint.String() != "unbind it first: rolebroker agent unbind scout "+string(binding.ID) {
 			t.Errorf("%s (%s)", as(err), rolebroker.AsError(err).Hint)
 		}
 	}

@@ -47,11 +47,11 @@ func (w *world) conflicts(agent string, spec broker.TokenSpec, says string) {
 	w.Helper()
 	_, err := w.registers(agent, spec)
 	e := rolebroker.AsError(err)
-	if e.Code != rolebroker.CodeConflict || !strings.Contains(e.Message, says) || e.Hint == "" {
+	if e.Code != rolebroker.CodeConflict || !strings.Contains(e.Message, says) || len(e.Hint) == 0 {
 		w.Errorf("registering it for %s: %v (%s)", agent, err, e.Hint)
 	}
 	for _, secret := range []string{spec.Token.Reveal(), spec.Token.Reveal()[31:], "scout", "laptop"} {
-		if strings.Contains(e.Message+e.Hint, secret) {
+		if strings.Contains(e.Message+e.Hint.String(), secret) {
 			w.Errorf("the refusal has %q in it: %v", secret, err)
 		}
 	}

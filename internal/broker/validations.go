@@ -75,7 +75,7 @@ func foundByRunner(in *rolebroker.Integration, tell func(rolebroker.RoleValidati
 		results[i] = rolebroker.RoleValidation{Index: i, Role: role, Validation: rolebroker.Validation{
 			Status: rolebroker.StatusUnknown, Code: rolebroker.ValidClusterMode,
 			Message: "runner " + in.RunnerName + " has not tried the role yet",
-			Hint:    "see whether it is connected: rolebroker runner show " + in.RunnerName}}
+			Hint:    rolebroker.Hintf("see whether it is connected: rolebroker runner show %s", in.RunnerName)}}
 		if role.Validation != nil {
 			results[i].Validation = *role.Validation
 		}

@@ -130,7 +130,7 @@ func TestSavingMayRequireThatEveryRoleWorks(t *testing.T) {
 		in := rolebroker.Integration{Name: "new", AssumptionMode: rolebroker.ModePlatform, DefaultRole: "a", Roles: []rolebroker.Role{role("a", "ReadOnly"), role("b", "Missing")}}
 		_, err := w.broker.CreateIntegration(w.ctx, admin, in, rolebroker.ValidateRequire)
 		e := rolebroker.AsError(err)
-		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "roles[1].arn" || e.Fields[0].Hint == "" {
+		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "roles[1].arn" || len(e.Fields[0].Hint) == 0 {
 			t.Errorf("the refusal is %+v", e)
 		}
 		if _, err := w.broker.Integration(w.ctx, admin, "new"); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {

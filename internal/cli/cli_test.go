@@ -130,7 +130,7 @@ func TestErrorIsASentenceThenFieldsThenHints(t *testing.T) {
 	says(rolebroker.Errorf(rolebroker.CodeDenied, "no").WithHint("one\ntwo"), 1, "rolebroker: no\nhint: one\nhint: two\n")
 	says(&rolebroker.Error{Message: "it is not valid", Fields: []rolebroker.Field{{Path: "a", Message: "is wrong"}, {Path: "b", Message: "is\nlong"}}}, 1,
 		"rolebroker: it is not valid\n  a: is wrong\n  b: is; long\n")
-	says(&rolebroker.Error{Message: "no", Fields: []rolebroker.Field{{Path: "a", Message: "x", Hint: "add\n{\n}"}, {Path: "b", Message: "y", Hint: "add\n{\n}\nthere"}}}, 1,
+	says(&rolebroker.Error{Message: "no", Fields: []rolebroker.Field{{Path: "a", Message: "x", Hint: rolebroker.Hint{{Text: "add", Policy: "{\n}"}}}, {Path: "b", Message: "y", Hint: rolebroker.Hint{{Text: "add", Policy: "{\n}"}, {Text: "there"}}}}}, 1,
 		"rolebroker: no\n  a: x\n    add\n    {\n    }\n  b: y\n    add\n    { the same statement as above }\n    there\n")
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,19 +68,18 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 		}
 	}
 	hint := told.Hint
-	if hint == "" && code == exitUsage {
-		hint = cmd.CommandPath() + " --help"
-	}
-	if hint == "" {
+	switch {
+	case len(hint) > 0:
+	case code == exitUsage:
+		hint = rolebroker.Hint{{Command: cmd.CommandPath() + " --help"}}
+	default:
 		hint = hintFor(told.Code)
 	}
 	if told.Code == rolebroker.CodeNotFound {
-		hint = strings.TrimSpace(hint + a.pathHint())
+		hint = slices.Concat(hint, a.pathHint())
 	}
-	if hint != "" {
-		for line := range strings.Lines(hint) {
-			fmt.Fprintf(a.Stderr, "hint: %s\n", strings.TrimSpace(line))
-		}
+	for line := range strings.Lines(hint.String()) {
+		fmt.Fprintf(a.Stderr, "hint: %s\n", strings.TrimSpace(line))
 	}
 	return code
 }
@@ -103,35 +103,35 @@ func told(err error) *rolebroker.Error {
 func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ") }
 
 // hintFor is the command to run next when the server did not name one.
-func hintFor(code rolebroker.Code) string {
+func hintFor(code rolebroker.Code) rolebroker.Hint {
 	switch code {
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired:
-		return "set ROLEBROKER_TOKEN to a token or key of this server; rolebroker --help says which is for what"
+		return rolebroker.Hintf("set ROLEBROKER_TOKEN to a token or key of this server; rolebroker --help says which is for what")
 	case rolebroker.CodeStale:
-		return "run the command again to change what is there now"
+		return rolebroker.Hintf("run the command again to change what is there now")
 	case rolebroker.CodeThrottled:
-		return "try again in a few seconds"
+		return rolebroker.Hintf("try again in a few seconds")
 	}
-	return ""
+	return nil
 }
 
 // seeList adds to an error that something is not there the command that lists
 // what is.
 func seeList(err error, command string) error {
-	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound || rolebroker.AsError(err).Hint != "" {
+	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound || len(rolebroker.AsError(err).Hint) > 0 {
 		return err
 	}
-	return rolebroker.AsError(err).WithHint("%s", command)
+	return rolebroker.AsError(err).WithSteps(rolebroker.Step{Command: command})
 }
 
 // pathHint is another hint for what is not found below a URL with a path, which
 // only a proxy makes right.
-func (a *app) pathHint() string {
+func (a *app) pathHint() rolebroker.Hint {
 	u, err := url.Parse(a.getenv("ROLEBROKER_URL"))
 	if err != nil || strings.Trim(u.Path, "/") == "" {
-		return ""
+		return nil
 	}
-	return "\nROLEBROKER_URL must be without the path " + u.EscapedPath() + ", unless a proxy serves rolebroker below it"
+	return rolebroker.Hintf("ROLEBROKER_URL must be without the path %s, unless a proxy serves rolebroker below it", u.EscapedPath())
 }
 
 // notInExec refuses to manage a server by the port that exec gives its command:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // validateFlag is the flag --validate of a command that saves an integration.
@@ -169,36 +170,27 @@ func findings(results []api.RoleValidation) string {
 	seen := map[string]bool{}
 	for _, r := range notable(results) {
 		b.WriteString("\n" + headline(r))
-		for _, line := range abridged(r.Hint, seen) {
+		for _, line := range abridged(convert.Hint(r.Hint, r.HintSteps), seen) {
 			b.WriteString(strings.TrimRight("  "+plain(line), " ") + "\n")
 		}
 	}
 	return b.String()
 }
 
-// abridged is a hint by its lines, without the JSON that was seen before: what
-// is from a line "{" to a line "}". It adds what is new to seen.
-func abridged(hint string, seen map[string]bool) (short []string) {
-	if hint == "" {
-		return nil
-	}
-	lines := strings.Split(strings.TrimSuffix(hint, "\n"), "\n")
-	for i := 0; i < len(lines); i++ {
-		length := slices.Index(lines[i:], "}") + 1
-		if lines[i] != "{" || length == 0 {
-			short = append(short, lines[i])
-			continue
+// abridged is a hint by its lines, without the policies that were seen before.
+// It adds what is new to seen.
+func abridged(hint rolebroker.Hint, seen map[string]bool) (lines []string) {
+	for _, step := range hint {
+		switch {
+		case step.Policy == "":
+		case seen[step.Policy]:
+			step.Policy = "{ the same statement as above }"
+		default:
+			seen[step.Policy] = true
 		}
-		block := lines[i : i+length]
-		if text := strings.Join(block, "\n"); seen[text] {
-			block = []string{"{ the same statement as above }"}
-		} else {
-			seen[text] = true
-		}
-		short = append(short, block...)
-		i += length - 1
+		lines = append(lines, strings.Split(step.String(), "\n")...)
 	}
-	return short
+	return lines
 }
 
 // resultsOf are what is known of an integration's roles.

@@ -12,15 +12,20 @@ import (
 )
 
 func TestAStatementIsPrintedOnce(t *testing.T) {
-	hint := func(arn string) string {
-		return "in this order:\n1. its trust policy:\n{\n  \"a\": {\n    \"b\": 1\n  }\n}\n2. its policy:\n{\n  \"arn\": \"" + arn + "\"\n}\nthen again"
+	steps := func(arn string) []api.HintStep {
+		return []api.HintStep{
+			{Text: "in this order:"},
+			{Text: "1. its trust policy:", Policy: "{\n  \"a\": {\n    \"b\": 1\n  }\n}"},
+			{Text: "2. its policy:", Policy: "{\n  \"arn\": \"" + arn + "\"\n}"},
+			{Text: "then again:", Command: "aws again"},
+		}
 	}
 	got := findings([]api.RoleValidation{
 		{Name: "good", Validation: api.Validation{Status: "assumable", Message: "can be assumed"}},
-		{Name: "x", Validation: api.Validation{Status: "failed", Message: "cannot", Hint: hint("x"), RequestID: "r-1"}},
-		{Name: "y", Validation: api.Validation{Status: "failed", Message: "can\nnot", Hint: hint("y")}},
+		{Name: "x", Validation: api.Validation{Status: "failed", Message: "cannot", Hint: "its text", HintSteps: steps("x"), RequestID: "r-1"}},
+		{Name: "y", Validation: api.Validation{Status: "failed", Message: "can\nnot", HintSteps: steps("y")}},
 		{Name: "z", Validation: api.Validation{Status: "unknown", Code: clusterMode, Message: "who knows", Hint: "wait"}},
-		{Name: "open", Validation: api.Validation{Status: "warning", Message: "is open", Hint: "{\nnot ended"}},
+		{Name: "old", Validation: api.Validation{Status: "warning", Message: "of an earlier server", Hint: "add\n{\n}"}},
 		{Name: "plain", Validation: api.Validation{Status: "warning", Message: "so so"}},
 	})
 	want := `
@@ -36,7 +41,8 @@ x: cannot (AWS request ID r-1)
   {
     "arn": "x"
   }
-  then again
+  then again:
+    aws again
 
 y: can not
   in this order:
@@ -46,11 +52,13 @@ y: can not
   {
     "arn": "y"
   }
-  then again
+  then again:
+    aws again
 
-open: is open
+old: of an earlier server
+  add
   {
-  not ended
+  }
 
 plain: so so
 `

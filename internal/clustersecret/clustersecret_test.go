@@ -229,7 +229,7 @@ func TestRefusalsAreToldApart(t *testing.T) {
 	s.status, s.body = 403, `{"message":"secrets \"runner\" is forbidden"}`
 	_, err := secret.Load(t.Context())
 	e := refused(t, err, rolebroker.CodeDenied)
-	if !strings.Contains(e.Hint, "kubectl auth can-i get secret/runner --namespace rolebroker") || !strings.Contains(fmt.Sprint(e.Cause), "is forbidden") {
+	if !strings.Contains(e.Hint.String(), "kubectl auth can-i get secret/runner --namespace rolebroker") || !strings.Contains(fmt.Sprint(e.Cause), "is forbidden") {
 		t.Errorf("the hint is %q, the cause %v", e.Hint, e.Cause)
 	}
 	s.token = "another"

@@ -338,7 +338,7 @@ func TestOnlyABadTokenGetsTheHintOnTokens(t *testing.T) {
 	hint := func(want bool, env ...string) {
 		t.Helper()
 		_, err := LoadClient(outside("", env...))
-		if got := rolebroker.AsError(err).Hint != ""; err == nil || got != want {
+		if got := len(rolebroker.AsError(err).Hint) > 0; err == nil || got != want {
 			t.Errorf("%q: %v", env, err)
 		}
 	}

@@ -81,7 +81,7 @@ func TestAnIntegrationComesBackAsItWas(t *testing.T) {
 func TestWhatIsReadCanBeWrittenBack(t *testing.T) {
 	in := integration(t)
 	in.Roles[0].Enabled = false
-	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed, Hint: strings.Repeat("long", 1000)}
+	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed, Hint: rolebroker.TextHint(strings.Repeat("long", 1000))}
 	in.RunnerName = string(in.Runner)
 	request := convert.Request(travel(t, convert.Integration(&in)))
 	if request.ID != "int_a" || request.Roles[0].Validation != nil {
@@ -198,7 +198,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 	outcome := rolebroker.Session{ID: "ses_a", State: rolebroker.SessionFailed, ExpiresAt: now, AccessKeyID: "ASIA", RequestID: "r-1", Failure: "no"}
 	same(t, outcome, convert.FromSessionOutcome("ses_a", travel(t, convert.SessionOutcome(&outcome))))
 
-	validation := rolebroker.Validation{Status: rolebroker.StatusFailed, Code: rolebroker.ValidARNInvalid, Message: "no", Hint: "look", RequestID: "r-2",
+	validation := rolebroker.Validation{Status: rolebroker.StatusFailed, Code: rolebroker.ValidARNInvalid, Message: "no", Hint: rolebroker.Hint{{Text: "look:", Command: "ls"}}, RequestID: "r-2",
 		CheckedAt: now.Add(time.Millisecond), CheckedBy: "eks"}
 	full(t, validation)
 	told := convert.Outcome(&rolebroker.RoleValidation{Role: rolebroker.Role{ID: "rol_a"}, Validation: validation})

@@ -20,7 +20,8 @@ func exactly(v *rolebroker.Validation) api.Validation {
 		Status:    string(v.Status),
 		Code:      string(v.Code),
 		Message:   v.Message,
-		Hint:      v.Hint,
+		Hint:      v.Hint.String(),
+		HintSteps: HintSteps(v.Hint),
 		RequestID: v.RequestID,
 		CheckedAt: v.CheckedAt.UTC(),
 		CheckedBy: v.CheckedBy,
@@ -62,7 +63,7 @@ func FromOutcomes(told []api.IdentifiedOutcome) map[rolebroker.RoleID]rolebroker
 			Status:    rolebroker.ValidationStatus(o.Status),
 			Code:      rolebroker.ValidationCode(o.Code),
 			Message:   o.Message,
-			Hint:      o.Hint,
+			Hint:      Hint(o.Hint, o.HintSteps),
 			RequestID: o.RequestID,
 			CheckedAt: o.CheckedAt,
 		}

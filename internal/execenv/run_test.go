@@ -296,7 +296,7 @@ func TestTheRegionIsThatOfTheRoleThatWasNamed(t *testing.T) {
 		t.Helper()
 		o := options(server, "exit", "0")
 		o.Role = reference
-		if _, err := Run(t.Context(), o); rolebroker.CodeOf(err) != code || rolebroker.AsError(err).Hint == "" {
+		if _, err := Run(t.Context(), o); rolebroker.CodeOf(err) != code || len(rolebroker.AsError(err).Hint) == 0 {
 			t.Errorf("with %q it ended with %v, want %s and a hint", reference, err, code)
 		}
 	}

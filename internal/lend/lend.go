@@ -154,28 +154,28 @@ func explain(err error, grant rolebroker.Grant) error {
 	case rolebroker.RefusedDenied:
 		e.Code = rolebroker.CodeDenied
 		e.Message = "AWS does not let this server assume role " + role + " (" + grant.Role.ARN.String() + "): " + r.Error()
-		e.Hint = "an administrator finds out what to change with rolebroker integration validate " + grant.Integration.Name
+		e.Hint = rolebroker.Hintf("an administrator finds out what to change with rolebroker integration validate %s", grant.Integration.Name)
 	case rolebroker.RefusedDuration:
 		e.Code = rolebroker.CodeDenied
 		e.Message = "AWS does not give sessions of " + rolebroker.ShortDuration(grant.Role.Duration()) + " for role " + role + ": " + r.Error()
-		e.Hint = "an administrator can shorten the role's sessions, or raise its maximum session duration in IAM: rolebroker integration validate " + grant.Integration.Name
+		e.Hint = rolebroker.Hintf("an administrator can shorten the role's sessions, or raise its maximum session duration in IAM: rolebroker integration validate %s", grant.Integration.Name)
 	case rolebroker.RefusedRegion:
 		e.Code = rolebroker.CodeDenied
 		e.Message = "STS is not activated in " + string(grant.Role.Region) + " for the account of role " + role + ": " + r.Error()
-		e.Hint = "activate the region in that account, or give the role another region"
+		e.Hint = rolebroker.Hintf("activate the region in that account, or give the role another region")
 	case rolebroker.RefusedOther:
 		e.Code = rolebroker.CodeDenied
 		e.Message = "STS refuses role " + role + ": " + r.Error()
-		e.Hint = "an administrator finds out what to change with rolebroker integration validate " + grant.Integration.Name
+		e.Hint = rolebroker.Hintf("an administrator finds out what to change with rolebroker integration validate %s", grant.Integration.Name)
 	case rolebroker.RefusedThrottled:
 		e.Message = "STS is throttling this server's calls; role " + role + " was not assumed"
-		e.Hint = "try again in a few seconds"
+		e.Hint = rolebroker.Hintf("try again in a few seconds")
 	case rolebroker.RefusedUnreachable:
 		e.Message = "STS in " + string(grant.Role.Region) + " cannot be reached; role " + role + " was not assumed"
-		e.Hint = "try again; the server's log has the cause"
+		e.Hint = rolebroker.Hintf("try again; the server's log has the cause")
 	default:
 		e.Message = "this server's own AWS identity does not work (" + string(r.Kind) + "); role " + role + " was not assumed"
-		e.Hint = "the operator of the server finds the cause in its log"
+		e.Hint = rolebroker.Hintf("the operator of the server finds the cause in its log")
 	}
 	return e
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // statuses is the HTTP status of each code.
@@ -85,19 +86,21 @@ func Document(err error) api.Problem {
 // for refusals that only HTTP knows, such as 405.
 func WithStatus(status int, e *rolebroker.Error) api.Problem {
 	p := api.Problem{
-		Type:   "about:blank",
-		Title:  http.StatusText(status),
-		Status: status,
-		Detail: Clip(e.Message, maxMessage),
-		Code:   string(e.Code),
-		Hint:   e.Hint,
+		Type:      "about:blank",
+		Title:     http.StatusText(status),
+		Status:    status,
+		Detail:    Clip(e.Message, maxMessage),
+		Code:      string(e.Code),
+		Hint:      e.Hint.String(),
+		HintSteps: convert.HintSteps(e.Hint),
 	}
 	for _, f := range e.Fields[:min(len(e.Fields), MaxFields)] {
 		p.Errors = append(p.Errors, api.FieldError{
-			Pointer: pointer(f.Path),
-			Field:   strings.TrimPrefix(f.Path, parameter),
-			Message: Clip(f.Message, maxMessage),
-			Hint:    f.Hint,
+			Pointer:   pointer(f.Path),
+			Field:     strings.TrimPrefix(f.Path, parameter),
+			Message:   Clip(f.Message, maxMessage),
+			Hint:      f.Hint.String(),
+			HintSteps: convert.HintSteps(f.Hint),
 		})
 	}
 	return p
@@ -115,7 +118,7 @@ func Write(w http.ResponseWriter, p api.Problem) {
 // code and message; the hint is for our own commands.
 func Refusal(err error) api.Refusal {
 	e := rolebroker.AsError(err)
-	return api.Refusal{Code: string(e.Code), Message: e.Error(), Hint: e.Hint}
+	return api.Refusal{Code: string(e.Code), Message: e.Error(), Hint: e.Hint.String()}
 }
 
 // Clip shortens s to about most bytes.

@@ -51,8 +51,8 @@ func TestEveryCodeHasAStatusOfItsOwnChoosing(t *testing.T) {
 
 // What one end writes the other reads.
 func TestAnErrorArrivesAsItWasSent(t *testing.T) {
-	sent := &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Hint: "look again",
-		Fields: []rolebroker.Field{{Path: "roles[2].arn", Message: "is required", Hint: "see the console"}, {Path: "name", Message: "is taken"}}}
+	sent := &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Hint: rolebroker.TextHint("look again"),
+		Fields: []rolebroker.Field{{Path: "roles[2].arn", Message: "is required", Hint: rolebroker.Hint{{Text: "see", Command: "aws console"}, {Text: "add:", Policy: "{}"}}}, {Path: "name", Message: "is taken"}}}
 	document, _ := json.Marshal(problem.Document(sent))
 	if diff := cmp.Diff(sent, problem.Read(http.StatusBadRequest, document)); diff != "" {
 		t.Error(diff)
@@ -62,7 +62,7 @@ func TestAnErrorArrivesAsItWasSent(t *testing.T) {
 		t.Errorf("the credentials endpoint answers %+v, want %+v", refusal, want)
 	}
 	body, _ := json.Marshal(refusal)
-	arrived := &rolebroker.Error{Code: "invalid", Message: sent.Error(), Hint: "look again"}
+	arrived := &rolebroker.Error{Code: "invalid", Message: sent.Error(), Hint: rolebroker.TextHint("look again")}
 	if diff := cmp.Diff(arrived, problem.Read(http.StatusBadRequest, body)); diff != "" {
 		t.Error(diff)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // answered is the cause of an error that another server answered with a code
@@ -28,9 +29,9 @@ func Read(status int, body []byte) *rolebroker.Error {
 		return nil
 	}
 	e := coded(p.Code, status)
-	e.Message, e.Hint = cmp.Or(p.Detail, p.Message), p.Hint
+	e.Message, e.Hint = cmp.Or(p.Detail, p.Message), convert.Hint(p.Hint, p.HintSteps)
 	for _, f := range p.Errors {
-		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: f.Message, Hint: f.Hint})
+		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: f.Message, Hint: convert.Hint(f.Hint, f.HintSteps)})
 	}
 	return e
 }
@@ -39,7 +40,7 @@ func Read(status int, body []byte) *rolebroker.Error {
 // success as such. If this version does not know its code, its status is 403.
 func Refused(r api.Refusal) *rolebroker.Error {
 	e := coded(r.Code, http.StatusForbidden)
-	e.Message, e.Hint = r.Message, r.Hint
+	e.Message, e.Hint = r.Message, rolebroker.TextHint(r.Hint)
 	return e
 }
 

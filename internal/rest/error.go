@@ -102,8 +102,8 @@ func humaProblem(status int, message string, errs []error) *Problem {
 	if len(errs) == 0 && message == "request body is required" {
 		e.Message = "the request body is empty; a JSON object is expected"
 	}
-	if e.Hint == "" {
-		e.Hint = "/openapi.json describes what is expected"
+	if len(e.Hint) == 0 {
+		e.Hint = rolebroker.Hintf("/openapi.json describes what is expected")
 	}
 	return problemOf(e)
 }

@@ -121,7 +121,7 @@ func withProblem(r rolebroker.RoleValidation, bad map[string]rolebroker.Field) r
 	if !ok {
 		return r
 	}
-	r.Status, r.Code, r.Message, r.Hint, r.RequestID = rolebroker.StatusFailed, rolebroker.ValidARNInvalid, "the ARN "+f.Message, "correct it, and validate again", ""
+	r.Status, r.Code, r.Message, r.Hint, r.RequestID = rolebroker.StatusFailed, rolebroker.ValidARNInvalid, "the ARN "+f.Message, rolebroker.Hintf("correct it, and validate again"), ""
 	if strings.HasSuffix(f.Path, ".session_duration") {
 		r.Code, r.Message = rolebroker.ValidDurationInvalid, "the session duration "+f.Message
 	}
@@ -164,7 +164,7 @@ func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker
 		case err != nil:
 			s.logCause(ctx, "validate", err)
 			e := rolebroker.AsError(err)
-			send(api.ValidationLine{Error: &api.BrokenOff{Code: string(e.Code), Detail: e.Message, Hint: e.Hint}})
+			send(api.ValidationLine{Error: &api.BrokenOff{Code: string(e.Code), Detail: e.Message, Hint: e.Hint.String()}})
 		default:
 			send(api.ValidationLine{Result: &result})
 		}

@@ -78,7 +78,7 @@ func TestAValidationIsAnsweredInTheOrderOfTheRoles(t *testing.T) {
 	}
 	for i, r := range shown.Roles {
 		told := got.Roles[i]
-		kept := &api.Validation{Status: told.Status, Code: told.Code, Message: told.Message, Hint: told.Hint, RequestID: told.RequestID, CheckedAt: told.CheckedAt}
+		kept := &api.Validation{Status: told.Status, Code: told.Code, Message: told.Message, Hint: told.Hint, HintSteps: told.HintSteps, RequestID: told.RequestID, CheckedAt: told.CheckedAt}
 		if diff := cmp.Diff(kept, r.Validation); diff != "" {
 			t.Errorf("what is kept of %s (-told +kept):\n%s", r.Name, diff)
 		}

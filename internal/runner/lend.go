@@ -57,7 +57,7 @@ func saidOfRunner(err error) error {
 		return err
 	}
 	e := *rolebroker.AsError(err)
-	e.Message, e.Hint = ofRunner.Replace(e.Message), ofRunner.Replace(e.Hint)
+	e.Message, e.Hint = ofRunner.Replace(e.Message), hintOfRunner(e.Hint)
 	return &e
 }
 

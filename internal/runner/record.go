@@ -103,7 +103,7 @@ func (r *record) lost() { r.up.Store(false) }
 // not know this runner: that is no fault of the agent's.
 func (r *record) away(err error) error {
 	e := rolebroker.AsError(err)
-	away := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err, Hint: "look at the server, and at the way from the cluster to it; the runner's log has the cause"}
+	away := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err, Hint: rolebroker.Hintf("look at the server, and at the way from the cluster to it; the runner's log has the cause")}
 	heard := r.heard.Load()
 	switch {
 	case isUnknown(err):

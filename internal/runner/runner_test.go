@@ -182,7 +182,7 @@ func TestJoining(t *testing.T) {
 			w.Errorf("the token again: %v", err)
 		}
 		again.JoinToken = rolebroker.Secret{}
-		if _, err := open(context.Background(), again); rolebroker.CodeOf(err) != rolebroker.CodeInvalid || !strings.Contains(rolebroker.AsError(err).Hint, "join-token") {
+		if _, err := open(context.Background(), again); rolebroker.CodeOf(err) != rolebroker.CodeInvalid || !strings.Contains(rolebroker.AsError(err).Hint.String(), "join-token") {
 			w.Errorf("no token: %v", err)
 		}
 		w.eventually("the server shows that the runner is connected", func() bool {

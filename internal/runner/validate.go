@@ -125,7 +125,7 @@ func (v *validator) integration(ctx context.Context, shown api.Integration) ([]a
 	in.AssumptionMode, in.Runner = rolebroker.ModePlatform, "" // the runner is to its roles what the platform is to others
 	var outcomes []api.IdentifiedOutcome
 	for _, r := range v.roles(ctx, validate.Subject{Integration: in}) {
-		r.Message, r.Hint = ofRunner.Replace(r.Message), ofRunner.Replace(r.Hint)
+		r.Message, r.Hint = ofRunner.Replace(r.Message), hintOfRunner(r.Hint)
 		outcomes = append(outcomes, convert.Outcome(&r))
 	}
 	return outcomes, nil
@@ -133,6 +133,14 @@ func (v *validator) integration(ctx context.Context, shown api.Integration) ([]a
 
 // ofRunner says of a runner what validation says of a server.
 var ofRunner = strings.NewReplacer("this server", "the runner", "the server's log", "the runner's log", "the server", "the runner", "run a server", "run a runner")
+
+func hintOfRunner(h rolebroker.Hint) (of rolebroker.Hint) {
+	for _, step := range h {
+		step.Text = ofRunner.Replace(step.Text)
+		of = append(of, step)
+	}
+	return of
+}
 
 // roles tries them as they are assumed when they are lent: with the token, and
 // where that is refused from the identity of the SDK's chain.

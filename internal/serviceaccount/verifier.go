@@ -164,7 +164,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (account rolebroker
 	account, expires, err = v.look(ctx, token)
 	if err != nil {
 		e := rolebroker.AsError(err)
-		if e.Hint == "" {
+		if len(e.Hint) == 0 {
 			e = e.WithHint("%s", mountHint(v.opts.Audience))
 		}
 		return rolebroker.ServiceAccount{}, time.Time{}, e

@@ -209,7 +209,7 @@ func (w *world) refuses(code rolebroker.Code, token string) *rolebroker.Error {
 		w.t.Errorf("a token that is refused is of %+v until %v", account, expires)
 	}
 	e := rolebroker.AsError(err)
-	if e.Hint == "" {
+	if len(e.Hint) == 0 {
 		w.t.Errorf("%q does not say what to do", e.Message)
 	}
 	for _, part := range strings.Split(token, ".") {
@@ -347,7 +347,7 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 func TestAnAudienceOfOnesOwn(t *testing.T) {
 	w := newWorld(t, func(o *serviceaccount.Options) { o.Audience = "https://broker.example.com" })
 	w.believes(w.token("old", map[string]any{"aud": "https://broker.example.com"}))
-	if e := w.refuses(rolebroker.CodeTokenAudience, w.token("old", nil)); !strings.Contains(e.Hint, "audience: https://broker.example.com") {
+	if e := w.refuses(rolebroker.CodeTokenAudience, w.token("old", nil)); !strings.Contains(e.Hint.String(), "audience: https://broker.example.com") {
 		t.Errorf("the hint is %q", e.Hint)
 	}
 }
@@ -603,7 +603,7 @@ func FuzzVerify(f *testing.F) {
 		if err == nil && account.Name != "scout" {
 			t.Errorf("%q is of %v", token, account)
 		}
-		if e := (*rolebroker.Error)(nil); err != nil && (!errors.As(err, &e) || e.Code == rolebroker.CodeInternal || e.Hint == "") {
+		if e := (*rolebroker.Error)(nil); err != nil && (!errors.As(err, &e) || e.Code == rolebroker.CodeInternal || len(e.Hint) == 0) {
 			t.Errorf("%q: %v", token, err)
 		}
 	})

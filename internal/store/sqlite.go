@@ -57,7 +57,7 @@ func createFile(path string) (string, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err,
 			Message: fmt.Sprintf("there is no directory %s for the database", filepath.Dir(path)),
-			Hint:    "mkdir -p " + filepath.Dir(path)}
+			Hint:    rolebroker.Hint{{Command: "mkdir -p " + filepath.Dir(path)}}}
 	case err != nil:
 		return "", err
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -10,16 +11,17 @@ import (
 
 // validationColumns are those of a validation that may be missing, in a LEFT JOIN.
 const validationColumns = `COALESCE(v.fingerprint, ''), COALESCE(v.status, ''), COALESCE(v.code, ''), COALESCE(v.message, ''),
-		COALESCE(v.hint, ''), COALESCE(v.request_id, ''), COALESCE(v.checked_at, 0), COALESCE(v.checked_by, '')`
+		COALESCE(v.hint, ''), COALESCE(v.hint_steps, ''), COALESCE(v.request_id, ''), COALESCE(v.checked_at, 0), COALESCE(v.checked_by, '')`
 
 var (
 	recordValidation = newBatch("recordValidation", `
-		INSERT INTO validations (role_id, integration_id, fingerprint, status, code, message, hint, request_id, checked_at, checked_by)
+		INSERT INTO validations (role_id, integration_id, fingerprint, status, code, message, hint, hint_steps, request_id, checked_at,
+			checked_by)
 		VALUES ROWS
 		ON CONFLICT (role_id) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, code = excluded.code,
-			message = excluded.message, hint = excluded.hint, request_id = excluded.request_id, checked_at = excluded.checked_at,
-			checked_by = excluded.checked_by
-		WHERE excluded.checked_at >= validations.checked_at`, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+			message = excluded.message, hint = excluded.hint, hint_steps = excluded.hint_steps, request_id = excluded.request_id,
+			checked_at = excluded.checked_at, checked_by = excluded.checked_by
+		WHERE excluded.checked_at >= validations.checked_at`, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 
 	validatedAt = newStatement("validatedAt", `
 		UPDATE integrations SET validated_at = CASE WHEN validated_at < $2 THEN $2 ELSE validated_at END WHERE id = $1`)
@@ -57,11 +59,57 @@ var (
 type validationRow struct {
 	rolebroker.Validation
 	fingerprint string
+	hint        hintColumns
 }
 
 // dest is where validationColumns go.
 func (v *validationRow) dest() []any {
-	return []any{&v.fingerprint, &v.Status, &v.Code, &v.Message, &v.Hint, &v.RequestID, timeColumn{&v.CheckedAt}, &v.CheckedBy}
+	return []any{&v.fingerprint, &v.Status, &v.Code, &v.Message, &v.hint.text, &v.hint.steps, &v.RequestID, timeColumn{&v.CheckedAt}, &v.CheckedBy}
+}
+
+// hintColumns are a hint as it is stored: its text, which earlier versions read
+// and write, and its steps as JSON.
+type hintColumns struct{ text, steps string }
+
+// storedStep is a step of a hint in JSON.
+type storedStep struct {
+	Text    string `json:"text,omitempty"`
+	Command string `json:"command,omitempty"`
+	Policy  string `json:"policy,omitempty"`
+}
+
+func hintColumnsOf(h rolebroker.Hint) hintColumns {
+	if len(h) == 0 {
+		return hintColumns{}
+	}
+	var cleaned rolebroker.Hint
+	var stored []storedStep
+	for _, step := range h {
+		step = rolebroker.Step{Text: clean(step.Text), Command: clean(step.Command), Policy: clean(step.Policy)}
+		cleaned, stored = append(cleaned, step), append(stored, storedStep(step))
+	}
+	steps, err := json.Marshal(stored)
+	if err != nil {
+		panic(err) // strings can be written
+	}
+	return hintColumns{text: cleaned.String(), steps: string(steps)}
+}
+
+// value is the hint. Steps that read otherwise than the text are of an earlier
+// outcome: a server of an earlier version has written the text alone.
+func (c hintColumns) value() rolebroker.Hint {
+	var stored []storedStep
+	if json.Unmarshal([]byte(c.steps), &stored) != nil {
+		return rolebroker.TextHint(c.text)
+	}
+	var h rolebroker.Hint
+	for _, step := range stored {
+		h = append(h, rolebroker.Step(step))
+	}
+	if h.String() != c.text {
+		return rolebroker.TextHint(c.text)
+	}
+	return h
 }
 
 // of is the validation, if it is of the role as that is now.
@@ -69,6 +117,7 @@ func (v *validationRow) of(in *rolebroker.Integration, role *rolebroker.Role) *r
 	if v.Status == "" || v.fingerprint != in.Fingerprint(role) {
 		return nil
 	}
+	v.Hint = v.hint.value()
 	return &v.Validation
 }
 
@@ -97,8 +146,9 @@ func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integratio
 		var rows [][]any
 		for _, r := range results {
 			if fingerprint := in.Fingerprint(&r.Role); now[r.Role.ID] == fingerprint {
-				rows = append(rows, []any{r.Role.ID, in.ID, fingerprint, r.Status, r.Code, clean(r.Message), clean(r.Hint), clean(r.RequestID),
-					millis(r.CheckedAt), clean(r.CheckedBy)})
+				hint := hintColumnsOf(r.Hint)
+				rows = append(rows, []any{r.Role.ID, in.ID, fingerprint, r.Status, r.Code, clean(r.Message), hint.text, hint.steps,
+					clean(r.RequestID), millis(r.CheckedAt), clean(r.CheckedBy)})
 			}
 		}
 		return tx.execBatch(ctx, recordValidation, rows)

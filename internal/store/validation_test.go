@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -75,10 +76,43 @@ func TestServersShowEachOthersValidations(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen, err := other.Integration(t.Context(), "production")
-	if err != nil || seen.Roles[0].Validation == nil || *seen.Roles[0].Validation != found.Validation {
+	if err != nil || seen.Roles[0].Validation == nil || !reflect.DeepEqual(*seen.Roles[0].Validation, found.Validation) {
 		t.Errorf("the other server shows %+v, %v", seen, err)
 	}
 	if due, err := other.ClaimIntegrations(t.Context(), at, at, 10); err != nil || len(due) != 0 {
 		t.Errorf("the other server validates %v again, %v", due, err)
 	}
+}
+
+// An earlier version stores a hint as text alone: in rows that it left behind,
+// and in those that it writes while this version runs beside it.
+func TestAHintOfAnEarlierVersionReadsAsItsText(t *testing.T) {
+	onBoth(t, func(t *testing.T, database string) {
+		s := storetest.Open(t, database)
+		in := createIntegration(t, s, "production")
+		at := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+		hint := rolebroker.Hint{{Text: "add this:", Policy: "{\n}"}, {Text: "or:", Command: "aws iam"}}
+		found := rolebroker.RoleValidation{Role: in.Roles[0], Validation: rolebroker.Validation{
+			Status: rolebroker.StatusFailed, Code: rolebroker.ValidDenied, Hint: hint, CheckedAt: at}}
+		if err := s.RecordValidations(t.Context(), in, []rolebroker.RoleValidation{found}, at); err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			change string
+			want   rolebroker.Hint
+		}{
+			{"hint_steps = hint_steps", hint},
+			{"hint = 'wait'", rolebroker.TextHint("wait")},
+			{"hint_steps = ''", rolebroker.TextHint("wait")},
+			{"hint = ''", nil},
+		} {
+			if _, err := s.DB().ExecContext(t.Context(), "UPDATE validations SET "+test.change); err != nil {
+				t.Fatal(err)
+			}
+			stored, err := s.Integration(t.Context(), "production")
+			if err != nil || !reflect.DeepEqual(stored.Roles[0].Validation.Hint, test.want) {
+				t.Errorf("after %s the hint is %#v, %v", test.change, stored.Roles[0].Validation.Hint, err)
+			}
+		}
+	})
 }

@@ -112,7 +112,7 @@ func TestWhatIsNotAnsweredIsNotTakenForAnAnswer(t *testing.T) {
 
 func TestAKeyThatIsGoodElsewhereIsNotCalledWrong(t *testing.T) {
 	got := outcome(t, &oracle{answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return unknown }}, validate.Options{})
-	if got.Code != rolebroker.ValidIdentityRegion || got.Hint == "" {
+	if got.Code != rolebroker.ValidIdentityRegion || len(got.Hint) == 0 {
 		t.Errorf("it is %s: %s", got.Code, got.Message)
 	}
 	got = outcome(t, &oracle{identity: unknown, answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return unknown }}, validate.Options{})

@@ -25,7 +25,7 @@ func (a answer) words() string {
 	return a.refusal.Code + ": " + a.refusal.Message
 }
 
-func hinted(v rolebroker.Validation, hint string) rolebroker.Validation {
+func hinted(v rolebroker.Validation, hint rolebroker.Hint) rolebroker.Validation {
 	v.Hint = hint
 	return v
 }

@@ -10,16 +10,17 @@ import (
 	"github.com/rolebroker/rolebroker/internal/setup"
 )
 
-// The hints that are the same for every role. A command stands on a line of
-// its own, two spaces in; a policy or statement begins with a line that is "{".
-const (
-	hintCluster = "the runner in your cluster tries it, and reports, once the integration names one: rolebroker runner --help"
+// The hints that are the same for every role.
+var (
+	hintCluster = rolebroker.Hintf("the runner in your cluster tries it, and reports, once the integration names one: rolebroker runner --help")
 
-	hintRoot = "give the server the keys of an IAM user, or an instance or container role, that may call sts:AssumeRole and nothing else"
+	hintRoot = rolebroker.Hintf("give the server the keys of an IAM user, or an instance or container role, " +
+		"that may call sts:AssumeRole and nothing else")
 
-	hintPartition = "a role is assumed by an identity, and in a region, of its own partition: correct the ARN or the region, or run a server with an identity in that partition"
+	hintPartition = rolebroker.Hintf("a role is assumed by an identity, and in a region, of its own partition: " +
+		"correct the ARN or the region, or run a server with an identity in that partition")
 
-	hintOrganization = "ask who administers the AWS organization or the VPC endpoint to allow sts:AssumeRole on the role"
+	hintOrganization = rolebroker.Hintf("ask who administers the AWS organization or the VPC endpoint to allow sts:AssumeRole on the role")
 )
 
 // subject is the setup of this one role.
@@ -35,48 +36,56 @@ func (p *probe) subject() setup.Subject {
 	}
 }
 
-// lines puts a hint together.
-func lines(parts ...string) string { return strings.Join(parts, "\n") }
+// statement is what the role's trust policy needs.
+func (p *probe) statement() string { return p.subject().Statement(p.role) }
 
-// command is a command on a line of its own, its words quoted.
+// command is a command with its words quoted.
 func command(words ...string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
 		quoted[i] = setup.Quote(w)
 	}
-	return "  " + strings.Join(quoted, " ")
+	return strings.Join(quoted, " ")
 }
 
 // hintFor is for what is wrong with the role before AWS is asked.
-func (p *probe) hintFor(code rolebroker.ValidationCode) string {
+func (p *probe) hintFor(code rolebroker.ValidationCode) rolebroker.Hint {
 	switch code {
 	case rolebroker.ValidServiceLinked, rolebroker.ValidIdentityCenter:
-		return lines("make a role of your own for the agents, with this trust policy, and give its ARN:", p.subject().TrustPolicy(p.role))
+		return rolebroker.Hint{{Text: "make a role of your own for the agents, with this trust policy, and give its ARN:",
+			Policy: p.subject().TrustPolicy(p.role)}}
 	case rolebroker.ValidPartition:
 		return hintPartition
 	}
-	return "correct it, and validate again"
+	return rolebroker.Hintf("correct it, and validate again")
 }
 
-func (p *probe) hintAgain() string {
+func (p *probe) hintAgain() rolebroker.Hint {
 	if p.Integration.ID == "" {
-		return "validate again in a while"
+		return rolebroker.Hintf("validate again in a while")
 	}
-	return lines("validate again in a while:", command("rolebroker", "integration", "validate", p.Integration.Name))
+	return rolebroker.Hint{{Text: "validate again in a while:",
+		Command: command("rolebroker", "integration", "validate", p.Integration.Name)}}
 }
 
-func (p *probe) hintReach() string {
-	return lines("look whether the server can reach STS in "+string(p.role.Region)+", by HTTPS and perhaps through a proxy; the server's log has the cause", p.hintAgain())
+func (p *probe) hintReach() rolebroker.Hint {
+	return append(rolebroker.Hintf("look whether the server can reach STS in %s, by HTTPS and perhaps through a proxy; "+
+		"the server's log has the cause", p.role.Region), p.hintAgain()...)
 }
 
 // hintTrust is the statement to add.
-func (p *probe) hintTrust() string {
-	return lines("add this statement to the trust policy of "+p.named()+":", p.subject().Statement(p.role), p.hintMerge())
+func (p *probe) hintTrust() rolebroker.Hint {
+	return p.withStatement("add this statement to the trust policy of " + p.named() + ":")
+}
+
+// withStatement says what to do with the role's statement, and how to have it done.
+func (p *probe) withStatement(text string) rolebroker.Hint {
+	return append(rolebroker.Hint{{Text: text, Policy: p.statement()}}, p.hintMerge()...)
 }
 
 // replace is the statement to put in place of others.
-func (p *probe) replace(of string) string {
-	return lines("in the trust policy of "+p.named()+", put this statement in place of "+of+":", p.subject().Statement(p.role), p.hintMerge())
+func (p *probe) replace(others string) rolebroker.Hint {
+	return p.withStatement("in the trust policy of " + p.named() + ", put this statement in place of " + others + ":")
 }
 
 // named is the role as its owner knows it.
@@ -84,28 +93,31 @@ func (p *probe) named() string {
 	return fmt.Sprintf("role %s in account %s", p.role.ARN.Name, p.role.ARN.Account)
 }
 
-func (p *probe) hintOpen() string {
+func (p *probe) hintOpen() rolebroker.Hint {
 	return p.replace("every one that lets in this server's account or identity, or everyone")
 }
 
-func (p *probe) hintOutdated(earlier string) string { return p.replace("the one that has " + earlier) }
-
-func (p *probe) hintPrevious(earlier string) string {
-	return lines("take "+earlier+" out of the trust policy of "+p.named()+", by putting this statement in place of the one that has it:",
-		p.subject().Statement(p.role), p.hintMerge())
+func (p *probe) hintOutdated(earlier string) rolebroker.Hint {
+	return p.replace("the one that has " + earlier)
 }
 
-func (p *probe) hintNext() string {
-	return lines("have the role accept both external IDs before the change is finished, by putting this statement in place of the one that has the current one:",
-		p.subject().Statement(p.role), p.hintMerge())
+func (p *probe) hintPrevious(earlier string) rolebroker.Hint {
+	return p.withStatement("take " + earlier + " out of the trust policy of " + p.named() +
+		", by putting this statement in place of the one that has it:")
 }
 
-func (p *probe) hintAhead() string {
-	return lines("finish the change when every role accepts the new one:", command("rolebroker", "integration", "rotate-external-id", p.Integration.Name, "--finish"),
-		"or have the role accept both until then, with this statement:", p.subject().Statement(p.role), p.hintMerge())
+func (p *probe) hintNext() rolebroker.Hint {
+	return p.withStatement("have the role accept both external IDs before the change is finished, " +
+		"by putting this statement in place of the one that has the current one:")
 }
 
-func (p *probe) hintAttribution() string {
+func (p *probe) hintAhead() rolebroker.Hint {
+	return append(rolebroker.Hint{{Text: "finish the change when every role accepts the new one:",
+		Command: command("rolebroker", "integration", "rotate-external-id", p.Integration.Name, "--finish")}},
+		p.withStatement("or have the role accept both until then, with this statement:")...)
+}
+
+func (p *probe) hintAttribution() rolebroker.Hint {
 	return p.replace("the one that names this server's account or identity")
 }
 
@@ -113,34 +125,36 @@ func (p *probe) hintAttribution() string {
 func (p *probe) saved() bool { return p.Integration.ID != "" && p.role.Name != "" }
 
 // hintMerge is how the AWS CLI changes the trust policy of a role that exists.
-func (p *probe) hintMerge() string {
+func (p *probe) hintMerge() rolebroker.Hint {
 	if !p.saved() {
 		return p.hintSetup()
 	}
-	return lines("or have the AWS CLI do it:",
-		command("aws", "iam", "get-role", "--role-name", p.role.ARN.Name, "--query", "Role.AssumeRolePolicyDocument")+" > current.json",
-		command("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name, "--current", "current.json", "--format", "aws-cli")+" | bash -e")
+	get := command("aws", "iam", "get-role", "--role-name", p.role.ARN.Name, "--query", "Role.AssumeRolePolicyDocument")
+	merge := command("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name,
+		"--current", "current.json", "--format", "aws-cli")
+	return rolebroker.Hint{{Text: "or have the AWS CLI do it:", Command: get + " > current.json\n" + merge + " | bash -e"}}
 }
 
 // hintSetup says where all of it is to be had, fit for this role.
-func (p *probe) hintSetup() string {
+func (p *probe) hintSetup() rolebroker.Hint {
 	switch {
 	case p.saved():
-		return lines("as console steps, AWS CLI commands, CloudFormation or Terraform:",
-			command("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name))
+		return rolebroker.Hint{{Text: "as console steps, AWS CLI commands, CloudFormation or Terraform:",
+			Command: command("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name)}}
 	case p.Integration.ExternalID != "":
-		return lines("as a whole trust policy, for this external ID, which is kept for the integration:",
-			command("rolebroker", "integration", "setup", "--external-id", p.Integration.ExternalID, "--format", "trust-policy"))
+		return rolebroker.Hint{{Text: "as a whole trust policy, for this external ID, which is kept for the integration:",
+			Command: command("rolebroker", "integration", "setup", "--external-id", p.Integration.ExternalID, "--format", "trust-policy")}}
 	}
-	return "the setup of the integration has it as console steps, AWS CLI commands, CloudFormation and Terraform too"
+	return rolebroker.Hintf("the setup of the integration has it as console steps, AWS CLI commands, CloudFormation and Terraform too")
 }
 
 // hintPlatform is the policy that we lack.
-func (p *probe) hintPlatform() string {
+func (p *probe) hintPlatform() rolebroker.Hint {
 	statement := setup.AllowPlatform(p.role.ARN)
-	hint := lines("allow it in a policy of "+p.me()+", and see that nothing else denies it; this statement does:", statement)
+	hint := rolebroker.Hint{{Text: "allow it in a policy of " + p.me() + ", and see that nothing else denies it; this statement does:",
+		Policy: statement}}
 	if words := p.grant(statement); words != nil {
-		hint = lines(hint, "as a command, in account "+p.platform.Account+":", command(words...))
+		hint = append(hint, rolebroker.Step{Text: "as a command, in account " + p.platform.Account + ":", Command: command(words...)})
 	}
 	return hint
 }
@@ -170,52 +184,57 @@ func (p *probe) me() string {
 }
 
 // hintDenied lists what AWS does not tell apart, the likeliest first.
-func (p *probe) hintDenied() string {
-	return lines(
-		"across accounts AWS gives one answer for all of these; check them in this order:",
-		fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:", p.role.ARN.Account),
-		command("aws", "iam", "get-role", "--role-name", p.role.ARN.Name),
-		"2. its trust policy has this statement, with this external ID:",
-		p.subject().Statement(p.role),
-		"3. "+p.me()+" may call sts:AssumeRole on it; this statement in a policy of its own allows that:",
-		setup.AllowPlatform(p.role.ARN),
-		"4. no explicit Deny, service control policy, resource control policy or permissions boundary is in the way",
-		p.hintSetup(),
-	)
+func (p *probe) hintDenied() rolebroker.Hint {
+	return append(rolebroker.Hint{
+		{Text: "across accounts AWS gives one answer for all of these; check them in this order:"},
+		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:", p.role.ARN.Account),
+			Command: command("aws", "iam", "get-role", "--role-name", p.role.ARN.Name)},
+		{Text: "2. its trust policy has this statement, with this external ID:", Policy: p.statement()},
+		{Text: "3. " + p.me() + " may call sts:AssumeRole on it; this statement in a policy of its own allows that:",
+			Policy: setup.AllowPlatform(p.role.ARN)},
+		{Text: "4. no explicit Deny, service control policy, resource control policy or permissions boundary is in the way"},
+	}, p.hintSetup()...)
 }
 
-func (p *probe) hintHour() string {
+func (p *probe) hintHour() rolebroker.Hint {
 	return p.setRole("shorten the sessions of the role to an hour:", "session_duration=1h")
 }
 
-func (p *probe) hintMaximum() string {
+func (p *probe) hintMaximum() rolebroker.Hint {
 	seconds := fmt.Sprint(int(p.role.Duration().Seconds()))
-	return lines(fmt.Sprintf("raise the role's maximum, in account %s:", p.role.ARN.Account),
-		command("aws", "iam", "update-role", "--role-name", p.role.ARN.Name, "--max-session-duration", seconds),
-		p.setRole("or shorten its sessions:", "session_duration=1h"))
+	return append(rolebroker.Hint{{Text: fmt.Sprintf("raise the role's maximum, in account %s:", p.role.ARN.Account),
+		Command: command("aws", "iam", "update-role", "--role-name", p.role.ARN.Name, "--max-session-duration", seconds)}},
+		p.setRole("or shorten its sessions:", "session_duration=1h")...)
 }
 
 // hintIdentityRegion is for a region that our own account, or the kind of our
 // credentials, does not reach.
-func (p *probe) hintIdentityRegion() string {
-	return lines("activate the region in this server's own account "+p.platform.Account+", if it is one that has to be opted into:",
-		command("aws", "account", "enable-region", "--region-name", string(p.role.Region)),
-		p.setRole("or give the role a region in which STS is always active; its agents then find themselves in that one:", "region="+string(alwaysActive(p.role.ARN.Partition))))
+func (p *probe) hintIdentityRegion() rolebroker.Hint {
+	return p.enableRegion("activate the region in this server's own account " + p.platform.Account +
+		", if it is one that has to be opted into:")
 }
 
-// hintRegion offers the region of the partition that is always active.
-func (p *probe) hintRegion() string {
-	return lines(fmt.Sprintf("activate it in account %s: in the console under IAM > Account settings > Security Token Service or, for a region that has to be opted into:", p.role.ARN.Account),
-		command("aws", "account", "enable-region", "--region-name", string(p.role.Region)),
-		p.setRole("or give the role a region in which STS is always active; its agents then find themselves in that one:", "region="+string(alwaysActive(p.role.ARN.Partition))))
+// hintRegion is for a region whose STS is not active for the role's account.
+func (p *probe) hintRegion() rolebroker.Hint {
+	return p.enableRegion(fmt.Sprintf("activate it in account %s: in the console under IAM > Account settings > "+
+		"Security Token Service or, for a region that has to be opted into:", p.role.ARN.Account))
+}
+
+// enableRegion offers besides the region of the partition that is always active.
+func (p *probe) enableRegion(text string) rolebroker.Hint {
+	return append(rolebroker.Hint{{Text: text,
+		Command: command("aws", "account", "enable-region", "--region-name", string(p.role.Region))}},
+		p.setRole("or give the role a region in which STS is always active; its agents then find themselves in that one:",
+			"region="+string(alwaysActive(p.role.ARN.Partition)))...)
 }
 
 // setRole is the command that changes something of the role.
-func (p *probe) setRole(why, what string) string {
+func (p *probe) setRole(why, what string) rolebroker.Hint {
 	if !p.saved() {
-		return why + " " + what
+		return rolebroker.TextHint(why + " " + what)
 	}
-	return lines(why, command("rolebroker", "integration", "update", p.Integration.Name, "--set-role", "name="+p.role.Name+","+what))
+	return rolebroker.Hint{{Text: why,
+		Command: command("rolebroker", "integration", "update", p.Integration.Name, "--set-role", "name="+p.role.Name+","+what)}}
 }
 
 // alwaysActive is a region of the partition whose STS cannot be switched off.

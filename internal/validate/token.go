@@ -41,7 +41,7 @@ type tokenProbe struct {
 
 func (t tokenProbe) validate(ctx context.Context) rolebroker.Validation {
 	if code, err := t.role.Unassumable(); err != nil {
-		return hinted(failed(code, answer{}, "%s", err), "correct it; the runner tries again when the integration is saved")
+		return hinted(failed(code, answer{}, "%s", err), rolebroker.Hintf("correct it; the runner tries again when the integration is saved"))
 	}
 	a := t.try(ctx)
 	if a.refusal == nil {
@@ -54,23 +54,23 @@ func (t tokenProbe) validate(ctx context.Context) rolebroker.Validation {
 		return hinted(failed(rolebroker.ValidIdentityInvalid, a, "AWS does not accept the token of the service account %s: %s", t.name(), a.words()), t.hintProvider())
 	case rolebroker.RefusedIdentityExpired:
 		return hinted(failed(rolebroker.ValidIdentityExpired, a, "the token of the service account %s has expired: %s", t.name(), a.words()),
-			"Kubernetes renews a projected token in its file; look whether the volume is a projected one, and at the clock of the node")
+			rolebroker.Hintf("Kubernetes renews a projected token in its file; look whether the volume is a projected one, and at the clock of the node"))
 	case rolebroker.RefusedNoIdentity:
 		return hinted(failed(rolebroker.ValidNoIdentity, a, "%s", a.refusal.Message),
-			"mount a projected service-account token for the audience sts.amazonaws.com, and name its file with --web-identity-token-file")
+			rolebroker.Hintf("mount a projected service-account token for the audience sts.amazonaws.com, and name its file with --web-identity-token-file"))
 	case rolebroker.RefusedDuration:
 		return hinted(failed(rolebroker.ValidDurationMaximum, a, "AWS does not give sessions of %s: %s", rolebroker.ShortDuration(t.role.Duration()), a.words()),
-			"shorten the role's session duration, or raise its maximum session duration in IAM")
+			rolebroker.Hintf("shorten the role's session duration, or raise its maximum session duration in IAM"))
 	case rolebroker.RefusedRegion:
 		return hinted(failed(rolebroker.ValidRegionDisabled, a, "STS is not activated in %s for the account of the role: %s", t.role.Region, a.words()),
-			"activate the region in that account, or give the role another region")
+			rolebroker.Hintf("activate the region in that account, or give the role another region"))
 	case rolebroker.RefusedThrottled:
 		return verdict(rolebroker.StatusUnknown, rolebroker.ValidThrottled, a, "STS is throttling the runner's calls")
 	case rolebroker.RefusedUnreachable:
 		return hinted(verdict(rolebroker.StatusUnknown, rolebroker.ValidUnreachable, a, "STS in %s cannot be reached from the runner: %s", t.role.Region, a.words()),
-			"look whether the cluster can reach STS there, by HTTPS and perhaps through a proxy")
+			rolebroker.Hintf("look whether the cluster can reach STS there, by HTTPS and perhaps through a proxy"))
 	}
-	return hinted(failed(rolebroker.ValidRejected, a, "STS refuses the role: %s", a.words()), "look up AWS's words; the request ID finds the call")
+	return hinted(failed(rolebroker.ValidRejected, a, "STS refuses the role: %s", a.words()), rolebroker.Hintf("look up AWS's words; the request ID finds the call"))
 }
 
 // try asks, and again for a while when it is denied: IAM takes some time to make
@@ -112,15 +112,20 @@ func (t tokenProbe) trust() setup.Subject {
 			Namespace: t.account.Namespace, ServiceAccount: t.account.Name}}.WithDefaults()}
 }
 
-func (t tokenProbe) hintTrust() string {
-	return lines("AWS gives one answer for all of these; check them in this order:",
-		fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:", t.role.ARN.Account),
-		command("aws", "iam", "get-role", "--role-name", t.role.ARN.Name),
-		"2. its trust policy has this statement:", t.trust().Statement(t.role),
-		"3. "+t.hintProvider())
+func (t tokenProbe) hintTrust() rolebroker.Hint {
+	provider := t.hintProvider()
+	provider[0].Text = "3. " + provider[0].Text
+	return append(rolebroker.Hint{
+		{Text: "AWS gives one answer for all of these; check them in this order:"},
+		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:", t.role.ARN.Account),
+			Command: command("aws", "iam", "get-role", "--role-name", t.role.ARN.Name)},
+		{Text: "2. its trust policy has this statement:", Policy: t.trust().Statement(t.role)},
+	}, provider...)
 }
 
-func (t tokenProbe) hintProvider() string {
-	return lines(fmt.Sprintf("account %s has an IAM OpenID Connect provider for %s, with the audience sts.amazonaws.com:", t.role.ARN.Account, t.account.Issuer),
-		command("aws", "iam", "list-open-id-connect-providers"))
+func (t tokenProbe) hintProvider() rolebroker.Hint {
+	return rolebroker.Hint{{
+		Text: fmt.Sprintf("account %s has an IAM OpenID Connect provider for %s, with the audience sts.amazonaws.com:",
+			t.role.ARN.Account, t.account.Issuer),
+		Command: command("aws", "iam", "list-open-id-connect-providers")}}
 }

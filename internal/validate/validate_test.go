@@ -242,7 +242,7 @@ func TestNothingIsAskedWhereNothingCanBeLearned(t *testing.T) {
 		roles[2].ARN = rolebroker.RoleARN{}
 		results := w.validator.Roles(t.Context(), w.subject, nil)
 		for i, code := range []rolebroker.ValidationCode{rolebroker.ValidServiceLinked, rolebroker.ValidPartition, rolebroker.ValidARNInvalid} {
-			if results[i].Code != code || results[i].Status != rolebroker.StatusFailed || results[i].Hint == "" {
+			if results[i].Code != code || results[i].Status != rolebroker.StatusFailed || len(results[i].Hint) == 0 {
 				t.Errorf("role %d is %+v, want %s", i, results[i], code)
 			}
 		}
@@ -268,7 +268,7 @@ func TestADenialSaysWhatToCheckInOrder(t *testing.T) {
 		}
 		for _, want := range []string{"1. the role is there", `"sts:ExternalId": "rolebroker-right"`, "3. arn:aws:iam::" + platform + ":user/rolebroker may call", "4. no explicit Deny",
 			"rolebroker integration setup production --role role-0000"} {
-			if !strings.Contains(r.Hint, want) {
+			if !strings.Contains(r.Hint.String(), want) {
 				t.Errorf("the hint lacks %q:\n%s", want, r.Hint)
 			}
 		}

@@ -148,7 +148,7 @@ func (s *server) editIntegration(w http.ResponseWriter, r *http.Request, v *visi
 	}
 	if len(in.Roles) > maxRows {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "integration %s has %d roles, and this page takes %d", in.Name, len(in.Roles), maxRows).
-			WithHint("change it with\n  rolebroker integration show %[1]s -o yaml > %[1]s.yaml\n  rolebroker integration update %[1]s -f %[1]s.yaml", in.Name)
+			WithSteps(rolebroker.Step{Text: "change it with", Command: fmt.Sprintf("rolebroker integration show %[1]s -o yaml > %[1]s.yaml\nrolebroker integration update %[1]s -f %[1]s.yaml", in.Name)})
 	}
 	return s.showForm(w, r, v, http.StatusOK, formOf(in))
 }
@@ -514,7 +514,7 @@ func (s *server) outcomes(ctx context.Context, v *visit, page *formPage, tell fu
 	}
 	explained := func(r rolebroker.RoleValidation) rolebroker.RoleValidation {
 		if message, ok := bad["roles["+strconv.Itoa(r.Index)+"]"]; ok {
-			r.Status, r.Code, r.Hint, r.RequestID = rolebroker.StatusFailed, rolebroker.ValidARNInvalid, "", ""
+			r.Status, r.Code, r.Hint, r.RequestID = rolebroker.StatusFailed, rolebroker.ValidARNInvalid, nil, ""
 			r.Message = message
 		}
 		return r

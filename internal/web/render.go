@@ -45,7 +45,6 @@ var functions = template.FuncMap{
 	"when":     when,
 	"tone":     tone,
 	"word":     word,
-	"hint":     hintParts,
 	"headline": headline,
 	"query":    query,
 	"account":  accountOf,
@@ -255,39 +254,4 @@ func word(v rolebroker.Validation) string {
 		return "by the cluster"
 	}
 	return string(v.Status)
-}
-
-// hintPart is a piece of a hint: words, or what can be copied.
-type hintPart struct {
-	Text string
-	Code bool
-}
-
-// hintParts takes a hint apart: a command stands on a line of its own, two
-// spaces in; a statement or policy begins with a line that is "{".
-func hintParts(hint string) (parts []hintPart) {
-	inside := false
-	add := func(text string, code bool) {
-		if n := len(parts); n > 0 && parts[n-1].Code == code && (inside || !code) {
-			parts[n-1].Text += "\n" + text
-			return
-		}
-		parts = append(parts, hintPart{text, code})
-	}
-	for line := range strings.Lines(hint) {
-		line = strings.TrimSuffix(line, "\n")
-		switch {
-		case line == "{":
-			add(line, true)
-			inside = true
-		case inside:
-			add(line, true)
-			inside = line != "}"
-		case strings.HasPrefix(line, "  "):
-			add(strings.TrimPrefix(line, "  "), true)
-		default:
-			add(line, false)
-		}
-	}
-	return parts
 }

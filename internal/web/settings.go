@@ -25,11 +25,11 @@ type settingsPage struct {
 	base
 	Asking    bool // AWS has not said yet who the platform is
 	Identity  rolebroker.Identity
-	Principal string // by which trust policies name it
-	Certain   bool   // it is that for sure
-	Problem   string // why its identity is not known; empty: it is
-	Hint      string // what to do about that
-	Version   string // of the server
+	Principal string          // by which trust policies name it
+	Certain   bool            // it is that for sure
+	Problem   string          // why its identity is not known; empty: it is
+	Hint      rolebroker.Hint // what to do about that
+	Version   string          // of the server
 
 	Keys    []keyRow
 	Next    string // the address of the next page of them; empty when this is the last

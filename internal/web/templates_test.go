@@ -114,11 +114,16 @@ func TestEveryTemplateIsExecutedEmptyAndFull(t *testing.T) {
 	}
 }
 
-func TestHintsComeApart(t *testing.T) {
-	parts := hintParts("do this:\n  aws iam get-role > x\n  second\nthen:\n{\n  \"a\": {\n  }\n}\nand\nthat")
-	want := []hintPart{{"do this:", false}, {"aws iam get-role > x", true}, {"second", true}, {"then:", false}, {"{\n  \"a\": {\n  }\n}", true}, {"and\nthat", false}}
-	if !reflect.DeepEqual(parts, want) {
-		t.Errorf("the parts are %+v", parts)
+func TestWhatCanBeCopiedOfAHintStandsInBoxes(t *testing.T) {
+	var page strings.Builder
+	hint := rolebroker.Hint{{Text: "do this:", Command: "aws iam get-role > x\nsecond"}, {Text: "then:", Policy: "{\n  \"a\": {\n  }\n}"}, {Text: "{ of its own accord"}}
+	if err := pages()["error"].ExecuteTemplate(&page, "advice", hint); err != nil {
+		t.Fatal(err)
+	}
+	const box, end = `<div class="code"><pre tabindex="0">`, `</pre></div>`
+	want := "<p>Do this:</p>" + box + "aws iam get-role &gt; x\nsecond" + end + "<p>Then:</p>" + box + "{\n  &#34;a&#34;: {\n  }\n}" + end + "<p>{ of its own accord.</p>"
+	if page.String() != want {
+		t.Errorf("it is\n%s\nwant\n%s", page.String(), want)
 	}
 }
 

@@ -182,7 +182,7 @@ func statusOf(err error) int {
 type errorPage struct {
 	base
 	Message string
-	Hint    string
+	Hint    rolebroker.Hint
 }
 
 // showError is a page with what went wrong, and its cause in the log.

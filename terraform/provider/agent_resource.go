@@ -75,7 +75,7 @@ func (r *agentResource) Create(ctx context.Context, req resource.CreateRequest, 
 	name := plan.Name.ValueString()
 	made, err := r.server.CreateAgent(ctx, plan.request())
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
-		err = rolebroker.AsError(err).WithHint(keepIt, "rolebroker_agent", name)
+		err = rolebroker.AsError(err).WithSteps(importIt("rolebroker_agent", name))
 	}
 	if err != nil {
 		report(&resp.Diagnostics, "Creating the agent "+name, err, atRoot)

@@ -124,7 +124,7 @@ func (r *bindingResource) bind(ctx context.Context, plan bindingModel) (api.Agen
 	switch {
 	case err == nil:
 		return agent, before, rolebroker.Errorf(rolebroker.CodeConflict, "the service account %s is agent %s already", plan.account(), agent.Name).
-			WithHint(keepIt, "rolebroker_agent_binding", agent.ID+"/"+before.ID)
+			WithSteps(importIt("rolebroker_agent_binding", agent.ID+"/"+before.ID))
 	case !gone(err):
 		return agent, before, err
 	}

@@ -17,7 +17,7 @@ import (
 // for the whole. The summary says what was being done.
 func report(diags *diag.Diagnostics, summary string, err error, where func(field string) path.Path) {
 	e := rolebroker.AsError(err)
-	if e.Code == rolebroker.CodeUnauthenticated && e.Hint == "" {
+	if e.Code == rolebroker.CodeUnauthenticated && len(e.Hint) == 0 {
 		e = e.WithHint("Is ROLEBROKER_TOKEN, or token in the provider block, an API key of the server that ROLEBROKER_URL or url names? rolebroker api-key create makes one.")
 	}
 	if len(e.Fields) == 0 {
@@ -26,8 +26,8 @@ func report(diags *diag.Diagnostics, summary string, err error, where func(field
 	}
 	for i, f := range e.Fields {
 		detail := withHint(f.Message, f.Hint)
-		if i == len(e.Fields)-1 && e.Hint != "" {
-			detail += "\n\n" + capital(plain(e.Hint))
+		if i == len(e.Fields)-1 && len(e.Hint) > 0 {
+			detail += "\n\n" + advice(e.Hint)
 		}
 		at := path.Empty()
 		if where != nil && f.Path != "" {
@@ -51,12 +51,21 @@ func line(at path.Path) path.Path {
 }
 
 // withHint is a message as a sentence, and what to do next.
-func withHint(message, hint string) string {
-	message, hint = plain(message), plain(hint)
-	if hint == "" {
-		return sentence(message)
+func withHint(message string, hint rolebroker.Hint) string {
+	if len(hint) == 0 {
+		return sentence(plain(message))
 	}
-	return sentence(message) + "\n\n" + capital(hint)
+	return sentence(plain(message)) + "\n\n" + advice(hint)
+}
+
+// advice is a hint as paragraphs, one for each step.
+func advice(hint rolebroker.Hint) string {
+	var paragraphs []string
+	for _, step := range hint {
+		step.Text = capital(step.Text)
+		paragraphs = append(paragraphs, plain(step.String()))
+	}
+	return strings.Join(paragraphs, "\n\n")
 }
 
 // plain is a text of the server's, or of something between, without what a
@@ -75,17 +84,21 @@ func quoted(text string) string {
 	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(text))
 }
 
-// keepIt is the hint where there is one already of what was to be made: a type of
-// resource and an import ID are to follow.
-const keepIt = "If it is to be kept by Terraform, with the name that the resource has in the configuration:\n\n  terraform import %s.NAME %s"
+// importIt is the hint for a resource that the server has already: how Terraform
+// takes it over, by the ID that terraform import takes.
+func importIt(resource, id string) rolebroker.Step {
+	return rolebroker.Step{Text: "If it is to be kept by Terraform, with the name that the resource has in the configuration:",
+		Command: "terraform import " + resource + ".NAME " + id}
+}
 
-// capital is a hint as a paragraph, unless it is a command.
-func capital(hint string) string {
-	if strings.HasPrefix(hint, "rolebroker ") {
-		return hint
+// capital is text with a capital at its beginning, unless that is the name of
+// this program.
+func capital(text string) string {
+	if text == "" || strings.HasPrefix(text, "rolebroker ") {
+		return text
 	}
-	first, size := utf8.DecodeRuneInString(hint)
-	return string(unicode.ToUpper(first)) + hint[size:]
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 // sentence is a message of ours, which starts in lower case and has no full

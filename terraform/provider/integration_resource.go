@@ -327,8 +327,9 @@ func withReplacement(err error) error {
 	e.Fields = slices.Clone(e.Fields)
 	for i := range e.Fields {
 		if f := &e.Fields[i]; f.Path == "external_id" {
-			f.Hint = strings.TrimSpace(f.Hint + "\n\nIf it comes from a rolebroker_external_id, have that one made anew, and the integration and the roles' trust policies follow:\n" +
-				"  terraform apply -replace=rolebroker_external_id.NAME")
+			f.Hint = append(slices.Clone(f.Hint), rolebroker.Step{
+				Text:    "If it comes from a rolebroker_external_id, have that one made anew, and the integration and the roles' trust policies follow:",
+				Command: "terraform apply -replace=rolebroker_external_id.NAME"})
 		}
 	}
 	return &e
@@ -377,7 +378,7 @@ func (r *integrationResource) create(ctx context.Context, in api.IntegrationRequ
 		}
 	}
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
-		err = rolebroker.AsError(err).WithHint(keepIt, "rolebroker_aws_integration", in.Name)
+		err = rolebroker.AsError(err).WithSteps(importIt("rolebroker_aws_integration", in.Name))
 	}
 	return made, err
 }
@@ -504,6 +505,6 @@ func warn(diags *diag.Diagnostics, in api.Integration) {
 		}
 		at := path.Root("roles").AtMapKey(role.Name)
 		summary := fmt.Sprintf("Role %s of the integration %s: %s", role.Name, in.Name, v.Status)
-		diags.AddAttributeWarning(at, summary, withHint(v.Message, v.Hint))
+		diags.AddAttributeWarning(at, summary, withHint(v.Message, rolebroker.TextHint(v.Hint)))
 	}
 }

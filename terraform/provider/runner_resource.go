@@ -99,7 +99,7 @@ func (r *runnerResource) taken(ctx context.Context, name string, err error) erro
 	if _, problem := r.server.Runner(ctx, name); problem != nil {
 		return err
 	}
-	return rolebroker.AsError(err).WithHint(keepIt, "rolebroker_runner", name)
+	return rolebroker.AsError(err).WithSteps(importIt("rolebroker_runner", name))
 }
 
 func (r *runnerResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {

@@ -14,7 +14,7 @@ import (
 func outcome(in *rolebroker.Integration, i int, at time.Time) rolebroker.RoleValidation {
 	return rolebroker.RoleValidation{Index: i, Role: in.Roles[i], Validation: rolebroker.Validation{
 		Status: rolebroker.StatusFailed, Code: rolebroker.ValidTrustDenied, Message: "the trust policy of " + in.Roles[i].Name + " does not let us in, ½",
-		Hint: "put this statement into it:\n{\n}", RequestID: fmt.Sprintf("request-%d", i), CheckedAt: at}}
+		Hint: rolebroker.Hint{{Text: "put this statement into it:", Policy: "{\n}"}, {Text: "or:", Command: "x"}}, RequestID: fmt.Sprintf("request-%d", i), CheckedAt: at}}
 }
 
 // validate records an outcome for every role, and puts it into in.
@@ -222,9 +222,9 @@ func testManyValidations(s *suite) {
 func testValidationText(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	v := outcome(in, 0, t1)
-	v.Message, v.Hint, v.RequestID = "AWS said a\x00b", "caf\xe9", "\xff\x00"
+	v.Message, v.Hint, v.RequestID = "AWS said a\x00b", rolebroker.TextHint("caf\xe9"), "\xff\x00"
 	s.must(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{v}, t1))
-	v.Message, v.Hint, v.RequestID = "AWS said a\uFFFDb", "caf\uFFFD", "\uFFFD\uFFFD"
+	v.Message, v.Hint, v.RequestID = "AWS said a\uFFFDb", rolebroker.TextHint("caf\uFFFD"), "\uFFFD\uFFFD"
 	in.Roles[0].Validation = &v.Validation
 	s.hasIntegration(in)
 
