@@ -56,8 +56,9 @@ var graph = map[string][]string{
 
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
-	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/seal"},
-	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert", "internal/lend", "internal/problem", "internal/prometheus", "internal/validate"},
+	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/forward", "internal/seal"},
+	"internal/forward": {"."},
+	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert", "internal/forward", "internal/lend", "internal/problem", "internal/prometheus", "internal/validate"},
 	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},

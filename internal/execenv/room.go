@@ -46,12 +46,12 @@ func open(o Options, lender containercreds.Lender) (*room, error) {
 }
 
 // furnish puts the role in use and the profiles of all into the room.
-func (r *room) furnish(o Options, lender *remote, loan *rolebroker.Loan, offers []rolebroker.Offer) error {
+func (r *room) furnish(o Options, lender *lender, loan *rolebroker.Loan, offers []rolebroker.Offer) error {
 	inUse, err := o.inUse(loan, offers)
 	if err != nil {
 		return err
 	}
-	lender.using(inUse, loan)
+	lender.use(inUse, loan)
 	r.region = inUse.Region
 	if err := writeFiles(r.dir, o.Self, inUse.Region, offers); err != nil {
 		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the private AWS config file cannot be written: %s", err)

@@ -55,6 +55,10 @@ const (
 	exitSignal        = 128 // plus the number of the signal
 )
 
+// firstTimeout bounds the first questions to the server, which may have to ask
+// STS.
+const firstTimeout = 30 * time.Second
+
 // Run runs the command in its environment and returns its exit code, or 128
 // and the number of the signal that killed it. An error means that it was not
 // run, and says why; the exit code is then what a shell would have made of it.
@@ -68,7 +72,7 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	}
 	relay, preparing := newRelay(ctx)
 	defer relay.stop()
-	lender := newRemote(o)
+	lender := newLender(o)
 	defer lender.close()
 
 	answer := o.ask(preparing, lender)
@@ -104,9 +108,9 @@ func (o Options) withDefaults() Options {
 
 // ask borrows the role in use and lists the others, at the same time. What it
 // returns waits for the answers.
-func (o Options) ask(ctx context.Context, lender *remote) (answer func() (*rolebroker.Loan, []rolebroker.Offer, error)) {
+func (o Options) ask(ctx context.Context, lender *lender) (answer func() (*rolebroker.Loan, []rolebroker.Offer, error)) {
 	answered := o.Asking()
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
 	var (
 		loan              *rolebroker.Loan
 		offers            []rolebroker.Offer

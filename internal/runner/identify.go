@@ -78,8 +78,13 @@ func (i *identifier) identify(ctx context.Context, authorization string) (rolebr
 	return i.find(ctx, account, api.Identification{ServiceAccount: convert.ServiceAccount(account)}, rolebroker.Secret{})
 }
 
-// find is who a key stands for, as is remembered or as the server says.
+// find is the caller that a key stands for, from memory or from the server.
 func (i *identifier) find(ctx context.Context, key any, shown api.Identification, token rolebroker.Secret) (rolebroker.Caller, error) {
+	return again(i.record, func() (rolebroker.Caller, error) { return i.look(ctx, key, shown, token) })
+}
+
+// look is one attempt at find.
+func (i *identifier) look(ctx context.Context, key any, shown api.Identification, token rolebroker.Secret) (rolebroker.Caller, error) {
 	found, seen, ok := i.remembered(key)
 	if ok {
 		return found.caller, nil

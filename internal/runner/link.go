@@ -191,11 +191,18 @@ func (l *link) me() (rolebroker.RunnerID, string) {
 func ask[T any](ctx context.Context, l *link, question func(context.Context, *client.Client) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	answer, err := attempt(ctx, l, question)
+	l.note(ctx, err)
+	return answer, err
+}
+
+// attempt is ask for a question that may take longer, and whose failure does not
+// show that the server is away.
+func attempt[T any](ctx context.Context, l *link, question func(context.Context, *client.Client) (T, error)) (T, error) {
 	answer, err := question(ctx, l.server.Load())
 	if isUnknown(err) && l.reload(ctx) {
-		answer, err = question(ctx, l.server.Load())
+		return question(ctx, l.server.Load())
 	}
-	l.note(ctx, err)
 	return answer, err
 }
 

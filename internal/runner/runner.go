@@ -19,6 +19,7 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/convert"
+	"github.com/rolebroker/rolebroker/internal/forward"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
@@ -66,7 +67,7 @@ type Runner struct {
 	opts      Options
 	link      *link
 	record    *record
-	lending   *lending
+	lender    *lender
 	assumer   *assumer
 	validator *validator
 	log       *slog.Logger
@@ -151,12 +152,13 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	r.record = &record{link: l, spool: spool, grace: opts.Grace, now: opts.Now, log: opts.Log,
 		delivering: make(chan struct{}, 1), authorised: map[authorisation]time.Time{}}
 	identifier := newIdentifier(r.record, opts.Verifier)
-	lender := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, Serves: l.serves,
+	cluster := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, Serves: l.serves,
 		Log: opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
-	lender.Subscribe(identifier.forget)
+	cluster.Subscribe(identifier.forget)
 	r.validator = newValidator(r)
-	lender.Subscribe(r.validator.notice)
-	r.lending = &lending{Lender: lender, link: l, identifier: identifier, now: opts.Now, loans: map[string]*rolebroker.Loan{}}
+	cluster.Subscribe(r.validator.notice)
+	r.lender = &lender{cluster: cluster, record: r.record,
+		platform: forward.New(forward.Options{Server: platform{l, identifier}, Log: opts.Log, Now: opts.Now})}
 	r.http = &http.Server{
 		Handler:           r.handler(identifier),
 		ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
@@ -184,7 +186,7 @@ func checkListen(address string, secure bool) error {
 
 // handler is everything that a runner answers.
 func (r *Runner) handler(who *identifier) http.Handler {
-	credentials := containercreds.New(containercreds.Options{Lender: r.lending, Identify: who.identify, Log: r.log})
+	credentials := containercreds.New(containercreds.Options{Lender: r.lender, Identify: who.identify, Log: r.log})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { state(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", r.ready)
@@ -246,7 +248,7 @@ func (r *Runner) begin(ctx context.Context) {
 	r.background, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	r.work.Go(func() { r.link.listen(r.background, r.heard, r.lost) })
 	r.work.Go(func() { r.validator.run(r.background) })
-	r.every(useInterval, "telling what was used", r.lending.RecordUse)
+	r.every(useInterval, "telling what was used", r.lender.cluster.RecordUse)
 	r.every(deliverInterval, "telling what happened while the server was away", r.record.deliver)
 	r.every(renewInterval, "changing the credential", r.link.renew)
 	r.every(reportInterval, "reporting", r.report)
@@ -327,7 +329,7 @@ func (r *Runner) Close(ctx context.Context) error {
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
-	recorded := r.lending.Close(closing)
+	recorded := r.lender.Close(closing)
 	r.stop()
 	r.work.Wait()
 	for _, told := range []error{recorded, r.record.deliver(closing)} {

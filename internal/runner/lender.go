@@ -1,0 +1,140 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/forward"
+	"github.com/rolebroker/rolebroker/internal/lend"
+)
+
+// lender lends what the runner assumes and forwards to the server what the
+// platform assumes, so that an agent needs one endpoint.
+type lender struct {
+	cluster  *lend.Lender
+	platform *forward.Lender
+	record   *record
+}
+
+// Lend gives the agent what it asks for, from whoever assumes that role.
+func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+	grant, err := again(l.record, func() (rolebroker.Grant, error) { return l.cluster.Resolve(ctx, who, req.Role) })
+	if err != nil || grant.Integration.AssumptionMode != rolebroker.ModePlatform {
+		loan, err := l.cluster.Lend(ctx, who, req) // it also counts and logs the refusal
+		return loan, saidOfRunner(err)
+	}
+	req.Role = grant.Reference()
+	key := fmt.Sprintf("%q %q %s %q", who.Token, grant.Role.ID, grant.Role.ARN, req.Task)
+	loan, err := l.platform.Lend(ctx, key, who, req)
+	var unknown *unknownRunner
+	switch {
+	case errors.As(err, &unknown):
+		return nil, l.record.away(unknown.reason)
+	case rolebroker.IsOutage(err):
+		return nil, l.record.away(err)
+	}
+	return loan, err
+}
+
+// Offers lists what the agent may borrow now, the default first.
+func (l *lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
+	return again(l.record, func() ([]rolebroker.Offer, error) { return l.cluster.Offers(ctx, who) })
+}
+
+// Close ends lending as lend.Lender.Close does.
+func (l *lender) Close(ctx context.Context) error {
+	l.platform.Close()
+	return l.cluster.Close(ctx)
+}
+
+// again asks a second time if the first time found out that the server is away:
+// from then on what the runner remembers may be used.
+func again[T any](r *record, ask func() (T, error)) (T, error) {
+	before := r.Watching()
+	answer, err := ask()
+	if rolebroker.IsOutage(err) && !before && r.Watching() {
+		return ask()
+	}
+	return answer, err
+}
+
+// saidOfRunner is what STS refused, said of a runner instead of a server.
+func saidOfRunner(err error) error {
+	var refusal *rolebroker.Refusal
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	e := *rolebroker.AsError(err)
+	e.Message, e.Hint = ofRunner.Replace(e.Message), hintOfRunner(e.Hint)
+	return &e
+}
+
+// serves is nil for the integrations that name this runner.
+func (l *link) serves(in *rolebroker.Integration) error {
+	id, name := l.me()
+	switch {
+	case in.Runner == id:
+		return nil
+	case in.Runner == "":
+		return rolebroker.Errorf(rolebroker.CodeDenied, "nobody assumes the roles of integration %s: it names no runner", in.Name).
+			WithHint("an administrator can name one: rolebroker integration update %s --runner %s", in.Name, name)
+	}
+	return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed by another runner than %s", in.Name, name).
+		WithHint("ask that one, or have an administrator name this one: rolebroker integration update %s --runner %s", in.Name, name)
+}
+
+// platform borrows from the server: with the agent's own token, or, for a
+// service account, with the runner's credential.
+type platform struct {
+	link       *link
+	identifier *identifier
+}
+
+// Lend borrows once.
+func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+	if strings.HasPrefix(string(who.Token), "bnd_") {
+		return p.lendThrough(ctx, who.Token, req)
+	}
+	options := p.link.options
+	options.Token = p.identifier.tokenOf(who.Token)
+	if options.Token.IsZero() {
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "too many agents ask at once").WithHint("try again")
+	}
+	c, err := client.New(options)
+	if err != nil {
+		return nil, err
+	}
+	lent, err := c.Credentials(ctx, req.Role, req.Task)
+	if err != nil {
+		return nil, err
+	}
+	return forward.NewLoan(lent.RoleARN, lent.AccessKeyID, lent.SecretAccessKey, lent.Token, lent.Expiration)
+}
+
+// lendThrough borrows for the agent that is bound to a service account.
+func (p platform) lendThrough(ctx context.Context, binding rolebroker.TokenID, req rolebroker.Request) (*rolebroker.Loan, error) {
+	lent, err := attempt(ctx, p.link, func(ctx context.Context, c *client.Client) (api.Lent, error) {
+		return c.Lend(ctx, api.Loan{Token: string(binding), Role: req.Role, Task: req.Task})
+	})
+	switch {
+	case isUnknown(err):
+		return nil, &unknownRunner{err}
+	case err != nil:
+		return nil, err
+	case lent.Refusal != nil:
+		return nil, refusalOf(lent.Refusal)
+	}
+	return forward.NewLoan(lent.RoleARN, lent.AccessKeyID, rolebroker.NewSecret(lent.SecretAccessKey.Reveal()),
+		rolebroker.NewSecret(lent.Token.Reveal()), lent.Expiration)
+}
+
+// unknownRunner says that the server refused the runner and not the agent.
+type unknownRunner struct{ reason error }
+
+func (e *unknownRunner) Error() string { return e.reason.Error() }
+func (e *unknownRunner) Unwrap() error { return e.reason }
