@@ -7,51 +7,54 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 // operations are the calls the simulator knows, by version and action.
-var operations = byVersion(
-	operation{service: stsAPI, action: "AssumeRole", run: assumeRole},
-	operation{service: stsAPI, action: "AssumeRoleWithWebIdentity", run: assumeRoleWithWebIdentity},
-	operation{service: stsAPI, action: "GetCallerIdentity", run: getCallerIdentity},
-	operation{service: stsAPI, action: "GetSessionToken", run: getSessionToken},
+var operations = sync.OnceValue(func() map[string]map[string]*operation {
+	return byVersion(
+		operation{service: stsAPI, action: "AssumeRole", run: assumeRole},
+		operation{service: stsAPI, action: "AssumeRoleWithWebIdentity", run: assumeRoleWithWebIdentity},
+		operation{service: stsAPI, action: "GetCallerIdentity", run: getCallerIdentity},
+		operation{service: stsAPI, action: "GetSessionToken", run: getSessionToken},
 
-	onIAM("CreateRole", createRole),
-	onIAM("GetRole", getRole),
-	onIAM("ListRoles", listRoles),
-	onIAM("UpdateRole", updateRole),
-	bare("DeleteRole", deleteRole),
-	bare("UpdateAssumeRolePolicy", updateAssumeRolePolicy),
-	bare("PutRolePolicy", putRolePolicy),
-	onIAM("GetRolePolicy", getRolePolicy),
-	onIAM("ListRolePolicies", listRolePolicies),
-	bare("DeleteRolePolicy", deleteRolePolicy),
-	bare("TagRole", tagRole),
-	bare("UntagRole", untagRole),
-	onIAM("ListRoleTags", listRoleTags),
-	onIAM("ListAttachedRolePolicies", nothingOfRole("AttachedPolicies")),
-	onIAM("ListInstanceProfilesForRole", nothingOfRole("InstanceProfiles")),
+		onIAM("CreateRole", createRole),
+		onIAM("GetRole", getRole),
+		onIAM("ListRoles", listRoles),
+		onIAM("UpdateRole", updateRole),
+		bare("DeleteRole", deleteRole),
+		bare("UpdateAssumeRolePolicy", updateAssumeRolePolicy),
+		bare("PutRolePolicy", putRolePolicy),
+		onIAM("GetRolePolicy", getRolePolicy),
+		onIAM("ListRolePolicies", listRolePolicies),
+		bare("DeleteRolePolicy", deleteRolePolicy),
+		bare("TagRole", tagRole),
+		bare("UntagRole", untagRole),
+		onIAM("ListRoleTags", listRoleTags),
+		onIAM("ListAttachedRolePolicies", nothingOfRole("AttachedPolicies")),
+		onIAM("ListInstanceProfilesForRole", nothingOfRole("InstanceProfiles")),
 
-	onIAM("CreateUser", createUser),
-	onIAM("GetUser", getUser),
-	onIAM("ListUsers", listUsers),
-	bare("DeleteUser", deleteUser),
-	bare("PutUserPolicy", putUserPolicy),
-	onIAM("GetUserPolicy", getUserPolicy),
-	onIAM("ListUserPolicies", listUserPolicies),
-	bare("DeleteUserPolicy", deleteUserPolicy),
-	onIAM("ListAttachedUserPolicies", nothingOfUser("AttachedPolicies")),
-	onIAM("ListGroupsForUser", nothingOfUser("Groups")),
-	onIAM("CreateAccessKey", createAccessKey),
-	onIAM("ListAccessKeys", listAccessKeys),
-	bare("DeleteAccessKey", deleteAccessKey),
+		onIAM("CreateUser", createUser),
+		onIAM("GetUser", getUser),
+		onIAM("ListUsers", listUsers),
+		bare("DeleteUser", deleteUser),
+		bare("PutUserPolicy", putUserPolicy),
+		onIAM("GetUserPolicy", getUserPolicy),
+		onIAM("ListUserPolicies", listUserPolicies),
+		bare("DeleteUserPolicy", deleteUserPolicy),
+		onIAM("ListAttachedUserPolicies", nothingOfUser("AttachedPolicies")),
+		onIAM("ListGroupsForUser", nothingOfUser("Groups")),
+		onIAM("CreateAccessKey", createAccessKey),
+		onIAM("ListAccessKeys", listAccessKeys),
+		bare("DeleteAccessKey", deleteAccessKey),
 
-	onIAM("CreateOpenIDConnectProvider", createProvider),
-	onIAM("GetOpenIDConnectProvider", getProvider),
-	onIAM("ListOpenIDConnectProviders", listProviders),
-	bare("DeleteOpenIDConnectProvider", deleteProvider),
-)
+		onIAM("CreateOpenIDConnectProvider", createProvider),
+		onIAM("GetOpenIDConnectProvider", getProvider),
+		onIAM("ListOpenIDConnectProviders", listProviders),
+		bare("DeleteOpenIDConnectProvider", deleteProvider),
+	)
+})
 
 func byVersion(all ...operation) map[string]map[string]*operation {
 	known := map[string]map[string]*operation{stsVersion: {}, iamVersion: {}}

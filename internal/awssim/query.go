@@ -156,7 +156,7 @@ func (c *call) read(w http.ResponseWriter) error {
 // operation finds what Action and Version name together.
 func (c *call) operation() (*operation, error) {
 	action, version := c.params.get("Action"), c.params.get("Version")
-	if op := operations[version][action]; op != nil {
+	if op := operations()[version][action]; op != nil {
 		return op, nil
 	}
 	if !c.params.has("Version") {

@@ -10,6 +10,7 @@ type Statement struct {
 
 // Statements is all there are.
 func Statements() []Statement {
+	listSessions() // registers its statements at first use
 	var all []Statement
 	for _, st := range statements {
 		all = append(all, Statement{st.name, st.text(), st.postgres})

@@ -44,7 +44,7 @@ var (
 	deleteSessions = newStatement("deleteSessions", `
 		DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`)
 
-	listSessions = sessionLists()
+	listSessions = sync.OnceValue(sessionLists)
 )
 
 // sessionFilterColumns are where a filter looks, by what its texts are; "" means that
@@ -71,28 +71,18 @@ func sessionLists() map[sessionFilterColumns]*statement {
 }
 
 func (c sessionFilterColumns) statement() *statement {
-	name := "listSessions"
+	name, where, next := "listSessions", "", 7
 	for _, column := range []string{c.agent, c.integration, c.role} {
 		if column != "" {
 			name += " " + column
-		}
-	}
-	return newLazyStatement(name, sync.OnceValue(c.list))
-}
-
-// list is the SQL that lists the sessions in which these columns have values.
-func (c sessionFilterColumns) list() string {
-	where, next := "", 7
-	for _, column := range []string{c.agent, c.integration, c.role} {
-		if column != "" {
 			where += " AND " + column + " = $" + strconv.Itoa(next)
 			next++
 		}
 	}
-	return `
-		SELECT ` + sessionColumns + ` FROM sessions
-		WHERE (requested_at, id) < ($1, $2) AND requested_at >= $3 AND expires_at > $4 AND state <> $5` + where + `
-		ORDER BY requested_at DESC, id DESC LIMIT $6`
+	return newStatement(name, `
+		SELECT `+sessionColumns+` FROM sessions
+		WHERE (requested_at, id) < ($1, $2) AND requested_at >= $3 AND expires_at > $4 AND state <> $5`+where+`
+		ORDER BY requested_at DESC, id DESC LIMIT $6`)
 }
 
 // RecordSession stores a new session, durably. One that is stored already is
@@ -193,7 +183,7 @@ func (s *Store) Sessions(ctx context.Context, filter rolebroker.SessionFilter, p
 	args := append([]any{requested, id}, liveness(filter.LiveAt)...)
 	args = append(args, max(page.Limit, 0))
 	columns, sought := filterColumns(filter)
-	return s.sessions(ctx, listSessions[columns], append(args, sought...)...)
+	return s.sessions(ctx, listSessions()[columns], append(args, sought...)...)
 }
 
 // sessionKey takes a SessionCursor apart; the start is after the latest

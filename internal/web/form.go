@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
@@ -324,7 +325,7 @@ func (p *formPage) complain(err error, wrong []rolebroker.Field) {
 
 // inWords is a message in the words of the page instead of the API's.
 func inWords(message string) string {
-	message = rowPattern.ReplaceAllStringFunc(message, func(path string) string {
+	message = rowPattern().ReplaceAllStringFunc(message, func(path string) string {
 		i, _ := strconv.Atoi(path[len("roles[") : len(path)-1])
 		return "role " + strconv.Itoa(i+1)
 	})
@@ -332,7 +333,7 @@ func inWords(message string) string {
 		"after enabling one", "after selecting one").Replace(message)
 }
 
-var rowPattern = regexp.MustCompile(`roles\[\d+\]`)
+var rowPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`roles\[\d+\]`) })
 
 // createIntegration is what the form of a new integration is sent to.
 func (s *server) createIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
