@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 
 	"github.com/rolebroker/rolebroker"
@@ -55,29 +54,21 @@ type (
 	}
 )
 
+func (s *server) agents() resource[rolebroker.Agent, api.Agent] {
+	return resource[rolebroker.Agent, api.Agent]{"/api/v1/agents", s.Broker.Agent,
+		func(a *rolebroker.Agent) string { return string(a.ID) }, convert.Agent}
+}
+
 func (s *server) listAgents(ctx context.Context, who rolebroker.Caller, in *listAgents) (*listAnswer[api.Agent], error) {
-	page, err := in.page(in.Search.Search, isName)
-	if err != nil {
-		return nil, err
-	}
-	page.Integration = in.Integration
-	found, err := s.Broker.Agents(ctx, who, page)
-	if err != nil {
-		return nil, err
-	}
-	return list(in.Paging, found, func(a *rolebroker.Agent) string { return a.Name }, convert.Agent), nil
+	order := byName(func(a *rolebroker.Agent) string { return a.Name })
+	return list(in.Paging, order, convert.Agent, func(page rolebroker.Page) ([]rolebroker.Agent, error) {
+		page.Search, page.Integration = in.Search.Search, in.Integration
+		return s.Broker.Agents(ctx, who, page)
+	})
 }
 
 func (s *server) getAgent(ctx context.Context, who rolebroker.Caller, in *getAgent) (*found[api.Agent], error) {
-	stored, err := s.Broker.Agent(ctx, who, in.Agent)
-	if err != nil {
-		return nil, err
-	}
-	shown := convert.Agent(stored)
-	if in.knows(shown.ETag()) {
-		return &found[api.Agent]{Status: http.StatusNotModified, ETag: shown.ETag()}, nil
-	}
-	return &found[api.Agent]{http.StatusOK, shown.ETag(), shown}, nil
+	return s.agents().get(ctx, who, in.Agent, in.IfNoneMatch)
 }
 
 func (s *server) createAgent(ctx context.Context, who rolebroker.Caller, in *createAgent) (*created[api.Agent], error) {
@@ -88,16 +79,11 @@ func (s *server) createAgent(ctx context.Context, who rolebroker.Caller, in *cre
 	if err := withCheck(wrong, "the agent", checkSpec(spec)); err != nil {
 		return nil, err
 	}
-	stored, err := s.Broker.CreateAgent(ctx, who, spec)
-	if err != nil {
-		return nil, err
-	}
-	shown := convert.Agent(stored)
-	return &created[api.Agent]{shown.ETag(), "/api/v1/agents/" + shown.ID, shown}, nil
+	return s.agents().created(s.Broker.CreateAgent(ctx, who, spec))
 }
 
 func (s *server) updateAgent(ctx context.Context, who rolebroker.Caller, in *updateAgent) (*changed[api.Agent], error) {
-	return guarded(in.IfMatch, in.Agent, s.agentID(ctx, who), func(target string, version int64) (*changed[api.Agent], error) {
+	return s.agents().update(ctx, who, in.Agent, in.IfMatch, func(target string, version int64) (*rolebroker.Agent, error) {
 		spec, wrong := agentOf(in.Body.value)
 		if id := in.Body.value.ID; id != "" {
 			stored, err := s.Broker.Agent(ctx, who, target)
@@ -110,42 +96,21 @@ func (s *server) updateAgent(ctx context.Context, who rolebroker.Caller, in *upd
 		if err := withCheck(wrong, "the agent", checkSpec(spec)); err != nil {
 			return nil, err
 		}
-		return s.changedAgent(s.Broker.UpdateAgent(ctx, who, target, spec, version))
+		return s.Broker.UpdateAgent(ctx, who, target, spec, version)
 	})
 }
 
 func (s *server) deleteAgent(ctx context.Context, who rolebroker.Caller, in *deleteAgent) (*struct{}, error) {
-	return guarded(in.IfMatch, in.Agent, s.agentID(ctx, who), func(target string, version int64) (*struct{}, error) {
-		return nil, s.Broker.DeleteAgent(ctx, who, target, version)
-	})
-}
-
-// agentID finds out which agent has a name now.
-func (s *server) agentID(ctx context.Context, who rolebroker.Caller) func(string) (string, error) {
-	return func(nameOrID string) (string, error) {
-		stored, err := s.Broker.Agent(ctx, who, nameOrID)
-		if err != nil {
-			return "", err
-		}
-		return string(stored.ID), nil
-	}
+	return s.agents().remove(ctx, who, in.Agent, in.IfMatch, s.Broker.DeleteAgent)
 }
 
 func (s *server) connect(ctx context.Context, who rolebroker.Caller, in *inConnection) (*changed[api.Agent], error) {
-	return s.changedAgent(s.Broker.Connect(ctx, who, in.Agent, in.Integration))
+	return s.agents().changed(s.Broker.Connect(ctx, who, in.Agent, in.Integration))
 }
 
 func (s *server) disconnect(ctx context.Context, who rolebroker.Caller, in *inConnection) (*struct{}, error) {
 	_, err := s.Broker.Disconnect(ctx, who, in.Agent, in.Integration)
 	return nil, err
-}
-
-func (s *server) changedAgent(stored *rolebroker.Agent, err error) (*changed[api.Agent], error) {
-	if err != nil {
-		return nil, err
-	}
-	shown := convert.Agent(stored)
-	return &changed[api.Agent]{shown.ETag(), shown}, nil
 }
 
 // agentOf is what a request says of an agent, and what of it cannot be meant.

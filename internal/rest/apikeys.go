@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"strings"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -30,15 +29,11 @@ type (
 )
 
 func (s *server) listAPIKeys(ctx context.Context, who rolebroker.Caller, in *listAPIKeys) (*listAnswer[api.APIKey], error) {
-	page, err := in.page("", func(cursor string) bool { return strings.HasPrefix(cursor, "key_") })
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.Broker.APIKeys(ctx, who, page)
-	if err != nil {
-		return nil, err
-	}
-	return list(in.Paging, found, func(k *rolebroker.APIKey) string { return string(k.ID) }, asOf(s.Now(), convert.APIKey)), nil
+	order := byID("key_", func(k *rolebroker.APIKey) string { return string(k.ID) })
+	show := func(k *rolebroker.APIKey) api.APIKey { return convert.APIKey(k, s.Now()) }
+	return list(in.Paging, order, show, func(page rolebroker.Page) ([]rolebroker.APIKey, error) {
+		return s.Broker.APIKeys(ctx, who, page)
+	})
 }
 
 func (s *server) createAPIKey(ctx context.Context, who rolebroker.Caller, in *createAPIKey) (*made[api.NewAPIKey], error) {

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"strings"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -32,15 +31,9 @@ type (
 )
 
 func (s *server) listBindings(ctx context.Context, who rolebroker.Caller, in *listBindings) (*listAnswer[api.Binding], error) {
-	page, err := in.page("", func(cursor string) bool { return strings.HasPrefix(cursor, "bnd_") })
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.Broker.Bindings(ctx, who, in.Agent, page)
-	if err != nil {
-		return nil, err
-	}
-	return list(in.Paging, found, func(t *rolebroker.Token) string { return string(t.ID) }, convert.Binding), nil
+	return list(in.Paging, tokensByID("bnd_"), convert.Binding, func(page rolebroker.Page) ([]rolebroker.Token, error) {
+		return s.Broker.Bindings(ctx, who, in.Agent, page)
+	})
 }
 
 func (s *server) createBinding(ctx context.Context, who rolebroker.Caller, in *createBinding) (*made[api.Binding], error) {

@@ -46,42 +46,15 @@ func (m IfMatch) expected() (id string, version int64, err error) {
 
 const sendCurrent = "read it again, and send the ETag that comes with it"
 
-// guarded makes a change to what a path names, if that is what If-Match
-// expects. idOf says which thing has a name now; the change is made to that
-// one, even if another gets its name in between.
-func guarded[T any](m IfMatch, named string, idOf func(string) (string, error), change func(target string, version int64) (T, error)) (none T, err error) {
-	id, version, err := m.expected()
-	if err != nil {
-		return none, err
-	}
-	if id == "" || id == named {
-		return change(named, version)
-	}
-	current, err := idOf(named)
-	if err != nil {
-		return none, err
-	}
-	another := rolebroker.Errorf(rolebroker.CodeStale, "%s is not what has the ETag %s: that was deleted or renamed", quoted(named), clip(m.IfMatch)).
-		WithHint(sendCurrent)
-	if current != id {
-		return none, another
-	}
-	done, err := change(id, version)
-	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-		return none, another
-	}
-	return done, err
-}
-
 // IfNoneMatch saves reading what has not changed.
 type IfNoneMatch struct {
 	IfNoneMatch string `header:"If-None-Match" doc:"ETags that are known; if it still has one of them the answer is 304 and empty."`
 }
 
-// knows says whether one of the ETags is etag.
+// has says whether one of the ETags is etag.
 //
 // Source: RFC 9110, section 13.1.2.
-func (m IfNoneMatch) knows(etag string) bool {
+func (m IfNoneMatch) has(etag string) bool {
 	for known := range strings.SplitSeq(m.IfNoneMatch, ",") {
 		known = strings.TrimSpace(known)
 		if known == "*" || strings.TrimPrefix(known, "W/") == etag {

@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strconv"
 
@@ -51,28 +50,21 @@ type (
 	}
 )
 
+func (s *server) integrations() resource[rolebroker.Integration, api.Integration] {
+	return resource[rolebroker.Integration, api.Integration]{"/api/v1/integrations", s.Broker.Integration,
+		func(in *rolebroker.Integration) string { return string(in.ID) }, convert.Integration}
+}
+
 func (s *server) listIntegrations(ctx context.Context, who rolebroker.Caller, in *listIntegrations) (*listAnswer[api.Integration], error) {
-	page, err := in.page(in.Search.Search, isName)
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.Broker.Integrations(ctx, who, page)
-	if err != nil {
-		return nil, err
-	}
-	return list(in.Paging, found, func(i *rolebroker.Integration) string { return i.Name }, convert.Integration), nil
+	order := byName(func(in *rolebroker.Integration) string { return in.Name })
+	return list(in.Paging, order, convert.Integration, func(page rolebroker.Page) ([]rolebroker.Integration, error) {
+		page.Search = in.Search.Search
+		return s.Broker.Integrations(ctx, who, page)
+	})
 }
 
 func (s *server) getIntegration(ctx context.Context, who rolebroker.Caller, in *getIntegration) (*found[api.Integration], error) {
-	stored, err := s.Broker.Integration(ctx, who, in.Integration)
-	if err != nil {
-		return nil, err
-	}
-	shown := convert.Integration(stored)
-	if in.knows(shown.ETag()) {
-		return &found[api.Integration]{Status: http.StatusNotModified, ETag: shown.ETag()}, nil
-	}
-	return &found[api.Integration]{http.StatusOK, shown.ETag(), shown}, nil
+	return s.integrations().get(ctx, who, in.Integration, in.IfNoneMatch)
 }
 
 func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, in *createIntegration) (*created[api.Integration], error) {
@@ -81,16 +73,11 @@ func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, i
 	if err := withCheck(wrong, "the integration", noun.Check); err != nil {
 		return nil, err
 	}
-	stored, err := s.Broker.CreateIntegration(ctx, who, noun, in.mode())
-	if err != nil {
-		return nil, err
-	}
-	shown := convert.Integration(stored)
-	return &created[api.Integration]{shown.ETag(), "/api/v1/integrations/" + shown.ID, shown}, nil
+	return s.integrations().created(s.Broker.CreateIntegration(ctx, who, noun, in.mode()))
 }
 
 func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, in *updateIntegration) (*changed[api.Integration], error) {
-	return guarded(in.IfMatch, in.Integration, s.integrationID(ctx, who), func(target string, version int64) (*changed[api.Integration], error) {
+	return s.integrations().update(ctx, who, in.Integration, in.IfMatch, func(target string, version int64) (*rolebroker.Integration, error) {
 		noun, wrong := convert.FromRequest(in.Body.value)
 		if hasIDs(in.Body.value) {
 			stored, err := s.Broker.Integration(ctx, who, target)
@@ -103,30 +90,12 @@ func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, i
 		if err := withCheck(wrong, "the integration", noun.Check); err != nil {
 			return nil, err
 		}
-		stored, err := s.Broker.UpdateIntegration(ctx, who, target, noun, version, in.mode())
-		if err != nil {
-			return nil, err
-		}
-		shown := convert.Integration(stored)
-		return &changed[api.Integration]{shown.ETag(), shown}, nil
+		return s.Broker.UpdateIntegration(ctx, who, target, noun, version, in.mode())
 	})
 }
 
 func (s *server) deleteIntegration(ctx context.Context, who rolebroker.Caller, in *deleteIntegration) (*struct{}, error) {
-	return guarded(in.IfMatch, in.Integration, s.integrationID(ctx, who), func(target string, version int64) (*struct{}, error) {
-		return nil, s.Broker.DeleteIntegration(ctx, who, target, version)
-	})
-}
-
-// integrationID finds out which integration has a name now.
-func (s *server) integrationID(ctx context.Context, who rolebroker.Caller) func(string) (string, error) {
-	return func(nameOrID string) (string, error) {
-		stored, err := s.Broker.Integration(ctx, who, nameOrID)
-		if err != nil {
-			return "", err
-		}
-		return string(stored.ID), nil
-	}
+	return s.integrations().remove(ctx, who, in.Integration, in.IfMatch, s.Broker.DeleteIntegration)
 }
 
 // hasIDs says whether a request repeats IDs that the server made.

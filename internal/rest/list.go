@@ -2,20 +2,21 @@ package rest
 
 import (
 	"encoding/base64"
-	"time"
+	"strings"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// Paging is what every list takes.
+// Paging selects a page of any list.
 type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"At most so many items."`
 	Cursor string `query:"cursor" doc:"next_cursor of the page before; left out: from the start."`
 }
 
-// Search is what lists of names take.
+// Search selects items of a list of names.
 type Search struct {
 	Search string `query:"search" doc:"Only items whose name contains it, ignoring case."`
 }
@@ -25,38 +26,52 @@ type listAnswer[T any] struct {
 	Body api.List[T]
 }
 
-// page is what the store is asked for: one item more than fits, to know
-// whether the list goes on. check says whether a text is a cursor of this list.
-func (p Paging) page(search string, check func(string) bool) (rolebroker.Page, error) {
-	page := rolebroker.Page{Limit: p.Limit + 1, Search: search}
+// order is how a list is sorted.
+type order[N any] struct {
+	cursor   func(*N) string   // the place of an item
+	isCursor func(string) bool // whether a text can be the place of an item
+}
+
+// byName is the order of a list of names.
+func byName[N any](name func(*N) string) order[N] {
+	return order[N]{name, func(s string) bool { return rolebroker.CheckName(s) == nil }}
+}
+
+// byID is the order of a list of IDs with the same prefix.
+func byID[N any](prefix string, id func(*N) string) order[N] {
+	return order[N]{id, func(s string) bool { return strings.HasPrefix(s, prefix) }}
+}
+
+// list answers a page of a list that read finds in this order.
+func list[N, J any](p Paging, by order[N], show func(*N) J, read func(rolebroker.Page) ([]N, error)) (*listAnswer[J], error) {
+	page, err := by.page(p)
+	if err != nil {
+		return nil, err
+	}
+	found, err := read(page)
+	if err != nil {
+		return nil, err
+	}
+	answer := &listAnswer[J]{}
+	if len(found) > p.Limit {
+		found = found[:p.Limit]
+		answer.Body.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(by.cursor(&found[p.Limit-1])))
+	}
+	answer.Body.Items = convert.All(found, show)
+	return answer, nil
+}
+
+// page is the page to read: it has one item more than the answer, which shows
+// whether the list goes on.
+func (by order[N]) page(p Paging) (rolebroker.Page, error) {
+	page := rolebroker.Page{Limit: p.Limit + 1}
 	if p.Cursor == "" {
 		return page, nil
 	}
 	after, err := base64.RawURLEncoding.Strict().DecodeString(p.Cursor)
-	if err != nil || !isText(string(after)) || !check(string(after)) {
+	if err != nil || !isText(string(after)) || !by.isCursor(string(after)) {
 		return page, invalid(problem.Parameter("cursor"), "is not the next_cursor of a page of this list")
 	}
 	page.After = string(after)
 	return page, nil
-}
-
-// list makes a page of an answer out of what the store gave. cursor is what
-// the list is sorted by.
-func list[N, J any](p Paging, found []N, cursor func(*N) string, show func(*N) J) *listAnswer[J] {
-	answer := &listAnswer[J]{api.List[J]{Items: []J{}}}
-	if len(found) > p.Limit {
-		found = found[:p.Limit]
-		answer.Body.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(cursor(&found[p.Limit-1])))
-	}
-	for i := range found {
-		answer.Body.Items = append(answer.Body.Items, show(&found[i]))
-	}
-	return answer
-}
-
-func isName(s string) bool { return rolebroker.CheckName(s) == nil }
-
-// asOf fixes the time at which a noun is shown.
-func asOf[N, J any](now time.Time, show func(*N, time.Time) J) func(*N) J {
-	return func(noun *N) J { return show(noun, now) }
 }

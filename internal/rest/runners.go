@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -56,64 +55,39 @@ type (
 	}
 )
 
+func (s *server) runners() resource[rolebroker.Runner, api.Runner] {
+	return resource[rolebroker.Runner, api.Runner]{"/api/v1/runners", s.Broker.Runner,
+		func(r *rolebroker.Runner) string { return string(r.ID) }, s.showRunner}
+}
+
+func (s *server) showRunner(r *rolebroker.Runner) api.Runner { return convert.Runner(r, s.Now()) }
+
 func (s *server) listRunners(ctx context.Context, who rolebroker.Caller, in *listRunners) (*listAnswer[api.Runner], error) {
-	page, err := in.page(in.Search.Search, isName)
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.Broker.Runners(ctx, who, page)
-	if err != nil {
-		return nil, err
-	}
-	return list(in.Paging, found, func(r *rolebroker.Runner) string { return r.Name }, asOf(s.Now(), convert.Runner)), nil
+	order := byName(func(r *rolebroker.Runner) string { return r.Name })
+	return list(in.Paging, order, s.showRunner, func(page rolebroker.Page) ([]rolebroker.Runner, error) {
+		page.Search = in.Search.Search
+		return s.Broker.Runners(ctx, who, page)
+	})
 }
 
 // getRunner does not take If-None-Match: whether a runner is connected changes
 // without a new version.
 func (s *server) getRunner(ctx context.Context, who rolebroker.Caller, in *getRunner) (*found[api.Runner], error) {
-	stored, err := s.Broker.Runner(ctx, who, in.Runner)
-	if err != nil {
-		return nil, err
-	}
-	shown := convert.Runner(stored, s.Now())
-	return &found[api.Runner]{http.StatusOK, shown.ETag(), shown}, nil
+	return s.runners().get(ctx, who, in.Runner, IfNoneMatch{})
 }
 
 func (s *server) createRunner(ctx context.Context, who rolebroker.Caller, in *createRunner) (*created[api.Runner], error) {
-	stored, err := s.Broker.CreateRunner(ctx, who, runnerOf(in.Body.value))
-	if err != nil {
-		return nil, err
-	}
-	shown := convert.Runner(stored, s.Now())
-	return &created[api.Runner]{shown.ETag(), "/api/v1/runners/" + shown.ID, shown}, nil
+	return s.runners().created(s.Broker.CreateRunner(ctx, who, runnerOf(in.Body.value)))
 }
 
 func (s *server) updateRunner(ctx context.Context, who rolebroker.Caller, in *updateRunner) (*changed[api.Runner], error) {
-	return guarded(in.IfMatch, in.Runner, s.runnerID(ctx, who), func(target string, version int64) (*changed[api.Runner], error) {
-		stored, err := s.Broker.UpdateRunner(ctx, who, target, runnerOf(in.Body.value), version)
-		if err != nil {
-			return nil, err
-		}
-		shown := convert.Runner(stored, s.Now())
-		return &changed[api.Runner]{shown.ETag(), shown}, nil
+	return s.runners().update(ctx, who, in.Runner, in.IfMatch, func(target string, version int64) (*rolebroker.Runner, error) {
+		return s.Broker.UpdateRunner(ctx, who, target, runnerOf(in.Body.value), version)
 	})
 }
 
 func (s *server) deleteRunner(ctx context.Context, who rolebroker.Caller, in *deleteRunner) (*struct{}, error) {
-	return guarded(in.IfMatch, in.Runner, s.runnerID(ctx, who), func(target string, version int64) (*struct{}, error) {
-		return nil, s.Broker.DeleteRunner(ctx, who, target, version)
-	})
-}
-
-// runnerID finds out which runner has a name now.
-func (s *server) runnerID(ctx context.Context, who rolebroker.Caller) func(string) (string, error) {
-	return func(nameOrID string) (string, error) {
-		stored, err := s.Broker.Runner(ctx, who, nameOrID)
-		if err != nil {
-			return "", err
-		}
-		return string(stored.ID), nil
-	}
+	return s.runners().remove(ctx, who, in.Runner, in.IfMatch, s.Broker.DeleteRunner)
 }
 
 func (s *server) createJoinToken(ctx context.Context, who rolebroker.Caller, in *createJoinToken) (*joinTokenAnswer, error) {

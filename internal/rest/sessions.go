@@ -24,19 +24,15 @@ type listSessions struct {
 }
 
 func (s *server) listSessions(ctx context.Context, who rolebroker.Caller, in *listSessions) (*listAnswer[api.Session], error) {
-	page, err := in.page("", isSessionCursor)
-	if err != nil {
-		return nil, err
-	}
-	filter := rolebroker.SessionFilter{Agent: in.Agent, Integration: in.Integration, Role: in.Role}
-	if in.Live {
-		filter.LiveAt = s.Now()
-	}
-	found, err := s.Broker.Sessions(ctx, who, filter, page)
-	if err != nil {
-		return nil, err
-	}
-	return list(in.Paging, found, rolebroker.SessionCursor, asOf(s.Now(), convert.Session)), nil
+	newestFirst := order[rolebroker.Session]{rolebroker.SessionCursor, isSessionCursor}
+	show := func(x *rolebroker.Session) api.Session { return convert.Session(x, s.Now()) }
+	return list(in.Paging, newestFirst, show, func(page rolebroker.Page) ([]rolebroker.Session, error) {
+		filter := rolebroker.SessionFilter{Agent: in.Agent, Integration: in.Integration, Role: in.Role}
+		if in.Live {
+			filter.LiveAt = s.Now()
+		}
+		return s.Broker.Sessions(ctx, who, filter, page)
+	})
 }
 
 // isSessionCursor checks the form that rolebroker.SessionCursor gives.

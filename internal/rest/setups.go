@@ -103,10 +103,5 @@ func placed(err error, where func(path string) string) error {
 }
 
 func (s *server) rotateExternalID(ctx context.Context, who rolebroker.Caller, in *rotateExternalID) (*changed[api.Integration], error) {
-	stored, err := s.Broker.RotateExternalID(ctx, who, in.Integration, broker.RotationStep(in.Body.value.Step), in.Body.value.Force)
-	if err != nil {
-		return nil, err
-	}
-	shown := convert.Integration(stored)
-	return &changed[api.Integration]{shown.ETag(), shown}, nil
+	return s.integrations().changed(s.Broker.RotateExternalID(ctx, who, in.Integration, broker.RotationStep(in.Body.value.Step), in.Body.value.Force))
 }

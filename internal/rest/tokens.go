@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -39,16 +38,17 @@ type (
 )
 
 func (s *server) listTokens(ctx context.Context, who rolebroker.Caller, in *listTokens) (*listAnswer[api.Token], error) {
-	page, err := in.page("", func(cursor string) bool { return strings.HasPrefix(cursor, "tok_") })
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.Broker.Tokens(ctx, who, in.Agent, page)
-	if err != nil {
-		return nil, err
-	}
-	return list(in.Paging, found, func(t *rolebroker.Token) string { return string(t.ID) }, asOf(s.Now(), convert.Token)), nil
+	return list(in.Paging, tokensByID("tok_"), s.showToken, func(page rolebroker.Page) ([]rolebroker.Token, error) {
+		return s.Broker.Tokens(ctx, who, in.Agent, page)
+	})
 }
+
+// tokensByID is the order of tokens, or of bindings, by their prefix.
+func tokensByID(prefix string) order[rolebroker.Token] {
+	return byID(prefix, func(t *rolebroker.Token) string { return string(t.ID) })
+}
+
+func (s *server) showToken(t *rolebroker.Token) api.Token { return convert.Token(t, s.Now()) }
 
 func (s *server) createToken(ctx context.Context, who rolebroker.Caller, in *createToken) (*made[api.NewToken], error) {
 	req := in.Body.value
@@ -71,7 +71,7 @@ func (s *server) getToken(ctx context.Context, who rolebroker.Caller, in *inToke
 	if err != nil {
 		return nil, err
 	}
-	return &tokenAnswer{convert.Token(token, s.Now())}, nil
+	return &tokenAnswer{s.showToken(token)}, nil
 }
 
 func (s *server) revokeToken(ctx context.Context, who rolebroker.Caller, in *inToken) (*struct{}, error) {
