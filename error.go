@@ -44,9 +44,20 @@ type Error struct {
 // Field is one thing that is wrong with the input.
 type Field struct {
 	Path    string // where, as in "roles[2].arn"
+	Rule    Rule   // which rule the input breaks, for a door with words of its own; empty where Message suits every door
 	Message string // what is wrong and what is expected
 	Hint    Hint   // what to do about it, where that is more than Message says; may be empty
 }
+
+// Rule names a rule whose message speaks of the JSON of the API. A form shows
+// other names for the same things, and words the message itself.
+type Rule string
+
+const (
+	RuleRoleNameUnique Rule = "role_name_unique" // two roles have the same name
+	RuleDefaultChosen  Rule = "default_chosen"   // no role is the default
+	RuleDefaultEnabled Rule = "default_enabled"  // the default role is disabled
+)
 
 // Error is the message alone, followed by what is wrong with each field.
 func (e *Error) Error() string {
@@ -121,8 +132,11 @@ func IsOutage(err error) bool {
 // all of it at once.
 type problems []Field
 
-func (p *problems) add(path, format string, args ...any) {
-	*p = append(*p, Field{Path: path, Message: fmt.Sprintf(format, args...)})
+func (p *problems) add(path, format string, args ...any) { p.breaks("", path, format, args...) }
+
+// breaks adds a problem with the rule that the input breaks.
+func (p *problems) breaks(rule Rule, path, format string, args ...any) {
+	*p = append(*p, Field{Path: path, Rule: rule, Message: fmt.Sprintf(format, args...)})
 }
 
 // check adds err's message at path when err is not nil.

@@ -1,6 +1,7 @@
 package rolebroker
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -72,7 +73,7 @@ func (in *Integration) Check() error {
 		path := rolePath(i)
 		role.check(path, &p)
 		if first, ok := seen[role.Name]; ok && role.Name != "" {
-			p.add(path+".name", "%q is the name of %s already; names are unique in an integration", role.Name, rolePath(first))
+			p.breaks(RuleRoleNameUnique, path+".name", "%q is the name of %s already; names are unique in an integration", role.Name, rolePath(first))
 			continue
 		}
 		seen[role.Name] = i
@@ -82,20 +83,22 @@ func (in *Integration) Check() error {
 }
 
 func (in *Integration) checkDefault(p *problems) {
+	choices := cmp.Or(in.DefaultChoices(), "the roles, after enabling one")
 	switch role := in.Role(in.DefaultRole); {
 	case len(in.Roles) == 0:
 		p.add("roles", "at least one role is required; the default role is one of them")
 	case in.DefaultRole == "":
-		p.add("default_role", "is required: the name of the role to use when none is named, one of %s", in.enabledNames())
+		p.breaks(RuleDefaultChosen, "default_role", "is required: the name of the role to use when none is named, one of %s", choices)
 	case role == nil:
-		p.add("default_role", "%q is not a role of this integration; choose one of %s", in.DefaultRole, in.enabledNames())
+		p.add("default_role", "%q is not a role of this integration; choose one of %s", in.DefaultRole, choices)
 	case !role.Enabled:
-		p.add("default_role", "%q is disabled; the default role must be enabled: choose one of %s", in.DefaultRole, in.enabledNames())
+		p.breaks(RuleDefaultEnabled, "default_role", "%q is disabled; the default role must be enabled: choose one of %s", in.DefaultRole, choices)
 	}
 }
 
-// enabledNames lists who may be the default, for a message.
-func (in *Integration) enabledNames() string {
+// DefaultChoices lists the roles that may be the default, for a message: the
+// names of the enabled ones. It is empty when none is enabled.
+func (in *Integration) DefaultChoices() string {
 	var names []string
 	seen := map[string]bool{}
 	for _, role := range in.Roles {
@@ -104,10 +107,7 @@ func (in *Integration) enabledNames() string {
 			names = append(names, role.Name)
 		}
 	}
-	switch {
-	case len(names) == 0:
-		return "the roles, after enabling one"
-	case len(names) > maxListed:
+	if len(names) > maxListed {
 		names = append(names[:maxListed], "…")
 	}
 	return strings.Join(names, ", ")

@@ -1,17 +1,16 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
@@ -309,7 +308,7 @@ func (p *formPage) complain(err error, wrong []rolebroker.Field) {
 	p.Errors = map[string]string{}
 	for _, f := range append(slices.Clone(wrong), e.Fields...) {
 		if p.Errors[f.Path] == "" {
-			p.Errors[f.Path] = sentence(inWords(f.Message))
+			p.Errors[f.Path] = sentence(p.words(f))
 		}
 	}
 	switch {
@@ -323,17 +322,32 @@ func (p *formPage) complain(err error, wrong []rolebroker.Field) {
 	}
 }
 
-// inWords is a message in the words of the page instead of the API's.
-func inWords(message string) string {
-	message = rowPattern().ReplaceAllStringFunc(message, func(path string) string {
-		i, _ := strconv.Atoi(path[len("roles[") : len(path)-1])
-		return "role " + strconv.Itoa(i+1)
-	})
-	return strings.NewReplacer("is required: the name of the role to use when none is named", "choose the default role", "is disabled; the default role must be enabled", "is not selected; the default role has to be",
-		"after enabling one", "after selecting one").Replace(message)
+// words says what is wrong with a field of the form. Where the message speaks of
+// the API's JSON, the page has words of its own.
+func (p *formPage) words(f rolebroker.Field) string {
+	in, _ := p.integration()
+	choices := cmp.Or(in.DefaultChoices(), "the roles, after selecting one")
+	switch f.Rule {
+	case rolebroker.RuleRoleNameUnique:
+		return p.sameName(f)
+	case rolebroker.RuleDefaultChosen:
+		return "choose the default role, one of " + choices
+	case rolebroker.RuleDefaultEnabled:
+		return fmt.Sprintf("%q is not selected; the default role has to be: choose one of %s", in.DefaultRole, choices)
+	}
+	return f.Message
 }
 
-var rowPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`roles\[\d+\]`) })
+// sameName says which role has the name already that the field gives to another.
+func (p *formPage) sameName(f rolebroker.Field) string {
+	for i, row := range p.Rows {
+		if f.Path == "roles["+strconv.Itoa(i)+"].name" {
+			first := slices.IndexFunc(p.Rows, func(other roleRow) bool { return other.Name == row.Name })
+			return fmt.Sprintf("%q is the name of role %d already; names are unique in an integration", row.Name, first+1)
+		}
+	}
+	return f.Message
+}
 
 // createIntegration is what the form of a new integration is sent to.
 func (s *server) createIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {

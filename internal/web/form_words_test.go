@@ -1,0 +1,45 @@
+package web
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// The form shows what is wrong in its own words, by the rule and not by the
+// message, which speaks of the API's JSON and may be reworded.
+func TestTheFormWordsRulesItself(t *testing.T) {
+	const readOnly, deploy = "arn:aws:iam::444455556666:role/ReadOnly", "arn:aws:iam::444455556666:role/Deploy"
+	row := func(name, arn string, enabled bool) roleRow {
+		return roleRow{Name: name, ARN: arn, Region: "eu-west-1", Enabled: enabled}
+	}
+	for _, test := range []struct {
+		path, want string
+		standard   int
+		rows       []roleRow
+	}{
+		{"default_role", "Choose the default role, one of a, b.", -1, []roleRow{row("a", readOnly, true), row("b", deploy, true)}},
+		{"default_role", "Choose the default role, one of the roles, after selecting one.", -1, []roleRow{row("a", readOnly, false)}},
+		{"default_role", `"a" is not selected; the default role has to be: choose one of b.`, 0, []roleRow{row("a", readOnly, false), row("b", deploy, true)}},
+		{"roles[2].name", `"b" is the name of role 2 already; names are unique in an integration.`, 0,
+			[]roleRow{row("a", readOnly, true), row("b", deploy, true), row("b", readOnly, true)}},
+	} {
+		page := formPage{Name: "production", Mode: rolebroker.ModePlatform, Default: test.standard, Rows: test.rows}
+		in, wrong := page.integration()
+		err := rolebroker.AsError(in.Check())
+		if len(wrong) > 0 || len(err.Fields) != 1 || err.Fields[0].Path != test.path {
+			t.Fatalf("wrong is %v, %v; want %s", wrong, err, test.path)
+		}
+		for _, message := range []string{err.Fields[0].Message, "was reworded"} {
+			err.Fields[0].Message = message
+			page.complain(err, nil)
+			if got := page.Errors[test.path]; got != test.want {
+				t.Errorf("%q is shown as %q, want %q", message, got, test.want)
+			}
+			if strings.Contains(page.Errors[test.path], "enabl") || strings.Contains(page.Errors[test.path], "roles[") {
+				t.Errorf("the form speaks of the API: %s", page.Errors[test.path])
+			}
+		}
+	}
+}
