@@ -330,24 +330,3 @@ func TestWhatIsDoneWithRunnersIsAudited(t *testing.T) {
 		t.Error("the log has the join token")
 	}
 }
-
-// TestStreamsAreBounded for each runner, however many it opens.
-func TestStreamsAreBounded(t *testing.T) {
-	w := newWorld(t)
-	eks, gke := w.runner("eks"), w.runner("gke")
-	open, err := 0, error(nil)
-	for ; err == nil && open < 10_000; open++ {
-		var c *broker.Changes
-		if c, err = w.broker.Watch(w.ctx, rolebroker.Caller{Runner: eks.ID, Name: "eks"}); err == nil {
-			defer c.Close()
-		}
-	}
-	if rolebroker.CodeOf(err) != rolebroker.CodeThrottled {
-		t.Errorf("%d streams are open: %v", open, err)
-	}
-	c, err := w.broker.Watch(w.ctx, rolebroker.Caller{Runner: gke.ID, Name: "gke"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-}
