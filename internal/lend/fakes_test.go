@@ -51,6 +51,14 @@ func tokenOf(agent rolebroker.AgentID) rolebroker.TokenID {
 	return rolebroker.TokenID("token of " + agent)
 }
 
+// change changes what the records hold and tells of it.
+func (f *fakeRecords) change(what rolebroker.Change, change func(*fakeRecords)) {
+	f.mu.Lock()
+	change(f)
+	f.mu.Unlock()
+	f.tell(what)
+}
+
 // hold has the next read wait, after it has taken its answer, until release is
 // called.
 func (f *fakeRecords) hold() (release func()) {
@@ -158,6 +166,14 @@ func (f *fakeRecords) Watching() bool {
 	return !f.deaf
 }
 
+// sessions returns the records that were made before STS was asked, and those
+// with an outcome.
+func (f *fakeRecords) sessions() (began, finished []rolebroker.Session) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.began), slices.Clone(f.finished)
+}
+
 // counted returns the recorded fetches of all sessions.
 func (f *fakeRecords) counted() map[rolebroker.SessionID]int64 {
 	f.mu.Lock()
@@ -198,6 +214,14 @@ func (f *fakeSTS) Assume(ctx context.Context, a rolebroker.Assumption) (*rolebro
 	return &rolebroker.Assumed{RequestID: "request", Credentials: rolebroker.Credentials{AccessKeyID: "ASIA", Expires: time.Now().Add(lifetime)}}, nil
 }
 
+// times returns when the calls so far were made.
+func (f *fakeSTS) times() (times []time.Time) {
+	for _, c := range f.made() {
+		times = append(times, c.at)
+	}
+	return times
+}
+
 // set changes how STS behaves.
 func (f *fakeSTS) set(change func(*fakeSTS)) {
 	f.mu.Lock()
@@ -205,14 +229,11 @@ func (f *fakeSTS) set(change func(*fakeSTS)) {
 	change(f)
 }
 
-// times returns when STS was called.
-func (f *fakeSTS) times() (times []time.Time) {
+// made returns the calls so far.
+func (f *fakeSTS) made() []stsCall {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, c := range f.calls {
-		times = append(times, c.at)
-	}
-	return times
+	return slices.Clone(f.calls)
 }
 
 var (
@@ -281,22 +302,40 @@ func (f *fake) refuses(code rolebroker.Code) {
 	}
 }
 
+func (f *fake) leases() []*lease {
+	f.lender.mu.Lock()
+	defer f.lender.mu.Unlock()
+	return slices.Collect(maps.Values(f.lender.leases))
+}
+
 // lease returns the only one.
 func (f *fake) lease() *lease {
 	f.Helper()
-	f.lender.mu.Lock()
-	defer f.lender.mu.Unlock()
-	if len(f.lender.leases) != 1 {
-		f.Fatalf("there are %d leases", len(f.lender.leases))
+	leases := f.leases()
+	if len(leases) != 1 {
+		f.Fatalf("there are %d leases", len(leases))
 	}
-	for _, l := range f.lender.leases {
-		return l
-	}
-	return nil
+	return leases[0]
 }
 
-// change changes scout's integration.
-func (f *fake) change(change ...func(*rolebroker.Integration)) {
+// counts returns how many leases there are, how many of them are counted as
+// scout's, how many agents have an allowance, and how many loans are retired.
+func (f *fake) counts() (leases, scouts, agents, retired int) {
+	f.lender.mu.Lock()
+	defer f.lender.mu.Unlock()
+	if allowance := f.lender.agents["scout"]; allowance != nil {
+		scouts = allowance.leases
+	}
+	return len(f.lender.leases), scouts, len(f.lender.agents), len(f.lender.retired)
+}
+
+// deleteAgent deletes scout.
+func (f *fake) deleteAgent() {
+	f.records.change(rolebroker.Change{Agent: "scout"}, func(r *fakeRecords) { delete(r.agents, "scout") })
+}
+
+// update changes scout's integration.
+func (f *fake) update(change ...func(*rolebroker.Integration)) {
 	f.records.put("scout", "scout", production(change...))
 	f.records.tell(rolebroker.Change{Integration: "int_production"})
 }

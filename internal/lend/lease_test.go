@@ -62,7 +62,7 @@ func TestFailingCallsGetRarer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(f *fake) {
-				f.sts.err = test.err
+				f.sts.set(func(s *fakeSTS) { s.err = test.err })
 				const poll = 10 * time.Millisecond
 				for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(poll) {
 					if _, err := f.lend(""); err == nil {
@@ -90,7 +90,7 @@ func TestFailingCallsGetRarer(t *testing.T) {
 
 func TestPausesStartOverAfterASuccess(t *testing.T) {
 	inBubble(t, func(f *fake) {
-		f.sts.err = errUnreachable
+		f.sts.set(func(s *fakeSTS) { s.err = errUnreachable })
 		for range 10 { // as many pauses as it takes for them to be long
 			_, _ = f.lend("")
 			time.Sleep(40 * time.Second)
@@ -217,10 +217,10 @@ func TestALeaseMayBeDroppedUnderARequest(t *testing.T) {
 		if loan == old {
 			f.Error("an expired loan was handed out")
 		}
-		if n := len(f.lender.leases); n != 1 || f.lender.agents["scout"].leases != n {
-			f.Errorf("there are %d leases, and %d are counted", n, f.lender.agents["scout"].leases)
+		if leases, scouts, _, _ := f.counts(); leases != 1 || scouts != 1 {
+			f.Errorf("there are %d leases, and %d are counted", leases, scouts)
 		}
-		if n := len(f.sts.calls); n != 2 {
+		if n := len(f.sts.made()); n != 2 {
 			f.Errorf("there were %d calls", n)
 		}
 	}, func(o *Options) {
@@ -243,8 +243,8 @@ func TestARenewalThatJustEndedIsNotRepeated(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		loan := f.mustLend("")
 		got, err := f.lease().join().wait(f.Context())
-		if err != nil || got.Loan != loan || len(f.sts.calls) != 1 {
-			f.Errorf("after %d calls it got %v, %v", len(f.sts.calls), got, err)
+		if err != nil || got.Loan != loan || len(f.sts.made()) != 1 {
+			f.Errorf("after %d calls it got %v, %v", len(f.sts.made()), got, err)
 		}
 	})
 }
@@ -259,20 +259,19 @@ func TestLeasesAreDropped(t *testing.T) {
 		"one that cannot be renewed": {nil, func(f *fake) { f.ageToRenewal(); f.mustLend("") }},
 		"one whose agent is gone": {nil, func(f *fake) {
 			f.mustLend("")
-			delete(f.records.agents, "scout")
-			f.records.tell(rolebroker.Change{Agent: "scout"})
+			f.deleteAgent()
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(f *fake) {
-				f.sts.err = test.err
+				f.sts.set(func(s *fakeSTS) { s.err = test.err })
 				test.lent(f)
 				if f.lender.leaseCount() != 1 {
 					f.Fatal("there is no lease")
 				}
 				time.Sleep(3 * time.Hour)
-				if n := f.lender.leaseCount(); n != 0 || len(f.lender.agents) != 0 {
-					f.Errorf("%v leases and %d agents are left", n, len(f.lender.agents))
+				if leases, _, agents, _ := f.counts(); leases != 0 || agents != 0 {
+					f.Errorf("%d leases and %d agents are left", leases, agents)
 				}
 			})
 		})
@@ -283,12 +282,12 @@ func TestLeasesAreDropped(t *testing.T) {
 // not start as many again at once.
 func TestADroppedLeaseDoesNotRefillTheAllowance(t *testing.T) {
 	inBubble(t, func(f *fake) {
-		f.sts.err = errRefused
+		f.sts.set(func(s *fakeSTS) { s.err = errRefused })
 		for i := range 3 {
 			_, _ = f.lend(fmt.Sprint("task-", i))
 		}
 		time.Sleep(time.Second)
-		for _, l := range f.lender.leases {
+		for _, l := range f.leases() {
 			l.stopTimer()
 			l.onTimer()
 		}
@@ -322,14 +321,15 @@ func TestRenewalIsOnBehalfOfWhoAskedLast(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		f.mustLend("")
 		second := rolebroker.Caller{Agent: "scout", Token: "second"}
-		f.records.tokens["second"] = &rolebroker.Token{ID: "second", Agent: "scout"}
+		f.records.change(rolebroker.Change{Agent: "scout"}, func(r *fakeRecords) {
+			r.tokens["second"] = &rolebroker.Token{ID: "second", Agent: "scout"}
+		})
 		if _, err := f.lender.Lend(f.Context(), second, rolebroker.Request{}); err != nil {
 			f.Fatal(err)
 		}
-		delete(f.records.tokens, scout.Token)
-		f.records.tell(rolebroker.Change{Agent: "scout"})
+		f.records.change(rolebroker.Change{Agent: "scout"}, func(r *fakeRecords) { delete(r.tokens, scout.Token) })
 		time.Sleep(40 * time.Minute)
-		if n := len(f.sts.times()); n != 2 {
+		if n := len(f.sts.made()); n != 2 {
 			f.Errorf("there were %d calls, the first and one renewal are expected", n)
 		}
 	})
@@ -338,14 +338,15 @@ func TestRenewalIsOnBehalfOfWhoAskedLast(t *testing.T) {
 func TestARenewedSessionHasTheNamesOfNow(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		f.mustLend("")
-		f.change(func(in *rolebroker.Integration) {
+		f.update(func(in *rolebroker.Integration) {
 			in.Name, in.Roles[0].Name, in.DefaultRole = "prod", "reader", "reader"
 		})
 		time.Sleep(40 * time.Minute)
-		if len(f.records.began) != 2 {
-			f.Fatalf("there are %d sessions", len(f.records.began))
+		began, _ := f.records.sessions()
+		if len(began) != 2 {
+			f.Fatalf("there are %d sessions", len(began))
 		}
-		if s := f.records.began[1]; s.IntegrationName != "prod" || s.RoleName != "reader" {
+		if s := began[1]; s.IntegrationName != "prod" || s.RoleName != "reader" {
 			f.Errorf("the renewal is recorded as %s/%s", s.IntegrationName, s.RoleName)
 		}
 	})
@@ -355,9 +356,9 @@ func TestARenewedSessionHasTheNamesOfNow(t *testing.T) {
 func TestWhatChangedIsNotRenewed(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		f.mustLend("")
-		f.change(func(in *rolebroker.Integration) { in.Roles[0].ARN.Name = "Other" })
+		f.update(func(in *rolebroker.Integration) { in.Roles[0].ARN.Name = "Other" })
 		time.Sleep(2 * time.Hour)
-		if n := len(f.sts.times()); n != 1 {
+		if n := len(f.sts.made()); n != 1 {
 			f.Errorf("there were %d calls", n)
 		}
 	})
@@ -366,10 +367,10 @@ func TestWhatChangedIsNotRenewed(t *testing.T) {
 func TestRenewalGoesOnWhileTheRecordsCannotBeRead(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		f.mustLend("")
-		f.records.deaf = true
+		f.records.change(rolebroker.Change{}, func(r *fakeRecords) { r.deaf = true })
 		f.records.fail("Token", errAway)
 		time.Sleep(40 * time.Minute)
-		if n := len(f.sts.times()); n != 2 {
+		if n := len(f.sts.made()); n != 2 {
 			f.Errorf("there were %d calls, the first and one renewal are expected", n)
 		}
 	})
@@ -397,10 +398,10 @@ func TestEverythingThatShapesCredentialsIsInTheKey(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(f *fake) {
 				f.mustLend("")
-				f.change(test.change)
+				f.update(test.change)
 				f.mustLend("")
 				f.mustLend("")
-				calls := f.sts.calls
+				calls := f.sts.made()
 				if len(calls) != 2 || calls[0].Assumption != plain || calls[1].Assumption != test.want {
 					f.Errorf("the calls are %+v", calls)
 				}
@@ -410,7 +411,7 @@ func TestEverythingThatShapesCredentialsIsInTheKey(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		f.mustLend("")
 		f.mustLend("deploy")
-		if calls := f.sts.calls; len(calls) != 2 || calls[1].SessionName != "scout@deploy" {
+		if calls := f.sts.made(); len(calls) != 2 || calls[1].SessionName != "scout@deploy" {
 			f.Errorf("with a task, the calls are %+v", calls)
 		}
 	})
@@ -418,13 +419,13 @@ func TestEverythingThatShapesCredentialsIsInTheKey(t *testing.T) {
 
 func TestACallIsCutOffAfterAWhile(t *testing.T) {
 	inBubble(t, func(f *fake) {
-		f.sts.takes = time.Hour
+		f.sts.set(func(s *fakeSTS) { s.takes = time.Hour })
 		began := time.Now()
 		f.refuses(rolebroker.CodeUnavailable)
 		if waited := time.Since(began); waited != assumeTimeout {
 			f.Errorf("the call was cut off after %v", waited)
 		}
-		if s := f.records.finished; len(s) != 1 || s[0].State != rolebroker.SessionFailed {
+		if _, s := f.records.sessions(); len(s) != 1 || s[0].State != rolebroker.SessionFailed {
 			f.Errorf("the record says %+v", s)
 		}
 	})

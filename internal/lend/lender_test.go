@@ -11,16 +11,16 @@ import (
 
 func TestAServerLendsWhatItAssumesItself(t *testing.T) {
 	inBubble(t, func(f *fake) {
-		f.change(func(in *rolebroker.Integration) { in.AssumptionMode = rolebroker.ModeCluster })
+		f.update(func(in *rolebroker.Integration) { in.AssumptionMode = rolebroker.ModeCluster })
 		f.refuses(rolebroker.CodeDenied)
-		f.change(func(in *rolebroker.Integration) {
+		f.update(func(in *rolebroker.Integration) {
 			in.AssumptionMode, in.Runner, in.RunnerName = rolebroker.ModeCluster, "run_eks", "eks"
 		})
 		f.refuses(rolebroker.CodeDenied)
 		if grant, err := f.lender.Resolve(f.Context(), scout, "readonly"); err != nil || grant.Role.Name != "readonly" {
 			f.Errorf("who assumes it elsewhere is told %v, %v", grant, err)
 		}
-		f.change()
+		f.update()
 		f.mustLend("")
 	})
 }
@@ -35,8 +35,7 @@ func TestTokensAndAgentsThatAreGoneHaveExpired(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(f *fake) {
 				f.mustLend("")
-				take(f.records)
-				f.records.tell(rolebroker.Change{Agent: scout.Agent})
+				f.records.change(rolebroker.Change{Agent: scout.Agent}, take)
 				f.refuses(rolebroker.CodeExpired)
 				if _, err := f.lender.Offers(f.Context(), scout); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
 					f.Errorf("it is offered something: %v", err)
@@ -71,7 +70,7 @@ func (f *fake) closing(grace time.Duration) (took time.Duration) {
 
 func TestCloseWaitsForTheCallsUnderWay(t *testing.T) {
 	inBubble(t, func(f *fake) {
-		f.sts.takes = 5 * time.Second
+		f.sts.set(func(s *fakeSTS) { s.takes = 5 * time.Second })
 		answered := make(chan error, 1)
 		go func() {
 			_, err := f.lend("")
@@ -83,7 +82,7 @@ func TestCloseWaitsForTheCallsUnderWay(t *testing.T) {
 		if err := <-answered; err != nil {
 			f.Errorf("the request that waited got %v", err)
 		}
-		if s := f.records.finished; len(s) != 1 || s[0].State != rolebroker.SessionActive {
+		if _, s := f.records.sessions(); len(s) != 1 || s[0].State != rolebroker.SessionActive {
 			f.Errorf("the record is %+v", s)
 		}
 	})
@@ -91,12 +90,12 @@ func TestCloseWaitsForTheCallsUnderWay(t *testing.T) {
 
 func TestCloseCancelsTheCallsThatTakeTooLong(t *testing.T) {
 	inBubble(t, func(f *fake) {
-		f.sts.takes = 15 * time.Second
+		f.sts.set(func(s *fakeSTS) { s.takes = 15 * time.Second })
 		go f.lend("")
 		if took := f.closing(2 * time.Second); took != 2*time.Second {
 			f.Errorf("closing took %v", took)
 		}
-		if s := f.records.finished; len(s) != 1 || s[0].State != rolebroker.SessionFailed {
+		if _, s := f.records.sessions(); len(s) != 1 || s[0].State != rolebroker.SessionFailed {
 			f.Errorf("when it has closed, the record is %+v", s)
 		}
 	})
@@ -126,7 +125,7 @@ func TestNothingStartsAfterClose(t *testing.T) {
 		time.Sleep(time.Until(old.Credentials.Expires))
 		f.refuses(rolebroker.CodeUnavailable)
 		synctest.Wait()
-		if n := len(f.sts.times()); n != 1 {
+		if n := len(f.sts.made()); n != 1 {
 			f.Errorf("there were %d calls", n)
 		}
 	})

@@ -12,13 +12,14 @@ import (
 // whose outcome is never recorded may work until then.
 func TestTheRecordSaysTheLatestExpiryUntilSTSAnswers(t *testing.T) {
 	inBubble(t, func(f *fake) {
-		f.sts.lifetime = 50 * time.Minute
+		f.sts.set(func(s *fakeSTS) { s.lifetime = 50 * time.Minute })
 		began := time.Now()
 		loan := f.mustLend("")
-		if s := f.records.began[0]; s.State != rolebroker.SessionRequested || !s.ExpiresAt.Equal(began.Add(time.Hour+ClockSlack)) || ClockSlack < time.Minute {
+		asked, finished := f.records.sessions()
+		if s := asked[0]; s.State != rolebroker.SessionRequested || !s.ExpiresAt.Equal(began.Add(time.Hour+ClockSlack)) || ClockSlack < time.Minute {
 			f.Errorf("before STS answers the record is %+v", s)
 		}
-		if s := f.records.finished[0]; s.State != rolebroker.SessionActive || !s.ExpiresAt.Equal(loan.Credentials.Expires) {
+		if s := finished[0]; s.State != rolebroker.SessionActive || !s.ExpiresAt.Equal(loan.Credentials.Expires) {
 			f.Errorf("afterwards it is %+v", s)
 		}
 	})
@@ -26,12 +27,12 @@ func TestTheRecordSaysTheLatestExpiryUntilSTSAnswers(t *testing.T) {
 
 func TestCredentialsThatHaveExpiredByOurClockAreRefused(t *testing.T) {
 	inBubble(t, func(f *fake) {
-		f.sts.lifetime = -time.Minute
+		f.sts.set(func(s *fakeSTS) { s.lifetime = -time.Minute })
 		_, err := f.lend("")
 		if rolebroker.CodeOf(err) != rolebroker.CodeDenied || !strings.Contains(err.Error(), "set the clock right") {
 			f.Errorf("it is refused with %v", err)
 		}
-		if s := f.records.finished[0]; s.State != rolebroker.SessionFailed || s.RequestID != "request" || !strings.Contains(s.Failure, "clock") {
+		if _, s := f.records.sessions(); s[0].State != rolebroker.SessionFailed || s[0].RequestID != "request" || !strings.Contains(s[0].Failure, "clock") {
 			f.Errorf("the record is %+v", s)
 		}
 	})
@@ -50,7 +51,7 @@ func TestCredentialsWhoseOutcomeIsNotRecordedAreNotHandedOut(t *testing.T) {
 // TestAFailureThatCannotBeRecordedIsStillAnswered as STS gave it.
 func TestAFailureThatCannotBeRecordedIsStillAnswered(t *testing.T) {
 	inBubble(t, func(f *fake) {
-		f.sts.err = errRefused
+		f.sts.set(func(s *fakeSTS) { s.err = errRefused })
 		f.records.fail("FinishSession", errAway)
 		f.refuses(rolebroker.CodeDenied)
 	})
@@ -69,7 +70,7 @@ func TestRefusalsOfSTSHaveACode(t *testing.T) {
 		rolebroker.RefusedIdentityExpired: rolebroker.CodeUnavailable,
 	} {
 		inBubble(t, func(f *fake) {
-			f.sts.err = &rolebroker.Refusal{Kind: kind, Message: "no"}
+			f.sts.set(func(s *fakeSTS) { s.err = &rolebroker.Refusal{Kind: kind, Message: "no"} })
 			_, err := f.lend("")
 			if rolebroker.CodeOf(err) != code || len(rolebroker.AsError(err).Hint) == 0 {
 				f.Errorf("%s is answered with %v (%s), want %s and a hint", kind, err, rolebroker.AsError(err).Hint, code)

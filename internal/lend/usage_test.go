@@ -60,8 +60,7 @@ func TestFailingToRecordLosesNoCounts(t *testing.T) {
 		f.recordsUse(map[rolebroker.SessionID]int64{first: 5, second: 4})
 		f.times(1)
 		f.cannotRecord()
-		delete(f.records.agents, "scout") // so that it is not renewed
-		f.records.tell(rolebroker.Change{Agent: "scout"})
+		f.deleteAgent() // so that it is not renewed
 		time.Sleep(2 * time.Hour)
 		if f.lender.leaseCount() != 0 {
 			f.Fatal("the lease is still there")
@@ -69,8 +68,8 @@ func TestFailingToRecordLosesNoCounts(t *testing.T) {
 		f.cannotRecord()
 		f.recordsUse(map[rolebroker.SessionID]int64{first: 5, second: 5})
 		f.recordsUse(map[rolebroker.SessionID]int64{first: 5, second: 5})
-		if n := len(f.lender.retired); n != 0 {
-			f.Errorf("%d loans are kept for nothing", n)
+		if _, _, _, retired := f.counts(); retired != 0 {
+			f.Errorf("%d loans are kept for nothing", retired)
 		}
 	})
 }
@@ -79,8 +78,7 @@ func TestFailingToRecordLosesNoCounts(t *testing.T) {
 func TestUseOfADroppedLeaseIsRecorded(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		session := f.times(2)
-		delete(f.records.agents, "scout")
-		f.records.tell(rolebroker.Change{Agent: "scout"})
+		f.deleteAgent()
 		time.Sleep(2 * time.Hour)
 		f.recordsUse(map[rolebroker.SessionID]int64{session: 2})
 	})
