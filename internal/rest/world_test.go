@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/rest"
 	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 )
 
 // world is the API over a real broker on SQLite, at a time that stands still.
@@ -47,7 +47,7 @@ func (noAWS) Identity(context.Context) (*rolebroker.Identity, error) {
 func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 	t.Helper()
 	ctx := context.Background()
-	st, err := store.Open(ctx, store.Options{Database: filepath.Join(t.TempDir(), "rolebroker.db")})
+	st, err := store.Open(ctx, store.Options{Database: storetest.SQLite(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -191,6 +191,7 @@ func consistent(t *testing.T, s *store.Store) {
 }
 
 func TestKilledServerLosesNothing(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
 		acknowledged := killMidway(t, database, func() {})
 		survived(t, database, acknowledged)
@@ -205,6 +206,7 @@ func TestKilledServerLosesNothing(t *testing.T) {
 }
 
 func TestSQLiteIsSoundAfterAKill(t *testing.T) {
+	t.Parallel()
 	database := engines["sqlite"](t)
 	killMidway(t, database, func() {})
 	s := storetest.Open(t, database)
@@ -223,6 +225,7 @@ func TestSQLiteIsSoundAfterAKill(t *testing.T) {
 }
 
 func TestCrashedPostgresLosesNothing(t *testing.T) {
+	t.Parallel()
 	server := storetest.NewServer(t)
 	database := server.Database(t)
 	acknowledged := killMidway(t, database, func() { server.Crash(t) })

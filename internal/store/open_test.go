@@ -28,7 +28,11 @@ func refused(t *testing.T, o store.Options) *rolebroker.Error {
 }
 
 func TestDataOutlivesTheStore(t *testing.T) {
-	onBoth(t, func(t *testing.T, database string) {
+	empty := map[string]func(testing.TB) string{
+		"sqlite":   func(t testing.TB) string { return filepath.Join(t.TempDir(), "rolebroker.db") },
+		"postgres": storetest.EmptyPostgres,
+	}
+	onEach(t, empty, func(t *testing.T, database string) {
 		for i := range 3 {
 			s, err := store.Open(t.Context(), store.Options{Database: database})
 			if err != nil {
@@ -193,7 +197,8 @@ func TestNoPasswordIsShown(t *testing.T) {
 }
 
 func TestManyServersStartAtOnce(t *testing.T) {
-	url := storetest.Postgres(t)
+	t.Parallel()
+	url := storetest.EmptyPostgres(t)
 	const n = 5
 	errs := make(chan error)
 	for range n {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestEveryStatementIsPrepared(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
 		s := storetest.Open(t, database)
 		seen := map[string]bool{}
@@ -45,6 +46,7 @@ const manySessions = `
 	FROM n`
 
 func TestListsOfSessionsUseAnIndex(t *testing.T) {
+	t.Parallel()
 	explain := map[string]string{"sqlite": "EXPLAIN QUERY PLAN ", "postgres": "EXPLAIN "}
 	onBoth(t, func(t *testing.T, database string) {
 		s := storetest.Open(t, database)

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/rolebroker/rolebroker/internal/broker"
@@ -16,16 +15,18 @@ func TestMain(m *testing.M) {
 	storetest.Main(m)
 }
 
-// engines gives each database a new one of its kind.
-var engines = map[string]func(testing.TB) string{
-	"sqlite":   func(t testing.TB) string { return filepath.Join(t.TempDir(), "rolebroker.db") },
-	"postgres": storetest.Postgres,
-}
+// engines makes a new database of each kind, with the current schema.
+var engines = map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.Postgres}
 
-// onBoth runs the test with a new database of each engine.
-func onBoth(t *testing.T, test func(t *testing.T, database string)) {
+// onBoth runs the test with a new database of each engine, side by side.
+func onBoth(t *testing.T, test func(t *testing.T, database string)) { onEach(t, engines, test) }
+
+func onEach(t *testing.T, engines map[string]func(testing.TB) string, test func(t *testing.T, database string)) {
 	for name, database := range engines {
-		t.Run(name, func(t *testing.T) { test(t, database(t)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, database(t))
+		})
 	}
 }
 

@@ -30,6 +30,7 @@ func createIntegration(t *testing.T, s *store.Store, name string) *rolebroker.In
 // Several servers on one PostgreSQL validate each integration once, and all of
 // them, though they begin at the same moment.
 func TestServersClaimEachIntegrationOnce(t *testing.T) {
+	t.Parallel()
 	url := storetest.Postgres(t)
 	stores := []*store.Store{storetest.Open(t, url), storetest.Open(t, url)}
 	const n = 60
@@ -67,6 +68,7 @@ func TestServersClaimEachIntegrationOnce(t *testing.T) {
 
 // What one server found out, the others show.
 func TestServersShowEachOthersValidations(t *testing.T) {
+	t.Parallel()
 	url := storetest.Postgres(t)
 	one, other := storetest.Open(t, url), storetest.Open(t, url)
 	in := createIntegration(t, one, "production")

@@ -104,9 +104,7 @@ func testChanges(s *suite) {
 	tells(s.store.RecordFetches(s.ctx, []rolebroker.Fetch{{Session: se.ID, Count: 1, Last: t0}}))
 	tells(s.store.DeleteIntegration(s.ctx, in.ID, 0), ofIntegration)
 	tells(s.store.DeleteAgent(s.ctx, a.ID, 0), ofAgent)
-	if !s.store.Watching() {
-		s.Error("the store is not watching")
-	}
+	Eventually(s, "watching", s.store.Watching) // a slow machine has gaps
 }
 
 func testNothingToldOfWhatFailed(s *suite) {

@@ -23,27 +23,67 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// shared is the server of this process; it is started for the first test that
-// needs it.
-var shared = struct {
+// shared is the server of this process and, once it is made, the name of its
+// database with the current schema. The first test that needs them makes them.
+var shared struct {
 	sync.Mutex
-	server *Server
-}{}
+	server   *Server
+	migrated string
+}
 
-// Postgres gives the URL of a new, empty database on a real PostgreSQL that
-// runs for this test process and ends with it, however it ends.
+// Postgres gives the URL of a new database on a real PostgreSQL, which runs
+// for this test process and ends with it, however it ends. The database has
+// the current schema and no rows, and ends with the test. The server does not
+// wait for the disk; NewServer starts one that does.
 func Postgres(t testing.TB) (url string) {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
+	server := sharedServer(t)
+	if shared.migrated == "" {
+		name := server.create(t, "template1")
+		if err := migrate(server.url(name)); err != nil {
+			t.Fatal(err)
+		}
+		shared.migrated = name
+	}
+	return server.lend(t, shared.migrated)
+}
+
+// EmptyPostgres gives the URL of a new database as Postgres does, without a
+// schema.
+func EmptyPostgres(t testing.TB) (url string) {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	return sharedServer(t).lend(t, "template1")
+}
+
+// lend makes a copy of a database, which is dropped when the test ends, and
+// gives its URL.
+func (s *Server) lend(t testing.TB, template string) (url string) {
+	t.Helper()
+	name := s.create(t, template)
+	t.Cleanup(func() {
+		if err := s.admin("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+			t.Errorf("dropping a database: %v", err)
+		}
+	})
+	return s.url(name)
+}
+
+// sharedServer starts the shared server unless it runs. The caller has locked
+// shared.
+func sharedServer(t testing.TB) *Server {
+	t.Helper()
 	if shared.server == nil {
-		server, err := start()
+		server, err := start(false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		shared.server = server
 	}
-	return shared.server.Database(t)
+	return shared.server
 }
 
 // Main runs the tests and then stops the server that Postgres started, so that
@@ -68,10 +108,11 @@ type Server struct {
 	databases  atomic.Int64
 }
 
-// NewServer starts a PostgreSQL for this test alone.
+// NewServer starts a PostgreSQL for this test alone. What it commits is on the
+// disk.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
-	s, err := start()
+	s, err := start(true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,15 +120,22 @@ func NewServer(t testing.TB) *Server {
 	return s
 }
 
-// Database makes a new, empty database and gives its URL. It stays as long as
-// the server does: dropping one takes longer than making one.
-func (s *Server) Database(t testing.TB) string {
+// Database makes a new, empty database, which lasts as long as the server, and
+// gives its URL.
+func (s *Server) Database(t testing.TB) (url string) {
 	t.Helper()
-	name := "test" + strconv.FormatInt(s.databases.Add(1), 10)
-	if err := s.admin("CREATE DATABASE " + name); err != nil {
+	return s.url(s.create(t, "template1"))
+}
+
+// create makes a new database as a copy of another, by copying its files: where
+// nothing waits for the disk that is the fastest way.
+func (s *Server) create(t testing.TB, template string) (name string) {
+	t.Helper()
+	name = "test" + strconv.FormatInt(s.databases.Add(1), 10)
+	if err := s.admin("CREATE DATABASE " + name + " TEMPLATE " + template + " STRATEGY file_copy"); err != nil {
 		t.Fatalf("creating a database: %v", err)
 	}
-	return s.url(name)
+	return name
 }
 
 // Crash stops the server as if its machine had lost power, but for what the
@@ -141,7 +189,9 @@ while read -r order; do
 done
 `
 
-func start() (*Server, error) {
+// start makes a server and starts it. A durable one waits for the disk at each
+// commit.
+func start(durable bool) (*Server, error) {
 	bin, err := find()
 	if err != nil {
 		return nil, err
@@ -151,13 +201,13 @@ func start() (*Server, error) {
 		return nil, err
 	}
 	s := &Server{}
-	if s.dir, err = directory(as); err != nil {
+	if s.dir, err = directory(as, durable); err != nil {
 		return nil, err
 	}
 	if err := initialise(bin, s.dir, as); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
-	if err := s.startSupervisor(bin, as); err != nil {
+	if err := s.startSupervisor(bin, as, durable); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
 	if err := s.run(); err != nil {
@@ -196,11 +246,16 @@ func serverUser() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
 }
 
-// directory makes one whose name is short enough for a socket in it.
-func directory(owner *syscall.Credential) (string, error) {
+// directory makes one whose name is short enough for a socket in it. Unless the
+// server is durable, it is in memory if it can be.
+func directory(owner *syscall.Credential, durable bool) (string, error) {
+	const enough = 1 << 30
 	parent := os.TempDir()
 	if len(parent) > 60 || owner != nil {
 		parent = "/tmp"
+	}
+	if memory, ok := memoryWith(enough); ok && !durable {
+		parent = memory
 	}
 	dir, err := os.MkdirTemp(parent, "rolebroker-postgres-")
 	if err != nil || owner == nil {
@@ -231,12 +286,14 @@ func initialise(bin, dir string, as *syscall.Credential) error {
 	return nil
 }
 
-func (s *Server) startSupervisor(bin string, as *syscall.Credential) (err error) {
+func (s *Server) startSupervisor(bin string, as *syscall.Credential, durable bool) (err error) {
+	flushes := strconv.FormatBool(durable)
 	s.supervisor = command(s.dir, as, "/bin/sh", "-c", supervise, "supervise", s.dir,
 		filepath.Join(bin, "postgres"), "-D", filepath.Join(s.dir, "data"),
 		"-c", "listen_addresses=", "-c", "unix_socket_directories="+s.dir,
-		"-c", "fsync=on", "-c", "synchronous_commit=on", "-c", "max_connections=300", "-c", "shared_buffers=32MB",
-		"-c", "dynamic_shared_memory_type=mmap", "-c", "autovacuum=off", "-c", "jit=off",
+		"-c", "fsync="+flushes, "-c", "full_page_writes="+flushes, "-c", "synchronous_commit="+flushes,
+		"-c", "max_connections=300", "-c", "shared_buffers=32MB", "-c", "dynamic_shared_memory_type=mmap",
+		"-c", "autovacuum=off", "-c", "jit=off",
 		"-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c", "deadlock_timeout=50ms")
 	if s.orders, err = s.supervisor.StdinPipe(); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"github.com/rolebroker/rolebroker/internal/store"
 )
 
-// Run is the conformance suite. open gives a new, empty store each time and
-// closes it when its test ends.
+// Run is the conformance suite. open makes a new store without rows and closes
+// it when its test ends. The tests run in parallel.
 func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for name, test := range map[string]func(*suite){
 		"Integration":             testIntegration,
@@ -96,6 +96,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"Closed":                  testClosed,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			test(&suite{T: t, store: open(t), ctx: t.Context()})
 		})
 	}
@@ -114,6 +115,23 @@ func Open(t testing.TB, database string) *store.Store {
 		}
 	})
 	return s
+}
+
+// Eventually waits until the condition holds. The test fails after a minute,
+// which is long enough for a machine that has much else to do.
+func Eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatal("never:", what)
+		}
+	}
 }
 
 // suite is what one test has at hand.
