@@ -1,6 +1,10 @@
 package rolebroker
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // AuditEvent records that a caller changed something, or that the server refused the caller. It holds no secret.
 type AuditEvent struct {
@@ -76,108 +80,86 @@ func (f Facts) Without(other Facts) Facts {
 	return left
 }
 
-// Action is what a caller does: a noun, a dot and a verb.
-type Action string
+// Subject names the agent.
+func (a *Agent) Subject() Subject { return Subject{KindAgent, string(a.ID), a.Name} }
 
-// The actions of the management API and the web app. An action that reads needs an API key; any other action needs
-// an admin API key.
-const (
-	ActionIntegrationList      Action = "integration.list"
-	ActionIntegrationGet       Action = "integration.get"
-	ActionIntegrationSetup     Action = "integration.setup"
-	ActionIntegrationPostSetup Action = "integration.post-setup" // of a draft or a policy that is sent to the API
-	ActionIntegrationCreate    Action = "integration.create"
-	ActionIntegrationUpdate    Action = "integration.update"
-	ActionIntegrationDelete    Action = "integration.delete"
-	ActionIntegrationValidate  Action = "integration.validate" // or a draft of one
-	ActionIntegrationRotate    Action = "integration.rotate-external-id"
-
-	ActionExternalIDGet     Action = "external-id.get"
-	ActionExternalIDReserve Action = "external-id.reserve"
-	ActionExternalIDRelease Action = "external-id.release"
-
-	ActionAgentList       Action = "agent.list"
-	ActionAgentGet        Action = "agent.get"
-	ActionAgentGrants     Action = "agent.grants"
-	ActionAgentCreate     Action = "agent.create"
-	ActionAgentUpdate     Action = "agent.update"
-	ActionAgentDelete     Action = "agent.delete"
-	ActionAgentConnect    Action = "agent.connect"
-	ActionAgentDisconnect Action = "agent.disconnect"
-	ActionAgentDefault    Action = "agent.set-default"
-	ActionAgentDisable    Action = "agent.disable"
-	ActionAgentEnable     Action = "agent.enable"
-
-	ActionTokenList   Action = "token.list"
-	ActionTokenGet    Action = "token.get"
-	ActionTokenCreate Action = "token.create"
-	ActionTokenRevoke Action = "token.revoke"
-
-	ActionBindingList   Action = "binding.list"
-	ActionBindingCreate Action = "binding.create"
-	ActionBindingDelete Action = "binding.delete"
-
-	ActionRunnerList   Action = "runner.list"
-	ActionRunnerGet    Action = "runner.get"
-	ActionRunnerCreate Action = "runner.create"
-	ActionRunnerUpdate Action = "runner.update"
-	ActionRunnerDelete Action = "runner.delete"
-	ActionJoinToken    Action = "runner.create-join-token"
-
-	ActionAPIKeyList   Action = "api-key.list"
-	ActionAPIKeyCreate Action = "api-key.create"
-	ActionAPIKeyDelete Action = "api-key.delete"
-
-	ActionSessionList   Action = "session.list"
-	ActionPlatformGet   Action = "platform.get"
-	ActionPlatformCount Action = "platform.count"
-
-	ActionSignIn     Action = "sign-in.create"
-	ActionSignInLink Action = "sign-in.create-link"
-)
-
-// The actions of a runner. Joining needs a join token, the others need the runner's credential.
-const (
-	ActionRunnerJoin     Action = "runner.join"
-	ActionRunnerRenew    Action = "runner.renew-credential"
-	ActionRunnerReport   Action = "runner.report"   // what it says of itself, and that it is alive
-	ActionRunnerWatch    Action = "runner.watch"    // the stream of changes
-	ActionRunnerIdentify Action = "runner.identify" // which agent a process is
-	ActionRunnerGrants   Action = "runner.grants"   // what an agent may borrow, and what the runner serves
-	ActionRunnerLend     Action = "runner.lend"     // a role that the platform assumes
-	ActionRunnerRecord   Action = "runner.record"   // sessions, their use, and validations
-)
-
-// The actions of callers whom nobody has identified yet. They are recorded when they are refused.
-const (
-	ActionAPIKeyAuthenticate Action = "api-key.authenticate"
-	ActionSignInAuthenticate Action = "sign-in.authenticate"
-	ActionRunnerAuthenticate Action = "runner.authenticate"
-)
-
-// permission is what a Caller needs for an action.
-type permission int
-
-const (
-	toWrite permission = iota // an admin API key; the permission of every action that is not named in permission()
-	toRead                    // an API key
-	toJoin                    // a join token
-	toRun                     // a runner's credential
-)
-
-// permission says what the action needs.
-func (a Action) permission() permission {
-	switch a {
-	case ActionIntegrationList, ActionIntegrationGet, ActionIntegrationSetup, ActionExternalIDGet,
-		ActionAgentList, ActionAgentGet, ActionAgentGrants, ActionTokenList, ActionTokenGet, ActionBindingList,
-		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionSessionList, ActionPlatformGet, ActionPlatformCount,
-		ActionSignIn, ActionSignInLink:
-		return toRead
-	case ActionRunnerJoin:
-		return toJoin
-	case ActionRunnerAuthenticate, ActionRunnerRenew, ActionRunnerReport, ActionRunnerWatch, ActionRunnerIdentify, ActionRunnerGrants,
-		ActionRunnerLend, ActionRunnerRecord:
-		return toRun
+// Facts are what a person sets of the agent.
+func (a *Agent) Facts() Facts {
+	facts := Facts{"name": a.Name, "description": a.Description, "disabled": fmt.Sprint(a.Disabled)}
+	names := make([]string, len(a.Connections))
+	for i, c := range a.Connections {
+		names[i] = c.IntegrationName
+		if c.Integration == a.DefaultIntegration {
+			facts["default_integration"] = c.IntegrationName
+		}
 	}
-	return toWrite
+	facts["connections"] = strings.Join(names, ", ")
+	return facts
+}
+
+// Subject names the agent token, or the binding of a service account.
+func (t *Token) Subject() Subject {
+	if t.Account != (ServiceAccount{}) {
+		return Subject{Kind: KindBinding, ID: string(t.ID)}
+	}
+	return Subject{Kind: KindToken, ID: string(t.ID)}
+}
+
+// Facts are what a person sets of the token or the binding.
+func (t *Token) Facts() Facts {
+	if t.Account != (ServiceAccount{}) {
+		return Facts{"service_account": t.Account.String(), "issuer": t.Account.Issuer}
+	}
+	return Facts{"label": t.Label, "expires_at": expiry(t.ExpiresAt)}
+}
+
+// Subject names the integration.
+func (in *Integration) Subject() Subject { return Subject{KindIntegration, string(in.ID), in.Name} }
+
+// Facts are what a person sets of the integration: the fields that Differences compares. A role is one fact.
+func (in *Integration) Facts() Facts {
+	facts := Facts{}
+	for _, t := range in.traits() {
+		facts[strings.ReplaceAll(t.field, " ", "_")] = fmt.Sprint(t.value)
+	}
+	for _, role := range in.Roles {
+		var words []string
+		for _, t := range role.traits() {
+			if t.field != "name" {
+				words = append(words, t.words)
+			}
+		}
+		facts["roles."+role.Name] = strings.Join(words, " ")
+	}
+	return facts
+}
+
+// Subject names the runner.
+func (r *Runner) Subject() Subject { return Subject{KindRunner, string(r.ID), r.Name} }
+
+// Facts are what a person sets of the runner.
+func (r *Runner) Facts() Facts {
+	return Facts{"name": r.Name, "description": r.Description, "issuer": r.Issuer}
+}
+
+// Subject names the join token or the credential.
+func (k *RunnerKey) Subject() Subject { return Subject{Kind: KindRunnerKey, ID: string(k.ID)} }
+
+// Facts are what a person sets of the join token.
+func (k *RunnerKey) Facts() Facts { return Facts{"expires_at": expiry(k.ExpiresAt)} }
+
+// Subject names the API key.
+func (k *APIKey) Subject() Subject { return Subject{KindAPIKey, string(k.ID), k.Name} }
+
+// Facts are what a person sets of the API key.
+func (k *APIKey) Facts() Facts {
+	return Facts{"name": k.Name, "access": string(k.Access), "expires_at": expiry(k.ExpiresAt)}
+}
+
+// expiry writes a time of expiry, which may be zero.
+func expiry(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format(time.RFC3339)
 }

@@ -59,7 +59,7 @@ func (b *Broker) CreateAgent(
 	if err := b.store.CreateAgent(ctx, agent); err != nil {
 		return nil, err
 	}
-	b.changed(ctx, who, action, nil, agentFacts(agent), subjectAgent(agent))
+	b.changed(ctx, who, action, nil, agent.Facts(), agent.Subject())
 	return b.store.Agent(ctx, string(agent.ID))
 }
 
@@ -176,7 +176,7 @@ func (b *Broker) changeAgent(
 		return nil, err
 	}
 	if after != nil {
-		b.changed(ctx, who, action, agentFacts(before), agentFacts(after), append(others, subjectAgent(after))...)
+		b.changed(ctx, who, action, before.Facts(), after.Facts(), append(others, after.Subject())...)
 	}
 	return b.store.Agent(ctx, string(before.ID))
 }
@@ -266,7 +266,7 @@ func (b *Broker) DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrI
 	if err := b.store.DeleteAgent(ctx, agent.ID, ifVersion); err != nil {
 		return err
 	}
-	b.changed(ctx, who, action, agentFacts(agent), nil, subjectAgent(agent))
+	b.changed(ctx, who, action, agent.Facts(), nil, agent.Subject())
 	return nil
 }
 

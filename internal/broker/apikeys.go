@@ -50,7 +50,7 @@ func (b *Broker) CreateAPIKey(
 	if err := b.store.CreateAPIKey(ctx, &key); err != nil {
 		return nil, rolebroker.Secret{}, err
 	}
-	b.changed(ctx, who, action, nil, apiKeyFacts(&key), subjectAPIKey(&key))
+	b.changed(ctx, who, action, nil, key.Facts(), key.Subject())
 	return &key, secret, nil
 }
 
@@ -98,7 +98,7 @@ func (b *Broker) DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rol
 	if err := b.store.DeleteAPIKey(ctx, id); err != nil {
 		return err
 	}
-	b.changed(ctx, who, action, apiKeyFacts(key), nil, subjectAPIKey(key))
+	b.changed(ctx, who, action, key.Facts(), nil, key.Subject())
 	if id != auth.BootstrapKey {
 		return nil
 	}
@@ -132,7 +132,7 @@ func (b *Broker) BootstrapAdmin(ctx context.Context, chosen rolebroker.Secret) (
 	case err != nil:
 		return rolebroker.Secret{}, err
 	}
-	b.changed(ctx, operator, rolebroker.ActionAPIKeyCreate, nil, apiKeyFacts(&key), subjectAPIKey(&key))
+	b.changed(ctx, operator, rolebroker.ActionAPIKeyCreate, nil, key.Facts(), key.Subject())
 	return secret, nil
 }
 
@@ -154,7 +154,7 @@ func (b *Broker) adoptAdminKey(ctx context.Context, chosen rolebroker.Secret) er
 	if err := b.store.PutAPIKey(ctx, &key); err != nil {
 		return err
 	}
-	b.changed(ctx, operator, rolebroker.ActionAPIKeyCreate, nil, apiKeyFacts(&key), subjectAPIKey(&key))
+	b.changed(ctx, operator, rolebroker.ActionAPIKeyCreate, nil, key.Facts(), key.Subject())
 	return nil
 }
 

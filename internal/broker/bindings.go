@@ -39,8 +39,7 @@ func (b *Broker) Bind(
 	if err := b.store.CreateBinding(ctx, &binding); err != nil {
 		return nil, b.boundAlready(ctx, account, err)
 	}
-	facts := rolebroker.Facts{"service_account": account.String(), "issuer": account.Issuer}
-	b.changed(ctx, who, action, nil, facts, subjectAgent(a), subjectToken(&binding))
+	b.changed(ctx, who, action, nil, binding.Facts(), a.Subject(), binding.Subject())
 	return &binding, nil
 }
 
@@ -74,6 +73,6 @@ func (b *Broker) Unbind(
 	if err := b.store.DeleteBinding(ctx, a.ID, id); err != nil {
 		return err
 	}
-	b.done(ctx, who, action, subjectAgent(a), binding)
+	b.done(ctx, who, action, a.Subject(), binding)
 	return nil
 }

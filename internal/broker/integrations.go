@@ -59,7 +59,7 @@ func (b *Broker) CreateIntegration(
 	if err := b.saveValidated(ctx, &in, true, mode, save); err != nil {
 		return nil, keepExternalID(err, given, in.ExternalID)
 	}
-	b.changed(ctx, who, action, nil, integrationFacts(&in), subjectIntegration(&in))
+	b.changed(ctx, who, action, nil, in.Facts(), in.Subject())
 	return b.saved(ctx, in.ID, mode)
 }
 
@@ -144,7 +144,7 @@ func (b *Broker) UpdateIntegration(
 	if err != nil {
 		return nil, err
 	}
-	b.changed(ctx, who, action, integrationFacts(old), integrationFacts(updated), subjectIntegration(updated))
+	b.changed(ctx, who, action, old.Facts(), updated.Facts(), updated.Subject())
 	return b.saved(ctx, old.ID, mode)
 }
 
@@ -211,6 +211,6 @@ func (b *Broker) DeleteIntegration(
 	if err := b.store.DeleteIntegration(ctx, in.ID, ifVersion); err != nil {
 		return err
 	}
-	b.changed(ctx, who, action, integrationFacts(in), nil, subjectIntegration(in))
+	b.changed(ctx, who, action, in.Facts(), nil, in.Subject())
 	return nil
 }

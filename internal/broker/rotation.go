@@ -37,7 +37,7 @@ func (b *Broker) RotateExternalID(
 		return nil, err
 	}
 	facts := rolebroker.Facts{"step": string(step)}
-	b.changed(ctx, who, action, nil, facts, subjectIntegration(in))
+	b.changed(ctx, who, action, nil, facts, in.Subject())
 	if err := b.recordValidations(ctx, rotated, results); err != nil {
 		b.log.WarnContext(ctx, "recording a validation", "integration", in.Name, "reason", err,
 			"cause", errors.Unwrap(err))

@@ -47,8 +47,7 @@ func (b *Broker) JoinToken(
 	if err := b.store.CreateRunnerKey(ctx, &key); err != nil {
 		return nil, rolebroker.Secret{}, err
 	}
-	facts := rolebroker.Facts{"expires_at": timeFact(key.ExpiresAt)}
-	b.changed(ctx, who, action, nil, facts, subjectRunner(r), subjectRunnerKey(&key))
+	b.changed(ctx, who, action, nil, key.Facts(), r.Subject(), key.Subject())
 	return &key, secret, nil
 }
 
@@ -78,7 +77,7 @@ func (b *Broker) Join(
 		return nil, nil, rolebroker.Secret{}, err
 	}
 	facts := rolebroker.Facts{"program": readable(program, maxShortText)}
-	b.changed(ctx, who, action, nil, facts, subjectRunner(runner), subjectRunnerKey(key))
+	b.changed(ctx, who, action, nil, facts, runner.Subject(), key.Subject())
 	return runner, key, secret, nil
 }
 
@@ -107,7 +106,7 @@ func (b *Broker) RenewCredential(
 	if err := b.store.CreateRunnerKey(ctx, key); err != nil {
 		return nil, nil, rolebroker.Secret{}, err
 	}
-	b.done(ctx, who, action, subjectRunner(runner), subjectRunnerKey(key))
+	b.done(ctx, who, action, runner.Subject(), key.Subject())
 	return runner, key, secret, nil
 }
 

@@ -66,7 +66,7 @@ func (b *Broker) CreateRunner(
 	if err := b.store.CreateRunner(ctx, &r); err != nil {
 		return nil, err
 	}
-	b.changed(ctx, who, action, nil, runnerFacts(&r), subjectRunner(&r))
+	b.changed(ctx, who, action, nil, r.Facts(), r.Subject())
 	return b.store.Runner(ctx, string(r.ID))
 }
 
@@ -95,7 +95,7 @@ func (b *Broker) UpdateRunner(
 	if err != nil {
 		return nil, err
 	}
-	b.changed(ctx, who, action, runnerFacts(&old), runnerFacts(&r), subjectRunner(&r))
+	b.changed(ctx, who, action, old.Facts(), r.Facts(), r.Subject())
 	return b.store.Runner(ctx, string(r.ID))
 }
 
@@ -110,7 +110,7 @@ func (b *Broker) DeleteRunner(ctx context.Context, who rolebroker.Caller, nameOr
 	if err := b.store.DeleteRunner(ctx, r.ID, ifVersion); err != nil {
 		return err
 	}
-	b.changed(ctx, who, action, runnerFacts(r), nil, subjectRunner(r))
+	b.changed(ctx, who, action, r.Facts(), nil, r.Subject())
 	return nil
 }
 

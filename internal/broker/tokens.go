@@ -82,11 +82,11 @@ func (b *Broker) CreateToken(
 	if err != nil {
 		return nil, rolebroker.Secret{}, err
 	}
-	facts := tokenFacts(token)
+	facts := token.Facts()
 	if secret.IsZero() {
 		facts["made_elsewhere"] = "true"
 	}
-	b.changed(ctx, who, action, nil, facts, subjectAgent(a), subjectToken(token))
+	b.changed(ctx, who, action, nil, facts, a.Subject(), token.Subject())
 	return token, secret, nil
 }
 
@@ -126,6 +126,6 @@ func (b *Broker) RevokeToken(
 	if err := b.store.RevokeToken(ctx, a.ID, id, b.now()); err != nil {
 		return err
 	}
-	b.done(ctx, who, action, subjectAgent(a), token)
+	b.done(ctx, who, action, a.Subject(), token)
 	return nil
 }

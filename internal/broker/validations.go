@@ -63,7 +63,7 @@ func (b *Broker) ValidateIntegration(
 	if err != nil {
 		return nil, err
 	}
-	b.done(ctx, who, action, subjectIntegration(in))
+	b.done(ctx, who, action, in.Subject())
 	return results, b.recordValidations(ctx, in, results)
 }
 

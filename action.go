@@ -1,0 +1,107 @@
+package rolebroker
+
+// Action is what a caller does: a noun, a dot and a verb.
+type Action string
+
+// The actions of the management API and the web app. An action that reads needs an API key; any other action needs
+// an admin API key.
+const (
+	ActionIntegrationList      Action = "integration.list"
+	ActionIntegrationGet       Action = "integration.get"
+	ActionIntegrationSetup     Action = "integration.setup"
+	ActionIntegrationPostSetup Action = "integration.post-setup" // of a draft or a policy that is sent to the API
+	ActionIntegrationCreate    Action = "integration.create"
+	ActionIntegrationUpdate    Action = "integration.update"
+	ActionIntegrationDelete    Action = "integration.delete"
+	ActionIntegrationValidate  Action = "integration.validate" // or a draft of one
+	ActionIntegrationRotate    Action = "integration.rotate-external-id"
+
+	ActionExternalIDGet     Action = "external-id.get"
+	ActionExternalIDReserve Action = "external-id.reserve"
+	ActionExternalIDRelease Action = "external-id.release"
+
+	ActionAgentList       Action = "agent.list"
+	ActionAgentGet        Action = "agent.get"
+	ActionAgentGrants     Action = "agent.grants"
+	ActionAgentCreate     Action = "agent.create"
+	ActionAgentUpdate     Action = "agent.update"
+	ActionAgentDelete     Action = "agent.delete"
+	ActionAgentConnect    Action = "agent.connect"
+	ActionAgentDisconnect Action = "agent.disconnect"
+	ActionAgentDefault    Action = "agent.set-default"
+	ActionAgentDisable    Action = "agent.disable"
+	ActionAgentEnable     Action = "agent.enable"
+
+	ActionTokenList   Action = "token.list"
+	ActionTokenGet    Action = "token.get"
+	ActionTokenCreate Action = "token.create"
+	ActionTokenRevoke Action = "token.revoke"
+
+	ActionBindingList   Action = "binding.list"
+	ActionBindingCreate Action = "binding.create"
+	ActionBindingDelete Action = "binding.delete"
+
+	ActionRunnerList   Action = "runner.list"
+	ActionRunnerGet    Action = "runner.get"
+	ActionRunnerCreate Action = "runner.create"
+	ActionRunnerUpdate Action = "runner.update"
+	ActionRunnerDelete Action = "runner.delete"
+	ActionJoinToken    Action = "runner.create-join-token"
+
+	ActionAPIKeyList   Action = "api-key.list"
+	ActionAPIKeyCreate Action = "api-key.create"
+	ActionAPIKeyDelete Action = "api-key.delete"
+
+	ActionSessionList   Action = "session.list"
+	ActionPlatformGet   Action = "platform.get"
+	ActionPlatformCount Action = "platform.count"
+
+	ActionSignIn     Action = "sign-in.create"
+	ActionSignInLink Action = "sign-in.create-link"
+)
+
+// The actions of a runner. Joining needs a join token, the others need the runner's credential.
+const (
+	ActionRunnerJoin     Action = "runner.join"
+	ActionRunnerRenew    Action = "runner.renew-credential"
+	ActionRunnerReport   Action = "runner.report"   // what it says of itself, and that it is alive
+	ActionRunnerWatch    Action = "runner.watch"    // the stream of changes
+	ActionRunnerIdentify Action = "runner.identify" // which agent a process is
+	ActionRunnerGrants   Action = "runner.grants"   // what an agent may borrow, and what the runner serves
+	ActionRunnerLend     Action = "runner.lend"     // a role that the platform assumes
+	ActionRunnerRecord   Action = "runner.record"   // sessions, their use, and validations
+)
+
+// The actions of callers whom nobody has identified yet. They are recorded when they are refused.
+const (
+	ActionAPIKeyAuthenticate Action = "api-key.authenticate"
+	ActionSignInAuthenticate Action = "sign-in.authenticate"
+	ActionRunnerAuthenticate Action = "runner.authenticate"
+)
+
+// permission is what a Caller needs for an action.
+type permission int
+
+const (
+	toWrite permission = iota // an admin API key; the permission of every action that is not named in permission()
+	toRead                    // an API key
+	toJoin                    // a join token
+	toRun                     // a runner's credential
+)
+
+// permission says what the action needs.
+func (a Action) permission() permission {
+	switch a {
+	case ActionIntegrationList, ActionIntegrationGet, ActionIntegrationSetup, ActionExternalIDGet,
+		ActionAgentList, ActionAgentGet, ActionAgentGrants, ActionTokenList, ActionTokenGet, ActionBindingList,
+		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionSessionList, ActionPlatformGet, ActionPlatformCount,
+		ActionSignIn, ActionSignInLink:
+		return toRead
+	case ActionRunnerJoin:
+		return toJoin
+	case ActionRunnerAuthenticate, ActionRunnerRenew, ActionRunnerReport, ActionRunnerWatch, ActionRunnerIdentify, ActionRunnerGrants,
+		ActionRunnerLend, ActionRunnerRecord:
+		return toRun
+	}
+	return toWrite
+}
