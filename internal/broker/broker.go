@@ -21,10 +21,10 @@ type Options struct {
 	Metrics *prometheus.Registry // nil: none
 	Now     func() time.Time     // nil: time.Now
 
-	// Validation says how roles are validated; its STS, Log and Now are set here.
+	// Validation says how roles are validated. New sets its STS, Log and Now.
 	Validation validate.Options
-	// RequireExternalID has roles that can be assumed without the external ID
-	// fail their validation, instead of a warning.
+	// RequireExternalID makes the validation of a role fail that can be assumed without the external ID. Otherwise the
+	// outcome is a warning.
 	RequireExternalID bool
 }
 
@@ -39,11 +39,11 @@ type Broker struct {
 
 	validator         *validate.Validator
 	requireExternalID bool
-	validations       chan struct{} // one for each that is running
-	setups            chan struct{} // one for each that is being written
+	validations       chan struct{} // one element for each that is running
+	setups            chan struct{} // one element for each that is being made
 
 	platform platformCache
-	seen     sync.Map // by RunnerID: when it was last written down that the runner is there
+	seen     sync.Map // RunnerID → when the runner's SeenAt was last stored
 	streams  streams
 }
 
@@ -57,7 +57,8 @@ func New(opts Options) *Broker {
 	}
 	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.STS, opts.Log, opts.Now
 	return &Broker{
-		store: opts.Store, sts: opts.STS, lender: opts.Lender, log: opts.Log, metrics: newMetrics(opts.Metrics), now: opts.Now,
+		store: opts.Store, sts: opts.STS, lender: opts.Lender,
+		log: opts.Log, metrics: newMetrics(opts.Metrics), now: opts.Now,
 		validator: validate.New(opts.Validation), requireExternalID: opts.RequireExternalID,
 		validations: make(chan struct{}, maxValidations), setups: make(chan struct{}, maxSetups),
 		streams: streams{open: map[rolebroker.RunnerID]int{}},

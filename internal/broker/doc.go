@@ -1,11 +1,10 @@
-// Package broker administers what lending reads: integrations, agents,
-// connections, tokens, API keys and runners. Lending itself is in package lend.
+// Package broker administers what lending reads: integrations, agents, connections, tokens, API keys and runners. It
+// also serves what runners ask of a server. Lending itself is in package lend.
 //
-// Each method takes the [rolebroker.Caller] who asks, checks that it may and
-// records that it did.
+// Every method takes the [rolebroker.Caller] and asks [Broker.May] first, which permits the action, or refuses it and
+// records the refusal. A change is recorded once the store has accepted it. The exceptions are listed in a test.
 //
-// The broker refuses whatever the caller may not do, and never returns a secret
-// a second time. It knows no HTTP, no SQL and no AWS SDK: it has a [Store]
+// The broker returns a secret only once, when it makes it. It knows no HTTP, no SQL and no AWS SDK: it has a [Store]
 // and a [validate.STS].
 //
 //	lender := lend.New(lend.Options{Records: database, Assumer: sts})

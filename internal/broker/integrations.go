@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -90,8 +89,7 @@ func (b *Broker) saveValidated(
 		return err
 	}
 	if err := b.recordValidations(ctx, in, results); err != nil {
-		b.log.WarnContext(ctx, "recording a validation", "integration", in.Name, "reason", err,
-			"cause", errors.Unwrap(err))
+		b.warn(ctx, "recording a validation", in, err)
 	}
 	return nil
 }

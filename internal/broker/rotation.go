@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
@@ -39,8 +38,7 @@ func (b *Broker) RotateExternalID(
 	facts := rolebroker.Facts{"step": string(step)}
 	b.changed(ctx, who, action, nil, facts, in.Subject())
 	if err := b.recordValidations(ctx, rotated, results); err != nil {
-		b.log.WarnContext(ctx, "recording a validation", "integration", in.Name, "reason", err,
-			"cause", errors.Unwrap(err))
+		b.warn(ctx, "recording a validation", in, err)
 	}
 	return b.store.Integration(ctx, string(in.ID))
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -67,14 +68,13 @@ func (b *Broker) RunnerGrants(
 	if err != nil {
 		return nil, err
 	}
-	shown := &rolebroker.Grants{Agent: grants.Agent, Integrations: make([]rolebroker.Integration, len(grants.Integrations))}
-	for i, in := range grants.Integrations {
-		if in.Runner != who.Runner {
+	shown := slices.Clone(grants.Integrations)
+	for i := range shown {
+		if in := &shown[i]; in.Runner != who.Runner {
 			in.ExternalID, in.NextExternalID = "", ""
 		}
-		shown.Integrations[i] = in
 	}
-	return shown, nil
+	return &rolebroker.Grants{Agent: grants.Agent, Integrations: shown}, nil
 }
 
 // LendThrough lends a role that the platform assumes to an agent that the runner identified by its service account.

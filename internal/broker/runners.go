@@ -86,7 +86,8 @@ func (b *Broker) UpdateRunner(
 			return err
 		}
 		old, r = *current, *current
-		r.Name, r.Description, r.Issuer, r.Version, r.UpdatedAt = spec.Name, spec.Description, spec.Issuer, old.Version+1, b.now()
+		r.Name, r.Description, r.Issuer = spec.Name, spec.Description, spec.Issuer
+		r.Version, r.UpdatedAt = old.Version+1, b.now()
 		if err := r.Check(); err != nil {
 			return err
 		}

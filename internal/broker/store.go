@@ -8,247 +8,240 @@ import (
 	"github.com/rolebroker/rolebroker/internal/lend"
 )
 
-// Store is everything the broker remembers. A method that returns an error
-// has changed nothing; one that returns nil has made its change durable.
-// Errors are *rolebroker.Error of the codes named; anything else means that
-// the database cannot be used now.
+// Store keeps what the broker administers. A method that returns an error has changed nothing; one that returns nil
+// has stored its change durably. Errors are *rolebroker.Error of the codes named. Any other error means that the
+// database cannot be used now.
 //
-// A store decides nothing: it checks no permission, makes no secret, fills in
-// no default and reads no clock. What it does enforce is that names are
-// unique, that references hold, and that a change is made to the version its
-// maker saw.
+// A store makes no decisions: it checks no permission, makes no secret, sets no default and reads no clock. It does
+// keep names unique, references valid, and changes to the version that the caller read.
 type Store interface {
 	integrationStore
 	reservationStore
 	validationStore
 	agentStore
 	tokenStore
+	bindingStore
 	runnerStore
+	runnerKeyStore
 	apiKeyStore
 	signInStore
 	sessionStore
+	countStore
 
 	lend.Records
 }
 
 type integrationStore interface {
-	// Integration finds one by name or ID, with its roles. Codes: not_found.
+	// Integration finds an integration by name or ID, with its roles. Codes: not_found.
 	Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error)
 
-	// Integrations lists by name, with their roles.
+	// Integrations lists integrations by name, with their roles.
 	Integrations(ctx context.Context, page rolebroker.Page) ([]rolebroker.Integration, error)
 
-	// CreateIntegration stores in as it is given. Its ExternalID must be one
-	// that ReserveExternalID stored and no integration has; it is used up in
-	// the same transaction. Codes: conflict (name), invalid (external ID),
-	// not_found (the runner).
+	// IntegrationsOf lists the integrations that name a runner, by name, with their roles.
+	IntegrationsOf(ctx context.Context, id rolebroker.RunnerID) ([]rolebroker.Integration, error)
+
+	// CreateIntegration stores an integration and uses up its external ID, which must be reserved and unused. Codes:
+	// conflict (name), invalid (external ID), not_found (the runner).
 	CreateIntegration(ctx context.Context, in *rolebroker.Integration) error
 
-	// UpdateIntegration replaces the integration with in.ID, if it still has
-	// the version expected; in.Version is what it will have. Roles are matched
-	// by ID. Codes: not_found (the runner, too), stale, conflict.
+	// UpdateIntegration replaces the integration with in.ID if it has the version expected. in.Version is the new
+	// version. Roles are matched by ID. Codes: not_found (also for the runner), stale, conflict.
 	UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error
 
-	// DeleteIntegration removes it, its roles and its connections; an agent
-	// whose default it was has none then. expected 0 means any version.
-	// Codes: not_found, stale.
+	// DeleteIntegration removes an integration with its roles and connections. An agent whose default it was has no
+	// default afterwards. expected 0 means any version. Codes: not_found, stale.
 	DeleteIntegration(ctx context.Context, id rolebroker.IntegrationID, expected int64) error
 
-	// SetExternalIDs stores in's ExternalID, NextExternalID, Version and
-	// UpdatedAt, if it still has the version expected. Both have to be reserved
-	// and no other integration's. Codes: not_found, stale, invalid.
+	// SetExternalIDs stores ExternalID, NextExternalID, Version and UpdatedAt of an integration if it has the version
+	// expected. Both external IDs must be reserved and not used by another integration. Codes: not_found, stale,
+	// invalid.
 	SetExternalIDs(ctx context.Context, in *rolebroker.Integration, expected int64) error
 
-	// EarlierExternalIDs are those that it had before, the newest first.
+	// EarlierExternalIDs lists the external IDs that an integration had before, the newest first.
 	EarlierExternalIDs(ctx context.Context, id rolebroker.IntegrationID, limit int) ([]string, error)
 }
 
 type reservationStore interface {
-	// ReserveExternalID stores an external ID for a later integration, and by
-	// which ID it is found. Codes: conflict (either is taken).
+	// ReserveExternalID stores an external ID and the ID of its reservation. Codes: conflict (either is taken).
 	ReserveExternalID(ctx context.Context, id rolebroker.ReservationID, externalID string, at time.Time) error
 
-	// Reservation finds one by its ID. Codes: not_found, also when it is of an
-	// integration that is gone.
+	// Reservation finds a reservation by its ID. Codes: not_found (also if its integration was deleted).
 	Reservation(ctx context.Context, id rolebroker.ReservationID) (*rolebroker.Reservation, error)
 
-	// ReservationOf finds one by the external ID that was reserved, whether it
-	// is still the integration's current one or not. Codes: not_found, also
-	// when it is of an integration that is gone.
+	// ReservationOf finds a reservation by the external ID that was reserved, which need not be the current one of the
+	// integration. Codes: not_found (also if its integration was deleted).
 	ReservationOf(ctx context.Context, externalID string) (*rolebroker.Reservation, error)
 
-	// ReleaseExternalID forgets one that no integration has used. Codes:
-	// not_found, conflict (an integration has it).
+	// ReleaseExternalID deletes a reservation that no integration has used. Codes: not_found, conflict (an integration
+	// has it).
 	ReleaseExternalID(ctx context.Context, id rolebroker.ReservationID) error
 }
 
 type validationStore interface {
-	// RecordValidations stores what came of validating in's roles as in has
-	// them: of those that are still so, unless there is something newer. at is
-	// when the integration as a whole was validated; zero: it was not. If in is
-	// gone nothing is stored.
-	RecordValidations(ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation, at time.Time) error
+	// RecordValidations stores outcomes of validating the roles of in. An outcome is not stored if the role has changed
+	// since, or has a newer one. at is when the whole integration was validated; zero: only a part was. If the
+	// integration is gone nothing is stored.
+	RecordValidations(
+		ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation, at time.Time) error
 
-	// ClaimIntegrations gives integrations in platform mode that were last
-	// validated before a time: those of the longest ago, in any order. Nobody
-	// else is given them until they are due again. One that changes is due.
+	// ClaimIntegrations returns integrations in platform mode that were validated before a time, those of the longest
+	// ago, in any order. It sets the time of their validation to now, so that no other server claims them. An
+	// integration that changes can be claimed again.
 	ClaimIntegrations(ctx context.Context, before, now time.Time, limit int) ([]rolebroker.IntegrationID, error)
 
-	// SetValidatedAt says when an integration was last validated, for who
-	// claimed it and could not do it.
+	// SetValidatedAt sets the time of an integration's validation. A server calls it for one that it claimed and could
+	// not validate.
 	SetValidatedAt(ctx context.Context, id rolebroker.IntegrationID, at time.Time) error
 
-	// CountIntegrations is how many are in platform mode.
+	// CountIntegrations counts the integrations in platform mode.
 	CountIntegrations(ctx context.Context) (int, error)
 }
 
 type agentStore interface {
-	// Agent finds one by name or ID, with its connections. Codes: not_found.
+	// Agent finds an agent by name or ID, with its connections. Codes: not_found.
 	Agent(ctx context.Context, nameOrID string) (*rolebroker.Agent, error)
 
-	// Agents lists by name, with their connections.
+	// Agents lists agents by name, with their connections.
 	Agents(ctx context.Context, page rolebroker.Page) ([]rolebroker.Agent, error)
 
-	// CreateAgent stores a with its connections. Codes: conflict (name),
-	// not_found (an integration that is gone).
+	// CreateAgent stores an agent with its connections. Codes: conflict (name), not_found (an integration).
 	CreateAgent(ctx context.Context, a *rolebroker.Agent) error
 
-	// UpdateAgent replaces the agent with a.ID and its connections, if it
-	// still has the version expected. Codes: not_found, stale, conflict.
+	// UpdateAgent replaces the agent with a.ID and its connections if it has the version expected. Codes: not_found,
+	// stale, conflict.
 	UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error
 
-	// DeleteAgent removes it, its connections and its tokens. expected 0
-	// means any version. Codes: not_found, stale.
+	// DeleteAgent removes an agent with its connections and tokens. expected 0 means any version. Codes: not_found,
+	// stale.
 	DeleteAgent(ctx context.Context, id rolebroker.AgentID, expected int64) error
 }
 
+// tokenStore keeps agent tokens. The method Token, which also finds bindings, is in lend.Records.
 type tokenStore interface {
-	// Tokens lists an agent's, by ID, revoked and expired ones too.
+	// Tokens lists an agent's tokens by ID, revoked and expired ones too.
 	Tokens(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error)
 
-	// CreateToken stores t. Codes: not_found (the agent).
+	// CreateToken stores a token. Codes: not_found (the agent), conflict (the ID is taken).
 	CreateToken(ctx context.Context, t *rolebroker.Token) error
 
-	// RevokeToken marks an agent's token as revoked; doing so again changes
-	// nothing. Codes: not_found.
+	// RevokeToken sets RevokedAt of an agent's token. Revoking again changes nothing. Codes: not_found.
 	RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time) error
 }
 
-type runnerStore interface {
-	// Runner finds one by name or ID. Codes: not_found.
-	Runner(ctx context.Context, nameOrID string) (*rolebroker.Runner, error)
-
-	// Runners lists by name.
-	Runners(ctx context.Context, page rolebroker.Page) ([]rolebroker.Runner, error)
-
-	// CreateRunner stores r. Codes: conflict (name, issuer).
-	CreateRunner(ctx context.Context, r *rolebroker.Runner) error
-
-	// UpdateRunner stores r's Name, Description, Issuer, Version and UpdatedAt,
-	// if it still has the version expected. Codes: not_found, stale, conflict.
-	UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64) error
-
-	// DeleteRunner removes it and its keys. expected 0 means any version. Codes:
-	// not_found, stale, conflict (an integration names it).
-	DeleteRunner(ctx context.Context, id rolebroker.RunnerID, expected int64) error
-
-	// RecordRunnerReport stores what a runner says of itself, and moves SeenAt
-	// forward. Codes: not_found.
-	RecordRunnerReport(ctx context.Context, id rolebroker.RunnerID, report rolebroker.RunnerReport, at time.Time) error
-
-	// SeeRunner moves SeenAt forward. Codes: not_found.
-	SeeRunner(ctx context.Context, id rolebroker.RunnerID, at time.Time) error
-
-	// IntegrationsOf lists those that name the runner, by name, with their roles.
-	IntegrationsOf(ctx context.Context, id rolebroker.RunnerID) ([]rolebroker.Integration, error)
-
-	// RunnerKey finds a credential or a join token by ID. Codes: not_found.
-	RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error)
-
-	// CreateRunnerKey stores k, in place of those of its kind that the runner has
-	// and has not used: a join token ends the one before it, and of credentials
-	// there are never more than the one in use and the newest. Codes: not_found
-	// (the runner).
-	CreateRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) error
-
-	// Join stores the credential in place of the join token and of all
-	// credentials that its runner had, and sets JoinedAt if it was zero. Codes:
-	// not_found, which whoever comes second gets.
-	Join(ctx context.Context, joinKey rolebroker.RunnerKeyID, credential *rolebroker.RunnerKey, at time.Time) error
-
-	// UseRunnerKey says that a credential was used. The first time sets its
-	// UsedAt and removes the runner's other credentials, all of which were made
-	// before it; after that nothing changes. Codes: not_found.
-	UseRunnerKey(ctx context.Context, id rolebroker.RunnerKeyID, at time.Time) error
-
-	// Binding finds the one of a service account. Token finds it too, by its ID.
-	// Codes: not_found.
+type bindingStore interface {
+	// Binding finds the binding of a service account. Codes: not_found.
 	Binding(ctx context.Context, account rolebroker.ServiceAccount) (*rolebroker.Token, error)
 
-	// Bindings lists an agent's, by ID. Tokens does not list them.
+	// Bindings lists an agent's bindings by ID.
 	Bindings(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error)
 
-	// CreateBinding stores b, which has an Account and no Hash. Codes: not_found
-	// (the agent), conflict (the service account is bound already).
+	// CreateBinding stores a token that has an Account and no Hash. Codes: not_found (the agent), conflict (the service
+	// account is bound already).
 	CreateBinding(ctx context.Context, b *rolebroker.Token) error
 
-	// DeleteBinding removes one of the agent's. Codes: not_found.
+	// DeleteBinding removes a binding of an agent. Codes: not_found.
 	DeleteBinding(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID) error
 }
 
+type runnerStore interface {
+	// Runner finds a runner by name or ID. Codes: not_found.
+	Runner(ctx context.Context, nameOrID string) (*rolebroker.Runner, error)
+
+	// Runners lists runners by name.
+	Runners(ctx context.Context, page rolebroker.Page) ([]rolebroker.Runner, error)
+
+	// CreateRunner stores a runner. Codes: conflict (name, issuer).
+	CreateRunner(ctx context.Context, r *rolebroker.Runner) error
+
+	// UpdateRunner stores Name, Description, Issuer, Version and UpdatedAt of a runner if it has the version expected.
+	// Codes: not_found, stale, conflict.
+	UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64) error
+
+	// DeleteRunner removes a runner and its keys. expected 0 means any version. Codes: not_found, stale, conflict (an
+	// integration names it).
+	DeleteRunner(ctx context.Context, id rolebroker.RunnerID, expected int64) error
+
+	// RecordRunnerReport stores what a runner says of itself, and moves SeenAt forward. Codes: not_found.
+	RecordRunnerReport(
+		ctx context.Context, id rolebroker.RunnerID, report rolebroker.RunnerReport, at time.Time) error
+
+	// SeeRunner moves SeenAt forward. Codes: not_found.
+	SeeRunner(ctx context.Context, id rolebroker.RunnerID, at time.Time) error
+}
+
+type runnerKeyStore interface {
+	// RunnerKey finds a credential or a join token by ID. Codes: not_found.
+	RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error)
+
+	// CreateRunnerKey stores a credential or a join token. It replaces the runner's unused keys of that kind: a runner
+	// has at most one join token, one credential in use and one new credential. Codes: not_found (the runner).
+	CreateRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) error
+
+	// Join stores a credential in place of a join token and of all credentials of the runner. It sets JoinedAt if that
+	// is zero. Codes: not_found (the join token was used already).
+	Join(ctx context.Context, joinKey rolebroker.RunnerKeyID, credential *rolebroker.RunnerKey, at time.Time) error
+
+	// UseRunnerKey records the first use of a credential: it sets UsedAt and removes the runner's other credentials,
+	// which are older. Later uses change nothing. Codes: not_found.
+	UseRunnerKey(ctx context.Context, id rolebroker.RunnerKeyID, at time.Time) error
+}
+
 type apiKeyStore interface {
-	// APIKey finds one by ID. Codes: not_found.
+	// APIKey finds an API key by ID. Codes: not_found.
 	APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error)
 
-	// APIKeys lists by ID.
+	// APIKeys lists API keys by ID.
 	APIKeys(ctx context.Context, page rolebroker.Page) ([]rolebroker.APIKey, error)
 
-	// CreateAPIKey stores k. Codes: conflict (the ID or the name is taken).
+	// CreateAPIKey stores an API key. Codes: conflict (the ID or the name is taken).
 	CreateAPIKey(ctx context.Context, k *rolebroker.APIKey) error
 
-	// PutAPIKey stores k, in place of the one with its ID if there is one.
-	// Codes: conflict (another has the name).
+	// PutAPIKey stores an API key, in place of the one with its ID if there is one. Codes: conflict (another has the
+	// name).
 	PutAPIKey(ctx context.Context, k *rolebroker.APIKey) error
 
-	// DeleteAPIKey removes one, unless no admin key would be left that never
-	// expires. Codes: not_found, conflict (the last).
+	// DeleteAPIKey removes an API key. The last admin key that never expires stays. Codes: not_found, conflict (the
+	// last).
 	DeleteAPIKey(ctx context.Context, id rolebroker.APIKeyID) error
 }
 
 type signInStore interface {
-	// SignIn finds one by ID. Codes: not_found.
+	// SignIn finds a sign-in by ID. Codes: not_found.
 	SignIn(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error)
 
-	// CreateSignIn stores one. Codes: not_found (the API key).
+	// CreateSignIn stores a sign-in. Codes: not_found (the API key).
 	CreateSignIn(ctx context.Context, in *rolebroker.SignIn) error
 
-	// DeleteSignIn forgets one. Codes: not_found, which whoever comes second gets.
+	// DeleteSignIn removes a sign-in. Codes: not_found (it was removed already).
 	DeleteSignIn(ctx context.Context, id rolebroker.SignInID) error
 
-	// DeleteSignIns forgets those that expired before the time.
+	// DeleteSignIns removes the sign-ins that expired before a time.
 	DeleteSignIns(ctx context.Context, before time.Time) error
-
-	// Counts is how many there are of each thing; of sessions, those that may
-	// work at the time.
-	Counts(ctx context.Context, at time.Time) (rolebroker.Counts, error)
-
-	// CountAgents is how many agents are connected to each of the integrations
-	// whose names lie between two, both included; what has none is left out.
-	CountAgents(ctx context.Context, from, to string) (map[rolebroker.IntegrationID]int, error)
 }
 
+// sessionStore reads sessions. lend.Records writes them.
 type sessionStore interface {
-	// Session finds one by ID. Codes: not_found.
+	// Session finds a session by ID. Codes: not_found.
 	Session(ctx context.Context, id rolebroker.SessionID) (*rolebroker.Session, error)
 
-	// Sessions lists newest first: by RequestedAt, then ID, both descending.
-	Sessions(ctx context.Context, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
+	// Sessions lists sessions, the newest first: by RequestedAt and then ID, both descending.
+	Sessions(
+		ctx context.Context, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
 
-	// FirstLike finds the oldest on record of the same agent, integration, role,
-	// ARN, session name and Runner. Codes: not_found.
+	// FirstLike finds the oldest session of the same agent, integration, role, ARN, session name and Runner. Codes:
+	// not_found.
 	FirstLike(ctx context.Context, s *rolebroker.Session) (*rolebroker.Session, error)
 
-	// DeleteSessions forgets those that expired before the time, at most
-	// limit of them, and says how many.
+	// DeleteSessions removes sessions that expired before a time, at most limit of them, and returns how many.
 	DeleteSessions(ctx context.Context, expiredBefore time.Time, limit int) (int, error)
+}
+
+type countStore interface {
+	// Counts counts integrations, agents, and the sessions that are live at a time.
+	Counts(ctx context.Context, at time.Time) (rolebroker.Counts, error)
+
+	// CountAgents counts the agents that are connected to each integration whose name lies between from and to,
+	// inclusive. An integration without agents is missing.
+	CountAgents(ctx context.Context, from, to string) (map[rolebroker.IntegrationID]int, error)
 }

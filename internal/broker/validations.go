@@ -116,7 +116,9 @@ func (b *Broker) ValidateDraft(
 }
 
 // unchanged returns the results for the roles that are the same in a draft and as stored.
-func unchanged(stored, draft *rolebroker.Integration, results []rolebroker.RoleValidation) (same []rolebroker.RoleValidation) {
+func unchanged(
+	stored, draft *rolebroker.Integration, results []rolebroker.RoleValidation,
+) (same []rolebroker.RoleValidation) {
 	for _, r := range results {
 		role := stored.Role(string(r.Role.ID))
 		if r.Role.ID != "" && role != nil && stored.Fingerprint(role) == draft.Fingerprint(&r.Role) {
@@ -401,6 +403,11 @@ func (b *Broker) validateAfter(ctx context.Context, in *rolebroker.Integration) 
 		err = b.recordValidations(ctx, in, results)
 	}
 	if err != nil {
-		b.log.WarnContext(ctx, "validating a saved integration", "integration", in.Name, "reason", err, "cause", errors.Unwrap(err))
+		b.warn(ctx, "validating a saved integration", in, err)
 	}
+}
+
+// warn logs that a validation went wrong whose integration is saved all the same.
+func (b *Broker) warn(ctx context.Context, what string, in *rolebroker.Integration, err error) {
+	b.log.WarnContext(ctx, what, "integration", in.Name, "reason", err, "cause", errors.Unwrap(err))
 }
