@@ -99,8 +99,8 @@ func (a Action) permission() permission {
 		return toRead
 	case ActionRunnerJoin:
 		return toJoin
-	case ActionRunnerAuthenticate, ActionRunnerRenew, ActionRunnerReport, ActionRunnerWatch, ActionRunnerIdentify, ActionRunnerGrants,
-		ActionRunnerLend, ActionRunnerRecord:
+	case ActionRunnerAuthenticate, ActionRunnerRenew, ActionRunnerReport, ActionRunnerWatch, ActionRunnerIdentify,
+		ActionRunnerGrants, ActionRunnerLend, ActionRunnerRecord:
 		return toRun
 	}
 	return toWrite

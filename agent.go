@@ -5,24 +5,23 @@ import (
 	"time"
 )
 
-// Agent is who borrows: an AI agent, with as many processes as it likes.
+// Agent is an AI agent that borrows roles. It may have any number of processes.
 type Agent struct {
 	ID          AgentID
-	Name        string // unique in a deployment; the RoleSessionName its owner finds in CloudTrail
+	Name        string // unique in a deployment; CloudTrail shows it as the RoleSessionName
 	Description string
-	Disabled    bool // nothing is lent to a disabled agent
-	// DefaultIntegration is whose default role is used when the agent names
-	// none. The first connection becomes it; when it is disconnected there is
-	// none until someone chooses, because switching to another by itself
-	// would hand the agent a role that nobody chose.
+	Disabled    bool // a disabled agent borrows nothing
+	// DefaultIntegration is the integration whose default role the agent gets when it names no role. The first
+	// connection becomes the default. When the default is disconnected it becomes empty: another one would hand the
+	// agent a role that nobody chose.
 	DefaultIntegration IntegrationID
 	Connections        []Connection // in the order they were made
-	Version            int64        // counts the changes; 1 when new
+	Version            int64        // 1 for a new agent; each change adds 1
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 }
 
-// Check says everything that is wrong with the agent.
+// Check returns every field that is wrong. Codes: invalid.
 func (a *Agent) Check() error {
 	var p problems
 	p.check("name", CheckName(a.Name))
@@ -40,7 +39,7 @@ func (a *Agent) Check() error {
 	return p.err("the agent")
 }
 
-// Connected says whether the agent may borrow from the integration.
+// Connected reports whether the agent may borrow from the integration.
 func (a *Agent) Connected(id IntegrationID) bool {
 	for _, c := range a.Connections {
 		if c.Integration == id {
@@ -50,29 +49,28 @@ func (a *Agent) Connected(id IntegrationID) bool {
 	return false
 }
 
-// Connection says that an agent may borrow from an integration.
+// Connection lets an agent borrow from an integration.
 type Connection struct {
 	Integration     IntegrationID
 	IntegrationName string // as it is now
 	ConnectedAt     time.Time
 }
 
-// Token is what the server remembers of an agent's token: never the token. A
-// service account that the agent is bound to is one too, whose tokens the
-// cluster makes.
+// Token is the record of an agent token. It does not hold the token. The binding of a service account to the agent is
+// a Token too; the cluster makes the tokens of the service account.
 type Token struct {
 	ID        TokenID
 	Agent     AgentID
-	Label     string // of the user's choosing; may be empty
-	Hash      []byte // SHA-256 of the token; nil for a service account, so that nothing matches it
-	Account   ServiceAccount
+	Label     string         // of the user's choosing; may be empty
+	Hash      []byte         // SHA-256 of the token; nil for a binding, so that no token matches it
+	Account   ServiceAccount // of a binding; zero for an agent token
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: it does not expire
 	RevokedAt time.Time // zero: it is not revoked
 	UsedAt    time.Time // when it was last used, to the minute; zero: never
 }
 
-// CheckLabel says what is wrong with the label of a token or the name of an API key.
+// CheckLabel checks the label of a token or the name of an API key.
 func CheckLabel(label string) error {
 	if err := checkDescription(label); err != nil {
 		return err
@@ -83,7 +81,7 @@ func CheckLabel(label string) error {
 	return nil
 }
 
-// Usable is nil while the token may be used.
+// Usable returns nil unless the token is revoked or has expired. Codes: expired.
 func (t *Token) Usable(now time.Time) error {
 	switch {
 	case !t.RevokedAt.IsZero():
@@ -96,15 +94,16 @@ func (t *Token) Usable(now time.Time) error {
 	return nil
 }
 
-// Access is what an API key opens.
+// Access is what an API key permits.
 type Access string
 
+// The accesses.
 const (
-	AccessAdmin    Access = "admin"     // everything
-	AccessReadOnly Access = "read-only" // reading
+	AccessAdmin    Access = "admin"     // to read and to change everything
+	AccessReadOnly Access = "read-only" // to read
 )
 
-// APIKey is what the server remembers of a key to the management API: never the key.
+// APIKey is the record of a key to the management API. It does not hold the key.
 type APIKey struct {
 	ID        APIKeyID
 	Name      string

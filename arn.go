@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// RoleARN is the ARN of one IAM role, taken apart. It is comparable; the zero
-// value is no ARN.
+// RoleARN is the parsed ARN of one IAM role. It is comparable; the zero value is no ARN.
 type RoleARN struct {
 	Partition string // "aws", "aws-cn", "aws-us-gov", …
 	Account   string // 12 digits; a leading zero is real
@@ -15,12 +14,11 @@ type RoleARN struct {
 	Name      string // 1 to 64 of [A-Za-z0-9_+=,.@-]
 }
 
-// maxARN is the longest RoleArn that STS takes, in characters.
+// maxARN is the longest RoleArn that STS accepts, in characters.
 const maxARN = 2048
 
-// ParseRoleARN takes a role's full ARN apart, as in
-// arn:aws:iam::444455556666:role/team/ReadOnly. Whatever is not the ARN of
-// one role is refused with the reason.
+// ParseRoleARN parses the full ARN of a role, as in arn:aws:iam::444455556666:role/team/ReadOnly. The error says why
+// an input is not the ARN of one role.
 //
 // Source: IAM User Guide, "IAM identifiers"; IAM API Reference, CreateRole.
 func ParseRoleARN(s string) (RoleARN, error) {
@@ -45,7 +43,8 @@ func ParseRoleARN(s string) (RoleARN, error) {
 		return RoleARN{}, fmt.Errorf("%q is in the unknown partition %q; known are %s", s, partition, knownPartitions())
 	}
 	if region != "" {
-		return RoleARN{}, fmt.Errorf("%q has the region %q; IAM is global and a role's ARN has none: give the region as the role's region", s, region)
+		return RoleARN{}, fmt.Errorf("%q has the region %q; IAM is global and a role's ARN has none: "+
+			"give the region as the role's region", s, region)
 	}
 	if !isAccountID(account) {
 		return RoleARN{}, fmt.Errorf("%q has the account %q; an account ID is 12 digits", s, account)
@@ -59,18 +58,19 @@ func ParseRoleARN(s string) (RoleARN, error) {
 	case !isIAMPath(arn.Path):
 		return RoleARN{}, fmt.Errorf("%q has the path %q, which IAM does not allow", s, arn.Path)
 	case !isIAMName(arn.Name):
-		return RoleARN{}, fmt.Errorf("%q has the role name %q; IAM allows 1 to 64 letters, digits and _+=,.@-", s, arn.Name)
+		return RoleARN{}, fmt.Errorf("%q has the role name %q; IAM allows 1 to 64 letters, digits and _+=,.@-",
+			s, arn.Name)
 	}
 	return arn, nil
 }
 
-// These are written out, since every process of an agent starts this program
-// and regular expressions are compiled at each start.
+// The checks below are loops and not regular expressions, which would be compiled at each start of exec.
 
 func isAccountID(s string) bool { return len(s) == 12 && only(s, isDigit) }
 
 func isIAMName(s string) bool {
-	return 1 <= len(s) && len(s) <= 64 && only(s, func(c byte) bool { return isNameStart(c) || strings.IndexByte("_+=,.@-", c) >= 0 })
+	allowed := func(c byte) bool { return isNameStart(c) || strings.IndexByte("_+=,.@-", c) >= 0 }
+	return 1 <= len(s) && len(s) <= 64 && only(s, allowed)
 }
 
 func isIAMPath(s string) bool {
@@ -82,7 +82,11 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isLower(c byte) bool { return 'a' <= c && c <= 'z' }
 
-// only says whether every byte of s is allowed.
+func isDirection(s string) bool {
+	return s != "" && only(s, func(c byte) bool { return isLower(c) || isDigit(c) })
+}
+
+// only reports whether every byte of s is allowed.
 func only(s string, allowed func(byte) bool) bool {
 	for i := range len(s) {
 		if !allowed(s[i]) {
@@ -92,8 +96,7 @@ func only(s string, allowed func(byte) bool) bool {
 	return true
 }
 
-// checkRoleResource tells the kinds of ARN apart that people paste instead of
-// a role's.
+// checkRoleResource refuses the ARNs that people paste instead of a role's, and says what they are.
 func checkRoleResource(service, resource string) error {
 	kind, _, _ := strings.Cut(resource, "/")
 	switch {
@@ -111,7 +114,7 @@ func checkRoleResource(service, resource string) error {
 	return fmt.Errorf("is not the ARN of an IAM role")
 }
 
-// String is the ARN as AWS writes it; "" for the zero value.
+// String returns the ARN as AWS writes it; "" for the zero value.
 func (a RoleARN) String() string {
 	if a == (RoleARN{}) {
 		return ""
@@ -119,18 +122,17 @@ func (a RoleARN) String() string {
 	return "arn:" + a.Partition + ":iam::" + a.Account + ":role" + a.Path + a.Name
 }
 
-// MarshalText and UnmarshalText make a RoleARN a string in JSON and YAML.
+// MarshalText makes a RoleARN a string in JSON and YAML.
 func (a RoleARN) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalText parses as ParseRoleARN does.
+// UnmarshalText parses text as ParseRoleARN does.
 func (a *RoleARN) UnmarshalText(text []byte) (err error) {
 	*a, err = ParseRoleARN(string(text))
 	return err
 }
 
-// partitions are the AWS partitions with what their regions begin with. The
-// patterns are AWS's own, narrowed to what can stand in a host name, so a
-// region that opens tomorrow is already allowed.
+// partitions are the AWS partitions and the beginnings of their regions. They are AWS's own patterns, narrowed to the
+// characters of a host name, so that a new region needs no release.
 //
 // Source: the SDKs' partitions.json, regionRegex.
 var partitions = map[string][]string{
@@ -156,9 +158,7 @@ func knownPartitions() string {
 // Region is an AWS region, as in "eu-west-1".
 type Region string
 
-// CheckRegion says what is wrong with a region that has to belong to a
-// partition: it does not have the form of a region, or is another
-// partition's.
+// CheckRegion checks that a region has the form of a region and belongs to a partition. An empty partition means any.
 func CheckRegion(region Region, partition string) error {
 	of := region.Partition()
 	switch {
@@ -172,16 +172,14 @@ func CheckRegion(region Region, partition string) error {
 	return nil
 }
 
-// Partition is the partition a region belongs to by its form, which is a
-// beginning, a direction and a number of one or two digits; "" when it has the
-// form of none.
+// Partition returns the partition that a region belongs to by its form: a beginning, a direction, and a number of one
+// or two digits. It returns "" for any other form.
 func (r Region) Partition() string {
 	for name, beginnings := range partitions {
 		for _, beginning := range beginnings {
 			rest, ok := strings.CutPrefix(string(r), beginning)
 			direction, number, dashed := strings.Cut(rest, "-")
-			if ok && dashed && direction != "" && only(direction, func(c byte) bool { return isLower(c) || isDigit(c) }) &&
-				1 <= len(number) && len(number) <= 2 && only(number, isDigit) {
+			if ok && dashed && isDirection(direction) && 1 <= len(number) && len(number) <= 2 && only(number, isDigit) {
 				return name
 			}
 		}

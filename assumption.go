@@ -6,21 +6,23 @@ import (
 	"time"
 )
 
-// Assumption is one AssumeRole call: everything that shapes the credentials.
+// Assumption is the input of one AssumeRole call: everything that shapes the credentials.
 type Assumption struct {
 	ARN         RoleARN
-	Region      Region // whose regional STS endpoint is asked
+	Region      Region // of the STS endpoint
 	SessionName string
-	ExternalID  string // always sent when lending; a trust policy that does not ask for it ignores it. Empty: none, to find out whether it is asked for
-	Duration    time.Duration
+	// ExternalID is always sent when lending: a trust policy without a condition on it ignores it. Validation leaves it
+	// empty to find out whether the trust policy requires it.
+	ExternalID string
+	Duration   time.Duration
 
-	SourceIdentity string // stays with every session that follows from this one; empty: none
+	SourceIdentity string // AWS keeps it when the session assumes further roles; empty: none
 	Tags           Tags   // zero: none
 	Policy         string // a session policy, JSON, that narrows what the credentials may do; empty: none
 }
 
-// Tags are the session tags that say who borrows. They show in CloudTrail's
-// record of the AssumeRole call, and policies can ask for them.
+// Tags are the session tags that name the borrower. CloudTrail shows them with the AssumeRole call, and policies can
+// test them.
 type Tags struct {
 	Agent       string
 	Integration string
@@ -42,36 +44,41 @@ type Assumed struct {
 	RequestID   string // AWS's; finds the call in CloudTrail
 }
 
-// RefusalKind says why STS gave no credentials, as far as its answer tells.
+// RefusalKind is the reason why STS gave no credentials, as far as its answer shows.
 type RefusalKind string
 
+// The kinds of refusal. "We" are the server or the runner that called STS.
 const (
-	RefusedDenied          RefusalKind = "denied"           // the role does not trust us, does not exist, or a policy denies: AWS does not tell these apart
-	RefusedThrottled       RefusalKind = "throttled"        // we asked too often
-	RefusedUnreachable     RefusalKind = "unreachable"      // no answer, or one that says STS itself is in trouble
-	RefusedNoIdentity      RefusalKind = "no_identity"      // we have no AWS identity of our own
-	RefusedIdentityExpired RefusalKind = "identity_expired" // ours has expired
-	RefusedIdentity        RefusalKind = "identity_invalid" // ours is not accepted: unknown key, wrong signature
-	RefusedRegion          RefusalKind = "region_disabled"  // STS is not activated in that region for the role's account
-	RefusedDuration        RefusalKind = "duration"         // longer than the role allows, or than role chaining does
-	RefusedOther           RefusalKind = "rejected"         // anything else STS found wrong
+	// RefusedDenied: the role does not trust us, does not exist, or a policy denies. AWS does not distinguish these.
+	RefusedDenied RefusalKind = "denied"
+
+	RefusedThrottled       RefusalKind = "throttled"        // we called too often
+	RefusedUnreachable     RefusalKind = "unreachable"      // no answer, or an error of STS itself
+	RefusedNoIdentity      RefusalKind = "no_identity"      // we have no AWS identity
+	RefusedIdentityExpired RefusalKind = "identity_expired" // our AWS credentials have expired
+	RefusedIdentity        RefusalKind = "identity_invalid" // our AWS credentials are wrong: key or signature
+	RefusedRegion          RefusalKind = "region_disabled"  // the role's account has not activated STS in the region
+	RefusedDuration        RefusalKind = "duration"         // longer than the role or role chaining allows
+	RefusedOther           RefusalKind = "rejected"         // anything else
 )
 
-// Temporary says that the same call may succeed later with nothing changed in AWS.
+// Temporary reports whether the same call may succeed later without a change in AWS.
 func (k RefusalKind) Temporary() bool {
 	return k == RefusedThrottled || k == RefusedUnreachable
 }
 
-// Hint is what to do about a refusal that is about ourselves, or about the way
-// to STS; empty for the others.
+// Hint returns what to do about a refusal because of our own identity or the network; empty for the other kinds.
 func (k RefusalKind) Hint() Hint {
 	switch k {
 	case RefusedNoIdentity:
-		return Hintf("give the server an AWS identity: an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID")
+		return Hintf("give the server an AWS identity: an instance or container role, a web-identity token, " +
+			"a profile or AWS_ACCESS_KEY_ID")
 	case RefusedIdentityExpired:
-		return Hintf("renew the server's AWS credentials; long-lived ones, or an instance or container role, renew themselves")
+		return Hintf("renew the server's AWS credentials; " +
+			"long-lived ones, or an instance or container role, renew themselves")
 	case RefusedIdentity:
-		return Hintf("correct the server's AWS credentials: the access key may be deleted, disabled or mistyped, or the server's clock wrong")
+		return Hintf("correct the server's AWS credentials: the access key may be deleted, disabled or mistyped, " +
+			"or the server's clock wrong")
 	case RefusedUnreachable:
 		return Hintf("look whether the server can reach STS, by HTTPS and perhaps through a proxy")
 	}
@@ -86,18 +93,21 @@ type Refusal struct {
 	RequestID string // AWS's; may be empty
 	Cause     error  // for the log
 
-	DeniedBy Denier // of RefusedDenied: what AWS says denied it; empty where it does not say
-	Chained  bool   // of RefusedDuration: AWS says that it is the hour of role chaining
+	DeniedBy Denier // for RefusedDenied: the policy that AWS names; empty if it names none
+	Chained  bool   // for RefusedDuration: AWS says that role chaining allows an hour at most
 }
 
-// Denier is what AWS says denied a call. Across accounts it says nothing.
+// Denier is the kind of policy that AWS says denied a call. For a role of another account AWS does not say it.
 type Denier string
 
+// The kinds of policy.
 const (
-	DeniedByIdentity     Denier = "identity"     // a policy of the caller: identity-based, session, permissions boundary
+	DeniedByIdentity     Denier = "identity"     // of the caller: identity-based, session, permissions boundary
 	DeniedByTrust        Denier = "trust"        // the role's trust policy
-	DeniedByOrganization Denier = "organization" // a service or resource control policy, or that of a VPC endpoint
+	DeniedByOrganization Denier = "organization" // service or resource control policy, or a VPC endpoint's policy
 )
+
+// Error returns AWS's code, message and request ID.
 
 func (r *Refusal) Error() string {
 	text := r.Message
@@ -110,20 +120,20 @@ func (r *Refusal) Error() string {
 	return text
 }
 
-// Unwrap gives the log its cause.
+// Unwrap returns the cause.
 func (r *Refusal) Unwrap() error { return r.Cause }
 
-// Identity is who this deployment is in AWS.
+// Identity is an AWS identity of this deployment or of a runner.
 type Identity struct {
 	Account string // 12 digits
-	ARN     string // as GetCallerIdentity gives it
+	ARN     string // as GetCallerIdentity returns it
 	UserID  string
-	// RoleARN is, for the session of a role, that role's ARN with its path,
-	// which GetCallerIdentity does not say; empty when it is not known.
+	// RoleARN is the ARN of the role, with its path, if the identity is a role session. GetCallerIdentity does not
+	// return the path. Empty: unknown.
 	RoleARN string
 }
 
-// Partition is the AWS partition of the identity, as in "aws".
+// Partition returns the AWS partition of the identity, as in "aws".
 func (id Identity) Partition() string {
 	parts := strings.SplitN(id.ARN, ":", 3)
 	if len(parts) < 3 {
@@ -132,18 +142,18 @@ func (id Identity) Partition() string {
 	return parts[1]
 }
 
-// IsRoot says whether it is the root user of its account, who may assume no role.
+// IsRoot reports whether the identity is the root user of its account, which cannot assume roles.
 func (id Identity) IsRoot() bool { return strings.HasSuffix(id.ARN, ":root") }
 
-// assumedRole is what the ARN of a role's session has before role and session name.
+// assumedRole precedes the names of the role and the session in the ARN of a role session.
 const assumedRole = ":assumed-role/"
 
-// IsRoleSession says whether it is the session of a role, so that every role
-// it assumes is chained, and lasts an hour at most.
+// IsRoleSession reports whether the identity is a role session. The roles that it assumes are then chained, and last an
+// hour at most.
 func (id Identity) IsRoleSession() bool { return strings.Contains(id.ARN, assumedRole) }
 
-// Principal is the ARN by which a trust policy names the identity itself. It
-// is not certain when it is that of a role whose path is not known.
+// Principal returns the ARN by which a trust policy names the identity. It is not certain for a role whose path is
+// unknown.
 func (id Identity) Principal() (arn string, certain bool) {
 	if !id.IsRoleSession() {
 		return id.ARN, id.ARN != ""
@@ -156,7 +166,7 @@ func (id Identity) Principal() (arn string, certain bool) {
 	return RoleARN{Partition: id.Partition(), Account: id.Account, Path: "/", Name: role}.String(), false
 }
 
-// AccountPrincipal is the ARN by which a trust policy names the identity's account.
+// AccountPrincipal returns the ARN by which a trust policy names the account of the identity.
 func (id Identity) AccountPrincipal() string {
 	return "arn:" + id.Partition() + ":iam::" + id.Account + ":root"
 }

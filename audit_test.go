@@ -46,7 +46,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"platform.count sign-in.create sign-in.create-link"
 	runs := "runner.renew-credential runner.report runner.watch runner.identify runner.grants runner.lend " +
 		"runner.record runner.authenticate"
-	named := func(names string, a rolebroker.Action) bool { return strings.Contains(" "+names+" ", " "+string(a)+" ") }
+	named := func(names string, a rolebroker.Action) bool {
+		return strings.Contains(" "+names+" ", " "+string(a)+" ")
+	}
 	seen := map[rolebroker.Action]bool{}
 	for _, a := range actions(t) {
 		if seen[a] {

@@ -7,31 +7,27 @@ import (
 	"strings"
 )
 
-// Grants is what one agent may borrow from at one moment: itself and the
-// integrations it is connected to, in the order of its connections, with all
-// their roles. It is read-only once made, so any number of requests may share it.
+// Grants is what one agent may borrow at one moment: the agent and its integrations with all their roles, in the order
+// of the agent's connections. Nobody changes it once it is made, so that requests can share it.
 type Grants struct {
 	Agent        Agent
 	Integrations []Integration
-	Runner       RunnerID // whose view it is: it lends what integrations that name it have, too; empty: a server's
+	Runner       RunnerID // the runner that lends by these Grants; empty: a server
 }
 
-// Grant is one role that a reference resolved to, and the integration it
-// belongs to. Both point into the Grants.
+// Grant is one role that a reference resolved to, and the role's integration. Both point into the Grants.
 type Grant struct {
 	Integration *Integration
 	Role        *Role
 }
 
-// Reference writes the grant so that it is never ambiguous: "integration/role".
+// Reference returns a reference that is never ambiguous: "integration/role".
 func (g Grant) Reference() string { return g.Integration.Name + "/" + g.Role.Name }
 
-// Resolve finds the role that a reference names, among the enabled roles of
-// the agent's connections only. A reference is "role", "integration/role", a
-// full role ARN, or empty for the default role of the agent's default
-// integration; an ID can stand for each name. What is unknown, disabled or
-// ambiguous is refused with what the agent could have said instead. There is
-// never a fallback.
+// Resolve finds the role that a reference names, among the enabled roles of the agent's connections. A reference is
+// "role", "integration/role", a full role ARN, or empty for the default role of the agent's default integration. An ID
+// can replace each name. A refusal lists the references that the agent can use. Resolve never falls back to another
+// role. Codes: denied, not_found, invalid (ambiguous).
 func (g *Grants) Resolve(reference string) (Grant, error) {
 	if g.Agent.Disabled {
 		return Grant{}, Errorf(CodeDenied, "agent %s is disabled", g.Agent.Name).
@@ -46,21 +42,22 @@ func (g *Grants) Resolve(reference string) (Grant, error) {
 	case len(enabled) == 1:
 		return enabled[0], nil
 	case len(enabled) > 1:
-		return Grant{}, Errorf(CodeInvalid, "role %s is ambiguous for agent %s; it could be %s", quote(reference), g.Agent.Name, references(enabled)).
+		return Grant{}, Errorf(CodeInvalid, "role %s is ambiguous for agent %s; it could be %s",
+			quote(reference), g.Agent.Name, references(enabled)).
 			WithHint("name one of them, as in --role %s", enabled[0].Reference())
 	case len(matches) > 0:
 		return Grant{}, Errorf(CodeDenied, "role %s is disabled in integration %s; available are %s",
 			quote(reference), matches[0].Integration.Name, g.available()).WithHint(hintRoles)
 	}
-	return Grant{}, Errorf(CodeNotFound, "agent %s is not connected to a role %s; available are %s", g.Agent.Name, quote(reference), g.available()).
+	return Grant{}, Errorf(CodeNotFound, "agent %s is not connected to a role %s; available are %s",
+		g.Agent.Name, quote(reference), g.available()).
 		WithHint(hintRoles)
 }
 
-// hintRoles is for whoever asked for what they may not have.
+// hintRoles is the hint for an agent that asked for a role that it may not borrow.
 const hintRoles = "rolebroker roles lists what this agent may borrow"
 
-// defaultGrant is the default role of the default integration, or why there
-// is none.
+// defaultGrant returns the default role of the default integration. Codes: denied.
 func (g *Grants) defaultGrant() (Grant, error) {
 	in, role := g.byDefault()
 	switch {
@@ -68,16 +65,18 @@ func (g *Grants) defaultGrant() (Grant, error) {
 		return Grant{}, Errorf(CodeDenied, "agent %s is not connected to any integration", g.Agent.Name).
 			WithHint("an administrator can connect one: rolebroker agent connect %s INTEGRATION", g.Agent.Name)
 	case in == nil:
-		return Grant{}, Errorf(CodeDenied, "agent %s has no default integration; name a role: available are %s", g.Agent.Name, g.available()).
-			WithHint("an administrator can choose one: rolebroker agent update %s --default-integration %s", g.Agent.Name, g.Integrations[0].Name)
+		return Grant{}, Errorf(CodeDenied, "agent %s has no default integration; name a role: available are %s",
+			g.Agent.Name, g.available()).
+			WithHint("an administrator can choose one: rolebroker agent update %s --default-integration %s",
+				g.Agent.Name, g.Integrations[0].Name)
 	case !role.Enabled:
-		return Grant{}, Errorf(CodeDenied, "the default role of integration %s is disabled; available are %s", in.Name, g.available())
+		return Grant{}, Errorf(CodeDenied, "the default role of integration %s is disabled; available are %s",
+			in.Name, g.available())
 	}
 	return Grant{in, role}, nil
 }
 
-// byDefault is the agent's default integration and that one's default role,
-// enabled or not; nil if there is none.
+// byDefault returns the agent's default integration and its default role, enabled or not; nil if there is none.
 func (g *Grants) byDefault() (*Integration, *Role) {
 	for i := range g.Integrations {
 		if in := &g.Integrations[i]; in.ID == g.Agent.DefaultIntegration {
@@ -89,7 +88,7 @@ func (g *Grants) byDefault() (*Integration, *Role) {
 	return nil, nil
 }
 
-// match is every role, enabled or not, that the reference could mean.
+// match returns every role, enabled or not, that the reference could mean.
 func (g *Grants) match(reference string) []Grant {
 	var matches []Grant
 	arn, err := ParseRoleARN(reference)
@@ -124,12 +123,11 @@ type Offer struct {
 	Name        string
 	ARN         RoleARN
 	Region      Region
-	Default     bool // the one that is used when the agent names none
+	Default     bool // the agent gets this role when it names none
 }
 
-// Offers lists what the agent may borrow now, the default first. A disabled
-// agent may borrow nothing. Roles of integrations in cluster mode are left
-// out, except by their runner: nobody else lends them.
+// Offers lists the roles that the agent may borrow now, the default first; none if the agent is disabled. Roles of an
+// integration in cluster mode are listed by its runner only, because nobody else lends them.
 func (g *Grants) Offers() []Offer {
 	if g.Agent.Disabled {
 		return nil
@@ -154,7 +152,8 @@ func (g *Grants) Offers() []Offer {
 			if !role.Enabled {
 				continue
 			}
-			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name, ARN: role.ARN, Region: role.Region, Default: role == byDefault}
+			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name,
+				ARN: role.ARN, Region: role.Region, Default: role == byDefault}
 			if count[role.Name] > 1 {
 				offer.Reference = in.Name + "/" + role.Name
 			}
@@ -172,7 +171,7 @@ func boolRank(b bool) int {
 	return 0
 }
 
-// available lists the offers for a message, at most a handful of them.
+// available lists the references of the offers, for a message; at most maxListed.
 func (g *Grants) available() string {
 	offers := g.Offers()
 	if len(offers) == 0 {
@@ -193,7 +192,7 @@ func (g *Grants) available() string {
 	return strings.Join(names, ", ")
 }
 
-// maxListed bounds the names in a message that a stranger's input causes.
+// maxListed bounds the names in a message.
 const maxListed = 20
 
 func references(grants []Grant) string {
@@ -208,8 +207,8 @@ func references(grants []Grant) string {
 	return strings.Join(names, ", ")
 }
 
-// FindOffer is the offer that a reference names, as Resolve would find it on
-// the server. It is for showing, never for deciding: only the server decides.
+// FindOffer finds the offer that a reference names. Clients use it to show a role; only the server decides, by
+// Resolve.
 func FindOffer(offers []Offer, reference string) (Offer, bool) {
 	for _, o := range offers {
 		switch reference {
@@ -224,9 +223,8 @@ func FindOffer(offers []Offer, reference string) (Offer, bool) {
 	return Offer{}, false
 }
 
-// ShowReference is what a stranger wrote for a role reference or a task, fit
-// for a log: what is too long to be one is not repeated, since it may be a
-// token in the wrong place.
+// ShowReference returns a role reference, a name or a task as a caller wrote it, fit for a log. It does not repeat what
+// is too long for any of these: that may be a token in the wrong place.
 func ShowReference(s string) string {
 	integration, role, _ := strings.Cut(s, "/")
 	if len(integration) <= maxName && len(role) <= maxName {
@@ -238,8 +236,7 @@ func ShowReference(s string) string {
 	return fmt.Sprintf("(%d characters, neither a name nor an ARN)", len(s))
 }
 
-// quote is the same, fit for a message: in quotes, with control characters
-// escaped.
+// quote is ShowReference for a message: in quotes, with control characters escaped.
 func quote(s string) string {
 	if shown := ShowReference(s); shown != s {
 		return shown

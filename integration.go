@@ -10,9 +10,10 @@ import (
 // AssumptionMode says who calls STS for the roles of an integration.
 type AssumptionMode string
 
+// The assumption modes.
 const (
-	ModePlatform AssumptionMode = "platform" // this deployment does; recommended
-	ModeCluster  AssumptionMode = "cluster"  // a runner in the customer's cluster does
+	ModePlatform AssumptionMode = "platform" // this deployment; recommended
+	ModeCluster  AssumptionMode = "cluster"  // a runner in the customer's cluster
 )
 
 // Integration is a named group of AWS roles that is granted to agents as one.
@@ -21,26 +22,24 @@ type Integration struct {
 	Name           string // unique in a deployment
 	Description    string
 	AssumptionMode AssumptionMode
-	// Runner is who assumes the roles in cluster mode, and RunnerName what it is
-	// called now. Empty: nobody does, yet.
+	// Runner assumes the roles in cluster mode; empty if no runner is chosen yet. RunnerName is its current name.
 	Runner     RunnerID
 	RunnerName string
-	// ExternalID is sent with every AssumeRole. It is made by the server and
-	// unguessable; it is not a secret (IAM User Guide, "access to AWS
-	// accounts owned by third parties").
+	// ExternalID is sent with every AssumeRole. The server makes it; it cannot be guessed. It is not a secret.
+	//
+	// Source: IAM User Guide, "Access to AWS accounts owned by third parties".
 	ExternalID string
-	// NextExternalID is what ExternalID is being changed to; empty when it is
-	// not. Until the change is finished both are good in a trust policy.
+	// NextExternalID replaces ExternalID when the rotation is finished; empty if there is no rotation. During the
+	// rotation a trust policy may require either.
 	NextExternalID string
-	// SessionTags and SourceIdentity have every AssumeRole say who borrows in
-	// those ways too. The trust policies then have to allow sts:TagSession and
-	// sts:SetSourceIdentity.
+	// SessionTags and SourceIdentity name the borrower in every AssumeRole. The trust policies must then allow
+	// sts:TagSession and sts:SetSourceIdentity.
 	SessionTags    bool
 	SourceIdentity bool
 
-	DefaultRole string // the name of the role that is used when none is named
-	Roles       []Role // in the order their owner gave them
-	Version     int64  // counts the changes; 1 when new
+	DefaultRole string // the name of the role that an agent gets when it names none
+	Roles       []Role // in the order that a person gave them
+	Version     int64  // 1 for a new integration; each change adds 1
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 }
@@ -55,9 +54,8 @@ func (in *Integration) Role(nameOrID string) *Role {
 	return nil
 }
 
-// Check says everything that is wrong with the integration: names, ARNs and
-// regions, roles that share a name, and that exactly one role is the default
-// and enabled.
+// Check returns every field that is wrong: names, ARNs and regions, two roles with the same name, and a default role
+// that does not exist or is disabled. Codes: invalid.
 func (in *Integration) Check() error {
 	var p problems
 	p.check("name", CheckName(in.Name))
@@ -73,7 +71,8 @@ func (in *Integration) Check() error {
 		path := rolePath(i)
 		role.check(path, &p)
 		if first, ok := seen[role.Name]; ok && role.Name != "" {
-			p.breaks(RuleRoleNameUnique, path+".name", "%q is the name of %s already; names are unique in an integration", role.Name, rolePath(first))
+			p.breaks(RuleRoleNameUnique, path+".name",
+				"%q is the name of %s already; names are unique in an integration", role.Name, rolePath(first))
 			continue
 		}
 		seen[role.Name] = i
@@ -88,16 +87,18 @@ func (in *Integration) checkDefault(p *problems) {
 	case len(in.Roles) == 0:
 		p.add("roles", "at least one role is required; the default role is one of them")
 	case in.DefaultRole == "":
-		p.breaks(RuleDefaultChosen, "default_role", "is required: the name of the role to use when none is named, one of %s", choices)
+		p.breaks(RuleDefaultChosen, "default_role",
+			"is required: the name of the role to use when none is named, one of %s", choices)
 	case role == nil:
 		p.add("default_role", "%q is not a role of this integration; choose one of %s", in.DefaultRole, choices)
 	case !role.Enabled:
-		p.breaks(RuleDefaultEnabled, "default_role", "%q is disabled; the default role must be enabled: choose one of %s", in.DefaultRole, choices)
+		p.breaks(RuleDefaultEnabled, "default_role",
+			"%q is disabled; the default role must be enabled: choose one of %s", in.DefaultRole, choices)
 	}
 }
 
-// DefaultChoices lists the roles that may be the default, for a message: the
-// names of the enabled ones. It is empty when none is enabled.
+// DefaultChoices lists the names of the enabled roles, which can be the default, for a message. It is empty when no role
+// is enabled.
 func (in *Integration) DefaultChoices() string {
 	var names []string
 	seen := map[string]bool{}

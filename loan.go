@@ -8,8 +8,8 @@ type Request struct {
 	Task string // what the agent is doing, for CloudTrail; may be empty
 }
 
-// Loan is what an agent gets: the credentials of one session. One Loan is
-// shared by all who asked alike, so nobody changes it.
+// Loan is the credentials of one session. Requests of an agent for the same role and task share one Loan, so nobody
+// changes it.
 type Loan struct {
 	Session     SessionID
 	Role        Role
@@ -19,9 +19,8 @@ type Loan struct {
 	rendered []byte
 }
 
-// Rendered is the loan in the form that a door gives it, made by render the
-// first time and kept with the loan: thousands of requests get the same
-// bytes. There is one such form; every caller passes the same render.
+// Rendered returns the loan as a response body. It calls render once and keeps the bytes, which thousands of requests
+// share. Every caller must pass the same render.
 func (l *Loan) Rendered(render func(*Loan) []byte) []byte {
 	l.once.Do(func() { l.rendered = render(l) })
 	return l.rendered

@@ -6,16 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxName is the longest name, in characters; all of them are ASCII. It is
-// also the longest RoleSessionName STS takes, and an agent's name is one.
+// maxName is the longest name, in ASCII characters. It is also the longest RoleSessionName that STS accepts; an agent's
+// name is one.
 const maxName = 64
 
 // maxDescription is the longest description, in characters.
 const maxDescription = 1000
 
-// CheckName says what is wrong with the name of an integration, a role, an
-// agent or a runner: it matches [A-Za-z0-9][A-Za-z0-9._-]{0,63} and does not
-// look like an ID.
+// CheckName checks the name of an integration, a role, an agent, a runner or an API key: it matches
+// [A-Za-z0-9][A-Za-z0-9._-]{0,63} and does not look like an ID.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -27,7 +26,8 @@ func CheckName(name string) error {
 	case IsID(name):
 		return fmt.Errorf("%q looks like an ID; choose a name of your own", name)
 	}
-	if i := strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf || !isNameByte(byte(r)) }); i >= 0 {
+	isOther := func(r rune) bool { return r >= utf8.RuneSelf || !isNameByte(byte(r)) }
+	if i := strings.IndexFunc(name, isOther); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(name[i:])
 		return fmt.Errorf("%q has the character %q; letters, digits, '.', '_' and '-' are allowed", name, r)
 	}

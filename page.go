@@ -5,40 +5,39 @@ import (
 	"time"
 )
 
-// Page is a part of a list: at most Limit items that come after the item whose
-// cursor is After; "" is the start. The cursor of an item is the key its list
-// is sorted by: its name, its ID, or SessionCursor.
+// Page selects a part of a list: at most Limit items after the item whose cursor is After. The cursor of an item is the
+// key that its list is sorted by: its name, its ID, or SessionCursor.
 type Page struct {
 	Limit       int
-	After       string
-	Search      string // only items whose name contains it, ignoring ASCII case; integrations, agents and runners only
-	Integration string // only those connected to it, an ID or a name; agents only
+	After       string // "" for the start of the list
+	Search      string // part of the name, ignoring ASCII case; for integrations, agents and runners
+	Integration string // the ID or name of an integration that the items are connected to; for agents
 }
 
-// Fetch says that a session's credentials were handed out.
+// Fetch says how often a session's credentials were handed out.
 type Fetch struct {
 	Session SessionID
 	Count   int64
 	Last    time.Time
-	Runner  string // the name of the runner that handed them out, as the session has it; empty: this server did
+	Runner  string // the name of the runner that handed them out, as in the session; empty: this server
 }
 
-// SessionFilter picks sessions; the zero value picks all.
+// SessionFilter selects sessions; the zero value selects all.
 type SessionFilter struct {
-	Agent       string    // its ID, or its name at the time
-	Integration string    // likewise
-	Role        string    // its ID, its name at the time, or its ARN
-	LiveAt      time.Time // only those that may still work at this time; zero: all
+	Agent       string    // its ID, or its name when the session began
+	Integration string    // its ID, or its name when the session began
+	Role        string    // its ID, its ARN, or its name when the session began
+	LiveAt      time.Time // sessions whose credentials may work at this time; zero: all
 }
 
-// SessionCursor is the cursor of a session in its list.
+// SessionCursor returns the cursor of a session in its list.
 func SessionCursor(s *Session) string {
 	return strconv.FormatInt(s.RequestedAt.UnixMilli(), 10) + "." + string(s.ID)
 }
 
-// Counts is how many there are of each thing.
+// Counts are numbers for an overview.
 type Counts struct {
 	Integrations int
 	Agents       int
-	Sessions     int // those that may still work
+	Sessions     int // live ones
 }

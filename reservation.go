@@ -2,15 +2,13 @@ package rolebroker
 
 import "time"
 
-// Reservation is an external ID that was reserved, and what became of it. While
-// no integration has used it, it is the external ID itself. From then on it
-// follows the integration: through a change of the external ID it stands for
-// the one that is required now.
+// Reservation is an external ID that was reserved. Once an integration uses it, the Reservation follows the
+// integration: after a rotation it has the current external ID.
 type Reservation struct {
-	ID              ReservationID // empty for one of a time when there were none
+	ID              ReservationID // empty for an external ID of an earlier version, which made no reservations
 	ExternalID      string        // as reserved, or the integration's current one
-	NextExternalID  string        // what the integration's is being changed to; empty when it is not
-	Integration     IntegrationID // empty: none has used it
-	IntegrationName string        // as it is now
+	NextExternalID  string        // the integration's next one; empty if there is no rotation
+	Integration     IntegrationID // empty: no integration has used it
+	IntegrationName string        // its current name
 	ReservedAt      time.Time
 }

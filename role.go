@@ -10,15 +10,15 @@ import (
 // Role is one IAM role in an integration.
 type Role struct {
 	ID      RoleID
-	Name    string // of the user's choosing, unique in its integration; need not be IAM's name
+	Name    string // chosen by a person, unique in the integration; need not be the name in IAM
 	ARN     RoleARN
-	Region  Region // where STS is asked, and what the agent's process finds as its region
+	Region  Region // of the STS endpoint, and AWS_REGION of the agent's process
 	Enabled bool   // a disabled role stays in the integration and is lent to nobody
-	// SessionDuration is how long credentials last: 15 minutes to 12 hours in
-	// whole seconds; zero means DefaultSessionDuration.
+	// SessionDuration is how long credentials last: 15 minutes to 12 hours in whole seconds; zero means
+	// DefaultSessionDuration.
 	SessionDuration time.Duration
-	// Validation is what came of trying to assume the role as it is; nil when
-	// that was not tried since it last changed. Grants have none.
+	// Validation is the outcome of the last attempt to assume the role; nil if nobody tried since the role changed. It
+	// is nil in Grants.
 	Validation *Validation
 }
 
@@ -31,7 +31,7 @@ const (
 	DefaultSessionDuration = time.Hour
 )
 
-// Duration is how long credentials of the role last.
+// Duration returns how long credentials of the role last.
 func (r Role) Duration() time.Duration {
 	if r.SessionDuration == 0 {
 		return DefaultSessionDuration
@@ -39,7 +39,7 @@ func (r Role) Duration() time.Duration {
 	return r.SessionDuration
 }
 
-// check adds what is wrong with the role, under path.
+// check adds the fields that are wrong, under path.
 func (r Role) check(path string, p *problems) {
 	p.check(path+".name", CheckName(r.Name))
 	if r.ARN == (RoleARN{}) {
@@ -62,7 +62,7 @@ func checkDuration(d time.Duration) error {
 	return nil
 }
 
-// ShortDuration writes a duration in whole seconds as a person would: 1h, 1h30m, 15m.
+// ShortDuration formats a duration in whole seconds as a person would: 1h, 1h30m, 15m.
 func ShortDuration(d time.Duration) string {
 	text := ""
 	for _, unit := range []struct {
@@ -77,8 +77,8 @@ func ShortDuration(d time.Duration) string {
 	return text
 }
 
-// ParseSessionDuration reads how long credentials last, as in 1h or 90m; zero,
-// the default, for "" only. Whether AWS allows so much is for Check to say.
+// ParseSessionDuration parses how long credentials last, as in 1h or 90m. It returns zero, the default, for "" only. It
+// does not check the bounds; Check does.
 func ParseSessionDuration(s string) (time.Duration, error) {
 	if s == "" {
 		return 0, nil
@@ -93,7 +93,7 @@ func ParseSessionDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// clipQuoted is what a stranger wrote, fit for a message.
+// clipQuoted quotes and shortens what a caller wrote, for a message.
 func clipQuoted(s string) string {
 	const most = 200
 	if len(s) > most {

@@ -2,36 +2,41 @@ package rolebroker
 
 import "time"
 
-// Runner is the part of this program that runs in a customer's cluster and
-// assumes roles there, for the integrations in cluster mode that name it.
+// Runner is a rolebroker process in a customer's cluster. It assumes the roles of the integrations in cluster mode that
+// name it.
 type Runner struct {
 	ID          RunnerID
 	Name        string // unique in a deployment
 	Description string
-	Issuer      string // of the service-account tokens about which it is believed: those of its cluster, as people say; empty: none. No two runners have the same
-	Version     int64  // counts the changes that people made; 1 when new
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
+	// Issuer is the issuer of the service-account tokens of its cluster, as an administrator set it. The server believes
+	// the runner about service accounts of this issuer only. Empty: none. No two runners have the same.
+	Issuer    string
+	Version   int64 // 1 for a new runner; each change by a person adds 1
+	CreatedAt time.Time
+	UpdatedAt time.Time
 
-	JoinedAt time.Time // when it first came; zero: not yet
-	SeenAt   time.Time // when it was last heard of; zero: never
+	JoinedAt time.Time // when it first joined; zero: not yet
+	SeenAt   time.Time // when its last heartbeat came; zero: never
 	Report   RunnerReport
 }
 
 // RunnerReport is what a runner says of itself.
 type RunnerReport struct {
 	Program       string       // the version of the program
-	Method        AssumeMethod // how it assumes roles, as configured or found out
-	Identity      Identity     // who it is in AWS; zero with MethodWebIdentity, which is nobody before it assumes a role
-	IdentityError string       // why it has none; empty if it has
+	Method        AssumeMethod // how it assumes roles, as configured or detected
+	Identity      Identity     // its AWS identity; zero with MethodWebIdentity, which has none before it assumes a role
+	IdentityError string       // why it has no AWS identity; empty if it has one
 	Issuer        string       // of the service-account tokens that it verifies; empty: none
-	Pending       int          // sessions that it has not told yet
+	Pending       int          // sessions that it has not reported yet
 }
 
-// Check says everything that is wrong with it: it is shown to people.
+// Check returns every field that is wrong, because people see the report. Codes: invalid.
 func (r RunnerReport) Check() error {
 	var p problems
-	for field, text := range map[string]string{"program": r.Program, "arn": r.Identity.ARN, "account": r.Identity.Account, "user_id": r.Identity.UserID, "identity_error": r.IdentityError} {
+	for field, text := range map[string]string{
+		"program": r.Program, "arn": r.Identity.ARN, "account": r.Identity.Account, "user_id": r.Identity.UserID,
+		"identity_error": r.IdentityError,
+	} {
 		p.check(field, checkDescription(text))
 	}
 	if r.Method != "" && r.Method != MethodWebIdentity && r.Method != MethodAssumeRole {
@@ -49,12 +54,13 @@ func (r RunnerReport) Check() error {
 // AssumeMethod is how a runner assumes a role.
 type AssumeMethod string
 
+// The methods.
 const (
 	MethodWebIdentity AssumeMethod = "web-identity" // AssumeRoleWithWebIdentity with the token of its service account
-	MethodAssumeRole  AssumeMethod = "assume-role"  // AssumeRole from whatever identity the SDK's chain finds
+	MethodAssumeRole  AssumeMethod = "assume-role"  // AssumeRole from the identity that the SDK's chain finds
 )
 
-// Check says everything that is wrong with what a person says of a runner.
+// Check returns every field that is wrong. Codes: invalid.
 func (r *Runner) Check() error {
 	var p problems
 	p.check("name", CheckName(r.Name))
@@ -65,29 +71,27 @@ func (r *Runner) Check() error {
 	return p.err("the runner")
 }
 
-// silence is after how long a runner that was not heard of is taken to be away:
-// three of its heartbeats.
+// silence is how long a connected runner may be silent: three heartbeats.
 const silence = 15 * time.Second
 
-// Connected says whether the runner was heard of just now.
+// Connected reports whether the runner sent a heartbeat recently.
 func (r *Runner) Connected(now time.Time) bool {
 	return !r.SeenAt.IsZero() && now.Sub(r.SeenAt) < silence
 }
 
-// RunnerKey is what the server remembers of a runner's credential, or of the
-// token with which it joins: never the secret.
+// RunnerKey is the record of a runner's credential or of a join token. It does not hold the secret.
 type RunnerKey struct {
 	ID         RunnerKeyID
 	Runner     RunnerID
-	RunnerName string // as it is now
-	Join       bool   // it is good for joining, once, and for nothing else
+	RunnerName string // its current name
+	Join       bool   // it is a join token
 	Hash       []byte // SHA-256
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
-	UsedAt     time.Time // of a credential: when it was first used, which ends those before it; zero: not yet
+	UsedAt     time.Time // when a credential was first used, which ended the runner's earlier ones; zero: not yet
 }
 
-// Usable is nil while the key may be used.
+// Usable returns nil until the key expires. Codes: expired.
 func (k *RunnerKey) Usable(now time.Time) error {
 	if !now.Before(k.ExpiresAt) {
 		return Errorf(CodeExpired, "the runner's %s expired at %s", k.kind(), k.ExpiresAt.UTC().Format(time.RFC3339)).
@@ -103,15 +107,14 @@ func (k *RunnerKey) kind() string {
 	return "credential"
 }
 
-// ServiceAccount is a Kubernetes service account: the issuer of its tokens, its
-// namespace and its name.
+// ServiceAccount is a Kubernetes service account.
 type ServiceAccount struct {
-	Issuer    string // as the tokens' claim iss has it
+	Issuer    string // of its tokens, as in the claim iss
 	Namespace string
 	Name      string
 }
 
-// Check says everything that is wrong with it.
+// Check returns every field that is wrong. Codes: invalid.
 func (s ServiceAccount) Check() error {
 	var p problems
 	p.check("issuer", checkTokenIssuer(s.Issuer))
@@ -120,7 +123,7 @@ func (s ServiceAccount) Check() error {
 	return p.err("the service account")
 }
 
-// String is the subject of its tokens.
+// String returns the subject of its tokens.
 //
 // Source: Kubernetes documentation, "Authenticating", service account tokens.
 func (s ServiceAccount) String() string {

@@ -5,21 +5,20 @@ import (
 	"log/slog"
 )
 
-// redacted stands wherever a Secret would otherwise be printed.
+// redacted is printed in place of a Secret.
 const redacted = "[redacted]"
 
-// Secret is a string that does not end up in logs, errors or JSON by
-// accident: every way of printing it gives "[redacted]". Reveal is the only
-// way to its value, so a search for Reveal finds every place that uses one.
+// Secret is a string that every way of printing shows as "[redacted]", so that it does not end up in a log, an error or
+// JSON by accident. Only Reveal returns the value: a search for Reveal finds every use.
 type Secret struct{ value string }
 
 // NewSecret wraps value.
 func NewSecret(value string) Secret { return Secret{value} }
 
-// Reveal is the value. The caller sees to it that it goes to its owner only.
+// Reveal returns the value. The caller must give it to its owner only.
 func (s Secret) Reveal() string { return s.value }
 
-// IsZero says that there is no secret.
+// IsZero reports whether the secret is empty.
 func (s Secret) IsZero() bool { return s.value == "" }
 
 func (Secret) String() string               { return redacted }

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// Session is one set of temporary credentials lent to one agent for one role.
-// It is recorded before STS is asked, and it stays as it was: names are those
-// of the moment, whatever was renamed or deleted since.
+// Session is the record of one set of temporary credentials, lent to one agent for one role. It is made before STS is
+// called. Its names are those of that time, even if a person renamed or deleted something since.
 type Session struct {
 	ID              SessionID
 	State           SessionState
@@ -19,35 +18,36 @@ type Session struct {
 	RoleName        string
 	ARN             RoleARN
 	Region          Region
-	Runner          string // the name of the runner that assumed the role; empty: this server did
-	Task            string // as the caller named it; may be empty
-	SessionName     string // the RoleSessionName: what CloudTrail shows
+	Runner          string // the name of the runner that assumed the role; empty: this server
+	Task            string // as the agent named it; may be empty
+	SessionName     string // the RoleSessionName, which CloudTrail shows
 	RequestedAt     time.Time
-	ExpiresAt       time.Time // until STS has answered: the latest it could be
-	AccessKeyID     string    // of the credentials, to find them in CloudTrail; not a secret
+	ExpiresAt       time.Time // the latest possible time until STS has answered
+	AccessKeyID     string    // of the credentials, which CloudTrail shows; not a secret
 	RequestID       string    // AWS's, of the AssumeRole call
 	Failure         string    // why STS refused; empty unless State is SessionFailed
 	Fetches         int64     // how often the credentials were handed out
-	FetchedAt       time.Time // when they last were; zero: never
+	FetchedAt       time.Time // when they were last handed out; zero: never
 }
 
-// SessionState is how far a session came.
+// SessionState is the state of a session.
 type SessionState string
 
+// The states.
 const (
-	SessionRequested SessionState = "requested" // recorded; STS has not answered, or we never heard
+	SessionRequested SessionState = "requested" // recorded; STS has not answered, or its answer was lost
 	SessionActive    SessionState = "active"    // STS gave credentials
 	SessionFailed    SessionState = "failed"    // STS refused
 )
 
-// Live says whether the session's credentials may still work at now.
+// Live reports whether the session's credentials may work at a time.
 func (s *Session) Live(now time.Time) bool {
 	return s.State != SessionFailed && now.Before(s.ExpiresAt)
 }
 
-// SessionName is the RoleSessionName for an agent and the task it names:
-// "agent" or "agent@task". STS takes 2 to 64 characters; a name is never cut,
-// since two names cut alike could not be told apart in CloudTrail.
+// SessionName returns the RoleSessionName for an agent and its task: "agent" or "agent@task". STS accepts 2 to 64
+// characters. A longer name is refused and not cut, because CloudTrail could not distinguish two names that are cut
+// alike. Codes: invalid.
 //
 // Source: STS API Reference, AssumeRole, RoleSessionName.
 func SessionName(agent, task string) (string, error) {
@@ -59,15 +59,22 @@ func SessionName(agent, task string) (string, error) {
 		return name, nil
 	}
 	if err := CheckName(task); err != nil {
-		return "", &Error{Code: CodeInvalid, Message: "the task is not valid", Fields: []Field{{Path: "task", Message: err.Error()}}}
+		return "", invalidTask(err)
 	}
 	if len(name) > maxName {
-		return "", &Error{Code: CodeInvalid, Message: "the task is not valid", Fields: []Field{{Path: "task", Message: fmt.Sprintf("%q has %d characters; with the agent's name %q at most %d fit into an AWS session name", task, len(task), agent, max(0, maxName-1-len(agent)))}}}
+		return "", invalidTask(fmt.Errorf("%q has %d characters; with the agent's name %q at most %d fit into "+
+			"an AWS session name", task, len(task), agent, max(0, maxName-1-len(agent))))
 	}
 	return name, nil
 }
 
-// Credentials are what STS gave.
+func invalidTask(err error) error {
+	var p problems
+	p.check("task", err)
+	return p.err("the task")
+}
+
+// Credentials are temporary AWS credentials.
 type Credentials struct {
 	AccessKeyID     string
 	SecretAccessKey Secret

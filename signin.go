@@ -2,14 +2,13 @@ package rolebroker
 
 import "time"
 
-// SignIn is what the server remembers of a person who is signed in to the web
-// app, or may sign in once by a link. It stands for an API key for a while:
-// what that key opens now, and nothing once the key is gone or another.
+// SignIn is the record of a browser that is signed in to the web app, or of a sign-in link. It has the access of an API
+// key, and ends when the key is deleted or replaced.
 type SignIn struct {
 	ID        SignInID
 	APIKey    APIKeyID
-	KeyHash   []byte // of the key at that time
-	Hash      []byte // SHA-256 of what the browser, or the link, shows
+	KeyHash   []byte // of the key when the browser signed in
+	Hash      []byte // SHA-256 of the secret in the browser's cookie or the link
 	Link      bool   // it is a link, which can be used once
 	CreatedAt time.Time
 	ExpiresAt time.Time
