@@ -61,7 +61,7 @@ var graph = map[string][]string{
 	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert", "internal/forward", "internal/lend", "internal/problem", "internal/prometheus", "internal/validate"},
 	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
-	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
+	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/store/storetest", "internal/sts"},
 	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
 	"internal/cli":     {".", "api", "client", "internal/clustersecret", "internal/config", "internal/convert", "internal/demo", "internal/execenv", "internal/runner", "internal/server", "internal/serviceaccount", "internal/sts", "internal/validate"},
 	"cmd/rolebroker":   {"internal/cli"},

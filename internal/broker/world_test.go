@@ -2,7 +2,6 @@ package broker_test
 
 import (
 	"context"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 	"github.com/rolebroker/rolebroker/internal/sts"
 )
 
@@ -50,7 +50,7 @@ func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: name, MaxSessionDuration: 12 * time.Hour, TrustPolicy: trusting(platformAccount)})
 	}
 	var err error
-	if w.store, err = store.Open(w.ctx, store.Options{Database: filepath.Join(t.TempDir(), "test.db")}); err != nil {
+	if w.store, err = store.Open(w.ctx, store.Options{Database: storetest.SQLite(t)}); err != nil {
 		t.Fatal(err)
 	}
 	w.sts = sts.New(sts.Options{

@@ -2,7 +2,6 @@ package lend_test
 
 import (
 	"context"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 	"github.com/rolebroker/rolebroker/internal/sts"
 )
 
@@ -51,7 +51,7 @@ func newWorld(t testing.TB, change ...func(*lend.Options)) *world {
 		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: name, MaxSessionDuration: 12 * time.Hour, TrustPolicy: trusting(platformAccount)})
 	}
 	var err error
-	if w.store, err = store.Open(w.ctx, store.Options{Database: filepath.Join(t.TempDir(), "test.db")}); err != nil {
+	if w.store, err = store.Open(w.ctx, store.Options{Database: storetest.SQLite(t)}); err != nil {
 		t.Fatal(err)
 	}
 	client := sts.New(sts.Options{

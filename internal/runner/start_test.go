@@ -17,6 +17,7 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 	"github.com/rolebroker/rolebroker/internal/sts"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
@@ -25,7 +26,7 @@ import (
 // neither the server's database nor its log has a credential in it.
 func TestTheServerHoldsNoCredential(t *testing.T) {
 	t.Parallel()
-	database := filepath.Join(t.TempDir(), "rolebroker.db")
+	database := storetest.SQLite(t)
 	tb := testbed.New(t, &testbed.Options{Empty: true, Database: database})
 	tb.AWS.Account(customerAccount).CreateRole(awssim.Role{Name: "Inner", TrustPolicy: trusting(clusterAccount)})
 	ctx := context.Background()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -25,6 +24,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/rest"
 	"github.com/rolebroker/rolebroker/internal/runnerapi"
 	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 	"github.com/rolebroker/rolebroker/internal/sts"
 )
 
@@ -89,7 +89,7 @@ func (w *world) sts(key awssim.Credentials) *sts.Client {
 // startServer starts a server at the other end of the network.
 func (w *world) startServer() {
 	ctx := context.Background()
-	db := try(store.Open(ctx, store.Options{Database: filepath.Join(w.TempDir(), "rolebroker.db")}))(w)
+	db := try(store.Open(ctx, store.Options{Database: storetest.SQLite(w)}))(w)
 	operator := w.sts(w.aws.Account(platformAccount).CreateUser("rolebroker", awssim.AllowAll).Key)
 	lender := lend.New(lend.Options{Records: db, Assumer: operator})
 	b := broker.New(broker.Options{Store: db, STS: operator, Lender: lender})

@@ -180,7 +180,7 @@ func TestStoppingFinishesWhatIsUnderWay(t *testing.T) {
 }
 
 func TestAStrangerWhoNeverEndsDoesNotCostTheRecord(t *testing.T) {
-	database := filepath.Join(t.TempDir(), "rolebroker.db")
+	database := storetest.SQLite(t)
 	tb := testbed.New(t, &testbed.Options{Database: database})
 	agent := tb.Client(tb.Scout)
 	for range 5 {

@@ -23,7 +23,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +37,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/server"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 	"github.com/rolebroker/rolebroker/internal/sts"
 )
 
@@ -116,7 +116,7 @@ func (tb *Testbed) startServer(opts *Options) {
 	cfg.ValidationRetry = 0 // nothing has to spread here
 	cfg.Database = config.NewDatabase(opts.Database)
 	if opts.Database == "" {
-		cfg.Database = config.NewDatabase(filepath.Join(tb.t.TempDir(), "rolebroker.db"))
+		cfg.Database = config.NewDatabase(storetest.SQLite(tb.t))
 	}
 	if opts.Config != nil {
 		opts.Config(cfg)

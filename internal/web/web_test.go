@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,6 +21,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 	"github.com/rolebroker/rolebroker/internal/sts"
 	"github.com/rolebroker/rolebroker/internal/web"
 )
@@ -47,7 +47,7 @@ func newSite(t testing.TB, secure bool) *site {
 	s := &site{TB: t, now: time.Now(), aws: awssim.New(awssim.Options{})}
 	operator := s.aws.Account("111122223333").CreateUser("rolebroker", awssim.AllowAll)
 	var err error
-	if s.store, err = store.Open(context.Background(), store.Options{Database: filepath.Join(t.TempDir(), "test.db")}); err != nil {
+	if s.store, err = store.Open(context.Background(), store.Options{Database: storetest.SQLite(t)}); err != nil {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return s.now }
