@@ -96,7 +96,9 @@ const readTimeout = 10 * time.Second
 // readOnce reads once for all requests that want the same between the same two
 // changes. The version is part of the key, so that a request that comes after a
 // change does not get an answer that was read before it.
-func readOnce[T any](ctx context.Context, reads *singleflight.Group, id string, version uint64, read func(context.Context) (*T, error)) (*T, error) {
+func readOnce[T any](
+	ctx context.Context, reads *singleflight.Group, id string, version uint64, read func(context.Context) (*T, error),
+) (*T, error) {
 	answer := reads.DoChan(fmt.Sprintf("%q %d", id, version), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()

@@ -107,7 +107,9 @@ func (c *call) wait(ctx context.Context) (*cachedLoan, error) {
 	case <-c.done:
 		return c.loan, c.err
 	case <-ctx.Done():
-		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "STS did not answer in time", Cause: ctx.Err()}
+		return nil, &rolebroker.Refusal{
+			Kind: rolebroker.RefusedUnreachable, Message: "STS did not answer in time", Cause: ctx.Err(),
+		}
 	}
 }
 

@@ -31,7 +31,9 @@ func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task, sessionNa
 		key.assumption.SourceIdentity, _ = rolebroker.SessionName(agent.Name, "") // without a task it has no error
 	}
 	if grant.Integration.SessionTags {
-		key.assumption.Tags = rolebroker.Tags{Agent: agent.Name, Integration: grant.Integration.Name, Role: grant.Role.Name, Task: task}
+		key.assumption.Tags = rolebroker.Tags{
+			Agent: agent.Name, Integration: grant.Integration.Name, Role: grant.Role.Name, Task: task,
+		}
 	}
 	return key
 }
@@ -64,7 +66,8 @@ func (l *Lender) lease(key leaseKey, grant rolebroker.Grant) (*lease, error) {
 	}
 	switch {
 	case agent.leases >= l.perAgent:
-		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "agent %s has %d live sessions, the most that are allowed", key.agentName, agent.leases).
+		return nil, rolebroker.Errorf(rolebroker.CodeThrottled,
+			"agent %s has %d live sessions, the most that are allowed", key.agentName, agent.leases).
 			WithHint("use fewer roles and tasks at a time; a session ends when its credentials expire")
 	case !agent.limiter.AllowN(l.now(), 1):
 		return nil, tooFast(key.agentName)

@@ -2,8 +2,6 @@ package lend
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -62,7 +60,9 @@ func (l *Lender) handOut(who rolebroker.Caller, loan *cachedLoan, now time.Time)
 // decide is the one place that says who may borrow what. Every hand-out and
 // every renewal goes through it. The key it returns holds everything that
 // shapes the credentials.
-func (l *Lender) decide(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (leaseKey, rolebroker.Grant, error) {
+func (l *Lender) decide(
+	ctx context.Context, who rolebroker.Caller, req rolebroker.Request,
+) (leaseKey, rolebroker.Grant, error) {
 	grants, err := l.grantsOf(ctx, who)
 	if err != nil {
 		return leaseKey{}, rolebroker.Grant{}, err
@@ -107,75 +107,4 @@ func (l *Lender) checkToken(ctx context.Context, id rolebroker.TokenID) error {
 		return err
 	}
 	return token.Usable(l.now())
-}
-
-// Offers lists the roles that the agent may borrow now, the default first.
-func (l *Lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
-	grants, err := l.grantsOf(ctx, who)
-	if err != nil {
-		return nil, err
-	}
-	return grants.Offers(), nil
-}
-
-// Resolve returns the role that the agent means, even one that is assumed
-// elsewhere. Codes: as Lend's, without those of STS.
-func (l *Lender) Resolve(ctx context.Context, who rolebroker.Caller, reference string) (rolebroker.Grant, error) {
-	grants, err := l.grantsOf(ctx, who)
-	if err != nil {
-		return rolebroker.Grant{}, err
-	}
-	return grants.Resolve(reference)
-}
-
-// refused counts a refusal, logs it with its cause, and returns it.
-func (l *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, err error) error {
-	e := rolebroker.AsError(err)
-	l.metrics.refused.Inc(string(e.Code))
-	level := slog.LevelInfo
-	if e.Code == rolebroker.CodeInternal || e.Code == rolebroker.CodeUnavailable {
-		level = slog.LevelWarn
-	}
-	l.log.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token,
-		"role", rolebroker.ShowReference(req.Role), "task", rolebroker.ShowReference(req.Task),
-		"code", e.Code, "reason", e.Message, "cause", e.Cause)
-	return e
-}
-
-// explain says what a refusal by STS means for the agent that asked.
-func explain(err error, grant rolebroker.Grant) error {
-	var r *rolebroker.Refusal
-	if !errors.As(err, &r) {
-		return err
-	}
-	role := grant.Reference()
-	e := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err}
-	switch r.Kind {
-	case rolebroker.RefusedDenied:
-		e.Code = rolebroker.CodeDenied
-		e.Message = "AWS does not let this server assume role " + role + " (" + grant.Role.ARN.String() + "): " + r.Error()
-		e.Hint = rolebroker.Hintf("an administrator finds out what to change with rolebroker integration validate %s", grant.Integration.Name)
-	case rolebroker.RefusedDuration:
-		e.Code = rolebroker.CodeDenied
-		e.Message = "AWS does not give sessions of " + rolebroker.ShortDuration(grant.Role.Duration()) + " for role " + role + ": " + r.Error()
-		e.Hint = rolebroker.Hintf("an administrator can shorten the role's sessions, or raise its maximum session duration in IAM: rolebroker integration validate %s", grant.Integration.Name)
-	case rolebroker.RefusedRegion:
-		e.Code = rolebroker.CodeDenied
-		e.Message = "STS is not activated in " + string(grant.Role.Region) + " for the account of role " + role + ": " + r.Error()
-		e.Hint = rolebroker.Hintf("activate the region in that account, or give the role another region")
-	case rolebroker.RefusedOther:
-		e.Code = rolebroker.CodeDenied
-		e.Message = "STS refuses role " + role + ": " + r.Error()
-		e.Hint = rolebroker.Hintf("an administrator finds out what to change with rolebroker integration validate %s", grant.Integration.Name)
-	case rolebroker.RefusedThrottled:
-		e.Message = "STS is throttling this server's calls; role " + role + " was not assumed"
-		e.Hint = rolebroker.Hintf("try again in a few seconds")
-	case rolebroker.RefusedUnreachable:
-		e.Message = "STS in " + string(grant.Role.Region) + " cannot be reached; role " + role + " was not assumed"
-		e.Hint = rolebroker.Hintf("try again; the server's log has the cause")
-	default:
-		e.Message = "this server's own AWS identity does not work (" + string(r.Kind) + "); role " + role + " was not assumed"
-		e.Hint = rolebroker.Hintf("the operator of the server finds the cause in its log")
-	}
-	return e
 }

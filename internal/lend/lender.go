@@ -78,7 +78,8 @@ func New(opts Options) *Lender {
 		opts.SessionsPerAgent = DefaultSessionsPerAgent
 	}
 	l := &Lender{
-		records: opts.Records, assumer: opts.Assumer, serves: opts.Serves, log: opts.Log, now: opts.Now, perAgent: opts.SessionsPerAgent,
+		records: opts.Records, assumer: opts.Assumer, serves: opts.Serves,
+		log: opts.Log, now: opts.Now, perAgent: opts.SessionsPerAgent,
 		cache:  newCache(opts.Records),
 		leases: map[leaseKey]*lease{},
 		agents: map[rolebroker.AgentID]*allowance{},
@@ -95,10 +96,12 @@ func OnServer(in *rolebroker.Integration) error {
 		return nil
 	}
 	if in.Runner == "" {
-		return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed in your cluster, and no runner is named that does", in.Name).
+		return rolebroker.Errorf(rolebroker.CodeDenied,
+			"the roles of integration %s are assumed in your cluster, and no runner is named that does", in.Name).
 			WithHint("an administrator has to name one: rolebroker integration update %s --runner RUNNER", in.Name)
 	}
-	return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed by runner %s in your cluster, not by this server", in.Name, in.RunnerName).
+	return rolebroker.Errorf(rolebroker.CodeDenied,
+		"the roles of integration %s are assumed by runner %s in your cluster, not by this server", in.Name, in.RunnerName).
 		WithHint("the agent has to ask that runner: set ROLEBROKER_URL to its address in the cluster")
 }
 
@@ -111,6 +114,25 @@ func (l *Lender) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.
 // not_found, unavailable.
 func (l *Lender) Grants(ctx context.Context, agent rolebroker.AgentID) (*rolebroker.Grants, error) {
 	return l.cache.Grants(ctx, agent)
+}
+
+// Offers lists the roles that the agent may borrow now, the default first.
+func (l *Lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
+	grants, err := l.grantsOf(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	return grants.Offers(), nil
+}
+
+// Resolve returns the role that the agent means, even one that is assumed
+// elsewhere. Codes: as Lend's, without those of STS.
+func (l *Lender) Resolve(ctx context.Context, who rolebroker.Caller, reference string) (rolebroker.Grant, error) {
+	grants, err := l.grantsOf(ctx, who)
+	if err != nil {
+		return rolebroker.Grant{}, err
+	}
+	return grants.Resolve(reference)
 }
 
 // closeGrace is how long recording may take once the AssumeRole calls under way

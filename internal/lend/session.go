@@ -26,8 +26,10 @@ func (l *Lender) startSession(ctx context.Context, key leaseKey, names roleNames
 		return nil, l.sessionFailed(ctx, session, err)
 	}
 	if !l.now().Before(assumed.Credentials.Expires) {
-		return nil, l.sessionFailed(ctx, session, &rolebroker.Refusal{Kind: rolebroker.RefusedOther, RequestID: assumed.RequestID,
-			Message: "the credentials STS gave have expired by this server's clock; set the clock right"})
+		return nil, l.sessionFailed(ctx, session, &rolebroker.Refusal{
+			Kind: rolebroker.RefusedOther, RequestID: assumed.RequestID,
+			Message: "the credentials STS gave have expired by this server's clock; set the clock right",
+		})
 	}
 	session.State = rolebroker.SessionActive
 	session.ExpiresAt = assumed.Credentials.Expires
@@ -39,10 +41,10 @@ func (l *Lender) startSession(ctx context.Context, key leaseKey, names roleNames
 	l.log.InfoContext(ctx, "session started", "session", session.ID, "agent", key.agentName,
 		"role", names.integration+"/"+names.role, "session_name", session.SessionName,
 		"access_key_id", session.AccessKeyID, "expires_at", session.ExpiresAt, "aws_request_id", session.RequestID)
-	return newCachedLoan(&rolebroker.Loan{
-		Session: session.ID, Credentials: assumed.Credentials,
-		Role: rolebroker.Role{ID: session.Role, Name: session.RoleName, ARN: session.ARN, Region: session.Region, Enabled: true},
-	}, l.now()), nil
+	role := rolebroker.Role{
+		ID: session.Role, Name: session.RoleName, ARN: session.ARN, Region: session.Region, Enabled: true,
+	}
+	return newCachedLoan(&rolebroker.Loan{Session: session.ID, Role: role, Credentials: assumed.Credentials}, l.now()), nil
 }
 
 // sessionFailed records that STS gave no credentials, and returns why. If it
