@@ -203,7 +203,7 @@ func (f *fakeSTS) Assume(ctx context.Context, a rolebroker.Assumption) (*rolebro
 	select {
 	case <-time.After(takes):
 	case <-ctx.Done():
-		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "STS did not answer in time", Cause: ctx.Err()}
+		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "the call was cut off"}
 	}
 	if err != nil {
 		return nil, err
@@ -211,7 +211,8 @@ func (f *fakeSTS) Assume(ctx context.Context, a rolebroker.Assumption) (*rolebro
 	if lifetime == 0 {
 		lifetime = a.Duration
 	}
-	return &rolebroker.Assumed{RequestID: "request", Credentials: rolebroker.Credentials{AccessKeyID: "ASIA", Expires: time.Now().Add(lifetime)}}, nil
+	given := rolebroker.Credentials{AccessKeyID: "ASIA", Expires: time.Now().Add(lifetime)}
+	return &rolebroker.Assumed{RequestID: "request", Credentials: given}, nil
 }
 
 // times returns when the calls so far were made.
@@ -255,7 +256,8 @@ var scout = rolebroker.Caller{Agent: "scout", Token: tokenOf("scout")}
 // production is an integration with the role readonly, changed by the test.
 func production(change ...func(*rolebroker.Integration)) rolebroker.Integration {
 	in := rolebroker.Integration{
-		ID: "int_production", Name: "production", AssumptionMode: rolebroker.ModePlatform, ExternalID: "external", DefaultRole: "readonly",
+		ID: "int_production", Name: "production", AssumptionMode: rolebroker.ModePlatform, ExternalID: "external",
+		DefaultRole: "readonly",
 		Roles: []rolebroker.Role{{ID: "rol_readonly", Name: "readonly", Region: "us-east-1", Enabled: true,
 			ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: "ReadOnly"}}},
 	}

@@ -74,7 +74,7 @@ func TestFailingCallsGetRarer(t *testing.T) {
 				for i := 1; i < len(times); i++ {
 					pause, want := times[i].Sub(times[i-1]), min(time.Second<<min(i-1, 10), test.longest)
 					if pause < want || pause > want+want/4+poll {
-						f.Errorf("after %d failures the pause is %v, want %v and at most a quarter more", i, pause, want)
+						f.Errorf("after %d failures the pause is %v, want %v, or a quarter more", i, pause, want)
 					}
 					if want == test.longest {
 						last[pause] = true
@@ -157,7 +157,8 @@ func TestARequestThatGivesUpGetsNoLoan(t *testing.T) {
 		f.sts.set(func(s *fakeSTS) { s.err, s.takes = nil, 5*time.Second })
 		hasty, cancel := context.WithTimeout(f.Context(), 100*time.Millisecond)
 		defer cancel()
-		if _, err := f.lender.Lend(hasty, scout, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		_, err := f.lender.Lend(hasty, scout, rolebroker.Request{})
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 			f.Errorf("a request that gave up got %v", err)
 		}
 	})
@@ -379,30 +380,34 @@ func TestRenewalGoesOnWhileTheRecordsCannotBeRead(t *testing.T) {
 // TestEverythingThatShapesCredentialsIsInTheKey changes one thing at a time: the
 // very next request gets credentials that are made for it.
 func TestEverythingThatShapesCredentialsIsInTheKey(t *testing.T) {
-	type assumption = rolebroker.Assumption
-	plain := assumption{ARN: production().Roles[0].ARN, Region: "us-east-1", SessionName: "scout", ExternalID: "external", Duration: time.Hour}
-	but := func(change func(*assumption)) assumption { a := plain; change(&a); return a }
+	type in = rolebroker.Integration
+	type as = rolebroker.Assumption
+	plain := as{
+		ARN: production().Roles[0].ARN, Region: "us-east-1", SessionName: "scout",
+		ExternalID: "external", Duration: time.Hour,
+	}
+	tags := rolebroker.Tags{Agent: "scout", Integration: "production", Role: "readonly"}
 	for name, test := range map[string]struct {
-		change func(*rolebroker.Integration)
-		want   assumption
+		update func(*in)
+		expect func(*as) // in what the second call differs from the first
 	}{
-		"the ARN":             {func(in *rolebroker.Integration) { in.Roles[0].ARN.Name = "Other" }, but(func(a *assumption) { a.ARN.Name = "Other" })},
-		"the region":          {func(in *rolebroker.Integration) { in.Roles[0].Region = "eu-west-1" }, but(func(a *assumption) { a.Region = "eu-west-1" })},
-		"the duration":        {func(in *rolebroker.Integration) { in.Roles[0].SessionDuration = 2 * time.Hour }, but(func(a *assumption) { a.Duration = 2 * time.Hour })},
-		"the external ID":     {func(in *rolebroker.Integration) { in.ExternalID = "next" }, but(func(a *assumption) { a.ExternalID = "next" })},
-		"the source identity": {func(in *rolebroker.Integration) { in.SourceIdentity = true }, but(func(a *assumption) { a.SourceIdentity = "scout" })},
-		"the tags": {func(in *rolebroker.Integration) { in.SessionTags = true }, but(func(a *assumption) {
-			a.Tags = rolebroker.Tags{Agent: "scout", Integration: "production", Role: "readonly"}
-		})},
+		"ARN":             {func(i *in) { i.Roles[0].ARN.Name = "Other" }, func(a *as) { a.ARN.Name = "Other" }},
+		"region":          {func(i *in) { i.Roles[0].Region = "eu-west-1" }, func(a *as) { a.Region = "eu-west-1" }},
+		"duration":        {func(i *in) { i.Roles[0].SessionDuration = 7200e9 }, func(a *as) { a.Duration = 7200e9 }},
+		"external ID":     {func(i *in) { i.ExternalID = "next" }, func(a *as) { a.ExternalID = "next" }},
+		"source identity": {func(i *in) { i.SourceIdentity = true }, func(a *as) { a.SourceIdentity = "scout" }},
+		"tags":            {func(i *in) { i.SessionTags = true }, func(a *as) { a.Tags = tags }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(f *fake) {
 				f.mustLend("")
-				f.update(test.change)
+				f.update(test.update)
 				f.mustLend("")
 				f.mustLend("")
+				want := plain
+				test.expect(&want)
 				calls := f.sts.made()
-				if len(calls) != 2 || calls[0].Assumption != plain || calls[1].Assumption != test.want {
+				if len(calls) != 2 || calls[0].Assumption != plain || calls[1].Assumption != want {
 					f.Errorf("the calls are %+v", calls)
 				}
 			})
@@ -437,7 +442,10 @@ func TestIsTemporary(t *testing.T) {
 			t.Errorf("%v is not temporary", err)
 		}
 	}
-	for _, err := range []error{nil, errRefused, errors.New("broken"), rolebroker.Errorf(rolebroker.CodeDenied, "no"), &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity}} {
+	for _, err := range []error{
+		nil, errRefused, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity},
+		errors.New("broken"), rolebroker.Errorf(rolebroker.CodeDenied, "no"),
+	} {
 		if isTemporary(err) {
 			t.Errorf("%v is temporary", err)
 		}

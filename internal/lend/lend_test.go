@@ -88,7 +88,8 @@ func TestLendRefusesAndSaysWhatIsAvailable(t *testing.T) {
 		if _, err := w.broker.Connect(w.ctx, admin, "scout", "staging"); err != nil {
 			t.Fatal(err)
 		}
-		if message := w.refuses("readonly", rolebroker.CodeInvalid); !strings.Contains(message, "production/readonly, staging/readonly") {
+		message := w.refuses("readonly", rolebroker.CodeInvalid)
+		if !strings.Contains(message, "production/readonly, staging/readonly") {
 			t.Errorf("an ambiguous reference is refused with %q", message)
 		}
 		if loan := w.mustLend(""); loan.Role.Name != "readonly" {
@@ -115,7 +116,8 @@ func TestTakingSomethingAwayRefusesTheVeryNextRequest(t *testing.T) {
 	}
 	disable := func(disabled bool) func(*world) error {
 		return func(w *world) error {
-			_, err := w.broker.UpdateAgent(w.ctx, admin, "scout", broker.AgentSpec{Name: "scout", Disabled: disabled}, 0)
+			spec := broker.AgentSpec{Name: "scout", Disabled: disabled}
+			_, err := w.broker.UpdateAgent(w.ctx, admin, "scout", spec, 0)
 			return err
 		}
 	}
@@ -182,7 +184,8 @@ func TestARequestThatGivesUpDoesNotDisturbTheOthers(t *testing.T) {
 		w.aws.Inject(awssim.Slow(time.Second))
 		hasty, cancel := context.WithTimeout(w.ctx, 100*time.Millisecond)
 		defer cancel()
-		if _, err := w.lender.Lend(hasty, w.scout, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		_, err := w.lender.Lend(hasty, w.scout, rolebroker.Request{})
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 			t.Errorf("a request that gave up got %v", err)
 		}
 		w.mustLend("")
@@ -297,7 +300,9 @@ func TestADayOfTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.aws.SetLifetime(15 * time.Minute)
-		troubles := []awssim.Fault{awssim.Fail(500), awssim.Throttle(), awssim.Drop(), awssim.Slow(15 * time.Second), awssim.Slow(time.Minute)}
+		troubles := []awssim.Fault{
+			awssim.Fail(500), awssim.Throttle(), awssim.Drop(), awssim.Slow(15 * time.Second), awssim.Slow(time.Minute),
+		}
 		end := time.Now().Add(24 * time.Hour)
 		repair := func() {}
 		lent := 0
@@ -364,7 +369,9 @@ func TestASessionIsRecordedBeforeSTSIsAsked(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		s, loan := w.sessions()[0], w.mustLend("")
-		if s.State != rolebroker.SessionActive || s.AccessKeyID != loan.Credentials.AccessKeyID || s.RequestID == "" || !s.ExpiresAt.Equal(loan.Credentials.Expires) {
+		given := loan.Credentials
+		if s.State != rolebroker.SessionActive || s.AccessKeyID != given.AccessKeyID || s.RequestID == "" ||
+			!s.ExpiresAt.Equal(given.Expires) {
 			t.Errorf("afterwards the record is %+v", s)
 		}
 	})
@@ -476,7 +483,8 @@ func TestOnlyAgentsBorrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		for _, who := range []rolebroker.Caller{{}, admin} {
-			if _, err := w.lender.Lend(w.ctx, who, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
+			_, err := w.lender.Lend(w.ctx, who, rolebroker.Request{})
+			if rolebroker.CodeOf(err) != rolebroker.CodeDenied {
 				t.Errorf("%+v got %v", who, err)
 			}
 		}
@@ -528,7 +536,8 @@ func TestWhatChangedWhileSTSWasAskedIsAskedForAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		in.Role("readonly").ARN.Name = "Tester"
-		if _, err := w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip); err != nil {
+		_, err = w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if loan := <-lent; loan.Role.ARN.Name != "Tester" {

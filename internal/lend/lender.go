@@ -101,7 +101,8 @@ func OnServer(in *rolebroker.Integration) error {
 			WithHint("an administrator has to name one: rolebroker integration update %s --runner RUNNER", in.Name)
 	}
 	return rolebroker.Errorf(rolebroker.CodeDenied,
-		"the roles of integration %s are assumed by runner %s in your cluster, not by this server", in.Name, in.RunnerName).
+		"the roles of integration %s are assumed by runner %s in your cluster, not by this server",
+		in.Name, in.RunnerName).
 		WithHint("the agent has to ask that runner: set ROLEBROKER_URL to its address in the cluster")
 }
 

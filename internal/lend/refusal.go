@@ -3,6 +3,7 @@ package lend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/rolebroker/rolebroker"
@@ -28,34 +29,39 @@ func explain(err error, grant rolebroker.Grant) error {
 	if !errors.As(err, &r) {
 		return err
 	}
-	role := grant.Reference()
-	e := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err}
+	in, role, region := grant.Integration.Name, grant.Reference(), grant.Role.Region
+	e := &rolebroker.Error{Code: rolebroker.CodeDenied, Cause: err}
 	switch r.Kind {
 	case rolebroker.RefusedDenied:
-		e.Code = rolebroker.CodeDenied
-		e.Message = "AWS does not let this server assume role " + role + " (" + grant.Role.ARN.String() + "): " + r.Error()
-		e.Hint = rolebroker.Hintf("an administrator finds out what to change with rolebroker integration validate %s", grant.Integration.Name)
+		e.Message = fmt.Sprintf("AWS does not let this server assume role %s (%s): %s", role, grant.Role.ARN, r)
+		e.Hint = hintValidate(in)
 	case rolebroker.RefusedDuration:
-		e.Code = rolebroker.CodeDenied
-		e.Message = "AWS does not give sessions of " + rolebroker.ShortDuration(grant.Role.Duration()) + " for role " + role + ": " + r.Error()
-		e.Hint = rolebroker.Hintf("an administrator can shorten the role's sessions, or raise its maximum session duration in IAM: rolebroker integration validate %s", grant.Integration.Name)
+		duration := rolebroker.ShortDuration(grant.Role.Duration())
+		e.Message = fmt.Sprintf("AWS does not give sessions of %s for role %s: %s", duration, role, r)
+		e.Hint = rolebroker.Hintf("an administrator can shorten the role's sessions, "+
+			"or raise its maximum session duration in IAM: rolebroker integration validate %s", in)
 	case rolebroker.RefusedRegion:
-		e.Code = rolebroker.CodeDenied
-		e.Message = "STS is not activated in " + string(grant.Role.Region) + " for the account of role " + role + ": " + r.Error()
+		e.Message = fmt.Sprintf("STS is not activated in %s for the account of role %s: %s", region, role, r)
 		e.Hint = rolebroker.Hintf("activate the region in that account, or give the role another region")
 	case rolebroker.RefusedOther:
-		e.Code = rolebroker.CodeDenied
-		e.Message = "STS refuses role " + role + ": " + r.Error()
-		e.Hint = rolebroker.Hintf("an administrator finds out what to change with rolebroker integration validate %s", grant.Integration.Name)
+		e.Message = fmt.Sprintf("STS refuses role %s: %s", role, r)
+		e.Hint = hintValidate(in)
 	case rolebroker.RefusedThrottled:
-		e.Message = "STS is throttling this server's calls; role " + role + " was not assumed"
+		e.Code = rolebroker.CodeUnavailable
+		e.Message = fmt.Sprintf("STS is throttling this server's calls; role %s was not assumed", role)
 		e.Hint = rolebroker.Hintf("try again in a few seconds")
 	case rolebroker.RefusedUnreachable:
-		e.Message = "STS in " + string(grant.Role.Region) + " cannot be reached; role " + role + " was not assumed"
+		e.Code = rolebroker.CodeUnavailable
+		e.Message = fmt.Sprintf("STS in %s cannot be reached; role %s was not assumed", region, role)
 		e.Hint = rolebroker.Hintf("try again; the server's log has the cause")
 	default:
-		e.Message = "this server's own AWS identity does not work (" + string(r.Kind) + "); role " + role + " was not assumed"
+		e.Code = rolebroker.CodeUnavailable
+		e.Message = fmt.Sprintf("this server's own AWS identity does not work (%s); role %s was not assumed", r.Kind, role)
 		e.Hint = rolebroker.Hintf("the operator of the server finds the cause in its log")
 	}
 	return e
+}
+
+func hintValidate(integration string) rolebroker.Hint {
+	return rolebroker.Hintf("an administrator finds out what to change with rolebroker integration validate %s", integration)
 }

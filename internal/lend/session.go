@@ -44,7 +44,8 @@ func (l *Lender) startSession(ctx context.Context, key leaseKey, names roleNames
 	role := rolebroker.Role{
 		ID: session.Role, Name: session.RoleName, ARN: session.ARN, Region: session.Region, Enabled: true,
 	}
-	return newCachedLoan(&rolebroker.Loan{Session: session.ID, Role: role, Credentials: assumed.Credentials}, l.now()), nil
+	loan := &rolebroker.Loan{Session: session.ID, Role: role, Credentials: assumed.Credentials}
+	return newCachedLoan(loan, l.now()), nil
 }
 
 // sessionFailed records that STS gave no credentials, and returns why. If it

@@ -16,7 +16,8 @@ func TestTheRecordSaysTheLatestExpiryUntilSTSAnswers(t *testing.T) {
 		began := time.Now()
 		loan := f.mustLend("")
 		asked, finished := f.records.sessions()
-		if s := asked[0]; s.State != rolebroker.SessionRequested || !s.ExpiresAt.Equal(began.Add(time.Hour+ClockSlack)) || ClockSlack < time.Minute {
+		latest := began.Add(time.Hour + 5*time.Minute) // by a clock that differs from ours
+		if s := asked[0]; s.State != rolebroker.SessionRequested || !s.ExpiresAt.Equal(latest) {
 			f.Errorf("before STS answers the record is %+v", s)
 		}
 		if s := finished[0]; s.State != rolebroker.SessionActive || !s.ExpiresAt.Equal(loan.Credentials.Expires) {
@@ -32,7 +33,9 @@ func TestCredentialsThatHaveExpiredByOurClockAreRefused(t *testing.T) {
 		if rolebroker.CodeOf(err) != rolebroker.CodeDenied || !strings.Contains(err.Error(), "set the clock right") {
 			f.Errorf("it is refused with %v", err)
 		}
-		if _, s := f.records.sessions(); s[0].State != rolebroker.SessionFailed || s[0].RequestID != "request" || !strings.Contains(s[0].Failure, "clock") {
+		_, finished := f.records.sessions()
+		if s := finished[0]; s.State != rolebroker.SessionFailed || s.RequestID != "request" ||
+			!strings.Contains(s.Failure, "clock") {
 			f.Errorf("the record is %+v", s)
 		}
 	})
@@ -72,8 +75,8 @@ func TestRefusalsOfSTSHaveACode(t *testing.T) {
 		inBubble(t, func(f *fake) {
 			f.sts.set(func(s *fakeSTS) { s.err = &rolebroker.Refusal{Kind: kind, Message: "no"} })
 			_, err := f.lend("")
-			if rolebroker.CodeOf(err) != code || len(rolebroker.AsError(err).Hint) == 0 {
-				f.Errorf("%s is answered with %v (%s), want %s and a hint", kind, err, rolebroker.AsError(err).Hint, code)
+			if hint := rolebroker.AsError(err).Hint; rolebroker.CodeOf(err) != code || len(hint) == 0 {
+				f.Errorf("%s is answered with %v (%s), want %s and a hint", kind, err, hint, code)
 			}
 		})
 	}

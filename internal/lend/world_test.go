@@ -48,7 +48,9 @@ func newWorld(t testing.TB, change ...func(*lend.Options)) *world {
 	w := &world{TB: t, ctx: t.Context(), aws: awssim.New(awssim.Options{})}
 	operator := w.aws.Account(platformAccount).CreateUser("rolebroker", awssim.AllowAll)
 	for _, name := range []string{"ReadOnly", "Deployer", "Off", "Tester"} {
-		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: name, MaxSessionDuration: 12 * time.Hour, TrustPolicy: trusting(platformAccount)})
+		w.aws.Account(customerAccount).CreateRole(awssim.Role{
+			Name: name, MaxSessionDuration: 12 * time.Hour, TrustPolicy: trusting(platformAccount),
+		})
 	}
 	var err error
 	if w.store, err = store.Open(w.ctx, store.Options{Database: storetest.SQLite(t)}); err != nil {
@@ -56,7 +58,7 @@ func newWorld(t testing.TB, change ...func(*lend.Options)) *world {
 	}
 	client := sts.New(sts.Options{
 		Endpoint: "http://sts.simulated", HTTPClient: w.aws.HTTPClient(),
-		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, ""),
+		Credentials: provider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, ""),
 	})
 	opts := lend.Options{Records: w.store, Assumer: client}
 	for _, c := range change {
@@ -69,6 +71,8 @@ func newWorld(t testing.TB, change ...func(*lend.Options)) *world {
 	return w
 }
 
+var provider = credentials.NewStaticCredentialsProvider
+
 func (w *world) close() {
 	if err := w.lender.Close(context.WithoutCancel(w.ctx)); err != nil {
 		w.Error(err)
@@ -79,13 +83,15 @@ func (w *world) close() {
 }
 
 func (w *world) arrange() {
-	w.integration("production", role("readonly", "ReadOnly"), role("deployer", "Deployer"), disabled(role("off", "Off")))
+	w.integration("production",
+		role("readonly", "ReadOnly"), role("deployer", "Deployer"), disabled(role("off", "Off")))
 	w.integration("staging", role("readonly", "ReadOnly"), role("tester", "Tester"))
 	w.scout = w.agent("scout", "production")
 }
 
 func trusting(account string) string {
-	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`
+	return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole",
+		"Principal": {"AWS": "` + account + `"}}}`
 }
 
 func role(name, iamName string) rolebroker.Role {
@@ -101,7 +107,8 @@ func disabled(r rolebroker.Role) rolebroker.Role { r.Enabled = false; return r }
 func (w *world) integration(name string, roles ...rolebroker.Role) *rolebroker.Integration {
 	w.Helper()
 	in, err := w.broker.CreateIntegration(w.ctx, admin, rolebroker.Integration{
-		Name: name, AssumptionMode: rolebroker.ModePlatform, DefaultRole: roles[0].Name, Roles: roles}, rolebroker.ValidateSkip)
+		Name: name, AssumptionMode: rolebroker.ModePlatform, DefaultRole: roles[0].Name, Roles: roles,
+	}, rolebroker.ValidateSkip)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -153,7 +160,7 @@ func (w *world) identity(c rolebroker.Credentials) string {
 	w.Helper()
 	client := awssts.New(awssts.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://sts.simulated"), HTTPClient: w.aws.HTTPClient(),
-		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey.Reveal(), c.SessionToken.Reveal()),
+		Credentials: provider(c.AccessKeyID, c.SecretAccessKey.Reveal(), c.SessionToken.Reveal()),
 	})
 	out, err := client.GetCallerIdentity(w.ctx, &awssts.GetCallerIdentityInput{})
 	if err != nil {
