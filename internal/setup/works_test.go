@@ -35,8 +35,11 @@ import (
 const hostile = `/a'b"$(touch${IFS}here)` + "`touch\\there`" + `/#${c}%{d}$${e}\n{{x}}&<!--;|!1~[&@,:=]>/`
 
 // The commands make roles that the platform can assume, with the external ID
-// only and for as long as the integration says.
+// only and for as long as the integration says. They are run by the AWS CLI,
+// and so is the change of a trust policy in the next test. It takes a second to
+// start, so other tests read its arguments instead.
 func TestCommandsMakeRoles(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	readonly := role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly")
 	again := role(t, "readonly-us", "arn:aws:iam::444455556666:role/ReadOnly", 2*time.Hour)
@@ -62,16 +65,17 @@ func TestExactPrincipalKeepsTheAccountOut(t *testing.T) {
 	w := newWorld(t)
 	s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
 	s.Request.Principal = rolebroker.PrincipalExact
-	w.paste(write(t, s).AWSCLI)
+	w.run(write(t, s).AWSCLI)
 	w.allow("the platform", w.platform, s.Roles[0], externalID)
 	w.deny("a colleague", w.colleague, s.Roles[0], externalID)
 }
 
 func TestChangeOverAcceptsBothExternalIDs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
 	s.ExternalIDs = []string{externalID, nextID}
-	w.paste(write(t, s).AWSCLI)
+	w.run(write(t, s).AWSCLI)
 	w.allow("the current one", w.platform, s.Roles[0], externalID)
 	w.allow("the next one", w.platform, s.Roles[0], nextID)
 	w.deny("an earlier one", w.platform, s.Roles[0], earlierID)
@@ -102,7 +106,7 @@ func TestMergedPolicyKeepsWhatOthersCouldDo(t *testing.T) {
 
 	s = w.withCurrent(s)
 	done := write(t, s)
-	w.paste(done.AWSCLI)
+	w.run(done.AWSCLI)
 	w.allow("the platform", w.platform, s.Roles[0], externalID)
 	w.deny("the platform without an external ID", w.platform, s.Roles[0], "")
 	w.allow("another integration of the platform", w.platform, s.Roles[0], "theirs")
@@ -330,7 +334,7 @@ func decoded(t *testing.T, text string) string {
 }
 
 // arguments are those with which a script calls aws iam, a call at a time.
-func arguments(t *testing.T, text string) (calls [][]string) {
+func arguments(t testing.TB, text string) (calls [][]string) {
 	t.Helper()
 	run := bash(t, `aws() { if [ "$1" = sts ]; then echo `+customerID+`; else printf '%s\0' "$@" $'\001'; fi; }`+"\n"+text)
 	out, err := run.Output()
@@ -471,7 +475,7 @@ func TestServiceAccountAssumesWithItsToken(t *testing.T) {
 	if done.Principal != provider || len(done.ExternalIDs) != 0 {
 		t.Errorf("the principal is %s with external IDs %v, want %s", done.Principal, done.ExternalIDs, provider)
 	}
-	w.paste(done.AWSCLI)
+	w.run(done.AWSCLI)
 	assume := func(subject, audience string) error {
 		_, err := w.sts(awssim.Credentials{}).AssumeRoleWithWebIdentity(context.Background(), &sts.AssumeRoleWithWebIdentityInput{
 			RoleArn: aws.String(s.Roles[0].ARN.String()), RoleSessionName: aws.String("scout"), WebIdentityToken: token(t, key, subject, audience)})
@@ -491,7 +495,7 @@ func TestServiceAccountAssumesByPodIdentity(t *testing.T) {
 	s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
 	s.Mode = rolebroker.ModeCluster
 	s.Request.Cluster = rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity, Namespace: "agents", ServiceAccount: "runner"}
-	w.paste(write(t, s).AWSCLI)
+	w.run(write(t, s).AWSCLI)
 	session := func(namespace, account string) error {
 		_, err := w.customer.ServiceSession(awssim.ServiceSession{Service: "pods.eks.amazonaws.com", Role: "ReadOnly", Tags: map[string]string{
 			"eks-cluster-name": "c", "kubernetes-namespace": namespace, "kubernetes-service-account": account}})

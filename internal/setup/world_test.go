@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -113,6 +114,36 @@ func (w *world) paste(text string) {
 	if out, err := run.CombinedOutput(); err != nil {
 		w.t.Fatalf("%v: %s\n%s", err, out, text)
 	}
+}
+
+// run does to the customer's account what a script tells the AWS CLI to do.
+func (w *world) run(text string) {
+	w.t.Helper()
+	for _, call := range arguments(w.t, text) {
+		command, option := call[1], options(call[2:])
+		switch command {
+		case "create-role":
+			w.customer.CreateRole(awssim.Role{Name: option["--role-name"], Path: option["--path"], TrustPolicy: option["--assume-role-policy-document"]})
+		case "update-assume-role-policy":
+			w.customer.SetTrustPolicy(option["--role-name"], option["--policy-document"])
+		default:
+			w.t.Fatalf("a command for the AWS CLI only: %q", call)
+		}
+	}
+}
+
+// options reads --name=value and --name value.
+func options(args []string) map[string]string {
+	values := map[string]string{}
+	for len(args) > 0 {
+		name, value, joined := strings.Cut(args[0], "=")
+		args = args[1:]
+		if !joined && len(args) > 0 {
+			value, args = args[0], args[1:]
+		}
+		values[name] = value
+	}
+	return values
 }
 
 // bash is a script that ends with the first command that fails, in a folder
