@@ -11,61 +11,56 @@ import (
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
-// STS assumes roles in one way, and finds out why one cannot be assumed.
+// STS assumes roles by one method, and tries out whether a role can be assumed.
 type STS interface {
 	lend.Assumer
 	validate.STS
 }
 
-// assumer assumes roles in the way that works for each, with the cluster's own
-// identity. Both ways are that identity: with IAM roles for service accounts a
-// role trusts the service account itself, or another role that the service
-// account has.
+// assumer assumes roles with the cluster's own identity, each by the method that
+// works for it. With IAM roles for service accounts, a role may trust the service
+// account itself, or another role that the service account has.
 type assumer struct {
-	token  STS // AssumeRoleWithWebIdentity with the service account's token; nil: there is none, or it is not wanted
-	direct STS // AssumeRole from whatever identity the SDK's chain finds; nil: it is not wanted
+	token  STS // AssumeRoleWithWebIdentity with the service account's token; nil: not used
+	direct STS // AssumeRole with the identity that the SDK's chain finds; nil: not used
 	log    *slog.Logger
 
-	mu  sync.Mutex
-	way map[rolebroker.RoleARN]STS // what worked last
+	mu     sync.Mutex
+	worked map[rolebroker.RoleARN]STS // token or direct, for the roles where the first method was refused
 }
 
-// maxWays bounds the roles of which it is remembered.
-const maxWays = 10_000
+// maxWorked bounds the roles whose method is remembered.
+const maxWorked = 10_000
 
 // Assume asks STS for a role.
 func (a *assumer) Assume(ctx context.Context, as rolebroker.Assumption) (*rolebroker.Assumed, error) {
-	return a.either(as, func(sts STS) (*rolebroker.Assumed, error) { return sts.Assume(ctx, as) })
+	return a.byEither(as, func(sts STS) (*rolebroker.Assumed, error) { return sts.Assume(ctx, as) })
 }
 
-// Try is Assume with one request to STS in each way that there is.
+// Try is Assume with one request to STS by each method.
 func (a *assumer) Try(ctx context.Context, as rolebroker.Assumption) (*rolebroker.Assumed, error) {
-	return a.either(as, func(sts STS) (*rolebroker.Assumed, error) { return sts.Try(ctx, as) })
+	return a.byEither(as, func(sts STS) (*rolebroker.Assumed, error) { return sts.Try(ctx, as) })
 }
 
-// either goes the way that worked last, or the first there is, and the other
-// when that is refused.
-func (a *assumer) either(as rolebroker.Assumption, assume func(STS) (*rolebroker.Assumed, error)) (*rolebroker.Assumed, error) {
-	first, second := a.ways(as.ARN)
+// byEither assumes by the method that worked last, and by the other one if STS
+// refuses that. If both are refused, the first refusal counts.
+func (a *assumer) byEither(as rolebroker.Assumption, assume func(STS) (*rolebroker.Assumed, error)) (*rolebroker.Assumed, error) {
+	first, second := a.order(as.ARN)
 	assumed, err := assume(first)
 	if err == nil || second == nil || !isRefused(err) {
 		return assumed, err
 	}
-	other, problem := assume(second)
-	if problem != nil {
+	assumed, secondErr := assume(second)
+	if secondErr != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.way) >= maxWays {
-		clear(a.way)
-	}
-	a.way[as.ARN] = second
-	a.log.Info("found how to assume a role", "arn", as.ARN, "method", a.method(second), "since", "the other way was refused: "+err.Error())
-	return other, nil
+	a.remember(as.ARN, second)
+	a.log.Info("found how to assume a role", "arn", as.ARN, "method", a.method(second), "since", "the other method was refused: "+err.Error())
+	return assumed, nil
 }
 
-func (a *assumer) ways(role rolebroker.RoleARN) (first, second STS) {
+// order is the method to try first, and the other one; nil: it is not used.
+func (a *assumer) order(role rolebroker.RoleARN) (first, second STS) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -73,14 +68,23 @@ func (a *assumer) ways(role rolebroker.RoleARN) (first, second STS) {
 		return a.direct, nil
 	case a.direct == nil:
 		return a.token, nil
-	case a.way[role] == a.direct:
+	case a.worked[role] == a.direct:
 		return a.direct, a.token
 	}
 	return a.token, a.direct
 }
 
-// isRefused says whether STS was heard, and said no for a reason that another
-// way of asking may not have.
+func (a *assumer) remember(role rolebroker.RoleARN, worked STS) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.worked) >= maxWorked {
+		clear(a.worked)
+	}
+	a.worked[role] = worked
+}
+
+// isRefused reports whether STS refused for a reason that may not hold for the
+// other method.
 func isRefused(err error) bool {
 	var r *rolebroker.Refusal
 	if !errors.As(err, &r) {
@@ -100,7 +104,8 @@ func (a *assumer) method(sts STS) rolebroker.AssumeMethod {
 	return rolebroker.MethodAssumeRole
 }
 
-// Identity is who the runner is in AWS: that of the SDK's chain, if it is used.
+// Identity is the runner's identity in AWS: that of the SDK's chain, if only that
+// is used, else the zero value.
 func (a *assumer) Identity(ctx context.Context) (*rolebroker.Identity, error) {
 	if a.direct != nil && a.token == nil {
 		return a.direct.Identity(ctx)

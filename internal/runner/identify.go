@@ -15,41 +15,38 @@ import (
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// Verifier finds out whose token a service-account token is. Its errors are
-// *rolebroker.Error.
+// Verifier verifies service-account tokens. Its errors are *rolebroker.Error.
 type Verifier interface {
-	// Verify says which service account, and until when the token is good.
+	// Verify returns the service account of a token, and when the token expires.
 	Verify(ctx context.Context, token string) (rolebroker.ServiceAccount, time.Time, error)
 }
 
-// maxIdentified bounds the processes that are remembered.
+// maxIdentified bounds the agents that are remembered, and their tokens.
 const maxIdentified = 10_000
 
-// identified is an agent, as it was found out. The token is what it showed, to
-// be shown on its behalf where the platform assumes the role; zero for a service
-// account.
+// identified is an agent that the server identified.
 type identified struct {
 	caller rolebroker.Caller
-	token  rolebroker.Secret
+	token  rolebroker.Secret // for the roles that the platform assumes; zero for a service account
 }
 
-// identifier says which agent asks. It remembers what the server said until
-// something changes, or nothing is heard of changes any more.
+// identifier finds out which agent asks. It remembers the server's answer until
+// the next change, and uses it while the record is watching.
 type identifier struct {
 	record   *record
-	verifier Verifier // nil: service-account tokens are not taken
+	verifier Verifier // nil: service-account tokens are refused
 
 	mu      sync.Mutex
 	changes uint64                                   // how many there were
 	known   map[any]identified                       // by the SHA-256 of an agent token, or by service account
-	tokens  map[rolebroker.TokenID]rolebroker.Secret // what is shown for an ID never changes
+	tokens  map[rolebroker.TokenID]rolebroker.Secret // the token of an ID never changes
 }
 
 func newIdentifier(r *record, v Verifier) *identifier {
 	return &identifier{record: r, verifier: v, known: map[any]identified{}, tokens: map[rolebroker.TokenID]rolebroker.Secret{}}
 }
 
-// forget is told of every change.
+// forget is called with every change.
 func (i *identifier) forget(rolebroker.Change) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -68,7 +65,7 @@ func (i *identifier) identify(ctx context.Context, authorization string) (rolebr
 		return i.find(ctx, sha256.Sum256([]byte(shown)), api.Identification{Token: api.Secret(shown)}, rolebroker.NewSecret(shown))
 	}
 	if i.verifier == nil {
-		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "this runner takes no service-account tokens: it was not told of which cluster they are").
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "this runner takes no service-account tokens: it does not know their issuer").
 			WithHint("start it with --cluster-issuer, or show an agent token")
 	}
 	account, _, err := i.verifier.Verify(ctx, shown)
@@ -92,7 +89,7 @@ func (i *identifier) look(ctx context.Context, key any, shown api.Identification
 	answer, err := ask(ctx, i.record.link, func(ctx context.Context, c *client.Client) (api.Identified, error) { return c.Identify(ctx, shown) })
 	switch {
 	case err != nil:
-		return rolebroker.Caller{}, i.record.away(err)
+		return rolebroker.Caller{}, i.record.explain(err)
 	case answer.Token == nil:
 		return rolebroker.Caller{}, refusalOf(answer.Refusal)
 	}
@@ -101,7 +98,8 @@ func (i *identifier) look(ctx context.Context, key any, shown api.Identification
 	return found.caller, nil
 }
 
-// remembered is what is known of a key, and how many changes there were before.
+// remembered is the remembered agent of a key, if it may be used, and the number
+// of changes until now.
 func (i *identifier) remembered(key any) (found identified, seen uint64, ok bool) {
 	watching := i.record.Watching()
 	i.mu.Lock()
@@ -110,7 +108,7 @@ func (i *identifier) remembered(key any) (found identified, seen uint64, ok bool
 	return found, i.changes, ok && watching
 }
 
-// remember keeps what was found out, unless something changed since it was asked.
+// remember remembers an answer, unless something changed after seen changes.
 func (i *identifier) remember(key any, found identified, seen uint64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -140,10 +138,10 @@ func (i *identifier) tokenOf(id rolebroker.TokenID) rolebroker.Secret {
 	return i.tokens[id]
 }
 
-// refusalOf is what the server says to an agent.
+// refusalOf is the server's refusal of an agent.
 func refusalOf(r *api.Refusal) error {
 	if r == nil {
-		return rolebroker.Errorf(rolebroker.CodeInternal, "the server said neither yes nor no").WithHint("use the same version on both sides: rolebroker version")
+		return rolebroker.Errorf(rolebroker.CodeInternal, "the server neither accepted nor refused the agent").WithHint("use the same version on both sides: rolebroker version")
 	}
 	return problem.Refused(*r)
 }

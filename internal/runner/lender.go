@@ -31,12 +31,12 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 	req.Role = grant.Reference()
 	key := fmt.Sprintf("%q %q %s %q", who.Token, grant.Role.ID, grant.Role.ARN, req.Task)
 	loan, err := l.platform.Lend(ctx, key, who, req)
-	var unknown *unknownRunner
+	var rejected *rejectedRunner
 	switch {
-	case errors.As(err, &unknown):
-		return nil, l.record.away(unknown.reason)
+	case errors.As(err, &rejected):
+		return nil, l.record.explain(rejected.reason)
 	case rolebroker.IsOutage(err):
-		return nil, l.record.away(err)
+		return nil, l.record.explain(err)
 	}
 	return loan, err
 }
@@ -52,8 +52,8 @@ func (l *lender) Close(ctx context.Context) error {
 	return l.cluster.Close(ctx)
 }
 
-// again asks a second time if the first time found out that the server is away:
-// from then on what the runner remembers may be used.
+// again asks a second time if the first time found out that the server cannot be
+// reached: from then on remembered answers may be used.
 func again[T any](r *record, ask func() (T, error)) (T, error) {
 	before := r.Watching()
 	answer, err := ask()
@@ -63,7 +63,7 @@ func again[T any](r *record, ask func() (T, error)) (T, error) {
 	return answer, err
 }
 
-// saidOfRunner is what STS refused, said of a runner instead of a server.
+// saidOfRunner words a refusal by STS for a runner instead of a server.
 func saidOfRunner(err error) error {
 	var refusal *rolebroker.Refusal
 	if !errors.As(err, &refusal) {
@@ -74,9 +74,10 @@ func saidOfRunner(err error) error {
 	return &e
 }
 
-// serves is nil for the integrations that name this runner.
+// serves is nil for the integrations that name this runner, and for others the
+// refusal.
 func (l *link) serves(in *rolebroker.Integration) error {
-	id, name := l.me()
+	id, name := l.identity()
 	switch {
 	case in.Runner == id:
 		return nil
@@ -122,8 +123,8 @@ func (p platform) lendThrough(ctx context.Context, binding rolebroker.TokenID, r
 		return c.Lend(ctx, api.Loan{Token: string(binding), Role: req.Role, Task: req.Task})
 	})
 	switch {
-	case isUnknown(err):
-		return nil, &unknownRunner{err}
+	case rejectsRunner(err):
+		return nil, &rejectedRunner{err}
 	case err != nil:
 		return nil, err
 	case lent.Refusal != nil:
@@ -133,8 +134,8 @@ func (p platform) lendThrough(ctx context.Context, binding rolebroker.TokenID, r
 		rolebroker.NewSecret(lent.Token.Reveal()), lent.Expiration)
 }
 
-// unknownRunner says that the server refused the runner and not the agent.
-type unknownRunner struct{ reason error }
+// rejectedRunner is an error: the server refused the runner and not the agent.
+type rejectedRunner struct{ reason error }
 
-func (e *unknownRunner) Error() string { return e.reason.Error() }
-func (e *unknownRunner) Unwrap() error { return e.reason }
+func (e *rejectedRunner) Error() string { return e.reason.Error() }
+func (e *rejectedRunner) Unwrap() error { return e.reason }

@@ -15,36 +15,37 @@ import (
 )
 
 const (
-	// askTimeout bounds one question to the server: an agent waits for it.
+	// askTimeout bounds one question to the server, for which an agent waits.
 	askTimeout = 5 * time.Second
 
-	// changeAfter is how old a credential gets before the next one is asked for.
-	changeAfter = 24 * time.Hour
+	// rotateAfter is the age at which a credential is rotated.
+	rotateAfter = 24 * time.Hour
 
-	// The stream of events is opened again after a while, which doubles.
+	// The stream of events is opened again after a pause, which doubles each
+	// time up to maxPause.
 	firstPause = 200 * time.Millisecond
-	lastPause  = 5 * time.Second
+	maxPause   = 5 * time.Second
 
-	// joinPatience is how long a replica waits for the one that used the join
-	// token to have kept the credential.
+	// joinPatience is how long a replica waits until the one that used the join
+	// token has stored the credential.
 	joinPatience = 30 * time.Second
 
-	// claimLasts is for how long the replica that wants to change the credential
-	// has it to itself: longer than all questions that takes.
+	// claimLasts is how long one replica alone may rotate the credential: longer
+	// than all questions that this takes.
 	claimLasts = time.Minute
 )
 
-// contact is what came of the last question to the server.
+// contact is the outcome of the last question to the server.
 type contact int32
 
 const (
-	neverAsked contact = iota
-	answers            // it answered, whatever it said
-	isAway             // it could not be reached, or could not answer
-	refuses            // it does not know this runner any more
+	noContact   contact = iota
+	reachable           // it answered, even with a refusal
+	unreachable         // it could not be reached, or could not answer
+	rejected            // it does not know this runner any more
 )
 
-// link is the way to the server, with the runner's credential.
+// link is the connection to the server, with the runner's credential.
 type link struct {
 	options client.Options // all but the token
 	state   State
@@ -53,35 +54,35 @@ type link struct {
 	log     *slog.Logger
 
 	mu         sync.Mutex // held while the credential changes
-	kept       []byte     // what state has, as far as is known
+	stored     []byte     // the content of state, when it was last read or written
 	credential credential
 	server     atomic.Pointer[client.Client]
 
 	contact atomic.Int32 // a contact
 }
 
-// has says whether that came of the last question to the server.
-func (l *link) has(c contact) bool { return contact(l.contact.Load()) == c }
+// is reports whether the last question to the server had this outcome.
+func (l *link) is(c contact) bool { return contact(l.contact.Load()) == c }
 
-// note notes what came of a question. One that was given up says nothing.
+// note notes the outcome of a question. A question that its asker gave up has none.
 func (l *link) note(ctx context.Context, err error) {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-	case isUnknown(err):
-		l.contact.Store(int32(refuses))
+	case rejectsRunner(err):
+		l.contact.Store(int32(rejected))
 	case rolebroker.IsOutage(err):
-		l.contact.Store(int32(isAway))
+		l.contact.Store(int32(unreachable))
 	default:
-		l.contact.Store(int32(answers))
+		l.contact.Store(int32(reachable))
 	}
 }
 
-// open finds the credential that is kept, or joins with a token for the first;
-// and for another when the server does not know that one any more.
+// open loads the stored credential. If there is none, or the server does not know
+// it any more, it joins with a join token.
 func (l *link) open(ctx context.Context, join rolebroker.Secret) error {
 	err := l.load(ctx)
 	if err == nil && !join.IsZero() {
-		if l.probe(ctx); l.has(refuses) {
+		if l.probe(ctx); l.is(rejected) {
 			return l.join(ctx, join)
 		}
 	}
@@ -95,8 +96,8 @@ func (l *link) open(ctx context.Context, join rolebroker.Secret) error {
 	return l.join(ctx, join)
 }
 
-// join uses a join token. When it was used already, by another replica, that one
-// keeps the credential in a moment.
+// join uses a join token. If another replica has used it, that one stores the
+// credential in a moment.
 func (l *link) join(ctx context.Context, token rolebroker.Secret) error {
 	c, err := client.New(l.options)
 	if err != nil {
@@ -104,7 +105,7 @@ func (l *link) join(ctx context.Context, token rolebroker.Secret) error {
 	}
 	made, err := c.Join(ctx, api.Join{Token: api.Secret(token.Reveal()), Program: l.program})
 	if err == nil {
-		return l.keepFirst(ctx, made)
+		return l.storeFirst(ctx, made)
 	}
 	if rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		return err
@@ -114,25 +115,25 @@ func (l *link) join(ctx context.Context, token rolebroker.Secret) error {
 			return nil
 		}
 		if _, shared := l.state.(Folder); shared || !pause(ctx, time.Second) {
-			break // nobody else writes there
+			break // no other replica writes there
 		}
 	}
 	return err
 }
 
-// keepFirst keeps the credential for which the join token was used up, and which
-// is lost otherwise. Codes: conflict.
-func (l *link) keepFirst(ctx context.Context, made api.RunnerCredential) error {
+// storeFirst stores the first credential. It tries again for a while, since the
+// join token works once and another one takes a person. Codes: conflict.
+func (l *link) storeFirst(ctx context.Context, made api.RunnerCredential) error {
 	for deadline := time.Now().Add(joinPatience); ; {
-		err := l.keep(ctx, l.kept, made)
+		err := l.store(ctx, l.stored, made)
 		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || time.Now().After(deadline) || !pause(ctx, time.Second) {
 			return err
 		}
-		l.log.Warn("the credential cannot be kept yet", "reason", err)
+		l.log.Warn("the credential cannot be stored yet", "reason", err)
 	}
 }
 
-// load takes the credential that is kept.
+// load reads and uses the stored credential.
 func (l *link) load(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,25 +145,25 @@ func (l *link) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.kept = text
+	l.stored = text
 	return l.use(c)
 }
 
-// keep stores a new credential in the place of old before it is used, and takes
-// it. Codes: conflict.
-func (l *link) keep(ctx context.Context, old []byte, made api.RunnerCredential) error {
+// store stores a new credential in place of old, and then uses it. Codes: conflict.
+func (l *link) store(ctx context.Context, old []byte, made api.RunnerCredential) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.save(ctx, old, credential{Runner: rolebroker.RunnerID(made.Runner), Name: made.Name, Credential: made.Credential.Reveal(), MadeAt: l.now().UTC(), ExpiresAt: made.ExpiresAt})
+	return l.save(ctx, old, credential{Runner: rolebroker.RunnerID(made.Runner), Name: made.Name,
+		Credential: made.Credential.Reveal(), MadeAt: l.now().UTC(), ExpiresAt: made.ExpiresAt})
 }
 
-// save stores and takes c, if old is still kept; l.mu is held. Codes: conflict.
+// save stores and uses c if old is still stored; l.mu is held. Codes: conflict.
 func (l *link) save(ctx context.Context, old []byte, c credential) error {
 	text := c.encode()
 	if err := l.state.Save(ctx, old, text); err != nil {
 		return err
 	}
-	l.kept = text
+	l.stored = text
 	return l.use(c)
 }
 
@@ -179,15 +180,14 @@ func (l *link) use(c credential) error {
 	return nil
 }
 
-// me is which runner this is.
-func (l *link) me() (rolebroker.RunnerID, string) {
+// identity is the ID and the name of this runner.
+func (l *link) identity() (rolebroker.RunnerID, string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.credential.Runner, l.credential.Name
 }
 
-// ask asks the server. When it does not know the credential, another replica
-// may have kept a newer one.
+// ask asks the server, and notes the outcome.
 func ask[T any](ctx context.Context, l *link, question func(context.Context, *client.Client) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -196,67 +196,68 @@ func ask[T any](ctx context.Context, l *link, question func(context.Context, *cl
 	return answer, err
 }
 
-// attempt is ask for a question that may take longer, and whose failure does not
-// show that the server is away.
+// attempt asks the server without noting the outcome: the question may take long,
+// and its failure does not show that the server cannot be reached. If the server
+// does not know the credential, another replica may have stored a newer one.
 func attempt[T any](ctx context.Context, l *link, question func(context.Context, *client.Client) (T, error)) (T, error) {
 	answer, err := question(ctx, l.server.Load())
-	if isUnknown(err) && l.reload(ctx) {
+	if rejectsRunner(err) && l.reload(ctx) {
 		return question(ctx, l.server.Load())
 	}
 	return answer, err
 }
 
-// tell is ask for what has no answer.
-func tell(ctx context.Context, l *link, say func(context.Context, *client.Client) error) error {
-	_, err := ask(ctx, l, func(ctx context.Context, c *client.Client) (struct{}, error) { return struct{}{}, say(ctx, c) })
+// send is ask without an answer.
+func send(ctx context.Context, l *link, message func(context.Context, *client.Client) error) error {
+	_, err := ask(ctx, l, func(ctx context.Context, c *client.Client) (struct{}, error) { return struct{}{}, message(ctx, c) })
 	return err
 }
 
-// isUnknown says whether the server refused the runner's own credential: what
-// concerns an agent is never answered so.
-func isUnknown(err error) bool {
+// rejectsRunner reports whether the server refused the runner's own credential. A
+// refusal of an agent is part of an answer, and never such an error.
+func rejectsRunner(err error) bool {
 	code := rolebroker.CodeOf(err)
 	return code == rolebroker.CodeUnauthenticated || code == rolebroker.CodeExpired
 }
 
-// reload says whether somebody kept another credential.
+// reload loads the stored credential again, and reports whether it is another one.
 func (l *link) reload(ctx context.Context) bool {
-	before := l.present().Credential
+	before := l.current().Credential
 	if err := l.load(ctx); err != nil {
-		l.log.Warn("the credential that is kept cannot be read", "reason", err)
+		l.log.Warn("the stored credential cannot be read", "reason", err)
 		return false
 	}
-	return l.present().Credential != before
+	return l.current().Credential != before
 }
 
-// present is the credential as it is known.
-func (l *link) present() credential {
+// current is the credential in use.
+func (l *link) current() credential {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.credential
 }
 
-// renew changes the credential when it is a day old. What other replicas did
-// counts.
-func (l *link) renew(ctx context.Context) error {
-	if !l.present().isDue(l.now()) {
+// rotateWhenDue rotates the credential when it is a day old, unless another
+// replica has done so.
+func (l *link) rotateWhenDue(ctx context.Context) error {
+	if !l.current().isDue(l.now()) {
 		return nil
 	}
 	if err := l.load(ctx); err != nil {
 		return err
 	}
-	if !l.present().isDue(l.now()) {
+	if !l.current().isDue(l.now()) {
 		return nil
 	}
-	err := l.change(ctx)
+	err := l.rotate(ctx)
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
 		return nil // another replica was faster
 	}
 	return err
 }
 
-// change asks for the next credential, and keeps it. Codes: conflict.
-func (l *link) change(ctx context.Context) error {
+// rotate asks for the next credential, and stores it. Codes: conflict.
+func (l *link) rotate(ctx context.Context) error {
 	claim, err := l.claim(ctx)
 	if err != nil {
 		return err
@@ -267,57 +268,56 @@ func (l *link) change(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return l.keep(ctx, claim, made)
+	return l.store(ctx, claim, made)
 }
 
-// claim has the other replicas leave the change of the credential to this one
-// for a while. Two that asked for the next one at once would end up with one
-// that is kept and one that is good. It returns what is kept from then on. Codes:
-// conflict.
+// claim keeps the other replicas from rotating the credential for claimLasts, and
+// returns what is stored from then on. If two replicas rotated it at once, one
+// credential would be stored and the other one would work. Codes: conflict.
 func (l *link) claim(ctx context.Context) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.credential
 	c.ClaimedAt = l.now().UTC()
-	err := l.save(ctx, l.kept, c)
-	return l.kept, err
+	err := l.save(ctx, l.stored, c)
+	return l.stored, err
 }
 
-// listen keeps a stream of events open until ctx ends. up is called for each
-// event, down each time the stream has ended, once it is known whether the
-// server still answers.
-func (l *link) listen(ctx context.Context, up func(api.RunnerEvent), down func(error)) {
+// listen keeps a stream of events open until ctx ends. It calls onEvent for each
+// event, and onEnd each time the stream has ended, after it has found out whether
+// the server still answers.
+func (l *link) listen(ctx context.Context, onEvent func(api.RunnerEvent), onEnd func(error)) {
 	wait := firstPause
 	for ctx.Err() == nil {
 		err := l.server.Load().Events(ctx, func(e api.RunnerEvent) {
 			wait = firstPause
-			up(e)
+			onEvent(e)
 		})
 		if ctx.Err() != nil {
 			return
 		}
-		l.note(ctx, err) // until it is known better
+		l.note(ctx, err) // until the probe is answered
 		l.probe(ctx)
-		down(err)
+		onEnd(err)
 		if !pause(ctx, wait+time.Duration(rand.Int64N(int64(wait)))) {
 			return
 		}
-		wait = min(2*wait, lastPause)
+		wait = min(2*wait, maxPause)
 	}
 }
 
-// probe finds out whether the server answers, by asking for a token that nobody
-// has: a proxy may end every stream and pass all else.
+// probe finds out whether the server answers, by asking for a token that does not
+// exist: a proxy may end every stream and pass everything else.
 func (l *link) probe(ctx context.Context) {
 	_, err := ask(ctx, l, func(ctx context.Context, c *client.Client) (api.TokenRecord, error) {
 		return c.TokenRecord(ctx, "tok_none")
 	})
-	if isUnknown(err) && ctx.Err() == nil {
+	if rejectsRunner(err) && ctx.Err() == nil {
 		l.log.Error("the server does not know this runner any more, and nothing is lent", "reason", err, "hint", rolebroker.AsError(err).Hint)
 	}
 }
 
-// pause says whether it was not broken off.
+// pause waits, and reports whether ctx lasted.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

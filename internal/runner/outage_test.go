@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +43,7 @@ func TestTheRequestThatFindsTheServerAway(t *testing.T) {
 			inWorld(t, func(w *world) {
 				lent := w.allow(role)
 				w.network.refuse(streams)
-				w.eventually("the runner asks each time", func() bool { return w.readiness() == "the server tells nothing of changes; it is asked each time" })
+				w.eventually("the runner asks each time", func() bool { return w.readiness() == "the stream of events is broken; the server is asked each time" })
 				w.allow(role)
 				w.network.set(cut)
 				if again := w.allow(role); again.AccessKeyID != lent.AccessKeyID {
@@ -64,7 +65,7 @@ func TestTheListOfRolesOutlivesTheServer(t *testing.T) {
 			w.Errorf("scout is offered %d roles", n)
 		}
 		w.network.refuse(streams)
-		w.eventually("the runner asks each time", func() bool { return w.readiness() == "the server tells nothing of changes; it is asked each time" })
+		w.eventually("the runner asks each time", func() bool { return w.readiness() == "the stream of events is broken; the server is asked each time" })
 		w.network.set(cut)
 		if n := list(); n != 3 {
 			w.Errorf("while the server is away scout is offered %d roles", n)
@@ -93,7 +94,7 @@ func TestPlatformLoansNeedTheRunnersCredential(t *testing.T) {
 				RoleARN: "arn:aws:iam::444455556666:role/ReadOnly"})
 		}
 		state := &shared{text: credential{Runner: "run_a", Credential: "first"}.encode()}
-		l := linkTo(t, answer, state, time.Now)
+		l := linkTo(t, answer, state)
 		lender := forward.New(forward.Options{Server: platform{link: l}})
 		defer lender.Close()
 		lends := func(code rolebroker.Code) {
@@ -114,4 +115,34 @@ func TestPlatformLoansNeedTheRunnersCredential(t *testing.T) {
 		down = true
 		lends(rolebroker.CodeUnavailable)
 	})
+}
+
+// A runner that another one has replaced lends nothing more of the platform to a
+// pod, not even what it remembers, and says why.
+func TestAReplacedRunnerForgetsThePlatform(t *testing.T) {
+	const issuer = "https://oidc.eks.us-east-1.amazonaws.com/id/A"
+	account := rolebroker.ServiceAccount{Issuer: issuer, Namespace: "agents", Name: "scout"}
+	pod := rolebroker.NewSecret("eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl")
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		try(w.admin.UpdateRunner(ctx, "eks", api.RunnerRequest{Name: "eks", Issuer: issuer}, ""))(w)
+		try(w.admin.Bind(ctx, "scout", api.BindingRequest{Issuer: issuer, Namespace: "agents", ServiceAccount: "scout"}))(w)
+		try(w.borrows(pod, "readonly"))(w)
+		other := w.opts
+		other.State, other.Spool, other.JoinToken = Folder(w.TempDir()), "", w.joinToken()
+		replacing := try(open(ctx, other))(w)
+		replacing.startWork(ctx)
+		defer replacing.Close(ctx)
+		synctest.Wait()
+		for range 2 {
+			_, err := w.borrows(pod, "readonly")
+			if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || !strings.Contains(err.Error(), "the server refuses this runner") {
+				w.Errorf("the pod gets %v", err)
+			}
+		}
+		w.network.set(cut)
+		if _, err := w.borrows(pod, "readonly"); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+			w.Errorf("during an outage the pod gets %v", err)
+		}
+	}, func(o *Options) { o.Verifier, o.Issuer = verifies{pod.Reveal(): account}, issuer })
 }

@@ -17,33 +17,40 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// record is what the server knows and remembers, as the lender's Records.
+// record is the server's record, as the lender's Records.
 type record struct {
-	link  *link
-	spool *spool
-	grace time.Duration // how long what was authorised goes on without the server
-	now   func() time.Time
-	log   *slog.Logger
+	link   *link
+	spool  *spool
+	grace  time.Duration        // how long authorised sessions go on without the server
+	now    func() time.Time     // the wall clock
+	uptime func() time.Duration // the monotonic clock, from any start
+	log    *slog.Logger
 
-	forget func(rolebroker.Change)   // told of changes; set once, before anything is asked
-	heard  atomic.Pointer[time.Time] // when the stream of events last said something; nil: never
-	up     atomic.Bool               // the stream is open
+	onChange  func(rolebroker.Change) // set once, before any other method is called
+	lastEvent atomic.Pointer[moment]  // of the stream of events; nil: none yet
+	streaming atomic.Bool             // the stream of events is open
 
-	delivering chan struct{} // has an element while one sends what was spooled
+	delivering chan struct{} // has an element while deliver runs
 
 	mu         sync.Mutex
-	authorised map[authorisation]time.Time // when the server last said so
+	authorised map[authorisation]time.Time // when the server last authorised it
+}
+
+// moment is a time by two clocks.
+type moment struct {
+	wall   time.Time
+	uptime time.Duration
 }
 
 const (
-	// keepAuthorised is longer than a session and a grace together: what is older
-	// is no renewal.
+	// keepAuthorised is longer than a session and a grace together: a session
+	// that was authorised longer ago is not renewed.
 	keepAuthorised = 48 * time.Hour
 	maxAuthorised  = 20_000
 )
 
-// authorisation is what the server allowed once: the same session again is the
-// renewal of it.
+// authorisation is what the server authorises. The next session with the same
+// authorisation is the renewal of the one before.
 type authorisation struct {
 	agent       rolebroker.AgentID
 	integration rolebroker.IntegrationID
@@ -56,117 +63,127 @@ func authorisationOf(s *rolebroker.Session) authorisation {
 	return authorisation{s.Agent, s.Integration, s.Role, s.ARN, s.SessionName}
 }
 
-// Subscribe is called by the lender, before anything is asked.
-func (r *record) Subscribe(tell func(rolebroker.Change)) { r.forget = tell }
+func newRecord(l *link, s *spool, opts Options) *record {
+	start := time.Now()
+	return &record{link: l, spool: s, grace: opts.Grace, now: opts.Now, log: opts.Log,
+		uptime:     func() time.Duration { return time.Since(start) },
+		delivering: make(chan struct{}, 1), authorised: map[authorisation]time.Time{}}
+}
 
-// Watching says whether what is remembered may be used: changes are heard of, or
-// the server is away, and they were until a moment ago that is within the grace.
-// While it answers, but tells nothing of changes, it is asked each time.
+// Subscribe sets the function that record calls with every change.
+func (r *record) Subscribe(onChange func(rolebroker.Change)) { r.onChange = onChange }
+
+// Watching reports whether remembered answers may be used. They may while the
+// stream of events is open, and for the grace after its last event while the
+// server cannot be reached. While the server answers but the stream is broken,
+// they may not: the runner asks the server each time.
 func (r *record) Watching() bool {
-	if r.up.Load() && r.silence() < 3*api.Heartbeat {
+	if r.streaming.Load() && r.silence() < 3*api.Heartbeat {
 		return true
 	}
-	return r.link.has(isAway) && r.isInGrace()
+	return r.link.is(unreachable) && r.isInGrace()
 }
 
-// isInGrace says whether what was authorised may go on without the server.
+// isInGrace reports whether authorised sessions may go on without the server.
 func (r *record) isInGrace() bool { return r.silence() < r.grace }
 
-// silence is how long nothing was heard of changes. It is the longer of what two
-// clocks say: one may be set back, and the other stops while the machine sleeps.
+// silence is the time since the last event. Of two clocks it takes the longer
+// time: the wall clock may be set back, and the monotonic clock stops while the
+// machine sleeps.
 func (r *record) silence() time.Duration {
-	heard := r.heard.Load()
-	if heard == nil {
+	last := r.lastEvent.Load()
+	if last == nil {
 		return math.MaxInt64
 	}
-	now := r.now()
-	return max(now.Sub(*heard), now.Round(0).Sub(heard.Round(0)), 0)
+	return max(r.now().Round(0).Sub(last.wall), r.uptime()-last.uptime, 0)
 }
 
-// hear takes one event of the stream.
-func (r *record) hear(e api.RunnerEvent) {
-	if e.Hello != nil { // what changed before it was not heard of
-		r.forget(rolebroker.Change{})
+// receive takes one event of the stream.
+func (r *record) receive(e api.RunnerEvent) {
+	if e.Hello != nil { // the changes before it were missed
+		r.onChange(rolebroker.Change{})
 	}
 	if e.Change != nil {
-		r.forget(rolebroker.Change{Agent: rolebroker.AgentID(e.Change.Agent), Integration: rolebroker.IntegrationID(e.Change.Integration)})
+		r.onChange(rolebroker.Change{Agent: rolebroker.AgentID(e.Change.Agent), Integration: rolebroker.IntegrationID(e.Change.Integration)})
 	}
-	now := r.now()
-	r.heard.Store(&now)
-	r.up.Store(true)
+	r.lastEvent.Store(&moment{wall: r.now().Round(0), uptime: r.uptime()})
+	r.streaming.Store(true)
 }
 
-// lost says that the stream has ended.
-func (r *record) lost() { r.up.Store(false) }
+// streamEnded notes that the stream of events has ended.
+func (r *record) streamEnded() { r.streaming.Store(false) }
 
-// away says why something cannot be answered while the server is away, or does
-// not know this runner: that is no fault of the agent's.
-func (r *record) away(err error) error {
+// explain words for an agent why the server gave no answer, or refused the
+// runner. An answer about the agent itself stays as it is.
+func (r *record) explain(err error) error {
 	e := rolebroker.AsError(err)
-	away := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err, Hint: rolebroker.Hintf("look at the server, and at the way from the cluster to it; the runner's log has the cause")}
-	heard := r.heard.Load()
+	explained := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err,
+		Hint: rolebroker.Hintf("check the server and the network between the cluster and it; the runner's log has the cause")}
+	last := r.lastEvent.Load()
 	switch {
-	case isUnknown(err):
-		away.Message, away.Hint = "the server refuses this runner: "+e.Message, e.Hint
-	case !rolebroker.IsOutage(err) || r.up.Load() || heard != nil && !r.link.has(isAway):
+	case rejectsRunner(err):
+		explained.Message, explained.Hint = "the server refuses this runner: "+e.Message, e.Hint
+	case !rolebroker.IsOutage(err) || r.streaming.Load() || last != nil && !r.link.is(unreachable):
 		return err
-	case heard == nil:
-		away.Message = "the runner has not reached its server yet: " + e.Message
+	case last == nil:
+		explained.Message = "the runner has not reached its server yet: " + e.Message
 	case r.isInGrace():
-		away.Message = fmt.Sprintf("the runner cannot reach its server since %s; until %s only what was authorised before goes on, and this was not",
-			heard.UTC().Format(time.RFC3339), heard.Add(r.grace).UTC().Format(time.RFC3339))
+		explained.Message = fmt.Sprintf("the runner cannot reach its server since %s; until %s only what was authorised before goes on, and this was not",
+			last.wall.UTC().Format(time.RFC3339), last.wall.Add(r.grace).UTC().Format(time.RFC3339))
 	default:
-		away.Message = fmt.Sprintf("the runner cannot reach its server since %s, and the grace of %s is over", heard.UTC().Format(time.RFC3339), rolebroker.ShortDuration(r.grace))
+		explained.Message = fmt.Sprintf("the runner cannot reach its server since %s, and the grace of %s is over",
+			last.wall.UTC().Format(time.RFC3339), rolebroker.ShortDuration(r.grace))
 	}
-	return away
+	return explained
 }
 
-// Token finds what is known of an agent's token. Codes: not_found, unavailable.
+// Token finds an agent's token. Codes: not_found, unavailable.
 func (r *record) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
 	t, err := ask(ctx, r.link, func(ctx context.Context, c *client.Client) (api.TokenRecord, error) {
 		return c.TokenRecord(ctx, string(id))
 	})
 	if err != nil {
-		return nil, r.away(err)
+		return nil, r.explain(err)
 	}
 	return convert.FromTokenRecord(t), nil
 }
 
-// Grants is what an agent may borrow from. Codes: not_found, unavailable.
+// Grants reads what an agent may borrow. Codes: not_found, unavailable.
 func (r *record) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error) {
 	g, err := ask(ctx, r.link, func(ctx context.Context, c *client.Client) (api.Grants, error) { return c.Grants(ctx, string(id)) })
 	if err != nil {
-		return nil, r.away(err)
+		return nil, r.explain(err)
 	}
 	grants, err := convert.FromGrants(g)
 	if err != nil {
 		return nil, err
 	}
-	grants.Runner, _ = r.link.me()
+	grants.Runner, _ = r.link.identity()
 	return grants, nil
 }
 
-// RecordSession has the server authorise and record a session. While it is away
-// the renewal of one that it authorised is written down here, on disk, to be
-// told later.
+// RecordSession has the server authorise and record a session. While the server
+// cannot be reached, it spools the renewal of a session that the server
+// authorised before. Codes: unavailable; those of the server.
 func (r *record) RecordSession(ctx context.Context, s *rolebroker.Session) error {
 	session := convert.RunnerSession(s)
-	err := tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.BeginSession(ctx, session) })
+	err := send(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.BeginSession(ctx, session) })
 	switch key := authorisationOf(s); {
 	case err == nil:
 		r.authorise(key)
 		return nil
 	case !rolebroker.IsOutage(err):
 		r.withdraw(key)
-		return r.away(err)
+		return r.explain(err)
 	case !r.isAuthorised(key) || !r.isInGrace():
-		return r.away(err)
+		return r.explain(err)
 	}
 	session.Late = true
 	if err := r.spool.add(entry{Begin: &session}); err != nil {
 		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the session cannot be written down, so it is not begun: %w", err)
 	}
-	r.log.Warn("the server is away; a session that it authorised is renewed, and told later", "session", s.ID, "agent", s.AgentName, "role", s.IntegrationName+"/"+s.RoleName)
+	r.log.Warn("the server cannot be reached; an authorised session is renewed, and the server gets its record later",
+		"session", s.ID, "agent", s.AgentName, "role", s.IntegrationName+"/"+s.RoleName)
 	return nil
 }
 
@@ -180,8 +197,8 @@ func (r *record) authorise(key authorisation) {
 	r.authorised[key] = now
 }
 
-// makeRoom forgets what is too old, and if nothing is, some of the rest; r.mu is
-// held.
+// makeRoom forgets the authorisations that are too old, and if too few are, some
+// of the others; r.mu is held.
 func (r *record) makeRoom(now time.Time) {
 	for key, at := range r.authorised {
 		if now.Sub(at) >= keepAuthorised {
@@ -209,11 +226,11 @@ func (r *record) isAuthorised(key authorisation) bool {
 	return ok && r.now().Sub(at) < keepAuthorised
 }
 
-// FinishSession tells the server what came of a session, now or later.
+// FinishSession sends the outcome of a session, or spools it.
 func (r *record) FinishSession(ctx context.Context, s *rolebroker.Session) error {
 	outcome := convert.SessionOutcome(s)
-	if !r.spool.has(string(s.ID)) { // else the server does not know of it yet
-		err := tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.FinishSession(ctx, string(s.ID), outcome) })
+	if !r.spool.has(string(s.ID)) { // else the server does not know the session yet
+		err := send(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.FinishSession(ctx, string(s.ID), outcome) })
 		if !rolebroker.IsOutage(err) {
 			return err
 		}
@@ -221,21 +238,21 @@ func (r *record) FinishSession(ctx context.Context, s *rolebroker.Session) error
 	return r.spool.add(entry{ID: string(s.ID), Finish: &outcome})
 }
 
-// deliver tells what the server was not told yet, in the order in which it
-// happened, until it cannot be reached.
+// deliver sends the spooled entries, in their order, until the server cannot be
+// reached.
 func (r *record) deliver(ctx context.Context) error {
-	select { // of two at once one would drop what the other has not told
+	select { // if two delivered at once, one would drop what the other has not sent
 	case r.delivering <- struct{}{}:
 		defer func() { <-r.delivering }()
 	case <-ctx.Done():
-		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the server was not told what happened while it was away: %w", ctx.Err())
+		return rolebroker.Errorf(rolebroker.CodeUnavailable, "spooled sessions were not sent: %w", ctx.Err())
 	}
 	for {
 		e, ok := r.spool.first()
 		if !ok {
 			return nil
 		}
-		err := tell(ctx, r.link, func(ctx context.Context, c *client.Client) error {
+		err := send(ctx, r.link, func(ctx context.Context, c *client.Client) error {
 			if e.Begin != nil {
 				return c.BeginSession(ctx, *e.Begin)
 			}
@@ -244,54 +261,48 @@ func (r *record) deliver(ctx context.Context) error {
 		if rolebroker.IsOutage(err) {
 			return err
 		}
-		if err != nil { // it will not be taken later either
-			r.log.Error("the server does not take what happened while it was away", "session", sessionOf(e), "reason", err)
+		if err != nil { // a later attempt would be refused too
+			r.log.Error("the server refuses the record of a session", "session", e.session(), "reason", err)
 		}
-		if err := r.spool.told(); err != nil {
+		if err := r.spool.dropFirst(); err != nil {
 			return err
 		}
 	}
 }
 
-func sessionOf(e entry) string {
-	if e.Begin != nil {
-		return e.Begin.ID
-	}
-	return e.ID
-}
+// maxUse bounds the entries of one report of use; the server bounds the size of
+// a request.
+const maxUse = 2000
 
-// maxUses bounds what is told of use in one request, which is bounded, too.
-const maxUses = 2000
-
-// RecordFetches tells how often sessions were handed out. What cannot be told is
-// kept by the caller; of a long list that may be told in part again.
+// RecordFetches sends how often sessions were handed out. If it fails, the
+// caller keeps the counts and sends all of them again, also those that arrived.
 func (r *record) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error {
-	for some := range slices.Chunk(fetches, maxUses) {
+	for some := range slices.Chunk(fetches, maxUse) {
 		use := api.Use{}
 		for _, f := range some {
 			use.Fetches = append(use.Fetches, api.Fetch{Session: string(f.Session), Count: f.Count, Last: f.Last})
 		}
-		if err := r.tellUse(ctx, use); err != nil {
+		if err := r.sendUse(ctx, use); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// RecordTokenUse tells when tokens were last used.
+// RecordTokenUse sends when tokens were last used.
 func (r *record) RecordTokenUse(ctx context.Context, usedAt map[rolebroker.TokenID]time.Time) error {
-	for some := range slices.Chunk(slices.Collect(maps.Keys(usedAt)), maxUses) {
+	for some := range slices.Chunk(slices.Collect(maps.Keys(usedAt)), maxUse) {
 		use := api.Use{Tokens: map[string]time.Time{}}
 		for _, id := range some {
 			use.Tokens[string(id)] = usedAt[id]
 		}
-		if err := r.tellUse(ctx, use); err != nil {
+		if err := r.sendUse(ctx, use); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *record) tellUse(ctx context.Context, use api.Use) error {
-	return tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.RecordUse(ctx, use) })
+func (r *record) sendUse(ctx context.Context, use api.Use) error {
+	return send(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.RecordUse(ctx, use) })
 }

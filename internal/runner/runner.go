@@ -3,21 +3,18 @@ package runner
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
-	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/forward"
 	"github.com/rolebroker/rolebroker/internal/lend"
@@ -30,39 +27,40 @@ type Options struct {
 	// Server is how the control plane is reached; its Token is not used.
 	Server client.Options
 
-	// State keeps the runner's credential, and JoinToken gets the first. Spool is
-	// a folder for what could not be told yet; empty: that is kept in memory only.
+	// State keeps the runner's credential. JoinToken, which works once, gets the
+	// first one. Spool is a folder for the record of sessions that the server
+	// could not be sent; empty: the record is kept in memory only.
 	State     State
 	JoinToken rolebroker.Secret
 	Spool     string
 
-	// Token and Direct assume roles with the service account's token, and with
-	// whatever identity the SDK's chain finds. With both, Token is tried first.
+	// Token assumes roles with the service account's token, and Direct with the
+	// identity that the SDK's chain finds. With both, Token is tried first.
 	Token, Direct STS
-	TokenFile     string        // Token's: whose service account it is, for what people are told
-	Patience      time.Duration // for how long a role that is denied is tried again when it is validated
+	TokenFile     string        // of the token; messages name its service account
+	Patience      time.Duration // how long validation tries a role again that is denied
 
-	// Verifier knows the service accounts of the cluster, and Issuer is their
-	// tokens'. nil: they are not taken.
+	// Verifier verifies the service-account tokens of the cluster, and Issuer is
+	// their issuer. nil: they are refused.
 	Verifier Verifier
 	Issuer   string
 
-	// Grace is how long what was authorised goes on without the control plane.
+	// Grace is how long authorised sessions go on without the control plane.
 	Grace time.Duration
 
-	// Listen is where agents borrow: a loopback address, one of the link-local
-	// addresses that AWS SDKs take over plain HTTP, or any address with TLS.
+	// Listen is where agents borrow: a loopback address, a link-local address that
+	// AWS SDKs accept over plain HTTP, or any address with TLS.
 	Listen string
 	TLS    *tls.Config // nil: plain HTTP
 
 	SessionsPerAgent int                  // 0: as in a server
-	Program          string               // the version, for the report
+	Program          string               // the version
 	Log              *slog.Logger         // nil: none
 	Metrics          *prometheus.Registry // nil: none
 	Now              func() time.Time     // nil: time.Now
 }
 
-// Runner is a running one. Make one with Start.
+// Runner is a running runner. Make one with Start.
 type Runner struct {
 	opts      Options
 	link      *link
@@ -84,12 +82,12 @@ type Runner struct {
 const (
 	useInterval     = 10 * time.Second
 	deliverInterval = 5 * time.Second
-	renewInterval   = time.Minute
+	rotateInterval  = time.Minute
 	reportInterval  = time.Minute
 )
 
-// Run serves until ctx ends, and then finishes what is under way, for grace at
-// the most.
+// Run serves until ctx ends, and then finishes the requests under way, within
+// grace.
 func Run(ctx context.Context, opts Options, grace time.Duration) error {
 	r, err := Start(ctx, opts)
 	if err != nil {
@@ -105,7 +103,8 @@ func Run(ctx context.Context, opts Options, grace time.Duration) error {
 	return errors.Join(err, r.Close(ending))
 }
 
-// Start joins if it has to, and serves. Its errors are for the operator.
+// Start joins if the state has no credential, and serves. Its errors are for the
+// operator.
 func Start(ctx context.Context, opts Options) (*Runner, error) {
 	if err := checkListen(opts.Listen, opts.TLS != nil); err != nil {
 		return nil, err
@@ -119,13 +118,13 @@ func Start(ctx context.Context, opts Options) (*Runner, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	r.serve(listener)
-	r.begin(ctx)
-	id, name := r.link.me()
+	r.startWork(ctx)
+	id, name := r.link.identity()
 	r.log.Info("serving", "url", r.url, "runner", name, "id", id, "server", opts.Server.URL, "method", r.method(), "version", opts.Program)
 	return r, nil
 }
 
-// open makes all the parts and joins them. It neither listens nor starts the
+// open makes the parts and connects them. It neither listens nor starts the
 // background work.
 func open(ctx context.Context, opts Options) (*Runner, error) {
 	if opts.Log == nil {
@@ -148,15 +147,14 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{opts: opts, link: l, log: opts.Log, failed: make(chan error, 1)}
-	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, way: map[rolebroker.RoleARN]STS{}}
-	r.record = &record{link: l, spool: spool, grace: opts.Grace, now: opts.Now, log: opts.Log,
-		delivering: make(chan struct{}, 1), authorised: map[authorisation]time.Time{}}
+	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, worked: map[rolebroker.RoleARN]STS{}}
+	r.record = newRecord(l, spool, opts)
 	identifier := newIdentifier(r.record, opts.Verifier)
 	cluster := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, Serves: l.serves,
 		Log: opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
 	cluster.Subscribe(identifier.forget)
 	r.validator = newValidator(r)
-	cluster.Subscribe(r.validator.notice)
+	cluster.Subscribe(r.validator.onChange)
 	r.lender = &lender{cluster: cluster, record: r.record,
 		platform: forward.New(forward.Options{Server: platform{l, identifier}, Log: opts.Log, Now: opts.Now})}
 	r.http = &http.Server{
@@ -169,115 +167,43 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	return r, nil
 }
 
-// checkListen refuses to serve credentials in clear text to other machines.
-//
-// Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
-func checkListen(address string, secure bool) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "%q is not an address to listen on, as in 127.0.0.1:8485", address)
-	}
-	if secure || rolebroker.IsLoopback(host) || host == "169.254.170.2" || host == "169.254.170.23" || host == "fd00:ec2::23" {
-		return nil
-	}
-	return rolebroker.Errorf(rolebroker.CodeInvalid, "credentials would cross the network in clear text to whoever asks %s", address).
-		WithHint("listen on a loopback address beside the agent, on 169.254.170.23 on its node, or with --tls-cert and --tls-key")
-}
-
-// handler is everything that a runner answers.
-func (r *Runner) handler(who *identifier) http.Handler {
-	credentials := containercreds.New(containercreds.Options{Lender: r.lender, Identify: who.identify, Log: r.log})
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { state(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", r.ready)
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if strings.HasPrefix(req.URL.Path, "/v1/") { // no mux cleans a role reference
-			credentials.ServeHTTP(w, req)
-			return
-		}
-		mux.ServeHTTP(w, req)
-	})
-}
-
-// serve answers agents from now on.
-func (r *Runner) serve(listener net.Listener) {
-	r.url = "http://" + listener.Addr().String()
-	if r.opts.TLS != nil {
-		r.url = "https://" + listener.Addr().String()
-	}
-	r.work.Go(func() {
-		var err error
-		if r.opts.TLS != nil {
-			err = r.http.ServeTLS(listener, "", "")
-		} else {
-			err = r.http.Serve(listener)
-		}
-		if !errors.Is(err, http.ErrServerClosed) {
-			r.failed <- fmt.Errorf("serving: %w", err)
-		}
-	})
-}
-
-// ready says whether agents can be served: what is remembered may be used.
-func (r *Runner) ready(w http.ResponseWriter, _ *http.Request) {
-	switch {
-	case r.record.up.Load():
-		state(w, http.StatusOK, "ready")
-	case r.record.Watching():
-		state(w, http.StatusOK, "the server cannot be reached; what it authorised goes on")
-	case r.link.has(answers):
-		state(w, http.StatusOK, "the server tells nothing of changes; it is asked each time")
-	case r.link.has(refuses):
-		state(w, http.StatusServiceUnavailable, "the server does not know this runner any more")
-	default:
-		state(w, http.StatusServiceUnavailable, "the server cannot be reached")
-	}
-}
-
-func state(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(struct { // the client may be gone
-		Status string `json:"status"`
-	}{text})
-}
-
-// begin starts the background work.
-func (r *Runner) begin(ctx context.Context) {
+// startWork starts the background work.
+func (r *Runner) startWork(ctx context.Context) {
 	r.background, r.stop = context.WithCancel(context.WithoutCancel(ctx))
-	r.work.Go(func() { r.link.listen(r.background, r.heard, r.lost) })
+	r.work.Go(func() { r.link.listen(r.background, r.onEvent, r.onStreamEnd) })
 	r.work.Go(func() { r.validator.run(r.background) })
-	r.every(useInterval, "telling what was used", r.lender.cluster.RecordUse)
-	r.every(deliverInterval, "telling what happened while the server was away", r.record.deliver)
-	r.every(renewInterval, "changing the credential", r.link.renew)
+	r.every(useInterval, "sending use", r.lender.cluster.RecordUse)
+	r.every(deliverInterval, "sending spooled sessions", r.record.deliver)
+	r.every(rotateInterval, "rotating the credential", r.link.rotateWhenDue)
 	r.every(reportInterval, "reporting", r.report)
 }
 
-// heard takes an event of the server.
-func (r *Runner) heard(e api.RunnerEvent) {
-	again := e.Hello != nil
-	r.record.hear(e)
-	if again {
-		r.log.Info("connected to the server", "server", r.opts.Server.URL)
-		r.work.Go(func() {
-			r.note("telling what happened while the server was away", r.record.deliver(r.background))
-			r.note("reporting", r.report(r.background))
-		})
+// onEvent takes an event of the server. When the stream has been opened anew, it
+// sends what the server missed.
+func (r *Runner) onEvent(e api.RunnerEvent) {
+	r.record.receive(e)
+	if e.Hello == nil {
+		return
 	}
+	r.log.Info("connected to the server", "server", r.opts.Server.URL)
+	r.work.Go(func() {
+		r.logFailure("sending spooled sessions", r.record.deliver(r.background))
+		r.logFailure("reporting", r.report(r.background))
+	})
 }
 
-// lost is told that the stream of events has ended.
-func (r *Runner) lost(err error) {
-	if r.record.up.Load() && r.link.has(isAway) {
-		r.log.Warn("the server cannot be reached; what it authorised goes on", "until", r.opts.Now().Add(r.opts.Grace).UTC().Format(time.RFC3339), "reason", err)
+// onStreamEnd takes the end of the stream of events.
+func (r *Runner) onStreamEnd(err error) {
+	if r.record.streaming.Load() && r.link.is(unreachable) {
+		r.log.Warn("the server cannot be reached; authorised sessions go on",
+			"until", r.opts.Now().Add(r.opts.Grace).UTC().Format(time.RFC3339), "reason", err)
 	} else {
 		r.log.Debug("the stream of events ended", "reason", err)
 	}
-	r.record.lost()
+	r.record.streamEnded()
 }
 
-// report says what the runner is.
+// report sends the server a description of the runner.
 func (r *Runner) report(ctx context.Context) error {
 	report := rolebroker.RunnerReport{Program: r.opts.Program, Method: r.method(), Issuer: r.opts.Issuer, Pending: r.record.spool.pending()}
 	identity, err := r.assumer.Identity(ctx)
@@ -286,10 +212,10 @@ func (r *Runner) report(ctx context.Context) error {
 	} else {
 		report.Identity = *identity
 	}
-	return tell(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.Report(ctx, convert.RunnerReport(report)) })
+	return send(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.Report(ctx, convert.RunnerReport(report)) })
 }
 
-// method is how roles are assumed first.
+// method is the method by which roles are assumed first.
 func (r *Runner) method() rolebroker.AssumeMethod {
 	if r.opts.Token != nil {
 		return rolebroker.MethodWebIdentity
@@ -297,17 +223,17 @@ func (r *Runner) method() rolebroker.AssumeMethod {
 	return rolebroker.MethodAssumeRole
 }
 
-// every does something now and then until the runner closes.
+// every repeats something until the runner closes.
 func (r *Runner) every(interval time.Duration, what string, do func(context.Context) error) {
 	r.work.Go(func() {
 		for pause(r.background, interval) {
-			r.note(what, do(r.background))
+			r.logFailure(what, do(r.background))
 		}
 	})
 }
 
-// note logs what went wrong. The next time is another try.
-func (r *Runner) note(what string, err error) {
+// logFailure logs a failure of the background work, which is tried again.
+func (r *Runner) logFailure(what string, err error) {
 	switch {
 	case err == nil || r.background.Err() != nil:
 	case rolebroker.IsOutage(err):
@@ -321,7 +247,7 @@ func (r *Runner) note(what string, err error) {
 func (r *Runner) URL() string { return r.url }
 
 // Close refuses new requests, lets those under way finish until ctx ends, and
-// tells the server what is still to be told, if it is there.
+// sends the server what is spooled, if it can be reached.
 func (r *Runner) Close(ctx context.Context) error {
 	err := r.http.Shutdown(ctx)
 	if err != nil {
@@ -332,9 +258,9 @@ func (r *Runner) Close(ctx context.Context) error {
 	recorded := r.lender.Close(closing)
 	r.stop()
 	r.work.Wait()
-	for _, told := range []error{recorded, r.record.deliver(closing)} {
-		if !rolebroker.IsOutage(told) {
-			err = errors.Join(err, told)
+	for _, sent := range []error{recorded, r.record.deliver(closing)} {
+		if !rolebroker.IsOutage(sent) {
+			err = errors.Join(err, sent)
 		}
 	}
 	return err

@@ -191,7 +191,7 @@ func TestJoining(t *testing.T) {
 		})
 		again.JoinToken = w.joinToken() // another replica takes over: the first hears it at its next heartbeat
 		other := try(open(context.Background(), again))(w)
-		other.begin(context.Background())
+		other.startWork(context.Background())
 		defer other.Close(context.Background())
 		w.eventually("the one that was replaced is not ready", func() bool { return strings.Contains(w.readiness(), "does not know this runner") })
 		if e := w.deny("", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "the server refuses this runner") {
@@ -267,6 +267,12 @@ func TestTheRunnerTriesTheRoles(t *testing.T) {
 		w.eventually("the roles were tried", func() bool { v := outcome("inner"); return v != nil && v.CheckedBy == "eks" })
 		if v := outcome("inner"); v.Status != "assumable" {
 			w.Errorf("inner is %+v", v)
+		}
+		tried := len(w.aws.Assumed())
+		try(w.admin.UpdateRunner(ctx, "eks", api.RunnerRequest{Name: "eks", Description: "changed"}, ""))(w)
+		time.Sleep(time.Minute)
+		if n := len(w.aws.Assumed()); n != tried {
+			w.Errorf("roles that did not change were tried again, in %d calls", n-tried)
 		}
 		w.eventually("the setup has roles trust the runner", func() bool {
 			made := try(w.admin.Setup(ctx, "cluster", api.SetupRequest{}))(w)

@@ -14,17 +14,23 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 )
 
-// entry is one thing to be told to the server: that a session began, or what
-// came of it.
+// entry is one message to the server: a session began, or its outcome.
 type entry struct {
 	Begin  *api.RunnerSession  `json:"begin,omitempty"`
 	ID     string              `json:"id,omitempty"` // of the session that finished
 	Finish *api.SessionOutcome `json:"finish,omitempty"`
 }
 
-// spool keeps what the server could not be told yet, in the order in which it
-// happened: a line of JSON each, on disk before add returns. There is no secret
-// in it.
+// session is the ID of the session that the entry is about.
+func (e entry) session() string {
+	if e.Begin != nil {
+		return e.Begin.ID
+	}
+	return e.ID
+}
+
+// spool keeps the messages that the server could not be sent, in their order: a
+// line of JSON each, on disk before add returns. They hold no secret.
 type spool struct {
 	path string // empty: in memory only
 
@@ -32,12 +38,12 @@ type spool struct {
 	entries []entry
 }
 
-// maxSpool bounds what is kept, some 30 MB: what cannot be written down is not
-// begun.
+// maxSpool bounds the spool, to some 30 MB. A session that cannot be spooled is
+// not begun; the outcome of one that was begun always fits.
 const maxSpool = 50_000
 
-// openSpool reads what an earlier run left. A line that was cut off by a crash or
-// a full disk was acknowledged to nobody, and is dropped.
+// openSpool reads what an earlier run left. It drops a line that a crash or a
+// full disk cut off: add did not succeed for that one.
 func openSpool(folder string) (*spool, error) {
 	if folder == "" {
 		return &spool{}, nil
@@ -48,7 +54,7 @@ func openSpool(folder string) (*spool, error) {
 		return s, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the sessions that were not told yet: %w", err)
+		return nil, fmt.Errorf("reading the spooled sessions: %w", err)
 	}
 	for line := range bytes.Lines(text) {
 		var e entry
@@ -64,7 +70,7 @@ func (s *spool) add(e entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.entries) >= maxSpool && e.Begin != nil {
-		return fmt.Errorf("there are %d to be told already", maxSpool)
+		return fmt.Errorf("%d messages to the server are spooled already", len(s.entries))
 	}
 	s.entries = append(s.entries, e)
 	if s.path == "" {
@@ -86,31 +92,31 @@ func appendLine(path string, e entry) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close() // what matters was synced, or is an error already
+	defer file.Close() // the line was synced, or there is an error already
 	before, err := file.Seek(0, io.SeekEnd)
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(append(line, '\n'))
 	if err = errors.Join(err, file.Sync()); err != nil {
-		return errors.Join(err, file.Truncate(before)) // the next line is not to be part of this one
+		return errors.Join(err, file.Truncate(before)) // so that the next line does not join this one
 	}
 	return nil
 }
 
-// has says whether something of a session is still to be told.
-func (s *spool) has(id string) bool {
+// has reports whether an entry is about the session.
+func (s *spool) has(session string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.entries {
-		if e.ID == id || e.Begin != nil && e.Begin.ID == id {
+		if e.session() == session {
 			return true
 		}
 	}
 	return false
 }
 
-// first is what is to be told next.
+// first is the oldest entry.
 func (s *spool) first() (entry, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,9 +126,10 @@ func (s *spool) first() (entry, bool) {
 	return s.entries[0], true
 }
 
-// told forgets the first, once the server has it. On disk it goes when all have
-// gone: telling one twice changes nothing.
-func (s *spool) told() error {
+// dropFirst forgets the oldest entry, once the server has it. The file is only
+// emptied, when the last entry is dropped: sending an entry twice changes
+// nothing.
+func (s *spool) dropFirst() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.entries = s.entries[1:]
@@ -132,7 +139,7 @@ func (s *spool) told() error {
 	return s.write()
 }
 
-// pending is how many sessions are still to be told.
+// pending counts the sessions whose begin is spooled.
 func (s *spool) pending() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +151,7 @@ func (s *spool) pending() (n int) {
 	return n
 }
 
-// write replaces the file by what there is.
+// write replaces the file with the entries.
 func (s *spool) write() error {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -156,13 +163,13 @@ func (s *spool) write() error {
 	return replaceFile(s.path, text.Bytes())
 }
 
-// replaceFile writes a file that is there whole or as it was.
+// replaceFile replaces a file as a whole, or leaves it as it was.
 func replaceFile(path string, text []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // there is none when all went well
+	defer os.Remove(file.Name()) // it is gone if all went well
 	_, err = file.Write(text)
 	if err := errors.Join(err, file.Chmod(0o600), file.Sync(), file.Close()); err != nil {
 		return err

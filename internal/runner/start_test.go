@@ -41,14 +41,15 @@ func TestTheServerHoldsNoCredential(t *testing.T) {
 		Server: client.Options{URL: tb.URL}, State: Folder(t.TempDir()), JoinToken: join, Grace: time.Hour, Listen: "127.0.0.1:0",
 		Direct: sts.New(sts.Options{Endpoint: tb.AWSURL, Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")}),
 	}))(t)
-	borrower := try(client.New(client.Options{URL: r.URL(), Token: scout}))(t)
-	lent := try(borrower.Credentials(ctx, "", ""))(t)
-	answer := try(http.Get(r.URL() + "/healthz"))(t)
+	agent := &http.Client{Transport: &http.Transport{}}
+	lent := try(try(client.New(client.Options{URL: r.URL(), Token: scout, HTTPClient: agent}))(t).Credentials(ctx, "", ""))(t)
+	answer := try(agent.Get(r.URL() + "/healthz"))(t)
 	defer answer.Body.Close()
 	var is struct{ Status string }
 	if err := json.NewDecoder(answer.Body).Decode(&is); err != nil || is.Status != "ok" {
 		t.Errorf("the runner says that it is %q, %v", is.Status, err)
 	}
+	agent.CloseIdleConnections() // which a server that closes waits for
 	if err := r.Close(ctx); err != nil {
 		t.Error(err)
 	}

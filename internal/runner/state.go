@@ -14,14 +14,15 @@ import (
 
 // State is where a runner keeps its credential. Several replicas may share one.
 type State interface {
-	// Load reads what is kept. Codes: not_found.
+	// Load reads the value. Codes: not_found.
 	Load(ctx context.Context) ([]byte, error)
 
-	// Save keeps new, if what is kept is still old; nil: nothing. Codes: conflict.
+	// Save replaces old, nil if there is no value, with new. Codes: conflict (the
+	// value is no longer old).
 	Save(ctx context.Context, old, new []byte) error
 }
 
-// Folder is a State on disk: a file that nobody else may read. One process uses it.
+// Folder is a State on disk: a file that no other user may read. One process uses it.
 type Folder string
 
 const credentialFile = "credential.json"
@@ -45,19 +46,20 @@ func (f Folder) Save(_ context.Context, _, new []byte) error {
 	return replaceFile(f.path(), new)
 }
 
-// credential is what is kept.
+// credential is the runner's credential, as a State keeps it.
 type credential struct {
 	Runner     rolebroker.RunnerID `json:"runner"`
 	Name       string              `json:"name"`
 	Credential string              `json:"credential"`
 	MadeAt     time.Time           `json:"made_at"`
 	ExpiresAt  time.Time           `json:"expires_at"`
-	ClaimedAt  time.Time           `json:"claimed_at,omitzero"` // when a replica set about to change it
+	ClaimedAt  time.Time           `json:"claimed_at,omitzero"` // when a replica began to rotate it
 }
 
-// isDue says whether it is to be changed, and no replica is at it.
+// isDue reports whether to rotate the credential: it is old, and no other replica
+// has begun to.
 func (c credential) isDue(now time.Time) bool {
-	return now.Sub(c.MadeAt) >= changeAfter && now.Sub(c.ClaimedAt).Abs() >= claimLasts
+	return now.Sub(c.MadeAt) >= rotateAfter && now.Sub(c.ClaimedAt).Abs() >= claimLasts
 }
 
 func (c credential) encode() []byte {
@@ -70,7 +72,7 @@ func (c credential) encode() []byte {
 
 func decodeCredential(text []byte) (c credential, err error) {
 	if err = json.Unmarshal(text, &c); err != nil || c.Credential == "" {
-		return c, rolebroker.Errorf(rolebroker.CodeInvalid, "what is kept as the runner's credential is none").
+		return c, rolebroker.Errorf(rolebroker.CodeInvalid, "the stored value is not a runner's credential").
 			WithHint("delete it, and join again with a new join token: rolebroker runner join-token RUNNER")
 	}
 	return c, nil

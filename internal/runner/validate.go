@@ -19,42 +19,42 @@ import (
 )
 
 const (
-	// validateInterval is how often the roles of all integrations that name the
-	// runner are tried, besides when one of them changes.
+	// validateInterval is how often the runner validates the roles of all its
+	// integrations, besides after a change of one.
 	validateInterval = 15 * time.Minute
 
-	// settle is how long to wait for more changes, which often come together.
-	settle = 200 * time.Millisecond
+	// settleTime is how long to wait for more changes, which often come together.
+	settleTime = 200 * time.Millisecond
 
 	// validateTimeout bounds one integration.
 	validateTimeout = 5 * time.Minute
 )
 
-// validator tries the roles of the integrations that name the runner, and tells
-// the server what came of it: the server cannot know.
+// validator validates the roles of the integrations that name the runner, and
+// sends the server the outcome: the server cannot assume them.
 type validator struct {
 	*Runner
-	token, direct *validate.Validator // nil where that is not how roles are assumed
-	changed       chan struct{}       // has one element when something did
-	tried         map[string]int64    // the version of each integration that was tried last, by ID
+	token, direct *validate.Validator // nil: that method is not used
+	changed       chan struct{}       // has an element after a change
+	validated     map[string]int64    // the version of each integration that was validated last, by ID
 }
 
 func newValidator(r *Runner) *validator {
-	v := &validator{Runner: r, changed: make(chan struct{}, 1), tried: map[string]int64{}}
-	of := func(sts validate.STS) *validate.Validator {
+	v := &validator{Runner: r, changed: make(chan struct{}, 1), validated: map[string]int64{}}
+	with := func(sts validate.STS) *validate.Validator {
 		return validate.New(validate.Options{STS: sts, Log: r.log, Now: r.opts.Now, Patience: r.opts.Patience})
 	}
 	if r.opts.Token != nil {
-		v.token = of(r.opts.Token)
+		v.token = with(r.opts.Token)
 	}
 	if r.opts.Direct != nil {
-		v.direct = of(r.opts.Direct)
+		v.direct = with(r.opts.Direct)
 	}
 	return v
 }
 
-// notice is told of every change.
-func (v *validator) notice(c rolebroker.Change) {
+// onChange is called with every change.
+func (v *validator) onChange(c rolebroker.Change) {
 	if c.Integration == "" && c.Agent != "" {
 		return
 	}
@@ -64,8 +64,8 @@ func (v *validator) notice(c rolebroker.Change) {
 	}
 }
 
-// run validates until ctx ends: what changed at once, and everything now and
-// then.
+// run validates until ctx ends: each integration after it changed, and all of
+// them every validateInterval.
 func (v *validator) run(ctx context.Context) {
 	ticker := time.NewTicker(validateInterval)
 	defer ticker.Stop()
@@ -73,7 +73,7 @@ func (v *validator) run(ctx context.Context) {
 		all := false
 		select {
 		case <-v.changed:
-			if !pause(ctx, settle) {
+			if !pause(ctx, settleTime) {
 				return
 			}
 		case <-ticker.C:
@@ -81,11 +81,11 @@ func (v *validator) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		v.note("trying roles", v.validate(ctx, all))
+		v.logFailure("validating roles", v.validate(ctx, all))
 	}
 }
 
-// validate tries the roles of every integration, or of those that changed.
+// validate validates the roles of all integrations, or of those that changed.
 func (v *validator) validate(ctx context.Context, all bool) error {
 	ours, err := ask(ctx, v.link, func(ctx context.Context, c *client.Client) ([]api.Integration, error) {
 		return c.RunnerIntegrations(ctx)
@@ -93,28 +93,29 @@ func (v *validator) validate(ctx context.Context, all bool) error {
 	if err != nil {
 		return err
 	}
-	maps.DeleteFunc(v.tried, func(id string, _ int64) bool {
+	maps.DeleteFunc(v.validated, func(id string, _ int64) bool {
 		return !slices.ContainsFunc(ours, func(in api.Integration) bool { return in.ID == id })
 	})
 	var failed error
 	for _, in := range ours {
-		if !all && v.tried[in.ID] == in.Version {
+		if !all && v.validated[in.ID] == in.Version {
 			continue
 		}
 		outcomes, err := v.integration(ctx, in)
 		if err == nil {
-			err = tell(ctx, v.link, func(ctx context.Context, c *client.Client) error {
+			err = send(ctx, v.link, func(ctx context.Context, c *client.Client) error {
 				return c.RecordValidations(ctx, in.ID, api.RunnerValidations{Version: in.Version, Validations: outcomes})
 			})
 		}
 		if err == nil {
-			v.tried[in.ID] = in.Version
+			v.validated[in.ID] = in.Version
 		}
 		failed = errors.Join(failed, err)
 	}
 	return failed
 }
 
+// integration validates the roles of one integration.
 func (v *validator) integration(ctx context.Context, shown api.Integration) ([]api.IdentifiedOutcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
@@ -122,7 +123,7 @@ func (v *validator) integration(ctx context.Context, shown api.Integration) ([]a
 	if err != nil {
 		return nil, err
 	}
-	in.AssumptionMode, in.Runner = rolebroker.ModePlatform, "" // the runner is to its roles what the platform is to others
+	in.AssumptionMode, in.Runner = rolebroker.ModePlatform, "" // the validator is where the roles are assumed
 	var outcomes []api.IdentifiedOutcome
 	for _, r := range v.roles(ctx, validate.Subject{Integration: in}) {
 		r.Message, r.Hint = ofRunner.Replace(r.Message), hintOfRunner(r.Hint)
@@ -131,8 +132,9 @@ func (v *validator) integration(ctx context.Context, shown api.Integration) ([]a
 	return outcomes, nil
 }
 
-// ofRunner says of a runner what validation says of a server.
-var ofRunner = strings.NewReplacer("this server", "the runner", "the server's log", "the runner's log", "the server", "the runner", "run a server", "run a runner")
+// ofRunner words for a runner what validation and lending word for a server.
+var ofRunner = strings.NewReplacer("this server", "the runner", "the server's log", "the runner's log", "the server", "the runner",
+	"run a server", "run a runner")
 
 func hintOfRunner(h rolebroker.Hint) (of rolebroker.Hint) {
 	for _, step := range h {
@@ -142,8 +144,8 @@ func hintOfRunner(h rolebroker.Hint) (of rolebroker.Hint) {
 	return of
 }
 
-// roles tries them as they are assumed when they are lent: with the token, and
-// where that is refused from the identity of the SDK's chain.
+// roles validates roles by the methods that assume them: with the token, and where
+// that is refused, with the identity of the SDK's chain.
 func (v *validator) roles(ctx context.Context, s validate.Subject) []rolebroker.RoleValidation {
 	if v.token == nil {
 		return v.direct.Roles(ctx, s, nil)
@@ -166,8 +168,8 @@ func (v *validator) roles(ctx context.Context, s validate.Subject) []rolebroker.
 	return results
 }
 
-// accountOf is the service account whose token is in a file, for what is said to
-// people; it is the runner's own, and not verified.
+// accountOf is the service account of the token in a file, for messages. It is the
+// runner's own token, so it is not verified. An unreadable token has the zero account.
 func accountOf(file string) (account rolebroker.ServiceAccount) {
 	text, err := os.ReadFile(file)
 	parts := strings.Split(strings.TrimSpace(string(text)), ".")

@@ -183,7 +183,7 @@ func (w *world) joinToken() rolebroker.Secret {
 func (w *world) start() {
 	w.Helper()
 	w.runner = try(open(context.Background(), w.opts))(w)
-	w.runner.begin(context.Background())
+	w.runner.startWork(context.Background())
 	w.eventually("the runner is ready", func() bool { return w.readiness() == "ready" })
 }
 

@@ -1,0 +1,88 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/containercreds"
+)
+
+// checkListen refuses to serve credentials in clear text to other machines. Codes:
+// invalid.
+//
+// Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
+func checkListen(address string, secure bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "%q is not an address to listen on, as in 127.0.0.1:8485", address)
+	}
+	if secure || rolebroker.IsLoopback(host) || host == "169.254.170.2" || host == "169.254.170.23" || host == "fd00:ec2::23" {
+		return nil
+	}
+	return rolebroker.Errorf(rolebroker.CodeInvalid, "anyone on the network could read the credentials that %s serves", address).
+		WithHint("listen on a loopback address beside the agent, on 169.254.170.23 on its node, or with --tls-cert and --tls-key")
+}
+
+// handler is everything that a runner serves.
+func (r *Runner) handler(who *identifier) http.Handler {
+	credentials := containercreds.New(containercreds.Options{Lender: r.lender, Identify: who.identify, Log: r.log})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", r.ready)
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if strings.HasPrefix(req.URL.Path, "/v1/") { // no mux cleans a role reference
+			credentials.ServeHTTP(w, req)
+			return
+		}
+		mux.ServeHTTP(w, req)
+	})
+}
+
+// serve serves agents from now on.
+func (r *Runner) serve(listener net.Listener) {
+	r.url = "http://" + listener.Addr().String()
+	if r.opts.TLS != nil {
+		r.url = "https://" + listener.Addr().String()
+	}
+	r.work.Go(func() {
+		var err error
+		if r.opts.TLS != nil {
+			err = r.http.ServeTLS(listener, "", "")
+		} else {
+			err = r.http.Serve(listener)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			r.failed <- fmt.Errorf("serving: %w", err)
+		}
+	})
+}
+
+// ready reports whether the runner can lend.
+func (r *Runner) ready(w http.ResponseWriter, _ *http.Request) {
+	switch {
+	case r.record.streaming.Load():
+		writeStatus(w, http.StatusOK, "ready")
+	case r.record.Watching():
+		writeStatus(w, http.StatusOK, "the server cannot be reached; authorised sessions go on")
+	case r.link.is(reachable):
+		writeStatus(w, http.StatusOK, "the stream of events is broken; the server is asked each time")
+	case r.link.is(rejected):
+		writeStatus(w, http.StatusServiceUnavailable, "the server does not know this runner any more")
+	default:
+		writeStatus(w, http.StatusServiceUnavailable, "the server cannot be reached")
+	}
+}
+
+func writeStatus(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(struct { // the client may be gone
+		Status string `json:"status"`
+	}{text})
+}
