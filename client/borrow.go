@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -21,10 +20,10 @@ type Credentials struct {
 	AccountID       string
 }
 
-// lent is Credentials on the wire.
+// credentials are Credentials as JSON.
 //
 // Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
-type lent struct {
+type credentials struct {
 	AccessKeyID     string `json:"AccessKeyId"`
 	SecretAccessKey string
 	Token           string
@@ -34,15 +33,14 @@ type lent struct {
 }
 
 // Credentials borrows the role that a reference names, or the default role
-// when it is empty, with an agent token. The task, which may be empty, says
-// for CloudTrail what the agent is doing.
+// when it is empty, with an agent token. The task, which may be empty, tells
+// CloudTrail what the agent is doing.
 func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentials, error) {
-	r := request{method: http.MethodGet, path: "/v1/credentials", query: url.Values{}}
+	p := at("/v1/credentials")
 	if role != "" {
-		r.path += "/" + segment(role)
+		p = p.member("role", role)
 	}
-	set(r.query, "task", task)
-	l, err := send[lent](ctx, c, r)
+	l, err := send[credentials](ctx, c, request{method: http.MethodGet, place: p, query: query{"task": task}.values()})
 	if err != nil {
 		return nil, err
 	}
@@ -59,18 +57,16 @@ func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentia
 	}, nil
 }
 
-// Roles lists what the agent whose token this is may borrow now, the default
-// first. If one of them is not in order, none is returned.
+// Roles lists what the agent with this token may borrow now, the default first.
+// If this version cannot parse one of them, it returns none.
 func (c *Client) Roles(ctx context.Context) ([]rolebroker.Offer, error) {
-	page := func(l List) (api.List[api.Offer], error) {
-		return list[api.Offer](ctx, c, "/v1/roles", List{Cursor: l.Cursor}.query())
-	}
+	read := func(l List) (api.List[api.Offer], error) { return list[api.Offer](ctx, c, at("/v1/roles"), l) }
 	var offers []rolebroker.Offer
-	for o, err := range all(page, List{}) {
+	for shown, err := range pages(List{}, read) {
 		if err != nil {
 			return nil, err
 		}
-		offer, err := convert.FromOffer(o)
+		offer, err := convert.FromOffer(shown)
 		if err != nil {
 			return nil, rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s offers a role that this version does not understand: %w", c.base, err).
 				WithHint("use the same version on both sides: rolebroker version")

@@ -11,9 +11,9 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 )
 
-// List says which part of a list to answer; the zero value is its beginning.
+// List selects the page of a list to answer; the zero value is its beginning.
 type List struct {
-	Limit  int    // at most so many; 0: as many as the server likes
+	Limit  int    // at most this many items; 0: the server's default
 	Cursor string // NextCursor of the page before; empty: from the start
 	Search string // only names that contain it; for integrations, agents and runners
 
@@ -21,55 +21,62 @@ type List struct {
 }
 
 func (l List) query() url.Values {
-	q := url.Values{}
+	q := query{"cursor": l.Cursor, "search": l.Search, "integration": l.Integration}
 	if l.Limit != 0 {
-		q.Set("limit", strconv.Itoa(l.Limit))
+		q["limit"] = strconv.Itoa(l.Limit)
 	}
-	set(q, "cursor", l.Cursor)
-	set(q, "search", l.Search)
-	set(q, "integration", l.Integration)
-	return q
+	return q.values()
 }
 
-func set(q url.Values, name, value string) {
-	if value != "" {
-		q.Set(name, value)
+// query holds the parameters of a request; empty ones are not sent.
+type query map[string]string
+
+func (q query) values() url.Values {
+	values := url.Values{}
+	for name, value := range q {
+		if value != "" {
+			values.Set(name, value)
+		}
 	}
+	return values
 }
 
-// list asks for one page.
-func list[T any](ctx context.Context, c *Client, path string, query url.Values) (api.List[T], error) {
-	var page api.List[T]
-	err := c.do(ctx, request{method: http.MethodGet, path: path, query: query}, &page)
-	return page, err
+// list reads one page of a list.
+func list[T any](ctx context.Context, c *Client, p place, l List) (api.List[T], error) {
+	return send[api.List[T]](ctx, c, request{method: http.MethodGet, place: p, query: l.query()})
 }
 
-// all asks for one page after the other, while they are wanted. It ends after
-// an error.
-func all[T any](page func(List) (api.List[T], error), l List) iter.Seq2[T, error] {
+// all reads a whole list, page by page, while the caller wants more. It ends
+// after an error.
+func all[T any](ctx context.Context, c *Client, p place, l List) iter.Seq2[T, error] {
+	l.Limit = api.MaxLimit
+	return pages(l, func(l List) (api.List[T], error) { return list[T](ctx, c, p, l) })
+}
+
+// pages reads page after page, from the one that l selects.
+func pages[T any](l List, read func(List) (api.List[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
-		at := l // so that the sequence can be ranged over again
-		at.Limit = api.MaxLimit
+		next := l // so that the sequence can be ranged over again
 		for {
-			p, err := page(at)
+			page, err := read(next)
 			if err != nil {
 				yield(zero, err)
 				return
 			}
-			for _, item := range p.Items {
+			for _, item := range page.Items {
 				if !yield(item, nil) {
 					return
 				}
 			}
-			if p.NextCursor == "" {
+			if page.NextCursor == "" {
 				return
 			}
-			if p.NextCursor == at.Cursor {
+			if page.NextCursor == next.Cursor {
 				yield(zero, rolebroker.Errorf(rolebroker.CodeInternal, "the server's list does not end"))
 				return
 			}
-			at.Cursor = p.NextCursor
+			next.Cursor = page.NextCursor
 		}
 	}
 }

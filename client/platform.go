@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"maps"
 	"net/http"
 
 	"github.com/rolebroker/rolebroker/api"
@@ -13,44 +14,48 @@ const (
 	sessionsPath = "/api/v1/sessions"
 )
 
-// Platform is who the deployment is in AWS, and what it can do.
+// Platform reads who the deployment is in AWS, and what it can do.
 func (c *Client) Platform(ctx context.Context) (api.Platform, error) {
-	return send[api.Platform](ctx, c, request{method: http.MethodGet, path: "/api/v1/platform"})
+	return get[api.Platform](ctx, c, at("/api/v1/platform"))
 }
 
-// Sessions lists the newest first.
+// Sessions lists a page of sessions, the newest first.
 func (c *Client) Sessions(ctx context.Context, filter api.SessionFilter, l List) (api.List[api.Session], error) {
 	q := l.query()
-	set(q, "agent", filter.Agent)
-	set(q, "integration", filter.Integration)
-	set(q, "role", filter.Role)
+	maps.Copy(q, sessionQuery(filter).values())
+	return send[api.List[api.Session]](ctx, c, request{method: http.MethodGet, place: at(sessionsPath), query: q})
+}
+
+func sessionQuery(filter api.SessionFilter) query {
+	q := query{"agent": filter.Agent, "integration": filter.Integration, "role": filter.Role}
 	if filter.Live {
-		q.Set("live", "true")
+		q["live"] = "true"
 	}
-	return list[api.Session](ctx, c, sessionsPath, q)
+	return q
 }
 
-// AllSessions is every session that the filter picks, the newest first.
+// AllSessions lists the sessions that the filter selects, the newest first.
 func (c *Client) AllSessions(ctx context.Context, filter api.SessionFilter) iter.Seq2[api.Session, error] {
-	return all(func(l List) (api.List[api.Session], error) { return c.Sessions(ctx, filter, l) }, List{})
+	return pages(List{Limit: api.MaxLimit}, func(l List) (api.List[api.Session], error) { return c.Sessions(ctx, filter, l) })
 }
 
-// APIKeys lists the keys to the management API, by ID.
+// APIKeys lists a page of the keys to the management API, by ID.
 func (c *Client) APIKeys(ctx context.Context, l List) (api.List[api.APIKey], error) {
-	return list[api.APIKey](ctx, c, apiKeysPath, l.query())
+	return list[api.APIKey](ctx, c, at(apiKeysPath), l)
 }
 
-// AllAPIKeys is every key to the management API, by ID.
+// AllAPIKeys lists the keys to the management API, by ID.
 func (c *Client) AllAPIKeys(ctx context.Context) iter.Seq2[api.APIKey, error] {
-	return all(func(l List) (api.List[api.APIKey], error) { return c.APIKeys(ctx, l) }, List{})
+	return all[api.APIKey](ctx, c, at(apiKeysPath), List{})
 }
 
 // CreateAPIKey makes a key; the answer is the only one that has it.
 func (c *Client) CreateAPIKey(ctx context.Context, k api.APIKeyRequest) (api.NewAPIKey, error) {
-	return send[api.NewAPIKey](ctx, c, request{method: http.MethodPost, path: apiKeysPath, body: k})
+	return post[api.NewAPIKey](ctx, c, at(apiKeysPath), k)
 }
 
-// DeleteAPIKey removes a key. The last admin key that never expires stays (CodeConflict).
+// DeleteAPIKey removes a key. The last admin key that never expires stays
+// (CodeConflict).
 func (c *Client) DeleteAPIKey(ctx context.Context, id string) error {
-	return c.remove(ctx, apiKeysPath, "API key", id, "")
+	return c.remove(ctx, at(apiKeysPath).member("API key", id), "")
 }

@@ -1,0 +1,169 @@
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// place is the path of a collection or of a thing, escaped. err says why it
+// cannot be asked for.
+type place struct {
+	path string
+	err  error
+}
+
+// at is a place that is always there.
+func at(path string) place { return place{path: path} }
+
+// member is one thing in a collection. An empty name would make it the
+// collection itself.
+func (p place) member(kind, nameOrID string) place {
+	if nameOrID == "" && p.err == nil {
+		p.err = rolebroker.Errorf(rolebroker.CodeInvalid, "the name or ID of the %s is empty", kind)
+	}
+	return place{p.path + "/" + segment(nameOrID), p.err}
+}
+
+// under is what belongs to a thing.
+func (p place) under(what string) place { return place{p.path + "/" + what, p.err} }
+
+// request is one request.
+type request struct {
+	method  string
+	place   place
+	query   url.Values
+	ifMatch string // ETag of the thing to change; empty: any
+	body    any    // becomes JSON; nil: none
+	accept  string // media type; empty: JSON
+}
+
+// get reads what is at a place.
+func get[T any](ctx context.Context, c *Client, p place) (T, error) {
+	return send[T](ctx, c, request{method: http.MethodGet, place: p})
+}
+
+// post makes something, or has something done.
+func post[T any](ctx context.Context, c *Client, p place, body any) (T, error) {
+	return send[T](ctx, c, request{method: http.MethodPost, place: p, body: body})
+}
+
+// put replaces what is at a place.
+func put[T any](ctx context.Context, c *Client, p place, body any, ifMatch string) (T, error) {
+	return send[T](ctx, c, request{method: http.MethodPut, place: p, body: body, ifMatch: ifMatch})
+}
+
+// remove deletes what is at a place.
+func (c *Client) remove(ctx context.Context, p place, ifMatch string) error {
+	return c.do(ctx, request{method: http.MethodDelete, place: p, ifMatch: ifMatch}, nil)
+}
+
+// send sends a request and decodes the answer.
+func send[T any](ctx context.Context, c *Client, r request) (answer T, err error) {
+	err = c.do(ctx, r, &answer)
+	return answer, err
+}
+
+// do sends a request and decodes the answer into answer, unless that is nil.
+func (c *Client) do(ctx context.Context, r request, answer any) error {
+	req, err := c.newRequest(ctx, r)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return c.refusal(resp)
+	}
+	if answer == nil {
+		return nil
+	}
+	return c.decode(ctx, resp, answer)
+}
+
+func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
+	if r.place.err != nil {
+		return nil, r.place.err
+	}
+	var body io.Reader
+	if r.body != nil {
+		encoded, err := json.Marshal(r.body)
+		if err != nil {
+			return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the request cannot be written as JSON: %w", err)
+		}
+		body = bytes.NewReader(encoded)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, c.address(r), body)
+	if err != nil {
+		return nil, rolebroker.Errorf(rolebroker.CodeInternal, "the request cannot be made: %w", err)
+	}
+	req.Header.Set("Accept", cmp.Or(r.accept, "application/json"))
+	req.Header.Set("User-Agent", c.userAgent)
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.ifMatch != "" {
+		req.Header.Set("If-Match", r.ifMatch)
+	}
+	if !c.token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
+	return req, nil
+}
+
+// address is the URL of a request. It is put together as text, because functions
+// that join paths also clean them, and a reference may contain "..".
+func (c *Client) address(r request) string {
+	address := c.base.Scheme + "://" + c.base.Host + strings.TrimSuffix(c.base.EscapedPath(), "/") + r.place.path
+	if len(r.query) > 0 {
+		address += "?" + r.query.Encode()
+	}
+	return address
+}
+
+// segment escapes a name, an ID or a role reference so that it is exactly one
+// segment of a path, whatever is in it.
+func segment(s string) string {
+	if s == "." || s == ".." {
+		return strings.ReplaceAll(s, ".", "%2E")
+	}
+	return url.PathEscape(s)
+}
+
+// maxAnswer bounds what is read of an answer, in bytes: a page of 500
+// integrations with a few hundred roles each.
+const maxAnswer = 64 << 20
+
+func (c *Client) decode(ctx context.Context, resp *http.Response, answer any) error {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	if len(body) > maxAnswer {
+		return rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s answered more than %d MiB", c.base, maxAnswer>>20).
+			WithHint("ask for less at once, with a lower limit")
+	}
+	if !isJSON(resp) {
+		return c.stranger(resp)
+	}
+	if err := json.Unmarshal(body, answer); err != nil { // err may quote a secret: it is not shown
+		return c.strange()
+	}
+	return nil
+}
+
+// strange is for JSON that rolebroker does not answer here.
+func (c *Client) strange() error {
+	return rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s answered something that this version does not understand", c.base).
+		WithHint("use the same version on both sides: rolebroker version; a proxy on the way to the server may have answered instead of it")
+}

@@ -1,0 +1,101 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// Errors with which a reader of lines ends a stream.
+var (
+	errDone  = errors.New("the stream has said all")
+	errAlien = errors.New("rolebroker says no such thing here")
+)
+
+// stream sends a request and calls read with each line of the answer: a value of
+// type T as JSON. It ends when read returns an error, when ctx ends, and when the
+// server sends nothing, not even an empty line, for the duration of silence. The
+// timeout of the HTTP client does not apply. ended is true if the server closed
+// the stream.
+func stream[T any](ctx context.Context, c *Client, r request, silence time.Duration, read func(T) error) (ended bool, err error) {
+	open, cancel := context.WithCancel(ctx)
+	defer cancel()
+	quiet := time.AfterFunc(silence, cancel)
+	defer quiet.Stop()
+	broken := func(err error) error {
+		if open.Err() != nil && ctx.Err() == nil {
+			err = context.DeadlineExceeded
+		}
+		return c.unreachable(ctx, err)
+	}
+	req, err := c.newRequest(open, r)
+	if err != nil {
+		return false, err
+	}
+	patient := *c.http
+	patient.Timeout = 0
+	resp, err := patient.Do(req)
+	if err != nil {
+		return false, broken(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return false, c.refusal(resp)
+	}
+	if resp.Header.Get("Content-Type") != r.accept {
+		return false, c.stranger(resp)
+	}
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, maxAnswer)
+	for lines.Scan() {
+		quiet.Reset(silence)
+		if len(lines.Bytes()) == 0 {
+			continue
+		}
+		var line T
+		if err = json.Unmarshal(lines.Bytes(), &line); err == nil {
+			err = read(line)
+		} else {
+			err = errAlien
+		}
+		switch {
+		case errors.Is(err, errDone):
+			return false, nil
+		case errors.Is(err, errAlien):
+			return false, c.stranger(resp)
+		case err != nil:
+			return false, err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return false, broken(err)
+	}
+	return true, nil
+}
+
+// Events calls tell with each event that the server sends, heartbeats included,
+// until ctx or the stream ends. The stream ends too when the server sends nothing
+// for three heartbeats, or does not begin with a Hello. Events always returns an
+// error.
+func (c *Client) Events(ctx context.Context, tell func(api.RunnerEvent)) error {
+	greeted := false
+	r := request{method: http.MethodGet, place: at(runnerAPI + "/events"), accept: api.EventsType}
+	_, err := stream(ctx, c, r, 3*api.Heartbeat, func(event api.RunnerEvent) error {
+		if !greeted && (event.Hello == nil || event.Hello.Runner == "") {
+			return errAlien
+		}
+		greeted = true
+		tell(event)
+		return nil
+	})
+	if err == nil {
+		err = rolebroker.Errorf(rolebroker.CodeUnavailable, "the stream of events of rolebroker at %s ended", c.base)
+	}
+	return err
+}
