@@ -62,21 +62,6 @@ func checkDuration(d time.Duration) error {
 	return nil
 }
 
-// ShortDuration formats a duration in whole seconds as a person would: 1h, 1h30m, 15m.
-func ShortDuration(d time.Duration) string {
-	text := ""
-	for _, unit := range []struct {
-		length time.Duration
-		symbol string
-	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
-		if n := d / unit.length; n > 0 {
-			text += strconv.FormatInt(int64(n), 10) + unit.symbol
-		}
-		d %= unit.length
-	}
-	return text
-}
-
 // ParseSessionDuration parses how long credentials last, as in 1h or 90m. It returns zero, the default, for "" only. It
 // does not check the bounds; Check does.
 func ParseSessionDuration(s string) (time.Duration, error) {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -149,7 +148,7 @@ func (p *agentPage) offer(g *rolebroker.Grants, live []rolebroker.Session) {
 		in := integrationNamed(g, offer.Integration)
 		row := roleOffer{Offer: offer, In: in.ID, Runner: in.Runner, RunnerName: in.RunnerName, Where: where(offer.ARN)}
 		if ends, ok := until[in.Role(offer.Name).ID]; ok {
-			row.Left = left(ends.Sub(p.Now))
+			row.Left = rolebroker.DurationInWords(max(ends.Sub(p.Now), 0)) + " left"
 		}
 		p.Roles = append(p.Roles, row)
 	}
@@ -186,17 +185,6 @@ func where(arn rolebroker.RoleARN) string {
 func integrationNamed(g *rolebroker.Grants, name string) *rolebroker.Integration {
 	i := slices.IndexFunc(g.Integrations, func(in rolebroker.Integration) bool { return in.Name == name })
 	return &g.Integrations[i] // an offer is of one of them
-}
-
-// left is how much is left of a session, as in "41 min left".
-func left(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s left", max(0, int(d/time.Second)))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d min left", int(d/time.Minute))
-	}
-	return fmt.Sprintf("%d h left", int(d/time.Hour))
 }
 
 // whyNothing is why an agent may borrow nothing, and what to do about it.

@@ -205,29 +205,11 @@ func when(t, now time.Time) moment {
 	if t.IsZero() {
 		return moment{Ago: "never", Never: true}
 	}
-	m := moment{Exact: t.UTC().Format("Monday, 2 January 2006, 15:04:05 UTC"), Machine: t.UTC().Format(time.RFC3339)}
-	switch d := now.Sub(t); {
-	case d >= 0 && d < 10*time.Second:
-		m.Ago = "just now"
-	case d >= 0:
-		m.Ago = span(d) + " ago"
-	default:
-		m.Ago = "in " + span(-d)
+	return moment{
+		Ago:     rolebroker.RelativeTime(t, now),
+		Exact:   t.UTC().Format("Monday, 2 January 2006, 15:04:05 UTC"),
+		Machine: t.UTC().Format(time.RFC3339),
 	}
-	return m
-}
-
-func span(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d < time.Minute:
-		return plural(int(d/time.Second), "second", "seconds")
-	case d < time.Hour:
-		return plural(int(d/time.Minute), "minute", "minutes")
-	case d < 2*day:
-		return plural(int(d/time.Hour), "hour", "hours")
-	}
-	return plural(int(d/day), "day", "days")
 }
 
 // tone is the colour of a state: good, warn, bad or off.
