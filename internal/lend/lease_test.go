@@ -91,12 +91,17 @@ func TestFailingCallsGetRarer(t *testing.T) {
 func TestPausesStartOverAfterASuccess(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		f.sts.set(func(s *fakeSTS) { s.err = errUnreachable })
-		for range 10 { // as many pauses as it takes for them to be long
+		for range 60 { // until the pauses are long
 			_, _ = f.lend("")
-			time.Sleep(40 * time.Second)
+			time.Sleep(5 * time.Second)
 		}
 		f.sts.set(func(s *fakeSTS) { s.err = nil })
-		f.mustLend("")
+		for {
+			if _, err := f.lend(""); err == nil {
+				break
+			}
+			time.Sleep(time.Second)
+		}
 		f.sts.set(func(s *fakeSTS) { s.err = errUnreachable; s.calls = nil })
 		time.Sleep(35 * time.Minute)
 		times := f.sts.times()
@@ -187,10 +192,32 @@ func TestALoanThatExpiresDuringTheWaitIsNotHandedOut(t *testing.T) {
 		old := f.ageToRenewal()
 		time.Sleep(time.Until(old.Credentials.Expires) - 500*time.Millisecond)
 		f.sts.set(func(s *fakeSTS) { s.err, s.takes = nil, 5*time.Second })
+		lease := f.lease()
+		go func() { // what Lend would not hand out is not what the lease gives, either
+			if loan, err := lease.wait(f.Context()); err == nil && !loan.isValid(time.Now()) {
+				f.Error("the lease gives an expired loan")
+			}
+		}()
 		if loan, err := f.lend(""); loan == old {
 			f.Error("an expired loan was handed out")
 		} else if err != nil && rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 			f.Error(err)
+		}
+	})
+}
+
+// TestALoanThatExpiresBeforeItIsHandedOutIsNot: after the wait Lend decides again,
+// and the records may be slow.
+func TestALoanThatExpiresBeforeItIsHandedOutIsNot(t *testing.T) {
+	inBubble(t, func(f *fake) {
+		f.records.change(rolebroker.Change{}, func(r *fakeRecords) { r.deaf = true }) // so that each decision reads
+		f.sts.set(func(s *fakeSTS) { s.takes, s.lifetime = time.Second, time.Second })
+		time.AfterFunc(500*time.Millisecond, func() {
+			release := f.records.hold()
+			time.AfterFunc(5*time.Second, release)
+		})
+		if loan := f.mustLend(""); !time.Now().Before(loan.Credentials.Expires) {
+			f.Errorf("a loan that expired %v ago was handed out", time.Since(loan.Credentials.Expires))
 		}
 	})
 }
@@ -279,6 +306,22 @@ func TestLeasesAreDropped(t *testing.T) {
 	}
 }
 
+// TestAnAgentHasOnlySoManySessions at a time, however slowly it starts them.
+func TestAnAgentHasOnlySoManySessions(t *testing.T) {
+	inBubble(t, func(f *fake) {
+		for i := range 3 {
+			f.mustLend(fmt.Sprint("task-", i))
+			time.Sleep(time.Minute)
+		}
+		if _, err := f.lend("task-3"); rolebroker.CodeOf(err) != rolebroker.CodeThrottled {
+			f.Errorf("one more than are allowed: %v", err)
+		}
+		f.mustLend("task-0")
+		time.Sleep(3 * time.Hour)
+		f.mustLend("task-3")
+	}, func(o *Options) { o.SessionsPerAgent = 3 })
+}
+
 // TestADroppedLeaseDoesNotRefillTheAllowance: an agent whose sessions all end may
 // not start as many again at once.
 func TestADroppedLeaseDoesNotRefillTheAllowance(t *testing.T) {
@@ -310,7 +353,8 @@ func TestARenewalIsNotCharged(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		old := f.ageToRenewal()
 		f.sts.set(func(s *fakeSTS) { s.err = nil })
-		for f.lender.chargeRetry("scout") { // nothing is left
+		for range 2 * DefaultSessionsPerAgent { // until nothing is left
+			f.lender.chargeRetry("scout")
 		}
 		if f.mustLend("") == old {
 			f.Error("the loan was not renewed")

@@ -56,12 +56,14 @@ func explain(err error, grant rolebroker.Grant) error {
 		e.Hint = rolebroker.Hintf("try again; the server's log has the cause")
 	default:
 		e.Code = rolebroker.CodeUnavailable
-		e.Message = fmt.Sprintf("this server's own AWS identity does not work (%s); role %s was not assumed", r.Kind, role)
+		e.Message = fmt.Sprintf(
+			"this server's own AWS identity does not work (%s); role %s was not assumed", r.Kind, role)
 		e.Hint = rolebroker.Hintf("the operator of the server finds the cause in its log")
 	}
 	return e
 }
 
 func hintValidate(integration string) rolebroker.Hint {
-	return rolebroker.Hintf("an administrator finds out what to change with rolebroker integration validate %s", integration)
+	return rolebroker.Hintf(
+		"an administrator finds out what to change with rolebroker integration validate %s", integration)
 }

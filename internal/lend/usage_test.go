@@ -84,6 +84,19 @@ func TestUseOfADroppedLeaseIsRecorded(t *testing.T) {
 	})
 }
 
+// TestUseOfAReplacedLoanIsRecorded without a failure before.
+func TestUseOfAReplacedLoanIsRecorded(t *testing.T) {
+	inBubble(t, func(f *fake) {
+		first := f.times(2)
+		time.Sleep(35 * time.Minute)
+		second := f.times(1)
+		if second == first {
+			f.Fatal("the loan was not replaced")
+		}
+		f.recordsUse(map[rolebroker.SessionID]int64{first: 2, second: 1})
+	})
+}
+
 // TestCountsAreExactWhileRequestsGoOn records, and fails to, in between.
 func TestCountsAreExactWhileRequestsGoOn(t *testing.T) {
 	inBubble(t, func(f *fake) {
