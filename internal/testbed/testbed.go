@@ -1,4 +1,4 @@
-// Package testbed is a whole rolebroker for tests, in one call: a server with
+// Package testbed starts a whole rolebroker for a test, in one call: a server with
 // a SQLite database in a temporary folder, on a simulated AWS, over real
 // sockets.
 //
@@ -9,10 +9,10 @@
 //	staging      readonly (the default, us-east-1), tester (us-west-2)
 //	scout        an agent, connected to production
 //
-// What the server logs, at debug level, is kept; when the test ends it is
-// searched for every secret that the simulator issued and every token that was
-// made, and the test fails if there is one. Testbeds refuse to be used by
-// anything but tests.
+// The testbed keeps the server's log, at debug level. When the test ends it
+// searches the log for every secret that the simulator issued and every token
+// that was made, and fails the test if it finds one. Testbeds refuse to be used
+// by anything but tests.
 //
 //	tb := testbed.New(t, nil)
 //	tb.AWS.SetLifetime(4 * time.Second)
@@ -107,7 +107,8 @@ func (tb *Testbed) startAWS() {
 
 // Trust is a trust policy that lets an account assume the role.
 func Trust(account string) string {
-	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole",` +
+		`"Principal":{"AWS":"` + account + `"}}}`
 }
 
 func (tb *Testbed) startServer(opts *Options) {
@@ -144,8 +145,8 @@ func (tb *Testbed) startServer(opts *Options) {
 	tb.Admin = tb.Client(tb.AdminKey)
 }
 
-// Stop stops the server, if it is still running. The end of the test does it
-// otherwise.
+// Stop stops the server, if it is still running. The end of the test stops it,
+// too.
 func (tb *Testbed) Stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -154,8 +155,8 @@ func (tb *Testbed) Stop() {
 	}
 }
 
-// StopWithin stops the server, if it is still running, with so much time for
-// what is under way.
+// StopWithin stops the server, if it is still running. Requests under way have
+// until ctx ends.
 func (tb *Testbed) StopWithin(ctx context.Context) (err error) {
 	tb.stopped.Do(func() {
 		err = tb.running.Close(ctx)
@@ -168,8 +169,8 @@ func (tb *Testbed) StopWithin(ctx context.Context) (err error) {
 	return err
 }
 
-// Secrets are all that must not be in a log: what the simulator issued and
-// what the testbed's tokens and keys are.
+// Secrets returns everything that must not be in a log: the secrets that the
+// simulator issued, and the tokens and keys that the testbed made.
 func (tb *Testbed) Secrets() []string {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
@@ -180,10 +181,10 @@ func (tb *Testbed) Secrets() []string {
 	return secrets
 }
 
-// Log is what the server logged so far.
+// Log returns the server's log so far.
 func (tb *Testbed) Log() string { return tb.log.String() }
 
-// Client is a client of the server that shows a token or key.
+// Client makes a client of the server that shows a token or key.
 func (tb *Testbed) Client(token rolebroker.Secret) *client.Client {
 	tb.t.Helper()
 	c, err := client.New(client.Options{URL: tb.URL, Token: token})
@@ -198,20 +199,22 @@ func (tb *Testbed) arrange() {
 	off := tb.Role("off", "Off", "us-east-1")
 	disabled := false
 	off.Enabled = &disabled
-	tb.Integration("production", tb.Role("readonly", "ReadOnly", "us-east-1"), tb.Role("deployer", "Deployer", "eu-west-1"), off)
+	tb.Integration("production",
+		tb.Role("readonly", "ReadOnly", "us-east-1"), tb.Role("deployer", "Deployer", "eu-west-1"), off)
 	tb.Integration("staging", tb.Role("readonly", "ReadOnly", "us-east-1"), tb.Role("tester", "Tester", "us-west-2"))
 	tb.Scout = tb.Agent("scout", "production")
 }
 
-// Role is a role of the customer's account.
+// Role makes the request for a role of the customer's account.
 func (tb *Testbed) Role(name, iamName, region string) api.RoleRequest {
 	return api.RoleRequest{Name: name, ARN: "arn:aws:iam::" + CustomerAccount + ":role/" + iamName, Region: region}
 }
 
-// Integration makes one whose first role is the default.
+// Integration makes an integration whose first role is the default.
 func (tb *Testbed) Integration(name string, roles ...api.RoleRequest) {
 	tb.t.Helper()
-	if _, err := tb.Admin.CreateIntegration(context.Background(), api.IntegrationRequest{Name: name, DefaultRole: roles[0].Name, Roles: roles}, api.ValidateSkip); err != nil {
+	in := api.IntegrationRequest{Name: name, DefaultRole: roles[0].Name, Roles: roles}
+	if _, err := tb.Admin.CreateIntegration(context.Background(), in, api.ValidateSkip); err != nil {
 		tb.t.Fatal(err)
 	}
 }
@@ -242,14 +245,15 @@ func (tb *Testbed) Token(agent string) rolebroker.Secret {
 	return token
 }
 
-// HandedOut adds what was made in another way to what must not be in the log.
+// HandedOut adds a secret that the testbed did not make to those that must not
+// be in the log.
 func (tb *Testbed) HandedOut(secret rolebroker.Secret) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	tb.handedOut = append(tb.handedOut, secret)
 }
 
-// SignInLink is an address by which a browser may sign in as the administrator,
+// SignInLink makes a URL with which a browser may sign in as the administrator,
 // once.
 func (tb *Testbed) SignInLink() string {
 	tb.t.Helper()
