@@ -94,7 +94,8 @@ func (l *Lender) Close() { l.stop() }
 // Lend forwards the request of who. Requests with the same key are alike: they
 // share questions and loans, so the key says who asks, for which role and task.
 // Codes: those of the Server; unavailable.
-func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, req rolebroker.Request) (
+	*rolebroker.Loan, error) {
 	answer := l.questions.DoChan(key, func() (any, error) { return l.ask(key, who, req) })
 	var late <-chan time.Time
 	if l.remembered(key) != nil {
@@ -109,7 +110,8 @@ func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, re
 		if loan := l.remembered(key); loan != nil {
 			return loan, nil
 		}
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the server did not answer in time, and what it lent before has expired")
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable,
+			"the server did not answer in time, and what it lent before has expired")
 	case <-ctx.Done():
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the server did not answer in time: %w", ctx.Err())
 	}
@@ -157,7 +159,8 @@ func (l *Lender) checkExpiry(loan *rolebroker.Loan) error {
 	if now.Before(expires) {
 		return nil
 	}
-	return rolebroker.Errorf(rolebroker.CodeUnavailable, "the server lent credentials that have expired by this machine's clock").
+	return rolebroker.Errorf(rolebroker.CodeUnavailable,
+		"the server lent credentials that have expired by this machine's clock").
 		WithHint("the clock says %s and the credentials ended at %s; set the clock of whichever machine is wrong",
 			now.UTC().Format(time.RFC3339), expires.UTC().Format(time.RFC3339))
 }
@@ -238,15 +241,20 @@ func (l *Lender) sweep() {
 
 // NewLoan makes the loan of what a server answered. Codes: internal, when that
 // cannot be understood.
-func NewLoan(roleARN, accessKeyID string, secretAccessKey, sessionToken rolebroker.Secret, expires time.Time) (*rolebroker.Loan, error) {
+func NewLoan(roleARN, accessKeyID string, secretAccessKey, sessionToken rolebroker.Secret, expires time.Time) (
+	*rolebroker.Loan, error) {
 	arn, err := rolebroker.ParseRoleARN(roleARN)
 	if err == nil && (accessKeyID == "" || secretAccessKey.IsZero()) {
 		err = errors.New("the key is missing")
 	}
 	if err != nil {
-		return nil, rolebroker.Errorf(rolebroker.CodeInternal, "the server lent something that this version does not understand: %w", err).
+		return nil, rolebroker.Errorf(rolebroker.CodeInternal,
+			"the server lent something that this version does not understand: %w", err).
 			WithHint("use the same version on both sides: rolebroker version")
 	}
-	return &rolebroker.Loan{Role: rolebroker.Role{ARN: arn}, Credentials: rolebroker.Credentials{
-		AccessKeyID: accessKeyID, SecretAccessKey: secretAccessKey, SessionToken: sessionToken, Expires: expires.UTC()}}, nil
+	return &rolebroker.Loan{
+		Role: rolebroker.Role{ARN: arn},
+		Credentials: rolebroker.Credentials{AccessKeyID: accessKeyID, SecretAccessKey: secretAccessKey,
+			SessionToken: sessionToken, Expires: expires.UTC()},
+	}, nil
 }

@@ -98,7 +98,8 @@ func (w *world) gets(role string, want rolebroker.Code) *rolebroker.Loan {
 }
 
 func TestOutageHandsOutWhatIsValid(t *testing.T) {
-	for _, code := range []rolebroker.Code{rolebroker.CodeUnavailable, rolebroker.CodeInternal, rolebroker.CodeThrottled} {
+	for _, code := range []rolebroker.Code{rolebroker.CodeUnavailable, rolebroker.CodeInternal,
+		rolebroker.CodeThrottled} {
 		t.Run(string(code), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				lent := w.gets("deployer", "")
@@ -119,7 +120,8 @@ func TestOutageHandsOutWhatIsValid(t *testing.T) {
 }
 
 func TestRefusalTakesEffectAtTheNextRequest(t *testing.T) {
-	for _, code := range []rolebroker.Code{rolebroker.CodeDenied, rolebroker.CodeExpired, rolebroker.CodeNotFound, rolebroker.CodeUnauthenticated, "of_a_newer_server"} {
+	for _, code := range []rolebroker.Code{rolebroker.CodeDenied, rolebroker.CodeExpired, rolebroker.CodeNotFound,
+		rolebroker.CodeUnauthenticated, "of_a_newer_server"} {
 		t.Run(string(code), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.gets("deployer", "")
@@ -182,7 +184,8 @@ func TestCallersThatAskAlikeShareAQuestion(t *testing.T) {
 		impatient, leave := context.WithCancel(w.Context())
 		var all sync.WaitGroup
 		all.Go(func() { // the first one, who goes away
-			if _, err := w.Lend(impatient, "deployer", rolebroker.Caller{}, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+			_, err := w.Lend(impatient, "deployer", rolebroker.Caller{}, rolebroker.Request{})
+			if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 				w.Errorf("who went away got %v", err)
 			}
 		})
@@ -304,14 +307,15 @@ func TestClosing(t *testing.T) {
 
 func TestLoansAreMadeOfWholeAnswersOnly(t *testing.T) {
 	secret := rolebroker.NewSecret("secret")
-	made, err := NewLoan("arn:aws:iam::444455556666:role/Deployer", "ASIA", secret, secret, time.Now())
+	const arn = "arn:aws:iam::444455556666:role/Deployer"
+	made, err := NewLoan(arn, "ASIA", secret, secret, time.Now())
 	if err != nil || made.Role.ARN.Name != "Deployer" || made.Credentials.Expires.Location() != time.UTC {
 		t.Errorf("%+v, %v", made, err)
 	}
 	for what, err := range map[string]error{
 		"no ARN":    second(NewLoan("Deployer", "ASIA", secret, secret, time.Now())),
-		"no key":    second(NewLoan("arn:aws:iam::444455556666:role/Deployer", "", secret, secret, time.Now())),
-		"no secret": second(NewLoan("arn:aws:iam::444455556666:role/Deployer", "ASIA", rolebroker.Secret{}, secret, time.Now())),
+		"no key":    second(NewLoan(arn, "", secret, secret, time.Now())),
+		"no secret": second(NewLoan(arn, "ASIA", rolebroker.Secret{}, secret, time.Now())),
 	} {
 		if rolebroker.CodeOf(err) != rolebroker.CodeInternal || strings.Contains(err.Error(), "%!") {
 			t.Errorf("%s: %v", what, err)

@@ -44,7 +44,8 @@ func (a *assumer) Try(ctx context.Context, as rolebroker.Assumption) (*rolebroke
 
 // byEither assumes by the method that worked last, and by the other one if STS
 // refuses that. If both are refused, the first refusal counts.
-func (a *assumer) byEither(as rolebroker.Assumption, assume func(STS) (*rolebroker.Assumed, error)) (*rolebroker.Assumed, error) {
+func (a *assumer) byEither(as rolebroker.Assumption, assume func(STS) (*rolebroker.Assumed, error)) (
+	*rolebroker.Assumed, error) {
 	first, second := a.order(as.ARN)
 	assumed, err := assume(first)
 	if err == nil || second == nil || !isRefused(err) {
@@ -55,7 +56,8 @@ func (a *assumer) byEither(as rolebroker.Assumption, assume func(STS) (*rolebrok
 		return nil, err
 	}
 	a.remember(as.ARN, second)
-	a.log.Info("found how to assume a role", "arn", as.ARN, "method", a.method(second), "since", "the other method was refused: "+err.Error())
+	a.log.Info("found how to assume a role", "arn", as.ARN, "method", a.method(second), "since",
+		"the other method was refused: "+err.Error())
 	return assumed, nil
 }
 
@@ -91,7 +93,8 @@ func isRefused(err error) bool {
 		return false
 	}
 	switch r.Kind {
-	case rolebroker.RefusedDenied, rolebroker.RefusedNoIdentity, rolebroker.RefusedIdentity, rolebroker.RefusedIdentityExpired:
+	case rolebroker.RefusedDenied, rolebroker.RefusedNoIdentity, rolebroker.RefusedIdentity,
+		rolebroker.RefusedIdentityExpired:
 		return true
 	}
 	return false

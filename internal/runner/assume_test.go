@@ -25,11 +25,13 @@ func (f *fakeSTS) Assume(context.Context, rolebroker.Assumption) (*rolebroker.As
 }
 
 func newAssumer(token, direct STS) *assumer {
-	return &assumer{token: token, direct: direct, log: slog.New(slog.DiscardHandler), worked: map[rolebroker.RoleARN]STS{}}
+	return &assumer{token: token, direct: direct, log: slog.New(slog.DiscardHandler),
+		worked: map[rolebroker.RoleARN]STS{}}
 }
 
 func roleNumber(i int) rolebroker.Assumption {
-	return rolebroker.Assumption{ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: fmt.Sprint("Role", i)}}
+	return rolebroker.Assumption{ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/",
+		Name: fmt.Sprint("Role", i)}}
 }
 
 // The method that worked for a role is tried first from then on.
@@ -41,7 +43,8 @@ func TestTheMethodThatWorkedIsTriedFirst(t *testing.T) {
 		t.Helper()
 		_, err := a.Assume(t.Context(), roleNumber(i))
 		if err != nil || token.asked != wantToken || direct.asked != wantDirect {
-			t.Errorf("%v; asked by token %d times and directly %d times, want %d and %d", err, token.asked, direct.asked, wantToken, wantDirect)
+			t.Errorf("%v; asked by token %d times and directly %d times, want %d and %d", err, token.asked,
+				direct.asked, wantToken, wantDirect)
 		}
 	}
 	assume(1, 1, 1)
@@ -56,15 +59,23 @@ func TestTheMethodThatWorkedIsTriedFirst(t *testing.T) {
 // no other.
 func TestTheOtherMethodIsTriedWhereItMayHelp(t *testing.T) {
 	t.Parallel()
-	for kind, helps := range map[rolebroker.RefusalKind]bool{rolebroker.RefusedDenied: true, rolebroker.RefusedNoIdentity: true, rolebroker.RefusedIdentity: true,
-		rolebroker.RefusedIdentityExpired: true, rolebroker.RefusedUnreachable: false, rolebroker.RefusedThrottled: false, rolebroker.RefusedDuration: false} {
+	for kind, helps := range map[rolebroker.RefusalKind]bool{
+		rolebroker.RefusedDenied:          true,
+		rolebroker.RefusedNoIdentity:      true,
+		rolebroker.RefusedIdentity:        true,
+		rolebroker.RefusedIdentityExpired: true,
+		rolebroker.RefusedUnreachable:     false,
+		rolebroker.RefusedThrottled:       false,
+		rolebroker.RefusedDuration:        false,
+	} {
 		token, direct := &fakeSTS{refuses: kind}, &fakeSTS{refuses: rolebroker.RefusedDenied}
 		_, err := newAssumer(token, direct).Assume(t.Context(), roleNumber(1))
 		if err == nil || err.Error() != fmt.Sprintf("%p refuses", token) || (direct.asked > 0) != helps {
 			t.Errorf("%s: %v, and the other method was tried %d times", kind, err, direct.asked)
 		}
 	}
-	for _, a := range []*assumer{newAssumer(&fakeSTS{refuses: rolebroker.RefusedDenied}, nil), newAssumer(nil, &fakeSTS{refuses: rolebroker.RefusedDenied})} {
+	for _, a := range []*assumer{newAssumer(&fakeSTS{refuses: rolebroker.RefusedDenied}, nil),
+		newAssumer(nil, &fakeSTS{refuses: rolebroker.RefusedDenied})} {
 		if _, err := a.Assume(t.Context(), roleNumber(1)); err == nil {
 			t.Error("with one method, its refusal is not the answer")
 		}

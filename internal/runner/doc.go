@@ -2,17 +2,22 @@
 // own AWS identity, for a server that decides who may borrow what and never
 // holds a credential.
 //
-// A runner is [github.com/rolebroker/rolebroker/internal/broker].Lender, as in a
-// server, on records that are the server's: see record. It connects out, once, to
-// hear of changes, and asks for everything else: see link. Agents in the
-// cluster find it at the container-credentials endpoint, and show an agent token
-// or the token of their own service account.
+// A runner lends by the same code as a server, lend.Lender; its records are the
+// server's. It opens one connection to the server for the events that say what
+// changed, and asks the server for everything else. Agents in the cluster borrow
+// at the container-credentials endpoint, with an agent token or the token of
+// their own service account. Roles that the platform assumes are borrowed from
+// the server.
 //
-// While the server cannot be reached it goes on with what was authorised, for a
-// grace; it writes down what it does meanwhile before it does it, and tells that
-// afterwards. It refuses to begin anything new then, to lend what another
-// identity than its own would have to assume, and to hand a credential to
-// anybody but the agent that asked.
+// While the server cannot be reached, the runner goes on with the sessions that
+// the server authorised, for a grace period. It spools the record of each session
+// before it asks STS, and sends the record when the server is back. During that
+// time it refuses to begin a session that the server has not authorised. It never
+// assumes the roles of another runner, and never gives a credential to anyone but
+// the agent that asked.
 //
-//	r, err := runner.Start(ctx, runner.Options{Server: client.Options{URL: url}, State: runner.Folder(folder), JoinToken: token, Direct: sts.New(sts.Options{}), Listen: "127.0.0.1:8485"})
+//	r, err := runner.Start(ctx, runner.Options{
+//		Server: client.Options{URL: url}, State: runner.Folder(folder), JoinToken: token,
+//		Direct: sts.New(sts.Options{}), Grace: time.Hour, Listen: "127.0.0.1:8485",
+//	})
 package runner

@@ -43,7 +43,8 @@ type identifier struct {
 }
 
 func newIdentifier(r *record, v Verifier) *identifier {
-	return &identifier{record: r, verifier: v, known: map[any]identified{}, tokens: map[rolebroker.TokenID]rolebroker.Secret{}}
+	return &identifier{record: r, verifier: v, known: map[any]identified{},
+		tokens: map[rolebroker.TokenID]rolebroker.Secret{}}
 }
 
 // forget is called with every change.
@@ -58,42 +59,52 @@ func (i *identifier) forget(rolebroker.Change) {
 func (i *identifier) identify(ctx context.Context, authorization string) (rolebroker.Caller, error) {
 	shown := auth.Bearer(authorization)
 	if shown == "" {
-		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an agent token is required, or the token of a service account").
-			WithHint("have AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE name a projected service-account token with the audience rolebroker")
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+			"an agent token is required, or the token of a service account").
+			WithHint("have AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE name a projected service-account token with the " +
+				"audience rolebroker")
 	}
 	if !isJWT(shown) {
-		return i.find(ctx, sha256.Sum256([]byte(shown)), api.Identification{Token: api.Secret(shown)}, rolebroker.NewSecret(shown))
+		return i.find(ctx, sha256.Sum256([]byte(shown)), api.Identification{Token: api.Secret(shown)},
+			rolebroker.NewSecret(shown))
 	}
 	if i.verifier == nil {
-		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "this runner takes no service-account tokens: it does not know their issuer").
+		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+			"this runner takes no service-account tokens: it does not know their issuer").
 			WithHint("start it with --cluster-issuer, or show an agent token")
 	}
 	account, _, err := i.verifier.Verify(ctx, shown)
 	if err != nil {
 		return rolebroker.Caller{}, err
 	}
-	return i.find(ctx, account, api.Identification{ServiceAccount: convert.ServiceAccount(account)}, rolebroker.Secret{})
+	return i.find(ctx, account, api.Identification{ServiceAccount: convert.ServiceAccount(account)},
+		rolebroker.Secret{})
 }
 
 // find is the caller that a key stands for, from memory or from the server.
-func (i *identifier) find(ctx context.Context, key any, shown api.Identification, token rolebroker.Secret) (rolebroker.Caller, error) {
+func (i *identifier) find(ctx context.Context, key any, shown api.Identification, token rolebroker.Secret) (
+	rolebroker.Caller, error) {
 	return again(i.record, func() (rolebroker.Caller, error) { return i.look(ctx, key, shown, token) })
 }
 
 // look is one attempt at find.
-func (i *identifier) look(ctx context.Context, key any, shown api.Identification, token rolebroker.Secret) (rolebroker.Caller, error) {
+func (i *identifier) look(ctx context.Context, key any, shown api.Identification, token rolebroker.Secret) (
+	rolebroker.Caller, error) {
 	found, seen, ok := i.remembered(key)
 	if ok {
 		return found.caller, nil
 	}
-	answer, err := ask(ctx, i.record.link, func(ctx context.Context, c *client.Client) (api.Identified, error) { return c.Identify(ctx, shown) })
+	answer, err := ask(ctx, i.record.link, func(ctx context.Context, c *client.Client) (api.Identified, error) {
+		return c.Identify(ctx, shown)
+	})
 	switch {
 	case err != nil:
 		return rolebroker.Caller{}, i.record.explain(err)
 	case answer.Token == nil:
 		return rolebroker.Caller{}, refusalOf(answer.Refusal)
 	}
-	found = identified{rolebroker.Caller{Agent: rolebroker.AgentID(answer.Token.Agent), Token: rolebroker.TokenID(answer.Token.ID)}, token}
+	found = identified{rolebroker.Caller{Agent: rolebroker.AgentID(answer.Token.Agent),
+		Token: rolebroker.TokenID(answer.Token.ID)}, token}
 	i.remember(key, found, seen)
 	return found.caller, nil
 }
@@ -141,7 +152,8 @@ func (i *identifier) tokenOf(id rolebroker.TokenID) rolebroker.Secret {
 // refusalOf is the server's refusal of an agent.
 func refusalOf(r *api.Refusal) error {
 	if r == nil {
-		return rolebroker.Errorf(rolebroker.CodeInternal, "the server neither accepted nor refused the agent").WithHint("use the same version on both sides: rolebroker version")
+		return rolebroker.Errorf(rolebroker.CodeInternal, "the server neither accepted nor refused the agent").
+			WithHint("use the same version on both sides: rolebroker version")
 	}
 	return problem.Refused(*r)
 }

@@ -69,7 +69,8 @@ func TestIdentitiesAreBounded(t *testing.T) {
 func TestAnAnswerThatIsNone(t *testing.T) {
 	t.Parallel()
 	i := identifierOf(t, func(w http.ResponseWriter, r *http.Request) { answerJSON(w, api.Identified{}) })
-	if who, err := i.identify(context.Background(), "rbt_a"); rolebroker.CodeOf(err) != rolebroker.CodeInternal || who != (rolebroker.Caller{}) {
+	if who, err := i.identify(context.Background(), "rbt_a"); rolebroker.CodeOf(err) != rolebroker.CodeInternal ||
+		who != (rolebroker.Caller{}) {
 		t.Errorf("%+v, %v", who, err)
 	}
 }

@@ -82,11 +82,14 @@ func (l *link) serves(in *rolebroker.Integration) error {
 	case in.Runner == id:
 		return nil
 	case in.Runner == "":
-		return rolebroker.Errorf(rolebroker.CodeDenied, "nobody assumes the roles of integration %s: it names no runner", in.Name).
+		return rolebroker.Errorf(rolebroker.CodeDenied,
+			"nobody assumes the roles of integration %s: it names no runner", in.Name).
 			WithHint("an administrator can name one: rolebroker integration update %s --runner %s", in.Name, name)
 	}
-	return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed by another runner than %s", in.Name, name).
-		WithHint("ask that one, or have an administrator name this one: rolebroker integration update %s --runner %s", in.Name, name)
+	return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed by another runner than %s",
+		in.Name, name).
+		WithHint("ask that one, or have an administrator name this one: rolebroker integration update %s --runner %s",
+			in.Name, name)
 }
 
 // platform borrows from the server: with the agent's own token, or, for a
@@ -118,7 +121,8 @@ func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroke
 }
 
 // lendThrough borrows for the agent that is bound to a service account.
-func (p platform) lendThrough(ctx context.Context, binding rolebroker.TokenID, req rolebroker.Request) (*rolebroker.Loan, error) {
+func (p platform) lendThrough(ctx context.Context, binding rolebroker.TokenID, req rolebroker.Request) (
+	*rolebroker.Loan, error) {
 	lent, err := attempt(ctx, p.link, func(ctx context.Context, c *client.Client) (api.Lent, error) {
 		return c.Lend(ctx, api.Loan{Token: string(binding), Role: req.Role, Task: req.Task})
 	})

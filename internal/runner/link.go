@@ -90,8 +90,10 @@ func (l *link) open(ctx context.Context, join rolebroker.Secret) error {
 		return err
 	}
 	if join.IsZero() {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "this runner has not joined a server yet, and has no join token").
-			WithHint("make one where you administer the server: rolebroker runner join-token RUNNER; then give it with --join-token-file")
+		return rolebroker.Errorf(rolebroker.CodeInvalid,
+			"this runner has not joined a server yet, and has no join token").
+			WithHint("make one where you administer the server: rolebroker runner join-token RUNNER; then give it " +
+				"with --join-token-file")
 	}
 	return l.join(ctx, join)
 }
@@ -126,7 +128,8 @@ func (l *link) join(ctx context.Context, token rolebroker.Secret) error {
 func (l *link) storeFirst(ctx context.Context, made api.RunnerCredential) error {
 	for deadline := time.Now().Add(joinPatience); ; {
 		err := l.store(ctx, l.stored, made)
-		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || time.Now().After(deadline) || !pause(ctx, time.Second) {
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || time.Now().After(deadline) ||
+			!pause(ctx, time.Second) {
 			return err
 		}
 		l.log.Warn("the credential cannot be stored yet", "reason", err)
@@ -199,7 +202,8 @@ func ask[T any](ctx context.Context, l *link, question func(context.Context, *cl
 // attempt asks the server without noting the outcome: the question may take long,
 // and its failure does not show that the server cannot be reached. If the server
 // does not know the credential, another replica may have stored a newer one.
-func attempt[T any](ctx context.Context, l *link, question func(context.Context, *client.Client) (T, error)) (T, error) {
+func attempt[T any](ctx context.Context, l *link, question func(context.Context, *client.Client) (T, error)) (
+	T, error) {
 	answer, err := question(ctx, l.server.Load())
 	if rejectsRunner(err) && l.reload(ctx) {
 		return question(ctx, l.server.Load())
@@ -209,7 +213,9 @@ func attempt[T any](ctx context.Context, l *link, question func(context.Context,
 
 // send is ask without an answer.
 func send(ctx context.Context, l *link, message func(context.Context, *client.Client) error) error {
-	_, err := ask(ctx, l, func(ctx context.Context, c *client.Client) (struct{}, error) { return struct{}{}, message(ctx, c) })
+	_, err := ask(ctx, l, func(ctx context.Context, c *client.Client) (struct{}, error) {
+		return struct{}{}, message(ctx, c)
+	})
 	return err
 }
 
@@ -313,7 +319,8 @@ func (l *link) probe(ctx context.Context) {
 		return c.TokenRecord(ctx, "tok_none")
 	})
 	if rejectsRunner(err) && ctx.Err() == nil {
-		l.log.Error("the server does not know this runner any more, and nothing is lent", "reason", err, "hint", rolebroker.AsError(err).Hint)
+		l.log.Error("the server does not know this runner any more, and nothing is lent", "reason", err, "hint",
+			rolebroker.AsError(err).Hint)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // linkTo is a link with a credential to a server in the same process.
 func linkTo(t *testing.T, server http.HandlerFunc, state State) *link {
 	t.Helper()
-	l := &link{options: client.Options{URL: "http://127.0.0.1:8484", HTTPClient: &http.Client{Transport: &network{handler: server}}},
+	l := &link{options: client.Options{URL: "http://127.0.0.1:8484", HTTPClient: (&network{handler: server}).client()},
 		state: state, now: time.Now, log: slog.New(slog.DiscardHandler)}
 	if err := l.load(t.Context()); err != nil {
 		t.Fatal(err)
@@ -67,9 +67,11 @@ func TestReplicasRotateTheCredential(t *testing.T) {
 			defer mu.Unlock()
 			made++
 			newest = string(rune('a' + made))
-			answerJSON(w, api.RunnerCredential{Runner: "run_a", Name: "eks", Credential: api.Secret(newest), ExpiresAt: now.Add(time.Hour)})
+			answerJSON(w, api.RunnerCredential{Runner: "run_a", Name: "eks", Credential: api.Secret(newest),
+				ExpiresAt: now.Add(time.Hour)})
 		}
-		state := &shared{text: credential{Runner: "run_a", Credential: "first", MadeAt: now.Add(-25 * time.Hour)}.encode()}
+		state := &shared{text: credential{Runner: "run_a", Credential: "first",
+			MadeAt: now.Add(-25 * time.Hour)}.encode()}
 		var replicas sync.WaitGroup
 		for range 5 {
 			l := linkTo(t, server, state)
@@ -93,9 +95,11 @@ func TestAReplicaThatEndsWhileItRotatesTheCredential(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := func(w http.ResponseWriter, r *http.Request) {
-			answerJSON(w, api.RunnerCredential{Runner: "run_a", Name: "eks", Credential: "next", ExpiresAt: time.Now().Add(time.Hour)})
+			answerJSON(w, api.RunnerCredential{Runner: "run_a", Name: "eks", Credential: "next",
+				ExpiresAt: time.Now().Add(time.Hour)})
 		}
-		state := &shared{text: credential{Runner: "run_a", Credential: "first", MadeAt: time.Now().Add(-25 * time.Hour)}.encode()}
+		state := &shared{text: credential{Runner: "run_a", Credential: "first",
+			MadeAt: time.Now().Add(-25 * time.Hour)}.encode()}
 		killed, other := linkTo(t, server, state), linkTo(t, server, state)
 		claim, err := killed.claim(t.Context())
 		if stored, _ := decodeCredential(state.text); err != nil || stored.Credential != "first" {

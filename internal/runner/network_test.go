@@ -61,6 +61,9 @@ func (n *network) refuse(matches func(*http.Request) bool) {
 	}
 }
 
+// client sends every request through the network.
+func (n *network) client() *http.Client { return &http.Client{Transport: n} }
+
 // pass waits while the network is silent.
 func (n *network) pass(ctx context.Context) error {
 	for {
@@ -131,8 +134,8 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	context.AfterFunc(ctx, func() { out.CloseWithError(context.Cause(ctx)) })
 	select {
 	case <-w.begun:
-		return &http.Response{Status: http.StatusText(w.status), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Header: w.header.Clone(), Body: body, ContentLength: -1, Request: r}, nil
+		return &http.Response{Status: http.StatusText(w.status), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1,
+			ProtoMinor: 1, Header: w.header.Clone(), Body: body, ContentLength: -1, Request: r}, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

@@ -21,7 +21,8 @@ func TestAServerThatDoesNotAnswerIsNotWaitedForLong(t *testing.T) {
 	inWorld(t, func(w *world) {
 		lent := w.allow("readonly")
 		w.network.set(silent)
-		for _, later := range []time.Duration{0, 5 * time.Second, 9 * time.Second, 2 * time.Second, 5 * time.Second, 9 * time.Minute} {
+		for _, later := range []time.Duration{0, 5 * time.Second, 9 * time.Second, 2 * time.Second, 5 * time.Second,
+			9 * time.Minute} {
 			time.Sleep(later)
 			asked := time.Now()
 			if again := w.allow("readonly"); again.AccessKeyID != lent.AccessKeyID {
@@ -42,8 +43,7 @@ func TestTheRequestThatFindsTheServerAway(t *testing.T) {
 		t.Run(role, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				lent := w.allow(role)
-				w.network.refuse(streams)
-				w.eventually("the runner asks each time", func() bool { return w.readiness() == "the stream of events is broken; the server is asked each time" })
+				w.breakStream()
 				w.allow(role)
 				w.network.set(cut)
 				if again := w.allow(role); again.AccessKeyID != lent.AccessKeyID {
@@ -64,8 +64,7 @@ func TestTheListOfRolesOutlivesTheServer(t *testing.T) {
 		if n := list(); n != 3 {
 			w.Errorf("scout is offered %d roles", n)
 		}
-		w.network.refuse(streams)
-		w.eventually("the runner asks each time", func() bool { return w.readiness() == "the stream of events is broken; the server is asked each time" })
+		w.breakStream()
 		w.network.set(cut)
 		if n := list(); n != 3 {
 			w.Errorf("while the server is away scout is offered %d roles", n)
@@ -83,15 +82,18 @@ func TestPlatformLoansNeedTheRunnersCredential(t *testing.T) {
 		good, down := "first", false
 		answer := func(w http.ResponseWriter, r *http.Request) {
 			if down {
-				problem.Write(w, problem.Document(rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used")))
+				problem.Write(w, problem.Document(rolebroker.Errorf(rolebroker.CodeUnavailable,
+					"the database cannot be used")))
 				return
 			}
 			if r.Header.Get("Authorization") != "Bearer "+good {
-				problem.Write(w, problem.Document(rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the runner's credential is not known here")))
+				problem.Write(w, problem.Document(rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+					"the runner's credential is not known here")))
 				return
 			}
-			answerJSON(w, api.Lent{AccessKeyID: "ASIA", SecretAccessKey: "secret", Token: "session", Expiration: time.Now().Add(time.Hour),
-				RoleARN: "arn:aws:iam::444455556666:role/ReadOnly"})
+			answerJSON(w, api.Lent{AccessKeyID: "ASIA", SecretAccessKey: "secret", Token: "session",
+				Expiration: time.Now().Add(time.Hour),
+				RoleARN:    "arn:aws:iam::444455556666:role/ReadOnly"})
 		}
 		state := &shared{text: credential{Runner: "run_a", Credential: "first"}.encode()}
 		l := linkTo(t, answer, state)
@@ -126,7 +128,8 @@ func TestAReplacedRunnerForgetsThePlatform(t *testing.T) {
 	inWorld(t, func(w *world) {
 		ctx := context.Background()
 		try(w.admin.UpdateRunner(ctx, "eks", api.RunnerRequest{Name: "eks", Issuer: issuer}, ""))(w)
-		try(w.admin.Bind(ctx, "scout", api.BindingRequest{Issuer: issuer, Namespace: "agents", ServiceAccount: "scout"}))(w)
+		try(w.admin.Bind(ctx, "scout", api.BindingRequest{Issuer: issuer, Namespace: "agents",
+			ServiceAccount: "scout"}))(w)
 		try(w.borrows(pod, "readonly"))(w)
 		other := w.opts
 		other.State, other.Spool, other.JoinToken = Folder(w.TempDir()), "", w.joinToken()
@@ -136,7 +139,8 @@ func TestAReplacedRunnerForgetsThePlatform(t *testing.T) {
 		synctest.Wait()
 		for range 2 {
 			_, err := w.borrows(pod, "readonly")
-			if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || !strings.Contains(err.Error(), "the server refuses this runner") {
+			if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable ||
+				!strings.Contains(err.Error(), "the server refuses this runner") {
 				w.Errorf("the pod gets %v", err)
 			}
 		}

@@ -104,7 +104,8 @@ func (r *record) receive(e api.RunnerEvent) {
 		r.onChange(rolebroker.Change{})
 	}
 	if e.Change != nil {
-		r.onChange(rolebroker.Change{Agent: rolebroker.AgentID(e.Change.Agent), Integration: rolebroker.IntegrationID(e.Change.Integration)})
+		r.onChange(rolebroker.Change{Agent: rolebroker.AgentID(e.Change.Agent),
+			Integration: rolebroker.IntegrationID(e.Change.Integration)})
 	}
 	r.lastEvent.Store(&moment{wall: r.now().Round(0), uptime: r.uptime()})
 	r.streaming.Store(true)
@@ -117,8 +118,8 @@ func (r *record) streamEnded() { r.streaming.Store(false) }
 // runner. An answer about the agent itself stays as it is.
 func (r *record) explain(err error) error {
 	e := rolebroker.AsError(err)
-	explained := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err,
-		Hint: rolebroker.Hintf("check the server and the network between the cluster and it; the runner's log has the cause")}
+	explained := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err, Hint: rolebroker.Hintf(
+		"check the server and the network between the cluster and it; the runner's log has the cause")}
 	last := r.lastEvent.Load()
 	switch {
 	case rejectsRunner(err):
@@ -128,7 +129,8 @@ func (r *record) explain(err error) error {
 	case last == nil:
 		explained.Message = "the runner has not reached its server yet: " + e.Message
 	case r.isInGrace():
-		explained.Message = fmt.Sprintf("the runner cannot reach its server since %s; until %s only what was authorised before goes on, and this was not",
+		explained.Message = fmt.Sprintf("the runner cannot reach its server since %s; until %s only what was "+
+			"authorised before goes on, and this was not",
 			last.wall.UTC().Format(time.RFC3339), last.wall.Add(r.grace).UTC().Format(time.RFC3339))
 	default:
 		explained.Message = fmt.Sprintf("the runner cannot reach its server since %s, and the grace of %s is over",
@@ -150,7 +152,9 @@ func (r *record) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.
 
 // Grants reads what an agent may borrow. Codes: not_found, unavailable.
 func (r *record) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error) {
-	g, err := ask(ctx, r.link, func(ctx context.Context, c *client.Client) (api.Grants, error) { return c.Grants(ctx, string(id)) })
+	g, err := ask(ctx, r.link, func(ctx context.Context, c *client.Client) (api.Grants, error) {
+		return c.Grants(ctx, string(id))
+	})
 	if err != nil {
 		return nil, r.explain(err)
 	}
@@ -180,7 +184,8 @@ func (r *record) RecordSession(ctx context.Context, s *rolebroker.Session) error
 	}
 	session.Late = true
 	if err := r.spool.add(entry{Begin: &session}); err != nil {
-		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the session cannot be written down, so it is not begun: %w", err)
+		return rolebroker.Errorf(rolebroker.CodeUnavailable,
+			"the session cannot be written down, so it is not begun: %w", err)
 	}
 	r.log.Warn("the server cannot be reached; an authorised session is renewed, and the server gets its record later",
 		"session", s.ID, "agent", s.AgentName, "role", s.IntegrationName+"/"+s.RoleName)
@@ -230,7 +235,9 @@ func (r *record) isAuthorised(key authorisation) bool {
 func (r *record) FinishSession(ctx context.Context, s *rolebroker.Session) error {
 	outcome := convert.SessionOutcome(s)
 	if !r.spool.has(string(s.ID)) { // else the server does not know the session yet
-		err := send(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.FinishSession(ctx, string(s.ID), outcome) })
+		err := send(ctx, r.link, func(ctx context.Context, c *client.Client) error {
+			return c.FinishSession(ctx, string(s.ID), outcome)
+		})
 		if !rolebroker.IsOutage(err) {
 			return err
 		}

@@ -152,7 +152,8 @@ func TestWhatIsSpooled(t *testing.T) {
 			t.Errorf("%v, and %d are spooled; want %q and %d", err, r.spool.pending(), code, spooled)
 		}
 	}
-	away, denied := rolebroker.Errorf(rolebroker.CodeUnavailable, "away"), rolebroker.Errorf(rolebroker.CodeDenied, "denied")
+	away := rolebroker.Errorf(rolebroker.CodeUnavailable, "away")
+	denied := rolebroker.Errorf(rolebroker.CodeDenied, "denied")
 	r.receive(api.RunnerEvent{Hello: &api.Hello{Runner: "run_a"}})
 	begin("agt_a", "", 0)
 	answer = away

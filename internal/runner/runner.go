@@ -120,7 +120,8 @@ func Start(ctx context.Context, opts Options) (*Runner, error) {
 	r.serve(listener)
 	r.startWork(ctx)
 	id, name := r.link.identity()
-	r.log.Info("serving", "url", r.url, "runner", name, "id", id, "server", opts.Server.URL, "method", r.method(), "version", opts.Program)
+	r.log.Info("serving", "url", r.url, "runner", name, "id", id, "server", opts.Server.URL, "method", r.method(),
+		"version", opts.Program)
 	return r, nil
 }
 
@@ -160,9 +161,12 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	r.http = &http.Server{
 		Handler:           r.handler(identifier),
 		ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10,
-		TLSConfig:      opts.TLS,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		TLSConfig:         opts.TLS,
 	}
 	return r, nil
 }
@@ -205,14 +209,17 @@ func (r *Runner) onStreamEnd(err error) {
 
 // report sends the server a description of the runner.
 func (r *Runner) report(ctx context.Context) error {
-	report := rolebroker.RunnerReport{Program: r.opts.Program, Method: r.method(), Issuer: r.opts.Issuer, Pending: r.record.spool.pending()}
+	report := rolebroker.RunnerReport{Program: r.opts.Program, Method: r.method(), Issuer: r.opts.Issuer,
+		Pending: r.record.spool.pending()}
 	identity, err := r.assumer.Identity(ctx)
 	if err != nil {
 		report.IdentityError = err.Error()
 	} else {
 		report.Identity = *identity
 	}
-	return send(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.Report(ctx, convert.RunnerReport(report)) })
+	return send(ctx, r.link, func(ctx context.Context, c *client.Client) error {
+		return c.Report(ctx, convert.RunnerReport(report))
+	})
 }
 
 // method is the method by which roles are assumed first.

@@ -34,7 +34,8 @@ func TestAnAgentBorrowsWhatTheClusterAssumes(t *testing.T) {
 			w.Errorf("STS was asked %d times: %+v", len(assumed), assumed)
 		}
 		sessions := w.sessions()
-		if len(sessions) != 1 || sessions[0].Runner != "eks" || sessions[0].State != "active" || sessions[0].AccessKeyID != lent.AccessKeyID || sessions[0].SessionName != "scout" {
+		if len(sessions) != 1 || sessions[0].Runner != "eks" || sessions[0].State != "active" ||
+			sessions[0].AccessKeyID != lent.AccessKeyID || sessions[0].SessionName != "scout" {
 			w.Errorf("on record is %+v", sessions)
 		}
 		_, err := clientOf(w, w.network.handler, w.scout).Credentials(context.Background(), "", "")
@@ -115,7 +116,8 @@ func TestTheServerIsAway(t *testing.T) {
 			last = w.allow("inner").AccessKeyID
 			return last != first.AccessKeyID && len(w.assumed()) >= 3
 		})
-		if e := w.deny("other", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "only what was authorised before goes on") {
+		if e := w.deny("other", rolebroker.CodeUnavailable); !strings.Contains(e.Message,
+			"only what was authorised before goes on") {
 			w.Errorf("what is new is refused with %q", e.Message)
 		}
 		if n := len(w.sessions()); n != 1 {
@@ -129,10 +131,15 @@ func TestTheServerIsAway(t *testing.T) {
 					told[s.AccessKeyID] = true
 				}
 			}
-			return told[first.AccessKeyID] && told[last] && len(told) == len(w.sessions()) && len(told) == len(w.assumed())
+			return told[first.AccessKeyID] && told[last] && len(told) == len(w.sessions()) &&
+				len(told) == len(w.assumed())
 		})
-		w.eventually("what is new is lent again", func() bool { _, err := w.borrows(w.scout, "other"); return err == nil })
-		if pending, err := os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")); err != nil || len(bytes.TrimSpace(pending)) > 0 {
+		w.eventually("what is new is lent again", func() bool {
+			_, err := w.borrows(w.scout, "other")
+			return err == nil
+		})
+		if pending, err := os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")); err != nil ||
+			len(bytes.TrimSpace(pending)) > 0 {
 			w.Errorf("still to be told is %q, %v", pending, err)
 		}
 	})
@@ -159,7 +166,9 @@ func TestARunnerThatWasKilled(t *testing.T) {
 		w.aws.SetLifetime(time.Minute)
 		first := w.allow("inner")
 		w.network.set(cut)
-		w.eventually("a session is begun that nobody heard of", func() bool { return w.allow("inner").AccessKeyID != first.AccessKeyID })
+		w.eventually("a session is begun that nobody heard of", func() bool {
+			return w.allow("inner").AccessKeyID != first.AccessKeyID
+		})
 		left := try(os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")))(w)
 		if !bytes.Contains(left, []byte(`"begin"`)) || bytes.Contains(left, []byte("secret")) {
 			w.Errorf("written down is %s", left)
@@ -182,7 +191,8 @@ func TestJoining(t *testing.T) {
 			w.Errorf("the token again: %v", err)
 		}
 		again.JoinToken = rolebroker.Secret{}
-		if _, err := open(context.Background(), again); rolebroker.CodeOf(err) != rolebroker.CodeInvalid || !strings.Contains(rolebroker.AsError(err).Hint.String(), "join-token") {
+		if _, err := open(context.Background(), again); rolebroker.CodeOf(err) != rolebroker.CodeInvalid ||
+			!strings.Contains(rolebroker.AsError(err).Hint.String(), "join-token") {
 			w.Errorf("no token: %v", err)
 		}
 		w.eventually("the server shows that the runner is connected", func() bool {
@@ -193,7 +203,9 @@ func TestJoining(t *testing.T) {
 		other := try(open(context.Background(), again))(w)
 		other.startWork(context.Background())
 		defer other.Close(context.Background())
-		w.eventually("the one that was replaced is not ready", func() bool { return strings.Contains(w.readiness(), "does not know this runner") })
+		w.eventually("the one that was replaced is not ready", func() bool {
+			return strings.Contains(w.readiness(), "does not know this runner")
+		})
 		if e := w.deny("", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "the server refuses this runner") {
 			w.Errorf("agents are told %q", e.Message)
 		}
@@ -215,14 +227,17 @@ func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
 		refused := func(says string, code rolebroker.Code) {
 			w.Helper()
 			_, err := w.borrows(pod, "")
-			if rolebroker.CodeOf(err) != code || !strings.Contains(fmt.Sprint(err, rolebroker.AsError(err).Hint), says) {
+			if rolebroker.CodeOf(err) != code || !strings.Contains(fmt.Sprint(err, rolebroker.AsError(err).Hint),
+				says) {
 				w.Errorf("the pod is told %v, %s", err, rolebroker.AsError(err).Hint)
 			}
 		}
 		refused("runner update eks --issuer "+issuer, rolebroker.CodeDenied)
 		try(w.admin.UpdateRunner(ctx, "eks", api.RunnerRequest{Name: "eks", Issuer: issuer}, ""))(w)
-		refused("agent bind AGENT --issuer "+issuer+" --namespace agents --service-account scout", rolebroker.CodeNotBound)
-		bound := try(w.admin.Bind(ctx, "scout", api.BindingRequest{Issuer: issuer, Namespace: "agents", ServiceAccount: "scout"}))(w)
+		refused("agent bind AGENT --issuer "+issuer+" --namespace agents --service-account scout",
+			rolebroker.CodeNotBound)
+		bound := try(w.admin.Bind(ctx, "scout", api.BindingRequest{Issuer: issuer, Namespace: "agents",
+			ServiceAccount: "scout"}))(w)
 		for _, role := range []string{"", "other", "readonly"} { // readonly is assumed by the platform
 			if _, err := w.borrows(pod, role); err != nil {
 				w.Errorf("the pod does not get %q: %v", role, err)
@@ -264,7 +279,10 @@ func TestTheRunnerTriesTheRoles(t *testing.T) {
 			}
 			return nil
 		}
-		w.eventually("the roles were tried", func() bool { v := outcome("inner"); return v != nil && v.CheckedBy == "eks" })
+		w.eventually("the roles were tried", func() bool {
+			v := outcome("inner")
+			return v != nil && v.CheckedBy == "eks"
+		})
 		if v := outcome("inner"); v.Status != "assumable" {
 			w.Errorf("inner is %+v", v)
 		}
@@ -276,18 +294,21 @@ func TestTheRunnerTriesTheRoles(t *testing.T) {
 		}
 		w.eventually("the setup has roles trust the runner", func() bool {
 			made := try(w.admin.Setup(ctx, "cluster", api.SetupRequest{}))(w)
-			return strings.Contains(made.TrustPolicy, "arn:aws:iam::"+clusterAccount+":user/runner") && strings.Contains(made.TrustPolicy, made.ExternalIDs[0])
+			return strings.Contains(made.TrustPolicy, "arn:aws:iam::"+clusterAccount+":user/runner") &&
+				strings.Contains(made.TrustPolicy, made.ExternalIDs[0])
 		})
 		in := try(w.admin.Integration(ctx, "cluster"))(w)
 		const arn = "arn:aws:iam::" + customerAccount + ":role/"
-		update := api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "eks", DefaultRole: "inner", Roles: []api.RoleRequest{
-			{Name: "inner", ARN: arn + "Inner", Region: "us-east-1"},
-			{Name: "locked", ARN: arn + "ReadOnly", Region: "us-east-1"}, // which trusts the platform alone
-		}}
+		update := api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "eks",
+			DefaultRole: "inner", Roles: []api.RoleRequest{
+				{Name: "inner", ARN: arn + "Inner", Region: "us-east-1"},
+				{Name: "locked", ARN: arn + "ReadOnly", Region: "us-east-1"}, // which trusts the platform alone
+			}}
 		try(w.admin.UpdateIntegration(ctx, in.ID, update, in.ETag(), api.ValidateRequire))(w)
 		w.eventually("the new role was tried", func() bool { return outcome("locked") != nil })
 		v := outcome("locked")
-		if v.Status != "failed" || v.Code != "denied" || !strings.Contains(v.Message, "the runner") || strings.Contains(v.Message+v.Hint, "server") || !strings.Contains(v.Hint, clusterAccount) {
+		if v.Status != "failed" || v.Code != "denied" || !strings.Contains(v.Message, "the runner") ||
+			strings.Contains(v.Message+v.Hint, "server") || !strings.Contains(v.Hint, clusterAccount) {
 			w.Errorf("locked is %+v", v)
 		}
 		w.aws.Account(customerAccount).SetTrustPolicy("ReadOnly", trusting(clusterAccount))

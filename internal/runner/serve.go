@@ -19,13 +19,17 @@ import (
 func checkListen(address string, secure bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "%q is not an address to listen on, as in 127.0.0.1:8485", address)
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "%q is not an address to listen on, as in 127.0.0.1:8485",
+			address)
 	}
-	if secure || rolebroker.IsLoopback(host) || host == "169.254.170.2" || host == "169.254.170.23" || host == "fd00:ec2::23" {
+	if secure || rolebroker.IsLoopback(host) || host == "169.254.170.2" || host == "169.254.170.23" ||
+		host == "fd00:ec2::23" {
 		return nil
 	}
-	return rolebroker.Errorf(rolebroker.CodeInvalid, "anyone on the network could read the credentials that %s serves", address).
-		WithHint("listen on a loopback address beside the agent, on 169.254.170.23 on its node, or with --tls-cert and --tls-key")
+	return rolebroker.Errorf(rolebroker.CodeInvalid, "anyone on the network could read the credentials that %s serves",
+		address).
+		WithHint("listen on a loopback address beside the agent, on 169.254.170.23 on its node, or with --tls-cert " +
+			"and --tls-key")
 }
 
 // handler is everything that a runner serves.

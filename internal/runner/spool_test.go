@@ -56,7 +56,8 @@ func TestWhatCannotBeSpooledIsNotBegun(t *testing.T) {
 			w.runner.record.spool.entries = append(w.runner.record.spool.entries, begin("ses_a"))
 		}
 		time.Sleep(time.Minute)
-		if e := w.deny("inner", rolebroker.CodeUnavailable); e.Message != "the session cannot be written down, so it is not begun" {
+		e := w.deny("inner", rolebroker.CodeUnavailable)
+		if e.Message != "the session cannot be written down, so it is not begun" {
 			w.Errorf("it is refused with %q", e.Message)
 		}
 		if n := len(w.assumed()); n != 1 {
@@ -105,7 +106,8 @@ func TestTheSpoolIsSentWhole(t *testing.T) {
 func TestALineThatWasCutOff(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	text := `{"begin":{"id":"ses_a"}}` + "\n" + `{"begin":{"id":"se` + "\n" + `{"id":"ses_a","finish":{"state":"active"}}` + "\n" + `{"begin":{"id":"ses`
+	text := `{"begin":{"id":"ses_a"}}` + "\n" + `{"begin":{"id":"se` + "\n" +
+		`{"id":"ses_a","finish":{"state":"active"}}` + "\n" + `{"begin":{"id":"ses`
 	if err := os.WriteFile(filepath.Join(folder, "sessions.jsonl"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

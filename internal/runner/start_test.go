@@ -31,18 +31,22 @@ func TestTheServerHoldsNoCredential(t *testing.T) {
 	tb.AWS.Account(customerAccount).CreateRole(awssim.Role{Name: "Inner", TrustPolicy: trusting(clusterAccount)})
 	ctx := context.Background()
 	try(tb.Admin.CreateRunner(ctx, api.RunnerRequest{Name: "eks"}))(t)
-	try(tb.Admin.CreateIntegration(ctx, api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "eks",
-		DefaultRole: "inner", Roles: []api.RoleRequest{tb.Role("inner", "Inner", "us-east-1")}}, api.ValidateSkip))(t)
+	try(tb.Admin.CreateIntegration(ctx, api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster",
+		Runner: "eks", DefaultRole: "inner", Roles: []api.RoleRequest{tb.Role("inner", "Inner",
+			"us-east-1")}}, api.ValidateSkip))(t)
 	scout := tb.Agent("scout", "cluster")
 	join := rolebroker.NewSecret(try(tb.Admin.CreateJoinToken(ctx, "eks", api.JoinTokenRequest{}))(t).Token.Reveal())
 	tb.HandedOut(join)
 	key := tb.AWS.Account(clusterAccount).CreateUser("runner", awssim.AllowAll).Key
 	r := try(Start(ctx, Options{
-		Server: client.Options{URL: tb.URL}, State: Folder(t.TempDir()), JoinToken: join, Grace: time.Hour, Listen: "127.0.0.1:0",
-		Direct: sts.New(sts.Options{Endpoint: tb.AWSURL, Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")}),
+		Server: client.Options{URL: tb.URL}, State: Folder(t.TempDir()), JoinToken: join,
+		Grace: time.Hour, Listen: "127.0.0.1:0",
+		Direct: sts.New(sts.Options{Endpoint: tb.AWSURL,
+			Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")}),
 	}))(t)
 	agent := &http.Client{Transport: &http.Transport{}}
-	lent := try(try(client.New(client.Options{URL: r.URL(), Token: scout, HTTPClient: agent}))(t).Credentials(ctx, "", ""))(t)
+	borrower := try(client.New(client.Options{URL: r.URL(), Token: scout, HTTPClient: agent}))(t)
+	lent := try(borrower.Credentials(ctx, "", ""))(t)
 	answer := try(agent.Get(r.URL() + "/healthz"))(t)
 	defer answer.Body.Close()
 	var is struct{ Status string }
@@ -81,8 +85,10 @@ func TestTheServerHoldsNoCredential(t *testing.T) {
 
 // Plain HTTP is for loopback and for the addresses that AWS SDKs take.
 func TestListeningInClearText(t *testing.T) {
-	for address, fine := range map[string]bool{"127.0.0.1:8485": true, "[::1]:8485": true, "localhost:8485": true, "169.254.170.23:80": true,
-		"0.0.0.0:8485": false, ":8485": false, "10.0.0.1:8485": false, "example.com:8485": false, "8485": false} {
+	for address, fine := range map[string]bool{
+		"127.0.0.1:8485": true, "[::1]:8485": true, "localhost:8485": true, "169.254.170.23:80": true,
+		"0.0.0.0:8485": false, ":8485": false, "10.0.0.1:8485": false, "example.com:8485": false, "8485": false,
+	} {
 		if err := checkListen(address, false); (err == nil) != fine {
 			t.Errorf("%s: %v", address, err)
 		}

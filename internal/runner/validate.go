@@ -104,7 +104,8 @@ func (v *validator) validate(ctx context.Context, all bool) error {
 		outcomes, err := v.integration(ctx, in)
 		if err == nil {
 			err = send(ctx, v.link, func(ctx context.Context, c *client.Client) error {
-				return c.RecordValidations(ctx, in.ID, api.RunnerValidations{Version: in.Version, Validations: outcomes})
+				return c.RecordValidations(ctx, in.ID, api.RunnerValidations{Version: in.Version,
+					Validations: outcomes})
 			})
 		}
 		if err == nil {
@@ -133,8 +134,8 @@ func (v *validator) integration(ctx context.Context, shown api.Integration) ([]a
 }
 
 // ofRunner words for a runner what validation and lending word for a server.
-var ofRunner = strings.NewReplacer("this server", "the runner", "the server's log", "the runner's log", "the server", "the runner",
-	"run a server", "run a runner")
+var ofRunner = strings.NewReplacer("this server", "the runner", "the server's log", "the runner's log",
+	"the server", "the runner", "run a server", "run a runner")
 
 func hintOfRunner(h rolebroker.Hint) (of rolebroker.Hint) {
 	for _, step := range h {

@@ -38,13 +38,14 @@ const (
 
 // world is a server and a runner with AWS identities of their own, and the
 // network between them, in one process and without sockets, so that it can live
-// in a synctest bubble.
+// in a synctest bubble. The agent scout may borrow inner, its default role, and
+// other from the integration cluster, and readonly from the integration platform.
 type world struct {
 	testing.TB
 	aws     *awssim.AWS
 	admin   *client.Client
 	network network           // from the runner to the server
-	scout   rolebroker.Secret // a token of the agent scout, which may borrow inner (the default) and other from the integration cluster, and readonly from platform
+	scout   rolebroker.Secret // a token of the agent scout
 	folder  string            // of the runner's state
 	opts    Options
 	runner  *Runner
@@ -67,7 +68,7 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	w.startServer()
 	w.arrange()
 	w.opts = Options{
-		Server: client.Options{URL: "http://127.0.0.1:8484", HTTPClient: &http.Client{Transport: &w.network}},
+		Server: client.Options{URL: "http://127.0.0.1:8484", HTTPClient: w.network.client()},
 		State:  Folder(w.folder), Spool: w.folder, JoinToken: w.joinToken(),
 		Direct: w.sts(w.aws.Account(clusterAccount).CreateUser("runner", awssim.AllowAll).Key),
 		Grace:  time.Hour, Program: "test",
@@ -104,9 +105,10 @@ func (w *world) startServer() {
 		}
 	})
 	doors := map[string]http.Handler{
-		"/v1/":        containercreds.New(containercreds.Options{Lender: lender, Identify: who.Agent}),
-		"/runner/v1/": runnerapi.New(runnerapi.Options{Broker: b, Auth: who, Heartbeat: api.Heartbeat, Closing: closing}),
-		"/api/v1/":    rest.New(rest.Options{Broker: b, Auth: who}),
+		"/v1/": containercreds.New(containercreds.Options{Lender: lender, Identify: who.Agent}),
+		"/runner/v1/": runnerapi.New(runnerapi.Options{Broker: b, Auth: who, Heartbeat: api.Heartbeat,
+			Closing: closing}),
+		"/api/v1/": rest.New(rest.Options{Broker: b, Auth: who}),
 	}
 	w.network.handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		for path, door := range doors {
@@ -121,7 +123,8 @@ func (w *world) startServer() {
 // clientOf asks a handler in the same process.
 func clientOf(t testing.TB, handler http.Handler, token rolebroker.Secret) *client.Client {
 	t.Helper()
-	return try(client.New(client.Options{URL: "http://127.0.0.1:8484", Token: token, HTTPClient: &http.Client{Transport: &network{handler: handler}}}))(t)
+	return try(client.New(client.Options{URL: "http://127.0.0.1:8484", Token: token,
+		HTTPClient: (&network{handler: handler}).client()}))(t)
 }
 
 // arrange makes the runner eks, the integrations and the agent.
@@ -132,13 +135,16 @@ func (w *world) arrange() {
 	}
 	try(w.admin.CreateRunner(ctx, api.RunnerRequest{Name: "eks"}))(w)
 	cluster := api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "eks", DefaultRole: "inner",
-		ExternalID: try(w.admin.ReserveExternalID(ctx))(w).ExternalID, Roles: []api.RoleRequest{role("inner", "Inner"), role("other", "Other")}}
+		ExternalID: try(w.admin.ReserveExternalID(ctx))(w).ExternalID,
+		Roles:      []api.RoleRequest{role("inner", "Inner"), role("other", "Other")}}
 	for _, iam := range []string{"Inner", "Other"} {
-		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: iam, TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` +
-			clusterAccount + `"},"Action":["sts:AssumeRole","sts:TagSession"],"Condition":{"StringEquals":{"sts:ExternalId":"` + cluster.ExternalID + `"}}}}`})
+		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: iam, TrustPolicy: `{"Version":"2012-10-17",
+			"Statement":{"Effect":"Allow","Principal":{"AWS":"` + clusterAccount + `"},
+			"Action":["sts:AssumeRole","sts:TagSession"],"Condition":{"StringEquals":{"sts:ExternalId":"` + cluster.ExternalID + `"}}}}`})
 	}
 	w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: "ReadOnly", TrustPolicy: trusting(platformAccount)})
-	platform := api.IntegrationRequest{Name: "platform", DefaultRole: "readonly", Roles: []api.RoleRequest{role("readonly", "ReadOnly")}}
+	platform := api.IntegrationRequest{Name: "platform", DefaultRole: "readonly",
+		Roles: []api.RoleRequest{role("readonly", "ReadOnly")}}
 	for _, in := range []api.IntegrationRequest{cluster, platform} {
 		try(w.admin.CreateIntegration(ctx, in, api.ValidateSkip))(w)
 	}
@@ -150,7 +156,8 @@ func (w *world) arrange() {
 
 // trusting is a trust policy that lets an account assume the role.
 func trusting(account string) string {
-	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account +
+		`"},"Action":"sts:AssumeRole"}}`
 }
 
 // testWriter has what a runner logs shown when the test fails.
@@ -176,7 +183,8 @@ func try[T any](v T, err error) func(testing.TB) T {
 
 func (w *world) joinToken() rolebroker.Secret {
 	w.Helper()
-	return rolebroker.NewSecret(try(w.admin.CreateJoinToken(context.Background(), "eks", api.JoinTokenRequest{}))(w).Token.Reveal())
+	return rolebroker.NewSecret(try(w.admin.CreateJoinToken(context.Background(), "eks", api.JoinTokenRequest{}))(w).
+		Token.Reveal())
 }
 
 // start starts the runner, and waits until it hears of changes.
@@ -196,13 +204,22 @@ func (w *world) close() {
 // readiness is what the runner says of itself.
 func (w *world) readiness() string {
 	w.Helper()
-	answer := try((&network{handler: w.runner.http.Handler}).RoundTrip(try(http.NewRequest(http.MethodGet, "http://127.0.0.1/readyz", nil))(w)))(w)
+	answer := try((&network{handler: w.runner.http.Handler}).client().Get("http://127.0.0.1/readyz"))(w)
 	defer answer.Body.Close()
 	var is struct{ Status string }
 	if err := json.NewDecoder(answer.Body).Decode(&is); err != nil {
 		w.Fatal(err)
 	}
 	return is.Status
+}
+
+// breakStream breaks the stream of events for good, and passes everything else.
+func (w *world) breakStream() {
+	w.Helper()
+	w.network.refuse(streams)
+	w.eventually("the runner asks each time", func() bool {
+		return w.readiness() == "the stream of events is broken; the server is asked each time"
+	})
 }
 
 // borrows is what an agent that shows a token gets from the runner.
