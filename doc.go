@@ -11,7 +11,7 @@
 //   - an [Error] is a refusal that is safe to show.
 //
 // It does no input or output, knows no database and no HTTP, and imports the
-// standard library only. What happens with the nouns is in internal/broker,
+// standard library only. What happens with the nouns is in internal/lend,
 // in the function Lend.
 //
 //	grants := &rolebroker.Grants{Agent: scout, Integrations: []rolebroker.Integration{production}}
