@@ -16,15 +16,15 @@ import (
 // module is the path of this module.
 const module = "github.com/rolebroker/rolebroker"
 
-// graph is which package of ours imports which: nouns ← mechanisms ← verbs ←
-// doors ← assembly. What is not in it is not allowed, and what is in it and
-// no longer needed is to be taken out.
+// graph says which of our packages a package imports: nouns ← mechanisms ← verbs ←
+// doors ← assembly. The test fails for an import that is missing here, and for
+// one that is no longer needed.
 var graph = map[string][]string{
-	// The nouns know nobody.
+	// The nouns import nothing of ours.
 	".":   {},
 	"api": {},
 
-	// Mechanisms: each does one thing. seal, prometheus and awssim know nothing of us.
+	// Mechanisms: each does one thing. seal, prometheus and awssim import nothing of ours.
 	"internal/seal":       {},
 	"internal/prometheus": {},
 	"internal/awssim":     {},
@@ -41,6 +41,7 @@ var graph = map[string][]string{
 	"internal/auth":     {".", "internal/seal"},
 	"internal/validate": {".", "internal/setup"},
 	"internal/lend":     {".", "internal/prometheus"},
+	"internal/forward":  {"."},
 	"internal/broker":   {".", "internal/auth", "internal/lend", "internal/prometheus", "internal/seal", "internal/setup", "internal/validate"},
 
 	// How errors and nouns travel: the doors and the client share it.
@@ -57,7 +58,6 @@ var graph = map[string][]string{
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/forward", "internal/seal"},
-	"internal/forward": {"."},
 	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert", "internal/forward", "internal/lend", "internal/problem", "internal/prometheus", "internal/validate"},
 	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
@@ -67,7 +67,7 @@ var graph = map[string][]string{
 	"cmd/rolebroker":   {"internal/cli"},
 
 	// The Terraform provider, a module of its own, is a door that goes through
-	// the client. Of the stand-in only tests know.
+	// the client. Only tests use the stand-in.
 	"terraform":                     {"terraform/provider"},
 	"terraform/provider":            {".", "api", "client"},
 	"terraform/internal/awsstandin": {},
@@ -79,7 +79,7 @@ var graph = map[string][]string{
 	"examples/go":              {},
 }
 
-// foreign is who may import a library that belongs in one room.
+// foreign says which rooms may import a library.
 var foreign = map[string][]string{
 	"github.com/danielgtaylor/huma": {"internal/rest"},
 	"github.com/jackc/pgx":          {"internal/store", "internal/store/storetest"},
@@ -92,15 +92,15 @@ var foreign = map[string][]string{
 	"github.com/hashicorp":          {"terraform", "terraform/provider", "terraform/internal/awsstandin"},
 }
 
-// source is one package as its files say, without its tests.
+// source is one package, without its tests.
 type source struct {
 	name    string
 	doc     string
 	imports map[string]bool
 }
 
-// sources reads every package below the current directory, itself. A test that
-// shelled out to go list would be cached, and pass a broken graph.
+// sources parses every package below the current directory. The result of a test
+// that runs go list instead is cached, so that it passes a broken graph.
 func sources(t *testing.T) map[string]*source {
 	t.Helper()
 	found := map[string]*source{}
@@ -108,7 +108,7 @@ func sources(t *testing.T) map[string]*source {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() && (slices.Contains([]string{"testdata", "node_modules"}, entry.Name()) || strings.HasPrefix(entry.Name(), ".") && file != ".") {
+		if entry.IsDir() && isForeign(file, entry.Name()) {
 			return fs.SkipDir
 		}
 		if strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") {
@@ -120,6 +120,11 @@ func sources(t *testing.T) map[string]*source {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// isForeign says whether a folder has no packages of ours in it.
+func isForeign(folder, name string) bool {
+	return name == "testdata" || name == "node_modules" || strings.HasPrefix(name, ".") && folder != "."
 }
 
 func read(t *testing.T, found map[string]*source, file string) {
@@ -148,7 +153,7 @@ func docOf(file *ast.File) string {
 	return file.Doc.Text()
 }
 
-// ours is the folder of an import path of this module.
+// ours returns the folder of an import path of this module.
 func ours(importPath string) (folder string, ok bool) {
 	if importPath == module {
 		return ".", true
@@ -179,11 +184,12 @@ func TestLibrariesStayInTheirRooms(t *testing.T) {
 	for folder, s := range sources(t) {
 		for importPath := range s.imports {
 			for library, rooms := range foreign {
-				if (importPath == library || strings.HasPrefix(importPath, library+"/")) && !slices.Contains(rooms, folder) {
+				if strings.HasPrefix(importPath+"/", library+"/") && !slices.Contains(rooms, folder) {
 					t.Errorf("%s imports %s", folder, importPath)
 				}
 			}
-			if first, _, _ := strings.Cut(importPath, "/"); (folder == "." || folder == "api" || folder == "internal/seal") && strings.Contains(first, ".") {
+			host, _, _ := strings.Cut(importPath, "/")
+			if slices.Contains([]string{".", "api", "internal/seal"}, folder) && strings.Contains(host, ".") {
 				t.Errorf("%s imports %s; it is for the standard library only", folder, importPath)
 			}
 		}
@@ -205,7 +211,9 @@ func TestPackagesSayWhatTheyAreFor(t *testing.T) {
 }
 
 func TestDocumentsThatAReaderExpectsAreThere(t *testing.T) {
-	for _, file := range []string{"README.md", "DESIGN.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"} {
+	for _, file := range []string{
+		"README.md", "DESIGN.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE",
+	} {
 		if info, err := os.Stat(file); err != nil || info.Size() == 0 {
 			t.Errorf("%s is missing", file)
 		}

@@ -7,14 +7,14 @@
 //	GET /v1/credentials?task=deploy   the same, for a task that CloudTrail will show
 //	GET /v1/roles                     what the agent may borrow now
 //
-// It serves whatever can lend: the broker in a server, and in exec a client of
+// It serves whatever can lend: a lend.Lender in a server, and in exec a client of
 // one. It refuses every method but GET and HEAD, and everyone without a token.
 // It answers 200 or an error and nothing between, since SDKs take no other
 // status; what is permanent is a 4xx, because some SDKs try a 5xx again.
 //
 // Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
 //
-//	handler := containercreds.New(containercreds.Options{Lender: broker, Identify: authenticator.Agent})
+//	handler := containercreds.New(containercreds.Options{Lender: lender, Identify: authenticator.Agent})
 package containercreds
 
 import (

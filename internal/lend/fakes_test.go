@@ -23,13 +23,14 @@ type fakeRecords struct {
 	reads    int
 	gate     chan struct{}    // the next read is answered when it closes; nil: at once
 	deaf     bool             // the news of changes does not arrive
+	writes   map[string]int   // calls of each method that writes, whatever came of them
 	failing  map[string]error // what a method answers, by its name
 }
 
 func newFakeRecords() *fakeRecords {
 	return &fakeRecords{
 		agents: map[rolebroker.AgentID]*rolebroker.Grants{}, tokens: map[rolebroker.TokenID]*rolebroker.Token{},
-		fetches: map[rolebroker.SessionID]int64{}, failing: map[string]error{},
+		fetches: map[rolebroker.SessionID]int64{}, failing: map[string]error{}, writes: map[string]int{},
 	}
 }
 
@@ -128,6 +129,7 @@ func (f *fakeRecords) Token(ctx context.Context, id rolebroker.TokenID) (found *
 func (f *fakeRecords) write(ctx context.Context, method string, do func()) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.writes[method]++
 	if err := f.failing[method]; err != nil {
 		return err
 	}

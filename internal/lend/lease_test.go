@@ -105,6 +105,9 @@ func TestPausesStartOverAfterASuccess(t *testing.T) {
 		f.sts.set(func(s *fakeSTS) { s.err = errUnreachable; s.calls = nil })
 		time.Sleep(35 * time.Minute)
 		times := f.sts.times()
+		if len(times) < 2 {
+			f.Fatalf("there were %d calls", len(times))
+		}
 		if pause := times[1].Sub(times[0]); pause > 2*time.Second {
 			f.Errorf("the first pause after a success is %v", pause)
 		}

@@ -125,8 +125,11 @@ func TestNothingStartsAfterClose(t *testing.T) {
 		time.Sleep(time.Until(old.Credentials.Expires))
 		f.refuses(rolebroker.CodeUnavailable)
 		synctest.Wait()
-		if n := len(f.sts.made()); n != 1 {
-			f.Errorf("there were %d calls", n)
+		if n := f.records.writes["RecordSession"]; n != 1 {
+			f.Errorf("there were %d sessions", n)
+		}
+		if leases, _, _, _ := f.counts(); leases != 1 {
+			f.Errorf("there are %d leases", leases)
 		}
 	})
 }
