@@ -63,8 +63,8 @@ func (a *app) exec(cmd *cobra.Command, borrow borrowing, command []string) error
 	code, err := execenv.Run(cmd.Context(), execenv.Options{
 		Server: c, Role: borrow.role, Task: borrow.task, Command: command, Env: a.Env,
 		Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, Self: self,
-		Log:    slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Asking: func() func() { return a.progress("borrowing the role") },
+		Log:      slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Progress: func() func() { return a.progress("borrowing the role") },
 	})
 	if code == 0 && err == nil {
 		return nil

@@ -1,20 +1,19 @@
-// Package execenv is the environment of an agent's process: what `rolebroker
-// exec` puts around a command so that every AWS SDK and the AWS CLI find
-// credentials where they already look.
+// Package execenv is the environment in which `rolebroker exec` runs a command,
+// so that every AWS SDK and the AWS CLI find credentials where they already look.
 //
-// [Run] asks the server for the role first, so that a refusal is shown at once
-// and nothing is run. Then it serves the AWS container-credentials protocol on
-// a loopback port of its own, writes a private AWS config file with a profile
-// for each role the agent may borrow, takes the caller's own AWS identity out
-// of the environment, and runs the command until it ends. Credentials renew
-// underneath it: each request of an SDK is forwarded to the server, and while
-// the server cannot be reached what is still valid is handed out.
+// [Run] borrows the role first, so that the user sees a refusal at once and
+// nothing is run. Then it serves the AWS container-credentials protocol on a
+// loopback port of its own, writes a private AWS config file with a profile for
+// each role that the agent may borrow, removes the caller's own AWS identity from
+// the environment, and runs the command until it ends. Each request of an SDK
+// goes to the server, so credentials renew while the command runs; while the
+// server cannot be reached, the command gets the last credentials until they
+// expire.
 //
-// The package refuses to let the agent's token reach the command: what the
-// command gets is a random token for the loopback port, which dies with it. It
-// never hands out what has expired, never uses another role or identity than
-// the one that was asked for, and leaves nothing behind: no process, no port,
-// no file.
+// The agent's token never reaches the command: the command gets a random token
+// for the loopback port, which ends with it. The package never hands out expired
+// credentials, never uses another role or identity than the one that was asked
+// for, and leaves no process, port or file behind.
 //
 //	code, err := execenv.Run(ctx, execenv.Options{
 //		Server:  server, // a *client.Client with an agent token

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// identityVars are the variables that are an AWS identity, hold a part of one
-// or choose one, to any SDK, present or past. They do not reach the command.
+// identityVars are the variables that hold an AWS identity, a part of one, or the
+// choice of one, for any SDK, present or past. They do not reach the command.
 //
 // Sources: AWS SDKs and Tools Reference Guide, "Settings reference"; botocore
 // configprovider.py and credentials.py; aws-sdk-go-v2 config/env_config.go;
@@ -22,11 +22,11 @@ var identityVars = []string{
 	"EC2_ACCESS_KEY", "EC2_SECRET_KEY", "EC2_SECURITY_TOKEN", "EC2_PRIVATE_KEY", "EC2_CERT",
 	"AWS_SESSION_EXPIRATION", "AWS_SESSION_TOKEN_EXPIRATION",
 	"AWS_ACCOUNT_ID",
-	// Files that hold keys, and what chooses among them.
+	// Files that hold keys, and the choice among them.
 	"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_EB_PROFILE",
 	"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
 	"BOTO_CONFIG", "BOTO_PATH",
-	// Roles that an SDK would assume, and the machine's own.
+	// The machine's own role.
 	"AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
 	"AWS_EC2_INSTANCE_PROFILE_NAME",
 	// The region belongs to the role in use.
@@ -34,7 +34,7 @@ var identityVars = []string{
 	"AWS_SDK_LOAD_CONFIG",
 }
 
-// identityPrefixes are families of such variables.
+// identityPrefixes are the prefixes of families of such variables.
 var identityPrefixes = []string{
 	"AWS_BEARER_TOKEN",  // of one service, used instead of a signature
 	"AWS_CONTAINER_",    // container credentials
@@ -51,17 +51,18 @@ var identityPrefixes = []string{
 	"ROLEBROKER_",       // the agent's own token, keys and settings
 }
 
-// isIdentity says whether a variable is, or chooses, an AWS identity or ours.
+// isIdentity reports whether a variable holds or chooses an AWS identity, or
+// configures rolebroker.
 func isIdentity(name string) bool {
-	if runtime.GOOS == "windows" { // where names have no case
+	if runtime.GOOS == "windows" { // where the case of names does not count
 		name = strings.ToUpper(name)
 	}
 	return slices.Contains(identityVars, name) ||
 		slices.ContainsFunc(identityPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-// environ is the caller's environment with its AWS identity taken out and this
-// room's put in its place.
+// environ is the caller's environment with this room's AWS identity in place of
+// the caller's.
 func (r *room) environ(caller []string) []string {
 	env := slices.DeleteFunc(slices.Clone(caller), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
@@ -88,9 +89,9 @@ var (
 	noProxyVars = []string{"NO_PROXY", "no_proxy"}
 )
 
-// reachLoopback keeps requests to the loopback port away from a proxy. A list
-// that is there is added to. The other spelling is made up only when neither
-// is there, since for most programs it would hide the first.
+// reachLoopback keeps requests to the loopback port away from a proxy. It extends
+// the lists that are set. If none is set it adds both spellings; it never adds
+// one beside the other, because most programs would then ignore the other.
 func reachLoopback(env []string) []string {
 	const loopback = "127.0.0.1"
 	if !slices.ContainsFunc(proxyVars, func(name string) bool { return lookup(env, name) != "" }) {

@@ -2,10 +2,9 @@ package execenv
 
 import "golang.org/x/sys/unix"
 
-// hideFromChildren keeps the environment and the memory of this process, where
-// the agent's token is, from other processes of the same user: the command
-// could read them in /proc otherwise. What the command itself may do to its
-// own children is not affected, since starting a program resets it.
+// hideFromChildren keeps the command from reading the agent's token in the
+// environment or the memory of this process, in /proc. The command's own children
+// are not affected, because starting a program resets the flag.
 //
 // Source: prctl(2), PR_SET_DUMPABLE; proc(5).
 func hideFromChildren() {

@@ -2,6 +2,6 @@
 
 package execenv
 
-// hideFromChildren does nothing where processes cannot read each other's
-// environment, or cannot be kept from it.
+// hideFromChildren does nothing on systems where a process cannot read another
+// one's environment, or cannot prevent it.
 func hideFromChildren() {}

@@ -36,7 +36,8 @@ func TestOutageAfterTheFirstAnswer(t *testing.T) {
 		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 			t.Errorf("another task gets %v", err)
 		}
-		if want := []string{"", "production/readonly", "production/readonly another"}; !slices.Equal(server.questions(), want) {
+		want := []string{"", "production/readonly", "production/readonly another"}
+		if !slices.Equal(server.questions(), want) {
 			t.Errorf("asked for %q, want %q", server.questions(), want)
 		}
 	})
@@ -56,7 +57,8 @@ func TestAnswersThatAreNoCredentials(t *testing.T) {
 		}
 		l := newLender(options(server).withDefaults())
 		defer l.close()
-		if _, err := l.Lend(t.Context(), rolebroker.Caller{}, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeInternal {
+		_, err := l.Lend(t.Context(), rolebroker.Caller{}, rolebroker.Request{})
+		if rolebroker.CodeOf(err) != rolebroker.CodeInternal {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

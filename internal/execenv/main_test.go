@@ -66,7 +66,8 @@ func play(part string, args []string) int {
 // playSignals prints each signal it gets and ends after SIGTERM.
 func playSignals() int {
 	got := make(chan os.Signal, 8)
-	signal.Notify(got, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	signal.Notify(got, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1,
+		syscall.SIGUSR2)
 	fmt.Println("ready")
 	for s := range got {
 		fmt.Println(s)
@@ -107,7 +108,8 @@ func lookAround() (s surroundings) {
 	text, _ = os.ReadFile(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"))
 	s.Credentials = string(text)
 	ctx := context.Background()
-	c, err := client.New(client.Options{URL: os.Getenv("ROLEBROKER_URL"), Token: rolebroker.NewSecret(os.Getenv("ROLEBROKER_TOKEN"))})
+	c, err := client.New(client.Options{URL: os.Getenv("ROLEBROKER_URL"),
+		Token: rolebroker.NewSecret(os.Getenv("ROLEBROKER_TOKEN"))})
 	if err != nil {
 		return s
 	}
@@ -146,8 +148,10 @@ func newFake() *fake {
 }
 
 func offer(reference, integration, name string, region rolebroker.Region, isDefault bool) rolebroker.Offer {
-	return rolebroker.Offer{Reference: reference, Integration: integration, Name: name, Region: region, Default: isDefault,
-		ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: name}}
+	return rolebroker.Offer{
+		Reference: reference, Integration: integration, Name: name, Region: region, Default: isDefault,
+		ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: name},
+	}
 }
 
 func (f *fake) Roles(context.Context) ([]rolebroker.Offer, error) {
@@ -178,7 +182,8 @@ func lentFor(role string, expires time.Time) *client.Credentials {
 	}
 	name := role[strings.LastIndexByte(role, '/')+1:]
 	return &client.Credentials{
-		AccessKeyID: "ASIA" + strings.ToUpper(name), SecretAccessKey: rolebroker.NewSecret("secret"), Token: rolebroker.NewSecret("session"),
+		AccessKeyID:     "ASIA" + strings.ToUpper(name),
+		SecretAccessKey: rolebroker.NewSecret("secret"), Token: rolebroker.NewSecret("session"),
 		Expiration: expires.UTC(), RoleARN: "arn:aws:iam::444455556666:role/" + name, AccountID: "444455556666",
 	}
 }
@@ -190,7 +195,8 @@ func options(server Server, part ...string) Options {
 		panic(err)
 	}
 	return Options{
-		Server: server, Command: append([]string{self, "play"}, part...), Env: os.Environ(), Self: "/usr/local/bin/rolebroker",
+		Server: server, Command: append([]string{self, "play"}, part...), Env: os.Environ(),
+		Self:  "/usr/local/bin/rolebroker",
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// findProgram finds the file to run, in the PATH of the environment it will
-// have. The exit code goes with an error.
+// findProgram finds the file to run in the PATH of env. With an error comes the
+// exit code that a shell has for it.
 func findProgram(name string, env []string) (path string, exitCode int, err error) {
 	path, err = lookPath(name, env)
 	if err == nil {
@@ -23,8 +23,8 @@ func findProgram(name string, env []string) (path string, exitCode int, err erro
 	return "", code, err
 }
 
-// lookPath is exec.LookPath with a PATH of the caller's. Windows has rules of
-// its own, which stay the standard library's.
+// lookPath is exec.LookPath in the PATH of env. On Windows, which has rules of its
+// own, it is exec.LookPath.
 func lookPath(name string, env []string) (string, error) {
 	if runtime.GOOS == "windows" || strings.ContainsRune(name, filepath.Separator) {
 		return exec.LookPath(name)
@@ -49,7 +49,7 @@ func lookPath(name string, env []string) (string, error) {
 	return "", err
 }
 
-// startError says why a program cannot be run, with a shell's exit code for it.
+// startError explains why a program cannot be run, with a shell's exit code for it.
 func startError(name string, err error) (exitCode int, _ error) {
 	var path *fs.PathError
 	var lookup *exec.Error
@@ -62,7 +62,8 @@ func startError(name string, err error) (exitCode int, _ error) {
 		if strings.ContainsRune(name, ' ') {
 			return exitNotFound, e.WithHint("to run a line of shell: rolebroker exec -- sh -c %s", shellQuote(name))
 		}
-		return exitNotFound, e.WithHint("check the spelling and PATH; the command follows --, as in rolebroker exec -- aws sts get-caller-identity")
+		return exitNotFound, e.WithHint("check the spelling and PATH; the command follows --, as in rolebroker exec " +
+			"-- aws sts get-caller-identity")
 	case errors.Is(err, fs.ErrPermission):
 		return exitNotExecutable, rolebroker.Errorf(rolebroker.CodeDenied, "permission denied: %s", name).
 			WithHint("it must be a file that may be executed: chmod +x %s", name)

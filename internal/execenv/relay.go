@@ -9,24 +9,25 @@ import (
 	"sync"
 )
 
-// relay passes on to the command the signals that this process gets. Before
-// there is a command, a signal that would end it ends the preparations.
+// relay passes the signals that this process gets on to the command. Before the
+// command starts, a signal that would end it ends the preparations.
 type relay struct {
 	signals chan os.Signal
 	done    chan struct{} // closed when the last signal was passed on
 	cancel  context.CancelFunc
 
 	mu      sync.Mutex
-	process *os.Process // nil until it was started
-	early   os.Signal   // what ended the preparations; nil: nothing did
+	process *os.Process // nil before the start
+	early   os.Signal   // the signal that ended the preparations; nil: none
 }
 
-// newRelay catches signals from now on. The context is for the preparations.
+// newRelay catches signals from now on. The context it returns is for the
+// preparations.
 func newRelay(ctx context.Context) (*relay, context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &relay{signals: make(chan os.Signal, 16), done: make(chan struct{}), cancel: cancel}
 	for _, s := range relayed {
-		if !signal.Ignored(s) { // as by nohup: the command inherits that
+		if !signal.Ignored(s) { // nohup ignores them, and the command inherits that
 			signal.Notify(r.signals, s)
 		}
 	}
@@ -46,13 +47,13 @@ func (r *relay) stop() {
 	r.cancel()
 }
 
-// pass passes a signal on, unless the terminal has sent it to the command too.
+// pass passes a signal on, unless the terminal has sent it to the command as well.
 func (r *relay) pass(s os.Signal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.process != nil {
 		if !fromTerminal(s) {
-			r.process.Signal(s) // an error means that it has ended
+			r.process.Signal(s) // an error means that the command has ended
 		}
 		return
 	}
@@ -62,7 +63,8 @@ func (r *relay) pass(s os.Signal) {
 	}
 }
 
-// failed is the outcome of preparations that failed: quietly if a signal ended them.
+// failed is the outcome of preparations that failed. It has no error if a signal
+// ended them.
 func (r *relay) failed(err error) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,13 +88,14 @@ func (r *relay) run(cmd *exec.Cmd) (int, error) {
 	}
 	code := exitCode(cmd.ProcessState)
 	var exit *exec.ExitError
-	if err == nil || errors.As(err, &exit) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.As(err, &exit) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, context.DeadlineExceeded) {
 		return code, nil
 	}
-	return max(code, 1), err // a stream that is not a file broke
+	return max(code, 1), err // copying a stream failed
 }
 
-// start starts the command unless a signal came before.
+// start starts the command, unless a signal came first.
 func (r *relay) start(cmd *exec.Cmd) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

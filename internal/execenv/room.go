@@ -18,19 +18,19 @@ import (
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
-// room is what a command finds around it: the loopback port that serves its
-// credentials, and its private files.
+// room is the loopback port that serves a command's credentials, and the command's
+// private files.
 type room struct {
 	url    string // of the loopback port
-	token  string // opens it
+	token  string // that the port accepts
 	hash   []byte // of the token
 	region rolebroker.Region
 	dir    string // of the private files
 	server *http.Server
-	served chan struct{} // closed when the server has ended
+	served chan struct{} // closed after the server ended
 }
 
-// open makes an empty room for one command. Closing it leaves nothing.
+// open makes an empty room for one command. Close it.
 func open(o Options, lender containercreds.Lender) (*room, error) {
 	r := &room{token: randomToken()}
 	r.hash = seal.Hash(r.token)
@@ -45,7 +45,7 @@ func open(o Options, lender containercreds.Lender) (*room, error) {
 	return r, nil
 }
 
-// furnish puts the role in use and the profiles of all into the room.
+// furnish sets the role in use, and writes a profile for each role on offer.
 func (r *room) furnish(o Options, lender *lender, loan *rolebroker.Loan, offers []rolebroker.Offer) error {
 	inUse, err := o.inUse(loan, offers)
 	if err != nil {
@@ -59,8 +59,8 @@ func (r *room) furnish(o Options, lender *lender, loan *rolebroker.Loan, offers 
 	return nil
 }
 
-// inUse is the offer of the role that was lent: of those with its ARN, the one
-// that the reference names.
+// inUse is the offer of the role that was lent: the one with its ARN that the
+// reference names.
 func (o Options) inUse(loan *rolebroker.Loan, offers []rolebroker.Offer) (rolebroker.Offer, error) {
 	var named []rolebroker.Offer
 	for _, offer := range offers {
@@ -85,8 +85,8 @@ func (o Options) inUse(loan *rolebroker.Loan, offers []rolebroker.Offer) (rolebr
 		WithHint("name one of them, as in --role %s", qualified(named[0]))
 }
 
-// isNamed says whether a reference can mean the role. An ID in the place of a
-// name can mean any, since offers have none.
+// isNamed reports whether a reference can mean the role. An ID in place of a name
+// can mean any role, since offers have no ID.
 func isNamed(offer rolebroker.Offer, reference string) bool {
 	integration, name, both := strings.Cut(reference, "/")
 	if !both {
@@ -103,7 +103,7 @@ func randomToken() string {
 	return hex.EncodeToString(b[:])
 }
 
-// serve answers the command's requests for credentials until close.
+// serve serves the command's requests for credentials until close.
 func (r *room) serve(lender containercreds.Lender, log *slog.Logger) error {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -123,11 +123,11 @@ func (r *room) serve(lender containercreds.Lender, log *slog.Logger) error {
 	return nil
 }
 
-// identify knows one caller: whoever has the token of this room.
+// identify accepts the room's token.
 func (r *room) identify(_ context.Context, authorization string) (rolebroker.Caller, error) {
 	if !seal.Matches(auth.Bearer(authorization), r.hash) {
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
-			"this port belongs to one rolebroker exec and opens to its command only")
+			"this port serves the command of one rolebroker exec only")
 	}
 	return rolebroker.Caller{Name: "exec"}, nil
 }
@@ -136,9 +136,9 @@ func (r *room) close() {
 	r.server.Close()
 	<-r.served
 	for _, name := range []string{configFile, credentialsFile, linkFile} {
-		os.Remove(filepath.Join(r.dir, name)) // it need not be there
+		os.Remove(filepath.Join(r.dir, name)) // it may not exist
 	}
-	if os.Remove(r.dir) != nil { // the command has put something there
+	if os.Remove(r.dir) != nil { // the command has written files there
 		os.RemoveAll(r.dir)
 	}
 }

@@ -12,25 +12,25 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 )
 
-// Server is what is asked for credentials: a *client.Client with an agent token.
+// Server lends: a *client.Client with an agent token.
 type Server interface {
 	Credentials(ctx context.Context, role, task string) (*client.Credentials, error)
 	Roles(ctx context.Context) ([]rolebroker.Offer, error)
 }
 
-// Options say what to run, and as whom. Server, Command and Self are required.
+// Options configure Run. Server, Command and Self are required.
 type Options struct {
 	Server  Server
 	Role    string   // a role reference; empty for the default role
-	Task    string   // what the agent is doing, for CloudTrail; may be empty
+	Task    string   // the agent's task, which CloudTrail will show; may be empty
 	Command []string // the program and its arguments
 
-	// Env is the caller's environment, as os.Environ gives it. The command gets
-	// it without whatever is or chooses an AWS identity.
+	// Env is the caller's environment, as os.Environ returns it. The command gets
+	// it without the variables that hold or choose an AWS identity.
 	Env []string
 
-	// Stdin, Stdout and Stderr are the command's. An *os.File is inherited as
-	// it is; nil is the null device.
+	// Stdin, Stdout and Stderr are the command's. The command inherits an
+	// *os.File; nil is the null device.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
@@ -41,12 +41,12 @@ type Options struct {
 	Log *slog.Logger     // nil: none
 	Now func() time.Time // nil: time.Now
 
-	// Asking is called before the server is asked, and what it returns when it
-	// has answered: for showing progress. nil: nothing is shown.
-	Asking func() (answered func())
+	// Progress is called before the server is asked, and the function it returns
+	// after the answer. nil: nothing is called.
+	Progress func() (done func())
 }
 
-// Exit codes of a command that did not run, as shells have them.
+// Exit codes of a command that did not run, as in shells.
 //
 // Source: POSIX.1-2024, Shell Command Language, 2.8.2.
 const (
@@ -59,10 +59,10 @@ const (
 // STS.
 const firstTimeout = 30 * time.Second
 
-// Run runs the command in its environment and returns its exit code, or 128
-// and the number of the signal that killed it. An error means that it was not
-// run, and says why; the exit code is then what a shell would have made of it.
-// When ctx is done the command is told to end.
+// Run runs the command and returns its exit code, or 128 plus the number of the
+// signal that killed it. If there is an error, the command did not run, and the
+// exit code is the one that a shell has for it. When ctx ends, the command gets a
+// signal to terminate.
 func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	o = o.withDefaults()
 	hideFromChildren()
@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	defer lender.close()
 
 	answer := o.ask(preparing, lender)
-	room, openErr := open(o, lender) // while the server thinks
+	room, openErr := open(o, lender) // while the server works
 	if openErr == nil {
 		defer room.close()
 	}
@@ -100,16 +100,16 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Asking == nil {
-		o.Asking = func() func() { return func() {} }
+	if o.Progress == nil {
+		o.Progress = func() func() { return func() {} }
 	}
 	return o
 }
 
-// ask borrows the role in use and lists the others, at the same time. What it
-// returns waits for the answers.
-func (o Options) ask(ctx context.Context, lender *lender) (answer func() (*rolebroker.Loan, []rolebroker.Offer, error)) {
-	answered := o.Asking()
+// ask begins to borrow the role in use and to list all roles. The function it
+// returns waits for both.
+func (o Options) ask(ctx context.Context, lender *lender) (wait func() (*rolebroker.Loan, []rolebroker.Offer, error)) {
+	done := o.Progress()
 	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
 	var (
 		loan              *rolebroker.Loan
@@ -126,7 +126,7 @@ func (o Options) ask(ctx context.Context, lender *lender) (answer func() (*roleb
 	return func() (*rolebroker.Loan, []rolebroker.Offer, error) {
 		both.Wait()
 		cancel()
-		answered()
+		done()
 		if lendErr != nil {
 			return nil, nil, lendErr
 		}
@@ -135,7 +135,7 @@ func (o Options) ask(ctx context.Context, lender *lender) (answer func() (*roleb
 }
 
 // command is the process to start, with the environment of the room. When ctx
-// is done it is told to end, and may take its time.
+// ends, it gets a signal to terminate, and may take its time.
 func (o Options) command(ctx context.Context, program string, r *room) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program)
 	cmd.Args = o.Command

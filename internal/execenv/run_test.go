@@ -59,24 +59,30 @@ func TestCommandFindsTheRoleInUse(t *testing.T) {
 func TestCommandFindsNothingOfTheCallers(t *testing.T) {
 	const theirs = "AKIATHECALLERSOWN"
 	o := options(newFake(), "look")
-	o.Env = append(o.Env, "KEPT=yes", "AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_ENDPOINT_URL_STS=http://127.0.0.1:2", "AWS_CA_BUNDLE=/ca",
+	o.Env = append(o.Env, "KEPT=yes", "AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_ENDPOINT_URL_STS=http://127.0.0.1:2",
+		"AWS_CA_BUNDLE=/ca",
 		"AWS_STS_REGIONAL_ENDPOINTS=regional", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=9", "AWS_RETRY_MODE=standard")
 	kept := slices.Clone(o.Env[len(o.Env)-8:])
 	names := slices.Clone(identityVars)
 	for _, prefix := range identityPrefixes {
 		names = append(names, prefix, prefix+"X")
 	}
-	names = append(names, "AWS_CREDENTIAL_FILE", "AWS_CREDENTIAL_EXPIRATION", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
+	names = append(names, "AWS_CREDENTIAL_FILE", "AWS_CREDENTIAL_EXPIRATION", "AWS_WEB_IDENTITY_TOKEN_FILE",
+		"AWS_ROLE_ARN",
 		"AWS_ROLE_SESSION_NAME", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 		"AWS_BEARER_TOKEN_BEDROCK", "AWS_LOGIN_CACHE_DIRECTORY", "AWS_SSO_SESSION")
 	for _, name := range names {
 		o.Env = append(o.Env, name+"="+theirs)
 	}
-	for _, name := range []string{"ROLEBROKER_TOKEN", "ROLEBROKER_TOKEN_FILE", "ROLEBROKER_ADMIN_KEY", "ROLEBROKER_DATABASE"} {
+	for _, name := range []string{"ROLEBROKER_TOKEN", "ROLEBROKER_TOKEN_FILE", "ROLEBROKER_ADMIN_KEY",
+		"ROLEBROKER_DATABASE"} {
 		o.Env = append(o.Env, name+"="+agentToken)
 	}
 	s := look(t, o)
-	for where, text := range map[string]string{"environment": strings.Join(s.Env, "\n"), "/proc/self/environ": s.ProcEnviron, "config": s.Config, "credentials": s.Credentials} {
+	for where, text := range map[string]string{
+		"environment": strings.Join(s.Env, "\n"), "/proc/self/environ": s.ProcEnviron,
+		"config": s.Config, "credentials": s.Credentials,
+	} {
 		for _, secret := range []string{agentToken, theirs} {
 			if strings.Contains(text, secret) {
 				t.Errorf("%s has %s in it", where, secret)
@@ -91,7 +97,7 @@ func TestCommandFindsNothingOfTheCallers(t *testing.T) {
 	if s.Credentials != "" {
 		t.Errorf("the credentials file is %q, want an empty one", s.Credentials)
 	}
-	for _, name := range []string{"AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG"} { // else the ones in the home directory are read
+	for _, name := range []string{"AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG"} { // by default, in the home directory
 		if !strings.Contains(lookup(s.Env, name), "rolebroker-exec-") {
 			t.Errorf("%s is %q", name, lookup(s.Env, name))
 		}
@@ -100,7 +106,7 @@ func TestCommandFindsNothingOfTheCallers(t *testing.T) {
 
 func TestPrivateFiles(t *testing.T) {
 	s := look(t, options(newFake(), "look"))
-	const want = `# Written by rolebroker exec, and gone when it ends.
+	const want = `# Written by rolebroker exec, which removes it when it ends.
 [default]
 region = us-east-1
 
@@ -134,14 +140,16 @@ credential_process = "/usr/local/bin/rolebroker" credentials --role staging/defa
 
 // A role called default must not become what `aws` without a profile uses.
 func TestRoleCalledDefaultGetsAProfileOfItsOwn(t *testing.T) {
-	text := string(profiles("/rb", "us-east-1", []rolebroker.Offer{offer("default", "production", "default", "eu-west-1", true)}))
+	text := string(profiles("/rb", "us-east-1",
+		[]rolebroker.Offer{offer("default", "production", "default", "eu-west-1", true)}))
 	if !strings.Contains(text, "[profile production/default]") || strings.Contains(text, "[profile default]") {
 		t.Error(text)
 	}
 }
 
 func TestProfilesRunABinaryWithAnyPath(t *testing.T) {
-	for _, name := range []string{"plain", "with space", `quo"te`, "dollar $HOME", "comment #1 ;2", "apostrophe's", `back\slash`} {
+	for _, name := range []string{"plain", "with space", `quo"te`, "dollar $HOME", "comment #1 ;2", "apostrophe's",
+		`back\slash`} {
 		t.Run(name, func(t *testing.T) {
 			self := filepath.Join(t.TempDir(), name)
 			if err := os.WriteFile(self, []byte("#!/bin/sh\necho ran \"$@\"\n"), 0o700); err != nil {
@@ -220,9 +228,12 @@ func TestExitCodes(t *testing.T) {
 func TestNothingIsRunWhenTheServerRefuses(t *testing.T) {
 	refused := rolebroker.Errorf(rolebroker.CodeDenied, "agent scout is disabled")
 	down := rolebroker.Errorf(rolebroker.CodeUnavailable, "cannot reach rolebroker")
+	fails := func(err error) func(context.Context, string, string) (*client.Credentials, error) {
+		return func(context.Context, string, string) (*client.Credentials, error) { return nil, err }
+	}
 	for name, server := range map[string]*fake{
-		"credentials": {lend: func(context.Context, string, string) (*client.Credentials, error) { return nil, refused }},
-		"outage":      {lend: func(context.Context, string, string) (*client.Credentials, error) { return nil, down }},
+		"credentials": {lend: fails(refused)},
+		"outage":      {lend: fails(down)},
 		"roles":       {rolesErr: down},
 		"not listed":  {},
 	} {
@@ -324,7 +335,8 @@ func TestTaskIsNamedForEveryRequest(t *testing.T) {
 	o := options(server, "look")
 	o.Task = "deploy-17"
 	look(t, o)
-	if want := []string{"deploy-17", "production/readonly deploy-17", "deployer deploy-17"}; !slices.Equal(server.questions(), want) {
+	want := []string{"deploy-17", "production/readonly deploy-17", "deployer deploy-17"}
+	if !slices.Equal(server.questions(), want) {
 		t.Errorf("asked for %q, want %q", server.questions(), want)
 	}
 }
@@ -358,7 +370,9 @@ func TestSignalsReachTheCommand(t *testing.T) {
 	if line := next(); line != "ready" {
 		t.Fatalf("it says %q", line)
 	}
-	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM} {
+	for _, s := range []syscall.Signal{
+		syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM,
+	} {
 		if err := cmd.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}

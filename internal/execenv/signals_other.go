@@ -4,8 +4,8 @@ package execenv
 
 import "os"
 
-// relayed is caught so that this process outlives the command; the console
-// sends an interrupt to both.
+// relayed is caught so that this process outlives the command. The console sends
+// an interrupt to both.
 var relayed = []os.Signal{os.Interrupt}
 
 func ends(os.Signal) bool                 { return true }

@@ -9,20 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// relayed are the signals that are passed on to the command: what people and
-// supervisors send. SIGTSTP is not among them: typed at a terminal it stops
-// both, and that is how it should be.
+// relayed are the signals that the command gets too: those that people and
+// supervisors send. SIGTSTP is not one of them: typed at a terminal, it stops both
+// processes, as it should.
 var relayed = []os.Signal{
 	syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGALRM,
 	syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGCONT,
 }
 
-// ends says whether a signal ends a process that does not care for it.
+// ends reports whether a signal ends a process that has no handler for it.
 func ends(s os.Signal) bool { return s != syscall.SIGWINCH && s != syscall.SIGCONT }
 
-// fromTerminal says whether the command got the signal as well, without us:
-// a terminal sends what is typed to all of its foreground process group, and
-// the command is in ours.
+// fromTerminal reports whether the terminal has sent the signal to the command as
+// well: it signals its whole foreground process group, and the command is in ours.
 func fromTerminal(s os.Signal) bool {
 	if s != syscall.SIGINT && s != syscall.SIGQUIT && s != syscall.SIGWINCH {
 		return false
