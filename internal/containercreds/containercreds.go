@@ -7,10 +7,11 @@
 //	GET /v1/credentials?task=deploy   the same, for a task that CloudTrail will show
 //	GET /v1/roles                     what the agent may borrow now
 //
-// It serves whatever can lend: a lend.Lender in a server, and in exec a client of
-// one. It refuses every method but GET and HEAD, and everyone without a token.
-// It answers 200 or an error and nothing between, since SDKs take no other
-// status; what is permanent is a 4xx, because some SDKs try a 5xx again.
+// It serves anything that lends: a server's lender, a runner, or in exec a lender
+// that forwards to a server. It refuses every method but GET and HEAD, and every
+// request without a token. It answers 200 or an error, since SDKs accept no other
+// status. A permanent error is a 4xx, because some SDKs repeat a request after a
+// 5xx.
 //
 // Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
 //
@@ -33,7 +34,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// Lender is what the endpoint needs. Its errors are *rolebroker.Error.
+// Lender lends. Its errors are *rolebroker.Error.
 type Lender interface {
 	Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error)
 	Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error)
@@ -42,14 +43,14 @@ type Lender interface {
 // Options configure New. Lender and Identify are required.
 type Options struct {
 	Lender Lender
-	// Identify says who shows this Authorization header, with or without
+	// Identify finds the caller by the Authorization header, with or without
 	// "Bearer". Codes: unauthenticated, expired.
 	Identify func(ctx context.Context, authorization string) (rolebroker.Caller, error)
 	Log      *slog.Logger // nil: none
 }
 
-// The paths. A reference may hold anything, slashes included, so what follows
-// the prefix is taken as it is and never cleaned.
+// The paths. A role reference may contain anything, slashes too, so the rest of
+// the path is never cleaned.
 const (
 	credentialsPath = "/v1/credentials"
 	rolesPath       = "/v1/roles"
@@ -73,7 +74,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.ContentLength != 0 {
-		w.Header().Set("Connection", "close") // nobody is waited for who sends a body that is not wanted
+		w.Header().Set("Connection", "close") // so that net/http does not read the body
 	}
 	who, err := e.Identify(r.Context(), r.Header.Get("Authorization"))
 	if err != nil {
@@ -94,7 +95,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		e.credentials(w, r, who, reference)
 	default:
-		e.error(w, rolebroker.Errorf(rolebroker.CodeNotFound, "there is nothing at this path; credentials are at %s and %s/ROLE", credentialsPath, credentialsPath))
+		e.error(w, rolebroker.Errorf(rolebroker.CodeNotFound,
+			"there is nothing at this path; credentials are at %s and %s/ROLE", credentialsPath, credentialsPath))
 	}
 }
 

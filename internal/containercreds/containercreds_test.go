@@ -37,9 +37,11 @@ func get(t *testing.T, tb *testbed.Testbed, method, path, authorization string) 
 
 func TestTheAnswerIsWhatEverySDKReads(t *testing.T) {
 	tb := testbed.New(t, nil)
-	for _, authorization := range []string{tb.Scout.Reveal(), "Bearer " + tb.Scout.Reveal(), "bearer " + tb.Scout.Reveal()} {
+	for _, authorization := range []string{tb.Scout.Reveal(), "Bearer " + tb.Scout.Reveal(),
+		"bearer " + tb.Scout.Reveal()} {
 		resp, body := get(t, tb, "GET", "/v1/credentials", authorization)
-		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Cache-Control") != "no-store" {
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "application/json" ||
+			resp.Header.Get("Cache-Control") != "no-store" {
 			t.Fatalf("%s %v: %s", resp.Status, resp.Header, body)
 		}
 		var document map[string]string
@@ -106,7 +108,8 @@ func TestWhatIsRefusedSaysWhyInTheSDKsForm(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &told); err != nil || told.Code == "" {
 			t.Errorf("%s %s: the error is %q", c.method, c.path, body)
 		}
-		if resp.StatusCode != c.status || !strings.Contains(told.Message, c.says) || resp.Header.Get("Content-Type") != "application/json" {
+		if resp.StatusCode != c.status || !strings.Contains(told.Message, c.says) ||
+			resp.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s %s: %s %s, want %d and %q", c.method, c.path, resp.Status, body, c.status, c.says)
 		}
 	}

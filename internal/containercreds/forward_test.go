@@ -40,7 +40,8 @@ func TestACodeFromANewerServerReachesTheClient(t *testing.T) {
 			w.Header().Set("Content-Type", c.says)
 			w.WriteHeader(c.status)
 			message := map[string]string{"application/json": "message", "application/problem+json": "detail"}[c.says]
-			_ = json.NewEncoder(w).Encode(map[string]string{"code": "brand_new", message: "a rule of tomorrow forbids it", "hint": "ask tomorrow"})
+			_ = json.NewEncoder(w).Encode(map[string]string{"code": "brand_new",
+				message: "a rule of tomorrow forbids it", "hint": "ask tomorrow"})
 		}))
 		defer newer.Close()
 		server, err := client.New(client.Options{URL: newer.URL, Token: rolebroker.NewSecret("t")})

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
@@ -110,11 +109,8 @@ func (r *room) serve(lender containercreds.Lender, log *slog.Logger) error {
 		return err
 	}
 	r.url = "http://" + listener.Addr().String()
-	r.server = &http.Server{
-		Handler:           containercreds.New(containercreds.Options{Lender: lender, Identify: r.identify, Log: log}),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	endpoint := containercreds.New(containercreds.Options{Lender: lender, Identify: r.identify, Log: log})
+	r.server = containercreds.NewServer(endpoint, log)
 	r.served = make(chan struct{})
 	go func() {
 		defer close(r.served)

@@ -15,6 +15,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/forward"
 	"github.com/rolebroker/rolebroker/internal/lend"
@@ -158,16 +159,8 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	cluster.Subscribe(r.validator.onChange)
 	r.lender = &lender{cluster: cluster, record: r.record,
 		platform: forward.New(forward.Options{Server: platform{l, identifier}, Log: opts.Log, Now: opts.Now})}
-	r.http = &http.Server{
-		Handler:           r.handler(identifier),
-		ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		TLSConfig:         opts.TLS,
-	}
+	r.http = containercreds.NewServer(r.handler(identifier), opts.Log)
+	r.http.TLSConfig = opts.TLS
 	return r, nil
 }
 
