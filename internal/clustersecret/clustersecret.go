@@ -1,18 +1,18 @@
-// Package clustersecret keeps one value in a Kubernetes Secret, which is where a
-// runner in a cluster keeps its credential, for all of its replicas.
+// Package clustersecret keeps one value in a Kubernetes Secret. The replicas of a
+// runner share their credential in it.
 //
-// It reads and writes one key of one Secret, with the service account of its
-// pod, by the API server's REST API. A value is written only over the one that
-// the writer knows, so that of two replicas that change it at once one is told,
-// and nothing is lost. What else is in the Secret stays as it is.
+// It reads and writes one key of one Secret through the API server's REST API,
+// with the service account of its pod. It replaces a value only if the caller
+// knows it, so that if two replicas change it at once, one of them gets an error
+// and no change is lost. The other keys of the Secret stay as they are.
 //
-// The package refuses to list, to watch, and to delete, and needs no permission
-// to: get and patch of that one Secret are enough, or create as well where the
-// Secret is not there yet. No error repeats a value.
+// The package does not list, watch or delete. It needs permission to get and
+// patch the Secret, and to create Secrets if it does not exist. No error repeats
+// a value.
 //
 //	secret, err := clustersecret.New(clustersecret.Options{Name: "rolebroker-runner"})
-//	value, err := secret.Load(ctx)          // not_found: there is none yet
-//	err = secret.Save(ctx, value, newValue) // conflict: somebody else was faster
+//	value, err := secret.Load(ctx)          // not_found: there is no value yet
+//	err = secret.Save(ctx, value, newValue) // conflict: another replica changed it
 //
 // Source: Kubernetes API reference, "Secret"; API conventions, "Concurrency
 // Control and Consistency".
@@ -20,6 +20,7 @@ package clustersecret
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -39,19 +40,20 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// DefaultKey is where in the Secret the value is.
+// DefaultKey is the key of the value in the Secret.
 const DefaultKey = "credential"
 
-// podFolder is where the kubelet puts what a pod needs to speak to its API server.
+// podFolder is where the kubelet puts a pod's token and the certificates of its API
+// server.
 const podFolder = "/var/run/secrets/kubernetes.io/serviceaccount/"
 
 const (
 	timeout   = 10 * time.Second
 	maxAnswer = 4 << 20 // bytes; a Secret has at most 1 MiB, before base64
-	attempts  = 5       // at a write, while others change other parts of the Secret
+	attempts  = 5       // to write, while others change other keys of the Secret
 )
 
-// Options configure New. Name is required; the rest is the pod's unless said.
+// Options configure New. Name is required; the pod has the rest.
 type Options struct {
 	BaseURL   string // of the API server; empty: that of the pod's cluster
 	Namespace string // empty: the pod's
@@ -61,16 +63,17 @@ type Options struct {
 	TokenFile string // of a service account, read each time; empty: the pod's
 }
 
-// Secret is one key of one Secret. It may be used by many at once.
+// Secret is one key of one Kubernetes Secret. Goroutines may share it.
 type Secret struct{ opts Options }
 
-// New makes a Secret. It asks nobody yet. Codes: invalid, when it is not said
-// which Secret, or whose API server where there is no pod.
+// New makes a Secret. It sends no request. Codes: invalid, if Name is empty, or if
+// an option is empty and this is not a pod.
 func New(opts Options) (*Secret, error) {
 	if opts.BaseURL == "" {
 		host, port := os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT")
 		if host == "" || port == "" {
-			return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "this does not run in a Kubernetes pod, so there is no Secret to keep anything in").
+			return nil, rolebroker.Errorf(rolebroker.CodeInvalid,
+				"this process does not run in a Kubernetes pod, so it has no Secret").
 				WithHint("keep it in a folder instead")
 		}
 		opts.BaseURL = "https://" + net.JoinHostPort(host, port)
@@ -86,17 +89,10 @@ func New(opts Options) (*Secret, error) {
 		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the Secret has no name")
 	}
 	opts.BaseURL = strings.TrimSuffix(opts.BaseURL, "/")
-	opts.Key = orElse(opts.Key, DefaultKey)
-	opts.CAFile = orElse(opts.CAFile, podFolder+"ca.crt")
-	opts.TokenFile = orElse(opts.TokenFile, podFolder+"token")
+	opts.Key = cmp.Or(opts.Key, DefaultKey)
+	opts.CAFile = cmp.Or(opts.CAFile, podFolder+"ca.crt")
+	opts.TokenFile = cmp.Or(opts.TokenFile, podFolder+"token")
 	return &Secret{opts}, nil
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
 
 // String names the Secret.
@@ -104,7 +100,8 @@ func (s *Secret) String() string {
 	return "the Secret " + s.opts.Name + " in the namespace " + s.opts.Namespace
 }
 
-// object is what is read of a Secret, and written.
+// object is a Secret in the API server's JSON, without the fields that this package
+// does not need.
 type object struct {
 	APIVersion string            `json:"apiVersion,omitempty"`
 	Kind       string            `json:"kind,omitempty"`
@@ -117,7 +114,7 @@ type metadata struct {
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 
-// Load is the value. Codes: not_found, when there is no Secret or no such key in
+// Load reads the value. Codes: not_found, if there is no Secret or no such key in
 // it; denied, unauthenticated, unavailable.
 func (s *Secret) Load(ctx context.Context) ([]byte, error) {
 	found, err := s.get(ctx)
@@ -131,9 +128,9 @@ func (s *Secret) Load(ctx context.Context) ([]byte, error) {
 	return value, nil
 }
 
-// Save puts value in the place of old, nil if there was none. What has become
-// value already is left so. Codes: conflict, when something else is there;
-// denied, unauthenticated, unavailable.
+// Save replaces old, nil if there is no value, with value. If the Secret has value
+// already, Save succeeds. Codes: conflict, if it has something else; denied,
+// unauthenticated, unavailable.
 func (s *Secret) Save(ctx context.Context, old, value []byte) error {
 	var err error
 	for range attempts {
@@ -141,11 +138,11 @@ func (s *Secret) Save(ctx context.Context, old, value []byte) error {
 			return err
 		}
 	}
-	return rolebroker.Errorf(rolebroker.CodeUnavailable, "%s is changed by others again and again: %w", s, err)
+	return rolebroker.Errorf(rolebroker.CodeUnavailable, "other writers keep changing %s: %w", s, err)
 }
 
-// errChanged says that the Secret is no longer as it was read, which need not
-// be because of our key.
+// errChanged means that another writer changed the Secret after it was read,
+// perhaps another key.
 var errChanged = errors.New("it changed after it was read")
 
 // replace is one attempt at Save.
@@ -166,24 +163,27 @@ func (s *Secret) replace(ctx context.Context, old, value []byte) error {
 	case !same(there, old):
 		return s.conflict()
 	}
-	patch := object{Metadata: metadata{ResourceVersion: found.Metadata.ResourceVersion}, Data: map[string][]byte{s.opts.Key: value}}
-	_, err = s.do(ctx, http.MethodPatch, s.path()+"/"+url.PathEscape(s.opts.Name), "application/merge-patch+json", patch)
+	patch := object{Metadata: metadata{ResourceVersion: found.Metadata.ResourceVersion},
+		Data: map[string][]byte{s.opts.Key: value}}
+	_, err = s.do(ctx, http.MethodPatch, s.path()+"/"+url.PathEscape(s.opts.Name), "application/merge-patch+json",
+		patch)
 	return err
 }
 
-// create makes the Secret.
+// create creates the Secret.
 func (s *Secret) create(ctx context.Context, value []byte) error {
-	made := object{APIVersion: "v1", Kind: "Secret", Metadata: metadata{Name: s.opts.Name}, Data: map[string][]byte{s.opts.Key: value}}
+	made := object{APIVersion: "v1", Kind: "Secret", Metadata: metadata{Name: s.opts.Name},
+		Data: map[string][]byte{s.opts.Key: value}}
 	_, err := s.do(ctx, http.MethodPost, s.path(), "application/json", made)
 	return err
 }
 
 func (s *Secret) conflict() error {
-	return rolebroker.Errorf(rolebroker.CodeConflict, "%s was changed by somebody else", s).
-		WithHint("read it again: another replica has put a newer one there")
+	return rolebroker.Errorf(rolebroker.CodeConflict, "another replica has changed %s", s).
+		WithHint("read it again")
 }
 
-// same compares in constant time.
+// same compares values in constant time.
 func same(a, b []byte) bool {
 	x, y := sha256.Sum256(a), sha256.Sum256(b)
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
@@ -197,7 +197,7 @@ func (s *Secret) path() string {
 	return "/api/v1/namespaces/" + url.PathEscape(s.opts.Namespace) + "/secrets"
 }
 
-// do asks the API server. A conflict is errChanged.
+// do sends a request to the API server. Its error is errChanged for a conflict.
 func (s *Secret) do(ctx context.Context, method, path, kind string, body any) (*object, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -223,7 +223,7 @@ func (s *Secret) do(ctx context.Context, method, path, kind string, body any) (*
 	}
 	var found object
 	if err := json.Unmarshal(answer, &found); err != nil || found.Metadata.ResourceVersion == "" {
-		return nil, s.unavailable(errors.New("the answer is not a Secret")) // what is in it is nobody's business
+		return nil, s.unavailable(errors.New("the answer is not a Secret")) // err could quote a value
 	}
 	return &found, nil
 }
@@ -242,10 +242,11 @@ func (s *Secret) request(ctx context.Context, method, path, kind string, body an
 		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the URL of the API server is not valid: %w", err)
 	}
 	if req.URL.Scheme != "https" {
-		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the URL of the API server has to be https://, because secrets go there")
+		return nil, rolebroker.Errorf(rolebroker.CodeInvalid,
+			"the URL of the API server must be https://, because secrets go there")
 	}
 	token, err := os.ReadFile(s.opts.TokenFile)
-	if err == nil && len(bytes.TrimSpace(token)) == 0 { // without one the API server would judge somebody else: anonymous
+	if err == nil && len(bytes.TrimSpace(token)) == 0 { // else the API server would take the pod for an anonymous user
 		err = fmt.Errorf("the file %s is empty", s.opts.TokenFile)
 	}
 	if err != nil {
@@ -259,8 +260,8 @@ func (s *Secret) request(ctx context.Context, method, path, kind string, body an
 	return req, nil
 }
 
-// client trusts the CA as it is now. It goes through no proxy, which is for the
-// world outside of the cluster, and follows nobody.
+// client trusts the certificates that are in CAFile now. It uses no proxy, since
+// the API server is inside the cluster, and follows no redirect.
 func (s *Secret) client() (*http.Client, error) {
 	content, err := os.ReadFile(s.opts.CAFile)
 	if err != nil {
@@ -283,8 +284,8 @@ func (s *Secret) unavailable(err error) error {
 	return rolebroker.Errorf(rolebroker.CodeUnavailable, "the API server cannot be asked for %s: %w", s, err)
 }
 
-// refusal words what the API server does not do. Of what it says only why
-// something is forbidden is kept: the rest may repeat what it was sent.
+// refusal explains an error of the API server. It keeps the server's own message
+// only for a denial, as the cause: the others may repeat a value.
 func (s *Secret) refusal(method string, resp *http.Response, answer []byte) error {
 	verb := map[string]string{http.MethodGet: "get", http.MethodPatch: "patch", http.MethodPost: "create"}[method]
 	switch resp.StatusCode {
@@ -293,14 +294,17 @@ func (s *Secret) refusal(method string, resp *http.Response, answer []byte) erro
 	case http.StatusConflict:
 		return errChanged
 	case http.StatusUnauthorized:
-		return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the API server does not know the token of the pod's service account").
+		return rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+			"the API server does not accept the token of the pod's service account").
 			WithHint("look at the file %s in the pod", s.opts.TokenFile)
 	case http.StatusForbidden:
 		var status struct{ Message string }
-		_ = json.Unmarshal(answer, &status) // then there is no cause
+		_ = json.Unmarshal(answer, &status) // without a message there is no cause
 		e := rolebroker.Errorf(rolebroker.CodeDenied, "the API server does not let the pod %s %s", verb, s).
-			WithHint("give its service account a Role with get and patch of that Secret; this says whether it has it:\n"+
-				"kubectl auth can-i %s secret/%s --namespace %s --as system:serviceaccount:NAMESPACE:NAME", verb, s.opts.Name, s.opts.Namespace)
+			WithHint("give its service account a Role with get and patch of that Secret; this says whether it has "+
+				"it:\n"+
+				"kubectl auth can-i %s secret/%s --namespace %s --as system:serviceaccount:NAMESPACE:NAME",
+				verb, s.opts.Name, s.opts.Namespace)
 		e.Cause = errors.New(status.Message)
 		return e
 	}

@@ -92,8 +92,8 @@ func start(t *testing.T) (*server, *clustersecret.Secret) {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: listening.Certificate().Raw})
 	write(t, filepath.Join(dir, "ca.crt"), ca)
 	write(t, filepath.Join(dir, "token"), []byte(s.token+"\n"))
-	secret, err := clustersecret.New(clustersecret.Options{BaseURL: listening.URL, Namespace: "rolebroker", Name: "runner",
-		CAFile: filepath.Join(dir, "ca.crt"), TokenFile: filepath.Join(dir, "token")})
+	secret, err := clustersecret.New(clustersecret.Options{BaseURL: listening.URL, Namespace: "rolebroker",
+		Name: "runner", CAFile: filepath.Join(dir, "ca.crt"), TokenFile: filepath.Join(dir, "token")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,8 @@ func refused(t *testing.T, err error, code rolebroker.Code) *rolebroker.Error {
 		t.Fatalf("the code is %q, not %q: %v (%v)", rolebroker.CodeOf(err), code, err, rolebroker.AsError(err).Cause)
 	}
 	e := rolebroker.AsError(err)
-	if said := fmt.Sprint(e.Message, e.Hint, e.Cause); strings.Contains(said, "first") || strings.Contains(said, "the-pods-token") {
+	if said := fmt.Sprint(e.Message, e.Hint, e.Cause); strings.Contains(said, "first") ||
+		strings.Contains(said, "the-pods-token") {
 		t.Errorf("a secret is in %s", said)
 	}
 	return e
@@ -219,8 +220,14 @@ func TestOthersMayChangeOtherPartsOfTheSecret(t *testing.T) {
 func TestRefusalsAreToldApart(t *testing.T) {
 	s, secret := start(t)
 	for status, code := range map[int]rolebroker.Code{
-		403: rolebroker.CodeDenied, 404: rolebroker.CodeNotFound, 400: rolebroker.CodeUnavailable, 422: rolebroker.CodeUnavailable,
-		429: rolebroker.CodeUnavailable, 500: rolebroker.CodeUnavailable, 307: rolebroker.CodeUnavailable, 200: rolebroker.CodeUnavailable,
+		200: rolebroker.CodeUnavailable,
+		307: rolebroker.CodeUnavailable,
+		400: rolebroker.CodeUnavailable,
+		403: rolebroker.CodeDenied,
+		404: rolebroker.CodeNotFound,
+		422: rolebroker.CodeUnavailable,
+		429: rolebroker.CodeUnavailable,
+		500: rolebroker.CodeUnavailable,
 	} {
 		s.status, s.body = status, "first is what you sent"
 		_, err := secret.Load(t.Context())
@@ -229,7 +236,8 @@ func TestRefusalsAreToldApart(t *testing.T) {
 	s.status, s.body = 403, `{"message":"secrets \"runner\" is forbidden"}`
 	_, err := secret.Load(t.Context())
 	e := refused(t, err, rolebroker.CodeDenied)
-	if !strings.Contains(e.Hint.String(), "kubectl auth can-i get secret/runner --namespace rolebroker") || !strings.Contains(fmt.Sprint(e.Cause), "is forbidden") {
+	if !strings.Contains(e.Hint.String(), "kubectl auth can-i get secret/runner --namespace rolebroker") ||
+		!strings.Contains(fmt.Sprint(e.Cause), "is forbidden") {
 		t.Errorf("the hint is %q, the cause %v", e.Hint, e.Cause)
 	}
 	s.token = "another"
@@ -260,7 +268,8 @@ func TestWithoutAPod(t *testing.T) {
 func TestSecretsGoNowhereInTheOpen(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "token"), []byte("the-pods-token"))
-	secret, err := clustersecret.New(clustersecret.Options{BaseURL: "http://127.0.0.1:1", Namespace: "rolebroker", Name: "runner", TokenFile: filepath.Join(dir, "token")})
+	secret, err := clustersecret.New(clustersecret.Options{BaseURL: "http://127.0.0.1:1", Namespace: "rolebroker",
+		Name: "runner", TokenFile: filepath.Join(dir, "token")})
 	if err != nil {
 		t.Fatal(err)
 	}

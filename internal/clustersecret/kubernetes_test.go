@@ -20,18 +20,21 @@ func TestKubernetesSecret(t *testing.T) {
 	cluster.ServiceAccount("rolebroker", "rolebroker-runner")
 	cluster.ServiceAccount("rolebroker", "somebody")
 	for _, name := range []string{"runner", "other"} {
-		cluster.Do(http.MethodPost, "/api/v1/namespaces/rolebroker/secrets", kubetest.Object{"metadata": kubetest.Object{"name": name}}, nil)
+		cluster.Do(http.MethodPost, "/api/v1/namespaces/rolebroker/secrets",
+			kubetest.Object{"metadata": kubetest.Object{"name": name}}, nil)
 	}
 	const rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/rolebroker"
 	cluster.Do(http.MethodPost, rbac+"/roles", kubetest.Object{"metadata": kubetest.Object{"name": "runner"},
-		"rules": []kubetest.Object{{"apiGroups": []string{""}, "resources": []string{"secrets"}, "resourceNames": []string{"runner", "missing"}, "verbs": []string{"get", "patch"}}}}, nil)
+		"rules": []kubetest.Object{{"apiGroups": []string{""}, "resources": []string{"secrets"},
+			"resourceNames": []string{"runner", "missing"}, "verbs": []string{"get", "patch"}}}}, nil)
 	cluster.Do(http.MethodPost, rbac+"/rolebindings", kubetest.Object{"metadata": kubetest.Object{"name": "runner"},
-		"roleRef":  kubetest.Object{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "runner"},
-		"subjects": []kubetest.Object{{"kind": "ServiceAccount", "name": "rolebroker-runner", "namespace": "rolebroker"}}}, nil)
+		"roleRef": kubetest.Object{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "runner"},
+		"subjects": []kubetest.Object{{"kind": "ServiceAccount", "name": "rolebroker-runner",
+			"namespace": "rolebroker"}}}, nil)
 
 	as := func(account, name string) *clustersecret.Secret {
-		secret, err := clustersecret.New(clustersecret.Options{BaseURL: cluster.URL, Namespace: "rolebroker", Name: name,
-			CAFile: cluster.CAFile, TokenFile: cluster.TokenFile("rolebroker", account)})
+		secret, err := clustersecret.New(clustersecret.Options{BaseURL: cluster.URL, Namespace: "rolebroker",
+			Name: name, CAFile: cluster.CAFile, TokenFile: cluster.TokenFile("rolebroker", account)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +65,8 @@ func TestKubernetesSecret(t *testing.T) {
 		}
 		has(t, secret, "second")
 		cluster.Do(http.MethodGet, path, nil, &whole)
-		if string(whole.Data["other"]) != "stays" || whole.Metadata["labels"].(map[string]any)["app.kubernetes.io/managed-by"] != "Helm" {
+		if string(whole.Data["other"]) != "stays" ||
+			whole.Metadata["labels"].(map[string]any)["app.kubernetes.io/managed-by"] != "Helm" {
 			t.Errorf("there is %q %v", whole.Data, whole.Metadata)
 		}
 	})
@@ -76,7 +80,9 @@ func TestKubernetesSecret(t *testing.T) {
 		errs := make([]error, 12)
 		for i := range errs {
 			replica := as("rolebroker-runner", "runner")
-			wg.Go(func() { errs[i] = replica.Save(t.Context(), []byte("second"), fmt.Appendf(nil, "by replica %d", i)) })
+			wg.Go(func() {
+				errs[i] = replica.Save(t.Context(), []byte("second"), fmt.Appendf(nil, "by replica %d", i))
+			})
 		}
 		wg.Wait()
 		var winner []int
@@ -110,10 +116,12 @@ func TestKubernetesSecret(t *testing.T) {
 	})
 	t.Run("a Secret that is not there, and may be made", func(t *testing.T) {
 		cluster.Do(http.MethodPut, rbac+"/roles/runner", kubetest.Object{"metadata": kubetest.Object{"name": "runner"},
-			"rules": []kubetest.Object{{"apiGroups": []string{""}, "resources": []string{"secrets"}, "verbs": []string{"get", "patch", "create"}}}}, nil)
+			"rules": []kubetest.Object{{"apiGroups": []string{""}, "resources": []string{"secrets"},
+				"verbs": []string{"get", "patch", "create"}}}}, nil)
 		missing := as("rolebroker-runner", "missing")
 		var err error
-		for patience := time.Now().Add(10 * time.Second); time.Now().Before(patience); { // RBAC takes a moment to be known
+		for deadline := time.Now().Add(time.Minute); time.Now().
+			Before(deadline); { // the API server reads RBAC now and then
 			if err = missing.Save(t.Context(), nil, []byte("third")); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
 				break
 			}

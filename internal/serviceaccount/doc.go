@@ -1,16 +1,17 @@
-// Package serviceaccount finds out which Kubernetes service account a pod runs
-// as, from the projected token that the pod shows.
+// Package serviceaccount verifies the projected token of a pod, and so finds out
+// as which Kubernetes service account the pod runs.
 //
-// A token is believed when its issuer is the cluster's, it has not expired, it
-// was made for our audience, and one of the issuer's keys signed it. The keys
-// are fetched from the cluster's API server unless told otherwise, and again
-// when a token names one that is not known: they rotate without a restart, and
-// a flood of forged tokens costs the API server one request in five seconds.
+// A token is valid if the cluster issued it for our audience, one of the issuer's
+// keys signed it, and it has not expired. The keys come from the cluster's API
+// server, unless the options say otherwise. They are fetched again when a token
+// names an unknown key, so that keys rotate without a restart; a flood of forged
+// tokens costs the API server one request in five seconds.
 //
-// The package refuses tokens that name their own key or none, symmetric
-// algorithms, and tokens that never expire. It does not ask the API server
-// whether the pod is still there: a token is good until it expires, which is why
-// pods ask for short ones. What a service account may do is decided elsewhere.
+// The package refuses tokens that contain their key or have no signature,
+// symmetric algorithms, and tokens that never expire. It does not ask the API
+// server whether the pod still exists: a token is valid until it expires, so pods
+// should ask for short lifetimes. Other packages decide what a service account
+// may do.
 //
 //	verifier := serviceaccount.New(serviceaccount.Options{}) // of the cluster that this pod is in
 //	account, expires, err := verifier.Verify(ctx, token)     // system:serviceaccount:agents:scout

@@ -1,9 +1,9 @@
 package serviceaccount
 
-// RememberAtMost bounds how many tokens are believed without another look.
-func (v *Verifier) RememberAtMost(n int) { v.most = n }
+// RememberAtMost bounds the verified tokens that are remembered.
+func (v *Verifier) RememberAtMost(n int) { v.maxVerified = n }
 
-// Remembered is how many tokens are believed without another look.
+// Remembered is the number of verified tokens that are remembered.
 func (v *Verifier) Remembered() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -30,8 +30,8 @@ import (
 )
 
 const (
-	// fetchEvery and fetchBurst bound what strangers' tokens with unknown keys
-	// make us ask, without making a key that is new wait.
+	// fetchEvery and fetchBurst bound the requests that forged tokens with unknown
+	// keys can cause, without making a new key wait.
 	fetchEvery = 5 * time.Second
 	fetchBurst = 5
 
@@ -39,16 +39,16 @@ const (
 	maxKeys      = 1 << 20 // bytes
 )
 
-// errJustFetched says that the keys were fetched a moment ago, and will not be
-// for another token that they did not sign.
+// errJustFetched means that the keys were fetched a moment ago, and will not be
+// fetched again yet.
 var errJustFetched = errors.New("the keys were fetched just now")
 
-// errNotSigned says that none of the keys signed it.
+// errNotSigned means that none of the keys signed the token.
 var errNotSigned = errors.New("it is not signed by any of the keys")
 
-// keySource has the issuer's keys, and fetches them when it does not know one,
-// and not too often. Package oidc's RemoteKeySet does the same without a bound,
-// and may answer with what was fetched before the question.
+// keySource has the issuer's keys, and fetches them again when a token names an
+// unknown key, but not too often. RemoteKeySet of package oidc has no such bound,
+// and may answer with keys that it fetched before the question.
 type keySource struct {
 	opts   Options
 	issuer func() (string, error)
@@ -60,7 +60,7 @@ type keySource struct {
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey
 	since   time.Time // when they were fetched; zero: not yet
-	lastErr error     // of the last fetch
+	lastErr error     // of the last fetch; nil: it succeeded
 }
 
 func newKeySource(opts Options, issuer func() (string, error)) *keySource {
@@ -68,15 +68,15 @@ func newKeySource(opts Options, issuer func() (string, error)) *keySource {
 	if opts.KeysURL == "" && opts.KeysFile == "" && !opts.Discover {
 		s.inPod = true
 		s.opts.KeysURL = podKeysURL
-		s.opts.CAFile = orElse(opts.CAFile, podCAFile)
-		s.opts.TokenFile = orElse(opts.TokenFile, podTokenFile)
+		s.opts.CAFile = cmp.Or(opts.CAFile, podCAFile)
+		s.opts.TokenFile = cmp.Or(opts.TokenFile, podTokenFile)
 	}
 	return s
 }
 
-// verify is nil when one of the keys signed it, and errNotSigned when none did.
-// Any other error is why the keys cannot be fetched. Old keys are better than
-// none: they go on until newer ones can be had.
+// verify returns nil if one of the keys signed the token, and errNotSigned if none
+// did. Any other error explains why the keys cannot be fetched. Old keys stay in
+// use until newer ones can be fetched.
 func (s *keySource) verify(ctx context.Context, signed *jose.JSONWebSignature) error {
 	keys, fresh := s.known()
 	if fresh && signedBy(keys, signed) {
@@ -92,7 +92,8 @@ func (s *keySource) verify(ctx context.Context, signed *jose.JSONWebSignature) e
 	return err
 }
 
-// signedBy asks the keys of the ID that a token names, or all if it names none.
+// signedBy tries the keys with the ID that the token names, or all keys if it names
+// none.
 func signedBy(keys []jose.JSONWebKey, signed *jose.JSONWebSignature) bool {
 	id := signed.Signatures[0].Header.KeyID
 	return slices.ContainsFunc(keys, func(key jose.JSONWebKey) bool {
@@ -110,7 +111,7 @@ func (s *keySource) known() (keys []jose.JSONWebKey, fresh bool) {
 	return s.keys, s.opts.Now().Sub(s.since) < keepKeys
 }
 
-// refresh fetches the keys, once for all who wait, unless that was done too often.
+// refresh fetches the keys, once for all that wait, unless it did so too often.
 func (s *keySource) refresh(ctx context.Context) error {
 	done := s.fetching.DoChan("", func() (any, error) {
 		if !s.limit.AllowN(s.opts.Now(), 1) {
@@ -136,7 +137,7 @@ func (s *keySource) refresh(ctx context.Context) error {
 	}
 }
 
-// fetchKeys is the keys that can be used. Others in the set are for others.
+// fetchKeys fetches the usable keys. It skips the others, as the RFC demands.
 //
 // Source: RFC 7517, section 5.
 func (s *keySource) fetchKeys(ctx context.Context) ([]jose.JSONWebKey, error) {
@@ -161,7 +162,7 @@ func (s *keySource) fetchKeys(ctx context.Context) ([]jose.JSONWebKey, error) {
 	return keys, nil
 }
 
-// fetch is the key set as JSON.
+// fetch fetches the key set as JSON.
 func (s *keySource) fetch(ctx context.Context) ([]byte, error) {
 	if s.opts.KeysFile != "" {
 		content, err := os.ReadFile(s.opts.KeysFile)
@@ -183,7 +184,7 @@ func (s *keySource) fetch(ctx context.Context) ([]byte, error) {
 	return s.get(ctx, client, from)
 }
 
-// discover finds where the issuer says that its keys are.
+// discover finds the URL of the issuer's keys.
 //
 // Source: OpenID Connect Discovery 1.0, section 4.
 func (s *keySource) discover(ctx context.Context, client *http.Client) (string, error) {
@@ -209,7 +210,7 @@ func (s *keySource) discover(ctx context.Context, client *http.Client) (string, 
 	return document.KeysURL, nil
 }
 
-// get fetches from an address that nobody else can answer for.
+// get fetches from an address that no other party can answer for.
 func (s *keySource) get(ctx context.Context, client *http.Client, from string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
@@ -241,19 +242,20 @@ func (s *keySource) get(ctx context.Context, client *http.Client, from string) (
 	return body, err
 }
 
-// checkKeysURL refuses keys that come over the network as anybody likes.
+// checkKeysURL refuses an address where anyone on the network could replace the
+// keys.
 func checkKeysURL(u *url.URL) error {
 	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && ip != nil && ip.IsLoopback() {
 		return nil
 	}
 	if u.Scheme != "https" || u.Hostname() == "" {
-		return fmt.Errorf("%s is not an https:// URL; keys are not taken from anywhere else", quoted(u.Redacted()))
+		return fmt.Errorf("%s is not an https:// URL; keys are fetched over https only", quoted(u.Redacted()))
 	}
 	return nil
 }
 
-// client trusts CAFile, as it is now. The API server of the pod's cluster is
-// not behind the proxy to the world outside.
+// client trusts the certificates that are in CAFile now. It uses no proxy to reach
+// the pod's own API server.
 func (s *keySource) client() (*http.Client, error) {
 	if s.opts.HTTPClient != nil {
 		return s.opts.HTTPClient, nil
@@ -272,10 +274,10 @@ func (s *keySource) client() (*http.Client, error) {
 	return &http.Client{Transport: transport, CheckRedirect: checkRedirect}, nil
 }
 
-// checkRedirect follows to where keys may come from, a few times.
+// checkRedirect follows a few redirects, to addresses that checkKeysURL accepts.
 func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) > 3 {
-		return errors.New("it leads from one URL to another and on")
+		return errors.New("it redirects too often")
 	}
 	return checkKeysURL(r.URL)
 }
@@ -292,20 +294,20 @@ func certificates(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// hint is what to look at when there are no keys.
+// hint says what to check if the keys cannot be fetched.
 func (s *keySource) hint() string {
 	switch {
 	case s.inPod:
-		return "the runner asks the API server for them at " + podKeysURL + ": let it reach that,\n" +
-			"with a service-account token in the pod; or say where they are with --cluster-keys"
+		return "the runner fetches them from the API server at " + podKeysURL + ": let it reach that,\n" +
+			"with a service-account token in the pod, or name another place with --cluster-keys"
 	case s.opts.KeysFile != "":
-		return "look at the file that --cluster-keys names"
+		return "check the file that --cluster-keys names"
 	}
 	return "let the runner reach the URL, or name another with --cluster-keys"
 }
 
-// keySetOf is the JSON Web Key Set of a file, which is one, or has public keys
-// as PEM, as they are given to an API server.
+// keySetOf is the JSON Web Key Set in a file: it contains one, or public keys as
+// PEM, as an API server reads them.
 func keySetOf(content []byte) ([]byte, error) {
 	if trimmed := bytes.TrimSpace(content); len(trimmed) > 0 && trimmed[0] == '{' {
 		return trimmed, nil
@@ -345,7 +347,7 @@ func publicKey(block *pem.Block) (crypto.PublicKey, error) {
 		}
 		return c.PublicKey, nil
 	}
-	return nil, fmt.Errorf("the file of keys has a %s; it is for public keys only", block.Type)
+	return nil, fmt.Errorf("the file of keys has a %s; only public keys may be in it", block.Type)
 }
 
 // keyID is the ID that Kubernetes gives a key.
@@ -360,7 +362,7 @@ func keyID(key crypto.PublicKey) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 }
 
-// quoted is what somebody else wrote, fit for a message.
+// quoted makes foreign text fit for a message.
 func quoted(s string) string {
 	if len(s) > 200 {
 		s = strings.ToValidUTF8(s[:200], "") + "…"

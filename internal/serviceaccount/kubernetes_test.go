@@ -29,8 +29,9 @@ func TestKubernetesTokens(t *testing.T) {
 	// As in a pod, but for where the API server is.
 	later := time.Duration(0)
 	opts := serviceaccount.Options{
-		KeysURL: cluster.KeysURL(), CAFile: cluster.CAFile, TokenFile: cluster.TokenFile("rolebroker", "rolebroker-runner"),
-		Now: func() time.Time { return time.Now().Add(later) },
+		KeysURL: cluster.KeysURL(), CAFile: cluster.CAFile,
+		TokenFile: cluster.TokenFile("rolebroker", "rolebroker-runner"),
+		Now:       func() time.Time { return time.Now().Add(later) },
 	}
 	verifier := serviceaccount.New(opts)
 
@@ -40,7 +41,8 @@ func TestKubernetesTokens(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v, cause %v", err, errors.Unwrap(err))
 		}
-		if want := (rolebroker.ServiceAccount{Issuer: kubetest.Issuer, Namespace: namespace, Name: "scout"}); account != want {
+		want := rolebroker.ServiceAccount{Issuer: kubetest.Issuer, Namespace: namespace, Name: "scout"}
+		if account != want {
 			t.Errorf("it is of %+v, not %+v", account, want)
 		}
 		if left := time.Until(expires); left < 9*time.Minute || left > 11*time.Minute {
@@ -72,16 +74,19 @@ func TestKubernetesTokens(t *testing.T) {
 		refuses(t, cluster.Token("agents", "scout", "sts.amazonaws.com", short), rolebroker.CodeTokenAudience)
 	})
 	t.Run("with another namespace written into it", func(t *testing.T) {
-		refuses(t, rewritten(t, good, map[string]any{"sub": "system:serviceaccount:other:scout", "kubernetes.io": nil}), rolebroker.CodeTokenSignature)
+		refuses(t, rewritten(t, good, map[string]any{"sub": "system:serviceaccount:other:scout", "kubernetes.io": nil}),
+			rolebroker.CodeTokenSignature)
 	})
 	t.Run("with a longer life written into it", func(t *testing.T) {
-		refuses(t, rewritten(t, good, map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()}), rolebroker.CodeTokenSignature)
+		refuses(t, rewritten(t, good, map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()}),
+			rolebroker.CodeTokenSignature)
 	})
 	t.Run("forged, with the ID of the cluster's key", func(t *testing.T) {
 		refuses(t, forged(t, good), rolebroker.CodeTokenSignature)
 	})
 	t.Run("of another issuer", func(t *testing.T) {
-		refuses(t, rewritten(t, good, map[string]any{"iss": "https://oidc.eks.us-east-1.amazonaws.com/id/OTHER"}), rolebroker.CodeTokenIssuer)
+		refuses(t, rewritten(t, good, map[string]any{"iss": "https://oidc.eks.us-east-1.amazonaws.com/id/OTHER"}),
+			rolebroker.CodeTokenIssuer)
 	})
 	t.Run("an hour later", func(t *testing.T) {
 		later = time.Hour
@@ -91,14 +96,16 @@ func TestKubernetesTokens(t *testing.T) {
 	t.Run("a verifier without a token is not told the keys", func(t *testing.T) {
 		stranger := opts
 		stranger.Issuer, stranger.TokenFile = kubetest.Issuer, ""
-		if _, _, err := serviceaccount.New(stranger).Verify(t.Context(), good); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		_, _, err := serviceaccount.New(stranger).Verify(t.Context(), good)
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 			t.Errorf("%v", err)
 		}
 	})
 	t.Run("a verifier that does not trust the API server", func(t *testing.T) {
 		stranger := opts
 		stranger.CAFile = ""
-		if _, _, err := serviceaccount.New(stranger).Verify(t.Context(), good); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		_, _, err := serviceaccount.New(stranger).Verify(t.Context(), good)
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 			t.Errorf("%v", err)
 		}
 	})

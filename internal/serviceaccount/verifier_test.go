@@ -65,10 +65,12 @@ type world struct {
 }
 
 func newWorld(t testing.TB, set func(*serviceaccount.Options)) *world {
-	w := &world{t: t, now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC), published: []string{"old", "elliptic"}, status: 200}
+	w := &world{t: t, now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC), published: []string{"old", "elliptic"},
+		status: 200}
 	w.server = httptest.NewServer(w)
 	t.Cleanup(w.server.Close)
-	opts := serviceaccount.Options{Issuer: issuer, KeysURL: w.server.URL + "/keys", Now: func() time.Time { return w.now }}
+	opts := serviceaccount.Options{Issuer: issuer, KeysURL: w.server.URL + "/keys",
+		Now: func() time.Time { return w.now }}
 	if set != nil {
 		set(&opts)
 	}
@@ -133,7 +135,8 @@ func (w *world) claims(change map[string]any) map[string]any {
 	c := map[string]any{
 		"iss": issuer, "sub": "system:serviceaccount:agents:scout", "aud": []string{"rolebroker"},
 		"exp": w.now.Add(time.Hour).Unix(), "iat": w.now.Unix(), "nbf": w.now.Unix(),
-		"kubernetes.io": map[string]any{"namespace": "agents", "serviceaccount": map[string]any{"name": "scout", "uid": "1"}},
+		"kubernetes.io": map[string]any{"namespace": "agents", "serviceaccount": map[string]any{"name": "scout",
+			"uid": "1"}},
 	}
 	maps.Copy(c, change)
 	for name, value := range change {
@@ -203,7 +206,8 @@ func (w *world) refuses(code rolebroker.Code, token string) *rolebroker.Error {
 	w.t.Helper()
 	account, expires, err := w.verifier.Verify(context.Background(), token)
 	if rolebroker.CodeOf(err) != code {
-		w.t.Fatalf("the token of %v, until %v, was refused as %q, not %q: %v", account, expires, rolebroker.CodeOf(err), code, err)
+		w.t.Fatalf("the token of %v, until %v, was refused as %q, not %q: %v", account, expires, rolebroker.CodeOf(err),
+			code, err)
 	}
 	if account != (rolebroker.ServiceAccount{}) || !expires.IsZero() {
 		w.t.Errorf("a token that is refused is of %+v until %v", account, expires)
@@ -229,8 +233,9 @@ func TestTokensAreBelieved(t *testing.T) {
 		"for an audience that is no list": w.token("old", map[string]any{"aud": "rolebroker"}),
 		"that says no more than it has to": w.token("old", map[string]any{
 			"nbf": nil, "iat": nil, "kubernetes.io": nil}),
-		"of a clock that is ahead": w.token("old", map[string]any{"nbf": w.now.Add(8 * time.Second).Unix(), "iat": w.now.Add(8 * time.Second).Unix()}),
-		"that expired just now":    w.token("old", map[string]any{"exp": w.now.Add(-4 * time.Second).Unix()}),
+		"of a clock that is ahead": w.token("old", map[string]any{"nbf": w.now.Add(8 * time.Second).Unix(),
+			"iat": w.now.Add(8 * time.Second).Unix()}),
+		"that expired just now": w.token("old", map[string]any{"exp": w.now.Add(-4 * time.Second).Unix()}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.t = t
@@ -248,12 +253,15 @@ func TestTokensAreRefused(t *testing.T) {
 	good := w.token("old", nil)
 	head, rest, _ := strings.Cut(good, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
-	other, _, _ := strings.Cut(strings.SplitN(w.token("old", map[string]any{"sub": "system:serviceaccount:kube-system:admin", "kubernetes.io": nil}), ".", 2)[1], ".")
-	embedded, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: keys()["stranger"]}, &jose.SignerOptions{EmbedJWK: true})
+	other, _, _ := strings.Cut(strings.SplitN(w.token("old",
+		map[string]any{"sub": "system:serviceaccount:kube-system:admin", "kubernetes.io": nil}), ".", 2)[1], ".")
+	embedded, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: keys()["stranger"]},
+		&jose.SignerOptions{EmbedJWK: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	symmetric, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: publicPEM("old")}, (&jose.SignerOptions{}).WithHeader("kid", keyID("old")))
+	symmetric, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: publicPEM("old")},
+		(&jose.SignerOptions{}).WithHeader("kid", keyID("old")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,41 +271,59 @@ func TestTokensAreRefused(t *testing.T) {
 		token string
 	}{
 		{"of another cluster", rolebroker.CodeTokenIssuer, w.token("old", map[string]any{"iss": issuer + "2"})},
-		{"of an issuer that only begins alike", rolebroker.CodeTokenIssuer, w.token("old", map[string]any{"iss": issuer + "/"})},
+		{"of an issuer that only begins alike", rolebroker.CodeTokenIssuer,
+			w.token("old", map[string]any{"iss": issuer + "/"})},
 		{"of no issuer", rolebroker.CodeTokenIssuer, w.token("old", map[string]any{"iss": nil})},
-		{"of a Secret, as long ago", rolebroker.CodeTokenIssuer, w.token("old", map[string]any{"iss": "kubernetes/serviceaccount", "exp": nil})},
-		{"for the API server", rolebroker.CodeTokenAudience, w.token("old", map[string]any{"aud": []string{"https://kubernetes.default.svc"}})},
+		{"of a Secret, as long ago", rolebroker.CodeTokenIssuer,
+			w.token("old", map[string]any{"iss": "kubernetes/serviceaccount", "exp": nil})},
+		{"for the API server", rolebroker.CodeTokenAudience,
+			w.token("old", map[string]any{"aud": []string{"https://kubernetes.default.svc"}})},
 		{"for AWS", rolebroker.CodeTokenAudience, w.token("old", map[string]any{"aud": []string{"sts.amazonaws.com"}})},
 		{"for nobody", rolebroker.CodeTokenAudience, w.token("old", map[string]any{"aud": nil})},
-		{"for something like us", rolebroker.CodeTokenAudience, w.token("old", map[string]any{"aud": []string{"rolebroker2", "Rolebroker", ""}})},
+		{"for something like us", rolebroker.CodeTokenAudience,
+			w.token("old", map[string]any{"aud": []string{"rolebroker2", "Rolebroker", ""}})},
 		{"that expired", rolebroker.CodeExpired, w.token("old", map[string]any{"exp": at(-5 * time.Second)})},
 		{"that expired at the beginning of time", rolebroker.CodeExpired, w.token("old", map[string]any{"exp": 0})},
 		{"that never expires", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"exp": nil})},
-		{"that expires when nobody knows", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"exp": "tomorrow"})},
-		{"that is yet to come", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"nbf": at(11 * time.Second)})},
-		{"that was made tomorrow", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"iat": at(24 * time.Hour)})},
+		{"that expires when nobody knows", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"exp": "tomorrow"})},
+		{"that is yet to come", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"nbf": at(11 * time.Second)})},
+		{"that was made tomorrow", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"iat": at(24 * time.Hour)})},
 		{"of a person", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"sub": "system:admin"})},
 		{"of a node", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"sub": "system:node:one"})},
 		{"of nobody", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"sub": nil})},
-		{"of a name with too many parts", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"sub": "system:serviceaccount:agents:scout:admin", "kubernetes.io": nil})},
-		{"of a namespace without a name", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"sub": "system:serviceaccount:agents", "kubernetes.io": nil})},
-		{"that says two namespaces", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"kubernetes.io": map[string]any{"namespace": "other"}})},
-		{"that says two names", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"kubernetes.io": map[string]any{"serviceaccount": map[string]any{"name": "other"}}})},
+		{"of a name with too many parts", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"sub": "system:serviceaccount:agents:scout:admin", "kubernetes.io": nil})},
+		{"of a namespace without a name", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"sub": "system:serviceaccount:agents", "kubernetes.io": nil})},
+		{"that says two namespaces", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"kubernetes.io": map[string]any{"namespace": "other"}})},
+		{"that says two names", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"kubernetes.io": map[string]any{
+				"serviceaccount": map[string]any{"name": "other"}}})},
 		{"of a stranger's key", rolebroker.CodeTokenSignature, w.token("stranger", nil)},
-		{"of a stranger's key under our key's ID", rolebroker.CodeTokenSignature, sign(keys()["stranger"], keyID("old"), w.claims(nil))},
-		{"of a stranger's key without an ID", rolebroker.CodeTokenSignature, sign(keys()["stranger"], "", w.claims(nil))},
+		{"of a stranger's key under our key's ID", rolebroker.CodeTokenSignature,
+			sign(keys()["stranger"], keyID("old"), w.claims(nil))},
+		{"of a stranger's key without an ID", rolebroker.CodeTokenSignature,
+			sign(keys()["stranger"], "", w.claims(nil))},
 		{"with its key in it", rolebroker.CodeTokenSignature, serialize(embedded, w.claims(nil))},
 		{"signed with what everybody knows", rolebroker.CodeTokenSignature, serialize(symmetric, w.claims(nil))},
 		{"of no algorithm", rolebroker.CodeTokenSignature, w.raw(`{"alg":"none"}`, "")},
-		{"of no algorithm, written otherwise", rolebroker.CodeTokenSignature, w.raw(`{"alg":"nOnE","kid":"`+keyID("old")+`"}`, "")},
-		{"of another algorithm of the same key", rolebroker.CodeTokenSignature, w.raw(`{"alg":"PS256","kid":"`+keyID("old")+`"}`, signature)},
-		{"of an algorithm that the key is not for", rolebroker.CodeTokenSignature, w.raw(`{"alg":"ES256","kid":"`+keyID("old")+`"}`, signature)},
+		{"of no algorithm, written otherwise", rolebroker.CodeTokenSignature,
+			w.raw(`{"alg":"nOnE","kid":"`+keyID("old")+`"}`, "")},
+		{"of another algorithm of the same key", rolebroker.CodeTokenSignature,
+			w.raw(`{"alg":"PS256","kid":"`+keyID("old")+`"}`, signature)},
+		{"of an algorithm that the key is not for", rolebroker.CodeTokenSignature,
+			w.raw(`{"alg":"ES256","kid":"`+keyID("old")+`"}`, signature)},
 		{"with other claims", rolebroker.CodeTokenSignature, head + "." + other + "." + signature},
 		{"with another signature", rolebroker.CodeTokenSignature, head + "." + payload + "." + flip(signature)},
 		{"without a signature", rolebroker.CodeTokenSignature, head + "." + payload + "."},
 		{"in two parts", rolebroker.CodeUnauthenticated, head + "." + payload},
 		{"with something behind it", rolebroker.CodeUnauthenticated, good + "\n"},
-		{"as JSON", rolebroker.CodeUnauthenticated, `{"payload":"` + payload + `","protected":"` + head + `","signature":"` + signature + `"}`},
+		{"as JSON", rolebroker.CodeUnauthenticated, `{"payload":"` + payload + `","protected":"` + head +
+			`","signature":"` + signature + `"}`},
 		{"that is empty", rolebroker.CodeUnauthenticated, ""},
 		{"that is something else", rolebroker.CodeUnauthenticated, "rbt_aaaaaaaaaaaaaaaaaaaaaaaaaa"},
 		{"that is long", rolebroker.CodeUnauthenticated, strings.Repeat("a", 1<<20)},
@@ -329,25 +355,30 @@ func publicPEM(name string) []byte {
 
 func TestARefusalSaysWhatToDo(t *testing.T) {
 	w := newWorld(t, nil)
-	for token, want := range map[string]string{
-		w.token("old", map[string]any{"aud": "vault"}):                             `is for the audience "vault", and has to be for "rolebroker"; mount a projected token with audience: rolebroker`,
-		w.token("old", map[string]any{"iss": "https://other"}):                     `is of the issuer "https://other", and this runner is for the cluster with the issuer "` + issuer + `"; ask the runner of your own cluster`,
-		w.token("old", map[string]any{"exp": w.now.Add(-time.Hour).Unix()}):        "expired at 2026-11-25T11:00:00Z; read it from its file each time",
-		w.token("stranger", nil):                                                   "is not signed by a key of the issuer",
-		w.token("old", map[string]any{"sub": strings.Repeat("\x1b", 1000)}):        `which is not a service account`,
-		w.token("old", map[string]any{"aud": []string{strings.Repeat("a", 9000)}}): `…", and has to be for`,
-	} {
-		_, _, err := w.verifier.Verify(t.Context(), token)
-		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 2000 || strings.Contains(err.Error(), "\x1b") {
+	says := func(want, key string, change map[string]any) {
+		t.Helper()
+		_, _, err := w.verifier.Verify(t.Context(), w.token(key, change))
+		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 2000 ||
+			strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("it says %v, not %q", err, want)
 		}
 	}
+	says(`is for the audience "vault", and must be for "rolebroker"; mount a projected token with audience: rolebroker`,
+		"old", map[string]any{"aud": "vault"})
+	says(`is of the issuer "https://other", and this runner is for the cluster with the issuer "`+issuer+
+		`"; ask the runner of your own cluster`, "old", map[string]any{"iss": "https://other"})
+	says("expired at 2026-11-25T11:00:00Z; read it from its file each time",
+		"old", map[string]any{"exp": w.now.Add(-time.Hour).Unix()})
+	says("is not signed by a key of the issuer", "stranger", nil)
+	says("which is not a service account", "old", map[string]any{"sub": strings.Repeat("\x1b", 1000)})
+	says(`…", and must be for`, "old", map[string]any{"aud": []string{strings.Repeat("a", 9000)}})
 }
 
 func TestAnAudienceOfOnesOwn(t *testing.T) {
 	w := newWorld(t, func(o *serviceaccount.Options) { o.Audience = "https://broker.example.com" })
 	w.believes(w.token("old", map[string]any{"aud": "https://broker.example.com"}))
-	if e := w.refuses(rolebroker.CodeTokenAudience, w.token("old", nil)); !strings.Contains(e.Hint.String(), "audience: https://broker.example.com") {
+	if e := w.refuses(rolebroker.CodeTokenAudience, w.token("old", nil)); !strings.Contains(e.Hint.String(),
+		"audience: https://broker.example.com") {
 		t.Errorf("the hint is %q", e.Hint)
 	}
 }
@@ -421,7 +452,8 @@ func TestForgedKeyIDsAreNotAFloodOfRequests(t *testing.T) {
 		wg.Go(func() {
 			for i := range 100 {
 				token := sign(keys()["elliptic"], fmt.Sprint("forged", worker, i), w.claims(nil))
-				if _, _, err := w.verifier.Verify(context.Background(), token); rolebroker.CodeOf(err) != rolebroker.CodeTokenSignature {
+				if _, _, err := w.verifier.Verify(context.Background(),
+					token); rolebroker.CodeOf(err) != rolebroker.CodeTokenSignature {
 					t.Error(err)
 				}
 			}
@@ -455,11 +487,14 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 
 func TestKeysThatAreNone(t *testing.T) {
 	for name, body := range map[string]string{
-		"a page": "<html>", "nothing": "", "no keys": `{"keys":[]}`, "a list": "[]", "much": `{"keys":[` + strings.Repeat(" ", 2<<20) + "]}",
+		"a page": "<html>", "nothing": "", "no keys": `{"keys":[]}`, "a list": "[]", "much": `{"keys":[` +
+			strings.Repeat(" ", 2<<20) + "]}",
 		"a key that is none": `{"keys":[{"kty":"RSA","n":"","e":""}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(body)) }))
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Write([]byte(body))
+			}))
 			defer server.Close()
 			w := newWorld(t, func(o *serviceaccount.Options) { o.KeysURL = server.URL })
 			w.refuses(rolebroker.CodeUnavailable, w.token("old", nil))
@@ -468,7 +503,8 @@ func TestKeysThatAreNone(t *testing.T) {
 }
 
 func TestKeysAreNotTakenFromJustAnywhere(t *testing.T) {
-	for _, from := range []string{"http://keys.example.com/keys", "file:///etc/keys", "keys", "https://", "http://127.0.0.1.example.com/keys"} {
+	for _, from := range []string{"http://keys.example.com/keys", "file:///etc/keys", "keys", "https://",
+		"http://127.0.0.1.example.com/keys"} {
 		w := newWorld(t, func(o *serviceaccount.Options) { o.KeysURL = from })
 		e := w.refuses(rolebroker.CodeUnavailable, w.token("old", nil))
 		if !strings.Contains(fmt.Sprint(e.Cause), "not an https:// URL") {
@@ -478,7 +514,8 @@ func TestKeysAreNotTakenFromJustAnywhere(t *testing.T) {
 }
 
 func TestKeysAreNotTakenFromWhereverOneIsSent(t *testing.T) {
-	for to, code := range map[string]rolebroker.Code{"http://keys.example.com/": rolebroker.CodeUnavailable, "/keys": ""} {
+	for to, code := range map[string]rolebroker.Code{"http://keys.example.com/": rolebroker.CodeUnavailable,
+		"/keys": ""} {
 		w := newWorld(t, func(o *serviceaccount.Options) {
 			keys := o.KeysURL
 			if to == "/keys" {
@@ -503,7 +540,8 @@ func TestKeysOfAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{"JSON": asJSON, "PEM": append(publicPEM("elliptic"), publicPEM("old")...)} {
+	for name, content := range map[string][]byte{"JSON": asJSON,
+		"PEM": append(publicPEM("elliptic"), publicPEM("old")...)} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "keys")
 			w := newWorld(t, func(o *serviceaccount.Options) { o.KeysFile = file })
@@ -517,7 +555,8 @@ func TestKeysOfAFile(t *testing.T) {
 			}
 		})
 	}
-	private := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(keys()["old"].(*rsa.PrivateKey))})
+	private := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY",
+		Bytes: x509.MarshalPKCS1PrivateKey(keys()["old"].(*rsa.PrivateKey))})
 	for name, content := range map[string][]byte{"nothing": nil, "text": []byte("keys"), "a private key": private} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "keys")
@@ -541,7 +580,8 @@ func TestDiscovery(t *testing.T) {
 	defer server.Close()
 	for _, said := range []string{server.URL, server.URL + "/of-another"} {
 		w.server.URL = said // what the document says
-		verifier := serviceaccount.New(serviceaccount.Options{Issuer: server.URL, Discover: true, HTTPClient: server.Client(), Now: func() time.Time { return w.now }})
+		verifier := serviceaccount.New(serviceaccount.Options{Issuer: server.URL, Discover: true,
+			HTTPClient: server.Client(), Now: func() time.Time { return w.now }})
 		account, _, err := verifier.Verify(t.Context(), w.token("old", map[string]any{"iss": server.URL}))
 		switch {
 		case said == server.URL && (err != nil || account.Issuer != server.URL):
@@ -603,7 +643,8 @@ func FuzzVerify(f *testing.F) {
 		if err == nil && account.Name != "scout" {
 			t.Errorf("%q is of %v", token, account)
 		}
-		if e := (*rolebroker.Error)(nil); err != nil && (!errors.As(err, &e) || e.Code == rolebroker.CodeInternal || len(e.Hint) == 0) {
+		if e := (*rolebroker.Error)(nil); err != nil && (!errors.As(err, &e) || e.Code == rolebroker.CodeInternal ||
+			len(e.Hint) == 0) {
 			t.Errorf("%q: %v", token, err)
 		}
 	})
