@@ -1,6 +1,7 @@
 package lend
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -60,24 +61,47 @@ func TestAFailureThatCannotBeRecordedIsStillAnswered(t *testing.T) {
 	})
 }
 
-func TestRefusalsOfSTSHaveACode(t *testing.T) {
-	for kind, code := range map[rolebroker.RefusalKind]rolebroker.Code{
-		rolebroker.RefusedDenied:          rolebroker.CodeDenied,
-		rolebroker.RefusedDuration:        rolebroker.CodeDenied,
-		rolebroker.RefusedRegion:          rolebroker.CodeDenied,
-		rolebroker.RefusedOther:           rolebroker.CodeDenied,
-		rolebroker.RefusedThrottled:       rolebroker.CodeUnavailable,
-		rolebroker.RefusedUnreachable:     rolebroker.CodeUnavailable,
-		rolebroker.RefusedNoIdentity:      rolebroker.CodeUnavailable,
-		rolebroker.RefusedIdentity:        rolebroker.CodeUnavailable,
-		rolebroker.RefusedIdentityExpired: rolebroker.CodeUnavailable,
+func TestRefusalsOfSTSAreExplained(t *testing.T) {
+	for kind, want := range map[rolebroker.RefusalKind]struct {
+		code rolebroker.Code
+		says string
+	}{
+		rolebroker.RefusedDenied:          {rolebroker.CodeDenied, "AWS does not let this server assume role"},
+		rolebroker.RefusedDuration:        {rolebroker.CodeDenied, "AWS does not give sessions of 1h"},
+		rolebroker.RefusedRegion:          {rolebroker.CodeDenied, "STS is not activated in us-east-1"},
+		rolebroker.RefusedOther:           {rolebroker.CodeDenied, "STS refuses role production/readonly"},
+		rolebroker.RefusedThrottled:       {rolebroker.CodeUnavailable, "STS is throttling"},
+		rolebroker.RefusedUnreachable:     {rolebroker.CodeUnavailable, "STS in us-east-1 cannot be reached"},
+		rolebroker.RefusedNoIdentity:      {rolebroker.CodeUnavailable, "own AWS identity does not work"},
+		rolebroker.RefusedIdentity:        {rolebroker.CodeUnavailable, "own AWS identity does not work"},
+		rolebroker.RefusedIdentityExpired: {rolebroker.CodeUnavailable, "own AWS identity does not work"},
 	} {
 		inBubble(t, func(f *fake) {
 			f.sts.set(func(s *fakeSTS) { s.err = &rolebroker.Refusal{Kind: kind, Message: "no"} })
 			_, err := f.lend("")
-			if hint := rolebroker.AsError(err).Hint; rolebroker.CodeOf(err) != code || len(hint) == 0 {
-				f.Errorf("%s is answered with %v (%s), want %s and a hint", kind, err, hint, code)
+			e := rolebroker.AsError(err)
+			if e.Code != want.code || !strings.Contains(e.Message, want.says) || len(e.Hint) == 0 {
+				f.Errorf("%s is answered with %s, %q (%s)", kind, e.Code, e.Message, e.Hint)
 			}
 		})
 	}
+}
+
+// TestRefusalsAreLoggedWithTheirCause: as a warning where the operator has to do
+// something.
+func TestRefusalsAreLoggedWithTheirCause(t *testing.T) {
+	var log strings.Builder
+	inBubble(t, func(f *fake) {
+		f.sts.set(func(s *fakeSTS) { s.err = errUnreachable })
+		f.refuses(rolebroker.CodeUnavailable)
+		if got := log.String(); !strings.Contains(got, `level=WARN msg="refused to lend"`) ||
+			!strings.Contains(got, `cause="STS cannot be reached"`) {
+			f.Errorf("an outage is logged as %s", got)
+		}
+		log.Reset()
+		_, err := f.lender.Lend(f.Context(), scout, rolebroker.Request{Role: "admin"})
+		if rolebroker.CodeOf(err) != rolebroker.CodeNotFound || !strings.Contains(log.String(), "level=INFO") {
+			f.Errorf("a role that is not there gives %v, and is logged as %s", err, log.String())
+		}
+	}, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 }
