@@ -1,7 +1,6 @@
 package rolebroker
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
@@ -43,85 +42,6 @@ type Assumed struct {
 	Credentials Credentials
 	RequestID   string // AWS's; finds the call in CloudTrail
 }
-
-// RefusalKind is the reason why STS gave no credentials, as far as its answer shows.
-type RefusalKind string
-
-// The kinds of refusal. "We" are the server or the runner that called STS.
-const (
-	// RefusedDenied: the role does not trust us, does not exist, or a policy denies. AWS does not distinguish these.
-	RefusedDenied RefusalKind = "denied"
-
-	RefusedThrottled       RefusalKind = "throttled"        // we called too often
-	RefusedUnreachable     RefusalKind = "unreachable"      // no answer, or an error of STS itself
-	RefusedNoIdentity      RefusalKind = "no_identity"      // we have no AWS identity
-	RefusedIdentityExpired RefusalKind = "identity_expired" // our AWS credentials have expired
-	RefusedIdentity        RefusalKind = "identity_invalid" // our AWS credentials are wrong: key or signature
-	RefusedRegion          RefusalKind = "region_disabled"  // the role's account has not activated STS in the region
-	RefusedDuration        RefusalKind = "duration"         // longer than the role or role chaining allows
-	RefusedOther           RefusalKind = "rejected"         // anything else
-)
-
-// Temporary reports whether the same call may succeed later without a change in AWS.
-func (k RefusalKind) Temporary() bool {
-	return k == RefusedThrottled || k == RefusedUnreachable
-}
-
-// Hint returns what to do about a refusal because of our own identity or the network; empty for the other kinds.
-func (k RefusalKind) Hint() Hint {
-	switch k {
-	case RefusedNoIdentity:
-		return Hintf("give the server an AWS identity: an instance or container role, a web-identity token, " +
-			"a profile or AWS_ACCESS_KEY_ID")
-	case RefusedIdentityExpired:
-		return Hintf("renew the server's AWS credentials; " +
-			"long-lived ones, or an instance or container role, renew themselves")
-	case RefusedIdentity:
-		return Hintf("correct the server's AWS credentials: the access key may be deleted, disabled or mistyped, " +
-			"or the server's clock wrong")
-	case RefusedUnreachable:
-		return Hintf("look whether the server can reach STS, by HTTPS and perhaps through a proxy")
-	}
-	return nil
-}
-
-// Refusal is the error of an AssumeRole call that gave no credentials.
-type Refusal struct {
-	Kind      RefusalKind
-	Code      string // AWS's error code, as on the wire; may be empty
-	Message   string // AWS's words, or what went wrong on the way there
-	RequestID string // AWS's; may be empty
-	Cause     error  // for the log
-
-	DeniedBy Denier // for RefusedDenied: the policy that AWS names; empty if it names none
-	Chained  bool   // for RefusedDuration: AWS says that role chaining allows an hour at most
-}
-
-// Denier is the kind of policy that AWS says denied a call. For a role of another account AWS does not say it.
-type Denier string
-
-// The kinds of policy.
-const (
-	DeniedByIdentity     Denier = "identity"     // of the caller: identity-based, session, permissions boundary
-	DeniedByTrust        Denier = "trust"        // the role's trust policy
-	DeniedByOrganization Denier = "organization" // service or resource control policy, or a VPC endpoint's policy
-)
-
-// Error returns AWS's code, message and request ID.
-
-func (r *Refusal) Error() string {
-	text := r.Message
-	if r.Code != "" {
-		text = r.Code + ": " + text
-	}
-	if r.RequestID != "" {
-		text += fmt.Sprintf(" (request ID %s)", r.RequestID)
-	}
-	return text
-}
-
-// Unwrap returns the cause.
-func (r *Refusal) Unwrap() error { return r.Cause }
 
 // Identity is an AWS identity of this deployment or of a runner.
 type Identity struct {

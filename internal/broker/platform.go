@@ -93,7 +93,9 @@ func NoPlatform(err error) *rolebroker.Error {
 	e := &rolebroker.Error{Code: rolebroker.CodeUnavailable, Message: err.Error(), Cause: err}
 	var refusal *rolebroker.Refusal
 	if errors.As(err, &refusal) {
-		e.Hint = refusal.Kind.Hint()
+		server := rolebroker.Party{}
+		e.Message = refusal.Explain(server, rolebroker.Role{}, "the call") + ": " + refusal.Error()
+		e.Hint = refusal.Advise(server)
 	}
 	return e
 }

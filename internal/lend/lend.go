@@ -36,7 +36,7 @@ func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 			continue
 		}
 		if err != nil {
-			return nil, l.refused(ctx, who, req, explain(err, grant))
+			return nil, l.refused(ctx, who, req, l.explain(err, grant))
 		}
 		// The answer may have changed during the wait.
 		keyNow, _, err := l.decide(ctx, who, req)

@@ -23,6 +23,7 @@ const newSessionsPerSecond = 1
 type Options struct {
 	Records Records
 	Assumer Assumer
+	By      rolebroker.Party // who asks STS, for the messages; the zero value is the server
 
 	// Serves returns nil for an integration whose roles are assumed here, and
 	// the refusal for any other. nil: OnServer.
@@ -41,6 +42,7 @@ type Options struct {
 type Lender struct {
 	records  Records
 	assumer  Assumer
+	by       rolebroker.Party
 	serves   func(*rolebroker.Integration) error
 	log      *slog.Logger
 	metrics  *metrics
@@ -78,7 +80,7 @@ func New(opts Options) *Lender {
 		opts.SessionsPerAgent = DefaultSessionsPerAgent
 	}
 	l := &Lender{
-		records: opts.Records, assumer: opts.Assumer, serves: opts.Serves,
+		records: opts.Records, assumer: opts.Assumer, by: opts.By, serves: opts.Serves,
 		log: opts.Log, now: opts.Now, perAgent: opts.SessionsPerAgent,
 		cache:  newCache(opts.Records),
 		leases: map[leaseKey]*lease{},

@@ -3,7 +3,6 @@ package lend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/rolebroker/rolebroker"
@@ -23,47 +22,41 @@ func (l *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebro
 	return e
 }
 
-// explain says what a refusal by STS means for the agent that asked.
-func explain(err error, grant rolebroker.Grant) error {
+// explain returns the error that an agent gets for a refusal by STS.
+func (l *Lender) explain(err error, grant rolebroker.Grant) error {
 	var r *rolebroker.Refusal
 	if !errors.As(err, &r) {
 		return err
 	}
-	in, role, region := grant.Integration.Name, grant.Reference(), grant.Role.Region
-	e := &rolebroker.Error{Code: rolebroker.CodeDenied, Cause: err}
-	switch r.Kind {
-	case rolebroker.RefusedDenied:
-		e.Message = fmt.Sprintf("AWS does not let this server assume role %s (%s): %s", role, grant.Role.ARN, r)
-		e.Hint = hintValidate(in)
-	case rolebroker.RefusedDuration:
-		duration := rolebroker.ShortDuration(grant.Role.Duration())
-		e.Message = fmt.Sprintf("AWS does not give sessions of %s for role %s: %s", duration, role, r)
-		e.Hint = rolebroker.Hintf("an administrator can shorten the role's sessions, "+
-			"or raise its maximum session duration in IAM: rolebroker integration validate %s", in)
-	case rolebroker.RefusedRegion:
-		e.Message = fmt.Sprintf("STS is not activated in %s for the account of role %s: %s", region, role, r)
-		e.Hint = rolebroker.Hintf("activate the region in that account, or give the role another region")
-	case rolebroker.RefusedOther:
-		e.Message = fmt.Sprintf("STS refuses role %s: %s", role, r)
-		e.Hint = hintValidate(in)
-	case rolebroker.RefusedThrottled:
-		e.Code = rolebroker.CodeUnavailable
-		e.Message = fmt.Sprintf("STS is throttling this server's calls; role %s was not assumed", role)
-		e.Hint = rolebroker.Hintf("try again in a few seconds")
-	case rolebroker.RefusedUnreachable:
-		e.Code = rolebroker.CodeUnavailable
-		e.Message = fmt.Sprintf("STS in %s cannot be reached; role %s was not assumed", region, role)
-		e.Hint = rolebroker.Hintf("try again; the server's log has the cause")
-	default:
-		e.Code = rolebroker.CodeUnavailable
-		e.Message = fmt.Sprintf(
-			"this server's own AWS identity does not work (%s); role %s was not assumed", r.Kind, role)
-		e.Hint = rolebroker.Hintf("the operator of the server finds the cause in its log")
+	role := "role " + grant.Reference()
+	called := role
+	if r.Kind == rolebroker.RefusedDenied {
+		called += " (" + grant.Role.ARN.String() + ")"
 	}
-	return e
+	e := &rolebroker.Error{Code: r.Kind.Code(), Message: r.Explain(l.by, *grant.Role, called), Cause: err}
+	if e.Code == rolebroker.CodeDenied {
+		e.Message += ": " + r.Error()
+	} else {
+		e.Message += "; " + role + " was not assumed"
+	}
+	return e.WithSteps(l.advise(r.Kind, grant)...)
 }
 
-func hintValidate(integration string) rolebroker.Hint {
-	return rolebroker.Hintf(
-		"an administrator finds out what to change with rolebroker integration validate %s", integration)
+// advise says what an agent, or the administrator whom it tells, can do about a refusal by STS.
+func (l *Lender) advise(kind rolebroker.RefusalKind, grant rolebroker.Grant) rolebroker.Hint {
+	validate := "rolebroker integration validate " + grant.Integration.Name
+	switch kind {
+	case rolebroker.RefusedDenied, rolebroker.RefusedOther:
+		return rolebroker.Hintf("an administrator finds out what to change with %s", validate)
+	case rolebroker.RefusedDuration:
+		return rolebroker.Hintf("an administrator can shorten the role's sessions, "+
+			"or raise its maximum session duration in IAM: %s", validate)
+	case rolebroker.RefusedRegion:
+		return rolebroker.Hintf("activate the region in that account, or give the role another region")
+	case rolebroker.RefusedThrottled:
+		return rolebroker.Hintf("try again in a few seconds")
+	case rolebroker.RefusedUnreachable:
+		return rolebroker.Hintf("try again; the %s's log has the cause", l.by.Program())
+	}
+	return rolebroker.Hintf("the operator of the %s finds the cause in its log", l.by.Program())
 }

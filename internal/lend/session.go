@@ -28,7 +28,7 @@ func (l *Lender) startSession(ctx context.Context, key leaseKey, names roleNames
 	if !l.now().Before(assumed.Credentials.Expires) {
 		return nil, l.sessionFailed(ctx, session, &rolebroker.Refusal{
 			Kind: rolebroker.RefusedOther, RequestID: assumed.RequestID,
-			Message: "the credentials STS gave have expired by this server's clock; set the clock right",
+			Message: "the credentials that STS gave have expired already by the local clock; set the clock right",
 		})
 	}
 	session.State = rolebroker.SessionActive

@@ -25,8 +25,7 @@ type lender struct {
 func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
 	grant, err := again(l.record, func() (rolebroker.Grant, error) { return l.cluster.Resolve(ctx, who, req.Role) })
 	if err != nil || grant.Integration.AssumptionMode != rolebroker.ModePlatform {
-		loan, err := l.cluster.Lend(ctx, who, req) // it also counts and logs the refusal
-		return loan, saidOfRunner(err)
+		return l.cluster.Lend(ctx, who, req) // it also counts and logs the refusal
 	}
 	req.Role = grant.Reference()
 	key := fmt.Sprintf("%q %q %s %q", who.Token, grant.Role.ID, grant.Role.ARN, req.Task)
@@ -61,17 +60,6 @@ func again[T any](r *record, ask func() (T, error)) (T, error) {
 		return ask()
 	}
 	return answer, err
-}
-
-// saidOfRunner words a refusal by STS for a runner instead of a server.
-func saidOfRunner(err error) error {
-	var refusal *rolebroker.Refusal
-	if !errors.As(err, &refusal) {
-		return err
-	}
-	e := *rolebroker.AsError(err)
-	e.Message, e.Hint = ofRunner.Replace(e.Message), hintOfRunner(e.Hint)
-	return &e
 }
 
 // serves is nil for the integrations that name this runner, and for others the

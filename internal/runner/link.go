@@ -320,7 +320,7 @@ func (l *link) probe(ctx context.Context) {
 	})
 	if rejectsRunner(err) && ctx.Err() == nil {
 		l.log.Error("the server does not know this runner any more, and nothing is lent", "reason", err, "hint",
-			rolebroker.AsError(err).Hint)
+			rolebroker.AsError(err).Hint.String())
 	}
 }
 

@@ -152,7 +152,7 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, worked: map[rolebroker.RoleARN]STS{}}
 	r.record = newRecord(l, spool, opts)
 	identifier := newIdentifier(r.record, opts.Verifier)
-	cluster := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, Serves: l.serves,
+	cluster := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, By: rolebroker.Party{Runner: true}, Serves: l.serves,
 		Log: opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
 	cluster.Subscribe(identifier.forget)
 	r.validator = newValidator(r)

@@ -42,7 +42,8 @@ type validator struct {
 func newValidator(r *Runner) *validator {
 	v := &validator{Runner: r, changed: make(chan struct{}, 1), validated: map[string]int64{}}
 	with := func(sts validate.STS) *validate.Validator {
-		return validate.New(validate.Options{STS: sts, Log: r.log, Now: r.opts.Now, Patience: r.opts.Patience})
+		return validate.New(validate.Options{
+			STS: sts, By: rolebroker.Party{Runner: true}, Log: r.log, Now: r.opts.Now, Patience: r.opts.Patience})
 	}
 	if r.opts.Token != nil {
 		v.token = with(r.opts.Token)
@@ -127,22 +128,9 @@ func (v *validator) integration(ctx context.Context, shown api.Integration) ([]a
 	in.AssumptionMode, in.Runner = rolebroker.ModePlatform, "" // the validator is where the roles are assumed
 	var outcomes []api.IdentifiedOutcome
 	for _, r := range v.roles(ctx, validate.Subject{Integration: in}) {
-		r.Message, r.Hint = ofRunner.Replace(r.Message), hintOfRunner(r.Hint)
 		outcomes = append(outcomes, convert.Outcome(&r))
 	}
 	return outcomes, nil
-}
-
-// ofRunner words for a runner what validation and lending word for a server.
-var ofRunner = strings.NewReplacer("this server", "the runner", "the server's log", "the runner's log",
-	"the server", "the runner", "run a server", "run a runner")
-
-func hintOfRunner(h rolebroker.Hint) (of rolebroker.Hint) {
-	for _, step := range h {
-		step.Text = ofRunner.Replace(step.Text)
-		of = append(of, step)
-	}
-	return of
 }
 
 // roles validates roles by the methods that assume them: with the token, and where

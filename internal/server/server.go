@@ -155,7 +155,7 @@ func (s *Server) introduce(ctx context.Context, assumer validate.STS) {
 	case err == nil:
 		s.log.Info("found the AWS identity of this server", "arn", identity.ARN)
 	case ctx.Err() == nil:
-		s.log.Warn("no role can be lent: AWS does not say who this server is", "reason", err, "hint", broker.NoPlatform(err).Hint, "cause", errors.Unwrap(err))
+		s.log.Warn("no role can be lent: AWS does not say who this server is", "reason", err, "hint", broker.NoPlatform(err).Hint.String(), "cause", errors.Unwrap(err))
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// kinds maps the codes STS puts on the wire. ExpiredToken is about the
-// caller's own session; ExpiredTokenException, about a web-identity token.
+// kinds maps AWS's error codes. ExpiredToken is about the caller's own session,
+// ExpiredTokenException about a web-identity token.
 //
 // Source: STS API Reference, "Common errors" and AssumeRole; SDK retry
 // settings for the codes of throttling.
@@ -38,7 +38,7 @@ var kinds = map[string]rolebroker.RefusalKind{
 	"IDPCommunicationError":       rolebroker.RefusedUnreachable,
 }
 
-// refusal is what an error of the SDK means.
+// refusal is an error of the SDK as a *rolebroker.Refusal.
 func refusal(err error) error {
 	r := &rolebroker.Refusal{Cause: err, RequestID: requestID(err)}
 	var api smithy.APIError
@@ -60,13 +60,13 @@ func refusal(err error) error {
 	return r
 }
 
-// deniers are how AWS names, in the clause that ends some of its denials, the
-// kinds of policy that deny.
+// deniers are the kinds of policies that AWS names in the clause that ends some of
+// its denials.
 //
 // Source: IAM User Guide, "Troubleshoot access denied error messages".
 var deniers = []struct {
-	words string
-	is    rolebroker.Denier
+	name   string // as AWS writes it
+	denier rolebroker.Denier
 }{
 	{"role trust policy", rolebroker.DeniedByTrust},
 	{"identity-based policy", rolebroker.DeniedByIdentity},
@@ -77,19 +77,28 @@ var deniers = []struct {
 	{"VPC endpoint policy", rolebroker.DeniedByOrganization},
 }
 
-// deniedBy is what the clause with the reason names; empty when there is none.
-// The names of users and roles, which come before it, cannot have its words.
+// deniedBy is the policy that the clause with the reason names; empty without such
+// a clause. The names of users and roles, which come before it, cannot contain it.
 func deniedBy(message string) rolebroker.Denier {
 	_, reason, found := strings.Cut(message, " because no ")
 	if !found {
 		_, reason, _ = strings.Cut(message, " with an explicit deny in ")
 	}
 	for _, d := range deniers {
-		if words := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(reason, "the "), "a "), "an "); strings.HasPrefix(words, d.words) {
-			return d.is
+		if strings.HasPrefix(withoutArticle(reason), d.name) {
+			return d.denier
 		}
 	}
 	return ""
+}
+
+func withoutArticle(text string) string {
+	for _, article := range []string{"the ", "a ", "an "} {
+		if rest, ok := strings.CutPrefix(text, article); ok {
+			return rest
+		}
+	}
+	return text
 }
 
 func kindOf(api smithy.APIError, status int) rolebroker.RefusalKind {
@@ -105,9 +114,9 @@ func kindOf(api smithy.APIError, status int) rolebroker.RefusalKind {
 	return rolebroker.RefusedOther
 }
 
-// isDuration tells the one ValidationError apart that well-formed input can
-// cause: STS has no code of its own for it, and names the parameter in both of
-// its texts (the role's maximum, and the hour of role chaining).
+// isDuration recognizes the one ValidationError that well-formed input can cause.
+// STS has no code for it, and names the parameter in both of its messages: the
+// role's maximum, and the hour of role chaining.
 func isDuration(api smithy.APIError) bool {
 	return api.ErrorCode() == "ValidationError" && strings.Contains(api.ErrorMessage(), "DurationSeconds exceeds")
 }

@@ -22,12 +22,12 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// fallbackRegion is where we ask who we are when the operator's environment
-// names no region.
+// fallbackRegion is the region of GetCallerIdentity if the operator's environment
+// names none.
 const fallbackRegion = "us-east-1"
 
-// Retrying within one call is for passing trouble; whoever waits for the call
-// has patience for no more than that.
+// Retries within one call cover short failures only, since a process waits for
+// the call.
 const (
 	attempts   = 3
 	maxBackoff = 2 * time.Second
@@ -35,21 +35,21 @@ const (
 	idleConnections = 64 // to one regional endpoint
 )
 
-// Options configure New. The zero value is what a server uses: everything
+// Options configure New. With the zero value, as in a server, everything comes
 // from the environment.
 type Options struct {
 	Endpoint    string                  // of STS, instead of AWS's own; for a simulator
 	Credentials aws.CredentialsProvider // instead of the default chain; for a simulator
 	HTTPClient  *http.Client            // nil: the SDK's own
-	RoleARN     string                  // of the role that we are a session of, for its path; empty: what the environment says
+	RoleARN     string                  // the role that our identity is a session of, for its path; empty: what the environment says
 
-	// WebIdentityTokenFile has roles assumed with the token in it, which is read
-	// anew each time, instead of an identity of our own: AssumeRoleWithWebIdentity,
-	// which knows no external ID, no source identity and no tags. Empty: AssumeRole.
+	// WebIdentityTokenFile names a file with a token. Roles are then assumed with
+	// AssumeRoleWithWebIdentity, which has no external ID, source identity or tags,
+	// instead of AssumeRole. The file is read at each call.
 	WebIdentityTokenFile string
 }
 
-// Client asks STS. It is safe for concurrent use.
+// Client calls STS. It is safe for concurrent use.
 type Client struct {
 	opts Options
 
@@ -57,17 +57,18 @@ type Client struct {
 	loaded *aws.Config // nil until the environment was read without error
 }
 
-// New makes a Client. The environment is read at the first call, and again
-// until that succeeds, so a server starts before its identity is there.
+// New makes a Client. It reads the environment at the first call, and again at
+// each call until that succeeds, so that a server can start before its identity
+// exists.
 func New(opts Options) *Client { return &Client{opts: opts} }
 
-// Assume asks for credentials of a role, and again within one call while
-// there is trouble that passes. Its error is a *rolebroker.Refusal.
+// Assume returns credentials of a role. It retries failures that pass. Its error
+// is a *rolebroker.Refusal.
 func (c *Client) Assume(ctx context.Context, a rolebroker.Assumption) (*rolebroker.Assumed, error) {
 	return c.assume(ctx, a)
 }
 
-// Try is Assume with exactly one request to STS, for who counts them.
+// Try is Assume with exactly one request to STS, for callers that keep to a rate.
 func (c *Client) Try(ctx context.Context, a rolebroker.Assumption) (*rolebroker.Assumed, error) {
 	return c.assume(ctx, a, func(o *sts.Options) { o.Retryer = aws.NopRetryer{} })
 }
@@ -95,8 +96,8 @@ func (c *Client) assume(ctx context.Context, a rolebroker.Assumption, adjust ...
 	return assumed(out.Credentials, out.ResultMetadata)
 }
 
-// assumeWithToken shows the token that stands in the file now. Kubernetes
-// replaces it long before it expires.
+// assumeWithToken assumes the role with the token that is in the file now.
+// Kubernetes replaces it long before it expires.
 func (c *Client) assumeWithToken(ctx context.Context, api *sts.Client, a rolebroker.Assumption, adjust ...func(*sts.Options)) (*rolebroker.Assumed, error) {
 	token, err := os.ReadFile(c.opts.WebIdentityTokenFile)
 	if err != nil {
@@ -115,7 +116,7 @@ func (c *Client) assumeWithToken(ctx context.Context, api *sts.Client, a rolebro
 	return assumed(out.Credentials, out.ResultMetadata)
 }
 
-// assumed is what STS gave, which has to be whole.
+// assumed checks that the answer of STS has complete credentials.
 func assumed(c *types.Credentials, metadata middleware.Metadata) (*rolebroker.Assumed, error) {
 	if c == nil || c.Expiration == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || aws.ToString(c.SessionToken) == "" {
 		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "the answer of STS has no credentials in it"}
@@ -132,7 +133,7 @@ func assumed(c *types.Credentials, metadata middleware.Metadata) (*rolebroker.As
 	}, nil
 }
 
-// given is nil for what is left out.
+// given is a parameter of the SDK; nil leaves it out.
 func given(s string) *string {
 	if s == "" {
 		return nil
@@ -152,7 +153,8 @@ func tags(t rolebroker.Tags) (all []types.Tag) {
 	return all
 }
 
-// Identity is who we are: nobody, with a web-identity token. Its error is a *rolebroker.Refusal.
+// Identity is our own AWS identity; the zero value with a web-identity token. Its
+// error is a *rolebroker.Refusal.
 func (c *Client) Identity(ctx context.Context) (*rolebroker.Identity, error) {
 	if c.opts.WebIdentityTokenFile != "" {
 		return &rolebroker.Identity{}, nil
@@ -171,7 +173,7 @@ func (c *Client) Identity(ctx context.Context) (*rolebroker.Identity, error) {
 }
 
 // roleARN is the ARN, with its path, of the role that an identity is a session
-// of, where the operator or the environment names that role. AWS does not say.
+// of, if the operator or the environment names that role. AWS does not tell it.
 func (c *Client) roleARN(ctx context.Context, of rolebroker.Identity) string {
 	guess, _ := of.Principal()
 	session, err := rolebroker.ParseRoleARN(guess)
@@ -204,13 +206,12 @@ func (c *Client) namedRoles(ctx context.Context) (arns []string) {
 	return arns
 }
 
-// api is a client for one region, "" for the environment's own. It makes sure
-// first that there are credentials to sign with, so that their absence is told
-// apart from whatever STS may say.
+// api is a client for one region; "" is the environment's own. It fails if there
+// are no credentials to sign with, to tell that from a refusal by STS.
 func (c *Client) api(ctx context.Context, region string) (*sts.Client, error) {
 	cfg, err := c.config(ctx)
 	if err != nil {
-		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Message: "the AWS configuration of this server cannot be read", Cause: err}
+		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Message: "the AWS configuration cannot be read", Cause: err}
 	}
 	if c.opts.WebIdentityTokenFile == "" {
 		if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
@@ -233,18 +234,18 @@ func (c *Client) api(ctx context.Context, region string) (*sts.Client, error) {
 	}), nil
 }
 
-// noIdentity explains why there are no credentials to sign with. When the
-// chain asked STS for them, its answer counts as one about our identity.
+// noIdentity is the refusal when there are no credentials to sign with. If the
+// chain called STS for them, the refusal has the code of STS's answer.
 func noIdentity(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "finding this server's own AWS identity took too long", Cause: err}
+		return &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "finding AWS credentials took too long", Cause: err}
 	}
-	r := &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Message: "this server has no AWS identity of its own", Cause: err}
+	r := &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Message: "no AWS credentials were found", Cause: err}
 	var asked *rolebroker.Refusal
 	if errors.As(refusal(err), &asked) && asked.Code != "" {
 		r.Code, r.RequestID = asked.Code, asked.RequestID
 		if asked.Kind == rolebroker.RefusedIdentityExpired {
-			r.Kind, r.Message = asked.Kind, "the AWS identity of this server has expired"
+			r.Kind, r.Message = asked.Kind, asked.Message
 		}
 	}
 	return r
@@ -264,19 +265,19 @@ func (c *Client) config(ctx context.Context) (aws.Config, error) {
 	return cfg, nil
 }
 
-// load reads the operator's environment, unless it was given credentials:
-// whoever talks to a simulator has nothing to do with that environment.
+// load reads the operator's environment, unless the options have credentials, as
+// they do with a simulator.
 func (c *Client) load(ctx context.Context) (aws.Config, error) {
 	if c.opts.Credentials != nil || c.opts.WebIdentityTokenFile != "" && c.opts.Endpoint != "" {
 		return aws.Config{Credentials: c.opts.Credentials, Retryer: newRetryer, HTTPClient: newHTTPClient()}, nil
 	}
 	var chain config.LoadOptionsFunc = func(*config.LoadOptions) error { return nil }
-	if c.opts.WebIdentityTokenFile != "" { // the token is all that is shown
+	if c.opts.WebIdentityTokenFile != "" { // STS gets the token alone
 		chain = config.WithCredentialsProvider(aws.AnonymousCredentials{})
 	}
 	return config.LoadDefaultConfig(ctx, chain,
 		config.WithAppID("rolebroker"),
-		config.WithLogger(logging.Nop{}), // what went wrong is in the errors
+		config.WithLogger(logging.Nop{}), // the errors say what went wrong
 		config.WithRetryer(newRetryer),
 		config.WithHTTPClient(newHTTPClient()),
 	)

@@ -2,6 +2,7 @@ package validate_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -164,4 +165,43 @@ func TestOurOwnLimitsAreNotTakenForAnSTSThatIsDown(t *testing.T) {
 			t.Errorf("there are %v", codes)
 		}
 	})
+}
+
+// What a validation says is said of whoever asked STS, in the message and in the hint.
+func TestAValidationNamesThePartyThatAsked(t *testing.T) {
+	refused := func(kind rolebroker.RefusalKind, change ...func(*rolebroker.Refusal)) *oracle {
+		r := &rolebroker.Refusal{Kind: kind, Code: "Code", Message: "AWS's words"}
+		for _, c := range change {
+			c(r)
+		}
+		return &oracle{answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return r }}
+	}
+	by := func(d rolebroker.Denier) func(*rolebroker.Refusal) {
+		return func(r *rolebroker.Refusal) { r.DeniedBy = d }
+	}
+	oracles := func() []*oracle {
+		open := &oracle{answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return nil }}
+		nobody := refused(rolebroker.RefusedNoIdentity)
+		nobody.identity = nobody.answer(rolebroker.Assumption{}, 0)
+		return []*oracle{open, nobody, refused(rolebroker.RefusedDenied), refused(rolebroker.RefusedDenied, by(rolebroker.DeniedByIdentity)),
+			refused(rolebroker.RefusedDenied, by(rolebroker.DeniedByTrust)), refused(rolebroker.RefusedDenied, by(rolebroker.DeniedByOrganization)),
+			refused(rolebroker.RefusedThrottled), refused(rolebroker.RefusedUnreachable), refused(rolebroker.RefusedIdentityExpired),
+			refused(rolebroker.RefusedIdentity), refused(rolebroker.RefusedRegion), refused(rolebroker.RefusedDuration),
+			refused(rolebroker.RefusedDuration, func(r *rolebroker.Refusal) { r.Chained = true }), refused(rolebroker.RefusedOther)}
+	}
+	elsewhere := func(s *validate.Subject) {
+		s.Integration.Roles[0].ARN.Partition, s.Integration.Roles[0].Region = "aws-cn", "cn-north-1"
+	}
+	for other, party := range map[string]rolebroker.Party{"runner": {}, "server": {Runner: true}} {
+		says := func(got rolebroker.RoleValidation) {
+			t.Helper()
+			if text := got.Message + "\n" + got.Hint.String(); strings.Contains(text, other) {
+				t.Errorf("%s, said of %s:\n%s", got.Code, party, text)
+			}
+		}
+		for _, o := range oracles() {
+			says(outcome(t, o, validate.Options{By: party}))
+		}
+		says(outcome(t, oracles()[0], validate.Options{By: party}, elsewhere))
+	}
 }

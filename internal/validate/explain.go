@@ -8,55 +8,55 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// verdict is a validation without its hint and time.
-func verdict(status rolebroker.ValidationStatus, code rolebroker.ValidationCode, a answer, format string, args ...any) rolebroker.Validation {
-	return rolebroker.Validation{Status: status, Code: code, RequestID: a.requestID, Message: fmt.Sprintf(format, args...)}
+// outcome makes a validation. Its request ID is that of a, the answer that decided.
+func outcome(
+	status rolebroker.ValidationStatus, code rolebroker.ValidationCode, a answer, hint rolebroker.Hint, format string, args ...any,
+) rolebroker.Validation {
+	return rolebroker.Validation{Status: status, Code: code, Message: fmt.Sprintf(format, args...), Hint: hint, RequestID: a.requestID}
 }
 
-func failed(code rolebroker.ValidationCode, a answer, format string, args ...any) rolebroker.Validation {
-	return verdict(rolebroker.StatusFailed, code, a, format, args...)
+func failed(code rolebroker.ValidationCode, a answer, hint rolebroker.Hint, format string, args ...any) rolebroker.Validation {
+	return outcome(rolebroker.StatusFailed, code, a, hint, format, args...)
 }
 
-// words are AWS's. Its request ID stands beside them.
-func (a answer) words() string {
-	if a.refusal.Code == "" {
-		return a.refusal.Message
-	}
-	return a.refusal.Code + ": " + a.refusal.Message
+func unknown(code rolebroker.ValidationCode, a answer, hint rolebroker.Hint, format string, args ...any) rolebroker.Validation {
+	return outcome(rolebroker.StatusUnknown, code, a, hint, format, args...)
 }
 
-func hinted(v rolebroker.Validation, hint rolebroker.Hint) rolebroker.Validation {
-	v.Hint = hint
-	return v
+// explain is the sentence for a refusal, with AWS's own words after a colon.
+func explain(a answer, by rolebroker.Party, role rolebroker.Role) string {
+	return a.refusal.Explain(by, role, "the role") + ": " + a.refusal.Reason()
 }
 
-// withoutAsking is what can be said of the role before STS is asked.
+// withoutAsking is the outcome for a role about which STS need not be asked. certain is false if STS has to be asked.
 func (p *probe) withoutAsking() (v rolebroker.Validation, certain bool) {
 	code, err := p.role.Unassumable()
 	switch {
 	case p.Integration.AssumptionMode != rolebroker.ModePlatform:
-		return hinted(verdict(rolebroker.StatusUnknown, rolebroker.ValidClusterMode, answer{},
-			"the role is assumed in your cluster; this server cannot know whether that works"), hintCluster), true
+		return unknown(rolebroker.ValidClusterMode, answer{}, hintCluster(),
+			"the role is assumed in your cluster; the server cannot know whether that works"), true
 	case err != nil:
-		return hinted(failed(code, answer{}, "%s", err), p.hintFor(code)), true
-	case p.problem != nil:
-		return p.noIdentity(answer{refusal: p.problem, requestID: p.problem.RequestID}), true
-	case p.platform.IsRoot():
-		return hinted(failed(rolebroker.ValidIdentityRoot, answer{}, "this server is the root user of account %s, and AWS lets no root user assume a role", p.platform.Account), hintRoot), true
-	case p.platform.ARN != "" && p.platform.Partition() != p.role.ARN.Partition:
-		return hinted(failed(rolebroker.ValidPartition, answer{}, "the role is in the partition %s and this server's AWS identity is in %s; nobody can assume a role across partitions",
-			p.role.ARN.Partition, p.platform.Partition()), hintPartition), true
+		return failed(code, answer{}, p.hintUnassumable(code), "%s", err), true
+	case p.noIdentity != nil:
+		return p.wrongIdentity(answer{refusal: p.noIdentity, requestID: p.noIdentity.RequestID}), true
+	case p.identity.IsRoot():
+		return failed(rolebroker.ValidIdentityRoot, answer{}, p.hintRoot(),
+			"%s is the root user of account %s, and AWS lets no root user assume a role", p.by, p.identity.Account), true
+	case p.identity.ARN != "" && p.identity.Partition() != p.role.ARN.Partition:
+		return failed(rolebroker.ValidPartition, answer{}, p.hintPartition(),
+			"the role is in the partition %s and %s's AWS identity is in %s; nobody can assume a role across partitions",
+			p.role.ARN.Partition, p.by, p.identity.Partition()), true
 	}
 	return rolebroker.Validation{}, false
 }
 
-// notChecked is for a role whose turn did not come.
+// notChecked is the outcome for a role that was not tried in time.
 func (p *probe) notChecked() rolebroker.Validation {
-	return hinted(verdict(rolebroker.StatusUnknown, rolebroker.ValidNotChecked, answer{}, "the validation ended before this role was tried"), p.hintAgain())
+	return unknown(rolebroker.ValidNotChecked, answer{}, p.hintAgain(), "the validation ended before this role was tried")
 }
 
-// assumed is for a role that was assumed; what is open about it is a warning.
-// It is not certain when STS did not say all that was asked.
+// assumed is the outcome for a role that was assumed: a warning if others can assume it too. It is not certain if STS
+// did not answer every call.
 func (p *probe) assumed(ctx context.Context, a answer, open opening) (v rolebroker.Validation, certain bool) {
 	status := rolebroker.StatusWarning
 	if p.RequireExternalID {
@@ -65,172 +65,173 @@ func (p *probe) assumed(ctx context.Context, a answer, open opening) (v rolebrok
 	const harm = "whoever may add roles to this platform could have it"
 	switch {
 	case open.without.ok():
-		return hinted(verdict(status, rolebroker.ValidExternalIDOpen, open.without, "the role can also be assumed without an external ID; %s", harm), p.hintOpen()), true
+		return outcome(status, rolebroker.ValidExternalIDOpen, open.without, p.hintOpen(),
+			"the role can also be assumed without an external ID; %s", harm), true
 	case open.wrong.ok():
-		return hinted(verdict(status, rolebroker.ValidExternalIDOpen, open.wrong, "the role can also be assumed with a wrong external ID; %s", harm), p.hintOpen()), true
+		return outcome(status, rolebroker.ValidExternalIDOpen, open.wrong, p.hintOpen(),
+			"the role can also be assumed with a wrong external ID; %s", harm), true
 	}
-	ours := p.assumption()
+	call := p.assumption()
 	if next := p.Integration.NextExternalID; next != "" {
-		switch b := p.try(ctx, with(ours, next)); {
+		switch b := p.try(ctx, withExternalID(call, next)); {
 		case b.temporary():
-			return p.half(b, "whether also with the external ID that the integration is being changed to"), false
+			return p.assumedButUnclear(b, "whether also with the external ID that the integration is being changed to"), false
 		case !b.ok():
-			return hinted(verdict(rolebroker.StatusWarning, rolebroker.ValidNextExternalID, b,
-				"the role can be assumed, but not with the external ID that the integration is being changed to"), p.hintNext()), true
+			return outcome(rolebroker.StatusWarning, rolebroker.ValidNextExternalID, b, p.hintNext(),
+				"the role can be assumed, but not with the external ID that the integration is being changed to"), true
 		}
 	}
-	for _, earlier := range p.Earlier[:min(len(p.Earlier), MaxEarlier)] {
-		switch b := p.try(ctx, with(ours, earlier)); {
+	for _, earlier := range p.earlier() {
+		switch b := p.try(ctx, withExternalID(call, earlier)); {
 		case b.temporary():
-			return p.half(b, "whether also with an earlier external ID"), false
+			return p.assumedButUnclear(b, "whether also with an earlier external ID"), false
 		case b.ok():
-			return hinted(verdict(rolebroker.StatusWarning, rolebroker.ValidExternalIDPrevious, b,
-				"the role can be assumed, and with an earlier external ID of the integration too"), p.hintPrevious(earlier)), true
+			return outcome(rolebroker.StatusWarning, rolebroker.ValidExternalIDPrevious, b, p.hintPrevious(earlier),
+				"the role can be assumed, and with an earlier external ID of the integration too"), true
 		}
 	}
-	return verdict(rolebroker.StatusAssumable, rolebroker.ValidAssumable, a, "the role can be assumed, and only with the external ID of this integration"), true
+	return outcome(rolebroker.StatusAssumable, rolebroker.ValidAssumable, a, nil,
+		"the role can be assumed, and only with the external ID of this integration"), true
 }
 
-// unclear is for a role that was assumed while STS did not say whether others
-// could too.
-func (p *probe) unclear(open opening) rolebroker.Validation {
-	b := open.without
-	if !b.temporary() {
-		b = open.wrong
-	}
-	return p.half(b, "whether also without the external ID")
-}
+// earlier are the earlier external IDs that are tried, the newest first.
+func (p *probe) earlier() []string { return p.Earlier[:min(len(p.Earlier), MaxEarlier)] }
 
-// half is for a role that was assumed, of which something else was not answered.
-func (p *probe) half(b answer, what string) rolebroker.Validation {
+// assumedButUnclear is the outcome for a role that was assumed while STS did not answer b, which asked for what.
+func (p *probe) assumedButUnclear(b answer, what string) rolebroker.Validation {
 	v := p.unanswered(b)
 	v.Message = "the role can be assumed; " + what + " could not be found out: " + v.Message
 	return v
 }
 
-// unanswered is for an STS that cannot be asked now.
+// unanswered is the outcome when STS cannot be asked now.
 func (p *probe) unanswered(a answer) rolebroker.Validation {
 	if a.is(rolebroker.RefusedThrottled) {
-		return hinted(verdict(rolebroker.StatusUnknown, rolebroker.ValidThrottled, a, "STS is throttling this server's calls"), p.hintAgain())
+		return unknown(rolebroker.ValidThrottled, a, p.hintAgain(), "%s", a.refusal.Explain(p.by, p.role, "the role"))
 	}
-	return hinted(verdict(rolebroker.StatusUnknown, rolebroker.ValidUnreachable, a, "STS in %s gave no answer: %s", p.role.Region, a.words()), p.hintReach())
+	return unknown(rolebroker.ValidUnreachable, a, p.hintReach(), "%s", explain(a, p.by, p.role))
 }
 
-// explain says why the role was refused, and what to do about it.
-func (p *probe) explain(ctx context.Context, a answer, open opening) rolebroker.Validation {
+// refused is the outcome for a role that STS refused: why, and what to do about it.
+func (p *probe) refused(ctx context.Context, a answer, open opening) rolebroker.Validation {
 	switch a.refusal.Kind {
 	case rolebroker.RefusedDenied:
 		return p.denied(ctx, a, open)
 	case rolebroker.RefusedDuration:
 		return p.tooLong(ctx, a)
 	case rolebroker.RefusedRegion:
-		return hinted(failed(rolebroker.ValidRegionDisabled, a, "STS is not activated in %s for account %s", p.role.Region, p.role.ARN.Account), p.hintRegion())
+		return failed(rolebroker.ValidRegionDisabled, a, p.hintRegion(), "%s", a.refusal.Explain(p.by, p.role, "the role"))
 	case rolebroker.RefusedNoIdentity, rolebroker.RefusedIdentityExpired, rolebroker.RefusedIdentity:
-		return p.noIdentity(a)
+		return p.wrongIdentity(a)
 	}
-	return hinted(failed(rolebroker.ValidRejected, a, "STS refuses the role: %s", a.words()), p.hintSetup())
+	return failed(rolebroker.ValidRejected, a, p.hintSetup(), "%s", explain(a, p.by, p.role))
 }
 
-// noIdentity is for what is wrong with ourselves.
-func (p *probe) noIdentity(a answer) rolebroker.Validation {
-	if p.platform.ARN != "" && a.refusal.Kind == rolebroker.RefusedIdentity {
-		return hinted(failed(rolebroker.ValidIdentityRegion, a, "AWS does not accept this server's own credentials in %s, and does elsewhere: %s", p.role.Region, a.words()), p.hintIdentityRegion())
+// wrongIdentity is the outcome when our own AWS identity is missing or not accepted.
+func (p *probe) wrongIdentity(a answer) rolebroker.Validation {
+	switch {
+	case p.identity.ARN != "" && a.is(rolebroker.RefusedIdentity):
+		return failed(rolebroker.ValidIdentityRegion, a, p.hintIdentityRegion(),
+			"AWS does not accept %s's own AWS credentials in %s, and does elsewhere: %s", p.by, p.role.Region, a.refusal.Reason())
+	case a.is(rolebroker.RefusedNoIdentity):
+		return failed(rolebroker.ValidNoIdentity, a, a.refusal.Advise(p.by), "%s", explain(a, p.by, p.role))
+	case a.is(rolebroker.RefusedIdentityExpired):
+		return failed(rolebroker.ValidIdentityExpired, a, a.refusal.Advise(p.by), "%s", explain(a, p.by, p.role))
 	}
-	switch a.refusal.Kind {
-	case rolebroker.RefusedNoIdentity:
-		return hinted(failed(rolebroker.ValidNoIdentity, a, "%s", a.words()), a.refusal.Kind.Hint())
-	case rolebroker.RefusedIdentityExpired:
-		return hinted(failed(rolebroker.ValidIdentityExpired, a, "this server's own AWS credentials have expired: %s", a.words()), a.refusal.Kind.Hint())
-	}
-	return hinted(failed(rolebroker.ValidIdentityInvalid, a, "AWS does not accept this server's own credentials: %s", a.words()), a.refusal.Kind.Hint())
+	return failed(rolebroker.ValidIdentityInvalid, a, a.refusal.Advise(p.by), "%s", explain(a, p.by, p.role))
 }
 
-// tooLong tells the role's maximum from the hour of role chaining, by asking
-// for an hour.
+// tooLong tells the role's maximum from the hour of role chaining, by asking for an hour.
 func (p *probe) tooLong(ctx context.Context, a answer) rolebroker.Validation {
-	wanted := rolebroker.ShortDuration(p.role.Duration())
-	switch b := p.search(ctx, lasting(p.assumption(), time.Hour)); {
+	duration := rolebroker.ShortDuration(p.role.Duration())
+	switch b := p.search(ctx, withDuration(p.assumption(), time.Hour)); {
 	case b.temporary():
 		return p.unanswered(b)
 	case !b.ok() && !b.is(rolebroker.RefusedDuration):
-		return p.explain(ctx, b, opening{without: b, wrong: b}) // something else is wrong too, and comes first
+		return p.refused(ctx, b, opening{without: b, wrong: b}) // something else is wrong too, and comes first
 	}
-	if p.platform.IsRoleSession() || a.refusal.Chained {
-		return hinted(failed(rolebroker.ValidDurationChaining, a,
-			"sessions of %s were asked for; this server is itself the session of a role, and AWS gives those that it assumes an hour at most", wanted), p.hintHour())
+	if p.identity.IsRoleSession() || a.refusal.Chained {
+		return failed(rolebroker.ValidDurationChaining, a, p.hintHour(),
+			"the role's session duration is %s; %s is itself the session of a role, and AWS limits the sessions that it starts to an hour",
+			duration, p.by)
 	}
-	return hinted(failed(rolebroker.ValidDurationMaximum, a, "sessions of %s were asked for, and the role's maximum session duration is less", wanted), p.hintMaximum())
+	return failed(rolebroker.ValidDurationMaximum, a, p.hintMaximum(),
+		"the role's session duration is %s, and its maximum session duration in IAM is less", duration)
 }
 
-// denied finds out what a denial is about, as far as that can be found out.
+// denied finds out which part of the trust policy or of the integration causes a denial, as far as calls can tell.
 func (p *probe) denied(ctx context.Context, a answer, open opening) rolebroker.Validation {
-	ours := p.assumption()
+	call := p.assumption()
 	switch {
 	case open.without.temporary():
 		return p.unanswered(open.without)
 	case open.without.ok():
-		return hinted(failed(rolebroker.ValidExternalIDRefused, open.without,
-			"the role can be assumed without an external ID and not with this integration's, which is always sent"), p.hintOpen())
+		return failed(rolebroker.ValidExternalIDRefused, open.without, p.hintOpen(),
+			"the role can be assumed without an external ID and not with this integration's, which is always sent")
 	}
-	if v, found := p.attribution(ctx, ours); found {
+	if v, found := p.attribution(ctx, call); found {
 		return v
 	}
-	if next := p.Integration.NextExternalID; next != "" && p.search(ctx, with(ours, next)).ok() {
-		return hinted(failed(rolebroker.ValidExternalIDAhead, a,
-			"the role accepts the external ID that the integration is being changed to, and no longer the current one"), p.hintAhead())
+	if next := p.Integration.NextExternalID; next != "" && p.search(ctx, withExternalID(call, next)).ok() {
+		return failed(rolebroker.ValidExternalIDAhead, a, p.hintAhead(),
+			"the role accepts the external ID that the integration is being changed to, and no longer the current one")
 	}
-	for _, earlier := range p.Earlier[:min(len(p.Earlier), MaxEarlier)] {
-		if p.search(ctx, with(untagged(anonymous(ours)), earlier)).ok() {
-			return hinted(failed(rolebroker.ValidExternalIDOutdated, a,
-				"the role's trust policy asks for an earlier external ID of this integration, and not for the current one"), p.hintOutdated(earlier))
+	for _, earlier := range p.earlier() {
+		if p.search(ctx, withExternalID(withoutTags(withoutSourceIdentity(call)), earlier)).ok() {
+			return failed(rolebroker.ValidExternalIDOutdated, a, p.hintOutdated(earlier),
+				"the role's trust policy requires an earlier external ID of this integration, and not the current one")
 		}
 	}
-	if p.doubt != nil {
-		return p.unanswered(*p.doubt)
+	if p.unclear != nil {
+		return p.unanswered(*p.unclear)
 	}
-	return p.reason(a)
+	return p.deniedBy(a)
 }
 
-// attribution says whether it is the session tags or the source identity that
-// the role does not let us set.
-func (p *probe) attribution(ctx context.Context, ours rolebroker.Assumption) (v rolebroker.Validation, found bool) {
+// attribution finds out whether the role refuses the session tags or the source identity.
+func (p *probe) attribution(ctx context.Context, call rolebroker.Assumption) (v rolebroker.Validation, found bool) {
 	if !p.Integration.SessionTags && !p.Integration.SourceIdentity {
 		return v, false
 	}
-	if !p.search(ctx, untagged(anonymous(ours))).ok() {
+	if !p.search(ctx, withoutTags(withoutSourceIdentity(call))).ok() {
 		return v, false
 	}
 	tagged, named := answer{}, answer{}
 	if p.Integration.SessionTags {
-		tagged = p.search(ctx, anonymous(ours))
+		tagged = p.search(ctx, withoutSourceIdentity(call))
 	}
 	if p.Integration.SourceIdentity {
-		named = p.search(ctx, untagged(ours))
+		named = p.search(ctx, withoutTags(call))
 	}
 	const can = "the role can be assumed, but its trust policy does not allow "
+	tagsDenied, nameDenied := tagged.is(rolebroker.RefusedDenied), named.is(rolebroker.RefusedDenied)
 	switch {
-	case tagged.is(rolebroker.RefusedDenied) && named.is(rolebroker.RefusedDenied):
-		v = failed(rolebroker.ValidTagSessionDenied, tagged, can+"sts:TagSession and sts:SetSourceIdentity, which this integration's attribution needs")
-	case tagged.is(rolebroker.RefusedDenied):
-		v = failed(rolebroker.ValidTagSessionDenied, tagged, can+"sts:TagSession, which this integration's session tags need")
-	case named.is(rolebroker.RefusedDenied):
-		v = failed(rolebroker.ValidSourceIdentityDenied, named, can+"sts:SetSourceIdentity, which this integration's source identity needs")
-	default:
-		return v, false
+	case tagsDenied && nameDenied:
+		return failed(rolebroker.ValidTagSessionDenied, tagged, p.hintAttribution(),
+			can+"sts:TagSession and sts:SetSourceIdentity, which this integration's attribution needs"), true
+	case tagsDenied:
+		return failed(rolebroker.ValidTagSessionDenied, tagged, p.hintAttribution(),
+			can+"sts:TagSession, which this integration's session tags need"), true
+	case nameDenied:
+		return failed(rolebroker.ValidSourceIdentityDenied, named, p.hintAttribution(),
+			can+"sts:SetSourceIdentity, which this integration's source identity needs"), true
 	}
-	return hinted(v, p.hintAttribution()), true
+	return v, false
 }
 
-// reason goes by the clause in which AWS says what denied, where it says so.
-func (p *probe) reason(a answer) rolebroker.Validation {
-	words := a.words()
+// deniedBy goes by the clause in which AWS says which policy denied, if there is one.
+func (p *probe) deniedBy(a answer) rolebroker.Validation {
 	switch a.refusal.DeniedBy {
 	case rolebroker.DeniedByIdentity:
-		return hinted(failed(rolebroker.ValidPlatformDenied, a, "this server's own AWS identity may not assume the role: %s", words), p.hintPlatform())
+		return failed(rolebroker.ValidPlatformDenied, a, p.hintPlatform(),
+			"%s's own AWS identity may not assume the role: %s", p.by, a.refusal.Reason())
 	case rolebroker.DeniedByTrust:
-		return hinted(failed(rolebroker.ValidTrustDenied, a, "the role's trust policy does not let this server in: %s", words), p.hintTrust())
+		return failed(rolebroker.ValidTrustDenied, a, p.hintTrust(),
+			"the role's trust policy does not let %s in: %s", p.by, a.refusal.Reason())
 	case rolebroker.DeniedByOrganization:
-		return hinted(failed(rolebroker.ValidPolicyDenied, a, "a policy of the organization or the network denies it: %s", words), hintOrganization)
+		return failed(rolebroker.ValidPolicyDenied, a, hintOrganization(),
+			"a policy of the organization or the network denies it: %s", a.refusal.Reason())
 	}
-	return hinted(failed(rolebroker.ValidDenied, a, "AWS does not let this server assume the role, and does not say why: %s", words), p.hintDenied())
+	return failed(rolebroker.ValidDenied, a, p.hintDenied(), "%s, and does not say why: %s",
+		a.refusal.Explain(p.by, p.role, "the role"), a.refusal.Reason())
 }

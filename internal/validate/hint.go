@@ -10,36 +10,43 @@ import (
 	"github.com/rolebroker/rolebroker/internal/setup"
 )
 
-// The hints that are the same for every role.
-var (
-	hintCluster = rolebroker.Hintf("the runner in your cluster tries it, and reports, once the integration names one: rolebroker runner --help")
+// The hints that are the same for every role. They are made when they are needed, not when the program starts.
 
-	hintRoot = rolebroker.Hintf("give the server the keys of an IAM user, or an instance or container role, " +
-		"that may call sts:AssumeRole and nothing else")
+func hintCluster() rolebroker.Hint {
+	return rolebroker.Hintf("the runner in your cluster tries it, and reports, once the integration names one: rolebroker runner --help")
+}
 
-	hintPartition = rolebroker.Hintf("a role is assumed by an identity, and in a region, of its own partition: " +
-		"correct the ARN or the region, or run a server with an identity in that partition")
+func hintOrganization() rolebroker.Hint {
+	return rolebroker.Hintf("ask who administers the AWS organization or the VPC endpoint to allow sts:AssumeRole on the role")
+}
 
-	hintOrganization = rolebroker.Hintf("ask who administers the AWS organization or the VPC endpoint to allow sts:AssumeRole on the role")
-)
+func (p *probe) hintRoot() rolebroker.Hint {
+	return rolebroker.Hintf("give %s the keys of an IAM user, or an instance or container role, "+
+		"that may call sts:AssumeRole and nothing else", p.by)
+}
 
-// subject is the setup of this one role.
+func (p *probe) hintPartition() rolebroker.Hint {
+	return rolebroker.Hintf("a role is assumed by an identity, and in a region, of its own partition: "+
+		"correct the ARN or the region, or run a %s with an identity in that partition", p.by.Program())
+}
+
+// subject is what internal/setup writes the statement of this role from.
 func (p *probe) subject() setup.Subject {
 	ids := []string{p.Integration.ExternalID}
 	if p.Integration.NextExternalID != "" {
 		ids = append(ids, p.Integration.NextExternalID)
 	}
 	return setup.Subject{
-		Integration: p.Integration.Name, Mode: p.Integration.AssumptionMode, Platform: p.platform,
+		Integration: p.Integration.Name, Mode: p.Integration.AssumptionMode, Platform: p.identity,
 		ExternalIDs: ids, Earlier: p.Earlier, Roles: []rolebroker.Role{p.role},
 		Request: rolebroker.SetupRequest{}.WithDefaults(),
 	}
 }
 
-// statement is what the role's trust policy needs.
+// statement is the statement that the role's trust policy needs.
 func (p *probe) statement() string { return p.subject().Statement(p.role) }
 
-// command is a command with its words quoted.
+// command quotes the words of a command for a shell.
 func command(words ...string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
@@ -48,14 +55,14 @@ func command(words ...string) string {
 	return strings.Join(quoted, " ")
 }
 
-// hintFor is for what is wrong with the role before AWS is asked.
-func (p *probe) hintFor(code rolebroker.ValidationCode) rolebroker.Hint {
+// hintUnassumable is for a role that can never be assumed as the integration has it.
+func (p *probe) hintUnassumable(code rolebroker.ValidationCode) rolebroker.Hint {
 	switch code {
 	case rolebroker.ValidServiceLinked, rolebroker.ValidIdentityCenter:
 		return rolebroker.Hint{{Text: "make a role of your own for the agents, with this trust policy, and give its ARN:",
 			Policy: p.subject().TrustPolicy(p.role)}}
 	case rolebroker.ValidPartition:
-		return hintPartition
+		return p.hintPartition()
 	}
 	return rolebroker.Hintf("correct it, and validate again")
 }
@@ -69,8 +76,8 @@ func (p *probe) hintAgain() rolebroker.Hint {
 }
 
 func (p *probe) hintReach() rolebroker.Hint {
-	return append(rolebroker.Hintf("look whether the server can reach STS in %s, by HTTPS and perhaps through a proxy; "+
-		"the server's log has the cause", p.role.Region), p.hintAgain()...)
+	return append(rolebroker.Hintf("look whether %s can reach STS in %s, by HTTPS and perhaps through a proxy; "+
+		"%[1]s's log has the cause", p.by, p.role.Region), p.hintAgain()...)
 }
 
 // hintTrust is the statement to add.
@@ -78,23 +85,23 @@ func (p *probe) hintTrust() rolebroker.Hint {
 	return p.withStatement("add this statement to the trust policy of " + p.named() + ":")
 }
 
-// withStatement says what to do with the role's statement, and how to have it done.
+// withStatement is text with the role's statement, and how the AWS CLI changes the trust policy accordingly.
 func (p *probe) withStatement(text string) rolebroker.Hint {
 	return append(rolebroker.Hint{{Text: text, Policy: p.statement()}}, p.hintMerge()...)
 }
 
-// replace is the statement to put in place of others.
+// replace puts the statement in the place of others.
 func (p *probe) replace(others string) rolebroker.Hint {
 	return p.withStatement("in the trust policy of " + p.named() + ", put this statement in place of " + others + ":")
 }
 
-// named is the role as its owner knows it.
+// named is the role in the words of its owner in AWS.
 func (p *probe) named() string {
 	return fmt.Sprintf("role %s in account %s", p.role.ARN.Name, p.role.ARN.Account)
 }
 
 func (p *probe) hintOpen() rolebroker.Hint {
-	return p.replace("every one that lets in this server's account or identity, or everyone")
+	return p.replace("every one that lets in " + p.by.String() + "'s account or identity, or everyone")
 }
 
 func (p *probe) hintOutdated(earlier string) rolebroker.Hint {
@@ -118,7 +125,7 @@ func (p *probe) hintAhead() rolebroker.Hint {
 }
 
 func (p *probe) hintAttribution() rolebroker.Hint {
-	return p.replace("the one that names this server's account or identity")
+	return p.replace("the one that names " + p.by.String() + "'s account or identity")
 }
 
 // saved says whether commands can name the integration and the role.
@@ -135,7 +142,7 @@ func (p *probe) hintMerge() rolebroker.Hint {
 	return rolebroker.Hint{{Text: "or have the AWS CLI do it:", Command: get + " > current.json\n" + merge + " | bash -e"}}
 }
 
-// hintSetup says where all of it is to be had, fit for this role.
+// hintSetup points to the setup of this role in every format.
 func (p *probe) hintSetup() rolebroker.Hint {
 	switch {
 	case p.saved():
@@ -148,25 +155,25 @@ func (p *probe) hintSetup() rolebroker.Hint {
 	return rolebroker.Hintf("the setup of the integration has it as console steps, AWS CLI commands, CloudFormation and Terraform too")
 }
 
-// hintPlatform is the policy that we lack.
+// hintPlatform is the statement that our own policy lacks.
 func (p *probe) hintPlatform() rolebroker.Hint {
 	statement := setup.AllowPlatform(p.role.ARN)
-	hint := rolebroker.Hint{{Text: "allow it in a policy of " + p.me() + ", and see that nothing else denies it; this statement does:",
+	hint := rolebroker.Hint{{Text: "allow it in a policy of " + p.identityName() + ", and see that nothing else denies it; this statement does:",
 		Policy: statement}}
 	if words := p.grant(statement); words != nil {
-		hint = append(hint, rolebroker.Step{Text: "as a command, in account " + p.platform.Account + ":", Command: command(words...)})
+		hint = append(hint, rolebroker.Step{Text: "as a command, in account " + p.identity.Account + ":", Command: command(words...)})
 	}
 	return hint
 }
 
-// grant is the command that gives our identity a statement.
+// grant is the command that gives our identity a statement; nil for an identity that has no policies of its own.
 func (p *probe) grant(statement string) []string {
 	policy := `{"Version":"2012-10-17","Statement":` + compact(statement) + `}`
-	arn, _ := p.platform.Principal()
+	arn, _ := p.identity.Principal()
 	name := arn[strings.LastIndexByte(arn, '/')+1:]
 	policyName := "rolebroker-" + p.role.ARN.Account + "-" + p.role.ARN.Name
 	switch {
-	case p.platform.IsRoleSession():
+	case p.identity.IsRoleSession():
 		return []string{"aws", "iam", "put-role-policy", "--role-name", name, "--policy-name", policyName, "--policy-document", policy}
 	case strings.Contains(arn, ":user/"):
 		return []string{"aws", "iam", "put-user-policy", "--user-name", name, "--policy-name", policyName, "--policy-document", policy}
@@ -174,23 +181,23 @@ func (p *probe) grant(statement string) []string {
 	return nil
 }
 
-// me is what we call ourselves.
-func (p *probe) me() string {
-	if p.platform.ARN == "" {
-		return "this server's AWS identity"
+// identityName is our own AWS identity: its ARN if that is known.
+func (p *probe) identityName() string {
+	if p.identity.ARN == "" {
+		return p.by.String() + "'s AWS identity"
 	}
-	arn, _ := p.platform.Principal()
+	arn, _ := p.identity.Principal()
 	return arn
 }
 
-// hintDenied lists what AWS does not tell apart, the likeliest first.
+// hintDenied lists the causes that AWS does not tell apart, the likeliest first.
 func (p *probe) hintDenied() rolebroker.Hint {
 	return append(rolebroker.Hint{
 		{Text: "across accounts AWS gives one answer for all of these; check them in this order:"},
 		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:", p.role.ARN.Account),
 			Command: command("aws", "iam", "get-role", "--role-name", p.role.ARN.Name)},
 		{Text: "2. its trust policy has this statement, with this external ID:", Policy: p.statement()},
-		{Text: "3. " + p.me() + " may call sts:AssumeRole on it; this statement in a policy of its own allows that:",
+		{Text: "3. " + p.identityName() + " may call sts:AssumeRole on it; this statement in a policy of its own allows that:",
 			Policy: setup.AllowPlatform(p.role.ARN)},
 		{Text: "4. no explicit Deny, service control policy, resource control policy or permissions boundary is in the way"},
 	}, p.hintSetup()...)
@@ -207,10 +214,9 @@ func (p *probe) hintMaximum() rolebroker.Hint {
 		p.setRole("or shorten its sessions:", "session_duration=1h")...)
 }
 
-// hintIdentityRegion is for a region that our own account, or the kind of our
-// credentials, does not reach.
+// hintIdentityRegion is for a region in which AWS does not accept our credentials.
 func (p *probe) hintIdentityRegion() rolebroker.Hint {
-	return p.enableRegion("activate the region in this server's own account " + p.platform.Account +
+	return p.enableRegion("activate the region in " + p.by.String() + "'s own account " + p.identity.Account +
 		", if it is one that has to be opted into:")
 }
 
@@ -220,7 +226,7 @@ func (p *probe) hintRegion() rolebroker.Hint {
 		"Security Token Service or, for a region that has to be opted into:", p.role.ARN.Account))
 }
 
-// enableRegion offers besides the region of the partition that is always active.
+// enableRegion enables the region, or gives the role a region that is always active.
 func (p *probe) enableRegion(text string) rolebroker.Hint {
 	return append(rolebroker.Hint{{Text: text,
 		Command: command("aws", "account", "enable-region", "--region-name", string(p.role.Region))}},
@@ -228,13 +234,13 @@ func (p *probe) enableRegion(text string) rolebroker.Hint {
 			"region="+string(alwaysActive(p.role.ARN.Partition)))...)
 }
 
-// setRole is the command that changes something of the role.
-func (p *probe) setRole(why, what string) rolebroker.Hint {
+// setRole changes a field of the role in the integration.
+func (p *probe) setRole(text, field string) rolebroker.Hint {
 	if !p.saved() {
-		return rolebroker.TextHint(why + " " + what)
+		return rolebroker.TextHint(text + " " + field)
 	}
-	return rolebroker.Hint{{Text: why,
-		Command: command("rolebroker", "integration", "update", p.Integration.Name, "--set-role", "name="+p.role.Name+","+what)}}
+	return rolebroker.Hint{{Text: text,
+		Command: command("rolebroker", "integration", "update", p.Integration.Name, "--set-role", "name="+p.role.Name+","+field)}}
 }
 
 // alwaysActive is a region of the partition whose STS cannot be switched off.

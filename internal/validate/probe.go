@@ -13,46 +13,45 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// sessionName is whom CloudTrail shows for a validation. No agent and no task
-// can be called that.
+// sessionName is the session name of a validation in CloudTrail. No agent and no task can have this name.
 const sessionName = "rolebroker=validation"
 
-// denyEverything is the session policy of every validation.
+// denyEverything is the session policy of every validation: the credentials are good for nothing.
 const denyEverything = `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`
 
 // probe tries one role.
 type probe struct {
-	*work
+	*batch
 	index    int
 	role     rolebroker.Role
-	patience time.Duration // for how long it may still be tried again
-	pause    time.Duration // until the next time
-	before   before        // what came of the last time
-	doubt    *answer       // a call that got no answer while the cause was looked for; nil: all did
+	patience time.Duration // how long it may still be tried again
+	pause    time.Duration // before the next try
+	before   state         // after the last try
+	unclear  *answer       // a call that got no answer while the cause was looked for; nil if every call got one
 }
 
-// before is what a role was when it was last tried.
-type before int
+// state is what a try found out about a role.
+type state int
 
 const (
-	untried   before = iota
-	unsettled        // refused, or open to others: IAM may not have spread a change yet
+	untried   state = iota
+	unsettled       // refused, or open to others: IAM may not have spread a change yet
 	settled
 )
 
-func newProbe(w *work, index int, role rolebroker.Role) *probe {
-	p := &probe{work: w, index: index, role: role, patience: w.patience, pause: firstPause}
-	if w.Impatient {
+func newProbe(b *batch, index int, role rolebroker.Role) *probe {
+	p := &probe{batch: b, index: index, role: role, patience: b.patience, pause: firstPause}
+	if b.Impatient {
 		p.patience = 0
 	}
 	return p
 }
 
-// answer is what came of one call: credentials were given, or why not.
+// answer is the result of one call to STS.
 type answer struct {
 	requestID string
 	refusal   *rolebroker.Refusal // nil: the role was assumed
-	ended     bool                // the call was not made: time had run out
+	ended     bool                // the call was not made, since ctx had ended
 }
 
 func (a answer) ok() bool { return a.refusal == nil }
@@ -63,11 +62,11 @@ func (a answer) is(kind rolebroker.RefusalKind) bool {
 
 func (a answer) temporary() bool { return a.refusal != nil && a.refusal.Kind.Temporary() }
 
-// turn is what can be said of the role without asking, or what comes of trying
-// it; again is after how long it is to be tried once more, 0 when that is it.
+// turn tries the role, unless its outcome is certain without that. again is the time until the role has to be tried
+// once more; 0 if v is final.
 func (p *probe) turn(ctx context.Context) (v rolebroker.Validation, again time.Duration) {
 	defer func() {
-		if caught := recover(); caught != nil { // no request is there to contain it
+		if caught := recover(); caught != nil { // no HTTP handler is there to contain it
 			p.log.ErrorContext(ctx, "validating a role caused a panic", "arn", p.role.ARN, "panic", caught, "stack", string(debug.Stack()))
 			v, again = p.notChecked(), 0
 		}
@@ -85,19 +84,18 @@ func (p *probe) turn(ctx context.Context) (v rolebroker.Validation, again time.D
 	return v, again
 }
 
-// round tries the role, and says what came of it. It is not final when more
-// may come of it later, unless this is the last time.
+// round tries the role once. The outcome is not final if a later try may find out more, unless this is the last one.
 func (p *probe) round(ctx context.Context, last bool) (v rolebroker.Validation, final bool) {
-	ours := p.assumption()
-	answers := p.together(ctx, ours, without(ours), withWrong(ours))
+	call := p.assumption()
+	answers := p.together(ctx, call, withExternalID(call, ""), withExternalID(call, otherExternalID()))
 	a, open := answers[0], opening{without: answers[1], wrong: answers[2]}
 	was := p.before
 	switch {
 	case ctx.Err() != nil || slices.ContainsFunc(answers, func(a answer) bool { return a.ended }):
 		return p.notChecked(), true
-	case a.ok() && !open.unclear():
-		// What others cannot do, or can, may be about to change: a role that was
-		// refused just now, or is open, is looked at twice.
+	case a.ok() && open.isAnswered():
+		// IAM may still be spreading a change of who can assume the role: a role that was refused just now, or that is
+		// open to others, is tried twice.
 		p.before = settled
 		if open.isOpen() {
 			p.before = unsettled
@@ -105,22 +103,22 @@ func (p *probe) round(ctx context.Context, last bool) (v rolebroker.Validation, 
 		v, certain := p.assumed(ctx, a, open)
 		return v, last || certain && (p.before == settled && was != unsettled || p.before == unsettled && was == unsettled)
 	case a.ok():
-		return p.unclear(open), last
+		return p.assumedButUnclear(open.unanswered(), "whether also without the external ID"), last
 	case a.temporary():
 		return p.unanswered(a), last
 	case a.is(rolebroker.RefusedDenied) && !last:
 		p.before = unsettled
 		return rolebroker.Validation{}, false
 	}
-	p.doubt = nil
-	v = p.explain(ctx, a, open)
+	p.unclear = nil
+	v = p.refused(ctx, a, open)
 	if ctx.Err() != nil {
 		return p.notChecked(), true
 	}
 	return v, last || v.Status != rolebroker.StatusUnknown
 }
 
-// assumption is the call that lending makes, but for what it is good for.
+// assumption is the call that lending makes, with a session policy that denies everything.
 func (p *probe) assumption() rolebroker.Assumption {
 	a := rolebroker.Assumption{
 		ARN: p.role.ARN, Region: p.role.Region, SessionName: sessionName, ExternalID: p.Integration.ExternalID,
@@ -135,32 +133,32 @@ func (p *probe) assumption() rolebroker.Assumption {
 	return a
 }
 
-// The same with one thing changed.
+// A call with one thing changed.
 
-func without(a rolebroker.Assumption) rolebroker.Assumption { a.ExternalID = ""; return a }
-
-func withWrong(a rolebroker.Assumption) rolebroker.Assumption {
-	return with(a, "rolebroker-"+strings.ToLower(rand.Text())) // as one of another integration
+func withExternalID(call rolebroker.Assumption, externalID string) rolebroker.Assumption {
+	call.ExternalID = externalID
+	return call
 }
 
-func with(a rolebroker.Assumption, externalID string) rolebroker.Assumption {
-	a.ExternalID = externalID
-	return a
+func withDuration(call rolebroker.Assumption, d time.Duration) rolebroker.Assumption {
+	call.Duration = d
+	return call
 }
 
-func untagged(a rolebroker.Assumption) rolebroker.Assumption {
-	a.Tags = rolebroker.Tags{}
-	return a
+func withoutTags(call rolebroker.Assumption) rolebroker.Assumption {
+	call.Tags = rolebroker.Tags{}
+	return call
 }
 
-func anonymous(a rolebroker.Assumption) rolebroker.Assumption { a.SourceIdentity = ""; return a }
-
-func lasting(a rolebroker.Assumption, d time.Duration) rolebroker.Assumption {
-	a.Duration = d
-	return a
+func withoutSourceIdentity(call rolebroker.Assumption) rolebroker.Assumption {
+	call.SourceIdentity = ""
+	return call
 }
 
-// together makes several calls at once.
+// otherExternalID is an external ID as another integration might have it.
+func otherExternalID() string { return "rolebroker-" + strings.ToLower(rand.Text()) }
+
+// together makes the calls at the same time.
 func (p *probe) together(ctx context.Context, calls ...rolebroker.Assumption) []answer {
 	answers := make([]answer, len(calls))
 	var all sync.WaitGroup
@@ -171,7 +169,7 @@ func (p *probe) together(ctx context.Context, calls ...rolebroker.Assumption) []
 	return answers
 }
 
-// try makes one call to STS, when its turn has come.
+// try makes one call to STS, within the rate.
 func (p *probe) try(ctx context.Context, a rolebroker.Assumption) answer {
 	if err := p.limiter.Wait(ctx); err != nil {
 		return answer{refusal: refusalOf(err), ended: true}
@@ -187,23 +185,31 @@ func (p *probe) try(ctx context.Context, a rolebroker.Assumption) answer {
 	if refusal.Kind.Temporary() {
 		level = slog.LevelWarn
 	}
-	p.log.Log(ctx, level, "validation: STS gave no credentials", "arn", a.ARN, "region", a.Region, "reason", refusal, "cause", refusal.Cause)
+	p.log.Log(ctx, level, "validation: STS gave no credentials", "arn", a.ARN, "region", a.Region,
+		"reason", refusal, "cause", refusal.Cause)
 	return answer{requestID: refusal.RequestID, refusal: refusal}
 }
 
-// search is try for what may be the cause; that it got no answer is remembered.
+// search is try for a call that may reveal the cause of a refusal. It remembers that there was no answer.
 func (p *probe) search(ctx context.Context, a rolebroker.Assumption) answer {
 	b := p.try(ctx, a)
 	if b.temporary() {
-		p.doubt = &b
+		p.unclear = &b
 	}
 	return b
 }
 
-// opening is what STS said to those who do not know the external ID.
+// opening is what STS answered to calls without the external ID and with a wrong one.
 type opening struct{ without, wrong answer }
 
-// unclear says that one of them got no answer.
-func (o opening) unclear() bool { return o.without.temporary() || o.wrong.temporary() }
+func (o opening) isAnswered() bool { return !o.without.temporary() && !o.wrong.temporary() }
+
+// unanswered is the call that got no answer.
+func (o opening) unanswered() answer {
+	if o.without.temporary() {
+		return o.without
+	}
+	return o.wrong
+}
 
 func (o opening) isOpen() bool { return o.without.ok() || o.wrong.ok() }

@@ -11,23 +11,22 @@ import (
 	"github.com/rolebroker/rolebroker/internal/setup"
 )
 
-// WithToken validates every role of the subject where they are assumed with the
-// token of a Kubernetes service account, by IAM roles for service accounts. That
-// knows no external ID: what a trust policy names is the service account itself.
-// The answer is in the order of the roles; those for which ctx ended are unknown.
+// WithToken validates the roles as IAM roles for service accounts assumes them: with the token of a Kubernetes service
+// account. A trust policy then names the service account, and there is no external ID. The results are in the order of
+// the roles; a role that was not tried before ctx ended is unknown.
 func (v *Validator) WithToken(ctx context.Context, s Subject, account rolebroker.ServiceAccount) []rolebroker.RoleValidation {
 	results := make([]rolebroker.RoleValidation, len(s.Integration.Roles))
 	var group errgroup.Group
 	group.SetLimit(v.concurrency)
 	for i, role := range s.Integration.Roles {
 		group.Go(func() error {
-			t := tokenProbe{v, s, account, role}
+			t := tokenProbe{v, s, rolebroker.Party{Runner: v.by.Runner, Account: account}, role}
 			results[i] = rolebroker.RoleValidation{Index: i, Role: role, Validation: t.validate(ctx)}
 			results[i].CheckedAt = v.now()
 			return nil
 		})
 	}
-	_ = group.Wait() // what goes wrong is in the results
+	_ = group.Wait() // failures are in the results
 	return results
 }
 
@@ -35,63 +34,66 @@ func (v *Validator) WithToken(ctx context.Context, s Subject, account rolebroker
 type tokenProbe struct {
 	*Validator
 	Subject
-	account rolebroker.ServiceAccount
-	role    rolebroker.Role
+	by   rolebroker.Party // the service account
+	role rolebroker.Role
 }
 
 func (t tokenProbe) validate(ctx context.Context) rolebroker.Validation {
 	if code, err := t.role.Unassumable(); err != nil {
-		return hinted(failed(code, answer{}, "%s", err), rolebroker.Hintf("correct it; the runner tries again when the integration is saved"))
+		return failed(code, answer{}, rolebroker.Hintf("correct it; the runner tries again when the integration is saved"), "%s", err)
 	}
 	a := t.try(ctx)
-	if a.refusal == nil {
-		return verdict(rolebroker.StatusAssumable, rolebroker.ValidAssumable, a, "the role can be assumed with the token of the service account %s", t.name())
+	if a.ok() {
+		return outcome(rolebroker.StatusAssumable, rolebroker.ValidAssumable, a, nil,
+			"the role can be assumed with the token of %s", t.by)
 	}
+	message := explain(a, t.by, t.role)
 	switch a.refusal.Kind {
 	case rolebroker.RefusedDenied:
-		return hinted(failed(rolebroker.ValidDenied, a, "AWS does not let the service account %s assume the role, and does not say why: %s", t.name(), a.words()), t.hintTrust())
+		return failed(rolebroker.ValidDenied, a, t.hintTrust(), "%s, and does not say why: %s",
+			a.refusal.Explain(t.by, t.role, "the role"), a.refusal.Reason())
 	case rolebroker.RefusedIdentity:
-		return hinted(failed(rolebroker.ValidIdentityInvalid, a, "AWS does not accept the token of the service account %s: %s", t.name(), a.words()), t.hintProvider())
+		return failed(rolebroker.ValidIdentityInvalid, a, t.hintProvider(), "%s", message)
 	case rolebroker.RefusedIdentityExpired:
-		return hinted(failed(rolebroker.ValidIdentityExpired, a, "the token of the service account %s has expired: %s", t.name(), a.words()),
-			rolebroker.Hintf("Kubernetes renews a projected token in its file; look whether the volume is a projected one, and at the clock of the node"))
+		return failed(rolebroker.ValidIdentityExpired, a, rolebroker.Hintf("Kubernetes renews a projected token in its file; "+
+			"look whether the volume is a projected one, and at the clock of the node"), "%s", message)
 	case rolebroker.RefusedNoIdentity:
-		return hinted(failed(rolebroker.ValidNoIdentity, a, "%s", a.refusal.Message),
-			rolebroker.Hintf("mount a projected service-account token for the audience sts.amazonaws.com, and name its file with --web-identity-token-file"))
+		return failed(rolebroker.ValidNoIdentity, a, rolebroker.Hintf("mount a projected service-account token for the audience "+
+			"sts.amazonaws.com, and name its file with --web-identity-token-file"), "%s", message)
 	case rolebroker.RefusedDuration:
-		return hinted(failed(rolebroker.ValidDurationMaximum, a, "AWS does not give sessions of %s: %s", rolebroker.ShortDuration(t.role.Duration()), a.words()),
-			rolebroker.Hintf("shorten the role's session duration, or raise its maximum session duration in IAM"))
+		return failed(rolebroker.ValidDurationMaximum, a,
+			rolebroker.Hintf("shorten the role's session duration, or raise its maximum session duration in IAM"), "%s", message)
 	case rolebroker.RefusedRegion:
-		return hinted(failed(rolebroker.ValidRegionDisabled, a, "STS is not activated in %s for the account of the role: %s", t.role.Region, a.words()),
-			rolebroker.Hintf("activate the region in that account, or give the role another region"))
+		return failed(rolebroker.ValidRegionDisabled, a,
+			rolebroker.Hintf("activate the region in that account, or give the role another region"), "%s", message)
 	case rolebroker.RefusedThrottled:
-		return verdict(rolebroker.StatusUnknown, rolebroker.ValidThrottled, a, "STS is throttling the runner's calls")
+		return unknown(rolebroker.ValidThrottled, a, nil, "%s", a.refusal.Explain(t.by, t.role, "the role"))
 	case rolebroker.RefusedUnreachable:
-		return hinted(verdict(rolebroker.StatusUnknown, rolebroker.ValidUnreachable, a, "STS in %s cannot be reached from the runner: %s", t.role.Region, a.words()),
-			rolebroker.Hintf("look whether the cluster can reach STS there, by HTTPS and perhaps through a proxy"))
+		return unknown(rolebroker.ValidUnreachable, a,
+			rolebroker.Hintf("look whether the cluster can reach STS there, by HTTPS and perhaps through a proxy"), "%s", message)
 	}
-	return hinted(failed(rolebroker.ValidRejected, a, "STS refuses the role: %s", a.words()), rolebroker.Hintf("look up AWS's words; the request ID finds the call"))
+	return failed(rolebroker.ValidRejected, a, rolebroker.Hintf("look up AWS's words; the request ID finds the call"), "%s", message)
 }
 
-// try asks, and again for a while when it is denied: IAM takes some time to make
-// a change known everywhere.
+// try calls STS, and again for a while if it denies: a change in IAM takes some seconds to be known everywhere.
 func (t tokenProbe) try(ctx context.Context) answer {
-	as := rolebroker.Assumption{ARN: t.role.ARN, Region: t.role.Region, SessionName: sessionName, Duration: t.role.Duration(), Policy: denyEverything}
-	once := &probe{work: &work{Validator: t.Validator, Subject: t.Subject}, role: t.role}
+	call := rolebroker.Assumption{ARN: t.role.ARN, Region: t.role.Region, SessionName: sessionName,
+		Duration: t.role.Duration(), Policy: denyEverything}
+	once := &probe{batch: &batch{Validator: t.Validator, Subject: t.Subject}, role: t.role}
 	patience := t.patience
 	if t.Impatient {
 		patience = 0
 	}
 	for pause := firstPause; ; pause *= 2 {
-		a := once.try(ctx, as)
-		if a.refusal == nil || a.refusal.Kind != rolebroker.RefusedDenied || patience < pause || !waited(ctx, pause) {
+		a := once.try(ctx, call)
+		if !a.is(rolebroker.RefusedDenied) || patience < pause || !waited(ctx, pause) {
 			return a
 		}
 		patience -= pause
 	}
 }
 
-// waited says whether ctx did not end meanwhile.
+// waited waits for d. It is false if ctx ended before that.
 func waited(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -103,13 +105,11 @@ func waited(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (t tokenProbe) name() string { return t.account.Namespace + "/" + t.account.Name }
-
-// trust is the setup of this one role.
+// trust is what internal/setup writes the statement of this role from.
 func (t tokenProbe) trust() setup.Subject {
 	return setup.Subject{Integration: t.Integration.Name, Mode: rolebroker.ModeCluster, Roles: []rolebroker.Role{t.role},
-		Request: rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterIRSA, Issuer: t.account.Issuer,
-			Namespace: t.account.Namespace, ServiceAccount: t.account.Name}}.WithDefaults()}
+		Request: rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterIRSA, Issuer: t.by.Account.Issuer,
+			Namespace: t.by.Account.Namespace, ServiceAccount: t.by.Account.Name}}.WithDefaults()}
 }
 
 func (t tokenProbe) hintTrust() rolebroker.Hint {
@@ -126,6 +126,6 @@ func (t tokenProbe) hintTrust() rolebroker.Hint {
 func (t tokenProbe) hintProvider() rolebroker.Hint {
 	return rolebroker.Hint{{
 		Text: fmt.Sprintf("account %s has an IAM OpenID Connect provider for %s, with the audience sts.amazonaws.com:",
-			t.role.ARN.Account, t.account.Issuer),
+			t.role.ARN.Account, t.by.Account.Issuer),
 		Command: command("aws", "iam", "list-open-id-connect-providers")}}
 }

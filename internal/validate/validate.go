@@ -12,28 +12,29 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// STS is who is asked. Its errors are *rolebroker.Refusal.
+// STS assumes roles. Its errors are *rolebroker.Refusal.
 type STS interface {
 	// Try asks for credentials with exactly one request.
 	Try(ctx context.Context, a rolebroker.Assumption) (*rolebroker.Assumed, error)
-	// Identity is who we are.
+	// Identity is our own AWS identity.
 	Identity(ctx context.Context) (*rolebroker.Identity, error)
 }
 
 // Options configure New. STS is required.
 type Options struct {
 	STS STS
-	Log *slog.Logger     // of what STS answered; nil: none
+	By  rolebroker.Party // who asks STS, for the messages; the zero value is the server
+	Log *slog.Logger     // of STS's refusals; nil: none
 	Now func() time.Time // nil: time.Now
 
-	// Concurrency is how many roles of one validation are tried at once; 0
-	// means DefaultConcurrency.
+	// Concurrency is how many roles of one validation are tried at the same
+	// time; 0 means DefaultConcurrency.
 	Concurrency int
 	// Rate is how many calls to STS all validations together make in a second;
 	// 0 means DefaultRate.
 	Rate int
-	// Patience is for how long a role that is denied, or STS that does not
-	// answer, is tried again; 0 means not again.
+	// Patience is how long to try again when STS denies a role or does not
+	// answer; 0 means one try.
 	Patience time.Duration
 }
 
@@ -52,15 +53,16 @@ const (
 const (
 	// callTimeout bounds one call to STS.
 	callTimeout = 10 * time.Second
-	// atOnce is how many calls a role begins with.
+	// atOnce is how many calls are made for a role at the same time.
 	atOnce = 3
-	// firstPause is how long to wait before trying again; it doubles each time.
+	// firstPause is the pause before the second try; it doubles each time.
 	firstPause = time.Second
 )
 
 // Validator validates. It is safe for concurrent use.
 type Validator struct {
 	sts         STS
+	by          rolebroker.Party
 	log         *slog.Logger
 	now         func() time.Time
 	concurrency int
@@ -70,7 +72,7 @@ type Validator struct {
 
 // New makes a Validator.
 func New(o Options) *Validator {
-	v := &Validator{sts: o.STS, log: o.Log, now: o.Now, concurrency: o.Concurrency, patience: o.Patience}
+	v := &Validator{sts: o.STS, by: o.By, log: o.Log, now: o.Now, concurrency: o.Concurrency, patience: o.Patience}
 	if v.log == nil {
 		v.log = slog.New(slog.DiscardHandler)
 	}
@@ -87,8 +89,8 @@ func New(o Options) *Validator {
 	return v
 }
 
-// newLimiter allows so many calls within any second. The calls of one role may
-// go together; that many are taken off, so that they are within it too.
+// newLimiter allows so many calls within any second. The calls that are made for
+// one role at the same time count against the rate as well.
 func newLimiter(perSecond int) *rate.Limiter {
 	if perSecond <= 2*atOnce {
 		return rate.NewLimiter(rate.Limit(perSecond), 1)
@@ -96,123 +98,126 @@ func newLimiter(perSecond int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond-atOnce), atOnce)
 }
 
-// Subject is whose roles are validated.
+// Subject is the integration whose roles are validated.
 type Subject struct {
 	Integration       rolebroker.Integration
-	Earlier           []string // external IDs of the integration that were good before, the newest first
-	RequireExternalID bool     // a role that can be assumed without it counts as failed
-	Impatient         bool     // what is denied is not tried again: it has long been there
+	Earlier           []string // earlier external IDs of the integration, the newest first
+	RequireExternalID bool     // a role that can be assumed without the external ID is failed, not a warning
+	Impatient         bool     // a role that is denied is not tried again, since nothing was changed lately
 }
 
-// Roles validates every role of the subject. Each outcome is told as soon as
-// it is known, one at a time; the answer has them all, in the order of the
-// roles. When ctx ends, the roles that are left are unknown, ValidNotChecked.
-func (v *Validator) Roles(ctx context.Context, s Subject, tell func(rolebroker.RoleValidation)) []rolebroker.RoleValidation {
+// Roles validates every role of the subject. It calls notify, if that is not nil,
+// with each outcome as soon as it is known, one at a time, and returns all of
+// them in the order of the roles. A role that was not tried before ctx ended is
+// unknown, ValidNotChecked.
+func (v *Validator) Roles(
+	ctx context.Context, s Subject, notify func(rolebroker.RoleValidation),
+) []rolebroker.RoleValidation {
 	roles := s.Integration.Roles
-	w := &work{Validator: v, Subject: s, tell: tell, results: make([]rolebroker.RoleValidation, len(roles)), left: len(roles),
+	b := &batch{Validator: v, Subject: s, notify: notify, results: make([]rolebroker.RoleValidation, len(roles)), left: len(roles),
 		ready: make(chan *probe, len(roles)), done: make(chan struct{}), waiting: map[*probe]*time.Timer{}}
 	if len(roles) == 0 {
-		return w.results
+		return b.results
 	}
 	if s.Integration.AssumptionMode == rolebroker.ModePlatform {
-		w.platform, w.problem = v.identity(ctx)
+		b.identity, b.noIdentity = v.askIdentity(ctx)
 	}
 	for i, role := range roles {
-		w.ready <- newProbe(w, i, role)
+		b.ready <- newProbe(b, i, role)
 	}
-	defer context.AfterFunc(ctx, w.wakeAll)()
+	defer context.AfterFunc(ctx, b.wakeAll)()
 	var workers sync.WaitGroup
 	for range min(v.concurrency, len(roles)) {
-		workers.Go(func() { w.run(ctx) })
+		workers.Go(func() { b.run(ctx) })
 	}
 	workers.Wait()
-	return w.results
+	return b.results
 }
 
-// work is one validation. A few workers take the roles that are ready; one that
-// has to be tried again later waits without a worker.
-type work struct {
+// batch is one validation. A few workers try the roles that are ready. A role
+// that has to be tried again later waits without a worker.
+type batch struct {
 	*Validator
 	Subject
-	platform rolebroker.Identity // the zero value when it is not known
-	problem  *rolebroker.Refusal // why we have no identity to assume anything with; nil if we have
+	identity   rolebroker.Identity // our own; the zero value if it is not known
+	noIdentity *rolebroker.Refusal // why we have no AWS credentials at all; nil if we have
 
-	ready chan *probe   // holds all of them, so that nobody waits to put one in
-	done  chan struct{} // closed when none is left
+	ready chan *probe   // has room for all of them, so that sending never blocks
+	done  chan struct{} // closed when every role has its outcome
 
 	mu      sync.Mutex
-	tell    func(rolebroker.RoleValidation)
+	notify  func(rolebroker.RoleValidation)
 	results []rolebroker.RoleValidation
-	left    int
+	left    int // roles without an outcome
 	waiting map[*probe]*time.Timer
 }
 
-func (w *work) run(ctx context.Context) {
+func (b *batch) run(ctx context.Context) {
 	for {
 		select {
-		case p := <-w.ready:
+		case p := <-b.ready:
 			if v, again := p.turn(ctx); again > 0 {
-				w.later(ctx, p, again)
+				b.later(ctx, p, again)
 			} else {
-				w.finish(p, v)
+				b.finish(p, v)
 			}
-		case <-w.done:
+		case <-b.done:
 			return
 		}
 	}
 }
 
-// finish keeps and tells an outcome.
-func (w *work) finish(p *probe, v rolebroker.Validation) {
-	v.CheckedAt = w.now().UTC().Truncate(time.Millisecond)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.results[p.index] = rolebroker.RoleValidation{Index: p.index, Role: p.role, Validation: v}
-	if w.tell != nil {
-		w.tell(w.results[p.index])
+// finish records the outcome of a role.
+func (b *batch) finish(p *probe, v rolebroker.Validation) {
+	v.CheckedAt = b.now().UTC().Truncate(time.Millisecond)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.results[p.index] = rolebroker.RoleValidation{Index: p.index, Role: p.role, Validation: v}
+	if b.notify != nil {
+		b.notify(b.results[p.index])
 	}
-	if w.left--; w.left == 0 {
-		close(w.done)
+	if b.left--; b.left == 0 {
+		close(b.done)
 	}
 }
 
-// later makes a role ready again after a while, or at once when ctx has ended.
-func (w *work) later(ctx context.Context, p *probe, pause time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// later makes a role ready again after a pause, or at once if ctx has ended.
+func (b *batch) later(ctx context.Context, p *probe, pause time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if ctx.Err() != nil {
-		w.ready <- p
+		b.ready <- p
 		return
 	}
-	w.waiting[p] = time.AfterFunc(pause, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.wake(p)
+	b.waiting[p] = time.AfterFunc(pause, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.wake(p)
 	})
 }
 
-// wake makes a role ready that waits; w.mu is held.
-func (w *work) wake(p *probe) {
-	if timer := w.waiting[p]; timer != nil {
+// wake makes a waiting role ready. The caller holds b.mu.
+func (b *batch) wake(p *probe) {
+	if timer := b.waiting[p]; timer != nil {
 		timer.Stop()
-		delete(w.waiting, p)
-		w.ready <- p
+		delete(b.waiting, p)
+		b.ready <- p
 	}
 }
 
-// wakeAll has nobody wait any longer: ctx has ended.
-func (w *work) wakeAll() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for p := range w.waiting {
-		w.wake(p)
+// wakeAll ends all waiting, since ctx has ended.
+func (b *batch) wakeAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for p := range b.waiting {
+		b.wake(p)
 	}
 }
 
-// identity is who we are. Only when there are no credentials at all is that the
-// end of it: whatever else keeps AWS from saying who we are may not keep it from
-// letting us assume roles.
-func (v *Validator) identity(ctx context.Context) (rolebroker.Identity, *rolebroker.Refusal) {
+// askIdentity asks AWS for our own identity. Only a lack of credentials is a
+// refusal: any other failure to tell the identity need not keep AWS from letting
+// us assume roles.
+func (v *Validator) askIdentity(ctx context.Context) (rolebroker.Identity, *rolebroker.Refusal) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if v.limiter.Wait(ctx) != nil {
@@ -223,14 +228,14 @@ func (v *Validator) identity(ctx context.Context) (rolebroker.Identity, *rolebro
 		return *identity, nil
 	}
 	refusal := refusalOf(err)
-	v.log.InfoContext(ctx, "validation: asking AWS who we are", "reason", refusal, "cause", refusal.Cause)
+	v.log.InfoContext(ctx, "validation: asking AWS for our own identity", "reason", refusal, "cause", refusal.Cause)
 	if refusal.Kind == rolebroker.RefusedNoIdentity {
 		return rolebroker.Identity{}, refusal
 	}
 	return rolebroker.Identity{}, nil
 }
 
-// refusalOf is err as the refusal that it is.
+// refusalOf is the refusal that err is.
 func refusalOf(err error) *rolebroker.Refusal {
 	var refusal *rolebroker.Refusal
 	if errors.As(err, &refusal) {

@@ -1,0 +1,150 @@
+package rolebroker
+
+import "fmt"
+
+// RefusalKind says why STS gave no credentials, as far as its answer tells.
+type RefusalKind string
+
+const (
+	// The role does not trust us, does not exist, or a policy denies: AWS does not tell these apart.
+	RefusedDenied          RefusalKind = "denied"
+	RefusedThrottled       RefusalKind = "throttled"        // we asked too often
+	RefusedUnreachable     RefusalKind = "unreachable"      // no answer, or one that says STS itself is in trouble
+	RefusedNoIdentity      RefusalKind = "no_identity"      // we have no AWS identity of our own
+	RefusedIdentityExpired RefusalKind = "identity_expired" // ours has expired
+	RefusedIdentity        RefusalKind = "identity_invalid" // ours is not accepted: unknown key, wrong signature
+	RefusedRegion          RefusalKind = "region_disabled"  // STS is not activated in that region for the role's account
+	RefusedDuration        RefusalKind = "duration"         // longer than the role allows, or than role chaining does
+	RefusedOther           RefusalKind = "rejected"         // anything else STS found wrong
+)
+
+// Temporary says that the same call may succeed later with nothing changed in AWS.
+func (k RefusalKind) Temporary() bool {
+	return k == RefusedThrottled || k == RefusedUnreachable
+}
+
+// Code is the code of an error that passes the refusal on to an agent: denied if the role or its setup in AWS has to
+// change, unavailable if the fault is our own identity or the way to STS.
+func (k RefusalKind) Code() Code {
+	switch k {
+	case RefusedDenied, RefusedDuration, RefusedRegion, RefusedOther:
+		return CodeDenied
+	}
+	return CodeUnavailable
+}
+
+// Refusal is the error of an AssumeRole call that gave no credentials.
+type Refusal struct {
+	Kind      RefusalKind
+	Code      string // AWS's error code, as on the wire; may be empty
+	Message   string // AWS's message, or what went wrong on the way to AWS
+	RequestID string // AWS's; may be empty
+	Cause     error  // for the log
+
+	DeniedBy Denier // of RefusedDenied: which policy AWS says denied it; empty if AWS does not say
+	Chained  bool   // of RefusedDuration: AWS says that the limit is the hour of role chaining
+}
+
+// Denier is what AWS says denied a call. Across accounts it says nothing.
+type Denier string
+
+const (
+	DeniedByIdentity     Denier = "identity"     // a policy of the caller: identity-based, session, permissions boundary
+	DeniedByTrust        Denier = "trust"        // the role's trust policy
+	DeniedByOrganization Denier = "organization" // a service or resource control policy, or that of a VPC endpoint
+)
+
+// Error is AWS's code and message, with the request ID that finds the call in CloudTrail.
+func (r *Refusal) Error() string {
+	if r.RequestID == "" {
+		return r.Reason()
+	}
+	return fmt.Sprintf("%s (request ID %s)", r.Reason(), r.RequestID)
+}
+
+// Reason is AWS's code and message.
+func (r *Refusal) Reason() string {
+	if r.Code == "" {
+		return r.Message
+	}
+	return r.Code + ": " + r.Message
+}
+
+// Unwrap gives the log its cause.
+func (r *Refusal) Unwrap() error { return r.Cause }
+
+// Party is who asks STS for a role, as messages name it. The zero value is the server.
+type Party struct {
+	Runner  bool           // the runner in the cluster, instead of the server
+	Account ServiceAccount // whose token is shown to STS; the zero value: the party has AWS credentials of its own
+}
+
+// String names the party in a sentence, as in "the server".
+func (p Party) String() string {
+	if p.Account != (ServiceAccount{}) {
+		return "the service account " + p.Account.Namespace + "/" + p.Account.Name
+	}
+	return "the " + p.Program()
+}
+
+// Program is the program that asks, without an article: server or runner.
+func (p Party) Program() string {
+	if p.Runner {
+		return "runner"
+	}
+	return "server"
+}
+
+// credentials are what the party shows to STS.
+func (p Party) credentials() string {
+	if p.Account != (ServiceAccount{}) {
+		return "the token of " + p.String()
+	}
+	return p.String() + "'s own AWS credentials"
+}
+
+// Explain says in one sentence, without AWS's own words, what the refusal means. by is who asked. role is what was
+// asked for, and called is what the reader calls it, as in "role production/readonly"; both are empty for a call that
+// was not about a role.
+func (r *Refusal) Explain(by Party, role Role, called string) string {
+	switch r.Kind {
+	case RefusedDenied:
+		return fmt.Sprintf("AWS does not let %s assume %s", by, called)
+	case RefusedDuration:
+		return fmt.Sprintf("AWS does not give sessions of %s for %s", ShortDuration(role.Duration()), called)
+	case RefusedRegion:
+		return fmt.Sprintf("STS is not activated in %s for account %s", role.Region, role.ARN.Account)
+	case RefusedThrottled:
+		return fmt.Sprintf("STS is throttling the %s's calls", by.Program())
+	case RefusedUnreachable:
+		if role.Region == "" {
+			return "STS gave no answer"
+		}
+		return fmt.Sprintf("STS in %s gave no answer", role.Region)
+	case RefusedNoIdentity:
+		return fmt.Sprintf("%s has no AWS identity of its own", by)
+	case RefusedIdentityExpired:
+		return fmt.Sprintf("%s expired", by.credentials())
+	case RefusedIdentity:
+		return fmt.Sprintf("AWS does not accept %s", by.credentials())
+	}
+	return "STS refuses " + called
+}
+
+// Advise says what to do about a refusal whose cause is the party's own AWS identity or its way to STS. It is empty
+// for the other kinds, which are about the role.
+func (r *Refusal) Advise(by Party) Hint {
+	switch r.Kind {
+	case RefusedNoIdentity:
+		return Hintf("give the %s an AWS identity: an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID",
+			by.Program())
+	case RefusedIdentityExpired:
+		return Hintf("renew the %s's AWS credentials; long-lived ones, or an instance or container role, renew themselves", by.Program())
+	case RefusedIdentity:
+		return Hintf("correct the %s's AWS credentials: the access key may be deleted, disabled or mistyped, or the %[1]s's clock wrong",
+			by.Program())
+	case RefusedUnreachable:
+		return Hintf("look whether the %s can reach STS, by HTTPS and perhaps through a proxy", by.Program())
+	}
+	return nil
+}
