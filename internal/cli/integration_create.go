@@ -10,12 +10,6 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 )
 
-const roleFlagUsage = "`role`, written as above"
-
-// roleHelp says how roles are written.
-const roleHelp = `A role is written
-  name=NAME,arn=ARN,region=REGION[,enabled=false][,session_duration=1h]`
-
 func newIntegrationCreate(a *app) *cobra.Command {
 	var (
 		out      output

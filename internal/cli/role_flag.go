@@ -7,6 +7,13 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 )
 
+// roleForm is how a role is written on the command line.
+const roleForm = "name=NAME,arn=ARN,region=REGION[,enabled=false][,session_duration=1h]"
+
+const roleFlagUsage = "`role`, written as above"
+
+const roleHelp = "A role is written\n  " + roleForm
+
 // parseRoles reads the values of --role.
 func parseRoles(values []string) ([]api.RoleRequest, error) {
 	var roles []api.RoleRequest
@@ -56,32 +63,31 @@ func changeRole(request *api.IntegrationRequest, value string) error {
 	return err
 }
 
-// readRole sets of a role what a value gives, and says what that was.
+// readRole sets the fields of role that a value gives, and returns their names.
 func readRole(role *api.RoleRequest, flag, value string) (seen map[string]bool, err error) {
 	last, seen := "", map[string]bool{}
 	for part := range strings.SplitSeq(value, ",") {
 		key, text, _ := strings.Cut(part, "=")
-		switch key {
-		case "name", "arn", "region", "enabled", "session_duration":
-		default:
-			if last == "arn" { // the name of an IAM role may have commas
-				role.ARN += "," + part
-				continue
-			}
-			return nil, usage("--%s has %q; a role is written name=NAME,arn=ARN,region=REGION[,enabled=false][,session_duration=1h]", flag, part)
-		}
 		if seen[key] {
 			return nil, usage("--%s has %s twice", flag, key)
 		}
-		last, seen[key] = key, true
-		if err := setRole(role, flag, key, text); err != nil {
+		known, err := setRole(role, flag, key, text)
+		switch {
+		case err != nil:
 			return nil, err
+		case known:
+			last, seen[key] = key, true
+		case last == "arn": // the name of an IAM role may have commas
+			role.ARN += "," + part
+		default:
+			return nil, usage("--%s has %q; a role is written %s", flag, part, roleForm)
 		}
 	}
 	return seen, nil
 }
 
-func setRole(role *api.RoleRequest, flag, key, text string) error {
+// setRole sets one field of a role, unless it knows none called key.
+func setRole(role *api.RoleRequest, flag, key, text string) (known bool, err error) {
 	switch key {
 	case "name":
 		role.Name = text
@@ -94,9 +100,11 @@ func setRole(role *api.RoleRequest, flag, key, text string) error {
 	case "enabled":
 		enabled, err := strconv.ParseBool(text)
 		if err != nil {
-			return usage("--%s has enabled=%s; it is true or false", flag, text)
+			return true, usage("--%s has enabled=%s; it is true or false", flag, text)
 		}
 		role.Enabled = &enabled
+	default:
+		return false, nil
 	}
-	return nil
+	return true, nil
 }
