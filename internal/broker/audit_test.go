@@ -134,3 +134,136 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 		}
 	}
 }
+
+// What the API cannot do leaves one event each, too: the web app's own actions, a runner's, and the first key.
+func TestWhatTheAPICannotDoIsRecorded(t *testing.T) {
+	var log bytes.Buffer
+	w := newWorld(t, func(o *broker.Options) { o.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
+	runner := w.runner("eks")
+	key, token, err := w.broker.JoinToken(w.ctx, admin, "eks", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	joining := rolebroker.Caller{Joining: runner.ID, RunnerKey: key.ID, Name: "eks", Address: "192.0.2.7"}
+	joined := rolebroker.Caller{Runner: runner.ID, Name: "eks", Address: "192.0.2.7"}
+	person := rolebroker.Caller{APIKey: "key_bootstrap", Name: "bootstrap", Access: rolebroker.AccessAdmin}
+	secrets := []string{token.Reveal()}
+	made := func(secret rolebroker.Secret, err error) error {
+		secrets = append(secrets, secret.Reveal())
+		return err
+	}
+	for _, c := range []struct {
+		action, by, subject string
+		do                  func() error
+	}{
+		{"api-key.create", "the server's configuration", "api_key_id=key_bootstrap", func() error {
+			return made(w.broker.BootstrapAdmin(w.ctx, rolebroker.Secret{}))
+		}},
+		{"api-key.create", "the server's configuration", "api_key_id=key_bootstrap", func() error {
+			return made(w.broker.BootstrapAdmin(w.ctx, rolebroker.NewSecret("a key that the operator chose")))
+		}},
+		{"", "", "", func() error { // it is the key already
+			return made(w.broker.BootstrapAdmin(w.ctx, rolebroker.NewSecret("a key that the operator chose")))
+		}},
+		{"sign-in.create", "bootstrap", "", func() error {
+			secret, _, err := w.broker.SignIn(w.ctx, person)
+			return made(secret, err)
+		}},
+		{"sign-in.create-link", "bootstrap", "", func() error { return made(w.broker.SignInLink(w.ctx, person)) }},
+		{"agent.disable", "test", "agent=scout", func() error {
+			_, err := w.broker.DisableAgent(w.ctx, admin, "scout")
+			return err
+		}},
+		{"", "", "", func() error { _, err := w.broker.DisableAgent(w.ctx, admin, "scout"); return err }},
+		{"agent.enable", "test", "agent=scout", func() error {
+			_, err := w.broker.EnableAgent(w.ctx, admin, "scout")
+			return err
+		}},
+		{"agent.set-default", "test", "integration=production", func() error {
+			_, err := w.broker.ChooseDefault(w.ctx, admin, "scout", "production")
+			return err
+		}},
+		{"runner.join", "eks", "runner=eks", func() error {
+			_, _, secret, err := w.broker.Join(w.ctx, joining, "v1.2.3")
+			return made(secret, err)
+		}},
+		{"runner.renew-credential", "eks", "runner=eks", func() error {
+			_, _, secret, err := w.broker.RenewCredential(w.ctx, joined)
+			return made(secret, err)
+		}},
+	} {
+		log.Reset()
+		if err := c.do(); err != nil {
+			t.Fatalf("%s: %v", c.action, err)
+		}
+		for _, secret := range secrets {
+			if secret != "" && strings.Contains(log.String(), secret) {
+				t.Errorf("%s: the log has a secret: %s", c.action, log.String())
+			}
+		}
+		found := events(t, &log)
+		if c.action == "" {
+			if len(found) != 0 {
+				t.Errorf("nothing changed, and there are the events %v", found)
+			}
+			continue
+		}
+		field, value, _ := strings.Cut(c.subject, "=")
+		if len(found) != 1 || found[0]["action"] != c.action || found[0]["outcome"] != "done" ||
+			found[0]["by"] != c.by || field != "" && found[0][field] != value {
+			t.Errorf("%s: it left the events %v", c.action, found)
+		}
+	}
+
+	// A second process with the same join token is refused.
+	log.Reset()
+	_, _, _, err = w.broker.Join(w.ctx, joining, "v1.2.3")
+	found := events(t, &log)
+	if rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated || len(found) != 1 || found[0]["action"] != "runner.join" ||
+		found[0]["outcome"] != "refused" || found[0]["address"] != "192.0.2.7" {
+		t.Errorf("a join token that was used: %v, %v", err, found)
+	}
+}
+
+// busy is a store in which another update comes first, so many times.
+type busy struct {
+	broker.Store
+	others int
+}
+
+func (s *busy) UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error {
+	if s.others--; s.others >= 0 {
+		return rolebroker.Errorf(rolebroker.CodeStale, "another update came first")
+	}
+	return s.Store.UpdateAgent(ctx, a, expected)
+}
+
+// An update without a version is tried again, and recorded once; one with a version is not.
+func TestAnUpdateWithoutAVersionIsTriedAgain(t *testing.T) {
+	var log bytes.Buffer
+	s := &busy{}
+	w := newWorld(t, func(o *broker.Options) {
+		s.Store = o.Store
+		o.Store, o.Log = s, slog.New(slog.NewJSONHandler(&log, nil))
+	})
+	for _, c := range []struct {
+		others  int
+		version int64
+		want    rolebroker.Code
+	}{
+		{3, 0, ""},
+		{9, 0, ""},
+		{10, 0, rolebroker.CodeStale},
+		{1, 3, rolebroker.CodeStale},
+	} {
+		log.Reset()
+		s.others = c.others
+		_, err := w.broker.UpdateAgent(w.ctx, admin, "scout", broker.AgentSpec{Name: "scout"}, c.version)
+		if rolebroker.CodeOf(err) != c.want {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if found := events(t, &log); len(found) != map[bool]int{true: 1}[err == nil] {
+			t.Errorf("%+v: it left the events %v", c, found)
+		}
+	}
+}
