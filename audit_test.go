@@ -62,8 +62,10 @@ func TestWhoMayDoWhat(t *testing.T) {
 			may  bool
 			code rolebroker.Code
 		}{
-			{"an admin key", rolebroker.Caller{APIKey: "key_a", Access: rolebroker.AccessAdmin}, !named(runs, a) && !joins, "denied"},
-			{"a read-only key", rolebroker.Caller{APIKey: "key_r", Access: rolebroker.AccessReadOnly}, named(reads, a), "denied"},
+			{"an admin key", rolebroker.Caller{APIKey: "key_a", Access: rolebroker.AccessAdmin},
+				!named(runs, a) && !joins, "denied"},
+			{"a read-only key", rolebroker.Caller{APIKey: "key_r", Access: rolebroker.AccessReadOnly},
+				named(reads, a), "denied"},
 			{"a runner", rolebroker.Caller{Runner: "run_r"}, named(runs, a), "denied"},
 			{"a join token", rolebroker.Caller{Joining: "run_r"}, joins, "denied"},
 			{"an agent", rolebroker.Caller{Agent: "agt_a", Token: "tok_a"}, false, "denied"},
@@ -136,7 +138,8 @@ func TestFactsSeeEveryDifference(t *testing.T) {
 		differ := len(in.Differences(&other)) > 0
 		changed := len(in.Facts().Without(other.Facts()))+len(other.Facts().Without(in.Facts())) > 0
 		if differ != changed {
-			t.Errorf("role %s: they differ: %t, and so do the facts: %t", reflect.TypeOf(rolebroker.Role{}).Field(i).Name, differ, changed)
+			t.Errorf("role %s: they differ: %t, and so do the facts: %t",
+				reflect.TypeOf(rolebroker.Role{}).Field(i).Name, differ, changed)
 		}
 	}
 }

@@ -12,8 +12,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
-// records are a token of an agent, a read-only key, an expired one, a bootstrap
-// key that the operator chose, and a join token and a credential of a runner.
+// records are kept in memory.
 type records struct {
 	tokens map[rolebroker.TokenID]*rolebroker.Token
 	keys   map[rolebroker.APIKeyID]*rolebroker.APIKey
@@ -69,16 +68,21 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // address is the RemoteAddr of every request.
 const address = "192.0.2.7:40000"
 
-// world is an Authenticator, and what it knows.
+// world is an Authenticator and the credentials that it knows.
 type world struct {
 	*auth.Authenticator
-	token, key, expired, chosen string
-	join, credential            string
+	token            string // of the agent agt_scout
+	key, expired     string // a read-only API key, and an admin key that has expired
+	chosen           string // the bootstrap key, chosen by the operator
+	join, credential string // a join token and a credential of the runner run_eks
 }
 
 func newWorld() world {
-	r := records{map[rolebroker.TokenID]*rolebroker.Token{}, map[rolebroker.APIKeyID]*rolebroker.APIKey{}, map[rolebroker.SignInID]*rolebroker.SignIn{},
-		map[rolebroker.RunnerKeyID]*rolebroker.RunnerKey{}, &[]rolebroker.AuditEvent{}}
+	r := records{
+		map[rolebroker.TokenID]*rolebroker.Token{}, map[rolebroker.APIKeyID]*rolebroker.APIKey{},
+		map[rolebroker.SignInID]*rolebroker.SignIn{}, map[rolebroker.RunnerKeyID]*rolebroker.RunnerKey{},
+		&[]rolebroker.AuditEvent{},
+	}
 	tokenID := rolebroker.NewTokenID()
 	token, hash := auth.NewAgentToken(tokenID)
 	r.tokens[tokenID] = &rolebroker.Token{ID: tokenID, Agent: "agt_scout", Hash: hash}
@@ -88,18 +92,24 @@ func newWorld() world {
 		r.keys[id] = &rolebroker.APIKey{ID: id, Name: name, Access: access, Hash: hash, ExpiresAt: expiresAt}
 		return secret.Reveal()
 	}
-	w := world{Authenticator: &auth.Authenticator{Records: r, Now: func() time.Time { return now }}, token: token.Reveal(), chosen: "what the operator chose himself"}
-	w.join, w.credential = w.runnerKey(auth.NewJoinToken, true).Reveal(), w.runnerKey(auth.NewRunnerCredential, false).Reveal()
+	w := world{
+		Authenticator: &auth.Authenticator{Records: r, Now: func() time.Time { return now }},
+		token:         token.Reveal(), chosen: "what the operator chose himself",
+	}
+	w.join = w.runnerKey(auth.NewJoinToken, true).Reveal()
+	w.credential = w.runnerKey(auth.NewRunnerCredential, false).Reveal()
 	w.key, w.expired = key("reader", rolebroker.AccessReadOnly, time.Time{}), key("old", rolebroker.AccessAdmin, now)
-	r.keys[auth.BootstrapKey] = &rolebroker.APIKey{ID: auth.BootstrapKey, Name: "bootstrap", Access: rolebroker.AccessAdmin, Hash: seal.Hash(w.chosen)}
+	r.keys[auth.BootstrapKey] = &rolebroker.APIKey{ID: auth.BootstrapKey, Name: "bootstrap",
+		Access: rolebroker.AccessAdmin, Hash: seal.Hash(w.chosen)}
 	return w
 }
 
-// runnerKey is a key of a runner that is good for a minute.
+// runnerKey makes a key of a runner that is valid for a minute.
 func (w world) runnerKey(make func(rolebroker.RunnerKeyID) (rolebroker.Secret, []byte), join bool) rolebroker.Secret {
 	id := rolebroker.NewRunnerKeyID()
 	secret, hash := make(id)
-	w.Records.(records).runner[id] = &rolebroker.RunnerKey{ID: id, Runner: "run_eks", RunnerName: "eks", Join: join, Hash: hash, ExpiresAt: now.Add(time.Minute)}
+	w.Records.(records).runner[id] = &rolebroker.RunnerKey{ID: id, Runner: "run_eks", RunnerName: "eks",
+		Join: join, Hash: hash, ExpiresAt: now.Add(time.Minute)}
 	return secret
 }
 
@@ -133,8 +143,8 @@ func TestATokenSaysWhichAgentItIs(t *testing.T) {
 
 func TestAKeySaysWhatItOpens(t *testing.T) {
 	w := newWorld()
-	if who, err := w.APIKey(t.Context(), "Bearer "+w.key, address); err != nil || who.MayRead() != nil || who.MayWrite() == nil ||
-		who.Address != "192.0.2.7" {
+	if who, err := w.APIKey(t.Context(), "Bearer "+w.key, address); err != nil || who.MayRead() != nil ||
+		who.MayWrite() == nil || who.Address != "192.0.2.7" {
 		t.Errorf("a read-only key: %+v, %v", who, err)
 	}
 	if who, err := w.APIKey(t.Context(), "Bearer "+w.chosen, address); err != nil || who.MayWrite() != nil {
@@ -149,13 +159,14 @@ func TestAKeySaysWhatItOpens(t *testing.T) {
 		w.join:                rolebroker.CodeDenied,
 		w.credential:          rolebroker.CodeDenied,
 	} {
-		if who, err := w.APIKey(t.Context(), header, address); rolebroker.CodeOf(err) != want || who != (rolebroker.Caller{}) {
+		who, err := w.APIKey(t.Context(), header, address)
+		if rolebroker.CodeOf(err) != want || who != (rolebroker.Caller{}) {
 			t.Errorf("%+v, %v; want %s", who, err, want)
 		}
 	}
 }
 
-// broken are records that cannot be read now.
+// broken are records of a database that is down.
 type broken struct{ testing.TB }
 
 func (b broken) RecordEvent(_ context.Context, e rolebroker.AuditEvent) {
@@ -182,7 +193,7 @@ func (broken) UseRunnerKey(context.Context, rolebroker.RunnerKeyID) error {
 	return rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
 }
 
-func TestNobodyGetsInWhileTheRecordsCannotBeRead(t *testing.T) {
+func TestNobodyIsIdentifiedWhileTheDatabaseIsDown(t *testing.T) {
 	w := newWorld()
 	w.Records = broken{t}
 	if _, err := w.Agent(t.Context(), w.token); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
@@ -205,7 +216,8 @@ func TestASignInStandsForItsAPIKey(t *testing.T) {
 	signIn := func(key rolebroker.APIKeyID, link bool, expires time.Time) (string, *rolebroker.SignIn) {
 		id := rolebroker.NewSignInID()
 		shown, hash := auth.NewSignIn(id)
-		r.ins[id] = &rolebroker.SignIn{ID: id, APIKey: key, KeyHash: r.keys[key].Hash, Hash: hash, Link: link, ExpiresAt: expires}
+		r.ins[id] = &rolebroker.SignIn{ID: id, APIKey: key, KeyHash: r.keys[key].Hash, Hash: hash,
+			Link: link, ExpiresAt: expires}
 		return shown.Reveal(), r.ins[id]
 	}
 	later := now.Add(time.Minute)
@@ -230,7 +242,8 @@ func TestASignInStandsForItsAPIKey(t *testing.T) {
 		"a cookie as a link":    {good, true, rolebroker.CodeUnauthenticated},
 		"one that is not known": {"rbs_x_" + strings.Repeat("a", 52), false, rolebroker.CodeUnauthenticated},
 	} {
-		if who, _, err := w.SignedIn(t.Context(), c.shown, c.link, address); rolebroker.CodeOf(err) != c.code || who != (rolebroker.Caller{}) {
+		who, _, err := w.SignedIn(t.Context(), c.shown, c.link, address)
+		if rolebroker.CodeOf(err) != c.code || who != (rolebroker.Caller{}) {
 			t.Errorf("%s is %+v: %v", name, who, err)
 		}
 	}
@@ -247,12 +260,13 @@ func TestASignInStandsForItsAPIKey(t *testing.T) {
 		}
 	}
 	delete(r.keys, auth.BootstrapKey)
-	if _, _, err := w.SignedIn(t.Context(), good, false, address); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+	_, _, err = w.SignedIn(t.Context(), good, false, address)
+	if rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		t.Errorf("it goes on without its key: %v", err)
 	}
 }
 
-// What is registered opens what was made here, and what is refused is in no word of it.
+// A token that was made elsewhere works once its record exists. A refusal does not repeat the token.
 func TestATokenThatWasMadeElsewhere(t *testing.T) {
 	id := rolebroker.NewTokenID()
 	token, hash := auth.NewAgentToken(id)
@@ -262,13 +276,15 @@ func TestATokenThatWasMadeElsewhere(t *testing.T) {
 	}
 	w := newWorld()
 	w.Records.(records).tokens[got] = &rolebroker.Token{ID: got, Agent: "agt_other", Hash: gotHash}
-	if who, err := w.Agent(t.Context(), "Bearer "+token.Reveal()); err != nil || who.Agent != "agt_other" || who.Token != id {
+	who, err := w.Agent(t.Context(), "Bearer "+token.Reveal())
+	if err != nil || who.Agent != "agt_other" || who.Token != id {
 		t.Errorf("it opens %+v: %v", who, err)
 	}
 	for _, bad := range []string{w.key, w.chosen, token.Reveal() + "x", strings.ToUpper(token.Reveal())} {
 		_, _, err := auth.MadeAgentToken(rolebroker.NewSecret(bad))
 		e := rolebroker.AsError(err)
-		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "token" || len(e.Hint) == 0 || strings.Contains(e.Error()+e.Hint.String(), bad) {
+		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "token" || len(e.Hint) == 0 ||
+			strings.Contains(e.Error()+e.Hint.String(), bad) {
 			t.Errorf("it is refused as %v (%s)", err, e.Hint)
 		}
 	}

@@ -12,7 +12,8 @@ func TestACredentialSaysWhichRunnerItIs(t *testing.T) {
 	w := newWorld()
 	for _, header := range []string{w.credential, "Bearer " + w.credential} {
 		who, err := w.Runner(t.Context(), header, address)
-		if err != nil || who.Runner != "run_eks" || who.Name != "eks" || who.RunnerKey == "" || who.Agent != "" || who.MayRead() == nil || who.MayWrite() == nil {
+		if err != nil || who.Runner != "run_eks" || who.Name != "eks" || who.RunnerKey == "" || who.Agent != "" ||
+			who.MayRead() == nil || who.MayWrite() == nil {
 			t.Errorf("%+v, %v", who, err)
 		}
 	}
@@ -44,17 +45,18 @@ func TestACredentialSaysWhichRunnerItIs(t *testing.T) {
 		{"rbr" + w.join[3:], rolebroker.CodeUnauthenticated, rolebroker.CodeDenied}, // renamed
 		{"rbj" + w.credential[3:], rolebroker.CodeDenied, rolebroker.CodeUnauthenticated},
 	} {
-		if who, err := w.Runner(t.Context(), c.shown, address); rolebroker.CodeOf(err) != c.asRunner || err != nil && who != (rolebroker.Caller{}) {
+		who, err := w.Runner(t.Context(), c.shown, address)
+		if rolebroker.CodeOf(err) != c.asRunner || err != nil && who != (rolebroker.Caller{}) {
 			t.Errorf("as a runner: %+v, %v; want %s", who, err, c.asRunner)
 		}
-		if who, err := w.JoinToken(t.Context(), c.shown, address); rolebroker.CodeOf(err) != c.joining || err != nil && who != (rolebroker.Caller{}) {
+		who, err = w.JoinToken(t.Context(), c.shown, address)
+		if rolebroker.CodeOf(err) != c.joining || err != nil && who != (rolebroker.Caller{}) {
 			t.Errorf("joining: %+v, %v; want %s", who, err, c.joining)
 		}
 	}
 }
 
-// What is shown in the wrong place is told what it is and what is wanted, and is
-// not repeated.
+// A refusal names the kind of the token and the kind that is wanted.
 func TestARefusalNamesBothKinds(t *testing.T) {
 	w := newWorld()
 	_, asRunner := w.Runner(t.Context(), w.join, address)
@@ -83,13 +85,15 @@ func TestTheKeysOfARunnerEnd(t *testing.T) {
 		}
 		k.ExpiresAt = now
 	}
-	if who, err := w.Runner(t.Context(), w.credential, address); rolebroker.CodeOf(err) != rolebroker.CodeExpired || who != (rolebroker.Caller{}) {
+	who, err := w.Runner(t.Context(), w.credential, address)
+	if rolebroker.CodeOf(err) != rolebroker.CodeExpired || who != (rolebroker.Caller{}) {
 		t.Errorf("%+v, %v", who, err)
 	}
-	if who, err := w.JoinToken(t.Context(), w.join, address); rolebroker.CodeOf(err) != rolebroker.CodeExpired || who != (rolebroker.Caller{}) {
+	who, err = w.JoinToken(t.Context(), w.join, address)
+	if rolebroker.CodeOf(err) != rolebroker.CodeExpired || who != (rolebroker.Caller{}) {
 		t.Errorf("%+v, %v", who, err)
 	}
-	wrong := w.credential[:len(w.credential)-1] + "-" // nobody learns from a guess that it was good once
+	wrong := w.credential[:len(w.credential)-1] + "-" // a guess must not reveal that the ID was valid once
 	if _, err := w.Runner(t.Context(), wrong, address); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		t.Errorf("%v", err)
 	}

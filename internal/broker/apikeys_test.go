@@ -10,7 +10,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// opens says who a key belongs to, if it opens the management API.
+// opens identifies the holder of an API key.
 func (w *world) opens(key rolebroker.Secret) (rolebroker.Caller, error) {
 	authenticator := &auth.Authenticator{Records: w.broker, Now: time.Now}
 	return authenticator.APIKey(w.ctx, "Bearer "+key.Reveal(), "192.0.2.1:1")
@@ -35,7 +35,8 @@ func TestTheFirstStartMakesAnAdminKeyOnce(t *testing.T) {
 func TestTheOperatorsKeyReplacesTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		first, second := rolebroker.NewSecret("the first key of the operator"), rolebroker.NewSecret("the second key of the operator")
+		first := rolebroker.NewSecret("the first key of the operator")
+		second := rolebroker.NewSecret("the second key of the operator")
 		for _, key := range []rolebroker.Secret{first, first, second} {
 			if _, err := w.broker.BootstrapAdmin(w.ctx, key); err != nil {
 				t.Fatal(err)
@@ -57,10 +58,12 @@ func TestADeletedOperatorsKeyDoesNotComeBack(t *testing.T) {
 		if _, err := w.broker.BootstrapAdmin(w.ctx, leaked); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.broker.DeleteAPIKey(w.ctx, admin, auth.BootstrapKey); rolebroker.CodeOf(err) != rolebroker.CodeConflict {
+		err := w.broker.DeleteAPIKey(w.ctx, admin, auth.BootstrapKey)
+		if rolebroker.CodeOf(err) != rolebroker.CodeConflict {
 			t.Errorf("deleting the last admin key: %v", err)
 		}
-		if _, _, err := w.broker.CreateAPIKey(w.ctx, admin, broker.APIKeySpec{Name: "ops", Access: rolebroker.AccessAdmin}); err != nil {
+		ops := broker.APIKeySpec{Name: "ops", Access: rolebroker.AccessAdmin}
+		if _, _, err := w.broker.CreateAPIKey(w.ctx, admin, ops); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.broker.DeleteAPIKey(w.ctx, admin, auth.BootstrapKey); err != nil {
@@ -87,7 +90,8 @@ func TestADeletedOperatorsKeyDoesNotComeBack(t *testing.T) {
 func TestNobodyTakesTheNameOfTheFirstKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		_, _, err := w.broker.CreateAPIKey(w.ctx, admin, broker.APIKeySpec{Name: "bootstrap", Access: rolebroker.AccessAdmin})
+		bootstrap := broker.APIKeySpec{Name: "bootstrap", Access: rolebroker.AccessAdmin}
+		_, _, err := w.broker.CreateAPIKey(w.ctx, admin, bootstrap)
 		if rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
 			t.Errorf("%v", err)
 		}

@@ -219,8 +219,8 @@ func TestWhatTheAPICannotDoIsRecorded(t *testing.T) {
 	log.Reset()
 	_, _, _, err = w.broker.Join(w.ctx, joining, "v1.2.3")
 	found := events(t, &log)
-	if rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated || len(found) != 1 || found[0]["action"] != "runner.join" ||
-		found[0]["outcome"] != "refused" || found[0]["address"] != "192.0.2.7" {
+	if rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated || len(found) != 1 ||
+		found[0]["action"] != "runner.join" || found[0]["outcome"] != "refused" || found[0]["address"] != "192.0.2.7" {
 		t.Errorf("a join token that was used: %v, %v", err, found)
 	}
 }
@@ -265,5 +265,30 @@ func TestAnUpdateWithoutAVersionIsTriedAgain(t *testing.T) {
 		if found := events(t, &log); len(found) != map[bool]int{true: 1}[err == nil] {
 			t.Errorf("%+v: it left the events %v", c, found)
 		}
+	}
+}
+
+// overtaken is a store in which another update always comes first.
+type overtaken struct{ broker.Store }
+
+func (overtaken) UpdateIntegration(context.Context, *rolebroker.Integration, int64) error {
+	return rolebroker.Errorf(rolebroker.CodeStale, "another update came first")
+}
+
+// An update that has to validate first is not tried again, because that would validate again.
+func TestAnUpdateThatValidatesFirstIsNotTriedAgain(t *testing.T) {
+	w := newWorld(t, func(o *broker.Options) { o.Store = overtaken{o.Store} })
+	in, err := w.broker.Integration(w.ctx, admin, "staging")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.validate("staging")
+	once := w.aws.Calls("AssumeRole")
+	_, err = w.broker.UpdateIntegration(w.ctx, admin, "staging", *in, 0, rolebroker.ValidateRequire)
+	if rolebroker.CodeOf(err) != rolebroker.CodeStale {
+		t.Errorf("%v", err)
+	}
+	if n := w.aws.Calls("AssumeRole") - once; n != once {
+		t.Errorf("it called STS %d times, and one validation %d times", n, once)
 	}
 }

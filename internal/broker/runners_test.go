@@ -13,7 +13,8 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-var scoutAccount = rolebroker.ServiceAccount{Issuer: "https://oidc.example.com/id/A", Namespace: "agents", Name: "scout"}
+var scoutAccount = rolebroker.ServiceAccount{
+	Issuer: "https://oidc.example.com/id/A", Namespace: "agents", Name: "scout"}
 
 func (w *world) runner(name string) *rolebroker.Runner {
 	w.Helper()
@@ -24,13 +25,15 @@ func (w *world) runner(name string) *rolebroker.Runner {
 	return r
 }
 
-// clustered is an integration in cluster mode that names a runner, or none.
+// clustered makes an integration in cluster mode. runner may be empty.
 func (w *world) clustered(name, runner string) (*rolebroker.Integration, error) {
-	return w.broker.CreateIntegration(w.ctx, admin, rolebroker.Integration{Name: name, AssumptionMode: rolebroker.ModeCluster,
-		Runner: rolebroker.RunnerID(runner), DefaultRole: "readonly", Roles: []rolebroker.Role{role("readonly", "ReadOnly")}}, rolebroker.ValidateSkip)
+	return w.broker.CreateIntegration(w.ctx, admin, rolebroker.Integration{
+		Name: name, AssumptionMode: rolebroker.ModeCluster, Runner: rolebroker.RunnerID(runner),
+		DefaultRole: "readonly", Roles: []rolebroker.Role{role("readonly", "ReadOnly")},
+	}, rolebroker.ValidateSkip)
 }
 
-// as is code and message of an error in one string.
+// as returns the code and the message of an error.
 func as(err error) string {
 	e := rolebroker.AsError(err)
 	return string(e.Code) + ": " + e.Error()
@@ -45,7 +48,8 @@ func TestAnIntegrationNamesItsRunner(t *testing.T) {
 			t.Errorf("%+v, %v", in, err)
 		}
 	}
-	if _, err := w.clustered("nobody", "nope"); as(err) != `invalid: the integration is not valid: runner: there is no runner "nope"` {
+	_, err := w.clustered("nobody", "nope")
+	if as(err) != `invalid: the integration is not valid: runner: there is no runner "nope"` {
 		t.Errorf("%v", err)
 	}
 	in, err := w.clustered("moving", "eks")
@@ -57,17 +61,21 @@ func TestAnIntegrationNamesItsRunner(t *testing.T) {
 		f(&changed)
 		return w.broker.UpdateIntegration(w.ctx, admin, string(in.ID), changed, 0, rolebroker.ValidateSkip)
 	}
-	if got, err := change(func(in *rolebroker.Integration) { in.Runner = rolebroker.RunnerID(w.runner("gke").Name) }); err != nil || got.RunnerName != "gke" {
+	gke := rolebroker.RunnerID(w.runner("gke").Name)
+	got, err := change(func(in *rolebroker.Integration) { in.Runner = gke })
+	if err != nil || got.RunnerName != "gke" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := change(func(in *rolebroker.Integration) { in.Runner = "nope" }); rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
+	_, err = change(func(in *rolebroker.Integration) { in.Runner = "nope" })
+	if rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
 		t.Errorf("%v", err)
 	}
 	_, err = change(func(in *rolebroker.Integration) { in.AssumptionMode = rolebroker.ModePlatform })
 	if as(err) != "invalid: the integration is not valid: runner: is for the assumption mode cluster only" {
 		t.Errorf("%v", err)
 	}
-	if got, err := change(func(in *rolebroker.Integration) { in.AssumptionMode, in.Runner = rolebroker.ModePlatform, "" }); err != nil || got.Runner != "" || got.RunnerName != "" {
+	got, err = change(func(in *rolebroker.Integration) { in.AssumptionMode, in.Runner = rolebroker.ModePlatform, "" })
+	if err != nil || got.Runner != "" || got.RunnerName != "" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if err := w.broker.DeleteRunner(w.ctx, admin, "gke", 0); err != nil {
@@ -92,7 +100,8 @@ func TestRolesInAClusterAreRefusedHere(t *testing.T) {
 	for reference, want := range map[string][2]string{
 		"led/readonly": {"denied: the roles of integration led are assumed by runner eks in your cluster, not by this server",
 			"the agent has to ask that runner: set ROLEBROKER_URL to its address in the cluster"},
-		"lost/readonly": {"denied: the roles of integration lost are assumed in your cluster, and no runner is named that does",
+		"lost/readonly": {
+			"denied: the roles of integration lost are assumed in your cluster, and no runner is named that does",
 			"an administrator has to name one: rolebroker integration update lost --runner RUNNER"},
 	} {
 		_, err := w.lend(reference)
@@ -100,7 +109,7 @@ func TestRolesInAClusterAreRefusedHere(t *testing.T) {
 			t.Errorf("%s (%s)", as(err), rolebroker.AsError(err).Hint)
 		}
 	}
-	// What the runner is called now is what is said.
+	// A refusal has the runner's current name.
 	if _, err := w.broker.UpdateRunner(w.ctx, admin, "eks", broker.RunnerSpec{Name: "gke"}, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +123,10 @@ func TestAJoinTokenIsGoodForAWhile(t *testing.T) {
 	w := newWorld(t, func(o *broker.Options) { o.Now = func() time.Time { return now } })
 	r := w.runner("eks")
 	authenticator := &auth.Authenticator{Records: w.broker, Now: func() time.Time { return now }}
-	for lasts, want := range map[time.Duration]time.Duration{0: time.Hour, time.Minute: time.Minute, 24 * time.Hour: 24 * time.Hour} {
-		key, secret, err := w.broker.JoinToken(w.ctx, admin, "eks", lasts)
+	for lifetime, want := range map[time.Duration]time.Duration{
+		0: time.Hour, time.Minute: time.Minute, 24 * time.Hour: 24 * time.Hour,
+	} {
+		key, secret, err := w.broker.JoinToken(w.ctx, admin, "eks", lifetime)
 		if err != nil || !key.ExpiresAt.Equal(now.Add(want)) || !strings.HasPrefix(secret.Reveal(), "rbj_") {
 			t.Errorf("%+v, %v", key, err)
 			continue
@@ -125,31 +136,35 @@ func TestAJoinTokenIsGoodForAWhile(t *testing.T) {
 			t.Errorf("%+v, %v", known, err)
 		}
 	}
-	for _, lasts := range []time.Duration{-1, -time.Hour, 24*time.Hour + 1} {
-		if _, _, err := w.broker.JoinToken(w.ctx, admin, "eks", lasts); rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
-			t.Errorf("%s: %v", lasts, err)
+	for _, lifetime := range []time.Duration{-1, -time.Hour, 24*time.Hour + 1} {
+		_, _, err := w.broker.JoinToken(w.ctx, admin, "eks", lifetime)
+		if rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
+			t.Errorf("%s: %v", lifetime, err)
 		}
 	}
 	if _, _, err := w.broker.JoinToken(w.ctx, admin, "nope", 0); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		t.Errorf("%v", err)
 	}
 
-	// A newer one takes its place, and its time ends.
+	// A newer join token replaces it, and expires.
 	_, first, _ := w.broker.JoinToken(w.ctx, admin, "eks", 0)
 	_, second, _ := w.broker.JoinToken(w.ctx, admin, "eks", 0)
-	if _, err := authenticator.JoinToken(w.ctx, first.Reveal(), ""); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+	_, err := authenticator.JoinToken(w.ctx, first.Reveal(), "")
+	if rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		t.Errorf("%v", err)
 	}
 	now = now.Add(time.Hour)
-	if _, err := authenticator.JoinToken(w.ctx, second.Reveal(), ""); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
+	_, err = authenticator.JoinToken(w.ctx, second.Reveal(), "")
+	if rolebroker.CodeOf(err) != rolebroker.CodeExpired {
 		t.Errorf("%v", err)
 	}
 }
 
-// credential gives the runner one, as if it had just been made.
+// credential makes a new credential for a runner.
 func (w *world) credential(r *rolebroker.Runner) string {
 	w.Helper()
-	key := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
+	key := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID,
+		CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
 	secret, hash := auth.NewRunnerCredential(key.ID)
 	key.Hash = hash
 	if err := w.store.CreateRunnerKey(w.ctx, &key); err != nil {
@@ -158,21 +173,22 @@ func (w *world) credential(r *rolebroker.Runner) string {
 	return secret.Reveal()
 }
 
-// Two who have one credential find that out at its next change.
-func TestACopiedCredentialIsFoundOut(t *testing.T) {
+// When two processes have the same credential, the next renewal ends one of them.
+func TestACopiedCredentialIsDetected(t *testing.T) {
 	w := newWorld(t)
 	r := w.runner("eks")
 	authenticator := &auth.Authenticator{Records: w.broker, Now: time.Now}
 	opens := func(credential string, want rolebroker.Code) {
 		t.Helper()
-		if who, err := authenticator.Runner(w.ctx, credential, ""); rolebroker.CodeOf(err) != want || err == nil && who.Runner != r.ID {
+		who, err := authenticator.Runner(w.ctx, credential, "")
+		if rolebroker.CodeOf(err) != want || err == nil && who.Runner != r.ID {
 			t.Errorf("%+v, %v; want %q", who, err, want)
 		}
 	}
 	shared := w.credential(r)
 	opens(shared, "")
 	lost := w.credential(r)
-	opens(shared, "") // its answer was lost; nobody is locked out
+	opens(shared, "") // the answer with the new credential was lost
 	next := w.credential(r)
 	opens(shared, "")
 	opens(next, "")
@@ -185,65 +201,9 @@ func TestACopiedCredentialIsFoundOut(t *testing.T) {
 	opens(next, rolebroker.CodeUnauthenticated)
 }
 
-func TestRunnersAndBindingsAreForAdministrators(t *testing.T) {
+func TestARunnersCredentialDoesNotBorrow(t *testing.T) {
 	w := newWorld(t)
-	eks := w.runner("eks")
-	binding, err := w.broker.Bind(w.ctx, admin, "scout", scoutAccount)
-	if err != nil {
-		t.Fatal(err)
-	}
-	reads := map[string]func(rolebroker.Caller) error{
-		"Runner": func(c rolebroker.Caller) error { _, err := w.broker.Runner(w.ctx, c, "eks"); return err },
-		"Runners": func(c rolebroker.Caller) error {
-			_, err := w.broker.Runners(w.ctx, c, rolebroker.Page{Limit: 1})
-			return err
-		},
-		"IntegrationsOf": func(c rolebroker.Caller) error { _, err := w.broker.IntegrationsOf(w.ctx, c, eks.ID); return err },
-		"Bindings": func(c rolebroker.Caller) error {
-			_, err := w.broker.Bindings(w.ctx, c, "scout", rolebroker.Page{Limit: 1})
-			return err
-		},
-	}
-	writes := map[string]func(rolebroker.Caller) error{
-		"CreateRunner": func(c rolebroker.Caller) error {
-			_, err := w.broker.CreateRunner(w.ctx, c, broker.RunnerSpec{Name: "x"})
-			return err
-		},
-		"UpdateRunner": func(c rolebroker.Caller) error {
-			_, err := w.broker.UpdateRunner(w.ctx, c, "eks", broker.RunnerSpec{Name: "x"}, 0)
-			return err
-		},
-		"DeleteRunner": func(c rolebroker.Caller) error { return w.broker.DeleteRunner(w.ctx, c, "eks", 0) },
-		"JoinToken":    func(c rolebroker.Caller) error { _, _, err := w.broker.JoinToken(w.ctx, c, "eks", 0); return err },
-		"Bind": func(c rolebroker.Caller) error {
-			_, err := w.broker.Bind(w.ctx, c, "scout", rolebroker.ServiceAccount{Issuer: scoutAccount.Issuer, Namespace: "x", Name: "x"})
-			return err
-		},
-		"Unbind": func(c rolebroker.Caller) error { return w.broker.Unbind(w.ctx, c, "scout", binding.ID) },
-	}
-	reader := rolebroker.Caller{APIKey: "key_r", Name: "reader", Access: rolebroker.AccessReadOnly}
-	runner := rolebroker.Caller{Runner: eks.ID, RunnerKey: "rky_x"}
-	for name, read := range reads {
-		for _, who := range []rolebroker.Caller{w.scout, runner, {}} {
-			if err := read(who); err == nil {
-				t.Errorf("%s: %+v may", name, who)
-			}
-		}
-		if err := read(reader); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for name, write := range writes {
-		for _, who := range []rolebroker.Caller{reader, w.scout, runner, {}} {
-			if err := write(who); err == nil {
-				t.Errorf("%s: %+v may", name, who)
-			}
-		}
-	}
-	if r, err := w.broker.Runner(w.ctx, admin, "eks"); err != nil || r.Version != 1 {
-		t.Errorf("%+v, %v", r, err)
-	}
-	// Nor does a runner's credential borrow.
+	runner := rolebroker.Caller{Runner: w.runner("eks").ID, RunnerKey: "rky_x"}
 	if _, err := w.lender.Lend(w.ctx, runner, rolebroker.Request{}); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
 		t.Errorf("%v", err)
 	}
@@ -263,28 +223,31 @@ func TestAServiceAccountIsOneAgent(t *testing.T) {
 			t.Errorf("%s (%s)", as(err), rolebroker.AsError(err).Hint)
 		}
 	}
-	if _, err := w.broker.Bind(w.ctx, admin, "scout", rolebroker.ServiceAccount{Issuer: "http://x", Namespace: "A"}); rolebroker.CodeOf(err) != rolebroker.CodeInvalid ||
-		len(rolebroker.AsError(err).Fields) != 3 {
+	wrong := rolebroker.ServiceAccount{Issuer: "http://x", Namespace: "A"}
+	_, err = w.broker.Bind(w.ctx, admin, "scout", wrong)
+	if e := rolebroker.AsError(err); e.Code != rolebroker.CodeInvalid || len(e.Fields) != 3 {
 		t.Errorf("%v", err)
 	}
 	if _, err := w.broker.Bind(w.ctx, admin, "nobody", scoutAccount); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		t.Errorf("%v", err)
 	}
 
-	// It borrows what the agent may, until it is unbound; it is no token that
-	// somebody could show, list or revoke.
+	// A process that runs as it borrows as the agent until it is unbound. The binding is not a token that anybody can
+	// use, list or revoke.
 	bound := rolebroker.Caller{Agent: w.scout.Agent, Token: binding.ID}
 	if _, err := w.lender.Lend(w.ctx, bound, rolebroker.Request{}); err != nil {
 		t.Errorf("%v", err)
 	}
-	if _, err := w.broker.AgentToken(w.ctx, admin, "scout", binding.ID); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+	_, err = w.broker.AgentToken(w.ctx, admin, "scout", binding.ID)
+	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		t.Errorf("%v", err)
 	}
 	if err := w.broker.RevokeToken(w.ctx, admin, "scout", binding.ID); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		t.Errorf("%v", err)
 	}
 	shown := "rbt_" + strings.TrimPrefix(string(binding.ID), "bnd_") + "_" + strings.Repeat("a", 52)
-	if _, err := (&auth.Authenticator{Records: w.broker, Now: time.Now}).Agent(w.ctx, shown); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+	authenticator := &auth.Authenticator{Records: w.broker, Now: time.Now}
+	if _, err := authenticator.Agent(w.ctx, shown); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		t.Errorf("%v", err)
 	}
 	if err := w.broker.Unbind(w.ctx, admin, "builder", binding.ID); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
@@ -301,7 +264,7 @@ func TestAServiceAccountIsOneAgent(t *testing.T) {
 	}
 }
 
-func TestWhatIsDoneWithRunnersIsAudited(t *testing.T) {
+func TestChangesOfRunnersAreAudited(t *testing.T) {
 	var log bytes.Buffer
 	w := newWorld(t, func(o *broker.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	w.runner("eks")
@@ -311,7 +274,8 @@ func TestWhatIsDoneWithRunnersIsAudited(t *testing.T) {
 	if err := errors.Join(err, joinErr, bindErr); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(w.broker.Unbind(w.ctx, admin, "scout", binding.ID), w.broker.DeleteRunner(w.ctx, admin, "gke", 0)); err != nil {
+	unbindErr := w.broker.Unbind(w.ctx, admin, "scout", binding.ID)
+	if err := errors.Join(unbindErr, w.broker.DeleteRunner(w.ctx, admin, "gke", 0)); err != nil {
 		t.Fatal(err)
 	}
 	const by = " outcome=done by=test by_id=key_test "

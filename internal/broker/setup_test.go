@@ -13,40 +13,40 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// held is a context that holds up whoever writes a setup and asks it whether to
-// go on, until it is let go.
-type held struct {
+// blocking is a context whose Err blocks until it is released. Making a setup calls Err.
+type blocking struct {
 	context.Context
-	in  *atomic.Int32 // how many are held up, and were
-	let chan struct{}
+	calls   *atomic.Int32 // of Err that blocked
+	release chan struct{}
 }
 
-func (h held) Err() error {
+func (h blocking) Err() error {
 	select {
-	case <-h.let:
+	case <-h.release:
 	default:
-		h.in.Add(1)
-		<-h.let
+		h.calls.Add(1)
+		<-h.release
 	}
 	return h.Context.Err()
 }
 
-// loose is a store that is not held up.
-type loose struct{ broker.Store }
+// notBlocked is a store that does not call Err of the context.
+type notBlocked struct{ broker.Store }
 
-func (l loose) Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error) {
+func (l notBlocked) Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error) {
 	return l.Store.Integration(context.Background(), nameOrID)
 }
 
-func (l loose) EarlierExternalIDs(ctx context.Context, id rolebroker.IntegrationID, most int) ([]string, error) {
+func (l notBlocked) EarlierExternalIDs(
+	ctx context.Context, id rolebroker.IntegrationID, most int,
+) ([]string, error) {
 	return l.Store.EarlierExternalIDs(context.Background(), id, most)
 }
 
-// A few setups are written at a time; whoever comes then waits, and not for
-// longer than they like.
-func TestSetupsAreWrittenAFewAtATime(t *testing.T) {
+// Four setups are made at a time. Further callers wait until their context ends.
+func TestSetupsAreMadeAFewAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, func(o *broker.Options) { o.Store = loose{o.Store} })
+		w := newWorld(t, func(o *broker.Options) { o.Store = notBlocked{o.Store} })
 		setup := func(ctx context.Context) error {
 			_, err := w.broker.Setup(ctx, admin, "production", rolebroker.SetupRequest{})
 			return err
@@ -54,22 +54,23 @@ func TestSetupsAreWrittenAFewAtATime(t *testing.T) {
 		if err := setup(w.ctx); err != nil {
 			t.Fatal(err)
 		}
-		h := held{w.ctx, new(atomic.Int32), make(chan struct{})}
+		h := blocking{w.ctx, new(atomic.Int32), make(chan struct{})}
 		const all = 10
 		done := make(chan error, all)
 		for range all {
 			go func() { done <- setup(h) }()
 		}
 		synctest.Wait()
-		if n := h.in.Load(); n != 4 || len(done) > 0 {
-			t.Errorf("%d setups are written at a time", n)
+		if n := h.calls.Load(); n != 4 || len(done) > 0 {
+			t.Errorf("%d setups are made at a time", n)
 		}
 		brief, cancel := context.WithTimeout(w.ctx, time.Second)
 		defer cancel()
-		if err := setup(brief); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || !strings.Contains(err.Error(), "being written already") {
-			t.Errorf("who waits no longer hears %v", err)
+		err := setup(brief)
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || !strings.Contains(err.Error(), "being written already") {
+			t.Errorf("a caller who waits no longer gets %v", err)
 		}
-		close(h.let)
+		close(h.release)
 		for range all {
 			if err := <-done; err != nil {
 				t.Error(err)
@@ -78,42 +79,46 @@ func TestSetupsAreWrittenAFewAtATime(t *testing.T) {
 	})
 }
 
-// What nobody can name yet is in no command, and what is wrong says where.
+// The commands of a draft's setup do not name the integration, which does not exist yet. A refusal names the field.
 func TestSetupOfADraft(t *testing.T) {
 	w := newWorld(t)
 	reserved, err := w.broker.ReserveExternalID(w.ctx, admin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	draft := rolebroker.Integration{Name: "new", ExternalID: reserved.ExternalID, AssumptionMode: rolebroker.ModePlatform, Roles: []rolebroker.Role{role("readonly", "ReadOnly")}}
+	draft := rolebroker.Integration{Name: "new", ExternalID: reserved.ExternalID,
+		AssumptionMode: rolebroker.ModePlatform, Roles: []rolebroker.Role{role("readonly", "ReadOnly")}}
 	made, err := w.broker.SetupDraft(w.ctx, admin, draft, rolebroker.SetupRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if made.Integration != "new" || strings.Contains(made.Text, "integration validate new") || !strings.Contains(made.Text, "Create the integration") {
+	if made.Integration != "new" || strings.Contains(made.Text, "integration validate new") ||
+		!strings.Contains(made.Text, "Create the integration") {
 		t.Errorf("of %q it is\n%s", made.Integration, made.Text)
 	}
 	_, err = w.broker.SetupDraft(w.ctx, admin, draft, rolebroker.SetupRequest{Role: "other"})
 	if e := rolebroker.AsError(err); e.Code != rolebroker.CodeNotFound || len(e.Hint) > 0 {
-		t.Errorf("of a role that it has not: %v (%s)", err, e.Hint)
+		t.Errorf("of a role that it does not have: %v (%s)", err, e.Hint)
 	}
 	_, err = w.broker.Setup(w.ctx, admin, "production", rolebroker.SetupRequest{Role: "other"})
-	if e := rolebroker.AsError(err); e.Code != rolebroker.CodeNotFound || e.Hint.String() != "rolebroker integration show production" {
-		t.Errorf("of a role that a saved one has not: %v (%s)", err, e.Hint)
+	if e := rolebroker.AsError(err); e.Code != rolebroker.CodeNotFound ||
+		e.Hint.String() != "rolebroker integration show production" {
+		t.Errorf("of a role that a saved integration does not have: %v (%s)", err, e.Hint)
 	}
 	draft.Name, draft.Roles[0].Name = "a\n", "b;"
 	_, err = w.broker.SetupDraft(w.ctx, admin, draft, rolebroker.SetupRequest{})
-	if e := rolebroker.AsError(err); len(e.Fields) != 2 || e.Fields[0].Path != "name" || e.Fields[1].Path != "roles[0].name" {
-		t.Errorf("with names that are none: %v", err)
+	if e := rolebroker.AsError(err); len(e.Fields) != 2 ||
+		e.Fields[0].Path != "name" || e.Fields[1].Path != "roles[0].name" {
+		t.Errorf("with invalid names: %v", err)
 	}
 	draft.Name, draft.Roles = "", nil
 	made, err = w.broker.SetupDraft(w.ctx, admin, draft, rolebroker.SetupRequest{})
 	if err != nil || !strings.HasSuffix(made.Principal, ":root") || !strings.Contains(made.TrustPolicy, made.Principal) {
-		t.Errorf("without roles yet it is %+v: %v", made, err)
+		t.Errorf("without roles it is %+v: %v", made, err)
 	}
 }
 
-// rotates takes a step of changing an external ID, whatever AWS says to it.
+// rotates takes a step of a rotation, without checking the roles.
 func (w *world) rotates(name string, step broker.RotationStep) *rolebroker.Integration {
 	w.Helper()
 	in, err := w.broker.RotateExternalID(w.ctx, admin, name, step, true)
@@ -123,13 +128,14 @@ func (w *world) rotates(name string, step broker.RotationStep) *rolebroker.Integ
 	return in
 }
 
-// An external ID stands for its integration, whoever asks and with which roles,
-// from when it was reserved until the integration is gone.
+// An external ID stands for its integration from the reservation until the integration is deleted, whichever roles the
+// draft has.
 func TestSetupByAnExternalID(t *testing.T) {
 	w := newWorld(t)
 	first := w.reserves().ExternalID
 	draft := func(externalID string) rolebroker.Integration {
-		return rolebroker.Integration{Name: "mine", ExternalID: externalID, AssumptionMode: rolebroker.ModePlatform, Roles: []rolebroker.Role{role("new", "NotThereYet")}}
+		return rolebroker.Integration{Name: "mine", ExternalID: externalID, AssumptionMode: rolebroker.ModePlatform,
+			Roles: []rolebroker.Role{role("new", "NotThereYet")}}
 	}
 	requires := func(externalID, integration string, want ...string) {
 		t.Helper()
@@ -137,7 +143,10 @@ func TestSetupByAnExternalID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(made.ExternalIDs, want) || made.Integration != integration || (made.IntegrationID == "") != (integration == "mine") || strings.Contains(made.Text, "Create the integration") != (integration == "mine") {
+		isDraft := integration == "mine"
+		if !slices.Equal(made.ExternalIDs, want) || made.Integration != integration ||
+			(made.IntegrationID == "") != isDraft ||
+			strings.Contains(made.Text, "Create the integration") != isDraft {
 			t.Errorf("of %s it is for %v, want %v:\n%s", made.Integration, made.ExternalIDs, want, made.Text)
 		}
 	}
@@ -166,19 +175,25 @@ func TestSetupByAnExternalID(t *testing.T) {
 	}
 	for _, externalID := range []string{first, second, third, "never", ""} {
 		_, err := w.broker.SetupDraft(w.ctx, admin, draft(externalID), rolebroker.SetupRequest{})
-		if e := rolebroker.AsError(err); e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "external_id" {
+		if e := rolebroker.AsError(err); e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 ||
+			e.Fields[0].Path != "external_id" {
 			t.Errorf("of %q there is a setup: %v", externalID, err)
 		}
 	}
 }
 
-// In cluster mode roles require no external ID, and so a draft needs none.
+// In cluster mode roles require no external ID, so a draft needs none.
 func TestSetupOfADraftInACluster(t *testing.T) {
 	w := newWorld(t)
-	for _, cluster := range []rolebroker.ClusterIdentity{{Variant: rolebroker.ClusterPodIdentity}, {Variant: rolebroker.ClusterIRSA, Issuer: "https://oidc.example/id/1"}} {
-		draft := rolebroker.Integration{AssumptionMode: rolebroker.ModeCluster, Roles: []rolebroker.Role{role("new", "NotThereYet")}}
+	for _, cluster := range []rolebroker.ClusterIdentity{
+		{Variant: rolebroker.ClusterPodIdentity},
+		{Variant: rolebroker.ClusterIRSA, Issuer: "https://oidc.example/id/1"},
+	} {
+		draft := rolebroker.Integration{AssumptionMode: rolebroker.ModeCluster,
+			Roles: []rolebroker.Role{role("new", "NotThereYet")}}
 		made, err := w.broker.SetupDraft(w.ctx, reader, draft, rolebroker.SetupRequest{Cluster: cluster})
-		if err != nil || len(made.ExternalIDs) > 0 || made.TrustPolicy == "" || strings.Contains(made.TrustPolicy, "ExternalId") {
+		if err != nil || len(made.ExternalIDs) > 0 || made.TrustPolicy == "" ||
+			strings.Contains(made.TrustPolicy, "ExternalId") {
 			t.Errorf("with %s it is %+v: %v", cluster.Variant, made, err)
 		}
 	}

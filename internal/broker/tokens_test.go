@@ -15,7 +15,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// elsewhere makes a token that is not registered yet.
+// elsewhere makes a token outside the server.
 func elsewhere() (rolebroker.TokenID, rolebroker.Secret) {
 	id := rolebroker.NewTokenID()
 	token, _ := auth.NewAgentToken(id)
@@ -27,7 +27,7 @@ func (w *world) registers(agent string, spec broker.TokenSpec) (*rolebroker.Toke
 	w.Helper()
 	token, secret, err := w.broker.CreateToken(w.ctx, admin, agent, spec)
 	if !secret.IsZero() {
-		w.Error("the token comes back")
+		w.Error("the answer has the token")
 	}
 	return token, err
 }
@@ -41,8 +41,7 @@ func (w *world) mustRegister(agent string, spec broker.TokenSpec) *rolebroker.To
 	return token
 }
 
-// conflicts checks that a token is not registered, and that whose it is, or what
-// it is, is not said.
+// conflicts checks that registering a token is refused, and that the refusal says neither the token nor whose it is.
 func (w *world) conflicts(agent string, spec broker.TokenSpec, says string) {
 	w.Helper()
 	_, err := w.registers(agent, spec)
@@ -57,8 +56,7 @@ func (w *world) conflicts(agent string, spec broker.TokenSpec, says string) {
 	}
 }
 
-// A token that was made elsewhere opens nothing until it is registered, and then
-// what one that was made here would.
+// A token that was made elsewhere opens nothing until it is registered. Then it works as one that the server made.
 func TestATokenIsRegistered(t *testing.T) {
 	var log bytes.Buffer
 	w := newWorld(t, func(o *broker.Options) {
@@ -67,7 +65,7 @@ func TestATokenIsRegistered(t *testing.T) {
 	door := auth.Authenticator{Records: w.broker, Now: time.Now}
 	id, token := elsewhere()
 	if _, err := door.Agent(w.ctx, token.Reveal()); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
-		t.Errorf("before, it opens something: %v", err)
+		t.Errorf("before it is registered: %v", err)
 	}
 	spec := broker.TokenSpec{Label: "laptop", ExpiresAt: time.Now().Add(time.Hour), Token: token}
 	made := w.mustRegister("scout", spec)
@@ -76,7 +74,7 @@ func TestATokenIsRegistered(t *testing.T) {
 	}
 	who, err := door.Agent(w.ctx, "Bearer "+token.Reveal())
 	if err != nil || who.Agent != w.scout.Agent || who.Token != id {
-		t.Fatalf("it is shown by %+v: %v", who, err)
+		t.Fatalf("it identifies %+v: %v", who, err)
 	}
 	if _, err := w.lender.Lend(w.ctx, who, rolebroker.Request{}); err != nil {
 		t.Error(err)
@@ -86,7 +84,7 @@ func TestATokenIsRegistered(t *testing.T) {
 		t.Errorf("it is found as %+v, want %+v: %v", found, made, err)
 	}
 
-	// Again is not another time, whatever it says of when it expires.
+	// Registering it again changes nothing, also not the expiry.
 	spec.ExpiresAt = spec.ExpiresAt.Add(time.Minute)
 	if again := w.mustRegister("scout", spec); fmt.Sprint(*again) != fmt.Sprint(*made) {
 		t.Errorf("registered again it is %+v, want %+v", again, made)
@@ -99,7 +97,7 @@ func TestATokenIsRegistered(t *testing.T) {
 	}
 }
 
-// An ID that is taken stays with whom it is, and what was revoked stays revoked.
+// The ID of a token stays with its agent, and a revoked token stays revoked.
 func TestATokenIsRegisteredOnce(t *testing.T) {
 	w := newWorld(t)
 	w.agent("other")
@@ -124,7 +122,8 @@ func TestATokenIsRegisteredOnce(t *testing.T) {
 	if known, err := w.broker.AgentToken(w.ctx, admin, "scout", id); err != nil || known.RevokedAt.IsZero() {
 		t.Errorf("it is %+v: %v", known, err)
 	}
-	if _, err := w.broker.AgentToken(w.ctx, admin, "other", id); rolebroker.CodeOf(err) != rolebroker.CodeNotFound || err.Error() != `there is no token "`+string(id)+`"` {
+	_, err := w.broker.AgentToken(w.ctx, admin, "other", id)
+	if as(err) != `not_found: there is no token "`+string(id)+`"` {
 		t.Errorf("another agent has it: %v", err)
 	}
 }
@@ -141,7 +140,7 @@ func TestAnExpiredTokenIsNotRegisteredAgain(t *testing.T) {
 	})
 }
 
-// However many register one token at once, for whomever, it is one agent's.
+// A token that many callers register at once, for two agents, belongs to one of the agents.
 func TestATokenIsRegisteredByManyAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.agent("other")
@@ -165,20 +164,22 @@ func TestATokenIsRegisteredByManyAtOnce(t *testing.T) {
 	}
 }
 
-// Agents register nothing, for themselves or others, and neither do readers.
+// Agents and read-only keys register no tokens. A refusal does not depend on the token or the agent.
 func TestTokensAreRegisteredByAdministrators(t *testing.T) {
 	w := newWorld(t)
 	id, token := elsewhere()
 	for who, caller := range map[string]rolebroker.Caller{"an agent": w.scout, "a read-only key": reader} {
 		for _, agent := range []string{"scout", "nobody"} {
 			for _, secret := range []rolebroker.Secret{token, rolebroker.NewSecret("nonsense"), {}} {
-				if _, _, err := w.broker.CreateToken(w.ctx, caller, agent, broker.TokenSpec{Token: secret}); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
+				_, _, err := w.broker.CreateToken(w.ctx, caller, agent, broker.TokenSpec{Token: secret})
+				if rolebroker.CodeOf(err) != rolebroker.CodeDenied {
 					t.Errorf("%s registers a token: %v", who, err)
 				}
 			}
 		}
 	}
-	if _, err := w.broker.AgentToken(w.ctx, w.scout, "scout", w.scout.Token); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
+	_, err := w.broker.AgentToken(w.ctx, w.scout, "scout", w.scout.Token)
+	if rolebroker.CodeOf(err) != rolebroker.CodeDenied {
 		t.Errorf("an agent looks at its token: %v", err)
 	}
 	if _, err := w.broker.AgentToken(w.ctx, admin, "scout", id); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
-// lockedLog is a log that is written by many and read at the end.
+// lockedLog is a log for concurrent writers.
 type lockedLog struct {
 	sync.Mutex
 	bytes.Buffer
@@ -47,7 +48,7 @@ func (w *world) validate(name string) []rolebroker.RoleValidation {
 	return results
 }
 
-// kept is the code of the last validation of each role, "" for none.
+// kept returns the code of the stored validation of each role that has one.
 func (w *world) kept(name string) map[string]rolebroker.ValidationCode {
 	codes := map[string]rolebroker.ValidationCode{}
 	for _, role := range w.get(name).Roles {
@@ -58,7 +59,7 @@ func (w *world) kept(name string) map[string]rolebroker.ValidationCode {
 	return codes
 }
 
-func TestWhatAValidationFoundIsKeptUntilTheRoleChanges(t *testing.T) {
+func TestOutcomesAreStoredUntilTheRoleChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		if kept := w.kept("production"); len(kept) != 0 {
@@ -66,8 +67,9 @@ func TestWhatAValidationFoundIsKeptUntilTheRoleChanges(t *testing.T) {
 		}
 		w.aws.Account(customerAccount).DeleteRole("Deployer")
 		w.validate("production")
-		if kept := w.kept("production"); kept["readonly"] != rolebroker.ValidExternalIDOpen || kept["deployer"] != rolebroker.ValidDenied || kept["off"] != rolebroker.ValidExternalIDOpen {
-			t.Errorf("what is kept is %v", kept)
+		if kept := w.kept("production"); kept["readonly"] != rolebroker.ValidExternalIDOpen ||
+			kept["deployer"] != rolebroker.ValidDenied || kept["off"] != rolebroker.ValidExternalIDOpen {
+			t.Errorf("the stored outcomes are %v", kept)
 		}
 		in := w.get("production")
 		in.Name = "prod"
@@ -77,18 +79,18 @@ func TestWhatAValidationFoundIsKeptUntilTheRoleChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		if kept := w.kept("prod"); kept["look"] == "" || kept["deployer"] != "" || kept["off"] == "" {
-			t.Errorf("after one was renamed and one moved, what is kept is %v", kept)
+			t.Errorf("after one was renamed and one got another region, the stored outcomes are %v", kept)
 		}
 	})
 }
 
-func TestWhatCannotBeFoundOutDoesNotReplaceWhatIsKnown(t *testing.T) {
+func TestAnUnknownOutcomeDoesNotReplaceAKnownOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.aws.Inject(awssim.Fail(503))
 		w.validate("staging")
 		if kept := w.kept("staging"); kept["readonly"] != rolebroker.ValidUnreachable {
-			t.Errorf("with nothing known before, what is kept is %v", kept)
+			t.Errorf("with nothing stored before, the outcomes are %v", kept)
 		}
 		w.aws.ClearFaults()
 		w.validate("staging")
@@ -97,18 +99,19 @@ func TestWhatCannotBeFoundOutDoesNotReplaceWhatIsKnown(t *testing.T) {
 			t.Errorf("while STS throttles it is %s", r.Code)
 		}
 		if kept := w.kept("staging"); kept["readonly"] != rolebroker.ValidExternalIDOpen {
-			t.Errorf("what is kept is %v", kept)
+			t.Errorf("the stored outcomes are %v", kept)
 		}
 	})
 }
 
-func TestAValidationThatIsEndedKeepsWhatItFound(t *testing.T) {
+func TestACancelledValidationStoresItsOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(o *broker.Options) { o.Validation.Concurrency = 1 })
 		w.aws.Inject(awssim.Slow(time.Second))
 		ctx, cancel := context.WithCancel(w.ctx)
 		defer cancel()
-		results, err := w.broker.ValidateIntegration(ctx, admin, "production", broker.Validating{Tell: func(rolebroker.RoleValidation) { cancel() }})
+		how := broker.Validating{Tell: func(rolebroker.RoleValidation) { cancel() }}
+		results, err := w.broker.ValidateIntegration(ctx, admin, "production", how)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +122,7 @@ func TestAValidationThatIsEndedKeepsWhatItFound(t *testing.T) {
 			}
 		}
 		if kept := w.kept("production"); checked != 1 || len(kept) != 1 {
-			t.Errorf("%d roles were checked, %v is kept", checked, kept)
+			t.Errorf("%d roles were checked, %v is stored", checked, kept)
 		}
 	})
 }
@@ -127,10 +130,12 @@ func TestAValidationThatIsEndedKeepsWhatItFound(t *testing.T) {
 func TestSavingMayRequireThatEveryRoleWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		in := rolebroker.Integration{Name: "new", AssumptionMode: rolebroker.ModePlatform, DefaultRole: "a", Roles: []rolebroker.Role{role("a", "ReadOnly"), role("b", "Missing")}}
+		in := rolebroker.Integration{Name: "new", AssumptionMode: rolebroker.ModePlatform, DefaultRole: "a",
+			Roles: []rolebroker.Role{role("a", "ReadOnly"), role("b", "Missing")}}
 		_, err := w.broker.CreateIntegration(w.ctx, admin, in, rolebroker.ValidateRequire)
 		e := rolebroker.AsError(err)
-		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "roles[1].arn" || len(e.Fields[0].Hint) == 0 {
+		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "roles[1].arn" ||
+			len(e.Fields[0].Hint) == 0 {
 			t.Errorf("the refusal is %+v", e)
 		}
 		if _, err := w.broker.Integration(w.ctx, admin, "new"); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
@@ -141,11 +146,12 @@ func TestSavingMayRequireThatEveryRoleWorks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if kept := w.kept("new"); kept["a"] == "" || kept["b"] == "" {
-			t.Errorf("what is kept is %v", kept)
+			t.Errorf("the stored outcomes are %v", kept)
 		}
 		w.aws.Inject(awssim.Fail(503))
 		in.Name = "newer"
-		if _, err := w.broker.UpdateIntegration(w.ctx, admin, "new", in, 0, rolebroker.ValidateRequire); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		_, err = w.broker.UpdateIntegration(w.ctx, admin, "new", in, 0, rolebroker.ValidateRequire)
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 			t.Errorf("while STS is down the refusal is %v", err)
 		}
 		w.get("new")
@@ -167,16 +173,19 @@ func TestARoleThatStopsWorkingIsNoticed(t *testing.T) {
 		}
 		revalidate()
 		if strings.Contains(log.String(), "can no longer be assumed") {
-			t.Errorf("something was noticed too much:\n%s", log.String())
+			t.Errorf("a role was noticed that works:\n%s", log.String())
 		}
 		w.aws.Account(customerAccount).SetTrustPolicy("Deployer", trusting("999999999999"))
 		revalidate()
 		revalidate()
 		w.aws.Account(customerAccount).SetTrustPolicy("Deployer", trusting(platformAccount))
 		revalidate()
-		for text, n := range map[string]int{"level=WARN msg=\"a role can no longer be assumed\" integration=production role=deployer": 1, "msg=\"a role can be assumed again\" integration=production role=deployer": 1} {
-			if got := strings.Count(log.String(), text); got != n {
-				t.Errorf("the log says %d times %q:\n%s", got, text, log.String())
+		for _, line := range []string{
+			`level=WARN msg="a role can no longer be assumed" integration=production role=deployer`,
+			`msg="a role can be assumed again" integration=production role=deployer`,
+		} {
+			if n := strings.Count(log.String(), line); n != 1 {
+				t.Errorf("the log has %d lines with %s:\n%s", n, line, log.String())
 			}
 		}
 		const want = `
@@ -225,7 +234,7 @@ func TestValidationInTheBackgroundIsSpreadOutAndSharedByServers(t *testing.T) {
 	})
 }
 
-func TestWhatCouldNotBeValidatedInTheBackgroundIsDueAgainSoon(t *testing.T) {
+func TestAnIntegrationThatCouldNotBeValidatedIsDueAgainSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		revalidate := func(after time.Duration) int {
@@ -243,47 +252,49 @@ func TestWhatCouldNotBeValidatedInTheBackgroundIsDueAgainSoon(t *testing.T) {
 		}
 		w.aws.ClearFaults()
 		if n := revalidate(time.Second); n != 0 {
-			t.Errorf("at once there are %d calls", n)
+			t.Errorf("a second later there are %d calls", n)
 		}
 		if n := revalidate(10 * time.Minute); n == 0 {
 			t.Error("ten minutes later nothing is due")
 		}
 		if n := revalidate(10 * time.Minute); n != 0 {
-			t.Errorf("once it was done there are %d calls", n)
+			t.Errorf("after it was validated there are %d calls", n)
 		}
 	})
 }
 
-func TestWhoIsToldHearsThatItGoesOnAndHoldsUpNobody(t *testing.T) {
+func TestASlowReceiverGetsHeartbeatsAndDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(o *broker.Options) { o.Validation.Patience = 30 * time.Second })
 		w.aws.Account(customerAccount).DeleteRole("Tester")
 		alive, told := 0, 0
 		results, err := w.broker.ValidateIntegration(w.ctx, admin, "staging", broker.Validating{
-			Tell:  func(rolebroker.RoleValidation) { told++; <-time.After(time.Hour) }, // a slow listener
+			Tell:  func(rolebroker.RoleValidation) { told++; <-time.After(time.Hour) }, // a slow receiver
 			Alive: func() { alive++ },
 		})
 		if err != nil || len(results) != 2 || told != 2 {
-			t.Errorf("%d of %d were told: %v", told, len(results), err)
+			t.Errorf("%d of %d outcomes were reported: %v", told, len(results), err)
 		}
 		told = 0
 		w.aws.Inject(awssim.Slow(9 * time.Second))
-		_, err = w.broker.ValidateIntegration(w.ctx, admin, "staging", broker.Validating{Tell: func(rolebroker.RoleValidation) { told++ }, Alive: func() { alive++ }})
+		_, err = w.broker.ValidateIntegration(w.ctx, admin, "staging", broker.Validating{
+			Tell: func(rolebroker.RoleValidation) { told++ }, Alive: func() { alive++ }})
 		if err != nil || told != 2 || alive == 0 {
-			t.Errorf("%d were told, with %d signs of life: %v", told, alive, err)
+			t.Errorf("%d were reported, with %d heartbeats: %v", told, alive, err)
 		}
 	})
 }
 
-func TestAttributionIsSentWhereItIsAskedFor(t *testing.T) {
+func TestAttributionIsSentWhenTheIntegrationHasIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.mustLend("")
 		if call := w.aws.Assumed()[0]; call.SourceIdentity != "" || len(call.Tags) != 0 {
-			t.Errorf("without being asked for it is %+v", call)
+			t.Errorf("with attribution off the call is %+v", call)
 		}
 		for _, name := range []string{"ReadOnly", "Deployer"} {
-			w.aws.Account(customerAccount).SetTrustPolicy(name, strings.Replace(trusting(platformAccount), `"sts:AssumeRole"`, `["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]`, 1))
+			w.aws.Account(customerAccount).SetTrustPolicy(name, strings.Replace(trusting(platformAccount),
+				`"sts:AssumeRole"`, `["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]`, 1))
 		}
 		in := w.get("production")
 		in.SessionTags, in.SourceIdentity = true, true
@@ -295,8 +306,10 @@ func TestAttributionIsSentWhereItIsAskedFor(t *testing.T) {
 		}
 		calls := w.aws.Assumed()
 		call := calls[len(calls)-1]
-		if call.SourceIdentity != "scout" || call.SessionName != "scout@fix-42" || call.Tags["rolebroker:agent"] != "scout" || call.Tags["rolebroker:integration"] != "production" ||
-			call.Tags["rolebroker:role"] != "deployer" || call.Tags["rolebroker:task"] != "fix-42" || len(call.Tags) != 4 || call.Policy != "" {
+		want := map[string]string{"rolebroker:agent": "scout", "rolebroker:integration": "production",
+			"rolebroker:role": "deployer", "rolebroker:task": "fix-42"}
+		if call.SourceIdentity != "scout" || call.SessionName != "scout@fix-42" || !maps.Equal(call.Tags, want) ||
+			call.Policy != "" {
 			t.Errorf("it is %+v", call)
 		}
 	})
@@ -351,38 +364,4 @@ func TestAnExternalIDChangesWithoutAnOutage(t *testing.T) {
 			t.Errorf("after cancelling it is %+v: %v", cancelled, err)
 		}
 	})
-}
-
-func TestOnlyAdministratorsValidate(t *testing.T) {
-	w := newWorld(t)
-	reader := rolebroker.Caller{APIKey: "key_reader", Name: "reader", Access: rolebroker.AccessReadOnly}
-	for name, do := range map[string]func(rolebroker.Caller) error{
-		"validating": func(who rolebroker.Caller) error {
-			_, err := w.broker.ValidateIntegration(w.ctx, who, "production", broker.Validating{})
-			return err
-		},
-		"validating a draft": func(who rolebroker.Caller) error {
-			_, _, err := w.broker.ValidateDraft(w.ctx, who, rolebroker.Integration{}, broker.Validating{})
-			return err
-		},
-		"changing the external ID": func(who rolebroker.Caller) error {
-			_, err := w.broker.RotateExternalID(w.ctx, who, "production", broker.RotationStart, false)
-			return err
-		},
-	} {
-		for _, who := range []rolebroker.Caller{reader, w.scout, {}} {
-			if err := do(who); err == nil {
-				t.Errorf("%s is allowed to %+v", name, who)
-			}
-		}
-	}
-	if _, err := w.broker.Setup(w.ctx, reader, "production", rolebroker.SetupRequest{}); err != nil {
-		t.Errorf("a reader may not see the setup: %v", err)
-	}
-	if _, err := w.broker.Setup(w.ctx, w.scout, "production", rolebroker.SetupRequest{}); err == nil {
-		t.Error("an agent may see the setup")
-	}
-	if w.aws.Calls("AssumeRole") != 0 {
-		t.Error("AWS was asked for those who may not")
-	}
 }

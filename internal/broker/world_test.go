@@ -23,14 +23,15 @@ const (
 	customerAccount = "444455556666"
 )
 
-// admin is whoever arranges the world.
-var admin = rolebroker.Caller{APIKey: "key_test", Name: "test", Access: rolebroker.AccessAdmin}
+// admin and reader are the holders of API keys.
+var (
+	admin  = rolebroker.Caller{APIKey: "key_test", Name: "test", Access: rolebroker.AccessAdmin}
+	reader = rolebroker.Caller{APIKey: "key_reader", Name: "reader", Access: rolebroker.AccessReadOnly}
+)
 
-// world is a broker on a real SQLite store and a simulated AWS, with no
-// sockets, so that it can live in a synctest bubble. It has the integrations
-// production (readonly, the default; deployer; off, which is disabled) and
-// staging (readonly, the default; tester), and the agent scout, connected to
-// production.
+// world is a broker on a real SQLite store and a simulated AWS, without sockets, so that it can run in a synctest
+// bubble. It has the integrations production (readonly, the default; deployer; off, which is disabled) and staging
+// (readonly, the default; tester), and the agent scout, which is connected to production.
 type world struct {
 	testing.TB
 	ctx    context.Context
@@ -47,7 +48,8 @@ func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 	w := &world{TB: t, ctx: t.Context(), aws: awssim.New(awssim.Options{})}
 	operator := w.aws.Account(platformAccount).CreateUser("rolebroker", awssim.AllowAll)
 	for _, name := range []string{"ReadOnly", "Deployer", "Off", "Tester"} {
-		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: name, MaxSessionDuration: 12 * time.Hour, TrustPolicy: trusting(platformAccount)})
+		w.aws.Account(customerAccount).CreateRole(awssim.Role{
+			Name: name, MaxSessionDuration: 12 * time.Hour, TrustPolicy: trusting(platformAccount)})
 	}
 	var err error
 	if w.store, err = store.Open(w.ctx, store.Options{Database: storetest.SQLite(t)}); err != nil {
@@ -85,7 +87,8 @@ func (w *world) arrange() {
 }
 
 func trusting(account string) string {
-	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},` +
+		`"Action":"sts:AssumeRole"}}`
 }
 
 func role(name, iamName string) rolebroker.Role {
@@ -101,14 +104,15 @@ func disabled(r rolebroker.Role) rolebroker.Role { r.Enabled = false; return r }
 func (w *world) integration(name string, roles ...rolebroker.Role) *rolebroker.Integration {
 	w.Helper()
 	in, err := w.broker.CreateIntegration(w.ctx, admin, rolebroker.Integration{
-		Name: name, AssumptionMode: rolebroker.ModePlatform, DefaultRole: roles[0].Name, Roles: roles}, rolebroker.ValidateSkip)
+		Name: name, AssumptionMode: rolebroker.ModePlatform, DefaultRole: roles[0].Name, Roles: roles,
+	}, rolebroker.ValidateSkip)
 	if err != nil {
 		w.Fatal(err)
 	}
 	return in
 }
 
-// agent makes an agent with a token and returns who shows that token.
+// agent makes an agent with a token, and returns the caller with that token.
 func (w *world) agent(name string, integrations ...string) rolebroker.Caller {
 	w.Helper()
 	a, err := w.broker.CreateAgent(w.ctx, admin, broker.AgentSpec{Name: name, Connections: &integrations})
@@ -135,7 +139,7 @@ func (w *world) mustLend(reference string) *rolebroker.Loan {
 	return loan
 }
 
-// refuses checks that a reference is refused with a code and says so.
+// refuses checks the code with which a reference is refused, and returns the message.
 func (w *world) refuses(reference string, code rolebroker.Code) string {
 	w.Helper()
 	loan, err := w.lend(reference)

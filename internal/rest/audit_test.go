@@ -70,15 +70,18 @@ func TestARefusalIsRecordedOnce(t *testing.T) {
 	l.createAgent(`{"name": "scout"}`)
 	l.events()
 
-	l.as(l.reader, "PUT", "/api/v1/agents/scout", `{"name": "scout", "disabled": true}`).refused(403, "denied", "read-only")
+	l.as(l.reader, "PUT", "/api/v1/agents/scout", `{"name": "scout", "disabled": true}`).
+		refused(403, "denied", "read-only")
 	e := l.one("a read-only key that writes")
-	if e.Action != "agent.update" || e.Outcome != "refused" || e.Code != "denied" || e.By != "reader" || !strings.HasPrefix(e.ByID, "key_") ||
-		e.Agent != "scout" || e.Address != "192.0.2.1" || !strings.Contains(e.Reason, "read-only") {
+	if e.Action != "agent.update" || e.Outcome != "refused" || e.Code != "denied" || e.By != "reader" ||
+		!strings.HasPrefix(e.ByID, "key_") || e.Agent != "scout" || e.Address != "192.0.2.1" ||
+		!strings.Contains(e.Reason, "read-only") {
 		t.Errorf("a read-only key that writes: %+v", e)
 	}
 
 	l.as(l.reader, "PUT", "/api/v1/agents/scout/connections/production", "").refused(403, "denied", "read-only")
-	if e := l.one("a read-only key that connects"); e.Action != "agent.connect" || e.Agent != "scout" || e.Integration != "production" {
+	e = l.one("a read-only key that connects")
+	if e.Action != "agent.connect" || e.Agent != "scout" || e.Integration != "production" {
 		t.Errorf("a read-only key that connects: %+v", e)
 	}
 
@@ -99,12 +102,13 @@ func TestAWrongKeyIsRecordedOnce(t *testing.T) {
 	key := strings.TrimPrefix(l.reader, "Bearer ")
 	l.log.Reset()
 
+	long := "rbk_" + agentToken[4:30] + strings.Repeat("x", 30) + "_" + strings.Repeat("x", 52)
 	publicID := func(prefix, shown string) string { return prefix + strings.Split(shown, "_")[1] }
 	for name, c := range map[string]struct{ shown, claimed, code string }{
 		"nothing":                {"", "", "unauthenticated"},
 		"nonsense":               {"nonsense", "", "unauthenticated"},
 		"a key with a wrong end": {key[:len(key)-1] + "!", publicID("key_", key), "unauthenticated"},
-		"a token as the ID":      {"rbk_" + agentToken[4:30] + strings.Repeat("x", 30) + "_" + strings.Repeat("x", 52), "", "unauthenticated"},
+		"a token as the ID":      {long, "", "unauthenticated"},
 		"an agent token":         {agentToken, publicID("tok_", agentToken), "denied"},
 		"a runner's credential":  {credential, publicID("rky_", credential), "denied"},
 	} {
@@ -139,16 +143,20 @@ func TestAChangeIsRecordedOnce(t *testing.T) {
 		make                       string
 	}{
 		{"POST", "agents", `{"name": "scout", "description": "looks"}`, "agent.create", "", "description=looks", ""},
-		{"PUT", "agents/scout", `{"name": "scout", "description": "sees"}`, "agent.update", "description=looks", "description=sees", ""},
-		{"POST", "integrations?validate=skip", integrationJSON("production"), "external-id.reserve integration.create", "", "name=production", ""},
-		{"PUT", "integrations/production?validate=skip", strings.Replace(integrationJSON("production"), `"name"`, `"description": "x", "name"`, 1),
+		{"PUT", "agents/scout", `{"name": "scout", "description": "sees"}`, "agent.update",
+			"description=looks", "description=sees", ""},
+		{"POST", "integrations?validate=skip", integrationJSON("production"),
+			"external-id.reserve integration.create", "", "name=production", ""},
+		{"PUT", "integrations/production?validate=skip",
+			strings.Replace(integrationJSON("production"), `"name"`, `"description": "x", "name"`, 1),
 			"integration.update", "", "description=x", ""},
 		{"PUT", "agents/scout/connections/production", "", "agent.connect", "", "connections=production", ""},
 		{"PUT", "agents/scout/connections/production", "", "", "", "", ""}, // connected already
 		{"DELETE", "agents/scout/connections/production", "", "agent.disconnect", "connections=production", "", ""},
 		{"POST", "agents/scout/tokens", `{"label": "laptop"}`, "token.create", "", "label=laptop", "token"},
 		{"DELETE", "agents/scout/tokens/{token}", "", "token.revoke", "", "", ""},
-		{"POST", "agents/scout/bindings", bindingJSON("x"), "binding.create", "", "service_account=system:serviceaccount:agents:x", "binding"},
+		{"POST", "agents/scout/bindings", bindingJSON("x"), "binding.create",
+			"", "service_account=system:serviceaccount:agents:x", "binding"},
 		{"DELETE", "agents/scout/bindings/{binding}", "", "binding.delete", "", "", ""},
 		{"POST", "runners", `{"name": "eks"}`, "runner.create", "", "name=eks", ""},
 		{"PUT", "runners/eks", `{"name": "gke"}`, "runner.update", "name=eks", "name=gke", ""},
@@ -156,7 +164,8 @@ func TestAChangeIsRecordedOnce(t *testing.T) {
 		{"DELETE", "runners/gke", "", "runner.delete", "name=gke", "", ""},
 		{"POST", "api-keys", `{"name": "ci", "access": "read-only"}`, "api-key.create", "", "access=read-only", "key"},
 		{"DELETE", "api-keys/{key}", "", "api-key.delete", "name=ci", "", ""},
-		{"POST", "integrations/production/rotate-external-id", `{"step": "start"}`, "external-id.reserve integration.rotate-external-id", "", "step=start", ""},
+		{"POST", "integrations/production/rotate-external-id", `{"step": "start"}`,
+			"external-id.reserve integration.rotate-external-id", "", "step=start", ""},
 		{"POST", "integrations/production/validate", "", "integration.validate", "", "", ""},
 		{"POST", "validate", integrationJSON("draft"), "external-id.reserve integration.validate", "", "", ""},
 		{"DELETE", "external-ids/{external}", "", "external-id.release", "", "", ""},
