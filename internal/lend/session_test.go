@@ -66,15 +66,15 @@ func TestRefusalsOfSTSAreExplained(t *testing.T) {
 		code rolebroker.Code
 		says string
 	}{
-		rolebroker.RefusedDenied:          {rolebroker.CodeDenied, "AWS does not let this server assume role"},
+		rolebroker.RefusedDenied:          {rolebroker.CodeDenied, "AWS does not let the server assume role"},
 		rolebroker.RefusedDuration:        {rolebroker.CodeDenied, "AWS does not give sessions of 1h"},
 		rolebroker.RefusedRegion:          {rolebroker.CodeDenied, "STS is not activated in us-east-1"},
 		rolebroker.RefusedOther:           {rolebroker.CodeDenied, "STS refuses role production/readonly"},
 		rolebroker.RefusedThrottled:       {rolebroker.CodeUnavailable, "STS is throttling"},
-		rolebroker.RefusedUnreachable:     {rolebroker.CodeUnavailable, "STS in us-east-1 cannot be reached"},
-		rolebroker.RefusedNoIdentity:      {rolebroker.CodeUnavailable, "own AWS identity does not work"},
-		rolebroker.RefusedIdentity:        {rolebroker.CodeUnavailable, "own AWS identity does not work"},
-		rolebroker.RefusedIdentityExpired: {rolebroker.CodeUnavailable, "own AWS identity does not work"},
+		rolebroker.RefusedUnreachable:     {rolebroker.CodeUnavailable, "STS in us-east-1 gave no answer"},
+		rolebroker.RefusedNoIdentity:      {rolebroker.CodeUnavailable, "the server has no AWS identity of its own"},
+		rolebroker.RefusedIdentity:        {rolebroker.CodeUnavailable, "AWS does not accept the server's own AWS credentials"},
+		rolebroker.RefusedIdentityExpired: {rolebroker.CodeUnavailable, "the server's own AWS credentials expired"},
 	} {
 		inBubble(t, func(f *fake) {
 			f.sts.set(func(s *fakeSTS) { s.err = &rolebroker.Refusal{Kind: kind, Message: "no"} })
