@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
@@ -35,12 +37,9 @@ type cause struct {
 // TestEveryCauseIsNamedAndItsHintCuresIt has a role fail for each of the causes
 // that are told apart, looks at the code, and does what the hint says, by
 // pasting its statement or running its command with the real AWS CLI and
-// rolebroker. Then the role can be assumed.
+// rolebroker. After that the role can be assumed.
 func TestEveryCauseIsNamedAndItsHintCuresIt(t *testing.T) {
-	here, err := findTools(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	here := theTools(t)
 	for _, c := range causes {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -434,10 +433,15 @@ func (p *patient) trust(policy string) {
 	p.AWS.Account(p.account).SetTrustPolicy(p.role, policy)
 }
 
-// paste does the same as the role's owner does.
+// paste has the role's owner set the trust policy, through the API of IAM, which
+// refuses one that is not valid.
 func (p *patient) paste(policy string) {
 	p.t.Helper()
-	p.shell(p.account, "aws iam update-assume-role-policy --role-name "+p.role+" --policy-document '"+policy+"'")
+	key := p.AWS.Account(p.account).AdminKey()
+	owner := iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &p.AWSURL,
+		Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")})
+	_, err := owner.UpdateAssumeRolePolicy(p.t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: &p.role, PolicyDocument: &policy})
+	p.must(err)
 }
 
 // allow gives the server a statement in a policy of its own.

@@ -25,10 +25,7 @@ import (
 // In what is printed, … stands for anything; on a line of its own, for any
 // number of lines.
 func TestTheDocsAreTrue(t *testing.T) {
-	here, err := findTools(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	here := theTools(t)
 	files, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +38,10 @@ func TestTheDocsAreTrue(t *testing.T) {
 		}
 		for i, s := range transcripts(string(text)) {
 			found++
-			t.Run(fmt.Sprintf("%s/%d", filepath.Base(file), i+1), func(t *testing.T) { s.check(t, here) })
+			t.Run(fmt.Sprintf("%s/%d", filepath.Base(file), i+1), func(t *testing.T) {
+				t.Parallel()
+				s.check(t, here)
+			})
 		}
 	}
 	if found < 5 {

@@ -8,12 +8,14 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -35,12 +37,37 @@ import (
 
 // TestMain makes this test binary two more commands, which scripts and their
 // child processes find on PATH: rolebroker itself, and go-worker.
+//
+// Most of what the tests do is to wait for other processes, so more of them run
+// at once than there are CPUs.
 func TestMain(m *testing.M) {
-	if signal.Ignored(syscall.SIGHUP) { // as below nohup: commands would inherit that, and shells cannot undo it
+	os.Setenv("GORACE", noRaceDelay)
+	flag.Set("test.parallel", strconv.Itoa(max(6, runtime.GOMAXPROCS(0)))) // -parallel on the command line wins
+	if signal.Ignored(syscall.SIGHUP) {                                    // as below nohup: commands would inherit that, and shells cannot undo it
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
-	testscript.Main(m, map[string]func(){"rolebroker": main, "go-worker": goWorker})
+	testscript.Main(suite{m}, map[string]func(){"rolebroker": main, "go-worker": goWorker})
 }
+
+// suite is the tests, with a folder for the programs of others.
+type suite struct{ *testing.M }
+
+// toolsFolder is where theTools puts programs. It is there while the tests run.
+var toolsFolder string
+
+// Run is for [testscript.Main].
+func (s suite) Run() int {
+	var err error
+	if toolsFolder, err = os.MkdirTemp("", "rolebroker-tools-"); err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(toolsFolder)
+	return s.M.Run()
+}
+
+// noRaceDelay is for GORACE: without it every race-tested process sleeps for a
+// second when it ends.
+const noRaceDelay = "atexit_sleep_ms=0"
 
 // TestScripts runs the acceptance tests in testdata/script: each is a promise
 // that a user could paste into a shell.
@@ -66,6 +93,8 @@ func TestMain(m *testing.M) {
 //	sim calls ACTION N       AWS saw so many calls of the action
 //	sim assumed NAME         AWS was last asked for a session of that name
 //	sim trust ROLE ACCOUNT   the role trusts that account only
+//	sim role ROLE FILE       a new role, whose trust policy is in FILE
+//	sim policy ROLE FILE     in FILE is the trust policy of the role
 //	sim cluster FILE ROLE…   the roles trust the service account rolebroker-runner of a cluster only, whose token is in FILE
 //	sim token FILE 1h        in FILE is another token of that service account, which lives that long
 //	wait-for CMD ARG…        until the command succeeds
@@ -77,10 +106,7 @@ func TestMain(m *testing.M) {
 // and the condition [token-file]: boto3 and the AWS CLI are new enough to know
 // AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.
 func TestScripts(t *testing.T) {
-	here, err := findTools(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	here := theTools(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		Setup:               here.setup,
@@ -102,38 +128,48 @@ func TestScripts(t *testing.T) {
 type tools struct {
 	bin            string // goes before everything on PATH
 	examples       string
+	python         string // the path of the real one
 	knowsTokenFile bool
 }
 
-// findTools looks for what scripts need, and puts into bin what is not on PATH
-// as they need it.
-func findTools(bin string) (*tools, error) {
+// theTools finds the tools, once for all tests.
+func theTools(t *testing.T) *tools {
+	t.Helper()
+	here, err := findTools()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return here
+}
+
+// findTools looks for the programs that scripts need. It puts into bin those
+// that are not on PATH as the scripts need them.
+var findTools = sync.OnceValues(func() (*tools, error) {
 	examples, err := filepath.Abs("../../examples")
 	if err != nil {
 		return nil, err
 	}
-	t := &tools{bin: bin, examples: examples}
+	t := &tools{bin: toolsFolder, examples: examples}
 	for _, find := range []func() error{t.findPython, t.findAWS, t.findNode, t.buildAgent} {
 		if err := find(); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
-}
+})
 
 // findPython finds a python3 that has boto3: Debian's has it when the one that
-// comes first has not.
+// comes first has not. What comes first may be a shim that looks for the real
+// one at each start, so the real one gets into bin.
 func (t *tools) findPython() error {
-	for i, python := range []string{"python3", "/usr/bin/python3"} {
-		version, err := exec.Command(python, "-c", "import boto3; print(boto3.__version__)").Output()
-		if err != nil {
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		out, err := exec.Command(python, "-c", "import boto3, sys; print(boto3.__version__, sys.executable)").Output()
+		version, path, ok := strings.Cut(strings.TrimSpace(string(out)), " ")
+		if err != nil || !ok {
 			continue
 		}
-		t.knowsTokenFile = newer(string(version), 1, 34)
-		if i == 0 {
-			return nil
-		}
-		return t.wrap("python3", python)
+		t.python, t.knowsTokenFile = path, newer(version, 1, 34)
+		return t.wrap("python3", path)
 	}
 	return errors.New("a python3 with boto3 is needed: run make setup")
 }
@@ -141,9 +177,11 @@ func (t *tools) findPython() error {
 // findAWS finds the AWS CLI, and makes those that do not know AWS_ENDPOINT_URL
 // obey it.
 func (t *tools) findAWS() error {
-	path, err := exec.LookPath("aws")
-	if err != nil {
-		return errors.New("the AWS CLI is needed: run make setup")
+	path := filepath.Join(filepath.Dir(t.python), "aws") // what a shim on PATH would find
+	if _, err := os.Stat(path); err != nil {
+		if path, err = exec.LookPath("aws"); err != nil {
+			return errors.New("the AWS CLI is needed: run make setup")
+		}
 	}
 	out, err := exec.Command(path, "--version").CombinedOutput()
 	if err != nil {
@@ -153,7 +191,7 @@ func (t *tools) findAWS() error {
 	is1 := strings.HasPrefix(version, "1.")
 	t.knowsTokenFile = t.knowsTokenFile && (is1 && newer(version, 1, 32) || newer(version, 2, 15))
 	if is1 && newer(version, 1, 29) || newer(version, 2, 13) {
-		return nil
+		return t.wrap("aws", path)
 	}
 	return t.wrap("aws", path, `--endpoint-url "$AWS_ENDPOINT_URL"`)
 }
@@ -186,7 +224,7 @@ func (t *tools) buildAgent() error {
 	return nil
 }
 
-// wrap puts a command into bin that runs a program with some arguments first.
+// wrap puts a command into bin that runs a program, with these arguments first.
 func (t *tools) wrap(name, path string, args ...string) error {
 	script := fmt.Sprintf("#!/bin/sh\nexec %q %s \"$@\"\n", path, strings.Join(args, " "))
 	return os.WriteFile(filepath.Join(t.bin, name), []byte(script), 0o755)
@@ -227,7 +265,7 @@ func (t *tools) setup(env *testscript.Env) error {
 		"AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_PAGER":                 "",
 		"EXAMPLES":                  t.examples,
-		"GORACE":                    "atexit_sleep_ms=0", // or every race-tested process takes a second to end
+		"GORACE":                    noRaceDelay,
 		"HOME":                      home,
 		"PATH":                      t.bin + string(filepath.ListSeparator) + env.Getenv("PATH"),
 		"PYTHONDONTWRITEBYTECODE":   "1",
@@ -313,8 +351,9 @@ func admin(ts *testscript.TestScript, neg bool, args []string) {
 
 // simulate arranges, or looks at, the simulated AWS.
 func simulate(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, neg, args, 2, "sim lifetime|fault|calls|assumed|trust ARG…")
+	want(ts, neg, args, 2, "sim lifetime|fault|calls|assumed|trust|role|policy|cluster|token ARG…")
 	tb := world(ts)
+	customer := tb.AWS.Account(testbed.CustomerAccount)
 	switch what, args := args[0], args[1:]; {
 	case what == "lifetime":
 		tb.AWS.SetLifetime(duration(ts, args[0]))
@@ -331,22 +370,37 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	case what == "cluster" && len(args) > 1:
 		must(ts, os.WriteFile(ts.MkAbs(args[0]), []byte(serviceAccountToken(ts, time.Hour)), 0o600))
-		provider := tb.AWS.Account(testbed.CustomerAccount).AddOIDCProvider(clusterIssuer, []string{"sts.amazonaws.com"}, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: clusterKey().Public(), KeyID: "k"}}})
+		keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: clusterKey().Public(), KeyID: "k"}}}
+		provider := customer.AddOIDCProvider(clusterIssuer, []string{"sts.amazonaws.com"}, keys)
 		for _, role := range args[1:] {
-			tb.AWS.Account(testbed.CustomerAccount).SetTrustPolicy(role, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"`+provider+`"},"Action":"sts:AssumeRoleWithWebIdentity",`+
-				`"Condition":{"StringEquals":{"oidc.example.com/id/A:sub":"system:serviceaccount:rolebroker:rolebroker-runner","oidc.example.com/id/A:aud":"sts.amazonaws.com"}}}}`)
+			customer.SetTrustPolicy(role, trustsRunner(provider))
 		}
 	case what == "token" && len(args) == 2:
 		must(ts, os.WriteFile(ts.MkAbs(args[0]), []byte(serviceAccountToken(ts, duration(ts, args[1]))), 0o600))
 	case what == "trust" && len(args) == 2:
-		tb.AWS.Account(testbed.CustomerAccount).SetTrustPolicy(args[0], testbed.Trust(args[1]))
+		customer.SetTrustPolicy(args[0], testbed.Trust(args[1]))
+	case what == "role" && len(args) == 2:
+		customer.CreateRole(awssim.Role{Name: args[0], TrustPolicy: ts.ReadFile(args[1])})
+	case what == "policy" && len(args) == 2:
+		role, _ := customer.Role(args[0])
+		must(ts, os.WriteFile(ts.MkAbs(args[1]), []byte(role.TrustPolicy), 0o600))
 	default:
 		ts.Fatalf("sim cannot %s %s", what, strings.Join(args, " "))
 	}
 }
 
-// clusterIssuer is that of the tokens of the scripts' cluster, and clusterKey
-// signs them.
+// trustsRunner is the trust policy of a role that the runner of the scripts'
+// cluster may assume.
+func trustsRunner(provider string) string {
+	return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow",
+		"Principal": {"Federated": "` + provider + `"}, "Action": "sts:AssumeRoleWithWebIdentity",
+		"Condition": {"StringEquals": {
+			"oidc.example.com/id/A:sub": "system:serviceaccount:rolebroker:rolebroker-runner",
+			"oidc.example.com/id/A:aud": "sts.amazonaws.com"}}}}`
+}
+
+// clusterIssuer is the issuer of the tokens of the scripts' cluster, and
+// clusterKey signs them.
 const clusterIssuer = "https://oidc.example.com/id/A"
 
 var clusterKey = sync.OnceValue(func() *ecdsa.PrivateKey {
@@ -497,8 +551,8 @@ func inMemory(pid string, texts ...string) (map[string]bool, error) {
 	return found, nil
 }
 
-// goWorker asks AWS who it is again and again, with one client, for as long as
-// its argument says. It prints every access key it had, and ends at any error.
+// goWorker asks AWS who it is again and again, with one client, until it has had
+// two access keys. It prints each of them, and ends at any error.
 func goWorker() {
 	if err := work(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -507,17 +561,13 @@ func goWorker() {
 }
 
 func work(ctx context.Context) error {
-	howLong, err := time.ParseDuration(os.Args[1])
-	if err != nil {
-		return err
-	}
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return err
 	}
 	client := sts.NewFromConfig(cfg)
 	seen := map[string]bool{}
-	for end := time.Now().Add(howLong); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for ; len(seen) < 2; time.Sleep(500 * time.Millisecond) {
 		credentials, err := cfg.Credentials.Retrieve(ctx)
 		if err != nil {
 			return err
