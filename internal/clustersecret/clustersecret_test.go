@@ -19,16 +19,16 @@ import (
 	"github.com/rolebroker/rolebroker/internal/clustersecret"
 )
 
-// server is as much of an API server as one Secret needs. How a real one answers
-// is tested in internal/kubetest.
+// server is the part of an API server that serves one Secret. The test of a real one
+// is TestKubernetesSecret.
 type server struct {
 	mu      sync.Mutex
 	exists  bool
 	version int
 	data    map[string][]byte
-	status  int    // what every request is answered with, if not zero
-	body    string // and with what
-	meddle  int    // how often somebody else changes another key before a patch
+	status  int    // of every answer, if not zero
+	body    string // of that answer
+	meddle  int    // how often another writer changes another key before a patch
 	token   string
 }
 
@@ -157,7 +157,7 @@ func TestASecretWithoutTheKeyIsFilled(t *testing.T) {
 	has(t, secret, "first")
 }
 
-func TestWhoDoesNotKnowWhatIsThereIsTold(t *testing.T) {
+func TestAReplicaThatKnowsAnOldValueGetsAnError(t *testing.T) {
 	_, secret := start(t)
 	refused(t, secret.Save(t.Context(), []byte("first"), []byte("second")), rolebroker.CodeConflict)
 	if err := secret.Save(t.Context(), nil, []byte("first")); err != nil {

@@ -18,7 +18,7 @@ func TestKubernetesSecret(t *testing.T) {
 	cluster := kubetest.New(t)
 	cluster.Namespace("rolebroker", nil)
 	cluster.ServiceAccount("rolebroker", "rolebroker-runner")
-	cluster.ServiceAccount("rolebroker", "somebody")
+	cluster.ServiceAccount("rolebroker", "stranger")
 	for _, name := range []string{"runner", "other"} {
 		cluster.Do(http.MethodPost, "/api/v1/namespaces/rolebroker/secrets",
 			kubetest.Object{"metadata": kubetest.Object{"name": name}}, nil)
@@ -70,7 +70,7 @@ func TestKubernetesSecret(t *testing.T) {
 			t.Errorf("there is %q %v", whole.Data, whole.Metadata)
 		}
 	})
-	t.Run("who does not know what is there is told", func(t *testing.T) {
+	t.Run("a replica that knows an old value gets an error", func(t *testing.T) {
 		refused(t, secret.Save(t.Context(), []byte("first"), []byte("third")), rolebroker.CodeConflict)
 		refused(t, secret.Save(t.Context(), nil, []byte("third")), rolebroker.CodeConflict)
 		has(t, secret, "second")
@@ -102,10 +102,10 @@ func TestKubernetesSecret(t *testing.T) {
 		_, err := as("rolebroker-runner", "other").Load(t.Context())
 		refused(t, err, rolebroker.CodeDenied)
 	})
-	t.Run("nobody else", func(t *testing.T) {
-		_, err := as("somebody", "runner").Load(t.Context())
+	t.Run("no other service account", func(t *testing.T) {
+		_, err := as("stranger", "runner").Load(t.Context())
 		refused(t, err, rolebroker.CodeDenied)
-		refused(t, as("somebody", "runner").Save(t.Context(), nil, []byte("third")), rolebroker.CodeDenied)
+		refused(t, as("stranger", "runner").Save(t.Context(), nil, []byte("third")), rolebroker.CodeDenied)
 	})
 	t.Run("a Secret that is not there, and may not be made", func(t *testing.T) {
 		missing := as("rolebroker-runner", "missing")

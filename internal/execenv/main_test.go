@@ -89,7 +89,7 @@ type surroundings struct {
 	Roles       []string // what a client of ROLEBROKER_URL is offered
 	Lent        string   // the access key ID it is lent
 	LentDeploy  string   // the same for the role deployer
-	Refused     string   // what it is told without the token
+	Refused     string   // the code without the token
 }
 
 func lookAround() (s surroundings) {

@@ -52,7 +52,7 @@ func TestCommandFindsTheRoleInUse(t *testing.T) {
 		t.Errorf("roles are %v, want %v", s.Roles, want)
 	}
 	if s.Refused != string(rolebroker.CodeUnauthenticated) {
-		t.Errorf("without the token one is told %q", s.Refused)
+		t.Errorf("without the token the code is %q", s.Refused)
 	}
 }
 
@@ -416,6 +416,6 @@ func TestEndOfTheContextEndsTheCommand(t *testing.T) {
 	o := options(newFake(), "signals")
 	o.Stdout = w
 	if code, err := Run(ctx, o); code != 7 || err != nil {
-		t.Errorf("ended with %d, %v; want the 7 of a command told to end", code, err)
+		t.Errorf("ended with %d, %v; want 7, the exit code after SIGTERM", code, err)
 	}
 }

@@ -239,8 +239,8 @@ func (l *Lender) sweep() {
 	}
 }
 
-// NewLoan makes the loan of what a server answered. Codes: internal, when that
-// cannot be understood.
+// NewLoan makes a loan from the fields of a server's answer. Codes: internal, if one
+// of them is missing or malformed.
 func NewLoan(roleARN, accessKeyID string, secretAccessKey, sessionToken rolebroker.Secret, expires time.Time) (
 	*rolebroker.Loan, error) {
 	arn, err := rolebroker.ParseRoleARN(roleARN)

@@ -76,7 +76,7 @@ func (w *world) fails(code rolebroker.Code) {
 	})
 }
 
-// hangs has the server not answer until nobody waits for it any more.
+// hangs has the server answer only when the question is given up.
 func (w *world) hangs() {
 	w.answers(func(ctx context.Context, _ rolebroker.Request) (*rolebroker.Loan, error) {
 		<-ctx.Done()
@@ -156,7 +156,7 @@ func TestServerThatHangsIsNotWaitedForLong(t *testing.T) {
 	})
 }
 
-// A server that answers late is still heard: the next request gets the answer.
+// A late answer still counts: the next request gets it.
 func TestAnswersThatComeLateCount(t *testing.T) {
 	inWorld(t, func(w *world) {
 		old := w.gets("deployer", "")
@@ -299,7 +299,7 @@ func TestClosing(t *testing.T) {
 		w.gets("readonly", rolebroker.CodeUnavailable)
 		w.gets("deployer", "")
 		if waited := time.Since(begun); waited != 0 {
-			w.Errorf("it took %s", waited)
+			w.Errorf("the callers waited %s", waited)
 		}
 		w.logged(0, "")
 	})

@@ -21,7 +21,7 @@ type lender struct {
 	record   *record
 }
 
-// Lend gives the agent what it asks for, from whoever assumes that role.
+// Lend lends the role that the agent names: from the cluster, or from the platform.
 func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
 	grant, err := again(l.record, func() (rolebroker.Grant, error) { return l.cluster.Resolve(ctx, who, req.Role) })
 	if err != nil || grant.Integration.AssumptionMode != rolebroker.ModePlatform {
@@ -71,7 +71,7 @@ func (l *link) serves(in *rolebroker.Integration) error {
 		return nil
 	case in.Runner == "":
 		return rolebroker.Errorf(rolebroker.CodeDenied,
-			"nobody assumes the roles of integration %s: it names no runner", in.Name).
+			"no runner assumes the roles of integration %s: it names none", in.Name).
 			WithHint("an administrator can name one: rolebroker integration update %s --runner %s", in.Name, name)
 	}
 	return rolebroker.Errorf(rolebroker.CodeDenied, "the roles of integration %s are assumed by another runner than %s",

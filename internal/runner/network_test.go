@@ -12,14 +12,14 @@ import (
 
 // network carries requests to a handler in the same process. It uses no
 // sockets, so it works inside a testing/synctest bubble. The zero value with a
-// handler works; it can be cut, and then it refuses every connection, or fall
-// silent, and then nothing arrives any more and nobody is told.
+// handler works. A test can cut it, so that it refuses every connection, or silence
+// it, so that nothing arrives any more and no connection ends.
 type network struct {
 	handler http.Handler
 
 	mu      sync.Mutex
 	state   networkState
-	changed chan struct{}                         // closed at the next change of state; nil: nobody waits
+	changed chan struct{}                         // closed at the next change of state; nil: none waits for it
 	open    map[*context.CancelCauseFunc]struct{} // requests under way
 	refuses func(*http.Request) bool              // nil: none
 }

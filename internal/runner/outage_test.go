@@ -35,9 +35,9 @@ func TestAServerThatDoesNotAnswerIsNotWaitedForLong(t *testing.T) {
 	})
 }
 
-// A runner whose stream of events is broken asks the server each time. The
-// first request that finds out that the server is gone gets what is remembered,
-// as all after it do.
+// A runner whose stream of events is broken asks the server each time. The request
+// that finds out that the server cannot be reached gets the remembered answer, as
+// the requests after it do.
 func TestTheRequestThatFindsTheServerAway(t *testing.T) {
 	for _, role := range []string{"readonly", "inner"} {
 		t.Run(role, func(t *testing.T) {

@@ -54,8 +54,8 @@ func TestWhenRememberedAnswersMayBeUsed(t *testing.T) {
 	}
 }
 
-// The grace ends though somebody sets the wall clock back, and though the
-// machine, and with it the monotonic clock, slept.
+// The grace ends even if the wall clock is set back, and even if the machine
+// sleeps, and with it the monotonic clock.
 func TestTheGraceEndsByEitherClock(t *testing.T) {
 	t.Parallel()
 	start := time.Now()

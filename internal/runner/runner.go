@@ -152,8 +152,9 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, worked: map[rolebroker.RoleARN]STS{}}
 	r.record = newRecord(l, spool, opts)
 	identifier := newIdentifier(r.record, opts.Verifier)
-	cluster := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, By: rolebroker.Party{Runner: true}, Serves: l.serves,
-		Log: opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
+	cluster := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, By: rolebroker.Party{Runner: true},
+		Serves: l.serves,
+		Log:    opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
 	cluster.Subscribe(identifier.forget)
 	r.validator = newValidator(r)
 	cluster.Subscribe(r.validator.onChange)
@@ -247,7 +248,7 @@ func (r *Runner) logFailure(what string, err error) {
 func (r *Runner) URL() string { return r.url }
 
 // Close refuses new requests, lets those under way finish until ctx ends, and
-// sends the server what is spooled, if it can be reached.
+// sends the server the spooled sessions, if it can be reached.
 func (r *Runner) Close(ctx context.Context) error {
 	err := r.http.Shutdown(ctx)
 	if err != nil {

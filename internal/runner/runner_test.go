@@ -98,13 +98,13 @@ func TestWhatIsTakenAwayIsGoneAtOnce(t *testing.T) {
 		}
 		synctest.Wait()
 		if _, err := w.borrows(w.scout, ""); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
-			w.Errorf("the revoked token is told %v", err)
+			w.Errorf("the revoked token gets %v", err)
 		}
 	})
 }
 
 // While the server is away the runner goes on with what the server authorised,
-// renews it and refuses what is new. When the server is back it gets the record
+// renews it, and refuses new sessions. When the server is back it gets the record
 // of every session, once.
 func TestTheServerIsAway(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -112,35 +112,35 @@ func TestTheServerIsAway(t *testing.T) {
 		first := w.allow("inner")
 		w.network.set(cut)
 		var last string
-		w.eventually("what is lent is renewed twice", func() bool {
+		w.eventually("the loan is renewed twice", func() bool {
 			last = w.allow("inner").AccessKeyID
 			return last != first.AccessKeyID && len(w.assumed()) >= 3
 		})
 		if e := w.deny("other", rolebroker.CodeUnavailable); !strings.Contains(e.Message,
 			"only what was authorised before goes on") {
-			w.Errorf("what is new is refused with %q", e.Message)
+			w.Errorf("a new session is refused with %q", e.Message)
 		}
 		if n := len(w.sessions()); n != 1 {
-			w.Errorf("the server has heard of %d sessions", n)
+			w.Errorf("the server has %d sessions on record", n)
 		}
 		w.network.set(connected)
-		w.eventually("the server hears of every session", func() bool {
-			told := map[string]bool{}
+		w.eventually("the server has every session on record", func() bool {
+			recorded := map[string]bool{}
 			for _, s := range w.sessions() {
 				if s.State == "active" {
-					told[s.AccessKeyID] = true
+					recorded[s.AccessKeyID] = true
 				}
 			}
-			return told[first.AccessKeyID] && told[last] && len(told) == len(w.sessions()) &&
-				len(told) == len(w.assumed())
+			return recorded[first.AccessKeyID] && recorded[last] && len(recorded) == len(w.sessions()) &&
+				len(recorded) == len(w.assumed())
 		})
-		w.eventually("what is new is lent again", func() bool {
+		w.eventually("new sessions begin again", func() bool {
 			_, err := w.borrows(w.scout, "other")
 			return err == nil
 		})
 		if pending, err := os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")); err != nil ||
 			len(bytes.TrimSpace(pending)) > 0 {
-			w.Errorf("still to be told is %q, %v", pending, err)
+			w.Errorf("%q is still spooled, %v", pending, err)
 		}
 	})
 }
@@ -166,7 +166,7 @@ func TestARunnerThatWasKilled(t *testing.T) {
 		w.aws.SetLifetime(time.Minute)
 		first := w.allow("inner")
 		w.network.set(cut)
-		w.eventually("a session is begun that nobody heard of", func() bool {
+		w.eventually("a session begins that the server does not know", func() bool {
 			return w.allow("inner").AccessKeyID != first.AccessKeyID
 		})
 		left := try(os.ReadFile(filepath.Join(w.folder, "sessions.jsonl")))(w)
@@ -177,7 +177,7 @@ func TestARunnerThatWasKilled(t *testing.T) {
 		w.network.set(connected)
 		w.opts.JoinToken = rolebroker.Secret{} // it is not needed
 		w.start()
-		w.eventually("the server hears of it", func() bool { return len(w.sessions()) >= 2 })
+		w.eventually("the server has it on record", func() bool { return len(w.sessions()) >= 2 })
 		w.allow("inner")
 	})
 }
@@ -207,7 +207,7 @@ func TestJoining(t *testing.T) {
 			return strings.Contains(w.readiness(), "does not know this runner")
 		})
 		if e := w.deny("", rolebroker.CodeUnavailable); !strings.Contains(e.Message, "the server refuses this runner") {
-			w.Errorf("agents are told %q", e.Message)
+			w.Errorf("agents get %q", e.Message)
 		}
 		w.close()
 		w.opts.JoinToken = w.joinToken() // it joins again, with what it kept still there
@@ -229,7 +229,7 @@ func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
 			_, err := w.borrows(pod, "")
 			if rolebroker.CodeOf(err) != code || !strings.Contains(fmt.Sprint(err, rolebroker.AsError(err).Hint),
 				says) {
-				w.Errorf("the pod is told %v, %s", err, rolebroker.AsError(err).Hint)
+				w.Errorf("the pod gets %v, %s", err, rolebroker.AsError(err).Hint)
 			}
 		}
 		refused("runner update eks --issuer "+issuer, rolebroker.CodeDenied)
@@ -266,7 +266,7 @@ func (v verifies) Verify(_ context.Context, token string) (rolebroker.ServiceAcc
 	return account, time.Now().Add(time.Hour), nil
 }
 
-// The runner tries the roles of an integration when somebody saves it, sends
+// The runner tries the roles of an integration after it is saved, sends
 // the server the outcome, and words it as the platform's validation does.
 func TestTheRunnerTriesTheRoles(t *testing.T) {
 	inWorld(t, func(w *world) {

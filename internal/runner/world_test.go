@@ -244,7 +244,7 @@ func (w *world) deny(role string, code rolebroker.Code) *rolebroker.Error {
 	_, err := w.borrows(w.scout, role)
 	var e *rolebroker.Error
 	if !errors.As(err, &e) || e.Code != code {
-		w.Fatalf("scout asking for %q is told %v, not %s", role, err, code)
+		w.Fatalf("scout asking for %q gets %v, not %s", role, err, code)
 	}
 	return e
 }

@@ -93,7 +93,7 @@ func TestKubernetesTokens(t *testing.T) {
 		defer func() { later = 0 }()
 		refuses(t, good, rolebroker.CodeExpired)
 	})
-	t.Run("a verifier without a token is not told the keys", func(t *testing.T) {
+	t.Run("a verifier without a token does not get the keys", func(t *testing.T) {
 		stranger := opts
 		stranger.Issuer, stranger.TokenFile = kubetest.Issuer, ""
 		_, _, err := serviceaccount.New(stranger).Verify(t.Context(), good)
@@ -136,7 +136,7 @@ func rewritten(t *testing.T, token string, change map[string]any) string {
 	return parts[0] + "." + base64.RawURLEncoding.EncodeToString(payload) + "." + parts[2]
 }
 
-// forged is the token signed by somebody else, who says that he is the cluster.
+// forged is the token with a signature by another key, under the ID of the cluster's.
 func forged(t *testing.T, token string) string {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

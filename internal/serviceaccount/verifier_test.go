@@ -130,7 +130,7 @@ func (w *world) fetches() int {
 	return w.fetched
 }
 
-// claims are those of a good token; change says what is different.
+// claims are those of a good token, with the changes.
 func (w *world) claims(change map[string]any) map[string]any {
 	c := map[string]any{
 		"iss": issuer, "sub": "system:serviceaccount:agents:scout", "aud": []string{"rolebroker"},
@@ -285,7 +285,7 @@ func TestTokensAreRefused(t *testing.T) {
 		{"that expired", rolebroker.CodeExpired, w.token("old", map[string]any{"exp": at(-5 * time.Second)})},
 		{"that expired at the beginning of time", rolebroker.CodeExpired, w.token("old", map[string]any{"exp": 0})},
 		{"that never expires", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"exp": nil})},
-		{"that expires when nobody knows", rolebroker.CodeUnauthenticated,
+		{"that expires at no time", rolebroker.CodeUnauthenticated,
 			w.token("old", map[string]any{"exp": "tomorrow"})},
 		{"that is yet to come", rolebroker.CodeUnauthenticated,
 			w.token("old", map[string]any{"nbf": at(11 * time.Second)})},
