@@ -53,3 +53,16 @@ const (
 	ValidateWarn    = "warn"    // it is saved, and the answer says what is wrong; the default
 	ValidateSkip    = "skip"    // nothing is tried
 )
+
+// RunnerValidations are the outcomes of trying the roles of an integration that
+// names the runner.
+type RunnerValidations struct {
+	Version     int64               `json:"version"` // of the integration that was tried
+	Validations []IdentifiedOutcome `json:"validations"`
+}
+
+// IdentifiedOutcome is the outcome for one role.
+type IdentifiedOutcome struct {
+	Role string `json:"role"` // ID
+	Validation
+}

@@ -12,7 +12,7 @@ import (
 const runnerAPI = "/runner/v1"
 
 // Join exchanges a join token for a runner's credential. The token works once.
-func (c *Client) Join(ctx context.Context, j api.Join) (api.RunnerCredential, error) {
+func (c *Client) Join(ctx context.Context, j api.JoinRequest) (api.RunnerCredential, error) {
 	if c.readable { // the token is in the body, and a credential in the answer
 		return api.RunnerCredential{}, c.tooOpen()
 	}
@@ -92,15 +92,15 @@ func (c *Client) recorded(ctx context.Context, id string, r request) error {
 
 // RecordUse records how often sessions were handed out, and when tokens were
 // last used.
-func (c *Client) RecordUse(ctx context.Context, u api.Use) error {
+func (c *Client) RecordUse(ctx context.Context, u api.Usage) error {
 	return c.tell(ctx, at(runnerAPI+"/use"), u)
 }
 
 // Lend borrows a role that the platform assumes, for an agent that the runner
 // knows by its service account. It is no error if the agent may not have it: the
 // answer has the refusal.
-func (c *Client) Lend(ctx context.Context, l api.Loan) (api.Lent, error) {
-	return post[api.Lent](ctx, c, at(runnerAPI+"/loans"), l)
+func (c *Client) Lend(ctx context.Context, l api.LoanRequest) (api.LoanAnswer, error) {
+	return post[api.LoanAnswer](ctx, c, at(runnerAPI+"/loans"), l)
 }
 
 // RunnerIntegrations lists the integrations that name the runner, for it to try

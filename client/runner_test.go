@@ -17,7 +17,7 @@ func TestAJoinTokenIsNotSentInClearText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Join(t.Context(), api.Join{Token: "rbj_secret"}); rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
+	if _, err := c.Join(t.Context(), api.JoinRequest{Token: "rbj_secret"}); rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
 		t.Errorf("it is sent: %v", err)
 	}
 }
@@ -42,7 +42,7 @@ func TestWhoeverAnswersInsteadOfTheServer(t *testing.T) {
 			"token":  func() error { _, err := c.TokenRecord(ctx, "tok_a"); return err },
 			"grants": func() error { _, err := c.Grants(ctx, "agt_a"); return err },
 			"renew":  func() error { _, err := c.RenewCredential(ctx); return err },
-			"join":   func() error { _, err := c.Join(ctx, api.Join{}); return err },
+			"join":   func() error { _, err := c.Join(ctx, api.JoinRequest{}); return err },
 			"events": func() error { return c.Events(ctx, func(api.RunnerEvent) { told++ }) },
 		} {
 			if code := rolebroker.CodeOf(ask()); code != rolebroker.CodeInternal && code != rolebroker.CodeUnavailable {

@@ -111,8 +111,8 @@ func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroke
 // lendThrough borrows for the agent that is bound to a service account.
 func (p platform) lendThrough(ctx context.Context, binding rolebroker.TokenID, req rolebroker.Request) (
 	*rolebroker.Loan, error) {
-	lent, err := attempt(ctx, p.link, func(ctx context.Context, c *client.Client) (api.Lent, error) {
-		return c.Lend(ctx, api.Loan{Token: string(binding), Role: req.Role, Task: req.Task})
+	lent, err := attempt(ctx, p.link, func(ctx context.Context, c *client.Client) (api.LoanAnswer, error) {
+		return c.Lend(ctx, api.LoanRequest{Token: string(binding), Role: req.Role, Task: req.Task})
 	})
 	switch {
 	case rejectsRunner(err):

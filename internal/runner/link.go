@@ -105,7 +105,7 @@ func (l *link) join(ctx context.Context, token rolebroker.Secret) error {
 	if err != nil {
 		return err
 	}
-	made, err := c.Join(ctx, api.Join{Token: api.Secret(token.Reveal()), Program: l.program})
+	made, err := c.Join(ctx, api.JoinRequest{Token: api.Secret(token.Reveal()), Program: l.program})
 	if err == nil {
 		return l.storeFirst(ctx, made)
 	}

@@ -91,7 +91,7 @@ func TestPlatformLoansNeedTheRunnersCredential(t *testing.T) {
 					"the runner's credential is not known here")))
 				return
 			}
-			answerJSON(w, api.Lent{AccessKeyID: "ASIA", SecretAccessKey: "secret", Token: "session",
+			answerJSON(w, api.LoanAnswer{AccessKeyID: "ASIA", SecretAccessKey: "secret", Token: "session",
 				Expiration: time.Now().Add(time.Hour),
 				RoleARN:    "arn:aws:iam::444455556666:role/ReadOnly"})
 		}

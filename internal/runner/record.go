@@ -285,7 +285,7 @@ const maxUse = 2000
 // caller keeps the counts and sends all of them again, also those that arrived.
 func (r *record) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error {
 	for some := range slices.Chunk(fetches, maxUse) {
-		use := api.Use{}
+		use := api.Usage{}
 		for _, f := range some {
 			use.Fetches = append(use.Fetches, api.Fetch{Session: string(f.Session), Count: f.Count, Last: f.Last})
 		}
@@ -299,7 +299,7 @@ func (r *record) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) 
 // RecordTokenUse sends when tokens were last used.
 func (r *record) RecordTokenUse(ctx context.Context, usedAt map[rolebroker.TokenID]time.Time) error {
 	for some := range slices.Chunk(slices.Collect(maps.Keys(usedAt)), maxUse) {
-		use := api.Use{Tokens: map[string]time.Time{}}
+		use := api.Usage{Tokens: map[string]time.Time{}}
 		for _, id := range some {
 			use.Tokens[string(id)] = usedAt[id]
 		}
@@ -310,6 +310,6 @@ func (r *record) RecordTokenUse(ctx context.Context, usedAt map[rolebroker.Token
 	return nil
 }
 
-func (r *record) sendUse(ctx context.Context, use api.Use) error {
+func (r *record) sendUse(ctx context.Context, use api.Usage) error {
 	return send(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.RecordUse(ctx, use) })
 }

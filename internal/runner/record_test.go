@@ -175,7 +175,7 @@ func TestUseIsSentInParts(t *testing.T) {
 	t.Parallel()
 	var requests, fetches, tokens int
 	server := func(w http.ResponseWriter, r *http.Request) {
-		use := decoded[api.Use](t, r)
+		use := decoded[api.Usage](t, r)
 		requests, fetches, tokens = requests+1, fetches+len(use.Fetches), tokens+len(use.Tokens)
 		if len(use.Fetches) > maxUse || len(use.Tokens) > maxUse {
 			t.Errorf("one request has %d and %d", len(use.Fetches), len(use.Tokens))

@@ -11,17 +11,18 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// events tells a runner of every change until it goes away, its credential is no
-// longer good, the server itself hears no longer of all of them, or it stops.
-func (d *door) events(w http.ResponseWriter, r *http.Request) {
-	who, err := d.runner(r)
+// events streams every change to a runner. It ends the stream when the runner goes
+// away, when the runner's credential ends, when the server may miss changes of
+// other servers, and when the server stops.
+func (s *server) events(w http.ResponseWriter, r *http.Request) {
+	who, err := s.caller(r)
 	if err != nil {
-		d.refuse(w, r, err)
+		s.refuse(w, r, err)
 		return
 	}
-	changes, err := d.Broker.Watch(r.Context(), who)
+	changes, err := s.Broker.Watch(r.Context(), who)
 	if err != nil {
-		d.refuse(w, r, err)
+		s.refuse(w, r, err)
 		return
 	}
 	defer changes.Close()
@@ -35,15 +36,15 @@ func (d *door) events(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	go func() {
 		select {
-		case <-d.Closing:
+		case <-s.Closing:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
 	for beat := time.Now(); ctx.Err() == nil; {
 		if !time.Now().Before(beat) {
-			beat = time.Now().Add(d.Heartbeat)
-			if !changes.AreHeard() || !d.isStillGood(ctx, r) || out.send(api.RunnerEvent{}) != nil {
+			beat = time.Now().Add(s.Heartbeat)
+			if !changes.AreHeard() || !s.isStillGood(ctx, r) || out.send(api.RunnerEvent{}) != nil {
 				return
 			}
 		}
@@ -55,39 +56,39 @@ func (d *door) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// next waits for changes until it is time for a heartbeat.
+// next waits for changes until the next heartbeat is due.
 func next(ctx context.Context, changes *broker.Changes, until time.Time) []rolebroker.Change {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	return changes.Next(ctx)
 }
 
-// isStillGood looks at the credential again, at each heartbeat, and notes that
-// the runner is there.
-func (d *door) isStillGood(ctx context.Context, r *http.Request) bool {
+// isStillGood checks the runner's credential again, and records that the runner
+// was seen.
+func (s *server) isStillGood(ctx context.Context, r *http.Request) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	who, err := d.Auth.Runner(ctx, r.Header.Get("Authorization"), r.RemoteAddr)
+	who, err := s.Auth.Runner(ctx, r.Header.Get("Authorization"), r.RemoteAddr)
 	if err != nil {
 		return rolebroker.CodeOf(err) == rolebroker.CodeUnavailable || rolebroker.CodeOf(err) == rolebroker.CodeInternal
 	}
-	if err := d.Broker.SeeRunner(ctx, who); err != nil {
-		d.Log.Warn("noting that a runner is there", "runner", who.Name, "reason", err)
+	if err := s.Broker.SeeRunner(ctx, who); err != nil {
+		s.Log.Warn("noting that a runner is there", "runner", who.Name, "reason", err)
 	}
 	return true
 }
 
-// stream sends a line at a time.
+// stream sends lines, each at once.
 type stream struct {
 	lines *json.Encoder
 	conn  *http.ResponseController
 }
 
-// sendTimeout bounds one line.
+// sendTimeout bounds the sending of one line.
 const sendTimeout = 10 * time.Second
 
 func (s stream) send(e api.RunnerEvent) error {
-	_ = s.conn.SetWriteDeadline(time.Now().Add(sendTimeout)) // a connection without deadlines is bounded otherwise
+	_ = s.conn.SetWriteDeadline(time.Now().Add(sendTimeout)) // an error means that the connection has no deadlines
 	if err := s.lines.Encode(e); err != nil {
 		return err
 	}

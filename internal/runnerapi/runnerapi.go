@@ -1,24 +1,24 @@
-// Package runnerapi is the door for runners: what the part of rolebroker that
-// runs in a customer's cluster asks the server, and is told.
+// Package runnerapi is the door for runners, the part of rolebroker that runs in
+// a customer's cluster.
 //
-//	POST /runner/v1/join                              a join token for a credential
-//	POST /runner/v1/credential                        the next credential
-//	GET  /runner/v1/events                            changes, as they are made, and a heartbeat
-//	POST /runner/v1/report                            what the runner is
-//	POST /runner/v1/identify                          which agent a process is
-//	GET  /runner/v1/tokens/{token}                    what is known of an agent's token
-//	GET  /runner/v1/agents/{agent}/grants             what an agent may borrow from
-//	POST /runner/v1/sessions                          a session is authorised and recorded
-//	PUT  /runner/v1/sessions/{session}                what came of it
-//	POST /runner/v1/use                               how often sessions were handed out
-//	POST /runner/v1/loans                             a role that the platform assumes
-//	GET  /runner/v1/integrations                      those that name the runner
-//	POST /runner/v1/integrations/{integration}/validations   what came of trying their roles
+//	POST /runner/v1/join                              exchange a join token for a credential
+//	POST /runner/v1/credential                        get the next credential
+//	GET  /runner/v1/events                            stream changes as they are made, and heartbeats
+//	POST /runner/v1/report                            report what the runner is
+//	POST /runner/v1/identify                          find the agent that a process is
+//	GET  /runner/v1/tokens/{token}                    read the record of an agent's token
+//	GET  /runner/v1/agents/{agent}/grants             read what an agent may borrow
+//	POST /runner/v1/sessions                          have a session authorised and recorded
+//	PUT  /runner/v1/sessions/{session}                record the outcome of a session
+//	POST /runner/v1/use                               record how often sessions were handed out
+//	POST /runner/v1/loans                             borrow a role that the platform assumes
+//	GET  /runner/v1/integrations                      list the integrations that name the runner
+//	POST /runner/v1/integrations/{integration}/validations   record the outcomes of trying their roles
 //
-// Its messages are the types of api/door.go. It refuses everybody but runners;
-// that an agent is refused something is part of an answer, so that 401 is always
-// about the runner itself. It has no message that could hold a credential of a
-// role that a runner assumed.
+// The messages are the types in api/runner_*.go. The package refuses every caller
+// but runners. It answers status 401 only about the runner itself: the refusal of
+// an agent is part of an answer. No message that it accepts can hold credentials
+// of a role that a runner assumed.
 //
 //	handler := runnerapi.New(runnerapi.Options{Broker: broker, Auth: authenticator})
 package runnerapi
@@ -37,7 +37,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// Broker is what runners ask; *broker.Broker is one.
+// Broker does what runners ask for; *broker.Broker is one.
 type Broker interface {
 	Join(ctx context.Context, who rolebroker.Caller, program string) (*rolebroker.Runner, *rolebroker.RunnerKey, rolebroker.Secret, error)
 	RenewCredential(ctx context.Context, who rolebroker.Caller) (*rolebroker.Runner, *rolebroker.RunnerKey, rolebroker.Secret, error)
@@ -64,19 +64,19 @@ type Auth interface {
 	Agent(ctx context.Context, authorization string) (rolebroker.Caller, error)
 }
 
-// Options are what the door needs.
+// Options configure New. Broker and Auth are required.
 type Options struct {
 	Broker    Broker
 	Auth      Auth
-	Log       *slog.Logger    // of what callers are not told; nil discards it
-	Heartbeat time.Duration   // between two lines of the stream of events
-	Closing   <-chan struct{} // streams end when it is closed; nil: never
+	Log       *slog.Logger    // gets causes, which callers do not see; nil discards them
+	Heartbeat time.Duration   // the longest time between two lines of the stream of events
+	Closing   <-chan struct{} // ends all streams when it is closed; nil: never
 }
 
 // maxBody bounds a request body, in bytes.
 const maxBody = 1 << 20
 
-type door struct {
+type server struct {
 	Options
 	mux *http.ServeMux
 }
@@ -86,45 +86,45 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &door{Options: o, mux: http.NewServeMux()}
+	s := &server{Options: o, mux: http.NewServeMux()}
 	const at = " /runner/v1/"
-	d.mux.HandleFunc(http.MethodPost+at+"join", d.join)
-	d.mux.HandleFunc(http.MethodPost+at+"credential", asked(d, d.credential))
-	d.mux.HandleFunc(http.MethodGet+at+"events", d.events)
-	d.mux.HandleFunc(http.MethodPost+at+"report", told(d, d.report))
-	d.mux.HandleFunc(http.MethodPost+at+"identify", answered(d, d.identify))
-	d.mux.HandleFunc(http.MethodGet+at+"tokens/{token}", asked(d, d.token))
-	d.mux.HandleFunc(http.MethodGet+at+"agents/{agent}/grants", asked(d, d.grants))
-	d.mux.HandleFunc(http.MethodPost+at+"sessions", answered(d, d.begin))
-	d.mux.HandleFunc(http.MethodPut+at+"sessions/{session}", answered(d, d.finish))
-	d.mux.HandleFunc(http.MethodPost+at+"use", told(d, d.use))
-	d.mux.HandleFunc(http.MethodPost+at+"loans", answered(d, d.lend))
-	d.mux.HandleFunc(http.MethodGet+at+"integrations", asked(d, d.integrations))
-	d.mux.HandleFunc(http.MethodPost+at+"integrations/{integration}/validations", told(d, d.validations))
-	return d
+	s.mux.HandleFunc(http.MethodPost+at+"join", s.join)
+	s.mux.HandleFunc(http.MethodPost+at+"credential", reading(s, s.renewCredential))
+	s.mux.HandleFunc(http.MethodGet+at+"events", s.events)
+	s.mux.HandleFunc(http.MethodPost+at+"report", recording(s, s.report))
+	s.mux.HandleFunc(http.MethodPost+at+"identify", taking(s, s.identify))
+	s.mux.HandleFunc(http.MethodGet+at+"tokens/{token}", reading(s, s.token))
+	s.mux.HandleFunc(http.MethodGet+at+"agents/{agent}/grants", reading(s, s.grants))
+	s.mux.HandleFunc(http.MethodPost+at+"sessions", taking(s, s.beginSession))
+	s.mux.HandleFunc(http.MethodPut+at+"sessions/{session}", taking(s, s.finishSession))
+	s.mux.HandleFunc(http.MethodPost+at+"use", recording(s, s.recordUsage))
+	s.mux.HandleFunc(http.MethodPost+at+"loans", taking(s, s.lend))
+	s.mux.HandleFunc(http.MethodGet+at+"integrations", reading(s, s.integrations))
+	s.mux.HandleFunc(http.MethodPost+at+"integrations/{integration}/validations", recording(s, s.recordValidations))
+	return s
 }
 
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if _, pattern := d.mux.Handler(r); pattern == "" {
-		d.refuse(w, r, rolebroker.Errorf(rolebroker.CodeNotFound, "there is nothing at this path for a runner"))
+	if _, pattern := s.mux.Handler(r); pattern == "" {
+		s.refuse(w, r, rolebroker.Errorf(rolebroker.CodeNotFound, "there is nothing at this path for a runner"))
 		return
 	}
-	d.mux.ServeHTTP(w, r)
+	s.mux.ServeHTTP(w, r)
 }
 
-// runner is who calls: a runner, with its name.
-func (d *door) runner(r *http.Request) (rolebroker.Caller, error) {
-	who, err := d.Auth.Runner(r.Context(), r.Header.Get("Authorization"), r.RemoteAddr)
+// caller is the runner that calls, with its name.
+func (s *server) caller(r *http.Request) (rolebroker.Caller, error) {
+	who, err := s.Auth.Runner(r.Context(), r.Header.Get("Authorization"), r.RemoteAddr)
 	if err != nil {
 		return who, aboutTheRunner(err)
 	}
-	return d.Broker.NamedRunner(r.Context(), who)
+	return s.Broker.NamedRunner(r.Context(), who)
 }
 
-// aboutTheRunner has whoever shows something else than a credential told so with
-// the same status.
+// aboutTheRunner is a refusal of the runner's own credential. Its status is 401,
+// even if what the runner showed is a token of another kind.
 func aboutTheRunner(err error) error {
 	e := *rolebroker.AsError(err)
 	if e.Code == rolebroker.CodeDenied {
@@ -133,24 +133,26 @@ func aboutTheRunner(err error) error {
 	return &e
 }
 
-// asked answers a request without a body.
-func asked[A any](d *door, answer func(*http.Request, rolebroker.Caller) (A, error)) http.HandlerFunc {
+// reading handles a request without a body.
+func reading[A any](s *server, answer func(*http.Request, rolebroker.Caller) (A, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		who, err := d.runner(r)
-		if err == nil {
-			var a A
-			if a, err = answer(r, who); err == nil {
-				write(w, http.StatusOK, a)
-				return
-			}
+		who, err := s.caller(r)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
 		}
-		d.refuse(w, r, err)
+		a, err := answer(r, who)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		write(w, http.StatusOK, a)
 	}
 }
 
-// answered answers a request with a body.
-func answered[B, A any](d *door, answer func(*http.Request, rolebroker.Caller, B) (A, error)) http.HandlerFunc {
-	return asked(d, func(r *http.Request, who rolebroker.Caller) (a A, err error) {
+// taking handles a request with a body.
+func taking[B, A any](s *server, answer func(*http.Request, rolebroker.Caller, B) (A, error)) http.HandlerFunc {
+	return reading(s, func(r *http.Request, who rolebroker.Caller) (a A, err error) {
 		b, err := read[B](r)
 		if err != nil {
 			return a, err
@@ -159,15 +161,15 @@ func answered[B, A any](d *door, answer func(*http.Request, rolebroker.Caller, B
 	})
 }
 
-// told takes a request with a body that has no answer.
-func told[B any](d *door, take func(*http.Request, rolebroker.Caller, B) error) http.HandlerFunc {
-	return answered(d, func(r *http.Request, who rolebroker.Caller, b B) (struct{}, error) {
-		return struct{}{}, take(r, who, b)
+// recording handles a request with a body that is answered with an empty object.
+func recording[B any](s *server, record func(*http.Request, rolebroker.Caller, B) error) http.HandlerFunc {
+	return taking(s, func(r *http.Request, who rolebroker.Caller, b B) (struct{}, error) {
+		return struct{}{}, record(r, who, b)
 	})
 }
 
-// read decodes a body. A runner may be newer than the server: fields that are
-// not known are left.
+// read decodes a body. It ignores unknown fields, since a runner may be newer
+// than the server.
 func read[B any](r *http.Request) (b B, err error) {
 	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if err != nil {
@@ -181,10 +183,10 @@ func read[B any](r *http.Request) (b B, err error) {
 }
 
 // refuse answers err to the runner, and logs its cause.
-func (d *door) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := rolebroker.AsError(err)
 	if e.Cause != nil && !errors.Is(r.Context().Err(), context.Canceled) {
-		d.Log.Error("a runner: "+e.Message, "path", r.Pattern, "code", string(e.Code), "cause", e.Cause)
+		s.Log.Error("a runner: "+e.Message, "path", r.Pattern, "code", string(e.Code), "cause", e.Cause)
 	}
 	problem.Write(w, problem.Document(err))
 }

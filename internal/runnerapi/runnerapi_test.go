@@ -68,7 +68,7 @@ func (w *world) joinToken(runner string) rolebroker.Secret {
 func (w *world) join(runner string) (*client.Client, rolebroker.Secret) {
 	w.Helper()
 	token := w.joinToken(runner)
-	made, err := w.tb.Client(rolebroker.Secret{}).Join(context.Background(), api.Join{Token: api.Secret(token.Reveal()), Program: "test"})
+	made, err := w.tb.Client(rolebroker.Secret{}).Join(context.Background(), api.JoinRequest{Token: api.Secret(token.Reveal()), Program: "test"})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -236,13 +236,13 @@ func TestARunnerSeesWhatItNeeds(t *testing.T) {
 	if known, err := w.theirs.Identify(ctx, pod); err != nil || known.Refusal == nil || known.Refusal.Code != "denied" {
 		t.Errorf("to the other runner the pod is %+v, %v", known, err)
 	}
-	if lent, err := w.theirs.Lend(ctx, api.Loan{Token: bound.ID, Role: "platform/readonly"}); err != nil || lent.Refusal == nil {
+	if lent, err := w.theirs.Lend(ctx, api.LoanRequest{Token: bound.ID, Role: "platform/readonly"}); err != nil || lent.Refusal == nil {
 		t.Errorf("the other runner borrows %v, %v", lent.RoleARN, err)
 	}
-	if lent, err := w.ours.Lend(ctx, api.Loan{Token: known.Token.ID, Role: "platform/readonly"}); err != nil || lent.Refusal == nil {
+	if lent, err := w.ours.Lend(ctx, api.LoanRequest{Token: known.Token.ID, Role: "platform/readonly"}); err != nil || lent.Refusal == nil {
 		t.Errorf("by the ID of a token that it did not show, an agent borrows %v, %v", lent.RoleARN, err)
 	}
-	if lent, err := w.ours.Lend(ctx, api.Loan{Token: bound.ID, Role: "platform/readonly"}); err != nil || lent.AccessKeyID == "" {
+	if lent, err := w.ours.Lend(ctx, api.LoanRequest{Token: bound.ID, Role: "platform/readonly"}); err != nil || lent.AccessKeyID == "" {
 		t.Errorf("the pod does not borrow: %+v, %v", lent.Refusal, err)
 	}
 	if all, err := w.theirs.RunnerIntegrations(ctx); err != nil || len(all) != 0 {
@@ -277,7 +277,7 @@ func TestACredentialIsChanged(t *testing.T) {
 	}
 	_, err = w.ours.RunnerIntegrations(ctx)
 	w.refused("after that", err, rolebroker.CodeUnauthenticated)
-	_, err = w.tb.Client(rolebroker.Secret{}).Join(ctx, api.Join{Token: api.Secret(w.tested.Reveal())})
+	_, err = w.tb.Client(rolebroker.Secret{}).Join(ctx, api.JoinRequest{Token: api.Secret(w.tested.Reveal())})
 	w.refused("joining with an agent's token", err, rolebroker.CodeUnauthenticated)
 }
 
@@ -381,7 +381,7 @@ func TestARunnerIsNotBelieved(t *testing.T) {
 
 	for range 3 {
 		for _, c := range []*client.Client{w.ours, w.theirs} {
-			if err := c.RecordUse(ctx, api.Use{Fetches: []api.Fetch{{Session: good.ID, Count: 1 << 62, Last: time.Now().AddDate(100, 0, 0)}, {Session: good.ID, Count: -5}, {Session: good.ID, Count: 2, Last: time.Now().AddDate(100, 0, 0)}}}); err != nil {
+			if err := c.RecordUse(ctx, api.Usage{Fetches: []api.Fetch{{Session: good.ID, Count: 1 << 62, Last: time.Now().AddDate(100, 0, 0)}, {Session: good.ID, Count: -5}, {Session: good.ID, Count: 2, Last: time.Now().AddDate(100, 0, 0)}}}); err != nil {
 				t.Error(err)
 			}
 		}

@@ -1,0 +1,17 @@
+package api
+
+// Grants is what an agent may borrow. Only the integrations that name the runner
+// have their external IDs.
+type Grants struct {
+	Agent        GrantedAgent  `json:"agent"`
+	Integrations []Integration `json:"integrations"` // in the order the connections were made; each names its runner by ID
+}
+
+// GrantedAgent is the agent of Grants. A runner knows integrations by their IDs.
+type GrantedAgent struct {
+	ID                 string   `json:"id"`
+	Name               string   `json:"name"`
+	Disabled           bool     `json:"disabled"`
+	DefaultIntegration string   `json:"default_integration"` // ID
+	Connections        []string `json:"connections"`         // IDs of integrations
+}

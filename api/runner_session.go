@@ -1,0 +1,69 @@
+package api
+
+import "time"
+
+// RunnerSession is a session that a runner is about to begin, or began while the
+// server could not be reached.
+type RunnerSession struct {
+	ID              string    `json:"id"`
+	Agent           string    `json:"agent"`
+	Integration     string    `json:"integration"`
+	Role            string    `json:"role"`
+	ARN             string    `json:"arn"`
+	Region          string    `json:"region"`
+	Task            string    `json:"task"`
+	SessionName     string    `json:"session_name"`
+	RequestedAt     time.Time `json:"requested_at"`
+	ExpiresAt       time.Time `json:"expires_at"`
+	AgentName       string    `json:"agent_name"`
+	IntegrationName string    `json:"integration_name"`
+	RoleName        string    `json:"role_name"`
+	Late            bool      `json:"late,omitempty"` // it began while the server could not be reached
+}
+
+// Recorded confirms that a session, or its outcome, is recorded. An answer without
+// the session's ID is not the server's.
+type Recorded struct {
+	Session string `json:"session"` // ID
+}
+
+// SessionOutcome is the outcome of a session.
+type SessionOutcome struct {
+	State       string    `json:"state"` // active or failed
+	ExpiresAt   time.Time `json:"expires_at"`
+	AccessKeyID string    `json:"access_key_id"`
+	RequestID   string    `json:"request_id"`
+	Failure     string    `json:"failure"`
+}
+
+// Usage is how often sessions were handed out, and when tokens were last used.
+type Usage struct {
+	Fetches []Fetch              `json:"fetches,omitempty"`
+	Tokens  map[string]time.Time `json:"tokens,omitempty"`
+}
+
+// Fetch is how often a session was handed out since the last report.
+type Fetch struct {
+	Session string    `json:"session"`
+	Count   int64     `json:"count"`
+	Last    time.Time `json:"last"`
+}
+
+// LoanRequest asks for credentials of a role that the platform assumes, for an
+// agent that the runner knows by its service account.
+type LoanRequest struct {
+	Token string `json:"token"` // bnd_…
+	Role  string `json:"role"`
+	Task  string `json:"task"`
+}
+
+// LoanAnswer answers a LoanRequest: it has either credentials or a Refusal. An
+// error instead of it is about the runner.
+type LoanAnswer struct {
+	AccessKeyID     string    `json:"access_key_id,omitempty"`
+	SecretAccessKey Secret    `json:"secret_access_key,omitempty"`
+	Token           Secret    `json:"token,omitempty"` // the session token
+	Expiration      time.Time `json:"expiration"`
+	RoleARN         string    `json:"role_arn,omitempty"`
+	Refusal         *Refusal  `json:"refusal,omitempty"`
+}

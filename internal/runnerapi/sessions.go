@@ -1,0 +1,63 @@
+package runnerapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
+)
+
+func (s *server) beginSession(r *http.Request, who rolebroker.Caller, in api.RunnerSession) (api.Recorded, error) {
+	session, err := convert.FromRunnerSession(in)
+	if err != nil {
+		return api.Recorded{}, err
+	}
+	return api.Recorded{Session: in.ID}, s.Broker.BeginRunnerSession(r.Context(), who, session, in.Late)
+}
+
+func (s *server) finishSession(r *http.Request, who rolebroker.Caller, in api.SessionOutcome) (api.Recorded, error) {
+	session := convert.FromSessionOutcome(r.PathValue("session"), in)
+	return api.Recorded{Session: string(session.ID)}, s.Broker.FinishRunnerSession(r.Context(), who, session)
+}
+
+func (s *server) recordUsage(r *http.Request, who rolebroker.Caller, in api.Usage) error {
+	var fetches []rolebroker.Fetch
+	for _, f := range in.Fetches {
+		fetches = append(fetches, rolebroker.Fetch{Session: rolebroker.SessionID(f.Session), Count: f.Count, Last: f.Last})
+	}
+	usedAt := map[rolebroker.TokenID]time.Time{}
+	for id, at := range in.Tokens {
+		usedAt[rolebroker.TokenID(id)] = at
+	}
+	return s.Broker.RecordRunnerUse(r.Context(), who, fetches, usedAt)
+}
+
+func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest) (api.LoanAnswer, error) {
+	loan, err := s.Broker.LendThrough(r.Context(), who, rolebroker.TokenID(in.Token), rolebroker.Request{Role: in.Role, Task: in.Task})
+	if err != nil {
+		refusal, err := aboutTheAgent(err)
+		return api.LoanAnswer{Refusal: refusal}, err
+	}
+	c := loan.Credentials
+	return api.LoanAnswer{
+		AccessKeyID:     c.AccessKeyID,
+		SecretAccessKey: api.Secret(c.SecretAccessKey.Reveal()),
+		Token:           api.Secret(c.SessionToken.Reveal()),
+		Expiration:      c.Expires.UTC(),
+		RoleARN:         loan.Role.ARN.String(),
+	}, nil
+}
+
+func (s *server) integrations(r *http.Request, who rolebroker.Caller) (told api.List[api.Integration], err error) {
+	all, err := s.Broker.RunnerIntegrations(r.Context(), who)
+	if err != nil {
+		return told, err
+	}
+	return api.List[api.Integration]{Items: convert.All(all, convert.Granted)}, nil
+}
+
+func (s *server) recordValidations(r *http.Request, who rolebroker.Caller, in api.RunnerValidations) error {
+	return s.Broker.RecordRunnerValidations(r.Context(), who, r.PathValue("integration"), in.Version, convert.FromOutcomes(in.Validations))
+}
