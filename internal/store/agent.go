@@ -10,11 +10,12 @@ import (
 const agentColumns = `a.id, a.name, a.description, a.disabled, COALESCE(a.default_integration, ''), a.version,
 	a.created_at, a.updated_at`
 
-// connectionColumns are those of a connection that may be missing, in a LEFT JOIN.
+// connectionColumns are the columns of a connection in a LEFT JOIN, where it may
+// be missing.
 const connectionColumns = `COALESCE(i.id, ''), COALESCE(i.name, ''), COALESCE(c.connected_at, 0)`
 
-// selectAgents reads a page with all its connections in one statement, and so
-// at one moment.
+// selectAgents reads a page of agents with all their connections in one
+// statement, and therefore from one snapshot.
 func selectAgents(name, page string) *statement {
 	return newStatement(name, `
 		SELECT `+agentColumns+`, `+connectionColumns+`
@@ -41,7 +42,8 @@ var (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
 
 	updateAgent = newStatement("updateAgent", `
-		UPDATE agents SET name = $3, description = $4, disabled = $5, default_integration = $6, version = $7, updated_at = $8
+		UPDATE agents SET name = $3, description = $4, disabled = $5, default_integration = $6, version = $7,
+			updated_at = $8
 		WHERE id = $1 AND version = $2`)
 
 	deleteAgent = newStatement("deleteAgent", `DELETE FROM agents WHERE id = $1 AND (version = $2 OR $2 = 0)`)
@@ -55,8 +57,9 @@ var (
 		SELECT `+agentColumns+`, COALESCE(c.connected_at, 0),
 			COALESCE(i.id, ''), COALESCE(i.name, ''), COALESCE(i.description, ''), COALESCE(i.assumption_mode, ''),
 			COALESCE(i.runner_id, ''), COALESCE(u.name, ''),
-			COALESCE(i.external_id, ''), COALESCE(i.next_external_id, ''), COALESCE(i.session_tags, FALSE), COALESCE(i.source_identity, FALSE),
-			COALESCE(i.version, 0), COALESCE(i.created_at, 0), COALESCE(i.updated_at, 0),
+			COALESCE(i.external_id, ''), COALESCE(i.next_external_id, ''), COALESCE(i.session_tags, FALSE),
+			COALESCE(i.source_identity, FALSE), COALESCE(i.version, 0), COALESCE(i.created_at, 0),
+			COALESCE(i.updated_at, 0),
 			`+roleColumns+`
 		FROM agents AS a
 		LEFT JOIN connections AS c ON c.agent_id = a.id
@@ -67,7 +70,7 @@ var (
 		ORDER BY c.position, r.position`)
 )
 
-// Agent finds one by name or ID, with its connections. Codes: not_found.
+// Agent returns an agent by name or ID, with its connections. Codes: not_found.
 func (s *Store) Agent(ctx context.Context, nameOrID string) (*rolebroker.Agent, error) {
 	found, err := s.agents(ctx, agentByNameOrID, nameOrID)
 	if err != nil {
@@ -79,7 +82,7 @@ func (s *Store) Agent(ctx context.Context, nameOrID string) (*rolebroker.Agent, 
 	return &found[0], nil
 }
 
-// Agents lists by name, with their connections.
+// Agents lists agents by name, with their connections.
 func (s *Store) Agents(ctx context.Context, page rolebroker.Page) ([]rolebroker.Agent, error) {
 	pattern, ok := containing(page.Search)
 	if !ok {
@@ -97,7 +100,8 @@ func (s *Store) agents(ctx context.Context, st *statement, args ...any) ([]roleb
 	err := s.query(ctx, st, func(scan scan) error {
 		var a rolebroker.Agent
 		var c rolebroker.Connection
-		if err := scan(append(agentDest(&a), &c.Integration, &c.IntegrationName, timeColumn{&c.ConnectedAt})...); err != nil {
+		if err := scan(append(agentDest(&a), &c.Integration, &c.IntegrationName,
+			timeColumn{&c.ConnectedAt})...); err != nil {
 			return err
 		}
 		if len(found) == 0 || found[len(found)-1].ID != a.ID {
@@ -114,14 +118,14 @@ func (s *Store) agents(ctx context.Context, st *statement, args ...any) ([]roleb
 	return found, nil
 }
 
-// agentDest is where agentColumns go.
+// agentDest returns the scan destinations of agentColumns.
 func agentDest(a *rolebroker.Agent) []any {
 	return []any{&a.ID, &a.Name, &a.Description, &a.Disabled, &a.DefaultIntegration, &a.Version,
 		timeColumn{&a.CreatedAt}, timeColumn{&a.UpdatedAt}}
 }
 
-// Grants is the agent with all it is connected to, read at one moment.
-// Codes: not_found.
+// Grants returns an agent with the integrations that it is connected to and
+// their roles, read from one snapshot. Codes: not_found.
 func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error) {
 	var g rolebroker.Grants
 	err := s.query(ctx, grants, func(scan scan) error {
@@ -149,8 +153,8 @@ func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.
 	return &g, nil
 }
 
-// CreateAgent stores a with its connections. Codes: conflict (name), not_found
-// (an integration that is gone).
+// CreateAgent stores a with its connections. Codes: conflict (the name or ID is
+// taken), not_found (an integration does not exist).
 func (s *Store) CreateAgent(ctx context.Context, a *rolebroker.Agent) error {
 	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
 		_, err := tx.exec(ctx, insertAgent, a.ID, a.Name, a.Description, a.Disabled, nullable(a.DefaultIntegration),
@@ -161,12 +165,12 @@ func (s *Store) CreateAgent(ctx context.Context, a *rolebroker.Agent) error {
 		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID})
 		return tx.insertConnections(ctx, a)
 	})
-	return s.nameTheGone(ctx, a, err)
+	return s.nameMissingIntegration(ctx, a, err)
 }
 
-// UpdateAgent replaces the agent with a.ID and its connections, if it still
-// has the version expected; its CreatedAt stays. Codes: not_found (an
-// integration that is gone, too), stale, conflict.
+// UpdateAgent replaces the agent that has the ID a.ID, and its connections, if it
+// has the expected version. Its CreatedAt stays. Codes: not_found (the agent or
+// an integration), stale, conflict.
 func (s *Store) UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error {
 	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateAgent, a.ID, expected, a.Name, a.Description, a.Disabled,
@@ -183,7 +187,7 @@ func (s *Store) UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected i
 		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID})
 		return tx.insertConnections(ctx, a)
 	})
-	return s.nameTheGone(ctx, a, err)
+	return s.nameMissingIntegration(ctx, a, err)
 }
 
 func (t *tx) insertConnections(ctx context.Context, a *rolebroker.Agent) error {
@@ -198,20 +202,23 @@ func (t *tx) insertConnections(ctx context.Context, a *rolebroker.Agent) error {
 	return agentRefused(err, a)
 }
 
-// errGone says that an integration which an agent refers to is gone.
-var errGone = rolebroker.Errorf(rolebroker.CodeNotFound, "an integration that the agent is connected to is gone")
+// errMissingIntegration says that an agent refers to an integration that does not
+// exist.
+var errMissingIntegration = rolebroker.Errorf(rolebroker.CodeNotFound,
+	"an integration that the agent is connected to is gone")
 
 func agentRefused(err error, a *rolebroker.Agent) error {
 	if violated(err) == missingReferent {
-		return errGone
+		return errMissingIntegration
 	}
 	return duplicate(err, "an", "agent", a.Name, string(a.ID))
 }
 
-// nameTheGone says which integration is gone if err is errGone. Neither engine
-// says so in a way that a program should read.
-func (s *Store) nameTheGone(ctx context.Context, a *rolebroker.Agent, err error) error {
-	if !errors.Is(err, errGone) {
+// nameMissingIntegration replaces errMissingIntegration by an error that names
+// the integration. Neither engine reports it in a form that a program should
+// parse.
+func (s *Store) nameMissingIntegration(ctx context.Context, a *rolebroker.Agent, err error) error {
+	if !errors.Is(err, errMissingIntegration) {
 		return err
 	}
 	referred := append([]rolebroker.Connection{{Integration: a.DefaultIntegration}}, a.Connections...)
@@ -225,8 +232,8 @@ func (s *Store) nameTheGone(ctx context.Context, a *rolebroker.Agent, err error)
 	return err
 }
 
-// DeleteAgent removes it, its connections and its tokens. expected 0 means any
-// version. Codes: not_found, stale.
+// DeleteAgent deletes an agent, its connections and its tokens. expected 0 means
+// any version. Codes: not_found, stale.
 func (s *Store) DeleteAgent(ctx context.Context, id rolebroker.AgentID, expected int64) error {
 	if !storableText(string(id)) {
 		return notFound("agent", string(id))

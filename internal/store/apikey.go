@@ -9,8 +9,9 @@ import (
 const apiKeyColumns = `id, name, access, hash, created_at, expires_at`
 
 var (
-	apiKeyByID   = newStatement("apiKeyByID", `SELECT `+apiKeyColumns+` FROM api_keys WHERE id = $1`)
-	listAPIKeys  = newStatement("listAPIKeys", `SELECT `+apiKeyColumns+` FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2`)
+	apiKeyByID  = newStatement("apiKeyByID", `SELECT `+apiKeyColumns+` FROM api_keys WHERE id = $1`)
+	listAPIKeys = newStatement("listAPIKeys",
+		`SELECT `+apiKeyColumns+` FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2`)
 	insertAPIKey = newStatement("insertAPIKey", `
 		INSERT INTO api_keys (`+apiKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`)
 	putAPIKey = newStatement("putAPIKey", `
@@ -18,9 +19,9 @@ var (
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, access = excluded.access, hash = excluded.hash,
 			created_at = excluded.created_at, expires_at = excluded.expires_at`)
 
-	// holdAdminKeys changes nothing, but has deletions that run at the same
-	// time wait for each other, so that two of them cannot each spare the key
-	// that the other removes.
+	// holdAdminKeys changes nothing. It makes concurrent deletions wait for each
+	// other, so that two of them cannot each rely on the key that the other
+	// deletes.
 	holdAdminKeys = newStatement("holdAdminKeys", `
 		UPDATE api_keys SET access = access WHERE access = 'admin' AND expires_at = 0`)
 	deleteAPIKey = newStatement("deleteAPIKey", `
@@ -28,7 +29,7 @@ var (
 		AND EXISTS (SELECT 1 FROM api_keys AS k WHERE k.id <> $1 AND k.access = 'admin' AND k.expires_at = 0)`)
 )
 
-// APIKey finds one by ID. Codes: not_found.
+// APIKey returns an API key by ID. Codes: not_found.
 func (s *Store) APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker.APIKey, error) {
 	found, err := s.apiKeys(ctx, apiKeyByID, id)
 	if err != nil {
@@ -40,7 +41,7 @@ func (s *Store) APIKey(ctx context.Context, id rolebroker.APIKeyID) (*rolebroker
 	return &found[0], nil
 }
 
-// APIKeys lists by ID.
+// APIKeys lists API keys by ID.
 func (s *Store) APIKeys(ctx context.Context, page rolebroker.Page) ([]rolebroker.APIKey, error) {
 	return s.apiKeys(ctx, listAPIKeys, page.After, max(page.Limit, 0))
 }
@@ -49,7 +50,8 @@ func (s *Store) apiKeys(ctx context.Context, st *statement, args ...any) ([]role
 	var found []rolebroker.APIKey
 	err := s.query(ctx, st, func(scan scan) error {
 		var k rolebroker.APIKey
-		if err := scan(&k.ID, &k.Name, &k.Access, &k.Hash, timeColumn{&k.CreatedAt}, timeColumn{&k.ExpiresAt}); err != nil {
+		if err := scan(&k.ID, &k.Name, &k.Access, &k.Hash, timeColumn{&k.CreatedAt},
+			timeColumn{&k.ExpiresAt}); err != nil {
 			return err
 		}
 		found = append(found, k)
@@ -66,8 +68,8 @@ func (s *Store) CreateAPIKey(ctx context.Context, k *rolebroker.APIKey) error {
 	return s.storeAPIKey(ctx, insertAPIKey, k)
 }
 
-// PutAPIKey stores k, in place of the one with its ID if there is one.
-// Codes: conflict (another has the name).
+// PutAPIKey stores k and replaces an API key of the same ID. Codes: conflict
+// (another key has the name).
 func (s *Store) PutAPIKey(ctx context.Context, k *rolebroker.APIKey) error {
 	return s.storeAPIKey(ctx, putAPIKey, k)
 }
@@ -77,8 +79,8 @@ func (s *Store) storeAPIKey(ctx context.Context, st *statement, k *rolebroker.AP
 	return duplicate(err, "an", "API key", k.Name, string(k.ID))
 }
 
-// DeleteAPIKey removes one, unless no admin key would be left that never
-// expires. Codes: not_found, conflict (the last).
+// DeleteAPIKey deletes an API key, unless no admin key without expiry would be
+// left. Codes: not_found, conflict (it is the last one).
 func (s *Store) DeleteAPIKey(ctx context.Context, id rolebroker.APIKeyID) error {
 	if !storableText(string(id)) {
 		return notFound("API key", string(id))
@@ -98,7 +100,8 @@ func (s *Store) DeleteAPIKey(ctx context.Context, id rolebroker.APIKeyID) error 
 		if !exists {
 			return notFound("API key", string(id))
 		}
-		return rolebroker.Errorf(rolebroker.CodeConflict, "without the API key %s no admin key would be left that never expires", id).
+		return rolebroker.Errorf(rolebroker.CodeConflict,
+			"without the API key %s no admin key would be left that never expires", id).
 			WithHint("make another admin key first")
 	})
 }

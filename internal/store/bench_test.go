@@ -15,14 +15,15 @@ func benchmarkBoth(b *testing.B, bench func(b *testing.B, s *store.Store)) {
 	}
 }
 
-// BenchmarkGrants reads what an agent with three connections of three roles
-// each may borrow.
+// BenchmarkGrants reads the grants of an agent with three connections of three
+// roles each.
 func BenchmarkGrants(b *testing.B) {
 	benchmarkBoth(b, func(b *testing.B, s *store.Store) {
 		a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: "scout", Version: 1}
 		for i := range 3 {
 			in := crashIntegration(i)
-			if err := s.ReserveExternalID(b.Context(), rolebroker.NewReservationID(), in.ExternalID, time.Now()); err != nil {
+			if err := s.ReserveExternalID(b.Context(), rolebroker.NewReservationID(), in.ExternalID,
+				time.Now()); err != nil {
 				b.Fatal(err)
 			}
 			if err := s.CreateIntegration(b.Context(), in); err != nil {
@@ -41,7 +42,7 @@ func BenchmarkGrants(b *testing.B) {
 	})
 }
 
-// BenchmarkSession records and finishes a session, durably both times.
+// BenchmarkSession records and finishes a session.
 func BenchmarkSession(b *testing.B) {
 	benchmarkBoth(b, func(b *testing.B, s *store.Store) {
 		for b.Loop() {

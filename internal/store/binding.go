@@ -8,13 +8,14 @@ import (
 
 var (
 	bindingByAccount = newStatement("bindingByAccount", `
-		SELECT `+tokenColumns+` FROM tokens WHERE issuer = $1 AND namespace = $2 AND service_account = $3 AND issuer <> ''`)
+		SELECT `+tokenColumns+` FROM tokens
+		WHERE issuer = $1 AND namespace = $2 AND service_account = $3 AND issuer <> ''`)
 	listBindings = newStatement("listBindings", `
 		SELECT `+tokenColumns+` FROM tokens WHERE agent_id = $1 AND id > $2 AND issuer <> '' ORDER BY id LIMIT $3`)
 	deleteBinding = newStatement("deleteBinding", `DELETE FROM tokens WHERE id = $1 AND agent_id = $2 AND issuer <> ''`)
 )
 
-// Binding finds that of a service account. Codes: not_found.
+// Binding returns the binding of a service account. Codes: not_found.
 func (s *Store) Binding(ctx context.Context, account rolebroker.ServiceAccount) (*rolebroker.Token, error) {
 	found, err := s.tokens(ctx, bindingByAccount, account.Issuer, account.Namespace, account.Name)
 	if err != nil {
@@ -26,8 +27,9 @@ func (s *Store) Binding(ctx context.Context, account rolebroker.ServiceAccount) 
 	return &found[0], nil
 }
 
-// Bindings lists an agent's, by ID.
-func (s *Store) Bindings(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error) {
+// Bindings lists an agent's bindings by ID.
+func (s *Store) Bindings(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page,
+) ([]rolebroker.Token, error) {
 	return s.tokens(ctx, listBindings, agent, page.After, max(page.Limit, 0))
 }
 
@@ -38,13 +40,14 @@ func (s *Store) CreateBinding(ctx context.Context, b *rolebroker.Token) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		err := tx.insertToken(ctx, b)
 		if violated(err) == notUnique {
-			return rolebroker.Errorf(rolebroker.CodeConflict, "the service account %s of %s is bound to an agent already", b.Account, b.Account.Issuer)
+			return rolebroker.Errorf(rolebroker.CodeConflict,
+				"the service account %s of %s is bound to an agent already", b.Account, b.Account.Issuer)
 		}
 		return duplicate(err, "a", "binding", "", string(b.ID))
 	})
 }
 
-// DeleteBinding removes one of the agent's. Codes: not_found.
+// DeleteBinding deletes a binding of the agent. Codes: not_found.
 func (s *Store) DeleteBinding(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID) error {
 	if !storableText(string(agent) + string(id)) {
 		return notFound("binding", string(id))

@@ -18,19 +18,19 @@ import (
 	"github.com/rolebroker/rolebroker/internal/store/storetest"
 )
 
-// crashDatabase is the environment variable that turns this test binary into
-// a program that writes to a database until it is killed.
+// crashDatabase is the environment variable that turns this test binary into a
+// program that writes to the named database until it is killed.
 const crashDatabase = "ROLEBROKER_STORE_TEST_CRASH_DATABASE"
 
 const crashWrites = 1000
 
-// writeUntilKilled is that program. It says what is stored once it is.
+// writeUntilKilled is that program. It prints what it stored.
 func writeUntilKilled() {
 	database := os.Getenv(crashDatabase)
 	if database == "" {
 		return
 	}
-	go func() { // not to outlive its parent
+	go func() { // ends with its parent
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(1)
 	}()
@@ -41,7 +41,7 @@ func writeUntilKilled() {
 	if err != nil {
 		fmt.Println("error", err, rolebroker.AsError(err).Cause)
 	}
-	select {} // to be killed
+	select {} // until it is killed
 }
 
 // writeOne stores an integration, an agent that is connected to it, or a
@@ -60,11 +60,12 @@ func writeOne(s *store.Store, i int) error {
 		if err != nil {
 			return err
 		}
-		a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: fmt.Sprintf("agent%d", i), DefaultIntegration: in.ID, Version: 1,
-			Connections: []rolebroker.Connection{{Integration: in.ID, ConnectedAt: now}}, CreatedAt: now}
+		a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: fmt.Sprintf("agent%d", i), DefaultIntegration: in.ID,
+			Version: 1, Connections: []rolebroker.Connection{{Integration: in.ID, ConnectedAt: now}}, CreatedAt: now}
 		return acknowledge(s.CreateAgent(ctx, a), "agent", a.Name)
 	}
-	se := &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
+	se := &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, RequestedAt: now,
+		ExpiresAt: now.Add(time.Hour)}
 	if err := acknowledge(s.RecordSession(ctx, se), "requested", string(se.ID)); err != nil {
 		return err
 	}
@@ -76,8 +77,9 @@ func crashIntegration(i int) *rolebroker.Integration {
 	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: fmt.Sprintf("integration%d", i), Version: 1,
 		AssumptionMode: rolebroker.ModePlatform, ExternalID: fmt.Sprintf("external%d", i), DefaultRole: "role0"}
 	for j := range 3 {
-		in.Roles = append(in.Roles, rolebroker.Role{ID: rolebroker.NewRoleID(), Name: fmt.Sprintf("role%d", j), Enabled: true, Region: "eu-west-1",
-			ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: "ReadOnly"}})
+		in.Roles = append(in.Roles, rolebroker.Role{ID: rolebroker.NewRoleID(), Name: fmt.Sprintf("role%d", j),
+			Enabled: true, Region: "eu-west-1", ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666",
+				Path: "/", Name: "ReadOnly"}})
 	}
 	return in
 }
@@ -89,8 +91,8 @@ func acknowledge(err error, kind, name string) error {
 	return err
 }
 
-// killMidway starts the program, kills it after a random number of writes, and
-// gives what it said was stored. crash is called first, in the middle.
+// killMidway starts the program, calls crash after a random number of writes,
+// kills the program, and returns the lines that it printed.
 func killMidway(t *testing.T, database string, crash func()) (acknowledged []string) {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0])
@@ -110,7 +112,7 @@ func killMidway(t *testing.T, database string, crash func()) (acknowledged []str
 	for {
 		line, err := lines.ReadString('\n')
 		if errors.Is(err, io.EOF) || strings.HasPrefix(line, "error") {
-			break // the rest was said before it died
+			break
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -123,15 +125,15 @@ func killMidway(t *testing.T, database string, crash func()) (acknowledged []str
 			}
 		}
 	}
-	_ = child.Process.Kill() // if it stopped by itself, because its database was gone
+	_ = child.Process.Kill() // if it stopped writing because its database was gone
 	_ = child.Wait()
 	if len(acknowledged) < last {
-		t.Fatalf("it wrote no more than %d", len(acknowledged))
+		t.Fatalf("it acknowledged only %d writes", len(acknowledged))
 	}
 	return acknowledged
 }
 
-// survived checks that all that was acknowledged is there, and nothing by halves.
+// survived checks that everything acknowledged is stored, and nothing in part.
 func survived(t *testing.T, database string, acknowledged []string) {
 	t.Helper()
 	s := storetest.Open(t, database)
@@ -153,7 +155,7 @@ func survived(t *testing.T, database string, acknowledged []string) {
 			_, err = s.Agent(t.Context(), name)
 		case "requested":
 			if states[name] == "" {
-				err = errors.New("it is gone")
+				err = errors.New("it is missing")
 			}
 		case "active":
 			if states[name] != rolebroker.SessionActive {
@@ -184,7 +186,7 @@ func consistent(t *testing.T, s *store.Store) {
 	}
 	for _, a := range agents {
 		if len(a.Connections) != 1 || a.DefaultIntegration != a.Connections[0].Integration {
-			t.Errorf("agent %s is not whole: %+v", a.Name, a)
+			t.Errorf("agent %s is incomplete: %+v", a.Name, a)
 		}
 	}
 	createAgent(t, s, "after-the-crash")
@@ -211,7 +213,8 @@ func TestSQLiteIsSoundAfterAKill(t *testing.T) {
 	killMidway(t, database, func() {})
 	s := storetest.Open(t, database)
 	var verdict string
-	if err := s.DB().QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+	if err := s.DB().QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil ||
+		verdict != "ok" {
 		t.Errorf("%s, %v", verdict, err)
 	}
 	rows, err := s.DB().QueryContext(t.Context(), "PRAGMA foreign_key_check")

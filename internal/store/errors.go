@@ -14,17 +14,17 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// violation is which kind of constraint a statement ran into.
+// violation is the kind of constraint that a statement violated.
 type violation int
 
 const (
 	noViolation     violation = iota
-	idTaken                   // of a primary key
-	notUnique                 // of any other unique index
-	missingReferent           // of a foreign key
+	idTaken                   // a primary key
+	notUnique                 // any other unique index
+	missingReferent           // a foreign key
 )
 
-// The SQLSTATEs that are told apart.
+// The SQLSTATEs that the store distinguishes.
 //
 // Source: PostgreSQL documentation, appendix A, "PostgreSQL Error Codes".
 const (
@@ -34,7 +34,7 @@ const (
 	pgDeadlockDetected     = "40P01"
 )
 
-// violated says which kind of constraint err is about.
+// violated returns the kind of constraint that err reports.
 func violated(err error) violation {
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {
@@ -61,9 +61,9 @@ func violated(err error) violation {
 	return noViolation
 }
 
-// again says whether a transaction that failed with err may go through when it
-// is run once more from its start.
-func again(err error) bool {
+// retryable says whether a transaction that failed with err may succeed when it
+// runs again from its start.
+func retryable(err error) bool {
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {
 		primary := lite.Code() & 0xff // the rest says which kind of busy
@@ -73,8 +73,8 @@ func again(err error) bool {
 	return errors.As(err, &pg) && (pg.Code == pgSerializationFailure || pg.Code == pgDeadlockDetected)
 }
 
-// asError is err as a store answers it: as it is when it is one of ours, and
-// otherwise that the database cannot be used, with err for the log.
+// asError converts err to the error that a Store returns: a *rolebroker.Error
+// stays as it is; anything else becomes unavailable, with err as the cause.
 func asError(ctx context.Context, err error) error {
 	var ours *rolebroker.Error
 	if err == nil {
@@ -89,8 +89,8 @@ func asError(ctx context.Context, err error) error {
 	return &rolebroker.Error{Code: rolebroker.CodeUnavailable, Message: "the database cannot be used now", Cause: err}
 }
 
-// duplicate is what to answer when an insert or update of a thing with a name
-// and an ID ran into err.
+// duplicate converts the error of an insert or update: to conflict if the name
+// or the ID is taken.
 func duplicate(err error, article, kind, name, id string) error {
 	switch violated(err) {
 	case notUnique:
@@ -101,7 +101,8 @@ func duplicate(err error, article, kind, name, id string) error {
 	return err
 }
 
-// notFound says that there is no such thing; the name may be a stranger's.
+// notFound is the error for a name or ID that does not exist. It quotes at most
+// 100 bytes of it, because callers may send anything.
 func notFound(kind, name string) *rolebroker.Error {
 	const most = 100
 	if len(name) > most {
@@ -111,15 +112,17 @@ func notFound(kind, name string) *rolebroker.Error {
 }
 
 func stale(kind, name string, version int64) error {
-	return rolebroker.Errorf(rolebroker.CodeStale, "%s %q was changed by someone else (it is at version %d)", kind, name, version).
+	return rolebroker.Errorf(rolebroker.CodeStale, "%s %q was changed by someone else (it is at version %d)", kind,
+		name, version).
 		WithHint("read it again and repeat the change")
 }
 
-// errText refuses text that PostgreSQL cannot store. SQLite could, but then
-// the data could never move.
-var errText = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "text has to be valid UTF-8 without NUL characters"}
+// errText refuses text that PostgreSQL cannot store. SQLite could store it, but
+// such data could never be moved to PostgreSQL.
+var errText = &rolebroker.Error{Code: rolebroker.CodeInvalid,
+	Message: "text has to be valid UTF-8 without NUL characters"}
 
-// storable says whether both engines can store or compare with every argument.
+// storable says whether both engines can store all arguments.
 func storable(args []any) bool {
 	for _, arg := range args {
 		if v := reflect.ValueOf(arg); v.Kind() == reflect.String && !storableText(v.String()) {
@@ -131,8 +134,8 @@ func storable(args []any) bool {
 
 func storableText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// clean makes text storable that is kept as a record of what happened: it is
-// better stored with replacement characters than not at all.
+// clean makes text storable by replacing what cannot be stored with U+FFFD. It
+// is for records of events, which must not be lost.
 func clean[T ~string](s T) T {
 	if storableText(string(s)) {
 		return s
@@ -140,7 +143,7 @@ func clean[T ~string](s T) T {
 	return T(strings.ReplaceAll(strings.ToValidUTF8(string(s), "\uFFFD"), "\x00", "\uFFFD"))
 }
 
-// corrupt is for a row that cannot be what was stored.
+// corrupt is the error for a row that the store cannot have written.
 func corrupt(what string, err error) error {
 	return rolebroker.Errorf(rolebroker.CodeInternal, "the database has %s that cannot be read: %w", what, err)
 }

@@ -2,13 +2,13 @@ package store
 
 import "database/sql"
 
-// Statement is a statement as the tests see it.
+// Statement is a statement, for tests.
 type Statement struct {
 	Name, Text string
 	Postgres   bool
 }
 
-// Statements is all there are.
+// Statements returns all statements.
 func Statements() []Statement {
 	listSessions() // registers its statements at first use
 	var all []Statement
@@ -18,5 +18,5 @@ func Statements() []Statement {
 	return all
 }
 
-// DB is the pool that tests look behind the store with.
+// DB returns the pool of the store's writer.
 func (s *Store) DB() *sql.DB { return s.writer }

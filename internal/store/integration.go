@@ -8,15 +8,17 @@ import (
 )
 
 const (
-	integrationColumns = `i.id, i.name, i.description, i.assumption_mode, COALESCE(i.runner_id, ''), COALESCE(u.name, ''), i.external_id, COALESCE(i.next_external_id, ''),
-		i.session_tags, i.source_identity, i.version, i.created_at, i.updated_at`
-	// roleColumns are those of a role that may be missing, in a LEFT JOIN.
+	integrationColumns = `i.id, i.name, i.description, i.assumption_mode, COALESCE(i.runner_id, ''),
+		COALESCE(u.name, ''), i.external_id, COALESCE(i.next_external_id, ''), i.session_tags,
+		i.source_identity, i.version, i.created_at, i.updated_at`
+	// roleColumns are the columns of a role in a LEFT JOIN, where it may be
+	// missing.
 	roleColumns = `COALESCE(r.id, ''), COALESCE(r.name, ''), COALESCE(r.arn, ''), COALESCE(r.region, ''),
 		COALESCE(r.enabled, FALSE), COALESCE(r.is_default, FALSE), COALESCE(r.session_duration, 0)`
 )
 
-// selectIntegrations reads a page with all its roles in one statement, and so
-// at one moment.
+// selectIntegrations reads a page of integrations with all their roles in one
+// statement, and therefore from one snapshot.
 func selectIntegrations(name, page string) *statement {
 	return newStatement(name, `
 		SELECT `+integrationColumns+`, `+roleColumns+`, `+validationColumns+`
@@ -35,12 +37,13 @@ var (
 	integrationVersion = newStatement("integrationVersion", `SELECT name, version FROM integrations WHERE id = $1`)
 
 	insertIntegration = newStatement("insertIntegration", `
-		INSERT INTO integrations (id, name, description, assumption_mode, external_id, session_tags, source_identity, version, created_at, updated_at, runner_id)
+		INSERT INTO integrations (id, name, description, assumption_mode, external_id, session_tags, source_identity,
+			version, created_at, updated_at, runner_id)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`)
 
 	updateIntegration = newStatement("updateIntegration", `
-		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, session_tags = $6, source_identity = $7,
-			validated_at = 0, version = $8, updated_at = $9, runner_id = $10
+		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, session_tags = $6,
+			source_identity = $7, validated_at = 0, version = $8, updated_at = $9, runner_id = $10
 		WHERE id = $1 AND version = $2`)
 
 	deleteIntegration = newStatement("deleteIntegration", `
@@ -56,7 +59,8 @@ var (
 		UPDATE external_ids SET integration_id = $2 WHERE value = $1 AND integration_id IS NULL`)
 )
 
-// Integration finds one by name or ID, with its roles. Codes: not_found.
+// Integration returns an integration by name or ID, with its roles. Codes:
+// not_found.
 func (s *Store) Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error) {
 	found, err := s.integrations(ctx, integrationByNameOrID, nameOrID)
 	if err != nil {
@@ -68,7 +72,7 @@ func (s *Store) Integration(ctx context.Context, nameOrID string) (*rolebroker.I
 	return &found[0], nil
 }
 
-// Integrations lists by name, with their roles.
+// Integrations lists integrations by name, with their roles.
 func (s *Store) Integrations(ctx context.Context, page rolebroker.Page) ([]rolebroker.Integration, error) {
 	pattern, ok := containing(page.Search)
 	if !ok {
@@ -96,26 +100,28 @@ func (s *Store) integrations(ctx context.Context, st *statement, args ...any) ([
 	return found, nil
 }
 
-// integrationDest is where integrationColumns go.
+// integrationDest returns the scan destinations of integrationColumns.
 func integrationDest(in *rolebroker.Integration) []any {
 	return []any{&in.ID, &in.Name, &in.Description, &in.AssumptionMode, &in.Runner, &in.RunnerName, &in.ExternalID,
-		&in.NextExternalID, &in.SessionTags, &in.SourceIdentity, &in.Version, timeColumn{&in.CreatedAt}, timeColumn{&in.UpdatedAt}}
+		&in.NextExternalID, &in.SessionTags, &in.SourceIdentity, &in.Version, timeColumn{&in.CreatedAt},
+		timeColumn{&in.UpdatedAt}}
 }
 
-// roleRow is a role as it stands beside its integration; without an ID there
-// is none.
+// roleRow is the role in a row of a LEFT JOIN. Its ID is empty if the integration
+// has no roles.
 type roleRow struct {
 	rolebroker.Role
 	isDefault bool
 }
 
-// dest is where roleColumns go.
+// dest returns the scan destinations of roleColumns.
 func (r *roleRow) dest() []any {
-	return []any{&r.ID, &r.Name, arnColumn{&r.ARN}, &r.Region, &r.Enabled, &r.isDefault, durationColumn{&r.SessionDuration}}
+	return []any{&r.ID, &r.Name, arnColumn{&r.ARN}, &r.Region, &r.Enabled, &r.isDefault,
+		durationColumn{&r.SessionDuration}}
 }
 
-// addTo adds the role to the last of the integrations, which it begins with in
-// if that is another.
+// addTo adds the role to the last of the integrations, after appending in unless
+// it is that one.
 func (r *roleRow) addTo(all []rolebroker.Integration, in rolebroker.Integration) []rolebroker.Integration {
 	if len(all) == 0 || all[len(all)-1].ID != in.ID {
 		all = append(all, in)
@@ -130,8 +136,9 @@ func (r *roleRow) addTo(all []rolebroker.Integration, in rolebroker.Integration)
 	return all
 }
 
-// CreateIntegration stores in as it is given, and uses up its external ID.
-// Codes: conflict (name), invalid (external ID), not_found (the runner).
+// CreateIntegration stores in and assigns its reserved external ID to it. Codes:
+// conflict (the name or ID is taken), invalid (the external ID is not reserved,
+// or is another integration's), not_found (the runner).
 func (s *Store) CreateIntegration(ctx context.Context, in *rolebroker.Integration) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		used, err := tx.exec(ctx, useExternalID, in.ExternalID, in.ID)
@@ -142,7 +149,8 @@ func (s *Store) CreateIntegration(ctx context.Context, in *rolebroker.Integratio
 			return errExternalID
 		}
 		_, err = tx.exec(ctx, insertIntegration, in.ID, in.Name, in.Description, in.AssumptionMode, in.ExternalID,
-			in.SessionTags, in.SourceIdentity, in.Version, millis(in.CreatedAt), millis(in.UpdatedAt), nullable(in.Runner))
+			in.SessionTags, in.SourceIdentity, in.Version, millis(in.CreatedAt), millis(in.UpdatedAt),
+			nullable(in.Runner))
 		if err != nil {
 			return integrationRefused(err, in)
 		}
@@ -159,9 +167,10 @@ func integrationRefused(err error, in *rolebroker.Integration) error {
 }
 
 var errExternalID = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid",
-	Fields: []rolebroker.Field{{Path: "external_id", Message: "is not one that was reserved here, or it was used already"}}}
+	Fields: []rolebroker.Field{{Path: "external_id",
+		Message: "is not one that was reserved here, or it was used already"}}}
 
-// insertRoles stores the roles of an integration that has none.
+// insertRoles stores the roles of in, which must have none stored.
 func (t *tx) insertRoles(ctx context.Context, in *rolebroker.Integration) error {
 	rows := make([][]any, len(in.Roles))
 	for i, r := range in.Roles {
@@ -178,11 +187,11 @@ func (t *tx) insertRoles(ctx context.Context, in *rolebroker.Integration) error 
 	return err
 }
 
-// UpdateIntegration replaces the integration with in.ID, if it still has the
-// version expected; in.Version is what it will have. Its external IDs and
-// CreatedAt stay as they are. Roles are matched by ID: the old ones make room
-// before the new ones come, so names can change hands within one update.
-// Codes: not_found (the runner, too), stale, conflict.
+// UpdateIntegration replaces the integration that has the ID in.ID, if it has the
+// expected version; in.Version is the new one. Its external IDs and CreatedAt
+// stay. The old roles are deleted before the new ones are stored, so roles can
+// exchange names in one update; a role that keeps its ID keeps its validation.
+// Codes: not_found (the integration or the runner), stale, conflict.
 func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateIntegration, in.ID, expected, in.Name, in.Description, in.AssumptionMode,
@@ -205,9 +214,9 @@ func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integratio
 	})
 }
 
-// DeleteIntegration removes it, its roles and its connections; an agent whose
-// default it was has none then. expected 0 means any version. Its external ID
-// stays used. Codes: not_found, stale.
+// DeleteIntegration deletes an integration, its roles and its connections, and
+// clears it as the default of agents. Its external ID stays taken. expected 0
+// means any version. Codes: not_found, stale.
 func (s *Store) DeleteIntegration(ctx context.Context, id rolebroker.IntegrationID, expected int64) error {
 	if !storableText(string(id)) {
 		return notFound("integration", string(id))

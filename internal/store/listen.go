@@ -17,32 +17,33 @@ import (
 )
 
 const (
-	// heartbeat is how often it is asked whether notifications arrive. Each
-	// answer is good for twice as long, so that it may take that long.
+	// heartbeat is the interval between probes. A probe that arrived is valid for
+	// trustedFor from when it was sent, so it may take that long to arrive.
 	heartbeat  = time.Second
 	trustedFor = 2 * heartbeat
-	// patience is how long a connection may be silent before another is made.
+	// patience is how long a connection may be silent before it is replaced.
 	patience     = 5 * heartbeat
 	maxReconnect = time.Second
 )
 
-var errSilent = errors.New("PostgreSQL is there, but its notifications do not arrive; a pooler in between has to be in session mode")
+var errSilent = errors.New(
+	"PostgreSQL answers, but its notifications do not arrive; a pooler in between has to be in session mode")
 
 var (
 	startListening = postgresOnly("startListening", `LISTEN rolebroker`)
 	notify         = postgresOnly("notify", `SELECT pg_notify('rolebroker', $1)`)
 )
 
-// notice is what servers tell each other about a Change, or what a server asks
-// itself.
+// notice is the payload of a notification: a Change for the other servers, or a
+// probe that a server sends to itself.
 type notice struct {
 	Server      string                   `json:"server"`
 	Agent       rolebroker.AgentID       `json:"agent,omitempty"`
 	Integration rolebroker.IntegrationID `json:"integration,omitempty"`
-	Asked       time.Duration            `json:"asked,omitempty"` // since the listener's start; 0: this is a Change
+	ProbeSent   time.Duration            `json:"asked,omitempty"` // since the listener's start; 0: this is a Change
 }
 
-// send has PostgreSQL notify all who listen.
+// send has PostgreSQL notify all listeners.
 func (n notice) send(ctx context.Context, q querier) error {
 	payload, err := json.Marshal(n)
 	if err != nil {
@@ -51,35 +52,38 @@ func (n notice) send(ctx context.Context, q querier) error {
 	return query(ctx, q, notify, func(scan) error { return nil }, string(payload))
 }
 
-// listener hears of other servers' changes on a PostgreSQL connection of its
-// own. PostgreSQL keeps no notification for who is not there, so after every
-// gap it tells that everything may have changed.
+// listener receives notifications of other servers' changes on a PostgreSQL
+// connection of its own. PostgreSQL does not keep notifications for a server
+// that is not connected, so after every gap the listener publishes the zero
+// Change: everything may have changed.
 //
-// That the connection answers does not prove that notifications arrive: behind
-// a pooler it is not always the one that listens. So the listener asks through
-// the pool, which is the way of another server's change, and counts only what
-// it hears.
+// A connection that answers queries may still deliver no notifications: behind
+// a pooler, another connection may be the one that listens. So the listener
+// sends probes through the pool, the way that another server's changes come, and
+// trusts the connection only while probes arrive.
 type listener struct {
-	config *pgx.ConnConfig
-	pool   querier // where questions are asked
-	server string
-	tell   func(rolebroker.Change)
-	log    *slog.Logger
+	config  *pgx.ConnConfig
+	pool    querier // sends probes
+	server  string
+	publish func(rolebroker.Change)
+	log     *slog.Logger
 
-	start  time.Time
-	proven atomic.Int64 // when the last question heard was asked, in nanoseconds since start; 0: not connected, or none
-	hears  func()       // the first proof
-	stop   context.CancelFunc
-	done   chan struct{}
+	start time.Time
+	// when the last probe that arrived was sent, in nanoseconds since start; 0: none on this connection
+	proven  atomic.Int64
+	arrives func() // called when a probe arrives
+	stop    context.CancelFunc
+	done    chan struct{}
 }
 
-// listen connects and listens until it is closed. When it returns, the first
-// proof has arrived, or it has been said in the log that none does.
-func listen(ctx context.Context, config *pgx.ConnConfig, pool *sql.DB, server string, tell func(rolebroker.Change), log *slog.Logger) (*listener, error) {
+// listen connects and starts a listener. When it returns, the first probe has
+// arrived, or it has logged that none does.
+func listen(ctx context.Context, config *pgx.ConnConfig, pool *sql.DB, server string, publish func(rolebroker.Change),
+	log *slog.Logger) (*listener, error) {
 	proven := make(chan struct{})
-	l := &listener{config: config.Copy(), pool: pool, server: server, tell: tell, log: log,
-		start: time.Now(), hears: sync.OnceFunc(func() { close(proven) }), done: make(chan struct{})}
-	l.config.OnNotification = l.heard
+	l := &listener{config: config.Copy(), pool: pool, server: server, publish: publish, log: log,
+		start: time.Now(), arrives: sync.OnceFunc(func() { close(proven) }), done: make(chan struct{})}
+	l.config.OnNotification = l.receive
 	conn, err := l.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -90,7 +94,7 @@ func listen(ctx context.Context, config *pgx.ConnConfig, pool *sql.DB, server st
 	select {
 	case <-proven:
 	case <-time.After(trustedFor):
-		l.log.Warn("not hearing of other servers' changes", "error", errSilent)
+		l.log.Warn("not receiving other servers' changes", "error", errSilent)
 	case <-ctx.Done():
 		l.close()
 		return nil, ctx.Err()
@@ -103,21 +107,21 @@ func (l *listener) close() {
 	<-l.done
 }
 
-// watching says whether a question was heard recently. The time counts from
-// when it was asked: what it proves is that nothing was missed until then.
+// watching says whether a recent probe arrived. Its age counts from when it was
+// sent, because it proves only that nothing was missed until then.
 func (l *listener) watching() bool {
 	proven := l.proven.Load()
 	return proven != 0 && l.recent(time.Duration(proven))
 }
 
-func (l *listener) recent(asked time.Duration) bool { return time.Since(l.start)-asked < trustedFor }
+func (l *listener) recent(sent time.Duration) bool { return time.Since(l.start)-sent < trustedFor }
 
-// run follows the connection, and the next one when it breaks.
+// run reads from the connection and replaces it when it breaks.
 func (l *listener) run(ctx context.Context, conn *pgx.Conn) {
 	defer close(l.done)
 	for {
 		err := l.follow(ctx, conn)
-		level := slog.LevelDebug // said before, if nothing was ever heard
+		level := slog.LevelDebug // listen has logged it, if no probe ever arrived
 		if l.proven.Swap(0) != 0 {
 			level = slog.LevelWarn
 		}
@@ -125,21 +129,21 @@ func (l *listener) run(ctx context.Context, conn *pgx.Conn) {
 		if ctx.Err() != nil {
 			return
 		}
-		l.log.Log(ctx, level, "not hearing of other servers' changes", "error", err)
+		l.log.Log(ctx, level, "not receiving other servers' changes", "error", err)
 		if conn = l.reconnect(ctx); conn == nil {
 			return
 		}
 	}
 }
 
-// reconnect tries until it is connected; nil when ctx is done.
+// reconnect retries until it is connected. It returns nil when ctx is done.
 func (l *listener) reconnect(ctx context.Context) *pgx.Conn {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, maxReconnect) {
 		conn, err := l.connect(ctx)
 		if err == nil {
 			return conn
 		}
-		l.log.Debug("connecting to hear of other servers' changes", "error", err)
+		l.log.Debug("connecting to receive other servers' changes", "error", err)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -148,7 +152,7 @@ func (l *listener) reconnect(ctx context.Context) *pgx.Conn {
 	}
 }
 
-// connect gives a connection that is listening.
+// connect opens a connection that listens.
 func (l *listener) connect(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.config.ConnectTimeout)
 	defer cancel()
@@ -166,16 +170,17 @@ func (l *listener) connect(ctx context.Context) (*pgx.Conn, error) {
 func hangUp(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), heartbeat)
 	defer cancel()
-	_ = conn.Close(ctx) // it may be broken already
+	_ = conn.Close(ctx) // fails if it is broken already
 }
 
-// follow asks and listens until the connection breaks or is silent for too long.
+// follow sends probes and receives notifications until the connection breaks or
+// is silent for longer than patience.
 func (l *listener) follow(ctx context.Context, conn *pgx.Conn) error {
-	var asking sync.WaitGroup
+	var probing sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
-	defer asking.Wait()
+	defer probing.Wait()
 	defer stop()
-	asking.Go(func() { l.ask(ctx) })
+	probing.Go(func() { l.probe(ctx) })
 	for since := time.Since(l.start); ; since = max(since, time.Duration(l.proven.Load())) {
 		wait, cancel := context.WithDeadline(ctx, l.start.Add(since+patience))
 		err := conn.PgConn().WaitForNotification(wait)
@@ -190,13 +195,13 @@ func (l *listener) follow(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-// ask asks through the pool, again and again, whether this server hears.
-func (l *listener) ask(ctx context.Context) {
+// probe sends a probe at every heartbeat.
+func (l *listener) probe(ctx context.Context) {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
-		if err := l.askOnce(ctx); err != nil {
-			l.log.Debug("asking whether notifications arrive", "error", err)
+		if err := l.sendProbe(ctx); err != nil {
+			l.log.Debug("sending a probe to see whether notifications arrive", "error", err)
 		}
 		select {
 		case <-tick.C:
@@ -206,37 +211,37 @@ func (l *listener) ask(ctx context.Context) {
 	}
 }
 
-func (l *listener) askOnce(ctx context.Context) error {
+func (l *listener) sendProbe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, trustedFor)
 	defer cancel()
-	return notice{Server: l.server, Asked: time.Since(l.start)}.send(ctx, l.pool)
+	return notice{Server: l.server, ProbeSent: time.Since(l.start)}.send(ctx, l.pool)
 }
 
-// heard is called with each notification as it is read from the connection.
-// One that cannot be understood concerns everything.
-func (l *listener) heard(_ *pgconn.PgConn, n *pgconn.Notification) {
-	var of notice
-	if err := json.Unmarshal([]byte(n.Payload), &of); err != nil {
+// receive handles one notification. If it cannot be parsed, everything may have
+// changed.
+func (l *listener) receive(_ *pgconn.PgConn, n *pgconn.Notification) {
+	var received notice
+	if err := json.Unmarshal([]byte(n.Payload), &received); err != nil {
 		l.log.Warn("a notification that is not ours", "error", err)
 	}
-	switch ours := of.Server == l.server; {
-	case ours && of.Asked > 0:
-		l.prove(of.Asked)
-	case !ours && of.Asked == 0:
-		l.tell(rolebroker.Change{Agent: of.Agent, Integration: of.Integration})
+	switch ours := received.Server == l.server; {
+	case ours && received.ProbeSent > 0:
+		l.prove(received.ProbeSent)
+	case !ours && received.ProbeSent == 0:
+		l.publish(rolebroker.Change{Agent: received.Agent, Integration: received.Integration})
 	}
 }
 
-// prove takes the arrival of a question for an answer, unless it came too late
-// to be one. What happened before the first one may have been missed.
-func (l *listener) prove(asked time.Duration) {
-	if !l.recent(asked) {
+// prove handles a probe of our own that arrived. One that took too long proves
+// nothing. Before the first one, changes may have been missed.
+func (l *listener) prove(sent time.Duration) {
+	if !l.recent(sent) {
 		return
 	}
 	if !l.watching() {
-		l.tell(rolebroker.Change{})
-		l.log.Info("hearing of other servers' changes")
+		l.publish(rolebroker.Change{})
+		l.log.Info("receiving other servers' changes")
 	}
-	l.proven.Store(int64(asked))
-	l.hears()
+	l.proven.Store(int64(sent))
+	l.arrives()
 }

@@ -9,26 +9,27 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// A proof is good for trustedFor from when it was asked for, however long it
-// took to arrive.
-func TestAProofExpires(t *testing.T) {
+// A probe is valid for trustedFor from when it was sent, however long it took to
+// arrive.
+func TestAProbeExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := 0
-		l := &listener{start: time.Now(), tell: func(rolebroker.Change) { told++ }, log: slog.New(slog.DiscardHandler), hears: func() {}}
+		published := 0
+		l := &listener{start: time.Now(), publish: func(rolebroker.Change) { published++ },
+			log: slog.New(slog.DiscardHandler), arrives: func() {}}
 		time.Sleep(heartbeat)
-		asked := time.Since(l.start)
+		sent := time.Since(l.start)
 		time.Sleep(trustedFor - 1)
-		l.prove(asked)
-		if !l.watching() || told != 1 {
-			t.Errorf("proven just in time: watching %t, told %d times that everything may have changed", l.watching(), told)
+		l.prove(sent)
+		if !l.watching() || published != 1 {
+			t.Errorf("after a probe that was just in time: watching %t, published %d changes", l.watching(), published)
 		}
 		time.Sleep(1)
 		if l.watching() {
-			t.Errorf("still watching %s after the question", trustedFor)
+			t.Errorf("still watching %s after the probe", trustedFor)
 		}
-		l.prove(asked)
-		if l.watching() || told != 1 {
-			t.Errorf("proven too late: watching %t, told %d times", l.watching(), told)
+		l.prove(sent)
+		if l.watching() || published != 1 {
+			t.Errorf("after a probe that was too late: watching %t, published %d changes", l.watching(), published)
 		}
 	})
 }

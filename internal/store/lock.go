@@ -16,12 +16,13 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// fileLock is an flock on a file of its own next to the database: the kernel
-// drops it when the process dies, however it dies. The file stays, since
-// removing it would let two servers lock two files of one name.
+// fileLock is an flock on a separate file next to the database. The kernel
+// releases it when the process ends, even by kill -9. The file is never removed:
+// otherwise two servers could lock two files of the same name.
 type fileLock struct{ file *os.File }
 
-// lockFile takes the lock, waiting for whoever has it.
+// lockFile takes the lock, and waits up to wait for another process to release
+// it. Codes: conflict (another process has it), invalid (the file is a link).
 func lockFile(ctx context.Context, path string, wait time.Duration) (*fileLock, error) {
 	file, err := openLock(path)
 	if err != nil {
@@ -37,15 +38,16 @@ func lockFile(ctx context.Context, path string, wait time.Duration) (*fileLock, 
 	return &fileLock{file}, file.Truncate(int64(len(holder)))
 }
 
-// openLock opens the file, and not one that somebody made it a link to: what
-// is in it gets overwritten.
+// openLock opens the lock file. It refuses symbolic links, because lockFile
+// overwrites the content.
 func openLock(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err == nil {
 		return file, nil
 	}
 	if info, lerr := os.Lstat(path); lerr == nil && info.Mode()&os.ModeSymlink != 0 {
-		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the lock file %s is a symbolic link, which is not followed", path).
+		return nil, rolebroker.Errorf(rolebroker.CodeInvalid,
+			"the lock file %s is a symbolic link, which is not followed", path).
 			WithHint("remove it; the server makes a file of its own")
 	}
 	return nil, err
@@ -71,13 +73,14 @@ func waitForLock(ctx context.Context, file *os.File, wait time.Duration) error {
 	}
 }
 
-// inUse says who has the lock.
+// inUse is the error that names the process that has the lock.
 func inUse(file *os.File) error {
 	by := "another server"
 	if pid, _ := io.ReadAll(io.NewSectionReader(file, 0, 20)); len(pid) > 0 {
 		by = fmt.Sprintf("another server, process %s", strings.TrimSpace(string(pid)))
 	}
-	return rolebroker.Errorf(rolebroker.CodeConflict, "the database %s is in use by %s; a SQLite file belongs to one server at a time",
+	return rolebroker.Errorf(rolebroker.CodeConflict,
+		"the database %s is in use by %s; a SQLite file belongs to one server at a time",
 		strings.TrimSuffix(file.Name(), ".lock"), by).
 		WithHint("stop the other server, or use PostgreSQL to run several: rolebroker server --database postgres://…")
 }

@@ -16,9 +16,9 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-// migrate brings the schema up to date. Servers that start at once wait for
-// each other. A schema that a newer program made is refused: this one cannot
-// know what its columns mean.
+// migrate brings the schema up to date. Servers that start at the same time wait
+// for each other. It refuses a schema made by a newer program, whose columns this
+// one does not know.
 func (s *Store) migrate(ctx context.Context) error {
 	provider, err := s.migrations()
 	if err != nil {
@@ -31,7 +31,8 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("migrating: %w", errors.Join(upErr, err))
 	case current > target:
 		return rolebroker.Errorf(rolebroker.CodeUnavailable,
-			"the database has the schema version %d, which a newer rolebroker made; this one knows versions up to %d", current, target).
+			"the database has the schema version %d, which a newer rolebroker made; this one knows versions up to %d",
+			current, target).
 			WithHint("start the newer version, or restore the backup made before the upgrade")
 	case upErr != nil:
 		return fmt.Errorf("migrating: %w", upErr)
@@ -57,7 +58,7 @@ func (s *Store) migrations() (*goose.Provider, error) {
 	return goose.NewProvider(dialect, s.writer, files, options...)
 }
 
-// createCollation gives PostgreSQL the collation "binary", which SQLite has.
+// createCollation creates the collation "binary" in PostgreSQL. SQLite has it.
 func (s *Store) createCollation(ctx context.Context, tx *sql.Tx) error {
 	if !s.postgres {
 		return nil
@@ -72,11 +73,11 @@ var (
 	unlockMigrations = postgresOnly("unlockMigrations", `SELECT pg_advisory_unlock($1)`)
 )
 
-// migrationLock is goose's lock.SessionLocker that waits without polling, so
-// that a server which starts together with others does not sit out a delay.
+// migrationLock is a goose lock.SessionLocker that waits without polling, so
+// that servers which start together are not delayed by a polling interval.
 type migrationLock struct{}
 
-// migrationLockID is "rolebrok" in ASCII, to be found in pg_locks.
+// migrationLockID is "rolebrok" in ASCII. It shows in pg_locks.
 const migrationLockID = 0x726f6c6562726f6b
 
 func (migrationLock) SessionLock(ctx context.Context, conn *sql.Conn) error {

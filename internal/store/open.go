@@ -16,15 +16,15 @@ import (
 
 // Options says which database to open.
 type Options struct {
-	// Database is the path of a SQLite file, which is made if there is none,
-	// or the URL of a PostgreSQL database, as in
+	// Database is the path of a SQLite file, which Open creates if it does not
+	// exist, or the URL of a PostgreSQL database, such as
 	// postgres://rolebroker@db.internal:5432/rolebroker?sslmode=verify-full.
 	Database string
-	// LockWait is how long to wait for another server to let go of the SQLite
-	// file, as in a rolling restart; zero means 10 seconds, less than zero not
-	// at all.
+	// LockWait is how long to wait for another server to release the SQLite
+	// file, as in a rolling restart. Zero means 10 seconds; a negative value
+	// means not at all.
 	LockWait time.Duration
-	// Log hears of lost and regained connections; nil means no log.
+	// Log gets lost and regained connections; nil means no log.
 	Log *slog.Logger
 }
 
@@ -36,15 +36,15 @@ type Store struct {
 	prepared sync.Map // *statement → *sql.Stmt of reader; SQLite only
 	lock     *fileLock
 	listener *listener
-	server   string // tells our own notifications from those of others
+	server   string // distinguishes our own notifications from those of other servers
 	log      *slog.Logger
-	tell     atomic.Pointer[func(rolebroker.Change)]
+	notify   atomic.Pointer[func(rolebroker.Change)]
 	closing  sync.Once
-	closed   error // what Close answers
+	closed   error // the result of Close
 }
 
-// Open opens the database and brings its schema up to date. Its errors are
-// for the operator who started the server: they say what the database said,
+// Open opens the database and brings its schema up to date. Its errors are for
+// the operator who started the server: they quote the database's own message,
 // and never the password.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{postgres: isPostgres(o.Database), server: rand.Text(), log: o.Log}
@@ -66,9 +66,10 @@ func isPostgres(database string) bool {
 	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
 }
 
-// openError is what Open answers. Unlike other errors of a store it spells out
-// its cause, because nobody but the operator sees it. With PostgreSQL the cause
-// stays text: a driver's error holds its configuration, and so the password.
+// openError is the error of Open. Unlike other errors of a store it spells out
+// its cause, because only the operator sees it. With PostgreSQL the cause is
+// kept as text only: a driver's error holds its configuration, and with it the
+// password.
 func openError(database string, err error) error {
 	var e *rolebroker.Error
 	if errors.As(err, &e) {
@@ -81,8 +82,8 @@ func openError(database string, err error) error {
 		Message: "opening the database " + database + ": " + err.Error(), Cause: err}
 }
 
-// Close stops listening and closes the database, waiting for what is under
-// way. What is started afterwards finds the database unavailable.
+// Close stops listening and closes the database, after the statements under
+// way have ended. Later calls of other methods fail with the code unavailable.
 func (s *Store) Close() error {
 	s.closing.Do(func() { s.closed = s.close() })
 	return s.closed
@@ -105,26 +106,27 @@ func (s *Store) close() error {
 	return errors.Join(errs...)
 }
 
-// Ready is nil while the database answers.
+// Ready returns nil if the database answers a query.
 func (s *Store) Ready(ctx context.Context) error {
 	return s.query(ctx, ready, func(scan) error { return nil })
 }
 
 var ready = newStatement("ready", `SELECT count(*) FROM (SELECT 1 FROM api_keys LIMIT 1) AS one`)
 
-// Subscribe has tell called with every Change that may alter what an agent may
-// borrow: one made here before the method that made it returns, one made by
-// another server as soon as it is heard of. tell must not block or call the
-// store. It is called once, before the store is used.
-func (s *Store) Subscribe(tell func(rolebroker.Change)) { s.tell.Store(&tell) }
+// Subscribe sets the function that the store calls with every Change that may
+// alter what an agent may borrow. For a change made here the call precedes the
+// return of the method that made it; for one made by another server it follows
+// its notification. notify must not block or call the store. Subscribe is to be
+// called once, before the store is used.
+func (s *Store) Subscribe(notify func(rolebroker.Change)) { s.notify.Store(&notify) }
 
-func (s *Store) told(change rolebroker.Change) {
-	if tell := s.tell.Load(); tell != nil {
-		(*tell)(change)
+func (s *Store) publish(change rolebroker.Change) {
+	if notify := s.notify.Load(); notify != nil {
+		(*notify)(change)
 	}
 }
 
-// Watching says whether changes made by other servers are being heard of.
-// While it is false, nothing remembered may be used. With SQLite there is no
-// other server.
+// Watching says whether notifications of other servers' changes arrive. While
+// it is false, callers must not use cached data. It is always true on SQLite,
+// which only one server uses.
 func (s *Store) Watching() bool { return s.listener == nil || s.listener.watching() }

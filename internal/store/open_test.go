@@ -17,7 +17,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/store/storetest"
 )
 
-// refused opens a database that cannot be opened, and gives the error.
+// refused tries to open a database and returns the error.
 func refused(t *testing.T, o store.Options) *rolebroker.Error {
 	t.Helper()
 	s, err := store.Open(t.Context(), o)
@@ -86,7 +86,9 @@ func TestOneServerPerFile(t *testing.T) {
 	}
 	for _, name := range []string{path, link} {
 		e := refused(t, store.Options{Database: name, LockWait: time.Millisecond})
-		want := fmt.Sprintf("the database %s is in use by another server, process %d; a SQLite file belongs to one server at a time", path, os.Getpid())
+		want := fmt.Sprintf(
+			"the database %s is in use by another server, process %d; a SQLite file belongs to one server at a time",
+			path, os.Getpid())
 		if e.Code != rolebroker.CodeConflict || e.Message != want || !strings.Contains(e.Hint.String(), "PostgreSQL") {
 			t.Errorf("got %s %q, hint %q", e.Code, e, e.Hint)
 		}
@@ -109,7 +111,7 @@ func TestOneServerPerFile(t *testing.T) {
 	}
 }
 
-// A link in the place of the lock file would have its target overwritten.
+// Writing to a lock file that is a link would overwrite the link's target.
 func TestTheLockIsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	path, precious := filepath.Join(dir, "rolebroker.db"), filepath.Join(dir, "precious")
@@ -161,7 +163,6 @@ func TestWhatIsNoDatabaseIsRefused(t *testing.T) {
 			t.Errorf("%q: got %q, hint %q", test.database, e, e.Hint)
 		}
 	}
-	// Whatever it was, it is as it was, and nothing holds on to it.
 	if content, err := os.ReadFile(text); err != nil || !bytes.HasPrefix(content, []byte("not a database\n")) {
 		t.Errorf("the file was changed: %v", err)
 	}
@@ -184,9 +185,12 @@ func TestNoPasswordIsShown(t *testing.T) {
 		"postgresql://user:hunter2@[::1/db",
 	} {
 		var log bytes.Buffer
-		e := refused(t, store.Options{Database: url, Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-		for _, shown := range []string{e.Error(), e.Hint.String(), fmt.Sprintf("%+v %#v", e.Cause, e.Cause), log.String()} {
-			if strings.Contains(shown, "hunter2") || strings.Contains(shown, "hun/") || strings.Contains(shown, "ter2") {
+		e := refused(t, store.Options{Database: url, Log: slog.New(
+			slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		for _, shown := range []string{e.Error(), e.Hint.String(), fmt.Sprintf("%+v %#v", e.Cause, e.Cause),
+			log.String()} {
+			if strings.Contains(shown, "hunter2") || strings.Contains(shown, "hun/") ||
+				strings.Contains(shown, "ter2") {
 				t.Errorf("%s: %s", url, shown)
 			}
 		}
@@ -224,22 +228,25 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.DB().ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, TRUE)`); err != nil {
+		if _,
+			err := s.DB().ExecContext(t.Context(),
+			`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, TRUE)`); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 		e := refused(t, store.Options{Database: database})
-		const want = "the database has the schema version 999, which a newer rolebroker made; this one knows versions up to 7"
+		const want = "the database has the schema version 999, which a newer rolebroker made; " +
+			"this one knows versions up to 7"
 		if e.Message != want || len(e.Hint) == 0 {
 			t.Errorf("got %q, hint %q", e, e.Hint)
 		}
 	})
 }
 
-// TestMigrationsAreNumbered keeps a migration from being inserted before one
-// that is out already.
+// TestMigrationsAreNumbered keeps a migration from being inserted before one that
+// was released already.
 func TestMigrationsAreNumbered(t *testing.T) {
 	files, err := fs.Glob(os.DirFS("migrations"), "*.sql")
 	if err != nil || len(files) == 0 {

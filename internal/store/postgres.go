@@ -37,13 +37,13 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	s.listener, err = listen(ctx, config, s.writer, s.server, s.told, s.log)
+	s.listener, err = listen(ctx, config, s.writer, s.server, s.publish, s.log)
 	return err
 }
 
-// parseURL reads the URL. What it says of a bad one quotes no part of it where
-// it is not certain which part the password is; and the driver's own error is
-// not passed on, since its chain holds the URL as it was.
+// parseURL parses the URL. Its errors quote no part of a URL in which the
+// password cannot be located, and do not wrap the driver's error, whose chain
+// holds the whole URL.
 func parseURL(database string) (*pgx.ConnConfig, error) {
 	u, err := url.Parse(database)
 	if err != nil || strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") {

@@ -1,24 +1,36 @@
 package store_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
 
-// pooler stands in front of a PostgreSQL. Once it is deaf, notifications do
-// not get through it, as through one that lends its connections by transaction.
+// pooler is a proxy in front of a PostgreSQL. While it is deaf, it drops
+// notifications, as a pooler in transaction mode does.
 type pooler struct {
-	url  string
-	deaf atomic.Bool
+	url     string
+	deaf    atomic.Bool
+	mu      sync.Mutex
+	dropped [][]byte
 }
 
-// newPooler stands in front of the database with this URL, which reaches it by
-// a socket.
+// hasDropped says whether the pooler dropped a notification that contains text.
+func (p *pooler) hasDropped(text string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.dropped, func(m []byte) bool { return bytes.Contains(m, []byte(text)) })
+}
+
+// newPooler starts a pooler in front of the database with this URL, which has to
+// name a Unix socket.
 func newPooler(t *testing.T, database string) *pooler {
 	t.Helper()
 	u, err := url.Parse(database)
@@ -30,7 +42,8 @@ func newPooler(t *testing.T, database string) *pooler {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
-	p := &pooler{url: "postgres://" + u.Query().Get("user") + "@" + listener.Addr().String() + u.Path + "?sslmode=disable"}
+	p := &pooler{url: "postgres://" + u.Query().Get("user") + "@" + listener.Addr().String() + u.Path +
+		"?sslmode=disable"}
 	go func() {
 		for {
 			client, err := listener.Accept()
@@ -58,8 +71,8 @@ func (p *pooler) serve(client net.Conn, socket string) {
 	}
 }
 
-// forward passes one message of the server on: its kind, then how long the
-// rest is, which counts itself.
+// forward forwards one message of the server: its type, then the length of the
+// rest, which includes the length itself.
 //
 // Source: https://www.postgresql.org/docs/current/protocol-message-formats.html
 func (p *pooler) forward(client io.Writer, server io.Reader) error {
@@ -73,6 +86,9 @@ func (p *pooler) forward(client io.Writer, server io.Reader) error {
 	}
 	const notification = 'A'
 	if head[0] == notification && p.deaf.Load() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.dropped = append(p.dropped, message)
 		return nil
 	}
 	_, err := client.Write(message)

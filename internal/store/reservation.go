@@ -7,8 +7,9 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// selectReservation reads one as it is now. One that an integration had which
-// is gone is kept, so that nobody gets it again, and is not found.
+// selectReservation reads a reservation with the current external IDs of its
+// integration. It does not find the reservation of an integration that was
+// deleted, whose row is kept so that its external ID is never used again.
 func selectReservation(name, where string) *statement {
 	return newStatement(name, `
 		SELECT COALESCE(e.id, ''), COALESCE(i.external_id, e.value), COALESCE(i.next_external_id, ''),
@@ -18,18 +19,21 @@ func selectReservation(name, where string) *statement {
 }
 
 var (
-	reserveExternalID = newStatement("reserveExternalID", `INSERT INTO external_ids (value, reserved_at, id) VALUES ($1, $2, $3)`)
+	reserveExternalID = newStatement("reserveExternalID",
+		`INSERT INTO external_ids (value, reserved_at, id) VALUES ($1, $2, $3)`)
 
-	releaseExternalID = newStatement("releaseExternalID", `DELETE FROM external_ids WHERE id = $1 AND integration_id IS NULL`)
+	releaseExternalID = newStatement("releaseExternalID",
+		`DELETE FROM external_ids WHERE id = $1 AND integration_id IS NULL`)
 
 	reservationByID         = selectReservation("reservationByID", `e.id = $1`)
 	reservationByExternalID = selectReservation("reservationByExternalID", `e.value = $1`)
 )
 
-// ReserveExternalID stores an external ID for a later integration, and by which
-// ID it is found; empty: by none. Codes: conflict (it was reserved before, or
-// the ID is taken).
-func (s *Store) ReserveExternalID(ctx context.Context, id rolebroker.ReservationID, externalID string, at time.Time) error {
+// ReserveExternalID stores an external ID for an integration to be created later,
+// and the ID of the reservation, which may be empty. Codes: conflict (the
+// external ID was reserved before, or the ID is taken).
+func (s *Store) ReserveExternalID(ctx context.Context, id rolebroker.ReservationID, externalID string,
+	at time.Time) error {
 	_, err := s.run(ctx, reserveExternalID, externalID, millis(at), nullable(id))
 	switch violated(err) {
 	case idTaken:
@@ -40,14 +44,14 @@ func (s *Store) ReserveExternalID(ctx context.Context, id rolebroker.Reservation
 	return err
 }
 
-// Reservation finds one by its ID. Codes: not_found, also when it is of an
-// integration that is gone.
+// Reservation returns a reservation by ID. Codes: not_found (also if its
+// integration was deleted).
 func (s *Store) Reservation(ctx context.Context, id rolebroker.ReservationID) (*rolebroker.Reservation, error) {
 	return s.reservation(ctx, reservationByID, string(id))
 }
 
-// ReservationOf finds one by the external ID that was reserved. Codes:
-// not_found, also when it is of an integration that is gone.
+// ReservationOf returns a reservation by its external ID. Codes: not_found (also
+// if its integration was deleted).
 func (s *Store) ReservationOf(ctx context.Context, externalID string) (*rolebroker.Reservation, error) {
 	return s.reservation(ctx, reservationByExternalID, externalID)
 }
@@ -65,13 +69,13 @@ func (s *Store) reservation(ctx context.Context, st *statement, key string) (*ro
 	return &r, nil
 }
 
-// reservationDest is where the columns of selectReservation go.
+// reservationDest returns the scan destinations of selectReservation.
 func reservationDest(r *rolebroker.Reservation) []any {
 	return []any{&r.ID, &r.ExternalID, &r.NextExternalID, &r.Integration, &r.IntegrationName, timeColumn{&r.ReservedAt}}
 }
 
-// ReleaseExternalID forgets one that no integration has used. Codes: not_found,
-// conflict (an integration has it).
+// ReleaseExternalID deletes a reservation that no integration has used. Codes:
+// not_found, conflict (an integration has it).
 func (s *Store) ReleaseExternalID(ctx context.Context, id rolebroker.ReservationID) error {
 	if !storableText(string(id)) {
 		return notFound("external ID", string(id))
@@ -85,7 +89,8 @@ func (s *Store) ReleaseExternalID(ctx context.Context, id rolebroker.Reservation
 		err = tx.query(ctx, reservationByID, func(scan scan) error {
 			var r rolebroker.Reservation
 			err := scan(reservationDest(&r)...)
-			why = rolebroker.Errorf(rolebroker.CodeConflict, "the external ID %s is integration %q's", id, r.IntegrationName)
+			why = rolebroker.Errorf(rolebroker.CodeConflict, "the external ID %s is integration %q's", id,
+				r.IntegrationName)
 			return err
 		}, id)
 		if err != nil {

@@ -15,9 +15,11 @@ const (
 )
 
 var (
-	runnerByNameOrID = newStatement("runnerByNameOrID", `SELECT `+runnerColumns+` FROM runners WHERE id = $1 OR name = $1`)
-	listRunners      = newStatement("listRunners", `
-		SELECT `+runnerColumns+` FROM runners WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\' ORDER BY name LIMIT $3`)
+	runnerByNameOrID = newStatement("runnerByNameOrID",
+		`SELECT `+runnerColumns+` FROM runners WHERE id = $1 OR name = $1`)
+	listRunners = newStatement("listRunners", `
+		SELECT `+runnerColumns+` FROM runners WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\'
+		ORDER BY name LIMIT $3`)
 	runnerByIssuer = newStatement("runnerByIssuer", `SELECT name FROM runners WHERE issuer = $1 AND id <> $2`)
 	runnerVersion  = newStatement("runnerVersion", `SELECT name, version FROM runners WHERE id = $1`)
 
@@ -25,17 +27,18 @@ var (
 		INSERT INTO runners (`+runnerColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`)
 	updateRunner = newStatement("updateRunner", `
-		UPDATE runners SET name = $3, description = $4, issuer = $5, version = $6, updated_at = $7 WHERE id = $1 AND version = $2`)
+		UPDATE runners SET name = $3, description = $4, issuer = $5, version = $6, updated_at = $7
+		WHERE id = $1 AND version = $2`)
 	deleteRunner = newStatement("deleteRunner", `DELETE FROM runners WHERE id = $1 AND (version = $2 OR $2 = 0)`)
 
 	reportRunner = newStatement("reportRunner", `
-		UPDATE runners SET program = $3, method = $4, account = $5, arn = $6, user_id = $7, identity_error = $8, reported_issuer = $9,
-			pending = $10, seen_at = CASE WHEN seen_at < $2 THEN $2 ELSE seen_at END
+		UPDATE runners SET program = $3, method = $4, account = $5, arn = $6, user_id = $7, identity_error = $8,
+			reported_issuer = $9, pending = $10, seen_at = CASE WHEN seen_at < $2 THEN $2 ELSE seen_at END
 		WHERE id = $1`)
 	seeRunner = newStatement("seeRunner", `
 		UPDATE runners SET seen_at = CASE WHEN seen_at < $2 THEN $2 ELSE seen_at END WHERE id = $1`)
 
-	// holdRunner changes nothing, but has those who change the keys of a runner
+	// holdRunner changes nothing. It makes concurrent changes of a runner's keys
 	// wait for each other.
 	holdRunner = newStatement("holdRunner", `UPDATE runners SET id = id WHERE id = $1`)
 	joinRunner = newStatement("joinRunner", `UPDATE runners SET joined_at = $2 WHERE id = $1 AND joined_at = 0`)
@@ -44,17 +47,21 @@ var (
 		SELECT k.id, k.runner_id, u.name, k.is_join, k.hash, k.created_at, k.expires_at, k.used_at
 		FROM runner_keys AS k JOIN runners AS u ON u.id = k.runner_id WHERE k.id = $1`)
 	insertRunnerKey = newStatement("insertRunnerKey", `
-		INSERT INTO runner_keys (id, runner_id, is_join, hash, created_at, expires_at, used_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
+		INSERT INTO runner_keys (id, runner_id, is_join, hash, created_at, expires_at, used_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`)
 	useRunnerKey = newStatement("useRunnerKey", `
 		UPDATE runner_keys SET used_at = $2 WHERE id = $1 AND NOT is_join AND used_at = 0`)
-	useJoinKey        = newStatement("useJoinKey", `DELETE FROM runner_keys WHERE id = $1 AND runner_id = $2 AND is_join`)
-	forgetUnusedKeys  = newStatement("forgetUnusedKeys", `DELETE FROM runner_keys WHERE runner_id = $1 AND is_join = $2 AND used_at = 0`)
-	forgetCredentials = newStatement("forgetCredentials", `DELETE FROM runner_keys WHERE runner_id = $1 AND id <> $2 AND NOT is_join`)
+	useJoinKey = newStatement("useJoinKey",
+		`DELETE FROM runner_keys WHERE id = $1 AND runner_id = $2 AND is_join`)
+	forgetUnusedKeys = newStatement("forgetUnusedKeys",
+		`DELETE FROM runner_keys WHERE runner_id = $1 AND is_join = $2 AND used_at = 0`)
+	forgetCredentials = newStatement("forgetCredentials",
+		`DELETE FROM runner_keys WHERE runner_id = $1 AND id <> $2 AND NOT is_join`)
 
 	integrationsOfRunner = selectIntegrations("integrationsOfRunner", `WHERE runner_id = $1`)
 )
 
-// Runner finds one by name or ID. Codes: not_found.
+// Runner returns a runner by name or ID. Codes: not_found.
 func (s *Store) Runner(ctx context.Context, nameOrID string) (*rolebroker.Runner, error) {
 	found, err := s.runners(ctx, runnerByNameOrID, nameOrID)
 	if err != nil {
@@ -66,7 +73,7 @@ func (s *Store) Runner(ctx context.Context, nameOrID string) (*rolebroker.Runner
 	return &found[0], nil
 }
 
-// Runners lists by name.
+// Runners lists runners by name.
 func (s *Store) Runners(ctx context.Context, page rolebroker.Page) ([]rolebroker.Runner, error) {
 	pattern, ok := containing(page.Search)
 	if !ok {
@@ -79,9 +86,10 @@ func (s *Store) runners(ctx context.Context, st *statement, args ...any) ([]role
 	var found []rolebroker.Runner
 	err := s.query(ctx, st, func(scan scan) error {
 		var r rolebroker.Runner
-		err := scan(&r.ID, &r.Name, &r.Description, &r.Issuer, &r.Version, timeColumn{&r.CreatedAt}, timeColumn{&r.UpdatedAt},
-			timeColumn{&r.JoinedAt}, timeColumn{&r.SeenAt}, &r.Report.Program, &r.Report.Method, &r.Report.Identity.Account,
-			&r.Report.Identity.ARN, &r.Report.Identity.UserID, &r.Report.IdentityError, &r.Report.Issuer, &r.Report.Pending)
+		err := scan(&r.ID, &r.Name, &r.Description, &r.Issuer, &r.Version, timeColumn{&r.CreatedAt},
+			timeColumn{&r.UpdatedAt}, timeColumn{&r.JoinedAt}, timeColumn{&r.SeenAt}, &r.Report.Program,
+			&r.Report.Method, &r.Report.Identity.Account, &r.Report.Identity.ARN, &r.Report.Identity.UserID,
+			&r.Report.IdentityError, &r.Report.Issuer, &r.Report.Pending)
 		found = append(found, r)
 		return err
 	}, args...)
@@ -91,17 +99,17 @@ func (s *Store) runners(ctx context.Context, st *statement, args ...any) ([]role
 	return found, nil
 }
 
-// CreateRunner stores r. Codes: conflict (the ID, the name or the issuer is
-// taken).
+// CreateRunner stores r. Codes: conflict (the ID, name or issuer is taken).
 func (s *Store) CreateRunner(ctx context.Context, r *rolebroker.Runner) error {
-	args := append([]any{r.ID, r.Name, r.Description, r.Issuer, r.Version, millis(r.CreatedAt), millis(r.UpdatedAt), millis(r.JoinedAt), millis(r.SeenAt)},
-		reportArgs(&r.Report)...)
+	args := append([]any{r.ID, r.Name, r.Description, r.Issuer, r.Version, millis(r.CreatedAt), millis(r.UpdatedAt),
+		millis(r.JoinedAt), millis(r.SeenAt)}, reportArgs(&r.Report)...)
 	_, err := s.run(ctx, insertRunner, args...)
 	return s.runnerRefused(ctx, r, err)
 }
 
-// runnerRefused is why r could not be stored. Neither engine says in a way that a
-// program should read which of name and issuer is taken.
+// runnerRefused converts the error of storing r, and says which of name and
+// issuer is taken. Neither engine reports that in a form that a program should
+// parse.
 func (s *Store) runnerRefused(ctx context.Context, r *rolebroker.Runner, err error) error {
 	if violated(err) != notUnique || r.Issuer == "" {
 		return duplicate(err, "a", "runner", r.Name, string(r.ID))
@@ -116,27 +124,28 @@ func (s *Store) runnerRefused(ctx context.Context, r *rolebroker.Runner, err err
 	return rolebroker.Errorf(rolebroker.CodeConflict, "runner %q is the one of the issuer %s already", other, r.Issuer)
 }
 
-// reportArgs are the columns of what a runner says, in which it may have
-// written anything.
+// reportArgs returns the columns of a runner's report. Its texts may contain
+// anything.
 func reportArgs(r *rolebroker.RunnerReport) []any {
-	return []any{clean(r.Program), clean(r.Method), clean(r.Identity.Account), clean(r.Identity.ARN), clean(r.Identity.UserID),
-		clean(r.IdentityError), clean(r.Issuer), r.Pending}
+	return []any{clean(r.Program), clean(r.Method), clean(r.Identity.Account), clean(r.Identity.ARN),
+		clean(r.Identity.UserID), clean(r.IdentityError), clean(r.Issuer), r.Pending}
 }
 
-// UpdateRunner stores what people say of a runner, if it still has the version
-// expected; r.Version is what it will have. Codes: not_found, stale, conflict.
+// UpdateRunner stores the name, description and issuer of a runner, if it has the
+// expected version; r.Version is the new one. Codes: not_found, stale, conflict.
 func (s *Store) UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64) error {
-	var refused error // asked about outside of the transaction, which it ended
+	var refused error // explained outside of the transaction, which it has ended
 	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
-		updated, err := tx.exec(ctx, updateRunner, r.ID, expected, r.Name, r.Description, r.Issuer, r.Version, millis(r.UpdatedAt))
+		updated, err := tx.exec(ctx, updateRunner, r.ID, expected, r.Name, r.Description, r.Issuer, r.Version,
+			millis(r.UpdatedAt))
 		if refused = err; err != nil {
 			return err
 		}
 		if updated == 0 {
 			return tx.outdated(ctx, runnerVersion, "runner", string(r.ID))
 		}
-		// Its name stands beside integrations, and it is believed about who
-		// agents are. It is rare enough to have everything asked for anew.
+		// Integrations show its name, and its issuer decides who agents are. Such
+		// changes are rare enough to invalidate everything.
 		tx.changes = append(tx.changes, rolebroker.Change{})
 		return nil
 	})
@@ -146,8 +155,8 @@ func (s *Store) UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected
 	return err
 }
 
-// DeleteRunner removes it and its keys. expected 0 means any version. Codes:
-// not_found, stale, conflict (an integration names it).
+// DeleteRunner deletes a runner and its keys. expected 0 means any version.
+// Codes: not_found, stale, conflict (an integration names it).
 func (s *Store) DeleteRunner(ctx context.Context, id rolebroker.RunnerID, expected int64) error {
 	if !storableText(string(id)) {
 		return notFound("runner", string(id))
@@ -166,14 +175,14 @@ func (s *Store) DeleteRunner(ctx context.Context, id rolebroker.RunnerID, expect
 	if !errors.Is(err, errRunnerInUse) {
 		return err
 	}
-	return s.nameTheUser(ctx, id)
+	return s.explainRunnerInUse(ctx, id)
 }
 
 var errRunnerInUse = rolebroker.Errorf(rolebroker.CodeConflict, "the runner is the runner of an integration")
 
-// nameTheUser is errRunnerInUse with an integration that names the runner. A
-// statement that failed leaves nothing to be asked in its transaction.
-func (s *Store) nameTheUser(ctx context.Context, id rolebroker.RunnerID) error {
+// explainRunnerInUse returns an error that names an integration of the runner. It
+// runs outside of the transaction, which the failed statement has ended.
+func (s *Store) explainRunnerInUse(ctx context.Context, id rolebroker.RunnerID) error {
 	all, err := s.IntegrationsOf(ctx, id)
 	if err != nil || len(all) == 0 {
 		return errRunnerInUse
@@ -182,18 +191,20 @@ func (s *Store) nameTheUser(ctx context.Context, id rolebroker.RunnerID) error {
 	if n := len(all) - 1; n > 0 {
 		more = fmt.Sprintf(" and of %d more", n)
 	}
-	return rolebroker.Errorf(rolebroker.CodeConflict, "the runner %s assumes the roles of integration %s%s", in.RunnerName, in.Name, more).
+	return rolebroker.Errorf(rolebroker.CodeConflict, "the runner %s assumes the roles of integration %s%s",
+		in.RunnerName, in.Name, more).
 		WithHint("name another runner first: rolebroker integration update %s --runner RUNNER", in.Name)
 }
 
-// RecordRunnerReport stores what a runner says of itself, and that it was heard
-// of then. Codes: not_found.
-func (s *Store) RecordRunnerReport(ctx context.Context, id rolebroker.RunnerID, report rolebroker.RunnerReport, at time.Time) error {
+// RecordRunnerReport stores a runner's report about itself, and at as the time
+// that it was last seen. Codes: not_found.
+func (s *Store) RecordRunnerReport(ctx context.Context, id rolebroker.RunnerID, report rolebroker.RunnerReport,
+	at time.Time) error {
 	return s.changeRunner(ctx, id, reportRunner, append([]any{millis(at)}, reportArgs(&report)...)...)
 }
 
-// SeeRunner says when a runner was heard of, unless it was later. Codes:
-// not_found.
+// SeeRunner stores when a runner was last seen, unless a later time is stored.
+// Codes: not_found.
 func (s *Store) SeeRunner(ctx context.Context, id rolebroker.RunnerID, at time.Time) error {
 	return s.changeRunner(ctx, id, seeRunner, millis(at))
 }
@@ -210,18 +221,18 @@ func (s *Store) changeRunner(ctx context.Context, id rolebroker.RunnerID, st *st
 	return err
 }
 
-// IntegrationsOf lists the integrations that name the runner, by name, with
-// their roles.
+// IntegrationsOf lists the integrations of a runner by name, with their roles.
 func (s *Store) IntegrationsOf(ctx context.Context, id rolebroker.RunnerID) ([]rolebroker.Integration, error) {
 	return s.integrations(ctx, integrationsOfRunner, id)
 }
 
-// RunnerKey finds one by ID. Codes: not_found.
+// RunnerKey returns a runner's key by ID. Codes: not_found.
 func (s *Store) RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error) {
 	var found *rolebroker.RunnerKey
 	err := s.query(ctx, runnerKeyByID, func(scan scan) error {
 		found = &rolebroker.RunnerKey{}
-		return scan(&found.ID, &found.Runner, &found.RunnerName, &found.Join, &found.Hash, timeColumn{&found.CreatedAt}, timeColumn{&found.ExpiresAt}, timeColumn{&found.UsedAt})
+		return scan(&found.ID, &found.Runner, &found.RunnerName, &found.Join, &found.Hash, timeColumn{&found.CreatedAt},
+			timeColumn{&found.ExpiresAt}, timeColumn{&found.UsedAt})
 	}, id)
 	if err == nil && found == nil {
 		return nil, notFound("runner key", string(id))
@@ -229,8 +240,9 @@ func (s *Store) RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*role
 	return found, err
 }
 
-// CreateRunnerKey stores k, in place of those of its kind that the runner has
-// and has not used. Codes: not_found (the runner), conflict (the ID is taken).
+// CreateRunnerKey stores k. It replaces the runner's unused keys of the same kind
+// (join token or credential). Codes: not_found (the runner), conflict (the ID is
+// taken).
 func (s *Store) CreateRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) error {
 	if !storableText(string(k.Runner)) {
 		return notFound("runner", string(k.Runner))
@@ -246,10 +258,12 @@ func (s *Store) CreateRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) er
 	})
 }
 
-// Join gives a runner its credential for the join token, which is gone then, as
-// are the credentials that it had. It has joined at the time, unless it had
-// before. Codes: not_found, which whoever comes second gets.
-func (s *Store) Join(ctx context.Context, joinKey rolebroker.RunnerKeyID, credential *rolebroker.RunnerKey, at time.Time) error {
+// Join exchanges a join token for a credential: it deletes the token and the
+// runner's earlier credentials and stores the new one. JoinedAt becomes at unless
+// the runner has joined before. Codes: not_found (also if the token was used
+// before).
+func (s *Store) Join(ctx context.Context, joinKey rolebroker.RunnerKeyID, credential *rolebroker.RunnerKey,
+	at time.Time) error {
 	if !storableText(string(joinKey) + string(credential.Runner)) {
 		return notFound("runner key", string(joinKey))
 	}
@@ -274,8 +288,8 @@ func (s *Store) Join(ctx context.Context, joinKey rolebroker.RunnerKeyID, creden
 	})
 }
 
-// UseRunnerKey says that a credential was used. The first time ends the others
-// that the runner has: all of them were made before it. Codes: not_found.
+// UseRunnerKey records that a credential was used. Its first use deletes the
+// runner's other credentials, which are all older. Codes: not_found.
 func (s *Store) UseRunnerKey(ctx context.Context, id rolebroker.RunnerKeyID, at time.Time) error {
 	key, err := s.RunnerKey(ctx, id)
 	switch {
@@ -302,7 +316,7 @@ func (s *Store) UseRunnerKey(ctx context.Context, id rolebroker.RunnerKeyID, at 
 	})
 }
 
-// usedBefore is nil for a credential that is still there.
+// usedBefore returns nil if the credential still exists.
 func (t *tx) usedBefore(ctx context.Context, id rolebroker.RunnerKeyID) error {
 	exists := false
 	err := t.query(ctx, runnerKeyByID, func(scan) error { exists = true; return nil }, id)
@@ -312,7 +326,8 @@ func (t *tx) usedBefore(ctx context.Context, id rolebroker.RunnerKeyID) error {
 	return err
 }
 
-// holdRunner has others who change the runner's keys wait. Codes: not_found.
+// holdRunner makes concurrent changes of the runner's keys wait. Codes:
+// not_found.
 func (t *tx) holdRunner(ctx context.Context, id rolebroker.RunnerID) error {
 	held, err := t.exec(ctx, holdRunner, id)
 	if err == nil && held == 0 {
@@ -322,6 +337,7 @@ func (t *tx) holdRunner(ctx context.Context, id rolebroker.RunnerID) error {
 }
 
 func (t *tx) insertRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) error {
-	_, err := t.exec(ctx, insertRunnerKey, k.ID, k.Runner, k.Join, hash(k.Hash), millis(k.CreatedAt), millis(k.ExpiresAt), millis(k.UsedAt))
+	_, err := t.exec(ctx, insertRunnerKey, k.ID, k.Runner, k.Join, hash(k.Hash), millis(k.CreatedAt),
+		millis(k.ExpiresAt), millis(k.UsedAt))
 	return duplicate(err, "a", "runner key", "", string(k.ID))
 }

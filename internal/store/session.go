@@ -13,8 +13,9 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-const sessionColumns = `id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name, arn, region,
-	task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at, runner`
+const sessionColumns = `id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name,
+	arn, region, task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at,
+	runner`
 
 var (
 	insertSession = newStatement("insertSession", `
@@ -31,7 +32,8 @@ var (
 	countFetches = newBatch("countFetch", `
 		WITH fetched (id, count, last, runner) AS (VALUES ROWS)
 		UPDATE sessions SET
-			fetches = CASE WHEN sessions.fetches < 4611686018427387904 THEN sessions.fetches + fetched.count ELSE sessions.fetches END,
+			fetches = CASE WHEN sessions.fetches < 4611686018427387904
+				THEN sessions.fetches + fetched.count ELSE sessions.fetches END,
 			fetched_at = CASE WHEN sessions.fetched_at < fetched.last THEN fetched.last ELSE sessions.fetched_at END
 		FROM fetched WHERE sessions.id = fetched.id AND sessions.runner = fetched.runner`,
 		`(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))`)
@@ -47,16 +49,16 @@ var (
 	listSessions = sync.OnceValue(sessionLists)
 )
 
-// sessionFilterColumns are where a filter looks, by what its texts are; "" means that
-// it does not look.
+// sessionFilterColumns are the columns that a filter compares, depending on the
+// form of its texts. An empty column is not compared.
 type sessionFilterColumns struct{ agent, integration, role string }
 
-// sessionLists is a statement for each combination of columns to filter by,
-// so that each finds its index.
+// sessionLists makes a statement for each combination of columns to filter by,
+// so that each can use its index.
 //
-// $1 and $2 are the key that the list comes after, $3 and $4 bound
-// requested_at and expires_at, $5 is the state to leave out, $6 the limit, and
-// what is looked for follows.
+// $1 and $2 are the key after which the list begins, $3 and $4 are lower bounds of
+// requested_at and expires_at, $5 is the state to leave out, and $6 is the limit.
+// The values of the filter follow.
 func sessionLists() map[sessionFilterColumns]*statement {
 	lists := map[sessionFilterColumns]*statement{}
 	for _, agent := range []string{"", "agent_id", "agent_name"} {
@@ -85,32 +87,34 @@ func (c sessionFilterColumns) statement() *statement {
 		ORDER BY requested_at DESC, id DESC LIMIT $6`)
 }
 
-// RecordSession stores a new session, durably. One that is stored already is
-// left as it is, however far it came: a runner may tell it twice. Codes:
-// conflict (another session has the ID).
+// RecordSession stores a new session. It leaves a session that is stored already
+// as it is, whatever its state, because a runner may report one twice. Codes:
+// conflict (a different session has the ID).
 func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session) error {
-	stored, err := s.run(ctx, insertSession, se.ID, se.State, clean(se.Agent), clean(se.AgentName), clean(se.Integration),
-		clean(se.IntegrationName), clean(se.Role), clean(se.RoleName), se.ARN.String(), clean(se.Region), clean(se.Task),
-		clean(se.SessionName), millis(se.RequestedAt), millis(se.ExpiresAt), clean(se.AccessKeyID), clean(se.RequestID),
-		clean(se.Failure), se.Fetches, millis(se.FetchedAt), clean(se.Runner))
+	stored, err := s.run(ctx, insertSession, se.ID, se.State, clean(se.Agent), clean(se.AgentName),
+		clean(se.Integration), clean(se.IntegrationName), clean(se.Role), clean(se.RoleName), se.ARN.String(),
+		clean(se.Region), clean(se.Task), clean(se.SessionName), millis(se.RequestedAt), millis(se.ExpiresAt),
+		clean(se.AccessKeyID), clean(se.RequestID), clean(se.Failure), se.Fetches, millis(se.FetchedAt),
+		clean(se.Runner))
 	if err != nil || stored > 0 {
 		return err
 	}
 	before, err := s.Session(ctx, se.ID)
-	if err == nil && request(before) != request(se) {
+	if err == nil && constant(before) != constant(se) {
 		return rolebroker.Errorf(rolebroker.CodeConflict, "another session has the ID %s already", se.ID)
 	}
 	return err
 }
 
-// request is what of a session never changes, as it is stored.
-func request(se *rolebroker.Session) rolebroker.Session {
-	return rolebroker.Session{ID: se.ID, Agent: clean(se.Agent), AgentName: clean(se.AgentName), Integration: clean(se.Integration),
-		IntegrationName: clean(se.IntegrationName), Role: clean(se.Role), RoleName: clean(se.RoleName), ARN: se.ARN, Region: clean(se.Region),
-		Runner: clean(se.Runner), Task: clean(se.Task), SessionName: clean(se.SessionName), RequestedAt: stored(se.RequestedAt)}
+// constant returns the fields of a session that never change, as they are stored.
+func constant(se *rolebroker.Session) rolebroker.Session {
+	return rolebroker.Session{ID: se.ID, Agent: clean(se.Agent), AgentName: clean(se.AgentName),
+		Integration: clean(se.Integration), IntegrationName: clean(se.IntegrationName), Role: clean(se.Role),
+		RoleName: clean(se.RoleName), ARN: se.ARN, Region: clean(se.Region), Runner: clean(se.Runner),
+		Task: clean(se.Task), SessionName: clean(se.SessionName), RequestedAt: stored(se.RequestedAt)}
 }
 
-// Session finds one by ID. Codes: not_found.
+// Session returns a session by ID. Codes: not_found.
 func (s *Store) Session(ctx context.Context, id rolebroker.SessionID) (*rolebroker.Session, error) {
 	found, err := s.sessions(ctx, sessionByID, id)
 	if err != nil {
@@ -122,8 +126,8 @@ func (s *Store) Session(ctx context.Context, id rolebroker.SessionID) (*rolebrok
 	return &found[0], nil
 }
 
-// FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and Failure of
-// a session that the same Runner recorded. Codes: not_found.
+// FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and Failure of a
+// session that the same Runner recorded. Codes: not_found.
 func (s *Store) FinishSession(ctx context.Context, se *rolebroker.Session) error {
 	finished, err := s.run(ctx, finishSession, clean(se.ID), se.State, millis(se.ExpiresAt), clean(se.AccessKeyID),
 		clean(se.RequestID), clean(se.Failure), clean(se.Runner))
@@ -133,10 +137,11 @@ func (s *Store) FinishSession(ctx context.Context, se *rolebroker.Session) error
 	return err
 }
 
-// FirstLike finds the oldest session on record of the same agent, integration,
-// role, ARN, session name and Runner as se. Codes: not_found.
+// FirstLike returns the oldest session with the agent, integration, role, ARN,
+// session name and Runner of se. Codes: not_found.
 func (s *Store) FirstLike(ctx context.Context, se *rolebroker.Session) (*rolebroker.Session, error) {
-	found, err := s.sessions(ctx, firstLike, clean(se.Agent), clean(se.Integration), clean(se.Role), se.ARN.String(), clean(se.SessionName), clean(se.Runner))
+	found, err := s.sessions(ctx, firstLike, clean(se.Agent), clean(se.Integration), clean(se.Role), se.ARN.String(),
+		clean(se.SessionName), clean(se.Runner))
 	if err != nil {
 		return nil, err
 	}
@@ -146,10 +151,10 @@ func (s *Store) FirstLike(ctx context.Context, se *rolebroker.Session) (*rolebro
 	return &found[0], nil
 }
 
-// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
-// Sessions that are unknown, or another Runner's, are ignored.
+// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward. It
+// ignores sessions that are unknown or another Runner's.
 func (s *Store) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error {
-	sums := map[rolebroker.SessionID]rolebroker.Fetch{} // a statement changes each row once
+	sums := map[rolebroker.SessionID]rolebroker.Fetch{} // one UPDATE changes each row once only
 	for _, f := range fetches {
 		sum := sums[f.Session]
 		sum.Runner = f.Runner
@@ -159,7 +164,7 @@ func (s *Store) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) e
 		sums[f.Session] = sum
 	}
 	var rows [][]any
-	for _, id := range slices.Sorted(maps.Keys(sums)) { // in one order everywhere, against deadlocks
+	for _, id := range slices.Sorted(maps.Keys(sums)) { // always in the same order, against deadlocks
 		if storableText(string(id)) {
 			rows = append(rows, []any{id, sums[id].Count, millis(sums[id].Last), clean(sums[id].Runner)})
 		}
@@ -170,23 +175,25 @@ func (s *Store) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) e
 	return s.change(ctx, func(ctx context.Context, tx *tx) error { return tx.execBatch(ctx, countFetches, rows) })
 }
 
-// Sessions lists newest first: by RequestedAt, then ID, both descending.
+// Sessions lists sessions, newest first: by RequestedAt, then ID, both descending.
 //
-// A filter's text that has the form of an ID, or for a role of an ARN, is
-// taken as one, and as a name otherwise. With LiveAt, sessions are left out
-// that were requested more than a day before: no credentials live that long.
-func (s *Store) Sessions(ctx context.Context, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error) {
+// A filter's text matches IDs if it has the form of an ID, ARNs if it is a role's
+// and has the form of an ARN, and names otherwise. LiveAt leaves out sessions that
+// were requested more than a day earlier, because no credentials live that long.
+// Codes: invalid (the cursor).
+func (s *Store) Sessions(ctx context.Context, filter rolebroker.SessionFilter,
+	page rolebroker.Page) ([]rolebroker.Session, error) {
 	requested, id, ok := sessionKey(page.After)
 	if !ok {
 		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the cursor is not one of a list of sessions")
 	}
 	args := append([]any{requested, id}, liveness(filter.LiveAt)...)
 	args = append(args, max(page.Limit, 0))
-	columns, sought := filterColumns(filter)
-	return s.sessions(ctx, listSessions()[columns], append(args, sought...)...)
+	columns, values := filterColumns(filter)
+	return s.sessions(ctx, listSessions()[columns], append(args, values...)...)
 }
 
-// sessionKey takes a SessionCursor apart; the start is after the latest
+// sessionKey parses a SessionCursor. The empty cursor is after the latest
 // possible session.
 func sessionKey(cursor string) (requested int64, id string, ok bool) {
 	if cursor == "" {
@@ -197,7 +204,7 @@ func sessionKey(cursor string) (requested int64, id string, ok bool) {
 	return requested, id, found && err == nil && storableText(id)
 }
 
-// liveness is $3, $4 and $5 of a list.
+// liveness returns $3, $4 and $5 of a list.
 func liveness(at time.Time) []any {
 	if at.IsZero() {
 		return []any{int64(math.MinInt64), int64(math.MinInt64), ""}
@@ -206,8 +213,9 @@ func liveness(at time.Time) []any {
 	return []any{millis(earliest), millis(at), rolebroker.SessionFailed}
 }
 
-// filterColumns says which columns to look at, and what for.
-func filterColumns(f rolebroker.SessionFilter) (columns sessionFilterColumns, sought []any) {
+// filterColumns returns the columns to compare and the values to compare them
+// with.
+func filterColumns(f rolebroker.SessionFilter) (columns sessionFilterColumns, values []any) {
 	column := func(text, id, name string) string {
 		switch {
 		case text == "":
@@ -215,7 +223,7 @@ func filterColumns(f rolebroker.SessionFilter) (columns sessionFilterColumns, so
 		case rolebroker.IsID(text):
 			name = id
 		}
-		sought = append(sought, text)
+		values = append(values, text)
 		return name
 	}
 	columns.agent = column(f.Agent, "agent_id", "agent_name")
@@ -225,16 +233,17 @@ func filterColumns(f rolebroker.SessionFilter) (columns sessionFilterColumns, so
 		roleName = "arn"
 	}
 	columns.role = column(f.Role, "role_id", roleName)
-	return columns, sought
+	return columns, values
 }
 
 func (s *Store) sessions(ctx context.Context, st *statement, args ...any) ([]rolebroker.Session, error) {
 	var found []rolebroker.Session
 	err := s.query(ctx, st, func(scan scan) error {
 		var se rolebroker.Session
-		err := scan(&se.ID, &se.State, &se.Agent, &se.AgentName, &se.Integration, &se.IntegrationName, &se.Role, &se.RoleName,
-			arnColumn{&se.ARN}, &se.Region, &se.Task, &se.SessionName, timeColumn{&se.RequestedAt}, timeColumn{&se.ExpiresAt},
-			&se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches, timeColumn{&se.FetchedAt}, &se.Runner)
+		err := scan(&se.ID, &se.State, &se.Agent, &se.AgentName, &se.Integration, &se.IntegrationName, &se.Role,
+			&se.RoleName, arnColumn{&se.ARN}, &se.Region, &se.Task, &se.SessionName, timeColumn{&se.RequestedAt},
+			timeColumn{&se.ExpiresAt}, &se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches,
+			timeColumn{&se.FetchedAt}, &se.Runner)
 		if err != nil {
 			return err
 		}
@@ -247,8 +256,8 @@ func (s *Store) sessions(ctx context.Context, st *statement, args ...any) ([]rol
 	return found, nil
 }
 
-// DeleteSessions forgets those that expired before the time, at most limit of
-// them, and says how many.
+// DeleteSessions deletes at most limit sessions that expired before the time, and
+// returns their number.
 func (s *Store) DeleteSessions(ctx context.Context, expiredBefore time.Time, limit int) (int, error) {
 	deleted, err := s.run(ctx, deleteSessions, millis(expiredBefore), max(limit, 0))
 	return int(deleted), err

@@ -10,8 +10,9 @@ import (
 const signInColumns = `id, api_key_id, key_hash, hash, link, created_at, expires_at`
 
 var (
-	signInByID    = newStatement("signInByID", `SELECT `+signInColumns+` FROM sign_ins WHERE id = $1`)
-	insertSignIn  = newStatement("insertSignIn", `INSERT INTO sign_ins (`+signInColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
+	signInByID   = newStatement("signInByID", `SELECT `+signInColumns+` FROM sign_ins WHERE id = $1`)
+	insertSignIn = newStatement("insertSignIn",
+		`INSERT INTO sign_ins (`+signInColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
 	deleteSignIn  = newStatement("deleteSignIn", `DELETE FROM sign_ins WHERE id = $1`)
 	deleteSignIns = newStatement("deleteSignIns", `DELETE FROM sign_ins WHERE expires_at < $1`)
 
@@ -24,12 +25,13 @@ var (
 		WHERE i.name >= $1 AND i.name <= $2 GROUP BY c.integration_id`)
 )
 
-// SignIn finds one by ID. Codes: not_found.
+// SignIn returns a sign-in by ID. Codes: not_found.
 func (s *Store) SignIn(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error) {
 	var found *rolebroker.SignIn
 	err := s.query(ctx, signInByID, func(scan scan) error {
 		found = &rolebroker.SignIn{}
-		return scan(&found.ID, &found.APIKey, &found.KeyHash, &found.Hash, &found.Link, timeColumn{&found.CreatedAt}, timeColumn{&found.ExpiresAt})
+		return scan(&found.ID, &found.APIKey, &found.KeyHash, &found.Hash, &found.Link, timeColumn{&found.CreatedAt},
+			timeColumn{&found.ExpiresAt})
 	}, id)
 	if err == nil && found == nil {
 		return nil, notFound("sign-in", string(id))
@@ -37,9 +39,11 @@ func (s *Store) SignIn(ctx context.Context, id rolebroker.SignInID) (*rolebroker
 	return found, err
 }
 
-// CreateSignIn stores one. Codes: not_found (the API key), conflict (its ID).
+// CreateSignIn stores in. Codes: not_found (the API key), conflict (the ID is
+// taken).
 func (s *Store) CreateSignIn(ctx context.Context, in *rolebroker.SignIn) error {
-	_, err := s.run(ctx, insertSignIn, in.ID, in.APIKey, hash(in.KeyHash), hash(in.Hash), in.Link, millis(in.CreatedAt), millis(in.ExpiresAt))
+	_, err := s.run(ctx, insertSignIn, in.ID, in.APIKey, hash(in.KeyHash), hash(in.Hash), in.Link, millis(in.CreatedAt),
+		millis(in.ExpiresAt))
 	switch violated(err) {
 	case missingReferent:
 		return notFound("API key", string(in.APIKey))
@@ -49,7 +53,8 @@ func (s *Store) CreateSignIn(ctx context.Context, in *rolebroker.SignIn) error {
 	return err
 }
 
-// DeleteSignIn forgets one. Codes: not_found, which whoever comes second gets.
+// DeleteSignIn deletes a sign-in. Codes: not_found (also for all but one of
+// several concurrent calls).
 func (s *Store) DeleteSignIn(ctx context.Context, id rolebroker.SignInID) error {
 	deleted, err := s.run(ctx, deleteSignIn, id)
 	if err == nil && deleted == 0 {
@@ -58,21 +63,24 @@ func (s *Store) DeleteSignIn(ctx context.Context, id rolebroker.SignInID) error 
 	return err
 }
 
-// DeleteSignIns forgets those that expired before the time.
+// DeleteSignIns deletes the sign-ins that expired before the time.
 func (s *Store) DeleteSignIns(ctx context.Context, before time.Time) error {
 	_, err := s.run(ctx, deleteSignIns, millis(before))
 	return err
 }
 
-// Counts is how many there are of each thing; of sessions, those that may work
+// Counts counts integrations, agents, and the sessions whose credentials may work
 // at the time.
 func (s *Store) Counts(ctx context.Context, at time.Time) (n rolebroker.Counts, err error) {
-	err = s.query(ctx, counts, func(scan scan) error { return scan(&n.Integrations, &n.Agents, &n.Sessions) }, millis(at))
+	err = s.query(ctx, counts, func(scan scan) error {
+		return scan(&n.Integrations, &n.Agents, &n.Sessions)
+	}, millis(at))
 	return n, err
 }
 
-// CountAgents is how many agents are connected to each of the integrations
-// whose names lie between two, both included; none is left out.
+// CountAgents counts the agents that are connected to each integration whose name
+// lies between from and to, both inclusive. Integrations without agents are not
+// in the map.
 func (s *Store) CountAgents(ctx context.Context, from, to string) (map[rolebroker.IntegrationID]int, error) {
 	connected := map[rolebroker.IntegrationID]int{}
 	err := s.query(ctx, countAgents, func(scan scan) error {

@@ -18,7 +18,7 @@ import (
 
 const (
 	defaultLockWait = 10 * time.Second
-	// sqliteReaders is small because every connection has a page cache of its own.
+	// sqliteReaders is small because each connection has its own page cache.
 	sqliteReaders = 4
 )
 
@@ -34,7 +34,8 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if s.lock, err = lockFile(ctx, path+".lock", wait); err != nil {
 		return err
 	}
-	if s.writer, err = sqlitePool(path, 1, "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(16777216)"); err != nil {
+	if s.writer, err = sqlitePool(path, 1, "journal_mode(WAL)", "synchronous(FULL)",
+		"journal_size_limit(16777216)"); err != nil {
 		return err
 	}
 	if err := s.migrate(ctx); err != nil {
@@ -44,13 +45,14 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	return err
 }
 
-// createFile makes the file for the owner's eyes only, unless it exists, and
-// gives its real path, so that one file has one lock however it is reached.
-// It has to be called before SQLite opens the file: closing a file drops the
-// POSIX locks that the process has on it.
+// createFile creates the file, readable by its owner only, unless it exists. It
+// returns the file's real path, so that a file has one lock whichever link it is
+// opened by. It must run before SQLite opens the file, because closing a file
+// releases all POSIX locks that the process has on it.
 func createFile(path string) (string, error) {
 	if path == "" {
-		return "", rolebroker.Errorf(rolebroker.CodeInvalid, "the database is required: a path for SQLite, or postgres://…")
+		return "", rolebroker.Errorf(rolebroker.CodeInvalid,
+			"the database is required: a path for SQLite, or postgres://…")
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	switch {
@@ -71,10 +73,11 @@ func createFile(path string) (string, error) {
 }
 
 // sqlitePool opens up to size connections to the file. A transaction takes the
-// write lock when it begins, so that it never has to give up in the middle.
+// write lock when it begins, so that it cannot fail for lack of it later.
 func sqlitePool(path string, size int, pragmas ...string) (*sql.DB, error) {
 	query := url.Values{"_txlock": {"immediate"}}
-	query["_pragma"] = append([]string{"busy_timeout(5000)", "foreign_keys(1)", "temp_store(MEMORY)", "cache_size(-1024)"}, pragmas...)
+	query["_pragma"] = append([]string{"busy_timeout(5000)", "foreign_keys(1)", "temp_store(MEMORY)",
+		"cache_size(-1024)"}, pragmas...)
 	dsn := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {

@@ -12,45 +12,45 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// statement is SQL with a name. The only ways to make one register it.
+// statement is SQL with a name. Its constructors register it in statements.
 type statement struct {
 	name     string
 	text     func() string
-	postgres bool // it is for PostgreSQL only
+	postgres bool // for PostgreSQL only
 }
 
-// statements is every statement there is, so that a test can prepare them.
+// statements are all statements of the package. A test prepares each of them.
 var statements []*statement
 
-// newStatement registers SQL that means the same to both engines.
+// newStatement registers SQL that has the same meaning on both engines.
 func newStatement(name, text string) *statement {
 	return newLazyStatement(name, func() string { return text })
 }
 
-// newLazyStatement registers SQL that is put together at first use, so that
-// commands which open no store start without that work.
+// newLazyStatement registers SQL that text builds at first use. Commands that
+// open no store do not spend start-up time on it.
 func newLazyStatement(name string, text func() string) *statement {
 	st := &statement{name: name, text: text}
 	statements = append(statements, st)
 	return st
 }
 
-// postgresOnly registers SQL that SQLite neither knows nor needs.
+// postgresOnly registers SQL that only PostgreSQL needs and understands.
 func postgresOnly(name, text string) *statement {
 	st := newStatement(name, text)
 	st.postgres = true
 	return st
 }
 
-// batch is a statement over rows of values, for one row and for many, so that
-// storing a thousand takes tens of round trips.
+// batch is a statement over rows of values, in two sizes: one row and batchSize
+// rows. Storing a thousand rows takes tens of round trips.
 type batch struct {
 	one, many *statement
 }
 
 const batchSize = 25
 
-// newBatch registers SQL that has ROWS where rows go. A ? in row is a value.
+// newBatch registers SQL in which ROWS stands for the rows. A ? in row is a value.
 func newBatch(name, text, row string) batch {
 	of := func(name string, n int) *statement {
 		return newLazyStatement(name, sync.OnceValue(func() string {
@@ -60,7 +60,7 @@ func newBatch(name, text, row string) batch {
 	return batch{one: of(name, 1), many: of(name+"s", batchSize)}
 }
 
-// placeholders repeats row n times, with $1, $2, … for its question marks.
+// placeholders repeats row n times and replaces its question marks by $1, $2, ….
 func placeholders(row string, n int) string {
 	var b strings.Builder
 	count := 0
@@ -80,7 +80,7 @@ func placeholders(row string, n int) string {
 	return b.String()
 }
 
-// querier is a pool or a transaction.
+// querier is a connection pool or a transaction.
 type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -89,8 +89,8 @@ type querier interface {
 // scan reads the columns of one row.
 type scan func(dest ...any) error
 
-// query calls row with each row of the answer. No row matches text that cannot
-// be stored.
+// query calls row for each row of the result. Arguments that cannot be stored
+// match no row.
 func query(ctx context.Context, q querier, st *statement, row func(scan) error, args ...any) error {
 	if !storable(args) {
 		return nil
@@ -99,7 +99,7 @@ func query(ctx context.Context, q querier, st *statement, row func(scan) error, 
 	return each(st, rows, err, row)
 }
 
-// each calls row with each row of what a query answered.
+// each calls row for each row of a query's result.
 func each(st *statement, rows *sql.Rows, err error, row func(scan) error) error {
 	if err != nil {
 		return wrap(st, err)
@@ -113,7 +113,7 @@ func each(st *statement, rows *sql.Rows, err error, row func(scan) error) error 
 	return wrap(st, rows.Err())
 }
 
-// exec runs the statement and says how many rows it changed.
+// exec runs the statement and returns the number of rows that it changed.
 func exec(ctx context.Context, q querier, st *statement, args ...any) (int64, error) {
 	if !storable(args) {
 		return 0, errText
@@ -125,7 +125,7 @@ func exec(ctx context.Context, q querier, st *statement, args ...any) (int64, er
 	return result.RowsAffected()
 }
 
-// wrap says in the log which statement it was.
+// wrap adds the statement's name to err, for the log.
 func wrap(st *statement, err error) error {
 	if err == nil {
 		return nil
@@ -133,9 +133,9 @@ func wrap(st *statement, err error) error {
 	return fmt.Errorf("%s: %w", st.name, err)
 }
 
-// query reads at one moment, outside of a transaction.
+// query runs one statement outside of a transaction.
 func (s *Store) query(ctx context.Context, st *statement, row func(scan) error, args ...any) error {
-	if s.postgres { // the driver prepares by itself
+	if s.postgres { // whose driver prepares statements itself
 		return asError(ctx, query(ctx, s.reader, st, row, args...))
 	}
 	if !storable(args) {
@@ -149,8 +149,8 @@ func (s *Store) query(ctx context.Context, st *statement, row func(scan) error, 
 	return asError(ctx, each(st, rows, err, row))
 }
 
-// prepare compiles the statement for SQLite, where that takes longer than
-// running it. It stays compiled until the store is closed.
+// prepare compiles the statement for SQLite, where compiling takes longer than
+// running. It stays compiled until the store is closed.
 func (s *Store) prepare(ctx context.Context, st *statement) (*sql.Stmt, error) {
 	if prepared, ok := s.prepared.Load(st); ok {
 		return prepared.(*sql.Stmt), nil
@@ -165,9 +165,10 @@ func (s *Store) prepare(ctx context.Context, st *statement) (*sql.Stmt, error) {
 	return prepared, nil
 }
 
-// The columns that Go has other types for.
+// Conversions between Go's types and columns.
 
-// millis is a time as it is stored: in milliseconds, 0 for the zero time.
+// millis converts a time to a column: milliseconds since 1970, 0 for the zero
+// time.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -175,7 +176,7 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// stored is a time as it comes back.
+// stored returns the time as it is read back: in milliseconds, in UTC.
 func stored(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
@@ -183,7 +184,7 @@ func stored(t time.Time) time.Time {
 	return time.UnixMilli(t.UnixMilli()).UTC()
 }
 
-// timeColumn scans what millis stored.
+// timeColumn scans a column that millis wrote.
 type timeColumn struct{ time *time.Time }
 
 func (c timeColumn) Scan(value any) error {
@@ -198,7 +199,7 @@ func (c timeColumn) Scan(value any) error {
 	return nil
 }
 
-// durationColumn scans milliseconds.
+// durationColumn scans a number of milliseconds.
 type durationColumn struct{ duration *time.Duration }
 
 func (c durationColumn) Scan(value any) error {
@@ -210,7 +211,7 @@ func (c durationColumn) Scan(value any) error {
 	return nil
 }
 
-// arnColumn scans an ARN; the empty text is none.
+// arnColumn scans an ARN; the empty text is the zero ARN.
 type arnColumn struct{ arn *rolebroker.RoleARN }
 
 func (c arnColumn) Scan(value any) (err error) {
@@ -228,7 +229,7 @@ func (c arnColumn) Scan(value any) (err error) {
 	return nil
 }
 
-// hash is never NULL.
+// hash converts a hash to a column that is never NULL.
 func hash(b []byte) []byte {
 	if b == nil {
 		return []byte{}
@@ -236,7 +237,7 @@ func hash(b []byte) []byte {
 	return b
 }
 
-// nullable is NULL for the empty text.
+// nullable converts text to a column, and the empty text to NULL.
 func nullable[T ~string](s T) any {
 	if s == "" {
 		return nil
@@ -244,15 +245,16 @@ func nullable[T ~string](s T) any {
 	return string(s)
 }
 
-// escapeLike makes LIKE find the text itself, with backslash as the escape.
+// escapeLike escapes the wildcards of LIKE with backslashes.
 var escapeLike = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// maxSearch is longer than any name. SQLite refuses patterns of 50,000 bytes.
+// maxSearch bounds the text of a search. No name is that long, and SQLite
+// refuses patterns of 50,000 bytes.
 const maxSearch = 1000
 
-// containing is the pattern for lower(name) LIKE … that finds the names which
-// contain the text, whatever the case of its ASCII letters. ok is false when
-// no name can.
+// containing returns the pattern with which lower(name) LIKE … finds the names
+// that contain the text, regardless of the case of its ASCII letters. ok is
+// false when the text is longer than any name.
 func containing(text string) (pattern string, ok bool) {
 	lower := strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {

@@ -19,8 +19,9 @@ func TestEveryStatementIsPrepared(t *testing.T) {
 				t.Errorf("two statements are called %s", st.Name)
 			}
 			seen[st.Name] = true
-			if st.Postgres && !strings.HasPrefix(database, "postgres://") || strings.HasPrefix(st.Text, "CREATE COLLATION") {
-				continue // PostgreSQL does not prepare what creates
+			if st.Postgres && !strings.HasPrefix(database, "postgres://") ||
+				strings.HasPrefix(st.Text, "CREATE COLLATION") {
+				continue // PostgreSQL does not prepare CREATE statements
 			}
 			prepared, err := s.DB().PrepareContext(t.Context(), st.Text)
 			if err != nil {
@@ -34,13 +35,14 @@ func TestEveryStatementIsPrepared(t *testing.T) {
 	})
 }
 
-// manySessions is more than anyone would scan, without going through the store
-// for each.
+// manySessions inserts more sessions than a query should scan.
 const manySessions = `
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
-	INSERT INTO sessions (id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name, arn, region,
-		task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at)
-	SELECT 'ses_' || i, 'active', 'agt_' || (i % 1000), 'agent' || (i % 1000), 'int_' || (i % 100), 'integration' || (i % 100),
+	INSERT INTO sessions (id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name,
+		arn, region, task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches,
+		fetched_at)
+	SELECT 'ses_' || i, 'active', 'agt_' || (i % 1000), 'agent' || (i % 1000),
+		'int_' || (i % 100), 'integration' || (i % 100),
 		'rol_' || (i % 500), 'role' || (i % 500), 'arn:aws:iam::000000000000:role/r' || (i % 500), 'eu-west-1',
 		'', 's', 1740000000000 + i * 1000, 1740000000000 + i * 1000 + 3600000, '', '', '', 0, 0
 	FROM n`
@@ -52,7 +54,8 @@ func TestListsOfSessionsUseAnIndex(t *testing.T) {
 		s := storetest.Open(t, database)
 		engine, setup := "sqlite", []string{manySessions}
 		if strings.HasPrefix(database, "postgres://") {
-			engine, setup = "postgres", append(setup, "ANALYZE sessions") // as its autovacuum does; nobody does for SQLite
+			// as autovacuum does; SQLite does not
+			engine, setup = "postgres", append(setup, "ANALYZE sessions")
 		}
 		for _, sql := range setup {
 			if _, err := s.DB().ExecContext(t.Context(), sql); err != nil {
@@ -74,8 +77,8 @@ func TestListsOfSessionsUseAnIndex(t *testing.T) {
 	})
 }
 
-// argsOf is what the statements about many sessions are called with for a
-// page in the middle.
+// argsOf returns the arguments for a page in the middle, of a statement that
+// reads or deletes many sessions.
 func argsOf(st store.Statement) (args []any, ok bool) {
 	columns, ok := strings.CutPrefix(st.Name, "listSessions")
 	if !ok {
@@ -83,8 +86,9 @@ func argsOf(st store.Statement) (args []any, ok bool) {
 	}
 	args = []any{int64(1740020000000), "ses_20000", int64(0), int64(0), "", 100}
 	for column := range strings.FieldsSeq(columns) {
-		value := map[string]string{"agent_id": "agt_7", "agent_name": "agent7", "integration_id": "int_7", "integration_name": "integration7",
-			"role_id": "rol_7", "role_name": "role7", "arn": "arn:aws:iam::000000000000:role/r7"}[column]
+		value := map[string]string{"agent_id": "agt_7", "agent_name": "agent7", "integration_id": "int_7",
+			"integration_name": "integration7", "role_id": "rol_7", "role_name": "role7",
+			"arn": "arn:aws:iam::000000000000:role/r7"}[column]
 		args = append(args, value)
 	}
 	return args, true

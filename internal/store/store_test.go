@@ -11,11 +11,12 @@ import (
 var _ broker.Store = (*store.Store)(nil)
 
 func TestMain(m *testing.M) {
-	writeUntilKilled() // in the child processes of crash_test.go
+	writeUntilKilled() // does nothing except in the child processes of crash_test.go
 	storetest.Main(m)
 }
 
-// engines makes a new database of each kind, with the current schema.
+// engines maps an engine to a function that makes a database with the current
+// schema.
 var engines = map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.Postgres}
 
 // onBoth runs the test with a new database of each engine, side by side.

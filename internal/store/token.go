@@ -9,7 +9,8 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-const tokenColumns = `id, agent_id, label, hash, created_at, expires_at, revoked_at, used_at, issuer, namespace, service_account`
+const tokenColumns = `id, agent_id, label, hash, created_at, expires_at, revoked_at, used_at, issuer, namespace,
+	service_account`
 
 var (
 	tokenByID  = newStatement("tokenByID", `SELECT `+tokenColumns+` FROM tokens WHERE id = $1`)
@@ -26,7 +27,7 @@ var (
 		`(CAST(? AS TEXT), CAST(? AS BIGINT))`)
 )
 
-// Token finds one by ID, or the binding with that ID. Codes: not_found.
+// Token returns a token or a binding by ID. Codes: not_found.
 func (s *Store) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.Token, error) {
 	found, err := s.tokens(ctx, tokenByID, id)
 	if err != nil {
@@ -38,8 +39,9 @@ func (s *Store) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.T
 	return &found[0], nil
 }
 
-// Tokens lists an agent's, by ID, revoked and expired ones too.
-func (s *Store) Tokens(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error) {
+// Tokens lists an agent's tokens by ID, including revoked and expired ones.
+func (s *Store) Tokens(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page,
+) ([]rolebroker.Token, error) {
 	return s.tokens(ctx, listTokens, agent, page.After, max(page.Limit, 0))
 }
 
@@ -47,8 +49,8 @@ func (s *Store) tokens(ctx context.Context, st *statement, args ...any) ([]roleb
 	var found []rolebroker.Token
 	err := s.query(ctx, st, func(scan scan) error {
 		var t rolebroker.Token
-		err := scan(&t.ID, &t.Agent, &t.Label, &t.Hash, timeColumn{&t.CreatedAt}, timeColumn{&t.ExpiresAt}, timeColumn{&t.RevokedAt},
-			timeColumn{&t.UsedAt}, &t.Account.Issuer, &t.Account.Namespace, &t.Account.Name)
+		err := scan(&t.ID, &t.Agent, &t.Label, &t.Hash, timeColumn{&t.CreatedAt}, timeColumn{&t.ExpiresAt},
+			timeColumn{&t.RevokedAt}, timeColumn{&t.UsedAt}, &t.Account.Issuer, &t.Account.Namespace, &t.Account.Name)
 		if t.Account != (rolebroker.ServiceAccount{}) {
 			t.Hash = nil
 		}
@@ -70,8 +72,9 @@ func (s *Store) CreateToken(ctx context.Context, t *rolebroker.Token) error {
 
 // insertToken stores a token or a binding. Codes: not_found (the agent).
 func (t *tx) insertToken(ctx context.Context, token *rolebroker.Token) error {
-	_, err := t.exec(ctx, insertToken, token.ID, token.Agent, token.Label, hash(token.Hash), millis(token.CreatedAt), millis(token.ExpiresAt),
-		millis(token.RevokedAt), millis(token.UsedAt), token.Account.Issuer, token.Account.Namespace, token.Account.Name)
+	_, err := t.exec(ctx, insertToken, token.ID, token.Agent, token.Label, hash(token.Hash), millis(token.CreatedAt),
+		millis(token.ExpiresAt), millis(token.RevokedAt), millis(token.UsedAt), token.Account.Issuer,
+		token.Account.Namespace, token.Account.Name)
 	if violated(err) == missingReferent {
 		return notFound("agent", string(token.Agent))
 	}
@@ -79,7 +82,7 @@ func (t *tx) insertToken(ctx context.Context, token *rolebroker.Token) error {
 	return err
 }
 
-// RevokeToken marks an agent's token as revoked; doing so again changes
+// RevokeToken marks an agent's token as revoked. Revoking it again changes
 // nothing. Codes: not_found.
 func (s *Store) RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time) error {
 	if !storableText(string(agent) + string(id)) {
@@ -103,10 +106,10 @@ func (s *Store) RevokeToken(ctx context.Context, agent rolebroker.AgentID, id ro
 	})
 }
 
-// RecordTokenUse moves UsedAt of each token forward. Unknown ones are ignored.
+// RecordTokenUse moves UsedAt of each token forward and ignores unknown tokens.
 func (s *Store) RecordTokenUse(ctx context.Context, usedAt map[rolebroker.TokenID]time.Time) error {
 	var rows [][]any
-	for _, id := range slices.Sorted(maps.Keys(usedAt)) { // in one order everywhere, against deadlocks
+	for _, id := range slices.Sorted(maps.Keys(usedAt)) { // always in the same order, against deadlocks
 		if storableText(string(id)) {
 			rows = append(rows, []any{id, millis(usedAt[id])})
 		}

@@ -10,27 +10,27 @@ import (
 )
 
 const (
-	// maxAttempts bounds how often a transaction is run that others got in the
-	// way of.
+	// maxAttempts bounds how often a transaction runs that conflicts with
+	// others.
 	maxAttempts = 8
-	// maxTransaction is how long one may take, from its first statement until
-	// it is committed.
+	// maxTransaction bounds the time from a transaction's first statement to its
+	// commit.
 	maxTransaction = 30 * time.Second
 )
 
 // tx is one attempt at a change.
 type tx struct {
 	*sql.Tx
-	changes []rolebroker.Change // told once it is committed
+	changes []rolebroker.Change // published once it is committed
 }
 
-// change runs fn in a transaction, once more from the start each time others
-// got in its way, and tells the changes that fn noted in tx.changes.
+// change runs fn in a transaction, again from the start whenever it conflicts
+// with others, and publishes the changes that fn appended to tx.changes.
 func (s *Store) change(ctx context.Context, fn func(ctx context.Context, tx *tx) error) error {
 	return s.persist(ctx, func() error { return s.attempt(ctx, fn) })
 }
 
-// run executes one statement that is a change of its own.
+// run executes one statement that needs no explicit transaction.
 func (s *Store) run(ctx context.Context, st *statement, args ...any) (changed int64, err error) {
 	err = s.persist(ctx, func() (err error) {
 		changed, err = exec(ctx, s.writer, st, args...)
@@ -39,11 +39,11 @@ func (s *Store) run(ctx context.Context, st *statement, args ...any) (changed in
 	return changed, err
 }
 
-// persist calls try until it gets through or fails for good.
+// persist calls try until it succeeds or fails for good.
 func (s *Store) persist(ctx context.Context, try func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := try()
-		if err == nil || attempt == maxAttempts || !again(err) {
+		if err == nil || attempt == maxAttempts || !retryable(err) {
 			return asError(ctx, err)
 		}
 		s.log.Debug("a transaction is run again", "attempt", attempt, "error", err)
@@ -53,8 +53,8 @@ func (s *Store) persist(ctx context.Context, try func() error) error {
 	}
 }
 
-// pause waits about 2, 4, 8 … milliseconds, so that those who got in each
-// other's way do not meet again.
+// pause waits about 2, 4, 8 … milliseconds, with jitter, so that the same
+// transactions do not conflict again.
 func pause(ctx context.Context, attempt int) {
 	most := time.Millisecond << attempt
 	select {
@@ -64,7 +64,7 @@ func pause(ctx context.Context, attempt int) {
 }
 
 // attempt runs fn in a transaction and commits it. ctx can stop it until the
-// commit begins and not after, so that the caller is not left wondering.
+// commit begins but not after, so that the caller knows the outcome.
 func (s *Store) attempt(ctx context.Context, fn func(ctx context.Context, tx *tx) error) error {
 	conn, err := s.writer.Conn(ctx)
 	if err != nil {
@@ -84,28 +84,30 @@ func (s *Store) attempt(ctx context.Context, fn func(ctx context.Context, tx *tx
 	if err := fn(life, t); err != nil {
 		return err
 	}
-	if err := s.notify(life, t); err != nil {
+	if err := s.notifyOthers(life, t); err != nil {
 		return err
 	}
 	if !unlink() {
 		return ctx.Err()
 	}
 	err = begun.Commit()
-	// When the connection broke during the commit nobody knows whether it
-	// happened: forgetting once too often does no harm.
+	// If the connection broke during the commit, its outcome is unknown.
+	// Publishing a change that did not happen does no harm.
 	for _, change := range t.changes {
-		s.told(change)
+		s.publish(change)
 	}
 	return err
 }
 
-// notify has PostgreSQL tell the other servers when the transaction commits.
-func (s *Store) notify(ctx context.Context, t *tx) error {
+// notifyOthers has PostgreSQL notify the other servers when the transaction
+// commits.
+func (s *Store) notifyOthers(ctx context.Context, t *tx) error {
 	if !s.postgres {
 		return nil
 	}
 	for _, change := range t.changes {
-		if err := (notice{Server: s.server, Agent: change.Agent, Integration: change.Integration}).send(ctx, t.Tx); err != nil {
+		if err := (notice{Server: s.server, Agent: change.Agent, Integration: change.Integration}).send(ctx,
+			t.Tx); err != nil {
 			return err
 		}
 	}
@@ -139,9 +141,9 @@ func (t *tx) execBatch(ctx context.Context, b batch, rows [][]any) error {
 	return nil
 }
 
-// outdated says why a change to the version its maker saw found nothing to
-// change: the thing is gone, or has another version. current answers name and
-// version for an ID.
+// outdated returns why a change of an expected version changed no row: the row
+// is gone (not_found) or has another version (stale). current selects name and
+// version by ID.
 func (t *tx) outdated(ctx context.Context, current *statement, kind, id string) error {
 	var err error = notFound(kind, id)
 	queryErr := t.query(ctx, current, func(scan scan) error {

@@ -9,18 +9,20 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// validationColumns are those of a validation that may be missing, in a LEFT JOIN.
-const validationColumns = `COALESCE(v.fingerprint, ''), COALESCE(v.status, ''), COALESCE(v.code, ''), COALESCE(v.message, ''),
-		COALESCE(v.hint, ''), COALESCE(v.hint_steps, ''), COALESCE(v.request_id, ''), COALESCE(v.checked_at, 0), COALESCE(v.checked_by, '')`
+// validationColumns are the columns of a validation in a LEFT JOIN, where it may
+// be missing.
+const validationColumns = `COALESCE(v.fingerprint, ''), COALESCE(v.status, ''), COALESCE(v.code, ''),
+	COALESCE(v.message, ''), COALESCE(v.hint, ''), COALESCE(v.hint_steps, ''), COALESCE(v.request_id, ''),
+	COALESCE(v.checked_at, 0), COALESCE(v.checked_by, '')`
 
 var (
 	recordValidation = newBatch("recordValidation", `
-		INSERT INTO validations (role_id, integration_id, fingerprint, status, code, message, hint, hint_steps, request_id, checked_at,
-			checked_by)
+		INSERT INTO validations (role_id, integration_id, fingerprint, status, code, message, hint, hint_steps,
+			request_id, checked_at, checked_by)
 		VALUES ROWS
-		ON CONFLICT (role_id) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, code = excluded.code,
-			message = excluded.message, hint = excluded.hint, hint_steps = excluded.hint_steps, request_id = excluded.request_id,
-			checked_at = excluded.checked_at, checked_by = excluded.checked_by
+		ON CONFLICT (role_id) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
+			code = excluded.code, message = excluded.message, hint = excluded.hint, hint_steps = excluded.hint_steps,
+			request_id = excluded.request_id, checked_at = excluded.checked_at, checked_by = excluded.checked_by
 		WHERE excluded.checked_at >= validations.checked_at`, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 
 	validatedAt = newStatement("validatedAt", `
@@ -39,14 +41,16 @@ var (
 			ORDER BY validated_at, id LIMIT $3)
 		RETURNING id`)
 
-	countIntegrations = newStatement("countIntegrations", `SELECT count(*) FROM integrations WHERE assumption_mode = 'platform'`)
+	countIntegrations = newStatement("countIntegrations",
+		`SELECT count(*) FROM integrations WHERE assumption_mode = 'platform'`)
 
 	setExternalIDs = newStatement("setExternalIDs", `
 		UPDATE integrations SET external_id = $3, next_external_id = $4, validated_at = 0, version = $5, updated_at = $6
 		WHERE id = $1 AND version = $2`)
 
 	takeExternalID = newStatement("takeExternalID", `
-		UPDATE external_ids SET integration_id = $2 WHERE value = $1 AND (integration_id IS NULL OR integration_id = $2)`)
+		UPDATE external_ids SET integration_id = $2
+		WHERE value = $1 AND (integration_id IS NULL OR integration_id = $2)`)
 
 	earlierExternalIDs = newStatement("earlierExternalIDs", `
 		SELECT e.value FROM external_ids AS e JOIN integrations AS i ON i.id = e.integration_id
@@ -54,21 +58,22 @@ var (
 		ORDER BY e.reserved_at DESC, e.value LIMIT $2`)
 )
 
-// validationRow is a validation as it stands beside its role; without a status
-// there is none.
+// validationRow is the validation in a row of a LEFT JOIN. Its status is empty if
+// the role has none.
 type validationRow struct {
 	rolebroker.Validation
 	fingerprint string
 	hint        hintColumns
 }
 
-// dest is where validationColumns go.
+// dest returns the scan destinations of validationColumns.
 func (v *validationRow) dest() []any {
-	return []any{&v.fingerprint, &v.Status, &v.Code, &v.Message, &v.hint.text, &v.hint.steps, &v.RequestID, timeColumn{&v.CheckedAt}, &v.CheckedBy}
+	return []any{&v.fingerprint, &v.Status, &v.Code, &v.Message, &v.hint.text, &v.hint.steps, &v.RequestID,
+		timeColumn{&v.CheckedAt}, &v.CheckedBy}
 }
 
-// hintColumns are a hint as it is stored: its text, which earlier versions read
-// and write, and its steps as JSON.
+// hintColumns are the columns of a hint: its text, which earlier versions read and
+// write, and its steps as JSON.
 type hintColumns struct{ text, steps string }
 
 // storedStep is a step of a hint in JSON.
@@ -90,13 +95,14 @@ func hintColumnsOf(h rolebroker.Hint) hintColumns {
 	}
 	steps, err := json.Marshal(stored)
 	if err != nil {
-		panic(err) // strings can be written
+		panic(err) // strings always can be marshalled
 	}
 	return hintColumns{text: cleaned.String(), steps: string(steps)}
 }
 
-// value is the hint. Steps that read otherwise than the text are of an earlier
-// outcome: a server of an earlier version has written the text alone.
+// value returns the hint. Steps that do not render to the text belong to an
+// earlier outcome: a server of an earlier version has since written the text
+// alone.
 func (c hintColumns) value() rolebroker.Hint {
 	var stored []storedStep
 	if json.Unmarshal([]byte(c.steps), &stored) != nil {
@@ -112,7 +118,8 @@ func (c hintColumns) value() rolebroker.Hint {
 	return h
 }
 
-// of is the validation, if it is of the role as that is now.
+// of returns the validation, or nil if there is none or the role has changed
+// since.
 func (v *validationRow) of(in *rolebroker.Integration, role *rolebroker.Role) *rolebroker.Validation {
 	if v.Status == "" || v.fingerprint != in.Fingerprint(role) {
 		return nil
@@ -121,13 +128,15 @@ func (v *validationRow) of(in *rolebroker.Integration, role *rolebroker.Role) *r
 	return &v.Validation
 }
 
-// RecordValidations stores what came of validating in's roles as in has them:
-// of those that are still so, unless there is something newer. at is when the
-// integration as a whole was validated; zero: it was not. If it is gone nothing
-// is stored, and that is no error.
-func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation, at time.Time) error {
+// RecordValidations stores the results of validating roles of in. It ignores
+// results of roles that have changed since, and results older than the stored
+// ones. at is when the integration as a whole was validated; the zero time means
+// that it was not. If the integration does not exist, RecordValidations stores
+// nothing and returns nil.
+func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation,
+	at time.Time) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
-		// Whoever updates the integration waits from here on.
+		// Concurrent updates of the integration wait from here on.
 		if held, err := tx.exec(ctx, validatedAt, in.ID, millis(at)); err != nil || held == 0 {
 			return err
 		}
@@ -147,18 +156,20 @@ func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integratio
 		for _, r := range results {
 			if fingerprint := in.Fingerprint(&r.Role); now[r.Role.ID] == fingerprint {
 				hint := hintColumnsOf(r.Hint)
-				rows = append(rows, []any{r.Role.ID, in.ID, fingerprint, r.Status, r.Code, clean(r.Message), hint.text, hint.steps,
-					clean(r.RequestID), millis(r.CheckedAt), clean(r.CheckedBy)})
+				rows = append(rows, []any{r.Role.ID, in.ID, fingerprint, r.Status, r.Code, clean(r.Message), hint.text,
+					hint.steps, clean(r.RequestID), millis(r.CheckedAt), clean(r.CheckedBy)})
 			}
 		}
 		return tx.execBatch(ctx, recordValidation, rows)
 	})
 }
 
-// ClaimIntegrations gives integrations in platform mode whose roles were last
-// validated before the time; of more than limit those of the longest ago, in
-// any order. Nobody else is given them until they are due again.
-func (s *Store) ClaimIntegrations(ctx context.Context, before, now time.Time, limit int) (claimed []rolebroker.IntegrationID, err error) {
+// ClaimIntegrations returns at most limit integrations in platform mode that were
+// last validated before the time, those of the longest ago, in any order. It marks
+// them as validated now, so that no other call returns them until they are due
+// again.
+func (s *Store) ClaimIntegrations(ctx context.Context, before, now time.Time,
+	limit int) (claimed []rolebroker.IntegrationID, err error) {
 	err = s.change(ctx, func(ctx context.Context, tx *tx) error {
 		claimed = nil
 		return query(ctx, tx, claimIntegrations, func(scan scan) error {
@@ -171,22 +182,22 @@ func (s *Store) ClaimIntegrations(ctx context.Context, before, now time.Time, li
 	return claimed, err
 }
 
-// SetValidatedAt says when an integration was last validated, for who claimed it
-// and could not do it.
+// SetValidatedAt stores when an integration was last validated. A caller that
+// claimed it and could not validate it undoes its claim so.
 func (s *Store) SetValidatedAt(ctx context.Context, id rolebroker.IntegrationID, at time.Time) error {
 	_, err := s.run(ctx, setValidatedAt, id, millis(at))
 	return err
 }
 
-// CountIntegrations is how many are in platform mode.
+// CountIntegrations counts the integrations in platform mode.
 func (s *Store) CountIntegrations(ctx context.Context) (n int, err error) {
 	err = s.query(ctx, countIntegrations, func(scan scan) error { return scan(&n) })
 	return n, err
 }
 
-// SetExternalIDs stores in's ExternalID, NextExternalID, Version and UpdatedAt,
-// if it still has the version expected. Both have to be reserved and no other
-// integration's. Codes: not_found, stale, invalid.
+// SetExternalIDs stores ExternalID, NextExternalID, Version and UpdatedAt of in, if
+// it has the expected version. Both external IDs must be reserved, and not
+// another integration's. Codes: not_found, stale, invalid.
 func (s *Store) SetExternalIDs(ctx context.Context, in *rolebroker.Integration, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		for _, value := range []string{in.ExternalID, in.NextExternalID} {
@@ -199,7 +210,8 @@ func (s *Store) SetExternalIDs(ctx context.Context, in *rolebroker.Integration, 
 				return errExternalID
 			}
 		}
-		updated, err := tx.exec(ctx, setExternalIDs, in.ID, expected, in.ExternalID, nullable(in.NextExternalID), in.Version, millis(in.UpdatedAt))
+		updated, err := tx.exec(ctx, setExternalIDs, in.ID, expected, in.ExternalID, nullable(in.NextExternalID),
+			in.Version, millis(in.UpdatedAt))
 		if err != nil {
 			return err
 		}
@@ -211,9 +223,10 @@ func (s *Store) SetExternalIDs(ctx context.Context, in *rolebroker.Integration, 
 	})
 }
 
-// EarlierExternalIDs are those that the integration had before, the newest
-// first and at most limit of them.
-func (s *Store) EarlierExternalIDs(ctx context.Context, id rolebroker.IntegrationID, limit int) (values []string, err error) {
+// EarlierExternalIDs returns at most limit external IDs that the integration had
+// before, newest first.
+func (s *Store) EarlierExternalIDs(ctx context.Context, id rolebroker.IntegrationID, limit int,
+) (values []string, err error) {
 	err = s.query(ctx, earlierExternalIDs, func(scan scan) error {
 		var value string
 		err := scan(&value)

@@ -15,8 +15,9 @@ import (
 
 func createIntegration(t *testing.T, s *store.Store, name string) *rolebroker.Integration {
 	t.Helper()
-	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name, AssumptionMode: rolebroker.ModePlatform, ExternalID: "external-" + name, Version: 1,
-		DefaultRole: "readonly", Roles: []rolebroker.Role{{ID: rolebroker.NewRoleID(), Name: "readonly", Region: "eu-west-1", Enabled: true,
+	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name,
+		AssumptionMode: rolebroker.ModePlatform, ExternalID: "external-" + name, Version: 1, DefaultRole: "readonly",
+		Roles: []rolebroker.Role{{ID: rolebroker.NewRoleID(), Name: "readonly", Region: "eu-west-1", Enabled: true,
 			ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: "ReadOnly"}}}}
 	if err := s.ReserveExternalID(t.Context(), rolebroker.NewReservationID(), in.ExternalID, time.Now()); err != nil {
 		t.Fatal(err)
@@ -27,8 +28,8 @@ func createIntegration(t *testing.T, s *store.Store, name string) *rolebroker.In
 	return in
 }
 
-// Several servers on one PostgreSQL validate each integration once, and all of
-// them, though they begin at the same moment.
+// Several servers on one PostgreSQL that begin at the same time claim each
+// integration exactly once.
 func TestServersClaimEachIntegrationOnce(t *testing.T) {
 	t.Parallel()
 	url := storetest.Postgres(t)
@@ -40,8 +41,8 @@ func TestServersClaimEachIntegrationOnce(t *testing.T) {
 	now := time.Now()
 	var mu sync.Mutex
 	var all []rolebroker.IntegrationID
-	// claim takes what is due until none is left or, since who comes second
-	// is given nothing of what both wanted, for so many rounds.
+	// claim claims in rounds. A round may return nothing because another server
+	// claimed the same integrations first.
 	claim := func(s *store.Store, rounds int) {
 		for range rounds {
 			ids, err := s.ClaimIntegrations(t.Context(), now, now, 4)
@@ -62,23 +63,26 @@ func TestServersClaimEachIntegrationOnce(t *testing.T) {
 	claim(stores[0], n/4)
 	slices.Sort(all)
 	if len(all) != n || len(slices.Compact(all)) != n {
-		t.Errorf("of %d integrations %d were given: each is to be given once", n, len(all))
+		t.Errorf("of %d integrations %d were claimed, want each once", n, len(all))
 	}
 }
 
-// What one server found out, the others show.
+// A server shows the validations of the others.
 func TestServersShowEachOthersValidations(t *testing.T) {
 	t.Parallel()
 	url := storetest.Postgres(t)
 	one, other := storetest.Open(t, url), storetest.Open(t, url)
 	in := createIntegration(t, one, "production")
 	at := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
-	found := rolebroker.RoleValidation{Role: in.Roles[0], Validation: rolebroker.Validation{Status: rolebroker.StatusAssumable, Code: rolebroker.ValidAssumable, CheckedAt: at}}
+	found := rolebroker.RoleValidation{Role: in.Roles[0],
+		Validation: rolebroker.Validation{Status: rolebroker.StatusAssumable, Code: rolebroker.ValidAssumable,
+			CheckedAt: at}}
 	if err := one.RecordValidations(t.Context(), in, []rolebroker.RoleValidation{found}, at); err != nil {
 		t.Fatal(err)
 	}
 	seen, err := other.Integration(t.Context(), "production")
-	if err != nil || seen.Roles[0].Validation == nil || !reflect.DeepEqual(*seen.Roles[0].Validation, found.Validation) {
+	if err != nil || seen.Roles[0].Validation == nil ||
+		!reflect.DeepEqual(*seen.Roles[0].Validation, found.Validation) {
 		t.Errorf("the other server shows %+v, %v", seen, err)
 	}
 	if due, err := other.ClaimIntegrations(t.Context(), at, at, 10); err != nil || len(due) != 0 {
