@@ -69,7 +69,7 @@ var graph = map[string][]string{
 	// The Terraform provider, a module of its own, is a door that goes through
 	// the client. Only tests use the stand-in.
 	"terraform":                     {"terraform/provider"},
-	"terraform/provider":            {".", "api", "client"},
+	"terraform/provider":            {".", "api", "client", "internal/convert"},
 	"terraform/internal/awsstandin": {},
 
 	// What only tests and benchmarks use.

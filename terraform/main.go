@@ -1,5 +1,5 @@
-// Terraform-provider-rolebroker lets Terraform keep integrations, roles, agents
-// and connections. Terraform starts it; by hand it does nothing.
+// Terraform-provider-rolebroker lets Terraform manage integrations, roles, agents
+// and connections. Terraform starts it; people do not.
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// version is what this binary was built from.
+// version is the version of the module that this binary was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -15,7 +14,7 @@ import (
 )
 
 // connectionResource is rolebroker_agent_connection.
-type connectionResource struct{ fromServer }
+type connectionResource struct{ onServer }
 
 var (
 	_ resource.ResourceWithImportState = &connectionResource{}
@@ -31,78 +30,96 @@ type connectionModel struct {
 	IntegrationID types.String `tfsdk:"integration_id"`
 }
 
-func (r *connectionResource) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
-	resp.TypeName = req.ProviderTypeName + "_agent_connection"
-}
-
 func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "This agent may borrow from this integration. Destroying it takes the integration away from the agent at once; what was lent already lives until it expires.",
+		MarkdownDescription: "Connects an agent to an integration, whose roles the agent may then borrow. Destroying the " +
+			"connection takes the roles away from the agent at once, but credentials that it already has are valid until " +
+			"they expire.",
 		Attributes: map[string]schema.Attribute{
-			"id": schema.StringAttribute{Computed: true, MarkdownDescription: "The two IDs, with a `/` between them."},
-			"agent": schema.StringAttribute{Required: true,
-				MarkdownDescription: "The `id` of an agent, or its name."},
-			"integration": schema.StringAttribute{Required: true,
-				MarkdownDescription: "The `id` of an integration, or its name."},
-			"default": schema.BoolAttribute{Optional: true,
-				MarkdownDescription: "Makes the integration the agent's default: the one whose default role is used when the agent names none. At most one connection of an agent says so. " +
-					"Where none does, the first connection that is made is the default until someone chooses another; with several connections, say it."},
+			"id": schema.StringAttribute{
+				Computed: true, MarkdownDescription: "The two IDs, with a `/` between them.",
+			},
+			"agent": schema.StringAttribute{
+				Required: true, MarkdownDescription: "The `id` of an agent, or its name.",
+			},
+			"integration": schema.StringAttribute{
+				Required: true, MarkdownDescription: "The `id` of an integration, or its name.",
+			},
+			"default": schema.BoolAttribute{
+				Optional: true,
+				MarkdownDescription: "Makes the integration the agent's default: the agent gets its default role when it " +
+					"names no role. At most one connection of an agent sets it. If none does, the first connection is the " +
+					"default until someone chooses another one, so set it if the agent has several connections.",
+			},
 			"agent_id":       schema.StringAttribute{Computed: true, MarkdownDescription: "The agent's ID."},
 			"integration_id": schema.StringAttribute{Computed: true, MarkdownDescription: "The integration's ID."},
 		},
 	}
 }
 
-// ModifyPlan finds a second default, and keeps the IDs of a connection that
-// stays between the same two.
-func (r *connectionResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+// ModifyPlan refuses a second default, and keeps the IDs of a connection whose
+// two ends stay the same.
+func (r *connectionResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	if req.Plan.Raw.IsNull() {
 		return
 	}
-	var plan connectionModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() {
+	var plan, state connectionModel
+	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
 	}
 	if plan.Default.ValueBool() && !plan.Agent.IsUnknown() && !plan.Integration.IsUnknown() && r.server != nil {
-		if err := r.server.defaults.claim(plan.Agent.ValueString(), plan.Integration.ValueString()); err != nil {
+		err := r.server.defaults.claim(plan.Agent.ValueString(), plan.Integration.ValueString())
+		if err != nil {
 			report(&resp.Diagnostics, "Two default integrations", atField("default", err), atRoot)
 		}
 	}
-	if req.State.Raw.IsNull() {
-		return
-	}
-	var state connectionModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	if (plan.Agent.Equal(state.Agent) || plan.Agent.Equal(state.AgentID)) && (plan.Integration.Equal(state.Integration) || plan.Integration.Equal(state.IntegrationID)) {
+	if changes(ctx, req, &resp.Diagnostics, &plan, &state) && plan.joinsSame(state) {
 		plan.ID, plan.AgentID, plan.IntegrationID = state.ID, state.AgentID, state.IntegrationID
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	}
 }
 
-// atField is err said of one field.
+// joinsSame returns whether the references of the plan are those of the state,
+// or lead to its IDs.
+func (m connectionModel) joinsSame(state connectionModel) bool {
+	return (m.Agent.Equal(state.Agent) || m.Agent.Equal(state.AgentID)) &&
+		(m.Integration.Equal(state.Integration) || m.Integration.Equal(state.IntegrationID))
+}
+
+// atField makes err the error of one field.
 func atField(field string, err error) error {
 	e := rolebroker.AsError(err)
 	return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the configuration is not valid", Hint: e.Hint,
 		Fields: []rolebroker.Field{{Path: field, Message: e.Message}}}
 }
 
+// atMissing makes a not_found the error of the field that names what is missing.
+func atMissing(field string, err error) error {
+	if !gone(err) {
+		return err
+	}
+	return atField(field, err)
+}
+
 func (r *connectionResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan connectionModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() || !r.server.ready(&resp.Diagnostics) {
+	if !r.server.read(ctx, &resp.Diagnostics, modelFrom{&plan, req.Plan}) {
 		return
 	}
 	made, err := r.connect(ctx, plan)
-	if made.ID.ValueString() != "" { // also when choosing it as the default then failed
+	if made.ID.ValueString() != "" { // also if making it the default failed afterwards
 		resp.Diagnostics.Append(resp.State.Set(ctx, made)...)
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Connecting the agent "+plan.Agent.ValueString()+" to the integration "+plan.Integration.ValueString(), err, atRoot)
+		report(&resp.Diagnostics, "Connecting the agent "+plan.Agent.ValueString()+" to the integration "+
+			plan.Integration.ValueString(), err, atRoot)
 	}
 }
 
-// connect makes the connection, and its integration the default if it is to be.
+// connect makes the connection, and makes it the agent's default if the plan
+// says so. The model that it returns has an ID once the connection exists.
 func (r *connectionResource) connect(ctx context.Context, plan connectionModel) (connectionModel, error) {
 	in, err := r.server.Integration(ctx, plan.Integration.ValueString())
 	if err != nil {
@@ -120,9 +137,9 @@ func (r *connectionResource) connect(ctx context.Context, plan connectionModel) 
 	if _, err := r.server.Connect(ctx, agent.ID, in.ID); err != nil {
 		return plan, err
 	}
-	plan.ID, plan.AgentID, plan.IntegrationID = types.StringValue(agent.ID+"/"+in.ID), types.StringValue(agent.ID), types.StringValue(in.ID)
+	plan.identify(agent, in)
 	if plan.Default.ValueBool() {
-		if err := r.choose(ctx, agent.ID, in); err != nil {
+		if err := r.makeDefault(ctx, agent.ID, in); err != nil {
 			plan.Default = types.BoolValue(false)
 			return plan, err
 		}
@@ -130,50 +147,57 @@ func (r *connectionResource) connect(ctx context.Context, plan connectionModel) 
 	return plan, nil
 }
 
-// atMissing is err said of the field that names what is not there.
-func atMissing(field string, err error) error {
-	if !gone(err) {
-		return err
-	}
-	return atField(field, err)
+// identify sets the IDs.
+func (m *connectionModel) identify(agent api.Agent, in api.Integration) {
+	m.ID = types.StringValue(agent.ID + "/" + in.ID)
+	m.AgentID, m.IntegrationID = types.StringValue(agent.ID), types.StringValue(in.ID)
 }
 
-// choose makes the integration the agent's default.
-func (r *connectionResource) choose(ctx context.Context, agentID string, in api.Integration) error {
-	_, err := change(func() (api.Agent, error) { return r.server.Agent(ctx, agentID) },
+// makeDefault makes the integration the agent's default.
+func (r *connectionResource) makeDefault(ctx context.Context, agentID string, in api.Integration) error {
+	_, err := change(
+		func() (api.Agent, error) { return r.server.Agent(ctx, agentID) },
 		func(api.Agent) bool { return true },
-		func(now api.Agent) bool { return now.DefaultIntegration == in.Name }, // also when the answer that said so got lost
+		func(now api.Agent) bool { return now.DefaultIntegration == in.Name }, // also if the answer was lost
 		func(now api.Agent) (api.Agent, error) {
-			return r.server.UpdateAgent(ctx, now.ID, api.AgentRequest{Name: now.Name, Description: now.Description, Disabled: now.Disabled,
-				DefaultIntegration: &in.ID}, now.ETag())
+			return r.server.UpdateAgent(ctx, now.ID, api.AgentRequest{
+				Name:               now.Name,
+				Description:        now.Description,
+				Disabled:           now.Disabled,
+				DefaultIntegration: &in.ID,
+			}, now.ETag())
 		})
 	return err
 }
 
 func (r *connectionResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var state connectionModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	if resp.Diagnostics.HasError() || !r.server.ready(&resp.Diagnostics) {
+	if !r.server.read(ctx, &resp.Diagnostics, modelFrom{&state, req.State}) {
 		return
 	}
-	agent, err := r.server.Agent(ctx, first(state.AgentID, state.Agent))
-	var in api.Integration
-	if err == nil {
-		in, err = r.server.Integration(ctx, first(state.IntegrationID, state.Integration))
-	}
-	switch {
-	case gone(err):
-		resp.State.RemoveResource(ctx)
-	case err != nil:
-		report(&resp.Diagnostics, "Reading the connection "+state.ID.ValueString(), err, nil)
-	case !slices.ContainsFunc(agent.Connections, func(c api.Connection) bool { return c.Integration == in.Name }):
-		resp.State.RemoveResource(ctx)
-	default:
-		resp.Diagnostics.Append(resp.State.Set(ctx, state.take(agent, in))...)
-	}
+	agent, in, err := r.find(ctx, state)
+	refresh(ctx, resp, "Reading the connection "+state.ID.ValueString(), err,
+		func() connectionModel { return state.take(agent, in) })
 }
 
-// first is the ID that is known, or else what refers to the thing.
+// find reads the two ends of a connection. Codes: not_found (one of them is
+// gone, or they are not connected), and those of reading.
+func (r *connectionResource) find(
+	ctx context.Context, m connectionModel) (agent api.Agent, in api.Integration, err error,
+) {
+	if agent, err = r.server.Agent(ctx, first(m.AgentID, m.Agent)); err != nil {
+		return agent, in, err
+	}
+	if in, err = r.server.Integration(ctx, first(m.IntegrationID, m.Integration)); err != nil {
+		return agent, in, err
+	}
+	if !slices.ContainsFunc(agent.Connections, func(c api.Connection) bool { return c.Integration == in.Name }) {
+		err = rolebroker.Errorf(rolebroker.CodeNotFound, "agent %s is not connected to %s", agent.Name, in.Name)
+	}
+	return agent, in, err
+}
+
+// first returns the ID if it is known, else the reference.
 func first(id, reference types.String) string {
 	if id.ValueString() != "" {
 		return id.ValueString()
@@ -181,13 +205,11 @@ func first(id, reference types.String) string {
 	return reference.ValueString()
 }
 
-// take is m as the server has it. A reference stays as it is while it still
-// refers to the same thing.
+// take returns the model with what the server has. A reference stays as it is
+// while it leads to the same object.
 func (m connectionModel) take(agent api.Agent, in api.Integration) connectionModel {
-	m.ID, m.AgentID, m.IntegrationID = types.StringValue(agent.ID+"/"+in.ID), types.StringValue(agent.ID), types.StringValue(in.ID)
-	if m.Agent.ValueString() != agent.ID {
-		m.Agent = types.StringValue(agent.Name)
-	}
+	m.identify(agent, in)
+	m.Agent = sameAgent(agent, m.Agent)
 	if m.Integration.ValueString() != in.ID {
 		m.Integration = types.StringValue(in.Name)
 	}
@@ -197,22 +219,20 @@ func (m connectionModel) take(agent api.Agent, in api.Integration) connectionMod
 	return m
 }
 
-// Update follows references. They may lead to what they led to before, under a
-// new name; then nothing is taken away, not even for a moment.
+// Update follows the references. If they lead to the same agent and integration
+// under new names, the connection is never interrupted.
 func (r *connectionResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, state connectionModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	if resp.Diagnostics.HasError() || !r.server.ready(&resp.Diagnostics) {
+	if !r.server.read(ctx, &resp.Diagnostics, modelFrom{&plan, req.Plan}, modelFrom{&state, req.State}) {
 		return
 	}
-	summary := "Updating the connection of the agent " + plan.Agent.ValueString() + " to the integration " + plan.Integration.ValueString()
 	made, err := r.connect(ctx, plan)
 	if err == nil && !made.ID.Equal(state.ID) {
 		err = r.disconnect(ctx, state)
 	}
 	if err != nil {
-		report(&resp.Diagnostics, summary, err, atRoot)
+		report(&resp.Diagnostics, "Updating the connection of the agent "+plan.Agent.ValueString()+" to the integration "+
+			plan.Integration.ValueString(), err, atRoot)
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, made)...)
@@ -220,17 +240,17 @@ func (r *connectionResource) Update(ctx context.Context, req resource.UpdateRequ
 
 func (r *connectionResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state connectionModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	if resp.Diagnostics.HasError() || !r.server.ready(&resp.Diagnostics) {
+	if !r.server.read(ctx, &resp.Diagnostics, modelFrom{&state, req.State}) {
 		return
 	}
 	if err := r.disconnect(ctx, state); err != nil {
-		report(&resp.Diagnostics, "Disconnecting the agent "+state.Agent.ValueString()+" from the integration "+state.Integration.ValueString(), err, nil)
+		report(&resp.Diagnostics, "Disconnecting the agent "+state.Agent.ValueString()+" from the integration "+
+			state.Integration.ValueString(), err, nil)
 	}
 }
 
-// disconnect takes the integration away from the agent, if one of them is not
-// gone already.
+// disconnect takes the integration away from the agent. It is no error if one of
+// them is gone.
 func (r *connectionResource) disconnect(ctx context.Context, state connectionModel) error {
 	err := r.server.Disconnect(ctx, state.AgentID.ValueString(), state.IntegrationID.ValueString())
 	if gone(err) {
@@ -239,13 +259,15 @@ func (r *connectionResource) disconnect(ctx context.Context, state connectionMod
 	return err
 }
 
-// ImportState takes agent/integration, each a name or an ID.
-func (r *connectionResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	agent, integration, ok := strings.Cut(req.ID, "/")
-	if !ok || agent == "" || integration == "" || strings.Contains(integration, "/") {
-		resp.Diagnostics.AddError("Importing a connection", "A connection is imported as AGENT/INTEGRATION, each a name or an ID, as in scout/production.")
+// ImportState takes AGENT/INTEGRATION, each a name or an ID.
+func (r *connectionResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
+	agent, integration, _ := strings.Cut(req.ID, "/")
+	if agent == "" || integration == "" || strings.Contains(integration, "/") {
+		resp.Diagnostics.AddError("Importing a connection",
+			"The import ID of a connection is AGENT/INTEGRATION, each a name or an ID, as in scout/production.")
 		return
 	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("agent"), agent)...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("integration"), integration)...)
+	importPair(ctx, resp, "agent", agent, "integration", integration)
 }

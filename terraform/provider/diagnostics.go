@@ -12,13 +12,14 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// report adds what the server said to the diagnostics: one for each field that
-// it found wrong, at the attribute that where gives for the field's path, or one
-// for the whole. The summary says what was being done.
+// report adds an error of the server to the diagnostics: one for each field that
+// is wrong, at the attribute that where returns for the field's path, or one for
+// the whole. The summary says what the provider was doing.
 func report(diags *diag.Diagnostics, summary string, err error, where func(field string) path.Path) {
 	e := rolebroker.AsError(err)
 	if e.Code == rolebroker.CodeUnauthenticated && len(e.Hint) == 0 {
-		e = e.WithHint("Is ROLEBROKER_TOKEN, or token in the provider block, an API key of the server that ROLEBROKER_URL or url names? rolebroker api-key create makes one.")
+		e = e.WithHint("Is ROLEBROKER_TOKEN, or token in the provider block, an API key of the server that " +
+			"ROLEBROKER_URL or url names? rolebroker api-key create makes one.")
 	}
 	if len(e.Fields) == 0 {
 		diags.AddError(summary, withHint(e.Message, e.Hint))
@@ -41,8 +42,8 @@ func report(diags *diag.Diagnostics, summary string, err error, where func(field
 	}
 }
 
-// line is where Terraform finds the line in a configuration for an attribute: of
-// what is inside a map's entry, the entry.
+// line is the path for which Terraform finds the line in the configuration. For
+// an attribute inside an entry of a map it is the entry.
 func line(at path.Path) path.Path {
 	for len(at.Steps()) > 2 {
 		at = at.ParentPath()
@@ -50,7 +51,7 @@ func line(at path.Path) path.Path {
 	return at
 }
 
-// withHint is a message as a sentence, and what to do next.
+// withHint formats a message as a sentence, followed by the hint.
 func withHint(message string, hint rolebroker.Hint) string {
 	if len(hint) == 0 {
 		return sentence(plain(message))
@@ -58,7 +59,7 @@ func withHint(message string, hint rolebroker.Hint) string {
 	return sentence(plain(message)) + "\n\n" + advice(hint)
 }
 
-// advice is a hint as paragraphs, one for each step.
+// advice formats a hint as paragraphs, one for each step.
 func advice(hint rolebroker.Hint) string {
 	var paragraphs []string
 	for _, step := range hint {
@@ -68,8 +69,8 @@ func advice(hint rolebroker.Hint) string {
 	return strings.Join(paragraphs, "\n\n")
 }
 
-// plain is a text of the server's, or of something between, without what a
-// terminal obeys.
+// plain replaces the control characters in a text that the server, or a proxy
+// before it, sent: a terminal would obey them.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
@@ -79,20 +80,22 @@ func plain(text string) string {
 	}, text)
 }
 
-// quoted is a text as a configuration has it, in which nothing is a template.
+// quoted formats a string for a configuration, without templates.
 func quoted(text string) string {
 	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(text))
 }
 
-// importIt is the hint for a resource that the server has already: how Terraform
-// takes it over, by the ID that terraform import takes.
+// importIt says how Terraform takes over an object that the server has already.
+// id is the ID that terraform import takes.
 func importIt(resource, id string) rolebroker.Step {
-	return rolebroker.Step{Text: "If it is to be kept by Terraform, with the name that the resource has in the configuration:",
-		Command: "terraform import " + resource + ".NAME " + id}
+	return rolebroker.Step{
+		Text:    "To have Terraform manage it, where NAME is the name of the resource in the configuration:",
+		Command: "terraform import " + resource + ".NAME " + id,
+	}
 }
 
-// capital is text with a capital at its beginning, unless that is the name of
-// this program.
+// capital makes the first letter of a text a capital, unless the text begins
+// with a command.
 func capital(text string) string {
 	if text == "" || strings.HasPrefix(text, "rolebroker ") {
 		return text
@@ -101,8 +104,8 @@ func capital(text string) string {
 	return string(unicode.ToUpper(first)) + text[size:]
 }
 
-// sentence is a message of ours, which starts in lower case and has no full
-// stop, as Terraform shows it.
+// sentence makes a message, which starts in lower case and has no full stop, a
+// sentence.
 func sentence(message string) string {
 	if message == "" {
 		return "The server does not say why."
@@ -115,5 +118,5 @@ func sentence(message string) string {
 	return message + "."
 }
 
-// gone says whether the server answered that there is no such thing.
+// gone returns whether the server answered that the object does not exist.
 func gone(err error) bool { return rolebroker.CodeOf(err) == rolebroker.CodeNotFound }

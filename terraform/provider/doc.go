@@ -1,15 +1,15 @@
-// Package provider is rolebroker's Terraform provider: integrations with their
-// roles, external IDs, runners, agents, connections, bindings to service accounts
-// and agent tokens, as resources; and what has to be done in AWS, as a data
-// source.
+// Package provider is rolebroker's Terraform provider. Its resources are
+// integrations with their roles, external IDs, runners, agents, connections,
+// bindings to service accounts, and agent tokens. A data source has the trust
+// policies and commands for setting up AWS.
 //
-// It is a door like the command line: it speaks the management API through
-// [github.com/rolebroker/rolebroker/client] and judges nothing that the server
-// judges. What can be said of a configuration without asking anybody it says
-// while Terraform plans, with the rules of package rolebroker itself.
+// Like the command line, it calls the management API through
+// [github.com/rolebroker/rolebroker/client] and leaves all decisions to the
+// server. It checks a configuration with the rules of package rolebroker while
+// Terraform plans, as far as that needs no request.
 //
-// It refuses to write over what changed since the plan was made, to take an
-// answer of something that is not rolebroker for the news that a thing is gone,
+// It refuses to overwrite changes that were made since the plan, to take a
+// not-found answer of anything but rolebroker as proof that an object is gone,
 // and to put a token into Terraform's state.
 //
 //	resource "rolebroker_aws_integration" "production" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -13,9 +12,10 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// integrationModel is an integration as Terraform holds it.
+// integrationModel is an integration as Terraform stores it.
 type integrationModel struct {
 	ID             types.String `tfsdk:"id"`
 	Name           types.String `tfsdk:"name"`
@@ -28,32 +28,22 @@ type integrationModel struct {
 	SourceIdentity types.Bool   `tfsdk:"source_identity"`
 	DefaultRole    types.String `tfsdk:"default_role"`
 	Roles          types.Map    `tfsdk:"roles"` // of roleModel, by name
-	Validate       types.String `tfsdk:"validate"`
 }
 
-// roleModel is one role of it; its name is the key.
-type roleModel struct {
-	ID              types.String `tfsdk:"id"`
-	ARN             types.String `tfsdk:"arn"`
-	Region          types.String `tfsdk:"region"`
-	Enabled         types.Bool   `tfsdk:"enabled"`
-	SessionDuration types.String `tfsdk:"session_duration"`
-	Validation      types.Object `tfsdk:"validation"`
+// integrationResourceModel is the model of the resource.
+type integrationResourceModel struct {
+	integrationModel
+	Validate types.String `tfsdk:"validate"`
 }
 
-var (
-	validationType = types.ObjectType{AttrTypes: map[string]attr.Type{
-		"status": types.StringType, "code": types.StringType, "message": types.StringType,
-		"hint": types.StringType, "request_id": types.StringType, "checked_at": types.StringType, "checked_by": types.StringType,
-	}}
-	roleType = types.ObjectType{AttrTypes: map[string]attr.Type{
-		"id": types.StringType, "arn": types.StringType, "region": types.StringType, "enabled": types.BoolType,
-		"session_duration": types.StringType, "validation": validationType,
-	}}
-)
+// integrationDataModel is the model of the data source.
+type integrationDataModel struct {
+	integrationModel
+	NextExternalID types.String `tfsdk:"next_external_id"`
+}
 
-// roles are the roles that are known, by name. Where a part of one is not known
-// yet, that part is unknown; where all of it is not, it is left out.
+// roles returns the known roles, by name. Parts of a role may be unknown; a role
+// that is unknown as a whole is left out.
 func (m integrationModel) roles(ctx context.Context, diags *diag.Diagnostics) map[string]roleModel {
 	roles := map[string]roleModel{}
 	for name, element := range m.Roles.Elements() {
@@ -68,8 +58,9 @@ func (m integrationModel) roles(ctx context.Context, diags *diag.Diagnostics) ma
 	return roles
 }
 
-// request is what the server is sent. The roles are in the order of their
-// names, so that the order in a configuration says nothing.
+// request is the integration as the server receives it. The roles are in the
+// order of their names, because the order in a configuration has no meaning.
+// Unknown values are empty.
 func (m integrationModel) request(ctx context.Context, diags *diag.Diagnostics) api.IntegrationRequest {
 	roles := m.roles(ctx, diags)
 	req := api.IntegrationRequest{
@@ -83,32 +74,48 @@ func (m integrationModel) request(ctx context.Context, diags *diag.Diagnostics) 
 		Roles:          []api.RoleRequest{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(roles)) {
-		role := roles[name]
-		req.Roles = append(req.Roles, api.RoleRequest{
-			ID: role.ID.ValueString(), Name: name, ARN: role.ARN.ValueString(), Region: role.Region.ValueString(),
-			Enabled: role.Enabled.ValueBoolPointer(), SessionDuration: role.SessionDuration.ValueString(),
-		})
+		req.Roles = append(req.Roles, roles[name].request(name))
 	}
 	return req
 }
 
-// found is an integration as the server has it, with the ID of its runner, of
-// which the answer has the name only.
+// noun is the integration for the rules of package rolebroker, with the runner by
+// its ID. wrong lists the fields of roles that cannot be parsed. Unknown values
+// are empty.
+func (m integrationModel) noun(
+	ctx context.Context, diags *diag.Diagnostics) (in rolebroker.Integration, wrong []rolebroker.Field,
+) {
+	in, wrong = convert.FromRequest(m.request(ctx, diags))
+	in.Runner = rolebroker.RunnerID(m.RunnerID.ValueString())
+	in.ExternalID = m.ExternalID.ValueString()
+	return in, wrong
+}
+
+// found is an integration as the server has it, with the ID of its runner: the
+// answer has the runner's name only.
 type found struct {
 	api.Integration
 	runnerID string // empty: no runner is named
 }
 
-// take is m as the server has it. What the server only spells otherwise, such
-// as a duration, stays as it is, and so does a reference to the runner while it
-// still leads there.
+// describes returns whether the integration is as the model has it, in
+// everything that people decide.
+func (m integrationModel) describes(ctx context.Context, now found) bool {
+	var ignored diag.Diagnostics
+	ours, _ := m.noun(ctx, &ignored)
+	theirs, err := convert.FromIntegration(now.Integration)
+	theirs.Runner = rolebroker.RunnerID(now.runnerID)
+	return err == nil && len(ours.Differences(&theirs)) == 0
+}
+
+// take returns the model with what the server has. Values that the server only
+// spells differently, such as a duration, stay as they are; so does a reference
+// to the runner while it leads to the same runner.
 func (m integrationModel) take(ctx context.Context, in found, diags *diag.Diagnostics) integrationModel {
 	spelled := m.roles(ctx, diags)
 	roles := map[string]attr.Value{}
 	for _, role := range in.Roles {
-		var more diag.Diagnostics
-		roles[role.Name], more = types.ObjectValueFrom(ctx, roleType.AttrTypes, roleOf(role, spelled[role.Name]))
-		diags.Append(more...)
+		roles[role.Name] = roleValue(ctx, roleOf(role, spelled[role.Name]), diags)
 	}
 	return integrationModel{
 		ID:             types.StringValue(in.ID),
@@ -116,19 +123,25 @@ func (m integrationModel) take(ctx context.Context, in found, diags *diag.Diagno
 		Description:    types.StringValue(in.Description),
 		AssumptionMode: types.StringValue(in.AssumptionMode),
 		Runner:         sameRunner(in, m.Runner),
-		RunnerID:       orNull(in.runnerID),
+		RunnerID:       stringOrNull(in.runnerID),
 		ExternalID:     types.StringValue(in.ExternalID),
 		SessionTags:    types.BoolValue(in.SessionTags),
 		SourceIdentity: types.BoolValue(in.SourceIdentity),
 		DefaultRole:    types.StringValue(in.DefaultRole),
 		Roles:          types.MapValueMust(roleType, roles),
-		Validate:       m.Validate,
 	}
 }
 
-// took is m as the server has it right after it took m: what refers to the runner
-// led there, whatever the runner is called by now.
-func (m integrationModel) took(ctx context.Context, in found, diags *diag.Diagnostics) integrationModel {
+// roleValue is a role as a value of Terraform.
+func roleValue(ctx context.Context, role roleModel, diags *diag.Diagnostics) types.Object {
+	value, more := types.ObjectValueFrom(ctx, roleType.AttrTypes, role)
+	diags.Append(more...)
+	return value
+}
+
+// saved returns the model with what the server has just saved for it. The
+// reference to the runner stays as it is, even if the runner was renamed since.
+func (m integrationModel) saved(ctx context.Context, in found, diags *diag.Diagnostics) integrationModel {
 	now := m.take(ctx, in, diags)
 	if !now.Runner.IsNull() {
 		now.Runner = m.Runner
@@ -136,76 +149,19 @@ func (m integrationModel) took(ctx context.Context, in found, diags *diag.Diagno
 	return now
 }
 
-// sameRunner is a reference as it is while it leads to the integration's runner,
-// or else the runner's name.
+// sameRunner returns the reference if it is the ID of the integration's runner,
+// else the runner's name.
 func sameRunner(in found, reference types.String) types.String {
 	if in.Runner != "" && reference.ValueString() == in.runnerID {
 		return reference
 	}
-	return orNull(in.Runner)
+	return stringOrNull(in.Runner)
 }
 
-// orNull is a text, or null for none.
-func orNull(s string) types.String {
+// stringOrNull is null for the empty string.
+func stringOrNull(s string) types.String {
 	if s == "" {
 		return types.StringNull()
 	}
 	return types.StringValue(s)
-}
-
-func roleOf(role api.Role, spelled roleModel) roleModel {
-	return roleModel{
-		ID:              types.StringValue(role.ID),
-		ARN:             types.StringValue(role.ARN),
-		Region:          types.StringValue(role.Region),
-		Enabled:         types.BoolValue(role.Enabled),
-		SessionDuration: sameDuration(role.SessionDuration, spelled.SessionDuration),
-		Validation:      validationOf(role.Validation),
-	}
-}
-
-// sameDuration is a duration as it is spelled already, if that is the same.
-func sameDuration(duration string, spelled types.String) types.String {
-	theirs, err := rolebroker.ParseSessionDuration(duration)
-	ours, problem := rolebroker.ParseSessionDuration(spelled.ValueString())
-	if err == nil && problem == nil && theirs == ours && !spelled.IsNull() {
-		return spelled
-	}
-	return types.StringValue(duration)
-}
-
-func validationOf(v *api.Validation) types.Object {
-	if v == nil {
-		return types.ObjectNull(validationType.AttrTypes)
-	}
-	return types.ObjectValueMust(validationType.AttrTypes, map[string]attr.Value{
-		"status": types.StringValue(v.Status), "code": types.StringValue(v.Code), "message": types.StringValue(v.Message),
-		"hint": types.StringValue(v.Hint), "request_id": types.StringValue(v.RequestID),
-		"checked_at": types.StringValue(v.CheckedAt.UTC().Format(time.RFC3339)), "checked_by": types.StringValue(v.CheckedBy),
-	})
-}
-
-// noun is what the rules of package rolebroker check, as far as it is known.
-func (m integrationModel) noun(roles map[string]roleModel) *rolebroker.Integration {
-	in := &rolebroker.Integration{
-		Name:           m.Name.ValueString(),
-		Description:    m.Description.ValueString(),
-		AssumptionMode: rolebroker.AssumptionMode(m.AssumptionMode.ValueString()),
-		Runner:         rolebroker.RunnerID(m.Runner.ValueString()),
-		DefaultRole:    m.DefaultRole.ValueString(),
-	}
-	if in.AssumptionMode == "" {
-		in.AssumptionMode = rolebroker.ModePlatform
-	}
-	for _, name := range slices.Sorted(maps.Keys(roles)) {
-		in.Roles = append(in.Roles, roles[name].noun(name))
-	}
-	return in
-}
-
-func (r roleModel) noun(name string) rolebroker.Role {
-	role := rolebroker.Role{Name: name, Region: rolebroker.Region(r.Region.ValueString()), Enabled: r.Enabled.IsNull() || r.Enabled.IsUnknown() || r.Enabled.ValueBool()}
-	role.ARN, _ = rolebroker.ParseRoleARN(r.ARN.ValueString()) // what is wrong with it is said by itself
-	role.SessionDuration, _ = rolebroker.ParseSessionDuration(r.SessionDuration.ValueString())
-	return role
 }

@@ -21,21 +21,20 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 )
 
-// Address is by what configurations name the provider.
+// Address is the source address of the provider in configurations.
 const Address = "registry.terraform.io/rolebroker/rolebroker"
 
-// defaultURL is where the server is unless something says otherwise, as for the
-// command line.
+// defaultURL is the URL of the server if none is set, as for the command line.
 const defaultURL = "http://127.0.0.1:8484"
 
-// New makes the provider. The version is for the User-Agent.
+// New returns a constructor of the provider. The User-Agent contains the version.
 func New(version string) func() provider.Provider {
 	return func() provider.Provider { return &rolebrokerProvider{version: version} }
 }
 
 type rolebrokerProvider struct{ version string }
 
-// settings are the provider block.
+// settings is the provider block.
 type settings struct {
 	URL               types.String `tfsdk:"url"`
 	Token             types.String `tfsdk:"token"`
@@ -51,29 +50,34 @@ func (p *rolebrokerProvider) Metadata(_ context.Context, _ provider.MetadataRequ
 
 func (p *rolebrokerProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Lends AWS roles to AI agents. Every setting can come from the environment instead; an empty block is fine.",
+		MarkdownDescription: "Lends AWS roles to AI agents. Environment variables can replace all settings; an empty " +
+			"block is fine.",
 		Attributes: map[string]schema.Attribute{
 			"url": schema.StringAttribute{Optional: true,
-				MarkdownDescription: "Where the server is. Default: `ROLEBROKER_URL`, else `" + defaultURL + "`."},
+				MarkdownDescription: "The URL of the server. Default: `ROLEBROKER_URL`, else `" + defaultURL + "`."},
 			"token": schema.StringAttribute{Optional: true, Sensitive: true,
-				MarkdownDescription: "An API key: an admin key, or a read-only one for plans alone. Default: `ROLEBROKER_TOKEN`, else the file that `ROLEBROKER_TOKEN_FILE` names."},
+				MarkdownDescription: "An API key: an admin key, or a read-only key that can only plan. Default: " +
+					"`ROLEBROKER_TOKEN`, else the file that `ROLEBROKER_TOKEN_FILE` names."},
 			"ca_certificate": schema.StringAttribute{Optional: true,
-				MarkdownDescription: "PEM: the authorities that the server's certificate may be signed by, instead of the system's. Use `file(…)`."},
+				MarkdownDescription: "PEM: the certificate authorities to trust instead of the system's. Use `file(…)`."},
 			"client_certificate": schema.StringAttribute{Optional: true,
-				MarkdownDescription: "PEM: a certificate to show to something in front of the server that asks for one.",
+				MarkdownDescription: "PEM: a client certificate, for a proxy in front of the server that requires one.",
 				Validators:          []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("client_key"))}},
 			"client_key": schema.StringAttribute{Optional: true, Sensitive: true,
 				MarkdownDescription: "PEM: the key of `client_certificate`.",
 				Validators:          []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("client_certificate"))}},
 			"allow_insecure": schema.BoolAttribute{Optional: true,
-				MarkdownDescription: "Permits sending the token over plain HTTP to another machine: for a network that encrypts by other means. Default: `ROLEBROKER_ALLOW_INSECURE`, else false."},
+				MarkdownDescription: "Permits sending the token over plain HTTP to another machine, for a network that " +
+					"encrypts by other means. Default: `ROLEBROKER_ALLOW_INSECURE`, else false."},
 		},
 	}
 }
 
-// Configure makes the client. What a setting is may become known during the
-// apply only; until then nothing can be asked, and what has to ask says so.
-func (p *rolebrokerProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+// Configure makes the client. If a setting is unknown until the apply, there is
+// no client, and a resource that needs it reports that.
+func (p *rolebrokerProvider) Configure(
+	ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse,
+) {
 	var s settings
 	resp.Diagnostics.Append(req.Config.Get(ctx, &s)...)
 	if resp.Diagnostics.HasError() {
@@ -100,10 +104,11 @@ func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *clien
 	token, err := s.token()
 	if err != nil {
 		diags.AddAttributeError(path.Root("token"), "There is no token for rolebroker", sentence(err.Error())+
-			"\n\nMake an API key with rolebroker api-key create, and set ROLEBROKER_TOKEN to it, or token in the provider block.")
+			"\n\nMake an API key with rolebroker api-key create. Set ROLEBROKER_TOKEN, or token in the provider block, to it.")
 		return nil
 	}
-	transport, at, err := newTransport(s.CACertificate.ValueString(), s.ClientCertificate.ValueString(), s.ClientKey.ValueString())
+	transport, at, err := newTransport(
+		s.CACertificate.ValueString(), s.ClientCertificate.ValueString(), s.ClientKey.ValueString())
 	if err != nil {
 		diags.AddAttributeError(path.Root(at), "The provider's TLS settings are not valid", sentence(err.Error()))
 		return nil
@@ -115,7 +120,8 @@ func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *clien
 	c, err := client.New(client.Options{URL: s.url(), Token: token, AllowInsecure: insecure, HTTPClient: transport,
 		UserAgent: "terraform-provider-rolebroker/" + p.version})
 	if err != nil {
-		report(diags, "The provider cannot reach rolebroker as it is configured", err, func(string) path.Path { return path.Root("url") })
+		report(diags, "The provider cannot reach rolebroker as it is configured", err,
+			func(string) path.Path { return path.Root("url") })
 		return nil
 	}
 	return c
@@ -144,32 +150,34 @@ func (s settings) token() (rolebroker.Secret, error) {
 	}
 	switch {
 	case token == "":
-		return rolebroker.Secret{}, rolebroker.Errorf(rolebroker.CodeInvalid, "every request to rolebroker needs an API key, and none is set")
+		return rolebroker.Secret{}, rolebroker.Errorf(rolebroker.CodeInvalid,
+			"every request to rolebroker needs an API key, and none is set")
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return rolebroker.Secret{}, rolebroker.Errorf(rolebroker.CodeInvalid, "the token has white space or other characters in it that no token has")
+		return rolebroker.Secret{}, rolebroker.Errorf(rolebroker.CodeInvalid,
+			"the token contains white space or other characters that no token has")
 	}
 	return rolebroker.NewSecret(token), nil
 }
 
 func (p *rolebrokerProvider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
-		func() resource.Resource { return &integrationResource{} },
-		func() resource.Resource { return &externalIDResource{} },
-		func() resource.Resource { return &agentResource{} },
-		func() resource.Resource { return &connectionResource{} },
-		func() resource.Resource { return &tokenResource{} },
-		func() resource.Resource { return &bindingResource{} },
-		func() resource.Resource { return &runnerResource{} },
+		func() resource.Resource { return &integrationResource{onServer{suffix: "aws_integration"}} },
+		func() resource.Resource { return &externalIDResource{onServer{suffix: "external_id"}} },
+		func() resource.Resource { return &connectionResource{onServer{suffix: "agent_connection"}} },
+		newAgentResource,
+		newTokenResource,
+		newBindingResource,
+		newRunnerResource,
 	}
 }
 
 func (p *rolebrokerProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{
-		func() datasource.DataSource { return &setupData{} },
-		func() datasource.DataSource { return &integrationData{} },
-		func() datasource.DataSource { return &agentData{} },
-		func() datasource.DataSource { return &runnerData{} },
-		func() datasource.DataSource { return &platformData{} },
+		func() datasource.DataSource { return &setupData{onServerData{suffix: "aws_setup"}} },
+		func() datasource.DataSource { return &platformData{onServerData{suffix: "platform"}} },
+		newIntegrationData,
+		newAgentData,
+		newRunnerData,
 	}
 }
 

@@ -109,7 +109,7 @@ func TestAServerThatLies(t *testing.T) {
 	run(integration("production", "", readonly), `external_id = "$${file(\"/etc/passwd\")}"`, "Creating the integration production", "does not say why")
 	run(agent("scout", ""), "Creating the agent scout")
 	run(runner("eks", ""), "Creating the runner eks")
-	run("data \"rolebroker_aws_integration\" \"x\" {\n  name = \"x\"\n}\n", "Reading the integration x", "names is not there")
+	run("data \"rolebroker_aws_integration\" \"x\" {\n  name = \"x\"\n}\n", "Reading the integration x", "names does not exist")
 	if log := ws.log.String(); strings.Contains(log, "panic") {
 		t.Errorf("a provider says\n%s", log)
 	}

@@ -6,12 +6,11 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-)
 
-// runnerData is data.rolebroker_runner: how a runner is doing, by what it said
-// of itself when it was last heard of.
-type runnerData struct{ fromServerData }
+	"github.com/rolebroker/rolebroker/api"
+)
 
 type runnerDataModel struct {
 	runnerModel
@@ -25,47 +24,61 @@ type runnerDataModel struct {
 	Pending        types.Int64  `tfsdk:"pending"`
 }
 
-func (d *runnerData) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
-	resp.TypeName = req.ProviderTypeName + "_runner"
-}
-
-func (d *runnerData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
-	name, id := nameOrID("runner")
-	text := func(says string) schema.StringAttribute {
-		return schema.StringAttribute{Computed: true, MarkdownDescription: says}
-	}
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "A runner that is there, and how it is doing.",
-		Attributes: map[string]schema.Attribute{
-			"id": id, "name": name,
-			"description":     text("May be empty."),
-			"issuer":          text("Of the service-account tokens about which it is believed; may be empty."),
-			"status":          text("`waiting`: it has not joined yet. `connected`: it was heard of in the last seconds. `away`: it was not."),
-			"seen_at":         text("When it was last heard of, in RFC 3339; empty: never."),
-			"program":         text("The version of the program, as it says."),
-			"method":          text("How it assumes roles: `web-identity` or `assume-role`; empty while that is not known."),
-			"identity_arn":    text("Who it is in AWS; empty with `web-identity`, which is nobody before it assumes a role."),
-			"identity_error":  text("Why it has no AWS identity; empty if it has one or needs none."),
-			"reported_issuer": text("Of the service-account tokens that it verifies, as it says; may be empty. It is believed about them once `issuer` is the same."),
-			"pending":         schema.Int64Attribute{Computed: true, MarkdownDescription: "Sessions that it began while it could not reach the server, and has not told yet."},
+// newRunnerData makes data.rolebroker_runner: a runner with what it last reported
+// about itself.
+func newRunnerData() datasource.DataSource {
+	return &namedData[api.Runner, runnerDataModel]{
+		onServerData: onServerData{suffix: "runner"},
+		noun:         "runner",
+		find: func(s *server) func(context.Context, string) (api.Runner, error) {
+			return s.Runner
 		},
+		model:  runnerDataOf,
+		schema: runnerDataSchema(),
 	}
 }
 
-func (d *runnerData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
-	var asked runnerDataModel
-	if resp.Diagnostics.Append(req.Config.Get(ctx, &asked)...); resp.Diagnostics.HasError() || !d.server.ready(&resp.Diagnostics) {
-		return
-	}
-	r, err := d.server.Runner(ctx, first(asked.ID, asked.Name))
-	if err != nil {
-		report(&resp.Diagnostics, "Reading the runner "+first(asked.ID, asked.Name), err, nil)
-		return
-	}
+func runnerDataOf(_ context.Context, r api.Runner, _ *diag.Diagnostics) runnerDataModel {
 	seen := ""
 	if r.SeenAt != nil {
 		seen = r.SeenAt.UTC().Format(time.RFC3339)
 	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, runnerDataModel{runnerOf(r), types.StringValue(r.Status), types.StringValue(seen), types.StringValue(r.Program),
-		types.StringValue(r.Method), types.StringValue(r.IdentityARN), types.StringValue(r.IdentityError), types.StringValue(r.ReportedIssuer), types.Int64Value(int64(r.Pending))})...)
+	return runnerDataModel{
+		runnerModel:    runnerOf(r),
+		Status:         types.StringValue(r.Status),
+		SeenAt:         types.StringValue(seen),
+		Program:        types.StringValue(r.Program),
+		Method:         types.StringValue(r.Method),
+		IdentityARN:    types.StringValue(r.IdentityARN),
+		IdentityError:  types.StringValue(r.IdentityError),
+		ReportedIssuer: types.StringValue(r.ReportedIssuer),
+		Pending:        types.Int64Value(int64(r.Pending)),
+	}
+}
+
+func runnerDataSchema() schema.Schema {
+	return schema.Schema{
+		MarkdownDescription: "An existing runner and its status.",
+		Attributes: map[string]schema.Attribute{
+			"description": computedString("May be empty."),
+			"issuer": computedString("The issuer of the service-account tokens about which the server believes the " +
+				"runner; may be empty."),
+			"status": computedString("`waiting`: the runner has not joined yet. `connected`: the server received a " +
+				"heartbeat in the last seconds. `away`: it did not."),
+			"seen_at": computedString("The time of the last heartbeat, in RFC 3339; empty: never."),
+			"program": computedString("The version of the program that the runner reports."),
+			"method": computedString("How the runner assumes roles: `web-identity` or `assume-role`; empty while that is " +
+				"not known."),
+			"identity_arn": computedString("The runner's AWS identity; empty with `web-identity`, which has none before it " +
+				"assumes a role."),
+			"identity_error": computedString("Why the runner has no AWS identity; empty if it has one or needs none."),
+			"reported_issuer": computedString("The issuer of the service-account tokens that the runner reports to verify; " +
+				"may be empty. The server believes the runner about them once `issuer` is the same."),
+			"pending": schema.Int64Attribute{
+				Computed: true,
+				MarkdownDescription: "How many sessions the runner began while it could not reach the server and has not " +
+					"reported yet.",
+			},
+		},
+	}
 }

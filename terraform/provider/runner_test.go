@@ -162,7 +162,7 @@ func TestTheRunnerOfAnIntegration(t *testing.T) {
 		resource.TestStep{Config: w.config(runner("eks", "") + clustered("prod", byName)), Check: names("eks")},
 		resource.TestStep{Config: w.config(runner("eks", "") + clustered("prod", "  runner = \"nobody\"")), ExpectError: says("Updating the integration prod", "runner:", `"nobody"`)},
 		resource.TestStep{Config: w.config(integration("prod", "  runner = \"eks\"", readonly)), PlanOnly: true, ExpectError: says("The integration is not valid", "runner:", "cluster only")},
-		resource.TestStep{Config: w.config(clustered("prod", "  runner = \"\"")), PlanOnly: true, ExpectError: says("runner: is empty", "leave it out")},
+		resource.TestStep{Config: w.config(clustered("prod", "  runner = \"\"")), PlanOnly: true, ExpectError: says("runner: The value is empty", "leave it out")},
 		resource.TestStep{Config: w.config(clustered("new", "  runner = \"nobody\"") + runner("eks", "")), ExpectError: says("runner:", `"nobody"`)},
 		resource.TestStep{Config: w.config(runner("eks", "  lifecycle {\n    create_before_destroy = true\n  }") + clustered("prod", byName+"\n  description = \"Depends on it again\""))},
 		resource.TestStep{ // the platform again, and the runner is deleted in the same apply
@@ -236,7 +236,7 @@ func TestBindings(t *testing.T) {
 			},
 			Config: w.config(agent("scout", "") + byID), ConfigPlanChecks: expects(binding, plancheck.ResourceActionCreate), Check: bound("scout", "scout")},
 		resource.TestStep{Config: w.config(agent("scout", "") + byID + strings.Replace(byID, `" "scout"`, `" "again"`, 1)),
-			ExpectError: says("Binding the agent", "is agent scout already", "terraform import rolebroker_agent_binding.NAME agt_")},
+			ExpectError: says("Binding the agent", "is bound to agent scout already", "terraform import rolebroker_agent_binding.NAME agt_")},
 		resource.TestStep{Config: w.config(agent("scout", "") + byID + other + strings.Replace(bind("rolebroker_agent.other.id", "scout"), `" "scout"`, `" "again"`, 1)),
 			ExpectError: says("Binding the agent", "is agent scout already", "agent unbind scout bnd_")},
 		resource.TestStep{Config: w.config(agent("scout", "") + bind("rolebroker_agent.scout.id", "Scout!")), PlanOnly: true, ExpectError: says("service_account:", "not a Kubernetes name")},

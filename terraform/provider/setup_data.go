@@ -17,7 +17,7 @@ import (
 )
 
 // setupData is data.rolebroker_aws_setup.
-type setupData struct{ fromServerData }
+type setupData struct{ onServerData }
 
 var _ datasource.DataSourceWithValidateConfig = &setupData{}
 
@@ -43,72 +43,112 @@ type clusterModel struct {
 	ServiceAccount types.String `tfsdk:"service_account"`
 }
 
-func (d *setupData) Metadata(_ context.Context, req datasource.MetadataRequest, resp *datasource.MetadataResponse) {
-	resp.TypeName = req.ProviderTypeName + "_aws_setup"
-}
-
 func (d *setupData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "What has to be done in AWS so that roles can be assumed: above all their trust policy, for `assume_role_policy` of `aws_iam_role`.\n\n" +
-			"It depends on no role and on no integration, so that a role can take its trust policy from here and an integration can take the role's ARN, in one plan.",
+		MarkdownDescription: "The trust policies with which AWS lets the server or a runner assume roles, for " +
+			"`assume_role_policy` of `aws_iam_role`.\n\n" +
+			"It depends on no role and no integration. In one plan, a role can take its trust policy from here, and an " +
+			"integration can take the role's ARN.",
 		Attributes: map[string]schema.Attribute{
-			"external_id": schema.StringAttribute{Optional: true,
-				Validators:          []validator.String{stringvalidator.ConflictsWith(path.MatchRoot("integration"), path.MatchRoot("cluster"))},
-				MarkdownDescription: "For roles that the platform assumes: the `external_id` of a `rolebroker_external_id`."},
-			"integration": schema.StringAttribute{Optional: true,
-				MarkdownDescription: "Instead: the name or ID of an integration that is there, for its roles."},
-			"cluster": schema.SingleNestedAttribute{Optional: true,
-				MarkdownDescription: "For roles that your cluster assumes: who in it.",
-				Validators:          []validator.Object{objectvalidator.ConflictsWith(path.MatchRoot("external_id"))},
-				Attributes: map[string]schema.Attribute{
-					"variant": schema.StringAttribute{Optional: true, Validators: []validator.String{stringvalidator.OneOf("irsa", "pod-identity")},
-						MarkdownDescription: "How pods get an AWS identity: `irsa` (default), IAM roles for service accounts, or `pod-identity`, EKS Pod Identity."},
-					"issuer": schema.StringAttribute{Optional: true,
-						MarkdownDescription: "With `irsa`: the cluster's OpenID Connect issuer, an `https://` URL, as `aws_eks_cluster` has it in `identity[0].oidc[0].issuer`."},
-					"namespace":       schema.StringAttribute{Optional: true, MarkdownDescription: "Of the service account. Default: `rolebroker`."},
-					"service_account": schema.StringAttribute{Optional: true, MarkdownDescription: "Default: `rolebroker-runner`."},
-				}},
-			"account_id": schema.StringAttribute{Optional: true,
-				MarkdownDescription: "The AWS account that the roles are in, which with `irsa` has the OpenID Connect provider: `data.aws_caller_identity`."},
-			"partition": schema.StringAttribute{Optional: true,
-				MarkdownDescription: "The AWS partition that the roles are in. Default: `aws`."},
-			"principal_form": schema.StringAttribute{Optional: true, Validators: []validator.String{stringvalidator.OneOf("account", "exact")},
-				MarkdownDescription: "How trust policies name the platform: by its `account` (default), or by its `exact` role or user."},
+			"external_id": schema.StringAttribute{
+				Optional: true,
+				Validators: []validator.String{
+					stringvalidator.ConflictsWith(path.MatchRoot("integration"), path.MatchRoot("cluster")),
+				},
+				MarkdownDescription: "For roles that the platform assumes: the `external_id` of a `rolebroker_external_id`.",
+			},
+			"integration": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "For the roles of an existing integration: its name or ID.",
+			},
+			"cluster": clusterAttribute(),
+			"account_id": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "The AWS account of the roles, which with `irsa` has the OpenID Connect provider: " +
+					"`data.aws_caller_identity`.",
+			},
+			"partition": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "The AWS partition of the roles. Default: `aws`.",
+			},
+			"principal_form": schema.StringAttribute{
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.OneOf("account", "exact")},
+				MarkdownDescription: "How trust policies name the platform: by its `account` (default), or by its `exact` " +
+					"role or user.",
+			},
 
-			"principal": schema.StringAttribute{Computed: true, MarkdownDescription: "Whom the trust policies name."},
-			"external_ids": schema.ListAttribute{Computed: true, ElementType: types.StringType,
-				MarkdownDescription: "What they require: the external ID, and while it is being rotated also the new one."},
-			"trust_policy": schema.StringAttribute{Computed: true,
-				MarkdownDescription: "JSON: the trust policy of a role; empty when it is not the same for all roles of an `integration`."},
-			"trust_policies": schema.MapAttribute{Computed: true, ElementType: types.StringType,
-				MarkdownDescription: "JSON, by the name of the role: with `integration` only."},
-			"text": schema.StringAttribute{Computed: true, MarkdownDescription: "All of it for a person, with `integration` only."},
+			"principal": computedString("The principal that the trust policies name."),
+			"external_ids": computedStrings("The external IDs that the trust policies accept: the current one, and during " +
+				"a rotation also the new one."),
+			"trust_policy": computedString("JSON: the trust policy of a role; empty if the roles of an `integration` need " +
+				"different ones."),
+			"trust_policies": schema.MapAttribute{
+				Computed: true, ElementType: types.StringType,
+				MarkdownDescription: "JSON, by the name of the role; with `integration` only.",
+			},
+			"text": computedString("The whole setup as text for people; with `integration` only."),
 		},
 	}
 }
 
-// ValidateConfig wants to know who is to assume the roles.
-func (d *setupData) ValidateConfig(ctx context.Context, req datasource.ValidateConfigRequest, resp *datasource.ValidateConfigResponse) {
+func clusterAttribute() schema.SingleNestedAttribute {
+	return schema.SingleNestedAttribute{
+		Optional:            true,
+		Validators:          []validator.Object{objectvalidator.ConflictsWith(path.MatchRoot("external_id"))},
+		MarkdownDescription: "For roles that your cluster assumes: the service account that assumes them.",
+		Attributes: map[string]schema.Attribute{
+			"variant": schema.StringAttribute{
+				Optional:   true,
+				Validators: []validator.String{stringvalidator.OneOf("irsa", "pod-identity")},
+				MarkdownDescription: "How pods get an AWS identity: `irsa` (default), IAM roles for service accounts, or " +
+					"`pod-identity`, EKS Pod Identity.",
+			},
+			"issuer": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "With `irsa`: the cluster's OpenID Connect issuer, an `https://` URL, as " +
+					"`aws_eks_cluster` has it in `identity[0].oidc[0].issuer`.",
+			},
+			"namespace": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "The namespace of the service account. Default: `rolebroker`.",
+			},
+			"service_account": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "The name of the service account. Default: `rolebroker-runner`.",
+			},
+		},
+	}
+}
+
+// ValidateConfig requires one of the arguments that say who assumes the roles.
+func (d *setupData) ValidateConfig(
+	ctx context.Context, req datasource.ValidateConfigRequest, resp *datasource.ValidateConfigResponse,
+) {
 	var m setupModel
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
 	if m.ExternalID.IsNull() && m.Integration.IsNull() && m.Cluster == nil {
-		resp.Diagnostics.AddError("The setup of what?", "Give external_id for roles that the platform assumes, as in external_id = rolebroker_external_id.NAME.external_id; "+
-			"cluster for roles that your cluster assumes; or integration for the roles of one that is there.")
+		resp.Diagnostics.AddError("The setup of what?", "Set external_id for roles that the platform assumes, as in "+
+			"external_id = rolebroker_external_id.NAME.external_id; cluster for roles that your cluster assumes; "+
+			"or integration for the roles of an existing integration.")
 	}
-	if c := m.Cluster; c != nil && m.Integration.IsNull() && c.Variant.ValueString() != "pod-identity" && !c.Variant.IsUnknown() {
-		for name, value := range map[string]types.String{"cluster.issuer": c.Issuer, "account_id": m.AccountID} {
-			if value.IsNull() {
-				resp.Diagnostics.AddError("The setup of a cluster with IAM roles for service accounts", name+" is required: the trust policy names the OpenID Connect provider of the roles' account.")
-			}
+	c := m.Cluster
+	if c == nil || !m.Integration.IsNull() || c.Variant.IsUnknown() || c.Variant.ValueString() == "pod-identity" {
+		return
+	}
+	for name, value := range map[string]types.String{"cluster.issuer": c.Issuer, "account_id": m.AccountID} {
+		if value.IsNull() {
+			resp.Diagnostics.AddError("The setup of a cluster with IAM roles for service accounts",
+				name+" is required: the trust policy names the OpenID Connect provider of the roles' account.")
 		}
 	}
 }
 
 func (d *setupData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var m setupModel
-	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() || !d.server.ready(&resp.Diagnostics) {
+	if !d.server.read(ctx, &resp.Diagnostics, modelFrom{&m, req.Config}) {
 		return
 	}
 	setup, err := d.setup(ctx, m)
@@ -116,36 +156,46 @@ func (d *setupData) Read(ctx context.Context, req datasource.ReadRequest, resp *
 		report(&resp.Diagnostics, "Writing the setup", err, atInput)
 		return
 	}
-	if setup.IdentityError != "" { // a placeholder in a trust policy trusts nobody, at best
+	if setup.IdentityError != "" { // a trust policy with a placeholder would be useless
 		resp.Diagnostics.AddError("The platform's AWS identity is not known", sentence(setup.IdentityError)+
-			"\n\nThe server needs an AWS identity before a trust policy can name it: see rolebroker platform, and the server's log.")
+			"\n\nA trust policy names the server's AWS identity, so the server needs one first: "+
+			"see rolebroker platform, and the server's log.")
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, m.take(setup))...)
 }
 
-// setup asks for that of an integration, or of one role that is not there yet.
+// setup requests the setup of an integration, or of a role that does not exist
+// yet.
 func (d *setupData) setup(ctx context.Context, m setupModel) (api.Setup, error) {
 	req := api.SetupRequest{Principal: m.PrincipalForm.ValueString()}
 	if c := m.Cluster; c != nil {
-		req.Variant, req.Issuer, req.Namespace, req.ServiceAccount = c.Variant.ValueString(), c.Issuer.ValueString(), c.Namespace.ValueString(), c.ServiceAccount.ValueString()
+		req.Variant, req.Issuer = c.Variant.ValueString(), c.Issuer.ValueString()
+		req.Namespace, req.ServiceAccount = c.Namespace.ValueString(), c.ServiceAccount.ValueString()
 	}
 	if !m.Integration.IsNull() {
 		return d.server.Setup(ctx, m.Integration.ValueString(), req)
 	}
-	draft := api.IntegrationRequest{AssumptionMode: string(rolebroker.ModePlatform), ExternalID: m.ExternalID.ValueString(), DefaultRole: draftRole}
+	draft := api.IntegrationRequest{
+		AssumptionMode: string(rolebroker.ModePlatform),
+		ExternalID:     m.ExternalID.ValueString(),
+		DefaultRole:    draftRole,
+	}
 	if m.Cluster != nil {
 		draft.AssumptionMode = string(rolebroker.ModeCluster)
 	}
-	partition, account, region := or(m.Partition, "aws"), or(m.AccountID, "000000000000"), "us-east-1"
-	draft.Roles = []api.RoleRequest{{Name: draftRole, ARN: fmt.Sprintf("arn:%s:iam::%s:role/%s", partition, account, draftRole), Region: region}}
+	draft.Roles = []api.RoleRequest{{
+		Name:   draftRole,
+		ARN:    fmt.Sprintf("arn:%s:iam::%s:role/%s", or(m.Partition, "aws"), or(m.AccountID, "000000000000"), draftRole),
+		Region: "us-east-1",
+	}}
 	return d.server.SetupDraft(ctx, api.SetupDraft{Integration: draft, Setup: req})
 }
 
-// draftRole stands for a role that is to be made.
+// draftRole is the name of a role that does not exist yet.
 const draftRole = "role"
 
-// atInput is the argument that a field of the request came from.
+// atInput is the argument from which a field of the request comes.
 func atInput(field string) path.Path {
 	switch field {
 	case "integration.external_id":
@@ -167,10 +217,11 @@ func or(s types.String, otherwise string) string {
 	return s.ValueString()
 }
 
-// take is m with what the server answered.
+// take returns the model with the server's answer.
 func (m setupModel) take(setup api.Setup) setupModel {
-	m.Principal, m.TrustPolicy, m.Text = types.StringValue(setup.Principal), types.StringValue(setup.TrustPolicy), types.StringNull()
-	m.ExternalIDs, m.TrustPolicies = texts(setup.ExternalIDs), types.MapNull(types.StringType)
+	m.Principal, m.TrustPolicy = types.StringValue(setup.Principal), types.StringValue(setup.TrustPolicy)
+	m.ExternalIDs = stringList(setup.ExternalIDs)
+	m.Text, m.TrustPolicies = types.StringNull(), types.MapNull(types.StringType)
 	if m.Integration.IsNull() {
 		return m
 	}
@@ -178,6 +229,6 @@ func (m setupModel) take(setup api.Setup) setupModel {
 	for _, role := range setup.Roles {
 		policies[role.Name] = role.TrustPolicy
 	}
-	m.Text, m.TrustPolicies = types.StringValue(setup.Text), textsBy(policies)
+	m.Text, m.TrustPolicies = types.StringValue(setup.Text), stringMap(policies)
 	return m
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 )
 
-// tokenMaker is the ephemeral resource rolebroker_agent_token. It asks nobody:
-// a token that was not registered opens nothing.
+// tokenMaker is the ephemeral resource rolebroker_agent_token. It sends no
+// request: a token is worthless until it is registered.
 type tokenMaker struct{}
 
 type madeToken struct {
@@ -24,14 +24,18 @@ func (*tokenMaker) Metadata(_ context.Context, req ephemeral.MetadataRequest, re
 
 func (*tokenMaker) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Makes an agent token, a new one at every run, which opens nothing until the resource `rolebroker_agent_token` registers it. " +
-			"Give it to that resource and to a write-only argument of a secret store; both take it when they are created, in the same apply, and pay no heed to it afterwards.",
+		MarkdownDescription: "Makes a new agent token at every run. A token is worthless until the resource " +
+			"`rolebroker_agent_token` registers it. Give it to that resource and to a write-only argument of a secret " +
+			"store. Both take it when the same apply creates them, and ignore later values.",
 		Attributes: map[string]schema.Attribute{
-			"token": schema.StringAttribute{Computed: true, Sensitive: true, MarkdownDescription: "For `token_wo`."},
+			"token": schema.StringAttribute{
+				Computed: true, Sensitive: true, MarkdownDescription: "The value for `token_wo`.",
+			},
 		},
 	}
 }
 
 func (*tokenMaker) Open(ctx context.Context, _ ephemeral.OpenRequest, resp *ephemeral.OpenResponse) {
-	resp.Diagnostics.Append(resp.Result.Set(ctx, madeToken{types.StringValue(client.NewAgentToken().Reveal())})...)
+	token := client.NewAgentToken().Reveal()
+	resp.Diagnostics.Append(resp.Result.Set(ctx, madeToken{types.StringValue(token)})...)
 }

@@ -154,8 +154,8 @@ func TestTokensThatAreNone(t *testing.T) {
 	past := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	good := "rbt_" + strings.Repeat("a", 26) + "_" + strings.Repeat("b", 52)
 	w.plays(
-		resource.TestStep{Config: given("", ""), ExpectError: says("token_wo: is empty", "ephemeral rolebroker_agent_token")},
-		resource.TestStep{Config: w.config(agent("scout", "") + empty), ExpectError: says("token_wo: is empty")},
+		resource.TestStep{Config: given("", ""), ExpectError: says("token_wo: The value is empty", "ephemeral rolebroker_agent_token")},
+		resource.TestStep{Config: w.config(agent("scout", "") + empty), ExpectError: says("token_wo: The value is empty")},
 		resource.TestStep{Config: given("hunter2", ""), ExpectError: says("Registering a token of the agent", "token_wo")},
 		resource.TestStep{Config: given(good, `  expires_at = "`+past+`"`), ExpectError: says("expires_at", "not in the future")},
 		resource.TestStep{Config: given(good, `  expires_at = "tomorrow"`), ExpectError: says("The time is not valid", "RFC 3339")},

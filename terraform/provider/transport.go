@@ -13,24 +13,23 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 )
 
-// patience bounds one request with all its repetitions. Creating an
-// integration tries to assume each of its roles, which takes a while.
+// patience bounds one request with all its retries. Creating an integration
+// takes a while, because the server tries to assume each of its roles.
 const patience = 5 * time.Minute
 
-// newTransport is how requests are sent: with the TLS settings of the provider
-// block, and again, a few times, while the server cannot be reached, says that
-// it is asked too much (429), or has a problem of its own (5xx).
+// newTransport makes the HTTP client with the TLS settings of the provider block.
+// It retries a request a few times while the server cannot be reached, throttles
+// (429) or has a problem of its own (5xx).
 //
-// Nothing that is sent twice does harm: what is put or deleted is so
-// afterwards; an integration has its external ID by which it is known again;
-// and a token is registered under the ID it carries. The error comes with the
-// attribute that it is about.
+// No request does harm if the server receives it twice: a PUT or DELETE has the
+// same effect, the external ID identifies an integration, and a token contains
+// the ID under which it is registered. attribute is the one that err is about.
 func newTransport(authorities, certificate, key string) (c *http.Client, attribute string, err error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if authorities != "" {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM([]byte(authorities)) {
-			return nil, "ca_certificate", errors.New("there is no certificate in it; PEM text is expected, as from file(\"ca.pem\")")
+			return nil, "ca_certificate", errors.New("it contains no certificate; expected PEM text, as from file(\"ca.pem\")")
 		}
 	}
 	if certificate != "" {
@@ -46,21 +45,21 @@ func newTransport(authorities, certificate, key string) (c *http.Client, attribu
 	again.HTTPClient = &http.Client{Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	again.RetryMax, again.RetryWaitMin, again.RetryWaitMax = 4, 500*time.Millisecond, 8*time.Second
-	again.ErrorHandler = retryablehttp.PassthroughErrorHandler // the last answer says why
-	again.Logger = nil                                         // it would log addresses, and Terraform has its own
-	return &http.Client{Transport: itsOwn{&retryablehttp.RoundTripper{Client: again}}, Timeout: patience}, "", nil
+	again.ErrorHandler = retryablehttp.PassthroughErrorHandler // return the last answer, which says why
+	again.Logger = nil                                         // it would log URLs, and Terraform has a log of its own
+	return &http.Client{Transport: onlyRolebroker{&retryablehttp.RoundTripper{Client: again}}, Timeout: patience}, "", nil
 }
 
-// itsOwn lets only rolebroker say that a thing is not there, which it does in a
-// problem document: what Terraform believes to be gone it makes again. JSON with
-// a code "not_found" others write too.
-type itsOwn struct{ http.RoundTripper }
+// onlyRolebroker accepts errors only in problem documents, as rolebroker sends
+// them. Terraform creates again what a server reports as not found, and other
+// servers also answer JSON with the code "not_found".
+type onlyRolebroker struct{ http.RoundTripper }
 
-func (t itsOwn) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t onlyRolebroker) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.RoundTripper.RoundTrip(req)
 	if err == nil && resp.StatusCode >= 400 {
 		if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != api.ProblemType {
-			resp.Header.Set("Content-Type", "not a problem document: "+kind) // which the client takes for a stranger's
+			resp.Header.Set("Content-Type", "not a problem document: "+kind) // so the client does not take it for rolebroker's
 		}
 	}
 	return resp, err

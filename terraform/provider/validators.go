@@ -2,6 +2,8 @@ package provider
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
@@ -9,88 +11,74 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// isName refuses what is no name of an agent.
-type isName struct{}
-
-func (isName) Description(context.Context) string {
-	return "letters, digits, '.', '_' and '-', at most 64, and not like an ID"
+// rule is a validator of a string. It accepts null and unknown values.
+type rule struct {
+	expects string                   // what is valid, for the documentation
+	summary string                   // of the error
+	check   func(value string) error // what is wrong with the value, in lower case
 }
 
-func (v isName) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+func (r rule) Description(context.Context) string         { return r.expects }
+func (r rule) MarkdownDescription(context.Context) string { return r.expects }
 
-func (isName) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (r rule) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
-	if err := rolebroker.CheckName(req.ConfigValue.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "The name is not valid", req.Path.String()+": "+sentence(err.Error()))
+	if err := r.check(req.ConfigValue.ValueString()); err != nil {
+		resp.Diagnostics.AddAttributeError(req.Path, r.summary, req.Path.String()+": "+sentence(err.Error()))
 	}
 }
 
-// isTime refuses what is not a time in RFC 3339.
-type isTime struct{}
-
-func (isTime) Description(context.Context) string {
-	return "a time in RFC 3339, as in 2030-01-31T00:00:00Z"
-}
-
-func (v isTime) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (v isTime) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-	if _, err := time.Parse(time.RFC3339, req.ConfigValue.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "The time is not valid", req.Path.String()+": "+req.ConfigValue.String()+" is not "+v.Description(ctx)+".")
+// isName accepts the names of agents and runners.
+func isName() validator.String {
+	return rule{
+		expects: "letters, digits, '.', '_' and '-', at most 64, and not the form of an ID",
+		summary: "The name is not valid",
+		check:   rolebroker.CheckName,
 	}
 }
 
-// isLifetime refuses what is not a duration in the future.
-type isLifetime struct{}
-
-func (isLifetime) Description(context.Context) string { return "a duration, as in 720h" }
-
-func (v isLifetime) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (v isLifetime) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-	if d, err := time.ParseDuration(req.ConfigValue.ValueString()); err != nil || d <= 0 {
-		resp.Diagnostics.AddAttributeError(req.Path, "The duration is not valid", req.Path.String()+": "+req.ConfigValue.String()+" is not "+v.Description(ctx)+".")
-	}
+// isTime accepts times in RFC 3339.
+func isTime() validator.String {
+	const expects = "a time in RFC 3339, as in 2030-01-31T00:00:00Z"
+	return rule{expects, "The time is not valid", func(value string) error {
+		if _, err := time.Parse(time.RFC3339, value); err != nil {
+			return fmt.Errorf("%q is not %s", value, expects)
+		}
+		return nil
+	}}
 }
 
-// isIssuer refuses what no service-account token has as its issuer, by the rules
-// of package rolebroker.
-type isIssuer struct{}
-
-func (isIssuer) Description(context.Context) string {
-	return "an https:// URL, or nothing"
+// isLifetime accepts positive durations.
+func isLifetime() validator.String {
+	const expects = "a duration, as in 720h"
+	return rule{expects, "The duration is not valid", func(value string) error {
+		if d, err := time.ParseDuration(value); err != nil || d <= 0 {
+			return fmt.Errorf("%q is not %s", value, expects)
+		}
+		return nil
+	}}
 }
 
-func (v isIssuer) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (isIssuer) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-	r := rolebroker.Runner{Name: "a", Issuer: req.ConfigValue.ValueString()}
-	if err := r.Check(); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "The issuer is not valid", req.Path.String()+": "+sentence(rolebroker.AsError(err).Fields[0].Message))
-	}
+// isIssuer accepts the issuers of service-account tokens, and the empty string.
+func isIssuer() validator.String {
+	return rule{"an https:// URL, or nothing", "The issuer is not valid", func(value string) error {
+		runner := rolebroker.Runner{Name: "a", Issuer: value}
+		if err := runner.Check(); err != nil {
+			return errors.New(rolebroker.AsError(err).Fields[0].Message)
+		}
+		return nil
+	}}
 }
 
-// isGiven refuses the empty text. Terraform asks while it plans, and again while
-// it applies when the text was not known before.
-type isGiven struct{ instead string }
-
-func (isGiven) Description(context.Context) string { return "not empty" }
-
-func (v isGiven) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (v isGiven) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if !req.ConfigValue.IsUnknown() && !req.ConfigValue.IsNull() && req.ConfigValue.ValueString() == "" {
-		resp.Diagnostics.AddAttributeError(req.Path, "A value is missing", req.Path.String()+": is empty; "+v.instead+".")
-	}
+// isGiven refuses the empty string, with what to do instead. Terraform validates
+// when it plans, and again when it applies if the string was unknown before.
+func isGiven(instead string) validator.String {
+	return rule{"not empty", "A value is missing", func(value string) error {
+		if value == "" {
+			return errors.New("the value is empty; " + instead)
+		}
+		return nil
+	}}
 }

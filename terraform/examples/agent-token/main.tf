@@ -11,7 +11,7 @@ terraform {
   }
 }
 
-# ROLEBROKER_URL and ROLEBROKER_TOKEN say where the server is, and who asks.
+# ROLEBROKER_URL is the URL of the server, and ROLEBROKER_TOKEN an API key.
 provider "rolebroker" {}
 
 provider "aws" {
@@ -31,10 +31,11 @@ resource "rolebroker_agent_connection" "scout" {
   integration = data.rolebroker_aws_integration.production.id
 }
 
-# The token is made here, at every run, and is in no state and in no plan.
+# Makes a new token at every run. The token is in no state and no plan.
 ephemeral "rolebroker_agent_token" "scout" {}
 
-# The server remembers its hash, when this is created and at no other time.
+# Registers the token when Terraform creates this resource, and at no other time.
+# The server keeps its hash.
 resource "rolebroker_agent_token" "scout" {
   agent    = rolebroker_agent.scout.id
   label    = "in Secrets Manager"
@@ -50,7 +51,7 @@ resource "aws_secretsmanager_secret" "scout" {
   description = "The token of the agent scout"
 }
 
-# This is another one whenever the token is: replaced, expired or revoked.
+# Terraform replaces the secret whenever it replaces the token.
 resource "aws_secretsmanager_secret_version" "scout" {
   secret_id                = aws_secretsmanager_secret.scout.id
   secret_string_wo         = ephemeral.rolebroker_agent_token.scout.token

@@ -16,7 +16,7 @@ variable "issuer" {
   type        = string
 }
 
-# ROLEBROKER_URL and ROLEBROKER_TOKEN say where the server is, and who asks.
+# ROLEBROKER_URL is the URL of the server, and ROLEBROKER_TOKEN an API key.
 provider "rolebroker" {}
 
 provider "aws" {
@@ -25,13 +25,13 @@ provider "aws" {
 
 data "aws_caller_identity" "current" {}
 
-# Once for each account and cluster. Where it is there already, leave it out.
+# Once for each account and cluster. Leave it out if it exists already.
 resource "aws_iam_openid_connect_provider" "cluster" {
   url            = var.issuer
   client_id_list = ["sts.amazonaws.com"]
 }
 
-# Whom the roles trust: the service account that the chart of the runner makes.
+# The roles trust the service account that the chart of the runner creates.
 data "rolebroker_aws_setup" "cluster" {
   account_id = data.aws_caller_identity.current.account_id
 
@@ -50,18 +50,18 @@ resource "aws_iam_role" "readonly" {
   depends_on = [aws_iam_openid_connect_provider.cluster]
 }
 
-# The runner in the cluster. It is believed about the service accounts of its own
-# cluster, and about no others.
+# The runner in the cluster. The server believes it about the service accounts of
+# its own cluster, and about no others.
 resource "rolebroker_runner" "cluster" {
   name   = "eks"
   issuer = var.issuer
 
   lifecycle {
-    create_before_destroy = true # so that it can be taken out, or replaced under another name, in one apply
+    create_before_destroy = true # so that one apply can remove it, or replace it under another name
   }
 }
 
-# The platform cannot validate these roles; the runner does, once it is there.
+# The platform cannot validate these roles; the runner does, once it is connected.
 resource "rolebroker_aws_integration" "cluster" {
   name            = "cluster"
   assumption_mode = "cluster"
@@ -76,8 +76,8 @@ resource "rolebroker_aws_integration" "cluster" {
   }
 }
 
-# An agent whose pods need no token of ours: they show the one of their service
-# account.
+# The pods of this agent need no rolebroker token: they use the token of their
+# service account.
 resource "rolebroker_agent" "scout" {
   name = "scout"
 }

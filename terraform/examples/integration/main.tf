@@ -8,10 +8,10 @@ terraform {
   }
 }
 
-# ROLEBROKER_URL and ROLEBROKER_TOKEN say where the server is, and who asks.
+# ROLEBROKER_URL is the URL of the server, and ROLEBROKER_TOKEN an API key.
 provider "rolebroker" {}
 
-# Add roles, and validate them: nothing is saved unless each can be assumed.
+# Adds and validates roles. Nothing is saved unless each of them can be assumed.
 resource "rolebroker_aws_integration" "production" {
   name         = "production"
   description  = "Production accounts"
@@ -29,7 +29,7 @@ resource "rolebroker_aws_integration" "production" {
   }
 }
 
-# Let an agent borrow them.
+# Lets an agent borrow them.
 resource "rolebroker_agent" "scout" {
   name        = "scout"
   description = "Looks after production"
@@ -41,6 +41,6 @@ resource "rolebroker_agent_connection" "scout" {
 }
 
 output "roles" {
-  description = "What validation says of each role."
+  description = "The result of validating each role."
   value       = { for name, role in rolebroker_aws_integration.production.roles : name => role.validation.code }
 }

@@ -11,7 +11,7 @@ terraform {
   }
 }
 
-# ROLEBROKER_URL and ROLEBROKER_TOKEN say where the server is, and who asks.
+# ROLEBROKER_URL is the URL of the server, and ROLEBROKER_TOKEN an API key.
 provider "rolebroker" {}
 
 provider "aws" {
@@ -19,15 +19,15 @@ provider "aws" {
 }
 
 locals {
-  # What each role may do.
+  # The permissions of each role.
   roles = {
     readonly = ["s3:Get*", "s3:List*"]
     deployer = ["s3:Get*", "s3:List*", "s3:Put*"]
   }
 }
 
-# What the roles' trust policies require, so that nobody else can have the
-# server assume them.
+# The roles' trust policies require the external ID, so that nobody else can
+# make the server assume them.
 resource "rolebroker_external_id" "production" {}
 
 data "rolebroker_aws_setup" "production" {
@@ -54,7 +54,7 @@ resource "aws_iam_role_policy" "agents" {
   })
 }
 
-# Each role is assumed before the integration is saved.
+# The server tries to assume each role before it saves the integration.
 resource "rolebroker_aws_integration" "production" {
   name         = "production"
   external_id  = rolebroker_external_id.production.external_id

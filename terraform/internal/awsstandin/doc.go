@@ -4,10 +4,10 @@
 //
 // It speaks to IAM and STS over the AWS SDK, at AWS_ENDPOINT_URL. There is no
 // Secrets Manager behind that: a secret is a file in the folder that
-// [SecretsEnv] names, by the name of the secret.
+// [SecretsEnv] names, under the name of the secret.
 //
-// It is for tests only: nothing that is installed imports it, and without
-// AWS_ENDPOINT_URL it refuses to be configured, so that it never has to do with
+// It is for tests only: no installed program imports it, and without
+// AWS_ENDPOINT_URL it refuses to be configured, so that it never calls
 // the real AWS.
 //
 //	providerserver.Serve(ctx, awsstandin.New(), providerserver.ServeOpts{Address: awsstandin.Address})

@@ -100,8 +100,8 @@ func (r *role) Read(ctx context.Context, req resource.ReadRequest, resp *resourc
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// document is a policy as IAM has it, URL-encoded; as it is spelled already, if
-// that says the same.
+// document decodes a policy of IAM, which is URL-encoded. It returns the policy as
+// it is spelled already, if that means the same.
 func document(encoded *string, spelled types.String) types.String {
 	text, err := url.QueryUnescape(aws.ToString(encoded))
 	if err != nil {
@@ -278,7 +278,7 @@ func (r *oidcProvider) Read(ctx context.Context, req resource.ReadRequest, resp 
 	}
 }
 
-// Update has nothing to change: every argument replaces it.
+// Update changes nothing: every argument replaces the resource.
 func (r *oidcProvider) Update(context.Context, resource.UpdateRequest, *resource.UpdateResponse) {}
 
 func (r *oidcProvider) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {

@@ -14,20 +14,20 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// Address is by what configurations name the provider that this stands in for.
+// Address is the source address of the provider that this one replaces.
 const Address = "registry.terraform.io/hashicorp/aws"
 
 // SecretsEnv is the environment variable that names the folder of the secrets.
 const SecretsEnv = "AWSSTANDIN_SECRETS"
 
-// New makes the provider.
+// New returns a constructor of the provider.
 func New() func() provider.Provider {
 	return func() provider.Provider { return standIn{} }
 }
 
 type standIn struct{}
 
-// cloud is what resources are given.
+// cloud has the clients that the resources share.
 type cloud struct {
 	iam     *iam.Client
 	sts     *sts.Client

@@ -17,7 +17,7 @@ import (
 
 const secretPrefix = "arn:aws:secretsmanager:us-east-1:444455556666:secret:"
 
-// file is where the value of a secret is.
+// file is the path of the file with the value of a secret.
 func (c *cloud) file(arn string) string {
 	return filepath.Join(c.secrets, strings.ReplaceAll(strings.TrimPrefix(arn, secretPrefix), "/", "_"))
 }
@@ -125,7 +125,7 @@ func (s *secretVersion) Create(ctx context.Context, req resource.CreateRequest, 
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// Read takes the value to be as it was left.
+// Read assumes that nobody else changed the value.
 func (s *secretVersion) Read(context.Context, resource.ReadRequest, *resource.ReadResponse) {}
 
 func (s *secretVersion) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {

@@ -16,7 +16,7 @@ data "rolebroker_aws_setup" "cluster" {
   }
 }
 
-# For the roles of an integration that is there.
+# For the roles of an existing integration.
 data "rolebroker_aws_setup" "staging" {
   integration = "staging"
 }

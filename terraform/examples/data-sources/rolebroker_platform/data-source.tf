@@ -1,6 +1,6 @@
 data "rolebroker_platform" "this" {}
 
-# Whom IAM sees when roles are assumed.
+# The identity that assumes the roles.
 output "platform" {
   value = data.rolebroker_platform.this.arn
 }

@@ -2,9 +2,9 @@ data "rolebroker_runner" "production" {
   name = "eks-production"
 }
 
-check "the_runner_is_there" {
+check "the_runner_is_connected" {
   assert {
     condition     = data.rolebroker_runner.production.status == "connected"
-    error_message = "The runner was last heard of at ${data.rolebroker_runner.production.seen_at}."
+    error_message = "The last heartbeat of the runner was at ${data.rolebroker_runner.production.seen_at}."
   }
 }

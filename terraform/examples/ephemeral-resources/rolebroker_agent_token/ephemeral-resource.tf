@@ -1,6 +1,6 @@
 ephemeral "rolebroker_agent_token" "scout" {}
 
-# It opens nothing until it is registered.
+# The token is worthless until this registers it.
 resource "rolebroker_agent_token" "scout" {
   agent    = "scout"
   token_wo = ephemeral.rolebroker_agent_token.scout.token

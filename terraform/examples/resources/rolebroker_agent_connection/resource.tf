@@ -9,5 +9,5 @@ resource "rolebroker_agent" "scout" {
 resource "rolebroker_agent_connection" "scout_production" {
   agent       = rolebroker_agent.scout.id
   integration = data.rolebroker_aws_integration.production.id
-  default     = true # what scout gets when it names no role
+  default     = true # scout gets its default role when it names no role
 }

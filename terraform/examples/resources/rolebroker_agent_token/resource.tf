@@ -10,5 +10,5 @@ resource "rolebroker_agent_token" "scout" {
   token_wo = ephemeral.rolebroker_agent_token.scout.token
 }
 
-# Give ephemeral.rolebroker_agent_token.scout.token to a secret store too, by a
-# write-only argument: the whole of it is in examples/agent-token.
+# Also give ephemeral.rolebroker_agent_token.scout.token to a write-only argument
+# of a secret store. examples/agent-token is a complete example.

@@ -1,5 +1,5 @@
-# Roles that exist and trust the server already. The apply fails, and saves
-# nothing, unless every one of them can be assumed.
+# Existing roles that trust the server. The apply fails, and saves nothing, unless
+# every enabled role can be assumed.
 resource "rolebroker_aws_integration" "production" {
   name         = "production"
   description  = "Production accounts"
@@ -18,7 +18,7 @@ resource "rolebroker_aws_integration" "production" {
     auditor = {
       arn     = "arn:aws:iam::444455556666:role/Auditor"
       region  = "us-east-1"
-      enabled = false # stays here, and is lent to nobody
+      enabled = false # stays in the integration, but no agent gets it
     }
   }
 }

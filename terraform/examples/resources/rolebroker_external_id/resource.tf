@@ -1,5 +1,5 @@
-# Reserved before there is an integration, so that the trust policies of roles
-# that are made in the same plan can require it.
+# Reserved before the integration exists, so that the trust policies of roles in
+# the same plan can require it.
 resource "rolebroker_external_id" "production" {}
 
 data "rolebroker_aws_setup" "production" {

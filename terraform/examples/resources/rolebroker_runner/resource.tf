@@ -9,8 +9,8 @@ resource "rolebroker_runner" "production" {
   issuer      = var.issuer
 
   lifecycle {
-    create_before_destroy = true # so that it can be taken out, or replaced under another name, in one apply
+    create_before_destroy = true # so that one apply can remove it, or replace it under another name
   }
 }
 
-# It joins with what rolebroker runner join-token eks-production prints.
+# It joins with the token that rolebroker runner join-token eks-production prints.

@@ -1,0 +1,110 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// ModifyPlan keeps the computed values that will not change, so that a plan
+// shows only what will.
+func (r *integrationResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
+	if req.Plan.Raw.IsNull() || req.Plan.Raw.Equal(req.State.Raw) {
+		return
+	}
+	var plan, state integrationResourceModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if req.State.Raw.IsNull() {
+		if plan.Runner.IsNull() {
+			resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("runner_id"), types.StringNull())...)
+		}
+		return
+	}
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	if resp.Diagnostics.HasError() || plan.Roles.IsUnknown() {
+		return
+	}
+	plan.keepRunner(state)
+	plan.keepRoles(ctx, state, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// keepRunner keeps the ID of the runner in the state if the planned reference
+// still leads to it.
+func (m *integrationResourceModel) keepRunner(state integrationResourceModel) {
+	switch {
+	case m.Runner.IsNull():
+		m.RunnerID = types.StringNull()
+	case m.Runner.Equal(state.Runner), m.Runner.Equal(state.RunnerID):
+		m.RunnerID = state.RunnerID
+	}
+}
+
+// keepRoles gives each planned role the ID of the same role in the state: of the
+// role with its name or else with its ARN. It keeps the role's validation if the
+// apply will not validate and the role is assumed as before.
+func (m *integrationResourceModel) keepRoles(
+	ctx context.Context, state integrationResourceModel, diags *diag.Diagnostics,
+) {
+	had, planned := state.roles(ctx, diags), m.roles(ctx, diags)
+	elements := m.Roles.Elements()
+	for name, role := range planned {
+		before, ok := had[name]
+		if !ok {
+			before, ok = renamed(role, had, planned)
+		}
+		if !ok {
+			continue
+		}
+		role.ID = before.ID
+		if m.Validate.ValueString() == api.ValidateSkip && m.assumesAsBefore(ctx, name, role, state, before, diags) {
+			role.Validation = before.Validation
+		}
+		elements[name] = roleValue(ctx, role, diags)
+	}
+	m.Roles = types.MapValueMust(roleType, elements)
+}
+
+// renamed returns the role in the state that has lost its name and has the ARN
+// of the planned role, if there is exactly one on both sides.
+func renamed(role roleModel, had, planned map[string]roleModel) (before roleModel, ok bool) {
+	withARN := func(roles, others map[string]roleModel) (found []roleModel) {
+		for name, other := range roles {
+			if _, stays := others[name]; !stays && other.ARN.Equal(role.ARN) {
+				found = append(found, other)
+			}
+		}
+		return found
+	}
+	lost, gained := withARN(had, planned), withARN(planned, had)
+	if len(lost) != 1 || len(gained) != 1 || role.ARN.IsUnknown() {
+		return roleModel{}, false
+	}
+	return lost[0], true
+}
+
+// assumesAsBefore returns whether the planned role is certain to be assumed as
+// the role in the state is.
+func (m *integrationResourceModel) assumesAsBefore(ctx context.Context, name string, role roleModel,
+	state integrationResourceModel, before roleModel, diags *diag.Diagnostics) bool {
+	if m.AssumptionMode.IsUnknown() || m.RunnerID.IsUnknown() || m.ExternalID.IsUnknown() ||
+		m.SessionTags.IsUnknown() || m.SourceIdentity.IsUnknown() || !role.Enabled.Equal(before.Enabled) {
+		return false
+	}
+	for _, unknown := range role.unknown() {
+		if unknown {
+			return false
+		}
+	}
+	now, _ := m.noun(ctx, diags)
+	then, _ := state.noun(ctx, diags)
+	planned, had := now.Role(name), then.Role(before.ID.ValueString())
+	return planned != nil && had != nil && now.Fingerprint(planned) == then.Fingerprint(had)
+}
