@@ -50,7 +50,7 @@ func (p *rolebrokerProvider) Metadata(_ context.Context, _ provider.MetadataRequ
 
 func (p *rolebrokerProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Lends AWS roles to AI agents. Environment variables can replace all settings; an empty " +
+		MarkdownDescription: "Lends AWS roles to AI agents. The URL and the API key can come from the environment, so an empty " +
 			"block is fine.",
 		Attributes: map[string]schema.Attribute{
 			"url": schema.StringAttribute{Optional: true,
