@@ -289,6 +289,28 @@ func TestOneRoleThatFailsIsLoggedOnce(t *testing.T) {
 	})
 }
 
+// A loan that has expired is no reason to log, even if it is not forgotten yet.
+func TestExpiredLoansAreNoReasonToLog(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.gets("deployer", "")
+		time.Sleep(time.Hour - sweepInterval/2)
+		w.gets("readonly", "") // now the others are checked again in a minute
+		time.Sleep(sweepInterval / 2)
+		w.fails(rolebroker.CodeUnavailable)
+		w.gets("deployer", rolebroker.CodeUnavailable)
+		w.logged(0, "")
+		w.gets("readonly", "")
+		w.logged(1, "loans that are still valid are handed out")
+		time.Sleep(time.Hour - sweepInterval)
+		w.lends(time.Hour)
+		w.gets("deployer", "")
+		w.logged(1, "")
+		time.Sleep(sweepInterval / 2)
+		w.gets("deployer", "")
+		w.logged(2, "the server lends again")
+	})
+}
+
 // Closing breaks off the questions, and is no outage.
 func TestClosing(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
 )
 
 // The cluster assumes the role once for all who ask, the server has the session
@@ -58,6 +59,52 @@ func TestOneEndpointIsEnough(t *testing.T) {
 			w.Error("while the platform is away it is something else")
 		}
 		w.deny("nothing", rolebroker.CodeNotFound)
+	})
+}
+
+// Loans of the platform are kept apart by agent, role and task, as sessions are.
+func TestPlatformLoansAreKeptApart(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		try(w.admin.CreateIntegration(ctx, api.IntegrationRequest{Name: "twin", DefaultRole: "readonly",
+			Roles: []api.RoleRequest{
+				{Name: "readonly", ARN: "arn:aws:iam::" + customerAccount + ":role/ReadOnly",
+					Region: "eu-west-1"}}}, api.ValidateSkip))(w)
+		try(w.admin.CreateAgent(ctx, api.AgentRequest{Name: "ranger"}))(w)
+		try(w.admin.Connect(ctx, "ranger", "platform"))(w)
+		try(w.admin.Connect(ctx, "scout", "twin"))(w)
+		ranger := rolebroker.NewSecret(try(w.admin.CreateToken(ctx, "ranger", api.TokenRequest{}))(w).Token.Reveal())
+		synctest.Wait()
+		borrow := func(token rolebroker.Secret, role, task string) (*client.Credentials, error) {
+			return clientOf(w, w.runner.http.Handler, token).Credentials(ctx, role, task)
+		}
+		requests := map[string]func() (*client.Credentials, error){
+			"scout":                   func() (*client.Credentials, error) { return borrow(w.scout, "platform/readonly", "") },
+			"scout for a task":        func() (*client.Credentials, error) { return borrow(w.scout, "platform/readonly", "a") },
+			"scout for another task":  func() (*client.Credentials, error) { return borrow(w.scout, "platform/readonly", "b") },
+			"scout with another role": func() (*client.Credentials, error) { return borrow(w.scout, "twin/readonly", "") },
+			"ranger":                  func() (*client.Credentials, error) { return borrow(ranger, "platform/readonly", "") },
+		}
+		loans := map[string]string{}
+		for who, request := range requests {
+			lent := try(request())(w)
+			if other, ok := loans[lent.AccessKeyID]; ok {
+				w.Errorf("%s gets the loan of %s", who, other)
+			}
+			loans[lent.AccessKeyID] = who
+		}
+		w.network.set(cut)
+		synctest.Wait()
+		for who, request := range requests {
+			if lent := try(request())(w); loans[lent.AccessKeyID] != who {
+				w.Errorf("during an outage, %s gets the loan of %s", who, loans[lent.AccessKeyID])
+			}
+		}
+		_, err := borrow(ranger, "platform/readonly", "a")
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable ||
+			!strings.Contains(err.Error(), "cannot reach its server since") {
+			w.Errorf("during an outage ranger gets the loan of another: %v", err)
+		}
 	})
 }
 
