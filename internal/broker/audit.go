@@ -79,10 +79,17 @@ func attributes(e *rolebroker.AuditEvent) []slog.Attr {
 	return attrs
 }
 
+// maxFacts bounds the facts in a log line. An integration may have thousands of roles.
+const maxFacts = 100
+
 // group returns facts in the order of their names. A log omits an empty group.
 func group(name string, facts rolebroker.Facts) slog.Attr {
 	var attrs []slog.Attr
-	for _, field := range slices.Sorted(maps.Keys(facts)) {
+	for i, field := range slices.Sorted(maps.Keys(facts)) {
+		if i == maxFacts {
+			attrs = append(attrs, slog.Int("more", len(facts)-maxFacts))
+			break
+		}
 		attrs = append(attrs, slog.String(field, facts[field]))
 	}
 	return slog.Attr{Key: name, Value: slog.GroupValue(attrs...)}

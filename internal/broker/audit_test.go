@@ -292,3 +292,18 @@ func TestAnUpdateThatValidatesFirstIsNotTriedAgain(t *testing.T) {
 		t.Errorf("it called STS %d times, and one validation %d times", n, once)
 	}
 }
+
+func TestALogLineHasAHundredFactsAtMost(t *testing.T) {
+	var log bytes.Buffer
+	b := broker.New(broker.Options{Log: slog.New(slog.NewJSONHandler(&log, nil))})
+	facts := rolebroker.Facts{}
+	for i := range 150 {
+		facts[fmt.Sprintf("roles.r%03d", i)] = "x"
+	}
+	b.RecordEvent(t.Context(), rolebroker.AuditEvent{Action: rolebroker.ActionIntegrationCreate, After: facts})
+	found := events(t, &log)
+	after, _ := found[0]["after"].(map[string]any)
+	if len(after) != 101 || after["more"] != 50.0 || after["roles.r000"] != "x" {
+		t.Errorf("the line has %d facts, and says that there are %v more", len(after), after["more"])
+	}
+}
