@@ -66,24 +66,24 @@ func TestOneEndpointIsEnough(t *testing.T) {
 func TestPlatformLoansAreKeptApart(t *testing.T) {
 	inWorld(t, func(w *world) {
 		ctx := context.Background()
-		try(w.admin.CreateIntegration(ctx, api.IntegrationRequest{Name: "twin", DefaultRole: "readonly",
-			Roles: []api.RoleRequest{
-				{Name: "readonly", ARN: "arn:aws:iam::" + customerAccount + ":role/ReadOnly",
-					Region: "eu-west-1"}}}, api.ValidateSkip))(w)
+		role := api.RoleRequest{Name: "readonly", ARN: "arn:aws:iam::" + customerAccount + ":role/ReadOnly", Region: "eu-west-1"}
+		twin := api.IntegrationRequest{Name: "twin", DefaultRole: "readonly", Roles: []api.RoleRequest{role}}
+		try(w.admin.CreateIntegration(ctx, twin, api.ValidateSkip))(w)
 		try(w.admin.CreateAgent(ctx, api.AgentRequest{Name: "ranger"}))(w)
 		try(w.admin.Connect(ctx, "ranger", "platform"))(w)
 		try(w.admin.Connect(ctx, "scout", "twin"))(w)
 		ranger := rolebroker.NewSecret(try(w.admin.CreateToken(ctx, "ranger", api.TokenRequest{}))(w).Token.Reveal())
 		synctest.Wait()
-		borrow := func(token rolebroker.Secret, role, task string) (*client.Credentials, error) {
-			return clientOf(w, w.runner.http.Handler, token).Credentials(ctx, role, task)
+		borrowing := func(token rolebroker.Secret, role, task string) func() (*client.Credentials, error) {
+			c := clientOf(w, w.runner.http.Handler, token)
+			return func() (*client.Credentials, error) { return c.Credentials(ctx, role, task) }
 		}
 		requests := map[string]func() (*client.Credentials, error){
-			"scout":                   func() (*client.Credentials, error) { return borrow(w.scout, "platform/readonly", "") },
-			"scout for a task":        func() (*client.Credentials, error) { return borrow(w.scout, "platform/readonly", "a") },
-			"scout for another task":  func() (*client.Credentials, error) { return borrow(w.scout, "platform/readonly", "b") },
-			"scout with another role": func() (*client.Credentials, error) { return borrow(w.scout, "twin/readonly", "") },
-			"ranger":                  func() (*client.Credentials, error) { return borrow(ranger, "platform/readonly", "") },
+			"scout":                   borrowing(w.scout, "platform/readonly", ""),
+			"scout for a task":        borrowing(w.scout, "platform/readonly", "a"),
+			"scout for another task":  borrowing(w.scout, "platform/readonly", "b"),
+			"scout with another role": borrowing(w.scout, "twin/readonly", ""),
+			"ranger":                  borrowing(ranger, "platform/readonly", ""),
 		}
 		loans := map[string]string{}
 		for who, request := range requests {
@@ -100,7 +100,7 @@ func TestPlatformLoansAreKeptApart(t *testing.T) {
 				w.Errorf("during an outage, %s gets the loan of %s", who, loans[lent.AccessKeyID])
 			}
 		}
-		_, err := borrow(ranger, "platform/readonly", "a")
+		_, err := borrowing(ranger, "platform/readonly", "a")()
 		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable ||
 			!strings.Contains(err.Error(), "cannot reach its server since") {
 			w.Errorf("during an outage ranger gets the loan of another: %v", err)

@@ -137,10 +137,11 @@ func (w *world) arrange() {
 	cluster := api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "eks", DefaultRole: "inner",
 		ExternalID: try(w.admin.ReserveExternalID(ctx))(w).ExternalID,
 		Roles:      []api.RoleRequest{role("inner", "Inner"), role("other", "Other")}}
+	trust := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + clusterAccount + `"},
+		"Action":["sts:AssumeRole","sts:TagSession"],
+		"Condition":{"StringEquals":{"sts:ExternalId":"` + cluster.ExternalID + `"}}}}`
 	for _, iam := range []string{"Inner", "Other"} {
-		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: iam, TrustPolicy: `{"Version":"2012-10-17",
-			"Statement":{"Effect":"Allow","Principal":{"AWS":"` + clusterAccount + `"},
-			"Action":["sts:AssumeRole","sts:TagSession"],"Condition":{"StringEquals":{"sts:ExternalId":"` + cluster.ExternalID + `"}}}}`})
+		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: iam, TrustPolicy: trust})
 	}
 	w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: "ReadOnly", TrustPolicy: trusting(platformAccount)})
 	platform := api.IntegrationRequest{Name: "platform", DefaultRole: "readonly",
