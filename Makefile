@@ -16,11 +16,13 @@ help: ## list these targets
 demo: build ## the whole product on this machine, on a simulated AWS
 	bin/rolebroker demo
 
-# The tests run under the race detector. SQLite, which is C translated to Go, is
-# not compiled for it: it would take five times as long, and has no goroutines.
-# staticcheck reads what the compiler wrote for the tests, so that everything is
+# The tests run under the race detector, except SQLite itself, which is C
+# translated to Go: with it, tests of the store take four times as long. No other
+# package may be excluded: one that instantiates sync.Map makes the detector blind
+# to it, and report races that are none.
+# staticcheck reads the compiler's output for the tests, so that everything is
 # compiled once.
-RACE := -race -gcflags=modernc.org/...=-race=false
+RACE := -race -gcflags=modernc.org/sqlite/lib=-race=false
 
 test: setup kubernetes-in-ci fmt tidy staticcheck ## everything that has to be right, on a fresh machine too
 	go test $(RACE) -vet=all -timeout 20m ./...
