@@ -22,7 +22,7 @@ const (
 type Changes struct {
 	lender *lend.Lender
 	end    func()
-	ready  chan struct{} // has one element when there is something to take
+	ready  chan struct{} // has one element when changes are pending
 
 	mu      sync.Mutex
 	pending []rolebroker.Change
@@ -93,7 +93,7 @@ type streams struct {
 	open map[rolebroker.RunnerID]int
 }
 
-// add counts one more, unless there are maxStreams; n is how many were open.
+// add counts one more stream, unless the runner has maxStreams. n is the number before.
 func (s *streams) add(id rolebroker.RunnerID) (n int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -49,7 +49,7 @@ func watch(t *testing.T, b *broker.Broker, who rolebroker.Caller) *broker.Change
 	return c
 }
 
-// next takes what is queued, without waiting for more.
+// next takes the queued changes, without waiting for more.
 func next(c *broker.Changes) []rolebroker.Change {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -89,7 +89,7 @@ func TestMoreChangesThanAreKeptBecomeOne(t *testing.T) {
 		t.Errorf("a runner that keeps up is told %+v", got)
 	}
 
-	// What comes after the one is told, too.
+	// Later changes follow it.
 	records.tellMany(1001)
 	last = records.tellMany(2)
 	if got, want := next(slow), append([]rolebroker.Change{anything}, last...); !slices.Equal(got, want) {

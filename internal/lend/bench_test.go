@@ -6,8 +6,8 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// BenchmarkLendWarm is what a request costs beyond HTTP, when nothing has to be
-// asked of anyone.
+// BenchmarkLendWarm measures a request that the cache and the lease can answer,
+// without HTTP.
 func BenchmarkLendWarm(b *testing.B) {
 	w := newWorld(b)
 	w.mustLend("")

@@ -23,7 +23,7 @@ const (
 	// with each failure.
 	firstBackoff         = time.Second
 	maxBackoff           = 30 * time.Second
-	maxBackoffWhenDenied = 4 * time.Second // somebody may be repairing the role now
+	maxBackoffWhenDenied = 4 * time.Second // an administrator may be repairing the role now
 )
 
 // lease keeps the credentials of one key. All requests that wait share one

@@ -21,7 +21,7 @@ func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		if err != nil {
 			return nil, l.refused(ctx, who, req, err)
 		}
-		// The lease holds the credentials, if there are any.
+		// Does its lease have fresh credentials?
 		lease, err := l.lease(key, grant)
 		if err != nil {
 			return nil, l.refused(ctx, who, req, err)
@@ -30,7 +30,7 @@ func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		if loan := lease.fresh(who, now); loan != nil {
 			return l.handOut(who, loan, now), nil
 		}
-		// The lease records a session and asks STS.
+		// If not, the lease records a session and asks STS.
 		loan, err := lease.wait(ctx)
 		if err == errDropped {
 			continue
@@ -38,7 +38,7 @@ func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		if err != nil {
 			return nil, l.refused(ctx, who, req, l.explain(err, grant))
 		}
-		// The answer may have changed during the wait.
+		// May the agent still have the role after the wait?
 		keyNow, _, err := l.decide(ctx, who, req)
 		if err != nil {
 			return nil, l.refused(ctx, who, req, err)

@@ -29,7 +29,7 @@ func (f *fake) cannotRecord() {
 	f.records.fail("RecordFetches", nil)
 }
 
-// records checks what is recorded after recording once more.
+// recordsUse records once more and checks the counts in the record.
 func (f *fake) recordsUse(want map[rolebroker.SessionID]int64) {
 	f.Helper()
 	if err := f.lender.RecordUse(f.Context()); err != nil {

@@ -25,7 +25,7 @@ const (
 	customerAccount = "444455556666"
 )
 
-// admin is whoever arranges the world.
+// admin arranges the world.
 var admin = rolebroker.Caller{APIKey: "key_test", Name: "test", Access: rolebroker.AccessAdmin}
 
 // world is a lender on a real SQLite store and a simulated AWS, with no
@@ -115,7 +115,7 @@ func (w *world) integration(name string, roles ...rolebroker.Role) *rolebroker.I
 	return in
 }
 
-// agent makes an agent with a token and returns who shows that token.
+// agent makes an agent with a token, and returns the caller with that token.
 func (w *world) agent(name string, integrations ...string) rolebroker.Caller {
 	w.Helper()
 	a, err := w.broker.CreateAgent(w.ctx, admin, broker.AgentSpec{Name: name, Connections: &integrations})
@@ -142,7 +142,7 @@ func (w *world) mustLend(reference string) *rolebroker.Loan {
 	return loan
 }
 
-// refuses checks that a reference is refused with a code and says so.
+// refuses checks the code of a refusal, and returns its message.
 func (w *world) refuses(reference string, code rolebroker.Code) string {
 	w.Helper()
 	loan, err := w.lend(reference)
