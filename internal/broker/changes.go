@@ -46,7 +46,7 @@ func (b *Broker) Watch(ctx context.Context, who rolebroker.Caller) (*Changes, er
 	if !c.AreHeard() {
 		c.Close()
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable,
-			"this server does not hear of changes by other servers now").
+			"this server may miss changes by other servers now").
 			WithHint("try again in a few seconds")
 	}
 	return c, nil

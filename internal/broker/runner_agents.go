@@ -37,8 +37,8 @@ func (b *Broker) trustsIssuer(ctx context.Context, who rolebroker.Caller, issuer
 		return err
 	case issuer == "" || runner.Issuer != issuer:
 		return rolebroker.Errorf(rolebroker.CodeDenied,
-			"runner %s is not believed about the service accounts of the issuer %s", runner.Name, issuer).
-			WithHint("if that is the issuer of its cluster, an administrator can say so: "+
+			"this server does not believe runner %s about the service accounts of the issuer %s", runner.Name, issuer).
+			WithHint("if that is the issuer of its cluster, an administrator can set it: "+
 				"rolebroker runner update %s --issuer %s", runner.Name, issuer)
 	}
 	return nil

@@ -58,7 +58,7 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 			WithHint("an administrator can let it: rolebroker integration update %s --assumption-mode cluster --runner %s",
 				in.Name, who.Name)
 	case s.Integration != in.ID || s.Role != role.ID:
-		return invalidSession("role", "is not told by its ID and that of its integration")
+		return invalidSession("role", "must be the ID of a role of the integration")
 	case s.ARN != role.ARN || s.Region != role.Region || s.SessionName != name:
 		return rolebroker.Errorf(rolebroker.CodeStale, "role %s was changed meanwhile", grant.Reference()).
 			WithHint("try again")
@@ -74,17 +74,17 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 
 // recordLate records a session that a runner began while it could not reach the server. The agent may have lost the
 // role since; the session is recorded all the same, because it happened. It must renew a session that was authorized
-// and is on record: a runner is not believed about any other.
+// and is on record: the server does not believe a runner about any other.
 func (b *Broker) recordLate(ctx context.Context, s rolebroker.Session) error {
 	if err := checkLate(&s, b.now()); err != nil {
 		return err
 	}
 	first, err := b.store.FirstLike(ctx, &s)
 	if err == nil && s.RequestedAt.Before(stored(first.RequestedAt).Add(-maxClockSkew)) {
-		err = rolebroker.Errorf(rolebroker.CodeNotFound, "it is older than what was authorised")
+		err = rolebroker.Errorf(rolebroker.CodeNotFound, "it began before the session that was authorised")
 	}
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-		return rolebroker.Errorf(rolebroker.CodeDenied, "the session renews none that was authorised: %w", err)
+		return rolebroker.Errorf(rolebroker.CodeDenied, "the session renews no session that was authorised: %w", err)
 	}
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func checkLate(s *rolebroker.Session, now time.Time) error {
 	case s.RequestedAt.After(now.Add(maxClockSkew)):
 		return invalidSession("requested_at", "is in the future")
 	case s.ExpiresAt.Before(s.RequestedAt) || s.ExpiresAt.After(latest):
-		return invalidSession("expires_at", "is not when such a session can expire")
+		return invalidSession("expires_at", "is not possible for such a session")
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func (b *Broker) FinishRunnerSession(ctx context.Context, who rolebroker.Caller,
 	case begun.State == s.State && begun.AccessKeyID == s.AccessKeyID && begun.ExpiresAt.Equal(stored(s.ExpiresAt)):
 		return nil
 	}
-	return rolebroker.Errorf(rolebroker.CodeConflict, "something else came of the session %s already", s.ID)
+	return rolebroker.Errorf(rolebroker.CodeConflict, "the session %s has another outcome already", s.ID)
 }
 
 // checkOutcome checks whether a session can have had an outcome. Codes: invalid.
@@ -165,7 +165,7 @@ func checkOutcome(s, begun *rolebroker.Session) error {
 	case s.State != rolebroker.SessionActive && s.State != rolebroker.SessionFailed:
 		return invalidSession("state", "is not one of active, failed")
 	case s.ExpiresAt.Before(earliest) || s.ExpiresAt.After(latest):
-		return invalidSession("expires_at", "is not when such a session can expire")
+		return invalidSession("expires_at", "is not possible for such a session")
 	case (s.State == rolebroker.SessionActive || s.AccessKeyID != "") && !isAccessKeyID(s.AccessKeyID):
 		return invalidSession("access_key_id", "is not an access key ID")
 	}

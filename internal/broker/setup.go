@@ -103,7 +103,7 @@ func (b *Broker) setup(
 		defer func() { <-b.setups }()
 	case <-ctx.Done():
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable,
-			"%d setups are being written already: %w", maxSetups, ctx.Err()).
+			"%d setups are being made already: %w", maxSetups, ctx.Err()).
 			WithHint("try again in a few seconds")
 	}
 	made, err := setup.New(ctx, subject)

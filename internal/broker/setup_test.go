@@ -67,7 +67,7 @@ func TestSetupsAreMadeAFewAtATime(t *testing.T) {
 		brief, cancel := context.WithTimeout(w.ctx, time.Second)
 		defer cancel()
 		err := setup(brief)
-		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || !strings.Contains(err.Error(), "being written already") {
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || !strings.Contains(err.Error(), "being made already") {
 			t.Errorf("a caller who waits no longer gets %v", err)
 		}
 		close(h.release)
