@@ -17,7 +17,7 @@ type Setup struct {
 
 	Text           string      `json:"text" doc:"All of it, for a person."`
 	AWSCLI         string      `json:"aws_cli" doc:"Commands that make or change the roles."`
-	CloudFormation string      `json:"cloudformation" doc:"A template that makes the roles, or one for each account."`
+	CloudFormation string      `json:"cloudformation" doc:"A template in JSON that makes the roles; for roles in several accounts, one after the other."`
 	Terraform      string      `json:"terraform" doc:"HCL that makes the roles."`
 	Roles          []RoleSetup `json:"roles" nullable:"false"`
 }

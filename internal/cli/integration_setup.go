@@ -43,7 +43,8 @@ external ID of the integration, and ready to be pasted.
                   role as it is with what is missing merged in; an exact
                   principal in it stays exact without --principal
   aws-cli         commands for the AWS CLI
-  cloudformation  a CloudFormation template
+  cloudformation  a CloudFormation template in JSON, one for each account;
+                  its Metadata say how to use it
   terraform       Terraform configuration
 
 In cluster mode the roles trust a Kubernetes service account; --oidc-issuer,

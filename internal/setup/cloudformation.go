@@ -2,93 +2,117 @@ package setup
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// perTemplate is how many roles a template has at most, so that it stays
-// below what CloudFormation takes without a bucket, 51,200 bytes.
+// perTemplate is how many roles a template has at most, so that it stays below
+// 51,200 bytes, the most that CloudFormation takes without a bucket.
 const perTemplate = 20
 
-// cloudFormation is a template for each account, or several where an account
-// has many roles.
+// cloudFormation is a template in JSON for each account, or several for an
+// account with many roles.
 func (b *book) cloudFormation(ctx context.Context) string {
 	var all []string
 	for _, account := range until(ctx, b.accounts) {
 		able := slices.DeleteFunc(slices.Clone(account), func(t *target) bool { return b.noTemplate(t) != "" })
 		for i, part := range until(ctx, slices.Collect(slices.Chunk(able, perTemplate))) {
-			all = append(all, b.template(part, i+1, len(b.accounts) > 1))
+			remarks := b.instructions(b.stack(part[0].arn.Account, i+1), part[0].arn.Account)
+			if len(all) == 0 {
+				remarks = append(b.leftOut(), remarks...)
+			}
+			all = append(all, pretty(b.template(part, remarks)))
 		}
 	}
-	text := b.remarks() + b.leftOut() + strings.Join(all, "---\n")
-	if missing := b.missing(); missing != "" {
-		return comment(missing) + "\n" + text
+	if len(b.targets) == 0 {
+		return ""
 	}
-	return text
+	if len(all) == 0 {
+		all = append(all, pretty(object{{"Metadata", object{{"rolebroker", b.leftOut()}}}}))
+	}
+	return strings.Join(all, "\n") + "\n"
 }
 
 // noTemplate says why a role is not in a template; "" if it is.
 func (b *book) noTemplate(t *target) string {
 	const reference = "{{resolve:"
 	if t.obstacle == "" && (strings.Contains(t.policy, reference) || strings.Contains(t.arn.Path, reference)) {
-		return "CloudFormation would take the {{resolve:…}} in it for a reference. Use the AWS CLI or Terraform."
+		return "CloudFormation would resolve the dynamic reference in it. Use the AWS CLI or Terraform."
 	}
 	return t.obstacle
 }
 
-func (b *book) leftOut() string {
-	var out script
+// leftOut has the remarks that are made once: on the current policy, and on the
+// roles that are not in a template.
+func (b *book) leftOut() object {
+	var remarks object
+	if notes := b.notes(); len(notes) > 0 {
+		remarks = append(remarks, member{"CurrentPolicy", notes})
+	}
+	var missing []string
 	for _, t := range b.targets {
 		if why := b.noTemplate(t); why != "" {
-			out.remark("Role %s is not here: %s\n  %s", t.label(), why, t.arn)
+			missing = append(missing, fmt.Sprintf("Role %s is not here: %s", t.label(), why))
 		}
 	}
-	return out.String()
+	if len(missing) > 0 {
+		remarks = append(remarks, member{"LeftOut", missing})
+	}
+	return remarks
 }
 
-// template is the roles of one account.
-func (b *book) template(roles []*target, part int, several bool) string {
-	stack := b.stack()
-	if several {
-		stack += "-" + roles[0].arn.Account
+// instructions say how to use a template. JSON has no comments, so they stand in
+// its metadata.
+func (b *book) instructions(stack, account string) object {
+	var remarks object
+	if missing := b.missing(); missing != "" {
+		remarks = append(remarks, member{"FillIn", strings.Split(missing, "\n")})
+	}
+	use := []string{
+		"Save this template as " + stack + ".json, and with credentials of account " + account + ":",
+		"aws cloudformation deploy --template-file " + stack + ".json --stack-name " + stack + " --capabilities CAPABILITY_NAMED_IAM",
+		"It makes the roles. Change a role that exists with the commands for the AWS CLI.",
+	}
+	if b.exists() {
+		use = []string{
+			"Save this template as " + stack + ".json.",
+			"The role exists, so have CloudFormation take it over: with credentials of account " + account +
+				", create a change set of the type IMPORT from this template, in the console under Stacks > Create stack > With existing resources.",
+		}
+	}
+	return append(remarks, member{"Use", use})
+}
+
+// stack is the name of a stack, and of its template's file: letters, digits and
+// '-'. The part counts the templates of an account, from 1.
+func (b *book) stack(account string, part int) string {
+	name := "rolebroker"
+	if b.Integration != "" {
+		name += "-" + strings.Map(func(r rune) rune {
+			if isAlphanumeric(r) {
+				return r
+			}
+			return '-'
+		}, b.Integration)
+	}
+	if len(b.accounts) > 1 {
+		name += "-" + account
 	}
 	if part > 1 {
-		stack += "-" + strconv.Itoa(part)
+		name += "-" + strconv.Itoa(part)
 	}
-	var out script
-	out.line("# Roles of account %s. Save this template as %s.yaml, and with credentials of that account:", roles[0].arn.Account, stack)
-	out.line("#")
-	out.line("#   aws cloudformation deploy --template-file %s.yaml --stack-name %s --capabilities CAPABILITY_NAMED_IAM", stack, stack)
-	out.line("#")
-	if b.exists() {
-		out.line("# The role exists, so let CloudFormation take it over instead: create a change set of the type IMPORT")
-		out.line("# from this template, in the console under Stacks > Create stack > With existing resources.")
-	} else {
-		out.line("# It makes the roles. One that exists has to be changed as the AWS CLI's commands do.")
-	}
-	out.WriteString(yaml(b.stackOf(roles)))
-	return out.String()
-}
-
-// stack is the name of the stack and of the file: letters, digits and '-'.
-func (b *book) stack() string {
-	if b.Integration == "" {
-		return "rolebroker"
-	}
-	return "rolebroker-" + strings.Map(func(r rune) rune {
-		if isAlphanumeric(r) {
-			return r
-		}
-		return '-'
-	}, b.Integration)
+	return name
 }
 
 func isAlphanumeric(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 }
 
-func (b *book) stackOf(roles []*target) object {
+// template makes roles of one account.
+func (b *book) template(roles []*target, remarks object) object {
 	var parameters, conditions, resources, outputs object
 	taken := map[string]int{}
 	for _, t := range roles {
@@ -96,28 +120,31 @@ func (b *book) stackOf(roles []*target) object {
 		list, some := id+"PolicyArns", id+"HasPolicies"
 		parameters = append(parameters, member{list, object{{"Type", "CommaDelimitedList"}, {"Default", ""},
 			{"Description", "ARNs of managed policies, with commas between them: all that agents need to do as " + t.label()}}})
-		conditions = append(conditions, member{some, verbatim(`!Not [!Equals [!Join ["", !Ref ` + list + `], ""]]`)})
-		resources = append(resources, member{id, b.resource(t, list, some)})
-		outputs = append(outputs, member{id + "Arn", object{{"Value", verbatim("!GetAtt " + id + ".Arn")}}})
+		joined := object{{"Fn::Join", []any{"", ref(list)}}}
+		conditions = append(conditions, member{some, object{{"Fn::Not", []any{object{{"Fn::Equals", []any{joined, ""}}}}}}})
+		resources = append(resources, member{id, b.resource(t, object{{"Fn::If", []any{some, ref(list), ref("AWS::NoValue")}}})})
+		outputs = append(outputs, member{id + "Arn", object{{"Value", object{{"Fn::GetAtt", []any{id, "Arn"}}}}}})
 	}
 	return object{
 		{"AWSTemplateFormatVersion", "2010-09-09"},
 		{"Description", strings.TrimSuffix("Roles that rolebroker lends to AI agents: "+b.Integration, ": ")},
+		{"Metadata", object{{"rolebroker", remarks}}},
 		{"Parameters", parameters}, {"Conditions", conditions}, {"Resources", resources}, {"Outputs", outputs},
 	}
 }
 
-func (b *book) resource(t *target, list, some string) object {
+func ref(name string) object { return object{{"Ref", name}} }
+
+func (b *book) resource(t *target, policies object) object {
 	properties := object{{"RoleName", t.arn.Name}, {"Path", t.arn.Path}, {"Description", b.description(t)}}
 	if n := t.seconds(); n > 0 {
 		properties = append(properties, member{"MaxSessionDuration", n})
 	}
 	properties = append(properties,
-		member{"AssumeRolePolicyDocument", t.document},
-		member{"ManagedPolicyArns", verbatim(`!If [` + some + `, !Ref ` + list + `, !Ref "AWS::NoValue"]`)})
+		member{"AssumeRolePolicyDocument", json.RawMessage(t.policy)}, member{"ManagedPolicyArns", policies})
 	resource := object{{"Type", "AWS::IAM::Role"}}
-	if b.exists() {
-		resource = append(resource, member{"DeletionPolicy", "Retain"}, member{"UpdateReplacePolicy", "Retain"}) // an import asks for the first
+	if b.exists() { // an import requires a DeletionPolicy
+		resource = append(resource, member{"DeletionPolicy", "Retain"}, member{"UpdateReplacePolicy", "Retain"})
 	}
 	return append(resource, member{"Properties", properties})
 }
@@ -131,8 +158,8 @@ func logicalID(name string) string {
 	return id.String()
 }
 
-// unused is the name, with a number if it is taken already. What is taken has
-// the last number that it was given.
+// unused is the name, with a number if it is taken already. taken has the last
+// number that each name was given.
 func unused(taken map[string]int, name string) string {
 	if taken[name] == 0 {
 		taken[name] = 1

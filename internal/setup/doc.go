@@ -13,8 +13,7 @@
 //
 // It refuses to do anything in AWS, and does no input or output at all. It
 // refuses to write what would do harm when it is pasted: whatever a name, a
-// path or a policy contains stays text in a shell, in YAML, in HCL and in
-// JSON; commands in which something has still to be filled in are comments, and
+// path or a policy contains stays text in a shell, in HCL and in JSON; commands in which something has still to be filled in are comments, and
 // all others are run in the account only that they are for. It does not find out
 // whether AWS takes it, which is what validation is for.
 //

@@ -113,7 +113,7 @@ func TestGolden(t *testing.T) {
 			archive := &txtar.Archive{Files: []txtar.File{
 				{Name: "guide.txt", Data: []byte(done.Text)},
 				{Name: "commands.sh", Data: []byte(done.AWSCLI)},
-				{Name: "template.yaml", Data: []byte(done.CloudFormation)},
+				{Name: "template.json", Data: []byte(done.CloudFormation)},
 				{Name: "roles.tf", Data: []byte(done.Terraform)},
 			}}
 			got := txtar.Format(archive)

@@ -426,7 +426,11 @@ func TestGuideSaysWhatTheCurrentPolicyDoes(t *testing.T) {
 		if !strings.Contains(strings.Join(done.Notes, "\n"), test.want) {
 			t.Errorf("%s: the notes are %q, and not %s", test.why, done.Notes, test.want)
 		}
-		for _, text := range []string{done.AWSCLI, done.CloudFormation, done.Terraform} {
+		made, _ := templates(t, done.CloudFormation)
+		if notes := words(strings.Join(made[0].Metadata.Rolebroker.CurrentPolicy, " ")); !strings.Contains(notes, test.want) {
+			t.Errorf("%s: the template's metadata say %s, and not %s", test.why, notes, test.want)
+		}
+		for _, text := range []string{done.AWSCLI, done.Terraform} {
 			top, _, _ := strings.Cut(text, "\n\n")
 			if top = "\n" + top; !strings.Contains(words(strings.ReplaceAll(top, "\n#", "\n")), test.want) || strings.Count(top, "\n") != strings.Count(top, "\n#") {
 				t.Errorf("%s: at the top is not %s, as a comment:%s", test.why, test.want, top)

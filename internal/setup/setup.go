@@ -60,7 +60,7 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 	}
 	if current != nil {
 		b.merged = merge(current, s.want(s.Roles[0]))
-		b.targets[0].policy, b.targets[0].document = b.merged.text, tree(b.merged.text)
+		b.targets[0].policy = b.merged.text
 		done.Notes = b.merged.notes
 		done.Roles[0].Merged, done.Roles[0].Diff = b.merged.text, b.merged.diff
 	}
@@ -152,7 +152,6 @@ type place struct{ partition, account string }
 type trust struct {
 	principal         string
 	statement, policy string // JSON
-	document          any    // the policy as a tree
 }
 
 // target is an IAM role. Several roles of an integration can be the same one,
@@ -162,7 +161,6 @@ type target struct {
 	names    []string // what users call it
 	duration time.Duration
 	policy   string // the trust policy it is to have, JSON
-	document any    // the same as a tree
 	obstacle string // why it cannot be set up, as a sentence; empty if it can
 }
 
@@ -179,7 +177,7 @@ func newBook(ctx context.Context, s Subject) *book {
 		}
 		trust := b.trust(role)
 		t := &target{arn: role.ARN, names: []string{role.Name}, duration: role.Duration(),
-			policy: trust.policy, document: trust.document, obstacle: s.obstacle(role)}
+			policy: trust.policy, obstacle: s.obstacle(role)}
 		known[role.ARN] = t
 		i, found := accounts[role.ARN.Account]
 		if !found {
@@ -201,8 +199,7 @@ func (b *book) trust(role rolebroker.Role) *trust {
 	}
 	if b.trusts[at] == nil {
 		w := b.want(role)
-		document := trusting(w.fresh())
-		b.trusts[at] = &trust{principal: w.principal, statement: pretty(w.fresh()), policy: pretty(document), document: document}
+		b.trusts[at] = &trust{principal: w.principal, statement: pretty(w.fresh()), policy: pretty(trusting(w.fresh()))}
 	}
 	return b.trusts[at]
 }

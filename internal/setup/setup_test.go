@@ -86,7 +86,11 @@ func TestWhatCannotBeSetUpIsLeftOut(t *testing.T) {
 		"arn:aws-cn:iam::444455556666:role/ReadOnly",
 	} {
 		done := write(t, setup.Subject{Platform: user, Roles: []rolebroker.Role{role(t, "odd", arn)}})
-		for _, text := range []string{done.AWSCLI, done.CloudFormation, done.Terraform} {
+		made, _ := templates(t, done.CloudFormation)
+		if len(made) != 1 || len(made[0].Resources) != 0 || len(made[0].Metadata.Rolebroker.LeftOut) != 1 {
+			t.Errorf("%s: the templates are %+v", arn, made)
+		}
+		for _, text := range []string{done.AWSCLI, done.Terraform} {
 			for line := range strings.Lines(text) {
 				if !strings.HasPrefix(line, "#") && line != "\n" {
 					t.Errorf("%s: %s", arn, line)

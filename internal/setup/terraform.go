@@ -3,12 +3,9 @@ package setup
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 )
-
-// widestKey is how long a key may be for its neighbours to be aligned with it.
-// Those of IAM are shorter.
-const widestKey = 200
 
 // terraform is HCL with a resource for each role.
 func (b *book) terraform(ctx context.Context) string {
@@ -45,15 +42,14 @@ func (b *book) awsIAMRole(t *target, name string) string {
 		return out.String()
 	}
 	if b.exists() {
-		out.WriteString("import {\n" + hclBody("  ", object{{"to", verbatim("aws_iam_role." + name)}, {"id", t.arn.Name}}) + "}\n\n")
+		out.line("import {\n%s}\n", attributes([][2]string{{"to", "aws_iam_role." + name}, {"id", hclText(t.arn.Name)}}))
 	}
 	out.remark("Role %s: %s", t.label(), t.arn)
 	out.line("resource \"aws_iam_role\" %s {", hclText(name))
 	if len(b.accounts) > 1 {
 		out.line("  # provider = aws.account_%s\n", t.arn.Account)
 	}
-	out.WriteString(hclBody("  ", b.arguments(t)))
-	out.line("\n  assume_role_policy = jsonencode(%s)\n}\n", hcl("  ", t.document))
+	out.line("%s\n  assume_role_policy = <<-POLICY\n%s\n  POLICY\n}\n", attributes(b.arguments(t)), hclHeredoc("    ", t.policy))
 	out.line("# Attach all that your agents need, for example:")
 	out.line("#\n# resource \"aws_iam_role_policy_attachment\" %s {", hclText(name))
 	out.line("#   role       = aws_iam_role.%s.name", name)
@@ -61,12 +57,25 @@ func (b *book) awsIAMRole(t *target, name string) string {
 	return out.String()
 }
 
-func (b *book) arguments(t *target) object {
-	o := object{{"name", t.arn.Name}, {"path", t.arn.Path}, {"description", b.description(t)}}
+func (b *book) arguments(t *target) [][2]string {
+	all := [][2]string{{"name", hclText(t.arn.Name)}, {"path", hclText(t.arn.Path)}, {"description", hclText(b.description(t))}}
 	if n := t.seconds(); n > 0 {
-		o = append(o, member{"max_session_duration", n})
+		all = append(all, [2]string{"max_session_duration", strconv.Itoa(n)})
 	}
-	return o
+	return all
+}
+
+// attributes are names and expressions, a line each, aligned as terraform fmt does it.
+func attributes(all [][2]string) string {
+	widest := 0
+	for _, a := range all {
+		widest = max(widest, len(a[0]))
+	}
+	var out script
+	for _, a := range all {
+		out.line("  %-*s = %s", widest, a[0], a[1])
+	}
+	return out.String()
 }
 
 // terraformName is a role's name as Terraform takes it in an address.
@@ -83,90 +92,10 @@ func terraformName(name string) string {
 	return clean
 }
 
-// hcl is v as an expression of HCL. The first line is for where it stands;
-// those that follow begin with the indent.
-func hcl(indent string, v any) string {
-	switch v := v.(type) {
-	case string:
-		return hclText(v)
-	case verbatim:
-		return string(v)
-	case object:
-		if len(v) == 0 {
-			return "{}"
-		}
-		return "{\n" + hclBody(indent+"  ", v) + indent + "}"
-	case []any:
-		return hclList(indent, v)
-	case nil:
-		return "null"
-	}
-	return fmt.Sprint(v) // a number or a bool
-}
-
-// attribute is a member in HCL.
-type attribute struct{ key, value string }
-
-func (a attribute) long() bool { return strings.Contains(a.value, "\n") }
-
-// hclBody is members a line each, the equals signs of neighbours aligned as
-// terraform fmt does it.
-func hclBody(indent string, o object) string {
-	all := make([]attribute, len(o))
-	for i, m := range o {
-		all[i] = attribute{hclKey(m.key), hcl(indent, m.value)}
-	}
-	align(all)
-	var out strings.Builder
-	for _, a := range all {
-		out.WriteString(indent + a.key + " = " + a.value + "\n")
-	}
-	return out.String()
-}
-
-// align makes the keys of neighbours equally long whose values are on one line.
-func align(all []attribute) {
-	first, widest := 0, 0
-	for i := range len(all) + 1 {
-		if i < len(all) && !all[i].long() {
-			widest = max(widest, len(all[i].key))
-			continue
-		}
-		for j := first; j < i && widest <= widestKey; j++ {
-			all[j].key += strings.Repeat(" ", widest-len(all[j].key))
-		}
-		first, widest = i+1, 0
-	}
-}
-
-// hclList is a list on one line, or with a line for each element if one of them
-// takes several.
-func hclList(indent string, all []any) string {
-	elements := make([]string, len(all))
-	long := false
-	for i, one := range all {
-		elements[i] = hcl(indent+"  ", one)
-		long = long || strings.Contains(elements[i], "\n")
-	}
-	if !long {
-		return "[" + strings.Join(elements, ", ") + "]"
-	}
-	var out strings.Builder
-	out.WriteString("[\n")
-	for _, element := range elements {
-		out.WriteString(indent + "  " + element + ",\n")
-	}
-	return out.String() + indent + "]"
-}
-
-// hclKey is a key as it is where it cannot be taken for anything else.
-func hclKey(key string) string {
-	clean := strings.TrimFunc(key, func(r rune) bool { return isAlphanumeric(r) || r == '_' }) == ""
-	reserved := key == "for" || key == "null" || key == "true" || key == "false"
-	if !clean || reserved || key == "" || '0' <= key[0] && key[0] <= '9' {
-		return hclText(key)
-	}
-	return key
+// hclHeredoc is text as the body of a heredoc, with nothing in it for HCL to evaluate.
+func hclHeredoc(indent, text string) string {
+	text = strings.NewReplacer("${", "$${", "%{", "%%{").Replace(text)
+	return indent + strings.ReplaceAll(text, "\n", "\n"+indent)
 }
 
 // hclText is a string in quotes, with nothing in it for HCL to evaluate.

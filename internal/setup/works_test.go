@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
-	"github.com/goccy/go-yaml"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
@@ -135,34 +135,37 @@ func TestAllowPlatformIsEnough(t *testing.T) {
 
 // template is what CloudFormation reads.
 type template struct {
-	Parameters map[string]any `yaml:"Parameters"`
+	Metadata struct {
+		Rolebroker struct{ CurrentPolicy, LeftOut, FillIn, Use []string }
+	}
+	Parameters map[string]any `json:"Parameters"`
 	Resources  map[string]struct {
-		Type       string `yaml:"Type"`
+		Type       string `json:"Type"`
 		Properties struct {
-			RoleName                 string `yaml:"RoleName"`
-			Path                     string `yaml:"Path"`
-			Description              string `yaml:"Description"`
-			MaxSessionDuration       int    `yaml:"MaxSessionDuration"`
-			AssumeRolePolicyDocument any    `yaml:"AssumeRolePolicyDocument"`
-		} `yaml:"Properties"`
-	} `yaml:"Resources"`
-	Outputs map[string]any `yaml:"Outputs"`
+			RoleName                 string `json:"RoleName"`
+			Path                     string `json:"Path"`
+			Description              string `json:"Description"`
+			MaxSessionDuration       int    `json:"MaxSessionDuration"`
+			AssumeRolePolicyDocument any    `json:"AssumeRolePolicyDocument"`
+		} `json:"Properties"`
+	} `json:"Resources"`
+	Outputs map[string]any `json:"Outputs"`
 }
 
-// templates are the documents of a text.
-func templates(t *testing.T, text string) (all []template) {
+// templates are those of a text, and how many bytes each has.
+func templates(t *testing.T, text string) (all []template, sizes []int) {
 	t.Helper()
-	documents := yaml.NewDecoder(strings.NewReader(text))
-	for {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	for before := int64(0); ; before = decoder.InputOffset() {
 		var one template
-		err := documents.Decode(&one)
+		err := decoder.Decode(&one)
 		if errors.Is(err, io.EOF) {
-			return all
+			return all, sizes
 		}
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
-		all = append(all, one)
+		all, sizes = append(all, one), append(sizes, int(decoder.InputOffset()-before))
 	}
 }
 
@@ -173,7 +176,7 @@ func TestCloudFormationMakesRoles(t *testing.T) {
 	odd := role(t, "1", "arn:aws:iam::444455556666:role"+hostile+"+x")
 	elsewhere := role(t, "no", "arn:aws:iam::777788889999:role/yes")
 	s := w.subject(readonly, elsewhere, same, odd)
-	all := templates(t, write(t, s).CloudFormation)
+	all, _ := templates(t, write(t, s).CloudFormation)
 	if len(all) != 2 || len(all[0].Resources) != 3 || len(all[1].Resources) != 1 || len(all[0].Outputs) != 3 || len(all[0].Parameters) != 3 {
 		t.Fatalf("templates %+v", all)
 	}
@@ -204,7 +207,7 @@ func TestCloudFormationMakesRoles(t *testing.T) {
 func TestCloudFormationHasNoReferences(t *testing.T) {
 	w := newWorld(t)
 	s := w.subject(role(t, "odd", "arn:aws:iam::444455556666:role/{{resolve:ssm:x}}/Odd"), role(t, "plain", "arn:aws:iam::444455556666:role/Plain"))
-	all := templates(t, write(t, s).CloudFormation)
+	all, _ := templates(t, write(t, s).CloudFormation)
 	if len(all) != 1 || len(all[0].Resources) != 1 {
 		t.Errorf("templates %+v", all)
 	}
@@ -218,14 +221,9 @@ func TestCloudFormationStaysBelowItsLimits(t *testing.T) {
 		name := strings.Repeat("n", 62) + string(rune('a'+i/26)) + string(rune('a'+i%26))
 		roles = append(roles, role(t, name, "arn:aws:iam::444455556666:role/"+strings.Repeat("p", 100)+"/"+name))
 	}
-	all := strings.Split(write(t, w.subject(roles...)).CloudFormation, "---\n")
-	if len(all) != 5 {
-		t.Errorf("%d templates", len(all))
-	}
-	for _, one := range all {
-		if len(one) > 51200 {
-			t.Errorf("a template has %d bytes", len(one))
-		}
+	_, sizes := templates(t, write(t, w.subject(roles...)).CloudFormation)
+	if len(sizes) != 5 || slices.Max(sizes) > 51200 {
+		t.Errorf("the templates have %v bytes", sizes)
 	}
 }
 
@@ -298,7 +296,7 @@ func TestEveryFormatHasTheMergedPolicy(t *testing.T) {
 	w := newWorld(t)
 	s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
 	s.Request.Role = "readonly"
-	s.Request.CurrentPolicy = `{"Statement":{"Sid":"it's \"${x}\" %{y} \\ \u00e9\u0085 <&> {{ }}","Effect":"Allow","Principal":{"Service":"a.b"},
+	s.Request.CurrentPolicy = `{"Statement":{"Sid":"it's \"${x}\" %{y} $${z} %%{~} \\ \u00e9\u0085 <&> {{ }}","Effect":"Allow","Principal":{"Service":"a.b"},
 		"Action":"sts:AssumeRole","Condition":{"Bool":{"aws:SecureTransport":[true,"true"]},"NumericLessThan":{"aws:EpochTime":2000000000},"Null":{"for":"no","null":"~","1":"- a: b #"}}}}`
 	done := write(t, s)
 	want := decoded(t, done.Roles[0].Merged)
@@ -307,7 +305,8 @@ func TestEveryFormatHasTheMergedPolicy(t *testing.T) {
 			t.Errorf("Terraform has %s, want %s", got, want)
 		}
 	}
-	trust, err := json.Marshal(templates(t, done.CloudFormation)[0].Resources["ReadonlyRole"].Properties.AssumeRolePolicyDocument)
+	made, _ := templates(t, done.CloudFormation)
+	trust, err := json.Marshal(made[0].Resources["ReadonlyRole"].Properties.AssumeRolePolicyDocument)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +369,8 @@ func TestCommandsAreInert(t *testing.T) {
 		if got := resources(t, done.Terraform); len(got) != 1 || got[0].Path != path {
 			t.Errorf("Terraform makes %+v, want the path %s", got, path)
 		}
-		if got := templates(t, done.CloudFormation)[0].Resources["OddRole"].Properties.Path; got != path {
+		all, _ := templates(t, done.CloudFormation)
+		if got := all[0].Resources["OddRole"].Properties.Path; got != path {
 			t.Errorf("CloudFormation makes the path %s, want %s", got, path)
 		}
 	}
@@ -435,7 +435,7 @@ func TestNamesDoNotEndComments(t *testing.T) {
 			if made := resources(t, done.Terraform); len(made) != 1 {
 				t.Errorf("%q: Terraform makes %+v", end, made)
 			}
-			if all := templates(t, done.CloudFormation); len(all) != 1 || len(all[0].Resources) != 1 {
+			if all, _ := templates(t, done.CloudFormation); len(all) != 1 || len(all[0].Resources) != 1 {
 				t.Errorf("%q: the templates are %+v", end, all)
 			}
 			s.Platform = rolebroker.Identity{}

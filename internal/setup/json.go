@@ -19,9 +19,6 @@ type member struct {
 	value any
 }
 
-// verbatim is text that a format takes as it is.
-type verbatim string
-
 // MarshalJSON writes the members in their order.
 func (o object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
@@ -98,36 +95,4 @@ func texts(all []string) any {
 		list[i] = s
 	}
 	return list
-}
-
-// tree reads JSON that is known to be good, keeping the order of its members.
-func tree(raw string) any {
-	dec := json.NewDecoder(bytes.NewReader([]byte(raw)))
-	dec.UseNumber()
-	return node(dec)
-}
-
-func node(dec *json.Decoder) any {
-	token, err := dec.Token()
-	if err != nil {
-		panic(err) // it was read or written as JSON before
-	}
-	switch token {
-	case json.Delim('['):
-		list := []any{}
-		for dec.More() {
-			list = append(list, node(dec))
-		}
-		_, _ = dec.Token() // its end, which More has seen
-		return list
-	case json.Delim('{'):
-		o := object{}
-		for dec.More() {
-			key, _ := node(dec).(string)
-			o = append(o, member{key, node(dec)})
-		}
-		_, _ = dec.Token()
-		return o
-	}
-	return token
 }
