@@ -2,20 +2,20 @@ package api
 
 import "time"
 
-// Agent is who borrows.
+// Agent is an AI agent, which borrows roles.
 type Agent struct {
-	ID                 string       `json:"id" doc:"Stable for the life of the agent; stands for the name wherever one is taken." example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
+	ID                 string       `json:"id" doc:"Never changes, and can be used wherever a name can." example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
 	Name               string       `json:"name" doc:"Unique in a deployment; the RoleSessionName that CloudTrail shows." example:"scout"`
 	Description        string       `json:"description" example:"Looks around"`
-	Disabled           bool         `json:"disabled" doc:"Nothing is lent to a disabled agent." example:"false"`
-	DefaultIntegration string       `json:"default_integration" doc:"The name of the integration whose default role is used when the agent names none; empty when there is none." example:"production"`
-	Connections        []Connection `json:"connections" nullable:"false" doc:"What the agent may borrow from, in the order the connections were made."`
-	Version            int64        `json:"version" doc:"Counts the changes, from 1; the ETag has it after the ID." example:"1"`
+	Disabled           bool         `json:"disabled" doc:"A disabled agent can borrow nothing." example:"false"`
+	DefaultIntegration string       `json:"default_integration" doc:"The name of the integration whose default role the agent gets if it names none; may be empty." example:"production"`
+	Connections        []Connection `json:"connections" nullable:"false" doc:"The integrations that the agent may borrow from, in the order in which they were connected."`
+	Version            int64        `json:"version" doc:"The version, from 1; every change increments it. The ETag is the ID and the version." example:"1"`
 	CreatedAt          time.Time    `json:"created_at" example:"2026-03-14T09:26:53Z"`
 	UpdatedAt          time.Time    `json:"updated_at" example:"2026-03-14T09:26:53Z"`
 }
 
-// ETag is what guards an update of this version, for If-Match.
+// ETag identifies this version, for If-Match.
 func (a Agent) ETag() string { return etag(a.ID, a.Version) }
 
 // Connection says that an agent may borrow from an integration.
@@ -29,11 +29,11 @@ type Connection struct {
 type AgentRequest struct {
 	Name               string               `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment; the RoleSessionName that CloudTrail shows." example:"scout"`
 	Description        string               `json:"description,omitempty" maxLength:"1000" example:"Looks around"`
-	Disabled           bool                 `json:"disabled,omitempty" doc:"Nothing is lent to a disabled agent. What it has already lives until it expires."`
-	DefaultIntegration *string              `json:"default_integration,omitempty" doc:"The name or ID of the integration whose default role is used when the agent names none. Left out: as it is, and the first connection becomes it; empty: none." example:"production"`
-	Connections        *[]ConnectionRequest `json:"connections,omitempty" maxItems:"10000" doc:"Given: exactly these afterwards. Left out: as they are."`
+	Disabled           bool                 `json:"disabled,omitempty" doc:"A disabled agent can borrow nothing. Credentials that it has work until they expire."`
+	DefaultIntegration *string              `json:"default_integration,omitempty" doc:"The name or ID of the integration whose default role the agent gets if it names none. Left out: unchanged; an agent without one gets its first connection. Empty: none." example:"production"`
+	Connections        *[]ConnectionRequest `json:"connections,omitempty" maxItems:"10000" doc:"The connections after the request. Left out: unchanged."`
 
-	ID        string     `json:"id,omitempty" doc:"Made by the server. When updating it may be repeated as it is; when creating it is refused." example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
+	ID        string     `json:"id,omitempty" doc:"Made by the server. An update may repeat it unchanged; creating refuses it." example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
 	Version   int64      `json:"version,omitempty" doc:"Ignored; use If-Match to guard an update." example:"1"`
 	CreatedAt *time.Time `json:"created_at,omitempty" doc:"Ignored."`
 	UpdatedAt *time.Time `json:"updated_at,omitempty" doc:"Ignored."`
@@ -47,10 +47,10 @@ type ConnectionRequest struct {
 
 // Offer is one role that an agent may borrow now.
 type Offer struct {
-	Reference   string `json:"reference" doc:"The shortest reference that is not ambiguous."`
+	Reference   string `json:"reference" doc:"The shortest unambiguous reference."`
 	Integration string `json:"integration"`
 	Name        string `json:"name"`
 	ARN         string `json:"arn"`
 	Region      string `json:"region"`
-	Default     bool   `json:"default" doc:"The one that is used when the agent names none."`
+	Default     bool   `json:"default" doc:"The agent gets this role if it names none."`
 }

@@ -1,17 +1,15 @@
-// Package api is the JSON of the management API: what a request to it says
-// and what it answers. The server in internal/rest and the Go client in client
-// share these types, so neither can drift from the other.
+// Package api is the JSON of the management API and, in runner_*.go, of the API
+// for runners. Server and client share these types, so that they cannot differ.
 //
-// A request type and a response type are two types even where they look alike:
-// a request tells what was left out (a nil pointer) from what was emptied. To
-// make a round trip easy (read, edit, write back) requests accept the fields
-// that only the server sets; such an ID must be the one that is stored, and
-// such a time or version is ignored.
+// Requests and answers have separate types, even where they look alike: a request
+// distinguishes a field that is left out (a nil pointer) from an empty one. To read
+// something, edit it and write it back, requests accept the fields that only the
+// server sets. An ID must then be the stored one; a time or a version is ignored.
 //
-// The package refuses to do anything: it checks nothing, fills in nothing and
-// imports the standard library only. What is right is decided by the nouns in
-// package rolebroker. The tags doc, example, pattern and so on describe the
-// fields in the OpenAPI document.
+// The package has no behaviour: it checks nothing, sets no defaults and imports the
+// standard library only. The nouns in package rolebroker decide what is valid, and
+// internal/convert converts between the two. The tags doc, example, pattern and so
+// on describe the fields in the OpenAPI document.
 //
 //	request := api.IntegrationRequest{
 //		Name:        "production",

@@ -5,9 +5,8 @@ import (
 	"log/slog"
 )
 
-// Secret is a string that travels in JSON as it is and everywhere else is
-// printed as "[redacted]": the one answer that hands a token to its owner can
-// be encoded, but not logged by accident.
+// Secret is a string that is encoded in JSON as it is, and printed everywhere else
+// as "[redacted]": an answer with a token can be sent, but not logged by accident.
 type Secret string
 
 // Reveal is the value.

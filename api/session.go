@@ -2,11 +2,11 @@ package api
 
 import "time"
 
-// Session is one set of temporary credentials lent to one agent for one role.
-// Names are those of the moment, whatever was renamed or deleted since.
+// Session is one set of temporary credentials lent to one agent for one role. Names
+// are those at that time.
 type Session struct {
 	ID            string     `json:"id" example:"ses_3mzq7k4vprb5xw2tdn6hjc8ysa"`
-	State         string     `json:"state" enum:"requested,active,failed" doc:"requested: recorded, STS has not answered or was never heard; active: STS gave credentials; failed: STS refused." example:"active"`
+	State         string     `json:"state" enum:"requested,active,failed" doc:"requested: recorded, and no answer from STS is known. active: STS gave credentials. failed: STS refused." example:"active"`
 	Live          bool       `json:"live" doc:"Whether the credentials may still work now." example:"true"`
 	Agent         string     `json:"agent" example:"scout"`
 	AgentID       string     `json:"agent_id" example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
@@ -16,22 +16,22 @@ type Session struct {
 	RoleID        string     `json:"role_id" example:"rol_p3xk7d2mzq5wv4tcn6hjb8ysra"`
 	ARN           string     `json:"arn" example:"arn:aws:iam::444455556666:role/ReadOnly"`
 	Region        string     `json:"region" example:"us-east-1"`
-	Runner        string     `json:"runner,omitempty" doc:"The name of the runner that assumed the role, as it was then; left out: this deployment did." example:"eks-production"`
-	Task          string     `json:"task" doc:"As the caller named it; may be empty." example:"deploy-17"`
+	Runner        string     `json:"runner,omitempty" doc:"The name at the time of the runner that assumed the role; left out: the server did." example:"eks-production"`
+	Task          string     `json:"task" doc:"The task that the caller named; may be empty." example:"deploy-17"`
 	SessionName   string     `json:"session_name" doc:"The RoleSessionName: what CloudTrail shows." example:"scout@deploy-17"`
 	RequestedAt   time.Time  `json:"requested_at" example:"2026-03-14T09:26:53Z"`
-	ExpiresAt     time.Time  `json:"expires_at" doc:"Until STS has answered: the latest it could be." example:"2026-03-14T10:26:53Z"`
-	AccessKeyID   string     `json:"access_key_id" doc:"Of the credentials, to find them in CloudTrail; not a secret." example:"ASIAIOSFODNN7EXAMPLE"`
-	RequestID     string     `json:"request_id" doc:"AWS's, of the AssumeRole call." example:"c6104cbe-af31-11e0-8154-cbc7ccf896c7"`
+	ExpiresAt     time.Time  `json:"expires_at" doc:"Until STS has answered, the latest possible time." example:"2026-03-14T10:26:53Z"`
+	AccessKeyID   string     `json:"access_key_id" doc:"The access key ID of the credentials, to find them in CloudTrail; not a secret." example:"ASIAIOSFODNN7EXAMPLE"`
+	RequestID     string     `json:"request_id" doc:"The AWS request ID of the AssumeRole call." example:"c6104cbe-af31-11e0-8154-cbc7ccf896c7"`
 	Failure       string     `json:"failure" doc:"Why STS refused; empty unless state is failed."`
 	Fetches       int64      `json:"fetches" doc:"How often the credentials were handed out." example:"12"`
-	FetchedAt     *time.Time `json:"fetched_at" doc:"When they last were; null: never."`
+	FetchedAt     *time.Time `json:"fetched_at" doc:"When the credentials were last handed out; null: never."`
 }
 
-// SessionFilter picks sessions; the zero value picks all.
+// SessionFilter selects sessions; the zero value selects all.
 type SessionFilter struct {
 	Agent       string // its ID, or its name at the time
-	Integration string // likewise
+	Integration string // its ID, or its name at the time
 	Role        string // its ID, its name at the time, or its ARN
 	Live        bool   // only those whose credentials may still work
 }

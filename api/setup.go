@@ -1,38 +1,37 @@
 package api
 
-// Setup is what has to be done in AWS so that roles can be assumed, ready to
-// be pasted.
+// Setup is the steps to take in AWS so that roles can be assumed, as text to paste.
 type Setup struct {
-	Integration    string       `json:"integration" doc:"Empty when there is none yet." example:"production"`
+	Integration    string       `json:"integration" doc:"The name of the integration; empty for a draft." example:"production"`
 	AssumptionMode string       `json:"assumption_mode" enum:"platform,cluster" example:"platform"`
-	Modes          []ModeAdvice `json:"modes" nullable:"false" doc:"What speaks for and against each assumption mode, the recommended one first."`
+	Modes          []ModeAdvice `json:"modes" nullable:"false" doc:"The advantages and disadvantages of each assumption mode, the recommended one first."`
 
-	Principal     string   `json:"principal" doc:"Whom the trust policies name; with a placeholder while the platform's identity is not known." example:"arn:aws:iam::111122223333:root"`
-	ExternalIDs   []string `json:"external_ids" nullable:"false" doc:"What the trust policies require: the external ID, and while it is being changed also the new one."`
-	IdentityError string   `json:"identity_error,omitempty" doc:"Why the platform's identity, and with it the principal, is not known."`
+	Principal     string   `json:"principal" doc:"The principal that the trust policies name. It has a placeholder while the platform's identity is unknown." example:"arn:aws:iam::111122223333:root"`
+	ExternalIDs   []string `json:"external_ids" nullable:"false" doc:"The external IDs that the trust policies require: the current one and, while it is being changed, the new one."`
+	IdentityError string   `json:"identity_error,omitempty" doc:"Why the platform's AWS identity, and so the principal, is unknown."`
 
-	Notes []string `json:"notes" nullable:"false" doc:"What to know of the current trust policy, in sentences: what it says against the platform, or leaves open. They are in the texts too."`
+	Notes []string `json:"notes" nullable:"false" doc:"Remarks on the current trust policy, in sentences: what it denies the platform, and what it leaves open. The texts have them too."`
 
-	TrustPolicy string `json:"trust_policy" doc:"JSON: of a new role; empty when it is not the same for every role, see roles."`
+	TrustPolicy string `json:"trust_policy" doc:"JSON: the trust policy of a new role; empty if it differs between roles, see roles."`
 
-	Text           string      `json:"text" doc:"All of it, for a person."`
+	Text           string      `json:"text" doc:"All steps, as text for people."`
 	AWSCLI         string      `json:"aws_cli" doc:"Commands that make or change the roles."`
 	CloudFormation string      `json:"cloudformation" doc:"A template in JSON that makes the roles; for roles in several accounts, one after the other."`
 	Terraform      string      `json:"terraform" doc:"HCL that makes the roles."`
 	Roles          []RoleSetup `json:"roles" nullable:"false"`
 }
 
-// RoleSetup is the part of a Setup that is one role's.
+// RoleSetup is the part of a Setup for one role.
 type RoleSetup struct {
 	Name              string `json:"name" example:"readonly"`
 	ARN               string `json:"arn" example:"arn:aws:iam::444455556666:role/ReadOnly"`
-	Statement         string `json:"statement" doc:"JSON: to be added to the trust policy of a role that exists."`
-	TrustPolicy       string `json:"trust_policy" doc:"JSON: of a role that is made new."`
+	Statement         string `json:"statement" doc:"JSON: the statement to add to the trust policy of an existing role."`
+	TrustPolicy       string `json:"trust_policy" doc:"JSON: the trust policy of a new role."`
 	MergedTrustPolicy string `json:"merged_trust_policy,omitempty" doc:"JSON: the current trust policy with the statement in it."`
-	Diff              string `json:"diff,omitempty" doc:"From the current trust policy to the merged one; left out when nothing has to change."`
+	Diff              string `json:"diff,omitempty" doc:"The difference between the current trust policy and the merged one; left out if there is none."`
 }
 
-// ModeAdvice is what speaks for and against an assumption mode.
+// ModeAdvice has the advantages and disadvantages of an assumption mode.
 type ModeAdvice struct {
 	Mode          string   `json:"mode" enum:"platform,cluster" example:"platform"`
 	Title         string   `json:"title"`
@@ -41,21 +40,21 @@ type ModeAdvice struct {
 	Disadvantages []string `json:"disadvantages" nullable:"false"`
 }
 
-// SetupRequest asks for the setup of roles that have a trust policy already,
-// or that no integration has yet.
+// SetupRequest selects a setup. GET takes its fields as parameters, except for the
+// current trust policy.
 type SetupRequest struct {
-	Role           string `json:"role,omitempty" doc:"The name or ID of one role; left out: all." example:"readonly"`
-	Principal      string `json:"principal,omitempty" enum:"account,exact" doc:"How trust policies name the platform: by its account, or exactly; left out: by its account, but exactly where the current trust policy does."`
-	Variant        string `json:"variant,omitempty" enum:"irsa,pod-identity,assume-role" doc:"Cluster mode: how pods get an AWS identity, or that the integration's runner has one; left out: as the runner says, else irsa."`
-	Issuer         string `json:"issuer,omitempty" doc:"Cluster mode: the cluster's OpenID Connect issuer." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
-	Namespace      string `json:"namespace,omitempty" default:"rolebroker" doc:"Cluster mode: of the service account."`
-	ServiceAccount string `json:"service_account,omitempty" default:"rolebroker-runner" doc:"Cluster mode: the service account that the roles are to trust."`
+	Role           string `json:"role,omitempty" query:"role" doc:"The name or ID of one role; left out: all." example:"readonly"`
+	Principal      string `json:"principal,omitempty" query:"principal" enum:"account,exact" doc:"How trust policies name the platform: by its account, or by its exact identity. Left out: by its account, unless the current trust policy names it exactly."`
+	Variant        string `json:"variant,omitempty" query:"variant" enum:"irsa,pod-identity,assume-role" doc:"Cluster mode: how pods get an AWS identity, or assume-role if the integration's runner has one. Left out: as the runner reports, else irsa."`
+	Issuer         string `json:"issuer,omitempty" query:"issuer" doc:"Cluster mode: the cluster's OpenID Connect issuer." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
+	Namespace      string `json:"namespace,omitempty" query:"namespace" default:"rolebroker" doc:"Cluster mode: the namespace of the service account."`
+	ServiceAccount string `json:"service_account,omitempty" query:"service_account" default:"rolebroker-runner" doc:"Cluster mode: the service account that the roles trust."`
 
-	CurrentTrustPolicy string `json:"current_trust_policy,omitempty" doc:"The trust policy that the one role has now, as JSON; the answer has it with the statement merged in."`
+	CurrentTrustPolicy string `json:"current_trust_policy,omitempty" doc:"The current trust policy of the one role, as JSON. The answer has it with the statement merged in."`
 }
 
-// SetupDraft asks for the setup of roles that no integration has yet.
+// SetupDraft requests the setup of an integration that does not exist yet.
 type SetupDraft struct {
-	Integration IntegrationRequest `json:"integration" doc:"With an external ID that was reserved; in cluster mode none is needed. One that an integration has or had stands for that integration and what its roles have to require now."`
+	Integration IntegrationRequest `json:"integration" doc:"The draft, with a reserved external ID; in cluster mode it needs none. If an integration has or had that external ID, the answer has the external IDs that this integration's roles must require now."`
 	Setup       SetupRequest       `json:"setup,omitempty"`
 }

@@ -2,17 +2,17 @@ package api
 
 import "time"
 
-// What a token or an API key can be good for, as in [Token].Status.
+// The values of Status in [Token] and [APIKey].
 const (
 	StatusActive  = "active"
 	StatusExpired = "expired"
 	StatusRevoked = "revoked"
 )
 
-// Token is what the server remembers of an agent's token: never the token.
+// Token is what the server knows of an agent's token, which it does not store.
 type Token struct {
 	ID        string     `json:"id" example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
-	Label     string     `json:"label" doc:"Of the user's choosing; may be empty." example:"laptop"`
+	Label     string     `json:"label" doc:"A label that the user chose; may be empty." example:"laptop"`
 	Status    string     `json:"status" enum:"active,expired,revoked" example:"active"`
 	CreatedAt time.Time  `json:"created_at" example:"2026-03-14T09:26:53Z"`
 	ExpiresAt *time.Time `json:"expires_at" doc:"null: it does not expire."`
@@ -20,27 +20,27 @@ type Token struct {
 	UsedAt    *time.Time `json:"used_at" doc:"When it was last used, to the minute; null: never."`
 }
 
-// TokenRequest makes an agent token, or registers one that was made elsewhere.
+// TokenRequest makes an agent token, or registers one that the client made.
 type TokenRequest struct {
-	Label     string     `json:"label,omitempty" maxLength:"100" doc:"To know it by later." example:"laptop"`
-	ExpiresIn string     `json:"expires_in,omitempty" doc:"How long it is good for, as in 720h; left out with expires_at: it does not expire." example:"720h"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it expires; instead of expires_in."`
-	Token     Secret     `json:"token,omitempty" writeOnly:"true" pattern:"^rbt_[a-z2-7]{26}_[a-z2-7]{52}$" doc:"A token that was made elsewhere, as NewAgentToken of the Go client makes it: only its hash is stored, and the answer does not have it. Left out: the server makes one. The very same token, for the same agent and with the same label, can be registered again, and stays as it is."`
+	Label     string     `json:"label,omitempty" maxLength:"100" doc:"A label to recognise the token by." example:"laptop"`
+	ExpiresIn string     `json:"expires_in,omitempty" doc:"How long it works, as in 720h. If expires_at is left out too, it does not expire." example:"720h"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it expires, instead of expires_in."`
+	Token     Secret     `json:"token,omitempty" writeOnly:"true" pattern:"^rbt_[a-z2-7]{26}_[a-z2-7]{52}$" doc:"A token that the client made, with NewAgentToken of the Go client: the server stores its hash, and the answer does not have it. Left out: the server makes one. Registering the same token again, for the same agent and with the same label, changes nothing."`
 }
 
-// NewToken is a token just made: the only answer that has the token in it.
-// Where the token was made elsewhere, not even this one has.
+// NewToken is a new token. No other answer has the token itself, and this one does
+// not have it if the client made it.
 type NewToken struct {
 	ID        string     `json:"id" example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
-	Token     Secret     `json:"token,omitempty" doc:"Shown this once; only its hash is stored. Left out when it was made elsewhere."`
+	Token     Secret     `json:"token,omitempty" doc:"Shown only once: the server stores its hash. Left out if the client made it."`
 	ExpiresAt *time.Time `json:"expires_at" doc:"null: it does not expire."`
 }
 
-// APIKey is what the server remembers of a key to this API: never the key.
+// APIKey is what the server knows of a key to this API, which it does not store.
 type APIKey struct {
 	ID        string     `json:"id" example:"key_5mzq7k4vprb2xw3tdn6hjc8ysa"`
 	Name      string     `json:"name" doc:"Unique in a deployment." example:"terraform"`
-	Access    string     `json:"access" enum:"admin,read-only" doc:"admin opens everything, read-only everything that changes nothing." example:"read-only"`
+	Access    string     `json:"access" enum:"admin,read-only" doc:"admin permits everything; read-only permits everything that changes nothing." example:"read-only"`
 	Status    string     `json:"status" enum:"active,expired" example:"active"`
 	CreatedAt time.Time  `json:"created_at" example:"2026-03-14T09:26:53Z"`
 	ExpiresAt *time.Time `json:"expires_at" doc:"null: it does not expire."`
@@ -49,16 +49,16 @@ type APIKey struct {
 // APIKeyRequest makes an API key.
 type APIKeyRequest struct {
 	Name      string     `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment." example:"terraform"`
-	Access    string     `json:"access" enum:"admin,read-only" doc:"admin opens everything, read-only everything that changes nothing." example:"admin"`
-	ExpiresIn string     `json:"expires_in,omitempty" doc:"How long it is good for, as in 720h; left out with expires_at: it does not expire." example:"720h"`
-	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it expires; instead of expires_in."`
+	Access    string     `json:"access" enum:"admin,read-only" doc:"admin permits everything; read-only permits everything that changes nothing." example:"admin"`
+	ExpiresIn string     `json:"expires_in,omitempty" doc:"How long it works, as in 720h. If expires_at is left out too, it does not expire." example:"720h"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it expires, instead of expires_in."`
 }
 
-// NewAPIKey is an API key just made: the only answer that has the key in it.
+// NewAPIKey is a new API key. No other answer has the key itself.
 type NewAPIKey struct {
 	ID        string     `json:"id" example:"key_5mzq7k4vprb2xw3tdn6hjc8ysa"`
 	Name      string     `json:"name" example:"terraform"`
 	Access    string     `json:"access" enum:"admin,read-only" example:"admin"`
-	Key       Secret     `json:"key" doc:"Shown this once; only its hash is stored."`
+	Key       Secret     `json:"key" doc:"Shown only once: the server stores its hash."`
 	ExpiresAt *time.Time `json:"expires_at" doc:"null: it does not expire."`
 }

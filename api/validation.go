@@ -2,56 +2,56 @@ package api
 
 import "time"
 
-// Validation is what AWS answered when a role was last tried, and why.
+// Validation is the outcome of trying to assume a role.
 type Validation struct {
-	Status    string     `json:"status" enum:"assumable,warning,failed,unknown" doc:"assumable: it can be assumed, and only with our external ID. warning: it can be, and something should be changed. failed: it cannot. unknown: that could not be found out." example:"assumable"`
-	Code      string     `json:"code" doc:"What AWS's answers mean, for programs; stable." example:"assumable"`
-	Message   string     `json:"message" doc:"The same in one sentence." example:"the role can be assumed, and only with the external ID of this integration"`
-	Hint      string     `json:"hint" doc:"What to do, with the very statement, command or setting to change; several lines, or empty."`
-	HintSteps []HintStep `json:"hint_steps,omitempty" nullable:"false" doc:"The steps of the hint, apart; left out where only its text is known."`
-	RequestID string     `json:"request_id" doc:"AWS's, of the answer that decided; may be empty." example:"c6104cbe-af31-11e0-8154-cbc7ccf896c7"`
+	Status    string     `json:"status" enum:"assumable,warning,failed,unknown" doc:"assumable: the role can be assumed, and only with the external ID of the integration. warning: it can be assumed, but something should be changed. failed: it cannot be assumed. unknown: the validation could not decide." example:"assumable"`
+	Code      string     `json:"code" doc:"The outcome for programs; stable." example:"assumable"`
+	Message   string     `json:"message" doc:"The outcome in one sentence." example:"the role can be assumed, and only with the external ID of this integration"`
+	Hint      string     `json:"hint" doc:"What to do, with the statement, command or setting to change; several lines, or empty."`
+	HintSteps []HintStep `json:"hint_steps,omitempty" nullable:"false" doc:"The hint as separate steps; left out if only its text is known."`
+	RequestID string     `json:"request_id" doc:"The AWS request ID of the answer that decided; may be empty." example:"c6104cbe-af31-11e0-8154-cbc7ccf896c7"`
 	CheckedAt time.Time  `json:"checked_at" example:"2026-03-14T09:26:53Z"`
-	CheckedBy string     `json:"checked_by,omitempty" doc:"The name of the runner that tried; left out: this deployment did." example:"eks-production"`
+	CheckedBy string     `json:"checked_by,omitempty" doc:"The name of the runner that validated; left out: the server did." example:"eks-production"`
 }
 
 // RoleValidation is the outcome for one role.
 type RoleValidation struct {
-	Name string `json:"name" doc:"The role's; of a draft it may be empty." example:"readonly"`
+	Name string `json:"name" doc:"The name of the role; may be empty in a draft." example:"readonly"`
 	Validation
 }
 
 // Validations is the outcome for every role of an integration.
 type Validations struct {
-	OK    bool             `json:"ok" doc:"Every role can be assumed, if some with a warning."`
-	Roles []RoleValidation `json:"roles" nullable:"false" doc:"In the order of the integration's roles."`
+	OK    bool             `json:"ok" doc:"Every role can be assumed, with or without a warning."`
+	Roles []RoleValidation `json:"roles" nullable:"false" doc:"The outcomes, in the order of the integration's roles."`
 
-	ExternalID string `json:"external_id,omitempty" doc:"Of a draft: the external ID that its roles were tried with, reserved for it if it had none."`
+	ExternalID string `json:"external_id,omitempty" doc:"For a draft: the external ID that its roles were validated with, reserved for it if it had none."`
 }
 
-// ValidationsType is the media type in which a validation tells each role's
-// outcome as soon as it is known: a [ValidationLine] on each line.
+// ValidationsType is the media type of an answer with a [ValidationLine] on each
+// line, as soon as the outcome is known.
 const ValidationsType = "application/x-ndjson"
 
-// ValidationLine is one line of a validation that is told as it goes.
+// ValidationLine is one line of such an answer. An empty line is a heartbeat.
 type ValidationLine struct {
-	Index  int             `json:"index" doc:"Of the role among the integration's, from 0."`
-	Role   *RoleValidation `json:"role,omitempty" doc:"Its outcome."`
-	Result *Validations    `json:"result,omitempty" doc:"In the last line: all of it."`
-	Error  *BrokenOff      `json:"error,omitempty" doc:"In the last line, instead, when it went wrong."`
+	Index  int             `json:"index" doc:"The index of the role in the integration, from 0."`
+	Role   *RoleValidation `json:"role,omitempty" doc:"The outcome for the role."`
+	Result *Validations    `json:"result,omitempty" doc:"In the last line: all outcomes."`
+	Error  *BrokenOff      `json:"error,omitempty" doc:"In the last line, instead of a result: why the validation ended."`
 }
 
-// BrokenOff is why a validation that had begun did not come to its end.
+// BrokenOff is the error that ended a validation after its first outcome.
 type BrokenOff struct {
-	Code   string `json:"code" doc:"As in a problem document." example:"unavailable"`
+	Code   string `json:"code" doc:"The code, as in a problem document." example:"unavailable"`
 	Detail string `json:"detail"`
 	Hint   string `json:"hint,omitempty"`
 }
 
-// What creating and updating an integration do about its roles.
+// How creating and updating an integration validate its roles.
 const (
-	ValidateRequire = "require" // nothing is saved unless every role can be assumed
-	ValidateWarn    = "warn"    // it is saved, and the answer says what is wrong; the default
-	ValidateSkip    = "skip"    // nothing is tried
+	ValidateRequire = "require" // save only if every role can be assumed
+	ValidateWarn    = "warn"    // save, and answer with the outcomes; the default
+	ValidateSkip    = "skip"    // do not validate
 )
 
 // RunnerValidations are the outcomes of trying the roles of an integration that

@@ -40,7 +40,8 @@ func (c *Client) CreateAgent(ctx context.Context, a api.AgentRequest) (api.Agent
 
 // UpdateAgent replaces an agent. Connections and default integration stay as they
 // are if a leaves them out. ifMatch is as for UpdateIntegration.
-func (c *Client) UpdateAgent(ctx context.Context, nameOrID string, a api.AgentRequest, ifMatch string) (api.Agent, error) {
+func (c *Client) UpdateAgent(ctx context.Context, nameOrID string, a api.AgentRequest, ifMatch string) (
+	api.Agent, error) {
 	return put[api.Agent](ctx, c, agentAt(nameOrID), a, ifMatch)
 }
 

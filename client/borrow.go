@@ -68,7 +68,8 @@ func (c *Client) Roles(ctx context.Context) ([]rolebroker.Offer, error) {
 		}
 		offer, err := convert.FromOffer(shown)
 		if err != nil {
-			return nil, rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s offers a role that this version does not understand: %w", c.base, err).
+			return nil, rolebroker.Errorf(rolebroker.CodeInternal,
+				"rolebroker at %s offers a role that this version does not understand: %w", c.base, err).
 				WithHint("use the same version on both sides: rolebroker version")
 		}
 		offers = append(offers, offer)

@@ -40,7 +40,8 @@ func (c *Client) refusal(resp *http.Response) error {
 
 // redirected refuses to take the token elsewhere.
 func (c *Client) redirected(resp *http.Response) error {
-	e := rolebroker.Errorf(rolebroker.CodeUnavailable, "%s answered %s; redirects are not followed, since the token would follow", c.base, resp.Status)
+	e := rolebroker.Errorf(rolebroker.CodeUnavailable,
+		"%s answered %s; redirects are not followed, since the token would follow", c.base, resp.Status)
 	if to, err := resp.Location(); err == nil {
 		return e.WithHint("if %s://%s is the server, set ROLEBROKER_URL to it", to.Scheme, to.Host)
 	}
@@ -53,7 +54,8 @@ func (c *Client) stranger(resp *http.Response) error {
 	if kind == "" {
 		kind = "an answer without a type"
 	}
-	return rolebroker.Errorf(codeOfStatus(resp.StatusCode), "%s answered %s with %s, which is not how rolebroker answers", c.base, resp.Status, kind).
+	return rolebroker.Errorf(codeOfStatus(resp.StatusCode), "%s answered %s with %s, which is not how rolebroker answers",
+		c.base, resp.Status, kind).
 		WithHint("check ROLEBROKER_URL; a proxy on the way to the server may have answered instead of it")
 }
 

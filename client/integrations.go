@@ -34,7 +34,8 @@ func (c *Client) Integration(ctx context.Context, nameOrID string) (api.Integrat
 
 // CreateIntegration makes an integration. validate is [api.ValidateRequire],
 // [api.ValidateWarn] or [api.ValidateSkip]; empty leaves it to the server.
-func (c *Client) CreateIntegration(ctx context.Context, in api.IntegrationRequest, validate string) (api.Integration, error) {
+func (c *Client) CreateIntegration(ctx context.Context, in api.IntegrationRequest, validate string) (
+	api.Integration, error) {
 	return send[api.Integration](ctx, c, request{method: http.MethodPost, place: at(integrationsPath),
 		query: query{"validate": validate}.values(), body: in})
 }
@@ -42,7 +43,8 @@ func (c *Client) CreateIntegration(ctx context.Context, in api.IntegrationReques
 // UpdateIntegration replaces an integration. ifMatch is the ETag of the version
 // that the change was made from (CodeStale if someone else changed it since);
 // empty overwrites any version. validate is as for CreateIntegration.
-func (c *Client) UpdateIntegration(ctx context.Context, nameOrID string, in api.IntegrationRequest, ifMatch, validate string) (api.Integration, error) {
+func (c *Client) UpdateIntegration(ctx context.Context, nameOrID string, in api.IntegrationRequest, ifMatch,
+	validate string) (api.Integration, error) {
 	return send[api.Integration](ctx, c, request{method: http.MethodPut, place: integrationAt(nameOrID),
 		query: query{"validate": validate}.values(), ifMatch: ifMatch, body: in})
 }

@@ -150,7 +150,8 @@ func (c *Client) decode(ctx context.Context, resp *http.Response, answer any) er
 		return c.unreachable(ctx, err)
 	}
 	if len(body) > maxAnswer {
-		return rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s answered more than %d MiB", c.base, maxAnswer>>20).
+		return rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s answered more than %d MiB", c.base,
+			maxAnswer>>20).
 			WithHint("ask for less at once, with a lower limit")
 	}
 	if !isJSON(resp) {
@@ -164,6 +165,7 @@ func (c *Client) decode(ctx context.Context, resp *http.Response, answer any) er
 
 // strange is for JSON that rolebroker does not answer here.
 func (c *Client) strange() error {
-	return rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s answered something that this version does not understand", c.base).
+	return rolebroker.Errorf(rolebroker.CodeInternal,
+		"rolebroker at %s answered something that this version does not understand", c.base).
 		WithHint("use the same version on both sides: rolebroker version; a proxy on the way to the server may have answered instead of it")
 }

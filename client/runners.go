@@ -33,7 +33,8 @@ func (c *Client) CreateRunner(ctx context.Context, r api.RunnerRequest) (api.Run
 
 // UpdateRunner replaces what people say of a runner. ifMatch is as for
 // UpdateIntegration.
-func (c *Client) UpdateRunner(ctx context.Context, nameOrID string, r api.RunnerRequest, ifMatch string) (api.Runner, error) {
+func (c *Client) UpdateRunner(ctx context.Context, nameOrID string, r api.RunnerRequest, ifMatch string) (
+	api.Runner, error) {
 	return put[api.Runner](ctx, c, runnerAt(nameOrID), r, ifMatch)
 }
 

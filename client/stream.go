@@ -23,7 +23,8 @@ var (
 // server sends nothing, not even an empty line, for the duration of silence. The
 // timeout of the HTTP client does not apply. ended is true if the server closed
 // the stream.
-func stream[T any](ctx context.Context, c *Client, r request, silence time.Duration, read func(T) error) (ended bool, err error) {
+func stream[T any](ctx context.Context, c *Client, r request, silence time.Duration, read func(T) error) (
+	ended bool, err error) {
 	open, cancel := context.WithCancel(ctx)
 	defer cancel()
 	quiet := time.AfterFunc(silence, cancel)

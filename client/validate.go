@@ -26,7 +26,8 @@ func (c *Client) ValidateIntegration(ctx context.Context, nameOrID string, how V
 }
 
 // ValidateDraft does the same for an integration that is not saved.
-func (c *Client) ValidateDraft(ctx context.Context, draft api.IntegrationRequest, how Validating) (api.Validations, error) {
+func (c *Client) ValidateDraft(ctx context.Context, draft api.IntegrationRequest, how Validating) (
+	api.Validations, error) {
 	return c.validate(ctx, request{method: http.MethodPost, place: at("/api/v1/validate"), body: draft}, how)
 }
 
@@ -38,7 +39,8 @@ func (c *Client) validate(ctx context.Context, r request, how Validating) (resul
 	ended, err := stream(ctx, c, r, silence, func(line api.ValidationLine) error {
 		switch {
 		case line.Error != nil:
-			return &rolebroker.Error{Code: rolebroker.Code(line.Error.Code), Message: line.Error.Detail, Hint: rolebroker.TextHint(line.Error.Hint)}
+			return &rolebroker.Error{Code: rolebroker.Code(line.Error.Code), Message: line.Error.Detail,
+				Hint: rolebroker.TextHint(line.Error.Hint)}
 		case line.Result != nil:
 			result = *line.Result
 			return errDone
@@ -61,8 +63,9 @@ func (c *Client) Setup(ctx context.Context, nameOrID string, req api.SetupReques
 	if req.CurrentTrustPolicy != "" {
 		return post[api.Setup](ctx, c, p, req)
 	}
-	return send[api.Setup](ctx, c, request{method: http.MethodGet, place: p, query: query{"role": req.Role, "principal": req.Principal, "variant": req.Variant,
-		"issuer": req.Issuer, "namespace": req.Namespace, "service_account": req.ServiceAccount}.values()})
+	return send[api.Setup](ctx, c, request{method: http.MethodGet, place: p,
+		query: query{"role": req.Role, "principal": req.Principal, "variant": req.Variant,
+			"issuer": req.Issuer, "namespace": req.Namespace, "service_account": req.ServiceAccount}.values()})
 }
 
 // SetupDraft does the same for an integration that does not exist yet.

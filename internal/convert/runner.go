@@ -140,7 +140,8 @@ func FromGrants(told api.Grants) (*rolebroker.Grants, error) {
 		DefaultIntegration: rolebroker.IntegrationID(told.Agent.DefaultIntegration),
 	}}
 	for _, id := range told.Agent.Connections {
-		grants.Agent.Connections = append(grants.Agent.Connections, rolebroker.Connection{Integration: rolebroker.IntegrationID(id)})
+		grants.Agent.Connections = append(grants.Agent.Connections,
+			rolebroker.Connection{Integration: rolebroker.IntegrationID(id)})
 	}
 	for _, shown := range told.Integrations {
 		in, err := FromIntegration(shown)

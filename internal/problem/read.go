@@ -31,7 +31,8 @@ func Read(status int, body []byte) *rolebroker.Error {
 	e := coded(p.Code, status)
 	e.Message, e.Hint = cmp.Or(p.Detail, p.Message), convert.Hint(p.Hint, p.HintSteps)
 	for _, f := range p.Errors {
-		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: f.Message, Hint: convert.Hint(f.Hint, f.HintSteps)})
+		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: f.Message,
+			Hint: convert.Hint(f.Hint, f.HintSteps)})
 	}
 	return e
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// agents is what the broker does with agents and their connections.
+// agents are the methods of the broker for agents and their connections.
 type agents interface {
 	Agent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
 	Agents(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Agent, error)
 	CreateAgent(ctx context.Context, who rolebroker.Caller, spec broker.AgentSpec) (*rolebroker.Agent, error)
-	UpdateAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.AgentSpec, ifVersion int64) (*rolebroker.Agent, error)
+	UpdateAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.AgentSpec, ifVersion int64) (
+		*rolebroker.Agent, error)
 	DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
 	Connect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
 	Disconnect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
@@ -30,7 +31,7 @@ type (
 	listAgents struct {
 		Paging
 		Search
-		Integration string `query:"integration" doc:"Only those connected to the integration with this name or ID." example:"production"`
+		Integration string `query:"integration" doc:"Only agents that are connected to the integration with this name or ID." example:"production"`
 	}
 	getAgent struct {
 		InAgent
@@ -59,7 +60,8 @@ func (s *server) agents() resource[rolebroker.Agent, api.Agent] {
 		func(a *rolebroker.Agent) string { return string(a.ID) }, convert.Agent}
 }
 
-func (s *server) listAgents(ctx context.Context, who rolebroker.Caller, in *listAgents) (*listAnswer[api.Agent], error) {
+func (s *server) listAgents(ctx context.Context, who rolebroker.Caller, in *listAgents) (
+	*listAnswer[api.Agent], error) {
 	order := byName(func(a *rolebroker.Agent) string { return a.Name })
 	return list(in.Paging, order, convert.Agent, func(page rolebroker.Page) ([]rolebroker.Agent, error) {
 		page.Search, page.Integration = in.Search.Search, in.Integration
@@ -113,7 +115,8 @@ func (s *server) disconnect(ctx context.Context, who rolebroker.Caller, in *inCo
 	return nil, err
 }
 
-// agentOf is what a request says of an agent, and what of it cannot be meant.
+// agentOf converts a request to a spec. wrong lists the connections that name no
+// integration.
 func agentOf(req api.AgentRequest) (spec broker.AgentSpec, wrong []rolebroker.Field) {
 	spec = broker.AgentSpec{
 		Name:               req.Name,
@@ -136,7 +139,7 @@ func agentOf(req api.AgentRequest) (spec broker.AgentSpec, wrong []rolebroker.Fi
 	return spec, wrong
 }
 
-// checkSpec checks what of an agent can be checked without its connections.
+// checkSpec checks the fields of an agent that do not depend on its connections.
 func checkSpec(spec broker.AgentSpec) func() error {
 	return (&rolebroker.Agent{Name: spec.Name, Description: spec.Description}).Check
 }

@@ -9,10 +9,11 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// apiKeys is what the broker does with keys to this API.
+// apiKeys are the methods of the broker for keys to this API.
 type apiKeys interface {
 	APIKeys(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.APIKey, error)
-	CreateAPIKey(ctx context.Context, who rolebroker.Caller, spec broker.APIKeySpec) (*rolebroker.APIKey, rolebroker.Secret, error)
+	CreateAPIKey(ctx context.Context, who rolebroker.Caller, spec broker.APIKeySpec) (
+		*rolebroker.APIKey, rolebroker.Secret, error)
 	DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rolebroker.APIKeyID) error
 }
 
@@ -28,7 +29,8 @@ type (
 	}
 )
 
-func (s *server) listAPIKeys(ctx context.Context, who rolebroker.Caller, in *listAPIKeys) (*listAnswer[api.APIKey], error) {
+func (s *server) listAPIKeys(ctx context.Context, who rolebroker.Caller, in *listAPIKeys) (
+	*listAnswer[api.APIKey], error) {
 	order := byID("key_", func(k *rolebroker.APIKey) string { return string(k.ID) })
 	show := func(k *rolebroker.APIKey) api.APIKey { return convert.APIKey(k, s.Now()) }
 	return list(in.Paging, order, show, func(page rolebroker.Page) ([]rolebroker.APIKey, error) {
@@ -36,13 +38,15 @@ func (s *server) listAPIKeys(ctx context.Context, who rolebroker.Caller, in *lis
 	})
 }
 
-func (s *server) createAPIKey(ctx context.Context, who rolebroker.Caller, in *createAPIKey) (*made[api.NewAPIKey], error) {
+func (s *server) createAPIKey(ctx context.Context, who rolebroker.Caller, in *createAPIKey) (
+	*made[api.NewAPIKey], error) {
 	req := in.Body.value
 	expires, err := s.expiry(req.ExpiresIn, req.ExpiresAt)
 	if err != nil {
 		return nil, err
 	}
-	key, secret, err := s.Broker.CreateAPIKey(ctx, who, broker.APIKeySpec{Name: req.Name, Access: rolebroker.Access(req.Access), ExpiresAt: expires})
+	key, secret, err := s.Broker.CreateAPIKey(ctx, who, broker.APIKeySpec{Name: req.Name,
+		Access: rolebroker.Access(req.Access), ExpiresAt: expires})
 	if err != nil {
 		return nil, err
 	}

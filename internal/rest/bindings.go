@@ -8,10 +8,11 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// bindings is what the broker does with the service accounts that are agents.
+// bindings are the methods of the broker for service accounts that are agents.
 type bindings interface {
 	Bindings(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
-	Bind(ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount) (*rolebroker.Token, error)
+	Bind(ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount) (
+		*rolebroker.Token, error)
 	Unbind(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
 }
 
@@ -30,15 +31,18 @@ type (
 	}
 )
 
-func (s *server) listBindings(ctx context.Context, who rolebroker.Caller, in *listBindings) (*listAnswer[api.Binding], error) {
+func (s *server) listBindings(ctx context.Context, who rolebroker.Caller, in *listBindings) (
+	*listAnswer[api.Binding], error) {
 	return list(in.Paging, tokensByID("bnd_"), convert.Binding, func(page rolebroker.Page) ([]rolebroker.Token, error) {
 		return s.Broker.Bindings(ctx, who, in.Agent, page)
 	})
 }
 
-func (s *server) createBinding(ctx context.Context, who rolebroker.Caller, in *createBinding) (*made[api.Binding], error) {
+func (s *server) createBinding(ctx context.Context, who rolebroker.Caller, in *createBinding) (
+	*made[api.Binding], error) {
 	req := in.Body.value
-	bound, err := s.Broker.Bind(ctx, who, in.Agent, rolebroker.ServiceAccount{Issuer: req.Issuer, Namespace: req.Namespace, Name: req.ServiceAccount})
+	bound, err := s.Broker.Bind(ctx, who, in.Agent, rolebroker.ServiceAccount{Issuer: req.Issuer, Namespace: req.Namespace,
+		Name: req.ServiceAccount})
 	if err != nil {
 		return nil, err
 	}

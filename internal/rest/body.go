@@ -22,12 +22,12 @@ import (
 // maxBody bounds a request body, in bytes.
 const maxBody = 8 << 20
 
-// maxItems bounds an array, because its items are larger in memory than in
-// JSON. The types in api say so too.
+// maxItems bounds an array, because its items are larger in memory than in JSON.
+// The types in api have the same bound.
 const maxItems = 10_000
 
-// body is a request body of the type T, decoded strictly. To huma it is
-// anything at all; what is wrong with it comes out of Resolve.
+// body is a request body of the type T, decoded strictly. huma does not validate
+// it; Resolve returns the error of decode.
 type body[T any] struct {
 	value T
 	err   error
@@ -38,7 +38,7 @@ func (body[T]) Schema(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[T](), true, "")
 }
 
-// Resolve tells huma what was wrong.
+// Resolve returns the error of decode to huma.
 func (b *body[T]) Resolve(huma.Context) []error {
 	if b.err != nil {
 		return []error{b.err}
@@ -48,7 +48,7 @@ func (b *body[T]) Resolve(huma.Context) []error {
 
 func (b *body[T]) decode(data []byte) { b.err = decode(data, reflect.ValueOf(&b.value).Elem()) }
 
-// unmarshal is how huma decodes a body.
+// unmarshal decodes a body for huma.
 func unmarshal(data []byte, v any) error {
 	b, ok := v.(interface{ decode([]byte) })
 	if !ok {
@@ -58,10 +58,10 @@ func unmarshal(data []byte, v any) error {
 	return nil
 }
 
-// decode reads one JSON object into a struct and says everything that is wrong
-// with it. It differs from json.Unmarshal in what it refuses: unknown fields,
-// fields given twice, names in another case, text that is not UTF-8; and in
-// that it names the place. null is the same as leaving a field out.
+// decode decodes one JSON object into a struct, and reports every wrong field with
+// its path. Unlike json.Unmarshal it refuses unknown fields, fields given twice,
+// names in another case and text that is not UTF-8. null means the same as leaving
+// a field out.
 func decode(data []byte, into reflect.Value) error {
 	if err := checkSyntax(data); err != nil {
 		return err
@@ -79,7 +79,7 @@ func decode(data []byte, into reflect.Value) error {
 	return nil
 }
 
-// checkSyntax says where a body stops being JSON.
+// checkSyntax reports where a body is not JSON.
 func checkSyntax(data []byte) error {
 	invalid := func(offset int, reason string) error {
 		line := 1 + bytes.Count(data[:offset], []byte("\n"))
@@ -103,14 +103,14 @@ func checkSyntax(data []byte) error {
 	return nil
 }
 
-// decoder walks through a body that is known to be JSON, side by side with the
-// type it should have.
+// decoder reads a body that is known to be JSON, side by side with the type that
+// it should have.
 type decoder struct {
 	json  *json.Decoder
 	wrong []rolebroker.Field
 }
 
-// token is the next token; nil stands for null.
+// token reads the next token; nil means null.
 func (d *decoder) token() json.Token {
 	tok, err := d.json.Token()
 	if err != nil {
@@ -125,10 +125,12 @@ func (d *decoder) add(path, format string, args ...any) {
 	}
 }
 
-// full says that enough is wrong: the rest is not read.
+// full says whether the maximum of wrong fields was reached. The rest of the body
+// is not read then.
 func (d *decoder) full() bool { return len(d.wrong) >= problem.MaxFields }
 
-// more says whether the object or array goes on, and reads its end if not.
+// more says whether the object or array has more; at its end it reads the closing
+// token.
 func (d *decoder) more() bool {
 	if d.full() {
 		return false
@@ -161,8 +163,8 @@ func (d *decoder) object(path string, into reflect.Value) {
 	}
 }
 
-// value reads a value of any type that requests have; null is none. like is an
-// example of it.
+// value reads a value of any type that requests have, or null. like is an example
+// for the message.
 func (d *decoder) value(path string, into reflect.Value, like string) {
 	tok := d.token()
 	if tok == nil {
@@ -200,7 +202,7 @@ func (d *decoder) composite(path string, tok json.Token, into reflect.Value) {
 	}
 }
 
-// string takes a string as it is. NUL is text in JSON, but not in PostgreSQL.
+// string takes a string as it is, without NUL, which PostgreSQL refuses.
 func (d *decoder) string(path string, tok json.Token, into reflect.Value, like string) {
 	switch s, ok := tok.(string); {
 	case !ok:
@@ -231,7 +233,7 @@ func (d *decoder) number(path string, tok json.Token, into reflect.Value) {
 	into.SetInt(i)
 }
 
-// list reads the items of an array, after its bracket. [] is not null.
+// list reads the items of an array, after its bracket. The slice for [] is not nil.
 func (d *decoder) list(path string, into reflect.Value) {
 	into.Set(reflect.MakeSlice(into.Type(), 0, 0))
 	for i := 0; d.more(); i++ {
@@ -245,7 +247,7 @@ func (d *decoder) list(path string, into reflect.Value) {
 	}
 }
 
-// tooMany leaves item i behind.
+// tooMany skips item i, and reports the first that is too many.
 func (d *decoder) tooMany(path string, i int) {
 	if i == maxItems {
 		d.add(path, "has more than %d items", maxItems)
@@ -253,7 +255,7 @@ func (d *decoder) tooMany(path string, i int) {
 	d.skip(d.token())
 }
 
-// item reads one item; unlike a field it cannot be left out.
+// item reads one item, which unlike a field cannot be null.
 func (d *decoder) item(path string, into reflect.Value) {
 	if tok := d.token(); tok != json.Delim('{') {
 		d.mismatch(path, tok, "an object", "")
@@ -277,8 +279,8 @@ func (d *decoder) time(path string, tok json.Token, into reflect.Value) {
 	into.Set(reflect.ValueOf(t))
 }
 
-// mismatch says that a value, of which tok is the beginning, has the wrong
-// type, and leaves it behind.
+// mismatch reports that the value beginning with tok has the wrong type, and skips
+// it.
 func (d *decoder) mismatch(path string, tok json.Token, expected, like string) {
 	if like != "" {
 		expected += ", as in " + strconv.Quote(like)
@@ -287,7 +289,7 @@ func (d *decoder) mismatch(path string, tok json.Token, expected, like string) {
 	d.skip(tok)
 }
 
-// skip leaves the value behind of which tok is the beginning.
+// skip skips the value that begins with tok.
 func (d *decoder) skip(tok json.Token) {
 	for depth := 0; !d.full(); tok = d.token() {
 		switch tok {
@@ -319,8 +321,8 @@ func kindOf(tok json.Token) string {
 	return "null"
 }
 
-// join is the path of a field. A name that could be mistaken for more than one
-// step is quoted.
+// join is the path of the field with this name. It quotes a name that could be
+// mistaken for more than one step.
 func join(path, name string) string {
 	switch {
 	case name == "" || strings.ContainsAny(name, ".[]\"\x00") || !utf8.ValidString(name):
@@ -331,13 +333,13 @@ func join(path, name string) string {
 	return path + "." + clip(name)
 }
 
-// fields are those of a struct, by their JSON names.
+// fields are the fields of a struct by their JSON names.
 type fields struct {
 	named map[string]reflect.StructField
 	names string // all of them, for a message
 }
 
-// knownFields are those of each type that was asked for.
+// knownFields caches fieldsOf.
 var knownFields sync.Map // reflect.Type → fields
 
 func fieldsOf(t reflect.Type) fields {

@@ -16,21 +16,22 @@ import (
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// Problem is a problem document on its way out. huma names the schema after it.
+// Problem is a problem document as huma sends it. huma names the schema after it.
 type Problem struct {
 	api.Problem
-	headers http.Header // besides those that its status has
+	headers http.Header // besides those of the status
 }
 
-// problemOf is the answer to a request that ended in err.
+// problemOf is the problem document of err.
 func problemOf(err error) *Problem { return &Problem{Problem: problem.Document(err)} }
 
-// newProblem is e with a status of its own, for refusals that only HTTP knows.
+// newProblem is the problem document of e with another status than that of its
+// code.
 func newProblem(status int, e *rolebroker.Error) *Problem {
 	return &Problem{Problem: problem.WithStatus(status, e)}
 }
 
-// The methods with which huma sends it.
+// The methods that huma calls.
 
 func (p *Problem) Error() string             { return p.Detail }
 func (p *Problem) GetStatus() int            { return p.Status }
@@ -65,16 +66,16 @@ func (s *server) logCause(ctx context.Context, operation string, err error) {
 	s.Log.ErrorContext(ctx, "management API: "+e.Message, "operation", operation, "code", string(e.Code), "cause", e.Cause)
 }
 
-// useProblems makes huma word its own refusals as ours are. It has one setting
-// for the whole process.
+// useProblems makes huma answer its own refusals with problem documents. The
+// setting is global.
 var useProblems = sync.OnceFunc(func() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return humaProblem(status, message, errs)
 	}
 })
 
-// humaProblem translates what huma found wrong with a request: parameters of
-// its own accord, bodies as decode told it.
+// humaProblem converts a refusal by huma: of parameters, which huma validates, or
+// of the body, for which errs has the error of decode.
 func humaProblem(status int, message string, errs []error) *Problem {
 	e := &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: message}
 	switch status {
@@ -108,8 +109,8 @@ func humaProblem(status int, message string, errs []error) *Problem {
 	return problemOf(e)
 }
 
-// humaBodyProblem is for a body that broke off, which is its sender's doing,
-// and for anything else that is not.
+// humaBodyProblem converts an error of huma with status 500. The client caused it
+// if the body broke off.
 func humaBodyProblem(message string, errs []error) *Problem {
 	if message == "cannot read request body" {
 		return problemOf(rolebroker.Errorf(rolebroker.CodeInvalid, "the request body could not be read to its end"))
@@ -117,7 +118,7 @@ func humaBodyProblem(message string, errs []error) *Problem {
 	return problemOf(errors.Join(append(errs, errors.New(message))...))
 }
 
-// The refusals of what never reaches a handler.
+// The refusals of requests that reach no operation.
 
 func noSuchPath(r *http.Request) *Problem {
 	return problemOf(rolebroker.Errorf(rolebroker.CodeNotFound, "there is no %s", clip(r.URL.EscapedPath())).
@@ -125,17 +126,19 @@ func noSuchPath(r *http.Request) *Problem {
 }
 
 func wrongMethod(r *http.Request, allow string) *Problem {
-	p := newProblem(http.StatusMethodNotAllowed, rolebroker.Errorf(rolebroker.CodeInvalid, "%s cannot be used on %s; use one of %s", clip(r.Method), clip(r.URL.EscapedPath()), allow))
+	p := newProblem(http.StatusMethodNotAllowed, rolebroker.Errorf(rolebroker.CodeInvalid,
+		"%s cannot be used on %s; use one of %s", clip(r.Method), clip(r.URL.EscapedPath()), allow))
 	p.headers = http.Header{"Allow": {allow}}
 	return p
 }
 
 func wrongContentType(given string) *Problem {
-	return newProblem(http.StatusUnsupportedMediaType, rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is %s; JSON is expected", clip(given)).
+	return newProblem(http.StatusUnsupportedMediaType, rolebroker.Errorf(rolebroker.CodeInvalid,
+		"the request body is %s; JSON is expected", clip(given)).
 		WithHint("send the header Content-Type: application/json"))
 }
 
-// maxQuoted bounds what a message repeats of the input, in bytes.
+// maxQuoted bounds the input that a message repeats, in bytes.
 const maxQuoted = 200
 
 // clip shortens input that a message repeats.

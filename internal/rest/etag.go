@@ -8,14 +8,14 @@ import (
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// IfMatch guards a change.
+// IfMatch makes a change conditional.
 type IfMatch struct {
-	IfMatch string `header:"If-Match" doc:"The ETag of what the change was made from; if it was changed since, or deleted and made again, the answer is 412. A version alone, as in \"7\", guards against changes only. Left out or *: the change wins over whatever is there."`
+	IfMatch string `header:"If-Match" doc:"The ETag of the version that the change was made from. If the current version is another one, or has another ID, the answer is 412. A version alone, as in \"7\", is compared without the ID. Left out or *: the change is made to any version."`
 }
 
-// expected is the thing and the version that a change expects; "" and 0 mean
-// any. A weak ETag is taken for the strong one, which a proxy that compresses
-// made it from: it stands for a version, not for bytes.
+// expected is the ID and the version that a change expects; "" and 0 mean any. A
+// weak ETag counts as the strong one: proxies that compress make it weak, and it
+// stands for a version rather than for bytes.
 //
 // Source: RFC 9110, section 13.1.1.
 func (m IfMatch) expected() (id string, version int64, err error) {
@@ -26,13 +26,14 @@ func (m IfMatch) expected() (id string, version int64, err error) {
 	quoted, ok := strings.CutPrefix(strings.TrimPrefix(given, "W/"), `"`)
 	tag, rest, closed := strings.Cut(quoted, `"`)
 	if !ok || !closed || rest != "" {
-		return "", 0, invalid(problem.Parameter("If-Match"), `expected one ETag as it came, as in "int_4zqk2m7vprb5xw3tdn6hjc8ysa.7", or *`)
+		return "", 0, invalid(problem.Parameter("If-Match"),
+			`expected one ETag as it came, as in "int_4zqk2m7vprb5xw3tdn6hjc8ysa.7", or *`)
 	}
 	id, digits, both := strings.Cut(tag, ".")
 	if !both {
 		id, digits = "", tag
 	}
-	digits, validated, has := strings.Cut(digits, ".") // what validations found is no version
+	digits, validated, has := strings.Cut(digits, ".") // the digest of validations is not part of the version
 	if has && (validated == "" || strings.Trim(validated, "0123456789") != "") {
 		digits = ""
 	}
@@ -46,9 +47,9 @@ func (m IfMatch) expected() (id string, version int64, err error) {
 
 const sendCurrent = "read it again, and send the ETag that comes with it"
 
-// IfNoneMatch saves reading what has not changed.
+// IfNoneMatch makes a read conditional.
 type IfNoneMatch struct {
-	IfNoneMatch string `header:"If-None-Match" doc:"ETags that are known; if it still has one of them the answer is 304 and empty."`
+	IfNoneMatch string `header:"If-None-Match" doc:"ETags of known versions. If the current version has one of them, the answer is 304 without a body."`
 }
 
 // has says whether one of the ETags is etag.
@@ -64,27 +65,27 @@ func (m IfNoneMatch) has(etag string) bool {
 	return false
 }
 
-// found answers with one thing, or with 304 to those who know it.
+// found answers one thing, or status 304 and nothing.
 type found[T any] struct {
 	Status int
 	ETag   string `header:"ETag" doc:"The ID and the version, in quotes; for If-Match."`
 	Body   T
 }
 
-// changed answers with what a change made of a thing.
+// changed answers a thing after a change.
 type changed[T any] struct {
 	ETag string `header:"ETag" doc:"The ID and the version, in quotes; for If-Match."`
 	Body T
 }
 
-// created answers with a new thing.
+// created answers a new thing.
 type created[T any] struct {
 	ETag     string `header:"ETag" doc:"The ID and the version, in quotes; for If-Match."`
 	Location string `header:"Location" doc:"The path of what was created."`
 	Body     T
 }
 
-// made answers with a new thing that has no versions.
+// made answers a new thing that has no versions.
 type made[T any] struct {
 	Location string `header:"Location" doc:"The path of what was created."`
 	Body     T

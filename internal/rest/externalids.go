@@ -8,7 +8,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// externalIDs is what the broker does with external IDs that are reserved.
+// externalIDs are the methods of the broker for reserved external IDs.
 type externalIDs interface {
 	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (*rolebroker.Reservation, error)
 	Reservation(ctx context.Context, who rolebroker.Caller, id rolebroker.ReservationID) (*rolebroker.Reservation, error)
@@ -17,14 +17,15 @@ type externalIDs interface {
 
 type (
 	inExternalID struct {
-		ID string `path:"id" doc:"The ID that reserving answered with; not the external ID." example:"ext_6ycq7w3kd2mzt4hnx5vpjb8rqa"`
+		ID string `path:"id" doc:"The ID of the reservation, rather than the external ID." example:"ext_6ycq7w3kd2mzt4hnx5vpjb8rqa"`
 	}
 	externalIDAnswer struct {
 		Body api.ExternalID
 	}
 )
 
-func (s *server) reserveExternalID(ctx context.Context, who rolebroker.Caller, _ *struct{}) (*made[api.ExternalID], error) {
+func (s *server) reserveExternalID(ctx context.Context, who rolebroker.Caller, _ *struct{}) (
+	*made[api.ExternalID], error) {
 	reserved, err := s.Broker.ReserveExternalID(ctx, who)
 	if err != nil {
 		return nil, err
@@ -32,7 +33,8 @@ func (s *server) reserveExternalID(ctx context.Context, who rolebroker.Caller, _
 	return &made[api.ExternalID]{"/api/v1/external-ids/" + string(reserved.ID), convert.ExternalID(reserved)}, nil
 }
 
-func (s *server) getExternalID(ctx context.Context, who rolebroker.Caller, in *inExternalID) (*externalIDAnswer, error) {
+func (s *server) getExternalID(ctx context.Context, who rolebroker.Caller, in *inExternalID) (
+	*externalIDAnswer, error) {
 	reserved, err := s.Broker.Reservation(ctx, who, rolebroker.ReservationID(in.ID))
 	if err != nil {
 		return nil, err

@@ -15,11 +15,10 @@ import (
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// handler does one thing for a caller. in is what huma made of the request,
-// out what it makes the answer of.
+// handler is an operation. huma decodes the request into in, and encodes out.
 type handler[I, O any] func(ctx context.Context, who rolebroker.Caller, in *I) (out *O, err error)
 
-// collection is where a group of routes is registered.
+// collection registers the routes of one group of operations.
 type collection struct {
 	server *server
 	api    huma.API
@@ -42,17 +41,17 @@ func remove[I, O any](c collection, path, id string, h handler[I, O]) {
 	route(c, http.MethodDelete, path, id, http.StatusNoContent, h)
 }
 
-// act is post for what makes nothing.
+// act is post for operations that create nothing.
 func act[I, O any](c collection, path, id string, h handler[I, O]) {
 	route(c, http.MethodPost, path, id, http.StatusOK, h)
 }
 
-// route registers a handler under /api/v1 and describes it.
+// route registers an operation below /api/v1.
 func route[I, O any](c collection, method, path, id string, status int, h handler[I, O]) {
 	register(c, operation[I](c, method, path, id, status), h)
 }
 
-// operation describes a handler.
+// operation describes an operation for OpenAPI and huma.
 func operation[I any](c collection, method, path, id string, status int) huma.Operation {
 	return huma.Operation{
 		OperationID:   id,
@@ -64,14 +63,14 @@ func operation[I any](c collection, method, path, id string, status int) huma.Op
 		Description:   words[id].description,
 		Security:      []map[string][]string{{"apiKey": {}}},
 		Responses:     refusals(method, path, reflect.TypeFor[I]()),
-		// One byte more than may come, since huma takes a full measure for too much.
+		// One byte more, since huma refuses a body of exactly this size.
 		MaxBodyBytes:     maxBody + 1,
 		BodyReadTimeout:  30 * time.Second,
-		SkipValidateBody: true, // decode has done it, and says more
+		SkipValidateBody: true, // decode validates, and reports more
 	}
 }
 
-// register has a handler answer, as the operation describes it.
+// register registers an operation.
 func register[I, O any](c collection, op huma.Operation, h handler[I, O]) {
 	op.Middlewares = huma.Middlewares{c.server.permit(op.OperationID)}
 	huma.Register(c.api, op, func(ctx context.Context, in *I) (*O, error) {
@@ -84,22 +83,22 @@ func register[I, O any](c collection, op huma.Operation, h handler[I, O]) {
 	})
 }
 
-// callerKey is for the one step between ServeHTTP and route, where huma leaves
-// nothing but a context to carry the caller through.
+// callerKey is the key of the caller in a context. Between ServeHTTP and an
+// operation huma passes on nothing but the context.
 type callerKey struct{}
 
 func withCaller(ctx context.Context, who rolebroker.Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, who)
 }
 
-// callerOf is the zero Caller, which may do nothing, when there is none.
+// callerOf is the caller in a context; the zero Caller, which may do nothing, if
+// the context has none.
 func callerOf(ctx context.Context) rolebroker.Caller {
 	who, _ := ctx.Value(callerKey{}).(rolebroker.Caller)
 	return who
 }
 
-// checkQuery refuses a query that is not made of text, before it meets a
-// database that is of the same opinion.
+// checkQuery refuses a query with text that a database would refuse.
 func checkQuery(r *http.Request) *Problem {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -109,7 +108,8 @@ func checkQuery(r *http.Request) *Problem {
 	for name, values := range query {
 		for _, value := range values {
 			if !isText(name) || !isText(value) {
-				return problemOf(invalid(problem.Parameter(clip(strings.ToValidUTF8(name, "?"))), "is not text: it has a NUL character or is not UTF-8"))
+				return problemOf(invalid(problem.Parameter(clip(strings.ToValidUTF8(name, "?"))),
+					"is not text: it has a NUL character or is not UTF-8"))
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func checkQuery(r *http.Request) *Problem {
 
 func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
-// invalid is a request with one thing wrong.
+// invalid is the error for a request with one wrong field.
 func invalid(path, message string) error {
 	return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the request is not valid",
 		Fields: []rolebroker.Field{{Path: path, Message: message}}}

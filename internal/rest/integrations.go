@@ -11,12 +11,14 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// integrations is what the broker does with integrations.
+// integrations are the methods of the broker for integrations.
 type integrations interface {
 	Integration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	Integrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Integration, error)
-	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
-	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
+	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration,
+		validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
+	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration,
+		ifVersion int64, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
 }
 
@@ -55,7 +57,8 @@ func (s *server) integrations() resource[rolebroker.Integration, api.Integration
 		func(in *rolebroker.Integration) string { return string(in.ID) }, convert.Integration}
 }
 
-func (s *server) listIntegrations(ctx context.Context, who rolebroker.Caller, in *listIntegrations) (*listAnswer[api.Integration], error) {
+func (s *server) listIntegrations(ctx context.Context, who rolebroker.Caller, in *listIntegrations) (
+	*listAnswer[api.Integration], error) {
 	order := byName(func(in *rolebroker.Integration) string { return in.Name })
 	return list(in.Paging, order, convert.Integration, func(page rolebroker.Page) ([]rolebroker.Integration, error) {
 		page.Search = in.Search.Search
@@ -63,11 +66,13 @@ func (s *server) listIntegrations(ctx context.Context, who rolebroker.Caller, in
 	})
 }
 
-func (s *server) getIntegration(ctx context.Context, who rolebroker.Caller, in *getIntegration) (*found[api.Integration], error) {
+func (s *server) getIntegration(ctx context.Context, who rolebroker.Caller, in *getIntegration) (
+	*found[api.Integration], error) {
 	return s.integrations().get(ctx, who, in.Integration, in.IfNoneMatch)
 }
 
-func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, in *createIntegration) (*created[api.Integration], error) {
+func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, in *createIntegration) (
+	*created[api.Integration], error) {
 	noun, wrong := convert.FromRequest(in.Body.value)
 	wrong = append(wrong, refuseIDs(in.Body.value)...)
 	if err := withCheck(wrong, "the integration", noun.Check); err != nil {
@@ -76,34 +81,37 @@ func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, i
 	return s.integrations().created(s.Broker.CreateIntegration(ctx, who, noun, in.mode()))
 }
 
-func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, in *updateIntegration) (*changed[api.Integration], error) {
-	return s.integrations().update(ctx, who, in.Integration, in.IfMatch, func(target string, version int64) (*rolebroker.Integration, error) {
-		noun, wrong := convert.FromRequest(in.Body.value)
-		if hasIDs(in.Body.value) {
-			stored, err := s.Broker.Integration(ctx, who, target)
-			if err != nil {
+func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, in *updateIntegration) (
+	*changed[api.Integration], error) {
+	return s.integrations().update(ctx, who, in.Integration, in.IfMatch,
+		func(target string, version int64) (*rolebroker.Integration, error) {
+			noun, wrong := convert.FromRequest(in.Body.value)
+			if hasIDs(in.Body.value) {
+				stored, err := s.Broker.Integration(ctx, who, target)
+				if err != nil {
+					return nil, err
+				}
+				wrong = append(wrong, checkIDs(in.Body.value, stored)...)
+				target = string(stored.ID)
+			}
+			if err := withCheck(wrong, "the integration", noun.Check); err != nil {
 				return nil, err
 			}
-			wrong = append(wrong, checkIDs(in.Body.value, stored)...)
-			target = string(stored.ID)
-		}
-		if err := withCheck(wrong, "the integration", noun.Check); err != nil {
-			return nil, err
-		}
-		return s.Broker.UpdateIntegration(ctx, who, target, noun, version, in.mode())
-	})
+			return s.Broker.UpdateIntegration(ctx, who, target, noun, version, in.mode())
+		})
 }
 
-func (s *server) deleteIntegration(ctx context.Context, who rolebroker.Caller, in *deleteIntegration) (*struct{}, error) {
+func (s *server) deleteIntegration(ctx context.Context, who rolebroker.Caller, in *deleteIntegration) (
+	*struct{}, error) {
 	return s.integrations().remove(ctx, who, in.Integration, in.IfMatch, s.Broker.DeleteIntegration)
 }
 
-// hasIDs says whether a request repeats IDs that the server made.
+// hasIDs says whether a request has IDs, which only the server makes.
 func hasIDs(req api.IntegrationRequest) bool {
 	return req.ID != "" || slices.ContainsFunc(req.Roles, func(r api.RoleRequest) bool { return r.ID != "" })
 }
 
-// refuseIDs refuses them all, in what is about to be created.
+// refuseIDs refuses all IDs in a request that creates.
 func refuseIDs(req api.IntegrationRequest) (wrong []rolebroker.Field) {
 	if req.ID != "" {
 		wrong = append(wrong, madeByServer("id"))
@@ -116,7 +124,7 @@ func refuseIDs(req api.IntegrationRequest) (wrong []rolebroker.Field) {
 	return wrong
 }
 
-// checkIDs refuses those that are not what is stored.
+// checkIDs refuses the IDs that are not stored.
 func checkIDs(req api.IntegrationRequest, stored *rolebroker.Integration) (wrong []rolebroker.Field) {
 	if req.ID != "" {
 		wrong = sameID(req.ID, string(stored.ID))
@@ -141,12 +149,12 @@ func checkIDs(req api.IntegrationRequest, stored *rolebroker.Integration) (wrong
 	return wrong
 }
 
-// madeByServer refuses to take an ID from a client.
+// madeByServer refuses an ID in a request that creates.
 func madeByServer(path string) rolebroker.Field {
 	return rolebroker.Field{Path: path, Message: "is made by the server; leave it out when creating"}
 }
 
-// sameID refuses an ID other than the one that is stored.
+// sameID refuses an ID that is not the stored one.
 func sameID(given, stored string) []rolebroker.Field {
 	if given == stored {
 		return nil
@@ -154,9 +162,9 @@ func sameID(given, stored string) []rolebroker.Field {
 	return []rolebroker.Field{{Path: "id", Message: "is " + stored + " and never changes; leave it out or repeat it"}}
 }
 
-// withCheck adds to what is wrong with a request what the noun finds wrong
-// with itself, so that a person hears of all of it at once. While nothing is
-// wrong the noun is not asked: the broker does that.
+// withCheck is an error for the fields in wrong and those that check reports, so
+// that a person sees all of them at once. It is nil if wrong is empty, whatever
+// check reports: the broker checks too.
 func withCheck(wrong []rolebroker.Field, what string, check func() error) error {
 	if len(wrong) == 0 {
 		return nil

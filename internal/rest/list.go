@@ -12,13 +12,13 @@ import (
 
 // Paging selects a page of any list.
 type Paging struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"At most so many items."`
-	Cursor string `query:"cursor" doc:"next_cursor of the page before; left out: from the start."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"The maximum number of items."`
+	Cursor string `query:"cursor" doc:"next_cursor of the previous page; left out: the first page."`
 }
 
 // Search selects items of a list of names.
 type Search struct {
-	Search string `query:"search" doc:"Only items whose name contains it, ignoring case."`
+	Search string `query:"search" doc:"Only items whose name contains this text, in upper or lower case."`
 }
 
 // listAnswer is a page of a list.
@@ -43,7 +43,8 @@ func byID[N any](prefix string, id func(*N) string) order[N] {
 }
 
 // list answers a page of a list that read finds in this order.
-func list[N, J any](p Paging, by order[N], show func(*N) J, read func(rolebroker.Page) ([]N, error)) (*listAnswer[J], error) {
+func list[N, J any](p Paging, by order[N], show func(*N) J, read func(rolebroker.Page) ([]N, error)) (
+	*listAnswer[J], error) {
 	page, err := by.page(p)
 	if err != nil {
 		return nil, err

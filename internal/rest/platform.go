@@ -8,7 +8,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// platform is what the broker knows of the deployment.
+// platform is the method of the broker that describes the deployment.
 type platform interface {
 	Platform(ctx context.Context, who rolebroker.Caller) (*broker.Platform, error)
 }

@@ -20,7 +20,8 @@ type resource[N any, J tagged] struct {
 }
 
 // get answers one thing, or with status 304 if the client has that version.
-func (r resource[N, J]) get(ctx context.Context, who rolebroker.Caller, nameOrID string, known IfNoneMatch) (*found[J], error) {
+func (r resource[N, J]) get(ctx context.Context, who rolebroker.Caller, nameOrID string, known IfNoneMatch) (
+	*found[J], error) {
 	noun, err := r.read(ctx, who, nameOrID)
 	if err != nil {
 		return nil, err
@@ -51,7 +52,8 @@ func (r resource[N, J]) changed(noun *N, err error) (*changed[J], error) {
 }
 
 // update changes the thing that a path names, if it is what If-Match expects.
-func (r resource[N, J]) update(ctx context.Context, who rolebroker.Caller, named string, m IfMatch, change func(target string, version int64) (*N, error)) (*changed[J], error) {
+func (r resource[N, J]) update(ctx context.Context, who rolebroker.Caller, named string, m IfMatch,
+	change func(target string, version int64) (*N, error)) (*changed[J], error) {
 	var noun *N
 	err := r.guarded(ctx, who, named, m, func(target string, version int64) (err error) {
 		noun, err = change(target, version)
@@ -61,7 +63,8 @@ func (r resource[N, J]) update(ctx context.Context, who rolebroker.Caller, named
 }
 
 // remove deletes the thing that a path names, if it is what If-Match expects.
-func (r resource[N, J]) remove(ctx context.Context, who rolebroker.Caller, named string, m IfMatch, remove func(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error) (*struct{}, error) {
+func (r resource[N, J]) remove(ctx context.Context, who rolebroker.Caller, named string, m IfMatch,
+	remove func(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error) (*struct{}, error) {
 	return nil, r.guarded(ctx, who, named, m, func(target string, version int64) error {
 		return remove(ctx, who, target, version)
 	})
@@ -70,7 +73,8 @@ func (r resource[N, J]) remove(ctx context.Context, who rolebroker.Caller, named
 // guarded makes a change to what a path names, if that is what If-Match expects.
 // The change is made by ID, so that it hits the right thing even if another one
 // gets the name in between.
-func (r resource[N, J]) guarded(ctx context.Context, who rolebroker.Caller, named string, m IfMatch, change func(target string, version int64) error) error {
+func (r resource[N, J]) guarded(ctx context.Context, who rolebroker.Caller, named string, m IfMatch,
+	change func(target string, version int64) error) error {
 	id, version, err := m.expected()
 	if err != nil {
 		return err
@@ -86,7 +90,8 @@ func (r resource[N, J]) guarded(ctx context.Context, who rolebroker.Caller, name
 		err = change(id, version)
 	}
 	if r.id(noun) != id || rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-		return rolebroker.Errorf(rolebroker.CodeStale, "%s is not what has the ETag %s: that was deleted or renamed", quoted(named), clip(m.IfMatch)).
+		return rolebroker.Errorf(rolebroker.CodeStale, "%s is not what has the ETag %s: that was deleted or renamed",
+			quoted(named), clip(m.IfMatch)).
 			WithHint(sendCurrent)
 	}
 	return err

@@ -16,7 +16,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Broker is what the API administers; *broker.Broker is one.
+// Broker does what the API offers; *broker.Broker is one.
 type Broker interface {
 	permissions
 	integrations
@@ -38,25 +38,25 @@ type Auth interface {
 	APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
 }
 
-// Options are what the API needs.
+// Options configure New. Broker and Auth are required.
 type Options struct {
 	Broker   Broker
 	Auth     Auth
-	Log      *slog.Logger     // of what callers are not told; nil discards it
-	Version  string           // of the server, as the platform answers it
-	Features []string         // what this server can do besides what every server can
-	Now      func() time.Time // nil is time.Now
+	Log      *slog.Logger     // gets causes, which callers do not see; nil discards them
+	Version  string           // of the server, for GET /platform
+	Features []string         // optional features that this server has, for GET /platform
+	Now      func() time.Time // nil: time.Now
 }
 
-// server answers. Its handlers are in one file per noun.
+// server is the API. Its operations are in one file per noun.
 type server struct {
 	Options
 	mux     *http.ServeMux
 	openAPI []byte
 }
 
-// New is the handler of /api/v1 and of /openapi.json. It answers every request
-// it gets, with a problem document where there is nothing else.
+// New is the handler of /api/v1 and of /openapi.json. It answers every other path
+// with a problem document.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -72,7 +72,7 @@ func New(o Options) http.Handler {
 	return s
 }
 
-// routes is the management API on one screen.
+// routes lists the operations of the management API.
 func (s *server) routes(api huma.API) {
 	in := collection{s, api, "Integrations"}
 	get(in, "/integrations", "list-integrations", s.listIntegrations)
@@ -148,7 +148,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r.WithContext(withCaller(r.Context(), who)))
 }
 
-// notRouted is the answer to a path or method that no route has.
+// notRouted is the refusal of a path or method that no route has; nil if one has it.
 func (s *server) notRouted(r *http.Request) *Problem {
 	escaped := r.URL.EscapedPath()
 	if path.Clean(escaped) != escaped || !isText(r.URL.Path) {
@@ -166,15 +166,15 @@ func (s *server) notRouted(r *http.Request) *Problem {
 	return noSuchPath(r)
 }
 
-// headersOnly learns from the mux which methods a path has.
+// headersOnly receives the Allow header that the mux sets for a wrong method.
 type headersOnly http.Header
 
 func (h headersOnly) Header() http.Header         { return http.Header(h) }
 func (h headersOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (h headersOnly) WriteHeader(int)             {}
 
-// checkContentType refuses a body that does not claim to be JSON. One that
-// does so in other words is made to say it as huma expects it.
+// checkContentType refuses a body whose type is not JSON. It removes parameters
+// from the header, since huma compares the whole value.
 func checkContentType(r *http.Request) *Problem {
 	given := r.Header.Get("Content-Type")
 	if given == "" || r.Body == nil || r.Body == http.NoBody {
@@ -196,8 +196,8 @@ func (s *server) serveOpenAPI(w http.ResponseWriter, r *http.Request) {
 	w.Write(s.openAPI)
 }
 
-// describe encodes the document once, for people to read too. Only requests
-// are closed: an answer may have more fields tomorrow.
+// describe encodes the document, indented. Only requests refuse additional fields:
+// later versions may add fields to answers.
 func describe(document *huma.OpenAPI) []byte {
 	for name, schema := range document.Components.Schemas.Map() {
 		if !strings.HasSuffix(name, "Request") {

@@ -10,15 +10,17 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// runners is what the broker does with runners. What they do themselves is not
-// of this API.
+// runners are the methods of the broker for people who manage runners. Runners
+// themselves use internal/runnerapi.
 type runners interface {
 	Runner(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Runner, error)
 	Runners(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Runner, error)
 	CreateRunner(ctx context.Context, who rolebroker.Caller, spec broker.RunnerSpec) (*rolebroker.Runner, error)
-	UpdateRunner(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.RunnerSpec, ifVersion int64) (*rolebroker.Runner, error)
+	UpdateRunner(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.RunnerSpec, ifVersion int64) (
+		*rolebroker.Runner, error)
 	DeleteRunner(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
-	JoinToken(ctx context.Context, who rolebroker.Caller, nameOrID string, lasts time.Duration) (*rolebroker.RunnerKey, rolebroker.Secret, error)
+	JoinToken(ctx context.Context, who rolebroker.Caller, nameOrID string, lasts time.Duration) (
+		*rolebroker.RunnerKey, rolebroker.Secret, error)
 }
 
 // InRunner is the path of one runner.
@@ -62,7 +64,8 @@ func (s *server) runners() resource[rolebroker.Runner, api.Runner] {
 
 func (s *server) showRunner(r *rolebroker.Runner) api.Runner { return convert.Runner(r, s.Now()) }
 
-func (s *server) listRunners(ctx context.Context, who rolebroker.Caller, in *listRunners) (*listAnswer[api.Runner], error) {
+func (s *server) listRunners(ctx context.Context, who rolebroker.Caller, in *listRunners) (
+	*listAnswer[api.Runner], error) {
 	order := byName(func(r *rolebroker.Runner) string { return r.Name })
 	return list(in.Paging, order, s.showRunner, func(page rolebroker.Page) ([]rolebroker.Runner, error) {
 		page.Search = in.Search.Search
@@ -76,22 +79,26 @@ func (s *server) getRunner(ctx context.Context, who rolebroker.Caller, in *getRu
 	return s.runners().get(ctx, who, in.Runner, IfNoneMatch{})
 }
 
-func (s *server) createRunner(ctx context.Context, who rolebroker.Caller, in *createRunner) (*created[api.Runner], error) {
+func (s *server) createRunner(ctx context.Context, who rolebroker.Caller, in *createRunner) (
+	*created[api.Runner], error) {
 	return s.runners().created(s.Broker.CreateRunner(ctx, who, runnerOf(in.Body.value)))
 }
 
-func (s *server) updateRunner(ctx context.Context, who rolebroker.Caller, in *updateRunner) (*changed[api.Runner], error) {
-	return s.runners().update(ctx, who, in.Runner, in.IfMatch, func(target string, version int64) (*rolebroker.Runner, error) {
-		return s.Broker.UpdateRunner(ctx, who, target, runnerOf(in.Body.value), version)
-	})
+func (s *server) updateRunner(ctx context.Context, who rolebroker.Caller, in *updateRunner) (
+	*changed[api.Runner], error) {
+	return s.runners().update(ctx, who, in.Runner, in.IfMatch,
+		func(target string, version int64) (*rolebroker.Runner, error) {
+			return s.Broker.UpdateRunner(ctx, who, target, runnerOf(in.Body.value), version)
+		})
 }
 
 func (s *server) deleteRunner(ctx context.Context, who rolebroker.Caller, in *deleteRunner) (*struct{}, error) {
 	return s.runners().remove(ctx, who, in.Runner, in.IfMatch, s.Broker.DeleteRunner)
 }
 
-func (s *server) createJoinToken(ctx context.Context, who rolebroker.Caller, in *createJoinToken) (*joinTokenAnswer, error) {
-	var lasts time.Duration // as the broker likes
+func (s *server) createJoinToken(ctx context.Context, who rolebroker.Caller, in *createJoinToken) (
+	*joinTokenAnswer, error) {
+	var lasts time.Duration // zero: the default of the broker
 	if given := in.Body.value.ExpiresIn; given != "" {
 		var err error
 		if lasts, err = lifetime(given); err != nil {

@@ -13,22 +13,20 @@ import (
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// setups is how the broker says what has to be done in AWS.
+// setups are the methods of the broker for the steps to take in AWS.
 type setups interface {
-	Setup(ctx context.Context, who rolebroker.Caller, nameOrID string, req rolebroker.SetupRequest) (*rolebroker.Setup, error)
-	SetupDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, req rolebroker.SetupRequest) (*rolebroker.Setup, error)
-	RotateExternalID(ctx context.Context, who rolebroker.Caller, nameOrID string, step broker.RotationStep, force bool) (*rolebroker.Integration, error)
+	Setup(ctx context.Context, who rolebroker.Caller, nameOrID string, req rolebroker.SetupRequest) (
+		*rolebroker.Setup, error)
+	SetupDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, req rolebroker.SetupRequest) (
+		*rolebroker.Setup, error)
+	RotateExternalID(ctx context.Context, who rolebroker.Caller, nameOrID string, step broker.RotationStep, force bool) (
+		*rolebroker.Integration, error)
 }
 
 type (
 	getSetup struct {
 		InIntegration
-		Role           string `query:"role" doc:"The name or ID of one role; left out: all."`
-		Principal      string `query:"principal" enum:"account,exact" doc:"How trust policies name the platform: by its account, or exactly; left out: by its account."`
-		Variant        string `query:"variant" enum:"irsa,pod-identity,assume-role" doc:"Cluster mode: how pods get an AWS identity, or that the integration's runner has one; left out: as the runner says, else irsa."`
-		Issuer         string `query:"issuer" doc:"Cluster mode: the cluster's OpenID Connect issuer."`
-		Namespace      string `query:"namespace" default:"rolebroker" doc:"Cluster mode: of the service account."`
-		ServiceAccount string `query:"service_account" default:"rolebroker-runner" doc:"Cluster mode: the service account that the roles are to trust."`
+		api.SetupRequest // the fields that can be parameters
 	}
 	mergeSetup struct {
 		InIntegration
@@ -47,8 +45,7 @@ type (
 )
 
 func (s *server) getSetup(ctx context.Context, who rolebroker.Caller, in *getSetup) (*setupAnswer, error) {
-	answer, err := s.setup(ctx, who, in.Integration, rolebroker.SetupRequest{Role: in.Role, Principal: rolebroker.PrincipalForm(in.Principal),
-		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterVariant(in.Variant), Issuer: in.Issuer, Namespace: in.Namespace, ServiceAccount: in.ServiceAccount}})
+	answer, err := s.setup(ctx, who, in.Integration, convert.FromSetupRequest(in.SetupRequest))
 	return answer, placed(err, problem.Parameter)
 }
 
@@ -56,7 +53,8 @@ func (s *server) mergeSetup(ctx context.Context, who rolebroker.Caller, in *merg
 	return s.setup(ctx, who, in.Integration, convert.FromSetupRequest(in.Body.value))
 }
 
-func (s *server) setup(ctx context.Context, who rolebroker.Caller, nameOrID string, req rolebroker.SetupRequest) (*setupAnswer, error) {
+func (s *server) setup(ctx context.Context, who rolebroker.Caller, nameOrID string, req rolebroker.SetupRequest) (
+	*setupAnswer, error) {
 	made, err := s.Broker.Setup(ctx, who, nameOrID, req)
 	if err != nil {
 		return nil, err
@@ -68,7 +66,8 @@ func (s *server) draftSetup(ctx context.Context, who rolebroker.Caller, in *draf
 	draft, wrong := convert.FromRequest(in.Body.value.Integration)
 	wrong = append(wrong, wrongMode(draft)...)
 	if len(wrong) > 0 {
-		return nil, placed(&rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: wrong}, inIntegration)
+		return nil, placed(&rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid",
+			Fields: wrong}, inIntegration)
 	}
 	made, err := s.Broker.SetupDraft(ctx, who, draft, convert.FromSetupRequest(in.Body.value.Setup))
 	if err != nil {
@@ -79,8 +78,8 @@ func (s *server) draftSetup(ctx context.Context, who rolebroker.Caller, in *draf
 
 func inIntegration(path string) string { return "integration." + path }
 
-// inDraft is where in the request it is what the broker finds wrong: in the
-// draft, or in what is asked for.
+// inDraft is the path in a request of a field that the broker names: of the
+// draft, or of the setup request.
 func inDraft(path string) string {
 	if path == "name" || path == "external_id" || strings.HasPrefix(path, "roles[") {
 		return inIntegration(path)
@@ -88,7 +87,7 @@ func inDraft(path string) string {
 	return "setup." + path
 }
 
-// placed is err with its fields where they are in the request.
+// placed is err with the paths of its fields in the request.
 func placed(err error, where func(path string) string) error {
 	var e *rolebroker.Error
 	if !errors.As(err, &e) || len(e.Fields) == 0 {
@@ -102,6 +101,8 @@ func placed(err error, where func(path string) string) error {
 	return &moved
 }
 
-func (s *server) rotateExternalID(ctx context.Context, who rolebroker.Caller, in *rotateExternalID) (*changed[api.Integration], error) {
-	return s.integrations().changed(s.Broker.RotateExternalID(ctx, who, in.Integration, broker.RotationStep(in.Body.value.Step), in.Body.value.Force))
+func (s *server) rotateExternalID(ctx context.Context, who rolebroker.Caller, in *rotateExternalID) (
+	*changed[api.Integration], error) {
+	return s.integrations().changed(s.Broker.RotateExternalID(ctx, who, in.Integration,
+		broker.RotationStep(in.Body.value.Step), in.Body.value.Force))
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// tokens is what the broker does with agents' tokens.
+// tokens are the methods of the broker for agents' tokens.
 type tokens interface {
 	Tokens(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
 	AgentToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) (*rolebroker.Token, error)
-	CreateToken(ctx context.Context, who rolebroker.Caller, agent string, spec broker.TokenSpec) (*rolebroker.Token, rolebroker.Secret, error)
+	CreateToken(ctx context.Context, who rolebroker.Caller, agent string, spec broker.TokenSpec) (
+		*rolebroker.Token, rolebroker.Secret, error)
 	RevokeToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
 }
 
@@ -37,7 +38,8 @@ type (
 	}
 )
 
-func (s *server) listTokens(ctx context.Context, who rolebroker.Caller, in *listTokens) (*listAnswer[api.Token], error) {
+func (s *server) listTokens(ctx context.Context, who rolebroker.Caller, in *listTokens) (
+	*listAnswer[api.Token], error) {
 	return list(in.Paging, tokensByID("tok_"), s.showToken, func(page rolebroker.Page) ([]rolebroker.Token, error) {
 		return s.Broker.Tokens(ctx, who, in.Agent, page)
 	})
@@ -56,7 +58,8 @@ func (s *server) createToken(ctx context.Context, who rolebroker.Caller, in *cre
 	if err != nil {
 		return nil, err
 	}
-	token, secret, err := s.Broker.CreateToken(ctx, who, in.Agent, broker.TokenSpec{Label: req.Label, ExpiresAt: expires, Token: rolebroker.NewSecret(req.Token.Reveal())})
+	token, secret, err := s.Broker.CreateToken(ctx, who, in.Agent,
+		broker.TokenSpec{Label: req.Label, ExpiresAt: expires, Token: rolebroker.NewSecret(req.Token.Reveal())})
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +81,9 @@ func (s *server) revokeToken(ctx context.Context, who rolebroker.Caller, in *inT
 	return nil, s.Broker.RevokeToken(ctx, who, in.Agent, rolebroker.TokenID(in.ID))
 }
 
-// expiry is when a token or a key expires that says so in one of two ways;
-// zero if it says neither.
+// expiry is the time at which a new token or key expires: the duration of in from
+// now, or at; zero if neither is given. Codes: invalid (both are given, or the
+// time has passed).
 func (s *server) expiry(in string, at *time.Time) (time.Time, error) {
 	switch {
 	case in != "" && at != nil:
@@ -94,7 +98,7 @@ func (s *server) expiry(in string, at *time.Time) (time.Time, error) {
 		return time.Time{}, nil
 	case !at.After(s.Now()):
 		return time.Time{}, invalid("expires_at", "is not in the future")
-	case at.UTC().Year() > 9999: // RFC 3339 ends there
+	case at.UTC().Year() > 9999: // RFC 3339 has no later years
 		return time.Time{}, invalid("expires_at", "is after the year 9999; leave it out for never")
 	}
 	return at.UTC(), nil

@@ -19,23 +19,25 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// validations is how the broker finds out whether roles can be assumed.
+// validations are the methods of the broker that try to assume roles.
 type validations interface {
-	ValidateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, how broker.Validating) ([]rolebroker.RoleValidation, error)
-	ValidateDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, how broker.Validating) (results []rolebroker.RoleValidation, externalID string, err error)
+	ValidateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, how broker.Validating) (
+		[]rolebroker.RoleValidation, error)
+	ValidateDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, how broker.Validating) (
+		results []rolebroker.RoleValidation, externalID string, err error)
 }
 
-// Validate is what creating and updating an integration do about its roles.
+// Validate says how creating and updating an integration validate its roles.
 type Validate struct {
-	Validate string `query:"validate" enum:"require,warn,skip" default:"warn" doc:"require: nothing is saved unless every role can be assumed. warn: it is saved, and the answer says what is wrong. skip: nothing is tried."`
+	Validate string `query:"validate" enum:"require,warn,skip" default:"warn" doc:"require: save only if every role can be assumed. warn: save, and answer with the outcomes. skip: do not validate."`
 }
 
 func (v Validate) mode() rolebroker.ValidateMode { return rolebroker.ValidateMode(v.Validate) }
 
-// HowToValidate is what validating takes.
+// HowToValidate are the parameters of a validation.
 type HowToValidate struct {
-	RequireExternalID bool   `query:"require_external_id" doc:"A role that can be assumed without the external ID fails, instead of a warning. The server can be told to do so always."`
-	Accept            string `header:"Accept" doc:"With application/x-ndjson outcomes are told one by one."`
+	RequireExternalID bool   `query:"require_external_id" doc:"A role that can be assumed without the external ID fails, instead of getting a warning. A setting of the server can require this for all validations."`
+	Accept            string `header:"Accept" doc:"application/x-ndjson: the answer has a line for each outcome, as soon as it is known."`
 }
 
 type (
@@ -49,13 +51,13 @@ type (
 	}
 )
 
-// validated answers with the outcomes, all at once or as they come.
+// validated answers the outcomes, all at once or one by one.
 type validated struct {
 	ContentType string `header:"Content-Type"`
 	Body        func(huma.Context)
 }
 
-// stream is act for what answers as it goes.
+// stream is act for operations that answer line by line.
 func stream[I any](c collection, path, id string, h handler[I, validated]) {
 	op := operation[I](c, http.MethodPost, path, id, http.StatusOK)
 	of := func(t reflect.Type) *huma.Schema { return c.api.OpenAPI().Components.Schemas.Schema(t, true, "") }
@@ -66,7 +68,8 @@ func stream[I any](c collection, path, id string, h handler[I, validated]) {
 	register(c, op, h)
 }
 
-func (s *server) validateIntegration(ctx context.Context, who rolebroker.Caller, in *validateIntegration) (*validated, error) {
+func (s *server) validateIntegration(ctx context.Context, who rolebroker.Caller, in *validateIntegration) (
+	*validated, error) {
 	return s.validate(ctx, in.HowToValidate, func(how broker.Validating) (api.Validations, error) {
 		results, err := s.Broker.ValidateIntegration(ctx, who, in.Integration, how)
 		return convert.Validations(results, ""), err
@@ -92,17 +95,19 @@ func (s *server) validateDraft(ctx context.Context, who rolebroker.Caller, in *v
 	})
 }
 
-// wrongMode is that a draft is of an assumption mode that there is not, or names
-// a runner in one that has none.
+// wrongMode lists what is wrong with the assumption mode and the runner of a draft.
 func wrongMode(draft rolebroker.Integration) (wrong []rolebroker.Field) {
 	var e *rolebroker.Error
 	if errors.As(draft.Check(), &e) {
-		wrong = slices.DeleteFunc(e.Fields, func(f rolebroker.Field) bool { return f.Path != "assumption_mode" && f.Path != "runner" })
+		wrong = slices.DeleteFunc(e.Fields, func(f rolebroker.Field) bool {
+			return f.Path != "assumption_mode" && f.Path != "runner"
+		})
 	}
 	return wrong
 }
 
-// wrongRoles is what of a draft's roles is no role at all, by their index.
+// wrongRoles maps a role, as in roles[2], to the field of it that cannot be parsed;
+// of several it prefers the ARN.
 func wrongRoles(wrong []rolebroker.Field) map[string]rolebroker.Field {
 	bad := map[string]rolebroker.Field{}
 	for _, f := range wrong {
@@ -114,29 +119,33 @@ func wrongRoles(wrong []rolebroker.Field) map[string]rolebroker.Field {
 	return bad
 }
 
-// withProblem says of a role what is wrong with how it was written.
+// withProblem turns the outcome of a role that cannot be parsed into a failure.
 func withProblem(r rolebroker.RoleValidation, bad map[string]rolebroker.Field) rolebroker.RoleValidation {
 	role, _, _ := strings.Cut(convert.RolePath(r.Index, ""), ".")
 	f, ok := bad[role]
 	if !ok {
 		return r
 	}
-	r.Status, r.Code, r.Message, r.Hint, r.RequestID = rolebroker.StatusFailed, rolebroker.ValidARNInvalid, "the ARN "+f.Message, rolebroker.Hintf("correct it, and validate again"), ""
+	r.Validation = rolebroker.Validation{Status: rolebroker.StatusFailed, Code: rolebroker.ValidARNInvalid,
+		Message: "the ARN " + f.Message, Hint: rolebroker.Hintf("correct it, and validate again"), CheckedAt: r.CheckedAt}
 	if strings.HasSuffix(f.Path, ".session_duration") {
 		r.Code, r.Message = rolebroker.ValidDurationInvalid, "the session duration "+f.Message
 	}
 	return r
 }
 
-// validate runs a validation. What goes wrong before the first outcome is
-// answered as usual.
-func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker.Validating) (api.Validations, error)) (*validated, error) {
+// validate runs a validation. An error before the first outcome becomes a problem
+// document.
+func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker.Validating) (api.Validations, error)) (
+	*validated, error) {
 	if !accepts(in.Accept, api.ValidationsType) {
 		result, err := run(broker.Validating{RequireExternalID: in.RequireExternalID})
 		if err != nil {
 			return nil, err
 		}
-		return &validated{ContentType: "application/json", Body: func(out huma.Context) { _ = marshal(out.BodyWriter(), result) }}, nil // the client may be gone
+		return &validated{ContentType: "application/json", Body: func(out huma.Context) {
+			_ = marshal(out.BodyWriter(), result) // the client may be gone
+		}}, nil
 	}
 	lines := make(chan api.ValidationLine)
 	send := func(line api.ValidationLine) {
@@ -145,19 +154,20 @@ func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker
 		case <-ctx.Done():
 		}
 	}
-	early := make(chan error, 1) // what went wrong before the first line
+	early := make(chan error, 1) // the error before the first line
 	go func() {
 		defer close(early)
 		defer close(lines)
 		begun := false
-		result, err := run(broker.Validating{RequireExternalID: in.RequireExternalID, Tell: func(r rolebroker.RoleValidation) {
-			begun = true
-			shown := convert.RoleValidation(&r)
-			send(api.ValidationLine{Index: r.Index, Role: &shown})
-		}, Alive: func() {
-			begun = true
-			send(api.ValidationLine{})
-		}})
+		result, err := run(broker.Validating{RequireExternalID: in.RequireExternalID,
+			Tell: func(r rolebroker.RoleValidation) {
+				begun = true
+				shown := convert.RoleValidation(&r)
+				send(api.ValidationLine{Index: r.Index, Role: &shown})
+			}, Alive: func() {
+				begun = true
+				send(api.ValidationLine{})
+			}})
 		switch {
 		case err != nil && !begun:
 			early <- err
@@ -171,7 +181,9 @@ func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker
 	}()
 	first, ok := <-lines
 	if ok {
-		return &validated{ContentType: api.ValidationsType, Body: func(out huma.Context) { writeLines(out, first, lines) }}, nil
+		return &validated{ContentType: api.ValidationsType, Body: func(out huma.Context) {
+			writeLines(out, first, lines)
+		}}, nil
 	}
 	if err := <-early; err != nil {
 		return nil, err
@@ -179,25 +191,25 @@ func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker
 	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the validation was broken off")
 }
 
-// writeLines sends each line at once. A client that has gone has ended the
-// validation too, and with it the lines.
+// writeLines sends each line at once. When the client goes away the validation
+// ends, and with it the lines.
 func writeLines(out huma.Context, first api.ValidationLine, more <-chan api.ValidationLine) {
 	w, ok := out.BodyWriter().(http.ResponseWriter)
 	if !ok {
 		return
 	}
-	w.Header().Set("X-Accel-Buffering", "no") // or nginx keeps the lines until the last has come
+	w.Header().Set("X-Accel-Buffering", "no") // or nginx buffers the lines
 	encoder, controller := json.NewEncoder(w), http.NewResponseController(w)
 	encoder.SetEscapeHTML(false)
 	for line := first; ; {
 		err := error(nil)
-		if line == (api.ValidationLine{}) { // a sign of life
+		if line == (api.ValidationLine{}) { // a heartbeat
 			_, err = io.WriteString(w, "\n")
 		} else {
 			err = encoder.Encode(line)
 		}
 		if err != nil || controller.Flush() != nil {
-			for range more { // so that whoever sends can end
+			for range more { // so that the sender is not blocked
 			}
 			return
 		}

@@ -49,7 +49,8 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		for _, c := range next(ctx, changes, beat) {
-			if out.send(api.RunnerEvent{Change: &api.Change{Agent: string(c.Agent), Integration: string(c.Integration)}}) != nil {
+			if out.send(api.RunnerEvent{Change: &api.Change{Agent: string(c.Agent),
+				Integration: string(c.Integration)}}) != nil {
 				return
 			}
 		}

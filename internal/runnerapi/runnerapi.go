@@ -39,21 +39,27 @@ import (
 
 // Broker does what runners ask for; *broker.Broker is one.
 type Broker interface {
-	Join(ctx context.Context, who rolebroker.Caller, program string) (*rolebroker.Runner, *rolebroker.RunnerKey, rolebroker.Secret, error)
-	RenewCredential(ctx context.Context, who rolebroker.Caller) (*rolebroker.Runner, *rolebroker.RunnerKey, rolebroker.Secret, error)
+	Join(ctx context.Context, who rolebroker.Caller, program string) (
+		*rolebroker.Runner, *rolebroker.RunnerKey, rolebroker.Secret, error)
+	RenewCredential(ctx context.Context, who rolebroker.Caller) (
+		*rolebroker.Runner, *rolebroker.RunnerKey, rolebroker.Secret, error)
 	NamedRunner(ctx context.Context, who rolebroker.Caller) (rolebroker.Caller, error)
 	SeeRunner(ctx context.Context, who rolebroker.Caller) error
 	RecordReport(ctx context.Context, who rolebroker.Caller, report rolebroker.RunnerReport) error
 	Watch(ctx context.Context, who rolebroker.Caller) (*broker.Changes, error)
-	AgentOfAccount(ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount) (*rolebroker.Token, error)
+	AgentOfAccount(ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount) (
+		*rolebroker.Token, error)
 	RunnerToken(ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID) (*rolebroker.Token, error)
 	RunnerGrants(ctx context.Context, who rolebroker.Caller, agent rolebroker.AgentID) (*rolebroker.Grants, error)
 	BeginRunnerSession(ctx context.Context, who rolebroker.Caller, s rolebroker.Session, late bool) error
 	FinishRunnerSession(ctx context.Context, who rolebroker.Caller, s rolebroker.Session) error
-	RecordRunnerUse(ctx context.Context, who rolebroker.Caller, fetches []rolebroker.Fetch, usedAt map[rolebroker.TokenID]time.Time) error
-	LendThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, req rolebroker.Request) (*rolebroker.Loan, error)
+	RecordRunnerUse(ctx context.Context, who rolebroker.Caller, fetches []rolebroker.Fetch,
+		usedAt map[rolebroker.TokenID]time.Time) error
+	LendThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, req rolebroker.Request) (
+		*rolebroker.Loan, error)
 	RunnerIntegrations(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Integration, error)
-	RecordRunnerValidations(ctx context.Context, who rolebroker.Caller, nameOrID string, version int64, outcomes map[rolebroker.RoleID]rolebroker.Validation) error
+	RecordRunnerValidations(ctx context.Context, who rolebroker.Caller, nameOrID string, version int64,
+		outcomes map[rolebroker.RoleID]rolebroker.Validation) error
 }
 
 // Auth identifies callers by Authorization headers or tokens, and the RemoteAddr of the request. It records refusals.
@@ -173,7 +179,8 @@ func recording[B any](s *server, record func(*http.Request, rolebroker.Caller, B
 func read[B any](r *http.Request) (b B, err error) {
 	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if err != nil {
-		return b, rolebroker.Errorf(rolebroker.CodeInvalid, "the request body could not be read to its end, or is larger than %d MiB", maxBody>>20)
+		return b, rolebroker.Errorf(rolebroker.CodeInvalid,
+			"the request body could not be read to its end, or is larger than %d MiB", maxBody>>20)
 	}
 	if json.Unmarshal(text, &b) != nil { // its error may quote a secret
 		return b, rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is not what is expected here").

@@ -35,7 +35,8 @@ func (s *server) recordUsage(r *http.Request, who rolebroker.Caller, in api.Usag
 }
 
 func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest) (api.LoanAnswer, error) {
-	loan, err := s.Broker.LendThrough(r.Context(), who, rolebroker.TokenID(in.Token), rolebroker.Request{Role: in.Role, Task: in.Task})
+	loan, err := s.Broker.LendThrough(r.Context(), who, rolebroker.TokenID(in.Token),
+		rolebroker.Request{Role: in.Role, Task: in.Task})
 	if err != nil {
 		refusal, err := aboutTheAgent(err)
 		return api.LoanAnswer{Refusal: refusal}, err
@@ -59,5 +60,6 @@ func (s *server) integrations(r *http.Request, who rolebroker.Caller) (told api.
 }
 
 func (s *server) recordValidations(r *http.Request, who rolebroker.Caller, in api.RunnerValidations) error {
-	return s.Broker.RecordRunnerValidations(r.Context(), who, r.PathValue("integration"), in.Version, convert.FromOutcomes(in.Validations))
+	return s.Broker.RecordRunnerValidations(r.Context(), who, r.PathValue("integration"), in.Version,
+		convert.FromOutcomes(in.Validations))
 }

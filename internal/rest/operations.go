@@ -1,0 +1,106 @@
+package rest
+
+// about is the description of the API in the OpenAPI document.
+const about = "rolebroker lends AWS roles to AI agents. People and programs manage it with this API.\n\n" +
+	"**Names and IDs.** A path that has a name can have the ID instead. Names can change, IDs never do.\n\n" +
+	"**Lists** answer `{\"items\": […], \"next_cursor\": \"…\"}`. Request the next page with `?cursor=`; " +
+	"the last page has an empty `next_cursor`.\n\n" +
+	"**Changes** can be conditional: send the `ETag` of the version that a change was made from as `If-Match`. " +
+	"If someone else changed it meanwhile, the answer is 412. Without `If-Match` the change is made to any version.\n\n" +
+	"**Refusals** are problem documents (RFC 9457) with a `code` for programs, a `detail` and a `hint` for people, " +
+	"and `errors` that point at each wrong field. Unknown fields, fields given twice and unknown query parameters " +
+	"are refused."
+
+// words describe each operation.
+var words = map[string]struct{ summary, description string }{
+	"list-integrations": {"List integrations", "By name."},
+	"create-integration": {"Create an integration",
+		"The server makes its external ID, unless the request has a reserved one. The parameter validate says how its " +
+			"roles are validated; the answer has the outcomes."},
+	"get-integration": {"Show an integration", "With its roles."},
+	"update-integration": {"Replace an integration",
+		"A field that the request leaves out becomes empty or gets its default. A role keeps its ID, and so its " +
+			"history, if the request has its ID, or else its name. Roles that are disabled or removed can no longer be " +
+			"borrowed; credentials that were lent before work until they expire. The parameter validate says how the roles " +
+			"are validated; the answer has the outcomes."},
+	"delete-integration": {"Delete an integration",
+		"Also deletes its roles and its connections. An agent that had it as its default has none then. Credentials " +
+			"that were lent before work until they expire."},
+	"validate-integration": {"Validate an integration",
+		"Tries to assume every role, with and without its external ID, and keeps the outcomes. The credentials permit " +
+			"nothing, and are discarded. With Accept: application/x-ndjson the answer has a line for each role as soon as " +
+			"its outcome is known, and a last line with all of them. Otherwise roles that were not tried within 45 seconds " +
+			"are unknown. If the client disconnects, the validation ends, and the outcomes so far are kept."},
+	"validate-draft": {"Validate a draft",
+		"Validates an integration that is not saved or, if it has an ID, the next version of an integration. A role " +
+			"with a wrong field fails. No outcome is kept. If the draft has no external ID, one is reserved; the answer " +
+			"has it."},
+	"get-setup": {"Show the setup",
+		"The steps to take in AWS so that the roles can be assumed, as text to paste."},
+	"merge-setup": {"Merge the setup",
+		"The same for a role that has a trust policy: with the statement merged into it, and the difference."},
+	"draft-setup": {"Show the setup of a draft",
+		"The same for an integration that does not exist yet, with a reserved external ID. If an integration has that " +
+			"external ID, or had it before a change, the answer is the setup of that integration, with the roles of the " +
+			"draft."},
+	"rotate-external-id": {"Change the external ID",
+		"In steps. start makes a new external ID, and the roles can be changed one by one to accept it. finish sends " +
+			"the new one from then on; it is refused while an enabled role does not accept it. cancel keeps the old one."},
+	"reserve-external-id": {"Reserve an external ID",
+		"A role's trust policy can then require it before the integration is created with it. One integration can be " +
+			"created with it. Paths have its ID instead of the external ID."},
+	"get-external-id": {"Show an external ID",
+		"As it was reserved, until an integration is created with it; from then on, the external IDs that this " +
+			"integration's roles must require. It is deleted with the integration."},
+	"release-external-id": {"Give an external ID back",
+		"Only one that no integration has used. No integration can be created with it any more."},
+	"list-agents": {"List agents", "By name."},
+	"create-agent": {"Create an agent",
+		"With its connections. The first of them becomes the default unless the request has another one."},
+	"get-agent": {"Show an agent", "With its connections."},
+	"update-agent": {"Replace an agent",
+		"Connections and default integration stay unchanged if the request leaves them out. Credentials that were lent " +
+			"before work until they expire."},
+	"delete-agent": {"Delete an agent",
+		"Also deletes its connections and its tokens. Credentials that were lent before work until they expire."},
+	"connect-agent": {"Connect an agent to an integration",
+		"The agent may then borrow its roles. Connecting it again changes nothing. The first connection becomes the " +
+			"default."},
+	"disconnect-agent": {"Disconnect an agent from an integration",
+		"The agent can no longer borrow its roles; credentials that were lent before work until they expire. If it was " +
+			"the default, the agent has none until someone chooses one."},
+	"list-tokens": {"List an agent's tokens",
+		"By ID, including expired and revoked ones. The tokens themselves are not shown."},
+	"create-token": {"Make an agent token",
+		"No other answer has the token: the server stores its hash. Or registers a token that the client made, which " +
+			"no answer has; its ID must be unused."},
+	"get-token": {"Show an agent token", "The token itself is not shown."},
+	"revoke-token": {"Revoke an agent token",
+		"It stops working at once; credentials that were lent before work until they expire. Revoking it again changes " +
+			"nothing."},
+	"list-bindings": {"List the service accounts of an agent", "By ID."},
+	"create-binding": {"Bind an agent to a service account",
+		"Pods that run as the service account are then the agent. They need no agent token: they show a token of the " +
+			"service account to the runner of their cluster. A service account can be bound to one agent."},
+	"delete-binding": {"Unbind an agent from a service account",
+		"Its pods are no longer the agent; credentials that were lent before work until they expire."},
+	"list-runners":  {"List runners", "By name."},
+	"create-runner": {"Create a runner", "It then joins with a join token."},
+	"get-runner":    {"Show a runner", "With its last report."},
+	"update-runner": {"Replace a runner",
+		"A field that the request leaves out becomes empty. The runner stays joined."},
+	"delete-runner": {"Delete a runner",
+		"Also ends its credential. It is refused while an integration names the runner. Credentials that were lent " +
+			"before work until they expire."},
+	"create-join-token": {"Make a join token",
+		"A runner joins with it, once. No other answer has the token: the server stores its hash. An unused join token " +
+			"that was made before stops working."},
+	"list-sessions": {"List sessions",
+		"The newest first: who borrowed what, until when. Names are those at the time."},
+	"get-platform": {"Show the platform",
+		"The AWS identity that trust policies name, and the features of this server."},
+	"list-api-keys":  {"List API keys", "By ID. The keys themselves are not shown."},
+	"create-api-key": {"Make an API key", "No other answer has the key: the server stores its hash."},
+	"delete-api-key": {"Delete an API key",
+		"It stops working at once. The last admin key that never expires cannot be deleted."},
+}
