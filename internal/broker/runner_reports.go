@@ -91,7 +91,8 @@ func (b *Broker) RecordRunnerValidations(
 // of metrics, so only known ones are accepted. Codes: invalid.
 func cleanOutcome(v *rolebroker.Validation, now time.Time) error {
 	if !v.Status.IsKnown() {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "this server does not know the outcome of a validation that the runner sent").
+		return rolebroker.Errorf(rolebroker.CodeInvalid,
+			"this server does not know the outcome of a validation that the runner sent").
 			WithHint("use the same version on both sides: rolebroker version")
 	}
 	if !v.Code.IsKnown() { // a newer runner's
