@@ -270,12 +270,6 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-func TestShellsGetOneWord(t *testing.T) {
-	if got := shellQuote(`it's $HOME`); got != `'it'\''s $HOME'` {
-		t.Error(got)
-	}
-}
-
 func TestCompletion(t *testing.T) {
 	tb := testbed.New(t, nil)
 	admin := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}

@@ -115,7 +115,7 @@ func envFormat(l lent) (string, error) {
 	var lines []string
 	export := func(name, value string) {
 		if value != "" {
-			lines = append(lines, "export "+name+"="+shellQuote(value))
+			lines = append(lines, "export "+name+"="+rolebroker.ShellQuote(value))
 		}
 	}
 	export("AWS_ACCESS_KEY_ID", l.AccessKeyID)
@@ -134,6 +134,3 @@ func marshal(v any) (string, error) {
 	text, err := json.MarshalIndent(v, "", "  ")
 	return string(text), err
 }
-
-// shellQuote makes one word of s, whatever is in it.
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 )
@@ -88,7 +89,7 @@ func newRunnerShow(a *app) *cobra.Command {
 			}
 			if r.ReportedIssuer != "" && r.ReportedIssuer != r.Issuer && out.String() == "table" {
 				a.note("It verifies service-account tokens of %s. If that is the issuer of its cluster, have it believed about them:", r.ReportedIssuer)
-				a.note("rolebroker runner update %s --issuer %s", r.Name, shellQuote(r.ReportedIssuer))
+				a.note("rolebroker runner update %s --issuer %s", r.Name, rolebroker.ShellQuote(r.ReportedIssuer))
 			}
 			return nil
 		},

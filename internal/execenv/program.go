@@ -60,7 +60,7 @@ func startError(name string, err error) (exitCode int, _ error) {
 			return exitNotFound, e.WithHint("the file is there: the interpreter that its first line names is not")
 		}
 		if strings.ContainsRune(name, ' ') {
-			return exitNotFound, e.WithHint("to run a line of shell: rolebroker exec -- sh -c %s", shellQuote(name))
+			return exitNotFound, e.WithHint("to run a line of shell: rolebroker exec -- sh -c %s", rolebroker.ShellQuote(name))
 		}
 		return exitNotFound, e.WithHint("check the spelling and PATH; the command follows --, as in rolebroker exec " +
 			"-- aws sts get-caller-identity")
@@ -74,5 +74,3 @@ func startError(name string, err error) (exitCode int, _ error) {
 	}
 	return exitNotExecutable, rolebroker.Errorf(rolebroker.CodeInvalid, "%s cannot be run: %s", name, err)
 }
-
-func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

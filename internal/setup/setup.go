@@ -117,7 +117,7 @@ func (s *Subject) choose() error {
 		return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no role %q in the integration", rolebroker.ShowReference(name))
 	}
 	return rolebroker.Errorf(rolebroker.CodeNotFound, "integration %s has no role %q", s.Integration, rolebroker.ShowReference(name)).
-		WithHint("rolebroker integration show %s", Quote(s.Integration))
+		WithSteps(rolebroker.Step{Command: rolebroker.ShellCommand("rolebroker", "integration", "show", s.Integration)})
 }
 
 func invalid(path, format string, args ...any) error {
@@ -305,5 +305,5 @@ func (b *book) integration() string {
 	if b.draft() {
 		return "-f FILE"
 	}
-	return Quote(b.Integration)
+	return rolebroker.ShellWord(b.Integration)
 }

@@ -1,28 +1,12 @@
 package setup_test
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/setup"
 )
-
-func TestQuote(t *testing.T) {
-	for text, want := range map[string]string{
-		"": "''", "plain": "plain", "a-b_c.d/e:f@g,h+i%j": "a-b_c.d/e:f@g,h+i%j", "--role-name": "--role-name",
-		"a b": "'a b'", "it's": `'it'\''s'`, "$x": "'$x'", "a=b": "'a=b'", "~": "'~'", "a\nb": "'a\nb'", "é": "'é'", `\`: `'\'`, "!1": "'!1'", "{a,b}": "'{a,b}'", "#": "'#'",
-	} {
-		if got := setup.Quote(text); got != want {
-			t.Errorf("%q became %s, want %s", text, got, want)
-		}
-		out, err := exec.Command("sh", "-c", "printf %s "+setup.Quote(text)).Output()
-		if err != nil || string(out) != text {
-			t.Errorf("a shell reads %q, %v, want %q", out, err, text)
-		}
-	}
-}
 
 // A statement stands by itself in a hint, with the defaults of a request that
 // has none.

@@ -10,24 +10,13 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Quote quotes text for a POSIX shell, where that is needed.
-func Quote(s string) string {
-	bare := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_@%+:,./-", r)
-	}
-	if s != "" && strings.TrimFunc(s, bare) == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
 // option is an option of a command with its value. A value that begins like
 // an option has to be joined to it.
 func option(name, value string) string {
 	if strings.HasPrefix(value, "-") {
-		return name + "=" + Quote(value)
+		return name + "=" + rolebroker.ShellWord(value)
 	}
-	return name + " " + Quote(value)
+	return name + " " + rolebroker.ShellWord(value)
 }
 
 // comment makes a comment of every line, whatever ends it: YAML takes more for
@@ -160,7 +149,7 @@ func (b *book) roleCommands(t *target) string {
 	case b.settled():
 		return "# Its trust policy is right as it is."
 	}
-	update := "aws iam update-assume-role-policy " + option("--role-name", t.arn.Name) + " \\\n  --policy-document " + Quote(t.policy)
+	update := "aws iam update-assume-role-policy " + option("--role-name", t.arn.Name) + " \\\n  --policy-document " + rolebroker.ShellWord(t.policy)
 	if n := t.seconds(); n > 0 {
 		return b.runnable(update) + "\n# Its sessions are to last longer than an hour, which the role has to allow:\n" +
 			fmt.Sprintf("# aws iam update-role %s --max-session-duration %d", option("--role-name", t.arn.Name), n)
@@ -190,7 +179,7 @@ func (b *book) createCommand(t *target) string {
 
 func (b *book) attachComment(t *target) string {
 	return "# Then let it do all that your agents need, for example:\n" +
-		"# aws iam attach-role-policy " + option("--role-name", t.arn.Name) + " --policy-arn " + Quote(readOnlyAccess(t.arn.Partition))
+		"# aws iam attach-role-policy " + option("--role-name", t.arn.Name) + " --policy-arn " + rolebroker.ShellWord(readOnlyAccess(t.arn.Partition))
 }
 
 // readOnlyAccess is a policy of AWS's, as an example.
@@ -249,6 +238,6 @@ func (b *book) clusterCommands() string {
 	}
 	return "# In the cluster, give the service account a role, so that its pods get a token. One role is enough for that:\n" +
 		"# the token is good for every role that trusts the service account.\n" +
-		"# kubectl annotate serviceaccount " + option("--namespace", c.Namespace) + " " + Quote(c.ServiceAccount) + " " +
-		Quote("eks.amazonaws.com/role-arn="+arn)
+		"# kubectl annotate serviceaccount " + option("--namespace", c.Namespace) + " " + rolebroker.ShellWord(c.ServiceAccount) + " " +
+		rolebroker.ShellWord("eks.amazonaws.com/role-arn="+arn)
 }

@@ -46,15 +46,6 @@ func (p *probe) subject() setup.Subject {
 // statement is the statement that the role's trust policy needs.
 func (p *probe) statement() string { return p.subject().Statement(p.role) }
 
-// command quotes the words of a command for a shell.
-func command(words ...string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = setup.Quote(w)
-	}
-	return strings.Join(quoted, " ")
-}
-
 // hintUnassumable is for a role that can never be assumed as the integration has it.
 func (p *probe) hintUnassumable(code rolebroker.ValidationCode) rolebroker.Hint {
 	switch code {
@@ -72,7 +63,7 @@ func (p *probe) hintAgain() rolebroker.Hint {
 		return rolebroker.Hintf("validate again in a while")
 	}
 	return rolebroker.Hint{{Text: "validate again in a while:",
-		Command: command("rolebroker", "integration", "validate", p.Integration.Name)}}
+		Command: rolebroker.ShellCommand("rolebroker", "integration", "validate", p.Integration.Name)}}
 }
 
 func (p *probe) hintReach() rolebroker.Hint {
@@ -120,7 +111,7 @@ func (p *probe) hintNext() rolebroker.Hint {
 
 func (p *probe) hintAhead() rolebroker.Hint {
 	return append(rolebroker.Hint{{Text: "finish the change when every role accepts the new one:",
-		Command: command("rolebroker", "integration", "rotate-external-id", p.Integration.Name, "--finish")}},
+		Command: rolebroker.ShellCommand("rolebroker", "integration", "rotate-external-id", p.Integration.Name, "--finish")}},
 		p.withStatement("or have the role accept both until then, with this statement:")...)
 }
 
@@ -136,8 +127,8 @@ func (p *probe) hintMerge() rolebroker.Hint {
 	if !p.saved() {
 		return p.hintSetup()
 	}
-	get := command("aws", "iam", "get-role", "--role-name", p.role.ARN.Name, "--query", "Role.AssumeRolePolicyDocument")
-	merge := command("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name,
+	get := rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", p.role.ARN.Name, "--query", "Role.AssumeRolePolicyDocument")
+	merge := rolebroker.ShellCommand("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name,
 		"--current", "current.json", "--format", "aws-cli")
 	return rolebroker.Hint{{Text: "or have the AWS CLI do it:", Command: get + " > current.json\n" + merge + " | bash -e"}}
 }
@@ -147,10 +138,10 @@ func (p *probe) hintSetup() rolebroker.Hint {
 	switch {
 	case p.saved():
 		return rolebroker.Hint{{Text: "as console steps, AWS CLI commands, CloudFormation or Terraform:",
-			Command: command("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name)}}
+			Command: rolebroker.ShellCommand("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name)}}
 	case p.Integration.ExternalID != "":
 		return rolebroker.Hint{{Text: "as a whole trust policy, for this external ID, which is kept for the integration:",
-			Command: command("rolebroker", "integration", "setup", "--external-id", p.Integration.ExternalID, "--format", "trust-policy")}}
+			Command: rolebroker.ShellCommand("rolebroker", "integration", "setup", "--external-id", p.Integration.ExternalID, "--format", "trust-policy")}}
 	}
 	return rolebroker.Hintf("the setup of the integration has it as console steps, AWS CLI commands, CloudFormation and Terraform too")
 }
@@ -161,7 +152,7 @@ func (p *probe) hintPlatform() rolebroker.Hint {
 	hint := rolebroker.Hint{{Text: "allow it in a policy of " + p.identityName() + ", and see that nothing else denies it; this statement does:",
 		Policy: statement}}
 	if words := p.grant(statement); words != nil {
-		hint = append(hint, rolebroker.Step{Text: "as a command, in account " + p.identity.Account + ":", Command: command(words...)})
+		hint = append(hint, rolebroker.Step{Text: "as a command, in account " + p.identity.Account + ":", Command: rolebroker.ShellCommand(words...)})
 	}
 	return hint
 }
@@ -195,7 +186,7 @@ func (p *probe) hintDenied() rolebroker.Hint {
 	return append(rolebroker.Hint{
 		{Text: "across accounts AWS gives one answer for all of these; check them in this order:"},
 		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:", p.role.ARN.Account),
-			Command: command("aws", "iam", "get-role", "--role-name", p.role.ARN.Name)},
+			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", p.role.ARN.Name)},
 		{Text: "2. its trust policy has this statement, with this external ID:", Policy: p.statement()},
 		{Text: "3. " + p.identityName() + " may call sts:AssumeRole on it; this statement in a policy of its own allows that:",
 			Policy: setup.AllowPlatform(p.role.ARN)},
@@ -210,7 +201,7 @@ func (p *probe) hintHour() rolebroker.Hint {
 func (p *probe) hintMaximum() rolebroker.Hint {
 	seconds := fmt.Sprint(int(p.role.Duration().Seconds()))
 	return append(rolebroker.Hint{{Text: fmt.Sprintf("raise the role's maximum, in account %s:", p.role.ARN.Account),
-		Command: command("aws", "iam", "update-role", "--role-name", p.role.ARN.Name, "--max-session-duration", seconds)}},
+		Command: rolebroker.ShellCommand("aws", "iam", "update-role", "--role-name", p.role.ARN.Name, "--max-session-duration", seconds)}},
 		p.setRole("or shorten its sessions:", "session_duration=1h")...)
 }
 
@@ -229,7 +220,7 @@ func (p *probe) hintRegion() rolebroker.Hint {
 // enableRegion enables the region, or gives the role a region that is always active.
 func (p *probe) enableRegion(text string) rolebroker.Hint {
 	return append(rolebroker.Hint{{Text: text,
-		Command: command("aws", "account", "enable-region", "--region-name", string(p.role.Region))}},
+		Command: rolebroker.ShellCommand("aws", "account", "enable-region", "--region-name", string(p.role.Region))}},
 		p.setRole("or give the role a region in which STS is always active; its agents then find themselves in that one:",
 			"region="+string(alwaysActive(p.role.ARN.Partition)))...)
 }
@@ -240,7 +231,7 @@ func (p *probe) setRole(text, field string) rolebroker.Hint {
 		return rolebroker.TextHint(text + " " + field)
 	}
 	return rolebroker.Hint{{Text: text,
-		Command: command("rolebroker", "integration", "update", p.Integration.Name, "--set-role", "name="+p.role.Name+","+field)}}
+		Command: rolebroker.ShellCommand("rolebroker", "integration", "update", p.Integration.Name, "--set-role", "name="+p.role.Name+","+field)}}
 }
 
 // alwaysActive is a region of the partition whose STS cannot be switched off.

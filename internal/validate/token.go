@@ -118,7 +118,7 @@ func (t tokenProbe) hintTrust() rolebroker.Hint {
 	return append(rolebroker.Hint{
 		{Text: "AWS gives one answer for all of these; check them in this order:"},
 		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:", t.role.ARN.Account),
-			Command: command("aws", "iam", "get-role", "--role-name", t.role.ARN.Name)},
+			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", t.role.ARN.Name)},
 		{Text: "2. its trust policy has this statement:", Policy: t.trust().Statement(t.role)},
 	}, provider...)
 }
@@ -127,5 +127,5 @@ func (t tokenProbe) hintProvider() rolebroker.Hint {
 	return rolebroker.Hint{{
 		Text: fmt.Sprintf("account %s has an IAM OpenID Connect provider for %s, with the audience sts.amazonaws.com:",
 			t.role.ARN.Account, t.by.Account.Issuer),
-		Command: command("aws", "iam", "list-open-id-connect-providers")}}
+		Command: rolebroker.ShellCommand("aws", "iam", "list-open-id-connect-providers")}}
 }
