@@ -125,7 +125,8 @@ func IsOutage(err error) bool {
 	case CodeUnavailable, CodeInternal, CodeThrottled:
 		return true
 	}
-	return false
+	var unknown interface{ IsOutage() bool } // the cause of an error with a code that this version does not know
+	return errors.As(err, &unknown) && unknown.IsOutage()
 }
 
 // problems collects what is wrong with an input, so that a person hears of

@@ -10,7 +10,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// Credentials are what an agent token borrows.
+// Credentials are the credentials of a borrowed role.
 type Credentials struct {
 	AccessKeyID     string
 	SecretAccessKey rolebroker.Secret

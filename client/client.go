@@ -1,12 +1,11 @@
-// Package client is the Go client of rolebroker: of the management API with an
-// API key, and of what an agent may ask for with an agent token. The command
-// line, the runner and the Terraform provider are made of it.
+// Package client is the Go client of rolebroker. It uses the management API with an
+// API key, borrows roles with an agent token, and speaks for a runner with the
+// runner's credential. The command line, the runner and the Terraform provider use it.
 //
-// Whatever goes wrong comes back as a *[rolebroker.Error] with its code, a
-// sentence and a hint, whether the server said so, a proxy did, or nobody
-// answered. The client refuses to send its token over plain HTTP to another
-// machine or after a redirect, and to read answers without end; it retries
-// nothing and remembers nothing.
+// Every error is a *[rolebroker.Error] with a code, a sentence and a hint, whether
+// it is from the server, from a proxy, or because there was no answer. The client
+// refuses to send its token over plain HTTP to another machine or after a redirect,
+// and bounds what it reads of an answer. It does not retry, and caches nothing.
 //
 //	c, err := client.New(client.Options{URL: "http://127.0.0.1:8484", Token: rolebroker.NewSecret(key)})
 //	if err != nil {
@@ -29,40 +28,38 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Options say whom to ask and as whom.
+// Options configure New. URL is required.
 type Options struct {
-	// URL is where the server is, as in http://127.0.0.1:8484. It may have a
-	// path when something in front of the server adds one.
+	// URL is the URL of the server, as in http://127.0.0.1:8484. It may have a path
+	// if a proxy in front of the server adds one.
 	URL string
 
 	// Token is an API key, or an agent token for Credentials and Roles. The
 	// zero value sends none.
 	Token rolebroker.Secret
 
-	// AllowInsecure permits sending Token over plain HTTP to an address that is
-	// not this machine's: for a network that encrypts by other means.
+	// AllowInsecure permits sending Token over plain HTTP to another machine, for a
+	// network that encrypts by other means.
 	AllowInsecure bool
 
-	// HTTPClient is used for its transport, jar and timeout; redirects are never
-	// followed. nil means one with the default transport and a timeout of two
-	// minutes.
+	// HTTPClient provides transport, jar and timeout; redirects are never followed.
+	// nil means the default transport and a timeout of two minutes.
 	HTTPClient *http.Client
 
 	// UserAgent names the program; empty means "rolebroker-go".
 	UserAgent string
 }
 
-// Client asks one server. It may be used by many goroutines at once.
+// Client is a client of one server. Its methods can be called concurrently.
 type Client struct {
 	base      *url.URL
 	token     rolebroker.Secret
-	readable  bool // by anyone on the way to the server, and that is not meant
+	readable  bool // by anyone on the way to the server, and AllowInsecure is not set
 	http      *http.Client
 	userAgent string
 }
 
-// New makes a client. It reaches out to nobody; its errors are about the
-// options, with CodeInvalid.
+// New makes a client. It does not connect. Codes: invalid (the options).
 func New(o Options) (*Client, error) {
 	base, err := parseURL(o.URL)
 	if err != nil {
@@ -71,7 +68,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{base: base, token: o.Token, userAgent: o.UserAgent, http: &http.Client{Timeout: 2 * time.Minute},
 		readable: base.Scheme == "http" && !o.AllowInsecure && !rolebroker.IsLoopback(base.Hostname())}
 	if c.readable && !o.Token.IsZero() {
-		return nil, c.tooOpen()
+		return nil, c.exposed()
 	}
 	if o.HTTPClient != nil {
 		copied := *o.HTTPClient
@@ -84,16 +81,16 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// tooOpen refuses to send a token.
-func (c *Client) tooOpen() error {
+// exposed is the refusal to send a token over plain HTTP.
+func (c *Client) exposed() error {
 	return rolebroker.Errorf(rolebroker.CodeInvalid, "the token would be readable by anyone on the way to %s", c.base).
 		WithHint("use https:// in ROLEBROKER_URL, or reach the server through a tunnel to 127.0.0.1")
 }
 
-// URL is where the server is.
+// URL is the URL of the server.
 func (c *Client) URL() string { return c.base.String() }
 
-// parseURL says what is wrong with a server's URL, as its user wrote it.
+// parseURL parses a server's URL. Its errors quote nothing that may be a secret.
 func parseURL(raw string) (*url.URL, error) {
 	const like = "a server's URL looks like http://127.0.0.1:8484 or https://rolebroker.example.com"
 	invalid := func(format string, args ...any) error {

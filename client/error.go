@@ -16,21 +16,21 @@ import (
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// maxProblem bounds what is read of a refusal, in bytes.
+// maxProblem bounds the body of an answer with an error, in bytes.
 const maxProblem = 1 << 20
 
-// refusal is what the server said when the answer was no.
+// refusal is the error in an answer whose status is not 2xx.
 func (c *Client) refusal(resp *http.Response) error {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return c.redirected(resp)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	if err != nil || !isJSON(resp) {
-		return c.stranger(resp)
+		return c.foreign(resp)
 	}
 	e := problem.Read(resp.StatusCode, body)
 	if e == nil {
-		return c.stranger(resp)
+		return c.foreign(resp)
 	}
 	if after := resp.Header.Get("Retry-After"); after != "" && len(e.Hint) == 0 {
 		e.Hint = rolebroker.Hintf("try again in %s seconds", after)
@@ -38,7 +38,7 @@ func (c *Client) refusal(resp *http.Response) error {
 	return e
 }
 
-// redirected refuses to take the token elsewhere.
+// redirected is the refusal to follow a redirect with the token.
 func (c *Client) redirected(resp *http.Response) error {
 	e := rolebroker.Errorf(rolebroker.CodeUnavailable,
 		"%s answered %s; redirects are not followed, since the token would follow", c.base, resp.Status)
@@ -48,8 +48,8 @@ func (c *Client) redirected(resp *http.Response) error {
 	return e.WithHint("set ROLEBROKER_URL to the server's own URL")
 }
 
-// stranger explains an answer that rolebroker did not write.
-func (c *Client) stranger(resp *http.Response) error {
+// foreign explains an answer that rolebroker did not write.
+func (c *Client) foreign(resp *http.Response) error {
 	kind := resp.Header.Get("Content-Type")
 	if kind == "" {
 		kind = "an answer without a type"
@@ -59,8 +59,8 @@ func (c *Client) stranger(resp *http.Response) error {
 		WithHint("check ROLEBROKER_URL; a proxy on the way to the server may have answered instead of it")
 }
 
-// codeOfStatus guesses at the code of an answer that has none. Not that a thing
-// is gone: who does not know rolebroker cannot know that.
+// codeOfStatus is the code of an answer that rolebroker did not write. Status 404
+// does not become not_found: a proxy does not know what exists in rolebroker.
 func codeOfStatus(status int) rolebroker.Code {
 	switch status {
 	case http.StatusUnauthorized:
@@ -73,8 +73,8 @@ func codeOfStatus(status int) rolebroker.Code {
 	return rolebroker.CodeUnavailable
 }
 
-// unreachable explains why there was no answer. What net/http says is safe to
-// show: the token was in a header, which it never prints.
+// unreachable explains why there was no answer. The error of net/http is safe to
+// show: it never has headers in it, where the token was.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -108,7 +108,7 @@ func unreachableHint(err error) string {
 	return "is the server running? start one with rolebroker server, or set ROLEBROKER_URL to where it is"
 }
 
-// isJSON says whether the answer claims to be JSON of any kind.
+// isJSON says whether the Content-Type of an answer is any kind of JSON.
 func isJSON(resp *http.Response) bool {
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))

@@ -13,14 +13,14 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// place is the path of a collection or of a thing, escaped. err says why it
-// cannot be asked for.
+// place is the escaped path of a collection or of a thing in it. err is why there is
+// no such path; every request for the place then fails with it.
 type place struct {
 	path string
 	err  error
 }
 
-// at is a place that is always there.
+// at is the place with a constant path.
 func at(path string) place { return place{path: path} }
 
 // member is one thing in a collection. An empty name would make it the
@@ -35,7 +35,7 @@ func (p place) member(kind, nameOrID string) place {
 // under is what belongs to a thing.
 func (p place) under(what string) place { return place{p.path + "/" + what, p.err} }
 
-// request is one request.
+// request is what the client sends.
 type request struct {
 	method  string
 	place   place
@@ -131,8 +131,7 @@ func (c *Client) address(r request) string {
 	return address
 }
 
-// segment escapes a name, an ID or a role reference so that it is exactly one
-// segment of a path, whatever is in it.
+// segment escapes a name, an ID or a role reference as one segment of a path.
 func segment(s string) string {
 	if s == "." || s == ".." {
 		return strings.ReplaceAll(s, ".", "%2E")
@@ -140,8 +139,8 @@ func segment(s string) string {
 	return url.PathEscape(s)
 }
 
-// maxAnswer bounds what is read of an answer, in bytes: a page of 500
-// integrations with a few hundred roles each.
+// maxAnswer bounds the body of an answer, in bytes. A page of 500 integrations with
+// a few hundred roles each fits.
 const maxAnswer = 64 << 20
 
 func (c *Client) decode(ctx context.Context, resp *http.Response, answer any) error {
@@ -155,16 +154,16 @@ func (c *Client) decode(ctx context.Context, resp *http.Response, answer any) er
 			WithHint("ask for less at once, with a lower limit")
 	}
 	if !isJSON(resp) {
-		return c.stranger(resp)
+		return c.foreign(resp)
 	}
-	if err := json.Unmarshal(body, answer); err != nil { // err may quote a secret: it is not shown
-		return c.strange()
+	if err := json.Unmarshal(body, answer); err != nil { // not shown, since it may quote a secret
+		return c.unexpected()
 	}
 	return nil
 }
 
-// strange is for JSON that rolebroker does not answer here.
-func (c *Client) strange() error {
+// unexpected explains JSON that this version does not expect as the answer.
+func (c *Client) unexpected() error {
 	return rolebroker.Errorf(rolebroker.CodeInternal,
 		"rolebroker at %s answered something that this version does not understand", c.base).
 		WithHint("use the same version on both sides: rolebroker version; a proxy on the way to the server may have answered instead of it")

@@ -14,7 +14,7 @@ const runnerAPI = "/runner/v1"
 // Join exchanges a join token for a runner's credential. The token works once.
 func (c *Client) Join(ctx context.Context, j api.JoinRequest) (api.RunnerCredential, error) {
 	if c.readable { // the token is in the body, and a credential in the answer
-		return api.RunnerCredential{}, c.tooOpen()
+		return api.RunnerCredential{}, c.exposed()
 	}
 	return c.credential(post[api.RunnerCredential](ctx, c, at(runnerAPI+"/join"), j))
 }
@@ -28,7 +28,7 @@ func (c *Client) RenewCredential(ctx context.Context) (api.RunnerCredential, err
 // credential refuses an answer that has none.
 func (c *Client) credential(made api.RunnerCredential, err error) (api.RunnerCredential, error) {
 	if err == nil && (made.Credential == "" || made.Runner == "") {
-		err = c.strange()
+		err = c.unexpected()
 	}
 	return made, err
 }
@@ -55,7 +55,7 @@ func (c *Client) Identify(ctx context.Context, shown api.Identification) (api.Id
 func (c *Client) TokenRecord(ctx context.Context, id string) (api.TokenRecord, error) {
 	record, err := get[api.TokenRecord](ctx, c, at(runnerAPI+"/tokens").member("token", id))
 	if err == nil && record.ID != id {
-		err = c.strange()
+		err = c.unexpected()
 	}
 	return record, err
 }
@@ -64,7 +64,7 @@ func (c *Client) TokenRecord(ctx context.Context, id string) (api.TokenRecord, e
 func (c *Client) Grants(ctx context.Context, agent string) (api.Grants, error) {
 	grants, err := get[api.Grants](ctx, c, at(runnerAPI+"/agents").member("agent", agent).under("grants"))
 	if err == nil && grants.Agent.ID != agent {
-		err = c.strange()
+		err = c.unexpected()
 	}
 	return grants, err
 }
@@ -85,7 +85,7 @@ func (c *Client) FinishSession(ctx context.Context, id string, o api.SessionOutc
 func (c *Client) recorded(ctx context.Context, id string, r request) error {
 	answer, err := send[api.Recorded](ctx, c, r)
 	if err == nil && answer.Session != id {
-		err = c.strange()
+		err = c.unexpected()
 	}
 	return err
 }

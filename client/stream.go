@@ -14,8 +14,8 @@ import (
 
 // Errors with which a reader of lines ends a stream.
 var (
-	errDone  = errors.New("the stream has said all")
-	errAlien = errors.New("rolebroker says no such thing here")
+	errDone    = errors.New("the stream is complete")
+	errForeign = errors.New("the line is not one of rolebroker")
 )
 
 // stream sends a request and calls read with each line of the answer: a value of
@@ -50,7 +50,7 @@ func stream[T any](ctx context.Context, c *Client, r request, silence time.Durat
 		return false, c.refusal(resp)
 	}
 	if resp.Header.Get("Content-Type") != r.accept {
-		return false, c.stranger(resp)
+		return false, c.foreign(resp)
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxAnswer)
@@ -63,13 +63,13 @@ func stream[T any](ctx context.Context, c *Client, r request, silence time.Durat
 		if err = json.Unmarshal(lines.Bytes(), &line); err == nil {
 			err = read(line)
 		} else {
-			err = errAlien
+			err = errForeign
 		}
 		switch {
 		case errors.Is(err, errDone):
 			return false, nil
-		case errors.Is(err, errAlien):
-			return false, c.stranger(resp)
+		case errors.Is(err, errForeign):
+			return false, c.foreign(resp)
 		case err != nil:
 			return false, err
 		}
@@ -89,7 +89,7 @@ func (c *Client) Events(ctx context.Context, tell func(api.RunnerEvent)) error {
 	r := request{method: http.MethodGet, place: at(runnerAPI + "/events"), accept: api.EventsType}
 	_, err := stream(ctx, c, r, 3*api.Heartbeat, func(event api.RunnerEvent) error {
 		if !greeted && (event.Hello == nil || event.Hello.Runner == "") {
-			return errAlien
+			return errForeign
 		}
 		greeted = true
 		tell(event)

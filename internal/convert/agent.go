@@ -52,8 +52,8 @@ func Token(t *rolebroker.Token, now time.Time) api.Token {
 	}
 }
 
-// NewToken is the answer that has a new token in it; secret is zero if the token
-// was made elsewhere.
+// NewToken is the answer that has a new token in it; secret is zero if the client
+// made the token.
 func NewToken(t *rolebroker.Token, secret rolebroker.Secret) api.NewToken {
 	return api.NewToken{ID: string(t.ID), Token: api.Secret(secret.Reveal()), ExpiresAt: Time(t.ExpiresAt)}
 }

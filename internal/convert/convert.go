@@ -1,16 +1,16 @@
-// Package convert is the one place where a noun becomes JSON of the API, and
-// JSON becomes a noun. The doors, the client and the runner share it, so that a
-// new field of a noun is converted once.
+// Package convert converts nouns to the JSON types of the API, and back. The doors,
+// the client and the runner share it, so that a new field of a noun is converted
+// once.
 //
 //	shown := convert.Integration(stored)                 // a noun, for an answer
 //	noun, wrong := convert.FromRequest(request)          // what a client sent
 //	request := convert.Request(shown)                    // to read, edit and write back
 //	noun, err := convert.FromIntegration(shown)          // what a server answered
 //
-// A function that is called like a noun makes the JSON; From makes the noun.
+// A function with the name of a noun makes the JSON; one with From makes the noun.
 //
-// The package refuses to judge: whether a noun is valid is for the noun's Check.
-// It reports only what is no noun at all, such as an ARN that cannot be parsed.
+// The package does not validate: the Check of a noun does. It reports only fields
+// that cannot be parsed, such as an ARN.
 package convert
 
 import "time"

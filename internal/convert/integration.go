@@ -95,7 +95,7 @@ func Request(in api.Integration) (req api.IntegrationRequest) {
 		err = json.Unmarshal(answer, &req)
 	}
 	if err != nil {
-		panic("convert: an integration is no request: " + err.Error()) // the two types have the same fields
+		panic("convert: an integration is no request: " + err.Error()) // the types have the same fields
 	}
 	for i := range req.Roles {
 		req.Roles[i].Validation = nil

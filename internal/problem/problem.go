@@ -1,5 +1,5 @@
-// Package problem is how an error travels over HTTP. It has the only table from
-// error code to HTTP status, writes an error as a problem document (RFC 9457) or
+// Package problem sends errors over HTTP. It has the only table from error code to
+// HTTP status, writes an error as a problem document (RFC 9457) or
 // as the JSON of the credentials endpoint, and reads both back.
 //
 //	problem.Write(w, problem.Document(err))
@@ -9,8 +9,8 @@
 // Both ends may be of different versions. A code that this version does not know
 // keeps its text and the status it came with.
 //
-// The package decides nothing: it does not log, and it does not hide a message.
-// It imports the nouns and the API's types only, since every command starts with it.
+// The package does not log, and it hides no message. It imports little, since every
+// command starts with it.
 package problem
 
 import (
@@ -55,7 +55,7 @@ func Status(err error) int {
 	return http.StatusInternalServerError
 }
 
-// headers are those that a status must come with.
+// headers are the headers that an answer with this status must have.
 //
 // Source: RFC 9110, section 15.5.2 (WWW-Authenticate); RFC 6585, section 4.
 var headers = map[int][2]string{

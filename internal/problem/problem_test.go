@@ -85,7 +85,11 @@ func TestAnUnknownCodeKeepsItsStatus(t *testing.T) {
 		http.StatusForbidden: http.StatusForbidden, http.StatusBadGateway: http.StatusBadGateway,
 		http.StatusOK: http.StatusInternalServerError, 42: http.StatusInternalServerError, 1000: http.StatusInternalServerError,
 	} {
-		if status := problem.Status(problem.Read(answered, []byte(`{"code": "brand_new"}`))); status != want {
+		e := problem.Read(answered, []byte(`{"code": "brand_new"}`))
+		if rolebroker.IsOutage(e) != (answered == http.StatusBadGateway) {
+			t.Errorf("an answer with status %d is an outage: %t", answered, rolebroker.IsOutage(e))
+		}
+		if status := problem.Status(e); status != want {
 			t.Errorf("an answer with status %d has %d later, want %d", answered, status, want)
 		}
 	}

@@ -15,6 +15,11 @@ import (
 // that this version does not know: the status of that answer.
 type answered int
 
+// IsOutage is for [rolebroker.IsOutage].
+func (a answered) IsOutage() bool {
+	return a >= http.StatusInternalServerError || a == http.StatusTooManyRequests
+}
+
 func (a answered) Error() string { return fmt.Sprintf("the server answered with status %d", int(a)) }
 
 // Read is the error in an answer with this status: the body is a problem
@@ -37,8 +42,8 @@ func Read(status int, body []byte) *rolebroker.Error {
 	return e
 }
 
-// Refused is the error of which a server tells in r, inside an answer that is a
-// success as such. If this version does not know its code, its status is 403.
+// Refused is the error that a server describes in r. If this version does not know
+// the code, the status is 403.
 func Refused(r api.Refusal) *rolebroker.Error {
 	e := coded(r.Code, http.StatusForbidden)
 	e.Message, e.Hint = r.Message, rolebroker.TextHint(r.Hint)
