@@ -23,7 +23,7 @@ func testAgent(s *suite) {
 		s.code(err, rolebroker.CodeNotFound, `there is no agent "`+ref+`"`)
 	}
 
-	// A connection has the integration's name as it is now.
+	// A connection has the integration's current name.
 	staging.Name, staging.Version = "stage", 2
 	s.must(s.store.UpdateIntegration(s.ctx, staging, 1))
 	a.Connections[0].IntegrationName = "stage"
@@ -33,10 +33,12 @@ func testAgent(s *suite) {
 func testAgentConflicts(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	scout := s.createAgent("scout", in)
-	s.code(s.store.CreateAgent(s.ctx, s.agent("scout")), rolebroker.CodeConflict, `an agent named "scout" exists already`)
+	s.code(s.store.CreateAgent(s.ctx, s.agent("scout")), rolebroker.CodeConflict,
+		`an agent named "scout" exists already`)
 	same := s.agent("same")
 	same.ID = scout.ID
-	s.code(s.store.CreateAgent(s.ctx, same), rolebroker.CodeConflict, `an agent with the ID `+string(scout.ID)+` exists already`)
+	s.code(s.store.CreateAgent(s.ctx, same), rolebroker.CodeConflict,
+		`an agent with the ID `+string(scout.ID)+` exists already`)
 	s.code(s.store.CreateAgent(s.ctx, s.agent("twice", in, in)), rolebroker.CodeConflict,
 		`agent "twice" is connected to an integration twice`)
 	_, err := s.store.Agent(s.ctx, "twice")
@@ -65,7 +67,8 @@ func testUpdateAgent(s *suite) {
 	s.code(s.store.UpdateAgent(s.ctx, &taken, 2), rolebroker.CodeConflict, `an agent named "other" exists already`)
 	unknown := *changed
 	unknown.ID = rolebroker.NewAgentID()
-	s.code(s.store.UpdateAgent(s.ctx, &unknown, 2), rolebroker.CodeNotFound, `there is no agent "`+string(unknown.ID)+`"`)
+	s.code(s.store.UpdateAgent(s.ctx, &unknown, 2), rolebroker.CodeNotFound,
+		`there is no agent "`+string(unknown.ID)+`"`)
 	s.hasAgent(changed)
 
 	changed.Connections, changed.DefaultIntegration, changed.Version = nil, "", 3
@@ -73,7 +76,7 @@ func testUpdateAgent(s *suite) {
 	s.hasAgent(changed)
 }
 
-func testAgentAndTheGone(s *suite) {
+func testAgentOfDeletedIntegration(s *suite) {
 	in, gone := s.createIntegration("production", "readonly"), s.createIntegration("gone", "readonly")
 	a := s.createAgent("scout", in)
 	s.must(s.store.DeleteIntegration(s.ctx, gone.ID, 0))
@@ -108,18 +111,23 @@ func testListAgents(s *suite) {
 		want[name] = s.createAgent(name, []*rolebroker.Integration{in, second}[:i%3]...)
 	}
 	for _, limit := range []int{1, 4, 11, 100} {
-		got := pages(s, limit, func(p rolebroker.Page) ([]rolebroker.Agent, error) { return s.store.Agents(s.ctx, p) }, agentName)
+		got := pages(s, limit, func(p rolebroker.Page) ([]rolebroker.Agent, error) {
+			return s.store.Agents(s.ctx, p)
+		}, agentName)
 		s.equal(names(got, agentName), numbered("agent", 11))
 		for i := range got {
 			s.equal(&got[i], want[got[i].Name])
 		}
 	}
-	for nameOrID, of := range map[string]*rolebroker.Integration{"production": in, string(second.ID): second, "nowhere": {ID: "int_x"}} {
+	for nameOrID, of := range map[string]*rolebroker.Integration{"production": in, string(second.ID): second,
+		"nowhere": {ID: "int_x"}} {
 		got := pages(s, 2, func(p rolebroker.Page) ([]rolebroker.Agent, error) {
 			p.Integration = nameOrID
 			return s.store.Agents(s.ctx, p)
 		}, agentName)
-		connected := slices.DeleteFunc(numbered("agent", 11), func(name string) bool { return !want[name].Connected(of.ID) })
+		connected := slices.DeleteFunc(numbered("agent", 11), func(name string) bool {
+			return !want[name].Connected(of.ID)
+		})
 		s.equal(names(got, agentName), connected)
 		for i := range got {
 			s.equal(&got[i], want[got[i].Name]) // with its other connections
@@ -185,8 +193,8 @@ func testOneOfManyUpdatesWins(s *suite) {
 	s.hasAgent(a)
 }
 
-// testDeletionMeetsUpdates has integrations deleted while agents are being
-// connected to them: each side waits for the other's rows, in either order.
+// testDeletionMeetsUpdates deletes integrations while agents are being connected
+// to them. Each side waits for the other's rows, in either order.
 func testDeletionMeetsUpdates(s *suite) {
 	for round := range 10 {
 		name := fmt.Sprintf("round%d", round)
@@ -202,7 +210,8 @@ func testDeletionMeetsUpdates(s *suite) {
 		})
 		s.must(errs[3])
 		for _, err := range errs[:3] {
-			if code := rolebroker.CodeOf(err); code != "" && code != rolebroker.CodeNotFound && code != rolebroker.CodeStale {
+			if code := rolebroker.CodeOf(err); code != "" && code != rolebroker.CodeNotFound &&
+				code != rolebroker.CodeStale {
 				s.Fatalf("%v (cause: %v)", err, rolebroker.AsError(err).Cause)
 			}
 		}
@@ -210,7 +219,7 @@ func testDeletionMeetsUpdates(s *suite) {
 			got, err := s.store.Agent(s.ctx, string(want.ID))
 			s.must(err)
 			if len(got.Connections) != 0 || got.DefaultIntegration != "" {
-				s.Fatalf("agent %s is still connected to what is gone: %+v", got.Name, got)
+				s.Fatalf("agent %s is still connected to the deleted integration: %+v", got.Name, got)
 			}
 		}
 	}

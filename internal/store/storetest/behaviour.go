@@ -8,7 +8,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-func testTextFromStrangers(s *suite) {
+func testInvalidText(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	a := s.createAgent("scout", in)
 	token := s.createToken(a)
@@ -39,14 +39,16 @@ func testTextFromStrangers(s *suite) {
 		s.code(err, rolebroker.CodeNotFound, "")
 		s.code(s.store.ReleaseExternalID(s.ctx, rolebroker.ReservationID(text)), rolebroker.CodeNotFound, "")
 		s.code(s.store.ReserveExternalID(s.ctx, "", text, t0), rolebroker.CodeInvalid, "")
-		s.code(s.store.ReserveExternalID(s.ctx, rolebroker.ReservationID(text), "external", t0), rolebroker.CodeInvalid, "")
+		s.code(s.store.ReserveExternalID(s.ctx, rolebroker.ReservationID(text), "external", t0), rolebroker.CodeInvalid,
+			"")
 		s.earlier(&rolebroker.Integration{ID: rolebroker.IntegrationID(text)}, 10)
 
 		labelled := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, Label: text, CreatedAt: t0}
-		s.code(s.store.CreateToken(s.ctx, labelled), rolebroker.CodeInvalid, "text has to be valid UTF-8 without NUL characters")
+		s.code(s.store.CreateToken(s.ctx, labelled), rolebroker.CodeInvalid,
+			"text has to be valid UTF-8 without NUL characters")
 		s.code(s.store.CreateAgent(s.ctx, s.agent(text)), rolebroker.CodeInvalid, "")
 	}
-	// What happened is recorded even if it cannot be recorded to the letter.
+	// Records of events are stored with replacement characters rather than lost.
 	se := session(a, in, in.Roles[0], t0)
 	se.Task = "a\x00b"
 	s.record(se)
@@ -56,61 +58,61 @@ func testTextFromStrangers(s *suite) {
 	s.hasSessions(rolebroker.SessionFilter{}, se)
 }
 
-// testChanges checks that each change is told before the method that made it
-// returns, when it can be read already.
+// testChanges checks that the store publishes each change before the method that
+// made it returns.
 func testChanges(s *suite) {
-	var told []rolebroker.Change
+	var published []rolebroker.Change
 	s.store.Subscribe(func(c rolebroker.Change) {
-		if c != (rolebroker.Change{}) { // a slow machine: what other servers did may have been missed
-			told = append(told, c)
+		if c != (rolebroker.Change{}) { // a gap, which a slow machine may have
+			published = append(published, c)
 		}
 	})
-	tells := func(err error, want ...rolebroker.Change) {
+	publishes := func(err error, want ...rolebroker.Change) {
 		s.Helper()
 		s.must(err)
-		s.equal(told, want)
-		told = nil
+		s.equal(published, want)
+		published = nil
 	}
 	in := s.integration("production", "readonly")
 	a := s.agent("scout", in)
 	ofIntegration, ofAgent := rolebroker.Change{Integration: in.ID}, rolebroker.Change{Agent: a.ID}
-	tells(s.store.CreateIntegration(s.ctx, in), ofIntegration)
-	tells(s.store.CreateAgent(s.ctx, a), ofAgent)
+	publishes(s.store.CreateIntegration(s.ctx, in), ofIntegration)
+	publishes(s.store.CreateAgent(s.ctx, a), ofAgent)
 	in.Version, a.Version = 2, 2
-	tells(s.store.UpdateIntegration(s.ctx, in, 1), ofIntegration)
-	tells(s.store.UpdateAgent(s.ctx, a, 1), ofAgent)
+	publishes(s.store.UpdateIntegration(s.ctx, in, 1), ofIntegration)
+	publishes(s.store.UpdateAgent(s.ctx, a, 1), ofAgent)
 	in.NextExternalID, in.Version = s.reserve("next", t0), 3
-	tells(s.store.SetExternalIDs(s.ctx, in, 2), ofIntegration)
-	tells(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{outcome(in, 0, t0)}, t0))
+	publishes(s.store.SetExternalIDs(s.ctx, in, 2), ofIntegration)
+	publishes(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{outcome(in, 0, t0)}, t0))
 	_, err := s.store.ClaimIntegrations(s.ctx, t1, t1, 1)
-	tells(err)
+	publishes(err)
 	token := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, CreatedAt: t0}
-	tells(s.store.CreateToken(s.ctx, token), ofAgent)
-	tells(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0), ofAgent)
-	tells(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0))
-	tells(s.store.RecordTokenUse(s.ctx, map[rolebroker.TokenID]time.Time{token.ID: t1}))
+	publishes(s.store.CreateToken(s.ctx, token), ofAgent)
+	publishes(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0), ofAgent)
+	publishes(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0))
+	publishes(s.store.RecordTokenUse(s.ctx, map[rolebroker.TokenID]time.Time{token.ID: t1}))
 	binding := &rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: a.ID, Account: account("scout"), CreatedAt: t0}
-	tells(s.store.CreateBinding(s.ctx, binding), ofAgent)
-	tells(s.store.DeleteBinding(s.ctx, a.ID, binding.ID), ofAgent)
+	publishes(s.store.CreateBinding(s.ctx, binding), ofAgent)
+	publishes(s.store.DeleteBinding(s.ctx, a.ID, binding.ID), ofAgent)
 	r := runner("eks")
-	tells(s.store.CreateRunner(s.ctx, r))
+	publishes(s.store.CreateRunner(s.ctx, r))
 	in.Runner, in.AssumptionMode, in.Version = r.ID, rolebroker.ModeCluster, 4
-	tells(s.store.UpdateIntegration(s.ctx, in, 3), ofIntegration)
-	tells(s.store.SeeRunner(s.ctx, r.ID, t1))
-	tells(s.store.RecordRunnerReport(s.ctx, r.ID, rolebroker.RunnerReport{}, t1))
+	publishes(s.store.UpdateIntegration(s.ctx, in, 3), ofIntegration)
+	publishes(s.store.SeeRunner(s.ctx, r.ID, t1))
+	publishes(s.store.RecordRunnerReport(s.ctx, r.ID, rolebroker.RunnerReport{}, t1))
 	se := session(a, in, in.Roles[0], t0)
-	tells(s.store.RecordSession(s.ctx, se))
-	tells(s.store.FinishSession(s.ctx, se))
-	tells(s.store.RecordFetches(s.ctx, []rolebroker.Fetch{{Session: se.ID, Count: 1, Last: t0}}))
-	tells(s.store.DeleteIntegration(s.ctx, in.ID, 0), ofIntegration)
-	tells(s.store.DeleteAgent(s.ctx, a.ID, 0), ofAgent)
-	Eventually(s, "watching", s.store.Watching) // a slow machine has gaps
+	publishes(s.store.RecordSession(s.ctx, se))
+	publishes(s.store.FinishSession(s.ctx, se))
+	publishes(s.store.RecordFetches(s.ctx, []rolebroker.Fetch{{Session: se.ID, Count: 1, Last: t0}}))
+	publishes(s.store.DeleteIntegration(s.ctx, in.ID, 0), ofIntegration)
+	publishes(s.store.DeleteAgent(s.ctx, a.ID, 0), ofAgent)
+	Eventually(s, "watching", s.store.Watching) // a slow machine may have a gap
 }
 
-func testNothingToldOfWhatFailed(s *suite) {
+func testFailedChangesAreNotPublished(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	a := s.createAgent("scout", in)
-	s.store.Subscribe(func(c rolebroker.Change) { s.Errorf("told of %+v", c) })
+	s.store.Subscribe(func(c rolebroker.Change) { s.Errorf("published %+v", c) })
 	s.code(s.store.CreateAgent(s.ctx, s.agent("scout")), rolebroker.CodeConflict, "")
 	s.code(s.store.UpdateAgent(s.ctx, a, 9), rolebroker.CodeStale, "")
 	s.code(s.store.DeleteAgent(s.ctx, a.ID, 9), rolebroker.CodeStale, "")

@@ -1,7 +1,7 @@
-// Package storetest proves that a store keeps its promises, whatever database
-// is under it, and gives tests a real PostgreSQL.
+// Package storetest is the conformance suite of stores, for every engine, and
+// makes databases for tests: SQLite files, and databases on a real PostgreSQL.
 //
-// It fakes nothing: where there is no PostgreSQL it fails rather than skips.
+// It uses no fakes and skips nothing: without PostgreSQL, tests fail.
 //
 //	func TestPostgres(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) *store.Store {

@@ -11,7 +11,8 @@ func testIntegration(s *suite) {
 	in := s.integration("production", "readonly", "deployer", "admin")
 	in.Roles[1].Enabled = false
 	in.Roles[1].SessionDuration = 90 * time.Minute
-	in.Roles[2].ARN = rolebroker.RoleARN{Partition: "aws-us-gov", Account: "000000000001", Path: "/", Name: "Admin+=,.@-"}
+	in.Roles[2].ARN = rolebroker.RoleARN{Partition: "aws-us-gov", Account: "000000000001", Path: "/",
+		Name: "Admin+=,.@-"}
 	in.DefaultRole = "admin"
 	s.must(s.store.CreateIntegration(s.ctx, in))
 	for _, ref := range []string{in.Name, string(in.ID)} {
@@ -30,7 +31,8 @@ func testIntegration(s *suite) {
 	s.code(err, rolebroker.CodeNotFound, `there is no integration "`+strings.Repeat("x", 100)+`…"`)
 
 	bare := s.integration("bare")
-	bare.CreatedAt, bare.UpdatedAt, bare.Description = time.Time{}, t0.Add(999*time.Microsecond).In(time.FixedZone("", 3600)), ""
+	bare.CreatedAt, bare.UpdatedAt, bare.Description = time.Time{},
+		t0.Add(999*time.Microsecond).In(time.FixedZone("", 3600)), ""
 	s.must(s.store.CreateIntegration(s.ctx, bare))
 	bare.UpdatedAt = t0
 	s.hasIntegration(bare)
@@ -40,18 +42,21 @@ func testIntegrationConflicts(s *suite) {
 	first := s.createIntegration("production", "readonly")
 	same := s.integration("other", "readonly")
 	same.Name = "production"
-	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict, `an integration named "production" exists already`)
+	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict,
+		`an integration named "production" exists already`)
 
 	same.Name, same.ID = "other", first.ID
 	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict,
 		`an integration with the ID `+string(first.ID)+` exists already`)
 
 	same.ID, same.Roles[0].ID = rolebroker.NewIntegrationID(), first.Roles[0].ID
-	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict, `a role of integration "other" has the ID of another`)
+	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict,
+		`a role of integration "other" has the ID of another`)
 
 	same.Roles = []rolebroker.Role{role("twin"), role("twin")}
 	same.DefaultRole = ""
-	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict, `two roles of integration "other" have the same name`)
+	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict,
+		`two roles of integration "other" have the same name`)
 
 	same.Roles = []rolebroker.Role{role("readonly")} // the name is free in another integration
 	s.must(s.store.CreateIntegration(s.ctx, same))
@@ -60,24 +65,27 @@ func testIntegrationConflicts(s *suite) {
 }
 
 func testExternalIDs(s *suite) {
-	const refused = "the integration is not valid: external_id: is not one that was reserved here, or it was used already"
+	const refused = "the integration is not valid: " +
+		"external_id: is not one that was reserved here, or it was used already"
 	in := s.integration("production", "readonly")
 	own := *in
 	own.ExternalID = "of-my-own-choosing"
 	s.code(s.store.CreateIntegration(s.ctx, &own), rolebroker.CodeInvalid, refused)
-	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t1), rolebroker.CodeConflict, "this external ID was reserved before")
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t1), rolebroker.CodeConflict,
+		"this external ID was reserved before")
 	s.must(s.store.CreateIntegration(s.ctx, in))
 
 	second := s.integration("second", "readonly")
 	second.ExternalID = in.ExternalID
 	s.code(s.store.CreateIntegration(s.ctx, second), rolebroker.CodeInvalid, refused)
 
-	// It stays used when its integration is gone.
+	// It stays used after its integration was deleted.
 	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
 	s.code(s.store.CreateIntegration(s.ctx, second), rolebroker.CodeInvalid, refused)
-	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t1), rolebroker.CodeConflict, "")
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t1), rolebroker.CodeConflict,
+		"")
 
-	// A creation that failed has not used it.
+	// A creation that failed does not use it.
 	s.createIntegration("third")
 	second.ExternalID, second.Name = "external-second", "third"
 	s.code(s.store.CreateIntegration(s.ctx, second), rolebroker.CodeConflict, "")
@@ -104,7 +112,8 @@ func testUpdateIntegration(s *suite) {
 
 	taken := changed
 	taken.Name = "staging"
-	s.code(s.store.UpdateIntegration(s.ctx, &taken, 7), rolebroker.CodeConflict, `an integration named "staging" exists already`)
+	s.code(s.store.UpdateIntegration(s.ctx, &taken, 7), rolebroker.CodeConflict,
+		`an integration named "staging" exists already`)
 	twins := changed
 	twins.Roles = []rolebroker.Role{role("twin"), role("twin")}
 	twins.DefaultRole = ""
@@ -113,13 +122,14 @@ func testUpdateIntegration(s *suite) {
 
 	unknown := *in
 	unknown.ID = rolebroker.NewIntegrationID()
-	s.code(s.store.UpdateIntegration(s.ctx, &unknown, 1), rolebroker.CodeNotFound, `there is no integration "`+string(unknown.ID)+`"`)
+	s.code(s.store.UpdateIntegration(s.ctx, &unknown, 1), rolebroker.CodeNotFound,
+		`there is no integration "`+string(unknown.ID)+`"`)
 }
 
 func testRolesChangeNames(s *suite) {
 	in := s.createIntegration("production", "a", "b", "c")
 	a, b, c := in.Roles[0], in.Roles[1], in.Roles[2]
-	a.Name, b.Name = "b", "a" // they swap, and the default stays with the name
+	a.Name, b.Name = "b", "a" // they swap, and the default follows the name
 	in.Roles = []rolebroker.Role{c, b, a}
 	in.DefaultRole, in.Version = "b", 2
 	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
@@ -149,12 +159,13 @@ func testDeleteIntegration(s *suite) {
 	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 2), rolebroker.CodeStale,
 		`integration "production" was changed by someone else (it is at version 1)`)
 	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 1))
-	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 0), rolebroker.CodeNotFound, `there is no integration "`+string(in.ID)+`"`)
+	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 0), rolebroker.CodeNotFound,
+		`there is no integration "`+string(in.ID)+`"`)
 	_, err := s.store.Integration(s.ctx, "production")
 	s.code(err, rolebroker.CodeNotFound, `there is no integration "production"`)
 
-	// The agents stay at their versions, without the connection; nothing
-	// becomes the default in its place.
+	// The agents keep their versions and lose the connection. Nothing else becomes
+	// their default.
 	scout.Connections, scout.DefaultIntegration = scout.Connections[1:], ""
 	s.hasAgent(scout)
 	builder.Connections = builder.Connections[:1]
@@ -171,7 +182,7 @@ func testListIntegrations(s *suite) {
 	none, err := s.store.Integrations(s.ctx, rolebroker.Page{Limit: 10})
 	s.must(err)
 	s.equal(len(none), 0)
-	// Bytes are compared, whatever the locale of the database.
+	// Names are ordered by bytes, whatever the locale of the database.
 	order := []string{"0", "A-b", "A.b", "AB", "A_b", "Z", "a", "a-b", "a.b", "a_b", "aa", "b"}
 	want := map[string]*rolebroker.Integration{}
 	for i := range order {
@@ -205,7 +216,7 @@ func testSearch(s *suite) {
 		"%":                        {},
 		`\`:                        {},
 		"-eu":                      {"Prod-EU"},
-		"ſtaging":                  {}, // only ASCII letters have two cases here
+		"ſtaging":                  {}, // only the case of ASCII letters is ignored
 		"a\x00":                    {},
 		"\xff":                     {},
 		strings.Repeat("%", 60000): {},

@@ -8,7 +8,8 @@ import (
 
 func (s *suite) createToken(agent *rolebroker.Agent) *rolebroker.Token {
 	s.Helper()
-	t := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: agent.ID, Label: "laptop", Hash: []byte{0, 1, 0xff}, CreatedAt: t0}
+	t := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: agent.ID, Label: "laptop", Hash: []byte{0, 1, 0xff},
+		CreatedAt: t0}
 	s.must(s.store.CreateToken(s.ctx, t))
 	return t
 }
@@ -50,7 +51,8 @@ func testToken(s *suite) {
 func testRevokeToken(s *suite) {
 	a, other := s.createAgent("scout"), s.createAgent("other")
 	token := s.createToken(a)
-	s.code(s.store.RevokeToken(s.ctx, other.ID, token.ID, t1), rolebroker.CodeNotFound, `there is no token "`+string(token.ID)+`"`)
+	s.code(s.store.RevokeToken(s.ctx, other.ID, token.ID, t1), rolebroker.CodeNotFound,
+		`there is no token "`+string(token.ID)+`"`)
 	s.code(s.store.RevokeToken(s.ctx, a.ID, "tok_none", t1), rolebroker.CodeNotFound, `there is no token "tok_none"`)
 	s.hasToken(token)
 	s.must(s.store.RevokeToken(s.ctx, a.ID, token.ID, t1))
@@ -79,7 +81,8 @@ func testTokenUse(s *suite) {
 }
 
 func key(name string, access rolebroker.Access, expires time.Time) *rolebroker.APIKey {
-	return &rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: name, Access: access, Hash: []byte(name), CreatedAt: t0, ExpiresAt: expires}
+	return &rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: name, Access: access, Hash: []byte(name),
+		CreatedAt: t0, ExpiresAt: expires}
 }
 
 func (s *suite) hasAPIKey(want *rolebroker.APIKey) {
@@ -100,7 +103,8 @@ func testAPIKey(s *suite) {
 		`an API key named "first" exists already`)
 	same := *first
 	same.Name = "third"
-	s.code(s.store.CreateAPIKey(s.ctx, &same), rolebroker.CodeConflict, "an API key with the ID "+string(first.ID)+" exists already")
+	s.code(s.store.CreateAPIKey(s.ctx, &same), rolebroker.CodeConflict,
+		"an API key with the ID "+string(first.ID)+" exists already")
 	_, err := s.store.APIKey(s.ctx, "key_none")
 	s.code(err, rolebroker.CodeNotFound, `there is no API key "key_none"`)
 	got := pages(s, 1, func(p rolebroker.Page) ([]rolebroker.APIKey, error) { return s.store.APIKeys(s.ctx, p) },
@@ -115,7 +119,8 @@ func testPutAPIKey(s *suite) {
 	s.must(s.store.PutAPIKey(s.ctx, first))
 	s.must(s.store.PutAPIKey(s.ctx, second))
 	s.hasAPIKey(first)
-	first.Name, first.Access, first.Hash, first.CreatedAt, first.ExpiresAt = "renamed", rolebroker.AccessReadOnly, []byte("other"), t1, t2
+	first.Name, first.Access, first.Hash, first.CreatedAt, first.ExpiresAt = "renamed", rolebroker.AccessReadOnly,
+		[]byte("other"), t1, t2
 	s.must(s.store.PutAPIKey(s.ctx, first))
 	s.hasAPIKey(first)
 	taken := *first
@@ -126,7 +131,8 @@ func testPutAPIKey(s *suite) {
 
 func testLastAdminKey(s *suite) {
 	admin := key("admin", rolebroker.AccessAdmin, time.Time{})
-	expiring, reader := key("expiring", rolebroker.AccessAdmin, t2), key("reader", rolebroker.AccessReadOnly, time.Time{})
+	expiring, reader := key("expiring", rolebroker.AccessAdmin, t2),
+		key("reader", rolebroker.AccessReadOnly, time.Time{})
 	for _, k := range []*rolebroker.APIKey{admin, expiring, reader} {
 		s.must(s.store.CreateAPIKey(s.ctx, k))
 	}

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// memoryWith gives a folder whose files are in memory, if there is one that we
-// may write to and that has this many bytes left. In containers it is often
+// memoryWith returns a folder whose files are in memory, if there is one that we
+// may write to and that has this many bytes free. In containers it is often
 // small.
 func memoryWith(free uint64) (folder string, ok bool) {
 	const shm = "/dev/shm"

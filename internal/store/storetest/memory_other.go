@@ -2,6 +2,6 @@
 
 package storetest
 
-// memoryWith gives no folder: only Linux has one in memory that is there
-// without being asked for.
+// memoryWith returns no folder: of the systems that the tests run on, only Linux
+// has one in memory.
 func memoryWith(uint64) (folder string, ok bool) { return "", false }

@@ -31,10 +31,10 @@ var shared struct {
 	migrated string
 }
 
-// Postgres gives the URL of a new database on a real PostgreSQL, which runs
-// for this test process and ends with it, however it ends. The database has
-// the current schema and no rows, and ends with the test. The server does not
-// wait for the disk; NewServer starts one that does.
+// Postgres returns the URL of a new database, which is dropped when the test
+// ends. It has the current schema and no rows. It is on a real PostgreSQL server
+// that this test process starts once and that ends with the process. The server
+// does not wait for the disk; NewServer starts one that does.
 func Postgres(t testing.TB) (url string) {
 	t.Helper()
 	shared.Lock()
@@ -47,21 +47,21 @@ func Postgres(t testing.TB) (url string) {
 		}
 		shared.migrated = name
 	}
-	return server.lend(t, shared.migrated)
+	return server.temporary(t, shared.migrated)
 }
 
-// EmptyPostgres gives the URL of a new database as Postgres does, without a
+// EmptyPostgres returns the URL of a new database as Postgres does, but without a
 // schema.
 func EmptyPostgres(t testing.TB) (url string) {
 	t.Helper()
 	shared.Lock()
 	defer shared.Unlock()
-	return sharedServer(t).lend(t, "template1")
+	return sharedServer(t).temporary(t, "template1")
 }
 
-// lend makes a copy of a database, which is dropped when the test ends, and
-// gives its URL.
-func (s *Server) lend(t testing.TB, template string) (url string) {
+// temporary makes a copy of a database, which is dropped when the test ends, and
+// returns its URL.
+func (s *Server) temporary(t testing.TB, template string) (url string) {
 	t.Helper()
 	name := s.create(t, template)
 	t.Cleanup(func() {
@@ -86,9 +86,8 @@ func sharedServer(t testing.TB) *Server {
 	return shared.server
 }
 
-// Main runs the tests and then stops the server that Postgres started, so that
-// nothing is left when the process ends. Without it the server ends by itself
-// a moment later.
+// Main runs the tests and then stops the server that Postgres started. Without
+// Main the server stops by itself shortly after the process ends.
 //
 //	func TestMain(m *testing.M) { storetest.Main(m) }
 func Main(m *testing.M) {
@@ -99,7 +98,8 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Server is a PostgreSQL that belongs to one test, which may stop it.
+// Server is a PostgreSQL server. One from NewServer belongs to its test, which may
+// stop it.
 type Server struct {
 	dir        string
 	supervisor *exec.Cmd
@@ -108,8 +108,8 @@ type Server struct {
 	databases  atomic.Int64
 }
 
-// NewServer starts a PostgreSQL for this test alone. What it commits is on the
-// disk.
+// NewServer starts a PostgreSQL for this test alone. It writes commits to the disk
+// before it acknowledges them.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
 	s, err := start(true)
@@ -121,14 +121,14 @@ func NewServer(t testing.TB) *Server {
 }
 
 // Database makes a new, empty database, which lasts as long as the server, and
-// gives its URL.
+// returns its URL.
 func (s *Server) Database(t testing.TB) (url string) {
 	t.Helper()
 	return s.url(s.create(t, "template1"))
 }
 
-// create makes a new database as a copy of another, by copying its files: where
-// nothing waits for the disk that is the fastest way.
+// create makes a new database as a copy of another. It copies files, which is the
+// fastest way on a server that does not wait for the disk.
 func (s *Server) create(t testing.TB, template string) (name string) {
 	t.Helper()
 	name = "test" + strconv.FormatInt(s.databases.Add(1), 10)
@@ -138,8 +138,7 @@ func (s *Server) create(t testing.TB, template string) (name string) {
 	return name
 }
 
-// Crash stops the server as if its machine had lost power, but for what the
-// operating system had not written yet.
+// Crash stops the server at once, without a checkpoint.
 func (s *Server) Crash(t testing.TB) {
 	t.Helper()
 	if err := s.order("crash"); err != nil {
@@ -171,9 +170,9 @@ func (s *Server) admin(sql string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// supervise runs the server as long as its own input is open, which is as long
-// as the test process lives: not even killing that leaves anything behind. It
-// is POSIX shell.
+// supervise is a POSIX shell script that runs the server while its own standard
+// input is open, that is, while the test process lives. Even a killed test process
+// leaves nothing behind.
 const supervise = `
 dir=$1; shift; pid=
 end() { [ -z "$pid" ] || { kill -"$1" "$pid"; wait "$pid"; pid=; } 2>/dev/null; }
@@ -217,7 +216,7 @@ func start(durable bool) (*Server, error) {
 	return s, nil
 }
 
-// find gives the directory of the server's programs.
+// find returns the directory of the server's programs.
 func find() (string, error) {
 	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb") // Debian keeps them off the PATH
 	slices.Sort(candidates)
@@ -231,8 +230,8 @@ func find() (string, error) {
 	return filepath.Dir(path), err
 }
 
-// serverUser is who to run the server as: nil for ourselves, or the user
-// postgres if we are root, as whom PostgreSQL refuses to run.
+// serverUser returns the user to run the server as: nil for the current user, or
+// postgres if that is root, as which PostgreSQL refuses to run.
 func serverUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -264,8 +263,8 @@ func directory(owner *syscall.Credential, durable bool) (string, error) {
 	return dir, os.Chown(dir, int(owner.Uid), int(owner.Gid))
 }
 
-// command is one that runs in dir as the user, in a session of its own: a
-// Ctrl-C at the tests is not for the server.
+// command makes a command that runs in dir as the user, in its own session, so
+// that Ctrl-C does not reach the server.
 func command(dir string, as *syscall.Credential, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
@@ -274,8 +273,8 @@ func command(dir string, as *syscall.Credential, name string, args ...string) *e
 	return cmd
 }
 
-// initialise makes the cluster. Its locale is deliberately one that does not
-// sort by bytes.
+// initialise makes the database cluster, with a locale that does not sort by
+// bytes.
 func initialise(bin, dir string, as *syscall.Credential) error {
 	args := []string{"-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync",
 		"--locale-provider=icu", "--icu-locale=en"}
@@ -306,7 +305,7 @@ func (s *Server) startSupervisor(bin string, as *syscall.Credential, durable boo
 	return s.supervisor.Start()
 }
 
-// order has the supervisor do something and waits until it has.
+// order sends a command to the supervisor and waits until it is done.
 func (s *Server) order(what string) error {
 	if _, err := io.WriteString(s.orders, what+"\n"); err != nil {
 		return err
@@ -336,9 +335,9 @@ func (s *Server) run() error {
 	return nil
 }
 
-// close stops the server and removes all of it.
+// close stops the server and removes its files.
 func (s *Server) close() {
-	_ = s.order("stop") // the end of its input does as well, without a checkpoint
+	_ = s.order("stop")
 	_ = s.orders.Close()
 	_ = s.supervisor.Wait()
 	_ = os.RemoveAll(s.dir)

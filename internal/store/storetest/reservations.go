@@ -33,14 +33,16 @@ func testReservation(s *suite) {
 	s.hasReservation(second)
 	s.code(s.store.ReserveExternalID(s.ctx, first.ID, "third", t2), rolebroker.CodeConflict,
 		"an external ID with the ID "+string(first.ID)+" exists already")
-	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), "first", t2), rolebroker.CodeConflict, "this external ID was reserved before")
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), "first", t2), rolebroker.CodeConflict,
+		"this external ID was reserved before")
 	s.hasReservation(first)
 	s.free(false, "third")
-	for _, id := range []rolebroker.ReservationID{"ext_none", "first", rolebroker.ReservationID(strings.ToUpper(string(first.ID))), first.ID + " ", "%"} {
+	for _, id := range []rolebroker.ReservationID{"ext_none", "first",
+		rolebroker.ReservationID(strings.ToUpper(string(first.ID))), first.ID + " ", "%"} {
 		s.noReservation(id)
 	}
 
-	// Those of a time when there were no IDs are found by their external IDs only.
+	// Reservations without an ID are found by their external IDs only.
 	for _, externalID := range []string{"old", "older"} {
 		s.must(s.store.ReserveExternalID(s.ctx, "", externalID, t1))
 		s.free(true, externalID)
@@ -77,13 +79,15 @@ func testReservationFollows(s *suite) {
 	follow := func() {
 		s.Helper()
 		for _, r := range all {
-			r.Integration, r.IntegrationName, r.ExternalID, r.NextExternalID = in.ID, in.Name, in.ExternalID, in.NextExternalID
+			r.Integration, r.IntegrationName, r.ExternalID, r.NextExternalID = in.ID, in.Name, in.ExternalID,
+				in.NextExternalID
 			s.hasReservation(r)
 		}
 		for _, externalID := range []string{"first", "second", "third"}[:len(all)] {
 			r, err := s.store.ReservationOf(s.ctx, externalID)
 			s.must(err)
-			s.equal([]string{r.ExternalID, r.NextExternalID, r.IntegrationName}, []string{in.ExternalID, in.NextExternalID, in.Name})
+			s.equal([]string{r.ExternalID, r.NextExternalID, r.IntegrationName},
+				[]string{in.ExternalID, in.NextExternalID, in.Name})
 		}
 	}
 	follow()
@@ -100,7 +104,7 @@ func testReservationFollows(s *suite) {
 	s.rotate(in, "second", "third")
 	all = append(all, third)
 	follow()
-	s.rotate(in, "second", "") // a change that was given up
+	s.rotate(in, "second", "") // a change that was cancelled
 	follow()
 
 	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
@@ -118,7 +122,8 @@ func testReleaseExternalID(s *suite) {
 	s.must(s.store.ReleaseExternalID(s.ctx, r.ID))
 	s.noReservation(r.ID)
 	s.free(false, "reserved")
-	s.code(s.store.ReleaseExternalID(s.ctx, r.ID), rolebroker.CodeNotFound, `there is no external ID "`+string(r.ID)+`"`)
+	s.code(s.store.ReleaseExternalID(s.ctx, r.ID), rolebroker.CodeNotFound,
+		`there is no external ID "`+string(r.ID)+`"`)
 	s.hasReservation(other)
 	late := *in
 	late.ExternalID = "reserved"
@@ -126,7 +131,8 @@ func testReleaseExternalID(s *suite) {
 
 	s.must(s.store.CreateIntegration(s.ctx, in))
 	s.rotate(in, in.ExternalID, "other")
-	s.code(s.store.ReleaseExternalID(s.ctx, other.ID), rolebroker.CodeConflict, `the external ID `+string(other.ID)+` is integration "production"'s`)
+	s.code(s.store.ReleaseExternalID(s.ctx, other.ID), rolebroker.CodeConflict,
+		`the external ID `+string(other.ID)+` is integration "production"'s`)
 	s.rotate(in, in.ExternalID, "")
 	s.code(s.store.ReleaseExternalID(s.ctx, other.ID), rolebroker.CodeConflict, "")
 	s.hasIntegration(in)

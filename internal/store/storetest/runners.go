@@ -8,7 +8,8 @@ import (
 )
 
 func runner(name string) *rolebroker.Runner {
-	return &rolebroker.Runner{ID: rolebroker.NewRunnerID(), Name: name, Description: "The " + name + " cluster, ½ of it", Version: 1, CreatedAt: t0, UpdatedAt: t1}
+	return &rolebroker.Runner{ID: rolebroker.NewRunnerID(), Name: name,
+		Description: "The " + name + " cluster, ½ of it", Version: 1, CreatedAt: t0, UpdatedAt: t1}
 }
 
 func runnerName(r *rolebroker.Runner) string { return r.Name }
@@ -39,8 +40,10 @@ func (s *suite) runBy(r *rolebroker.Runner, name string) *rolebroker.Integration
 func testRunner(s *suite) {
 	r := runner("eks")
 	r.JoinedAt, r.SeenAt, r.Issuer = t1, t2, "https://oidc.example.com/id/B"
-	r.Report = rolebroker.RunnerReport{Program: "1.0.0", Method: rolebroker.MethodAssumeRole, Issuer: "https://oidc.example.com/id/A", Pending: 3,
-		IdentityError: "none", Identity: rolebroker.Identity{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/r/s", UserID: "AROA:s"}}
+	r.Report = rolebroker.RunnerReport{Program: "1.0.0", Method: rolebroker.MethodAssumeRole,
+		Issuer: "https://oidc.example.com/id/A", Pending: 3, IdentityError: "none",
+		Identity: rolebroker.Identity{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/r/s",
+			UserID: "AROA:s"}}
 	s.must(s.store.CreateRunner(s.ctx, r))
 	for _, ref := range []string{r.Name, string(r.ID)} {
 		got, err := s.store.Runner(s.ctx, ref)
@@ -55,9 +58,10 @@ func testRunner(s *suite) {
 	s.code(s.store.CreateRunner(s.ctx, runner("eks")), rolebroker.CodeConflict, `a runner named "eks" exists already`)
 	same := runner("same")
 	same.ID = r.ID
-	s.code(s.store.CreateRunner(s.ctx, same), rolebroker.CodeConflict, "a runner with the ID "+string(r.ID)+" exists already")
+	s.code(s.store.CreateRunner(s.ctx, same), rolebroker.CodeConflict,
+		"a runner with the ID "+string(r.ID)+" exists already")
 
-	// One runner is believed about an issuer; none about any is no matter.
+	// An issuer belongs to at most one runner; any number of runners have none.
 	rival := runner("rival")
 	rival.Issuer = r.Issuer
 	const taken = `runner "eks" is the one of the issuer https://oidc.example.com/id/B already`
@@ -92,7 +96,8 @@ func testUpdateRunner(s *suite) {
 	s.code(s.store.UpdateRunner(s.ctx, &taken, 2), rolebroker.CodeConflict, `a runner named "other" exists already`)
 	unknown := changed
 	unknown.ID = rolebroker.NewRunnerID()
-	s.code(s.store.UpdateRunner(s.ctx, &unknown, 2), rolebroker.CodeNotFound, `there is no runner "`+string(unknown.ID)+`"`)
+	s.code(s.store.UpdateRunner(s.ctx, &unknown, 2), rolebroker.CodeNotFound,
+		`there is no runner "`+string(unknown.ID)+`"`)
 	s.hasRunner(&changed)
 }
 
@@ -101,7 +106,9 @@ func testListRunners(s *suite) {
 		s.createRunner(numbered("runner", 11)[(i*5)%11])
 	}
 	for _, limit := range []int{1, 4, 11, 100} {
-		got := pages(s, limit, func(p rolebroker.Page) ([]rolebroker.Runner, error) { return s.store.Runners(s.ctx, p) }, runnerName)
+		got := pages(s, limit, func(p rolebroker.Page) ([]rolebroker.Runner, error) {
+			return s.store.Runners(s.ctx, p)
+		}, runnerName)
 		s.equal(names(got, runnerName), numbered("runner", 11))
 	}
 	found, err := s.store.Runners(s.ctx, rolebroker.Page{Limit: 10, Search: "R01"})
@@ -131,7 +138,7 @@ func testRunnerOfIntegrations(s *suite) {
 	of("\xff")
 	of(rolebroker.NewRunnerID())
 
-	// Grants have it, by the name that it has now.
+	// Grants have it, with its current name.
 	a := s.createAgent("scout", first)
 	r.Name, r.Version = "gke", 2
 	s.must(s.store.UpdateRunner(s.ctx, r, 1))
@@ -140,12 +147,14 @@ func testRunnerOfIntegrations(s *suite) {
 	s.must(err)
 	s.equal(g, &rolebroker.Grants{Agent: *a, Integrations: []rolebroker.Integration{*first}})
 
-	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0), rolebroker.CodeConflict, "the runner gke assumes the roles of integration a and of 1 more")
+	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0), rolebroker.CodeConflict,
+		"the runner gke assumes the roles of integration a and of 1 more")
 	first.Runner, first.RunnerName, first.Version = other.ID, other.Name, 2
 	s.must(s.store.UpdateIntegration(s.ctx, first, 1))
 	s.hasIntegration(first)
 	of(r.ID, *second)
-	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0), rolebroker.CodeConflict, "the runner gke assumes the roles of integration b")
+	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0), rolebroker.CodeConflict,
+		"the runner gke assumes the roles of integration b")
 	second.Runner, second.RunnerName, second.Version = "", "", 2
 	s.must(s.store.UpdateIntegration(s.ctx, second, 1))
 	s.hasIntegration(second)
@@ -163,9 +172,9 @@ func testRunnerOfIntegrations(s *suite) {
 	s.must(s.store.CreateIntegration(s.ctx, late))
 }
 
-// testRunnersAndTheGone deletes runners while integrations come to name them:
+// testDeletedRunner deletes runners while integrations come to name them:
 // no integration is left with a runner that is not there.
-func testRunnersAndTheGone(s *suite) {
+func testDeletedRunner(s *suite) {
 	for _, name := range numbered("round", 6) {
 		r := s.createRunner(name)
 		in := s.integration(name, "readonly")
@@ -211,7 +220,8 @@ func testRunnersChange(s *suite) {
 
 func testRunnerReport(s *suite) {
 	r := s.createRunner("eks")
-	r.Report = rolebroker.RunnerReport{Program: "1.0.0", Method: rolebroker.MethodWebIdentity, Issuer: "https://oidc.example.com/id/A"}
+	r.Report = rolebroker.RunnerReport{Program: "1.0.0", Method: rolebroker.MethodWebIdentity,
+		Issuer: "https://oidc.example.com/id/A"}
 	r.SeenAt = t1
 	s.must(s.store.RecordRunnerReport(s.ctx, r.ID, r.Report, t1))
 	s.hasRunner(r)
@@ -221,8 +231,9 @@ func testRunnerReport(s *suite) {
 	s.must(s.store.SeeRunner(s.ctx, r.ID, t2))
 	s.hasRunner(r)
 
-	// It is a record of what was said, even if that cannot be stored to the letter.
-	s.must(s.store.RecordRunnerReport(s.ctx, r.ID, rolebroker.RunnerReport{Program: "a\x00b", IdentityError: "caf\xe9", Pending: 7}, t0))
+	// A report is stored with replacement characters rather than lost.
+	s.must(s.store.RecordRunnerReport(s.ctx, r.ID, rolebroker.RunnerReport{Program: "a\x00b", IdentityError: "caf\xe9",
+		Pending: 7}, t0))
 	r.Report = rolebroker.RunnerReport{Program: "a\uFFFDb", IdentityError: "caf\uFFFD", Pending: 7}
 	s.hasRunner(r)
 	for _, id := range []rolebroker.RunnerID{"", "eks", "run_gone", "\xff"} {
@@ -232,7 +243,8 @@ func testRunnerReport(s *suite) {
 }
 
 func runnerKey(r *rolebroker.Runner, join bool) *rolebroker.RunnerKey {
-	return &rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, RunnerName: r.Name, Join: join, Hash: []byte{0, 1, 0xff}, CreatedAt: t0, ExpiresAt: t2}
+	return &rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, RunnerName: r.Name, Join: join,
+		Hash: []byte{0, 1, 0xff}, CreatedAt: t0, ExpiresAt: t2}
 }
 
 func (s *suite) createRunnerKey(r *rolebroker.Runner, join bool) *rolebroker.RunnerKey {
@@ -264,10 +276,11 @@ func testRunnerKeys(s *suite) {
 	s.hasRunnerKey(credential)
 	again := runnerKey(r, false)
 	again.ID = others.ID
-	s.code(s.store.CreateRunnerKey(s.ctx, again), rolebroker.CodeConflict, "a runner key with the ID "+string(others.ID)+" exists already")
+	s.code(s.store.CreateRunnerKey(s.ctx, again), rolebroker.CodeConflict,
+		"a runner key with the ID "+string(others.ID)+" exists already")
 	s.hasRunnerKey(credential)
 
-	// A new one ends the unused one of its kind and of its runner, and no other.
+	// A new one replaces the unused one of its kind and runner, and no other.
 	newer := s.createRunnerKey(r, true)
 	s.noRunnerKey(join)
 	s.hasRunnerKey(newer)
@@ -289,7 +302,8 @@ func testJoin(s *suite) {
 	s.code(s.store.Join(s.ctx, others.ID, credential, t1), rolebroker.CodeNotFound, "") // another runner's
 	s.code(s.store.Join(s.ctx, "rky_none", credential, t1), rolebroker.CodeNotFound, "")
 	s.code(s.store.Join(s.ctx, "\xff", credential, t1), rolebroker.CodeNotFound, "")
-	s.code(s.store.Join(s.ctx, join.ID, runnerKey(&rolebroker.Runner{ID: "run_gone"}, false), t1), rolebroker.CodeNotFound, "")
+	s.code(s.store.Join(s.ctx, join.ID, runnerKey(&rolebroker.Runner{ID: "run_gone"}, false), t1),
+		rolebroker.CodeNotFound, "")
 	s.noRunnerKey(credential)
 	s.must(s.store.Join(s.ctx, join.ID, credential, t1))
 	s.noRunnerKey(join)
@@ -297,10 +311,12 @@ func testJoin(s *suite) {
 	s.hasRunnerKey(others)
 	r.JoinedAt = t1
 	s.hasRunner(r)
-	s.code(s.store.Join(s.ctx, join.ID, runnerKey(r, false), t2), rolebroker.CodeNotFound, `there is no runner key "`+string(join.ID)+`"`)
-	s.code(s.store.Join(s.ctx, credential.ID, runnerKey(r, false), t2), rolebroker.CodeNotFound, "") // a credential is not for joining
+	s.code(s.store.Join(s.ctx, join.ID, runnerKey(r, false), t2), rolebroker.CodeNotFound,
+		`there is no runner key "`+string(join.ID)+`"`)
+	// a credential is no join token
+	s.code(s.store.Join(s.ctx, credential.ID, runnerKey(r, false), t2), rolebroker.CodeNotFound, "")
 
-	// Joining again ends every credential, used or not, and is not the first time.
+	// Joining again deletes all credentials, used or not, and keeps JoinedAt.
 	s.must(s.store.UseRunnerKey(s.ctx, credential.ID, t1))
 	unused := s.createRunnerKey(r, false)
 	second := runnerKey(r, false)
@@ -340,7 +356,7 @@ func testUseRunnerKey(s *suite) {
 	s.must(s.store.UseRunnerKey(s.ctx, first.ID, t2)) // the first time counts
 	s.hasRunnerKey(first)
 
-	// The one before it stays until the next is used; one whose answer was lost does not.
+	// A credential is valid until its successor is used. An unused one is not: its response was lost.
 	lost := s.createRunnerKey(r, false)
 	second := s.createRunnerKey(r, false)
 	join := s.createRunnerKey(r, true)
@@ -355,7 +371,8 @@ func testUseRunnerKey(s *suite) {
 	s.hasRunnerKey(join)
 	s.hasRunnerKey(others)
 
-	s.code(s.store.UseRunnerKey(s.ctx, first.ID, t2), rolebroker.CodeNotFound, `there is no runner key "`+string(first.ID)+`"`)
+	s.code(s.store.UseRunnerKey(s.ctx, first.ID, t2), rolebroker.CodeNotFound,
+		`there is no runner key "`+string(first.ID)+`"`)
 	s.code(s.store.UseRunnerKey(s.ctx, join.ID, t2), rolebroker.CodeNotFound, "")
 	s.code(s.store.UseRunnerKey(s.ctx, "\xff", t2), rolebroker.CodeNotFound, "")
 	s.hasRunnerKey(join)
@@ -412,13 +429,15 @@ func testBinding(s *suite) {
 
 	taken := &rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: other.ID, Account: b.Account, CreatedAt: t0}
 	s.code(s.store.CreateBinding(s.ctx, taken), rolebroker.CodeConflict,
-		"the service account system:serviceaccount:agents:scout of https://oidc.example.com/id/A is bound to an agent already")
+		"the service account system:serviceaccount:agents:scout of https://oidc.example.com/id/A "+
+			"is bound to an agent already")
 	taken.Agent, taken.Account.Name = "agt_gone", "gone"
 	s.code(s.store.CreateBinding(s.ctx, taken), rolebroker.CodeNotFound, `there is no agent "agt_gone"`)
 	taken.Agent, taken.ID = other.ID, b.ID
-	s.code(s.store.CreateBinding(s.ctx, taken), rolebroker.CodeConflict, "a binding with the ID "+string(b.ID)+" exists already")
+	s.code(s.store.CreateBinding(s.ctx, taken), rolebroker.CodeConflict,
+		"a binding with the ID "+string(b.ID)+" exists already")
 
-	// What differs in anything is another service account.
+	// Service accounts that differ in any field are different ones.
 	for _, of := range []rolebroker.ServiceAccount{
 		{}, account("Scout"), account("scout "), {Issuer: b.Account.Issuer, Namespace: "other", Name: "scout"},
 		{Issuer: b.Account.Issuer + "/", Namespace: "agents", Name: "scout"}, {Namespace: "agents", Name: "scout"},
@@ -427,11 +446,13 @@ func testBinding(s *suite) {
 		_, err := s.store.Binding(s.ctx, of)
 		s.code(err, rolebroker.CodeNotFound, "")
 	}
-	s.createBinding(other, rolebroker.ServiceAccount{Issuer: "https://oidc.example.com/id/B", Namespace: "agents", Name: "scout"})
+	s.createBinding(other, rolebroker.ServiceAccount{Issuer: "https://oidc.example.com/id/B", Namespace: "agents",
+		Name: "scout"})
 
-	// Neither is taken for the other.
+	// A binding is no token, and a token no binding.
 	s.code(s.store.RevokeToken(s.ctx, a.ID, b.ID, t1), rolebroker.CodeNotFound, "")
-	s.code(s.store.DeleteBinding(s.ctx, a.ID, token.ID), rolebroker.CodeNotFound, `there is no binding "`+string(token.ID)+`"`)
+	s.code(s.store.DeleteBinding(s.ctx, a.ID, token.ID), rolebroker.CodeNotFound,
+		`there is no binding "`+string(token.ID)+`"`)
 	s.code(s.store.DeleteBinding(s.ctx, other.ID, b.ID), rolebroker.CodeNotFound, "")
 	s.code(s.store.DeleteBinding(s.ctx, a.ID, "\xff"), rolebroker.CodeNotFound, "")
 	s.must(s.store.RecordTokenUse(s.ctx, map[rolebroker.TokenID]time.Time{b.ID: t1}))
@@ -471,8 +492,8 @@ func testOneOfManyBindingsWins(s *suite) {
 	a, b := s.createAgent("scout"), s.createAgent("other")
 	won := 0
 	for _, err := range atOnce(8, func(i int) error {
-		return s.store.CreateBinding(s.ctx, &rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: []rolebroker.AgentID{a.ID, b.ID}[i%2],
-			Account: account("scout"), CreatedAt: t0})
+		return s.store.CreateBinding(s.ctx, &rolebroker.Token{ID: rolebroker.NewBindingID(),
+			Agent: []rolebroker.AgentID{a.ID, b.ID}[i%2], Account: account("scout"), CreatedAt: t0})
 	}) {
 		if err == nil {
 			won++
@@ -483,9 +504,9 @@ func testOneOfManyBindingsWins(s *suite) {
 	s.equal(won, 1)
 }
 
-// testSessionToldTwice has a runner tell a session again, whose outcome is
+// testSessionReportedTwice has a runner tell a session again, whose outcome is
 // known already.
-func testSessionToldTwice(s *suite) {
+func testSessionReportedTwice(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	a := s.createAgent("scout", in)
 	se := session(a, in, in.Roles[0], t0)
@@ -504,7 +525,8 @@ func testSessionToldTwice(s *suite) {
 	stored.State, stored.AccessKeyID, stored.ExpiresAt = rolebroker.SessionActive, "ASIAEXAMPLE", t2
 	s.must(s.store.FinishSession(s.ctx, &stored))
 	again := *se
-	again.RequestedAt = again.RequestedAt.Add(time.Microsecond).In(time.FixedZone("", 3600)) // as it is stored, it is the same
+	// is stored as the same time
+	again.RequestedAt = again.RequestedAt.Add(time.Microsecond).In(time.FixedZone("", 3600))
 	s.must(s.store.RecordSession(s.ctx, &again))
 	s.hasSessions(rolebroker.SessionFilter{}, &stored)
 
@@ -546,9 +568,10 @@ func testValidationsByRunner(s *suite) {
 	changed.Runner, changed.RunnerName, changed.Version = other.ID, other.Name, 2
 	s.must(s.store.UpdateIntegration(s.ctx, &changed, 1))
 	s.hasIntegration(&changed)
-	s.must(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{result}, t2)) // of the runner before, late
+	// a late one, by the earlier runner
+	s.must(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{result}, t2))
 	s.hasIntegration(&changed)
 	due, err := s.store.ClaimIntegrations(s.ctx, t2, t2, 10)
 	s.must(err)
-	s.equal(len(due), 0) // servers validate none of cluster mode
+	s.equal(len(due), 0) // servers do not validate integrations in cluster mode
 }

@@ -11,8 +11,10 @@ import (
 // session is one of the agent for the role, requested at the time.
 func session(a *rolebroker.Agent, in *rolebroker.Integration, role rolebroker.Role, at time.Time) *rolebroker.Session {
 	return &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested,
-		Agent: a.ID, AgentName: a.Name, Integration: in.ID, IntegrationName: in.Name, Role: role.ID, RoleName: role.Name,
-		ARN: role.ARN, Region: role.Region, Task: "tidy", SessionName: a.Name + "@tidy", RequestedAt: at, ExpiresAt: at.Add(time.Hour)}
+		Agent: a.ID, AgentName: a.Name, Integration: in.ID, IntegrationName: in.Name, Role: role.ID,
+		RoleName: role.Name,
+		ARN:      role.ARN, Region: role.Region, Task: "tidy", SessionName: a.Name + "@tidy", RequestedAt: at,
+		ExpiresAt: at.Add(time.Hour)}
 }
 
 func (s *suite) record(se *rolebroker.Session) *rolebroker.Session {
@@ -45,7 +47,8 @@ func testSession(s *suite) {
 	s.hasSessions(rolebroker.SessionFilter{}, se)
 	another := *se
 	another.SessionName = "another"
-	s.code(s.store.RecordSession(s.ctx, &another), rolebroker.CodeConflict, "another session has the ID "+string(se.ID)+" already")
+	s.code(s.store.RecordSession(s.ctx, &another), rolebroker.CodeConflict,
+		"another session has the ID "+string(se.ID)+" already")
 
 	done := *se
 	done.State, done.ExpiresAt, done.AccessKeyID, done.RequestID = rolebroker.SessionActive, t2, "ASIAEXAMPLE", "f00"
@@ -59,7 +62,8 @@ func testSession(s *suite) {
 	s.record(failed)
 	failed.State, failed.Failure = rolebroker.SessionFailed, "AccessDenied: not you"
 	s.must(s.store.FinishSession(s.ctx, failed))
-	bare := s.record(&rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, RequestedAt: t2, ExpiresAt: t2})
+	bare := s.record(&rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested,
+		RequestedAt: t2, ExpiresAt: t2})
 	s.hasSessions(rolebroker.SessionFilter{}, bare, failed, &done)
 }
 
@@ -67,7 +71,7 @@ func testSessionsByPage(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	a := s.createAgent("scout", in)
 	var want []*rolebroker.Session
-	for i := range 23 { // some share a moment, so their IDs order them
+	for i := range 23 { // some have the same time, and are ordered by ID
 		want = append(want, s.record(session(a, in, in.Roles[0], t0.Add(time.Duration(i/4)*time.Millisecond))))
 	}
 	slices.SortFunc(want, func(x, y *rolebroker.Session) int {
@@ -89,14 +93,15 @@ func testSessionsByPage(s *suite) {
 }
 
 func testSessionFilter(s *suite) {
-	production, staging := s.createIntegration("production", "readonly", "deployer"), s.createIntegration("staging", "readonly")
+	production, staging := s.createIntegration("production", "readonly", "deployer"),
+		s.createIntegration("staging", "readonly")
 	scout, builder := s.createAgent("scout"), s.createAgent("builder")
 	production.Roles[1].ARN.Account = "999988887777"
 	one := s.record(session(scout, production, production.Roles[0], t0.Add(1)))
 	two := s.record(session(scout, staging, staging.Roles[0], t0.Add(1*time.Second)))
 	three := s.record(session(builder, production, production.Roles[1], t0.Add(2*time.Second)))
 	old := session(builder, production, production.Roles[1], t0.Add(3*time.Second))
-	old.AgentName, old.IntegrationName, old.RoleName = "mason", "prod", "ship" // it was called otherwise then
+	old.AgentName, old.IntegrationName, old.RoleName = "mason", "prod", "ship" // their names at that time
 	s.record(old)
 	one.RequestedAt, one.ExpiresAt = t0, t0.Add(time.Hour) // to the millisecond
 
@@ -150,17 +155,19 @@ func testFetches(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	a := s.createAgent("scout", in)
 	var want []*rolebroker.Session
-	fetches := []rolebroker.Fetch{{Session: rolebroker.NewSessionID(), Count: 3, Last: t1}, {Session: "\x00", Count: 1, Last: t1}}
+	fetches := []rolebroker.Fetch{{Session: rolebroker.NewSessionID(), Count: 3, Last: t1},
+		{Session: "\x00", Count: 1, Last: t1}}
 	for i := range 60 {
 		se := s.record(session(a, in, in.Roles[0], t2.Add(time.Duration(-i)*time.Second)))
 		se.Fetches, se.FetchedAt = 7, t1
-		fetches = append(fetches, rolebroker.Fetch{Session: se.ID, Count: 4, Last: t1}, rolebroker.Fetch{Session: se.ID, Count: 3, Last: t0})
+		fetches = append(fetches, rolebroker.Fetch{Session: se.ID, Count: 4, Last: t1},
+			rolebroker.Fetch{Session: se.ID, Count: 3, Last: t0})
 		want = append(want, se)
 	}
 	s.must(s.store.RecordFetches(s.ctx, fetches))
 	s.hasSessions(rolebroker.SessionFilter{}, want...)
 	s.must(s.store.RecordFetches(s.ctx, []rolebroker.Fetch{{Session: want[0].ID, Count: 1, Last: t0}}))
-	want[0].Fetches = 8 // and never backward in time
+	want[0].Fetches = 8 // FetchedAt never moves backward
 	s.must(s.store.RecordFetches(s.ctx, nil))
 	s.hasSessions(rolebroker.SessionFilter{}, want...)
 
@@ -169,7 +176,7 @@ func testFetches(s *suite) {
 	}
 	s.equal(s.sessions(rolebroker.SessionFilter{})[0].Fetches, int64(8+8*7))
 
-	// Nobody counts for another, or until nothing can be read any more.
+	// Runners cannot count for each other's sessions, and the count cannot overflow.
 	id := want[0].ID
 	s.must(s.store.RecordFetches(s.ctx, []rolebroker.Fetch{{Session: id, Count: 1, Last: t2, Runner: "eks"}}))
 	s.equal(s.sessions(rolebroker.SessionFilter{})[0].Fetches, int64(8+8*7))
@@ -230,7 +237,7 @@ func testDeleteSessions(s *suite) {
 		{t0.Add(time.Hour), -1, 0, 10},
 		{t0.Add(time.Hour), 4, 4, 6}, // the oldest first
 		{t0.Add(time.Hour), 100, 5, 1},
-		{t0.Add(time.Hour), 100, 0, 1}, // it expires at that very moment
+		{t0.Add(time.Hour), 100, 0, 1}, // which expires at that very time
 	} {
 		n, err := s.store.DeleteSessions(s.ctx, step.before, step.limit)
 		s.must(err)

@@ -8,14 +8,16 @@ import (
 
 func (s *suite) apiKey(name string) *rolebroker.APIKey {
 	s.Helper()
-	k := &rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: name, Access: rolebroker.AccessAdmin, Hash: []byte{1}, CreatedAt: t0}
+	k := &rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: name, Access: rolebroker.AccessAdmin, Hash: []byte{1},
+		CreatedAt: t0}
 	s.must(s.store.CreateAPIKey(s.ctx, k))
 	return k
 }
 
 func testSignIns(s *suite) {
 	key, other := s.apiKey("one"), s.apiKey("two")
-	in := &rolebroker.SignIn{ID: rolebroker.NewSignInID(), APIKey: key.ID, KeyHash: []byte{0, 1}, Hash: []byte{2, 0xff}, Link: true, CreatedAt: t0, ExpiresAt: t1}
+	in := &rolebroker.SignIn{ID: rolebroker.NewSignInID(), APIKey: key.ID, KeyHash: []byte{0, 1}, Hash: []byte{2, 0xff},
+		Link: true, CreatedAt: t0, ExpiresAt: t1}
 	s.must(s.store.CreateSignIn(s.ctx, in))
 	got, err := s.store.SignIn(s.ctx, in.ID)
 	s.must(err)
@@ -27,11 +29,11 @@ func testSignIns(s *suite) {
 	_, err = s.store.SignIn(s.ctx, "sig_none")
 	s.code(err, rolebroker.CodeNotFound, `there is no sign-in "sig_none"`)
 
-	// It is used up by who comes first.
+	// Of concurrent deletions one succeeds.
 	s.must(s.store.DeleteSignIn(s.ctx, in.ID))
 	s.code(s.store.DeleteSignIn(s.ctx, in.ID), rolebroker.CodeNotFound, "")
 
-	// What has expired is forgotten, and all of a key's when that goes.
+	// Expired sign-ins are deleted, and so are those of a deleted key.
 	old, late, others := *in, *in, *in
 	old.ID, late.ID, others.ID = rolebroker.NewSignInID(), rolebroker.NewSignInID(), rolebroker.NewSignInID()
 	late.ExpiresAt, others.ExpiresAt, others.APIKey = t2, t2, other.ID

@@ -10,9 +10,9 @@ import (
 	"github.com/rolebroker/rolebroker/internal/store"
 )
 
-// SQLite gives the path of a new SQLite file, which ends with the test. The
-// file has the current schema and no rows. Opening it is faster as
-// opening an empty one, because nothing is left to migrate.
+// SQLite returns the path of a new SQLite file, which is removed when the test
+// ends. The file has the current schema and no rows. Opening it is faster than
+// opening an empty file, because there is nothing to migrate.
 func SQLite(t testing.TB) (path string) {
 	t.Helper()
 	content, err := migratedFile()
@@ -26,7 +26,7 @@ func SQLite(t testing.TB) (path string) {
 	return path
 }
 
-// migratedFile is the content of a SQLite file with the current schema. The
+// migratedFile returns the content of a SQLite file with the current schema. The
 // first call makes it.
 var migratedFile = sync.OnceValues(func() (content []byte, err error) {
 	dir, err := os.MkdirTemp("", "rolebroker-sqlite-")
@@ -50,8 +50,8 @@ func migrate(database string) error {
 	return s.Close()
 }
 
-// folder makes a folder that ends with the test. It is in memory if it can be,
-// because SQLite waits for the disk at every commit.
+// folder makes a folder that is removed when the test ends. It is in memory if
+// possible, because SQLite waits for the disk at every commit.
 func folder(t testing.TB) string {
 	t.Helper()
 	const enough = 64 << 20

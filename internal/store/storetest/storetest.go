@@ -16,84 +16,84 @@ import (
 // it when its test ends. The tests run in parallel.
 func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for name, test := range map[string]func(*suite){
-		"Integration":             testIntegration,
-		"IntegrationConflicts":    testIntegrationConflicts,
-		"ExternalIDs":             testExternalIDs,
-		"UpdateIntegration":       testUpdateIntegration,
-		"RolesChangeNames":        testRolesChangeNames,
-		"ManyRoles":               testManyRoles,
-		"DeleteIntegration":       testDeleteIntegration,
-		"ListIntegrations":        testListIntegrations,
-		"Validations":             testValidations,
-		"NewestValidationWins":    testNewestValidationWins,
-		"ValidationsAfterChanges": testValidationsAfterChanges,
-		"ValidationsAreKept":      testValidationsAreKept,
-		"ValidationsOfTheGone":    testValidationsOfTheGone,
-		"ManyValidations":         testManyValidations,
-		"ValidationText":          testValidationText,
-		"Attribution":             testAttribution,
-		"ClaimIntegrations":       testClaimIntegrations,
-		"ClaimsAtOnce":            testClaimsAtOnce,
-		"CountIntegrations":       testCountIntegrations,
-		"SetExternalIDs":          testSetExternalIDs,
-		"LateValidations":         testLateValidations,
-		"ExternalIDsOfOthers":     testExternalIDsOfOthers,
-		"RotationsAtOnce":         testRotationsAtOnce,
-		"EarlierExternalIDs":      testEarlierExternalIDs,
-		"Reservation":             testReservation,
-		"ReservationOf":           testReservationOf,
-		"ReservationFollows":      testReservationFollows,
-		"ReleaseExternalID":       testReleaseExternalID,
-		"ReleasesMeetCreations":   testReleasesMeetCreations,
-		"Search":                  testSearch,
-		"Agent":                   testAgent,
-		"AgentConflicts":          testAgentConflicts,
-		"UpdateAgent":             testUpdateAgent,
-		"AgentAndTheGone":         testAgentAndTheGone,
-		"DeleteAgent":             testDeleteAgent,
-		"ListAgents":              testListAgents,
-		"Grants":                  testGrants,
-		"OneOfManyUpdatesWins":    testOneOfManyUpdatesWins,
-		"DeletionMeetsUpdates":    testDeletionMeetsUpdates,
-		"Token":                   testToken,
-		"RevokeToken":             testRevokeToken,
-		"TokenUse":                testTokenUse,
-		"Runner":                  testRunner,
-		"UpdateRunner":            testUpdateRunner,
-		"ListRunners":             testListRunners,
-		"RunnerOfIntegrations":    testRunnerOfIntegrations,
-		"RunnersAndTheGone":       testRunnersAndTheGone,
-		"RunnersChange":           testRunnersChange,
-		"RunnerReport":            testRunnerReport,
-		"RunnerKeys":              testRunnerKeys,
-		"Join":                    testJoin,
-		"JoinsAtOnce":             testJoinsAtOnce,
-		"UseRunnerKey":            testUseRunnerKey,
-		"CredentialsAtOnce":       testCredentialsAtOnce,
-		"Binding":                 testBinding,
-		"BindingsByPage":          testBindingsByPage,
-		"OneOfManyBindingsWins":   testOneOfManyBindingsWins,
-		"APIKey":                  testAPIKey,
-		"PutAPIKey":               testPutAPIKey,
-		"LastAdminKey":            testLastAdminKey,
-		"LastAdminKeyRace":        testLastAdminKeyRace,
-		"SignIns":                 testSignIns,
-		"Counts":                  testCounts,
-		"Session":                 testSession,
-		"SessionToldTwice":        testSessionToldTwice,
-		"ValidationsByRunner":     testValidationsByRunner,
-		"SessionsByPage":          testSessionsByPage,
-		"SessionFilter":           testSessionFilter,
-		"LiveSessions":            testLiveSessions,
-		"Fetches":                 testFetches,
-		"FirstLike":               testFirstLike,
-		"DeleteSessions":          testDeleteSessions,
-		"SessionsOutliveTheRest":  testSessionsOutliveTheRest,
-		"TextFromStrangers":       testTextFromStrangers,
-		"Changes":                 testChanges,
-		"NothingToldOfWhatFailed": testNothingToldOfWhatFailed,
-		"Cancelled":               testCancelled,
-		"Closed":                  testClosed,
+		"Integration":                  testIntegration,
+		"IntegrationConflicts":         testIntegrationConflicts,
+		"ExternalIDs":                  testExternalIDs,
+		"UpdateIntegration":            testUpdateIntegration,
+		"RolesChangeNames":             testRolesChangeNames,
+		"ManyRoles":                    testManyRoles,
+		"DeleteIntegration":            testDeleteIntegration,
+		"ListIntegrations":             testListIntegrations,
+		"Validations":                  testValidations,
+		"NewestValidationWins":         testNewestValidationWins,
+		"ValidationsAfterChanges":      testValidationsAfterChanges,
+		"ValidationsAreKept":           testValidationsAreKept,
+		"ValidationsOfDeletedRoles":    testValidationsOfDeletedRoles,
+		"ManyValidations":              testManyValidations,
+		"ValidationText":               testValidationText,
+		"Attribution":                  testAttribution,
+		"ClaimIntegrations":            testClaimIntegrations,
+		"ClaimsAtOnce":                 testClaimsAtOnce,
+		"CountIntegrations":            testCountIntegrations,
+		"SetExternalIDs":               testSetExternalIDs,
+		"LateValidations":              testLateValidations,
+		"ExternalIDsOfOthers":          testExternalIDsOfOthers,
+		"RotationsAtOnce":              testRotationsAtOnce,
+		"EarlierExternalIDs":           testEarlierExternalIDs,
+		"Reservation":                  testReservation,
+		"ReservationOf":                testReservationOf,
+		"ReservationFollows":           testReservationFollows,
+		"ReleaseExternalID":            testReleaseExternalID,
+		"ReleasesMeetCreations":        testReleasesMeetCreations,
+		"Search":                       testSearch,
+		"Agent":                        testAgent,
+		"AgentConflicts":               testAgentConflicts,
+		"UpdateAgent":                  testUpdateAgent,
+		"AgentOfDeletedIntegration":    testAgentOfDeletedIntegration,
+		"DeleteAgent":                  testDeleteAgent,
+		"ListAgents":                   testListAgents,
+		"Grants":                       testGrants,
+		"OneOfManyUpdatesWins":         testOneOfManyUpdatesWins,
+		"DeletionMeetsUpdates":         testDeletionMeetsUpdates,
+		"Token":                        testToken,
+		"RevokeToken":                  testRevokeToken,
+		"TokenUse":                     testTokenUse,
+		"Runner":                       testRunner,
+		"UpdateRunner":                 testUpdateRunner,
+		"ListRunners":                  testListRunners,
+		"RunnerOfIntegrations":         testRunnerOfIntegrations,
+		"DeletedRunner":                testDeletedRunner,
+		"RunnersChange":                testRunnersChange,
+		"RunnerReport":                 testRunnerReport,
+		"RunnerKeys":                   testRunnerKeys,
+		"Join":                         testJoin,
+		"JoinsAtOnce":                  testJoinsAtOnce,
+		"UseRunnerKey":                 testUseRunnerKey,
+		"CredentialsAtOnce":            testCredentialsAtOnce,
+		"Binding":                      testBinding,
+		"BindingsByPage":               testBindingsByPage,
+		"OneOfManyBindingsWins":        testOneOfManyBindingsWins,
+		"APIKey":                       testAPIKey,
+		"PutAPIKey":                    testPutAPIKey,
+		"LastAdminKey":                 testLastAdminKey,
+		"LastAdminKeyRace":             testLastAdminKeyRace,
+		"SignIns":                      testSignIns,
+		"Counts":                       testCounts,
+		"Session":                      testSession,
+		"SessionReportedTwice":         testSessionReportedTwice,
+		"ValidationsByRunner":          testValidationsByRunner,
+		"SessionsByPage":               testSessionsByPage,
+		"SessionFilter":                testSessionFilter,
+		"LiveSessions":                 testLiveSessions,
+		"Fetches":                      testFetches,
+		"FirstLike":                    testFirstLike,
+		"DeleteSessions":               testDeleteSessions,
+		"SessionsOutliveTheRest":       testSessionsOutliveTheRest,
+		"InvalidText":                  testInvalidText,
+		"Changes":                      testChanges,
+		"FailedChangesAreNotPublished": testFailedChangesAreNotPublished,
+		"Cancelled":                    testCancelled,
+		"Closed":                       testClosed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -134,7 +134,7 @@ func Eventually(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// suite is what one test has at hand.
+// suite is one test of the suite with its store.
 type suite struct {
 	*testing.T
 	store *store.Store
@@ -148,7 +148,7 @@ func (s *suite) must(err error) {
 	}
 }
 
-// code checks which code an error has, and what it says.
+// code checks an error's code and, unless it is empty, its message.
 func (s *suite) code(err error, want rolebroker.Code, message string) {
 	s.Helper()
 	got := rolebroker.AsError(err)
@@ -164,7 +164,7 @@ func (s *suite) equal(got, want any) {
 	}
 }
 
-// The moments of the tests, in milliseconds as they are stored.
+// Times for the tests, in whole milliseconds, as they are stored.
 var (
 	t0 = time.Date(2025, 3, 1, 12, 30, 15, 123e6, time.UTC)
 	t1 = t0.Add(time.Hour + time.Millisecond)
@@ -176,12 +176,13 @@ func role(name string) rolebroker.Role {
 		ARN: rolebroker.RoleARN{Partition: "aws", Account: "012345678901", Path: "/team/", Name: name}}
 }
 
-// integration is one with the roles named, the first of which is the default.
-// It is not stored yet, but its external ID is reserved.
+// integration makes an integration with the named roles, of which the first is
+// the default. It reserves its external ID and does not store it.
 func (s *suite) integration(name string, roles ...string) *rolebroker.Integration {
 	s.Helper()
-	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name, Description: "The " + name + " accounts, ½ of them",
-		AssumptionMode: rolebroker.ModePlatform, ExternalID: "external-" + name, Version: 1, CreatedAt: t0, UpdatedAt: t1}
+	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name,
+		Description: "The " + name + " accounts, ½ of them", AssumptionMode: rolebroker.ModePlatform,
+		ExternalID: "external-" + name, Version: 1, CreatedAt: t0, UpdatedAt: t1}
 	for _, name := range roles {
 		in.Roles = append(in.Roles, role(name))
 	}
@@ -192,7 +193,7 @@ func (s *suite) integration(name string, roles ...string) *rolebroker.Integratio
 	return in
 }
 
-// createIntegration is integration, stored.
+// createIntegration makes an integration as integration does and stores it.
 func (s *suite) createIntegration(name string, roles ...string) *rolebroker.Integration {
 	s.Helper()
 	in := s.integration(name, roles...)
@@ -200,10 +201,11 @@ func (s *suite) createIntegration(name string, roles ...string) *rolebroker.Inte
 	return in
 }
 
-// agent is one that is connected to the integrations, the first of which is
-// its default. It is not stored yet.
+// agent makes an agent that is connected to the integrations, of which the first
+// is its default. It does not store it.
 func (s *suite) agent(name string, integrations ...*rolebroker.Integration) *rolebroker.Agent {
-	a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: name, Description: "Looks around", Version: 1, CreatedAt: t0, UpdatedAt: t1}
+	a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: name, Description: "Looks around", Version: 1,
+		CreatedAt: t0, UpdatedAt: t1}
 	for i, in := range integrations {
 		a.Connections = append(a.Connections, rolebroker.Connection{Integration: in.ID, IntegrationName: in.Name,
 			ConnectedAt: t0.Add(time.Duration(i) * time.Second)})
@@ -235,7 +237,7 @@ func (s *suite) hasAgent(want *rolebroker.Agent) {
 	s.equal(got, want)
 }
 
-// atOnce runs n functions that begin together, and gives their errors.
+// atOnce starts n calls at the same time and returns their errors.
 func atOnce(n int, do func(i int) error) []error {
 	errs := make([]error, n)
 	begin, done := make(chan struct{}), make(chan struct{})
@@ -272,7 +274,7 @@ func pages[T any](s *suite, limit int, list func(rolebroker.Page) ([]T, error), 
 	}
 }
 
-// names is the names of things, for a comparison that reads well.
+// names returns the names of items.
 func names[T any](items []T, name func(*T) string) []string {
 	out := []string{}
 	for i := range items {

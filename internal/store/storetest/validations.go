@@ -13,8 +13,10 @@ import (
 // time found.
 func outcome(in *rolebroker.Integration, i int, at time.Time) rolebroker.RoleValidation {
 	return rolebroker.RoleValidation{Index: i, Role: in.Roles[i], Validation: rolebroker.Validation{
-		Status: rolebroker.StatusFailed, Code: rolebroker.ValidTrustDenied, Message: "the trust policy of " + in.Roles[i].Name + " does not let us in, ½",
-		Hint: rolebroker.Hint{{Text: "put this statement into it:", Policy: "{\n}"}, {Text: "or:", Command: "x"}}, RequestID: fmt.Sprintf("request-%d", i), CheckedAt: at}}
+		Status: rolebroker.StatusFailed, Code: rolebroker.ValidTrustDenied,
+		Message:   "the trust policy of " + in.Roles[i].Name + " does not let us in, ½",
+		Hint:      rolebroker.Hint{{Text: "put this statement into it:", Policy: "{\n}"}, {Text: "or:", Command: "x"}},
+		RequestID: fmt.Sprintf("request-%d", i), CheckedAt: at}}
 }
 
 // validate records an outcome for every role, and puts it into in.
@@ -43,11 +45,12 @@ func testValidations(s *suite) {
 	other := s.createIntegration("staging", "readonly")
 	a := s.createAgent("scout", in, other)
 	found := []rolebroker.RoleValidation{outcome(in, 0, t1), outcome(in, 2, t2)}
-	found[0].Validation = rolebroker.Validation{Status: rolebroker.StatusAssumable, Code: rolebroker.ValidAssumable, Message: "the role can be assumed", CheckedAt: t1}
+	found[0].Validation = rolebroker.Validation{Status: rolebroker.StatusAssumable, Code: rolebroker.ValidAssumable,
+		Message: "the role can be assumed", CheckedAt: t1}
 	s.must(s.store.RecordValidations(s.ctx, in, found, t2))
 
 	before := changed(in, func(*rolebroker.Integration) {})
-	in.Roles[0].Validation, in.Roles[2].Validation = &found[0].Validation, &found[1].Validation // and its version stays
+	in.Roles[0].Validation, in.Roles[2].Validation = &found[0].Validation, &found[1].Validation // its version stays
 	s.hasIntegration(in)
 	s.hasIntegration(other)
 	got, err := s.store.Integrations(s.ctx, rolebroker.Page{Limit: 10})
@@ -56,11 +59,11 @@ func testValidations(s *suite) {
 	if at := got[0].Roles[2].Validation.CheckedAt; at.Location() != time.UTC {
 		s.Errorf("times come back in %s", at.Location())
 	}
-	grants, err := s.store.Grants(s.ctx, a.ID) // have none
+	grants, err := s.store.Grants(s.ctx, a.ID) // which have no validations
 	s.must(err)
 	s.equal(grants, &rolebroker.Grants{Agent: *a, Integrations: []rolebroker.Integration{*before, *other}})
 
-	// What was not validated this time keeps what it had.
+	// A role that was not validated this time keeps its validation.
 	again := outcome(in, 1, t2)
 	s.must(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{again}, t2))
 	in.Roles[1].Validation = &again.Validation
@@ -73,23 +76,26 @@ func testNewestValidationWins(s *suite) {
 	in := s.createIntegration("production", "readonly", "deployer")
 	s.validate(in, t1)
 	for _, older := range []time.Time{t0, t1.Add(-time.Millisecond), {}} {
-		s.must(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{outcome(in, 0, older), outcome(in, 1, older)}, older))
+		s.must(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{outcome(in, 0, older),
+			outcome(in, 1, older)}, older))
 		s.hasIntegration(in)
 	}
 	mixed := []rolebroker.RoleValidation{outcome(in, 0, t2), outcome(in, 1, t0)}
-	mixed[0].Validation = rolebroker.Validation{Status: rolebroker.StatusWarning, Code: rolebroker.ValidExternalIDOpen, CheckedAt: t2}
+	mixed[0].Validation = rolebroker.Validation{Status: rolebroker.StatusWarning, Code: rolebroker.ValidExternalIDOpen,
+		CheckedAt: t2}
 	s.must(s.store.RecordValidations(s.ctx, in, mixed, t2))
 	in.Roles[0].Validation = &mixed[0].Validation
 	s.hasIntegration(in)
 
-	last := outcome(in, 0, t2) // of the same moment, the last
+	last := outcome(in, 0, t2) // of two with the same time, the last one wins
 	s.must(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{last}, t2))
 	in.Roles[0].Validation = &last.Validation
 	s.hasIntegration(in)
 
 	for i, err := range atOnce(10, func(i int) error {
 		at := t2.Add(time.Duration(i) * time.Second)
-		return s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{outcome(in, 1, at), outcome(in, 0, at)}, at)
+		return s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{outcome(in, 1, at), outcome(in, 0, at)},
+			at)
 	}) {
 		if err != nil {
 			s.Errorf("recording %d: %v", i, err)
@@ -131,17 +137,17 @@ func testValidationsAfterChanges(s *suite) {
 		s.hasIntegration(another)
 		in.Version += 2
 		s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1))
-		s.hasIntegration(in) // it is what was validated, once more
+		s.hasIntegration(in) // its validation is shown again
 	}
 
-	// What was validated before a change says nothing of what came of it.
+	// A result from before a change says nothing about the role after it.
 	stale := changed(in, func(*rolebroker.Integration) {})
 	in.Roles[0].Region, in.Roles[0].Validation, in.Version = "eu-west-3", nil, in.Version+1
 	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1))
 	s.must(s.store.RecordValidations(s.ctx, stale, []rolebroker.RoleValidation{outcome(stale, 0, t2)}, t2))
 	s.hasIntegration(in)
 
-	// The second role stayed as it is through all of this.
+	// The second role did not change.
 	if in.Roles[1].Validation == nil || in.Roles[1].Validation == validated {
 		s.Fatal("the second role has no validation of its own")
 	}
@@ -164,11 +170,12 @@ func testValidationsAreKept(s *suite) {
 		in.Roles[0].Name, in.Roles[1].Name = in.Roles[1].Name, in.Roles[0].Name
 	})
 	update(func(in *rolebroker.Integration) { slices.Reverse(in.Roles) })
-	update(func(in *rolebroker.Integration) { in.Roles[1].SessionDuration = rolebroker.DefaultSessionDuration }) // what it was
+	// no change
+	update(func(in *rolebroker.Integration) { in.Roles[1].SessionDuration = rolebroker.DefaultSessionDuration })
 	update(func(in *rolebroker.Integration) { in.Roles[2].Enabled, in.DefaultRole = false, in.Roles[0].Name })
 }
 
-func testValidationsOfTheGone(s *suite) {
+func testValidationsOfDeletedRoles(s *suite) {
 	in := s.createIntegration("production", "readonly", "deployer")
 	s.validate(in, t1)
 	gone := in.Roles[1]
@@ -177,13 +184,13 @@ func testValidationsOfTheGone(s *suite) {
 	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
 	s.hasIntegration(in)
 
-	// A role that is made anew with the ID has none of what the old one had.
+	// A new role with the same ID has no validation.
 	gone.Validation = nil
 	in.Roles, in.Version = append(in.Roles, gone), 3
 	s.must(s.store.UpdateIntegration(s.ctx, in, 2))
 	s.hasIntegration(in)
 
-	// A validation that ends after its role is gone stores nothing to be seen.
+	// The result of a role that was deleted meanwhile does not show.
 	in.Roles, in.Version = in.Roles[:1], 4
 	s.must(s.store.UpdateIntegration(s.ctx, in, 3))
 	s.must(s.store.RecordValidations(s.ctx, all, []rolebroker.RoleValidation{outcome(all, 1, t2)}, t2))
@@ -194,9 +201,10 @@ func testValidationsOfTheGone(s *suite) {
 	s.must(s.store.UpdateIntegration(s.ctx, in, 5))
 	s.hasIntegration(in)
 
-	// So does one that ends after its integration is gone.
+	// Nor does that of an integration that was deleted meanwhile.
 	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
-	s.must(s.store.RecordValidations(s.ctx, all, []rolebroker.RoleValidation{outcome(all, 0, t2), outcome(all, 1, t2)}, t2))
+	s.must(s.store.RecordValidations(s.ctx, all, []rolebroker.RoleValidation{outcome(all, 0, t2), outcome(all, 1, t2)},
+		t2))
 	s.must(s.store.RecordValidations(s.ctx, all, nil, t2))
 	_, err := s.store.Integration(s.ctx, string(in.ID))
 	s.code(err, rolebroker.CodeNotFound, "")
@@ -205,7 +213,7 @@ func testValidationsOfTheGone(s *suite) {
 	again.Roles[0].Validation = nil
 	s.must(s.store.CreateIntegration(s.ctx, again))
 	s.hasIntegration(again)
-	s.validate(again, t0) // and nothing newer is in the way
+	s.validate(again, t0) // no newer result is in the way
 	s.hasIntegration(again)
 }
 
@@ -252,11 +260,12 @@ func testAttribution(s *suite) {
 	a := s.createAgent("scout", all...)
 	got, err := s.store.Grants(s.ctx, a.ID)
 	s.must(err)
-	s.equal(got, &rolebroker.Grants{Agent: *a, Integrations: []rolebroker.Integration{*all[0], *all[1], *all[2], *all[3]}})
+	s.equal(got, &rolebroker.Grants{Agent: *a, Integrations: []rolebroker.Integration{*all[0], *all[1], *all[2],
+		*all[3]}})
 }
 
-// claim claims integrations, and gives their names, sorted: those claimed
-// together come in any order.
+// claim claims integrations and returns their names, sorted, because a claim has
+// no order.
 func (s *suite) claim(before, now time.Time, limit int) []string {
 	s.Helper()
 	ids, err := s.store.ClaimIntegrations(s.ctx, before, now, limit)
@@ -273,7 +282,7 @@ func (s *suite) claim(before, now time.Time, limit int) []string {
 
 func testClaimIntegrations(s *suite) {
 	s.equal(s.claim(t2, t2, 10), []string{})
-	for i, name := range []string{"third", "first", "fourth", "second"} { // by when they were validated
+	for i, name := range []string{"third", "first", "fourth", "second"} { // named by their order of validation
 		in := s.createIntegration(name, "readonly")
 		s.validate(in, t1.Add(time.Duration([]int{3, 1, 4, 2}[i])*time.Minute))
 	}
@@ -284,14 +293,14 @@ func testClaimIntegrations(s *suite) {
 
 	s.equal(s.claim(t0, t0, 0), []string{})
 	s.equal(s.claim(t1, t1, 10), []string{"never"})
-	s.equal(s.claim(t1, t2, 10), []string{})                                     // nobody else is given it
-	s.equal(s.claim(t1.Add(4*time.Minute), t2, 2), []string{"first", "never"})   // the longest ago
+	s.equal(s.claim(t1, t2, 10), []string{})                                     // it is claimed
+	s.equal(s.claim(t1.Add(4*time.Minute), t2, 2), []string{"first", "never"})   // those of the longest ago
 	s.equal(s.claim(t1.Add(4*time.Minute), t2, 10), []string{"second", "third"}) // the fourth is not due
 	s.equal(s.claim(t2, t2.Add(time.Minute), 10), []string{"fourth"})
 	s.equal(s.claim(t2, t2.Add(time.Minute), 10), []string{})
-	s.equal(len(s.claim(t2.Add(time.Second), t2.Add(time.Minute), 10)), 4) // due once more
+	s.equal(len(s.claim(t2.Add(time.Second), t2.Add(time.Minute), 10)), 4) // due again
 
-	// Nor is anybody given what somebody has validated in the meantime.
+	// An integration that was validated meanwhile is not due.
 	in, err := s.store.Integration(s.ctx, "first")
 	s.must(err)
 	s.validate(in, t2.Add(2*time.Hour))
@@ -299,15 +308,16 @@ func testClaimIntegrations(s *suite) {
 	s.equal(s.claim(t2.Add(2*time.Hour), t2.Add(3*time.Hour), 10), []string{"fourth", "never", "second", "third"})
 	s.equal(s.claim(t2.Add(2*time.Hour+time.Millisecond), t2.Add(3*time.Hour), 10), []string{"first"})
 
-	// A change of mode makes the difference.
+	// Only integrations in platform mode are claimed.
 	cluster.AssumptionMode, cluster.Version = rolebroker.ModePlatform, 2
 	s.must(s.store.UpdateIntegration(s.ctx, cluster, 1))
 	in.AssumptionMode, in.Version = rolebroker.ModeCluster, 2
 	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
-	s.equal(s.claim(t2.Add(24*time.Hour), t2.Add(24*time.Hour), 10), []string{"cluster", "fourth", "never", "second", "third"})
+	s.equal(s.claim(t2.Add(24*time.Hour), t2.Add(24*time.Hour), 10),
+		[]string{"cluster", "fourth", "never", "second", "third"})
 	got, err := s.store.Integration(s.ctx, "cluster")
 	s.must(err)
-	s.equal(got, cluster) // nothing of it is changed by a claim
+	s.equal(got, cluster) // a claim changes nothing visible
 }
 
 func testClaimsAtOnce(s *suite) {
@@ -320,7 +330,7 @@ func testClaimsAtOnce(s *suite) {
 		for {
 			ids, err := s.store.ClaimIntegrations(s.ctx, t1, t1, each)
 			if len(ids) > each {
-				return fmt.Errorf("%d were given where at most %d were asked for", len(ids), each)
+				return fmt.Errorf("a claim of at most %d returned %d", each, len(ids))
 			}
 			if err != nil || len(ids) == 0 {
 				return err
@@ -330,7 +340,7 @@ func testClaimsAtOnce(s *suite) {
 	}) {
 		s.must(err)
 	}
-	var rest []rolebroker.IntegrationID // what was left by those who got in each other's way
+	var rest []rolebroker.IntegrationID // left over after conflicts
 	for {
 		ids, err := s.store.ClaimIntegrations(s.ctx, t1, t1, each)
 		s.must(err)
@@ -342,7 +352,7 @@ func testClaimsAtOnce(s *suite) {
 	all := slices.Concat(append(claimed, rest)...)
 	slices.Sort(all)
 	if len(all) != n || len(slices.Compact(all)) != n {
-		s.Errorf("of %d integrations %d were given: each is to be given once", n, len(all))
+		s.Errorf("of %d integrations %d were claimed, want each once", n, len(all))
 	}
 }
 
@@ -374,16 +384,15 @@ func (s *suite) reserve(externalID string, at time.Time) string {
 	return externalID
 }
 
-// rotate stores other external IDs, in the next version.
+// rotate stores new external IDs and increments the version.
 func (s *suite) rotate(in *rolebroker.Integration, current, next string) {
 	s.Helper()
-	in.ExternalID, in.NextExternalID, in.Version, in.UpdatedAt = current, next, in.Version+1, in.UpdatedAt.Add(time.Minute)
+	in.ExternalID, in.NextExternalID, in.Version, in.UpdatedAt = current, next, in.Version+1,
+		in.UpdatedAt.Add(time.Minute)
 	s.must(s.store.SetExternalIDs(s.ctx, in, in.Version-1))
 }
 
-// free checks which external IDs an integration can still be created with.
-// What was found of a role as it was is not kept once it is another, even if it
-// was found out later.
+// testLateValidations records a result of a role that has changed since.
 func testLateValidations(s *suite) {
 	old := s.createIntegration("production", "readonly", "deployer")
 	now := changed(old, func(in *rolebroker.Integration) { in.Roles[0].Region = "ap-southeast-2" })
@@ -395,13 +404,14 @@ func testLateValidations(s *suite) {
 	got, err := s.store.Integration(s.ctx, "production")
 	s.must(err)
 	if v := got.Roles[0].Validation; v == nil || !v.CheckedAt.Equal(before[0].CheckedAt) {
-		s.Errorf("of the role that changed there is %+v, want that of %s", v, before[0].CheckedAt)
+		s.Errorf("the changed role has %+v, want the result of %s", v, before[0].CheckedAt)
 	}
 	if v := got.Roles[1].Validation; v == nil || !v.CheckedAt.After(before[1].CheckedAt) {
-		s.Errorf("of the role that stayed there is %+v", v)
+		s.Errorf("the unchanged role has %+v", v)
 	}
 }
 
+// free checks whether an integration can be created with the external IDs.
 func (s *suite) free(want bool, externalIDs ...string) {
 	s.Helper()
 	for _, externalID := range externalIDs {
@@ -410,7 +420,7 @@ func (s *suite) free(want bool, externalIDs ...string) {
 			s.must(err)
 		}
 		if got := err == nil && r.Integration == ""; got != want {
-			s.Errorf("that the external ID %q is free is %t", externalID, got)
+			s.Errorf("external ID %q: free is %t", externalID, got)
 		}
 	}
 }
@@ -430,7 +440,7 @@ func testSetExternalIDs(s *suite) {
 	first, second, third := in.ExternalID, s.reserve("second", t1), s.reserve("third", t2)
 
 	s.free(true, second, third)
-	s.rotate(in, first, second) // start: it is lent as before
+	s.rotate(in, first, second) // start
 	s.hasIntegration(in)
 	s.free(false, first, second)
 	s.rotate(in, first, "") // cancel
@@ -441,14 +451,14 @@ func testSetExternalIDs(s *suite) {
 	s.rotate(in, first, third)
 	s.rotate(in, third, "") // finish
 	s.hasIntegration(in)
-	s.rotate(in, third, first) // one of its own, once more
+	s.rotate(in, third, first) // to an earlier one of its own
 	s.hasIntegration(in)
 	s.rotate(in, first, "")
 	in.Roles[0].Validation = validated
 	s.hasIntegration(in)
 	s.hasIntegration(other)
 
-	// An update leaves them alone.
+	// An update keeps them.
 	s.rotate(in, first, second)
 	updated := changed(in, func(in *rolebroker.Integration) { in.ExternalID, in.NextExternalID = third, "" })
 	updated.Version++
@@ -467,20 +477,24 @@ func testExternalIDsOfOthers(s *suite) {
 	s.rotate(other, other.ExternalID, next)
 	s.store.Subscribe(func(c rolebroker.Change) {
 		if c != (rolebroker.Change{}) {
-			s.Errorf("told of %+v", c)
+			s.Errorf("published %+v", c)
 		}
 	})
 
-	const refused = "the integration is not valid: external_id: is not one that was reserved here, or it was used already"
-	for _, theirs := range []string{"of-my-own-choosing", other.ExternalID, next, gone.ExternalID, "", "x'; --", strings.Repeat("x", 5000)} {
+	const refused = "the integration is not valid: " +
+		"external_id: is not one that was reserved here, or it was used already"
+	for _, theirs := range []string{"of-my-own-choosing", other.ExternalID, next, gone.ExternalID, "", "x'; --",
+		strings.Repeat("x", 5000)} {
 		for _, ids := range [][2]string{{theirs, ""}, {in.ExternalID, theirs}, {theirs, mine}, {mine, theirs}} {
 			if theirs == "" {
 				continue
 			}
-			try := changed(in, func(in *rolebroker.Integration) { in.ExternalID, in.NextExternalID, in.Version = ids[0], ids[1], 2 })
+			try := changed(in, func(in *rolebroker.Integration) {
+				in.ExternalID, in.NextExternalID, in.Version = ids[0], ids[1], 2
+			})
 			s.code(s.store.SetExternalIDs(s.ctx, try, 1), rolebroker.CodeInvalid, refused)
 			s.hasIntegration(in)
-			s.free(true, mine) // what was good is not used up
+			s.free(true, mine) // the valid one is not used up
 		}
 	}
 	s.hasIntegration(other)
@@ -491,17 +505,19 @@ func testExternalIDsOfOthers(s *suite) {
 		s.code(s.store.SetExternalIDs(s.ctx, try, version), rolebroker.CodeStale, stale)
 	}
 	try = changed(gone, func(in *rolebroker.Integration) { in.NextExternalID, in.Version = mine, 2 })
-	s.code(s.store.SetExternalIDs(s.ctx, try, 1), rolebroker.CodeNotFound, `there is no integration "`+string(gone.ID)+`"`)
+	s.code(s.store.SetExternalIDs(s.ctx, try, 1), rolebroker.CodeNotFound,
+		`there is no integration "`+string(gone.ID)+`"`)
 	for _, text := range []string{"a\x00b", "\xff"} {
 		try = changed(in, func(in *rolebroker.Integration) { in.NextExternalID = text })
-		s.code(s.store.SetExternalIDs(s.ctx, try, 1), rolebroker.CodeInvalid, "text has to be valid UTF-8 without NUL characters")
+		s.code(s.store.SetExternalIDs(s.ctx, try, 1), rolebroker.CodeInvalid,
+			"text has to be valid UTF-8 without NUL characters")
 	}
 	s.hasIntegration(in)
 	s.free(true, mine)
 }
 
-// testRotationsAtOnce has several begin to change the same external ID: one
-// does, and the others have used nothing up.
+// testRotationsAtOnce starts several changes of the same external ID at once. One
+// succeeds, and the others use up no external ID.
 func testRotationsAtOnce(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	ids := numbered("next", 8)
@@ -510,7 +526,9 @@ func testRotationsAtOnce(s *suite) {
 	}
 	won := ""
 	for i, err := range atOnce(len(ids), func(i int) error {
-		return s.store.SetExternalIDs(s.ctx, changed(in, func(in *rolebroker.Integration) { in.NextExternalID, in.Version = ids[i], 2 }), 1)
+		return s.store.SetExternalIDs(s.ctx, changed(in, func(in *rolebroker.Integration) {
+			in.NextExternalID, in.Version = ids[i], 2
+		}), 1)
 	}) {
 		switch {
 		case err == nil && won == "":
@@ -541,7 +559,7 @@ func testEarlierExternalIDs(s *suite) {
 	s.rotate(in, ids[0], "")
 	s.earlier(in, 10, first)
 	s.rotate(in, ids[0], ids[3])
-	s.rotate(in, ids[0], "") // a role may ask for one that was never finished, too
+	s.rotate(in, ids[0], "") // a role may require one whose change was cancelled
 	s.earlier(in, 10, ids[3], first)
 	s.rotate(in, ids[1], "")
 	s.rotate(in, ids[1], ids[4])
@@ -553,7 +571,7 @@ func testEarlierExternalIDs(s *suite) {
 	s.rotate(other, ids[2], "")
 	s.earlier(in, 10, ids[3], ids[0], first)
 	s.earlier(other, 10, "external-staging")
-	s.rotate(in, first, "") // what is the current one is no earlier one
+	s.rotate(in, first, "") // the current one is not an earlier one
 	s.earlier(in, 10, ids[4], ids[3], ids[1], ids[0])
 
 	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
