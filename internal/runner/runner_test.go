@@ -66,7 +66,8 @@ func TestOneEndpointIsEnough(t *testing.T) {
 func TestPlatformLoansAreKeptApart(t *testing.T) {
 	inWorld(t, func(w *world) {
 		ctx := context.Background()
-		role := api.RoleRequest{Name: "readonly", ARN: "arn:aws:iam::" + customerAccount + ":role/ReadOnly", Region: "eu-west-1"}
+		const arn = "arn:aws:iam::" + customerAccount + ":role/ReadOnly"
+		role := api.RoleRequest{Name: "readonly", ARN: arn, Region: "eu-west-1"}
 		twin := api.IntegrationRequest{Name: "twin", DefaultRole: "readonly", Roles: []api.RoleRequest{role}}
 		try(w.admin.CreateIntegration(ctx, twin, api.ValidateSkip))(w)
 		try(w.admin.CreateAgent(ctx, api.AgentRequest{Name: "ranger"}))(w)
