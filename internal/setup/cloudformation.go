@@ -15,7 +15,7 @@ const perTemplate = 20
 
 // cloudFormation is a template in JSON for each account, or several for an
 // account with many roles.
-func (b *book) cloudFormation(ctx context.Context) string {
+func (b *blueprint) cloudFormation(ctx context.Context) string {
 	var all []string
 	for _, account := range until(ctx, b.accounts) {
 		able := slices.DeleteFunc(slices.Clone(account), func(t *target) bool { return b.noTemplate(t) != "" })
@@ -37,7 +37,7 @@ func (b *book) cloudFormation(ctx context.Context) string {
 }
 
 // noTemplate says why a role is not in a template; "" if it is.
-func (b *book) noTemplate(t *target) string {
+func (b *blueprint) noTemplate(t *target) string {
 	const reference = "{{resolve:"
 	if t.obstacle == "" && (strings.Contains(t.policy, reference) || strings.Contains(t.arn.Path, reference)) {
 		return "CloudFormation would resolve the dynamic reference in it. Use the AWS CLI or Terraform."
@@ -47,7 +47,7 @@ func (b *book) noTemplate(t *target) string {
 
 // leftOut has the remarks that are made once: on the current policy, and on the
 // roles that are not in a template.
-func (b *book) leftOut() object {
+func (b *blueprint) leftOut() object {
 	var remarks object
 	if notes := b.notes(); len(notes) > 0 {
 		remarks = append(remarks, member{"CurrentPolicy", notes})
@@ -66,7 +66,7 @@ func (b *book) leftOut() object {
 
 // instructions say how to use a template. JSON has no comments, so they stand in
 // its metadata.
-func (b *book) instructions(stack, account string) object {
+func (b *blueprint) instructions(stack, account string) object {
 	var remarks object
 	if missing := b.missing(); missing != "" {
 		remarks = append(remarks, member{"FillIn", strings.Split(missing, "\n")})
@@ -88,7 +88,7 @@ func (b *book) instructions(stack, account string) object {
 
 // stack is the name of a stack, and of its template's file: letters, digits and
 // '-'. The part counts the templates of an account, from 1.
-func (b *book) stack(account string, part int) string {
+func (b *blueprint) stack(account string, part int) string {
 	name := "rolebroker"
 	if b.Integration != "" {
 		name += "-" + strings.Map(func(r rune) rune {
@@ -112,7 +112,7 @@ func isAlphanumeric(r rune) bool {
 }
 
 // template makes roles of one account.
-func (b *book) template(roles []*target, remarks object) object {
+func (b *blueprint) template(roles []*target, remarks object) object {
 	var parameters, conditions, resources, outputs object
 	taken := map[string]int{}
 	for _, t := range roles {
@@ -135,7 +135,7 @@ func (b *book) template(roles []*target, remarks object) object {
 
 func ref(name string) object { return object{{"Ref", name}} }
 
-func (b *book) resource(t *target, policies object) object {
+func (b *blueprint) resource(t *target, policies object) object {
 	properties := object{{"RoleName", t.arn.Name}, {"Path", t.arn.Path}, {"Description", b.description(t)}}
 	if n := t.seconds(); n > 0 {
 		properties = append(properties, member{"MaxSessionDuration", n})
@@ -149,7 +149,7 @@ func (b *book) resource(t *target, policies object) object {
 	return append(resource, member{"Properties", properties})
 }
 
-// logicalID is a role's name in letters and digits, each part capitalized.
+// logicalID is a role's name in letters and digits, with each part capitalized.
 func logicalID(name string) string {
 	var id strings.Builder
 	for _, part := range strings.FieldsFunc(name, func(r rune) bool { return !isAlphanumeric(r) }) {

@@ -1,21 +1,19 @@
-// Package setup writes down what has to be done in AWS so that roles can be
-// assumed: the statement that a trust policy needs, and with it a guide for a
-// person, commands for a shell, a CloudFormation template and Terraform's HCL.
-// All of it is filled in and ready to be pasted, and the same input gives the
-// same text.
+// Package setup writes what has to be done in AWS so that roles can be assumed:
+// the statement for a trust policy, a guide for a person, commands for a shell, a
+// CloudFormation template and Terraform configuration. All of it is filled in and
+// ready to be pasted. The same input gives the same text.
 //
-// Of a role that exists it can be told the trust policy, and then writes that
-// policy with our statement in it. What others may do stays as it is, to the
-// letter, but for characters that nobody sees, which are escaped; statements of
-// our own from earlier are replaced, not repeated, and let in no more than they
-// did unless that is asked for; and what the policy says against us, or leaves
-// open to everyone, is said.
+// Given the current trust policy of a role, it writes that policy with our
+// statement merged in. It keeps the statements of others to the letter, except
+// that it escapes invisible characters. It replaces earlier statements of ours,
+// and lets in no more than they did unless that is requested. It reports what in
+// the policy denies us access or lets in everyone.
 //
-// It refuses to do anything in AWS, and does no input or output at all. It
-// refuses to write what would do harm when it is pasted: whatever a name, a
-// path or a policy contains stays text in a shell, in HCL and in JSON; commands in which something has still to be filled in are comments, and
-// all others are run in the account only that they are for. It does not find out
-// whether AWS takes it, which is what validation is for.
+// The package refuses to do input or output, let alone call AWS. It refuses to
+// write text that does harm when it is pasted: whatever a name, a path or a policy
+// contains stays text in a shell, in HCL and in JSON; commands with placeholders
+// are comments; and all other commands run only in the account that they are for.
+// Whether AWS accepts the setup is for validation to find out.
 //
 //	s := setup.Subject{
 //		Integration: "production", Mode: rolebroker.ModePlatform,

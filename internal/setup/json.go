@@ -9,9 +9,7 @@ import (
 	"unicode/utf16"
 )
 
-// object is a JSON object whose members keep their order. A value is a
-// string, a bool, a json.Number, nil, a []any, an object, or JSON as it is
-// (json.RawMessage); in a template it is also a verbatim.
+// object is a JSON object whose members keep their order.
 type object []member
 
 type member struct {
@@ -35,22 +33,21 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// compact is v as JSON on one line, < and > and & as they are.
+// compact is v as JSON on one line. It does not escape <, > and &.
 func compact(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		panic(err) // what a tree is made of can be written
+		panic(err) // values of an object can be marshaled
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// pretty is v as JSON to read, without a newline at its end.
+// pretty is v as indented JSON, without a newline at its end.
 func pretty(v any) string { return indented(compact(v)) }
 
-// indented is JSON with its white space changed, what cannot be seen escaped,
-// and nothing else.
+// indented is JSON with other white space, and with invisible characters escaped.
 func indented(raw []byte) string {
 	var b bytes.Buffer
 	if err := json.Indent(&b, bytes.TrimSpace(raw), "", "  "); err != nil {
@@ -59,8 +56,8 @@ func indented(raw []byte) string {
 	return visible(b.String())
 }
 
-// visible is JSON with the characters escaped that are not seen but heeded: by
-// a terminal, or by who lays out a line.
+// visible is JSON with characters escaped that a terminal obeys instead of showing
+// them.
 func visible(text string) string {
 	if strings.IndexFunc(text, hidden) < 0 {
 		return text
@@ -79,13 +76,13 @@ func visible(text string) string {
 	return b.String()
 }
 
-// hidden says whether a character is a control or formats text: an escape to a
-// terminal, a change of direction, the end of a line. White space is neither.
+// hidden reports whether a character is a control or formats text, such as the escape
+// character, a change of direction, or a line separator. White space is not hidden.
 func hidden(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && r != '\n' && r != '\t' && r != '\r'
 }
 
-// texts is a list of strings, or the one string that stands for it.
+// texts is a list of strings. A list of one is the string itself, as in IAM.
 func texts(all []string) any {
 	if len(all) == 1 {
 		return all[0]

@@ -9,27 +9,28 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 )
 
-// merged is a trust policy with our statement in it.
+// merged is the current trust policy with our statement in it.
 type merged struct {
 	text  string   // JSON
-	diff  string   // from the current one; empty when nothing has to change
-	notes []string // what a person should know about it, in sentences
+	diff  string   // from the current policy; empty if nothing has to change
+	notes []string // what a person should know about the policy, in sentences
 }
 
-// IAM's quota on the length of a trust policy, and what it can be raised to.
+// IAM's default quota on the length of a trust policy, and the highest that it can be
+// raised to.
 //
 // Source: IAM User Guide, "IAM and AWS STS quotas".
 const (
-	usualSize   = 2048
-	greatestAny = 4096
+	defaultSize = 2048
+	maxSize     = 4096
 )
 
-// merge puts the statement into the current policy. Statements that were
-// written for us earlier go, with the conditions and actions that others gave
-// them; all the rest stays.
-func merge(p *policy, w want) *merged {
+// merge puts the desired statement into the current policy. It replaces statements
+// that were written for us earlier, and keeps the conditions and actions that others
+// added to them. All other statements stay.
+func merge(p *policy, w desired) *merged {
 	m := &merged{text: indented(p.raw), notes: w.remarks(p)}
-	if statements, changed := w.place(p.statements); changed {
+	if statements, changed := w.merge(p.statements); changed {
 		m.text = p.with(statements)
 	}
 	m.diff = string(diff.Diff("current", []byte(indented(p.raw)+"\n"), "new", []byte(m.text+"\n")))
@@ -37,9 +38,9 @@ func merge(p *policy, w want) *merged {
 	return m
 }
 
-// place is the statements as they are to be, as JSON, and whether that is a
-// change.
-func (w want) place(current []statement) (all []any, changed bool) {
+// merge is the statements of the new policy, as JSON, and whether they differ from
+// the current ones.
+func (w desired) merge(current []statement) (all []any, changed bool) {
 	var stay, needed []grant
 	at := -1
 	for i := range current {
@@ -71,56 +72,55 @@ func (w want) place(current []statement) (all []any, changed bool) {
 	return slices.Insert(all, at, added...), changed || len(added) > 0
 }
 
-// additions are the statements that are needed besides those that stay: none
-// for what another does already, so that nobody is let in or kept out who was
-// not.
-func (w want) additions(stay, needed []grant) (added []any) {
+// additions are the statements that are needed besides those that stay. None is
+// needed for what another statement allows already, so that nobody gains or loses
+// access.
+func (w desired) additions(stay, needed []grant) (added []any) {
 	for i, g := range needed {
-		done := func(other grant) bool { return other.includes(g) }
+		included := func(other grant) bool { return other.includes(g) }
 		later := func(other grant) bool { return other.includes(g) && !g.includes(other) }
-		if !slices.ContainsFunc(stay, done) && !slices.ContainsFunc(needed[:i], done) && !slices.ContainsFunc(needed[i+1:], later) {
+		if !slices.ContainsFunc(stay, included) && !slices.ContainsFunc(needed[:i], included) && !slices.ContainsFunc(needed[i+1:], later) {
 			added = append(added, w.statement(g))
 		}
 	}
 	return added
 }
 
-// grant is what a statement lets us do, besides what we want of it.
+// grant is what a statement that names us allows, besides the desired statement.
 type grant struct {
-	principal string      // as it is to be called
-	actions   []string    // those that we do not ask for
-	others    []condition // those that are no demands of ours
-	same      string      // equal for conditions that mean the same; empty without any
+	principal string      // the name that the new statement has for it
+	actions   []string    // besides ours
+	others    []condition // besides our demands
+	same      string      // equal for conditions that mean the same; empty without conditions
 }
 
-// grant is what a statement that names us lets us do.
-func (w want) grant(st *statement) grant {
+// grant is that of a statement that names us.
+func (w desired) grant(st *statement) grant {
 	others := w.others(st)
 	return grant{principal: w.called(w.widest(st)), actions: w.extra(st), others: others, same: identity(others)}
 }
 
-// widest is the one of our names in a statement that lets in most.
-func (w want) widest(st *statement) string {
+// widest is the one of our names in a statement that lets in the most.
+func (w desired) widest(st *statement) string {
 	return slices.MaxFunc(st.named(w.kind, w.ours), func(a, b string) int { return breadth(a) - breadth(b) })
 }
 
-// includes says whether who comes in by the other does by this one, to do as
-// much.
+// includes reports whether this grant allows everything that the other does.
 func (g grant) includes(other grant) bool {
 	lacks := func(action string) bool { return !covered(action, g.actions) }
 	return breadth(g.principal) >= breadth(other.principal) && (g.same == "" || g.same == other.same) && !slices.ContainsFunc(other.actions, lacks)
 }
 
-// sessionActions are those that a trust policy can allow besides the one that
+// sessionActions are the actions that a trust policy can allow besides the one that
 // assumes the role.
 //
 // Source: Service Authorization Reference, "Actions defined by AWS Security
 // Token Service".
 func sessionActions() []string { return []string{tagSession, setSourceIdentity, "sts:SetContext"} }
 
-// extra are the actions of a statement that we do not ask for. Those that it
-// does not list but means are listed.
-func (w want) extra(st *statement) (more []string) {
+// extra are the actions that a statement allows besides ours. For a NotAction they
+// are the session actions that it does not exclude.
+func (w desired) extra(st *statement) (more []string) {
 	all := st.actions
 	if st.notAction {
 		all = slices.DeleteFunc(sessionActions(), func(action string) bool { return !st.covers(action) })
@@ -133,7 +133,7 @@ func (w want) extra(st *statement) (more []string) {
 	return more
 }
 
-// identity is the same for sets of conditions that mean the same.
+// identity is equal for sets of conditions that mean the same.
 func identity(set []condition) string {
 	var all []string
 	for _, c := range set {
@@ -143,10 +143,10 @@ func identity(set []condition) string {
 	return strings.Join(all, "\x00\x00")
 }
 
-// recognizes says whether a statement was written so that we get in, and for
-// nobody else of ours: it names us, and asks for nothing, or for what is or
-// was ours, if by a pattern, and not for somebody else's external ID.
-func (w want) recognizes(st *statement) bool {
+// recognizes reports whether a statement was written for us: it names us, and each
+// demand is absent or has only values that are or were ours, or a pattern that one of
+// ours fits. A statement with another integration's external ID was not.
+func (w desired) recognizes(st *statement) bool {
 	if st.deny || st.notPrincipal || !st.covers(w.actions[0]) || !slices.ContainsFunc(st.principals, w.isOurs) || w.excluded(st) {
 		return false
 	}
@@ -167,27 +167,27 @@ func (w want) recognizes(st *statement) bool {
 	return true
 }
 
-// matches says whether a value of the condition is a pattern that one of ours
+// matches reports whether a value of the condition is a pattern that one of our values
 // fits.
 func (c condition) matches(pattern string, ours []string) bool {
 	return strings.Contains(c.operator, "StringLike") && strings.ContainsAny(pattern, "*?") &&
 		slices.ContainsFunc(ours, func(s string) bool { return wild(pattern, s) })
 }
 
-func (w want) isOurs(p principal) bool { return p.kind == w.kind && w.ours(p.name) }
+func (w desired) isOurs(p principal) bool { return p.kind == w.kind && w.ours(p.name) }
 
-// excluded says whether the statement is for another principal of our
-// account: its aws:PrincipalArn is none of ours.
-func (w want) excluded(st *statement) bool {
+// excluded reports whether the statement is for another principal of our account: its
+// aws:PrincipalArn does not match ours.
+func (w desired) excluded(st *statement) bool {
 	return slices.ContainsFunc(st.on("aws:PrincipalArn"), func(c condition) bool {
 		fits := func(pattern string) bool { return wild(pattern, w.me) }
 		return !strings.Contains(c.operator, "Not") && !slices.ContainsFunc(c.values, fits)
 	})
 }
 
-// satisfied says whether a statement lets us in as we want it. One that is
-// ours has to be exactly so; one that also serves others has to do.
-func (w want) satisfied(st *statement, ours bool) bool {
+// satisfied reports whether a statement lets us in as desired. One that was written
+// for us has to be exactly as desired; one that also serves others has to suffice.
+func (w desired) satisfied(st *statement, ours bool) bool {
 	named := func(p principal) bool { return w.isOurs(p) && canonical(p.name, w.called(p.name)) }
 	other := func(p principal) bool { return w.isOurs(p) && !named(p) }
 	if st.deny || st.notPrincipal || !slices.ContainsFunc(st.principals, named) || ours && slices.ContainsFunc(st.principals, other) {
@@ -204,8 +204,8 @@ func (w want) satisfied(st *statement, ours bool) bool {
 	return ours || len(w.others(st)) == 0
 }
 
-// metBy says whether the statement makes the demand: with these values, or,
-// if exact is not asked for, with these among others.
+// metBy reports whether the statement makes the demand: with exactly these values, or,
+// if exact is false, with these among others.
 func (d demand) metBy(st *statement, exact bool) bool {
 	asked := st.on(d.key)
 	if len(d.values) == 0 {
@@ -220,14 +220,14 @@ func (d demand) metBy(st *statement, exact bool) bool {
 	return len(asked) > 0 && !slices.ContainsFunc(asked, func(c condition) bool { return !met(c) })
 }
 
-// canonical says whether a principal is called as it is to be, if not as IAM
-// shows it: an account by its root.
+// canonical reports whether a principal has the wanted name. An account's ID stands for
+// the ARN of its root, which IAM shows instead.
 func canonical(name, called string) bool {
 	return name == called || len(name) == 12 && strings.HasSuffix(called, ":iam::"+name+":root")
 }
 
-// others are the conditions of a statement that are no demands of ours.
-func (w want) others(st *statement) (rest []condition) {
+// others are the conditions of a statement besides our demands.
+func (w desired) others(st *statement) (rest []condition) {
 	for _, c := range st.conditions {
 		if !slices.ContainsFunc(w.demands, func(d demand) bool { return strings.EqualFold(d.key, c.key) }) {
 			rest = append(rest, c)
@@ -236,9 +236,8 @@ func (w want) others(st *statement) (rest []condition) {
 	return rest
 }
 
-// without is the statement with our principals taken out, and whether any are
-// left.
-func (w want) without(st *statement) (rest object, left bool) {
+// without is the statement without our principals; left is false if it has no others.
+func (w desired) without(st *statement) (rest object, left bool) {
 	for _, f := range st.fields {
 		value := any(f.value)
 		if f.name == "Principal" {
@@ -249,7 +248,7 @@ func (w want) without(st *statement) (rest object, left bool) {
 	return rest, slices.ContainsFunc(st.principals, func(p principal) bool { return !w.isOurs(p) })
 }
 
-func (w want) principalsWithout(raw json.RawMessage) (kinds object) {
+func (w desired) principalsWithout(raw json.RawMessage) (kinds object) {
 	fields, _ := members(raw) // it was read before
 	for _, f := range fields {
 		if f.name != w.kind {
@@ -258,7 +257,7 @@ func (w want) principalsWithout(raw json.RawMessage) (kinds object) {
 		}
 		var names []any
 		for _, one := range elements(f.value) {
-			if name, _ := text1(one); !w.ours(name) {
+			if name, _ := stringIn(one); !w.ours(name) {
 				names = append(names, one)
 			}
 		}
@@ -269,7 +268,7 @@ func (w want) principalsWithout(raw json.RawMessage) (kinds object) {
 	return kinds
 }
 
-// with is the policy with other statements, as JSON.
+// with is the policy with these statements instead of its own, as JSON.
 func (p *policy) with(statements []any) string {
 	var o object
 	for _, f := range p.fields {
@@ -282,13 +281,13 @@ func (p *policy) with(statements []any) string {
 	return pretty(o)
 }
 
-// covers says whether the statement speaks of an action.
+// covers reports whether the statement applies to an action.
 func (st *statement) covers(action string) bool {
 	return covered(action, st.actions) != st.notAction
 }
 
-// covered says whether an action, or all those of a pattern, are of one of the
-// patterns.
+// covered reports whether one of the patterns includes an action, or all actions of a
+// pattern.
 func covered(action string, patterns []string) bool {
 	action = strings.ToLower(action)
 	return slices.ContainsFunc(patterns, func(p string) bool {
@@ -298,7 +297,7 @@ func covered(action string, patterns []string) bool {
 	})
 }
 
-// on is the statement's conditions on a key, whose case does not count.
+// on is the statement's conditions on a key. Keys are compared without case.
 func (st *statement) on(key string) (all []condition) {
 	for _, c := range st.conditions {
 		if strings.EqualFold(c.key, key) {
@@ -308,8 +307,8 @@ func (st *statement) on(key string) (all []condition) {
 	return all
 }
 
-// compares says whether the operator asks for a value to be one of those
-// given. A negation, or a test for presence, does not.
+// compares reports whether the operator requires one of the values. A negation or a
+// test for presence does not.
 func (c condition) compares() bool {
 	name := strings.TrimPrefix(strings.TrimPrefix(c.operator, "ForAnyValue:"), "ForAllValues:")
 	switch strings.TrimSuffix(name, "IfExists") {
@@ -319,8 +318,8 @@ func (c condition) compares() bool {
 	return false
 }
 
-// wild says whether s is of a pattern with * for any run of characters and ?
-// for one.
+// wild reports whether s matches a pattern, in which * stands for any number of
+// characters and ? for one.
 func wild(pattern, s string) bool {
 	star, mark := -1, 0
 	p := 0
@@ -340,8 +339,8 @@ func wild(pattern, s string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// remarks are what is to be said of the statements of the current policy.
-func (w want) remarks(p *policy) (notes []string) {
+// remarks are what a person should know about the statements of the current policy.
+func (w desired) remarks(p *policy) (notes []string) {
 	for i := range p.statements {
 		st := &p.statements[i]
 		ours := w.recognizes(st)
@@ -358,8 +357,8 @@ func (w want) remarks(p *policy) (notes []string) {
 	return notes
 }
 
-// denied says that a statement keeps us out, whatever others allow.
-func (w want) denied(st *statement) string {
+// denied is the remark on a statement that denies us access, whatever others allow.
+func (w desired) denied(st *statement) string {
 	action := slices.IndexFunc(w.actions, st.covers)
 	if !st.deny || action < 0 || !w.concerns(st) {
 		return ""
@@ -371,13 +370,13 @@ func (w want) denied(st *statement) string {
 	return fmt.Sprintf("denies %s to %s%s; it wins over every allow.", w.actions[action], w.whom(st), when)
 }
 
-// concerns says whether the statement names us, or everyone.
-func (w want) concerns(st *statement) bool {
+// concerns reports whether the statement names us or everyone.
+func (w desired) concerns(st *statement) bool {
 	named := slices.ContainsFunc(st.principals, func(p principal) bool { return w.isOurs(p) || p.name == "*" })
 	return named != st.notPrincipal
 }
 
-func (w want) whom(st *statement) string {
+func (w desired) whom(st *statement) string {
 	switch everyone := slices.Contains(st.principals, principal{"AWS", "*"}); {
 	case st.notPrincipal:
 		return "everyone whom it does not list"
@@ -387,9 +386,9 @@ func (w want) whom(st *statement) string {
 	return w.who
 }
 
-// open says that a statement, which stays, lets others in without what ours
-// asks for.
-func (w want) open(st *statement, ours bool) string {
+// open is the remark on a statement of others that lets somebody in without our
+// demands.
+func (w desired) open(st *statement, ours bool) string {
 	if st.deny || ours || !st.covers(w.actions[0]) || !w.concerns(st) || w.asks(st) || w.excluded(st) {
 		return ""
 	}
@@ -409,9 +408,8 @@ func (w want) open(st *statement, ours bool) string {
 	return fmt.Sprintf("lets %s assume the role %s. It was left as it is; see whether it has to be.", whom, what)
 }
 
-// asks says whether the statement makes demands of the kind ours makes, if
-// with other values.
-func (w want) asks(st *statement) bool {
+// asks reports whether the statement has our demands, if with other values.
+func (w desired) asks(st *statement) bool {
 	for _, d := range w.demands {
 		literal := func(c condition) bool {
 			return c.compares() && !strings.HasSuffix(c.operator, "IfExists") && !strings.HasPrefix(c.operator, "ForAllValues:") &&
@@ -424,9 +422,9 @@ func (w want) asks(st *statement) bool {
 	return true
 }
 
-// widened says that our statement, as it was asked for, lets in more than one
-// that is ours did.
-func (w want) widened(st *statement, ours bool) string {
+// widened is the remark on a statement of ours that is replaced by one that lets in
+// more, as requested.
+func (w desired) widened(st *statement, ours bool) string {
 	if !ours {
 		return ""
 	}
@@ -437,8 +435,9 @@ func (w want) widened(st *statement, ours bool) string {
 	return ""
 }
 
-// narrowed says that who got in without our external ID no longer will.
-func (w want) narrowed(st *statement, ours bool) string {
+// narrowed is the remark on a statement of ours that let others in without our external
+// ID.
+func (w desired) narrowed(st *statement, ours bool) string {
 	if !ours || w.kind != "AWS" || len(w.demands[0].values) == 0 {
 		return ""
 	}
@@ -456,8 +455,8 @@ func (w want) narrowed(st *statement, ours bool) string {
 	return ""
 }
 
-// unmeetable says that a condition asks for what no program can give.
-func (w want) unmeetable(st *statement, ours bool) string {
+// unmeetable is the remark on a condition that no program can meet.
+func (w desired) unmeetable(st *statement, ours bool) string {
 	if !ours || !slices.ContainsFunc(st.conditions, asksForMFA) {
 		return ""
 	}
@@ -469,13 +468,13 @@ func asksForMFA(c condition) bool {
 		strings.EqualFold(c.key, "aws:MultiFactorAuthPresent") && slices.Contains(c.values, "true")
 }
 
-// sizeNote says that IAM may not take the policy.
+// sizeNote is the remark on a policy that may be too long for IAM.
 func sizeNote(text string) []string {
 	switch n := size(text); {
-	case n > greatestAny:
-		return []string{fmt.Sprintf("The new policy has %d characters without white space; IAM takes %d at most. Take something out of it first.", n, greatestAny)}
-	case n > usualSize:
-		return []string{fmt.Sprintf("The new policy has %d characters without white space; IAM takes %d unless the account's quota \"Role trust policy length\" was raised, to %d at most.", n, usualSize, greatestAny)}
+	case n > maxSize:
+		return []string{fmt.Sprintf("The new policy has %d characters without white space; IAM takes %d at most. Take something out of it first.", n, maxSize)}
+	case n > defaultSize:
+		return []string{fmt.Sprintf("The new policy has %d characters without white space; IAM takes %d unless the account's quota \"Role trust policy length\" was raised, to %d at most.", n, defaultSize, maxSize)}
 	}
 	return nil
 }

@@ -13,15 +13,15 @@ import (
 	"unicode/utf8"
 )
 
-// policy is a trust policy that was read. What it was written as is kept,
-// since what is not ours goes out as it came in.
+// policy is a trust policy that was parsed. It keeps the JSON as written, since
+// what is not ours is written back unchanged.
 type policy struct {
 	raw        json.RawMessage
 	fields     []field
 	statements []statement
 }
 
-// field is one member of a JSON object, as it was written.
+// field is one member of a JSON object, as written.
 type field struct {
 	name  string
 	value json.RawMessage
@@ -40,8 +40,8 @@ type statement struct {
 	conditions   []condition
 }
 
-// principal is one entry of a Principal element. Everyone is "*", of the kind
-// AWS.
+// principal is one entry of a Principal element. "*" alone is the kind AWS, with the
+// name "*".
 type principal struct{ kind, name string }
 
 // condition is one key under one operator.
@@ -51,18 +51,19 @@ type condition struct {
 	raw           json.RawMessage
 }
 
-// longest is more bytes than a trust policy has: IAM takes 4,096 characters at
-// most, but does not count white space.
-const longest = 32 << 10
+// maxPolicy bounds a trust policy in bytes. IAM takes 4,096 characters at most, but
+// does not count white space.
+const maxPolicy = 32 << 10
 
-// mostSaid is how much is repeated of a policy that is none.
-const mostSaid = 500
+// maxQuoted bounds what an error repeats of a policy, in bytes.
+const maxQuoted = 500
 
-// field of the request in which the policy came.
+// currentPolicy is the field of the request that has the policy.
 const currentPolicy = "current_trust_policy"
 
-// read reads a trust policy: the document, as it is or encoded for a URL as
-// the IAM API gives it, or the answer to GetRole with the document in it.
+// read parses a trust policy: the document itself, the document encoded for a URL as
+// the IAM API returns it, or the answer to GetRole with the document in it. Codes:
+// invalid.
 func read(text string) (*policy, error) {
 	raw, err := document(text)
 	if err != nil {
@@ -75,15 +76,15 @@ func read(text string) (*policy, error) {
 	return p, nil
 }
 
-// abridged is text without the end, if it is long.
+// abridged is text without its end if it is long.
 func abridged(text string) string {
-	if len(text) <= mostSaid {
+	if len(text) <= maxQuoted {
 		return text
 	}
-	return strings.ToValidUTF8(text[:mostSaid], "") + "…"
+	return strings.ToValidUTF8(text[:maxQuoted], "") + "…"
 }
 
-// names are the principals of AWS in some statements that are ours.
+// names are our names, of the kind AWS, in the statements for which of is true.
 func (p *policy) names(of func(*statement) bool, ours func(name string) bool) (names []string) {
 	for i := range p.statements {
 		if st := &p.statements[i]; of(st) {
@@ -93,7 +94,7 @@ func (p *policy) names(of func(*statement) bool, ours func(name string) bool) (n
 	return names
 }
 
-// named are the principals of a kind that are ours.
+// named are the names of a kind that are ours.
 func (st *statement) named(kind string, ours func(name string) bool) (names []string) {
 	for _, p := range st.principals {
 		if p.kind == kind && ours(p.name) {
@@ -103,17 +104,17 @@ func (st *statement) named(kind string, ours func(name string) bool) (names []st
 	return names
 }
 
-// document finds the document in what was pasted.
+// document finds the document in a text that a person pasted.
 func document(text string) (json.RawMessage, error) {
 	raw := plain(text)
-	for range 5 { // Role, AssumeRolePolicyDocument, the document as a string, the document
-		if len(raw) > longest {
+	for range 5 { // Role, AssumeRolePolicyDocument, a string, the document
+		if len(raw) > maxPolicy {
 			return nil, fmt.Errorf("has %d bytes, more than any trust policy", len(raw))
 		}
-		if err := valid(raw); err != nil {
+		if err := checkJSON(raw); err != nil {
 			return nil, err
 		}
-		inner, found := wrapped(raw)
+		inner, found := unwrap(raw)
 		if !found {
 			return raw, nil
 		}
@@ -122,7 +123,7 @@ func document(text string) (json.RawMessage, error) {
 	return nil, errors.New("has the policy in too many wrappings")
 }
 
-// plain is text without what surrounds it, no longer encoded for a URL.
+// plain is text without a byte order mark, outer white space and URL encoding.
 func plain(text string) json.RawMessage {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if strings.HasPrefix(text, "%") {
@@ -133,9 +134,10 @@ func plain(text string) json.RawMessage {
 	return json.RawMessage(text)
 }
 
-// wrapped is what is inside of what raw is only a wrapping of.
-func wrapped(raw json.RawMessage) (inner json.RawMessage, found bool) {
-	if s, ok := text1(raw); ok {
+// unwrap is the value inside raw if raw only wraps another value: a JSON string, or
+// an element of the answer to GetRole.
+func unwrap(raw json.RawMessage) (inner json.RawMessage, found bool) {
+	if s, ok := stringIn(raw); ok {
 		return plain(s), true
 	}
 	fields, err := members(raw)
@@ -150,8 +152,8 @@ func wrapped(raw json.RawMessage) (inner json.RawMessage, found bool) {
 	return nil, false
 }
 
-// valid says where raw stops being JSON.
-func valid(raw []byte) error {
+// checkJSON says where raw stops being JSON.
+func checkJSON(raw []byte) error {
 	var whole json.RawMessage
 	err := json.Unmarshal(raw, &whole)
 	var syntax *json.SyntaxError
@@ -171,7 +173,7 @@ func valid(raw []byte) error {
 	return fmt.Errorf("is not JSON: %s", err)
 }
 
-// parse takes a trust policy apart. Errors say where.
+// parse parses a trust policy. Its errors say where it is wrong.
 func parse(raw json.RawMessage) (*policy, error) {
 	fields, err := members(raw)
 	if err != nil {
@@ -182,7 +184,7 @@ func parse(raw json.RawMessage) (*policy, error) {
 		if !slices.Contains([]string{"Version", "Id", "Statement"}, f.name) {
 			return nil, fmt.Errorf("it has no element %q; it has Version and Statement", f.name)
 		}
-		if _, ok := text1(f.value); !ok && f.name != "Statement" {
+		if _, ok := stringIn(f.value); !ok && f.name != "Statement" {
 			return nil, fmt.Errorf("%s is not a string", f.name)
 		}
 	}
@@ -204,7 +206,7 @@ func parseStatement(raw json.RawMessage) (statement, error) {
 	fields, err := members(raw)
 	st := statement{raw: raw, fields: fields}
 	for _, f := range fields {
-		if err := st.take(f); err != nil {
+		if err := st.parseElement(f); err != nil {
 			return st, err
 		}
 	}
@@ -218,15 +220,15 @@ func parseStatement(raw json.RawMessage) (statement, error) {
 	case len(st.actions) == 0:
 		return st, errors.New("has no Action")
 	}
-	return st, st.twins()
+	return st, st.checkExclusive()
 }
 
-// take reads one element of a statement.
-func (st *statement) take(f field) error {
+// parseElement parses one element of a statement.
+func (st *statement) parseElement(f field) error {
 	var err error
 	switch f.name {
 	case "Sid", "Effect":
-		s, ok := text1(f.value)
+		s, ok := stringIn(f.value)
 		if !ok {
 			return fmt.Errorf("has the %s %s, which is not a string", f.name, f.value)
 		}
@@ -239,7 +241,7 @@ func (st *statement) take(f field) error {
 		st.principals, err = parsePrincipals(f.value)
 	case "Action", "NotAction":
 		st.notAction = f.name == "NotAction"
-		st.actions, err = strs(f.value)
+		st.actions, err = stringsIn(f.value)
 	case "Condition":
 		st.conditions, err = parseConditions(f.value)
 	case "Resource", "NotResource":
@@ -253,8 +255,8 @@ func (st *statement) take(f field) error {
 	return nil
 }
 
-// twins refuses elements that exclude each other.
-func (st *statement) twins() error {
+// checkExclusive refuses elements that exclude each other.
+func (st *statement) checkExclusive() error {
 	for _, name := range []string{"Principal", "Action"} {
 		_, one := lookup(st.fields, name)
 		if _, other := lookup(st.fields, "Not"+name); one && other {
@@ -266,11 +268,11 @@ func (st *statement) twins() error {
 
 func (st *statement) text(name string) (string, bool) {
 	value, _ := lookup(st.fields, name)
-	return text1(value)
+	return stringIn(value)
 }
 
 func parsePrincipals(raw json.RawMessage) ([]principal, error) {
-	if s, ok := text1(raw); ok && s == "*" {
+	if s, ok := stringIn(raw); ok && s == "*" {
 		return []principal{{"AWS", "*"}}, nil
 	}
 	kinds, err := members(raw)
@@ -279,7 +281,7 @@ func parsePrincipals(raw json.RawMessage) ([]principal, error) {
 	}
 	var all []principal
 	for _, kind := range kinds {
-		names, err := strs(kind.value)
+		names, err := stringsIn(kind.value)
 		if err != nil {
 			return nil, fmt.Errorf("has a %s that %w", kind.name, err)
 		}
@@ -312,8 +314,8 @@ func parseConditions(raw json.RawMessage) ([]condition, error) {
 	return all, nil
 }
 
-// members reads a JSON object, keeping the order of its members. One that
-// comes twice is refused: which of the two would count is anyone's guess.
+// members are those of a JSON object, in their order. A name that occurs twice is an
+// error: readers of JSON differ in which of the two they use.
 func members(raw json.RawMessage) ([]field, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -350,7 +352,7 @@ func lookup(fields []field, name string) (json.RawMessage, bool) {
 	return fields[i].value, true
 }
 
-// elements are those of a JSON array, or the one value that stands for it.
+// elements are those of a JSON array. Any other value is an array of itself, as in IAM.
 func elements(raw json.RawMessage) []json.RawMessage {
 	var many []json.RawMessage
 	if json.Unmarshal(raw, &many) == nil && many != nil {
@@ -359,7 +361,8 @@ func elements(raw json.RawMessage) []json.RawMessage {
 	return []json.RawMessage{raw}
 }
 
-func text1(raw json.RawMessage) (string, bool) {
+// stringIn is the string that raw is; ok is false for any other value.
+func stringIn(raw json.RawMessage) (string, bool) {
 	var s *string
 	if json.Unmarshal(raw, &s) != nil || s == nil {
 		return "", false
@@ -367,11 +370,11 @@ func text1(raw json.RawMessage) (string, bool) {
 	return *s, true
 }
 
-// strs reads a string, or a list of strings.
-func strs(raw json.RawMessage) ([]string, error) {
+// stringsIn are the strings of a string or a list of strings.
+func stringsIn(raw json.RawMessage) ([]string, error) {
 	var all []string
 	for _, one := range elements(raw) {
-		s, ok := text1(one)
+		s, ok := stringIn(one)
 		if !ok {
 			return nil, errors.New("is not a string or a list of strings")
 		}
@@ -380,11 +383,11 @@ func strs(raw json.RawMessage) ([]string, error) {
 	return all, nil
 }
 
-// scalars reads a string, a number or a bool, or a list of them.
+// scalars are the values of a string, a number or a bool, or of a list of them.
 func scalars(raw json.RawMessage) ([]string, error) {
 	all := []string{}
 	for _, one := range elements(raw) {
-		s, ok := text1(one)
+		s, ok := stringIn(one)
 		switch trimmed := bytes.TrimSpace(one); {
 		case ok:
 			all = append(all, s)
@@ -397,7 +400,7 @@ func scalars(raw json.RawMessage) ([]string, error) {
 	return all, nil
 }
 
-// size counts characters as IAM's quotas do, without white space.
+// size counts characters as IAM's quotas do: without white space.
 func size(text string) (n int) {
 	for _, r := range text {
 		if !unicode.IsSpace(r) {

@@ -12,27 +12,26 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Subject is what a setup is for: roles, and who is to assume them.
+// Subject is what a setup is written from: roles, and who assumes them.
 type Subject struct {
-	Integration string // its name; empty when there is none yet
-	Draft       bool   // the integration is not saved, so that no command can name it
+	Integration string // its name; empty if it has none yet
+	Draft       bool   // the integration is not saved: no command can name it
 	Mode        rolebroker.AssumptionMode
-	ExternalIDs []string // those that are good: the current one, and the one it is being changed to
-	Earlier     []string // external IDs of this integration that are good no longer
+	ExternalIDs []string // the current one, and the one it is being changed to, if any
+	Earlier     []string // earlier external IDs of this integration
 	Roles       []rolebroker.Role
 	Request     rolebroker.SetupRequest
 
-	Platform        rolebroker.Identity // the zero value when it is not known
+	Platform        rolebroker.Identity // the zero value if it is not known
 	PlatformProblem string              // why it is not known
 
-	Runner rolebroker.Identity // of the runner that assumes the roles, for ClusterAssumeRole; the zero value when it is not known
+	Runner rolebroker.Identity // the runner's, for ClusterAssumeRole; the zero value if it is not known
 
-	found rolebroker.PrincipalForm // in the role's current policy; empty when it names the account, or not us
+	currentForm rolebroker.PrincipalForm // in the role's current policy; empty if that names the account, or not us
 }
 
-// New writes the setup. Codes: invalid (the request is not good, or its current
-// policy is none), not_found (there is no role of that name), unavailable (ctx
-// has ended).
+// New writes the setup. Codes: invalid (the request, or its current policy),
+// not_found (no role of that name), unavailable (ctx ended).
 func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 	s = s.complete()
 	if err := s.Request.Check(); err != nil {
@@ -50,28 +49,28 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		if current, err = read(s.Request.CurrentPolicy); err != nil {
 			return nil, err
 		}
-		s = s.informed(current, s.Roles[0])
+		s = s.withCurrent(current, s.Roles[0])
 	}
-	b := newBook(ctx, s)
+	b := newBlueprint(ctx, s)
 	done := &rolebroker.Setup{Integration: s.Integration, Mode: s.Mode, Principal: b.principals(), ExternalIDs: s.ExternalIDs,
 		TrustPolicy: b.commonPolicy(), PlatformProblem: s.platformProblem()}
 	for _, role := range until(ctx, s.Roles) {
 		done.Roles = append(done.Roles, rolebroker.RoleSetup{Role: role, Statement: b.addition(role), TrustPolicy: b.newPolicy(role)})
 	}
 	if current != nil {
-		b.merged = merge(current, s.want(s.Roles[0]))
+		b.merged = merge(current, s.desired(s.Roles[0]))
 		b.targets[0].policy = b.merged.text
 		done.Notes = b.merged.notes
 		done.Roles[0].Merged, done.Roles[0].Diff = b.merged.text, b.merged.diff
 	}
 	done.Text, done.AWSCLI, done.CloudFormation, done.Terraform = b.text(ctx), b.awsCLI(ctx), b.cloudFormation(ctx), b.terraform(ctx)
-	if err := ctx.Err(); err != nil { // and what is written may not be all of it
+	if err := ctx.Err(); err != nil { // the texts may be incomplete
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "writing the setup was broken off: %w", err).WithHint("ask again, for one role if there are many")
 	}
 	return done, nil
 }
 
-// until is what is in all, as far as ctx has not ended.
+// until iterates over all, and stops when ctx ends.
 func until[T any](ctx context.Context, all []T) iter.Seq2[int, T] {
 	return func(yield func(int, T) bool) {
 		for i, one := range all {
@@ -82,7 +81,7 @@ func until[T any](ctx context.Context, all []T) iter.Seq2[int, T] {
 	}
 }
 
-// complete fills in defaults, and leaves out external IDs where there are none.
+// complete fills in defaults, and drops external IDs if nothing checks them.
 func (s Subject) complete() Subject {
 	s.Mode = cmp.Or(s.Mode, rolebroker.ModePlatform)
 	s.Request = s.Request.WithDefaults()
@@ -96,20 +95,20 @@ func (s Subject) complete() Subject {
 	return s
 }
 
-// byIdentity says whether the roles are assumed from an AWS identity, which
-// external IDs are for: the platform's or a runner's.
+// byIdentity reports whether the roles are assumed from an AWS identity, the platform's
+// or a runner's. Only then external IDs are checked.
 func (s Subject) byIdentity() bool {
 	return s.Mode != rolebroker.ModeCluster || s.Request.Cluster.Variant == rolebroker.ClusterAssumeRole
 }
 
-// choose narrows the subject to the role that was asked for.
+// choose narrows the subject to the requested role.
 func (s *Subject) choose() error {
 	name := s.Request.Role
 	if name == "" {
 		return nil
 	}
-	asked := func(r rolebroker.Role) bool { return r.Name == name || string(r.ID) == name }
-	if i := slices.IndexFunc(s.Roles, asked); i >= 0 {
+	requested := func(r rolebroker.Role) bool { return r.Name == name || string(r.ID) == name }
+	if i := slices.IndexFunc(s.Roles, requested); i >= 0 {
 		s.Roles = s.Roles[i : i+1]
 		return nil
 	}
@@ -125,10 +124,10 @@ func invalid(path, format string, args ...any) error {
 		Fields: []rolebroker.Field{{Path: path, Message: fmt.Sprintf(format, args...)}}}
 }
 
-// unknown says that the principal is a placeholder.
+// unknown reports whether the principal is a placeholder.
 func (s Subject) unknown() bool { return s.Mode != rolebroker.ModeCluster && s.Platform.ARN == "" }
 
-// platformProblem is why the principal is a placeholder; "" if it is not.
+// platformProblem is why the principal is a placeholder; empty if it is not.
 func (s Subject) platformProblem() string {
 	if !s.unknown() {
 		return ""
@@ -136,38 +135,37 @@ func (s Subject) platformProblem() string {
 	return cmp.Or(s.PlatformProblem, "the platform's AWS identity is not known")
 }
 
-// book is what the formats are written from.
-type book struct {
+// blueprint is what every format is written from.
+type blueprint struct {
 	Subject
 	targets  []*target
-	accounts [][]*target // the same, an account at a time
-	merged   *merged     // nil when no current policy is known
+	accounts [][]*target // the targets by account
+	merged   *merged     // nil if no current policy is known
 	trusts   map[place]*trust
 }
 
-// place is what of a role its trust policy depends on.
+// place is the part of a role's ARN on which its trust policy depends.
 type place struct{ partition, account string }
 
-// trust is a trust policy, written once for all roles that have the same.
+// trust is a trust policy, written once for all roles that have the same one.
 type trust struct {
 	principal         string
 	statement, policy string // JSON
 }
 
-// target is an IAM role. Several roles of an integration can be the same one,
-// in different regions.
+// target is an IAM role. Several roles of an integration can be the same IAM role, in
+// different regions.
 type target struct {
 	arn      rolebroker.RoleARN
 	names    []string // what users call it
 	duration time.Duration
-	policy   string // the trust policy it is to have, JSON
-	obstacle string // why it cannot be set up, as a sentence; empty if it can
+	policy   string // its new trust policy, JSON
+	obstacle string // why it cannot be set up, in sentences; empty if it can
 }
 
-// newBook has the IAM roles of the subject, those of an account together, in the
-// order in which they come.
-func newBook(ctx context.Context, s Subject) *book {
-	b := &book{Subject: s, trusts: map[place]*trust{}}
+// newBlueprint collects the IAM roles of the subject by account, in their order.
+func newBlueprint(ctx context.Context, s Subject) *blueprint {
+	b := &blueprint{Subject: s, trusts: map[place]*trust{}}
 	known, accounts := map[rolebroker.RoleARN]*target{}, map[string]int{}
 	for _, role := range until(ctx, s.Roles) {
 		if t := known[role.ARN]; t != nil {
@@ -192,27 +190,27 @@ func newBook(ctx context.Context, s Subject) *book {
 }
 
 // trust is the trust policy of a new role.
-func (b *book) trust(role rolebroker.Role) *trust {
+func (b *blueprint) trust(role rolebroker.Role) *trust {
 	at := place{role.ARN.Partition, role.ARN.Account}
 	if b.byIdentity() {
-		at.account = "" // it is the same in all of them
+		at.account = "" // the policy is the same in all accounts
 	}
 	if b.trusts[at] == nil {
-		w := b.want(role)
+		w := b.desired(role)
 		b.trusts[at] = &trust{principal: w.principal, statement: pretty(w.fresh()), policy: pretty(trusting(w.fresh()))}
 	}
 	return b.trusts[at]
 }
 
-// addition is the statement that a role's trust policy needs.
-func (b *book) addition(role rolebroker.Role) string { return b.trust(role).statement }
+// addition is the statement to add to the trust policy of a role that exists.
+func (b *blueprint) addition(role rolebroker.Role) string { return b.trust(role).statement }
 
-// newPolicy is the trust policy of a role that is made new.
-func (b *book) newPolicy(role rolebroker.Role) string { return b.trust(role).policy }
+// newPolicy is the trust policy of a new role.
+func (b *blueprint) newPolicy(role rolebroker.Role) string { return b.trust(role).policy }
 
-// principals are what the trust policies name. While there is no role it is
-// known already whom those that the platform assumes will name.
-func (b *book) principals() string {
+// principals are the principals of the trust policies. Without roles it is the one
+// that they will have, where that does not depend on the role.
+func (b *blueprint) principals() string {
 	if len(b.Roles) == 0 && b.byIdentity() {
 		return b.trust(rolebroker.Role{}).principal
 	}
@@ -227,9 +225,9 @@ func (b *book) principals() string {
 	return strings.Join(all, ", ")
 }
 
-// commonPolicy is the trust policy that all new roles have alike; empty when
-// they have not.
-func (b *book) commonPolicy() string {
+// commonPolicy is the trust policy of new roles if it is the same for all of them;
+// else it is empty.
+func (b *blueprint) commonPolicy() string {
 	if len(b.Roles) == 0 && b.byIdentity() {
 		return b.trust(rolebroker.Role{}).policy
 	}
@@ -244,7 +242,7 @@ func (b *book) commonPolicy() string {
 	return common
 }
 
-// obstacle says why the role can never be assumed by who is to assume it.
+// obstacle is why the role can never be assumed, in sentences; empty if it can.
 func (s Subject) obstacle(role rolebroker.Role) string {
 	own := s.Platform.Partition()
 	switch {
@@ -258,19 +256,19 @@ func (s Subject) obstacle(role rolebroker.Role) string {
 	return ""
 }
 
-// notes are what a person should know of the current policy, in sentences.
-func (b *book) notes() []string {
+// notes are what a person should know about the current policy, in sentences.
+func (b *blueprint) notes() []string {
 	if b.merged == nil {
 		return nil
 	}
 	return b.merged.notes
 }
 
-// exists says whether the targets are there already: then there is one.
-func (b *book) exists() bool { return b.merged != nil }
+// exists reports whether the one target exists already, with a policy that is known.
+func (b *blueprint) exists() bool { return b.merged != nil }
 
-// seconds is the maximum session duration that the target needs, 0 for IAM's
-// own of an hour.
+// seconds is the maximum session duration that the target needs; 0 for IAM's default
+// of an hour.
 func (t *target) seconds() int {
 	if t.duration <= time.Hour {
 		return 0
@@ -278,7 +276,7 @@ func (t *target) seconds() int {
 	return int(t.duration / time.Second)
 }
 
-// label is the target by its names, for a person.
+// label is the target's names, for a person.
 func (t *target) label() string {
 	names := t.names
 	if len(names) > 5 {
@@ -287,8 +285,8 @@ func (t *target) label() string {
 	return strings.Join(names, ", ")
 }
 
-// description is what the IAM role says of itself.
-func (b *book) description(t *target) string {
+// description is the description of the IAM role.
+func (b *blueprint) description(t *target) string {
 	name := t.names[0]
 	if b.Integration != "" {
 		name = b.Integration + "/" + name
@@ -296,12 +294,12 @@ func (b *book) description(t *target) string {
 	return "Lent to AI agents by rolebroker as " + name
 }
 
-// draft says that there is no integration which a command could name.
+// draft reports whether there is no integration that a command could name.
 func (s Subject) draft() bool { return s.Draft || s.Integration == "" }
 
-// integration is the integration as integration setup takes it: by its name or,
-// while there is none, by the file that it will be made from.
-func (b *book) integration() string {
+// integration is the argument of integration setup: the integration's name or, while
+// it is a draft, the file that it will be made from.
+func (b *blueprint) integration() string {
 	if b.draft() {
 		return "-f FILE"
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// option is an option of a command with its value. A value that begins like
-// an option has to be joined to it.
+// option is an option of a command with its value. A value that begins with - is
+// joined to the option.
 func option(name, value string) string {
 	if strings.HasPrefix(value, "-") {
 		return name + "=" + rolebroker.ShellWord(value)
@@ -19,8 +19,8 @@ func option(name, value string) string {
 	return name + " " + rolebroker.ShellWord(value)
 }
 
-// comment makes a comment of every line, whatever ends it: YAML takes more for
-// the end of one than a shell.
+// comment makes a comment of every line. A line ends where any reader ends it: other
+// characters than \n end lines too.
 func comment(text string) string {
 	lines := strings.Split(lineEnds.Replace(text), "\n")
 	for i, line := range lines {
@@ -31,7 +31,7 @@ func comment(text string) string {
 
 var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
 
-// script is lines of text on its way to be a script.
+// script collects lines of text.
 type script struct{ strings.Builder }
 
 func (s *script) line(format string, args ...any) {
@@ -39,14 +39,14 @@ func (s *script) line(format string, args ...any) {
 	s.WriteByte('\n')
 }
 
-// remark is a line, or several, of comment.
+// remark adds a comment of one or several lines.
 func (s *script) remark(format string, args ...any) {
 	s.line("%s", comment(fmt.Sprintf(format, args...)))
 }
 
-// awsCLI is commands for all the roles. Those that have to be thought about,
-// or filled in, are comments.
-func (b *book) awsCLI(ctx context.Context) string {
+// awsCLI is commands for all the roles. Commands that are optional, or that have
+// placeholders, are comments.
+func (b *blueprint) awsCLI(ctx context.Context) string {
 	var out script
 	out.WriteString(b.remarks())
 	if missing := b.missing(); missing != "" {
@@ -54,7 +54,7 @@ func (b *book) awsCLI(ctx context.Context) string {
 		out.line("# Until then the commands are comments.\n")
 	}
 	if doubt := b.doubt(); doubt != "" {
-		out.remark("%s\n", doubt)
+		out.remark("%s\n  %s\n", doubt, b.principalCommand())
 	}
 	if len(b.accounts) > 1 {
 		out.line("# The roles are in several accounts: run each part with credentials of its own account.\n")
@@ -65,15 +65,16 @@ func (b *book) awsCLI(ctx context.Context) string {
 		}
 		b.accountCommands(ctx, &out, account)
 	}
-	if last := b.clusterCommands(); last != "" {
-		out.line("\n%s", last)
+	if about, command := b.clusterCommand(); about != "" {
+		out.line("")
+		out.remark("%s", strings.TrimSuffix(about+"\n"+command, "\n"))
 	}
 	return out.String()
 }
 
-// accountCommands are those for the roles of one account, none of which is run
-// in another.
-func (b *book) accountCommands(ctx context.Context, out *script, account []*target) {
+// accountCommands adds those for the roles of one account. They run in that account
+// only.
+func (b *blueprint) accountCommands(ctx context.Context, out *script, account []*target) {
 	id, changes := account[0].arn.Account, b.changes(account)
 	out.line("# With credentials of account %s:", id)
 	if changes {
@@ -92,21 +93,21 @@ func (b *book) accountCommands(ctx context.Context, out *script, account []*targ
 	}
 }
 
-// changes says whether there is a command for one of the targets.
-func (b *book) changes(account []*target) bool {
+// changes reports whether there is a command for one of the targets.
+func (b *blueprint) changes(account []*target) bool {
 	return !b.settled() && slices.ContainsFunc(account, func(t *target) bool { return t.obstacle == "" })
 }
 
-// guard begins what is run in this account only, up to fi. In another it fails,
-// which ends bash -e; a shell into which it is pasted reads up to fi before it
-// runs any of it.
+// guard begins commands that run in one account only, up to fi. In another account it
+// fails, which ends bash -e. A shell into which the commands are pasted reads up to fi
+// before it runs any of them.
 func guard(account string) string {
 	return `if [ "$(aws sts get-caller-identity --query Account --output text)" != ` + account + " ]; then\n" +
 		`  echo "these are not credentials of account ` + account + `" >&2` + "\n  false\nelse"
 }
 
-// missing says what has to be filled in by hand, and how to find it.
-func (b *book) missing() string {
+// missing is what has to be filled in by hand, and how to find it; empty if nothing.
+func (b *blueprint) missing() string {
 	switch {
 	case b.unknown():
 		return "The platform's AWS identity is not known. Give the server one, and ask for this again;\n" +
@@ -121,26 +122,26 @@ func (b *book) missing() string {
 	return ""
 }
 
-// doubt says that the principal may be another; "" if it is certain.
-func (b *book) doubt() string {
+// doubt is why the principal may have another ARN; empty if the ARN is certain.
+func (b *blueprint) doubt() string {
 	exact, certain := b.Platform.Principal()
 	if b.Mode == rolebroker.ModeCluster || b.form() != rolebroker.PrincipalExact || exact == "" || certain {
 		return ""
 	}
 	return "AWS does not tell the platform the path of its own role, and a role with a path has another ARN than\n" +
-		exact + ". Find it out in account " + b.Platform.Account + ", and put it in:\n  " + b.principalCommand()
+		exact + ". Find it out in account " + b.Platform.Account + ", and put it in:"
 }
 
-// principalCommand tells the ARN of the platform's role, with its path.
-func (b *book) principalCommand() string {
+// principalCommand prints the ARN of the platform's role, with its path.
+func (b *blueprint) principalCommand() string {
 	exact, _ := b.Platform.Principal()
 	return "aws iam get-role " + option("--role-name", exact[strings.LastIndexByte(exact, '/')+1:]) + " --query Role.Arn --output text"
 }
 
 const issuerCommand = "aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer --output text"
 
-// roleCommands make the role, or change the trust policy of one that exists.
-func (b *book) roleCommands(t *target) string {
+// roleCommands create the role, or change the trust policy of one that exists.
+func (b *blueprint) roleCommands(t *target) string {
 	switch {
 	case t.obstacle != "":
 		return comment(t.obstacle)
@@ -157,15 +158,15 @@ func (b *book) roleCommands(t *target) string {
 	return b.runnable(update)
 }
 
-// runnable is a command that can be run, as a comment while it cannot.
-func (b *book) runnable(command string) string {
+// runnable is a command, or a comment if the command has placeholders.
+func (b *blueprint) runnable(command string) string {
 	if len(b.placeholders()) > 0 {
 		return comment(command)
 	}
 	return command
 }
 
-func (b *book) createCommand(t *target) string {
+func (b *blueprint) createCommand(t *target) string {
 	words := []string{"aws iam create-role " + option("--role-name", t.arn.Name)}
 	if t.arn.Path != "/" {
 		words = append(words, option("--path", t.arn.Path))
@@ -177,25 +178,25 @@ func (b *book) createCommand(t *target) string {
 	return strings.Join(words, " \\\n  ")
 }
 
-func (b *book) attachComment(t *target) string {
+func (b *blueprint) attachComment(t *target) string {
 	return "# Then let it do all that your agents need, for example:\n" +
 		"# aws iam attach-role-policy " + option("--role-name", t.arn.Name) + " --policy-arn " + rolebroker.ShellWord(readOnlyAccess(t.arn.Partition))
 }
 
-// readOnlyAccess is a policy of AWS's, as an example.
+// readOnlyAccess is a managed policy of AWS, as an example.
 func readOnlyAccess(partition string) string {
 	return "arn:" + partition + ":iam::aws:policy/ReadOnlyAccess"
 }
 
-// existingComment is how to come by commands for a role that exists.
-func (b *book) existingComment(t *target) string {
+// existingComment tells how to get the commands for a role that exists.
+func (b *blueprint) existingComment(t *target) string {
 	again := "rolebroker integration setup " + b.integration() + " " + option("--role", t.names[0]) + b.flags() + " --current current.json --format aws-cli"
 	return comment("The role exists already? Then, instead of making it:\n" +
 		"aws iam get-role " + option("--role-name", t.arn.Name) + " --query Role.AssumeRolePolicyDocument > current.json && " + again)
 }
 
-// flags are those of the request that are not the defaults.
-func (b *book) flags() string {
+// flags are the options of integration setup for what the request has besides defaults.
+func (b *blueprint) flags() string {
 	var f string
 	r, usual := b.Request, rolebroker.SetupRequest{}.WithDefaults()
 	for _, flag := range []struct{ name, value, usual string }{
@@ -212,8 +213,8 @@ func (b *book) flags() string {
 	return f
 }
 
-// providerCommand makes IAM of one account know the cluster's issuer.
-func (b *book) providerCommand(partition string) string {
+// providerCommand creates the OpenID Connect provider for the cluster's issuer.
+func (b *blueprint) providerCommand(partition string) string {
 	url := b.Request.Cluster.Issuer
 	if url == "" {
 		url = "https://" + b.issuer(partition)
@@ -222,22 +223,24 @@ func (b *book) providerCommand(partition string) string {
 		"# aws iam create-open-id-connect-provider " + option("--url", url) + " --client-id-list " + audience
 }
 
-// clusterCommands tie the service account to the roles.
-func (b *book) clusterCommands() string {
+// clusterCommand gives the service account its role. The command is empty where there is none to run, and both are
+// empty where roles do not trust a cluster.
+func (b *blueprint) clusterCommand() (about, command string) {
 	if b.Mode != rolebroker.ModeCluster || len(b.targets) == 0 {
-		return ""
+		return "", ""
 	}
 	c, arn := b.Request.Cluster, b.targets[0].arn.String()
-	if c.Variant == rolebroker.ClusterAssumeRole {
-		return "# In account " + b.Runner.Account + ", the runner's own policy has to allow sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity on the roles."
+	switch c.Variant {
+	case rolebroker.ClusterAssumeRole:
+		return "In account " + b.Runner.Account + ", the runner's own policy has to allow " +
+			"sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity on the roles.", ""
+	case rolebroker.ClusterPodIdentity:
+		return "In the account of the cluster, give the service account its role. EKS takes one for each service account:",
+			"aws eks create-pod-identity-association --cluster-name CLUSTER " + option("--namespace", c.Namespace) + " " +
+				option("--service-account", c.ServiceAccount) + " " + option("--role-arn", arn)
 	}
-	if c.Variant == rolebroker.ClusterPodIdentity {
-		return "# In the account of the cluster, give the service account its role. EKS takes one for each service account:\n" +
-			"# aws eks create-pod-identity-association --cluster-name CLUSTER " + option("--namespace", c.Namespace) + " " +
-			option("--service-account", c.ServiceAccount) + " " + option("--role-arn", arn)
-	}
-	return "# In the cluster, give the service account a role, so that its pods get a token. One role is enough for that:\n" +
-		"# the token is good for every role that trusts the service account.\n" +
-		"# kubectl annotate serviceaccount " + option("--namespace", c.Namespace) + " " + rolebroker.ShellWord(c.ServiceAccount) + " " +
-		rolebroker.ShellWord("eks.amazonaws.com/role-arn="+arn)
+	return "In the cluster, give the service account a role, so that its pods get a token. One role is enough for that:\n" +
+			"the token is good for every role that trusts the service account.",
+		"kubectl annotate serviceaccount " + option("--namespace", c.Namespace) + " " + rolebroker.ShellWord(c.ServiceAccount) + " " +
+			rolebroker.ShellWord("eks.amazonaws.com/role-arn="+arn)
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// What stands where something is not known.
+// Placeholders for values that are not known.
 const (
 	accountPlaceholder = "PLATFORM_ACCOUNT_ID"
 	clusterPlaceholder = "CLUSTER_ID"
 )
 
-// The actions that trust policies speak of.
+// The actions of trust policies.
 const (
 	assumeRole        = "sts:AssumeRole"
 	assumeRoleWithWeb = "sts:AssumeRoleWithWebIdentity"
@@ -22,43 +22,42 @@ const (
 	setSourceIdentity = "sts:SetSourceIdentity"
 )
 
-// podIdentity is the service that assumes roles for pods.
+// podIdentity is the service principal of EKS Pod Identity.
 const podIdentity = "pods.eks.amazonaws.com"
 
-// audience is whom the tokens of service accounts are meant for.
+// audience is the audience of the service-account tokens that STS accepts.
 const audience = "sts.amazonaws.com"
 
-// want is the statement that a trust policy is to have, and how to recognize
-// those that were written for the same purpose earlier.
-type want struct {
+// desired is the statement that a trust policy has to have, and how to recognize
+// statements that were written for the same purpose earlier.
+type desired struct {
 	kind      string // of the principal: AWS, Federated or Service
 	principal string
-	ours      func(name string) bool   // whether a principal of that kind is who we are
-	called    func(name string) string // what a principal that is ours is to be called
-	me        string                   // aws:PrincipalArn of who assumes; empty when it is not known
-	who       string                   // in words, as in "the platform"
-	actions   []string                 // the first is the one that counts
+	ours      func(name string) bool   // whether a principal of that kind is us
+	called    func(name string) string // the name that the new statement has for a principal that is us
+	me        string                   // our aws:PrincipalArn; empty if it is not known
+	who       string                   // what people call us, as in "the platform"
+	actions   []string                 // the first one assumes the role
 	demands   []demand
 }
 
-// demand is a condition that a request has to meet: the key has one of the
-// values.
+// demand is a condition of the desired statement: the key has one of the values.
 type demand struct {
 	key    string
 	values []string
-	stale  []string // values that were good earlier
+	stale  []string // earlier values
 	must   bool     // a statement without the condition was not written for us
-	loose  bool     // a pattern that one of the values fits was written for us
+	loose  bool     // a statement with a pattern that one of the values fits was written for us
 }
 
-// Statement is the statement that a role's trust policy needs, as JSON.
+// Statement is the statement that the role's trust policy needs, as JSON.
 func (s Subject) Statement(role rolebroker.Role) string {
-	return pretty(s.complete().want(role).fresh())
+	return pretty(s.complete().desired(role).fresh())
 }
 
-// TrustPolicy is a whole trust policy with that statement alone.
+// TrustPolicy is a trust policy with only that statement, as JSON.
 func (s Subject) TrustPolicy(role rolebroker.Role) string {
-	return pretty(trusting(s.complete().want(role).fresh()))
+	return pretty(trusting(s.complete().desired(role).fresh()))
 }
 
 // trusting is a trust policy of one statement.
@@ -66,8 +65,8 @@ func trusting(statement object) object {
 	return object{{"Version", "2012-10-17"}, {"Statement", []any{statement}}}
 }
 
-// AllowPlatform is the statement that the platform's own policy needs in order
-// to assume a role, as JSON.
+// AllowPlatform is the statement that a policy of the platform's own identity needs to
+// assume the role, as JSON.
 func AllowPlatform(role rolebroker.RoleARN) string {
 	// In a resource, unlike in a principal, ${…} is a policy variable; ${$} is
 	// the dollar sign itself.
@@ -75,25 +74,25 @@ func AllowPlatform(role rolebroker.RoleARN) string {
 	return pretty(object{{"Effect", "Allow"}, {"Action", texts([]string{assumeRole, tagSession, setSourceIdentity})}, {"Resource", resource}})
 }
 
-// want is the statement for a role of the subject, which is complete.
-func (s Subject) want(role rolebroker.Role) want {
+// desired is the statement for a role. The subject has its defaults.
+func (s Subject) desired(role rolebroker.Role) desired {
 	switch {
 	case s.Mode != rolebroker.ModeCluster:
-		return s.wantPlatform(role)
+		return s.byPlatform(role)
 	case s.Request.Cluster.Variant == rolebroker.ClusterPodIdentity:
-		return s.wantPodIdentity(role)
+		return s.byPodIdentity(role)
 	case s.Request.Cluster.Variant == rolebroker.ClusterAssumeRole:
-		return s.wantRunner(role)
+		return s.byRunner(role)
 	}
-	return s.wantIRSA(role)
+	return s.byIRSA(role)
 }
 
-// wantPlatform trusts the platform. Session tags and source identity are
-// allowed in advance, so that switching them on breaks nothing.
-func (s Subject) wantPlatform(role rolebroker.Role) want {
+// byPlatform is the statement that trusts the platform. It allows session tags and
+// source identity in advance, so that an integration can switch them on later.
+func (s Subject) byPlatform(role rolebroker.Role) desired {
 	me, _ := s.Platform.Principal()
 	principal := s.platformPrincipal(role)
-	return want{
+	return desired{
 		kind: "AWS", principal: principal, ours: s.isPlatform, me: me, who: "the platform",
 		called:  func(name string) string { return s.called(name, principal) },
 		actions: []string{assumeRole, tagSession, setSourceIdentity},
@@ -101,12 +100,12 @@ func (s Subject) wantPlatform(role rolebroker.Role) want {
 	}
 }
 
-// wantRunner trusts a runner's AWS identity as the platform's is trusted, but
-// by itself and not by its account, unless that was asked for.
-func (s Subject) wantRunner(role rolebroker.Role) want {
+// byRunner is the statement that trusts the AWS identity of a runner. It names the
+// identity itself unless the request asks for its account.
+func (s Subject) byRunner(role rolebroker.Role) desired {
 	s.Platform = s.Runner
 	s.Request.Principal = cmp.Or(s.Request.Principal, rolebroker.PrincipalExact)
-	w := s.wantPlatform(role)
+	w := s.byPlatform(role)
 	w.who = "the runner"
 	return w
 }
@@ -121,14 +120,14 @@ func (s Subject) platformPrincipal(role rolebroker.Role) string {
 	return s.Platform.AccountPrincipal()
 }
 
-// form is how what is new names the platform: as was asked for, or else as the
-// role's current policy does.
+// form is how a new statement names the platform: as requested, else as the role's
+// current policy does.
 func (s Subject) form() rolebroker.PrincipalForm {
-	return cmp.Or(s.Request.Principal, s.found, rolebroker.PrincipalAccount)
+	return cmp.Or(s.Request.Principal, s.currentForm, rolebroker.PrincipalAccount)
 }
 
-// called is what one of the platform's principals is to be called: as was asked
-// for, or else no more than it lets in now.
+// called is the new name for one of the platform's principals: as requested, else one
+// that lets in no more than the current one.
 func (s Subject) called(name, principal string) string {
 	exact, _ := s.Platform.Principal()
 	switch {
@@ -142,10 +141,10 @@ func (s Subject) called(name, principal string) string {
 	return name
 }
 
-// informed is the subject with what a role's current policy tells of the
-// platform: by what path it is there, since IAM keeps no principal that is not,
-// and how our statements name it, or else those that others have for it.
-func (s Subject) informed(p *policy, role rolebroker.Role) Subject {
+// withCurrent is the subject with what a role's current policy tells about the
+// platform: the path of its role, since IAM stores only principals that exist, and how
+// our statements, or else those of others, name it.
+func (s Subject) withCurrent(p *policy, role rolebroker.Role) Subject {
 	if s.Mode == rolebroker.ModeCluster || s.Platform.ARN == "" {
 		return s
 	}
@@ -155,18 +154,18 @@ func (s Subject) informed(p *policy, role rolebroker.Role) Subject {
 			s.Platform.RoleARN = cmp.Or(s.Platform.RoleARN, name)
 		}
 	}
-	names := p.names(s.want(role).recognizes, s.isPlatform)
+	names := p.names(s.desired(role).recognizes, s.isPlatform)
 	if len(names) == 0 {
 		names = p.names(allowing, s.isPlatform)
 	}
 	account := func(name string) bool { return breadth(name) == anAccount }
 	if len(names) > 0 && !slices.ContainsFunc(names, account) {
-		s.found = rolebroker.PrincipalExact
+		s.currentForm = rolebroker.PrincipalExact
 	}
 	return s
 }
 
-// How much a principal of a trust policy lets in, the least first.
+// How much a principal of a trust policy lets in, from the least.
 const (
 	aSession = iota
 	aRole    // or a user
@@ -186,9 +185,9 @@ func breadth(principal string) int {
 
 func itself(name string) string { return name }
 
-// isPlatform says whether a trust policy's principal names the platform. A
-// role's name is unique in its account whatever its path, which may not be
-// known to us.
+// isPlatform reports whether a principal of a trust policy names the platform. The path
+// of the platform's role, which may not be known, does not matter: the name of a role is
+// unique in its account.
 func (s Subject) isPlatform(principal string) bool {
 	id := s.Platform
 	if id.ARN == "" {
@@ -203,16 +202,15 @@ func (s Subject) isPlatform(principal string) bool {
 	return err == nil && ownErr == nil && named.Partition == own.Partition && named.Account == own.Account && named.Name == own.Name
 }
 
-// wantIRSA trusts a service account by the cluster's issuer. Tags and source
-// identity would have to be in the token, where EKS puts none, so that the
-// one action is all there is to allow.
+// byIRSA is the statement that trusts a service account by the cluster's issuer. Session
+// tags and source identity would come from the token, and EKS puts none into it.
 //
 // Source: EKS User Guide, "Assign IAM roles to Kubernetes service accounts".
-func (s Subject) wantIRSA(role rolebroker.Role) want {
+func (s Subject) byIRSA(role rolebroker.Role) desired {
 	c := s.Request.Cluster
 	issuer := s.issuer(role.ARN.Partition)
 	provider := "arn:" + role.ARN.Partition + ":iam::" + role.ARN.Account + ":oidc-provider/" + issuer
-	return want{
+	return desired{
 		kind: "Federated", principal: provider, ours: func(name string) bool { return name == provider }, called: itself, who: "the service account",
 		actions: []string{assumeRoleWithWeb},
 		demands: []demand{
@@ -222,7 +220,7 @@ func (s Subject) wantIRSA(role rolebroker.Role) want {
 	}
 }
 
-// issuer is the cluster's issuer as IAM writes it, without its scheme.
+// issuer is the cluster's issuer as IAM writes it: without the scheme.
 func (s Subject) issuer(partition string) string {
 	if s.Request.Cluster.Issuer != "" {
 		return strings.TrimPrefix(s.Request.Cluster.Issuer, "https://")
@@ -234,14 +232,14 @@ func (s Subject) issuer(partition string) string {
 	return "oidc.eks.REGION." + suffix + "/id/" + clusterPlaceholder
 }
 
-// wantPodIdentity trusts a service account by the tags that EKS gives to the
-// sessions of its pods.
+// byPodIdentity is the statement that trusts a service account by the session tags that
+// EKS sets for its pods.
 //
 // Source: EKS User Guide, "Create IAM role with trust policy required by EKS
 // Pod Identity".
-func (s Subject) wantPodIdentity(role rolebroker.Role) want {
+func (s Subject) byPodIdentity(role rolebroker.Role) desired {
 	c := s.Request.Cluster
-	return want{
+	return desired{
 		kind: "Service", principal: podIdentity, ours: func(name string) bool { return name == podIdentity }, called: itself, who: "the service account",
 		actions: []string{assumeRole, tagSession},
 		demands: []demand{
@@ -252,7 +250,7 @@ func (s Subject) wantPodIdentity(role rolebroker.Role) want {
 	}
 }
 
-// placeholders are what has still to be filled in by hand.
+// placeholders are those that the texts contain.
 func (s Subject) placeholders() []string {
 	switch {
 	case s.Mode != rolebroker.ModeCluster && s.Platform.ARN == "":
@@ -263,16 +261,16 @@ func (s Subject) placeholders() []string {
 	return nil
 }
 
-// needsIssuer says that the cluster's issuer has to be known and is not.
+// needsIssuer reports whether the cluster's issuer is needed and not known.
 func (s Subject) needsIssuer() bool {
 	return s.Mode == rolebroker.ModeCluster && s.Request.Cluster.Variant == rolebroker.ClusterIRSA && s.Request.Cluster.Issuer == ""
 }
 
-// fresh is the statement where there was none.
-func (w want) fresh() object { return w.statement(grant{principal: w.principal}) }
+// fresh is the statement for a policy that has none of ours.
+func (w desired) fresh() object { return w.statement(grant{principal: w.principal}) }
 
-// statement is the statement, with what others gave it besides our own.
-func (w want) statement(g grant) object {
+// statement is the statement with the actions and conditions of a grant.
+func (w desired) statement(g grant) object {
 	st := object{{"Effect", "Allow"}, {"Principal", object{{w.kind, g.principal}}}, {"Action", texts(w.with(g.actions))}}
 	if when := w.conditions(g.others); len(when) > 0 {
 		st = append(st, member{"Condition", when})
@@ -280,15 +278,14 @@ func (w want) statement(g grant) object {
 	return st
 }
 
-// with are our actions and more, each of them once.
-func (w want) with(more []string) []string {
+// with is our actions and more, without duplicates.
+func (w desired) with(more []string) []string {
 	among := func(action string) bool { return covered(action, more) }
 	return append(slices.DeleteFunc(slices.Clone(w.actions), among), more...)
 }
 
-// conditions are ours under StringEquals, then those of others, an operator
-// at a time.
-func (w want) conditions(others []condition) object {
+// conditions are our demands under StringEquals, then those of others, by operator.
+func (w desired) conditions(others []condition) object {
 	var operators []string
 	byOperator := map[string]object{}
 	put := func(operator, key string, value any) {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// terraform is HCL with a resource for each role.
-func (b *book) terraform(ctx context.Context) string {
+// terraform is configuration with a resource for each role.
+func (b *blueprint) terraform(ctx context.Context) string {
 	var out script
 	out.WriteString(b.remarks())
 	if missing := b.missing(); missing != "" {
@@ -35,7 +35,7 @@ func (b *book) terraform(ctx context.Context) string {
 	return out.String()
 }
 
-func (b *book) awsIAMRole(t *target, name string) string {
+func (b *blueprint) awsIAMRole(t *target, name string) string {
 	var out script
 	if t.obstacle != "" {
 		out.remark("Role %s is not here: %s\n  %s", t.label(), t.obstacle, t.arn)
@@ -57,7 +57,7 @@ func (b *book) awsIAMRole(t *target, name string) string {
 	return out.String()
 }
 
-func (b *book) arguments(t *target) [][2]string {
+func (b *blueprint) arguments(t *target) [][2]string {
 	all := [][2]string{{"name", hclText(t.arn.Name)}, {"path", hclText(t.arn.Path)}, {"description", hclText(b.description(t))}}
 	if n := t.seconds(); n > 0 {
 		all = append(all, [2]string{"max_session_duration", strconv.Itoa(n)})
@@ -78,7 +78,7 @@ func attributes(all [][2]string) string {
 	return out.String()
 }
 
-// terraformName is a role's name as Terraform takes it in an address.
+// terraformName is a role's name in a form that an address in Terraform can have.
 func terraformName(name string) string {
 	clean := strings.Map(func(r rune) rune {
 		if isAlphanumeric(r) {

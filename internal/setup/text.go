@@ -10,15 +10,14 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// width is how long a line for a person is at most, unless a word is longer.
+// width is how long a line for a person is at most. A longer word gets a line of its own.
 const width = 98
 
-// guide is text for a person.
+// guide collects text for a person.
 type guide struct{ script }
 
-// text is the guide: what to decide, what to do in the console, what comes
-// next.
-func (b *book) text(ctx context.Context) string {
+// text is the guide: what to decide, what to do in the console, and what to do next.
+func (b *blueprint) text(ctx context.Context) string {
 	g := &guide{}
 	g.stepOne(b.Mode)
 	g.heading("Step 2: Configure role assumption in AWS (once for each role)")
@@ -47,22 +46,21 @@ func (g *guide) heading(text string) {
 	g.line("%s\n", strings.Repeat("=", len(text)))
 }
 
-// gap is one empty line, unless there is one already.
+// gap adds an empty line, unless there is one already.
 func (g *guide) gap() {
 	if g.Len() > 0 && !strings.HasSuffix(g.String(), "\n\n") {
 		g.line("")
 	}
 }
 
-// para is a paragraph, wrapped.
-func (g *guide) para(format string, args ...any) {
-	g.fill("", "", fmt.Sprintf(format, args...))
+// paragraph adds a paragraph, wrapped.
+func (g *guide) paragraph(format string, args ...any) {
+	g.wrap("", "", fmt.Sprintf(format, args...))
 	g.line("")
 }
 
-// fill writes words a line at a time, the first after one prefix and those
-// that follow after another.
-func (g *guide) fill(first, rest, text string) {
+// wrap adds text as lines, the first with one prefix and the others with another.
+func (g *guide) wrap(first, rest, text string) {
 	line, empty := first, true
 	for _, word := range strings.Fields(text) {
 		switch {
@@ -79,12 +77,11 @@ func (g *guide) fill(first, rest, text string) {
 	g.line("%s", line)
 }
 
-// remarks are the notes on the current policy as comments, for the top of what
-// is to be pasted.
-func (b *book) remarks() string {
+// remarks are the notes on the current policy as comments, for the top of a script.
+func (b *blueprint) remarks() string {
 	g := &guide{}
 	for _, note := range b.notes() {
-		g.fill("# ", "#   ", note)
+		g.wrap("# ", "#   ", note)
 	}
 	if g.Len() > 0 {
 		g.line("")
@@ -92,7 +89,7 @@ func (b *book) remarks() string {
 	return g.String()
 }
 
-// block is text to be copied.
+// block adds text to be copied.
 func (g *guide) block(text string) {
 	g.gap()
 	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
@@ -101,7 +98,7 @@ func (g *guide) block(text string) {
 	g.gap()
 }
 
-// stepOne is the choice of mode, with the one that is used marked.
+// stepOne adds the choice of mode, with a mark at the mode in use.
 func (g *guide) stepOne(mode rolebroker.AssumptionMode) {
 	g.heading("Step 1: Decide whether to give role-assumption permission to the platform or to your cluster")
 	for _, advice := range rolebroker.Modes() {
@@ -112,12 +109,12 @@ func (g *guide) stepOne(mode rolebroker.AssumptionMode) {
 		if advice.Recommended {
 			title += " (recommended)"
 		}
-		g.fill("  "+mark+" ", "      ", title)
+		g.wrap("  "+mark+" ", "      ", title)
 		g.list("Advantages", advice.Advantages)
 		g.list("Disadvantages", advice.Disadvantages)
 		g.line("")
 	}
-	g.para("The one with the [x] is what this integration uses.")
+	g.paragraph("The one with the [x] is what this integration uses.")
 }
 
 func (g *guide) list(title string, all []string) {
@@ -125,27 +122,27 @@ func (g *guide) list(title string, all []string) {
 		if i == 0 {
 			g.line("      %s:", title)
 		}
-		g.fill("        - ", "          ", one)
+		g.wrap("        - ", "          ", one)
 	}
 }
 
-// role is one of those that it is about.
+// role adds one of the roles.
 func (g *guide) role(t *target) {
 	g.line("  %s", t.label())
 	g.line("    %s", t.arn)
 	if t.obstacle != "" {
-		g.fill("    ", "    ", t.obstacle)
+		g.wrap("    ", "    ", t.obstacle)
 	}
 }
 
-// platform is for roles that the platform assumes.
-func (g *guide) platform(b *book) {
-	g.para("Sign in to the AWS console in the account of the role, and go to IAM > Roles.")
+// platform adds what to do for roles that the platform assumes.
+func (g *guide) platform(b *blueprint) {
+	g.paragraph("Sign in to the AWS console in the account of the role, and go to IAM > Roles.")
 	if b.unknown() {
-		g.para("The platform's AWS identity is not known, so %s stands for the ID of its account.", accountPlaceholder)
+		g.paragraph("The platform's AWS identity is not known, so %s stands for the ID of its account.", accountPlaceholder)
 	}
 	if len(b.ExternalIDs) > 1 {
-		g.para("The external ID of this integration is being changed. Until that is finished every role has to accept both, the one in use first: %s.",
+		g.paragraph("The external ID of this integration is being changed. Until that is finished every role has to accept both, the one in use first: %s.",
 			strings.Join(b.ExternalIDs, " and "))
 	}
 	if !b.exists() {
@@ -155,8 +152,8 @@ func (g *guide) platform(b *book) {
 	g.principal(b)
 }
 
-// newRole is the console's wizard.
-func (g *guide) newRole(b *book) {
+// newRole adds the steps of the console's wizard.
+func (g *guide) newRole(b *blueprint) {
 	g.line("To create a new role for the platform:\n")
 	g.steps(slices.Concat([]string{
 		`Click Create role.`,
@@ -171,16 +168,15 @@ func (g *guide) newRole(b *book) {
 	g.each(b, b.newPolicy)
 }
 
-// steps is a numbered list.
+// steps adds a numbered list.
 func (g *guide) steps(all []string) {
 	for i, text := range all {
-		g.fill(fmt.Sprintf("%3d. ", i+1), "     ", text)
+		g.wrap(fmt.Sprintf("%3d. ", i+1), "     ", text)
 	}
 }
 
-// each is what is written for a role, once for all those for which it is the
-// same.
-func (g *guide) each(b *book, write func(rolebroker.Role) string) {
+// each adds what write returns for each role, once for all roles with the same text.
+func (g *guide) each(b *blueprint, write func(rolebroker.Role) string) {
 	var all []string
 	names := map[string][]string{}
 	for _, role := range b.Roles {
@@ -196,20 +192,20 @@ func (g *guide) each(b *book, write func(rolebroker.Role) string) {
 		}
 		if len(all) > 1 {
 			g.gap()
-			g.fill("  For ", "  ", strings.Join(names[text], ", ")+":")
+			g.wrap("  For ", "  ", strings.Join(names[text], ", ")+":")
 		}
 		g.block(text)
 	}
 }
 
-func (b *book) platformAccount() string {
+func (b *blueprint) platformAccount() string {
 	if b.Platform.Account == "" {
 		return accountPlaceholder
 	}
 	return b.Platform.Account
 }
 
-func (b *book) thisAccount() string {
+func (b *blueprint) thisAccount() string {
 	own := func(t *target) bool { return t.arn.Account == b.Platform.Account }
 	if slices.ContainsFunc(b.targets, own) {
 		return ` In that account itself, select "This account".`
@@ -217,7 +213,7 @@ func (b *book) thisAccount() string {
 	return ""
 }
 
-func (b *book) externalIDStep() string {
+func (b *blueprint) externalIDStep() string {
 	const never = `Do not tick "Require MFA", which no program can give.`
 	if len(b.ExternalIDs) == 0 {
 		return never
@@ -226,8 +222,8 @@ func (b *book) externalIDStep() string {
 		"with it nobody else who uses the same platform can have it assumed for them. " + never
 }
 
-// wizardLacks is why the trust policy that the console writes may not do.
-func (b *book) wizardLacks() string {
+// wizardLacks is why the trust policy that the console writes may not suffice.
+func (b *blueprint) wizardLacks() string {
 	switch {
 	case b.form() == rolebroker.PrincipalExact:
 		return "The trust policy that the console writes trusts the whole account, and allows neither session tags nor a source identity;"
@@ -237,17 +233,16 @@ func (b *book) wizardLacks() string {
 	return "Only if the integration asks for session tags or a source identity, neither of which the trust policy that the console writes allows,"
 }
 
-// pathStep says what the console cannot do.
-func (b *book) pathStep() string {
+// pathStep tells that the console creates no roles with a path.
+func (b *blueprint) pathStep() string {
 	if slices.ContainsFunc(b.targets, func(t *target) bool { return t.arn.Path != "/" }) {
 		return " The console makes no roles with a path; use the AWS CLI, CloudFormation or Terraform for those that have one."
 	}
 	return ""
 }
 
-// durationSteps are for roles whose sessions last longer than IAM lets them
-// unasked.
-func (b *book) durationSteps() (all []string) {
+// durationSteps are for roles whose sessions last longer than IAM's default.
+func (b *blueprint) durationSteps() (all []string) {
 	for _, t := range b.targets {
 		if t.seconds() > 0 {
 			all = append(all, fmt.Sprintf("Under %s > Edit, raise the maximum session duration to %s at least.", t.arn.Name, hours(t.duration)))
@@ -256,7 +251,7 @@ func (b *book) durationSteps() (all []string) {
 	return all
 }
 
-// hours is a duration without the units that are zero.
+// hours is a duration without units that are zero.
 func hours(d time.Duration) string {
 	text := strings.TrimSuffix(d.String(), "0s")
 	if strings.HasSuffix(text, "h0m") {
@@ -265,10 +260,10 @@ func hours(d time.Duration) string {
 	return text
 }
 
-// existingRole is for a role that is there.
-func (g *guide) existingRole(b *book) {
+// existingRole adds the steps for a role that exists.
+func (g *guide) existingRole(b *blueprint) {
 	if b.settled() {
-		g.para("The role's trust policy is right as it is.")
+		g.paragraph("The role's trust policy is right as it is.")
 		return
 	}
 	g.line("To give the platform permission to assume an existing role:\n")
@@ -278,25 +273,25 @@ func (g *guide) existingRole(b *book) {
 	g.each(b, b.pasted(b.addition))
 }
 
-// edit is what to do in the console's editor of trust policies.
-func (b *book) edit() string {
+// edit tells what to do in the console's editor of trust policies.
+func (b *blueprint) edit() string {
 	if b.exists() {
 		return "put the policy below in the place of what is there; what it keeps and what changes is shown further down"
 	}
 	return `add the statement below to the list under "Statement". ` + b.openings()
 }
 
-// openings are the statements beside which ours closes nothing.
-func (b *book) openings() string {
+// openings tells which other statements leave the role open.
+func (b *blueprint) openings() string {
 	if len(b.ExternalIDs) == 0 {
 		return "A statement that lets in everyone has to be taken out, or the role stays open"
 	}
 	return "A statement that names the same principal without the external ID, or lets in everyone, has to be taken out, or the role stays open"
 }
 
-// pasted is what a person copies: the whole policy, of a role of which it is
-// known, or else what write writes; nothing if it is right as it is.
-func (b *book) pasted(write func(rolebroker.Role) string) func(rolebroker.Role) string {
+// pasted is what a person copies: the new policy if the current one is known, else
+// what write returns; nothing if the current policy is right.
+func (b *blueprint) pasted(write func(rolebroker.Role) string) func(rolebroker.Role) string {
 	switch {
 	case b.settled():
 		return func(rolebroker.Role) string { return "" }
@@ -306,11 +301,11 @@ func (b *book) pasted(write func(rolebroker.Role) string) func(rolebroker.Role) 
 	return write
 }
 
-// settled says that the role's trust policy is right as it is.
-func (b *book) settled() bool { return b.exists() && b.merged.diff == "" }
+// settled reports whether the role's current trust policy is right.
+func (b *blueprint) settled() bool { return b.exists() && b.merged.diff == "" }
 
-// principal is how the platform is named, and what speaks for either form.
-func (g *guide) principal(b *book) {
+// principal adds how the statement names the platform, and what either form means.
+func (g *guide) principal(b *blueprint) {
 	g.line("How the statement names the platform:\n")
 	for _, form := range []struct {
 		form  rolebroker.PrincipalForm
@@ -325,22 +320,22 @@ func (g *guide) principal(b *book) {
 		if form.form == b.form() {
 			mark = "[x]"
 		}
-		g.fill("  "+mark+" ", "      ", form.about)
+		g.wrap("  "+mark+" ", "      ", form.about)
 	}
 	g.line("")
-	if doubt, _, found := strings.Cut(b.doubt(), "\n  "); found {
-		g.para("%s", doubt)
+	if doubt := b.doubt(); doubt != "" {
+		g.paragraph("%s", doubt)
 		g.block(b.principalCommand())
 	}
 }
 
-// irsa is for roles that a service account assumes with its token.
-func (g *guide) irsa(b *book) {
+// irsa adds what to do for roles that a service account assumes with its token.
+func (g *guide) irsa(b *blueprint) {
 	c := b.Request.Cluster
-	g.para("The runner in your cluster assumes the roles as the service account %s in the namespace %s, by IAM roles for service accounts (IRSA). "+
+	g.paragraph("The runner in your cluster assumes the roles as the service account %s in the namespace %s, by IAM roles for service accounts (IRSA). "+
 		"EKS Pod Identity is the other way: --cluster-variant pod-identity.", c.ServiceAccount, c.Namespace)
 	if b.needsIssuer() {
-		g.para("The statement names the cluster by its OpenID Connect issuer. Find it, and ask for this again with --oidc-issuer:")
+		g.paragraph("The statement names the cluster by its OpenID Connect issuer. Find it, and ask for this again with --oidc-issuer:")
 		g.block(issuerCommand)
 	}
 	g.line("In the AWS console, in the account of each role:\n")
@@ -348,12 +343,13 @@ func (g *guide) irsa(b *book) {
 		`Under IAM > Identity providers, add the cluster's issuer if it is not there: provider type "OpenID Connect", audience ` + audience + `.`,
 	}, b.clusterSteps()...))
 	g.each(b, b.pasted(b.newPolicy))
-	g.para("In the cluster, give the service account one of the roles, so that EKS gives its pods a token. The token is good for every role that trusts the service account.")
-	g.block(uncomment(b.clusterCommands()))
+	g.paragraph("In the cluster, give the service account one of the roles, so that EKS gives its pods a token. The token is good for every role that trusts the service account.")
+	_, command := b.clusterCommand()
+	g.block(command)
 }
 
-// clusterSteps give permission to a service account.
-func (b *book) clusterSteps() []string {
+// clusterSteps are the steps that let a service account assume the roles.
+func (b *blueprint) clusterSteps() []string {
 	if b.settled() {
 		return []string{"The role's trust policy is right as it is."}
 	}
@@ -367,79 +363,69 @@ func (b *book) clusterSteps() []string {
 	}, b.durationSteps())
 }
 
-// podIdentity is for roles that EKS assumes for the pods of a service account.
-func (g *guide) podIdentity(b *book) {
+// podIdentity adds what to do for roles that EKS assumes for the pods of a service account.
+func (g *guide) podIdentity(b *blueprint) {
 	c := b.Request.Cluster
-	g.para("The runner in your cluster gets its role as the service account %s in the namespace %s, by EKS Pod Identity. EKS takes one role for each service account: "+
+	g.paragraph("The runner in your cluster gets its role as the service account %s in the namespace %s, by EKS Pod Identity. EKS takes one role for each service account: "+
 		"for more than one, IAM roles for service accounts do better (--cluster-variant irsa).", c.ServiceAccount, c.Namespace)
 	g.line("In the AWS console:\n")
 	g.steps(append(b.clusterSteps(),
 		`Under Amazon EKS > your cluster > Access > Pod Identity associations, give the service account its role; or with the AWS CLI as below.`))
 	g.each(b, b.pasted(b.newPolicy))
-	g.block(uncomment(b.clusterCommands()))
+	_, command := b.clusterCommand()
+	g.block(command)
 }
 
-// ownIdentity is for roles that a runner assumes from an AWS identity that it has.
-func (g *guide) ownIdentity(b *book) {
+// ownIdentity adds what to do for roles that a runner assumes from its own AWS identity.
+func (g *guide) ownIdentity(b *blueprint) {
 	me, _ := b.Runner.Principal()
-	g.para("The runner in your cluster assumes the roles from its own AWS identity, %s. Where that is a role, AWS gives sessions of an hour at most.", me)
+	g.paragraph("The runner in your cluster assumes the roles from its own AWS identity, %s. Where that is a role, AWS gives sessions of an hour at most.", me)
 	g.line("In the AWS console:\n")
 	g.steps(append(b.clusterSteps(),
 		"In account "+b.Runner.Account+", the runner's own policy has to allow sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity on the roles."))
 	g.each(b, b.pasted(b.newPolicy))
 }
 
-// uncomment is the commands among comments.
-func uncomment(text string) string {
-	var commands []string
-	for _, line := range strings.Split(text, "\n") {
-		if command := strings.TrimPrefix(line, "# "); strings.HasPrefix(command, "aws ") || strings.HasPrefix(command, "kubectl ") {
-			commands = append(commands, command)
-		}
-	}
-	return strings.Join(commands, "\n")
-}
-
-// current is what was found in the current trust policy, and what changes.
-func (g *guide) current(b *book) {
+// current adds what was found in the current trust policy, and what changes.
+func (g *guide) current(b *blueprint) {
 	if !b.exists() {
 		return
 	}
 	if len(b.notes()) > 0 {
 		g.heading("About the current policy")
 		for _, note := range b.notes() {
-			g.fill("  - ", "    ", note)
+			g.wrap("  - ", "    ", note)
 		}
 	}
 	g.heading("What changes in the trust policy of " + b.targets[0].arn.Name)
 	if b.settled() {
-		g.para("Nothing.")
+		g.paragraph("Nothing.")
 		return
 	}
 	g.block(b.merged.diff)
 }
 
-// next is what comes after.
-func (g *guide) next(b *book) {
+// next adds what to do afterwards.
+func (g *guide) next(b *blueprint) {
 	g.heading("Next")
 	switch cluster := b.Mode == rolebroker.ModeCluster; {
 	case cluster:
 		if b.draft() {
-			g.para("Create the integration.")
+			g.paragraph("Create the integration.")
 		}
-		g.para("The platform cannot validate roles that your cluster assumes. The runner in the cluster that the integration names tries them, and what it finds out is shown with the integration.")
+		g.paragraph("The platform cannot validate roles that your cluster assumes. The runner in the cluster that the integration names tries them, and what it finds out is shown with the integration.")
 		return
 	case b.draft():
-		g.para("Create the integration; its roles are validated then.")
+		g.paragraph("Create the integration; its roles are validated then.")
 		return
 	}
-	g.para("Validate the roles, a minute after the change, since IAM takes a while to make it known:")
+	g.paragraph("Validate the roles, a minute after the change, since IAM takes a while to make it known:")
 	g.block("rolebroker integration validate " + b.integration())
 	if len(b.ExternalIDs) > 1 {
-		g.para("When every role accepts both external IDs, finish the change; after that they need the new one only:")
+		g.paragraph("When every role accepts both external IDs, finish the change; after that they need the new one only:")
 		g.block("rolebroker integration rotate-external-id " + b.integration() + " --finish")
 	}
 }
 
-// capital is text with a capital at its beginning.
+// capital is text with its first letter capitalized.
 func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
