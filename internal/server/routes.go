@@ -29,8 +29,8 @@ const readyTimeout = 2 * time.Second
 // or a name is to arrive as it was sent.
 func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server, opts Options) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.Agent, Log: opts.Log})
-	management := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version})
-	app := web.New(web.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version,
+	management := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version, Now: opts.Now})
+	app := web.New(web.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version, Now: opts.Now,
 		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy})
 
 	closing := make(chan struct{})

@@ -25,9 +25,10 @@ import (
 
 // Options are what a configuration file cannot hold. The zero value works.
 type Options struct {
-	Log     *slog.Logger // nil: none
-	Version string       // shown by the API and in metrics
-	STS     sts.Options  // the zero value: the operator's ambient identity
+	Log     *slog.Logger     // nil: none
+	Version string           // shown by the API and in metrics
+	STS     sts.Options      // the zero value: the operator's ambient identity
+	Now     func() time.Time // nil: time.Now
 
 	// AdminKeyMade is given the first admin API key when there was none. It is
 	// not to be had again.
@@ -75,6 +76,9 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
 	var certificate *certificate // nil: plain HTTP
 	if cfg.TLSCert != "" {
 		var err error
@@ -114,16 +118,18 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	opts.STS.RoleARN = cfg.AWSRoleARN
 	assumer := sts.New(opts.STS)
 	s.lender = lend.New(lend.Options{
-		Records: db, Assumer: assumer, Log: opts.Log, Metrics: registry, SessionsPerAgent: cfg.MaxSessionsPerAgent,
+		Records: db, Assumer: assumer, Now: opts.Now, Log: opts.Log, Metrics: registry,
+		SessionsPerAgent: cfg.MaxSessionsPerAgent,
 	})
 	s.broker = broker.New(broker.Options{
-		Store: db, STS: assumer, Lender: s.lender, Log: opts.Log, Metrics: registry, RequireExternalID: cfg.RequireExternalID,
-		Validation: validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate, Patience: cfg.ValidationRetry},
+		Store: db, STS: assumer, Lender: s.lender, Now: opts.Now, Log: opts.Log, Metrics: registry,
+		RequireExternalID: cfg.RequireExternalID,
+		Validation:        validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate, Patience: cfg.ValidationRetry},
 	})
 	if err := s.bootstrap(ctx, cfg.AdminKey, opts.AdminKeyMade); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	authenticator := &auth.Authenticator{Records: s.broker, Now: time.Now}
+	authenticator := &auth.Authenticator{Records: s.broker, Now: opts.Now}
 	s.http = &http.Server{
 		Handler:        s.routes(authenticator, registry, cfg, opts),
 		ErrorLog:       slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
@@ -135,7 +141,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	s.work.Go(func() { s.introduce(s.background, assumer) })
 	s.every(useInterval, "recording use", s.lender.RecordUse)
 	s.every(sweepInterval, "forgetting old sessions and sign-ins", func(ctx context.Context) error {
-		_, err := s.broker.ForgetSessions(ctx, time.Now().Add(-cfg.SessionRetention))
+		_, err := s.broker.ForgetSessions(ctx, opts.Now().Add(-cfg.SessionRetention))
 		return errors.Join(err, s.broker.ForgetSignIns(ctx))
 	})
 	if cfg.RevalidateEvery > 0 {

@@ -52,6 +52,7 @@ type Options struct {
 	Database string               // path or URL; empty: a new SQLite file
 	Config   func(*config.Server) // changes settings before the server starts
 	Empty    bool                 // no integrations and no agent
+	Now      func() time.Time     // the server's clock; nil: time.Now
 
 	AWS      *awssim.AWS             // instead of a new one
 	Identity aws.CredentialsProvider // of the server, instead of the key of the user rolebroker
@@ -129,6 +130,7 @@ func (tb *Testbed) startServer(opts *Options) {
 	running, err := server.Start(context.Background(), cfg, server.Options{
 		Log:          slog.New(slog.NewTextHandler(&tb.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version:      "test",
+		Now:          opts.Now,
 		AdminKeyMade: func(key rolebroker.Secret) { tb.AdminKey = key },
 		STS:          sts.Options{Endpoint: tb.AWSURL, Credentials: identity},
 	})

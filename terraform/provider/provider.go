@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
@@ -29,10 +30,16 @@ const defaultURL = "http://127.0.0.1:8484"
 
 // New returns a constructor of the provider. The User-Agent contains the version.
 func New(version string) func() provider.Provider {
-	return func() provider.Provider { return &rolebrokerProvider{version: version} }
+	return func() provider.Provider {
+		return &rolebrokerProvider{version: version, now: time.Now, retryWait: 500 * time.Millisecond}
+	}
 }
 
-type rolebrokerProvider struct{ version string }
+type rolebrokerProvider struct {
+	version   string
+	now       func() time.Time
+	retryWait time.Duration // before the first retry of a request; each further wait is twice as long
+}
 
 // settings is the provider block.
 type settings struct {
@@ -50,8 +57,8 @@ func (p *rolebrokerProvider) Metadata(_ context.Context, _ provider.MetadataRequ
 
 func (p *rolebrokerProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Lends AWS roles to AI agents. The URL and the API key can come from the environment, so an empty " +
-			"block is fine.",
+		MarkdownDescription: "Lends AWS roles to AI agents. The URL and the API key can come from the environment, so an " +
+			"empty block is fine.",
 		Attributes: map[string]schema.Attribute{
 			"url": schema.StringAttribute{Optional: true,
 				MarkdownDescription: "The URL of the server. Default: `ROLEBROKER_URL`, else `" + defaultURL + "`."},
@@ -83,7 +90,7 @@ func (p *rolebrokerProvider) Configure(
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	shared := &server{defaults: newDefaults()}
+	shared := &server{defaults: newDefaults(), now: p.now}
 	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = shared, shared, shared
 	if s.isUnknown() {
 		return
@@ -107,7 +114,7 @@ func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *clien
 			"\n\nMake an API key with rolebroker api-key create. Set ROLEBROKER_TOKEN, or token in the provider block, to it.")
 		return nil
 	}
-	transport, at, err := newTransport(
+	config, at, err := tlsConfig(
 		s.CACertificate.ValueString(), s.ClientCertificate.ValueString(), s.ClientKey.ValueString())
 	if err != nil {
 		diags.AddAttributeError(path.Root(at), "The provider's TLS settings are not valid", sentence(err.Error()))
@@ -117,8 +124,13 @@ func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *clien
 	if s.AllowInsecure.IsNull() {
 		insecure, _ = strconv.ParseBool(os.Getenv("ROLEBROKER_ALLOW_INSECURE"))
 	}
-	c, err := client.New(client.Options{URL: s.url(), Token: token, AllowInsecure: insecure, HTTPClient: transport,
-		UserAgent: "terraform-provider-rolebroker/" + p.version})
+	c, err := client.New(client.Options{
+		URL:           s.url(),
+		Token:         token,
+		AllowInsecure: insecure,
+		HTTPClient:    retrying(config, p.retryWait),
+		UserAgent:     "terraform-provider-rolebroker/" + p.version,
+	})
 	if err != nil {
 		report(diags, "The provider cannot reach rolebroker as it is configured", err,
 			func(string) path.Path { return path.Root("url") })

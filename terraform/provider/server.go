@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -14,6 +15,7 @@ import (
 type server struct {
 	*client.Client // nil while the provider's settings are not known
 	defaults       *defaults
+	now            func() time.Time
 }
 
 // ready returns whether the server can be asked. If not, diags says why.

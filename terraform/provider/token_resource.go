@@ -123,7 +123,7 @@ func (r *tokenResource) ModifyPlan(
 	if status == "" || status == api.StatusActive {
 		return
 	}
-	if config.hasExpired(time.Now()) {
+	if r.server != nil && config.hasExpired(r.server.now()) {
 		resp.Diagnostics.AddAttributeWarning(path.Root("expires_at"), "The token is "+status+" and is not replaced",
 			"A new token with expires_at = "+config.ExpiresAt.ValueString()+" would be expired too. "+
 				"Set another expires_at to replace the token, or take the token out of the configuration.")

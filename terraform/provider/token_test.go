@@ -104,17 +104,11 @@ func TestATokenOpensWhatTerraformConnected(t *testing.T) {
 func TestATokenThatIsGoodNoMore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	then := time.Now().Add(8 * time.Second)
-	at := then.UTC().Format(time.RFC3339)
+	at := w.now().Add(time.Hour).UTC().Format(time.RFC3339)
 	follower := "resource \"terraform_data\" \"store\" {\n  lifecycle {\n    replace_triggered_by = [rolebroker_agent_token.scout.id]\n  }\n}\n"
 	revoke := func() {
 		if err := w.Admin.RevokeToken(context.Background(), "scout", w.onlyToken("scout")); err != nil {
 			t.Error(err)
-		}
-	}
-	until := func() { // a clock of the server's own is not to be had from here
-		for w.tokens("scout")[0].Status != api.StatusExpired {
-			time.Sleep(200 * time.Millisecond)
 		}
 	}
 	both := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(token, plancheck.ResourceActionDestroyBeforeCreate),
@@ -122,7 +116,7 @@ func TestATokenThatIsGoodNoMore(t *testing.T) {
 		plancheck.ExpectResourceAction(scout, plancheck.ResourceActionNoop)}}
 	w.plays(
 		resource.TestStep{Config: w.config(agent("scout", "") + tokenOf(`  expires_at = "`+at+`"`) + follower), Check: resource.TestCheckResourceAttr(token, "status", "active")},
-		resource.TestStep{PreConfig: until, Config: w.config(agent("scout", "") + tokenOf(`  expires_at = "`+at+`"`) + follower),
+		resource.TestStep{PreConfig: func() { w.passes(time.Hour) }, Config: w.config(agent("scout", "") + tokenOf(`  expires_at = "`+at+`"`) + follower),
 			ConfigPlanChecks: expects(token, plancheck.ResourceActionNoop), Check: resource.TestCheckResourceAttr(token, "status", "expired")},
 		resource.TestStep{Config: w.config(agent("scout", "") + tokenOf("") + follower), ConfigPlanChecks: both, Check: resource.TestCheckResourceAttr(token, "status", "active")},
 		resource.TestStep{PreConfig: revoke, Config: w.config(agent("scout", "") + tokenOf("") + follower), ConfigPlanChecks: both},
@@ -151,7 +145,7 @@ func TestTokensThatAreNone(t *testing.T) {
 		return w.config(agent("scout", "") + "resource \"rolebroker_agent_token\" \"scout\" {\n  agent    = rolebroker_agent.scout.id\n  token_wo = \"" + value + "\"\n" + more + "\n}\n")
 	}
 	empty := "resource \"terraform_data\" \"later\" {\n  input = \"\"\n}\nresource \"rolebroker_agent_token\" \"scout\" {\n  agent    = rolebroker_agent.scout.id\n  token_wo = terraform_data.later.output\n}\n"
-	past := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	past := w.now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	good := "rbt_" + strings.Repeat("a", 26) + "_" + strings.Repeat("b", 52)
 	w.plays(
 		resource.TestStep{Config: given("", ""), ExpectError: says("token_wo: The value is empty", "ephemeral rolebroker_agent_token")},

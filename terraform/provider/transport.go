@@ -17,19 +17,15 @@ import (
 // takes a while, because the server tries to assume each of its roles.
 const patience = 5 * time.Minute
 
-// newTransport makes the HTTP client with the TLS settings of the provider block.
-// It retries a request a few times while the server cannot be reached, throttles
-// (429) or has a problem of its own (5xx).
-//
-// No request does harm if the server receives it twice: a PUT or DELETE has the
-// same effect, the external ID identifies an integration, and a token contains
-// the ID under which it is registered. attribute is the one that err is about.
-func newTransport(authorities, certificate, key string) (c *http.Client, attribute string, err error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
+// tlsConfig makes the TLS settings from PEM texts, each of which may be empty. If
+// it fails, attribute is the attribute of the provider block that is wrong.
+func tlsConfig(authorities, certificate, key string) (config *tls.Config, attribute string, err error) {
+	config = &tls.Config{MinVersion: tls.VersionTLS12}
 	if authorities != "" {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM([]byte(authorities)) {
-			return nil, "ca_certificate", errors.New("it contains no certificate; expected PEM text, as from file(\"ca.pem\")")
+			return nil, "ca_certificate",
+				errors.New("it contains no certificate; expected PEM text, as from file(\"ca.pem\")")
 		}
 	}
 	if certificate != "" {
@@ -39,15 +35,28 @@ func newTransport(authorities, certificate, key string) (c *http.Client, attribu
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
+	return config, "", nil
+}
+
+// retrying makes an HTTP client that repeats a request a few times while the
+// server cannot be reached, throttles (429) or has a problem of its own (5xx). It
+// waits before the first retry, and twice as long before each further one.
+//
+// No request does harm if the server receives it twice: a PUT or DELETE has the
+// same effect, the external ID identifies an integration, and a token contains
+// the ID under which it is registered.
+func retrying(config *tls.Config, wait time.Duration) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = config
 	again := retryablehttp.NewClient()
-	again.HTTPClient = &http.Client{Transport: transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	again.RetryMax, again.RetryWaitMin, again.RetryWaitMax = 4, 500*time.Millisecond, 8*time.Second
+	again.HTTPClient = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	again.RetryMax, again.RetryWaitMin, again.RetryWaitMax = 4, wait, 16*wait
 	again.ErrorHandler = retryablehttp.PassthroughErrorHandler // return the last answer, which says why
 	again.Logger = nil                                         // it would log URLs, and Terraform has a log of its own
-	return &http.Client{Transport: onlyRolebroker{&retryablehttp.RoundTripper{Client: again}}, Timeout: patience}, "", nil
+	return &http.Client{Transport: onlyRolebroker{&retryablehttp.RoundTripper{Client: again}}, Timeout: patience}
 }
 
 // onlyRolebroker accepts errors only in problem documents, as rolebroker sends

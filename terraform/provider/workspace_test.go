@@ -47,7 +47,7 @@ func newWorkspace(t testing.TB, env ...string) *workspace {
 	}
 	found, err := json.Marshal(reattach)
 	ws.must(err)
-	ws.env = append(ws.env, reattachEnv+string(found))
+	ws.env = append(append(ws.env, reattachEnv+string(found)), brief...)
 	return ws
 }
 

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -23,24 +25,33 @@ import (
 type world struct {
 	*testing.T
 	*testbed.Testbed
+	*clock
 }
 
-// newWorld starts one without integrations and agents. The customer's account
+// clock is the time of the server and of the provider: the real time, and the
+// time that the test has skipped.
+type clock struct{ skipped atomic.Int64 }
+
+func (c *clock) now() time.Time         { return time.Now().Add(time.Duration(c.skipped.Load())) }
+func (c *clock) passes(d time.Duration) { c.skipped.Add(int64(d)) }
+
+// newWorld starts a world without integrations and agents. The customer's account
 // has the roles ReadOnly, Deployer, Off and Tester, which trust the platform
-// whatever the external ID.
+// with any external ID.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	needsTerraform(t)
-	return &world{t, testbed.New(t, &testbed.Options{Empty: true})}
+	clock := &clock{}
+	return &world{t, testbed.New(t, &testbed.Options{Empty: true, Now: clock.now}), clock}
 }
 
-// plays has Terraform go through the steps. After each that applies, it fails
-// unless a plan is empty.
+// plays runs Terraform with the steps. After each step that applies, a plan has to
+// be empty.
 func (w *world) plays(steps ...resource.TestStep) {
 	w.Helper()
 	resource.Test(w.T, resource.TestCase{
 		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){
-			"rolebroker": providerserver.NewProtocol6WithError(provider.New("test")()),
+			"rolebroker": providerserver.NewProtocol6WithError(provider.NewForTests(w.now)()),
 			"echo":       echoprovider.NewProviderServer(),
 		},
 		Steps: steps,
