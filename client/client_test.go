@@ -22,7 +22,7 @@ import (
 
 const token = "rbk_hunter2"
 
-// dial makes a client of a server that answers as told.
+// dial makes a client of a server with this handler.
 func dial(t *testing.T, handler http.HandlerFunc) *client.Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -46,7 +46,8 @@ func answer(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v)
 }
 
-// refused checks the code of an error, and that it says something and no secret.
+// refused checks the code of an error, and that its texts have says in them and no
+// secret.
 func refused(t *testing.T, err error, code rolebroker.Code, says string) {
 	t.Helper()
 	e := rolebroker.AsError(err)
@@ -85,20 +86,22 @@ func TestURLs(t *testing.T) {
 		_, err := client.New(client.Options{URL: url, Token: secret})
 		refused(t, err, rolebroker.CodeInvalid, says)
 	}
-	for _, url := range []string{"http://127.0.0.1:8484", "http://[::1]:8484/", "http://LOCALHOST", "https://rolebroker.example.com/behind/a/proxy"} {
+	for _, url := range []string{"http://127.0.0.1:8484", "http://[::1]:8484/", "http://LOCALHOST",
+		"https://rolebroker.example.com/behind/a/proxy"} {
 		newClient(t, client.Options{URL: url, Token: secret})
 	}
 	newClient(t, client.Options{URL: "http://example.com"}) // there is no token to read
 	newClient(t, client.Options{URL: "http://example.com", Token: secret, AllowInsecure: true})
 }
 
-// A reference arrives as it was written, whatever is in it.
+// The server gets a reference exactly as the caller wrote it.
 func TestReferencesArriveExactly(t *testing.T) {
 	var got, task string
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /behind/v1/credentials/{reference}", func(w http.ResponseWriter, r *http.Request) {
 		got, task = r.PathValue("reference"), r.URL.Query().Get("task")
-		answer(w, 200, map[string]string{"AccessKeyId": "A", "SecretAccessKey": "S", "Token": "T", "Expiration": "2030-01-01T00:00:00Z"})
+		answer(w, 200, map[string]string{"AccessKeyId": "A", "SecretAccessKey": "S", "Token": "T",
+			"Expiration": "2030-01-01T00:00:00Z"})
 	})
 	server := httptest.NewServer(mux)
 	defer server.Close()
@@ -158,9 +161,9 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// What is offered ends up in a file that programs are started from: one offer
-// that is not in order, and none is taken.
-func TestRolesThatAreOutOfOrder(t *testing.T) {
+// Offers end up in a file from which programs are started. If one of them has a wrong
+// form, Roles returns none.
+func TestOffersOfAWrongForm(t *testing.T) {
 	const injected = "\n[profile default]\ncredential_process = touch /tmp/ran"
 	offers := func(change func(*api.Offer)) func(*testing.T) error {
 		return func(t *testing.T) error {
@@ -192,7 +195,7 @@ func TestRolesThatAreOutOfOrder(t *testing.T) {
 	}
 }
 
-// Whatever refuses, it comes back as an error with a code and a sentence.
+// Every refusal, by the server or a proxy, is an error with a code and a sentence.
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		status     int
@@ -229,7 +232,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// The token stays with the server it is for.
+// Only the server gets the token.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	thief := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Errorf("the thief got %v", r.Header) }))
 	defer thief.Close()
@@ -243,7 +246,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestNobodyAnswers(t *testing.T) {
+func TestThereIsNoAnswer(t *testing.T) {
 	server := httptest.NewServer(nil)
 	url := server.URL
 	server.Close()
@@ -276,12 +279,12 @@ func TestNobodyAnswers(t *testing.T) {
 	refused(t, err, rolebroker.CodeUnavailable, "start ROLEBROKER_URL with http://")
 }
 
-// endless gives zeros for ever, as JSON would not.
+// endless is a body that never ends.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-func TestAnswersHaveAnEnd(t *testing.T) {
+func TestAnswersAreBounded(t *testing.T) {
 	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.URL.Path == "/api/v1/sessions" {
@@ -371,7 +374,7 @@ func TestIteratorsEnd(t *testing.T) {
 	refused(t, err, rolebroker.CodeInternal, "does not end")
 }
 
-// Every method asks for what its name says.
+// Every method sends the right request.
 func TestRequests(t *testing.T) {
 	var got string
 	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
@@ -441,7 +444,7 @@ func TestEmptyNames(t *testing.T) {
 	}
 }
 
-// A token that is made here travels in the request and is printed nowhere.
+// A token that the client made is in the request, and is printed nowhere.
 func TestATokenIsRegistered(t *testing.T) {
 	token := client.NewAgentToken()
 	if again := client.NewAgentToken(); again == token || fmt.Sprint(token) != "[redacted]" {

@@ -11,20 +11,21 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 )
 
-// TestAJoinTokenIsNotSentInClearText, nor what would be got for it.
+// Join refuses to send a join token over plain HTTP, and to receive a credential.
 func TestAJoinTokenIsNotSentInClearText(t *testing.T) {
 	c, err := client.New(client.Options{URL: "http://rolebroker.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Join(t.Context(), api.JoinRequest{Token: "rbj_secret"}); rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
+	if _, err := c.Join(t.Context(),
+		api.JoinRequest{Token: "rbj_secret"}); rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
 		t.Errorf("it is sent: %v", err)
 	}
 }
 
-// TestWhoeverAnswersInsteadOfTheServer with success and some JSON has recorded
-// nothing, knows no agent and tells no changes.
-func TestWhoeverAnswersInsteadOfTheServer(t *testing.T) {
+// A proxy that answers with status 200 and some JSON is no server: nothing is recorded,
+// no agent is known, and there are no events.
+func TestAnAnswerOfAProxyIsAnError(t *testing.T) {
 	for _, kind := range []string{"application/json", "text/html", api.EventsType} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", kind)

@@ -14,8 +14,8 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 )
 
-// streams answers every request with the lines, a minute apart, and then with
-// silence.
+// streams answers every request with the lines, ten seconds apart, and then sends
+// nothing.
 type streams struct{ lines []string }
 
 func (s streams) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -32,15 +32,17 @@ func (s streams) RoundTrip(r *http.Request) (*http.Response, error) {
 		Header: http.Header{"Content-Type": {r.Header.Get("Accept")}}}, nil
 }
 
-// A stream lasts as long as it says something, if only an empty line, and longer
-// than the client's timeout.
+// A stream lasts as long as the server sends something, even if that is longer than
+// the timeout of the client.
 func TestAStreamEndsWhenTheServerFallsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began, lines := time.Now(), strings.Split(strings.Repeat("\n", 30), "\n")
 		lines = append(lines, `{"index": 0, "role": {"name": "readonly"}}`)
-		c := newClient(t, client.Options{URL: "http://127.0.0.1", HTTPClient: &http.Client{Transport: streams{lines}, Timeout: time.Second}})
+		c := newClient(t, client.Options{URL: "http://127.0.0.1",
+			HTTPClient: &http.Client{Transport: streams{lines}, Timeout: time.Second}})
 		told := 0
-		_, err := c.ValidateIntegration(t.Context(), "production", client.Validating{Tell: func(api.RoleValidation) { told++ }})
+		_, err := c.ValidateIntegration(t.Context(), "production",
+			client.Validating{Tell: func(api.RoleValidation) { told++ }})
 		refused(t, err, rolebroker.CodeUnavailable, "did not answer in time")
 		if lasted := time.Since(began); told != 1 || lasted != 310*time.Second+time.Minute {
 			t.Errorf("%d outcomes were told in %s", told, lasted)
@@ -50,7 +52,8 @@ func TestAStreamEndsWhenTheServerFallsSilent(t *testing.T) {
 
 func TestAStreamEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, client.Options{URL: "http://127.0.0.1", HTTPClient: &http.Client{Transport: streams{[]string{`{"hello": {"runner": "run_a"}}`}}}})
+		c := newClient(t, client.Options{URL: "http://127.0.0.1",
+			HTTPClient: &http.Client{Transport: streams{[]string{`{"hello": {"runner": "run_a"}}`}}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		err := c.Events(ctx, func(api.RunnerEvent) { cancel() })
 		refused(t, err, rolebroker.CodeUnavailable, "was interrupted")

@@ -12,7 +12,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// get asks the endpoint of a testbed and gives the status, the type and the body.
+// get sends a request to the endpoint of a testbed.
 func get(t *testing.T, tb *testbed.Testbed, method, path, authorization string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, tb.URL+path, nil)

@@ -70,7 +70,7 @@ func TestACodeFromANewerServerReachesTheClient(t *testing.T) {
 	}
 }
 
-// fails is a lender that knows nothing but an error.
+// fails is a lender that fails.
 type fails struct{ err error }
 
 func (f fails) Lend(context.Context, rolebroker.Caller, rolebroker.Request) (*rolebroker.Loan, error) {
@@ -80,7 +80,7 @@ func (f fails) Offers(context.Context, rolebroker.Caller) ([]rolebroker.Offer, e
 	return nil, f.err
 }
 
-// A code that is in no table, and came from nowhere, is a mistake of ours.
+// An unknown code that no server sent is a mistake in this program.
 func TestAnUnknownCodeIsAnInternalError(t *testing.T) {
 	endpoint := containercreds.New(containercreds.Options{Lender: fails{rolebroker.Errorf("brand_new", "what is this")},
 		Identify: func(context.Context, string) (rolebroker.Caller, error) { return rolebroker.Caller{}, nil }})

@@ -60,7 +60,8 @@ func integration(t *testing.T) rolebroker.Integration {
 		ID: "int_a", Name: "production", Description: "Production accounts", AssumptionMode: rolebroker.ModeCluster,
 		Runner: "run_a", ExternalID: "rolebroker-x", NextExternalID: "rolebroker-y", SessionTags: true, SourceIdentity: true,
 		DefaultRole: "readonly", Version: 7, CreatedAt: now, UpdatedAt: now.Add(time.Hour),
-		Roles: []rolebroker.Role{{ID: "rol_a", Name: "readonly", ARN: arn, Region: "us-east-1", Enabled: true, SessionDuration: 90 * time.Minute}},
+		Roles: []rolebroker.Role{{ID: "rol_a", Name: "readonly", ARN: arn, Region: "us-east-1", Enabled: true,
+			SessionDuration: 90 * time.Minute}},
 	}
 	full(t, in, "RunnerName")
 	full(t, in.Roles[0], "Validation")
@@ -81,7 +82,8 @@ func TestAnIntegrationComesBackAsItWas(t *testing.T) {
 func TestWhatIsReadCanBeWrittenBack(t *testing.T) {
 	in := integration(t)
 	in.Roles[0].Enabled = false
-	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed, Hint: rolebroker.TextHint(strings.Repeat("long", 1000))}
+	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed,
+		Hint: rolebroker.TextHint(strings.Repeat("long", 1000))}
 	in.RunnerName = string(in.Runner)
 	request := convert.Request(travel(t, convert.Integration(&in)))
 	if request.ID != "int_a" || request.Roles[0].Validation != nil {
@@ -125,7 +127,8 @@ func name(f reflect.StructField) string {
 
 func TestARequestSaysWhatItLeavesOut(t *testing.T) {
 	in, wrong := convert.FromRequest(api.IntegrationRequest{Roles: []api.RoleRequest{{ARN: "arn:aws:iam::444455556666:role/X"}}})
-	if len(wrong) > 0 || in.AssumptionMode != rolebroker.ModePlatform || !in.Roles[0].Enabled || in.Roles[0].Duration() != time.Hour {
+	if len(wrong) > 0 || in.AssumptionMode != rolebroker.ModePlatform || !in.Roles[0].Enabled ||
+		in.Roles[0].Duration() != time.Hour {
 		t.Errorf("it is %+v, and %v is wrong", in, wrong)
 	}
 	off := false
@@ -146,8 +149,10 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 	in.RunnerName = "eks"
 	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed}
 	grants := &rolebroker.Grants{
-		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Description: "Looks around", Disabled: true, DefaultIntegration: "int_a",
-			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: "production", ConnectedAt: now}}, Version: 3, CreatedAt: now, UpdatedAt: now},
+		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Description: "Looks around", Disabled: true,
+			DefaultIntegration: "int_a",
+			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: "production",
+				ConnectedAt: now}}, Version: 3, CreatedAt: now, UpdatedAt: now},
 		Integrations: []rolebroker.Integration{in},
 	}
 	full(t, grants.Agent)
@@ -164,13 +169,15 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 	}, back)
 	told := convert.Grants(grants)
 	told.Integrations[0].Roles[0].ARN = "of a future form"
-	if _, err := convert.FromGrants(told); rolebroker.CodeOf(err) != rolebroker.CodeInternal || !strings.Contains(err.Error(), "roles[0].arn") {
+	if _, err := convert.FromGrants(told); rolebroker.CodeOf(err) != rolebroker.CodeInternal ||
+		!strings.Contains(err.Error(), "roles[0].arn") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
 func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
-	report := rolebroker.RunnerReport{Program: "1.0.0", Method: rolebroker.MethodAssumeRole, IdentityError: "none", Issuer: "https://oidc.example.com", Pending: 3,
+	report := rolebroker.RunnerReport{Program: "1.0.0", Method: rolebroker.MethodAssumeRole, IdentityError: "none",
+		Issuer: "https://oidc.example.com", Pending: 3,
 		Identity: rolebroker.Identity{Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/x", UserID: "AIDA"}}
 	full(t, report)
 	same(t, report, convert.FromRunnerReport(travel(t, convert.RunnerReport(report))))
@@ -186,7 +193,8 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		same(t, &token, convert.FromTokenRecord(travel(t, convert.TokenRecord(&token))))
 	}
 
-	session := rolebroker.Session{ID: "ses_a", Agent: "agt_a", AgentName: "scout", Integration: "int_a", IntegrationName: "production", Role: "rol_a", RoleName: "readonly",
+	session := rolebroker.Session{ID: "ses_a", Agent: "agt_a", AgentName: "scout", Integration: "int_a",
+		IntegrationName: "production", Role: "rol_a", RoleName: "readonly",
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy", RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
 	full(t, session, "State", "Runner", "AccessKeyID", "RequestID", "Failure", "Fetches", "FetchedAt")
 	back, err := convert.FromRunnerSession(travel(t, convert.RunnerSession(&session)))
@@ -195,19 +203,23 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 	}
 	same(t, session, back)
 
-	outcome := rolebroker.Session{ID: "ses_a", State: rolebroker.SessionFailed, ExpiresAt: now, AccessKeyID: "ASIA", RequestID: "r-1", Failure: "no"}
+	outcome := rolebroker.Session{ID: "ses_a", State: rolebroker.SessionFailed, ExpiresAt: now, AccessKeyID: "ASIA",
+		RequestID: "r-1", Failure: "no"}
 	same(t, outcome, convert.FromSessionOutcome("ses_a", travel(t, convert.SessionOutcome(&outcome))))
 
-	validation := rolebroker.Validation{Status: rolebroker.StatusFailed, Code: rolebroker.ValidARNInvalid, Message: "no", Hint: rolebroker.Hint{{Text: "look:", Command: "ls"}}, RequestID: "r-2",
+	validation := rolebroker.Validation{Status: rolebroker.StatusFailed, Code: rolebroker.ValidARNInvalid, Message: "no",
+		Hint: rolebroker.Hint{{Text: "look:", Command: "ls"}}, RequestID: "r-2",
 		CheckedAt: now.Add(time.Millisecond), CheckedBy: "eks"}
 	full(t, validation)
 	told := convert.Outcome(&rolebroker.RoleValidation{Role: rolebroker.Role{ID: "rol_a"}, Validation: validation})
 	validation.CheckedBy = "" // the server knows who tells it
-	same(t, map[rolebroker.RoleID]rolebroker.Validation{"rol_a": validation}, convert.FromOutcomes(travel(t, []api.IdentifiedOutcome{told})))
+	same(t, map[rolebroker.RoleID]rolebroker.Validation{"rol_a": validation},
+		convert.FromOutcomes(travel(t, []api.IdentifiedOutcome{told})))
 }
 
 func TestAnOfferComesBackAsItWas(t *testing.T) {
-	offer := rolebroker.Offer{Reference: "production/readonly", Integration: "production", Name: "readonly", ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Default: true}
+	offer := rolebroker.Offer{Reference: "production/readonly", Integration: "production", Name: "readonly",
+		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Default: true}
 	full(t, offer)
 	back, err := convert.FromOffer(travel(t, convert.Offer(&offer)))
 	if err != nil {
@@ -246,7 +258,8 @@ func TestStatuses(t *testing.T) {
 			t.Errorf("a token is %s, want %s", got, want)
 		}
 	}
-	if got := convert.Token(&rolebroker.Token{}, now); got.Status != "active" || got.ExpiresAt != nil || got.UsedAt != nil {
+	if got := convert.Token(&rolebroker.Token{}, now); got.Status != "active" || got.ExpiresAt != nil ||
+		got.UsedAt != nil {
 		t.Errorf("a token that does not expire is %+v", got)
 	}
 	if got := convert.APIKey(&rolebroker.APIKey{ExpiresAt: now}, now).Status; got != "expired" {

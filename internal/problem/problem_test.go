@@ -37,7 +37,8 @@ func codes(t *testing.T) []rolebroker.Code {
 func TestEveryCodeHasAStatusOfItsOwnChoosing(t *testing.T) {
 	published, _ := os.ReadFile("../../api/problem.go")
 	for _, code := range codes(t) {
-		if status := problem.Status(&rolebroker.Error{Code: code}); status == http.StatusInternalServerError && code != rolebroker.CodeInternal {
+		if status := problem.Status(&rolebroker.Error{Code: code}); status == http.StatusInternalServerError &&
+			code != rolebroker.CodeInternal {
 			t.Errorf("%s has no row in the table", code)
 		}
 		if !regexp.MustCompile(`enum:"[^"]*\b` + string(code) + `\b`).Match(published) {
@@ -51,8 +52,11 @@ func TestEveryCodeHasAStatusOfItsOwnChoosing(t *testing.T) {
 
 // What one end writes the other reads.
 func TestAnErrorArrivesAsItWasSent(t *testing.T) {
-	sent := &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Hint: rolebroker.TextHint("look again"),
-		Fields: []rolebroker.Field{{Path: "roles[2].arn", Message: "is required", Hint: rolebroker.Hint{{Text: "see", Command: "aws console"}, {Text: "add:", Policy: "{}"}}}, {Path: "name", Message: "is taken"}}}
+	sent := &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid",
+		Hint: rolebroker.TextHint("look again"),
+		Fields: []rolebroker.Field{{Path: "roles[2].arn", Message: "is required",
+			Hint: rolebroker.Hint{{Text: "see", Command: "aws console"},
+				{Text: "add:", Policy: "{}"}}}, {Path: "name", Message: "is taken"}}}
 	document, _ := json.Marshal(problem.Document(sent))
 	if diff := cmp.Diff(sent, problem.Read(http.StatusBadRequest, document)); diff != "" {
 		t.Error(diff)
@@ -96,7 +100,8 @@ func TestAnUnknownCodeKeepsItsStatus(t *testing.T) {
 	if status := problem.Status(problem.Refused(api.Refusal{Code: "brand_new"})); status != http.StatusForbidden {
 		t.Errorf("a refusal has status %d", status)
 	}
-	if status := problem.Status(problem.Read(http.StatusTeapot, []byte(`{"code": "denied"}`))); status != http.StatusForbidden {
+	if status := problem.Status(problem.Read(http.StatusTeapot,
+		[]byte(`{"code": "denied"}`))); status != http.StatusForbidden {
 		t.Errorf("a known code has status %d", status)
 	}
 }
@@ -125,10 +130,12 @@ func TestADocumentIsBoundedAndPointsIntoTheBody(t *testing.T) {
 }
 
 func TestStatusesComeWithTheirHeaders(t *testing.T) {
-	for code, header := range map[rolebroker.Code]string{"unauthenticated": "WWW-Authenticate", "throttled": "Retry-After", "unavailable": "Retry-After"} {
+	for code, header := range map[rolebroker.Code]string{"unauthenticated": "WWW-Authenticate", "throttled": "Retry-After",
+		"unavailable": "Retry-After"} {
 		answer := httptest.NewRecorder()
 		problem.Write(answer, problem.Document(&rolebroker.Error{Code: code, Message: "no"}))
-		if answer.Header().Get(header) == "" || answer.Header().Get("Content-Type") != api.ProblemType || answer.Code != problem.Status(&rolebroker.Error{Code: code}) {
+		if answer.Header().Get(header) == "" || answer.Header().Get("Content-Type") != api.ProblemType ||
+			answer.Code != problem.Status(&rolebroker.Error{Code: code}) {
 			t.Errorf("%s is answered with %d %v", code, answer.Code, answer.Header())
 		}
 	}

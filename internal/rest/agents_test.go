@@ -16,10 +16,12 @@ import (
 func TestAgentLife(t *testing.T) {
 	w := newWorld(t)
 	w.createIntegration("production")
-	a := w.as(w.admin, "POST", "/api/v1/agents", `{"name": "scout", "description": "Looks around", "connections": [{"integration": "production"}]}`).want(201)
+	a := w.as(w.admin, "POST", "/api/v1/agents",
+		`{"name": "scout", "description": "Looks around", "connections": [{"integration": "production"}]}`).want(201)
 	agent := read[api.Agent](a)
 	want := api.Agent{ID: agent.ID, Name: "scout", Description: "Looks around", DefaultIntegration: "production",
-		Connections: []api.Connection{{Integration: "production", ConnectedAt: w.now}}, Version: 1, CreatedAt: w.now, UpdatedAt: w.now}
+		Connections: []api.Connection{{Integration: "production",
+			ConnectedAt: w.now}}, Version: 1, CreatedAt: w.now, UpdatedAt: w.now}
 	if diff := cmp.Diff(want, agent); diff != "" {
 		t.Errorf("the agent (-want +got):\n%s", diff)
 	}
@@ -37,14 +39,15 @@ func TestAgentLife(t *testing.T) {
 		t.Errorf("after writing back what was read (-want +got):\n%s", diff)
 	}
 	w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", agent.ETag()).refused(412, "stale", "")
-	w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", `x`).refused(400, "invalid", "").at("If-Match", "", "ETag")
+	w.as(w.admin, "PUT", "/api/v1/agents/scout", a.Body, "If-Match", `x`).refused(400, "invalid", "").
+		at("If-Match", "", "ETag")
 	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "", "If-Match", `"1"`).refused(412, "stale", "")
 	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "", "If-Match", `1`).refused(400, "invalid", "")
 	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "", "If-Match", again.ETag()).want(204)
 	w.as(w.admin, "GET", "/api/v1/agents/scout", "").refused(404, "not_found", "scout")
 }
 
-// What an agent is connected to finds it.
+// Agents can be listed by the integration that they are connected to.
 func TestAgentsOfAnIntegration(t *testing.T) {
 	w := newWorld(t)
 	production := w.createIntegration("production")
@@ -58,21 +61,24 @@ func TestAgentsOfAnIntegration(t *testing.T) {
 	}
 	for _, nameOrID := range []string{"production", production.ID} {
 		for _, limit := range []int{1, 2, 500} {
-			if got := pages(w, "/api/v1/agents?integration="+nameOrID+"&", limit, func(a api.Agent) string { return a.Name }); !slices.Equal(got, want) {
+			if got := pages(w, "/api/v1/agents?integration="+nameOrID+"&", limit,
+				func(a api.Agent) string { return a.Name }); !slices.Equal(got, want) {
 				t.Errorf("agents of %s, %d at a time: %v", nameOrID, limit, got)
 			}
 		}
 	}
-	if got := pages(w, "/api/v1/agents?integration=production&search=T-3&", 9, func(a api.Agent) string { return a.Name }); !slices.Equal(got, want[3:4]) {
+	if got := pages(w, "/api/v1/agents?integration=production&search=T-3&", 9,
+		func(a api.Agent) string { return a.Name }); !slices.Equal(got, want[3:4]) {
 		t.Errorf("agents of production like T-3: %v", got)
 	}
-	if got := pages(w, "/api/v1/agents?integration=nowhere&", 9, func(a api.Agent) string { return a.Name }); len(got) > 0 {
+	if got := pages(w, "/api/v1/agents?integration=nowhere&", 9,
+		func(a api.Agent) string { return a.Name }); len(got) > 0 {
 		t.Errorf("agents of an integration that is not: %v", got)
 	}
 }
 
-// What an update leaves out of connections and default integration stays; what
-// it gives is what is there afterwards.
+// An update leaves connections and default integration unchanged unless it has
+// them.
 func TestAgentConnections(t *testing.T) {
 	w := newWorld(t)
 	one := w.createIntegration("one")
@@ -123,7 +129,8 @@ func TestTokens(t *testing.T) {
 	const path = "/api/v1/agents/scout/tokens"
 	a := w.as(w.admin, "POST", path, `{"label": "laptop", "expires_in": "1h"}`).want(201)
 	token := read[api.NewToken](a)
-	if token.Token == "" || !strings.HasPrefix(token.ID, "tok_") || a.Header.Get("Location") != "/api/v1/agents/"+agent.ID+"/tokens/"+token.ID {
+	if token.Token == "" || !strings.HasPrefix(token.ID, "tok_") ||
+		a.Header.Get("Location") != "/api/v1/agents/"+agent.ID+"/tokens/"+token.ID {
 		t.Errorf("the new token is %s with %v", a.Body, a.Header)
 	}
 	if token.ExpiresAt == nil || !token.ExpiresAt.Equal(w.now.Add(time.Hour)) {
@@ -152,13 +159,14 @@ func TestTokens(t *testing.T) {
 	for _, token := range read[api.List[api.Token]](w.as(w.reader, "GET", path, "").want(200)).Items {
 		status[token.ID] = token.Status
 	}
-	want := map[string]string{token.ID: api.StatusExpired, at.ID: api.StatusRevoked, read[api.NewToken](forever).ID: api.StatusActive}
+	want := map[string]string{token.ID: api.StatusExpired, at.ID: api.StatusRevoked,
+		read[api.NewToken](forever).ID: api.StatusActive}
 	if diff := cmp.Diff(want, status); diff != "" {
 		t.Errorf("the tokens are (-want +got):\n%s", diff)
 	}
 }
 
-// A token that was made elsewhere is registered, and is in no answer.
+// A token that the client made is registered, and no answer has it.
 func TestATokenIsRegistered(t *testing.T) {
 	w := newWorld(t)
 	agent := w.createAgent(`{"name": "scout"}`)
@@ -172,14 +180,17 @@ func TestATokenIsRegistered(t *testing.T) {
 		t.Errorf("it is answered with %s, want %s; %v", a.Body, want, a.Header)
 	}
 	w.now = w.now.Add(time.Minute)
-	if again := w.as(w.admin, "POST", path, body).want(201); again.Body != a.Body || again.Header.Get("Location") != a.Header.Get("Location") {
+	if again := w.as(w.admin, "POST", path, body).want(201); again.Body != a.Body ||
+		again.Header.Get("Location") != a.Header.Get("Location") {
 		t.Errorf("again it is answered with %s", again.Body)
 	}
 	shown := read[api.Token](w.as(w.reader, "GET", path+"/"+id, "").want(200))
-	if shown.ID != id || shown.Label != "laptop" || shown.Status != api.StatusActive || !shown.CreatedAt.Equal(w.now.Add(-time.Minute)) {
+	if shown.ID != id || shown.Label != "laptop" || shown.Status != api.StatusActive ||
+		!shown.CreatedAt.Equal(w.now.Add(-time.Minute)) {
 		t.Errorf("it is shown as %+v", shown)
 	}
-	if listed := read[api.List[api.Token]](w.as(w.reader, "GET", path, "").want(200)).Items; !cmp.Equal(listed, []api.Token{shown}) {
+	if listed := read[api.List[api.Token]](w.as(w.reader, "GET", path, "").want(200)).Items; !cmp.Equal(listed,
+		[]api.Token{shown}) {
 		t.Errorf("the list has %+v", listed)
 	}
 	silent := func(a *answer) *answer {
@@ -191,7 +202,9 @@ func TestATokenIsRegistered(t *testing.T) {
 	}
 	silent(w.as(w.admin, "POST", "/api/v1/agents/other/tokens", body)).refused(409, "conflict", "taken")
 	silent(w.as(w.admin, "POST", path, `{"token": "`+token+`"}`)).refused(409, "conflict", "taken")
-	silent(w.as(w.admin, "POST", path, `{"label": "laptop", "token": "`+token[:31]+client.NewAgentToken().Reveal()[31:]+`"}`)).refused(409, "conflict", "taken")
+	silent(w.as(w.admin, "POST", path,
+		`{"label": "laptop", "token": "`+token[:31]+client.NewAgentToken().Reveal()[31:]+`"}`)).
+		refused(409, "conflict", "taken")
 	w.as(w.admin, "GET", "/api/v1/agents/other/tokens/"+id, "").refused(404, "not_found", "there is no token")
 	w.as(w.admin, "GET", "/api/v1/agents/nobody/tokens/"+id, "").refused(404, "not_found", "nobody")
 	for _, id := range []string{"tok_x", token[4:30], token, "%00", "%FF", strings.Repeat("x", 5000)} {
@@ -213,7 +226,7 @@ func TestATokenIsRegistered(t *testing.T) {
 	w.as("Bearer "+other, "GET", path+"/tok_"+other[4:30], "").refused(403, "denied", "agent token")
 }
 
-// What is not one of our tokens, in our form, is refused without being repeated.
+// A token of another form is refused, and the refusal does not repeat it.
 func TestTokensThatCannotBeRegistered(t *testing.T) {
 	w := newWorld(t)
 	w.createAgent(`{"name": "scout"}`)
@@ -223,7 +236,8 @@ func TestTokensThatCannotBeRegistered(t *testing.T) {
 		"rbk_" + good[4:], "rbt_" + good[5:], "tok_" + good[4:], good[:31] + strings.Repeat("hunter", 9)[:52], good[:31] + strings.Repeat("a", 52),
 		good[:31] + good[4:30] + good[4:30], good[:len(good)-1] + "1", good[:len(good)-2] + "é", good[:len(good)-1] + "_", strings.Repeat("rbt_", 100_000), w.admin,
 	} {
-		a := w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", `{"token": `+text(token)+`}`).refused(400, "invalid", "leave it out").at("token", "/token", "rbt_, 26 characters")
+		a := w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", `{"token": `+text(token)+`}`).
+			refused(400, "invalid", "leave it out").at("token", "/token", "rbt_, 26 characters")
 		if part := strings.TrimSpace(token); strings.Contains(a.Body, part[len(part)-10:]) || len(a.Body) > 1000 {
 			t.Errorf("the answer repeats the token: %s", a.Body)
 		}
@@ -235,18 +249,22 @@ func TestTokensThatCannotBeRegistered(t *testing.T) {
 		`{"token": "a\u0000hunter2"}`:                   "NUL",
 		`{"token": "hunter2", "token": "` + good + `"}`: "twice",
 	} {
-		if a := w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", body).refused(400, "invalid", "").at("token", "/token", says); strings.Contains(a.Body, "hunter2") {
+		if a := w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", body).refused(400, "invalid", "").
+			at("token", "/token", says); strings.Contains(a.Body, "hunter2") {
 			t.Errorf("%s is answered with %s", body, a.Body)
 		}
 	}
 	w.as(w.admin, "POST", "/api/v1/agents/nobody/tokens", `{"token": "`+good+`"}`).refused(404, "not_found", "nobody")
-	w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", `{"token": "`+good+`", "expires_at": "2020-01-01T00:00:00Z"}`).refused(400, "invalid", "").at("expires_at", "/expires_at", "future")
-	if listed := read[api.List[api.Token]](w.as(w.reader, "GET", "/api/v1/agents/scout/tokens", "").want(200)).Items; len(listed) != 0 {
+	w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", `{"token": "`+good+`", "expires_at": "2020-01-01T00:00:00Z"}`).
+		refused(400, "invalid", "").at("expires_at", "/expires_at", "future")
+	if listed := read[api.List[api.Token]](w.as(w.reader, "GET", "/api/v1/agents/scout/tokens", "").
+		want(200)).Items; len(listed) != 0 {
 		t.Errorf("there are %+v", listed)
 	}
 	// None is the same as leaving it out.
 	for _, none := range []string{`{"token": ""}`, `{"token": null}`} {
-		if made := read[api.NewToken](w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", none).want(201)); made.Token == "" {
+		if made := read[api.NewToken](w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", none).
+			want(201)); made.Token == "" {
 			t.Errorf("%s makes no token", none)
 		}
 	}

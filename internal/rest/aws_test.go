@@ -23,9 +23,9 @@ const (
 	customerAccount = "444455556666"
 )
 
-// awsWorld is a world on a simulated AWS, where the customer's roles Good and
-// Better let the platform in with the external ID of the world, Open does
-// without one, and Closed does not.
+// awsWorld is a world on a simulated AWS. The customer's roles Good and Better trust
+// the platform with the external ID of the world, Open trusts it without one, and
+// Closed does not trust it.
 type awsWorld struct {
 	*world
 	aws        *awssim.AWS
@@ -43,7 +43,8 @@ func newAWSWorld(t testing.TB) *awsWorld {
 			Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")})
 	})
 	w.externalID = w.reserve()
-	for name, trust := range map[string]string{"Good": requiring(w.externalID), "Better": requiring(w.externalID), "Open": trusting(platformAccount), "Closed": trusting("999999999999")} {
+	for name, trust := range map[string]string{"Good": requiring(w.externalID), "Better": requiring(w.externalID),
+		"Open": trusting(platformAccount), "Closed": trusting("999999999999")} {
 		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: name, TrustPolicy: trust})
 	}
 	return w
@@ -53,7 +54,7 @@ func trusting(account string) string {
 	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`
 }
 
-// requiring is a trust policy that lets the platform in with the external IDs.
+// requiring is a trust policy that trusts the platform with the external IDs.
 func requiring(externalIDs ...string) string {
 	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platformAccount + `"},"Action":"sts:AssumeRole",` +
 		`"Condition":{"StringEquals":{"sts:ExternalId":["` + strings.Join(externalIDs, `","`) + `"]}}}}`
@@ -65,8 +66,8 @@ func (w *world) reserve() string {
 	return read[api.ExternalID](w.as(w.admin, "POST", "/api/v1/external-ids", "").want(201)).ExternalID
 }
 
-// draft is an integration with the external ID of the world, whose roles are
-// the customer's of the names, called as in IAM, in lower case.
+// draft is an integration with the external ID of the world and the customer's
+// roles of these names. In the integration their names are in lower case.
 func (w *awsWorld) draft(name string, iamNames ...string) string {
 	var roles []string
 	for _, iamName := range iamNames {
@@ -75,13 +76,13 @@ func (w *awsWorld) draft(name string, iamNames ...string) string {
 	return `{"name": "` + name + `", "external_id": "` + w.externalID + `", "default_role": "` + strings.ToLower(iamNames[0]) + `", "roles": [` + strings.Join(roles, ", ") + `]}`
 }
 
-// saved is the draft, saved without asking AWS.
+// saved saves the draft without validating it.
 func (w *awsWorld) saved(name string, iamNames ...string) api.Integration {
 	w.Helper()
 	return read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", w.draft(name, iamNames...)).want(201))
 }
 
-// assumes checks how often AssumeRole is asked for.
+// assumes checks how often AssumeRole is called.
 func (w *awsWorld) assumes(want int) {
 	w.Helper()
 	if n := w.aws.Calls("AssumeRole"); n != want {
@@ -89,21 +90,21 @@ func (w *awsWorld) assumes(want int) {
 	}
 }
 
-// down makes STS fail, but for saying who we are.
+// down makes STS fail, except for GetCallerIdentity.
 func (w *awsWorld) down() (up func()) {
 	fault := awssim.Fail(503)
 	fault.Action = "AssumeRole"
 	return w.aws.Inject(fault)
 }
 
-// gate holds up the requests that name a role, until it is opened.
+// gate delays the requests that name a role, until it is opened.
 type gate struct {
 	through http.RoundTripper
 	role    string        // its ARN; empty: none is held up
 	open    chan struct{} // to be closed
 }
 
-// hold holds up what names the customer's role.
+// hold delays the requests that name the customer's role.
 func (g *gate) hold(iamName string) (open func()) {
 	g.role, g.open = "arn:aws:iam::"+customerAccount+":role/"+iamName, make(chan struct{})
 	return func() { close(g.open) }
@@ -126,5 +127,5 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.through.RoundTrip(r)
 }
 
-// later lets time pass.
+// later advances the clock.
 func (w *world) later() { w.now = w.now.Add(time.Minute) }

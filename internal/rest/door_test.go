@@ -17,7 +17,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/rest"
 )
 
-// everything is one request of each kind that the API answers.
+// everything is one request for each operation.
 var everything = []struct{ method, path, body string }{
 	{"GET", "/api/v1/integrations", ""},
 	{"POST", "/api/v1/integrations", "{}"},
@@ -60,8 +60,8 @@ var everything = []struct{ method, path, body string }{
 	{"DELETE", "/api/v1/api-keys/key_x", ""},
 }
 
-// Nothing is answered, and no body is read, before it is known who asks.
-func TestNobodyComesIn(t *testing.T) {
+// The API identifies the caller before it reads the body, and answers no one else.
+func TestCallersAreIdentifiedFirst(t *testing.T) {
 	w := newWorld(t)
 	w.createAgent(`{"name": "scout"}`)
 	token := read[api.NewToken](w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", "{}").want(201))
@@ -76,20 +76,23 @@ func TestNobodyComesIn(t *testing.T) {
 				t.Errorf("%s: 401 without WWW-Authenticate: %v", a.what, a.Header)
 			}
 		}
-		for shown, kind := range map[string]string{token.Token.Reveal(): "an agent token", join.Token.Reveal(): "a join token", w.credential(runner): "a runner's credential"} {
-			w.as("Bearer "+shown, r.method, r.path, r.body).refused(403, "denied", "this is "+kind+"; the management API takes an API key")
+		for shown, kind := range map[string]string{token.Token.Reveal(): "an agent token",
+			join.Token.Reveal(): "a join token", w.credential(runner): "a runner's credential"} {
+			w.as("Bearer "+shown, r.method, r.path, r.body).refused(403, "denied",
+				"this is "+kind+"; the management API takes an API key")
 		}
 	}
 }
 
-// A read-only key opens what changes nothing, and that only.
+// A read-only key permits exactly the operations that change nothing.
 func TestReadOnlyKey(t *testing.T) {
 	w := newWorld(t)
 	w.createIntegration("y")
 	w.createAgent(`{"name": "x"}`)
 	w.createRunner("x")
-	bodies := map[string]string{"/api/v1/runners": `{"name": "z"}`, "/api/v1/runners/x": `{"name": "x"}`, "/api/v1/agents/x/bindings": bindingJSON("x"),
-		"/api/v1/integrations": integrationJSON("z"), "/api/v1/integrations/x": integrationJSON("x"),
+	bodies := map[string]string{"/api/v1/runners": `{"name": "z"}`, "/api/v1/runners/x": `{"name": "x"}`,
+		"/api/v1/agents/x/bindings": bindingJSON("x"),
+		"/api/v1/integrations":      integrationJSON("z"), "/api/v1/integrations/x": integrationJSON("x"),
 		"/api/v1/agents": `{"name": "z"}`, "/api/v1/agents/x": `{"name": "x"}`, "/api/v1/api-keys": `{"name": "k", "access": "admin"}`}
 	for _, r := range everything {
 		if body, ok := bodies[r.path]; ok && r.body != "" {
@@ -110,10 +113,11 @@ func TestReadOnlyKey(t *testing.T) {
 	}
 }
 
-func TestPathsThatAreNot(t *testing.T) {
+func TestUnknownPaths(t *testing.T) {
 	w := newWorld(t)
 	w.createAgent(`{"name": "scout"}`)
-	for _, path := range []string{"/", "/api", "/api/v1", "/api/v1/", "/api/v1/nonsense", "/api/v1/agents/", "/api/v1/agents/scout/", "/api/v1/agents/scout/x",
+	for _, path := range []string{"/", "/api", "/api/v1", "/api/v1/", "/api/v1/nonsense", "/api/v1/agents/",
+		"/api/v1/agents/scout/", "/api/v1/agents/scout/x",
 		"/api/v1//agents", "/api/v1/./agents", "/api/v1/x/../agents", "/api/v1/agents/scout/../scout", "/api/v1/agents//scout", "/api/v2/agents", "/openapi.yaml", "/docs", "/schemas/Agent.json"} {
 		a := w.as(w.admin, "GET", path, "").refused(404, "not_found", "there is no")
 		if a.Header.Get("Location") != "" {
@@ -121,7 +125,8 @@ func TestPathsThatAreNot(t *testing.T) {
 		}
 	}
 	// A name is a name, whatever is in it.
-	for _, name := range []string{"%2e%2e", "%2E", "..%2Fagents", "scout%2F", "%2Fscout", "scout%20", "sc%6Fut%00", "%FF", "%25", "SCOUT", "a%2Fb%2Fc", strings.Repeat("x", 5000)} {
+	for _, name := range []string{"%2e%2e", "%2E", "..%2Fagents", "scout%2F", "%2Fscout", "scout%20", "sc%6Fut%00", "%FF",
+		"%25", "SCOUT", "a%2Fb%2Fc", strings.Repeat("x", 5000)} {
 		w.as(w.admin, "GET", "/api/v1/agents/"+name, "").refused(404, "not_found", "")
 		w.as(w.admin, "DELETE", "/api/v1/agents/"+name, "").refused(404, "not_found", "")
 		w.as(w.admin, "PUT", "/api/v1/agents/"+name, `{"name": "scout"}`).refused(404, "not_found", "")
@@ -129,7 +134,7 @@ func TestPathsThatAreNot(t *testing.T) {
 	w.as(w.admin, "GET", "/api/v1/agents/sc%6Fut", "").want(200)
 }
 
-func TestMethodsThatAreNot(t *testing.T) {
+func TestWrongMethods(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct{ method, path, allow string }{
 		{"DELETE", "/api/v1/agents", "GET, HEAD, POST"},
@@ -149,16 +154,20 @@ func TestMethodsThatAreNot(t *testing.T) {
 
 func TestContentTypes(t *testing.T) {
 	w := newWorld(t)
-	for i, kind := range []string{"application/json", "application/json; charset=utf-8", "Application/JSON", "application/json ; charset=utf-8"} {
+	for i, kind := range []string{"application/json", "application/json; charset=utf-8", "Application/JSON",
+		"application/json ; charset=utf-8"} {
 		w.as(w.admin, "POST", "/api/v1/agents", `{"name": "a`+string(rune('0'+i))+`"}`, "Content-Type", kind).want(201)
 	}
-	for _, kind := range []string{"application/x-www-form-urlencoded", "text/plain", "application/yaml", "multipart/form-data", "json", "application/jsonx",
+	for _, kind := range []string{"application/x-www-form-urlencoded", "text/plain", "application/yaml",
+		"multipart/form-data", "json", "application/jsonx",
 		"application/json/x", ";", "application/cbor", "application/merge-patch+json", strings.Repeat("x", 1000)} {
-		w.as(w.admin, "POST", "/api/v1/agents", `{"name": "b"}`, "Content-Type", kind).refused(415, "invalid", "Content-Type: application/json")
+		w.as(w.admin, "POST", "/api/v1/agents", `{"name": "b"}`, "Content-Type", kind).
+			refused(415, "invalid", "Content-Type: application/json")
 	}
 	// What a client would like to have is not asked: there is JSON.
 	for _, accept := range []string{"text/html", "application/cbor", "*/*", "nonsense", "application/json;q=0"} {
-		if kind := w.as(w.admin, "GET", "/api/v1/agents", "", "Accept", accept).want(200).Header.Get("Content-Type"); kind != "application/json" {
+		if kind := w.as(w.admin, "GET", "/api/v1/agents", "", "Accept", accept).
+			want(200).Header.Get("Content-Type"); kind != "application/json" {
 			t.Errorf("Accept: %s is answered with %s", accept, kind)
 		}
 	}
@@ -170,15 +179,17 @@ func TestBodySizes(t *testing.T) {
 		const around = `{"name": "big", "description": ""}`
 		return strings.Replace(around, `""`, `"`+strings.Repeat("x", size-len(around))+`"`, 1)
 	}
-	w.as(w.admin, "POST", "/api/v1/agents", body(8<<20)).refused(400, "invalid", "").at("description", "/description", "at most 1000")
+	w.as(w.admin, "POST", "/api/v1/agents", body(8<<20)).refused(400, "invalid", "").
+		at("description", "/description", "at most 1000")
 	w.as(w.admin, "POST", "/api/v1/agents", body(8<<20+1)).refused(413, "invalid", "8 MiB")
 
-	r := httptest.NewRequest("POST", "/api/v1/agents", io.MultiReader(strings.NewReader(`{"name"`), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	r := httptest.NewRequest("POST", "/api/v1/agents", io.MultiReader(strings.NewReader(`{"name"`),
+		iotest.ErrReader(io.ErrUnexpectedEOF)))
 	r.Header.Set("Authorization", w.admin)
 	ask(t, w.handler, r).refused(400, "invalid", "to its end")
 }
 
-// failing is a broker to which something happens, whatever is asked of it.
+// failing is a broker that fails.
 type failing struct {
 	rest.Broker
 	err error
@@ -196,7 +207,7 @@ func (f failing) APIKey(context.Context, string, string) (rolebroker.Caller, err
 	return rolebroker.Caller{Access: rolebroker.AccessAdmin}, nil
 }
 
-// Every code has its status; what the caller must not know is in the log only.
+// Every code has its status, and causes are in the log only.
 func TestFailures(t *testing.T) {
 	for _, c := range []struct {
 		err    error
@@ -224,7 +235,8 @@ func TestFailures(t *testing.T) {
 		if strings.Contains(a.Body, "hunter2") {
 			t.Errorf("the cause is in the answer: %s", a.Body)
 		}
-		if logged := strings.Contains(log.String(), "hunter2"); logged != (errors.Unwrap(c.err) != nil || c.says == "the server's log has the cause") {
+		if logged := strings.Contains(log.String(), "hunter2"); logged != (errors.Unwrap(c.err) != nil ||
+			c.says == "the server's log has the cause") {
 			t.Errorf("%v: the log has %s", c.err, log.String())
 		}
 		wantHeader(t, a, http.StatusUnauthorized, "WWW-Authenticate")

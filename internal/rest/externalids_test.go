@@ -9,14 +9,15 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 )
 
-// An external ID is found by its ID, before it is used, through every change of
-// its integration, and not after it.
+// A reserved external ID can be read before an integration has it and through every
+// change of the integration, but not after the integration was deleted.
 func TestAnExternalIDFollowsItsIntegration(t *testing.T) {
 	w := newWorld(t)
 	a := w.as(w.admin, "POST", "/api/v1/external-ids", "").want(201)
 	reserved := read[api.ExternalID](a)
 	path := "/api/v1/external-ids/" + reserved.ID
-	if !strings.HasPrefix(reserved.ID, "ext_") || !strings.HasPrefix(reserved.ExternalID, "rolebroker-") || a.Header.Get("Location") != path || !reserved.ReservedAt.Equal(w.now) {
+	if !strings.HasPrefix(reserved.ID, "ext_") || !strings.HasPrefix(reserved.ExternalID, "rolebroker-") ||
+		a.Header.Get("Location") != path || !reserved.ReservedAt.Equal(w.now) {
 		t.Errorf("what was reserved is %s with %v", a.Body, a.Header)
 	}
 	if strings.Contains(a.Body, "integration") || strings.Contains(a.Body, "next") {
@@ -36,7 +37,8 @@ func TestAnExternalIDFollowsItsIntegration(t *testing.T) {
 	is(now)
 	rotate := func(step string) {
 		t.Helper()
-		in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations/production/rotate-external-id", `{"step": "`+step+`", "force": true}`).want(200))
+		in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations/production/rotate-external-id",
+			`{"step": "`+step+`", "force": true}`).want(200))
 		now.ExternalID, now.NextExternalID = in.ExternalID, in.NextExternalID
 		is(now)
 	}
@@ -66,11 +68,13 @@ func TestAnExternalIDIsGivenBack(t *testing.T) {
 	w.as(w.admin, "DELETE", path, "").want(204)
 	w.as(w.admin, "DELETE", path, "").refused(404, "not_found", "an external ID is used only once")
 	w.as(w.admin, "GET", path, "").refused(404, "not_found", "an external ID is used only once")
-	w.as(w.admin, "POST", "/api/v1/integrations", strings.Replace(integrationJSON("x"), "{", `{"external_id": "`+reserved.ExternalID+`", `, 1)).
+	w.as(w.admin, "POST", "/api/v1/integrations", strings.Replace(integrationJSON("x"), "{",
+		`{"external_id": "`+reserved.ExternalID+`", `, 1)).
 		refused(400, "invalid", "").at("external_id", "/external_id", "reserved")
 	// An external ID is no path, and neither is what strangers send.
 	other := read[api.ExternalID](w.as(w.admin, "POST", "/api/v1/external-ids", "").want(201))
-	for _, id := range []string{other.ExternalID, strings.ToUpper(other.ID), other.ID + "%20", "%00", "%FF", "%25", "..%2F" + other.ID, strings.Repeat("x", 5000)} {
+	for _, id := range []string{other.ExternalID, strings.ToUpper(other.ID), other.ID + "%20", "%00", "%FF", "%25",
+		"..%2F" + other.ID, strings.Repeat("x", 5000)} {
 		w.as(w.admin, "GET", "/api/v1/external-ids/"+id, "").refused(404, "not_found", "")
 		w.as(w.admin, "DELETE", "/api/v1/external-ids/"+id, "").refused(404, "not_found", "")
 	}

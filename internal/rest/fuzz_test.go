@@ -7,8 +7,8 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 )
 
-// Whatever is sent as a body, the answer is a success or a problem of the
-// sender's making, in JSON, and not larger than what was sent called for.
+// Every body is answered with a success or with status 4xx, in JSON, and the size of
+// the answer is bounded by that of the body.
 func FuzzBodies(f *testing.F) {
 	for _, body := range []string{
 		"", "null", "{}", "[]", production, `{"name": "x"}`,
@@ -32,7 +32,8 @@ func FuzzBodies(f *testing.F) {
 			if r.body == "" {
 				continue
 			}
-			path := strings.NewReplacer("integrations/x", "integrations/production", "agents/x", "agents/scout", "runners/x", "runners/eks").Replace(r.path)
+			path := strings.NewReplacer("integrations/x", "integrations/production", "agents/x", "agents/scout", "runners/x",
+				"runners/eks").Replace(r.path)
 			a := w.as(w.admin, r.method, path, body, "Content-Type", "application/json")
 			if a.Status >= 500 || a.Status < 400 && a.Status != 200 && a.Status != 201 {
 				t.Errorf("%s with %q answers %d: %s", a.what, body, a.Status, a.Body)
@@ -47,7 +48,7 @@ func FuzzBodies(f *testing.F) {
 	})
 }
 
-// restore makes what a body renamed once more.
+// restore makes the things again that a body renamed.
 func (w *world) restore() {
 	if w.as(w.admin, "GET", "/api/v1/agents/scout", "").Status == 404 {
 		read[api.Agent](w.as(w.admin, "POST", "/api/v1/agents", `{"name": "scout"}`).want(201))

@@ -18,14 +18,17 @@ func TestIntegrationLife(t *testing.T) {
 	w := newWorld(t)
 	a := w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", production).want(201)
 	in := read[api.Integration](a)
-	if !strings.HasPrefix(in.ID, "int_") || in.ExternalID == "" || a.Header.Get("Location") != "/api/v1/integrations/"+in.ID || a.Header.Get("ETag") != in.ETag() {
+	if !strings.HasPrefix(in.ID, "int_") || in.ExternalID == "" ||
+		a.Header.Get("Location") != "/api/v1/integrations/"+in.ID || a.Header.Get("ETag") != in.ETag() {
 		t.Errorf("the new integration is %s with %v", a.Body, a.Header)
 	}
 	want := api.Integration{
 		ID: in.ID, Name: "production", Description: "Production accounts", AssumptionMode: "platform", ExternalID: in.ExternalID, DefaultRole: "readonly",
 		Roles: []api.Role{
-			{ID: in.Roles[0].ID, Name: "readonly", ARN: "arn:aws:iam::444455556666:role/ReadOnly", Region: "us-east-1", Enabled: true, SessionDuration: "1h"},
-			{ID: in.Roles[1].ID, Name: "deployer", ARN: "arn:aws:iam::444455556666:role/team/Deployer", Region: "eu-west-1", SessionDuration: "1h30m"},
+			{ID: in.Roles[0].ID, Name: "readonly", ARN: "arn:aws:iam::444455556666:role/ReadOnly", Region: "us-east-1",
+				Enabled: true, SessionDuration: "1h"},
+			{ID: in.Roles[1].ID, Name: "deployer", ARN: "arn:aws:iam::444455556666:role/team/Deployer", Region: "eu-west-1",
+				SessionDuration: "1h30m"},
 		},
 		Version: 1, CreatedAt: w.now, UpdatedAt: w.now,
 	}
@@ -46,7 +49,8 @@ func TestIntegrationLife(t *testing.T) {
 	w.as(w.admin, "PUT", "/api/v1/integrations/production", production).refused(404, "not_found", "production")
 }
 
-// What was read can be written back, and what was changed in between shows.
+// An answer can be edited and written back, unless someone changed the integration
+// meanwhile.
 func TestIntegrationRoundTrip(t *testing.T) {
 	w := newWorld(t)
 	shown := w.as(w.admin, "POST", "/api/v1/integrations", production).want(201)
@@ -60,17 +64,19 @@ func TestIntegrationRoundTrip(t *testing.T) {
 
 	renamed := strings.NewReplacer(`"readonly"`, `"look"`, `"production"`, `"prod"`).Replace(shown.Body)
 	a := w.as(w.admin, "PUT", "/api/v1/integrations/production", renamed).want(200)
-	if got := read[api.Integration](a); got.ID != before.ID || got.Name != "prod" || got.Roles[0].ID != before.Roles[0].ID || got.Roles[0].Name != "look" {
+	if got := read[api.Integration](a); got.ID != before.ID || got.Name != "prod" ||
+		got.Roles[0].ID != before.Roles[0].ID || got.Roles[0].Name != "look" {
 		t.Errorf("after renaming it is %s", a.Body)
 	}
 }
 
-// A PUT replaces: what is left out is empty or has its default.
+// PUT replaces: a field that is left out becomes empty or gets its default.
 func TestIntegrationReplace(t *testing.T) {
 	w := newWorld(t)
 	w.as(w.admin, "POST", "/api/v1/integrations", production).want(201)
 	a := w.as(w.admin, "PUT", "/api/v1/integrations/production", integrationJSON("production")).want(200)
-	if got := read[api.Integration](a); got.Description != "" || len(got.Roles) != 1 || got.AssumptionMode != "platform" || !got.Roles[0].Enabled {
+	if got := read[api.Integration](a); got.Description != "" || len(got.Roles) != 1 || got.AssumptionMode != "platform" ||
+		!got.Roles[0].Enabled {
 		t.Errorf("after replacing it is %s", a.Body)
 	}
 }
@@ -85,7 +91,8 @@ func TestIntegrationGuards(t *testing.T) {
 	}
 
 	put(etag("1")).want(200) // now it is 2
-	for _, stale := range []string{etag("1"), etag("3"), etag("0"), etag("-2"), etag("99999999999999999999"), etag(""), etag("2.x"), etag("1.2"), etag("2."),
+	for _, stale := range []string{etag("1"), etag("3"), etag("0"), etag("-2"), etag("99999999999999999999"), etag(""),
+		etag("2.x"), etag("1.2"), etag("2."),
 		`"1"`, `"3"`, `"0"`, `"-2"`, `"99999999999999999999"`, `"somebody else's"`, `".2"`, `"."`, `"int_another.2"`} {
 		put(stale).refused(412, "stale", "hint")
 	}
@@ -99,7 +106,8 @@ func TestIntegrationGuards(t *testing.T) {
 	w.as(w.admin, "DELETE", path, "", "If-Match", "nonsense").refused(400, "invalid", "If-Match")
 
 	for _, known := range []string{etag("5"), "W/" + etag("5"), etag("1") + ", " + etag("5"), `*`} {
-		if a := w.as(w.reader, "GET", path, "", "If-None-Match", known).want(304); a.Body != "" || a.Header.Get("ETag") != etag("5") {
+		if a := w.as(w.reader, "GET", path, "", "If-None-Match", known).
+			want(304); a.Body != "" || a.Header.Get("ETag") != etag("5") {
 			t.Errorf("304 comes with %q and %v", a.Body, a.Header)
 		}
 	}
@@ -109,9 +117,9 @@ func TestIntegrationGuards(t *testing.T) {
 	w.as(w.admin, "DELETE", path, "", "If-Match", etag("5")).want(204)
 }
 
-// What was deleted and made again under the same name is another thing, though
-// it has the same version.
-func TestMadeAgain(t *testing.T) {
+// An integration that was deleted and made again with the same name has another
+// ETag, although the version is the same.
+func TestETagsHaveTheID(t *testing.T) {
 	w := newWorld(t)
 	for path, create := range map[string]func() (id, etag string){
 		"/api/v1/integrations/x": func() (string, string) { in := w.createIntegration("x"); return in.ID, in.ETag() },
@@ -130,8 +138,8 @@ func TestMadeAgain(t *testing.T) {
 	}
 }
 
-// vanishing is a broker whose integration is there when it is looked at, and
-// has become another by the time it is changed.
+// vanishing is a broker whose integration exists when it is read, and is gone when it
+// is changed.
 type vanishing struct {
 	failing
 	asked string // to delete
@@ -146,7 +154,7 @@ func (v *vanishing) DeleteIntegration(_ context.Context, _ rolebroker.Caller, na
 	return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no integration %q", nameOrID)
 }
 
-func TestMadeAgainInBetween(t *testing.T) {
+func TestETagsNoticeAChangeDuringTheRequest(t *testing.T) {
 	v := &vanishing{}
 	r := httptest.NewRequest("DELETE", "/api/v1/integrations/x", nil)
 	r.Header.Set("If-Match", `"int_old.1"`)
@@ -162,18 +170,21 @@ func TestExternalIDs(t *testing.T) {
 	with := func(name, externalID string) string {
 		return strings.Replace(integrationJSON(name), `{`, `{"external_id": "`+externalID+`", `, 1)
 	}
-	w.as(w.admin, "POST", "/api/v1/integrations", with("own", "chosen-by-me")).refused(400, "invalid", "").at("external_id", "/external_id", "reserved")
+	w.as(w.admin, "POST", "/api/v1/integrations", with("own", "chosen-by-me")).refused(400, "invalid", "").
+		at("external_id", "/external_id", "reserved")
 	in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations", with("one", reserved)).want(201))
 	if in.ExternalID != reserved {
 		t.Errorf("it has the external ID %s, want the reserved %s", in.ExternalID, reserved)
 	}
-	w.as(w.admin, "POST", "/api/v1/integrations", with("two", reserved)).refused(400, "invalid", "").at("external_id", "/external_id", "used")
-	w.as(w.admin, "PUT", "/api/v1/integrations/one", with("one", "another")).refused(400, "invalid", "").at("external_id", "/external_id", "")
+	w.as(w.admin, "POST", "/api/v1/integrations", with("two", reserved)).refused(400, "invalid", "").
+		at("external_id", "/external_id", "used")
+	w.as(w.admin, "PUT", "/api/v1/integrations/one", with("one", "another")).refused(400, "invalid", "").
+		at("external_id", "/external_id", "")
 	w.as(w.admin, "PUT", "/api/v1/integrations/one", with("one", reserved)).want(200)
 	w.as(w.reader, "POST", "/api/v1/external-ids", "").refused(403, "denied", "read-only")
 }
 
-// IDs are the server's.
+// Only the server makes IDs.
 func TestIntegrationIDs(t *testing.T) {
 	w := newWorld(t)
 	with := func(id, roleID string) string {
@@ -183,20 +194,24 @@ func TestIntegrationIDs(t *testing.T) {
 		at("id", "/id", "made by the server").at("roles[0].id", "/roles/0/id", "made by the server")
 
 	one, two := w.createIntegration("one"), w.createIntegration("two")
-	w.as(w.admin, "PUT", "/api/v1/integrations/one", with(two.ID, one.Roles[0].ID)).refused(400, "invalid", "").at("id", "/id", one.ID)
-	w.as(w.admin, "PUT", "/api/v1/integrations/one", with(one.ID, two.Roles[0].ID)).refused(400, "invalid", "").at("roles[0].id", "/roles/0/id", "not a role of this integration")
+	w.as(w.admin, "PUT", "/api/v1/integrations/one", with(two.ID, one.Roles[0].ID)).refused(400, "invalid", "").
+		at("id", "/id", one.ID)
+	w.as(w.admin, "PUT", "/api/v1/integrations/one", with(one.ID, two.Roles[0].ID)).refused(400, "invalid", "").
+		at("roles[0].id", "/roles/0/id", "not a role of this integration")
 	w.as(w.admin, "PUT", "/api/v1/integrations/one", with(one.ID, one.Roles[0].ID)).want(200)
 
 	twice := `{"name": "one", "default_role": "r", "roles": [
 		{"id": "` + one.Roles[0].ID + `", "name": "r", "arn": "arn:aws:iam::444455556666:role/R", "region": "us-east-1"},
 		{"id": "` + one.Roles[0].ID + `", "name": "s", "arn": "arn:aws:iam::444455556666:role/S", "region": "us-east-1"}]}`
-	w.as(w.admin, "PUT", "/api/v1/integrations/one", twice).refused(400, "invalid", "").at("roles[1].id", "/roles/1/id", "roles[0]")
+	w.as(w.admin, "PUT", "/api/v1/integrations/one", twice).refused(400, "invalid", "").
+		at("roles[1].id", "/roles/1/id", "roles[0]")
 }
 
-// Durations are answered in their shortest form.
+// Answers have durations in the shortest form.
 func TestSessionDurations(t *testing.T) {
 	w := newWorld(t)
-	for given, want := range map[string]string{"3600s": "1h", "90m": "1h30m", "1h0m1s": "1h1s", "15m": "15m", "12h": "12h", "": "1h", "900.0s": "15m"} {
+	for given, want := range map[string]string{"3600s": "1h", "90m": "1h30m", "1h0m1s": "1h1s", "15m": "15m", "12h": "12h",
+		"": "1h", "900.0s": "15m"} {
 		body := strings.Replace(integrationJSON("d"), `"region"`, `"session_duration": "`+given+`", "region"`, 1)
 		got := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations", body).want(201)).Roles[0].SessionDuration
 		if got != want {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Bad input is refused with the place and with what is expected there.
+// Wrong input is refused with the path of the field and what is expected there.
 func TestBadIntegrations(t *testing.T) {
 	w := newWorld(t)
 	w.createIntegration("taken")
@@ -24,11 +24,13 @@ func TestBadIntegrations(t *testing.T) {
 	}
 	const role = `{"name": "r", "arn": "arn:aws:iam::444455556666:role/R", "region": "us-east-1"}`
 	top := func(field, value string) string {
-		return `{"` + field + `": ` + value + `, "` + map[bool]string{true: "description", false: "name"}[field == "name"] + `": "x", "default_role": "r", "roles": [` + role + `]}`
+		return `{"` + field + `": ` + value + `, "` + map[bool]string{true: "description",
+			false: "name"}[field == "name"] + `": "x", "default_role": "r", "roles": [` + role + `]}`
 	}
 	for _, c := range []struct{ body, field, pointer, says string }{
 		// ARNs
-		{one("arn", ``), "roles[0].arn", "/roles/0/arn", "is required; a role's ARN has the form arn:aws:iam::123456789012:role/Name"},
+		{one("arn", ``), "roles[0].arn", "/roles/0/arn",
+			"is required; a role's ARN has the form arn:aws:iam::123456789012:role/Name"},
 		{one("arn", `""`), "roles[0].arn", "/roles/0/arn", "is required"},
 		{one("arn", `"ReadOnly"`), "roles[0].arn", "/roles/0/arn", "not an ARN"},
 		{one("arn", `"arn:aws:iam::444455556666:user/ann"`), "roles[0].arn", "/roles/0/arn", "of a user"},
@@ -37,8 +39,10 @@ func TestBadIntegrations(t *testing.T) {
 		{one("arn", `"arn:aws:iam::1234:role/R"`), "roles[0].arn", "/roles/0/arn", "12 digits"},
 		{one("arn", `"arn:mars:iam::444455556666:role/R"`), "roles[0].arn", "/roles/0/arn", "unknown partition"},
 		{one("arn", `" arn:aws:iam::444455556666:role/R"`), "roles[0].arn", "/roles/0/arn", "white space"},
-		{one("arn", `"arn:aws:iam::444455556666:role/`+strings.Repeat("x", 3000)+`"`), "roles[0].arn", "/roles/0/arn", "at most 2048"},
-		{one("arn", `17`), "roles[0].arn", "/roles/0/arn", `is a number; expected a string, as in "arn:aws:iam::444455556666:role/ReadOnly"`},
+		{one("arn", `"arn:aws:iam::444455556666:role/`+strings.Repeat("x", 3000)+`"`), "roles[0].arn", "/roles/0/arn",
+			"at most 2048"},
+		{one("arn", `17`), "roles[0].arn", "/roles/0/arn",
+			`is a number; expected a string, as in "arn:aws:iam::444455556666:role/ReadOnly"`},
 		{one("arn", `["a"]`), "roles[0].arn", "/roles/0/arn", "is an array"},
 		{one("arn", `{"Fn::GetAtt": ["a", {"b": 1}]}`), "roles[0].arn", "/roles/0/arn", "is an object"},
 		{one("arn", `"arn:aws:iam::444455556666:role/\u0000"`), "roles[0].arn", "/roles/0/arn", "NUL"},
@@ -51,13 +55,15 @@ func TestBadIntegrations(t *testing.T) {
 		// durations
 		{one("session_duration", `"soon"`), "roles[0].session_duration", "/roles/0/session_duration", "as in 1h or 90m"},
 		{one("session_duration", `"3600"`), "roles[0].session_duration", "/roles/0/session_duration", "not a duration"},
-		{one("session_duration", `3600`), "roles[0].session_duration", "/roles/0/session_duration", `expected a string, as in "1h"`},
+		{one("session_duration", `3600`), "roles[0].session_duration", "/roles/0/session_duration",
+			`expected a string, as in "1h"`},
 		{one("session_duration", `"0s"`), "roles[0].session_duration", "/roles/0/session_duration", "15m to 12h"},
 		{one("session_duration", `"-1h"`), "roles[0].session_duration", "/roles/0/session_duration", "15m to 12h"},
 		{one("session_duration", `"14m59s"`), "roles[0].session_duration", "/roles/0/session_duration", "15m to 12h"},
 		{one("session_duration", `"13h"`), "roles[0].session_duration", "/roles/0/session_duration", "15m to 12h"},
 		{one("session_duration", `"20m0.5s"`), "roles[0].session_duration", "/roles/0/session_duration", "whole seconds"},
-		{one("session_duration", `"99999999999h"`), "roles[0].session_duration", "/roles/0/session_duration", "not a duration"},
+		{one("session_duration", `"99999999999h"`), "roles[0].session_duration", "/roles/0/session_duration",
+			"not a duration"},
 		// names
 		{one("name", ``), "roles[0].name", "/roles/0/name", "is required"},
 		{one("name", `"a/b"`), "roles[0].name", "/roles/0/name", "letters, digits"},
@@ -83,13 +89,17 @@ func TestBadIntegrations(t *testing.T) {
 		{`{"name": "x", "default_role": "r"}`, "roles", "/roles", "at least one role"},
 		{`{"name": "x", "default_role": "r", "roles": null}`, "roles", "/roles", "at least one role"},
 		{`{"name": "x", "default_role": "r", "roles": {}}`, "roles", "/roles", "is an object; expected an array"},
-		{`{"name": "x", "default_role": "r", "roles": [` + role + `, null]}`, "roles[1]", "/roles/1", "is null; expected an object"},
-		{`{"name": "x", "default_role": "r", "roles": [` + role + `, "r"]}`, "roles[1]", "/roles/1", "is a string; expected an object"},
-		{`{"name": "x", "default_role": "r", "roles": [` + role + `, ` + role + `]}`, "roles[1].name", "/roles/1/name", "roles[0] already"},
+		{`{"name": "x", "default_role": "r", "roles": [` + role + `, null]}`, "roles[1]", "/roles/1",
+			"is null; expected an object"},
+		{`{"name": "x", "default_role": "r", "roles": [` + role + `, "r"]}`, "roles[1]", "/roles/1",
+			"is a string; expected an object"},
+		{`{"name": "x", "default_role": "r", "roles": [` + role + `, ` + role + `]}`, "roles[1].name", "/roles/1/name",
+			"roles[0] already"},
 		{`{"name": "x", "roles": [` + role + `]}`, "default_role", "/default_role", "one of r"},
 		{`{"name": "x", "default_role": "s", "roles": [` + role + `]}`, "default_role", "/default_role", "choose one of r"},
 		// fields that there are not, and fields that there are twice
-		{one("arnn", `"x"`), "roles[0].arnn", "/roles/0/arnn", `unknown field "arnn"; known are id, name, arn, region, enabled, session_duration`},
+		{one("arnn", `"x"`), "roles[0].arnn", "/roles/0/arnn",
+			`unknown field "arnn"; known are id, name, arn, region, enabled, session_duration`},
 		{top("Name", `"x"`), "Name", "/Name", "unknown field"},
 		{top("defaultRole", `"r"`), "defaultRole", "/defaultRole", "default_role"},
 		{top("a.b[0]", `{"deep": [[[{}]]]}`), `["a.b[0]"]`, "/a.b[0]", "unknown field"},
@@ -97,7 +107,8 @@ func TestBadIntegrations(t *testing.T) {
 		{top("", `1`), `[""]`, "/", "unknown field"},
 		{`{"name": "x", "name": "y", "default_role": "r", "roles": [` + role + `]}`, "name", "/name", "given twice"},
 		{top("deep", strings.Repeat("[", 9000)+strings.Repeat("]", 9000)), "deep", "/deep", "unknown field"},
-		{`{"name": "x", "default_role": "r", "roles": [` + strings.Repeat(role+",", 10000) + role + `]}`, "roles", "/roles", "more than 10000"},
+		{`{"name": "x", "default_role": "r", "roles": [` + strings.Repeat(role+",", 10000) + role + `]}`, "roles", "/roles",
+			"more than 10000"},
 	} {
 		for method, path := range map[string]string{"POST": "/api/v1/integrations", "PUT": "/api/v1/integrations/taken"} {
 			a := w.as(w.admin, method, path, c.body)
@@ -107,8 +118,8 @@ func TestBadIntegrations(t *testing.T) {
 	}
 }
 
-// A person hears of everything that is wrong at once.
-func TestAllIsSaidAtOnce(t *testing.T) {
+// A refusal lists all wrong fields.
+func TestARefusalListsAllWrongFields(t *testing.T) {
 	w := newWorld(t)
 	w.as(w.admin, "POST", "/api/v1/integrations", `{"id": "x", "name": "-", "default_role": "q", "roles": [
 		{"name": "r", "arn": "nonsense", "region": "nowhere", "session_duration": "long"},
@@ -129,7 +140,7 @@ func TestAllIsSaidAtOnce(t *testing.T) {
 		refused(400, "invalid", "").at("nam", "/nam", "unknown field").at("disabled", "/disabled", "true or false")
 }
 
-// What is not a JSON object is refused with the place where it stops being one.
+// A body that is no JSON object is refused with the position of the mistake.
 func TestBadJSON(t *testing.T) {
 	w := newWorld(t)
 	for body, says := range map[string]string{
@@ -156,8 +167,8 @@ func TestBadJSON(t *testing.T) {
 	w.as(w.admin, "POST", "/api/v1/integrations", "").refused(400, "invalid", "the request body is empty")
 }
 
-// However much is wrong, a hundred things are said, and the rest is not looked at.
-func TestEnoughIsWrong(t *testing.T) {
+// A refusal lists a hundred fields at most, and decoding stops there.
+func TestARefusalIsBounded(t *testing.T) {
 	w := newWorld(t)
 	many := func(item string) string { return strings.TrimSuffix(strings.Repeat(item+",", 101), ",") }
 	for _, body := range []string{
@@ -194,16 +205,24 @@ func TestBadAgents(t *testing.T) {
 		{`{"name": "x", "disabled": 1}`, "disabled", "/disabled", "is a number; expected true or false"},
 		{`{"name": "x", "description": "` + strings.Repeat("x", 1001) + `"}`, "description", "/description", "at most 1000"},
 		{`{"name": "x", "connections": "production"}`, "connections", "/connections", "is a string; expected an array"},
-		{`{"name": "x", "connections": ["production"]}`, "connections[0]", "/connections/0", "is a string; expected an object"},
+		{`{"name": "x", "connections": ["production"]}`, "connections[0]", "/connections/0",
+			"is a string; expected an object"},
 		{`{"name": "x", "connections": [{}]}`, "connections[0].integration", "/connections/0/integration", "is required"},
-		{`{"name": "x", "connections": [{"integration": "nowhere"}]}`, "connections[0].integration", "/connections/0/integration", "no integration"},
-		{`{"name": "x", "connections": [{"integration": "` + strings.Repeat("n", 100000) + `"}]}`, "connections[0].integration", "/connections/0/integration", "no integration"},
-		{`{"name": "x", "connections": [{"integration": "production"}, {"integration": "production"}]}`, "connections[1].integration", "/connections/1/integration", "twice"},
-		{`{"name": "x", "connections": [{"integration": "production", "since": 1}]}`, "connections[0].since", "/connections/0/since", "known are integration, connected_at"},
-		{`{"name": "x", "connections": [{"integration": "production", "connected_at": "x"}]}`, "connections[0].connected_at", "/connections/0/connected_at", "RFC 3339"},
-		{`{"name": "x", "default_integration": "production"}`, "default_integration", "/default_integration", "not one of the agent's connections"},
+		{`{"name": "x", "connections": [{"integration": "nowhere"}]}`, "connections[0].integration",
+			"/connections/0/integration", "no integration"},
+		{`{"name": "x", "connections": [{"integration": "` + strings.Repeat("n", 100000) + `"}]}`,
+			"connections[0].integration", "/connections/0/integration", "no integration"},
+		{`{"name": "x", "connections": [{"integration": "production"}, {"integration": "production"}]}`,
+			"connections[1].integration", "/connections/1/integration", "twice"},
+		{`{"name": "x", "connections": [{"integration": "production", "since": 1}]}`, "connections[0].since",
+			"/connections/0/since", "known are integration, connected_at"},
+		{`{"name": "x", "connections": [{"integration": "production", "connected_at": "x"}]}`, "connections[0].connected_at",
+			"/connections/0/connected_at", "RFC 3339"},
+		{`{"name": "x", "default_integration": "production"}`, "default_integration", "/default_integration",
+			"not one of the agent's connections"},
 		{`{"name": "x", "default_integration": "nowhere"}`, "default_integration", "/default_integration", "no integration"},
-		{`{"name": "x", "default_integration": false}`, "default_integration", "/default_integration", "is false; expected a string"},
+		{`{"name": "x", "default_integration": false}`, "default_integration", "/default_integration",
+			"is false; expected a string"},
 		{`{"name": "x", "id": "agt_mine"}`, "id", "/id", ""},
 	} {
 		for method, path := range map[string]string{"POST": "/api/v1/agents", "PUT": "/api/v1/agents/taken"} {
@@ -232,14 +251,19 @@ func TestBadTokensAndKeys(t *testing.T) {
 		{`{"expires_at": "2027-03-14T09:26:53Z", "expires_in": "1h"}`, "expires_at", "together"},
 		{`{"ttl": "1h"}`, "ttl", "known are"},
 	} {
-		w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", c.body).refused(400, "invalid", "").at(c.field, "/"+c.field, c.says)
+		w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", c.body).refused(400, "invalid", "").
+			at(c.field, "/"+c.field, c.says)
 		key := `{"name": "k", "access": "admin", ` + c.body[1:]
 		w.as(w.admin, "POST", "/api/v1/api-keys", key).refused(400, "invalid", "").at(c.field, "/"+c.field, c.says)
 	}
-	w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", `{"label": "`+strings.Repeat("x", 101)+`"}`).refused(400, "invalid", "").at("label", "/label", "at most 100")
-	w.as(w.admin, "POST", "/api/v1/api-keys", `{"name": "k"}`).refused(400, "invalid", "").at("access", "/access", "admin, read-only")
-	w.as(w.admin, "POST", "/api/v1/api-keys", `{"name": "k", "access": "root"}`).refused(400, "invalid", "").at("access", "/access", "admin, read-only")
-	w.as(w.admin, "POST", "/api/v1/api-keys", `{"access": "admin"}`).refused(400, "invalid", "").at("name", "/name", "is required")
+	w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", `{"label": "`+strings.Repeat("x", 101)+`"}`).
+		refused(400, "invalid", "").at("label", "/label", "at most 100")
+	w.as(w.admin, "POST", "/api/v1/api-keys", `{"name": "k"}`).refused(400, "invalid", "").
+		at("access", "/access", "admin, read-only")
+	w.as(w.admin, "POST", "/api/v1/api-keys", `{"name": "k", "access": "root"}`).refused(400, "invalid", "").
+		at("access", "/access", "admin, read-only")
+	w.as(w.admin, "POST", "/api/v1/api-keys", `{"access": "admin"}`).refused(400, "invalid", "").
+		at("name", "/name", "is required")
 }
 
 func TestBadQueries(t *testing.T) {

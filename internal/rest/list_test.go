@@ -34,7 +34,7 @@ func pages[T any](w *world, target string, limit int, name func(T) string) []str
 	}
 }
 
-// Every list gives every item once, in order, whatever the size of its pages.
+// Every list has every item once, in order, with pages of any size.
 func TestLists(t *testing.T) {
 	w := newWorld(t)
 	want := []string{}
@@ -49,40 +49,47 @@ func TestLists(t *testing.T) {
 	}
 	slices.Sort(want)
 	for _, limit := range []int{1, 2, 3, 5, 6, 7, 500} {
-		if got := pages(w, "/api/v1/integrations?", limit, func(i api.Integration) string { return i.Name }); !slices.Equal(got, want) {
+		if got := pages(w, "/api/v1/integrations?", limit,
+			func(i api.Integration) string { return i.Name }); !slices.Equal(got, want) {
 			t.Errorf("integrations, %d at a time: %v", limit, got)
 		}
 		if got := pages(w, "/api/v1/agents?", limit, func(a api.Agent) string { return a.Name }); !slices.Equal(got, want) {
 			t.Errorf("agents, %d at a time: %v", limit, got)
 		}
-		if got := pages(w, "/api/v1/agents/n-3/tokens?", limit, func(t api.Token) string { return t.ID }); len(got) != 6 || !slices.IsSorted(got) {
+		if got := pages(w, "/api/v1/agents/n-3/tokens?", limit, func(t api.Token) string { return t.ID }); len(got) != 6 ||
+			!slices.IsSorted(got) {
 			t.Errorf("tokens, %d at a time: %v", limit, got)
 		}
-		if got := pages(w, "/api/v1/agents/n-3/bindings?", limit, func(b api.Binding) string { return b.ID }); len(got) != 6 || !slices.IsSorted(got) {
+		if got := pages(w, "/api/v1/agents/n-3/bindings?", limit,
+			func(b api.Binding) string { return b.ID }); len(got) != 6 || !slices.IsSorted(got) {
 			t.Errorf("bindings, %d at a time: %v", limit, got)
 		}
 		if got := pages(w, "/api/v1/runners?", limit, func(r api.Runner) string { return r.Name }); !slices.Equal(got, want) {
 			t.Errorf("runners, %d at a time: %v", limit, got)
 		}
-		if got := pages(w, "/api/v1/api-keys?", limit, func(k api.APIKey) string { return k.ID }); len(got) != 2 || !slices.IsSorted(got) {
+		if got := pages(w, "/api/v1/api-keys?", limit, func(k api.APIKey) string { return k.ID }); len(got) != 2 ||
+			!slices.IsSorted(got) {
 			t.Errorf("API keys, %d at a time: %v", limit, got)
 		}
 	}
-	if got := pages(w, "/api/v1/agents?search=N-4&", 100, func(a api.Agent) string { return a.Name }); !slices.Equal(got, []string{"n-4"}) {
+	if got := pages(w, "/api/v1/agents?search=N-4&", 100, func(a api.Agent) string { return a.Name }); !slices.Equal(got,
+		[]string{"n-4"}) {
 		t.Errorf("agents like N-4: %v", got)
 	}
 }
 
-// An empty list is [], and a list without a limit has a hundred.
+// An empty list is [], and the default limit is 100.
 func TestListShapes(t *testing.T) {
 	w := newWorld(t)
-	if got := w.as(w.reader, "GET", "/api/v1/integrations", "").want(200).Body; got != `{"items":[],"next_cursor":""}`+"\n" {
+	if got := w.as(w.reader, "GET", "/api/v1/integrations", "").
+		want(200).Body; got != `{"items":[],"next_cursor":""}`+"\n" {
 		t.Errorf("the empty list is %s", got)
 	}
 	for i := range 101 {
 		w.createAgent(`{"name": "` + strconv.Itoa(i) + `"}`)
 	}
-	if got := read[api.List[api.Agent]](w.as(w.reader, "GET", "/api/v1/agents", "").want(200)); len(got.Items) != 100 || got.NextCursor == "" {
+	if got := read[api.List[api.Agent]](w.as(w.reader, "GET", "/api/v1/agents", "").want(200)); len(got.Items) != 100 ||
+		got.NextCursor == "" {
 		t.Errorf("a list without a limit has %d items", len(got.Items))
 	}
 }
@@ -96,7 +103,8 @@ func TestSessions(t *testing.T) {
 	agents := map[string]rolebroker.AgentID{"scout": rolebroker.NewAgentID(), "digger": rolebroker.NewAgentID()}
 	integration, role := rolebroker.NewIntegrationID(), rolebroker.NewRoleID()
 	session := func(id, agent string, age time.Duration, state rolebroker.SessionState) string {
-		s := rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, Agent: agents[agent], AgentName: agent,
+		s := rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, Agent: agents[agent],
+			AgentName:   agent,
 			Integration: integration, IntegrationName: "production", Role: role, RoleName: id, ARN: arn, Region: "us-east-1",
 			SessionName: agent, RequestedAt: w.now.Add(-age), ExpiresAt: w.now.Add(time.Hour - age)}
 		if err := w.store.RecordSession(context.Background(), &s); err != nil {
@@ -128,13 +136,15 @@ func TestSessions(t *testing.T) {
 		"role=" + url.QueryEscape(arn.String()) + "&":      {other, live, failed, old},
 	} {
 		for _, limit := range []int{1, 3, 100} {
-			if got := pages(w, "/api/v1/sessions?"+query, limit, func(s api.Session) string { return s.Role }); !slices.Equal(got, want) {
+			if got := pages(w, "/api/v1/sessions?"+query, limit,
+				func(s api.Session) string { return s.Role }); !slices.Equal(got, want) {
 				t.Errorf("sessions?%s are %v, want %v", query, got, want)
 			}
 		}
 	}
 	got := read[api.List[api.Session]](w.as(w.reader, "GET", "/api/v1/sessions?agent=scout", "").want(200)).Items
-	if !got[0].Live || got[0].State != "active" || got[0].FetchedAt != nil || got[0].Agent != "scout" || got[0].ARN != arn.String() || !got[0].RequestedAt.Equal(w.now.Add(-2*time.Minute)) {
+	if !got[0].Live || got[0].State != "active" || got[0].FetchedAt != nil || got[0].Agent != "scout" ||
+		got[0].ARN != arn.String() || !got[0].RequestedAt.Equal(w.now.Add(-2*time.Minute)) {
 		t.Errorf("the live session is %+v", got[0])
 	}
 	if got[1].Live || got[1].State != "failed" || got[1].Failure != "AccessDenied" {

@@ -18,8 +18,8 @@ var update = flag.Bool("update", false, "write golden files anew")
 
 const golden = "../../api/openapi.json"
 
-// The OpenAPI document is committed, so that a change of the API is seen in
-// review: go test ./internal/rest -run TestOpenAPI -update
+// The OpenAPI document is committed, so that reviewers see a change of the API:
+// go test ./internal/rest -run TestOpenAPI -update
 func TestOpenAPI(t *testing.T) {
 	served := openAPI(t)
 	if *update {
@@ -36,7 +36,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
-// document is what of the document the tests below look at.
+// document is the part of the document that the tests below read.
 type document struct {
 	OpenAPI string
 	Paths   map[string]map[string]struct {
@@ -56,8 +56,8 @@ type document struct {
 	}
 }
 
-// Every operation is fit to be read: it has a name, a summary, a description, a
-// tag, a security scheme, and every refusal is a problem that is defined.
+// Every operation has a name, a summary, a description, a tag and a security scheme,
+// and all its refusals are defined.
 func TestOpenAPIReadsWell(t *testing.T) {
 	var d document
 	if err := json.Unmarshal(openAPI(t), &d); err != nil {

@@ -23,7 +23,8 @@ func (w *world) createRunner(name string) api.Runner {
 // credential gives a runner one, as joining does.
 func (w *world) credential(r api.Runner) string {
 	w.Helper()
-	key := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: rolebroker.RunnerID(r.ID), CreatedAt: w.now, ExpiresAt: w.now.Add(time.Hour)}
+	key := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: rolebroker.RunnerID(r.ID), CreatedAt: w.now,
+		ExpiresAt: w.now.Add(time.Hour)}
 	secret, hash := auth.NewRunnerCredential(key.ID)
 	key.Hash = hash
 	if err := w.store.CreateRunnerKey(context.Background(), &key); err != nil {
@@ -36,16 +37,18 @@ func bindingJSON(account string) string {
 	return `{"issuer": "` + issuer + `", "namespace": "agents", "service_account": "` + account + `"}`
 }
 
-// clusteredJSON is an integration in cluster mode with what is put into it.
+// clusteredJSON is an integration in cluster mode with additional fields.
 func clusteredJSON(name, more string) string {
 	return strings.Replace(integrationJSON(name), "{", `{"assumption_mode": "cluster", `+more, 1)
 }
 
 func TestRunnerLife(t *testing.T) {
 	w := newWorld(t)
-	a := w.as(w.admin, "POST", "/api/v1/runners", `{"name": "eks", "description": "The production cluster", "issuer": "`+issuer+`"}`).want(201)
+	a := w.as(w.admin, "POST", "/api/v1/runners",
+		`{"name": "eks", "description": "The production cluster", "issuer": "`+issuer+`"}`).want(201)
 	runner := read[api.Runner](a)
-	want := api.Runner{ID: runner.ID, Name: "eks", Description: "The production cluster", Issuer: issuer, Version: 1, CreatedAt: w.now, UpdatedAt: w.now, Status: api.RunnerWaiting}
+	want := api.Runner{ID: runner.ID, Name: "eks", Description: "The production cluster", Issuer: issuer, Version: 1,
+		CreatedAt: w.now, UpdatedAt: w.now, Status: api.RunnerWaiting}
 	if diff := cmp.Diff(want, runner); diff != "" {
 		t.Errorf("the runner (-want +got):\n%s", diff)
 	}
@@ -66,8 +69,10 @@ func TestRunnerLife(t *testing.T) {
 	credential := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: id, ExpiresAt: w.now.Add(time.Hour)}
 	wantNil(t, w.store.CreateRunnerKey(ctx, &join))
 	wantNil(t, w.store.Join(ctx, join.ID, &credential, w.now))
-	wantNil(t, w.store.RecordRunnerReport(ctx, id, rolebroker.RunnerReport{Program: "1.2.3", Method: rolebroker.MethodAssumeRole, Issuer: issuer + "/2", Pending: 3,
-		Identity: rolebroker.Identity{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/r/i"}, IdentityError: "none"}, w.now))
+	wantNil(t, w.store.RecordRunnerReport(ctx, id, rolebroker.RunnerReport{Program: "1.2.3",
+		Method: rolebroker.MethodAssumeRole, Issuer: issuer + "/2", Pending: 3,
+		Identity: rolebroker.Identity{Account: "111122223333",
+			ARN: "arn:aws:sts::111122223333:assumed-role/r/i"}, IdentityError: "none"}, w.now))
 	joined := w.now
 	want.Status, want.JoinedAt, want.SeenAt, want.Program, want.Method = api.RunnerConnected, &joined, &joined, "1.2.3", "assume-role"
 	want.IdentityARN, want.IdentityError, want.ReportedIssuer, want.Pending = "arn:aws:sts::111122223333:assumed-role/r/i", "none", issuer+"/2", 3
@@ -85,7 +90,8 @@ func TestRunnerLife(t *testing.T) {
 	w.as(w.admin, "PUT", path, `{"name": "gke"}`, "If-Match", `"`+runner.ID+`.2"`).refused(412, "stale", "")
 	w.as(w.admin, "PUT", "/api/v1/runners/eks", `{"name": "gke"}`, "If-Match", `"run_other.1"`).refused(412, "stale", "")
 	updated := read[api.Runner](w.as(w.admin, "PUT", "/api/v1/runners/eks", `{"name": "gke"}`, "If-Match", runner.ETag()).want(200))
-	if updated.Name != "gke" || updated.Description != "" || updated.Issuer != "" || updated.Version != 2 || updated.Program != "1.2.3" {
+	if updated.Name != "gke" || updated.Description != "" || updated.Issuer != "" || updated.Version != 2 ||
+		updated.Program != "1.2.3" {
 		t.Errorf("it became %+v", updated)
 	}
 	w.as(w.admin, "DELETE", path, "", "If-Match", runner.ETag()).refused(412, "stale", "")
@@ -99,7 +105,7 @@ func TestRunnerLife(t *testing.T) {
 	}
 }
 
-func TestRunnersThatAreNotValid(t *testing.T) {
+func TestInvalidRunners(t *testing.T) {
 	w := newWorld(t)
 	for body, want := range map[string][2]string{
 		`{}`:                                  {"name", "is required"},
@@ -116,7 +122,8 @@ func TestJoinTokens(t *testing.T) {
 	w := newWorld(t)
 	w.createRunner("eks")
 	const path = "/api/v1/runners/eks/join-tokens"
-	for body, lasts := range map[string]time.Duration{"{}": time.Hour, `{"expires_in": "5m"}`: 5 * time.Minute, `{"expires_in": "24h"}`: 24 * time.Hour} {
+	for body, lasts := range map[string]time.Duration{"{}": time.Hour, `{"expires_in": "5m"}`: 5 * time.Minute,
+		`{"expires_in": "24h"}`: 24 * time.Hour} {
 		a := w.as(w.admin, "POST", path, body).want(201)
 		join := read[api.JoinToken](a)
 		if !strings.HasPrefix(join.Token.Reveal(), "rbj_") || !join.ExpiresAt.Equal(w.now.Add(lasts)) {
@@ -124,7 +131,8 @@ func TestJoinTokens(t *testing.T) {
 		}
 	}
 	for _, in := range []string{"0", "-1h", "25h", "soon"} {
-		w.as(w.admin, "POST", path, `{"expires_in": "`+in+`"}`).refused(400, "invalid", "").at("expires_in", "/expires_in", "")
+		w.as(w.admin, "POST", path, `{"expires_in": "`+in+`"}`).refused(400, "invalid", "").
+			at("expires_in", "/expires_in", "")
 	}
 	w.as(w.admin, "POST", "/api/v1/runners/nope/join-tokens", "{}").refused(404, "not_found", "nope")
 	w.as(w.reader, "POST", path, "{}").refused(403, "denied", "read-only")
@@ -139,7 +147,8 @@ func TestIntegrationsNameRunners(t *testing.T) {
 	if got := runner(w.as(w.admin, "POST", path+skip, clusteredJSON("one", `"runner": "eks", `)).want(201)); got != "eks" {
 		t.Errorf("its runner is %q", got)
 	}
-	if got := runner(w.as(w.admin, "POST", path+skip, clusteredJSON("two", `"runner": "`+gke.ID+`", `)).want(201)); got != "gke" {
+	if got := runner(w.as(w.admin, "POST", path+skip, clusteredJSON("two", `"runner": "`+gke.ID+`", `)).
+		want(201)); got != "gke" {
 		t.Errorf("its runner is %q", got)
 	}
 	if a := w.as(w.admin, "POST", path+skip, clusteredJSON("three", "")).want(201); strings.Contains(a.Body, `"runner"`) {
@@ -157,7 +166,8 @@ func TestIntegrationsNameRunners(t *testing.T) {
 	} {
 		w.as(w.admin, c.method, c.path, c.body).refused(400, "invalid", "").at("runner", "/runner", c.says)
 	}
-	w.as(w.admin, "DELETE", "/api/v1/runners/eks", "").refused(409, "conflict", "the runner eks assumes the roles of integration one")
+	w.as(w.admin, "DELETE", "/api/v1/runners/eks", "").refused(409, "conflict",
+		"the runner eks assumes the roles of integration one")
 
 	// What is shown can be sent back; a new name follows; leaving the mode ends it.
 	w.as(w.admin, "PUT", "/api/v1/runners/eks", `{"name": "prod"}`).want(200)
@@ -178,22 +188,28 @@ func TestBindings(t *testing.T) {
 	a := w.as(w.admin, "POST", path, bindingJSON("scout")).want(201)
 	binding := read[api.Binding](a)
 	want := api.Binding{ID: binding.ID, Issuer: issuer, Namespace: "agents", ServiceAccount: "scout", CreatedAt: w.now}
-	if diff := cmp.Diff(want, binding); diff != "" || a.Header.Get("Location") != "/api/v1/agents/"+scout.ID+"/bindings/"+binding.ID || !strings.HasPrefix(binding.ID, "bnd_") {
+	if diff := cmp.Diff(want, binding); diff != "" ||
+		a.Header.Get("Location") != "/api/v1/agents/"+scout.ID+"/bindings/"+binding.ID ||
+		!strings.HasPrefix(binding.ID, "bnd_") {
 		t.Errorf("the binding is %s with %v:\n%s", a.Body, a.Header, diff)
 	}
-	if diff := cmp.Diff([]api.Binding{want}, read[api.List[api.Binding]](w.as(w.reader, "GET", path, "").want(200)).Items); diff != "" {
+	if diff := cmp.Diff([]api.Binding{want}, read[api.List[api.Binding]](w.as(w.reader, "GET", path, "").
+		want(200)).Items); diff != "" {
 		t.Errorf("the bindings (-want +got):\n%s", diff)
 	}
 	for _, agent := range []string{"scout", "other"} {
-		w.as(w.admin, "POST", "/api/v1/agents/"+agent+"/bindings", bindingJSON("scout")).refused(409, "conflict", "is agent scout already")
+		w.as(w.admin, "POST", "/api/v1/agents/"+agent+"/bindings", bindingJSON("scout")).
+			refused(409, "conflict", "is agent scout already")
 	}
 	w.as(w.admin, "POST", "/api/v1/agents/nobody/bindings", bindingJSON("x")).refused(404, "not_found", "nobody")
-	a = w.as(w.admin, "POST", path, `{"issuer": "http://x", "namespace": "A", "service_account": ""}`).refused(400, "invalid", "")
+	a = w.as(w.admin, "POST", path, `{"issuer": "http://x", "namespace": "A", "service_account": ""}`).
+		refused(400, "invalid", "")
 	a.at("issuer", "/issuer", "https://").at("namespace", "/namespace", "").at("service_account", "/service_account", "")
 
 	// It is no token, and no token is one.
 	token := read[api.NewToken](w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", "{}").want(201))
-	if items := read[api.List[api.Token]](w.as(w.reader, "GET", "/api/v1/agents/scout/tokens", "").want(200)).Items; len(items) != 1 || items[0].ID != token.ID {
+	if items := read[api.List[api.Token]](w.as(w.reader, "GET", "/api/v1/agents/scout/tokens", "").
+		want(200)).Items; len(items) != 1 || items[0].ID != token.ID {
 		t.Errorf("the tokens are %+v", items)
 	}
 	w.as(w.reader, "GET", "/api/v1/agents/scout/tokens/"+binding.ID, "").refused(404, "not_found", "")
@@ -210,22 +226,26 @@ func TestBindings(t *testing.T) {
 	w.as(w.admin, "POST", path, bindingJSON("scout")).want(201)
 }
 
-// A session and an outcome say who it was, if it was not this deployment.
-func TestWhatRunnersDidIsShown(t *testing.T) {
+// Sessions and outcomes have the name of the runner.
+func TestSessionsAndOutcomesNameTheRunner(t *testing.T) {
 	w := newWorld(t)
 	eks := w.createRunner("eks")
 	w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", clusteredJSON("one", `"runner": "eks", `)).want(201)
 	in, err := w.store.Integration(context.Background(), "one")
 	wantNil(t, err)
-	outcome := rolebroker.RoleValidation{Role: in.Roles[0], Validation: rolebroker.Validation{Status: rolebroker.StatusAssumable, Code: rolebroker.ValidAssumable,
-		CheckedAt: w.now, CheckedBy: "eks"}}
+	outcome := rolebroker.RoleValidation{Role: in.Roles[0],
+		Validation: rolebroker.Validation{Status: rolebroker.StatusAssumable, Code: rolebroker.ValidAssumable,
+			CheckedAt: w.now, CheckedBy: "eks"}}
 	wantNil(t, w.store.RecordValidations(context.Background(), in, []rolebroker.RoleValidation{outcome}, w.now))
-	if v := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/one", "").want(200)).Roles[0].Validation; v == nil || v.CheckedBy != eks.Name {
+	if v := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/one", "").
+		want(200)).Roles[0].Validation; v == nil || v.CheckedBy != eks.Name {
 		t.Errorf("the validation is %+v", v)
 	}
-	wantNil(t, w.store.RecordSession(context.Background(), &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, Runner: "eks",
+	wantNil(t, w.store.RecordSession(context.Background(), &rolebroker.Session{ID: rolebroker.NewSessionID(),
+		State: rolebroker.SessionRequested, Runner: "eks",
 		RequestedAt: w.now, ExpiresAt: w.now.Add(time.Hour)}))
-	if items := read[api.List[api.Session]](w.as(w.reader, "GET", "/api/v1/sessions", "").want(200)).Items; len(items) != 1 || items[0].Runner != "eks" {
+	if items := read[api.List[api.Session]](w.as(w.reader, "GET", "/api/v1/sessions", "").
+		want(200)).Items; len(items) != 1 || items[0].Runner != "eks" {
 		t.Errorf("the sessions are %+v", items)
 	}
 }

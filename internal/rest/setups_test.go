@@ -28,33 +28,40 @@ func TestTheSetupIsAnsweredInEveryForm(t *testing.T) {
 	if byID := w.as(w.reader, "GET", "/api/v1/integrations/"+in.ID+"/setup", "").want(200); byID.Body != all.Body {
 		t.Errorf("by ID it is %s", byID.Body)
 	}
-	if s.Integration != "production" || s.AssumptionMode != "platform" || s.Principal != "arn:aws:iam::"+platformAccount+":root" || s.IdentityError != "" || !cmp.Equal(s.ExternalIDs, []string{w.externalID}) {
+	if s.Integration != "production" || s.AssumptionMode != "platform" ||
+		s.Principal != "arn:aws:iam::"+platformAccount+":root" || s.IdentityError != "" ||
+		!cmp.Equal(s.ExternalIDs, []string{w.externalID}) {
 		t.Errorf("the setup is %s", all.Body)
 	}
-	if len(s.Modes) != 2 || s.Modes[0].Mode != "platform" || !s.Modes[0].Recommended || s.Modes[1].Mode != "cluster" || len(s.Modes[1].Disadvantages) == 0 {
+	if len(s.Modes) != 2 || s.Modes[0].Mode != "platform" || !s.Modes[0].Recommended || s.Modes[1].Mode != "cluster" ||
+		len(s.Modes[1].Disadvantages) == 0 {
 		t.Errorf("the modes are %+v", s.Modes)
 	}
 	if len(s.Roles) != 2 || s.Roles[0].Name != "closed" || s.Roles[1].ARN != "arn:aws:iam::"+customerAccount+":role/Good" {
 		t.Errorf("the roles are %+v", s.Roles)
 	}
-	for name, form := range map[string]string{"text": s.Text, "AWS CLI": s.AWSCLI, "CloudFormation": s.CloudFormation, "Terraform": s.Terraform,
+	for name, form := range map[string]string{"text": s.Text, "AWS CLI": s.AWSCLI, "CloudFormation": s.CloudFormation,
+		"Terraform":    s.Terraform,
 		"trust policy": s.TrustPolicy, "a role's trust policy": s.Roles[0].TrustPolicy, "a role's statement": s.Roles[0].Statement} {
 		if !strings.Contains(form, w.externalID) || !strings.Contains(form, platformAccount) {
 			t.Errorf("the %s has no external ID or account in it: %s", name, form)
 		}
 	}
-	if s.Roles[0].MergedTrustPolicy != "" || s.Roles[0].Diff != "" || strings.Contains(all.Body, "merged_trust_policy") || strings.Contains(all.Body, `\u003c`) {
+	if s.Roles[0].MergedTrustPolicy != "" || s.Roles[0].Diff != "" || strings.Contains(all.Body, "merged_trust_policy") ||
+		strings.Contains(all.Body, `\u003c`) {
 		t.Errorf("the setup has what nobody asked for: %s", all.Body)
 	}
 	w.assumes(0)
 
 	// What it says works.
-	w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "").comesTo(false, "closed failed denied", "good assumable assumable")
+	w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "").
+		comesTo(false, "closed failed denied", "good assumable assumable")
 	w.aws.Account(customerAccount).SetTrustPolicy("Closed", s.Roles[0].TrustPolicy)
-	w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "").comesTo(true, "closed assumable assumable", "good assumable assumable")
+	w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "").
+		comesTo(true, "closed assumable assumable", "good assumable assumable")
 }
 
-func TestTheSetupIsMadeForWhatIsAsked(t *testing.T) {
+func TestTheSetupDependsOnItsParameters(t *testing.T) {
 	w := newAWSWorld(t)
 	in := w.saved("production", "Closed", "Good")
 	get := func(query string) api.Setup {
@@ -66,10 +73,12 @@ func TestTheSetupIsMadeForWhatIsAsked(t *testing.T) {
 			t.Errorf("of the role %s alone it is %+v", role, s.Roles)
 		}
 	}
-	if s := get("?principal=exact"); s.Principal != "arn:aws:iam::"+platformAccount+":user/rolebroker" || !strings.Contains(s.TrustPolicy, s.Principal) {
+	if s := get("?principal=exact"); s.Principal != "arn:aws:iam::"+platformAccount+":user/rolebroker" ||
+		!strings.Contains(s.TrustPolicy, s.Principal) {
 		t.Errorf("with the exact principal it is %q: %s", s.Principal, s.TrustPolicy)
 	}
-	if s := get("?principal=account"); s.Principal != "arn:aws:iam::"+platformAccount+":root" || !strings.Contains(s.AWSCLI, "--role good --principal account ") {
+	if s := get("?principal=account"); s.Principal != "arn:aws:iam::"+platformAccount+":root" ||
+		!strings.Contains(s.AWSCLI, "--role good --principal account ") {
 		t.Errorf("with the account as principal it is %q:\n%s", s.Principal, s.AWSCLI)
 	}
 	if diff := cmp.Diff(get(""), get("?variant=irsa&namespace=rolebroker&service_account=rolebroker-runner&role=&issuer=")); diff != "" {
@@ -77,10 +86,13 @@ func TestTheSetupIsMadeForWhatIsAsked(t *testing.T) {
 	}
 
 	cluster := strings.Replace(w.draft("cluster", "Good"), w.externalID, w.reserve(), 1)
-	w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", strings.Replace(cluster, `{`, `{"assumption_mode": "cluster", `, 1)).want(201)
+	w.as(w.admin, "POST", "/api/v1/integrations?validate=skip",
+		strings.Replace(cluster, `{`, `{"assumption_mode": "cluster", `, 1)).want(201)
 	const path = "/api/v1/integrations/cluster/setup"
-	s := read[api.Setup](w.as(w.reader, "GET", path+"?issuer=https%3A%2F%2Foidc.example%2Fid%2F1&namespace=agents&service_account=runner", "").want(200))
-	for _, want := range []string{"oidc-provider/oidc.example/id/1", "system:serviceaccount:agents:runner", "sts:AssumeRoleWithWebIdentity"} {
+	s := read[api.Setup](w.as(w.reader, "GET",
+		path+"?issuer=https%3A%2F%2Foidc.example%2Fid%2F1&namespace=agents&service_account=runner", "").want(200))
+	for _, want := range []string{"oidc-provider/oidc.example/id/1", "system:serviceaccount:agents:runner",
+		"sts:AssumeRoleWithWebIdentity"} {
 		if !strings.Contains(s.Roles[0].TrustPolicy, want) {
 			t.Errorf("the trust policy of a cluster's role has no %s: %s", want, s.Roles[0].TrustPolicy)
 		}
@@ -88,14 +100,16 @@ func TestTheSetupIsMadeForWhatIsAsked(t *testing.T) {
 	if s.AssumptionMode != "cluster" || len(s.ExternalIDs) != 0 || s.ExternalIDs == nil {
 		t.Errorf("in cluster mode it is %+v", s)
 	}
-	if s := read[api.Setup](w.as(w.reader, "GET", path+"?variant=pod-identity", "").want(200)); !strings.Contains(s.TrustPolicy, "pods.eks.amazonaws.com") {
+	if s := read[api.Setup](w.as(w.reader, "GET", path+"?variant=pod-identity", "").
+		want(200)); !strings.Contains(s.TrustPolicy, "pods.eks.amazonaws.com") {
 		t.Errorf("with pod identity it is %s", s.TrustPolicy)
 	}
 
 	// Without an identity there is a placeholder, and the reason for it.
 	none := newWorld(t)
 	none.createIntegration("production")
-	if s := read[api.Setup](none.as(none.reader, "GET", "/api/v1/integrations/production/setup", "").want(200)); s.IdentityError == "" || s.TrustPolicy == "" || strings.Contains(s.TrustPolicy, platformAccount) {
+	if s := read[api.Setup](none.as(none.reader, "GET", "/api/v1/integrations/production/setup", "").
+		want(200)); s.IdentityError == "" || s.TrustPolicy == "" || strings.Contains(s.TrustPolicy, platformAccount) {
 		t.Errorf("without an identity it is %q: %s", s.IdentityError, s.TrustPolicy)
 	}
 }
@@ -133,7 +147,8 @@ func TestBadSetups(t *testing.T) {
 			t.Errorf("%s says %q, want %q", a.what, a.problem.Errors[0].Message, c.says)
 		}
 	}
-	w.as(w.reader, "GET", path+"?namespace=X&service_account=Y&issuer=z", "").refused(400, "invalid", "").at("namespace", "", "").at("service_account", "", "").at("issuer", "", "")
+	w.as(w.reader, "GET", path+"?namespace=X&service_account=Y&issuer=z", "").refused(400, "invalid", "").
+		at("namespace", "", "").at("service_account", "", "").at("issuer", "", "")
 	w.as(w.reader, "GET", path+"?role=admin", "").refused(404, "not_found", `no role \"admin\"`)
 	w.as(w.reader, "GET", path+"?role="+strings.Repeat("x", 10_000), "").refused(404, "not_found", "")
 	w.as(w.reader, "GET", path+"?role=%0A%1b", "").refused(404, "not_found", "")
@@ -150,9 +165,12 @@ func TestBadSetups(t *testing.T) {
 		{`{"current_trust_policy": "{}"}`, "role", "/role", "is required"},
 		{`{"role": "good", "current_trust_policy": "{"}`, "current_trust_policy", "/current_trust_policy", "is not JSON"},
 		{`{"role": "good", "current_trust_policy": "[]"}`, "current_trust_policy", "/current_trust_policy", ""},
-		{`{"role": "good", "current_trust_policy": {}}`, "current_trust_policy", "/current_trust_policy", "is an object; expected a string"},
-		{`{"role": "good", "current_trust_policy": ` + text(`{"Statement":`+strings.Repeat("[", 100_000)+strings.Repeat("]", 100_000)+`}`) + `}`, "current_trust_policy", "/current_trust_policy", ""},
-		{`{"role": "good", "current_trust_policy": ` + text(strings.Repeat(" ", 1<<20)+`{"Statement":[]}`+strings.Repeat("x", 1<<20)) + `}`, "current_trust_policy", "/current_trust_policy", ""},
+		{`{"role": "good", "current_trust_policy": {}}`, "current_trust_policy", "/current_trust_policy",
+			"is an object; expected a string"},
+		{`{"role": "good", "current_trust_policy": ` + text(`{"Statement":`+strings.Repeat("[", 100_000)+strings.Repeat("]",
+			100_000)+`}`) + `}`, "current_trust_policy", "/current_trust_policy", ""},
+		{`{"role": "good", "current_trust_policy": ` + text(strings.Repeat(" ", 1<<20)+`{"Statement":[]}`+strings.Repeat("x",
+			1<<20)) + `}`, "current_trust_policy", "/current_trust_policy", ""},
 	} {
 		a := w.as(w.admin, "POST", path, c.body)
 		a.refused(400, "invalid", "").at(c.field, c.pointer, c.says)
@@ -164,12 +182,13 @@ func TestBadSetups(t *testing.T) {
 	w.as(w.admin, "POST", "/api/v1/integrations/staging/setup", `{}`).refused(404, "not_found", "staging")
 }
 
-func TestTheSetupIsMergedIntoWhatIsThere(t *testing.T) {
+func TestTheSetupIsMergedIntoTheCurrentPolicy(t *testing.T) {
 	w := newAWSWorld(t)
 	in := w.saved("production", "Closed", "Good")
 	merge := func(current string) api.RoleSetup {
 		t.Helper()
-		s := read[api.Setup](w.as(w.admin, "POST", "/api/v1/integrations/production/setup", `{"role": "closed", "current_trust_policy": `+text(current)+`}`).want(200))
+		s := read[api.Setup](w.as(w.admin, "POST", "/api/v1/integrations/production/setup",
+			`{"role": "closed", "current_trust_policy": `+text(current)+`}`).want(200))
 		if len(s.Roles) != 1 || s.Roles[0].Name != "closed" {
 			t.Fatalf("the roles are %+v", s.Roles)
 		}
@@ -186,7 +205,8 @@ func TestTheSetupIsMergedIntoWhatIsThere(t *testing.T) {
 		t.Errorf("the difference is %s", merged.Diff)
 	}
 	w.aws.Account(customerAccount).SetTrustPolicy("Closed", merged.MergedTrustPolicy)
-	w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "").comesTo(true, "closed assumable assumable", "good assumable assumable")
+	w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "").
+		comesTo(true, "closed assumable assumable", "good assumable assumable")
 
 	again := merge(merged.MergedTrustPolicy)
 	if again.Diff != "" || !sameJSON(t, again.MergedTrustPolicy, merged.MergedTrustPolicy) {
@@ -194,21 +214,25 @@ func TestTheSetupIsMergedIntoWhatIsThere(t *testing.T) {
 	}
 	open := merge(trusting(platformAccount)) // which asks for no external ID
 	w.aws.Account(customerAccount).SetTrustPolicy("Closed", open.MergedTrustPolicy)
-	w.as(w.admin, "POST", "/api/v1/integrations/"+in.ID+"/validate", "").comesTo(true, "closed assumable assumable", "good assumable assumable")
+	w.as(w.admin, "POST", "/api/v1/integrations/"+in.ID+"/validate", "").
+		comesTo(true, "closed assumable assumable", "good assumable assumable")
 
 	// Who is trusted exactly stays so, unless the account is asked for.
 	exactly := strings.ReplaceAll(merged.MergedTrustPolicy, platformAccount+":root", platformAccount+":user/rolebroker")
 	if same := merge(exactly); same.Diff != "" {
 		t.Errorf("what is trusted exactly changes:\n%s", same.Diff)
 	}
-	widened := read[api.Setup](w.as(w.admin, "POST", "/api/v1/integrations/production/setup", `{"role": "closed", "principal": "account", "current_trust_policy": `+text(exactly)+`}`).want(200))
-	if !sameJSON(t, widened.Roles[0].MergedTrustPolicy, merged.MergedTrustPolicy) || len(widened.Notes) != 1 || !strings.Contains(widened.Notes[0], "the whole account") {
+	widened := read[api.Setup](w.as(w.admin, "POST", "/api/v1/integrations/production/setup",
+		`{"role": "closed", "principal": "account", "current_trust_policy": `+text(exactly)+`}`).want(200))
+	if !sameJSON(t, widened.Roles[0].MergedTrustPolicy, merged.MergedTrustPolicy) || len(widened.Notes) != 1 ||
+		!strings.Contains(widened.Notes[0], "the whole account") {
 		t.Errorf("where the account is asked for it is %s, and says %q", widened.Roles[0].MergedTrustPolicy, widened.Notes)
 	}
 
 	// Without a policy that is there it is what GET answers.
 	get := w.as(w.reader, "GET", "/api/v1/integrations/production/setup?role=good&principal=exact", "").want(200)
-	if post := w.as(w.admin, "POST", "/api/v1/integrations/production/setup", `{"role": "good", "principal": "exact"}`).want(200); post.Body != get.Body {
+	if post := w.as(w.admin, "POST", "/api/v1/integrations/production/setup", `{"role": "good", "principal": "exact"}`).
+		want(200); post.Body != get.Body {
 		t.Errorf("POST answers\n%s, and GET\n%s", post.Body, get.Body)
 	}
 }
@@ -239,10 +263,12 @@ func TestTheSetupOfADraft(t *testing.T) {
 	if s := read[api.Setup](draft(good, `null`).want(200)); len(s.Roles) != 2 {
 		t.Errorf("with nothing asked for, the setup is %+v", s)
 	}
-	if s := read[api.Setup](draft(good, `{"role": "good", "principal": "exact"}`).want(200)); len(s.Roles) != 1 || !strings.Contains(s.Principal, ":user/") {
+	if s := read[api.Setup](draft(good, `{"role": "good", "principal": "exact"}`).want(200)); len(s.Roles) != 1 ||
+		!strings.Contains(s.Principal, ":user/") {
 		t.Errorf("of one role, exactly, it is %+v", s)
 	}
-	merged := read[api.Setup](draft(good, `{"role": "closed", "current_trust_policy": `+text(trusting("999999999999"))+`}`).want(200)).Roles[0]
+	merged := read[api.Setup](draft(good, `{"role": "closed", "current_trust_policy": `+text(trusting("999999999999"))+`}`).
+		want(200)).Roles[0]
 	w.aws.Account(customerAccount).SetTrustPolicy("Closed", merged.MergedTrustPolicy)
 	// What is not known yet is left out.
 	early := read[api.Setup](draft(`{"external_id": "`+w.externalID+`", "roles": [{"arn": "arn:aws:iam::`+customerAccount+`:role/Good", "region": "us-east-1"}]}`, `{}`).want(200))
@@ -251,19 +277,25 @@ func TestTheSetupOfADraft(t *testing.T) {
 	}
 
 	for _, c := range []struct{ integration, setup, field, pointer, says string }{
-		{strings.Replace(good, w.externalID, "of-my-own-choosing", 1), `{}`, "integration.external_id", "/integration/external_id", "reserved"},
+		{strings.Replace(good, w.externalID, "of-my-own-choosing", 1), `{}`, "integration.external_id",
+			"/integration/external_id", "reserved"},
 		{strings.Replace(good, w.externalID, "", 1), `{}`, "integration.external_id", "/integration/external_id", "reserved"},
 		{`{}`, `{}`, "integration.external_id", "/integration/external_id", "reserved"},
-		{strings.Replace(good, ":role/Good", ":user/ann", 1), `{}`, "integration.roles[1].arn", "/integration/roles/1/arn", "of a user"},
-		{strings.Replace(good, `"region"`, `"session_duration": "soon", "region"`, 1), `{}`, "integration.roles[0].session_duration", "/integration/roles/0/session_duration", "not a duration"},
-		{strings.Replace(good, `{`, `{"assumption_mode": "magic", `, 1), `{}`, "integration.assumption_mode", "/integration/assumption_mode", "platform, cluster"},
+		{strings.Replace(good, ":role/Good", ":user/ann", 1), `{}`, "integration.roles[1].arn", "/integration/roles/1/arn",
+			"of a user"},
+		{strings.Replace(good, `"region"`, `"session_duration": "soon", "region"`, 1), `{}`,
+			"integration.roles[0].session_duration", "/integration/roles/0/session_duration", "not a duration"},
+		{strings.Replace(good, `{`, `{"assumption_mode": "magic", `, 1), `{}`, "integration.assumption_mode",
+			"/integration/assumption_mode", "platform, cluster"},
 		{strings.Replace(good, `"new"`, `"a\n$(id)"`, 1), `{}`, "integration.name", "/integration/name", "character"},
-		{strings.Replace(good, `"name": "good"`, `"name": "b'; id\n"`, 1), `{}`, "integration.roles[1].name", "/integration/roles/1/name", "character"},
+		{strings.Replace(good, `"name": "good"`, `"name": "b'; id\n"`, 1), `{}`, "integration.roles[1].name",
+			"/integration/roles/1/name", "character"},
 		{good, `{"namespace": "a\nb"}`, "setup.namespace", "/setup/namespace", "lower-case"},
 		{good, `{"issuer": "` + strings.Repeat("x", 1<<20) + `"}`, "setup.issuer", "/setup/issuer", ""},
 		{good, `{"principal": "x"}`, "setup.principal", "/setup/principal", "account, exact"},
 		{good, `{"current_trust_policy": "{}"}`, "setup.role", "/setup/role", "is required"},
-		{good, `{"role": "good", "current_trust_policy": "nonsense"}`, "setup.current_trust_policy", "/setup/current_trust_policy", "is not JSON"},
+		{good, `{"role": "good", "current_trust_policy": "nonsense"}`, "setup.current_trust_policy",
+			"/setup/current_trust_policy", "is not JSON"},
 		{good, `{"surprise": 1}`, "setup.surprise", "/setup/surprise", "unknown field"},
 	} {
 		a := draft(c.integration, c.setup)
@@ -279,8 +311,8 @@ func TestTheSetupOfADraft(t *testing.T) {
 	w.as(w.admin, "POST", "/api/v1/integrations?validate=require", good).want(201)
 }
 
-// Whoever asks with the external ID that it reserved, of a role that need not be
-// there, gets the right trust policy at any time.
+// A client that reserved an external ID gets the right trust policy with it at any
+// time, even if the role does not exist yet.
 func TestADraftFollowsItsExternalID(t *testing.T) {
 	w := newAWSWorld(t)
 	ask := func(externalID, current string) *answer {
@@ -315,7 +347,8 @@ func TestADraftFollowsItsExternalID(t *testing.T) {
 	}
 	rotate := func(step string) api.Integration {
 		t.Helper()
-		return read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations/production/rotate-external-id", `{"step": "`+step+`", "force": true}`).want(200))
+		return read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations/production/rotate-external-id",
+			`{"step": "`+step+`", "force": true}`).want(200))
 	}
 	second := rotate("start").NextExternalID
 	requires(first, first, second)
@@ -335,7 +368,8 @@ func TestADraftFollowsItsExternalID(t *testing.T) {
 
 	w.as(w.admin, "DELETE", "/api/v1/integrations/production", "").want(204)
 	for _, externalID := range []string{first, second} {
-		ask(externalID, "").refused(400, "invalid", "external-id reserve").at("integration.external_id", "/integration/external_id", "was deleted")
+		ask(externalID, "").refused(400, "invalid", "external-id reserve").
+			at("integration.external_id", "/integration/external_id", "was deleted")
 	}
 }
 
@@ -353,12 +387,14 @@ func TestADraftOfACluster(t *testing.T) {
 	} {
 		for _, externalID := range []string{"", `"external_id": "", `, `"external_id": "` + w.externalID + `", `} {
 			s := read[api.Setup](ask(externalID, setup).want(200))
-			if len(s.Roles) != 1 || !strings.Contains(s.Roles[0].TrustPolicy, want) || len(s.ExternalIDs) > 0 || strings.Contains(s.TrustPolicy, "sts:ExternalId") {
+			if len(s.Roles) != 1 || !strings.Contains(s.Roles[0].TrustPolicy, want) || len(s.ExternalIDs) > 0 ||
+				strings.Contains(s.TrustPolicy, "sts:ExternalId") {
 				t.Errorf("%s is answered with %+v", setup, s)
 			}
 		}
 	}
-	ask(`"external_id": "of-my-own-choosing", `, `{}`).refused(400, "invalid", "").at("integration.external_id", "/integration/external_id", "reserved")
+	ask(`"external_id": "of-my-own-choosing", `, `{}`).refused(400, "invalid", "").
+		at("integration.external_id", "/integration/external_id", "reserved")
 }
 
 func TestAnExternalIDIsChangedInSteps(t *testing.T) {
@@ -369,7 +405,8 @@ func TestAnExternalIDIsChangedInSteps(t *testing.T) {
 	shown := func(a *answer) api.Integration {
 		t.Helper()
 		in := read[api.Integration](a.want(200))
-		if got := w.as(w.reader, "GET", "/api/v1/integrations/production", ""); got.Body != a.Body || got.Header.Get("ETag") != a.Header.Get("ETag") || a.Header.Get("ETag") != in.ETag() {
+		if got := w.as(w.reader, "GET", "/api/v1/integrations/production", ""); got.Body != a.Body ||
+			got.Header.Get("ETag") != a.Header.Get("ETag") || a.Header.Get("ETag") != in.ETag() {
 			t.Errorf("%s answers %s with %v, and GET %s", a.what, a.Body, a.Header, got.Body)
 		}
 		return in
@@ -390,14 +427,17 @@ func TestAnExternalIDIsChangedInSteps(t *testing.T) {
 	w.later()
 	started := shown(step(`{"step": "start"}`))
 	second := started.NextExternalID
-	if started.ExternalID != first || !strings.HasPrefix(second, "rolebroker-") || second == first || started.Version != 2 || !started.UpdatedAt.Equal(w.now) || started.Roles[0].Validation == nil {
+	if started.ExternalID != first || !strings.HasPrefix(second, "rolebroker-") || second == first ||
+		started.Version != 2 || !started.UpdatedAt.Equal(w.now) || started.Roles[0].Validation == nil {
 		t.Errorf("when it has begun it is %+v", started)
 	}
 	step(`{"step": "start"}`).refused(409, "conflict", "is being changed already")
-	w.as(w.admin, "POST", "/api/v1/integrations", strings.Replace(w.draft("new", "Good"), first, second, 1)).refused(400, "invalid", "").at("external_id", "/external_id", "used")
+	w.as(w.admin, "POST", "/api/v1/integrations", strings.Replace(w.draft("new", "Good"), first, second, 1)).
+		refused(400, "invalid", "").at("external_id", "/external_id", "used")
 
 	// Roles follow one by one, and all of them work at any time.
-	if s := read[api.Setup](w.as(w.reader, "GET", "/api/v1/integrations/production/setup", "").want(200)); !cmp.Equal(s.ExternalIDs, []string{first, second}) {
+	if s := read[api.Setup](w.as(w.reader, "GET", "/api/v1/integrations/production/setup", "").
+		want(200)); !cmp.Equal(s.ExternalIDs, []string{first, second}) {
 		t.Errorf("the setup is for %v", s.ExternalIDs)
 	}
 	validates(true, "good warning next_external_id_refused", "better warning next_external_id_refused")
@@ -407,7 +447,8 @@ func TestAnExternalIDIsChangedInSteps(t *testing.T) {
 	if a.problem.Hint == "" {
 		t.Errorf("nothing is said about what to do: %s", a.Body)
 	}
-	if in := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/production", "")); in.Version != 2 || in.NextExternalID != second {
+	if in := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/production", "")); in.Version != 2 ||
+		in.NextExternalID != second {
 		t.Errorf("a refused step made of it %+v", in)
 	}
 	accept("Better", first, second)
@@ -439,9 +480,10 @@ func TestAnExternalIDIsChangedInSteps(t *testing.T) {
 	validates(false, "good failed external_id_outdated", "better failed external_id_outdated")
 }
 
-func TestDisabledRolesDoNotHoldAnExternalIDUp(t *testing.T) {
+func TestDisabledRolesDoNotBlockANewExternalID(t *testing.T) {
 	w := newAWSWorld(t)
-	body := strings.Replace(w.draft("production", "Good", "Closed"), `"name": "closed"`, `"name": "closed", "enabled": false`, 1)
+	body := strings.Replace(w.draft("production", "Good", "Closed"), `"name": "closed"`,
+		`"name": "closed", "enabled": false`, 1)
 	w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", body).want(201)
 	const path = "/api/v1/integrations/production/rotate-external-id"
 	next := read[api.Integration](w.as(w.admin, "POST", path, `{"step": "start"}`).want(200)).NextExternalID
@@ -450,7 +492,8 @@ func TestDisabledRolesDoNotHoldAnExternalIDUp(t *testing.T) {
 
 	// Nobody can know what a cluster's roles accept.
 	cluster := strings.Replace(w.draft("cluster", "Closed"), w.externalID, w.reserve(), 1)
-	w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", strings.Replace(cluster, `{`, `{"assumption_mode": "cluster", `, 1)).want(201)
+	w.as(w.admin, "POST", "/api/v1/integrations?validate=skip",
+		strings.Replace(cluster, `{`, `{"assumption_mode": "cluster", `, 1)).want(201)
 	w.as(w.admin, "POST", "/api/v1/integrations/cluster/rotate-external-id", `{"step": "start"}`).want(200)
 	w.as(w.admin, "POST", "/api/v1/integrations/cluster/rotate-external-id", `{"step": "finish"}`).want(200)
 }
@@ -477,16 +520,20 @@ func TestBadRotations(t *testing.T) {
 	}
 	w.as(w.admin, "POST", path, "").refused(400, "invalid", "empty")
 	w.as(w.reader, "POST", path, `{"step": "start"}`).refused(403, "denied", "read-only")
-	w.as(w.admin, "POST", "/api/v1/integrations/staging/rotate-external-id", `{"step": "start"}`).refused(404, "not_found", "staging")
-	if in := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/production", "").want(200)); in.Version != 1 || in.NextExternalID != "" {
+	w.as(w.admin, "POST", "/api/v1/integrations/staging/rotate-external-id", `{"step": "start"}`).
+		refused(404, "not_found", "staging")
+	if in := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/production", "").
+		want(200)); in.Version != 1 || in.NextExternalID != "" {
 		t.Errorf("what was refused made of it %+v", in)
 	}
 
 	// An update while it is being changed leaves it alone; a guard notices a step.
 	started := w.as(w.admin, "POST", path, `{"step": "start"}`).want(200)
 	w.later()
-	w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", started.Body, "If-Match", `"1"`).refused(412, "stale", "")
-	updated := read[api.Integration](w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", started.Body, "If-Match", started.Header.Get("ETag")).want(200))
+	w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", started.Body, "If-Match", `"1"`).
+		refused(412, "stale", "")
+	updated := read[api.Integration](w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", started.Body,
+		"If-Match", started.Header.Get("ETag")).want(200))
 	want := read[api.Integration](started)
 	want.Version, want.UpdatedAt = 3, w.now
 	if diff := cmp.Diff(want, updated); diff != "" {

@@ -31,7 +31,7 @@ func outcomes(v api.Validations) []string {
 	return all
 }
 
-// comesTo checks what a validation, answered all at once, comes to.
+// comesTo checks the result of a validation that is answered all at once.
 func (a *answer) comesTo(ok bool, want ...string) api.Validations {
 	a.t.Helper()
 	got := read[api.Validations](a.want(200))
@@ -53,14 +53,17 @@ func TestAValidationIsAnsweredInTheOrderOfTheRoles(t *testing.T) {
 	}
 	const role = `{"name":"good","status":"assumable","code":"assumable","message":"the role can be assumed, and only with the external ID of this integration","hint":"","request_id":"`
 	want := role + requestID + `","checked_at":"2026-03-14T09:26:53Z"}`
-	if requestID == "" || a.Body != `{"ok":true,"roles":[`+want+`]}`+"\n" || a.Header.Get("Content-Type") != "application/json" {
+	if requestID == "" || a.Body != `{"ok":true,"roles":[`+want+`]}`+"\n" ||
+		a.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("the answer is %s with %v, want %s in it", a.Body, a.Header, want)
 	}
 
 	w.later()
-	w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", w.draft("production", "Closed", "Good", "Open", "Gone", "Better")).want(200)
+	w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip",
+		w.draft("production", "Closed", "Good", "Open", "Gone", "Better")).want(200)
 	got := w.as(w.admin, "POST", "/api/v1/integrations/"+in.ID+"/validate", "").
-		comesTo(false, "closed failed denied", "good assumable assumable", "open warning external_id_not_required", "gone failed denied", "better assumable assumable")
+		comesTo(false, "closed failed denied", "good assumable assumable", "open warning external_id_not_required",
+			"gone failed denied", "better assumable assumable")
 	for _, r := range got.Roles {
 		if r.Message == "" || (r.Hint == "") != (r.Status == "assumable") || r.RequestID == "" || !r.CheckedAt.Equal(w.now) {
 			t.Errorf("the outcome says too little: %+v", r)
@@ -78,18 +81,21 @@ func TestAValidationIsAnsweredInTheOrderOfTheRoles(t *testing.T) {
 	}
 	for i, r := range shown.Roles {
 		told := got.Roles[i]
-		kept := &api.Validation{Status: told.Status, Code: told.Code, Message: told.Message, Hint: told.Hint, HintSteps: told.HintSteps, RequestID: told.RequestID, CheckedAt: told.CheckedAt}
+		kept := &api.Validation{Status: told.Status, Code: told.Code, Message: told.Message, Hint: told.Hint,
+			HintSteps: told.HintSteps, RequestID: told.RequestID, CheckedAt: told.CheckedAt}
 		if diff := cmp.Diff(kept, r.Validation); diff != "" {
 			t.Errorf("what is kept of %s (-told +kept):\n%s", r.Name, diff)
 		}
 	}
 	w.as(w.admin, "POST", "/api/v1/integrations/production/validate?require_external_id=true", "").
-		comesTo(false, "closed failed denied", "good assumable assumable", "open failed external_id_not_required", "gone failed denied", "better assumable assumable")
+		comesTo(false, "closed failed denied", "good assumable assumable", "open failed external_id_not_required",
+			"gone failed denied", "better assumable assumable")
 	w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", w.draft("production", "Open")).want(200)
-	w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "").comesTo(true, "open warning external_id_not_required")
+	w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "").
+		comesTo(true, "open warning external_id_not_required")
 }
 
-func TestWhatCannotBeFoundOutIsUnknown(t *testing.T) {
+func TestRolesThatCannotBeTriedAreUnknown(t *testing.T) {
 	w := newAWSWorld(t)
 	w.saved("production", "Good")
 	up := w.down()
@@ -98,7 +104,8 @@ func TestWhatCannotBeFoundOutIsUnknown(t *testing.T) {
 	w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "").comesTo(true, "good assumable assumable")
 	w.down()
 	w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "").comesTo(false, "good unknown unreachable")
-	if v := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/production", "").want(200)).Roles[0].Validation; v == nil || v.Code != "assumable" {
+	if v := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/production", "").
+		want(200)).Roles[0].Validation; v == nil || v.Code != "assumable" {
 		t.Errorf("what was known was replaced by %+v", v)
 	}
 
@@ -111,20 +118,24 @@ func TestWhoMayValidate(t *testing.T) {
 	w := newAWSWorld(t)
 	w.saved("production", "Good")
 	for _, accept := range []string{"", asItGoes} {
-		w.as(w.reader, "POST", "/api/v1/integrations/production/validate", "", "Accept", accept).refused(403, "denied", "read-only")
-		w.as(w.reader, "POST", "/api/v1/validate", w.draft("new", "Good"), "Accept", accept).refused(403, "denied", "read-only")
+		w.as(w.reader, "POST", "/api/v1/integrations/production/validate", "", "Accept", accept).
+			refused(403, "denied", "read-only")
+		w.as(w.reader, "POST", "/api/v1/validate", w.draft("new", "Good"), "Accept", accept).
+			refused(403, "denied", "read-only")
 		w.as("", "POST", "/api/v1/integrations/production/validate", "", "Accept", accept).refused(401, "unauthenticated", "")
-		w.as(w.admin, "POST", "/api/v1/integrations/staging/validate", "", "Accept", accept).refused(404, "not_found", `no integration \"staging\"`)
+		w.as(w.admin, "POST", "/api/v1/integrations/staging/validate", "", "Accept", accept).
+			refused(404, "not_found", `no integration \"staging\"`)
 		w.as(w.admin, "POST", "/api/v1/integrations/a%00b/validate", "", "Accept", accept).refused(404, "not_found", "")
 		w.as(w.admin, "POST", "/api/v1/integrations/production/validate?require_external_id=perhaps", "", "Accept", accept).
 			refused(400, "invalid", "").at("require_external_id", "", "boolean")
-		w.as(w.admin, "POST", "/api/v1/integrations/production/validate?force=true", "", "Accept", accept).refused(400, "invalid", "").at("force", "", "unknown")
+		w.as(w.admin, "POST", "/api/v1/integrations/production/validate?force=true", "", "Accept", accept).
+			refused(400, "invalid", "").at("force", "", "unknown")
 		w.as(w.admin, "GET", "/api/v1/integrations/production/validate", "", "Accept", accept).refused(405, "invalid", "POST")
 	}
 	w.assumes(0)
 }
 
-// lines are those of an answer that came as it went.
+// lines are the lines of an answer with one line for each outcome.
 func (a *answer) lines() []api.ValidationLine {
 	a.t.Helper()
 	a.want(200)
@@ -138,7 +149,7 @@ func (a *answer) lines() []api.ValidationLine {
 	return all
 }
 
-// lineOf is one line, which has nothing else in it.
+// lineOf is the one line of a text.
 func lineOf(t testing.TB, line string) (l api.ValidationLine) {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(line))
@@ -149,10 +160,11 @@ func lineOf(t testing.TB, line string) (l api.ValidationLine) {
 	return l
 }
 
-func TestAValidationCanBeToldAsItGoes(t *testing.T) {
+func TestAValidationCanBeAnsweredLineByLine(t *testing.T) {
 	w := newAWSWorld(t)
 	w.saved("production", "Closed", "Good", "Open")
-	for _, accept := range []string{asItGoes, "application/x-ndjson; charset=utf-8", "text/html, application/x-ndjson;q=0.9, */*"} {
+	for _, accept := range []string{asItGoes, "application/x-ndjson; charset=utf-8",
+		"text/html, application/x-ndjson;q=0.9, */*"} {
 		answer := w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "", "Accept", accept)
 		if got := answer.Header.Get("X-Accel-Buffering"); got != "no" {
 			t.Errorf("a proxy is told to buffer: %q", got)
@@ -162,7 +174,8 @@ func TestAValidationCanBeToldAsItGoes(t *testing.T) {
 			t.Fatalf("the lines are %+v", all)
 		}
 		result := *all[3].Result
-		if want := []string{"closed failed denied", "good assumable assumable", "open warning external_id_not_required"}; result.OK || !cmp.Equal(want, outcomes(result)) {
+		if want := []string{"closed failed denied", "good assumable assumable",
+			"open warning external_id_not_required"}; result.OK || !cmp.Equal(want, outcomes(result)) {
 			t.Errorf("the result is %+v", result)
 		}
 		told := make([]api.RoleValidation, 3)
@@ -177,7 +190,8 @@ func TestAValidationCanBeToldAsItGoes(t *testing.T) {
 		}
 	}
 	for _, accept := range []string{"", "application/json", "*/*", "application/*", "ndjson", "application/x-ndjsonx"} {
-		if kind := w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "", "Accept", accept).want(200).Header.Get("Content-Type"); kind != "application/json" {
+		if kind := w.as(w.admin, "POST", "/api/v1/integrations/production/validate", "", "Accept", accept).
+			want(200).Header.Get("Content-Type"); kind != "application/json" {
 			t.Errorf("Accept: %q is answered with %s", accept, kind)
 		}
 	}
@@ -194,14 +208,14 @@ func TestAValidationCanBeToldAsItGoes(t *testing.T) {
 	}
 }
 
-// live is the world on a socket.
+// live is a server of the world.
 func (w *awsWorld) live() *httptest.Server {
 	server := httptest.NewServer(w.handler)
 	w.Cleanup(server.Close)
 	return server
 }
 
-// follow begins to validate on a live server.
+// follow starts a validation on a live server.
 func (w *awsWorld) follow(ctx context.Context, server *httptest.Server) *http.Response {
 	w.Helper()
 	r, err := http.NewRequestWithContext(ctx, "POST", server.URL+"/api/v1/integrations/production/validate", nil)
@@ -221,7 +235,7 @@ func (w *awsWorld) follow(ctx context.Context, server *httptest.Server) *http.Re
 	return resp
 }
 
-// Each outcome is sent as soon as it is known, while others are not.
+// Each outcome is sent as soon as it is known.
 func TestOutcomesDoNotWaitForEachOther(t *testing.T) {
 	w := newAWSWorld(t)
 	w.saved("production", "Better", "Good")
@@ -250,7 +264,7 @@ func TestOutcomesDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
-// When the caller goes away a validation ends, and what was found out is kept.
+// When the client disconnects, a validation ends, and the outcomes so far are kept.
 func TestAValidationEndsWithItsCaller(t *testing.T) {
 	w := newAWSWorld(t)
 	w.saved("production", "Better", "Good")
@@ -269,13 +283,14 @@ func TestAValidationEndsWithItsCaller(t *testing.T) {
 	}
 }
 
-// breaking is a broker whose validations break off, after some outcomes.
+// breaking is a broker whose validations fail after some outcomes.
 type breaking struct {
 	failing
 	outcomes int
 }
 
-func (b breaking) ValidateIntegration(_ context.Context, _ rolebroker.Caller, _ string, how broker.Validating) ([]rolebroker.RoleValidation, error) {
+func (b breaking) ValidateIntegration(_ context.Context, _ rolebroker.Caller, _ string, how broker.Validating) (
+	[]rolebroker.RoleValidation, error) {
 	for i := range b.outcomes {
 		if how.Tell != nil {
 			how.Tell(rolebroker.RoleValidation{Index: i, Validation: rolebroker.Validation{Status: rolebroker.StatusAssumable}})
@@ -284,10 +299,11 @@ func (b breaking) ValidateIntegration(_ context.Context, _ rolebroker.Caller, _ 
 	return nil, b.err
 }
 
-// What goes wrong before the first outcome is a problem as usual, and what goes
-// wrong later is said in the last line.
+// An error before the first outcome is answered as a problem document, and a later
+// one in the last line.
 func TestValidationsThatBreakOff(t *testing.T) {
-	b := breaking{failing: failing{err: rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("hunter2")).WithHint("try again")}}
+	b := breaking{failing: failing{err: rolebroker.Errorf(rolebroker.CodeUnavailable,
+		"the database cannot be used now: %w", errors.New("hunter2")).WithHint("try again")}}
 	handler := rest.New(rest.Options{Broker: &b, Auth: b})
 	validate := func(accept string) *answer {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/api/v1/integrations/x/validate", nil)
@@ -339,7 +355,8 @@ func TestDraftsAreValidatedRoleByRole(t *testing.T) {
 		role("linked", "arn:aws:iam::"+customerAccount+":role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX", us),
 		role("long", good, us+`, "session_duration": "2h"`),
 	}, ", ") + `]}`
-	want := []string{"good assumable assumable", "closed failed denied", "user failed arn_invalid", "none failed arn_invalid", "china failed partition_mismatch",
+	want := []string{"good assumable assumable", "closed failed denied", "user failed arn_invalid",
+		"none failed arn_invalid", "china failed partition_mismatch",
 		"moon failed region_invalid", "brief failed duration_invalid", "soon failed duration_invalid", "both failed arn_invalid", "off assumable assumable", " assumable assumable",
 		"linked failed service_linked_role", "long failed duration_over_maximum"}
 	got := w.as(w.admin, "POST", "/api/v1/validate", body).comesTo(false, want...)
@@ -367,15 +384,18 @@ func TestDraftsAreValidatedRoleByRole(t *testing.T) {
 	if last := all[len(want)].Result; last == nil || !cmp.Equal(last.Roles, told) || !cmp.Equal(outcomes(*last), want) {
 		t.Errorf("as it goes it comes to %+v", last)
 	}
-	if list := read[api.List[api.Integration]](w.as(w.reader, "GET", "/api/v1/integrations", "").want(200)); len(list.Items) != 0 {
+	if list := read[api.List[api.Integration]](w.as(w.reader, "GET", "/api/v1/integrations", "").
+		want(200)); len(list.Items) != 0 {
 		t.Errorf("a draft was saved: %+v", list)
 	}
-	w.as(w.admin, "POST", "/api/v1/validate?require_external_id=true", strings.Replace(w.draft("new", "Open"), w.externalID, w.reserve(), 1)).
+	w.as(w.admin, "POST", "/api/v1/validate?require_external_id=true",
+		strings.Replace(w.draft("new", "Open"), w.externalID, w.reserve(), 1)).
 		comesTo(false, "open failed external_id_not_required")
-	w.as(w.admin, "POST", "/api/v1/validate", strings.Replace(w.draft("new", "Closed"), `{`, `{"assumption_mode": "cluster", `, 1)).comesTo(false, "closed unknown cluster_mode")
+	w.as(w.admin, "POST", "/api/v1/validate", strings.Replace(w.draft("new", "Closed"), `{`,
+		`{"assumption_mode": "cluster", `, 1)).comesTo(false, "closed unknown cluster_mode")
 }
 
-func TestDraftsHaveAnExternalIDOfOurs(t *testing.T) {
+func TestDraftsHaveAReservedExternalID(t *testing.T) {
 	w := newAWSWorld(t)
 	without := func(body string) string { return strings.Replace(body, `"external_id": "`+w.externalID+`", `, "", 1) }
 	with := func(externalID string) string {
@@ -389,7 +409,8 @@ func TestDraftsHaveAnExternalIDOfOurs(t *testing.T) {
 		t.Fatalf("the reserved external ID is %q", reserved)
 	}
 	w.aws.Account(customerAccount).SetTrustPolicy("Good", requiring(reserved))
-	if again := w.as(w.admin, "POST", "/api/v1/validate", with(reserved)).comesTo(true, "good assumable assumable").ExternalID; again != reserved {
+	if again := w.as(w.admin, "POST", "/api/v1/validate", with(reserved)).
+		comesTo(true, "good assumable assumable").ExternalID; again != reserved {
 		t.Errorf("the second time it is %q, want %q", again, reserved)
 	}
 	in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=require", with(reserved)).want(201))
@@ -401,7 +422,8 @@ func TestDraftsHaveAnExternalIDOfOurs(t *testing.T) {
 	before := w.aws.Calls("AssumeRole")
 	for _, refused := range []string{"of-my-own-choosing", reserved, "x", strings.Repeat("x", 2000)} {
 		for _, accept := range []string{"", asItGoes} {
-			w.as(w.admin, "POST", "/api/v1/validate", with(refused), "Accept", accept).refused(400, "invalid", "").at("external_id", "/external_id", "reserved")
+			w.as(w.admin, "POST", "/api/v1/validate", with(refused), "Accept", accept).refused(400, "invalid", "").
+				at("external_id", "/external_id", "reserved")
 		}
 	}
 	w.assumes(before)
@@ -412,9 +434,11 @@ func TestDraftsHaveAnExternalIDOfOurs(t *testing.T) {
 	}
 	w.as(w.admin, "POST", "/api/v1/validate", next(in.ID, "")).comesTo(true, "good assumable assumable")
 	w.as(w.admin, "POST", "/api/v1/validate", next(in.ID, reserved)).comesTo(true, "good assumable assumable")
-	w.as(w.admin, "POST", "/api/v1/validate", next(in.ID, w.externalID)).refused(400, "invalid", "").at("external_id", "/external_id", "cannot be chosen")
+	w.as(w.admin, "POST", "/api/v1/validate", next(in.ID, w.externalID)).refused(400, "invalid", "").
+		at("external_id", "/external_id", "cannot be chosen")
 	w.as(w.admin, "POST", "/api/v1/validate", next("int_nonsense", "")).refused(404, "not_found", "int_nonsense")
-	if shown := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/new", "").want(200)); shown.Version != 1 {
+	if shown := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/new", "").
+		want(200)); shown.Version != 1 {
 		t.Errorf("validating a draft of its next version changed it: %+v", shown)
 	}
 }
@@ -429,7 +453,8 @@ func TestHostileDrafts(t *testing.T) {
 		{`{"assumption_mode": "magic", "roles": [{"name": "r", "arn": "arn:aws:iam::444455556666:role/Good", "region": "us-east-1"}]}`, "assumption_mode", "/assumption_mode", "platform, cluster"},
 	} {
 		for _, accept := range []string{"", asItGoes} {
-			w.as(w.admin, "POST", "/api/v1/validate", c.body, "Accept", accept).refused(400, "invalid", "").at(c.field, c.pointer, c.says)
+			w.as(w.admin, "POST", "/api/v1/validate", c.body, "Accept", accept).refused(400, "invalid", "").
+				at(c.field, c.pointer, c.says)
 		}
 	}
 	w.as(w.admin, "POST", "/api/v1/validate", "").refused(400, "invalid", "")
@@ -464,7 +489,8 @@ func (w *awsWorld) threeWrong(name string) string {
 func (a *answer) wrongRoles() {
 	a.t.Helper()
 	a.refused(400, "invalid", "not every role can be assumed; nothing was saved").
-		at("roles[1].arn", "/roles/1/arn", "").at("roles[2].region", "/roles/2/region", "eu-west-3").at("roles[3].session_duration", "/roles/3/session_duration", "")
+		at("roles[1].arn", "/roles/1/arn", "").at("roles[2].region", "/roles/2/region", "eu-west-3").
+		at("roles[3].session_duration", "/roles/3/session_duration", "")
 	for _, e := range a.problem.Errors {
 		if e.Message == "" || e.Hint == "" {
 			a.t.Errorf("%s says too little: %+v", a.what, e)
@@ -475,20 +501,22 @@ func (a *answer) wrongRoles() {
 	}
 }
 
-func TestWhatHasToBeAssumableIsNotSavedOtherwise(t *testing.T) {
+func TestRequireSavesOnlyIfEveryRoleCanBeAssumed(t *testing.T) {
 	w := newAWSWorld(t)
 	w.as(w.admin, "POST", "/api/v1/integrations?validate=require", w.threeWrong("production")).wrongRoles()
 	w.as(w.admin, "GET", "/api/v1/integrations/production", "").refused(404, "not_found", "")
 
 	// Nothing was used up.
-	in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=require", w.draft("production", "Good", "Better")).want(201))
+	in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=require",
+		w.draft("production", "Good", "Better")).want(201))
 	if v := in.Roles[1].Validation; in.ExternalID != w.externalID || v == nil || v.Status != "assumable" {
 		t.Errorf("what was created is %+v", in)
 	}
 	before := w.as(w.reader, "GET", "/api/v1/integrations/production", "").want(200)
 	w.later()
 	w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=require", w.threeWrong("renamed")).wrongRoles()
-	if after := w.as(w.reader, "GET", "/api/v1/integrations/production", "").want(200); after.Body != before.Body || after.Header.Get("ETag") != before.Header.Get("ETag") {
+	if after := w.as(w.reader, "GET", "/api/v1/integrations/production", "").
+		want(200); after.Body != before.Body || after.Header.Get("ETag") != before.Header.Get("ETag") {
 		t.Errorf("a refused update changed\n%s to\n%s", before.Body, after.Body)
 	}
 
@@ -508,17 +536,21 @@ func TestWhatHasToBeAssumableIsNotSavedOtherwise(t *testing.T) {
 		t.Errorf("a refused update changed\n%s to\n%s", before.Body, after.Body)
 	}
 	up()
-	updated := read[api.Integration](w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=require", w.draft("renamed", "Better")).want(200))
-	if v := updated.Roles[0].Validation; updated.Name != "renamed" || updated.Version != 2 || v == nil || !v.CheckedAt.Equal(w.now) {
+	updated := read[api.Integration](w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=require",
+		w.draft("renamed", "Better")).want(200))
+	if v := updated.Roles[0].Validation; updated.Name != "renamed" || updated.Version != 2 || v == nil ||
+		!v.CheckedAt.Equal(w.now) {
 		t.Errorf("after the update it is %+v", updated)
 	}
 
 	// A warning is no failure, and what is not valid is not tried.
 	w.as(w.admin, "PUT", "/api/v1/integrations/renamed?validate=require", w.draft("renamed", "Open")).want(200)
 	calls := w.aws.Calls("AssumeRole")
-	w.as(w.admin, "PUT", "/api/v1/integrations/renamed?validate=require", strings.Replace(w.draft("renamed", "Open"), "us-east-1", "moon", 1)).
+	w.as(w.admin, "PUT", "/api/v1/integrations/renamed?validate=require",
+		strings.Replace(w.draft("renamed", "Open"), "us-east-1", "moon", 1)).
 		refused(400, "invalid", "the integration is not valid").at("roles[0].region", "/roles/0/region", "")
-	w.as(w.admin, "PUT", "/api/v1/integrations/gone?validate=require", w.draft("gone", "Open")).refused(404, "not_found", "")
+	w.as(w.admin, "PUT", "/api/v1/integrations/gone?validate=require", w.draft("gone", "Open")).
+		refused(404, "not_found", "")
 	w.as(w.reader, "POST", "/api/v1/integrations?validate=require", other).refused(403, "denied", "")
 	w.assumes(calls)
 
@@ -531,7 +563,7 @@ func TestWhatHasToBeAssumableIsNotSavedOtherwise(t *testing.T) {
 	w.assumes(calls)
 }
 
-func TestWhatIsSavedIsValidatedUnlessThatIsSkipped(t *testing.T) {
+func TestSavingValidatesUnlessSkipped(t *testing.T) {
 	w := newAWSWorld(t)
 	statuses := func(a *answer) []string {
 		t.Helper()
@@ -550,43 +582,52 @@ func TestWhatIsSavedIsValidatedUnlessThatIsSkipped(t *testing.T) {
 		if got := statuses(a); !cmp.Equal(want, got) {
 			t.Errorf("%s says %q, want %q", a.what, got, want)
 		}
-		if shown := w.as(w.reader, "GET", "/api/v1/integrations/production", "").want(200); shown.Body != a.Body || shown.Header.Get("ETag") != a.Header.Get("ETag") {
+		if shown := w.as(w.reader, "GET", "/api/v1/integrations/production", "").
+			want(200); shown.Body != a.Body || shown.Header.Get("ETag") != a.Header.Get("ETag") {
 			t.Errorf("%s answers\n%s, and GET\n%s", a.what, a.Body, shown.Body)
 		}
 		return a
 	}
 	const path = "/api/v1/integrations/production"
-	says(w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", w.draft("production", "Good", "Closed")).want(201), "good", "closed")
+	says(w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", w.draft("production", "Good", "Closed")).want(201),
+		"good", "closed")
 	w.assumes(0)
 	says(w.as(w.admin, "PUT", path+"?validate=skip", w.draft("production", "Good", "Closed")).want(200), "good", "closed")
 	w.assumes(0)
-	says(w.as(w.admin, "PUT", path+"?validate=warn", w.draft("production", "Good", "Closed")).want(200), "good assumable assumable", "closed failed denied")
-	says(w.as(w.admin, "PUT", path, w.draft("production", "Closed", "Good")).want(200), "closed failed denied", "good assumable assumable")
+	says(w.as(w.admin, "PUT", path+"?validate=warn", w.draft("production", "Good", "Closed")).want(200),
+		"good assumable assumable", "closed failed denied")
+	says(w.as(w.admin, "PUT", path, w.draft("production", "Closed", "Good")).want(200), "closed failed denied",
+		"good assumable assumable")
 	calls := w.aws.Calls("AssumeRole")
-	says(w.as(w.admin, "PUT", path+"?validate=skip", w.draft("production", "Good", "Open", "Closed")).want(200), "good assumable assumable", "open", "closed failed denied")
+	says(w.as(w.admin, "PUT", path+"?validate=skip", w.draft("production", "Good", "Open", "Closed")).want(200),
+		"good assumable assumable", "open", "closed failed denied")
 	w.assumes(calls)
 
 	// What cannot be found out is saved as well.
 	w.as(w.admin, "DELETE", path, "").want(204)
 	w.externalID = w.reserve()
 	up := w.down()
-	says(w.as(w.admin, "POST", "/api/v1/integrations", w.draft("production", "Good")).want(201), "good unknown unreachable")
+	says(w.as(w.admin, "POST", "/api/v1/integrations", w.draft("production", "Good")).want(201),
+		"good unknown unreachable")
 	up()
 	says(w.as(w.admin, "PUT", path, w.draft("production", "Good")).want(200), "good failed denied")
 
 	for _, unknown := range []string{"perhaps", "Require", "true", "warn,skip", strings.Repeat("x", 1000)} {
-		w.as(w.admin, "POST", "/api/v1/integrations?validate="+unknown, w.draft("new", "Good")).refused(400, "invalid", "").at("validate", "", "require, warn, skip")
-		w.as(w.admin, "PUT", path+"?validate="+unknown, w.draft("renamed", "Good")).refused(400, "invalid", "").at("validate", "", "require, warn, skip")
+		w.as(w.admin, "POST", "/api/v1/integrations?validate="+unknown, w.draft("new", "Good")).refused(400, "invalid", "").
+			at("validate", "", "require, warn, skip")
+		w.as(w.admin, "PUT", path+"?validate="+unknown, w.draft("renamed", "Good")).refused(400, "invalid", "").
+			at("validate", "", "require, warn, skip")
 	}
 	w.as(w.admin, "GET", "/api/v1/integrations/new", "").refused(404, "not_found", "")
 
 	// What a validation said can be written back with the rest, and changes nothing.
 	shown := w.as(w.reader, "GET", path, "").want(200)
-	says(w.as(w.admin, "PUT", path+"?validate=skip", strings.Replace(shown.Body, `"failed"`, `"assumable"`, 1)).want(200), "good failed denied")
+	says(w.as(w.admin, "PUT", path+"?validate=skip", strings.Replace(shown.Body, `"failed"`, `"assumable"`, 1)).want(200),
+		"good failed denied")
 }
 
-// A validation is news to those who read, and no change to those who write.
-func TestETagsNoticeValidationsAndGuardsDoNotMind(t *testing.T) {
+// If-None-Match notices a validation, and If-Match does not.
+func TestOnlyIfNoneMatchNoticesValidations(t *testing.T) {
 	w := newAWSWorld(t)
 	const path = "/api/v1/integrations/production"
 	in := w.saved("production", "Good", "Closed")
@@ -631,7 +672,7 @@ func TestETagsNoticeValidationsAndGuardsDoNotMind(t *testing.T) {
 	w.as(w.admin, "DELETE", path, "", "If-Match", w.as(w.reader, "GET", path, "").Header.Get("ETag")).want(204)
 }
 
-// A validation of many roles ends, and has each once.
+// A validation of many roles ends, and has each role once.
 func TestManyRolesAreValidatedOnceEach(t *testing.T) {
 	w := newAWSWorld(t)
 	names := []string{}

@@ -23,7 +23,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/store/storetest"
 )
 
-// world is the API over a real broker on SQLite, at a time that stands still.
+// world is the API over a real broker on SQLite, with a clock that the test advances.
 type world struct {
 	testing.TB
 	handler http.Handler
@@ -83,7 +83,7 @@ func (w *world) key(b *broker.Broker, name string, access rolebroker.Access) str
 	return "Bearer " + secret.Reveal()
 }
 
-// answer is what came back.
+// answer is the answer to a request.
 type answer struct {
 	t       testing.TB
 	what    string
@@ -93,8 +93,8 @@ type answer struct {
 	problem api.Problem // unless Status is a success
 }
 
-// as asks with an Authorization header. What is true of every answer is
-// checked here.
+// as sends a request with an Authorization header. It checks the properties of every
+// answer.
 func (w *world) as(authorization, method, target, body string, headers ...string) *answer {
 	w.Helper()
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
@@ -114,12 +114,13 @@ func ask(t testing.TB, handler http.Handler, r *http.Request) *answer {
 	t.Helper()
 	rec := httptest.NewRecorder()
 	handler.ServeHTTP(rec, r)
-	a := &answer{t: t, what: r.Method + " " + r.URL.String(), Status: rec.Code, Header: rec.Header(), Body: rec.Body.String()}
+	a := &answer{t: t, what: r.Method + " " + r.URL.String(), Status: rec.Code, Header: rec.Header(),
+		Body: rec.Body.String()}
 	a.check()
 	return a
 }
 
-// check checks what every answer promises.
+// check checks the properties of every answer.
 func (a *answer) check() {
 	a.t.Helper()
 	if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("X-Content-Type-Options") != "nosniff" {
@@ -135,7 +136,8 @@ func (a *answer) check() {
 		a.t.Fatalf("%s: the problem is not JSON: %v: %s", a.what, err, a.Body)
 	}
 	p := a.problem
-	if p.Type != "about:blank" || p.Status != a.Status || p.Title != http.StatusText(a.Status) || p.Detail == "" || p.Code == "" {
+	if p.Type != "about:blank" || p.Status != a.Status || p.Title != http.StatusText(a.Status) || p.Detail == "" ||
+		p.Code == "" {
 		a.t.Errorf("%s: the problem is incomplete: %s", a.what, a.Body)
 	}
 }
@@ -149,7 +151,8 @@ func (a *answer) want(status int) *answer {
 	return a
 }
 
-// refused checks the status and code of a problem, and that it says something.
+// refused checks the status and code of a problem document, and that its texts have
+// says in them.
 func (a *answer) refused(status int, code rolebroker.Code, says string) *answer {
 	a.t.Helper()
 	a.want(status)
@@ -159,18 +162,21 @@ func (a *answer) refused(status int, code rolebroker.Code, says string) *answer 
 	return a
 }
 
-// at checks that the problem points at a field, by name and by pointer, and
-// what it says there.
+// at checks that the problem document has a field with this name and pointer, and
+// says in its message.
 func (a *answer) at(field, pointer, says string) *answer {
 	a.t.Helper()
-	i := slices.IndexFunc(a.problem.Errors, func(e api.FieldError) bool { return e.Field == field && e.Pointer == pointer })
+	i := slices.IndexFunc(a.problem.Errors, func(e api.FieldError) bool {
+		return e.Field == field &&
+			e.Pointer == pointer
+	})
 	if i < 0 || !strings.Contains(a.problem.Errors[i].Message, says) {
 		a.t.Errorf("%s does not say %q at %s (%s): %s", a.what, says, field, pointer, a.Body)
 	}
 	return a
 }
 
-// read decodes a success.
+// read decodes an answer with status 2xx.
 func read[T any](a *answer) (v T) {
 	a.t.Helper()
 	if err := json.Unmarshal([]byte(a.Body), &v); err != nil {
@@ -179,7 +185,7 @@ func read[T any](a *answer) (v T) {
 	return v
 }
 
-// The things that most tests need.
+// What most tests need.
 
 const production = `{
 	"name": "production", "description": "Production accounts", "default_role": "readonly",

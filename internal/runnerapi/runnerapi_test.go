@@ -16,8 +16,8 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// world is a server with two runners: ours, which the integration cluster names,
-// and theirs, which none does.
+// world is a server with two runners: the integration cluster names ours, and no
+// integration names theirs.
 type world struct {
 	*testing.T
 	tb           *testbed.Testbed
@@ -36,8 +36,10 @@ func newWorld(t *testing.T) *world {
 	w.ours, w.credential = w.join("ours")
 	w.theirs, _ = w.join("theirs")
 	w.token = w.joinToken("third")
-	cluster, err := w.tb.Admin.CreateIntegration(ctx, api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster", Runner: "ours", DefaultRole: "inner",
-		Roles: []api.RoleRequest{w.tb.Role("inner", "Inner", "us-east-1"), {Name: "off", ARN: w.tb.Role("", "Off", "").ARN, Region: "us-east-1", Enabled: new(bool)}}}, api.ValidateSkip)
+	cluster, err := w.tb.Admin.CreateIntegration(ctx, api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster",
+		Runner: "ours", DefaultRole: "inner",
+		Roles: []api.RoleRequest{w.tb.Role("inner", "Inner", "us-east-1"),
+			{Name: "off", ARN: w.tb.Role("", "Off", "").ARN, Region: "us-east-1", Enabled: new(bool)}}}, api.ValidateSkip)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +70,8 @@ func (w *world) joinToken(runner string) rolebroker.Secret {
 func (w *world) join(runner string) (*client.Client, rolebroker.Secret) {
 	w.Helper()
 	token := w.joinToken(runner)
-	made, err := w.tb.Client(rolebroker.Secret{}).Join(context.Background(), api.JoinRequest{Token: api.Secret(token.Reveal()), Program: "test"})
+	made, err := w.tb.Client(rolebroker.Secret{}).Join(context.Background(),
+		api.JoinRequest{Token: api.Secret(token.Reveal()), Program: "test"})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -77,11 +80,12 @@ func (w *world) join(runner string) (*client.Client, rolebroker.Secret) {
 	return w.tb.Client(credential), credential
 }
 
-// session is one that scout begins for a role.
+// session is a session of scout for a role.
 func (w *world) session(role int) api.RunnerSession {
 	r := w.cluster.Roles[role]
 	now := time.Now()
-	return api.RunnerSession{ID: string(rolebroker.NewSessionID()), Agent: w.scout.ID, Integration: w.cluster.ID, Role: r.ID, ARN: r.ARN, Region: r.Region,
+	return api.RunnerSession{ID: string(rolebroker.NewSessionID()), Agent: w.scout.ID, Integration: w.cluster.ID,
+		Role: r.ID, ARN: r.ARN, Region: r.Region,
 		SessionName: "scout", RequestedAt: now, ExpiresAt: now.Add(time.Hour), AgentName: "scout", IntegrationName: "cluster", RoleName: r.Name}
 }
 
@@ -92,9 +96,9 @@ func (w *world) refused(what string, err error, code rolebroker.Code) {
 	}
 }
 
-// TestTheDoorIsForRunnersOnly: whoever shows anything else, or nothing, gets 401
-// at every path; and a runner's credential opens no other door.
-func TestTheDoorIsForRunnersOnly(t *testing.T) {
+// Every path answers 401 unless the caller shows a runner's credential, which works
+// nowhere else.
+func TestOnlyRunnersAreAnswered(t *testing.T) {
 	w := newWorld(t)
 	ask := func(method, path, authorization string) int {
 		t.Helper()
@@ -113,9 +117,11 @@ func TestTheDoorIsForRunnersOnly(t *testing.T) {
 		io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<16))
 		return answer.StatusCode
 	}
-	strangers := map[string]string{"nobody": "", "an agent": w.tested.Reveal(), "an administrator": w.tb.AdminKey.Reveal(), "a join token": w.token.Reveal(),
-		"a guess": "rbr_" + strings.Repeat("a", 26) + "_" + strings.Repeat("b", 52)}
-	for _, at := range []string{"POST credential", "GET events", "POST report", "POST identify", "GET tokens/tok_a", "GET agents/agt_a/grants", "POST sessions",
+	strangers := map[string]string{"nobody": "", "an agent": w.tested.Reveal(), "an administrator": w.tb.AdminKey.Reveal(),
+		"a join token": w.token.Reveal(),
+		"a guess":      "rbr_" + strings.Repeat("a", 26) + "_" + strings.Repeat("b", 52)}
+	for _, at := range []string{"POST credential", "GET events", "POST report", "POST identify", "GET tokens/tok_a",
+		"GET agents/agt_a/grants", "POST sessions",
 		"PUT sessions/ses_a", "POST use", "POST loans", "GET integrations", "POST integrations/int_a/validations"} {
 		method, path, _ := strings.Cut(at, " ")
 		for who, shown := range strangers {
@@ -125,7 +131,8 @@ func TestTheDoorIsForRunnersOnly(t *testing.T) {
 		}
 	}
 	for who, shown := range map[string]string{"a runner": w.credential.Reveal(), "a join token": w.token.Reveal()} {
-		for _, at := range []string{"GET /api/v1/integrations", "GET /api/v1/runners", "POST /api/v1/external-ids", "GET /v1/credentials", "GET /v1/roles"} {
+		for _, at := range []string{"GET /api/v1/integrations", "GET /api/v1/runners", "POST /api/v1/external-ids",
+			"GET /v1/credentials", "GET /v1/roles"} {
 			method, path, _ := strings.Cut(at, " ")
 			if status := ask(method, path, shown); status != http.StatusForbidden && status != http.StatusUnauthorized {
 				t.Errorf("%s gets %d at %s", who, status, at)
@@ -137,9 +144,9 @@ func TestTheDoorIsForRunnersOnly(t *testing.T) {
 	}
 }
 
-// TestARunnerBeginsWhatItMay and nothing else: of integrations that name it, for
-// agents that may borrow it, as they are now.
-func TestARunnerBeginsWhatItMay(t *testing.T) {
+// A runner can begin sessions only for roles of integrations that name it, for agents
+// that may borrow them, and with their current fields.
+func TestTheServerAuthorisesSessionsOfRunners(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	good := w.session(0)
@@ -155,24 +162,34 @@ func TestARunnerBeginsWhatItMay(t *testing.T) {
 		change func(*api.RunnerSession)
 		code   rolebroker.Code
 	}{
-		"another ARN":          {func(s *api.RunnerSession) { s.ARN = "arn:aws:iam::444455556666:role/Admin" }, rolebroker.CodeStale},
-		"no ARN":               {func(s *api.RunnerSession) { s.ARN = "role" }, rolebroker.CodeInvalid},
-		"another name":         {func(s *api.RunnerSession) { s.SessionName = "root" }, rolebroker.CodeStale},
-		"another agent":        {func(s *api.RunnerSession) { s.Agent = string(rolebroker.NewAgentID()) }, rolebroker.CodeNotFound},
-		"another integration":  {func(s *api.RunnerSession) { s.Integration = string(rolebroker.NewIntegrationID()) }, rolebroker.CodeNotFound},
-		"another time":         {func(s *api.RunnerSession) { s.RequestedAt = time.Now().Add(-time.Hour) }, rolebroker.CodeInvalid},
-		"another content":      {func(s *api.RunnerSession) { s.ID, s.Task, s.SessionName = good.ID, "x", "scout@x" }, rolebroker.CodeConflict},
-		"a time that is late":  {func(s *api.RunnerSession) { s.Late, s.RequestedAt = true, time.Now().Add(time.Hour) }, rolebroker.CodeInvalid},
-		"a late one for years": {func(s *api.RunnerSession) { s.Late, s.ExpiresAt = true, time.Now().Add(9999*time.Hour) }, rolebroker.CodeInvalid},
-		"a late one by a name": {func(s *api.RunnerSession) { s.Late, s.AgentName = true, "not a name\n" }, rolebroker.CodeInvalid},
+		"another ARN": {func(s *api.RunnerSession) { s.ARN = "arn:aws:iam::444455556666:role/Admin" },
+			rolebroker.CodeStale},
+		"no ARN":       {func(s *api.RunnerSession) { s.ARN = "role" }, rolebroker.CodeInvalid},
+		"another name": {func(s *api.RunnerSession) { s.SessionName = "root" }, rolebroker.CodeStale},
+		"another agent": {func(s *api.RunnerSession) { s.Agent = string(rolebroker.NewAgentID()) },
+			rolebroker.CodeNotFound},
+		"another integration": {func(s *api.RunnerSession) { s.Integration = string(rolebroker.NewIntegrationID()) },
+			rolebroker.CodeNotFound},
+		"another time": {func(s *api.RunnerSession) { s.RequestedAt = time.Now().Add(-time.Hour) },
+			rolebroker.CodeInvalid},
+		"another content": {func(s *api.RunnerSession) { s.ID, s.Task, s.SessionName = good.ID, "x", "scout@x" },
+			rolebroker.CodeConflict},
+		"a time that is late": {func(s *api.RunnerSession) { s.Late, s.RequestedAt = true, time.Now().Add(time.Hour) },
+			rolebroker.CodeInvalid},
+		"a late one for years": {func(s *api.RunnerSession) { s.Late, s.ExpiresAt = true, time.Now().Add(9999*time.Hour) },
+			rolebroker.CodeInvalid},
+		"a late one by a name": {func(s *api.RunnerSession) { s.Late, s.AgentName = true, "not a name\n" },
+			rolebroker.CodeInvalid},
 	} {
 		s := w.session(0)
 		c.change(&s)
 		w.refused(what, w.ours.BeginSession(ctx, s), c.code)
 	}
-	active := api.SessionOutcome{State: "active", ExpiresAt: time.Now().Add(time.Hour), AccessKeyID: "ASIAIOSFODNN7EXAMPLE"}
+	active := api.SessionOutcome{State: "active", ExpiresAt: time.Now().Add(time.Hour),
+		AccessKeyID: "ASIAIOSFODNN7EXAMPLE"}
 	w.refused("another's outcome", w.theirs.FinishSession(ctx, good.ID, active), rolebroker.CodeNotFound)
-	w.refused("an outcome that is none", w.ours.FinishSession(ctx, good.ID, api.SessionOutcome{State: "requested"}), rolebroker.CodeInvalid)
+	w.refused("an outcome that is none", w.ours.FinishSession(ctx, good.ID, api.SessionOutcome{State: "requested"}),
+		rolebroker.CodeInvalid)
 	if err := w.ours.FinishSession(ctx, good.ID, active); err != nil {
 		t.Error(err)
 	}
@@ -187,9 +204,8 @@ func TestARunnerBeginsWhatItMay(t *testing.T) {
 	}
 }
 
-// TestARunnerSeesWhatItNeeds: of agents what they may borrow from, with the
-// external IDs of its own integrations; and service accounts only of the cluster
-// about which it is believed.
+// A runner can read the grants of agents, with the external IDs of the integrations
+// that name it, and identify service accounts of its own cluster.
 func TestARunnerSeesWhatItNeeds(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
@@ -197,10 +213,12 @@ func TestARunnerSeesWhatItNeeds(t *testing.T) {
 	if err != nil || known.Token == nil || known.Token.Agent != w.scout.ID {
 		t.Fatalf("scout is %+v, %v", known, err)
 	}
-	if nobody, err := w.ours.Identify(ctx, api.Identification{Token: "guess"}); err != nil || nobody.Refusal == nil || nobody.Refusal.Code != "unauthenticated" {
+	if nobody, err := w.ours.Identify(ctx, api.Identification{Token: "guess"}); err != nil || nobody.Refusal == nil ||
+		nobody.Refusal.Code != "unauthenticated" {
 		t.Errorf("a guess is %+v, %v", nobody, err)
 	}
-	if nobody, err := w.ours.Identify(ctx, api.Identification{Token: api.Secret(w.tb.AdminKey.Reveal())}); err != nil || nobody.Token != nil {
+	if nobody, err := w.ours.Identify(ctx, api.Identification{Token: api.Secret(w.tb.AdminKey.Reveal())}); err != nil ||
+		nobody.Token != nil {
 		t.Errorf("an API key is %+v, %v", nobody, err)
 	}
 	for runner, sees := range map[*client.Client]string{w.ours: w.cluster.ExternalID, w.theirs: ""} {
@@ -222,7 +240,8 @@ func TestARunnerSeesWhatItNeeds(t *testing.T) {
 	if _, err := w.tb.Admin.UpdateRunner(ctx, "ours", api.RunnerRequest{Name: "ours", Issuer: issuer}, ""); err != nil {
 		t.Fatal(err)
 	}
-	bound, err := w.tb.Admin.Bind(ctx, "scout", api.BindingRequest{Issuer: issuer, Namespace: "agents", ServiceAccount: "scout"})
+	bound, err := w.tb.Admin.Bind(ctx, "scout", api.BindingRequest{Issuer: issuer, Namespace: "agents",
+		ServiceAccount: "scout"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,37 +249,44 @@ func TestARunnerSeesWhatItNeeds(t *testing.T) {
 	if known, err := w.ours.Identify(ctx, pod); err != nil || known.Token == nil || known.Token.ID != bound.ID {
 		t.Errorf("the pod is %+v, %v", known, err)
 	}
-	if err := w.theirs.Report(ctx, api.RunnerReport{Issuer: issuer, Program: "test"}); err != nil { // saying so is no reason to be believed
+	if err := w.theirs.Report(ctx, api.RunnerReport{Issuer: issuer,
+		Program: "test"}); err != nil { // a report alone does not make the server trust it
 		t.Fatal(err)
 	}
 	if known, err := w.theirs.Identify(ctx, pod); err != nil || known.Refusal == nil || known.Refusal.Code != "denied" {
 		t.Errorf("to the other runner the pod is %+v, %v", known, err)
 	}
-	if lent, err := w.theirs.Lend(ctx, api.LoanRequest{Token: bound.ID, Role: "platform/readonly"}); err != nil || lent.Refusal == nil {
+	if lent, err := w.theirs.Lend(ctx, api.LoanRequest{Token: bound.ID, Role: "platform/readonly"}); err != nil ||
+		lent.Refusal == nil {
 		t.Errorf("the other runner borrows %v, %v", lent.RoleARN, err)
 	}
-	if lent, err := w.ours.Lend(ctx, api.LoanRequest{Token: known.Token.ID, Role: "platform/readonly"}); err != nil || lent.Refusal == nil {
+	if lent, err := w.ours.Lend(ctx, api.LoanRequest{Token: known.Token.ID, Role: "platform/readonly"}); err != nil ||
+		lent.Refusal == nil {
 		t.Errorf("by the ID of a token that it did not show, an agent borrows %v, %v", lent.RoleARN, err)
 	}
-	if lent, err := w.ours.Lend(ctx, api.LoanRequest{Token: bound.ID, Role: "platform/readonly"}); err != nil || lent.AccessKeyID == "" {
+	if lent, err := w.ours.Lend(ctx, api.LoanRequest{Token: bound.ID, Role: "platform/readonly"}); err != nil ||
+		lent.AccessKeyID == "" {
 		t.Errorf("the pod does not borrow: %+v, %v", lent.Refusal, err)
 	}
 	if all, err := w.theirs.RunnerIntegrations(ctx); err != nil || len(all) != 0 {
 		t.Errorf("the other runner has %d integrations, %v", len(all), err)
 	}
-	v := api.RunnerValidations{Version: w.cluster.Version, Validations: []api.IdentifiedOutcome{{Role: w.cluster.Roles[0].ID, Validation: api.Validation{Status: "assumable", Code: "assumable", Message: "fine", CheckedAt: time.Now()}}}}
+	v := api.RunnerValidations{Version: w.cluster.Version,
+		Validations: []api.IdentifiedOutcome{{Role: w.cluster.Roles[0].ID,
+			Validation: api.Validation{Status: "assumable", Code: "assumable", Message: "fine", CheckedAt: time.Now()}}}}
 	w.refused("another's validations", w.theirs.RecordValidations(ctx, w.cluster.ID, v), rolebroker.CodeDenied)
 	if err := w.ours.RecordValidations(ctx, w.cluster.ID, v); err != nil {
 		t.Error(err)
 	}
-	if in, err := w.tb.Admin.Integration(ctx, "cluster"); err != nil || in.Roles[0].Validation == nil || in.Roles[0].Validation.CheckedBy != "ours" {
+	if in, err := w.tb.Admin.Integration(ctx, "cluster"); err != nil || in.Roles[0].Validation == nil ||
+		in.Roles[0].Validation.CheckedBy != "ours" {
 		t.Errorf("%+v, %v", in.Roles[0].Validation, err)
 	}
 	w.refused("a report that is none", w.ours.Report(ctx, api.RunnerReport{Method: "magic"}), rolebroker.CodeInvalid)
 }
 
-// TestACredentialIsChanged without a moment in which none is good, and the one
-// before ends with the first use of the next.
+// While a runner changes its credential, one always works. The old one ends with the
+// first use of the new one.
 func TestACredentialIsChanged(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
@@ -281,8 +307,8 @@ func TestACredentialIsChanged(t *testing.T) {
 	w.refused("joining with an agent's token", err, rolebroker.CodeUnauthenticated)
 }
 
-// TestChangesAreHeardOf in a moment, and a runner that is deleted hears no more.
-func TestChangesAreHeardOf(t *testing.T) {
+// A runner gets changes at once. The stream of a deleted runner ends.
+func TestChangesAreStreamed(t *testing.T) {
 	w := newWorld(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -314,9 +340,8 @@ func TestChangesAreHeardOf(t *testing.T) {
 	}
 }
 
-// TestARunnerIsNotBelieved about what it cannot know, and what it writes is fit to
-// be shown: the record is that of all clusters.
-func TestARunnerIsNotBelieved(t *testing.T) {
+// The server checks what runners report, since people of all clusters see the record.
+func TestReportsOfRunnersAreChecked(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	good := w.session(0)
@@ -331,15 +356,20 @@ func TestARunnerIsNotBelieved(t *testing.T) {
 		change func(*api.RunnerSession)
 		code   rolebroker.Code
 	}{
-		"an ID that is none":       {func(s *api.RunnerSession) { s.ID = "\x1b[2J" }, rolebroker.CodeInvalid},
-		"an ID of another kind":    {func(s *api.RunnerSession) { s.ID = string(rolebroker.NewAgentID()) }, rolebroker.CodeInvalid},
-		"an ID with other letters": {func(s *api.RunnerSession) { s.ID = "ses_" + strings.Repeat("\n", 26) }, rolebroker.CodeInvalid},
-		"names for IDs":            {func(s *api.RunnerSession) { s.Integration, s.Role = "cluster", "inner" }, rolebroker.CodeInvalid},
+		"an ID that is none": {func(s *api.RunnerSession) { s.ID = "\x1b[2J" }, rolebroker.CodeInvalid},
+		"an ID of another kind": {func(s *api.RunnerSession) { s.ID = string(rolebroker.NewAgentID()) },
+			rolebroker.CodeInvalid},
+		"an ID with other letters": {func(s *api.RunnerSession) { s.ID = "ses_" + strings.Repeat("\n", 26) },
+			rolebroker.CodeInvalid},
+		"names for IDs": {func(s *api.RunnerSession) { s.Integration, s.Role = "cluster", "inner" },
+			rolebroker.CodeInvalid},
 		"late, of the platform": {func(s *api.RunnerSession) {
 			s.Late, s.Integration, s.Role, s.ARN = true, platform.ID, platform.Roles[0].ID, platform.Roles[0].ARN
 		}, rolebroker.CodeDenied},
-		"late, another agent":  {func(s *api.RunnerSession) { s.Late, s.Agent = true, string(rolebroker.NewAgentID()) }, rolebroker.CodeDenied},
-		"late, another task":   {func(s *api.RunnerSession) { s.Late, s.Task, s.SessionName = true, "x", "scout@x" }, rolebroker.CodeDenied},
+		"late, another agent": {func(s *api.RunnerSession) { s.Late, s.Agent = true, string(rolebroker.NewAgentID()) },
+			rolebroker.CodeDenied},
+		"late, another task": {func(s *api.RunnerSession) { s.Late, s.Task, s.SessionName = true, "x", "scout@x" },
+			rolebroker.CodeDenied},
 		"late, another region": {func(s *api.RunnerSession) { s.Late, s.Region = true, "\x1b[2J" }, rolebroker.CodeInvalid},
 		"late, years ago": {func(s *api.RunnerSession) {
 			s.Late, s.RequestedAt, s.ExpiresAt = true, time.Unix(0, 0), time.Unix(60, 0)
@@ -349,7 +379,8 @@ func TestARunnerIsNotBelieved(t *testing.T) {
 		c.change(&s)
 		w.refused(what, w.ours.BeginSession(ctx, s), c.code)
 	}
-	w.refused("another runner's, late", w.theirs.BeginSession(ctx, func() api.RunnerSession { s := w.session(0); s.Late = true; return s }()), rolebroker.CodeDenied)
+	w.refused("another runner's, late", w.theirs.BeginSession(ctx,
+		func() api.RunnerSession { s := w.session(0); s.Late = true; return s }()), rolebroker.CodeDenied)
 	late := w.session(0)
 	late.Late, late.RoleName, late.IntegrationName, late.AgentName = true, "admin", "platform", "somebody"
 	for range 2 {
@@ -358,7 +389,8 @@ func TestARunnerIsNotBelieved(t *testing.T) {
 		}
 	}
 
-	outcome := api.SessionOutcome{State: "active", ExpiresAt: time.Now().Add(time.Hour), AccessKeyID: "ASIAIOSFODNN7EXAMPLE", RequestID: "a\x1b[2J", Failure: "no\u202e\n" + strings.Repeat("x", 100_000)}
+	outcome := api.SessionOutcome{State: "active", ExpiresAt: time.Now().Add(time.Hour),
+		AccessKeyID: "ASIAIOSFODNN7EXAMPLE", RequestID: "a\x1b[2J", Failure: "no\u202e\n" + strings.Repeat("x", 100_000)}
 	for what, change := range map[string]func(*api.SessionOutcome){
 		"for years":          func(o *api.SessionOutcome) { o.ExpiresAt = time.Now().AddDate(100, 0, 0) },
 		"before it began":    func(o *api.SessionOutcome) { o.ExpiresAt = time.Unix(0, 0) },
@@ -381,7 +413,8 @@ func TestARunnerIsNotBelieved(t *testing.T) {
 
 	for range 3 {
 		for _, c := range []*client.Client{w.ours, w.theirs} {
-			if err := c.RecordUse(ctx, api.Usage{Fetches: []api.Fetch{{Session: good.ID, Count: 1 << 62, Last: time.Now().AddDate(100, 0, 0)}, {Session: good.ID, Count: -5}, {Session: good.ID, Count: 2, Last: time.Now().AddDate(100, 0, 0)}}}); err != nil {
+			if err := c.RecordUse(ctx, api.Usage{Fetches: []api.Fetch{{Session: good.ID, Count: 1 << 62,
+				Last: time.Now().AddDate(100, 0, 0)}, {Session: good.ID, Count: -5}, {Session: good.ID, Count: 2, Last: time.Now().AddDate(100, 0, 0)}}}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -392,23 +425,29 @@ func TestARunnerIsNotBelieved(t *testing.T) {
 			t.Fatal(err)
 		case s.ID == late.ID && (s.Agent != "scout" || s.Integration != "cluster" || s.Role != "inner"):
 			t.Errorf("the late one is %+v", s)
-		case s.ID == good.ID && (s.Fetches != 6 || s.FetchedAt.After(time.Now().Add(time.Hour)) || strings.ContainsAny(s.Failure+s.RequestID, "\x1b\u202e\n") || len(s.Failure) > 5000):
+		case s.ID == good.ID && (s.Fetches != 6 || s.FetchedAt.After(time.Now().Add(time.Hour)) ||
+			strings.ContainsAny(s.Failure+s.RequestID, "\x1b\u202e\n") || len(s.Failure) > 5000):
 			t.Errorf("on record is %.300s", strings.TrimSpace(string(must(json.Marshal(s)))))
 		}
 	}
 
-	v := api.RunnerValidations{Version: w.cluster.Version, Validations: []api.IdentifiedOutcome{{Role: w.cluster.Roles[0].ID,
-		Validation: api.Validation{Status: "assumable", Code: "a_new_one", Message: "fine\x1b[2J", Hint: "one\ntwo\r\x07", CheckedAt: time.Now().AddDate(100, 0, 0)}}}}
+	v := api.RunnerValidations{Version: w.cluster.Version,
+		Validations: []api.IdentifiedOutcome{{Role: w.cluster.Roles[0].ID,
+			Validation: api.Validation{Status: "assumable", Code: "a_new_one", Message: "fine\x1b[2J", Hint: "one\ntwo\r\x07",
+				CheckedAt: time.Now().AddDate(100, 0, 0)}}}}
 	if err := w.ours.RecordValidations(ctx, w.cluster.ID, v); err != nil {
 		t.Fatal(err)
 	}
 	in, err := w.tb.Admin.Integration(ctx, "cluster")
-	if got := in.Roles[0].Validation; err != nil || got == nil || got.Code != "rejected" || got.CheckedAt.After(time.Now().Add(time.Hour)) || strings.ContainsAny(got.Message+got.Hint, "\x1b\x07\r") || !strings.HasPrefix(got.Hint, "one\ntwo") {
+	if got := in.Roles[0].Validation; err != nil || got == nil || got.Code != "rejected" ||
+		got.CheckedAt.After(time.Now().Add(time.Hour)) || strings.ContainsAny(got.Message+got.Hint, "\x1b\x07\r") ||
+		!strings.HasPrefix(got.Hint, "one\ntwo") {
 		t.Errorf("the validation is %+v, %v", got, err)
 	}
 	v.Validations[0].Status = "magic"
 	w.refused("a status that is none", w.ours.RecordValidations(ctx, w.cluster.ID, v), rolebroker.CodeInvalid)
-	if err := w.ours.Report(ctx, api.RunnerReport{Program: "\x1b[2J", IdentityError: strings.Repeat("é", 5000)}); err != nil {
+	if err := w.ours.Report(ctx, api.RunnerReport{Program: "\x1b[2J",
+		IdentityError: strings.Repeat("é", 5000)}); err != nil {
 		t.Error("a long report: ", err)
 	}
 	if r, err := w.tb.Admin.Runner(ctx, "ours"); err != nil || strings.Contains(r.Program, "\x1b") {
