@@ -13,9 +13,9 @@ import (
 // AllowAll is the policy of an administrator.
 const AllowAll = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`
 
-// Account is one account. Its methods arrange the world before a test or a
-// demo, without signing anything; they panic where the IAM API would refuse,
-// since what they are given is written in the program that calls them.
+// Account is one account. Its methods set up a test or a demo without signed
+// requests. They panic where the IAM API would return an error, because their
+// arguments are constants of the calling program.
 type Account struct {
 	aws *AWS
 	id  string
@@ -45,8 +45,8 @@ type User struct {
 	Key                 Credentials
 }
 
-// Role is an IAM role. To create one, Name and TrustPolicy are required; ARN,
-// ID and Created are answers.
+// Role is an IAM role. Name and TrustPolicy are required to create one; CreateRole
+// sets ARN, ID and Created.
 type Role struct {
 	Name               string
 	Path               string            // "/" when empty
@@ -60,14 +60,14 @@ type Role struct {
 	Created time.Time
 }
 
-// ServiceSession asks for the credentials an AWS service would deliver to a
+// ServiceSession describes the credentials that an AWS service delivers to a
 // workload: an ECS task, a Lambda function, a pod.
 type ServiceSession struct {
 	Service     string            // "ecs-tasks.amazonaws.com", "pods.eks.amazonaws.com", …
-	Role        string            // name of the role, in the account asked
+	Role        string            // name of the role, in the account
 	SessionName string            // "session" when empty
-	Tags        map[string]string // session tags: need sts:TagSession in the trust policy
-	Transitive  []string          // keys of Tags that follow the session into every role it assumes
+	Tags        map[string]string // session tags; the trust policy must allow sts:TagSession
+	Transitive  []string          // keys of Tags that are inherited by every role that the session assumes
 	Duration    time.Duration     // an hour when zero
 	SourceARN   string            // aws:SourceArn, absent when empty
 }
@@ -92,10 +92,10 @@ func (a *AWS) AccountIn(partition, id string) *Account {
 	return &Account{aws: a, id: id}
 }
 
-// ID is the account's twelve digits.
+// ID returns the account's twelve digits.
 func (acct *Account) ID() string { return acct.id }
 
-// RootARN is the ARN by which policies name the account.
+// RootARN returns the ARN by which policies name the account.
 func (acct *Account) RootARN() string {
 	return do(acct, func(a *account) (string, error) { return a.rootARN(), nil })
 }
@@ -162,7 +162,7 @@ func (acct *Account) DeleteUser(name string) {
 	})
 }
 
-// SetUserPolicy writes the inline policy of that name; an empty document
+// SetUserPolicy replaces the user's inline policy of that name. An empty document
 // deletes it.
 func (acct *Account) SetUserPolicy(user, name, document string) {
 	do(acct, func(a *account) (any, error) {
@@ -197,8 +197,8 @@ func (acct *Account) Role(name string) (Role, bool) {
 	return r.describe(acct.aws), true
 }
 
-// DeleteRole deletes a role with its policies. Its sessions end at once, and
-// policies that named it keep naming the role that is gone.
+// DeleteRole deletes a role with its policies. Its sessions end at once. Policies
+// that name it keep referring to the deleted role.
 func (acct *Account) DeleteRole(name string) {
 	do(acct, func(a *account) (any, error) {
 		r, err := a.role(name)
@@ -225,7 +225,7 @@ func (acct *Account) SetTrustPolicy(role, document string) {
 	})
 }
 
-// SetRolePolicy writes the inline policy of that name; an empty document
+// SetRolePolicy replaces the role's inline policy of that name. An empty document
 // deletes it.
 func (acct *Account) SetRolePolicy(role, name, document string) {
 	do(acct, func(a *account) (any, error) {
@@ -238,7 +238,8 @@ func (acct *Account) SetRolePolicy(role, name, document string) {
 	})
 }
 
-// SetMaxSessionDuration changes how long sessions of a role may be asked for.
+// SetMaxSessionDuration sets the longest duration that AssumeRole accepts for a
+// role.
 func (acct *Account) SetMaxSessionDuration(role string, d time.Duration) {
 	do(acct, func(a *account) (any, error) {
 		r, err := a.role(role)
@@ -280,8 +281,8 @@ func (acct *Account) AddOIDCProvider(issuer string, clientIDs []string, keys jos
 }
 
 // SetSCP replaces the service control policies that apply to the account's
-// principals, the root user included. Only their explicit denials count, as
-// if FullAWSAccess were attached beside them.
+// principals, including the root user. Only their explicit denials have an
+// effect, as if FullAWSAccess were attached too.
 func (acct *Account) SetSCP(documents ...string) {
 	do(acct, func(a *account) (any, error) {
 		var all []*policy
@@ -297,13 +298,13 @@ func (acct *Account) SetSCP(documents ...string) {
 	})
 }
 
-// SetOrganization makes aws:PrincipalOrgID true of the account's principals.
+// SetOrganization sets aws:PrincipalOrgID of the account's principals.
 func (acct *Account) SetOrganization(id string) {
 	do(acct, func(a *account) (any, error) { a.organization = id; return nil, nil })
 }
 
-// DisableRegion makes STS refuse, in that region, to issue sessions of this
-// account's roles: RegionDisabledException.
+// DisableRegion makes STS refuse in that region to issue sessions of the account's
+// roles, with RegionDisabledException.
 func (acct *Account) DisableRegion(region string) {
 	do(acct, func(a *account) (any, error) {
 		next := maps.Clone(a.disabled)

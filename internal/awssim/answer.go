@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// node is an element of an answer: text, or elements within.
+// node is an XML element of a response: it has text or child elements.
 type node struct {
 	name string
 	text string
@@ -28,7 +28,7 @@ func instant(name string, t time.Time) node {
 
 func group(name string, kids ...node) node { return node{name: name, kids: kids} }
 
-// optional is no element at all for an empty text.
+// optional returns an element, or none if the text is empty.
 func optional(name, text string) []node {
 	if text == "" {
 		return nil
@@ -36,7 +36,7 @@ func optional(name, text string) []node {
 	return []node{leaf(name, text)}
 }
 
-// members is a list in the manner of the Query protocol.
+// members returns a list in the form of the Query protocol.
 func members(name string, items ...[]node) node {
 	n := node{name: name}
 	for _, item := range items {
@@ -84,7 +84,8 @@ func writeAnswer(w http.ResponseWriter, id string, op *operation, result []node)
 func writeError(w http.ResponseWriter, id, namespace string, err error) {
 	e, ok := err.(*Error)
 	if !ok {
-		e = refuse(http.StatusInternalServerError, "InternalFailure", "The request processing has failed because of an unknown error, exception or failure.")
+		e = refuse(http.StatusInternalServerError, "InternalFailure",
+			"The request processing has failed because of an unknown error, exception or failure.")
 	}
 	kind := "Sender"
 	if e.Status >= 500 {

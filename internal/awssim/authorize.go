@@ -1,21 +1,21 @@
 package awssim
 
-// Who must allow what. The tables are those of the IAM User Guide's "Policy
-// evaluation logic" and "Cross-account policy evaluation".
+// Authorization follows the tables of the IAM User Guide's "Policy evaluation
+// logic" and "Cross-account policy evaluation".
 
-// verdict is what came of evaluating one action, and the clause that explains
-// a denial to a caller who may know.
+// verdict is the result of evaluating one action, with the clause that explains a
+// denial to callers that may see it.
 type verdict struct {
 	allowed bool
 	reason  string
-	byTrust bool // it was the trust policy's word
+	byTrust bool // the trust policy decided
 }
 
 func explicit(where string) verdict { return verdict{reason: " with an explicit deny in " + where} }
 
-// evaluateAssume decides one action on a role: sts:AssumeRole, or one of those
-// that tags and source identities add. owner is the role's account; a nil
-// trust policy is that of a role that does not exist.
+// evaluateAssume evaluates one action on a role: sts:AssumeRole, or one that tags
+// or a source identity require in addition. owner is the role's account. trust is
+// nil if the role does not exist.
 func evaluateAssume(r *request, trust *policy, owner string) verdict {
 	granted, refused := trust.trust(r)
 	if refused {
@@ -41,7 +41,7 @@ func evaluateAssume(r *request, trust *policy, owner string) verdict {
 	return verdict{allowed: true}
 }
 
-// evaluateIdentity decides an action that no resource policy speaks of.
+// evaluateIdentity evaluates an action on a resource without a policy of its own.
 func evaluateIdentity(r *request) verdict {
 	if v, refused := callerDenies(r); refused {
 		return v
@@ -52,7 +52,8 @@ func evaluateIdentity(r *request) verdict {
 	return callerAllows(r)
 }
 
-// callerDenies looks for an explicit denial on the caller's side.
+// callerDenies looks for an explicit denial in the policies of the caller and of
+// its organization.
 func callerDenies(r *request) (verdict, bool) {
 	switch c := r.caller; {
 	case anyDenies(c.scps, r):
@@ -65,7 +66,8 @@ func callerDenies(r *request) (verdict, bool) {
 	return verdict{}, false
 }
 
-// callerAllows asks the caller's identity policies, then the session's.
+// callerAllows evaluates the caller's identity policies, then its session
+// policies.
 func callerAllows(r *request) verdict {
 	if !anyAllows(r.caller.policies, r) {
 		return verdict{reason: " because no identity-based policy allows the " + r.action + " action"}

@@ -8,20 +8,18 @@ import (
 
 // Options adjust an [AWS]. The zero value is ready to use.
 type Options struct {
-	// Now is the clock by which signatures, sessions and tokens live.
-	// Nil means time.Now.
+	// Now is the clock for signatures, sessions and tokens. Nil means time.Now.
 	Now func() time.Time
 
 	// HTTPClient fetches the discovery document and keys of OpenID Connect
-	// providers created over the IAM API. Nil means that no connection is
-	// ever made, and tokens of such providers are refused as AWS refuses
-	// those of a provider it cannot reach.
+	// providers that were created through the IAM API. If it is nil, the
+	// simulator makes no connections, and refuses tokens of such providers as
+	// AWS does for a provider that it cannot reach.
 	HTTPClient *http.Client
 }
 
-// AWS is a whole simulated cloud: accounts in every partition, and one
-// endpoint, itself, that serves STS and IAM for all of them. It is safe for
-// concurrent use.
+// AWS is a simulated cloud: accounts in every partition. It is also the HTTP
+// handler that serves STS and IAM for all of them. It is safe for concurrent use.
 type AWS struct {
 	now    func() time.Time
 	client *http.Client
@@ -39,8 +37,8 @@ type AWS struct {
 	propagation time.Duration
 }
 
-// remembered bounds what a long life leaves behind: that many sessions,
-// secrets and journal entries are kept, then the oldest are forgotten.
+// remembered is the number of sessions, of secrets and of journal entries that a
+// simulator keeps. It drops the oldest beyond that.
 const remembered = 100_000
 
 // New returns an AWS with no accounts in it.
@@ -58,32 +56,33 @@ func New(o Options) *AWS {
 	}
 }
 
-// Secrets returns every secret access key and session token created or issued
-// so far, so that a test can look for them where they must not be.
+// Secrets returns all secret access keys and session tokens created or issued so
+// far. Tests search logs and files for them.
 func (a *AWS) Secrets() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return append([]string(nil), a.secrets...)
 }
 
-// SetLifetime makes every session issued from now on live for d, whatever
-// duration was asked for; the answer says so. Zero restores AWS's behaviour.
-// AWS counts in whole seconds from the second of issue, and so does this.
+// SetLifetime makes every session issued from now on expire after d, whatever
+// duration was requested; the response has the actual expiration. Zero restores
+// AWS's behaviour. As in AWS, lifetimes count in whole seconds from the second of
+// issue.
 func (a *AWS) SetLifetime(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.lifetime = d
 }
 
-// SetPropagation makes roles unassumable until d after their creation, as IAM
-// does for some seconds: denied, not missing.
+// SetPropagation makes AssumeRole deny access to a role until d after its
+// creation, as IAM does for some seconds.
 func (a *AWS) SetPropagation(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.propagation = d
 }
 
-// keep appends to a list that holds only the newest entries.
+// keep appends to a list and drops its oldest entry if it is full.
 func keep[T any](list []T, item ...T) []T {
 	list = append(list, item...)
 	if len(list) >= 2*remembered {

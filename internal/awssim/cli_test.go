@@ -22,8 +22,10 @@ func (c cli) as(k awssim.Credentials, args ...string) (string, bool) {
 	c.t.Helper()
 	cmd := exec.Command("aws", append(args, "--endpoint-url", c.url, "--output", "json")...)
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + c.t.TempDir(), "AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1",
-		"AWS_DEFAULT_REGION=eu-central-1", "NO_PROXY=127.0.0.1", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + c.t.TempDir(), "AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=",
+		"AWS_MAX_ATTEMPTS=1",
+		"AWS_DEFAULT_REGION=eu-central-1", "NO_PROXY=127.0.0.1", "AWS_CONFIG_FILE=/dev/null",
+		"AWS_SHARED_CREDENTIALS_FILE=/dev/null",
 		"AWS_ACCESS_KEY_ID=" + k.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + k.SecretAccessKey,
 	}
 	if k.SessionToken != "" {
@@ -68,27 +70,35 @@ func TestCLI(t *testing.T) {
 		AccessKey struct{ AccessKeyId, SecretAccessKey string }
 	}
 	c.must(vendor, &made, "iam", "create-access-key", "--user-name", "broker")
-	broker := awssim.Credentials{AccessKeyID: made.AccessKey.AccessKeyId, SecretAccessKey: made.AccessKey.SecretAccessKey}
+	broker := awssim.Credentials{AccessKeyID: made.AccessKey.AccessKeyId,
+		SecretAccessKey: made.AccessKey.SecretAccessKey}
 
 	var created struct{ Role struct{ Arn, RoleId string } }
-	c.must(customer, &created, "iam", "create-role", "--role-name", "readonly", "--path", "/agents/", "--max-session-duration", "7200",
-		"--assume-role-policy-document", trusting(`{"AWS":"arn:aws:iam::111122223333:user/broker"}`, where(`{"StringEquals":{"sts:ExternalId":"e-42"}}`)))
-	c.must(customer, nil, "iam", "put-role-policy", "--role-name", "readonly", "--policy-name", "read", "--policy-document", policyFor("iam:ListRoles", "*"))
+	c.must(customer, &created, "iam", "create-role", "--role-name", "readonly", "--path", "/agents/",
+		"--max-session-duration", "7200", "--assume-role-policy-document",
+		trusting(`{"AWS":"arn:aws:iam::111122223333:user/broker"}`,
+			where(`{"StringEquals":{"sts:ExternalId":"e-42"}}`)))
+	c.must(customer, nil, "iam", "put-role-policy", "--role-name", "readonly", "--policy-name", "read",
+		"--policy-document", policyFor("iam:ListRoles", "*"))
 
 	assume := []string{"sts", "assume-role", "--role-arn", created.Role.Arn, "--role-session-name", "run-1"}
-	if out, ok := c.as(broker, assume...); ok || !strings.Contains(out, "An error occurred (AccessDenied) when calling the AssumeRole operation") ||
+	if out, ok := c.as(broker, assume...); ok || !strings.Contains(out,
+		"An error occurred (AccessDenied) when calling the AssumeRole operation") ||
 		!strings.Contains(out, ": User: arn:aws:iam::111122223333:user/broker is not authorized") {
 		t.Errorf("without an external id: %s", out)
 	}
 	var session struct {
 		Credentials struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
 	}
-	c.must(broker, &session, append(assume, "--external-id", "e-42", "--duration-seconds", "7200", "--tags", "Key=team,Value=blue")...)
-	k := awssim.Credentials{AccessKeyID: session.Credentials.AccessKeyId, SecretAccessKey: session.Credentials.SecretAccessKey, SessionToken: session.Credentials.SessionToken}
+	c.must(broker, &session, append(assume, "--external-id", "e-42", "--duration-seconds", "7200", "--tags",
+		"Key=team,Value=blue")...)
+	k := awssim.Credentials{AccessKeyID: session.Credentials.AccessKeyId,
+		SecretAccessKey: session.Credentials.SecretAccessKey, SessionToken: session.Credentials.SessionToken}
 
 	var me struct{ Arn, UserId, Account string }
 	c.must(k, &me, "sts", "get-caller-identity")
-	if me.Arn != "arn:aws:sts::444455556666:assumed-role/readonly/run-1" || me.UserId != created.Role.RoleId+":run-1" || me.Account != customerID {
+	if me.Arn != "arn:aws:sts::444455556666:assumed-role/readonly/run-1" || me.UserId != created.Role.RoleId+":run-1" ||
+		me.Account != customerID {
 		t.Errorf("the session is %+v", me)
 	}
 	var listed struct {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// facts are what is known about a request, by lower-case condition key. A key
-// without values is the same as a key that is not there.
+// facts maps lower-case condition keys to the values that they have in a request.
+// A key without values is the same as a missing key.
 type facts map[string][]string
 
 func (f facts) get(key string) []string { return f[strings.ToLower(key)] }
@@ -32,8 +32,7 @@ func (f facts) setTags(prefix string, tags map[string]string) {
 	}
 }
 
-// condition is one operator on one key. Conditions of a statement must all
-// hold.
+// condition is one operator on one key. All conditions of a statement must hold.
 type condition struct {
 	operator
 	key      string
@@ -50,7 +49,9 @@ type operator struct {
 	compare func(have string, want pattern) bool
 }
 
-// operators by name; the table is IAM's "Condition operators".
+// operators maps names to operators.
+//
+// Source: IAM User Guide, "IAM JSON policy elements: Condition operators".
 var operators = sync.OnceValue(func() map[string]operator {
 	return map[string]operator{
 		"StringEquals":              {compare: equal},
@@ -140,7 +141,9 @@ func (c condition) holds(known facts, variables bool) bool {
 	have := known.get(c.key)
 	if c.null {
 		absent := len(have) == 0
-		return slices.ContainsFunc(c.values, func(v string) bool { return strings.EqualFold(v, strconv.FormatBool(absent)) })
+		return slices.ContainsFunc(c.values, func(v string) bool {
+			return strings.EqualFold(v, strconv.FormatBool(absent))
+		})
 	}
 	if len(have) == 0 {
 		return c.ifExists || c.forAll || c.negated && !c.forAny
@@ -153,13 +156,13 @@ func (c condition) holds(known facts, variables bool) bool {
 	return slices.ContainsFunc(have, meets)
 }
 
-// meets compares one value of the request with all of the policy.
+// meets compares one value of the request with all values of the policy.
 func (c condition) meets(have string, want []pattern) bool {
 	found := slices.ContainsFunc(want, func(w pattern) bool { return c.compare(have, w) })
 	return found != c.negated
 }
 
-// expand leaves out values whose variables are not known: they match nothing.
+// expand omits values that have unknown variables: they match nothing.
 func (c condition) expand(known facts, variables bool) []pattern {
 	want := make([]pattern, 0, len(c.values))
 	for _, v := range c.values {
@@ -206,7 +209,8 @@ func date(holds func(int) bool) func(string, pattern) bool {
 
 // parseDate reads the W3C profile of ISO 8601, or seconds since 1970.
 func parseDate(s string) (time.Time, bool) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02", "2006-01", "2006"} {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05", "2006-01-02",
+		"2006-01", "2006"} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t, true
 		}

@@ -1,21 +1,19 @@
 // Package awssim is an AWS small enough to embed: the Security Token Service
 // and enough of IAM to build users, roles, policies and OpenID Connect
 // providers by hand, on the real wire protocol. Real SDKs and the real AWS
-// command line talk to it; they cannot tell it from AWS by the calls it
-// knows.
+// command line work with it unchanged.
 //
-// It exists so that a program which assumes roles can be shown and tested
-// whole, without an account. It therefore decides for itself, and by AWS's
-// rules: signatures are verified, trust and identity policies are evaluated,
-// durations are refused rather than clamped, credentials expire, and a role
-// that does not exist answers exactly as one that refuses.
+// It exists to demonstrate and test programs that assume roles, without an AWS
+// account. It follows AWS's rules: it verifies signatures, evaluates trust and
+// identity policies, refuses durations that are too long rather than shortening
+// them, lets credentials expire, and answers the same for a role that does not
+// exist as for one that denies access.
 //
-// It refuses to be useful for anything else. It keeps everything in memory,
-// listens on loopback addresses only, makes no connection of its own unless
-// given an HTTP client, knows no service but STS and IAM, and does not import
-// the AWS SDK, whose mistakes it could otherwise share. Permissions
-// boundaries, groups, SAML, MFA devices and IAM's managed-policy calls are not
-// simulated.
+// It serves no other purpose. It keeps everything in memory, listens on loopback
+// addresses only, and makes no connections unless it is given an HTTP client. It
+// has no services but STS and IAM. It does not import the AWS SDK, so that the two
+// cannot share a mistake. Permissions boundaries, groups, SAML, MFA devices and
+// IAM's managed-policy calls are not simulated.
 //
 //	aws := awssim.New(awssim.Options{})
 //	vendor, customer := aws.Account("111122223333"), aws.Account("444455556666")

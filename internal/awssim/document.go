@@ -9,8 +9,7 @@ import (
 	"unicode"
 )
 
-// policy is a policy document that has been read and found good. It is never
-// changed.
+// policy is a valid, parsed policy document. It is immutable.
 type policy struct {
 	statements []statement
 	fields     []field // of the document, to write it out again
@@ -29,7 +28,7 @@ type statement struct {
 	fields       []field
 }
 
-// kind is what a document is for, which decides the elements it must have.
+// kind is the purpose of a document, which determines its required elements.
 type kind int
 
 const (
@@ -54,7 +53,7 @@ func parseIdentityPolicy(text string) (*policy, error) {
 	return parsePolicy(text, identityPolicy, nil)
 }
 
-// resolver turns a principal as written into one to compare callers with.
+// resolver converts a principal as written to one that callers are compared with.
 type resolver func(kind, name string) (principal, error)
 
 func parsePolicy(text string, as kind, resolve resolver) (*policy, error) {
@@ -141,9 +140,10 @@ func parseStatement(raw json.RawMessage, as kind, resolve resolver) (statement, 
 	return s, s.complete(effect, as)
 }
 
-// complete reports what a statement lacks or has twice.
+// complete returns an error if a statement lacks an element or has one twice.
 func (s statement) complete(effect string, as kind) error {
-	for _, twins := range [][2]string{{"Principal", "NotPrincipal"}, {"Action", "NotAction"}, {"Resource", "NotResource"}} {
+	for _, twins := range [][2]string{{"Principal", "NotPrincipal"}, {"Action", "NotAction"},
+		{"Resource", "NotResource"}} {
 		_, one := member(s.fields, twins[0])
 		_, other := member(s.fields, twins[1])
 		if one && other {
@@ -165,7 +165,7 @@ func (s statement) complete(effect string, as kind) error {
 	return nil
 }
 
-// trustActions are those a trust policy may speak of.
+// trustActions are the actions that a trust policy may contain.
 var trustActions = []string{
 	"sts:assumerole", "sts:assumerolewithwebidentity", "sts:assumerolewithsaml",
 	"sts:tagsession", "sts:setsourceidentity", "sts:setcontext",
@@ -197,16 +197,17 @@ func parseResources(raw json.RawMessage) ([]string, error) {
 		return nil, malformed("Syntax errors in policy.")
 	}
 	for _, name := range names {
-		if name != "*" && !strings.HasPrefix(name, "arn:") && !strings.HasPrefix(name, "${") && !strings.HasSuffix(name, "*") {
+		if name != "*" && !strings.HasPrefix(name, "arn:") && !strings.HasPrefix(name, "${") &&
+			!strings.HasSuffix(name, "*") {
 			return nil, malformed("Resource %s must be in ARN format or \"*\".", name)
 		}
 	}
 	return names, nil
 }
 
-// object reads a JSON object with nothing after it, keeping the order of its
-// members and refusing a member that comes twice: which of the two would count
-// is not for a policy to leave open.
+// object parses a JSON object with nothing after it. It keeps the order of the
+// members and refuses duplicate members, because it would be ambiguous which of
+// them applies.
 func object(raw []byte) ([]field, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -245,7 +246,7 @@ func member(fields []field, name string) (json.RawMessage, bool) {
 	return fields[i].value, true
 }
 
-// list is the elements of a JSON array, or the one value that stands for it.
+// list returns the elements of a JSON array, or a single value as a list of one.
 func list(raw json.RawMessage) []json.RawMessage {
 	var many []json.RawMessage
 	if json.Unmarshal(raw, &many) == nil {
@@ -262,7 +263,7 @@ func text1(raw json.RawMessage) (string, bool) {
 	return *s, true
 }
 
-// texts reads a string or a list of at least one.
+// texts parses a string or a non-empty list of strings.
 func texts(raw json.RawMessage) ([]string, bool) {
 	var all []string
 	for _, one := range list(raw) {

@@ -15,30 +15,56 @@ func TestPoliciesRefused(t *testing.T) {
 		as               kind
 	}{
 		{"not JSON", `{"Version":`, "This policy contains invalid Json", identityPolicy},
-		{"something after", statement(allow+`,"Action":"*","Resource":"*"`) + "}", "This policy contains invalid Json", identityPolicy},
+		{"something after", statement(allow+`,"Action":"*","Resource":"*"`) + "}", "This policy contains invalid Json",
+			identityPolicy},
 		{"no statement", `{"Version":"2012-10-17"}`, "Syntax errors in policy.", identityPolicy},
 		{"empty statements", `{"Statement":[]}`, "Syntax errors in policy.", identityPolicy},
-		{"another version", `{"Version":"2026-01-01","Statement":{}}`, "The policy must contain a valid version string", identityPolicy},
+		{"another version", `{"Version":"2026-01-01","Statement":{}}`, "The policy must contain a valid version string",
+			identityPolicy},
 		{"no effect", statement(`"Action":"*","Resource":"*"`), "Missing required field Effect", identityPolicy},
-		{"effect in lower case", statement(`"Effect":"allow","Action":"*","Resource":"*"`), "Invalid effect: allow", identityPolicy},
-		{"effect twice", statement(`"Effect":"Deny",` + allow + `,"Action":"*","Resource":"*"`), "Syntax errors in policy.", identityPolicy},
+		{"effect in lower case", statement(`"Effect":"allow","Action":"*","Resource":"*"`), "Invalid effect: allow",
+			identityPolicy},
+		{"effect twice", statement(`"Effect":"Deny",` + allow + `,"Action":"*","Resource":"*"`),
+			"Syntax errors in policy.", identityPolicy},
 		{"no action", statement(allow + `,"Resource":"*"`), "Policy statement must contain actions.", identityPolicy},
-		{"an action without a vendor", statement(allow + `,"Action":"AssumeRole","Resource":"*"`), "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", identityPolicy},
-		{"action and its opposite", statement(allow + `,"Action":"*","NotAction":"*","Resource":"*"`), "Syntax errors in policy.", identityPolicy},
+		{"an action without a vendor", statement(allow + `,"Action":"AssumeRole","Resource":"*"`),
+			"Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", identityPolicy},
+		{"action and its opposite", statement(allow + `,"Action":"*","NotAction":"*","Resource":"*"`),
+			"Syntax errors in policy.", identityPolicy},
 		{"no resource", statement(allow + `,"Action":"*"`), "Policy statement must contain resources.", identityPolicy},
-		{"a resource that is no ARN", statement(allow + `,"Action":"*","Resource":"bucket"`), `Resource bucket must be in ARN format or "*".`, identityPolicy},
-		{"a principal in an identity policy", statement(allow + `,"Action":"*","Resource":"*","Principal":"*"`), "Policy document should not specify a principal.", identityPolicy},
-		{"an unknown operator", statement(allow + `,"Action":"*","Resource":"*","Condition":{"StringIs":{"a":"b"}}`), "Invalid Condition type : StringIs", identityPolicy},
-		{"an unknown element", statement(allow + `,"Action":"*","Resource":"*","Actions":"*"`), "Syntax errors in policy.", identityPolicy},
-		{"no principal in a trust policy", statement(allow + `,"Action":"sts:AssumeRole"`), "Missing required field Principal", trustPolicy},
-		{"a resource in a trust policy", statement(allow + `,"Principal":"*","Action":"sts:AssumeRole","Resource":"*"`), "Has prohibited field Resource", trustPolicy},
-		{"another action in a trust policy", statement(allow + `,"Principal":"*","Action":"s3:GetObject"`), "AssumeRole policy may only specify STS AssumeRole actions.", trustPolicy},
-		{"a user that does not exist", statement(allow + `,"Principal":{"AWS":"arn:aws:iam::111122223333:user/none"},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:user/none"`, trustPolicy},
-		{"a user of another path", statement(allow + `,"Principal":{"AWS":"arn:aws:iam::111122223333:user/a/operator"},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:user/a/operator"`, trustPolicy},
-		{"part of a name", statement(allow + `,"Principal":{"AWS":"arn:aws:iam::111122223333:user/*"},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:user/*"`, trustPolicy},
-		{"a group", statement(allow + `,"Principal":{"AWS":"arn:aws:iam::111122223333:group/x"},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:group/x"`, trustPolicy},
-		{"another partition", statement(allow + `,"Principal":{"AWS":"arn:aws-cn:iam::111122223333:root"},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "AWS":"arn:aws-cn:iam::111122223333:root"`, trustPolicy},
-		{"a unique id nobody has", statement(allow + `,"Principal":{"AWS":"AROAAAAAAAAAAAAAAAAAA"},"Action":"sts:AssumeRole"`), `Invalid principal in policy: "AWS":"AROAAAAAAAAAAAAAAAAAA"`, trustPolicy},
+		{"a resource that is no ARN", statement(allow + `,"Action":"*","Resource":"bucket"`),
+			`Resource bucket must be in ARN format or "*".`, identityPolicy},
+		{"a principal in an identity policy", statement(allow + `,"Action":"*","Resource":"*","Principal":"*"`),
+			"Policy document should not specify a principal.", identityPolicy},
+		{"an unknown operator", statement(allow + `,"Action":"*","Resource":"*","Condition":{"StringIs":{"a":"b"}}`),
+			"Invalid Condition type : StringIs", identityPolicy},
+		{"an unknown element", statement(allow + `,"Action":"*","Resource":"*","Actions":"*"`),
+			"Syntax errors in policy.", identityPolicy},
+		{"no principal in a trust policy", statement(allow + `,"Action":"sts:AssumeRole"`),
+			"Missing required field Principal", trustPolicy},
+		{"a resource in a trust policy", statement(allow + `,"Principal":"*","Action":"sts:AssumeRole","Resource":"*"`),
+			"Has prohibited field Resource", trustPolicy},
+		{"another action in a trust policy", statement(allow + `,"Principal":"*","Action":"s3:GetObject"`),
+			"AssumeRole policy may only specify STS AssumeRole actions.", trustPolicy},
+		{"a user that does not exist", statement(allow +
+			`,"Principal":{"AWS":"arn:aws:iam::111122223333:user/none"},"Action":"sts:AssumeRole"`),
+			`Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:user/none"`, trustPolicy},
+		{"a user of another path",
+			statement(allow +
+				`,"Principal":{"AWS":"arn:aws:iam::111122223333:user/a/operator"},"Action":"sts:AssumeRole"`),
+			`Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:user/a/operator"`, trustPolicy},
+		{"part of a name",
+			statement(allow + `,"Principal":{"AWS":"arn:aws:iam::111122223333:user/*"},"Action":"sts:AssumeRole"`),
+			`Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:user/*"`, trustPolicy},
+		{"a group",
+			statement(allow + `,"Principal":{"AWS":"arn:aws:iam::111122223333:group/x"},"Action":"sts:AssumeRole"`),
+			`Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:group/x"`, trustPolicy},
+		{"another partition",
+			statement(allow + `,"Principal":{"AWS":"arn:aws-cn:iam::111122223333:root"},"Action":"sts:AssumeRole"`),
+			`Invalid principal in policy: "AWS":"arn:aws-cn:iam::111122223333:root"`, trustPolicy},
+		{"a unique id nobody has",
+			statement(allow + `,"Principal":{"AWS":"AROAAAAAAAAAAAAAAAAAA"},"Action":"sts:AssumeRole"`),
+			`Invalid principal in policy: "AWS":"AROAAAAAAAAAAAAAAAAAA"`, trustPolicy},
 	} {
 		got := ""
 		if err := parseAs(sim, test.as, test.text); err != nil {
@@ -63,8 +89,10 @@ func parseAs(sim *AWS, as kind, text string) error {
 func TestPrincipalsOfAccountsNotSimulated(t *testing.T) {
 	sim := New(Options{})
 	sim.Account("111122223333")
-	for _, principal := range []string{"999999999999", "arn:aws:iam::999999999999:role/any/path/x", "arn:aws:iam::999999999999:user/x", "arn:aws:sts::999999999999:assumed-role/x/y"} {
-		if err := parseAs(sim, trustPolicy, `{"Statement":{"Effect":"Allow","Principal":{"AWS":"`+principal+`"},"Action":"sts:AssumeRole"}}`); err != nil {
+	for _, principal := range []string{"999999999999", "arn:aws:iam::999999999999:role/any/path/x",
+		"arn:aws:iam::999999999999:user/x", "arn:aws:sts::999999999999:assumed-role/x/y"} {
+		document := `{"Statement":{"Effect":"Allow","Principal":{"AWS":"` + principal + `"},"Action":"sts:AssumeRole"}}`
+		if err := parseAs(sim, trustPolicy, document); err != nil {
 			t.Errorf("%s: %v", principal, err)
 		}
 	}
@@ -213,13 +241,21 @@ func condition1(t *testing.T, operator, have, policy string) bool {
 // and that a document that was taken is taken again as it is shown.
 func FuzzPolicy(f *testing.F) {
 	f.Add(AllowAll)
-	f.Add(`{"Version":"2012-10-17","Id":"x","Statement":[{"Sid":"a","Effect":"Allow","Principal":{"AWS":["111122223333","*"],"Service":"a.b","Federated":"c"},"Action":["sts:AssumeRole","sts:*"],"Condition":{"ForAllValues:StringLikeIfExists":{"aws:TagKeys":["${aws:username}",1,true]},"Null":{"k":"true"}}}]}`)
-	f.Add(`{"Statement":{"Effect":"Deny","NotPrincipal":"*","NotAction":"sts:TagSession","Condition":{"IpAddress":{"aws:SourceIp":"::/0"},"DateLessThan":{"aws:CurrentTime":"2026"}}}}`)
+	f.Add(
+		`{"Version":"2012-10-17","Id":"x","Statement":[{"Sid":"a","Effect":"Allow",` +
+			`"Principal":{"AWS":["111122223333","*"],"Service":"a.b","Federated":"c"},"Action":["sts:AssumeRole",` +
+			`"sts:*"],"Condition":{"ForAllValues:StringLikeIfExists":{"aws:TagKeys":["${aws:username}",1,true]},` +
+			`"Null":{"k":"true"}}}]}`)
+	f.Add(
+		`{"Statement":{"Effect":"Deny","NotPrincipal":"*","NotAction":"sts:TagSession",` +
+			`"Condition":{"IpAddress":{"aws:SourceIp":"::/0"},"DateLessThan":{"aws:CurrentTime":"2026"}}}}`)
 	f.Add(`{"Statement":{"Effect":"Deny","NotResource":["arn:${k}:*","${"],"Action":"*:*"}}`)
 	sim := New(Options{})
 	sim.Account("111122223333").CreateUser("operator", "")
-	known := facts{"aws:tagkeys": {"a", "b"}, "aws:username": {"*"}, "aws:sourceip": {"127.0.0.1"}, "aws:currenttime": {"2026-11-23T00:00:00Z"}, "k": {"v"}}
-	who := &caller{partition: "aws", account: "111122223333", arn: "arn:aws:iam::111122223333:user/operator", uniqueID: "AIDA"}
+	known := facts{"aws:tagkeys": {"a", "b"}, "aws:username": {"*"}, "aws:sourceip": {"127.0.0.1"},
+		"aws:currenttime": {"2026-11-23T00:00:00Z"}, "k": {"v"}}
+	who := &caller{partition: "aws", account: "111122223333", arn: "arn:aws:iam::111122223333:user/operator",
+		uniqueID: "AIDA"}
 	f.Fuzz(func(t *testing.T, text string) {
 		r := ask(who, "sts:AssumeRole", "arn:aws:iam::111122223333:role/x", known)
 		if p, err := parseIdentityPolicy(text); err == nil {

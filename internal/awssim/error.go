@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Error is a refusal as AWS words it: an HTTP status, a code for programs and
-// a message for people.
+// Error is an error response of AWS: an HTTP status, a code for programs and a
+// message for people.
 type Error struct {
 	Status        int
 	Code, Message string

@@ -7,38 +7,40 @@ import (
 	"time"
 )
 
-// Fault is something that goes wrong on purpose. Faults that match a call all
-// apply: delays add up, and the first that fails decides how. Make one with
-// [Slow], [Throttle], [Fail] or [Drop] and narrow it by its fields.
+// Fault is an injected failure. All faults that match a call apply: their delays
+// add up, and the first that fails determines the response. Make one with [Slow],
+// [Throttle], [Fail] or [Drop] and narrow it by its fields.
 type Fault struct {
 	Action  string // only calls of this action, such as "AssumeRole"; empty for all
 	RoleARN string // only calls that name this role; empty for all
-	Times   int    // how many calls it meets before it is gone; zero means until removed
+	Times   int    // how many calls it applies to; zero means until it is removed
 
 	Delay   time.Duration // wait this long first, or until the caller gives up
 	Drop    bool          // close the connection without an answer
-	Code    string        // answer this error to an authenticated caller
+	Code    string        // return this error to an authenticated caller
 	Message string        //
 	Status  int           // with Code
 }
 
-// Slow is a service that answers after d.
+// Slow makes a service respond after d.
 func Slow(d time.Duration) Fault { return Fault{Delay: d} }
 
-// Throttle is a service that answers "Rate exceeded", with status 400.
+// Throttle makes a service respond with "Rate exceeded" and status 400.
 func Throttle() Fault {
 	return Fault{Code: "Throttling", Message: "Rate exceeded", Status: http.StatusBadRequest}
 }
 
-// Fail is a service that is down with a 5xx status.
+// Fail makes a service respond with a 5xx status.
 func Fail(status int) Fault {
 	if status == http.StatusServiceUnavailable {
-		return Fault{Code: "ServiceUnavailable", Message: "The request has failed due to a temporary failure of the server.", Status: status}
+		return Fault{Code: "ServiceUnavailable",
+			Message: "The request has failed due to a temporary failure of the server.", Status: status}
 	}
-	return Fault{Code: "InternalFailure", Message: "The request processing has failed because of an unknown error, exception or failure.", Status: status}
+	return Fault{Code: "InternalFailure",
+		Message: "The request processing has failed because of an unknown error, exception or failure.", Status: status}
 }
 
-// Drop is a connection that closes without an answer.
+// Drop makes a service close the connection without a response.
 func Drop() Fault { return Fault{Drop: true} }
 
 type fault struct {
@@ -46,7 +48,7 @@ type fault struct {
 	left int
 }
 
-// Inject adds a fault to those already there, and returns how to remove it.
+// Inject adds a fault and returns a function that removes it.
 func (a *AWS) Inject(f Fault) (remove func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,8 +70,8 @@ func (a *AWS) removeFault(f *fault) {
 	a.faults = slices.DeleteFunc(a.faults, func(g *fault) bool { return g == f })
 }
 
-// meet takes one use of every fault in the way of a call and returns their
-// sum.
+// meet uses up one application of every fault that matches a call and returns
+// their sum.
 func (a *AWS) meet(action, roleARN string) (sum Fault) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -97,7 +99,7 @@ func (f *fault) matches(action, roleARN string) bool {
 	return (f.Action == "" || f.Action == action) && (f.RoleARN == "" || f.RoleARN == roleARN)
 }
 
-// error is what the fault answers, nil if it lets the call pass.
+// error returns the error response of the fault, or nil if the call succeeds.
 func (f Fault) error() error {
 	if f.Code == "" {
 		return nil

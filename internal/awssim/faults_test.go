@@ -47,7 +47,8 @@ func TestFaultsComeAndGo(t *testing.T) {
 	for _, c := range w.aws.Assumed() {
 		codes = append(codes, c.Code)
 	}
-	if diff := cmp.Diff([]string{"", "Throttling", "Throttling", "", "ServiceUnavailable", "ServiceUnavailable", "", "Dropped", ""}, codes); diff != "" {
+	if diff := cmp.Diff([]string{"", "Throttling", "Throttling", "", "ServiceUnavailable", "ServiceUnavailable", "",
+		"Dropped", ""}, codes); diff != "" {
 		t.Error(diff)
 	}
 	if got := w.aws.Calls("AssumeRole"); got != 9 {
@@ -65,7 +66,8 @@ func TestSDKRetriesThrottling(t *testing.T) {
 		w.aws.Inject(f)
 		cfg := w.config(w.operator.Key)
 		cfg.RetryMaxAttempts = 3
-		_, err := sts.NewFromConfig(cfg).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &role.ARN, RoleSessionName: aws.String("run-1")})
+		_, err := sts.NewFromConfig(cfg).AssumeRole(t.Context(),
+			&sts.AssumeRoleInput{RoleArn: &role.ARN, RoleSessionName: aws.String("run-1")})
 		wantCode(t, err, "")
 	})
 }
@@ -83,7 +85,8 @@ func TestSlowness(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := w.sts(w.operator.Key).AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: &role.ARN, RoleSessionName: aws.String("run-1")})
+		_, err := w.sts(w.operator.Key).AssumeRole(ctx,
+			&sts.AssumeRoleInput{RoleArn: &role.ARN, RoleSessionName: aws.String("run-1")})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want a deadline exceeded", err)
 		}
@@ -105,12 +108,14 @@ func TestJournal(t *testing.T) {
 	in.RoleArn = &role.ARN
 	k := w.mustAssume(w.operator.Key, in)
 	want := []awssim.AssumeRoleCall{{
-		Action: "AssumeRole", Region: "eu-west-1", CallerARN: w.operator.ARN, CallerAccessKeyID: w.operator.Key.AccessKeyID,
-		RoleARN: role.ARN, SessionName: "run-1", ExternalID: "e-42", SourceIdentity: "alice",
+		Action: "AssumeRole", Region: "eu-west-1", CallerARN: w.operator.ARN,
+		CallerAccessKeyID: w.operator.Key.AccessKeyID,
+		RoleARN:           role.ARN, SessionName: "run-1", ExternalID: "e-42", SourceIdentity: "alice",
 		Tags: map[string]string{"team": "blue"}, TransitiveTagKeys: []string{"team"}, Duration: 900 * time.Second,
 		AccessKeyID: k.AccessKeyID, Expires: k.Expires,
 	}}
-	if diff := cmp.Diff(want, w.aws.Assumed(), cmpopts.IgnoreFields(awssim.AssumeRoleCall{}, "Time", "RequestID")); diff != "" {
+	if diff := cmp.Diff(want, w.aws.Assumed(), cmpopts.IgnoreFields(awssim.AssumeRoleCall{}, "Time",
+		"RequestID")); diff != "" {
 		t.Error(diff)
 	}
 }

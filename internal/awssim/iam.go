@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// operations are the calls the simulator knows, by version and action.
+// operations maps API version and action to the calls of the simulator.
 var operations = sync.OnceValue(func() map[string]map[string]*operation {
 	return byVersion(
 		operation{service: stsAPI, action: "AssumeRole", run: assumeRole},
@@ -64,23 +64,24 @@ func byVersion(all ...operation) map[string]map[string]*operation {
 	return known
 }
 
-// onIAM runs an IAM call from the first permission check to the last change
-// under the lock: IAM is quick here, and nobody's hot path.
+// onIAM runs an IAM call, from the permission check to the change, under the lock.
+// IAM calls are short and rare.
 func onIAM(action string, run func(*iamCall) ([]node, error)) operation {
 	return operation{service: iamAPI, action: action, run: func(c *call) ([]node, error) {
 		if err := c.authenticate(iamAPI); err != nil {
 			return nil, err
 		}
 		if c.caller.session != nil && !c.caller.isRoleSession() {
-			return nil, errUnknownKey // GetSessionToken without MFA is no good for IAM
+			return nil, errUnknownKey // IAM refuses credentials of GetSessionToken without MFA
 		}
 		c.aws.mu.Lock()
 		defer c.aws.mu.Unlock()
-		return run(&iamCall{call: c, action: "iam:" + action, account: c.aws.accounts[c.caller.account], checker: c.params.check()})
+		return run(&iamCall{call: c, action: "iam:" + action, account: c.aws.accounts[c.caller.account],
+			checker: c.params.check()})
 	}}
 }
 
-// bare is onIAM for calls that answer nothing.
+// bare is onIAM for calls without a result.
 func bare(action string, run func(*iamCall) error) operation {
 	op := onIAM(action, func(c *iamCall) ([]node, error) { return nil, run(c) })
 	op.bare = true
@@ -95,13 +96,13 @@ type iamCall struct {
 	account *account
 }
 
-// permit reports whether the parameters are in shape and the caller may do the
-// action on a resource that bears tags.
+// permit checks the parameters, and whether the caller may perform the action on a
+// resource that has the tags.
 func (c *iamCall) permit(resource string, tags map[string]string) error {
 	return c.permitWith(resource, tags, nil)
 }
 
-// permitWith is permit for a call that brings tags of its own.
+// permitWith is permit for a request that itself has tags.
 func (c *iamCall) permitWith(resource string, tags, requested map[string]string) error {
 	if err := c.err(); err != nil {
 		return err
@@ -115,10 +116,11 @@ func (c *iamCall) permitWith(resource string, tags, requested map[string]string)
 	if v.allowed {
 		return nil
 	}
-	return denied("User: %s is not authorized to perform: %s on resource: %s%s", c.caller.arn, c.action, resource, v.reason)
+	return denied("User: %s is not authorized to perform: %s on resource: %s%s", c.caller.arn, c.action, resource,
+		v.reason)
 }
 
-// newTags reads and checks Tags.
+// newTags parses Tags.
 func (c *iamCall) newTags() (map[string]string, error) {
 	tags := c.tags()
 	if err := c.err(); err != nil {
@@ -127,11 +129,13 @@ func (c *iamCall) newTags() (map[string]string, error) {
 	return tagMap(tags)
 }
 
-// page cuts a sorted list as Marker and MaxItems ask. It returns the members
-// and what follows them in the result.
+// page selects the part of a sorted list that Marker and MaxItems request. It
+// returns the members and the elements that follow them in the result.
 func page[T any](c *iamCall, items []T, name func(T) string) (part []T, rest []node) {
 	if after, err := base64.RawURLEncoding.DecodeString(c.params.get("Marker")); err == nil && len(after) > 0 {
-		i, found := slices.BinarySearchFunc(items, string(after), func(item T, s string) int { return strings.Compare(name(item), s) })
+		i, found := slices.BinarySearchFunc(items, string(after), func(item T, s string) int {
+			return strings.Compare(name(item), s)
+		})
 		if found {
 			i++
 		}
@@ -155,7 +159,7 @@ func (c *iamCall) readPage() {
 	c.number("MaxItems", 1, 1000)
 }
 
-// encoded is a policy document as IAM returns it.
+// encoded encodes a policy document as IAM returns it.
 func encoded(document string) string {
 	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
 }
@@ -172,7 +176,7 @@ func deleteConflict(format string, args ...any) *Error {
 	return refuse(http.StatusConflict, "DeleteConflict", format, args...)
 }
 
-// setPolicy adds an inline policy within the quota of its owner.
+// setPolicy adds an inline policy if its owner's quota allows it.
 func setPolicy(ps policies, name, text, quota string, limit int) (policies, error) {
 	next, err := ps.put(name, text)
 	if err == nil && next.size() > limit {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// createProvider takes only what AWS takes: an https URL without a port. The
-// keys are fetched when the first token comes.
+// createProvider accepts what AWS accepts: an https URL without a port. The keys
+// are fetched when the first token arrives.
 func createProvider(c *iamCall) ([]node, error) {
 	issuer := c.required("Url", urlShape)
 	clientIDs, thumbs := c.params.list("ClientIDList"), c.params.list("ThumbprintList")
@@ -47,7 +47,7 @@ func createProvider(c *iamCall) ([]node, error) {
 	return []node{leaf("OpenIDConnectProviderArn", p.arn)}, nil
 }
 
-// provider reads OpenIDConnectProviderArn and finds the provider.
+// provider returns the provider that OpenIDConnectProviderArn names.
 func (c *iamCall) provider() (*provider, error) {
 	raw := c.required("OpenIDConnectProviderArn", arnShape)
 	if err := c.err(); err != nil {

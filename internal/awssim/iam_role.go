@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// named reads RoleName and finds the role. Permission comes first: to a
-// caller without it, a role that does not exist is denied like any other.
+// named returns the role that RoleName names. It checks the permission first: a
+// caller without it gets the same denial whether or not the role exists.
 func (c *iamCall) named() (*role, error) {
 	name := c.required("RoleName", roleNameShape)
 	if err := c.err(); err != nil {
@@ -79,7 +79,7 @@ func listRoles(c *iamCall) ([]node, error) {
 	return append([]node{members("Roles", items...)}, rest...), nil
 }
 
-// describeRole is a Role element's content. Lists leave the tags out.
+// describeRole returns the content of a Role element. Lists omit the tags.
 func (c *iamCall) describeRole(r *role, tags bool) []node {
 	n := []node{
 		leaf("Path", r.path),
@@ -220,7 +220,7 @@ func listRoleTags(c *iamCall) ([]node, error) {
 	return []node{tagsNode(r.tags), boolean("IsTruncated", false)}, nil
 }
 
-// nothingOfRole answers an empty list of what is not simulated.
+// nothingOfRole returns an empty list, for resources that are not simulated.
 func nothingOfRole(list string) func(*iamCall) ([]node, error) {
 	return func(c *iamCall) ([]node, error) {
 		if _, err := c.named(); err != nil {

@@ -20,8 +20,10 @@ func TestRoleLife(t *testing.T) {
 	w := newWorld(t)
 	ctx, c := context.Background(), w.iam(w.customer.RootKey())
 	trust := trusting(`{"AWS":"111122223333"}`)
-	made, err := c.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("Deploy"), Path: aws.String("/ci/"), AssumeRolePolicyDocument: &trust,
-		MaxSessionDuration: aws.Int32(7200), Description: aws.String("deploys <things>"), Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("blue")}}})
+	made, err := c.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("Deploy"), Path: aws.String("/ci/"),
+		AssumeRolePolicyDocument: &trust, MaxSessionDuration: aws.Int32(7200),
+		Description: aws.String("deploys <things>"), Tags: []types.Tag{{Key: aws.String("team"),
+			Value: aws.String("blue")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,13 +43,16 @@ func TestRoleLife(t *testing.T) {
 	if want := strings.Replace(trust, "111122223333", "arn:aws:iam::111122223333:root", 1); document != want {
 		t.Errorf("trust policy\n got %s\nwant %s", document, want)
 	}
-	if *got.Role.Description != "deploys <things>" || *got.Role.MaxSessionDuration != 7200 || *got.Role.Tags[0].Key != "team" {
+	if *got.Role.Description != "deploys <things>" || *got.Role.MaxSessionDuration != 7200 ||
+		*got.Role.Tags[0].Key != "team" {
 		t.Errorf("role %+v", got.Role)
 	}
 	policy := policyFor("s3:Get*", "*")
-	_, err = c.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String("Deploy"), PolicyName: aws.String("read"), PolicyDocument: &policy})
+	_, err = c.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: aws.String("Deploy"),
+		PolicyName: aws.String("read"), PolicyDocument: &policy})
 	wantCode(t, err, "")
-	read, err := c.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: aws.String("Deploy"), PolicyName: aws.String("read")})
+	read, err := c.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: aws.String("Deploy"),
+		PolicyName: aws.String("read")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,11 +61,14 @@ func TestRoleLife(t *testing.T) {
 	}
 	_, err = c.DeleteRole(ctx, deleteRole("Deploy"))
 	wantCode(t, err, "DeleteConflict")
-	_, err = c.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: aws.String("Deploy"), MaxSessionDuration: aws.Int32(43200)})
+	_, err = c.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: aws.String("Deploy"),
+		MaxSessionDuration: aws.Int32(43200)})
 	wantCode(t, err, "")
-	_, err = c.TagRole(ctx, &iam.TagRoleInput{RoleName: aws.String("Deploy"), Tags: []types.Tag{{Key: aws.String("TEAM"), Value: aws.String("red")}}})
+	_, err = c.TagRole(ctx, &iam.TagRoleInput{RoleName: aws.String("Deploy"),
+		Tags: []types.Tag{{Key: aws.String("TEAM"), Value: aws.String("red")}}})
 	wantCode(t, err, "")
-	if r, _ := w.customer.Role("deploy"); r.MaxSessionDuration.Hours() != 12 || len(r.Tags) != 1 || r.Tags["TEAM"] != "red" || r.Description != "deploys <things>" {
+	if r, _ := w.customer.Role("deploy"); r.MaxSessionDuration.Hours() != 12 || len(r.Tags) != 1 ||
+		r.Tags["TEAM"] != "red" || r.Description != "deploys <things>" {
 		t.Errorf("role %+v", r)
 	}
 	attached, err := c.ListAttachedRolePolicies(ctx, &iam.ListAttachedRolePoliciesInput{RoleName: aws.String("Deploy")})
@@ -68,10 +76,12 @@ func TestRoleLife(t *testing.T) {
 		t.Errorf("attached %v, %v", attached, err)
 	}
 	bad := trusting(`{"AWS":"arn:aws:iam::111122223333:user/nobody"}`)
-	_, err = c.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("Deploy"), PolicyDocument: &bad})
+	_, err = c.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: aws.String("Deploy"),
+		PolicyDocument: &bad})
 	wantCode(t, err, "MalformedPolicyDocument")
 	wantMessage(t, err, `Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:user/nobody"`)
-	_, err = c.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: aws.String("Deploy"), PolicyName: aws.String("read")})
+	_, err = c.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: aws.String("Deploy"),
+		PolicyName: aws.String("read")})
 	wantCode(t, err, "")
 	_, err = c.DeleteRole(ctx, deleteRole("Deploy"))
 	wantCode(t, err, "")
@@ -91,7 +101,8 @@ func TestListRolesInPages(t *testing.T) {
 		want = append(want, name)
 	}
 	w.role("other", trusting(`"*"`))
-	pages := iam.NewListRolesPaginator(w.iam(w.customer.AdminKey()), &iam.ListRolesInput{PathPrefix: aws.String("/in/"), MaxItems: aws.Int32(3)})
+	pages := iam.NewListRolesPaginator(w.iam(w.customer.AdminKey()),
+		&iam.ListRolesInput{PathPrefix: aws.String("/in/"), MaxItems: aws.Int32(3)})
 	var got []string
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(context.Background())
@@ -110,14 +121,18 @@ func TestListRolesInPages(t *testing.T) {
 func TestIAMAsksForPermission(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
-	w.customer.CreateRole(awssim.Role{Name: "mine", TrustPolicy: trusting(`"*"`), Tags: map[string]string{"team": "blue"}})
+	w.customer.CreateRole(awssim.Role{Name: "mine", TrustPolicy: trusting(`"*"`),
+		Tags: map[string]string{"team": "blue"}})
 	w.role("theirs", trusting(`"*"`))
-	user := w.customer.CreateUser("blue", policyFor("iam:GetRole", "arn:aws:iam::444455556666:role/*", where(`{"StringEquals":{"aws:ResourceTag/team":"blue"}}`)))
+	user := w.customer.CreateUser("blue", policyFor("iam:GetRole", "arn:aws:iam::444455556666:role/*",
+		where(`{"StringEquals":{"aws:ResourceTag/team":"blue"}}`)))
 	_, err := w.iam(user.Key).GetRole(ctx, getRole("mine"))
 	wantCode(t, err, "")
 	_, err = w.iam(user.Key).GetRole(ctx, getRole("theirs"))
 	wantCode(t, err, "AccessDenied")
-	wantMessage(t, err, "User: "+user.ARN+" is not authorized to perform: iam:GetRole on resource: arn:aws:iam::444455556666:role/theirs because no identity-based policy allows the iam:GetRole action")
+	wantMessage(t, err,
+		"User: "+user.ARN+" is not authorized to perform: iam:GetRole on resource: "+
+			"arn:aws:iam::444455556666:role/theirs because no identity-based policy allows the iam:GetRole action")
 	_, err = w.iam(user.Key).GetRole(ctx, getRole("missing"))
 	wantCode(t, err, "AccessDenied")
 	_, err = w.iam(w.operator.Key).GetRole(ctx, getRole("mine"))
@@ -144,7 +159,8 @@ func TestUserLife(t *testing.T) {
 	_, err = w.iam(ann).GetUser(ctx, &iam.GetUserInput{})
 	wantCode(t, err, "AccessDenied")
 	policy := policyFor("iam:GetUser", "arn:aws:iam::*:user/${aws:username}")
-	_, err = c.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: name, PolicyName: aws.String("self"), PolicyDocument: &policy})
+	_, err = c.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: name, PolicyName: aws.String("self"),
+		PolicyDocument: &policy})
 	wantCode(t, err, "")
 	me, err := w.iam(ann).GetUser(ctx, &iam.GetUserInput{})
 	if err != nil || *me.User.UserName != "ann" {
@@ -169,7 +185,8 @@ func TestUserLife(t *testing.T) {
 // A role session of the customer's may use IAM as its policies say.
 func TestRoleSessionUsesIAM(t *testing.T) {
 	w := newWorld(t)
-	role := w.customer.CreateRole(awssim.Role{Name: "lister", TrustPolicy: trusting(`{"AWS":"111122223333"}`), Policies: map[string]string{"list": policyFor("iam:ListRoles", "*")}})
+	role := w.customer.CreateRole(awssim.Role{Name: "lister", TrustPolicy: trusting(`{"AWS":"111122223333"}`),
+		Policies: map[string]string{"list": policyFor("iam:ListRoles", "*")}})
 	k := w.mustAssume(w.operator.Key, &sts.AssumeRoleInput{RoleArn: &role.ARN})
 	roles, err := w.iam(k).ListRoles(context.Background(), &iam.ListRolesInput{})
 	if err != nil || len(roles.Roles) != 1 {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// user reads UserName and finds the user. Without a name it is the caller,
-// where the call allows that.
+// user returns the user that UserName names. Without a name it is the caller, if
+// the call allows that.
 func (c *iamCall) user(selfByDefault bool) (*user, error) {
 	name := c.caller.userName
 	if c.params.has("UserName") || !selfByDefault {
@@ -66,7 +66,8 @@ func (u *user) nodes() []node {
 
 func getUser(c *iamCall) ([]node, error) {
 	if c.caller.root && !c.params.has("UserName") {
-		return []node{group("User", leaf("UserId", c.account.id), leaf("Arn", c.account.rootARN()), instant("CreateDate", c.now))}, nil
+		return []node{group("User", leaf("UserId", c.account.id), leaf("Arn", c.account.rootARN()),
+			instant("CreateDate", c.now))}, nil
 	}
 	u, err := c.user(true)
 	if err != nil {
@@ -156,7 +157,7 @@ func deleteUserPolicy(c *iamCall) error {
 	return nil
 }
 
-// nothingOfUser answers an empty list of what is not simulated.
+// nothingOfUser returns an empty list, for resources that are not simulated.
 func nothingOfUser(list string) func(*iamCall) ([]node, error) {
 	return func(c *iamCall) ([]node, error) {
 		if _, err := c.user(false); err != nil {
@@ -191,7 +192,8 @@ func listAccessKeys(c *iamCall) ([]node, error) {
 	}
 	var items [][]node
 	for _, k := range c.aws.keysOf(u.id) {
-		items = append(items, []node{leaf("UserName", u.name), leaf("AccessKeyId", k.id), leaf("Status", "Active"), instant("CreateDate", k.created)})
+		items = append(items, []node{leaf("UserName", u.name), leaf("AccessKeyId", k.id), leaf("Status", "Active"),
+			instant("CreateDate", k.created)})
 	}
 	return []node{members("AccessKeyMetadata", items...), boolean("IsTruncated", false)}, nil
 }

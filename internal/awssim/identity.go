@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// caller is who makes a request, with everything policies may ask about them:
-// a snapshot, taken when the signature was verified.
+// caller is the identity that signed a request, with all attributes that policies
+// may refer to. It is a snapshot of the time when the signature was verified.
 type caller struct {
 	partition, account string
 	organization       string
@@ -35,12 +35,15 @@ type caller struct {
 
 func (c *caller) rootARN() string { return "arn:" + c.partition + ":iam::" + c.account + ":root" }
 
-// isRoleSession: such a caller, assuming a role, chains.
+// isRoleSession says whether the caller is a role session. One that assumes
+// another role is role chaining.
 func (c *caller) isRoleSession() bool { return c.session != nil && c.roleName != "" }
 
 var (
-	errUnknownKey = refuse(http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
-	errExpired    = refuse(http.StatusForbidden, "ExpiredToken", "The security token included in the request is expired")
+	errUnknownKey = refuse(http.StatusForbidden, "InvalidClientTokenId",
+		"The security token included in the request is invalid.")
+	errExpired = refuse(http.StatusForbidden, "ExpiredToken",
+		"The security token included in the request is expired")
 )
 
 // identify verifies the signature of a request for a service and returns who
@@ -70,8 +73,8 @@ func (a *AWS) identify(c *call, service string) (*caller, error) {
 	return who, nil
 }
 
-// find looks up the key a signature claims to be made with, and the snapshot
-// of its owner. Keys of another partition do not exist in this one.
+// find returns the key of a signature and a snapshot of its owner. Keys of other
+// partitions are unknown.
 func (a *AWS) find(claim *claim) (who *caller, secret string, expired bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -85,7 +88,8 @@ func (a *AWS) find(claim *claim) (who *caller, secret string, expired bool, err 
 		expired = !a.now().Before(k.session.expires)
 	}
 	acct := a.accounts[k.account]
-	if subtle.ConstantTimeCompare([]byte(token), []byte(claim.token)) != 1 || acct.partition != partitionOf(claim.region) {
+	if subtle.ConstantTimeCompare([]byte(token), []byte(claim.token)) != 1 ||
+		acct.partition != partitionOf(claim.region) {
 		return nil, "", false, errUnknownKey
 	}
 	who, ok := acct.caller(k)
@@ -95,7 +99,7 @@ func (a *AWS) find(claim *claim) (who *caller, secret string, expired bool, err 
 	return who, k.secret, expired, nil
 }
 
-// caller is the snapshot of a key's owner; false if the owner is gone.
+// caller returns a snapshot of a key's owner, and false if it was deleted.
 func (a *account) caller(k *accessKey) (*caller, bool) {
 	c := &caller{partition: a.partition, account: a.id, organization: a.organization, keyID: k.id, scps: a.scps}
 	if s := k.session; s != nil {
@@ -119,7 +123,8 @@ func (a *account) caller(k *accessKey) (*caller, bool) {
 	return c, r != nil || u != nil
 }
 
-// mergeTags lays tags over others; keys are the same whatever their case.
+// mergeTags adds tags to others and replaces those with the same key. The case of
+// keys is ignored.
 func mergeTags(under, over map[string]string) map[string]string {
 	if len(over) == 0 {
 		return under
@@ -145,8 +150,8 @@ func foldedTag(tags map[string]string, key string) (string, bool) {
 	return "", false
 }
 
-// inherited are the transitive tags and the source identity that a caller
-// brings into every role it assumes.
+// inherited returns the transitive tags and the source identity that a caller
+// passes on to every role that it assumes.
 func (c *caller) inherited() (tags map[string]string, keys []string, sourceIdentity string) {
 	if c.session == nil {
 		return nil, nil, ""

@@ -28,8 +28,8 @@ func newSecret() string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// newToken returns a session token. Its length is nobody's business, so it
-// varies.
+// newToken returns a session token. Its length varies, so that no client relies on
+// it.
 func newToken() string {
 	b := make([]byte, 1, 256)
 	rand.Read(b)
@@ -52,9 +52,8 @@ var (
 	entityPath = matching(`^(/|/[\x21-\x7e]+/)$`)
 )
 
-// matching says whether strings match an expression. It is compiled when it is
-// first needed: a program that embeds this package and never starts it pays
-// nothing.
+// matching returns a function that matches strings against an expression. The
+// expression is compiled at first use, so that it costs no start-up time.
 func matching(expression string) func(string) bool {
 	compiled := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 	return func(s string) bool { return compiled().MatchString(s) }
@@ -62,8 +61,8 @@ func matching(expression string) func(string) bool {
 
 func validPath(p string) bool { return len(p) <= 512 && entityPath(p) }
 
-// regions tells the partition of a region by its shape, as the SDKs'
-// partition data does, so that no list of regions can go stale.
+// regions determines a region's partition by the form of its name, as the
+// partition data of the SDKs does. A list of regions would become outdated.
 var regions = []struct {
 	partition string
 	shape     func(string) bool
@@ -78,7 +77,8 @@ var regions = []struct {
 	{"aws-eusc", matching(`^eusc-(de)-\w+-\d+$`)},
 }
 
-// partitionOf returns "" for what does not look like a region.
+// partitionOf returns the partition of a region, and "" if the text does not have
+// the form of a region.
 func partitionOf(region string) string {
 	for _, r := range regions {
 		if r.shape(region) {
@@ -97,7 +97,7 @@ func knownPartition(name string) bool {
 	return false
 }
 
-// arn is an ARN cut at its first five colons; resource keeps the rest.
+// arn is an ARN split at its first five colons. resource is the rest.
 type arn struct{ partition, service, region, account, resource string }
 
 func parseARN(s string) (arn, bool) {
@@ -108,8 +108,8 @@ func parseARN(s string) (arn, bool) {
 	return arn{parts[1], parts[2], parts[3], parts[4], parts[5]}, true
 }
 
-// iamEntity splits the resource of a role or user ARN into its kind and name;
-// ok is false for any other ARN.
+// iamEntity splits the resource of a role or user ARN into kind and name. ok is
+// false for other ARNs.
 func (a arn) iamEntity(kind string) (name string, ok bool) {
 	rest, found := strings.CutPrefix(a.resource, kind+"/")
 	if a.service != "iam" || a.region != "" || !accountID(a.account) || !found {

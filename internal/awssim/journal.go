@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// AssumeRoleCall is one AssumeRole or AssumeRoleWithWebIdentity seen, as a
-// trail would record it: what was asked, as it was asked, and what came of it.
+// AssumeRoleCall records one AssumeRole or AssumeRoleWithWebIdentity call, as
+// CloudTrail would: the request as it was sent, and its outcome.
 type AssumeRoleCall struct {
 	Time      time.Time
 	Action    string // "AssumeRole" or "AssumeRoleWithWebIdentity"
 	RequestID string
 	Region    string // of the signature's scope
 
-	CallerARN         string // empty when the caller did not prove to be anyone
+	CallerARN         string // empty if the caller is not authenticated
 	CallerAccessKeyID string
 
 	RoleARN           string
 	SessionName       string
-	ExternalID        string // empty when absent: AWS takes none shorter than two
+	ExternalID        string // empty when absent; AWS accepts none shorter than two
 	SourceIdentity    string
 	Tags              map[string]string
 	TransitiveTagKeys []string
@@ -26,14 +26,14 @@ type AssumeRoleCall struct {
 	PolicyARNs        []string
 	Duration          time.Duration // zero when absent or not a number
 
-	Code        string // "" for success, else the error code; "Dropped" or "Canceled" when no answer was sent
+	Code        string // "" for success, else the error code; "Dropped" or "Canceled" if no response was sent
 	Message     string
 	AccessKeyID string // issued
 	Expires     time.Time
 }
 
-// Calls returns how many calls of an action have arrived, whatever came of
-// them; with an empty action, of all that it knows.
+// Calls returns the number of calls of an action so far, whatever their outcome,
+// or of all actions if action is empty.
 func (a *AWS) Calls(action string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -47,7 +47,7 @@ func (a *AWS) Calls(action string) int {
 	return sum
 }
 
-// Assumed returns the AssumeRole and AssumeRoleWithWebIdentity calls seen, in
+// Assumed returns the AssumeRole and AssumeRoleWithWebIdentity calls so far, in
 // the order in which they ended.
 func (a *AWS) Assumed() []AssumeRoleCall {
 	a.mu.Lock()

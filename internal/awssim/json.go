@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 )
 
-// plainJSON is v without the HTML escapes of package json.
+// plainJSON returns v as JSON without HTML escapes.
 func plainJSON(v any) json.RawMessage {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

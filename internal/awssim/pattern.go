@@ -2,9 +2,9 @@ package awssim
 
 import "strings"
 
-// A pattern is text in which * stands for any run of characters and ? for
-// exactly one, once variables are expanded. Wildcards are runes of their own,
-// so that a star that came in with a variable's value is only a star.
+// A pattern is text in which, after the expansion of variables, * stands for any
+// number of characters and ? for one. Wildcards are represented by special runes,
+// so that a star in the value of a variable is literal.
 type pattern []rune
 
 const (
@@ -26,9 +26,9 @@ func wildcards(text string) pattern {
 	return p
 }
 
-// expand replaces the variables of text from the context. It returns false if
-// one of them has no value, in which case the text matches nothing. Documents
-// older than version 2012-10-17 have no variables.
+// expand replaces the variables of text by their values in the context. It returns
+// false if one has no value; such text matches nothing. Documents with a version
+// before 2012-10-17 have no variables.
 func expand(text string, known facts, variables bool) (pattern, bool) {
 	if !variables || !strings.Contains(text, "${") {
 		return wildcards(text), true
@@ -53,7 +53,7 @@ func expand(text string, known facts, variables bool) (pattern, bool) {
 	}
 }
 
-// variable is the value of ${name}: one of the three escapes, a key of the
+// variable returns the value of ${name}: one of the three escapes, a key of the
 // context with exactly one value, or the default in ${key, 'default'}.
 func variable(name string, known facts) (string, bool) {
 	if name == "*" || name == "?" || name == "$" {
@@ -70,7 +70,7 @@ func variable(name string, known facts) (string, bool) {
 	return "", false
 }
 
-// literal is the pattern's text with wildcards as they were written.
+// literal returns the pattern's text with its wildcards as they were written.
 func (p pattern) literal() string {
 	var b strings.Builder
 	for _, r := range p {
@@ -85,8 +85,8 @@ func (p pattern) literal() string {
 	return b.String()
 }
 
-// match reports whether the whole of s fits. It takes time proportional to
-// the product of the lengths at worst.
+// match reports whether the pattern matches all of s. In the worst case it takes
+// time proportional to the product of the lengths.
 func (p pattern) match(s string) bool {
 	text := []rune(s)
 	i, j := 0, 0

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// request is what policies are evaluated against.
+// request is the request that policies are evaluated for.
 type request struct {
 	caller   *caller
 	action   string // as it is spelled in the documentation: "sts:AssumeRole"
 	resource string
 	facts    facts
-	lower    string // the action in lower case, as policies are compared
+	lower    string // the action in lower case, for comparisons
 }
 
 func ask(c *caller, action, resource string, known facts) *request {
 	return &request{c, action, resource, known, strings.ToLower(action)}
 }
 
-// applies reports whether a statement speaks of the request, whoever makes
-// it.
+// applies reports whether a statement matches the request, apart from its
+// principal.
 func (s *statement) applies(r *request) bool {
 	act := slices.ContainsFunc(s.actions, func(p pattern) bool { return p.match(r.lower) })
 	return act != s.notAction && s.concerns(r) && s.conditionsHold(r)
@@ -27,7 +27,7 @@ func (s *statement) applies(r *request) bool {
 
 func (s *statement) concerns(r *request) bool {
 	if len(s.resources) == 0 {
-		return true // a trust policy: the resource is the role it hangs on
+		return true // a trust policy, whose resource is its role
 	}
 	found := slices.ContainsFunc(s.resources, func(text string) bool {
 		p, ok := expand(text, r.facts, s.variables)
@@ -40,8 +40,8 @@ func (s *statement) conditionsHold(r *request) bool {
 	return !slices.ContainsFunc(s.conditions, func(c condition) bool { return !c.holds(r.facts, s.variables) })
 }
 
-// names tells how closely a trust statement names the caller. NotPrincipal
-// names everyone it does not list.
+// names returns how specifically a trust statement names the caller. NotPrincipal
+// names everyone that it does not list.
 func (s *statement) names(c *caller) grant {
 	best := grantNone
 	for _, p := range s.principals {
@@ -53,8 +53,8 @@ func (s *statement) names(c *caller) grant {
 	return best
 }
 
-// denies reports whether a policy of the caller's, or over the caller,
-// explicitly denies the request.
+// denies reports whether a policy of the caller or of its organization explicitly
+// denies the request.
 func (p *policy) denies(r *request) bool {
 	return slices.ContainsFunc(p.statements, func(s statement) bool { return s.deny && s.applies(r) })
 }
@@ -71,8 +71,8 @@ func anyAllows(ps []*policy, r *request) bool {
 	return slices.ContainsFunc(ps, func(p *policy) bool { return p.allows(r) })
 }
 
-// trust is what a trust policy says of the request: an explicit denial, or
-// how closely it grants it. A nil policy grants nothing.
+// trust evaluates a trust policy: it returns whether it explicitly denies the
+// request, and how specifically it grants it. A nil policy grants nothing.
 func (p *policy) trust(r *request) (granted grant, denied bool) {
 	if p == nil {
 		return grantNone, false

@@ -19,15 +19,15 @@ type principal struct {
 	id   string // the unique id it was resolved to when the policy was saved
 }
 
-// grant is how closely a trust policy names a caller, which decides what else
-// must allow the call within the account.
+// grant is how specifically a trust policy names a caller. It determines which
+// other policies must allow a call within the account.
 type grant int
 
 const (
 	grantNone    grant = iota
 	grantAccount       // by the account: the caller's own policies must allow it too
-	grantRole          // by its role: only a session policy could still be in the way
-	grantDirect        // by the user, the session, or everyone: nothing else is asked
+	grantRole          // by its role: session policies must allow it too
+	grantDirect        // by the user, the session, or everyone: no other policy must allow it
 )
 
 func parsePrincipals(raw json.RawMessage, resolve resolver) ([]principal, error) {
@@ -58,8 +58,9 @@ func parsePrincipals(raw json.RawMessage, resolve resolver) ([]principal, error)
 	return all, nil
 }
 
-// parseTrustPolicy reads a role's trust policy; principals that are users or
-// roles are pinned to whoever bears the name now. The caller holds the lock.
+// parseTrustPolicy parses a role's trust policy. Principals that are users or
+// roles are resolved to the unique IDs that currently have the names. The caller
+// holds the lock.
 func (a *AWS) parseTrustPolicy(in *account, text string) (*policy, error) {
 	if n := policySize(text); n > 2048 {
 		return nil, overLimit("Cannot exceed quota for ACLSizePerRole: 2048")
@@ -85,12 +86,11 @@ func (a *AWS) parseTrustPolicy(in *account, text string) (*policy, error) {
 	})
 }
 
-// resolvePrincipal checks an AWS principal and returns the unique id behind
-// it. Users and roles of accounts that are not simulated have none; their ARNs
-// are taken on trust.
+// resolvePrincipal checks an AWS principal and returns its unique ID. Users and
+// roles of accounts that do not exist here have none, and are accepted.
 func (a *AWS) resolvePrincipal(in *account, name string) (id string, ok bool) {
 	if name == "*" || accountID(name) {
-		return "", true // an account may be named before anyone has heard of it
+		return "", true // the account need not exist
 	}
 	if a.ids[name] != "" {
 		return name, true
@@ -138,7 +138,7 @@ func (a *AWS) resolveEntity(p arn, name string) (id string, ok bool) {
 	return "", false
 }
 
-// matches tells how closely p names the caller.
+// matches returns how specifically p names the caller.
 func (p principal) matches(c *caller) grant {
 	if p.name == "*" && (p.kind == "" || p.kind == "AWS") {
 		return grantDirect
@@ -173,9 +173,9 @@ func when(yes bool, g grant) grant {
 	return grantNone
 }
 
-// render writes the trust policy as IAM shows it: accounts as their root ARN,
-// principals by the ARN that bears their unique id now, and by the bare id
-// once nobody does. ids maps the unique ids that live.
+// render returns the trust policy as IAM shows it: accounts by their root ARN,
+// users and roles by their current ARN, or by their unique ID once they are
+// deleted. ids maps the unique IDs of existing users and roles to ARNs.
 func (p *policy) render(ids map[string]string) string {
 	var statements []json.RawMessage
 	for _, s := range p.statements {

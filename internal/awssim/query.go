@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// The AWS Query protocol: parameters in a form or a query string, XML back.
+// The AWS Query protocol has parameters in a form or a query string, and XML
+// responses.
 
-// maxBody bounds what a stranger can make the simulator read.
+// maxBody bounds the request bodies that the simulator reads.
 const maxBody = 1 << 20
 
 const (
@@ -20,7 +21,7 @@ const (
 	iamVersion = "2010-05-08"
 )
 
-// service is one of the two APIs behind the endpoint.
+// service is one of the two APIs of the endpoint.
 type service struct{ name, version, namespace string }
 
 var (
@@ -28,7 +29,7 @@ var (
 	iamAPI = &service{"iam", iamVersion, "https://iam.amazonaws.com/doc/2010-05-08/"}
 )
 
-// call is one request on its way through.
+// call is one request while it is processed.
 type call struct {
 	aws    *AWS
 	http   *http.Request
@@ -43,8 +44,8 @@ type call struct {
 	trail  AssumeRoleCall
 }
 
-// operation is an action of a service. It returns the members of its result;
-// bare means that the answer has no result element at all.
+// operation is an action of a service. It returns the members of its result. If it
+// is bare, the response has no result element.
 type operation struct {
 	*service
 	action string
@@ -52,8 +53,8 @@ type operation struct {
 	run    func(*call) ([]node, error)
 }
 
-// params are the parameters of a call. Of one that is repeated, the first
-// counts; unknown ones are ignored.
+// params are the parameters of a call. The first of repeated ones counts, and
+// unknown ones are ignored.
 type params url.Values
 
 func (p params) has(name string) bool { return len(p[name]) > 0 }
@@ -92,8 +93,8 @@ func (p params) list(name string) []string {
 	return found
 }
 
-// ServeHTTP answers STS and IAM calls for every account, telling the two apart
-// by Version and Action.
+// ServeHTTP serves STS and IAM calls for all accounts. Version and Action determine
+// the service.
 func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{aws: a, http: r, id: newRequestID(), now: a.now()}
 	c.trail = AssumeRoleCall{Time: c.now, RequestID: c.id}
@@ -124,11 +125,12 @@ func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeAnswer(w, c.id, op, result)
 }
 
-// read takes the parameters from the form and the query.
+// read reads the parameters from the form and the query.
 func (c *call) read(w http.ResponseWriter) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, c.http.Body, maxBody))
 	if err != nil {
-		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Request body is too large or incomplete")
+		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
+			"Request body is too large or incomplete")
 	}
 	c.body = body
 	c.query, err = url.ParseQuery(c.http.URL.RawQuery)
@@ -153,7 +155,7 @@ func (c *call) read(w http.ResponseWriter) error {
 	return nil
 }
 
-// operation finds what Action and Version name together.
+// operation returns the operation that Action and Version name.
 func (c *call) operation() (*operation, error) {
 	action, version := c.params.get("Action"), c.params.get("Version")
 	if op := operations()[version][action]; op != nil {
@@ -162,11 +164,12 @@ func (c *call) operation() (*operation, error) {
 	if !c.params.has("Version") {
 		version = "NO_VERSION_SPECIFIED"
 	}
-	return nil, refuse(http.StatusBadRequest, "InvalidAction", "Could not find operation %s for version %s", action, version)
+	return nil, refuse(http.StatusBadRequest, "InvalidAction", "Could not find operation %s for version %s", action,
+		version)
 }
 
-// perform runs an operation amid whatever faults are in its way, and keeps
-// the journal.
+// perform runs an operation with the injected faults that match it, and writes the
+// journal.
 func (c *call) perform(op *operation) (result []node, err error) {
 	c.aws.count(op.action)
 	c.fault = c.aws.meet(op.action, c.params.get("RoleArn"))
@@ -184,14 +187,14 @@ func (c *call) perform(op *operation) (result []node, err error) {
 	return op.run(c)
 }
 
-// abort ends the connection without an answer. It does not return.
+// abort closes the connection without a response. It does not return.
 func (c *call) abort(code string) {
 	c.trail.Code = code
 	panic(http.ErrAbortHandler)
 }
 
-// authenticate fills in the caller. A fault that answers with an error does
-// so here, once the caller is known for the journal.
+// authenticate sets the caller. A fault that responds with an error does so here,
+// when the caller is known for the journal.
 func (c *call) authenticate(op *service) error {
 	who, err := c.aws.identify(c, op.name)
 	c.trail.Region = c.region
@@ -203,11 +206,12 @@ func (c *call) authenticate(op *service) error {
 	return c.fault.error()
 }
 
-// note takes down what was asked. What is longer than any good call is cut
-// short, for a stranger may have sent it.
+// note records the request. It truncates values that are longer than any valid
+// one.
 func (t *AssumeRoleCall) note(action string, p params) {
 	t.Action, t.RoleARN, t.SessionName = action, clip(p.get("RoleArn")), clip(p.get("RoleSessionName"))
-	t.ExternalID, t.SourceIdentity, t.Policy = clip(p.get("ExternalId")), clip(p.get("SourceIdentity")), clip(p.get("Policy"))
+	t.ExternalID, t.SourceIdentity, t.Policy = clip(p.get("ExternalId")), clip(p.get("SourceIdentity")),
+		clip(p.get("Policy"))
 	for _, key := range few(p.list("TransitiveTagKeys")) {
 		t.TransitiveTagKeys = append(t.TransitiveTagKeys, clip(key))
 	}
@@ -241,7 +245,7 @@ func (c *call) finish(err error) {
 	c.aws.record(c.trail)
 }
 
-// facts are the condition keys every request has.
+// facts returns the condition keys that every request has.
 func (c *call) facts() facts {
 	f := facts{}
 	f.set("aws:CurrentTime", c.now.UTC().Format(time.RFC3339))
@@ -256,7 +260,7 @@ func (c *call) facts() facts {
 	return f
 }
 
-// describe sets the keys that tell who the caller is.
+// describe sets the condition keys of the caller.
 func (c *caller) describe(f facts, now time.Time) {
 	f.set("aws:PrincipalArn", c.principalARN)
 	f.set("aws:PrincipalAccount", c.account)

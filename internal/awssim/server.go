@@ -24,8 +24,8 @@ type Server struct {
 // Start listens on a free port of 127.0.0.1.
 func Start(aws *AWS) (*Server, error) { return StartOn(aws, "127.0.0.1:0") }
 
-// StartOn listens on addr, which must name a loopback address: a simulator
-// within reach of strangers would be mistaken for the real thing.
+// StartOn listens on addr, which must be a loopback address, because a simulator
+// must not be reachable from other machines.
 func StartOn(aws *AWS, addr string) (*Server, error) {
 	if err := loopback(addr); err != nil {
 		return nil, err
@@ -35,8 +35,9 @@ func StartOn(aws *AWS, addr string) (*Server, error) {
 		return nil, fmt.Errorf("awssim: %w", err)
 	}
 	s := &Server{
-		URL:  "http://" + l.Addr().String(),
-		http: &http.Server{Handler: aws, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10},
+		URL: "http://" + l.Addr().String(),
+		http: &http.Server{Handler: aws, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+			MaxHeaderBytes: 64 << 10},
 		done: make(chan struct{}),
 	}
 	go func() {
@@ -64,10 +65,9 @@ func loopback(addr string) error {
 	return nil
 }
 
-// HTTPClient returns a client whose every request, to whatever host, is
-// answered by a in the same process. It uses no sockets, so it works inside a
-// testing/synctest bubble, and it returns as soon as the request's context
-// ends.
+// HTTPClient returns a client whose requests, to any host, are served by a in the
+// same process. It uses no sockets, so it works in a testing/synctest bubble. A
+// request returns as soon as its context ends.
 func (a *AWS) HTTPClient() *http.Client {
 	return &http.Client{
 		Transport:     inProcess{a},
@@ -98,8 +98,8 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// received is r as a server would see it. The body is read here, because a
-// transport may not touch it after returning.
+// received returns r as a server receives it. It reads the body, because a
+// transport must not do so after it has returned.
 func received(ctx context.Context, r *http.Request) (*http.Request, error) {
 	var body []byte
 	if r.Body != nil {
@@ -122,7 +122,7 @@ func received(ctx context.Context, r *http.Request) (*http.Request, error) {
 	return in, nil
 }
 
-// serve returns nil if the handler drops the connection.
+// serve returns nil if the handler closes the connection.
 func serve(h http.Handler, r *http.Request) (resp *http.Response) {
 	defer func() {
 		if e := recover(); e != nil {
@@ -137,7 +137,7 @@ func serve(h http.Handler, r *http.Request) (resp *http.Response) {
 	return rec.response()
 }
 
-// recorder is the other end of an in-process call.
+// recorder is the response writer of an in-process call.
 type recorder struct {
 	header http.Header
 	status int

@@ -13,9 +13,8 @@ import (
 	"time"
 )
 
-// Signature Version 4, the verifying side: what a request claims (claim), the
-// canonical form of what it is (canonical*), and whether one follows from the
-// other (verify).
+// Verification of Signature Version 4: the signature that a request has (claim),
+// the canonical form of the request (canonical*), and their comparison (verify).
 
 const (
 	sigAlgorithm  = "AWS4-HMAC-SHA256"
@@ -24,7 +23,7 @@ const (
 	sigSkew       = 5 * time.Minute
 )
 
-// claim is a signature with everything it says about itself.
+// claim is a signature with its parameters.
 type claim struct {
 	keyID         string
 	day           string // of the scope
@@ -52,9 +51,11 @@ func mismatch(format string, args ...any) *Error {
 	return refuse(http.StatusForbidden, "SignatureDoesNotMatch", format, args...)
 }
 
-var errBadSignature = mismatch("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+var errBadSignature = mismatch(
+	"The request signature we calculated does not match the signature you provided. Check your AWS Secret Access " +
+		"Key and signing method. Consult the service documentation for details.")
 
-// readClaim finds the signature in the Authorization header, or else in the
+// readClaim parses the signature in the Authorization header, or else in the
 // query.
 func readClaim(r *http.Request, query url.Values) (*claim, error) {
 	switch {
@@ -119,7 +120,8 @@ func queryClaim(q url.Values) (*claim, error) {
 func (c *claim) setCredential(s string) error {
 	parts := strings.Split(s, "/")
 	if len(parts) != 5 || slices.Contains(parts, "") {
-		return incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", s)
+		return incomplete(
+			"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", s)
 	}
 	c.keyID, c.day, c.region, c.service, c.terminator = parts[0], parts[1], parts[2], parts[3], parts[4]
 	return nil
@@ -138,15 +140,16 @@ func (c *claim) setTime(amzDate, date string) error {
 		return incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
 	}
 	if err != nil {
-		return incomplete("Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", amzDate+date)
+		return incomplete(
+			"Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601",
+			amzDate+date)
 	}
 	c.at = c.at.UTC()
 	c.stamp = c.at.Format(sigTime)
 	return nil
 }
 
-// checkScope compares the scope with the date of the request and the service
-// asked.
+// checkScope compares the scope with the date of the request and the service.
 func (c *claim) checkScope(service string) error {
 	switch {
 	case c.terminator != sigTerminator:
@@ -156,12 +159,14 @@ func (c *claim) checkScope(service string) error {
 	case partitionOf(c.region) == "":
 		return mismatch("Credential should be scoped to a valid region.")
 	case c.day != c.stamp[:8]:
-		return mismatch("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.", c.day, c.stamp[:8], c.stamp)
+		return mismatch(
+			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != "+
+				"'%s', from '%s'.", c.day, c.stamp[:8], c.stamp)
 	}
 	return nil
 }
 
-// checkTime refuses what was signed too long ago, or in the future.
+// checkTime refuses signatures that are too old, or from the future.
 func (c *claim) checkTime(now time.Time) error {
 	now = now.UTC().Truncate(time.Second)
 	window := sigSkew
@@ -170,10 +175,12 @@ func (c *claim) checkTime(now time.Time) error {
 	}
 	oldest, newest := now.Add(-window), now.Add(sigSkew)
 	if c.at.Before(oldest) {
-		return mismatch("Signature expired: %s is now earlier than %s (%s - %s.)", c.stamp, oldest.Format(sigTime), now.Format(sigTime), minutes(window))
+		return mismatch("Signature expired: %s is now earlier than %s (%s - %s.)", c.stamp, oldest.Format(sigTime),
+			now.Format(sigTime), minutes(window))
 	}
 	if c.at.After(newest) {
-		return mismatch("Signature not yet current: %s is still later than %s (%s + %s.)", c.stamp, newest.Format(sigTime), now.Format(sigTime), minutes(sigSkew))
+		return mismatch("Signature not yet current: %s is still later than %s (%s + %s.)", c.stamp,
+			newest.Format(sigTime), now.Format(sigTime), minutes(sigSkew))
 	}
 	return nil
 }
@@ -185,9 +192,8 @@ func minutes(d time.Duration) string {
 	return strconv.Itoa(int(d/time.Second)) + " sec"
 }
 
-// verify reports whether the signature is the one that secret makes of the
-// request. The payload's hash is always that of the body received, whatever
-// the request says it is.
+// verify reports whether the signature is that of the request with the secret. It
+// hashes the body that was received, whatever hash the request declares.
 func (c *claim) verify(r *http.Request, body []byte, secret string) error {
 	if err := c.checkCoverage(r); err != nil {
 		return err
@@ -204,7 +210,7 @@ func (c *claim) verify(r *http.Request, body []byte, secret string) error {
 	return errBadSignature
 }
 
-// checkCoverage refuses a signature that leaves out what it must cover.
+// checkCoverage refuses signatures that do not cover all required headers.
 func (c *claim) checkCoverage(r *http.Request) error {
 	if !slices.Contains(c.signedHeaders, "host") {
 		return mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
@@ -249,8 +255,8 @@ func (c *claim) canonical(r *http.Request, path string, body []byte) (string, er
 	return b.String(), nil
 }
 
-// headerValue is the header as it is signed: trimmed, runs of spaces made
-// one, repetitions joined with commas.
+// headerValue returns a header as it is signed: trimmed, with single spaces, and
+// with repetitions joined by commas.
 func headerValue(r *http.Request, name string) string {
 	switch name {
 	case "host":
@@ -282,8 +288,8 @@ func hostWithoutDefaultPort(host string) string {
 	return strings.TrimSuffix(host, ":80")
 }
 
-// rawPath is the path as it stands in the request line. Nothing else keeps
-// doubled slashes and escapes apart.
+// rawPath returns the path as it is in the request line, because only that retains
+// doubled slashes and escapes.
 func rawPath(r *http.Request) string {
 	uri := r.RequestURI
 	if uri == "" {
@@ -300,9 +306,9 @@ func rawPath(r *http.Request) string {
 	return uri
 }
 
-// canonicalPaths are the forms of a path that signers in the field sign: with
-// dot segments and doubled slashes removed, as the specification has it, and
-// as it is, as the SDK for Go does. Each segment is escaped once more.
+// canonicalPaths returns the forms of a path that clients sign: with dot segments
+// and doubled slashes removed, as the specification requires, and unchanged, as
+// the SDK for Go does. Each segment is escaped once more.
 func canonicalPaths(raw string) []string {
 	plain, tidy := escape(raw, true), escape(normalize(raw), true)
 	if plain == "" {
@@ -334,8 +340,8 @@ func normalize(path string) string {
 	return "/" + strings.Join(out, "/")
 }
 
-// canonicalQuery sorts parameters by encoded name, then value, and encodes
-// them strictly. Of a presigned query the signature itself is left out.
+// canonicalQuery encodes the parameters strictly and sorts them by encoded name,
+// then value. It omits the signature of a presigned query.
 func canonicalQuery(raw string, presigned bool) (string, error) {
 	var pairs [][2]string
 	for part := range strings.SplitSeq(raw, "&") {
@@ -346,7 +352,8 @@ func canonicalQuery(raw string, presigned bool) (string, error) {
 		n, err1 := url.QueryUnescape(name)
 		v, err2 := url.QueryUnescape(value)
 		if err1 != nil || err2 != nil {
-			return "", refuse(http.StatusBadRequest, "MalformedQueryString", "The query string contains a syntax error.")
+			return "", refuse(http.StatusBadRequest, "MalformedQueryString",
+				"The query string contains a syntax error.")
 		}
 		if presigned && n == "X-Amz-Signature" {
 			continue

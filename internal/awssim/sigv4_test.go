@@ -65,14 +65,25 @@ func verifyWire(r *http.Request, body []byte, secret string) error {
 func TestKnownAnswers(t *testing.T) {
 	const scope = "Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request"
 	for name, request := range map[string]string{
-		"get-vanilla": "GET / HTTP/1.1\nHost:example.amazonaws.com\nX-Amz-Date:20150830T123600Z\nAuthorization: AWS4-HMAC-SHA256 " + scope +
-			", SignedHeaders=host;x-amz-date, Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31\n\n",
-		"get-vanilla-query-order-key-case": "GET /?Param2=value2&Param1=value1 HTTP/1.1\nHost:example.amazonaws.com\nX-Amz-Date:20150830T123600Z\nAuthorization: AWS4-HMAC-SHA256 " + scope +
-			", SignedHeaders=host;x-amz-date, Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500\n\n",
-		"post-vanilla": "POST / HTTP/1.1\nHost:example.amazonaws.com\nX-Amz-Date:20150830T123600Z\nAuthorization: AWS4-HMAC-SHA256 " + scope +
-			", SignedHeaders=host;x-amz-date, Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b\n\n",
-		"iam list-users": "GET /?Action=ListUsers&Version=2010-05-08 HTTP/1.1\nHost: iam.amazonaws.com\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\nX-Amz-Date: 20150830T123600Z\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request" +
-			", SignedHeaders=content-type;host;x-amz-date, Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7\n\n",
+		"get-vanilla": "GET / HTTP/1.1\nHost:example.amazonaws.com\nX-Amz-Date:20150830T123600Z\nAuthorization: " +
+			"AWS4-HMAC-SHA256 " + scope +
+			", SignedHeaders=host;x-amz-date, " +
+			"Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31\n\n",
+		"get-vanilla-query-order-key-case": "GET /?Param2=value2&Param1=value1 " +
+			"HTTP/1.1\nHost:example.amazonaws.com\nX-Amz-Date:20150830T123600Z\nAuthorization: AWS4-HMAC-SHA256 " +
+			scope +
+			", SignedHeaders=host;x-amz-date, " +
+			"Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500\n\n",
+		"post-vanilla": "POST / HTTP/1.1\nHost:example.amazonaws.com\nX-Amz-Date:20150830T123600Z\nAuthorization: " +
+			"AWS4-HMAC-SHA256 " + scope +
+			", SignedHeaders=host;x-amz-date, " +
+			"Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b\n\n",
+		"iam list-users": "GET /?Action=ListUsers&Version=2010-05-08 HTTP/1.1\nHost: " +
+			"iam.amazonaws.com\nContent-Type: application/x-www-form-urlencoded; charset=utf-8\nX-Amz-Date: " +
+			"20150830T123600Z\nAuthorization: AWS4-HMAC-SHA256 " +
+			"Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request" +
+			", SignedHeaders=content-type;host;x-amz-date, " +
+			"Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7\n\n",
 	} {
 		r := readWire(t, strings.ReplaceAll(request, "\n", "\r\n"))
 		if err := verifyWire(r, nil, suiteSecret); err != nil {
@@ -111,12 +122,14 @@ func (s wireShape) sign(t testing.TB, presign bool) *http.Request {
 	hash := sha256.Sum256([]byte(s.body))
 	keys := aws.Credentials{AccessKeyID: suiteKey, SecretAccessKey: suiteSecret, SessionToken: s.token}
 	if !presign {
-		if err := v4.NewSigner().SignHTTP(context.Background(), keys, r, hex.EncodeToString(hash[:]), "sts", "us-east-1", suiteTime); err != nil {
+		if err := v4.NewSigner().SignHTTP(context.Background(), keys, r, hex.EncodeToString(hash[:]), "sts",
+			"us-east-1", suiteTime); err != nil {
 			t.Fatal(err)
 		}
 		return onWire(t, r)
 	}
-	uri, headers, err := v4.NewSigner().PresignHTTP(context.Background(), keys, r, hex.EncodeToString(hash[:]), "sts", "us-east-1", suiteTime)
+	uri, headers, err := v4.NewSigner().PresignHTTP(context.Background(), keys, r, hex.EncodeToString(hash[:]), "sts",
+		"us-east-1", suiteTime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +137,8 @@ func (s wireShape) sign(t testing.TB, presign bool) *http.Request {
 	if err != nil {
 		return nil
 	}
-	signed := &http.Request{Method: s.method, URL: u, Host: u.Host, Header: headers, Body: io.NopCloser(strings.NewReader(s.body)), ContentLength: int64(len(s.body))}
+	signed := &http.Request{Method: s.method, URL: u, Host: u.Host, Header: headers,
+		Body: io.NopCloser(strings.NewReader(s.body)), ContentLength: int64(len(s.body))}
 	delete(signed.Header, "Host")
 	return onWire(t, signed)
 }
@@ -172,7 +186,8 @@ func answerTo(t *testing.T, spoil func(*http.Request)) (status int, code, messag
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	hash := sha256.Sum256([]byte(body))
 	keys := aws.Credentials{AccessKeyID: user.Key.AccessKeyID, SecretAccessKey: user.Key.SecretAccessKey}
-	if err := v4.NewSigner().SignHTTP(context.Background(), keys, r, hex.EncodeToString(hash[:]), "sts", "us-east-1", suiteTime); err != nil {
+	if err := v4.NewSigner().SignHTTP(context.Background(), keys, r, hex.EncodeToString(hash[:]), "sts", "us-east-1",
+		suiteTime); err != nil {
 		t.Fatal(err)
 	}
 	spoil(r)
@@ -201,7 +216,8 @@ func TestBadSignaturesAreRefused(t *testing.T) {
 			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
 		}
 	}
-	const noMatch = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+	const noMatch = "The request signature we calculated does not match the signature you provided. Check your AWS " +
+		"Secret Access Key and signing method. Consult the service documentation for details."
 	for _, test := range []struct {
 		name    string
 		spoil   func(*http.Request)
@@ -210,19 +226,29 @@ func TestBadSignaturesAreRefused(t *testing.T) {
 		message string
 	}{
 		{"as signed", func(*http.Request) {}, 200, "", ""},
-		{"no signature", func(r *http.Request) { r.Header.Del("Authorization") }, 403, "MissingAuthenticationToken", "Request is missing Authentication Token"},
+		{"no signature", func(r *http.Request) {
+			r.Header.Del("Authorization")
+		}, 403, "MissingAuthenticationToken", "Request is missing Authentication Token"},
 		{"another algorithm", authorization("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"), 400, "IncompleteSignature", ""},
-		{"no credential", authorization("Credential=", "Credentials="), 400, "IncompleteSignature", "Authorization header requires &#39;Credential&#39; parameter."},
+		{"no credential", authorization("Credential=", "Credentials="), 400, "IncompleteSignature",
+			"Authorization header requires &#39;Credential&#39; parameter."},
 		{"a short credential", authorization("/aws4_request", ""), 400, "IncompleteSignature", ""},
 		{"no signed headers", authorization("SignedHeaders=", "Signed="), 400, "IncompleteSignature", ""},
 		{"no signature value", authorization("Signature=", "Sig="), 400, "IncompleteSignature", ""},
 		{"no date", func(r *http.Request) { r.Header.Del("X-Amz-Date") }, 400, "IncompleteSignature", ""},
-		{"a bad date", func(r *http.Request) { r.Header.Set("X-Amz-Date", "yesterday") }, 400, "IncompleteSignature", ""},
-		{"an unknown key", authorization("AKIA", "AKIB"), 403, "InvalidClientTokenId", "The security token included in the request is invalid."},
-		{"a token that belongs to no session", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "x") }, 403, "InvalidClientTokenId", ""},
+		{"a bad date", func(r *http.Request) {
+			r.Header.Set("X-Amz-Date", "yesterday")
+		}, 400, "IncompleteSignature", ""},
+		{"an unknown key", authorization("AKIA", "AKIB"), 403, "InvalidClientTokenId",
+			"The security token included in the request is invalid."},
+		{"a token that belongs to no session", func(r *http.Request) {
+			r.Header.Set("X-Amz-Security-Token", "x")
+		}, 403, "InvalidClientTokenId", ""},
 		{"another terminator", authorization("aws4_request", "aws5_request"), 403, "SignatureDoesNotMatch", ""},
-		{"another service", authorization("/sts/", "/iam/"), 403, "SignatureDoesNotMatch", "Credential should be scoped to correct service: &#39;sts&#39;."},
-		{"a region that is none", authorization("us-east-1", "moon"), 403, "SignatureDoesNotMatch", "Credential should be scoped to a valid region."},
+		{"another service", authorization("/sts/", "/iam/"), 403, "SignatureDoesNotMatch",
+			"Credential should be scoped to correct service: &#39;sts&#39;."},
+		{"a region that is none", authorization("us-east-1", "moon"), 403, "SignatureDoesNotMatch",
+			"Credential should be scoped to a valid region."},
 		{"another region", authorization("us-east-1", "us-east-2"), 403, "SignatureDoesNotMatch", noMatch},
 		{"another day", authorization("20150830", "20150831"), 403, "SignatureDoesNotMatch", ""},
 		{"a digit changed", func(r *http.Request) {
@@ -233,13 +259,16 @@ func TestBadSignaturesAreRefused(t *testing.T) {
 			}
 			r.Header.Set("Authorization", a[:len(a)-1]+last)
 		}, 403, "SignatureDoesNotMatch", noMatch},
-		{"another body", body("Action=GetCallerIdentity&Version=2011-06-15&X=1"), 403, "SignatureDoesNotMatch", noMatch},
+		{"another body", body("Action=GetCallerIdentity&Version=2011-06-15&X=1"), 403, "SignatureDoesNotMatch",
+			noMatch},
 		{"a query added", func(r *http.Request) { r.URL.RawQuery = "x=1" }, 403, "SignatureDoesNotMatch", noMatch},
 		{"another host", func(r *http.Request) { r.Host = "iam.example" }, 403, "SignatureDoesNotMatch", noMatch},
 		{"a signed header changed", func(r *http.Request) {
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 		}, 403, "SignatureDoesNotMatch", noMatch},
-		{"an AWS header not signed", func(r *http.Request) { r.Header.Set("X-Amz-Meta", "1") }, 403, "SignatureDoesNotMatch", ""},
+		{"an AWS header not signed", func(r *http.Request) {
+			r.Header.Set("X-Amz-Meta", "1")
+		}, 403, "SignatureDoesNotMatch", ""},
 		{"host not signed", authorization("host;", ""), 403, "SignatureDoesNotMatch", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -259,8 +288,11 @@ func TestSkew(t *testing.T) {
 		{"20141106T010406Z", ""},
 		{"20141106T010906Z", ""},
 		{"20141106T005906Z", ""},
-		{"20141106T011752Z", "Signature expired: 20141106T010406Z is now earlier than 20141106T011252Z (20141106T011752Z - 5 min.)"},
-		{"20141106T005905Z", "Signature not yet current: 20141106T010406Z is still later than 20141106T010405Z (20141106T005905Z + 5 min.)"},
+		{"20141106T011752Z",
+			"Signature expired: 20141106T010406Z is now earlier than 20141106T011252Z (20141106T011752Z - 5 min.)"},
+		{"20141106T005905Z",
+			"Signature not yet current: 20141106T010406Z is still later than 20141106T010405Z (20141106T005905Z + 5 " +
+				"min.)"},
 	} {
 		got := ""
 		if err := c.checkTime(at(test.now)); err != nil {
@@ -281,7 +313,8 @@ func FuzzSigV4(f *testing.F) {
 	f.Add("GET", "/%2e%2e/a;b", "x=%41&x=%2541", "a\tb", "{}", "t", uint8(3))
 	f.Fuzz(func(t *testing.T, method, path, query, header, body, token string, change uint8) {
 		q, err := url.ParseQuery(query)
-		if err != nil || !slices.Contains([]string{"GET", "POST", "PUT"}, method) || path != "" && path[0] != '/' || strings.ContainsAny(path, "?#") {
+		if err != nil || !slices.Contains([]string{"GET", "POST", "PUT"}, method) || path != "" && path[0] != '/' ||
+			strings.ContainsAny(path, "?#") {
 			return
 		}
 		for _, c := range header + token {
@@ -324,12 +357,17 @@ func plain(s string) bool {
 // FuzzAuthorization throws arbitrary headers and queries at a simulator: it
 // must refuse them without falling over.
 func FuzzAuthorization(f *testing.F) {
-	f.Add("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/sts/aws4_request, SignedHeaders=host, Signature=00", "20150830T123600Z", "")
-	f.Add("AWS4-HMAC-SHA256", "", "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a/b/c/d/e&X-Amz-Date=20150830T123600Z&X-Amz-SignedHeaders=host&X-Amz-Signature=0&X-Amz-Expires=-1")
+	f.Add(
+		"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/sts/aws4_request, SignedHeaders=host, Signature=00",
+		"20150830T123600Z", "")
+	f.Add("AWS4-HMAC-SHA256", "",
+		"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a/b/c/d/e&X-Amz-Date=20150830T123600Z&"+
+			"X-Amz-SignedHeaders=host&X-Amz-Signature=0&X-Amz-Expires=-1")
 	f.Add("", "", "%zz&=&&a;b")
 	sim := New(Options{Now: func() time.Time { return suiteTime }})
 	f.Fuzz(func(t *testing.T, authorization, date, query string) {
-		r, err := http.NewRequest("POST", "http://sts.example/", strings.NewReader("Action=GetCallerIdentity&Version=2011-06-15"))
+		r, err := http.NewRequest("POST", "http://sts.example/",
+			strings.NewReader("Action=GetCallerIdentity&Version=2011-06-15"))
 		if err != nil {
 			t.Fatal(err)
 		}

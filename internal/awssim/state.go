@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// An account and what is in it. Every value that hangs off a role or user
-// (policies, tags, trust) is replaced, never changed, so that a copy of the
-// struct taken under the lock is a snapshot.
+// The state of an account. The policies, tags and trust policy of a role or user
+// are replaced, never modified, so that a copy of the struct that is made under
+// the lock is a snapshot.
 type account struct {
 	partition, id string
 	organization  string
@@ -55,13 +55,13 @@ type accessKey struct {
 	session    *session
 }
 
-// session is what STS remembers of credentials it issued.
+// session is the state of credentials that STS issued.
 type session struct {
 	token          string
 	name           string // role session name; empty for GetSessionToken
 	expires        time.Time
 	tags           map[string]string // session tags
-	transitive     []string          // keys of tags that follow into the next role
+	transitive     []string          // keys of tags that the next role inherits
 	sourceIdentity string
 	policies       []*policy // session policies; empty when none restrict it
 }
@@ -111,7 +111,8 @@ func (a *AWS) createUser(in *account, name, path string, tags map[string]string)
 	if !entityName(name) || len(name) > 64 || !validPath(path) {
 		return nil, invalid("%q is no user's path and name", path+name)
 	}
-	u := &user{name: name, path: path, tags: tags, arn: in.arn("iam", "user"+path+name), id: newID("AIDA", 17), created: a.now().Truncate(time.Second)}
+	u := &user{name: name, path: path, tags: tags, arn: in.arn("iam", "user"+path+name), id: newID("AIDA", 17),
+		created: a.now().Truncate(time.Second)}
 	in.users[strings.ToLower(name)], in.usersByID[u.id] = u, u
 	a.ids[u.id] = u.arn
 	return u, nil
@@ -163,7 +164,7 @@ func (a *AWS) deleteRole(from *account, r *role) {
 	delete(a.ids, r.id)
 }
 
-// describe is the role for the caller of the Go API.
+// describe returns the role for the Go API.
 func (r *role) describe(a *AWS) Role {
 	d := Role{
 		Name: r.name, Path: r.path, Description: r.description, MaxSessionDuration: r.maxSession,
@@ -176,19 +177,21 @@ func (r *role) describe(a *AWS) Role {
 	return d
 }
 
-// newLongTermKey makes and remembers a key; an empty owner is the root user.
+// newLongTermKey makes and stores a key. An empty owner is the root user.
 func (a *AWS) newLongTermKey(in *account, owner string) *accessKey {
-	k := &accessKey{id: newID("AKIA", 16), secret: newSecret(), account: in.id, owner: owner, created: a.now().Truncate(time.Second)}
+	k := &accessKey{id: newID("AKIA", 16), secret: newSecret(), account: in.id, owner: owner,
+		created: a.now().Truncate(time.Second)}
 	a.keys[k.id] = k
 	a.secrets = keep(a.secrets, k.secret)
 	return k
 }
 
-// newSessionKey makes and remembers the credentials of a session, forgetting
-// the oldest session when there are too many.
+// newSessionKey makes and stores the credentials of a session, and drops the oldest
+// session if there are too many.
 func (a *AWS) newSessionKey(accountID, owner string, s *session, issued time.Time) *accessKey {
 	s.token = newToken()
-	k := &accessKey{id: newID("ASIA", 16), secret: newSecret(), account: accountID, owner: owner, created: issued, session: s}
+	k := &accessKey{id: newID("ASIA", 16), secret: newSecret(), account: accountID, owner: owner, created: issued,
+		session: s}
 	a.keys[k.id] = k
 	a.secrets = keep(a.secrets, k.secret, s.token)
 	a.sessions = append(a.sessions, k.id)
@@ -213,7 +216,7 @@ func (a *AWS) keysOf(owner string) []*accessKey {
 	return found
 }
 
-// policies are the inline policies of a role or user, by name.
+// policies maps names to the inline policies of a role or user.
 type policies []inline
 
 type inline struct {
@@ -260,7 +263,7 @@ func (ps policies) size() int {
 	return n
 }
 
-// documents is what evaluation wants of them.
+// documents returns the policies without their names.
 func (ps policies) documents() []*policy {
 	all := make([]*policy, len(ps))
 	for i, p := range ps {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// assumeInput is what AssumeRole and AssumeRoleWithWebIdentity have in common.
+// assumeInput has the parameters that AssumeRole and AssumeRoleWithWebIdentity have
+// in common.
 type assumeInput struct {
 	roleARN        string
 	sessionName    string
@@ -22,8 +23,8 @@ type assumeInput struct {
 	mfa            bool
 }
 
-// target is the role to be assumed; a snapshot. Of a role that does not exist
-// only the ARN is known.
+// target is a snapshot of the role to be assumed. If the role does not exist, only
+// the ARN is set.
 type target struct {
 	arn      arn
 	raw      string
@@ -75,7 +76,8 @@ func (k *checker) policyARNs() []string {
 	return arns
 }
 
-// readRoleARN tells an ARN from what is none, and a role's from others.
+// readRoleARN parses RoleArn, and distinguishes text that is no ARN from ARNs that
+// are not a role's.
 func readRoleARN(raw string) (arn, error) {
 	parsed, ok := parseARN(raw)
 	if !ok {
@@ -87,9 +89,8 @@ func readRoleARN(raw string) (arn, error) {
 	return parsed, nil
 }
 
-// assumeRole follows the order in which STS is known to find fault: shapes,
-// the ARN, the signature, permission, the chain, the duration, the session
-// policy.
+// assumeRole checks in the order of STS: the form of the parameters, the ARN, the
+// signature, permission, role chaining, the duration, the session policy.
 func assumeRole(c *call) ([]node, error) {
 	in, err := readAssumeRole(c.params)
 	if err != nil {
@@ -117,11 +118,11 @@ func assumeRole(c *call) ([]node, error) {
 	return assumed(to, next, issued, packed), nil
 }
 
-// isChaining is true of credentials with which a role can only be assumed for
-// an hour: those of a role session, and those of GetSessionToken.
+// isChaining says whether a role can be assumed for at most an hour: with
+// credentials of a role session or of GetSessionToken.
 func (c *caller) isChaining() bool { return c.session != nil }
 
-// target looks a role up. One too young to have spread counts as missing.
+// target returns the role. A role that has not propagated yet counts as missing.
 func (a *AWS) target(parsed arn, raw string, now time.Time) target {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -140,8 +141,8 @@ func (a *AWS) target(parsed arn, raw string, now time.Time) target {
 	return t
 }
 
-// admit decides whether the caller may open the session, and returns what the
-// session carries.
+// admit checks whether the caller may assume the role, and returns the tags and
+// source identity of the session.
 func (c *call) admit(in assumeInput, to target) (*session, error) {
 	tags, err := tagMap(in.tags)
 	if err != nil {
@@ -149,7 +150,8 @@ func (c *call) admit(in assumeInput, to target) (*session, error) {
 	}
 	for _, key := range in.transitive {
 		if _, there := foldedTag(tags, key); !there {
-			return nil, refuse(http.StatusBadRequest, "InvalidParameterValue", "The specified transitive tag key must be included in the requested tags.")
+			return nil, refuse(http.StatusBadRequest, "InvalidParameterValue",
+				"The specified transitive tag key must be included in the requested tags.")
 		}
 	}
 	oldTags, oldKeys, oldSource := c.caller.inherited()
@@ -172,7 +174,9 @@ func (c *call) admit(in assumeInput, to target) (*session, error) {
 	}
 	for key := range tags {
 		if _, taken := foldedTag(oldTags, key); taken {
-			return nil, refuse(http.StatusBadRequest, "InvalidParameterValue", "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
+			return nil, refuse(http.StatusBadRequest, "InvalidParameterValue",
+				"One of the specified transitive tag keys can't be set because it conflicts with a transitive tag "+
+					"key from the calling session.")
 		}
 	}
 	if in.mfa {
@@ -184,8 +188,8 @@ func (c *call) admit(in assumeInput, to target) (*session, error) {
 	}, nil
 }
 
-// mayAssume evaluates every action on its own. A denial across accounts says
-// nothing of its reason.
+// mayAssume evaluates each action separately. A denial across accounts does not
+// give its reason.
 func (c *call) mayAssume(actions []string, known facts, to target) error {
 	for _, action := range actions {
 		r := ask(c.caller, action, to.raw, known)
@@ -205,7 +209,7 @@ func (c *call) mayAssume(actions []string, known facts, to target) error {
 	return nil
 }
 
-// assumeFacts are the condition keys of an AssumeRole call.
+// assumeFacts returns the condition keys of an AssumeRole call.
 func (c *call) assumeFacts(in assumeInput, to target, tags, inherited map[string]string, source string) facts {
 	f := c.facts()
 	f.set("sts:ExternalId", in.externalID)
@@ -219,10 +223,12 @@ func (c *call) assumeFacts(in assumeInput, to target, tags, inherited map[string
 	return f
 }
 
-// open issues the session, if its duration and policies are in order.
+// open issues the session if its duration and policies are valid.
 func (c *call) open(in assumeInput, to target, s *session, chained bool) (Credentials, int, error) {
 	if to.disabled[c.region] {
-		return Credentials{}, 0, refuse(http.StatusForbidden, "RegionDisabledException", "STS is not activated in this region for account:%s. Your account administrator can activate STS in this region using the IAM Console.", to.account)
+		return Credentials{}, 0, refuse(http.StatusForbidden, "RegionDisabledException",
+			"STS is not activated in this region for account:%s. Your account administrator can activate STS in "+
+				"this region using the IAM Console.", to.account)
 	}
 	lasts := in.duration
 	if lasts == 0 {
@@ -230,9 +236,12 @@ func (c *call) open(in assumeInput, to target, s *session, chained bool) (Creden
 	}
 	switch {
 	case chained && lasts > chainedCap:
-		return Credentials{}, 0, invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+		return Credentials{}, 0,
+			invalid(
+				"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	case lasts > to.role.maxSession:
-		return Credentials{}, 0, invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+		return Credentials{}, 0,
+			invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
 	packed, err := in.restrict(s, to)
 	if err != nil {
@@ -246,8 +255,7 @@ func (c *call) open(in assumeInput, to target, s *session, chained bool) (Creden
 	return key, packed, nil
 }
 
-// issue makes the credentials of a session of a role, unless the role was
-// deleted meanwhile.
+// issue makes the credentials of a session, unless the role was deleted meanwhile.
 func (a *AWS) issue(to target, s *session, lasts time.Duration, now time.Time) (Credentials, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -263,8 +271,8 @@ func (a *AWS) issue(to target, s *session, lasts time.Duration, now time.Time) (
 	return a.newSessionKey(to.account, to.role.id, s, issued).credentials(), nil
 }
 
-// restrict puts the session policies on the session and returns how much of
-// the space for them and for tags is used, in percent, zero when none came.
+// restrict adds the session policies to the session. It returns the percentage of
+// the space for policies and tags that they use, or zero if there are none.
 func (in assumeInput) restrict(s *session, to target) (packed int, err error) {
 	if in.policy == "" && len(in.policyARNs) == 0 && len(in.tags) == 0 {
 		return 0, nil
@@ -289,13 +297,14 @@ func (in assumeInput) restrict(s *session, to target) (packed int, err error) {
 		s.policies = append(s.policies, p)
 	}
 	if packed = (size*100 + packedLimit - 1) / packedLimit; packed > 100 {
-		return 0, refuse(http.StatusBadRequest, "PackedPolicyTooLarge", "Packed policy consumes %d%% of allotted space, please use smaller policy.", packed)
+		return 0, refuse(http.StatusBadRequest, "PackedPolicyTooLarge",
+			"Packed policy consumes %d%% of allotted space, please use smaller policy.", packed)
 	}
 	return packed, nil
 }
 
-// managedPolicy finds a policy by ARN: one of the role's account, or one of
-// the two of AWS's own that are simulated.
+// managedPolicy returns a policy by ARN: one of the role's account, or one of the
+// two AWS managed policies that are simulated.
 func (t target) managedPolicy(name string) (*policy, error) {
 	if p := t.managed[name]; p != nil {
 		return p, nil
@@ -315,7 +324,7 @@ var (
 		"Action":["iam:Get*","iam:List*","sts:Get*"]}}`)
 )
 
-// lazyPolicy parses a policy of ours at first use.
+// lazyPolicy returns a function that parses a policy at first use.
 func lazyPolicy(text string) func() *policy {
 	return sync.OnceValue(func() *policy {
 		p, err := parseIdentityPolicy(text)
@@ -326,7 +335,7 @@ func lazyPolicy(text string) func() *policy {
 	})
 }
 
-// assumed is the result of AssumeRole.
+// assumed returns the result of AssumeRole.
 func assumed(to target, s *session, k Credentials, packed int) []node {
 	result := append(optional("SourceIdentity", s.sourceIdentity), assumedRoleUser(to, s.name), credentialsNode(k))
 	if packed > 0 {
@@ -396,8 +405,8 @@ func (a *AWS) sessionToken(who *caller, lasts time.Duration, now time.Time) Cred
 	return a.newSessionKey(who.account, who.uniqueID, s, issued).credentials()
 }
 
-// serviceSession is AssumeRole as a service does it for a workload: the trust
-// policy must name the service, and nothing else is asked.
+// serviceSession assumes a role as a service does for a workload. Only the trust
+// policy must allow it, by the service's name.
 func (a *AWS) serviceSession(owner string, s ServiceSession) (Credentials, error) {
 	c := &call{aws: a, http: &http.Request{}, now: a.now(), caller: &caller{service: s.Service}}
 	a.mu.Lock()
@@ -446,7 +455,8 @@ func (c *call) admitService(in assumeInput, to target, owner, sourceARN string) 
 	for _, action := range actions {
 		r := ask(c.caller, action, to.raw, known)
 		if !to.exists || !evaluateAssume(r, to.role.trust, to.account).allowed {
-			return nil, denied("User: %s is not authorized to perform: %s on resource: %s", c.caller.service, action, to.raw)
+			return nil, denied("User: %s is not authorized to perform: %s on resource: %s", c.caller.service, action,
+				to.raw)
 		}
 	}
 	return &session{name: in.sessionName, tags: tags, transitive: in.transitive}, nil

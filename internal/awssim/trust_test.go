@@ -84,58 +84,88 @@ func TestTrust(t *testing.T) {
 	allow("the account as root", trusting(`{"AWS":"arn:aws:iam::111122223333:root"}`))
 	allow("the account as digits", trusting(`{"AWS":"111122223333"}`))
 	allow("the user", trusting(me))
-	allow("one of several", trusting(`{"AWS":["arn:aws:iam::444455556666:root","`+w.operator.ARN+`"],"Service":"ecs-tasks.amazonaws.com"}`))
+	allow("one of several",
+		trusting(`{"AWS":["arn:aws:iam::444455556666:root","`+w.operator.ARN+`"],"Service":"ecs-tasks.amazonaws.com"}`))
 	allow("everyone", trusting(`"*"`))
 	allow("every AWS principal", trusting(`{"AWS":"*"}`))
 	deny("another account", trusting(`{"AWS":"444455556666"}`))
 	deny("a user whose name begins like mine", trusting(`{"AWS":"`+w.vendor.CreateUser("operator2", "").ARN+`"}`))
 	deny("a service", trusting(`{"Service":"ecs-tasks.amazonaws.com"}`))
 	deny("a session of that name", trusting(`{"AWS":"arn:aws:sts::111122223333:assumed-role/operator/run-1"}`))
-	deny("everyone but me", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","NotPrincipal":{"AWS":"`+w.operator.ARN+`"},"Action":"sts:AssumeRole"}}`)
-	allow("everyone but another", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","NotPrincipal":{"AWS":"444455556666"},"Action":"sts:AssumeRole"}}`)
+	deny("everyone but me",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","NotPrincipal":{"AWS":"`+w.operator.ARN+
+			`"},"Action":"sts:AssumeRole"}}`)
+	allow("everyone but another",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","NotPrincipal":{"AWS":"444455556666"},`+
+			`"Action":"sts:AssumeRole"}}`)
 
-	for _, action := range []string{`"sts:AssumeRole"`, `"STS:assumerole"`, `"sts:*"`, `"sts:Assume????"`, `"*"`, `["sts:TagSession","sts:AssumeRole"]`} {
-		allow("action "+action, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":`+action+`}]}`)
+	for _, action := range []string{`"sts:AssumeRole"`, `"STS:assumerole"`, `"sts:*"`, `"sts:Assume????"`, `"*"`,
+		`["sts:TagSession","sts:AssumeRole"]`} {
+		allow("action "+action,
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":`+action+`}]}`)
 	}
-	deny("another action", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRoleWithSAML"}]}`)
-	deny("all actions but this", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","NotAction":"sts:AssumeRole"}]}`)
-	allow("all actions but another", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","NotAction":"sts:TagSession"}]}`)
-	deny("denied after being allowed", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"},
-		{"Effect":"Deny","Principal":`+me+`,"Action":"sts:AssumeRole"}]}`)
+	deny("another action",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRoleWithSAML"}]}`)
+	deny("all actions but this",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","NotAction":"sts:AssumeRole"}]}`)
+	allow("all actions but another",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","NotAction":"sts:TagSession"}]}`)
+	deny("denied after being allowed",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"},`+
+			` {"Effect":"Deny","Principal":`+me+`,"Action":"sts:AssumeRole"}]}`)
 
 	deny("an external id is asked for and none came", if_(`{"StringEquals":{"sts:ExternalId":"e-42"}}`))
-	deny("an external id is asked for and another came", if_(`{"StringEquals":{"sts:ExternalId":"e-42"}}`), externalID("e-43"))
+	deny("an external id is asked for and another came", if_(`{"StringEquals":{"sts:ExternalId":"e-42"}}`),
+		externalID("e-43"))
 	allow("the external id came", if_(`{"StringEquals":{"sts:ExternalId":"e-42"}}`), externalID("e-42"))
-	allow("one of two external ids came", if_(`{"StringEquals":{"sts:ExternalId":["e-41","e-42"]}}`), externalID("e-42"))
+	allow("one of two external ids came", if_(`{"StringEquals":{"sts:ExternalId":["e-41","e-42"]}}`),
+		externalID("e-42"))
 	deny("case counts in values", if_(`{"StringEquals":{"sts:ExternalId":"E-42"}}`), externalID("e-42"))
 	allow("case does not count in keys", if_(`{"StringEquals":{"STS:externalid":"e-42"}}`), externalID("e-42"))
 	allow("a negation accepts an absent key", if_(`{"StringNotEquals":{"sts:ExternalId":"e-42"}}`))
-	deny("a negation refuses each of its values", if_(`{"StringNotEquals":{"sts:ExternalId":["e-41","e-42"]}}`), externalID("e-42"))
+	deny("a negation refuses each of its values", if_(`{"StringNotEquals":{"sts:ExternalId":["e-41","e-42"]}}`),
+		externalID("e-42"))
 	allow("IfExists accepts an absent key", if_(`{"StringEqualsIfExists":{"sts:ExternalId":"e-42"}}`))
-	deny("IfExists compares a present key", if_(`{"StringEqualsIfExists":{"sts:ExternalId":"e-42"}}`), externalID("e-43"))
+	deny("IfExists compares a present key", if_(`{"StringEqualsIfExists":{"sts:ExternalId":"e-42"}}`),
+		externalID("e-43"))
 	allow("Null true means absent", if_(`{"Null":{"sts:ExternalId":"true"}}`))
 	deny("Null true refuses what is there", if_(`{"Null":{"sts:ExternalId":true}}`), externalID("e-42"))
 	deny("Null false refuses what is absent", if_(`{"Null":{"sts:ExternalId":"false"}}`))
-	deny("all operators must hold", if_(`{"StringEquals":{"sts:ExternalId":"e-42"},"StringLike":{"sts:RoleSessionName":"x*"}}`), externalID("e-42"))
-	allow("all operators hold", if_(`{"StringEquals":{"sts:ExternalId":"e-42"},"StringLike":{"sts:RoleSessionName":"run-?"}}`), externalID("e-42"))
-	deny("the duration is not a key of AssumeRole", if_(`{"NumericLessThanEquals":{"sts:DurationSeconds":"43200"}}`), lasting(900))
+	deny("all operators must hold",
+		if_(`{"StringEquals":{"sts:ExternalId":"e-42"},"StringLike":{"sts:RoleSessionName":"x*"}}`), externalID("e-42"))
+	allow("all operators hold",
+		if_(`{"StringEquals":{"sts:ExternalId":"e-42"},"StringLike":{"sts:RoleSessionName":"run-?"}}`),
+		externalID("e-42"))
+	deny("the duration is not a key of AssumeRole", if_(`{"NumericLessThanEquals":{"sts:DurationSeconds":"43200"}}`),
+		lasting(900))
 
-	allow("the principal's ARN by pattern", trusting(`{"AWS":"111122223333"}`, where(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:user/op*"}}`)))
-	deny("another ARN by pattern", trusting(`{"AWS":"111122223333"}`, where(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*"}}`)))
-	deny("a pattern does not run over colons", trusting(`{"AWS":"111122223333"}`, where(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam:*operator"}}`)))
-	allow("a string does", trusting(`{"AWS":"111122223333"}`, where(`{"StringLike":{"aws:PrincipalArn":"arn:aws:iam:*operator"}}`)))
-	allow("the user's name as a variable", if_(`{"StringLike":{"sts:RoleSessionName":"${aws:username}-*"}}`), sessionName("operator-7"))
-	deny("another name than the variable", if_(`{"StringLike":{"sts:RoleSessionName":"${aws:username}-*"}}`), sessionName("other-7"))
+	allow("the principal's ARN by pattern", trusting(`{"AWS":"111122223333"}`,
+		where(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:user/op*"}}`)))
+	deny("another ARN by pattern", trusting(`{"AWS":"111122223333"}`,
+		where(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*"}}`)))
+	deny("a pattern does not run over colons", trusting(`{"AWS":"111122223333"}`,
+		where(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam:*operator"}}`)))
+	allow("a string does", trusting(`{"AWS":"111122223333"}`,
+		where(`{"StringLike":{"aws:PrincipalArn":"arn:aws:iam:*operator"}}`)))
+	allow("the user's name as a variable", if_(`{"StringLike":{"sts:RoleSessionName":"${aws:username}-*"}}`),
+		sessionName("operator-7"))
+	deny("another name than the variable", if_(`{"StringLike":{"sts:RoleSessionName":"${aws:username}-*"}}`),
+		sessionName("other-7"))
 	deny("a variable without a value", if_(`{"StringLike":{"sts:RoleSessionName":"${aws:PrincipalTag/none}*"}}`))
-	deny("no variables before 2012", `{"Version":"2008-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Condition":{"StringLike":{"sts:RoleSessionName":"${aws:username}-*"}}}}`, sessionName("operator-7"))
+	deny("no variables before 2012",
+		`{"Version":"2008-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole",`+
+			`"Condition":{"StringLike":{"sts:RoleSessionName":"${aws:username}-*"}}}}`, sessionName("operator-7"))
 	allow("the address", if_(`{"IpAddress":{"aws:SourceIp":["10.0.0.0/8","127.0.0.0/8"]}}`))
 	deny("another address", if_(`{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`))
 	deny("but this address", if_(`{"NotIpAddress":{"aws:SourceIp":"127.0.0.1"}}`))
 	allow("transport", if_(`{"Bool":{"aws:SecureTransport":true}}`))
 	allow("the region asked", if_(`{"StringEquals":{"aws:RequestedRegion":"eu-west-1"}}`))
-	allow("before the end of time", if_(`{"DateLessThan":{"aws:CurrentTime":"2999-01-01T00:00:00Z"},"NumericGreaterThan":{"aws:EpochTime":1000}}`))
+	allow("before the end of time",
+		if_(`{"DateLessThan":{"aws:CurrentTime":"2999-01-01T00:00:00Z"},"NumericGreaterThan":{"aws:EpochTime":1000}}`))
 	deny("no MFA key on long-term keys", if_(`{"Bool":{"aws:MultiFactorAuthPresent":"false"}}`))
-	allow("the type of principal", if_(`{"StringEquals":{"aws:PrincipalType":"User","aws:PrincipalAccount":"111122223333","aws:userid":"`+w.operator.ID+`"}}`))
+	allow("the type of principal",
+		if_(`{"StringEquals":{"aws:PrincipalType":"User","aws:PrincipalAccount":"111122223333",`+
+			`"aws:userid":"`+w.operator.ID+`"}}`))
 
 	only := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`
 	deny("tags without TagSession", only, tags("team", "blue"))
@@ -143,13 +173,17 @@ func TestTrust(t *testing.T) {
 	allow("tags with TagSession", trusting(`"*"`), tags("team", "blue"))
 	allow("a tag as asked for", if_(`{"StringEquals":{"aws:RequestTag/Team":["blue","green"]}}`), tags("team", "blue"))
 	deny("a tag that is missing", if_(`{"StringEquals":{"aws:RequestTag/team":"blue"}}`), tags("other", "blue"))
-	allow("only tags of these keys", if_(`{"ForAllValues:StringEquals":{"aws:TagKeys":["team","run"]}}`), tags("team", "blue"))
-	deny("a tag of another key", if_(`{"ForAllValues:StringEquals":{"aws:TagKeys":["team","run"]}}`), tags("team", "blue", "cost", "1"))
+	allow("only tags of these keys", if_(`{"ForAllValues:StringEquals":{"aws:TagKeys":["team","run"]}}`),
+		tags("team", "blue"))
+	deny("a tag of another key", if_(`{"ForAllValues:StringEquals":{"aws:TagKeys":["team","run"]}}`),
+		tags("team", "blue", "cost", "1"))
 	allow("ForAllValues holds of nothing", if_(`{"ForAllValues:StringEquals":{"aws:TagKeys":["team"]}}`))
 	deny("ForAnyValue does not", if_(`{"ForAnyValue:StringEquals":{"aws:TagKeys":["team"]}}`))
-	allow("one of the tags", if_(`{"ForAnyValue:StringEquals":{"aws:TagKeys":["team"]}}`), tags("team", "blue", "cost", "1"))
+	allow("one of the tags", if_(`{"ForAnyValue:StringEquals":{"aws:TagKeys":["team"]}}`),
+		tags("team", "blue", "cost", "1"))
 	allow("the source identity", if_(`{"StringLike":{"sts:SourceIdentity":"al*"}}`), sourceIdentity("alice"))
-	deny("aws:SourceIdentity is the session's, and there is none", if_(`{"StringLike":{"aws:SourceIdentity":"*"}}`), sourceIdentity("alice"))
+	deny("aws:SourceIdentity is the session's, and there is none", if_(`{"StringLike":{"aws:SourceIdentity":"*"}}`),
+		sourceIdentity("alice"))
 }
 
 // TestWhoMustAllow is the table of what must be allowed on which side.
@@ -170,14 +204,18 @@ func TestWhoMustAllow(t *testing.T) {
 		{"within, everyone named", vendorID, "*", none, ""},
 		{"within, the account named", vendorID, "ACCOUNT", none, "AccessDenied"},
 		{"within, the account named and the user allowed", vendorID, "ACCOUNT", may, ""},
-		{"within, another role allowed", vendorID, "ACCOUNT", policyFor("sts:AssumeRole", "arn:aws:iam::"+vendorID+":role/other"), "AccessDenied"},
-		{"within, the user named and denied", vendorID, "USER", `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:*","Resource":"*"}}`, "AccessDenied"},
+		{"within, another role allowed", vendorID, "ACCOUNT",
+			policyFor("sts:AssumeRole", "arn:aws:iam::"+vendorID+":role/other"), "AccessDenied"},
+		{"within, the user named and denied", vendorID, "USER",
+			`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:*","Resource":"*"}}`, "AccessDenied"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
 			user := w.vendor.CreateUser("someone", test.identity)
-			principal := map[string]string{"USER": `{"AWS":"` + user.ARN + `"}`, "ACCOUNT": `{"AWS":"` + vendorID + `"}`, "*": `"*"`}[test.principal]
-			role := w.aws.Account(test.account).CreateRole(awssim.Role{Name: "target", Path: "/a/b/", TrustPolicy: trusting(principal)})
+			principal := map[string]string{"USER": `{"AWS":"` + user.ARN + `"}`,
+				"ACCOUNT": `{"AWS":"` + vendorID + `"}`, "*": `"*"`}[test.principal]
+			role := w.aws.Account(test.account).CreateRole(
+				awssim.Role{Name: "target", Path: "/a/b/", TrustPolicy: trusting(principal)})
 			_, err := w.assume(user.Key, &sts.AssumeRoleInput{RoleArn: &role.ARN})
 			wantCode(t, err, test.want)
 		})
@@ -196,7 +234,8 @@ func TestReasonsWithinAnAccount(t *testing.T) {
 	}
 	deny(" on resource: " + role.ARN + " because no identity-based policy allows the sts:AssumeRole action")
 
-	w.vendor.SetUserPolicy("someone", "no", `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`)
+	w.vendor.SetUserPolicy("someone", "no",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`)
 	deny(" on resource: " + role.ARN + " with an explicit deny in an identity-based policy")
 	w.vendor.SetUserPolicy("someone", "no", "")
 
@@ -206,7 +245,8 @@ func TestReasonsWithinAnAccount(t *testing.T) {
 
 	w.vendor.SetTrustPolicy("target", trusting(`{"AWS":"`+customerID+`"}`))
 	deny(" because no role trust policy allows the sts:AssumeRole action")
-	w.vendor.SetTrustPolicy("target", `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"}}`)
+	w.vendor.SetTrustPolicy("target",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"}}`)
 	deny(" with an explicit deny in the role trust policy")
 
 	gone := "arn:aws:iam::" + vendorID + ":role/gone"
@@ -259,8 +299,9 @@ func TestRecreatedPrincipalIsAStranger(t *testing.T) {
 
 // hop creates a role in the vendor's account and returns its session.
 func (w *world) hop(name string, options ...func(*sts.AssumeRoleInput)) (awssim.Role, awssim.Credentials) {
-	role := w.vendor.CreateRole(awssim.Role{Name: name, Path: "/hop/", TrustPolicy: trusting(`{"AWS":"` + vendorID + `"}`),
-		MaxSessionDuration: 12 * time.Hour, Policies: map[string]string{"all": awssim.AllowAll}})
+	role := w.vendor.CreateRole(awssim.Role{Name: name, Path: "/hop/",
+		TrustPolicy: trusting(`{"AWS":"` + vendorID + `"}`), MaxSessionDuration: 12 * time.Hour,
+		Policies: map[string]string{"all": awssim.AllowAll}})
 	in := asking(options...)
 	in.RoleArn = &role.ARN
 	return role, w.mustAssume(w.operator.Key, in)
@@ -269,7 +310,8 @@ func (w *world) hop(name string, options ...func(*sts.AssumeRoleInput)) (awssim.
 func TestRoleSessionsAsPrincipals(t *testing.T) {
 	w := newWorld(t)
 	hop, session := w.hop("broker")
-	role := w.customer.CreateRole(awssim.Role{Name: "target", TrustPolicy: trusting(`"*"`), MaxSessionDuration: 12 * time.Hour})
+	role := w.customer.CreateRole(awssim.Role{Name: "target", TrustPolicy: trusting(`"*"`),
+		MaxSessionDuration: 12 * time.Hour})
 	for principal, want := range map[string]string{
 		hop.ARN: "",
 		"arn:aws:sts::111122223333:assumed-role/broker/run-1":     "",
@@ -281,7 +323,10 @@ func TestRoleSessionsAsPrincipals(t *testing.T) {
 		_, err := w.assume(session, &sts.AssumeRoleInput{RoleArn: &role.ARN})
 		wantCode(t, err, want)
 	}
-	w.customer.SetTrustPolicy("target", trusting(`{"AWS":"111122223333"}`, where(`{"ArnEquals":{"aws:PrincipalArn":"`+hop.ARN+`"},"StringEquals":{"aws:PrincipalType":"AssumedRole","aws:userid":"`+hop.ID+`:run-1"}}`)))
+	w.customer.SetTrustPolicy("target", trusting(`{"AWS":"111122223333"}`,
+		where(
+			`{"ArnEquals":{"aws:PrincipalArn":"`+hop.ARN+`"},"StringEquals":{"aws:PrincipalType":"AssumedRole",`+
+				`"aws:userid":"`+hop.ID+`:run-1"}}`)))
 	w.mustAssume(session, &sts.AssumeRoleInput{RoleArn: &role.ARN})
 }
 
@@ -293,10 +338,13 @@ func TestSessionPolicyRestricts(t *testing.T) {
 	}
 	reading := limited(policyFor("iam:Get*", "*"))
 	within := w.vendor.CreateRole(awssim.Role{Name: "within", TrustPolicy: trusting(`{"AWS":"` + hop.ARN + `"}`)})
-	bySession := w.vendor.CreateRole(awssim.Role{Name: "by-session", TrustPolicy: trusting(`{"AWS":"arn:aws:sts::111122223333:assumed-role/broker/run-1"}`)})
+	bySession := w.vendor.CreateRole(awssim.Role{Name: "by-session",
+		TrustPolicy: trusting(`{"AWS":"arn:aws:sts::111122223333:assumed-role/broker/run-1"}`)})
 
 	_, err := w.assume(reading, &sts.AssumeRoleInput{RoleArn: &within.ARN})
-	wantMessage(t, err, "User: arn:aws:sts::111122223333:assumed-role/broker/run-1 is not authorized to perform: sts:AssumeRole on resource: "+within.ARN+" because no session policy allows the sts:AssumeRole action")
+	wantMessage(t, err,
+		"User: arn:aws:sts::111122223333:assumed-role/broker/run-1 is not authorized to perform: sts:AssumeRole on "+
+			"resource: "+within.ARN+" because no session policy allows the sts:AssumeRole action")
 	w.mustAssume(reading, &sts.AssumeRoleInput{RoleArn: &bySession.ARN})
 	w.mustAssume(limited(policyFor("sts:AssumeRole", within.ARN)), &sts.AssumeRoleInput{RoleArn: &within.ARN})
 
@@ -308,7 +356,8 @@ func TestSessionPolicyRestricts(t *testing.T) {
 
 func TestChains(t *testing.T) {
 	w := newWorld(t)
-	target := w.customer.CreateRole(awssim.Role{Name: "target", TrustPolicy: trusting(`{"AWS":"111122223333"}`), MaxSessionDuration: 12 * time.Hour})
+	target := w.customer.CreateRole(awssim.Role{Name: "target", TrustPolicy: trusting(`{"AWS":"111122223333"}`),
+		MaxSessionDuration: 12 * time.Hour})
 	_, session := w.hop("broker", sourceIdentity("alice"), tags("Team", "blue", "Run", "7"), transitive("Team"))
 	ask := func(want string, options ...func(*sts.AssumeRoleInput)) {
 		t.Helper()
@@ -325,28 +374,41 @@ func TestChains(t *testing.T) {
 	ask("", sourceIdentity("alice"))
 
 	w.customer.SetTrustPolicy("target", trusting(`{"AWS":"111122223333"}`,
-		where(`{"StringEquals":{"aws:PrincipalTag/team":"blue","aws:PrincipalTag/run":"7","aws:ResourceTag/Team":"blue","sts:SourceIdentity":"alice","aws:SourceIdentity":"alice"}}`)))
+		where(
+			`{"StringEquals":{"aws:PrincipalTag/team":"blue","aws:PrincipalTag/run":"7",`+
+				`"aws:ResourceTag/Team":"blue","sts:SourceIdentity":"alice","aws:SourceIdentity":"alice"}}`)))
 	ask("")
-	w.customer.SetTrustPolicy("target", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":["sts:AssumeRole","sts:SetSourceIdentity"]}}`)
+	w.customer.SetTrustPolicy("target",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},`+
+			`"Action":["sts:AssumeRole","sts:SetSourceIdentity"]}}`)
 	ask("AccessDenied") // inherited tags need sts:TagSession
-	w.customer.SetTrustPolicy("target", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":["sts:AssumeRole","sts:TagSession"]}}`)
+	w.customer.SetTrustPolicy("target",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},`+
+			`"Action":["sts:AssumeRole","sts:TagSession"]}}`)
 	ask("AccessDenied") // and an inherited source identity sts:SetSourceIdentity
 }
 
 func TestServiceSession(t *testing.T) {
 	w := newWorld(t)
-	w.vendor.CreateRole(awssim.Role{Name: "pod", TrustPolicy: trusting(`{"Service":"pods.eks.amazonaws.com"}`, where(`{"StringEquals":{"aws:SourceAccount":"111122223333"}}`)),
+	w.vendor.CreateRole(awssim.Role{Name: "pod", TrustPolicy: trusting(`{"Service":"pods.eks.amazonaws.com"}`,
+		where(`{"StringEquals":{"aws:SourceAccount":"111122223333"}}`)),
 		Policies: map[string]string{"all": awssim.AllowAll}})
-	k, err := w.vendor.ServiceSession(awssim.ServiceSession{Service: "pods.eks.amazonaws.com", Role: "pod", Tags: map[string]string{"kubernetes-namespace": "agents"}, Transitive: []string{"kubernetes-namespace"}})
+	k, err := w.vendor.ServiceSession(awssim.ServiceSession{Service: "pods.eks.amazonaws.com", Role: "pod",
+		Tags: map[string]string{"kubernetes-namespace": "agents"}, Transitive: []string{"kubernetes-namespace"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	role := w.role("target", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}}`)
+	role := w.role("target",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}}`)
 	_, err = w.assume(k, &sts.AssumeRoleInput{RoleArn: &role.ARN})
-	wantMessage(t, err, "User: arn:aws:sts::111122223333:assumed-role/pod/session is not authorized to perform: sts:TagSession on resource: "+role.ARN)
-	w.customer.SetTrustPolicy("target", trusting(`"*"`, where(`{"StringEquals":{"aws:PrincipalTag/kubernetes-namespace":"agents"}}`)))
+	wantMessage(t, err,
+		"User: arn:aws:sts::111122223333:assumed-role/pod/session is not authorized to perform: sts:TagSession on "+
+			"resource: "+role.ARN)
+	w.customer.SetTrustPolicy("target", trusting(`"*"`,
+		where(`{"StringEquals":{"aws:PrincipalTag/kubernetes-namespace":"agents"}}`)))
 	w.mustAssume(k, &sts.AssumeRoleInput{RoleArn: &role.ARN})
-	if _, err := w.vendor.ServiceSession(awssim.ServiceSession{Service: "lambda.amazonaws.com", Role: "pod"}); err == nil {
+	if _, err := w.vendor.ServiceSession(awssim.ServiceSession{Service: "lambda.amazonaws.com",
+		Role: "pod"}); err == nil {
 		t.Error("a service that is not trusted got a session")
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"unicode/utf16"
 )
 
-// shape is what the service model says of a parameter. Lengths count UTF-16
-// units; max zero means no limit. The pattern is shown in errors as the model
-// writes it.
+// shape has the constraints of a parameter in the service model. Lengths are in
+// UTF-16 units; a max of zero means no limit. Errors show the pattern as the model
+// has it.
 type shape struct {
 	min, max int
 	pattern  string
@@ -55,13 +55,14 @@ var (
 	pathShape           = shaped(1, 512, pathPattern, pathGo)
 	pathPrefixShape     = shaped(1, 512, prefixPattern, prefixGo)
 	markerShape         = shaped(1, 320, `[\u0020-\u00FF]+`, `[\x{20}-\x{FF}]+`)
-	descriptionShape    = shaped(0, 1000, `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`, `[\t\n\r\x{20}-\x{7E}\x{A1}-\x{FF}]*`)
-	keyIDShape          = shaped(16, 128, `[\w]+`, "")
-	urlShape            = shaped(1, 255, "", `(?s:.*)`)
+	descriptionShape    = shaped(0, 1000, `[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`,
+		`[\t\n\r\x{20}-\x{7E}\x{A1}-\x{FF}]*`)
+	keyIDShape = shaped(16, 128, `[\w]+`, "")
+	urlShape   = shaped(1, 255, "", `(?s:.*)`)
 )
 
-// checker reads parameters and collects everything wrong with them, because
-// the service reports all violations at once.
+// checker parses parameters and collects all violations, because the service
+// reports them together.
 type checker struct {
 	in         params
 	violations []string
@@ -70,7 +71,7 @@ type checker struct {
 
 func (p params) check() *checker { return &checker{in: p} }
 
-// required reads a parameter that must be there.
+// required returns a parameter that must be present.
 func (k *checker) required(name string, s shape) string {
 	if !k.in.has(name) {
 		k.null(name)
@@ -80,11 +81,12 @@ func (k *checker) required(name string, s shape) string {
 }
 
 func (k *checker) null(name string) {
-	k.violations = append(k.violations, "Value null at '"+label(name)+"' failed to satisfy constraint: Member must not be null")
+	k.violations = append(k.violations, "Value null at '"+label(
+		name)+"' failed to satisfy constraint: Member must not be null")
 }
 
-// optional reads a parameter that may be absent, which is the same as empty
-// to the caller though not to the service.
+// optional returns a parameter that may be absent. Its callers treat an absent one
+// as empty; the service does not.
 func (k *checker) optional(name string, s shape) string {
 	if !k.in.has(name) {
 		return ""
@@ -94,8 +96,8 @@ func (k *checker) optional(name string, s shape) string {
 	return v
 }
 
-// text holds a value against its shape. The order of complaints is that of
-// the service.
+// text checks a value against its shape. The violations are in the order of the
+// service's.
 func (k *checker) text(where, v string, s shape) {
 	if s.pattern != "" && !s.match(v) {
 		k.violate(v, where, "satisfy regular expression pattern: "+s.pattern)
@@ -113,7 +115,7 @@ func (k *checker) violate(v, where, must string) {
 	k.violations = append(k.violations, "Value '"+v+"' at '"+where+"' failed to satisfy constraint: Member must "+must)
 }
 
-// number reads an integer; absent is zero, which no range includes.
+// number parses an integer. An absent one is zero, which is in no range.
 func (k *checker) number(name string, min, max int) int {
 	if !k.in.has(name) {
 		return 0
@@ -141,14 +143,15 @@ func (k *checker) seconds(name string, min, max int) time.Duration {
 	return time.Duration(k.number(name, min, max)) * time.Second
 }
 
-// size complains of a list that is too long.
+// size checks the length of a list.
 func (k *checker) size(name string, n, max int) {
 	if n > max {
 		k.violate("["+strconv.Itoa(n)+" items]", label(name), "have length less than or equal to "+strconv.Itoa(max))
 	}
 }
 
-// tags reads Tags; that keys repeat is not a matter of shape and comes later.
+// tags parses Tags. It does not look for duplicate keys, which the service reports
+// later.
 func (k *checker) tags() []tag {
 	found := k.in.structs("Tags", "Key", "Value")
 	k.size("Tags", len(found), 50)
@@ -170,7 +173,7 @@ func (k *checker) tags() []tag {
 	return all
 }
 
-// err is nil, or everything that was wrong.
+// err returns all violations, or nil.
 func (k *checker) err() error {
 	switch n := len(k.violations); {
 	case k.malformed != nil:
@@ -184,7 +187,7 @@ func (k *checker) err() error {
 	}
 }
 
-// label is a parameter's name as errors show it: in lower camel case.
+// label returns a parameter's name as errors show it, in lower camel case.
 func label(name string) string {
 	if name == "" {
 		return ""
@@ -194,15 +197,17 @@ func label(name string) string {
 
 type tag struct{ key, value string }
 
-// tagMap refuses keys that are the same but for case, and AWS's own.
+// tagMap refuses keys that differ only in case, and keys reserved for AWS.
 func tagMap(tags []tag) (map[string]string, error) {
 	m := map[string]string{}
 	for _, t := range tags {
 		if strings.HasPrefix(strings.ToLower(t.key), "aws:") {
-			return nil, refuse(http.StatusBadRequest, "InvalidParameterValue", "aws: prefixed tag key names are not allowed for external use.")
+			return nil, refuse(http.StatusBadRequest, "InvalidParameterValue",
+				"aws: prefixed tag key names are not allowed for external use.")
 		}
 		if _, twice := foldedTag(m, t.key); twice {
-			return nil, refuse(http.StatusBadRequest, "InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+			return nil, refuse(http.StatusBadRequest, "InvalidParameterValue",
+				"Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		}
 		m[t.key] = t.value
 	}

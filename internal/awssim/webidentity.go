@@ -16,8 +16,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// provider is an OpenID Connect provider of an account. keys and fetched are
-// guarded by the lock; the rest never changes.
+// provider is an OpenID Connect provider of an account. The lock guards keys and
+// fetched; the rest is immutable.
 type provider struct {
 	name      string // the issuer's URL without its scheme
 	issuer    string
@@ -26,7 +26,7 @@ type provider struct {
 	thumbs    []string
 	tags      map[string]string
 	created   time.Time
-	fixed     bool // keys were given, and are never fetched
+	fixed     bool // keys were set, and are never fetched
 	keys      jose.JSONWebKeySet
 	fetched   time.Time
 }
@@ -47,12 +47,14 @@ func badToken(format string, args ...any) *Error {
 	return refuse(http.StatusBadRequest, "InvalidIdentityToken", format, args...)
 }
 
-var errNoKey = badToken("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
+var errNoKey = badToken(
+	"Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity " +
+		"documentation for requirements")
 
-// algorithms are those the service model lists.
+// algorithms are the signature algorithms that the service model lists.
 var algorithms = []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512}
 
-// token is a web identity token that has been verified.
+// token is a verified web identity token.
 type token struct {
 	Issuer   string          `json:"iss"`
 	Subject  string          `json:"sub"`
@@ -96,7 +98,7 @@ func assumeRoleWithWebIdentity(c *call) ([]node, error) {
 	if err := c.fault.error(); err != nil {
 		return nil, err
 	}
-	c.region = "us-east-1" // nothing says which endpoint was asked
+	c.region = "us-east-1" // the request does not show its endpoint
 	t, p, err := c.verifyToken(raw, parsed.account)
 	if err != nil {
 		return nil, err
@@ -118,11 +120,12 @@ func assumeRoleWithWebIdentity(c *call) ([]node, error) {
 	), nil
 }
 
-// verifyToken checks a token against the providers of an account.
+// verifyToken verifies a token with the account's providers.
 func (c *call) verifyToken(raw, owner string) (*token, *provider, error) {
 	signed, err := jose.ParseSignedCompact(raw, algorithms)
 	if err != nil {
-		return nil, nil, badToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+		return nil, nil,
+			badToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
 	}
 	t, err := readClaims(signed.UnsafePayloadWithoutVerification())
 	if err != nil {
@@ -145,7 +148,8 @@ func (c *call) verifyToken(raw, owner string) (*token, *provider, error) {
 func readClaims(payload []byte) (*token, error) {
 	var t token
 	if err := json.Unmarshal(payload, &t); err != nil {
-		return nil, badToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+		return nil,
+			badToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
 	}
 	var one string
 	if json.Unmarshal(t.Audience, &one) == nil {
@@ -156,7 +160,8 @@ func readClaims(payload []byte) (*token, error) {
 	for _, claim := range []struct {
 		name string
 		has  bool
-	}{{"iss", t.Issuer != ""}, {"sub", t.Subject != ""}, {"aud", len(t.audience) > 0}, {"exp", t.Expires != nil}, {"iat", t.Issued != nil}} {
+	}{{"iss", t.Issuer != ""}, {"sub", t.Subject != ""}, {"aud", len(t.audience) > 0}, {"exp", t.Expires != nil},
+		{"iat", t.Issued != nil}} {
 		if !claim.has {
 			return nil, badToken("Missing a required claim: %s", claim.name)
 		}
@@ -164,7 +169,7 @@ func readClaims(payload []byte) (*token, error) {
 	return &t, nil
 }
 
-// check holds the claims against the provider and the clock.
+// check compares the claims with the provider and the clock.
 func (t *token) check(p *provider, now time.Time) error {
 	if !slices.ContainsFunc(t.audience, func(aud string) bool { return slices.Contains(p.clientIDs, aud) }) {
 		return badToken("Incorrect token audience")
@@ -175,7 +180,8 @@ func (t *token) check(p *provider, now time.Time) error {
 		return badToken("Token timestamps must be integers")
 	}
 	if now.Unix() >= expires {
-		return refuse(http.StatusBadRequest, "ExpiredTokenException", "Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), expires)
+		return refuse(http.StatusBadRequest, "ExpiredTokenException",
+			"Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), expires)
 	}
 	ahead := now.Add(5 * time.Minute).Unix()
 	if t.NotBy != nil {
@@ -204,8 +210,8 @@ func (a *AWS) providerOf(owner, issuer string) *provider {
 	return p
 }
 
-// verificationKey finds the key a token is signed with, fetching the
-// provider's keys when it is not among those known.
+// verificationKey returns the key that a token is signed with. It fetches the
+// provider's keys if the key is unknown.
 func (c *call) verificationKey(p *provider, id string) (*jose.JSONWebKey, error) {
 	c.aws.mu.Lock()
 	keys, fixed, fresh := p.keys, p.fixed, c.now.Sub(p.fetched) < 10*time.Second
@@ -218,7 +224,8 @@ func (c *call) verificationKey(p *provider, id string) (*jose.JSONWebKey, error)
 	}
 	keys, err := fetchKeys(c.http.Context(), c.aws.client, p.issuer)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "IDPCommunicationError", "Error communicating with the identity provider")
+		return nil, refuse(http.StatusBadRequest, "IDPCommunicationError",
+			"Error communicating with the identity provider")
 	}
 	c.aws.mu.Lock()
 	p.keys, p.fetched = keys, c.now
@@ -229,8 +236,8 @@ func (c *call) verificationKey(p *provider, id string) (*jose.JSONWebKey, error)
 	return nil, errNoKey
 }
 
-// pick returns the public key of that id; a token that names none can only
-// mean a provider's only key.
+// pick returns the public key with the ID. Without an ID it returns the only key of
+// a provider that has one.
 func pick(set jose.JSONWebKeySet, id string) *jose.JSONWebKey {
 	for _, k := range set.Keys {
 		if k.KeyID == id && id != "" || id == "" && len(set.Keys) == 1 {
@@ -243,8 +250,8 @@ func pick(set jose.JSONWebKeySet, id string) *jose.JSONWebKey {
 	return nil
 }
 
-// fetchKeys goes by way of the discovery document, which must be the issuer's
-// own.
+// fetchKeys fetches the keys that the discovery document names. The document must
+// be the issuer's own.
 func fetchKeys(ctx context.Context, client *http.Client, issuer string) (jose.JSONWebKeySet, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -280,7 +287,7 @@ func fetchJSON(ctx context.Context, client *http.Client, from string, into any) 
 	return json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(into)
 }
 
-// admitToken evaluates the trust policy for the bearer of a token.
+// admitToken evaluates the trust policy for a token.
 func (c *call) admitToken(in *assumeInput, to target, t *token, p *provider) (*session, error) {
 	for k, raw := range t.Tags.Principal {
 		values, ok := texts(raw)
@@ -320,7 +327,7 @@ func (c *call) admitToken(in *assumeInput, to target, t *token, p *provider) (*s
 	return &session{name: in.sessionName, sourceIdentity: t.Source, tags: tags, transitive: in.transitive}, nil
 }
 
-// checkShapes holds what came in the token to the same limits as parameters.
+// checkShapes checks the values in a token against the limits of parameters.
 func (t *token) checkShapes(in *assumeInput) error {
 	k := params{}.check()
 	if t.Source != "" {

@@ -30,12 +30,15 @@ func send(t testing.TB, sim *awssim.AWS, k awssim.Credentials, form string) (*ht
 	return exchange(t, sim, k, r, form)
 }
 
-func exchange(t testing.TB, sim *awssim.AWS, k awssim.Credentials, r *http.Request, body string) (*http.Response, string) {
+func exchange(t testing.TB, sim *awssim.AWS, k awssim.Credentials, r *http.Request,
+	body string) (*http.Response, string) {
 	t.Helper()
 	if k.AccessKeyID != "" {
 		hash := sha256.Sum256([]byte(body))
-		keys := aws.Credentials{AccessKeyID: k.AccessKeyID, SecretAccessKey: k.SecretAccessKey, SessionToken: k.SessionToken}
-		if err := v4.NewSigner().SignHTTP(context.Background(), keys, r, hex.EncodeToString(hash[:]), "sts", "eu-west-1", time.Now()); err != nil {
+		keys := aws.Credentials{AccessKeyID: k.AccessKeyID, SecretAccessKey: k.SecretAccessKey,
+			SessionToken: k.SessionToken}
+		if err := v4.NewSigner().SignHTTP(context.Background(), keys, r, hex.EncodeToString(hash[:]), "sts",
+			"eu-west-1", time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -70,7 +73,8 @@ func TestWireFormat(t *testing.T) {
 		status     int
 		want       string
 	}{
-		{"success", assume + "&RoleSessionName=run-1&Unknown=ignored&RoleSessionName=second", 200, `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+		{"success", assume + "&RoleSessionName=run-1&Unknown=ignored&RoleSessionName=second", 200,
+			`<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <AssumeRoleResult>
     <AssumedRoleUser>
       <AssumedRoleId>AROA…:run-1</AssumedRoleId>
@@ -88,7 +92,8 @@ func TestWireFormat(t *testing.T) {
   </ResponseMetadata>
 </AssumeRoleResponse>
 `},
-		{"caller", "Action=GetCallerIdentity" + v, 200, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+		{"caller", "Action=GetCallerIdentity" + v, 200,
+			`<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <GetCallerIdentityResult>
     <Arn>arn:aws:iam::111122223333:user/operator</Arn>
     <UserId>AIDA…</UserId>
@@ -99,19 +104,33 @@ func TestWireFormat(t *testing.T) {
   </ResponseMetadata>
 </GetCallerIdentityResponse>
 `},
-		{"several violations", "Action=AssumeRole" + v + "&RoleSessionName=", 400, stsError("ValidationError", "2 validation errors detected: Value null at &#39;roleArn&#39; failed to satisfy constraint: Member must not be null; Value &#39;&#39; at &#39;roleSessionName&#39; failed to satisfy constraint: Member must have length greater than or equal to 2")},
-		{"an action that is none", "Action=Nothing" + v, 400, strings.Replace(stsError("InvalidAction", "Could not find operation Nothing for version 2011-06-15"), "https://sts.amazonaws.com/doc/2011-06-15/", "http://webservices.amazon.com/AWSFault/2005-15-09", 1)},
-		{"no version", "Action=GetCallerIdentity", 400, strings.Replace(stsError("InvalidAction", "Could not find operation GetCallerIdentity for version NO_VERSION_SPECIFIED"), "https://sts.amazonaws.com/doc/2011-06-15/", "http://webservices.amazon.com/AWSFault/2005-15-09", 1)},
-		{"a duration that is no number", assume + "&RoleSessionName=run-1&DurationSeconds=", 400, stsError("MalformedInput", "missing value for decimal type")},
-		{"a duration that is too big a number", assume + "&RoleSessionName=run-1&DurationSeconds=2147483648", 400, stsError("MalformedInput", "invalid value for decimal type: 2147483648")},
-		{"a broken form", "Action=GetCallerIdentity" + v + "&x=%zz", 400, stsError("MalformedInput", "The request body could not be read as a form.")},
+		{"several violations", "Action=AssumeRole" + v + "&RoleSessionName=", 400,
+			stsError("ValidationError",
+				"2 validation errors detected: Value null at &#39;roleArn&#39; failed to satisfy constraint: Member "+
+					"must not be null; Value &#39;&#39; at &#39;roleSessionName&#39; failed to satisfy constraint: "+
+					"Member must have length greater than or equal to 2")},
+		{"an action that is none", "Action=Nothing" + v, 400,
+			strings.Replace(stsError("InvalidAction", "Could not find operation Nothing for version 2011-06-15"),
+				"https://sts.amazonaws.com/doc/2011-06-15/", "http://webservices.amazon.com/AWSFault/2005-15-09", 1)},
+		{"no version", "Action=GetCallerIdentity", 400,
+			strings.Replace(
+				stsError("InvalidAction",
+					"Could not find operation GetCallerIdentity for version NO_VERSION_SPECIFIED"),
+				"https://sts.amazonaws.com/doc/2011-06-15/", "http://webservices.amazon.com/AWSFault/2005-15-09", 1)},
+		{"a duration that is no number", assume + "&RoleSessionName=run-1&DurationSeconds=", 400,
+			stsError("MalformedInput", "missing value for decimal type")},
+		{"a duration that is too big a number", assume + "&RoleSessionName=run-1&DurationSeconds=2147483648", 400,
+			stsError("MalformedInput", "invalid value for decimal type: 2147483648")},
+		{"a broken form", "Action=GetCallerIdentity" + v + "&x=%zz", 400,
+			stsError("MalformedInput", "The request body could not be read as a form.")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			resp, body := send(t, w.aws, w.operator.Key, test.form)
 			if resp.StatusCode != test.status || masked(body) != test.want {
 				t.Errorf("got %d\n%s\nwant %d\n%s", resp.StatusCode, masked(body), test.status, test.want)
 			}
-			if id := resp.Header.Get("x-amzn-RequestId"); len(id) != 36 || !strings.Contains(body, "<RequestId>"+id+"</RequestId>") {
+			if id := resp.Header.Get("x-amzn-RequestId"); len(id) != 36 ||
+				!strings.Contains(body, "<RequestId>"+id+"</RequestId>") {
 				t.Errorf("request id %q is not the body's", id)
 			}
 			if got := resp.Header.Get("Content-Type"); got != "text/xml" {
@@ -120,7 +139,8 @@ func TestWireFormat(t *testing.T) {
 		})
 	}
 	for _, number := range []string{"%2B900", "0900"} {
-		if resp, body := send(t, w.aws, w.operator.Key, assume+"&RoleSessionName=run-1&DurationSeconds="+number); resp.StatusCode != 200 {
+		if resp, body := send(t, w.aws, w.operator.Key,
+			assume+"&RoleSessionName=run-1&DurationSeconds="+number); resp.StatusCode != 200 {
 			t.Errorf("duration %s: %s", number, body)
 		}
 	}
@@ -208,8 +228,12 @@ func TestOnlyLoopback(t *testing.T) {
 // FuzzForm holds that no form makes the simulator fall over or answer
 // anything but XML, and that nothing is issued to one it does not know.
 func FuzzForm(f *testing.F) {
-	f.Add("Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::444455556666:role/readonly&RoleSessionName=run-1&Tags.member.1.Key=a&Tags.member.1.Value=b&DurationSeconds=900")
-	f.Add("Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn:aws:iam::444455556666:role/readonly&RoleSessionName=run-1&WebIdentityToken=e30.e30.e30")
+	f.Add(
+		"Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::444455556666:role/readonly&RoleSessionName=run-1&" +
+			"Tags.member.1.Key=a&Tags.member.1.Value=b&DurationSeconds=900")
+	f.Add(
+		"Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn:aws:iam::444455556666:role/readonly&" +
+			"RoleSessionName=run-1&WebIdentityToken=e30.e30.e30")
 	f.Add("Action=CreateRole&Version=2010-05-08&RoleName=x&AssumeRolePolicyDocument=%7B%7D")
 	f.Add("Action=GetSessionToken&Version=2011-06-15&DurationSeconds=-1")
 	f.Add("Action=&Action=&Version=;&=&%00=%ff")
@@ -230,7 +254,8 @@ func FuzzForm(f *testing.F) {
 
 // Requests cut off on the wire are refused, not guessed at.
 func TestCutOffBody(t *testing.T) {
-	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nAction=")))
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nAction=")))
 	if err != nil {
 		t.Fatal(err)
 	}

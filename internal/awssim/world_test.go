@@ -68,7 +68,8 @@ func (w *world) assume(k awssim.Credentials, in *sts.AssumeRoleInput) (awssim.Cr
 	if err != nil {
 		return awssim.Credentials{}, err
 	}
-	return issued(out.Credentials.AccessKeyId, out.Credentials.SecretAccessKey, out.Credentials.SessionToken, out.Credentials.Expiration), nil
+	return issued(out.Credentials.AccessKeyId, out.Credentials.SecretAccessKey, out.Credentials.SessionToken,
+		out.Credentials.Expiration), nil
 }
 
 func issued(id, secret, token *string, expires *time.Time) awssim.Credentials {
@@ -87,14 +88,16 @@ func (w *world) mustAssume(k awssim.Credentials, in *sts.AssumeRoleInput) awssim
 // trusting is a trust policy of one statement.
 func trusting(principal string, more ...string) string {
 	actions := `["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]`
-	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":` + principal + `,"Action":` + actions + strings.Join(append([]string{""}, more...), ",") + `}]}`
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":` + principal + `,"Action":` + actions +
+		strings.Join(append([]string{""}, more...), ",") + `}]}`
 }
 
 func where(condition string) string { return `"Condition":` + condition }
 
 // policyFor is an identity policy of one allowing statement.
 func policyFor(action, resource string, more ...string) string {
-	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"` + action + `","Resource":"` + resource + `"` + strings.Join(append([]string{""}, more...), ",") + `}]}`
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"` + action + `","Resource":"` + resource +
+		`"` + strings.Join(append([]string{""}, more...), ",") + `}]}`
 }
 
 // code is the error code of an answer, "" for none.
