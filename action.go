@@ -64,12 +64,12 @@ const (
 const (
 	ActionRunnerJoin     Action = "runner.join"
 	ActionRunnerRenew    Action = "runner.renew-credential"
-	ActionRunnerReport   Action = "runner.report"   // what it says of itself, and that it is alive
+	ActionRunnerReport   Action = "runner.report"   // its heartbeat: its version, identity and method
 	ActionRunnerWatch    Action = "runner.watch"    // the stream of changes
 	ActionRunnerIdentify Action = "runner.identify" // which agent a process is
 	ActionRunnerGrants   Action = "runner.grants"   // what an agent may borrow, and what the runner serves
-	ActionRunnerLend     Action = "runner.lend"     // a role that the platform assumes
-	ActionRunnerRecord   Action = "runner.record"   // sessions, their use, and validations
+	ActionRunnerLend     Action = "runner.lend"     // borrow a role that the platform assumes
+	ActionRunnerRecord   Action = "runner.record"   // sessions, how often they were handed out, and validations
 )
 
 // The actions of callers whom nobody has identified yet. They are recorded when they are refused.

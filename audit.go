@@ -18,7 +18,7 @@ type AuditEvent struct {
 	After    Facts     // and the new values; nil for something deleted
 }
 
-// AuditOutcome says what came of an action.
+// AuditOutcome is the outcome of an action.
 type AuditOutcome string
 
 // The outcomes.
@@ -27,7 +27,7 @@ const (
 	OutcomeRefused AuditOutcome = "refused"
 )
 
-// Outcome says whether the action was done or refused.
+// Outcome returns whether the action was done or refused.
 func (e *AuditEvent) Outcome() AuditOutcome {
 	if e.Refusal != nil {
 		return OutcomeRefused
@@ -57,8 +57,8 @@ const (
 	KindAPIKey      Kind = "api_key"
 )
 
-// Named is the subject of a kind that a caller wrote a name or an ID for. What is too long for either is left out:
-// it may be a secret in the wrong place.
+// Named returns the Subject for a name or an ID that a caller wrote. It leaves out a text that is too long for either:
+// that may be a secret in the wrong place.
 func Named(kind Kind, nameOrID string) Subject {
 	if IsID(nameOrID) {
 		return Subject{Kind: kind, ID: nameOrID}
@@ -69,7 +69,7 @@ func Named(kind Kind, nameOrID string) Subject {
 // Facts are the values of fields, by the names they have in JSON. They hold no secrets and no hashes.
 type Facts map[string]string
 
-// Without returns the facts whose values other does not have. A field that is not there is empty.
+// Without returns the facts whose values differ in other. A missing field counts as empty.
 func (f Facts) Without(other Facts) Facts {
 	left := Facts{}
 	for field, value := range f {
@@ -83,7 +83,7 @@ func (f Facts) Without(other Facts) Facts {
 // Subject names the agent.
 func (a *Agent) Subject() Subject { return Subject{KindAgent, string(a.ID), a.Name} }
 
-// Facts are what a person sets of the agent.
+// Facts returns the fields of the agent that a person sets.
 func (a *Agent) Facts() Facts {
 	facts := Facts{"name": a.Name, "description": a.Description, "disabled": fmt.Sprint(a.Disabled)}
 	names := make([]string, len(a.Connections))
@@ -105,7 +105,7 @@ func (t *Token) Subject() Subject {
 	return Subject{Kind: KindToken, ID: string(t.ID)}
 }
 
-// Facts are what a person sets of the token or the binding.
+// Facts returns the fields of the token or the binding that a person sets.
 func (t *Token) Facts() Facts {
 	if t.Account != (ServiceAccount{}) {
 		return Facts{"service_account": t.Account.String(), "issuer": t.Account.Issuer}
@@ -116,7 +116,7 @@ func (t *Token) Facts() Facts {
 // Subject names the integration.
 func (in *Integration) Subject() Subject { return Subject{KindIntegration, string(in.ID), in.Name} }
 
-// Facts are what a person sets of the integration: the fields that Differences compares. A role is one fact.
+// Facts returns the fields of the integration that a person sets: those that Differences compares. A role is one fact.
 func (in *Integration) Facts() Facts {
 	facts := Facts{}
 	for _, t := range in.traits() {
@@ -137,7 +137,7 @@ func (in *Integration) Facts() Facts {
 // Subject names the runner.
 func (r *Runner) Subject() Subject { return Subject{KindRunner, string(r.ID), r.Name} }
 
-// Facts are what a person sets of the runner.
+// Facts returns the fields of the runner that a person sets.
 func (r *Runner) Facts() Facts {
 	return Facts{"name": r.Name, "description": r.Description, "issuer": r.Issuer}
 }
@@ -145,18 +145,18 @@ func (r *Runner) Facts() Facts {
 // Subject names the join token or the credential.
 func (k *RunnerKey) Subject() Subject { return Subject{Kind: KindRunnerKey, ID: string(k.ID)} }
 
-// Facts are what a person sets of the join token.
+// Facts returns the fields of the join token that a person sets.
 func (k *RunnerKey) Facts() Facts { return Facts{"expires_at": expiry(k.ExpiresAt)} }
 
 // Subject names the API key.
 func (k *APIKey) Subject() Subject { return Subject{KindAPIKey, string(k.ID), k.Name} }
 
-// Facts are what a person sets of the API key.
+// Facts returns the fields of the API key that a person sets.
 func (k *APIKey) Facts() Facts {
 	return Facts{"name": k.Name, "access": string(k.Access), "expires_at": expiry(k.ExpiresAt)}
 }
 
-// expiry writes a time of expiry, which may be zero.
+// expiry formats a time of expiry; the zero time is "never".
 func expiry(t time.Time) string {
 	if t.IsZero() {
 		return "never"

@@ -1,6 +1,6 @@
 package rolebroker
 
-// Caller is who makes a request, as auth found out from the token or key that came with it. It is always an
+// Caller is the identity of a client, which internal/auth found from the token or key in its request. It is always an
 // argument, never part of a context. The zero Caller may do nothing.
 type Caller struct {
 	Agent  AgentID  // set for an agent token
@@ -63,7 +63,7 @@ func (c Caller) mayNot(what string) error {
 	return Errorf(CodeUnauthenticated, "an API key is required")
 }
 
-// needs refuses a caller who is not a runner what only runners do.
+// needs returns nil if the caller has the credential, and denies the action otherwise.
 func (c Caller) needs(has bool, credential string) error {
 	if has {
 		return nil

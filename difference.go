@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// Difference is one way in which two versions of an integration differ, in
-// words for people.
+// Difference is one difference between two versions of an integration, in words for people.
 type Difference struct {
 	Role   string // the name of the role that differs; empty: the integration itself does
 	Field  string // as in "session duration"; empty: the role was added or removed
@@ -14,8 +13,7 @@ type Difference struct {
 	After  string // empty: the role was removed
 }
 
-// String says what changing the first version into the second does, as in
-// "changes the region of role readonly from us-east-1 to us-west-2".
+// String says what the second version changes, as in "changes the region of role readonly from us-east-1 to us-west-2".
 func (d Difference) String() string {
 	switch {
 	case d.Field == "" && d.Before == "":
@@ -28,11 +26,9 @@ func (d Difference) String() string {
 	return fmt.Sprintf("changes the %s of role %s from %s to %s", d.Field, d.Role, d.Before, d.After)
 }
 
-// Differences lists how other differs from the integration in what people
-// decide: not in IDs, versions, times, validations or external IDs, which the
-// server makes, nor in the order of the roles. A role is the same role in both
-// if it has the same ID or, where that leaves it without a partner, the same
-// name.
+// Differences lists the fields that people set and in which other differs from the integration. It ignores IDs,
+// versions, times, validations and external IDs, which the server makes, and the order of the roles. Two roles with the
+// same ID are the same role; among the rest, two with the same name are.
 func (in *Integration) Differences(other *Integration) []Difference {
 	all := differences("", in.traits(), other.traits())
 	partners := in.partners(other)
@@ -55,8 +51,7 @@ func (in *Integration) Differences(other *Integration) []Difference {
 	return all
 }
 
-// partners maps each role of the integration to the same role of other, if
-// other has it.
+// partners maps each role of the integration to the same role of other, if other has it.
 func (in *Integration) partners(other *Integration) map[*Role]*Role {
 	found, taken := map[*Role]*Role{}, map[*Role]bool{}
 	pair := func(same func(a, b *Role) bool) {
@@ -134,8 +129,7 @@ func orNone(s string) string {
 	return s
 }
 
-// quotedForPeople puts a description in quotation marks, shortened to what fits
-// on a line or two.
+// quotedForPeople puts a description in quotation marks, and shortens it to a line or two.
 func quotedForPeople(s string) string {
 	const most = 100
 	if s == "" {

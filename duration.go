@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ShortDuration formats a duration in whole seconds as a person would type it:
-// 1h, 1h30m, 15m. [ParseSessionDuration] reads it.
+// ShortDuration formats a duration in whole seconds as a person would type it: 1h, 1h30m, 15m. [ParseSessionDuration]
+// reads it.
 func ShortDuration(d time.Duration) string {
 	text := ""
 	for _, unit := range []struct {
@@ -22,8 +22,7 @@ func ShortDuration(d time.Duration) string {
 	return text
 }
 
-// DurationInWords rounds a duration down to its largest unit: "40 seconds",
-// "1 minute", "26 hours", "3 days".
+// DurationInWords rounds a duration down to its largest unit: "40 seconds", "1 minute", "26 hours", "3 days".
 func DurationInWords(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
@@ -44,8 +43,7 @@ func counted(n time.Duration, unit string) string {
 	return fmt.Sprintf("%d %ss", n, unit)
 }
 
-// RelativeTime says when t is, seen from now: "in 41 minutes", "2 hours ago",
-// "just now". The zero time is "never".
+// RelativeTime says when t is, seen from now: "in 41 minutes", "2 hours ago", "just now". The zero time is "never".
 func RelativeTime(t, now time.Time) string {
 	switch d := now.Sub(t); {
 	case t.IsZero():

@@ -6,51 +6,49 @@ import (
 	"strings"
 )
 
-// Code says what kind of failure an [Error] is. Doors map codes to statuses
-// and exit codes; nothing else decides by message.
+// Code is the kind of an [Error]. Doors map codes to HTTP statuses and exit codes. No code decides by a message.
 type Code string
 
 // The codes. A new one needs a row in the table of internal/problem.
 const (
 	CodeInvalid         Code = "invalid"         // the input is wrong; Fields says where
 	CodeUnauthenticated Code = "unauthenticated" // no token or key, or one that is not ours
-	CodeExpired         Code = "expired"         // a token or key that was good once: expired or revoked
-	CodeDenied          Code = "denied"          // we know who asks, and the answer is no
-	CodeNotFound        Code = "not_found"       // there is no such thing, or it is not for the caller to see
+	CodeExpired         Code = "expired"         // the token or key has expired or was revoked
+	CodeDenied          Code = "denied"          // the caller is known and may not do this
+	CodeNotFound        Code = "not_found"       // the thing does not exist, or the caller may not see it
 	CodeConflict        Code = "conflict"        // the name is taken, or the thing is in use
 	CodeStale           Code = "stale"           // someone else changed it since it was read
-	CodeThrottled       Code = "throttled"       // too much at once; later it may go through
+	CodeThrottled       Code = "throttled"       // too many requests; the same one may succeed later
 	CodeUnavailable     Code = "unavailable"     // STS, the store or the server cannot answer now
 	CodeInternal        Code = "internal"        // our mistake; the cause is in the log
 
-	// Of the service-account token that a pod shows to a runner.
-	CodeTokenIssuer    Code = "token_issuer"    // it is of another cluster
-	CodeTokenAudience  Code = "token_audience"  // it was made to be shown to someone else
-	CodeTokenSignature Code = "token_signature" // it is forged, or its key is not known
-	CodeNotBound       Code = "not_bound"       // it is good, and no agent is bound to its service account
+	// The codes for the service-account token that a pod shows to a runner.
+	CodeTokenIssuer    Code = "token_issuer"    // another cluster made it
+	CodeTokenAudience  Code = "token_audience"  // it was made for another audience
+	CodeTokenSignature Code = "token_signature" // it is forged, or its key is unknown
+	CodeNotBound       Code = "not_bound"       // it is valid, but no agent is bound to its service account
 )
 
-// Error is what a person or an agent is told. Code, Message, Hint and Fields
-// are safe to show to whoever asked; the wrapped cause is for the log only
-// and is not part of Error().
+// Error is an error for a person or an agent. Code, Message, Hint and Fields are safe to show to the caller. The cause
+// is for the log only and is not part of Error().
 type Error struct {
 	Code    Code
 	Message string  // one sentence without a full stop, starting in lower case or with a name
 	Hint    Hint    // what to do next; may be empty
-	Fields  []Field // for CodeInvalid: each place in the input that is wrong
+	Fields  []Field // for CodeInvalid: each wrong field of the input
 	Cause   error   // for the log; may be nil
 }
 
-// Field is one thing that is wrong with the input.
+// Field is one wrong field of the input.
 type Field struct {
-	Path    string // where, as in "roles[2].arn"
-	Rule    Rule   // which rule the input breaks, for a door with words of its own; empty where Message suits every door
-	Message string // what is wrong and what is expected
-	Hint    Hint   // what to do about it, where that is more than Message says; may be empty
+	Path    string // as in "roles[2].arn"
+	Rule    Rule   // the rule that the input breaks, for a door with its own message; empty where Message suits every door
+	Message string // the mistake, and what is expected
+	Hint    Hint   // what to do, where Message does not say it; may be empty
 }
 
-// Rule names a rule whose message speaks of the JSON of the API. A form shows
-// other names for the same things, and words the message itself.
+// Rule names a rule whose Message uses the field names of the JSON API. A form has other names for these fields, so it
+// writes its own message for the rule.
 type Rule string
 
 const (
@@ -59,7 +57,7 @@ const (
 	RuleDefaultEnabled Rule = "default_enabled"  // the default role is disabled
 )
 
-// Error is the message alone, followed by what is wrong with each field.
+// Error returns the message, followed by the message of each field.
 func (e *Error) Error() string {
 	if len(e.Fields) == 0 {
 		return e.Message
@@ -71,11 +69,10 @@ func (e *Error) Error() string {
 	return e.Message + ": " + strings.Join(parts, "; ")
 }
 
-// Unwrap gives the log its cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Errorf makes an Error of the code. A %w in the format becomes its Cause and
-// stays out of the message.
+// Errorf makes an Error of the code. The error for a %w in the format becomes its Cause and is not part of the message.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	cause := errors.Unwrap(err)
@@ -86,7 +83,7 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: message, Cause: cause}
 }
 
-// WithHint returns a copy of e that says in words what to do next.
+// WithHint returns a copy of e whose hint is one step in words.
 func (e *Error) WithHint(format string, args ...any) *Error {
 	return e.WithSteps(Step{Text: fmt.Sprintf(format, args...)})
 }
@@ -98,8 +95,8 @@ func (e *Error) WithSteps(steps ...Step) *Error {
 	return &copied
 }
 
-// AsError is err as an *Error. Anything that is not one becomes CodeInternal
-// with a message that gives nothing away and err as its cause.
+// AsError returns err as an *Error. Any other error becomes the cause of one with CodeInternal, whose message gives
+// nothing away.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -109,7 +106,7 @@ func AsError(err error) *Error {
 		Hint: Hintf("the server's log has the cause")}
 }
 
-// CodeOf is the code of err, "" for nil.
+// CodeOf returns the code of err; "" for nil.
 func CodeOf(err error) Code {
 	if err == nil {
 		return ""
@@ -117,9 +114,8 @@ func CodeOf(err error) Code {
 	return AsError(err).Code
 }
 
-// IsOutage says whether err means that nobody could answer, as opposed to a
-// refusal. A caller that was throttled was not refused either. It is false for
-// nil.
+// IsOutage reports whether err means that nobody could answer, as opposed to a refusal. A throttled request counts as
+// an outage. It is false for nil.
 func IsOutage(err error) bool {
 	switch CodeOf(err) {
 	case CodeUnavailable, CodeInternal, CodeThrottled:
@@ -129,13 +125,12 @@ func IsOutage(err error) bool {
 	return errors.As(err, &unknown) && unknown.IsOutage()
 }
 
-// problems collects what is wrong with an input, so that a person hears of
-// all of it at once.
+// problems collects the wrong fields of an input, so that one error shows all of them.
 type problems []Field
 
 func (p *problems) add(path, format string, args ...any) { p.breaks("", path, format, args...) }
 
-// breaks adds a problem with the rule that the input breaks.
+// breaks adds a field with the rule that the input breaks.
 func (p *problems) breaks(rule Rule, path, format string, args ...any) {
 	*p = append(*p, Field{Path: path, Rule: rule, Message: fmt.Sprintf(format, args...)})
 }
@@ -147,7 +142,7 @@ func (p *problems) check(path string, err error) {
 	}
 }
 
-// err is nil when nothing is wrong.
+// err returns the fields as an Error; nil if there are none. what names the input, as in "the agent".
 func (p problems) err(what string) error {
 	if len(p) == 0 {
 		return nil

@@ -5,23 +5,21 @@ import (
 	"strings"
 )
 
-// Hint is what the reader can do next: steps, in order. An empty Hint has no
-// advice. Each door shows the steps in its own way; no door reads the text of a
-// hint to find out what is in it.
+// Hint is what the reader can do next: steps, in order. An empty Hint has no advice. Each door shows the steps in its
+// own way; no code parses the text of a hint.
 type Hint []Step
 
 // Step is one step of a [Hint]. Each part may be empty.
 type Step struct {
 	Text    string // in words, starting in lower case; it ends in a colon where a command or a policy follows
-	Command string // for a shell, ready to be pasted; several commands are several lines
+	Command string // for a shell, ready to be pasted; one command on each line
 	Policy  string // JSON, ready to be pasted: a policy, or one statement of a policy
 }
 
 // Hintf makes a Hint of one step in words.
 func Hintf(format string, args ...any) Hint { return TextHint(fmt.Sprintf(format, args...)) }
 
-// TextHint is a Hint of which only the text is known, such as one that an
-// earlier version stored or sent. No text makes an empty Hint.
+// TextHint makes a Hint from plain text, such as an earlier version stored or sent. Empty text makes an empty Hint.
 func TextHint(text string) Hint {
 	if text == "" {
 		return nil
@@ -29,7 +27,7 @@ func TextHint(text string) Hint {
 	return Hint{{Text: text}}
 }
 
-// String is the hint as plain text, a line or several for each step.
+// String returns the hint as plain text, with one or more lines for each step.
 func (h Hint) String() string {
 	texts := make([]string, len(h))
 	for i, step := range h {
@@ -38,8 +36,8 @@ func (h Hint) String() string {
 	return strings.Join(texts, "\n")
 }
 
-// String is the step as plain text: the words, then the command, two spaces in
-// where it follows words, then the policy.
+// String returns the step as plain text: the words, the command, indented by two spaces if it follows words, and the
+// policy.
 func (s Step) String() string {
 	var parts []string
 	if s.Text != "" {

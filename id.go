@@ -53,7 +53,7 @@ func IsID(s string) bool {
 }
 
 // IsGeneratedID reports whether s is an ID that this package could have made. It holds no characters but those of
-// such an ID, so a log or a page can show it whoever sent it.
+// such an ID, so a log or a page can show it even if a stranger sent it.
 func IsGeneratedID(s string) bool {
 	rest, ok := cutIDPrefix(s)
 	return ok && strings.Trim(rest, idCharacters) == ""

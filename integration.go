@@ -97,8 +97,8 @@ func (in *Integration) checkDefault(p *problems) {
 	}
 }
 
-// DefaultChoices lists the names of the enabled roles, which can be the default, for a message. It is empty when no role
-// is enabled.
+// DefaultChoices lists the names of the enabled roles for a message, because the default must be one of them. It is
+// empty when no role is enabled.
 func (in *Integration) DefaultChoices() string {
 	var names []string
 	seen := map[string]bool{}

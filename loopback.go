@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// IsLoopback says whether only this machine can reach host, which is a name or
-// an IP address without brackets. Names other than localhost are not resolved:
-// what they mean can change.
+// IsLoopback reports whether only this machine can reach host, a name or an IP address without brackets. It does not
+// resolve names, because their addresses can change: the only loopback name is localhost.
 func IsLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true

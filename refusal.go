@@ -18,13 +18,13 @@ const (
 	RefusedOther           RefusalKind = "rejected"         // anything else STS found wrong
 )
 
-// Temporary says that the same call may succeed later with nothing changed in AWS.
+// Temporary reports whether the same call may succeed later with nothing changed in AWS.
 func (k RefusalKind) Temporary() bool {
 	return k == RefusedThrottled || k == RefusedUnreachable
 }
 
-// Code is the code of an error that passes the refusal on to an agent: denied if the role or its setup in AWS has to
-// change, unavailable if the fault is our own identity or the way to STS.
+// Code returns the code of the error that an agent gets for the refusal: denied if the role or its setup in AWS has to
+// change, unavailable if our own identity or the connection to STS is at fault.
 func (k RefusalKind) Code() Code {
 	switch k {
 	case RefusedDenied, RefusedDuration, RefusedRegion, RefusedOther:
@@ -37,7 +37,7 @@ func (k RefusalKind) Code() Code {
 type Refusal struct {
 	Kind      RefusalKind
 	Code      string // AWS's error code, as on the wire; may be empty
-	Message   string // AWS's message, or what went wrong on the way to AWS
+	Message   string // AWS's message, or why the call did not reach AWS
 	RequestID string // AWS's; may be empty
 	Cause     error  // for the log
 
@@ -45,7 +45,7 @@ type Refusal struct {
 	Chained  bool   // of RefusedDuration: AWS says that the limit is the hour of role chaining
 }
 
-// Denier is what AWS says denied a call. Across accounts it says nothing.
+// Denier is the kind of policy that denied a call, according to AWS. Across accounts AWS does not say.
 type Denier string
 
 const (
@@ -54,7 +54,7 @@ const (
 	DeniedByOrganization Denier = "organization" // a service or resource control policy, or that of a VPC endpoint
 )
 
-// Error is AWS's code and message, with the request ID that finds the call in CloudTrail.
+// Error returns AWS's code and message, with the request ID that finds the call in CloudTrail.
 func (r *Refusal) Error() string {
 	if r.RequestID == "" {
 		return r.Reason()
@@ -62,7 +62,7 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("%s (request ID %s)", r.Reason(), r.RequestID)
 }
 
-// Reason is AWS's code and message.
+// Reason returns AWS's code and message.
 func (r *Refusal) Reason() string {
 	if r.Code == "" {
 		return r.Message
@@ -70,16 +70,16 @@ func (r *Refusal) Reason() string {
 	return r.Code + ": " + r.Message
 }
 
-// Unwrap gives the log its cause.
+// Unwrap returns the cause.
 func (r *Refusal) Unwrap() error { return r.Cause }
 
-// Party is who asks STS for a role, as messages name it. The zero value is the server.
+// Party is the program that asks STS for a role, as messages name it. The zero value is the server.
 type Party struct {
 	Runner  bool           // the runner in the cluster, instead of the server
-	Account ServiceAccount // whose token is shown to STS; the zero value: the party has AWS credentials of its own
+	Account ServiceAccount // the one whose token STS gets; zero: the party has AWS credentials of its own
 }
 
-// String names the party in a sentence, as in "the server".
+// String returns the party as a sentence names it, as in "the server".
 func (p Party) String() string {
 	if p.Account != (ServiceAccount{}) {
 		return "the service account " + p.Account.Namespace + "/" + p.Account.Name
@@ -87,7 +87,7 @@ func (p Party) String() string {
 	return "the " + p.Program()
 }
 
-// Program is the program that asks, without an article: server or runner.
+// Program returns the program that asks, without an article: server or runner.
 func (p Party) Program() string {
 	if p.Runner {
 		return "runner"
@@ -95,7 +95,7 @@ func (p Party) Program() string {
 	return "server"
 }
 
-// credentials are what the party shows to STS.
+// credentials names what the party shows to STS.
 func (p Party) credentials() string {
 	if p.Account != (ServiceAccount{}) {
 		return "the token of " + p.String()
@@ -103,9 +103,9 @@ func (p Party) credentials() string {
 	return p.String() + "'s own AWS credentials"
 }
 
-// Explain says in one sentence, without AWS's own words, what the refusal means. by is who asked. role is what was
-// asked for, and called is what the reader calls it, as in "role production/readonly"; both are empty for a call that
-// was not about a role.
+// Explain says in one sentence, without AWS's own words, what the refusal means. by is the party that asked for the
+// role. called names the role for the reader, as in "role production/readonly". Both role and called are empty for a
+// call that was not about a role.
 func (r *Refusal) Explain(by Party, role Role, called string) string {
 	switch r.Kind {
 	case RefusedDenied:
@@ -131,18 +131,19 @@ func (r *Refusal) Explain(by Party, role Role, called string) string {
 	return "STS refuses " + called
 }
 
-// Advise says what to do about a refusal whose cause is the party's own AWS identity or its way to STS. It is empty
-// for the other kinds, which are about the role.
+// Advise says what to do about a refusal whose cause is the party's own AWS identity or its connection to STS. It is
+// empty for the other kinds, which are about the role.
 func (r *Refusal) Advise(by Party) Hint {
 	switch r.Kind {
 	case RefusedNoIdentity:
-		return Hintf("give the %s an AWS identity: an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID",
-			by.Program())
+		return Hintf("give the %s an AWS identity: "+
+			"an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID", by.Program())
 	case RefusedIdentityExpired:
-		return Hintf("renew the %s's AWS credentials; long-lived ones, or an instance or container role, renew themselves", by.Program())
+		return Hintf("renew the %s's AWS credentials; "+
+			"long-lived ones, or an instance or container role, renew themselves", by.Program())
 	case RefusedIdentity:
-		return Hintf("correct the %s's AWS credentials: the access key may be deleted, disabled or mistyped, or the %[1]s's clock wrong",
-			by.Program())
+		return Hintf("correct the %s's AWS credentials: "+
+			"the access key may be deleted, disabled or mistyped, or the %[1]s's clock wrong", by.Program())
 	case RefusedUnreachable:
 		return Hintf("look whether the %s can reach STS, by HTTPS and perhaps through a proxy", by.Program())
 	}

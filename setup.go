@@ -10,40 +10,40 @@ import (
 type PrincipalForm string
 
 const (
-	PrincipalAccount PrincipalForm = "account" // the account, as arn:aws:iam::111122223333:root
-	PrincipalExact   PrincipalForm = "exact"   // the role or user that the platform is
+	PrincipalAccount PrincipalForm = "account" // the account, as in arn:aws:iam::111122223333:root
+	PrincipalExact   PrincipalForm = "exact"   // the exact role or user of the platform
 )
 
 // ClusterVariant is how the pods of a cluster get an AWS identity.
 type ClusterVariant string
 
 const (
-	ClusterIRSA        ClusterVariant = "irsa"         // IAM roles for service accounts: the cluster's OpenID Connect issuer
+	ClusterIRSA        ClusterVariant = "irsa"         // IAM roles for service accounts
 	ClusterPodIdentity ClusterVariant = "pod-identity" // EKS Pod Identity
-	ClusterAssumeRole  ClusterVariant = "assume-role"  // the runner has an AWS identity, from wherever, and assumes the roles from that
+	ClusterAssumeRole  ClusterVariant = "assume-role"  // the runner assumes the roles from any AWS identity that it has
 )
 
-// ClusterIdentity is a Kubernetes service account that a role is to trust.
+// ClusterIdentity is a Kubernetes service account that roles shall trust.
 type ClusterIdentity struct {
 	Variant        ClusterVariant
-	Issuer         string // of the cluster, as https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE; irsa only
+	Issuer         string // of the cluster, as in https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE; irsa only
 	Namespace      string
 	ServiceAccount string
 }
 
-// SetupRequest says for whom and how the setup is wanted. The zero value is
-// for all roles, naming the platform by its account.
+// SetupRequest selects the roles of a setup and the form of the trust policies. The zero value is for all roles, and
+// names the platform by its account.
 type SetupRequest struct {
 	Role string // name or ID of one role; empty: all
-	// Principal is empty when no form is asked for. That is the account for what
-	// is new; a current policy that names the platform exactly stays exact.
+	// Principal is empty when the caller asks for no form. New policies then name the account, and a current policy that
+	// names the platform exactly stays exact.
 	Principal     PrincipalForm
 	Cluster       ClusterIdentity
 	CurrentPolicy string // the trust policy that the one role has now; empty: not known
 }
 
-// WithDefaults fills in what was left out, except for Principal, of which it
-// counts whether it was asked for.
+// WithDefaults returns the request with defaults in its empty fields, except for Principal: an empty Principal has a
+// meaning of its own.
 func (r SetupRequest) WithDefaults() SetupRequest {
 	if r.Cluster.Variant == "" {
 		r.Cluster.Variant = ClusterIRSA
@@ -57,7 +57,7 @@ func (r SetupRequest) WithDefaults() SetupRequest {
 	return r
 }
 
-// Check says everything that is wrong with the request.
+// Check returns every field that is wrong. Codes: invalid.
 func (r SetupRequest) Check() error {
 	var p problems
 	if r.Principal != "" && r.Principal != PrincipalAccount && r.Principal != PrincipalExact {
@@ -77,7 +77,7 @@ func (r SetupRequest) Check() error {
 	return p.err("the request")
 }
 
-// checkIssuer says what is wrong with the URL of an OpenID Connect provider.
+// checkIssuer checks the URL of an OpenID Connect provider in IAM.
 //
 // Source: IAM API Reference, CreateOpenIDConnectProvider, Url.
 func checkIssuer(issuer string) error {
@@ -96,21 +96,20 @@ func checkIssuer(issuer string) error {
 	return nil
 }
 
-// checkTokenIssuer says what is wrong with the issuer of service-account tokens,
-// which need not be one that IAM can know.
+// checkTokenIssuer checks the issuer of service-account tokens, which IAM need not know.
 func checkTokenIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
 	switch {
 	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%s is not the https:// URL of an issuer, as in https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE", clipQuoted(issuer))
+		return fmt.Errorf("%s is not the https:// URL of an issuer, as in "+
+			"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE", clipQuoted(issuer))
 	case len(issuer) > 255:
 		return fmt.Errorf("has %d characters; at most 255 are allowed", len(issuer))
 	}
 	return nil
 }
 
-// checkKubernetesName says what is wrong with the name of a namespace or of a
-// service account, which may also have the bytes in also.
+// checkKubernetesName checks the name of a namespace or of a service account. The bytes in also are allowed too.
 //
 // Source: Kubernetes documentation, "Object Names and IDs".
 func checkKubernetesName(name string, most int, also string) error {
@@ -121,37 +120,35 @@ func checkKubernetesName(name string, most int, also string) error {
 	return nil
 }
 
-// Setup is what has to be done in AWS so that roles can be assumed, ready to
-// be pasted.
+// Setup is the policies, commands and templates that make roles assumable, ready to be pasted in AWS.
 type Setup struct {
-	Integration     string        // its name; empty when there is none yet
-	IntegrationID   IntegrationID // empty when it is not saved
+	Integration     string        // its name; empty for a draft without a name
+	IntegrationID   IntegrationID // empty for a draft
 	Mode            AssumptionMode
-	Principal       string // what the trust policies name; of the platform in platform mode
+	Principal       string // whom the trust policies let in; in platform mode the platform
 	ExternalIDs     []string
-	TrustPolicy     string // of every role that is made new; empty when it is not the same for all
+	TrustPolicy     string // of every new role; empty when the roles need different ones
 	Roles           []RoleSetup
-	Text            string // all of it, for a person
+	Text            string // the guide for the AWS console
 	AWSCLI          string // commands for all the roles
 	CloudFormation  string // a template, or one for each account
 	Terraform       string // HCL
-	PlatformProblem string // why the platform's identity is not known, and with it the principal; empty if it is
-	// Notes are what a person should know of the current trust policy, in
-	// sentences: what it says against us, or leaves open. They are in the texts
-	// too. None when the current policy is not known.
+	PlatformProblem string // why the platform's identity, and with it the principal, is unknown; empty if it is known
+	// Notes are sentences about the current trust policy: what in it denies us, and what it leaves open to others. The
+	// texts contain them too. None when the current policy is unknown.
 	Notes []string
 }
 
-// RoleSetup is the part of a Setup that is one role's.
+// RoleSetup is the part of a Setup for one role.
 type RoleSetup struct {
 	Role        Role
-	Statement   string // to add to the trust policy of a role that exists
-	TrustPolicy string // of a role that is made new
-	Merged      string // the current trust policy with the statement in it; empty when the current one is not known
-	Diff        string // from the current one to Merged, unified; empty when nothing has to change
+	Statement   string // to add to the trust policy of an existing role
+	TrustPolicy string // of a new role
+	Merged      string // the current trust policy with the statement in it; empty when the current one is unknown
+	Diff        string // from the current policy to Merged, unified; empty when nothing has to change
 }
 
-// ModeAdvice is what speaks for and against an assumption mode.
+// ModeAdvice lists the advantages and disadvantages of an assumption mode.
 type ModeAdvice struct {
 	Mode          AssumptionMode
 	Title         string
@@ -160,15 +157,26 @@ type ModeAdvice struct {
 	Disadvantages []string
 }
 
-// Modes are the assumption modes, the recommended one first.
+// Modes returns the assumption modes, the recommended one first.
 func Modes() []ModeAdvice {
 	return []ModeAdvice{{
 		Mode: ModePlatform, Title: "Give the platform permission to assume the roles", Recommended: true,
-		Advantages: []string{"Simpler", "Secure", "The platform can validate role details", "The platform confirms that role assumption is working"},
+		Advantages: []string{
+			"Simpler",
+			"Secure",
+			"The platform can validate role details",
+			"The platform confirms that role assumption is working",
+		},
 	}, {
-		Mode: ModeCluster, Title: "Give your cluster (or an entity within it, such as a namespace) permission to assume the roles",
-		Advantages: []string{"Enables AWS integration for companies that need to manage role assumption using their own cluster"},
-		Disadvantages: []string{"The platform cannot validate role details itself, nor that role assumption is working: a runner in your cluster tries it, and reports",
-			"Requires setting up an EKS service account connected to your cluster"},
+		Mode:  ModeCluster,
+		Title: "Give your cluster (or an entity within it, such as a namespace) permission to assume the roles",
+		Advantages: []string{
+			"Enables AWS integration for companies that need to manage role assumption using their own cluster",
+		},
+		Disadvantages: []string{
+			"The platform cannot validate role details itself, nor that role assumption is working: " +
+				"a runner in your cluster tries it, and reports",
+			"Requires setting up an EKS service account connected to your cluster",
+		},
 	}}
 }

@@ -2,7 +2,7 @@ package rolebroker
 
 import "strings"
 
-// ShellCommand is a command for a POSIX shell, with its words quoted where they have to be.
+// ShellCommand returns a command for a POSIX shell. It quotes the words that need quotes.
 func ShellCommand(words ...string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {
@@ -11,7 +11,7 @@ func ShellCommand(words ...string) string {
 	return strings.Join(quoted, " ")
 }
 
-// ShellWord is text as one word for a POSIX shell, in quotes only if it needs them.
+// ShellWord returns text as one word for a POSIX shell, in quotes if it needs them.
 func ShellWord(text string) string {
 	bare := func(r rune) bool {
 		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_@%+:,./-", r)
@@ -22,7 +22,7 @@ func ShellWord(text string) string {
 	return ShellQuote(text)
 }
 
-// ShellQuote is text in quotes, as one word for a POSIX shell.
+// ShellQuote returns text in quotes, as one word for a POSIX shell.
 func ShellQuote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -7,32 +7,31 @@ import (
 	"time"
 )
 
-// Validation is what AWS answered when we last tried to assume a role, and why.
+// Validation is the outcome of the last attempt to assume a role, and its cause.
 type Validation struct {
 	Status    ValidationStatus
 	Code      ValidationCode
 	Message   string // one sentence without a full stop
-	Hint      Hint   // what to do, with the very statement, command or setting to change; empty when nothing has to be done
-	RequestID string // AWS's, of the answer that decided; may be empty
+	Hint      Hint   // the exact statement, command or setting to change; empty when there is nothing to do
+	RequestID string // AWS's, of the call that decided; may be empty
 	CheckedAt time.Time
-	CheckedBy string // the name of the runner that tried; empty: this server did
+	CheckedBy string // the name of the runner that tried; empty: this server
 }
 
-// ValidationStatus is what a validation comes to.
+// ValidationStatus is the result of a validation.
 type ValidationStatus string
 
 const (
-	StatusAssumable ValidationStatus = "assumable" // we assumed it, and only with our external ID
-	StatusWarning   ValidationStatus = "warning"   // we assumed it, and something about it should be changed
-	StatusFailed    ValidationStatus = "failed"    // it cannot be assumed as it is asked for
-	StatusUnknown   ValidationStatus = "unknown"   // it could not be found out
+	StatusAssumable ValidationStatus = "assumable" // we can assume the role, and only with our external ID
+	StatusWarning   ValidationStatus = "warning"   // we can assume the role, but its trust policy should be changed
+	StatusFailed    ValidationStatus = "failed"    // we cannot assume the role as the integration describes it
+	StatusUnknown   ValidationStatus = "unknown"   // STS gave no answer, or nobody has asked it yet
 )
 
-// Works says whether the role can be lent.
+// Works reports whether the role can be lent.
 func (s ValidationStatus) Works() bool { return s == StatusAssumable || s == StatusWarning }
 
-// ValidationCode says what AWS's answers mean. Codes are stable: programs may
-// go by them.
+// ValidationCode says what AWS's answers mean. Codes are stable, so that programs can depend on them.
 type ValidationCode string
 
 // The codes, by who has to change something.
@@ -44,79 +43,79 @@ const (
 	ValidIdentityExpired ValidationCode = "identity_expired"
 	ValidIdentityInvalid ValidationCode = "identity_invalid"
 	ValidIdentityRegion  ValidationCode = "identity_not_valid_in_region"
-	ValidIdentityRoot    ValidationCode = "identity_is_root"     // a root user can assume nothing
-	ValidPlatformDenied  ValidationCode = "platform_not_allowed" // AWS says that our identity may not call sts:AssumeRole on the role
+	ValidIdentityRoot    ValidationCode = "identity_is_root" // a root user can assume nothing
+	// AWS says that our identity may not call sts:AssumeRole on the role.
+	ValidPlatformDenied ValidationCode = "platform_not_allowed"
 
 	// The role's trust policy.
-	ValidDenied               ValidationCode = "denied"                        // no trust, no such role, or a policy denies: AWS does not say which
-	ValidTrustDenied          ValidationCode = "trust_denied"                  // AWS says that it is the trust policy
-	ValidPolicyDenied         ValidationCode = "policy_denied"                 // AWS says that it is a policy of an organization, or one on the way
-	ValidExternalIDOutdated   ValidationCode = "external_id_outdated"          // an earlier external ID works, the current one does not
-	ValidExternalIDRefused    ValidationCode = "external_id_refused"           // it works without our external ID, and not with it
-	ValidExternalIDOpen       ValidationCode = "external_id_not_required"      // it works without our external ID, or with a wrong one
-	ValidExternalIDAhead      ValidationCode = "external_id_ahead"             // only the external ID that is being changed to works
-	ValidExternalIDPrevious   ValidationCode = "previous_external_id_accepted" // it works with an earlier external ID too
-	ValidNextExternalID       ValidationCode = "next_external_id_refused"      // it does not accept the external ID that is being changed to
+	ValidDenied               ValidationCode = "denied"                        // AWS does not say why
+	ValidTrustDenied          ValidationCode = "trust_denied"                  // AWS says that the trust policy denies
+	ValidPolicyDenied         ValidationCode = "policy_denied"                 // AWS names a policy of another owner
+	ValidExternalIDOutdated   ValidationCode = "external_id_outdated"          // only an earlier one works
+	ValidExternalIDRefused    ValidationCode = "external_id_refused"           // the role works only without ours
+	ValidExternalIDOpen       ValidationCode = "external_id_not_required"      // it works without ours, or with a wrong one
+	ValidExternalIDAhead      ValidationCode = "external_id_ahead"             // only the next one of a rotation works
+	ValidExternalIDPrevious   ValidationCode = "previous_external_id_accepted" // an earlier one works too
+	ValidNextExternalID       ValidationCode = "next_external_id_refused"      // the next one of a rotation does not work
 	ValidTagSessionDenied     ValidationCode = "tag_session_denied"
 	ValidSourceIdentityDenied ValidationCode = "source_identity_denied"
 
-	// What the integration says of the role.
+	// The role's fields in the integration.
 	ValidDurationMaximum  ValidationCode = "duration_over_maximum"  // the role's MaxSessionDuration
 	ValidDurationChaining ValidationCode = "duration_over_chaining" // the hour of role chaining
 	ValidRegionDisabled   ValidationCode = "region_disabled"
 	ValidRegionInvalid    ValidationCode = "region_invalid"
-	ValidPartition        ValidationCode = "partition_mismatch" // region, role and platform are not all of one partition
+	ValidPartition        ValidationCode = "partition_mismatch" // region, role and platform are not in one partition
 	ValidARNInvalid       ValidationCode = "arn_invalid"
 	ValidDurationInvalid  ValidationCode = "duration_invalid"
 	ValidServiceLinked    ValidationCode = "service_linked_role"
 	ValidIdentityCenter   ValidationCode = "identity_center_role"
 	ValidRejected         ValidationCode = "rejected" // anything else STS found wrong
 
-	// It could not be found out.
+	// The outcome is unknown.
 	ValidThrottled   ValidationCode = "throttled"
 	ValidUnreachable ValidationCode = "unreachable"
 	ValidClusterMode ValidationCode = "cluster_mode"
-	ValidNotChecked  ValidationCode = "not_checked" // it ended before the role's turn came
+	ValidNotChecked  ValidationCode = "not_checked" // the validation ended before the role's turn
 )
 
-// knownCodes are all of the above.
+// knownCodes has all codes above.
 var knownCodes = map[ValidationCode]bool{
 	ValidAssumable: true, ValidNoIdentity: true, ValidIdentityExpired: true, ValidIdentityInvalid: true,
-	ValidIdentityRegion: true, ValidIdentityRoot: true, ValidPlatformDenied: true, ValidDenied: true, ValidTrustDenied: true,
-	ValidPolicyDenied: true, ValidExternalIDOutdated: true, ValidExternalIDRefused: true, ValidExternalIDOpen: true,
-	ValidExternalIDAhead: true, ValidExternalIDPrevious: true, ValidNextExternalID: true, ValidTagSessionDenied: true,
-	ValidSourceIdentityDenied: true, ValidDurationMaximum: true, ValidDurationChaining: true, ValidRegionDisabled: true,
-	ValidRegionInvalid: true, ValidPartition: true, ValidARNInvalid: true, ValidDurationInvalid: true, ValidServiceLinked: true,
-	ValidIdentityCenter: true, ValidRejected: true, ValidThrottled: true, ValidUnreachable: true, ValidClusterMode: true,
-	ValidNotChecked: true,
+	ValidIdentityRegion: true, ValidIdentityRoot: true, ValidPlatformDenied: true, ValidDenied: true,
+	ValidTrustDenied: true, ValidPolicyDenied: true, ValidExternalIDOutdated: true, ValidExternalIDRefused: true,
+	ValidExternalIDOpen: true, ValidExternalIDAhead: true, ValidExternalIDPrevious: true, ValidNextExternalID: true,
+	ValidTagSessionDenied: true, ValidSourceIdentityDenied: true, ValidDurationMaximum: true,
+	ValidDurationChaining: true, ValidRegionDisabled: true, ValidRegionInvalid: true, ValidPartition: true,
+	ValidARNInvalid: true, ValidDurationInvalid: true, ValidServiceLinked: true, ValidIdentityCenter: true,
+	ValidRejected: true, ValidThrottled: true, ValidUnreachable: true, ValidClusterMode: true, ValidNotChecked: true,
 }
 
-// IsKnown says whether this version knows the code.
+// IsKnown reports whether this version knows the code.
 func (c ValidationCode) IsKnown() bool { return knownCodes[c] }
 
-// IsKnown says whether this version knows the status.
+// IsKnown reports whether this version knows the status.
 func (s ValidationStatus) IsKnown() bool {
 	return s.Works() || s == StatusFailed || s == StatusUnknown
 }
 
-// ValidateMode says what creating or updating an integration does about the
-// roles that cannot be assumed.
+// ValidateMode says what creating or updating an integration does about roles that cannot be assumed.
 type ValidateMode string
 
 const (
-	ValidateRequire ValidateMode = "require" // nothing is saved unless every role can be assumed
-	ValidateWarn    ValidateMode = "warn"    // it is saved, and what is wrong is said
-	ValidateSkip    ValidateMode = "skip"    // nothing is tried
+	ValidateRequire ValidateMode = "require" // save nothing unless every role can be assumed
+	ValidateWarn    ValidateMode = "warn"    // save, and report the roles that fail
+	ValidateSkip    ValidateMode = "skip"    // save without trying the roles
 )
 
 // RoleValidation is the outcome for one role of an integration, or of a draft.
 type RoleValidation struct {
-	Index int // of the role among the integration's
+	Index int // of the role in the integration
 	Role  Role
 	Validation
 }
 
-// AllWork says whether there are roles and every one of them can be lent.
+// AllWork reports whether every role can be lent. It is false for no roles.
 func AllWork(results []RoleValidation) bool {
 	if len(results) == 0 {
 		return false
@@ -129,27 +128,29 @@ func AllWork(results []RoleValidation) bool {
 	return true
 }
 
-// Fingerprint is everything by which the integration's role is lent. A
-// validation says something of the role for as long as that is what it was.
+// Fingerprint returns everything that shapes the assumption of the role, as one string. A validation of the role counts
+// only while its fingerprint stays the same.
 func (in *Integration) Fingerprint(r *Role) string {
 	by := string(in.AssumptionMode)
 	if in.Runner != "" {
 		by += " " + string(in.Runner)
 	}
-	return strings.Join([]string{by, r.ARN.String(), string(r.Region), strconv.FormatInt(r.Duration().Milliseconds(), 10),
-		in.ExternalID, strconv.FormatBool(in.SessionTags), strconv.FormatBool(in.SourceIdentity)}, "|")
+	return strings.Join([]string{
+		by, r.ARN.String(), string(r.Region), strconv.FormatInt(r.Duration().Milliseconds(), 10),
+		in.ExternalID, strconv.FormatBool(in.SessionTags), strconv.FormatBool(in.SourceIdentity),
+	}, "|")
 }
 
-// The paths of roles whose trust policy is AWS's and cannot be changed.
+// The paths of roles whose trust policy belongs to AWS, so that the customer cannot change it.
 //
-// Source: IAM User Guide, "Using service-linked roles"; IAM Identity Center
-// User Guide, "Referencing permission sets in resource policies".
+// Source: IAM User Guide, "Using service-linked roles"; IAM Identity Center User Guide, "Referencing permission sets in
+// resource policies".
 const (
 	serviceLinkedPath  = "/aws-service-role/"
 	identityCenterPath = "/aws-reserved/sso.amazonaws.com/"
 )
 
-// NeverTrusts says why the role can never be made to trust us; "" if it can.
+// NeverTrusts returns the code that says why the role can never trust us; "" if it can.
 func (a RoleARN) NeverTrusts() ValidationCode {
 	switch {
 	case strings.HasPrefix(a.Path, serviceLinkedPath):
@@ -160,8 +161,7 @@ func (a RoleARN) NeverTrusts() ValidationCode {
 	return ""
 }
 
-// Unassumable says why a role can never be assumed as the integration has it,
-// whatever AWS would say; nil when only AWS can tell.
+// Unassumable returns why nothing can assume the role as the integration describes it; nil if only AWS can tell.
 func (r Role) Unassumable() (ValidationCode, error) {
 	if r.ARN == (RoleARN{}) {
 		_, err := ParseRoleARN("")
@@ -171,7 +171,8 @@ func (r Role) Unassumable() (ValidationCode, error) {
 	case ValidServiceLinked:
 		return ValidServiceLinked, fmt.Errorf("the role is linked to an AWS service, which alone may assume it")
 	case ValidIdentityCenter:
-		return ValidIdentityCenter, fmt.Errorf("the role belongs to IAM Identity Center, and its trust policy cannot be changed")
+		return ValidIdentityCenter,
+			fmt.Errorf("the role belongs to IAM Identity Center, and its trust policy cannot be changed")
 	}
 	if of := r.Region.Partition(); of != "" && of != r.ARN.Partition {
 		return ValidPartition, fmt.Errorf("the region %w", CheckRegion(r.Region, r.ARN.Partition))
