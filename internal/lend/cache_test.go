@@ -222,7 +222,7 @@ func TestAChangeDropsWhatItConcernsAndNothingElse(t *testing.T) {
 func TestTheCacheIsBounded(t *testing.T) {
 	f := newFakeRecords()
 	c := newCache(f)
-	c.max = 20
+	c.max = 10
 	check := func() {
 		t.Helper()
 		weight := 0
