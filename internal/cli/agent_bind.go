@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -11,107 +12,82 @@ import (
 
 func newAgentBind(a *app) *cobra.Command {
 	var (
-		out     output
 		request api.BindingRequest
+		agent   string
 	)
 	cmd := &cobra.Command{
 		Use:   "bind AGENT",
-		Short: "Say that a Kubernetes service account is an agent",
-		Long: `Say that whoever runs as a Kubernetes service account is the agent. Pods then show
-the token of their service account to the runner of their cluster, and need no
-agent token. A service account is one agent; an agent may be several.
+		Short: "Let the pods of a Kubernetes service account borrow as an agent",
+		Long: `Let the pods of a Kubernetes service account borrow as an agent. They present the
+token of their service account to the runner in their cluster, so they need no
+agent token.
 
-The runner has to be believed about the issuer: rolebroker runner update RUNNER
---issuer URL.`,
+A service account belongs to one agent. An agent may have several.
+
+The server must trust the runner to verify tokens of this issuer: rolebroker
+runner update RUNNER --issuer URL.`,
 		Example: `  rolebroker agent bind scout --issuer https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE \
     --namespace agents --service-account scout`,
-		Args: args("AGENT"),
-		RunE: func(cmd *cobra.Command, given []string) error {
+		PreRunE: func(cmd *cobra.Command, given []string) error {
+			agent = given[0]
 			for _, flag := range []string{"issuer", "namespace", "service-account"} {
 				if cmd.Flags().Lookup(flag).Value.String() == "" {
 					return usage("--%s is missing", flag)
 				}
 			}
-			binding, err := ask(cmd.Context(), a, "binding the agent", func(ctx context.Context, c *client.Client) (api.Binding, error) {
-				binding, err := c.Bind(ctx, given[0], request)
-				return binding, seeList(err, "rolebroker agent list")
-			})
-			if err != nil {
-				return err
-			}
-			return a.show(out, binding, func() *table { return a.bindingTable(given[0], []api.Binding{binding}) })
+			return nil
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&request.Issuer, "issuer", "", "`URL` of the issuer of the service account's tokens")
-	f.StringVar(&request.Namespace, "namespace", "", "`name` of the service account's namespace")
-	f.StringVar(&request.ServiceAccount, "service-account", "", "`name` of the service account")
+	f.StringVar(&request.Issuer, "issuer", "", "issuer `URL` of the service account's tokens")
+	f.StringVar(&request.Namespace, "namespace", "", "`NAMESPACE` of the service account")
+	f.StringVar(&request.ServiceAccount, "service-account", "", "`NAME` of the service account")
 	complete(cmd, "issuer", a.issuers)
-	out.flag(cmd)
-	completeArgs(cmd, anyway(a.agentNames))
-	return cmd
+	return asking(a, cmd, "binding the service account",
+		func(ctx context.Context, c *client.Client, _ []string) (api.Binding, error) {
+			binding, err := c.Bind(ctx, agent, request)
+			return binding, seeList(err, listAgents)
+		},
+		func(o output, binding api.Binding) error {
+			return a.show(o, binding, func() *table { return a.bindingTable([]string{agent}, []api.Binding{binding}) })
+		})
 }
 
 func newAgentBindings(a *app) *cobra.Command {
-	var (
-		out   output
-		limit limited
-	)
-	cmd := &cobra.Command{
+	return listing(a, &cobra.Command{
 		Use:     "bindings AGENT",
-		Short:   "List the service accounts that are an agent",
-		Long:    `List the Kubernetes service accounts that are an agent.`,
+		Short:   "List the service accounts of an agent",
+		Long:    `List the Kubernetes service accounts whose pods borrow as an agent.`,
 		Example: `  rolebroker agent bindings scout`,
-		Args:    args("AGENT"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			list, err := ask(cmd.Context(), a, "reading bindings", func(ctx context.Context, c *client.Client) (items[api.Binding], error) {
-				bindings, err := collect(limit, c.AllBindings(ctx, given[0]))
-				return bindings, seeList(err, "rolebroker agent list")
-			})
-			if err != nil {
-				return err
-			}
-			return a.show(out, list, func() *table { return a.bindingTable(given[0], list.Items) })
-		},
-	}
-	limit.flag(cmd)
-	out.flag(cmd)
-	completeArgs(cmd, anyway(a.agentNames))
-	return cmd
+	}, "reading bindings",
+		func(ctx context.Context, c *client.Client, given []string) iter.Seq2[api.Binding, error] {
+			return c.AllBindings(ctx, given[0])
+		}, a.bindingTable)
 }
 
-func (a *app) bindingTable(agent string, bindings []api.Binding) *table {
+func (a *app) bindingTable(given []string, bindings []api.Binding) *table {
 	t := newTable("ID", "NAMESPACE", "SERVICE ACCOUNT", "ISSUER", "CREATED", "LAST USED")
 	for _, b := range bindings {
-		t.add(b.ID, b.Namespace, b.ServiceAccount, b.Issuer, a.when(&b.CreatedAt, "-"), a.when(b.UsedAt, "never"))
+		t.add(b.ID, b.Namespace, b.ServiceAccount, b.Issuer, a.when(&b.CreatedAt), a.when(b.UsedAt))
 	}
-	return t.ifEmpty("No service account is agent %s. Bind one: rolebroker agent bind %s --help", agent, agent)
+	return t.ifEmpty("Agent %s has no service accounts. Bind one: rolebroker agent bind %s --help", given[0], given[0])
 }
 
 func newAgentUnbind(a *app) *cobra.Command {
-	cmd := &cobra.Command{
+	return revoking(a, &cobra.Command{
 		Use:   "unbind AGENT BINDING-ID",
-		Short: "Have a service account be an agent no longer",
-		Long: `Have a service account be the agent no longer, by the ID of its binding. Its pods
-borrow nothing any more at once; what was lent already works until it expires.`,
+		Short: "Stop the pods of a service account from borrowing as an agent",
+		Long: `Stop the pods of a service account from borrowing as an agent, by the ID of the
+binding. This takes effect at their next request; what was lent already works
+until it expires.`,
 		Example: `  rolebroker agent bindings scout
   rolebroker agent unbind scout bnd_2mzq7k4vprb5xw3tdn6hjc8ysa`,
-		Args: args("AGENT", "BINDING-ID"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			agent, err := ask(cmd.Context(), a, "unbinding the agent", func(ctx context.Context, c *client.Client) (api.Agent, error) {
-				agent, err := agentOf(ctx, c, given[0])
-				if err != nil {
-					return agent, err
-				}
-				return agent, seeList(c.Unbind(ctx, agent.ID, given[1]), "rolebroker agent bindings "+agent.Name)
-			})
-			if err == nil {
-				a.note("unbound %s from agent %s", given[1], agent.Name)
-				a.stillLent("agent", agent.ID)
-			}
-			return err
+	}, revocation{
+		doing: "removing the binding",
+		list:  "rolebroker agent bindings %s",
+		remove: func(ctx context.Context, c *client.Client, agent api.Agent, id string) error {
+			return c.Unbind(ctx, agent.ID, id)
 		},
-	}
-	completeArgs(cmd, anyway(a.agentNames), a.bindingIDs)
-	return cmd
+		done: func(agent api.Agent, id string) string { return "unbound " + id + " from agent " + agent.Name },
+	})
 }

@@ -11,66 +11,55 @@ import (
 
 func newAgentCreate(a *app) *cobra.Command {
 	var (
-		out          output
 		file         fromFile
 		request      api.AgentRequest
 		integrations []string
 		byDefault    string
 	)
 	cmd := &cobra.Command{
-		Use:   "create NAME",
-		Short: "Make an agent",
-		Long: `Make an agent, and connect it to the integrations that --integration names. Their
-roles are what it may borrow. Its processes need a token next: rolebroker agent
+		Use:   "create [NAME]",
+		Short: "Create an agent",
+		Long: `Create an agent and connect it to the integrations that --integration names. It
+may borrow their roles. Next, create a token for its processes: rolebroker agent
 token create NAME.
 
-The name is what CloudTrail shows as the session name of what the agent does.
+CloudTrail shows the name as the session name of everything the agent does.
 
-With -f a file says everything, as YAML or JSON in the form that agent show
--o yaml prints. What only the server sets is left out or ignored, so what another
-agent is shown as makes a copy of it, under NAME and without its tokens.`,
+With -f, a YAML or JSON file describes the agent, in the form that agent show
+-o yaml prints. Fields that only the server sets are ignored. A file that shows
+another agent creates a copy of it under NAME, without its tokens.`,
 		Example: `  rolebroker agent create scout --integration production
-  rolebroker agent create builder --integration staging --integration production --default-integration staging
+  rolebroker agent create builder --integration staging --integration production \
+    --default-integration staging
   rolebroker agent create -f scout.yaml`,
-		Args: args("[NAME]"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			if err := file.alone(cmd); err != nil {
+		PreRunE: func(cmd *cobra.Command, given []string) error {
+			if err := file.read(cmd, a.Stdin, &request); err != nil {
 				return err
 			}
-			if file.path != "" {
-				if err := file.decode(a.Stdin, &request); err != nil {
-					return err
-				}
-				request.ID = ""
-			}
-			if err := nameFor(&request.Name, given, file.path != ""); err != nil {
-				return err
-			}
+			request.ID = ""
 			if len(integrations) > 0 {
 				request.Connections = connectionRequests(integrations)
 			}
 			if byDefault != "" {
 				request.DefaultIntegration = &byDefault
 			}
-			agent, err := ask(cmd.Context(), a, "making the agent", func(ctx context.Context, c *client.Client) (api.Agent, error) {
-				return c.CreateAgent(ctx, request)
-			})
-			if err != nil {
-				return err
-			}
-			return a.showAgent(out, agent)
+			return nameFor(&request.Name, given, file.given())
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&integrations, "integration", nil, "`integration` it may borrow from, by name or ID; may be repeated")
-	f.StringVar(&byDefault, "default-integration", "", "`integration` whose default role is used when the agent names none (default: the first)")
-	f.StringVar(&request.Description, "description", "", "`text` on what it does")
-	f.BoolVar(&request.Disabled, "disabled", false, "lend it nothing for now")
+	f.StringArrayVar(&integrations, "integration", nil, "`INTEGRATION` to connect it to, by name or ID; repeatable")
+	f.StringVar(&byDefault, "default-integration", "",
+		"`INTEGRATION` to borrow from by default (default: the first one)")
+	f.StringVar(&request.Description, "description", "", "describe the agent in `TEXT`")
+	f.BoolVar(&request.Disabled, "disabled", false, "create it disabled: nothing is lent to it")
 	complete(cmd, "integration", a.integrationNames)
 	complete(cmd, "default-integration", a.integrationNames)
-	file.flag(cmd, []string{"integration", "default-integration", "description", "disabled"})
-	out.flag(cmd)
-	return cmd
+	file.flag(cmd, "integration", "default-integration", "description", "disabled")
+	return asking(a, cmd, "creating the agent",
+		func(ctx context.Context, c *client.Client, _ []string) (api.Agent, error) {
+			return c.CreateAgent(ctx, request)
+		},
+		a.showAgent)
 }
 
 func connectionRequests(integrations []string) *[]api.ConnectionRequest {

@@ -10,38 +10,23 @@ import (
 )
 
 func newAgentDelete(a *app) *cobra.Command {
-	var yes bool
-	cmd := &cobra.Command{
+	return deleting(a, &cobra.Command{
 		Use:   "delete AGENT",
 		Short: "Delete an agent",
 		Long: `Delete an agent, by its name or ID, with its connections and tokens. It can borrow
 nothing any more; what was lent already works until it expires.`,
 		Example: `  rolebroker agent delete scout
   rolebroker agent delete scout --yes`,
-		Args: args("AGENT"),
-		RunE: func(cmd *cobra.Command, given []string) error { return a.deleteAgent(cmd.Context(), yes, given[0]) },
-	}
-	completeArgs(cmd, anyway(a.agentNames))
-	yesFlag(cmd, &yes)
-	return cmd
-}
-
-func (a *app) deleteAgent(ctx context.Context, yes bool, nameOrID string) error {
-	agent, err := ask(ctx, a, "reading the agent", func(ctx context.Context, c *client.Client) (api.Agent, error) {
-		return agentOf(ctx, c, nameOrID)
+	}, deletion[api.Agent]{
+		kind:    "agent",
+		find:    agentOf,
+		confirm: func(agent api.Agent) string { return "Delete agent " + agent.Name + " and its tokens? " + lentAlready },
+		remove: func(ctx context.Context, c *client.Client, agent api.Agent) error {
+			return c.DeleteAgent(ctx, agent.ID, agent.ETag())
+		},
+		done: func(agent api.Agent) {
+			a.note("deleted agent %s and its tokens", agent.Name)
+			a.stillLent("agent", agent.ID)
+		},
 	})
-	if err != nil {
-		return err
-	}
-	if err := a.confirm(yes, "Delete agent %s and its tokens? %s", agent.Name, lentAlready); err != nil {
-		return err
-	}
-	_, err = ask(ctx, a, "deleting the agent", func(ctx context.Context, c *client.Client) (none, error) {
-		return none{}, c.DeleteAgent(ctx, agent.ID, agent.ETag())
-	})
-	if err == nil {
-		a.note("deleted agent %s and its tokens", agent.Name)
-		a.stillLent("agent", agent.ID)
-	}
-	return err
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -13,10 +14,10 @@ import (
 func newAgentToken(a *app) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "token",
-		Short: "Make, list and revoke an agent's tokens",
-		Long: `Make, list and revoke an agent's tokens. A token is how an agent's processes show
-who they are; an agent may have several, so that one can be replaced while
-another is in use.`,
+		Short: "Create, list and revoke the tokens of an agent",
+		Long: `Create, list and revoke the tokens of an agent. The processes of an agent
+authenticate with a token. An agent may have several tokens, so that you can
+replace one while another is in use.`,
 		Example: `  rolebroker agent token create scout --label laptop
   rolebroker agent token list scout`,
 	}, newAgentTokenCreate(a), newAgentTokenList(a), newAgentTokenRevoke(a))
@@ -24,102 +25,74 @@ another is in use.`,
 
 func newAgentTokenCreate(a *app) *cobra.Command {
 	var (
-		out     output
 		request api.TokenRequest
 		expires expiry
+		agent   string
 	)
 	cmd := &cobra.Command{
 		Use:   "create AGENT",
-		Short: "Make a token for an agent",
-		Long: `Make a token for an agent and print it to stdout. It is shown this once; only its
-hash is stored.`,
+		Short: "Create a token for an agent",
+		Long: `Create a token for an agent and print it to stdout. It is shown only once; the
+server stores its hash.`,
 		Example: `  rolebroker agent token create scout --label laptop --expires-in 30d
 
   export ROLEBROKER_TOKEN=$(rolebroker agent token create scout)
   rolebroker exec -- aws sts get-caller-identity`,
-		Args: args("AGENT"),
-		RunE: func(cmd *cobra.Command, given []string) (err error) {
-			if request.ExpiresIn, err = expires.in(); err != nil {
-				return err
-			}
-			token, err := ask(cmd.Context(), a, "making the token", func(ctx context.Context, c *client.Client) (api.NewToken, error) {
-				token, err := c.CreateToken(ctx, given[0], request)
-				return token, seeList(err, "rolebroker agent list")
-			})
-			if err != nil {
-				return err
-			}
-			return a.showOnce(out, token, token.Token, fmt.Sprintf("Token %s of agent %s, which %s. Its processes find it in ROLEBROKER_TOKEN.",
-				token.ID, given[0], a.expires(token.ExpiresAt)))
+		PreRunE: func(_ *cobra.Command, given []string) (err error) {
+			agent = given[0]
+			request.ExpiresIn, err = expires.in()
+			return err
 		},
 	}
-	cmd.Flags().StringVar(&request.Label, "label", "", "`text` to know it by later")
-	expires.flag(cmd)
-	out.flag(cmd)
-	completeArgs(cmd, anyway(a.agentNames))
-	return cmd
+	cmd.Flags().StringVar(&request.Label, "label", "", "`TEXT` that tells it from other tokens")
+	expires.flag(cmd, "no expiry")
+	return asking(a, cmd, "creating the token",
+		func(ctx context.Context, c *client.Client, _ []string) (api.NewToken, error) {
+			token, err := c.CreateToken(ctx, agent, request)
+			return token, seeList(err, listAgents)
+		},
+		func(o output, token api.NewToken) error {
+			return a.showOnce(o, token, token.Token, fmt.Sprintf(
+				"Token %s of agent %s, which %s. Pass it to the agent's processes in ROLEBROKER_TOKEN.",
+				token.ID, agent, a.expires(token.ExpiresAt)))
+		})
 }
 
 func newAgentTokenList(a *app) *cobra.Command {
-	var (
-		out   output
-		limit limited
-	)
-	cmd := &cobra.Command{
-		Use:     "list AGENT",
-		Short:   "List an agent's tokens",
-		Long:    `List an agent's tokens, expired and revoked ones too. The tokens themselves are not stored and cannot be shown.`,
+	return listing(a, &cobra.Command{
+		Use:   "list AGENT",
+		Short: "List the tokens of an agent",
+		Long: `List the tokens of an agent, including expired and revoked ones. The server does
+not store the tokens themselves, so it cannot show them.`,
 		Example: `  rolebroker agent token list scout`,
-		Args:    args("AGENT"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			list, err := ask(cmd.Context(), a, "reading tokens", func(ctx context.Context, c *client.Client) (items[api.Token], error) {
-				tokens, err := collect(limit, c.AllTokens(ctx, given[0]))
-				return tokens, seeList(err, "rolebroker agent list")
-			})
-			if err != nil {
-				return err
-			}
-			return a.show(out, list, func() *table { return a.tokenTable(given[0], list.Items) })
-		},
-	}
-	limit.flag(cmd)
-	out.flag(cmd)
-	completeArgs(cmd, anyway(a.agentNames))
-	return cmd
+	}, "reading tokens",
+		func(ctx context.Context, c *client.Client, given []string) iter.Seq2[api.Token, error] {
+			return c.AllTokens(ctx, given[0])
+		}, a.tokenTable)
 }
 
-func (a *app) tokenTable(agent string, tokens []api.Token) *table {
+func (a *app) tokenTable(given []string, tokens []api.Token) *table {
 	t := newTable("ID", "LABEL", "STATUS", "CREATED", "LAST USED", "EXPIRES")
 	for _, token := range tokens {
-		t.add(token.ID, orDash(token.Label), token.Status, a.when(&token.CreatedAt, "-"), a.when(token.UsedAt, "never"), a.when(token.ExpiresAt, "never"))
+		t.add(token.ID, orDash(token.Label), token.Status, a.when(&token.CreatedAt), a.when(token.UsedAt), a.when(token.ExpiresAt))
 	}
-	return t.ifEmpty("Agent %s has no tokens. Make one: rolebroker agent token create %s", agent, agent)
+	return t.ifEmpty("Agent %s has no tokens. Create one: rolebroker agent token create %s", given[0], given[0])
 }
 
 func newAgentTokenRevoke(a *app) *cobra.Command {
-	cmd := &cobra.Command{
+	return revoking(a, &cobra.Command{
 		Use:   "revoke AGENT TOKEN-ID",
 		Short: "Revoke a token of an agent",
 		Long: `Revoke a token of an agent, by its ID. It stops working at once; what was lent to
 its holder already works until it expires.`,
 		Example: `  rolebroker agent token list scout
   rolebroker agent token revoke scout tok_2mzq7k4vprb5xw3tdn6hjc8ysa`,
-		Args: args("AGENT", "TOKEN-ID"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			agent, err := ask(cmd.Context(), a, "revoking the token", func(ctx context.Context, c *client.Client) (api.Agent, error) {
-				agent, err := agentOf(ctx, c, given[0])
-				if err != nil {
-					return agent, err
-				}
-				return agent, seeList(c.RevokeToken(ctx, agent.ID, given[1]), "rolebroker agent token list "+agent.Name)
-			})
-			if err == nil {
-				a.note("revoked token %s of agent %s", given[1], agent.Name)
-				a.stillLent("agent", agent.ID)
-			}
-			return err
+	}, revocation{
+		doing: "revoking the token",
+		list:  "rolebroker agent token list %s",
+		remove: func(ctx context.Context, c *client.Client, agent api.Agent, id string) error {
+			return c.RevokeToken(ctx, agent.ID, id)
 		},
-	}
-	completeArgs(cmd, anyway(a.agentNames), a.tokenIDs)
-	return cmd
+		done: func(agent api.Agent, id string) string { return "revoked token " + id + " of agent " + agent.Name },
+	})
 }

@@ -8,21 +8,46 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 )
 
-// completeTimeout is how long a person who pressed Tab is kept waiting.
+// completeTimeout is how long a person who pressed Tab waits at most.
 const completeTimeout = time.Second
 
-// candidates finds what could be meant by what was typed so far. An error is
-// not shown: there is nowhere to show it.
+// candidates finds the words that what was typed so far could become. Its error
+// is not shown: there is nowhere to show it.
 type candidates func(typed string) ([]string, error)
 
 // complete offers candidates for a flag.
 func complete(cmd *cobra.Command, flag string, find candidates) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		return offer(find, typed)
-	}) // it fails for a flag that does not exist, and the tests complete every one
+	}) // it fails for an unknown flag only
+}
+
+// oneOf offers these words.
+func oneOf(words ...string) candidates { return func(string) ([]string, error) { return words, nil } }
+
+// completeByName offers candidates for the arguments of a command by their names
+// in its usage, unless it has completion of its own.
+func (a *app) completeByName(cmd *cobra.Command) {
+	if cmd.ValidArgsFunction != nil || cmd.HasSubCommands() {
+		return
+	}
+	known := map[string]func(given []string) candidates{
+		"AGENT": anyway(a.agentNames), "INTEGRATION": anyway(a.integrationNames), "RUNNER": anyway(a.runnerNames),
+		"TOKEN-ID": a.tokenIDs, "BINDING-ID": a.bindingIDs,
+	}
+	var finders []func(given []string) candidates
+	for _, name := range argumentNames(cmd) {
+		if find, ok := known[strings.Trim(name, "[]")]; ok {
+			finders = append(finders, find)
+		}
+	}
+	if len(finders) > 0 {
+		completeArgs(cmd, finders...)
+	}
 }
 
 // completeArgs offers candidates for each argument in turn.
@@ -49,12 +74,12 @@ func offer(find candidates, typed string) ([]string, cobra.ShellCompDirective) {
 	return matching, cobra.ShellCompDirectiveNoFileComp
 }
 
-// anyway is a finder that does not care what other arguments there are.
+// anyway ignores the arguments before the one to complete.
 func anyway(find candidates) func([]string) candidates {
 	return func([]string) candidates { return find }
 }
 
-// quickly asks the server, but not for long.
+// quickly asks the server, and gives up after completeTimeout.
 func (a *app) quickly(question func(context.Context, *client.Client) ([]string, error)) ([]string, error) {
 	c, err := a.client()
 	if err != nil {
@@ -65,51 +90,46 @@ func (a *app) quickly(question func(context.Context, *client.Client) ([]string, 
 	return question(ctx, c)
 }
 
-func (a *app) integrationNames(typed string) ([]string, error) {
-	return a.quickly(func(ctx context.Context, c *client.Client) (names []string, err error) {
-		page, err := c.Integrations(ctx, client.List{Search: typed})
-		for _, in := range page.Items {
-			names = append(names, in.Name)
+// words returns a word for each item on a page; an empty word is left out.
+func words[T any](page api.List[T], err error, word func(T) string) (found []string, _ error) {
+	for _, item := range page.Items {
+		if w := word(item); w != "" {
+			found = append(found, w)
 		}
-		return names, err
+	}
+	return found, err
+}
+
+func (a *app) integrationNames(typed string) ([]string, error) {
+	return a.quickly(func(ctx context.Context, c *client.Client) ([]string, error) {
+		page, err := c.Integrations(ctx, client.List{Search: typed})
+		return words(page, err, func(in api.Integration) string { return in.Name })
 	})
 }
 
 func (a *app) agentNames(typed string) ([]string, error) {
-	return a.quickly(func(ctx context.Context, c *client.Client) (names []string, err error) {
+	return a.quickly(func(ctx context.Context, c *client.Client) ([]string, error) {
 		page, err := c.Agents(ctx, client.List{Search: typed})
-		for _, agent := range page.Items {
-			names = append(names, agent.Name)
-		}
-		return names, err
+		return words(page, err, func(agent api.Agent) string { return agent.Name })
 	})
 }
 
 func (a *app) runnerNames(typed string) ([]string, error) {
-	return a.quickly(func(ctx context.Context, c *client.Client) (names []string, err error) {
+	return a.quickly(func(ctx context.Context, c *client.Client) ([]string, error) {
 		page, err := c.Runners(ctx, client.List{Search: typed})
-		for _, r := range page.Items {
-			names = append(names, r.Name)
-		}
-		return names, err
+		return words(page, err, func(r api.Runner) string { return r.Name })
 	})
 }
 
-// issuers are those about which a runner is believed.
+// issuers finds the issuers that the server trusts runners with.
 func (a *app) issuers(string) ([]string, error) {
-	return a.quickly(func(ctx context.Context, c *client.Client) (issuers []string, err error) {
+	return a.quickly(func(ctx context.Context, c *client.Client) ([]string, error) {
 		page, err := c.Runners(ctx, client.List{})
-		for _, r := range page.Items {
-			if r.Issuer != "" {
-				issuers = append(issuers, r.Issuer)
-			}
-		}
-		return issuers, err
+		return words(page, err, func(r api.Runner) string { return r.Issuer })
 	})
 }
 
-// connectedNames are the integrations that the agent, the first argument, is
-// connected to.
+// connectedNames finds the integrations of the agent in the first argument.
 func (a *app) connectedNames(given []string) candidates {
 	return func(string) ([]string, error) {
 		return a.quickly(func(ctx context.Context, c *client.Client) (names []string, err error) {
@@ -122,43 +142,35 @@ func (a *app) connectedNames(given []string) candidates {
 	}
 }
 
-// tokenIDs are the tokens of the agent, the first argument.
+// tokenIDs finds the tokens of the agent in the first argument.
 func (a *app) tokenIDs(given []string) candidates {
 	return func(string) ([]string, error) {
-		return a.quickly(func(ctx context.Context, c *client.Client) (ids []string, err error) {
+		return a.quickly(func(ctx context.Context, c *client.Client) ([]string, error) {
 			page, err := c.Tokens(ctx, given[0], client.List{})
-			for _, token := range page.Items {
-				ids = append(ids, token.ID)
-			}
-			return ids, err
+			return words(page, err, func(token api.Token) string { return token.ID })
 		})
 	}
 }
 
-// bindingIDs are the bindings of the agent, the first argument.
+// bindingIDs finds the bindings of the agent in the first argument.
 func (a *app) bindingIDs(given []string) candidates {
 	return func(string) ([]string, error) {
-		return a.quickly(func(ctx context.Context, c *client.Client) (ids []string, err error) {
+		return a.quickly(func(ctx context.Context, c *client.Client) ([]string, error) {
 			page, err := c.Bindings(ctx, given[0], client.List{})
-			for _, b := range page.Items {
-				ids = append(ids, b.ID)
-			}
-			return ids, err
+			return words(page, err, func(b api.Binding) string { return b.ID })
 		})
 	}
 }
 
+// apiKeyNames finds the names of all API keys.
 func (a *app) apiKeyNames(string) ([]string, error) {
-	return a.quickly(func(ctx context.Context, c *client.Client) (names []string, err error) {
+	return a.quickly(func(ctx context.Context, c *client.Client) ([]string, error) {
 		page, err := c.APIKeys(ctx, client.List{})
-		for _, key := range page.Items {
-			names = append(names, key.Name)
-		}
-		return names, err
+		return words(page, err, func(key api.APIKey) string { return key.Name })
 	})
 }
 
-// references are what the agent whose token is given may borrow.
+// references finds the roles that this agent may borrow.
 func (a *app) references(string) ([]string, error) {
 	return a.quickly(func(ctx context.Context, c *client.Client) (names []string, err error) {
 		offers, err := c.Roles(ctx)
@@ -169,17 +181,17 @@ func (a *app) references(string) ([]string, error) {
 	})
 }
 
-// rolesOf completes a flag with the roles of the integration that the command's
-// first argument names.
-func (a *app) rolesOf(cmd *cobra.Command, flag string) { a.rolesIn(cmd, flag, "", "", 0) }
+// completeRoles completes a flag with the roles of the integration in the first
+// argument.
+func (a *app) completeRoles(cmd *cobra.Command, flag string) { a.completeRolesIn(cmd, flag, "", "", 0) }
 
-// roleChanges completes a flag with the beginning of a change of each of these
-// roles.
-func (a *app) roleChanges(cmd *cobra.Command, flag string) {
-	a.rolesIn(cmd, flag, "name=", ",", cobra.ShellCompDirectiveNoSpace)
+// completeRoleChanges completes a flag with the beginning of a change of each of
+// these roles, as in name=readonly,.
+func (a *app) completeRoleChanges(cmd *cobra.Command, flag string) {
+	a.completeRolesIn(cmd, flag, "name=", ",", cobra.ShellCompDirectiveNoSpace)
 }
 
-func (a *app) rolesIn(cmd *cobra.Command, flag, before, after string, also cobra.ShellCompDirective) {
+func (a *app) completeRolesIn(cmd *cobra.Command, flag, before, after string, also cobra.ShellCompDirective) {
 	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
 		if len(given) == 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -197,8 +209,8 @@ func (a *app) rolesIn(cmd *cobra.Command, flag, before, after string, also cobra
 	})
 }
 
-// describePlainly takes the marks of values out of the usage of all flags, which
-// shells show as it is.
+// describePlainly removes the back quotes around the values in the help of all
+// flags, because shells show that help as it is.
 func describePlainly(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
 	for _, sub := range cmd.Commands() {

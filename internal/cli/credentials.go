@@ -14,42 +14,40 @@ import (
 )
 
 func newCredentials(a *app) *cobra.Command {
-	var borrow borrowing
-	format := "json"
+	var (
+		borrow borrowing
+		format choice
+	)
 	cmd := &cobra.Command{
 		Use:   "credentials",
 		Short: "Print borrowed AWS credentials",
 		Long: `Print temporary AWS credentials of the role that --role names, or of the agent's
-default role. For a program that runs longer than they live, use exec: printed
-credentials do not renew.
+default role. Printed credentials do not renew; for a program that outlives them,
+use exec.
 
-The formats:
-  json     the body that container credentials have: AccessKeyId,
-           SecretAccessKey, Token, Expiration, RoleArn, AccountId
-  process  for credential_process in an AWS config file
-  env      export lines for a shell, with the role's region`,
-		Example: `  # an AWS profile that borrows: in ~/.aws/config
+--format is one of
+  json     JSON as the container credentials endpoint answers it: AccessKeyId,
+           SecretAccessKey, Token, Expiration, RoleArn, AccountId.
+  process  JSON for credential_process in an AWS config file.
+  env      Export lines for a shell, including the region of the role.`,
+		Example: `  # a profile in ~/.aws/config
   [profile deployer]
   credential_process = rolebroker credentials --role deployer --format process
 
   # this shell
   eval "$(rolebroker credentials --format env)"`,
-		Args: args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			print, ok := credentialFormats()[format]
-			if !ok {
-				return usage("--format is %q; it is one of process, env, json", format)
-			}
-			return a.credentials(cmd.Context(), borrow, format == "env", print)
+			print := map[string]func(lent) (string, error){"process": processFormat, "env": envFormat, "json": jsonFormat}[format.value]
+			return a.credentials(cmd.Context(), borrow, format.value == "env", print)
 		},
 	}
 	borrow.flags(cmd, a)
-	cmd.Flags().StringVar(&format, "format", format, "`format`: process, env or json")
-	complete(cmd, "format", func(string) ([]string, error) { return []string{"process", "env", "json"}, nil })
+	format.value = "json"
+	format.flag(cmd, "format", "", "print in `FORMAT`: process, env or json", "process", "env", "json")
 	return cmd
 }
 
-// lent is what credentials prints. The region is known only if asked for.
+// lent is what the command prints. The region is empty unless the format has it.
 type lent struct {
 	*client.Credentials
 	region rolebroker.Region
@@ -79,11 +77,7 @@ func (a *app) credentials(ctx context.Context, borrow borrowing, withRegion bool
 	return err
 }
 
-func credentialFormats() map[string]func(lent) (string, error) {
-	return map[string]func(lent) (string, error){"process": processFormat, "env": envFormat, "json": jsonFormat}
-}
-
-// jsonFormat is the body of the container-credentials protocol.
+// jsonFormat writes the body of the container-credentials protocol.
 //
 // Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
 func jsonFormat(l lent) (string, error) {
@@ -97,7 +91,7 @@ func jsonFormat(l lent) (string, error) {
 	}{l.AccessKeyID, l.SecretAccessKey.Reveal(), l.Token.Reveal(), l.expiration(), l.RoleARN, l.AccountID})
 }
 
-// processFormat is what credential_process prints.
+// processFormat writes what a credential_process prints.
 //
 // Source: AWS SDKs and Tools Reference Guide, "Process credential provider".
 func processFormat(l lent) (string, error) {
@@ -127,7 +121,7 @@ func envFormat(l lent) (string, error) {
 	return strings.Join(lines, "\n"), nil
 }
 
-// expiration has whole seconds and a Z: there are SDKs that take nothing else.
+// expiration is in whole seconds and UTC, because some SDKs take nothing else.
 func (l lent) expiration() string { return l.Expiration.UTC().Format(time.RFC3339) }
 
 func marshal(v any) (string, error) {

@@ -15,31 +15,31 @@ func newDemo(a *app) *cobra.Command {
 	opts := demo.Options{Out: a.Stdout, Version: a.version()}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "See all of it on this machine, with nothing configured",
-		Long: `See all of it on this machine, with nothing configured and no AWS account: a
-server, a simulated AWS, an integration with three roles and an agent that
-borrows them. It then stays up, so that you can go on by hand.`,
+		Short: "Try rolebroker on this machine, without any configuration",
+		Long: `Try rolebroker on this machine, without any configuration and without an AWS
+account. The command starts a server and a simulated AWS, creates an integration
+with three roles and an agent, and shows the agent borrowing them. It then keeps
+running, so that you can continue by hand.`,
 		Example: `  rolebroker demo
   rolebroker demo --once`,
-		Args: args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			self, err := os.Executable()
 			if err != nil {
 				return err
 			}
-			// Unless it is asked for, SIGPIPE ends a process whose stdout was
+			// A process that does not ask for SIGPIPE dies of it when its stdout is
 			// closed, here before it has cleaned up.
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 			defer stop()
 			opts.Self, opts.AnyPort = self, !cmd.Flags().Changed("listen")
 			err = demo.Run(ctx, opts)
 			if err != nil && ctx.Err() != nil {
-				err = codeError{code: exitFailed} // whoever ended it knows why
+				err = codeError{code: exitFailed} // a signal ended it: there is nothing to explain
 			}
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&opts.Listen, "listen", config.DefaultServer().Listen, "loopback `address` to serve on; when it is in use and was not given, any free port")
-	cmd.Flags().BoolVar(&opts.Once, "once", false, "end after the tour; non-zero if a step of it failed")
+	cmd.Flags().StringVar(&opts.Listen, "listen", config.DefaultServer().Listen, "serve on loopback `ADDRESS`")
+	cmd.Flags().BoolVar(&opts.Once, "once", false, "exit after the tour, with a code other than 0 if a step failed")
 	return cmd
 }

@@ -1,16 +1,18 @@
-// Package cli is the command line: one file per command, all of them thin.
-// What a command does is in the packages it calls; here are its words, its
-// flags and how its answer is shown.
+// Package cli is the command line. Commands are thin: their work is done by the
+// packages they call. This package has their flags, their help, and how their
+// answers are shown.
 //
-// Every listing can be shown as a table, for people, or as JSON or YAML, which
-// are exactly the API's. An error is one sentence on stderr, then the fields
-// that are wrong, then hints with the command to run next. The exit code is 0
-// for done, 1 for failed and 2 for wrong usage; exec passes on the code of the
-// command it ran.
+// Commands that are alike share their code: listing, asking, deleting and revoking
+// make a command of what differs. A field of a role is an entry in roleFields.
 //
-// The package refuses to ask questions when nobody is there to answer, to take
-// a secret as a flag, and to print one that was not asked for. It has no
-// package variables and no init, so starting it costs nothing that is not used.
+// A command writes its answer as a table for people, or as JSON or YAML exactly as
+// the API has it. It writes an error to stderr as one sentence, then the invalid
+// fields, then hints with the command to run next. It exits with 0 when done, 1 when
+// it failed and 2 for wrong usage; exec exits with the code of the command it ran.
+//
+// The package refuses to ask a question without a terminal, to take a secret in a
+// flag, and to print a secret that was not asked for. It has no init, and its
+// package variables are errors, so a command pays for nothing that it does not use.
 //
 //	os.Exit(cli.Main(cli.OS()))
 package cli

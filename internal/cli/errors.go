@@ -18,14 +18,14 @@ const (
 	exitUsage  = 2
 )
 
-// usageError is a command line or a setting that cannot be meant.
+// usageError is a mistake in the command line or in a setting.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// codeError asks for an exit code of its own; its error may be nil.
+// codeError sets the exit code; its error may be nil.
 type codeError struct {
 	code  int
 	error error
@@ -40,8 +40,7 @@ func (e codeError) Error() string {
 
 func (e codeError) Unwrap() error { return e.error }
 
-// report tells the person what went wrong, if anything did, and returns the
-// exit code.
+// report writes an error to stderr, and returns the exit code.
 func (a *app) report(cmd *cobra.Command, err error) int {
 	if err == nil {
 		return 0
@@ -58,24 +57,24 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 	case errors.As(err, &wrong):
 		code = exitUsage
 	}
-	told := told(err)
-	fmt.Fprintf(a.Stderr, "rolebroker: %s\n", oneLine(told.Message))
+	shown := shownError(err)
+	fmt.Fprintf(a.Stderr, "rolebroker: %s\n", oneLine(shown.Message))
 	seen := map[string]bool{}
-	for _, f := range told.Fields {
+	for _, f := range shown.Fields {
 		fmt.Fprintf(a.Stderr, "  %s: %s\n", f.Path, oneLine(f.Message))
 		for _, line := range abridged(f.Hint, seen) {
 			fmt.Fprintf(a.Stderr, "    %s\n", line)
 		}
 	}
-	hint := told.Hint
+	hint := shown.Hint
 	switch {
 	case len(hint) > 0:
 	case code == exitUsage:
 		hint = rolebroker.Hint{{Command: cmd.CommandPath() + " --help"}}
 	default:
-		hint = hintFor(told.Code)
+		hint = hintFor(shown.Code)
 	}
-	if told.Code == rolebroker.CodeNotFound {
+	if shown.Code == rolebroker.CodeNotFound {
 		hint = slices.Concat(hint, a.pathHint())
 	}
 	for line := range strings.Lines(hint.String()) {
@@ -84,9 +83,9 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 	return code
 }
 
-// told is what err says. Here the reader is its owner, so an error that is not
-// one of ours is shown as it is, and what was said around one of ours too.
-func told(err error) *rolebroker.Error {
+// shownError returns the error to show. The reader owns this process, so it may
+// show errors of the system, and the text around an error of ours.
+func shownError(err error) *rolebroker.Error {
 	if wrong, ok := err.(usageError); ok {
 		err = wrong.error
 	}
@@ -102,7 +101,7 @@ func told(err error) *rolebroker.Error {
 
 func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ") }
 
-// hintFor is the command to run next when the server did not name one.
+// hintFor is the hint for a code, for errors that have none.
 func hintFor(code rolebroker.Code) rolebroker.Hint {
 	switch code {
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired:
@@ -115,8 +114,8 @@ func hintFor(code rolebroker.Code) rolebroker.Hint {
 	return nil
 }
 
-// seeList adds to an error that something is not there the command that lists
-// what is.
+// seeList adds a hint to an error with CodeNotFound: the command that lists what
+// there is.
 func seeList(err error, command string) error {
 	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound || len(rolebroker.AsError(err).Hint) > 0 {
 		return err
@@ -124,8 +123,7 @@ func seeList(err error, command string) error {
 	return rolebroker.AsError(err).WithSteps(rolebroker.Step{Command: command})
 }
 
-// pathHint is another hint for what is not found below a URL with a path, which
-// only a proxy makes right.
+// pathHint is a hint for a server URL with a path: only a proxy can make that work.
 func (a *app) pathHint() rolebroker.Hint {
 	u, err := url.Parse(a.getenv("ROLEBROKER_URL"))
 	if err != nil || strings.Trim(u.Path, "/") == "" {
@@ -134,8 +132,8 @@ func (a *app) pathHint() rolebroker.Hint {
 	return rolebroker.Hintf("ROLEBROKER_URL must be without the path %s, unless a proxy serves rolebroker below it", u.EscapedPath())
 }
 
-// notInExec refuses to manage a server by the port that exec gives its command:
-// there is nothing there but what the agent may borrow.
+// notInExec refuses a management command whose server is the loopback port of
+// exec, which has no management API.
 func (a *app) notInExec() error {
 	server, token := a.getenv("ROLEBROKER_URL"), a.getenv("ROLEBROKER_TOKEN")
 	ours := strings.HasPrefix(token, "rbt_") || strings.HasPrefix(token, "rbk_")
@@ -143,6 +141,6 @@ func (a *app) notInExec() error {
 		!strings.HasPrefix(a.getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"), server+"/") {
 		return nil
 	}
-	return rolebroker.Errorf(rolebroker.CodeDenied, "this is the port of a rolebroker exec, which has no management API").
-		WithHint("run it outside of rolebroker exec, with an API key")
+	return rolebroker.Errorf(rolebroker.CodeDenied, "this is the loopback port of rolebroker exec, which has no management API").
+		WithHint("run the command outside of rolebroker exec, with an API key")
 }

@@ -10,43 +10,42 @@ import (
 	"github.com/rolebroker/rolebroker/internal/execenv"
 )
 
-// borrowing are the flags of whoever borrows.
+// borrowing holds the flags of commands that borrow.
 type borrowing struct{ role, task string }
 
 func (b *borrowing) flags(cmd *cobra.Command, a *app) {
-	cmd.Flags().StringVar(&b.role, "role", "", "role to borrow, by its `reference`: role, integration/role or a full ARN (default: the agent's default role)")
-	cmd.Flags().StringVar(&b.task, "task", "", "`name` of what the agent is doing, which CloudTrail will show")
+	cmd.Flags().StringVar(&b.role, "role", "", "borrow `ROLE`: NAME, INTEGRATION/NAME or ARN (default: the default role)")
+	cmd.Flags().StringVar(&b.task, "task", "", "`NAME` of the task, for the session name in CloudTrail")
 	complete(cmd, "role", a.references)
 }
 
 func newExec(a *app) *cobra.Command {
 	var borrow borrowing
 	cmd := &cobra.Command{
-		Use:                   "exec [--role REF] [--task NAME] -- CMD [ARG…]",
+		Use:                   "exec [--role ROLE] [--task NAME] -- CMD [ARG…]",
 		DisableFlagsInUseLine: true,
 		Short:                 "Run a command with borrowed AWS credentials",
-		Long: `Run a command as the agent whose token is given, with AWS credentials that every
-AWS SDK and the AWS CLI find by themselves, and that renew underneath it for as
-long as it runs.
+		Long: `Run a command with borrowed AWS credentials. Every AWS SDK and the AWS CLI find them
+by themselves, and they renew for as long as the command runs.
 
-The command sees the role that --role names, or the agent's default role, and a
-profile for each role that the agent may borrow, so aws --profile deployer works
-too. It sees none of your own AWS identity, and never the agent's token. If the
-role is refused, nothing is run.
+The command gets the role that --role names, or the agent's default role. It also
+gets a profile for each role that the agent may borrow, so aws --profile deployer
+works too. It gets neither your own AWS identity nor the agent's token. If the
+server refuses the role, the command does not run.
 
-Signals are passed on, and the exit code is the command's.`,
+Signals go to the command, and its exit code becomes the exit code of exec.`,
 		Example: `  rolebroker exec -- aws sts get-caller-identity
   rolebroker exec --role deployer --task release-17 -- terraform apply
   rolebroker exec -- sh -c 'aws s3 ls && aws --profile deployer s3 ls'`,
 		Args: func(_ *cobra.Command, command []string) error {
 			if len(command) == 0 || command[0] == "" {
-				return usage("the command to run is missing; it follows --")
+				return usage("the command to run is missing; give it after --")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, command []string) error { return a.exec(cmd, borrow, command) },
 	}
-	cmd.Flags().SetInterspersed(false) // the command's own flags are its own
+	cmd.Flags().SetInterspersed(false) // so that CMD keeps its flags
 	borrow.flags(cmd, a)
 	return cmd
 }

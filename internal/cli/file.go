@@ -21,43 +21,65 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// fromFile is the flag -f of a command that creates or updates.
+// fromFile is the flag --file of a command that creates or updates a thing.
 type fromFile struct{ path string }
 
-func (f *fromFile) flag(cmd *cobra.Command, instead []string) {
-	cmd.Flags().StringVarP(&f.path, "file", "f", "", "read everything from a YAML or JSON `file`; - is stdin")
+// flag adds the flag. It cannot be combined with the flags in instead, which set
+// what the file sets.
+func (f *fromFile) flag(cmd *cobra.Command, instead ...string) {
+	cmd.Flags().StringVarP(&f.path, "file", "f", "", "read it from the YAML or JSON `FILE`; - is stdin")
 	for _, other := range instead {
-		_ = cmd.Flags().SetAnnotation(other, notWithFile, []string{"true"})
+		_ = cmd.Flags().SetAnnotation(other, notWithFile, []string{"true"}) // it fails for an unknown flag only
 	}
 }
 
-// notWithFile marks the flags that say what the file says.
+// notWithFile marks the flags that cannot be combined with --file.
 const notWithFile = "rolebroker_not_with_file"
 
-// alone checks that no flag says what the file says.
-func (f *fromFile) alone(cmd *cobra.Command) error {
-	if f.path == "" {
+func (f *fromFile) given() bool { return f.path != "" }
+
+// read decodes the file, if it was given, into request.
+func (f *fromFile) read(cmd *cobra.Command, stdin io.Reader, request any) error {
+	if !f.given() {
 		return nil
 	}
 	for _, name := range changed(cmd) {
 		if cmd.Flags().Lookup(name).Annotations[notWithFile] != nil {
-			return usage("--%s and --file cannot both be given: the file says everything", name)
+			return usage("--%s and --file cannot be combined: the file has all settings", name)
 		}
 	}
-	return nil
+	return f.decode(stdin, request)
 }
 
-// changed are the names of the flags that were given.
+// readOrFlags decodes the file, or checks that a flag changes something.
+func (f *fromFile) readOrFlags(cmd *cobra.Command, stdin io.Reader, request any) error {
+	if !f.given() {
+		return somethingToChange(cmd)
+	}
+	return f.read(cmd, stdin, request)
+}
+
+// somethingToChange checks that a flag was given which changes a thing.
+func somethingToChange(cmd *cobra.Command) error {
+	for _, name := range changed(cmd) {
+		if name != "output" && name != "validate" {
+			return nil
+		}
+	}
+	return usage("there is nothing to change; give at least one flag")
+}
+
+// changed returns the names of the flags that were given.
 func changed(cmd *cobra.Command) (names []string) {
 	cmd.Flags().Visit(func(f *pflag.Flag) { names = append(names, f.Name) })
 	return names
 }
 
-// maxFile bounds what is read, in bytes.
+// maxFile is the largest file that is read, in bytes.
 const maxFile = 8 << 20
 
-// decode reads the file into one value. A field that it does not have, or has
-// twice, is refused with its line.
+// decode reads the file into one value. It refuses, with the line, a field that
+// the value does not have and one that is there twice.
 func (f *fromFile) decode(stdin io.Reader, into any) error {
 	in, name := stdin, "stdin"
 	if f.path != "-" {
@@ -78,9 +100,9 @@ func (f *fromFile) decode(stdin io.Reader, into any) error {
 	return decodeYAML(name, data, into)
 }
 
-// decodeYAML decodes YAML, of which JSON is a part.
+// decodeYAML decodes YAML or JSON, which is a part of YAML.
 func decodeYAML(name string, data []byte, into any) error {
-	if json.Valid(data) { // YAML has no tabs; in JSON they are only ever between values
+	if json.Valid(data) { // YAML allows no tabs; valid JSON has them only between values
 		data = bytes.ReplaceAll(data, []byte("\t"), []byte(" "))
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
@@ -92,16 +114,17 @@ func decodeYAML(name string, data []byte, into any) error {
 	}
 	var more any
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s has more than one document; write one thing per file", name)
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s has more than one document; it may have one", name)
 	}
 	return nil
 }
 
-// badYAML says where and what is wrong, in one line.
+// badYAML says in one line what is wrong, and where.
 func badYAML(name string, data []byte, err error) error {
 	var e yaml.Error
 	if path, want := badType(data, err); want != "" {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s, line %d: %s must be %s", name, err.(yaml.Error).GetToken().Position.Line, path, want)
+		line := err.(yaml.Error).GetToken().Position.Line
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s, line %d: %s must be %s", name, line, path, want)
 	}
 	if errors.As(err, &e) && e.GetToken() != nil && e.GetToken().Position != nil {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s, line %d: %s", name, e.GetToken().Position.Line, e.GetMessage())
@@ -109,7 +132,7 @@ func badYAML(name string, data []byte, err error) error {
 	return rolebroker.Errorf(rolebroker.CodeInvalid, "%s: %s", name, yaml.FormatError(err, false, false))
 }
 
-// badType is where a value has another type than the field it is for, as in
+// badType returns the path of a value that has not the type of its field, as in
 // roles[0].enabled, and what the field takes; "" for any other error.
 func badType(data []byte, err error) (path, want string) {
 	switch e := err.(type) {
@@ -123,7 +146,7 @@ func badType(data []byte, err error) (path, want string) {
 	return "", ""
 }
 
-// pathOf is the place in the file of the innermost value that has the token.
+// pathOf returns the path in the file of the innermost value at a token.
 func pathOf(data []byte, at *token.Token) string {
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil || at == nil || at.Position == nil {
@@ -136,13 +159,13 @@ func pathOf(data []byte, at *token.Token) string {
 	return found.path
 }
 
-// finder looks for the value at an offset in a file.
+// finder finds the path of the innermost value at an offset.
 type finder struct {
 	offset int
 	path   string
 }
 
-// Visit is for [ast.Walk].
+// Visit implements [ast.Visitor].
 func (f *finder) Visit(node ast.Node) ast.Visitor {
 	path := strings.TrimPrefix(strings.TrimPrefix(node.GetPath(), "$"), ".")
 	if t := node.GetToken(); t != nil && t.Position.Offset == f.offset && path != "" {

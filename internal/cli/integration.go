@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +16,8 @@ func newIntegration(a *app) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "integration",
 		Short: "Manage integrations: groups of AWS roles",
-		Long: `Manage integrations. An integration is a named group of AWS roles that is granted
-to agents as one; one of its roles is the default role.`,
+		Long: `Manage integrations. An integration is a named group of AWS roles that you grant to
+agents as one. One of its roles is the default role.`,
 		Example: `  rolebroker integration create production \
     --role name=readonly,arn=arn:aws:iam::444455556666:role/ReadOnly,region=us-east-1
   rolebroker integration list`,
@@ -25,44 +26,29 @@ to agents as one; one of its roles is the default role.`,
 }
 
 func newIntegrationList(a *app) *cobra.Command {
-	var (
-		out    output
-		limit  limited
-		search string
-	)
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List integrations",
-		Long:  `List integrations by name.`,
+		Long:  `List integrations, sorted by name.`,
 		Example: `  rolebroker integration list
   rolebroker integration list --search prod -o yaml`,
-		Args: args(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			list, err := ask(cmd.Context(), a, "reading integrations", func(ctx context.Context, c *client.Client) (items[api.Integration], error) {
-				return collect(limit, c.AllIntegrations(ctx, search))
-			})
-			if err != nil {
-				return err
-			}
-			return a.show(out, list, func() *table { return a.integrationsTable(list.Items) })
-		},
 	}
-	cmd.Flags().StringVar(&search, "search", "", "only those whose name contains `text`")
-	limit.flag(cmd)
-	out.flag(cmd)
-	return cmd
+	search := searchFlag(cmd)
+	return listing(a, cmd, "reading integrations",
+		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.Integration, error] {
+			return c.AllIntegrations(ctx, *search)
+		}, a.integrationsTable)
 }
 
-func (a *app) integrationsTable(integrations []api.Integration) *table {
+func (a *app) integrationsTable(_ []string, integrations []api.Integration) *table {
 	t := newTable("NAME", "ROLES", "DEFAULT ROLE", "MODE", "VALIDATION", "UPDATED", "DESCRIPTION")
 	for _, in := range integrations {
-		t.add(in.Name, roleCount(in), in.DefaultRole, in.AssumptionMode, a.summary(in), a.when(&in.UpdatedAt, "-"), in.Description)
+		t.add(in.Name, roleCount(in), in.DefaultRole, in.AssumptionMode, a.summary(in), a.when(&in.UpdatedAt), in.Description)
 	}
-	return t.ifEmpty("There are no integrations. Make one: rolebroker integration create --help")
+	return t.ifEmpty("There are no integrations. Create one: rolebroker integration create --help")
 }
 
-// roleCount is how many roles there are, and how many of them are enabled when
-// not all are.
+// roleCount counts the roles, and the enabled ones if not all are enabled.
 func roleCount(in api.Integration) string {
 	enabled := 0
 	for _, role := range in.Roles {
@@ -77,50 +63,29 @@ func roleCount(in api.Integration) string {
 }
 
 func newIntegrationShow(a *app) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
+	return asking(a, &cobra.Command{
 		Use:   "show INTEGRATION",
 		Short: "Show an integration and its roles",
-		Long: `Show an integration, by its name or ID, and its roles. What -o yaml prints can be
-edited and given to rolebroker integration update -f.`,
+		Long: `Show an integration, by its name or ID, and its roles.
+
+You can edit what -o yaml prints and pass it to rolebroker integration update -f.`,
 		Example: `  rolebroker integration show production
   rolebroker integration show production -o yaml > production.yaml`,
-		Args: args("INTEGRATION"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			in, err := ask(cmd.Context(), a, "reading the integration", func(ctx context.Context, c *client.Client) (api.Integration, error) {
-				in, err := c.Integration(ctx, given[0])
-				return in, seeList(err, "rolebroker integration list")
-			})
-			if err != nil {
-				return err
-			}
-			if err := a.showIntegration(out, in); err != nil {
-				return err
-			}
-			if len(notable(resultsOf(in))) > 0 && out.String() == "table" {
-				a.note("What to change: rolebroker integration validate %s", in.Name)
-			}
-			return nil
-		},
-	}
-	completeArgs(cmd, anyway(a.integrationNames))
-	out.flag(cmd)
-	return cmd
+	}, "reading the integration", named(integrationOf), func(o output, in api.Integration) error {
+		if err := a.showIntegration(o, in); err != nil {
+			return err
+		}
+		if len(notable(resultsOf(in))) > 0 && !o.forMachines() {
+			a.note("What to change: rolebroker integration validate %s", in.Name)
+		}
+		return nil
+	})
 }
 
-// showIntegration writes an integration, and of each role that is not as it
-// should be why.
+// showIntegration writes an integration and, below its roles, a line about each
+// role that has a problem.
 func (a *app) showIntegration(o output, in api.Integration) error {
 	err := a.show(o, in, func() *table {
-		roles := newTable("ROLE", "DEFAULT", "ENABLED", "REGION", "DURATION", "ARN", "STATUS", "CHECKED")
-		for _, role := range in.Roles {
-			checked := "-"
-			if role.Validation != nil {
-				checked = a.checked(*role.Validation)
-			}
-			roles.add(role.Name, yesNo(role.Name == in.DefaultRole), yesNo(role.Enabled), role.Region, role.SessionDuration, role.ARN,
-				status(role.Validation), checked)
-		}
 		t := details("Name", in.Name, "Description", orDash(in.Description), "ID", in.ID, "Assumption mode", in.AssumptionMode)
 		if in.AssumptionMode == "cluster" {
 			t.add("Runner:", orDash(in.Runner))
@@ -129,25 +94,16 @@ func (a *app) showIntegration(o output, in api.Integration) error {
 		if in.NextExternalID != "" {
 			t.add("Next external ID:", in.NextExternalID)
 		}
-		t.rows = append(t.rows, details("Attribution", attribution(in), "Created", a.when(&in.CreatedAt, "-"), "Updated", a.when(&in.UpdatedAt, "-")).rows...)
-		return t.then(roles)
+		t.rows = append(t.rows, details("Attribution", attribution(in), "Created", a.when(&in.CreatedAt), "Updated", a.when(&in.UpdatedAt)).rows...)
+		return t.then(a.roleTable(in))
 	})
-	if err == nil && o.String() == "table" {
+	if err == nil && !o.forMachines() {
 		_, err = io.WriteString(a.Stdout, headlines(resultsOf(in)))
 	}
 	return err
 }
 
-// checked is when a role was tried, and by whom if it was not the server.
-func (a *app) checked(v api.Validation) string {
-	when := a.when(&v.CheckedAt, "-")
-	if v.CheckedBy != "" {
-		return "by runner " + v.CheckedBy + ", " + when
-	}
-	return when
-}
-
-// attribution is how AssumeRole says who borrows.
+// attribution says how AssumeRole calls carry the name of the agent.
 func attribution(in api.Integration) string {
 	how := "session name"
 	if in.SessionTags {

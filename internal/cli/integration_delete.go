@@ -12,8 +12,7 @@ import (
 )
 
 func newIntegrationDelete(a *app) *cobra.Command {
-	var yes bool
-	cmd := &cobra.Command{
+	return deleting(a, &cobra.Command{
 		Use:   "delete INTEGRATION",
 		Short: "Delete an integration",
 		Long: `Delete an integration, by its name or ID, with its roles and connections. Its
@@ -21,51 +20,33 @@ agents cannot borrow from it any more; what was lent already works until it
 expires.`,
 		Example: `  rolebroker integration delete staging
   rolebroker integration delete staging --yes`,
-		Args: args("INTEGRATION"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			return a.deleteIntegration(cmd.Context(), yes, given[0])
+	}, deletion[loss]{
+		kind: "integration",
+		find: lossOf,
+		confirm: func(l loss) string {
+			return fmt.Sprintf("Delete integration %s? %s %s", l.integration.Name, l.who(), lentAlready)
 		},
-	}
-	completeArgs(cmd, anyway(a.integrationNames))
-	yesFlag(cmd, &yes)
-	return cmd
+		remove: func(ctx context.Context, c *client.Client, l loss) error {
+			return c.DeleteIntegration(ctx, l.integration.ID, l.integration.ETag())
+		},
+		done: func(l loss) {
+			a.note("deleted integration %s. %s", l.integration.Name, l.who())
+			a.stillLent("integration", l.integration.ID)
+		},
+	})
 }
 
-// lentAlready is said before something is taken away; stillLent, after it.
-const lentAlready = "What was lent already works until it expires."
-
-// loss is an integration and who loses it.
+// loss is an integration and the agents that are connected to it.
 type loss struct {
 	integration api.Integration
 	agents      []string
 }
 
-func (a *app) deleteIntegration(ctx context.Context, yes bool, nameOrID string) error {
-	lost, err := ask(ctx, a, "asking who uses the integration", func(ctx context.Context, c *client.Client) (loss, error) {
-		return usedBy(ctx, c, nameOrID)
-	})
-	if err != nil {
-		return err
-	}
-	if err := a.confirm(yes, "Delete integration %s? %s %s", lost.integration.Name, lost.who(), lentAlready); err != nil {
-		return err
-	}
-	_, err = ask(ctx, a, "deleting the integration", func(ctx context.Context, c *client.Client) (none, error) {
-		return none{}, c.DeleteIntegration(ctx, lost.integration.ID, lost.integration.ETag())
-	})
-	if err != nil {
-		return err
-	}
-	a.note("deleted integration %s. %s", lost.integration.Name, lost.who())
-	a.stillLent("integration", lost.integration.ID)
-	return nil
-}
-
-func usedBy(ctx context.Context, c *client.Client, nameOrID string) (loss, error) {
-	in, err := c.Integration(ctx, nameOrID)
+func lossOf(ctx context.Context, c *client.Client, nameOrID string) (loss, error) {
+	in, err := integrationOf(ctx, c, nameOrID)
 	lost := loss{integration: in}
 	if err != nil {
-		return lost, seeList(err, "rolebroker integration list")
+		return lost, err
 	}
 	for agent, err := range c.AgentsOf(ctx, in.ID) {
 		if err != nil {

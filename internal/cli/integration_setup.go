@@ -19,13 +19,14 @@ func setupFormats() []string {
 	return []string{"text", "trust-policy", "aws-cli", "cloudformation", "terraform"}
 }
 
-// setupCommand is what the flags say.
+// setupCommand holds the flags of the command.
 type setupCommand struct {
-	out                       output
-	file                      fromFile
-	request                   api.SetupRequest
-	format, current, external string
-	reserved                  string // an external ID for the file, which has none
+	out               output
+	format            choice
+	file              fromFile
+	request           api.SetupRequest
+	current, external string
+	reserved          string // the external ID that was reserved for a file without one
 }
 
 func newIntegrationSetup(a *app) *cobra.Command {
@@ -33,26 +34,26 @@ func newIntegrationSetup(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "setup [INTEGRATION]",
 		Short: "Print what to do in AWS so that the roles can be assumed",
-		Long: `Print what has to be done in AWS so that the roles of an integration, by its name
-or ID, can be assumed: filled in with this server's AWS identity and the
-external ID of the integration, and ready to be pasted.
+		Long: `Print what to do in AWS so that the roles of an integration, by its name or ID, can
+be assumed. The output has this server's AWS identity and the external ID of the
+integration filled in, and is ready to paste.
 
---format is
-  text            a guide: who assumes the roles, and the steps in the AWS console
-  trust-policy    the trust policy of a new role or, with --current, that of a
-                  role as it is with what is missing merged in; an exact
-                  principal in it stays exact without --principal
-  aws-cli         commands for the AWS CLI
-  cloudformation  a CloudFormation template in JSON, one for each account;
-                  its Metadata say how to use it
-  terraform       Terraform configuration
+--format is one of
+  text            A guide with the steps in the AWS console.
+  trust-policy    The trust policy for a new role. With --current, the given policy
+                  with the missing statement merged in; a principal in it that
+                  names the server exactly stays exact unless you set --principal.
+  aws-cli         Commands for the AWS CLI.
+  cloudformation  CloudFormation templates in JSON, one for each account; their
+                  Metadata say how to use them.
+  terraform       Terraform configuration.
 
-In cluster mode the roles trust a Kubernetes service account; --oidc-issuer,
---namespace and --service-account say which.
+In cluster mode the roles trust a Kubernetes service account, which --oidc-issuer,
+--namespace and --service-account name.
 
-Before there is an integration, -f takes the file that it will be made from, or
---external-id an external ID that was reserved for it. If the file has none, one
-is reserved, for the trust policies and for the file.`,
+Before the integration exists, pass the file that you will create it from with -f,
+or an external ID that you reserved for it with --external-id. If the file has no
+external ID, one is reserved for it.`,
 		Example: `  rolebroker integration setup production
   rolebroker integration setup production --format aws-cli > setup.sh
 
@@ -60,7 +61,6 @@ is reserved, for the trust policies and for the file.`,
   rolebroker integration setup production --role readonly --current current.json
 
   rolebroker integration setup --external-id "$(rolebroker external-id reserve)" --format trust-policy`,
-		Args: args("[INTEGRATION]"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if err := s.check(cmd, given); err != nil {
 				return err
@@ -81,30 +81,24 @@ is reserved, for the trust policies and for the file.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&s.request.Role, "role", "", "`name` of one role; all otherwise")
-	f.StringVar(&s.format, "format", "text", "what to print, `one` of those above")
-	f.StringVar(&s.request.Principal, "principal", "", "`how` trust policies name the server: account (the default) or exact")
-	f.StringVar(&s.current, "current", "", "`file` with the trust policy that the role has now; - is stdin")
-	f.StringVar(&s.request.Variant, "cluster-variant", "", "cluster mode: `how` pods identify: irsa, pod-identity or assume-role")
+	f.StringVar(&s.request.Role, "role", "", "`NAME` of one role (default: all roles)")
+	s.format.flag(cmd, "format", "", "print in `FORMAT`, one of those above", setupFormats()...)
+	f.StringVar(&s.request.Principal, "principal", "", "`HOW` trust policies name the server: account (default) or exact")
+	f.StringVar(&s.current, "current", "", "`FILE` with the current trust policy of the role; - is stdin")
+	f.StringVar(&s.request.Variant, "cluster-variant", "", "cluster mode: `HOW` pods identify: irsa, pod-identity or assume-role")
 	f.StringVar(&s.request.Issuer, "oidc-issuer", "", "cluster mode: `URL` of the cluster's OpenID Connect issuer")
-	f.StringVar(&s.request.Namespace, "namespace", "", "cluster mode: `namespace` of the service account (default rolebroker)")
-	f.StringVar(&s.request.ServiceAccount, "service-account", "", "cluster mode: `name` of the service account (default rolebroker-runner)")
-	f.StringVar(&s.external, "external-id", "", "`ID` that was reserved for an integration to come")
-	s.file.flag(cmd, nil)
+	f.StringVar(&s.request.Namespace, "namespace", "", "cluster mode: `NAMESPACE` of the service account (default rolebroker)")
+	f.StringVar(&s.request.ServiceAccount, "service-account", "", "cluster mode: `NAME` of the service account (default rolebroker-runner)")
+	f.StringVar(&s.external, "external-id", "", "`ID` that was reserved for a new integration")
+	s.file.flag(cmd)
 	s.out.flag(cmd)
-	a.rolesOf(cmd, "role")
-	complete(cmd, "format", func(string) ([]string, error) { return setupFormats(), nil })
-	complete(cmd, "principal", func(string) ([]string, error) { return []string{"account", "exact"}, nil })
-	complete(cmd, "cluster-variant", func(string) ([]string, error) { return []string{"irsa", "pod-identity", "assume-role"}, nil })
-	completeArgs(cmd, anyway(a.integrationNames))
+	a.completeRoles(cmd, "role")
+	complete(cmd, "principal", oneOf("account", "exact"))
+	complete(cmd, "cluster-variant", oneOf("irsa", "pod-identity", "assume-role"))
 	return cmd
 }
 
 func (s *setupCommand) check(cmd *cobra.Command, given []string) error {
-	known := false
-	for _, f := range setupFormats() {
-		known = known || f == s.format
-	}
 	sources := len(given)
 	for _, other := range []string{s.file.path, s.external} {
 		if other != "" {
@@ -112,27 +106,25 @@ func (s *setupCommand) check(cmd *cobra.Command, given []string) error {
 		}
 	}
 	switch {
-	case !known:
-		return usage("--format %q is not one of %s", s.format, strings.Join(setupFormats(), ", "))
 	case sources != 1:
-		return usage("give one of the name of an integration, --file and --external-id")
-	case cmd.Flags().Changed("format") && s.out.String() != "table":
-		return usage("--format and --output %s cannot both be given: the %s has every format", s.out.String(), strings.ToUpper(s.out.String()))
+		return usage("give exactly one of INTEGRATION, --file and --external-id")
+	case cmd.Flags().Changed("format") && s.out.forMachines():
+		return usage("--format and --output %s cannot be combined: the %s has every format", s.out.value, strings.ToUpper(s.out.value))
 	case s.external != "" && s.request.Role != "":
-		return usage("--role is a role of an integration or of a file; --external-id has none")
+		return usage("--role needs an integration or a file; --external-id has no roles")
 	case s.current != "" && s.request.Role == "":
-		return usage("--current is the trust policy of one role; name it with --role")
+		return usage("--current needs --role: it is the trust policy of one role")
 	case s.external != "" && s.needsRoles():
 		return errNoRoles
 	}
 	return nil
 }
 
-var errNoRoles = usage("there are no roles to print this for; take -f with a file that has them, or --format trust-policy")
+var errNoRoles = usage("there are no roles to print this for; use -f with a file that has roles, or --format trust-policy")
 
-// needsRoles says that there is nothing to print when there are no roles.
+// needsRoles says whether the output is about roles.
 func (s *setupCommand) needsRoles() bool {
-	return s.out.String() == "table" && s.format != "text" && s.format != "trust-policy"
+	return !s.out.forMachines() && s.format.value != "text" && s.format.value != "trust-policy"
 }
 
 func (s *setupCommand) ask(ctx context.Context, a *app, c *client.Client, given []string) (setup api.Setup, err error) {
@@ -141,10 +133,10 @@ func (s *setupCommand) ask(ctx context.Context, a *app, c *client.Client, given 
 	}
 	if len(given) == 1 {
 		setup, err = c.Setup(ctx, given[0], s.request)
-		return setup, seeList(err, "rolebroker integration list")
+		return setup, seeList(err, listIntegrations)
 	}
 	draft := api.SetupDraft{Setup: s.request, Integration: api.IntegrationRequest{ExternalID: s.external}}
-	if s.file.path != "" {
+	if s.file.given() {
 		if err := s.file.decode(a.Stdin, &draft.Integration); err != nil {
 			return setup, err
 		}
@@ -155,7 +147,8 @@ func (s *setupCommand) ask(ctx context.Context, a *app, c *client.Client, given 
 	return c.SetupDraft(ctx, draft)
 }
 
-// reserve gives what is in a file an external ID, unless it has one or needs none.
+// reserve gives the integration of a file an external ID, unless it has one or
+// needs none.
 func (s *setupCommand) reserve(ctx context.Context, c *client.Client, in *api.IntegrationRequest) error {
 	if in.ExternalID != "" || in.ID != "" || in.AssumptionMode == "cluster" {
 		return nil
@@ -166,12 +159,12 @@ func (s *setupCommand) reserve(ctx context.Context, c *client.Client, in *api.In
 	return err
 }
 
-// addToFile says that an external ID was reserved for what is in a file.
+// addToFile says which external ID was reserved for a file.
 func (a *app) addToFile(externalID string) {
 	a.note("add this line to the file: external_id: %s", externalID)
 }
 
-// currentPolicy is what --current names; empty when it was not given.
+// currentPolicy reads the file of --current; empty if it was not given.
 func (s *setupCommand) currentPolicy(stdin io.Reader) (string, error) {
 	in := stdin
 	switch s.current {
@@ -194,16 +187,16 @@ func (s *setupCommand) currentPolicy(stdin io.Reader) (string, error) {
 }
 
 func (s *setupCommand) show(a *app, answer api.Setup) error {
-	if s.out.format == "json" || s.out.format == "yaml" {
-		return a.encode(s.out.format, answer)
+	if s.out.forMachines() {
+		return a.encode(s.out.value, answer)
 	}
 	if answer.IdentityError != "" {
-		a.note("The server's AWS identity is not known, and a placeholder stands for it: %s", answer.IdentityError)
+		a.note("The server's AWS identity is not known; there is a placeholder in its place: %s", answer.IdentityError)
 	}
 	text := map[string]string{"text": answer.Text, "aws-cli": answer.AWSCLI, "cloudformation": answer.CloudFormation,
-		"terraform": answer.Terraform, "trust-policy": trustPolicy(answer)}[s.format]
+		"terraform": answer.Terraform, "trust-policy": trustPolicy(answer)}[s.format.value]
 	for _, note := range answer.Notes {
-		if s.format != "text" {
+		if s.format.value != "text" {
 			a.note("note: %s", note)
 		}
 	}
@@ -211,13 +204,13 @@ func (s *setupCommand) show(a *app, answer api.Setup) error {
 		return errNoRoles
 	}
 	if text == "" {
-		return usage("there is no one %s for all of these roles; name one with --role", s.format)
+		return usage("these roles need a %s each; name one role with --role", s.format.value)
 	}
 	_, err := fmt.Fprintln(a.Stdout, strings.TrimRight(text, "\n"))
 	return err
 }
 
-// trustPolicy is the one that was asked for; empty when there are several.
+// trustPolicy returns the policy to print; empty if the roles need different ones.
 func trustPolicy(answer api.Setup) string {
 	if len(answer.Roles) == 1 && answer.Roles[0].MergedTrustPolicy != "" {
 		return answer.Roles[0].MergedTrustPolicy

@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,153 +13,114 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// integrationChange is what the flags of update say.
+// integrationChange holds the flags of update.
 type integrationChange struct {
 	name, description, mode, runner, defaultRole string
-	roles, add, set                              []string
-	remove, enable, disable                      []string
 	sessionTags, sourceIdentity                  bool
-	validate                                     string
-}
-
-// stillLent is said wherever something is taken away. It names that by its ID:
-// sessions have the names of the time.
-func (a *app) stillLent(flag, id string) {
-	a.note("What was lent already works until it expires: rolebroker session list --live --%s %s", flag, id)
+	roles, add, set                              []string // values of --role, --add-role and --set-role
+	remove, enable, disable                      []string // names of roles
+	validate                                     validateMode
 }
 
 func newIntegrationUpdate(a *app) *cobra.Command {
 	var (
-		out    output
-		file   fromFile
-		change integrationChange
+		file    fromFile
+		request api.IntegrationRequest
+		change  integrationChange
 	)
 	cmd := &cobra.Command{
 		Use:   "update INTEGRATION",
 		Short: "Change an integration",
-		Long: `Change what is given of an integration and leave the rest as it is. If someone
-else changes it at the same time, nothing is changed and you are told.
+		Long: `Change the given settings of an integration and leave the others as they are. If
+someone else changes it at the same time, the command fails and changes nothing.
 
-` + roleHelp + `
+` + roleHelp() + `
 
 ` + validateHelp + `
 
-A disabled role stays in the integration and is lent to nobody. What was lent
+A disabled role stays in the integration, but no agent can borrow it. What was lent
 already works until it expires.
 
-With -f a file says everything, and what it leaves out is emptied. A version in
-it, as integration show -o yaml prints it, guards against changes made since.`,
+With -f, a file describes the whole integration, and settings that the file leaves
+out are cleared. If the file has a version, as integration show -o yaml prints it,
+the command fails if the integration has changed since.`,
 		Example: `  rolebroker integration update production --disable-role deployer
-  rolebroker integration update production --add-role name=ops,arn=arn:aws:iam::444455556666:role/Ops,region=us-east-1
+  rolebroker integration update production \
+    --add-role name=ops,arn=arn:aws:iam::444455556666:role/Ops,region=us-east-1
   rolebroker integration update production --default-role ops
 
   rolebroker integration show production -o yaml > production.yaml
   $EDITOR production.yaml
   rolebroker integration update production -f production.yaml`,
-		Args: args("INTEGRATION"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			if err := errors.Join(file.alone(cmd), checkValidate(change.validate)); err != nil {
-				return err
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return file.readOrFlags(cmd, a.Stdin, &request) },
+	}
+	change.flags(cmd, a)
+	file.flag(cmd, "name", "description", "assumption-mode", "runner", "default-role", "session-tags", "source-identity",
+		"role", "add-role", "set-role", "remove-role", "enable-role", "disable-role")
+	show := a.showSaved(&change.validate)
+	return asking(a, cmd, "saving the integration",
+		func(ctx context.Context, c *client.Client, given []string) (api.Integration, error) {
+			if file.given() {
+				in, err := c.UpdateIntegration(ctx, given[0], request, ifVersion(request.Version), change.validate.String())
+				return in, seeList(err, listIntegrations)
 			}
-			update := func(ctx context.Context, c *client.Client) (api.Integration, error) {
-				return change.update(ctx, c, cmd, given[0])
-			}
-			if file.path != "" {
-				var request api.IntegrationRequest
-				if err := file.decode(a.Stdin, &request); err != nil {
-					return err
-				}
-				update = func(ctx context.Context, c *client.Client) (api.Integration, error) {
-					in, err := c.UpdateIntegration(ctx, given[0], request, ifVersion(request.Version), change.validate)
-					return in, seeList(err, "rolebroker integration list")
-				}
-			} else if !slices.ContainsFunc(changed(cmd), func(name string) bool { return name != "output" && name != "validate" }) {
-				return usage("nothing to change was given")
-			}
-			in, err := ask(cmd.Context(), a, saving(change.validate), update)
+			in, err := integrationOf(ctx, c, given[0])
 			if err != nil {
-				return err
+				return in, err
 			}
+			return change.update(ctx, c, in, cmd.Flags().Changed)
+		},
+		func(o output, in api.Integration) error {
 			if len(change.remove)+len(change.disable) > 0 {
 				a.stillLent("integration", in.ID)
 			}
-			if err := a.showIntegration(out, in); err != nil {
-				return err
-			}
-			a.saved(in, change.validate)
-			return nil
-		},
-	}
-	change.flags(cmd, a)
-	file.flag(cmd, []string{"name", "description", "assumption-mode", "runner", "default-role", "role", "add-role", "set-role", "session-tags", "source-identity", "remove-role", "enable-role", "disable-role"})
-	out.flag(cmd)
-	completeArgs(cmd, anyway(a.integrationNames))
-	return cmd
+			return show(o, in)
+		})
 }
 
 func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 	f := cmd.Flags()
-	f.StringVar(&c.name, "name", "", "new `name`")
-	f.StringVar(&c.description, "description", "", "`text` on what it is for")
-	f.StringVar(&c.mode, "assumption-mode", "", "`mode`, who asks STS: platform or cluster")
-	f.StringVar(&c.runner, "runner", "", "`runner` that assumes its roles, in the mode cluster; empty for none")
-	f.StringVar(&c.defaultRole, "default-role", "", "`name` of the role that is used when none is named")
-	f.StringArrayVar(&c.roles, "role", nil, "all of its roles from now on, each a "+roleFlagUsage)
-	f.StringArrayVar(&c.add, "add-role", nil, "one more "+roleFlagUsage)
-	f.StringArrayVar(&c.set, "set-role", nil, "`change` of the role of that name, as in name=ops,region=eu-west-1")
-	f.StringArrayVar(&c.remove, "remove-role", nil, "`name` of a role to remove")
-	f.StringArrayVar(&c.enable, "enable-role", nil, "`name` of a role to enable")
-	f.StringArrayVar(&c.disable, "disable-role", nil, "`name` of a role to disable")
+	f.StringVar(&c.name, "name", "", "rename it to `NAME`")
+	f.StringVar(&c.description, "description", "", "describe the integration in `TEXT`")
+	f.StringVar(&c.mode, "assumption-mode", "", "`MODE`: platform: the server calls STS; or cluster: a runner does")
+	f.StringVar(&c.runner, "runner", "", "`RUNNER` that assumes the roles in cluster mode; empty for none")
+	f.StringVar(&c.defaultRole, "default-role", "", defaultRoleUsage)
+	f.StringArrayVar(&c.roles, "role", nil, "`ROLE`, in the form above; replaces all roles; repeatable")
+	f.StringArrayVar(&c.add, "add-role", nil, "add `ROLE`, in the form above; repeatable")
+	f.StringArrayVar(&c.set, "set-role", nil, "`CHANGE` a role, as in name=ops,region=eu-west-1; repeatable")
+	f.StringArrayVar(&c.remove, "remove-role", nil, "remove the role `NAME`; repeatable")
+	f.StringArrayVar(&c.enable, "enable-role", nil, "enable the role `NAME`; repeatable")
+	f.StringArrayVar(&c.disable, "disable-role", nil, "disable the role `NAME`; repeatable")
 	attributionFlags(cmd, &c.sessionTags, &c.sourceIdentity)
-	validateFlag(cmd, &c.validate)
-	complete(cmd, "assumption-mode", assumptionModes)
+	c.validate.flag(cmd)
+	complete(cmd, "assumption-mode", oneOf("platform", "cluster"))
 	complete(cmd, "runner", a.runnerNames)
 	for _, flag := range []string{"default-role", "remove-role", "enable-role", "disable-role"} {
-		a.rolesOf(cmd, flag)
+		a.completeRoles(cmd, flag)
 	}
-	a.roleChanges(cmd, "set-role")
+	a.completeRoleChanges(cmd, "set-role")
 }
 
-// update reads the integration, changes what was given, and writes it back
-// unless someone else has written since.
-func (c *integrationChange) update(ctx context.Context, to *client.Client, cmd *cobra.Command, nameOrID string) (api.Integration, error) {
-	in, err := to.Integration(ctx, nameOrID)
-	if err != nil {
-		return in, seeList(err, "rolebroker integration list")
-	}
+// update changes what flags were given for, unless someone else has changed the
+// integration since it was read.
+func (c *integrationChange) update(ctx context.Context, to *client.Client, in api.Integration, changed func(flag string) bool) (api.Integration, error) {
 	request := convert.Request(in)
-	if err := c.apply(cmd, &request); err != nil {
+	if err := c.apply(&request, changed); err != nil {
 		return in, err
 	}
-	return to.UpdateIntegration(ctx, in.ID, request, in.ETag(), c.validate)
+	return to.UpdateIntegration(ctx, in.ID, request, in.ETag(), c.validate.String())
 }
 
-// apply changes what flags were given for.
-func (c *integrationChange) apply(cmd *cobra.Command, request *api.IntegrationRequest) error {
-	for flag, field := range map[string]struct {
-		to   *string
-		from string
-	}{
-		"name":            {&request.Name, c.name},
-		"description":     {&request.Description, c.description},
-		"assumption-mode": {&request.AssumptionMode, c.mode},
-		"runner":          {&request.Runner, c.runner},
-		"default-role":    {&request.DefaultRole, c.defaultRole},
-	} {
-		if cmd.Flags().Changed(flag) {
-			*field.to = field.from
-		}
-	}
-	if request.AssumptionMode == string(rolebroker.ModePlatform) && !cmd.Flags().Changed("runner") {
-		request.Runner = "" // leaving the mode, it has none
-	}
-	for flag, field := range map[string]struct{ to, from *bool }{
-		"session-tags":    {&request.SessionTags, &c.sessionTags},
-		"source-identity": {&request.SourceIdentity, &c.sourceIdentity},
-	} {
-		if cmd.Flags().Changed(flag) {
-			*field.to = *field.from
-		}
+func (c *integrationChange) apply(request *api.IntegrationRequest, changed func(flag string) bool) error {
+	set(&request.Name, c.name, changed("name"))
+	set(&request.Description, c.description, changed("description"))
+	set(&request.AssumptionMode, c.mode, changed("assumption-mode"))
+	set(&request.Runner, c.runner, changed("runner"))
+	set(&request.DefaultRole, c.defaultRole, changed("default-role"))
+	set(&request.SessionTags, c.sessionTags, changed("session-tags"))
+	set(&request.SourceIdentity, c.sourceIdentity, changed("source-identity"))
+	if request.AssumptionMode == string(rolebroker.ModePlatform) && !changed("runner") {
+		request.Runner = "" // there is none in platform mode
 	}
 	return c.applyRoles(request)
 }
@@ -200,19 +159,7 @@ func (c *integrationChange) applyRoles(request *api.IntegrationRequest) error {
 	return err
 }
 
-func indexRole(request *api.IntegrationRequest, nameOrID string) (int, error) {
-	var names []string
-	for i, role := range request.Roles {
-		if nameOrID == role.Name || nameOrID == role.ID {
-			return i, nil
-		}
-		names = append(names, role.Name)
-	}
-	return 0, rolebroker.Errorf(rolebroker.CodeNotFound, "integration %s has no role %q; it has %s", request.Name, nameOrID, strings.Join(names, ", ")).
-		WithHint("rolebroker integration show %s", request.Name)
-}
-
-// ifVersion guards an update by the version that a file says it was made from.
+// ifVersion guards an update by the version in a file; "" if there is none.
 func ifVersion(version int64) string {
 	if version == 0 {
 		return ""

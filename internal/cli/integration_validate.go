@@ -24,32 +24,30 @@ func newIntegrationValidate(a *app) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "validate [INTEGRATION]",
-		Short: "Try to assume every role, and say why one fails",
-		Long: `Have the server try to assume every role of an integration, by its name or ID,
-and say of each one that fails what is wrong and what to change where. The
-outcome is kept: integration show and list have it.
+		Short: "Try to assume every role, and explain failures",
+		Long: `Have the server try to assume every role of an integration, by its name or ID, and
+explain for each role that fails what is wrong and what to change. The server keeps
+the result, and integration show and list report it.
 
-A role is assumed as it would be lent, and also without the external ID of the
-integration and with a wrong one. If that works too the role is open to others:
-a warning, or a failure with --require-external-id. The credentials are good
-for nothing and are forgotten.
+The server assumes a role as it would for an agent, and also without an external ID
+and with a wrong one. If that works too, the trust policy does not require the
+external ID: a warning, or a failure with --require-external-id. The credentials
+from these calls allow nothing and are discarded.
 
-With -f the integration in a file is validated before it is made, and nothing
-is kept. If the file has no external ID one is reserved, for the trust policies
-and for the file.
+With -f the server validates the integration in a file, which does not exist yet,
+and keeps nothing. If the file has no external ID, one is reserved for it.
 
-A role that is denied is tried again for some seconds, since IAM takes a while
-to spread what was changed. The exit code is 1 unless every role can be assumed.`,
+IAM takes some seconds to apply a change, so a role that is denied is tried again
+for some seconds. The exit code is 1 unless every role can be assumed.`,
 		Example: `  rolebroker integration validate production
   rolebroker integration validate production -o json
   rolebroker integration validate -f production.yaml`,
-		Args: args("[INTEGRATION]"),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			if (len(given) == 1) == (file.path != "") {
-				return usage("give either the name of an integration or --file")
+			if (len(given) == 1) == file.given() {
+				return usage("give either INTEGRATION or --file")
 			}
 			run := validation{app: a, how: client.Validating{RequireExternalID: requireExternalID}}
-			if file.path != "" {
+			if file.given() {
 				run.draft = &api.IntegrationRequest{}
 				if err := file.decode(a.Stdin, run.draft); err != nil {
 					return err
@@ -60,10 +58,9 @@ to spread what was changed. The exit code is 1 unless every role can be assumed.
 			return run.run(cmd.Context(), out)
 		},
 	}
-	cmd.Flags().BoolVar(&requireExternalID, "require-external-id", false, "a role that can be assumed without the external ID fails")
-	file.flag(cmd, nil)
+	cmd.Flags().BoolVar(&requireExternalID, "require-external-id", false, "fail roles that can be assumed without the external ID")
+	file.flag(cmd)
 	out.flag(cmd)
-	completeArgs(cmd, anyway(a.integrationNames))
 	return cmd
 }
 
@@ -71,14 +68,14 @@ to spread what was changed. The exit code is 1 unless every role can be assumed.
 type validation struct {
 	*app
 	how   client.Validating
-	name  string                  // of a saved integration, or
-	draft *api.IntegrationRequest // one that is not
+	name  string                  // of a saved integration; or
+	draft *api.IntegrationRequest // an integration that does not exist yet
 }
 
 func (v *validation) run(ctx context.Context, out output) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal ends the process at once
+	context.AfterFunc(ctx, stop) // after the first signal, a second one ends the process at once
 	c, err := v.client()
 	if err != nil {
 		return err
@@ -109,31 +106,31 @@ func (v *validation) run(ctx context.Context, out output) error {
 	return v.verdict(answer)
 }
 
-// outcomes are those that were told so far.
+// outcomes are the results so far.
 type outcomes struct {
-	mu   sync.Mutex
-	told []api.RoleValidation
+	mu      sync.Mutex
+	results []api.RoleValidation
 }
 
 func (o *outcomes) add(r api.RoleValidation) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.told = append(o.told, r)
+	o.results = append(o.results, r)
 }
 
 func (o *outcomes) all() []api.RoleValidation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return append([]api.RoleValidation{}, o.told...)
+	return append([]api.RoleValidation{}, o.results...)
 }
 
-// total is how many roles there are.
+// total counts the roles to validate.
 func (v *validation) total(ctx context.Context, c *client.Client) (int, error) {
 	if v.draft != nil {
 		return len(v.draft.Roles), nil
 	}
-	in, err := c.Integration(ctx, v.name)
-	return len(in.Roles), seeList(err, "rolebroker integration list")
+	in, err := integrationOf(ctx, c, v.name)
+	return len(in.Roles), err
 }
 
 func (v *validation) ask(ctx context.Context, c *client.Client) (api.Validations, error) {
@@ -143,20 +140,20 @@ func (v *validation) ask(ctx context.Context, c *client.Client) (api.Validations
 	return c.ValidateIntegration(ctx, v.name, v.how)
 }
 
-// interrupted shows what was found out until somebody ended it.
+// interrupted shows the results so far.
 func (v *validation) interrupted(out output, known []api.RoleValidation, total int) error {
 	partial := api.Validations{Roles: known}
 	if err := v.showValidations(out, partial); err != nil {
 		return err
 	}
-	kept := "what was found out is kept"
+	kept := "their results are kept"
 	if v.draft != nil {
-		kept = "nothing is kept"
+		kept = "no result is kept"
 	}
 	return fmt.Errorf("interrupted: %d of %d roles were validated; %s", len(partial.Roles), total, kept)
 }
 
-// verdict is an error unless every role can be assumed.
+// verdict returns an error unless every role can be assumed.
 func (v *validation) verdict(answer api.Validations) error {
 	if answer.OK {
 		return nil
@@ -164,7 +161,7 @@ func (v *validation) verdict(answer api.Validations) error {
 	t := tallyOf(answer.Roles, len(answer.Roles))
 	switch {
 	case t.cluster > 0 && t.failed+t.unknown == 0:
-		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the roles are assumed in your cluster, and no runner there has told yet whether that works").
+		return rolebroker.Errorf(rolebroker.CodeUnavailable, "a runner assumes the roles in your cluster, and has not reported yet whether it can").
 			WithHint("%s", cmp.Or(answer.Roles[0].Hint, "the runner in the cluster finds out"))
 	case t.failed == 0:
 		return fmt.Errorf("%s could not be checked", t.of(t.unknown))

@@ -1,32 +1,59 @@
 package cli
 
 import (
+	"context"
 	"iter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker/client"
 )
 
-// limited is the flag --limit of a listing.
-type limited struct{ limit int }
-
-func (l *limited) flag(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&l.limit, "limit", 0, "at most so `many`; 0 is all")
+// listing makes cmd list what read returns, with --limit and --output. If the
+// command takes an argument, it is the agent whose things are listed.
+func listing[T any](a *app, cmd *cobra.Command, doing string,
+	read func(ctx context.Context, c *client.Client, given []string) iter.Seq2[T, error],
+	tableOf func(given []string, listed []T) *table) *cobra.Command {
+	var (
+		out   output
+		limit int
+	)
+	cmd.Flags().IntVar(&limit, "limit", 0, "show at most `N` (0 = all)")
+	out.flag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		if limit < 0 {
+			return usage("--limit is %d; it must not be negative", limit)
+		}
+		list, err := ask(cmd.Context(), a, doing, func(ctx context.Context, c *client.Client) (items[T], error) {
+			return collect(read(ctx, c, given), limit)
+		})
+		switch {
+		case err != nil && len(given) > 0:
+			return seeList(err, listAgents)
+		case err != nil:
+			return err
+		}
+		return a.show(out, list, func() *table { return tableOf(given, list.Items) })
+	}
+	return cmd
 }
 
-// collect reads a list from its beginning to its end, or to the limit.
-func collect[T any](l limited, all iter.Seq2[T, error]) (items[T], error) {
+// collect reads a list to its end, or to the limit; 0 is no limit.
+func collect[T any](all iter.Seq2[T, error], limit int) (items[T], error) {
 	list := items[T]{Items: []T{}}
-	if l.limit < 0 {
-		return list, usage("--limit is %d; it is 0, for all, or more", l.limit)
-	}
 	for item, err := range all {
 		if err != nil {
 			return list, err
 		}
 		list.Items = append(list.Items, item)
-		if len(list.Items) == l.limit {
+		if len(list.Items) == limit {
 			break
 		}
 	}
 	return list, nil
+}
+
+// searchFlag adds --search, which selects things by a part of their name.
+func searchFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("search", "", "show only names that contain `TEXT`")
 }

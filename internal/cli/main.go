@@ -11,15 +11,15 @@ import (
 	"github.com/rolebroker/rolebroker/internal/config"
 )
 
-// Process is what a command line is given: what main gets from the system, and
-// a test makes up.
+// Process is the surroundings of a command: those of the operating system, or
+// those of a test.
 type Process struct {
 	Args           []string // without the program's name
 	Env            []string // as os.Environ gives it
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Now            func() time.Time // nil: time.Now
-	Version        string           // empty: what the binary was built from
+	Version        string           // empty: the version in the build information
 }
 
 // OS is this process.
@@ -46,10 +46,10 @@ func Main(p Process) int {
 	return a.report(cmd, err)
 }
 
-// app is what the commands share.
+// app is shared by all commands.
 type app struct {
 	Process
-	unknown error // help was asked for on a command that does not exist
+	unknown error // --help was given with a command that does not exist
 }
 
 func newApp(p Process) *app {
@@ -59,12 +59,13 @@ func newApp(p Process) *app {
 	return &app{Process: p}
 }
 
-// outside is where settings are read from.
+// outside returns where package config reads settings.
 func (a *app) outside() config.Outside {
 	return config.Outside{Getenv: a.getenv, ReadFile: config.OS().ReadFile}
 }
 
-// getenv is the value of a variable; the last one wins, as for os/exec.
+// getenv returns the value of a variable. Of several, the last one wins, as in
+// os/exec.
 func (a *app) getenv(name string) string {
 	value := ""
 	for _, entry := range a.Env {
@@ -75,7 +76,7 @@ func (a *app) getenv(name string) string {
 	return value
 }
 
-// client is a client of the server that the environment names.
+// client makes a client of the server that the environment names.
 func (a *app) client() (*client.Client, error) {
 	cfg, err := config.LoadClient(a.outside())
 	if err != nil {
@@ -86,7 +87,7 @@ func (a *app) client() (*client.Client, error) {
 	})
 }
 
-// version is what this binary was built from.
+// version returns the version of this binary.
 func (a *app) version() string {
 	if a.Version != "" {
 		return a.Version

@@ -5,53 +5,69 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker"
 )
 
-// output is how an answer is shown: the flag -o.
-type output struct{ format string }
+// choice is the value of a flag that takes one of a few words.
+type choice struct {
+	value string
+	among []string
+}
 
-// flag adds -o to a command.
+// flag adds the flag to a command. Its default is the first of the words, unless
+// it has a value already.
+func (c *choice) flag(cmd *cobra.Command, name, short, help string, among ...string) {
+	c.among = among
+	if c.value == "" {
+		c.value = among[0]
+	}
+	cmd.Flags().VarP(c, name, short, help)
+	complete(cmd, name, oneOf(among...))
+}
+
+// String, Set and Type make it a [pflag.Value].
+func (c *choice) String() string { return c.value }
+
+// Set takes one of the words.
+func (c *choice) Set(word string) error {
+	if !slices.Contains(c.among, word) {
+		return fmt.Errorf("%q is not one of %s", word, strings.Join(c.among, ", "))
+	}
+	c.value = word
+	return nil
+}
+
+// Type is its name in help that names no other.
+func (c *choice) Type() string { return "choice" }
+
+// output is the flag --output: how to write an answer.
+type output struct{ choice }
+
 func (o *output) flag(cmd *cobra.Command) {
-	cmd.Flags().VarP(o, "output", "o", "`format`: table, json or yaml")
-	complete(cmd, "output", func(string) ([]string, error) { return []string{"table", "json", "yaml"}, nil })
+	o.choice.flag(cmd, "output", "o", "write `FORMAT`: table, json or yaml", "table", "json", "yaml")
 }
 
-// String, Set and Type make it a flag.
-func (o *output) String() string {
-	if o.format == "" {
-		return "table"
-	}
-	return o.format
-}
+// forMachines says whether to write the answer as the API has it.
+func (o *output) forMachines() bool { return o.value != "table" }
 
-// Set takes the name of a format.
-func (o *output) Set(format string) error {
-	switch format {
-	case "table", "json", "yaml":
-		o.format = format
-		return nil
-	}
-	return fmt.Errorf("%q is not one of table, json, yaml", format)
-}
-
-// Type is its name in the help.
-func (o *output) Type() string { return "format" }
-
-// items is a list as the API writes it, from its beginning to its end.
+// items is a whole list, as the API writes one page of it.
 type items[T any] struct {
 	Items []T `json:"items"`
 }
 
-// show writes an answer: as it is for machines, as table has it for people.
+// show writes an answer: as the API has it for machines, as a table for people.
 func (a *app) show(o output, answer any, table func() *table) error {
-	switch o.format {
-	case "json", "yaml":
-		return a.encode(o.format, answer)
+	if o.forMachines() {
+		return a.encode(o.value, answer)
 	}
 	return table().write(a.Stdout)
 }
@@ -75,15 +91,24 @@ func (a *app) encode(format string, answer any) error {
 	return err
 }
 
-// table is an answer for people: rows of cells, the first one the header. The
-// rows of a table without a header are a name and its value.
+// table is an answer for people: rows of cells, the first of which is the header.
+// The rows of a table that details makes are a name and its value.
 type table struct {
 	rows  [][]string
-	after string // a line below, when there are no rows
-	next  *table // below, after an empty line; nil: none
+	empty string // stands in place of a table without rows
+	next  *table // follows after an empty line; nil: none
 }
 
-// then puts another table below, and returns t.
+// details makes a table of names and values.
+func details(pairs ...string) *table {
+	t := &table{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		t.add(pairs[i]+":", pairs[i+1])
+	}
+	return t
+}
+
+// then puts another table below t, and returns t.
 func (t *table) then(next *table) *table {
 	t.next = next
 	return t
@@ -93,10 +118,10 @@ func newTable(header ...string) *table { return &table{rows: [][]string{header}}
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// ifEmpty says something in place of a header with nothing below it.
+// ifEmpty puts a sentence in place of a header that has no rows below it.
 func (t *table) ifEmpty(format string, args ...any) *table {
 	if len(t.rows) == 1 {
-		return &table{after: fmt.Sprintf(format, args...)}
+		return &table{empty: fmt.Sprintf(format, args...)}
 	}
 	return t
 }
@@ -110,8 +135,8 @@ func (t *table) write(out io.Writer) error {
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
-	if t.after != "" {
-		fmt.Fprintln(w, t.after)
+	if t.empty != "" {
+		fmt.Fprintln(w, t.empty)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -128,7 +153,7 @@ func (t *table) write(out io.Writer) error {
 	return t.next.write(out)
 }
 
-// plain is a cell without what would break the table, or the terminal.
+// plain replaces control characters, which would break the table or the terminal.
 func plain(cell string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
@@ -145,10 +170,21 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// orDash is a cell that may be empty.
+// orDash returns the text of a cell that may be empty.
 func orDash(s string) string {
 	if s == "" {
 		return "-"
 	}
 	return s
+}
+
+func count(n int64) string { return strconv.FormatInt(n, 10) }
+
+// when says when something happens or happened, as in "in 47 minutes"; "never"
+// for nil.
+func (a *app) when(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return rolebroker.RelativeTime(*t, a.Now())
 }

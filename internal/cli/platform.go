@@ -11,27 +11,16 @@ import (
 )
 
 func newPlatform(a *app) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
+	return asking(a, &cobra.Command{
 		Use:   "platform",
-		Short: "Show the server's own AWS identity and version",
-		Long: `Show who the server is in AWS, which is whom the trust policies of your roles have
-to name, and its version.`,
+		Short: "Show the server's AWS identity and version",
+		Long: `Show the AWS identity of the server, which the trust policies of your roles must
+name, and the version of the server.`,
 		Example: `  rolebroker platform
   rolebroker platform -o json`,
-		Args: args(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := ask(cmd.Context(), a, "asking the server who it is", func(ctx context.Context, c *client.Client) (api.Platform, error) {
-				return c.Platform(ctx)
-			})
-			if err != nil {
-				return err
-			}
-			return a.show(out, p, func() *table { return platformTable(p) })
-		},
-	}
-	out.flag(cmd)
-	return cmd
+	}, "reading the identity of the server",
+		func(ctx context.Context, c *client.Client, _ []string) (api.Platform, error) { return c.Platform(ctx) },
+		func(o output, p api.Platform) error { return a.show(o, p, func() *table { return platformTable(p) }) })
 }
 
 func platformTable(p api.Platform) *table {
@@ -39,15 +28,6 @@ func platformTable(p api.Platform) *table {
 		"Version", p.Version, "Features", orDash(strings.Join(p.Features, ", ")))
 	if p.IdentityError != "" {
 		t.add("Not known because:", p.IdentityError)
-	}
-	return t
-}
-
-// details is a table of names and values.
-func details(pairs ...string) *table {
-	t := &table{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		t.add(pairs[i]+":", pairs[i+1])
 	}
 	return t
 }

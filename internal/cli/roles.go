@@ -8,49 +8,40 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 func newRoles(a *app) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
+	return asking(a, &cobra.Command{
 		Use:   "roles",
-		Short: "List what this agent may borrow now",
-		Long: `List the roles that the agent whose token is given may borrow now, each by the
-reference to name it with, the default first.`,
+		Short: "List the roles that this agent may borrow now",
+		Long: `List the roles that this agent may borrow now, the default role first. The column
+ROLE shows what to pass to --role.`,
 		Example: `  rolebroker roles
   rolebroker roles -o json`,
-		Args: args(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			offers, err := ask(cmd.Context(), a, "asking what may be borrowed", func(ctx context.Context, c *client.Client) ([]rolebroker.Offer, error) {
-				offers, err := c.Roles(ctx)
-				if err != nil || len(offers) > 0 {
-					return offers, err
-				}
-				return nil, refusal(ctx, c)
-			})
-			if err != nil {
-				return err
-			}
-			list := items[api.Offer]{Items: []api.Offer{}}
-			for _, o := range offers {
-				list.Items = append(list.Items, api.Offer{Reference: o.Reference, Integration: o.Integration, Name: o.Name,
-					ARN: o.ARN.String(), Region: string(o.Region), Default: o.Default})
-			}
-			return a.show(out, list, func() *table { return offerTable(list.Items) })
-		},
-	}
-	out.flag(cmd)
-	return cmd
+	}, "reading the roles", rolesNow,
+		func(o output, list items[api.Offer]) error {
+			return a.show(o, list, func() *table { return offerTable(list.Items) })
+		})
 }
 
-// refusal is why the agent may borrow nothing, which the server says to whoever
-// tries; nil if it has another reason for that.
-func refusal(ctx context.Context, c *client.Client) error {
-	_, err := c.Credentials(ctx, "", "")
-	if rolebroker.CodeOf(err) == rolebroker.CodeDenied {
-		return err
+// rolesNow lists what the agent may borrow. If that is nothing, the server says
+// why to an agent that tries to borrow.
+func rolesNow(ctx context.Context, c *client.Client, _ []string) (items[api.Offer], error) {
+	list := items[api.Offer]{Items: []api.Offer{}}
+	offers, err := c.Roles(ctx)
+	if err != nil {
+		return list, err
 	}
-	return nil
+	for _, o := range offers {
+		list.Items = append(list.Items, convert.Offer(&o))
+	}
+	if len(offers) == 0 {
+		if _, err := c.Credentials(ctx, "", ""); rolebroker.CodeOf(err) == rolebroker.CodeDenied {
+			return list, err
+		}
+	}
+	return list, nil
 }
 
 func offerTable(offers []api.Offer) *table {

@@ -16,8 +16,8 @@ const (
 	groupServe  = "serve"
 )
 
-// usageTemplate is cobra's own but for the usage of a command that only holds
-// others: it cannot be run, unless it is marked with runs.
+// usageTemplate is cobra's own, except for a command with subcommands: its usage
+// line shows only these, unless the command is marked with runs.
 const usageTemplate = `Usage:
   {{if .Annotations.` + runs + `}}{{.UseLine}}
   {{end}}{{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
@@ -40,8 +40,8 @@ Flags:
 {{.CommandPath}} COMMAND --help says more about a command.{{end}}
 `
 
-// newRoot is the command line: all of it, or as much as a first argument that
-// names a command needs. Every exec pays for what is made here.
+// newRoot makes the command line: only the command that the first argument names,
+// or all of them if it names none. Every start pays for what this makes.
 func newRoot(a *app, first string) *cobra.Command {
 	version := false
 	root := &cobra.Command{
@@ -49,14 +49,14 @@ func newRoot(a *app, first string) *cobra.Command {
 		Short: "Lends AWS roles to AI agents",
 		Long: `rolebroker lends AWS roles to AI agents.
 
-People group their IAM roles into integrations and connect integrations to
-agents. An agent's processes then find short-lived AWS credentials where every
-AWS SDK and the AWS CLI already look.
+You group IAM roles into integrations and connect integrations to agents. The
+processes of an agent then find short-lived AWS credentials where every AWS SDK and
+the AWS CLI already look.
 
-Commands that talk to a server take its address from ROLEBROKER_URL (default
-http://127.0.0.1:8484) and say who asks with ROLEBROKER_TOKEN or, from a file,
-ROLEBROKER_TOKEN_FILE: an agent token for exec, credentials and roles, an API
-key for everything else.`,
+Client commands read the address of the server from ROLEBROKER_URL (default
+http://127.0.0.1:8484), and their token from ROLEBROKER_TOKEN or from the file that
+ROLEBROKER_TOKEN_FILE names. exec, credentials and roles take an agent token; all
+other client commands take an API key.`,
 		Example: `  rolebroker server
   rolebroker agent token create scout
   rolebroker exec -- aws sts get-caller-identity`,
@@ -116,11 +116,12 @@ key for everything else.`,
 			if c.group == groupManage {
 				cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 					if cmd.HasSubCommands() {
-						return nil // it only shows help, or is a runner
+						return nil // it shows help, or runs a runner
 					}
 					return a.notInExec()
 				}
 			}
+			a.finish(cmd)
 			root.AddCommand(cmd)
 		}
 	}
@@ -130,7 +131,22 @@ key for everything else.`,
 	return root
 }
 
-// group is a command that only holds others.
+// finish gives a command and its subcommands what follows from their usage: the
+// check of their arguments, and their completion.
+func (a *app) finish(cmd *cobra.Command) {
+	if cmd.Args == nil {
+		cmd.Args = args(argumentNames(cmd)...)
+	}
+	a.completeByName(cmd)
+	for _, sub := range cmd.Commands() {
+		a.finish(sub)
+	}
+}
+
+// argumentNames returns the names of the arguments in the usage of a command.
+func argumentNames(cmd *cobra.Command) []string { return strings.Fields(cmd.Use)[1:] }
+
+// group makes a command that only has subcommands.
 func group(c *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
 	c.Args = cobra.ArbitraryArgs
 	c.RunE = chooseSubcommand
@@ -138,8 +154,8 @@ func group(c *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// chooseSubcommand shows the help of a command that only holds others, or says
-// that there is no such subcommand.
+// chooseSubcommand shows the help of a command that only has subcommands, or says
+// that it has no such subcommand.
 func chooseSubcommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
@@ -156,8 +172,8 @@ func noCommand(cmd *cobra.Command, name string) error {
 	return usage("%s", message)
 }
 
-// args checks the number of arguments and, when it is wrong, names them. A
-// name that ends in "…" may be repeated, one in brackets left out.
+// args checks the number of arguments against their names, of which those in
+// brackets are optional.
 func args(names ...string) cobra.PositionalArgs {
 	least, most := 0, len(names)
 	for _, name := range names {
@@ -170,15 +186,15 @@ func args(names ...string) cobra.PositionalArgs {
 		case len(given) < least:
 			return usage("%s is missing", names[len(given)])
 		case len(given) > most && most == 0:
-			return usage("%s takes no arguments, but there is %q", cmd.CommandPath(), given[0])
+			return usage("%s takes no arguments, but got %q", cmd.CommandPath(), given[0])
 		case len(given) > most:
-			return usage("%s takes %s; there is %q too much", cmd.CommandPath(), strings.Join(names, " "), given[most])
+			return usage("%s takes %s, but also got %q", cmd.CommandPath(), strings.Join(names, " "), given[most])
 		}
 		return nil
 	}
 }
 
-// badFlag says what a flag takes, in the words of its user.
+// badFlag says what a flag takes, without the terms of the flag library.
 func badFlag(err error) error {
 	var e *pflag.InvalidValueError
 	if !errors.As(err, &e) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -10,8 +11,8 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 )
 
-// runs marks a command that holds others and does something without them, for
-// its usage.
+// runs marks a command that has subcommands and also runs without one, for its
+// usage line.
 const runs = "rolebroker_runs"
 
 func newRunner(a *app) *cobra.Command {
@@ -31,89 +32,59 @@ func newRunner(a *app) *cobra.Command {
 }
 
 func newRunnerList(a *app) *cobra.Command {
-	var (
-		out    output
-		limit  limited
-		search string
-	)
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List runners",
-		Long: `List runners by name. One that is waiting has not joined yet, one that is away was
-not heard of in the last seconds. PENDING are sessions that it began while it
-could not reach the server, and has not told yet.`,
+		Long: `List runners, sorted by name.
+
+STATUS is "waiting" until a runner has joined, and "away" if the server has not
+heard from it in the last seconds. PENDING counts the sessions that it began while
+it could not reach the server and has not reported yet.`,
 		Example: `  rolebroker runner list
   rolebroker runner list --search eks -o json`,
-		Args: args(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			list, err := ask(cmd.Context(), a, "reading runners", func(ctx context.Context, c *client.Client) (items[api.Runner], error) {
-				return collect(limit, c.AllRunners(ctx, search))
-			})
-			if err != nil {
-				return err
-			}
-			return a.show(out, list, func() *table { return a.runnersTable(list.Items) })
-		},
 	}
-	cmd.Flags().StringVar(&search, "search", "", "only those whose name contains `text`")
-	limit.flag(cmd)
-	out.flag(cmd)
-	return cmd
+	search := searchFlag(cmd)
+	return listing(a, cmd, "reading runners",
+		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.Runner, error] {
+			return c.AllRunners(ctx, *search)
+		}, a.runnersTable)
 }
 
-func (a *app) runnersTable(runners []api.Runner) *table {
+func (a *app) runnersTable(_ []string, runners []api.Runner) *table {
 	t := newTable("NAME", "STATUS", "SEEN", "METHOD", "VERSION", "PENDING", "DESCRIPTION")
 	for _, r := range runners {
-		t.add(r.Name, r.Status, a.when(r.SeenAt, "never"), orDash(r.Method), orDash(r.Program), count(int64(r.Pending)), r.Description)
+		t.add(r.Name, r.Status, a.when(r.SeenAt), orDash(r.Method), orDash(r.Program), count(int64(r.Pending)), r.Description)
 	}
-	return t.ifEmpty("There are no runners. Make one: rolebroker runner create --help")
+	return t.ifEmpty("There are no runners. Create one: rolebroker runner create --help")
 }
 
 func newRunnerShow(a *app) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
+	return asking(a, &cobra.Command{
 		Use:     "show RUNNER",
-		Short:   "Show a runner, and what it says of itself",
-		Long:    `Show a runner, by its name or ID, and what it says of itself.`,
+		Short:   "Show a runner and its last report",
+		Long:    `Show a runner, by its name or ID, and what it last reported about itself.`,
 		Example: `  rolebroker runner show eks-production`,
-		Args:    args("RUNNER"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			r, err := ask(cmd.Context(), a, "reading the runner", func(ctx context.Context, c *client.Client) (api.Runner, error) {
-				return runnerOf(ctx, c, given[0])
-			})
-			if err != nil {
-				return err
-			}
-			if err := a.showRunner(out, r); err != nil {
-				return err
-			}
-			if r.ReportedIssuer != "" && r.ReportedIssuer != r.Issuer && out.String() == "table" {
-				a.note("It verifies service-account tokens of %s. If that is the issuer of its cluster, have it believed about them:", r.ReportedIssuer)
-				a.note("rolebroker runner update %s --issuer %s", r.Name, rolebroker.ShellQuote(r.ReportedIssuer))
-			}
-			return nil
-		},
-	}
-	completeArgs(cmd, anyway(a.runnerNames))
-	out.flag(cmd)
-	return cmd
-}
-
-// runnerOf finds a runner by name or ID.
-func runnerOf(ctx context.Context, c *client.Client, nameOrID string) (api.Runner, error) {
-	r, err := c.Runner(ctx, nameOrID)
-	return r, seeList(err, "rolebroker runner list")
+	}, "reading the runner", named(runnerOf), func(o output, r api.Runner) error {
+		if err := a.showRunner(o, r); err != nil {
+			return err
+		}
+		if r.ReportedIssuer != "" && r.ReportedIssuer != r.Issuer && !o.forMachines() {
+			a.note("It verifies service-account tokens of %s. If that is the issuer of its cluster, have the server trust it:", r.ReportedIssuer)
+			a.note("rolebroker runner update %s --issuer %s", r.Name, rolebroker.ShellQuote(r.ReportedIssuer))
+		}
+		return nil
+	})
 }
 
 func (a *app) showRunner(o output, r api.Runner) error {
 	return a.show(o, r, func() *table {
-		t := details("Name", r.Name, "Description", orDash(r.Description), "ID", r.ID, "Status", r.Status, "Joined", a.when(r.JoinedAt, "never"),
-			"Seen", a.when(r.SeenAt, "never"), "Version", orDash(r.Program), "Method", orDash(r.Method), "Identity", orDash(r.IdentityARN))
+		t := details("Name", r.Name, "Description", orDash(r.Description), "ID", r.ID, "Status", r.Status, "Joined", a.when(r.JoinedAt),
+			"Seen", a.when(r.SeenAt), "Version", orDash(r.Program), "Method", orDash(r.Method), "Identity", orDash(r.IdentityARN))
 		if r.IdentityError != "" {
 			t.add("Without identity:", r.IdentityError)
 		}
 		t.rows = append(t.rows, details("Issuer", orDash(r.Issuer), "Pending", count(int64(r.Pending)),
-			"Created", a.when(&r.CreatedAt, "-"), "Updated", a.when(&r.UpdatedAt, "-")).rows...)
+			"Created", a.when(&r.CreatedAt), "Updated", a.when(&r.UpdatedAt)).rows...)
 		return t
 	})
 }

@@ -23,30 +23,30 @@ import (
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
-// runnerRun has the command runner, without another word, run one.
+// runnerRun makes the command runner run a runner when it has no subcommand.
 func runnerRun(a *app, cmd *cobra.Command) {
 	cfg := config.DefaultRunner()
 	flags := cfg.Flags()
-	cmd.Long = `Run the part that assumes roles in your cluster, with the cluster's own AWS
-identity. The control plane decides who may borrow what and records it, and
-never holds a credential.
+	cmd.Long = `Run a runner, which assumes roles in your cluster with the cluster's own AWS
+identity. The control plane decides which agent may borrow which role, and records
+it; the credentials never leave the cluster.
 
-Make a runner where you administer the control plane, with a token with which
-it joins, once. Agents then borrow from the address of --listen.
+First create the runner and a join token for it, where you administer the control
+plane. Agents then borrow from the address that --listen sets.
 
-Every setting has three spellings: the flag --tls-cert, the environment
-variable ROLEBROKER_RUNNER_TLS_CERT and the key tls_cert in the YAML file that
---config names. The join token can be in ROLEBROKER_RUNNER_JOIN_TOKEN.
+You can set everything in three ways: with a flag such as --tls-cert, with an
+environment variable such as ROLEBROKER_RUNNER_TLS_CERT, or with a key such as
+tls_cert in the YAML file that --config names. ROLEBROKER_RUNNER_JOIN_TOKEN can
+hold the join token.
 
-SIGINT and SIGTERM end it when what is under way is done; a second one ends it
-at once.`
+On SIGINT or SIGTERM the runner finishes the requests it has begun and exits; on a
+second signal it exits at once.`
 	cmd.Example = `  # where you administer the control plane
   rolebroker runner create eks-production
   rolebroker runner join-token eks-production > join-token
 
   # in the cluster
   rolebroker runner --server https://rolebroker.example.com --join-token-file join-token`
-	cmd.Args = args()
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := cfg.Load(flags, a.outside()); err != nil {
 			return usageError{err}
@@ -55,9 +55,7 @@ at once.`
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().AddFlagSet(flags)
-	complete(cmd, "assume", func(string) ([]string, error) {
-		return []string{config.AssumeAuto, config.AssumeWebIdentity, config.AssumeRole}, nil
-	})
+	complete(cmd, "assume", oneOf(config.AssumeAuto, config.AssumeWebIdentity, config.AssumeRole))
 }
 
 func (a *app) run(ctx context.Context, cfg *config.Runner) error {
@@ -67,11 +65,11 @@ func (a *app) run(ctx context.Context, cfg *config.Runner) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal ends the process at once
+	context.AfterFunc(ctx, stop) // after the first signal, a second one ends the process at once
 	return forOperator(runner.Run(ctx, opts, cfg.ShutdownTimeout))
 }
 
-// runnerOptions are the parts that the settings ask for.
+// runnerOptions makes the parts of a runner from its settings.
 func (a *app) runnerOptions(cfg *config.Runner) (opts runner.Options, err error) {
 	opts = runner.Options{
 		JoinToken: cfg.JoinToken, Spool: cfg.Spool, Grace: cfg.Grace, Listen: cfg.Listen,
@@ -97,7 +95,7 @@ func (a *app) runnerOptions(cfg *config.Runner) (opts runner.Options, err error)
 	return opts, verifies(cfg, &opts)
 }
 
-// controlPlane is how the server is reached.
+// controlPlane returns how to reach the server.
 func controlPlane(cfg *config.Runner, version string) (client.Options, error) {
 	opts := client.Options{URL: cfg.Server, AllowInsecure: cfg.AllowInsecure, UserAgent: "rolebroker-runner/" + version}
 	if cfg.CACert == "" {
@@ -117,7 +115,7 @@ func controlPlane(cfg *config.Runner, version string) (client.Options, error) {
 	return opts, nil
 }
 
-// stateOf is where the credential is kept.
+// stateOf returns where the runner keeps its credential.
 func stateOf(s string) (runner.State, error) {
 	secret, ok := strings.CutPrefix(s, config.SecretPrefix)
 	if !ok {
@@ -130,8 +128,8 @@ func stateOf(s string) (runner.State, error) {
 	return clustersecret.New(clustersecret.Options{Namespace: namespace, Name: name})
 }
 
-// verifies has service-account tokens taken, where it is known of which cluster
-// they are.
+// verifies makes the runner accept service-account tokens if it knows the issuer
+// of its cluster.
 func verifies(cfg *config.Runner, opts *runner.Options) error {
 	if cfg.ClusterIssuer == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
 		return nil

@@ -20,19 +20,20 @@ func newServer(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run the control plane",
-		Long: `Run the control plane: the management API and the endpoint where agents
-borrow.
+		Long: `Run the control plane: the web app, the management API and the endpoint from which
+agents borrow.
 
-Every setting has three spellings: the flag --tls-cert, the environment
-variable ROLEBROKER_TLS_CERT and the key tls_cert in the YAML file that --config
-names. A flag wins over the environment, the environment over the file.
+You can set everything in three ways: with a flag such as --tls-cert, with an
+environment variable such as ROLEBROKER_TLS_CERT, or with a key such as tls_cert in
+the YAML file that --config names. A flag takes precedence over the environment,
+and the environment over the file.
 
-ROLEBROKER_ADMIN_KEY, in the environment only, is the first admin API key;
-without it the first start makes one and prints it, once. The server's own AWS
-identity comes from where AWS SDKs look for one.
+ROLEBROKER_ADMIN_KEY sets the first admin API key; it can be set in the environment
+only. Without it the first start creates a key and prints it once. The server finds
+its own AWS identity where every AWS SDK does.
 
-SIGINT and SIGTERM end it when what is under way is done; a second one ends it
-at once.`,
+On SIGINT or SIGTERM the server finishes the requests it has begun and exits; on a
+second signal it exits at once.`,
 		Example: `  # on this machine, with SQLite
   rolebroker server
 
@@ -40,9 +41,8 @@ at once.`,
   ROLEBROKER_ADMIN_KEY=$(openssl rand -hex 32) ROLEBROKER_DATABASE=postgres://rolebroker:…@db/rolebroker \
     rolebroker server --listen :8484 --tls-cert tls.crt --tls-key tls.key
 
-  # behind an ingress that does TLS
+  # behind an ingress that terminates TLS
   rolebroker server --listen :8484 --tls-terminated-by-proxy`,
-		Args: args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.Load(flags, a.outside()); err != nil {
 				return usageError{err}
@@ -52,15 +52,15 @@ at once.`,
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().AddFlagSet(flags)
-	complete(cmd, "log-level", func(string) ([]string, error) { return []string{"debug", "info", "warn", "error"}, nil })
-	complete(cmd, "log-format", func(string) ([]string, error) { return []string{"text", "json"}, nil })
+	complete(cmd, "log-level", oneOf("debug", "info", "warn", "error"))
+	complete(cmd, "log-format", oneOf("text", "json"))
 	return cmd
 }
 
 func (a *app) serve(ctx context.Context, cfg *config.Server) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // from then on a signal ends the process at once
+	context.AfterFunc(ctx, stop) // after the first signal, a second one ends the process at once
 	return forOperator(server.Run(ctx, cfg, server.Options{
 		Log:          cfg.Logger(a.Stderr),
 		Version:      a.version(),
@@ -68,13 +68,13 @@ func (a *app) serve(ctx context.Context, cfg *config.Server) error {
 	}))
 }
 
-// showAdminKey prints the first admin API key: to stdout, which is not the log.
+// showAdminKey prints the first admin API key to stdout, which is not the log.
 func (a *app) showAdminKey(key rolebroker.Secret) {
 	a.note("This is the first admin API key. It is shown this once and stored only as a hash:")
-	_, _ = a.Stdout.Write([]byte("\n  export ROLEBROKER_TOKEN=" + key.Reveal() + "\n\n")) // nobody to tell
+	_, _ = a.Stdout.Write([]byte("\n  export ROLEBROKER_TOKEN=" + key.Reveal() + "\n\n")) // there is nowhere to report an error
 }
 
-// forOperator adds to an error its cause, which others do not get to see.
+// forOperator adds the cause of an error, which only the operator may see.
 func forOperator(err error) error {
 	var e *rolebroker.Error
 	if !errors.As(err, &e) || e.Cause == nil {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -10,23 +9,21 @@ import (
 	"time"
 
 	"golang.org/x/term"
-
-	"github.com/rolebroker/rolebroker/client"
 )
 
-// isTerminal says whether a person is at the other end.
+// isTerminal says whether the stream is a terminal.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// progress shows on a terminal's stderr that something takes longer than a
-// second. Call what it returns before printing anything else.
+// progress shows on stderr, if that is a terminal, what takes longer than a second.
+// Call what it returns before printing anything else.
 func (a *app) progress(what string) (done func()) {
 	return a.progressOf(func() string { return what })
 }
 
-// progressOf is progress with words that change on the way.
+// progressOf is progress with a text that changes.
 func (a *app) progressOf(what func() string) (done func()) {
 	if !isTerminal(a.Stderr) {
 		return func() {}
@@ -59,30 +56,19 @@ func spin(out io.Writer, what func() string, stop <-chan struct{}) {
 	}
 }
 
-// ask asks the server for something, and shows progress when that takes long.
-func ask[T any](ctx context.Context, a *app, what string, question func(context.Context, *client.Client) (T, error)) (T, error) {
-	c, err := a.client()
-	if err != nil {
-		var zero T
-		return zero, err
-	}
-	defer a.progress(what)()
-	return question(ctx, c)
-}
-
-// note says something beside the answer.
+// note writes a line to stderr, beside the answer on stdout.
 func (a *app) note(format string, args ...any) { fmt.Fprintf(a.Stderr, format+"\n", args...) }
 
-// confirm asks whether to do what cannot be undone. Where there is nobody to
-// ask, --yes has to have been given.
-func (a *app) confirm(yes bool, format string, args ...any) error {
+// confirm asks a person whether to do what cannot be undone. Without a terminal it
+// fails unless --yes was given.
+func (a *app) confirm(yes bool, question string) error {
 	if yes {
 		return nil
 	}
 	if !isTerminal(a.Stdin) || !isTerminal(a.Stderr) {
-		return usage("nobody is there to confirm this; add --yes to do it")
+		return usage("this needs confirmation, and stdin is not a terminal; add --yes to confirm")
 	}
-	fmt.Fprintf(a.Stderr, format+" [y/N] ", args...)
+	fmt.Fprint(a.Stderr, question, " [y/N] ")
 	answer, err := bufio.NewReader(a.Stdin).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":

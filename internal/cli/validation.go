@@ -13,41 +13,32 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// validateFlag is the flag --validate of a command that saves an integration.
-func validateFlag(cmd *cobra.Command, mode *string) {
-	cmd.Flags().StringVar(mode, "validate", api.ValidateWarn, "`mode`: warn, require or skip, as above")
-	complete(cmd, "validate", func(string) ([]string, error) {
-		return []string{api.ValidateRequire, api.ValidateWarn, api.ValidateSkip}, nil
-	})
+// validateMode is the flag --validate of a command that saves an integration.
+type validateMode struct{ choice }
+
+func (m *validateMode) flag(cmd *cobra.Command) {
+	m.value = api.ValidateWarn
+	m.choice.flag(cmd, "validate", "", "`MODE`: warn, require or skip, as above",
+		api.ValidateRequire, api.ValidateWarn, api.ValidateSkip)
 }
 
-// validateHelp says what the values of --validate do.
-const validateHelp = `The server then tries to assume each role. --validate is
-  warn     save it, and say of which roles something has to be changed
-  require  save nothing unless every role can be assumed; roles that your
-           cluster assumes cannot be tried, and are saved all the same
-  skip     try nothing
-The exit code is 0 when it was saved, whatever the roles.`
+const validateHelp = `The server then tries to assume each role. --validate says what follows:
+  warn     Save the integration, and report the roles that have a problem.
+  require  Save it only if every role can be assumed. Roles that a runner assumes
+           cannot be tried here and do not prevent saving.
+  skip     Save it without trying.
+The exit code is 0 if the integration was saved.`
 
-// checkValidate says what is wrong with --validate.
-func checkValidate(mode string) error {
-	switch mode {
-	case api.ValidateRequire, api.ValidateWarn, api.ValidateSkip:
-		return nil
-	}
-	return usage("--validate %q is not one of require, warn, skip", mode)
-}
-
-// The status of a role that is as it should be, and the codes of one that was
-// not tried because a runner does it and of one that others can have.
+// The status of a role without problems; the code of a role that only a runner can
+// try; and the code of a role that others can assume too.
 const (
 	assumable             = "assumable"
 	clusterMode           = string(rolebroker.ValidClusterMode)
 	externalIDNotRequired = string(rolebroker.ValidExternalIDOpen)
 )
 
-// status is a validation in one cell: the status, with the code where that says
-// more.
+// status shows a validation in one cell: its status, and its code if that adds
+// anything.
 func status(v *api.Validation) string {
 	switch {
 	case v == nil:
@@ -58,7 +49,7 @@ func status(v *api.Validation) string {
 	return v.Status + " (" + v.Code + ")"
 }
 
-// summary is how the last validation of an integration went, in one cell.
+// summary shows the last validation of an integration in one cell.
 func (a *app) summary(in api.Integration) string {
 	count := map[string]int{}
 	var last *api.Validation
@@ -86,10 +77,10 @@ func (a *app) summary(in api.Integration) string {
 	case len(parts) == 0:
 		parts = append(parts, "ok")
 	}
-	return strings.Join(parts, ", ") + ", " + a.when(&last.CheckedAt, "")
+	return strings.Join(parts, ", ") + ", " + a.when(&last.CheckedAt)
 }
 
-// tally counts what validations came to, among all roles that there are.
+// tally counts the outcomes of validations among all roles of an integration.
 type tally struct{ roles, failed, open, warned, unknown, cluster int }
 
 func tallyOf(results []api.RoleValidation, roles int) tally {
@@ -111,7 +102,7 @@ func tallyOf(results []api.RoleValidation, roles int) tally {
 	return t
 }
 
-// of is n of the roles, in words.
+// of says "n of so many roles".
 func (t tally) of(n int) string {
 	if t.roles == 1 {
 		return fmt.Sprintf("%d of 1 role", n)
@@ -119,7 +110,7 @@ func (t tally) of(n int) string {
 	return fmt.Sprintf("%d of %d roles", n, t.roles)
 }
 
-// words say what is not as it should be.
+// words lists the problems.
 func (t tally) words() string {
 	have := "have"
 	if t.warned == 1 {
@@ -129,7 +120,12 @@ func (t tally) words() string {
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{t.failed, "cannot be assumed"}, {t.open, "can also be assumed by others"}, {t.warned, have + " a warning"}, {t.unknown, "could not be checked"}} {
+	}{
+		{t.failed, "cannot be assumed"},
+		{t.open, "can also be assumed by others"},
+		{t.warned, have + " a warning"},
+		{t.unknown, "could not be checked"},
+	} {
 		if part.n > 0 {
 			parts = append(parts, t.of(part.n)+" "+part.what)
 		}
@@ -137,12 +133,14 @@ func (t tally) words() string {
 	return strings.Join(parts, ", ")
 }
 
-// notable are the results of roles that are not as they should be.
+// notable returns the results that report a problem.
 func notable(results []api.RoleValidation) []api.RoleValidation {
-	return slices.DeleteFunc(slices.Clone(results), func(r api.RoleValidation) bool { return r.Status == assumable || r.Code == clusterMode })
+	return slices.DeleteFunc(slices.Clone(results), func(r api.RoleValidation) bool {
+		return r.Status == assumable || r.Code == clusterMode
+	})
 }
 
-// headline is what was found out of a role, on one line.
+// headline is the result for a role on one line.
 func headline(r api.RoleValidation) string {
 	line := plain(orDash(r.Name)) + ": " + plain(r.Message)
 	if r.RequestID != "" {
@@ -151,7 +149,7 @@ func headline(r api.RoleValidation) string {
 	return line + "\n"
 }
 
-// headlines are those of the roles that are not as they should be.
+// headlines are the lines about roles that have a problem.
 func headlines(results []api.RoleValidation) string {
 	var b strings.Builder
 	for i, r := range notable(results) {
@@ -163,8 +161,8 @@ func headlines(results []api.RoleValidation) string {
 	return b.String()
 }
 
-// findings are the same, each with what to do about it. A statement that is
-// needed more than once is there once.
+// findings are the headlines, each with its hint. A policy that several hints have
+// is written once.
 func findings(results []api.RoleValidation) string {
 	var b strings.Builder
 	seen := map[string]bool{}
@@ -177,8 +175,8 @@ func findings(results []api.RoleValidation) string {
 	return b.String()
 }
 
-// abridged is a hint by its lines, without the policies that were seen before.
-// It adds what is new to seen.
+// abridged returns the lines of a hint without the policies in seen, and adds its
+// other policies to seen.
 func abridged(hint rolebroker.Hint, seen map[string]bool) (lines []string) {
 	for _, step := range hint {
 		switch {
@@ -193,7 +191,7 @@ func abridged(hint rolebroker.Hint, seen map[string]bool) (lines []string) {
 	return lines
 }
 
-// resultsOf are what is known of an integration's roles.
+// resultsOf returns the last validations of an integration's roles.
 func resultsOf(in api.Integration) (results []api.RoleValidation) {
 	for _, role := range in.Roles {
 		if v := role.Validation; v != nil {
@@ -203,25 +201,28 @@ func resultsOf(in api.Integration) (results []api.RoleValidation) {
 	return results
 }
 
-// saving is what is going on while an integration is saved.
-func saving(mode string) string {
-	if mode == api.ValidateSkip {
-		return "saving the integration"
+// showSaved shows an integration that was saved, and what is left to do.
+func (a *app) showSaved(mode *validateMode) func(output, api.Integration) error {
+	return func(o output, in api.Integration) error {
+		err := a.showIntegration(o, in)
+		if err == nil {
+			a.saved(in, mode.value)
+		}
+		return err
 	}
-	return "saving and validating the integration"
 }
 
-// saved says, below an integration that was saved, what is still to be done;
-// nothing if all is well.
+// saved says what is left to do after an integration was saved; nothing if its
+// roles have no problem.
 func (a *app) saved(in api.Integration, mode string) {
 	t := tallyOf(resultsOf(in), len(in.Roles))
 	switch {
 	case in.AssumptionMode == "cluster" && in.Runner == "":
-		a.note("saved; its roles are lent to nobody until it names a runner: rolebroker integration update %s --runner RUNNER", in.Name)
+		a.note("saved; no agent can borrow its roles until it has a runner: rolebroker integration update %s --runner RUNNER", in.Name)
 	case in.AssumptionMode == "cluster":
-		a.note("saved; its roles are assumed and lent by runner %s", in.Runner)
+		a.note("saved; runner %s assumes its roles", in.Runner)
 	case mode == api.ValidateSkip:
-		a.note("saved; nothing was tried. What to do in AWS: rolebroker integration setup %s", in.Name)
+		a.note("saved without trying its roles. What to do in AWS: rolebroker integration setup %s", in.Name)
 	case t.failed+t.open+t.warned > 0:
 		a.note("saved; %s. What to change: rolebroker integration validate %s", t.words(), in.Name)
 	case t.unknown > 0:
@@ -229,10 +230,10 @@ func (a *app) saved(in api.Integration, mode string) {
 	}
 }
 
-// showValidations writes the outcome for every role, and what to do.
+// showValidations writes the result for every role, with hints.
 func (a *app) showValidations(o output, answer api.Validations) error {
-	if o.format == "json" || o.format == "yaml" {
-		return a.encode(o.format, answer)
+	if o.forMachines() {
+		return a.encode(o.value, answer)
 	}
 	t := newTable("ROLE", "STATUS", "CODE")
 	for _, r := range answer.Roles {

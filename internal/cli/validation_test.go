@@ -108,11 +108,11 @@ func TestWhatIsSaidOfWhatWasSaved(t *testing.T) {
 	is(api.ValidateWarn, of(good, bad, good), "saved; 1 of 3 roles cannot be assumed. What to change: rolebroker integration validate production")
 	is(api.ValidateRequire, of(good, open, good), "saved; 1 of 3 roles can also be assumed by others. What to change: rolebroker integration validate production")
 	is(api.ValidateWarn, of(good, role("unknown", "throttled")), "saved; 1 of 2 roles could not be checked. To try again: rolebroker integration validate production")
-	is(api.ValidateSkip, of(bad, api.Role{}), "saved; nothing was tried. What to do in AWS: rolebroker integration setup production")
+	is(api.ValidateSkip, of(bad, api.Role{}), "saved without trying its roles. What to do in AWS: rolebroker integration setup production")
 	is(api.ValidateWarn, api.Integration{AssumptionMode: "cluster", Roles: []api.Role{role("unknown", clusterMode)}},
-		"saved; its roles are lent to nobody until it names a runner: rolebroker integration update production --runner RUNNER")
+		"saved; no agent can borrow its roles until it has a runner: rolebroker integration update production --runner RUNNER")
 	is(api.ValidateWarn, api.Integration{AssumptionMode: "cluster", Runner: "eks", Roles: []api.Role{role("unknown", clusterMode)}},
-		"saved; its roles are assumed and lent by runner eks")
+		"saved; runner eks assumes its roles")
 }
 
 func TestThePlatformThatIsNotKnown(t *testing.T) {
@@ -130,10 +130,10 @@ func TestSetupIsAskedForInOneWay(t *testing.T) {
 	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
 	setup := func(args ...string) ran { return run(env, append([]string{"integration", "setup"}, args...)...) }
 	const help = "hint: rolebroker integration setup --help"
-	noRoles := "rolebroker: there are no roles to print this for; take -f with a file that has them, or --format trust-policy"
-	says(t, setup("--external-id", "x", "--role", "y"), 2, "rolebroker: --role is a role of an integration or of a file; --external-id has none", help)
+	noRoles := "rolebroker: there are no roles to print this for; use -f with a file that has roles, or --format trust-policy"
+	says(t, setup("--external-id", "x", "--role", "y"), 2, "rolebroker: --role needs an integration or a file; --external-id has no roles", help)
 	says(t, setup("--external-id", "x", "--format", "aws-cli"), 2, noRoles, help)
-	says(t, setup("production", "--format", "text", "-o", "json"), 2, "rolebroker: --format and --output json cannot both be given: the JSON has every format", help)
+	says(t, setup("production", "--format", "text", "-o", "json"), 2, "rolebroker: --format and --output json cannot be combined: the JSON has every format", help)
 	if got := setup("production", "--format", "terraform", "-o", "table"); got.code != 0 || got.stderr != "" {
 		t.Errorf("a table: %+v", got)
 	}

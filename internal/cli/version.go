@@ -11,9 +11,8 @@ func newVersion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
-		Long:    `Print the version of this binary, and what it was built with and for.`,
+		Long:    `Print the version of this binary, the version of Go and the platform it was built for.`,
 		Example: `  rolebroker version`,
-		Args:    args(),
 		RunE: func(*cobra.Command, []string) error {
 			return a.printVersion()
 		},

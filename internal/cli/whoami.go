@@ -14,15 +14,15 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// whoamiTimeout is how long AWS, and whoever has credentials, may take.
+// whoamiTimeout bounds the time for finding credentials and asking AWS.
 const whoamiTimeout = 30 * time.Second
 
-// identity is what AWS says this process is.
+// identity is who this process is to AWS.
 type identity struct {
 	Account string `json:"account"`
 	ARN     string `json:"arn"`
 	UserID  string `json:"user_id"`
-	Region  string `json:"region"` // empty: none is set
+	Region  string `json:"region"` // empty if none is set
 }
 
 func newWhoami(a *app) *cobra.Command {
@@ -30,12 +30,11 @@ func newWhoami(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "whoami",
 		Short: "Ask AWS who this process is",
-		Long: `Ask AWS who this process is: GetCallerIdentity, with the credentials that an AWS
-SDK finds here. Below rolebroker exec that is the borrowed role. It needs no
-permission in AWS, and no token of rolebroker's.`,
+		Long: `Ask AWS who this process is: call GetCallerIdentity with the credentials that an
+AWS SDK finds here. In a command that rolebroker exec runs, that is the borrowed
+role. This needs no permission in AWS and no token.`,
 		Example: `  rolebroker whoami
   rolebroker exec --role deployer -- rolebroker whoami`,
-		Args: args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			who, err := a.whoami(cmd.Context())
 			if err != nil {
@@ -65,7 +64,7 @@ func (a *app) whoami(ctx context.Context) (identity, error) {
 	}
 	who := identity{Region: cfg.Region}
 	if cfg.Region == "" {
-		cfg.Region = "us-east-1" // identities have no region: any will answer
+		cfg.Region = "us-east-1" // any region answers: identities are global
 	}
 	answer, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, nil)
 	if err != nil {
@@ -75,7 +74,7 @@ func (a *app) whoami(ctx context.Context) (identity, error) {
 	return who, nil
 }
 
-// explainIdentity says why AWS did not say who we are.
+// explainIdentity explains why AWS did not answer the question.
 func explainIdentity(err error) error {
 	var refused smithy.APIError
 	if !errors.As(err, &refused) {

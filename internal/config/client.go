@@ -8,21 +8,21 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Client is what a client of the server is told: by the environment only.
+// Client holds the settings of a client of the server, which are read from the
+// environment only.
 type Client struct {
-	// URL is where the server is, from ROLEBROKER_URL; the default is
-	// http://127.0.0.1:8484. It has no path, unless a proxy serves rolebroker
-	// below one.
+	// URL is the address of the server, from ROLEBROKER_URL; the default is
+	// http://127.0.0.1:8484. It has a path only if a proxy serves rolebroker
+	// below that path.
 	URL string
 
-	// Token says who asks, from ROLEBROKER_TOKEN or from the file that
-	// ROLEBROKER_TOKEN_FILE names, whose trailing newline does not count. It
-	// is an agent token for exec, credentials and roles, and an API key for
-	// everything else.
+	// Token is an agent token, for exec, credentials and roles, or an API key,
+	// for everything else. It is read from ROLEBROKER_TOKEN, or from the file that
+	// ROLEBROKER_TOKEN_FILE names, without the newline at its end.
 	Token rolebroker.Secret
 
 	// AllowInsecure permits sending Token over plain HTTP to another machine,
-	// from ROLEBROKER_ALLOW_INSECURE=true: for a network that encrypts by
+	// from ROLEBROKER_ALLOW_INSECURE=true. It is for networks that encrypt by
 	// other means, such as a service mesh.
 	AllowInsecure bool
 }
@@ -35,8 +35,8 @@ const (
 	insecureEnv  = "ROLEBROKER_ALLOW_INSECURE"
 )
 
-// LoadClient reads the settings of a client and checks them. The error has a
-// field for each problem.
+// LoadClient reads and checks the settings of a client. Its error has a field for
+// each problem.
 func LoadClient(outside Outside) (Client, error) {
 	c := Client{URL: outside.Getenv(urlEnv)}
 	if c.URL == "" {
@@ -84,13 +84,13 @@ func (c *Client) loadToken(outside Outside, p *problems) {
 	case token == "":
 		p.add(source, "is empty; set it to an agent token (for exec, credentials and roles) or an API key (for everything else)")
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		p.add(source, "has white space or other characters in it that no token has")
+		p.add(source, "has white space or other characters that no token has")
 	}
 	c.Token = rolebroker.NewSecret(token)
 }
 
-// urlProblem is what is wrong with the server's URL, "" if nothing is. It does
-// not repeat the URL, which may hold a password by mistake.
+// urlProblem says what is wrong with the server's URL; "" if nothing is. It does
+// not repeat the URL, which may have a password by mistake.
 func urlProblem(s string) string {
 	u, err := url.Parse(s)
 	switch {

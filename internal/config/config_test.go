@@ -69,8 +69,8 @@ func TestPrecedence(t *testing.T) {
 
 func TestEverySettingHasThreeSpellings(t *testing.T) {
 	want := &Server{
-		Listen: "0.0.0.0:443", Database: NewDatabase("postgres://u:p@h/d"), TLSCert: "c", TLSKey: "k", TLSTerminatedByProxy: true,
-		LogLevel: "debug", LogFormat: "json", SessionRetention: 3 * day, MaxSessionsPerAgent: 5, ShutdownTimeout: time.Minute,
+		Process: Process{TLSCert: "c", TLSKey: "k", LogLevel: "debug", LogFormat: "json", MaxSessionsPerAgent: 5, ShutdownTimeout: time.Minute},
+		Listen:  "0.0.0.0:443", Database: NewDatabase("postgres://u:p@h/d"), TLSTerminatedByProxy: true, SessionRetention: 3 * day,
 		RequireExternalID: true, RevalidateEvery: 6 * time.Hour, ValidationConcurrency: 7, ValidationRate: 8, ValidationRetry: 9 * time.Second,
 		AWSRoleARN: "arn:aws:iam::111122223333:role/team/rolebroker",
 	}
@@ -138,7 +138,7 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 	one := func(s ...string) []string { return s }
 	says(one("--listen=8484"), one(`--listen (ROLEBROKER_LISTEN): "8484" is not host:port; write for example 127.0.0.1:8484`))
 	says(one("--listen=127.0.0.1:http"), one(`has the port "http"`))
-	says(one("--listen=:8484"), one("--tls-terminated-by-proxy if something in front does TLS, or listen on 127.0.0.1:8484"))
+	says(one("--listen=:8484"), one("--tls-terminated-by-proxy if something in front terminates TLS, or listen on 127.0.0.1:8484"))
 	says(one("--listen=10.0.0.1:8484"), one("can be reached from other machines"))
 	says(one("--listen=example.com:8484"), one("can be reached from other machines"))
 	says(one("--tls-cert=c"), one("--tls-key (ROLEBROKER_TLS_KEY): is missing"))

@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// Database is the path of a SQLite file or a postgres:// URL. The URL may
-// hold a password: every way of printing it shows "redacted" in its place.
+// Database is the path of a SQLite file, or a postgres:// URL. Every way of
+// printing it replaces a password in the URL with "redacted".
 type Database struct{ address string }
 
 // NewDatabase wraps a path or a URL.
 func NewDatabase(address string) Database { return Database{address} }
 
-// Reveal is the path or URL with its password, for opening the database.
+// Reveal returns the path, or the URL with its password, for opening the database.
 func (d Database) Reveal() string { return d.address }
 
-// IsPostgres says whether it is the URL of a PostgreSQL database.
+// IsPostgres says whether d is the URL of a PostgreSQL database.
 func (d Database) IsPostgres() bool {
 	scheme, _, ok := strings.Cut(d.address, "://")
 	return ok && (scheme == "postgres" || scheme == "postgresql")
 }
 
-// Redacted is the path, or the URL without its password. Of what may have one
-// in another place nothing is shown.
+// Redacted returns the path, or the URL without its password. If a password may be
+// in another place, it returns "redacted" only.
 func (d Database) Redacted() string {
 	if d.isKeywords() {
 		return redacted
@@ -35,7 +35,7 @@ func (d Database) Redacted() string {
 	}
 	u, err := url.Parse(d.address)
 	if err != nil || u.Fragment != "" || strings.Contains(u.User.Username(), ":") || strings.Contains(u.Path+u.RawQuery, "@") {
-		return redacted // as of a password that was not percent-encoded
+		return redacted // a password may be in it that was not percent-encoded
 	}
 	if _, ok := u.User.Password(); ok {
 		u.User = url.UserPassword(u.User.Username(), redacted)
@@ -48,8 +48,8 @@ func (d Database) Redacted() string {
 
 const redacted = "redacted"
 
-// hasPassword says whether a password may be in a query. libpq takes that, and
-// the passphrase of a key, as parameters too.
+// hasPassword says whether a query may have a password: libpq also takes the
+// password, and the passphrase of a key, as parameters.
 func hasPassword(query string) bool {
 	values, err := url.ParseQuery(query)
 	for name := range values {
@@ -60,14 +60,14 @@ func hasPassword(query string) bool {
 	return err != nil
 }
 
-// isKeywords says whether it is in libpq's other form, "host=db password=secret",
-// or a URL without its slashes. Either would become the name of a file.
+// isKeywords says whether d is in libpq's other form, "host=db password=secret", or
+// is a URL without slashes. Either would be taken for the name of a file.
 //
 // Source: PostgreSQL, libpq, "Connection Strings".
 func (d Database) isKeywords() bool {
 	const form = `(?i)password\s*=|(^|\s)(host|hostaddr|port|user|dbname|service)\s*=|^postgres(ql)?:`
 	before, _, _ := strings.Cut(d.address, "://")
-	return regexp.MustCompile(form).MatchString(before) // here, so that exec does not pay for it
+	return regexp.MustCompile(form).MatchString(before) // compiled here, so that exec does not pay for it
 }
 
 func (d Database) String() string             { return d.Redacted() }
@@ -75,16 +75,16 @@ func (d Database) GoString() string           { return d.Redacted() }
 func (d Database) Format(f fmt.State, _ rune) { fmt.Fprint(f, d.Redacted()) }
 func (d Database) LogValue() slog.Value       { return slog.StringValue(d.Redacted()) }
 
-// MarshalText is the redacted form too.
+// MarshalText returns the redacted form.
 func (d Database) MarshalText() ([]byte, error) { return []byte(d.Redacted()), nil }
 
-// Set and Type make it a flag.
+// Set and Type implement [pflag.Value].
 func (d *Database) Set(address string) error { d.address = address; return nil }
 
 // Type is its name in the help.
 func (d *Database) Type() string { return "path" }
 
-// problem says what is wrong with it, without repeating the password.
+// problem says what is wrong with d, without its password; "" if nothing is.
 func (d Database) problem() string {
 	if d.address == "" {
 		return "is empty; write the path of a SQLite file or a postgres:// URL"

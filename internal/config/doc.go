@@ -1,17 +1,17 @@
-// Package config is what a person can set: one documented struct for the
-// server and one for its clients.
+// Package config has the settings: one documented struct for the server, one for
+// the runner and one for their clients.
 //
-// A setting of the server has one name in three spellings: the flag
-// --tls-cert, the environment variable ROLEBROKER_TLS_CERT and the key
-// tls_cert in the YAML file that --config names. A flag wins over the
-// environment, the environment over the file, the file over the default. The
-// admin key is the exception: it is read from the environment only, because a
-// flag shows in the list of processes and a file is committed by accident.
+// A setting of the server can be set by a flag, --tls-cert; by an environment
+// variable, ROLEBROKER_TLS_CERT; and by a key, tls_cert, in the YAML file that
+// --config names. A flag takes precedence over the environment, the environment over
+// the file, and the file over the default. The admin key is an exception: it is read
+// from the environment only, because flags show in the list of processes and files
+// are committed by accident.
 //
-// The package refuses to guess: an unknown key in the file, a value that does
-// not parse and a combination that would be unsafe are errors, all of them are
-// reported at once, and each says what to write instead. It opens no socket
-// and no database, and it never prints a secret.
+// The package refuses to guess. An unknown key in the file, a value that cannot be
+// parsed and an unsafe combination are errors; Load reports all of them at once, and
+// each says what to write instead. The package opens no socket and no database, and
+// it never prints a secret.
 //
 //	cfg := config.DefaultServer()
 //	flags := cfg.Flags()

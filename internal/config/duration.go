@@ -10,8 +10,8 @@ import (
 
 const day = 24 * time.Hour
 
-// ParseDuration is time.ParseDuration that also knows days of 24 hours, as in
-// "30d" and "1d12h".
+// ParseDuration parses a duration as time.ParseDuration does, and also days of 24
+// hours, as in "30d" and "1d12h".
 func ParseDuration(s string) (time.Duration, error) {
 	days, rest, ok := strings.Cut(s, "d")
 	if !ok {
@@ -51,7 +51,8 @@ func FormatDuration(d time.Duration) string {
 	return FormatHours(d)
 }
 
-// FormatHours is FormatDuration for whoever does not know days: "720h".
+// FormatHours writes d in its shortest form without days, as time.ParseDuration
+// reads it: "720h".
 func FormatHours(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -14,18 +14,17 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Outside is what settings are read from besides flags.
+// Outside is where Load reads settings from, besides flags.
 type Outside struct {
-	Getenv   func(name string) string // "" when it is not set
+	Getenv   func(name string) string // "" for a variable that is not set
 	ReadFile func(path string) ([]byte, error)
 }
 
-// OS is the environment and the files of this process. A file of more than
-// 64 KiB is no file of settings, and is not read: the parser takes a time that
-// grows with the square of the nesting.
+// OS returns the environment and the files of this process. It refuses a file of
+// more than 64 KiB, because the time to parse grows with the square of the nesting.
 func OS() Outside { return Outside{Getenv: os.Getenv, ReadFile: readFile} }
 
-// maxFile bounds what is read, in bytes.
+// maxFile is the largest file that is read, in bytes.
 const maxFile = 64 << 10
 
 func readFile(path string) ([]byte, error) {
@@ -46,44 +45,65 @@ const (
 	adminKey   = "ROLEBROKER_ADMIN_KEY"
 )
 
-// EnvName is the spelling of a flag in the environment: ROLEBROKER_TLS_CERT
-// for tls-cert.
+// EnvName returns the environment variable of a flag: ROLEBROKER_TLS_CERT for
+// tls-cert.
 func EnvName(flag string) string {
 	return "ROLEBROKER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// keyName returns the key of a flag in a file: tls_cert for tls-cert.
 func keyName(flag string) string { return strings.ReplaceAll(flag, "-", "_") }
 
-// spellings is how a problem names the setting: by its flag and its
-// environment variable.
-func spellings(flag string) string { return "--" + flag + " (" + EnvName(flag) + ")" }
+// problems collects everything that is wrong, so that a person can correct it at
+// once.
+type problems []rolebroker.Field
 
-// Load completes what the flags said, which come from c.Flags and have been
-// parsed: first from the environment, then from the file, and checks the
-// whole. The error has a field for each problem.
-func (c *Server) Load(flags *pflag.FlagSet, outside Outside) error {
-	l := loader{flags: flags, env: EnvName, set: map[string]bool{}, sources: map[string]string{}}
-	flags.VisitAll(func(f *pflag.Flag) { l.set[f.Name] = f.Changed }) // by whichever set parsed it
-	l.environment(outside.Getenv)
-	c.AdminKey = rolebroker.NewSecret(outside.Getenv(adminKey))
-	if path := flags.Lookup(configFlag).Value.String(); path != "" {
-		l.file(path, outside.ReadFile)
-	}
-	l.problems = append(l.problems, c.problems(l.bad, l.sources)...)
-	return l.problems.err()
+func (p *problems) add(path, format string, args ...any) {
+	*p = append(*p, rolebroker.Field{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-// Check says everything that is wrong with the settings.
-func (c *Server) Check() error { return c.problems(nil, nil).err() }
+func (p problems) err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the configuration is not valid", Fields: p}
+}
 
-// loader fills flags from the environment and the file.
+// loader sets flags from the environment and the file, and collects problems.
 type loader struct {
 	flags    *pflag.FlagSet
-	env      func(flag string) string // its spelling in the environment
-	set      map[string]bool          // by flag: a source that wins has set it
-	bad      map[string]bool          // by flag: its value did not parse
+	env      func(flag string) string // returns the environment variable of a flag
+	set      map[string]bool          // by flag: a source that takes precedence has set it
+	bad      map[string]bool          // by flag: its value could not be parsed
 	sources  map[string]string        // by flag: the place in the file that its value is from
 	problems problems
+}
+
+func newLoader(flags *pflag.FlagSet, env func(flag string) string) *loader {
+	l := &loader{flags: flags, env: env, set: map[string]bool{}, bad: map[string]bool{}, sources: map[string]string{}}
+	flags.VisitAll(func(f *pflag.Flag) { l.set[f.Name] = f.Changed })
+	return l
+}
+
+// load sets what flags have not set from the environment, then from the file that
+// --config names.
+func (l *loader) load(outside Outside) {
+	l.environment(outside.Getenv)
+	if path := l.flags.Lookup(configFlag).Value.String(); path != "" {
+		l.file(path, outside.ReadFile)
+	}
+}
+
+// check adds a problem, unless it is empty or the value could not be parsed. It
+// names the setting by its place in the file, or else by its flag and variable.
+func (l *loader) check(flag, problem string) {
+	switch {
+	case problem == "" || l.bad[flag]:
+	case l.sources[flag] != "":
+		l.problems.add(l.sources[flag], "%s", problem)
+	default:
+		l.problems.add("--"+flag+" ("+l.env(flag)+")", "%s", problem)
+	}
 }
 
 func (l *loader) environment(getenv func(string) string) {
@@ -94,22 +114,19 @@ func (l *loader) environment(getenv func(string) string) {
 	})
 }
 
-// fill sets a flag unless a source that wins has.
+// fill sets a flag unless a source that takes precedence has set it.
 func (l *loader) fill(f *pflag.Flag, value, source string) {
 	if l.set[f.Name] {
 		return
 	}
 	l.set[f.Name] = true
 	if err := f.Value.Set(value); err != nil {
-		if l.bad == nil {
-			l.bad = map[string]bool{}
-		}
 		l.bad[f.Name] = true
 		l.problems.add(source, "%s", unparsed(f, value, err))
 	}
 }
 
-// unparsed says what a value should have been.
+// unparsed says what a value that cannot be parsed should be.
 func unparsed(f *pflag.Flag, value string, err error) string {
 	switch f.Value.Type() {
 	case "bool":
@@ -150,7 +167,7 @@ func (l *loader) document(path string, body ast.Node) {
 	}
 }
 
-// entry is one line of the file: a setting and its value.
+// entry sets one flag from a key of the file and its value.
 func (l *loader) entry(path string, entry *ast.MappingValueNode) {
 	token := entry.Key.GetToken()
 	where := fmt.Sprintf("%s, line %d", path, token.Position.Line)
@@ -164,7 +181,7 @@ func (l *loader) entry(path string, entry *ast.MappingValueNode) {
 		return
 	}
 	switch value := entry.Value.(type) {
-	case *ast.NullNode: // "listen:" with nothing behind it
+	case *ast.NullNode: // "listen:" without a value
 	case ast.ScalarNode:
 		if !l.set[f.Name] {
 			l.sources[f.Name] = where + ", " + token.Value
@@ -185,8 +202,8 @@ func (l *loader) known() string {
 	return strings.Join(names, ", ")
 }
 
-// yamlMessage is a YAML error on one line, without the excerpt of the file,
-// which may hold a password.
+// yamlMessage returns a YAML error on one line, without the excerpt of the file,
+// which may have a password.
 func yamlMessage(err error) string {
 	if e, ok := err.(yaml.Error); ok && e.GetToken() != nil {
 		return fmt.Sprintf("line %d: %s", e.GetToken().Position.Line, e.GetMessage())

@@ -1,8 +1,9 @@
 package config
 
 import (
-	"io"
-	"log/slog"
+	"fmt"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -10,147 +11,182 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Server is what the control plane can be told. Make one with DefaultServer
-// and fill it with Load.
+// Server holds the settings of the control plane. Make one with DefaultServer and
+// fill it with Load.
 type Server struct {
-	// Listen is the address to serve on, as host:port. The default,
-	// 127.0.0.1:8484, is reachable from this machine only. Any address that is
-	// not loopback needs TLSCert and TLSKey, or TLSTerminatedByProxy: agent
-	// tokens and AWS credentials travel over it.
+	Process
+
+	// Listen is the address to serve on, as host:port. Only this machine can
+	// reach the default, 127.0.0.1:8484. An address that is not loopback needs
+	// TLSCert and TLSKey, or TLSTerminatedByProxy, because agent tokens and AWS
+	// credentials travel over it.
 	Listen string
 
-	// Database is where everything is remembered: a path is a SQLite file,
-	// made if it does not exist, and a postgres:// URL is PostgreSQL. It may
-	// hold a password, so printing it redacts that. SQLite serves one server
-	// process; several replicas share a PostgreSQL.
+	// Database stores everything that the server remembers. A path is a SQLite
+	// file, which is created if it does not exist; a postgres:// URL is
+	// PostgreSQL. The URL may have a password, which is redacted when printed.
+	// One server process can use a SQLite file; several replicas can share a
+	// PostgreSQL.
 	Database Database
 
-	// TLSCert is the file with the PEM certificate, followed by its
-	// intermediates, to serve HTTPS with. It is given together with TLSKey.
-	// Most AWS SDKs ask for credentials only over HTTPS whose certificate is
-	// publicly trusted, or over plain HTTP on loopback; `rolebroker exec` is
-	// the way around a private CA.
-	TLSCert string
-
-	// TLSKey is the file with the PEM private key of TLSCert.
-	TLSKey string
-
-	// TLSTerminatedByProxy says, in so many words, that something in front of
-	// this server does TLS: an ingress, a load balancer, a service mesh. It is
-	// what allows a plain-HTTP listener on an address that is not loopback.
-	// Whoever sets it promises that nothing else can reach that address.
+	// TLSTerminatedByProxy says that something in front of this server
+	// terminates TLS: an ingress, a load balancer or a service mesh. It permits
+	// plain HTTP on an address that is not loopback. The operator who sets it
+	// makes sure that nothing else can reach that address.
 	TLSTerminatedByProxy bool
 
-	// AdminKey is the first admin API key. It can be set in the environment
-	// only, as ROLEBROKER_ADMIN_KEY, and has at least 24 characters. Without
-	// it the first start makes one and prints it, once.
+	// AdminKey is the first admin API key. It is read from the environment only,
+	// from ROLEBROKER_ADMIN_KEY, and has at least 24 characters. Without it the
+	// first start creates a key and prints it once.
 	AdminKey rolebroker.Secret
 
-	// LogLevel is the least important message that is logged: debug, info,
-	// warn or error. No level shows credentials, tokens or keys.
-	LogLevel string
-
-	// LogFormat is text, for people, or json, for machines.
-	LogFormat string
-
-	// SessionRetention is how long a session is remembered after its
-	// credentials expired. It bounds the size of the database and how far back
-	// "who held what" can be answered; AWS's own record is CloudTrail.
+	// SessionRetention is how long a session is kept after its credentials have
+	// expired. It bounds the size of the database, and how far back the server
+	// can say which agent held credentials for which role; CloudTrail can say it
+	// for longer.
 	SessionRetention time.Duration
 
-	// MaxSessionsPerAgent caps the distinct live sessions of one agent, so
-	// that an agent that makes up task names cannot have STS called without
-	// bound. Asking again for what is held already is not limited.
-	MaxSessionsPerAgent int
-
-	// RequireExternalID has a role that can be assumed without the external ID
-	// of its integration, or with a wrong one, fail its validation. Otherwise it
-	// is a warning.
+	// RequireExternalID makes the validation of a role fail if it can be assumed
+	// without the external ID of its integration, or with a wrong one. Otherwise
+	// that is a warning.
 	RequireExternalID bool
 
-	// RevalidateEvery is how often the roles of every integration are validated
-	// in the background, so that it is noticed when one stops working; 0 is
-	// never. It is spread out over the interval, and of several servers one
-	// validates each.
+	// RevalidateEvery is how often the server validates the roles of every
+	// integration in the background, to notice roles that stop working; 0 is
+	// never. The validations are spread over the interval, and of several
+	// servers one validates each integration.
 	RevalidateEvery time.Duration
 
 	// ValidationConcurrency is how many roles of one validation are tried at
 	// once.
 	ValidationConcurrency int
 
-	// ValidationRate is how many calls to STS all validations of this server
-	// together make in a second. AWS allows an account some 600 in a region,
-	// which lending needs too.
+	// ValidationRate limits the calls to STS per second of all validations of
+	// this server together. AWS allows an account about 600 in a region, and
+	// lending needs some of them.
 	ValidationRate int
 
-	// ValidationRetry is for how long a role that is denied is tried again
-	// before it counts as failed: IAM takes seconds to spread what was changed.
+	// ValidationRetry is how long a validation tries a role again that is
+	// denied: IAM takes some seconds to apply a change.
 	ValidationRetry time.Duration
 
-	// AWSRoleARN is the ARN of the role that this server's AWS identity is a
-	// session of, for trust policies that name it exactly. AWS does not tell a
-	// session the path of its role; empty means what the environment says, or
-	// else a role without a path.
+	// AWSRoleARN is the ARN of the role whose session is this server's AWS
+	// identity, for trust policies that name it exactly. AWS does not tell a
+	// session the path of its role. Empty: the role in the environment, or else
+	// the role of the session, without a path.
 	AWSRoleARN string
-
-	// ShutdownTimeout is how long requests that have begun may take to finish
-	// after the server was told to stop.
-	ShutdownTimeout time.Duration
 }
 
-// DefaultServer is the server as it is when nothing is set.
+// MinAdminKey is the least length of AdminKey, in characters.
+const MinAdminKey = 24
+
+// The bounds of the settings for validation.
+const (
+	minRevalidation = time.Second
+	maxConcurrency  = 1000
+	maxRetry        = 30 * time.Second // a validation must end within one request
+)
+
+// DefaultServer returns the default settings.
 func DefaultServer() *Server {
 	return &Server{
+		Process:               defaultProcess(),
 		Listen:                "127.0.0.1:8484",
 		Database:              NewDatabase("rolebroker.db"),
-		LogLevel:              "info",
-		LogFormat:             "text",
 		SessionRetention:      30 * day,
-		MaxSessionsPerAgent:   64,
 		ValidationConcurrency: 4,
 		ValidationRate:        300,
 		ValidationRetry:       7 * time.Second,
-		ShutdownTimeout:       30 * time.Second,
 	}
 }
 
-// Flags are the settings as flags that fill c, and --config.
+// Flags returns flags that set c, and --config.
 func (c *Server) Flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("server", pflag.ContinueOnError)
 	f.SortFlags = false
-	f.StringVar(&c.Listen, "listen", c.Listen, "`address` to serve on, as host:port")
-	f.Var(&c.Database, "database", "`path` of a SQLite file, or postgres:// URL")
-	f.StringVar(&c.TLSCert, "tls-cert", c.TLSCert, "PEM `file` with the certificate to serve HTTPS with")
-	f.StringVar(&c.TLSKey, "tls-key", c.TLSKey, "PEM `file` with the private key of --tls-cert")
-	f.BoolVar(&c.TLSTerminatedByProxy, "tls-terminated-by-proxy", c.TLSTerminatedByProxy, "something in front of this server does TLS")
-	f.StringVar(&c.LogLevel, "log-level", c.LogLevel, "least important `level` to log: debug, info, warn or error")
-	f.StringVar(&c.LogFormat, "log-format", c.LogFormat, "`format` of the log: text or json")
-	f.Var((*durationValue)(&c.SessionRetention), "session-retention", "how long ended sessions are remembered, as in 30d or 72h")
-	f.IntVar(&c.MaxSessionsPerAgent, "max-sessions-per-agent", c.MaxSessionsPerAgent, "most distinct live sessions of one agent, a `number`")
-	f.BoolVar(&c.RequireExternalID, "require-external-id", c.RequireExternalID, "roles that can be assumed without the external ID fail their validation")
-	f.Var((*durationValue)(&c.RevalidateEvery), "revalidate-every", "how often all roles are validated in the background, as in 6h; 0s is never")
-	f.IntVar(&c.ValidationConcurrency, "validation-concurrency", c.ValidationConcurrency, "how many roles of one validation are tried at once, a `number`")
-	f.IntVar(&c.ValidationRate, "validation-rate", c.ValidationRate, "most calls to STS that validations make in a second, a `number`")
-	f.Var((*durationValue)(&c.ValidationRetry), "validation-retry", "how long a role that is denied is tried again, as in 7s")
-	f.StringVar(&c.AWSRoleARN, "aws-role-arn", c.AWSRoleARN, "`ARN`, with its path, of the role that the server's AWS identity is a session of")
-	f.Var((*durationValue)(&c.ShutdownTimeout), "shutdown-timeout", "how long begun requests may take to finish when stopping")
-	f.String(configFlag, "", "YAML `file` with these settings, written as in tls_cert")
+	f.StringVar(&c.Listen, "listen", c.Listen, "serve on `ADDRESS`, as host:port")
+	f.Var(&c.Database, "database", "`PATH` of a SQLite file, or a postgres:// URL")
+	c.tlsFlags(f)
+	f.BoolVar(&c.TLSTerminatedByProxy, "tls-terminated-by-proxy", c.TLSTerminatedByProxy, "something in front of the server terminates TLS")
+	c.logFlags(f)
+	f.Var((*durationValue)(&c.SessionRetention), "session-retention", "keep ended sessions for `DURATION`, as in 30d or 72h")
+	c.sessionFlags(f)
+	f.BoolVar(&c.RequireExternalID, "require-external-id", c.RequireExternalID, "fail roles that can be assumed without the external ID")
+	f.Var((*durationValue)(&c.RevalidateEvery), "revalidate-every", "validate all roles every `DURATION`, as in 6h (0s = never)")
+	f.IntVar(&c.ValidationConcurrency, "validation-concurrency", c.ValidationConcurrency, "try at most `N` roles of a validation at once")
+	f.IntVar(&c.ValidationRate, "validation-rate", c.ValidationRate, "validate with at most `N` calls to STS per second")
+	f.Var((*durationValue)(&c.ValidationRetry), "validation-retry", "try a denied role again for `DURATION`, as in 7s")
+	f.StringVar(&c.AWSRoleARN, "aws-role-arn", c.AWSRoleARN, "`ARN`, with path, of the server's own role in AWS")
+	c.lastFlags(f)
 	return f
 }
 
-// Logger writes the log as LogLevel and LogFormat say.
-func (c *Server) Logger(out io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: levels[c.LogLevel]}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(out, opts))
-	}
-	return slog.New(slog.NewTextHandler(out, opts))
+// Load completes c with settings from the environment and then from the file.
+// flags come from c.Flags and have been parsed; what they set stays. Load checks
+// all settings, and its error has a field for each problem.
+func (c *Server) Load(flags *pflag.FlagSet, outside Outside) error {
+	l := newLoader(flags, EnvName)
+	l.load(outside)
+	c.AdminKey = rolebroker.NewSecret(outside.Getenv(adminKey))
+	c.check(l)
+	return l.problems.err()
 }
 
-// levels are the values of LogLevel.
-var levels = map[string]slog.Level{
-	"debug": slog.LevelDebug,
-	"info":  slog.LevelInfo,
-	"warn":  slog.LevelWarn,
-	"error": slog.LevelError,
+// Check returns an error with a field for each problem of the settings.
+func (c *Server) Check() error {
+	l := newLoader(c.Flags(), EnvName)
+	c.check(l)
+	return l.problems.err()
+}
+
+func (c *Server) check(l *loader) {
+	l.check("listen", c.listenProblem())
+	l.check("database", c.Database.problem())
+	c.Process.check(l)
+	if n := len(c.AdminKey.Reveal()); n > 0 && n < MinAdminKey {
+		l.problems.add(adminKey, "has %d characters; at least %d are required: make one with `openssl rand -hex 32`", n, MinAdminKey)
+	}
+	if c.SessionRetention < time.Hour {
+		l.check("session-retention", fmt.Sprintf("is %s; write at least 1h, as in 30d", FormatDuration(c.SessionRetention)))
+	}
+	if c.RevalidateEvery < 0 || c.RevalidateEvery > 0 && c.RevalidateEvery < minRevalidation {
+		l.check("revalidate-every", fmt.Sprintf("is %s; write 0s, for never, or at least %s, as in 6h",
+			FormatDuration(c.RevalidateEvery), FormatDuration(minRevalidation)))
+	}
+	if c.ValidationConcurrency < 1 || c.ValidationConcurrency > maxConcurrency {
+		l.check("validation-concurrency", fmt.Sprintf("is %d; write 1 to %d, as in 4", c.ValidationConcurrency, maxConcurrency))
+	}
+	if c.ValidationRate < 1 {
+		l.check("validation-rate", fmt.Sprintf("is %d; write at least 1, as in 300", c.ValidationRate))
+	}
+	if c.ValidationRetry < 0 || c.ValidationRetry > maxRetry {
+		l.check("validation-retry", fmt.Sprintf("is %s; write 0s to %s, as in 7s",
+			FormatDuration(c.ValidationRetry), FormatDuration(maxRetry)))
+	}
+	if c.AWSRoleARN != "" {
+		if _, err := rolebroker.ParseRoleARN(c.AWSRoleARN); err != nil {
+			l.check("aws-role-arn", err.Error())
+		}
+	}
+}
+
+// listenProblem says what is wrong with Listen; "" if nothing is.
+func (c *Server) listenProblem() string {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Sprintf("%q is not host:port; write for example 127.0.0.1:8484", c.Listen)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Sprintf("%q has the port %q; write a number up to 65535, as in %s", c.Listen, port, net.JoinHostPort(host, "8484"))
+	}
+	if c.secure() || rolebroker.IsLoopback(host) {
+		return ""
+	}
+	return fmt.Sprintf("%q can be reached from other machines, and tokens and AWS credentials would cross the network unencrypted; "+
+		"set --tls-cert and --tls-key, or --tls-terminated-by-proxy if something in front terminates TLS, or listen on 127.0.0.1:%s",
+		c.Listen, port)
+}
+
+func (c *Server) secure() bool {
+	return c.TLSTerminatedByProxy || c.TLSCert != "" && c.TLSKey != ""
 }
