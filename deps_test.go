@@ -63,7 +63,7 @@ var graph = map[string][]string{
 	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/store/storetest", "internal/sts"},
 	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
-	"internal/cli":     {".", "api", "client", "internal/clustersecret", "internal/config", "internal/convert", "internal/demo", "internal/execenv", "internal/runner", "internal/server", "internal/serviceaccount", "internal/setup", "internal/sts", "internal/validate"},
+	"internal/cli":     {".", "api", "client", "internal/clustersecret", "internal/config", "internal/convert", "internal/demo", "internal/execenv", "internal/runner", "internal/server", "internal/serviceaccount", "internal/sts", "internal/validate"},
 	"cmd/rolebroker":   {"internal/cli"},
 
 	// The Terraform provider, a module of its own, is a door that goes through
