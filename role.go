@@ -2,8 +2,6 @@ package rolebroker
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -71,18 +69,9 @@ func ParseSessionDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%s is not a duration; expected one as in 1h or 90m", clipQuoted(s))
+		return 0, fmt.Errorf("%s is not a duration; expected one as in 1h or 90m", Quote(s))
 	case d == 0:
 		return 0, fmt.Errorf("%s is out of range; AWS allows 15m to 12h", s)
 	}
 	return d, nil
-}
-
-// clipQuoted quotes and shortens what a caller wrote, for a message.
-func clipQuoted(s string) string {
-	const most = 200
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return strconv.Quote(s)
 }

@@ -40,7 +40,7 @@ func (r RunnerReport) Check() error {
 		p.check(field, checkDescription(text))
 	}
 	if r.Method != "" && r.Method != MethodWebIdentity && r.Method != MethodAssumeRole {
-		p.add("method", "%s is not one of web-identity, assume-role", clipQuoted(string(r.Method)))
+		p.add("method", "%s is not one of web-identity, assume-role", Quote(string(r.Method)))
 	}
 	if r.Issuer != "" {
 		p.check("issuer", checkTokenIssuer(r.Issuer))

@@ -102,7 +102,7 @@ func checkTokenIssuer(issuer string) error {
 	switch {
 	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("%s is not the https:// URL of an issuer, as in "+
-			"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE", clipQuoted(issuer))
+			"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE", Quote(issuer))
 	case len(issuer) > 255:
 		return fmt.Errorf("has %d characters; at most 255 are allowed", len(issuer))
 	}

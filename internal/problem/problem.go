@@ -89,7 +89,7 @@ func WithStatus(status int, e *rolebroker.Error) api.Problem {
 		Type:      "about:blank",
 		Title:     http.StatusText(status),
 		Status:    status,
-		Detail:    Clip(e.Message, maxMessage),
+		Detail:    rolebroker.Clip(e.Message, maxMessage),
 		Code:      string(e.Code),
 		Hint:      e.Hint.String(),
 		HintSteps: convert.HintSteps(e.Hint),
@@ -98,7 +98,7 @@ func WithStatus(status int, e *rolebroker.Error) api.Problem {
 		p.Errors = append(p.Errors, api.FieldError{
 			Pointer:   pointer(f.Path),
 			Field:     strings.TrimPrefix(f.Path, parameter),
-			Message:   Clip(f.Message, maxMessage),
+			Message:   rolebroker.Clip(f.Message, maxMessage),
 			Hint:      f.Hint.String(),
 			HintSteps: convert.HintSteps(f.Hint),
 		})
@@ -119,12 +119,4 @@ func Write(w http.ResponseWriter, p api.Problem) {
 func Refusal(err error) api.Refusal {
 	e := rolebroker.AsError(err)
 	return api.Refusal{Code: string(e.Code), Message: e.Error(), Hint: e.Hint.String()}
-}
-
-// Clip shortens s to about most bytes.
-func Clip(s string, most int) string {
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }

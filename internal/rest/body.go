@@ -151,7 +151,7 @@ func (d *decoder) object(path string, into reflect.Value) {
 		field, ok := known.named[name]
 		switch at := join(path, name); {
 		case !ok:
-			d.add(at, "unknown field %s; known are %s", quoted(name), known.names)
+			d.add(at, "unknown field %s; known are %s", rolebroker.Quote(name), known.names)
 			d.skip(d.token())
 		case seen[name]:
 			d.add(at, "is given twice")
@@ -273,7 +273,7 @@ func (d *decoder) time(path string, tok json.Token, into reflect.Value) {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		d.add(path, "%s is not a time; RFC 3339 is expected, as in %s", quoted(s), like)
+		d.add(path, "%s is not a time; RFC 3339 is expected, as in %s", rolebroker.Quote(s), like)
 		return
 	}
 	into.Set(reflect.ValueOf(t))
@@ -326,7 +326,7 @@ func kindOf(tok json.Token) string {
 func join(path, name string) string {
 	switch {
 	case name == "" || strings.ContainsAny(name, ".[]\"\x00") || !utf8.ValidString(name):
-		return path + "[" + quoted(name) + "]"
+		return path + "[" + rolebroker.Quote(name) + "]"
 	case path == "":
 		return clip(name)
 	}

@@ -138,11 +138,5 @@ func wrongContentType(given string) *Problem {
 		WithHint("send the header Content-Type: application/json"))
 }
 
-// maxQuoted bounds the input that a message repeats, in bytes.
-const maxQuoted = 200
-
-// clip shortens input that a message repeats.
-func clip(s string) string { return problem.Clip(s, maxQuoted) }
-
-// quoted quotes input that a message repeats.
-func quoted(s string) string { return strconv.Quote(clip(s)) }
+// clip shortens input that a message repeats without quotation marks.
+func clip(s string) string { return rolebroker.Clip(s, 200) }

@@ -91,7 +91,7 @@ func (r resource[N, J]) guarded(ctx context.Context, who rolebroker.Caller, name
 	}
 	if r.id(noun) != id || rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		return rolebroker.Errorf(rolebroker.CodeStale, "%s is not what has the ETag %s: that was deleted or renamed",
-			quoted(named), clip(m.IfMatch)).
+			rolebroker.Quote(named), clip(m.IfMatch)).
 			WithHint(sendCurrent)
 	}
 	return err

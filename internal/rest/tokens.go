@@ -108,7 +108,7 @@ func lifetime(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		return 0, errors.New(quoted(s) + " is not a duration; expected one as in 720h or 90m")
+		return 0, errors.New(rolebroker.Quote(s) + " is not a duration; expected one as in 720h or 90m")
 	case d <= 0:
 		return 0, errors.New(clip(s) + " is not in the future")
 	}

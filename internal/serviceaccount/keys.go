@@ -19,7 +19,6 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +26,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
+
+	"github.com/rolebroker/rolebroker"
 )
 
 const (
@@ -205,7 +206,7 @@ func (s *keySource) discover(ctx context.Context, client *http.Client) (string, 
 		return "", fmt.Errorf("%s answered with something that is not a discovery document", from)
 	}
 	if document.Issuer != issuer {
-		return "", fmt.Errorf("%s is the document of another issuer, %s", from, quoted(document.Issuer))
+		return "", fmt.Errorf("%s is the document of another issuer, %s", from, rolebroker.Quote(document.Issuer))
 	}
 	return document.KeysURL, nil
 }
@@ -249,7 +250,7 @@ func checkKeysURL(u *url.URL) error {
 		return nil
 	}
 	if u.Scheme != "https" || u.Hostname() == "" {
-		return fmt.Errorf("%s is not an https:// URL; keys are fetched over https only", quoted(u.Redacted()))
+		return fmt.Errorf("%s is not an https:// URL; keys are fetched over https only", rolebroker.Quote(u.Redacted()))
 	}
 	return nil
 }
@@ -360,12 +361,4 @@ func keyID(key crypto.PublicKey) (string, error) {
 	}
 	sum := sha256.Sum256(der)
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
-}
-
-// quoted makes foreign text fit for a message.
-func quoted(s string) string {
-	if len(s) > 200 {
-		s = strings.ToValidUTF8(s[:200], "") + "…"
-	}
-	return strconv.Quote(s)
 }

@@ -246,7 +246,7 @@ func (c *claims) check(issuer, audience string, now time.Time) (rolebroker.Servi
 	if c.Issuer != issuer {
 		return none, rolebroker.Errorf(rolebroker.CodeTokenIssuer, "the service-account token is of the issuer %s, "+
 			"and this runner is for the cluster with the issuer %s; ask the runner of your own cluster",
-			quoted(c.Issuer), quoted(issuer)).
+			rolebroker.Quote(c.Issuer), rolebroker.Quote(issuer)).
 			WithHint("if the issuer of this cluster has changed, restart the runner, or start it with --cluster-issuer")
 	}
 	if err := c.checkTimes(now); err != nil {
@@ -255,7 +255,7 @@ func (c *claims) check(issuer, audience string, now time.Time) (rolebroker.Servi
 	if !c.Audience.Contains(audience) {
 		return none, rolebroker.Errorf(rolebroker.CodeTokenAudience, "the service-account token is for the audience "+
 			"%s, and must be for %s; mount a projected token with audience: %s",
-			quoted(strings.Join(c.Audience, ", ")), quoted(audience), audience)
+			rolebroker.Quote(strings.Join(c.Audience, ", ")), rolebroker.Quote(audience), audience)
 	}
 	return c.account()
 }
@@ -291,7 +291,7 @@ func (c *claims) account() (rolebroker.ServiceAccount, error) {
 		(k.ServiceAccount.Name == "" || k.ServiceAccount.Name == name)
 	if !ok || !found || !agrees || account.Check() != nil {
 		return rolebroker.ServiceAccount{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
-			"the token is of %s, which is not a service account; show the projected token of a pod", quoted(c.Subject))
+			"the token is of %s, which is not a service account; show the projected token of a pod", rolebroker.Quote(c.Subject))
 	}
 	return account, nil
 }
@@ -304,12 +304,12 @@ func (v *Verifier) checkSignature(ctx context.Context, signed *jose.JSONWebSigna
 		return nil
 	case errors.Is(err, errNotSigned):
 		return rolebroker.Errorf(rolebroker.CodeTokenSignature, "the service-account token is not signed by a key of "+
-			"the issuer %s; show the token as it is in the pod's file", quoted(issuer)).
+			"the issuer %s; show the token as it is in the pod's file", rolebroker.Quote(issuer)).
 			WithHint("if the cluster has had new keys for a few seconds only, try again; kubectl get --raw " +
 				"/openid/v1/jwks shows them")
 	}
 	return rolebroker.Errorf(rolebroker.CodeUnavailable,
-		"the keys of the issuer %s cannot be fetched, so no token can be verified: %w", quoted(issuer), err).
+		"the keys of the issuer %s cannot be fetched, so no token can be verified: %w", rolebroker.Quote(issuer), err).
 		WithHint("%s", v.keys.hint())
 }
 
