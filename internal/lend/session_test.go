@@ -63,24 +63,35 @@ func TestAFailureThatCannotBeRecordedIsStillAnswered(t *testing.T) {
 
 func TestRefusalsOfSTSAreExplained(t *testing.T) {
 	for kind, want := range map[rolebroker.RefusalKind]struct {
-		code rolebroker.Code
-		says string
+		code    rolebroker.Code
+		says    string
+		advises string
 	}{
-		rolebroker.RefusedDenied:          {rolebroker.CodeDenied, "AWS does not let the server assume role"},
-		rolebroker.RefusedDuration:        {rolebroker.CodeDenied, "AWS does not give sessions of 1h"},
-		rolebroker.RefusedRegion:          {rolebroker.CodeDenied, "STS is not activated in us-east-1"},
-		rolebroker.RefusedOther:           {rolebroker.CodeDenied, "STS refuses role production/readonly"},
-		rolebroker.RefusedThrottled:       {rolebroker.CodeUnavailable, "STS is throttling"},
-		rolebroker.RefusedUnreachable:     {rolebroker.CodeUnavailable, "STS in us-east-1 gave no answer"},
-		rolebroker.RefusedNoIdentity:      {rolebroker.CodeUnavailable, "the server has no AWS identity of its own"},
-		rolebroker.RefusedIdentity:        {rolebroker.CodeUnavailable, "AWS does not accept the server's own AWS credentials"},
-		rolebroker.RefusedIdentityExpired: {rolebroker.CodeUnavailable, "the server's own AWS credentials expired"},
+		rolebroker.RefusedDenied: {rolebroker.CodeDenied, "AWS does not let the server assume role",
+			"integration validate production"},
+		rolebroker.RefusedDuration: {rolebroker.CodeDenied, "AWS does not give sessions of 1h",
+			"shorten the role's sessions"},
+		rolebroker.RefusedRegion: {rolebroker.CodeDenied, "STS is not activated in us-east-1",
+			"activate the region"},
+		rolebroker.RefusedOther: {rolebroker.CodeDenied, "STS refuses role production/readonly",
+			"integration validate production"},
+		rolebroker.RefusedThrottled: {rolebroker.CodeUnavailable, "STS is throttling",
+			"try again in a few seconds"},
+		rolebroker.RefusedUnreachable: {rolebroker.CodeUnavailable, "STS in us-east-1 gave no answer",
+			"try again; the"},
+		rolebroker.RefusedNoIdentity: {rolebroker.CodeUnavailable, "the server has no AWS identity of its own",
+			"the operator"},
+		rolebroker.RefusedIdentity: {rolebroker.CodeUnavailable, "AWS does not accept the server's own AWS credentials",
+			"the operator"},
+		rolebroker.RefusedIdentityExpired: {rolebroker.CodeUnavailable, "the server's own AWS credentials expired",
+			"the operator"},
 	} {
 		inBubble(t, func(f *fake) {
 			f.sts.set(func(s *fakeSTS) { s.err = &rolebroker.Refusal{Kind: kind, Message: "no"} })
 			_, err := f.lend("")
 			e := rolebroker.AsError(err)
-			if e.Code != want.code || !strings.Contains(e.Message, want.says) || len(e.Hint) == 0 {
+			if e.Code != want.code || !strings.Contains(e.Message, want.says) ||
+				!strings.Contains(e.Hint.String(), want.advises) {
 				f.Errorf("%s is answered with %s, %q (%s)", kind, e.Code, e.Message, e.Hint)
 			}
 		})
