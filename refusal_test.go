@@ -15,9 +15,11 @@ var kinds = []rolebroker.RefusalKind{
 
 // A refusal is explained in the words of whoever asked STS.
 func TestARefusalNamesThePartyThatAsked(t *testing.T) {
-	role := rolebroker.Role{Region: "eu-west-1", ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: "ReadOnly"}}
+	role := rolebroker.Role{Region: "eu-west-1", ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666",
+		Path: "/", Name: "ReadOnly"}}
 	server, runner := rolebroker.Party{}, rolebroker.Party{Runner: true}
-	pod := rolebroker.Party{Runner: true, Account: rolebroker.ServiceAccount{Issuer: "https://a", Namespace: "ns", Name: "agent"}}
+	pod := rolebroker.Party{Runner: true, Account: rolebroker.ServiceAccount{Issuer: "https://a", Namespace: "ns",
+		Name: "agent"}}
 	for _, kind := range kinds {
 		r := &rolebroker.Refusal{Kind: kind}
 		for other, by := range map[string]rolebroker.Party{"runner": server, "server": runner} {

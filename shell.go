@@ -14,7 +14,8 @@ func ShellCommand(words ...string) string {
 // ShellWord returns text as one word for a POSIX shell, in quotes if it needs them.
 func ShellWord(text string) string {
 	bare := func(r rune) bool {
-		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_@%+:,./-", r)
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+			strings.ContainsRune("_@%+:,./-", r)
 	}
 	if text != "" && strings.TrimFunc(text, bare) == "" {
 		return text

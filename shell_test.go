@@ -10,7 +10,8 @@ import (
 func TestAShellReadsOneWord(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "''", "plain": "plain", "a-b_c.d/e:f@g,h+i%j": "a-b_c.d/e:f@g,h+i%j", "--role-name": "--role-name",
-		"a b": "'a b'", "it's": `'it'\''s'`, "$x": "'$x'", "a=b": "'a=b'", "~": "'~'", "a\nb": "'a\nb'", "é": "'é'", `\`: `'\'`,
+		"a b": "'a b'", "it's": `'it'\''s'`, "$x": "'$x'", "a=b": "'a=b'", "~": "'~'", "a\nb": "'a\nb'", "é": "'é'",
+		`\`:  `'\'`,
 		"!1": "'!1'", "{a,b}": "'{a,b}'", "#": "'#'",
 	} {
 		if got := rolebroker.ShellWord(text); got != want {

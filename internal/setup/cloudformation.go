@@ -73,14 +73,16 @@ func (b *blueprint) instructions(stack, account string) object {
 	}
 	use := []string{
 		"Save this template as " + stack + ".json, and with credentials of account " + account + ":",
-		"aws cloudformation deploy --template-file " + stack + ".json --stack-name " + stack + " --capabilities CAPABILITY_NAMED_IAM",
+		"aws cloudformation deploy --template-file " + stack + ".json --stack-name " + stack +
+			" --capabilities CAPABILITY_NAMED_IAM",
 		"It makes the roles. Change a role that exists with the commands for the AWS CLI.",
 	}
 	if b.exists() {
 		use = []string{
 			"Save this template as " + stack + ".json.",
-			"The role exists, so have CloudFormation take it over: with credentials of account " + account +
-				", create a change set of the type IMPORT from this template, in the console under Stacks > Create stack > With existing resources.",
+			"The role exists, so have CloudFormation take it over: with credentials of account " + account + ", " +
+				"create a change set of the type IMPORT from this template, " +
+				"in the console under Stacks > Create stack > With existing resources.",
 		}
 	}
 	return append(remarks, member{"Use", use})
@@ -118,11 +120,14 @@ func (b *blueprint) template(roles []*target, remarks object) object {
 	for _, t := range roles {
 		id := unused(taken, logicalID(t.names[0])+"Role")
 		list, some := id+"PolicyArns", id+"HasPolicies"
-		parameters = append(parameters, member{list, object{{"Type", "CommaDelimitedList"}, {"Default", ""},
-			{"Description", "ARNs of managed policies, with commas between them: all that agents need to do as " + t.label()}}})
+		about := "ARNs of managed policies, with commas between them: all that agents need to do as " + t.label()
 		joined := object{{"Fn::Join", []any{"", ref(list)}}}
-		conditions = append(conditions, member{some, object{{"Fn::Not", []any{object{{"Fn::Equals", []any{joined, ""}}}}}}})
-		resources = append(resources, member{id, b.resource(t, object{{"Fn::If", []any{some, ref(list), ref("AWS::NoValue")}}})})
+		isEmpty := object{{"Fn::Equals", []any{joined, ""}}}
+		policies := object{{"Fn::If", []any{some, ref(list), ref("AWS::NoValue")}}}
+		parameters = append(parameters,
+			member{list, object{{"Type", "CommaDelimitedList"}, {"Default", ""}, {"Description", about}}})
+		conditions = append(conditions, member{some, object{{"Fn::Not", []any{isEmpty}}}})
+		resources = append(resources, member{id, b.resource(t, policies)})
 		outputs = append(outputs, member{id + "Arn", object{{"Value", object{{"Fn::GetAtt", []any{id, "Arn"}}}}}})
 	}
 	return object{

@@ -30,7 +30,8 @@ func large(t testing.TB, n int) map[string]setup.Subject {
 	irsa := func(s *setup.Subject) { s.Mode, s.Request.Cluster.Issuer = rolebroker.ModeCluster, idp }
 	alike := roles(t, n, 1)
 	for i := range alike {
-		alike[i].Name = "a" + strings.NewReplacer("0", "-", "1", ".").Replace(fmt.Sprintf("%012b", i)) // to Terraform they are one
+		// to Terraform they are one
+		alike[i].Name = "a" + strings.NewReplacer("0", "-", "1", ".").Replace(fmt.Sprintf("%012b", i))
 	}
 	each := func(format string) string {
 		parts := make([]string, n)
@@ -52,8 +53,10 @@ func large(t testing.TB, n int) map[string]setup.Subject {
 		"values of one key":                  when(`"StringEquals":{"a:b":[` + each(`"#"`) + `]}`),
 		"external IDs":                       when(`"StringLike":{"sts:ExternalId":[` + each(`"rb-#*"`) + `]}`),
 		"principals":                         merging(t, st(`{"AWS":["`+root+`",`+each(`"#"`)+`]}`, action(`"sts:*"`))),
-		"actions":                            merging(t, st(awsOf(root), action(`["sts:AssumeRole",`+each(`"sts:#"`)+`]`))),
-		"kinds of principals":                merging(t, st(`{"AWS":"`+root+`",`+each(`"#":"*"`)+`}`, action(`"sts:*"`))),
+		"actions": merging(t, st(awsOf(root),
+			action(`["sts:AssumeRole",`+each(`"sts:#"`)+`]`))),
+		"kinds of principals": merging(t, st(`{"AWS":"`+root+`",`+each(`"#":"*"`)+`}`,
+			action(`"sts:*"`))),
 	}
 }
 
@@ -117,7 +120,8 @@ func (u *until) Err() error {
 
 // Nobody waits for what is written no longer, wherever it was.
 func TestWritingEndsWithTheContext(t *testing.T) {
-	s := setup.Subject{Integration: "production", Platform: placed, ExternalIDs: []string{externalID}, Roles: roles(t, 40, 3)}
+	s := setup.Subject{Integration: "production", Platform: placed, ExternalIDs: []string{externalID},
+		Roles: roles(t, 40, 3)}
 	whole := &until{t.Context(), 1 << 20}
 	if _, err := setup.New(whole, s); err != nil {
 		t.Fatal(err)

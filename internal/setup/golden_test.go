@@ -26,9 +26,12 @@ const (
 // user, session and placed are the platform as an IAM user, as a session of a
 // role whose path it does not know, and as one whose path it does.
 var (
-	user    = rolebroker.Identity{Account: vendorID, ARN: "arn:aws:iam::111122223333:user/broker", UserID: "AIDAEXAMPLE"}
-	session = rolebroker.Identity{Account: vendorID, ARN: "arn:aws:sts::111122223333:assumed-role/broker/i-0abc", UserID: "AROAEXAMPLE:i-0abc"}
-	placed  = rolebroker.Identity{Account: vendorID, ARN: session.ARN, UserID: session.UserID, RoleARN: "arn:aws:iam::111122223333:role/ops/broker"}
+	user = rolebroker.Identity{Account: vendorID, ARN: "arn:aws:iam::111122223333:user/broker",
+		UserID: "AIDAEXAMPLE"}
+	session = rolebroker.Identity{Account: vendorID, ARN: "arn:aws:sts::111122223333:assumed-role/broker/i-0abc",
+		UserID: "AROAEXAMPLE:i-0abc"}
+	placed = rolebroker.Identity{Account: vendorID, ARN: session.ARN, UserID: session.UserID,
+		RoleARN: "arn:aws:iam::111122223333:role/ops/broker"}
 )
 
 func role(t testing.TB, name, arn string, d ...time.Duration) rolebroker.Role {
@@ -37,7 +40,8 @@ func role(t testing.TB, name, arn string, d ...time.Duration) rolebroker.Role {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := rolebroker.Role{ID: rolebroker.RoleID("rol_" + name), Name: name, ARN: parsed, Region: "eu-west-1", Enabled: true}
+	r := rolebroker.Role{ID: rolebroker.RoleID("rol_" + name), Name: name, ARN: parsed, Region: "eu-west-1",
+		Enabled: true}
 	for _, r.SessionDuration = range d {
 	}
 	return r
@@ -67,9 +71,12 @@ func subjects(t testing.TB) map[string]setup.Subject {
 	deployer := role(t, "deployer", "arn:aws:iam::444455556666:role/team/prod/Deployer", 4*time.Hour)
 	archive := role(t, "archive.eu", "arn:aws:iam::777788889999:role/Archive")
 	china := role(t, "readonly", "arn:aws-cn:iam::444455556666:role/ReadOnly")
-	linked := role(t, "linked", "arn:aws:iam::444455556666:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")
-	platform := setup.Subject{Integration: "production", Mode: rolebroker.ModePlatform, Platform: user, ExternalIDs: []string{"rb-0123456789abcdef"}, Roles: []rolebroker.Role{readonly}}
-	cluster := setup.Subject{Integration: "production", Mode: rolebroker.ModeCluster, Platform: user, Roles: []rolebroker.Role{readonly}}
+	linked := role(t, "linked",
+		"arn:aws:iam::444455556666:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")
+	platform := setup.Subject{Integration: "production", Mode: rolebroker.ModePlatform, Platform: user,
+		ExternalIDs: []string{"rb-0123456789abcdef"}, Roles: []rolebroker.Role{readonly}}
+	cluster := setup.Subject{Integration: "production", Mode: rolebroker.ModeCluster, Platform: user,
+		Roles: []rolebroker.Role{readonly}}
 
 	all := map[string]setup.Subject{}
 	add := func(name string, s setup.Subject, change func(*setup.Subject)) {
@@ -96,11 +103,13 @@ func subjects(t testing.TB) map[string]setup.Subject {
 	})
 	add("cluster-irsa-china", cluster, func(s *setup.Subject) { s.Roles = []rolebroker.Role{china} })
 	add("cluster-pod-identity", cluster, func(s *setup.Subject) {
-		s.Request.Cluster = rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity, Namespace: "agents", ServiceAccount: "runner"}
+		s.Request.Cluster = rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity, Namespace: "agents",
+			ServiceAccount: "runner"}
 	})
 	add("cluster-runner", cluster, func(s *setup.Subject) {
 		s.ExternalIDs, s.Request.Cluster.Variant = []string{externalID}, rolebroker.ClusterAssumeRole
-		s.Runner = rolebroker.Identity{Account: "777788889999", ARN: "arn:aws:sts::777788889999:assumed-role/rolebroker-runner/i-0abc", UserID: "AROA:i-0abc"}
+		s.Runner = rolebroker.Identity{Account: "777788889999",
+			ARN: "arn:aws:sts::777788889999:assumed-role/rolebroker-runner/i-0abc", UserID: "AROA:i-0abc"}
 	})
 	return all
 }

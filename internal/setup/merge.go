@@ -79,7 +79,8 @@ func (w desired) additions(stay, needed []grant) (added []any) {
 	for i, g := range needed {
 		included := func(other grant) bool { return other.includes(g) }
 		later := func(other grant) bool { return other.includes(g) && !g.includes(other) }
-		if !slices.ContainsFunc(stay, included) && !slices.ContainsFunc(needed[:i], included) && !slices.ContainsFunc(needed[i+1:], later) {
+		if !slices.ContainsFunc(stay, included) && !slices.ContainsFunc(needed[:i], included) &&
+			!slices.ContainsFunc(needed[i+1:], later) {
 			added = append(added, w.statement(g))
 		}
 	}
@@ -108,7 +109,8 @@ func (w desired) widest(st *statement) string {
 // includes reports whether this grant allows everything that the other does.
 func (g grant) includes(other grant) bool {
 	lacks := func(action string) bool { return !covered(action, g.actions) }
-	return breadth(g.principal) >= breadth(other.principal) && (g.same == "" || g.same == other.same) && !slices.ContainsFunc(other.actions, lacks)
+	return breadth(g.principal) >= breadth(other.principal) && (g.same == "" || g.same == other.same) &&
+		!slices.ContainsFunc(other.actions, lacks)
 }
 
 // sessionActions are the actions that a trust policy can allow besides the one that
@@ -126,7 +128,8 @@ func (w desired) extra(st *statement) (more []string) {
 		all = slices.DeleteFunc(sessionActions(), func(action string) bool { return !st.covers(action) })
 	}
 	for _, action := range all {
-		if same := func(s string) bool { return strings.EqualFold(s, action) }; !slices.ContainsFunc(w.actions, same) && !slices.ContainsFunc(more, same) {
+		same := func(s string) bool { return strings.EqualFold(s, action) }
+		if !slices.ContainsFunc(w.actions, same) && !slices.ContainsFunc(more, same) {
 			more = append(more, action)
 		}
 	}
@@ -147,7 +150,10 @@ func identity(set []condition) string {
 // demand is absent or has only values that are or were ours, or a pattern that one of
 // ours fits. A statement with another integration's external ID was not.
 func (w desired) recognizes(st *statement) bool {
-	if st.deny || st.notPrincipal || !st.covers(w.actions[0]) || !slices.ContainsFunc(st.principals, w.isOurs) || w.excluded(st) {
+	if st.deny || st.notPrincipal || !st.covers(w.actions[0]) || w.excluded(st) {
+		return false
+	}
+	if !slices.ContainsFunc(st.principals, w.isOurs) {
 		return false
 	}
 	for _, d := range w.demands {
@@ -157,7 +163,8 @@ func (w desired) recognizes(st *statement) bool {
 		}
 		for _, c := range asked {
 			foreign := func(v string) bool {
-				return !slices.Contains(d.values, v) && !slices.Contains(d.stale, v) && !(d.loose && c.matches(v, d.values))
+				return !slices.Contains(d.values, v) && !slices.Contains(d.stale, v) &&
+					!(d.loose && c.matches(v, d.values))
 			}
 			if !c.compares() || slices.ContainsFunc(c.values, foreign) {
 				return false
@@ -190,7 +197,10 @@ func (w desired) excluded(st *statement) bool {
 func (w desired) satisfied(st *statement, ours bool) bool {
 	named := func(p principal) bool { return w.isOurs(p) && canonical(p.name, w.called(p.name)) }
 	other := func(p principal) bool { return w.isOurs(p) && !named(p) }
-	if st.deny || st.notPrincipal || !slices.ContainsFunc(st.principals, named) || ours && slices.ContainsFunc(st.principals, other) {
+	if st.deny || st.notPrincipal || !slices.ContainsFunc(st.principals, named) {
+		return false
+	}
+	if ours && slices.ContainsFunc(st.principals, other) {
 		return false
 	}
 	if slices.ContainsFunc(w.actions, func(a string) bool { return !st.covers(a) }) {
@@ -348,7 +358,9 @@ func (w desired) remarks(p *policy) (notes []string) {
 		if st.sid != "" {
 			name += fmt.Sprintf(" (%q)", st.sid)
 		}
-		for _, note := range []string{w.denied(st), w.open(st, ours), w.widened(st, ours), w.narrowed(st, ours), w.unmeetable(st, ours)} {
+		for _, note := range []string{
+			w.denied(st), w.open(st, ours), w.widened(st, ours), w.narrowed(st, ours), w.unmeetable(st, ours),
+		} {
 			if note != "" {
 				notes = append(notes, "The current policy's "+name+" "+note)
 			}
@@ -412,7 +424,8 @@ func (w desired) open(st *statement, ours bool) string {
 func (w desired) asks(st *statement) bool {
 	for _, d := range w.demands {
 		literal := func(c condition) bool {
-			return c.compares() && !strings.HasSuffix(c.operator, "IfExists") && !strings.HasPrefix(c.operator, "ForAllValues:") &&
+			return c.compares() && !strings.HasSuffix(c.operator, "IfExists") &&
+				!strings.HasPrefix(c.operator, "ForAllValues:") &&
 				!slices.ContainsFunc(c.values, func(v string) bool { return strings.Trim(v, "*?") == "" })
 		}
 		if (d.must || w.kind == "AWS") && !slices.ContainsFunc(st.on(d.key), literal) {
@@ -430,7 +443,8 @@ func (w desired) widened(st *statement, ours bool) string {
 	}
 	name := w.widest(st)
 	if called := w.called(name); breadth(name) < anAccount && breadth(called) == anAccount {
-		return fmt.Sprintf("lets in %q alone, and the new one, as it was asked for, the whole account: %s.", name, called)
+		return fmt.Sprintf("lets in %q alone, and the new one, as it was asked for, the whole account: %s.",
+			name, called)
 	}
 	return ""
 }
@@ -472,9 +486,11 @@ func asksForMFA(c condition) bool {
 func sizeNote(text string) []string {
 	switch n := size(text); {
 	case n > maxSize:
-		return []string{fmt.Sprintf("The new policy has %d characters without white space; IAM takes %d at most. Take something out of it first.", n, maxSize)}
+		return []string{fmt.Sprintf("The new policy has %d characters without white space; IAM takes %d at most. "+
+			"Take something out of it first.", n, maxSize)}
 	case n > defaultSize:
-		return []string{fmt.Sprintf("The new policy has %d characters without white space; IAM takes %d unless the account's quota \"Role trust policy length\" was raised, to %d at most.", n, defaultSize, maxSize)}
+		return []string{fmt.Sprintf("The new policy has %d characters without white space; IAM takes %d unless the "+
+			"account's quota \"Role trust policy length\" was raised, to %d at most.", n, defaultSize, maxSize)}
 	}
 	return nil
 }

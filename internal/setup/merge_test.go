@@ -14,8 +14,10 @@ import (
 // merging is a subject of one role whose current trust policy has these
 // statements.
 func merging(t testing.TB, statements string) setup.Subject {
-	s := setup.Subject{Integration: "production", Mode: rolebroker.ModePlatform, Platform: placed, ExternalIDs: []string{externalID},
-		Earlier: []string{earlierID}, Roles: []rolebroker.Role{role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly")}}
+	s := setup.Subject{Integration: "production", Mode: rolebroker.ModePlatform, Platform: placed,
+		ExternalIDs: []string{externalID},
+		Earlier:     []string{earlierID}, Roles: []rolebroker.Role{role(t, "readonly",
+			"arn:aws:iam::444455556666:role/ReadOnly")}}
 	s.Request.Role, s.Request.CurrentPolicy = "readonly", document(statements)
 	return s
 }
@@ -49,7 +51,8 @@ func condition(raw string) string { return `"Condition":` + raw }
 
 // ours is the statement as it is written, with more conditions.
 func ours(more ...string) string {
-	return st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+externalID+`"}`+strings.Join(append([]string{""}, more...), ",")+`}`))
+	return st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+externalID+`"}`+
+		strings.Join(append([]string{""}, more...), ",")+`}`))
 }
 
 func TestMerge(t *testing.T) {
@@ -95,56 +98,84 @@ func TestMerge(t *testing.T) {
 	merge("as the account", ec2+","+plainRoot, ec2+","+ours())
 	merge("in its place", plainRoot+","+ec2, ours()+","+ec2)
 	merge("as a bare account ID", st(awsOf(vendorID), action(`"sts:AssumeRole"`)), ours())
-	merge("with an earlier external ID", st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+earlierID+`"}}`)), ours())
-	merge("that an external ID may be absent", st(awsOf(root), action(actAll), condition(`{"StringEqualsIfExists":{"sts:ExternalId":"`+externalID+`"}}`)), ours())
-	merge("among others, who stay", st(awsOf(root, "arn:aws:iam::777788889999:root"), `"Sid":"x"`, action(`"sts:AssumeRole"`)),
+	merge("with an earlier external ID", st(awsOf(root), action(actAll),
+		condition(`{"StringEquals":{"sts:ExternalId":"`+earlierID+`"}}`)), ours())
+	merge("that an external ID may be absent", st(awsOf(root), action(actAll),
+		condition(`{"StringEqualsIfExists":{"sts:ExternalId":"`+externalID+`"}}`)), ours())
+	merge("among others, who stay", st(awsOf(root, "arn:aws:iam::777788889999:root"), `"Sid":"x"`,
+		action(`"sts:AssumeRole"`)),
 		st(`{"AWS":["arn:aws:iam::777788889999:root"]}`, `"Sid":"x"`, action(`"sts:AssumeRole"`))+","+ours())
 	merge("among services, which stay", st(`{"Service":"a.b","AWS":"`+root+`"}`, action(`"sts:AssumeRole"`)),
 		st(`{"Service":"a.b"}`, action(`"sts:AssumeRole"`))+","+ours())
 	merge("in two statements", plainRoot+","+ec2+","+st(awsOf(exact), action(actAll)), ours()+","+ec2)
-	merge("with a condition of theirs", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{`+ip+`,"StringLike":{"sts:RoleSessionName":"s*"}}`)),
+	merge("with a condition of theirs", st(awsOf(root), action(`"sts:AssumeRole"`),
+		condition(`{`+ip+`,"StringLike":{"sts:RoleSessionName":"s*"}}`)),
 		ours(ip, `"StringLike":{"sts:RoleSessionName":"s*"}`))
-	merge("with a condition of theirs beside an old external ID", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"aws:RequestedRegion":"x","STS:externalid":["`+earlierID+`"]}}`)),
-		st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+externalID+`","aws:RequestedRegion":"x"}}`)))
-	merge("with and without a condition: without is what counted", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{`+ip+`}`))+","+plainRoot, ours())
-	merge("with one condition or another", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{`+ip+`}`))+","+st(awsOf(root), action(`"sts:*"`), condition(`{"Bool":{"a:b":true}}`)),
+	merge("with a condition of theirs beside an old external ID",
+		st(awsOf(root), action(`"sts:AssumeRole"`),
+			condition(`{"StringEquals":{"aws:RequestedRegion":"x","STS:externalid":["`+earlierID+`"]}}`)),
+		st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+
+			externalID+`","aws:RequestedRegion":"x"}}`)))
+	merge("with and without a condition: without is what counted",
+		st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{`+ip+`}`))+","+plainRoot, ours())
+	merge("with one condition or another", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{`+ip+`}`))+","+
+		st(awsOf(root), action(`"sts:*"`), condition(`{"Bool":{"a:b":true}}`)),
 		ours(ip)+","+strings.Replace(ours(`"Bool":{"a:b":true}`), actAll, `"sts:*"`, 1))
 	merge("too little beside what is right", plainRoot+","+ours(), ours())
-	for _, pattern := range []string{`"*"`, `"rb-*"`, `["rb-????????????????","` + externalID + `"]`, `["` + earlierID + `","rb-0*"]`} {
+	for _, pattern := range []string{`"*"`, `"rb-*"`, `["rb-????????????????","` + externalID + `"]`, `["` + earlierID +
+		`","rb-0*"]`} {
 		open := st(awsOf(root), action(actAll), condition(`{"StringLike":{"sts:ExternalId":`+pattern+`}}`))
 		merge("with an external ID of the pattern "+pattern, open+","+ec2, ours()+","+ec2)
 		merge("and by one of two external IDs", open, st(awsOf(root), action(actAll), condition(two)), byTwo)
 	}
-	for _, other := range []string{`"StringLike":{"sts:ExternalId":"theirs-*"}`, `"StringLike":{"sts:ExternalId":["rb-*","theirs"]}`,
-		`"StringEquals":{"sts:ExternalId":"rb-*"}`, `"StringNotLike":{"sts:ExternalId":"rb-*"}`, `"StringLike":{"sts:ExternalId":"RB-*"}`} {
+	for _, other := range []string{`"StringLike":{"sts:ExternalId":"theirs-*"}`,
+		`"StringLike":{"sts:ExternalId":["rb-*","theirs"]}`,
+		`"StringEquals":{"sts:ExternalId":"rb-*"}`, `"StringNotLike":{"sts:ExternalId":"rb-*"}`,
+		`"StringLike":{"sts:ExternalId":"RB-*"}`} {
 		theirs := st(awsOf(root), action(actAll), condition(`{`+other+`}`))
 		merge("for somebody else's external ID by "+other, theirs, theirs+","+ours())
 	}
-	merge("that denies", `{"Effect":"Deny","Principal":{"AWS":"`+root+`"},"Action":"sts:*"}`, `{"Effect":"Deny","Principal":{"AWS":"`+root+`"},"Action":"sts:*"},`+ours())
-	merge("for somebody else's external ID", st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`)),
+	merge("that denies", `{"Effect":"Deny","Principal":{"AWS":"`+root+`"},"Action":"sts:*"}`,
+		`{"Effect":"Deny","Principal":{"AWS":"`+root+`"},"Action":"sts:*"},`+ours())
+	merge("for somebody else's external ID", st(awsOf(root), action(actAll),
+		condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`)),
 		st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`))+","+ours())
-	merge("for ours and somebody else's, with too few actions", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"sts:ExternalId":["theirs","`+externalID+`"]}}`)),
-		st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"sts:ExternalId":["theirs","`+externalID+`"]}}`))+","+ours())
-	merge("for another role of our account", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/ci-*"}}`)),
-		st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/ci-*"}}`))+","+ours())
-	merge("for our role by pattern", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*/br?ker"}}`)),
+	merge("for ours and somebody else's, with too few actions",
+		st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"sts:ExternalId":["theirs","`+
+			externalID+`"]}}`)),
+		st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"sts:ExternalId":["theirs","`+
+			externalID+`"]}}`))+","+ours())
+	merge("for another role of our account", st(awsOf(root), action(`"sts:AssumeRole"`),
+		condition(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/ci-*"}}`)),
+		st(awsOf(root), action(`"sts:AssumeRole"`),
+			condition(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/ci-*"}}`))+","+ours())
+	merge("for our role by pattern", st(awsOf(root), action(`"sts:AssumeRole"`),
+		condition(`{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*/br?ker"}}`)),
 		ours(`"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*/br?ker"}`))
-	merge("that has other actions", st(awsOf(root), action(`"sts:TagSession"`)), st(awsOf(root), action(`"sts:TagSession"`))+","+ours())
-	merge("of another account that begins alike", st(awsOf("arn:aws:iam::111122223333:role/brokers"), action(`"sts:AssumeRole"`)),
+	merge("that has other actions", st(awsOf(root), action(`"sts:TagSession"`)),
+		st(awsOf(root), action(`"sts:TagSession"`))+","+ours())
+	merge("of another account that begins alike", st(awsOf("arn:aws:iam::111122223333:role/brokers"),
+		action(`"sts:AssumeRole"`)),
 		st(awsOf("arn:aws:iam::111122223333:role/brokers"), action(`"sts:AssumeRole"`))+","+ours())
 	merge("with two external IDs", ours(), st(awsOf(root), action(actAll), condition(two)), byTwo)
-	merge("with one external ID again", st(awsOf(root), action(actAll), condition(two)), ours(), func(s *setup.Subject) { s.Earlier = []string{nextID} })
+	merge("with one external ID again", st(awsOf(root), action(actAll), condition(two)), ours(),
+		func(s *setup.Subject) { s.Earlier = []string{nextID} })
 	merge("from the account to the role", ours(), st(awsOf(exact), action(actAll), condition(one)), byRole)
-	merge("from both to the role", st(awsOf(root, exact), action(actAll), condition(one)), st(awsOf(exact), action(actAll), condition(one)), byRole)
-	merge("without an external ID", st(awsOf(root), action(`"sts:AssumeRole"`)), st(awsOf(root), action(actAll)), withNone)
+	merge("from both to the role", st(awsOf(root, exact), action(actAll), condition(one)),
+		st(awsOf(exact), action(actAll), condition(one)), byRole)
+	merge("without an external ID", st(awsOf(root), action(`"sts:AssumeRole"`)), st(awsOf(root), action(actAll)),
+		withNone)
 	merge("of a platform that is not known", plainRoot, plainRoot+","+placeholder, unknown)
 	merge("into nothing", "", ours())
 
 	keep("what is right", ec2+","+ours())
-	keep("what is right with a bare account ID, in another order", st(awsOf(vendorID), action(`"sts:*"`), condition(`{"StringLike":{"STS:ExternalID":["`+externalID+`"]}}`)))
+	keep("what is right with a bare account ID, in another order",
+		st(awsOf(vendorID), action(`"sts:*"`), condition(`{"StringLike":{"STS:ExternalID":["`+externalID+`"]}}`)))
 	keep("what is right with conditions of theirs", ours(ip))
-	keep("what is right for ours and for theirs", st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":["theirs","`+externalID+`"]}}`)))
-	keep("both external IDs in the other order", st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":["`+nextID+`","`+externalID+`"]}}`)), byTwo)
+	keep("what is right for ours and for theirs", st(awsOf(root), action(actAll),
+		condition(`{"StringEquals":{"sts:ExternalId":["theirs","`+externalID+`"]}}`)))
+	keep("both external IDs in the other order", st(awsOf(root), action(actAll),
+		condition(`{"StringEquals":{"sts:ExternalId":["`+nextID+`","`+externalID+`"]}}`)), byTwo)
 }
 
 // Unless a form is asked for, who is trusted exactly stays so, and the account
@@ -153,7 +184,8 @@ func TestMergeWidensNoPrincipal(t *testing.T) {
 	all, one := action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+externalID+`"}}`)
 	little, ip := action(`"sts:AssumeRole"`), condition(`{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}`)
 	only := func(principal string) string { return st(awsOf(principal), all, one) }
-	both := condition(`{"StringEquals":{"sts:ExternalId":"` + externalID + `"},"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}`)
+	both := condition(`{"StringEquals":{"sts:ExternalId":"` + externalID +
+		`"},"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}`)
 	theirs := st(awsOf(exact), all, condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`))
 	const unplaced = "arn:aws:iam::111122223333:role/broker"
 	for _, test := range []struct {
@@ -171,9 +203,11 @@ func TestMergeWidensNoPrincipal(t *testing.T) {
 		{"our session", placed, "", only(session.ARN), only(session.ARN)},
 		{"our session, with too little", placed, "", st(awsOf(session.ARN), little), only(session.ARN)},
 		{"our role, and the session with it", placed, "", st(awsOf(exact, session.ARN), little), only(exact)},
-		{"our role, and the account from some addresses", placed, "", only(exact) + "," + st(awsOf(root), little, ip), only(exact) + "," + st(awsOf(root), all, both)},
+		{"our role, and the account from some addresses", placed, "", only(exact) + "," + st(awsOf(root), little, ip),
+			only(exact) + "," + st(awsOf(root), all, both)},
 		{"the account, and so our role", placed, "", only(root) + "," + st(awsOf(exact), little), only(root)},
-		{"our role among others", placed, "", st(awsOf(exact, "arn:aws:iam::777788889999:root"), little), st(`{"AWS":["arn:aws:iam::777788889999:root"]}`, little) + "," + only(exact)},
+		{"our role among others", placed, "", st(awsOf(exact, "arn:aws:iam::777788889999:root"), little),
+			st(`{"AWS":["arn:aws:iam::777788889999:root"]}`, little) + "," + only(exact)},
 		{"our role for another integration", placed, "", theirs, theirs + "," + only(exact)},
 		{"the account", placed, "", only(root), only(root)},
 		{"our role, and the account is asked for", placed, "account", only(exact), only(root)},
@@ -191,7 +225,8 @@ func TestMergeWidensNoPrincipal(t *testing.T) {
 		if (done.Roles[0].Diff == "") != (test.current == test.want) {
 			t.Errorf("%s: the difference is %s", test.why, done.Roles[0].Diff)
 		}
-		widens := strings.Contains(strings.Join(done.Notes, " "), "alone, and the new one, as it was asked for, the whole account: "+root)
+		widens := strings.Contains(strings.Join(done.Notes, " "), "alone, and the new one, as it was asked "+
+			"for, the whole account: "+root)
 		if widens != (test.form == "account") {
 			t.Errorf("%s: the notes are %q", test.why, done.Notes)
 		}
@@ -203,7 +238,8 @@ func TestMergeWidensNoPrincipal(t *testing.T) {
 		s := merging(t, st(awsOf(root), all, condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`))+","+only(exact))
 		s.Platform, s.Request.Principal = session, form
 		done := write(t, s)
-		if done.Principal != want || !strings.Contains(done.Roles[0].Statement, want) || !strings.Contains(done.TrustPolicy, want) || strings.Contains(done.AWSCLI, "does not tell") {
+		if done.Principal != want || !strings.Contains(done.Roles[0].Statement, want) ||
+			!strings.Contains(done.TrustPolicy, want) || strings.Contains(done.AWSCLI, "does not tell") {
 			t.Errorf("asked for %q, it is for %s, and has %s", form, done.Principal, done.Roles[0].Statement)
 		}
 		if exactly := strings.Contains(done.Text, "[x] exact"); exactly != (form == "") {
@@ -221,20 +257,28 @@ func TestMergeKeepsOtherActions(t *testing.T) {
 	for _, test := range []struct{ why, current, want string }{
 		{"one more", plain(`["sts:AssumeRole","sts:SetContext"]`), with(setContext)},
 		{"one more, in another case", plain(`["STS:assumerole","sts:SetContext","STS:setcontext"]`), with(setContext)},
-		{"one more, of another account too", st(awsOf(root, "arn:aws:iam::777788889999:root"), action(`["sts:AssumeRole","sts:SetContext"]`)),
-			st(`{"AWS":["arn:aws:iam::777788889999:root"]}`, action(`["sts:AssumeRole","sts:SetContext"]`)) + "," + with(setContext)},
+		{"one more, of another account too", st(awsOf(root, "arn:aws:iam::777788889999:root"),
+			action(`["sts:AssumeRole","sts:SetContext"]`)),
+			st(`{"AWS":["arn:aws:iam::777788889999:root"]}`, action(`["sts:AssumeRole","sts:SetContext"]`)) + "," +
+				with(setContext)},
 		{"all of them", plain(`"sts:*"`), with(`"sts:*"`)},
 		{"really all of them", plain(`["*"]`), with(`"*"`)},
-		{"those of a pattern", plain(`["sts:Assume*","sts:SetContext"]`), with(`["sts:TagSession","sts:SetSourceIdentity","sts:Assume*","sts:SetContext"]`)},
+		{"those of a pattern", plain(`["sts:Assume*","sts:SetContext"]`),
+			with(`["sts:TagSession","sts:SetSourceIdentity","sts:Assume*","sts:SetContext"]`)},
 		{"all but one of ours", st(awsOf(root), `"NotAction":"sts:TagSession"`), with(setContext)},
 		{"all but one", st(awsOf(root), `"NotAction":["sts:SetContext"]`), with(actAll)},
-		{"one more, beside what is right", plain(`["sts:AssumeRole","sts:SetContext"]`) + "," + with(actAll), with(setContext) + "," + with(actAll)},
-		{"no more than what is right", plain(`["sts:AssumeRole","sts:SetContext"]`) + "," + with(setContext), with(setContext)},
+		{"one more, beside what is right", plain(`["sts:AssumeRole","sts:SetContext"]`) + "," + with(actAll),
+			with(setContext) + "," + with(actAll)},
+		{"no more than what is right", plain(`["sts:AssumeRole","sts:SetContext"]`) + "," + with(setContext),
+			with(setContext)},
 		{"no more than all", plain(`["sts:AssumeRole","sts:S*"]`) + "," + with(`"sts:*"`), with(`"sts:*"`)},
-		{"more than a pattern", plain(`["sts:AssumeRole","sts:S*"]`) + "," + with(`["sts:?ssumeRole","sts:TagSession","sts:S?tSourceIdentity"]`),
-			with(`["sts:AssumeRole","sts:TagSession","sts:S*"]`) + "," + with(`["sts:?ssumeRole","sts:TagSession","sts:S?tSourceIdentity"]`)},
+		{"more than a pattern", plain(`["sts:AssumeRole","sts:S*"]`) + "," +
+			with(`["sts:?ssumeRole","sts:TagSession","sts:S?tSourceIdentity"]`),
+			with(`["sts:AssumeRole","sts:TagSession","sts:S*"]`) + "," +
+				with(`["sts:?ssumeRole","sts:TagSession","sts:S?tSourceIdentity"]`)},
 		{"one each", plain(`["sts:AssumeRole","sts:a"]`) + "," + plain(`["sts:AssumeRole","sts:b"]`),
-			with(`["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity","sts:a"]`) + "," + with(`["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity","sts:b"]`)},
+			with(`["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity","sts:a"]`) + "," +
+				with(`["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity","sts:b"]`)},
 	} {
 		s := merging(t, test.current)
 		done := write(t, s).Roles[0]
@@ -257,27 +301,35 @@ func TestMergeForServiceAccounts(t *testing.T) {
 		}
 	}
 	federated := func(sub, more string) string {
-		return st(`{"Federated":"arn:aws:iam::444455556666:oidc-provider/`+issuer+`"}`, action(`"sts:AssumeRoleWithWebIdentity"`),
+		return st(`{"Federated":"arn:aws:iam::444455556666:oidc-provider/`+issuer+`"}`,
+			action(`"sts:AssumeRoleWithWebIdentity"`),
 			condition(`{"StringEquals":{"`+issuer+`:sub":"system:serviceaccount:`+sub+`"`+more+`}}`))
 	}
 	aud := `,"` + issuer + `:aud":"sts.amazonaws.com"`
 	pods := func(namespace, more string) string {
 		return st(`{"Service":"pods.eks.amazonaws.com"}`, action(`["sts:AssumeRole","sts:TagSession"]`),
-			condition(`{"StringEquals":{`+more+`"aws:RequestTag/kubernetes-namespace":"`+namespace+`","aws:RequestTag/kubernetes-service-account":"rolebroker-runner"}}`))
+			condition(`{"StringEquals":{`+more+`"aws:RequestTag/kubernetes-namespace":"`+
+				namespace+`","aws:RequestTag/kubernetes-service-account":"rolebroker-runner"}}`))
 	}
 	source := `"aws:SourceAccount":"444455556666",`
-	irsa, pod := cluster(rolebroker.ClusterIdentity{Issuer: idp}), cluster(rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity})
+	irsa, pod := cluster(rolebroker.ClusterIdentity{Issuer: idp}),
+		cluster(rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity})
 	for _, test := range []struct {
 		why           string
 		merge         func(string) (string, string)
 		current, want string
 	}{
 		{"into what trusts others", irsa, ec2, ec2 + "," + federated("rolebroker:rolebroker-runner", aud)},
-		{"without an audience", irsa, federated("rolebroker:rolebroker-runner", ""), federated("rolebroker:rolebroker-runner", aud)},
-		{"with an action more", irsa, strings.Replace(federated("rolebroker:rolebroker-runner", ""), `"sts:AssumeRoleWithWebIdentity"`, `["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`, 1),
-			strings.Replace(federated("rolebroker:rolebroker-runner", aud), `"sts:AssumeRoleWithWebIdentity"`, `["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`, 1)},
-		{"for another service account", irsa, federated("a:b", aud), federated("a:b", aud) + "," + federated("rolebroker:rolebroker-runner", aud)},
-		{"what is right", irsa, federated("rolebroker:rolebroker-runner", aud), federated("rolebroker:rolebroker-runner", aud)},
+		{"without an audience", irsa, federated("rolebroker:rolebroker-runner", ""),
+			federated("rolebroker:rolebroker-runner", aud)},
+		{"with an action more", irsa, strings.Replace(federated("rolebroker:rolebroker-runner", ""),
+			`"sts:AssumeRoleWithWebIdentity"`, `["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`, 1),
+			strings.Replace(federated("rolebroker:rolebroker-runner", aud), `"sts:AssumeRoleWithWebIdentity"`,
+				`["sts:AssumeRoleWithWebIdentity","sts:TagSession"]`, 1)},
+		{"for another service account", irsa, federated("a:b", aud), federated("a:b", aud) + "," +
+			federated("rolebroker:rolebroker-runner", aud)},
+		{"what is right", irsa, federated("rolebroker:rolebroker-runner", aud),
+			federated("rolebroker:rolebroker-runner", aud)},
 		{"into what trusts others", pod, ec2, ec2 + "," + pods("rolebroker", source)},
 		{"from any account", pod, pods("rolebroker", ""), pods("rolebroker", source)},
 		{"for another namespace", pod, pods("a", source), pods("a", source) + "," + pods("rolebroker", source)},
@@ -300,7 +352,8 @@ func TestMergeKeepsTheLetter(t *testing.T) {
 	if want := `{"Id":"x","Statement":[` + odd + `,` + ours() + `],"Version":"2008-10-17"}`; compact != want {
 		t.Errorf("\n got %s\nwant %s", compact, want)
 	}
-	if !strings.Contains(done.Diff, "\n+        \"AWS\": \""+root+"\"\n") || strings.Contains(done.Diff, "\n-") && !strings.Contains(done.Diff, "\n-  \"Statement\": {") {
+	if !strings.Contains(done.Diff, "\n+        \"AWS\": \""+root+"\"\n") || strings.Contains(done.Diff, "\n-") &&
+		!strings.Contains(done.Diff, "\n-  \"Statement\": {") {
 		t.Errorf("the difference is\n%s", done.Diff)
 	}
 }
@@ -308,19 +361,23 @@ func TestMergeKeepsTheLetter(t *testing.T) {
 // What a terminal or a reader would not see for what it is is escaped, and means
 // the same.
 func TestWhatIsHiddenInTheCurrentPolicyIsEscaped(t *testing.T) {
-	for _, hidden := range []string{"\u007f", "\u0085", "\u009b", "\u200e", "\u200f", "\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069", "\ufeff", "\U000e0041"} {
-		odd := st(`{"AWS":["x`+hidden+`y"]}`, `"Sid":"no`+hidden+`2J"`, action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"a:`+hidden+`":"é`+hidden+`"}}`))
+	for _, hidden := range []string{"\u007f", "\u0085", "\u009b", "\u200e", "\u200f", "\u2028", "\u2029", "\u202a",
+		"\u202e", "\u2066", "\u2069", "\ufeff", "\U000e0041"} {
+		odd := st(`{"AWS":["x`+hidden+`y"]}`, `"Sid":"no`+hidden+`2J"`, action(`"sts:AssumeRole"`),
+			condition(`{"StringEquals":{"a:`+hidden+`":"é`+hidden+`"}}`))
 		denial := `{"Sid":"no` + hidden + `2J","Effect":"Deny","Principal":"*","Action":"*"}`
 		for _, current := range []string{odd + "," + denial, odd + "," + ours()} {
 			s := merging(t, current)
 			done := write(t, s)
-			texts := append([]string{done.Text, done.AWSCLI, done.CloudFormation, done.Terraform, done.Roles[0].Merged, done.Roles[0].Diff}, done.Notes...)
+			texts := append([]string{done.Text, done.AWSCLI, done.CloudFormation, done.Terraform, done.Roles[0].Merged,
+				done.Roles[0].Diff}, done.Notes...)
 			for i, text := range texts {
 				if strings.Contains(text, hidden) {
 					t.Errorf("%+q is in text %d:\n%+q", hidden, i, text)
 				}
 			}
-			if got := decoded(t, done.Roles[0].Merged); !strings.HasPrefix(got, strings.TrimSuffix(decoded(t, document(odd)), `],"Version":"2012-10-17"}`)) {
+			if got := decoded(t, done.Roles[0].Merged); !strings.HasPrefix(got,
+				strings.TrimSuffix(decoded(t, document(odd)), `],"Version":"2012-10-17"}`)) {
 				t.Errorf("%+q: it became %s", hidden, got)
 			}
 			if s.Request.CurrentPolicy = done.Roles[0].Merged; write(t, s).Roles[0].Diff != "" {
@@ -356,40 +413,53 @@ func TestCurrentPolicyIsTakenInEveryForm(t *testing.T) {
 func TestWhatIsNoTrustPolicyIsRefused(t *testing.T) {
 	deep := strings.Repeat(`{"Role":`, 9) + "1" + strings.Repeat("}", 9)
 	for text, want := range map[string]string{
-		"hello":                     "is not JSON: invalid character 'h' looking for beginning of value, at line 1, column 1",
-		" \n":                       "is empty",
-		"{\"Version\":\n  x}":       "is not JSON: invalid character 'x' looking for beginning of value, at line 2, column 3",
-		`{"Version":"2012-10-17"`:   "is not JSON: unexpected end of JSON input, at line 1, column 23",
-		"{\"Id\":\"\xff\"}":         "is not UTF-8",
-		`[]`:                        "is not a trust policy: the policy is not an object",
-		`null`:                      "is not a trust policy: the policy is not an object",
-		`{"Roles":[]}`:              `is not a trust policy: it has no element "Roles"; it has Version and Statement`,
-		`{"Version":"2012-10-17"}`:  "is not a trust policy: it has no Statement",
-		`{"Version":1}`:             "is not a trust policy: Version is not a string",
-		`{"Id":"a","Id":"b"}`:       `is not a trust policy: the policy has "Id" twice`,
-		document(`1`):               "is not a trust policy: its Statement[0] is not an object",
-		document(ec2 + `,{}`):       "is not a trust policy: its Statement[1] has no Effect that is Allow or Deny",
-		document(st(`"arn:x"`)):     `is not a trust policy: its Statement[0] has a Principal that is not "*" and is not an object`,
-		document(st(`{"AWS":[1]}`)): "is not a trust policy: its Statement[0] has a Principal that has a AWS that is not a string or a list of strings",
-		document(st(`{}`)):          "is not a trust policy: its Statement[0] has no Principal; a trust policy says in every statement for whom it is",
-		document(st(`"*"`)):         "is not a trust policy: its Statement[0] has no Action",
-		document(st(`"*"`, action(`"a"`), `"NotAction":"b"`)):              "is not a trust policy: its Statement[0] has both Action and NotAction",
-		document(st(`"*"`, action(`"s3:Get"`), `"Resource":"*"`)):          "is not a trust policy: its Statement[0] has a Resource: it is what a role may do, not who may assume it",
-		document(st(`"*"`, action(`"a"`), condition(`{"Bool":{"a":{}}}`))): "is not a trust policy: its Statement[0] has a Condition that has a a that is not a value or a list of values",
-		document(st(`"*"`, action(`"a"`), `"Conditon":{}`)):                `is not a trust policy: its Statement[0] has "Conditon", which is no element of a statement`,
+		"hello": "is not JSON: invalid character 'h' looking for beginning of " +
+			"value, at line 1, column 1",
+		" \n": "is empty",
+		"{\"Version\":\n  x}": "is not JSON: invalid character 'x' looking for beginning of " +
+			"value, at line 2, column 3",
+		`{"Version":"2012-10-17"`:  "is not JSON: unexpected end of JSON input, at line 1, column 23",
+		"{\"Id\":\"\xff\"}":        "is not UTF-8",
+		`[]`:                       "is not a trust policy: the policy is not an object",
+		`null`:                     "is not a trust policy: the policy is not an object",
+		`{"Roles":[]}`:             `is not a trust policy: it has no element "Roles"; it has Version and Statement`,
+		`{"Version":"2012-10-17"}`: "is not a trust policy: it has no Statement",
+		`{"Version":1}`:            "is not a trust policy: Version is not a string",
+		`{"Id":"a","Id":"b"}`:      `is not a trust policy: the policy has "Id" twice`,
+		document(`1`):              "is not a trust policy: its Statement[0] is not an object",
+		document(ec2 + `,{}`):      "is not a trust policy: its Statement[1] has no Effect that is Allow or Deny",
+		document(st(`"arn:x"`)): `is not a trust policy: its Statement[0] has a Principal that is not ` +
+			`"*" and is not an object`,
+		document(st(`{"AWS":[1]}`)): "is not a trust policy: its Statement[0] has a Principal that has a AWS that is " +
+			"not a string or a list of strings",
+		document(st(`{}`)): "is not a trust policy: its Statement[0] has no Principal; a trust policy says " +
+			"in every statement for whom it is",
+		document(st(`"*"`)): "is not a trust policy: its Statement[0] has no Action",
+		document(st(`"*"`, action(`"a"`), `"NotAction":"b"`)): "is not a trust policy: its Statement[0] " +
+			"has both Action and NotAction",
+		document(st(`"*"`, action(`"s3:Get"`), `"Resource":"*"`)): "is not a trust policy: its Statement[0] " +
+			"has a Resource: it is what a role may do, not who may assume it",
+		document(st(`"*"`, action(`"a"`), condition(`{"Bool":{"a":{}}}`))): "is not a trust policy: its Statement[0] " +
+			"has a Condition that has a a that is not a value or a list of values",
+		document(st(`"*"`, action(`"a"`), `"Conditon":{}`)): `is not a trust policy: its Statement[0] ` +
+			`has "Conditon", which is no element of a statement`,
 		deep:                  "has the policy in too many wrappings",
 		document(ec2) + ` {}`: "is not JSON: invalid character '{' after top-level value, at line 1, column 129",
-		document(st(`"*"`) + strings.Repeat(" ", 1<<18) + ec2):   "has 262305 bytes, more than any trust policy",
-		document(strings.Repeat(" ", 32<<10-39) + `1`):           "has 32769 bytes, more than any trust policy",
-		"{\"\u009b2J\u202e\":1}":                                 "is not a trust policy: it has no element \"\\u009b2J\\u202e\"; it has Version and Statement",
-		document(`{"Sid":["` + "\u009b" + `"]}`):                 `is not a trust policy: its Statement[0] has the Sid ["\u009b"], which is not a string`,
-		document(`{"Sid":["` + strings.Repeat("é", 400) + `"]}`): `is not a trust policy: its Statement[0] has the Sid ["` + strings.Repeat("é", 234) + "…",
+		document(st(`"*"`) + strings.Repeat(" ", 1<<18) + ec2): "has 262305 bytes, more than any trust policy",
+		document(strings.Repeat(" ", 32<<10-39) + `1`):         "has 32769 bytes, more than any trust policy",
+		"{\"\u009b2J\u202e\":1}": "is not a trust policy: it has no element " +
+			"\"\\u009b2J\\u202e\"; it has Version and Statement",
+		document(`{"Sid":["` + "\u009b" + `"]}`): `is not a trust policy: its Statement[0] has the ` +
+			`Sid ["\u009b"], which is not a string`,
+		document(`{"Sid":["` + strings.Repeat("é", 400) + `"]}`): `is not a trust policy: its ` +
+			`Statement[0] has the Sid ["` + strings.Repeat("é", 234) + "…",
 	} {
 		s := merging(t, "")
 		s.Request.CurrentPolicy = text
 		_, err := setup.New(t.Context(), s)
 		e := rolebroker.AsError(err)
-		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "current_trust_policy" || e.Fields[0].Message != want {
+		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "current_trust_policy" ||
+			e.Fields[0].Message != want {
 			t.Errorf("%.60s: got %v, want %s", text, err, want)
 		}
 	}
@@ -399,22 +469,39 @@ func TestWhatIsNoTrustPolicyIsRefused(t *testing.T) {
 func TestGuideSaysWhatTheCurrentPolicyDoes(t *testing.T) {
 	words := func(text string) string { return strings.Join(strings.Fields(text), " ") }
 	for _, test := range []struct{ why, current, want string }{
-		{"a denial", `{"Sid":"no","Effect":"Deny","Principal":{"AWS":"` + exact + `"},"Action":"sts:*"}`, `statement 1 ("no") denies sts:AssumeRole to the platform; it wins over every allow.`},
-		{"a denial of everyone", ec2 + `,{"Effect":"Deny","Principal":"*","Action":"sts:TagSession","Condition":{"Bool":{"a:b":"true"}}}`,
+		{"a denial", `{"Sid":"no","Effect":"Deny","Principal":{"AWS":"` + exact + `"},"Action":"sts:*"}`,
+			`statement 1 ("no") denies sts:AssumeRole to the platform; it wins over every allow.`},
+		{"a denial of everyone", ec2 +
+			`,{"Effect":"Deny","Principal":"*","Action":"sts:TagSession","Condition":{"Bool":{"a:b":"true"}}}`,
 			"statement 2 denies sts:TagSession to everyone under the conditions it has; it wins over every allow."},
-		{"a denial of all but others", `{"Effect":"Deny","NotPrincipal":{"AWS":"777788889999"},"Action":"*"}`, "statement 1 denies sts:AssumeRole to everyone whom it does not list"},
-		{"everyone", st(`"*"`, action(`"sts:AssumeRole"`)), "statement 1 lets everyone assume the role without our external ID. It was left as it is"},
-		{"everyone of an organization", st(`{"AWS":"*"}`, action(`"*"`), condition(`{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`)),
+		{"a denial of all but others", `{"Effect":"Deny","NotPrincipal":{"AWS":"777788889999"},"Action":"*"}`,
+			"statement 1 denies sts:AssumeRole to everyone whom it does not list"},
+		{"everyone", st(`"*"`, action(`"sts:AssumeRole"`)), "statement 1 lets everyone assume the role without our " +
+			"external ID. It was left as it is"},
+		{"everyone of an organization", st(`{"AWS":"*"}`, action(`"*"`),
+			condition(`{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`)),
 			"statement 1 lets everyone assume the role without our external ID, under its other conditions."},
-		{"any external ID", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"*"}}`)),
-			"statement 1 accepts other external IDs than ours, and the new one does not: whoever else comes in by it needs a statement of their own."},
-		{"any external ID of everyone", st(`"*"`, action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"*"}}`)), "statement 1 lets everyone assume the role without our external ID."},
-		{"no external ID, if one likes", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"StringNotEquals":{"sts:ExternalId":"x"}}`)), "statement 1 lets the platform assume the role without our external ID."},
-		{"our account without an external ID", st(awsOf(root), action(`"sts:AssumeRole"`)), "statement 1 asks for no external ID, and the new one does: whoever else comes in by it needs a statement of their own."},
-		{"MFA", st(awsOf(root), action(`"sts:AssumeRole"`), condition(`{"Bool":{"aws:MultiFactorAuthPresent":"true"}}`)), "statement 1 asks for MFA, which no program can give; take that condition out."},
-		{"much of it", st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 2000)), action(`"sts:AssumeRole"`)),
-			`characters without white space; IAM takes 2048 unless the account's quota "Role trust policy length" was raised, to 4096 at most.`},
-		{"too much of it", st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 4000)), action(`"sts:AssumeRole"`)),
+		{"any external ID", st(awsOf(root), action(`"sts:AssumeRole"`),
+			condition(`{"StringLike":{"sts:ExternalId":"*"}}`)),
+			"statement 1 accepts other external IDs than ours, and the new one does not: whoever else comes in by it " +
+				"needs a statement of their own."},
+		{"any external ID of everyone", st(`"*"`, action(`"sts:AssumeRole"`),
+			condition(`{"StringLike":{"sts:ExternalId":"*"}}`)), "statement 1 lets everyone assume the role " +
+			"without our external ID."},
+		{"no external ID, if one likes", st(awsOf(root), action(`"sts:AssumeRole"`),
+			condition(`{"StringNotEquals":{"sts:ExternalId":"x"}}`)), "statement 1 lets the platform assume the role " +
+			"without our external ID."},
+		{"our account without an external ID", st(awsOf(root), action(`"sts:AssumeRole"`)), "statement 1 asks for no " +
+			"external ID, and the new one does: whoever else comes in by it needs a statement of their own."},
+		{"MFA", st(awsOf(root), action(`"sts:AssumeRole"`),
+			condition(`{"Bool":{"aws:MultiFactorAuthPresent":"true"}}`)), "statement 1 asks for MFA, which no " +
+			"program can give; take that condition out."},
+		{"much of it", st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 2000)),
+			action(`"sts:AssumeRole"`)),
+			`characters without white space; IAM takes 2048 unless the account's quota "Role trust policy length" ` +
+				`was raised, to 4096 at most.`},
+		{"too much of it", st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 4000)),
+			action(`"sts:AssumeRole"`)),
 			"characters without white space; IAM takes 4096 at most. Take something out of it first."},
 	} {
 		done := write(t, merging(t, test.current))
@@ -427,19 +514,23 @@ func TestGuideSaysWhatTheCurrentPolicyDoes(t *testing.T) {
 			t.Errorf("%s: the notes are %q, and not %s", test.why, done.Notes, test.want)
 		}
 		made, _ := templates(t, done.CloudFormation)
-		if notes := words(strings.Join(made[0].Metadata.Rolebroker.CurrentPolicy, " ")); !strings.Contains(notes, test.want) {
+		if notes := words(strings.Join(made[0].Metadata.Rolebroker.CurrentPolicy, " ")); !strings.Contains(notes,
+			test.want) {
 			t.Errorf("%s: the template's metadata say %s, and not %s", test.why, notes, test.want)
 		}
 		for _, text := range []string{done.AWSCLI, done.Terraform} {
 			top, _, _ := strings.Cut(text, "\n\n")
-			if top = "\n" + top; !strings.Contains(words(strings.ReplaceAll(top, "\n#", "\n")), test.want) || strings.Count(top, "\n") != strings.Count(top, "\n#") {
+			if top = "\n" + top; !strings.Contains(words(strings.ReplaceAll(top, "\n#", "\n")), test.want) ||
+				strings.Count(top, "\n") != strings.Count(top, "\n#") {
 				t.Errorf("%s: at the top is not %s, as a comment:%s", test.why, test.want, top)
 			}
 		}
 	}
-	for _, quiet := range []string{ec2, ours(), `{"Effect":"Deny","Principal":{"AWS":"777788889999"},"Action":"*"}`, `{"Effect":"Deny","NotPrincipal":{"AWS":"` + root + `"},"Action":"*"}`,
+	for _, quiet := range []string{ec2, ours(), `{"Effect":"Deny","Principal":{"AWS":"777788889999"},"Action":"*"}`,
+		`{"Effect":"Deny","NotPrincipal":{"AWS":"` + root + `"},"Action":"*"}`,
 		st(`"*"`, action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"sts:ExternalId":"theirs"}}`))} {
-		if done := write(t, merging(t, quiet)); strings.Contains(strings.ToLower(done.Text+done.AWSCLI), "the current policy") || len(done.Notes) != 0 {
+		if done := write(t, merging(t, quiet)); strings.Contains(strings.ToLower(done.Text+done.AWSCLI),
+			"the current policy") || len(done.Notes) != 0 {
 			t.Errorf("of %s the guide says\n%s", quiet, done.Text)
 		}
 	}
@@ -450,13 +541,18 @@ func TestGuideSaysWhatTheCurrentPolicyDoes(t *testing.T) {
 // ours are in it as they were.
 func FuzzMerge(f *testing.F) {
 	for _, seed := range []string{
-		currentPolicy, document(ours()), document(""), url.PathEscape(document(ec2)), `{"Role":{"AssumeRolePolicyDocument":` + document(ec2) + `}}`,
-		document(st(`{"AWS":["*","`+root+`"],"Service":[]}`, action(`["sts:*"]`), condition(`{"Null":{"sts:ExternalId":true}}`))),
-		document(st(awsOf(exact), action(`["sts:AssumeRole","sts:SetContext"]`)) + "," + st(awsOf(root), `"NotAction":["sts:S?t*"]`)), document(st(`"*"`, "\"Sid\":\"\u009b\u202e\"", action(`"*"`))),
-		document(st(awsOf(root), `"NotAction":"sts:x"`, condition(`{"ForAllValues:StringEquals":{"sts:ExternalId":[]}}`))),
+		currentPolicy, document(ours()), document(""), url.PathEscape(document(ec2)),
+		`{"Role":{"AssumeRolePolicyDocument":` + document(ec2) + `}}`,
+		document(st(`{"AWS":["*","`+root+`"],"Service":[]}`, action(`["sts:*"]`),
+			condition(`{"Null":{"sts:ExternalId":true}}`))),
+		document(st(awsOf(exact), action(`["sts:AssumeRole","sts:SetContext"]`)) + "," + st(awsOf(root),
+			`"NotAction":["sts:S?t*"]`)), document(st(`"*"`, "\"Sid\":\"\u009b\u202e\"", action(`"*"`))),
+		document(st(awsOf(root), `"NotAction":"sts:x"`,
+			condition(`{"ForAllValues:StringEquals":{"sts:ExternalId":[]}}`))),
 		document(st(awsOf(root), action(`"*"`), condition(`{"StringEquals":{"sts:ExternalId":[null]}}`))),
 		document(st(`{"AWS":["`+root+`"],"":[]}`, action(`"*"`))),
-		document(`{"Effect":"Allow","NotPrincipal":"*","Action":"*"}`), `"%7B%7D"`, `{"Statement":null}`, "\ufeff", `{"Role":{"Role":""}}`, "%", `"\ud800"`,
+		document(`{"Effect":"Allow","NotPrincipal":"*","Action":"*"}`), `"%7B%7D"`, `{"Statement":null}`, "\ufeff",
+		`{"Role":{"Role":""}}`, "%", `"\ud800"`,
 	} {
 		f.Add(seed)
 	}
@@ -490,7 +586,10 @@ func FuzzMerge(f *testing.F) {
 			t.Errorf("it is not JSON: %s", merged)
 		}
 		for _, kept := range foreign(text) {
-			escaped := strings.ContainsFunc(kept, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) })
+			escaped := strings.ContainsFunc(kept, func(r rune) bool {
+				return unicode.In(r, unicode.Cc, unicode.Cf,
+					unicode.Zl, unicode.Zp)
+			})
 			if !escaped && !strings.Contains(squeezed(merged), squeezed(kept)) {
 				t.Errorf("%s is not in\n%s", kept, merged)
 			}
@@ -517,5 +616,8 @@ func foreign(text string) (all []string) {
 }
 
 func squeezed(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' || r == '\r' }), "")
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return r == ' ' || r == '\n' || r == '\t' ||
+			r == '\r'
+	}), "")
 }

@@ -38,7 +38,8 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		return nil, err
 	}
 	if s.Mode == rolebroker.ModeCluster && s.byIdentity() && s.Runner.ARN == "" {
-		return nil, invalid("variant", "assume-role needs an integration whose runner has told its AWS identity: rolebroker runner show RUNNER")
+		return nil, invalid("variant", "assume-role needs an integration whose runner has told its AWS identity: "+
+			"rolebroker runner show RUNNER")
 	}
 	if err := s.choose(); err != nil {
 		return nil, err
@@ -52,10 +53,13 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		s = s.withCurrent(current, s.Roles[0])
 	}
 	b := newBlueprint(ctx, s)
-	done := &rolebroker.Setup{Integration: s.Integration, Mode: s.Mode, Principal: b.principals(), ExternalIDs: s.ExternalIDs,
-		TrustPolicy: b.commonPolicy(), PlatformProblem: s.platformProblem()}
+	done := &rolebroker.Setup{
+		Integration: s.Integration, Mode: s.Mode, Principal: b.principals(), ExternalIDs: s.ExternalIDs,
+		TrustPolicy: b.commonPolicy(), PlatformProblem: s.platformProblem(),
+	}
 	for _, role := range until(ctx, s.Roles) {
-		done.Roles = append(done.Roles, rolebroker.RoleSetup{Role: role, Statement: b.addition(role), TrustPolicy: b.newPolicy(role)})
+		done.Roles = append(done.Roles,
+			rolebroker.RoleSetup{Role: role, Statement: b.addition(role), TrustPolicy: b.newPolicy(role)})
 	}
 	if current != nil {
 		b.merged = merge(current, s.desired(s.Roles[0]))
@@ -63,9 +67,11 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		done.Notes = b.merged.notes
 		done.Roles[0].Merged, done.Roles[0].Diff = b.merged.text, b.merged.diff
 	}
-	done.Text, done.AWSCLI, done.CloudFormation, done.Terraform = b.text(ctx), b.awsCLI(ctx), b.cloudFormation(ctx), b.terraform(ctx)
+	done.Text, done.AWSCLI = b.text(ctx), b.awsCLI(ctx)
+	done.CloudFormation, done.Terraform = b.cloudFormation(ctx), b.terraform(ctx)
 	if err := ctx.Err(); err != nil { // the texts may be incomplete
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "writing the setup was broken off: %w", err).WithHint("ask again, for one role if there are many")
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "writing the setup was broken off: %w", err).
+			WithHint("ask again, for one role if there are many")
 	}
 	return done, nil
 }
@@ -113,9 +119,11 @@ func (s *Subject) choose() error {
 		return nil
 	}
 	if s.draft() {
-		return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no role %q in the integration", rolebroker.ShowReference(name))
+		return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no role %q in the integration",
+			rolebroker.ShowReference(name))
 	}
-	return rolebroker.Errorf(rolebroker.CodeNotFound, "integration %s has no role %q", s.Integration, rolebroker.ShowReference(name)).
+	return rolebroker.Errorf(rolebroker.CodeNotFound, "integration %s has no role %q", s.Integration,
+		rolebroker.ShowReference(name)).
 		WithSteps(rolebroker.Step{Command: rolebroker.ShellCommand("rolebroker", "integration", "show", s.Integration)})
 }
 
@@ -247,11 +255,14 @@ func (s Subject) obstacle(role rolebroker.Role) string {
 	own := s.Platform.Partition()
 	switch {
 	case role.ARN.NeverTrusts() == rolebroker.ValidServiceLinked:
-		return "It is a service-linked role: AWS alone says who may assume it. Make a role of your own, and give its ARN."
+		return "It is a service-linked role: AWS alone says who may assume it. Make a role of your " +
+			"own, and give its ARN."
 	case role.ARN.NeverTrusts() == rolebroker.ValidIdentityCenter:
-		return "It is a role of IAM Identity Center, whose trust policy cannot be changed. Make a role of your own, and give its ARN."
+		return "It is a role of IAM Identity Center, whose trust policy cannot be changed. Make a role of your " +
+			"own, and give its ARN."
 	case s.Mode != rolebroker.ModeCluster && own != "" && own != role.ARN.Partition:
-		return fmt.Sprintf("It is in the partition %s and the platform is in %s: no role is assumed across partitions.", role.ARN.Partition, own)
+		return fmt.Sprintf("It is in the partition %s and the platform is in %s: no role is assumed across partitions.",
+			role.ARN.Partition, own)
 	}
 	return ""
 }

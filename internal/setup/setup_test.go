@@ -14,9 +14,11 @@ func TestStatementStandsByItself(t *testing.T) {
 	readonly := role(t, "readonly", "arn:aws:iam::444455556666:role/a<b>&c/ReadOnly")
 	for _, s := range []setup.Subject{
 		{}, {Platform: user, ExternalIDs: []string{"", externalID, externalID}}, {Mode: rolebroker.ModeCluster},
-		{Mode: rolebroker.ModeCluster, Request: rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity}}},
+		{Mode: rolebroker.ModeCluster,
+			Request: rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity}}},
 	} {
-		for _, text := range []string{s.Statement(readonly), s.TrustPolicy(readonly), setup.AllowPlatform(readonly.ARN)} {
+		for _, text := range []string{s.Statement(readonly), s.TrustPolicy(readonly),
+			setup.AllowPlatform(readonly.ARN)} {
 			if !strings.HasPrefix(text, "{\n  \"") || !strings.HasSuffix(text, "\n}") || strings.Contains(text, `\u`) {
 				t.Errorf("it is\n%s", text)
 			}
@@ -37,11 +39,16 @@ func TestNewRefuses(t *testing.T) {
 		path    string
 	}{
 		{"a role that is not there", rolebroker.SetupRequest{Role: "other"}, rolebroker.CodeNotFound, ""},
-		{"a policy of no one role", rolebroker.SetupRequest{CurrentPolicy: document(ec2)}, rolebroker.CodeInvalid, "role"},
-		{"an issuer that is two lines", rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Issuer: "https://a\nb"}}, rolebroker.CodeInvalid, "issuer"},
-		{"a form of principal that there is not", rolebroker.SetupRequest{Principal: "x"}, rolebroker.CodeInvalid, "principal"},
+		{"a policy of no one role", rolebroker.SetupRequest{CurrentPolicy: document(ec2)}, rolebroker.CodeInvalid,
+			"role"},
+		{"an issuer that is two lines",
+			rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Issuer: "https://a\nb"}},
+			rolebroker.CodeInvalid, "issuer"},
+		{"a form of principal that there is not", rolebroker.SetupRequest{Principal: "x"}, rolebroker.CodeInvalid,
+			"principal"},
 	} {
-		_, err := setup.New(t.Context(), setup.Subject{Platform: user, Roles: []rolebroker.Role{readonly}, Request: test.request})
+		_, err := setup.New(t.Context(), setup.Subject{Platform: user, Roles: []rolebroker.Role{readonly},
+			Request: test.request})
 		e := rolebroker.AsError(err)
 		if err == nil || e.Code != test.code || test.path != "" && e.Fields[0].Path != test.path {
 			t.Errorf("%s: %v", test.why, err)
@@ -51,7 +58,8 @@ func TestNewRefuses(t *testing.T) {
 
 func TestOneRoleByNameOrID(t *testing.T) {
 	s := setup.Subject{Platform: user, Roles: []rolebroker.Role{
-		role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"), role(t, "deployer", "arn:aws:iam::444455556666:role/Deployer"),
+		role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"),
+		role(t, "deployer", "arn:aws:iam::444455556666:role/Deployer"),
 	}}
 	for _, name := range []string{"deployer", "rol_deployer"} {
 		s.Request.Role = name
@@ -118,17 +126,26 @@ func TestGuideFitsATerminal(t *testing.T) {
 // The guide follows the steps that people know.
 func TestGuideHasTheSteps(t *testing.T) {
 	for name, want := range map[string][]string{
-		"platform": {"Step 1:", "[x] Give the platform", "(recommended)", "[ ] Give your cluster", "Step 2:", "Click Create role", `"AWS account"`, `"Another AWS account"`,
-			vendorID, `"Require external ID"`, externalID, `Do not tick "Require MFA"`, "all that your agents need", "Trust relationships > Edit trust policy", "Click Update policy",
+		"platform": {"Step 1:", "[x] Give the platform", "(recommended)", "[ ] Give your cluster", "Step 2:",
+			"Click Create role", `"AWS account"`, `"Another AWS account"`,
+			vendorID, `"Require external ID"`, externalID, `Do not tick "Require MFA"`, "all that your agents need",
+			"Trust relationships > Edit trust policy", "Click Update policy",
 			"[x] account", "[ ] exact", "rolebroker integration validate production"},
-		"platform-draft":       {"has to be taken out, or the role stays open", "Next", "Create the integration; its roles are validated then."},
-		"platform-current":     {"About the current policy", `statement 2 ("Broker") asks for no external ID`, "statement 3 denies", "What changes in the trust policy of ReadOnly", "Next"},
-		"platform-exact":       {"[ ] account", "[x] exact", "the path of its own role", "aws iam get-role --role-name broker --query Role.Arn"},
-		"platform-change-over": {"has to accept both", externalID + " and " + nextID, "rolebroker integration rotate-external-id production --finish"},
-		"platform-unknown":     {"identity is not known", "PLATFORM_ACCOUNT_ID"},
-		"cluster-irsa":         {"[ ] Give the platform", "[x] Give your cluster", "Step 2:", "service account", "kubectl annotate serviceaccount", "that the integration names"},
-		"cluster-irsa-china":   {"aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer --output text", "oidc.eks.REGION.amazonaws.com.cn/id/CLUSTER_ID"},
-		"cluster-runner":       {"[x] Give your cluster", "arn:aws:iam::777788889999:role/rolebroker-runner", "In account 777788889999", externalID},
+		"platform-draft": {"has to be taken out, or the role stays open", "Next", "Create the integration; its " +
+			"roles are validated then."},
+		"platform-current": {"About the current policy", `statement 2 ("Broker") asks for no external ID`,
+			"statement 3 denies", "What changes in the trust policy of ReadOnly", "Next"},
+		"platform-exact": {"[ ] account", "[x] exact", "the path of its own role", "aws iam get-role " +
+			"--role-name broker --query Role.Arn"},
+		"platform-change-over": {"has to accept both", externalID + " and " + nextID, "rolebroker integration " +
+			"rotate-external-id production --finish"},
+		"platform-unknown": {"identity is not known", "PLATFORM_ACCOUNT_ID"},
+		"cluster-irsa": {"[ ] Give the platform", "[x] Give your cluster", "Step 2:", "service account",
+			"kubectl annotate serviceaccount", "that the integration names"},
+		"cluster-irsa-china": {"aws eks describe-cluster --name CLUSTER --query " +
+			"cluster.identity.oidc.issuer --output text", "oidc.eks.REGION.amazonaws.com.cn/id/CLUSTER_ID"},
+		"cluster-runner": {"[x] Give your cluster", "arn:aws:iam::777788889999:role/rolebroker-runner",
+			"In account 777788889999", externalID},
 		"cluster-pod-identity": {"[x] Give your cluster", "Pod Identity", "aws eks create-pod-identity-association"},
 	} {
 		text := strings.Join(strings.Fields(write(t, subjects(t)[name]).Text), " ")
@@ -146,16 +163,19 @@ func TestGuideHasTheSteps(t *testing.T) {
 // What is not there yet is in no command.
 func TestDraftsAreNotNamed(t *testing.T) {
 	for _, mode := range []rolebroker.AssumptionMode{rolebroker.ModePlatform, rolebroker.ModeCluster} {
-		s := setup.Subject{Mode: mode, Platform: user, ExternalIDs: []string{externalID, nextID}, Roles: []rolebroker.Role{role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly")}}
+		s := setup.Subject{Mode: mode, Platform: user, ExternalIDs: []string{externalID, nextID},
+			Roles: []rolebroker.Role{role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly")}}
 		for _, s.Integration = range []string{"", "production"} {
 			s.Draft = s.Integration != ""
 			done := write(t, s)
-			for _, command := range []string{"integration validate", "rotate-external-id", "setup production", "INTEGRATION"} {
+			for _, command := range []string{"integration validate", "rotate-external-id", "setup production",
+				"INTEGRATION"} {
 				if strings.Contains(done.Text+done.AWSCLI, command) {
 					t.Errorf("%s: a draft has %s in it:\n%s\n%s", mode, command, done.Text, done.AWSCLI)
 				}
 			}
-			if !strings.Contains(done.Text, "Create the integration") || !strings.Contains(done.AWSCLI, "rolebroker integration setup -f FILE ") {
+			if !strings.Contains(done.Text, "Create the integration") ||
+				!strings.Contains(done.AWSCLI, "rolebroker integration setup -f FILE ") {
 				t.Errorf("%s: it does not say how to go on:\n%s\n%s", mode, done.Text, done.AWSCLI)
 			}
 		}

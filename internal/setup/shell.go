@@ -135,7 +135,8 @@ func (b *blueprint) doubt() string {
 // principalCommand prints the ARN of the platform's role, with its path.
 func (b *blueprint) principalCommand() string {
 	exact, _ := b.Platform.Principal()
-	return "aws iam get-role " + option("--role-name", exact[strings.LastIndexByte(exact, '/')+1:]) + " --query Role.Arn --output text"
+	return "aws iam get-role " + option("--role-name", exact[strings.LastIndexByte(exact, '/')+1:]) +
+		" --query Role.Arn --output text"
 }
 
 const issuerCommand = "aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer --output text"
@@ -150,7 +151,8 @@ func (b *blueprint) roleCommands(t *target) string {
 	case b.settled():
 		return "# Its trust policy is right as it is."
 	}
-	update := "aws iam update-assume-role-policy " + option("--role-name", t.arn.Name) + " \\\n  --policy-document " + rolebroker.ShellWord(t.policy)
+	update := "aws iam update-assume-role-policy " + option("--role-name", t.arn.Name) + " \\\n  --policy-document " +
+		rolebroker.ShellWord(t.policy)
 	if n := t.seconds(); n > 0 {
 		return b.runnable(update) + "\n# Its sessions are to last longer than an hour, which the role has to allow:\n" +
 			fmt.Sprintf("# aws iam update-role %s --max-session-duration %d", option("--role-name", t.arn.Name), n)
@@ -180,7 +182,8 @@ func (b *blueprint) createCommand(t *target) string {
 
 func (b *blueprint) attachComment(t *target) string {
 	return "# Then let it do all that your agents need, for example:\n" +
-		"# aws iam attach-role-policy " + option("--role-name", t.arn.Name) + " --policy-arn " + rolebroker.ShellWord(readOnlyAccess(t.arn.Partition))
+		"# aws iam attach-role-policy " + option("--role-name", t.arn.Name) + " --policy-arn " +
+		rolebroker.ShellWord(readOnlyAccess(t.arn.Partition))
 }
 
 // readOnlyAccess is a managed policy of AWS, as an example.
@@ -190,9 +193,11 @@ func readOnlyAccess(partition string) string {
 
 // existingComment tells how to get the commands for a role that exists.
 func (b *blueprint) existingComment(t *target) string {
-	again := "rolebroker integration setup " + b.integration() + " " + option("--role", t.names[0]) + b.flags() + " --current current.json --format aws-cli"
+	again := "rolebroker integration setup " + b.integration() + " " + option("--role", t.names[0]) + b.flags() +
+		" --current current.json --format aws-cli"
 	return comment("The role exists already? Then, instead of making it:\n" +
-		"aws iam get-role " + option("--role-name", t.arn.Name) + " --query Role.AssumeRolePolicyDocument > current.json && " + again)
+		"aws iam get-role " + option("--role-name", t.arn.Name) + " --query Role.AssumeRolePolicyDocument " +
+		"> current.json && " + again)
 }
 
 // flags are the options of integration setup for what the request has besides defaults.
@@ -235,12 +240,16 @@ func (b *blueprint) clusterCommand() (about, command string) {
 		return "In account " + b.Runner.Account + ", the runner's own policy has to allow " +
 			"sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity on the roles.", ""
 	case rolebroker.ClusterPodIdentity:
-		return "In the account of the cluster, give the service account its role. EKS takes one for each service account:",
-			"aws eks create-pod-identity-association --cluster-name CLUSTER " + option("--namespace", c.Namespace) + " " +
+		return "In the account of the cluster, give the service account its role. " +
+				"EKS takes one for each service account:",
+			"aws eks create-pod-identity-association --cluster-name CLUSTER " + option("--namespace", c.Namespace) +
+				" " +
 				option("--service-account", c.ServiceAccount) + " " + option("--role-arn", arn)
 	}
-	return "In the cluster, give the service account a role, so that its pods get a token. One role is enough for that:\n" +
+	return "In the cluster, give the service account a role, so that its pods get a token. " +
+			"One role is enough for that:\n" +
 			"the token is good for every role that trusts the service account.",
-		"kubectl annotate serviceaccount " + option("--namespace", c.Namespace) + " " + rolebroker.ShellWord(c.ServiceAccount) + " " +
+		"kubectl annotate serviceaccount " + option("--namespace", c.Namespace) + " " +
+			rolebroker.ShellWord(c.ServiceAccount) + " " +
 			rolebroker.ShellWord("eks.amazonaws.com/role-arn="+arn)
 }

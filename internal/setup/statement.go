@@ -71,7 +71,8 @@ func AllowPlatform(role rolebroker.RoleARN) string {
 	// In a resource, unlike in a principal, ${…} is a policy variable; ${$} is
 	// the dollar sign itself.
 	resource := strings.ReplaceAll(role.String(), "${", "${$}{")
-	return pretty(object{{"Effect", "Allow"}, {"Action", texts([]string{assumeRole, tagSession, setSourceIdentity})}, {"Resource", resource}})
+	return pretty(object{{"Effect", "Allow"}, {"Action", texts([]string{assumeRole, tagSession, setSourceIdentity})},
+		{"Resource", resource}})
 }
 
 // desired is the statement for a role. The subject has its defaults.
@@ -199,7 +200,8 @@ func (s Subject) isPlatform(principal string) bool {
 	}
 	named, err := rolebroker.ParseRoleARN(principal)
 	own, ownErr := rolebroker.ParseRoleARN(exact)
-	return err == nil && ownErr == nil && named.Partition == own.Partition && named.Account == own.Account && named.Name == own.Name
+	return err == nil && ownErr == nil && named.Partition == own.Partition && named.Account == own.Account &&
+		named.Name == own.Name
 }
 
 // byIRSA is the statement that trusts a service account by the cluster's issuer. Session
@@ -211,10 +213,12 @@ func (s Subject) byIRSA(role rolebroker.Role) desired {
 	issuer := s.issuer(role.ARN.Partition)
 	provider := "arn:" + role.ARN.Partition + ":iam::" + role.ARN.Account + ":oidc-provider/" + issuer
 	return desired{
-		kind: "Federated", principal: provider, ours: func(name string) bool { return name == provider }, called: itself, who: "the service account",
+		kind: "Federated", principal: provider, ours: func(name string) bool { return name == provider },
+		called: itself, who: "the service account",
 		actions: []string{assumeRoleWithWeb},
 		demands: []demand{
-			{key: issuer + ":sub", values: []string{"system:serviceaccount:" + c.Namespace + ":" + c.ServiceAccount}, must: true},
+			{key: issuer + ":sub", values: []string{"system:serviceaccount:" + c.Namespace + ":" + c.ServiceAccount},
+				must: true},
 			{key: issuer + ":aud", values: []string{audience}},
 		},
 	}
@@ -240,7 +244,8 @@ func (s Subject) issuer(partition string) string {
 func (s Subject) byPodIdentity(role rolebroker.Role) desired {
 	c := s.Request.Cluster
 	return desired{
-		kind: "Service", principal: podIdentity, ours: func(name string) bool { return name == podIdentity }, called: itself, who: "the service account",
+		kind: "Service", principal: podIdentity, ours: func(name string) bool { return name == podIdentity },
+		called: itself, who: "the service account",
 		actions: []string{assumeRole, tagSession},
 		demands: []demand{
 			{key: "aws:SourceAccount", values: []string{role.ARN.Account}},
@@ -263,7 +268,8 @@ func (s Subject) placeholders() []string {
 
 // needsIssuer reports whether the cluster's issuer is needed and not known.
 func (s Subject) needsIssuer() bool {
-	return s.Mode == rolebroker.ModeCluster && s.Request.Cluster.Variant == rolebroker.ClusterIRSA && s.Request.Cluster.Issuer == ""
+	return s.Mode == rolebroker.ModeCluster && s.Request.Cluster.Variant == rolebroker.ClusterIRSA &&
+		s.Request.Cluster.Issuer == ""
 }
 
 // fresh is the statement for a policy that has none of ours.
@@ -271,7 +277,8 @@ func (w desired) fresh() object { return w.statement(grant{principal: w.principa
 
 // statement is the statement with the actions and conditions of a grant.
 func (w desired) statement(g grant) object {
-	st := object{{"Effect", "Allow"}, {"Principal", object{{w.kind, g.principal}}}, {"Action", texts(w.with(g.actions))}}
+	st := object{{"Effect", "Allow"}, {"Principal", object{{w.kind, g.principal}}},
+		{"Action", texts(w.with(g.actions))}}
 	if when := w.conditions(g.others); len(when) > 0 {
 		st = append(st, member{"Condition", when})
 	}

@@ -15,14 +15,16 @@ func (b *blueprint) terraform(ctx context.Context) string {
 		out.remark("%s\n", missing)
 	}
 	if several := len(b.accounts) > 1; several {
-		out.line("# The roles are in several accounts: each needs a provider with credentials of its own account, as in")
+		out.line("# The roles are in several accounts: each needs a provider with credentials of " +
+			"its own account, as in")
 		out.line("#\n# provider \"aws\" {")
 		out.line("#   alias               = %s", hclText("account_"+b.targets[0].arn.Account))
 		out.line("#   allowed_account_ids = [%s]", hclText(b.targets[0].arn.Account))
 		out.line("# }\n")
 	}
 	if !b.exists() {
-		out.line("# These are new roles. To take over one that exists, write this again with the trust policy that it has")
+		out.line("# These are new roles. To take over one that exists, write this again with the " +
+			"trust policy that it has")
 		out.line("# (--role, --current), or whoever it trusts now is locked out.\n")
 	}
 	taken := map[string]int{}
@@ -42,14 +44,16 @@ func (b *blueprint) awsIAMRole(t *target, name string) string {
 		return out.String()
 	}
 	if b.exists() {
-		out.line("import {\n%s}\n", attributes([][2]string{{"to", "aws_iam_role." + name}, {"id", hclText(t.arn.Name)}}))
+		out.line("import {\n%s}\n", attributes([][2]string{{"to", "aws_iam_role." + name},
+			{"id", hclText(t.arn.Name)}}))
 	}
 	out.remark("Role %s: %s", t.label(), t.arn)
 	out.line("resource \"aws_iam_role\" %s {", hclText(name))
 	if len(b.accounts) > 1 {
 		out.line("  # provider = aws.account_%s\n", t.arn.Account)
 	}
-	out.line("%s\n  assume_role_policy = <<-POLICY\n%s\n  POLICY\n}\n", attributes(b.arguments(t)), hclHeredoc("    ", t.policy))
+	out.line("%s\n  assume_role_policy = <<-POLICY\n%s\n  POLICY\n}\n", attributes(b.arguments(t)),
+		hclHeredoc("    ", t.policy))
 	out.line("# Attach all that your agents need, for example:")
 	out.line("#\n# resource \"aws_iam_role_policy_attachment\" %s {", hclText(name))
 	out.line("#   role       = aws_iam_role.%s.name", name)
@@ -58,7 +62,8 @@ func (b *blueprint) awsIAMRole(t *target, name string) string {
 }
 
 func (b *blueprint) arguments(t *target) [][2]string {
-	all := [][2]string{{"name", hclText(t.arn.Name)}, {"path", hclText(t.arn.Path)}, {"description", hclText(b.description(t))}}
+	all := [][2]string{{"name", hclText(t.arn.Name)}, {"path", hclText(t.arn.Path)},
+		{"description", hclText(b.description(t))}}
 	if n := t.seconds(); n > 0 {
 		all = append(all, [2]string{"max_session_duration", strconv.Itoa(n)})
 	}

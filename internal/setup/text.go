@@ -139,10 +139,12 @@ func (g *guide) role(t *target) {
 func (g *guide) platform(b *blueprint) {
 	g.paragraph("Sign in to the AWS console in the account of the role, and go to IAM > Roles.")
 	if b.unknown() {
-		g.paragraph("The platform's AWS identity is not known, so %s stands for the ID of its account.", accountPlaceholder)
+		g.paragraph("The platform's AWS identity is not known, so %s stands for the ID of its account.",
+			accountPlaceholder)
 	}
 	if len(b.ExternalIDs) > 1 {
-		g.paragraph("The external ID of this integration is being changed. Until that is finished every role has to accept both, the one in use first: %s.",
+		g.paragraph("The external ID of this integration is being changed. Until that is finished every role has to "+
+			"accept both, the one in use first: %s.",
 			strings.Join(b.ExternalIDs, " and "))
 	}
 	if !b.exists() {
@@ -163,7 +165,8 @@ func (g *guide) newRole(b *blueprint) {
 		`Click Next, and add permissions. Important: all that your agents need in order to do their work.`,
 		`Click Next, give the role its name and a description, review, and click Create role.` + b.pathStep(),
 	}, b.durationSteps(), []string{
-		b.wizardLacks() + ` put the one below in its place: the role > Trust relationships > Edit trust policy, then click Update policy.`,
+		b.wizardLacks() + ` put the one below in its place: the role > Trust relationships > Edit trust policy, ` +
+			`then click Update policy.`,
 	}))
 	g.each(b, b.newPolicy)
 }
@@ -218,25 +221,30 @@ func (b *blueprint) externalIDStep() string {
 	if len(b.ExternalIDs) == 0 {
 		return never
 	}
-	return `Tick "Require external ID", and enter ` + b.ExternalIDs[0] + ". The role can be assumed without that tick as well; " +
-		"with it nobody else who uses the same platform can have it assumed for them. " + never
+	return `Tick "Require external ID", and enter ` + b.ExternalIDs[0] + ". The role can be assumed " +
+		"without that tick as well; with it nobody else who uses the same platform can have it assumed for them. " +
+		never
 }
 
 // wizardLacks is why the trust policy that the console writes may not suffice.
 func (b *blueprint) wizardLacks() string {
 	switch {
 	case b.form() == rolebroker.PrincipalExact:
-		return "The trust policy that the console writes trusts the whole account, and allows neither session tags nor a source identity;"
+		return "The trust policy that the console writes trusts the whole account, and allows neither session tags " +
+			"nor a source identity;"
 	case len(b.ExternalIDs) > 1:
-		return "The trust policy that the console writes accepts one external ID only, and allows neither session tags nor a source identity;"
+		return "The trust policy that the console writes accepts one external ID only, and allows neither session " +
+			"tags nor a source identity;"
 	}
-	return "Only if the integration asks for session tags or a source identity, neither of which the trust policy that the console writes allows,"
+	return "Only if the integration asks for session tags or a source identity, neither of which the trust policy " +
+		"that the console writes allows,"
 }
 
 // pathStep tells that the console creates no roles with a path.
 func (b *blueprint) pathStep() string {
 	if slices.ContainsFunc(b.targets, func(t *target) bool { return t.arn.Path != "/" }) {
-		return " The console makes no roles with a path; use the AWS CLI, CloudFormation or Terraform for those that have one."
+		return " The console makes no roles with a path; use the AWS CLI, CloudFormation or Terraform " +
+			"for those that have one."
 	}
 	return ""
 }
@@ -245,7 +253,8 @@ func (b *blueprint) pathStep() string {
 func (b *blueprint) durationSteps() (all []string) {
 	for _, t := range b.targets {
 		if t.seconds() > 0 {
-			all = append(all, fmt.Sprintf("Under %s > Edit, raise the maximum session duration to %s at least.", t.arn.Name, hours(t.duration)))
+			all = append(all, fmt.Sprintf("Under %s > Edit, raise the maximum session duration to %s at least.",
+				t.arn.Name, hours(t.duration)))
 		}
 	}
 	return all
@@ -276,7 +285,8 @@ func (g *guide) existingRole(b *blueprint) {
 // edit tells what to do in the console's editor of trust policies.
 func (b *blueprint) edit() string {
 	if b.exists() {
-		return "put the policy below in the place of what is there; what it keeps and what changes is shown further down"
+		return "put the policy below in the place of what is there; what it keeps and what changes " +
+			"is shown further down"
 	}
 	return `add the statement below to the list under "Statement". ` + b.openings()
 }
@@ -286,7 +296,8 @@ func (b *blueprint) openings() string {
 	if len(b.ExternalIDs) == 0 {
 		return "A statement that lets in everyone has to be taken out, or the role stays open"
 	}
-	return "A statement that names the same principal without the external ID, or lets in everyone, has to be taken out, or the role stays open"
+	return "A statement that names the same principal without the external ID, or lets in everyone, has to be taken " +
+		"out, or the role stays open"
 }
 
 // pasted is what a person copies: the new policy if the current one is known, else
@@ -311,10 +322,11 @@ func (g *guide) principal(b *blueprint) {
 		form  rolebroker.PrincipalForm
 		about string
 	}{
-		{rolebroker.PrincipalAccount, "account: whoever in the platform's account may call sts:AssumeRole can assume the role, if they send the external ID. " +
-			"It goes on working when the platform's own role or user is made anew."},
-		{rolebroker.PrincipalExact, "exact: only the role or user that the platform is. IAM stores its unique ID, so it has to exist, and one that is made anew under " +
-			"the same name is no longer trusted."},
+		{rolebroker.PrincipalAccount, "account: whoever in the platform's account may call sts:AssumeRole can assume " +
+			"the role, if they send the external ID. It goes on working when the platform's own role " +
+			"or user is made anew."},
+		{rolebroker.PrincipalExact, "exact: only the role or user that the platform is. IAM stores its unique ID, so " +
+			"it has to exist, and one that is made anew under the same name is no longer trusted."},
 	} {
 		mark := "[ ]"
 		if form.form == b.form() {
@@ -332,18 +344,22 @@ func (g *guide) principal(b *blueprint) {
 // irsa adds what to do for roles that a service account assumes with its token.
 func (g *guide) irsa(b *blueprint) {
 	c := b.Request.Cluster
-	g.paragraph("The runner in your cluster assumes the roles as the service account %s in the namespace %s, by IAM roles for service accounts (IRSA). "+
-		"EKS Pod Identity is the other way: --cluster-variant pod-identity.", c.ServiceAccount, c.Namespace)
+	g.paragraph("The runner in your cluster assumes the roles as the service account %s in the namespace %s, by IAM "+
+		"roles for service accounts (IRSA). EKS Pod Identity is the other way: --cluster-variant pod-identity.",
+		c.ServiceAccount, c.Namespace)
 	if b.needsIssuer() {
-		g.paragraph("The statement names the cluster by its OpenID Connect issuer. Find it, and ask for this again with --oidc-issuer:")
+		g.paragraph("The statement names the cluster by its OpenID Connect issuer. Find it, and ask for this " +
+			"again with --oidc-issuer:")
 		g.block(issuerCommand)
 	}
 	g.line("In the AWS console, in the account of each role:\n")
 	g.steps(append([]string{
-		`Under IAM > Identity providers, add the cluster's issuer if it is not there: provider type "OpenID Connect", audience ` + audience + `.`,
+		`Under IAM > Identity providers, add the cluster's issuer if it is not there: provider type ` +
+			`"OpenID Connect", audience ` + audience + `.`,
 	}, b.clusterSteps()...))
 	g.each(b, b.pasted(b.newPolicy))
-	g.paragraph("In the cluster, give the service account one of the roles, so that EKS gives its pods a token. The token is good for every role that trusts the service account.")
+	g.paragraph("In the cluster, give the service account one of the roles, so that EKS gives its pods a token. The " +
+		"token is good for every role that trusts the service account.")
 	_, command := b.clusterCommand()
 	g.block(command)
 }
@@ -354,23 +370,28 @@ func (b *blueprint) clusterSteps() []string {
 		return []string{"The role's trust policy is right as it is."}
 	}
 	if b.exists() {
-		return []string{"Go to IAM > Roles > the role > Trust relationships > Edit trust policy, " + b.edit() + ". Click Update policy."}
+		return []string{"Go to IAM > Roles > the role > Trust relationships > Edit trust policy, " + b.edit() +
+			". Click Update policy."}
 	}
 	return slices.Concat([]string{
-		`For a new role, click Create role under IAM > Roles, select "Custom trust policy", and enter the policy below. Add permissions. ` +
-			`Important: all that your agents need in order to do their work. Give the role its name and a description, and click Create role.` + b.pathStep(),
-		`For an existing role, go to the role > Trust relationships > Edit trust policy, add the one statement of the policy below to the list under "Statement", and click Update policy.`,
+		`For a new role, click Create role under IAM > Roles, select "Custom trust policy", and enter the policy ` +
+			`below. Add permissions. Important: all that your agents need in order to do their work. Give the role ` +
+			`its name and a description, and click Create role.` + b.pathStep(),
+		`For an existing role, go to the role > Trust relationships > Edit trust policy, add the one statement of ` +
+			`the policy below to the list under "Statement", and click Update policy.`,
 	}, b.durationSteps())
 }
 
 // podIdentity adds what to do for roles that EKS assumes for the pods of a service account.
 func (g *guide) podIdentity(b *blueprint) {
 	c := b.Request.Cluster
-	g.paragraph("The runner in your cluster gets its role as the service account %s in the namespace %s, by EKS Pod Identity. EKS takes one role for each service account: "+
-		"for more than one, IAM roles for service accounts do better (--cluster-variant irsa).", c.ServiceAccount, c.Namespace)
+	g.paragraph("The runner in your cluster gets its role as the service account %s in the namespace %s, by EKS Pod "+
+		"Identity. EKS takes one role for each service account: for more than one, IAM roles for service accounts do "+
+		"better (--cluster-variant irsa).", c.ServiceAccount, c.Namespace)
 	g.line("In the AWS console:\n")
 	g.steps(append(b.clusterSteps(),
-		`Under Amazon EKS > your cluster > Access > Pod Identity associations, give the service account its role; or with the AWS CLI as below.`))
+		`Under Amazon EKS > your cluster > Access > Pod Identity associations, give the service account its role; or `+
+			`with the AWS CLI as below.`))
 	g.each(b, b.pasted(b.newPolicy))
 	_, command := b.clusterCommand()
 	g.block(command)
@@ -379,10 +400,12 @@ func (g *guide) podIdentity(b *blueprint) {
 // ownIdentity adds what to do for roles that a runner assumes from its own AWS identity.
 func (g *guide) ownIdentity(b *blueprint) {
 	me, _ := b.Runner.Principal()
-	g.paragraph("The runner in your cluster assumes the roles from its own AWS identity, %s. Where that is a role, AWS gives sessions of an hour at most.", me)
+	g.paragraph("The runner in your cluster assumes the roles from its own AWS identity, %s. Where that is a role, "+
+		"AWS gives sessions of an hour at most.", me)
 	g.line("In the AWS console:\n")
 	g.steps(append(b.clusterSteps(),
-		"In account "+b.Runner.Account+", the runner's own policy has to allow sts:AssumeRole, sts:TagSession and sts:SetSourceIdentity on the roles."))
+		"In account "+b.Runner.Account+", the runner's own policy has to allow sts:AssumeRole, sts:TagSession and "+
+			"sts:SetSourceIdentity on the roles."))
 	g.each(b, b.pasted(b.newPolicy))
 }
 
@@ -413,7 +436,8 @@ func (g *guide) next(b *blueprint) {
 		if b.draft() {
 			g.paragraph("Create the integration.")
 		}
-		g.paragraph("The platform cannot validate roles that your cluster assumes. The runner in the cluster that the integration names tries them, and what it finds out is shown with the integration.")
+		g.paragraph("The platform cannot validate roles that your cluster assumes. The runner in the cluster that " +
+			"the integration names tries them, and what it finds out is shown with the integration.")
 		return
 	case b.draft():
 		g.paragraph("Create the integration; its roles are validated then.")
@@ -422,7 +446,8 @@ func (g *guide) next(b *blueprint) {
 	g.paragraph("Validate the roles, a minute after the change, since IAM takes a while to make it known:")
 	g.block("rolebroker integration validate " + b.integration())
 	if len(b.ExternalIDs) > 1 {
-		g.paragraph("When every role accepts both external IDs, finish the change; after that they need the new one only:")
+		g.paragraph("When every role accepts both external IDs, finish the change; after that they " +
+			"need the new one only:")
 		g.block("rolebroker integration rotate-external-id " + b.integration() + " --finish")
 	}
 }

@@ -111,7 +111,8 @@ func TestMergedPolicyKeepsWhatOthersCouldDo(t *testing.T) {
 	w.deny("the platform without an external ID", w.platform, s.Roles[0], "")
 	w.allow("another integration of the platform", w.platform, s.Roles[0], "theirs")
 	w.allow("another account", other, s.Roles[0], "")
-	if _, err := w.customer.ServiceSession(awssim.ServiceSession{Service: "ec2.amazonaws.com", Role: "ReadOnly"}); err != nil {
+	if _, err := w.customer.ServiceSession(awssim.ServiceSession{Service: "ec2.amazonaws.com",
+		Role: "ReadOnly"}); err != nil {
 		t.Errorf("the service that it trusted: %v", err)
 	}
 	if again := write(t, w.withCurrent(s)); again.Roles[0].Diff != "" || strings.Contains(again.AWSCLI, "\naws ") {
@@ -128,7 +129,8 @@ func TestAllowPlatformIsEnough(t *testing.T) {
 	for _, r := range s.Roles {
 		w.customer.CreateRole(awssim.Role{Name: r.ARN.Name, Path: r.ARN.Path, TrustPolicy: s.TrustPolicy(r)})
 	}
-	narrow := w.aws.Account(vendorID).CreateUser("narrow", `{"Version":"2012-10-17","Statement":[`+setup.AllowPlatform(odd.ARN)+`]}`).Key
+	narrow := w.aws.Account(vendorID).CreateUser("narrow", `{"Version":"2012-10-17","Statement":[`+
+		setup.AllowPlatform(odd.ARN)+`]}`).Key
 	w.allow("the role", narrow, odd, externalID)
 	w.deny("another", narrow, next, externalID)
 }
@@ -177,13 +179,15 @@ func TestCloudFormationMakesRoles(t *testing.T) {
 	elsewhere := role(t, "no", "arn:aws:iam::777788889999:role/yes")
 	s := w.subject(readonly, elsewhere, same, odd)
 	all, _ := templates(t, write(t, s).CloudFormation)
-	if len(all) != 2 || len(all[0].Resources) != 3 || len(all[1].Resources) != 1 || len(all[0].Outputs) != 3 || len(all[0].Parameters) != 3 {
+	if len(all) != 2 || len(all[0].Resources) != 3 || len(all[1].Resources) != 1 || len(all[0].Outputs) != 3 ||
+		len(all[0].Parameters) != 3 {
 		t.Fatalf("templates %+v", all)
 	}
 	accounts := []*awssim.Account{w.customer, w.aws.Account(otherID)}
 	for i, one := range all {
 		for id, resource := range one.Resources {
-			if resource.Type != "AWS::IAM::Role" || strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
+			if resource.Type != "AWS::IAM::Role" || strings.Trim(id,
+				"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
 				t.Errorf("resource %s of type %s", id, resource.Type)
 			}
 			p := resource.Properties
@@ -206,7 +210,8 @@ func TestCloudFormationMakesRoles(t *testing.T) {
 
 func TestCloudFormationHasNoReferences(t *testing.T) {
 	w := newWorld(t)
-	s := w.subject(role(t, "odd", "arn:aws:iam::444455556666:role/{{resolve:ssm:x}}/Odd"), role(t, "plain", "arn:aws:iam::444455556666:role/Plain"))
+	s := w.subject(role(t, "odd", "arn:aws:iam::444455556666:role/{{resolve:ssm:x}}/Odd"),
+		role(t, "plain", "arn:aws:iam::444455556666:role/Plain"))
 	all, _ := templates(t, write(t, s).CloudFormation)
 	if len(all) != 1 || len(all[0].Resources) != 1 {
 		t.Errorf("templates %+v", all)
@@ -335,7 +340,8 @@ func decoded(t *testing.T, text string) string {
 // arguments are those with which a script calls aws iam, a call at a time.
 func arguments(t testing.TB, text string) (calls [][]string) {
 	t.Helper()
-	run := bash(t, `aws() { if [ "$1" = sts ]; then echo `+customerID+`; else printf '%s\0' "$@" $'\001'; fi; }`+"\n"+text)
+	run := bash(t, `aws() { if [ "$1" = sts ]; then echo `+customerID+`; else printf '%s\0' "$@" $'\001'; fi; }`+"\n"+
+		text)
 	out, err := run.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -355,7 +361,8 @@ func TestCommandsAreInert(t *testing.T) {
 			every = append(every, c)
 		}
 	}
-	for _, path := range []string{hostile, "/" + string(every) + "/", `/\/`, `/'/`, `/"/`, "/`/", "/$HOME/", "/!!/", `/'\''/`, "/~/", "//"} {
+	for _, path := range []string{hostile, "/" + string(every) + "/", `/\/`, `/'/`, `/"/`, "/`/", "/$HOME/", "/!!/",
+		`/'\''/`, "/~/", "//"} {
 		s := w.subject()
 		r := role(t, "odd", "arn:aws:iam::444455556666:role/Odd")
 		r.ARN.Path, r.ARN.Name = path, "-odd"
@@ -397,7 +404,8 @@ func TestCommandsWithPlaceholdersAreComments(t *testing.T) {
 // into which the commands are pasted goes on after those of the account.
 func TestCommandsAreForOneAccount(t *testing.T) {
 	w := newWorld(t)
-	readonly, archive := role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"), role(t, "archive", "arn:aws:iam::777788889999:role/Archive")
+	readonly, archive := role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"),
+		role(t, "archive", "arn:aws:iam::777788889999:role/Archive")
 	done := write(t, w.subject(readonly, archive))
 	stub := `aws() { if [ "$1" = sts ]; then echo ` + otherID + `; else echo called; fi; }` + "\n"
 	run := func(text string) (string, error) {
@@ -413,10 +421,12 @@ func TestCommandsAreForOneAccount(t *testing.T) {
 	}
 	paste := bash(t, "bash -s")
 	paste.Stdin = strings.NewReader(stub + done.AWSCLI + "echo still here\n")
-	if out, err := paste.CombinedOutput(); err != nil || string(out) != "these are not credentials of account 444455556666\ncalled\nstill here\n" {
+	if out, err := paste.CombinedOutput(); err != nil || string(out) != "these are not credentials of account "+
+		"444455556666\ncalled\nstill here\n" {
 		t.Errorf("pasted it ends with %v and\n%s", err, out)
 	}
-	if out, err := run(strings.Replace(own, "aws iam create-role", "false\naws iam create-role", 1)); err == nil || out != "" {
+	if out, err := run(strings.Replace(own, "aws iam create-role", "false\naws iam create-role", 1)); err == nil ||
+		out != "" {
 		t.Errorf("when a command fails it ends with %v and\n%s", err, out)
 	}
 }
@@ -449,7 +459,8 @@ func TestNamesDoNotEndComments(t *testing.T) {
 // token is one of a service account, as the cluster's issuer signs it.
 func token(t *testing.T, key *ecdsa.PrivateKey, subject, audience string) *string {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "one"}}, nil)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "one"}},
+		nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -470,15 +481,18 @@ func TestServiceAccountAssumesWithItsToken(t *testing.T) {
 	}
 	s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
 	s.Mode, s.Request.Cluster.Issuer = rolebroker.ModeCluster, idp
-	provider := w.customer.AddOIDCProvider(idp, []string{"sts.amazonaws.com", "else"}, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "one"}}})
+	provider := w.customer.AddOIDCProvider(idp, []string{"sts.amazonaws.com", "else"},
+		jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "one"}}})
 	done := write(t, s)
 	if done.Principal != provider || len(done.ExternalIDs) != 0 {
 		t.Errorf("the principal is %s with external IDs %v, want %s", done.Principal, done.ExternalIDs, provider)
 	}
 	w.run(done.AWSCLI)
 	assume := func(subject, audience string) error {
-		_, err := w.sts(awssim.Credentials{}).AssumeRoleWithWebIdentity(context.Background(), &sts.AssumeRoleWithWebIdentityInput{
-			RoleArn: aws.String(s.Roles[0].ARN.String()), RoleSessionName: aws.String("scout"), WebIdentityToken: token(t, key, subject, audience)})
+		_, err := w.sts(awssim.Credentials{}).AssumeRoleWithWebIdentity(context.Background(),
+			&sts.AssumeRoleWithWebIdentityInput{
+				RoleArn: aws.String(s.Roles[0].ARN.String()), RoleSessionName: aws.String("scout"),
+				WebIdentityToken: token(t, key, subject, audience)})
 		return err
 	}
 	if err := assume("system:serviceaccount:rolebroker:rolebroker-runner", "sts.amazonaws.com"); err != nil {
@@ -494,11 +508,13 @@ func TestServiceAccountAssumesByPodIdentity(t *testing.T) {
 	w := newWorld(t)
 	s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
 	s.Mode = rolebroker.ModeCluster
-	s.Request.Cluster = rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity, Namespace: "agents", ServiceAccount: "runner"}
+	s.Request.Cluster = rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity, Namespace: "agents",
+		ServiceAccount: "runner"}
 	w.run(write(t, s).AWSCLI)
 	session := func(namespace, account string) error {
-		_, err := w.customer.ServiceSession(awssim.ServiceSession{Service: "pods.eks.amazonaws.com", Role: "ReadOnly", Tags: map[string]string{
-			"eks-cluster-name": "c", "kubernetes-namespace": namespace, "kubernetes-service-account": account}})
+		_, err := w.customer.ServiceSession(awssim.ServiceSession{Service: "pods.eks.amazonaws.com", Role: "ReadOnly",
+			Tags: map[string]string{
+				"eks-cluster-name": "c", "kubernetes-namespace": namespace, "kubernetes-service-account": account}})
 		return err
 	}
 	if err := session("agents", "runner"); err != nil {

@@ -42,14 +42,18 @@ func newWorld(t testing.TB) *world {
 	vendor := w.aws.Account(vendorID)
 	w.customer = w.aws.Account(customerID)
 	w.colleague = vendor.CreateUser("colleague", awssim.AllowAll).Key
-	broker := vendor.CreateRole(awssim.Role{Name: "broker", Path: "/ops/", Policies: map[string]string{"all": awssim.AllowAll},
+	broker := vendor.CreateRole(awssim.Role{Name: "broker", Path: "/ops/",
+		Policies:    map[string]string{"all": awssim.AllowAll},
 		TrustPolicy: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]}`})
-	out, err := w.sts(w.colleague).AssumeRole(context.Background(), &sts.AssumeRoleInput{RoleArn: &broker.ARN, RoleSessionName: aws.String("server-1")})
+	out, err := w.sts(w.colleague).AssumeRole(context.Background(),
+		&sts.AssumeRoleInput{RoleArn: &broker.ARN, RoleSessionName: aws.String("server-1")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.platform = awssim.Credentials{AccessKeyID: *out.Credentials.AccessKeyId, SecretAccessKey: *out.Credentials.SecretAccessKey, SessionToken: *out.Credentials.SessionToken}
-	w.identity = rolebroker.Identity{Account: vendorID, ARN: *out.AssumedRoleUser.Arn, UserID: *out.AssumedRoleUser.AssumedRoleId, RoleARN: broker.ARN}
+	w.platform = awssim.Credentials{AccessKeyID: *out.Credentials.AccessKeyId,
+		SecretAccessKey: *out.Credentials.SecretAccessKey, SessionToken: *out.Credentials.SessionToken}
+	w.identity = rolebroker.Identity{Account: vendorID, ARN: *out.AssumedRoleUser.Arn,
+		UserID: *out.AssumedRoleUser.AssumedRoleId, RoleARN: broker.ARN}
 	return w
 }
 
@@ -60,13 +64,16 @@ func (w *world) sts(k awssim.Credentials) *sts.Client {
 
 // subject is an integration of the roles, in platform mode.
 func (w *world) subject(roles ...rolebroker.Role) setup.Subject {
-	return setup.Subject{Integration: "production", Mode: rolebroker.ModePlatform, Platform: w.identity, ExternalIDs: []string{externalID}, Roles: roles}
+	return setup.Subject{Integration: "production", Mode: rolebroker.ModePlatform, Platform: w.identity,
+		ExternalIDs: []string{externalID}, Roles: roles}
 }
 
 // assume asks for a role as rolebroker does, with a tag and a source identity.
 func (w *world) assume(k awssim.Credentials, role rolebroker.Role, id string) error {
-	in := &sts.AssumeRoleInput{RoleArn: aws.String(role.ARN.String()), RoleSessionName: aws.String("scout"), DurationSeconds: aws.Int32(3600),
-		SourceIdentity: aws.String("scout"), Tags: []types.Tag{{Key: aws.String(rolebroker.TagAgent), Value: aws.String("scout")}}}
+	in := &sts.AssumeRoleInput{RoleArn: aws.String(role.ARN.String()), RoleSessionName: aws.String("scout"),
+		DurationSeconds: aws.Int32(3600),
+		SourceIdentity:  aws.String("scout"), Tags: []types.Tag{{Key: aws.String(rolebroker.TagAgent),
+			Value: aws.String("scout")}}}
 	if id != "" {
 		in.ExternalId = &id
 	}
@@ -108,8 +115,10 @@ func (w *world) paste(text string) {
 	defer srv.Close()
 	k := w.customer.AdminKey()
 	run := bash(w.t, `aws() { command aws --endpoint-url "$SIMULATOR" "$@"; }`+"\n"+text)
-	run.Env = append(run.Env, "SIMULATOR="+srv.URL, "AWS_ACCESS_KEY_ID="+k.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+k.SecretAccessKey,
-		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1", "AWS_DEFAULT_REGION=eu-central-1", "NO_PROXY=127.0.0.1",
+	run.Env = append(run.Env, "SIMULATOR="+srv.URL, "AWS_ACCESS_KEY_ID="+k.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+
+		k.SecretAccessKey,
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1", "AWS_DEFAULT_REGION=eu-central-1",
+		"NO_PROXY=127.0.0.1",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
 	if out, err := run.CombinedOutput(); err != nil {
 		w.t.Fatalf("%v: %s\n%s", err, out, text)
@@ -123,7 +132,8 @@ func (w *world) run(text string) {
 		command, option := call[1], options(call[2:])
 		switch command {
 		case "create-role":
-			w.customer.CreateRole(awssim.Role{Name: option["--role-name"], Path: option["--path"], TrustPolicy: option["--assume-role-policy-document"]})
+			w.customer.CreateRole(awssim.Role{Name: option["--role-name"], Path: option["--path"],
+				TrustPolicy: option["--assume-role-policy-document"]})
 		case "update-assume-role-policy":
 			w.customer.SetTrustPolicy(option["--role-name"], option["--policy-document"])
 		default:

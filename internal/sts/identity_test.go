@@ -27,7 +27,8 @@ func instance(t *testing.T, aws *awssim.AWS) awssim.Credentials {
 	aws.Account(platform).CreateRole(awssim.Role{Name: "broker", Path: "/team/prod/",
 		TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}`,
 		Policies:    map[string]string{"all": awssim.AllowAll}})
-	key, err := aws.Account(platform).ServiceSession(awssim.ServiceSession{Service: "ec2.amazonaws.com", Role: "broker", SessionName: "i-0abc"})
+	key, err := aws.Account(platform).ServiceSession(awssim.ServiceSession{Service: "ec2.amazonaws.com", Role: "broker",
+		SessionName: "i-0abc"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,10 +57,12 @@ func TestTheRoleWeAreASessionOfIsTheOneThatIsNamed(t *testing.T) {
 	user := aws.Account(platform).CreateUser("broker", awssim.AllowAll).Key
 	named := func(arn string, key awssim.Credentials) *sts.Client {
 		return sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: aws.HTTPClient(), RoleARN: arn,
-			Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, key.SessionToken)})
+			Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey,
+				key.SessionToken)})
 	}
 	identity := isSessionOf(t, named(ours, key), ours)
-	if arn, certain := identity.Principal(); arn != ours || !certain || identity.ARN != "arn:aws:sts::"+platform+":assumed-role/broker/i-0abc" {
+	if arn, certain := identity.Principal(); arn != ours || !certain || identity.ARN != "arn:aws:sts::"+
+		platform+":assumed-role/broker/i-0abc" {
 		t.Errorf("the principal of %s is %s (certain: %t)", identity.ARN, arn, certain)
 	}
 	for _, other := range []string{
@@ -138,8 +141,10 @@ func TestTheEnvironmentNamesTheRoleWeAreASessionOf(t *testing.T) {
 		t.Setenv("AWS_ENDPOINT_URL_STS", simulator.URL)
 		t.Setenv("AWS_REGION", "eu-west-1")
 		user := aws.Account(platform).CreateUser("operator", awssim.AllowAll).Key
-		role := aws.Account(platform).CreateRole(awssim.Role{Name: "profiled", Path: "/a/b/", TrustPolicy: trust(platform)})
-		t.Setenv("AWS_CONFIG_FILE", file(t, "config", "[profile base]\naws_access_key_id="+user.AccessKeyID+"\naws_secret_access_key="+user.SecretAccessKey+
+		role := aws.Account(platform).CreateRole(awssim.Role{Name: "profiled", Path: "/a/b/",
+			TrustPolicy: trust(platform)})
+		t.Setenv("AWS_CONFIG_FILE", file(t, "config", "[profile base]\naws_access_key_id="+
+			user.AccessKeyID+"\naws_secret_access_key="+user.SecretAccessKey+
 			"\n[profile broker]\nrole_arn="+role.ARN+"\nsource_profile=base\nrole_session_name=us\n"))
 		t.Setenv("AWS_PROFILE", "broker")
 		identity := isSessionOf(t, named(""), role.ARN)
@@ -151,7 +156,8 @@ func TestTheEnvironmentNamesTheRoleWeAreASessionOf(t *testing.T) {
 	})
 	t.Run("a profile that was not used", func(t *testing.T) { // keys in the environment come before it
 		session(t)
-		t.Setenv("AWS_CONFIG_FILE", file(t, "config", "[default]\nrole_arn=arn:aws:iam::"+platform+":role/a/other\ncredential_source=Environment\n"))
+		t.Setenv("AWS_CONFIG_FILE", file(t, "config", "[default]\nrole_arn=arn:aws:iam::"+
+			platform+":role/a/other\ncredential_source=Environment\n"))
 		isSessionOf(t, named(""), "")
 	})
 }
@@ -166,13 +172,16 @@ func webIdentity(t *testing.T, aws *awssim.AWS, role, path string) string {
 	provider := aws.Account(platform).AddOIDCProvider("https://oidc.example/id/1", []string{"sts.amazonaws.com"},
 		jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k"}}})
 	aws.Account(platform).CreateRole(awssim.Role{Name: role, Path: path,
-		TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"` + provider + `"},"Action":"sts:AssumeRoleWithWebIdentity"}}`})
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k"}}, nil)
+		TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"` + provider +
+			`"},"Action":"sts:AssumeRoleWithWebIdentity"}}`})
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k"}},
+		nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	token, err := jwt.Signed(signer).Claims(map[string]any{"iss": "https://oidc.example/id/1", "sub": "system:serviceaccount:rolebroker:rolebroker",
+	token, err := jwt.Signed(signer).Claims(map[string]any{"iss": "https://oidc.example/id/1",
+		"sub": "system:serviceaccount:rolebroker:rolebroker",
 		"aud": "sts.amazonaws.com", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix()}).Serialize()
 	if err != nil {
 		t.Fatal(err)

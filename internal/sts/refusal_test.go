@@ -46,7 +46,8 @@ func TestWhoDeniedIsToldWhereAWSSaysIt(t *testing.T) {
 		"the role's trust policy denies it": {arrange: func(aws *awssim.AWS, a *rolebroker.Assumption) {
 			aws.Account(a.ARN.Account).SetTrustPolicy("target", denyAll)
 		}, here: rolebroker.DeniedByTrust},
-		"there is no such role": {arrange: func(_ *awssim.AWS, a *rolebroker.Assumption) { a.ARN.Name = "gone" }, here: rolebroker.DeniedByTrust},
+		"there is no such role": {arrange: func(_ *awssim.AWS, a *rolebroker.Assumption) { a.ARN.Name = "gone" },
+			here: rolebroker.DeniedByTrust},
 	} {
 		for account, want := range map[string]rolebroker.Denier{platform: c.here, customer: ""} {
 			aws := awssim.New(awssim.Options{})
@@ -73,7 +74,8 @@ func us(t *testing.T, aws *awssim.AWS, policy, session string) awssim.Credential
 	if session == "" {
 		return operator.Key
 	}
-	aws.Account(platform).CreateRole(awssim.Role{Name: "us", TrustPolicy: trust(platform), Policies: map[string]string{"all": awssim.AllowAll}})
+	aws.Account(platform).CreateRole(awssim.Role{Name: "us", TrustPolicy: trust(platform),
+		Policies: map[string]string{"all": awssim.AllowAll}})
 	a := assumption()
 	a.ARN.Account, a.ARN.Name, a.Policy = platform, "us", session
 	assumed, err := newClient(aws, operator.Key).Try(t.Context(), a)
@@ -81,7 +83,8 @@ func us(t *testing.T, aws *awssim.AWS, policy, session string) awssim.Credential
 		t.Fatal(err)
 	}
 	c := assumed.Credentials
-	return awssim.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal()}
+	return awssim.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey.Reveal(),
+		SessionToken: c.SessionToken.Reveal()}
 }
 
 // The clause at the end of a denial is what counts, in the words of the IAM
@@ -105,7 +108,8 @@ func TestDenialsAreReadByTheirClause(t *testing.T) {
 	means(onRole+" because no session policy allows the sts:AssumeRole action", rolebroker.DeniedByIdentity)
 	means(onRole+" because no permissions boundary allows the sts:AssumeRole action", rolebroker.DeniedByIdentity)
 	means(onRole+" because no service control policy allows the sts:AssumeRole action", rolebroker.DeniedByOrganization)
-	means(onRole+" because no resource control policy allows the sts:AssumeRole action", rolebroker.DeniedByOrganization)
+	means(onRole+" because no resource control policy allows the sts:AssumeRole action",
+		rolebroker.DeniedByOrganization)
 	means(onRole+" because no VPC endpoint policy allows the sts:AssumeRole action", rolebroker.DeniedByOrganization)
 	means(us+" because no role trust policy allows the sts:AssumeRole action", rolebroker.DeniedByTrust)
 
@@ -116,12 +120,16 @@ func TestDenialsAreReadByTheirClause(t *testing.T) {
 	means(onRole+" with an explicit deny in a service control policy", rolebroker.DeniedByOrganization)
 	means(onRole+" with an explicit deny in a resource control policy", rolebroker.DeniedByOrganization)
 	means(onRole+" with an explicit deny in a VPC endpoint policy", rolebroker.DeniedByOrganization)
-	means(onRole+" with an explicit deny in a service control policy: arn:aws:organizations::777788889999:policy/o-example/service_control_policy/p-role-trust-policy", rolebroker.DeniedByOrganization)
-	means(onRole+" with an explicit deny in an identity-based policy: arn:aws:iam::111122223333:policy/role-trust-policy", rolebroker.DeniedByIdentity)
+	means(onRole+" with an explicit deny in a service control policy: "+
+		"arn:aws:organizations::777788889999:policy/o-example/service_control_policy/p-role-trust-policy",
+		rolebroker.DeniedByOrganization)
+	means(onRole+" with an explicit deny in an identity-based policy: "+
+		"arn:aws:iam::111122223333:policy/role-trust-policy", rolebroker.DeniedByIdentity)
 
 	// What has no such clause, or one that is not known, says nothing.
 	means("Roles may not be assumed by root accounts.", "")
-	means("User: arn:aws:iam::111122223333:user/rolebroker is not authorized to perform: sts:TagSession on resource: arn:aws:iam::444455556666:role/ReadOnly", "")
+	means("User: arn:aws:iam::111122223333:user/rolebroker is not authorized to perform: sts:TagSession on resource: "+
+		"arn:aws:iam::444455556666:role/ReadOnly", "")
 	means("The source identity is already set for this assume role session", "")
 	means(onRole+" because no resource-based policy allows the sts:AssumeRole action", "")
 	means(onRole+" because no policy of a kind that is yet to come allows the sts:AssumeRole action", "")
@@ -134,7 +142,8 @@ func TestDenialsAreReadByTheirClause(t *testing.T) {
 	means(us+" on resource: arn:aws:iam::444455556666:role/because_no/role+trust+policy", "")
 	means(us+" on resource: arn:aws:iam::444455556666:role/with-an-explicit-deny-in-the-role-trust-policy", "")
 	means("User: arn:aws:sts::111122223333:assumed-role/because-no-identity-based-policy/with,an,explicit,deny,in,a,session,policy is not authorized to perform: sts:AssumeRole because no role trust policy allows the sts:AssumeRole action", rolebroker.DeniedByTrust)
-	means(us+" on resource: arn:aws:iam::444455556666:role/because-no-role-trust-policy with an explicit deny in a service control policy", rolebroker.DeniedByOrganization)
+	means(us+" on resource: arn:aws:iam::444455556666:role/because-no-role-trust-policy with an explicit deny in a "+
+		"service control policy", rolebroker.DeniedByOrganization)
 }
 
 func TestTheHourOfRoleChainingIsToldApartFromTheRolesMaximum(t *testing.T) {
@@ -152,7 +161,8 @@ func TestTheHourOfRoleChainingIsToldApartFromTheRolesMaximum(t *testing.T) {
 	if r := refused(t, aws, operator.Key, long(4*time.Hour)); r.Kind != rolebroker.RefusedDuration || r.Chained {
 		t.Errorf("longer than the role allows: %+v", r)
 	}
-	if r := refused(t, aws, session, long(2*time.Hour)); r.Kind != rolebroker.RefusedDuration || !r.Chained || r.DeniedBy != "" {
+	if r := refused(t, aws, session, long(2*time.Hour)); r.Kind != rolebroker.RefusedDuration || !r.Chained ||
+		r.DeniedBy != "" {
 		t.Errorf("longer than an hour by a session: %+v", r)
 	}
 	if _, err := newClient(aws, session).Try(t.Context(), long(time.Hour)); err != nil {

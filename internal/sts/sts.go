@@ -41,7 +41,9 @@ type Options struct {
 	Endpoint    string                  // of STS, instead of AWS's own; for a simulator
 	Credentials aws.CredentialsProvider // instead of the default chain; for a simulator
 	HTTPClient  *http.Client            // nil: the SDK's own
-	RoleARN     string                  // the role that our identity is a session of, for its path; empty: what the environment says
+	// RoleARN is the role that our identity is a session of. It tells the path of
+	// that role. Empty: the environment may name it.
+	RoleARN string
 
 	// WebIdentityTokenFile names a file with a token. Roles are then assumed with
 	// AssumeRoleWithWebIdentity, which has no external ID, source identity or tags,
@@ -73,7 +75,9 @@ func (c *Client) Try(ctx context.Context, a rolebroker.Assumption) (*rolebroker.
 	return c.assume(ctx, a, func(o *sts.Options) { o.Retryer = aws.NopRetryer{} })
 }
 
-func (c *Client) assume(ctx context.Context, a rolebroker.Assumption, adjust ...func(*sts.Options)) (*rolebroker.Assumed, error) {
+func (c *Client) assume(
+	ctx context.Context, a rolebroker.Assumption, adjust ...func(*sts.Options),
+) (*rolebroker.Assumed, error) {
 	api, err := c.api(ctx, string(a.Region))
 	if err != nil {
 		return nil, err
@@ -98,10 +102,13 @@ func (c *Client) assume(ctx context.Context, a rolebroker.Assumption, adjust ...
 
 // assumeWithToken assumes the role with the token that is in the file now.
 // Kubernetes replaces it long before it expires.
-func (c *Client) assumeWithToken(ctx context.Context, api *sts.Client, a rolebroker.Assumption, adjust ...func(*sts.Options)) (*rolebroker.Assumed, error) {
+func (c *Client) assumeWithToken(
+	ctx context.Context, api *sts.Client, a rolebroker.Assumption, adjust ...func(*sts.Options),
+) (*rolebroker.Assumed, error) {
 	token, err := os.ReadFile(c.opts.WebIdentityTokenFile)
 	if err != nil {
-		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Message: "the web-identity token cannot be read: " + err.Error(), Cause: err}
+		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Cause: err,
+			Message: "the web-identity token cannot be read: " + err.Error()}
 	}
 	out, err := api.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn:          aws.String(a.ARN.String()),
@@ -118,8 +125,10 @@ func (c *Client) assumeWithToken(ctx context.Context, api *sts.Client, a rolebro
 
 // assumed checks that the answer of STS has complete credentials.
 func assumed(c *types.Credentials, metadata middleware.Metadata) (*rolebroker.Assumed, error) {
-	if c == nil || c.Expiration == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || aws.ToString(c.SessionToken) == "" {
-		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "the answer of STS has no credentials in it"}
+	if c == nil || c.Expiration == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" ||
+		aws.ToString(c.SessionToken) == "" {
+		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable,
+			Message: "the answer of STS has no credentials in it"}
 	}
 	requestID, _ := awsmiddleware.GetRequestIDMetadata(metadata)
 	return &rolebroker.Assumed{
@@ -144,7 +153,8 @@ func given(s string) *string {
 // tags are the session tags; the zero value has none.
 func tags(t rolebroker.Tags) (all []types.Tag) {
 	for _, tag := range []struct{ key, value string }{
-		{rolebroker.TagAgent, t.Agent}, {rolebroker.TagIntegration, t.Integration}, {rolebroker.TagRole, t.Role}, {rolebroker.TagTask, t.Task},
+		{rolebroker.TagAgent, t.Agent}, {rolebroker.TagIntegration, t.Integration}, {rolebroker.TagRole, t.Role},
+		{rolebroker.TagTask, t.Task},
 	} {
 		if tag.value != "" {
 			all = append(all, types.Tag{Key: aws.String(tag.key), Value: aws.String(tag.value)})
@@ -167,7 +177,8 @@ func (c *Client) Identity(ctx context.Context) (*rolebroker.Identity, error) {
 	if err != nil {
 		return nil, refusal(err)
 	}
-	identity := &rolebroker.Identity{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn), UserID: aws.ToString(out.UserId)}
+	identity := &rolebroker.Identity{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn),
+		UserID: aws.ToString(out.UserId)}
 	identity.RoleARN = c.roleARN(ctx, *identity)
 	return identity, nil
 }
@@ -182,7 +193,8 @@ func (c *Client) roleARN(ctx context.Context, of rolebroker.Identity) string {
 	}
 	for _, named := range append([]string{c.opts.RoleARN}, c.namedRoles(ctx)...) {
 		role, err := rolebroker.ParseRoleARN(named)
-		if err == nil && role.Partition == session.Partition && role.Account == session.Account && role.Name == session.Name {
+		if err == nil && role.Partition == session.Partition && role.Account == session.Account &&
+			role.Name == session.Name {
 			return named
 		}
 	}
@@ -211,7 +223,8 @@ func (c *Client) namedRoles(ctx context.Context) (arns []string) {
 func (c *Client) api(ctx context.Context, region string) (*sts.Client, error) {
 	cfg, err := c.config(ctx)
 	if err != nil {
-		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Message: "the AWS configuration cannot be read", Cause: err}
+		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Cause: err,
+			Message: "the AWS configuration cannot be read"}
 	}
 	if c.opts.WebIdentityTokenFile == "" {
 		if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
@@ -238,7 +251,8 @@ func (c *Client) api(ctx context.Context, region string) (*sts.Client, error) {
 // chain called STS for them, the refusal has the code of STS's answer.
 func noIdentity(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Message: "finding AWS credentials took too long", Cause: err}
+		return &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Cause: err,
+			Message: "finding AWS credentials took too long"}
 	}
 	r := &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Message: "no AWS credentials were found", Cause: err}
 	var asked *rolebroker.Refusal
@@ -288,5 +302,7 @@ func newRetryer() aws.Retryer {
 }
 
 func newHTTPClient() *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = idleConnections })
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConnsPerHost = idleConnections
+	})
 }

@@ -63,38 +63,45 @@ func TestAssumeGivesCredentialsAndSendsWhatItWasGiven(t *testing.T) {
 	}
 }
 
+// attempt is a call to STS before it is made.
+type attempt struct {
+	aws  *awssim.AWS
+	key  awssim.Credentials
+	call rolebroker.Assumption
+}
+
 func TestRefusalsAreToldApart(t *testing.T) {
 	for name, c := range map[string]struct {
-		arrange func(*awssim.AWS, *awssim.Credentials, *rolebroker.Assumption)
+		arrange func(*attempt)
 		kind    rolebroker.RefusalKind
 	}{
-		"a role that does not trust us": {func(aws *awssim.AWS, _ *awssim.Credentials, _ *rolebroker.Assumption) {
-			aws.Account(customer).SetTrustPolicy("ReadOnly", trust("999999999999"))
+		"a role that does not trust us": {func(a *attempt) {
+			a.aws.Account(customer).SetTrustPolicy("ReadOnly", trust("999999999999"))
 		}, rolebroker.RefusedDenied},
-		"a role that is not there": {func(_ *awssim.AWS, _ *awssim.Credentials, a *rolebroker.Assumption) { a.ARN.Name = "Other" }, rolebroker.RefusedDenied},
-		"our own policy": {func(aws *awssim.AWS, _ *awssim.Credentials, _ *rolebroker.Assumption) {
+		"a role that is not there": {func(a *attempt) { a.call.ARN.Name = "Other" }, rolebroker.RefusedDenied},
+		"our own policy": {func(a *attempt) {
 			for _, policy := range []string{"", `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:*","Resource":"*"}}`} {
-				aws.Account(platform).SetUserPolicy("rolebroker", "denying", policy)
+				a.aws.Account(platform).SetUserPolicy("rolebroker", "denying", policy)
 			}
 		}, rolebroker.RefusedDenied},
-		"throttling":          {func(aws *awssim.AWS, _ *awssim.Credentials, _ *rolebroker.Assumption) { aws.Inject(awssim.Throttle()) }, rolebroker.RefusedThrottled},
-		"an STS that is down": {func(aws *awssim.AWS, _ *awssim.Credentials, _ *rolebroker.Assumption) { aws.Inject(awssim.Fail(503)) }, rolebroker.RefusedUnreachable},
-		"a broken connection": {func(aws *awssim.AWS, _ *awssim.Credentials, _ *rolebroker.Assumption) { aws.Inject(awssim.Drop()) }, rolebroker.RefusedUnreachable},
-		"a region that is off": {func(aws *awssim.AWS, _ *awssim.Credentials, _ *rolebroker.Assumption) {
-			aws.Account(customer).DisableRegion("us-east-1")
+		"throttling":          {func(a *attempt) { a.aws.Inject(awssim.Throttle()) }, rolebroker.RefusedThrottled},
+		"an STS that is down": {func(a *attempt) { a.aws.Inject(awssim.Fail(503)) }, rolebroker.RefusedUnreachable},
+		"a broken connection": {func(a *attempt) { a.aws.Inject(awssim.Drop()) }, rolebroker.RefusedUnreachable},
+		"a region that is off": {func(a *attempt) {
+			a.aws.Account(customer).DisableRegion("us-east-1")
 		}, rolebroker.RefusedRegion},
-		"a session longer than the role allows": {func(_ *awssim.AWS, _ *awssim.Credentials, a *rolebroker.Assumption) { a.Duration = 2 * time.Hour }, rolebroker.RefusedDuration},
-		"a key that is not known": {func(_ *awssim.AWS, key *awssim.Credentials, _ *rolebroker.Assumption) {
-			key.AccessKeyID = "AKIAIOSFODNN7EXAMPLE"
+		"a session longer than the role allows": {func(a *attempt) { a.call.Duration = 2 * time.Hour }, rolebroker.RefusedDuration},
+		"a key that is not known": {func(a *attempt) {
+			a.key.AccessKeyID = "AKIAIOSFODNN7EXAMPLE"
 		}, rolebroker.RefusedIdentity},
-		"a wrong secret": {func(_ *awssim.AWS, key *awssim.Credentials, _ *rolebroker.Assumption) { key.SecretAccessKey += "x" }, rolebroker.RefusedIdentity},
+		"a wrong secret": {func(a *attempt) { a.key.SecretAccessKey += "x" }, rolebroker.RefusedIdentity},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // retries wait
 				aws, operator := simulate()
-				a := assumption()
-				c.arrange(aws, &operator.Key, &a)
-				_, err := newClient(aws, operator.Key).Assume(t.Context(), a)
+				a := attempt{aws, operator.Key, assumption()}
+				c.arrange(&a)
+				_, err := newClient(aws, a.key).Assume(t.Context(), a.call)
 				var refusal *rolebroker.Refusal
 				if !errors.As(err, &refusal) || refusal.Kind != c.kind {
 					t.Errorf("%v is not of the kind %s", err, c.kind)

@@ -57,8 +57,9 @@ func TestTryAsksOnceAndAssumeAgain(t *testing.T) {
 func TestWhatIsAssumedArrivesAsItWasGiven(t *testing.T) {
 	const policy = `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`
 	aws, operator := simulate()
-	aws.Account(customer).SetTrustPolicy("ReadOnly", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"`+platform+
-		`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}}`)
+	aws.Account(customer).SetTrustPolicy("ReadOnly",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"`+platform+
+			`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}}`)
 	client := newClient(aws, operator.Key)
 	for name, c := range map[string]struct {
 		change func(*rolebroker.Assumption)
@@ -68,20 +69,25 @@ func TestWhatIsAssumedArrivesAsItWasGiven(t *testing.T) {
 		"no external ID":      {func(a *rolebroker.Assumption) { a.ExternalID = "" }, awssim.AssumeRoleCall{}},
 		"a source identity": {func(a *rolebroker.Assumption) { a.SourceIdentity = "scout" },
 			awssim.AssumeRoleCall{ExternalID: "rolebroker-x", SourceIdentity: "scout"}},
-		"a session policy": {func(a *rolebroker.Assumption) { a.Policy = policy }, awssim.AssumeRoleCall{ExternalID: "rolebroker-x", Policy: policy}},
+		"a session policy": {func(a *rolebroker.Assumption) { a.Policy = policy },
+			awssim.AssumeRoleCall{ExternalID: "rolebroker-x", Policy: policy}},
 		"session tags": {func(a *rolebroker.Assumption) {
 			a.Tags = rolebroker.Tags{Agent: "scout", Integration: "production", Role: "readonly", Task: "nightly"}
-		}, awssim.AssumeRoleCall{ExternalID: "rolebroker-x", Tags: map[string]string{"rolebroker:agent": "scout", "rolebroker:integration": "production",
-			"rolebroker:role": "readonly", "rolebroker:task": "nightly"}}},
+		}, awssim.AssumeRoleCall{ExternalID: "rolebroker-x",
+			Tags: map[string]string{"rolebroker:agent": "scout", "rolebroker:integration": "production",
+				"rolebroker:role": "readonly", "rolebroker:task": "nightly"}}},
 		"session tags without a task": {func(a *rolebroker.Assumption) {
 			a.Tags = rolebroker.Tags{Agent: "scout", Integration: "production", Role: "readonly"}
-		}, awssim.AssumeRoleCall{ExternalID: "rolebroker-x", Tags: map[string]string{"rolebroker:agent": "scout", "rolebroker:integration": "production",
-			"rolebroker:role": "readonly"}}},
+		}, awssim.AssumeRoleCall{ExternalID: "rolebroker-x",
+			Tags: map[string]string{"rolebroker:agent": "scout", "rolebroker:integration": "production",
+				"rolebroker:role": "readonly"}}},
 		"everything a validation has": {func(a *rolebroker.Assumption) {
 			a.SessionName, a.SourceIdentity, a.Policy = "rolebroker=validation", "rolebroker=validation", policy
 			a.Tags = rolebroker.Tags{Agent: "rolebroker=validation", Integration: "production", Role: "readonly"}
-		}, awssim.AssumeRoleCall{SessionName: "rolebroker=validation", ExternalID: "rolebroker-x", SourceIdentity: "rolebroker=validation", Policy: policy,
-			Tags: map[string]string{"rolebroker:agent": "rolebroker=validation", "rolebroker:integration": "production", "rolebroker:role": "readonly"}}},
+		}, awssim.AssumeRoleCall{SessionName: "rolebroker=validation", ExternalID: "rolebroker-x",
+			SourceIdentity: "rolebroker=validation", Policy: policy,
+			Tags: map[string]string{"rolebroker:agent": "rolebroker=validation", "rolebroker:integration": "production",
+				"rolebroker:role": "readonly"}}},
 	} {
 		a := assumption()
 		c.change(&a)
@@ -93,8 +99,10 @@ func TestWhatIsAssumedArrivesAsItWasGiven(t *testing.T) {
 		}
 		calls := aws.Assumed()
 		for _, call := range calls[len(calls)-2:] {
-			got := awssim.AssumeRoleCall{SessionName: call.SessionName, ExternalID: call.ExternalID, SourceIdentity: call.SourceIdentity,
-				Tags: call.Tags, TransitiveTagKeys: call.TransitiveTagKeys, Policy: call.Policy, PolicyARNs: call.PolicyARNs, RoleARN: call.RoleARN, Duration: call.Duration}
+			got := awssim.AssumeRoleCall{SessionName: call.SessionName, ExternalID: call.ExternalID,
+				SourceIdentity: call.SourceIdentity,
+				Tags:           call.Tags, TransitiveTagKeys: call.TransitiveTagKeys, Policy: call.Policy,
+				PolicyARNs: call.PolicyARNs, RoleARN: call.RoleARN, Duration: call.Duration}
 			want := c.want
 			want.SessionName, want.RoleARN, want.Duration = a.SessionName, readOnly.String(), time.Hour
 			if len(got.Tags) == 0 {

@@ -17,13 +17,15 @@ func TestTheTokenInTheFileIsTheOneThatIsShown(t *testing.T) {
 	aws := awssim.New(awssim.Options{})
 	token := webIdentity(t, aws, "Deployer", "/")
 	file := filepath.Join(t.TempDir(), "token")
-	client := sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: aws.HTTPClient(), WebIdentityTokenFile: file})
+	client := sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: aws.HTTPClient(),
+		WebIdentityTokenFile: file})
 	role, err := rolebroker.ParseRoleARN("arn:aws:iam::" + platform + ":role/Deployer")
 	if err != nil {
 		t.Fatal(err)
 	}
 	assume := func() (*rolebroker.Assumed, error) {
-		return client.Assume(t.Context(), rolebroker.Assumption{ARN: role, Region: "eu-west-1", SessionName: "scout", ExternalID: "ignored", Duration: time.Hour})
+		return client.Assume(t.Context(), rolebroker.Assumption{ARN: role, Region: "eu-west-1", SessionName: "scout",
+			ExternalID: "ignored", Duration: time.Hour})
 	}
 	write := func(text string) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -38,7 +40,8 @@ func TestTheTokenInTheFileIsTheOneThatIsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if assumed.Credentials.AccessKeyID == "" || assumed.Credentials.SecretAccessKey.IsZero() || assumed.RequestID == "" {
+	if assumed.Credentials.AccessKeyID == "" || assumed.Credentials.SecretAccessKey.IsZero() ||
+		assumed.RequestID == "" {
 		t.Errorf("assumed is %+v", assumed)
 	}
 	write("not a token")

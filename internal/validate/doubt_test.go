@@ -38,9 +38,11 @@ func (o *oracle) Try(_ context.Context, a rolebroker.Assumption) (*rolebroker.As
 }
 
 var (
-	denied    = &rolebroker.Refusal{Kind: rolebroker.RefusedDenied, Code: "AccessDenied", Message: "User: x is not authorized"}
+	denied = &rolebroker.Refusal{Kind: rolebroker.RefusedDenied, Code: "AccessDenied",
+		Message: "User: x is not authorized"}
 	throttled = &rolebroker.Refusal{Kind: rolebroker.RefusedThrottled, Code: "Throttling", Message: "Rate exceeded"}
-	unknown   = &rolebroker.Refusal{Kind: rolebroker.RefusedIdentity, Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid."}
+	unknown   = &rolebroker.Refusal{Kind: rolebroker.RefusedIdentity, Code: "InvalidClientTokenId",
+		Message: "The security token included in the request is invalid."}
 )
 
 // right says whether a call has the external ID of the integration.
@@ -55,11 +57,14 @@ func closed(a rolebroker.Assumption, _ int) *rolebroker.Refusal {
 }
 
 // outcome is what is found of one role.
-func outcome(t *testing.T, o *oracle, opts validate.Options, change ...func(*validate.Subject)) rolebroker.RoleValidation {
+func outcome(t *testing.T, o *oracle, opts validate.Options,
+	change ...func(*validate.Subject)) rolebroker.RoleValidation {
 	t.Helper()
 	opts.STS = o
-	subject := validate.Subject{Integration: rolebroker.Integration{ID: "int_x", Name: "production", AssumptionMode: rolebroker.ModePlatform, ExternalID: "rolebroker-right",
-		Roles: []rolebroker.Role{{Name: "readonly", Region: "us-east-1", Enabled: true, ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: "ReadOnly"}}}}}
+	subject := validate.Subject{Integration: rolebroker.Integration{ID: "int_x", Name: "production",
+		AssumptionMode: rolebroker.ModePlatform, ExternalID: "rolebroker-right",
+		Roles: []rolebroker.Role{{Name: "readonly", Region: "us-east-1", Enabled: true,
+			ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: "ReadOnly"}}}}}
 	for _, c := range change {
 		c(&subject)
 	}
@@ -75,7 +80,8 @@ func TestWhatIsNotAnsweredIsNotTakenForAnAnswer(t *testing.T) {
 		code   rolebroker.ValidationCode
 	}{
 		"who we are, while the role works": {&oracle{identity: denied, answer: closed}, nil, rolebroker.ValidAssumable},
-		"who we are in another region":     {&oracle{identity: unknown, answer: closed}, nil, rolebroker.ValidAssumable},
+		"who we are in another region": {&oracle{identity: unknown, answer: closed}, nil,
+			rolebroker.ValidAssumable},
 		"whether others could have it": {&oracle{answer: func(a rolebroker.Assumption, _ int) *rolebroker.Refusal {
 			if right(a) {
 				return nil
@@ -88,13 +94,15 @@ func TestWhatIsNotAnsweredIsNotTakenForAnAnswer(t *testing.T) {
 			}
 			return denied
 		}}, tagged, rolebroker.ValidThrottled},
-		"whether an earlier external ID works, while ours does not": {&oracle{answer: func(a rolebroker.Assumption, _ int) *rolebroker.Refusal {
+		"whether an earlier external ID works, while ours does not": {&oracle{answer: func(a rolebroker.Assumption,
+			_ int) *rolebroker.Refusal {
 			if a.ExternalID == "rolebroker-earlier" {
 				return throttled
 			}
 			return denied
 		}}, rotated, rolebroker.ValidThrottled},
-		"whether an earlier external ID works, while ours does": {&oracle{answer: func(a rolebroker.Assumption, n int) *rolebroker.Refusal {
+		"whether an earlier external ID works, while ours does": {&oracle{answer: func(a rolebroker.Assumption,
+			n int) *rolebroker.Refusal {
 			if a.ExternalID == "rolebroker-earlier" {
 				return throttled
 			}
@@ -105,18 +113,23 @@ func TestWhatIsNotAnsweredIsNotTakenForAnAnswer(t *testing.T) {
 		if change == nil {
 			change = func(*validate.Subject) {}
 		}
-		if got := outcome(t, c.oracle, validate.Options{}, change); got.Code != c.code || got.Code == rolebroker.ValidThrottled && got.Status != rolebroker.StatusUnknown {
+		if got := outcome(t, c.oracle, validate.Options{}, change); got.Code != c.code ||
+			got.Code == rolebroker.ValidThrottled && got.Status != rolebroker.StatusUnknown {
 			t.Errorf("%s: it is %s (%s): %s", name, got.Status, got.Code, got.Message)
 		}
 	}
 }
 
 func TestAKeyThatIsGoodElsewhereIsNotCalledWrong(t *testing.T) {
-	got := outcome(t, &oracle{answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return unknown }}, validate.Options{})
+	got := outcome(t, &oracle{answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return unknown }},
+		validate.Options{})
 	if got.Code != rolebroker.ValidIdentityRegion || len(got.Hint) == 0 {
 		t.Errorf("it is %s: %s", got.Code, got.Message)
 	}
-	got = outcome(t, &oracle{identity: unknown, answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return unknown }}, validate.Options{})
+	got = outcome(t, &oracle{identity: unknown, answer: func(rolebroker.Assumption,
+		int) *rolebroker.Refusal {
+		return unknown
+	}}, validate.Options{})
 	if got.Code != rolebroker.ValidIdentityInvalid {
 		t.Errorf("it is %s: %s", got.Code, got.Message)
 	}
@@ -134,7 +147,8 @@ func TestAChangeThatIsSpreadingIsLookedAtTwice(t *testing.T) {
 			}
 			return nil
 		}, rolebroker.ValidExternalIDOpen},
-		"closed, and others are kept out a little later": {func(a rolebroker.Assumption, calls int) *rolebroker.Refusal {
+		"closed, and others are kept out a little later": {func(a rolebroker.Assumption,
+			calls int) *rolebroker.Refusal {
 			if calls <= 3 || right(a) {
 				return nil
 			}
@@ -142,7 +156,8 @@ func TestAChangeThatIsSpreadingIsLookedAtTwice(t *testing.T) {
 		}, rolebroker.ValidAssumable},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			if got := outcome(t, &oracle{answer: c.answer}, validate.Options{Patience: validate.DefaultPatience}); got.Code != c.code {
+			if got := outcome(t, &oracle{answer: c.answer},
+				validate.Options{Patience: validate.DefaultPatience}); got.Code != c.code {
 				t.Errorf("%s: it is %s", name, got.Code)
 			}
 		})
@@ -153,15 +168,19 @@ func TestOurOwnLimitsAreNotTakenForAnSTSThatIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &oracle{answer: closed}
 		v := validate.New(validate.Options{STS: o, Rate: 1})
-		subject := validate.Subject{Integration: rolebroker.Integration{AssumptionMode: rolebroker.ModePlatform, ExternalID: "rolebroker-right"}}
+		subject := validate.Subject{Integration: rolebroker.Integration{AssumptionMode: rolebroker.ModePlatform,
+			ExternalID: "rolebroker-right"}}
 		for range 40 {
-			subject.Integration.Roles = append(subject.Integration.Roles, rolebroker.Role{Name: "r", Region: "us-east-1",
-				ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: "R"}})
+			subject.Integration.Roles = append(subject.Integration.Roles,
+				rolebroker.Role{Name: "r", Region: "us-east-1",
+					ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: "R"}})
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
 		defer cancel()
 		codes := count(v.Roles(ctx, subject, nil))
-		if codes[rolebroker.ValidUnreachable] != 0 || codes[rolebroker.ValidNotChecked]+codes[rolebroker.ValidAssumable] != 40 || codes[rolebroker.ValidAssumable] == 0 {
+		if codes[rolebroker.ValidUnreachable] != 0 ||
+			codes[rolebroker.ValidNotChecked]+codes[rolebroker.ValidAssumable] != 40 ||
+			codes[rolebroker.ValidAssumable] == 0 {
 			t.Errorf("there are %v", codes)
 		}
 	})
@@ -183,11 +202,15 @@ func TestAValidationNamesThePartyThatAsked(t *testing.T) {
 		open := &oracle{answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return nil }}
 		nobody := refused(rolebroker.RefusedNoIdentity)
 		nobody.identity = nobody.answer(rolebroker.Assumption{}, 0)
-		return []*oracle{open, nobody, refused(rolebroker.RefusedDenied), refused(rolebroker.RefusedDenied, by(rolebroker.DeniedByIdentity)),
-			refused(rolebroker.RefusedDenied, by(rolebroker.DeniedByTrust)), refused(rolebroker.RefusedDenied, by(rolebroker.DeniedByOrganization)),
-			refused(rolebroker.RefusedThrottled), refused(rolebroker.RefusedUnreachable), refused(rolebroker.RefusedIdentityExpired),
+		return []*oracle{open, nobody, refused(rolebroker.RefusedDenied),
+			refused(rolebroker.RefusedDenied, by(rolebroker.DeniedByIdentity)),
+			refused(rolebroker.RefusedDenied, by(rolebroker.DeniedByTrust)),
+			refused(rolebroker.RefusedDenied, by(rolebroker.DeniedByOrganization)),
+			refused(rolebroker.RefusedThrottled), refused(rolebroker.RefusedUnreachable),
+			refused(rolebroker.RefusedIdentityExpired),
 			refused(rolebroker.RefusedIdentity), refused(rolebroker.RefusedRegion), refused(rolebroker.RefusedDuration),
-			refused(rolebroker.RefusedDuration, func(r *rolebroker.Refusal) { r.Chained = true }), refused(rolebroker.RefusedOther)}
+			refused(rolebroker.RefusedDuration, func(r *rolebroker.Refusal) { r.Chained = true }),
+			refused(rolebroker.RefusedOther)}
 	}
 	elsewhere := func(s *validate.Subject) {
 		s.Integration.Roles[0].ARN.Partition, s.Integration.Roles[0].Region = "aws-cn", "cn-north-1"

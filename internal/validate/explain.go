@@ -10,16 +10,22 @@ import (
 
 // outcome makes a validation. Its request ID is that of a, the answer that decided.
 func outcome(
-	status rolebroker.ValidationStatus, code rolebroker.ValidationCode, a answer, hint rolebroker.Hint, format string, args ...any,
+	status rolebroker.ValidationStatus, code rolebroker.ValidationCode, a answer, hint rolebroker.Hint,
+	format string, args ...any,
 ) rolebroker.Validation {
-	return rolebroker.Validation{Status: status, Code: code, Message: fmt.Sprintf(format, args...), Hint: hint, RequestID: a.requestID}
+	message := fmt.Sprintf(format, args...)
+	return rolebroker.Validation{Status: status, Code: code, Message: message, Hint: hint, RequestID: a.requestID}
 }
 
-func failed(code rolebroker.ValidationCode, a answer, hint rolebroker.Hint, format string, args ...any) rolebroker.Validation {
+func failed(
+	code rolebroker.ValidationCode, a answer, hint rolebroker.Hint, format string, args ...any,
+) rolebroker.Validation {
 	return outcome(rolebroker.StatusFailed, code, a, hint, format, args...)
 }
 
-func unknown(code rolebroker.ValidationCode, a answer, hint rolebroker.Hint, format string, args ...any) rolebroker.Validation {
+func unknown(
+	code rolebroker.ValidationCode, a answer, hint rolebroker.Hint, format string, args ...any,
+) rolebroker.Validation {
 	return outcome(rolebroker.StatusUnknown, code, a, hint, format, args...)
 }
 
@@ -41,10 +47,12 @@ func (p *probe) withoutAsking() (v rolebroker.Validation, certain bool) {
 		return p.wrongIdentity(answer{refusal: p.noIdentity, requestID: p.noIdentity.RequestID}), true
 	case p.identity.IsRoot():
 		return failed(rolebroker.ValidIdentityRoot, answer{}, p.hintRoot(),
-			"%s is the root user of account %s, and AWS lets no root user assume a role", p.by, p.identity.Account), true
+				"%s is the root user of account %s, and AWS lets no root user assume a role", p.by, p.identity.Account),
+			true
 	case p.identity.ARN != "" && p.identity.Partition() != p.role.ARN.Partition:
 		return failed(rolebroker.ValidPartition, answer{}, p.hintPartition(),
-			"the role is in the partition %s and %s's AWS identity is in %s; nobody can assume a role across partitions",
+			"the role is in the partition %s and %s's AWS identity is in %s; nobody can assume a "+
+				"role across partitions",
 			p.role.ARN.Partition, p.by, p.identity.Partition()), true
 	}
 	return rolebroker.Validation{}, false
@@ -52,7 +60,8 @@ func (p *probe) withoutAsking() (v rolebroker.Validation, certain bool) {
 
 // notChecked is the outcome for a role that was not tried in time.
 func (p *probe) notChecked() rolebroker.Validation {
-	return unknown(rolebroker.ValidNotChecked, answer{}, p.hintAgain(), "the validation ended before this role was tried")
+	return unknown(rolebroker.ValidNotChecked, answer{}, p.hintAgain(),
+		"the validation ended before this role was tried")
 }
 
 // assumed is the outcome for a role that was assumed: a warning if others can assume it too. It is not certain if STS
@@ -75,7 +84,8 @@ func (p *probe) assumed(ctx context.Context, a answer, open opening) (v rolebrok
 	if next := p.Integration.NextExternalID; next != "" {
 		switch b := p.try(ctx, withExternalID(call, next)); {
 		case b.temporary():
-			return p.assumedButUnclear(b, "whether also with the external ID that the integration is being changed to"), false
+			return p.assumedButUnclear(b, "whether also with the external ID that the integration is being changed to"),
+				false
 		case !b.ok():
 			return outcome(rolebroker.StatusWarning, rolebroker.ValidNextExternalID, b, p.hintNext(),
 				"the role can be assumed, but not with the external ID that the integration is being changed to"), true
@@ -120,7 +130,8 @@ func (p *probe) refused(ctx context.Context, a answer, open opening) rolebroker.
 	case rolebroker.RefusedDuration:
 		return p.tooLong(ctx, a)
 	case rolebroker.RefusedRegion:
-		return failed(rolebroker.ValidRegionDisabled, a, p.hintRegion(), "%s", a.refusal.Explain(p.by, p.role, "the role"))
+		return failed(rolebroker.ValidRegionDisabled, a, p.hintRegion(), "%s",
+			a.refusal.Explain(p.by, p.role, "the role"))
 	case rolebroker.RefusedNoIdentity, rolebroker.RefusedIdentityExpired, rolebroker.RefusedIdentity:
 		return p.wrongIdentity(a)
 	}
@@ -132,7 +143,8 @@ func (p *probe) wrongIdentity(a answer) rolebroker.Validation {
 	switch {
 	case p.identity.ARN != "" && a.is(rolebroker.RefusedIdentity):
 		return failed(rolebroker.ValidIdentityRegion, a, p.hintIdentityRegion(),
-			"AWS does not accept %s's own AWS credentials in %s, and does elsewhere: %s", p.by, p.role.Region, a.refusal.Reason())
+			"AWS does not accept %s's own AWS credentials in %s, and does elsewhere: %s", p.by, p.role.Region,
+			a.refusal.Reason())
 	case a.is(rolebroker.RefusedNoIdentity):
 		return failed(rolebroker.ValidNoIdentity, a, a.refusal.Advise(p.by), "%s", explain(a, p.by, p.role))
 	case a.is(rolebroker.RefusedIdentityExpired):
@@ -152,7 +164,8 @@ func (p *probe) tooLong(ctx context.Context, a answer) rolebroker.Validation {
 	}
 	if p.identity.IsRoleSession() || a.refusal.Chained {
 		return failed(rolebroker.ValidDurationChaining, a, p.hintHour(),
-			"the role's session duration is %s; %s is itself the session of a role, and AWS limits the sessions that it starts to an hour",
+			"the role's session duration is %s; %s is itself the session of a role, and AWS limits the sessions "+
+				"that it starts to an hour",
 			duration, p.by)
 	}
 	return failed(rolebroker.ValidDurationMaximum, a, p.hintMaximum(),

@@ -13,11 +13,13 @@ import (
 // The hints that are the same for every role. They are made when they are needed, not when the program starts.
 
 func hintCluster() rolebroker.Hint {
-	return rolebroker.Hintf("the runner in your cluster tries it, and reports, once the integration names one: rolebroker runner --help")
+	return rolebroker.Hintf("the runner in your cluster tries it, and reports, once the integration names one: " +
+		"rolebroker runner --help")
 }
 
 func hintOrganization() rolebroker.Hint {
-	return rolebroker.Hintf("ask who administers the AWS organization or the VPC endpoint to allow sts:AssumeRole on the role")
+	return rolebroker.Hintf("ask who administers the AWS organization or the VPC endpoint to allow " +
+		"sts:AssumeRole on the role")
 }
 
 func (p *probe) hintRoot() rolebroker.Hint {
@@ -50,7 +52,8 @@ func (p *probe) statement() string { return p.subject().Statement(p.role) }
 func (p *probe) hintUnassumable(code rolebroker.ValidationCode) rolebroker.Hint {
 	switch code {
 	case rolebroker.ValidServiceLinked, rolebroker.ValidIdentityCenter:
-		return rolebroker.Hint{{Text: "make a role of your own for the agents, with this trust policy, and give its ARN:",
+		return rolebroker.Hint{{Text: "make a role of your own for the agents, with this trust " +
+			"policy, and give its ARN:",
 			Policy: p.subject().TrustPolicy(p.role)}}
 	case rolebroker.ValidPartition:
 		return p.hintPartition()
@@ -111,7 +114,8 @@ func (p *probe) hintNext() rolebroker.Hint {
 
 func (p *probe) hintAhead() rolebroker.Hint {
 	return append(rolebroker.Hint{{Text: "finish the change when every role accepts the new one:",
-		Command: rolebroker.ShellCommand("rolebroker", "integration", "rotate-external-id", p.Integration.Name, "--finish")}},
+		Command: rolebroker.ShellCommand("rolebroker", "integration", "rotate-external-id", p.Integration.Name,
+			"--finish")}},
 		p.withStatement("or have the role accept both until then, with this statement:")...)
 }
 
@@ -127,10 +131,12 @@ func (p *probe) hintMerge() rolebroker.Hint {
 	if !p.saved() {
 		return p.hintSetup()
 	}
-	get := rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", p.role.ARN.Name, "--query", "Role.AssumeRolePolicyDocument")
+	get := rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", p.role.ARN.Name, "--query",
+		"Role.AssumeRolePolicyDocument")
 	merge := rolebroker.ShellCommand("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name,
 		"--current", "current.json", "--format", "aws-cli")
-	return rolebroker.Hint{{Text: "or have the AWS CLI do it:", Command: get + " > current.json\n" + merge + " | bash -e"}}
+	return rolebroker.Hint{{Text: "or have the AWS CLI do it:", Command: get + " > current.json\n" + merge +
+		" | bash -e"}}
 }
 
 // hintSetup points to the setup of this role in every format.
@@ -138,21 +144,27 @@ func (p *probe) hintSetup() rolebroker.Hint {
 	switch {
 	case p.saved():
 		return rolebroker.Hint{{Text: "as console steps, AWS CLI commands, CloudFormation or Terraform:",
-			Command: rolebroker.ShellCommand("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name)}}
+			Command: rolebroker.ShellCommand("rolebroker", "integration", "setup", p.Integration.Name, "--role",
+				p.role.Name)}}
 	case p.Integration.ExternalID != "":
-		return rolebroker.Hint{{Text: "as a whole trust policy, for this external ID, which is kept for the integration:",
-			Command: rolebroker.ShellCommand("rolebroker", "integration", "setup", "--external-id", p.Integration.ExternalID, "--format", "trust-policy")}}
+		return rolebroker.Hint{{Text: "as a whole trust policy, for this external ID, which is " +
+			"kept for the integration:",
+			Command: rolebroker.ShellCommand("rolebroker", "integration", "setup", "--external-id",
+				p.Integration.ExternalID, "--format", "trust-policy")}}
 	}
-	return rolebroker.Hintf("the setup of the integration has it as console steps, AWS CLI commands, CloudFormation and Terraform too")
+	return rolebroker.Hintf("the setup of the integration has it as console steps, AWS CLI commands, " +
+		"CloudFormation and Terraform too")
 }
 
 // hintPlatform is the statement that our own policy lacks.
 func (p *probe) hintPlatform() rolebroker.Hint {
 	statement := setup.AllowPlatform(p.role.ARN)
-	hint := rolebroker.Hint{{Text: "allow it in a policy of " + p.identityName() + ", and see that nothing else denies it; this statement does:",
+	hint := rolebroker.Hint{{Text: "allow it in a policy of " + p.identityName() + ", and see that nothing else " +
+		"denies it; this statement does:",
 		Policy: statement}}
 	if words := p.grant(statement); words != nil {
-		hint = append(hint, rolebroker.Step{Text: "as a command, in account " + p.identity.Account + ":", Command: rolebroker.ShellCommand(words...)})
+		hint = append(hint, rolebroker.Step{Text: "as a command, in account " + p.identity.Account + ":",
+			Command: rolebroker.ShellCommand(words...)})
 	}
 	return hint
 }
@@ -165,9 +177,11 @@ func (p *probe) grant(statement string) []string {
 	policyName := "rolebroker-" + p.role.ARN.Account + "-" + p.role.ARN.Name
 	switch {
 	case p.identity.IsRoleSession():
-		return []string{"aws", "iam", "put-role-policy", "--role-name", name, "--policy-name", policyName, "--policy-document", policy}
+		return []string{"aws", "iam", "put-role-policy", "--role-name", name, "--policy-name", policyName,
+			"--policy-document", policy}
 	case strings.Contains(arn, ":user/"):
-		return []string{"aws", "iam", "put-user-policy", "--user-name", name, "--policy-name", policyName, "--policy-document", policy}
+		return []string{"aws", "iam", "put-user-policy", "--user-name", name, "--policy-name", policyName,
+			"--policy-document", policy}
 	}
 	return nil
 }
@@ -185,12 +199,15 @@ func (p *probe) identityName() string {
 func (p *probe) hintDenied() rolebroker.Hint {
 	return append(rolebroker.Hint{
 		{Text: "across accounts AWS gives one answer for all of these; check them in this order:"},
-		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:", p.role.ARN.Account),
+		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:",
+			p.role.ARN.Account),
 			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", p.role.ARN.Name)},
 		{Text: "2. its trust policy has this statement, with this external ID:", Policy: p.statement()},
-		{Text: "3. " + p.identityName() + " may call sts:AssumeRole on it; this statement in a policy of its own allows that:",
+		{Text: "3. " + p.identityName() + " may call sts:AssumeRole on it; this statement in a policy " +
+			"of its own allows that:",
 			Policy: setup.AllowPlatform(p.role.ARN)},
-		{Text: "4. no explicit Deny, service control policy, resource control policy or permissions boundary is in the way"},
+		{Text: "4. no explicit Deny, service control policy, resource control policy or permissions " +
+			"boundary is in the way"},
 	}, p.hintSetup()...)
 }
 
@@ -201,7 +218,8 @@ func (p *probe) hintHour() rolebroker.Hint {
 func (p *probe) hintMaximum() rolebroker.Hint {
 	seconds := fmt.Sprint(int(p.role.Duration().Seconds()))
 	return append(rolebroker.Hint{{Text: fmt.Sprintf("raise the role's maximum, in account %s:", p.role.ARN.Account),
-		Command: rolebroker.ShellCommand("aws", "iam", "update-role", "--role-name", p.role.ARN.Name, "--max-session-duration", seconds)}},
+		Command: rolebroker.ShellCommand("aws", "iam", "update-role", "--role-name", p.role.ARN.Name,
+			"--max-session-duration", seconds)}},
 		p.setRole("or shorten its sessions:", "session_duration=1h")...)
 }
 
@@ -221,7 +239,8 @@ func (p *probe) hintRegion() rolebroker.Hint {
 func (p *probe) enableRegion(text string) rolebroker.Hint {
 	return append(rolebroker.Hint{{Text: text,
 		Command: rolebroker.ShellCommand("aws", "account", "enable-region", "--region-name", string(p.role.Region))}},
-		p.setRole("or give the role a region in which STS is always active; its agents then find themselves in that one:",
+		p.setRole("or give the role a region in which STS is always active; its agents then find "+
+			"themselves in that one:",
 			"region="+string(alwaysActive(p.role.ARN.Partition)))...)
 }
 
@@ -231,7 +250,8 @@ func (p *probe) setRole(text, field string) rolebroker.Hint {
 		return rolebroker.TextHint(text + " " + field)
 	}
 	return rolebroker.Hint{{Text: text,
-		Command: rolebroker.ShellCommand("rolebroker", "integration", "update", p.Integration.Name, "--set-role", "name="+p.role.Name+","+field)}}
+		Command: rolebroker.ShellCommand("rolebroker", "integration", "update", p.Integration.Name, "--set-role",
+			"name="+p.role.Name+","+field)}}
 }
 
 // alwaysActive is a region of the partition whose STS cannot be switched off.

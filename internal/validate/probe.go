@@ -67,7 +67,8 @@ func (a answer) temporary() bool { return a.refusal != nil && a.refusal.Kind.Tem
 func (p *probe) turn(ctx context.Context) (v rolebroker.Validation, again time.Duration) {
 	defer func() {
 		if caught := recover(); caught != nil { // no HTTP handler is there to contain it
-			p.log.ErrorContext(ctx, "validating a role caused a panic", "arn", p.role.ARN, "panic", caught, "stack", string(debug.Stack()))
+			p.log.ErrorContext(ctx, "validating a role caused a panic", "arn", p.role.ARN, "panic", caught, "stack",
+				string(debug.Stack()))
 			v, again = p.notChecked(), 0
 		}
 	}()
@@ -101,7 +102,8 @@ func (p *probe) round(ctx context.Context, last bool) (v rolebroker.Validation, 
 			p.before = unsettled
 		}
 		v, certain := p.assumed(ctx, a, open)
-		return v, last || certain && (p.before == settled && was != unsettled || p.before == unsettled && was == unsettled)
+		repeated := p.before == settled && was != unsettled || p.before == unsettled && was == unsettled
+		return v, last || certain && repeated
 	case a.ok():
 		return p.assumedButUnclear(open.unanswered(), "whether also without the external ID"), last
 	case a.temporary():

@@ -14,7 +14,9 @@ import (
 // WithToken validates the roles as IAM roles for service accounts assumes them: with the token of a Kubernetes service
 // account. A trust policy then names the service account, and there is no external ID. The results are in the order of
 // the roles; a role that was not tried before ctx ended is unknown.
-func (v *Validator) WithToken(ctx context.Context, s Subject, account rolebroker.ServiceAccount) []rolebroker.RoleValidation {
+func (v *Validator) WithToken(
+	ctx context.Context, s Subject, account rolebroker.ServiceAccount,
+) []rolebroker.RoleValidation {
 	results := make([]rolebroker.RoleValidation, len(s.Integration.Roles))
 	var group errgroup.Group
 	group.SetLimit(v.concurrency)
@@ -40,39 +42,62 @@ type tokenProbe struct {
 
 func (t tokenProbe) validate(ctx context.Context) rolebroker.Validation {
 	if code, err := t.role.Unassumable(); err != nil {
-		return failed(code, answer{}, rolebroker.Hintf("correct it; the runner tries again when the integration is saved"), "%s", err)
+		hint := rolebroker.Hintf("correct it; the runner tries again when the integration is saved")
+		return failed(code, answer{}, hint, "%s", err)
 	}
 	a := t.try(ctx)
 	if a.ok() {
 		return outcome(rolebroker.StatusAssumable, rolebroker.ValidAssumable, a, nil,
 			"the role can be assumed with the token of %s", t.by)
 	}
-	message := explain(a, t.by, t.role)
 	switch a.refusal.Kind {
 	case rolebroker.RefusedDenied:
 		return failed(rolebroker.ValidDenied, a, t.hintTrust(), "%s, and does not say why: %s",
 			a.refusal.Explain(t.by, t.role, "the role"), a.refusal.Reason())
-	case rolebroker.RefusedIdentity:
-		return failed(rolebroker.ValidIdentityInvalid, a, t.hintProvider(), "%s", message)
-	case rolebroker.RefusedIdentityExpired:
-		return failed(rolebroker.ValidIdentityExpired, a, rolebroker.Hintf("Kubernetes renews a projected token in its file; "+
-			"look whether the volume is a projected one, and at the clock of the node"), "%s", message)
-	case rolebroker.RefusedNoIdentity:
-		return failed(rolebroker.ValidNoIdentity, a, rolebroker.Hintf("mount a projected service-account token for the audience "+
-			"sts.amazonaws.com, and name its file with --web-identity-token-file"), "%s", message)
-	case rolebroker.RefusedDuration:
-		return failed(rolebroker.ValidDurationMaximum, a,
-			rolebroker.Hintf("shorten the role's session duration, or raise its maximum session duration in IAM"), "%s", message)
-	case rolebroker.RefusedRegion:
-		return failed(rolebroker.ValidRegionDisabled, a,
-			rolebroker.Hintf("activate the region in that account, or give the role another region"), "%s", message)
 	case rolebroker.RefusedThrottled:
 		return unknown(rolebroker.ValidThrottled, a, nil, "%s", a.refusal.Explain(t.by, t.role, "the role"))
 	case rolebroker.RefusedUnreachable:
-		return unknown(rolebroker.ValidUnreachable, a,
-			rolebroker.Hintf("look whether the cluster can reach STS there, by HTTPS and perhaps through a proxy"), "%s", message)
+		return unknown(rolebroker.ValidUnreachable, a, t.advise(a.refusal), "%s", explain(a, t.by, t.role))
 	}
-	return failed(rolebroker.ValidRejected, a, rolebroker.Hintf("look up AWS's words; the request ID finds the call"), "%s", message)
+	return failed(tokenCode(a.refusal.Kind), a, t.advise(a.refusal), "%s", explain(a, t.by, t.role))
+}
+
+// tokenCode is what a refusal of a token means.
+func tokenCode(kind rolebroker.RefusalKind) rolebroker.ValidationCode {
+	switch kind {
+	case rolebroker.RefusedIdentity:
+		return rolebroker.ValidIdentityInvalid
+	case rolebroker.RefusedIdentityExpired:
+		return rolebroker.ValidIdentityExpired
+	case rolebroker.RefusedNoIdentity:
+		return rolebroker.ValidNoIdentity
+	case rolebroker.RefusedDuration:
+		return rolebroker.ValidDurationMaximum
+	case rolebroker.RefusedRegion:
+		return rolebroker.ValidRegionDisabled
+	}
+	return rolebroker.ValidRejected
+}
+
+// advise is the hint for a refusal of a token.
+func (t tokenProbe) advise(r *rolebroker.Refusal) rolebroker.Hint {
+	switch r.Kind {
+	case rolebroker.RefusedIdentity:
+		return t.hintProvider()
+	case rolebroker.RefusedIdentityExpired:
+		return rolebroker.Hintf("Kubernetes renews a projected token in its file; " +
+			"look whether the volume is a projected one, and at the clock of the node")
+	case rolebroker.RefusedNoIdentity:
+		return rolebroker.Hintf("mount a projected service-account token for the audience sts.amazonaws.com, " +
+			"and name its file with --web-identity-token-file")
+	case rolebroker.RefusedDuration:
+		return rolebroker.Hintf("shorten the role's session duration, or raise its maximum session duration in IAM")
+	case rolebroker.RefusedRegion:
+		return rolebroker.Hintf("activate the region in that account, or give the role another region")
+	case rolebroker.RefusedUnreachable:
+		return rolebroker.Hintf("look whether the cluster can reach STS there, by HTTPS and perhaps through a proxy")
+	}
+	return rolebroker.Hintf("look up AWS's words; the request ID finds the call")
 }
 
 // try calls STS, and again for a while if it denies: a change in IAM takes some seconds to be known everywhere.
@@ -107,8 +132,10 @@ func waited(ctx context.Context, d time.Duration) bool {
 
 // trust is what internal/setup writes the statement of this role from.
 func (t tokenProbe) trust() setup.Subject {
-	return setup.Subject{Integration: t.Integration.Name, Mode: rolebroker.ModeCluster, Roles: []rolebroker.Role{t.role},
-		Request: rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterIRSA, Issuer: t.by.Account.Issuer,
+	return setup.Subject{Integration: t.Integration.Name, Mode: rolebroker.ModeCluster,
+		Roles: []rolebroker.Role{t.role},
+		Request: rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterIRSA,
+			Issuer:    t.by.Account.Issuer,
 			Namespace: t.by.Account.Namespace, ServiceAccount: t.by.Account.Name}}.WithDefaults()}
 }
 
@@ -117,7 +144,8 @@ func (t tokenProbe) hintTrust() rolebroker.Hint {
 	provider[0].Text = "3. " + provider[0].Text
 	return append(rolebroker.Hint{
 		{Text: "AWS gives one answer for all of these; check them in this order:"},
-		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:", t.role.ARN.Account),
+		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:",
+			t.role.ARN.Account),
 			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", t.role.ARN.Name)},
 		{Text: "2. its trust policy has this statement:", Policy: t.trust().Statement(t.role)},
 	}, provider...)

@@ -114,8 +114,11 @@ func (v *Validator) Roles(
 	ctx context.Context, s Subject, notify func(rolebroker.RoleValidation),
 ) []rolebroker.RoleValidation {
 	roles := s.Integration.Roles
-	b := &batch{Validator: v, Subject: s, notify: notify, results: make([]rolebroker.RoleValidation, len(roles)), left: len(roles),
-		ready: make(chan *probe, len(roles)), done: make(chan struct{}), waiting: map[*probe]*time.Timer{}}
+	b := &batch{
+		Validator: v, Subject: s, notify: notify,
+		results: make([]rolebroker.RoleValidation, len(roles)), left: len(roles),
+		ready: make(chan *probe, len(roles)), done: make(chan struct{}), waiting: map[*probe]*time.Timer{},
+	}
 	if len(roles) == 0 {
 		return b.results
 	}

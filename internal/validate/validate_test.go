@@ -35,22 +35,25 @@ func newWorld(t *testing.T, roles int, o validate.Options) *world {
 	w := &world{T: t, aws: awssim.New(awssim.Options{})}
 	operator := w.aws.Account(platform).CreateUser("rolebroker", awssim.AllowAll)
 	o.STS = sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: w.aws.HTTPClient(),
-		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, "")})
+		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey,
+			"")})
 	w.validator = validate.New(o)
 	w.subject.Integration = rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: "production",
 		AssumptionMode: rolebroker.ModePlatform, ExternalID: "rolebroker-right"}
 	for i := range roles {
 		name := fmt.Sprintf("role-%04d", i)
 		w.createRole(name)
-		w.subject.Integration.Roles = append(w.subject.Integration.Roles, rolebroker.Role{Name: name, Enabled: true, Region: "us-east-1",
-			ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: name}})
+		w.subject.Integration.Roles = append(w.subject.Integration.Roles,
+			rolebroker.Role{Name: name, Enabled: true, Region: "us-east-1",
+				ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: name}})
 	}
 	return w
 }
 
 func (w *world) createRole(name string) {
-	w.aws.Account(customer).CreateRole(awssim.Role{Name: name, TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platform +
-		`"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"rolebroker-right"}}}}`})
+	w.aws.Account(customer).CreateRole(awssim.Role{Name: name,
+		TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platform +
+			`"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"rolebroker-right"}}}}`})
 }
 
 func (w *world) arn(i int) string { return w.subject.Integration.Roles[i].ARN.String() }
@@ -65,7 +68,8 @@ func count(results []rolebroker.RoleValidation) map[rolebroker.ValidationCode]in
 }
 
 func TestAThousandRolesKeepToTheRateAndToTheTime(t *testing.T) {
-	const roles, concurrency, rate, latency = 1000, validate.DefaultConcurrency, validate.DefaultRate, 50 * time.Millisecond
+	const roles, concurrency, rate, latency = 1000, validate.DefaultConcurrency, validate.DefaultRate,
+		50 * time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, roles, validate.Options{})
 		w.aws.Inject(awssim.Slow(latency))
@@ -124,7 +128,8 @@ func TestASlowRoleHoldsUpNobody(t *testing.T) {
 			t.Errorf("outcomes came in the order %v, the last but one after %s", told, late)
 		}
 		for i, r := range results {
-			if r.Index != i || r.Role.Name != w.subject.Integration.Roles[i].Name || r.Status != rolebroker.StatusAssumable {
+			if r.Index != i || r.Role.Name != w.subject.Integration.Roles[i].Name ||
+				r.Status != rolebroker.StatusAssumable {
 				t.Errorf("result %d is %+v", i, r)
 			}
 		}
@@ -163,7 +168,8 @@ func TestARoleThatStaysDeniedIsGivenUpInTime(t *testing.T) {
 				last = time.Since(start)
 			}
 		})
-		if took := time.Since(start); took > validate.DefaultPatience+time.Second || count(results)[rolebroker.ValidDenied] != 5 {
+		if took := time.Since(start); took > validate.DefaultPatience+time.Second ||
+			count(results)[rolebroker.ValidDenied] != 5 {
 			t.Errorf("after %s there are %v", took, count(results))
 		}
 		if last > time.Second {
@@ -173,7 +179,8 @@ func TestARoleThatStaysDeniedIsGivenUpInTime(t *testing.T) {
 }
 
 func TestAnSTSThatRecoversIsNotCalledUnknown(t *testing.T) {
-	for name, fault := range map[string]awssim.Fault{"throttling": awssim.Throttle(), "down": awssim.Fail(503), "broken": awssim.Drop()} {
+	for name, fault := range map[string]awssim.Fault{"throttling": awssim.Throttle(), "down": awssim.Fail(503),
+		"broken": awssim.Drop()} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 1, validate.Options{Patience: validate.DefaultPatience})
 			fault.Action, fault.Times = "AssumeRole", 3
@@ -201,7 +208,8 @@ func TestWhoEndsAValidationHasWhatWasFoundOut(t *testing.T) {
 			}
 		})
 		codes := count(results)
-		if codes[rolebroker.ValidAssumable] < 10 || codes[rolebroker.ValidAssumable]+codes[rolebroker.ValidNotChecked] != 40 {
+		if codes[rolebroker.ValidAssumable] < 10 ||
+			codes[rolebroker.ValidAssumable]+codes[rolebroker.ValidNotChecked] != 40 {
 			t.Errorf("there are %v", codes)
 		}
 		calls := w.aws.Calls("AssumeRole")
@@ -241,7 +249,8 @@ func TestNothingIsAskedWhereNothingCanBeLearned(t *testing.T) {
 		roles[1].Region = "cn-north-1"
 		roles[2].ARN = rolebroker.RoleARN{}
 		results := w.validator.Roles(t.Context(), w.subject, nil)
-		for i, code := range []rolebroker.ValidationCode{rolebroker.ValidServiceLinked, rolebroker.ValidPartition, rolebroker.ValidARNInvalid} {
+		for i, code := range []rolebroker.ValidationCode{rolebroker.ValidServiceLinked, rolebroker.ValidPartition,
+			rolebroker.ValidARNInvalid} {
 			if results[i].Code != code || results[i].Status != rolebroker.StatusFailed || len(results[i].Hint) == 0 {
 				t.Errorf("role %d is %+v, want %s", i, results[i], code)
 			}
@@ -266,7 +275,8 @@ func TestADenialSaysWhatToCheckInOrder(t *testing.T) {
 		if strings.Contains(r.Message, "\n") || strings.HasSuffix(r.Message, ".") {
 			t.Errorf("the message is no sentence of its own: %q", r.Message)
 		}
-		for _, want := range []string{"1. the role is there", `"sts:ExternalId": "rolebroker-right"`, "3. arn:aws:iam::" + platform + ":user/rolebroker may call", "4. no explicit Deny",
+		for _, want := range []string{"1. the role is there", `"sts:ExternalId": "rolebroker-right"`,
+			"3. arn:aws:iam::" + platform + ":user/rolebroker may call", "4. no explicit Deny",
 			"rolebroker integration setup production --role role-0000"} {
 			if !strings.Contains(r.Hint.String(), want) {
 				t.Errorf("the hint lacks %q:\n%s", want, r.Hint)
