@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// colleague is a workspace of somebody else's, with a copy of the configuration
-// and of the state of this one.
+// colleague is the workspace of another person, with a copy of the configuration
+// and of the state.
 func (ws *workspace) colleague(t *testing.T) *workspace {
 	t.Helper()
 	other := newWorkspace(t, ws.settings()...)
@@ -25,7 +25,7 @@ func (ws *workspace) colleague(t *testing.T) *workspace {
 	return other
 }
 
-// settings are where the server is, and who asks.
+// settings are the environment variables with the server's URL and the API key.
 func (ws *workspace) settings() (of []string) {
 	for _, v := range ws.env {
 		if strings.HasPrefix(v, "ROLEBROKER_") {
@@ -40,9 +40,8 @@ func (ws *workspace) writes(config string) {
 	ws.must(os.WriteFile(filepath.Join(ws.dir, "main.tf"), []byte(config), 0o600))
 }
 
-// meeting is something in front of the server that, while it is on, has two
-// changes arrive at the same moment: each has read what is there, and neither
-// knows of the other.
+// meeting is a proxy before the server. While on is true, it holds a change back
+// until a second one arrives, so that each was made without knowing the other.
 func (w *world) meeting() (url string, on *atomic.Bool) {
 	w.Helper()
 	on = &atomic.Bool{}
@@ -74,14 +73,14 @@ func (w *world) meeting() (url string, on *atomic.Bool) {
 	return front.URL, on
 }
 
-// TestTwoApplyAtOnce: two people, with a copy of one state and a saved plan each,
-// change the same thing at the same moment. One of them does, the other is told,
-// and what either plans afterwards starts from what is there.
-func TestTwoApplyAtOnce(t *testing.T) {
+// Two people, with a copy of one state and a saved plan each, change one
+// integration at the same moment. One change is applied and the other is refused.
+// The next plan of each starts from the current values.
+func TestTwoAppliesAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	config := func(description string) string {
-		return "terraform {\n  required_providers {\n    rolebroker = { source = \"rolebroker/rolebroker\" }\n  }\n}\n\n" +
+		return requirements +
 			integration("production", "  validate    = \"skip\"\n  description = \""+description+"\"", readonly, deployer)
 	}
 	url, meet := w.meeting()
@@ -90,6 +89,8 @@ func TestTwoApplyAtOnce(t *testing.T) {
 	first.applies()
 	people := []*workspace{first, first.colleague(t)}
 	wants := []string{"by the first", "by the second"}
+	refusal := says("Updating the integration production", "changed by someone else since this plan was made",
+		"Run terraform plan again")
 	for round := range 3 {
 		before := w.the("production")
 		var said [2]string
@@ -115,18 +116,21 @@ func TestTwoApplyAtOnce(t *testing.T) {
 		switch {
 		case status[applied] != 0 || status[other] != 1:
 			t.Fatalf("round %d: the applies exit with %v:\n%s\n%s", round, status, said[0], said[1])
-		case !says("Updating the integration production", "changed by someone else since this plan was made", "Run terraform plan again").MatchString(said[other]):
+		case !refusal.MatchString(said[other]):
 			t.Errorf("the second is told\n%s", said[other])
-		case now.Version != before.Version+1 || now.Description != wants[applied] || len(now.Roles) != 2 || now.ID != before.ID:
+		case now.ID != before.ID, now.Version != before.Version+1, now.Description != wants[applied], len(now.Roles) != 2:
 			t.Errorf("there is %+v, which was %+v", now, before)
 		}
 		people[applied].expectsPlan(nil)
 		people[other].expectsPlan(map[string]string{production: "update"})
-		if plan := people[other].terraform("show", "-no-color", "tfplan"); !strings.Contains(plan, `"`+wants[applied]+`" -> "`+wants[other]+`"`) {
+		if plan := people[other].terraform("show", "-no-color", "tfplan"); !strings.Contains(
+			plan,
+			`"`+wants[applied]+`" -> "`+wants[other]+`"`,
+		) {
 			t.Errorf("the other one's plan is\n%s", plan)
 		}
 
-		// Who was told applies the new plan, and both are where they began.
+		// The refused person applies the new plan, and both are where they began.
 		people[other].terraform("apply", "-no-color", "tfplan")
 		if now := w.the("production"); now.Description != wants[other] {
 			t.Errorf("there is %+v", now)
@@ -135,7 +139,7 @@ func TestTwoApplyAtOnce(t *testing.T) {
 			ws.writes(config("ours"))
 		}
 		people[other].applies()
-		people[applied].terraform("apply", "-auto-approve", "-no-color") // only to know it
+		people[applied].terraform("apply", "-auto-approve", "-no-color") // only to refresh the state
 		people[applied].expectsPlan(nil)
 	}
 	first.destroys()

@@ -16,8 +16,8 @@ var update = flag.Bool("update", false, "write the docs anew, from the schemas, 
 
 const tfplugindocs = "github.com/hashicorp/terraform-plugin-docs/cmd/tfplugindocs@v0.25.0"
 
-// TestTheDocsAreThoseOfTheSchemas fails when docs/ is not what tfplugindocs
-// makes of what the provider says of itself. It does its work in a copy.
+// The folder docs is what tfplugindocs generates from the provider's schemas. The
+// test generates it in a copy.
 func TestTheDocsAreThoseOfTheSchemas(t *testing.T) {
 	t.Parallel()
 	ws := newWorkspace(t)
@@ -29,7 +29,18 @@ func TestTheDocsAreThoseOfTheSchemas(t *testing.T) {
 	text := ws.terraform("providers", "schema", "-json")
 	ws.must(os.WriteFile(schema, []byte(strings.Replace(text, `"`+provider.Address+`"`, `"rolebroker"`, 1)), 0o600))
 
-	generate := exec.Command("go", "run", tfplugindocs, "generate", "--provider-dir", ws.dir, "--provider-name", "rolebroker", "--providers-schema", schema)
+	generate := exec.Command(
+		"go",
+		"run",
+		tfplugindocs,
+		"generate",
+		"--provider-dir",
+		ws.dir,
+		"--provider-name",
+		"rolebroker",
+		"--providers-schema",
+		schema,
+	)
 	if out, err := generate.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -51,7 +62,7 @@ func TestTheDocsAreThoseOfTheSchemas(t *testing.T) {
 	}
 }
 
-// files are the texts below a folder.
+// files reads the files below a folder, by path.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}

@@ -21,7 +21,7 @@ func TestExamplesAreFormatted(t *testing.T) {
 	}
 }
 
-// Each example of a single thing stands by itself.
+// Each example of a single resource or data source is valid by itself.
 func TestExamplesAreValid(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../examples/*/*/*.tf")
@@ -38,14 +38,14 @@ func TestExamplesAreValid(t *testing.T) {
 			ws := newWorkspace(t)
 			ws.must(os.WriteFile(filepath.Join(ws.dir, "example.tf"), text, 0o600))
 			if !strings.Contains(string(text), "required_providers") {
-				ws.must(os.WriteFile(filepath.Join(ws.dir, "versions.tf"), []byte("terraform {\n  required_providers {\n    rolebroker = { source = \"rolebroker/rolebroker\" }\n  }\n}\n"), 0o600))
+				ws.must(os.WriteFile(filepath.Join(ws.dir, "versions.tf"), []byte(requirements), 0o600))
 			}
 			ws.terraform("validate", "-no-color")
 		})
 	}
 }
 
-// Whoever adds a whole example adds a test that runs it.
+// Every complete example has a test that runs it.
 func TestEveryExampleIsRun(t *testing.T) {
 	t.Parallel()
 	var found []string
@@ -70,7 +70,8 @@ func TestExampleIntegration(t *testing.T) {
 	ws := w.example("integration")
 	ws.applies()
 	var codes map[string]string
-	if ws.output("roles", &codes); codes["readonly"] != "external_id_not_required" || codes["deployer"] != "external_id_not_required" {
+	if ws.output("roles", &codes); codes["readonly"] != "external_id_not_required" ||
+		codes["deployer"] != "external_id_not_required" {
 		t.Errorf("validation says %v", codes)
 	}
 	scout := w.Token("scout")
@@ -84,7 +85,7 @@ func TestExampleIntegration(t *testing.T) {
 	w.isEmpty()
 }
 
-// trusts is what the trust policy of a role of the customer's account says.
+// trusts is the trust policy of a role in the customer's account.
 func (w *world) trusts(role string) string {
 	w.Helper()
 	there, ok := w.AWS.Account(testbed.CustomerAccount).Role(role)
@@ -94,7 +95,7 @@ func (w *world) trusts(role string) string {
 	return there.TrustPolicy
 }
 
-// gone fails if there is the role.
+// gone fails if the role exists.
 func (w *world) gone(role string) {
 	w.Helper()
 	if _, ok := w.AWS.Account(testbed.CustomerAccount).Role(role); ok {
@@ -144,12 +145,16 @@ func TestExampleRolesInOnePlan(t *testing.T) {
 	started := w.rotates(in.ID, "start")
 	old, next := in.ExternalID, started.NextExternalID
 	w.accepts([]string{old}, []string{next})
-	ws.expectsPlan(map[string]string{`aws_iam_role.agents["readonly"]`: "update", `aws_iam_role.agents["deployer"]`: "update"})
+	ws.expectsPlan(
+		map[string]string{`aws_iam_role.agents["readonly"]`: "update", `aws_iam_role.agents["deployer"]`: "update"},
+	)
 	ws.applies()
 	w.accepts([]string{old, next}, nil)
 	w.rotates(in.ID, "finish")
 	borrows()
-	ws.expectsPlan(map[string]string{`aws_iam_role.agents["readonly"]`: "update", `aws_iam_role.agents["deployer"]`: "update"})
+	ws.expectsPlan(
+		map[string]string{`aws_iam_role.agents["readonly"]`: "update", `aws_iam_role.agents["deployer"]`: "update"},
+	)
 	ws.applies()
 	w.accepts([]string{next}, []string{old})
 	borrows()
@@ -157,8 +162,8 @@ func TestExampleRolesInOnePlan(t *testing.T) {
 		t.Errorf("after the rotation it is %s with %s, want %s with %s", now.ID, now.ExternalID, in.ID, next)
 	}
 
-	// An external ID is good for one integration: whoever wants another
-	// integration replaces the two.
+	// An external ID belongs to one integration, so another integration needs
+	// another external ID.
 	ws.terraform("apply", "-auto-approve", "-no-color", "-replace=rolebroker_external_id.production")
 	ws.expectsPlan(nil)
 	if now := w.the("production"); now.ID == in.ID {
@@ -173,7 +178,7 @@ func TestExampleRolesInOnePlan(t *testing.T) {
 	w.gone("agents-deployer")
 }
 
-// rotates takes a step of changing an integration's external ID.
+// rotates takes one step of rotating an integration's external ID.
 func (w *world) rotates(id, step string) api.Integration {
 	w.Helper()
 	in, err := w.Admin.RotateExternalID(context.Background(), id, api.Rotation{Step: step})
@@ -183,7 +188,7 @@ func (w *world) rotates(id, step string) api.Integration {
 	return in
 }
 
-// expectsPlan fails unless a plan does this and nothing else.
+// expectsPlan fails unless a plan has exactly these actions, by address.
 func (ws *workspace) expectsPlan(want map[string]string) {
 	ws.Helper()
 	got := ws.planned()
@@ -213,7 +218,11 @@ func TestExampleClusterIRSA(t *testing.T) {
 		}
 	}
 	policy := w.trusts("agents-readonly")
-	for _, part := range []string{"arn:aws:iam::444455556666:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/B716A7BD2EF7", "system:serviceaccount:rolebroker:rolebroker-runner", "sts.amazonaws.com"} {
+	for _, part := range []string{
+		"arn:aws:iam::444455556666:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/B716A7BD2EF7",
+		"system:serviceaccount:rolebroker:rolebroker-runner",
+		"sts.amazonaws.com",
+	} {
 		if !strings.Contains(policy, part) {
 			t.Errorf("the trust policy has no %s: %s", part, policy)
 		}
@@ -226,8 +235,8 @@ func TestExampleClusterIRSA(t *testing.T) {
 	w.gone("agents-readonly")
 }
 
-// stored is the token that is in the secret, which is nowhere that Terraform
-// keeps anything.
+// stored is the token in the secret. It fails if Terraform has the token anywhere
+// else.
 func (ws *workspace) stored(w *world) rolebroker.Secret {
 	ws.Helper()
 	text, err := os.ReadFile(filepath.Join(ws.secrets, "rolebroker_scout"))
@@ -238,8 +247,8 @@ func (ws *workspace) stored(w *world) rolebroker.Secret {
 	return token
 }
 
-// keepsNowhere fails if Terraform has a text in its folder or in what it says of
-// its state and of a plan, or if the providers have it in their log.
+// keepsNowhere fails if the secret is in Terraform's folder, in its output about
+// the state or a plan, or in the log of the providers.
 func (ws *workspace) keepsNowhere(secret string) {
 	ws.Helper()
 	if secret == "" {
@@ -273,7 +282,7 @@ func TestExampleAgentToken(t *testing.T) {
 	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"))
 	ws := w.example("agent-token")
 	ws.planned()
-	ws.terraform("apply", "-no-color", "tfplan") // a plan that was kept, too
+	ws.terraform("apply", "-no-color", "tfplan") // a saved plan works too
 	first := ws.stored(w)
 	ws.expectsPlan(nil)
 	const who = "arn:aws:sts::444455556666:assumed-role/ReadOnly/scout"
@@ -281,13 +290,13 @@ func TestExampleAgentToken(t *testing.T) {
 		t.Errorf("with the token of the store it is %s", got)
 	}
 
-	// What is applied again leaves the token as it is.
+	// Another apply leaves the token as it is.
 	ws.applies()
 	if again := ws.stored(w); again != first {
 		t.Error("another apply has put another token into the store")
 	}
 
-	// One that was revoked is made anew, and the store has it.
+	// A revoked token is replaced, and the store has the new one.
 	id := w.onlyToken("scout")
 	if err := w.Admin.RevokeToken(context.Background(), "scout", id); err != nil {
 		t.Fatal(err)
@@ -298,7 +307,7 @@ func TestExampleAgentToken(t *testing.T) {
 		t.Errorf("with the second token it is %s", got)
 	}
 
-	// So is one that is to be replaced. The old one is then good for nothing.
+	// -replace replaces a token too. The old one is revoked.
 	ws.terraform("apply", "-auto-approve", "-no-color", "-replace=rolebroker_agent_token.scout")
 	third := ws.stored(w)
 	if got := w.borrower(third, ""); third == second || got != who {
@@ -317,7 +326,7 @@ func TestExampleAgentToken(t *testing.T) {
 	}
 }
 
-// onlyToken is the ID of the one token of an agent that is good.
+// onlyToken is the ID of the only active token of an agent.
 func (w *world) onlyToken(agent string) string {
 	w.Helper()
 	var active []string

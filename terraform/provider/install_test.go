@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// TestInstalling goes the way of the README: make terraform-install, and then
-// terraform init takes the provider, without a registry and without a word
-// about versions.
+// As the README says: after make terraform-install, terraform init finds the
+// provider, without a registry and without a version in the configuration.
 func TestInstalling(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

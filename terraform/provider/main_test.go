@@ -21,11 +21,11 @@ import (
 	"github.com/rolebroker/rolebroker/terraform/provider"
 )
 
-// terraformBinary is the Terraform of the tests, empty where there is none.
+// terraformBinary is the path of Terraform; empty if it is not installed.
 var terraformBinary, _ = exec.LookPath("terraform")
 
-// TestMain runs the tests; or, when a test has started this program by the name
-// of a provider, is that provider.
+// TestMain runs the tests. If a test has started this program under the name of a
+// provider, it serves that provider instead.
 func TestMain(m *testing.M) {
 	if p, ok := providers[filepath.Base(os.Args[0])]; ok {
 		if err := p.serve(); err != nil {
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// served is a provider that this program can be.
+// served is a provider that this program can serve.
 type served struct {
 	address string
 	make    func() frameworkprovider.Provider
@@ -48,10 +48,10 @@ var providers = map[string]served{
 	"terraform-provider-aws":        {awsstandin.Address, awsstandin.New()},
 }
 
-// serve waits for Terraform, as a provider in a debugger does: one process for
-// many commands. It prints how Terraform finds it, and stays until its standard
-// input ends, as it does with the test. A process for each command, as
-// [TestInstalling] has them, would make a key for each, which takes a second
+// serve serves many commands of Terraform in one process, as a provider in a
+// debugger does. It prints how Terraform reaches it, and ends with its standard
+// input, which ends with the test. Otherwise, as in [TestInstalling], Terraform
+// starts a process for each command, and each makes a key, which takes a second
 // under the race detector.
 func (p served) serve() error {
 	ctx, stop := context.WithCancel(context.Background())
@@ -83,7 +83,7 @@ func (p served) serve() error {
 // it pays. That saves a quarter of the processor time.
 var brief = []string{"GOGC=off", "GOMEMLIMIT=700MiB"}
 
-// run keeps what a person has configured for Terraform out of the tests.
+// run runs the tests without the settings that a person has for Terraform.
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "rolebroker-terraform-")
 	if err != nil {
@@ -108,14 +108,16 @@ func run(m *testing.M) int {
 		name, value, _ := strings.Cut(setting, "=")
 		os.Setenv(name, value)
 	}
-	for _, name := range []string{"ROLEBROKER_URL", "ROLEBROKER_TOKEN", "ROLEBROKER_TOKEN_FILE", "ROLEBROKER_ALLOW_INSECURE"} {
+	for _, name := range []string{
+		"ROLEBROKER_URL", "ROLEBROKER_TOKEN", "ROLEBROKER_TOKEN_FILE", "ROLEBROKER_ALLOW_INSECURE",
+	} {
 		os.Unsetenv(name)
 	}
 	return m.Run()
 }
 
-// needsTerraform skips a test where there is no Terraform, and fails it in
-// continuous integration and where something is to be written.
+// needsTerraform skips a test if Terraform is not installed. It fails the test in
+// continuous integration, and with -update.
 func needsTerraform(t testing.TB) {
 	t.Helper()
 	if terraformBinary != "" {

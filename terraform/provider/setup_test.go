@@ -1,7 +1,6 @@
 package provider_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,8 +52,8 @@ func trusts(principal string, externalIDs ...*string) resource.TestCheckFunc {
 	}
 }
 
-// TestAnExternalIDComesBeforeTheRoles, is in their trust policies, becomes the
-// integration's, and follows it when it is rotated.
+// An external ID is reserved before the roles exist. Their trust policies have it,
+// the integration uses it, and it follows a rotation.
 func TestAnExternalIDComesBeforeTheRoles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -62,7 +61,7 @@ func TestAnExternalIDComesBeforeTheRoles(t *testing.T) {
 	var current, next string
 	rotate := func(step string) func() {
 		return func() {
-			in, err := w.Admin.RotateExternalID(context.Background(), "production", api.Rotation{Step: step, Force: step == "finish"})
+			in, err := w.Admin.RotateExternalID(w.Context(), "production", api.Rotation{Step: step, Force: step == "finish"})
 			if err != nil {
 				t.Error(err)
 			}
@@ -72,46 +71,62 @@ func TestAnExternalIDComesBeforeTheRoles(t *testing.T) {
 	config := w.config(reserved(readonly))
 	var id remembered
 	w.plays(
-		resource.TestStep{Config: config, Check: resource.ComposeAggregateTestCheckFunc(
+		step{Config: config, Check: all(
 			id.keep(production, "id"),
-			resource.TestCheckResourceAttrPair(production, "external_id", externalID, "external_id"),
+			hasSame(production, "external_id", externalID, "external_id"),
 			func(*terraform.State) error { current = w.the("production").ExternalID; return nil },
 			trusts(root, &current))},
-		resource.TestStep{PreConfig: rotate("start"), Config: config, ConfigPlanChecks: expects(production, plancheck.ResourceActionNoop),
+		step{PreConfig: rotate("start"), Config: config, ConfigPlanChecks: keeps(production),
 			Check: trusts(root, &current, &next)},
-		resource.TestStep{PreConfig: rotate("finish"), Config: config, ConfigPlanChecks: expects(production, plancheck.ResourceActionNoop),
-			Check: resource.ComposeAggregateTestCheckFunc(trusts(root, &current), id.same(production, "id"),
-				resource.TestCheckResourceAttrPair(production, "external_id", externalID, "external_id"))},
-		resource.TestStep{ // an external ID is used once: another integration has another
-			PreConfig: func() { w.Admin.DeleteIntegration(context.Background(), "production", "") },
+		step{PreConfig: rotate("finish"), Config: config, ConfigPlanChecks: keeps(production),
+			Check: all(trusts(root, &current), id.same(production, "id"),
+				hasSame(production, "external_id", externalID, "external_id"))},
+		step{ // an external ID is used once: another integration has another
+			PreConfig: func() { w.Admin.DeleteIntegration(w.Context(), "production", "") },
 			Config:    config,
-			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-				plancheck.ExpectResourceAction(externalID, plancheck.ResourceActionCreate), plancheck.ExpectResourceAction(production, plancheck.ResourceActionCreate)}}},
-		resource.TestStep{ResourceName: externalID, ImportState: true, ImportStateVerify: true},
+			ConfigPlanChecks: plans(
+				plancheck.ExpectResourceAction(externalID, plancheck.ResourceActionCreate),
+				plancheck.ExpectResourceAction(production, plancheck.ResourceActionCreate))},
+		step{ResourceName: externalID, ImportState: true, ImportStateVerify: true},
 	)
 }
 
-// TestSetups of what there is: for an integration, for clusters, and for nobody.
+// Setups for an integration, for clusters, and without an argument.
 func TestSetups(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"), w.Role("deployer", "Deployer", "us-east-1"))
 	of := func(hcl string) string {
-		return w.config("data \"rolebroker_aws_setup\" \"production\" {\n" + hcl + "\n}\n")
+		return w.config("data \"rolebroker_aws_setup\" \"production\" {\n", hcl, "\n}\n")
 	}
 	w.plays(
-		resource.TestStep{Config: of(`  integration = "production"`), Check: resource.ComposeAggregateTestCheckFunc(
-			resource.TestCheckResourceAttrSet(setup, "trust_policy"), resource.TestCheckResourceAttr(setup, "trust_policies.%", "2"),
-			resource.TestCheckResourceAttr(setup, "principal", "arn:aws:iam::"+testbed.PlatformAccount+":root"), resource.TestCheckResourceAttrSet(setup, "text"))},
-		resource.TestStep{Config: of("  integration    = \"production\"\n  principal_form = \"exact\""),
-			Check: resource.TestCheckResourceAttr(setup, "principal", "arn:aws:iam::"+testbed.PlatformAccount+":user/rolebroker")},
-		resource.TestStep{Config: of("  account_id = \"444455556666\"\n  cluster    = { issuer = \"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE\", namespace = \"agents\" }"),
-			Check: resource.ComposeAggregateTestCheckFunc(trusts("arn:aws:iam::444455556666:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"), trusts("system:serviceaccount:agents:rolebroker-runner"))},
-		resource.TestStep{Config: of(`  cluster = { variant = "pod-identity" }`), Check: trusts("pods.eks.amazonaws.com")},
-		resource.TestStep{Config: of(`  cluster = {}`), ExpectError: says("account_id", "is required")},
-		resource.TestStep{Config: of(`  cluster = { variant = "pod-identity", namespace = "Not One" }`), ExpectError: says("cluster.namespace", "Kubernetes name")},
-		resource.TestStep{Config: of(``), ExpectError: says("The setup of what?", "external_id")},
-		resource.TestStep{Config: of(`  external_id = "chosen-by-me"`), ExpectError: says("external_id", "reserved")},
-		resource.TestStep{Config: of(`  integration = "nowhere"`), ExpectError: says("Writing the setup", "nowhere")},
+		step{Config: of(`  integration = "production"`), Check: all(
+			hasSome(setup, "trust_policy"), has(setup, "trust_policies.%", "2"),
+			has(setup, "principal", "arn:aws:iam::"+testbed.PlatformAccount+":root"), hasSome(setup, "text"))},
+		step{Config: of("  integration    = \"production\"\n  principal_form = \"exact\""),
+			Check: has(setup, "principal", "arn:aws:iam::"+testbed.PlatformAccount+":user/rolebroker")},
+		step{
+			Config: of(
+				`
+  account_id = "444455556666"
+  cluster = {
+    issuer    = "https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"
+    namespace = "agents"
+  }`,
+			),
+			Check: all(
+				trusts("arn:aws:iam::444455556666:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"),
+				trusts("system:serviceaccount:agents:rolebroker-runner"),
+			),
+		},
+		step{Config: of(`  cluster = { variant = "pod-identity" }`), Check: trusts("pods.eks.amazonaws.com")},
+		step{Config: of(`  cluster = {}`), ExpectError: says("account_id", "is required")},
+		step{
+			Config:      of(`  cluster = { variant = "pod-identity", namespace = "Not One" }`),
+			ExpectError: says("cluster.namespace", "Kubernetes name"),
+		},
+		step{Config: of(``), ExpectError: says("The setup of what?", "external_id")},
+		step{Config: of(`  external_id = "chosen-by-me"`), ExpectError: says("external_id", "reserved")},
+		step{Config: of(`  integration = "nowhere"`), ExpectError: says("Writing the setup", "nowhere")},
 	)
 }

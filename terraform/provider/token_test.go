@@ -1,14 +1,12 @@
 package provider_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
@@ -19,8 +17,8 @@ import (
 
 const token = "rolebroker_agent_token.scout"
 
-// tokenOf is a token of scout, whose value the provider echo puts where the test
-// finds it, which nothing but a test does.
+// tokenOf is a token of scout. The provider echo puts its value into the state, for
+// the test.
 func tokenOf(more string) string {
 	return `
 ephemeral "rolebroker_agent_token" "scout" {}
@@ -39,18 +37,17 @@ resource "echo" "token" {}
 `
 }
 
-// TestATokenOpensWhatTerraformConnected: Terraform makes it, registers it, and
-// an agent really borrows with it.
+// An agent borrows with a token that Terraform made and registered.
 func TestATokenOpensWhatTerraformConnected(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	all := integration("production", "", readonly, deployer) + agent("scout", "") + connect("production", "id", "")
+	connected := integration("production", "", readonly, deployer) + agent("scout", "") + connect("production", "id", "")
 	var id remembered
 	var shown rolebroker.Secret
 	borrows := func(s *terraform.State) error {
 		shown = rolebroker.NewSecret(attribute(s, "echo.token", "data"))
 		w.HandedOut(shown)
-		lent, err := w.Client(shown).Credentials(context.Background(), "deployer", "")
+		lent, err := w.Client(shown).Credentials(w.Context(), "deployer", "")
 		if err == nil && lent.RoleARN != "arn:aws:iam::"+testbed.CustomerAccount+":role/Deployer" {
 			err = fmt.Errorf("lent was %s", lent.RoleARN)
 		}
@@ -65,70 +62,99 @@ func TestATokenOpensWhatTerraformConnected(t *testing.T) {
 		return nil
 	}
 	w.plays(
-		resource.TestStep{Config: w.config(all + tokenOf(`  label = "ecs"`)),
-			Check: resource.ComposeAggregateTestCheckFunc(id.keep(token, "id"), borrows, isNotInState, resource.TestCheckResourceAttr(token, "expires_at", ""))},
-		resource.TestStep{ResourceName: token, ImportState: true, ImportStateIdFunc: func(s *terraform.State) (string, error) { return "scout/" + attribute(s, token, "id"), nil },
-			ImportStateVerify: true, ImportStateVerifyIgnore: []string{"agent"}},
-		resource.TestStep{ // renaming the agent leaves its token
-			Config:           w.config(strings.Replace(all, `"scout" {`+"\n"+`  name = "scout"`, `"scout" {`+"\n"+`  name = "ranger"`, 1) + tokenOf(`  label = "ecs"`)),
-			ConfigPlanChecks: expects(token, plancheck.ResourceActionNoop), Check: id.same(token, "id")},
-		resource.TestStep{ // another version is another token, and the old one is revoked
-			Config:           w.config(all + tokenOf("  label = \"ecs\"\n  token_wo_version = 2\n  expires_in = \"720h\"")),
-			ConfigPlanChecks: expects(token, plancheck.ResourceActionDestroyBeforeCreate),
-			Check: resource.ComposeAggregateTestCheckFunc(resource.TestCheckResourceAttrSet(token, "expires_at"), func(*terraform.State) error {
-				if _, err := w.Client(shown).Credentials(context.Background(), "", ""); err == nil {
+		step{Config: w.config(connected, tokenOf(`  label = "ecs"`)),
+			Check: all(id.keep(token, "id"), borrows, isNotInState, has(token, "expires_at", ""))},
+		step{
+			ResourceName:            token,
+			ImportState:             true,
+			ImportStateIdFunc:       ofScout(token),
+			ImportStateVerify:       true,
+			ImportStateVerifyIgnore: []string{"agent"},
+		},
+		step{ // renaming the agent keeps its token
+			Config: w.config(
+				strings.Replace(connected, `"scout" {`+"\n"+`  name = "scout"`, `"scout" {`+"\n"+`  name = "ranger"`, 1),
+				tokenOf(`  label = "ecs"`),
+			),
+			ConfigPlanChecks: keeps(token), Check: id.same(token, "id")},
+		step{ // another version makes another token, and the old one is revoked
+			Config:           w.config(connected, tokenOf("  label = \"ecs\"\n  token_wo_version = 2\n  expires_in = \"720h\"")),
+			ConfigPlanChecks: replaces(token),
+			Check: all(hasSome(token, "expires_at"), func(*terraform.State) error {
+				if _, err := w.Client(shown).Credentials(w.Context(), "", ""); err == nil {
 					return errors.New("the replaced token still opens something")
 				}
 				return nil
 			})},
-		resource.TestStep{ // revoked outside: made anew
+		step{ // revoked outside: replaced
 			PreConfig: func() {
-				for made, err := range w.Admin.AllTokens(context.Background(), "scout") {
-					if err != nil || w.Admin.RevokeToken(context.Background(), "scout", made.ID) != nil {
+				for made, err := range w.Admin.AllTokens(w.Context(), "scout") {
+					if err != nil || w.Admin.RevokeToken(w.Context(), "scout", made.ID) != nil {
 						t.Error("cannot revoke", err)
 					}
 				}
 			},
-			Config:           w.config(all + tokenOf("  token_wo_version = 2\n  expires_at = \"2999-01-01T01:00:00+01:00\"")),
-			ConfigPlanChecks: expects(token, plancheck.ResourceActionDestroyBeforeCreate),
-			Check: resource.ComposeAggregateTestCheckFunc(resource.TestCheckResourceAttr(token, "expires_at", "2999-01-01T01:00:00+01:00"),
-				resource.TestCheckResourceAttr(token, "status", "active"))},
-		resource.TestStep{ // gone altogether, with its agent: made, and not replaced
-			PreConfig: func() { w.Admin.DeleteAgent(context.Background(), "scout", "") },
-			Config:    w.config(all + tokenOf("  token_wo_version = 2")), ConfigPlanChecks: expects(token, plancheck.ResourceActionCreate)},
+			Config: w.config(
+				connected,
+				tokenOf("  token_wo_version = 2\n  expires_at = \"2999-01-01T01:00:00+01:00\""),
+			),
+			ConfigPlanChecks: replaces(token),
+			Check: all(has(token, "expires_at", "2999-01-01T01:00:00+01:00"),
+				has(token, "status", "active"))},
+		step{ // deleted with its agent: created, and not replaced
+			PreConfig: func() { w.Admin.DeleteAgent(w.Context(), "scout", "") },
+			Config:    w.config(connected, tokenOf("  token_wo_version = 2")), ConfigPlanChecks: creates(token)},
 	)
 }
 
-// TestATokenThatIsGoodNoMore is replaced, and with it whatever is to be; but not
-// one whose end the configuration gives, which could not be made again.
-func TestATokenThatIsGoodNoMore(t *testing.T) {
+// Terraform replaces a token that has expired or was revoked, and the resources
+// that depend on it. It does not replace one that expired at the expires_at of the
+// configuration, because a new one would be expired too.
+func TestATokenThatIsNoLongerValid(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	at := w.now().Add(time.Hour).UTC().Format(time.RFC3339)
-	follower := "resource \"terraform_data\" \"store\" {\n  lifecycle {\n    replace_triggered_by = [rolebroker_agent_token.scout.id]\n  }\n}\n"
+	follower := `
+resource "terraform_data" "store" {
+  lifecycle {
+    replace_triggered_by = [rolebroker_agent_token.scout.id]
+  }
+}
+`
 	revoke := func() {
-		if err := w.Admin.RevokeToken(context.Background(), "scout", w.onlyToken("scout")); err != nil {
+		if err := w.Admin.RevokeToken(w.Context(), "scout", w.onlyToken("scout")); err != nil {
 			t.Error(err)
 		}
 	}
-	both := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(token, plancheck.ResourceActionDestroyBeforeCreate),
+	both := plans(plancheck.ExpectResourceAction(token, plancheck.ResourceActionDestroyBeforeCreate),
 		plancheck.ExpectResourceAction("terraform_data.store", plancheck.ResourceActionDestroyBeforeCreate),
-		plancheck.ExpectResourceAction(scout, plancheck.ResourceActionNoop)}}
+		plancheck.ExpectResourceAction(scout, plancheck.ResourceActionNoop))
 	w.plays(
-		resource.TestStep{Config: w.config(agent("scout", "") + tokenOf(`  expires_at = "`+at+`"`) + follower), Check: resource.TestCheckResourceAttr(token, "status", "active")},
-		resource.TestStep{PreConfig: func() { w.passes(time.Hour) }, Config: w.config(agent("scout", "") + tokenOf(`  expires_at = "`+at+`"`) + follower),
-			ConfigPlanChecks: expects(token, plancheck.ResourceActionNoop), Check: resource.TestCheckResourceAttr(token, "status", "expired")},
-		resource.TestStep{Config: w.config(agent("scout", "") + tokenOf("") + follower), ConfigPlanChecks: both, Check: resource.TestCheckResourceAttr(token, "status", "active")},
-		resource.TestStep{PreConfig: revoke, Config: w.config(agent("scout", "") + tokenOf("") + follower), ConfigPlanChecks: both},
-		resource.TestStep{Config: w.config(agent("scout", "") + tokenOf("") + follower), ConfigPlanChecks: expects("terraform_data.store", plancheck.ResourceActionNoop)},
+		step{
+			Config: w.config(agent("scout", ""), tokenOf(`  expires_at = "`+at+`"`), follower),
+			Check:  has(token, "status", "active"),
+		},
+		step{
+			PreConfig:        func() { w.passes(time.Hour) },
+			Config:           w.config(agent("scout", ""), tokenOf(`  expires_at = "`+at+`"`), follower),
+			ConfigPlanChecks: keeps(token),
+			Check:            has(token, "status", "expired"),
+		},
+		step{
+			Config:           w.config(agent("scout", ""), tokenOf(""), follower),
+			ConfigPlanChecks: both,
+			Check:            has(token, "status", "active"),
+		},
+		step{PreConfig: revoke, Config: w.config(agent("scout", ""), tokenOf(""), follower), ConfigPlanChecks: both},
+		step{Config: w.config(agent("scout", ""), tokenOf(""), follower), ConfigPlanChecks: keeps("terraform_data.store")},
 	)
 }
 
-// tokens are all that an agent has.
+// tokens are all tokens of an agent.
 func (w *world) tokens(agent string) []api.Token {
 	w.Helper()
 	var all []api.Token
-	for made, err := range w.Admin.AllTokens(context.Background(), agent) {
+	for made, err := range w.Admin.AllTokens(w.Context(), agent) {
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -137,25 +163,43 @@ func (w *world) tokens(agent string) []api.Token {
 	return all
 }
 
-// TestTokensThatAreNone are refused, and not repeated.
-func TestTokensThatAreNone(t *testing.T) {
+// Tokens that are not valid are refused; the error does not contain them.
+func TestInvalidTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	given := func(value, more string) string {
-		return w.config(agent("scout", "") + "resource \"rolebroker_agent_token\" \"scout\" {\n  agent    = rolebroker_agent.scout.id\n  token_wo = \"" + value + "\"\n" + more + "\n}\n")
+		return w.config(
+			agent("scout", ""),
+			"resource \"rolebroker_agent_token\" \"scout\" {\n  agent    = rolebroker_agent.scout.id\n  token_wo = \""+value,
+			"\"\n",
+			more,
+			"\n}\n",
+		)
 	}
-	empty := "resource \"terraform_data\" \"later\" {\n  input = \"\"\n}\nresource \"rolebroker_agent_token\" \"scout\" {\n  agent    = rolebroker_agent.scout.id\n  token_wo = terraform_data.later.output\n}\n"
+	empty := `
+resource "terraform_data" "later" {
+  input = ""
+}
+
+resource "rolebroker_agent_token" "scout" {
+  agent    = rolebroker_agent.scout.id
+  token_wo = terraform_data.later.output
+}
+`
 	past := w.now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	good := "rbt_" + strings.Repeat("a", 26) + "_" + strings.Repeat("b", 52)
 	w.plays(
-		resource.TestStep{Config: given("", ""), ExpectError: says("token_wo: The value is empty", "ephemeral rolebroker_agent_token")},
-		resource.TestStep{Config: w.config(agent("scout", "") + empty), ExpectError: says("token_wo: The value is empty")},
-		resource.TestStep{Config: given("hunter2", ""), ExpectError: says("Registering a token of the agent", "token_wo")},
-		resource.TestStep{Config: given(good, `  expires_at = "`+past+`"`), ExpectError: says("expires_at", "not in the future")},
-		resource.TestStep{Config: given(good, `  expires_at = "tomorrow"`), ExpectError: says("The time is not valid", "RFC 3339")},
-		resource.TestStep{Config: given(good, `  expires_in = "a while"`), ExpectError: says("The duration is not valid")},
-		resource.TestStep{Config: given(good, "  expires_in = \"1h\"\n  expires_at = \"2999-01-01T00:00:00Z\""), ExpectError: says("expires_at")},
-		resource.TestStep{Config: w.config(agent("scout", "")), Check: func(*terraform.State) error {
+		step{Config: given("", ""), ExpectError: says("token_wo: The value is empty", "ephemeral rolebroker_agent_token")},
+		step{Config: w.config(agent("scout", ""), empty), ExpectError: says("token_wo: The value is empty")},
+		step{Config: given("hunter2", ""), ExpectError: says("Registering a token of the agent", "token_wo")},
+		step{Config: given(good, `  expires_at = "`+past+`"`), ExpectError: says("expires_at", "not in the future")},
+		step{Config: given(good, `  expires_at = "tomorrow"`), ExpectError: says("The time is not valid", "RFC 3339")},
+		step{Config: given(good, `  expires_in = "a while"`), ExpectError: says("The duration is not valid")},
+		step{
+			Config:      given(good, "  expires_in = \"1h\"\n  expires_at = \"2999-01-01T00:00:00Z\""),
+			ExpectError: says("expires_at"),
+		},
+		step{Config: w.config(agent("scout", "")), Check: func(*terraform.State) error {
 			if made := w.tokens("scout"); len(made) > 0 {
 				return fmt.Errorf("scout has the tokens %+v", made)
 			}

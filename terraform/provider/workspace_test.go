@@ -22,25 +22,26 @@ import (
 	"github.com/rolebroker/rolebroker/terraform/internal/awsstandin"
 )
 
-// workspace is a folder with a configuration, in which the real Terraform runs
-// as a person would run it, and speaks the plugin protocol to this test binary
-// in the role of each provider.
+// workspace is a folder with a configuration in which the real Terraform runs, as
+// a person would run it. This test binary serves the providers.
 type workspace struct {
 	testing.TB
 	dir     string
-	secrets string // the folder of the stand-in's secrets
+	secrets string // the folder with the secrets of the AWS stand-in
 	env     []string
-	log     *said // of the providers, with everything
+	log     *said // of the providers, at all levels
 }
 
-// newWorkspace is a workspace with nothing in it. What is in the environment is
-// for Terraform and for its providers.
+// newWorkspace makes an empty workspace. Terraform and its providers get the
+// environment variables.
 func newWorkspace(t testing.TB, env ...string) *workspace {
 	t.Helper()
 	needsTerraform(t)
 	ws := &workspace{TB: t, dir: t.TempDir(), secrets: t.TempDir(), log: &said{}}
-	ws.env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.TempDir(), "CHECKPOINT_DISABLE=1",
-		"TF_IN_AUTOMATION=1", "TF_INPUT=0", awsstandin.SecretsEnv + "=" + ws.secrets}, env...)
+	ws.env = append(
+		[]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.TempDir(), "CHECKPOINT_DISABLE=1",
+			"TF_IN_AUTOMATION=1", "TF_INPUT=0", awsstandin.SecretsEnv + "=" + ws.secrets},
+		env...)
 	reattach := map[string]any{}
 	for name := range providers {
 		ws.start(name, &reattach)
@@ -51,11 +52,11 @@ func newWorkspace(t testing.TB, env ...string) *workspace {
 	return ws
 }
 
-// reattachEnv is where Terraform is told of providers that run already.
+// reattachEnv is the variable with the providers that run already.
 const reattachEnv = "TF_REATTACH_PROVIDERS="
 
-// start starts a provider for as long as the test goes on, and adds how it is
-// found.
+// start starts a provider that ends with the test, and adds how Terraform reaches
+// it.
 func (ws *workspace) start(name string, found *map[string]any) {
 	ws.Helper()
 	self, err := os.Executable()
@@ -75,13 +76,20 @@ func (ws *workspace) start(name string, found *map[string]any) {
 	ws.must(json.NewDecoder(stdout).Decode(found))
 }
 
-// example is a workspace with an example as it is written, in which people are
-// the administrators of the server and of the customer's account.
+// example makes a workspace with an example as it is written. Its environment has
+// an administrator's keys for the server and for the customer's account.
 func (w *world) example(name string, env ...string) *workspace {
 	w.Helper()
 	admin := w.AWS.Account(testbed.CustomerAccount).AdminKey()
-	ws := newWorkspace(w.T, append(env, "ROLEBROKER_URL="+w.URL, "ROLEBROKER_TOKEN="+w.AdminKey.Reveal(),
-		"AWS_ENDPOINT_URL="+w.AWSURL, "AWS_ACCESS_KEY_ID="+admin.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+admin.SecretAccessKey, "AWS_EC2_METADATA_DISABLED=true")...)
+	ws := newWorkspace(w.T, append(
+		env,
+		"ROLEBROKER_URL="+w.URL,
+		"ROLEBROKER_TOKEN="+w.AdminKey.Reveal(),
+		"AWS_ENDPOINT_URL="+w.AWSURL,
+		"AWS_ACCESS_KEY_ID="+admin.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY="+admin.SecretAccessKey,
+		"AWS_EC2_METADATA_DISABLED=true",
+	)...)
 	ws.must(os.CopyFS(ws.dir, os.DirFS(filepath.Join("..", "examples", name))))
 	return ws
 }
@@ -93,8 +101,8 @@ func (ws *workspace) must(err error) {
 	}
 }
 
-// terraform runs a command of it, which must exit with 0, and answers with what
-// it prints.
+// terraform runs a command of Terraform, which must succeed, and returns its
+// standard output.
 func (ws *workspace) terraform(args ...string) string {
 	ws.Helper()
 	stdout, all, status := ws.try(args...)
@@ -117,7 +125,7 @@ func (ws *workspace) try(args ...string) (stdout, all string, status int) {
 	return out.String(), both.String(), cmd.ProcessState.ExitCode()
 }
 
-// said is what a program says on its two outputs, which are read at once.
+// said collects the output of a program.
 type said struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -135,7 +143,7 @@ func (s *said) String() string {
 	return s.buf.String()
 }
 
-// applies, after which there must be nothing left to do.
+// applies runs apply. The next plan must be empty.
 func (ws *workspace) applies() {
 	ws.Helper()
 	ws.terraform("apply", "-auto-approve", "-no-color")
@@ -144,7 +152,7 @@ func (ws *workspace) applies() {
 	}
 }
 
-// destroys, after which nothing must be left.
+// destroys runs destroy. The state must be empty afterwards.
 func (ws *workspace) destroys() {
 	ws.Helper()
 	ws.terraform("destroy", "-auto-approve", "-no-color")
@@ -153,14 +161,14 @@ func (ws *workspace) destroys() {
 	}
 }
 
-// output is a value that the configuration puts out.
+// output reads an output value of the configuration.
 func (ws *workspace) output(name string, into any) {
 	ws.Helper()
 	ws.must(json.Unmarshal([]byte(ws.terraform("output", "-json", name)), into))
 }
 
-// planned is what a plan would do to the resources that it would do something
-// to, by address. The plan stays in the file tfplan.
+// planned returns the actions of a plan, by the address of the resource, without
+// no-ops. The plan stays in the file tfplan.
 func (ws *workspace) planned() map[string]string {
 	ws.Helper()
 	ws.terraform("plan", "-out=tfplan", "-no-color")
@@ -183,7 +191,7 @@ func (ws *workspace) planned() map[string]string {
 	return found
 }
 
-// borrower is who AWS says a process is that borrows with a token.
+// borrower is the identity, as AWS says it, of a process that borrows with a token.
 func (w *world) borrower(token rolebroker.Secret, role string) string {
 	w.Helper()
 	lent, err := w.Client(token).Credentials(context.Background(), role, "")
@@ -191,7 +199,11 @@ func (w *world) borrower(token rolebroker.Secret, role string) string {
 		w.Fatalf("borrowing %q: %v", role, err)
 	}
 	who, err := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: aws.String(w.AWSURL),
-		Credentials: credentials.NewStaticCredentialsProvider(lent.AccessKeyID, lent.SecretAccessKey.Reveal(), lent.Token.Reveal()),
+		Credentials: credentials.NewStaticCredentialsProvider(
+			lent.AccessKeyID,
+			lent.SecretAccessKey.Reveal(),
+			lent.Token.Reveal(),
+		),
 	}).GetCallerIdentity(context.Background(), nil)
 	if err != nil {
 		w.Fatal(err)

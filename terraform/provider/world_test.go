@@ -47,7 +47,7 @@ func newWorld(t *testing.T) *world {
 
 // plays runs Terraform with the steps. After each step that applies, a plan has to
 // be empty.
-func (w *world) plays(steps ...resource.TestStep) {
+func (w *world) plays(steps ...step) {
 	w.Helper()
 	resource.Test(w.T, resource.TestCase{
 		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){
@@ -58,20 +58,37 @@ func (w *world) plays(steps ...resource.TestStep) {
 	})
 }
 
-// config is a configuration with the provider's settings before it.
-func (w *world) config(hcl string) string {
-	return fmt.Sprintf("provider \"rolebroker\" {\n  url   = %q\n  token = %q\n}\n\n", w.URL, w.AdminKey.Reveal()) + hcl
+// config is a configuration of some blocks, with the provider's settings.
+func (w *world) config(blocks ...string) string {
+	return settings(w.URL, w.AdminKey.Reveal(), "") + strings.Join(blocks, "")
 }
 
-// role is a role of the customer's account, as an entry of roles.
+// role is an entry of roles, for a role in the customer's account.
 func role(name, iamName, more string) string {
-	return fmt.Sprintf("    %s = { arn = %q, region = \"us-east-1\"%s }\n", name, "arn:aws:iam::"+testbed.CustomerAccount+":role/"+iamName, more)
+	return fmt.Sprintf(
+		"    %s = { arn = %q, region = \"us-east-1\"%s }\n",
+		name,
+		"arn:aws:iam::"+testbed.CustomerAccount+":role/"+iamName,
+		more,
+	)
 }
 
-// integration is a resource rolebroker_aws_integration.production.
+// integration is the resource rolebroker_aws_integration.production.
 func integration(name, more string, roles ...string) string {
-	return fmt.Sprintf("resource \"rolebroker_aws_integration\" \"production\" {\n  name         = %q\n  default_role = \"readonly\"\n%s\n  roles = {\n%s  }\n}\n\n",
-		name, more, strings.Join(roles, ""))
+	return fmt.Sprintf(
+		`resource "rolebroker_aws_integration" "production" {
+  name         = %q
+  default_role = "readonly"
+%s
+  roles = {
+%s  }
+}
+
+`,
+		name,
+		more,
+		strings.Join(roles, ""),
+	)
 }
 
 var (
@@ -81,13 +98,41 @@ var (
 
 const production = "rolebroker_aws_integration.production"
 
-// expects is what a plan is to do with a resource.
-func expects(address string, action plancheck.ResourceActionType) resource.ConfigPlanChecks {
-	return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(address, action)}}
+// Short names for the parts of a step.
+type step = resource.TestStep
+
+var (
+	all     = resource.ComposeAggregateTestCheckFunc
+	has     = resource.TestCheckResourceAttr
+	hasSome = resource.TestCheckResourceAttrSet
+	hasNo   = resource.TestCheckNoResourceAttr
+	hasSame = resource.TestCheckResourceAttrPair
+)
+
+// keeps, updates, creates and replaces are what the plan has to do with a
+// resource.
+func keeps(address string) resource.ConfigPlanChecks {
+	return plans(plancheck.ExpectResourceAction(address, plancheck.ResourceActionNoop))
 }
 
-// says is an expression for an error in which the words come in this order,
-// however Terraform breaks and frames its lines.
+func updates(address string) resource.ConfigPlanChecks {
+	return plans(plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate))
+}
+
+func creates(address string) resource.ConfigPlanChecks {
+	return plans(plancheck.ExpectResourceAction(address, plancheck.ResourceActionCreate))
+}
+
+func replaces(address string) resource.ConfigPlanChecks {
+	return plans(plancheck.ExpectResourceAction(address, plancheck.ResourceActionDestroyBeforeCreate))
+}
+
+func plans(checks ...plancheck.PlanCheck) resource.ConfigPlanChecks {
+	return resource.ConfigPlanChecks{PreApply: checks}
+}
+
+// says is a regular expression for an error that contains the words in this order,
+// however Terraform breaks and frames the lines.
 func says(words ...string) *regexp.Regexp {
 	const between = `[\s│╷╵]+`
 	for i, w := range words {
@@ -103,7 +148,7 @@ func quotedAll(words []string) []string {
 	return words
 }
 
-// the is what the server has of the integration.
+// the is the integration as the server has it.
 func (w *world) the(name string) api.Integration {
 	w.Helper()
 	in, err := w.Admin.Integration(context.Background(), name)
@@ -113,7 +158,12 @@ func (w *world) the(name string) api.Integration {
 	return in
 }
 
-// attribute is one of a resource's in the state.
+// ofScout is the import ID of a part of the agent scout.
+func ofScout(address string) resource.ImportStateIdFunc {
+	return func(s *terraform.State) (string, error) { return "scout/" + attribute(s, address, "id"), nil }
+}
+
+// attribute is the value of an attribute in the state.
 func attribute(s *terraform.State, address, name string) string {
 	if r := s.RootModule().Resources[address]; r != nil {
 		return r.Primary.Attributes[name]
@@ -121,7 +171,7 @@ func attribute(s *terraform.State, address, name string) string {
 	return ""
 }
 
-// remembered keeps an attribute from one step to the next.
+// remembered keeps the value of an attribute from one step to the next.
 type remembered struct{ value string }
 
 func (r *remembered) keep(address, name string) resource.TestCheckFunc {

@@ -53,13 +53,26 @@ func (r *role) Metadata(_ context.Context, _ resource.MetadataRequest, resp *res
 
 func (r *role) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{Attributes: map[string]schema.Attribute{
-		"id":                   schema.StringAttribute{Computed: true, PlanModifiers: keep},
-		"arn":                  schema.StringAttribute{Computed: true, PlanModifiers: keep},
-		"name":                 schema.StringAttribute{Required: true, PlanModifiers: replace},
-		"path":                 schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString("/"), PlanModifiers: replace},
-		"description":          schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString("")},
-		"assume_role_policy":   schema.StringAttribute{Required: true},
-		"max_session_duration": schema.Int64Attribute{Optional: true, Computed: true, Default: int64default.StaticInt64(3600)},
+		"id":   schema.StringAttribute{Computed: true, PlanModifiers: keep},
+		"arn":  schema.StringAttribute{Computed: true, PlanModifiers: keep},
+		"name": schema.StringAttribute{Required: true, PlanModifiers: replace},
+		"path": schema.StringAttribute{
+			Optional:      true,
+			Computed:      true,
+			Default:       stringdefault.StaticString("/"),
+			PlanModifiers: replace,
+		},
+		"description": schema.StringAttribute{
+			Optional: true,
+			Computed: true,
+			Default:  stringdefault.StaticString(""),
+		},
+		"assume_role_policy": schema.StringAttribute{Required: true},
+		"max_session_duration": schema.Int64Attribute{
+			Optional: true,
+			Computed: true,
+			Default:  int64default.StaticInt64(3600),
+		},
 	}}
 }
 
@@ -68,8 +81,13 @@ func (r *role) Create(ctx context.Context, req resource.CreateRequest, resp *res
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	made, err := r.iam.CreateRole(ctx, &iam.CreateRoleInput{RoleName: m.Name.ValueStringPointer(), Path: m.Path.ValueStringPointer(),
-		Description: m.Description.ValueStringPointer(), AssumeRolePolicyDocument: m.TrustPolicy.ValueStringPointer(), MaxSessionDuration: m.seconds()})
+	made, err := r.iam.CreateRole(ctx, &iam.CreateRoleInput{
+		RoleName:                 m.Name.ValueStringPointer(),
+		Path:                     m.Path.ValueStringPointer(),
+		Description:              m.Description.ValueStringPointer(),
+		AssumeRolePolicyDocument: m.TrustPolicy.ValueStringPointer(),
+		MaxSessionDuration:       m.seconds(),
+	})
 	if err != nil {
 		resp.Diagnostics.AddError("Creating the role "+m.Name.ValueString(), err.Error())
 		return
@@ -94,8 +112,18 @@ func (r *role) Read(ctx context.Context, req resource.ReadRequest, resp *resourc
 		resp.Diagnostics.AddError("Reading the role "+m.ID.ValueString(), err.Error())
 		return
 	}
-	m.Name, m.ARN, m.Path = types.StringPointerValue(there.Role.RoleName), types.StringPointerValue(there.Role.Arn), types.StringPointerValue(there.Role.Path)
-	m.Description, m.MaxSession = types.StringValue(aws.ToString(there.Role.Description)), types.Int64Value(int64(aws.ToInt32(there.Role.MaxSessionDuration)))
+	m.Name, m.ARN, m.Path = types.StringPointerValue(
+		there.Role.RoleName,
+	), types.StringPointerValue(
+		there.Role.Arn,
+	), types.StringPointerValue(
+		there.Role.Path,
+	)
+	m.Description, m.MaxSession = types.StringValue(
+		aws.ToString(there.Role.Description),
+	), types.Int64Value(
+		int64(aws.ToInt32(there.Role.MaxSessionDuration)),
+	)
 	m.TrustPolicy = document(there.Role.AssumeRolePolicyDocument, m.TrustPolicy)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
@@ -108,7 +136,8 @@ func document(encoded *string, spelled types.String) types.String {
 		return spelled
 	}
 	var theirs, ours any
-	if json.Unmarshal([]byte(text), &theirs) == nil && json.Unmarshal([]byte(spelled.ValueString()), &ours) == nil && reflect.DeepEqual(theirs, ours) {
+	if json.Unmarshal([]byte(text), &theirs) == nil && json.Unmarshal([]byte(spelled.ValueString()), &ours) == nil &&
+		reflect.DeepEqual(theirs, ours) {
 		return spelled
 	}
 	return types.StringValue(text)
@@ -119,9 +148,22 @@ func (r *role) Update(ctx context.Context, req resource.UpdateRequest, resp *res
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	_, err := r.iam.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{RoleName: m.Name.ValueStringPointer(), PolicyDocument: m.TrustPolicy.ValueStringPointer()})
+	_, err := r.iam.UpdateAssumeRolePolicy(
+		ctx,
+		&iam.UpdateAssumeRolePolicyInput{
+			RoleName:       m.Name.ValueStringPointer(),
+			PolicyDocument: m.TrustPolicy.ValueStringPointer(),
+		},
+	)
 	if err == nil {
-		_, err = r.iam.UpdateRole(ctx, &iam.UpdateRoleInput{RoleName: m.Name.ValueStringPointer(), Description: m.Description.ValueStringPointer(), MaxSessionDuration: m.seconds()})
+		_, err = r.iam.UpdateRole(
+			ctx,
+			&iam.UpdateRoleInput{
+				RoleName:           m.Name.ValueStringPointer(),
+				Description:        m.Description.ValueStringPointer(),
+				MaxSessionDuration: m.seconds(),
+			},
+		)
 	}
 	if err != nil {
 		resp.Diagnostics.AddError("Updating the role "+m.Name.ValueString(), err.Error())
@@ -135,7 +177,8 @@ func (r *role) Delete(ctx context.Context, req resource.DeleteRequest, resp *res
 	if resp.Diagnostics.Append(req.State.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	if _, err := r.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: m.ID.ValueStringPointer()}); err != nil && !missing(err) {
+	if _, err := r.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: m.ID.ValueStringPointer()}); err != nil &&
+		!missing(err) {
 		resp.Diagnostics.AddError("Deleting the role "+m.ID.ValueString(), err.Error())
 	}
 }
@@ -164,7 +207,14 @@ func (r *rolePolicy) Schema(_ context.Context, _ resource.SchemaRequest, resp *r
 }
 
 func (r *rolePolicy) put(ctx context.Context, m rolePolicyModel) error {
-	_, err := r.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: m.Role.ValueStringPointer(), PolicyName: m.Name.ValueStringPointer(), PolicyDocument: m.Policy.ValueStringPointer()})
+	_, err := r.iam.PutRolePolicy(
+		ctx,
+		&iam.PutRolePolicyInput{
+			RoleName:       m.Role.ValueStringPointer(),
+			PolicyName:     m.Name.ValueStringPointer(),
+			PolicyDocument: m.Policy.ValueStringPointer(),
+		},
+	)
 	return err
 }
 
@@ -186,7 +236,10 @@ func (r *rolePolicy) Read(ctx context.Context, req resource.ReadRequest, resp *r
 	if resp.Diagnostics.Append(req.State.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	there, err := r.iam.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: m.Role.ValueStringPointer(), PolicyName: m.Name.ValueStringPointer()})
+	there, err := r.iam.GetRolePolicy(
+		ctx,
+		&iam.GetRolePolicyInput{RoleName: m.Role.ValueStringPointer(), PolicyName: m.Name.ValueStringPointer()},
+	)
 	switch {
 	case missing(err):
 		resp.State.RemoveResource(ctx)
@@ -215,7 +268,10 @@ func (r *rolePolicy) Delete(ctx context.Context, req resource.DeleteRequest, res
 	if resp.Diagnostics.Append(req.State.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	_, err := r.iam.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: m.Role.ValueStringPointer(), PolicyName: m.Name.ValueStringPointer()})
+	_, err := r.iam.DeleteRolePolicy(
+		ctx,
+		&iam.DeleteRolePolicyInput{RoleName: m.Role.ValueStringPointer(), PolicyName: m.Name.ValueStringPointer()},
+	)
 	if err != nil && !missing(err) {
 		resp.Diagnostics.AddError("Deleting the policy of the role "+m.Role.ValueString(), err.Error())
 	}
@@ -237,10 +293,14 @@ func (r *oidcProvider) Metadata(_ context.Context, _ resource.MetadataRequest, r
 
 func (r *oidcProvider) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{Attributes: map[string]schema.Attribute{
-		"id":             schema.StringAttribute{Computed: true, PlanModifiers: keep},
-		"arn":            schema.StringAttribute{Computed: true, PlanModifiers: keep},
-		"url":            schema.StringAttribute{Required: true, PlanModifiers: replace},
-		"client_id_list": schema.ListAttribute{Required: true, ElementType: types.StringType, PlanModifiers: []planmodifier.List{listplanmodifier.RequiresReplace()}},
+		"id":  schema.StringAttribute{Computed: true, PlanModifiers: keep},
+		"arn": schema.StringAttribute{Computed: true, PlanModifiers: keep},
+		"url": schema.StringAttribute{Required: true, PlanModifiers: replace},
+		"client_id_list": schema.ListAttribute{
+			Required:      true,
+			ElementType:   types.StringType,
+			PlanModifiers: []planmodifier.List{listplanmodifier.RequiresReplace()},
+		},
 	}}
 }
 
@@ -251,7 +311,10 @@ func (r *oidcProvider) Create(ctx context.Context, req resource.CreateRequest, r
 	if resp.Diagnostics.Append(m.ClientIDs.ElementsAs(ctx, &clientIDs, false)...); resp.Diagnostics.HasError() {
 		return
 	}
-	made, err := r.iam.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{Url: m.URL.ValueStringPointer(), ClientIDList: clientIDs})
+	made, err := r.iam.CreateOpenIDConnectProvider(
+		ctx,
+		&iam.CreateOpenIDConnectProviderInput{Url: m.URL.ValueStringPointer(), ClientIDList: clientIDs},
+	)
 	if err != nil {
 		resp.Diagnostics.AddError("Creating the provider of "+m.URL.ValueString(), err.Error())
 		return
@@ -266,7 +329,10 @@ func (r *oidcProvider) Read(ctx context.Context, req resource.ReadRequest, resp 
 	if resp.Diagnostics.Append(req.State.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	there, err := r.iam.GetOpenIDConnectProvider(ctx, &iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: m.ARN.ValueStringPointer()})
+	there, err := r.iam.GetOpenIDConnectProvider(
+		ctx,
+		&iam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: m.ARN.ValueStringPointer()},
+	)
 	switch {
 	case missing(err):
 		resp.State.RemoveResource(ctx)
@@ -286,7 +352,10 @@ func (r *oidcProvider) Delete(ctx context.Context, req resource.DeleteRequest, r
 	if resp.Diagnostics.Append(req.State.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	_, err := r.iam.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: m.ARN.ValueStringPointer()})
+	_, err := r.iam.DeleteOpenIDConnectProvider(
+		ctx,
+		&iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: m.ARN.ValueStringPointer()},
+	)
 	if err != nil && !missing(err) {
 		resp.Diagnostics.AddError("Deleting the provider "+m.ARN.ValueString(), err.Error())
 	}
@@ -295,7 +364,11 @@ func (r *oidcProvider) Delete(ctx context.Context, req resource.DeleteRequest, r
 // callerIdentity is data.aws_caller_identity.
 type callerIdentity struct{ *cloud }
 
-func (d *callerIdentity) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
+func (d *callerIdentity) Configure(
+	_ context.Context,
+	req datasource.ConfigureRequest,
+	_ *datasource.ConfigureResponse,
+) {
 	d.cloud, _ = req.ProviderData.(*cloud)
 }
 
@@ -323,5 +396,10 @@ func (d *callerIdentity) Read(ctx context.Context, _ datasource.ReadRequest, res
 		Account types.String `tfsdk:"account_id"`
 		ARN     types.String `tfsdk:"arn"`
 		UserID  types.String `tfsdk:"user_id"`
-	}{types.StringPointerValue(who.Account), types.StringPointerValue(who.Account), types.StringPointerValue(who.Arn), types.StringPointerValue(who.UserId)})...)
+	}{
+		ID:      types.StringPointerValue(who.Account),
+		Account: types.StringPointerValue(who.Account),
+		ARN:     types.StringPointerValue(who.Arn),
+		UserID:  types.StringPointerValue(who.UserId),
+	})...)
 }

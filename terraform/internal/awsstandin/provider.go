@@ -50,7 +50,10 @@ func (standIn) Configure(ctx context.Context, req provider.ConfigureRequest, res
 		return
 	}
 	if os.Getenv("AWS_ENDPOINT_URL") == "" {
-		resp.Diagnostics.AddError("This is not the provider of AWS", "It stands in for it in tests, and needs AWS_ENDPOINT_URL.")
+		resp.Diagnostics.AddError(
+			"This is not the provider of AWS",
+			"It stands in for it in tests, and needs AWS_ENDPOINT_URL.",
+		)
 		return
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(settings.Region.ValueString()))

@@ -103,11 +103,14 @@ func (s *secretVersion) Metadata(_ context.Context, _ resource.MetadataRequest, 
 
 func (s *secretVersion) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{Attributes: map[string]schema.Attribute{
-		"id":                       schema.StringAttribute{Computed: true, PlanModifiers: keep},
-		"arn":                      schema.StringAttribute{Computed: true, PlanModifiers: keep},
-		"secret_id":                schema.StringAttribute{Required: true, PlanModifiers: replace},
-		"secret_string_wo":         schema.StringAttribute{Optional: true, WriteOnly: true, Sensitive: true},
-		"secret_string_wo_version": schema.Int64Attribute{Optional: true, PlanModifiers: []planmodifier.Int64{int64planmodifier.RequiresReplace()}},
+		"id":               schema.StringAttribute{Computed: true, PlanModifiers: keep},
+		"arn":              schema.StringAttribute{Computed: true, PlanModifiers: keep},
+		"secret_id":        schema.StringAttribute{Required: true, PlanModifiers: replace},
+		"secret_string_wo": schema.StringAttribute{Optional: true, WriteOnly: true, Sensitive: true},
+		"secret_string_wo_version": schema.Int64Attribute{
+			Optional:      true,
+			PlanModifiers: []planmodifier.Int64{int64planmodifier.RequiresReplace()},
+		},
 	}}
 }
 
