@@ -21,16 +21,17 @@ import (
 
 var update = flag.Bool("update", false, "write golden files anew")
 
-// The charts, and how they are tried: testdata has a folder for each, with
-// values and what becomes of them.
+// charts are the charts. testdata has a folder for each, with values and the
+// rendered output.
 var charts = []string{"rolebroker", "rolebroker-runner"}
 
-// helm runs Helm without a cluster.
+// helm runs Helm and returns its output.
 func helm(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command(kubetest.Program(t, "helm"), args...)
 	home := t.TempDir()
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "HELM_CACHE_HOME=" + home, "HELM_CONFIG_HOME=" + home, "HELM_DATA_HOME=" + home}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "HELM_CACHE_HOME=" + home,
+		"HELM_CONFIG_HOME=" + home, "HELM_DATA_HOME=" + home}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -39,13 +40,14 @@ func helm(t *testing.T, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// render is what the chart makes of the values, in the namespace rolebroker.
+// render renders the chart in the namespace rolebroker.
 func render(t *testing.T, chart string, args ...string) (string, error) {
 	t.Helper()
-	return helm(t, append([]string{"template", chart, "charts/" + chart, "--namespace", "rolebroker", "--kube-version", "1.34.2"}, args...)...)
+	return helm(t, append([]string{"template", chart, "charts/" + chart,
+		"--namespace", "rolebroker", "--kube-version", "1.34.2"}, args...)...)
 }
 
-// valuesOf are the files of values of a chart.
+// valuesOf returns the test values of a chart.
 func valuesOf(t *testing.T, chart string) []string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/" + chart + "/*.values.yaml")
@@ -60,7 +62,10 @@ func TestKubernetesChartsRenderAsCommitted(t *testing.T) {
 	for _, chart := range charts {
 		for _, values := range valuesOf(t, chart) {
 			t.Run(filepath.Base(values), func(t *testing.T) {
-				if out, err := helm(t, "lint", "--strict", "--quiet", "charts/"+chart, "--values", values, "--kube-version", "1.34.2"); err != nil {
+				t.Parallel()
+				out, err := helm(t, "lint", "--strict", "--quiet", "charts/"+chart,
+					"--values", values, "--kube-version", "1.34.2")
+				if err != nil {
 					t.Errorf("helm lint: %v%s", err, out)
 				}
 				got, err := render(t, chart, "--values", values)
@@ -85,8 +90,7 @@ func TestKubernetesChartsRenderAsCommitted(t *testing.T) {
 	}
 }
 
-// Values that cannot be right are refused before anything is installed, in words
-// that say what is missing.
+// Helm refuses invalid values before it installs anything, and says what is wrong.
 func TestKubernetesChartsRefuseWhatCannotBeRight(t *testing.T) {
 	for _, test := range []struct{ chart, set, want string }{
 		{"rolebroker", "image.repository=", "image.repository is needed"},
@@ -112,8 +116,10 @@ func TestKubernetesChartsRefuseWhatCannotBeRight(t *testing.T) {
 		{"rolebroker-runner", "grace=forever", "grace"},
 	} {
 		t.Run(test.chart+" "+test.set, func(t *testing.T) {
+			t.Parallel()
 			values := map[string]string{"rolebroker": "eks", "rolebroker-runner": "irsa"}[test.chart]
-			_, err := render(t, test.chart, "--values", "testdata/"+test.chart+"/"+values+".values.yaml", "--set", test.set)
+			_, err := render(t, test.chart,
+				"--values", "testdata/"+test.chart+"/"+values+".values.yaml", "--set", test.set)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("it says %v, not %q", err, test.want)
 			}
@@ -121,7 +127,7 @@ func TestKubernetesChartsRefuseWhatCannotBeRight(t *testing.T) {
 	}
 }
 
-// object is one rendered object, as far as the tests look.
+// object has the fields of a rendered object that the tests use.
 type object struct {
 	Kind     string
 	Metadata struct {
@@ -161,8 +167,7 @@ func objects(t *testing.T, rendered string) (all []object) {
 	return all
 }
 
-// What the charts put into the environment is what the program reads, and all
-// of it is right in its eyes.
+// The program reads all variables that the charts set, and accepts their values.
 func TestKubernetesChartsSayWhatTheProgramUnderstands(t *testing.T) {
 	for _, chart := range charts {
 		for _, values := range valuesOf(t, chart) {
@@ -175,7 +180,7 @@ func TestKubernetesChartsSayWhatTheProgramUnderstands(t *testing.T) {
 					environment := map[string]string{}
 					for _, e := range container.Env {
 						environment[e.Name] = e.Value
-						if e.ValueFrom != nil { // what is in a Secret
+						if e.ValueFrom != nil { // in a Secret
 							environment[e.Name] = "postgres://rolebroker@db.example.com/rolebroker"
 						}
 					}
@@ -212,12 +217,12 @@ func understands(t *testing.T, command string, environment map[string]string) {
 	}
 	for name := range unread {
 		if strings.HasPrefix(name, "ROLEBROKER_") {
-			t.Errorf("%s is nothing that rolebroker %s reads", name, command)
+			t.Errorf("rolebroker %s does not read %s", command, name)
 		}
 	}
 }
 
-// A secret in values is in Secrets only.
+// Secrets in values appear in Secrets only.
 func TestKubernetesChartsKeepSecretsInSecrets(t *testing.T) {
 	for chart, values := range map[string]string{"rolebroker": "behind-a-proxy", "rolebroker-runner": "pod-identity"} {
 		rendered, err := render(t, chart, "--values", "testdata/"+chart+"/"+values+".values.yaml")
@@ -233,7 +238,7 @@ func TestKubernetesChartsKeepSecretsInSecrets(t *testing.T) {
 	}
 }
 
-// The Kubernetes version that Go code is told from, and the charts' own names.
+// All charts have the same version.
 func TestChartsAreOfOneVersion(t *testing.T) {
 	var versions []string
 	for _, chart := range charts {

@@ -37,15 +37,14 @@ func TestMain(m *testing.M) {
 
 const page = "../docs/kubernetes.md"
 
-// blockPattern finds what the page has a cluster told: commands after the comment
-// <!-- cluster -->, and files after <!-- cluster: NAME -->.
+// blockPattern finds the blocks of the page that the test uses: commands after the
+// comment <!-- cluster -->, and files after <!-- cluster: NAME -->.
 var blockPattern = regexp.MustCompile("(?ms)^<!-- cluster(?:: (\\S+))? -->\n```\\w+\n(.*?)^```$")
 
-// TestKubernetesPageIsTrue does what the page says, from the control plane's
-// installation to an agent that borrows. The commands are run as they are
-// written, on a real API server and a simulated AWS. What the nodes of a cluster
-// would do is done here: the runner is started, and each pod has the tokens that
-// its volumes ask for.
+// TestKubernetesPageIsTrue follows the page from the installation of the control
+// plane to an agent that borrows. It runs the commands as they are written, on a
+// real API server and a simulated AWS. It does what the nodes of a cluster would
+// do: it starts the runner, and makes the tokens that the pods' volumes request.
 func TestKubernetesPageIsTrue(t *testing.T) {
 	c := &installation{t: t, Cluster: kubetest.New(t)}
 	tb := testbed.New(t, &testbed.Options{Empty: true})
@@ -58,9 +57,12 @@ func TestKubernetesPageIsTrue(t *testing.T) {
 
 	// The runner's pod.
 	forSTS := filepath.Join(t.TempDir(), "token")
-	write(t, forSTS, []byte(c.Token("rolebroker", "rolebroker-runner", projected(c.get("/apis/apps/v1/namespaces/rolebroker/deployments/rolebroker-runner"))["audience"].(string), time.Hour)))
+	write(t, forSTS, []byte(c.Token("rolebroker", "rolebroker-runner",
+		projected(c.get("/apis/apps/v1/namespaces/rolebroker/deployments/rolebroker-runner"))["audience"].(string),
+		time.Hour)))
 	own := c.TokenFile("rolebroker", "rolebroker-runner")
-	state, err := clustersecret.New(clustersecret.Options{BaseURL: c.URL, CAFile: c.CAFile, TokenFile: own, Namespace: "rolebroker", Name: "rolebroker-runner-credential"})
+	state, err := clustersecret.New(clustersecret.Options{BaseURL: c.URL, CAFile: c.CAFile, TokenFile: own,
+		Namespace: "rolebroker", Name: "rolebroker-runner-credential"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,9 +74,11 @@ func TestKubernetesPageIsTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	opts := runner.Options{
-		Server: client.Options{URL: tb.URL}, State: state, JoinToken: rolebroker.NewSecret(strings.TrimSpace(string(join.Data["token"]))),
-		Token:    sts.New(sts.Options{Endpoint: tb.AWSURL, WebIdentityTokenFile: forSTS}),
-		Verifier: verifier, Issuer: issuer, Grace: time.Hour, Listen: "127.0.0.1:0", Program: "test", Log: slog.New(slog.DiscardHandler),
+		Server: client.Options{URL: tb.URL}, State: state,
+		JoinToken: rolebroker.NewSecret(strings.TrimSpace(string(join.Data["token"]))),
+		Token:     sts.New(sts.Options{Endpoint: tb.AWSURL, WebIdentityTokenFile: forSTS}),
+		Verifier:  verifier, Issuer: issuer, Grace: time.Hour, Listen: "127.0.0.1:0", Program: "test",
+		Log: slog.New(slog.DiscardHandler),
 	}
 	running := startRunner(t, opts)
 
@@ -83,12 +87,16 @@ func TestKubernetesPageIsTrue(t *testing.T) {
 	c.Do(http.MethodGet, "/api/v1/namespaces/agents/pods/scout", nil, &pod)
 	spec := at[kubetest.Object](pod, "spec")
 	token := filepath.Join(t.TempDir(), "token")
-	asked := at[kubetest.Object](at[[]any](at[[]any](spec, "volumes")[0].(kubetest.Object), "projected", "sources")[0].(kubetest.Object), "serviceAccountToken")
-	write(t, token, []byte(c.Token("agents", at[string](spec, "serviceAccountName"), asked["audience"].(string), time.Duration(asked["expirationSeconds"].(float64))*time.Second)))
+	asked := at[kubetest.Object](at[[]any](at[[]any](spec, "volumes")[0].(kubetest.Object), "projected",
+		"sources")[0].(kubetest.Object), "serviceAccountToken")
+	write(t, token, []byte(c.Token("agents", at[string](spec, "serviceAccountName"), asked["audience"].(string),
+		time.Duration(asked["expirationSeconds"].(float64))*time.Second)))
 	environment := environmentOf(at[[]any](spec, "containers")[0].(kubetest.Object))
-	uri := strings.Replace(environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], "https://runner.example.com", running.URL(), 1)
+	uri := strings.Replace(environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], "https://runner.example.com",
+		running.URL(), 1)
 
-	if who, err := identity(t, tb, uri, token, environment["AWS_REGION"]); err != nil || who != "arn:aws:sts::444455556666:assumed-role/ClusterReadOnly/scout" {
+	if who, err := identity(t, tb, uri, token, environment["AWS_REGION"]); err != nil ||
+		who != "arn:aws:sts::444455556666:assumed-role/ClusterReadOnly/scout" {
 		t.Fatalf("the agent is %s, %v", who, err)
 	}
 
@@ -147,8 +155,9 @@ func runPage(t *testing.T, c *installation, tb *testbed.Testbed) {
 		t.Fatal(err)
 	}
 	for name, target := range map[string]string{
-		filepath.Join(programs, "helm"): kubetest.Program(t, "helm"), filepath.Join(programs, "kubectl"): kubetest.Program(t, "kubectl"),
-		filepath.Join(folder, "deploy"): filepath.Dir(charts), filepath.Join(programs, "rolebroker"): self,
+		filepath.Join(programs, "helm"):    kubetest.Program(t, "helm"),
+		filepath.Join(programs, "kubectl"): kubetest.Program(t, "kubectl"),
+		filepath.Join(folder, "deploy"):    filepath.Dir(charts), filepath.Join(programs, "rolebroker"): self,
 	} {
 		if err := os.Symlink(target, name); err != nil {
 			t.Fatal(err)
@@ -176,7 +185,8 @@ func runPage(t *testing.T, c *installation, tb *testbed.Testbed) {
 	shell.Env = []string{"PATH=" + programs + ":" + os.Getenv("PATH"), "HOME=" + folder, "KUBECONFIG=" + c.Kubeconfig,
 		"ISSUER=" + kubetest.Issuer, "DATABASE_URL=postgres://rolebroker@db.example.com/rolebroker",
 		"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal(),
-		"AWS_ENDPOINT_URL=" + tb.AWSURL, "AWS_ACCESS_KEY_ID=" + admin.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + admin.SecretAccessKey, "AWS_DEFAULT_REGION=us-east-1"}
+		"AWS_ENDPOINT_URL=" + tb.AWSURL, "AWS_ACCESS_KEY_ID=" + admin.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + admin.SecretAccessKey, "AWS_DEFAULT_REGION=us-east-1"}
 	if out, err := shell.Output(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -200,9 +210,12 @@ func startRunner(t *testing.T, opts runner.Options) *runner.Runner {
 func identity(t *testing.T, tb *testbed.Testbed, uri, tokenFile, region string) (string, error) {
 	t.Helper()
 	for name, value := range map[string]string{
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI": uri, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": tokenFile, "AWS_REGION": region, "AWS_ENDPOINT_URL": tb.AWSURL,
-		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_ROLE_ARN": "",
-		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI": uri, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": tokenFile,
+		"AWS_REGION": region, "AWS_ENDPOINT_URL": tb.AWSURL,
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
+		"AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_ROLE_ARN": "",
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "", "AWS_CONFIG_FILE": os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		t.Setenv(name, value)
 	}
@@ -247,7 +260,8 @@ func TestPageHasTheCodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, code := range []rolebroker.Code{rolebroker.CodeTokenAudience, rolebroker.CodeTokenIssuer, rolebroker.CodeTokenSignature, rolebroker.CodeExpired, rolebroker.CodeNotBound} {
+	for _, code := range []rolebroker.Code{rolebroker.CodeTokenAudience, rolebroker.CodeTokenIssuer,
+		rolebroker.CodeTokenSignature, rolebroker.CodeExpired, rolebroker.CodeNotBound} {
 		if !strings.Contains(string(text), "| `"+string(code)+"` |") {
 			t.Errorf("it says nothing of %s", code)
 		}

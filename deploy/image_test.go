@@ -28,7 +28,8 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("it is built without %s", want)
 		}
 	}
-	for _, want := range []string{"/etc/ssl/certs/ca-certificates.crt", "USER 65532:65532", `ENTRYPOINT ["/rolebroker"]`} {
+	for _, want := range []string{"/etc/ssl/certs/ca-certificates.crt", "USER 65532:65532",
+		`ENTRYPOINT ["/rolebroker"]`} {
 		if !strings.Contains(image, want) {
 			t.Errorf("the image has no %s", want)
 		}

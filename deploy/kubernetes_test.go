@@ -49,7 +49,8 @@ func TestKubernetesInstallsTheCharts(t *testing.T) {
 	t.Run("the runner's token is for STS", func(t *testing.T) {
 		c.t = t
 		want := kubetest.Object{"path": "token", "audience": "sts.amazonaws.com", "expirationSeconds": 3600.0}
-		for _, namespace := range []string{"rolebroker-runner-irsa", "rolebroker-runner-annotated", "rolebroker-behind-a-proxy"} {
+		for _, namespace := range []string{"rolebroker-runner-irsa", "rolebroker-runner-annotated",
+			"rolebroker-behind-a-proxy"} {
 			if diff := cmp.Diff(want, projected(c.workload(namespace))); diff != "" {
 				t.Errorf("%s: %s", namespace, diff)
 			}
@@ -62,14 +63,17 @@ func TestKubernetesInstallsTheCharts(t *testing.T) {
 	t.Run("the notes say what to do next", func(t *testing.T) {
 		c.t = t
 		for namespace, want := range map[string]string{
-			"rolebroker-eks":               "rollout status deployment/rolebroker\n",
-			"rolebroker-behind-a-proxy":    "logs --selector app.kubernetes.io/instance=rolebroker ",
-			"rolebroker-runner-irsa":       "rolebroker agent bind AGENT --issuer ISSUER --namespace NAMESPACE --service-account NAME\n",
-			"rolebroker-runner-annotated":  "--issuer https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE ",
-			"rolebroker-runner-daemonset":  "rollout status daemonset/rolebroker-runner\n",
-			"rolebroker-runner-link-local": "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23:8485/v1/credentials\n",
+			"rolebroker-eks":            "rollout status deployment/rolebroker\n",
+			"rolebroker-behind-a-proxy": "logs --selector app.kubernetes.io/instance=rolebroker ",
+			"rolebroker-runner-irsa": "rolebroker agent bind AGENT --issuer ISSUER --namespace NAMESPACE " +
+				"--service-account NAME\n",
+			"rolebroker-runner-annotated": "--issuer https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE ",
+			"rolebroker-runner-daemonset": "rollout status daemonset/rolebroker-runner\n",
+			"rolebroker-runner-link-local": "AWS_CONTAINER_CREDENTIALS_FULL_URI=" +
+				"http://169.254.170.23:8485/v1/credentials\n",
 		} {
-			notes := c.helm("get", "notes", at[string](c.workload(namespace), "metadata", "name"), "--namespace", namespace)
+			notes := c.helm("get", "notes", at[string](c.workload(namespace), "metadata", "name"), "--namespace",
+				namespace)
 			if !strings.Contains(notes, want) || strings.Contains(notes, "<no value>") {
 				t.Errorf("in %s they are\n%s", namespace, notes)
 			}
@@ -78,13 +82,13 @@ func TestKubernetesInstallsTheCharts(t *testing.T) {
 	t.Run("the admin key is got as the notes say", c.adminKey)
 }
 
-// installation is a cluster with charts in it.
+// installation is a cluster in which charts are installed.
 type installation struct {
 	*kubetest.Cluster
 	t *testing.T
 }
 
-// helm runs Helm on the cluster and gives what it says.
+// helm runs Helm on the cluster and returns its output.
 func (c *installation) helm(args ...string) string {
 	c.t.Helper()
 	out, err := helm(c.t, append(args, "--kubeconfig", c.Kubeconfig)...)
@@ -94,14 +98,14 @@ func (c *installation) helm(args ...string) string {
 	return out
 }
 
-// get is an object as it is stored.
+// get returns a stored object.
 func (c *installation) get(path string) (o kubetest.Object) {
 	c.t.Helper()
 	c.Do(http.MethodGet, path, nil, &o)
 	return o
 }
 
-// workload is the Deployment or DaemonSet in a namespace.
+// workload returns the Deployment or DaemonSet in a namespace.
 func (c *installation) workload(namespace string) kubetest.Object {
 	c.t.Helper()
 	for _, kind := range []string{"deployments", "daemonsets"} {
@@ -109,11 +113,11 @@ func (c *installation) workload(namespace string) kubetest.Object {
 			return items[0].(kubetest.Object)
 		}
 	}
-	c.t.Fatalf("nothing is in %s that runs", namespace)
+	c.t.Fatalf("%s has no Deployment and no DaemonSet", namespace)
 	return nil
 }
 
-// at walks down objects; what is not there is the zero value.
+// at returns the value at a path in an object, or the zero value.
 func at[T any](o kubetest.Object, path ...string) (found T) {
 	for _, step := range path[:len(path)-1] {
 		o, _ = o[step].(kubetest.Object)
@@ -122,19 +126,21 @@ func at[T any](o kubetest.Object, path ...string) (found T) {
 	return found
 }
 
-// runs checks what is stored, and makes a pod of it, as its controller would,
-// which the admission of the namespace has to allow.
+// runs checks the stored workload, and creates a pod from it as its controller
+// would, which the admission of the namespace must allow.
 func (c *installation) runs(namespace, chart, name string) {
 	c.t.Helper()
 	template := at[kubetest.Object](c.workload(namespace), "spec", "template")
 	spec := at[kubetest.Object](template, "spec")
-	for what, want := range map[string]any{"runAsNonRoot": true, "runAsUser": 65532.0, "seccompProfile": kubetest.Object{"type": "RuntimeDefault"}} {
+	for what, want := range map[string]any{"runAsNonRoot": true, "runAsUser": 65532.0,
+		"seccompProfile": kubetest.Object{"type": "RuntimeDefault"}} {
 		if diff := cmp.Diff(want, at[kubetest.Object](spec, "securityContext")[what]); diff != "" {
 			c.t.Errorf("%s: %s", what, diff)
 		}
 	}
 	container := at[[]any](spec, "containers")[0].(kubetest.Object)
-	if diff := cmp.Diff(kubetest.Object{"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": kubetest.Object{"drop": []any{"ALL"}}},
+	if diff := cmp.Diff(kubetest.Object{"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
+		"capabilities": kubetest.Object{"drop": []any{"ALL"}}},
 		at[kubetest.Object](container, "securityContext")); diff != "" {
 		c.t.Error(diff)
 	}
@@ -145,7 +151,8 @@ func (c *installation) runs(namespace, chart, name string) {
 		volume := volume.(kubetest.Object)
 		for _, kind := range []string{"secret", "projected"} {
 			if at[kubetest.Object](volume, kind) != nil && at[float64](volume, kind, "defaultMode") != 0o440 {
-				c.t.Errorf("the files of %s have the mode %o", volume["name"], int(at[float64](volume, kind, "defaultMode")))
+				c.t.Errorf("the files of %s have the mode %o", volume["name"],
+					int(at[float64](volume, kind, "defaultMode")))
 			}
 		}
 	}
@@ -154,11 +161,13 @@ func (c *installation) runs(namespace, chart, name string) {
 			c.t.Errorf("there is no %s", probe)
 		}
 	}
-	pod := kubetest.Object{"metadata": kubetest.Object{"generateName": "try-", "labels": at[kubetest.Object](template, "metadata", "labels")}, "spec": spec}
+	pod := kubetest.Object{"metadata": kubetest.Object{"generateName": "try-",
+		"labels": at[kubetest.Object](template, "metadata", "labels")}, "spec": spec}
 	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/pods", pod, nil)
 	if name == "link-local" {
 		c.ServiceAccount("restricted", "rolebroker-runner")
-		if status, answer := c.Try(http.MethodPost, "/api/v1/namespaces/restricted/pods", pod); status != http.StatusForbidden {
+		status, answer := c.Try(http.MethodPost, "/api/v1/namespaces/restricted/pods", pod)
+		if status != http.StatusForbidden {
 			c.t.Errorf("a pod on the node's network is allowed in a restricted namespace: %d %s", status, answer)
 		}
 	}
@@ -175,7 +184,7 @@ func (c *installation) annotated(namespace, account, role string) {
 	}
 }
 
-// projected is the token that is projected into the pods of a workload.
+// projected returns the token volume of a workload's pods.
 func projected(workload kubetest.Object) kubetest.Object {
 	for _, volume := range at[[]any](workload, "spec", "template", "spec", "volumes") {
 		for _, source := range at[[]any](volume.(kubetest.Object), "projected", "sources") {
@@ -185,14 +194,15 @@ func projected(workload kubetest.Object) kubetest.Object {
 	return nil
 }
 
-// credential plays the runner: the Secret that the chart made is filled with the
-// rights that the chart gave, and stays filled when the release is upgraded.
+// credential acts as the runner. It stores a credential in the chart's Secret, with
+// the permissions of the chart's service account. The credential survives an
+// upgrade and a rollback.
 func (c *installation) credential(t *testing.T) {
 	c.t = t
 	const namespace = "rolebroker-runner-pod-identity"
 	as := func(name string) *clustersecret.Secret {
-		secret, err := clustersecret.New(clustersecret.Options{BaseURL: c.URL, CAFile: c.CAFile, Namespace: namespace, Name: name,
-			TokenFile: c.TokenFile(namespace, "rolebroker-runner")})
+		secret, err := clustersecret.New(clustersecret.Options{BaseURL: c.URL, CAFile: c.CAFile, Namespace: namespace,
+			Name: name, TokenFile: c.TokenFile(namespace, "rolebroker-runner")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,23 +230,26 @@ func (c *installation) credential(t *testing.T) {
 		t.Errorf("the runner reads another Secret: %v", err)
 	}
 	values := "testdata/rolebroker-runner/pod-identity.values.yaml"
-	c.helm("upgrade", "rolebroker-runner", "charts/rolebroker-runner", "--namespace", namespace, "--values", values, "--set", "grace=30m,podLabels.team=platform")
+	c.helm("upgrade", "rolebroker-runner", "charts/rolebroker-runner", "--namespace", namespace, "--values", values,
+		"--set", "grace=30m,podLabels.team=platform")
 	c.helm("rollback", "rolebroker-runner", "1", "--namespace", namespace)
 	if value, err := credential.Load(t.Context()); string(value) != "first" || err != nil {
 		t.Errorf("after an upgrade and a rollback there is %q, %v", value, err)
 	}
 	c.helm("uninstall", "rolebroker-runner", "--namespace", namespace)
-	if status, _ := c.Try(http.MethodGet, "/api/v1/namespaces/"+namespace+"/secrets/"+name, nil); status != http.StatusNotFound {
+	status, _ := c.Try(http.MethodGet, "/api/v1/namespaces/"+namespace+"/secrets/"+name, nil)
+	if status != http.StatusNotFound {
 		t.Errorf("after the release was uninstalled its credential is left: %d", status)
 	}
 }
 
-// adminKey runs the command that the notes of the release have.
+// adminKey runs the command in the notes of the release.
 func (c *installation) adminKey(t *testing.T) {
 	c.t = t
 	const namespace = "rolebroker-eks"
 	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/secrets", kubetest.Object{
-		"metadata": kubetest.Object{"name": "rolebroker-admin"}, "stringData": kubetest.Object{"admin-key": "a-key-of-24-characters-or-more"}}, nil)
+		"metadata":   kubetest.Object{"name": "rolebroker-admin"},
+		"stringData": kubetest.Object{"admin-key": "a-key-of-24-characters-or-more"}}, nil)
 	notes := c.helm("get", "notes", "rolebroker", "--namespace", namespace)
 	_, after, ok := strings.Cut(notes, "export ROLEBROKER_TOKEN=$(")
 	command, _, closed := strings.Cut(after, ")\n")
@@ -245,7 +258,8 @@ func (c *installation) adminKey(t *testing.T) {
 	}
 	kubectl := kubetest.Program(t, "kubectl")
 	shell := exec.Command("/bin/sh", "-c", command)
-	shell.Env = []string{"PATH=" + filepath.Dir(kubectl) + ":" + os.Getenv("PATH"), "KUBECONFIG=" + c.Kubeconfig, "HOME=" + t.TempDir()}
+	shell.Env = []string{"PATH=" + filepath.Dir(kubectl) + ":" + os.Getenv("PATH"), "KUBECONFIG=" + c.Kubeconfig,
+		"HOME=" + t.TempDir()}
 	if out, err := shell.CombinedOutput(); string(out) != "a-key-of-24-characters-or-more" {
 		t.Errorf("%s: %q, %v", command, out, err)
 	}

@@ -16,13 +16,13 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// inNode says that the test runs in the network of the node already.
+// inNode is set in the environment of a test that runs in the node's network.
 const inNode = "ROLEBROKER_TEST_IN_NODE"
 
 var nodePattern = regexp.MustCompile("(?ms)^<!-- node -->\n```sh\n(.*?)^```$")
 
-// network joins a node and a pod: the pod has a link to the node and one neighbour
-// there, to which everything goes, as with the VPC CNI plugin of AWS.
+// network connects a node and a pod: the pod has a link to the node, over which it
+// sends all packets to one neighbour, as with the VPC CNI plugin of AWS.
 const network = `set -eu
 ip link set lo up
 unshare --net sleep 300 & pod=$!
@@ -34,12 +34,14 @@ ip address add 10.1.1.1/32 dev node0
 ip route add 10.1.1.2/32 dev node0
 gateway=$(ip -o link show node0 | sed 's/.*ether \([^ ]*\).*/\1/')
 nsenter --target $pod --net sh -euc "ip link set lo up; ip address add 10.1.1.2/32 dev eth0; ip link set eth0 up
-  ip route add 169.254.1.1 dev eth0; ip route add default via 169.254.1.1 dev eth0; ip neighbour add 169.254.1.1 lladdr $gateway dev eth0"
+  ip route add 169.254.1.1 dev eth0; ip route add default via 169.254.1.1 dev eth0
+  ip neighbour add 169.254.1.1 lladdr $gateway dev eth0"
 export POD=$pod
 `
 
-// TestLinkLocalAddress has boto3 in a pod borrow at the link-local address of
-// its node, which the page has a node given. It needs root for the networks.
+// TestLinkLocalAddress has boto3 in a pod borrow at the link-local address of its
+// node. The command of the page adds the address to the node. The test needs root
+// to make networks.
 func TestLinkLocalAddress(t *testing.T) {
 	if os.Getenv(inNode) != "" {
 		borrowInPod(t)
@@ -56,13 +58,14 @@ func TestLinkLocalAddress(t *testing.T) {
 	}
 	command := nodePattern.FindStringSubmatch(string(text))
 	if command == nil {
-		t.Fatal("the page does not give a node the address")
+		t.Fatal("the page has no command that adds the address to a node")
 	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := exec.Command("unshare", "--net", "bash", "-c", network+command[1]+`"$0" -test.run '^TestLinkLocalAddress$' -test.count 1 -test.v`, self)
+	node := exec.Command("unshare", "--net", "bash", "-c",
+		network+command[1]+`"$0" -test.run '^TestLinkLocalAddress$' -test.count 1 -test.v`, self)
 	node.Env = append(os.Environ(), inNode+"=yes")
 	out, err := node.CombinedOutput()
 	if strings.Contains(string(out), "Operation not permitted") {
@@ -73,7 +76,7 @@ func TestLinkLocalAddress(t *testing.T) {
 	}
 }
 
-// borrowInPod is the test, in the network of the node.
+// borrowInPod is the test in the node's network.
 func borrowInPod(t *testing.T) {
 	tb := testbed.New(t, nil)
 	if _, err := tb.Admin.CreateRunner(t.Context(), api.RunnerRequest{Name: "node"}); err != nil {
@@ -84,14 +87,17 @@ func borrowInPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	startRunner(t, runner.Options{
-		Server: client.Options{URL: tb.URL}, State: runner.Folder(t.TempDir()), JoinToken: rolebroker.NewSecret(join.Token.Reveal()),
-		Grace: time.Hour, Listen: "169.254.170.23:8485", Program: "test",
+		Server: client.Options{URL: tb.URL}, State: runner.Folder(t.TempDir()),
+		JoinToken: rolebroker.NewSecret(join.Token.Reveal()),
+		Grace:     time.Hour, Listen: "169.254.170.23:8485", Program: "test",
 	})
 	token := filepath.Join(t.TempDir(), "token")
 	write(t, token, []byte(tb.Scout.Reveal()))
-	pod := exec.Command("nsenter", "--target", os.Getenv("POD"), "--net", python(t), "-c", "import boto3; print(boto3.Session().get_credentials().access_key)")
+	pod := exec.Command("nsenter", "--target", os.Getenv("POD"), "--net", python(t), "-c",
+		"import boto3; print(boto3.Session().get_credentials().access_key)")
 	pod.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23:8485/v1/credentials", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + token}
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23:8485/v1/credentials",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + token}
 	out, err := pod.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -105,7 +111,7 @@ func borrowInPod(t *testing.T) {
 	}
 }
 
-// python is one that has boto3: Debian's, when another comes first.
+// python returns a Python that has boto3: the first on PATH, or Debian's.
 func python(t *testing.T) string {
 	t.Helper()
 	for _, candidate := range []string{"python3", "/usr/bin/python3"} {

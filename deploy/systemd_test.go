@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The units are as systemd reads them, where there is systemd.
+// systemd-analyze accepts the units.
 func TestUnitsAreAsSystemdReadsThem(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
@@ -23,7 +23,7 @@ func TestUnitsAreAsSystemdReadsThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// It looks for the program.
+		// systemd-analyze checks that the program exists.
 		here := filepath.Join(t.TempDir(), filepath.Base(unit))
 		text := strings.Replace(string(content), "/usr/local/bin/rolebroker", "/bin/true", 1)
 		if err := os.WriteFile(here, []byte(text), 0o644); err != nil {

@@ -33,7 +33,9 @@ func TestWhatIsMeasuredIsRight(t *testing.T) {
 			t.Fatalf("%s: %v", r.name, err)
 		}
 		for _, f := range figures {
-			exact := f.Target == "exactly 1" || f.What == "expired credentials" || strings.HasPrefix(f.What, "answers other than 200") || strings.HasPrefix(f.What, "roles with another outcome")
+			exact := f.Target == "exactly 1" || f.What == "expired credentials" ||
+				strings.HasPrefix(f.What, "answers other than 200") ||
+				strings.HasPrefix(f.What, "roles with another outcome")
 			if !exact {
 				continue
 			}

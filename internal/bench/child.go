@@ -19,32 +19,32 @@ import (
 	"github.com/rolebroker/rolebroker/internal/server"
 )
 
-// childVariable is set in the environment of a process that this command
-// started to be one of the servers that are measured.
+// childVariable is set in the environment of the child processes of this command,
+// which are the servers that it measures.
 const childVariable = "ROLEBROKER_BENCH_CHILD"
 
 func isChild() bool { return os.Getenv(childVariable) != "" }
 
-// orders is what a child is told first, as JSON on its standard input.
+// orders are sent to a child first, as JSON on its standard input.
 type orders struct {
 	Database string // serve rolebroker with this database
-	Answer   []byte // else: the body that a bare handler answers
+	Answer   []byte // else: the body of a bare handler's responses
 	Profile  string // a file for a CPU profile; empty: none
 }
 
-// greeting is what a child answers to its orders.
+// greeting is the response of a child to its orders.
 type greeting struct {
 	URL      string
 	AdminKey string // of rolebroker
 }
 
-// usage is what a child answers to every value that follows its orders. It
-// ends when its standard input does, and so never outlives who started it.
+// usage is the response of a child to each further value. A child ends when its
+// standard input does, and therefore never outlives its parent.
 type usage struct {
-	CPU time.Duration // that the process used so far
+	CPU time.Duration // used by the process so far
 }
 
-// child is a server until in ends.
+// child runs a server until in ends.
 func child(in io.Reader, out io.Writer) error {
 	read, write := json.NewDecoder(in), json.NewEncoder(out)
 	var o orders
@@ -85,7 +85,7 @@ func (o orders) serve() (greeting, func(), error) {
 	return serveBare(o.Answer)
 }
 
-// serveRolebroker is `rolebroker server`, with the AWS identity of its
+// serveRolebroker runs a rolebroker server with the AWS identity of the
 // environment.
 func serveRolebroker(database string) (greeting, func(), error) {
 	cfg := config.DefaultServer()
@@ -109,8 +109,8 @@ func serveRolebroker(database string) (greeting, func(), error) {
 	return greeting{URL: running.URL(), AdminKey: key.Reveal()}, stop, nil
 }
 
-// serveBare answers every request with the same bytes: what net/http costs
-// when there is nothing to decide.
+// serveBare serves the same bytes for every request. It measures the cost of
+// net/http alone.
 func serveBare(body []byte) (greeting, func(), error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -126,7 +126,7 @@ func serveBare(body []byte) (greeting, func(), error) {
 	return greeting{URL: "http://" + listener.Addr().String()}, func() { bare.Close() }, nil
 }
 
-// childProcess is a child, as seen by who started it.
+// childProcess is a child, in its parent.
 type childProcess struct {
 	greeting
 	cmd   *exec.Cmd
@@ -171,14 +171,14 @@ func (c *childProcess) exchange(told, answer any) error {
 	return c.read.Decode(answer)
 }
 
-// cpu is the CPU time that the child used so far.
+// cpu returns the CPU time that the child has used so far.
 func (c *childProcess) cpu() (time.Duration, error) {
 	var u usage
 	err := c.exchange("usage", &u)
 	return u.CPU, err
 }
 
-// stop tells the child to end and waits until it has.
+// stop ends the child and waits for it.
 func (c *childProcess) stop() {
 	c.stdin.Close()
 	c.cmd.Wait()

@@ -11,13 +11,13 @@ import (
 	"github.com/rolebroker/rolebroker/internal/awssim"
 )
 
-// coldSTS is how long the simulated STS takes in row 2.
+// coldSTS is the latency of the simulated STS in row 2.
 const coldSTS = 100 * time.Millisecond
 
-// measureCold has a crowd ask for what nobody has yet, all at the same moment:
-// processes of one agent, of which each has opened its connection already.
-// Every crowd is of another agent, and before it one request alone does the
-// same for yet another agent.
+// measureCold has a crowd of clients of one agent request credentials that are not
+// cached, all at the same time, over connections that are already open. Each crowd
+// uses another agent. Before each crowd, a single request does the same for yet
+// another agent.
 func measureCold(ctx context.Context, l *lab) ([]figure, error) {
 	w, err := newWorld(ctx, l, "")
 	if err != nil {
@@ -44,13 +44,13 @@ func measureCold(ctx context.Context, l *lab) ([]figure, error) {
 	return coldFigures(l.crowd, crowds), nil
 }
 
-// crowd is what came of one.
+// crowd is the result of one crowd.
 type crowd struct {
-	alone  time.Duration // what one request alone took
-	last   time.Duration // what the last of the crowd took
+	alone  time.Duration // of a single request
+	last   time.Duration // of the slowest of the crowd
 	first  time.Duration
 	calls  int // of AssumeRole, for the whole crowd
-	others int // answers other than 200
+	others int // responses other than 200
 }
 
 func (w *world) crowd(ctx context.Context, n int, clients callers) (c crowd, err error) {
@@ -71,7 +71,7 @@ func (w *world) crowd(ctx context.Context, n int, clients callers) (c crowd, err
 	return c, err
 }
 
-// alone is how long one cold request takes.
+// alone measures one cold request.
 func (w *world) alone(ctx context.Context, agent string) (time.Duration, error) {
 	request, err := w.agent(ctx, agent)
 	if err != nil {
@@ -81,8 +81,7 @@ func (w *world) alone(ctx context.Context, agent string) (time.Duration, error) 
 	return took, err
 }
 
-// together has all of them ask at once, and says how long after that moment
-// each had its answer.
+// together sends all requests at once and returns the latency of each.
 func (all callers) together() (took []time.Duration, others int, err error) {
 	all.allow(0)
 	took = make([]time.Duration, len(all))

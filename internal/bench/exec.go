@@ -6,8 +6,8 @@ import (
 )
 
 // measureExec runs `rolebroker exec -- true` and `rolebroker credentials` with a
-// server that has the credentials already, in turns with `true` alone and with
-// the least Go program that does the same.
+// server that has the credentials cached, in turns with `true` alone and with a
+// minimal Go program that does the same.
 func measureExec(ctx context.Context, l *lab) ([]figure, error) {
 	program, err := l.rolebroker(ctx)
 	if err != nil {
@@ -47,7 +47,7 @@ func measureExec(ctx context.Context, l *lab) ([]figure, error) {
 			if err != nil {
 				return nil, err
 			}
-			if n > 0 { // the first asks STS, and reads the programs from disk
+			if n > 0 { // the first calls STS, and reads the programs from disk
 				*turn.runs = append(*turn.runs, r)
 			}
 		}
@@ -55,7 +55,7 @@ func measureExec(ctx context.Context, l *lab) ([]figure, error) {
 	return turns.figures(), nil
 }
 
-// startTurns are the turns of each program.
+// startTurns has the turns of each program.
 type startTurns struct{ exec, plainExec, alone, credentials, plainCredentials []ran }
 
 func (t startTurns) figures() []figure {
@@ -68,7 +68,8 @@ func (t startTurns) figures() []figure {
 		paired("exec -- true: wall time", "ms", each(t.exec, wall), plainIs, each(t.plainExec, wall)).atMost(2),
 		paired("exec -- true: CPU time", "ms", each(t.exec, cpu), plainIs, each(t.plainExec, cpu)),
 		single("credentials: wall time", median(each(t.credentials, wall)), "ms").noMoreThan(13),
-		paired("credentials: wall time", "ms", each(t.credentials, wall), plainIs, each(t.plainCredentials, wall)).atMost(2),
+		paired("credentials: wall time", "ms", each(t.credentials, wall), plainIs,
+			each(t.plainCredentials, wall)).atMost(2),
 		paired("credentials: CPU time", "ms", each(t.credentials, cpu), plainIs, each(t.plainCredentials, cpu)),
 	}
 }

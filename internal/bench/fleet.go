@@ -11,11 +11,11 @@ import (
 	"github.com/rolebroker/rolebroker/internal/awssim"
 )
 
-// fleetSTS is how long the simulated STS takes in row 3.
+// fleetSTS is the latency of the simulated STS in row 3.
 const fleetSTS = 50 * time.Millisecond
 
-// measureFleet starts many `rolebroker exec` of one agent at once, when nobody
-// has that agent's credentials yet. The reference is one alone.
+// measureFleet starts many `rolebroker exec` of one agent at once, while no
+// credentials of that agent are cached. The reference is a single one.
 func measureFleet(ctx context.Context, l *lab) ([]figure, error) {
 	program, err := l.rolebroker(ctx)
 	if err != nil {
@@ -49,7 +49,7 @@ func measureFleet(ctx context.Context, l *lab) ([]figure, error) {
 	}, nil
 }
 
-// fleet runs so many exec of a new agent at once.
+// fleet runs n exec of a new agent at once.
 func (w *world) fleet(ctx context.Context, program, agent string, size int) (calls int, took time.Duration, err error) {
 	token, err := newAgent(ctx, w.admin, agent)
 	if err != nil {
@@ -66,10 +66,10 @@ func (w *world) fleet(ctx context.Context, program, agent string, size int) (cal
 	return w.aws.assumed() - before, time.Since(start), errors.Join(errs...)
 }
 
-// ran is what running a program took.
+// ran is the cost of running a program.
 type ran struct {
 	wall time.Duration
-	cpu  time.Duration // of the program and of what it ran
+	cpu  time.Duration // of the program and its children
 }
 
 func execute(ctx context.Context, env []string, program string, args ...string) (ran, error) {
@@ -86,7 +86,7 @@ func execute(ctx context.Context, env []string, program string, args ...string) 
 	return ran{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, nil
 }
 
-// limited keeps the start of what is written to it.
+// limited is a writer that keeps the first bytes only.
 type limited []byte
 
 func (l *limited) Write(p []byte) (int, error) {

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// adminKey is what the servers of row 6 are told to take; they live for seconds.
+// adminKey is the admin key of the servers of row 6, which live for seconds.
 const adminKey = "bench-bench-bench-bench-bench"
 
-// measureIdle starts `rolebroker server`, on a database that is there already
-// and on none, in turns with a plain Go program that serves HTTP.
+// measureIdle starts `rolebroker server`, on an existing database and without one,
+// in turns with a plain Go program that serves HTTP.
 func measureIdle(ctx context.Context, l *lab) ([]figure, error) {
 	program, err := l.rolebroker(ctx)
 	if err != nil {
@@ -54,21 +54,23 @@ func measureIdle(ctx context.Context, l *lab) ([]figure, error) {
 	return idleFigures(again, fresh, bare), nil
 }
 
-// born is what a server was like that has just started.
+// born has measurements of a server that has just started.
 type born struct {
-	ready    time.Duration // until the first good answer
-	resident int64         // bytes in memory, after use; 0: not known
+	ready    time.Duration // until its first successful response
+	resident int64         // bytes in memory, after use; 0: unknown
 }
 
 // birth starts a server on a database, and stops it.
-func (l *lab) birth(ctx context.Context, aws *cloud, program, database string, use func(ctx context.Context, url string) error) (born, error) {
+func (l *lab) birth(ctx context.Context, aws *cloud, program, database string,
+	use func(ctx context.Context, url string) error) (born, error) {
 	env := cleanEnv(append(aws.env(), "ROLEBROKER_ADMIN_KEY="+adminKey)...)
 	return birth(ctx, env, use, program, "server", "--database", database, "--listen")
 }
 
-// birth starts a program whose last argument is the address to listen on,
-// waits until it answers, has it used, and stops it.
-func birth(ctx context.Context, env []string, use func(ctx context.Context, url string) error, program string, args ...string) (b born, err error) {
+// birth starts a program whose last argument is the address to listen on, waits
+// until it responds, calls use, and stops it.
+func birth(ctx context.Context, env []string, use func(ctx context.Context, url string) error, program string,
+	args ...string) (b born, err error) {
 	address, err := freeAddress()
 	if err != nil {
 		return b, err
@@ -102,7 +104,7 @@ func birth(ctx context.Context, env []string, use func(ctx context.Context, url 
 	return b, err
 }
 
-// freeAddress is an address that was free a moment ago.
+// freeAddress returns an address that was free a moment ago.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -112,7 +114,7 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// answers waits until a GET is answered with 200.
+// answers waits until a GET returns 200.
 func answers(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -132,7 +134,7 @@ func answers(ctx context.Context, url string) error {
 	return fmt.Errorf("%s: no answer: %w", url, ctx.Err())
 }
 
-// borrowOnce arranges a new server, and has an agent borrow its one role.
+// borrowOnce sets up a new server and has an agent borrow its one role.
 func borrowOnce(ctx context.Context, url string) error {
 	admin, err := arrange(ctx, url, adminKey)
 	if err != nil {
@@ -155,9 +157,11 @@ func idleFigures(again, fresh, bare []born) []figure {
 		paired("ready, with a new database", "ms", each(fresh, ready), bareIs, each(bare, ready)).noMoreThan(300),
 	}
 	if !usageIsKnown {
-		return append(figures, notHere("resident memory, idle", "≤ 40 MiB"), notHere("resident memory, one warm role", "≤ 40 MiB"))
+		return append(figures, notHere("resident memory, idle", "≤ 40 MiB"),
+			notHere("resident memory, one warm role", "≤ 40 MiB"))
 	}
 	return append(figures,
 		paired("resident memory, idle", "MiB", each(again, resident), bareIs, each(bare, resident)).noMoreThan(40),
-		paired("resident memory, one warm role", "MiB", each(fresh, resident), bareIs, each(bare, resident)).noMoreThan(40))
+		paired("resident memory, one warm role", "MiB", each(fresh, resident), bareIs,
+			each(bare, resident)).noMoreThan(40))
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// lab is what the rows share: a temporary folder, and the programs in it.
+// lab is shared by the rows: a temporary folder with programs.
 type lab struct {
 	plan
 	dir      string
@@ -27,13 +27,14 @@ func newLab(p plan, profiles string) (*lab, error) {
 
 func (l *lab) close() { os.RemoveAll(l.dir) }
 
-// rolebroker is the path of the program that is measured, built at first use.
+// rolebroker returns the path of the program that is measured. It builds it at
+// first use.
 func (l *lab) rolebroker(ctx context.Context) (string, error) {
 	return l.build(ctx, "rolebroker", "github.com/rolebroker/rolebroker/cmd/rolebroker")
 }
 
-// plain is the path of the program that rolebroker is compared with, built at
-// first use.
+// plain returns the path of the program that rolebroker is compared with. It
+// builds it at first use.
 func (l *lab) plain(ctx context.Context) (string, error) {
 	return l.build(ctx, "plain", "github.com/rolebroker/rolebroker/internal/bench/plain")
 }
@@ -54,14 +55,14 @@ func (l *lab) build(ctx context.Context, name, what string) (string, error) {
 	return path, err
 }
 
-// path is a path in the temporary folder that nobody else uses.
+// path returns an unused path in the temporary folder.
 func (l *lab) path(pattern string) (string, error) {
 	dir, err := os.MkdirTemp(l.dir, "")
 	return filepath.Join(dir, pattern), err
 }
 
-// cleanEnv is the environment without anything that configures rolebroker or
-// AWS, and with the variables given.
+// cleanEnv returns the environment without the settings of rolebroker and AWS,
+// and with the given variables.
 func cleanEnv(add ...string) []string {
 	var env []string
 	for _, v := range os.Environ() {

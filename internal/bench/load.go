@@ -13,30 +13,32 @@ import (
 	"time"
 )
 
-// caller is a client that costs little: one keep-alive connection, one request
-// that is always the same, and no more of HTTP/1.1 than it takes to find the
-// end of an answer. It is used by one goroutine at a time.
+// caller is a cheap HTTP/1.1 client: it has one keep-alive connection, sends the
+// same request each time, and parses only what it needs to find the end of a
+// response. One goroutine may use it at a time.
 type caller struct {
 	conn    net.Conn
 	request []byte
 	buf     []byte
 }
 
-// maxAnswer bounds an answer, with its headers. Credentials take some 1,500 bytes.
+// maxAnswer bounds a response with its headers. Credentials take some 1,500 bytes.
 const maxAnswer = 16 << 10
 
-// patience is how much longer than planned anything may take before it is an error.
+// patience is how much longer than planned a measurement may take before it is an
+// error.
 const patience = 30 * time.Second
 
-// answer is what came back. The body is valid until the next request.
+// answer is a response. Its body is valid until the next request.
 type answer struct {
 	status int
 	body   []byte
 }
 
-// askFor is a request for the default role of the agent with this token.
+// askFor returns a request for the default role of the token's agent.
 func askFor(token string) []byte {
-	return []byte("GET /v1/credentials HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAuthorization: " + token + "\r\n\r\n")
+	return []byte("GET /v1/credentials HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nAuthorization: " + token +
+		"\r\n\r\n")
 }
 
 // dial opens n connections to a server.
@@ -54,7 +56,7 @@ func dial(ctx context.Context, url string, n int, request []byte) (callers, erro
 	return all, nil
 }
 
-// ask sends the request and reads the answer.
+// ask sends the request and reads the response.
 func (c *caller) ask() (answer, error) {
 	if _, err := c.conn.Write(c.request); err != nil {
 		return answer{}, err
@@ -81,7 +83,7 @@ var (
 	version     = []byte("HTTP/1.1 ")
 )
 
-// parseAnswer is the answer that read holds; false if some of it is still to come.
+// parseAnswer parses the response in read. It returns false if it is incomplete.
 func parseAnswer(read []byte) (a answer, whole bool, err error) {
 	end := bytes.Index(read, endOfHeader)
 	if end < 0 {
@@ -100,7 +102,7 @@ func parseAnswer(read []byte) (a answer, whole bool, err error) {
 	return answer{status: status, body: body}, len(body) >= want, nil
 }
 
-// decimal is the number at the start of b.
+// decimal parses the number at the start of b.
 func decimal(b []byte) (n int, ok bool) {
 	for i, c := range b {
 		if c < '0' || c > '9' {
@@ -120,17 +122,17 @@ func (all callers) close() {
 	}
 }
 
-// allow gives all of them so much time, and some more, before reading fails.
+// allow sets the deadline of all callers to d plus patience.
 func (all callers) allow(d time.Duration) {
 	for _, c := range all {
 		c.conn.SetDeadline(time.Now().Add(d + patience))
 	}
 }
 
-// turn is what came of asking as fast as the answers come.
+// turn is the result of sending requests as fast as the responses come.
 type turn struct {
 	asked     int
-	bad       int // answers that were anything but the right ones
+	bad       int // unexpected responses
 	took      time.Duration
 	cpu       time.Duration // of the server
 	latencies []time.Duration
@@ -139,7 +141,7 @@ type turn struct {
 func (t turn) perSecond() float64 { return float64(t.asked) / t.took.Seconds() }
 func (t turn) cpuEach() float64   { return float64(t.cpu.Microseconds()) / float64(t.asked) }
 
-// drive has all callers ask, one request after the other each, for a time.
+// drive has all callers send requests, one after the other each, for a time.
 func (all callers) drive(ctx context.Context, d time.Duration, right []byte) (turn, error) {
 	all.allow(d)
 	parts, errs := make([]turn, len(all)), make([]error, len(all))
@@ -176,7 +178,7 @@ func (c *caller) drive(ctx context.Context, until time.Time, right []byte) (turn
 	return t, nil
 }
 
-// askOnce asks over a connection of its own, and says how long that took.
+// askOnce sends a request over a new connection and returns its latency.
 func askOnce(ctx context.Context, url string, request []byte) ([]byte, time.Duration, error) {
 	one, err := dial(ctx, url, 1, request)
 	if err != nil {

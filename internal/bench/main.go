@@ -1,5 +1,5 @@
-// Bench measures what rolebroker promises about speed and size, and prints
-// each promise beside what came of it.
+// Bench measures the speed and size of rolebroker, and prints each target beside
+// the result.
 //
 //	go run ./internal/bench                 everything, some three minutes
 //	go run ./internal/bench -rows 1,4       those rows only
@@ -16,19 +16,18 @@
 //	6  a server that has just started
 //	7  validating an integration of 1,000 roles
 //
-// Nothing is compared with a number from another day or another machine: each
-// row has a reference, such as a bare net/http handler that answers the same
-// bytes, which is measured in the same run and in turns with the program, so
-// that whatever else the machine is doing is done to both. What is printed is
-// the median of the turns, and of their ratios.
+// Results are never compared with those of another day or machine. Each row has a
+// reference, such as a bare net/http handler that serves the same bytes. It is
+// measured in the same run, in turns with the program, so that other load on the
+// machine affects both. The table has the medians of the turns and of their ratios.
 //
-// The servers are processes of their own, so that their CPU time can be told
-// from the load generator's: the command starts itself again. AWS is simulated
-// in the process that measures. CPU time and memory are measured on Linux only.
+// The servers are separate processes, so that their CPU time does not include that
+// of the load generator: the command starts itself again. AWS is simulated in the
+// measuring process. CPU time and memory are measured on Linux only.
 //
-// The command refuses to be a test. A promise that was not kept is printed as
-// MISSED and is no failure, because another load on the machine is no defect of
-// the program; with -strict it is.
+// The command is not a test. A missed target is printed as MISSED and is no
+// failure, because it may be due to other load on the machine; with -strict it is
+// a failure.
 //
 //	what                       measured    reference                ratio  target
 //	1  requests per second     21,394 /s   23,011 /s bare net/http  0.93   ≥ 0.92  ok
@@ -98,7 +97,7 @@ func parse(args []string) (settings, error) {
 	return s, err
 }
 
-// choose finds the rows of a comma-separated list of numbers.
+// choose returns the rows of a comma-separated list of numbers.
 func choose(list string) ([]row, error) {
 	if list == "" {
 		return rows, nil
@@ -114,8 +113,8 @@ func choose(list string) ([]row, error) {
 	return chosen, nil
 }
 
-// run measures the rows that args name and prints them to the standard output.
-// A row that could not be measured does not keep the others from it.
+// run measures the rows that args name and prints them. If a row cannot be
+// measured, the others still are.
 func run(ctx context.Context, args []string) error {
 	s, err := parse(args)
 	if err != nil {

@@ -16,14 +16,14 @@ import (
 
 const (
 	renewalLifetime = 6 * time.Second       // of the credentials in row 4
-	renewalSTS      = 50 * time.Millisecond // how long the simulated STS takes
-	pollEvery       = 20 * time.Millisecond // how often each poller asks
-	slow            = 25 * time.Millisecond // from here on a poll may have waited for STS
+	renewalSTS      = 50 * time.Millisecond // the latency of the simulated STS
+	pollEvery       = 20 * time.Millisecond // the interval of each poller
+	slow            = 25 * time.Millisecond // a poll that takes this long may have waited for STS
 )
 
-// measureRenewal polls for credentials that live for a few seconds, so that
-// they are renewed many times meanwhile. Each poller asks a bare handler too,
-// before or after, so that both have the same bad moments.
+// measureRenewal polls for credentials that live for a few seconds, so that they
+// are renewed many times. Each poller also polls a bare handler, before or after,
+// so that both are affected by the same disturbances.
 func measureRenewal(ctx context.Context, l *lab) ([]figure, error) {
 	w, err := newWorld(ctx, l, "")
 	if err != nil {
@@ -54,7 +54,7 @@ func measureRenewal(ctx context.Context, l *lab) ([]figure, error) {
 	return l.renewalFigures(ours, theirs, w.aws.Assumed(), calls), nil
 }
 
-// polled is one answer.
+// polled is the result of one poll.
 type polled struct {
 	asked, answered time.Time
 	status          int
@@ -63,10 +63,10 @@ type polled struct {
 
 func (p polled) took() time.Duration { return p.answered.Sub(p.asked) }
 
-// left is how long the credentials were good for when they arrived.
+// left returns the remaining lifetime of the credentials when they arrived.
 func (p polled) left() time.Duration { return p.expires.Sub(p.answered) }
 
-// poll has as many pollers as there are connections ask both servers.
+// poll runs as many pollers as there are connections.
 func (l *lab) poll(ctx context.Context, a, b string, request []byte) (as, bs []polled, err error) {
 	var clients [2]callers
 	for i, url := range []string{a, b} {
@@ -93,7 +93,7 @@ func (l *lab) poll(ctx context.Context, a, b string, request []byte) (as, bs []p
 	return as, bs, errors.Join(append(errs, ctx.Err())...)
 }
 
-// poller asks two servers in turns.
+// poller polls two servers in turns.
 type poller struct {
 	servers [2]*caller
 	answers [2][]polled
@@ -129,12 +129,12 @@ func poll(c *caller) (polled, error) {
 	return p, err
 }
 
-// history is what happened to the polls of one server.
+// history summarises the polls of one server.
 type history struct {
-	others     int // answers other than 200
+	others     int // responses other than 200
 	expired    int
 	slow       int
-	waited     int // were slow while STS was being asked
+	waited     int // slow ones during a call to STS
 	left       time.Duration
 	p99, worst time.Duration
 }
@@ -163,8 +163,8 @@ func newHistory(polls []polled, calls []awssim.AssumeRoleCall) history {
 	return h
 }
 
-// overlaps says whether a call to STS was under way during the poll, or had
-// ended just before.
+// overlaps says whether a call to STS was under way during the poll or had just
+// ended.
 func (p polled) overlaps(call awssim.AssumeRoleCall) bool {
 	return p.asked.Before(call.Time.Add(renewalSTS+slow)) && p.answered.After(call.Time)
 }
@@ -174,9 +174,12 @@ func (l *lab) renewalFigures(polls, barePolls []polled, calls []awssim.AssumeRol
 	third := renewalLifetime.Seconds() / 3
 	least := math.Ceil(l.renewing.Seconds() / (2 * third))
 	return []figure{
-		single(fmt.Sprintf("of %s polls, waited for a renewal (over %v)", number(float64(len(polls))), slow), float64(ours.waited), "").
-			against(float64(theirs.waited), bareHandler).target("none, or no more than bare", ours.waited <= theirs.waited),
-		single(fmt.Sprintf("polls over %v at any time", slow), float64(ours.slow), "").against(float64(theirs.slow), bareHandler),
+		single(fmt.Sprintf("of %s polls, waited for a renewal (over %v)", number(float64(len(polls))), slow),
+			float64(ours.waited), "").
+			against(float64(theirs.waited), bareHandler).target("none, or no more than bare",
+			ours.waited <= theirs.waited),
+		single(fmt.Sprintf("polls over %v at any time", slow), float64(ours.slow), "").against(float64(theirs.slow),
+			bareHandler),
 		single("p99", milliseconds(ours.p99), "ms").against(milliseconds(theirs.p99), bareHandler),
 		single("slowest poll", milliseconds(ours.worst), "ms").against(milliseconds(theirs.worst), bareHandler),
 		single(fmt.Sprintf("least lifetime left, of %v", renewalLifetime), ours.left.Seconds(), "s").

@@ -15,14 +15,14 @@ import (
 type figure struct {
 	Row       int       `json:"row"`
 	What      string    `json:"what"`
-	Measured  *quantity `json:"measured"` // null: it cannot be measured on this system
+	Measured  *quantity `json:"measured"` // null: not measurable on this system
 	Reference *quantity `json:"reference,omitempty"`
-	Ratio     float64   `json:"ratio,omitempty"`  // of measured to reference; 0: says nothing here
+	Ratio     float64   `json:"ratio,omitempty"`  // of measured to reference; 0: none
 	Target    string    `json:"target,omitempty"` // empty: for context only
 	Verdict   verdict   `json:"verdict,omitempty"`
 }
 
-// quantity is a value, and for a reference whose it is.
+// quantity is a value, and for a reference its name.
 type quantity struct {
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit,omitempty"`
@@ -37,8 +37,8 @@ const (
 	missed verdict = "MISSED"
 )
 
-// paired compares turns of the program with the turns of a reference beside
-// them: the medians of both, and the median of the ratios turn by turn.
+// paired compares turns of the program with turns of a reference: the medians of
+// both, and the median of the ratios of turns.
 func paired(what, unit string, measured []float64, of string, reference []float64) figure {
 	ratios := make([]float64, len(measured))
 	for i := range measured {
@@ -52,12 +52,12 @@ func paired(what, unit string, measured []float64, of string, reference []float6
 	}
 }
 
-// single is a value with no reference.
+// single is a value without a reference.
 func single(what string, value float64, unit string) figure {
 	return figure{What: what, Measured: &quantity{Value: value, Unit: unit}}
 }
 
-// notHere is a figure that this system does not give.
+// notHere is a figure that this system cannot measure.
 func notHere(what, target string) figure { return figure{What: what, Target: target} }
 
 // against adds a reference, and the ratio to it unless one of them is zero.
@@ -69,7 +69,7 @@ func (f figure) against(value float64, of string) figure {
 	return f
 }
 
-// target says what was wanted, and whether it was met.
+// target sets the target and whether it was met.
 func (f figure) target(words string, met bool) figure {
 	f.Target, f.Verdict = words, missed
 	if met {
@@ -96,7 +96,7 @@ func (f figure) noMoreThan(value float64) figure {
 	return f.target(words, f.Measured.Value <= value)
 }
 
-// report is what came of a run.
+// report is the result of a run.
 type report struct {
 	Go      string   `json:"go"`
 	System  string   `json:"system"`
@@ -105,7 +105,8 @@ type report struct {
 }
 
 func newReport() *report {
-	return &report{Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0), Figures: []figure{}}
+	return &report{Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0),
+		Figures: []figure{}}
 }
 
 func (r *report) add(of row, figures []figure) {
@@ -143,7 +144,8 @@ func (r *report) table(w io.Writer) error {
 		if f.Row != last {
 			number, last = strconv.Itoa(f.Row), f.Row
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", number, f.What, f.measured(), f.reference(), f.ratio(), f.Target, f.Verdict)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", number, f.What, f.measured(), f.reference(), f.ratio(), f.Target,
+			f.Verdict)
 	}
 	fmt.Fprintf(t, "%s, %s, %d CPUs\n", r.System, r.Go, r.CPUs)
 	return t.Flush()
@@ -172,7 +174,7 @@ func (f figure) ratio() string {
 
 func (q quantity) String() string { return strings.TrimSpace(number(q.Value) + " " + q.Unit) }
 
-// number has three digits or so, and commas between thousands.
+// number formats a value with about three digits, and commas between thousands.
 func number(v float64) string {
 	switch size := math.Abs(v); {
 	case v == math.Trunc(v) || size >= 1000:

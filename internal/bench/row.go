@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// row is one promise, or a few that are measured together.
+// row is one target, or a few that are measured together.
 type row struct {
 	number  int
 	name    string
 	measure func(context.Context, *lab) ([]figure, error)
 }
 
-// rows are in the order in which they are numbered.
+// rows are in the order of their numbers.
 var rows = []row{
 	{1, "warm GET /v1/credentials over keep-alive connections", measureWarm},
 	{2, "a crowd that asks cold, at once", measureCold},
@@ -23,16 +23,16 @@ var rows = []row{
 	{7, "validating an integration of many roles", measureValidate},
 }
 
-// plan is how much is measured.
+// plan is the extent of a measurement.
 type plan struct {
 	connections int           // rows 1 and 4: keep-alive connections
 	warmUp      time.Duration // row 1: before the first turn
 	turns       int           // row 1: of each side
-	turn        time.Duration // row 1: how long one is
-	crowd       int           // row 2: who ask at once
-	crowds      int           // row 2: how often
-	fleet       int           // row 3: how many exec run at once
-	fleets      int           // row 3: how often
+	turn        time.Duration // row 1: of one turn
+	crowd       int           // row 2: concurrent clients
+	crowds      int           // row 2: repetitions
+	fleet       int           // row 3: concurrent exec
+	fleets      int           // row 3: repetitions
 	renewing    time.Duration // row 4
 	runs        int           // row 5: of each program
 	starts      int           // row 6: of each server

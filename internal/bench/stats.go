@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// median is the value in the middle; 0 of nothing.
+// median returns the median, or 0 if there are no values.
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
@@ -18,8 +18,8 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// percentile is the duration that the share p of all do not exceed; 0 of
-// nothing. It sorts them.
+// percentile returns the duration that the share p of all does not exceed, or 0 if
+// there are none. It sorts all.
 func percentile(durations []time.Duration, p float64) time.Duration {
 	if len(durations) == 0 {
 		return 0
@@ -28,10 +28,10 @@ func percentile(durations []time.Duration, p float64) time.Duration {
 	return durations[min(int(p*float64(len(durations))), len(durations)-1)]
 }
 
-// milliseconds is how the table shows a duration.
+// milliseconds converts a duration to a quantity of the table.
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// each makes a column of what one turn after the other gave.
+// each collects a value of every turn.
 func each[T any](turns []T, value func(T) float64) []float64 {
 	column := make([]float64, len(turns))
 	for i, t := range turns {

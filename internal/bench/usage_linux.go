@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// usageIsKnown says that cpuTime and residentMemory can be had on this system.
+// usageIsKnown says that cpuTime and residentMemory work on this system.
 const usageIsKnown = true
 
-// cpuTime is what this process used so far, in the kernel too.
+// cpuTime returns the user and system time of this process.
 func cpuTime() time.Duration {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
@@ -21,7 +21,7 @@ func cpuTime() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// residentMemory is what a process has in memory, in bytes.
+// residentMemory returns the resident memory of a process in bytes.
 //
 // Source: proc_pid_status(5), VmRSS.
 func residentMemory(pid int) (int64, error) {

@@ -13,12 +13,12 @@ import (
 	"github.com/rolebroker/rolebroker/internal/config"
 )
 
-// validateSTS is how long the simulated STS takes in row 7.
+// validateSTS is the latency of the simulated STS in row 7.
 const validateSTS = 50 * time.Millisecond
 
-// measureValidate has a server with its default settings validate an
-// integration of many roles. The least that can take is one STS call after the
-// other in each of its lanes.
+// measureValidate has a server with default settings validate an integration of
+// many roles. The least possible time is that of consecutive STS calls in each of
+// its concurrent lanes.
 func measureValidate(ctx context.Context, l *lab) ([]figure, error) {
 	w, err := newWorld(ctx, l, "")
 	if err != nil {
@@ -28,13 +28,15 @@ func measureValidate(ctx context.Context, l *lab) ([]figure, error) {
 	many := api.IntegrationRequest{Name: "many", DefaultRole: "role-0"}
 	for i := range l.validated {
 		name := fmt.Sprintf("Role%d", i)
-		many.Roles = append(many.Roles, api.RoleRequest{Name: fmt.Sprintf("role-%d", i), ARN: "arn:aws:iam::" + customerAccount + ":role/" + name, Region: "us-east-1"})
+		many.Roles = append(many.Roles, api.RoleRequest{Name: fmt.Sprintf("role-%d", i),
+			ARN: "arn:aws:iam::" + customerAccount + ":role/" + name, Region: "us-east-1"})
 	}
 	made, err := w.admin.CreateIntegration(ctx, many, api.ValidateSkip)
 	if err != nil {
 		return nil, err
 	}
-	closed := strings.Replace(trustPolicy, `"Action"`, `"Condition":{"StringEquals":{"sts:ExternalId":"`+made.ExternalID+`"}},"Action"`, 1)
+	closed := strings.Replace(trustPolicy, `"Action"`,
+		`"Condition":{"StringEquals":{"sts:ExternalId":"`+made.ExternalID+`"}},"Action"`, 1)
 	for i := range l.validated {
 		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: fmt.Sprintf("Role%d", i), TrustPolicy: closed})
 	}
@@ -59,15 +61,17 @@ func measureValidate(ctx context.Context, l *lab) ([]figure, error) {
 		}
 	}
 	return []figure{
-		single(fmt.Sprintf("validating %s roles, %d at a time, STS at %v", number(float64(l.validated)), defaults.ValidationConcurrency, validateSTS), took.Seconds(), "s").
+		single(fmt.Sprintf("validating %s roles, %d at a time, STS at %v", number(float64(l.validated)),
+			defaults.ValidationConcurrency, validateSTS), took.Seconds(), "s").
 			against(least.Seconds(), "STS alone").atMost(1.2),
-		single("most STS calls within a second", float64(busiestSecond(w.aws.Assumed())), "").noMoreThan(float64(defaults.ValidationRate)),
+		single("most STS calls within a second", float64(busiestSecond(w.aws.Assumed())),
+			"").noMoreThan(float64(defaults.ValidationRate)),
 		single("the first outcome is told after", milliseconds(first), "ms"),
 		single("roles with another outcome than theirs", float64(wrong), "").noMoreThan(0),
 	}, nil
 }
 
-// busiestSecond is how many calls arrived within some second, at most.
+// busiestSecond returns the largest number of calls within one second.
 func busiestSecond(calls []awssim.AssumeRoleCall) (most int) {
 	slices.SortFunc(calls, func(a, b awssim.AssumeRoleCall) int { return a.Time.Compare(b.Time) })
 	first := 0

@@ -10,8 +10,8 @@ import (
 
 const bareHandler = "bare net/http"
 
-// measureWarm asks for credentials that are there already, as fast as the
-// answers come, and asks a bare handler that answers the same bytes in turns.
+// measureWarm requests cached credentials as fast as the responses come, in turns
+// with a bare handler that serves the same bytes.
 func measureWarm(ctx context.Context, l *lab) ([]figure, error) {
 	profiles, err := l.profileFiles("rolebroker", "bare")
 	if err != nil {
@@ -42,8 +42,8 @@ func measureWarm(ctx context.Context, l *lab) ([]figure, error) {
 	return warmFigures(l.connections, ours, theirs), nil
 }
 
-// alternate drives two servers in turns, after a turn of each to warm up. Who
-// is first changes each time.
+// alternate drives two servers in turns, after a turn of each to warm up. The
+// first one changes each time.
 func (l *lab) alternate(ctx context.Context, a, b *childProcess, request, right []byte) (as, bs []turn, err error) {
 	sides := [2]*childProcess{a, b}
 	var clients [2]callers
@@ -68,7 +68,7 @@ func (l *lab) alternate(ctx context.Context, a, b *childProcess, request, right 
 	return turns[0], turns[1], nil
 }
 
-// metered is one turn, with the CPU time that the server used for it.
+// metered measures one turn and the CPU time of the server.
 func metered(ctx context.Context, server *childProcess, clients callers, d time.Duration, right []byte) (turn, error) {
 	before, err := server.cpu()
 	if err != nil {
@@ -111,7 +111,8 @@ func sum(turns []turn, value func(turn) int) float64 {
 	return float64(total)
 }
 
-// profileFiles are where the servers' CPU profiles go; empty names without -profiles.
+// profileFiles returns the files of the servers' CPU profiles. Without -profiles
+// the names are empty.
 func (l *lab) profileFiles(servers ...string) ([]string, error) {
 	paths := make([]string, len(servers))
 	if l.profiles == "" {

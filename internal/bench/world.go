@@ -17,10 +17,11 @@ const (
 	customerAccount = "444455556666" // whose role is lent
 )
 
-const trustPolicy = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platformAccount + `"},"Action":"sts:AssumeRole"}}`
+const trustPolicy = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platformAccount +
+	`"},"Action":"sts:AssumeRole"}}`
 
-// cloud is a simulated AWS that listens: a role to lend, and an identity for a
-// server to lend it with.
+// cloud is a simulated AWS that listens. It has a role to lend and an identity for
+// the server.
 type cloud struct {
 	*awssim.AWS
 	listening *awssim.Server
@@ -38,7 +39,8 @@ func newCloud() (*cloud, error) {
 	return &cloud{AWS: aws, listening: listening, operator: operator}, nil
 }
 
-// env is the environment in which a server finds this AWS, and nothing else of AWS.
+// env returns the settings with which a server uses this AWS and nothing else of
+// AWS.
 func (c *cloud) env() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + c.listening.URL,
@@ -50,7 +52,7 @@ func (c *cloud) env() []string {
 	}
 }
 
-// assumed is how many AssumeRole calls have arrived.
+// assumed returns the number of AssumeRole calls so far.
 func (c *cloud) assumed() int { return c.Calls("AssumeRole") }
 
 // world is a server on a simulated AWS, with one integration of one role.
@@ -81,7 +83,7 @@ func newWorld(ctx context.Context, l *lab, profile string) (w *world, err error)
 	return w, err
 }
 
-// close may be called on a world that is not complete.
+// close may be called on an incomplete world.
 func (w *world) close() {
 	if w.server != nil {
 		w.server.stop()
@@ -93,18 +95,20 @@ func (w *world) close() {
 
 const integration = "production"
 
-// arrange gives a new server its integration.
+// arrange creates the integration on a new server.
 func arrange(ctx context.Context, url, adminKey string) (*client.Client, error) {
 	admin, err := client.New(client.Options{URL: url, Token: rolebroker.NewSecret(adminKey)})
 	if err != nil {
 		return nil, err
 	}
-	_, err = admin.CreateIntegration(ctx, api.IntegrationRequest{Name: integration, DefaultRole: "readonly", Roles: []api.RoleRequest{
-		{Name: "readonly", ARN: "arn:aws:iam::" + customerAccount + ":role/ReadOnly", Region: "us-east-1"}}}, api.ValidateSkip)
+	_, err = admin.CreateIntegration(ctx, api.IntegrationRequest{Name: integration, DefaultRole: "readonly",
+		Roles: []api.RoleRequest{
+			{Name: "readonly", ARN: "arn:aws:iam::" + customerAccount + ":role/ReadOnly", Region: "us-east-1"}}},
+		api.ValidateSkip)
 	return admin, err
 }
 
-// newAgent makes an agent that may borrow the role, and a token for it.
+// newAgent creates an agent that may borrow the role, and a token for it.
 func newAgent(ctx context.Context, admin *client.Client, name string) (token string, err error) {
 	if _, err := admin.CreateAgent(ctx, api.AgentRequest{Name: name}); err != nil {
 		return "", err
@@ -119,7 +123,7 @@ func newAgent(ctx context.Context, admin *client.Client, name string) (token str
 	return string(made.Token), nil
 }
 
-// agent makes an agent of this world, and the request it will send.
+// agent creates an agent and returns the request that it sends.
 func (w *world) agent(ctx context.Context, name string) (request []byte, err error) {
 	token, err := newAgent(ctx, w.admin, name)
 	return askFor(token), err

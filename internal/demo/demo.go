@@ -1,11 +1,11 @@
-// Package demo shows rolebroker whole, on one machine with nothing configured:
-// a server with a SQLite database in a temporary folder, a simulated AWS, an
+// Package demo demonstrates rolebroker on one machine without configuration: a
+// server with a SQLite database in a temporary folder, a simulated AWS, an
 // integration of three roles, and an agent that borrows them.
 //
-// The agent's processes are real ones: rolebroker exec, which runs rolebroker
-// whoami, which asks AWS who it is as any program with an AWS SDK would. The
-// demo refuses to touch a real AWS account: its server has the simulator for
-// an endpoint and a made-up identity for its own, whatever the environment says.
+// The agent's processes are real: rolebroker exec runs rolebroker whoami, which
+// asks AWS for its identity as any program with an AWS SDK would. The demo never
+// uses a real AWS account: its server has the simulator as its endpoint and an
+// invented identity, whatever the environment says.
 //
 //	err := demo.Run(ctx, demo.Options{Out: os.Stdout, Self: self, Listen: "127.0.0.1:8484"})
 package demo
@@ -33,17 +33,17 @@ import (
 	"github.com/rolebroker/rolebroker/internal/sts"
 )
 
-// Options say how to run the demo. All but Once and AnyPort are required.
+// Options configure the demo. All but Once and AnyPort are required.
 type Options struct {
 	Out     io.Writer
 	Self    string // the path of the rolebroker binary, for the agent's processes
 	Version string
 	Listen  string // a loopback address
-	AnyPort bool   // take another port when that of Listen is in use
+	AnyPort bool   // use another port if that of Listen is in use
 	Once    bool   // end after the tour
 }
 
-// The accounts and the cast of the demo.
+// The names in the demo.
 const (
 	platformAccount = "111122223333"
 	customerAccount = "444455556666"
@@ -51,15 +51,15 @@ const (
 	agent           = "scout"
 )
 
-// roles are those of the demo's integration: what people call them, and what
-// IAM does.
+// roles are the roles of the demo's integration, by their names in rolebroker and
+// in IAM.
 var roles = []struct{ name, iamName, region string }{
 	{"readonly", "ReadOnly", "us-east-1"},
 	{"deployer", "Deployer", "eu-west-1"},
 	{"billing", "BillingReports", "us-east-1"},
 }
 
-// world is what the demo runs on.
+// world has the servers and names of a running demo.
 type world struct {
 	Options
 	folder   string
@@ -72,9 +72,8 @@ type world struct {
 	token    rolebroker.Secret // the agent's
 }
 
-// Run sets the world up, gives the tour and, unless it is to run once, stays
-// up until ctx ends. Its error says which step of the tour did not go as it
-// should.
+// Run starts the servers, runs the tour and, unless Once is set, keeps running
+// until ctx ends. Its error says which step of the tour failed.
 func Run(ctx context.Context, opts Options) (err error) {
 	w := &world{Options: opts}
 	defer func() { err = errors.Join(err, w.close()) }()
@@ -95,7 +94,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 	return nil
 }
 
-// open starts everything and fills it.
+// open starts the servers and creates the integration and the agent.
 func (w *world) open(ctx context.Context) (err error) {
 	if w.folder, err = os.MkdirTemp("", "rolebroker-demo-"); err != nil {
 		return err
@@ -127,7 +126,8 @@ func (w *world) startServer(ctx context.Context) error {
 	cfg.Listen = w.Listen
 	cfg.Database = config.NewDatabase(filepath.Join(w.folder, "rolebroker.db"))
 	if host, _, err := net.SplitHostPort(w.Listen); err == nil && !rolebroker.IsLoopback(host) {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "the demo listens on a loopback address only, and %s is none", w.Listen).
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "the demo listens on a loopback address only, and %s is none",
+			w.Listen).
 			WithHint("rolebroker demo --listen 127.0.0.1:0 takes any free port")
 	}
 	start := func() error {
@@ -135,7 +135,8 @@ func (w *world) startServer(ctx context.Context) error {
 			Log: slog.New(slog.NewTextHandler(log, nil)), Version: w.Version,
 			AdminKeyMade: func(key rolebroker.Secret) { w.key = key },
 			STS: sts.Options{Endpoint: w.awsURL,
-				Credentials: credentials.NewStaticCredentialsProvider(w.operator.AccessKeyID, w.operator.SecretAccessKey, "")},
+				Credentials: credentials.NewStaticCredentialsProvider(w.operator.AccessKeyID,
+					w.operator.SecretAccessKey, "")},
 		})
 		return err
 	}
@@ -147,15 +148,16 @@ func (w *world) startServer(ctx context.Context) error {
 	return err
 }
 
-// fill makes the integration and the agent as a person would: the external ID
-// first, then roles that require it, then the integration.
+// fill creates the integration and the agent in the order that users do: it
+// reserves an external ID, creates roles that require it, then the integration.
 func (w *world) fill(ctx context.Context) error {
 	reserved, err := w.admin.ReserveExternalID(ctx)
 	if err != nil {
 		return err
 	}
 	externalID := reserved.ExternalID
-	in := api.IntegrationRequest{Name: integration, Description: "Production accounts", ExternalID: externalID, DefaultRole: roles[0].name}
+	in := api.IntegrationRequest{Name: integration, Description: "Production accounts", ExternalID: externalID,
+		DefaultRole: roles[0].name}
 	for _, r := range roles {
 		made := w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: r.iamName, TrustPolicy: trust(externalID)})
 		in.Roles = append(in.Roles, api.RoleRequest{Name: r.name, ARN: made.ARN, Region: r.region})
@@ -176,11 +178,13 @@ func (w *world) fill(ctx context.Context) error {
 	return err
 }
 
-// trust is a trust policy that lets the platform assume the role when it sends
-// the external ID.
+// trust returns a trust policy that lets the platform assume the role with the
+// external ID.
 func trust(externalID string) string {
-	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},
-		"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":%q}}}}`, platformAccount, externalID)
+	return fmt.Sprintf(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},`+
+			` "Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":%q}}}}`,
+		platformAccount, externalID)
 }
 
 func (w *world) logFile() string { return filepath.Join(w.folder, "server.log") }

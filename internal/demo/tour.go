@@ -13,16 +13,16 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// step is one thing that the agent does, and what has to come of it.
+// step is one command of the agent and its expected result.
 type step struct {
 	why    string
 	args   []string // of rolebroker exec
-	expect string   // in what it prints
-	fails  bool     // it has to exit non-zero
-	means  string   // what has been shown
+	expect string   // its output contains this
+	fails  bool     // it exits non-zero
+	means  string   // the explanation that is printed
 }
 
-// tour lets the agent borrow, and prints what AWS says it is.
+// tour has the agent borrow roles, and prints the identity that AWS reports.
 func (w *world) tour(ctx context.Context) error {
 	w.printWorld()
 	if err := w.printValidation(ctx); err != nil {
@@ -34,7 +34,8 @@ func (w *world) tour(ctx context.Context) error {
 		{"Its instructions name another role:",
 			[]string{"--role", "deployer"}, ":assumed-role/Deployer/" + agent, false, "the named role"},
 		{"It tries one that was never given to it:",
-			[]string{"--role", "admin"}, "is not connected to a role", true, "refused, and the agent is told what it may have instead"},
+			[]string{"--role", "admin"}, "is not connected to a role", true,
+			"refused, and the agent is told what it may have instead"},
 		{"And one that somebody disabled:",
 			[]string{"--role", "billing"}, "is disabled", true, "refused; there is no fallback to another role"},
 	} {
@@ -59,7 +60,8 @@ no AWS account is touched.
 
 // show runs rolebroker whoami as the agent, prints both, and checks the outcome.
 func (w *world) show(ctx context.Context, s step) error {
-	fmt.Fprintf(w.Out, "%s\n\n  $ rolebroker %s\n", s.why, strings.Join(append(append([]string{"exec"}, s.args...), "--", "rolebroker", "whoami"), " "))
+	fmt.Fprintf(w.Out, "%s\n\n  $ rolebroker %s\n", s.why,
+		strings.Join(append(append([]string{"exec"}, s.args...), "--", "rolebroker", "whoami"), " "))
 	command := exec.CommandContext(ctx, w.Self, append(append([]string{"exec"}, s.args...), "--", w.Self, "whoami")...)
 	command.Env = w.environment(w.token)
 	output, err := command.CombinedOutput()
@@ -79,19 +81,23 @@ func (w *world) show(ctx context.Context, s step) error {
 	return nil
 }
 
-// environment is that of whoever shows a token: it knows the server, and AWS
-// is the simulated one, whatever this process's settings are.
+// environment returns the environment of a process that uses the token. It points
+// to the demo's server and the simulated AWS, whatever the settings of this
+// process are.
 func (w *world) environment(token rolebroker.Secret) []string {
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, "AWS_") || strings.HasPrefix(entry, "ROLEBROKER_")
 	})
-	return append(env, "ROLEBROKER_URL="+w.server.URL(), "ROLEBROKER_TOKEN="+token.Reveal(), "AWS_ENDPOINT_URL="+w.awsURL)
+	return append(env, "ROLEBROKER_URL="+w.server.URL(), "ROLEBROKER_TOKEN="+token.Reveal(),
+		"AWS_ENDPOINT_URL="+w.awsURL)
 }
 
-// printValidation has the administrator try every role, which all work.
+// printValidation validates all roles as the administrator. All are assumable.
 func (w *world) printValidation(ctx context.Context) error {
-	_, err := w.administrate(ctx, "Before an agent asks for them, the roles are tried, with and without what their trust policies have to ask for:",
-		"integration", "validate", integration)
+	_,
+		err := w.administrate(ctx,
+		"Before an agent asks for them, the roles are tried, with and without what their trust policies have to ask "+
+			"for:", "integration", "validate", integration)
 	if err != nil {
 		return fmt.Errorf("validating the roles: %w", err)
 	}
@@ -99,9 +105,10 @@ func (w *world) printValidation(ctx context.Context) error {
 	return nil
 }
 
-// printSessions shows the record to the administrator.
+// printSessions prints the sessions as the administrator.
 func (w *world) printSessions(ctx context.Context) error {
-	output, err := w.administrate(ctx, "Every session is on record, under the name that CloudTrail shows:", "session", "list")
+	output, err := w.administrate(ctx, "Every session is on record, under the name that CloudTrail shows:", "session",
+		"list")
 	if err != nil {
 		return fmt.Errorf("listing the sessions: %w", err)
 	}
@@ -112,7 +119,8 @@ func (w *world) printSessions(ctx context.Context) error {
 	return nil
 }
 
-// administrate runs rolebroker as the administrator, and shows it.
+// administrate runs rolebroker as the administrator and prints the command and its
+// output.
 func (w *world) administrate(ctx context.Context, why string, args ...string) (string, error) {
 	fmt.Fprintf(w.Out, "%s\n\n  $ rolebroker %s\n", why, strings.Join(args, " "))
 	command := exec.CommandContext(ctx, w.Self, args...)
@@ -124,8 +132,8 @@ func (w *world) administrate(ctx context.Context, why string, args ...string) (s
 	return string(output), err
 }
 
-// printTroubles shows what the server logged about what went wrong: its log is
-// gone when the demo ends.
+// printTroubles prints the server's warnings and errors, because its log is removed
+// when the demo ends.
 func (w *world) printTroubles() {
 	log, err := os.ReadFile(w.logFile())
 	if err != nil {
@@ -138,7 +146,7 @@ func (w *world) printTroubles() {
 	}
 }
 
-// invite says how to go on by hand. The secrets in it are the demo's own.
+// invite prints how to continue by hand. It contains the demo's own secrets.
 func (w *world) invite(ctx context.Context) error {
 	link, err := w.server.SignInLink(ctx)
 	if err != nil {
@@ -186,7 +194,7 @@ The server's log is %[10]s.
 	return nil
 }
 
-// pathLine puts this binary on PATH where a shell would not find it.
+// pathLine returns a line that puts this binary on PATH, if it is not there.
 func (w *world) pathLine() string {
 	if found, err := exec.LookPath("rolebroker"); err == nil {
 		if found, err = filepath.EvalSymlinks(found); err == nil && found == w.Self {

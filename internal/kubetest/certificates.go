@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// certify makes the cluster's certificate authority, the API server's
-// certificate, and that of its administrator.
+// certify makes the cluster's certificate authority and the certificates of the API
+// server and the administrator.
 func (c *Cluster) certify() {
 	c.t.Helper()
 	authority, authorityKey := c.certificate(nil, nil, &x509.Certificate{
@@ -33,21 +33,25 @@ func (c *Cluster) certify() {
 	c.write("server.crt", encode("CERTIFICATE", server.Raw))
 	c.write("server.key", encode("PRIVATE KEY", c.pkcs8(serverKey)))
 	admin, adminKey := c.certificate(authority, authorityKey, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Subject:     pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	roots := x509.NewCertPool()
 	roots.AddCert(authority)
 	c.admin = client(roots, tls.Certificate{Certificate: [][]byte{admin.Raw}, PrivateKey: adminKey})
-	c.kubeconfig(encode("CERTIFICATE", authority.Raw), encode("CERTIFICATE", admin.Raw), encode("PRIVATE KEY", c.pkcs8(adminKey)))
+	c.kubeconfig(encode("CERTIFICATE", authority.Raw), encode("CERTIFICATE", admin.Raw),
+		encode("PRIVATE KEY", c.pkcs8(adminKey)))
 }
 
-// kubeconfig writes the file, in JSON, which is YAML too.
+// kubeconfig writes the kubeconfig as JSON, which is valid YAML.
 func (c *Cluster) kubeconfig(ca, certificate, key []byte) {
 	c.t.Helper()
 	content, err := json.Marshal(Object{
 		"apiVersion": "v1", "kind": "Config", "current-context": "kubetest",
-		"clusters": []Object{{"name": "kubetest", "cluster": Object{"server": c.URL, "certificate-authority-data": ca}}},
-		"users":    []Object{{"name": "admin", "user": Object{"client-certificate-data": certificate, "client-key-data": key}}},
+		"clusters": []Object{{"name": "kubetest", "cluster": Object{"server": c.URL,
+			"certificate-authority-data": ca}}},
+		"users": []Object{{"name": "admin", "user": Object{"client-certificate-data": certificate,
+			"client-key-data": key}}},
 		"contexts": []Object{{"name": "kubetest", "context": Object{"cluster": "kubetest", "user": "admin"}}},
 	})
 	if err != nil {
@@ -56,8 +60,10 @@ func (c *Cluster) kubeconfig(ca, certificate, key []byte) {
 	c.write("kubeconfig", content)
 }
 
-// certificate makes one by the template, signed by itself if there is no parent.
-func (c *Cluster) certificate(parent *x509.Certificate, parentKey *ecdsa.PrivateKey, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
+// certificate makes a certificate from a template. Without a parent it is
+// self-signed.
+func (c *Cluster) certificate(parent *x509.Certificate, parentKey *ecdsa.PrivateKey,
+	template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	c.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -79,10 +85,11 @@ func (c *Cluster) certificate(parent *x509.Certificate, parentKey *ecdsa.Private
 	return made, key
 }
 
-// Certificate makes one for a name, signed by itself, and its key, as PEM.
+// Certificate makes a self-signed certificate for a name, and its key, as PEM.
 func (c *Cluster) Certificate(name string) (certificate, key []byte) {
 	c.t.Helper()
-	made, private := c.certificate(nil, nil, &x509.Certificate{Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}})
+	made, private := c.certificate(nil, nil, &x509.Certificate{Subject: pkix.Name{CommonName: name},
+		DNSNames: []string{name}})
 	return encode("CERTIFICATE", made.Raw), encode("PRIVATE KEY", c.pkcs8(private))
 }
 
@@ -112,7 +119,7 @@ func encode(kind string, der []byte) []byte {
 
 func (c *Cluster) write(name string, content []byte) {
 	c.t.Helper()
-	fresh := c.file(name + ".new") // in its place at once, as the kubelet does it
+	fresh := c.file(name + ".new") // replaces it atomically, as the kubelet does
 	if err := errors.Join(os.WriteFile(fresh, content, 0o600), os.Rename(fresh, c.file(name))); err != nil {
 		c.t.Fatal(err)
 	}

@@ -1,14 +1,13 @@
 // Package kubetest gives a test a Kubernetes cluster without nodes: a real
 // kube-apiserver on a real etcd, on loopback, for as long as the test runs.
 //
-// What an API server decides is decided by one: which tokens it makes and by
-// which keys, what RBAC allows, which objects it accepts. Nothing runs in the
-// cluster: there are no controllers and no kubelet, so a Deployment stays a wish
-// and a service account is made by hand. The package fakes nothing.
+// A real API server makes tokens, publishes their keys, enforces RBAC and validates
+// objects. Nothing runs in the cluster: it has no controllers and no kubelet, so a
+// Deployment starts no pods, and tests create service accounts themselves. The
+// package has no fakes.
 //
-// make kubernetes builds the programs, from the module in the folder programs,
-// and installs etcd. Where they are missing a test is skipped, and fails when
-// the environment has CI.
+// make kubernetes builds the programs from the module in the folder programs and
+// installs etcd. If they are missing, tests are skipped, or fail where CI is set.
 //
 //	cluster := kubetest.New(t)
 //	cluster.Namespace("agents", nil)
@@ -34,18 +33,18 @@ import (
 	"time"
 )
 
-// Issuer is whose the cluster's service-account tokens are.
+// Issuer is the issuer of the cluster's service account tokens.
 const Issuer = "https://kubernetes.default.svc.cluster.local"
 
-// ready is how long the cluster may take to start.
+// ready bounds the time that the cluster takes to start.
 const ready = 3 * time.Minute
 
-// Cluster is a Kubernetes cluster without nodes. Its methods fail the test when
-// something cannot be done.
+// Cluster is a Kubernetes cluster without nodes. Its methods fail the test on
+// errors.
 type Cluster struct {
 	URL        string // of the API server
-	CAFile     string // what its certificate is signed by, as PEM
-	Kubeconfig string // a file with which kubectl and helm are its administrator
+	CAFile     string // the certificate of its CA, as PEM
+	Kubeconfig string // for kubectl and helm, as its administrator
 
 	t         testing.TB
 	dir       string
@@ -53,7 +52,7 @@ type Cluster struct {
 	etcd      string // its URL
 	admin     *http.Client
 	apiserver *process
-	keys      int // how many keys it has had for its tokens
+	keys      int // the number of its token keys so far
 }
 
 // New starts a cluster for the test.
@@ -68,7 +67,7 @@ func New(t testing.TB) *Cluster {
 	return nil
 }
 
-// attempt is New, or nil when somebody else took a port meanwhile.
+// attempt is New. It returns nil if another process took a port meanwhile.
 func attempt(t testing.TB) *Cluster {
 	t.Helper()
 	program, store := Program(t, "kube-apiserver"), Program(t, "etcd")
@@ -100,8 +99,8 @@ func attempt(t testing.TB) *Cluster {
 	return c
 }
 
-// Program is where a program is: in the folder bin of this repository, or on
-// the PATH. Without it the test is skipped, or fails in CI.
+// Program returns the path of a program: in the folder bin of this repository, or
+// on PATH. Without it the test is skipped, or fails in CI.
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := os.Getwd()
@@ -127,14 +126,16 @@ func Program(t testing.TB, name string) string {
 	return ""
 }
 
-// run starts the API server and waits until it answers. It is false when a port
-// is taken, its own or etcd's.
+// run starts the API server and waits until it is ready. It returns false if its
+// port or etcd's is taken.
 func (c *Cluster) run(program string) bool {
 	c.t.Helper()
 	args := []string{
 		"--etcd-servers=" + c.etcd,
-		"--bind-address=127.0.0.1", "--secure-port=" + c.port, "--advertise-address=192.0.2.1", "--endpoint-reconciler-type=none",
-		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"), "--client-ca-file=" + c.CAFile,
+		"--bind-address=127.0.0.1", "--secure-port=" + c.port, "--advertise-address=192.0.2.1",
+		"--endpoint-reconciler-type=none",
+		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"),
+		"--client-ca-file=" + c.CAFile,
 		"--service-account-issuer=" + Issuer, "--service-account-signing-key-file=" + c.file(keyFile(c.keys)),
 		"--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC",
 		"--enable-priority-and-fairness=false", "--profiling=false",
@@ -162,7 +163,7 @@ func (c *Cluster) run(program string) bool {
 	return false
 }
 
-// portTaken is what programs say when they cannot listen.
+// portTaken is the message of programs that cannot listen.
 const portTaken = "address already in use"
 
 // said looks for a text in a log.
@@ -171,14 +172,14 @@ func (c *Cluster) said(log, text string) bool {
 	return err == nil && bytes.Contains(content, []byte(text))
 }
 
-// NewKey gives the API server another key for its tokens, as an administrator
-// does: it is restarted, signs with the new one, and publishes the old ones too.
+// NewKey rotates the API server's key for tokens. It restarts the server, which
+// then signs with the new key and publishes the old ones too.
 func (c *Cluster) NewKey() {
 	c.t.Helper()
 	c.apiserver.stop()
 	c.newKey()
 	if !c.run(Program(c.t, "kube-apiserver")) {
-		c.t.Fatal("the API server's port is taken by somebody else")
+		c.t.Fatal("another process took the API server's port")
 	}
 }
 
@@ -186,8 +187,8 @@ func keyFile(n int) string { return fmt.Sprintf("key-%d", n) }
 
 func (c *Cluster) file(name string) string { return filepath.Join(c.dir, name) }
 
-// KeysURL is where the API server has the keys of its tokens, for whoever shows
-// the token of a service account.
+// KeysURL returns the URL of the API server's public keys, which any service
+// account may read.
 func (c *Cluster) KeysURL() string { return c.URL + "/openid/v1/jwks" }
 
 // Namespace makes a namespace.
@@ -196,16 +197,16 @@ func (c *Cluster) Namespace(name string, labels map[string]string) {
 	c.Do(http.MethodPost, "/api/v1/namespaces", Object{"metadata": Object{"name": name, "labels": labels}}, nil)
 }
 
-// ServiceAccount makes a service account. A namespace has none, not even the
-// default one, because there is no controller.
+// ServiceAccount makes a service account. Without a controller, a namespace has
+// none, not even the default one.
 func (c *Cluster) ServiceAccount(namespace, name string) {
 	c.t.Helper()
-	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts", Object{"metadata": Object{"name": name}}, nil)
+	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts", Object{"metadata": Object{"name": name}},
+		nil)
 }
 
-// Token is what the kubelet would write for a projected volume of a pod: a
-// token for the audience, the API server's own if that is empty. It lives for
-// at least ten minutes.
+// Token makes a token as the kubelet does for a projected volume of a pod. The
+// empty audience is the API server's own. The least life is ten minutes.
 func (c *Cluster) Token(namespace, name, audience string, life time.Duration) string {
 	c.t.Helper()
 	spec := Object{"expirationSeconds": int(life.Seconds())}
@@ -213,11 +214,12 @@ func (c *Cluster) Token(namespace, name, audience string, life time.Duration) st
 		spec["audiences"] = []string{audience}
 	}
 	var made struct{ Status struct{ Token string } }
-	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts/"+name+"/token", Object{"spec": spec}, &made)
+	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts/"+name+"/token", Object{"spec": spec},
+		&made)
 	return made.Status.Token
 }
 
-// TokenFile is a file with a token for the API server, as a pod has it.
+// TokenFile makes a file with a token for the API server, as a pod has.
 func (c *Cluster) TokenFile(namespace, name string) string {
 	c.t.Helper()
 	file := c.file("token-" + namespace + "-" + name)
@@ -225,11 +227,11 @@ func (c *Cluster) TokenFile(namespace, name string) string {
 	return file
 }
 
-// Object is what the API server takes and gives, as JSON.
+// Object is an object of the API server, decoded from JSON.
 type Object = map[string]any
 
-// Do asks the API server as its administrator, and reads the answer into the
-// value of a pointer, if there is one.
+// Do sends a request to the API server as its administrator. Unless into is nil, it
+// decodes the response into it.
 func (c *Cluster) Do(method, path string, body, into any) {
 	c.t.Helper()
 	status, answer := c.Try(method, path, body)
@@ -244,7 +246,7 @@ func (c *Cluster) Do(method, path string, body, into any) {
 	}
 }
 
-// Try is Do for what may be refused.
+// Try is Do for requests that may be refused.
 func (c *Cluster) Try(method, path string, body any) (status int, answer []byte) {
 	c.t.Helper()
 	status, answer, err := c.ask(method, path, body)
@@ -273,7 +275,8 @@ func (c *Cluster) ask(method, path string, body any) (int, []byte, error) {
 	return resp.StatusCode, answer, err
 }
 
-// client trusts the cluster and shows the certificate of its administrator.
+// client returns a client that trusts the cluster's CA and has the administrator's
+// certificate.
 func client(ca *x509.CertPool, own tls.Certificate) *http.Client {
 	return &http.Client{
 		Timeout: time.Minute,
@@ -284,13 +287,14 @@ func client(ca *x509.CertPool, own tls.Certificate) *http.Client {
 	}
 }
 
-// process is a server. It dies with the test, however that ends.
+// process is a server. It ends with the test process, even if that is killed.
 type process struct {
 	shell *exec.Cmd
 	lease io.Closer
 }
 
-// supervise runs a command until its own input ends.
+// supervise is a shell script that runs a command until its own standard input
+// ends.
 const supervise = `"$@" </dev/null & child=$!; cat >/dev/null; kill -9 $child; wait $child 2>/dev/null`
 
 func start(t testing.TB, log, program string, args ...string) *process {
@@ -318,7 +322,7 @@ func (p *process) stop() {
 	_ = p.shell.Wait() // it was killed
 }
 
-// freePorts are ports that were free a moment ago.
+// freePorts returns ports that were free a moment ago.
 func freePorts(n int) (ports []string, err error) {
 	for range n {
 		listener, listenErr := net.Listen("tcp", "127.0.0.1:0")

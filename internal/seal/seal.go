@@ -1,12 +1,11 @@
 // Package seal makes bearer tokens and checks them.
 //
-// A token reads "prefix_id_secret". The ID is public and finds the record
-// that was kept of the token; the record holds the SHA-256 of the whole token
-// and nothing that could be turned back into it. The secret has 260 random
-// bits, which is why one fast hash is enough: there is nothing to guess.
+// A token has the form "prefix_id_secret". The ID is public: it finds the stored
+// record of the token. The record has the SHA-256 of the whole token, and never
+// the token itself. The secret has 260 random bits, so one fast hash suffices.
 //
-// The package refuses to compare in any way but constant time, and knows
-// nothing of who the tokens belong to.
+// The package compares in constant time only, and does not know the owners of
+// tokens.
 //
 //	token, hash := seal.New("rbt", "4kx…")   // give token away, keep hash
 //	id, ok := seal.ID("rbt", shown)          // find the record
@@ -25,26 +24,26 @@ const (
 	// secretLength is the length of the secret part, in characters.
 	secretLength = 52
 
-	// textLength is that of rand.Text, and so of an ID made by it.
+	// textLength is the length of rand.Text, and of an ID made by it.
 	textLength = 26
 
-	// fewestDifferent is how many different characters a secret has. One of
-	// 10,000,000,000,000,000 that New makes has fewer.
+	// fewestDifferent is the least number of different characters in a secret. One
+	// of 10,000,000,000,000,000 that New makes has fewer.
 	fewestDifferent = 12
 )
 
-// New makes a token that carries id, and the hash to keep of it. Neither
-// prefix nor id may contain an underscore.
+// New makes a token that contains id, and the hash to store. Neither prefix nor
+// id may contain an underscore.
 func New(prefix, id string) (token string, hash []byte) {
 	token = prefix + "_" + id + "_" + strings.ToLower(rand.Text()+rand.Text())
 	return token, Hash(token)
 }
 
-// Random is an unguessable string of 260 bits for whoever needs no ID in it.
+// Random returns an unguessable string of 260 bits, without an ID.
 func Random() string { return strings.ToLower(rand.Text() + rand.Text()) }
 
-// ID is the ID that a token of the prefix carries; false if the token does not
-// have the form of one. It says nothing about the token being genuine.
+// ID returns the ID in a token with the prefix, and false if the token does not
+// have that form. It does not verify the token.
 func ID(prefix, token string) (string, bool) {
 	rest, ok := strings.CutPrefix(token, prefix+"_")
 	if !ok {
@@ -54,9 +53,10 @@ func ID(prefix, token string) (string, bool) {
 	return id, ok && id != "" && len(secret) == secretLength
 }
 
-// Made is ID for a token that was made elsewhere and is to be kept: true only if
-// New could have made it of an ID that rand.Text gave, in lower case. What plainly
-// is not random is not: too few different characters, or a part that is repeated.
+// Made is ID for a token that was made elsewhere and is to be registered. It
+// returns true only if New could have made the token, with an ID that is a
+// rand.Text in lower case. It refuses what is evidently not random: too few
+// different characters, or a repeated part.
 func Made(prefix, token string) (string, bool) {
 	id, ok := ID(prefix, token)
 	if !ok || len(id) != textLength {
@@ -67,12 +67,12 @@ func Made(prefix, token string) (string, bool) {
 		secret[:textLength] != secret[textLength:] && !strings.Contains(secret, id)
 }
 
-// isText says whether s has only what rand.Text has, in lower case.
+// isText says whether s has only characters of rand.Text, in lower case.
 //
 // Source: RFC 4648, section 6.
 func isText(s string) bool { return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz234567") == "" }
 
-// different counts the different characters of s.
+// different returns the number of different characters in s.
 func different(s string) (n int) {
 	for i, c := range s {
 		if strings.IndexRune(s, c) == i {
@@ -82,17 +82,17 @@ func different(s string) (n int) {
 	return n
 }
 
-// Hash is what is kept of a token.
+// Hash returns the hash of a token, to be stored instead of it.
 func Hash(token string) []byte {
 	sum := sha256.Sum256([]byte(token))
 	return sum[:]
 }
 
-// Matches says, in constant time, whether hash was made of token.
+// Matches says, in constant time, whether hash is the hash of token.
 func Matches(token string, hash []byte) bool {
 	sum := sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(sum[:], hash) == 1
 }
 
-// Same says, in constant time, whether two hashes are one.
+// Same says, in constant time, whether two hashes are equal.
 func Same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

@@ -34,15 +34,23 @@ func malformed(good string) map[string]string {
 	half := secret[:26]
 	of := func(id, secret string) string { return "rbt_" + id + "_" + secret }
 	return map[string]string{
-		"nothing": "", "a prefix": "rbt", "no secret": "rbt_" + id, "an API key": "rbk_" + good[4:], "a sign-in": "rbs_" + good[4:],
-		"no prefix": good[4:], "space before": " " + good, "space after": good + " ", "a line": good + "\n", "NUL": good + "\x00",
-		"upper case": strings.ToUpper(good), "an upper-case prefix": "RBT_" + good[4:], "an upper-case ID": of(strings.ToUpper(id), secret),
-		"an upper-case secret": of(id, strings.ToUpper(secret)), "a long secret": of(id, secret+"a"), "a short secret": of(id, secret[1:]),
-		"a long ID": of(id+"a", secret), "a short ID": of(id[1:], secret), "no ID": of("", secret), "an ID with its prefix": of("tok_"+id, secret),
-		"a digit that is none": of(id, secret[1:]+"1"), "an 8": of(id, "8"+secret[1:]), "a sign": of(id, secret[1:]+"-"), "an underscore": of(id, secret[1:]+"_"),
-		"a sign in the ID": of(id[1:]+"%", secret), "another alphabet": of(id, secret[2:]+"é"), "bytes": of(id, secret[1:]+"\xff"),
-		"one letter": of(id, strings.Repeat("a", 52)), "a word": of(id, strings.Repeat("password", 7)[:52]), "half a secret, twice": of(id, half+half),
-		"its ID in it": of(id, id+half), "its ID behind": of(id, half+id), "two in one": good + good,
+		"nothing": "", "a prefix": "rbt", "no secret": "rbt_" + id, "an API key": "rbk_" + good[4:],
+		"a sign-in": "rbs_" + good[4:],
+		"no prefix": good[4:], "space before": " " + good, "space after": good + " ", "a line": good + "\n",
+		"NUL":        good + "\x00",
+		"upper case": strings.ToUpper(good), "an upper-case prefix": "RBT_" + good[4:],
+		"an upper-case ID":     of(strings.ToUpper(id), secret),
+		"an upper-case secret": of(id, strings.ToUpper(secret)), "a long secret": of(id, secret+"a"),
+		"a short secret": of(id, secret[1:]),
+		"a long ID":      of(id+"a", secret), "a short ID": of(id[1:], secret), "no ID": of("", secret),
+		"an ID with its prefix": of("tok_"+id, secret),
+		"a digit that is none":  of(id, secret[1:]+"1"), "an 8": of(id, "8"+secret[1:]),
+		"a sign": of(id, secret[1:]+"-"), "an underscore": of(id, secret[1:]+"_"),
+		"a sign in the ID": of(id[1:]+"%", secret), "another alphabet": of(id, secret[2:]+"é"),
+		"bytes":      of(id, secret[1:]+"\xff"),
+		"one letter": of(id, strings.Repeat("a", 52)), "a word": of(id, strings.Repeat("password", 7)[:52]),
+		"half a secret, twice": of(id, half+half),
+		"its ID in it":         of(id, id+half), "its ID behind": of(id, half+id), "two in one": good + good,
 	}
 }
 
@@ -78,7 +86,8 @@ func FuzzMade(f *testing.F) {
 
 func FuzzID(f *testing.F) {
 	token, _ := seal.New("rbt", "abc")
-	for _, seed := range []string{token, "", "rbt", "rbt_", "rbt__", "rbt_abc_short", "rbk_abc_" + strings.Repeat("a", 52)} {
+	for _, seed := range []string{token, "", "rbt", "rbt_", "rbt__", "rbt_abc_short",
+		"rbk_abc_" + strings.Repeat("a", 52)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, token string) {
