@@ -51,21 +51,27 @@ func (in *Integration) Differences(other *Integration) []Difference {
 	return all
 }
 
-// partners maps each role of the integration to the same role of other, if other has it.
+// partners maps each role of the integration to the same role of other, if other has it. Both may have thousands of
+// roles.
 func (in *Integration) partners(other *Integration) map[*Role]*Role {
 	found, taken := map[*Role]*Role{}, map[*Role]bool{}
-	pair := func(same func(a, b *Role) bool) {
+	pair := func(key func(*Role) string) {
+		free := map[string][]*Role{} // the roles of other without a partner, by key
+		for i := range other.Roles {
+			if role := &other.Roles[i]; !taken[role] && key(role) != "" {
+				free[key(role)] = append(free[key(role)], role)
+			}
+		}
 		for i := range in.Roles {
-			for j := range other.Roles {
-				a, b := &in.Roles[i], &other.Roles[j]
-				if found[a] == nil && !taken[b] && same(a, b) {
-					found[a], taken[b] = b, true
-				}
+			role := &in.Roles[i]
+			if same := free[key(role)]; found[role] == nil && len(same) > 0 {
+				found[role], taken[same[0]] = same[0], true
+				free[key(role)] = same[1:]
 			}
 		}
 	}
-	pair(func(a, b *Role) bool { return a.ID != "" && a.ID == b.ID })
-	pair(func(a, b *Role) bool { return a.Name == b.Name })
+	pair(func(r *Role) string { return string(r.ID) })
+	pair(func(r *Role) string { return r.Name })
 	return found
 }
 

@@ -3,6 +3,7 @@ package rolebroker_test
 import (
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,30 @@ func TestRolesThatSwapNamesKeepTheirIdentity(t *testing.T) {
 		if d.Field != "name" {
 			t.Errorf("it %s", d)
 		}
+	}
+}
+
+// An integration may have as many roles as the API takes in a request.
+func TestManyRolesAreComparedAtOnce(t *testing.T) {
+	in := integration("production")
+	for i := range 10_000 {
+		r := role("r" + strconv.Itoa(i))
+		r.ID = rolebroker.NewRoleID()
+		in.Roles = append(in.Roles, r)
+	}
+	other := in
+	other.Roles = slices.Clone(in.Roles)
+	for i := range other.Roles {
+		if i%2 == 0 {
+			other.Roles[i].ID = "" // found by its name
+		}
+	}
+	begun := time.Now()
+	if got := in.Differences(&other); len(got) != 0 {
+		t.Errorf("there are %d differences", len(got))
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 
