@@ -54,6 +54,7 @@ func (m *integrationResourceModel) keepRoles(
 	ctx context.Context, state integrationResourceModel, diags *diag.Diagnostics,
 ) {
 	had, planned := state.roles(ctx, diags), m.roles(ctx, diags)
+	assumed := m.assumedAsBefore(ctx, state, diags)
 	elements := m.Roles.Elements()
 	for name, role := range planned {
 		before, ok := had[name]
@@ -64,7 +65,7 @@ func (m *integrationResourceModel) keepRoles(
 			continue
 		}
 		role.ID = before.ID
-		if m.Validate.ValueString() == api.ValidateSkip && m.assumesAsBefore(ctx, name, role, state, before, diags) {
+		if assumed(name, role, before) {
 			role.Validation = before.Validation
 		}
 		elements[name] = roleValue(ctx, role, diags)
@@ -90,21 +91,32 @@ func renamed(role roleModel, had, planned map[string]roleModel) (before roleMode
 	return lost[0], true
 }
 
-// assumesAsBefore returns whether the planned role is certain to be assumed as
-// the role in the state is.
-func (m *integrationResourceModel) assumesAsBefore(ctx context.Context, name string, role roleModel,
-	state integrationResourceModel, before roleModel, diags *diag.Diagnostics) bool {
-	if m.AssumptionMode.IsUnknown() || m.RunnerID.IsUnknown() || m.ExternalID.IsUnknown() ||
-		m.SessionTags.IsUnknown() || m.SourceIdentity.IsUnknown() || !role.Enabled.Equal(before.Enabled) {
-		return false
-	}
-	for _, unknown := range role.unknown() {
-		if unknown {
-			return false
-		}
+// assumedAsBefore returns whether an apply leaves the validation of a role alone:
+// it does not validate, and a planned role, by its name, is certain to be assumed
+// as the role in the state is. Both integrations are converted once for all roles.
+func (m *integrationResourceModel) assumedAsBefore(
+	ctx context.Context, state integrationResourceModel, diags *diag.Diagnostics,
+) func(name string, role, before roleModel) bool {
+	if m.Validate.ValueString() != api.ValidateSkip || m.AssumptionMode.IsUnknown() || m.RunnerID.IsUnknown() ||
+		m.ExternalID.IsUnknown() || m.SessionTags.IsUnknown() || m.SourceIdentity.IsUnknown() {
+		return func(string, roleModel, roleModel) bool { return false }
 	}
 	now, _ := m.noun(ctx, diags)
 	then, _ := state.noun(ctx, diags)
-	planned, had := now.Role(name), then.Role(before.ID.ValueString())
-	return planned != nil && had != nil && now.Fingerprint(planned) == then.Fingerprint(had)
+	planned, had := map[string]string{}, map[string]string{} // fingerprints, by name and by ID
+	for i := range now.Roles {
+		planned[now.Roles[i].Name] = now.Fingerprint(&now.Roles[i])
+	}
+	for i := range then.Roles {
+		had[string(then.Roles[i].ID)] = then.Fingerprint(&then.Roles[i])
+	}
+	return func(name string, role, before roleModel) bool {
+		for _, unknown := range role.unknown() {
+			if unknown {
+				return false
+			}
+		}
+		fingerprint, ok := had[before.ID.ValueString()]
+		return ok && role.Enabled.Equal(before.Enabled) && planned[name] == fingerprint
+	}
 }
