@@ -15,8 +15,15 @@ import (
 func (b *Broker) May(
 	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, subjects ...rolebroker.Subject,
 ) error {
-	err := who.May(action)
-	if err != nil {
+	return b.refused(ctx, who, action, who.May(action), subjects...)
+}
+
+// refused returns err, which ended an action. If it is a refusal of the caller, refused records it.
+func (b *Broker) refused(
+	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, err error, subjects ...rolebroker.Subject,
+) error {
+	switch rolebroker.CodeOf(err) {
+	case rolebroker.CodeDenied, rolebroker.CodeUnauthenticated:
 		b.RecordEvent(ctx, rolebroker.AuditEvent{
 			Actor: who, Action: action, Subjects: subjects, Refusal: rolebroker.AsError(err)})
 	}

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
@@ -222,6 +223,61 @@ func TestWhatTheAPICannotDoIsRecorded(t *testing.T) {
 	if rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated || len(found) != 1 ||
 		found[0]["action"] != "runner.join" || found[0]["outcome"] != "refused" || found[0]["address"] != "192.0.2.7" {
 		t.Errorf("a join token that was used: %v, %v", err, found)
+	}
+}
+
+// A runner that reaches for what is not its own is refused, which leaves one event.
+func TestARunnerThatReachesForWhatIsAnothersIsRecorded(t *testing.T) {
+	var log bytes.Buffer
+	w := newWorld(t, func(o *broker.Options) { o.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
+	runner := rolebroker.Caller{Runner: w.runner("eks").ID, Name: "eks", Address: "192.0.2.7"}
+	w.runner("other")
+	in, err := w.clustered("theirs", "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.broker.Connect(w.ctx, admin, "scout", "theirs"); err != nil {
+		t.Fatal(err)
+	}
+	binding, err := w.broker.Bind(w.ctx, admin, "scout", scoutAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := rolebroker.Session{ID: rolebroker.NewSessionID(), Agent: w.scout.Agent, Integration: in.ID,
+		Role: in.Roles[0].ID, ARN: in.Roles[0].ARN, Region: in.Roles[0].Region, SessionName: "scout",
+		AgentName: "scout", IntegrationName: "theirs", RoleName: "readonly",
+		RequestedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
+	for _, c := range []struct {
+		action, subject string
+		do              func() error
+	}{
+		{"runner.identify", "", func() error {
+			_, err := w.broker.AgentOfAccount(w.ctx, runner, scoutAccount)
+			return err
+		}},
+		{"runner.lend", "binding_id=" + string(binding.ID), func() error {
+			_, err := w.broker.LendThrough(w.ctx, runner, binding.ID, rolebroker.Request{})
+			return err
+		}},
+		{"runner.record", "agent_id=" + string(w.scout.Agent), func() error {
+			return w.broker.BeginRunnerSession(w.ctx, runner, session, false)
+		}},
+		{"runner.record", "agent_id=" + string(w.scout.Agent), func() error {
+			return w.broker.BeginRunnerSession(w.ctx, runner, session, true)
+		}},
+		{"runner.record", "integration=theirs", func() error {
+			return w.broker.RecordRunnerValidations(w.ctx, runner, "theirs", in.Version, nil)
+		}},
+	} {
+		log.Reset()
+		err := c.do()
+		found := events(t, &log)
+		field, value, _ := strings.Cut(c.subject, "=")
+		if rolebroker.CodeOf(err) != rolebroker.CodeDenied || len(found) != 1 || found[0]["action"] != c.action ||
+			found[0]["outcome"] != "refused" || found[0]["by"] != "eks" || found[0]["address"] != "192.0.2.7" ||
+			field != "" && found[0][field] != value {
+			t.Errorf("%s: %v, and the events %v", c.action, err, found)
+		}
 	}
 }
 

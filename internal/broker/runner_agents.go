@@ -11,11 +11,12 @@ import (
 func (b *Broker) AgentOfAccount(
 	ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount,
 ) (*rolebroker.Token, error) {
-	if err := b.May(ctx, who, rolebroker.ActionRunnerIdentify); err != nil {
+	const action = rolebroker.ActionRunnerIdentify
+	if err := b.May(ctx, who, action); err != nil {
 		return nil, err
 	}
 	if err := b.trustsIssuer(ctx, who, account.Issuer); err != nil {
-		return nil, err
+		return nil, b.refused(ctx, who, action, err)
 	}
 	token, err := b.store.Binding(ctx, account)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
@@ -82,8 +83,9 @@ func (b *Broker) RunnerGrants(
 func (b *Broker) LendThrough(
 	ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, req rolebroker.Request,
 ) (*rolebroker.Loan, error) {
+	const action = rolebroker.ActionRunnerLend
 	subject := rolebroker.Named(rolebroker.KindBinding, string(binding))
-	if err := b.May(ctx, who, rolebroker.ActionRunnerLend, subject); err != nil {
+	if err := b.May(ctx, who, action, subject); err != nil {
 		return nil, err
 	}
 	token, err := b.lender.Token(ctx, binding)
@@ -91,7 +93,7 @@ func (b *Broker) LendThrough(
 		return nil, err
 	}
 	if err := b.trustsIssuer(ctx, who, token.Account.Issuer); err != nil {
-		return nil, err
+		return nil, b.refused(ctx, who, action, err, subject)
 	}
 	return b.lender.Lend(ctx, rolebroker.Caller{Agent: token.Agent, Token: token.ID}, req)
 }

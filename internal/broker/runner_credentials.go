@@ -67,10 +67,9 @@ func (b *Broker) Join(
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		err = rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the join token was used already").
 			WithHint("make another: rolebroker runner join-token RUNNER")
-		b.RecordEvent(ctx, rolebroker.AuditEvent{Actor: who, Action: action, Refusal: rolebroker.AsError(err)})
 	}
 	if err != nil {
-		return nil, nil, rolebroker.Secret{}, err
+		return nil, nil, rolebroker.Secret{}, b.refused(ctx, who, action, err)
 	}
 	runner, err := b.store.Runner(ctx, string(who.Joining))
 	if err != nil {

@@ -59,8 +59,9 @@ func (b *Broker) RecordRunnerValidations(
 	ctx context.Context, who rolebroker.Caller, nameOrID string, version int64,
 	outcomes map[rolebroker.RoleID]rolebroker.Validation,
 ) error {
+	const action = rolebroker.ActionRunnerRecord
 	subject := rolebroker.Named(rolebroker.KindIntegration, nameOrID)
-	if err := b.May(ctx, who, rolebroker.ActionRunnerRecord, subject); err != nil {
+	if err := b.May(ctx, who, action, subject); err != nil {
 		return err
 	}
 	in, err := b.store.Integration(ctx, nameOrID)
@@ -69,7 +70,8 @@ func (b *Broker) RecordRunnerValidations(
 	}
 	switch {
 	case in.AssumptionMode != rolebroker.ModeCluster || in.Runner != who.Runner:
-		return rolebroker.Errorf(rolebroker.CodeDenied, "integration %s does not name runner %s", in.Name, who.Name)
+		return b.refused(ctx, who, action, rolebroker.Errorf(rolebroker.CodeDenied,
+			"integration %s does not name runner %s", in.Name, who.Name), in.Subject())
 	case in.Version != version:
 		return rolebroker.Errorf(rolebroker.CodeStale, "integration %s was changed meanwhile", in.Name).
 			WithHint("try its roles again")

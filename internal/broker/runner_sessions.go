@@ -13,24 +13,26 @@ import (
 const maxClockSkew = 5 * time.Minute
 
 // BeginRunnerSession authorizes a session that a runner is about to begin, as Lend would, and records it. late is for
-// a session that the runner began while it could not reach the server: see recordLate. Codes: denied, invalid,
+// a session that the runner began while it could not reach the server: see authorizeLate. Codes: denied, invalid,
 // not_found, stale, conflict.
 func (b *Broker) BeginRunnerSession(
 	ctx context.Context, who rolebroker.Caller, s rolebroker.Session, late bool,
 ) error {
+	const action = rolebroker.ActionRunnerRecord
 	subject := rolebroker.Named(rolebroker.KindAgent, string(s.Agent))
-	if err := b.May(ctx, who, rolebroker.ActionRunnerRecord, subject); err != nil {
+	if err := b.May(ctx, who, action, subject); err != nil {
 		return err
 	}
 	if !isID("ses_", string(s.ID)) {
 		return invalidSession("id", "is not the ID of a session")
 	}
 	s.State, s.Runner = rolebroker.SessionRequested, who.Name
+	authorize := b.authorize
 	if late {
-		return b.recordLate(ctx, s)
+		authorize = b.authorizeLate
 	}
-	if err := b.authorize(ctx, who, &s); err != nil {
-		return err
+	if err := authorize(ctx, who, &s); err != nil {
+		return b.refused(ctx, who, action, err, subject)
 	}
 	return b.store.RecordSession(ctx, &s)
 }
@@ -72,14 +74,14 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	return nil
 }
 
-// recordLate records a session that a runner began while it could not reach the server. The agent may have lost the
-// role since; the session is recorded all the same, because it happened. It must renew a session that was authorized
-// and is on record: the server does not believe a runner about any other.
-func (b *Broker) recordLate(ctx context.Context, s rolebroker.Session) error {
-	if err := checkLate(&s, b.now()); err != nil {
+// authorizeLate checks a session that a runner began while it could not reach the server, and fills in the names. The
+// agent may have lost the role since; the session is recorded all the same, because it happened. It must renew a session
+// that was authorized and is on record: the server does not believe a runner about any other.
+func (b *Broker) authorizeLate(ctx context.Context, _ rolebroker.Caller, s *rolebroker.Session) error {
+	if err := checkLate(s, b.now()); err != nil {
 		return err
 	}
-	first, err := b.store.FirstLike(ctx, &s)
+	first, err := b.store.FirstLike(ctx, s)
 	if err == nil && s.RequestedAt.Before(stored(first.RequestedAt).Add(-maxClockSkew)) {
 		err = rolebroker.Errorf(rolebroker.CodeNotFound, "it began before the session that was authorised")
 	}
@@ -93,7 +95,7 @@ func (b *Broker) recordLate(ctx context.Context, s rolebroker.Session) error {
 	b.log.WarnContext(ctx, "a runner reports a session that it began while it could not reach the server",
 		"runner", s.Runner, "session", s.ID, "agent", s.AgentName, "role", s.IntegrationName+"/"+s.RoleName,
 		"requested_at", s.RequestedAt)
-	return b.store.RecordSession(ctx, &s)
+	return nil
 }
 
 // checkLate checks a session that was not authorized when it began. Codes: invalid.
