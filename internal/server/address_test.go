@@ -16,6 +16,8 @@ func TestTheProxySaysWhereARequestComesFrom(t *testing.T) {
 		{[]string{"192.0.2.8, 192.0.2.7"}, "192.0.2.7:0"}, // the client may have sent the first
 		{[]string{"192.0.2.8", "192.0.2.9,192.0.2.7"}, "192.0.2.7:0"},
 		{[]string{"2001:db8::1"}, "[2001:db8::1]:0"},
+		{[]string{"192.0.2.7:4711"}, "192.0.2.7:4711"},
+		{[]string{"192.0.2.8, [2001:db8::1]:4711"}, "[2001:db8::1]:4711"},
 		{[]string{"nonsense"}, "192.0.2.1:1234"},
 		{[]string{""}, "192.0.2.1:1234"},
 	} {
