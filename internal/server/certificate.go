@@ -8,21 +8,22 @@ import (
 	"time"
 )
 
-// certificateCheck is how often the files are looked at for a new certificate.
+// certificateCheck is how often a new certificate is looked for.
 const certificateCheck = 10 * time.Second
 
-// certificate is what HTTPS is served with. It follows its files, so that a
-// renewed certificate needs no restart.
+// certificate is a certificate for HTTPS. It is read again when its file changes, so
+// that renewing it needs no restart.
 type certificate struct {
 	certFile, keyFile string
 
 	mu      sync.Mutex
 	loaded  *tls.Certificate
-	changed time.Time // of the file that loaded was read from
-	checked time.Time
+	changed time.Time // when the file of loaded was changed
+	checked time.Time // when the file was last looked at
 }
 
-// TLS serves HTTPS with a certificate that follows its files.
+// TLS returns settings for serving HTTPS. The certificate is read again when its file
+// changes.
 func TLS(certFile, keyFile string) (*tls.Config, error) {
 	c, err := loadCertificate(certFile, keyFile)
 	if err != nil {
@@ -52,7 +53,7 @@ func (c *certificate) load() error {
 	return nil
 }
 
-// get is the newest certificate that could be read.
+// get returns the newest certificate that could be read.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -61,7 +62,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	c.checked = time.Now()
 	if info, err := os.Stat(c.certFile); err == nil && !info.ModTime().Equal(c.changed) {
-		_ = c.load() // half-written files: the old one is good until the next look
+		_ = c.load() // the files may be half-written; the old certificate stays until the next check
 	}
 	return c.loaded, nil
 }

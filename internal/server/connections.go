@@ -9,18 +9,17 @@ import (
 	"time"
 )
 
-// How long a connection may take, in sweeps. The timeouts of http.Server do
-// the same with four deadlines for each request, which cost the credentials
-// endpoint some 5 % of its requests per second; noting a change of state costs
-// two atomic stores.
+// The time limits of a connection, in sweeps. The timeouts of http.Server would set
+// four deadlines for each request, which costs the credentials endpoint about 5 % of
+// its requests per second; recording a change of state costs two atomic stores.
 const (
 	sweepEvery  = 5 * time.Second
-	activeLimit = 12 // a minute, from the first byte of a request to its answer, and for each part of that
+	activeLimit = 12 // one minute for a request and its answer, or until the next part of the answer is read
 	idleLimit   = 24 // two minutes between requests
 )
 
-// connections are the open connections of a listener. Whoever sends a request
-// too slowly, does not read the answer, or says nothing at all is cut off.
+// connections are the open connections of a listener. It closes the connection of a
+// client that sends a request too slowly, does not read the answer, or sends nothing.
 type connections struct {
 	net.Listener
 	sweeps atomic.Int64
@@ -33,15 +32,15 @@ func newConnections(l net.Listener) *connections {
 	return &connections{Listener: l, open: map[*connection]bool{}}
 }
 
-// connection is one of them, and since which sweep it is in its state.
+// connection is an open connection.
 type connection struct {
 	net.Conn
 	of    *connections
-	since atomic.Int64
-	idle  atomic.Bool
+	since atomic.Int64 // the sweep at which its time began to count
+	idle  atomic.Bool  // it is between requests
 }
 
-// Accept is that of the listener. A new connection counts as active.
+// Accept accepts a connection of the listener. A new connection is active.
 func (cs *connections) Accept() (net.Conn, error) {
 	accepted, err := cs.Listener.Accept()
 	if err != nil {
@@ -55,8 +54,8 @@ func (cs *connections) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// Write is that of the connection. Whoever takes what is sent is not too slow,
-// however long the whole of it takes.
+// Write writes to the connection. The time of a client that reads begins anew, so a
+// long answer may take long.
 func (c *connection) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if now := c.of.sweeps.Load(); err == nil && c.since.Load() != now {
@@ -65,7 +64,7 @@ func (c *connection) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection and forgets it.
+// Close closes the connection.
 func (c *connection) Close() error {
 	c.of.mu.Lock()
 	delete(c.of.open, c)
@@ -73,7 +72,8 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// noteState is for http.Server.ConnState.
+// noteState records whether a connection is active or idle, for
+// http.Server.ConnState.
 func noteState(conn net.Conn, state http.ConnState) {
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
@@ -86,7 +86,7 @@ func noteState(conn net.Conn, state http.ConnState) {
 	c.since.Store(c.of.sweeps.Load())
 }
 
-// sweep closes what took too long.
+// sweep closes the connections whose time is over.
 func (cs *connections) sweep() {
 	now := cs.sweeps.Add(1)
 	var late []*connection
@@ -102,6 +102,6 @@ func (cs *connections) sweep() {
 	}
 	cs.mu.Unlock()
 	for _, c := range late {
-		_ = c.Close() // it is cut off either way
+		_ = c.Close() // there is nobody to report an error to
 	}
 }

@@ -1,10 +1,10 @@
-// Package server assembles rolebroker: the store, STS, the broker, the
-// credentials endpoint and the management API behind one listener, with
-// health, metrics and what has to be done in the background.
+// Package server assembles the control plane. It serves the credentials endpoint,
+// the management API, the endpoints for runners, the web app, health and metrics on
+// one listener, and does the background work.
 //
-// It is the only package that knows the store. It refuses to start on a
-// configuration that would carry credentials over the network in the clear,
-// and to stop before what is under way is done.
+// It is the only package that imports the store. It refuses to start with settings
+// that would send credentials over the network unencrypted, and to stop before it
+// has finished the requests it has begun.
 //
 //	err := server.Run(ctx, cfg, server.Options{Log: log}) // until ctx ends
 package server

@@ -21,12 +21,12 @@ import (
 	"github.com/rolebroker/rolebroker/internal/web"
 )
 
-// readyTimeout bounds how long a readiness probe waits for the database.
+// readyTimeout is how long a readiness probe waits for the database.
 const readyTimeout = 2 * time.Second
 
-// routes is everything the server answers. Neither what is below /v1/ nor the
-// API goes through a mux here, because a mux cleans paths, and a role reference
-// or a name is to arrive as it was sent.
+// routes returns the handler of all requests. It does not use a mux for /v1/ and the
+// API, because a mux cleans paths, and role references and names must arrive as they
+// were sent.
 func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server, opts Options) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.Agent, Log: opts.Log})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version, Now: opts.Now})
@@ -62,9 +62,8 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 	return all
 }
 
-// logging writes a line for each request when the log is at debug level. What
-// stands in a path is shown only as far as it can be a name: it may be a token
-// in the wrong place.
+// logging logs each request if the level is debug. It shows a part of a path only if
+// that can be a name, because a client may send a token in the wrong place.
 func logging(log *slog.Logger, next http.Handler) http.Handler {
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return next
@@ -76,11 +75,12 @@ func logging(log *slog.Logger, next http.Handler) http.Handler {
 		for i, segment := range segments {
 			segments[i] = rolebroker.ShowReference(segment)
 		}
-		log.Debug("answered", "method", r.Method, "path", strings.Join(segments, "/"), "status", noted.status, "took", time.Since(start), "from", r.RemoteAddr)
+		log.Debug("answered", "method", r.Method, "path", strings.Join(segments, "/"),
+			"status", noted.status, "took", time.Since(start), "from", r.RemoteAddr)
 	})
 }
 
-// statusNoter remembers the status that was answered.
+// statusNoter records the status of an answer.
 type statusNoter struct {
 	http.ResponseWriter
 	status int
@@ -91,13 +91,14 @@ func (n *statusNoter) WriteHeader(status int) {
 	n.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Unwrap is for [http.ResponseController].
 func (n *statusNoter) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
-// health says that the process answers.
+// health answers that the process is alive.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) { state(w, http.StatusOK, "ok") }
 
-// ready says whether requests can be served: the database answers.
+// ready answers whether the server can serve requests: whether its database answers
+// and it receives the changes of other servers.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
@@ -115,12 +116,12 @@ func state(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(struct { // the client may be gone
+	_ = json.NewEncoder(w).Encode(struct { // an error means that the client is gone
 		Status string `json:"status"`
 	}{text})
 }
 
-// recovering turns a panic into an error for the one request that met it.
+// recovering turns a panic into an error of the one request that caused it.
 func recovering(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

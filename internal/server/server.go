@@ -23,18 +23,18 @@ import (
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
-// Options are what a configuration file cannot hold. The zero value works.
+// Options configure a server beyond its settings. The zero value works.
 type Options struct {
-	Log     *slog.Logger     // nil: none
-	Version string           // shown by the API and in metrics
-	STS     sts.Options      // the zero value: the operator's ambient identity
+	Log     *slog.Logger     // nil: no log
+	Version string           // for the API
+	STS     sts.Options      // the zero value: the AWS identity that an SDK finds
 	Now     func() time.Time // nil: time.Now
 
-	// AdminKeyMade is given the first admin API key when there was none. It is
-	// not to be had again.
+	// AdminKeyMade receives the first admin API key, if the server created it.
+	// Only its hash is stored.
 	AdminKeyMade func(rolebroker.Secret)
 
-	// Ready is called once the server answers, with its URL.
+	// Ready is called with the URL of the server once it answers.
 	Ready func(url string)
 }
 
@@ -46,16 +46,16 @@ type Server struct {
 	lender  *lend.Lender
 	broker  *broker.Broker
 	http    *http.Server
-	closing func()     // ends the streams that runners hold open
-	failed  chan error // what ended the listener, if anything did
+	closing func()     // ends the streams to runners
+	failed  chan error // receives the error that ended the listener
 
-	background context.Context // ends when the server closes
+	background context.Context // of the background work; done when the server closes
 	stop       context.CancelFunc
 	work       sync.WaitGroup
 }
 
-// Run serves until ctx ends, and then finishes what is under way, for
-// cfg.ShutdownTimeout at the most.
+// Run serves until ctx is done. It then finishes the requests it has begun, for at
+// most cfg.ShutdownTimeout.
 func Run(ctx context.Context, cfg *config.Server, opts Options) error {
 	s, err := Start(ctx, cfg, opts)
 	if err != nil {
@@ -71,7 +71,8 @@ func Run(ctx context.Context, cfg *config.Server, opts Options) error {
 	return errors.Join(err, s.Close(ending))
 }
 
-// Start opens the database and serves. Its errors are for the operator.
+// Start opens the database and begins to serve. Only the operator may see its
+// errors.
 func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -79,7 +80,7 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	var certificate *certificate // nil: plain HTTP
+	var certificate *certificate // nil for plain HTTP
 	if cfg.TLSCert != "" {
 		var err error
 		if certificate, err = loadCertificate(cfg.TLSCert, cfg.TLSKey); err != nil {
@@ -89,7 +90,7 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "listening on %s: the port is in use: %w", cfg.Listen, err).
-			WithHint("stop what uses it, or choose another with --listen")
+			WithHint("stop the process that uses it, or choose another port with --listen")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", cfg.Listen, err)
@@ -106,7 +107,7 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 	return s, nil
 }
 
-// open makes all the parts and joins them.
+// open makes the parts of a server and starts the background work.
 func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error) {
 	db, err := store.Open(ctx, store.Options{Database: cfg.Database.Reveal(), Log: opts.Log})
 	if err != nil {
@@ -133,7 +134,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	s.http = &http.Server{
 		Handler:        s.routes(authenticator, registry, cfg, opts),
 		ErrorLog:       slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
-		ConnState:      noteState, // instead of timeouts, see connections
+		ConnState:      noteState, // in place of timeouts, see connections
 		MaxHeaderBytes: 64 << 10,
 	}
 	s.http.RegisterOnShutdown(s.closing)
@@ -153,19 +154,20 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	return s, nil
 }
 
-// introduce logs who we are in AWS, so that an operator learns at the start,
-// and not from an agent, that there is no identity to lend roles with.
+// introduce logs the AWS identity of this server. Without one it can lend no role,
+// and the operator learns that at the start and not from an agent.
 func (s *Server) introduce(ctx context.Context, assumer validate.STS) {
 	identity, err := assumer.Identity(ctx)
 	switch {
 	case err == nil:
 		s.log.Info("found the AWS identity of this server", "arn", identity.ARN)
 	case ctx.Err() == nil:
-		s.log.Warn("no role can be lent: AWS does not say who this server is", "reason", err, "hint", broker.NoPlatform(err).Hint.String(), "cause", errors.Unwrap(err))
+		s.log.Warn("no role can be lent: AWS does not say who this server is",
+			"reason", err, "hint", broker.NoPlatform(err).Hint.String(), "cause", errors.Unwrap(err))
 	}
 }
 
-// bootstrap sees to it that there is an admin API key.
+// bootstrap makes sure that there is an admin API key.
 func (s *Server) bootstrap(ctx context.Context, chosen rolebroker.Secret, made func(rolebroker.Secret)) error {
 	key, err := s.broker.BootstrapAdmin(ctx, chosen)
 	if err != nil {
@@ -177,7 +179,7 @@ func (s *Server) bootstrap(ctx context.Context, chosen rolebroker.Secret, made f
 	return nil
 }
 
-// serve answers requests from now on.
+// serve begins to answer requests.
 func (s *Server) serve(l net.Listener, certificate *certificate) {
 	listener := newConnections(l)
 	s.every(sweepEvery, "closing slow connections", func(context.Context) error { listener.sweep(); return nil })
@@ -199,8 +201,8 @@ func (s *Server) serve(l net.Listener, certificate *certificate) {
 	})
 }
 
-// SignInLink is an address by which somebody may sign in to the web app, once,
-// as the holder of the first admin API key.
+// SignInLink returns a URL that signs its visitor in to the web app, once, as the
+// holder of the first admin API key.
 func (s *Server) SignInLink(ctx context.Context) (string, error) {
 	key, err := s.broker.APIKey(ctx, auth.BootstrapKey)
 	if err != nil {
@@ -210,11 +212,11 @@ func (s *Server) SignInLink(ctx context.Context) (string, error) {
 	return s.url + "/sign-in?link=" + link.Reveal(), err
 }
 
-// URL is where the server answers.
+// URL returns the URL of the server.
 func (s *Server) URL() string { return s.url }
 
-// Close refuses new requests, lets those under way finish until ctx ends, and
-// closes the database last.
+// Close refuses new requests, finishes those it has begun until ctx is done, and
+// closes the database.
 func (s *Server) Close(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err != nil {
@@ -222,25 +224,26 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	s.stop()
 	s.work.Wait()
-	// A connection that never ends may have used up all of ctx; what is under
-	// way is recorded all the same.
+	// A request that does not end may have used up ctx. Sessions are recorded all
+	// the same.
 	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	return errors.Join(err, s.lender.Close(recording), s.store.Close())
 }
 
-// recordTimeout is how long AssumeRole calls under way may take when stopping.
+// recordTimeout is how long Close waits for AssumeRole calls to end and to be
+// recorded.
 const recordTimeout = 10 * time.Second
 
-// How often the background work is done.
+// The intervals of the background work.
 const (
 	useInterval    = 10 * time.Second
 	sweepInterval  = time.Hour
-	revalidateTick = 10 * time.Second // a part of the integrations each time
+	revalidateTick = 10 * time.Second // validates a part of the integrations
 )
 
-// every does something now and then until the server closes. A failure is
-// logged; the next time is another try.
+// every does something at an interval until the server closes. It logs an error, and
+// goes on.
 func (s *Server) every(interval time.Duration, what string, do func(context.Context) error) {
 	s.work.Go(func() {
 		ticker := time.NewTicker(interval)
