@@ -47,14 +47,16 @@ func TestEveryCauseIsNamedAndItsHintCuresIt(t *testing.T) {
 			c.arrange(p)
 			ill := p.validate()
 			if want := or(c.status, "failed"); ill.Code != c.code || ill.Status != want {
-				t.Fatalf("the role is %s (%s), want %s (%s): %s\n%s", ill.Status, ill.Code, want, c.code, ill.Message, ill.Hint)
+				t.Fatalf("the role is %s (%s), want %s (%s): %s\n%s", ill.Status, ill.Code, want, c.code, ill.Message,
+					ill.Hint)
 			}
 			if ill.Message == "" || ill.Hint == "" || ill.CheckedAt.IsZero() {
 				t.Errorf("the outcome says too little: %+v", ill)
 			}
 			c.cure(p, ill.Hint)
 			if well := p.validate(); well.Status != or(c.cured, "assumable") {
-				t.Errorf("after doing what the hint says the role is %s (%s): %s\n%s\nthe hint was:\n%s", well.Status, well.Code, well.Message, well.Hint, ill.Hint)
+				t.Errorf("after doing what the hint says the role is %s (%s): %s\n%s\nthe hint was:\n%s", well.Status,
+					well.Code, well.Message, well.Hint, ill.Hint)
 			}
 		})
 	}
@@ -98,8 +100,11 @@ var causes = []cause{
 		},
 		code: "platform_not_allowed", cure: runFor(testbed.PlatformAccount)},
 	{name: "the server may not call AssumeRole, and AWS does not say so",
-		arrange: func(p *patient) { p.AWS.Account(testbed.PlatformAccount).SetUserPolicy("rolebroker", "rolebroker", "") },
-		code:    "denied", cure: func(p *patient, hint string) { p.allow(statements(hint)[1]) }},
+		arrange: func(p *patient) {
+			p.AWS.Account(testbed.PlatformAccount).SetUserPolicy("rolebroker", "rolebroker",
+				"")
+		},
+		code: "denied", cure: func(p *patient, hint string) { p.allow(statements(hint)[1]) }},
 	{name: "the role does not trust the server",
 		arrange: func(p *patient) { p.trust(testbed.Trust("999999999999")) },
 		code:    "denied", cure: addStatement},
@@ -107,11 +112,13 @@ var causes = []cause{
 		arrange: func(p *patient) { p.AWS.Account(testbed.CustomerAccount).DeleteRole(iamRole) },
 		code:    "denied", cure: func(p *patient, hint string) {
 			p.mustFail(testbed.CustomerAccount, commandIn(hint, "aws iam get-role"))
-			p.shell(testbed.CustomerAccount, commandIn(hint, "rolebroker integration setup")+" --format aws-cli | bash -e")
+			p.shell(testbed.CustomerAccount, commandIn(hint,
+				"rolebroker integration setup")+" --format aws-cli | bash -e")
 		}},
 	{name: "an explicit deny in the trust policy",
 		arrange: func(p *patient) {
-			p.trust(`{"Version":"2012-10-17","Statement":[` + p.statement() + `,{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`)
+			p.trust(`{"Version":"2012-10-17","Statement":[` + p.statement() +
+				`,{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`)
 		},
 		code: "denied", cure: func(p *patient, hint string) {
 			p.says(hint, "4. no explicit Deny")
@@ -123,7 +130,8 @@ var causes = []cause{
 	{name: "a policy of the organization",
 		arrange: func(p *patient) {
 			p.own("Own", p.trustPolicy())
-			p.AWS.Account(testbed.PlatformAccount).SetSCP(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"*"}}`)
+			p.AWS.Account(testbed.PlatformAccount).SetSCP(
+				`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"*"}}`)
 		},
 		code: "policy_denied", cure: func(p *patient, hint string) {
 			p.says(hint, "ask who administers the AWS organization")
@@ -145,7 +153,8 @@ var causes = []cause{
 		code: "external_id_outdated", cure: replaceTrust},
 	{name: "no external ID of any kind is accepted",
 		arrange: func(p *patient) {
-			p.trust(strings.Replace(testbed.Trust(testbed.PlatformAccount), `"Action"`, `"Condition":{"Null":{"sts:ExternalId":"true"}},"Action"`, 1))
+			p.trust(strings.Replace(testbed.Trust(testbed.PlatformAccount), `"Action"`,
+				`"Condition":{"Null":{"sts:ExternalId":"true"}},"Action"`, 1))
 		},
 		code: "external_id_refused", cure: replaceTrust},
 	{name: "the external ID is not required",
@@ -153,7 +162,8 @@ var causes = []cause{
 		code:    "external_id_not_required", status: "warning", cure: replaceTrust},
 	{name: "any external ID is good",
 		arrange: func(p *patient) {
-			p.trust(strings.Replace(testbed.Trust(testbed.PlatformAccount), `"Action"`, `"Condition":{"StringLike":{"sts:ExternalId":"*"}},"Action"`, 1))
+			p.trust(strings.Replace(testbed.Trust(testbed.PlatformAccount), `"Action"`,
+				`"Condition":{"StringLike":{"sts:ExternalId":"*"}},"Action"`, 1))
 		},
 		code: "external_id_not_required", status: "warning", cure: replaceTrust},
 	{name: "the external ID is not required, which it has to be",
@@ -167,13 +177,15 @@ var causes = []cause{
 			old := p.in().ExternalID
 			p.rotate("start", false)
 			p.rotate("finish", true)
-			p.trust(strings.Replace(p.trustPolicy(), `"`+p.in().ExternalID+`"`, `["`+p.in().ExternalID+`","`+old+`"]`, 1))
+			p.trust(strings.Replace(p.trustPolicy(), `"`+p.in().ExternalID+`"`, `["`+p.in().ExternalID+`","`+old+`"]`,
+				1))
 		},
 		code: "previous_external_id_accepted", status: "warning", cure: replaceTrust},
 	{name: "a role that exists, by the commands of the hint",
 		arrange: func(p *patient) { p.trust(testbed.Trust(testbed.PlatformAccount)) },
 		code:    "external_id_not_required", status: "warning", cure: func(p *patient, hint string) {
-			p.shell(testbed.CustomerAccount, "cd $HOME && "+commandIn(hint, "aws iam get-role")+" && "+commandIn(hint, "rolebroker integration setup"))
+			p.shell(testbed.CustomerAccount, "cd $HOME && "+commandIn(hint, "aws iam get-role")+" && "+commandIn(hint,
+				"rolebroker integration setup"))
 		}},
 	{name: "the next external ID is not accepted",
 		arrange: func(p *patient) { p.rotate("start", false) },
@@ -225,26 +237,31 @@ var causes = []cause{
 	{name: "a role of another partition than the server's",
 		arrange: func(p *patient) {
 			p.update(func(r *api.IntegrationRequest) {
-				r.Roles[0].ARN, r.Roles[0].Region = "arn:aws-cn:iam::"+testbed.CustomerAccount+":role/"+iamRole, "cn-north-1"
+				r.Roles[0].ARN, r.Roles[0].Region = "arn:aws-cn:iam::"+testbed.CustomerAccount+":role/"+iamRole,
+					"cn-north-1"
 			})
 		},
 		code: "partition_mismatch", cure: func(p *patient, hint string) {
 			p.says(hint, "correct the ARN or the region")
-			p.shell("", "rolebroker integration update production --set-role name=readonly,arn="+roleARN+",region=eu-south-2 --validate skip")
+			p.shell("", "rolebroker integration update production --validate skip --set-role name=readonly,arn="+
+				roleARN+",region=eu-south-2")
 		}},
 	{name: "a role that is linked to a service",
 		arrange: func(p *patient) {
-			p.setARN("arn:aws:iam::" + testbed.CustomerAccount + ":role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")
+			p.setARN("arn:aws:iam::" + testbed.CustomerAccount +
+				":role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")
 		},
 		code: "service_linked_role", cure: newRole},
 	{name: "a role of IAM Identity Center",
 		arrange: func(p *patient) {
-			p.setARN("arn:aws:iam::" + testbed.CustomerAccount + ":role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_0123456789abcdef")
+			p.setARN("arn:aws:iam::" + testbed.CustomerAccount +
+				":role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_0123456789abcdef")
 		},
 		code: "identity_center_role", cure: newRole},
 	{name: "anything else that STS finds wrong",
 		arrange: func(p *patient) {
-			p.AWS.Inject(awssim.Fault{Action: "AssumeRole", Code: "PackedPolicyTooLarge", Message: "Packed policy consumes 118% of allotted space", Status: 400})
+			p.AWS.Inject(awssim.Fault{Action: "AssumeRole", Code: "PackedPolicyTooLarge",
+				Message: "Packed policy consumes 118% of allotted space", Status: 400})
 		},
 		code: "rejected", cure: func(p *patient, hint string) {
 			p.says(hint, "rolebroker integration setup production")
@@ -312,7 +329,8 @@ func addStatement(p *patient, hint string) {
 	role, _ := p.AWS.Account(p.account).Role(p.role)
 	var old struct{ Statement json.RawMessage }
 	p.must(json.Unmarshal([]byte(role.TrustPolicy), &old))
-	policy.Version, policy.Statement = "2012-10-17", []json.RawMessage{old.Statement, json.RawMessage(statements(hint)[0])}
+	policy.Version, policy.Statement = "2012-10-17", []json.RawMessage{old.Statement,
+		json.RawMessage(statements(hint)[0])}
 	text, err := json.Marshal(policy)
 	p.must(err)
 	p.paste(string(text))
@@ -325,8 +343,10 @@ func replaceTrust(p *patient, hint string) {
 
 // newRole makes a role with the hint's trust policy, and uses that.
 func newRole(p *patient, hint string) {
-	p.shell(testbed.CustomerAccount, "aws iam create-role --role-name Agents --assume-role-policy-document '"+statements(hint)[0]+"'")
-	p.shell("", "rolebroker integration update production --validate skip --set-role name=readonly,arn=arn:aws:iam::"+testbed.CustomerAccount+":role/Agents")
+	p.shell(testbed.CustomerAccount,
+		"aws iam create-role --role-name Agents --assume-role-policy-document '"+statements(hint)[0]+"'")
+	p.shell("", "rolebroker integration update production --validate skip --set-role "+
+		"name=readonly,arn=arn:aws:iam::"+testbed.CustomerAccount+":role/Agents")
 }
 
 // patient is a world with one role that works, until something is done to it.
@@ -347,13 +367,20 @@ const (
 
 func newPatient(t *testing.T, here *tools) *patient {
 	p := &patient{t: t, here: here, account: testbed.CustomerAccount, role: iamRole}
-	simulated := awssim.New(awssim.Options{Now: func() time.Time { return time.Now().Add(time.Duration(p.offset.Load())) }})
-	p.Testbed = testbed.New(t, &testbed.Options{Empty: true, AWS: simulated, Identity: aws.CredentialsProviderFunc(p.credentials)})
+	simulated := awssim.New(awssim.Options{Now: func() time.Time {
+		return time.Now().Add(
+			time.Duration(p.offset.Load()))
+	}})
+	p.Testbed = testbed.New(t, &testbed.Options{Empty: true, AWS: simulated,
+		Identity: aws.CredentialsProviderFunc(p.credentials)})
 	p.identity.Store(&p.Operator)
-	simulated.Account(testbed.CustomerAccount).CreateRole(awssim.Role{Name: iamRole, TrustPolicy: testbed.Trust(testbed.PlatformAccount)})
+	simulated.Account(testbed.CustomerAccount).CreateRole(awssim.Role{Name: iamRole,
+		TrustPolicy: testbed.Trust(testbed.PlatformAccount)})
 	p.offset.Store(int64(-3 * time.Hour)) // the server has been there for a while
-	simulated.Account(testbed.PlatformAccount).CreateRole(awssim.Role{Name: "instance", Policies: map[string]string{"all": awssim.AllowAll},
-		TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}`})
+	simulated.Account(testbed.PlatformAccount).CreateRole(awssim.Role{Name: "instance",
+		Policies: map[string]string{"all": awssim.AllowAll},
+		TrustPolicy: `{"Version": "2012-10-17", "Statement":
+			{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}}`})
 	p.offset.Store(0)
 	_, err := p.Admin.CreateIntegration(t.Context(), api.IntegrationRequest{Name: "production", DefaultRole: "readonly",
 		Roles: []api.RoleRequest{{Name: "readonly", ARN: roleARN, Region: "eu-south-2"}}}, api.ValidateSkip)
@@ -371,14 +398,16 @@ func (p *patient) credentials(context.Context) (aws.Credentials, error) {
 	if key == nil || key.AccessKeyID == "" {
 		return aws.Credentials{}, errors.New("there are none")
 	}
-	return aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey, SessionToken: key.SessionToken}, nil
+	return aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey,
+		SessionToken: key.SessionToken}, nil
 }
 
 // sessionOf are credentials that EC2 gave some time ago.
 func (p *patient) sessionOf(role string, ago time.Duration) *awssim.Credentials {
 	p.offset.Store(int64(ago))
 	defer p.offset.Store(0)
-	key, err := p.AWS.Account(testbed.PlatformAccount).ServiceSession(awssim.ServiceSession{Service: "ec2.amazonaws.com", Role: role, SessionName: "i-0abc"})
+	key, err := p.AWS.Account(testbed.PlatformAccount).ServiceSession(
+		awssim.ServiceSession{Service: "ec2.amazonaws.com", Role: role, SessionName: "i-0abc"})
 	p.must(err)
 	return &key
 }
@@ -412,7 +441,8 @@ func (p *patient) validate() api.RoleValidation {
 		p.t.Errorf("ok is %t for %s", answer.OK, answer.Roles[0].Status)
 	}
 	kept := p.in().Roles[0].Validation
-	if answer.Roles[0].Status != "unknown" && (kept == nil || kept.Code != answer.Roles[0].Code || kept.Hint != answer.Roles[0].Hint) {
+	if answer.Roles[0].Status != "unknown" && (kept == nil || kept.Code != answer.Roles[0].Code ||
+		kept.Hint != answer.Roles[0].Hint) {
 		p.t.Errorf("what is kept is %+v", kept)
 	}
 	return answer.Roles[0]
@@ -420,7 +450,9 @@ func (p *patient) validate() api.RoleValidation {
 
 // statement is one with which the role works.
 func (p *patient) statement() string {
-	return fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],"Condition":{"StringEquals":{"sts:ExternalId":%q}}}`,
+	return fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},`+
+		`"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],`+
+		`"Condition":{"StringEquals":{"sts:ExternalId":%q}}}`,
 		testbed.PlatformAccount, p.in().ExternalID)
 }
 
@@ -440,14 +472,17 @@ func (p *patient) paste(policy string) {
 	key := p.AWS.Account(p.account).AdminKey()
 	owner := iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &p.AWSURL,
 		Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")})
-	_, err := owner.UpdateAssumeRolePolicy(p.t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: &p.role, PolicyDocument: &policy})
+	_, err := owner.UpdateAssumeRolePolicy(p.t.Context(), &iam.UpdateAssumeRolePolicyInput{RoleName: &p.role,
+		PolicyDocument: &policy})
 	p.must(err)
 }
 
 // allow gives the server a statement in a policy of its own.
 func (p *patient) allow(statement string) {
 	p.t.Helper()
-	p.shell(testbed.PlatformAccount, `aws iam put-user-policy --user-name rolebroker --policy-name given --policy-document '{"Version":"2012-10-17","Statement":`+statement+`}'`)
+	p.shell(testbed.PlatformAccount,
+		`aws iam put-user-policy --user-name rolebroker --policy-name given --policy-document `+
+			`'{"Version":"2012-10-17","Statement":`+statement+`}'`)
 }
 
 // own has the integration use a role of the platform's own account.
@@ -495,10 +530,12 @@ func (p *patient) mustFail(account, script string) {
 func (p *patient) command(account, script string) *exec.Cmd {
 	shell := exec.Command("bash", "-c", script)
 	shell.Env = append(withoutAWS(os.Environ()), "HOME="+p.t.TempDir(), "PATH="+p.here.bin+":"+os.Getenv("PATH"),
-		"ROLEBROKER_URL="+p.URL, "ROLEBROKER_TOKEN="+p.AdminKey.Reveal(), "AWS_ENDPOINT_URL="+p.AWSURL, "AWS_DEFAULT_REGION=us-east-1")
+		"ROLEBROKER_URL="+p.URL, "ROLEBROKER_TOKEN="+p.AdminKey.Reveal(), "AWS_ENDPOINT_URL="+p.AWSURL,
+		"AWS_DEFAULT_REGION=us-east-1")
 	if account != "" {
 		key := p.AWS.Account(account).AdminKey()
-		shell.Env = append(shell.Env, "AWS_ACCESS_KEY_ID="+key.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+key.SecretAccessKey)
+		shell.Env = append(shell.Env, "AWS_ACCESS_KEY_ID="+key.AccessKeyID,
+			"AWS_SECRET_ACCESS_KEY="+key.SecretAccessKey)
 	}
 	return shell
 }

@@ -71,7 +71,8 @@ func TestTerraformInTheDocsIsOfAnExample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, block := range regexp.MustCompile("(?ms)^```terraform\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		for _, block := range regexp.MustCompile("(?ms)^```terraform\n(.*?)^```$").FindAllStringSubmatch(string(text),
+			-1) {
 			found++
 			if !strings.Contains(all.String(), block[1]) {
 				t.Errorf("%s shows Terraform that is in no example:\n%s", file, block[1])
@@ -134,8 +135,10 @@ func (s transcript) check(t *testing.T, here *tools) {
 	shell := exec.Command("bash", "-c", "exec 2>&1\n"+script.String())
 	shell.Dir = t.TempDir()
 	shell.Env = append(withoutAWS(os.Environ()), "HOME="+shell.Dir, "PATH="+here.bin+":"+os.Getenv("PATH"),
-		"ROLEBROKER_URL="+tb.URL, "ROLEBROKER_TOKEN="+token.Reveal(), "ADMIN_KEY="+tb.AdminKey.Reveal(), "AWS_ENDPOINT_URL="+tb.AWSURL,
-		"AWS_ACCESS_KEY_ID="+customer.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+customer.SecretAccessKey, "AWS_DEFAULT_REGION=us-east-1")
+		"ROLEBROKER_URL="+tb.URL, "ROLEBROKER_TOKEN="+token.Reveal(), "ADMIN_KEY="+tb.AdminKey.Reveal(),
+		"AWS_ENDPOINT_URL="+tb.AWSURL,
+		"AWS_ACCESS_KEY_ID="+customer.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+customer.SecretAccessKey,
+		"AWS_DEFAULT_REGION=us-east-1")
 	output, err := shell.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)

@@ -43,7 +43,8 @@ import (
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", noRaceDelay)
 	flag.Set("test.parallel", strconv.Itoa(max(6, runtime.GOMAXPROCS(0)))) // -parallel on the command line wins
-	if signal.Ignored(syscall.SIGHUP) {                                    // as below nohup: commands would inherit that, and shells cannot undo it
+	// Under nohup, commands would inherit that SIGHUP is ignored, and shells cannot undo it.
+	if signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	testscript.Main(suite{m}, map[string]func(){"rolebroker": main, "go-worker": goWorker})
@@ -95,8 +96,9 @@ const noRaceDelay = "atexit_sleep_ms=0"
 //	sim trust ROLE ACCOUNT   the role trusts that account only
 //	sim role ROLE FILE       a new role, whose trust policy is in FILE
 //	sim policy ROLE FILE     in FILE is the trust policy of the role
-//	sim cluster FILE ROLE…   the roles trust the service account rolebroker-runner of a cluster only, whose token is in FILE
-//	sim token FILE 1h        in FILE is another token of that service account, which lives that long
+//	sim cluster FILE ROLE…   the roles trust only the service account rolebroker-runner of a cluster,
+//	                         and FILE has a token of that service account
+//	sim token FILE 1h        FILE has another token of that service account, which lives that long
 //	wait-for CMD ARG…        until the command succeeds
 //	served FILE              until the server that logs to FILE answers; ROLEBROKER_URL is then its URL
 //	no-secrets FILE…         none of the files, or stdout or stderr, has a secret in it
@@ -119,7 +121,8 @@ func TestScripts(t *testing.T) {
 			return here.knowsTokenFile, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"admin": admin, "sim": simulate, "wait-for": waitFor, "served": served, "no-secrets": noSecrets, "not-in-memory": notInMemory,
+			"admin": admin, "sim": simulate, "wait-for": waitFor, "served": served, "no-secrets": noSecrets,
+			"not-in-memory": notInMemory,
 		},
 	})
 }
@@ -275,7 +278,8 @@ func (t *tools) setup(env *testscript.Env) error {
 	if err := os.MkdirAll(filepath.Join(home, ".aws"), 0o700); err != nil {
 		return err
 	}
-	if err := os.Symlink(filepath.Join(t.examples, "node/node_modules"), filepath.Join(env.WorkDir, "node_modules")); err != nil {
+	if err := os.Symlink(filepath.Join(t.examples, "node/node_modules"),
+		filepath.Join(env.WorkDir, "node_modules")); err != nil {
 		return err
 	}
 	if strings.HasPrefix(script, "exec_") {
@@ -413,11 +417,14 @@ var clusterKey = sync.OnceValue(func() *ecdsa.PrivateKey {
 
 // serviceAccountToken is one of a runner's, as Kubernetes projects it for STS.
 func serviceAccountToken(ts *testscript.TestScript, lives time.Duration) string {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: clusterKey(), KeyID: "k"}}, nil)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256,
+		Key: jose.JSONWebKey{Key: clusterKey(), KeyID: "k"}}, nil)
 	must(ts, err)
 	now := time.Now()
-	token, err := jwt.Signed(signer).Claims(map[string]any{"iss": clusterIssuer, "sub": "system:serviceaccount:rolebroker:rolebroker-runner",
-		"aud": []string{"sts.amazonaws.com"}, "iat": now.Add(-2 * time.Hour).Unix(), "exp": now.Add(lives).Unix()}).Serialize()
+	token, err := jwt.Signed(signer).Claims(map[string]any{"iss": clusterIssuer,
+		"sub": "system:serviceaccount:rolebroker:rolebroker-runner",
+		"aud": []string{"sts.amazonaws.com"}, "iat": now.Add(-2 * time.Hour).Unix(),
+		"exp": now.Add(lives).Unix()}).Serialize()
 	must(ts, err)
 	return token
 }

@@ -22,7 +22,8 @@ from the integrations that it is connected to.`,
 		Example: `  rolebroker agent create scout --integration production
   rolebroker agent token create scout`,
 	}, newAgentList(a), newAgentShow(a), newAgentCreate(a), newAgentUpdate(a), newAgentDelete(a),
-		newAgentConnect(a), newAgentDisconnect(a), newAgentToken(a), newAgentBind(a), newAgentBindings(a), newAgentUnbind(a))
+		newAgentConnect(a), newAgentDisconnect(a), newAgentToken(a), newAgentBind(a), newAgentBindings(a),
+		newAgentUnbind(a))
 }
 
 func newAgentList(a *app) *cobra.Command {
@@ -47,14 +48,14 @@ func (a *app) agentsTable(_ []string, agents []api.Agent) *table {
 		for _, c := range agent.Connections {
 			integrations = append(integrations, c.Integration)
 		}
-		t.add(agent.Name, orDash(strings.Join(integrations, ", ")), orDash(agent.DefaultIntegration), yesNo(agent.Disabled),
-			a.when(&agent.UpdatedAt), agent.Description)
+		t.add(agent.Name, orDash(strings.Join(integrations, ", ")), orDash(agent.DefaultIntegration),
+			yesNo(agent.Disabled), a.when(&agent.UpdatedAt), agent.Description)
 	}
 	return t.ifEmpty("There are no agents. Create one: rolebroker agent create --help")
 }
 
 func newAgentShow(a *app) *cobra.Command {
-	return asking(a, &cobra.Command{
+	return showing(a, &cobra.Command{
 		Use:   "show AGENT",
 		Short: "Show an agent and its connections",
 		Long: `Show an agent, by its name or ID, and the integrations it is connected to.
@@ -62,7 +63,7 @@ func newAgentShow(a *app) *cobra.Command {
 You can edit what -o yaml prints and pass it to rolebroker agent update -f.`,
 		Example: `  rolebroker agent show scout
   rolebroker agent show scout -o yaml > scout.yaml`,
-	}, "reading the agent", named(agentOf), a.showAgent)
+	}, "agent", agentOf, a.showAgent)
 }
 
 func (a *app) showAgent(o output, agent api.Agent) error {
@@ -74,6 +75,6 @@ func (a *app) showAgent(o output, agent api.Agent) error {
 		return details("Name", agent.Name, "Description", orDash(agent.Description), "ID", agent.ID,
 			"Disabled", yesNo(agent.Disabled), "Default integration", orDash(agent.DefaultIntegration),
 			"Created", a.when(&agent.CreatedAt), "Updated", a.when(&agent.UpdatedAt)).
-			then(connections.ifEmpty("It is not connected to any integration: rolebroker agent connect %s INTEGRATION", agent.Name))
+			then(connections.ifEmpty("It has no integrations: rolebroker agent connect %s INTEGRATION", agent.Name))
 	})
 }

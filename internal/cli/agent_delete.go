@@ -18,9 +18,11 @@ nothing any more; what was lent already works until it expires.`,
 		Example: `  rolebroker agent delete scout
   rolebroker agent delete scout --yes`,
 	}, deletion[api.Agent]{
-		kind:    "agent",
-		find:    agentOf,
-		confirm: func(agent api.Agent) string { return "Delete agent " + agent.Name + " and its tokens? " + lentAlready },
+		kind: "agent",
+		find: agentOf,
+		confirm: func(agent api.Agent) string {
+			return "Delete agent " + agent.Name + " and its tokens? " + lentAlready
+		},
 		remove: func(ctx context.Context, c *client.Client, agent api.Agent) error {
 			return c.DeleteAgent(ctx, agent.ID, agent.ETag())
 		},

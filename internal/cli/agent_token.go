@@ -74,7 +74,8 @@ not store the tokens themselves, so it cannot show them.`,
 func (a *app) tokenTable(given []string, tokens []api.Token) *table {
 	t := newTable("ID", "LABEL", "STATUS", "CREATED", "LAST USED", "EXPIRES")
 	for _, token := range tokens {
-		t.add(token.ID, orDash(token.Label), token.Status, a.when(&token.CreatedAt), a.when(token.UsedAt), a.when(token.ExpiresAt))
+		t.add(token.ID, orDash(token.Label), token.Status, a.when(&token.CreatedAt), a.when(token.UsedAt),
+			a.when(token.ExpiresAt))
 	}
 	return t.ifEmpty("Agent %s has no tokens. Create one: rolebroker agent token create %s", given[0], given[0])
 }

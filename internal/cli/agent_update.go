@@ -51,7 +51,8 @@ changed since.`,
 			if err != nil {
 				return agent, err
 			}
-			request = api.AgentRequest{ID: agent.ID, Name: agent.Name, Description: agent.Description, Disabled: agent.Disabled}
+			request = api.AgentRequest{ID: agent.ID, Name: agent.Name, Description: agent.Description,
+				Disabled: agent.Disabled}
 			changed := cmd.Flags().Changed
 			set(&request.Name, name, changed("name"))
 			set(&request.Description, description, changed("description"))

@@ -63,7 +63,8 @@ its hash.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&request.Access, "access", string(rolebroker.AccessReadOnly), "`ACCESS` of the key: admin or read-only")
+	cmd.Flags().StringVar(&request.Access, "access", string(rolebroker.AccessReadOnly),
+		"`ACCESS` of the key: admin or read-only")
 	complete(cmd, "access", oneOf("admin", "read-only"))
 	expires.flag(cmd, "no expiry")
 	return asking(a, cmd, "creating the API key",
@@ -91,8 +92,10 @@ that does not expire cannot be deleted.`,
 		confirm: func(key api.APIKey) string {
 			return fmt.Sprintf("Delete the API key %s (%s)? It stops working at once.", key.Name, key.Access)
 		},
-		remove: func(ctx context.Context, c *client.Client, key api.APIKey) error { return c.DeleteAPIKey(ctx, key.ID) },
-		done:   func(key api.APIKey) { a.note("deleted API key %s", key.Name) },
+		remove: func(ctx context.Context, c *client.Client, key api.APIKey) error {
+			return c.DeleteAPIKey(ctx, key.ID)
+		},
+		done: func(key api.APIKey) { a.note("deleted API key %s", key.Name) },
 	})
 }
 
@@ -106,5 +109,6 @@ func findAPIKey(ctx context.Context, c *client.Client, nameOrID string) (api.API
 			return key, nil
 		}
 	}
-	return api.APIKey{}, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no API key %q", nameOrID).WithHint("rolebroker api-key list")
+	return api.APIKey{}, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no API key %q", nameOrID).
+		WithHint("rolebroker api-key list")
 }

@@ -38,7 +38,8 @@ type ran struct {
 // run runs a command line in an environment that has nothing else.
 func run(env []string, args ...string) ran {
 	var out, err bytes.Buffer
-	code := Main(Process{Args: args, Env: env, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err, Version: "v1.2.3"})
+	code := Main(Process{Args: args, Env: env, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err,
+		Version: "v1.2.3"})
 	return ran{code, out.String(), err.String()}
 }
 
@@ -70,7 +71,7 @@ func TestHelp(t *testing.T) {
 				t.Fatalf("%v; go test ./internal/cli -update makes it", err)
 			}
 			if diff := cmp.Diff(string(want), got.stdout); diff != "" {
-				t.Errorf("the help changed; go test ./internal/cli -update writes it, for you to read the difference\n%s", diff)
+				t.Errorf("the help changed; go test ./internal/cli -update writes it. Read the difference.\n%s", diff)
 			}
 		})
 	}
@@ -84,7 +85,8 @@ func TestEveryCommandIsDocumented(t *testing.T) {
 			t.Errorf("%s has no short help, long help or example", c.CommandPath())
 		case strings.HasSuffix(c.Short, "."):
 			t.Errorf("%s: the short help ends in a full stop", c.CommandPath())
-		case !strings.Contains(c.Example, "rolebroker "+strings.Join(strings.Fields(c.CommandPath())[1:], " ")) && c.HasParent():
+		case !strings.Contains(c.Example, "rolebroker "+strings.Join(strings.Fields(c.CommandPath())[1:], " ")) &&
+			c.HasParent():
 			t.Errorf("%s is not in its own example", c.CommandPath())
 		}
 		c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -123,12 +125,18 @@ func TestErrorIsASentenceThenFieldsThenHints(t *testing.T) {
 	says(codeError{7, nil}, 7, "")
 	says(codeError{127, os.ErrNotExist}, 127, "rolebroker: file does not exist\n")
 	says(rolebroker.Errorf(rolebroker.CodeNotFound, "there is no agent"), 1, "rolebroker: there is no agent\n")
-	says(seeList(rolebroker.Errorf(rolebroker.CodeNotFound, "there is no agent"), "rolebroker agent list"), 1, "rolebroker: there is no agent\nhint: rolebroker agent list\n")
-	says(rolebroker.Errorf(rolebroker.CodeDenied, "no").WithHint("one\ntwo"), 1, "rolebroker: no\nhint: one\nhint: two\n")
-	says(&rolebroker.Error{Message: "it is not valid", Fields: []rolebroker.Field{{Path: "a", Message: "is wrong"}, {Path: "b", Message: "is\nlong"}}}, 1,
+	says(seeList(rolebroker.Errorf(rolebroker.CodeNotFound, "there is no agent"), "rolebroker agent list"), 1,
+		"rolebroker: there is no agent\nhint: rolebroker agent list\n")
+	says(rolebroker.Errorf(rolebroker.CodeDenied, "no").WithHint("one\ntwo"), 1,
+		"rolebroker: no\nhint: one\nhint: two\n")
+	says(&rolebroker.Error{Message: "it is not valid", Fields: []rolebroker.Field{{Path: "a", Message: "is wrong"},
+		{Path: "b", Message: "is\nlong"}}}, 1,
 		"rolebroker: it is not valid\n  a: is wrong\n  b: is; long\n")
-	says(&rolebroker.Error{Message: "no", Fields: []rolebroker.Field{{Path: "a", Message: "x", Hint: rolebroker.Hint{{Text: "add", Policy: "{\n}"}}}, {Path: "b", Message: "y", Hint: rolebroker.Hint{{Text: "add", Policy: "{\n}"}, {Text: "there"}}}}}, 1,
-		"rolebroker: no\n  a: x\n    add\n    {\n    }\n  b: y\n    add\n    { the same statement as above }\n    there\n")
+	says(&rolebroker.Error{Message: "no", Fields: []rolebroker.Field{{Path: "a", Message: "x",
+		Hint: rolebroker.Hint{{Text: "add", Policy: "{\n}"}}},
+		{Path: "b", Message: "y", Hint: rolebroker.Hint{{Text: "add", Policy: "{\n}"}, {Text: "there"}}}}}, 1,
+		"rolebroker: no\n  a: x\n    add\n    {\n    }\n"+
+			"  b: y\n    add\n    { the same statement as above }\n    there\n")
 }
 
 func TestRolesOnTheCommandLine(t *testing.T) {
@@ -219,7 +227,8 @@ func TestFiles(t *testing.T) {
 	read("name: [a]\n", "f.yaml, line 1: name must be text")
 	read("name: {a: b}\n", "f.yaml, line 1: name must be text")
 	read("name: a\nroles: b\n", "f.yaml, line 2: roles must be a list")
-	read("name: a\nroles:\n- name: x\n- name: y\n  enabled: maybe\n", "f.yaml, line 5: roles[1].enabled must be true or false")
+	read("name: a\nroles:\n- name: x\n- name: y\n  enabled: maybe\n",
+		"f.yaml, line 5: roles[1].enabled must be true or false")
 	read("name: a\nroles:\n- name: {b: c}\n", "f.yaml, line 3: roles[0].name must be text")
 	read("name: a\nroles:\n- x\n", "f.yaml, line 3: roles[0] must be fields with values")
 	read("- name: a\n", "f.yaml, line 1: it must be fields with values")
@@ -233,7 +242,8 @@ func TestFiles(t *testing.T) {
 func TestFilesHaveAnEnd(t *testing.T) {
 	stdin := fromFile{path: "-"}
 	var v any
-	if err := stdin.decode(strings.NewReader("a: b\n"+strings.Repeat("#", maxFile)), &v); err == nil || err.Error() != "stdin is larger than 8 MiB" {
+	if err := stdin.decode(strings.NewReader("a: b\n"+strings.Repeat("#", maxFile)), &v); err == nil ||
+		err.Error() != "stdin is larger than 8 MiB" {
 		t.Error(err)
 	}
 }
@@ -286,7 +296,8 @@ func TestCompletion(t *testing.T) {
 	offers(admin, "runner join-token g", "gke")
 	offers(admin, "integration update production --runner e", "eks")
 	offers(admin, "agent bind scout --issuer ", "https://oidc.example.com/id/A")
-	if got := run(admin, "agent", "bind", "scout", "--issuer", "https://oidc.example.com/id/A", "--namespace", "agents", "--service-account", "scout"); got.code != 0 {
+	if got := run(admin, "agent", "bind", "scout", "--issuer", "https://oidc.example.com/id/A", "--namespace", "agents",
+		"--service-account", "scout"); got.code != 0 {
 		t.Errorf("%+v", got)
 	}
 	bindings, err := tb.Admin.Bindings(t.Context(), "scout", client.List{})
@@ -307,7 +318,8 @@ func TestCompletion(t *testing.T) {
 func TestCompletionIsForShells(t *testing.T) {
 	tb := testbed.New(t, nil)
 	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
-	if got := run(env, cobra.ShellCompRequestCmd, "integration", "setup", "--f").stdout; !strings.Contains(got, "--format\tprint in FORMAT, one of those above\n") || strings.Contains(got, "`") {
+	if got := run(env, cobra.ShellCompRequestCmd, "integration", "setup", "--f").stdout; !strings.Contains(got,
+		"--format\tprint in FORMAT, one of those above\n") || strings.Contains(got, "`") {
 		t.Errorf("it offers %s", got)
 	}
 	got := run(env, cobra.ShellCompRequestCmd, "integration", "update", "production", "--set-role", "name=r").stdout
@@ -320,11 +332,13 @@ func TestCompletionIsForShells(t *testing.T) {
 func TestListingsAreWhatTheAPISays(t *testing.T) {
 	tb := testbed.New(t, nil)
 	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
-	for _, line := range []string{"integration list", "agent list", "session list", "api-key list", "agent token list scout", "agent bindings scout", "runner list"} {
+	for _, line := range []string{"integration list", "agent list", "session list", "api-key list",
+		"agent token list scout", "agent bindings scout", "runner list"} {
 		for _, format := range []string{"json", "yaml"} {
 			got := run(env, append(strings.Fields(line), "-o", format)...)
 			var list map[string][]map[string]any
-			if err := decodeYAML(line, []byte(got.stdout), &list); err != nil || len(list) != 1 || list["items"] == nil {
+			if err := decodeYAML(line, []byte(got.stdout), &list); err != nil || len(list) != 1 ||
+				list["items"] == nil {
 				t.Errorf("%s -o %s: %d %v %s%s", line, format, got.code, err, got.stdout, got.stderr)
 			}
 		}
@@ -334,7 +348,8 @@ func TestListingsAreWhatTheAPISays(t *testing.T) {
 		t.Fatal(err)
 	}
 	var shown api.Integration
-	if err := decodeYAML("production", []byte(run(env, "integration", "show", "production", "-o", "yaml").stdout), &shown); err != nil {
+	if err := decodeYAML("production", []byte(run(env, "integration", "show", "production", "-o", "yaml").stdout),
+		&shown); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(in, shown); diff != "" {
@@ -388,15 +403,21 @@ func says(t *testing.T, got ran, code int, lines ...string) {
 }
 
 func TestFlagsSayWhatTheyTake(t *testing.T) {
-	says(t, run(nil, "agent", "list", "--limit", "foo"), 2, `rolebroker: --limit takes a whole number, not "foo"`, "hint: rolebroker agent list --help")
-	says(t, run(nil, "agent", "update", "a", "--disabled=ja"), 2, `rolebroker: --disabled takes true or false, not "ja"`, "hint: rolebroker agent update --help")
-	says(t, run(nil, "roles", "-o", "xml"), 2, `rolebroker: --output: "xml" is not one of table, json, yaml`, "hint: rolebroker roles --help")
+	says(t, run(nil, "agent", "list", "--limit", "foo"), 2, `rolebroker: --limit takes a whole number, not "foo"`,
+		"hint: rolebroker agent list --help")
+	says(t, run(nil, "agent", "update", "a", "--disabled=ja"), 2,
+		`rolebroker: --disabled takes true or false, not "ja"`, "hint: rolebroker agent update --help")
+	says(t, run(nil, "roles", "-o", "xml"), 2, `rolebroker: --output: "xml" is not one of table, json, yaml`,
+		"hint: rolebroker roles --help")
 }
 
 func TestHelpOnACommandThatDoesNotExist(t *testing.T) {
-	says(t, run(nil, "nonsense", "--help"), 2, `rolebroker: there is no command "rolebroker nonsense"`, "hint: rolebroker --help")
-	says(t, run(nil, "integration", "nonsense", "--help"), 2, `rolebroker: there is no command "rolebroker integration nonsense"`, "hint: rolebroker integration --help")
-	says(t, run(nil, "agent", "lst", "-h"), 2, `rolebroker: there is no command "rolebroker agent lst"; did you mean list?`, "hint: rolebroker agent --help")
+	says(t, run(nil, "nonsense", "--help"), 2, `rolebroker: there is no command "rolebroker nonsense"`,
+		"hint: rolebroker --help")
+	says(t, run(nil, "integration", "nonsense", "--help"), 2,
+		`rolebroker: there is no command "rolebroker integration nonsense"`, "hint: rolebroker integration --help")
+	says(t, run(nil, "agent", "lst", "-h"), 2,
+		`rolebroker: there is no command "rolebroker agent lst"; did you mean list?`, "hint: rolebroker agent --help")
 }
 
 func TestVersionIsAFlagToo(t *testing.T) {
@@ -425,7 +446,8 @@ func TestExpiryIsSaidInAClause(t *testing.T) {
 func TestNothingIsManagedBelowExec(t *testing.T) {
 	env := []string{"ROLEBROKER_URL=http://127.0.0.1:1", "ROLEBROKER_TOKEN=x", "AWS_CONTAINER_AUTHORIZATION_TOKEN=x",
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/v1/credentials"}
-	says(t, run(env, "agent", "token", "list", "scout"), 1, "rolebroker: this is the loopback port of rolebroker exec, which has no management API",
+	says(t, run(env, "agent", "token", "list", "scout"), 1,
+		"rolebroker: this is the loopback port of rolebroker exec, which has no management API",
 		"hint: run the command outside of rolebroker exec, with an API key")
 	if got := run(env, "agent"); got.code != 0 {
 		t.Errorf("the help: %+v", got)
@@ -445,7 +467,8 @@ func TestHintsAreOnWhatIsMissing(t *testing.T) {
 	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
 	hints := func(line, hint string) {
 		t.Helper()
-		if got := run(env, strings.Fields(line)...); got.code != 1 || !strings.HasSuffix(got.stderr, "\nhint: "+hint+"\n") {
+		if got := run(env, strings.Fields(line)...); got.code != 1 ||
+			!strings.HasSuffix(got.stderr, "\nhint: "+hint+"\n") {
 			t.Errorf("%s: %+v", line, got)
 		}
 	}
@@ -467,7 +490,8 @@ func TestHintsAreOnWhatIsMissing(t *testing.T) {
 	hints("agent bindings nosuch", "rolebroker agent list")
 	hints("agent unbind nosuch bnd_x", "rolebroker agent list")
 	hints("agent unbind scout bnd_x", "rolebroker agent bindings scout")
-	for _, line := range []string{"show nosuch", "update nosuch --description x", "delete nosuch --yes", "join-token nosuch"} {
+	for _, line := range []string{"show nosuch", "update nosuch --description x", "delete nosuch --yes",
+		"join-token nosuch"} {
 		hints("runner "+line, "rolebroker runner list")
 	}
 	hints("api-key delete nosuch --yes", "rolebroker api-key list")
@@ -475,7 +499,8 @@ func TestHintsAreOnWhatIsMissing(t *testing.T) {
 	hints("agent list", "ROLEBROKER_URL must be without the path /api, unless a proxy serves rolebroker below it")
 	env[0] = "ROLEBROKER_URL=localhost"
 	says(t, run(env, "agent", "list"), 2, "rolebroker: the configuration is not valid",
-		"  ROLEBROKER_URL: is not the URL of a server; write it as in http://127.0.0.1:8484", "hint: rolebroker agent list --help")
+		"  ROLEBROKER_URL: is not the URL of a server; write it as in http://127.0.0.1:8484",
+		"hint: rolebroker agent list --help")
 }
 
 // The hint finds the sessions of what was renamed, by its ID.
@@ -486,7 +511,8 @@ func TestWhatIsStillLentIsFoundByID(t *testing.T) {
 	run(scout, "credentials")
 	run(env, "integration", "update", "production", "--name", "prod")
 	run(env, "agent", "update", "scout", "--name", "ranger")
-	for _, line := range []string{"integration update prod --disable-role deployer", "agent update ranger --disabled", "agent disconnect ranger prod",
+	for _, line := range []string{"integration update prod --disable-role deployer", "agent update ranger --disabled",
+		"agent disconnect ranger prod",
 		"agent token revoke ranger tok_x", "agent delete ranger --yes", "integration delete prod --yes"} {
 		if strings.HasPrefix(line, "agent token") {
 			for token, err := range tb.Admin.AllTokens(t.Context(), "ranger") {
@@ -515,14 +541,17 @@ func TestAShownFileMakesACopy(t *testing.T) {
 	reserved := strings.TrimSpace(run(env, "external-id", "reserve").stdout)
 	for _, what := range [][]string{{"integration", "production"}, {"agent", "scout"}} {
 		file := filepath.Join(t.TempDir(), "shown.yaml")
-		if err := os.WriteFile(file, []byte(run(env, what[0], "show", what[1], "-o", "yaml").stdout), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(run(env, what[0], "show", what[1], "-o", "yaml").stdout),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := run(env, what[0], "create", "copy", "-f", file); got.code != 0 || !strings.Contains(got.stdout, "copy") {
+		if got := run(env, what[0], "create", "copy", "-f", file); got.code != 0 ||
+			!strings.Contains(got.stdout, "copy") {
 			t.Errorf("%s: %+v", what[0], got)
 		}
 		if what[0] == "integration" {
-			if got := run(env, "integration", "create", "other", "-f", file, "--external-id", reserved); !strings.Contains(got.stdout, reserved) {
+			if got := run(env, "integration", "create", "other", "-f", file, "--external-id",
+				reserved); !strings.Contains(got.stdout, reserved) {
 				t.Errorf("with an external ID: %+v", got)
 			}
 		}
@@ -535,7 +564,8 @@ func TestAShownFileMakesACopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if copied.ID == of.ID || copied.ExternalID == of.ExternalID || copied.Roles[0].ID == of.Roles[0].ID || len(copied.Roles) != len(of.Roles) {
+	if copied.ID == of.ID || copied.ExternalID == of.ExternalID || copied.Roles[0].ID == of.Roles[0].ID ||
+		len(copied.Roles) != len(of.Roles) {
 		t.Errorf("the copy is %+v", copied)
 	}
 }
@@ -549,7 +579,8 @@ func TestAnAgentWithoutRolesLearnsWhy(t *testing.T) {
 		"hint: an administrator can enable it: rolebroker agent update scout --disabled=false")
 	run(env, "agent", "update", "scout", "--disabled=false")
 	run(env, "agent", "disconnect", "scout", "production")
-	if got := run(scout, "roles"); got.code != 1 || !strings.HasPrefix(got.stderr, "rolebroker: agent scout is not connected to any integration\nhint: ") {
+	if got := run(scout, "roles"); got.code != 1 || !strings.HasPrefix(got.stderr,
+		"rolebroker: agent scout is not connected to any integration\nhint: ") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -557,7 +588,8 @@ func TestAnAgentWithoutRolesLearnsWhy(t *testing.T) {
 func TestSessionsSaySTSsCodeOnly(t *testing.T) {
 	var out bytes.Buffer
 	a := newApp(Process{})
-	tab := a.sessionTable([]api.Session{{SessionName: "scout", State: "failed", Failure: "AccessDenied: User: arn:aws:iam is not authorized"}})
+	tab := a.sessionTable([]api.Session{{SessionName: "scout", State: "failed",
+		Failure: "AccessDenied: User: arn:aws:iam is not authorized"}})
 	if err := tab.write(&out); err != nil {
 		t.Fatal(err)
 	}

@@ -21,9 +21,10 @@ type candidates func(typed string) ([]string, error)
 
 // complete offers candidates for a flag.
 func complete(cmd *cobra.Command, flag string, find candidates) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		return offer(find, typed)
-	}) // it fails for an unknown flag only
+	_ = cmd.RegisterFlagCompletionFunc(flag, // it fails for an unknown flag only
+		func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return offer(find, typed)
+		})
 }
 
 // oneOf offers these words.
@@ -192,7 +193,7 @@ func (a *app) completeRoleChanges(cmd *cobra.Command, flag string) {
 }
 
 func (a *app) completeRolesIn(cmd *cobra.Command, flag, before, after string, also cobra.ShellCompDirective) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
+	complete := func(_ *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
 		if len(given) == 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
@@ -206,7 +207,8 @@ func (a *app) completeRolesIn(cmd *cobra.Command, flag, before, after string, al
 			})
 		}, typed)
 		return found, directive | also
-	})
+	}
+	_ = cmd.RegisterFlagCompletionFunc(flag, complete) // it fails for an unknown flag only
 }
 
 // describePlainly removes the back quotes around the values in the help of all

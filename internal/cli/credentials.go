@@ -37,8 +37,9 @@ use exec.
   # this shell
   eval "$(rolebroker credentials --format env)"`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			print := map[string]func(lent) (string, error){"process": processFormat, "env": envFormat, "json": jsonFormat}[format.value]
-			return a.credentials(cmd.Context(), borrow, format.value == "env", print)
+			formats := map[string]func(lent) (string, error){"process": processFormat, "env": envFormat,
+				"json": jsonFormat}
+			return a.credentials(cmd.Context(), borrow, format.value == "env", formats[format.value])
 		},
 	}
 	borrow.flags(cmd, a)
@@ -53,7 +54,8 @@ type lent struct {
 	region rolebroker.Region
 }
 
-func (a *app) credentials(ctx context.Context, borrow borrowing, withRegion bool, print func(lent) (string, error)) error {
+func (a *app) credentials(ctx context.Context, borrow borrowing, withRegion bool,
+	print func(lent) (string, error)) error {
 	answer, err := ask(ctx, a, "borrowing the role", func(ctx context.Context, c *client.Client) (l lent, err error) {
 		if l.Credentials, err = c.Credentials(ctx, borrow.role, borrow.task); err != nil || !withRegion {
 			return l, err

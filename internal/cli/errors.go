@@ -105,7 +105,8 @@ func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), 
 func hintFor(code rolebroker.Code) rolebroker.Hint {
 	switch code {
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired:
-		return rolebroker.Hintf("set ROLEBROKER_TOKEN to a token or key of this server; rolebroker --help says which is for what")
+		return rolebroker.Hintf(
+			"set ROLEBROKER_TOKEN to a token or key of this server; rolebroker --help says which is for what")
 	case rolebroker.CodeStale:
 		return rolebroker.Hintf("run the command again to change what is there now")
 	case rolebroker.CodeThrottled:
@@ -129,7 +130,8 @@ func (a *app) pathHint() rolebroker.Hint {
 	if err != nil || strings.Trim(u.Path, "/") == "" {
 		return nil
 	}
-	return rolebroker.Hintf("ROLEBROKER_URL must be without the path %s, unless a proxy serves rolebroker below it", u.EscapedPath())
+	return rolebroker.Hintf("ROLEBROKER_URL must be without the path %s, unless a proxy serves rolebroker below it",
+		u.EscapedPath())
 }
 
 // notInExec refuses a management command whose server is the loopback port of
@@ -141,6 +143,7 @@ func (a *app) notInExec() error {
 		!strings.HasPrefix(a.getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"), server+"/") {
 		return nil
 	}
-	return rolebroker.Errorf(rolebroker.CodeDenied, "this is the loopback port of rolebroker exec, which has no management API").
+	return rolebroker.Errorf(rolebroker.CodeDenied,
+		"this is the loopback port of rolebroker exec, which has no management API").
 		WithHint("run the command outside of rolebroker exec, with an API key")
 }

@@ -14,7 +14,8 @@ import (
 type borrowing struct{ role, task string }
 
 func (b *borrowing) flags(cmd *cobra.Command, a *app) {
-	cmd.Flags().StringVar(&b.role, "role", "", "borrow `ROLE`: NAME, INTEGRATION/NAME or ARN (default: the default role)")
+	cmd.Flags().StringVar(&b.role, "role", "",
+		"borrow `ROLE`: NAME, INTEGRATION/NAME or ARN (default: the default role)")
 	cmd.Flags().StringVar(&b.task, "task", "", "`NAME` of the task, for the session name in CloudTrail")
 	complete(cmd, "role", a.references)
 }

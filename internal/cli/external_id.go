@@ -82,9 +82,10 @@ func newExternalIDRelease(a *app) *cobra.Command {
 reserve -o json printed. It cannot be used afterwards.`,
 		Example: `  rolebroker external-id release ext_6ycq7w3kd2mzt4hnx5vpjb8rqa`,
 		RunE: func(cmd *cobra.Command, given []string) error {
-			_, err := ask(cmd.Context(), a, "releasing the external ID", func(ctx context.Context, c *client.Client) (none, error) {
-				return none{}, c.ReleaseExternalID(ctx, given[0])
-			})
+			_, err := ask(cmd.Context(), a, "releasing the external ID",
+				func(ctx context.Context, c *client.Client) (none, error) {
+					return none{}, c.ReleaseExternalID(ctx, given[0])
+				})
 			if err == nil {
 				a.note("released external ID %s", given[0])
 			}

@@ -127,7 +127,8 @@ func badYAML(name string, data []byte, err error) error {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s, line %d: %s must be %s", name, line, path, want)
 	}
 	if errors.As(err, &e) && e.GetToken() != nil && e.GetToken().Position != nil {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s, line %d: %s", name, e.GetToken().Position.Line, e.GetMessage())
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "%s, line %d: %s", name, e.GetToken().Position.Line,
+			e.GetMessage())
 	}
 	return rolebroker.Errorf(rolebroker.CodeInvalid, "%s: %s", name, yaml.FormatError(err, false, false))
 }

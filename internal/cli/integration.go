@@ -21,7 +21,8 @@ agents as one. One of its roles is the default role.`,
 		Example: `  rolebroker integration create production \
     --role name=readonly,arn=arn:aws:iam::444455556666:role/ReadOnly,region=us-east-1
   rolebroker integration list`,
-	}, newIntegrationList(a), newIntegrationShow(a), newIntegrationCreate(a), newIntegrationUpdate(a), newIntegrationDelete(a),
+	}, newIntegrationList(a), newIntegrationShow(a), newIntegrationCreate(a), newIntegrationUpdate(a),
+		newIntegrationDelete(a),
 		newIntegrationValidate(a), newIntegrationSetup(a), newIntegrationRotate(a))
 }
 
@@ -43,7 +44,8 @@ func newIntegrationList(a *app) *cobra.Command {
 func (a *app) integrationsTable(_ []string, integrations []api.Integration) *table {
 	t := newTable("NAME", "ROLES", "DEFAULT ROLE", "MODE", "VALIDATION", "UPDATED", "DESCRIPTION")
 	for _, in := range integrations {
-		t.add(in.Name, roleCount(in), in.DefaultRole, in.AssumptionMode, a.summary(in), a.when(&in.UpdatedAt), in.Description)
+		t.add(in.Name, roleCount(in), in.DefaultRole, in.AssumptionMode, a.summary(in), a.when(&in.UpdatedAt),
+			in.Description)
 	}
 	return t.ifEmpty("There are no integrations. Create one: rolebroker integration create --help")
 }
@@ -63,7 +65,7 @@ func roleCount(in api.Integration) string {
 }
 
 func newIntegrationShow(a *app) *cobra.Command {
-	return asking(a, &cobra.Command{
+	return showing(a, &cobra.Command{
 		Use:   "show INTEGRATION",
 		Short: "Show an integration and its roles",
 		Long: `Show an integration, by its name or ID, and its roles.
@@ -71,7 +73,7 @@ func newIntegrationShow(a *app) *cobra.Command {
 You can edit what -o yaml prints and pass it to rolebroker integration update -f.`,
 		Example: `  rolebroker integration show production
   rolebroker integration show production -o yaml > production.yaml`,
-	}, "reading the integration", named(integrationOf), func(o output, in api.Integration) error {
+	}, "integration", integrationOf, func(o output, in api.Integration) error {
 		if err := a.showIntegration(o, in); err != nil {
 			return err
 		}
@@ -86,7 +88,8 @@ You can edit what -o yaml prints and pass it to rolebroker integration update -f
 // role that has a problem.
 func (a *app) showIntegration(o output, in api.Integration) error {
 	err := a.show(o, in, func() *table {
-		t := details("Name", in.Name, "Description", orDash(in.Description), "ID", in.ID, "Assumption mode", in.AssumptionMode)
+		t := details("Name", in.Name, "Description", orDash(in.Description), "ID", in.ID,
+			"Assumption mode", in.AssumptionMode)
 		if in.AssumptionMode == "cluster" {
 			t.add("Runner:", orDash(in.Runner))
 		}
@@ -94,7 +97,8 @@ func (a *app) showIntegration(o output, in api.Integration) error {
 		if in.NextExternalID != "" {
 			t.add("Next external ID:", in.NextExternalID)
 		}
-		t.rows = append(t.rows, details("Attribution", attribution(in), "Created", a.when(&in.CreatedAt), "Updated", a.when(&in.UpdatedAt)).rows...)
+		t.rows = append(t.rows, details("Attribution", attribution(in),
+			"Created", a.when(&in.CreatedAt), "Updated", a.when(&in.UpdatedAt)).rows...)
 		return t.then(a.roleTable(in))
 	})
 	if err == nil && !o.forMachines() {

@@ -61,14 +61,16 @@ external ID.`,
 	f.StringArrayVar(&roles, "role", nil, "`ROLE`, in the form above; repeatable")
 	f.StringVar(&request.DefaultRole, "default-role", "", defaultRoleUsage)
 	f.StringVar(&request.Description, "description", "", "describe the integration in `TEXT`")
-	f.StringVar(&request.AssumptionMode, "assumption-mode", "", "`MODE`: platform (default): the server calls STS; or cluster: a runner does")
+	f.StringVar(&request.AssumptionMode, "assumption-mode", "",
+		"`MODE`: platform (default): the server calls STS; or cluster: a runner does")
 	f.StringVar(&request.Runner, "runner", "", "`RUNNER` that assumes the roles in cluster mode, by name or ID")
 	f.StringVar(&external, "external-id", "", "`ID` that rolebroker external-id reserve printed")
 	attributionFlags(cmd, &request.SessionTags, &request.SourceIdentity)
 	mode.flag(cmd)
 	complete(cmd, "assumption-mode", oneOf("platform", "cluster"))
 	complete(cmd, "runner", a.runnerNames)
-	file.flag(cmd, "role", "default-role", "description", "assumption-mode", "runner", "session-tags", "source-identity")
+	file.flag(cmd, "role", "default-role", "description", "assumption-mode", "runner", "session-tags",
+		"source-identity")
 	return asking(a, cmd, "saving the integration",
 		func(ctx context.Context, c *client.Client, _ []string) (api.Integration, error) {
 			return c.CreateIntegration(ctx, request, mode.String())
@@ -79,7 +81,8 @@ const defaultRoleUsage = "`NAME` of the role that agents get when they name none
 
 func attributionFlags(cmd *cobra.Command, tags, source *bool) {
 	cmd.Flags().BoolVar(tags, "session-tags", false, "name the agent in session tags; needs sts:TagSession")
-	cmd.Flags().BoolVar(source, "source-identity", false, "name the agent as source identity; needs sts:SetSourceIdentity")
+	cmd.Flags().BoolVar(source, "source-identity", false,
+		"name the agent as source identity; needs sts:SetSourceIdentity")
 }
 
 // asNew removes from a request what belongs to the integration that it was

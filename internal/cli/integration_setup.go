@@ -65,9 +65,10 @@ external ID, one is reserved for it.`,
 			if err := s.check(cmd, given); err != nil {
 				return err
 			}
-			answer, err := ask(cmd.Context(), a, "asking for the setup", func(ctx context.Context, c *client.Client) (api.Setup, error) {
-				return s.ask(ctx, a, c, given)
-			})
+			answer, err := ask(cmd.Context(), a, "asking for the setup",
+				func(ctx context.Context, c *client.Client) (api.Setup, error) {
+					return s.ask(ctx, a, c, given)
+				})
 			if err != nil {
 				return err
 			}
@@ -83,12 +84,16 @@ external ID, one is reserved for it.`,
 	f := cmd.Flags()
 	f.StringVar(&s.request.Role, "role", "", "`NAME` of one role (default: all roles)")
 	s.format.flag(cmd, "format", "", "print in `FORMAT`, one of those above", setupFormats()...)
-	f.StringVar(&s.request.Principal, "principal", "", "`HOW` trust policies name the server: account (default) or exact")
+	f.StringVar(&s.request.Principal, "principal", "",
+		"`HOW` trust policies name the server: account (default) or exact")
 	f.StringVar(&s.current, "current", "", "`FILE` with the current trust policy of the role; - is stdin")
-	f.StringVar(&s.request.Variant, "cluster-variant", "", "cluster mode: `HOW` pods identify: irsa, pod-identity or assume-role")
+	f.StringVar(&s.request.Variant, "cluster-variant", "",
+		"cluster mode: `HOW` pods identify: irsa, pod-identity or assume-role")
 	f.StringVar(&s.request.Issuer, "oidc-issuer", "", "cluster mode: `URL` of the cluster's OpenID Connect issuer")
-	f.StringVar(&s.request.Namespace, "namespace", "", "cluster mode: `NAMESPACE` of the service account (default rolebroker)")
-	f.StringVar(&s.request.ServiceAccount, "service-account", "", "cluster mode: `NAME` of the service account (default rolebroker-runner)")
+	f.StringVar(&s.request.Namespace, "namespace", "",
+		"cluster mode: `NAMESPACE` of the service account (default rolebroker)")
+	f.StringVar(&s.request.ServiceAccount, "service-account", "",
+		"cluster mode: `NAME` of the service account (default rolebroker-runner)")
 	f.StringVar(&s.external, "external-id", "", "`ID` that was reserved for a new integration")
 	s.file.flag(cmd)
 	s.out.flag(cmd)
@@ -109,7 +114,8 @@ func (s *setupCommand) check(cmd *cobra.Command, given []string) error {
 	case sources != 1:
 		return usage("give exactly one of INTEGRATION, --file and --external-id")
 	case cmd.Flags().Changed("format") && s.out.forMachines():
-		return usage("--format and --output %s cannot be combined: the %s has every format", s.out.value, strings.ToUpper(s.out.value))
+		return usage("--format and --output %s cannot be combined: the %s has every format", s.out.value,
+			strings.ToUpper(s.out.value))
 	case s.external != "" && s.request.Role != "":
 		return usage("--role needs an integration or a file; --external-id has no roles")
 	case s.current != "" && s.request.Role == "":
@@ -120,7 +126,8 @@ func (s *setupCommand) check(cmd *cobra.Command, given []string) error {
 	return nil
 }
 
-var errNoRoles = usage("there are no roles to print this for; use -f with a file that has roles, or --format trust-policy")
+var errNoRoles = usage(
+	"there are no roles to print this for; use -f with a file that has roles, or --format trust-policy")
 
 // needsRoles says whether the output is about roles.
 func (s *setupCommand) needsRoles() bool {

@@ -55,13 +55,14 @@ the command fails if the integration has changed since.`,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return file.readOrFlags(cmd, a.Stdin, &request) },
 	}
 	change.flags(cmd, a)
-	file.flag(cmd, "name", "description", "assumption-mode", "runner", "default-role", "session-tags", "source-identity",
-		"role", "add-role", "set-role", "remove-role", "enable-role", "disable-role")
+	file.flag(cmd, "name", "description", "assumption-mode", "runner", "default-role", "session-tags",
+		"source-identity", "role", "add-role", "set-role", "remove-role", "enable-role", "disable-role")
 	show := a.showSaved(&change.validate)
 	return asking(a, cmd, "saving the integration",
 		func(ctx context.Context, c *client.Client, given []string) (api.Integration, error) {
 			if file.given() {
-				in, err := c.UpdateIntegration(ctx, given[0], request, ifVersion(request.Version), change.validate.String())
+				in, err := c.UpdateIntegration(ctx, given[0], request, ifVersion(request.Version),
+					change.validate.String())
 				return in, seeList(err, listIntegrations)
 			}
 			in, err := integrationOf(ctx, c, given[0])
@@ -103,7 +104,8 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 
 // update changes what flags were given for, unless someone else has changed the
 // integration since it was read.
-func (c *integrationChange) update(ctx context.Context, to *client.Client, in api.Integration, changed func(flag string) bool) (api.Integration, error) {
+func (c *integrationChange) update(ctx context.Context, to *client.Client, in api.Integration,
+	changed func(flag string) bool) (api.Integration, error) {
 	request := convert.Request(in)
 	if err := c.apply(&request, changed); err != nil {
 		return in, err

@@ -58,7 +58,8 @@ for some seconds. The exit code is 1 unless every role can be assumed.`,
 			return run.run(cmd.Context(), out)
 		},
 	}
-	cmd.Flags().BoolVar(&requireExternalID, "require-external-id", false, "fail roles that can be assumed without the external ID")
+	cmd.Flags().BoolVar(&requireExternalID, "require-external-id", false,
+		"fail roles that can be assumed without the external ID")
 	file.flag(cmd)
 	out.flag(cmd)
 	return cmd
@@ -87,7 +88,8 @@ func (v *validation) run(ctx context.Context, out output) error {
 	var known outcomes
 	v.how.Tell = known.add
 	ended := v.progressOf(func() string {
-		return fmt.Sprintf("validating, %s; one that is denied is tried again for some seconds", tally{roles: total}.of(len(known.all())))
+		return fmt.Sprintf("validating, %s; one that is denied is tried again for some seconds",
+			tally{roles: total}.of(len(known.all())))
 	})
 	answer, err := v.ask(ctx, c)
 	ended()
@@ -161,7 +163,8 @@ func (v *validation) verdict(answer api.Validations) error {
 	t := tallyOf(answer.Roles, len(answer.Roles))
 	switch {
 	case t.cluster > 0 && t.failed+t.unknown == 0:
-		return rolebroker.Errorf(rolebroker.CodeUnavailable, "a runner assumes the roles in your cluster, and has not reported yet whether it can").
+		return rolebroker.Errorf(rolebroker.CodeUnavailable,
+			"a runner assumes the roles in your cluster, and has not reported yet whether it can").
 			WithHint("%s", cmp.Or(answer.Roles[0].Hint, "the runner in the cluster finds out"))
 	case t.failed == 0:
 		return fmt.Errorf("%s could not be checked", t.of(t.unknown))

@@ -35,7 +35,8 @@ func runnerOf(ctx context.Context, c *client.Client, nameOrID string) (api.Runne
 
 // ask asks the server a question, and shows progress when that takes long. doing
 // says what is going on, as in "reading agents".
-func ask[T any](ctx context.Context, a *app, doing string, question func(context.Context, *client.Client) (T, error)) (T, error) {
+func ask[T any](ctx context.Context, a *app, doing string,
+	question func(context.Context, *client.Client) (T, error)) (T, error) {
 	c, err := a.client()
 	if err != nil {
 		var zero T
@@ -64,9 +65,14 @@ func asking[T any](a *app, cmd *cobra.Command, doing string,
 	return cmd
 }
 
-// named is a question about the thing that the first argument names.
-func named[T any](find func(context.Context, *client.Client, string) (T, error)) func(context.Context, *client.Client, []string) (T, error) {
-	return func(ctx context.Context, c *client.Client, given []string) (T, error) { return find(ctx, c, given[0]) }
+// showing makes cmd show the thing that its argument names, with --output. kind is
+// as in "agent".
+func showing[T any](a *app, cmd *cobra.Command, kind string,
+	find func(ctx context.Context, c *client.Client, nameOrID string) (T, error),
+	show func(output, T) error) *cobra.Command {
+	return asking(a, cmd, "reading the "+kind, func(ctx context.Context, c *client.Client, given []string) (T, error) {
+		return find(ctx, c, given[0])
+	}, show)
 }
 
 // deletion is how one kind of thing is deleted.
@@ -83,18 +89,20 @@ type deletion[T any] struct {
 func deleting[T any](a *app, cmd *cobra.Command, d deletion[T]) *cobra.Command {
 	yes := cmd.Flags().BoolP("yes", "y", false, "do not ask for confirmation")
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		thing, err := ask(cmd.Context(), a, "reading the "+d.kind, func(ctx context.Context, c *client.Client) (T, error) {
-			return d.find(ctx, c, given[0])
-		})
+		thing, err := ask(cmd.Context(), a, "reading the "+d.kind,
+			func(ctx context.Context, c *client.Client) (T, error) {
+				return d.find(ctx, c, given[0])
+			})
 		if err != nil {
 			return err
 		}
 		if err := a.confirm(*yes, d.confirm(thing)); err != nil {
 			return err
 		}
-		_, err = ask(cmd.Context(), a, "deleting the "+d.kind, func(ctx context.Context, c *client.Client) (none, error) {
-			return none{}, d.remove(ctx, c, thing)
-		})
+		_, err = ask(cmd.Context(), a, "deleting the "+d.kind,
+			func(ctx context.Context, c *client.Client) (none, error) {
+				return none{}, d.remove(ctx, c, thing)
+			})
 		if err == nil {
 			d.done(thing)
 		}

@@ -109,7 +109,8 @@ func changeRole(request *api.IntegrationRequest, value string) error {
 	case err != nil:
 		return err
 	case !given["name"] || len(given) == 1:
-		return usage("--set-role %s must have a name and at least one change, as in name=readonly,region=us-east-1", value)
+		return usage("--set-role %s must have a name and at least one change, as in name=readonly,region=us-east-1",
+			value)
 	}
 	i, err := indexRole(request, change.Name)
 	if err != nil {

@@ -20,7 +20,8 @@ func newRunner(a *app) *cobra.Command {
 		Use:         "runner",
 		Short:       "Run a runner, which assumes roles in your cluster; manage runners",
 		Annotations: map[string]string{runs: "true"},
-	}, newRunnerList(a), newRunnerShow(a), newRunnerCreate(a), newRunnerUpdate(a), newRunnerDelete(a), newRunnerJoinToken(a))
+	}, newRunnerList(a), newRunnerShow(a), newRunnerCreate(a), newRunnerUpdate(a), newRunnerDelete(a),
+		newRunnerJoinToken(a))
 	runnerRun(a, cmd)
 	cmd.Args = func(cmd *cobra.Command, given []string) error {
 		if len(given) > 0 {
@@ -53,23 +54,25 @@ it could not reach the server and has not reported yet.`,
 func (a *app) runnersTable(_ []string, runners []api.Runner) *table {
 	t := newTable("NAME", "STATUS", "SEEN", "METHOD", "VERSION", "PENDING", "DESCRIPTION")
 	for _, r := range runners {
-		t.add(r.Name, r.Status, a.when(r.SeenAt), orDash(r.Method), orDash(r.Program), count(int64(r.Pending)), r.Description)
+		t.add(r.Name, r.Status, a.when(r.SeenAt), orDash(r.Method), orDash(r.Program), count(int64(r.Pending)),
+			r.Description)
 	}
 	return t.ifEmpty("There are no runners. Create one: rolebroker runner create --help")
 }
 
 func newRunnerShow(a *app) *cobra.Command {
-	return asking(a, &cobra.Command{
+	return showing(a, &cobra.Command{
 		Use:     "show RUNNER",
 		Short:   "Show a runner and its last report",
 		Long:    `Show a runner, by its name or ID, and what it last reported about itself.`,
 		Example: `  rolebroker runner show eks-production`,
-	}, "reading the runner", named(runnerOf), func(o output, r api.Runner) error {
+	}, "runner", runnerOf, func(o output, r api.Runner) error {
 		if err := a.showRunner(o, r); err != nil {
 			return err
 		}
 		if r.ReportedIssuer != "" && r.ReportedIssuer != r.Issuer && !o.forMachines() {
-			a.note("It verifies service-account tokens of %s. If that is the issuer of its cluster, have the server trust it:", r.ReportedIssuer)
+			a.note("It verifies service-account tokens of %s. If that is the issuer of its cluster, set it:",
+				r.ReportedIssuer)
 			a.note("rolebroker runner update %s --issuer %s", r.Name, rolebroker.ShellQuote(r.ReportedIssuer))
 		}
 		return nil
@@ -78,8 +81,9 @@ func newRunnerShow(a *app) *cobra.Command {
 
 func (a *app) showRunner(o output, r api.Runner) error {
 	return a.show(o, r, func() *table {
-		t := details("Name", r.Name, "Description", orDash(r.Description), "ID", r.ID, "Status", r.Status, "Joined", a.when(r.JoinedAt),
-			"Seen", a.when(r.SeenAt), "Version", orDash(r.Program), "Method", orDash(r.Method), "Identity", orDash(r.IdentityARN))
+		t := details("Name", r.Name, "Description", orDash(r.Description), "ID", r.ID, "Status", r.Status,
+			"Joined", a.when(r.JoinedAt), "Seen", a.when(r.SeenAt), "Version", orDash(r.Program),
+			"Method", orDash(r.Method), "Identity", orDash(r.IdentityARN))
 		if r.IdentityError != "" {
 			t.add("Without identity:", r.IdentityError)
 		}

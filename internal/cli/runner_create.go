@@ -128,7 +128,7 @@ A runner that joins again gets a new credential, and its old credential ends.`,
 		},
 		func(o output, token api.JoinToken) error {
 			return a.showOnce(o, token, token.Token, fmt.Sprintf(
-				"Join token of runner %s, which can be used once and %s. The runner reads it from the file of --join-token-file.",
+				"Join token of runner %s, which can be used once and %s. The runner reads it from --join-token-file.",
 				runner, a.expires(&token.ExpiresAt)))
 		})
 }

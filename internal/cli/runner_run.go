@@ -73,7 +73,8 @@ func (a *app) run(ctx context.Context, cfg *config.Runner) error {
 func (a *app) runnerOptions(cfg *config.Runner) (opts runner.Options, err error) {
 	opts = runner.Options{
 		JoinToken: cfg.JoinToken, Spool: cfg.Spool, Grace: cfg.Grace, Listen: cfg.Listen,
-		Patience: validate.DefaultPatience, SessionsPerAgent: cfg.MaxSessionsPerAgent, Program: a.version(), Log: cfg.Logger(a.Stderr),
+		Patience: validate.DefaultPatience, SessionsPerAgent: cfg.MaxSessionsPerAgent, Program: a.version(),
+		Log: cfg.Logger(a.Stderr),
 	}
 	if opts.Server, err = controlPlane(cfg, a.version()); err != nil {
 		return opts, err
@@ -87,7 +88,8 @@ func (a *app) runnerOptions(cfg *config.Runner) (opts runner.Options, err error)
 		}
 	}
 	if cfg.Assume != config.AssumeRole && cfg.WebIdentityTokenFile != "" {
-		opts.Token, opts.TokenFile = sts.New(sts.Options{WebIdentityTokenFile: cfg.WebIdentityTokenFile}), cfg.WebIdentityTokenFile
+		opts.Token, opts.TokenFile = sts.New(sts.Options{WebIdentityTokenFile: cfg.WebIdentityTokenFile}),
+			cfg.WebIdentityTokenFile
 	}
 	if cfg.Assume != config.AssumeWebIdentity {
 		opts.Direct = sts.New(sts.Options{})

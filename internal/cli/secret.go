@@ -26,7 +26,8 @@ func (a *app) showOnce(o output, answer any, secret api.Secret, explanation stri
 type expiry struct{ text string }
 
 func (e *expiry) flag(cmd *cobra.Command, byDefault string) {
-	cmd.Flags().StringVar(&e.text, "expires-in", "", "let it expire after `DURATION`, as in 720h or 30d (default: "+byDefault+")")
+	cmd.Flags().StringVar(&e.text, "expires-in", "",
+		"let it expire after `DURATION`, as in 720h or 30d (default: "+byDefault+")")
 }
 
 // in returns the duration as the API takes it; empty if the flag was not given.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -71,7 +72,7 @@ func (a *app) serve(ctx context.Context, cfg *config.Server) error {
 // showAdminKey prints the first admin API key to stdout, which is not the log.
 func (a *app) showAdminKey(key rolebroker.Secret) {
 	a.note("This is the first admin API key. It is shown this once and stored only as a hash:")
-	_, _ = a.Stdout.Write([]byte("\n  export ROLEBROKER_TOKEN=" + key.Reveal() + "\n\n")) // there is nowhere to report an error
+	_, _ = io.WriteString(a.Stdout, "\n  export ROLEBROKER_TOKEN="+key.Reveal()+"\n\n") // an error cannot be reported
 }
 
 // forOperator adds the cause of an error, which only the operator may see.

@@ -218,7 +218,8 @@ func (a *app) saved(in api.Integration, mode string) {
 	t := tallyOf(resultsOf(in), len(in.Roles))
 	switch {
 	case in.AssumptionMode == "cluster" && in.Runner == "":
-		a.note("saved; no agent can borrow its roles until it has a runner: rolebroker integration update %s --runner RUNNER", in.Name)
+		a.note("saved; no agent can borrow its roles until it has a runner: "+
+			"rolebroker integration update %s --runner RUNNER", in.Name)
 	case in.AssumptionMode == "cluster":
 		a.note("saved; runner %s assumes its roles", in.Runner)
 	case mode == api.ValidateSkip:

@@ -41,7 +41,8 @@ role. This needs no permission in AWS and no token.`,
 				return err
 			}
 			return a.show(out, who, func() *table {
-				return details("Account", who.Account, "ARN", who.ARN, "User ID", who.UserID, "Region", orDash(who.Region))
+				return details("Account", who.Account, "ARN", who.ARN, "User ID", who.UserID, "Region",
+					orDash(who.Region))
 			})
 		},
 	}
@@ -55,11 +56,13 @@ func (a *app) whoami(ctx context.Context) (identity, error) {
 	defer cancel()
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
-		return identity{}, rolebroker.Errorf(rolebroker.CodeInvalid, "the AWS settings of this process cannot be read: %s", err).
+		return identity{}, rolebroker.Errorf(rolebroker.CodeInvalid,
+			"the AWS settings of this process cannot be read: %s", err).
 			WithHint("check AWS_PROFILE, AWS_CONFIG_FILE and the other AWS_… variables: env | grep ^AWS_")
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-		return identity{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "no AWS credentials were found here: %s", err).
+		return identity{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "no AWS credentials were found here: %s",
+			err).
 			WithHint("rolebroker exec -- rolebroker whoami\naws configure list shows where the AWS CLI looks")
 	}
 	who := identity{Region: cfg.Region}
@@ -70,7 +73,8 @@ func (a *app) whoami(ctx context.Context) (identity, error) {
 	if err != nil {
 		return identity{}, explainIdentity(err)
 	}
-	who.Account, who.ARN, who.UserID = aws.ToString(answer.Account), aws.ToString(answer.Arn), aws.ToString(answer.UserId)
+	who.Account, who.ARN, who.UserID = aws.ToString(answer.Account), aws.ToString(answer.Arn),
+		aws.ToString(answer.UserId)
 	return who, nil
 }
 
@@ -81,12 +85,13 @@ func explainIdentity(err error) error {
 		return rolebroker.Errorf(rolebroker.CodeUnavailable, "AWS STS cannot be reached: %s", err).
 			WithHint("check the network, the proxy variables and AWS_ENDPOINT_URL")
 	}
-	e := rolebroker.Errorf(rolebroker.CodeDenied, "AWS STS refused: %s (%s)", refused.ErrorMessage(), refused.ErrorCode())
+	e := rolebroker.Errorf(rolebroker.CodeDenied, "AWS STS refused: %s (%s)", refused.ErrorMessage(),
+		refused.ErrorCode())
 	switch refused.ErrorCode() {
 	case "ExpiredToken", "ExpiredTokenException":
 		return e.WithHint("these credentials have expired; rolebroker exec gives a process ones that renew")
 	case "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure":
-		return e.WithHint("these credentials are not valid, or are another partition's or endpoint's: check AWS_REGION and AWS_ENDPOINT_URL")
+		return e.WithHint("these credentials are not valid here: check them, AWS_REGION and AWS_ENDPOINT_URL")
 	case "SignatureDoesNotMatch":
 		return e.WithHint("the secret key is wrong, or the clock of this machine is")
 	}

@@ -82,7 +82,7 @@ func (c *Client) loadToken(outside Outside, p *problems) {
 	}
 	switch {
 	case token == "":
-		p.add(source, "is empty; set it to an agent token (for exec, credentials and roles) or an API key (for everything else)")
+		p.add(source, "is empty; set it to an agent token, for exec, credentials and roles, or to an API key")
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		p.add(source, "has white space or other characters that no token has")
 	}

@@ -63,20 +63,26 @@ func TestPrecedence(t *testing.T) {
 	listens("127.0.0.1:3", outside(file), "--config=settings.yaml")
 	listens("127.0.0.1:3", outside(file, "ROLEBROKER_CONFIG=settings.yaml"))
 	listens("127.0.0.1:2", outside(file, "ROLEBROKER_LISTEN=127.0.0.1:2"), "--config=settings.yaml")
-	listens("127.0.0.1:1", outside(file, "ROLEBROKER_LISTEN=127.0.0.1:2"), "--config=settings.yaml", "--listen=127.0.0.1:1")
+	listens("127.0.0.1:1", outside(file, "ROLEBROKER_LISTEN=127.0.0.1:2"), "--config=settings.yaml",
+		"--listen=127.0.0.1:1")
 	listens("127.0.0.1:8484", outside(file, "ROLEBROKER_LISTEN="))
 }
 
 func TestEverySettingHasThreeSpellings(t *testing.T) {
 	want := &Server{
-		Process: Process{TLSCert: "c", TLSKey: "k", LogLevel: "debug", LogFormat: "json", MaxSessionsPerAgent: 5, ShutdownTimeout: time.Minute},
-		Listen:  "0.0.0.0:443", Database: NewDatabase("postgres://u:p@h/d"), TLSTerminatedByProxy: true, SessionRetention: 3 * day,
-		RequireExternalID: true, RevalidateEvery: 6 * time.Hour, ValidationConcurrency: 7, ValidationRate: 8, ValidationRetry: 9 * time.Second,
-		AWSRoleARN: "arn:aws:iam::111122223333:role/team/rolebroker",
+		Process: Process{TLSCert: "c", TLSKey: "k", LogLevel: "debug", LogFormat: "json", MaxSessionsPerAgent: 5,
+			ShutdownTimeout: time.Minute},
+		Listen: "0.0.0.0:443", Database: NewDatabase("postgres://u:p@h/d"), TLSTerminatedByProxy: true,
+		SessionRetention:  3 * day,
+		RequireExternalID: true, RevalidateEvery: 6 * time.Hour, ValidationConcurrency: 7, ValidationRate: 8,
+		ValidationRetry: 9 * time.Second,
+		AWSRoleARN:      "arn:aws:iam::111122223333:role/team/rolebroker",
 	}
-	values := []string{"listen=0.0.0.0:443", "database=postgres://u:p@h/d", "tls-cert=c", "tls-key=k", "tls-terminated-by-proxy=true",
+	values := []string{"listen=0.0.0.0:443", "database=postgres://u:p@h/d", "tls-cert=c", "tls-key=k",
+		"tls-terminated-by-proxy=true",
 		"log-level=debug", "log-format=json", "session-retention=3d", "max-sessions-per-agent=5", "shutdown-timeout=1m",
-		"require-external-id=true", "revalidate-every=6h", "validation-concurrency=7", "validation-rate=8", "validation-retry=9s",
+		"require-external-id=true", "revalidate-every=6h", "validation-concurrency=7", "validation-rate=8",
+		"validation-retry=9s",
 		"aws-role-arn=arn:aws:iam::111122223333:role/team/rolebroker"}
 	var args, env, lines []string
 	for _, value := range values {
@@ -120,7 +126,10 @@ func refused(t *testing.T, err error, reasons ...string) {
 		return
 	}
 	for _, reason := range reasons {
-		if !slices.ContainsFunc(e.Fields, func(f rolebroker.Field) bool { return strings.Contains(f.Path+": "+f.Message, reason) }) {
+		if !slices.ContainsFunc(e.Fields, func(f rolebroker.Field) bool {
+			return strings.Contains(f.Path+": "+f.Message,
+				reason)
+		}) {
 			t.Errorf("no problem says %q in:\n%s", reason, strings.ReplaceAll(err.Error(), "; ", "\n"))
 		}
 	}
@@ -136,9 +145,11 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 		refused(t, err, reasons...)
 	}
 	one := func(s ...string) []string { return s }
-	says(one("--listen=8484"), one(`--listen (ROLEBROKER_LISTEN): "8484" is not host:port; write for example 127.0.0.1:8484`))
+	says(one("--listen=8484"),
+		one(`--listen (ROLEBROKER_LISTEN): "8484" is not host:port; write for example 127.0.0.1:8484`))
 	says(one("--listen=127.0.0.1:http"), one(`has the port "http"`))
-	says(one("--listen=:8484"), one("--tls-terminated-by-proxy if something in front terminates TLS, or listen on 127.0.0.1:8484"))
+	says(one("--listen=:8484"),
+		one("--tls-terminated-by-proxy if something in front terminates TLS, or listen on 127.0.0.1:8484"))
 	says(one("--listen=10.0.0.1:8484"), one("can be reached from other machines"))
 	says(one("--listen=example.com:8484"), one("can be reached from other machines"))
 	says(one("--tls-cert=c"), one("--tls-key (ROLEBROKER_TLS_KEY): is missing"))
@@ -146,20 +157,28 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 	says(one("--database="), one("--database (ROLEBROKER_DATABASE): is empty"))
 	says(one("--database=mysql://h/d"), one(`has the scheme "mysql"`))
 	says(one("--database=postgres://u:pa%ss@h/d"), one("is not a valid URL"))
-	for _, keywords := range []string{"host=h password=hunter2", "Password = hunter2", "dbname=d  HOST=h", "user=u port=1", "postgres:u@h/d"} {
-		says(one("--database="+keywords), one("--database (ROLEBROKER_DATABASE): is neither the path of a SQLite file nor a URL; write postgres://USER:PASSWORD@HOST"))
+	for _, keywords := range []string{"host=h password=hunter2", "Password = hunter2", "dbname=d  HOST=h",
+		"user=u port=1", "postgres:u@h/d"} {
+		says(one("--database="+keywords),
+			one("--database (ROLEBROKER_DATABASE): is neither the path of a SQLite file nor a URL; "+
+				"write postgres://USER:PASSWORD@HOST"))
 	}
 	says(one("--log-level=loud"), one(`"loud" is not one of debug, info, warn, error`))
 	says(one("--log-format=xml"), one(`"xml" is not one of text, json`))
 	says(one("--session-retention=1m"), one("is 1m; write at least 1h"))
 	says(one("--max-sessions-per-agent=0"), one("write at least 1"))
 	says(one("--shutdown-timeout=-1s"), one("is -1s"))
-	says(nil, one("ROLEBROKER_ADMIN_KEY: has 5 characters; at least 24 are required: make one with `openssl rand -hex 32`"), "ROLEBROKER_ADMIN_KEY=12345")
-	says(nil, one(`ROLEBROKER_MAX_SESSIONS_PER_AGENT: "many" is not a whole number`), "ROLEBROKER_MAX_SESSIONS_PER_AGENT=many")
-	says(nil, one(`ROLEBROKER_TLS_TERMINATED_BY_PROXY: "ja" is neither true nor false`), "ROLEBROKER_TLS_TERMINATED_BY_PROXY=ja")
-	says(nil, one(`ROLEBROKER_SESSION_RETENTION: "long" is not a duration; write it as in 30d`), "ROLEBROKER_SESSION_RETENTION=long")
+	says(nil, one("ROLEBROKER_ADMIN_KEY: has 5 characters; at least 24 are required: "+
+		"make one with `openssl rand -hex 32`"), "ROLEBROKER_ADMIN_KEY=12345")
+	says(nil, one(`ROLEBROKER_MAX_SESSIONS_PER_AGENT: "many" is not a whole number`),
+		"ROLEBROKER_MAX_SESSIONS_PER_AGENT=many")
+	says(nil, one(`ROLEBROKER_TLS_TERMINATED_BY_PROXY: "ja" is neither true nor false`),
+		"ROLEBROKER_TLS_TERMINATED_BY_PROXY=ja")
+	says(nil, one(`ROLEBROKER_SESSION_RETENTION: "long" is not a duration; write it as in 30d`),
+		"ROLEBROKER_SESSION_RETENTION=long")
 	says(one("--config=other.yaml"), one("--config (ROLEBROKER_CONFIG): open other.yaml"))
-	says(one("--listen=x", "--log-level=y"), one("--listen", "--log-level", "ROLEBROKER_ADMIN_KEY"), "ROLEBROKER_ADMIN_KEY=z")
+	says(one("--listen=x", "--log-level=y"), one("--listen", "--log-level", "ROLEBROKER_ADMIN_KEY"),
+		"ROLEBROKER_ADMIN_KEY=z")
 }
 
 func TestFilesHaveAnEnd(t *testing.T) {
@@ -188,7 +207,8 @@ func TestProblemsOfTheFileSayTheLine(t *testing.T) {
 	says("tls-cert: x\n", `line 1: unknown setting "tls-cert"`)
 	says("config: x\n", `line 1: unknown setting "config"`)
 	says("admin_key: x\n", "the admin key does not belong in a file; set ROLEBROKER_ADMIN_KEY")
-	says("log_level: loud\nmax_sessions_per_agent: many\n", `"loud" is not one of`, `settings.yaml, line 2, max_sessions_per_agent: "many" is not a whole number`)
+	says("log_level: loud\nmax_sessions_per_agent: many\n", `"loud" is not one of`,
+		`settings.yaml, line 2, max_sessions_per_agent: "many" is not a whole number`)
 	says("- a\n- b\n", "is not a mapping of settings")
 	says("listen: [a, b]\n", "line 1, listen: is not a single value")
 	says("listen: a\nlisten: b\n", "line 2")
@@ -214,18 +234,25 @@ func TestListenOnEveryAddressThatIsSafe(t *testing.T) {
 func TestSecretsAreNotPrinted(t *testing.T) {
 	for _, address := range []string{"postgres://user:hunter2@host/db", "postgresql://host/db?user=u&password=hunter2",
 		"postgres://host/db?sslpassword=hunter2", "postgres://user:hunter2%zz@host/db", "postgres://user:hunter2",
-		"postgres://u@h/db?password=se;hunter2", "postgres://u@h/db?password=hunter2%zz", "postgres://u@h/db?a=%zz&password=hunter2",
-		"postgres://u@h/db?password=a&hunter2", "postgres://u@h/db?password=a&b=hunter2", "postgres://u@h/db?pass%77ord=hunter2",
-		"postgres://u@h/db?PASSWORD=hunter2", "postgres://u@h/db?sslmode=require;password=hunter2", "postgres://u@h/db?x=1#hunter2",
-		"postgres://user:hun/hunter2@h/db", "postgres://user:12/hunter2@h/db", "postgres://user:12?hunter2@h/db", "postgres://user:12#hunter2@h/db",
-		"postgres://user:hunter2@host name/db", "postgres://user%3Ahunter2@h/db", "postgres://user:hunter2@h:port/db", "mysql://user:hunter2@h/db",
+		"postgres://u@h/db?password=se;hunter2", "postgres://u@h/db?password=hunter2%zz",
+		"postgres://u@h/db?a=%zz&password=hunter2",
+		"postgres://u@h/db?password=a&hunter2", "postgres://u@h/db?password=a&b=hunter2",
+		"postgres://u@h/db?pass%77ord=hunter2",
+		"postgres://u@h/db?PASSWORD=hunter2", "postgres://u@h/db?sslmode=require;password=hunter2",
+		"postgres://u@h/db?x=1#hunter2",
+		"postgres://user:hun/hunter2@h/db", "postgres://user:12/hunter2@h/db", "postgres://user:12?hunter2@h/db",
+		"postgres://user:12#hunter2@h/db",
+		"postgres://user:hunter2@host name/db", "postgres://user%3Ahunter2@h/db", "postgres://user:hunter2@h:port/db",
+		"mysql://user:hunter2@h/db",
 		"postgres:user:hunter2@h/db", "postgresql:/user:hunter2@h/db", "POSTGRES:user:hunter2@h/db",
-		"host=h password=hunter2 dbname=db", "password = 'hunter2'", "dbname=x\tPassword=hunter2", "host=h user=hunter2", "host=h password=hunter2 options=a://b"} {
+		"host=h password=hunter2 dbname=db", "password = 'hunter2'", "dbname=x\tPassword=hunter2",
+		"host=h user=hunter2", "host=h password=hunter2 options=a://b"} {
 		c := DefaultServer()
 		c.Database = NewDatabase(address)
 		c.AdminKey = rolebroker.NewSecret("hunter2")
 		text, _ := c.Database.MarshalText()
-		printed := fmt.Sprintf("%v %+v %#v %s %q %s %v", *c, *c, c.Database, c.Database, c.Database, text, rolebroker.AsError(c.Check()).Fields)
+		printed := fmt.Sprintf("%v %+v %#v %s %q %s %v", *c, *c, c.Database, c.Database, c.Database, text,
+			rolebroker.AsError(c.Check()).Fields)
 		if strings.Contains(printed, "hunter2") {
 			t.Errorf("%s is printed as %s", address, printed)
 		}
@@ -286,11 +313,13 @@ func TestClient(t *testing.T) {
 		refused(t, err, reasons...)
 	}
 	not(outside(""), "ROLEBROKER_TOKEN: is empty")
-	not(outside(file, "ROLEBROKER_TOKEN=t", "ROLEBROKER_TOKEN_FILE=settings.yaml"), "ROLEBROKER_TOKEN: is set and so is ROLEBROKER_TOKEN_FILE")
+	not(outside(file, "ROLEBROKER_TOKEN=t", "ROLEBROKER_TOKEN_FILE=settings.yaml"),
+		"ROLEBROKER_TOKEN: is set and so is ROLEBROKER_TOKEN_FILE")
 	not(outside("", "ROLEBROKER_TOKEN_FILE=settings.yaml"), "ROLEBROKER_TOKEN_FILE: is empty")
 	not(outside("", "ROLEBROKER_TOKEN_FILE=other"), "ROLEBROKER_TOKEN_FILE: open other")
 	not(outside("two words", "ROLEBROKER_TOKEN_FILE=settings.yaml"), "white space")
-	not(outside("", "ROLEBROKER_URL=localhost:8484"), "ROLEBROKER_URL: is not the URL of a server", "ROLEBROKER_TOKEN: is empty")
+	not(outside("", "ROLEBROKER_URL=localhost:8484"), "ROLEBROKER_URL: is not the URL of a server",
+		"ROLEBROKER_TOKEN: is empty")
 	not(outside("", "ROLEBROKER_TOKEN=t", "ROLEBROKER_ALLOW_INSECURE=ja"), `ROLEBROKER_ALLOW_INSECURE: "ja" is neither`)
 	not(outside("", "ROLEBROKER_TOKEN=t", "ROLEBROKER_URL=http://u:p@h"), "has a user name")
 	not(outside("", "ROLEBROKER_TOKEN=t", "ROLEBROKER_URL=http://h?x=1"), "has more than the address")
@@ -315,7 +344,8 @@ func FuzzFile(f *testing.F) {
 func TestABadValueIsNamedByItsSource(t *testing.T) {
 	says := func(want string, out Outside, args ...string) {
 		t.Helper()
-		if _, err := load(t, out, args...); err == nil || !strings.Contains(err.Error(), want+`: "loud" is not one of`) {
+		if _, err := load(t, out, args...); err == nil || !strings.Contains(err.Error(),
+			want+`: "loud" is not one of`) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
@@ -326,7 +356,8 @@ func TestABadValueIsNamedByItsSource(t *testing.T) {
 }
 
 func TestHoursAreForWhoeverDoesNotKnowDays(t *testing.T) {
-	for d, want := range map[time.Duration]string{48 * time.Hour: "48h", 90 * time.Minute: "1h30m", 90 * time.Second: "1m30s", time.Hour + time.Second: "1h0m1s"} {
+	for d, want := range map[time.Duration]string{48 * time.Hour: "48h", 90 * time.Minute: "1h30m",
+		90 * time.Second: "1m30s", time.Hour + time.Second: "1h0m1s"} {
 		if got := FormatHours(d); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}

@@ -34,7 +34,8 @@ func (d Database) Redacted() string {
 		return d.address
 	}
 	u, err := url.Parse(d.address)
-	if err != nil || u.Fragment != "" || strings.Contains(u.User.Username(), ":") || strings.Contains(u.Path+u.RawQuery, "@") {
+	if err != nil || u.Fragment != "" || strings.Contains(u.User.Username(), ":") ||
+		strings.Contains(u.Path+u.RawQuery, "@") {
 		return redacted // a password may be in it that was not percent-encoded
 	}
 	if _, ok := u.User.Password(); ok {

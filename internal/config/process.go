@@ -49,7 +49,8 @@ func (p *Process) tlsFlags(f *pflag.FlagSet) {
 }
 
 func (p *Process) sessionFlags(f *pflag.FlagSet) {
-	f.IntVar(&p.MaxSessionsPerAgent, "max-sessions-per-agent", p.MaxSessionsPerAgent, "let one agent have at most `N` live sessions")
+	f.IntVar(&p.MaxSessionsPerAgent, "max-sessions-per-agent", p.MaxSessionsPerAgent,
+		"let one agent have at most `N` live sessions")
 }
 
 func (p *Process) logFlags(f *pflag.FlagSet) {
@@ -79,7 +80,8 @@ func (p *Process) check(l *loader) {
 		l.check("log-format", fmt.Sprintf("%q is not one of text, json", p.LogFormat))
 	}
 	if p.ShutdownTimeout < 0 {
-		l.check("shutdown-timeout", fmt.Sprintf("is %s; write a duration that is not negative, as in 30s", FormatDuration(p.ShutdownTimeout)))
+		l.check("shutdown-timeout", fmt.Sprintf("is %s; write a duration that is not negative, as in 30s",
+			FormatDuration(p.ShutdownTimeout)))
 	}
 }
 

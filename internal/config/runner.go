@@ -111,13 +111,16 @@ func (c *Runner) Flags() *pflag.FlagSet {
 	f.StringVar(&c.Listen, "listen", c.Listen, "let agents borrow from `ADDRESS`, as host:port")
 	c.tlsFlags(f)
 	f.StringVar(&c.CACert, "ca-cert", c.CACert, "PEM `FILE` with the authorities to trust for the control plane")
-	f.BoolVar(&c.AllowInsecure, "allow-insecure", c.AllowInsecure, "permit plain HTTP to a control plane on another machine")
+	f.BoolVar(&c.AllowInsecure, "allow-insecure", c.AllowInsecure,
+		"permit plain HTTP to a control plane on another machine")
 	f.StringVar(&c.Assume, "assume", c.Assume, "`METHOD` to assume roles: auto, web-identity or assume-role")
 	f.StringVar(&c.WebIdentityTokenFile, "web-identity-token-file", c.WebIdentityTokenFile,
 		"`FILE` with a token for STS (default: AWS_WEB_IDENTITY_TOKEN_FILE)")
 	f.Var((*durationValue)(&c.Grace), "grace", "continue for `DURATION` without the control plane")
-	f.StringVar(&c.ClusterIssuer, "cluster-issuer", c.ClusterIssuer, "issuer `URL` of service-account tokens (default: this pod's)")
-	f.StringVar(&c.ClusterKeys, "cluster-keys", c.ClusterKeys, "`PLACE` of its keys: a URL, a file, or discovery (default: this cluster)")
+	f.StringVar(&c.ClusterIssuer, "cluster-issuer", c.ClusterIssuer,
+		"issuer `URL` of service-account tokens (default: this pod's)")
+	f.StringVar(&c.ClusterKeys, "cluster-keys", c.ClusterKeys,
+		"`PLACE` of its keys: a URL, a file, or discovery (default: this cluster)")
 	f.StringVar(&c.Audience, "audience", c.Audience, "audience `NAME` that service-account tokens must have")
 	c.sessionFlags(f)
 	c.logFlags(f)
@@ -175,13 +178,14 @@ func (c *Runner) check(l *loader) {
 	case AssumeWebIdentity:
 		if c.WebIdentityTokenFile == "" {
 			l.check("web-identity-token-file",
-				"is required with --assume web-identity: a projected service-account token for the audience sts.amazonaws.com")
+				"is required with --assume web-identity: a service-account token for the audience sts.amazonaws.com")
 		}
 	default:
 		l.check("assume", fmt.Sprintf("%q is not one of auto, web-identity, assume-role", c.Assume))
 	}
 	if c.Grace < 0 || c.Grace > maxGrace {
-		l.check("grace", fmt.Sprintf("is %s; write 0s to %s, as in 1h", FormatDuration(c.Grace), FormatDuration(maxGrace)))
+		l.check("grace", fmt.Sprintf("is %s; write 0s to %s, as in 1h", FormatDuration(c.Grace),
+			FormatDuration(maxGrace)))
 	}
 	if c.Audience == "" {
 		l.check("audience", "is required, as in rolebroker")

@@ -107,14 +107,20 @@ func (c *Server) Flags() *pflag.FlagSet {
 	f.StringVar(&c.Listen, "listen", c.Listen, "serve on `ADDRESS`, as host:port")
 	f.Var(&c.Database, "database", "`PATH` of a SQLite file, or a postgres:// URL")
 	c.tlsFlags(f)
-	f.BoolVar(&c.TLSTerminatedByProxy, "tls-terminated-by-proxy", c.TLSTerminatedByProxy, "something in front of the server terminates TLS")
+	f.BoolVar(&c.TLSTerminatedByProxy, "tls-terminated-by-proxy", c.TLSTerminatedByProxy,
+		"something in front of the server terminates TLS")
 	c.logFlags(f)
-	f.Var((*durationValue)(&c.SessionRetention), "session-retention", "keep ended sessions for `DURATION`, as in 30d or 72h")
+	f.Var((*durationValue)(&c.SessionRetention), "session-retention",
+		"keep ended sessions for `DURATION`, as in 30d or 72h")
 	c.sessionFlags(f)
-	f.BoolVar(&c.RequireExternalID, "require-external-id", c.RequireExternalID, "fail roles that can be assumed without the external ID")
-	f.Var((*durationValue)(&c.RevalidateEvery), "revalidate-every", "validate all roles every `DURATION`, as in 6h (0s = never)")
-	f.IntVar(&c.ValidationConcurrency, "validation-concurrency", c.ValidationConcurrency, "try at most `N` roles of a validation at once")
-	f.IntVar(&c.ValidationRate, "validation-rate", c.ValidationRate, "validate with at most `N` calls to STS per second")
+	f.BoolVar(&c.RequireExternalID, "require-external-id", c.RequireExternalID,
+		"fail roles that can be assumed without the external ID")
+	f.Var((*durationValue)(&c.RevalidateEvery), "revalidate-every",
+		"validate all roles every `DURATION`, as in 6h (0s = never)")
+	f.IntVar(&c.ValidationConcurrency, "validation-concurrency", c.ValidationConcurrency,
+		"try at most `N` roles of a validation at once")
+	f.IntVar(&c.ValidationRate, "validation-rate", c.ValidationRate,
+		"validate with at most `N` calls to STS per second")
 	f.Var((*durationValue)(&c.ValidationRetry), "validation-retry", "try a denied role again for `DURATION`, as in 7s")
 	f.StringVar(&c.AWSRoleARN, "aws-role-arn", c.AWSRoleARN, "`ARN`, with path, of the server's own role in AWS")
 	c.lastFlags(f)
@@ -144,17 +150,20 @@ func (c *Server) check(l *loader) {
 	l.check("database", c.Database.problem())
 	c.Process.check(l)
 	if n := len(c.AdminKey.Reveal()); n > 0 && n < MinAdminKey {
-		l.problems.add(adminKey, "has %d characters; at least %d are required: make one with `openssl rand -hex 32`", n, MinAdminKey)
+		l.problems.add(adminKey, "has %d characters; at least %d are required: make one with `openssl rand -hex 32`", n,
+			MinAdminKey)
 	}
 	if c.SessionRetention < time.Hour {
-		l.check("session-retention", fmt.Sprintf("is %s; write at least 1h, as in 30d", FormatDuration(c.SessionRetention)))
+		l.check("session-retention", fmt.Sprintf("is %s; write at least 1h, as in 30d",
+			FormatDuration(c.SessionRetention)))
 	}
 	if c.RevalidateEvery < 0 || c.RevalidateEvery > 0 && c.RevalidateEvery < minRevalidation {
 		l.check("revalidate-every", fmt.Sprintf("is %s; write 0s, for never, or at least %s, as in 6h",
 			FormatDuration(c.RevalidateEvery), FormatDuration(minRevalidation)))
 	}
 	if c.ValidationConcurrency < 1 || c.ValidationConcurrency > maxConcurrency {
-		l.check("validation-concurrency", fmt.Sprintf("is %d; write 1 to %d, as in 4", c.ValidationConcurrency, maxConcurrency))
+		l.check("validation-concurrency", fmt.Sprintf("is %d; write 1 to %d, as in 4", c.ValidationConcurrency,
+			maxConcurrency))
 	}
 	if c.ValidationRate < 1 {
 		l.check("validation-rate", fmt.Sprintf("is %d; write at least 1, as in 300", c.ValidationRate))
@@ -177,13 +186,15 @@ func (c *Server) listenProblem() string {
 		return fmt.Sprintf("%q is not host:port; write for example 127.0.0.1:8484", c.Listen)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Sprintf("%q has the port %q; write a number up to 65535, as in %s", c.Listen, port, net.JoinHostPort(host, "8484"))
+		return fmt.Sprintf("%q has the port %q; write a number up to 65535, as in %s", c.Listen, port,
+			net.JoinHostPort(host, "8484"))
 	}
 	if c.secure() || rolebroker.IsLoopback(host) {
 		return ""
 	}
-	return fmt.Sprintf("%q can be reached from other machines, and tokens and AWS credentials would cross the network unencrypted; "+
-		"set --tls-cert and --tls-key, or --tls-terminated-by-proxy if something in front terminates TLS, or listen on 127.0.0.1:%s",
+	return fmt.Sprintf("%q can be reached from other machines, and tokens and AWS credentials would cross the network "+
+		"unencrypted; set --tls-cert and --tls-key, or --tls-terminated-by-proxy if something in front terminates "+
+		"TLS, or listen on 127.0.0.1:%s",
 		c.Listen, port)
 }
 

@@ -26,7 +26,10 @@ func TestTheProxySaysWhereARequestComesFrom(t *testing.T) {
 			r.Header.Add("X-Forwarded-For", value)
 		}
 		got := ""
-		behindProxy(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RemoteAddr })).ServeHTTP(nil, r)
+		behindProxy(http.HandlerFunc(func(_ http.ResponseWriter,
+			r *http.Request) {
+			got = r.RemoteAddr
+		})).ServeHTTP(nil, r)
 		if got != c.want {
 			t.Errorf("%v: %s, want %s", c.forwarded, got, c.want)
 		}

@@ -27,15 +27,18 @@ const readyTimeout = 2 * time.Second
 // routes returns the handler of all requests. It does not use a mux for /v1/ and the
 // API, because a mux cleans paths, and role references and names must arrive as they
 // were sent.
-func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server, opts Options) http.Handler {
+func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server,
+	opts Options) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.Agent, Log: opts.Log})
-	management := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version, Now: opts.Now})
+	management := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version,
+		Now: opts.Now})
 	app := web.New(web.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version, Now: opts.Now,
 		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy})
 
 	closing := make(chan struct{})
 	s.closing = sync.OnceFunc(func() { close(closing) })
-	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who, Log: opts.Log, Heartbeat: api.Heartbeat, Closing: closing})
+	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who, Log: opts.Log, Heartbeat: api.Heartbeat,
+		Closing: closing})
 
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)

@@ -89,7 +89,8 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 	}
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "listening on %s: the port is in use: %w", cfg.Listen, err).
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "listening on %s: the port is in use: %w", cfg.Listen,
+			err).
 			WithHint("stop the process that uses it, or choose another port with --listen")
 	}
 	if err != nil {
@@ -125,7 +126,8 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	s.broker = broker.New(broker.Options{
 		Store: db, STS: assumer, Lender: s.lender, Now: opts.Now, Log: opts.Log, Metrics: registry,
 		RequireExternalID: cfg.RequireExternalID,
-		Validation:        validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate, Patience: cfg.ValidationRetry},
+		Validation: validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate,
+			Patience: cfg.ValidationRetry},
 	})
 	if err := s.bootstrap(ctx, cfg.AdminKey, opts.AdminKeyMade); err != nil {
 		return nil, errors.Join(err, db.Close())

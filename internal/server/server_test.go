@@ -56,7 +56,8 @@ func TestProbesAndMetrics(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/healthz": {`{"status":"ok"}`},
 		"/readyz":  {`{"status":"ready"}`},
-		"/metrics": {"rolebroker_loans_total 1", `rolebroker_refusals_total{code="not_found"} 1`, `rolebroker_sts_calls_total{outcome="ok"} 1`, "rolebroker_leases 1"},
+		"/metrics": {"rolebroker_loans_total 1", `rolebroker_refusals_total{code="not_found"} 1`,
+			`rolebroker_sts_calls_total{outcome="ok"} 1`, "rolebroker_leases 1"},
 	} {
 		status, body := get(t, http.DefaultClient, tb.URL+path)
 		for _, text := range want {
@@ -174,7 +175,8 @@ func TestStoppingFinishesWhatIsUnderWay(t *testing.T) {
 	if err := <-answered; err != nil {
 		t.Errorf("a request that was under way got %v", err)
 	}
-	if _, err := tb.Client(tb.Scout).Credentials(t.Context(), "", ""); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+	if _, err := tb.Client(tb.Scout).Credentials(t.Context(), "",
+		""); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 		t.Errorf("a request after the end got %v", err)
 	}
 }
@@ -193,7 +195,9 @@ func TestAStrangerWhoNeverEndsDoesNotCostTheRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stranger.Close()
-	if _, err := io.WriteString(stranger, "PUT /api/v1/agents/scout HTTP/1.1\r\nHost: x\r\nAuthorization: "+tb.AdminKey.Reveal()+"\r\nContent-Type: application/json\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(stranger,
+		"PUT /api/v1/agents/scout HTTP/1.1\r\nHost: x\r\nAuthorization: "+tb.AdminKey.Reveal()+"\r\n"+
+			"Content-Type: application/json\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(stranger).ReadString('\n'); err != nil || !strings.Contains(line, "100") {
@@ -222,8 +226,10 @@ func writeCertificate(t *testing.T, dir, name string) (certFile, keyFile string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +239,8 @@ func writeCertificate(t *testing.T, dir, name string) (certFile, keyFile string,
 		t.Fatal(err)
 	}
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "EC PRIVATE KEY", Bytes: keyDER}} {
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der},
+		keyFile: {Type: "EC PRIVATE KEY", Bytes: keyDER}} {
 		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -255,7 +262,8 @@ func TestHTTPS(t *testing.T) {
 	}
 	defer s.Close(context.Background())
 	trusting := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	if status, _ := get(t, trusting, s.URL()+"/healthz"); !strings.HasPrefix(s.URL(), "https://") || status != http.StatusOK {
+	if status, _ := get(t, trusting, s.URL()+"/healthz"); !strings.HasPrefix(s.URL(), "https://") ||
+		status != http.StatusOK {
 		t.Errorf("%s answers %d", s.URL(), status)
 	}
 }
@@ -265,7 +273,8 @@ func TestASecondServerOnTheSamePortSaysSo(t *testing.T) {
 	cfg := config.DefaultServer()
 	cfg.Listen = strings.TrimPrefix(tb.URL, "http://")
 	cfg.Database = config.NewDatabase(filepath.Join(t.TempDir(), "rolebroker.db"))
-	if _, err := server.Start(t.Context(), cfg, server.Options{}); err == nil || !strings.Contains(err.Error(), "listening on "+cfg.Listen) {
+	if _, err := server.Start(t.Context(), cfg, server.Options{}); err == nil ||
+		!strings.Contains(err.Error(), "listening on "+cfg.Listen) {
 		t.Errorf("the error is %v", err)
 	}
 	if _, err := os.Stat(cfg.Database.Reveal()); err == nil {
