@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for a while, one after the other.
+# Runs each fuzz target for the given time.
 #
 #	scripts/fuzz.sh 30s
 set -euo pipefail

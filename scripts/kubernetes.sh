@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Gets what the tests on Kubernetes need into bin: kube-apiserver, kubectl and
-# Helm, built from their Go modules, and Debian's etcd. The first build takes
-# some minutes; from then on Go's build cache has it.
+# Builds the programs for the Kubernetes tests from their Go modules into bin:
+# kube-apiserver, kubectl and Helm. Installs Debian's etcd. The first build takes
+# some minutes; later ones use Go's build cache.
 #
-#	scripts/kubernetes.sh            get it
-#	scripts/kubernetes.sh --check    only say what is missing
+#	scripts/kubernetes.sh            build and install
+#	scripts/kubernetes.sh --check    only print what is missing
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ programs="kube-apiserver kubectl helm"
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# missing lists what is not here, or older than the versions to build.
+# missing lists the programs that are missing, or older than their versions.
 missing() {
   local program
   for program in $programs; do
@@ -35,22 +35,23 @@ build() {
     CGO_ENABLED=0 nice go build -trimpath -buildvcs=false -o ../../../bin/ \
       -ldflags "-s -w -X $version.gitVersion=$kubernetes -X $version.gitMajor=$major -X $version.gitMinor=$minor" tool
   )
-  # What is as it was is not written again.
+  # go build does not write a program that has not changed.
   for program in $programs; do touch "bin/$program"; done
 }
 
 if [ "${1:-}" = --check ]; then
   absent=$(missing | tr '\n' ' ')
   if [ -n "$absent" ]; then
-    echo "setup: THE TESTS ON KUBERNETES WILL NOT RUN, without $absent" >&2
-    echo "setup: make kubernetes gets them; CI=true make test does so too, and fails without" >&2
+    echo "setup: THE KUBERNETES TESTS WILL BE SKIPPED, because these are missing: $absent" >&2
+    echo "setup: make kubernetes builds them, and so does CI=true make test" >&2
   fi
   exit 0
 fi
 
 if ! have etcd; then
   if ! have apt-get || [ "$(id -u)" != 0 ]; then
-    echo "setup: etcd is needed; on Debian: sudo apt-get update && sudo apt-get install -y --no-install-recommends etcd-server" >&2
+    echo "setup: etcd is needed; on Debian:" \
+      "sudo apt-get update && sudo apt-get install -y --no-install-recommends etcd-server" >&2
     exit 1
   fi
   echo "setup: installing etcd-server"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Gets what the tests need: PostgreSQL's programs, the AWS CLI, boto3, Node.js
+# Installs what the tests need: PostgreSQL's programs, the AWS CLI, boto3, Node.js
 # with the AWS SDK for JavaScript and axe-core, Chromium with a font, curl, and a
-# C compiler for the race detector. Terraform is looked for, and not installed.
-# What is here already is used as it is, so a second run is done at once.
+# C compiler for the race detector. It does not install Terraform, but says if it
+# is missing. It uses what is installed already, so a second run ends at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,8 +13,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # at_least OLDEST VERSION
 at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }
 
-# pythons lists the python3 on PATH and Debian's own, which is where apt-get
-# puts boto3 when another python3 comes first.
+# pythons lists the python3 on PATH, and Debian's, for which apt-get installs
+# boto3.
 pythons() {
   command -v python3 || true
   echo /usr/bin/python3
@@ -45,7 +45,7 @@ have_font() {
   [ -n "$(find /usr/share/fonts /usr/local/share/fonts -name '*.[ot]tf' -print -quit 2>/dev/null)" ]
 }
 
-# missing lists the Debian packages of what is not here.
+# missing lists the Debian packages to install.
 missing() {
   have gcc || have clang || echo gcc libc6-dev
   have_postgres || echo postgresql
@@ -62,11 +62,11 @@ missing() {
 
 install() {
   if ! have apt-get; then
-    echo "setup: the tests need these, under whatever names your system has for them: $*" >&2
+    echo "setup: the tests need the following; your system may have other names for them: $*" >&2
     exit 1
   fi
   if [ "$(id -u)" != 0 ]; then
-    echo "setup: the tests need some more packages. Run this, and then again what you ran:" >&2
+    echo "setup: the tests need more packages. Run this, and then repeat your command:" >&2
     echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $*" >&2
     exit 1
   fi
@@ -87,7 +87,7 @@ if [ -n "$packages" ]; then
   install $packages
 fi
 if ! have_node; then
-  echo "setup: Node.js $oldest_node or newer is needed, here is $(node --version); the examples and their tests run on it" >&2
+  echo "setup: Node.js $oldest_node or newer is needed for the examples and their tests; found $(node --version)" >&2
   exit 1
 fi
 
@@ -95,16 +95,17 @@ have_terraform() {
   have terraform && at_least "$oldest_terraform" "$(terraform version | sed -n 's/^Terraform v//p')"
 }
 
-# Debian has no package of it.
+# Debian has no package of Terraform.
 if ! have_terraform; then
-  echo "setup: Terraform $oldest_terraform or newer is not here, and the tests of the Terraform provider need it: https://developer.hashicorp.com/terraform/install" >&2
+  echo "setup: the tests of the Terraform provider need Terraform $oldest_terraform or newer:" \
+    "https://developer.hashicorp.com/terraform/install" >&2
   if [ -n "${CI:-}" ]; then
     exit 1
   fi
   echo "setup: THE TERRAFORM PROVIDER WILL NOT BE TESTED" >&2
 fi
 
-# node_modules FOLDER WHAT installs what the lock file in the folder says.
+# node_modules FOLDER NAME installs the packages of the folder's lock file.
 node_modules() {
   local lock=$1/package-lock.json done=$1/node_modules/.package-lock.json
   if [ ! -e "$done" ] || [ "$lock" -nt "$done" ]; then
@@ -115,9 +116,10 @@ node_modules() {
 }
 
 node_modules examples/node "the AWS SDK for JavaScript"
-node_modules internal/web/testdata/axe "axe-core, the rules of accessibility"
+node_modules internal/web/testdata/axe "axe-core"
 
 boto3=$(boto3_version)
 if ! at_least 1.34 "$boto3"; then
-  echo "setup: note: boto3 here is $boto3; before 1.34 it may not know AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, which is then tested with the Go and JavaScript SDKs only"
+  echo "setup: note: boto3 before 1.34 (found $boto3) may not support AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE;" \
+    "it is then tested with the Go and JavaScript SDKs only"
 fi

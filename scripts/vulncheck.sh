@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Looks for known vulnerabilities in what the two modules use. A finding fails.
-# Not reaching the vulnerability database does not, but is said loudly.
+# Looks for known vulnerabilities in the dependencies of both modules. It fails on
+# a finding, and warns if the vulnerability database cannot be reached.
 #
 #	scripts/vulncheck.sh golang.org/x/vuln/cmd/govulncheck@VERSION
 set -euo pipefail
@@ -15,5 +15,5 @@ for module in . terraform; do
   if ! grep -q '^govulncheck: fetching vulnerabilities:' <<<"$out"; then
     exit 1
   fi
-  echo "WARNING: the vulnerability database cannot be reached: known vulnerabilities were NOT looked for" >&2
+  echo "WARNING: the vulnerability database cannot be reached: NOT CHECKED for known vulnerabilities" >&2
 done
