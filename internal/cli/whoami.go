@@ -63,7 +63,8 @@ func (a *app) whoami(ctx context.Context) (identity, error) {
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return identity{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "no AWS credentials were found here: %s",
 			err).
-			WithHint("rolebroker exec -- rolebroker whoami\naws configure list shows where the AWS CLI looks")
+			WithSteps(rolebroker.Step{Command: "rolebroker exec -- rolebroker whoami"},
+				rolebroker.Step{Text: "aws configure list shows where the AWS CLI looks"})
 	}
 	who := identity{Region: cfg.Region}
 	if cfg.Region == "" {

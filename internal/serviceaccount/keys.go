@@ -299,7 +299,7 @@ func certificates(file string) (*x509.CertPool, error) {
 func (s *keySource) hint() string {
 	switch {
 	case s.inPod:
-		return "the runner fetches them from the API server at " + podKeysURL + ": let it reach that,\n" +
+		return "the runner fetches them from the API server at " + podKeysURL + ": let it reach that, " +
 			"with a service-account token in the pod, or name another place with --cluster-keys"
 	case s.opts.KeysFile != "":
 		return "check the file that --cluster-keys names"

@@ -132,8 +132,9 @@ func (v *Verifier) Issuer() (string, error) {
 	if err != nil {
 		return "", rolebroker.Errorf(rolebroker.CodeUnavailable,
 			"the issuer of this cluster's service-account tokens is not known: %w", err).
-			WithHint("run it in a pod that has a service-account token, or name the issuer with --cluster-issuer;\n" +
-				"kubectl get --raw /.well-known/openid-configuration shows it")
+			WithSteps(rolebroker.Step{
+				Text:    "run it in a pod that has a service-account token, or name the issuer with --cluster-issuer; this shows it:",
+				Command: "kubectl get --raw /.well-known/openid-configuration"})
 	}
 	v.issuer = issuer
 	return issuer, nil
