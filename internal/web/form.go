@@ -325,17 +325,23 @@ func (p *formPage) complain(err error, wrong []rolebroker.Field) {
 // words says what is wrong with a field of the form. Where the message speaks of
 // the API's JSON, the page has words of its own.
 func (p *formPage) words(f rolebroker.Field) string {
-	in, _ := p.integration()
-	choices := cmp.Or(in.DefaultChoices(), "the roles, after selecting one")
 	switch f.Rule {
 	case rolebroker.RuleRoleNameUnique:
 		return p.sameName(f)
 	case rolebroker.RuleDefaultChosen:
+		_, choices := p.defaultChoices()
 		return "choose the default role, one of " + choices
 	case rolebroker.RuleDefaultEnabled:
-		return fmt.Sprintf("%q is not selected; the default role has to be: choose one of %s", in.DefaultRole, choices)
+		chosen, choices := p.defaultChoices()
+		return fmt.Sprintf("%q is not selected; the default role has to be: choose one of %s", chosen, choices)
 	}
 	return f.Message
+}
+
+// defaultChoices returns the default role of the form, and the roles that could be it.
+func (p *formPage) defaultChoices() (chosen, choices string) {
+	in, _ := p.integration()
+	return in.DefaultRole, cmp.Or(in.DefaultChoices(), "the roles, after selecting one")
 }
 
 // sameName says which role has the name already that the field gives to another.

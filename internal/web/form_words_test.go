@@ -1,8 +1,10 @@
 package web
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -41,5 +43,21 @@ func TestTheFormWordsRulesItself(t *testing.T) {
 				t.Errorf("the form speaks of the API: %s", page.Errors[test.path])
 			}
 		}
+	}
+}
+
+// A form may have as many wrong fields as rows.
+func TestAFormWithManyWrongRowsIsWordedAtOnce(t *testing.T) {
+	page := formPage{Name: "production", Mode: rolebroker.ModePlatform}
+	var wrong []rolebroker.Field
+	for i := range maxRows {
+		row := roleRow{Name: fmt.Sprint("r", i), ARN: "arn:aws:iam::444455556666:role/ReadOnly", Region: "mars", Enabled: true}
+		page.Rows = append(page.Rows, row)
+		wrong = append(wrong, rolebroker.Field{Path: fmt.Sprintf("roles[%d].region", i), Message: "is no region"})
+	}
+	begun := time.Now()
+	page.complain(nil, wrong)
+	if took := time.Since(begun); took > 500*time.Millisecond || len(page.Errors) != maxRows {
+		t.Errorf("%d fields took %s", len(page.Errors), took)
 	}
 }
