@@ -20,18 +20,6 @@ type Credentials struct {
 	AccountID       string
 }
 
-// credentials are Credentials as JSON.
-//
-// Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
-type credentials struct {
-	AccessKeyID     string `json:"AccessKeyId"`
-	SecretAccessKey string
-	Token           string
-	Expiration      time.Time
-	RoleARN         string `json:"RoleArn"`
-	AccountID       string `json:"AccountId"`
-}
-
 // Credentials borrows the role that a reference names, or the default role
 // when it is empty, with an agent token. The task, which may be empty, tells
 // CloudTrail what the agent is doing.
@@ -40,7 +28,7 @@ func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentia
 	if role != "" {
 		p = p.member("role", role)
 	}
-	l, err := send[credentials](ctx, c, request{method: http.MethodGet, place: p, query: query{"task": task}.values()})
+	l, err := send[api.Credentials](ctx, c, request{method: http.MethodGet, place: p, query: query{"task": task}.values()})
 	if err != nil {
 		return nil, err
 	}
@@ -49,8 +37,8 @@ func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentia
 	}
 	return &Credentials{
 		AccessKeyID:     l.AccessKeyID,
-		SecretAccessKey: rolebroker.NewSecret(l.SecretAccessKey),
-		Token:           rolebroker.NewSecret(l.Token),
+		SecretAccessKey: rolebroker.NewSecret(l.SecretAccessKey.Reveal()),
+		Token:           rolebroker.NewSecret(l.Token.Reveal()),
 		Expiration:      l.Expiration.UTC(),
 		RoleARN:         l.RoleARN,
 		AccountID:       l.AccountID,

@@ -35,11 +35,11 @@ func (c *Client) credential(made api.RunnerCredential, err error) (api.RunnerCre
 
 // Report tells the server what the runner says of itself.
 func (c *Client) Report(ctx context.Context, r api.RunnerReport) error {
-	return c.tell(ctx, at(runnerAPI+"/report"), r)
+	return c.record(ctx, at(runnerAPI+"/report"), r)
 }
 
-// tell sends what has no answer but an empty object.
-func (c *Client) tell(ctx context.Context, p place, body any) error {
+// record sends a report, which the server answers with an empty object.
+func (c *Client) record(ctx context.Context, p place, body any) error {
 	_, err := post[struct{}](ctx, c, p, body)
 	return err
 }
@@ -93,7 +93,7 @@ func (c *Client) recorded(ctx context.Context, id string, r request) error {
 // RecordUse records how often sessions were handed out, and when tokens were
 // last used.
 func (c *Client) RecordUse(ctx context.Context, u api.Usage) error {
-	return c.tell(ctx, at(runnerAPI+"/use"), u)
+	return c.record(ctx, at(runnerAPI+"/use"), u)
 }
 
 // Lend borrows a role that the platform assumes, for an agent that the runner
@@ -112,5 +112,5 @@ func (c *Client) RunnerIntegrations(ctx context.Context) ([]api.Integration, err
 
 // RecordValidations records the outcomes of trying an integration's roles.
 func (c *Client) RecordValidations(ctx context.Context, integration string, v api.RunnerValidations) error {
-	return c.tell(ctx, at(runnerAPI+"/integrations").member("integration", integration).under("validations"), v)
+	return c.record(ctx, at(runnerAPI+"/integrations").member("integration", integration).under("validations"), v)
 }

@@ -80,11 +80,11 @@ func stream[T any](ctx context.Context, c *Client, r request, silence time.Durat
 	return true, nil
 }
 
-// Events calls tell with each event that the server sends, heartbeats included,
+// Events calls each with every event that the server sends, heartbeats included,
 // until ctx or the stream ends. The stream ends too when the server sends nothing
 // for three heartbeats, or does not begin with a Hello. Events always returns an
 // error.
-func (c *Client) Events(ctx context.Context, tell func(api.RunnerEvent)) error {
+func (c *Client) Events(ctx context.Context, each func(api.RunnerEvent)) error {
 	greeted := false
 	r := request{method: http.MethodGet, place: at(runnerAPI + "/events"), accept: api.EventsType}
 	_, err := stream(ctx, c, r, 3*api.Heartbeat, func(event api.RunnerEvent) error {
@@ -92,7 +92,7 @@ func (c *Client) Events(ctx context.Context, tell func(api.RunnerEvent)) error {
 			return errForeign
 		}
 		greeted = true
-		tell(event)
+		each(event)
 		return nil
 	})
 	if err == nil {

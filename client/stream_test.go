@@ -40,12 +40,12 @@ func TestAStreamEndsWhenTheServerFallsSilent(t *testing.T) {
 		lines = append(lines, `{"index": 0, "role": {"name": "readonly"}}`)
 		c := newClient(t, client.Options{URL: "http://127.0.0.1",
 			HTTPClient: &http.Client{Transport: streams{lines}, Timeout: time.Second}})
-		told := 0
+		outcomes := 0
 		_, err := c.ValidateIntegration(t.Context(), "production",
-			client.Validating{Tell: func(api.RoleValidation) { told++ }})
+			client.Validating{Tell: func(api.RoleValidation) { outcomes++ }})
 		refused(t, err, rolebroker.CodeUnavailable, "did not answer in time")
-		if lasted := time.Since(began); told != 1 || lasted != 310*time.Second+time.Minute {
-			t.Errorf("%d outcomes were told in %s", told, lasted)
+		if lasted := time.Since(began); outcomes != 1 || lasted != 310*time.Second+time.Minute {
+			t.Errorf("%d outcomes came in %s", outcomes, lasted)
 		}
 	})
 }

@@ -26,7 +26,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -113,22 +112,8 @@ func (e *endpoint) credentials(w http.ResponseWriter, r *http.Request, who roleb
 	answer(w, http.StatusOK, loan.Rendered(document))
 }
 
-// document is a loan as the SDKs read it: all fields that any of them needs,
-// the time in whole seconds with a Z.
-func document(loan *rolebroker.Loan) []byte {
-	c := loan.Credentials
-	return encode(struct {
-		AccessKeyID     string `json:"AccessKeyId"`
-		SecretAccessKey string
-		Token           string
-		Expiration      string
-		RoleARN         string `json:"RoleArn"`
-		AccountID       string `json:"AccountId"`
-	}{
-		c.AccessKeyID, c.SecretAccessKey.Reveal(), c.SessionToken.Reveal(),
-		c.Expires.UTC().Format(time.RFC3339), loan.Role.ARN.String(), loan.Role.ARN.Account,
-	})
-}
+// document is a loan as JSON.
+func document(loan *rolebroker.Loan) []byte { return encode(convert.Credentials(loan)) }
 
 func (e *endpoint) roles(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) {
 	offers, err := e.Lender.Offers(r.Context(), who)

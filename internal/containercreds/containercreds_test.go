@@ -104,11 +104,11 @@ func TestWhatIsRefusedSaysWhyInTheSDKsForm(t *testing.T) {
 		{"GET", "/v1/other", tb.Scout.Reveal(), 404, "there is nothing at this path"},
 	} {
 		resp, body := get(t, tb, c.method, c.path, c.authorization)
-		var told struct{ Code, Message string }
-		if err := json.Unmarshal([]byte(body), &told); err != nil || told.Code == "" {
+		var refusal struct{ Code, Message string }
+		if err := json.Unmarshal([]byte(body), &refusal); err != nil || refusal.Code == "" {
 			t.Errorf("%s %s: the error is %q", c.method, c.path, body)
 		}
-		if resp.StatusCode != c.status || !strings.Contains(told.Message, c.says) ||
+		if resp.StatusCode != c.status || !strings.Contains(refusal.Message, c.says) ||
 			resp.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s %s: %s %s, want %d and %q", c.method, c.path, resp.Status, body, c.status, c.says)
 		}

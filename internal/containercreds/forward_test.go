@@ -58,10 +58,10 @@ func TestACodeFromANewerServerReachesTheClient(t *testing.T) {
 				continue
 			}
 			defer resp.Body.Close()
-			var told struct{ Code, Message, Hint string }
-			if err := json.NewDecoder(resp.Body).Decode(&told); err != nil || told.Code != "brand_new" ||
-				told.Message != "a rule of tomorrow forbids it" || told.Hint != "ask tomorrow" {
-				t.Errorf("%s, %s %d: the error is %+v (%v)", path, c.says, c.status, told, err)
+			var refusal struct{ Code, Message, Hint string }
+			if err := json.NewDecoder(resp.Body).Decode(&refusal); err != nil || refusal.Code != "brand_new" ||
+				refusal.Message != "a rule of tomorrow forbids it" || refusal.Hint != "ask tomorrow" {
+				t.Errorf("%s, %s %d: the error is %+v (%v)", path, c.says, c.status, refusal, err)
 			}
 			if resp.StatusCode != c.want {
 				t.Errorf("%s, %s %d: the status is %d, want %d", path, c.says, c.status, resp.StatusCode, c.want)

@@ -97,6 +97,19 @@ func NewAPIKey(k *rolebroker.APIKey, secret rolebroker.Secret) api.NewAPIKey {
 	}
 }
 
+// Credentials are the credentials of a loan, with all fields that any AWS SDK
+// needs.
+func Credentials(l *rolebroker.Loan) api.Credentials {
+	return api.Credentials{
+		AccessKeyID:     l.Credentials.AccessKeyID,
+		SecretAccessKey: api.Secret(l.Credentials.SecretAccessKey.Reveal()),
+		Token:           api.Secret(l.Credentials.SessionToken.Reveal()),
+		Expiration:      l.Credentials.Expires.UTC().Truncate(time.Second),
+		RoleARN:         l.Role.ARN.String(),
+		AccountID:       l.Role.ARN.Account,
+	}
+}
+
 // Offer is a role that an agent may borrow, as the credentials endpoint answers it.
 func Offer(o *rolebroker.Offer) api.Offer {
 	return api.Offer{

@@ -167,9 +167,9 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 			Connections: []rolebroker.Connection{{Integration: "int_a"}}},
 		Integrations: []rolebroker.Integration{want},
 	}, back)
-	told := convert.Grants(grants)
-	told.Integrations[0].Roles[0].ARN = "of a future form"
-	if _, err := convert.FromGrants(told); rolebroker.CodeOf(err) != rolebroker.CodeInternal ||
+	sent := convert.Grants(grants)
+	sent.Integrations[0].Roles[0].ARN = "of a future form"
+	if _, err := convert.FromGrants(sent); rolebroker.CodeOf(err) != rolebroker.CodeInternal ||
 		!strings.Contains(err.Error(), "roles[0].arn") {
 		t.Errorf("the error is %v", err)
 	}
@@ -211,10 +211,10 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		Hint: rolebroker.Hint{{Text: "look:", Command: "ls"}}, RequestID: "r-2",
 		CheckedAt: now.Add(time.Millisecond), CheckedBy: "eks"}
 	full(t, validation)
-	told := convert.Outcome(&rolebroker.RoleValidation{Role: rolebroker.Role{ID: "rol_a"}, Validation: validation})
+	sent := convert.Outcome(&rolebroker.RoleValidation{Role: rolebroker.Role{ID: "rol_a"}, Validation: validation})
 	validation.CheckedBy = "" // the server knows who tells it
 	same(t, map[rolebroker.RoleID]rolebroker.Validation{"rol_a": validation},
-		convert.FromOutcomes(travel(t, []api.IdentifiedOutcome{told})))
+		convert.FromOutcomes(travel(t, []api.IdentifiedOutcome{sent})))
 }
 
 func TestAnOfferComesBackAsItWas(t *testing.T) {
@@ -235,6 +235,19 @@ func TestAnOfferComesBackAsItWas(t *testing.T) {
 		if _, err := convert.FromOffer(shown); err == nil || !strings.HasPrefix(err.Error(), field+": ") {
 			t.Errorf("a bad %s: %v", field, err)
 		}
+	}
+}
+
+// The AWS SDKs parse these names, and some of them only this form of the time.
+func TestCredentialsAreWhatTheSDKsRead(t *testing.T) {
+	loan := &rolebroker.Loan{Role: integration(t).Roles[0], Credentials: rolebroker.Credentials{AccessKeyID: "ASIA",
+		SecretAccessKey: rolebroker.NewSecret("s"), SessionToken: rolebroker.NewSecret("t"),
+		Expires: now.Add(time.Millisecond).In(time.FixedZone("", 3600))}}
+	text, err := json.Marshal(convert.Credentials(loan))
+	const want = `{"AccessKeyId":"ASIA","SecretAccessKey":"s","Token":"t","Expiration":"2026-03-14T09:26:53Z",` +
+		`"RoleArn":"arn:aws:iam::444455556666:role/team/ReadOnly","AccountId":"444455556666"}`
+	if err != nil || string(text) != want {
+		t.Errorf("the credentials are %s (%v), want %s", text, err, want)
 	}
 }
 

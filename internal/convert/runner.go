@@ -61,14 +61,14 @@ func RunnerReport(r rolebroker.RunnerReport) api.RunnerReport {
 }
 
 // FromRunnerReport is what a runner said of itself.
-func FromRunnerReport(told api.RunnerReport) rolebroker.RunnerReport {
+func FromRunnerReport(sent api.RunnerReport) rolebroker.RunnerReport {
 	return rolebroker.RunnerReport{
-		Program:       told.Program,
-		Method:        rolebroker.AssumeMethod(told.Method),
-		Identity:      rolebroker.Identity{Account: told.Account, ARN: told.ARN, UserID: told.UserID},
-		IdentityError: told.IdentityError,
-		Issuer:        told.Issuer,
-		Pending:       told.Pending,
+		Program:       sent.Program,
+		Method:        rolebroker.AssumeMethod(sent.Method),
+		Identity:      rolebroker.Identity{Account: sent.Account, ARN: sent.ARN, UserID: sent.UserID},
+		IdentityError: sent.IdentityError,
+		Issuer:        sent.Issuer,
+		Pending:       sent.Pending,
 	}
 }
 
@@ -77,9 +77,9 @@ func ServiceAccount(a rolebroker.ServiceAccount) *api.ServiceAccount {
 	return &api.ServiceAccount{Issuer: a.Issuer, Namespace: a.Namespace, Name: a.Name}
 }
 
-// FromServiceAccount is the service account that a runner told.
-func FromServiceAccount(told *api.ServiceAccount) rolebroker.ServiceAccount {
-	return rolebroker.ServiceAccount{Issuer: told.Issuer, Namespace: told.Namespace, Name: told.Name}
+// FromServiceAccount is the service account that a runner sent.
+func FromServiceAccount(sent *api.ServiceAccount) rolebroker.ServiceAccount {
+	return rolebroker.ServiceAccount{Issuer: sent.Issuer, Namespace: sent.Namespace, Name: sent.Name}
 }
 
 // TokenRecord is what a runner may know of an agent's token.
@@ -94,26 +94,26 @@ func TokenRecord(t *rolebroker.Token) api.TokenRecord {
 }
 
 // FromTokenRecord is what a server tells a runner of an agent's token.
-func FromTokenRecord(told api.TokenRecord) *rolebroker.Token {
+func FromTokenRecord(sent api.TokenRecord) *rolebroker.Token {
 	return &rolebroker.Token{
-		ID:        rolebroker.TokenID(told.ID),
-		Agent:     rolebroker.AgentID(told.Agent),
-		CreatedAt: told.CreatedAt,
-		ExpiresAt: FromTime(told.ExpiresAt),
-		RevokedAt: FromTime(told.RevokedAt),
+		ID:        rolebroker.TokenID(sent.ID),
+		Agent:     rolebroker.AgentID(sent.Agent),
+		CreatedAt: sent.CreatedAt,
+		ExpiresAt: FromTime(sent.ExpiresAt),
+		RevokedAt: FromTime(sent.RevokedAt),
 	}
 }
 
 // Granted is an integration as the server tells a runner: its runner by ID, and
 // without what people wrote about it, times and validations.
 func Granted(in *rolebroker.Integration) api.Integration {
-	told := Integration(in)
-	told.Runner = string(in.Runner)
-	told.Description, told.CreatedAt, told.UpdatedAt = "", time.Time{}, time.Time{}
-	for i := range told.Roles {
-		told.Roles[i].Validation = nil
+	sent := Integration(in)
+	sent.Runner = string(in.Runner)
+	sent.Description, sent.CreatedAt, sent.UpdatedAt = "", time.Time{}, time.Time{}
+	for i := range sent.Roles {
+		sent.Roles[i].Validation = nil
 	}
-	return told
+	return sent
 }
 
 // Grants is what an agent may borrow, as the server tells a runner.
@@ -132,18 +132,18 @@ func Grants(g *rolebroker.Grants) api.Grants {
 
 // FromGrants is what an agent may borrow, as a server tells a runner. It fails as
 // a whole if any part of it cannot be parsed. Codes: internal.
-func FromGrants(told api.Grants) (*rolebroker.Grants, error) {
+func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 	grants := &rolebroker.Grants{Agent: rolebroker.Agent{
-		ID:                 rolebroker.AgentID(told.Agent.ID),
-		Name:               told.Agent.Name,
-		Disabled:           told.Agent.Disabled,
-		DefaultIntegration: rolebroker.IntegrationID(told.Agent.DefaultIntegration),
+		ID:                 rolebroker.AgentID(sent.Agent.ID),
+		Name:               sent.Agent.Name,
+		Disabled:           sent.Agent.Disabled,
+		DefaultIntegration: rolebroker.IntegrationID(sent.Agent.DefaultIntegration),
 	}}
-	for _, id := range told.Agent.Connections {
+	for _, id := range sent.Agent.Connections {
 		grants.Agent.Connections = append(grants.Agent.Connections,
 			rolebroker.Connection{Integration: rolebroker.IntegrationID(id)})
 	}
-	for _, shown := range told.Integrations {
+	for _, shown := range sent.Integrations {
 		in, err := FromIntegration(shown)
 		if err != nil {
 			return nil, err

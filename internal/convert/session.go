@@ -54,26 +54,26 @@ func RunnerSession(s *rolebroker.Session) api.RunnerSession {
 }
 
 // FromRunnerSession is the session that a runner begins. Codes: invalid.
-func FromRunnerSession(told api.RunnerSession) (rolebroker.Session, error) {
-	arn, err := rolebroker.ParseRoleARN(told.ARN)
+func FromRunnerSession(sent api.RunnerSession) (rolebroker.Session, error) {
+	arn, err := rolebroker.ParseRoleARN(sent.ARN)
 	if err != nil {
 		return rolebroker.Session{}, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the session is not valid",
 			Fields: []rolebroker.Field{{Path: "arn", Message: err.Error()}}}
 	}
 	return rolebroker.Session{
-		ID:              rolebroker.SessionID(told.ID),
-		Agent:           rolebroker.AgentID(told.Agent),
-		Integration:     rolebroker.IntegrationID(told.Integration),
-		Role:            rolebroker.RoleID(told.Role),
+		ID:              rolebroker.SessionID(sent.ID),
+		Agent:           rolebroker.AgentID(sent.Agent),
+		Integration:     rolebroker.IntegrationID(sent.Integration),
+		Role:            rolebroker.RoleID(sent.Role),
 		ARN:             arn,
-		Region:          rolebroker.Region(told.Region),
-		Task:            told.Task,
-		SessionName:     told.SessionName,
-		RequestedAt:     told.RequestedAt,
-		ExpiresAt:       told.ExpiresAt,
-		AgentName:       told.AgentName,
-		IntegrationName: told.IntegrationName,
-		RoleName:        told.RoleName,
+		Region:          rolebroker.Region(sent.Region),
+		Task:            sent.Task,
+		SessionName:     sent.SessionName,
+		RequestedAt:     sent.RequestedAt,
+		ExpiresAt:       sent.ExpiresAt,
+		AgentName:       sent.AgentName,
+		IntegrationName: sent.IntegrationName,
+		RoleName:        sent.RoleName,
 	}, nil
 }
 
@@ -89,13 +89,13 @@ func SessionOutcome(s *rolebroker.Session) api.SessionOutcome {
 }
 
 // FromSessionOutcome is the session with this ID, as far as its outcome tells.
-func FromSessionOutcome(id string, told api.SessionOutcome) rolebroker.Session {
+func FromSessionOutcome(id string, sent api.SessionOutcome) rolebroker.Session {
 	return rolebroker.Session{
 		ID:          rolebroker.SessionID(id),
-		State:       rolebroker.SessionState(told.State),
-		ExpiresAt:   told.ExpiresAt,
-		AccessKeyID: told.AccessKeyID,
-		RequestID:   told.RequestID,
-		Failure:     told.Failure,
+		State:       rolebroker.SessionState(sent.State),
+		ExpiresAt:   sent.ExpiresAt,
+		AccessKeyID: sent.AccessKeyID,
+		RequestID:   sent.RequestID,
+		Failure:     sent.Failure,
 	}
 }

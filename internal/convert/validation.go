@@ -50,15 +50,15 @@ func Validations(results []rolebroker.RoleValidation, externalID string) api.Val
 // Outcome is the outcome for one role, as a runner tells the server: with the
 // exact time and the role's ID, and without the name of the runner.
 func Outcome(r *rolebroker.RoleValidation) api.IdentifiedOutcome {
-	told := api.IdentifiedOutcome{Role: string(r.Role.ID), Validation: exactly(&r.Validation)}
-	told.CheckedBy = ""
-	return told
+	sent := api.IdentifiedOutcome{Role: string(r.Role.ID), Validation: exactly(&r.Validation)}
+	sent.CheckedBy = ""
+	return sent
 }
 
 // FromOutcomes are the outcomes that a runner tells, by role.
-func FromOutcomes(told []api.IdentifiedOutcome) map[rolebroker.RoleID]rolebroker.Validation {
+func FromOutcomes(sent []api.IdentifiedOutcome) map[rolebroker.RoleID]rolebroker.Validation {
 	outcomes := map[rolebroker.RoleID]rolebroker.Validation{}
-	for _, o := range told {
+	for _, o := range sent {
 		outcomes[rolebroker.RoleID(o.Role)] = rolebroker.Validation{
 			Status:    rolebroker.ValidationStatus(o.Status),
 			Code:      rolebroker.ValidationCode(o.Code),

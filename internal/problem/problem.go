@@ -48,7 +48,7 @@ func Status(err error) int {
 	if status, ok := statuses[rolebroker.CodeOf(err)]; ok {
 		return status
 	}
-	var from answered
+	var from foreignStatus
 	if errors.As(err, &from) {
 		return int(from)
 	}

@@ -11,16 +11,18 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// answered is the cause of an error that another server answered with a code
+// foreignStatus is the cause of an error that another server answered with a code
 // that this version does not know: the status of that answer.
-type answered int
+type foreignStatus int
 
 // IsOutage is for [rolebroker.IsOutage].
-func (a answered) IsOutage() bool {
-	return a >= http.StatusInternalServerError || a == http.StatusTooManyRequests
+func (s foreignStatus) IsOutage() bool {
+	return s >= http.StatusInternalServerError || s == http.StatusTooManyRequests
 }
 
-func (a answered) Error() string { return fmt.Sprintf("the server answered with status %d", int(a)) }
+func (s foreignStatus) Error() string {
+	return fmt.Sprintf("the server answered with status %d", int(s))
+}
 
 // Read is the error in an answer with this status: the body is a problem
 // document, or the JSON of the credentials endpoint. It is nil if the body is
@@ -55,7 +57,7 @@ func Refused(r api.Refusal) *rolebroker.Error {
 func coded(code string, status int) *rolebroker.Error {
 	e := &rolebroker.Error{Code: rolebroker.Code(code)}
 	if _, known := statuses[e.Code]; !known && status >= 400 && status <= 599 {
-		e.Cause = answered(status)
+		e.Cause = foreignStatus(status)
 	}
 	return e
 }

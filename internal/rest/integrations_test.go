@@ -142,7 +142,7 @@ func TestETagsHaveTheID(t *testing.T) {
 // is changed.
 type vanishing struct {
 	failing
-	asked string // to delete
+	deleted string
 }
 
 func (v *vanishing) Integration(context.Context, rolebroker.Caller, string) (*rolebroker.Integration, error) {
@@ -150,7 +150,7 @@ func (v *vanishing) Integration(context.Context, rolebroker.Caller, string) (*ro
 }
 
 func (v *vanishing) DeleteIntegration(_ context.Context, _ rolebroker.Caller, nameOrID string, _ int64) error {
-	v.asked = nameOrID
+	v.deleted = nameOrID
 	return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no integration %q", nameOrID)
 }
 
@@ -159,8 +159,8 @@ func TestETagsNoticeAChangeDuringTheRequest(t *testing.T) {
 	r := httptest.NewRequest("DELETE", "/api/v1/integrations/x", nil)
 	r.Header.Set("If-Match", `"int_old.1"`)
 	ask(t, rest.New(rest.Options{Broker: v, Auth: v}), r).refused(412, "stale", "hint")
-	if v.asked != "int_old" {
-		t.Errorf("%s was to be deleted", v.asked)
+	if v.deleted != "int_old" {
+		t.Errorf("%s was deleted", v.deleted)
 	}
 }
 

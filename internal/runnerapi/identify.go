@@ -51,10 +51,10 @@ func (s *server) token(r *http.Request, who rolebroker.Caller) (record api.Token
 	return convert.TokenRecord(token), nil
 }
 
-func (s *server) grants(r *http.Request, who rolebroker.Caller) (told api.Grants, err error) {
+func (s *server) grants(r *http.Request, who rolebroker.Caller) (answer api.Grants, err error) {
 	grants, err := s.Broker.RunnerGrants(r.Context(), who, rolebroker.AgentID(r.PathValue("agent")))
 	if err != nil {
-		return told, err
+		return answer, err
 	}
 	return convert.Grants(grants), nil
 }

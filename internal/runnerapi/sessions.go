@@ -51,10 +51,10 @@ func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest
 	}, nil
 }
 
-func (s *server) integrations(r *http.Request, who rolebroker.Caller) (told api.List[api.Integration], err error) {
+func (s *server) integrations(r *http.Request, who rolebroker.Caller) (answer api.List[api.Integration], err error) {
 	all, err := s.Broker.RunnerIntegrations(r.Context(), who)
 	if err != nil {
-		return told, err
+		return answer, err
 	}
 	return api.List[api.Integration]{Items: convert.All(all, convert.Granted)}, nil
 }

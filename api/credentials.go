@@ -1,0 +1,15 @@
+package api
+
+import "time"
+
+// Credentials are the credentials of a borrowed role, as the AWS SDKs read them.
+//
+// Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
+type Credentials struct {
+	AccessKeyID     string    `json:"AccessKeyId"`
+	SecretAccessKey Secret    `json:"SecretAccessKey"`
+	Token           Secret    `json:"Token"`      // the session token
+	Expiration      time.Time `json:"Expiration"` // UTC, whole seconds
+	RoleARN         string    `json:"RoleArn"`
+	AccountID       string    `json:"AccountId"`
+}
