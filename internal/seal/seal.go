@@ -39,9 +39,6 @@ func New(prefix, id string) (token string, hash []byte) {
 	return token, Hash(token)
 }
 
-// Random returns an unguessable string of 260 bits, without an ID.
-func Random() string { return strings.ToLower(rand.Text() + rand.Text()) }
-
 // ID returns the ID in a token with the prefix, and false if the token does not
 // have that form. It does not verify the token.
 func ID(prefix, token string) (string, bool) {
