@@ -12,47 +12,47 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// How much of an agent its page shows.
+// The numbers of tokens and sessions that the page of an agent shows.
 const (
 	maxTokens   = 200
 	maxSessions = 500
 )
 
-// agentPage is one agent: what it may borrow now, why not more, and how.
+// agentPage is one agent: what it may borrow now, why not more, and how it borrows.
 type agentPage struct {
 	base
 	Agent   rolebroker.Agent
 	State   state
 	Roles   []roleOffer
 	Nothing string   // why it may borrow nothing; empty: it may borrow something
-	Notes   []string // what else is to be known of what it may borrow
+	Notes   []string // sentences about limits of what it may borrow
 	Unclear []unclear
 	Use     usage
 
 	Connections []connectionRow
 	Others      []string // integrations that it is not connected to
-	More        bool     // there are more of them
-	Connect     string   // the one that was chosen
+	More        bool     // there are more than Others
+	Connect     string   // the choice in the form
 
 	Bindings []bindingRow
-	Issuers  []issuer                  // that can be bound
-	Account  rolebroker.ServiceAccount // to be bound, as it was typed
-	Region   rolebroker.Region         // of the role that it borrows first
-	First    string                    // a reference to that
-	Named    bool                      // there is no default role: one has to be named
+	Issuers  []issuer                  // whose service accounts can be bound
+	Account  rolebroker.ServiceAccount // the one in the form
+	Region   rolebroker.Region         // of the first role that it may borrow
+	First    string                    // a reference to that role
+	Named    bool                      // there is no default role, so the agent has to name one
 
 	Tokens []tokenRow
-	Label  string // of a new token, as it was typed
-	Expiry string // of a new token, as it was chosen
+	Label  string // of a new token, in the form
+	Expiry string // of a new token, the choice in the form
 
-	NewName string // as it was typed
-	About   string // its description, likewise
-	Version int64  // that the form was made from
-	Stale   bool   // someone else has saved it since
+	NewName string // the name in the form
+	About   string // the description in the form
+	Version int64  // the version that the form shows
+	Stale   bool   // another person has saved the agent since
 	Errors  map[string]string
 }
 
-// Editing says whether the form with the name stands open.
+// Editing reports whether the form with the name is open.
 func (p *agentPage) Editing() bool {
 	return p.Stale || p.Errors["name"] != "" || p.Errors["description"] != ""
 }
@@ -61,16 +61,16 @@ func (p *agentPage) Editing() bool {
 type roleOffer struct {
 	rolebroker.Offer
 	In         rolebroker.IntegrationID
-	Runner     rolebroker.RunnerID // who lends it; empty: this server does
+	Runner     rolebroker.RunnerID // the runner that lends it; empty: this server
 	RunnerName string
-	Where      string // its account and role name
-	Left       string // how long credentials that it has last; empty: it has none
+	Where      string // the role's account and name in AWS
+	Left       string // how long the agent's credentials for it last; empty: it has none
 }
 
-// unclear is a name that means more than one role here.
+// unclear is a name that several of the agent's roles have.
 type unclear struct {
 	Name string
-	Says []string // what the agent says instead
+	Says []string // the references that are not ambiguous
 }
 
 // connectionRow is an integration that the agent may borrow from.
@@ -78,8 +78,8 @@ type connectionRow struct {
 	rolebroker.Connection
 	Default   bool
 	Mode      rolebroker.AssumptionMode
-	Runner    string // the name of who assumes its roles in cluster mode; empty: nobody yet
-	Selected  int    // of its roles
+	Runner    string // the name of the runner in cluster mode; empty: none is chosen
+	Selected  int    // the number of enabled roles
 	Roles     int
 	Connected moment
 }
@@ -96,13 +96,14 @@ func (s *server) showAgent(w http.ResponseWriter, r *http.Request, v *visit) err
 	return s.renderAgent(w, r, v, http.StatusOK, &agentPage{})
 }
 
-// renderAgent completes a page with the agent as it is now, and shows it.
+// renderAgent fills in the current agent, and renders the page.
 func (s *server) renderAgent(w http.ResponseWriter, r *http.Request, v *visit, status int, page *agentPage) error {
 	grants, err := s.Broker.Grants(r.Context(), v.who, r.PathValue("agent"))
 	if err != nil {
 		return err
 	}
-	page.base, page.Agent, page.State = s.base(r, v, grants.Agent.Name, "agents"), grants.Agent, stateOfAgent(&grants.Agent)
+	page.base, page.Agent, page.State = s.base(r, v, grants.Agent.Name,
+		"agents"), grants.Agent, stateOfAgent(&grants.Agent)
 	if page.Version == 0 {
 		page.NewName, page.About, page.Version = page.Agent.Name, page.Agent.Description, page.Agent.Version
 	}
@@ -125,12 +126,15 @@ func (s *server) renderAgent(w http.ResponseWriter, r *http.Request, v *visit, s
 	return s.render(w, status, "agent", page)
 }
 
-// liveSessions are those of an agent that may still work.
-func (s *server) liveSessions(ctx context.Context, v *visit, agent rolebroker.AgentID, now time.Time) ([]rolebroker.Session, error) {
-	return s.Broker.Sessions(ctx, v.who, rolebroker.SessionFilter{Agent: string(agent), LiveAt: now}, rolebroker.Page{Limit: maxSessions})
+// liveSessions returns the sessions of an agent that may still work.
+func (s *server) liveSessions(
+	ctx context.Context, v *visit, agent rolebroker.AgentID, now time.Time,
+) ([]rolebroker.Session, error) {
+	return s.Broker.Sessions(ctx, v.who, rolebroker.SessionFilter{Agent: string(agent), LiveAt: now},
+		rolebroker.Page{Limit: maxSessions})
 }
 
-// offer says what may be borrowed, and which of it is in use.
+// offer fills in the roles that the agent may borrow, and how long its credentials for them last.
 func (p *agentPage) offer(g *rolebroker.Grants, live []rolebroker.Session) {
 	until := map[rolebroker.RoleID]time.Time{}
 	for _, session := range live {
@@ -139,7 +143,7 @@ func (p *agentPage) offer(g *rolebroker.Grants, live []rolebroker.Session) {
 		}
 	}
 	p.Region = "us-east-1"
-	for i, offer := range byAnybody(g).Offers() {
+	for i, offer := range withRunnerRoles(g).Offers() {
 		if i == 0 {
 			p.Region = offer.Region
 			p.Named = !offer.Default // the default comes first
@@ -160,14 +164,13 @@ func (p *agentPage) offer(g *rolebroker.Grants, live []rolebroker.Session) {
 	p.Unclear = unclearNames(p.Roles)
 }
 
-// Here says whether this server lends some of the roles itself.
+// Here reports whether this server lends at least one of the roles.
 func (p *agentPage) Here() bool {
 	return slices.ContainsFunc(p.Roles, func(r roleOffer) bool { return r.Runner == "" })
 }
 
-// byAnybody are the grants as if this server lent what runners do, so that all
-// of it is offered.
-func byAnybody(g *rolebroker.Grants) *rolebroker.Grants {
+// withRunnerRoles returns the grants as if this server lent the roles of runners too, so that Offers lists all of them.
+func withRunnerRoles(g *rolebroker.Grants) *rolebroker.Grants {
 	all := &rolebroker.Grants{Agent: g.Agent, Integrations: slices.Clone(g.Integrations)}
 	for i := range all.Integrations {
 		if in := &all.Integrations[i]; in.Runner != "" {
@@ -177,7 +180,7 @@ func byAnybody(g *rolebroker.Grants) *rolebroker.Grants {
 	return all
 }
 
-// where is the account of a role and its name there, with its path.
+// where returns the account of a role, and its name there with its path.
 func where(arn rolebroker.RoleARN) string {
 	return arn.Account + " · " + strings.TrimPrefix(arn.Path, "/") + arn.Name
 }
@@ -187,21 +190,22 @@ func integrationNamed(g *rolebroker.Grants, name string) *rolebroker.Integration
 	return &g.Integrations[i] // an offer is of one of them
 }
 
-// whyNothing is why an agent may borrow nothing, and what to do about it.
+// whyNothing says why an agent may borrow nothing, and what to do.
 func whyNothing(g *rolebroker.Grants) string {
-	switch nobodys := ofNobody(g); {
+	switch idle := withoutRunner(g); {
 	case g.Agent.Disabled:
 		return "It is disabled: nothing is lent to it until somebody enables it."
 	case len(g.Integrations) == 0:
-		return "It is not connected to an integration yet. Connect one, and it may borrow the roles that are selected there."
-	case len(nobodys) == len(g.Integrations):
-		return "Nobody assumes the roles of " + strings.Join(nobodys, ", ") + " yet: choose a runner there."
+		return "It is not connected to an integration yet. " +
+			"Connect one, and it may borrow the roles that are selected there."
+	case len(idle) == len(g.Integrations):
+		return "Nobody assumes the roles of " + strings.Join(idle, ", ") + " yet: choose a runner there."
 	}
 	return "No role is selected in the integrations it is connected to."
 }
 
-// ofNobody names the integrations in cluster mode that name no runner.
-func ofNobody(g *rolebroker.Grants) (names []string) {
+// withoutRunner returns the names of the integrations in cluster mode that name no runner.
+func withoutRunner(g *rolebroker.Grants) (names []string) {
 	for _, in := range g.Integrations {
 		if in.AssumptionMode != rolebroker.ModePlatform && in.Runner == "" {
 			names = append(names, in.Name)
@@ -210,8 +214,8 @@ func ofNobody(g *rolebroker.Grants) (names []string) {
 	return names
 }
 
-// ofRunners names the runners that lend some of the roles.
-func ofRunners(g *rolebroker.Grants) (names []string) {
+// runnerNames returns the names of the runners that lend some of the roles.
+func runnerNames(g *rolebroker.Grants) (names []string) {
 	for _, in := range g.Integrations {
 		if in.Runner != "" && !slices.Contains(names, in.RunnerName) {
 			names = append(names, in.RunnerName)
@@ -220,7 +224,7 @@ func ofRunners(g *rolebroker.Grants) (names []string) {
 	return names
 }
 
-// notes are what is to be known of an agent that may borrow something.
+// notes returns sentences about limits of what an agent may borrow.
 func notes(g *rolebroker.Grants) (found []string) {
 	const refused = ": instructions that name no role are refused."
 	switch in := byDefault(g); {
@@ -231,16 +235,18 @@ func notes(g *rolebroker.Grants) (found []string) {
 	case in.Role(in.DefaultRole) == nil || !in.Role(in.DefaultRole).Enabled:
 		found = append(found, "The default role of "+in.Name+", "+in.DefaultRole+", is not selected there"+refused)
 	}
-	if names := ofNobody(g); len(names) > 0 {
-		found = append(found, "The roles of "+strings.Join(names, ", ")+" are not here: nobody assumes them until a runner is chosen there.")
+	if names := withoutRunner(g); len(names) > 0 {
+		found = append(found, "The roles of "+strings.Join(names,
+			", ")+" are not here: nobody assumes them until a runner is chosen there.")
 	}
-	if names := ofRunners(g); len(names) > 0 && len(g.Offers()) > 0 {
-		found = append(found, "What a runner lends is to be had from it, not from this server: pods ask "+strings.Join(names, ", ")+".")
+	if names := runnerNames(g); len(names) > 0 && len(g.Offers()) > 0 {
+		found = append(found,
+			"This server does not lend the roles of runners: pods ask "+strings.Join(names, ", ")+".")
 	}
 	return found
 }
 
-// byDefault is the agent's default integration; nil if there is none.
+// byDefault returns the agent's default integration; nil if it has none.
 func byDefault(g *rolebroker.Grants) *rolebroker.Integration {
 	for i := range g.Integrations {
 		if g.Integrations[i].ID == g.Agent.DefaultIntegration {
@@ -250,7 +256,7 @@ func byDefault(g *rolebroker.Grants) *rolebroker.Integration {
 	return nil
 }
 
-// unclearNames are those that would not do as references.
+// unclearNames returns the names that are ambiguous, with the references to use instead.
 func unclearNames(offers []roleOffer) (found []unclear) {
 	for _, offer := range offers {
 		if offer.Reference == offer.Name {
@@ -265,10 +271,11 @@ func unclearNames(offers []roleOffer) (found []unclear) {
 	return found
 }
 
-// connections says what the agent is connected to.
+// connections fills in the integrations that the agent is connected to.
 func (p *agentPage) connections(g *rolebroker.Grants) {
 	for _, c := range g.Agent.Connections {
-		row := connectionRow{Connection: c, Default: c.Integration == g.Agent.DefaultIntegration, Connected: when(c.ConnectedAt, p.Now)}
+		row := connectionRow{Connection: c, Default: c.Integration == g.Agent.DefaultIntegration,
+			Connected: when(c.ConnectedAt, p.Now)}
 		for _, in := range g.Integrations {
 			if in.ID != c.Integration {
 				continue
@@ -284,8 +291,10 @@ func (p *agentPage) connections(g *rolebroker.Grants) {
 	}
 }
 
-// otherIntegrations names the first of those an agent is not connected to.
-func (s *server) otherIntegrations(ctx context.Context, v *visit, a *rolebroker.Agent) (names []string, more bool, err error) {
+// otherIntegrations returns the names of integrations that an agent is not connected to: maxNamed at most.
+func (s *server) otherIntegrations(
+	ctx context.Context, v *visit, a *rolebroker.Agent,
+) (names []string, more bool, err error) {
 	found, err := s.Broker.Integrations(ctx, v.who, rolebroker.Page{Limit: maxNamed + len(a.Connections) + 1})
 	for _, in := range found {
 		if !a.Connected(in.ID) {
@@ -298,12 +307,13 @@ func (s *server) otherIntegrations(ctx context.Context, v *visit, a *rolebroker.
 	return names, false, err
 }
 
-// tokensOf lists an agent's tokens: those that can be used first, then the newest.
+// tokensOf returns an agent's tokens: the usable ones first, then by age, the newest first.
 func (s *server) tokensOf(ctx context.Context, v *visit, agent rolebroker.AgentID, now time.Time) ([]tokenRow, error) {
 	found, err := s.Broker.Tokens(ctx, v.who, string(agent), rolebroker.Page{Limit: maxTokens})
 	var rows []tokenRow
 	for _, t := range found {
-		row := tokenRow{Token: t, Usable: t.Usable(now) == nil, Created: when(t.CreatedAt, now), Used: when(t.UsedAt, now), Expires: when(t.ExpiresAt, now)}
+		row := tokenRow{Token: t, Usable: t.Usable(now) == nil, Created: when(t.CreatedAt, now),
+			Used: when(t.UsedAt, now), Expires: when(t.ExpiresAt, now)}
 		switch {
 		case row.Usable:
 			row.State = state{Tone: "good", Word: "usable"}
@@ -325,8 +335,8 @@ func (s *server) tokensOf(ctx context.Context, v *visit, agent rolebroker.AgentI
 
 // updateAgent saves the name and the description.
 func (s *server) updateAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := &agentPage{NewName: typed(r, "name"), About: typed(r, "description")}
-	page.Version, _ = strconv.ParseInt(typed(r, "version"), 10, 64) // 0 is none
+	page := &agentPage{NewName: formValue(r, "name"), About: formValue(r, "description")}
+	page.Version, _ = strconv.ParseInt(formValue(r, "version"), 10, 64) // 0 is none
 	now, err := s.Broker.Agent(r.Context(), v.who, r.PathValue("agent"))
 	if err != nil {
 		return err
@@ -343,7 +353,7 @@ func (s *server) updateAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 	return s.toAgent(w, r, err, "updated")
 }
 
-// toAgent leads back to the agent after a change to it, if there was no error.
+// toAgent redirects to the agent's page after a change, if there was no error.
 func (s *server) toAgent(w http.ResponseWriter, r *http.Request, err error, done string) error {
 	if err != nil {
 		return err
@@ -363,17 +373,17 @@ func (s *server) enableAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 
 func (s *server) connectAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
 	refuse := func(status int, problem string) error {
-		page := &agentPage{Connect: typed(r, "integration"), Errors: map[string]string{"connect": problem}}
+		page := &agentPage{Connect: formValue(r, "integration"), Errors: map[string]string{"connect": problem}}
 		return s.renderAgent(w, r, v, status, page)
 	}
-	if typed(r, "integration") == "" {
+	if formValue(r, "integration") == "" {
 		return refuse(http.StatusUnprocessableEntity, "Choose an integration.")
 	}
 	agent, err := s.Broker.Agent(r.Context(), v.who, r.PathValue("agent"))
 	if err != nil {
 		return err
 	}
-	_, err = s.Broker.Connect(r.Context(), v.who, string(agent.ID), typed(r, "integration"))
+	_, err = s.Broker.Connect(r.Context(), v.who, string(agent.ID), formValue(r, "integration"))
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		return refuse(http.StatusUnprocessableEntity, sentence(rolebroker.AsError(err).Message))
 	}
@@ -381,19 +391,19 @@ func (s *server) connectAgent(w http.ResponseWriter, r *http.Request, v *visit) 
 }
 
 func (s *server) disconnectAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
-	_, err := s.Broker.Disconnect(r.Context(), v.who, r.PathValue("agent"), typed(r, "integration"))
+	_, err := s.Broker.Disconnect(r.Context(), v.who, r.PathValue("agent"), formValue(r, "integration"))
 	return s.toAgent(w, r, err, "disconnected")
 }
 
 func (s *server) chooseDefault(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if typed(r, "integration") == "" {
+	if formValue(r, "integration") == "" {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "choose an integration")
 	}
-	_, err := s.Broker.ChooseDefault(r.Context(), v.who, r.PathValue("agent"), typed(r, "integration"))
+	_, err := s.Broker.ChooseDefault(r.Context(), v.who, r.PathValue("agent"), formValue(r, "integration"))
 	return s.toAgent(w, r, err, "default")
 }
 
-// tokenPage shows a new token, this once.
+// tokenPage shows a new token, once.
 type tokenPage struct {
 	base
 	Agent   rolebroker.Agent
@@ -403,14 +413,13 @@ type tokenPage struct {
 	Use     usage
 }
 
-// createToken answers with the token, and not with a redirect: it must not be
-// kept anywhere for a next request to find.
+// createToken answers with the token and not with a redirect, because nothing may store the token for a second request.
 func (s *server) createToken(w http.ResponseWriter, r *http.Request, v *visit) error {
 	grants, err := s.Broker.Grants(r.Context(), v.who, r.PathValue("agent"))
 	if err != nil {
 		return err
 	}
-	form := &agentPage{Label: typed(r, "label"), Expiry: typed(r, "expiry")}
+	form := &agentPage{Label: formValue(r, "label"), Expiry: formValue(r, "expiry")}
 	token, secret, err := s.makeToken(r.Context(), v, grants.Agent.ID, form)
 	if form.Errors = faults(err); form.Errors != nil {
 		return s.renderAgent(w, r, v, http.StatusUnprocessableEntity, form)
@@ -418,12 +427,15 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	page := tokenPage{base: s.base(r, v, "New token of "+grants.Agent.Name, "agents"), Agent: grants.Agent, Token: *token, Shown: secret.Reveal()}
+	page := tokenPage{base: s.base(r, v, "New token of "+grants.Agent.Name, "agents"), Agent: grants.Agent,
+		Token: *token, Shown: secret.Reveal()}
 	page.Expires, page.Use = when(token.ExpiresAt, page.Now), s.usageOf(r, grants.Agent.Name, grants.Offers())
 	return s.render(w, http.StatusCreated, "token", page)
 }
 
-func (s *server) makeToken(ctx context.Context, v *visit, agent rolebroker.AgentID, form *agentPage) (*rolebroker.Token, rolebroker.Secret, error) {
+func (s *server) makeToken(
+	ctx context.Context, v *visit, agent rolebroker.AgentID, form *agentPage,
+) (*rolebroker.Token, rolebroker.Secret, error) {
 	expires, err := expiryOf(form.Expiry, s.Now())
 	if err != nil {
 		return nil, rolebroker.Secret{}, err

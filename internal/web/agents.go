@@ -12,13 +12,15 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// agents is what the broker does with agents and their tokens.
+// agents has the broker's methods for agents and their tokens.
 type agents interface {
 	Agent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
 	Agents(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Agent, error)
 	Grants(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Grants, error)
 	CreateAgent(ctx context.Context, who rolebroker.Caller, spec broker.AgentSpec) (*rolebroker.Agent, error)
-	UpdateAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.AgentSpec, ifVersion int64) (*rolebroker.Agent, error)
+	UpdateAgent(
+		ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.AgentSpec, ifVersion int64,
+	) (*rolebroker.Agent, error)
 	DisableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
 	EnableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
 	DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
@@ -26,7 +28,9 @@ type agents interface {
 	Disconnect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
 	ChooseDefault(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
 	Tokens(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
-	CreateToken(ctx context.Context, who rolebroker.Caller, agent string, spec broker.TokenSpec) (*rolebroker.Token, rolebroker.Secret, error)
+	CreateToken(
+		ctx context.Context, who rolebroker.Caller, agent string, spec broker.TokenSpec,
+	) (*rolebroker.Token, rolebroker.Secret, error)
 	RevokeToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
 }
 
@@ -35,22 +39,24 @@ type agentsPage struct {
 	base
 	Search string
 	Rows   []agentRow
-	Next   string // the address of the next page; empty when this is the last
-	First  bool   // there is no page before this one
+	Next   string // the address of the next page; empty on the last
+	First  bool   // this is the first page
 }
 
-// agentRow is one of them.
+// agentRow is one row of agentsPage.
 type agentRow struct {
 	rolebroker.Agent
-	Default string // the name of its default integration; empty: it has none
+	Default string // the name of its default integration; empty: none
 	State   state
 	Created moment
 }
 
 func (s *server) listAgents(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query := r.URL.Query()
-	page := agentsPage{base: s.base(r, v, "Agents", "agents"), Search: query.Get("search"), First: query.Get("after") == ""}
-	found, err := s.Broker.Agents(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: query.Get("after"), Search: page.Search})
+	page := agentsPage{base: s.base(r, v, "Agents", "agents"), Search: query.Get("search"),
+		First: query.Get("after") == ""}
+	found, err := s.Broker.Agents(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: query.Get("after"),
+		Search: page.Search})
 	if err != nil {
 		return err
 	}
@@ -59,12 +65,13 @@ func (s *server) listAgents(w http.ResponseWriter, r *http.Request, v *visit) er
 		page.Next = "/agents?" + url.Values{"after": {found[pageSize-1].Name}, "search": {page.Search}}.Encode()
 	}
 	for _, a := range found {
-		page.Rows = append(page.Rows, agentRow{Agent: a, Default: defaultOf(&a), State: stateOfAgent(&a), Created: when(a.CreatedAt, page.Now)})
+		page.Rows = append(page.Rows, agentRow{Agent: a, Default: defaultOf(&a), State: stateOfAgent(&a),
+			Created: when(a.CreatedAt, page.Now)})
 	}
 	return s.render(w, http.StatusOK, "agents", page)
 }
 
-// defaultOf names an agent's default integration; "" is none.
+// defaultOf returns the name of an agent's default integration; "" if it has none.
 func defaultOf(a *rolebroker.Agent) string {
 	for _, c := range a.Connections {
 		if c.Integration == a.DefaultIntegration {
@@ -74,7 +81,7 @@ func defaultOf(a *rolebroker.Agent) string {
 	return ""
 }
 
-// stateOfAgent says whether anything can be lent to an agent.
+// stateOfAgent says whether an agent can borrow anything.
 func stateOfAgent(a *rolebroker.Agent) state {
 	switch {
 	case a.Disabled:
@@ -85,17 +92,17 @@ func stateOfAgent(a *rolebroker.Agent) state {
 	return state{Tone: "good", Word: "enabled"}
 }
 
-// newAgentPage asks for an agent, and keeps what was typed.
+// newAgentPage is the form of a new agent. It keeps the input.
 type newAgentPage struct {
 	base
 	NewName string
 	About   string // its description
 	Choices []choice
-	More    bool              // there are more integrations than are offered
+	More    bool              // there are more integrations than Choices
 	Errors  map[string]string // by field
 }
 
-// choice is an integration that can be ticked.
+// choice is an integration with a checkbox.
 type choice struct {
 	rolebroker.Integration
 	Chosen bool
@@ -106,7 +113,9 @@ func (s *server) newAgent(w http.ResponseWriter, r *http.Request, v *visit) erro
 }
 
 // askForAgent shows the form, with some integrations ticked.
-func (s *server) askForAgent(w http.ResponseWriter, r *http.Request, v *visit, status int, page newAgentPage, chosen []string) (err error) {
+func (s *server) askForAgent(
+	w http.ResponseWriter, r *http.Request, v *visit, status int, page newAgentPage, chosen []string,
+) (err error) {
 	page.base = s.base(r, v, "New Agent", "agents")
 	if page.Choices, page.More, err = s.choices(r.Context(), v, chosen); err != nil {
 		return err
@@ -114,7 +123,7 @@ func (s *server) askForAgent(w http.ResponseWriter, r *http.Request, v *visit, s
 	return s.render(w, status, "new-agent", page)
 }
 
-// choices offers those integrations that are chosen, and the first of the others.
+// choices returns the chosen integrations, and the first of the others.
 func (s *server) choices(ctx context.Context, v *visit, chosen []string) (offered []choice, more bool, err error) {
 	for _, nameOrID := range chosen[:min(len(chosen), maxNamed)] {
 		in, err := s.Broker.Integration(ctx, v.who, nameOrID)
@@ -136,9 +145,10 @@ func (s *server) choices(ctx context.Context, v *visit, chosen []string) (offere
 }
 
 func (s *server) createAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := newAgentPage{NewName: typed(r, "name"), About: typed(r, "description")}
+	page := newAgentPage{NewName: formValue(r, "name"), About: formValue(r, "description")}
 	chosen := r.PostForm["integration"]
-	agent, err := s.Broker.CreateAgent(r.Context(), v.who, broker.AgentSpec{Name: page.NewName, Description: page.About, Connections: &chosen})
+	agent, err := s.Broker.CreateAgent(r.Context(), v.who, broker.AgentSpec{Name: page.NewName,
+		Description: page.About, Connections: &chosen})
 	if page.Errors = faults(err); page.Errors != nil {
 		return s.askForAgent(w, r, v, statusOf(err), page, chosen)
 	}
@@ -148,7 +158,7 @@ func (s *server) createAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 	return to(w, r, "/agents/"+string(agent.ID)+"?done=created")
 }
 
-// Connections is what was wrong with what was ticked; empty: nothing.
+// Connections returns the error about the chosen integrations; "" if there is none.
 func (p newAgentPage) Connections() string {
 	for path, message := range p.Errors {
 		if strings.HasPrefix(path, "connections[") {
@@ -158,12 +168,13 @@ func (p newAgentPage) Connections() string {
 	return ""
 }
 
-// typed is what was typed into a field of a form.
-func typed(r *http.Request, field string) string { return strings.TrimSpace(r.PostFormValue(field)) }
+// formValue returns the value of a form field, without white space around it.
+func formValue(r *http.Request, field string) string {
+	return strings.TrimSpace(r.PostFormValue(field))
+}
 
-// faults are what is wrong with what was typed, by field; what is wrong with all
-// of it is by "form". A name that is taken is the name's fault. It is nil when
-// the error is about something else.
+// faults returns the messages of an error about the input, by field. The key "form" has the message about the
+// whole form, and "name" the message about a name that is taken. It returns nil for any other error.
 func faults(err error) map[string]string {
 	e := rolebroker.AsError(err)
 	switch {
@@ -185,8 +196,7 @@ func faults(err error) map[string]string {
 	return found
 }
 
-// expiryOf is when something ends that is made now, by what was chosen for it;
-// zero is never.
+// expiryOf returns the time of expiry for a choice in a form; zero means never. Codes: invalid.
 func expiryOf(chosen string, now time.Time) (time.Time, error) {
 	switch chosen {
 	case "":
@@ -206,9 +216,9 @@ func expiryOf(chosen string, now time.Time) (time.Time, error) {
 type deleteAgentPage struct {
 	base
 	Agent  rolebroker.Agent
-	Tokens int    // how many can be used
-	Bound  int    // how many service accounts are it
-	Live   int    // how many sessions may still work
+	Tokens int    // the number of usable tokens
+	Bound  int    // the number of bound service accounts
+	Live   int    // the number of sessions that may still work
 	Last   moment // when the last of them ends
 }
 

@@ -8,28 +8,29 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// bindings is what the broker does with the service accounts that are agents.
+// bindings has the broker's methods for binding service accounts to agents.
 type bindings interface {
 	Bindings(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
-	Bind(ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount) (*rolebroker.Token, error)
+	Bind(
+		ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount,
+	) (*rolebroker.Token, error)
 	Unbind(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
 }
 
-// bindingRow is a service account that is the agent.
+// bindingRow is a service account that is bound to the agent.
 type bindingRow struct {
 	rolebroker.Token
-	Runner      rolebroker.Runner // who is believed about it; none: its ID is empty
+	Runner      rolebroker.Runner // the runner whose issuer it has; without an ID: none
 	Bound, Used moment
 }
 
-// issuer is one whose service accounts can be bound, and the runner that is
-// believed about them.
+// issuer is an issuer whose service accounts can be bound, and the runner of its cluster.
 type issuer struct {
 	URL    string
 	Runner rolebroker.Runner
 }
 
-// issuers are those of runners, by name.
+// issuers returns the issuers of runners, by the runner's name.
 func (s *server) issuers(ctx context.Context, v *visit) (found []issuer, err error) {
 	runners, err := s.Broker.Runners(ctx, v.who, rolebroker.Page{Limit: maxNamed})
 	for _, runner := range runners {
@@ -40,7 +41,7 @@ func (s *server) issuers(ctx context.Context, v *visit) (found []issuer, err err
 	return found, err
 }
 
-// bind completes the part of the agent's page that is about service accounts.
+// bind fills in the part of the agent's page about service accounts.
 func (s *server) bind(ctx context.Context, v *visit, page *agentPage) (err error) {
 	if page.Issuers, err = s.issuers(ctx, v); err != nil {
 		return err
@@ -62,7 +63,8 @@ func (s *server) bind(ctx context.Context, v *visit, page *agentPage) (err error
 }
 
 func (s *server) bindAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := &agentPage{Account: rolebroker.ServiceAccount{Issuer: typed(r, "issuer"), Namespace: typed(r, "namespace"), Name: typed(r, "service_account")}}
+	page := &agentPage{Account: rolebroker.ServiceAccount{Issuer: formValue(r, "issuer"),
+		Namespace: formValue(r, "namespace"), Name: formValue(r, "service_account")}}
 	_, err := s.Broker.Bind(r.Context(), v.who, r.PathValue("agent"), page.Account)
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
 		page.Errors = map[string]string{"service_account": sentence(rolebroker.AsError(err).Message)}
@@ -79,8 +81,8 @@ func (s *server) unbindAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 	return s.toAgent(w, r, err, "unbound")
 }
 
-// Pod is what the agent's pod has in it when its service account is what it
-// shows, as in docs/kubernetes.md. There is one to be bound.
+// Pod returns the manifest of a pod that borrows with the token of its service account, as in docs/kubernetes.md. The
+// agent must have a binding.
 func (p *agentPage) Pod() string {
 	account, role := p.Bindings[0].Account, ""
 	if p.Named {
@@ -89,12 +91,12 @@ func (p *agentPage) Pod() string {
 	return fmt.Sprintf(podOfAccount, p.Agent.Name, account.Namespace, account.Name, p.Region, podLasts, role)
 }
 
-// podLasts is how long the token of such a pod is good: the least that
-// Kubernetes makes, because a copy of it is good until then.
+// podLasts is the lifetime of the pod's token in seconds: the shortest that Kubernetes allows, because a copied token
+// is valid until it expires.
 const podLasts = 600
 
-// podOfAccount takes the agent, a namespace, a service account, a region,
-// podLasts, and what names a role at the end of a path.
+// podOfAccount is the manifest. Its arguments are the agent, the namespace, the service account, the region, podLasts,
+// and the part of the path that names a role.
 const podOfAccount = `apiVersion: v1
 kind: Pod
 metadata:

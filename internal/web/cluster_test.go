@@ -190,7 +190,7 @@ func connectByCluster(p *person) {
 	p.fills("Namespace", "agents")
 	p.presses("Bind")
 	p.arrives("scout")
-	p.sees("Bound: whoever runs as the service account is the agent.", "agents/scout")
+	p.sees("Bound: every process that runs as the service account is the agent.", "agents/scout")
 	if pod := p.readsTheOneWith("audience: rolebroker"); !strings.Contains(pod, "serviceAccountName: scout") || !strings.Contains(pod, "AWS_CONTAINER_CREDENTIALS_FULL_URI") {
 		p.Errorf("its pod is %s", pod)
 	}

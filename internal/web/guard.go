@@ -5,19 +5,18 @@ import (
 	"strings"
 )
 
-// policy is what a page may load and do: nothing that is not this server's own,
-// no script or style in the page itself, no frame around it.
+// policy is the Content-Security-Policy: pages load files of this server only, have no inline scripts or styles, and no
+// site may frame them.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// What a form may send at most, in bytes. Only the integration form is large.
+// The largest form bodies, in bytes. Only the integration form is large.
 const (
 	maxForm     = 64 << 10
 	maxRoleForm = 2 << 20
 )
 
-// guard stands before everything: it refuses what other sites send, bounds what
-// is read, and tells browsers what a page may do.
+// guard wraps all handlers: it refuses posts from other sites, bounds the bodies, and sets the security headers.
 func (s *server) guard(next http.Handler) http.Handler {
 	protected := http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -10,20 +10,31 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// integrations is what the broker does with integrations.
+// integrations has the broker's methods for integrations.
 type integrations interface {
 	Integration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	Integrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Integration, error)
-	CountAgents(ctx context.Context, who rolebroker.Caller, of []rolebroker.Integration) (map[rolebroker.IntegrationID]int, error)
+	CountAgents(
+		ctx context.Context, who rolebroker.Caller, of []rolebroker.Integration,
+	) (map[rolebroker.IntegrationID]int, error)
 	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (*rolebroker.Reservation, error)
-	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
-	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
+	CreateIntegration(
+		ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, validate rolebroker.ValidateMode,
+	) (*rolebroker.Integration, error)
+	UpdateIntegration(
+		ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64,
+		validate rolebroker.ValidateMode,
+	) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
-	ValidateDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, how broker.Validating) ([]rolebroker.RoleValidation, string, error)
-	SetupDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, req rolebroker.SetupRequest) (*rolebroker.Setup, error)
+	ValidateDraft(
+		ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, how broker.Validating,
+	) ([]rolebroker.RoleValidation, string, error)
+	SetupDraft(
+		ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, req rolebroker.SetupRequest,
+	) (*rolebroker.Setup, error)
 }
 
-// pageSize is how many rows a list has.
+// pageSize is the number of rows on a page of a list.
 const pageSize = 50
 
 // integrationsPage lists integrations by name.
@@ -31,22 +42,22 @@ type integrationsPage struct {
 	base
 	Search string
 	Rows   []integrationRow
-	Next   string // the address of the next page; empty when this is the last
-	First  bool   // there is no page before this one
+	Next   string // the address of the next page; empty on the last
+	First  bool   // this is the first page
 }
 
-// integrationRow is one of them, with the figures a person would ask for.
+// integrationRow is one row of integrationsPage.
 type integrationRow struct {
 	rolebroker.Integration
 	Enabled  int
 	Accounts int
 	Agents   int
 	State    state
-	By       string // the runner that found that out; empty: this server did
-	Note     string // why nobody may be finding out now; empty: somebody is
+	By       string // the runner that validated the roles; empty: this server
+	Note     string // why the runner validates nothing now; empty: it does
 }
 
-// state is how the last validation of an integration went.
+// state is a coloured word with a time, such as the outcome of the last validation of an integration.
 type state struct {
 	Tone, Word string
 	Checked    moment
@@ -54,8 +65,10 @@ type state struct {
 
 func (s *server) listIntegrations(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query := r.URL.Query()
-	page := integrationsPage{base: s.base(r, v, "Integrations", "integrations"), Search: query.Get("search"), First: query.Get("after") == ""}
-	found, err := s.Broker.Integrations(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: query.Get("after"), Search: page.Search})
+	page := integrationsPage{base: s.base(r, v, "Integrations", "integrations"), Search: query.Get("search"),
+		First: query.Get("after") == ""}
+	found, err := s.Broker.Integrations(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1,
+		After: query.Get("after"), Search: page.Search})
 	if err != nil {
 		return err
 	}
@@ -77,8 +90,7 @@ func (s *server) listIntegrations(w http.ResponseWriter, r *http.Request, v *vis
 	return s.render(w, http.StatusOK, "integrations", page)
 }
 
-// rowOf is the row of an integration with the runner that it names, if it names
-// one.
+// rowOf makes the row of an integration. runner is the one that the integration names; nil if it names none.
 func rowOf(in rolebroker.Integration, agents int, runner *rolebroker.Runner, b base) integrationRow {
 	row := integrationRow{Integration: in, Agents: agents, State: stateOf(in, b)}
 	if runner != nil {
@@ -98,7 +110,7 @@ func rowOf(in rolebroker.Integration, agents int, runner *rolebroker.Runner, b b
 	return row
 }
 
-// absence is why a runner checks nothing now; empty: it does.
+// absence says why a runner validates nothing now; "" if it does.
 func absence(r *rolebroker.Runner, b base) string {
 	switch stateOfRunner(r, b.Now).Word {
 	case "waiting":
@@ -109,7 +121,7 @@ func absence(r *rolebroker.Runner, b base) string {
 	return ""
 }
 
-// stateOf is the worst of what the roles' validations found.
+// stateOf returns the worst outcome of the roles' validations.
 func stateOf(in rolebroker.Integration, b base) state {
 	count := map[rolebroker.ValidationStatus]int{}
 	checked := 0
@@ -142,15 +154,15 @@ func stateOf(in rolebroker.Integration, b base) state {
 	return state{"good", "all assumable", last}
 }
 
-// cataloguePage offers what can be integrated.
+// cataloguePage lists the kinds of integrations.
 type cataloguePage struct{ base }
 
 func (s *server) showCatalogue(w http.ResponseWriter, r *http.Request, v *visit) error {
 	return s.render(w, http.StatusOK, "catalogue", cataloguePage{s.base(r, v, "New Integration", "integrations")})
 }
 
-// beginIntegration gives a new integration its external ID, which its roles'
-// trust policies can then require before it is saved.
+// beginIntegration reserves the external ID of a new integration, so that the trust policies of its roles can require
+// it before the integration is saved.
 func (s *server) beginIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
 	reserved, err := s.Broker.ReserveExternalID(r.Context(), v.who)
 	if err != nil {
@@ -163,7 +175,7 @@ func (s *server) beginIntegration(w http.ResponseWriter, r *http.Request, v *vis
 type deletePage struct {
 	base
 	Integration rolebroker.Integration
-	Agents      []string // who loses it
+	Agents      []string // the agents that lose it
 }
 
 func (s *server) confirmDeleteIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -175,7 +187,8 @@ func (s *server) confirmDeleteIntegration(w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return err
 	}
-	return s.render(w, http.StatusOK, "delete-integration", deletePage{s.base(r, v, "Delete "+in.Name, "integrations"), *in, agents})
+	return s.render(w, http.StatusOK, "delete-integration", deletePage{s.base(r, v, "Delete "+in.Name,
+		"integrations"), *in, agents})
 }
 
 func (s *server) deleteIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -185,7 +198,7 @@ func (s *server) deleteIntegration(w http.ResponseWriter, r *http.Request, v *vi
 	return to(w, r, "/integrations?done=deleted")
 }
 
-// maxNamed is how many agents are named where they would lose something.
+// maxNamed bounds the lists of names on a page.
 const maxNamed = 100
 
 // agentsOf names the agents that are connected to an integration.
@@ -198,7 +211,7 @@ func (s *server) agentsOf(ctx context.Context, v *visit, id rolebroker.Integrati
 	return names, err
 }
 
-// otherAgents names agents that are not connected to it.
+// otherAgents names agents that are not among the connected ones.
 func (s *server) otherAgents(ctx context.Context, v *visit, connected []string) ([]string, error) {
 	found, err := s.Broker.Agents(ctx, v.who, rolebroker.Page{Limit: maxNamed})
 	var names []string

@@ -20,8 +20,7 @@ import (
 //go:embed pages parts
 var templateFiles embed.FS
 
-// pages are the templates, each with the layout and all parts around it. They
-// are parsed when the first page is asked for.
+// pages returns the templates by name, each with the layout and all parts. The first request for a page parses them.
 var pages = sync.OnceValue(func() map[string]*template.Template {
 	found := map[string]*template.Template{}
 	shared := template.Must(template.New("").Funcs(functions).ParseFS(templateFiles, "parts/*.html"))
@@ -36,7 +35,7 @@ var pages = sync.OnceValue(func() map[string]*template.Template {
 	return found
 })
 
-// functions are what templates can call.
+// functions are the functions that templates can call.
 var functions = template.FuncMap{
 	"static":   static,
 	"sentence": sentence,
@@ -51,29 +50,28 @@ var functions = template.FuncMap{
 	"list":     func(items ...any) []any { return items },
 }
 
-// base is what every page has.
+// base has the fields of every page.
 type base struct {
 	Title           string
-	Section         string // which entry of the navigation is the current one
+	Section         string // the current entry of the navigation
 	Who             rolebroker.Caller
 	Counts          rolebroker.Counts
-	RunnerCount     string // how many runners there are; empty: none
-	PlatformAccount string // of the platform in AWS; empty while that is not known
+	RunnerCount     string // the number of runners, as in 99+; empty: none
+	PlatformAccount string // the AWS account of the platform; empty while unknown
 	PlatformName    string // of the platform's role or user
 	Now             time.Time
-	Done            string // what was done just now, in a sentence; empty: nothing
-	DoneTone        string // of Done, as tone says; empty: good
+	Done            string // a sentence about the change that led to this page; empty: none
+	DoneTone        string // the colour of Done, as in tone; empty: good
 }
 
-// SignedIn says whether somebody is.
+// SignedIn reports whether the page is for a person who is signed in.
 func (b base) SignedIn() bool { return b.Who.APIKey != "" }
 
-// MayWrite says whether the one who is signed in may change things. The broker
-// decides; this is for not offering what would be refused.
+// MayWrite reports whether the person may change things, so that pages offer no action that the broker would refuse.
 func (b base) MayWrite() bool { return b.Who.MayWrite() == nil }
 
-// dones are what a page can be told was done just now, by ?done=.
-var dones = map[string]string{
+// doneMessages are the sentences for Done, by the query parameter done.
+var doneMessages = map[string]string{
 	"created":      "Created.",
 	"updated":      "Updated. What was lent before works until it expires.",
 	"deleted":      "Deleted. What was lent before works until it expires.",
@@ -85,13 +83,13 @@ var dones = map[string]string{
 	"revoked":      "Revoked. What was lent with it before works until it expires.",
 	"keydeleted":   "The API key opens nothing any more.",
 	"believed":     "It is believed about the service accounts of its cluster.",
-	"bound":        "Bound: whoever runs as the service account is the agent.",
+	"bound":        "Bound: every process that runs as the service account is the agent.",
 	"unbound":      "Unbound. What was lent before works until it expires.",
 }
 
-// base is that of a page for who is signed in.
+// base makes the base of a page for the person who is signed in.
 func (s *server) base(r *http.Request, v *visit, title, section string) base {
-	b := base{Title: title, Section: section, Who: v.who, Now: s.Now(), Done: dones[r.URL.Query().Get("done")]}
+	b := base{Title: title, Section: section, Who: v.who, Now: s.Now(), Done: doneMessages[r.URL.Query().Get("done")]}
 	var err error
 	if b.Counts, err = s.Broker.Counts(r.Context(), v.who); err != nil {
 		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)
@@ -103,7 +101,7 @@ func (s *server) base(r *http.Request, v *visit, title, section string) base {
 	return b
 }
 
-// countRunners is how many runners there are, as the navigation says it.
+// countRunners returns the number of runners for the navigation; "" for none, and 99+ for more than 99.
 func (s *server) countRunners(ctx context.Context, v *visit) (string, error) {
 	const most = 99
 	found, err := s.Broker.Runners(ctx, v.who, rolebroker.Page{Limit: most + 1})
@@ -117,8 +115,8 @@ func (s *server) countRunners(ctx context.Context, v *visit) (string, error) {
 	}
 }
 
-// identity is who the platform is in AWS, as far as that is known at once: no
-// page waits for AWS.
+// identity returns the platform's AWS account and the name of its role or user. It does not wait for AWS longer than
+// identityPatience; then both are empty.
 func (s *server) identity(ctx context.Context, v *visit) (account, name string) {
 	ctx, cancel := context.WithTimeout(ctx, identityPatience)
 	defer cancel()
@@ -130,15 +128,15 @@ func (s *server) identity(ctx context.Context, v *visit) (account, name string) 
 	return platform.Account, arn[strings.LastIndexByte(arn, '/')+1:]
 }
 
-// identityPatience is how long a page waits for who the platform is.
+// identityPatience is how long a page waits for the platform's AWS identity.
 const identityPatience = 300 * time.Millisecond
 
-// render writes a page, once all of it could be made.
+// render writes a page if the whole template executes without an error.
 func (s *server) render(w http.ResponseWriter, status int, page string, data any) error {
 	return s.renderPart(w, status, page, "layout", data)
 }
 
-// renderPart writes a part of a page.
+// renderPart writes one template of a page.
 func (s *server) renderPart(w http.ResponseWriter, status int, page, part string, data any) error {
 	var b bytes.Buffer
 	if err := pages()[page].ExecuteTemplate(&b, part, data); err != nil {
@@ -153,7 +151,7 @@ func (s *server) renderPart(w http.ResponseWriter, status int, page, part string
 	return nil
 }
 
-// accountOf is the account in an ARN, as the AWS console asks for it.
+// accountOf returns the account in an ARN; "" if it is no ARN.
 func accountOf(arn string) string {
 	if parts := strings.Split(arn, ":"); len(parts) > 4 {
 		return parts[4]
@@ -161,12 +159,13 @@ func accountOf(arn string) string {
 	return ""
 }
 
-// sentence is a message as a sentence of its own.
+// sentence returns a message with a capital letter and a full stop. It leaves a first word such as an ARN as it is.
 func sentence(message string) string {
 	if message == "" {
 		return ""
 	}
-	if word, _, _ := strings.Cut(message, " "); !strings.ContainsAny(strings.TrimRight(word, ".,:"), ":/_=.") { // an ARN stays one
+	word, _, _ := strings.Cut(message, " ")
+	if isARN := strings.ContainsAny(strings.TrimRight(word, ".,:"), ":/_=."); !isARN {
 		first, size := utf8.DecodeRuneInString(message)
 		message = string(unicode.ToUpper(first)) + message[size:]
 	}
@@ -176,8 +175,7 @@ func sentence(message string) string {
 	return message
 }
 
-// headline takes a message apart: what happened, and in whose words. What
-// follows a colon is AWS's.
+// headline splits a message at its first colon: our sentence, and AWS's own words.
 func headline(message string) [2]string {
 	what, words, found := strings.Cut(message, ": ")
 	if !found {
@@ -186,7 +184,7 @@ func headline(message string) [2]string {
 	return [2]string{sentence(what), words}
 }
 
-// plural is a number with what it counts.
+// plural returns a number with its noun, as in "2 roles".
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -194,13 +192,13 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// moment is a time as people say it, and exactly.
+// moment is a time in three forms: relative, exact and for machines.
 type moment struct {
 	Ago, Exact, Machine string
 	Never               bool
 }
 
-// when says a time seen from now.
+// when returns the forms of a time, seen from now.
 func when(t, now time.Time) moment {
 	if t.IsZero() {
 		return moment{Ago: "never", Never: true}
@@ -212,7 +210,7 @@ func when(t, now time.Time) moment {
 	}
 }
 
-// tone is the colour of a state: good, warn, bad or off.
+// tone returns the colour of a state: good, warn, bad or off.
 func tone(status rolebroker.ValidationStatus) string {
 	switch status {
 	case rolebroker.StatusAssumable:
@@ -225,7 +223,7 @@ func tone(status rolebroker.ValidationStatus) string {
 	return "off"
 }
 
-// word is what stands beside the colour.
+// word returns the text beside the colour.
 func word(v rolebroker.Validation) string {
 	switch {
 	case v.Code == rolebroker.ValidExternalIDOpen && v.Status == rolebroker.StatusWarning:

@@ -11,41 +11,47 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// runners is what the broker does with runners.
+// runners has the broker's methods for runners.
 type runners interface {
 	Runner(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Runner, error)
 	Runners(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Runner, error)
 	IntegrationsOf(ctx context.Context, who rolebroker.Caller, id rolebroker.RunnerID) ([]rolebroker.Integration, error)
 	CreateRunner(ctx context.Context, who rolebroker.Caller, spec broker.RunnerSpec) (*rolebroker.Runner, error)
-	UpdateRunner(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.RunnerSpec, ifVersion int64) (*rolebroker.Runner, error)
+	UpdateRunner(
+		ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.RunnerSpec, ifVersion int64,
+	) (*rolebroker.Runner, error)
 	DeleteRunner(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
-	JoinToken(ctx context.Context, who rolebroker.Caller, nameOrID string, lasts time.Duration) (*rolebroker.RunnerKey, rolebroker.Secret, error)
+	JoinToken(
+		ctx context.Context, who rolebroker.Caller, nameOrID string, lasts time.Duration,
+	) (*rolebroker.RunnerKey, rolebroker.Secret, error)
 }
 
-// runnersPage lists runners by name, and keeps itself up to date.
+// runnersPage lists runners by name. It refreshes itself.
 type runnersPage struct {
 	base
 	Search string
 	Rows   []runnerRow
-	Here   string // the address of what is shown
-	Next   string // the address of the next page; empty when this is the last
-	First  bool   // there is no page before this one
+	Here   string // the address of this page
+	Next   string // the address of the next page; empty on the last
+	First  bool   // this is the first page
 }
 
-// runnerRow is one of them.
+// runnerRow is one row of runnersPage.
 type runnerRow struct {
 	rolebroker.Runner
 	State state
-	How   string // how it assumes roles, in words; empty: it has not said
-	Who   string // who it is in AWS; empty: not known
-	Names []rolebroker.Integration
+	How   string                   // how it assumes roles, in words; empty: it has not reported yet
+	Who   string                   // its AWS identity; empty: unknown
+	Names []rolebroker.Integration // the integrations that name it
 }
 
 func (s *server) listRunners(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query := r.URL.Query()
-	page := runnersPage{base: s.base(r, v, "Runners", "runners"), Search: query.Get("search"), First: query.Get("after") == ""}
+	page := runnersPage{base: s.base(r, v, "Runners", "runners"), Search: query.Get("search"),
+		First: query.Get("after") == ""}
 	page.Here = "/runners?" + url.Values{"after": {query.Get("after")}, "search": {page.Search}}.Encode()
-	found, err := s.Broker.Runners(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: query.Get("after"), Search: page.Search})
+	found, err := s.Broker.Runners(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: query.Get("after"),
+		Search: page.Search})
 	if err != nil {
 		return err
 	}
@@ -54,7 +60,8 @@ func (s *server) listRunners(w http.ResponseWriter, r *http.Request, v *visit) e
 		page.Next = "/runners?" + url.Values{"after": {found[pageSize-1].Name}, "search": {page.Search}}.Encode()
 	}
 	for _, runner := range found {
-		row := runnerRow{Runner: runner, State: stateOfRunner(&runner, page.Now), How: howItAssumes(&runner), Who: identityOf(&runner)}
+		row := runnerRow{Runner: runner, State: stateOfRunner(&runner, page.Now), How: howItAssumes(&runner),
+			Who: identityOf(&runner)}
 		if row.Names, err = s.Broker.IntegrationsOf(r.Context(), v.who, runner.ID); err != nil {
 			return err
 		}
@@ -63,7 +70,7 @@ func (s *server) listRunners(w http.ResponseWriter, r *http.Request, v *visit) e
 	return s.render(w, http.StatusOK, "runners", page)
 }
 
-// stateOfRunner says whether a runner is there, and when it was last heard of.
+// stateOfRunner says whether a runner is connected, and when its last heartbeat came.
 func stateOfRunner(r *rolebroker.Runner, now time.Time) state {
 	switch {
 	case r.JoinedAt.IsZero():
@@ -74,7 +81,7 @@ func stateOfRunner(r *rolebroker.Runner, now time.Time) state {
 	return state{"warn", "away", when(r.SeenAt, now)}
 }
 
-// howItAssumes is how a runner assumes roles, in words.
+// howItAssumes says in words how a runner assumes roles; "" if it has not reported yet.
 func howItAssumes(r *rolebroker.Runner) string {
 	switch r.Report.Method {
 	case rolebroker.MethodWebIdentity:
@@ -85,7 +92,7 @@ func howItAssumes(r *rolebroker.Runner) string {
 	return ""
 }
 
-// identityOf is who a runner is in AWS, without what all ARNs have.
+// identityOf returns a runner's AWS identity: the account, and the end of the ARN.
 func identityOf(r *rolebroker.Runner) string {
 	arn := r.Report.Identity.ARN
 	if arn == "" {
@@ -94,7 +101,7 @@ func identityOf(r *rolebroker.Runner) string {
 	return accountOf(arn) + " · " + arn[strings.LastIndexByte(arn, ':')+1:]
 }
 
-// newRunnerPage asks for a runner, and keeps what was typed.
+// newRunnerPage is the form of a new runner. It keeps the input.
 type newRunnerPage struct {
 	base
 	NewName string
@@ -108,10 +115,11 @@ func (s *server) newRunner(w http.ResponseWriter, r *http.Request, v *visit) err
 }
 
 func (s *server) createRunner(w http.ResponseWriter, r *http.Request, v *visit) error {
-	spec := typedRunner(r)
+	spec := readRunner(r)
 	runner, err := s.Broker.CreateRunner(r.Context(), v.who, spec)
-	if wrong := faultsOfRunner(err, spec); wrong != nil {
-		page := newRunnerPage{base: s.base(r, v, "New Runner", "runners"), NewName: spec.Name, About: spec.Description, Issuer: spec.Issuer, Errors: wrong}
+	if wrong := runnerErrors(err, spec); wrong != nil {
+		page := newRunnerPage{base: s.base(r, v, "New Runner", "runners"), NewName: spec.Name,
+			About: spec.Description, Issuer: spec.Issuer, Errors: wrong}
 		return s.render(w, statusOf(err), "new-runner", page)
 	}
 	if err != nil {
@@ -120,26 +128,27 @@ func (s *server) createRunner(w http.ResponseWriter, r *http.Request, v *visit) 
 	return to(w, r, "/runners/"+string(runner.ID)+"?done=created")
 }
 
-// typedRunner is what was typed of a runner.
-func typedRunner(r *http.Request) broker.RunnerSpec {
-	return broker.RunnerSpec{Name: typed(r, "name"), Description: typed(r, "description"), Issuer: typed(r, "issuer")}
+// readRunner returns the runner in a form.
+func readRunner(r *http.Request) broker.RunnerSpec {
+	return broker.RunnerSpec{Name: formValue(r, "name"), Description: formValue(r, "description"),
+		Issuer: formValue(r, "issuer")}
 }
 
-// faultsOfRunner are faults. Where the issuer may be what is taken, the message
-// says which of the two it is.
-func faultsOfRunner(err error, spec broker.RunnerSpec) map[string]string {
+// runnerErrors returns the messages of an error about the input, as faults does. A conflict can be about the name
+// or the issuer, and the message says which; so it is about the whole form.
+func runnerErrors(err error, spec broker.RunnerSpec) map[string]string {
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict && spec.Issuer != "" {
 		return map[string]string{"form": "Nothing was saved. " + sentence(rolebroker.AsError(err).Message)}
 	}
 	return faults(err)
 }
 
-// deleteRunnerPage asks before a runner is deleted, or says why it cannot be.
+// deleteRunnerPage asks before a runner is deleted, or says why it cannot be deleted.
 type deleteRunnerPage struct {
 	base
 	Runner rolebroker.Runner
 	State  state
-	Names  []rolebroker.Integration // that name it, which is in the way
+	Names  []rolebroker.Integration // the integrations that name it, and so prevent the deletion
 }
 
 func (s *server) confirmDeleteRunner(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -161,7 +170,7 @@ func (s *server) askToDeleteRunner(w http.ResponseWriter, r *http.Request, v *vi
 
 func (s *server) deleteRunner(w http.ResponseWriter, r *http.Request, v *visit) error {
 	err := s.Broker.DeleteRunner(r.Context(), v.who, r.PathValue("runner"), 0)
-	if rolebroker.CodeOf(err) == rolebroker.CodeConflict { // somebody named it meanwhile
+	if rolebroker.CodeOf(err) == rolebroker.CodeConflict { // an integration has named it since
 		return s.askToDeleteRunner(w, r, v, http.StatusConflict)
 	}
 	if err != nil {
@@ -170,9 +179,10 @@ func (s *server) deleteRunner(w http.ResponseWriter, r *http.Request, v *visit) 
 	return to(w, r, "/runners?done=deleted")
 }
 
-// runnersOf are the runners that integrations name, by ID. One that was deleted
-// meanwhile is not there.
-func (s *server) runnersOf(ctx context.Context, v *visit, integrations []rolebroker.Integration) (map[rolebroker.RunnerID]*rolebroker.Runner, error) {
+// runnersOf returns the runners that integrations name, by ID, without those that were deleted meanwhile.
+func (s *server) runnersOf(
+	ctx context.Context, v *visit, integrations []rolebroker.Integration,
+) (map[rolebroker.RunnerID]*rolebroker.Runner, error) {
 	found := map[rolebroker.RunnerID]*rolebroker.Runner{}
 	for _, in := range integrations {
 		if in.Runner == "" || found[in.Runner] != nil {

@@ -9,34 +9,36 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// sessions is what the broker knows of what was lent.
+// sessions has the broker's methods for sessions.
 type sessions interface {
-	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
+	Sessions(
+		ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter, page rolebroker.Page,
+	) ([]rolebroker.Session, error)
 	Counts(ctx context.Context, who rolebroker.Caller) (rolebroker.Counts, error)
 }
 
-// sessionsPage lists sessions, newest first, and keeps itself up to date.
+// sessionsPage lists sessions, newest first. It refreshes itself unless it is paused.
 type sessionsPage struct {
 	base
-	Agent       string // whose are shown: a name or an ID; empty: everybody's
-	Integration string // likewise
-	Role        string // a name, an ID or an ARN
-	Live        bool   // only those that may still work
-	Paused      bool   // it does not keep itself up to date
+	Agent       string // the filter: a name or an ID; empty: all
+	Integration string // the filter: a name or an ID; empty: all
+	Role        string // the filter: a name, an ID or an ARN; empty: all
+	Live        bool   // only sessions that may still work
+	Paused      bool   // the page does not refresh itself
 	Rows        []sessionRow
-	Here        string   // the address of what is shown
-	Next        string   // the address of the next page; empty when this is the last
-	First       bool     // there is no page before this one
-	Agents      []string // offered where one is typed
-	Groups      []string // integrations, likewise
+	Here        string   // the address of this page
+	Next        string   // the address of the next page; empty on the last
+	First       bool     // this is the first page
+	Agents      []string // suggestions for Agent
+	Groups      []string // suggestions for Integration
 }
 
-// Filtered says whether some sessions are left out.
+// Filtered reports whether a filter is set.
 func (p sessionsPage) Filtered() bool {
 	return p.Live || p.Agent != "" || p.Integration != "" || p.Role != ""
 }
 
-// sessionRow is one of them.
+// sessionRow is one row of sessionsPage.
 type sessionRow struct {
 	rolebroker.Session
 	Status                      state
@@ -47,10 +49,11 @@ type sessionRow struct {
 
 func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query := r.URL.Query()
-	page := sessionsPage{Agent: trimmed(query, "agent"), Integration: trimmed(query, "integration"), Role: trimmed(query, "role"),
+	page := sessionsPage{Agent: trimmed(query, "agent"), Integration: trimmed(query, "integration"),
+		Role: trimmed(query, "role"),
 		Live: query.Get("live") != "", Paused: query.Get("paused") != "", First: query.Get("after") == ""}
 	page.Here = page.address(query.Get("after"))
-	if r.Header.Get("HX-Target") == "rows" { // the rest of the page is there already
+	if r.Header.Get("HX-Target") == "rows" { // the browser keeps the rest of the page
 		page.base = base{Who: v.who, Now: s.Now()}
 		if err := s.fillSessions(r.Context(), v, &page, query.Get("after")); err != nil {
 			return err
@@ -69,10 +72,11 @@ func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) 
 
 func trimmed(query url.Values, name string) string { return strings.TrimSpace(query.Get(name)) }
 
-// address is that of a page with the same filters.
+// address returns the address of a page with the same filters that starts after a cursor.
 func (p sessionsPage) address(after string) string {
 	values := url.Values{}
-	for name, value := range map[string]string{"agent": p.Agent, "integration": p.Integration, "role": p.Role, "after": after} {
+	for name, value := range map[string]string{"agent": p.Agent, "integration": p.Integration, "role": p.Role,
+		"after": after} {
 		if value != "" {
 			values.Set(name, value)
 		}
@@ -86,7 +90,7 @@ func (p sessionsPage) address(after string) string {
 	return "/sessions?" + values.Encode()
 }
 
-// fillSessions reads the sessions that come after a cursor.
+// fillSessions fills in the sessions after a cursor.
 func (s *server) fillSessions(ctx context.Context, v *visit, page *sessionsPage, after string) error {
 	filter := rolebroker.SessionFilter{Agent: page.Agent, Integration: page.Integration, Role: page.Role}
 	if page.Live {
@@ -98,13 +102,15 @@ func (s *server) fillSessions(ctx context.Context, v *visit, page *sessionsPage,
 		page.Next = page.address(rolebroker.SessionCursor(&found[pageSize-1]))
 	}
 	for _, session := range found {
-		page.Rows = append(page.Rows, sessionRow{Session: session, Status: stateOfSession(&session, page.base), Where: where(session.ARN), Times: plural(int(session.Fetches), "time", "times"),
-			Requested: when(session.RequestedAt, page.Now), Expires: when(session.ExpiresAt, page.Now), Fetched: when(session.FetchedAt, page.Now)})
+		page.Rows = append(page.Rows, sessionRow{Session: session, Status: stateOfSession(&session, page.base),
+			Where: where(session.ARN), Times: plural(int(session.Fetches), "time", "times"),
+			Requested: when(session.RequestedAt, page.Now), Expires: when(session.ExpiresAt,
+				page.Now), Fetched: when(session.FetchedAt, page.Now)})
 	}
 	return err
 }
 
-// stateOfSession says whether its credentials work.
+// stateOfSession says whether the credentials of a session may work.
 func stateOfSession(session *rolebroker.Session, b base) state {
 	switch {
 	case session.State == rolebroker.SessionFailed:
@@ -117,7 +123,7 @@ func stateOfSession(session *rolebroker.Session, b base) state {
 	return state{Tone: "good", Word: "live"}
 }
 
-// suggest names agents and integrations to look for.
+// suggest fills in the suggestions for the filters.
 func (s *server) suggest(ctx context.Context, v *visit, page *sessionsPage) error {
 	agents, err := s.Broker.Agents(ctx, v.who, rolebroker.Page{Limit: maxNamed})
 	if err != nil {

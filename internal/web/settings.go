@@ -12,46 +12,48 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// settings is what the broker knows of the deployment itself.
+// settings has the broker's methods for the platform's identity and API keys.
 type settings interface {
 	Platform(ctx context.Context, who rolebroker.Caller) (*broker.Platform, error)
 	APIKeys(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.APIKey, error)
-	CreateAPIKey(ctx context.Context, who rolebroker.Caller, spec broker.APIKeySpec) (*rolebroker.APIKey, rolebroker.Secret, error)
+	CreateAPIKey(
+		ctx context.Context, who rolebroker.Caller, spec broker.APIKeySpec,
+	) (*rolebroker.APIKey, rolebroker.Secret, error)
 	DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rolebroker.APIKeyID) error
 }
 
-// settingsPage is the deployment: who it is in AWS, and who may manage it.
+// settingsPage shows the platform's AWS identity and the API keys.
 type settingsPage struct {
 	base
-	Asking    bool // AWS has not said yet who the platform is
+	Asking    bool // AWS has not answered yet
 	Identity  rolebroker.Identity
-	Principal string          // by which trust policies name it
-	Certain   bool            // it is that for sure
-	Problem   string          // why its identity is not known; empty: it is
-	Hint      rolebroker.Hint // what to do about that
+	Principal string          // the ARN by which trust policies name the platform
+	Certain   bool            // Principal is certain
+	Problem   string          // why the identity is unknown; empty: it is known
+	Hint      rolebroker.Hint // what to do about Problem
 	Version   string          // of the server
 
 	Keys    []keyRow
-	Next    string // the address of the next page of them; empty when this is the last
-	First   bool   // there is no page before this one
-	Refused string // why one could not be deleted
+	Next    string // the address of the next page of keys; empty on the last
+	First   bool   // this is the first page
+	Refused string // why a key could not be deleted
 
-	Created  string // a new key, shown this once; empty: none was made
-	KeyName  string // of a new key, as it was typed; of the one that was created
+	Created  string // the new key, shown once; empty: none was made
+	KeyName  string // the name in the form, or of the key that was created
 	Access   rolebroker.Access
-	Expiry   string // as it was chosen
+	Expiry   string // the choice in the form
 	KeyFault map[string]string
 }
 
 // keyRow is one API key.
 type keyRow struct {
 	rolebroker.APIKey
-	Own              bool // whoever sees the page is signed in with it
+	Own              bool // this sign-in uses it
 	Expired          bool
 	Created, Expires moment
 }
 
-// How much of the settings is shown at once, and how long the page waits for AWS.
+// The number of keys on a page, and how long the page waits for AWS.
 const (
 	maxKeys          = 200
 	settingsPatience = time.Second
@@ -61,13 +63,17 @@ func (s *server) showSettings(w http.ResponseWriter, r *http.Request, v *visit) 
 	return s.renderSettings(w, r, v, http.StatusOK, &settingsPage{Access: rolebroker.AccessReadOnly})
 }
 
-// renderSettings completes a page with the settings as they are, and shows it.
-func (s *server) renderSettings(w http.ResponseWriter, r *http.Request, v *visit, status int, page *settingsPage) error {
-	page.base, page.Version, page.First = s.base(r, v, "Settings", "settings"), s.Version, r.URL.Query().Get("after") == ""
+// renderSettings fills in the current settings, and renders the page.
+func (s *server) renderSettings(
+	w http.ResponseWriter, r *http.Request, v *visit, status int, page *settingsPage,
+) error {
+	page.base, page.Version, page.First = s.base(r, v, "Settings",
+		"settings"), s.Version, r.URL.Query().Get("after") == ""
 	if err := s.identify(r.Context(), v, page); err != nil {
 		return err
 	}
-	found, err := s.Broker.APIKeys(r.Context(), v.who, rolebroker.Page{Limit: maxKeys + 1, After: r.URL.Query().Get("after")})
+	found, err := s.Broker.APIKeys(r.Context(), v.who, rolebroker.Page{Limit: maxKeys + 1,
+		After: r.URL.Query().Get("after")})
 	if err != nil {
 		return err
 	}
@@ -76,14 +82,15 @@ func (s *server) renderSettings(w http.ResponseWriter, r *http.Request, v *visit
 		page.Next = "/settings?" + url.Values{"after": {string(found[maxKeys-1].ID)}}.Encode()
 	}
 	for _, key := range found {
-		page.Keys = append(page.Keys, keyRow{APIKey: key, Own: key.ID == v.who.APIKey, Expired: !key.ExpiresAt.IsZero() && !page.Now.Before(key.ExpiresAt),
+		page.Keys = append(page.Keys, keyRow{APIKey: key, Own: key.ID == v.who.APIKey,
+			Expired: !key.ExpiresAt.IsZero() && !page.Now.Before(key.ExpiresAt),
 			Created: when(key.CreatedAt, page.Now), Expires: when(key.ExpiresAt, page.Now)})
 	}
 	slices.SortFunc(page.Keys, func(a, b keyRow) int { return strings.Compare(a.Name, b.Name) })
 	return s.render(w, status, "settings", page)
 }
 
-// identify says who the platform is in AWS, or why that is not known.
+// identify fills in the platform's AWS identity, or why it is unknown.
 func (s *server) identify(ctx context.Context, v *visit, page *settingsPage) error {
 	ctx, cancel := context.WithTimeout(ctx, settingsPatience)
 	defer cancel()
@@ -105,10 +112,10 @@ func (s *server) identify(ctx context.Context, v *visit, page *settingsPage) err
 	return nil
 }
 
-// createAPIKey answers with the key, and not with a redirect: it must not be
-// kept anywhere for a next request to find.
+// createAPIKey answers with the key and not with a redirect, because nothing may store the key for a second request.
 func (s *server) createAPIKey(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := &settingsPage{KeyName: typed(r, "name"), Access: rolebroker.Access(typed(r, "access")), Expiry: typed(r, "expiry")}
+	page := &settingsPage{KeyName: formValue(r, "name"), Access: rolebroker.Access(formValue(r, "access")),
+		Expiry: formValue(r, "expiry")}
 	secret, err := s.makeAPIKey(r.Context(), v, page)
 	if page.KeyFault = faults(err); page.KeyFault != nil {
 		return s.renderSettings(w, r, v, statusOf(err), page)
@@ -125,14 +132,16 @@ func (s *server) makeAPIKey(ctx context.Context, v *visit, page *settingsPage) (
 	if err != nil {
 		return rolebroker.Secret{}, err
 	}
-	_, secret, err := s.Broker.CreateAPIKey(ctx, v.who, broker.APIKeySpec{Name: page.KeyName, Access: page.Access, ExpiresAt: expires})
+	_, secret, err := s.Broker.CreateAPIKey(ctx, v.who, broker.APIKeySpec{Name: page.KeyName, Access: page.Access,
+		ExpiresAt: expires})
 	return secret, err
 }
 
 func (s *server) deleteAPIKey(w http.ResponseWriter, r *http.Request, v *visit) error {
 	err := s.Broker.DeleteAPIKey(r.Context(), v.who, rolebroker.APIKeyID(r.PathValue("key")))
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
-		return s.renderSettings(w, r, v, http.StatusConflict, &settingsPage{Access: rolebroker.AccessReadOnly, Refused: sentence(rolebroker.AsError(err).Message)})
+		return s.renderSettings(w, r, v, http.StatusConflict,
+			&settingsPage{Access: rolebroker.AccessReadOnly, Refused: sentence(rolebroker.AsError(err).Message)})
 	}
 	if err != nil {
 		return err

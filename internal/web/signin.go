@@ -15,14 +15,14 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// signIns is how the broker signs people in and out.
+// signIns has the broker's methods for signing in and out.
 type signIns interface {
 	SignIn(ctx context.Context, who rolebroker.Caller) (rolebroker.Secret, time.Time, error)
 	SignOut(ctx context.Context, id rolebroker.SignInID) error
 }
 
-// cookieName is the name of the cookie. Over HTTPS its prefix has browsers see
-// to it that nobody but this host has set it.
+// cookieName returns the name of the cookie. Over HTTPS it has the prefix __Host-, with which browsers accept the
+// cookie from this host only.
 //
 // Source: RFC 6265bis, section 4.1.3.2.
 func (s *server) cookieName() string {
@@ -33,14 +33,17 @@ func (s *server) cookieName() string {
 }
 
 func (s *server) setCookie(w http.ResponseWriter, value string, expires time.Time) {
-	cookie := &http.Cookie{Name: s.cookieName(), Value: value, Path: "/", HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode, Expires: expires}
+	cookie := &http.Cookie{
+		Name: s.cookieName(), Value: value, Path: "/", Expires: expires,
+		HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode,
+	}
 	if value == "" {
 		cookie.MaxAge = -1
 	}
 	http.SetCookie(w, cookie)
 }
 
-// signedIn is who the browser is signed in as.
+// signedIn identifies the person by the browser's cookie. Codes: unauthenticated, expired.
 func (s *server) signedIn(r *http.Request) (rolebroker.Caller, rolebroker.SignInID, error) {
 	cookie, err := r.Cookie(s.cookieName())
 	if err != nil {
@@ -52,14 +55,14 @@ func (s *server) signedIn(r *http.Request) (rolebroker.Caller, rolebroker.SignIn
 // signInPage asks for an API key.
 type signInPage struct {
 	base
-	Next    string // where to go then: a path of ours
-	Link    string // what the link has by which somebody came; empty: none
+	Next    string // the path to open after signing in
+	Link    string // the secret of the sign-in link that the browser opened; empty: none
 	Problem string
-	Ended   bool // somebody was signed in, and is not any more
+	Ended   bool // the sign-in of this browser has ended
 }
 
 func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) error {
-	if link := r.URL.Query().Get("link"); link != "" { // looking at it does not use it up
+	if link := r.URL.Query().Get("link"); link != "" { // only the button uses the link up
 		return s.render(w, http.StatusOK, "signin", signInPage{base: base{Title: "Sign in"}, Link: link})
 	}
 	if _, _, err := s.signedIn(r); err == nil {
@@ -68,7 +71,7 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, http.StatusOK, "signin", signInPage{base: base{Title: "Sign in"}, Next: next(r)})
 }
 
-// askToSignIn is the answer to who is not signed in.
+// askToSignIn answers a request without a valid sign-in.
 func (s *server) askToSignIn(w http.ResponseWriter, r *http.Request, err error) error {
 	switch rolebroker.CodeOf(err) {
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired:
@@ -100,7 +103,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.Auth.APIKey(r.Context(), "Bearer "+key, r.RemoteAddr)
 	switch rolebroker.CodeOf(err) {
 	case "":
-		return s.enter(w, r, who)
+		return s.signInAs(w, r, who)
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired, rolebroker.CodeDenied:
 	default:
 		return err
@@ -112,7 +115,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	return refuse(http.StatusUnauthorized, sentence(rolebroker.AsError(err).Message))
 }
 
-// signInByLink uses a link up.
+// signInByLink uses up a sign-in link and signs the browser in.
 func (s *server) signInByLink(w http.ResponseWriter, r *http.Request, link string) error {
 	const used = "This link was used already, or is too old. Sign in with an API key."
 	who, id, err := s.Auth.SignedIn(r.Context(), link, true, r.RemoteAddr)
@@ -121,15 +124,15 @@ func (s *server) signInByLink(w http.ResponseWriter, r *http.Request, link strin
 	}
 	switch rolebroker.CodeOf(err) {
 	case "":
-		return s.enter(w, r, who)
+		return s.signInAs(w, r, who)
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired, rolebroker.CodeNotFound:
 		return s.render(w, http.StatusUnauthorized, "signin", signInPage{base: base{Title: "Sign in"}, Problem: used})
 	}
 	return err
 }
 
-// enter signs the browser in, in place of whom it was signed in as.
-func (s *server) enter(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) error {
+// signInAs signs the browser in, and ends an earlier sign-in of it.
+func (s *server) signInAs(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) error {
 	if _, old, err := s.signedIn(r); err == nil {
 		if err := s.Broker.SignOut(r.Context(), old); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 			return err
@@ -151,18 +154,19 @@ func (s *server) signOut(w http.ResponseWriter, r *http.Request, v *visit) error
 	return to(w, r, "/sign-in")
 }
 
-// next is where to go after signing in: a path of ours and nothing else.
+// next returns the path to open after signing in. It accepts paths of this server only.
 func next(r *http.Request) string {
 	const longest = 2000
 	path := r.FormValue("next")
 	u, err := url.Parse(path)
-	if err != nil || len(path) > longest || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") || strings.HasPrefix(u.Path, "/sign-in") {
+	if err != nil || len(path) > longest || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path, "/") ||
+		strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") || strings.HasPrefix(u.Path, "/sign-in") {
 		return "/integrations"
 	}
 	return path
 }
 
-// tries bounds how often an address may try to sign in.
+// tries limits the failed sign-ins of an address.
 type tries struct {
 	every rate.Limit
 	burst int
@@ -170,7 +174,7 @@ type tries struct {
 	from  map[string]*rate.Limiter
 }
 
-// maxAddresses bounds how many addresses are remembered; then all are forgotten.
+// maxAddresses is how many addresses tries remembers before it forgets all of them.
 const maxAddresses = 10_000
 
 func newTries(every rate.Limit, burst int) *tries {
@@ -186,7 +190,7 @@ func origin(r *http.Request) string {
 	return network(host)
 }
 
-// network is an IPv4 address, or the network that one IPv6 customer has.
+// network returns an IPv4 address, or the /64 network of an IPv6 address, which is what one customer has.
 func network(host string) string {
 	addr, err := netip.ParseAddr(host)
 	switch {
@@ -199,8 +203,7 @@ func network(host string) string {
 	return prefix.String()
 }
 
-// allow says whether one more try may fail from an address. Who shows a good key
-// is let in however many others failed before.
+// allow reports whether the address may fail once more. Only failures count: a valid key always signs in.
 func (t *tries) allow(host string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

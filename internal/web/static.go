@@ -16,15 +16,15 @@ import (
 //go:embed static
 var staticFiles embed.FS
 
-// file is one that pages load.
+// file is a file that pages load.
 type file struct {
 	content []byte
 	zipped  []byte
 	kind    string // its media type
-	address string // has the hash of the content in it, so that it can be kept for ever
+	address string // contains a hash of the content, so that browsers can cache the file forever
 }
 
-// files are read, and compressed, when the first of them is asked for.
+// files returns the files by name. The first request for a file reads and compresses all of them.
 var files = sync.OnceValue(func() map[string]*file {
 	found := map[string]*file{}
 	entries, err := staticFiles.ReadDir("static")
@@ -37,7 +37,8 @@ var files = sync.OnceValue(func() map[string]*file {
 			panic(err)
 		}
 		sum := sha256.Sum256(content)
-		found[entry.Name()] = &file{content: content, zipped: zip(content), kind: mime.TypeByExtension(path.Ext(entry.Name())),
+		found[entry.Name()] = &file{content: content, zipped: zip(content),
+			kind:    mime.TypeByExtension(path.Ext(entry.Name())),
 			address: "/static/" + entry.Name() + "?v=" + hex.EncodeToString(sum[:6])}
 	}
 	return found
@@ -54,7 +55,7 @@ func zip(content []byte) []byte {
 	return b.Bytes()
 }
 
-// static is the address of a file, for templates.
+// static returns the address of a file, for templates.
 func static(name string) string { return files()[name].address }
 
 func serveStatic(w http.ResponseWriter, r *http.Request) {
@@ -66,7 +67,7 @@ func serveStatic(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", f.kind)
 	h.Set("Vary", "Accept-Encoding")
-	if r.URL.RequestURI() == f.address { // by another address it may be another version's
+	if r.URL.RequestURI() == f.address { // another address may be for another version
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	body := f.content

@@ -10,20 +10,19 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// usage is how an agent's processes use its token, to be copied. The token
-// itself is in none of it: it is in a file.
+// usage has the commands and snippets with which an agent's processes use its token. They read the token from a file.
 type usage struct {
 	Agent  string
 	URL    string // of this server, as the browser reached it
-	Local  bool   // nothing but this machine reaches it there
-	Plain  bool   // a token sent there could be read on the way
+	Local  bool   // the URL works on this machine only
+	Plain  bool   // the URL is plain HTTP over a network
 	Region rolebroker.Region
-	Role   string            // a reference that is not the default; empty: there is none
-	Other  rolebroker.Region // that role's
-	Named  bool              // there is no default role: one has to be named
+	Role   string            // a reference to a role that is not the default; empty: there is none
+	Other  rolebroker.Region // the region of Role
+	Named  bool              // there is no default role, so the agent has to name one
 }
 
-// usageOf is how to use the token of an agent that may borrow the offers.
+// usageOf returns the usage for an agent that may borrow the offers.
 func (s *server) usageOf(r *http.Request, agent string, offers []rolebroker.Offer) usage {
 	u := usage{Agent: agent, Region: "us-east-1"}
 	u.URL, u.Local = s.address(r)
@@ -41,13 +40,12 @@ func (s *server) usageOf(r *http.Request, agent string, offers []rolebroker.Offe
 	return u
 }
 
-// hostForm is what a host and port look like that can stand in a shell command.
+// hostForm returns the pattern of a host and port that are safe in a shell command.
 var hostForm = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](:[0-9]+)?$`)
 })
 
-// address is where the browser reached this server, and whether that is on the
-// machine itself.
+// address returns the URL by which the browser reached this server, and whether it is a loopback address.
 func (s *server) address(r *http.Request) (url string, local bool) {
 	host := r.Host
 	if !hostForm().MatchString(host) {
@@ -64,15 +62,15 @@ func (s *server) address(r *http.Request) (url string, local bool) {
 	return scheme + "://" + host, rolebroker.IsLoopback(name)
 }
 
-// File is where the snippets find the token.
+// File returns the path of the token file, as a word for a shell.
 func (u usage) File() string { return `"$HOME/.rolebroker-` + u.Agent + `"` }
 
-// Keep writes a token to that file, for its owner's eyes.
+// Keep returns the command that writes the token to that file, which only its owner can read.
 func (u usage) Keep(token string) string {
 	return "(umask 077; printf %s '" + token + "' \\\n  > " + u.File() + ")"
 }
 
-// Shell runs commands as the agent.
+// Shell returns the commands that run a program as the agent.
 func (u usage) Shell() string {
 	lines := []string{"export ROLEBROKER_URL=" + u.URL, "export ROLEBROKER_TOKEN_FILE=" + u.File()}
 	if !u.Named {
@@ -84,7 +82,7 @@ func (u usage) Shell() string {
 	return strings.Join(lines, "\n")
 }
 
-// exec is the command under which a program runs as the agent.
+// exec returns the arguments of rolebroker that run a program as the agent.
 func (u usage) exec() []string {
 	if u.Named {
 		return []string{"exec", "--role", u.Role, "--", "python3", "agent.py"}
@@ -92,7 +90,7 @@ func (u usage) exec() []string {
 	return []string{"exec", "--", "python3", "agent.py"}
 }
 
-// Docker runs a container as the agent.
+// Docker returns the command that runs a container as the agent.
 func (u usage) Docker() string {
 	run := "docker run --rm"
 	if u.Local {
@@ -107,12 +105,12 @@ func (u usage) Docker() string {
 		strings.Join(u.exec(), " ")}, " \\\n  ")
 }
 
-// Secret puts the token into a cluster.
+// Secret returns the command that puts the token into a cluster.
 func (u usage) Secret() string {
 	return "kubectl create secret generic rolebroker-token \\\n  --from-file=token=" + u.File()
 }
 
-// Pod is what the agent's pod has in it.
+// Pod returns the containers of the agent's pod.
 func (u usage) Pod() string {
 	return `containers:
 - name: agent
@@ -125,20 +123,21 @@ func (u usage) Pod() string {
     valueFrom: {secretKeyRef: {name: rolebroker-token, key: token}}`
 }
 
-// Python is a program that rolebroker exec runs.
+// Python returns a program to run with rolebroker exec.
 func (u usage) Python() string {
 	lines := []string{"import boto3"}
 	if !u.Named {
 		lines = append(lines, `print(boto3.client("sts").get_caller_identity()["Arn"])`)
 	}
 	if u.Role != "" {
-		lines = append(lines, `other = boto3.Session(profile_name="`+u.Role+`",`, `                      region_name="`+string(u.Other)+`")`,
+		lines = append(lines, `other = boto3.Session(profile_name="`+u.Role+`",`,
+			`                      region_name="`+string(u.Other)+`")`,
 			`print(other.client("sts").get_caller_identity()["Arn"])`)
 	}
 	return strings.Join(lines, "\n")
 }
 
-// SDK is the environment in which an AWS SDK asks the server itself.
+// SDK returns the commands that run a program whose AWS SDK asks the server itself.
 func (u usage) SDK() string {
 	path := "/v1/credentials"
 	if u.Named {

@@ -13,7 +13,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// Broker is what the pages show and change; *broker.Broker is one.
+// Broker has the methods that the pages call; *broker.Broker implements it.
 type Broker interface {
 	signIns
 	integrations
@@ -24,27 +24,29 @@ type Broker interface {
 	settings
 }
 
-// Auth finds out who is there.
+// Auth identifies the person who makes a request; *auth.Authenticator implements it.
 type Auth interface {
 	// APIKey takes the value of an Authorization header, and the RemoteAddr of the request. Codes: unauthenticated,
 	// denied, expired.
 	APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
 	// SignedIn takes a browser's cookie or the secret of a sign-in link, and the RemoteAddr of the request. Codes:
 	// unauthenticated, expired.
-	SignedIn(ctx context.Context, shown string, link bool, address string) (rolebroker.Caller, rolebroker.SignInID, error)
+	SignedIn(
+		ctx context.Context, shown string, link bool, address string,
+	) (rolebroker.Caller, rolebroker.SignInID, error)
 }
 
-// Options are what the web app needs.
+// Options configure New. Broker and Auth are required.
 type Options struct {
 	Broker  Broker
 	Auth    Auth
-	Log     *slog.Logger     // of what people are not told; nil discards it
+	Log     *slog.Logger     // gets the causes that pages do not show; nil: none
 	Version string           // of the server
-	Secure  bool             // browsers reach it over HTTPS, whoever does the TLS
-	Now     func() time.Time // nil is time.Now
+	Secure  bool             // browsers reach the app over HTTPS, from this server or from a proxy
+	Now     func() time.Time // nil: time.Now
 }
 
-// server answers. Its handlers are in one file per page.
+// server is the handler of the web app. Each page has its own file.
 type server struct {
 	Options
 	mux     *http.ServeMux
@@ -52,7 +54,7 @@ type server struct {
 	tries   *tries
 }
 
-// New is the handler of the web app. It answers every request it gets.
+// New returns the handler of the web app.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -66,7 +68,7 @@ func New(o Options) http.Handler {
 	return s
 }
 
-// routes is the web app on one screen.
+// routes registers all pages and actions.
 func (s *server) routes() {
 	s.mux.Handle("GET /static/{file}", http.HandlerFunc(serveStatic))
 	s.public("GET /sign-in", s.showSignIn)
@@ -125,22 +127,22 @@ func (s *server) routes() {
 	})
 }
 
-// ServeHTTP has every request guarded.
+// ServeHTTP passes every request through guard.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.guarded.ServeHTTP(w, r) }
 
-// home leads to the first page.
+// home redirects to the first page.
 func (s *server) home(w http.ResponseWriter, r *http.Request, _ *visit) error {
 	http.Redirect(w, r, "/integrations", http.StatusSeeOther)
 	return nil
 }
 
-// visit is one request of somebody who is signed in.
+// visit is one request of a person who is signed in.
 type visit struct {
 	who    rolebroker.Caller
 	signIn rolebroker.SignInID
 }
 
-// page registers a handler for who is signed in.
+// page registers a handler for people who are signed in. It asks others to sign in.
 func (s *server) page(pattern string, h func(http.ResponseWriter, *http.Request, *visit) error) {
 	s.public(pattern, func(w http.ResponseWriter, r *http.Request) error {
 		who, signIn, err := s.signedIn(r)
@@ -151,7 +153,7 @@ func (s *server) page(pattern string, h func(http.ResponseWriter, *http.Request,
 	})
 }
 
-// public registers a handler for anybody.
+// public registers a handler for everyone.
 func (s *server) public(pattern string, h func(http.ResponseWriter, *http.Request) error) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
@@ -160,14 +162,14 @@ func (s *server) public(pattern string, h func(http.ResponseWriter, *http.Reques
 	})
 }
 
-// to leads on after a change, so that reloading does not repeat it.
+// to ends a change with a redirect, so that reloading the page does not repeat the change.
 func to(w http.ResponseWriter, r *http.Request, path string) error {
 	http.Redirect(w, r, path, http.StatusSeeOther)
 	return nil
 }
 
-// statusOf is the status of a page that shows err. A form that is not valid, or
-// that someone else changed meanwhile, is no fault of the request's syntax.
+// statusOf returns the HTTP status of a page that shows err. It differs from the API's for forms: an invalid form is
+// 422, and one that another person changed meanwhile 409.
 func statusOf(err error) int {
 	switch rolebroker.CodeOf(err) {
 	case rolebroker.CodeInvalid:
@@ -178,18 +180,19 @@ func statusOf(err error) int {
 	return problem.Status(err)
 }
 
-// errorPage says what could not be done.
+// errorPage shows an error.
 type errorPage struct {
 	base
 	Message string
 	Hint    rolebroker.Hint
 }
 
-// showError is a page with what went wrong, and its cause in the log.
+// showError renders an error page, and logs the cause.
 func (s *server) showError(w http.ResponseWriter, r *http.Request, err error) {
 	e := rolebroker.AsError(err)
 	if e.Cause != nil && !errors.Is(r.Context().Err(), context.Canceled) {
-		s.Log.ErrorContext(r.Context(), "web app: "+e.Message, "method", r.Method, "code", string(e.Code), "cause", e.Cause)
+		s.Log.ErrorContext(r.Context(), "web app: "+e.Message, "method", r.Method, "code", string(e.Code), "cause",
+			e.Cause)
 	}
 	page := errorPage{Message: sentence(e.Error()), Hint: e.Hint}
 	page.Title = titleOf[e.Code]
@@ -204,7 +207,7 @@ func (s *server) showError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// titleOf are the titles of error pages.
+// titleOf maps codes to the titles of error pages.
 var titleOf = map[rolebroker.Code]string{
 	rolebroker.CodeNotFound:    "Not found",
 	rolebroker.CodeDenied:      "Not allowed",
