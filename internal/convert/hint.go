@@ -6,7 +6,7 @@ import (
 )
 
 // HintSteps is a hint as the API has it beside its text; nil for a hint of one
-// step in words, of which the text says all.
+// step in words, whose text is the whole hint.
 func HintSteps(h rolebroker.Hint) []api.HintStep {
 	if len(h) == 1 && h[0].String() == h[0].Text {
 		return nil

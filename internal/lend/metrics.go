@@ -8,7 +8,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
 
-// metrics are what an operator watches. No label holds what a stranger wrote.
+// metrics are the metrics of lending. No label has a value that a client chose.
 type metrics struct {
 	lent    *prometheus.Counter
 	refused *prometheus.Counter

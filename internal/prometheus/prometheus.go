@@ -35,7 +35,7 @@ type Registry struct {
 	process bool // ObserveProcess was called
 }
 
-// metric is what one name stands for.
+// metric is a counter, gauge or histogram.
 type metric interface {
 	// samples calls sample with each value: the suffix of its name, its labels
 	// as written, and the value.
@@ -44,7 +44,7 @@ type metric interface {
 	description() string
 }
 
-// desc is what all metrics have.
+// desc has the fields of every metric.
 type desc struct{ help string }
 
 func (d desc) description() string { return d.help }
@@ -186,7 +186,7 @@ type Histogram struct {
 	bounds []float64
 
 	mu     sync.Mutex
-	counts []uint64 // one per bound, and one for what is above all of them
+	counts []uint64 // one per bound, and one for values above all bounds
 	sum    float64
 }
 
