@@ -107,7 +107,8 @@ func TestRegionsBelongToTheirPartition(t *testing.T) {
 func FuzzParseRoleARN(f *testing.F) {
 	for _, seed := range []string{
 		"arn:aws:iam::444455556666:role/ReadOnly", "arn:aws:iam::444455556666:role/team/prod/ReadOnly",
-		"arn:aws:sts::444455556666:assumed-role/R/s", "arn:aws:iam::444455556666:role/*", "arn:::::", "arn:aws:iam::444455556666:role", "",
+		"arn:aws:sts::444455556666:assumed-role/R/s", "arn:aws:iam::444455556666:role/*", "arn:::::",
+		"arn:aws:iam::444455556666:role", "",
 	} {
 		f.Add(seed)
 	}

@@ -102,7 +102,8 @@ func TestFactsHoldWhatAPersonSets(t *testing.T) {
 			rolebroker.Facts{"name": "ci", "access": "admin", "expires_at": "never"}},
 		{(&rolebroker.Token{Label: "laptop", Hash: []byte("h"), ExpiresAt: at}).Facts(),
 			rolebroker.Facts{"label": "laptop", "expires_at": "2026-01-02T03:04:05Z"}},
-		{(&rolebroker.Token{Account: rolebroker.ServiceAccount{Issuer: "https://i", Namespace: "n", Name: "a"}}).Facts(),
+		{(&rolebroker.Token{Account: rolebroker.ServiceAccount{Issuer: "https://i", Namespace: "n",
+			Name: "a"}}).Facts(),
 			rolebroker.Facts{"service_account": "system:serviceaccount:n:a", "issuer": "https://i"}},
 	} {
 		if diff := cmp.Diff(c.want, c.facts); diff != "" {

@@ -11,9 +11,11 @@ import (
 
 // grants are those of scout, connected to the integrations, the first its default.
 func grants(integrations ...rolebroker.Integration) *rolebroker.Grants {
-	g := &rolebroker.Grants{Agent: rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: "scout"}, Integrations: integrations}
+	g := &rolebroker.Grants{Agent: rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: "scout"},
+		Integrations: integrations}
 	for _, in := range integrations {
-		g.Agent.Connections = append(g.Agent.Connections, rolebroker.Connection{Integration: in.ID, IntegrationName: in.Name})
+		g.Agent.Connections = append(g.Agent.Connections,
+			rolebroker.Connection{Integration: in.ID, IntegrationName: in.Name})
 	}
 	if len(integrations) > 0 {
 		g.Agent.DefaultIntegration = integrations[0].ID
@@ -65,7 +67,8 @@ func TestReferences(t *testing.T) {
 	refused("admin", rolebroker.CodeNotFound, "staging/readonly, tester, old")
 	refused("Deployer", rolebroker.CodeNotFound, "not connected")
 	refused("\x1b[2J", rolebroker.CodeNotFound, `"\x1b[2J"`)
-	refused(strings.Repeat("x", 10000), rolebroker.CodeNotFound, "a role (10000 characters, neither a name nor an ARN); ")
+	refused(strings.Repeat("x", 10000), rolebroker.CodeNotFound,
+		"a role (10000 characters, neither a name nor an ARN); ")
 
 	g.Agent.DefaultIntegration = staging.ID
 	means("", "staging/readonly")
@@ -81,7 +84,8 @@ func TestReferences(t *testing.T) {
 func TestOffersAreWrittenAsTheAgentWouldNameThem(t *testing.T) {
 	cluster := integration("cluster", role("runner"))
 	cluster.AssumptionMode = rolebroker.ModeCluster
-	g := grants(integration("staging", role("tester"), role("readonly")), integration("production", role("readonly"), off(role("old"))), cluster)
+	g := grants(integration("staging", role("tester"), role("readonly")),
+		integration("production", role("readonly"), off(role("old"))), cluster)
 	g.Agent.DefaultIntegration = g.Integrations[1].ID
 
 	var got []string
@@ -91,7 +95,8 @@ func TestOffersAreWrittenAsTheAgentWouldNameThem(t *testing.T) {
 			name += " (default)"
 		}
 		got = append(got, name)
-		if grant, err := g.Resolve(o.Reference); err != nil || grant.Role.Name != o.Name || grant.Integration.Name != o.Integration {
+		if grant, err := g.Resolve(o.Reference); err != nil || grant.Role.Name != o.Name ||
+			grant.Integration.Name != o.Integration {
 			t.Errorf("the offer %s resolves to %v, %v", o.Reference, grant, err)
 		}
 		if found, ok := rolebroker.FindOffer(g.Offers(), o.Reference); !ok || found != o {
@@ -116,14 +121,17 @@ func TestOffersAreWrittenAsTheAgentWouldNameThem(t *testing.T) {
 }
 
 func FuzzResolve(f *testing.F) {
-	g := grants(integration("production", role("readonly"), role("deployer"), off(role("old"))), integration("staging", role("readonly")))
-	for _, seed := range []string{"", "readonly", "production/readonly", "arn:aws:iam::444455556666:role/deployer", "/", "//", "old", "\xff"} {
+	g := grants(integration("production", role("readonly"), role("deployer"), off(role("old"))),
+		integration("staging", role("readonly")))
+	for _, seed := range []string{"", "readonly", "production/readonly", "arn:aws:iam::444455556666:role/deployer", "/",
+		"//", "old", "\xff"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, reference string) {
 		grant, err := g.Resolve(reference)
 		if err != nil {
-			if code := rolebroker.CodeOf(err); code != rolebroker.CodeInvalid && code != rolebroker.CodeDenied && code != rolebroker.CodeNotFound {
+			if code := rolebroker.CodeOf(err); code != rolebroker.CodeInvalid && code != rolebroker.CodeDenied &&
+				code != rolebroker.CodeNotFound {
 				t.Errorf("%q is refused as %s", reference, code)
 			}
 			return

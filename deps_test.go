@@ -42,7 +42,8 @@ var graph = map[string][]string{
 	"internal/validate": {".", "internal/setup"},
 	"internal/lend":     {".", "internal/prometheus"},
 	"internal/forward":  {"."},
-	"internal/broker":   {".", "internal/auth", "internal/lend", "internal/prometheus", "internal/seal", "internal/setup", "internal/validate"},
+	"internal/broker": {".", "internal/auth", "internal/lend", "internal/prometheus", "internal/seal",
+		"internal/setup", "internal/validate"},
 
 	// How errors and nouns travel: the doors and the client share it.
 	"internal/problem": {".", "api", "internal/convert"},
@@ -57,14 +58,21 @@ var graph = map[string][]string{
 
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
-	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/forward", "internal/seal"},
-	"internal/runner":  {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert", "internal/forward", "internal/lend", "internal/problem", "internal/prometheus", "internal/validate"},
-	"internal/server":  {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds", "internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
-	"internal/demo":    {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
-	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/store/storetest", "internal/sts"},
-	"internal/bench":   {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
-	"internal/cli":     {".", "api", "client", "internal/clustersecret", "internal/config", "internal/convert", "internal/demo", "internal/execenv", "internal/runner", "internal/server", "internal/serviceaccount", "internal/sts", "internal/validate"},
-	"cmd/rolebroker":   {"internal/cli"},
+	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/forward",
+		"internal/seal"},
+	"internal/runner": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert",
+		"internal/forward", "internal/lend", "internal/problem", "internal/prometheus", "internal/validate"},
+	"internal/server": {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
+		"internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts",
+		"internal/validate", "internal/web"},
+	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
+	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server",
+		"internal/store/storetest", "internal/sts"},
+	"internal/bench": {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
+	"internal/cli": {".", "api", "client", "internal/clustersecret", "internal/config", "internal/convert",
+		"internal/demo", "internal/execenv", "internal/runner", "internal/server", "internal/serviceaccount",
+		"internal/sts", "internal/validate"},
+	"cmd/rolebroker": {"internal/cli"},
 
 	// The Terraform provider, a module of its own, is a door that goes through
 	// the client. Only tests use the stand-in.
@@ -88,8 +96,9 @@ var foreign = map[string][]string{
 	"database/sql":                  {"internal/store", "internal/store/storetest"},
 	"github.com/spf13/cobra":        {"internal/cli"},
 	"github.com/go-jose":            {"internal/serviceaccount", "internal/awssim"},
-	"github.com/aws":                {"internal/sts", "internal/cli", "internal/demo", "internal/testbed", "internal/bench", "examples/go", "terraform/internal/awsstandin"},
-	"github.com/hashicorp":          {"terraform", "terraform/provider", "terraform/internal/awsstandin"},
+	"github.com/aws": {"internal/sts", "internal/cli", "internal/demo", "internal/testbed",
+		"internal/bench", "examples/go", "terraform/internal/awsstandin"},
+	"github.com/hashicorp": {"terraform", "terraform/provider", "terraform/internal/awsstandin"},
 }
 
 // source is one package, without its tests.

@@ -41,8 +41,9 @@ type Error struct {
 
 // Field is one wrong field of the input.
 type Field struct {
-	Path    string // as in "roles[2].arn"
-	Rule    Rule   // the rule that the input breaks, for a door with its own message; empty where Message suits every door
+	Path string // as in "roles[2].arn"
+	// the rule that the input breaks, for a door with its own message; empty where Message suits every door
+	Rule    Rule
 	Message string // the mistake, and what is expected
 	Hint    Hint   // what to do, where Message does not say it; may be empty
 }

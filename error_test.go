@@ -13,7 +13,8 @@ func TestOutages(t *testing.T) {
 			t.Errorf("%s is taken for a refusal", code)
 		}
 	}
-	for _, code := range []Code{CodeInvalid, CodeUnauthenticated, CodeExpired, CodeDenied, CodeNotFound, CodeConflict, CodeStale, CodeNotBound, "of_a_newer_version"} {
+	for _, code := range []Code{CodeInvalid, CodeUnauthenticated, CodeExpired, CodeDenied, CodeNotFound, CodeConflict,
+		CodeStale, CodeNotBound, "of_a_newer_version"} {
 		if IsOutage(Errorf(code, "no")) {
 			t.Errorf("%s is taken for an outage", code)
 		}

@@ -17,7 +17,8 @@ func role(name string) rolebroker.Role {
 }
 
 func integration(name string, roles ...rolebroker.Role) rolebroker.Integration {
-	in := rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name, AssumptionMode: rolebroker.ModePlatform, Roles: roles}
+	in := rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name,
+		AssumptionMode: rolebroker.ModePlatform, Roles: roles}
 	for i := range in.Roles {
 		in.Roles[i].ID = rolebroker.NewRoleID()
 	}
@@ -52,22 +53,46 @@ func TestAnIntegrationSaysEverythingThatIsWrongWithIt(t *testing.T) {
 		change func(*rolebroker.Integration)
 		wrong  []string
 	}{
-		"nothing":                     {func(*rolebroker.Integration) {}, nil},
-		"no name":                     {func(in *rolebroker.Integration) { in.Name = "" }, []string{"name"}},
-		"a name with a slash":         {func(in *rolebroker.Integration) { in.Name = "a/b" }, []string{"name"}},
-		"a long description":          {func(in *rolebroker.Integration) { in.Description = strings.Repeat("d", 1001) }, []string{"description"}},
-		"an unknown mode":             {func(in *rolebroker.Integration) { in.AssumptionMode = "magic" }, []string{"assumption_mode"}},
-		"no roles":                    {func(in *rolebroker.Integration) { in.Roles = nil }, []string{"roles"}},
-		"no default":                  {func(in *rolebroker.Integration) { in.DefaultRole = "" }, []string{"default_role"}},
-		"a default that is not there": {func(in *rolebroker.Integration) { in.DefaultRole = "admin" }, []string{"default_role"}},
-		"a disabled default":          {func(in *rolebroker.Integration) { in.Roles[0].Enabled = false }, []string{"default_role"}},
-		"two roles of a name":         {func(in *rolebroker.Integration) { in.Roles[1].Name = "readonly" }, []string{"roles[1].name"}},
-		"no ARN":                      {func(in *rolebroker.Integration) { in.Roles[1].ARN = rolebroker.RoleARN{} }, []string{"roles[1].arn"}},
-		"another partition's region":  {func(in *rolebroker.Integration) { in.Roles[1].Region = "cn-north-1" }, []string{"roles[1].region"}},
-		"a session too short":         {func(in *rolebroker.Integration) { in.Roles[1].SessionDuration = 14 * time.Minute }, []string{"roles[1].session_duration"}},
-		"a session too long":          {func(in *rolebroker.Integration) { in.Roles[1].SessionDuration = 13 * time.Hour }, []string{"roles[1].session_duration"}},
-		"a session with a fraction":   {func(in *rolebroker.Integration) { in.Roles[1].SessionDuration = time.Hour + time.Millisecond }, []string{"roles[1].session_duration"}},
-		"everything at once": {func(in *rolebroker.Integration) { in.Name, in.Roles[0].Region, in.DefaultRole = "-", "moon", "x" },
+		"nothing":             {func(*rolebroker.Integration) {}, nil},
+		"no name":             {func(in *rolebroker.Integration) { in.Name = "" }, []string{"name"}},
+		"a name with a slash": {func(in *rolebroker.Integration) { in.Name = "a/b" }, []string{"name"}},
+		"a long description": {func(in *rolebroker.Integration) {
+			in.Description = strings.Repeat("d", 1001)
+		}, []string{"description"}},
+		"an unknown mode": {func(in *rolebroker.Integration) {
+			in.AssumptionMode = "magic"
+		}, []string{"assumption_mode"}},
+		"no roles": {func(in *rolebroker.Integration) { in.Roles = nil }, []string{"roles"}},
+		"no default": {func(in *rolebroker.Integration) {
+			in.DefaultRole = ""
+		}, []string{"default_role"}},
+		"a default that is not there": {func(in *rolebroker.Integration) {
+			in.DefaultRole = "admin"
+		}, []string{"default_role"}},
+		"a disabled default": {func(in *rolebroker.Integration) {
+			in.Roles[0].Enabled = false
+		}, []string{"default_role"}},
+		"two roles of a name": {func(in *rolebroker.Integration) {
+			in.Roles[1].Name = "readonly"
+		}, []string{"roles[1].name"}},
+		"no ARN": {func(in *rolebroker.Integration) {
+			in.Roles[1].ARN = rolebroker.RoleARN{}
+		}, []string{"roles[1].arn"}},
+		"another partition's region": {func(in *rolebroker.Integration) {
+			in.Roles[1].Region = "cn-north-1"
+		}, []string{"roles[1].region"}},
+		"a session too short": {func(in *rolebroker.Integration) {
+			in.Roles[1].SessionDuration = 14 * time.Minute
+		}, []string{"roles[1].session_duration"}},
+		"a session too long": {func(in *rolebroker.Integration) {
+			in.Roles[1].SessionDuration = 13 * time.Hour
+		}, []string{"roles[1].session_duration"}},
+		"a session with a fraction": {func(in *rolebroker.Integration) {
+			in.Roles[1].SessionDuration = time.Hour + time.Millisecond
+		}, []string{"roles[1].session_duration"}},
+		"everything at once": {func(in *rolebroker.Integration) {
+			in.Name, in.Roles[0].Region, in.DefaultRole = "-", "moon", "x"
+		},
 			[]string{"name", "roles[0].region", "default_role"}},
 	} {
 		in := integration("production", role("readonly"), role("deployer"))
@@ -124,7 +149,8 @@ func TestSessionNamesAreTheAgentsAndNeverCut(t *testing.T) {
 			t.Errorf("%q at %q is %q, %v", c.agent, c.task, got, err)
 		}
 	}
-	for _, c := range []struct{ agent, task string }{{"scout", strings.Repeat("t", 59)}, {long, "t"}, {"scout", "a b"}, {"scout", "a@b"}, {"scout", "é"}} {
+	for _, c := range []struct{ agent, task string }{{"scout", strings.Repeat("t", 59)}, {long, "t"}, {"scout", "a b"},
+		{"scout", "a@b"}, {"scout", "é"}} {
 		if got, err := rolebroker.SessionName(c.agent, c.task); rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
 			t.Errorf("%q at %q is %q, %v", c.agent, c.task, got, err)
 		}

@@ -8,7 +8,8 @@ func TestLoopback(t *testing.T) {
 			t.Errorf("%q is not recognised", host)
 		}
 	}
-	for _, host := range []string{"", "0.0.0.0", "::", "10.0.0.1", "fe80::1", "127.0.0.1.nip.io", "localhost.example.com", "[::1]", "::ffff:10.0.0.1", "127.1"} {
+	for _, host := range []string{"", "0.0.0.0", "::", "10.0.0.1", "fe80::1", "127.0.0.1.nip.io",
+		"localhost.example.com", "[::1]", "::ffff:10.0.0.1", "127.1"} {
 		if IsLoopback(host) {
 			t.Errorf("%q is taken for this machine", host)
 		}

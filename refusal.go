@@ -13,9 +13,10 @@ const (
 	RefusedNoIdentity      RefusalKind = "no_identity"      // we have no AWS identity of our own
 	RefusedIdentityExpired RefusalKind = "identity_expired" // ours has expired
 	RefusedIdentity        RefusalKind = "identity_invalid" // ours is not accepted: unknown key, wrong signature
-	RefusedRegion          RefusalKind = "region_disabled"  // STS is not activated in that region for the role's account
-	RefusedDuration        RefusalKind = "duration"         // longer than the role allows, or than role chaining does
-	RefusedOther           RefusalKind = "rejected"         // anything else STS found wrong
+	// STS is not activated in that region for the role's account
+	RefusedRegion   RefusalKind = "region_disabled"
+	RefusedDuration RefusalKind = "duration" // longer than the role allows, or than role chaining does
+	RefusedOther    RefusalKind = "rejected" // anything else STS found wrong
 )
 
 // Temporary reports whether the same call may succeed later with nothing changed in AWS.
@@ -49,7 +50,8 @@ type Refusal struct {
 type Denier string
 
 const (
-	DeniedByIdentity     Denier = "identity"     // a policy of the caller: identity-based, session, permissions boundary
+	// a policy of the caller: identity-based, session, permissions boundary
+	DeniedByIdentity     Denier = "identity"
 	DeniedByTrust        Denier = "trust"        // the role's trust policy
 	DeniedByOrganization Denier = "organization" // a service or resource control policy, or that of a VPC endpoint
 )

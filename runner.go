@@ -8,8 +8,8 @@ type Runner struct {
 	ID          RunnerID
 	Name        string // unique in a deployment
 	Description string
-	// Issuer is the issuer of the service-account tokens of its cluster, as an administrator set it. The server believes
-	// the runner about service accounts of this issuer only. Empty: none. No two runners have the same.
+	// Issuer is the issuer of the service-account tokens of its cluster, as an administrator set it. The server
+	// believes the runner about service accounts of this issuer only. Empty: none. No two runners have the same.
 	Issuer    string
 	Version   int64 // 1 for a new runner; each change by a person adds 1
 	CreatedAt time.Time

@@ -26,8 +26,10 @@ func TestASecretIsNotPrintedByAccident(t *testing.T) {
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "a", secret, "b", holder, "c", &secret)
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "a", secret, "b", holder, "c", &secret)
 	for how, printed := range map[string]string{
-		"%v": fmt.Sprintf("%v %v", secret, holder), "%+v": fmt.Sprintf("%+v", holder), "%#v": fmt.Sprintf("%#v", holder),
-		"%s": fmt.Sprintf("%s", secret), "%q": fmt.Sprintf("%q", secret), "%x": fmt.Sprintf("%x", secret), "%d": fmt.Sprintf("%d", holder),
+		"%v": fmt.Sprintf("%v %v", secret, holder), "%+v": fmt.Sprintf("%+v", holder),
+		"%#v": fmt.Sprintf("%#v", holder),
+		"%s":  fmt.Sprintf("%s", secret), "%q": fmt.Sprintf("%q", secret), "%x": fmt.Sprintf("%x", secret),
+		"%d":   fmt.Sprintf("%d", holder),
 		"json": string(text), "slog": log.String(), "error": fmt.Errorf("with %v", secret).Error(),
 	} {
 		if strings.Contains(printed, "hunter2") || strings.Contains(printed, fmt.Sprintf("%x", "hunter2")) {
@@ -45,7 +47,8 @@ func TestAnErrorKeepsItsCauseToItself(t *testing.T) {
 	if err.Error() != "the database cannot be used now" || !errors.Is(err, cause) {
 		t.Errorf("%v", err)
 	}
-	if told := rolebroker.AsError(cause); told.Code != rolebroker.CodeInternal || strings.Contains(told.Error()+told.Hint.String(), "hunter2") {
+	if told := rolebroker.AsError(cause); told.Code != rolebroker.CodeInternal ||
+		strings.Contains(told.Error()+told.Hint.String(), "hunter2") {
 		t.Errorf("a stranger's error is told as %v", told)
 	}
 }

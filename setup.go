@@ -35,8 +35,8 @@ type ClusterIdentity struct {
 // names the platform by its account.
 type SetupRequest struct {
 	Role string // name or ID of one role; empty: all
-	// Principal is empty when the caller asks for no form. New policies then name the account, and a current policy that
-	// names the platform exactly stays exact.
+	// Principal is empty when the caller asks for no form. New policies then name the account, and a current policy
+	// that names the platform exactly stays exact.
 	Principal     PrincipalForm
 	Cluster       ClusterIdentity
 	CurrentPolicy string // the trust policy that the one role has now; empty: not known
@@ -100,7 +100,8 @@ func checkIssuer(issuer string) error {
 func checkTokenIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
 	switch {
-	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" ||
+		u.Fragment != "":
 		return fmt.Errorf("%s is not the https:// URL of an issuer, as in "+
 			"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE", Quote(issuer))
 	case len(issuer) > 255:

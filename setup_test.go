@@ -11,17 +11,20 @@ import (
 
 func TestWhatASetupLeavesOutHasItsDefault(t *testing.T) {
 	want := rolebroker.SetupRequest{ // whether a form of principal was asked for is not lost
-		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterIRSA, Namespace: "rolebroker", ServiceAccount: "rolebroker-runner"}}
+		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterIRSA, Namespace: "rolebroker",
+			ServiceAccount: "rolebroker-runner"}}
 	if diff := cmp.Diff(want, rolebroker.SetupRequest{}.WithDefaults()); diff != "" {
 		t.Errorf("the defaults (-want +got):\n%s", diff)
 	}
 	given := rolebroker.SetupRequest{Role: "readonly", Principal: rolebroker.PrincipalExact, CurrentPolicy: "{}",
-		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity, Issuer: "https://oidc.example/id", Namespace: "agents", ServiceAccount: "runner"}}
+		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity, Issuer: "https://oidc.example/id",
+			Namespace: "agents", ServiceAccount: "runner"}}
 	if diff := cmp.Diff(given, given.WithDefaults()); diff != "" {
 		t.Errorf("what was given has changed (-given +got):\n%s", diff)
 	}
 	// What is not good is not replaced, so that it is refused.
-	bad := rolebroker.SetupRequest{Principal: "anybody", Cluster: rolebroker.ClusterIdentity{Variant: "magic", Namespace: " ", ServiceAccount: "-"}}
+	bad := rolebroker.SetupRequest{Principal: "anybody",
+		Cluster: rolebroker.ClusterIdentity{Variant: "magic", Namespace: " ", ServiceAccount: "-"}}
 	if diff := cmp.Diff(bad, bad.WithDefaults()); diff != "" {
 		t.Errorf("what was given has changed (-given +got):\n%s", diff)
 	}
@@ -108,7 +111,8 @@ func TestASetupRequestSaysEverythingThatIsWrongWithIt(t *testing.T) {
 	check(account("$(id)"), "service_account")
 
 	check(func(r *rolebroker.SetupRequest) {
-		*r = rolebroker.SetupRequest{Principal: "x", CurrentPolicy: "{}", Cluster: rolebroker.ClusterIdentity{Variant: "x", Issuer: "x"}}
+		*r = rolebroker.SetupRequest{Principal: "x", CurrentPolicy: "{}",
+			Cluster: rolebroker.ClusterIdentity{Variant: "x", Issuer: "x"}}
 	}, "principal", "variant", "issuer", "namespace", "service_account", "role")
 }
 
@@ -117,11 +121,13 @@ func TestTheRecommendedModeComesFirstWithWhatSpeaksForIt(t *testing.T) {
 	var names []rolebroker.AssumptionMode
 	for i, m := range modes {
 		names = append(names, m.Mode)
-		if m.Title == "" || len(m.Advantages) == 0 || m.Recommended != (i == 0) || m.Recommended != (len(m.Disadvantages) == 0) {
+		if m.Title == "" || len(m.Advantages) == 0 || m.Recommended != (i == 0) ||
+			m.Recommended != (len(m.Disadvantages) == 0) {
 			t.Errorf("the mode %s is advised as %+v", m.Mode, m)
 		}
 	}
-	if diff := cmp.Diff([]rolebroker.AssumptionMode{rolebroker.ModePlatform, rolebroker.ModeCluster}, names); diff != "" {
+	if diff := cmp.Diff([]rolebroker.AssumptionMode{rolebroker.ModePlatform, rolebroker.ModeCluster},
+		names); diff != "" {
 		t.Error(diff)
 	}
 	modes[0].Title, modes[0].Advantages[0] = "", "" // nobody else sees that

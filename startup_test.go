@@ -63,7 +63,8 @@ func TestEveryLibraryOfTheBinaryHasAPrice(t *testing.T) {
 			}
 			library := libraryOf(importPath)
 			if library == "" {
-				t.Errorf("%s imports %s, which every command would initialise: measure that and add it to linked", folder, importPath)
+				t.Errorf("%s imports %s, which every command would initialise: measure that and add it to linked",
+					folder, importPath)
 			}
 			used[library] = true
 		}

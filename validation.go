@@ -48,15 +48,17 @@ const (
 	ValidPlatformDenied ValidationCode = "platform_not_allowed"
 
 	// The role's trust policy.
-	ValidDenied               ValidationCode = "denied"                        // AWS does not say why
-	ValidTrustDenied          ValidationCode = "trust_denied"                  // AWS says that the trust policy denies
-	ValidPolicyDenied         ValidationCode = "policy_denied"                 // AWS names a policy of another owner
-	ValidExternalIDOutdated   ValidationCode = "external_id_outdated"          // only an earlier one works
-	ValidExternalIDRefused    ValidationCode = "external_id_refused"           // the role works only without ours
-	ValidExternalIDOpen       ValidationCode = "external_id_not_required"      // it works without ours, or with a wrong one
-	ValidExternalIDAhead      ValidationCode = "external_id_ahead"             // only the next one of a rotation works
-	ValidExternalIDPrevious   ValidationCode = "previous_external_id_accepted" // an earlier one works too
-	ValidNextExternalID       ValidationCode = "next_external_id_refused"      // the next one of a rotation does not work
+	ValidDenied             ValidationCode = "denied"               // AWS does not say why
+	ValidTrustDenied        ValidationCode = "trust_denied"         // AWS says that the trust policy denies
+	ValidPolicyDenied       ValidationCode = "policy_denied"        // AWS names a policy of another owner
+	ValidExternalIDOutdated ValidationCode = "external_id_outdated" // only an earlier one works
+	ValidExternalIDRefused  ValidationCode = "external_id_refused"  // the role works only without ours
+	// it works without ours, or with a wrong one
+	ValidExternalIDOpen     ValidationCode = "external_id_not_required"
+	ValidExternalIDAhead    ValidationCode = "external_id_ahead"             // only the next one of a rotation works
+	ValidExternalIDPrevious ValidationCode = "previous_external_id_accepted" // an earlier one works too
+	// the next one of a rotation does not work
+	ValidNextExternalID       ValidationCode = "next_external_id_refused"
 	ValidTagSessionDenied     ValidationCode = "tag_session_denied"
 	ValidSourceIdentityDenied ValidationCode = "source_identity_denied"
 

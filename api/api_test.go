@@ -34,8 +34,9 @@ func TestOmitted(t *testing.T) {
 	empty, none, off := "", []api.ConnectionRequest{}, false
 	for want, v := range map[string]any{
 		`{"name":"x"}`: api.AgentRequest{Name: "x"},
-		`{"name":"x","default_integration":"","connections":[]}`: api.AgentRequest{Name: "x", DefaultIntegration: &empty,
-			Connections: &none},
+		`{"name":"x","default_integration":"","connections":[]}`: api.AgentRequest{Name: "x",
+			DefaultIntegration: &empty,
+			Connections:        &none},
 		`{"name":"r","arn":"","region":""}`:                 api.RoleRequest{Name: "r"},
 		`{"name":"r","arn":"","region":"","enabled":false}`: api.RoleRequest{Name: "r", Enabled: &off},
 		`{"id":"","expires_at":null}`:                       api.NewToken{},

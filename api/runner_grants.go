@@ -3,8 +3,9 @@ package api
 // Grants is what an agent may borrow. Only the integrations that name the runner
 // have their external IDs.
 type Grants struct {
-	Agent        GrantedAgent  `json:"agent"`
-	Integrations []Integration `json:"integrations"` // in the order the connections were made; each names its runner by ID
+	Agent GrantedAgent `json:"agent"`
+	// in the order the connections were made; each names its runner by ID
+	Integrations []Integration `json:"integrations"`
 }
 
 // GrantedAgent is the agent of Grants. A runner knows integrations by their IDs.

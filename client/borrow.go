@@ -28,7 +28,8 @@ func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentia
 	if role != "" {
 		p = p.member("role", role)
 	}
-	l, err := send[api.Credentials](ctx, c, request{method: http.MethodGet, place: p, query: query{"task": task}.values()})
+	l, err := send[api.Credentials](ctx, c, request{method: http.MethodGet, place: p,
+		query: query{"task": task}.values()})
 	if err != nil {
 		return nil, err
 	}

@@ -107,10 +107,13 @@ func TestReferencesArriveExactly(t *testing.T) {
 	defer server.Close()
 	c := newClient(t, client.Options{URL: server.URL + "/behind/", Token: rolebroker.NewSecret(token)})
 	for _, reference := range []string{
-		"readonly", "production/readonly", "arn:aws:iam::444455556666:role/team/ReadOnly", "arn:aws:iam::444455556666:role/a%2Fb/#x/R",
-		"arn:aws:iam::444455556666:role/a//b/../c/./R", "a?b=c&d", "..", ".", "../..", "a b+c", "//", "%", "%2e%2e", "ü", ";,:@=&$", `a\b"c`, "x/", "/x",
+		"readonly", "production/readonly", "arn:aws:iam::444455556666:role/team/ReadOnly",
+		"arn:aws:iam::444455556666:role/a%2Fb/#x/R",
+		"arn:aws:iam::444455556666:role/a//b/../c/./R", "a?b=c&d", "..", ".", "../..", "a b+c", "//", "%", "%2e%2e",
+		"ü", ";,:@=&$", `a\b"c`, "x/", "/x",
 	} {
-		if _, err := c.Credentials(t.Context(), reference, "task/#1 ?"); err != nil || got != reference || task != "task/#1 ?" {
+		if _, err := c.Credentials(t.Context(), reference, "task/#1 ?"); err != nil || got != reference ||
+			task != "task/#1 ?" {
 			t.Errorf("%q arrives as %q with task %q: %v", reference, got, task, err)
 		}
 	}
@@ -122,14 +125,16 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("%s comes with %v", r.URL, r.Header)
 		}
 		answer(w, 200, map[string]string{"AccessKeyId": "ASIA", "SecretAccessKey": "hunter2", "Token": "hunter2too",
-			"Expiration": "2030-01-01T01:00:00+01:00", "RoleArn": "arn:aws:iam::444455556666:role/R", "AccountId": "444455556666"})
+			"Expiration": "2030-01-01T01:00:00+01:00", "RoleArn": "arn:aws:iam::444455556666:role/R",
+			"AccountId": "444455556666"})
 	})
 	got, err := c.Credentials(t.Context(), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.AccessKeyID != "ASIA" || got.SecretAccessKey.Reveal() != "hunter2" || got.Token.Reveal() != "hunter2too" ||
-		got.Expiration != time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) || got.RoleARN != "arn:aws:iam::444455556666:role/R" || got.AccountID != "444455556666" {
+		got.Expiration != time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC) ||
+		got.RoleARN != "arn:aws:iam::444455556666:role/R" || got.AccountID != "444455556666" {
 		t.Errorf("the credentials are %+v", got)
 	}
 	if text := fmt.Sprintf("%v %+v %#v", got, *got, *got); strings.Contains(text, "hunter2") {
@@ -151,7 +156,8 @@ func TestRoles(t *testing.T) {
 			t.Errorf("asked for %s", r.URL)
 		}
 		answer(w, 200, api.List[api.Offer]{Items: []api.Offer{
-			{Reference: "r", Integration: "p", Name: "r", ARN: "arn:aws:iam::444455556666:role/R", Region: "us-east-1", Default: true}}})
+			{Reference: "r", Integration: "p", Name: "r", ARN: "arn:aws:iam::444455556666:role/R", Region: "us-east-1",
+				Default: true}}})
 	})
 	got, err := c.Roles(t.Context())
 	want := []rolebroker.Offer{{Reference: "r", Integration: "p", Name: "r", Region: "us-east-1", Default: true,
@@ -167,7 +173,8 @@ func TestOffersOfAWrongForm(t *testing.T) {
 	const injected = "\n[profile default]\ncredential_process = touch /tmp/ran"
 	offers := func(change func(*api.Offer)) func(*testing.T) error {
 		return func(t *testing.T) error {
-			good := api.Offer{Reference: "p/r", Integration: "p", Name: "r", ARN: "arn:aws:iam::444455556666:role/R", Region: "us-east-1"}
+			good := api.Offer{Reference: "p/r", Integration: "p", Name: "r", ARN: "arn:aws:iam::444455556666:role/R",
+				Region: "us-east-1"}
 			changed := good
 			change(&changed)
 			_, err := dial(t, func(w http.ResponseWriter, r *http.Request) {
@@ -185,8 +192,11 @@ func TestOffersOfAWrongForm(t *testing.T) {
 		"injected reference":        offers(func(o *api.Offer) { o.Reference += injected }),
 		"reference to another role": offers(func(o *api.Offer) { o.Reference = "default" }),
 		"injected name":             offers(func(o *api.Offer) { o.Name += injected; o.Reference = o.Name }),
-		"injected integration":      offers(func(o *api.Offer) { o.Integration = "]" + injected; o.Reference = o.Integration + "/r" }),
-		"option for a name":         offers(func(o *api.Offer) { o.Name = "--role"; o.Reference = o.Name }),
+		"injected integration": offers(func(o *api.Offer) {
+			o.Integration = "]" + injected
+			o.Reference = o.Integration + "/r"
+		}),
+		"option for a name": offers(func(o *api.Offer) { o.Name = "--role"; o.Reference = o.Name }),
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, roles(t), rolebroker.CodeInternal, "rolebroker version") })
 	}
@@ -204,9 +214,12 @@ func TestRefusals(t *testing.T) {
 		says       string
 	}{
 		{400, "application/problem+json", `{"status": 400, "code": "invalid", "detail": "it is wrong", "hint": "do it right", "errors": [{"pointer": "/a/0", "field": "a[0]", "message": "is bad"}]}`, "invalid", "it is wrong: a[0]: is bad hint: do it right"},
-		{412, "application/problem+json; charset=utf-8", `{"code": "stale", "detail": "too late"}`, "stale", "too late"},
-		{404, "application/json", `{"code": "not_found", "message": "no such role; available are r"}`, "not_found", "no such role"},
-		{429, "application/json", `{"code": "throttled", "message": "too much"}`, "throttled", "try again in 7 seconds"},
+		{412, "application/problem+json; charset=utf-8", `{"code": "stale", "detail": "too late"}`,
+			"stale", "too late"},
+		{404, "application/json", `{"code": "not_found", "message": "no such role; available are r"}`, "not_found",
+			"no such role"},
+		{429, "application/json", `{"code": "throttled", "message": "too much"}`, "throttled",
+			"try again in 7 seconds"},
 		{502, "text/html", "<html>hunter2", "unavailable", "502 Bad Gateway with text/html"},
 		{401, "text/html", "<html>", "unauthenticated", "ROLEBROKER_URL"},
 		{403, "", "", "denied", "403 Forbidden"},
@@ -234,7 +247,9 @@ func TestRefusals(t *testing.T) {
 
 // Only the server gets the token.
 func TestRedirectsAreNotFollowed(t *testing.T) {
-	thief := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Errorf("the thief got %v", r.Header) }))
+	thief := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("the thief got %v", r.Header)
+	}))
 	defer thief.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		c := dial(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL+"/x?y", status) })
@@ -335,7 +350,8 @@ func TestIterators(t *testing.T) {
 			names = append(names, agent.Name)
 		}
 		if !slices.Equal(names, []string{"0", "1", "2", "3", "4"}) ||
-			!slices.Equal(asked, []string{"limit=500&search=x+y", "cursor=2&limit=500&search=x+y", "cursor=4&limit=500&search=x+y"}) {
+			!slices.Equal(asked, []string{"limit=500&search=x+y", "cursor=2&limit=500&search=x+y",
+				"cursor=4&limit=500&search=x+y"}) {
 			t.Errorf("the agents are %v, asked for with %v", names, asked)
 		}
 	}
@@ -379,7 +395,8 @@ func TestRequests(t *testing.T) {
 	var got string
 	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		got = strings.TrimSpace(strings.Join([]string{r.Method, r.URL.String(), r.Header.Get("If-Match"), r.Header.Get("Content-Type"), string(body)}, " "))
+		got = strings.TrimSpace(strings.Join([]string{r.Method, r.URL.String(), r.Header.Get("If-Match"),
+			r.Header.Get("Content-Type"), string(body)}, " "))
 		if r.Header.Get("Authorization") != "Bearer "+token || r.Header.Get("User-Agent") != "rolebroker-go" {
 			t.Errorf("%s comes with %v", got, r.Header)
 		}
@@ -391,9 +408,13 @@ func TestRequests(t *testing.T) {
 	})
 	ctx := t.Context()
 	for want, call := range map[string]func() error{
-		`GET /api/v1/integrations?cursor=c&limit=3&search=s`:                                      func() error { return errOf(c.Integrations(ctx, client.List{Limit: 3, Cursor: "c", Search: "s"})) },
-		`GET /api/v1/integrations/x`:                                                              func() error { return errOf(c.Integration(ctx, "x")) },
-		`POST /api/v1/integrations  application/json {"name":"x","default_role":"","roles":null}`: func() error { return errOf(c.CreateIntegration(ctx, api.IntegrationRequest{Name: "x"}, "")) },
+		`GET /api/v1/integrations?cursor=c&limit=3&search=s`: func() error {
+			return errOf(c.Integrations(ctx, client.List{Limit: 3, Cursor: "c", Search: "s"}))
+		},
+		`GET /api/v1/integrations/x`: func() error { return errOf(c.Integration(ctx, "x")) },
+		`POST /api/v1/integrations  application/json {"name":"x","default_role":"","roles":null}`: func() error {
+			return errOf(c.CreateIntegration(ctx, api.IntegrationRequest{Name: "x"}, ""))
+		},
 		`PUT /api/v1/integrations/x "7" application/json {"name":"x","default_role":"","roles":null}`: func() error {
 			return errOf(c.UpdateIntegration(ctx, "x", api.IntegrationRequest{Name: "x"}, `"7"`, ""))
 		},
@@ -406,20 +427,39 @@ func TestRequests(t *testing.T) {
 		`POST /api/v1/agents  application/json {"name":"x","connections":[]}`: func() error {
 			return errOf(c.CreateAgent(ctx, api.AgentRequest{Name: "x", Connections: &[]api.ConnectionRequest{}}))
 		},
-		`PUT /api/v1/agents/x  application/json {"name":"x"}`:                   func() error { return errOf(c.UpdateAgent(ctx, "x", api.AgentRequest{Name: "x"}, "")) },
-		`DELETE /api/v1/agents/x`:                                               func() error { return c.DeleteAgent(ctx, "x", "") },
-		`PUT /api/v1/agents/x/connections/y`:                                    func() error { return errOf(c.Connect(ctx, "x", "y")) },
-		`DELETE /api/v1/agents/x/connections/y`:                                 func() error { return c.Disconnect(ctx, "x", "y") },
-		`GET /api/v1/agents/x/tokens`:                                           func() error { return errOf(c.Tokens(ctx, "x", client.List{})) },
-		`POST /api/v1/agents/x/tokens  application/json {"label":"l"}`:          func() error { return errOf(c.CreateToken(ctx, "x", api.TokenRequest{Label: "l"})) },
-		`GET /api/v1/agents/x/tokens/tok_1`:                                     func() error { return errOf(c.Token(ctx, "x", "tok_1")) },
-		`DELETE /api/v1/agents/x/tokens/tok_1`:                                  func() error { return c.RevokeToken(ctx, "x", "tok_1") },
-		`GET /api/v1/api-keys`:                                                  func() error { return errOf(c.APIKeys(ctx, client.List{})) },
-		`POST /api/v1/api-keys  application/json {"name":"k","access":"admin"}`: func() error { return errOf(c.CreateAPIKey(ctx, api.APIKeyRequest{Name: "k", Access: "admin"})) },
-		`DELETE /api/v1/api-keys/key_1`:                                         func() error { return c.DeleteAPIKey(ctx, "key_1") },
-		`GET /api/v1/platform`:                                                  func() error { return errOf(c.Platform(ctx)) },
+		`PUT /api/v1/agents/x  application/json {"name":"x"}`: func() error {
+			return errOf(c.UpdateAgent(ctx, "x", api.AgentRequest{Name: "x"}, ""))
+		},
+		`DELETE /api/v1/agents/x`: func() error {
+			return c.DeleteAgent(ctx, "x", "")
+		},
+		`PUT /api/v1/agents/x/connections/y`: func() error {
+			return errOf(c.Connect(ctx, "x", "y"))
+		},
+		`DELETE /api/v1/agents/x/connections/y`: func() error {
+			return c.Disconnect(ctx, "x", "y")
+		},
+		`GET /api/v1/agents/x/tokens`: func() error {
+			return errOf(c.Tokens(ctx, "x", client.List{}))
+		},
+		`POST /api/v1/agents/x/tokens  application/json {"label":"l"}`: func() error {
+			return errOf(c.CreateToken(ctx, "x", api.TokenRequest{Label: "l"}))
+		},
+		`GET /api/v1/agents/x/tokens/tok_1`: func() error {
+			return errOf(c.Token(ctx, "x", "tok_1"))
+		},
+		`DELETE /api/v1/agents/x/tokens/tok_1`: func() error {
+			return c.RevokeToken(ctx, "x", "tok_1")
+		},
+		`GET /api/v1/api-keys`: func() error { return errOf(c.APIKeys(ctx, client.List{})) },
+		`POST /api/v1/api-keys  application/json {"name":"k","access":"admin"}`: func() error {
+			return errOf(c.CreateAPIKey(ctx, api.APIKeyRequest{Name: "k", Access: "admin"}))
+		},
+		`DELETE /api/v1/api-keys/key_1`: func() error { return c.DeleteAPIKey(ctx, "key_1") },
+		`GET /api/v1/platform`:          func() error { return errOf(c.Platform(ctx)) },
 		`GET /api/v1/sessions?agent=a&integration=i&limit=1&live=true&role=r`: func() error {
-			return errOf(c.Sessions(ctx, api.SessionFilter{Agent: "a", Integration: "i", Role: "r", Live: true}, client.List{Limit: 1}))
+			return errOf(c.Sessions(ctx, api.SessionFilter{Agent: "a", Integration: "i", Role: "r", Live: true},
+				client.List{Limit: 1}))
 		},
 	} {
 		if err := call(); err != nil || got != want {
@@ -435,10 +475,14 @@ func TestEmptyNames(t *testing.T) {
 	c := dial(t, func(w http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was asked", r.Method, r.URL) })
 	ctx := t.Context()
 	for _, err := range []error{
-		c.DeleteIntegration(ctx, "", ""), c.DeleteAgent(ctx, "", ""), c.DeleteAPIKey(ctx, ""), c.Disconnect(ctx, "x", ""), c.Disconnect(ctx, "", "x"),
-		c.RevokeToken(ctx, "x", ""), c.RevokeToken(ctx, "", "x"), errOf(c.Integration(ctx, "")), errOf(c.Agent(ctx, "")), errOf(c.Connect(ctx, "", "x")),
-		errOf(c.Tokens(ctx, "", client.List{})), errOf(c.CreateToken(ctx, "", api.TokenRequest{})), errOf(c.Token(ctx, "x", "")), errOf(c.Token(ctx, "", "x")),
-		errOf(c.ExternalID(ctx, "")), c.ReleaseExternalID(ctx, ""), errOf(c.UpdateAgent(ctx, "", api.AgentRequest{}, "")),
+		c.DeleteIntegration(ctx, "", ""), c.DeleteAgent(ctx, "", ""), c.DeleteAPIKey(ctx, ""),
+		c.Disconnect(ctx, "x", ""), c.Disconnect(ctx, "", "x"),
+		c.RevokeToken(ctx, "x", ""), c.RevokeToken(ctx, "", "x"), errOf(c.Integration(ctx, "")),
+		errOf(c.Agent(ctx, "")), errOf(c.Connect(ctx, "", "x")),
+		errOf(c.Tokens(ctx, "", client.List{})), errOf(c.CreateToken(ctx, "", api.TokenRequest{})),
+		errOf(c.Token(ctx, "x", "")), errOf(c.Token(ctx, "", "x")),
+		errOf(c.ExternalID(ctx, "")), c.ReleaseExternalID(ctx, ""),
+		errOf(c.UpdateAgent(ctx, "", api.AgentRequest{}, "")),
 	} {
 		refused(t, err, rolebroker.CodeInvalid, "is empty")
 	}

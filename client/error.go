@@ -54,7 +54,8 @@ func (c *Client) foreign(resp *http.Response) error {
 	if kind == "" {
 		kind = "an answer without a type"
 	}
-	return rolebroker.Errorf(codeOfStatus(resp.StatusCode), "%s answered %s with %s, which is not how rolebroker answers",
+	return rolebroker.Errorf(codeOfStatus(resp.StatusCode),
+		"%s answered %s with %s, which is not how rolebroker answers",
 		c.base, resp.Status, kind).
 		WithHint("check ROLEBROKER_URL; a proxy on the way to the server may have answered instead of it")
 }

@@ -166,5 +166,6 @@ func (c *Client) decode(ctx context.Context, resp *http.Response, answer any) er
 func (c *Client) unexpected() error {
 	return rolebroker.Errorf(rolebroker.CodeInternal,
 		"rolebroker at %s answered something that this version does not understand", c.base).
-		WithHint("use the same version on both sides: rolebroker version; a proxy on the way to the server may have answered instead of it")
+		WithHint("use the same version on both sides: rolebroker version; a proxy on the way to the server may have " +
+			"answered instead of it")
 }

@@ -79,7 +79,8 @@ func (c *Client) BeginSession(ctx context.Context, s api.RunnerSession) error {
 // FinishSession records the outcome of a session. It succeeds only if the server
 // answers with the session's ID.
 func (c *Client) FinishSession(ctx context.Context, id string, o api.SessionOutcome) error {
-	return c.recorded(ctx, id, request{method: http.MethodPut, place: at(runnerAPI+"/sessions").member("session", id), body: o})
+	return c.recorded(ctx, id, request{method: http.MethodPut,
+		place: at(runnerAPI+"/sessions").member("session", id), body: o})
 }
 
 func (c *Client) recorded(ctx context.Context, id string, r request) error {

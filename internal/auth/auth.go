@@ -272,7 +272,8 @@ func notAnAgent(shown string) error {
 			WithHint("make one: rolebroker agent token create AGENT; then set ROLEBROKER_TOKEN to it")
 	}
 	if k := kindOf(shown); k != (kind{}) && k != agentToken && k != signIn {
-		return rolebroker.Errorf(rolebroker.CodeDenied, "this is %s; credentials are lent to an agent token only", k.name).
+		return rolebroker.Errorf(rolebroker.CodeDenied,
+			"this is %s; credentials are lent to an agent token only", k.name).
 			WithHint("make one: rolebroker agent token create AGENT")
 	}
 	return unknownToken()

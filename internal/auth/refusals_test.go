@@ -40,7 +40,10 @@ func TestRefusalsAreRecorded(t *testing.T) {
 		{"a credential as a join token",
 			func() error { _, err := w.JoinToken(t.Context(), w.credential, address); return err },
 			rolebroker.ActionRunnerJoin, rolebroker.CodeDenied, id("rky_", w.credential)},
-		{"an unknown cookie", func() error { _, _, err := w.SignedIn(t.Context(), "nonsense", false, address); return err },
+		{"an unknown cookie", func() error {
+			_, _, err := w.SignedIn(t.Context(), "nonsense", false, address)
+			return err
+		},
 			rolebroker.ActionSignInAuthenticate, rolebroker.CodeUnauthenticated, ""},
 	} {
 		*events = nil

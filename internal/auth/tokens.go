@@ -67,7 +67,8 @@ func MadeAgentToken(token rolebroker.Secret) (rolebroker.TokenID, []byte, error)
 	if !ok {
 		return "", nil, &rolebroker.Error{
 			Code: rolebroker.CodeInvalid, Message: "the token is not valid",
-			Hint: rolebroker.Hintf("make one with NewAgentToken of the Go client, or leave it out: then the server makes one"),
+			Hint: rolebroker.Hintf("make one with NewAgentToken of the Go client, or leave it out: then the server " +
+				"makes one"),
 			Fields: []rolebroker.Field{{Path: "token", Message: "is not an agent token as rolebroker makes them: " +
 				"rbt_, 26 characters, _ and 52 characters, all of them random, of a to z and 2 to 7"}}}
 	}

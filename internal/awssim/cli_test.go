@@ -96,12 +96,14 @@ func TestCLI(t *testing.T) {
 			c := cli{t, srv.URL}
 			c.must(customer, &created, "iam", "create-role", "--role-name", "readonly", "--path", "/agents/",
 				"--max-session-duration", "7200", "--assume-role-policy-document",
-				trusting(`{"AWS":"arn:aws:iam::111122223333:root"}`, where(`{"StringEquals":{"sts:ExternalId":"e-42"}}`)))
+				trusting(`{"AWS":"arn:aws:iam::111122223333:root"}`,
+					where(`{"StringEquals":{"sts:ExternalId":"e-42"}}`)))
 			c.must(customer, nil, "iam", "put-role-policy", "--role-name", "readonly", "--policy-name", "read",
 				"--policy-document", policyFor("iam:ListRoles", "*"))
 		},
 	})
-	broker := awssim.Credentials{AccessKeyID: made.AccessKey.AccessKeyId, SecretAccessKey: made.AccessKey.SecretAccessKey}
+	broker := awssim.Credentials{AccessKeyID: made.AccessKey.AccessKeyId,
+		SecretAccessKey: made.AccessKey.SecretAccessKey}
 	assume := []string{"sts", "assume-role", "--role-arn", created.Role.Arn, "--role-session-name", "run-1"}
 	var session struct {
 		Credentials struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }

@@ -57,7 +57,8 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	case in.AssumptionMode != rolebroker.ModeCluster || in.Runner != who.Runner:
 		return rolebroker.Errorf(rolebroker.CodeDenied,
 			"the roles of integration %s are not assumed by runner %s", in.Name, who.Name).
-			WithHint("an administrator can let it: rolebroker integration update %s --assumption-mode cluster --runner %s",
+			WithHint("an administrator can let it: rolebroker integration update %s --assumption-mode cluster "+
+				"--runner %s",
 				in.Name, who.Name)
 	case s.Integration != in.ID || s.Role != role.ID:
 		return invalidSession("role", "must be the ID of a role of the integration")
@@ -75,8 +76,8 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 }
 
 // authorizeLate checks a session that a runner began while it could not reach the server, and fills in the names. The
-// agent may have lost the role since; the session is recorded all the same, because it happened. It must renew a session
-// that was authorized and is on record: the server does not believe a runner about any other.
+// agent may have lost the role since; the session is recorded all the same, because it happened. It must renew a
+// session that was authorized and is on record: the server does not believe a runner about any other.
 func (b *Broker) authorizeLate(ctx context.Context, _ rolebroker.Caller, s *rolebroker.Session) error {
 	if err := checkLate(s, b.now()); err != nil {
 		return err
@@ -100,7 +101,8 @@ func (b *Broker) authorizeLate(ctx context.Context, _ rolebroker.Caller, s *role
 
 // checkLate checks a session that was not authorized when it began. Codes: invalid.
 func checkLate(s *rolebroker.Session, now time.Time) error {
-	names := map[string]string{"agent_name": s.AgentName, "integration_name": s.IntegrationName, "role_name": s.RoleName}
+	names := map[string]string{"agent_name": s.AgentName, "integration_name": s.IntegrationName,
+		"role_name": s.RoleName}
 	for field, name := range names {
 		if err := rolebroker.CheckName(name); err != nil {
 			return invalidSession(field, err.Error())

@@ -98,7 +98,8 @@ func TestRolesInAClusterAreRefusedHere(t *testing.T) {
 		}
 	}
 	for reference, want := range map[string][2]string{
-		"led/readonly": {"denied: the roles of integration led are assumed by runner eks in your cluster, not by this server",
+		"led/readonly": {"denied: the roles of integration led are assumed by runner eks in your cluster, not by " +
+			"this server",
 			"the agent has to ask that runner: set ROLEBROKER_URL to its address in the cluster"},
 		"lost/readonly": {
 			"denied: the roles of integration lost are assumed in your cluster, and no runner is named that does",
@@ -219,7 +220,8 @@ func TestAServiceAccountIsOneAgent(t *testing.T) {
 	for _, agent := range []string{"scout", "builder"} {
 		_, err := w.broker.Bind(w.ctx, admin, agent, scoutAccount)
 		if as(err) != "conflict: the service account system:serviceaccount:agents:scout is agent scout already" ||
-			rolebroker.AsError(err).Hint.String() != "unbind it first: rolebroker agent unbind scout "+string(binding.ID) {
+			rolebroker.AsError(err).Hint.String() != "unbind it first: rolebroker agent unbind scout "+
+				string(binding.ID) {
 			t.Errorf("%s (%s)", as(err), rolebroker.AsError(err).Hint)
 		}
 	}
@@ -228,7 +230,8 @@ func TestAServiceAccountIsOneAgent(t *testing.T) {
 	if e := rolebroker.AsError(err); e.Code != rolebroker.CodeInvalid || len(e.Fields) != 3 {
 		t.Errorf("%v", err)
 	}
-	if _, err := w.broker.Bind(w.ctx, admin, "nobody", scoutAccount); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+	if _, err := w.broker.Bind(w.ctx, admin, "nobody",
+		scoutAccount); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		t.Errorf("%v", err)
 	}
 
@@ -242,7 +245,8 @@ func TestAServiceAccountIsOneAgent(t *testing.T) {
 	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		t.Errorf("%v", err)
 	}
-	if err := w.broker.RevokeToken(w.ctx, admin, "scout", binding.ID); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+	if err := w.broker.RevokeToken(w.ctx, admin, "scout",
+		binding.ID); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		t.Errorf("%v", err)
 	}
 	shown := "rbt_" + strings.TrimPrefix(string(binding.ID), "bnd_") + "_" + strings.Repeat("a", 52)

@@ -63,7 +63,8 @@ func (b *Broker) followExternalID(ctx context.Context, draft *rolebroker.Integra
 	reserved, err := b.store.ReservationOf(ctx, draft.ExternalID)
 	switch {
 	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
-		return invalid("the request", "external_id", "is not one that was reserved here, or its integration was deleted").
+		return invalid("the request", "external_id",
+			"is not one that was reserved here, or its integration was deleted").
 			WithHint("rolebroker external-id reserve makes one; the setup of an integration is asked for by its name")
 	case err != nil:
 		return err
@@ -126,7 +127,8 @@ func (b *Broker) addRunner(ctx context.Context, in *rolebroker.Integration, subj
 	}
 	cluster := &subject.Request.Cluster
 	subject.Runner = runner.Report.Identity
-	if cluster.Variant == "" && runner.Report.Method == rolebroker.MethodAssumeRole && runner.Report.Identity.ARN != "" {
+	if cluster.Variant == "" && runner.Report.Method == rolebroker.MethodAssumeRole &&
+		runner.Report.Identity.ARN != "" {
 		cluster.Variant = rolebroker.ClusterAssumeRole
 	}
 	withIssuer := *cluster

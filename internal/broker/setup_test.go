@@ -67,7 +67,8 @@ func TestSetupsAreMadeAFewAtATime(t *testing.T) {
 		brief, cancel := context.WithTimeout(w.ctx, time.Second)
 		defer cancel()
 		err := setup(brief)
-		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable || !strings.Contains(err.Error(), "being made already") {
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable ||
+			!strings.Contains(err.Error(), "being made already") {
 			t.Errorf("a caller who waits no longer gets %v", err)
 		}
 		close(h.release)
@@ -113,7 +114,8 @@ func TestSetupOfADraft(t *testing.T) {
 	}
 	draft.Name, draft.Roles = "", nil
 	made, err = w.broker.SetupDraft(w.ctx, admin, draft, rolebroker.SetupRequest{})
-	if err != nil || !strings.HasSuffix(made.Principal, ":root") || !strings.Contains(made.TrustPolicy, made.Principal) {
+	if err != nil || !strings.HasSuffix(made.Principal, ":root") ||
+		!strings.Contains(made.TrustPolicy, made.Principal) {
 		t.Errorf("without roles it is %+v: %v", made, err)
 	}
 }

@@ -304,7 +304,8 @@ func (b *Broker) revalidateDue(ctx context.Context, interval time.Duration, left
 		if err != nil || len(claimed) == 0 {
 			return err
 		}
-		if err := b.revalidate(ctx, claimed[0], interval); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		if err := b.revalidate(ctx, claimed[0], interval); err != nil &&
+			rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 			return err
 		}
 	}
@@ -365,7 +366,8 @@ func (b *Broker) validateBefore(
 
 // allWork returns nil when every role can be assumed. Codes: invalid, unavailable.
 func allWork(results []rolebroker.RoleValidation) error {
-	failed := &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "not every role can be assumed; nothing was saved"}
+	failed := &rolebroker.Error{Code: rolebroker.CodeInvalid,
+		Message: "not every role can be assumed; nothing was saved"}
 	for _, r := range results {
 		if r.Status == rolebroker.StatusFailed {
 			failed.Fields = append(failed.Fields, rolebroker.Field{
@@ -378,7 +380,8 @@ func allWork(results []rolebroker.RoleValidation) error {
 	for _, r := range results {
 		if r.Status == rolebroker.StatusUnknown && r.Code != rolebroker.ValidClusterMode {
 			return rolebroker.Errorf(rolebroker.CodeUnavailable,
-				"whether role %s can be assumed could not be found out, and nothing was saved: %s", r.Role.Name, r.Message).
+				"whether role %s can be assumed could not be found out, and nothing was saved: %s",
+				r.Role.Name, r.Message).
 				WithHint("try again in a while, or save it without validation")
 		}
 	}

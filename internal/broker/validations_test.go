@@ -75,7 +75,8 @@ func TestOutcomesAreStoredUntilTheRoleChanges(t *testing.T) {
 		in.Name = "prod"
 		in.Roles[0].Name, in.DefaultRole = "look", "look"
 		in.Roles[1].Region = "eu-west-1"
-		if _, err := w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip); err != nil {
+		if _, err := w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0,
+			rolebroker.ValidateSkip); err != nil {
 			t.Fatal(err)
 		}
 		if kept := w.kept("prod"); kept["look"] == "" || kept["deployer"] != "" || kept["off"] == "" {
@@ -298,7 +299,8 @@ func TestAttributionIsSentWhenTheIntegrationHasIt(t *testing.T) {
 		}
 		in := w.get("production")
 		in.SessionTags, in.SourceIdentity = true, true
-		if _, err := w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip); err != nil {
+		if _, err := w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0,
+			rolebroker.ValidateSkip); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.lender.Lend(w.ctx, w.scout, rolebroker.Request{Role: "deployer", Task: "fix-42"}); err != nil {
@@ -324,8 +326,9 @@ func TestAnExternalIDChangesWithoutAnOutage(t *testing.T) {
 		old := w.get("staging")
 		requiring := func(ids ...string) {
 			for _, name := range []string{"ReadOnly", "Tester"} {
-				w.aws.Account(customerAccount).SetTrustPolicy(name, strings.Replace(trusting(platformAccount), `"Action"`,
-					`"Condition":{"StringEquals":{"sts:ExternalId":["`+strings.Join(ids, `","`)+`"]}},"Action"`, 1))
+				w.aws.Account(customerAccount).SetTrustPolicy(name,
+					strings.Replace(trusting(platformAccount), `"Action"`,
+						`"Condition":{"StringEquals":{"sts:ExternalId":["`+strings.Join(ids, `","`)+`"]}},"Action"`, 1))
 			}
 		}
 		w.scout = w.agent("tester", "staging")

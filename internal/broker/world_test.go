@@ -57,7 +57,8 @@ func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 	}
 	w.sts = sts.New(sts.Options{
 		Endpoint: "http://sts.simulated", HTTPClient: w.aws.HTTPClient(),
-		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID,
+			operator.Key.SecretAccessKey, ""),
 	})
 	opts := broker.Options{Store: w.store, STS: w.sts}
 	for _, c := range change {
@@ -81,7 +82,8 @@ func (w *world) close() {
 }
 
 func (w *world) arrange() {
-	w.integration("production", role("readonly", "ReadOnly"), role("deployer", "Deployer"), disabled(role("off", "Off")))
+	w.integration("production", role("readonly", "ReadOnly"), role("deployer", "Deployer"),
+		disabled(role("off", "Off")))
 	w.integration("staging", role("readonly", "ReadOnly"), role("tester", "Tester"))
 	w.scout = w.agent("scout", "production")
 }

@@ -302,7 +302,8 @@ func (s *Secret) refusal(method string, resp *http.Response, answer []byte) erro
 		_ = json.Unmarshal(answer, &status) // without a message there is no cause
 		e := rolebroker.Errorf(rolebroker.CodeDenied, "the API server does not let the pod %s %s", verb, s).
 			WithSteps(rolebroker.Step{
-				Text: "give its service account a Role with get and patch of that Secret; this tells whether it has one:",
+				Text: "give its service account a Role with get and patch of that Secret; this tells whether it has " +
+					"one:",
 				Command: rolebroker.ShellCommand("kubectl", "auth", "can-i", verb, "secret/"+s.opts.Name,
 					"--namespace", s.opts.Namespace, "--as", "system:serviceaccount:NAMESPACE:NAME")})
 		e.Cause = errors.New(status.Message)

@@ -58,8 +58,9 @@ func integration(t *testing.T) rolebroker.Integration {
 	}
 	in := rolebroker.Integration{
 		ID: "int_a", Name: "production", Description: "Production accounts", AssumptionMode: rolebroker.ModeCluster,
-		Runner: "run_a", ExternalID: "rolebroker-x", NextExternalID: "rolebroker-y", SessionTags: true, SourceIdentity: true,
-		DefaultRole: "readonly", Version: 7, CreatedAt: now, UpdatedAt: now.Add(time.Hour),
+		Runner: "run_a", ExternalID: "rolebroker-x", NextExternalID: "rolebroker-y", SessionTags: true,
+		SourceIdentity: true,
+		DefaultRole:    "readonly", Version: 7, CreatedAt: now, UpdatedAt: now.Add(time.Hour),
 		Roles: []rolebroker.Role{{ID: "rol_a", Name: "readonly", ARN: arn, Region: "us-east-1", Enabled: true,
 			SessionDuration: 90 * time.Minute}},
 	}
@@ -195,7 +196,8 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 
 	session := rolebroker.Session{ID: "ses_a", Agent: "agt_a", AgentName: "scout", Integration: "int_a",
 		IntegrationName: "production", Role: "rol_a", RoleName: "readonly",
-		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy", RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
+		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy",
+		RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
 	full(t, session, "State", "Runner", "AccessKeyID", "RequestID", "Failure", "Fetches", "FetchedAt")
 	back, err := convert.FromRunnerSession(travel(t, convert.RunnerSession(&session)))
 	if err != nil {
@@ -207,7 +209,8 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		RequestID: "r-1", Failure: "no"}
 	same(t, outcome, convert.FromSessionOutcome("ses_a", travel(t, convert.SessionOutcome(&outcome))))
 
-	validation := rolebroker.Validation{Status: rolebroker.StatusFailed, Code: rolebroker.ValidARNInvalid, Message: "no",
+	validation := rolebroker.Validation{Status: rolebroker.StatusFailed,
+		Code: rolebroker.ValidARNInvalid, Message: "no",
 		Hint: rolebroker.Hint{{Text: "look:", Command: "ls"}}, RequestID: "r-2",
 		CheckedAt: now.Add(time.Millisecond), CheckedBy: "eks"}
 	full(t, validation)
@@ -228,7 +231,9 @@ func TestAnOfferComesBackAsItWas(t *testing.T) {
 	same(t, offer, back)
 	for field, change := range map[string]func(*api.Offer){
 		"arn": func(o *api.Offer) { o.ARN = "x" }, "region": func(o *api.Offer) { o.Region = "$(id)" },
-		"integration": func(o *api.Offer) { o.Integration = "a\nb" }, "name": func(o *api.Offer) { o.Name = "]" }, "reference": func(o *api.Offer) { o.Reference = "other" },
+		"integration": func(o *api.Offer) {
+			o.Integration = "a\nb"
+		}, "name": func(o *api.Offer) { o.Name = "]" }, "reference": func(o *api.Offer) { o.Reference = "other" },
 	} {
 		shown := convert.Offer(&offer)
 		change(&shown)
@@ -254,7 +259,8 @@ func TestCredentialsAreWhatTheSDKsRead(t *testing.T) {
 // A list in an answer is [] rather than null.
 func TestEmptyListsAreNotNull(t *testing.T) {
 	for _, v := range []any{
-		convert.Integration(&rolebroker.Integration{}), convert.Agent(&rolebroker.Agent{}), convert.Validations(nil, ""),
+		convert.Integration(&rolebroker.Integration{}), convert.Agent(&rolebroker.Agent{}),
+		convert.Validations(nil, ""),
 		convert.Setup(&rolebroker.Setup{}), convert.Grants(&rolebroker.Grants{}),
 	} {
 		if text, err := json.Marshal(v); err != nil || strings.Contains(string(text), "null") {
@@ -279,7 +285,8 @@ func TestStatuses(t *testing.T) {
 		t.Errorf("a key is %s", got)
 	}
 	for want, runner := range map[string]rolebroker.Runner{
-		"waiting": {}, "connected": {JoinedAt: now, SeenAt: now}, "away": {JoinedAt: now, SeenAt: now.Add(-time.Minute)},
+		"waiting": {}, "connected": {JoinedAt: now, SeenAt: now},
+		"away": {JoinedAt: now, SeenAt: now.Add(-time.Minute)},
 	} {
 		if got := convert.Runner(&runner, now).Status; got != want {
 			t.Errorf("a runner is %s, want %s", got, want)

@@ -124,7 +124,9 @@ func Grants(g *rolebroker.Grants) api.Grants {
 			Name:               g.Agent.Name,
 			Disabled:           g.Agent.Disabled,
 			DefaultIntegration: string(g.Agent.DefaultIntegration),
-			Connections:        All(g.Agent.Connections, func(c *rolebroker.Connection) string { return string(c.Integration) }),
+			Connections: All(g.Agent.Connections, func(c *rolebroker.Connection) string {
+				return string(c.Integration)
+			}),
 		},
 		Integrations: All(g.Integrations, Granted),
 	}

@@ -57,8 +57,9 @@ func RunnerSession(s *rolebroker.Session) api.RunnerSession {
 func FromRunnerSession(sent api.RunnerSession) (rolebroker.Session, error) {
 	arn, err := rolebroker.ParseRoleARN(sent.ARN)
 	if err != nil {
-		return rolebroker.Session{}, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the session is not valid",
-			Fields: []rolebroker.Field{{Path: "arn", Message: err.Error()}}}
+		return rolebroker.Session{}, &rolebroker.Error{Code: rolebroker.CodeInvalid,
+			Message: "the session is not valid",
+			Fields:  []rolebroker.Field{{Path: "arn", Message: err.Error()}}}
 	}
 	return rolebroker.Session{
 		ID:              rolebroker.SessionID(sent.ID),

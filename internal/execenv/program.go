@@ -60,7 +60,8 @@ func startError(name string, err error) (exitCode int, _ error) {
 			return exitNotFound, e.WithHint("the file is there: the interpreter that its first line names is not")
 		}
 		if strings.ContainsRune(name, ' ') {
-			return exitNotFound, e.WithHint("to run a line of shell: rolebroker exec -- sh -c %s", rolebroker.ShellQuote(name))
+			return exitNotFound, e.WithHint("to run a line of shell: rolebroker exec -- sh -c %s",
+				rolebroker.ShellQuote(name))
 		}
 		return exitNotFound, e.WithHint("check the spelling and PATH; the command follows --, as in rolebroker exec " +
 			"-- aws sts get-caller-identity")

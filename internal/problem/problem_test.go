@@ -76,7 +76,8 @@ func TestAnErrorArrivesAsItWasSent(t *testing.T) {
 }
 
 func TestWhatOthersAnswerIsNoError(t *testing.T) {
-	for _, body := range []string{"", "null", "[]", `"no"`, "<html>", `{"message": "no"}`, `{"code": 7}`, `{"code": ""}`} {
+	for _, body := range []string{"", "null", "[]", `"no"`, "<html>", `{"message": "no"}`, `{"code": 7}`,
+		`{"code": ""}`} {
 		if e := problem.Read(http.StatusBadGateway, []byte(body)); e != nil {
 			t.Errorf("%q is %+v", body, e)
 		}
@@ -87,7 +88,8 @@ func TestWhatOthersAnswerIsNoError(t *testing.T) {
 func TestAnUnknownCodeKeepsItsStatus(t *testing.T) {
 	for answered, want := range map[int]int{
 		http.StatusForbidden: http.StatusForbidden, http.StatusBadGateway: http.StatusBadGateway,
-		http.StatusOK: http.StatusInternalServerError, 42: http.StatusInternalServerError, 1000: http.StatusInternalServerError,
+		http.StatusOK: http.StatusInternalServerError, 42: http.StatusInternalServerError,
+		1000: http.StatusInternalServerError,
 	} {
 		e := problem.Read(answered, []byte(`{"code": "brand_new"}`))
 		if rolebroker.IsOutage(e) != (answered == http.StatusBadGateway) {
@@ -130,7 +132,8 @@ func TestADocumentIsBoundedAndPointsIntoTheBody(t *testing.T) {
 }
 
 func TestStatusesComeWithTheirHeaders(t *testing.T) {
-	for code, header := range map[rolebroker.Code]string{"unauthenticated": "WWW-Authenticate", "throttled": "Retry-After",
+	for code, header := range map[rolebroker.Code]string{"unauthenticated": "WWW-Authenticate",
+		"throttled":   "Retry-After",
 		"unavailable": "Retry-After"} {
 		answer := httptest.NewRecorder()
 		problem.Write(answer, problem.Document(&rolebroker.Error{Code: code, Message: "no"}))

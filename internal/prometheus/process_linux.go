@@ -23,11 +23,13 @@ func writeProcess(b *strings.Builder) {
 		return n
 	}
 	if stat != nil {
-		writeCounter(b, "process_cpu_seconds_total", "CPU time used, in user and kernel mode.", (number(14)+number(15))/ticksPerSecond)
+		writeCounter(b, "process_cpu_seconds_total", "CPU time used, in user and kernel mode.",
+			(number(14)+number(15))/ticksPerSecond)
 		writeGauge(b, "process_resident_memory_bytes", "Memory that is resident.", number(24)*float64(os.Getpagesize()))
 		writeGauge(b, "process_virtual_memory_bytes", "Size of the address space.", number(23))
 		if booted := bootTime(); booted > 0 {
-			writeGauge(b, "process_start_time_seconds", "When the process started, in seconds since 1970.", booted+number(22)/ticksPerSecond)
+			writeGauge(b, "process_start_time_seconds", "When the process started, in seconds since 1970.",
+				booted+number(22)/ticksPerSecond)
 		}
 	}
 	if entries, err := os.ReadDir("/proc/self/fd"); err == nil {

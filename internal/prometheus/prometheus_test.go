@@ -132,10 +132,12 @@ func TestTheProcessIsShown(t *testing.T) {
 		name, number, _ := strings.Cut(strings.TrimSpace(line), " ")
 		value[name] = number
 	}
-	names := []string{"go_gc_duration_seconds_count", "go_goroutines", "go_memstats_alloc_bytes", "go_memstats_sys_bytes",
+	names := []string{"go_gc_duration_seconds_count", "go_goroutines", "go_memstats_alloc_bytes",
+		"go_memstats_sys_bytes",
 		"go_sched_gomaxprocs_threads", "go_threads", `go_info{version="` + runtime.Version() + `"}`}
 	if runtime.GOOS == "linux" {
-		names = append(names, "process_cpu_seconds_total", "process_max_fds", "process_open_fds", "process_resident_memory_bytes",
+		names = append(names, "process_cpu_seconds_total", "process_max_fds", "process_open_fds",
+			"process_resident_memory_bytes",
 			"process_start_time_seconds", "process_virtual_memory_bytes", "process_virtual_memory_max_bytes")
 	}
 	for _, name := range names {

@@ -26,7 +26,8 @@ func writeRuntime(b *strings.Builder) {
 	writeHeader(b, "go_info", "gauge", "Version of Go that the program was built with.")
 	writeSample(b, "go_info"+written([]string{"version"}, []string{runtime.Version()}), 1)
 	writeMemory(b)
-	writeGauge(b, "go_sched_gomaxprocs_threads", "Number of threads that run Go code at once.", float64(runtime.GOMAXPROCS(0)))
+	writeGauge(b, "go_sched_gomaxprocs_threads", "Number of threads that run Go code at once.",
+		float64(runtime.GOMAXPROCS(0)))
 	threads, _ := runtime.ThreadCreateProfile(nil)
 	writeGauge(b, "go_threads", "Number of threads created.", float64(threads))
 }
@@ -61,7 +62,8 @@ func writeMemory(b *strings.Builder) {
 	gauge("heap_objects", "Heap objects in use.", m.HeapObjects)
 	gauge("heap_released_bytes", "Bytes of heap returned to the system.", m.HeapReleased)
 	gauge("heap_sys_bytes", "Bytes of heap obtained from the system.", m.HeapSys)
-	writeGauge(b, "go_memstats_last_gc_time_seconds", "When the last garbage collection ended, in seconds since 1970.", float64(m.LastGC)/1e9)
+	writeGauge(b, "go_memstats_last_gc_time_seconds", "When the last garbage collection ended, in seconds since 1970.",
+		float64(m.LastGC)/1e9)
 	total("mallocs_total", "Heap objects allocated so far.", m.Mallocs)
 	gauge("mcache_inuse_bytes", "Bytes of mcache structures in use.", m.MCacheInuse)
 	gauge("mcache_sys_bytes", "Bytes obtained from the system for mcache structures.", m.MCacheSys)

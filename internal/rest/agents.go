@@ -85,21 +85,22 @@ func (s *server) createAgent(ctx context.Context, who rolebroker.Caller, in *cre
 }
 
 func (s *server) updateAgent(ctx context.Context, who rolebroker.Caller, in *updateAgent) (*changed[api.Agent], error) {
-	return s.agents().update(ctx, who, in.Agent, in.IfMatch, func(target string, version int64) (*rolebroker.Agent, error) {
-		spec, wrong := agentOf(in.Body.value)
-		if id := in.Body.value.ID; id != "" {
-			stored, err := s.Broker.Agent(ctx, who, target)
-			if err != nil {
+	return s.agents().update(ctx, who, in.Agent, in.IfMatch,
+		func(target string, version int64) (*rolebroker.Agent, error) {
+			spec, wrong := agentOf(in.Body.value)
+			if id := in.Body.value.ID; id != "" {
+				stored, err := s.Broker.Agent(ctx, who, target)
+				if err != nil {
+					return nil, err
+				}
+				wrong = append(wrong, sameID(id, string(stored.ID))...)
+				target = id
+			}
+			if err := withCheck(wrong, "the agent", checkSpec(spec)); err != nil {
 				return nil, err
 			}
-			wrong = append(wrong, sameID(id, string(stored.ID))...)
-			target = id
-		}
-		if err := withCheck(wrong, "the agent", checkSpec(spec)); err != nil {
-			return nil, err
-		}
-		return s.Broker.UpdateAgent(ctx, who, target, spec, version)
-	})
+			return s.Broker.UpdateAgent(ctx, who, target, spec, version)
+		})
 }
 
 func (s *server) deleteAgent(ctx context.Context, who rolebroker.Caller, in *deleteAgent) (*struct{}, error) {

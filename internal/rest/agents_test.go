@@ -102,7 +102,8 @@ func TestAgentConnections(t *testing.T) {
 		{"PUT", path, `{"name": "scout", "connections": null, "default_integration": null}`, "one,two/one"},
 		{"PUT", path, `{"name": "scout", "default_integration": "two"}`, "one,two/two"},
 		{"PUT", path, `{"name": "scout", "default_integration": ""}`, "one,two/"},
-		{"PUT", path, `{"name": "scout", "connections": [{"integration": "two"}], "default_integration": "two"}`, "two/two"},
+		{"PUT", path, `{"name": "scout", "connections": [{"integration": "two"}], "default_integration": "two"}`,
+			"two/two"},
 		{"PUT", path, `{"name": "scout", "connections": []}`, "/"},
 	}
 	for _, s := range steps {
@@ -176,7 +177,8 @@ func TestATokenIsRegistered(t *testing.T) {
 	id := "tok_" + token[4:30]
 	body := `{"label": "laptop", "expires_in": "1h", "token": "` + token + `"}`
 	a := w.as(w.admin, "POST", path, body).want(201)
-	if want := `{"id":"` + id + `","expires_at":"` + w.now.Add(time.Hour).Format(time.RFC3339) + `"}` + "\n"; a.Body != want || a.Header.Get("Location") != "/api/v1/agents/"+agent.ID+"/tokens/"+id {
+	if want := `{"id":"` + id + `","expires_at":"` + w.now.Add(time.Hour).Format(time.RFC3339) + `"}` +
+		"\n"; a.Body != want || a.Header.Get("Location") != "/api/v1/agents/"+agent.ID+"/tokens/"+id {
 		t.Errorf("it is answered with %s, want %s; %v", a.Body, want, a.Header)
 	}
 	w.now = w.now.Add(time.Minute)
@@ -232,9 +234,12 @@ func TestTokensThatCannotBeRegistered(t *testing.T) {
 	w.createAgent(`{"name": "scout"}`)
 	good := client.NewAgentToken().Reveal()
 	for _, token := range []string{
-		"hunter2hunter2", strings.ToUpper(good), good + "a", good[:len(good)-1], good[4:], " " + good, good + "\n", "Bearer " + good,
-		"rbk_" + good[4:], "rbt_" + good[5:], "tok_" + good[4:], good[:31] + strings.Repeat("hunter", 9)[:52], good[:31] + strings.Repeat("a", 52),
-		good[:31] + good[4:30] + good[4:30], good[:len(good)-1] + "1", good[:len(good)-2] + "é", good[:len(good)-1] + "_", strings.Repeat("rbt_", 100_000), w.admin,
+		"hunter2hunter2", strings.ToUpper(good), good + "a", good[:len(good)-1], good[4:], " " + good, good + "\n",
+		"Bearer " + good,
+		"rbk_" + good[4:], "rbt_" + good[5:], "tok_" + good[4:], good[:31] + strings.Repeat("hunter", 9)[:52],
+		good[:31] + strings.Repeat("a", 52),
+		good[:31] + good[4:30] + good[4:30], good[:len(good)-1] + "1", good[:len(good)-2] + "é", good[:len(good)-1] +
+			"_", strings.Repeat("rbt_", 100_000), w.admin,
 	} {
 		a := w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", `{"token": `+text(token)+`}`).
 			refused(400, "invalid", "leave it out").at("token", "/token", "rbt_, 26 characters")
@@ -272,7 +277,8 @@ func TestTokensThatCannotBeRegistered(t *testing.T) {
 
 func TestAPIKeys(t *testing.T) {
 	w := newWorld(t)
-	a := w.as(w.admin, "POST", "/api/v1/api-keys", `{"name": "ci", "access": "read-only", "expires_in": "1h"}`).want(201)
+	a := w.as(w.admin, "POST", "/api/v1/api-keys",
+		`{"name": "ci", "access": "read-only", "expires_in": "1h"}`).want(201)
 	key := read[api.NewAPIKey](a)
 	if key.Name != "ci" || key.Access != "read-only" || a.Header.Get("Location") != "/api/v1/api-keys/"+key.ID {
 		t.Errorf("the new key is %s with %v", a.Body, a.Header)

@@ -96,7 +96,8 @@ func TestARefusalIsRecordedOnce(t *testing.T) {
 func TestAWrongKeyIsRecordedOnce(t *testing.T) {
 	l := newTrail(t)
 	l.createAgent(`{"name": "scout"}`)
-	agentToken := read[api.NewToken](l.as(l.admin, "POST", "/api/v1/agents/scout/tokens", "{}").want(201)).Token.Reveal()
+	agentToken := read[api.NewToken](l.as(l.admin, "POST", "/api/v1/agents/scout/tokens",
+		"{}").want(201)).Token.Reveal()
 	runner := l.createRunner("eks")
 	credential := l.credential(runner)
 	key := strings.TrimPrefix(l.reader, "Bearer ")
@@ -118,7 +119,8 @@ func TestAWrongKeyIsRecordedOnce(t *testing.T) {
 			ask(t, l.handler, r)
 			logged := l.log.String()
 			e := l.one(name)
-			if e.Action != "api-key.authenticate" || e.Outcome != "refused" || e.Code != c.code || e.Claimed != c.claimed ||
+			if e.Action != "api-key.authenticate" || e.Outcome != "refused" || e.Code != c.code ||
+				e.Claimed != c.claimed ||
 				e.Address != "192.0.2.1" || e.Reason == "" || e.By != "" {
 				t.Errorf("%s: %+v", name, e)
 			}

@@ -51,12 +51,14 @@ func newAWSWorld(t testing.TB) *awsWorld {
 }
 
 func trusting(account string) string {
-	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account +
+		`"},"Action":"sts:AssumeRole"}}`
 }
 
 // requiring is a trust policy that trusts the platform with the external IDs.
 func requiring(externalIDs ...string) string {
-	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platformAccount + `"},"Action":"sts:AssumeRole",` +
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platformAccount +
+		`"},"Action":"sts:AssumeRole",` +
 		`"Condition":{"StringEquals":{"sts:ExternalId":["` + strings.Join(externalIDs, `","`) + `"]}}}}`
 }
 
@@ -71,15 +73,18 @@ func (w *world) reserve() string {
 func (w *awsWorld) draft(name string, iamNames ...string) string {
 	var roles []string
 	for _, iamName := range iamNames {
-		roles = append(roles, `{"name": "`+strings.ToLower(iamName)+`", "arn": "arn:aws:iam::`+customerAccount+`:role/`+iamName+`", "region": "us-east-1"}`)
+		roles = append(roles, `{"name": "`+strings.ToLower(iamName)+`", "arn": "arn:aws:iam::`+customerAccount+`:role/`+
+			iamName+`", "region": "us-east-1"}`)
 	}
-	return `{"name": "` + name + `", "external_id": "` + w.externalID + `", "default_role": "` + strings.ToLower(iamNames[0]) + `", "roles": [` + strings.Join(roles, ", ") + `]}`
+	return `{"name": "` + name + `", "external_id": "` + w.externalID + `", "default_role": "` +
+		strings.ToLower(iamNames[0]) + `", "roles": [` + strings.Join(roles, ", ") + `]}`
 }
 
 // saved saves the draft without validating it.
 func (w *awsWorld) saved(name string, iamNames ...string) api.Integration {
 	w.Helper()
-	return read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", w.draft(name, iamNames...)).want(201))
+	return read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=skip",
+		w.draft(name, iamNames...)).want(201))
 }
 
 // assumes checks how often AssumeRole is called.

@@ -41,8 +41,9 @@ func (s *server) listBindings(ctx context.Context, who rolebroker.Caller, in *li
 func (s *server) createBinding(ctx context.Context, who rolebroker.Caller, in *createBinding) (
 	*made[api.Binding], error) {
 	req := in.Body.value
-	bound, err := s.Broker.Bind(ctx, who, in.Agent, rolebroker.ServiceAccount{Issuer: req.Issuer, Namespace: req.Namespace,
-		Name: req.ServiceAccount})
+	bound, err := s.Broker.Bind(ctx, who, in.Agent,
+		rolebroker.ServiceAccount{Issuer: req.Issuer, Namespace: req.Namespace,
+			Name: req.ServiceAccount})
 	if err != nil {
 		return nil, err
 	}

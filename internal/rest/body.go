@@ -70,11 +70,13 @@ func decode(data []byte, into reflect.Value) error {
 	d.json.UseNumber()
 	tok := d.token()
 	if tok != json.Delim('{') {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is %s; a JSON object is expected", kindOf(tok))
+		return rolebroker.Errorf(rolebroker.CodeInvalid,
+			"the request body is %s; a JSON object is expected", kindOf(tok))
 	}
 	d.object("", into)
 	if len(d.wrong) > 0 {
-		return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the request body is not valid", Fields: d.wrong}
+		return &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the request body is not valid",
+			Fields: d.wrong}
 	}
 	return nil
 }
@@ -84,7 +86,8 @@ func checkSyntax(data []byte) error {
 	invalid := func(offset int, reason string) error {
 		line := 1 + bytes.Count(data[:offset], []byte("\n"))
 		column := 1 + offset - (bytes.LastIndexByte(data[:offset], '\n') + 1)
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is not JSON: line %d, column %d: %s", line, column, reason)
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is not JSON: line %d, column %d: %s", line,
+			column, reason)
 	}
 	var raw json.RawMessage
 	var syntax *json.SyntaxError

@@ -30,16 +30,18 @@ func TestThroughTheClient(t *testing.T) {
 	in := must(c.CreateIntegration(ctx, api.IntegrationRequest{Name: "production", ExternalID: externalID,
 		DefaultRole: "r", Roles: []api.RoleRequest{
 			{Name: "r", ARN: "arn:aws:iam::444455556666:role/R", Region: "us-east-1", SessionDuration: "2h"},
-			{Name: "s", ARN: "arn:aws:iam::444455556666:role/S", Region: "us-east-1", Enabled: &disabled}}}, api.ValidateSkip))(t)
+			{Name: "s", ARN: "arn:aws:iam::444455556666:role/S", Region: "us-east-1",
+				Enabled: &disabled}}}, api.ValidateSkip))(t)
 	if in.ExternalID != externalID || in.Roles[0].SessionDuration != "2h" || in.Roles[1].Enabled {
 		t.Errorf("the integration is %+v", in)
 	}
 	if diff := cmp.Diff(in, must(c.Integration(ctx, "production"))(t)); diff != "" {
 		t.Errorf("the integration is not what was created:\n%s", diff)
 	}
-	updated := must(c.UpdateIntegration(ctx, in.ID, api.IntegrationRequest{ID: in.ID, Name: "production", DefaultRole: "r",
-		Roles: []api.RoleRequest{{ID: in.Roles[0].ID, Name: "r", ARN: in.Roles[0].ARN,
-			Region: "eu-west-1"}}}, in.ETag(), api.ValidateSkip))(t)
+	updated := must(c.UpdateIntegration(ctx, in.ID,
+		api.IntegrationRequest{ID: in.ID, Name: "production", DefaultRole: "r",
+			Roles: []api.RoleRequest{{ID: in.Roles[0].ID, Name: "r", ARN: in.Roles[0].ARN,
+				Region: "eu-west-1"}}}, in.ETag(), api.ValidateSkip))(t)
 	if updated.Version != 2 || updated.Roles[0].ID != in.Roles[0].ID {
 		t.Errorf("the integration is %+v", updated)
 	}
@@ -48,7 +50,8 @@ func TestThroughTheClient(t *testing.T) {
 	must(c.CreateAgent(ctx, api.AgentRequest{Name: "scout"}))(t)
 	agent := must(c.Connect(ctx, "scout", "production"))(t)
 	empty := ""
-	agent = must(c.UpdateAgent(ctx, "scout", api.AgentRequest{Name: "scout", DefaultIntegration: &empty}, agent.ETag()))(t)
+	agent = must(c.UpdateAgent(ctx, "scout", api.AgentRequest{Name: "scout", DefaultIntegration: &empty},
+		agent.ETag()))(t)
 	if agent.DefaultIntegration != "" || len(agent.Connections) != 1 {
 		t.Errorf("the agent is %+v", agent)
 	}
@@ -62,7 +65,8 @@ func TestThroughTheClient(t *testing.T) {
 	runner := must(c.CreateRunner(ctx, api.RunnerRequest{Name: "eks"}))(t)
 	runner = must(c.UpdateRunner(ctx, "eks", api.RunnerRequest{Name: "gke", Issuer: "https://oidc.example.com/id/A"},
 		runner.ETag()))(t)
-	if diff := cmp.Diff(runner, must(c.Runner(ctx, "gke"))(t)); diff != "" || runner.Version != 2 || runner.Issuer == "" {
+	if diff := cmp.Diff(runner, must(c.Runner(ctx, "gke"))(t)); diff != "" || runner.Version != 2 ||
+		runner.Issuer == "" {
 		t.Errorf("the runner is %+v\n%s", runner, diff)
 	}
 	if join := must(c.CreateJoinToken(ctx, "gke",

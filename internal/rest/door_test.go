@@ -93,7 +93,8 @@ func TestReadOnlyKey(t *testing.T) {
 	bodies := map[string]string{"/api/v1/runners": `{"name": "z"}`, "/api/v1/runners/x": `{"name": "x"}`,
 		"/api/v1/agents/x/bindings": bindingJSON("x"),
 		"/api/v1/integrations":      integrationJSON("z"), "/api/v1/integrations/x": integrationJSON("x"),
-		"/api/v1/agents": `{"name": "z"}`, "/api/v1/agents/x": `{"name": "x"}`, "/api/v1/api-keys": `{"name": "k", "access": "admin"}`}
+		"/api/v1/agents": `{"name": "z"}`, "/api/v1/agents/x": `{"name": "x"}`,
+		"/api/v1/api-keys": `{"name": "k", "access": "admin"}`}
 	for _, r := range everything {
 		if body, ok := bodies[r.path]; ok && r.body != "" {
 			r.body = body
@@ -118,14 +119,16 @@ func TestUnknownPaths(t *testing.T) {
 	w.createAgent(`{"name": "scout"}`)
 	for _, path := range []string{"/", "/api", "/api/v1", "/api/v1/", "/api/v1/nonsense", "/api/v1/agents/",
 		"/api/v1/agents/scout/", "/api/v1/agents/scout/x",
-		"/api/v1//agents", "/api/v1/./agents", "/api/v1/x/../agents", "/api/v1/agents/scout/../scout", "/api/v1/agents//scout", "/api/v2/agents", "/openapi.yaml", "/docs", "/schemas/Agent.json"} {
+		"/api/v1//agents", "/api/v1/./agents", "/api/v1/x/../agents", "/api/v1/agents/scout/../scout",
+		"/api/v1/agents//scout", "/api/v2/agents", "/openapi.yaml", "/docs", "/schemas/Agent.json"} {
 		a := w.as(w.admin, "GET", path, "").refused(404, "not_found", "there is no")
 		if a.Header.Get("Location") != "" {
 			t.Errorf("%s is redirected", path)
 		}
 	}
 	// A name is a name, whatever is in it.
-	for _, name := range []string{"%2e%2e", "%2E", "..%2Fagents", "scout%2F", "%2Fscout", "scout%20", "sc%6Fut%00", "%FF",
+	for _, name := range []string{"%2e%2e", "%2E", "..%2Fagents", "scout%2F", "%2Fscout", "scout%20",
+		"sc%6Fut%00", "%FF",
 		"%25", "SCOUT", "a%2Fb%2Fc", strings.Repeat("x", 5000)} {
 		w.as(w.admin, "GET", "/api/v1/agents/"+name, "").refused(404, "not_found", "")
 		w.as(w.admin, "DELETE", "/api/v1/agents/"+name, "").refused(404, "not_found", "")
@@ -223,15 +226,18 @@ func TestFailures(t *testing.T) {
 		{rolebroker.Errorf(rolebroker.CodeConflict, "no"), 409, rolebroker.CodeConflict, "no"},
 		{rolebroker.Errorf(rolebroker.CodeStale, "no"), 412, rolebroker.CodeStale, "no"},
 		{rolebroker.Errorf(rolebroker.CodeThrottled, "no"), 429, rolebroker.CodeThrottled, "no"},
-		{rolebroker.Errorf(rolebroker.CodeUnavailable, "no: %w", errors.New("hunter2")), 503, rolebroker.CodeUnavailable, `"no"`},
-		{rolebroker.Errorf(rolebroker.CodeInternal, "no: %w", errors.New("hunter2")), 500, rolebroker.CodeInternal, `"no"`},
+		{rolebroker.Errorf(rolebroker.CodeUnavailable, "no: %w", errors.New("hunter2")), 503,
+			rolebroker.CodeUnavailable, `"no"`},
+		{rolebroker.Errorf(rolebroker.CodeInternal, "no: %w", errors.New("hunter2")), 500,
+			rolebroker.CodeInternal, `"no"`},
 		{rolebroker.Errorf("new", "no"), 500, "new", "no"},
 		{errors.New("hunter2"), 500, rolebroker.CodeInternal, "the server's log has the cause"},
 	} {
 		var log bytes.Buffer
 		f := failing{err: c.err}
 		handler := rest.New(rest.Options{Broker: f, Auth: f, Log: slog.New(slog.NewTextHandler(&log, nil))})
-		a := ask(t, handler, httptest.NewRequest("GET", "/api/v1/integrations/x", nil)).refused(c.status, c.code, c.says)
+		a := ask(t, handler, httptest.NewRequest("GET", "/api/v1/integrations/x", nil)).refused(c.status,
+			c.code, c.says)
 		if strings.Contains(a.Body, "hunter2") {
 			t.Errorf("the cause is in the answer: %s", a.Body)
 		}

@@ -63,7 +63,8 @@ func (s *server) logCause(ctx context.Context, operation string, err error) {
 	if e.Cause == nil || errors.Is(ctx.Err(), context.Canceled) {
 		return
 	}
-	s.Log.ErrorContext(ctx, "management API: "+e.Message, "operation", operation, "code", string(e.Code), "cause", e.Cause)
+	s.Log.ErrorContext(ctx, "management API: "+e.Message, "operation", operation, "code", string(e.Code),
+		"cause", e.Cause)
 }
 
 // useProblems makes huma answer its own refusals with problem documents. The

@@ -11,7 +11,8 @@ import (
 // externalIDs are the methods of the broker for reserved external IDs.
 type externalIDs interface {
 	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (*rolebroker.Reservation, error)
-	Reservation(ctx context.Context, who rolebroker.Caller, id rolebroker.ReservationID) (*rolebroker.Reservation, error)
+	Reservation(ctx context.Context, who rolebroker.Caller,
+		id rolebroker.ReservationID) (*rolebroker.Reservation, error)
 	ReleaseExternalID(ctx context.Context, who rolebroker.Caller, id rolebroker.ReservationID) error
 }
 

@@ -31,7 +31,8 @@ func TestAnExternalIDFollowsItsIntegration(t *testing.T) {
 	}
 	is(reserved)
 	in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=skip",
-		strings.Replace(integrationJSON("production"), "{", `{"external_id": "`+reserved.ExternalID+`", `, 1)).want(201))
+		strings.Replace(integrationJSON("production"), "{", `{"external_id": "`+reserved.ExternalID+
+			`", `, 1)).want(201))
 	now := reserved
 	now.Integration, now.IntegrationID = "production", in.ID
 	is(now)

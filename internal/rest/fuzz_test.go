@@ -13,12 +13,15 @@ func FuzzBodies(f *testing.F) {
 	for _, body := range []string{
 		"", "null", "{}", "[]", production, `{"name": "x"}`,
 		`{"name": "a", "connections": [{"integration": "production"}], "default_integration": "production"}`,
-		`{"label": "l", "expires_in": "1h"}`, `{"token": "rbt_2mzq7k4vprb5xw3tdn6hjc8ysa_x"}`, `{"token": {"a": 1}}`, `{"name": "k", "access": "admin", "expires_at": "2030-01-01T00:00:00Z"}`,
-		`{"issuer": "https://oidc.example.com/id/A", "namespace": "agents", "service_account": "scout"}`, `{"issuer": "https://[::1", "namespace": "-", "service_account": ".."}`,
+		`{"label": "l", "expires_in": "1h"}`, `{"token": "rbt_2mzq7k4vprb5xw3tdn6hjc8ysa_x"}`, `{"token": {"a": 1}}`,
+		`{"name": "k", "access": "admin", "expires_at": "2030-01-01T00:00:00Z"}`,
+		`{"issuer": "https://oidc.example.com/id/A", "namespace": "agents", "service_account": "scout"}`,
+		`{"issuer": "https://[::1", "namespace": "-", "service_account": ".."}`,
 		`{"name": "eks", "issuer": "https://oidc.example.com"}`, `{"expires_in": "25h"}`, `{"expires_in": "1ns"}`,
 		`{"name": "x", "name": "y", "a.b": {"c": [1, 2, {"d": null}]}}`,
 		`{"name": "\ud800\u0000", "roles": [{"arn": 1e999, "enabled": "x"}, null, []]}`,
-		"{\"name\": \"\xff\"}", `{"version": 99999999999999999999}`, "\x00", `{"id": "` + strings.Repeat("x", 300) + `"}`,
+		"{\"name\": \"\xff\"}", `{"version": 99999999999999999999}`, "\x00", `{"id": "` +
+			strings.Repeat("x", 300) + `"}`,
 	} {
 		f.Add(body)
 	}
@@ -32,7 +35,8 @@ func FuzzBodies(f *testing.F) {
 			if r.body == "" {
 				continue
 			}
-			path := strings.NewReplacer("integrations/x", "integrations/production", "agents/x", "agents/scout", "runners/x",
+			path := strings.NewReplacer("integrations/x", "integrations/production", "agents/x",
+				"agents/scout", "runners/x",
 				"runners/eks").Replace(r.path)
 			a := w.as(w.admin, r.method, path, body, "Content-Type", "application/json")
 			if a.Status >= 500 || a.Status < 400 && a.Status != 200 && a.Status != 201 {

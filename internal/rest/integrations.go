@@ -138,7 +138,8 @@ func checkIDs(req api.IntegrationRequest, stored *rolebroker.Integration) (wrong
 		case role.ID == "":
 		case !ok:
 			wrong = append(wrong, rolebroker.Field{Path: convert.RolePath(i, "id"),
-				Message: rolebroker.Quote(role.ID) + " is not a role of this integration; leave the ID of a new role out"})
+				Message: rolebroker.Quote(role.ID) +
+					" is not a role of this integration; leave the ID of a new role out"})
 		case at >= 0:
 			wrong = append(wrong, rolebroker.Field{Path: convert.RolePath(i, "id"),
 				Message: "is the ID of roles[" + strconv.Itoa(at) + "] already"})

@@ -23,11 +23,13 @@ func TestIntegrationLife(t *testing.T) {
 		t.Errorf("the new integration is %s with %v", a.Body, a.Header)
 	}
 	want := api.Integration{
-		ID: in.ID, Name: "production", Description: "Production accounts", AssumptionMode: "platform", ExternalID: in.ExternalID, DefaultRole: "readonly",
+		ID: in.ID, Name: "production", Description: "Production accounts", AssumptionMode: "platform",
+		ExternalID: in.ExternalID, DefaultRole: "readonly",
 		Roles: []api.Role{
 			{ID: in.Roles[0].ID, Name: "readonly", ARN: "arn:aws:iam::444455556666:role/ReadOnly", Region: "us-east-1",
 				Enabled: true, SessionDuration: "1h"},
-			{ID: in.Roles[1].ID, Name: "deployer", ARN: "arn:aws:iam::444455556666:role/team/Deployer", Region: "eu-west-1",
+			{ID: in.Roles[1].ID, Name: "deployer", ARN: "arn:aws:iam::444455556666:role/team/Deployer",
+				Region:          "eu-west-1",
 				SessionDuration: "1h30m"},
 		},
 		Version: 1, CreatedAt: w.now, UpdatedAt: w.now,
@@ -75,7 +77,8 @@ func TestIntegrationReplace(t *testing.T) {
 	w := newWorld(t)
 	w.as(w.admin, "POST", "/api/v1/integrations", production).want(201)
 	a := w.as(w.admin, "PUT", "/api/v1/integrations/production", integrationJSON("production")).want(200)
-	if got := read[api.Integration](a); got.Description != "" || len(got.Roles) != 1 || got.AssumptionMode != "platform" ||
+	if got := read[api.Integration](a); got.Description != "" || len(got.Roles) != 1 ||
+		got.AssumptionMode != "platform" ||
 		!got.Roles[0].Enabled {
 		t.Errorf("after replacing it is %s", a.Body)
 	}
@@ -123,7 +126,10 @@ func TestETagsHaveTheID(t *testing.T) {
 	w := newWorld(t)
 	for path, create := range map[string]func() (id, etag string){
 		"/api/v1/integrations/x": func() (string, string) { in := w.createIntegration("x"); return in.ID, in.ETag() },
-		"/api/v1/agents/x":       func() (string, string) { a := w.createAgent(`{"name": "x"}`); return a.ID, a.ETag() },
+		"/api/v1/agents/x": func() (string, string) {
+			a := w.createAgent(`{"name": "x"}`)
+			return a.ID, a.ETag()
+		},
 	} {
 		body := map[bool]string{true: `{"name": "x"}`, false: integrationJSON("x")}[strings.Contains(path, "agents")]
 		id, first := create()
@@ -132,7 +138,8 @@ func TestETagsHaveTheID(t *testing.T) {
 		_, second := create()
 		w.as(w.admin, "PUT", path, body, "If-Match", first).refused(412, "stale", "hint")
 		w.as(w.admin, "DELETE", path, "", "If-Match", first).refused(412, "stale", "hint")
-		w.as(w.admin, "DELETE", strings.Replace(path, "/x", "/"+id, 1), "", "If-Match", first).refused(404, "not_found", "")
+		w.as(w.admin, "DELETE", strings.Replace(path, "/x", "/"+id, 1), "", "If-Match", first).refused(404,
+			"not_found", "")
 		w.as(w.reader, "GET", path, "", "If-None-Match", first).want(200)
 		w.as(w.admin, "PUT", path, body, "If-Match", second).want(200)
 	}
@@ -188,7 +195,8 @@ func TestExternalIDs(t *testing.T) {
 func TestIntegrationIDs(t *testing.T) {
 	w := newWorld(t)
 	with := func(id, roleID string) string {
-		return `{"id": "` + id + `", "name": "one", "default_role": "r", "roles": [{"id": "` + roleID + `", "name": "r", "arn": "arn:aws:iam::444455556666:role/R", "region": "us-east-1"}]}`
+		return `{"id": "` + id + `", "name": "one", "default_role": "r", "roles": [{"id": "` + roleID +
+			`", "name": "r", "arn": "arn:aws:iam::444455556666:role/R", "region": "us-east-1"}]}`
 	}
 	w.as(w.admin, "POST", "/api/v1/integrations", with("int_mine", "rol_mine")).refused(400, "invalid", "").
 		at("id", "/id", "made by the server").at("roles[0].id", "/roles/0/id", "made by the server")
@@ -210,10 +218,12 @@ func TestIntegrationIDs(t *testing.T) {
 // Answers have durations in the shortest form.
 func TestSessionDurations(t *testing.T) {
 	w := newWorld(t)
-	for given, want := range map[string]string{"3600s": "1h", "90m": "1h30m", "1h0m1s": "1h1s", "15m": "15m", "12h": "12h",
+	for given, want := range map[string]string{"3600s": "1h", "90m": "1h30m", "1h0m1s": "1h1s",
+		"15m": "15m", "12h": "12h",
 		"": "1h", "900.0s": "15m"} {
 		body := strings.Replace(integrationJSON("d"), `"region"`, `"session_duration": "`+given+`", "region"`, 1)
-		got := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations", body).want(201)).Roles[0].SessionDuration
+		got := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations",
+			body).want(201)).Roles[0].SessionDuration
 		if got != want {
 			t.Errorf("%q is answered as %q, want %q", given, got, want)
 		}

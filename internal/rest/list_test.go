@@ -53,10 +53,14 @@ func TestLists(t *testing.T) {
 			func(i api.Integration) string { return i.Name }); !slices.Equal(got, want) {
 			t.Errorf("integrations, %d at a time: %v", limit, got)
 		}
-		if got := pages(w, "/api/v1/agents?", limit, func(a api.Agent) string { return a.Name }); !slices.Equal(got, want) {
+		if got := pages(w, "/api/v1/agents?", limit, func(a api.Agent) string {
+			return a.Name
+		}); !slices.Equal(got, want) {
 			t.Errorf("agents, %d at a time: %v", limit, got)
 		}
-		if got := pages(w, "/api/v1/agents/n-3/tokens?", limit, func(t api.Token) string { return t.ID }); len(got) != 6 ||
+		if got := pages(w, "/api/v1/agents/n-3/tokens?", limit, func(t api.Token) string {
+			return t.ID
+		}); len(got) != 6 ||
 			!slices.IsSorted(got) {
 			t.Errorf("tokens, %d at a time: %v", limit, got)
 		}
@@ -64,7 +68,9 @@ func TestLists(t *testing.T) {
 			func(b api.Binding) string { return b.ID }); len(got) != 6 || !slices.IsSorted(got) {
 			t.Errorf("bindings, %d at a time: %v", limit, got)
 		}
-		if got := pages(w, "/api/v1/runners?", limit, func(r api.Runner) string { return r.Name }); !slices.Equal(got, want) {
+		if got := pages(w, "/api/v1/runners?", limit, func(r api.Runner) string {
+			return r.Name
+		}); !slices.Equal(got, want) {
 			t.Errorf("runners, %d at a time: %v", limit, got)
 		}
 		if got := pages(w, "/api/v1/api-keys?", limit, func(k api.APIKey) string { return k.ID }); len(got) != 2 ||
@@ -72,7 +78,9 @@ func TestLists(t *testing.T) {
 			t.Errorf("API keys, %d at a time: %v", limit, got)
 		}
 	}
-	if got := pages(w, "/api/v1/agents?search=N-4&", 100, func(a api.Agent) string { return a.Name }); !slices.Equal(got,
+	if got := pages(w, "/api/v1/agents?search=N-4&", 100, func(a api.Agent) string {
+		return a.Name
+	}); !slices.Equal(got,
 		[]string{"n-4"}) {
 		t.Errorf("agents like N-4: %v", got)
 	}
@@ -105,7 +113,8 @@ func TestSessions(t *testing.T) {
 	session := func(id, agent string, age time.Duration, state rolebroker.SessionState) string {
 		s := rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, Agent: agents[agent],
 			AgentName:   agent,
-			Integration: integration, IntegrationName: "production", Role: role, RoleName: id, ARN: arn, Region: "us-east-1",
+			Integration: integration, IntegrationName: "production", Role: role, RoleName: id, ARN: arn,
+			Region:      "us-east-1",
 			SessionName: agent, RequestedAt: w.now.Add(-age), ExpiresAt: w.now.Add(time.Hour - age)}
 		if err := w.store.RecordSession(context.Background(), &s); err != nil {
 			t.Fatal(err)

@@ -32,7 +32,8 @@ func newConfig() huma.Config {
 			Tags: []*huma.Tag{
 				{Name: "Integrations", Description: "Named groups of AWS roles, granted to agents as one."},
 				{Name: "Agents",
-					Description: "AI agents, their connections to integrations, their tokens and their service accounts."},
+					Description: "AI agents, their connections to integrations, their tokens and their service " +
+						"accounts."},
 				{Name: "Runners", Description: "The parts of rolebroker that run in clusters and assume roles there."},
 				{Name: "Sessions", Description: "The record of who borrowed what, until when."},
 				{Name: "Platform", Description: "The deployment itself, and the keys to this API."},
@@ -41,9 +42,10 @@ func newConfig() huma.Config {
 				Schemas:   huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				Responses: problems(),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"apiKey": {
-					Type:        "http",
-					Scheme:      "bearer",
-					Description: "An API key, admin or read-only. Agent tokens and the credentials of runners do not work here.",
+					Type:   "http",
+					Scheme: "bearer",
+					Description: "An API key, admin or read-only. Agent tokens and the credentials of runners do " +
+						"not work here.",
 				}},
 			},
 		},

@@ -21,19 +21,23 @@ var words = map[string]struct{ summary, description string }{
 	"update-integration": {"Replace an integration",
 		"A field that the request leaves out becomes empty or gets its default. A role keeps its ID, and so its " +
 			"history, if the request has its ID, or else its name. Roles that are disabled or removed can no longer be " +
-			"borrowed; credentials that were lent before work until they expire. The parameter validate says how the roles " +
+			"borrowed; credentials that were lent before work until they expire. The parameter validate says how " +
+			"the roles " +
 			"are validated; the answer has the outcomes."},
 	"delete-integration": {"Delete an integration",
 		"Also deletes its roles and its connections. An agent that had it as its default has none then. Credentials " +
 			"that were lent before work until they expire."},
 	"validate-integration": {"Validate an integration",
 		"Tries to assume every role, with and without its external ID, and keeps the outcomes. The credentials permit " +
-			"nothing, and are discarded. With Accept: application/x-ndjson the answer has a line for each role as soon as " +
-			"its outcome is known, and a last line with all of them. Otherwise roles that were not tried within 45 seconds " +
+			"nothing, and are discarded. With Accept: application/x-ndjson the answer has a line for each role as " +
+			"soon as " +
+			"its outcome is known, and a last line with all of them. Otherwise roles that were not tried within 45 " +
+			"seconds " +
 			"are unknown. If the client disconnects, the validation ends, and the outcomes so far are kept."},
 	"validate-draft": {"Validate a draft",
 		"Validates an integration that is not saved or, if it has an ID, the next version of an integration. A role " +
-			"with a wrong field fails. No outcome is kept. If the draft has no external ID, one is reserved; the answer " +
+			"with a wrong field fails. No outcome is kept. If the draft has no external ID, one is reserved; the " +
+			"answer " +
 			"has it."},
 	"get-setup": {"Show the setup",
 		"The steps to take in AWS so that the roles can be assumed, as text to paste."},
@@ -41,11 +45,13 @@ var words = map[string]struct{ summary, description string }{
 		"The same for a role that has a trust policy: with the statement merged into it, and the difference."},
 	"draft-setup": {"Show the setup of a draft",
 		"The same for an integration that does not exist yet, with a reserved external ID. If an integration has that " +
-			"external ID, or had it before a change, the answer is the setup of that integration, with the roles of the " +
+			"external ID, or had it before a change, the answer is the setup of that integration, with the roles of " +
+			"the " +
 			"draft."},
 	"rotate-external-id": {"Change the external ID",
 		"In steps. start makes a new external ID, and the roles can be changed one by one to accept it. finish sends " +
-			"the new one from then on; it is refused while an enabled role does not accept it. cancel keeps the old one."},
+			"the new one from then on; it is refused while an enabled role does not accept it. cancel keeps the old " +
+			"one."},
 	"reserve-external-id": {"Reserve an external ID",
 		"A role's trust policy can then require it before the integration is created with it. One integration can be " +
 			"created with it. Paths have its ID instead of the external ID."},

@@ -53,7 +53,8 @@ func TestRunnerLife(t *testing.T) {
 		t.Errorf("the runner (-want +got):\n%s", diff)
 	}
 	path := "/api/v1/runners/" + runner.ID
-	if a.Header.Get("Location") != path || a.Header.Get("ETag") != runner.ETag() || !strings.HasPrefix(runner.ID, "run_") {
+	if a.Header.Get("Location") != path || a.Header.Get("ETag") != runner.ETag() ||
+		!strings.HasPrefix(runner.ID, "run_") {
 		t.Errorf("the new runner comes with %v", a.Header)
 	}
 	if got := w.as(w.reader, "GET", "/api/v1/runners/eks", "").want(200).Header.Get("ETag"); got != runner.ETag() {
@@ -65,7 +66,8 @@ func TestRunnerLife(t *testing.T) {
 	// It is what it says it is, for as long as it is heard of.
 	id := rolebroker.RunnerID(runner.ID)
 	ctx := context.Background()
-	join := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: id, Join: true, ExpiresAt: w.now.Add(time.Hour)}
+	join := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: id, Join: true,
+		ExpiresAt: w.now.Add(time.Hour)}
 	credential := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: id, ExpiresAt: w.now.Add(time.Hour)}
 	wantNil(t, w.store.CreateRunnerKey(ctx, &join))
 	wantNil(t, w.store.Join(ctx, join.ID, &credential, w.now))
@@ -88,8 +90,10 @@ func TestRunnerLife(t *testing.T) {
 	is(api.RunnerAway)
 
 	w.as(w.admin, "PUT", path, `{"name": "gke"}`, "If-Match", `"`+runner.ID+`.2"`).refused(412, "stale", "")
-	w.as(w.admin, "PUT", "/api/v1/runners/eks", `{"name": "gke"}`, "If-Match", `"run_other.1"`).refused(412, "stale", "")
-	updated := read[api.Runner](w.as(w.admin, "PUT", "/api/v1/runners/eks", `{"name": "gke"}`, "If-Match", runner.ETag()).want(200))
+	w.as(w.admin, "PUT", "/api/v1/runners/eks", `{"name": "gke"}`, "If-Match",
+		`"run_other.1"`).refused(412, "stale", "")
+	updated := read[api.Runner](w.as(w.admin, "PUT", "/api/v1/runners/eks", `{"name": "gke"}`, "If-Match",
+		runner.ETag()).want(200))
 	if updated.Name != "gke" || updated.Description != "" || updated.Issuer != "" || updated.Version != 2 ||
 		updated.Program != "1.2.3" {
 		t.Errorf("it became %+v", updated)
@@ -144,17 +148,21 @@ func TestIntegrationsNameRunners(t *testing.T) {
 	eks, gke := w.createRunner("eks"), w.createRunner("gke")
 	const path, skip = "/api/v1/integrations", "?validate=skip"
 	runner := func(a *answer) string { return read[api.Integration](a).Runner }
-	if got := runner(w.as(w.admin, "POST", path+skip, clusteredJSON("one", `"runner": "eks", `)).want(201)); got != "eks" {
+	if got := runner(w.as(w.admin, "POST", path+skip,
+		clusteredJSON("one", `"runner": "eks", `)).want(201)); got != "eks" {
 		t.Errorf("its runner is %q", got)
 	}
 	if got := runner(w.as(w.admin, "POST", path+skip, clusteredJSON("two", `"runner": "`+gke.ID+`", `)).
 		want(201)); got != "gke" {
 		t.Errorf("its runner is %q", got)
 	}
-	if a := w.as(w.admin, "POST", path+skip, clusteredJSON("three", "")).want(201); strings.Contains(a.Body, `"runner"`) {
+	if a := w.as(w.admin, "POST", path+skip, clusteredJSON("three",
+		"")).want(201); strings.Contains(a.Body, `"runner"`) {
 		t.Errorf("its runner is in %s", a.Body)
 	}
-	inPlatform := func(name string) string { return strings.Replace(integrationJSON(name), "{", `{"runner": "eks", `, 1) }
+	inPlatform := func(name string) string {
+		return strings.Replace(integrationJSON(name), "{", `{"runner": "eks", `, 1)
+	}
 	for _, c := range []struct{ method, path, body, says string }{
 		{"POST", path, clusteredJSON("x", `"runner": "nope", `), `there is no runner "nope"`},
 		{"POST", path, clusteredJSON("x", `"runner": "`+eks.ID+`x", `), "there is no runner"},
@@ -204,7 +212,8 @@ func TestBindings(t *testing.T) {
 	w.as(w.admin, "POST", "/api/v1/agents/nobody/bindings", bindingJSON("x")).refused(404, "not_found", "nobody")
 	a = w.as(w.admin, "POST", path, `{"issuer": "http://x", "namespace": "A", "service_account": ""}`).
 		refused(400, "invalid", "")
-	a.at("issuer", "/issuer", "https://").at("namespace", "/namespace", "").at("service_account", "/service_account", "")
+	a.at("issuer", "/issuer", "https://").at("namespace", "/namespace", "").at("service_account",
+		"/service_account", "")
 
 	// It is no token, and no token is one.
 	token := read[api.NewToken](w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", "{}").want(201))

@@ -37,17 +37,20 @@ func TestTheSetupIsAnsweredInEveryForm(t *testing.T) {
 		len(s.Modes[1].Disadvantages) == 0 {
 		t.Errorf("the modes are %+v", s.Modes)
 	}
-	if len(s.Roles) != 2 || s.Roles[0].Name != "closed" || s.Roles[1].ARN != "arn:aws:iam::"+customerAccount+":role/Good" {
+	if len(s.Roles) != 2 || s.Roles[0].Name != "closed" || s.Roles[1].ARN != "arn:aws:iam::"+
+		customerAccount+":role/Good" {
 		t.Errorf("the roles are %+v", s.Roles)
 	}
 	for name, form := range map[string]string{"text": s.Text, "AWS CLI": s.AWSCLI, "CloudFormation": s.CloudFormation,
 		"Terraform":    s.Terraform,
-		"trust policy": s.TrustPolicy, "a role's trust policy": s.Roles[0].TrustPolicy, "a role's statement": s.Roles[0].Statement} {
+		"trust policy": s.TrustPolicy, "a role's trust policy": s.Roles[0].TrustPolicy,
+		"a role's statement": s.Roles[0].Statement} {
 		if !strings.Contains(form, w.externalID) || !strings.Contains(form, platformAccount) {
 			t.Errorf("the %s has no external ID or account in it: %s", name, form)
 		}
 	}
-	if s.Roles[0].MergedTrustPolicy != "" || s.Roles[0].Diff != "" || strings.Contains(all.Body, "merged_trust_policy") ||
+	if s.Roles[0].MergedTrustPolicy != "" || s.Roles[0].Diff != "" ||
+		strings.Contains(all.Body, "merged_trust_policy") ||
 		strings.Contains(all.Body, `\u003c`) {
 		t.Errorf("the setup has what nobody asked for: %s", all.Body)
 	}
@@ -69,7 +72,8 @@ func TestTheSetupDependsOnItsParameters(t *testing.T) {
 		return read[api.Setup](w.as(w.reader, "GET", "/api/v1/integrations/production/setup"+query, "").want(200))
 	}
 	for _, role := range []string{"good", in.Roles[1].ID} {
-		if s := get("?role=" + role); len(s.Roles) != 1 || s.Roles[0].Name != "good" || strings.Contains(s.AWSCLI, "Closed") {
+		if s := get("?role=" + role); len(s.Roles) != 1 || s.Roles[0].Name != "good" ||
+			strings.Contains(s.AWSCLI, "Closed") {
 			t.Errorf("of the role %s alone it is %+v", role, s.Roles)
 		}
 	}
@@ -163,14 +167,17 @@ func TestBadSetups(t *testing.T) {
 		{`{"service_account": 1}`, "service_account", "/service_account", "is a number"},
 		{`{"format": "x"}`, "format", "/format", "unknown field"},
 		{`{"current_trust_policy": "{}"}`, "role", "/role", "is required"},
-		{`{"role": "good", "current_trust_policy": "{"}`, "current_trust_policy", "/current_trust_policy", "is not JSON"},
+		{`{"role": "good", "current_trust_policy": "{"}`, "current_trust_policy", "/current_trust_policy",
+			"is not JSON"},
 		{`{"role": "good", "current_trust_policy": "[]"}`, "current_trust_policy", "/current_trust_policy", ""},
 		{`{"role": "good", "current_trust_policy": {}}`, "current_trust_policy", "/current_trust_policy",
 			"is an object; expected a string"},
-		{`{"role": "good", "current_trust_policy": ` + text(`{"Statement":`+strings.Repeat("[", 100_000)+strings.Repeat("]",
-			100_000)+`}`) + `}`, "current_trust_policy", "/current_trust_policy", ""},
-		{`{"role": "good", "current_trust_policy": ` + text(strings.Repeat(" ", 1<<20)+`{"Statement":[]}`+strings.Repeat("x",
-			1<<20)) + `}`, "current_trust_policy", "/current_trust_policy", ""},
+		{`{"role": "good", "current_trust_policy": ` +
+			text(`{"Statement":`+strings.Repeat("[", 100_000)+strings.Repeat("]",
+				100_000)+`}`) + `}`, "current_trust_policy", "/current_trust_policy", ""},
+		{`{"role": "good", "current_trust_policy": ` +
+			text(strings.Repeat(" ", 1<<20)+`{"Statement":[]}`+strings.Repeat("x",
+				1<<20)) + `}`, "current_trust_policy", "/current_trust_policy", ""},
 	} {
 		a := w.as(w.admin, "POST", path, c.body)
 		a.refused(400, "invalid", "").at(c.field, c.pointer, c.says)
@@ -226,7 +233,8 @@ func TestTheSetupIsMergedIntoTheCurrentPolicy(t *testing.T) {
 		`{"role": "closed", "principal": "account", "current_trust_policy": `+text(exactly)+`}`).want(200))
 	if !sameJSON(t, widened.Roles[0].MergedTrustPolicy, merged.MergedTrustPolicy) || len(widened.Notes) != 1 ||
 		!strings.Contains(widened.Notes[0], "the whole account") {
-		t.Errorf("where the account is asked for it is %s, and says %q", widened.Roles[0].MergedTrustPolicy, widened.Notes)
+		t.Errorf("where the account is asked for it is %s, and says %q",
+			widened.Roles[0].MergedTrustPolicy, widened.Notes)
 	}
 
 	// Without a policy that is there it is what GET answers.
@@ -267,11 +275,13 @@ func TestTheSetupOfADraft(t *testing.T) {
 		!strings.Contains(s.Principal, ":user/") {
 		t.Errorf("of one role, exactly, it is %+v", s)
 	}
-	merged := read[api.Setup](draft(good, `{"role": "closed", "current_trust_policy": `+text(trusting("999999999999"))+`}`).
+	merged := read[api.Setup](draft(good, `{"role": "closed", "current_trust_policy": `+
+		text(trusting("999999999999"))+`}`).
 		want(200)).Roles[0]
 	w.aws.Account(customerAccount).SetTrustPolicy("Closed", merged.MergedTrustPolicy)
 	// What is not known yet is left out.
-	early := read[api.Setup](draft(`{"external_id": "`+w.externalID+`", "roles": [{"arn": "arn:aws:iam::`+customerAccount+`:role/Good", "region": "us-east-1"}]}`, `{}`).want(200))
+	early := read[api.Setup](draft(`{"external_id": "`+w.externalID+`", "roles": [{"arn": "arn:aws:iam::`+
+		customerAccount+`:role/Good", "region": "us-east-1"}]}`, `{}`).want(200))
 	if early.Integration != "" || early.TrustPolicy == "" || len(early.Roles) != 1 {
 		t.Errorf("of what has no name yet it is %+v", early)
 	}
@@ -279,9 +289,11 @@ func TestTheSetupOfADraft(t *testing.T) {
 	for _, c := range []struct{ integration, setup, field, pointer, says string }{
 		{strings.Replace(good, w.externalID, "of-my-own-choosing", 1), `{}`, "integration.external_id",
 			"/integration/external_id", "reserved"},
-		{strings.Replace(good, w.externalID, "", 1), `{}`, "integration.external_id", "/integration/external_id", "reserved"},
+		{strings.Replace(good, w.externalID, "", 1), `{}`, "integration.external_id",
+			"/integration/external_id", "reserved"},
 		{`{}`, `{}`, "integration.external_id", "/integration/external_id", "reserved"},
-		{strings.Replace(good, ":role/Good", ":user/ann", 1), `{}`, "integration.roles[1].arn", "/integration/roles/1/arn",
+		{strings.Replace(good, ":role/Good", ":user/ann", 1), `{}`, "integration.roles[1].arn",
+			"/integration/roles/1/arn",
 			"of a user"},
 		{strings.Replace(good, `"region"`, `"session_duration": "soon", "region"`, 1), `{}`,
 			"integration.roles[0].session_duration", "/integration/roles/0/session_duration", "not a duration"},

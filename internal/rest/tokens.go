@@ -14,7 +14,8 @@ import (
 // tokens are the methods of the broker for agents' tokens.
 type tokens interface {
 	Tokens(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
-	AgentToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) (*rolebroker.Token, error)
+	AgentToken(ctx context.Context, who rolebroker.Caller, agent string,
+		id rolebroker.TokenID) (*rolebroker.Token, error)
 	CreateToken(ctx context.Context, who rolebroker.Caller, agent string, spec broker.TokenSpec) (
 		*rolebroker.Token, rolebroker.Secret, error)
 	RevokeToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error

@@ -80,7 +80,8 @@ func (s *server) validateDraft(ctx context.Context, who rolebroker.Caller, in *v
 	draft, wrong := convert.FromRequest(in.Body.value)
 	draft.ID = rolebroker.IntegrationID(in.Body.value.ID)
 	if mode := wrongMode(draft); len(mode) > 0 {
-		return nil, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the integration is not valid", Fields: mode}
+		return nil, &rolebroker.Error{Code: rolebroker.CodeInvalid,
+			Message: "the integration is not valid", Fields: mode}
 	}
 	bad := wrongRoles(wrong)
 	return s.validate(ctx, in.HowToValidate, func(how broker.Validating) (api.Validations, error) {
@@ -127,7 +128,8 @@ func withProblem(r rolebroker.RoleValidation, bad map[string]rolebroker.Field) r
 		return r
 	}
 	r.Validation = rolebroker.Validation{Status: rolebroker.StatusFailed, Code: rolebroker.ValidARNInvalid,
-		Message: "the ARN " + f.Message, Hint: rolebroker.Hintf("correct it, and validate again"), CheckedAt: r.CheckedAt}
+		Message: "the ARN " + f.Message, Hint: rolebroker.Hintf("correct it, and validate again"),
+		CheckedAt: r.CheckedAt}
 	if strings.HasSuffix(f.Path, ".session_duration") {
 		r.Code, r.Message = rolebroker.ValidDurationInvalid, "the session duration "+f.Message
 	}
@@ -174,7 +176,8 @@ func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker
 		case err != nil:
 			s.logCause(ctx, "validate", err)
 			e := rolebroker.AsError(err)
-			send(api.ValidationLine{Error: &api.BrokenOff{Code: string(e.Code), Detail: e.Message, Hint: e.Hint.String()}})
+			send(api.ValidationLine{Error: &api.BrokenOff{Code: string(e.Code), Detail: e.Message,
+				Hint: e.Hint.String()}})
 		default:
 			send(api.ValidationLine{Result: &result})
 		}

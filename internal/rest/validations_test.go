@@ -65,7 +65,8 @@ func TestAValidationIsAnsweredInTheOrderOfTheRoles(t *testing.T) {
 		comesTo(false, "closed failed denied", "good assumable assumable", "open warning external_id_not_required",
 			"gone failed denied", "better assumable assumable")
 	for _, r := range got.Roles {
-		if r.Message == "" || (r.Hint == "") != (r.Status == "assumable") || r.RequestID == "" || !r.CheckedAt.Equal(w.now) {
+		if r.Message == "" || (r.Hint == "") != (r.Status == "assumable") || r.RequestID == "" ||
+			!r.CheckedAt.Equal(w.now) {
 			t.Errorf("the outcome says too little: %+v", r)
 		}
 	}
@@ -122,15 +123,18 @@ func TestWhoMayValidate(t *testing.T) {
 			refused(403, "denied", "read-only")
 		w.as(w.reader, "POST", "/api/v1/validate", w.draft("new", "Good"), "Accept", accept).
 			refused(403, "denied", "read-only")
-		w.as("", "POST", "/api/v1/integrations/production/validate", "", "Accept", accept).refused(401, "unauthenticated", "")
+		w.as("", "POST", "/api/v1/integrations/production/validate", "", "Accept", accept).refused(401,
+			"unauthenticated", "")
 		w.as(w.admin, "POST", "/api/v1/integrations/staging/validate", "", "Accept", accept).
 			refused(404, "not_found", `no integration \"staging\"`)
 		w.as(w.admin, "POST", "/api/v1/integrations/a%00b/validate", "", "Accept", accept).refused(404, "not_found", "")
-		w.as(w.admin, "POST", "/api/v1/integrations/production/validate?require_external_id=perhaps", "", "Accept", accept).
+		w.as(w.admin, "POST", "/api/v1/integrations/production/validate?require_external_id=perhaps", "",
+			"Accept", accept).
 			refused(400, "invalid", "").at("require_external_id", "", "boolean")
 		w.as(w.admin, "POST", "/api/v1/integrations/production/validate?force=true", "", "Accept", accept).
 			refused(400, "invalid", "").at("force", "", "unknown")
-		w.as(w.admin, "GET", "/api/v1/integrations/production/validate", "", "Accept", accept).refused(405, "invalid", "POST")
+		w.as(w.admin, "GET", "/api/v1/integrations/production/validate", "", "Accept", accept).refused(405,
+			"invalid", "POST")
 	}
 	w.assumes(0)
 }
@@ -203,7 +207,8 @@ func TestAValidationCanBeAnsweredLineByLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"index":0,"role":` + string(encoded) + "}\n" + `{"index":0,"result":{"ok":true,"roles":[` + string(encoded) + `]}}` + "\n"; a.Body != want {
+	if want := `{"index":0,"role":` + string(encoded) + "}\n" + `{"index":0,"result":{"ok":true,"roles":[` +
+		string(encoded) + `]}}` + "\n"; a.Body != want {
 		t.Errorf("the lines are\n%s, want\n%s", a.Body, want)
 	}
 }
@@ -293,7 +298,8 @@ func (b breaking) ValidateIntegration(_ context.Context, _ rolebroker.Caller, _ 
 	[]rolebroker.RoleValidation, error) {
 	for i := range b.outcomes {
 		if how.Tell != nil {
-			how.Tell(rolebroker.RoleValidation{Index: i, Validation: rolebroker.Validation{Status: rolebroker.StatusAssumable}})
+			how.Tell(rolebroker.RoleValidation{Index: i,
+				Validation: rolebroker.Validation{Status: rolebroker.StatusAssumable}})
 		}
 	}
 	return nil, b.err
@@ -340,24 +346,27 @@ func TestDraftsAreValidatedRoleByRole(t *testing.T) {
 	}
 	const us = `"region": "us-east-1"`
 	good, closed := "arn:aws:iam::"+customerAccount+":role/Good", "arn:aws:iam::"+customerAccount+":role/Closed"
-	body := `{"name": "new", "external_id": "` + w.externalID + `", "default_role": "good", "roles": [` + strings.Join([]string{
-		role("good", good, us),
-		role("closed", closed, us),
-		role("user", "arn:aws:iam::"+customerAccount+":user/ann", us),
-		role("none", "", us),
-		role("china", good, `"region": "cn-north-1"`),
-		role("moon", good, `"region": "moon"`),
-		role("brief", good, us+`, "session_duration": "1m"`),
-		role("soon", good, us+`, "session_duration": "soon"`),
-		role("both", "nonsense", us+`, "session_duration": "soon"`),
-		role("off", good, us+`, "enabled": false`),
-		role("", good, us),
-		role("linked", "arn:aws:iam::"+customerAccount+":role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX", us),
-		role("long", good, us+`, "session_duration": "2h"`),
-	}, ", ") + `]}`
+	body := `{"name": "new", "external_id": "` + w.externalID + `", "default_role": "good", "roles": [` +
+		strings.Join([]string{
+			role("good", good, us),
+			role("closed", closed, us),
+			role("user", "arn:aws:iam::"+customerAccount+":user/ann", us),
+			role("none", "", us),
+			role("china", good, `"region": "cn-north-1"`),
+			role("moon", good, `"region": "moon"`),
+			role("brief", good, us+`, "session_duration": "1m"`),
+			role("soon", good, us+`, "session_duration": "soon"`),
+			role("both", "nonsense", us+`, "session_duration": "soon"`),
+			role("off", good, us+`, "enabled": false`),
+			role("", good, us),
+			role("linked", "arn:aws:iam::"+customerAccount+
+				":role/aws-service-role/x.amazonaws.com/AWSServiceRoleForX", us),
+			role("long", good, us+`, "session_duration": "2h"`),
+		}, ", ") + `]}`
 	want := []string{"good assumable assumable", "closed failed denied", "user failed arn_invalid",
 		"none failed arn_invalid", "china failed partition_mismatch",
-		"moon failed region_invalid", "brief failed duration_invalid", "soon failed duration_invalid", "both failed arn_invalid", "off assumable assumable", " assumable assumable",
+		"moon failed region_invalid", "brief failed duration_invalid", "soon failed duration_invalid",
+		"both failed arn_invalid", "off assumable assumable", " assumable assumable",
 		"linked failed service_linked_role", "long failed duration_over_maximum"}
 	got := w.as(w.admin, "POST", "/api/v1/validate", body).comesTo(false, want...)
 	if got.ExternalID != w.externalID {
@@ -403,7 +412,8 @@ func TestDraftsHaveAReservedExternalID(t *testing.T) {
 	}
 
 	// None is given: one is reserved, which creating accepts.
-	got := w.as(w.admin, "POST", "/api/v1/validate", without(w.draft("new", "Good"))).comesTo(false, "good failed denied")
+	got := w.as(w.admin, "POST", "/api/v1/validate", without(w.draft("new", "Good"))).comesTo(false,
+		"good failed denied")
 	reserved := got.ExternalID
 	if !strings.HasPrefix(reserved, "rolebroker-") || reserved == w.externalID {
 		t.Fatalf("the reserved external ID is %q", reserved)
@@ -413,7 +423,8 @@ func TestDraftsHaveAReservedExternalID(t *testing.T) {
 		comesTo(true, "good assumable assumable").ExternalID; again != reserved {
 		t.Errorf("the second time it is %q, want %q", again, reserved)
 	}
-	in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=require", with(reserved)).want(201))
+	in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=require",
+		with(reserved)).want(201))
 	if in.ExternalID != reserved {
 		t.Errorf("what was created has the external ID %s, want %s", in.ExternalID, reserved)
 	}
@@ -592,7 +603,8 @@ func TestSavingValidatesUnlessSkipped(t *testing.T) {
 	says(w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", w.draft("production", "Good", "Closed")).want(201),
 		"good", "closed")
 	w.assumes(0)
-	says(w.as(w.admin, "PUT", path+"?validate=skip", w.draft("production", "Good", "Closed")).want(200), "good", "closed")
+	says(w.as(w.admin, "PUT", path+"?validate=skip", w.draft("production", "Good", "Closed")).want(200),
+		"good", "closed")
 	w.assumes(0)
 	says(w.as(w.admin, "PUT", path+"?validate=warn", w.draft("production", "Good", "Closed")).want(200),
 		"good assumable assumable", "closed failed denied")
@@ -613,7 +625,8 @@ func TestSavingValidatesUnlessSkipped(t *testing.T) {
 	says(w.as(w.admin, "PUT", path, w.draft("production", "Good")).want(200), "good failed denied")
 
 	for _, unknown := range []string{"perhaps", "Require", "true", "warn,skip", strings.Repeat("x", 1000)} {
-		w.as(w.admin, "POST", "/api/v1/integrations?validate="+unknown, w.draft("new", "Good")).refused(400, "invalid", "").
+		w.as(w.admin, "POST", "/api/v1/integrations?validate="+unknown, w.draft("new", "Good")).refused(400,
+			"invalid", "").
 			at("validate", "", "require, warn, skip")
 		w.as(w.admin, "PUT", path+"?validate="+unknown, w.draft("renamed", "Good")).refused(400, "invalid", "").
 			at("validate", "", "require, warn, skip")
@@ -622,7 +635,8 @@ func TestSavingValidatesUnlessSkipped(t *testing.T) {
 
 	// What a validation said can be written back with the rest, and changes nothing.
 	shown := w.as(w.reader, "GET", path, "").want(200)
-	says(w.as(w.admin, "PUT", path+"?validate=skip", strings.Replace(shown.Body, `"failed"`, `"assumable"`, 1)).want(200),
+	says(w.as(w.admin, "PUT", path+"?validate=skip",
+		strings.Replace(shown.Body, `"failed"`, `"assumable"`, 1)).want(200),
 		"good failed denied")
 }
 

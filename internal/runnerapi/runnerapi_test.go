@@ -39,7 +39,8 @@ func newWorld(t *testing.T) *world {
 	cluster, err := w.tb.Admin.CreateIntegration(ctx, api.IntegrationRequest{Name: "cluster", AssumptionMode: "cluster",
 		Runner: "ours", DefaultRole: "inner",
 		Roles: []api.RoleRequest{w.tb.Role("inner", "Inner", "us-east-1"),
-			{Name: "off", ARN: w.tb.Role("", "Off", "").ARN, Region: "us-east-1", Enabled: new(bool)}}}, api.ValidateSkip)
+			{Name: "off", ARN: w.tb.Role("", "Off", "").ARN, Region: "us-east-1",
+				Enabled: new(bool)}}}, api.ValidateSkip)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,8 @@ func (w *world) session(role int) api.RunnerSession {
 	now := time.Now()
 	return api.RunnerSession{ID: string(rolebroker.NewSessionID()), Agent: w.scout.ID, Integration: w.cluster.ID,
 		Role: r.ID, ARN: r.ARN, Region: r.Region,
-		SessionName: "scout", RequestedAt: now, ExpiresAt: now.Add(time.Hour), AgentName: "scout", IntegrationName: "cluster", RoleName: r.Name}
+		SessionName: "scout", RequestedAt: now, ExpiresAt: now.Add(time.Hour), AgentName: "scout",
+		IntegrationName: "cluster", RoleName: r.Name}
 }
 
 func (w *world) refused(what string, err error, code rolebroker.Code) {
@@ -117,9 +119,10 @@ func TestOnlyRunnersAreAnswered(t *testing.T) {
 		io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<16))
 		return answer.StatusCode
 	}
-	strangers := map[string]string{"nobody": "", "an agent": w.tested.Reveal(), "an administrator": w.tb.AdminKey.Reveal(),
-		"a join token": w.token.Reveal(),
-		"a guess":      "rbr_" + strings.Repeat("a", 26) + "_" + strings.Repeat("b", 52)}
+	strangers := map[string]string{"nobody": "", "an agent": w.tested.Reveal(),
+		"an administrator": w.tb.AdminKey.Reveal(),
+		"a join token":     w.token.Reveal(),
+		"a guess":          "rbr_" + strings.Repeat("a", 26) + "_" + strings.Repeat("b", 52)}
 	for _, at := range []string{"POST credential", "GET events", "POST report", "POST identify", "GET tokens/tok_a",
 		"GET agents/agt_a/grants", "POST sessions",
 		"PUT sessions/ses_a", "POST use", "POST loans", "GET integrations", "POST integrations/int_a/validations"} {
@@ -176,7 +179,9 @@ func TestTheServerAuthorisesSessionsOfRunners(t *testing.T) {
 			rolebroker.CodeConflict},
 		"a time that is late": {func(s *api.RunnerSession) { s.Late, s.RequestedAt = true, time.Now().Add(time.Hour) },
 			rolebroker.CodeInvalid},
-		"a late one for years": {func(s *api.RunnerSession) { s.Late, s.ExpiresAt = true, time.Now().Add(9999*time.Hour) },
+		"a late one for years": {func(s *api.RunnerSession) {
+			s.Late, s.ExpiresAt = true, time.Now().Add(9999*time.Hour)
+		},
 			rolebroker.CodeInvalid},
 		"a late one by a name": {func(s *api.RunnerSession) { s.Late, s.AgentName = true, "not a name\n" },
 			rolebroker.CodeInvalid},
@@ -273,7 +278,8 @@ func TestARunnerSeesWhatItNeeds(t *testing.T) {
 	}
 	v := api.RunnerValidations{Version: w.cluster.Version,
 		Validations: []api.IdentifiedOutcome{{Role: w.cluster.Roles[0].ID,
-			Validation: api.Validation{Status: "assumable", Code: "assumable", Message: "fine", CheckedAt: time.Now()}}}}
+			Validation: api.Validation{Status: "assumable", Code: "assumable", Message: "fine",
+				CheckedAt: time.Now()}}}}
 	w.refused("another's validations", w.theirs.RecordValidations(ctx, w.cluster.ID, v), rolebroker.CodeDenied)
 	if err := w.ours.RecordValidations(ctx, w.cluster.ID, v); err != nil {
 		t.Error(err)
@@ -370,7 +376,9 @@ func TestReportsOfRunnersAreChecked(t *testing.T) {
 			rolebroker.CodeDenied},
 		"late, another task": {func(s *api.RunnerSession) { s.Late, s.Task, s.SessionName = true, "x", "scout@x" },
 			rolebroker.CodeDenied},
-		"late, another region": {func(s *api.RunnerSession) { s.Late, s.Region = true, "\x1b[2J" }, rolebroker.CodeInvalid},
+		"late, another region": {func(s *api.RunnerSession) {
+			s.Late, s.Region = true, "\x1b[2J"
+		}, rolebroker.CodeInvalid},
 		"late, years ago": {func(s *api.RunnerSession) {
 			s.Late, s.RequestedAt, s.ExpiresAt = true, time.Unix(0, 0), time.Unix(60, 0)
 		}, rolebroker.CodeDenied},
@@ -390,7 +398,8 @@ func TestReportsOfRunnersAreChecked(t *testing.T) {
 	}
 
 	outcome := api.SessionOutcome{State: "active", ExpiresAt: time.Now().Add(time.Hour),
-		AccessKeyID: "ASIAIOSFODNN7EXAMPLE", RequestID: "a\x1b[2J", Failure: "no\u202e\n" + strings.Repeat("x", 100_000)}
+		AccessKeyID: "ASIAIOSFODNN7EXAMPLE", RequestID: "a\x1b[2J", Failure: "no\u202e\n" +
+			strings.Repeat("x", 100_000)}
 	for what, change := range map[string]func(*api.SessionOutcome){
 		"for years":          func(o *api.SessionOutcome) { o.ExpiresAt = time.Now().AddDate(100, 0, 0) },
 		"before it began":    func(o *api.SessionOutcome) { o.ExpiresAt = time.Unix(0, 0) },
@@ -414,7 +423,8 @@ func TestReportsOfRunnersAreChecked(t *testing.T) {
 	for range 3 {
 		for _, c := range []*client.Client{w.ours, w.theirs} {
 			if err := c.RecordUse(ctx, api.Usage{Fetches: []api.Fetch{{Session: good.ID, Count: 1 << 62,
-				Last: time.Now().AddDate(100, 0, 0)}, {Session: good.ID, Count: -5}, {Session: good.ID, Count: 2, Last: time.Now().AddDate(100, 0, 0)}}}); err != nil {
+				Last: time.Now().AddDate(100, 0, 0)}, {Session: good.ID, Count: -5}, {Session: good.ID, Count: 2,
+				Last: time.Now().AddDate(100, 0, 0)}}}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -433,7 +443,8 @@ func TestReportsOfRunnersAreChecked(t *testing.T) {
 
 	v := api.RunnerValidations{Version: w.cluster.Version,
 		Validations: []api.IdentifiedOutcome{{Role: w.cluster.Roles[0].ID,
-			Validation: api.Validation{Status: "assumable", Code: "a_new_one", Message: "fine\x1b[2J", Hint: "one\ntwo\r\x07",
+			Validation: api.Validation{Status: "assumable", Code: "a_new_one", Message: "fine\x1b[2J",
+				Hint:      "one\ntwo\r\x07",
 				CheckedAt: time.Now().AddDate(100, 0, 0)}}}}
 	if err := w.ours.RecordValidations(ctx, w.cluster.ID, v); err != nil {
 		t.Fatal(err)

@@ -25,7 +25,8 @@ func (s *server) finishSession(r *http.Request, who rolebroker.Caller, in api.Se
 func (s *server) recordUsage(r *http.Request, who rolebroker.Caller, in api.Usage) error {
 	var fetches []rolebroker.Fetch
 	for _, f := range in.Fetches {
-		fetches = append(fetches, rolebroker.Fetch{Session: rolebroker.SessionID(f.Session), Count: f.Count, Last: f.Last})
+		fetches = append(fetches, rolebroker.Fetch{Session: rolebroker.SessionID(f.Session),
+			Count: f.Count, Last: f.Last})
 	}
 	usedAt := map[rolebroker.TokenID]time.Time{}
 	for id, at := range in.Tokens {

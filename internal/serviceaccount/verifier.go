@@ -133,7 +133,8 @@ func (v *Verifier) Issuer() (string, error) {
 		return "", rolebroker.Errorf(rolebroker.CodeUnavailable,
 			"the issuer of this cluster's service-account tokens is not known: %w", err).
 			WithSteps(rolebroker.Step{
-				Text:    "run it in a pod that has a service-account token, or name the issuer with --cluster-issuer; this shows it:",
+				Text: "run it in a pod that has a service-account token, or name the issuer with " +
+					"--cluster-issuer; this shows it:",
 				Command: "kubectl get --raw /.well-known/openid-configuration"})
 	}
 	v.issuer = issuer
@@ -292,7 +293,8 @@ func (c *claims) account() (rolebroker.ServiceAccount, error) {
 		(k.ServiceAccount.Name == "" || k.ServiceAccount.Name == name)
 	if !ok || !found || !agrees || account.Check() != nil {
 		return rolebroker.ServiceAccount{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
-			"the token is of %s, which is not a service account; show the projected token of a pod", rolebroker.Quote(c.Subject))
+			"the token is of %s, which is not a service account; show the projected token of a pod",
+			rolebroker.Quote(c.Subject))
 	}
 	return account, nil
 }

@@ -29,7 +29,8 @@ var readOnly = rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/"
 
 // assumption is one that the simulated role allows.
 func assumption() rolebroker.Assumption {
-	return rolebroker.Assumption{ARN: readOnly, Region: "us-east-1", SessionName: "scout", ExternalID: "rolebroker-x", Duration: time.Hour}
+	return rolebroker.Assumption{ARN: readOnly, Region: "us-east-1", SessionName: "scout", ExternalID: "rolebroker-x",
+		Duration: time.Hour}
 }
 
 func simulate() (*awssim.AWS, awssim.User) {
@@ -39,7 +40,8 @@ func simulate() (*awssim.AWS, awssim.User) {
 }
 
 func trust(account string) string {
-	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}}`
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account +
+		`"},"Action":"sts:AssumeRole"}}`
 }
 
 func newClient(aws *awssim.AWS, key awssim.Credentials) *sts.Client {
@@ -54,11 +56,13 @@ func TestAssumeGivesCredentialsAndSendsWhatItWasGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	call := aws.Assumed()[0]
-	if call.SessionName != "scout" || call.ExternalID != "rolebroker-x" || call.Duration != time.Hour || call.Region != "us-east-1" {
+	if call.SessionName != "scout" || call.ExternalID != "rolebroker-x" || call.Duration != time.Hour ||
+		call.Region != "us-east-1" {
 		t.Errorf("AWS saw %+v", call)
 	}
 	c := assumed.Credentials
-	if c.AccessKeyID != call.AccessKeyID || !c.Expires.Equal(call.Expires) || assumed.RequestID != call.RequestID || c.SessionToken.IsZero() || c.SecretAccessKey.IsZero() {
+	if c.AccessKeyID != call.AccessKeyID || !c.Expires.Equal(call.Expires) || assumed.RequestID != call.RequestID ||
+		c.SessionToken.IsZero() || c.SecretAccessKey.IsZero() {
 		t.Errorf("we were given %+v", assumed)
 	}
 }
@@ -90,7 +94,9 @@ func TestRefusalsAreToldApart(t *testing.T) {
 		"a region that is off": {func(a *attempt) {
 			a.aws.Account(customer).DisableRegion("us-east-1")
 		}, rolebroker.RefusedRegion},
-		"a session longer than the role allows": {func(a *attempt) { a.call.Duration = 2 * time.Hour }, rolebroker.RefusedDuration},
+		"a session longer than the role allows": {func(a *attempt) {
+			a.call.Duration = 2 * time.Hour
+		}, rolebroker.RefusedDuration},
 		"a key that is not known": {func(a *attempt) {
 			a.key.AccessKeyID = "AKIAIOSFODNN7EXAMPLE"
 		}, rolebroker.RefusedIdentity},
@@ -115,10 +121,12 @@ func TestOurOwnExpiredIdentityIsToldApart(t *testing.T) {
 	now := time.Now()
 	aws := awssim.New(awssim.Options{Now: func() time.Time { return now }})
 	aws.Account(customer).CreateRole(awssim.Role{Name: "ReadOnly", TrustPolicy: trust(platform)})
-	aws.Account(platform).CreateRole(awssim.Role{Name: "instance", TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}`,
-		Policies: map[string]string{"all": awssim.AllowAll}})
+	aws.Account(platform).CreateRole(awssim.Role{Name: "instance",
+		TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}`,
+		Policies:    map[string]string{"all": awssim.AllowAll}})
 	aws.SetLifetime(time.Minute)
-	key, err := aws.Account(platform).ServiceSession(awssim.ServiceSession{Service: "ec2.amazonaws.com", Role: "instance", SessionName: "i-0abc"})
+	key, err := aws.Account(platform).ServiceSession(awssim.ServiceSession{Service: "ec2.amazonaws.com",
+		Role: "instance", SessionName: "i-0abc"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +173,8 @@ func TestEachRoleIsAskedForAtItsOwnRegionAndPartition(t *testing.T) {
 		"eusc-de-east-1": "https://sts.eusc-de-east-1.amazonaws.eu",
 	} {
 		var asked hosts
-		client := sts.New(sts.Options{HTTPClient: &http.Client{Transport: &asked}, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "x", "")})
+		client := sts.New(sts.Options{HTTPClient: &http.Client{Transport: &asked},
+			Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "x", "")})
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		a := assumption()
 		a.Region = region
@@ -209,11 +218,14 @@ func TestTheIdentityIsWhateverTheSDKsChainFinds(t *testing.T) {
 			t.Setenv("AWS_SECRET_ACCESS_KEY", key.SecretAccessKey)
 		},
 		"a profile": func(t *testing.T, key awssim.Credentials) {
-			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file(t, "credentials", fmt.Sprintf("[broker]\naws_access_key_id=%s\naws_secret_access_key=%s\n", key.AccessKeyID, key.SecretAccessKey)))
+			t.Setenv("AWS_SHARED_CREDENTIALS_FILE",
+				file(t, "credentials", fmt.Sprintf("[broker]\naws_access_key_id=%s\naws_secret_access_key=%s\n",
+					key.AccessKeyID, key.SecretAccessKey)))
 			t.Setenv("AWS_PROFILE", "broker")
 		},
 		"a credential process": func(t *testing.T, key awssim.Credentials) {
-			answer := file(t, "answer.json", fmt.Sprintf(`{"Version":1,"AccessKeyId":%q,"SecretAccessKey":%q}`, key.AccessKeyID, key.SecretAccessKey))
+			answer := file(t, "answer.json", fmt.Sprintf(`{"Version":1,"AccessKeyId":%q,"SecretAccessKey":%q}`,
+				key.AccessKeyID, key.SecretAccessKey))
 			t.Setenv("AWS_CONFIG_FILE", file(t, "config", "[default]\ncredential_process=cat "+answer+"\n"))
 		},
 		"a container": func(t *testing.T, key awssim.Credentials) {

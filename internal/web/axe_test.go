@@ -78,8 +78,16 @@ var scenes = []scene{
 		p.sees("All 2 selected roles can be assumed.")
 		p.reads("Trust policy")
 	}},
-	{"form-terraform", func(p *person) { p.edits("staging"); p.presses("Terraform"); p.reads("Terraform configuration") }},
-	{"form-remove", func(p *person) { p.edits("production"); p.presses("Remove role metrics"); p.sees("Remove metrics?") }},
+	{"form-terraform", func(p *person) {
+		p.edits("staging")
+		p.presses("Terraform")
+		p.reads("Terraform configuration")
+	}},
+	{"form-remove", func(p *person) {
+		p.edits("production")
+		p.presses("Remove role metrics")
+		p.sees("Remove metrics?")
+	}},
 	{"form-edit", func(p *person) { p.edits("production") }},
 	{"form-cluster", func(p *person) { p.edits("sandbox") }},
 	{"form-cluster-issuer", func(p *person) {
@@ -89,14 +97,19 @@ var scenes = []scene{
 		p.typesRole(0, "readonly", "WarehouseRead", "us-west-2")
 		p.sees("id/B716A7BD2EF7")
 		p.presses("Trust policy")
-		p.eventually("the policy is of the role", "box('body', (e) => e.textContent.includes('sts:AssumeRoleWithWebIdentity'))?.textContent.includes('id/B716A7BD2EF7:sub')")
+		p.eventually("the policy is of the role", "box('body', (e) => "+
+			"e.textContent.includes('sts:AssumeRoleWithWebIdentity'))?.textContent.includes('id/B716A7BD2EF7:sub')")
 	}},
 	{"form-cluster-outcomes", func(p *person) {
 		p.edits("shop")
 		p.role(0).sees("assumable", "checked by runner eks-production")
 		p.role(2).sees("failed", "checked by runner eks-production")
 	}},
-	{"delete-integration", func(p *person) { p.edits("production"); p.presses("Delete"); p.arrives("Delete production?") }},
+	{"delete-integration", func(p *person) {
+		p.edits("production")
+		p.presses("Delete")
+		p.arrives("Delete production?")
+	}},
 	{"agents", func(p *person) { p.opens("/agents") }},
 	{"agent", func(p *person) { p.opens("/agents/scout") }},
 	{"agent-unconnected", func(p *person) { p.opens("/agents/intern") }},
@@ -119,7 +132,8 @@ var scenes = []scene{
 	{"runner", func(p *person) { p.opens("/runners/eks-production"); p.sees("user/runner", "1 failed") }},
 	{"runner-waiting", func(p *person) { p.opens("/runners/eks-staging") }},
 	{"runner-not-believed", func(p *person) {
-		if _, err := p.tb.Admin.UpdateRunner(p.Context(), "eks-production", api.RunnerRequest{Name: "eks-production"}, ""); err != nil {
+		if _, err := p.tb.Admin.UpdateRunner(p.Context(), "eks-production", api.RunnerRequest{Name: "eks-production"},
+			""); err != nil {
 			p.Fatal(err)
 		}
 		p.opens("/runners/eks-production")
@@ -205,7 +219,8 @@ func TestEveryPageIsAccessible(t *testing.T) {
 // opensDetails opens all that can be opened.
 func (p *person) opensDetails() {
 	p.Helper()
-	p.eventually("opening details", "document.querySelectorAll('details').forEach((e) => { e.open = true }), document.readyState === 'complete'")
+	p.eventually("opening details", "document.querySelectorAll('details').forEach((e) => { e.open = true }), "+
+		"document.readyState === 'complete'")
 }
 
 // isAccessible holds the page against the rules. In the dark only those of
@@ -221,7 +236,9 @@ func (p *person) isAccessible(name string) {
 	p.turns("light", 360)
 	p.follows(name+", narrow and light", everything)
 	if width := find[int](p, "the width", "document.scrollingElement.scrollWidth"); width > 360 {
-		p.Errorf("%s: at 360 pixels it is %d wide: %s", name, width, find[[]string](p, "what is wide", "[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > 361 && !e.closest('pre')).map((e) => e.outerHTML.slice(0, 100))"))
+		p.Errorf("%s: at 360 pixels it is %d wide: %s", name, width,
+			find[[]string](p, "what is wide", "[...document.querySelectorAll('main *')].filter((e) => "+
+				"e.getBoundingClientRect().right > 361 && !e.closest('pre')).map((e) => e.outerHTML.slice(0, 100))"))
 	}
 	p.turns("light", 1280)
 }
@@ -229,8 +246,10 @@ func (p *person) isAccessible(name string) {
 // turns gives the browser another colour scheme and width.
 func (p *person) turns(scheme string, width int64) {
 	p.Helper()
-	p.does("turning "+scheme, command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}}), chromedp.EmulateViewport(width, 900))
+	p.does("turning "+scheme, command(emulation.SetEmulatedMedia,
+		emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme},
+			{Name: "prefers-reduced-motion", Value: "reduce"}}}), chromedp.EmulateViewport(width, 900))
 }
 
 // follows fails the test with the rules of some that the page breaks.
@@ -265,7 +284,8 @@ func TestTheRulesAreKnown(t *testing.T) {
 	t.Parallel()
 	p := somebody(t, empty(t))
 	p.opens("/sign-in")
-	find[any](p, "breaking rules", "(document.querySelector('label').remove(), document.querySelector('.help').style.color = '#888', 1)")
+	find[any](p, "breaking rules", "(document.querySelector('label').remove(), "+
+		"document.querySelector('.help').style.color = '#888', 1)")
 	broken := map[string]bool{}
 	for _, v := range p.breaks(everything) {
 		broken[v.ID] = true

@@ -54,8 +54,10 @@ func startChromium() {
 		chromium.err = errors.New("chromium is needed: run make setup")
 		return
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU)
-	for _, flag := range []string{"disable-quic", "disable-component-update", "disable-domain-reliability", "no-proxy-server", "hide-scrollbars",
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.DisableGPU)
+	for _, flag := range []string{"disable-quic", "disable-component-update", "disable-domain-reliability",
+		"no-proxy-server", "hide-scrollbars",
 		"allow-pre-commit-input"} { // else a click on a page that was not painted yet is lost
 		options = append(options, chromedp.Flag(flag, true))
 	}
@@ -113,13 +115,15 @@ func (p *person) another() *person {
 func tab(t testing.TB, tb *testbed.Testbed, parent context.Context, options ...chromedp.ContextOption) *person {
 	t.Helper()
 	ctx, stop := chromedp.NewContext(parent, options...)
-	p := &person{TB: t, tb: tb, ctx: ctx, scope: "body", noted: &noted{files: map[network.RequestID]string{}, received: map[string]float64{}}}
+	p := &person{TB: t, tb: tb, ctx: ctx, scope: "body",
+		noted: &noted{files: map[network.RequestID]string{}, received: map[string]float64{}}}
 	t.Cleanup(func() {
 		p.complains()
 		stop()
 	})
 	p.must("opening a tab", chromedp.Listen(ctx, p.note))
-	p.does("setting the tab up", chromedp.EmulateViewport(1280, 900), command(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}))
+	p.does("setting the tab up", chromedp.EmulateViewport(1280, 900),
+		command(emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}))
 	return p
 }
 
@@ -177,7 +181,8 @@ func (p *person) note(event any) {
 // answered says whether an entry of the log is only that the server answered a
 // form, or an address, with an error page.
 func answered(e *log.Entry) bool {
-	return e.Source == log.EntrySourceNetwork && strings.Contains(e.Text, "the server responded with a status of 4") && !strings.Contains(e.URL, "/static/")
+	return e.Source == log.EntrySourceNetwork && strings.Contains(e.Text, "the server responded with a status of 4") &&
+		!strings.Contains(e.URL, "/static/")
 }
 
 // complains fails the test with what the browser complained of.
@@ -199,7 +204,8 @@ func (p *person) must(what string, err error) {
 	if err == nil {
 		return
 	}
-	where, _ := evaluate[string](p, `location.href + "\n" + document.querySelector("main")?.innerText`) // if it is to be had
+	// if it is to be had
+	where, _ := evaluate[string](p, `location.href + "\n" + document.querySelector("main")?.innerText`)
 	p.Fatalf("%s: %v\nat %s", what, err, where)
 }
 
@@ -415,13 +421,15 @@ func (p *person) cannotPress(name string) {
 // finds says what is in a field.
 func (p *person) finds(label, value string) {
 	p.Helper()
-	p.eventually("finding "+value+" in "+label, "field("+quoted(p.scope)+", "+quoted(label)+")?.value === "+quoted(value))
+	p.eventually("finding "+value+" in "+label, "field("+quoted(p.scope)+", "+quoted(label)+
+		")?.value === "+quoted(value))
 }
 
 // findsTicked says whether a box is ticked.
 func (p *person) findsTicked(label string, ticked bool) {
 	p.Helper()
-	p.eventually(fmt.Sprintf("finding %s ticked: %t", label, ticked), fmt.Sprintf("field(%s, %s)?.checked === %t", quoted(p.scope), quoted(label), ticked))
+	p.eventually(fmt.Sprintf("finding %s ticked: %t", label, ticked),
+		fmt.Sprintf("field(%s, %s)?.checked === %t", quoted(p.scope), quoted(label), ticked))
 }
 
 // findsFault says that a field is marked as wrong, and that what is wrong with
@@ -430,7 +438,8 @@ func (p *person) findsFault(label, says string) {
 	p.Helper()
 	element := "field(" + quoted(p.scope) + ", " + quoted(label) + ")"
 	p.eventually(label+" is wrong: "+says, element+"?.getAttribute('aria-invalid') === 'true' && "+
-		element+".getAttribute('aria-describedby').split(' ').some((id) => { const e = document.getElementById(id); return e && shown(e) && plain(e.innerText).includes("+quoted(says)+") })")
+		element+".getAttribute('aria-describedby').split(' ').some((id) => { const e = document.getElementById(id); "+
+		"return e && shown(e) && plain(e.innerText).includes("+quoted(says)+") })")
 }
 
 // reads gives what is in a box of code that can be seen.

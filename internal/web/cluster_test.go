@@ -32,9 +32,11 @@ type oneAccount struct{}
 
 func (oneAccount) Verify(_ context.Context, token string) (rolebroker.ServiceAccount, time.Time, error) {
 	if token != podToken {
-		return rolebroker.ServiceAccount{}, time.Time{}, rolebroker.Errorf(rolebroker.CodeTokenSignature, "it is not known")
+		return rolebroker.ServiceAccount{}, time.Time{},
+			rolebroker.Errorf(rolebroker.CodeTokenSignature, "it is not known")
 	}
-	return rolebroker.ServiceAccount{Issuer: clusterIssuer, Namespace: "agents", Name: "scout"}, time.Now().Add(time.Hour), nil
+	return rolebroker.ServiceAccount{Issuer: clusterIssuer, Namespace: "agents", Name: "scout"},
+		time.Now().Add(time.Hour), nil
 }
 
 // joins starts a real runner with a join token, in a cluster whose AWS identity
@@ -45,9 +47,11 @@ func joins(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret) *runner.R
 	key := tb.AWS.Account(clusterAccount).CreateUser("runner", awssim.AllowAll).Key
 	folder := t.TempDir()
 	r, err := runner.Start(context.Background(), runner.Options{
-		Server: client.Options{URL: tb.URL}, State: runner.Folder(folder), Spool: folder, JoinToken: token, Verifier: oneAccount{}, Issuer: clusterIssuer,
-		Direct: sts.New(sts.Options{Endpoint: tb.AWSURL, Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")}),
-		Grace:  time.Hour, Listen: "127.0.0.1:0", Program: "1.4.0"})
+		Server: client.Options{URL: tb.URL}, State: runner.Folder(folder), Spool: folder, JoinToken: token,
+		Verifier: oneAccount{}, Issuer: clusterIssuer,
+		Direct: sts.New(sts.Options{Endpoint: tb.AWSURL,
+			Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")}),
+		Grace: time.Hour, Listen: "127.0.0.1:0", Program: "1.4.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,14 +67,17 @@ func joins(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret) *runner.R
 func (p *person) chooses(label, option string) {
 	p.Helper()
 	element := "field(" + quoted(p.scope) + ", " + quoted(label) + ")"
-	p.eventually("choosing "+option, "(() => { const e = "+element+", o = e && [...e.options].find((o) => plain(o.text) === "+quoted(option)+
-		"); if (!o) return false; e.value = o.value; e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true})); return true })()")
+	p.eventually("choosing "+option, "(() => { const e = "+element+
+		", o = e && [...e.options].find((o) => plain(o.text) === "+quoted(option)+
+		"); if (!o) return false; e.value = o.value; e.dispatchEvent(new Event('input', {bubbles: true})); "+
+		"e.dispatchEvent(new Event('change', {bubbles: true})); return true })()")
 }
 
 // findsChosen says what is chosen in a select.
 func (p *person) findsChosen(label, option string) {
 	p.Helper()
-	p.eventually(label+" is "+option, "plain(field("+quoted(p.scope)+", "+quoted(label)+")?.selectedOptions[0]?.text) === "+quoted(option))
+	p.eventually(label+" is "+option, "plain(field("+quoted(p.scope)+", "+quoted(label)+
+		")?.selectedOptions[0]?.text) === "+quoted(option))
 }
 
 // seesInTime waits until a page says something: by itself where scripts run, and
@@ -82,7 +89,8 @@ func (p *person) seesInTime(text string) {
 		if err != nil || so {
 			return err
 		}
-		if scripted, err := evaluate[bool](p, "document.documentElement.classList.contains('scripted')"); err == nil && !scripted {
+		if scripted, err := evaluate[bool](p, "document.documentElement.classList.contains('scripted')"); err == nil &&
+			!scripted {
 			p.does("reloading", chromedp.Reload())
 		}
 		return errors.New("it does not say so")
@@ -120,7 +128,8 @@ func connectByCluster(p *person) {
 	p.arrives("Join token of eks")
 	token := rolebroker.NewSecret(strings.TrimSpace(p.reads("Join token")))
 	p.presses("A process")
-	if command := p.reads("Runner command"); !strings.Contains(command, "rolebroker runner --server "+p.tb.URL+" ") || strings.Contains(command, token.Reveal()) {
+	if command := p.reads("Runner command"); !strings.Contains(command, "rolebroker runner --server "+p.tb.URL+" ") ||
+		strings.Contains(command, token.Reveal()) {
 		p.Errorf("the command is %s", command)
 	}
 	r := joins(p, p.tb, token)
@@ -191,7 +200,8 @@ func connectByCluster(p *person) {
 	p.presses("Bind")
 	p.arrives("scout")
 	p.sees("Bound: every process that runs as the service account is the agent.", "agents/scout")
-	if pod := p.readsTheOneWith("audience: rolebroker"); !strings.Contains(pod, "serviceAccountName: scout") || !strings.Contains(pod, "AWS_CONTAINER_CREDENTIALS_FULL_URI") {
+	if pod := p.readsTheOneWith("audience: rolebroker"); !strings.Contains(pod, "serviceAccountName: scout") ||
+		!strings.Contains(pod, "AWS_CONTAINER_CREDENTIALS_FULL_URI") {
 		p.Errorf("its pod is %s", pod)
 	}
 

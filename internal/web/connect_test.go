@@ -179,7 +179,8 @@ func borrows(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret, role, s
 		t.Fatal(err)
 	}
 	me, err := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: aws.String(tb.AWSURL),
-		Credentials: credentials.NewStaticCredentialsProvider(lent.AccessKeyID, lent.SecretAccessKey.Reveal(), lent.Token.Reveal())}).GetCallerIdentity(ctx, nil)
+		Credentials: credentials.NewStaticCredentialsProvider(lent.AccessKeyID, lent.SecretAccessKey.Reveal(),
+			lent.Token.Reveal())}).GetCallerIdentity(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,8 @@ func TestOutcomesAreShownAsTheyArrive(t *testing.T) {
 	slow.Action, slow.RoleARN, slow.Times = "AssumeRole", arn("Tester"), 1
 	tb.AWS.Inject(slow)
 	p.presses("Validate")
-	p.eventually("one outcome is there before the other", "text('#role-0').includes('checking') && /open|assumable/.test(text('#role-1'))")
+	p.eventually("one outcome is there before the other",
+		"text('#role-0').includes('checking') && /open|assumable/.test(text('#role-1'))")
 	p.sees("1 of 2 validated")
 	p.role(0).sees("open") // its trust policy requires no external ID
 }
@@ -260,7 +262,8 @@ func TestARoleThatFails(t *testing.T) {
 	p.role(1).sees("failed")
 	p.sees("1 of 2 selected roles cannot be assumed yet. You can create it anyway.")
 	p.eventually("the steps are not complete", "document.querySelectorAll('section.step.complete').length === 0")
-	p.eventually("it is red", "getComputedStyle(document.querySelector('#role-1')).backgroundColor !== getComputedStyle(document.querySelector('#role-0')).backgroundColor && "+
+	p.eventually("it is red", "getComputedStyle(document.querySelector('#role-1')).backgroundColor !== "+
+		"getComputedStyle(document.querySelector('#role-0')).backgroundColor && "+
 		"!!document.querySelector('#role-1 .outcome-badge .badge.bad') && !document.querySelector('#role-0 .badge.bad')")
 	p.role(0).seesNot("Show the fix")
 	p.role(1).presses("Show the fix")

@@ -149,7 +149,8 @@ func TestOutcomesStayWithTheirRoles(t *testing.T) {
 	p.presses("Validate")
 	p.role(0).sees("assumable")
 	p.role(1).sees("assumable")
-	p.eventually("the button can be pressed again, and has the focus", "document.activeElement === button('body', 'Validate')")
+	p.eventually("the button can be pressed again, and has the focus",
+		"document.activeElement === button('body', 'Validate')")
 	p.presses("Add Role")
 	p.typesRole(2, "billing", "BillingExport", "us-east-1")
 	p.role(0).sees("assumable")
@@ -168,7 +169,8 @@ func TestOutcomesStayWithTheirRoles(t *testing.T) {
 	p.role(1).seesNot("failed", "AWS does not let the server assume the role")
 	p.role(0).sees("assumable")
 	p.sees("Roles are validated when you save, or now with Validate.")
-	p.eventually("the steps are not complete any more", "document.querySelectorAll('section.step.complete').length === 0")
+	p.eventually("the steps are not complete any more",
+		"document.querySelectorAll('section.step.complete').length === 0")
 }
 
 // TestTheSetupFollowsWhatIsTyped also in a role that was added.
@@ -181,7 +183,8 @@ func TestTheSetupFollowsWhatIsTyped(t *testing.T) {
 	p.eventually("the commands follow", "!!box('body', (e) => e.textContent.includes('First'))")
 	p.presses("Add Role")
 	p.typesRole(2, "added", "Second", "us-east-1")
-	p.eventually("the commands follow", "!!box('body', (e) => e.textContent.includes('Second') && e.textContent.includes('First'))")
+	p.eventually("the commands follow", "!!box('body', (e) => e.textContent.includes('Second') && "+
+		"e.textContent.includes('First'))")
 }
 
 // TestTwoPeopleEdit has the second of them told, and lose nothing.

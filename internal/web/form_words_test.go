@@ -21,9 +21,12 @@ func TestTheFormWordsRulesItself(t *testing.T) {
 		standard   int
 		rows       []roleRow
 	}{
-		{"default_role", "Choose the default role, one of a, b.", -1, []roleRow{row("a", readOnly, true), row("b", deploy, true)}},
-		{"default_role", "Choose the default role, one of the roles, after selecting one.", -1, []roleRow{row("a", readOnly, false)}},
-		{"default_role", `"a" is not selected; the default role has to be: choose one of b.`, 0, []roleRow{row("a", readOnly, false), row("b", deploy, true)}},
+		{"default_role", "Choose the default role, one of a, b.", -1,
+			[]roleRow{row("a", readOnly, true), row("b", deploy, true)}},
+		{"default_role", "Choose the default role, one of the roles, after selecting one.", -1,
+			[]roleRow{row("a", readOnly, false)}},
+		{"default_role", `"a" is not selected; the default role has to be: choose one of b.`, 0,
+			[]roleRow{row("a", readOnly, false), row("b", deploy, true)}},
 		{"roles[2].name", `"b" is the name of role 2 already; names are unique in an integration.`, 0,
 			[]roleRow{row("a", readOnly, true), row("b", deploy, true), row("b", readOnly, true)}},
 	} {
@@ -51,7 +54,8 @@ func TestAFormWithManyWrongRowsIsWordedAtOnce(t *testing.T) {
 	page := formPage{Name: "production", Mode: rolebroker.ModePlatform}
 	var wrong []rolebroker.Field
 	for i := range maxRows {
-		row := roleRow{Name: fmt.Sprint("r", i), ARN: "arn:aws:iam::444455556666:role/ReadOnly", Region: "mars", Enabled: true}
+		row := roleRow{Name: fmt.Sprint("r", i), ARN: "arn:aws:iam::444455556666:role/ReadOnly",
+			Region: "mars", Enabled: true}
 		page.Rows = append(page.Rows, row)
 		wrong = append(wrong, rolebroker.Field{Path: fmt.Sprintf("roles[%d].region", i), Message: "is no region"})
 	}

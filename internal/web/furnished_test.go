@@ -22,12 +22,16 @@ func furnished(t testing.TB) *testbed.Testbed {
 	f.role("Metrics", production, lake)
 	f.role("Restore", production)
 	f.role("Terraform", staging)
-	f.integration("production", production, "Customer-facing workloads", tb.Role("readonly", "ReadOnly", "us-east-1"), tb.Role("deployer", "Deployer", "eu-west-1"),
-		tb.Role("metrics", "Metrics", "us-east-1"), tb.Role("billing", "BillingExport", "us-east-1"), f.off(tb.Role("restore", "Restore", "eu-west-1")))
-	f.integration("staging", staging, "Every branch is tried here", tb.Role("readonly", "ReadOnly", "us-east-1"), tb.Role("terraform", "Terraform", "us-west-2"))
+	f.integration("production", production, "Customer-facing workloads", tb.Role("readonly", "ReadOnly", "us-east-1"),
+		tb.Role("deployer", "Deployer", "eu-west-1"),
+		tb.Role("metrics", "Metrics", "us-east-1"), tb.Role("billing", "BillingExport", "us-east-1"),
+		f.off(tb.Role("restore", "Restore", "eu-west-1")))
+	f.integration("staging", staging, "Every branch is tried here", tb.Role("readonly", "ReadOnly", "us-east-1"),
+		tb.Role("terraform", "Terraform", "us-west-2"))
 	f.integration("data-lake", lake, "Athena and the raw buckets", tb.Role("analyst", "Metrics", "eu-central-1"))
-	f.must(tb.Admin.CreateIntegration(t.Context(), api.IntegrationRequest{Name: "sandbox", AssumptionMode: "cluster", DefaultRole: "builder",
-		Roles: []api.RoleRequest{tb.Role("builder", "Tester", "us-east-1")}}, api.ValidateSkip))
+	f.must(tb.Admin.CreateIntegration(t.Context(),
+		api.IntegrationRequest{Name: "sandbox", AssumptionMode: "cluster", DefaultRole: "builder",
+			Roles: []api.RoleRequest{tb.Role("builder", "Tester", "us-east-1")}}, api.ValidateSkip))
 
 	f.agent("scout", "Looks into incidents before anybody is woken up", "production", "data-lake")
 	f.agent("deployer", "Rolls out what was merged", "staging", "production")
@@ -62,21 +66,30 @@ func (f furnisher) must(_ any, err error) {
 func (f furnisher) cluster() {
 	f.Helper()
 	ctx, admin := f.Context(), f.tb.Admin
-	f.must(admin.CreateRunner(ctx, api.RunnerRequest{Name: "eks-production", Description: "The cluster of the shop, in us-east-1", Issuer: clusterIssuer}))
-	f.must(admin.CreateRunner(ctx, api.RunnerRequest{Name: "eks-staging", Issuer: "https://oidc.eks.us-west-2.amazonaws.com/id/B716A7BD2EF7"}))
+	f.must(admin.CreateRunner(ctx, api.RunnerRequest{Name: "eks-production",
+		Description: "The cluster of the shop, in us-east-1", Issuer: clusterIssuer}))
+	f.must(admin.CreateRunner(ctx, api.RunnerRequest{Name: "eks-staging",
+		Issuer: "https://oidc.eks.us-west-2.amazonaws.com/id/B716A7BD2EF7"}))
 	joining, err := admin.CreateJoinToken(ctx, "eks-production", api.JoinTokenRequest{})
 	f.must(joining, err)
 	r := joins(f, f.tb, rolebroker.NewSecret(joining.Token.Reveal()))
 
 	id := f.reserves()
 	for _, name := range []string{"ShopRead", "ShopOrders"} {
-		f.tb.AWS.Account(account).CreateRole(awssim.Role{Name: name, TrustPolicy: strings.ReplaceAll(trusting(id), testbed.PlatformAccount, clusterAccount)})
+		f.tb.AWS.Account(account).CreateRole(awssim.Role{Name: name,
+			TrustPolicy: strings.ReplaceAll(trusting(id), testbed.PlatformAccount, clusterAccount)})
 	}
-	f.must(admin.CreateIntegration(ctx, api.IntegrationRequest{Name: "shop", Description: "Assumed in the cluster it runs in", AssumptionMode: "cluster", Runner: "eks-production", ExternalID: id,
-		DefaultRole: "readonly", Roles: []api.RoleRequest{f.tb.Role("readonly", "ShopRead", "us-east-1"), f.tb.Role("orders", "ShopOrders", "us-east-1"), f.tb.Role("refunds", "Refunds", "us-east-1")}}, api.ValidateSkip))
+	f.must(admin.CreateIntegration(ctx, api.IntegrationRequest{Name: "shop",
+		Description: "Assumed in the cluster it runs in", AssumptionMode: "cluster", Runner: "eks-production",
+		ExternalID:  id,
+		DefaultRole: "readonly", Roles: []api.RoleRequest{f.tb.Role("readonly", "ShopRead", "us-east-1"),
+			f.tb.Role("orders", "ShopOrders", "us-east-1"),
+			f.tb.Role("refunds", "Refunds", "us-east-1")}}, api.ValidateSkip))
 	f.agent("cashier", "Answers what became of an order", "shop")
-	f.must(admin.Bind(ctx, "cashier", api.BindingRequest{Issuer: clusterIssuer, Namespace: "agents", ServiceAccount: "scout"}))
-	f.must(admin.Bind(ctx, "cashier", api.BindingRequest{Issuer: "https://oidc.eks.eu-west-1.amazonaws.com/id/OLD", Namespace: "agents", ServiceAccount: "cashier"}))
+	f.must(admin.Bind(ctx, "cashier", api.BindingRequest{Issuer: clusterIssuer, Namespace: "agents",
+		ServiceAccount: "scout"}))
+	f.must(admin.Bind(ctx, "cashier", api.BindingRequest{Issuer: "https://oidc.eks.eu-west-1.amazonaws.com/id/OLD",
+		Namespace: "agents", ServiceAccount: "cashier"}))
 	c, err := client.New(client.Options{URL: r.URL(), Token: rolebroker.NewSecret(podToken)})
 	f.must(c, err)
 	f.must(c.Credentials(ctx, "readonly", ""))
@@ -117,7 +130,9 @@ func (f furnisher) off(role api.RoleRequest) api.RoleRequest {
 
 func (f furnisher) integration(name, externalID, about string, roles ...api.RoleRequest) {
 	f.Helper()
-	f.must(f.tb.Admin.CreateIntegration(f.Context(), api.IntegrationRequest{Name: name, ExternalID: externalID, Description: about, DefaultRole: roles[0].Name, Roles: roles}, api.ValidateWarn))
+	f.must(f.tb.Admin.CreateIntegration(f.Context(),
+		api.IntegrationRequest{Name: name, ExternalID: externalID, Description: about, DefaultRole: roles[0].Name,
+			Roles: roles}, api.ValidateWarn))
 }
 
 func (f furnisher) agent(name, about string, integrations ...string) {

@@ -30,7 +30,9 @@ func (p *person) keys(keys string) {
 // way. Wherever the focus is, one can see it.
 func (p *person) tabsTo(name string) (passed []string) {
 	p.Helper()
-	p.eventually(name+" is somewhere", "ready() && within('body', 'a[href], button, input, select, summary, pre').some((e) => shown(e) && [labels(e), named(e)].some((n) => plain(n) === "+quoted(name)+" || plain(n).startsWith("+quoted(name+" ")+")))")
+	p.eventually(name+" is somewhere", "ready() && within('body', 'a[href], button, input, select, summary, "+
+		"pre').some((e) => shown(e) && [labels(e), named(e)].some((n) => plain(n) === "+quoted(name)+
+		" || plain(n).startsWith("+quoted(name+" ")+")))")
 	for range 100 {
 		p.keys(kb.Tab)
 		has := find[struct {
@@ -135,9 +137,12 @@ func TestTheFocusStays(t *testing.T) {
 	p.presses("AWS CLI")
 	p.reads("AWS CLI commands")
 	p.role(0).fills("Role ARN", arn("Other"))
-	p.eventually("the commands have the focus", "document.querySelector('pre[aria-label=\"AWS CLI commands\"]').focus(), true")
-	p.eventually("the commands are other ones", "box('body', (e) => e.textContent.includes('Other'))?.getAttribute('aria-label') === 'AWS CLI commands'")
-	p.eventually("they still have the focus", "document.activeElement.getAttribute('aria-label') === 'AWS CLI commands' && document.activeElement.textContent.includes('Other')")
+	p.eventually("the commands have the focus", "document.querySelector('pre[aria-label=\"AWS CLI "+
+		"commands\"]').focus(), true")
+	p.eventually("the commands are other ones", "box('body', (e) => "+
+		"e.textContent.includes('Other'))?.getAttribute('aria-label') === 'AWS CLI commands'")
+	p.eventually("they still have the focus", "document.activeElement.getAttribute('aria-label') === 'AWS CLI "+
+		"commands' && document.activeElement.textContent.includes('Other')")
 }
 
 // backTo is tabsTo, in the other direction.
@@ -161,7 +166,8 @@ func TestTheOrderOfTheFocus(t *testing.T) {
 	p.tabsTo("Name")
 	want := []string{"Description", "The platform", "Console",
 		"Add Role", "Validate",
-		"Selected", "Name", "Role ARN", "Region", "Default", "Remove role readonly", "Session duration of role readonly",
+		"Selected", "Name", "Role ARN", "Region", "Default", "Remove role readonly",
+		"Session duration of role readonly",
 		"Selected", "Name", "Role ARN", "Region", "Remove role tester", "Session duration of role tester",
 		"Attribution"}
 	got := p.tabsTo("Update Integration")

@@ -12,7 +12,8 @@ import (
 // withoutScripts has the browser run none from the next page on.
 func (p *person) withoutScripts() {
 	p.Helper()
-	p.does("turning scripts off", command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Reload())
+	p.does("turning scripts off", command(emulation.SetScriptExecutionDisabled,
+		emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Reload())
 	p.eventually("there are no scripts", "!document.documentElement.classList.contains('scripted')")
 }
 

@@ -37,8 +37,10 @@ func TestTheFormKeepsTheRunner(t *testing.T) {
 	}
 	save := func(version, mode, want string) {
 		t.Helper()
-		answer := b.post(path, "name", "production", "mode", mode, "runner", string(runner.ID), "version", version, "rows", "1", "default", "0", "role.0.id", string(in.Roles[0].ID),
-			"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save")
+		answer := b.post(path, "name", "production", "mode", mode, "runner", string(runner.ID), "version", version,
+			"rows", "1", "default", "0", "role.0.id", string(in.Roles[0].ID),
+			"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
+			"action", "save")
 		if answer.Code != http.StatusSeeOther {
 			t.Fatalf("saving answers %d: %s", answer.Code, answer.Body)
 		}
@@ -75,8 +77,10 @@ func (s *site) seen(r *rolebroker.Runner, report rolebroker.RunnerReport) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	credential := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, Hash: []byte(r.ID), CreatedAt: s.now, ExpiresAt: s.now.Add(time.Hour)}
-	if err := errors.Join(s.store.Join(ctx, key.ID, &credential, s.now), s.store.RecordRunnerReport(ctx, r.ID, report, s.now)); err != nil {
+	credential := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, Hash: []byte(r.ID),
+		CreatedAt: s.now, ExpiresAt: s.now.Add(time.Hour)}
+	if err := errors.Join(s.store.Join(ctx, key.ID, &credential, s.now),
+		s.store.RecordRunnerReport(ctx, r.ID, report, s.now)); err != nil {
 		s.Fatal(err)
 	}
 }
@@ -106,8 +110,10 @@ func TestRunnersSayHowTheyAre(t *testing.T) {
 	path := "/runners/" + string(eks.ID)
 	b.shows(path, "waiting", "Make a join token")
 	b.shows("/runners", "waiting", "has not joined", `>Runners <span class="count">1</span>`)
-	s.seen(eks, rolebroker.RunnerReport{Program: "1.4.0", Method: rolebroker.MethodWebIdentity, Issuer: issuerA, Pending: 3})
-	b.shows(path, "connected", "1.4.0", "as its service account", "3 sessions", "is not believed about them yet", issuerA)
+	s.seen(eks, rolebroker.RunnerReport{Program: "1.4.0", Method: rolebroker.MethodWebIdentity,
+		Issuer: issuerA, Pending: 3})
+	b.shows(path, "connected", "1.4.0", "as its service account", "3 sessions",
+		"is not believed about them yet", issuerA)
 	s.now = s.now.Add(12 * time.Second)
 	b.shows("/runners", "connected", ">12 seconds ago<")
 	s.now = s.now.Add(12 * time.Minute)
@@ -128,7 +134,8 @@ func TestBelievingARunner(t *testing.T) {
 	s.seen(eks, rolebroker.RunnerReport{Issuer: issuerA})
 	b.shows(path, "It verifies the service accounts of another issuer")
 	other := b.runner("other", issuerA)
-	if answer := b.post(path+"/believe", "issuer", issuerA, "version", "1"); answer.Code != http.StatusConflict || !strings.Contains(answer.Body.String(), "other") {
+	if answer := b.post(path+"/believe", "issuer", issuerA, "version", "1"); answer.Code != http.StatusConflict ||
+		!strings.Contains(answer.Body.String(), "other") {
 		t.Errorf("the issuer of another answers %d: %s", answer.Code, answer.Body)
 	}
 	if answer := b.post("/runners/"+string(other.ID)+"/delete", ""); answer.Code != http.StatusSeeOther {
@@ -138,10 +145,12 @@ func TestBelievingARunner(t *testing.T) {
 		t.Errorf("believing answers %d", answer.Code)
 	}
 	if answer := b.post(path, "name", "mine", "issuer", issuerB, "version", "1"); answer.Code != http.StatusConflict ||
-		!strings.Contains(answer.Body.String(), "Somebody else changed eks") || !strings.Contains(answer.Body.String(), `value="mine"`) {
+		!strings.Contains(answer.Body.String(), "Somebody else changed eks") ||
+		!strings.Contains(answer.Body.String(), `value="mine"`) {
 		t.Errorf("the second of two answers %d: %s", answer.Code, answer.Body)
 	}
-	if answer := b.post(path, "name", "no name", "version", "2"); answer.Code != http.StatusUnprocessableEntity || !strings.Contains(answer.Body.String(), `id="name-problem"`) {
+	if answer := b.post(path, "name", "no name", "version", "2"); answer.Code != http.StatusUnprocessableEntity ||
+		!strings.Contains(answer.Body.String(), `id="name-problem"`) {
 		t.Errorf("no name answers %d", answer.Code)
 	}
 	if now, err := s.broker.Runner(context.Background(), root, "eks"); err != nil || now.Issuer != issuerA {
@@ -156,8 +165,10 @@ func TestDeletingARunner(t *testing.T) {
 	eks := b.runner("eks", "")
 	path := "/runners/" + string(eks.ID)
 	b.shows(path+"/delete", "Delete eks?")
-	answer := b.post("/integrations/new/aws", "name", "edge", "mode", "cluster", "runner", string(eks.ID), "external_id", b.begin(), "rows", "1", "default", "0",
-		"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save")
+	answer := b.post("/integrations/new/aws", "name", "edge", "mode", "cluster", "runner", string(eks.ID),
+		"external_id", b.begin(), "rows", "1", "default", "0",
+		"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
+		"action", "save")
 	if answer.Code != http.StatusSeeOther {
 		t.Fatalf("creating answers %d: %s", answer.Code, answer.Body)
 	}
@@ -168,7 +179,8 @@ func TestDeletingARunner(t *testing.T) {
 	b.shows("/integrations/edge", "Runner eks is trying it.", "data-trying")
 	s.now = s.now.Add(2 * time.Hour)
 	b.shows("/integrations/edge", "Not checked yet: runner eks is away, last seen 2 hours ago.")
-	if answer := b.post(path+"/delete", ""); answer.Code != http.StatusConflict || !strings.Contains(answer.Body.String(), "eks cannot be deleted") {
+	if answer := b.post(path+"/delete", ""); answer.Code != http.StatusConflict ||
+		!strings.Contains(answer.Body.String(), "eks cannot be deleted") {
 		t.Errorf("deleting answers %d: %s", answer.Code, answer.Body)
 	}
 }
@@ -180,20 +192,25 @@ func TestTheSetupIsOfTheRunnersCluster(t *testing.T) {
 	b := s.as(s.admin)
 	a, odd := b.runner("a", issuerA), b.runner("odd", "https://cluster.internal:6443")
 	setup := func(r *rolebroker.Runner) string {
-		answer := b.post("/integrations/setup", "mode", "cluster", "runner", string(r.ID), "external_id", b.begin(), "rows", "1", "role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1")
+		answer := b.post("/integrations/setup", "mode", "cluster", "runner", string(r.ID), "external_id", b.begin(),
+			"rows", "1", "role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1")
 		if answer.Code != http.StatusOK {
 			t.Fatalf("the setup of %s answers %d: %s", r.Name, answer.Code, answer.Body)
 		}
 		return answer.Body.String()
 	}
-	if page := setup(a); !strings.Contains(page, "oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A") || !strings.Contains(page, `hx-swap-oob="true"`) {
+	if page := setup(a); !strings.Contains(page, "oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A") ||
+		!strings.Contains(page, `hx-swap-oob="true"`) {
 		t.Errorf("the setup is %s", page)
 	}
 	if page := setup(odd); !strings.Contains(page, "CLUSTER_ID") {
 		t.Errorf("the setup is %s", page)
 	}
-	s.seen(a, rolebroker.RunnerReport{Method: rolebroker.MethodAssumeRole, Identity: rolebroker.Identity{Account: "777788889999", ARN: "arn:aws:sts::777788889999:assumed-role/runner/i-1"}})
-	if page := setup(a); !strings.Contains(page, "arn:aws:iam::777788889999:role/runner") || !strings.Contains(page, "AWS does not say the path of the runner’s role.") {
+	s.seen(a, rolebroker.RunnerReport{Method: rolebroker.MethodAssumeRole,
+		Identity: rolebroker.Identity{Account: "777788889999",
+			ARN: "arn:aws:sts::777788889999:assumed-role/runner/i-1"}})
+	if page := setup(a); !strings.Contains(page, "arn:aws:iam::777788889999:role/runner") ||
+		!strings.Contains(page, "AWS does not say the path of the runner’s role.") {
 		t.Errorf("the setup is %s", page)
 	}
 }
@@ -206,15 +223,18 @@ func TestBindingServiceAccounts(t *testing.T) {
 	b.post("/agents/new", "name", "other")
 	b.shows("/agents/scout", "is believed about an issuer yet")
 	bind := func(agent, namespace string) *httptest.ResponseRecorder {
-		return b.post("/agents/"+agent+"/bindings", "issuer", issuerA, "namespace", namespace, "service_account", "scout")
+		return b.post("/agents/"+agent+"/bindings", "issuer", issuerA, "namespace", namespace,
+			"service_account", "scout")
 	}
-	if answer := bind("scout", "Not A Name"); answer.Code != http.StatusUnprocessableEntity || !strings.Contains(answer.Body.String(), `id="namespace-problem"`) {
+	if answer := bind("scout", "Not A Name"); answer.Code != http.StatusUnprocessableEntity ||
+		!strings.Contains(answer.Body.String(), `id="namespace-problem"`) {
 		t.Errorf("no namespace answers %d", answer.Code)
 	}
 	if answer := bind("scout", "agents"); answer.Code != http.StatusSeeOther {
 		t.Errorf("binding answers %d: %s", answer.Code, answer.Body)
 	}
-	if answer := bind("other", "agents"); answer.Code != http.StatusConflict || !strings.Contains(answer.Body.String(), "is agent scout already") {
+	if answer := bind("other", "agents"); answer.Code != http.StatusConflict ||
+		!strings.Contains(answer.Body.String(), "is agent scout already") {
 		t.Errorf("binding it twice answers %d", answer.Code)
 	}
 	b.shows("/agents/scout", "no runner is believed", "audience: rolebroker", "expirationSeconds: 600")
@@ -230,12 +250,15 @@ func TestReadersSeeRunners(t *testing.T) {
 	path := "/runners/" + string(eks.ID)
 	reader := s.as(s.reader)
 	for _, target := range []string{"/runners", path, "/runners/new", path + "/delete"} {
-		if answer := reader.get(target); answer.Code != http.StatusOK || strings.Contains(answer.Body.String(), `method="post" action="/runners`) {
+		if answer := reader.get(target); answer.Code != http.StatusOK ||
+			strings.Contains(answer.Body.String(), `method="post" action="/runners`) {
 			t.Errorf("GET %s answers %d: %s", target, answer.Code, answer.Body)
 		}
 	}
-	for _, target := range []string{"/runners/new", path, path + "/believe", path + "/join-token", path + "/delete", "/agents/x/bindings", "/agents/x/bindings/y/delete"} {
-		if answer := reader.post(target, "name", "x"); answer.Code != http.StatusForbidden && !(strings.HasPrefix(target, "/agents") && answer.Code == http.StatusUnprocessableEntity) {
+	for _, target := range []string{"/runners/new", path, path + "/believe", path + "/join-token", path + "/delete",
+		"/agents/x/bindings", "/agents/x/bindings/y/delete"} {
+		if answer := reader.post(target, "name", "x"); answer.Code != http.StatusForbidden &&
+			!(strings.HasPrefix(target, "/agents") && answer.Code == http.StatusUnprocessableEntity) {
 			t.Errorf("POST %s answers %d", target, answer.Code)
 		}
 	}

@@ -69,7 +69,8 @@ func fill(v reflect.Value, depth int) {
 		}
 	case reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
-		for _, key := range []string{"name", "description", "arn", "region", "session_duration", "roles", "default_role", "access", "label", "expires", hostile} {
+		for _, key := range []string{"name", "description", "arn", "region", "session_duration", "roles",
+			"default_role", "access", "label", "expires", hostile} {
 			value := reflect.New(v.Type().Elem()).Elem()
 			fill(value, depth+1)
 			v.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), value)
@@ -116,12 +117,14 @@ func TestEveryTemplateIsExecutedEmptyAndFull(t *testing.T) {
 
 func TestWhatCanBeCopiedOfAHintStandsInBoxes(t *testing.T) {
 	var page strings.Builder
-	hint := rolebroker.Hint{{Text: "do this:", Command: "aws iam get-role > x\nsecond"}, {Text: "then:", Policy: "{\n  \"a\": {\n  }\n}"}, {Text: "{ of its own accord"}}
+	hint := rolebroker.Hint{{Text: "do this:", Command: "aws iam get-role > x\nsecond"},
+		{Text: "then:", Policy: "{\n  \"a\": {\n  }\n}"}, {Text: "{ of its own accord"}}
 	if err := pages()["error"].ExecuteTemplate(&page, "advice", hint); err != nil {
 		t.Fatal(err)
 	}
 	const box, end = `<div class="code"><pre tabindex="0">`, `</pre></div>`
-	want := "<p>Do this:</p>" + box + "aws iam get-role &gt; x\nsecond" + end + "<p>Then:</p>" + box + "{\n  &#34;a&#34;: {\n  }\n}" + end + "<p>{ of its own accord.</p>"
+	want := "<p>Do this:</p>" + box + "aws iam get-role &gt; x\nsecond" + end + "<p>Then:</p>" + box +
+		"{\n  &#34;a&#34;: {\n  }\n}" + end + "<p>{ of its own accord.</p>"
 	if page.String() != want {
 		t.Errorf("it is\n%s\nwant\n%s", page.String(), want)
 	}

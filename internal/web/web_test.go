@@ -51,14 +51,17 @@ func newSite(t testing.TB, secure bool) *site {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return s.now }
-	s.broker = broker.New(broker.Options{Store: s.store, Lender: lend.New(lend.Options{Records: s.store, Now: now}), Now: now, STS: sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: s.aws.HTTPClient(),
-		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey, "")})})
+	s.broker = broker.New(broker.Options{Store: s.store, Lender: lend.New(lend.Options{Records: s.store, Now: now}),
+		Now: now, STS: sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: s.aws.HTTPClient(),
+			Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID,
+				operator.Key.SecretAccessKey, "")})})
 	t.Cleanup(func() {
 		if err := s.store.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	s.options = web.Options{Broker: s.broker, Auth: &auth.Authenticator{Records: s.broker, Now: now}, Version: "1.2.3", Secure: secure, Now: now,
+	s.options = web.Options{Broker: s.broker, Auth: &auth.Authenticator{Records: s.broker, Now: now}, Version: "1.2.3",
+		Secure: secure, Now: now,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	s.handler = web.New(s.options)
 	s.admin, s.reader = s.key("admin", rolebroker.AccessAdmin), s.key("reader", rolebroker.AccessReadOnly)
@@ -138,8 +141,10 @@ const roleARN = "arn:aws:iam::444455556666:role/ReadOnly"
 // create makes an integration with one role, by its form.
 func (b *browser) create(name string) string {
 	b.Helper()
-	answer := b.post("/integrations/new/aws", "name", name, "mode", "platform", "external_id", b.begin(), "rows", "1", "default", "0",
-		"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save")
+	answer := b.post("/integrations/new/aws", "name", name, "mode", "platform", "external_id", b.begin(), "rows", "1",
+		"default", "0",
+		"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
+		"action", "save")
 	if answer.Code != http.StatusSeeOther {
 		b.Fatalf("creating answers %d: %s", answer.Code, answer.Body)
 	}
@@ -151,15 +156,21 @@ func TestNothingIsShownToWhoIsNotSignedIn(t *testing.T) {
 	s := newSite(t, false)
 	path := s.as(s.admin).create("production")
 	stranger := &browser{site: s}
-	for _, target := range []string{"/", "/integrations", "/integrations/new", "/integrations/new/aws?external_id=x", path, path + "/delete",
-		"/agents", "/agents/new", "/agents/scout", "/sessions", "/runners", "/runners/new", "/runners/eks", "/runners/eks/delete", "/settings"} {
-		if answer := stranger.get(target); answer.Code != http.StatusUnauthorized || strings.Contains(answer.Body.String(), "production<") {
+	for _, target := range []string{"/", "/integrations", "/integrations/new", "/integrations/new/aws?external_id=x",
+		path, path + "/delete",
+		"/agents", "/agents/new", "/agents/scout", "/sessions", "/runners", "/runners/new", "/runners/eks",
+		"/runners/eks/delete", "/settings"} {
+		if answer := stranger.get(target); answer.Code != http.StatusUnauthorized ||
+			strings.Contains(answer.Body.String(), "production<") {
 			t.Errorf("GET %s answers %d: %s", target, answer.Code, answer.Body)
 		}
 	}
-	for _, target := range []string{"/integrations/new", "/integrations/new/aws", "/integrations/validate", "/integrations/setup", path, path + "/delete", path + "/connect",
-		"/agents/new", "/agents/scout", "/agents/scout/disable", "/agents/scout/tokens", "/agents/scout/delete", "/agents/scout/bindings",
-		"/agents/scout/bindings/x/delete", "/runners/new", "/runners/eks", "/runners/eks/believe", "/runners/eks/join-token", "/runners/eks/delete", "/settings/keys", "/settings/keys/x/delete", "/sign-out"} {
+	for _, target := range []string{"/integrations/new", "/integrations/new/aws", "/integrations/validate",
+		"/integrations/setup", path, path + "/delete", path + "/connect",
+		"/agents/new", "/agents/scout", "/agents/scout/disable", "/agents/scout/tokens", "/agents/scout/delete",
+		"/agents/scout/bindings",
+		"/agents/scout/bindings/x/delete", "/runners/new", "/runners/eks", "/runners/eks/believe",
+		"/runners/eks/join-token", "/runners/eks/delete", "/settings/keys", "/settings/keys/x/delete", "/sign-out"} {
 		if answer := stranger.post(target); answer.Code != http.StatusUnauthorized {
 			t.Errorf("POST %s answers %d", target, answer.Code)
 		}
@@ -179,7 +190,8 @@ func TestWhatOtherSitesSendIsRefused(t *testing.T) {
 		"by an older browser":         {"Sec-Fetch-Site": "", "Origin": "https://evil.example"},
 		"by a page without an origin": {"Sec-Fetch-Site": "", "Origin": "null"},
 	} {
-		for _, target := range []string{path + "/delete", "/integrations/new", "/sign-in", "/sign-out", "/settings/keys"} {
+		for _, target := range []string{path + "/delete", "/integrations/new", "/sign-in", "/sign-out",
+			"/settings/keys"} {
 			if answer := b.do(http.MethodPost, target, "", headers); answer.Code != http.StatusForbidden {
 				t.Errorf("%s, %s is answered with %d", name, target, answer.Code)
 			}
@@ -193,15 +205,18 @@ func TestWhatOtherSitesSendIsRefused(t *testing.T) {
 func TestPagesTellBrowsersWhatTheyMayDo(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		s := newSite(t, secure)
-		exact := regexp.MustCompile(`/static/style\.css\?v=[0-9a-f]+`).FindString((&browser{site: s}).get("/sign-in").Body.String())
+		exact := regexp.MustCompile(`/static/style\.css\?v=[0-9a-f]+`).
+			FindString((&browser{site: s}).get("/sign-in").Body.String())
 		for _, target := range []string{"/sign-in", "/integrations", "/nowhere", "/static/style.css", exact} {
 			h := (&browser{site: s}).get(target).Header()
 			csp := h.Get("Content-Security-Policy")
-			if !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") || h.Get("X-Frame-Options") != "DENY" ||
+			if !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") ||
+				strings.Contains(csp, "unsafe") || h.Get("X-Frame-Options") != "DENY" ||
 				h.Get("X-Content-Type-Options") != "nosniff" || (h.Get("Strict-Transport-Security") != "") != secure {
 				t.Errorf("%s comes with %v", target, h)
 			}
-			if kept := !strings.Contains(h.Get("Cache-Control"), "no-store"); kept != (target == exact) { // by another address it may be another version's
+			// by another address it may be another version's
+			if kept := !strings.Contains(h.Get("Cache-Control"), "no-store"); kept != (target == exact) {
 				t.Errorf("%s comes with Cache-Control: %s", target, h.Get("Cache-Control"))
 			}
 		}
@@ -217,7 +232,8 @@ func TestTheCookieIsForBrowsersAlone(t *testing.T) {
 			t.Fatalf("there are %d cookies", len(cookies))
 		}
 		c := cookies[0]
-		if !c.HttpOnly || c.Secure != secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || strings.HasPrefix(c.Name, "__Host-") != secure || c.Expires.Sub(s.now) > 8*time.Hour+time.Second {
+		if !c.HttpOnly || c.Secure != secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" ||
+			strings.HasPrefix(c.Name, "__Host-") != secure || c.Expires.Sub(s.now) > 8*time.Hour+time.Second {
 			t.Errorf("the cookie is %+v", c)
 		}
 		if strings.Contains(c.Value, s.admin) {
@@ -274,16 +290,19 @@ func (s *site) deleteKey(name string) {
 func TestSigningInIsRefused(t *testing.T) {
 	s := newSite(t, false)
 	b := &browser{site: s}
-	for _, key := range []string{"", "nonsense", "rbt_x_" + strings.Repeat("a", 52), s.admin + "x", "rbs_x_" + strings.Repeat("a", 52)} {
+	for _, key := range []string{"", "nonsense", "rbt_x_" + strings.Repeat("a", 52), s.admin + "x", "rbs_x_" +
+		strings.Repeat("a", 52)} {
 		answer := b.post("/sign-in", "key", key)
-		if answer.Code == http.StatusSeeOther || len(answer.Result().Cookies()) != 0 || key != "" && strings.Contains(answer.Body.String(), key) {
+		if answer.Code == http.StatusSeeOther || len(answer.Result().Cookies()) != 0 || key != "" &&
+			strings.Contains(answer.Body.String(), key) {
 			t.Errorf("%.8s answers %d: %s", key, answer.Code, answer.Body)
 		}
 	}
 	for range 20 {
 		b.post("/sign-in", "key", "nonsense")
 	}
-	if answer := b.post("/sign-in", "key", "nonsense"); answer.Code != http.StatusTooManyRequests || answer.Header().Get("Retry-After") == "" {
+	if answer := b.post("/sign-in", "key", "nonsense"); answer.Code != http.StatusTooManyRequests ||
+		answer.Header().Get("Retry-After") == "" {
 		t.Errorf("after many tries the answer is %d with %v", answer.Code, answer.Header())
 	}
 	if answer := (&browser{site: s}).post("/sign-in", "key", s.admin); answer.Code != http.StatusSeeOther {
@@ -330,7 +349,8 @@ func TestALinkIsGoodOnce(t *testing.T) {
 	}
 	link := func() string {
 		t.Helper()
-		secret, err := s.broker.SignInLink(t.Context(), rolebroker.Caller{APIKey: keys[0].ID, Name: keys[0].Name, Access: keys[0].Access})
+		secret, err := s.broker.SignInLink(t.Context(),
+			rolebroker.Caller{APIKey: keys[0].ID, Name: keys[0].Name, Access: keys[0].Access})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,7 +363,8 @@ func TestALinkIsGoodOnce(t *testing.T) {
 			t.Errorf("looking at the link answers %d, and signs in with %q", answer.Code, first.cookie)
 		}
 	}
-	if answer := first.post("/sign-in", "link", one); answer.Code != http.StatusSeeOther || first.get("/integrations").Code != http.StatusOK {
+	if answer := first.post("/sign-in", "link", one); answer.Code != http.StatusSeeOther ||
+		first.get("/integrations").Code != http.StatusOK {
 		t.Errorf("the link answers %d", answer.Code)
 	}
 	if answer := second.post("/sign-in", "link", one); answer.Code != http.StatusUnauthorized || second.cookie != "" {
@@ -367,8 +388,10 @@ func TestALinkIsGoodOnce(t *testing.T) {
 func TestSigningInLeadsNowhereElse(t *testing.T) {
 	s := newSite(t, false)
 	for next, want := range map[string]string{
-		"/agents?search=x": "/agents?search=x", "": "/integrations", "//evil.example": "/integrations", "https://evil.example": "/integrations",
-		`/\evil.example`: "/integrations", "javascript:alert(1)": "/integrations", "agents": "/integrations", "/sign-in?x": "/integrations", "/%0d%0aSet-Cookie:x": "/%0d%0aSet-Cookie:x",
+		"/agents?search=x": "/agents?search=x", "": "/integrations", "//evil.example": "/integrations",
+		"https://evil.example": "/integrations",
+		`/\evil.example`:       "/integrations", "javascript:alert(1)": "/integrations", "agents": "/integrations",
+		"/sign-in?x": "/integrations", "/%0d%0aSet-Cookie:x": "/%0d%0aSet-Cookie:x",
 	} {
 		b := &browser{site: s}
 		if got := b.post("/sign-in", "key", s.admin, "next", next).Header().Get("Location"); got != want {
@@ -382,15 +405,19 @@ func TestReadersChangeNothing(t *testing.T) {
 	s := newSite(t, false)
 	path := s.as(s.admin).create("production")
 	reader := s.as(s.reader)
-	if answer := reader.get(path); answer.Code != http.StatusOK || strings.Contains(answer.Body.String(), "Update Integration</button>") {
+	if answer := reader.get(path); answer.Code != http.StatusOK ||
+		strings.Contains(answer.Body.String(), "Update Integration</button>") {
 		t.Errorf("a reader's page answers %d", answer.Code)
 	}
-	for _, target := range []string{"/integrations/new", path + "/delete", path + "/connect", "/integrations/validate?id=" + strings.TrimPrefix(path, "/integrations/"), "/settings/keys", "/agents/new"} {
-		if answer := reader.post(target, "agent", "scout", "name", "scout", "access", "admin", "rows", "0"); answer.Code != http.StatusForbidden {
+	for _, target := range []string{"/integrations/new", path + "/delete", path + "/connect",
+		"/integrations/validate?id=" + strings.TrimPrefix(path, "/integrations/"), "/settings/keys", "/agents/new"} {
+		if answer := reader.post(target, "agent", "scout", "name", "scout", "access", "admin", "rows",
+			"0"); answer.Code != http.StatusForbidden {
 			t.Errorf("POST %s answers %d to a reader: %s", target, answer.Code, answer.Body)
 		}
 	}
-	answer := reader.post(path, "name", "mine", "version", "1", "rows", "1", "default", "0", "role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save")
+	answer := reader.post(path, "name", "mine", "version", "1", "rows", "1", "default", "0", "role.0.name", "readonly",
+		"role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save")
 	if answer.Code != http.StatusForbidden {
 		t.Errorf("saving answers %d to a reader", answer.Code)
 	}
@@ -403,31 +430,40 @@ func TestWhatIsTypedIsInert(t *testing.T) {
 	const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}` + "\u202e"
 	external := b.begin()
 	answers := map[string]*httptest.ResponseRecorder{
-		"the form": b.post("/integrations/new/aws", "name", hostile, "description", hostile, "mode", hostile, "external_id", external, "rows", "1", "default", hostile,
-			"role.0.name", hostile, "role.0.arn", hostile, "role.0.region", hostile, "role.0.duration", hostile, "action", "save"),
-		"validating": b.post("/integrations/new/aws", "name", hostile, "mode", "platform", "external_id", external, "rows", "1",
-			"role.0.name", hostile, "role.0.arn", "arn:aws:iam::444455556666:role"+`/"><script>/x`, "role.0.region", hostile, "action", "validate"),
+		"the form": b.post("/integrations/new/aws", "name", hostile, "description", hostile, "mode", hostile,
+			"external_id", external, "rows", "1", "default", hostile,
+			"role.0.name", hostile, "role.0.arn", hostile, "role.0.region", hostile, "role.0.duration", hostile,
+			"action", "save"),
+		"validating": b.post("/integrations/new/aws", "name", hostile, "mode", "platform", "external_id",
+			external, "rows", "1",
+			"role.0.name", hostile, "role.0.arn", "arn:aws:iam::444455556666:role"+`/"><script>/x`, "role.0.region",
+			hostile, "action", "validate"),
 		"a search":                         b.get("/integrations?search=" + url.QueryEscape(hostile)),
 		"signing in":                       b.get("/sign-in?next=" + url.QueryEscape("/"+hostile)),
 		"an agent":                         b.post("/agents/new", "name", hostile, "description", hostile),
 		"an agent that is not there":       b.get("/agents/" + url.PathEscape(hostile)),
 		"an integration that is not there": b.get("/integrations/" + url.PathEscape(hostile)),
-		"sessions":                         b.get("/sessions?agent=" + url.QueryEscape(hostile) + "&integration=" + url.QueryEscape(hostile)),
-		"an API key":                       b.post("/settings/keys", "name", hostile, "access", hostile),
+		"sessions": b.get("/sessions?agent=" + url.QueryEscape(hostile) + "&integration=" +
+			url.QueryEscape(hostile)),
+		"an API key": b.post("/settings/keys", "name", hostile, "access", hostile),
 	}
 	for name, answer := range answers {
-		if body := answer.Body.String(); answer.Code >= 500 || strings.Contains(body, "<script>alert") || strings.Contains(body, "<img src=x") {
+		if body := answer.Body.String(); answer.Code >= 500 || strings.Contains(body, "<script>alert") ||
+			strings.Contains(body, "<img src=x") {
 			t.Errorf("%s answers %d: %s", name, answer.Code, body)
 		}
 	}
 	path := b.create("production")
 	version := regexp.MustCompile(`name="version" value="(\d+)"`).FindStringSubmatch(b.get(path).Body.String())[1]
-	answer := b.post(path, "name", "production", "description", hostile, "version", version, "rows", "1", "default", "0", "role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save")
+	answer := b.post(path, "name", "production", "description", hostile, "version", version, "rows", "1", "default",
+		"0", "role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
+		"action", "save")
 	if answer.Code != http.StatusSeeOther {
 		t.Fatalf("saving a hostile description answers %d: %s", answer.Code, answer.Body)
 	}
 	for _, target := range []string{path, "/integrations", path + "/delete"} {
-		if body := b.get(target).Body.String(); strings.Contains(body, "<script>alert") || strings.Contains(body, "<img src=x") {
+		if body := b.get(target).Body.String(); strings.Contains(body, "<script>alert") ||
+			strings.Contains(body, "<img src=x") {
 			t.Errorf("%s shows a hostile description as it is", target)
 		}
 	}
@@ -437,19 +473,23 @@ func TestNothingIsReachedByItsIDAlone(t *testing.T) {
 	s := newSite(t, false)
 	b := s.as(s.admin)
 	b.create("production")
-	for _, target := range []string{"/integrations/int_4zqk2m7vprb5xw3tdn6hjc8ysa", "/agents/agt_4zqk2m7vprb5xw3tdn6hjc8ysa", "/integrations/int_4zqk2m7vprb5xw3tdn6hjc8ysa/delete"} {
+	for _, target := range []string{"/integrations/int_4zqk2m7vprb5xw3tdn6hjc8ysa",
+		"/agents/agt_4zqk2m7vprb5xw3tdn6hjc8ysa", "/integrations/int_4zqk2m7vprb5xw3tdn6hjc8ysa/delete"} {
 		if answer := b.get(target); answer.Code != http.StatusNotFound {
 			t.Errorf("GET %s answers %d", target, answer.Code)
 		}
 	}
 	// An external ID that was made for one form is no good where an integration has it, nor one that nobody made.
-	used := regexp.MustCompile(`rolebroker-[a-z0-9]{26}`).FindString(b.get("/integrations").Body.String() + b.get(b.create("second")).Body.String())
+	used := regexp.MustCompile(`rolebroker-[a-z0-9]{26}`).
+		FindString(b.get("/integrations").Body.String() + b.get(b.create("second")).Body.String())
 	for _, external := range []string{used, "mine", "rolebroker-aaaaaaaaaaaaaaaaaaaaaaaaaa"} {
 		if answer := b.get("/integrations/new/aws?external_id=" + external); answer.Code < 400 {
 			t.Errorf("the external ID %s answers %d", external, answer.Code)
 		}
-		if answer := b.post("/integrations/new/aws", "name", "third", "mode", "platform", "external_id", external, "rows", "1", "default", "0",
-			"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save"); answer.Code < 400 {
+		if answer := b.post("/integrations/new/aws", "name", "third", "mode", "platform", "external_id", external,
+			"rows", "1", "default", "0",
+			"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
+			"action", "save"); answer.Code < 400 {
 			t.Errorf("an integration with the external ID %s answers %d", external, answer.Code)
 		}
 	}
@@ -460,15 +500,18 @@ func TestTheSecondOfTwoWhoEditLosesNothing(t *testing.T) {
 	b := s.as(s.admin)
 	path := b.create("production")
 	save := func(version, description string) *httptest.ResponseRecorder {
-		return b.post(path, "name", "production", "description", description, "version", version, "saved", "production", "rows", "1", "default", "0",
-			"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save")
+		return b.post(path, "name", "production", "description", description, "version", version, "saved", "production",
+			"rows", "1", "default", "0",
+			"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
+			"action", "save")
 	}
 	if answer := save("1", "first"); answer.Code != http.StatusSeeOther {
 		t.Fatalf("the first answers %d", answer.Code)
 	}
 	answer := save("1", "second")
 	body := answer.Body.String()
-	if answer.Code != http.StatusConflict || !strings.Contains(body, "Somebody else saved production") || !strings.Contains(body, `value="second"`) || !strings.Contains(body, `name="version" value="2"`) {
+	if answer.Code != http.StatusConflict || !strings.Contains(body, "Somebody else saved production") ||
+		!strings.Contains(body, `value="second"`) || !strings.Contains(body, `name="version" value="2"`) {
 		t.Errorf("the second answers %d: %s", answer.Code, body)
 	}
 	if answer := save("2", "second"); answer.Code != http.StatusSeeOther {

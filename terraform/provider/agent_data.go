@@ -37,8 +37,9 @@ func newAgentData() datasource.DataSource {
 			Attributes: map[string]schema.Attribute{
 				"description": computedString("May be empty."),
 				"disabled":    computedBool("A disabled agent gets no credentials."),
-				"default_integration": computedString("The name of the agent's default integration, whose default role " +
-					"it gets when it names no role; may be empty."),
+				"default_integration": computedString(
+					"The name of the agent's default integration, whose default role " +
+						"it gets when it names no role; may be empty."),
 				"integrations": computedStrings("The names of the integrations that the agent is connected to, the " +
 					"earliest connection first."),
 			},

@@ -54,7 +54,8 @@ func newAgentResource() resource.Resource {
 
 func agentSchema() schema.Schema {
 	return schema.Schema{
-		MarkdownDescription: "An AI agent. `rolebroker_agent_connection` connects it to the integrations whose roles it " +
+		MarkdownDescription: "An AI agent. `rolebroker_agent_connection` connects it to the integrations whose " +
+			"roles it " +
 			"may borrow.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -65,7 +66,8 @@ func agentSchema() schema.Schema {
 			"name": schema.StringAttribute{
 				Required:   true,
 				Validators: []validator.String{isName()},
-				MarkdownDescription: "Unique in a deployment. CloudTrail shows it as the session name. Letters, digits, " +
+				MarkdownDescription: "Unique in a deployment. CloudTrail shows it as the session name. Letters, " +
+					"digits, " +
 					"`.`, `_` and `-`, at most 64. Changing it renames the agent in place.",
 			},
 			"description": schema.StringAttribute{

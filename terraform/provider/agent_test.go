@@ -82,11 +82,13 @@ func TestLifecycleOfAnAgent(t *testing.T) {
 		step{
 			Config: w.config(agent("scout", `  description = "mine"`)),
 			ConfigPlanChecks: plans(between(func() error {
-				_, err := w.Admin.UpdateAgent(w.Context(), "scout", api.AgentRequest{Name: "scout", Description: "theirs"}, "")
+				_, err := w.Admin.UpdateAgent(w.Context(), "scout",
+					api.AgentRequest{Name: "scout", Description: "theirs"}, "")
 				return err
 			})),
 			ExpectError: says("Updating the agent scout", "changed by someone else")},
-		step{Config: w.config(agent("not a name", "")), ExpectError: says("The name is not valid", "has the character")},
+		step{Config: w.config(agent("not a name", "")),
+			ExpectError: says("The name is not valid", "has the character")},
 		step{Config: w.config(agent("scout", ""), "resource \"rolebroker_agent\" \"again\" {\n  name = \"scout\"\n}\n"),
 			ExpectError: says("Creating the agent scout", "terraform import rolebroker_agent.NAME scout")},
 	)
@@ -254,7 +256,8 @@ data "rolebroker_aws_integration" "same" { id = data.rolebroker_aws_integration.
 				has("data.rolebroker_agent.scout", "default_integration", "production"),
 				has("data.rolebroker_agent.scout", "integrations.0", "production"),
 				has("data.rolebroker_aws_integration.same", "name", "production"),
-				has("data.rolebroker_aws_integration.same", "roles.readonly.arn", "arn:aws:iam::444455556666:role/ReadOnly"),
+				has("data.rolebroker_aws_integration.same", "roles.readonly.arn",
+					"arn:aws:iam::444455556666:role/ReadOnly"),
 				hasSome("data.rolebroker_aws_integration.same", "external_id"),
 			),
 		},

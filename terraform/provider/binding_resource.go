@@ -44,7 +44,8 @@ func (r *bindingResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 	keep := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Binds a Kubernetes service account to an agent. Pods that run as the service account get " +
-			"the agent's credentials from the runner of their cluster, with the token of the service account. They need " +
+			"the agent's credentials from the runner of their cluster, with the token of the service account. They " +
+			"need " +
 			"no agent token.\n\n" +
 			"A service account is bound to one agent; an agent may have several service accounts. Any change replaces " +
 			"the binding. Destroying it takes effect at once, but credentials that pods already have are valid until " +

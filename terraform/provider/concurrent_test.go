@@ -81,7 +81,8 @@ func TestTwoAppliesAtOnce(t *testing.T) {
 	w := newWorld(t)
 	config := func(description string) string {
 		return requirements +
-			integration("production", "  validate    = \"skip\"\n  description = \""+description+"\"", readonly, deployer)
+			integration("production", "  validate    = \"skip\"\n  description = \""+description+"\"",
+				readonly, deployer)
 	}
 	url, meet := w.meeting()
 	first := newWorkspace(t, "ROLEBROKER_URL="+url, "ROLEBROKER_TOKEN="+w.AdminKey.Reveal())
@@ -118,7 +119,8 @@ func TestTwoAppliesAtOnce(t *testing.T) {
 			t.Fatalf("round %d: the applies exit with %v:\n%s\n%s", round, status, said[0], said[1])
 		case !refusal.MatchString(said[other]):
 			t.Errorf("the second is told\n%s", said[other])
-		case now.ID != before.ID, now.Version != before.Version+1, now.Description != wants[applied], len(now.Roles) != 2:
+		case now.ID != before.ID, now.Version != before.Version+1, now.Description != wants[applied],
+			len(now.Roles) != 2:
 			t.Errorf("there is %+v, which was %+v", now, before)
 		}
 		people[applied].expectsPlan(nil)

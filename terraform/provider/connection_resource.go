@@ -32,8 +32,10 @@ type connectionModel struct {
 
 func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Connects an agent to an integration, whose roles the agent may then borrow. Destroying the " +
-			"connection takes the roles away from the agent at once, but credentials that it already has are valid until " +
+		MarkdownDescription: "Connects an agent to an integration, whose roles the agent may then borrow. " +
+			"Destroying the " +
+			"connection takes the roles away from the agent at once, but credentials that it already has are valid " +
+			"until " +
 			"they expire.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -47,8 +49,10 @@ func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest,
 			},
 			"default": schema.BoolAttribute{
 				Optional: true,
-				MarkdownDescription: "Makes the integration the agent's default: the agent gets its default role when it " +
-					"names no role. At most one connection of an agent sets it. If none does, the first connection is the " +
+				MarkdownDescription: "Makes the integration the agent's default: the agent gets its default role " +
+					"when it " +
+					"names no role. At most one connection of an agent sets it. If none does, the first connection " +
+					"is the " +
 					"default until someone chooses another one, so set it if the agent has several connections.",
 			},
 			"agent_id":       schema.StringAttribute{Computed: true, MarkdownDescription: "The agent's ID."},
@@ -231,7 +235,8 @@ func (r *connectionResource) Update(ctx context.Context, req resource.UpdateRequ
 		err = r.disconnect(ctx, state)
 	}
 	if err != nil {
-		report(&resp.Diagnostics, "Updating the connection of the agent "+plan.Agent.ValueString()+" to the integration "+
+		report(&resp.Diagnostics, "Updating the connection of the agent "+plan.Agent.ValueString()+
+			" to the integration "+
 			plan.Integration.ValueString(), err, atRoot)
 		return
 	}

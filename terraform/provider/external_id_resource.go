@@ -33,7 +33,8 @@ func (r *externalIDResource) Schema(_ context.Context, _ resource.SchemaRequest,
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Reserves an external ID before the roles exist whose trust policies require it. One plan " +
 			"can then create the roles and the integration.\n\n" +
-			"The reservation follows its integration: after the integration's external ID was rotated, the next plan has " +
+			"The reservation follows its integration: after the integration's external ID was rotated, the next " +
+			"plan has " +
 			"the new one.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{

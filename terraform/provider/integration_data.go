@@ -30,7 +30,8 @@ func integrationDataSchema() schema.Schema {
 		Attributes: map[string]schema.Attribute{
 			"description":     computedString("May be empty."),
 			"assumption_mode": computedString("Who calls STS: `platform` or `cluster`."),
-			"runner": computedString("The name of the runner that assumes the roles in `cluster` mode; null if no runner " +
+			"runner": computedString("The name of the runner that assumes the roles in `cluster` mode; null if no " +
+				"runner " +
 				"is named."),
 			"runner_id":        computedString("The runner's ID; null if no runner is named."),
 			"external_id":      computedString("The external ID that the roles' trust policies should require."),

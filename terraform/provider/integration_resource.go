@@ -65,7 +65,8 @@ func withReplacement(err error) error {
 	for i := range e.Fields {
 		if f := &e.Fields[i]; f.Path == "external_id" {
 			f.Hint = append(slices.Clone(f.Hint), rolebroker.Step{
-				Text: "If it comes from a rolebroker_external_id, replace that one; the integration and the roles' trust " +
+				Text: "If it comes from a rolebroker_external_id, replace that one; the integration and the roles' " +
+					"trust " +
 					"policies follow:",
 				Command: "terraform apply -replace=rolebroker_external_id.NAME",
 			})
@@ -104,7 +105,8 @@ func (s *server) find(ctx context.Context, integration string) (found, error) {
 	}
 	return found{}, rolebroker.Errorf(rolebroker.CodeUnavailable,
 		"the runner that the integration %s names does not exist", integration).
-		WithHint("Try again. If the error persists: rolebroker integration show %s, rolebroker runner list", integration)
+		WithHint("Try again. If the error persists: rolebroker integration show %s, rolebroker runner list",
+			integration)
 }
 
 // create makes the integration, whose external ID is reserved already. The

@@ -22,7 +22,8 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A named group of AWS roles. An agent that is connected to it may borrow all of them.\n\n" +
 			"The server tries to assume the roles while Terraform applies. By default the apply fails, and nothing is " +
-			"saved, unless every enabled role can be assumed. The error names each role that cannot, with the cause and " +
+			"saved, unless every enabled role can be assumed. The error names each role that cannot, with the cause " +
+			"and " +
 			"what to change.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -31,7 +32,8 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 			},
 			"name": schema.StringAttribute{
 				Required: true,
-				MarkdownDescription: "Unique in a deployment. Letters, digits, `.`, `_` and `-`, at most 64. Changing it " +
+				MarkdownDescription: "Unique in a deployment. Letters, digits, `.`, `_` and `-`, at most 64. " +
+					"Changing it " +
 					"renames the integration in place.",
 			},
 			"description": schema.StringAttribute{
@@ -43,13 +45,15 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 				Validators: []validator.String{
 					stringvalidator.OneOf(string(rolebroker.ModePlatform), string(rolebroker.ModeCluster)),
 				},
-				MarkdownDescription: "Who calls STS: `platform` (default, recommended), or `cluster`, a runner in your own " +
+				MarkdownDescription: "Who calls STS: `platform` (default, recommended), or `cluster`, a runner in " +
+					"your own " +
 					"cluster.",
 			},
 			"runner": schema.StringAttribute{
 				Optional:   true,
 				Validators: []validator.String{isGiven("where no runner is named, leave it out")},
-				MarkdownDescription: "The `id` of the runner that assumes the roles, or its name; in `cluster` mode only. " +
+				MarkdownDescription: "The `id` of the runner that assumes the roles, or its name; in `cluster` mode " +
+					"only. " +
 					"Without it no agent gets the roles.",
 			},
 			"runner_id": schema.StringAttribute{
@@ -60,14 +64,17 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 				PlanModifiers: []planmodifier.String{
 					stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplaceIfConfigured(),
 				},
-				MarkdownDescription: "The external ID that the roles' trust policies should require: the `external_id` of a " +
-					"`rolebroker_external_id`, when the same plan creates the roles. Left out: the server makes one. To " +
+				MarkdownDescription: "The external ID that the roles' trust policies should require: the " +
+					"`external_id` of a " +
+					"`rolebroker_external_id`, when the same plan creates the roles. Left out: the server makes " +
+					"one. To " +
 					"change it without an outage, use `rolebroker integration rotate-external-id`; a " +
 					"`rolebroker_external_id` follows.",
 			},
 			"session_tags": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "Adds session tags to every AssumeRole that say who borrows. Default: false. The trust " +
+				MarkdownDescription: "Adds session tags to every AssumeRole that say who borrows. Default: false. " +
+					"The trust " +
 					"policies of `rolebroker_aws_setup` allow it.",
 			},
 			"source_identity": schema.BoolAttribute{
@@ -76,14 +83,16 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 			},
 			"default_role": schema.StringAttribute{
 				Required: true,
-				MarkdownDescription: "The name of the role that an agent gets when it names no role: a key of `roles`, and " +
+				MarkdownDescription: "The name of the role that an agent gets when it names no role: a key of " +
+					"`roles`, and " +
 					"enabled.",
 			},
 			"roles": schema.MapNestedAttribute{
 				Required:     true,
 				Validators:   []validator.Map{mapvalidator.SizeAtLeast(1)},
 				NestedObject: schema.NestedAttributeObject{Attributes: roleAttributes()},
-				MarkdownDescription: "The roles, by a name of your choosing; it need not be the name in IAM. A role whose " +
+				MarkdownDescription: "The roles, by a name of your choosing; it need not be the name in IAM. A role " +
+					"whose " +
 					"name changes while its ARN stays keeps its ID and its history.",
 			},
 			"validate": schema.StringAttribute{
@@ -92,7 +101,8 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 					stringvalidator.OneOf(api.ValidateRequire, api.ValidateWarn, api.ValidateSkip),
 				},
 				MarkdownDescription: "What creating and updating does about roles that cannot be assumed: `require` " +
-					"(default) fails and saves nothing, `warn` saves and warns, `skip` does not try. In cluster mode the " +
+					"(default) fails and saves nothing, `warn` saves and warns, `skip` does not try. In cluster " +
+					"mode the " +
 					"server cannot try, and nothing is required.",
 			},
 		},

@@ -50,14 +50,16 @@ func TestLifecycleOfAnIntegration(t *testing.T) {
 			Check: has(production, "roles.deployer.session_duration", "60m"),
 		},
 		step{ // renamed, in place
-			Config:           w.config(integration("prod", `  description  = "Production accounts"`, readonly, deployer)),
+			Config: w.config(integration("prod", `  description  = "Production accounts"`,
+				readonly, deployer)),
 			ConfigPlanChecks: updates(production),
 			Check: all(id.same(production, "id"),
 				has(production, "name", "prod"), has(production, "description", "Production accounts")),
 		},
 		step{ // a role, too
 			Config: w.config(
-				integration("prod", `  description  = "Production accounts"`, readonly, role("shipper", "Deployer", "")),
+				integration("prod", `  description  = "Production accounts"`, readonly,
+					role("shipper", "Deployer", "")),
 			),
 			ConfigPlanChecks: updates(production),
 			Check:            roleID.same(production, "roles.shipper.id"),
@@ -85,7 +87,8 @@ func TestLifecycleOfAnIntegration(t *testing.T) {
 func TestAnImportedIntegrationNeedsNoChange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"), w.Role("deployer", "Deployer", "us-east-1"))
+	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"),
+		w.Role("deployer", "Deployer", "us-east-1"))
 	w.plays(step{
 		Config: w.config(
 			"import {\n  to = ",
@@ -238,7 +241,8 @@ func TestRolesThatCannotBeAssumed(t *testing.T) {
 			),
 		},
 		step{Config: w.config(good), PreConfig: func() {
-			if _, err := w.Admin.Integration(w.Context(), "production"); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+			if _, err := w.Admin.Integration(w.Context(),
+				"production"); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 				t.Errorf("something was saved: %v", err)
 			}
 		}},
@@ -275,7 +279,8 @@ func TestMistakesAreFoundWithoutAskingTheServer(t *testing.T) {
 	w := newWorld(t)
 	mistake := func(config string, words ...string) resource.TestStep {
 		return step{
-			Config:      "provider \"rolebroker\" {\n  url   = \"http://127.0.0.1:1\"\n  token = \"none\"\n}\n" + config,
+			Config: "provider \"rolebroker\" {\n  url   = \"http://127.0.0.1:1\"\n  token = \"none\"\n}\n" +
+				config,
 			PlanOnly:    true,
 			ExpectError: says(words...),
 		}
@@ -394,7 +399,8 @@ func TestAnExternalIDIsUsedOnce(t *testing.T) {
 			Config: w.config(
 				reserved,
 				given,
-				strings.Replace(strings.Replace(given, `" "production"`, `" "second"`, 1), `= "production"`, `= "second"`, 1),
+				strings.Replace(strings.Replace(given, `" "production"`, `" "second"`, 1), `= "production"`,
+					`= "second"`, 1),
 			),
 			ExpectError: says(
 				"Creating the integration second",

@@ -61,7 +61,8 @@ func (p served) serve() error {
 	}()
 	ready, closed, failed := make(chan *plugin.ReattachConfig), make(chan struct{}), make(chan error, 1)
 	go func() {
-		failed <- tf6server.Serve(p.address, providerserver.NewProtocol6(p.make()), tf6server.WithDebug(ctx, ready, closed))
+		failed <- tf6server.Serve(p.address, providerserver.NewProtocol6(p.make()),
+			tf6server.WithDebug(ctx, ready, closed))
 	}()
 	select {
 	case err := <-failed:

@@ -23,7 +23,8 @@ func TestAPlanKeepsTheValidationsOfManyRoles(t *testing.T) {
 		roles := map[string]attr.Value{}
 		for i := range 500 {
 			name := fmt.Sprint("role-", i)
-			role := api.Role{ID: fmt.Sprint("rol_", i), ARN: "arn:aws:iam::444455556666:role/ReadOnly", Region: "us-east-1",
+			role := api.Role{ID: fmt.Sprint("rol_", i), ARN: "arn:aws:iam::444455556666:role/ReadOnly",
+				Region:  "us-east-1",
 				Enabled: true, SessionDuration: "1h", Validation: &api.Validation{Status: "assumable"}}
 			if name == changed {
 				role.Region = region

@@ -21,10 +21,12 @@ type platformModel struct {
 
 func (d *platformData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The AWS identity, the version and the optional features of the rolebroker server. For trust " +
+		MarkdownDescription: "The AWS identity, the version and the optional features of the rolebroker server. For " +
+			"trust " +
 			"policies, use `rolebroker_aws_setup`, which also requires the external ID.",
 		Attributes: map[string]schema.Attribute{
-			"account_id":     computedString("The AWS account of the server's identity; empty while that is not known."),
+			"account_id": computedString(
+				"The AWS account of the server's identity; empty while that is not known."),
 			"arn":            computedString("The server's AWS identity, as GetCallerIdentity returns it."),
 			"identity_error": computedString("Why the identity is not known; empty if it is."),
 			"version":        computedString("The version of the server."),

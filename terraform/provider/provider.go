@@ -57,7 +57,8 @@ func (p *rolebrokerProvider) Metadata(_ context.Context, _ provider.MetadataRequ
 
 func (p *rolebrokerProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Lends AWS roles to AI agents. The URL and the API key can come from the environment, so an " +
+		MarkdownDescription: "Lends AWS roles to AI agents. The URL and the API key can come from the environment, " +
+			"so an " +
 			"empty block is fine.",
 		Attributes: map[string]schema.Attribute{
 			"url": schema.StringAttribute{Optional: true,
@@ -72,7 +73,8 @@ func (p *rolebrokerProvider) Schema(_ context.Context, _ provider.SchemaRequest,
 				Validators:          []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("client_key"))}},
 			"client_key": schema.StringAttribute{Optional: true, Sensitive: true,
 				MarkdownDescription: "PEM: the key of `client_certificate`.",
-				Validators:          []validator.String{stringvalidator.AlsoRequires(path.MatchRoot("client_certificate"))}},
+				Validators: []validator.String{stringvalidator.AlsoRequires(path.MatchRoot(
+					"client_certificate"))}},
 			"allow_insecure": schema.BoolAttribute{Optional: true,
 				MarkdownDescription: "Permits sending the token over plain HTTP to another machine, for a network that " +
 					"encrypts by other means. Default: `ROLEBROKER_ALLOW_INSECURE`, else false."},
@@ -111,7 +113,8 @@ func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *clien
 	token, err := s.token()
 	if err != nil {
 		diags.AddAttributeError(path.Root("token"), "There is no token for rolebroker", sentence(err.Error())+
-			"\n\nMake an API key with rolebroker api-key create. Set ROLEBROKER_TOKEN, or token in the provider block, to it.")
+			"\n\nMake an API key with rolebroker api-key create. Set ROLEBROKER_TOKEN, or token in the provider "+
+			"block, to it.")
 		return nil
 	}
 	config, at, err := tlsConfig(

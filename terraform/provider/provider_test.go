@@ -178,7 +178,8 @@ func TestItRetries(t *testing.T) {
 			switch n := asked.Add(1); {
 			case n%4 == 1:
 				rw.WriteHeader(http.StatusTooManyRequests)
-			case n%2 == 1 && r.URL.Path != "/api/v1/agents": // nothing tells the agent of a lost answer from another person's
+			case n%2 == 1 && r.URL.Path != "/api/v1/agents":
+				// nothing tells the agent of a lost answer from another person's
 				server.ServeHTTP(httptest.NewRecorder(), r)
 				rw.WriteHeader(http.StatusBadGateway)
 			default:

@@ -67,16 +67,20 @@ func runnerDataSchema() schema.Schema {
 				"heartbeat in the last seconds. `away`: it did not."),
 			"seen_at": computedString("The time of the last heartbeat, in RFC 3339; empty: never."),
 			"program": computedString("The version of the program that the runner reports."),
-			"method": computedString("How the runner assumes roles: `web-identity` or `assume-role`; empty while that is " +
+			"method": computedString("How the runner assumes roles: `web-identity` or `assume-role`; empty while " +
+				"that is " +
 				"not known."),
-			"identity_arn": computedString("The runner's AWS identity; empty with `web-identity`, which has none before it " +
+			"identity_arn": computedString("The runner's AWS identity; empty with `web-identity`, which has none " +
+				"before it " +
 				"assumes a role."),
 			"identity_error": computedString("Why the runner has no AWS identity; empty if it has one or needs none."),
-			"reported_issuer": computedString("The issuer of the service-account tokens that the runner reports to verify; " +
+			"reported_issuer": computedString("The issuer of the service-account tokens that the runner reports to " +
+				"verify; " +
 				"may be empty. The server believes the runner about them once `issuer` is the same."),
 			"pending": schema.Int64Attribute{
 				Computed: true,
-				MarkdownDescription: "How many sessions the runner began while it could not reach the server and has not " +
+				MarkdownDescription: "How many sessions the runner began while it could not reach the server and " +
+					"has not " +
 					"reported yet.",
 			},
 		},

@@ -83,7 +83,8 @@ func runnerSchema() schema.Schema {
 			"name": schema.StringAttribute{
 				Required:   true,
 				Validators: []validator.String{isName()},
-				MarkdownDescription: "Unique in a deployment. Letters, digits, `.`, `_` and `-`, at most 64. Changing it " +
+				MarkdownDescription: "Unique in a deployment. Letters, digits, `.`, `_` and `-`, at most 64. " +
+					"Changing it " +
 					"renames the runner in place; the runner stays connected.",
 			},
 			"description": schema.StringAttribute{
@@ -94,8 +95,10 @@ func runnerSchema() schema.Schema {
 				Optional: true, Computed: true, Default: stringdefault.StaticString(""),
 				Validators: []validator.String{isIssuer()},
 				MarkdownDescription: "The issuer of the cluster's service-account tokens, an `https://` URL, as " +
-					"`aws_eks_cluster` has it in `identity[0].oidc[0].issuer`. The server believes the runner about the " +
-					"service accounts of this issuer. No two runners have the same issuer. Left out: the server believes " +
+					"`aws_eks_cluster` has it in `identity[0].oidc[0].issuer`. The server believes the runner about " +
+					"the " +
+					"service accounts of this issuer. No two runners have the same issuer. Left out: the server " +
+					"believes " +
 					"the runner about no service account, so pods cannot borrow with theirs.",
 			},
 		},

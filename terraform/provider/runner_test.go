@@ -96,11 +96,13 @@ func TestLifecycleOfARunner(t *testing.T) {
 		step{
 			Config: w.config(runner("eks", `  description = "mine"`)),
 			ConfigPlanChecks: plans(between(func() error {
-				_, err := w.Admin.UpdateRunner(w.Context(), "eks", api.RunnerRequest{Name: "eks", Description: "theirs"}, "")
+				_, err := w.Admin.UpdateRunner(w.Context(), "eks",
+					api.RunnerRequest{Name: "eks", Description: "theirs"}, "")
 				return err
 			})),
 			ExpectError: says("Updating the runner eks", "changed by someone else")},
-		step{Config: w.config(runner("not a name", "")), ExpectError: says("The name is not valid", "has the character")},
+		step{Config: w.config(runner("not a name", "")),
+			ExpectError: says("The name is not valid", "has the character")},
 		step{
 			Config:      w.config(runner("eks", `  issuer = "oidc.eks.example.com"`)),
 			ExpectError: says("The issuer is not valid", "https://"),
@@ -110,7 +112,8 @@ func TestLifecycleOfARunner(t *testing.T) {
 		step{
 			Config: w.config(
 				runner("eks", "  issuer = \""+issuer+"\""),
-				"resource \"rolebroker_runner\" \"other\" {\n  name = \"other\"\n  issuer = rolebroker_runner.eks.issuer\n}\n",
+				"resource \"rolebroker_runner\" \"other\" {\n  name = \"other\"\n  issuer = "+
+					"rolebroker_runner.eks.issuer\n}\n",
 			),
 			ExpectError: says("Creating the runner other", issuer),
 		},
@@ -151,7 +154,8 @@ func TestTheRunnerOfAnIntegration(t *testing.T) {
 				clustered("production", byID),
 			), ConfigPlanChecks: keeps(production), Check: names("eks-production")},
 		step{ // by name it is the same
-			Config: w.config(runner("eks-production", ""), clustered("production", byName)), Check: all(names("eks-production"),
+			Config: w.config(runner("eks-production", ""), clustered("production", byName)),
+			Check: all(names("eks-production"),
 				has(production, "runner", "eks-production"), id.same(production, "runner_id"))},
 		step{ResourceName: production, ImportState: true, ImportStateVerify: true},
 		step{ // both renamed and described anew, in one apply
@@ -327,7 +331,8 @@ func TestBindings(t *testing.T) {
 					}
 				}
 			},
-			Config: w.config(agent("scout", ""), byID), ConfigPlanChecks: creates(binding), Check: bound("scout", "scout")},
+			Config: w.config(agent("scout", ""), byID), ConfigPlanChecks: creates(binding),
+			Check: bound("scout", "scout")},
 		step{Config: w.config(agent("scout", ""), byID, strings.Replace(byID, `" "scout"`, `" "again"`, 1)),
 			ExpectError: says(
 				"Binding the agent",
@@ -364,7 +369,8 @@ func TestOneDestroyRemovesARunnerAndItsBindings(t *testing.T) {
 				clustered("production", "  runner = rolebroker_runner.eks.id"),
 				agent("scout", ""),
 				connect("production", "id", ""),
-				strings.Replace(bind("rolebroker_agent.scout.id", "scout"), `"`+issuer+`"`, "rolebroker_runner.eks.issuer", 1),
+				strings.Replace(bind("rolebroker_agent.scout.id", "scout"), `"`+issuer+`"`,
+					"rolebroker_runner.eks.issuer", 1),
 			),
 			Check: func(*terraform.State) error {
 				if calls := w.AWS.Calls("AssumeRole"); calls != 0 {

@@ -55,7 +55,8 @@ func (d *setupData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *
 				Validators: []validator.String{
 					stringvalidator.ConflictsWith(path.MatchRoot("integration"), path.MatchRoot("cluster")),
 				},
-				MarkdownDescription: "For roles that the platform assumes: the `external_id` of a `rolebroker_external_id`.",
+				MarkdownDescription: "For roles that the platform assumes: the `external_id` of a " +
+					"`rolebroker_external_id`.",
 			},
 			"integration": schema.StringAttribute{
 				Optional:            true,
@@ -74,14 +75,17 @@ func (d *setupData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *
 			"principal_form": schema.StringAttribute{
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.OneOf("account", "exact")},
-				MarkdownDescription: "How trust policies name the platform: by its `account` (default), or by its `exact` " +
+				MarkdownDescription: "How trust policies name the platform: by its `account` (default), or by its " +
+					"`exact` " +
 					"role or user.",
 			},
 
 			"principal": computedString("The principal that the trust policies name."),
-			"external_ids": computedStrings("The external IDs that the trust policies accept: the current one, and during " +
+			"external_ids": computedStrings("The external IDs that the trust policies accept: the current one, and " +
+				"during " +
 				"a rotation also the new one."),
-			"trust_policy": computedString("JSON: the trust policy of a role; empty if the roles of an `integration` need " +
+			"trust_policy": computedString("JSON: the trust policy of a role; empty if the roles of an " +
+				"`integration` need " +
 				"different ones."),
 			"trust_policies": schema.MapAttribute{
 				Computed: true, ElementType: types.StringType,
@@ -101,7 +105,8 @@ func clusterAttribute() schema.SingleNestedAttribute {
 			"variant": schema.StringAttribute{
 				Optional:   true,
 				Validators: []validator.String{stringvalidator.OneOf("irsa", "pod-identity")},
-				MarkdownDescription: "How pods get an AWS identity: `irsa` (default), IAM roles for service accounts, or " +
+				MarkdownDescription: "How pods get an AWS identity: `irsa` (default), IAM roles for service " +
+					"accounts, or " +
 					"`pod-identity`, EKS Pod Identity.",
 			},
 			"issuer": schema.StringAttribute{
@@ -185,8 +190,9 @@ func (d *setupData) setup(ctx context.Context, m setupModel) (api.Setup, error) 
 		draft.AssumptionMode = string(rolebroker.ModeCluster)
 	}
 	draft.Roles = []api.RoleRequest{{
-		Name:   draftRole,
-		ARN:    fmt.Sprintf("arn:%s:iam::%s:role/%s", or(m.Partition, "aws"), or(m.AccountID, "000000000000"), draftRole),
+		Name: draftRole,
+		ARN: fmt.Sprintf("arn:%s:iam::%s:role/%s", or(m.Partition, "aws"),
+			or(m.AccountID, "000000000000"), draftRole),
 		Region: "us-east-1",
 	}}
 	return d.server.SetupDraft(ctx, api.SetupDraft{Integration: draft, Setup: req})

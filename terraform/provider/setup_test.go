@@ -61,7 +61,8 @@ func TestAnExternalIDComesBeforeTheRoles(t *testing.T) {
 	var current, next string
 	rotate := func(step string) func() {
 		return func() {
-			in, err := w.Admin.RotateExternalID(w.Context(), "production", api.Rotation{Step: step, Force: step == "finish"})
+			in, err := w.Admin.RotateExternalID(w.Context(), "production",
+				api.Rotation{Step: step, Force: step == "finish"})
 			if err != nil {
 				t.Error(err)
 			}
@@ -95,7 +96,8 @@ func TestAnExternalIDComesBeforeTheRoles(t *testing.T) {
 func TestSetups(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"), w.Role("deployer", "Deployer", "us-east-1"))
+	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"),
+		w.Role("deployer", "Deployer", "us-east-1"))
 	of := func(hcl string) string {
 		return w.config("data \"rolebroker_aws_setup\" \"production\" {\n", hcl, "\n}\n")
 	}

@@ -50,7 +50,8 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 	replace := []planmodifier.String{stringplanmodifier.RequiresReplace()}
 	keep := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A token with which an agent borrows roles. The ephemeral resource `rolebroker_agent_token` " +
+		MarkdownDescription: "A token with which an agent borrows roles. The ephemeral resource " +
+			"`rolebroker_agent_token` " +
 			"makes the token. One apply gives it to this resource and to a secret store; it is in no plan and in no " +
 			"state. Needs Terraform 1.11 or newer.\n\n" +
 			"The next apply replaces a token that has expired or was revoked outside of Terraform. Replace the secret " +
@@ -74,8 +75,10 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 			},
 			"expires_in": schema.StringAttribute{
 				Optional: true, PlanModifiers: replace,
-				Validators: []validator.String{isLifetime(), stringvalidator.ConflictsWith(path.MatchRoot("expires_at"))},
-				MarkdownDescription: "How long the token is valid, as in `720h`. If this and `expires_at` are left out, the " +
+				Validators: []validator.String{isLifetime(),
+					stringvalidator.ConflictsWith(path.MatchRoot("expires_at"))},
+				MarkdownDescription: "How long the token is valid, as in `720h`. If this and `expires_at` are left " +
+					"out, the " +
 					"token does not expire.",
 			},
 			"expires_at": schema.StringAttribute{
@@ -83,7 +86,8 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 				PlanModifiers: []planmodifier.String{
 					stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplaceIfConfigured(),
 				},
-				MarkdownDescription: "When the token expires, in RFC 3339; empty: never. A token that expired at this time " +
+				MarkdownDescription: "When the token expires, in RFC 3339; empty: never. A token that expired at " +
+					"this time " +
 					"is not replaced. Another time replaces it.",
 			},
 			"status": schema.StringAttribute{
@@ -93,7 +97,8 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 			"token_wo": schema.StringAttribute{
 				Required: true, WriteOnly: true, Sensitive: true,
 				Validators: []validator.String{isGiven("give it the token of an ephemeral rolebroker_agent_token")},
-				MarkdownDescription: "The `token` of an ephemeral `rolebroker_agent_token`. The provider registers it when " +
+				MarkdownDescription: "The `token` of an ephemeral `rolebroker_agent_token`. The provider registers " +
+					"it when " +
 					"it creates this resource, and reads it at no other time.",
 			},
 			"token_wo_version": schema.Int64Attribute{

@@ -41,7 +41,8 @@ resource "echo" "token" {}
 func TestATokenOpensWhatTerraformConnected(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	connected := integration("production", "", readonly, deployer) + agent("scout", "") + connect("production", "id", "")
+	connected := integration("production", "", readonly, deployer) + agent("scout",
+		"") + connect("production", "id", "")
 	var id remembered
 	var shown rolebroker.Secret
 	borrows := func(s *terraform.State) error {
@@ -73,12 +74,14 @@ func TestATokenOpensWhatTerraformConnected(t *testing.T) {
 		},
 		step{ // renaming the agent keeps its token
 			Config: w.config(
-				strings.Replace(connected, `"scout" {`+"\n"+`  name = "scout"`, `"scout" {`+"\n"+`  name = "ranger"`, 1),
+				strings.Replace(connected, `"scout" {`+"\n"+`  name = "scout"`, `"scout" {`+"\n"+
+					`  name = "ranger"`, 1),
 				tokenOf(`  label = "ecs"`),
 			),
 			ConfigPlanChecks: keeps(token), Check: id.same(token, "id")},
 		step{ // another version makes another token, and the old one is revoked
-			Config:           w.config(connected, tokenOf("  label = \"ecs\"\n  token_wo_version = 2\n  expires_in = \"720h\"")),
+			Config: w.config(connected, tokenOf("  label = \"ecs\"\n  token_wo_version = 2\n  expires_in "+
+				"= \"720h\"")),
 			ConfigPlanChecks: replaces(token),
 			Check: all(hasSome(token, "expires_at"), func(*terraform.State) error {
 				if _, err := w.Client(shown).Credentials(w.Context(), "", ""); err == nil {
@@ -146,7 +149,8 @@ resource "terraform_data" "store" {
 			Check:            has(token, "status", "active"),
 		},
 		step{PreConfig: revoke, Config: w.config(agent("scout", ""), tokenOf(""), follower), ConfigPlanChecks: both},
-		step{Config: w.config(agent("scout", ""), tokenOf(""), follower), ConfigPlanChecks: keeps("terraform_data.store")},
+		step{Config: w.config(agent("scout", ""), tokenOf(""), follower),
+			ConfigPlanChecks: keeps("terraform_data.store")},
 	)
 }
 
@@ -170,7 +174,8 @@ func TestInvalidTokens(t *testing.T) {
 	given := func(value, more string) string {
 		return w.config(
 			agent("scout", ""),
-			"resource \"rolebroker_agent_token\" \"scout\" {\n  agent    = rolebroker_agent.scout.id\n  token_wo = \""+value,
+			"resource \"rolebroker_agent_token\" \"scout\" {\n  agent    = rolebroker_agent.scout.id\n  token_wo = \""+
+				value,
 			"\"\n",
 			more,
 			"\n}\n",
@@ -189,7 +194,8 @@ resource "rolebroker_agent_token" "scout" {
 	past := w.now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	good := "rbt_" + strings.Repeat("a", 26) + "_" + strings.Repeat("b", 52)
 	w.plays(
-		step{Config: given("", ""), ExpectError: says("token_wo: The value is empty", "ephemeral rolebroker_agent_token")},
+		step{Config: given("", ""), ExpectError: says("token_wo: The value is empty",
+			"ephemeral rolebroker_agent_token")},
 		step{Config: w.config(agent("scout", ""), empty), ExpectError: says("token_wo: The value is empty")},
 		step{Config: given("hunter2", ""), ExpectError: says("Registering a token of the agent", "token_wo")},
 		step{Config: given(good, `  expires_at = "`+past+`"`), ExpectError: says("expires_at", "not in the future")},

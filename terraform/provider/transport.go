@@ -68,7 +68,8 @@ func (t onlyRolebroker) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.RoundTripper.RoundTrip(req)
 	if err == nil && resp.StatusCode >= 400 {
 		if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != api.ProblemType {
-			resp.Header.Set("Content-Type", "not a problem document: "+kind) // so the client does not take it for rolebroker's
+			// so the client does not take it for rolebroker's
+			resp.Header.Set("Content-Type", "not a problem document: "+kind)
 		}
 	}
 	return resp, err
