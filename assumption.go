@@ -20,6 +20,25 @@ type Assumption struct {
 	Policy         string // a session policy, JSON, that narrows what the credentials may do; empty: none
 }
 
+// Assumption returns the call by which the agent of that name borrows the role for a task, which may be empty. Codes:
+// invalid (the task).
+func (in *Integration) Assumption(r *Role, agent, task string) (Assumption, error) {
+	sessionName, err := SessionName(agent, task)
+	if err != nil {
+		return Assumption{}, err
+	}
+	a := Assumption{
+		ARN: r.ARN, Region: r.Region, SessionName: sessionName, ExternalID: in.ExternalID, Duration: r.Duration(),
+	}
+	if in.SourceIdentity {
+		a.SourceIdentity, _ = SessionName(agent, "") // without a task it has no error
+	}
+	if in.SessionTags {
+		a.Tags = Tags{Agent: agent, Integration: in.Name, Role: r.Name, Task: task}
+	}
+	return a, nil
+}
+
 // Tags are the session tags that name the borrower. CloudTrail shows them with the AssumeRole call, and policies can
 // test them.
 type Tags struct {

@@ -19,23 +19,16 @@ type leaseKey struct {
 	assumption  rolebroker.Assumption
 }
 
-func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task, sessionName string) leaseKey {
-	key := leaseKey{
+// newLeaseKey returns the key of what the agent borrows. Codes: invalid (the task).
+func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task string) (leaseKey, error) {
+	assumption, err := grant.Integration.Assumption(grant.Role, agent.Name, task)
+	if err != nil {
+		return leaseKey{}, err
+	}
+	return leaseKey{
 		agent: agent.ID, agentName: agent.Name, integration: grant.Integration.ID, role: grant.Role.ID, task: task,
-		assumption: rolebroker.Assumption{
-			ARN: grant.Role.ARN, Region: grant.Role.Region, SessionName: sessionName,
-			ExternalID: grant.Integration.ExternalID, Duration: grant.Role.Duration(),
-		},
-	}
-	if grant.Integration.SourceIdentity {
-		key.assumption.SourceIdentity, _ = rolebroker.SessionName(agent.Name, "") // without a task it has no error
-	}
-	if grant.Integration.SessionTags {
-		key.assumption.Tags = rolebroker.Tags{
-			Agent: agent.Name, Integration: grant.Integration.Name, Role: grant.Role.Name, Task: task,
-		}
-	}
-	return key
+		assumption: assumption,
+	}, nil
 }
 
 // roleNames are the names of a role and its integration, for the record. They

@@ -74,11 +74,8 @@ func (l *Lender) decide(
 	if err := l.serves(grant.Integration); err != nil {
 		return leaseKey{}, grant, err
 	}
-	sessionName, err := rolebroker.SessionName(grants.Agent.Name, req.Task)
-	if err != nil {
-		return leaseKey{}, grant, err
-	}
-	return newLeaseKey(grants.Agent, grant, req.Task, sessionName), grant, nil
+	key, err := newLeaseKey(grants.Agent, grant, req.Task)
+	return key, grant, err
 }
 
 // grantsOf returns what the caller may borrow from now, if its token is good.

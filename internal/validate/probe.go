@@ -122,16 +122,8 @@ func (p *probe) round(ctx context.Context, last bool) (v rolebroker.Validation, 
 
 // assumption is the call that lending makes, with a session policy that denies everything.
 func (p *probe) assumption() rolebroker.Assumption {
-	a := rolebroker.Assumption{
-		ARN: p.role.ARN, Region: p.role.Region, SessionName: sessionName, ExternalID: p.Integration.ExternalID,
-		Duration: p.role.Duration(), Policy: denyEverything,
-	}
-	if p.Integration.SourceIdentity {
-		a.SourceIdentity = sessionName
-	}
-	if p.Integration.SessionTags {
-		a.Tags = rolebroker.Tags{Agent: sessionName, Integration: p.Integration.Name, Role: p.role.Name}
-	}
+	a, _ := p.Integration.Assumption(&p.role, sessionName, "") // without a task it has no error
+	a.Policy = denyEverything
 	return a
 }
 

@@ -102,9 +102,8 @@ func (t tokenProbe) advise(r *rolebroker.Refusal) rolebroker.Hint {
 
 // try calls STS, and again for a while if it denies: a change in IAM takes some seconds to be known everywhere.
 func (t tokenProbe) try(ctx context.Context) answer {
-	call := rolebroker.Assumption{ARN: t.role.ARN, Region: t.role.Region, SessionName: sessionName,
-		Duration: t.role.Duration(), Policy: denyEverything}
 	once := &probe{batch: &batch{Validator: t.Validator, Subject: t.Subject}, role: t.role}
+	call := once.assumption() // AssumeRoleWithWebIdentity takes neither external ID, source identity nor tags
 	patience := t.patience
 	if t.Impatient {
 		patience = 0
