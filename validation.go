@@ -96,6 +96,17 @@ var knownCodes = map[ValidationCode]bool{
 // IsKnown reports whether this version knows the code.
 func (c ValidationCode) IsKnown() bool { return knownCodes[c] }
 
+// Field returns the field of a role that the code is about, as in "region", and "arn" for all other codes.
+func (c ValidationCode) Field() string {
+	switch c {
+	case ValidRegionDisabled, ValidRegionInvalid, ValidPartition:
+		return "region"
+	case ValidDurationMaximum, ValidDurationChaining, ValidDurationInvalid:
+		return "session_duration"
+	}
+	return "arn"
+}
+
 // IsKnown reports whether this version knows the status.
 func (s ValidationStatus) IsKnown() bool {
 	return s.Works() || s == StatusFailed || s == StatusUnknown

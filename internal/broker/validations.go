@@ -371,7 +371,7 @@ func allWork(results []rolebroker.RoleValidation) error {
 	for _, r := range results {
 		if r.Status == rolebroker.StatusFailed {
 			failed.Fields = append(failed.Fields, rolebroker.Field{
-				Path: fmt.Sprintf("roles[%d].%s", r.Index, fieldOf(r.Code)), Message: r.Message, Hint: r.Hint})
+				Path: fmt.Sprintf("roles[%d].%s", r.Index, r.Code.Field()), Message: r.Message, Hint: r.Hint})
 		}
 	}
 	if len(failed.Fields) > 0 {
@@ -386,17 +386,6 @@ func allWork(results []rolebroker.RoleValidation) error {
 		}
 	}
 	return nil
-}
-
-// fieldOf returns the field of a role that a validation code is about.
-func fieldOf(code rolebroker.ValidationCode) string {
-	switch code {
-	case rolebroker.ValidRegionDisabled, rolebroker.ValidRegionInvalid, rolebroker.ValidPartition:
-		return "region"
-	case rolebroker.ValidDurationMaximum, rolebroker.ValidDurationChaining, rolebroker.ValidDurationInvalid:
-		return "session_duration"
-	}
-	return "arn"
 }
 
 // validateAfter validates an integration that was just saved. An error is logged: the integration stays saved.
