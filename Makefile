@@ -26,6 +26,9 @@ demo: build ## run the whole product on this machine, on a simulated AWS
 # compiled once.
 RACE := -race -gcflags=modernc.org/sqlite/lib=-race=false
 
+# A process under the race detector sleeps for a second before it exits, and the
+# tests start hundreds of processes.
+test: export GORACE := atexit_sleep_ms=0
 test: setup kubernetes-in-ci fmt tidy staticcheck ## all checks and tests; works on a fresh machine
 	go test $(RACE) -vet=all -timeout 20m ./...
 	cd terraform && go test $(RACE) -vet=all -timeout 20m ./...
