@@ -13,7 +13,7 @@ var kinds = []rolebroker.RefusalKind{
 	rolebroker.RefusedOther,
 }
 
-// A refusal is explained in the words of whoever asked STS.
+// The explanation of a refusal names the party that asked STS.
 func TestARefusalNamesThePartyThatAsked(t *testing.T) {
 	role := rolebroker.Role{Region: "eu-west-1", ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666",
 		Path: "/", Name: "ReadOnly"}}

@@ -9,7 +9,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-func TestWhatASetupLeavesOutHasItsDefault(t *testing.T) {
+func TestASetupRequestHasDefaults(t *testing.T) {
 	want := rolebroker.SetupRequest{ // whether a form of principal was asked for is not lost
 		Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterIRSA, Namespace: "rolebroker",
 			ServiceAccount: "rolebroker-runner"}}
@@ -30,7 +30,7 @@ func TestWhatASetupLeavesOutHasItsDefault(t *testing.T) {
 	}
 }
 
-func TestASetupRequestSaysEverythingThatIsWrongWithIt(t *testing.T) {
+func TestCheckReportsEverythingThatIsWrongWithASetupRequest(t *testing.T) {
 	issuer := func(s string) func(*rolebroker.SetupRequest) {
 		return func(r *rolebroker.SetupRequest) { r.Cluster.Issuer = s }
 	}
@@ -116,7 +116,7 @@ func TestASetupRequestSaysEverythingThatIsWrongWithIt(t *testing.T) {
 	}, "principal", "variant", "issuer", "namespace", "service_account", "role")
 }
 
-func TestTheRecommendedModeComesFirstWithWhatSpeaksForIt(t *testing.T) {
+func TestTheRecommendedModeComesFirst(t *testing.T) {
 	modes := rolebroker.Modes()
 	var names []rolebroker.AssumptionMode
 	for i, m := range modes {

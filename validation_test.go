@@ -10,7 +10,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-func TestARoleThatCanNeverBeAssumedSaysWhy(t *testing.T) {
+func TestARoleThatCanNeverBeAssumedHasAReason(t *testing.T) {
 	at := func(path, name string) func(*rolebroker.Role) {
 		return func(r *rolebroker.Role) { r.ARN.Path, r.ARN.Name = path, name }
 	}
@@ -73,7 +73,7 @@ func TestARoleThatCanNeverBeAssumedSaysWhy(t *testing.T) {
 	}
 }
 
-func TestWhichRolesNeverTrustAnybodyElse(t *testing.T) {
+func TestServiceLinkedAndIdentityCenterRolesNeverTrustUs(t *testing.T) {
 	never := func(arn string, want rolebroker.ValidationCode) {
 		t.Helper()
 		parsed, err := rolebroker.ParseRoleARN(arn)
@@ -128,7 +128,7 @@ func TestRolesWorkWhenTheyCanBeLent(t *testing.T) {
 	all(false, "something new")
 }
 
-func TestAFingerprintIsOfAllByWhichTheRoleIsAssumed(t *testing.T) {
+func TestAFingerprintCoversEverythingThatShapesTheAssumption(t *testing.T) {
 	sample := func() rolebroker.Integration {
 		in := integration("production", role("readonly"), role("deployer"))
 		in.Roles[0].ID, in.ExternalID, in.NextExternalID = "rol_x", "rolebroker-one", "rolebroker-two"
@@ -197,7 +197,7 @@ func TestAFingerprintIsOfAllByWhichTheRoleIsAssumed(t *testing.T) {
 	}
 }
 
-func TestIdentitiesAreNamedAsTrustPoliciesNameThem(t *testing.T) {
+func TestAnIdentityHasThePrincipalOfATrustPolicy(t *testing.T) {
 	const account = "111122223333"
 	who := func(arn, roleARN string) rolebroker.Identity {
 		return rolebroker.Identity{Account: account, ARN: arn, RoleARN: roleARN}

@@ -11,7 +11,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/setup"
 )
 
-// roles are many, in so many accounts.
+// roles are n roles in a number of accounts.
 func roles(t testing.TB, n, accounts int) (all []rolebroker.Role) {
 	for i := range n {
 		all = append(all, role(t, fmt.Sprint("r", i), fmt.Sprintf("arn:aws:iam::%012d:role/R%d", i%accounts+1, i)))
@@ -19,7 +19,7 @@ func roles(t testing.TB, n, accounts int) (all []rolebroker.Role) {
 	return all
 }
 
-// large are subjects that are n large, each in a way of its own.
+// large are subjects with n of something, by what they have n of.
 func large(t testing.TB, n int) map[string]setup.Subject {
 	of := func(all []rolebroker.Role, change func(*setup.Subject)) setup.Subject {
 		s := setup.Subject{Integration: "production", Platform: placed, ExternalIDs: []string{externalID}, Roles: all}
@@ -60,8 +60,8 @@ func large(t testing.TB, n int) map[string]setup.Subject {
 	}
 }
 
-// Twice as much is at most a little more than twice the work.
-func TestTheEffortGrowsAsTheSubjectDoes(t *testing.T) {
+// A subject that is twice as large takes little more than twice the work.
+func TestEffortIsLinear(t *testing.T) {
 	const n, most = 400, 1000 // allocations for each
 	twice := large(t, 2*n)
 	effort := func(s setup.Subject) uint64 {
@@ -79,8 +79,8 @@ func TestTheEffortGrowsAsTheSubjectDoes(t *testing.T) {
 	}
 }
 
-// What one request asks for is bounded, however it is written.
-func TestTheSetupIsNotMuchLargerThanThePolicy(t *testing.T) {
+// The size of a setup is bounded, whatever policy a request contains.
+func TestSetupIsNotMuchLargerThanThePolicy(t *testing.T) {
 	const room = 32<<10 - 400
 	long := strings.Repeat("k", room/2)
 	for name, when := range map[string]string{
@@ -96,7 +96,7 @@ func TestTheSetupIsNotMuchLargerThanThePolicy(t *testing.T) {
 	}
 }
 
-// shortKeys are members of an object, after others, of so many bytes.
+// shortKeys are further members of a JSON object, of about size bytes.
 func shortKeys(size int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < size-12; i++ {
@@ -105,7 +105,7 @@ func shortKeys(size int) string {
 	return b.String()
 }
 
-// until is a context that ends when it was asked so often.
+// until is a context that ends after a number of calls to Err.
 type until struct {
 	context.Context
 	left int
@@ -118,7 +118,7 @@ func (u *until) Err() error {
 	return nil
 }
 
-// Nobody waits for what is written no longer, wherever it was.
+// Writing stops soon after ctx ends, wherever it is.
 func TestWritingEndsWithTheContext(t *testing.T) {
 	s := setup.Subject{Integration: "production", Platform: placed, ExternalIDs: []string{externalID},
 		Roles: roles(t, 40, 3)}

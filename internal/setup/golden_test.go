@@ -23,8 +23,8 @@ const (
 	idp        = "https://oidc.eks.eu-west-1.amazonaws.com/id/ABCDEF0123456789ABCDEF0123456789"
 )
 
-// user, session and placed are the platform as an IAM user, as a session of a
-// role whose path it does not know, and as one whose path it does.
+// The platform: user is an IAM user, session a session of a role whose path is not
+// known, and placed a session of a role whose path is known.
 var (
 	user = rolebroker.Identity{Account: vendorID, ARN: "arn:aws:iam::111122223333:user/broker",
 		UserID: "AIDAEXAMPLE"}
@@ -47,7 +47,7 @@ func role(t testing.TB, name, arn string, d ...time.Duration) rolebroker.Role {
 	return r
 }
 
-// write makes a setup that has to come about.
+// write writes a setup, which has to succeed.
 func write(t testing.TB, s setup.Subject) *rolebroker.Setup {
 	t.Helper()
 	s.Request = s.Request.WithDefaults()
@@ -58,14 +58,14 @@ func write(t testing.TB, s setup.Subject) *rolebroker.Setup {
 	return done
 }
 
-// currentPolicy is what a role that others use trusts: an earlier statement of
-// ours among it.
+// currentPolicy is the trust policy of a role that others use. It has an earlier
+// statement of ours.
 const currentPolicy = `{"Version":"2012-10-17","Statement":[
 	{"Sid":"Build","Effect":"Allow","Principal":{"Service":"codebuild.amazonaws.com"},"Action":"sts:AssumeRole"},
 	{"Sid":"Broker","Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:root","arn:aws:iam::777788889999:root"]},"Action":"sts:AssumeRole"},
 	{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole","Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}}]}`
 
-// subjects are those whose setups are read by a person when they change.
+// subjects are those of the golden files.
 func subjects(t testing.TB) map[string]setup.Subject {
 	readonly := role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly")
 	deployer := role(t, "deployer", "arn:aws:iam::444455556666:role/team/prod/Deployer", 4*time.Hour)
@@ -114,7 +114,7 @@ func subjects(t testing.TB) map[string]setup.Subject {
 	return all
 }
 
-// A person reads the difference: go test ./internal/setup -run TestGolden -update
+// To accept changes of the golden files, read the difference after: go test ./internal/setup -run TestGolden -update
 func TestGolden(t *testing.T) {
 	for name, s := range subjects(t) {
 		t.Run(name, func(t *testing.T) {

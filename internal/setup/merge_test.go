@@ -11,7 +11,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/setup"
 )
 
-// merging is a subject of one role whose current trust policy has these
+// merging is a subject with one role, whose current trust policy has these
 // statements.
 func merging(t testing.TB, statements string) setup.Subject {
 	s := setup.Subject{Integration: "production", Mode: rolebroker.ModePlatform, Platform: placed,
@@ -34,7 +34,7 @@ const (
 	ec2    = `{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}`
 )
 
-// st is an Allow statement for a principal, with more elements.
+// st is an Allow statement for a principal, with further elements.
 func st(principal string, more ...string) string {
 	return `{"Effect":"Allow","Principal":` + principal + strings.Join(append([]string{""}, more...), ",") + `}`
 }
@@ -49,7 +49,7 @@ func awsOf(names ...string) string {
 func action(raw string) string    { return `"Action":` + raw }
 func condition(raw string) string { return `"Condition":` + raw }
 
-// ours is the statement as it is written, with more conditions.
+// ours is our statement with further conditions.
 func ours(more ...string) string {
 	return st(awsOf(root), action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+externalID+`"}`+
 		strings.Join(append([]string{""}, more...), ",")+`}`))
@@ -178,8 +178,8 @@ func TestMerge(t *testing.T) {
 		condition(`{"StringEquals":{"sts:ExternalId":["`+nextID+`","`+externalID+`"]}}`)), byTwo)
 }
 
-// Unless a form is asked for, who is trusted exactly stays so, and the account
-// is not let in.
+// Unless the request names a form, a policy that names the platform exactly keeps
+// doing so, and does not let in the account.
 func TestMergeWidensNoPrincipal(t *testing.T) {
 	all, one := action(actAll), condition(`{"StringEquals":{"sts:ExternalId":"`+externalID+`"}}`)
 	little, ip := action(`"sts:AssumeRole"`), condition(`{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}`)
@@ -248,7 +248,7 @@ func TestMergeWidensNoPrincipal(t *testing.T) {
 	}
 }
 
-// What others let us do besides stays, and nothing is let in with it.
+// Actions that others allowed us besides stay, and let in nobody else.
 func TestMergeKeepsOtherActions(t *testing.T) {
 	one := condition(`{"StringEquals":{"sts:ExternalId":"` + externalID + `"}}`)
 	with := func(actions string) string { return st(awsOf(root), action(actions), one) }
@@ -342,8 +342,8 @@ func TestMergeForServiceAccounts(t *testing.T) {
 	}
 }
 
-// What is kept is kept to the letter, and its order.
-func TestMergeKeepsTheLetter(t *testing.T) {
+// Statements of others stay as they are written, in their order.
+func TestMergeKeepsOtherStatementsToTheLetter(t *testing.T) {
 	s := merging(t, "")
 	odd := `{"Sid":"\u00e9<&>\/","Condition":{"NumericLessThan":{"aws:EpochTime":1.50e10},"Bool":{"a:b":[true,"true"]}},"Action":["sts:AssumeRole"],"Principal":"*","Effect":"Allow"}`
 	s.Request.CurrentPolicy = `{"Id":"x", "Statement" : ` + odd + ` ,"Version":"2008-10-17"}`
@@ -358,9 +358,9 @@ func TestMergeKeepsTheLetter(t *testing.T) {
 	}
 }
 
-// What a terminal or a reader would not see for what it is is escaped, and means
-// the same.
-func TestWhatIsHiddenInTheCurrentPolicyIsEscaped(t *testing.T) {
+// Invisible characters are escaped, so that a terminal shows them. The JSON means the
+// same.
+func TestInvisibleCharactersAreEscaped(t *testing.T) {
 	for _, hidden := range []string{"\u007f", "\u0085", "\u009b", "\u200e", "\u200f", "\u2028", "\u2029", "\u202a",
 		"\u202e", "\u2066", "\u2069", "\ufeff", "\U000e0041"} {
 		odd := st(`{"AWS":["x`+hidden+`y"]}`, `"Sid":"no`+hidden+`2J"`, action(`"sts:AssumeRole"`),
@@ -387,8 +387,8 @@ func TestWhatIsHiddenInTheCurrentPolicyIsEscaped(t *testing.T) {
 	}
 }
 
-// The policy comes as people have it.
-func TestCurrentPolicyIsTakenInEveryForm(t *testing.T) {
+// People paste the policy in several forms.
+func TestCurrentPolicyIsReadInEveryForm(t *testing.T) {
 	policy := document(ec2)
 	quoted, err := json.Marshal(url.PathEscape(policy))
 	if err != nil {
@@ -410,7 +410,7 @@ func TestCurrentPolicyIsTakenInEveryForm(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoTrustPolicyIsRefused(t *testing.T) {
+func TestInvalidTrustPoliciesAreRefused(t *testing.T) {
 	deep := strings.Repeat(`{"Role":`, 9) + "1" + strings.Repeat("}", 9)
 	for text, want := range map[string]string{
 		"hello": "is not JSON: invalid character 'h' looking for beginning of " +
@@ -465,8 +465,8 @@ func TestWhatIsNoTrustPolicyIsRefused(t *testing.T) {
 	}
 }
 
-// What a person should know of the current policy is said in the guide.
-func TestGuideSaysWhatTheCurrentPolicyDoes(t *testing.T) {
+// The guide has remarks on the current policy.
+func TestGuideHasRemarksOnTheCurrentPolicy(t *testing.T) {
 	words := func(text string) string { return strings.Join(strings.Fields(text), " ") }
 	for _, test := range []struct{ why, current, want string }{
 		{"a denial", `{"Sid":"no","Effect":"Deny","Principal":{"AWS":"` + exact + `"},"Action":"sts:*"}`,
@@ -536,9 +536,8 @@ func TestGuideSaysWhatTheCurrentPolicyDoes(t *testing.T) {
 	}
 }
 
-// FuzzMerge asks of whatever comes that nothing panics, that the outcome is a
-// trust policy with nothing left to change, and that statements which are not
-// ours are in it as they were.
+// FuzzMerge checks that no input panics, that the result is a trust policy that needs
+// no further change, and that it has the statements of others unchanged.
 func FuzzMerge(f *testing.F) {
 	for _, seed := range []string{
 		currentPolicy, document(ours()), document(""), url.PathEscape(document(ec2)),
@@ -597,7 +596,7 @@ func FuzzMerge(f *testing.F) {
 	})
 }
 
-// foreign are the statements of a plain policy that have nothing of ours.
+// foreign are the statements of a policy that do not concern us.
 func foreign(text string) (all []string) {
 	var policy struct{ Statement []json.RawMessage }
 	if json.Unmarshal([]byte(text), &policy) != nil {

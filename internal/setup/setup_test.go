@@ -8,8 +8,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/setup"
 )
 
-// A statement stands by itself in a hint, with the defaults of a request that
-// has none.
+// A hint has the statement alone, written with the defaults of a request.
 func TestStatementStandsByItself(t *testing.T) {
 	readonly := role(t, "readonly", "arn:aws:iam::444455556666:role/a<b>&c/ReadOnly")
 	for _, s := range []setup.Subject{
@@ -70,8 +69,8 @@ func TestOneRoleByNameOrID(t *testing.T) {
 	}
 }
 
-// What can never be assumed is in no command, with the reason.
-func TestWhatCannotBeSetUpIsLeftOut(t *testing.T) {
+// A role that can never be assumed is in no command; a comment tells why.
+func TestRolesThatCannotBeSetUpAreLeftOut(t *testing.T) {
 	for _, arn := range []string{
 		"arn:aws:iam::444455556666:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS",
 		"arn:aws:iam::444455556666:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123456789abcdef",
@@ -95,7 +94,7 @@ func TestWhatCannotBeSetUpIsLeftOut(t *testing.T) {
 	}
 }
 
-// A partition has ARNs of its own.
+// Every partition has ARNs of its own.
 func TestPartitions(t *testing.T) {
 	for _, partition := range []string{"aws-cn", "aws-us-gov"} {
 		odd := role(t, "odd", "arn:"+partition+":iam::444455556666:role/Odd")
@@ -112,7 +111,7 @@ func TestPartitions(t *testing.T) {
 	}
 }
 
-// Lines for a person fit a terminal; what is to be copied is as long as it is.
+// Lines of the guide fit a terminal. Only text to be copied may be longer.
 func TestGuideFitsATerminal(t *testing.T) {
 	for name, s := range subjects(t) {
 		for line := range strings.Lines(write(t, s).Text) {
@@ -123,7 +122,7 @@ func TestGuideFitsATerminal(t *testing.T) {
 	}
 }
 
-// The guide follows the steps that people know.
+// The guide has the steps of the product's documentation.
 func TestGuideHasTheSteps(t *testing.T) {
 	for name, want := range map[string][]string{
 		"platform": {"Step 1:", "[x] Give the platform", "(recommended)", "[ ] Give your cluster", "Step 2:",
@@ -160,7 +159,7 @@ func TestGuideHasTheSteps(t *testing.T) {
 	}
 }
 
-// What is not there yet is in no command.
+// No command names an integration that is not saved.
 func TestDraftsAreNotNamed(t *testing.T) {
 	for _, mode := range []rolebroker.AssumptionMode{rolebroker.ModePlatform, rolebroker.ModeCluster} {
 		s := setup.Subject{Mode: mode, Platform: user, ExternalIDs: []string{externalID, nextID},
@@ -182,8 +181,8 @@ func TestDraftsAreNotNamed(t *testing.T) {
 	}
 }
 
-// The console's own policy does where nothing more is asked for.
-func TestTheLastStepIsNotForEveryone(t *testing.T) {
+// The trust policy that the console writes suffices unless the integration needs more.
+func TestReplacingTheConsolesPolicyIsOptional(t *testing.T) {
 	for name, want := range map[string]string{
 		"platform":             "7. Only if the integration asks for session tags or a source identity,",
 		"platform-exact":       "7. The trust policy that the console writes trusts the whole account, and",

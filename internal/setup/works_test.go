@@ -30,8 +30,8 @@ import (
 	"github.com/rolebroker/rolebroker/internal/setup"
 )
 
-// hostile is a path that means something to a shell, to YAML, to HCL and to
-// JSON, and is one that IAM allows.
+// hostile is a path that IAM allows, with characters that are special in a shell, in
+// HCL and in JSON.
 const hostile = `/a'b"$(touch${IFS}here)` + "`touch\\there`" + `/#${c}%{d}$${e}\n{{x}}&<!--;|!1~[&@,:=]>/`
 
 // The commands make roles that the platform can assume, with the external ID
@@ -87,14 +87,14 @@ func TestChangeOverAcceptsBothExternalIDs(t *testing.T) {
 	w.deny("the one it was changed from", w.platform, s.Roles[0], externalID)
 }
 
-// withCurrent is the subject with the trust policy that its one role has.
+// withCurrent is the subject with the current trust policy of its one role.
 func (w *world) withCurrent(s setup.Subject) setup.Subject {
 	made, _ := w.customer.Role(s.Roles[0].ARN.Name)
 	s.Request.Role, s.Request.CurrentPolicy = s.Roles[0].Name, made.TrustPolicy
 	return s
 }
 
-// The merged policy lets us in and keeps out and in whom it did.
+// The merged policy lets us in, and changes nothing for others.
 func TestMergedPolicyKeepsWhatOthersCouldDo(t *testing.T) {
 	w := newWorld(t)
 	other := w.aws.Account(otherID).CreateUser("other", awssim.AllowAll).Key
@@ -120,7 +120,7 @@ func TestMergedPolicyKeepsWhatOthersCouldDo(t *testing.T) {
 	}
 }
 
-// The statement of AllowPlatform is enough for an identity that has no other.
+// The statement of AllowPlatform is enough for an identity without other policies.
 func TestAllowPlatformIsEnough(t *testing.T) {
 	w := newWorld(t)
 	odd := role(t, "odd", "arn:aws:iam::444455556666:role"+hostile+"Odd")
@@ -135,7 +135,7 @@ func TestAllowPlatformIsEnough(t *testing.T) {
 	w.deny("another", narrow, next, externalID)
 }
 
-// template is what CloudFormation reads.
+// template is a template as CloudFormation reads it.
 type template struct {
 	Metadata struct {
 		Rolebroker struct{ CurrentPolicy, LeftOut, FillIn, Use []string }
@@ -154,7 +154,7 @@ type template struct {
 	Outputs map[string]any `json:"Outputs"`
 }
 
-// templates are those of a text, and how many bytes each has.
+// templates are the templates in a text, and how many bytes each one has.
 func templates(t *testing.T, text string) (all []template, sizes []int) {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -232,7 +232,7 @@ func TestCloudFormationStaysBelowItsLimits(t *testing.T) {
 	}
 }
 
-// resources are the roles that Terraform would make of a text.
+// resources are the roles that Terraform would create from a text.
 func resources(t *testing.T, text string) (all []awssim.Role) {
 	t.Helper()
 	if formatted := hclwrite.Format([]byte(text)); !bytes.Equal(formatted, []byte(text)) {
@@ -296,7 +296,7 @@ func TestTerraformMakesRoles(t *testing.T) {
 	}
 }
 
-// Of a role that exists, all formats have the merged policy.
+// For a role that exists, every format has the merged policy.
 func TestEveryFormatHasTheMergedPolicy(t *testing.T) {
 	w := newWorld(t)
 	s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
@@ -323,7 +323,7 @@ func TestEveryFormatHasTheMergedPolicy(t *testing.T) {
 	}
 }
 
-// decoded is JSON as it reads, in one spelling.
+// decoded is JSON in a canonical form.
 func decoded(t *testing.T, text string) string {
 	t.Helper()
 	var v any
@@ -337,7 +337,7 @@ func decoded(t *testing.T, text string) string {
 	return string(out)
 }
 
-// arguments are those with which a script calls aws iam, a call at a time.
+// arguments are those of each call of aws iam in a script.
 func arguments(t testing.TB, text string) (calls [][]string) {
 	t.Helper()
 	run := bash(t, `aws() { if [ "$1" = sts ]; then echo `+customerID+`; else printf '%s\0' "$@" $'\001'; fi; }`+"\n"+
@@ -352,7 +352,7 @@ func arguments(t testing.TB, text string) (calls [][]string) {
 	return calls
 }
 
-// Whatever IAM allows in a path stays text in a shell.
+// Every character that IAM allows in a path stays text in a shell.
 func TestCommandsAreInert(t *testing.T) {
 	w := newWorld(t)
 	var every []byte
@@ -383,7 +383,7 @@ func TestCommandsAreInert(t *testing.T) {
 	}
 }
 
-// What has still to be filled in is not run.
+// Commands with placeholders do not run.
 func TestCommandsWithPlaceholdersAreComments(t *testing.T) {
 	w := newWorld(t)
 	s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
@@ -400,8 +400,8 @@ func TestCommandsWithPlaceholdersAreComments(t *testing.T) {
 	}
 }
 
-// With credentials of another account nothing is done: bash -e ends, and a shell
-// into which the commands are pasted goes on after those of the account.
+// With credentials of another account no command runs: bash -e ends, and a shell into
+// which the commands are pasted continues after those of the account.
 func TestCommandsAreForOneAccount(t *testing.T) {
 	w := newWorld(t)
 	readonly, archive := role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"),
@@ -431,7 +431,7 @@ func TestCommandsAreForOneAccount(t *testing.T) {
 	}
 }
 
-// Whatever a name has in it, what is a comment stays one.
+// A comment stays a comment, whatever characters a name has.
 func TestNamesDoNotEndComments(t *testing.T) {
 	w := newWorld(t)
 	for _, end := range []string{"\n", "\r\n", "\r", "\u0085", "\u2028"} {
@@ -456,7 +456,7 @@ func TestNamesDoNotEndComments(t *testing.T) {
 	}
 }
 
-// token is one of a service account, as the cluster's issuer signs it.
+// token is a service account's token, signed by the cluster's issuer.
 func token(t *testing.T, key *ecdsa.PrivateKey, subject, audience string) *string {
 	t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "one"}},

@@ -26,8 +26,8 @@ const (
 	earlierID  = "rb-aaaaaaaaaaaaaaaa"
 )
 
-// world is the platform's account and a customer's. The platform is a session
-// of a role; beside it its account has a colleague who may do as much.
+// world has the platform's account and a customer's. The platform is a session of a
+// role; a colleague in its account has the same permissions.
 type world struct {
 	t         testing.TB
 	aws       *awssim.AWS
@@ -68,7 +68,7 @@ func (w *world) subject(roles ...rolebroker.Role) setup.Subject {
 		ExternalIDs: []string{externalID}, Roles: roles}
 }
 
-// assume asks for a role as rolebroker does, with a tag and a source identity.
+// assume assumes a role as rolebroker does, with a tag and a source identity.
 func (w *world) assume(k awssim.Credentials, role rolebroker.Role, id string) error {
 	in := &sts.AssumeRoleInput{RoleArn: aws.String(role.ARN.String()), RoleSessionName: aws.String("scout"),
 		DurationSeconds: aws.Int32(3600),
@@ -125,7 +125,7 @@ func (w *world) paste(text string) {
 	}
 }
 
-// run does to the customer's account what a script tells the AWS CLI to do.
+// run makes the calls of aws iam in a script, in the customer's account.
 func (w *world) run(text string) {
 	w.t.Helper()
 	for _, call := range arguments(w.t, text) {
@@ -142,7 +142,7 @@ func (w *world) run(text string) {
 	}
 }
 
-// options reads --name=value and --name value.
+// options parses --name=value and --name value.
 func options(args []string) map[string]string {
 	values := map[string]string{}
 	for len(args) > 0 {
@@ -156,8 +156,8 @@ func options(args []string) map[string]string {
 	return values
 }
 
-// bash is a script that ends with the first command that fails, in a folder
-// of its own.
+// bash runs a script in a folder of its own. It ends with the first command that
+// fails.
 func bash(t testing.TB, text string) *exec.Cmd {
 	t.Helper()
 	folder := t.TempDir()

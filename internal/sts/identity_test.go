@@ -18,10 +18,10 @@ import (
 	"github.com/rolebroker/rolebroker/internal/sts"
 )
 
-// ours is the role that the platform is a session of, in the tests below.
+// ours is the role that the platform is a session of in these tests.
 const ours = "arn:aws:iam::" + platform + ":role/team/prod/broker"
 
-// instance is a session of ours as EC2 delivers it.
+// instance is a session of ours, as EC2 provides it.
 func instance(t *testing.T, aws *awssim.AWS) awssim.Credentials {
 	t.Helper()
 	aws.Account(platform).CreateRole(awssim.Role{Name: "broker", Path: "/team/prod/",
@@ -35,8 +35,8 @@ func instance(t *testing.T, aws *awssim.AWS) awssim.Credentials {
 	return key
 }
 
-// isSessionOf checks that the client is a session of ours, and by which ARN it
-// knows that role; "" if by none.
+// isSessionOf checks that the client is a session of ours, and which ARN it knows for
+// that role; empty if none.
 func isSessionOf(t *testing.T, client *sts.Client, want string) *rolebroker.Identity {
 	t.Helper()
 	identity, err := client.Identity(t.Context())
@@ -49,9 +49,9 @@ func isSessionOf(t *testing.T, client *sts.Client, want string) *rolebroker.Iden
 	return identity
 }
 
-// AWS does not say the path of a role that somebody is a session of. Who says
-// it for us is believed only about the role that we are a session of.
-func TestTheRoleWeAreASessionOfIsTheOneThatIsNamed(t *testing.T) {
+// AWS does not tell the path of the role of a session. The option counts only if it
+// names that role.
+func TestTheOptionNamesTheRoleOfOurSession(t *testing.T) {
 	aws := awssim.New(awssim.Options{})
 	key := instance(t, aws)
 	user := aws.Account(platform).CreateUser("broker", awssim.AllowAll).Key
@@ -87,7 +87,7 @@ func TestTheRoleWeAreASessionOfIsTheOneThatIsNamed(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentNamesTheRoleWeAreASessionOf(t *testing.T) {
+func TestTheEnvironmentNamesTheRoleOfOurSession(t *testing.T) {
 	aws := awssim.New(awssim.Options{})
 	key := instance(t, aws)
 	simulator, err := awssim.Start(aws)
@@ -162,7 +162,7 @@ func TestTheEnvironmentNamesTheRoleWeAreASessionOf(t *testing.T) {
 	})
 }
 
-// webIdentity makes a role of the platform's that a token lets in, and that token.
+// webIdentity creates a role of the platform that trusts a token, and the token.
 func webIdentity(t *testing.T, aws *awssim.AWS, role, path string) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -9,7 +9,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/awssim"
 )
 
-// refused tries an assumption that has to be refused.
+// refused tries an assumption that STS has to refuse.
 func refused(t *testing.T, aws *awssim.AWS, key awssim.Credentials, a rolebroker.Assumption) *rolebroker.Refusal {
 	t.Helper()
 	assumed, err := newClient(aws, key).Try(t.Context(), a)
@@ -20,9 +20,9 @@ func refused(t *testing.T, aws *awssim.AWS, key awssim.Credentials, a rolebroker
 	return refusal
 }
 
-// Within an account AWS says what denied a call, and across accounts it does
+// Within an account AWS names the policy that denied a call; across accounts it does
 // not.
-func TestWhoDeniedIsToldWhereAWSSaysIt(t *testing.T) {
+func TestThePolicyThatDeniedIsKnownIfAWSNamesIt(t *testing.T) {
 	const denyEverything = `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`
 	const allowS3 = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`
 	denyAll := `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"}}`
@@ -63,8 +63,8 @@ func TestWhoDeniedIsToldWhereAWSSaysIt(t *testing.T) {
 	}
 }
 
-// us is the platform: a user with a policy, AllowAll if it is empty, or else a
-// role's session with a session policy.
+// us is the platform: a user with a policy (AllowAll if it is empty), or the session
+// of a role with a session policy.
 func us(t *testing.T, aws *awssim.AWS, policy, session string) awssim.Credentials {
 	t.Helper()
 	if policy == "" {
@@ -87,9 +87,9 @@ func us(t *testing.T, aws *awssim.AWS, policy, session string) awssim.Credential
 		SessionToken: c.SessionToken.Reveal()}
 }
 
-// The clause at the end of a denial is what counts, in the words of the IAM
-// User Guide, "Troubleshoot access denied error messages".
-func TestDenialsAreReadByTheirClause(t *testing.T) {
+// The clause at the end of a denial names the policy, in the words of the IAM User
+// Guide, "Troubleshoot access denied error messages".
+func TestADenialsClauseNamesThePolicy(t *testing.T) {
 	const (
 		us     = "User: arn:aws:iam::111122223333:user/rolebroker is not authorized to perform: sts:AssumeRole"
 		onRole = us + " on resource: arn:aws:iam::444455556666:role/ReadOnly"
@@ -146,7 +146,7 @@ func TestDenialsAreReadByTheirClause(t *testing.T) {
 		"service control policy", rolebroker.DeniedByOrganization)
 }
 
-func TestTheHourOfRoleChainingIsToldApartFromTheRolesMaximum(t *testing.T) {
+func TestRoleChainingIsNotTheRolesMaximum(t *testing.T) {
 	aws, operator := simulate()
 	aws.Account(customer).SetMaxSessionDuration("ReadOnly", 3*time.Hour)
 	session := instance(t, aws)

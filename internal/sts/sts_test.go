@@ -27,7 +27,7 @@ const (
 
 var readOnly = rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: "ReadOnly"}
 
-// assumption is one that the simulated role allows.
+// assumption is one that the role of the simulation allows.
 func assumption() rolebroker.Assumption {
 	return rolebroker.Assumption{ARN: readOnly, Region: "us-east-1", SessionName: "scout", ExternalID: "rolebroker-x",
 		Duration: time.Hour}
@@ -49,7 +49,7 @@ func newClient(aws *awssim.AWS, key awssim.Credentials) *sts.Client {
 		Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, key.SessionToken)})
 }
 
-func TestAssumeGivesCredentialsAndSendsWhatItWasGiven(t *testing.T) {
+func TestAssumeSendsItsParametersAndReturnsCredentials(t *testing.T) {
 	aws, operator := simulate()
 	assumed, err := newClient(aws, operator.Key).Assume(t.Context(), assumption())
 	if err != nil {
@@ -74,7 +74,7 @@ type attempt struct {
 	call rolebroker.Assumption
 }
 
-func TestRefusalsAreToldApart(t *testing.T) {
+func TestRefusalsHaveTheirKind(t *testing.T) {
 	for name, c := range map[string]struct {
 		arrange func(*attempt)
 		kind    rolebroker.RefusalKind
@@ -117,7 +117,7 @@ func TestRefusalsAreToldApart(t *testing.T) {
 	}
 }
 
-func TestOurOwnExpiredIdentityIsToldApart(t *testing.T) {
+func TestOurOwnExpiredIdentityHasAKindOfItsOwn(t *testing.T) {
 	now := time.Now()
 	aws := awssim.New(awssim.Options{Now: func() time.Time { return now }})
 	aws.Account(customer).CreateRole(awssim.Role{Name: "ReadOnly", TrustPolicy: trust(platform)})
@@ -153,7 +153,7 @@ func kindOf(_ *rolebroker.Assumed, err error) rolebroker.RefusalKind {
 	return ""
 }
 
-// hosts keeps where requests would have gone, and sends none.
+// hosts records the hosts of requests, and sends none.
 type hosts []string
 
 func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -161,7 +161,7 @@ func (h *hosts) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errors.New("nothing is sent")
 }
 
-func TestEachRoleIsAskedForAtItsOwnRegionAndPartition(t *testing.T) {
+func TestARoleIsAssumedInItsRegionAndPartition(t *testing.T) {
 	forgetAWS(t)
 	for region, want := range map[rolebroker.Region]string{
 		"us-east-1":      "https://sts.us-east-1.amazonaws.com",
@@ -188,7 +188,7 @@ func TestEachRoleIsAskedForAtItsOwnRegionAndPartition(t *testing.T) {
 	}
 }
 
-// forgetAWS takes everything out of the environment that the SDK's chain reads.
+// forgetAWS clears everything in the environment that the SDK's chain reads.
 func forgetAWS(t *testing.T) {
 	t.Helper()
 	for _, entry := range os.Environ() {
@@ -203,7 +203,7 @@ func forgetAWS(t *testing.T) {
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 }
 
-func TestTheIdentityIsWhateverTheSDKsChainFinds(t *testing.T) {
+func TestTheIdentityIsThatOfTheSDKsChain(t *testing.T) {
 	file := func(t *testing.T, name, content string) string {
 		t.Helper()
 		name = filepath.Join(t.TempDir(), name)

@@ -11,7 +11,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/awssim"
 )
 
-func TestTryAsksOnceAndAssumeAgain(t *testing.T) {
+func TestTryCallsOnceAndAssumeRetries(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault awssim.Fault
 		kind  rolebroker.RefusalKind
@@ -54,7 +54,7 @@ func TestTryAsksOnceAndAssumeAgain(t *testing.T) {
 	}
 }
 
-func TestWhatIsAssumedArrivesAsItWasGiven(t *testing.T) {
+func TestAssumptionsArriveUnchanged(t *testing.T) {
 	const policy = `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`
 	aws, operator := simulate()
 	aws.Account(customer).SetTrustPolicy("ReadOnly",

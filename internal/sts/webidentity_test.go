@@ -11,9 +11,8 @@ import (
 	"github.com/rolebroker/rolebroker/internal/sts"
 )
 
-// TestTheTokenInTheFileIsTheOneThatIsShown, as it is then: Kubernetes replaces
-// it.
-func TestTheTokenInTheFileIsTheOneThatIsShown(t *testing.T) {
+// Each call sends the token that is in the file then: Kubernetes replaces the token.
+func TestEachCallSendsTheTokenInTheFile(t *testing.T) {
 	aws := awssim.New(awssim.Options{})
 	token := webIdentity(t, aws, "Deployer", "/")
 	file := filepath.Join(t.TempDir(), "token")

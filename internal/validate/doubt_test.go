@@ -12,7 +12,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
-// oracle is an STS that answers as it is told, by what is asked.
+// oracle is an STS whose answers are a function of the call.
 type oracle struct {
 	mu       sync.Mutex
 	identity error
@@ -45,10 +45,10 @@ var (
 		Message: "The security token included in the request is invalid."}
 )
 
-// right says whether a call has the external ID of the integration.
+// right reports whether a call has the external ID of the integration.
 func right(a rolebroker.Assumption) bool { return a.ExternalID == "rolebroker-right" }
 
-// closed is a role as it should be.
+// closed answers for a role that requires the external ID.
 func closed(a rolebroker.Assumption, _ int) *rolebroker.Refusal {
 	if right(a) {
 		return nil
@@ -56,7 +56,7 @@ func closed(a rolebroker.Assumption, _ int) *rolebroker.Refusal {
 	return denied
 }
 
-// outcome is what is found of one role.
+// outcome validates one role.
 func outcome(t *testing.T, o *oracle, opts validate.Options,
 	change ...func(*validate.Subject)) rolebroker.RoleValidation {
 	t.Helper()
@@ -71,7 +71,7 @@ func outcome(t *testing.T, o *oracle, opts validate.Options,
 	return validate.New(opts).Roles(t.Context(), subject, nil)[0]
 }
 
-func TestWhatIsNotAnsweredIsNotTakenForAnAnswer(t *testing.T) {
+func TestACallWithoutAnswerProvesNothing(t *testing.T) {
 	tagged := func(s *validate.Subject) { s.Integration.SessionTags = true }
 	rotated := func(s *validate.Subject) { s.Earlier = []string{"rolebroker-earlier"} }
 	for name, c := range map[string]struct {
@@ -120,7 +120,7 @@ func TestWhatIsNotAnsweredIsNotTakenForAnAnswer(t *testing.T) {
 	}
 }
 
-func TestAKeyThatIsGoodElsewhereIsNotCalledWrong(t *testing.T) {
+func TestAKeyThatIsValidElsewhereIsNotCalledInvalid(t *testing.T) {
 	got := outcome(t, &oracle{answer: func(rolebroker.Assumption, int) *rolebroker.Refusal { return unknown }},
 		validate.Options{})
 	if got.Code != rolebroker.ValidIdentityRegion || len(got.Hint) == 0 {
@@ -136,7 +136,7 @@ func TestAKeyThatIsGoodElsewhereIsNotCalledWrong(t *testing.T) {
 }
 
 // A change of a trust policy reaches one part of IAM before another.
-func TestAChangeThatIsSpreadingIsLookedAtTwice(t *testing.T) {
+func TestAChangeThatIsSpreadingIsTriedTwice(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer func(a rolebroker.Assumption, calls int) *rolebroker.Refusal
 		code   rolebroker.ValidationCode
@@ -164,7 +164,7 @@ func TestAChangeThatIsSpreadingIsLookedAtTwice(t *testing.T) {
 	}
 }
 
-func TestOurOwnLimitsAreNotTakenForAnSTSThatIsDown(t *testing.T) {
+func TestOurOwnRateLimitIsNotAnOutageOfSTS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &oracle{answer: closed}
 		v := validate.New(validate.Options{STS: o, Rate: 1})
@@ -186,7 +186,7 @@ func TestOurOwnLimitsAreNotTakenForAnSTSThatIsDown(t *testing.T) {
 	})
 }
 
-// What a validation says is said of whoever asked STS, in the message and in the hint.
+// The message and the hint name the party that asked STS.
 func TestAValidationNamesThePartyThatAsked(t *testing.T) {
 	refused := func(kind rolebroker.RefusalKind, change ...func(*rolebroker.Refusal)) *oracle {
 		r := &rolebroker.Refusal{Kind: kind, Code: "Code", Message: "AWS's words"}

@@ -22,7 +22,7 @@ const (
 	customer = "444455556666"
 )
 
-// world is a validator on a simulated AWS, at a time of its own.
+// world is a validator on a simulated AWS.
 type world struct {
 	*testing.T
 	aws       *awssim.AWS
@@ -30,7 +30,7 @@ type world struct {
 	subject   validate.Subject
 }
 
-// newWorld has so many roles that require the external ID.
+// newWorld has a number of roles that require the external ID.
 func newWorld(t *testing.T, roles int, o validate.Options) *world {
 	w := &world{T: t, aws: awssim.New(awssim.Options{})}
 	operator := w.aws.Account(platform).CreateUser("rolebroker", awssim.AllowAll)
@@ -58,7 +58,7 @@ func (w *world) createRole(name string) {
 
 func (w *world) arn(i int) string { return w.subject.Integration.Roles[i].ARN.String() }
 
-// count is how many of the results have each code.
+// count counts the results by code.
 func count(results []rolebroker.RoleValidation) map[rolebroker.ValidationCode]int {
 	codes := map[rolebroker.ValidationCode]int{}
 	for _, r := range results {
@@ -67,7 +67,7 @@ func count(results []rolebroker.RoleValidation) map[rolebroker.ValidationCode]in
 	return codes
 }
 
-func TestAThousandRolesKeepToTheRateAndToTheTime(t *testing.T) {
+func TestAThousandRolesTakeTheirTimeAndKeepTheRate(t *testing.T) {
 	const roles, concurrency, rate, latency = 1000, validate.DefaultConcurrency, validate.DefaultRate,
 		50 * time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestTwoValidationsShareTheRate(t *testing.T) {
 	})
 }
 
-func TestASlowRoleHoldsUpNobody(t *testing.T) {
+func TestASlowRoleDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 20, validate.Options{})
 		w.aws.Inject(awssim.Fault{Action: "AssumeRole", RoleARN: w.arn(0), Delay: 8 * time.Second})
@@ -155,7 +155,7 @@ func TestARoleThatWasJustCreatedIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestARoleThatStaysDeniedIsGivenUpInTime(t *testing.T) {
+func TestARoleThatStaysDeniedIsTriedForALimitedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 6, validate.Options{Patience: validate.DefaultPatience, Concurrency: 1})
 		for i := range 5 {
@@ -178,7 +178,7 @@ func TestARoleThatStaysDeniedIsGivenUpInTime(t *testing.T) {
 	})
 }
 
-func TestAnSTSThatRecoversIsNotCalledUnknown(t *testing.T) {
+func TestAnSTSThatRecoversIsNotUnknown(t *testing.T) {
 	for name, fault := range map[string]awssim.Fault{"throttling": awssim.Throttle(), "down": awssim.Fail(503),
 		"broken": awssim.Drop()} {
 		synctest.Test(t, func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestAnSTSThatRecoversIsNotCalledUnknown(t *testing.T) {
 	}
 }
 
-func TestWhoEndsAValidationHasWhatWasFoundOut(t *testing.T) {
+func TestAValidationThatIsEndedReturnsItsOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 40, validate.Options{})
 		w.aws.Inject(awssim.Slow(time.Second))
@@ -220,7 +220,7 @@ func TestWhoEndsAValidationHasWhatWasFoundOut(t *testing.T) {
 	})
 }
 
-func TestWhatIsAskedForIsGoodForNothing(t *testing.T) {
+func TestSessionsOfAValidationMayDoNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, validate.Options{})
 		w.subject.Integration.SourceIdentity, w.subject.Integration.SessionTags = true, true
@@ -241,7 +241,7 @@ func TestWhatIsAskedForIsGoodForNothing(t *testing.T) {
 	})
 }
 
-func TestNothingIsAskedWhereNothingCanBeLearned(t *testing.T) {
+func TestSTSIsNotCalledWhereTheOutcomeIsCertain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3, validate.Options{})
 		roles := w.subject.Integration.Roles
@@ -267,7 +267,7 @@ func TestNothingIsAskedWhereNothingCanBeLearned(t *testing.T) {
 	})
 }
 
-func TestADenialSaysWhatToCheckInOrder(t *testing.T) {
+func TestADenialListsWhatToCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, validate.Options{})
 		w.aws.Account(customer).DeleteRole("role-0000")
