@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -12,15 +11,14 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// agents has the broker's methods for agents and their tokens.
+// agents is the part of the broker that has agents and their tokens.
 type agents interface {
 	Agent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
 	Agents(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Agent, error)
 	Grants(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Grants, error)
 	CreateAgent(ctx context.Context, who rolebroker.Caller, spec broker.AgentSpec) (*rolebroker.Agent, error)
-	UpdateAgent(
-		ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.AgentSpec, ifVersion int64,
-	) (*rolebroker.Agent, error)
+	UpdateAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.AgentSpec,
+		ifVersion int64) (*rolebroker.Agent, error)
 	DisableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
 	EnableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
 	DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
@@ -28,50 +26,46 @@ type agents interface {
 	Disconnect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
 	ChooseDefault(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
 	Tokens(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
-	CreateToken(
-		ctx context.Context, who rolebroker.Caller, agent string, spec broker.TokenSpec,
-	) (*rolebroker.Token, rolebroker.Secret, error)
+	CreateToken(ctx context.Context, who rolebroker.Caller, agent string,
+		spec broker.TokenSpec) (*rolebroker.Token, rolebroker.Secret, error)
 	RevokeToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
 }
 
 // agentsPage lists agents by name.
 type agentsPage struct {
-	base
-	Search string
-	Rows   []agentRow
-	Next   string // the address of the next page; empty on the last
-	First  bool   // this is the first page
+	list
+	Rows []agentRow
 }
 
-// agentRow is one row of agentsPage.
+// agentRow is one agent.
 type agentRow struct {
 	rolebroker.Agent
-	Default string // the name of its default integration; empty: none
+	Default string // the name of its default integration; empty: it has none
 	State   state
 	Created moment
 }
 
 func (s *server) listAgents(w http.ResponseWriter, r *http.Request, v *visit) error {
-	query := r.URL.Query()
-	page := agentsPage{base: s.base(r, v, "Agents", "agents"), Search: query.Get("search"),
-		First: query.Get("after") == ""}
-	found, err := s.Broker.Agents(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: query.Get("after"),
-		Search: page.Search})
+	page := agentsPage{list: list{
+		base: s.base(r, v, "Agents", "agents"),
+		Path: "/agents", Noun: "agent", Plural: "agents",
+	}}
+	found, err := readList(r, v, &page.list, agentName, s.Broker.Agents)
 	if err != nil {
 		return err
 	}
-	if len(found) > pageSize {
-		found = found[:pageSize]
-		page.Next = "/agents?" + url.Values{"after": {found[pageSize-1].Name}, "search": {page.Search}}.Encode()
-	}
 	for _, a := range found {
-		page.Rows = append(page.Rows, agentRow{Agent: a, Default: defaultOf(&a), State: stateOfAgent(&a),
-			Created: when(a.CreatedAt, page.Now)})
+		page.Rows = append(page.Rows, agentRow{
+			Agent:   a,
+			Default: defaultOf(&a),
+			State:   stateOfAgent(&a),
+			Created: when(a.CreatedAt, page.Now),
+		})
 	}
 	return s.render(w, http.StatusOK, "agents", page)
 }
 
-// defaultOf returns the name of an agent's default integration; "" if it has none.
+// defaultOf is the name of an agent's default integration; empty: it has none.
 func defaultOf(a *rolebroker.Agent) string {
 	for _, c := range a.Connections {
 		if c.Integration == a.DefaultIntegration {
@@ -92,17 +86,17 @@ func stateOfAgent(a *rolebroker.Agent) state {
 	return state{Tone: "good", Word: "enabled"}
 }
 
-// newAgentPage is the form of a new agent. It keeps the input.
+// newAgentPage asks for a new agent, and keeps what was typed.
 type newAgentPage struct {
 	base
-	NewName string
-	About   string // its description
-	Choices []choice
-	More    bool              // there are more integrations than Choices
-	Errors  map[string]string // by field
+	NewName        string
+	NewDescription string
+	Choices        []choice
+	More           bool              // there are more integrations than Choices
+	Errors         map[string]string // by field
 }
 
-// choice is an integration with a checkbox.
+// choice is an integration that can be ticked.
 type choice struct {
 	rolebroker.Integration
 	Chosen bool
@@ -112,10 +106,9 @@ func (s *server) newAgent(w http.ResponseWriter, r *http.Request, v *visit) erro
 	return s.askForAgent(w, r, v, http.StatusOK, newAgentPage{}, r.URL.Query()["integration"])
 }
 
-// askForAgent shows the form, with some integrations ticked.
-func (s *server) askForAgent(
-	w http.ResponseWriter, r *http.Request, v *visit, status int, page newAgentPage, chosen []string,
-) (err error) {
+// askForAgent shows the form. The chosen integrations are ticked.
+func (s *server) askForAgent(w http.ResponseWriter, r *http.Request, v *visit, status int, page newAgentPage,
+	chosen []string) (err error) {
 	page.base = s.base(r, v, "New Agent", "agents")
 	if page.Choices, page.More, err = s.choices(r.Context(), v, chosen); err != nil {
 		return err
@@ -123,43 +116,44 @@ func (s *server) askForAgent(
 	return s.render(w, status, "new-agent", page)
 }
 
-// choices returns the chosen integrations, and the first of the others.
+// choices offers the chosen integrations, and the first of the others.
 func (s *server) choices(ctx context.Context, v *visit, chosen []string) (offered []choice, more bool, err error) {
-	for _, nameOrID := range chosen[:min(len(chosen), maxNamed)] {
+	for _, nameOrID := range chosen[:min(len(chosen), maxNames)] {
 		in, err := s.Broker.Integration(ctx, v.who, nameOrID)
 		if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-			continue // it was deleted meanwhile
+			continue // it was deleted since
 		}
 		if err != nil {
 			return nil, false, err
 		}
 		offered = append(offered, choice{*in, true})
 	}
-	found, err := s.Broker.Integrations(ctx, v.who, rolebroker.Page{Limit: maxNamed + 1})
-	for _, in := range found[:min(len(found), maxNamed)] {
+	found, err := s.Broker.Integrations(ctx, v.who, rolebroker.Page{Limit: maxNames + 1})
+	found, more = cut(found, maxNames)
+	for _, in := range found {
 		if !slices.ContainsFunc(offered, func(c choice) bool { return c.ID == in.ID }) {
 			offered = append(offered, choice{in, false})
 		}
 	}
-	return offered, len(found) > maxNamed, err
+	return offered, more, err
 }
 
 func (s *server) createAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := newAgentPage{NewName: formValue(r, "name"), About: formValue(r, "description")}
+	page := newAgentPage{NewName: formValue(r, "name"), NewDescription: formValue(r, "description")}
 	chosen := r.PostForm["integration"]
-	agent, err := s.Broker.CreateAgent(r.Context(), v.who, broker.AgentSpec{Name: page.NewName,
-		Description: page.About, Connections: &chosen})
-	if page.Errors = faults(err); page.Errors != nil {
+	spec := broker.AgentSpec{Name: page.NewName, Description: page.NewDescription, Connections: &chosen}
+	agent, err := s.Broker.CreateAgent(r.Context(), v.who, spec)
+	if page.Errors = fieldErrors(err); page.Errors != nil {
 		return s.askForAgent(w, r, v, statusOf(err), page, chosen)
 	}
 	if err != nil {
 		return err
 	}
-	return to(w, r, "/agents/"+string(agent.ID)+"?done=created")
+	return toDone(w, r, "/agents/"+string(agent.ID), "created")
 }
 
-// Connections returns the error about the chosen integrations; "" if there is none.
-func (p newAgentPage) Connections() string {
+// ConnectionsError is what is wrong with the ticked integrations; empty: nothing.
+func (p newAgentPage) ConnectionsError() string {
 	for path, message := range p.Errors {
 		if strings.HasPrefix(path, "connections[") {
 			return message
@@ -168,57 +162,13 @@ func (p newAgentPage) Connections() string {
 	return ""
 }
 
-// formValue returns the value of a form field, without white space around it.
-func formValue(r *http.Request, field string) string {
-	return strings.TrimSpace(r.PostFormValue(field))
-}
-
-// faults returns the messages of an error about the input, by field. The key "form" has the message about the
-// whole form, and "name" the message about a name that is taken. It returns nil for any other error.
-func faults(err error) map[string]string {
-	e := rolebroker.AsError(err)
-	switch {
-	case err == nil:
-		return nil
-	case e.Code == rolebroker.CodeConflict:
-		return map[string]string{"name": sentence(e.Message)}
-	case e.Code != rolebroker.CodeInvalid:
-		return nil
-	case len(e.Fields) == 0:
-		return map[string]string{"form": sentence(e.Message)}
-	}
-	found := map[string]string{}
-	for _, f := range e.Fields {
-		if found[f.Path] == "" {
-			found[f.Path] = sentence(f.Message)
-		}
-	}
-	return found
-}
-
-// expiryOf returns the time of expiry for a choice in a form; zero means never. Codes: invalid.
-func expiryOf(chosen string, now time.Time) (time.Time, error) {
-	switch chosen {
-	case "":
-		return time.Time{}, nil
-	case "30d":
-		return now.AddDate(0, 0, 30), nil
-	case "90d":
-		return now.AddDate(0, 0, 90), nil
-	case "1y":
-		return now.AddDate(1, 0, 0), nil
-	}
-	return time.Time{}, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the expiry is not valid",
-		Fields: []rolebroker.Field{{Path: "expires_at", Message: "is none of those offered"}}}
-}
-
-// deleteAgentPage asks before an agent is deleted.
+// deleteAgentPage asks whether to delete an agent.
 type deleteAgentPage struct {
 	base
 	Agent  rolebroker.Agent
-	Tokens int    // the number of usable tokens
-	Bound  int    // the number of bound service accounts
-	Live   int    // the number of sessions that may still work
+	Tokens int    // how many are usable
+	Bound  int    // how many service accounts are bound to it
+	Live   int    // how many sessions may still be valid
 	Last   moment // when the last of them ends
 }
 
@@ -246,9 +196,10 @@ func (s *server) confirmDeleteAgent(w http.ResponseWriter, r *http.Request, v *v
 	if err != nil {
 		return err
 	}
+	page.Live = len(live)
 	var last time.Time
 	for _, session := range live {
-		if page.Live++; session.ExpiresAt.After(last) {
+		if session.ExpiresAt.After(last) {
 			last = session.ExpiresAt
 		}
 	}
@@ -260,5 +211,5 @@ func (s *server) deleteAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err := s.Broker.DeleteAgent(r.Context(), v.who, r.PathValue("agent"), 0); err != nil {
 		return err
 	}
-	return to(w, r, "/agents?done=deleted")
+	return toDone(w, r, "/agents", "deleted")
 }

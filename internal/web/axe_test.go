@@ -30,7 +30,7 @@ var emptyScenes = []scene{
 	{"form-cluster-empty", func(p *person) {
 		p.begins("shop")
 		p.ticks("Your cluster")
-		p.sees("There is none yet", "issuer known to IAM")
+		p.sees("There is none yet", "OpenID Connect issuer to IAM")
 	}},
 	{"new-agent-empty", func(p *person) { p.opens("/agents/new") }},
 }
@@ -137,7 +137,7 @@ var scenes = []scene{
 			p.Fatal(err)
 		}
 		p.opens("/runners/eks-production")
-		p.sees("is not believed about them yet")
+		p.sees("the server does not believe it about them yet")
 	}},
 	{"new-runner", func(p *person) { p.opens("/runners/new") }},
 	{"new-runner-errors", func(p *person) {
@@ -273,8 +273,11 @@ func (p *person) breaks(which string) []violation {
 		_, err := chromedp.Run(ctx, chromedp.Evaluate[any](script+"; 1"))
 		p.must("loading the rules", err)
 	}
-	broken, err := chromedp.Run(ctx, chromedp.Evaluate[[]violation](`axe.run(document, {runOnly: `+which+`, resultTypes: ['violations']}).then((r) =>
-		r.violations.map((v) => ({id: v.id, help: v.help, where: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 300) + ' ' + n.failureSummary)})))`, chromedp.EvalAwaitPromise))
+	broken, err := chromedp.Run(
+		ctx,
+		chromedp.Evaluate[[]violation](`axe.run(document, {runOnly: `+which+`, resultTypes: ['violations']}).then((r) =>
+		r.violations.map((v) => ({id: v.id, help: v.help, where: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 300) + ' ' + n.failureSummary)})))`, chromedp.EvalAwaitPromise),
+	)
 	p.must("following the rules", err)
 	return broken
 }

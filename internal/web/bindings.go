@@ -8,31 +8,31 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// bindings has the broker's methods for binding service accounts to agents.
+// bindings is the part of the broker that binds service accounts to agents.
 type bindings interface {
 	Bindings(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
-	Bind(
-		ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount,
-	) (*rolebroker.Token, error)
+	Bind(ctx context.Context, who rolebroker.Caller, agent string,
+		account rolebroker.ServiceAccount) (*rolebroker.Token, error)
 	Unbind(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
 }
 
 // bindingRow is a service account that is bound to the agent.
 type bindingRow struct {
 	rolebroker.Token
-	Runner      rolebroker.Runner // the runner whose issuer it has; without an ID: none
+	Runner      rolebroker.Runner // that the server believes about it; without an ID: none
 	Bound, Used moment
 }
 
-// issuer is an issuer whose service accounts can be bound, and the runner of its cluster.
+// issuer is an issuer of service-account tokens, and the runner that the server
+// believes about them.
 type issuer struct {
 	URL    string
 	Runner rolebroker.Runner
 }
 
-// issuers returns the issuers of runners, by the runner's name.
+// issuers are the issuers of runners, by the name of the runner.
 func (s *server) issuers(ctx context.Context, v *visit) (found []issuer, err error) {
-	runners, err := s.Broker.Runners(ctx, v.who, rolebroker.Page{Limit: maxNamed})
+	runners, err := s.Broker.Runners(ctx, v.who, rolebroker.Page{Limit: maxNames})
 	for _, runner := range runners {
 		if runner.Issuer != "" {
 			found = append(found, issuer{runner.Issuer, runner})
@@ -41,8 +41,8 @@ func (s *server) issuers(ctx context.Context, v *visit) (found []issuer, err err
 	return found, err
 }
 
-// bind fills in the part of the agent's page about service accounts.
-func (s *server) bind(ctx context.Context, v *visit, page *agentPage) (err error) {
+// addBindings adds the service accounts to the page of an agent.
+func (s *server) addBindings(ctx context.Context, v *visit, page *agentPage) (err error) {
 	if page.Issuers, err = s.issuers(ctx, v); err != nil {
 		return err
 	}
@@ -63,14 +63,17 @@ func (s *server) bind(ctx context.Context, v *visit, page *agentPage) (err error
 }
 
 func (s *server) bindAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := &agentPage{Account: rolebroker.ServiceAccount{Issuer: formValue(r, "issuer"),
-		Namespace: formValue(r, "namespace"), Name: formValue(r, "service_account")}}
+	page := &agentPage{Account: rolebroker.ServiceAccount{
+		Issuer:    formValue(r, "issuer"),
+		Namespace: formValue(r, "namespace"),
+		Name:      formValue(r, "service_account"),
+	}}
 	_, err := s.Broker.Bind(r.Context(), v.who, r.PathValue("agent"), page.Account)
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
 		page.Errors = map[string]string{"service_account": sentence(rolebroker.AsError(err).Message)}
 		return s.renderAgent(w, r, v, http.StatusConflict, page)
 	}
-	if page.Errors = faults(err); page.Errors != nil {
+	if page.Errors = fieldErrors(err); page.Errors != nil {
 		return s.renderAgent(w, r, v, statusOf(err), page)
 	}
 	return s.toAgent(w, r, err, "bound")
@@ -81,23 +84,23 @@ func (s *server) unbindAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 	return s.toAgent(w, r, err, "unbound")
 }
 
-// Pod returns the manifest of a pod that borrows with the token of its service account, as in docs/kubernetes.md. The
-// agent must have a binding.
+// Pod is the manifest of a pod that borrows roles with its service account, as in
+// docs/kubernetes.md. It is for the first binding, which has to exist.
 func (p *agentPage) Pod() string {
 	account, role := p.Bindings[0].Account, ""
-	if p.Named {
+	if p.MustName {
 		role = "/" + p.First
 	}
-	return fmt.Sprintf(podOfAccount, p.Agent.Name, account.Namespace, account.Name, p.Region, podLasts, role)
+	return fmt.Sprintf(podManifest, p.Agent.Name, account.Namespace, account.Name, p.Region, podTokenSeconds, role)
 }
 
-// podLasts is the lifetime of the pod's token in seconds: the shortest that Kubernetes allows, because a copied token
-// is valid until it expires.
-const podLasts = 600
+// podTokenSeconds is how long the token of such a pod is valid: the shortest time
+// that Kubernetes allows, because a copy of the token is valid as long.
+const podTokenSeconds = 600
 
-// podOfAccount is the manifest. Its arguments are the agent, the namespace, the service account, the region, podLasts,
-// and the part of the path that names a role.
-const podOfAccount = `apiVersion: v1
+// podManifest takes the agent, the namespace, the service account, the region,
+// podTokenSeconds, and the end of the path, which may name a role.
+const podManifest = `apiVersion: v1
 kind: Pod
 metadata:
   name: %[1]s

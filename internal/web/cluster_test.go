@@ -32,11 +32,15 @@ type oneAccount struct{}
 
 func (oneAccount) Verify(_ context.Context, token string) (rolebroker.ServiceAccount, time.Time, error) {
 	if token != podToken {
-		return rolebroker.ServiceAccount{}, time.Time{},
-			rolebroker.Errorf(rolebroker.CodeTokenSignature, "it is not known")
+		return rolebroker.ServiceAccount{}, time.Time{}, rolebroker.Errorf(rolebroker.CodeTokenSignature, "it is not known")
 	}
-	return rolebroker.ServiceAccount{Issuer: clusterIssuer, Namespace: "agents", Name: "scout"},
-		time.Now().Add(time.Hour), nil
+	return rolebroker.ServiceAccount{
+			Issuer:    clusterIssuer,
+			Namespace: "agents",
+			Name:      "scout",
+		}, time.Now().
+			Add(time.Hour),
+		nil
 }
 
 // joins starts a real runner with a join token, in a cluster whose AWS identity
@@ -47,10 +51,15 @@ func joins(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret) *runner.R
 	key := tb.AWS.Account(clusterAccount).CreateUser("runner", awssim.AllowAll).Key
 	folder := t.TempDir()
 	r, err := runner.Start(context.Background(), runner.Options{
-		Server: client.Options{URL: tb.URL}, State: runner.Folder(folder), Spool: folder, JoinToken: token,
-		Verifier: oneAccount{}, Issuer: clusterIssuer,
-		Direct: sts.New(sts.Options{Endpoint: tb.AWSURL,
-			Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, "")}),
+		Server: client.Options{
+			URL: tb.URL,
+		}, State: runner.Folder(folder), Spool: folder, JoinToken: token, Verifier: oneAccount{}, Issuer: clusterIssuer,
+		Direct: sts.New(
+			sts.Options{
+				Endpoint:    tb.AWSURL,
+				Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, ""),
+			},
+		),
 		Grace: time.Hour, Listen: "127.0.0.1:0", Program: "1.4.0"})
 	if err != nil {
 		t.Fatal(err)
@@ -67,17 +76,20 @@ func joins(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret) *runner.R
 func (p *person) chooses(label, option string) {
 	p.Helper()
 	element := "field(" + quoted(p.scope) + ", " + quoted(label) + ")"
-	p.eventually("choosing "+option, "(() => { const e = "+element+
-		", o = e && [...e.options].find((o) => plain(o.text) === "+quoted(option)+
-		"); if (!o) return false; e.value = o.value; e.dispatchEvent(new Event('input', {bubbles: true})); "+
-		"e.dispatchEvent(new Event('change', {bubbles: true})); return true })()")
+	p.eventually(
+		"choosing "+option,
+		"(() => { const e = "+element+", o = e && [...e.options].find((o) => plain(o.text) === "+quoted(option)+
+			"); if (!o) return false; e.value = o.value; e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true})); return true })()",
+	)
 }
 
 // findsChosen says what is chosen in a select.
 func (p *person) findsChosen(label, option string) {
 	p.Helper()
-	p.eventually(label+" is "+option, "plain(field("+quoted(p.scope)+", "+quoted(label)+
-		")?.selectedOptions[0]?.text) === "+quoted(option))
+	p.eventually(
+		label+" is "+option,
+		"plain(field("+quoted(p.scope)+", "+quoted(label)+")?.selectedOptions[0]?.text) === "+quoted(option),
+	)
 }
 
 // seesInTime waits until a page says something: by itself where scripts run, and
@@ -123,7 +135,7 @@ func connectByCluster(p *person) {
 	p.fills("Name", "eks")
 	p.presses("Create Runner")
 	p.arrives("eks")
-	p.sees("waiting", "None names it yet.")
+	p.sees("waiting", "No integration names it yet.")
 	p.presses("New Join Token")
 	p.arrives("Join token of eks")
 	token := rolebroker.NewSecret(strings.TrimSpace(p.reads("Join token")))
@@ -140,18 +152,18 @@ func connectByCluster(p *person) {
 	p.sees("connected", "1.4.0", "from its AWS identity")
 
 	// It is believed about its cluster.
-	p.sees("It verifies service accounts, and is not believed about them yet.")
+	p.sees("It verifies service accounts, but the server does not believe it about them yet.")
 	p.presses("Believe It")
 	p.arrives("eks")
-	p.sees("It is believed about the service accounts of its cluster.")
-	p.seesNot("not believed")
+	p.sees("The server now believes the runner about the service accounts of its cluster.")
+	p.seesNot("does not believe it")
 
 	// An integration names it. There is no Validate button.
 	p.begins("edge")
 	p.cannotPress("Make Runner")
 	p.ticks("Your cluster")
 	p.cannotPress("Validate")
-	p.sees("There is no Validate button: the platform cannot try these roles.")
+	p.sees("There is no Validate button, because the platform cannot try these roles.")
 	p.chooses("Runner", "eks")
 	p.role(0).fills("Name", "inner")
 	p.role(0).fills("Role ARN", arn("Inner"))
@@ -161,7 +173,7 @@ func connectByCluster(p *person) {
 	p.role(1).fills("Role ARN", arn("Other"))
 	p.role(1).fills("Region", "us-east-1")
 	p.findsChosen("Runner", "eks")
-	p.sees("Runner eks assumes roles from its own AWS identity")
+	p.sees("Runner eks assumes roles with its own AWS identity")
 	trust := p.reads("Trust policy")
 	p.tb.AWS.Account(account).CreateRole(awssim.Role{Name: "Inner", TrustPolicy: trust})
 	p.tb.AWS.Account(account).CreateRole(awssim.Role{Name: "Other", TrustPolicy: testbed.Trust("999988887777")})
@@ -199,7 +211,7 @@ func connectByCluster(p *person) {
 	p.fills("Namespace", "agents")
 	p.presses("Bind")
 	p.arrives("scout")
-	p.sees("Bound: every process that runs as the service account is the agent.", "agents/scout")
+	p.sees("Bound. Pods that run as the service account now borrow the agent’s roles.", "agents/scout")
 	if pod := p.readsTheOneWith("audience: rolebroker"); !strings.Contains(pod, "serviceAccountName: scout") ||
 		!strings.Contains(pod, "AWS_CONTAINER_CREDENTIALS_FULL_URI") {
 		p.Errorf("its pod is %s", pod)
@@ -263,12 +275,12 @@ func TestARunnerIsMadeWithinTheForm(t *testing.T) {
 
 	// What one can assume says nothing of another.
 	p.chooses("Runner", "none yet")
-	p.sees("A runner is what assumes the roles in your cluster.")
-	p.sees("Nobody assumes these roles until you choose a runner.")
+	p.sees("A runner assumes the roles in your cluster.")
+	p.sees("No agent gets these roles until you choose a runner.")
 	p.role(0).seesNot("not checked")
 	p.presses("Update Integration")
 	p.arrives("edge")
-	p.sees("Its roles are lent to nobody until you choose a runner in step 2.")
+	p.sees("No agent gets its roles until you choose a runner in step 2.")
 	p.opens("/integrations")
 	p.sees("no runner")
 }

@@ -233,12 +233,12 @@ func TestConnectingAWSForACluster(t *testing.T) {
 	p.seesNot("There is no Validate button")
 	p.ticks("Your cluster")
 	p.cannotPress("Validate")
-	p.sees("There is no Validate button: the platform cannot try these roles.")
-	p.sees("Make your cluster’s OpenID Connect issuer known to IAM") // the setup has followed
+	p.sees("There is no Validate button, because the platform cannot try these roles.")
+	p.sees("Add your cluster’s OpenID Connect issuer to IAM") // the setup has followed
 	p.typesRole(0, "readonly", "ReadOnly", "us-east-1")
 	p.presses("Create Integration")
 	p.arrives("edge")
-	p.sees("Created.", "Nobody assumes these roles until you choose a runner.")
+	p.sees("Created.", "No agent gets these roles until you choose a runner.")
 	p.cannotPress("Validate")
 	p.findsTicked("Your cluster", true)
 }

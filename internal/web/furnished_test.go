@@ -119,7 +119,10 @@ func (f furnisher) role(name string, externalIDs ...string) {
 func trusting(externalIDs ...string) string {
 	return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "` + testbed.PlatformAccount + `"},
 		"Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
-		"Condition": {"StringEquals": {"sts:ExternalId": ["` + strings.Join(externalIDs, `", "`) + `"]}}}}`
+		"Condition": {"StringEquals": {"sts:ExternalId": ["` + strings.Join(
+		externalIDs,
+		`", "`,
+	) + `"]}}}}`
 }
 
 func (f furnisher) off(role api.RoleRequest) api.RoleRequest {

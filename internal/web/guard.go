@@ -5,18 +5,19 @@ import (
 	"strings"
 )
 
-// policy is the Content-Security-Policy: pages load files of this server only, have no inline scripts or styles, and no
-// site may frame them.
+// policy is the content security policy of pages. They load and post to this server
+// only, have no inline scripts or styles, and cannot be framed.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// The largest form bodies, in bytes. Only the integration form is large.
+// The largest forms, in bytes. Only the form of integrations is large.
 const (
 	maxForm     = 64 << 10
 	maxRoleForm = 2 << 20
 )
 
-// guard wraps all handlers: it refuses posts from other sites, bounds the bodies, and sets the security headers.
+// guard is the middleware of all requests. It refuses requests from other sites,
+// bounds the size of forms, and sets the headers with which browsers restrict pages.
 func (s *server) guard(next http.Handler) http.Handler {
 	protected := http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -9,11 +9,12 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// withoutScripts has the browser run none from the next page on.
+// withoutScripts turns the scripts of pages off, from the next page on.
 func (p *person) withoutScripts() {
 	p.Helper()
-	p.does("turning scripts off", command(emulation.SetScriptExecutionDisabled,
-		emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Reload())
+	off := emulation.SetScriptExecutionDisabledParams{Value: true}
+	p.does("turning scripts off", command(emulation.SetScriptExecutionDisabled, off), chromedp.Reload())
+	p.scriptless = true
 	p.eventually("there are no scripts", "!document.documentElement.classList.contains('scripted')")
 }
 

@@ -37,10 +37,33 @@ func TestTheFormKeepsTheRunner(t *testing.T) {
 	}
 	save := func(version, mode, want string) {
 		t.Helper()
-		answer := b.post(path, "name", "production", "mode", mode, "runner", string(runner.ID), "version", version,
-			"rows", "1", "default", "0", "role.0.id", string(in.Roles[0].ID),
-			"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
-			"action", "save")
+		answer := b.post(
+			path,
+			"name",
+			"production",
+			"mode",
+			mode,
+			"runner",
+			string(runner.ID),
+			"version",
+			version,
+			"rows",
+			"1",
+			"default",
+			"0",
+			"role.0.id",
+			string(in.Roles[0].ID),
+			"role.0.name",
+			"readonly",
+			"role.0.arn",
+			roleARN,
+			"role.0.region",
+			"us-east-1",
+			"role.0.enabled",
+			"on",
+			"action",
+			"save",
+		)
 		if answer.Code != http.StatusSeeOther {
 			t.Fatalf("saving answers %d: %s", answer.Code, answer.Body)
 		}
@@ -77,10 +100,14 @@ func (s *site) seen(r *rolebroker.Runner, report rolebroker.RunnerReport) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	credential := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: r.ID, Hash: []byte(r.ID),
-		CreatedAt: s.now, ExpiresAt: s.now.Add(time.Hour)}
-	if err := errors.Join(s.store.Join(ctx, key.ID, &credential, s.now),
-		s.store.RecordRunnerReport(ctx, r.ID, report, s.now)); err != nil {
+	credential := rolebroker.RunnerKey{
+		ID:        rolebroker.NewRunnerKeyID(),
+		Runner:    r.ID,
+		Hash:      []byte(r.ID),
+		CreatedAt: s.now,
+		ExpiresAt: s.now.Add(time.Hour),
+	}
+	if err := errors.Join(s.store.Join(ctx, key.ID, &credential, s.now), s.store.RecordRunnerReport(ctx, r.ID, report, s.now)); err != nil {
 		s.Fatal(err)
 	}
 }
@@ -105,15 +132,24 @@ const (
 func TestRunnersSayHowTheyAre(t *testing.T) {
 	s := newSite(t, false)
 	b := s.as(s.admin)
-	b.shows("/runners", "No runner is needed for what the platform assumes")
+	b.shows("/runners", "The platform needs no runner for its roles")
 	eks := b.runner("eks", "")
 	path := "/runners/" + string(eks.ID)
 	b.shows(path, "waiting", "Make a join token")
 	b.shows("/runners", "waiting", "has not joined", `>Runners <span class="count">1</span>`)
-	s.seen(eks, rolebroker.RunnerReport{Program: "1.4.0", Method: rolebroker.MethodWebIdentity,
-		Issuer: issuerA, Pending: 3})
-	b.shows(path, "connected", "1.4.0", "as its service account", "3 sessions",
-		"is not believed about them yet", issuerA)
+	s.seen(
+		eks,
+		rolebroker.RunnerReport{Program: "1.4.0", Method: rolebroker.MethodWebIdentity, Issuer: issuerA, Pending: 3},
+	)
+	b.shows(
+		path,
+		"connected",
+		"1.4.0",
+		"as its service account",
+		"3 sessions",
+		"the server does not believe it about them yet",
+		issuerA,
+	)
 	s.now = s.now.Add(12 * time.Second)
 	b.shows("/runners", "connected", ">12 seconds ago<")
 	s.now = s.now.Add(12 * time.Minute)
@@ -145,8 +181,10 @@ func TestBelievingARunner(t *testing.T) {
 		t.Errorf("believing answers %d", answer.Code)
 	}
 	if answer := b.post(path, "name", "mine", "issuer", issuerB, "version", "1"); answer.Code != http.StatusConflict ||
-		!strings.Contains(answer.Body.String(), "Somebody else changed eks") ||
-		!strings.Contains(answer.Body.String(), `value="mine"`) {
+		!strings.Contains(
+			answer.Body.String(),
+			"Somebody else changed eks",
+		) || !strings.Contains(answer.Body.String(), `value="mine"`) {
 		t.Errorf("the second of two answers %d: %s", answer.Code, answer.Body)
 	}
 	if answer := b.post(path, "name", "no name", "version", "2"); answer.Code != http.StatusUnprocessableEntity ||
@@ -165,10 +203,31 @@ func TestDeletingARunner(t *testing.T) {
 	eks := b.runner("eks", "")
 	path := "/runners/" + string(eks.ID)
 	b.shows(path+"/delete", "Delete eks?")
-	answer := b.post("/integrations/new/aws", "name", "edge", "mode", "cluster", "runner", string(eks.ID),
-		"external_id", b.begin(), "rows", "1", "default", "0",
-		"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
-		"action", "save")
+	answer := b.post(
+		"/integrations/new/aws",
+		"name",
+		"edge",
+		"mode",
+		"cluster",
+		"runner",
+		string(eks.ID),
+		"external_id",
+		b.begin(),
+		"rows",
+		"1",
+		"default",
+		"0",
+		"role.0.name",
+		"readonly",
+		"role.0.arn",
+		roleARN,
+		"role.0.region",
+		"us-east-1",
+		"role.0.enabled",
+		"on",
+		"action",
+		"save",
+	)
 	if answer.Code != http.StatusSeeOther {
 		t.Fatalf("creating answers %d: %s", answer.Code, answer.Body)
 	}
@@ -192,8 +251,23 @@ func TestTheSetupIsOfTheRunnersCluster(t *testing.T) {
 	b := s.as(s.admin)
 	a, odd := b.runner("a", issuerA), b.runner("odd", "https://cluster.internal:6443")
 	setup := func(r *rolebroker.Runner) string {
-		answer := b.post("/integrations/setup", "mode", "cluster", "runner", string(r.ID), "external_id", b.begin(),
-			"rows", "1", "role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1")
+		answer := b.post(
+			"/integrations/setup",
+			"mode",
+			"cluster",
+			"runner",
+			string(r.ID),
+			"external_id",
+			b.begin(),
+			"rows",
+			"1",
+			"role.0.name",
+			"readonly",
+			"role.0.arn",
+			roleARN,
+			"role.0.region",
+			"us-east-1",
+		)
 		if answer.Code != http.StatusOK {
 			t.Fatalf("the setup of %s answers %d: %s", r.Name, answer.Code, answer.Body)
 		}
@@ -206,9 +280,13 @@ func TestTheSetupIsOfTheRunnersCluster(t *testing.T) {
 	if page := setup(odd); !strings.Contains(page, "CLUSTER_ID") {
 		t.Errorf("the setup is %s", page)
 	}
-	s.seen(a, rolebroker.RunnerReport{Method: rolebroker.MethodAssumeRole,
-		Identity: rolebroker.Identity{Account: "777788889999",
-			ARN: "arn:aws:sts::777788889999:assumed-role/runner/i-1"}})
+	s.seen(
+		a,
+		rolebroker.RunnerReport{
+			Method:   rolebroker.MethodAssumeRole,
+			Identity: rolebroker.Identity{Account: "777788889999", ARN: "arn:aws:sts::777788889999:assumed-role/runner/i-1"},
+		},
+	)
 	if page := setup(a); !strings.Contains(page, "arn:aws:iam::777788889999:role/runner") ||
 		!strings.Contains(page, "AWS does not say the path of the runner’s role.") {
 		t.Errorf("the setup is %s", page)
@@ -221,10 +299,9 @@ func TestBindingServiceAccounts(t *testing.T) {
 	b := s.as(s.admin)
 	b.post("/agents/new", "name", "scout")
 	b.post("/agents/new", "name", "other")
-	b.shows("/agents/scout", "is believed about an issuer yet")
+	b.shows("/agents/scout", "has an issuer yet")
 	bind := func(agent, namespace string) *httptest.ResponseRecorder {
-		return b.post("/agents/"+agent+"/bindings", "issuer", issuerA, "namespace", namespace,
-			"service_account", "scout")
+		return b.post("/agents/"+agent+"/bindings", "issuer", issuerA, "namespace", namespace, "service_account", "scout")
 	}
 	if answer := bind("scout", "Not A Name"); answer.Code != http.StatusUnprocessableEntity ||
 		!strings.Contains(answer.Body.String(), `id="namespace-problem"`) {
@@ -237,10 +314,10 @@ func TestBindingServiceAccounts(t *testing.T) {
 		!strings.Contains(answer.Body.String(), "is agent scout already") {
 		t.Errorf("binding it twice answers %d", answer.Code)
 	}
-	b.shows("/agents/scout", "no runner is believed", "audience: rolebroker", "expirationSeconds: 600")
+	b.shows("/agents/scout", "no runner has this issuer", "audience: rolebroker", "expirationSeconds: 600")
 	b.runner("eks", issuerA)
 	b.shows("/agents/scout", ">eks</a>", `value="`+issuerA+`"`)
-	b.shows("/agents/scout/delete", "1 service account is it no longer")
+	b.shows("/agents/scout/delete", "1 service account loses its roles")
 }
 
 // Who may only read is offered nothing that would be refused, and refused it.
@@ -255,8 +332,7 @@ func TestReadersSeeRunners(t *testing.T) {
 			t.Errorf("GET %s answers %d: %s", target, answer.Code, answer.Body)
 		}
 	}
-	for _, target := range []string{"/runners/new", path, path + "/believe", path + "/join-token", path + "/delete",
-		"/agents/x/bindings", "/agents/x/bindings/y/delete"} {
+	for _, target := range []string{"/runners/new", path, path + "/believe", path + "/join-token", path + "/delete", "/agents/x/bindings", "/agents/x/bindings/y/delete"} {
 		if answer := reader.post(target, "name", "x"); answer.Code != http.StatusForbidden &&
 			!(strings.HasPrefix(target, "/agents") && answer.Code == http.StatusUnprocessableEntity) {
 			t.Errorf("POST %s answers %d", target, answer.Code)

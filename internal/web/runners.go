@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -11,58 +10,51 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// runners has the broker's methods for runners.
+// runners is the part of the broker that has runners.
 type runners interface {
 	Runner(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Runner, error)
 	Runners(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Runner, error)
 	IntegrationsOf(ctx context.Context, who rolebroker.Caller, id rolebroker.RunnerID) ([]rolebroker.Integration, error)
 	CreateRunner(ctx context.Context, who rolebroker.Caller, spec broker.RunnerSpec) (*rolebroker.Runner, error)
-	UpdateRunner(
-		ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.RunnerSpec, ifVersion int64,
-	) (*rolebroker.Runner, error)
+	UpdateRunner(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.RunnerSpec,
+		ifVersion int64) (*rolebroker.Runner, error)
 	DeleteRunner(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
-	JoinToken(
-		ctx context.Context, who rolebroker.Caller, nameOrID string, lasts time.Duration,
-	) (*rolebroker.RunnerKey, rolebroker.Secret, error)
+	JoinToken(ctx context.Context, who rolebroker.Caller, nameOrID string,
+		lasts time.Duration) (*rolebroker.RunnerKey, rolebroker.Secret, error)
 }
 
-// runnersPage lists runners by name. It refreshes itself.
+// runnersPage lists runners by name. The page keeps itself up to date.
 type runnersPage struct {
-	base
-	Search string
-	Rows   []runnerRow
-	Here   string // the address of this page
-	Next   string // the address of the next page; empty on the last
-	First  bool   // this is the first page
+	list
+	Rows []runnerRow
 }
 
-// runnerRow is one row of runnersPage.
+// runnerRow is one runner.
 type runnerRow struct {
 	rolebroker.Runner
-	State state
-	How   string                   // how it assumes roles, in words; empty: it has not reported yet
-	Who   string                   // its AWS identity; empty: unknown
-	Names []rolebroker.Integration // the integrations that name it
+	State        state
+	Method       string // how it assumes roles, in words; empty: not known
+	Identity     string // its AWS identity; empty: not known
+	Integrations []rolebroker.Integration
 }
 
 func (s *server) listRunners(w http.ResponseWriter, r *http.Request, v *visit) error {
-	query := r.URL.Query()
-	page := runnersPage{base: s.base(r, v, "Runners", "runners"), Search: query.Get("search"),
-		First: query.Get("after") == ""}
-	page.Here = "/runners?" + url.Values{"after": {query.Get("after")}, "search": {page.Search}}.Encode()
-	found, err := s.Broker.Runners(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: query.Get("after"),
-		Search: page.Search})
+	page := runnersPage{list: list{
+		base: s.base(r, v, "Runners", "runners"),
+		Path: "/runners", Noun: "runner", Plural: "runners",
+	}}
+	found, err := readList(r, v, &page.list, runnerName, s.Broker.Runners)
 	if err != nil {
 		return err
 	}
-	if len(found) > pageSize {
-		found = found[:pageSize]
-		page.Next = "/runners?" + url.Values{"after": {found[pageSize-1].Name}, "search": {page.Search}}.Encode()
-	}
 	for _, runner := range found {
-		row := runnerRow{Runner: runner, State: stateOfRunner(&runner, page.Now), How: howItAssumes(&runner),
-			Who: identityOf(&runner)}
-		if row.Names, err = s.Broker.IntegrationsOf(r.Context(), v.who, runner.ID); err != nil {
+		row := runnerRow{
+			Runner:   runner,
+			State:    stateOfRunner(&runner, page.Now),
+			Method:   methodOf(&runner),
+			Identity: identityOf(&runner),
+		}
+		if row.Integrations, err = s.Broker.IntegrationsOf(r.Context(), v.who, runner.ID); err != nil {
 			return err
 		}
 		page.Rows = append(page.Rows, row)
@@ -70,19 +62,36 @@ func (s *server) listRunners(w http.ResponseWriter, r *http.Request, v *visit) e
 	return s.render(w, http.StatusOK, "runners", page)
 }
 
-// stateOfRunner says whether a runner is connected, and when its last heartbeat came.
+// The states of runners.
+const (
+	runnerWaiting   = "waiting" // it has not joined yet
+	runnerConnected = "connected"
+	runnerAway      = "away"
+)
+
 func stateOfRunner(r *rolebroker.Runner, now time.Time) state {
 	switch {
 	case r.JoinedAt.IsZero():
-		return state{Tone: "off", Word: "waiting"}
+		return state{Tone: "off", Word: runnerWaiting}
 	case r.Connected(now):
-		return state{"good", "connected", when(r.SeenAt, now)}
+		return state{"good", runnerConnected, when(r.SeenAt, now)}
 	}
-	return state{"warn", "away", when(r.SeenAt, now)}
+	return state{"warn", runnerAway, when(r.SeenAt, now)}
 }
 
-// howItAssumes says in words how a runner assumes roles; "" if it has not reported yet.
-func howItAssumes(r *rolebroker.Runner) string {
+// absence says why a runner validates no roles now; empty: it does.
+func absence(r *rolebroker.Runner, b base) string {
+	switch stateOfRunner(r, b.Now).Word {
+	case runnerWaiting:
+		return "runner " + r.Name + " has not joined"
+	case runnerAway:
+		return "runner " + r.Name + " is away, last seen " + when(r.SeenAt, b.Now).Ago
+	}
+	return ""
+}
+
+// methodOf says in words how a runner assumes roles.
+func methodOf(r *rolebroker.Runner) string {
 	switch r.Report.Method {
 	case rolebroker.MethodWebIdentity:
 		return "as its service account"
@@ -92,7 +101,8 @@ func howItAssumes(r *rolebroker.Runner) string {
 	return ""
 }
 
-// identityOf returns a runner's AWS identity: the account, and the end of the ARN.
+// identityOf is the AWS identity of a runner: the account, and the last part of the
+// ARN.
 func identityOf(r *rolebroker.Runner) string {
 	arn := r.Report.Identity.ARN
 	if arn == "" {
@@ -101,54 +111,56 @@ func identityOf(r *rolebroker.Runner) string {
 	return accountOf(arn) + " · " + arn[strings.LastIndexByte(arn, ':')+1:]
 }
 
-// newRunnerPage is the form of a new runner. It keeps the input.
+// newRunnerPage asks for a new runner, and keeps what was typed.
 type newRunnerPage struct {
 	base
-	NewName string
-	About   string // its description
-	Issuer  string
-	Errors  map[string]string // by field
+	Form   broker.RunnerSpec // as it was typed
+	Errors map[string]string // by field
 }
 
 func (s *server) newRunner(w http.ResponseWriter, r *http.Request, v *visit) error {
-	return s.render(w, http.StatusOK, "new-runner", newRunnerPage{base: s.base(r, v, "New Runner", "runners")})
+	page := newRunnerPage{base: s.base(r, v, "New Runner", "runners")}
+	return s.render(w, http.StatusOK, "new-runner", page)
 }
 
 func (s *server) createRunner(w http.ResponseWriter, r *http.Request, v *visit) error {
-	spec := readRunner(r)
+	spec := typedRunner(r)
 	runner, err := s.Broker.CreateRunner(r.Context(), v.who, spec)
 	if wrong := runnerErrors(err, spec); wrong != nil {
-		page := newRunnerPage{base: s.base(r, v, "New Runner", "runners"), NewName: spec.Name,
-			About: spec.Description, Issuer: spec.Issuer, Errors: wrong}
+		page := newRunnerPage{base: s.base(r, v, "New Runner", "runners"), Form: spec, Errors: wrong}
 		return s.render(w, statusOf(err), "new-runner", page)
 	}
 	if err != nil {
 		return err
 	}
-	return to(w, r, "/runners/"+string(runner.ID)+"?done=created")
+	return toDone(w, r, "/runners/"+string(runner.ID), "created")
 }
 
-// readRunner returns the runner in a form.
-func readRunner(r *http.Request) broker.RunnerSpec {
-	return broker.RunnerSpec{Name: formValue(r, "name"), Description: formValue(r, "description"),
-		Issuer: formValue(r, "issuer")}
+// typedRunner reads what was typed.
+func typedRunner(r *http.Request) broker.RunnerSpec {
+	return broker.RunnerSpec{
+		Name:        formValue(r, "name"),
+		Description: formValue(r, "description"),
+		Issuer:      formValue(r, "issuer"),
+	}
 }
 
-// runnerErrors returns the messages of an error about the input, as faults does. A conflict can be about the name
-// or the issuer, and the message says which; so it is about the whole form.
+// runnerErrors are fieldErrors. If a conflict may be about the issuer, the message
+// stands above the form, because it names the field itself.
 func runnerErrors(err error, spec broker.RunnerSpec) map[string]string {
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict && spec.Issuer != "" {
 		return map[string]string{"form": "Nothing was saved. " + sentence(rolebroker.AsError(err).Message)}
 	}
-	return faults(err)
+	return fieldErrors(err)
 }
 
-// deleteRunnerPage asks before a runner is deleted, or says why it cannot be deleted.
+// deleteRunnerPage asks whether to delete a runner, or says why it cannot be
+// deleted.
 type deleteRunnerPage struct {
 	base
-	Runner rolebroker.Runner
-	State  state
-	Names  []rolebroker.Integration // the integrations that name it, and so prevent the deletion
+	Runner       rolebroker.Runner
+	State        state
+	Integrations []rolebroker.Integration // that name it, so that it cannot be deleted
 }
 
 func (s *server) confirmDeleteRunner(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -162,7 +174,7 @@ func (s *server) askToDeleteRunner(w http.ResponseWriter, r *http.Request, v *vi
 	}
 	page := deleteRunnerPage{base: s.base(r, v, "Delete "+runner.Name, "runners"), Runner: *runner}
 	page.State = stateOfRunner(runner, page.Now)
-	if page.Names, err = s.Broker.IntegrationsOf(r.Context(), v.who, runner.ID); err != nil {
+	if page.Integrations, err = s.Broker.IntegrationsOf(r.Context(), v.who, runner.ID); err != nil {
 		return err
 	}
 	return s.render(w, status, "delete-runner", page)
@@ -170,19 +182,19 @@ func (s *server) askToDeleteRunner(w http.ResponseWriter, r *http.Request, v *vi
 
 func (s *server) deleteRunner(w http.ResponseWriter, r *http.Request, v *visit) error {
 	err := s.Broker.DeleteRunner(r.Context(), v.who, r.PathValue("runner"), 0)
-	if rolebroker.CodeOf(err) == rolebroker.CodeConflict { // an integration has named it since
+	if rolebroker.CodeOf(err) == rolebroker.CodeConflict { // an integration names it since
 		return s.askToDeleteRunner(w, r, v, http.StatusConflict)
 	}
 	if err != nil {
 		return err
 	}
-	return to(w, r, "/runners?done=deleted")
+	return toDone(w, r, "/runners", "deleted")
 }
 
-// runnersOf returns the runners that integrations name, by ID, without those that were deleted meanwhile.
-func (s *server) runnersOf(
-	ctx context.Context, v *visit, integrations []rolebroker.Integration,
-) (map[rolebroker.RunnerID]*rolebroker.Runner, error) {
+// runnersOf reads the runners that integrations name, by ID. Runners that were
+// deleted since are missing.
+func (s *server) runnersOf(ctx context.Context, v *visit,
+	integrations []rolebroker.Integration) (map[rolebroker.RunnerID]*rolebroker.Runner, error) {
 	found := map[rolebroker.RunnerID]*rolebroker.Runner{}
 	for _, in := range integrations {
 		if in.Runner == "" || found[in.Runner] != nil {

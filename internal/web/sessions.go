@@ -9,78 +9,46 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// sessions has the broker's methods for sessions.
+// sessions is the part of the broker that has sessions.
 type sessions interface {
-	Sessions(
-		ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter, page rolebroker.Page,
-	) ([]rolebroker.Session, error)
+	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter,
+		page rolebroker.Page) ([]rolebroker.Session, error)
 	Counts(ctx context.Context, who rolebroker.Caller) (rolebroker.Counts, error)
 }
 
-// sessionsPage lists sessions, newest first. It refreshes itself unless it is paused.
+// sessionsPage lists sessions, newest first. The page keeps itself up to date.
 type sessionsPage struct {
-	base
-	Agent       string // the filter: a name or an ID; empty: all
-	Integration string // the filter: a name or an ID; empty: all
-	Role        string // the filter: a name, an ID or an ARN; empty: all
-	Live        bool   // only sessions that may still work
-	Paused      bool   // the page does not refresh itself
-	Rows        []sessionRow
-	Here        string   // the address of this page
-	Next        string   // the address of the next page; empty on the last
-	First       bool     // this is the first page
-	Agents      []string // suggestions for Agent
-	Groups      []string // suggestions for Integration
+	list
+	Agent        string // a name or an ID; empty: all agents
+	Integration  string // a name or an ID; empty: all integrations
+	Role         string // a name, an ID or an ARN; empty: all roles
+	Live         bool   // only sessions whose credentials may still be valid
+	Paused       bool   // the page does not keep itself up to date
+	Rows         []sessionRow
+	Agents       []string // suggestions
+	Integrations []string // suggestions
 }
 
-// Filtered reports whether a filter is set.
+// Filtered returns whether the page leaves out some sessions.
 func (p sessionsPage) Filtered() bool {
 	return p.Live || p.Agent != "" || p.Integration != "" || p.Role != ""
 }
 
-// sessionRow is one row of sessionsPage.
-type sessionRow struct {
-	rolebroker.Session
-	Status                      state
-	Where                       string // the account and name of the role in AWS
-	Times                       string // how often its credentials were fetched
-	Requested, Expires, Fetched moment
-}
+// Here is the address of this page.
+func (p sessionsPage) Here() string { return p.at(p.After) }
 
-func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) error {
-	query := r.URL.Query()
-	page := sessionsPage{Agent: trimmed(query, "agent"), Integration: trimmed(query, "integration"),
-		Role: trimmed(query, "role"),
-		Live: query.Get("live") != "", Paused: query.Get("paused") != "", First: query.Get("after") == ""}
-	page.Here = page.address(query.Get("after"))
-	if r.Header.Get("HX-Target") == "rows" { // the browser keeps the rest of the page
-		page.base = base{Who: v.who, Now: s.Now()}
-		if err := s.fillSessions(r.Context(), v, &page, query.Get("after")); err != nil {
-			return err
-		}
-		return s.renderPart(w, http.StatusOK, "sessions", "rows", page)
-	}
-	page.base = s.base(r, v, "Sessions", "sessions")
-	if err := s.fillSessions(r.Context(), v, &page, query.Get("after")); err != nil {
-		return err
-	}
-	if err := s.suggest(r.Context(), v, &page); err != nil {
-		return err
-	}
-	return s.render(w, http.StatusOK, "sessions", page)
-}
-
-func trimmed(query url.Values, name string) string { return strings.TrimSpace(query.Get(name)) }
-
-// address returns the address of a page with the same filters that starts after a cursor.
-func (p sessionsPage) address(after string) string {
+// at is the address of a page with the same filters.
+func (p sessionsPage) at(after string) string {
 	values := url.Values{}
-	for name, value := range map[string]string{"agent": p.Agent, "integration": p.Integration, "role": p.Role,
-		"after": after} {
+	set := func(name, value string) {
 		if value != "" {
 			values.Set(name, value)
 		}
 	}
+	set("agent", p.Agent)
+	set("integration", p.Integration)
+	set("role", p.Role)
+	set("after", after)
 	if p.Live {
 		values.Set("live", "on")
 	}
@@ -90,27 +58,66 @@ func (p sessionsPage) address(after string) string {
 	return "/sessions?" + values.Encode()
 }
 
-// fillSessions fills in the sessions after a cursor.
-func (s *server) fillSessions(ctx context.Context, v *visit, page *sessionsPage, after string) error {
+// sessionRow is one session.
+type sessionRow struct {
+	rolebroker.Session
+	Status                      state
+	Where                       string // the role's account and its name in AWS
+	Times                       string // how often its credentials were fetched
+	Requested, Expires, Fetched moment
+}
+
+func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) error {
+	query := r.URL.Query()
+	get := func(name string) string { return strings.TrimSpace(query.Get(name)) }
+	page := sessionsPage{
+		Agent: get("agent"), Integration: get("integration"), Role: get("role"),
+		Live: query.Get("live") != "", Paused: query.Get("paused") != "",
+	}
+	page.Path, page.Noun, page.Plural, page.After = "/sessions", "session", "sessions", query.Get("after")
+	if r.Header.Get("HX-Target") == "rows" { // the browser has the rest of the page
+		page.base = base{Who: v.who, Now: s.Now()}
+		if err := s.addSessions(r.Context(), v, &page); err != nil {
+			return err
+		}
+		return s.renderPart(w, http.StatusOK, "sessions", "rows", page)
+	}
+	page.base = s.base(r, v, "Sessions", "sessions")
+	if err := s.addSessions(r.Context(), v, &page); err != nil {
+		return err
+	}
+	if err := s.addSuggestions(r.Context(), v, &page); err != nil {
+		return err
+	}
+	return s.render(w, http.StatusOK, "sessions", page)
+}
+
+// addSessions reads the sessions of the page.
+func (s *server) addSessions(ctx context.Context, v *visit, page *sessionsPage) error {
 	filter := rolebroker.SessionFilter{Agent: page.Agent, Integration: page.Integration, Role: page.Role}
 	if page.Live {
 		filter.LiveAt = page.Now
 	}
-	found, err := s.Broker.Sessions(ctx, v.who, filter, rolebroker.Page{Limit: pageSize + 1, After: after})
-	if len(found) > pageSize {
-		found = found[:pageSize]
-		page.Next = page.address(rolebroker.SessionCursor(&found[pageSize-1]))
+	found, err := s.Broker.Sessions(ctx, v.who, filter, rolebroker.Page{Limit: pageSize + 1, After: page.After})
+	found, more := cut(found, pageSize)
+	if more {
+		page.Next = page.at(rolebroker.SessionCursor(&found[pageSize-1]))
 	}
 	for _, session := range found {
-		page.Rows = append(page.Rows, sessionRow{Session: session, Status: stateOfSession(&session, page.base),
-			Where: where(session.ARN), Times: plural(int(session.Fetches), "time", "times"),
-			Requested: when(session.RequestedAt, page.Now), Expires: when(session.ExpiresAt,
-				page.Now), Fetched: when(session.FetchedAt, page.Now)})
+		page.Rows = append(page.Rows, sessionRow{
+			Session:   session,
+			Status:    stateOfSession(&session, page.base),
+			Where:     accountAndName(session.ARN),
+			Times:     plural(int(session.Fetches), "time", "times"),
+			Requested: when(session.RequestedAt, page.Now),
+			Expires:   when(session.ExpiresAt, page.Now),
+			Fetched:   when(session.FetchedAt, page.Now),
+		})
 	}
 	return err
 }
 
-// stateOfSession says whether the credentials of a session may work.
+// stateOfSession says whether its credentials are valid.
 func stateOfSession(session *rolebroker.Session, b base) state {
 	switch {
 	case session.State == rolebroker.SessionFailed:
@@ -123,18 +130,13 @@ func stateOfSession(session *rolebroker.Session, b base) state {
 	return state{Tone: "good", Word: "live"}
 }
 
-// suggest fills in the suggestions for the filters.
-func (s *server) suggest(ctx context.Context, v *visit, page *sessionsPage) error {
-	agents, err := s.Broker.Agents(ctx, v.who, rolebroker.Page{Limit: maxNamed})
+// addSuggestions adds names of agents and integrations, for the filters.
+func (s *server) addSuggestions(ctx context.Context, v *visit, page *sessionsPage) error {
+	agents, err := s.Broker.Agents(ctx, v.who, rolebroker.Page{Limit: maxNames})
 	if err != nil {
 		return err
 	}
-	for _, a := range agents {
-		page.Agents = append(page.Agents, a.Name)
-	}
-	integrations, err := s.Broker.Integrations(ctx, v.who, rolebroker.Page{Limit: maxNamed})
-	for _, in := range integrations {
-		page.Groups = append(page.Groups, in.Name)
-	}
+	integrations, err := s.Broker.Integrations(ctx, v.who, rolebroker.Page{Limit: maxNames})
+	page.Agents, page.Integrations = names(agents, agentName), names(integrations, integrationName)
 	return err
 }

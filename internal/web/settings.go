@@ -12,86 +12,91 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// settings has the broker's methods for the platform's identity and API keys.
+// settings is the part of the broker that has the deployment's identity and API
+// keys.
 type settings interface {
 	Platform(ctx context.Context, who rolebroker.Caller) (*broker.Platform, error)
 	APIKeys(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.APIKey, error)
-	CreateAPIKey(
-		ctx context.Context, who rolebroker.Caller, spec broker.APIKeySpec,
-	) (*rolebroker.APIKey, rolebroker.Secret, error)
+	CreateAPIKey(ctx context.Context, who rolebroker.Caller,
+		spec broker.APIKeySpec) (*rolebroker.APIKey, rolebroker.Secret, error)
 	DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rolebroker.APIKeyID) error
 }
 
-// settingsPage shows the platform's AWS identity and the API keys.
+// settingsPage is the deployment: its AWS identity and its API keys.
 type settingsPage struct {
-	base
+	list
 	Asking    bool // AWS has not answered yet
 	Identity  rolebroker.Identity
-	Principal string          // the ARN by which trust policies name the platform
-	Certain   bool            // Principal is certain
-	Problem   string          // why the identity is unknown; empty: it is known
-	Hint      rolebroker.Hint // what to do about Problem
+	Principal string          // that trust policies name
+	Certain   bool            // Principal is certain: it has no path that AWS does not say
+	Problem   string          // why the identity is not known; empty if it is
+	Hint      rolebroker.Hint // what to do about the problem
 	Version   string          // of the server
 
 	Keys    []keyRow
-	Next    string // the address of the next page of keys; empty on the last
-	First   bool   // this is the first page
 	Refused string // why a key could not be deleted
 
-	Created  string // the new key, shown once; empty: none was made
-	KeyName  string // the name in the form, or of the key that was created
-	Access   rolebroker.Access
-	Expiry   string // the choice in the form
-	KeyFault map[string]string
+	Created string // a new key, which is never shown again; empty: none was made
+	KeyName string // of a new key, as it was typed
+	Access  rolebroker.Access
+	Expiry  string // as it was chosen
+	Errors  map[string]string
 }
 
 // keyRow is one API key.
 type keyRow struct {
 	rolebroker.APIKey
-	Own              bool // this sign-in uses it
+	Own              bool // the person who sees the page is signed in with it
 	Expired          bool
 	Created, Expires moment
 }
 
-// The number of keys on a page, and how long the page waits for AWS.
-const (
-	maxKeys          = 200
-	settingsPatience = time.Second
-)
+// maxKeys is how many API keys the page shows at once.
+const maxKeys = 200
+
+// settingsPatience is how long the page waits for AWS.
+const settingsPatience = time.Second
 
 func (s *server) showSettings(w http.ResponseWriter, r *http.Request, v *visit) error {
 	return s.renderSettings(w, r, v, http.StatusOK, &settingsPage{Access: rolebroker.AccessReadOnly})
 }
 
-// renderSettings fills in the current settings, and renders the page.
+// renderSettings adds to the page the settings as they are now, and shows it.
 func (s *server) renderSettings(
-	w http.ResponseWriter, r *http.Request, v *visit, status int, page *settingsPage,
+	w http.ResponseWriter,
+	r *http.Request,
+	v *visit,
+	status int,
+	page *settingsPage,
 ) error {
-	page.base, page.Version, page.First = s.base(r, v, "Settings",
-		"settings"), s.Version, r.URL.Query().Get("after") == ""
-	if err := s.identify(r.Context(), v, page); err != nil {
+	page.base, page.Version = s.base(r, v, "Settings", "settings"), s.Version
+	page.Path, page.Noun, page.Plural, page.After = "/settings", "API key", "API keys", r.URL.Query().Get("after")
+	if err := s.addIdentity(r.Context(), v, page); err != nil {
 		return err
 	}
-	found, err := s.Broker.APIKeys(r.Context(), v.who, rolebroker.Page{Limit: maxKeys + 1,
-		After: r.URL.Query().Get("after")})
+	found, err := s.Broker.APIKeys(r.Context(), v.who, rolebroker.Page{Limit: maxKeys + 1, After: page.After})
 	if err != nil {
 		return err
 	}
-	if len(found) > maxKeys {
-		found = found[:maxKeys]
+	found, more := cut(found, maxKeys)
+	if more {
 		page.Next = "/settings?" + url.Values{"after": {string(found[maxKeys-1].ID)}}.Encode()
 	}
 	for _, key := range found {
-		page.Keys = append(page.Keys, keyRow{APIKey: key, Own: key.ID == v.who.APIKey,
+		page.Keys = append(page.Keys, keyRow{
+			APIKey:  key,
+			Own:     key.ID == v.who.APIKey,
 			Expired: !key.ExpiresAt.IsZero() && !page.Now.Before(key.ExpiresAt),
-			Created: when(key.CreatedAt, page.Now), Expires: when(key.ExpiresAt, page.Now)})
+			Created: when(key.CreatedAt, page.Now),
+			Expires: when(key.ExpiresAt, page.Now),
+		})
 	}
 	slices.SortFunc(page.Keys, func(a, b keyRow) int { return strings.Compare(a.Name, b.Name) })
 	return s.render(w, status, "settings", page)
 }
 
-// identify fills in the platform's AWS identity, or why it is unknown.
-func (s *server) identify(ctx context.Context, v *visit, page *settingsPage) error {
+// addIdentity adds the platform's AWS identity, or why it is not known.
+func (s *server) addIdentity(ctx context.Context, v *visit, page *settingsPage) error {
 	ctx, cancel := context.WithTimeout(ctx, settingsPatience)
 	defer cancel()
 	platform, err := s.Broker.Platform(ctx, v.who)
@@ -112,12 +117,16 @@ func (s *server) identify(ctx context.Context, v *visit, page *settingsPage) err
 	return nil
 }
 
-// createAPIKey answers with the key and not with a redirect, because nothing may store the key for a second request.
+// createAPIKey answers with the key. It does not redirect, because then the key
+// would have to be stored for the next request.
 func (s *server) createAPIKey(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := &settingsPage{KeyName: formValue(r, "name"), Access: rolebroker.Access(formValue(r, "access")),
-		Expiry: formValue(r, "expiry")}
+	page := &settingsPage{
+		KeyName: formValue(r, "name"),
+		Access:  rolebroker.Access(formValue(r, "access")),
+		Expiry:  formValue(r, "expiry"),
+	}
 	secret, err := s.makeAPIKey(r.Context(), v, page)
-	if page.KeyFault = faults(err); page.KeyFault != nil {
+	if page.Errors = fieldErrors(err); page.Errors != nil {
 		return s.renderSettings(w, r, v, statusOf(err), page)
 	}
 	if err != nil {
@@ -132,19 +141,19 @@ func (s *server) makeAPIKey(ctx context.Context, v *visit, page *settingsPage) (
 	if err != nil {
 		return rolebroker.Secret{}, err
 	}
-	_, secret, err := s.Broker.CreateAPIKey(ctx, v.who, broker.APIKeySpec{Name: page.KeyName, Access: page.Access,
-		ExpiresAt: expires})
+	spec := broker.APIKeySpec{Name: page.KeyName, Access: page.Access, ExpiresAt: expires}
+	_, secret, err := s.Broker.CreateAPIKey(ctx, v.who, spec)
 	return secret, err
 }
 
 func (s *server) deleteAPIKey(w http.ResponseWriter, r *http.Request, v *visit) error {
 	err := s.Broker.DeleteAPIKey(r.Context(), v.who, rolebroker.APIKeyID(r.PathValue("key")))
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
-		return s.renderSettings(w, r, v, http.StatusConflict,
-			&settingsPage{Access: rolebroker.AccessReadOnly, Refused: sentence(rolebroker.AsError(err).Message)})
+		page := &settingsPage{Access: rolebroker.AccessReadOnly, Refused: sentence(rolebroker.AsError(err).Message)}
+		return s.renderSettings(w, r, v, http.StatusConflict, page)
 	}
 	if err != nil {
 		return err
 	}
-	return to(w, r, "/settings?done=keydeleted")
+	return toDone(w, r, "/settings", "keydeleted")
 }

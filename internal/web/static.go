@@ -20,16 +20,16 @@ var staticFiles embed.FS
 type file struct {
 	content []byte
 	zipped  []byte
-	kind    string // its media type
-	address string // contains a hash of the content, so that browsers can cache the file forever
+	kind    string // the media type
+	address string // contains the hash of the content, so that browsers can cache it forever
 }
 
-// files returns the files by name. The first request for a file reads and compresses all of them.
+// files are read and compressed for the first request.
 var files = sync.OnceValue(func() map[string]*file {
 	found := map[string]*file{}
 	entries, err := staticFiles.ReadDir("static")
 	if err != nil {
-		panic(err) // it is in this program
+		panic(err) // the files are in this program
 	}
 	for _, entry := range entries {
 		content, err := staticFiles.ReadFile("static/" + entry.Name())
@@ -37,9 +37,12 @@ var files = sync.OnceValue(func() map[string]*file {
 			panic(err)
 		}
 		sum := sha256.Sum256(content)
-		found[entry.Name()] = &file{content: content, zipped: zip(content),
+		found[entry.Name()] = &file{
+			content: content,
+			zipped:  zip(content),
 			kind:    mime.TypeByExtension(path.Ext(entry.Name())),
-			address: "/static/" + entry.Name() + "?v=" + hex.EncodeToString(sum[:6])}
+			address: "/static/" + entry.Name() + "?v=" + hex.EncodeToString(sum[:6]),
+		}
 	}
 	return found
 })
@@ -55,7 +58,7 @@ func zip(content []byte) []byte {
 	return b.Bytes()
 }
 
-// static returns the address of a file, for templates.
+// static is the address of a file, for templates.
 func static(name string) string { return files()[name].address }
 
 func serveStatic(w http.ResponseWriter, r *http.Request) {
@@ -67,7 +70,7 @@ func serveStatic(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", f.kind)
 	h.Set("Vary", "Accept-Encoding")
-	if r.URL.RequestURI() == f.address { // another address may be for another version
+	if r.URL.RequestURI() == f.address { // another address may be of another version
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	body := f.content

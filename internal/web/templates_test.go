@@ -16,7 +16,7 @@ var everyPage = map[string]func() any{
 	"agents":             func() any { return &agentsPage{} },
 	"catalogue":          func() any { return &cataloguePage{} },
 	"delete-agent":       func() any { return &deleteAgentPage{} },
-	"delete-integration": func() any { return &deletePage{} },
+	"delete-integration": func() any { return &deleteIntegrationPage{} },
 	"delete-runner":      func() any { return &deleteRunnerPage{} },
 	"error":              func() any { return &errorPage{} },
 	"form":               func() any { return &formPage{} },

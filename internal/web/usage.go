@@ -10,43 +10,47 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// usage has the commands and snippets with which an agent's processes use its token. They read the token from a file.
+// usage has snippets to copy with which an agent's processes use its token. They
+// read the token from a file and do not contain it.
 type usage struct {
-	Agent  string
-	URL    string // of this server, as the browser reached it
-	Local  bool   // the URL works on this machine only
-	Plain  bool   // the URL is plain HTTP over a network
-	Region rolebroker.Region
-	Role   string            // a reference to a role that is not the default; empty: there is none
-	Other  rolebroker.Region // the region of Role
-	Named  bool              // there is no default role, so the agent has to name one
+	reachable
+	Agent      string
+	Region     rolebroker.Region // of the default role
+	Role       string            // a reference to another role; empty: there is none
+	RoleRegion rolebroker.Region
+	MustName   bool // there is no default role, so a role has to be named
 }
 
-// usageOf returns the usage for an agent that may borrow the offers.
+// usageOf makes the snippets for an agent that may borrow the offers.
 func (s *server) usageOf(r *http.Request, agent string, offers []rolebroker.Offer) usage {
-	u := usage{Agent: agent, Region: "us-east-1"}
-	u.URL, u.Local = s.address(r)
-	u.Plain = !u.Local && strings.HasPrefix(u.URL, "http:")
+	u := usage{reachable: s.address(r), Agent: agent, Region: "us-east-1"}
 	if len(offers) == 0 {
 		return u
 	}
-	u.Region, u.Named = offers[0].Region, !offers[0].Default // the default comes first
+	u.Region, u.MustName = offers[0].Region, !offers[0].Default // the default comes first
 	for _, offer := range offers {
 		if !offer.Default {
-			u.Role, u.Other = offer.Reference, offer.Region
+			u.Role, u.RoleRegion = offer.Reference, offer.Region
 			break
 		}
 	}
 	return u
 }
 
-// hostForm returns the pattern of a host and port that are safe in a shell command.
+// reachable is the address of this server, as the browser reached it.
+type reachable struct {
+	URL   string
+	Local bool // only this machine can reach the address
+	Plain bool // others could read what is sent there
+}
+
+// hostForm matches a host and port that are safe in a shell command.
 var hostForm = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](:[0-9]+)?$`)
 })
 
-// address returns the URL by which the browser reached this server, and whether it is a loopback address.
-func (s *server) address(r *http.Request) (url string, local bool) {
+// address is the address at which the browser reached this server.
+func (s *server) address(r *http.Request) reachable {
 	host := r.Host
 	if !hostForm().MatchString(host) {
 		host = "rolebroker.example.com"
@@ -59,21 +63,22 @@ func (s *server) address(r *http.Request) (url string, local bool) {
 	if err != nil {
 		name = strings.Trim(host, "[]")
 	}
-	return scheme + "://" + host, rolebroker.IsLoopback(name)
+	local := rolebroker.IsLoopback(name)
+	return reachable{URL: scheme + "://" + host, Local: local, Plain: scheme == "http" && !local}
 }
 
-// File returns the path of the token file, as a word for a shell.
+// File is the path of the file with the token.
 func (u usage) File() string { return `"$HOME/.rolebroker-` + u.Agent + `"` }
 
-// Keep returns the command that writes the token to that file, which only its owner can read.
+// Keep writes a token to the file, which only its owner can read.
 func (u usage) Keep(token string) string {
 	return "(umask 077; printf %s '" + token + "' \\\n  > " + u.File() + ")"
 }
 
-// Shell returns the commands that run a program as the agent.
+// Shell runs commands as the agent.
 func (u usage) Shell() string {
 	lines := []string{"export ROLEBROKER_URL=" + u.URL, "export ROLEBROKER_TOKEN_FILE=" + u.File()}
-	if !u.Named {
+	if !u.MustName {
 		lines = append(lines, "rolebroker exec -- aws sts get-caller-identity")
 	}
 	if u.Role != "" {
@@ -82,19 +87,19 @@ func (u usage) Shell() string {
 	return strings.Join(lines, "\n")
 }
 
-// exec returns the arguments of rolebroker that run a program as the agent.
+// exec are the arguments of rolebroker that run a program as the agent.
 func (u usage) exec() []string {
-	if u.Named {
+	if u.MustName {
 		return []string{"exec", "--role", u.Role, "--", "python3", "agent.py"}
 	}
 	return []string{"exec", "--", "python3", "agent.py"}
 }
 
-// Docker returns the command that runs a container as the agent.
+// Docker runs a container as the agent.
 func (u usage) Docker() string {
 	run := "docker run --rm"
 	if u.Local {
-		run += " --network host" // else its loopback is not ours
+		run += " --network host" // else the container has a loopback of its own
 	}
 	return strings.Join([]string{run,
 		"-e ROLEBROKER_URL=" + u.URL,
@@ -105,12 +110,12 @@ func (u usage) Docker() string {
 		strings.Join(u.exec(), " ")}, " \\\n  ")
 }
 
-// Secret returns the command that puts the token into a cluster.
+// Secret puts the token into a cluster.
 func (u usage) Secret() string {
 	return "kubectl create secret generic rolebroker-token \\\n  --from-file=token=" + u.File()
 }
 
-// Pod returns the containers of the agent's pod.
+// Pod is the part of a pod's manifest that runs the agent.
 func (u usage) Pod() string {
 	return `containers:
 - name: agent
@@ -123,24 +128,25 @@ func (u usage) Pod() string {
     valueFrom: {secretKeyRef: {name: rolebroker-token, key: token}}`
 }
 
-// Python returns a program to run with rolebroker exec.
+// Python is a program that rolebroker exec runs.
 func (u usage) Python() string {
 	lines := []string{"import boto3"}
-	if !u.Named {
+	if !u.MustName {
 		lines = append(lines, `print(boto3.client("sts").get_caller_identity()["Arn"])`)
 	}
 	if u.Role != "" {
-		lines = append(lines, `other = boto3.Session(profile_name="`+u.Role+`",`,
-			`                      region_name="`+string(u.Other)+`")`,
+		lines = append(lines,
+			`other = boto3.Session(profile_name="`+u.Role+`",`,
+			`                      region_name="`+string(u.RoleRegion)+`")`,
 			`print(other.client("sts").get_caller_identity()["Arn"])`)
 	}
 	return strings.Join(lines, "\n")
 }
 
-// SDK returns the commands that run a program whose AWS SDK asks the server itself.
+// SDK is the environment in which an AWS SDK asks the server, without rolebroker exec.
 func (u usage) SDK() string {
 	path := "/v1/credentials"
-	if u.Named {
+	if u.MustName {
 		path += "/" + u.Role
 	}
 	return strings.Join([]string{

@@ -13,7 +13,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// Broker has the methods that the pages call; *broker.Broker implements it.
+// Broker has everything that the pages show and change; *broker.Broker implements it.
 type Broker interface {
 	signIns
 	integrations
@@ -24,37 +24,35 @@ type Broker interface {
 	settings
 }
 
-// Auth identifies the person who makes a request; *auth.Authenticator implements it.
+// Auth authenticates people.
 type Auth interface {
 	// APIKey takes the value of an Authorization header, and the RemoteAddr of the request. Codes: unauthenticated,
 	// denied, expired.
 	APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
 	// SignedIn takes a browser's cookie or the secret of a sign-in link, and the RemoteAddr of the request. Codes:
 	// unauthenticated, expired.
-	SignedIn(
-		ctx context.Context, shown string, link bool, address string,
-	) (rolebroker.Caller, rolebroker.SignInID, error)
+	SignedIn(ctx context.Context, shown string, link bool, address string) (rolebroker.Caller, rolebroker.SignInID, error)
 }
 
-// Options configure New. Broker and Auth are required.
+// Options are the settings of the web app.
 type Options struct {
 	Broker  Broker
 	Auth    Auth
-	Log     *slog.Logger     // gets the causes that pages do not show; nil: none
+	Log     *slog.Logger     // gets the causes of errors; nil: none
 	Version string           // of the server
-	Secure  bool             // browsers reach the app over HTTPS, from this server or from a proxy
+	Secure  bool             // browsers use HTTPS, whether this server or a proxy does the TLS
 	Now     func() time.Time // nil: time.Now
 }
 
-// server is the handler of the web app. Each page has its own file.
+// server is the web app. Each page has a file with its handlers.
 type server struct {
 	Options
-	mux     *http.ServeMux
-	guarded http.Handler
-	tries   *tries
+	mux      *http.ServeMux
+	guarded  http.Handler
+	failures *failureLimit
 }
 
-// New returns the handler of the web app.
+// New makes the handler of the web app.
 func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -62,13 +60,13 @@ func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &server{Options: o, mux: http.NewServeMux(), tries: newTries(rate.Every(6*time.Second), 10)}
+	s := &server{Options: o, mux: http.NewServeMux(), failures: newFailureLimit(rate.Every(6*time.Second), 10)}
 	s.routes()
 	s.guarded = s.guard(s.mux)
 	return s
 }
 
-// routes registers all pages and actions.
+// routes lists all routes.
 func (s *server) routes() {
 	s.mux.Handle("GET /static/{file}", http.HandlerFunc(serveStatic))
 	s.public("GET /sign-in", s.showSignIn)
@@ -127,7 +125,7 @@ func (s *server) routes() {
 	})
 }
 
-// ServeHTTP passes every request through guard.
+// ServeHTTP answers a request, after guard has checked it.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.guarded.ServeHTTP(w, r) }
 
 // home redirects to the first page.
@@ -136,13 +134,13 @@ func (s *server) home(w http.ResponseWriter, r *http.Request, _ *visit) error {
 	return nil
 }
 
-// visit is one request of a person who is signed in.
+// visit is a request of a person who is signed in.
 type visit struct {
 	who    rolebroker.Caller
 	signIn rolebroker.SignInID
 }
 
-// page registers a handler for people who are signed in. It asks others to sign in.
+// page registers a handler for people who are signed in.
 func (s *server) page(pattern string, h func(http.ResponseWriter, *http.Request, *visit) error) {
 	s.public(pattern, func(w http.ResponseWriter, r *http.Request) error {
 		who, signIn, err := s.signedIn(r)
@@ -153,7 +151,7 @@ func (s *server) page(pattern string, h func(http.ResponseWriter, *http.Request,
 	})
 }
 
-// public registers a handler for everyone.
+// public registers a handler for everybody.
 func (s *server) public(pattern string, h func(http.ResponseWriter, *http.Request) error) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
@@ -162,14 +160,14 @@ func (s *server) public(pattern string, h func(http.ResponseWriter, *http.Reques
 	})
 }
 
-// to ends a change with a redirect, so that reloading the page does not repeat the change.
+// to redirects after a change, so that reloading the page does not repeat it.
 func to(w http.ResponseWriter, r *http.Request, path string) error {
 	http.Redirect(w, r, path, http.StatusSeeOther)
 	return nil
 }
 
-// statusOf returns the HTTP status of a page that shows err. It differs from the API's for forms: an invalid form is
-// 422, and one that another person changed meanwhile 409.
+// statusOf is the HTTP status of a page that shows err. Pages differ from the API in
+// two codes, because a form always has valid syntax.
 func statusOf(err error) int {
 	switch rolebroker.CodeOf(err) {
 	case rolebroker.CodeInvalid:
@@ -187,12 +185,12 @@ type errorPage struct {
 	Hint    rolebroker.Hint
 }
 
-// showError renders an error page, and logs the cause.
+// showError shows an error, and logs its cause.
 func (s *server) showError(w http.ResponseWriter, r *http.Request, err error) {
 	e := rolebroker.AsError(err)
 	if e.Cause != nil && !errors.Is(r.Context().Err(), context.Canceled) {
-		s.Log.ErrorContext(r.Context(), "web app: "+e.Message, "method", r.Method, "code", string(e.Code), "cause",
-			e.Cause)
+		s.Log.ErrorContext(r.Context(), "web app: "+e.Message,
+			"method", r.Method, "code", string(e.Code), "cause", e.Cause)
 	}
 	page := errorPage{Message: sentence(e.Error()), Hint: e.Hint}
 	page.Title = titleOf[e.Code]
@@ -207,7 +205,7 @@ func (s *server) showError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// titleOf maps codes to the titles of error pages.
+// titleOf is the title of an error page.
 var titleOf = map[rolebroker.Code]string{
 	rolebroker.CodeNotFound:    "Not found",
 	rolebroker.CodeDenied:      "Not allowed",

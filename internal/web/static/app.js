@@ -140,7 +140,7 @@
   const sayUntried = () => {
     complete(false);
     let text = 'Roles are validated when you save, or now with Validate.';
-    if (byCluster()) text = $('#runner')?.value ? 'The runner tries the roles once they are saved.' : 'Nobody assumes these roles until you choose a runner.';
+    if (byCluster()) text = $('#runner')?.value ? 'The runner tries the roles once they are saved.' : 'No agent gets these roles until you choose a runner.';
     $('#foot').innerHTML = '<p class="sub">' + text + '</p>';
   };
 

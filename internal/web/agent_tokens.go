@@ -1,0 +1,121 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/broker"
+)
+
+// tokenRow is one token of an agent.
+type tokenRow struct {
+	rolebroker.Token
+	State                  state
+	Usable                 bool
+	Created, Used, Expires moment
+}
+
+// tokensOf lists an agent's tokens: usable tokens first, then the newest.
+func (s *server) tokensOf(ctx context.Context, v *visit, agent rolebroker.AgentID, now time.Time) ([]tokenRow, error) {
+	found, err := s.Broker.Tokens(ctx, v.who, string(agent), rolebroker.Page{Limit: maxTokens})
+	var rows []tokenRow
+	for _, t := range found {
+		rows = append(rows, rowOfToken(t, now))
+	}
+	slices.SortStableFunc(rows, func(a, b tokenRow) int {
+		if a.Usable != b.Usable {
+			return map[bool]int{true: -1, false: 1}[a.Usable]
+		}
+		return b.CreatedAt.Compare(a.CreatedAt)
+	})
+	return rows, err
+}
+
+func rowOfToken(t rolebroker.Token, now time.Time) tokenRow {
+	row := tokenRow{
+		Token:   t,
+		Usable:  t.Usable(now) == nil,
+		Created: when(t.CreatedAt, now),
+		Used:    when(t.UsedAt, now),
+		Expires: when(t.ExpiresAt, now),
+	}
+	switch {
+	case row.Usable:
+		row.State = state{Tone: "good", Word: "usable"}
+	case t.RevokedAt.IsZero():
+		row.State = state{Tone: "off", Word: "expired"}
+	default:
+		row.State = state{"off", "revoked", when(t.RevokedAt, now)}
+	}
+	return row
+}
+
+// tokenPage shows a new token, which is never shown again.
+type tokenPage struct {
+	base
+	Agent   rolebroker.Agent
+	Token   rolebroker.Token
+	Shown   string // the token itself
+	Expires moment
+	Use     usage
+}
+
+// createToken answers with the token. It does not redirect, because then the token
+// would have to be stored for the next request.
+func (s *server) createToken(w http.ResponseWriter, r *http.Request, v *visit) error {
+	grants, err := s.Broker.Grants(r.Context(), v.who, r.PathValue("agent"))
+	if err != nil {
+		return err
+	}
+	form := &agentPage{Label: formValue(r, "label"), Expiry: formValue(r, "expiry")}
+	token, secret, err := s.makeToken(r.Context(), v, grants.Agent.ID, form)
+	if form.Errors = fieldErrors(err); form.Errors != nil {
+		return s.renderAgent(w, r, v, http.StatusUnprocessableEntity, form)
+	}
+	if err != nil {
+		return err
+	}
+	page := tokenPage{
+		base:  s.base(r, v, "New token of "+grants.Agent.Name, "agents"),
+		Agent: grants.Agent, Token: *token, Shown: secret.Reveal(),
+		Use: s.usageOf(r, grants.Agent.Name, grants.Offers()),
+	}
+	page.Expires = when(token.ExpiresAt, page.Now)
+	return s.render(w, http.StatusCreated, "token", page)
+}
+
+func (s *server) makeToken(ctx context.Context, v *visit, agent rolebroker.AgentID,
+	form *agentPage) (*rolebroker.Token, rolebroker.Secret, error) {
+	expires, err := expiryOf(form.Expiry, s.Now())
+	if err != nil {
+		return nil, rolebroker.Secret{}, err
+	}
+	return s.Broker.CreateToken(ctx, v.who, string(agent), broker.TokenSpec{Label: form.Label, ExpiresAt: expires})
+}
+
+// expiryOf is when something that is made now expires, by the choice in a form; the
+// zero time is never. Codes: invalid.
+func expiryOf(chosen string, now time.Time) (time.Time, error) {
+	switch chosen {
+	case "":
+		return time.Time{}, nil
+	case "30d":
+		return now.AddDate(0, 0, 30), nil
+	case "90d":
+		return now.AddDate(0, 0, 90), nil
+	case "1y":
+		return now.AddDate(1, 0, 0), nil
+	}
+	return time.Time{}, &rolebroker.Error{
+		Code: rolebroker.CodeInvalid, Message: "the expiry is not valid",
+		Fields: []rolebroker.Field{{Path: "expires_at", Message: "is not one of the offered ones"}},
+	}
+}
+
+func (s *server) revokeToken(w http.ResponseWriter, r *http.Request, v *visit) error {
+	err := s.Broker.RevokeToken(r.Context(), v.who, r.PathValue("agent"), rolebroker.TokenID(r.PathValue("token")))
+	return s.toAgent(w, r, err, "revoked")
+}

@@ -1,0 +1,97 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// base is the part that all pages share.
+type base struct {
+	Title           string
+	Section         string // the current entry of the navigation
+	Who             rolebroker.Caller
+	Counts          rolebroker.Counts
+	RunnerCount     string // how many runners exist; empty: none
+	PlatformAccount string // the account of the platform's AWS identity; empty: not known
+	PlatformName    string // the name of the platform's role or user
+	Now             time.Time
+	Done            string // what was done just now, as a sentence; empty: nothing
+	DoneTone        string // the tone of Done; empty: good
+}
+
+// SignedIn returns whether the page is for a person who is signed in.
+func (b base) SignedIn() bool { return b.Who.APIKey != "" }
+
+// MayWrite returns whether the person may change things. Pages do not offer what
+// the broker would refuse.
+func (b base) MayWrite() bool { return b.Who.MayWrite() == nil }
+
+// doneSentences are what a page says was done, by the value of ?done=.
+var doneSentences = map[string]string{
+	"created":      "Created.",
+	"updated":      "Updated. Credentials from before are valid until they expire.",
+	"deleted":      "Deleted. Credentials from before are valid until they expire.",
+	"connected":    "Connected.",
+	"disconnected": "Disconnected. Credentials from before are valid until they expire.",
+	"default":      "The default integration is chosen.",
+	"disabled":     "Disabled. It gets no more credentials; those from before are valid until they expire.",
+	"enabled":      "Enabled.",
+	"revoked":      "Revoked. Credentials from before are valid until they expire.",
+	"keydeleted":   "Deleted. Nobody can use the API key any more.",
+	"believed":     "The server now believes the runner about the service accounts of its cluster.",
+	"bound":        "Bound. Pods that run as the service account now borrow the agent’s roles.",
+	"unbound":      "Unbound. Credentials from before are valid until they expire.",
+}
+
+// toDone redirects after a change to a page that says what was done.
+func toDone(w http.ResponseWriter, r *http.Request, path, done string) error {
+	return to(w, r, path+"?done="+done)
+}
+
+// base makes the base of a page.
+func (s *server) base(r *http.Request, v *visit, title, section string) base {
+	b := base{Title: title, Section: section, Who: v.who, Now: s.Now(), Done: doneSentences[r.URL.Query().Get("done")]}
+	var err error
+	if b.Counts, err = s.Broker.Counts(r.Context(), v.who); err != nil {
+		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)
+	}
+	if b.RunnerCount, err = s.countRunners(r.Context(), v); err != nil {
+		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)
+	}
+	b.PlatformAccount, b.PlatformName = s.identity(r.Context(), v)
+	return b
+}
+
+// countRunners is how many runners exist, for the navigation.
+func (s *server) countRunners(ctx context.Context, v *visit) (string, error) {
+	const most = 99
+	found, err := s.Broker.Runners(ctx, v.who, rolebroker.Page{Limit: most + 1})
+	switch n := len(found); {
+	case n == 0:
+		return "", err
+	case n > most:
+		return strconv.Itoa(most) + "+", err
+	default:
+		return strconv.Itoa(n), err
+	}
+}
+
+// identityPatience is how long a page waits for the platform's AWS identity.
+const identityPatience = 300 * time.Millisecond
+
+// identity is the platform's AWS identity; empty if it is not known soon.
+func (s *server) identity(ctx context.Context, v *visit) (account, name string) {
+	ctx, cancel := context.WithTimeout(ctx, identityPatience)
+	defer cancel()
+	platform, err := s.Broker.Platform(ctx, v.who)
+	if err != nil || platform.Err != nil {
+		return "", ""
+	}
+	arn, _ := platform.Principal()
+	return platform.Account, arn[strings.LastIndexByte(arn, '/')+1:]
+}

@@ -1,0 +1,101 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// addSetup adds what people have to do in AWS for the typed roles. It leaves out
+// roles that are not valid yet.
+func (s *server) addSetup(ctx context.Context, v *visit, page *formPage) error {
+	draft, _ := page.integration()
+	draft.Roles = slices.DeleteFunc(draft.Roles, func(r rolebroker.Role) bool {
+		return r.ARN == (rolebroker.RoleARN{}) || r.Name != "" && rolebroker.CheckName(r.Name) != nil
+	})
+	if rolebroker.CheckName(draft.Name) != nil {
+		draft.Name = "" // people paste commands with the name
+	}
+	req, err := s.clusterSetup(ctx, v, page)
+	if err != nil {
+		return err
+	}
+	page.Setup, err = s.Broker.SetupDraft(ctx, v.who, draft, req)
+	if err == nil && req.Cluster.Variant == rolebroker.ClusterAssumeRole {
+		page.Trust = page.Setup.TrustPolicy
+	}
+	used := err == nil && page.Setup.IntegrationID != ""
+	if page.New() && (used || rolebroker.CodeOf(err) == rolebroker.CodeInvalid) {
+		return rolebroker.Errorf(rolebroker.CodeInvalid,
+			"this form was used already, or its external ID is not from this server").
+			WithHint("begin again: Integrations, New Integration")
+	}
+	return err
+}
+
+// clusterSetup requests the setup for the cluster of the chosen runner, as far as
+// the cluster is known.
+func (s *server) clusterSetup(ctx context.Context, v *visit, page *formPage) (req rolebroker.SetupRequest, err error) {
+	if page.Platform() {
+		return req, nil
+	}
+	if err := s.addChosen(ctx, v, page); err != nil || page.Chosen == nil {
+		return req, err
+	}
+	report := page.Chosen.Report
+	if report.Method == rolebroker.MethodAssumeRole && report.Identity.ARN != "" {
+		req.Cluster.Variant = rolebroker.ClusterAssumeRole
+	}
+	withIssuer := req
+	withIssuer.Cluster.Issuer = page.Issuer()
+	if withIssuer.WithDefaults().Check() != nil {
+		return req, nil // IAM does not accept the issuer
+	}
+	return withIssuer, nil
+}
+
+// Issuer is the issuer of the chosen runner's cluster; empty: it is not known, and
+// the setup has a placeholder.
+func (p *formPage) Issuer() string {
+	if p.Chosen == nil {
+		return ""
+	}
+	return cmp.Or(p.Chosen.Issuer, p.Chosen.Report.Issuer)
+}
+
+// Principal is the principal by which roles trust the chosen runner.
+func (p *formPage) Principal() string {
+	arn, _ := p.Chosen.Report.Identity.Principal()
+	return arn
+}
+
+// PathUnknown returns whether the path of the principal may be missing.
+func (p *formPage) PathUnknown() bool {
+	_, certain := p.Chosen.Report.Identity.Principal()
+	return !certain
+}
+
+// setupOfForm answers with the part of the form that says what to do in AWS, for the
+// roles that are typed so far.
+func (s *server) setupOfForm(w http.ResponseWriter, r *http.Request, v *visit) error {
+	page, err := readForm(r, r.FormValue("id"))
+	if err != nil {
+		return err
+	}
+	page.base = base{Who: v.who, Now: s.Now()}
+	if err := s.addRunners(r.Context(), v, page); err != nil {
+		return err
+	}
+	switch err := s.addSetup(r.Context(), v, page); rolebroker.CodeOf(err) {
+	case "":
+		return s.renderPart(w, http.StatusOK, "form", "follow", page)
+	case rolebroker.CodeInvalid:
+		w.WriteHeader(http.StatusNoContent) // the form was just saved; the page keeps what it has
+		return nil
+	default:
+		return err
+	}
+}
