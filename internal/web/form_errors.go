@@ -36,26 +36,32 @@ func nothingSaved(fields int) string {
 // fieldError says what is wrong with a field. Some messages of the API speak of its
 // JSON; the form has its own for those.
 func (p *formPage) fieldError(f rolebroker.Field) string {
-	in, _ := p.integration()
-	choices := cmp.Or(in.DefaultChoices(), "the roles, after selecting one")
 	switch f.Rule {
 	case rolebroker.RuleRoleNameUnique:
 		return p.sameName(f)
 	case rolebroker.RuleDefaultChosen:
+		_, choices := p.defaultChoices()
 		return "choose the default role, one of " + choices
 	case rolebroker.RuleDefaultEnabled:
-		return fmt.Sprintf("%q is not selected, but the default role has to be: choose one of %s", in.DefaultRole, choices)
+		chosen, choices := p.defaultChoices()
+		return fmt.Sprintf("%q is not selected, but the default role has to be: choose one of %s", chosen, choices)
 	}
 	return f.Message
 }
 
+// defaultChoices returns the chosen default role, and the roles that can be chosen.
+func (p *formPage) defaultChoices() (chosen, choices string) {
+	in, _ := p.integration()
+	return in.DefaultRole, cmp.Or(in.DefaultChoices(), "the roles, after selecting one")
+}
+
 // sameName says which role has the same name as the role of the field.
 func (p *formPage) sameName(f rolebroker.Field) string {
-	for i, row := range p.Rows {
-		if f.Path == rolePath(i, "name") {
-			first := slices.IndexFunc(p.Rows, func(other roleRow) bool { return other.Name == row.Name })
-			return fmt.Sprintf("%q is the name of role %d already; names are unique in an integration", row.Name, first+1)
-		}
+	var i int
+	if _, err := fmt.Sscanf(f.Path, "roles[%d].name", &i); err != nil || i < 0 || i >= len(p.Rows) {
+		return f.Message
 	}
-	return f.Message
+	name := p.Rows[i].Name
+	first := slices.IndexFunc(p.Rows, func(other roleRow) bool { return other.Name == name })
+	return fmt.Sprintf("%q is the name of role %d already; names are unique in an integration", name, first+1)
 }
