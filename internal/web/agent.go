@@ -140,7 +140,8 @@ func (s *server) otherIntegrations(
 
 // updateAgent saves the name and the description.
 func (s *server) updateAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := &agentPage{NewName: formValue(r, "name"), NewDescription: formValue(r, "description"), Version: formVersion(r)}
+	page := &agentPage{NewName: formValue(r, "name"), NewDescription: formValue(r, "description"),
+		Version: formVersion(r)}
 	now, err := s.Broker.Agent(r.Context(), v.who, r.PathValue("agent"))
 	if err != nil {
 		return err

@@ -305,8 +305,8 @@ const middle = (e) => {
   const covered = !top || !(e.contains(top) || [...(e.labels || [])].some((l) => l.contains(top)));
   return {x, y, covered: covered ? (top ? top.outerHTML.slice(0, 200) : 'nothing') : ''};
 };
-// aim keeps the next click from everything but an element. window.aimed ends that, and returns whether the click hit; it
-// is gone when the click led to another page.
+// aim keeps the next click from everything but an element. window.aimed ends that, and returns whether the click hit;
+// it is gone when the click led to another page.
 const aim = (e) => {
   const types = ['pointerdown', 'mousedown', 'pointerup', 'mouseup', 'click'];
   const parts = [e, e.control, ...(e.labels || [])].filter(Boolean);

@@ -32,7 +32,8 @@ type oneAccount struct{}
 
 func (oneAccount) Verify(_ context.Context, token string) (rolebroker.ServiceAccount, time.Time, error) {
 	if token != podToken {
-		return rolebroker.ServiceAccount{}, time.Time{}, rolebroker.Errorf(rolebroker.CodeTokenSignature, "it is not known")
+		return rolebroker.ServiceAccount{}, time.Time{},
+			rolebroker.Errorf(rolebroker.CodeTokenSignature, "it is not known")
 	}
 	return rolebroker.ServiceAccount{
 			Issuer:    clusterIssuer,
@@ -79,7 +80,8 @@ func (p *person) chooses(label, option string) {
 	p.eventually(
 		"choosing "+option,
 		"(() => { const e = "+element+", o = e && [...e.options].find((o) => plain(o.text) === "+quoted(option)+
-			"); if (!o) return false; e.value = o.value; e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true})); return true })()",
+			"); if (!o) return false; e.value = o.value; e.dispatchEvent(new Event('input', {bubbles: true})); "+
+			"e.dispatchEvent(new Event('change', {bubbles: true})); return true })()",
 	)
 }
 

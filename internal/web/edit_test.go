@@ -27,7 +27,8 @@ func TestEditing(t *testing.T) {
 	p.role(0).fills("Region", "ap-south-1")
 	p.role(1).unticks("Selected")
 	p.presses("Remove role off")
-	p.sees("Remove off? Agent scout loses it when you update the integration.", "To pause the role, deselect it instead.")
+	p.sees("Remove off? Agent scout loses it when you update the integration.",
+		"To pause the role, deselect it instead.")
 	p.presses("Keep it")
 	p.eventually("nobody is asked any more", "!text('body').includes('Remove off?')")
 	p.role(2).finds("Name", "off")

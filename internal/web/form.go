@@ -144,7 +144,8 @@ func (s *server) editIntegration(w http.ResponseWriter, r *http.Request, v *visi
 		return err
 	}
 	if len(in.Roles) > maxRows {
-		edit := "rolebroker integration show %[1]s -o yaml > %[1]s.yaml\nrolebroker integration update %[1]s -f %[1]s.yaml"
+		edit := "rolebroker integration show %[1]s -o yaml > %[1]s.yaml\nrolebroker integration update %[1]s -f " +
+			"%[1]s.yaml"
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "integration %s has %d roles, and this page takes %d",
 			in.Name, len(in.Roles), maxRows).
 			WithSteps(rolebroker.Step{Text: "change it with", Command: fmt.Sprintf(edit, in.Name)})

@@ -137,7 +137,8 @@ func (s *server) showGone(w http.ResponseWriter, r *http.Request, v *visit, page
 		return err
 	}
 	page.Problem = "Somebody deleted " + page.Saved + " while you were editing. What you typed is still here. " +
-		"Create Integration makes it anew, with another external ID, which the trust policies of its roles then have to require."
+		"Create Integration makes it anew, with another external ID, which the trust policies of its roles then " +
+		"have to require."
 	page.ExternalID = reserved.ExternalID
 	page.ID, page.Version, page.NextExternalID = "", 0, ""
 	for i := range page.Rows {

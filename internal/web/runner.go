@@ -126,7 +126,8 @@ func (s *server) createJoinToken(w http.ResponseWriter, r *http.Request, v *visi
 	if err != nil {
 		return err
 	}
-	page := joinPage{base: s.base(r, v, "Join token of "+runner.Name, "runners"), Runner: *runner, Shown: secret.Reveal()}
+	page := joinPage{base: s.base(r, v, "Join token of "+runner.Name, "runners"), Runner: *runner,
+		Shown: secret.Reveal()}
 	page.Expires = when(key.ExpiresAt, page.Now)
 	page.Use.reachable = s.address(r)
 	return s.render(w, http.StatusCreated, "join-token", page)

@@ -107,7 +107,8 @@ func (s *site) seen(r *rolebroker.Runner, report rolebroker.RunnerReport) {
 		CreatedAt: s.now,
 		ExpiresAt: s.now.Add(time.Hour),
 	}
-	if err := errors.Join(s.store.Join(ctx, key.ID, &credential, s.now), s.store.RecordRunnerReport(ctx, r.ID, report, s.now)); err != nil {
+	if err := errors.Join(s.store.Join(ctx, key.ID, &credential, s.now),
+		s.store.RecordRunnerReport(ctx, r.ID, report, s.now)); err != nil {
 		s.Fatal(err)
 	}
 }
@@ -283,8 +284,9 @@ func TestTheSetupIsOfTheRunnersCluster(t *testing.T) {
 	s.seen(
 		a,
 		rolebroker.RunnerReport{
-			Method:   rolebroker.MethodAssumeRole,
-			Identity: rolebroker.Identity{Account: "777788889999", ARN: "arn:aws:sts::777788889999:assumed-role/runner/i-1"},
+			Method: rolebroker.MethodAssumeRole,
+			Identity: rolebroker.Identity{Account: "777788889999",
+				ARN: "arn:aws:sts::777788889999:assumed-role/runner/i-1"},
 		},
 	)
 	if page := setup(a); !strings.Contains(page, "arn:aws:iam::777788889999:role/runner") ||
@@ -301,7 +303,8 @@ func TestBindingServiceAccounts(t *testing.T) {
 	b.post("/agents/new", "name", "other")
 	b.shows("/agents/scout", "has an issuer yet")
 	bind := func(agent, namespace string) *httptest.ResponseRecorder {
-		return b.post("/agents/"+agent+"/bindings", "issuer", issuerA, "namespace", namespace, "service_account", "scout")
+		return b.post("/agents/"+agent+"/bindings", "issuer", issuerA, "namespace", namespace,
+			"service_account", "scout")
 	}
 	if answer := bind("scout", "Not A Name"); answer.Code != http.StatusUnprocessableEntity ||
 		!strings.Contains(answer.Body.String(), `id="namespace-problem"`) {
@@ -332,7 +335,8 @@ func TestReadersSeeRunners(t *testing.T) {
 			t.Errorf("GET %s answers %d: %s", target, answer.Code, answer.Body)
 		}
 	}
-	for _, target := range []string{"/runners/new", path, path + "/believe", path + "/join-token", path + "/delete", "/agents/x/bindings", "/agents/x/bindings/y/delete"} {
+	for _, target := range []string{"/runners/new", path, path + "/believe", path + "/join-token", path + "/delete",
+		"/agents/x/bindings", "/agents/x/bindings/y/delete"} {
 		if answer := reader.post(target, "name", "x"); answer.Code != http.StatusForbidden &&
 			!(strings.HasPrefix(target, "/agents") && answer.Code == http.StatusUnprocessableEntity) {
 			t.Errorf("POST %s answers %d", target, answer.Code)

@@ -31,7 +31,8 @@ type Auth interface {
 	APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
 	// SignedIn takes a browser's cookie or the secret of a sign-in link, and the RemoteAddr of the request. Codes:
 	// unauthenticated, expired.
-	SignedIn(ctx context.Context, shown string, link bool, address string) (rolebroker.Caller, rolebroker.SignInID, error)
+	SignedIn(ctx context.Context, shown string, link bool, address string) (rolebroker.Caller,
+		rolebroker.SignInID, error)
 }
 
 // Options are the settings of the web app.
