@@ -32,7 +32,7 @@ build() {
   (
     cd $module
     go mod tidy -diff
-    CGO_ENABLED=0 nice go build -trimpath -buildvcs=false -o ../../../bin/ \
+    CGO_ENABLED=0 go build -trimpath -buildvcs=false -o ../../../bin/ \
       -ldflags "-s -w -X $version.gitVersion=$kubernetes -X $version.gitMajor=$major -X $version.gitMinor=$minor" tool
   )
   # go build does not write a program that has not changed.
