@@ -22,7 +22,7 @@ import (
 // program that writes to the named database until it is killed.
 const crashDatabase = "ROLEBROKER_STORE_TEST_CRASH_DATABASE"
 
-const crashWrites = 1000
+const crashWrites = 500
 
 // writeUntilKilled is that program. It prints what it stored.
 func writeUntilKilled() {
