@@ -7,6 +7,7 @@ import (
 
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 func newAgentUpdate(a *app) *cobra.Command {
@@ -51,8 +52,7 @@ changed since.`,
 			if err != nil {
 				return agent, err
 			}
-			request = api.AgentRequest{ID: agent.ID, Name: agent.Name, Description: agent.Description,
-				Disabled: agent.Disabled}
+			request = convert.AgentRequest(agent)
 			changed := cmd.Flags().Changed
 			set(&request.Name, name, changed("name"))
 			set(&request.Description, description, changed("description"))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 const issuerUsage = "issuer `URL` of its cluster, whose pods it may identify"
@@ -68,7 +69,7 @@ tokens of their service accounts.`,
 			if err != nil {
 				return r, err
 			}
-			request := api.RunnerRequest{Name: r.Name, Description: r.Description, Issuer: r.Issuer}
+			request := convert.RunnerRequest(r)
 			changed := cmd.Flags().Changed
 			set(&request.Name, given.Name, changed("name"))
 			set(&request.Description, given.Description, changed("description"))

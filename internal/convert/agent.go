@@ -28,6 +28,15 @@ func Agent(a *rolebroker.Agent) api.Agent {
 	return shown
 }
 
+// AgentRequest is the request that leaves an agent as it is, to be edited and
+// written back. It leaves out connections and default integration, which stay
+// unchanged then.
+func AgentRequest(a api.Agent) api.AgentRequest {
+	req := unchanged[api.AgentRequest](a)
+	req.Connections, req.DefaultIntegration = nil, nil
+	return req
+}
+
 func connection(c *rolebroker.Connection) api.Connection {
 	return api.Connection{Integration: c.IntegrationName, ConnectedAt: c.ConnectedAt.UTC()}
 }

@@ -13,7 +13,10 @@
 // that cannot be parsed, such as an ARN.
 package convert
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // All converts each item. It is never nil, since a list in an answer is not null.
 func All[N, J any](items []N, one func(*N) J) []J {
@@ -22,6 +25,19 @@ func All[N, J any](items []N, one func(*N) J) []J {
 		all[i] = one(&items[i])
 	}
 	return all
+}
+
+// unchanged is the request of type R with the fields of an answer, by their names
+// in JSON. Requests accept every field of an answer.
+func unchanged[R any](answer any) (req R) {
+	text, err := json.Marshal(answer)
+	if err == nil {
+		err = json.Unmarshal(text, &req)
+	}
+	if err != nil {
+		panic("convert: an answer is no request: " + err.Error()) // the types of the fields are the same
+	}
+	return req
 }
 
 // Time is t in UTC; nil for the zero time, which stands for never.

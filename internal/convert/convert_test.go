@@ -101,6 +101,19 @@ func TestWhatIsReadCanBeWrittenBack(t *testing.T) {
 	same(t, want, back)
 }
 
+func TestAnAgentAndARunnerCanBeWrittenBack(t *testing.T) {
+	agent := convert.AgentRequest(api.Agent{ID: "agt_a", Name: "scout", Description: "Looks around", Disabled: true,
+		Connections: []api.Connection{{Integration: "production"}}, DefaultIntegration: "production", Version: 3})
+	if agent.ID != "agt_a" || agent.Name != "scout" || agent.Description != "Looks around" || !agent.Disabled ||
+		agent.Connections != nil || agent.DefaultIntegration != nil {
+		t.Errorf("the request is %+v", agent)
+	}
+	same(t, api.RunnerRequest{Name: "eks", Description: "The cluster", Issuer: "https://oidc.example.com"},
+		convert.RunnerRequest(api.Runner{ID: "run_a", Name: "eks", Description: "The cluster",
+			Issuer: "https://oidc.example.com",
+			Status: "away", Pending: 3}))
+}
+
 // Requests accept every field that an answer has.
 func TestRequestsHaveTheFieldsOfAnswers(t *testing.T) {
 	for answer, request := range map[reflect.Type]reflect.Type{

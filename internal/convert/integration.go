@@ -2,7 +2,6 @@ package convert
 
 import (
 	"cmp"
-	"encoding/json"
 	"strconv"
 
 	"github.com/rolebroker/rolebroker"
@@ -89,14 +88,8 @@ func RolePath(i int, field string) string { return "roles[" + strconv.Itoa(i) + 
 // Request is the request that leaves an integration as it is, to be edited and
 // written back. It has what the server ignores too, except for validations,
 // which could make it larger than the server takes.
-func Request(in api.Integration) (req api.IntegrationRequest) {
-	answer, err := json.Marshal(in)
-	if err == nil {
-		err = json.Unmarshal(answer, &req)
-	}
-	if err != nil {
-		panic("convert: an integration is no request: " + err.Error()) // the types have the same fields
-	}
+func Request(in api.Integration) api.IntegrationRequest {
+	req := unchanged[api.IntegrationRequest](in)
 	for i := range req.Roles {
 		req.Roles[i].Validation = nil
 	}

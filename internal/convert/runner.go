@@ -36,6 +36,10 @@ func Runner(r *rolebroker.Runner, now time.Time) api.Runner {
 	}
 }
 
+// RunnerRequest is the request that leaves a runner as it is, to be edited and
+// written back.
+func RunnerRequest(r api.Runner) api.RunnerRequest { return unchanged[api.RunnerRequest](r) }
+
 // RunnerCredential is the answer that has a runner's new credential in it.
 func RunnerCredential(r *rolebroker.Runner, key *rolebroker.RunnerKey, secret rolebroker.Secret) api.RunnerCredential {
 	return api.RunnerCredential{
