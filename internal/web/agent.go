@@ -127,9 +127,7 @@ func connectionsOf(g *rolebroker.Grants, now time.Time) (rows []connectionRow) {
 
 // otherIntegrations names the first integrations that an agent is not connected to.
 func (s *server) otherIntegrations(
-	ctx context.Context,
-	v *visit,
-	a *rolebroker.Agent,
+	ctx context.Context, v *visit, a *rolebroker.Agent,
 ) (others []string, more bool, err error) {
 	limit := maxNames + len(a.Connections) + 1
 	found, err := s.Broker.Integrations(ctx, v.who, rolebroker.Page{Limit: limit})

@@ -21,7 +21,7 @@ type scene struct {
 	reach func(p *person)
 }
 
-// emptyScenes are those of a deployment with nothing in it.
+// emptyScenes are the scenes of an empty deployment.
 var emptyScenes = []scene{
 	{"integrations-empty", func(p *person) { p.opens("/integrations") }},
 	{"agents-empty", func(p *person) { p.opens("/agents") }},
@@ -35,7 +35,7 @@ var emptyScenes = []scene{
 	{"new-agent-empty", func(p *person) { p.opens("/agents/new") }},
 }
 
-// scenes are all others.
+// scenes are the scenes of a deployment in use.
 var scenes = []scene{
 	{"integrations", func(p *person) { p.opens("/integrations") }},
 	{"integrations-none-found", func(p *person) { p.opens("/integrations?search=nothing") }},
@@ -164,7 +164,7 @@ var scenes = []scene{
 	{"error", func(p *person) { p.opens("/integrations/nothing") }},
 }
 
-// signedOut are those of who is not signed in.
+// signedOut are the scenes for people who are not signed in.
 var signedOut = []scene{
 	{"sign-in", func(p *person) { p.opens("/sign-in") }},
 	{"sign-in-link", func(p *person) { p.opens(p.tb.SignInLink()) }},
@@ -177,20 +177,19 @@ var signedOut = []scene{
 	{"not-found", func(p *person) { p.opens("/nothing") }},
 }
 
-// rules is axe-core, which knows the Web Content Accessibility Guidelines.
+// rules is the source of axe-core, which checks the Web Content Accessibility Guidelines.
 var rules = sync.OnceValues(func() (string, error) {
 	b, err := os.ReadFile("testdata/axe/node_modules/axe-core/axe.min.js")
 	return string(b), err
 })
 
-// Rules: all that pages follow, and those of colour.
+// The rules that every page follows, and the rules about colours.
 const (
 	everything = `{type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}`
 	colours    = `{type: 'rule', values: ['color-contrast', 'link-in-text-block']}`
 )
 
-// TestEveryPageIsAccessible holds each page against the rules, wide and narrow,
-// light and dark.
+// Every page follows the rules, wide and narrow, light and dark.
 func TestEveryPageIsAccessible(t *testing.T) {
 	t.Parallel()
 	for _, world := range []struct {
@@ -216,15 +215,15 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	}
 }
 
-// opensDetails opens all that can be opened.
+// opensDetails opens all details of the page.
 func (p *person) opensDetails() {
 	p.Helper()
 	p.eventually("opening details", "document.querySelectorAll('details').forEach((e) => { e.open = true }), "+
 		"document.readyState === 'complete'")
 }
 
-// isAccessible holds the page against the rules. In the dark only those of
-// colour can give something new.
+// isAccessible checks the page. In the dark only the rules about colours can find
+// anything new.
 func (p *person) isAccessible(name string) {
 	p.Helper()
 	p.turns("light", 1280)
@@ -243,7 +242,7 @@ func (p *person) isAccessible(name string) {
 	p.turns("light", 1280)
 }
 
-// turns gives the browser another colour scheme and width.
+// turns changes the colour scheme and the width of the browser.
 func (p *person) turns(scheme string, width int64) {
 	p.Helper()
 	p.does("turning "+scheme, command(emulation.SetEmulatedMedia,
@@ -252,7 +251,7 @@ func (p *person) turns(scheme string, width int64) {
 			{Name: "prefers-reduced-motion", Value: "reduce"}}}), chromedp.EmulateViewport(width, 900))
 }
 
-// follows fails the test with the rules of some that the page breaks.
+// follows fails the test for each of the rules that the page breaks.
 func (p *person) follows(name, which string) {
 	p.Helper()
 	for _, v := range p.breaks(which) {
@@ -260,7 +259,7 @@ func (p *person) follows(name, which string) {
 	}
 }
 
-// breaks says which of some rules the page breaks.
+// breaks returns which of the rules the page breaks.
 func (p *person) breaks(which string) []violation {
 	p.Helper()
 	script, err := rules()
@@ -282,8 +281,8 @@ func (p *person) breaks(which string) []violation {
 	return broken
 }
 
-// TestTheRulesAreKnown shows that a page can break them.
-func TestTheRulesAreKnown(t *testing.T) {
+// The checks find a page that breaks rules.
+func TestTheChecksFindBrokenRules(t *testing.T) {
 	t.Parallel()
 	p := somebody(t, empty(t))
 	p.opens("/sign-in")

@@ -25,8 +25,8 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// chromium is the browser of this test binary. It starts with the first test
-// that needs it, and ends with the tests, or with their process.
+// chromium is the browser of this test binary. It starts with the first test that
+// needs it, and ends with the test binary.
 var chromium struct {
 	sync.Once
 	ctx  context.Context
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// startChromium starts it, with none of what it would do by itself.
+// startChromium starts the browser without its background work.
 func startChromium() {
 	var path string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -76,9 +76,9 @@ func startChromium() {
 // busy machine.
 const patience = time.Minute
 
-// person sits before a browser with cookies of its own, at a testbed. A test
-// fails with whatever a page complains of: an error in the console, an
-// exception, a breach of its policy.
+// person uses a browser, with cookies of its own, on a testbed. The test fails if
+// the browser reports a problem: an error in the console, an exception, or a
+// violation of the content security policy.
 type person struct {
 	testing.TB
 	tb    *testbed.Testbed
@@ -87,20 +87,20 @@ type person struct {
 	*noted
 }
 
-// noted is what the browser said by itself.
+// noted has the events of the browser.
 type noted struct {
 	mu       sync.Mutex
 	problems []string
-	expected []string                     // what a problem may say
-	dialogs  []string                     // that were answered
-	stay     bool                         // how somebody answers who is asked whether to leave
-	files    map[network.RequestID]string // what was asked of the server
-	received map[string]float64           // its addresses, and how many bytes each was
+	expected []string                     // texts of problems that do not fail the test
+	dialogs  []string                     // the kinds of dialogs that were answered
+	stay     bool                         // the answer to dialogs that ask whether to leave
+	files    map[network.RequestID]string // the paths of requests
+	received map[string]float64           // the size of each answer, by path
 
 	scriptless bool // the page's scripts do not run
 }
 
-// somebody is a person who has not signed in.
+// somebody is a person who is not signed in.
 func somebody(t testing.TB, tb *testbed.Testbed) *person {
 	t.Helper()
 	chromium.Do(startChromium)
@@ -110,7 +110,7 @@ func somebody(t testing.TB, tb *testbed.Testbed) *person {
 	return tab(t, tb, chromium.ctx, chromedp.WithNewBrowserContext())
 }
 
-// another is a second tab of the same person.
+// another opens a second tab for the same person.
 func (p *person) another() *person {
 	p.Helper()
 	return tab(p.TB, p.tb, p.ctx)
@@ -131,7 +131,7 @@ func tab(t testing.TB, tb *testbed.Testbed, parent context.Context, options ...c
 	return p
 }
 
-// admin is a person who has signed in, by a link.
+// admin is a person who is signed in.
 func admin(t testing.TB, tb *testbed.Testbed) *person {
 	t.Helper()
 	p := somebody(t, tb)
@@ -148,7 +148,7 @@ func (p *person) signsIn() {
 	p.arrives("Integrations")
 }
 
-// command makes an action of a command of the browser's protocol.
+// command makes an action from a command of the DevTools protocol.
 func command[P, R any](cmd cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, cmd, params)
@@ -156,7 +156,7 @@ func command[P, R any](cmd cdp.Command[P, R], params P) chromedp.Action[chromedp
 	})
 }
 
-// note keeps what the browser says. It must not wait for it.
+// note records an event of the browser. It must not wait for the browser.
 func (p *person) note(event any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -182,14 +182,14 @@ func (p *person) note(event any) {
 	}
 }
 
-// answered says whether an entry of the log is only that the server answered a
-// form, or an address, with an error page.
+// answered returns whether a log entry only says that the server answered with an
+// error page.
 func answered(e *log.Entry) bool {
 	return e.Source == log.EntrySourceNetwork && strings.Contains(e.Text, "the server responded with a status of 4") &&
 		!strings.Contains(e.URL, "/static/")
 }
 
-// complains fails the test with what the browser complained of.
+// complains fails the test for each problem that the browser reported.
 func (p *person) complains() {
 	p.Helper()
 	p.mu.Lock()
@@ -202,7 +202,7 @@ func (p *person) complains() {
 	p.problems = nil
 }
 
-// must ends the test, and shows where the person was.
+// must ends the test on an error, and shows the page.
 func (p *person) must(what string, err error) {
 	p.Helper()
 	if err == nil {
@@ -213,7 +213,7 @@ func (p *person) must(what string, err error) {
 	p.Fatalf("%s: %v\nat %s", what, err, where)
 }
 
-// does takes some steps, within patience.
+// does runs some actions, within patience.
 func (p *person) does(what string, steps ...chromedp.Action[chromedp.Void]) {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
@@ -242,7 +242,7 @@ func find[T any](p *person, what, expression string) T {
 	return found
 }
 
-// eventually asks the page until something is so. The page may be another one
+// eventually evaluates an expression until it is true. The page may be another one
 // each time.
 func (p *person) eventually(what, expression string) {
 	p.Helper()
@@ -255,7 +255,7 @@ func (p *person) eventually(what, expression string) {
 	})
 }
 
-// until tries something until there is no error, within patience.
+// until tries something until it succeeds, within patience.
 func (p *person) until(what string, try func() error) {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
@@ -275,7 +275,7 @@ func (p *person) until(what string, try func() error) {
 	}
 }
 
-// quoted is a text as JavaScript writes it.
+// quoted formats a string for JavaScript.
 func quoted(text string) string {
 	b, err := json.Marshal(text)
 	if err != nil {
@@ -284,8 +284,8 @@ func quoted(text string) string {
 	return string(b)
 }
 
-// finding is how things are found by what a person reads: by their name, or by
-// how it begins when nothing is called exactly that.
+// finding has functions that find elements by the name that a person reads, or by
+// how the name begins if no element has exactly that name.
 const finding = `
 const plain = (text) => (text || '').replace(/\s+/g, ' ').trim();
 const shown = (e) => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length > 0;
@@ -297,7 +297,7 @@ const labels = (e) => e.getAttribute('aria-label') || [...(e.labels || [])].map(
 const field = (scope, name) => called(within(scope, 'input:not([type=hidden]), select, textarea').filter(shown), name, (e) => plain(labels(e)));
 const text = (scope) => plain([...document.querySelectorAll(scope)].map((e) => e.innerText).join(' '));
 const box = (scope, is) => within(scope, 'pre').filter(shown).find(is);
-// A page is ready when it is loaded, and has given the focus to what it wants.
+// A page is ready when it is loaded and has set the focus.
 const ready = () => window.wasReady ||= document.readyState === 'complete' && (!document.querySelector('[autofocus]') || document.activeElement !== document.body);
 const middle = (e) => {
   e.scrollIntoView({block: 'center', behavior: 'instant'});
@@ -329,17 +329,17 @@ const aim = (e) => {
 };
 `
 
-// in is the same person, who looks at a part of the page.
+// in is the same person, looking at a part of the page.
 func (p *person) in(selector string) *person {
 	part := *p
 	part.scope = selector
 	return &part
 }
 
-// role is the same person, who looks at a role of the form: 0 is the first.
+// role is the same person, looking at a role of the form, from 0.
 func (p *person) role(i int) *person { return p.in(fmt.Sprintf("#role-%d", i)) }
 
-// opens types an address.
+// opens opens an address.
 func (p *person) opens(address string) {
 	p.Helper()
 	if strings.HasPrefix(address, "/") {
@@ -348,10 +348,10 @@ func (p *person) opens(address string) {
 	p.does("opening "+address, chromedp.Navigate(address))
 }
 
-// spot is where something is.
+// spot is the position of an element.
 type spot struct {
 	X, Y    float64
-	Covered string // by what
+	Covered string // the element that covers it; empty: none
 }
 
 // clicks clicks the element that an expression finds, once the page is loaded and
@@ -395,7 +395,7 @@ func (p *person) presses(name string) {
 	p.clicks("pressing "+name, "button("+quoted(p.scope)+", "+quoted(name)+")")
 }
 
-// arrives waits for another page than the one on which something was pressed.
+// arrives waits for another page than the one before the last press.
 func (p *person) arrives(heading string) {
 	p.Helper()
 	p.eventually(
@@ -404,7 +404,7 @@ func (p *person) arrives(heading string) {
 	)
 }
 
-// fills replaces what is in a field.
+// fills replaces the value of a field.
 func (p *person) fills(label, value string) {
 	p.Helper()
 	element := "field(" + quoted(p.scope) + ", " + quoted(label) + ")"
@@ -438,7 +438,7 @@ func (p *person) toggles(label string, to bool) {
 	p.eventually(label+" is clicked", fmt.Sprintf("%s.checked === %t", element, to))
 }
 
-// sees waits until a text can be read.
+// sees waits until the texts are visible.
 func (p *person) sees(texts ...string) {
 	p.Helper()
 	for _, text := range texts {
@@ -446,7 +446,7 @@ func (p *person) sees(texts ...string) {
 	}
 }
 
-// seesNot says that a text cannot be read now.
+// seesNot fails the test if one of the texts is visible.
 func (p *person) seesNot(texts ...string) {
 	p.Helper()
 	for _, text := range texts {
@@ -456,7 +456,7 @@ func (p *person) seesNot(texts ...string) {
 	}
 }
 
-// cannotPress says that there is no such button to be seen.
+// cannotPress fails the test if the button is visible.
 func (p *person) cannotPress(name string) {
 	p.Helper()
 	if find[bool](p, "looking for "+name, "!!button("+quoted(p.scope)+", "+quoted(name)+")") {
@@ -464,22 +464,22 @@ func (p *person) cannotPress(name string) {
 	}
 }
 
-// finds says what is in a field.
+// finds waits until a field has a value.
 func (p *person) finds(label, value string) {
 	p.Helper()
 	p.eventually("finding "+value+" in "+label, "field("+quoted(p.scope)+", "+quoted(label)+
 		")?.value === "+quoted(value))
 }
 
-// findsTicked says whether a box is ticked.
+// findsTicked waits until a box is ticked, or is not.
 func (p *person) findsTicked(label string, ticked bool) {
 	p.Helper()
 	p.eventually(fmt.Sprintf("finding %s ticked: %t", label, ticked),
 		fmt.Sprintf("field(%s, %s)?.checked === %t", quoted(p.scope), quoted(label), ticked))
 }
 
-// findsFault says that a field is marked as wrong, and that what is wrong with
-// it can be read, and is announced with it.
+// findsFault waits until a field is marked as invalid, and has a visible error that
+// screen readers announce with it.
 func (p *person) findsFault(label, says string) {
 	p.Helper()
 	element := "field(" + quoted(p.scope) + ", " + quoted(label) + ")"
@@ -488,13 +488,13 @@ func (p *person) findsFault(label, says string) {
 		"return e && shown(e) && plain(e.innerText).includes("+quoted(says)+") })")
 }
 
-// reads gives what is in a box of code that can be seen.
+// reads returns the text of a visible box of code.
 func (p *person) reads(label string) string {
 	p.Helper()
 	return p.readsBox(label, "e.getAttribute('aria-label') === "+quoted(label))
 }
 
-// readsTheOneWith is reads for the box that has a text in it.
+// readsTheOneWith is reads for the box that contains a text.
 func (p *person) readsTheOneWith(text string) string {
 	p.Helper()
 	return p.readsBox("the one with "+text, "e.textContent.includes("+quoted(text)+")")
@@ -507,7 +507,7 @@ func (p *person) readsBox(what, is string) string {
 	return find[string](p, "reading "+what, element+".textContent")
 }
 
-// asked says how often the person was asked whether to leave, and forgets it.
+// asked returns how often the browser asked whether to leave since the last call.
 func (p *person) asked() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -515,7 +515,7 @@ func (p *person) asked() int {
 	return len(p.dialogs)
 }
 
-// wasAsked is an error until the person was asked whether to leave.
+// wasAsked fails until the browser has asked whether to leave.
 func (p *person) wasAsked() error {
 	if p.asked() == 0 {
 		return errors.New("nobody was asked")
@@ -523,21 +523,21 @@ func (p *person) wasAsked() error {
 	return nil
 }
 
-// answers is what the person says from now on, when asked whether to leave.
+// answers sets the answer when the browser asks whether to leave.
 func (p *person) answers(stay bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stay = stay
 }
 
-// expects is what the browser may complain of.
+// expects makes a problem one that does not fail the test.
 func (p *person) expects(problem string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expected = append(p.expected, problem)
 }
 
-// hears waits until the browser complains of something, which is then expected.
+// hears waits until the browser reports a problem, which does not fail the test.
 func (p *person) hears(problem string) {
 	p.Helper()
 	p.expects(problem)

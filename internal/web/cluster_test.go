@@ -18,10 +18,10 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// clusterAccount is the one that the AWS identity of a runner is in.
+// clusterAccount is the AWS account of a runner's identity.
 const clusterAccount = "777788889999"
 
-// clusterIssuer is whose service accounts it verifies.
+// clusterIssuer is the issuer of the service-account tokens that the runner verifies.
 const clusterIssuer = "https://oidc.eks.us-east-1.amazonaws.com/id/EDGE"
 
 // podToken is the token of the service account scout in the namespace agents.
@@ -85,7 +85,7 @@ func (p *person) chooses(label, option string) {
 	)
 }
 
-// findsChosen says what is chosen in a select.
+// findsChosen waits until an option of a select is chosen.
 func (p *person) findsChosen(label, option string) {
 	p.Helper()
 	p.eventually(
@@ -94,8 +94,7 @@ func (p *person) findsChosen(label, option string) {
 	)
 }
 
-// seesInTime waits until a page says something: by itself where scripts run, and
-// reloaded where none do.
+// seesInTime waits until a text is visible. Without scripts it reloads the page.
 func (p *person) seesInTime(text string) {
 	p.Helper()
 	p.until("seeing "+text, func() error {
@@ -111,14 +110,13 @@ func (p *person) seesInTime(text string) {
 	})
 }
 
-// TestConnectingAWSByACluster plays the steps of cluster mode, in a deployment
-// that is empty, until a pod has the role.
+// The steps of cluster mode, from an empty deployment to a pod that has the role.
 func TestConnectingAWSByACluster(t *testing.T) {
 	t.Parallel()
 	connectByCluster(admin(t, empty(t)))
 }
 
-// TestConnectingAWSByAClusterWithoutScripts plays the same where none run.
+// The same steps without scripts.
 func TestConnectingAWSByAClusterWithoutScripts(t *testing.T) {
 	t.Parallel()
 	p := admin(t, empty(t))
@@ -248,8 +246,8 @@ func connectByCluster(p *person) {
 	}
 }
 
-// TestARunnerIsMadeWithinTheForm loses nothing that was typed.
-func TestARunnerIsMadeWithinTheForm(t *testing.T) {
+// Creating a runner in the form keeps everything that was typed.
+func TestCreatingARunnerInTheForm(t *testing.T) {
 	t.Parallel()
 	p := admin(t, empty(t))
 	p.begins("edge")

@@ -18,16 +18,16 @@ import (
 
 const account = testbed.CustomerAccount
 
-// arn is that of a role of the customer.
+// arn is the ARN of a role in the customer's account.
 func arn(name string) string { return "arn:aws:iam::" + account + ":role/" + name }
 
-// empty is a deployment with nothing in it yet.
+// empty is an empty deployment.
 func empty(t testing.TB) *testbed.Testbed {
 	t.Helper()
 	return testbed.New(t, &testbed.Options{Empty: true})
 }
 
-// TestSigningIn is by an API key, or by a link that is good once.
+// People sign in with an API key, or by a link that works once.
 func TestSigningIn(t *testing.T) {
 	t.Parallel()
 	tb := empty(t)
@@ -56,8 +56,7 @@ func TestSigningIn(t *testing.T) {
 	p.findsFault("API key", "This link was used already, or is too old.")
 }
 
-// TestTheFirstPageIsSmall counts what is received for it: the page, its style,
-// its scripts and its icon.
+// The first page is small, with its style sheet, scripts and icon.
 func TestTheFirstPageIsSmall(t *testing.T) {
 	t.Parallel()
 	p := admin(t, testbed.New(t, nil))
@@ -81,15 +80,14 @@ func TestTheFirstPageIsSmall(t *testing.T) {
 	})
 }
 
-// TestConnectingAWS plays the five steps, in a deployment that is empty, until
-// an agent has the role.
+// The five steps, from an empty deployment to an agent that has the role.
 func TestConnectingAWS(t *testing.T) {
 	t.Parallel()
 	tb := empty(t)
 	p := admin(t, tb)
 	connect(p)
 
-	// The agent gets it, and by default what was chosen for that.
+	// The agent gets the roles, and by default the default role.
 	token := p.makesToken("laptop")
 	borrows(t, tb, token, "", "/PaymentsDeploy/scout")
 	borrows(t, tb, token, "readonly", "/PaymentsRead/scout")
@@ -102,7 +100,7 @@ func TestConnectingAWS(t *testing.T) {
 	p.sees("payments/deployer", "payments/readonly", "live")
 }
 
-// connect plays the steps, with what works with scripts and without.
+// connect takes the five steps. It works with and without scripts.
 func connect(p *person) {
 	p.Helper()
 	// Step 1: decide. The platform is recommended, and chosen.
@@ -158,7 +156,7 @@ func connect(p *person) {
 	p.sees("deployer", "readonly", "It has no token yet")
 }
 
-// makesToken makes a token on the page of an agent.
+// makesToken creates a token on the page of the agent scout.
 func (p *person) makesToken(label string) rolebroker.Secret {
 	p.Helper()
 	p.fills("Label", label)
@@ -169,7 +167,7 @@ func (p *person) makesToken(label string) rolebroker.Secret {
 	return token
 }
 
-// borrows borrows for real: AWS says whose credentials they are.
+// borrows borrows a role, and asks AWS for the identity of the credentials.
 func borrows(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret, role, session string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -189,7 +187,7 @@ func borrows(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret, role, s
 	}
 }
 
-// typesRole fills the fields of a role in.
+// typesRole fills in the fields of a role.
 func (p *person) typesRole(i int, name, iamName, region string) {
 	p.Helper()
 	p.role(i).fills("Name", name)
@@ -206,7 +204,7 @@ func (p *person) begins(name string) {
 	p.fills("Name", name)
 }
 
-// TestOutcomesAreShownAsTheyArrive has one role that AWS is slow with.
+// The page shows each outcome as it arrives, while AWS is still slow with another.
 func TestOutcomesAreShownAsTheyArrive(t *testing.T) {
 	t.Parallel()
 	tb := empty(t)
@@ -225,7 +223,7 @@ func TestOutcomesAreShownAsTheyArrive(t *testing.T) {
 	p.role(0).sees("open") // its trust policy requires no external ID
 }
 
-// TestConnectingAWSForACluster has no validation, and says why.
+// The form of an integration in cluster mode has no Validate button, and says why.
 func TestConnectingAWSForACluster(t *testing.T) {
 	t.Parallel()
 	p := admin(t, empty(t))
@@ -243,8 +241,7 @@ func TestConnectingAWSForACluster(t *testing.T) {
 	p.findsTicked("Your cluster", true)
 }
 
-// TestARoleThatFails is red, with what is wrong and what to do beside it; what
-// the page says to paste helps.
+// A role that fails is red, with the cause and the fix. The fix works.
 func TestARoleThatFails(t *testing.T) {
 	t.Parallel()
 	tb := empty(t)

@@ -15,7 +15,7 @@ func (p *person) edits(name string) {
 	p.arrives(name)
 }
 
-// TestEditing renames, changes a role, pauses one and removes one.
+// Rename an integration; change, disable and remove a role.
 func TestEditing(t *testing.T) {
 	t.Parallel()
 	tb := testbed.New(t, nil)
@@ -55,7 +55,7 @@ func TestEditing(t *testing.T) {
 	p.seesNot("production")
 }
 
-// cannotBorrow asks for a role that an agent may not have.
+// cannotBorrow fails the test unless the server denies the role.
 func cannotBorrow(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret, role string) {
 	t.Helper()
 	_, err := tb.Client(token).Credentials(t.Context(), role, "")
@@ -64,8 +64,8 @@ func cannotBorrow(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret, ro
 	}
 }
 
-// TestMistakesStandAtTheirFields and nothing that was typed is lost by them.
-func TestMistakesStandAtTheirFields(t *testing.T) {
+// Errors appear at their fields, and the form keeps everything that was typed.
+func TestErrorsAppearAtTheirFields(t *testing.T) {
 	t.Parallel()
 	p := admin(t, testbed.New(t, nil))
 	p.edits("production")
@@ -95,7 +95,7 @@ func TestMistakesStandAtTheirFields(t *testing.T) {
 	p.finds("Description", "What I typed")
 }
 
-// TestLeavingWithUnsavedChanges asks first.
+// The browser asks before it leaves a form with unsaved changes.
 func TestLeavingWithUnsavedChanges(t *testing.T) {
 	t.Parallel()
 	tb := testbed.New(t, nil)
@@ -132,7 +132,7 @@ func TestLeavingWithUnsavedChanges(t *testing.T) {
 	p.edits("production")
 	p.asked()
 
-	p.presses("Add Role") // changes what is unsaved, as typing does
+	p.presses("Add Role") // an unsaved change, as typing is
 	p.typesRole(3, "tester", "Tester", "us-east-1")
 	p.presses("Agents")
 	p.arrives("Agents")
@@ -141,8 +141,8 @@ func TestLeavingWithUnsavedChanges(t *testing.T) {
 	}
 }
 
-// TestOutcomesStayWithTheirRoles while other roles come and go, and not when the
-// role becomes another.
+// An outcome stays with its role while other roles come and go, until the role is
+// changed.
 func TestOutcomesStayWithTheirRoles(t *testing.T) {
 	t.Parallel()
 	p := admin(t, furnished(t))
@@ -174,7 +174,7 @@ func TestOutcomesStayWithTheirRoles(t *testing.T) {
 		"document.querySelectorAll('section.step.complete').length === 0")
 }
 
-// TestTheSetupFollowsWhatIsTyped also in a role that was added.
+// The setup follows the typed roles, also an added one.
 func TestTheSetupFollowsWhatIsTyped(t *testing.T) {
 	t.Parallel()
 	p := admin(t, testbed.New(t, nil))
@@ -188,7 +188,7 @@ func TestTheSetupFollowsWhatIsTyped(t *testing.T) {
 		"e.textContent.includes('First'))")
 }
 
-// TestTwoPeopleEdit has the second of them told, and lose nothing.
+// If two people edit, the second one is told, and loses nothing.
 func TestTwoPeopleEdit(t *testing.T) {
 	t.Parallel()
 	tb := testbed.New(t, nil)
@@ -211,8 +211,8 @@ func TestTwoPeopleEdit(t *testing.T) {
 	first.role(1).finds("Region", "us-west-2")
 }
 
-// TestSomebodyDeletesWhatAnotherEdits leaves them what they typed.
-func TestSomebodyDeletesWhatAnotherEdits(t *testing.T) {
+// If somebody deletes an integration, a person who edits it keeps what they typed.
+func TestDeletingWhileAnotherEdits(t *testing.T) {
 	t.Parallel()
 	tb := testbed.New(t, nil)
 	first, second := admin(t, tb), admin(t, tb)
@@ -234,8 +234,8 @@ func TestSomebodyDeletesWhatAnotherEdits(t *testing.T) {
 	second.finds("Description", "What I typed")
 }
 
-// TestBeingSignedOutMeanwhile loses nothing that was typed.
-func TestBeingSignedOutMeanwhile(t *testing.T) {
+// A person who is signed out in another tab loses nothing that was typed.
+func TestBeingSignedOutInAnotherTab(t *testing.T) {
 	t.Parallel()
 	p := admin(t, testbed.New(t, nil))
 	p.edits("production")

@@ -8,9 +8,9 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// The form shows what is wrong in its own words, by the rule and not by the
-// message, which speaks of the API's JSON and may be reworded.
-func TestTheFormWordsRulesItself(t *testing.T) {
+// The form has its own words for broken rules. It goes by the rule and not by the
+// message, which speaks of the API's JSON and may change.
+func TestTheFormHasItsOwnErrors(t *testing.T) {
 	const readOnly, deploy = "arn:aws:iam::444455556666:role/ReadOnly", "arn:aws:iam::444455556666:role/Deploy"
 	row := func(name, arn string, enabled bool) roleRow {
 		return roleRow{Name: name, ARN: arn, Region: "eu-west-1", Enabled: enabled}
@@ -50,7 +50,7 @@ func TestTheFormWordsRulesItself(t *testing.T) {
 
 // A form may have as many wrong fields as rows. Each costs a few allocations, so it
 // does not look at all rows.
-func TestAFormWithManyWrongRowsIsWordedAtOnce(t *testing.T) {
+func TestTheErrorsOfManyRows(t *testing.T) {
 	page := formPage{Name: "production", Mode: rolebroker.ModePlatform}
 	var wrong []rolebroker.Field
 	for i := range maxRows {

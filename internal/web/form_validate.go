@@ -35,10 +35,7 @@ func (p *formPage) setOutcomes(outcomes []rolebroker.RoleValidation) {
 // validate tries to assume the typed roles. A role whose ARN or session duration
 // cannot be parsed fails.
 func (s *server) validate(
-	ctx context.Context,
-	v *visit,
-	page *formPage,
-	how broker.Validating,
+	ctx context.Context, v *visit, page *formPage, how broker.Validating,
 ) ([]rolebroker.RoleValidation, error) {
 	draft, wrong := page.integration()
 	messages := map[string]string{} // by the path of a role, as in roles[2]

@@ -61,7 +61,7 @@ func (f furnisher) must(_ any, err error) {
 	}
 }
 
-// cluster is a runner with an integration and an agent, and another that has not
+// cluster adds a runner with an integration and an agent, and a runner that has not
 // joined.
 func (f furnisher) cluster() {
 	f.Helper()
@@ -95,7 +95,7 @@ func (f furnisher) cluster() {
 	f.must(c.Credentials(ctx, "readonly", ""))
 }
 
-// reserves makes an external ID for an integration.
+// reserves reserves an external ID.
 func (f furnisher) reserves() string {
 	f.Helper()
 	id, err := f.tb.Admin.ReserveExternalID(f.Context())
@@ -103,8 +103,8 @@ func (f furnisher) reserves() string {
 	return id.ExternalID
 }
 
-// role makes a role in AWS, or changes one, that can be assumed with one of the
-// external IDs only.
+// role creates or changes a role in AWS. It can be assumed only with one of the
+// external IDs.
 func (f furnisher) role(name string, externalIDs ...string) {
 	trust := trusting(externalIDs...)
 	customer := f.tb.AWS.Account(account)
@@ -115,7 +115,7 @@ func (f furnisher) role(name string, externalIDs ...string) {
 	customer.CreateRole(awssim.Role{Name: name, TrustPolicy: trust})
 }
 
-// trusting is a trust policy for the platform with one of some external IDs.
+// trusting is a trust policy that lets the platform in with one of the external IDs.
 func trusting(externalIDs ...string) string {
 	return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "` + testbed.PlatformAccount + `"},
 		"Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
@@ -155,7 +155,7 @@ func (f furnisher) token(agent, label string) rolebroker.Secret {
 	return token
 }
 
-// borrows asks for roles; the sessions of those that fail are recorded too.
+// borrows borrows roles; the role billing fails, and its session is recorded too.
 func (f furnisher) borrows(token rolebroker.Secret, roles ...string) {
 	for _, role := range roles {
 		if _, err := f.tb.Client(token).Credentials(f.Context(), role, ""); err != nil && role != "billing" {

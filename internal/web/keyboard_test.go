@@ -12,8 +12,8 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// focused is what has the focus, by its name; looksFocused is whether one can
-// see that, on it or on what stands for it.
+// focused is the name of the element with the focus. looksFocused is whether the
+// focus is visible, on the element or on the one that represents it.
 const (
 	focused      = `(() => { const e = document.activeElement; return e === document.body ? '' : plain(labels(e) || named(e)) })()`
 	looksFocused = `[document.activeElement, document.activeElement.nextElementSibling, document.activeElement.parentElement].some((e) =>
@@ -26,8 +26,8 @@ func (p *person) keys(keys string) {
 	p.does("pressing keys", chromedp.KeyEvent(keys))
 }
 
-// tabsTo presses Tab until something has the focus, and says what had it on the
-// way. Wherever the focus is, one can see it.
+// tabsTo presses Tab until an element has the focus, and returns the names of the
+// elements on the way. The focus has to be visible all the time.
 func (p *person) tabsTo(name string) (passed []string) {
 	p.Helper()
 	p.eventually(name+" is somewhere", "ready() && within('body', 'a[href], button, input, select, summary, "+
@@ -52,7 +52,7 @@ func (p *person) tabsTo(name string) (passed []string) {
 	return nil
 }
 
-// types goes to a field and types into it.
+// types moves to a field and types into it.
 func (p *person) types(label, text string) {
 	p.Helper()
 	p.tabsTo(label)
@@ -60,7 +60,7 @@ func (p *person) types(label, text string) {
 	p.eventually("typing "+text, "document.activeElement.value === "+quoted(text))
 }
 
-// enters goes to a button or link, and presses Enter.
+// enters moves to a button or link, and presses Enter.
 func (p *person) enters(name, heading string) {
 	p.Helper()
 	p.eventually("looking for "+name, "window.before = true")
@@ -69,7 +69,7 @@ func (p *person) enters(name, heading string) {
 	p.arrives(heading)
 }
 
-// TestConnectingAWSByKeyboard plays the steps with nothing but keys.
+// The five steps by keyboard.
 func TestConnectingAWSByKeyboard(t *testing.T) {
 	t.Parallel()
 	tb := empty(t)
@@ -129,7 +129,7 @@ func TestConnectingAWSByKeyboard(t *testing.T) {
 	p.sees("Copy it now")
 }
 
-// TestTheFocusStays where it is when what is shown there changes.
+// The focus stays where it is when the page renders that part again.
 func TestTheFocusStays(t *testing.T) {
 	t.Parallel()
 	p := admin(t, testbed.New(t, nil))
@@ -145,7 +145,7 @@ func TestTheFocusStays(t *testing.T) {
 		"commands' && document.activeElement.textContent.includes('Other')")
 }
 
-// backTo is tabsTo, in the other direction.
+// backTo is tabsTo in the other direction.
 func (p *person) backTo(name string) {
 	p.Helper()
 	for range 100 {
@@ -157,7 +157,7 @@ func (p *person) backTo(name string) {
 	p.Fatalf("Shift+Tab does not lead to %s", name)
 }
 
-// TestTheOrderOfTheFocus is that of the five steps.
+// The order of the focus is the order of the five steps.
 func TestTheOrderOfTheFocus(t *testing.T) {
 	t.Parallel()
 	p := admin(t, testbed.New(t, nil))

@@ -18,7 +18,7 @@ func (p *person) withoutScripts() {
 	p.eventually("there are no scripts", "!document.documentElement.classList.contains('scripted')")
 }
 
-// TestConnectingAWSWithoutScripts plays the same steps where none run.
+// The five steps without scripts.
 func TestConnectingAWSWithoutScripts(t *testing.T) {
 	t.Parallel()
 	tb := empty(t)
@@ -28,7 +28,7 @@ func TestConnectingAWSWithoutScripts(t *testing.T) {
 	borrows(t, tb, p.makesToken("laptop"), "", "/PaymentsDeploy/scout")
 }
 
-// TestEditingWithoutScripts searches, removes a role, and saves.
+// Search, remove a role and save, without scripts.
 func TestEditingWithoutScripts(t *testing.T) {
 	t.Parallel()
 	p := admin(t, testbed.New(t, nil))

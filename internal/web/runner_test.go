@@ -13,7 +13,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// The form keeps the runner that an integration names, until it leaves the mode.
+// The form keeps the runner of an integration as long as it is in cluster mode.
 func TestTheFormKeepsTheRunner(t *testing.T) {
 	s := newSite(t, false)
 	b := s.as(s.admin)
@@ -37,36 +37,8 @@ func TestTheFormKeepsTheRunner(t *testing.T) {
 	}
 	save := func(version, mode, want string) {
 		t.Helper()
-		answer := b.post(
-			path,
-			"name",
-			"production",
-			"mode",
-			mode,
-			"runner",
-			string(runner.ID),
-			"version",
-			version,
-			"rows",
-			"1",
-			"default",
-			"0",
-			"role.0.id",
-			string(in.Roles[0].ID),
-			"role.0.name",
-			"readonly",
-			"role.0.arn",
-			roleARN,
-			"role.0.region",
-			"us-east-1",
-			"role.0.enabled",
-			"on",
-			"action",
-			"save",
-		)
-		if answer.Code != http.StatusSeeOther {
-			t.Fatalf("saving answers %d: %s", answer.Code, answer.Body)
-		}
+		b.answers(b.saves(path, "name", "production", "mode", mode, "runner", string(runner.ID), "version", version,
+			"role.0.id", string(in.Roles[0].ID)), http.StatusSeeOther)
 		if in, err := s.broker.Integration(ctx, root, "production"); err != nil || in.RunnerName != want {
 			t.Errorf("its runner is %q: %v", in.RunnerName, err)
 		}
@@ -78,7 +50,7 @@ func TestTheFormKeepsTheRunner(t *testing.T) {
 	}
 }
 
-// runner is one that has joined, made by way of the form.
+// runner creates a runner with the form.
 func (b *browser) runner(name, issuer string) *rolebroker.Runner {
 	b.Helper()
 	answer := b.post("/runners/new", "name", name, "issuer", issuer)
@@ -92,7 +64,7 @@ func (b *browser) runner(name, issuer string) *rolebroker.Runner {
 	return made
 }
 
-// seen has a runner heard of now, with what it says of itself.
+// seen makes a runner join and report now.
 func (s *site) seen(r *rolebroker.Runner, report rolebroker.RunnerReport) {
 	s.Helper()
 	ctx := context.Background()
@@ -113,13 +85,21 @@ func (s *site) seen(r *rolebroker.Runner, report rolebroker.RunnerReport) {
 	}
 }
 
-// shows says that a page has some texts.
+// shows fails unless a page has the texts.
 func (b *browser) shows(path string, texts ...string) {
 	b.Helper()
-	answer := b.get(path)
+	b.answers(b.get(path), http.StatusOK, texts...)
+}
+
+// answers fails unless an answer has the status and the texts.
+func (b *browser) answers(answer *httptest.ResponseRecorder, status int, texts ...string) {
+	b.Helper()
+	if answer.Code != status {
+		b.Errorf("the answer is %d, not %d: %s", answer.Code, status, answer.Body)
+	}
 	for _, text := range texts {
 		if !strings.Contains(answer.Body.String(), text) {
-			b.Errorf("%s (%d) has no %q:\n%s", path, answer.Code, text, answer.Body)
+			b.Errorf("the answer (%d) has no %q:\n%s", answer.Code, text, answer.Body)
 		}
 	}
 }
@@ -129,8 +109,8 @@ const (
 	issuerB = "https://oidc.eks.us-east-1.amazonaws.com/id/B"
 )
 
-// A runner is waiting, connected or away, and what it says of itself is shown.
-func TestRunnersSayHowTheyAre(t *testing.T) {
+// A runner is waiting, connected or away, and its page shows its report.
+func TestTheStatesOfRunners(t *testing.T) {
 	s := newSite(t, false)
 	b := s.as(s.admin)
 	b.shows("/runners", "The platform needs no runner for its roles")
@@ -161,8 +141,8 @@ func TestRunnersSayHowTheyAre(t *testing.T) {
 	b.shows("/runners", "no identity")
 }
 
-// What a runner reports is believed when somebody says so, unless another was
-// faster, or another runner has it.
+// People accept the issuer that a runner reports, unless somebody else changed the
+// runner since, or another runner has the issuer.
 func TestBelievingARunner(t *testing.T) {
 	s := newSite(t, false)
 	b := s.as(s.admin)
@@ -171,27 +151,13 @@ func TestBelievingARunner(t *testing.T) {
 	s.seen(eks, rolebroker.RunnerReport{Issuer: issuerA})
 	b.shows(path, "It verifies the service accounts of another issuer")
 	other := b.runner("other", issuerA)
-	if answer := b.post(path+"/believe", "issuer", issuerA, "version", "1"); answer.Code != http.StatusConflict ||
-		!strings.Contains(answer.Body.String(), "other") {
-		t.Errorf("the issuer of another answers %d: %s", answer.Code, answer.Body)
-	}
-	if answer := b.post("/runners/"+string(other.ID)+"/delete", ""); answer.Code != http.StatusSeeOther {
-		t.Fatalf("deleting answers %d", answer.Code)
-	}
-	if answer := b.post(path+"/believe", "issuer", issuerA, "version", "1"); answer.Code != http.StatusSeeOther {
-		t.Errorf("believing answers %d", answer.Code)
-	}
-	if answer := b.post(path, "name", "mine", "issuer", issuerB, "version", "1"); answer.Code != http.StatusConflict ||
-		!strings.Contains(
-			answer.Body.String(),
-			"Somebody else changed eks",
-		) || !strings.Contains(answer.Body.String(), `value="mine"`) {
-		t.Errorf("the second of two answers %d: %s", answer.Code, answer.Body)
-	}
-	if answer := b.post(path, "name", "no name", "version", "2"); answer.Code != http.StatusUnprocessableEntity ||
-		!strings.Contains(answer.Body.String(), `id="name-problem"`) {
-		t.Errorf("no name answers %d", answer.Code)
-	}
+	believe := func() *httptest.ResponseRecorder { return b.post(path+"/believe", "issuer", issuerA, "version", "1") }
+	b.answers(believe(), http.StatusConflict, "other")
+	b.answers(b.post("/runners/"+string(other.ID)+"/delete", ""), http.StatusSeeOther)
+	b.answers(believe(), http.StatusSeeOther)
+	second := b.post(path, "name", "mine", "issuer", issuerB, "version", "1")
+	b.answers(second, http.StatusConflict, "Somebody else changed eks", `value="mine"`)
+	b.answers(b.post(path, "name", "no name", "version", "2"), http.StatusUnprocessableEntity, `id="name-problem"`)
 	if now, err := s.broker.Runner(context.Background(), root, "eks"); err != nil || now.Issuer != issuerA {
 		t.Errorf("its issuer is %s: %v", now.Issuer, err)
 	}
@@ -204,34 +170,8 @@ func TestDeletingARunner(t *testing.T) {
 	eks := b.runner("eks", "")
 	path := "/runners/" + string(eks.ID)
 	b.shows(path+"/delete", "Delete eks?")
-	answer := b.post(
-		"/integrations/new/aws",
-		"name",
-		"edge",
-		"mode",
-		"cluster",
-		"runner",
-		string(eks.ID),
-		"external_id",
-		b.begin(),
-		"rows",
-		"1",
-		"default",
-		"0",
-		"role.0.name",
-		"readonly",
-		"role.0.arn",
-		roleARN,
-		"role.0.region",
-		"us-east-1",
-		"role.0.enabled",
-		"on",
-		"action",
-		"save",
-	)
-	if answer.Code != http.StatusSeeOther {
-		t.Fatalf("creating answers %d: %s", answer.Code, answer.Body)
-	}
+	b.answers(b.saves("/integrations/new/aws", "name", "edge", "mode", "cluster", "runner", string(eks.ID),
+		"external_id", b.begin()), http.StatusSeeOther)
 	b.shows(path+"/delete", "eks cannot be deleted", "edge")
 	b.shows("/integrations", "not checked yet", "runner eks has not joined", `href="/runners/`+string(eks.ID))
 	b.shows("/integrations/edge", "Not checked yet: runner eks has not joined.")
@@ -239,63 +179,26 @@ func TestDeletingARunner(t *testing.T) {
 	b.shows("/integrations/edge", "Runner eks is trying it.", "data-trying")
 	s.now = s.now.Add(2 * time.Hour)
 	b.shows("/integrations/edge", "Not checked yet: runner eks is away, last seen 2 hours ago.")
-	if answer := b.post(path+"/delete", ""); answer.Code != http.StatusConflict ||
-		!strings.Contains(answer.Body.String(), "eks cannot be deleted") {
-		t.Errorf("deleting answers %d: %s", answer.Code, answer.Body)
-	}
+	b.answers(b.post(path+"/delete", ""), http.StatusConflict, "eks cannot be deleted")
 }
 
-// The setup has the issuer of the runner that is chosen, and asks nothing of IAM
-// that it cannot take.
+// The setup has the issuer of the chosen runner, unless IAM does not accept it.
 func TestTheSetupIsOfTheRunnersCluster(t *testing.T) {
 	s := newSite(t, false)
 	b := s.as(s.admin)
 	a, odd := b.runner("a", issuerA), b.runner("odd", "https://cluster.internal:6443")
-	setup := func(r *rolebroker.Runner) string {
-		answer := b.post(
-			"/integrations/setup",
-			"mode",
-			"cluster",
-			"runner",
-			string(r.ID),
-			"external_id",
-			b.begin(),
-			"rows",
-			"1",
-			"role.0.name",
-			"readonly",
-			"role.0.arn",
-			roleARN,
-			"role.0.region",
-			"us-east-1",
-		)
-		if answer.Code != http.StatusOK {
-			t.Fatalf("the setup of %s answers %d: %s", r.Name, answer.Code, answer.Body)
-		}
-		return answer.Body.String()
+	setup := func(r *rolebroker.Runner) *httptest.ResponseRecorder {
+		return b.saves("/integrations/setup", "mode", "cluster", "runner", string(r.ID), "external_id", b.begin())
 	}
-	if page := setup(a); !strings.Contains(page, "oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A") ||
-		!strings.Contains(page, `hx-swap-oob="true"`) {
-		t.Errorf("the setup is %s", page)
-	}
-	if page := setup(odd); !strings.Contains(page, "CLUSTER_ID") {
-		t.Errorf("the setup is %s", page)
-	}
-	s.seen(
-		a,
-		rolebroker.RunnerReport{
-			Method: rolebroker.MethodAssumeRole,
-			Identity: rolebroker.Identity{Account: "777788889999",
-				ARN: "arn:aws:sts::777788889999:assumed-role/runner/i-1"},
-		},
-	)
-	if page := setup(a); !strings.Contains(page, "arn:aws:iam::777788889999:role/runner") ||
-		!strings.Contains(page, "AWS does not say the path of the runner’s role.") {
-		t.Errorf("the setup is %s", page)
-	}
+	b.answers(setup(a), http.StatusOK, "oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/A", `hx-swap-oob="true"`)
+	b.answers(setup(odd), http.StatusOK, "CLUSTER_ID")
+	identity := rolebroker.Identity{Account: "777788889999", ARN: "arn:aws:sts::777788889999:assumed-role/runner/i-1"}
+	s.seen(a, rolebroker.RunnerReport{Method: rolebroker.MethodAssumeRole, Identity: identity})
+	b.answers(setup(a), http.StatusOK, "arn:aws:iam::777788889999:role/runner",
+		"AWS does not say the path of the runner’s role.")
 }
 
-// A service account is one agent, and a page says of whom it is.
+// A service account is bound to one agent, and the page says by which runner.
 func TestBindingServiceAccounts(t *testing.T) {
 	s := newSite(t, false)
 	b := s.as(s.admin)
@@ -306,24 +209,16 @@ func TestBindingServiceAccounts(t *testing.T) {
 		return b.post("/agents/"+agent+"/bindings", "issuer", issuerA, "namespace", namespace,
 			"service_account", "scout")
 	}
-	if answer := bind("scout", "Not A Name"); answer.Code != http.StatusUnprocessableEntity ||
-		!strings.Contains(answer.Body.String(), `id="namespace-problem"`) {
-		t.Errorf("no namespace answers %d", answer.Code)
-	}
-	if answer := bind("scout", "agents"); answer.Code != http.StatusSeeOther {
-		t.Errorf("binding answers %d: %s", answer.Code, answer.Body)
-	}
-	if answer := bind("other", "agents"); answer.Code != http.StatusConflict ||
-		!strings.Contains(answer.Body.String(), "is agent scout already") {
-		t.Errorf("binding it twice answers %d", answer.Code)
-	}
+	b.answers(bind("scout", "Not A Name"), http.StatusUnprocessableEntity, `id="namespace-problem"`)
+	b.answers(bind("scout", "agents"), http.StatusSeeOther)
+	b.answers(bind("other", "agents"), http.StatusConflict, "is agent scout already")
 	b.shows("/agents/scout", "no runner has this issuer", "audience: rolebroker", "expirationSeconds: 600")
 	b.runner("eks", issuerA)
 	b.shows("/agents/scout", ">eks</a>", `value="`+issuerA+`"`)
 	b.shows("/agents/scout/delete", "1 service account loses its roles")
 }
 
-// Who may only read is offered nothing that would be refused, and refused it.
+// People who may only read see no forms, and cannot send any.
 func TestReadersSeeRunners(t *testing.T) {
 	s := newSite(t, false)
 	eks := s.as(s.admin).runner("eks", "")

@@ -18,8 +18,8 @@ import (
 
 var screenshots = flag.String("screenshots", "", "a folder to put a picture of each page into")
 
-// TestScreenshots makes a picture of every page, in light and dark, if it is
-// told where to put them: make screenshots.
+// TestScreenshots takes pictures of all pages, light and dark, into the folder of
+// the flag: make screenshots.
 func TestScreenshots(t *testing.T) {
 	if *screenshots == "" {
 		return
@@ -38,7 +38,7 @@ func TestScreenshots(t *testing.T) {
 	}
 }
 
-// takes takes pictures of the page, as far down as it goes.
+// takes takes pictures of the whole page.
 func (p *person) takes(name string) {
 	p.Helper()
 	for _, scheme := range []string{"light", "dark"} {
@@ -50,7 +50,7 @@ func (p *person) takes(name string) {
 	p.turns("light", 1280)
 }
 
-// pictures makes the window as high as the page for a moment.
+// pictures takes a picture with a window as high as the page.
 func (p *person) pictures(name string) {
 	p.Helper()
 	size := find[[]int64](p, "the size", "[innerWidth, Math.max(innerHeight, document.scrollingElement.scrollHeight)]")
@@ -64,8 +64,8 @@ func (p *person) pictures(name string) {
 	p.must("keeping it", os.WriteFile(filepath.Join(*screenshots, name+".png"), small, 0o666))
 }
 
-// compress gives a picture only the colours that are most of it: pages have few,
-// and the edges of letters.
+// compress reduces a picture to its most frequent colours. Pages have few, apart
+// from the edges of letters.
 func compress(picture []byte) ([]byte, error) {
 	full, err := png.Decode(bytes.NewReader(picture))
 	if err != nil {

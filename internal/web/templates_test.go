@@ -10,7 +10,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// everyPage is the data of each page.
+// everyPage has the struct of each page.
 var everyPage = map[string]func() any{
 	"agent":              func() any { return &agentPage{} },
 	"agents":             func() any { return &agentsPage{} },
@@ -32,11 +32,11 @@ var everyPage = map[string]func() any{
 	"token":              func() any { return &tokenPage{} },
 }
 
-// hostile is what a stranger might write wherever text is taken.
+// hostile is a text that a stranger might enter.
 const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>' javascript:alert(1) {{.}}`
 
-// fill puts something into every field that can be reached: hostile text, true,
-// two of everything in a list.
+// fill sets every field that can be reached: to hostile text, to true, to lists of
+// two.
 func fill(v reflect.Value, depth int) {
 	if depth > 8 || !v.CanSet() {
 		return
@@ -115,7 +115,7 @@ func TestEveryTemplateIsExecutedEmptyAndFull(t *testing.T) {
 	}
 }
 
-func TestWhatCanBeCopiedOfAHintStandsInBoxes(t *testing.T) {
+func TestHintsHaveBoxesToCopyFrom(t *testing.T) {
 	var page strings.Builder
 	hint := rolebroker.Hint{{Text: "do this:", Command: "aws iam get-role > x\nsecond"},
 		{Text: "then:", Policy: "{\n  \"a\": {\n  }\n}"}, {Text: "{ of its own accord"}}

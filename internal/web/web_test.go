@@ -26,8 +26,8 @@ import (
 	"github.com/rolebroker/rolebroker/internal/web"
 )
 
-// site is the web app over a real broker, store and simulated AWS, without
-// sockets, at a time that can be moved.
+// site is the web app with a real broker and store on the simulated AWS, without
+// sockets, with a clock.
 type site struct {
 	testing.TB
 	options web.Options
@@ -83,7 +83,7 @@ type browser struct {
 	cookie string
 }
 
-// as is a browser that has signed in with a key.
+// as makes a browser that is signed in with a key.
 func (s *site) as(key string) *browser {
 	s.Helper()
 	b := &browser{site: s}
@@ -126,7 +126,7 @@ func (b *browser) post(target string, pairs ...string) *httptest.ResponseRecorde
 	return b.do(http.MethodPost, target, values.Encode(), nil)
 }
 
-// begin opens the form of a new integration and gives its external ID.
+// begin reserves the external ID of a new integration.
 func (b *browser) begin() string {
 	b.Helper()
 	to, err := url.Parse(b.post("/integrations/new").Header().Get("Location"))
@@ -138,13 +138,17 @@ func (b *browser) begin() string {
 
 const roleARN = "arn:aws:iam::444455556666:role/ReadOnly"
 
+// saves sends the form of an integration with one enabled role, which is the
+// default, and further fields as pairs of name and value.
+func (b *browser) saves(target string, pairs ...string) *httptest.ResponseRecorder {
+	return b.post(target, append(pairs, "rows", "1", "default", "0", "role.0.name", "readonly", "role.0.arn", roleARN,
+		"role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save")...)
+}
+
 // create makes an integration with one role, by its form.
 func (b *browser) create(name string) string {
 	b.Helper()
-	answer := b.post("/integrations/new/aws", "name", name, "mode", "platform", "external_id", b.begin(), "rows", "1",
-		"default", "0",
-		"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
-		"action", "save")
+	answer := b.saves("/integrations/new/aws", "name", name, "mode", "platform", "external_id", b.begin())
 	if answer.Code != http.StatusSeeOther {
 		b.Fatalf("creating answers %d: %s", answer.Code, answer.Body)
 	}
@@ -152,7 +156,7 @@ func (b *browser) create(name string) string {
 	return path
 }
 
-func TestNothingIsShownToWhoIsNotSignedIn(t *testing.T) {
+func TestNothingIsShownWithoutSigningIn(t *testing.T) {
 	s := newSite(t, false)
 	path := s.as(s.admin).create("production")
 	stranger := &browser{site: s}
@@ -180,7 +184,7 @@ func TestNothingIsShownToWhoIsNotSignedIn(t *testing.T) {
 	}
 }
 
-func TestWhatOtherSitesSendIsRefused(t *testing.T) {
+func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	s := newSite(t, false)
 	b := s.as(s.admin)
 	path := b.create("production")
@@ -202,7 +206,7 @@ func TestWhatOtherSitesSendIsRefused(t *testing.T) {
 	}
 }
 
-func TestPagesTellBrowsersWhatTheyMayDo(t *testing.T) {
+func TestThePolicyOfPages(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		s := newSite(t, secure)
 		exact := regexp.MustCompile(`/static/style\.css\?v=[0-9a-f]+`).
@@ -223,7 +227,7 @@ func TestPagesTellBrowsersWhatTheyMayDo(t *testing.T) {
 	}
 }
 
-func TestTheCookieIsForBrowsersAlone(t *testing.T) {
+func TestTheCookie(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		s := newSite(t, secure)
 		b := &browser{site: s}
@@ -314,7 +318,7 @@ func TestSigningInIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhoTriesTooOftenKeepsNobodyElseOut(t *testing.T) {
+func TestTooManyFailuresKeepNobodyElseOut(t *testing.T) {
 	s := newSite(t, false)
 	from := func(address, forwarded string) int {
 		r := httptest.NewRequest(http.MethodPost, "/sign-in", strings.NewReader("key=nonsense"))
@@ -330,7 +334,7 @@ func TestWhoTriesTooOftenKeepsNobodyElseOut(t *testing.T) {
 		from("2001:db8::1", "")
 	}
 	for address, want := range map[string]int{
-		"192.0.2.1":     http.StatusTooManyRequests, // a header that anybody can send counts for nothing here
+		"192.0.2.1":     http.StatusTooManyRequests, // the server ignores a header that anybody can send
 		"192.0.2.7":     http.StatusUnauthorized,
 		"2001:db8::2:1": http.StatusTooManyRequests, // who has one address has its whole /64
 		"2001:db8:1::1": http.StatusUnauthorized,
@@ -341,7 +345,7 @@ func TestWhoTriesTooOftenKeepsNobodyElseOut(t *testing.T) {
 	}
 }
 
-func TestALinkIsGoodOnce(t *testing.T) {
+func TestALinkWorksOnce(t *testing.T) {
 	s := newSite(t, false)
 	keys, err := s.broker.APIKeys(t.Context(), root, rolebroker.Page{Limit: 100})
 	if err != nil {
@@ -385,7 +389,7 @@ func TestALinkIsGoodOnce(t *testing.T) {
 	}
 }
 
-func TestSigningInLeadsNowhereElse(t *testing.T) {
+func TestSigningInLeadsToThisSite(t *testing.T) {
 	s := newSite(t, false)
 	for next, want := range map[string]string{
 		"/agents?search=x": "/agents?search=x", "": "/integrations", "//evil.example": "/integrations",
@@ -416,15 +420,14 @@ func TestReadersChangeNothing(t *testing.T) {
 			t.Errorf("POST %s answers %d to a reader: %s", target, answer.Code, answer.Body)
 		}
 	}
-	answer := reader.post(path, "name", "mine", "version", "1", "rows", "1", "default", "0", "role.0.name", "readonly",
-		"role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "save")
+	answer := reader.saves(path, "name", "mine", "version", "1")
 	if answer.Code != http.StatusForbidden {
 		t.Errorf("saving answers %d to a reader", answer.Code)
 	}
 }
 
-// What strangers write is text on a page and nothing else.
-func TestWhatIsTypedIsInert(t *testing.T) {
+// Input appears as text on pages, never as HTML.
+func TestInputIsInert(t *testing.T) {
 	s := newSite(t, false)
 	b := s.as(s.admin)
 	const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}` + "\u202e"
@@ -455,9 +458,7 @@ func TestWhatIsTypedIsInert(t *testing.T) {
 	}
 	path := b.create("production")
 	version := regexp.MustCompile(`name="version" value="(\d+)"`).FindStringSubmatch(b.get(path).Body.String())[1]
-	answer := b.post(path, "name", "production", "description", hostile, "version", version, "rows", "1", "default",
-		"0", "role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
-		"action", "save")
+	answer := b.saves(path, "name", "production", "description", hostile, "version", version)
 	if answer.Code != http.StatusSeeOther {
 		t.Fatalf("saving a hostile description answers %d: %s", answer.Code, answer.Body)
 	}
@@ -479,31 +480,26 @@ func TestNothingIsReachedByItsIDAlone(t *testing.T) {
 			t.Errorf("GET %s answers %d", target, answer.Code)
 		}
 	}
-	// An external ID that was made for one form is no good where an integration has it, nor one that nobody made.
+	// A new integration cannot have the external ID of another one, nor one that was not reserved.
 	used := regexp.MustCompile(`rolebroker-[a-z0-9]{26}`).
 		FindString(b.get("/integrations").Body.String() + b.get(b.create("second")).Body.String())
 	for _, external := range []string{used, "mine", "rolebroker-aaaaaaaaaaaaaaaaaaaaaaaaaa"} {
 		if answer := b.get("/integrations/new/aws?external_id=" + external); answer.Code < 400 {
 			t.Errorf("the external ID %s answers %d", external, answer.Code)
 		}
-		if answer := b.post("/integrations/new/aws", "name", "third", "mode", "platform", "external_id", external,
-			"rows", "1", "default", "0",
-			"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
-			"action", "save"); answer.Code < 400 {
+		answer := b.saves("/integrations/new/aws", "name", "third", "mode", "platform", "external_id", external)
+		if answer.Code < 400 {
 			t.Errorf("an integration with the external ID %s answers %d", external, answer.Code)
 		}
 	}
 }
 
-func TestTheSecondOfTwoWhoEditLosesNothing(t *testing.T) {
+func TestTheSecondEditorLosesNothing(t *testing.T) {
 	s := newSite(t, false)
 	b := s.as(s.admin)
 	path := b.create("production")
 	save := func(version, description string) *httptest.ResponseRecorder {
-		return b.post(path, "name", "production", "description", description, "version", version, "saved", "production",
-			"rows", "1", "default", "0",
-			"role.0.name", "readonly", "role.0.arn", roleARN, "role.0.region", "us-east-1", "role.0.enabled", "on",
-			"action", "save")
+		return b.saves(path, "name", "production", "description", description, "version", version, "saved", "production")
 	}
 	if answer := save("1", "first"); answer.Code != http.StatusSeeOther {
 		t.Fatalf("the first answers %d", answer.Code)
