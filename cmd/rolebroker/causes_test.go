@@ -23,21 +23,19 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// cause is one reason for which a role cannot be assumed, or should not be as
-// it is.
+// cause is one reason why a role cannot be assumed, or should be changed.
 type cause struct {
 	name    string
 	arrange func(*patient)
 	code    string
-	status  string // failed unless said otherwise
+	status  string // empty: failed
 	cure    func(*patient, string)
-	cured   string // the status afterwards; assumable unless said otherwise
+	cured   string // the status afterwards; empty: assumable
 }
 
-// TestEveryCauseIsNamedAndItsHintCuresIt has a role fail for each of the causes
-// that are told apart, looks at the code, and does what the hint says, by
-// pasting its statement or running its command with the real AWS CLI and
-// rolebroker. After that the role can be assumed.
+// TestEveryCauseIsNamedAndItsHintCuresIt makes a role fail for each cause, checks the
+// code, and does what the hint says: it sets the statement as a policy, or runs the
+// command with the real AWS CLI and rolebroker. After that the role can be assumed.
 func TestEveryCauseIsNamedAndItsHintCuresIt(t *testing.T) {
 	here := theTools(t)
 	for _, c := range causes {
@@ -336,12 +334,12 @@ func addStatement(p *patient, hint string) {
 	p.paste(string(text))
 }
 
-// replaceTrust puts the hint's statement in place of the one that is there.
+// replaceTrust makes the hint's statement the only one in the trust policy.
 func replaceTrust(p *patient, hint string) {
 	p.paste(`{"Version":"2012-10-17","Statement":[` + statements(hint)[0] + `]}`)
 }
 
-// newRole makes a role with the hint's trust policy, and uses that.
+// newRole creates a role with the hint's trust policy and uses it.
 func newRole(p *patient, hint string) {
 	p.shell(testbed.CustomerAccount,
 		"aws iam create-role --role-name Agents --assume-role-policy-document '"+statements(hint)[0]+"'")
@@ -349,14 +347,14 @@ func newRole(p *patient, hint string) {
 		"name=readonly,arn=arn:aws:iam::"+testbed.CustomerAccount+":role/Agents")
 }
 
-// patient is a world with one role that works, until something is done to it.
+// patient is a testbed with one role, which can be assumed until a test changes that.
 type patient struct {
 	*testbed.Testbed
 	t             *testing.T
 	here          *tools
 	identity      atomic.Pointer[awssim.Credentials] // of the server
 	offset        atomic.Int64                       // of AWS's clock
-	account, role string                             // whose trust policy is at stake
+	account, role string                             // the role whose trust policy matters
 	how           client.Validating
 }
 
@@ -376,7 +374,7 @@ func newPatient(t *testing.T, here *tools) *patient {
 	p.identity.Store(&p.Operator)
 	simulated.Account(testbed.CustomerAccount).CreateRole(awssim.Role{Name: iamRole,
 		TrustPolicy: testbed.Trust(testbed.PlatformAccount)})
-	p.offset.Store(int64(-3 * time.Hour)) // the server has been there for a while
+	p.offset.Store(int64(-3 * time.Hour)) // the server has existed for a while
 	simulated.Account(testbed.PlatformAccount).CreateRole(awssim.Role{Name: "instance",
 		Policies: map[string]string{"all": awssim.AllowAll},
 		TrustPolicy: `{"Version": "2012-10-17", "Statement":
@@ -392,7 +390,7 @@ func newPatient(t *testing.T, here *tools) *patient {
 	return p
 }
 
-// credentials are the server's own, as it finds them at each call.
+// credentials returns the server's own credentials.
 func (p *patient) credentials(context.Context) (aws.Credentials, error) {
 	key := p.identity.Load()
 	if key == nil || key.AccessKeyID == "" {
@@ -402,7 +400,7 @@ func (p *patient) credentials(context.Context) (aws.Credentials, error) {
 		SessionToken: key.SessionToken}, nil
 }
 
-// sessionOf are credentials that EC2 gave some time ago.
+// sessionOf returns credentials that EC2 issued some time ago.
 func (p *patient) sessionOf(role string, ago time.Duration) *awssim.Credentials {
 	p.offset.Store(int64(ago))
 	defer p.offset.Store(0)
@@ -432,7 +430,7 @@ func (p *patient) in() api.Integration {
 	return in
 }
 
-// validate is the outcome for the one role, and what is kept of it.
+// validate returns the result for the role, and checks that the server stores it.
 func (p *patient) validate() api.RoleValidation {
 	p.t.Helper()
 	answer, err := p.Admin.ValidateIntegration(p.t.Context(), "production", p.how)
@@ -448,7 +446,7 @@ func (p *patient) validate() api.RoleValidation {
 	return answer.Roles[0]
 }
 
-// statement is one with which the role works.
+// statement returns a statement that lets the server assume the role.
 func (p *patient) statement() string {
 	return fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},`+
 		`"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],`+
@@ -465,8 +463,8 @@ func (p *patient) trust(policy string) {
 	p.AWS.Account(p.account).SetTrustPolicy(p.role, policy)
 }
 
-// paste has the role's owner set the trust policy, through the API of IAM, which
-// refuses one that is not valid.
+// paste sets the trust policy as the owner of the role, through the API of IAM, which
+// refuses an invalid one.
 func (p *patient) paste(policy string) {
 	p.t.Helper()
 	key := p.AWS.Account(p.account).AdminKey()
@@ -477,7 +475,7 @@ func (p *patient) paste(policy string) {
 	p.must(err)
 }
 
-// allow gives the server a statement in a policy of its own.
+// allow adds a statement to the permissions of the server.
 func (p *patient) allow(statement string) {
 	p.t.Helper()
 	p.shell(testbed.PlatformAccount,
@@ -485,7 +483,7 @@ func (p *patient) allow(statement string) {
 			`'{"Version":"2012-10-17","Statement":`+statement+`}'`)
 }
 
-// own has the integration use a role of the platform's own account.
+// own makes the integration use a role of the platform's own account.
 func (p *patient) own(name, policy string) {
 	p.AWS.Account(testbed.PlatformAccount).CreateRole(awssim.Role{Name: name, TrustPolicy: policy})
 	p.account, p.role = testbed.PlatformAccount, name
@@ -512,7 +510,8 @@ func (p *patient) rotate(step string, force bool) {
 	p.must(err)
 }
 
-// shell runs a script as an administrator of an AWS account and of the server.
+// shell runs a script with the keys of an administrator of an AWS account and with
+// the admin key of the server.
 func (p *patient) shell(account, script string) {
 	p.t.Helper()
 	if out, err := p.command(account, script).CombinedOutput(); err != nil {
@@ -542,10 +541,10 @@ func (p *patient) command(account, script string) *exec.Cmd {
 
 var statementPattern = regexp.MustCompile(`(?ms)^\{$.*?^\}$`)
 
-// statements are the statements and policies in a hint.
+// statements returns the statements and policies in a hint.
 func statements(hint string) []string { return statementPattern.FindAllString(hint, -1) }
 
-// commandIn is the command in a hint that begins so.
+// commandIn returns the command in a hint that begins with these words.
 func commandIn(hint, begins string) string {
 	for line := range strings.Lines(hint) {
 		if text, ok := strings.CutPrefix(line, "  "); ok && strings.HasPrefix(text, begins) {

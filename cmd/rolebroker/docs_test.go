@@ -12,18 +12,19 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// TestTheDocsAreTrue runs every console block of the README and of docs/ as it
-// is written, and compares what it prints with what the docs say it prints.
+// TestTheDocsAreTrue runs every console block of the README and of docs/ as it is
+// written, and compares its output with the output in the docs.
 //
-// A block that follows the comment <!-- transcript: admin --> starts a session
-// of its own, in a world that has nothing but IAM roles, with the admin key;
-// <!-- transcript: scout --> starts one in testbed's world with the token of
-// the agent scout, and <!-- transcript: staff --> one in that world with the
-// admin key. All have the key of an administrator of the roles' account, and the
-// admin key in ADMIN_KEY. Other blocks go on in the session before them.
+// A comment before a block starts a new shell session, and the blocks without a
+// comment continue it:
 //
-// In what is printed, … stands for anything; on a line of its own, for any
-// number of lines.
+//	<!-- transcript: admin -->  a testbed with IAM roles only, and the admin key
+//	<!-- transcript: scout -->  the usual testbed, and the token of the agent scout
+//	<!-- transcript: staff -->  the usual testbed, and the admin key
+//
+// Every session has the AWS keys of an administrator of the roles' account, and the
+// admin key in ADMIN_KEY. In the output, … stands for anything on its line, or for any
+// number of lines if it is alone.
 func TestTheDocsAreTrue(t *testing.T) {
 	here := theTools(t)
 	files, err := filepath.Glob("../../docs/*.md")
@@ -49,9 +50,8 @@ func TestTheDocsAreTrue(t *testing.T) {
 	}
 }
 
-// TestTerraformInTheDocsIsOfAnExample is for what the docs show of Terraform:
-// it stands in one of the examples, word for word, and the tests of the provider
-// run those.
+// TestTerraformInTheDocsIsOfAnExample checks that the Terraform code in the docs is
+// part of an example, word for word. The tests of the provider run the examples.
 func TestTerraformInTheDocsIsOfAnExample(t *testing.T) {
 	examples, err := filepath.Glob("../../terraform/examples/*/main.tf")
 	if err != nil || len(examples) == 0 {
@@ -84,7 +84,7 @@ func TestTerraformInTheDocsIsOfAnExample(t *testing.T) {
 	}
 }
 
-// transcript is what one shell session is told, and prints.
+// transcript is a shell session: its commands and their output.
 type transcript struct {
 	as       string // admin, scout or staff
 	commands []command
@@ -96,7 +96,7 @@ var (
 	blockPattern  = regexp.MustCompile("(?ms)(?:^<!-- transcript: (\\w+) -->\n)?^```console\n(.*?)^```$")
 	promptPattern = regexp.MustCompile(`(?m)^\$ `)
 
-	// refusalPattern is in what a command prints that exits with another status than 0.
+	// refusalPattern matches the output of a command that fails.
 	refusalPattern = regexp.MustCompile(`(?m)^rolebroker: `)
 )
 
@@ -119,7 +119,7 @@ func transcripts(text string) []transcript {
 	return found
 }
 
-// endOfCommand separates what the commands of a session print.
+// endOfCommand separates the outputs of the commands of a session.
 const endOfCommand = "---end-of-command---"
 
 func (s transcript) check(t *testing.T, here *tools) {
@@ -155,7 +155,7 @@ func (s transcript) check(t *testing.T, here *tools) {
 	}
 }
 
-// wanted matches what the docs say that a command prints.
+// wanted matches the output in the docs.
 func (c command) wanted() *regexp.Regexp {
 	pattern := regexp.QuoteMeta(strings.TrimRight(c.prints, "\n"))
 	pattern = regexp.MustCompile(`(?m)^…$`).ReplaceAllString(pattern, `(?s:.*)`)

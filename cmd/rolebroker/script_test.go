@@ -35,25 +35,26 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// TestMain makes this test binary two more commands, which scripts and their
-// child processes find on PATH: rolebroker itself, and go-worker.
+// TestMain lets this test binary run as two commands, which scripts and their child
+// processes find on PATH: rolebroker and go-worker.
 //
-// Most of what the tests do is to wait for other processes, so more of them run
-// at once than there are CPUs.
+// The tests mostly wait for other processes, so more of them run at once than there
+// are CPUs.
 func TestMain(m *testing.M) {
 	os.Setenv("GORACE", noRaceDelay)
 	flag.Set("test.parallel", strconv.Itoa(max(6, runtime.GOMAXPROCS(0)))) // -parallel on the command line wins
-	// Under nohup, commands would inherit that SIGHUP is ignored, and shells cannot undo it.
+	// Commands would inherit that SIGHUP is ignored, as under nohup, and shells cannot
+	// change that.
 	if signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	testscript.Main(suite{m}, map[string]func(){"rolebroker": main, "go-worker": goWorker})
 }
 
-// suite is the tests, with a folder for the programs of others.
+// suite runs the tests with a folder for tools.
 type suite struct{ *testing.M }
 
-// toolsFolder is where theTools puts programs. It is there while the tests run.
+// toolsFolder is the folder for tools. It exists while the tests run.
 var toolsFolder string
 
 // Run is for [testscript.Main].
@@ -66,46 +67,51 @@ func (s suite) Run() int {
 	return s.M.Run()
 }
 
-// noRaceDelay is for GORACE: without it every race-tested process sleeps for a
-// second when it ends.
+// noRaceDelay is a value of GORACE. Without it, every process that is built with the
+// race detector sleeps for a second before it exits.
 const noRaceDelay = "atexit_sleep_ms=0"
 
-// TestScripts runs the acceptance tests in testdata/script: each is a promise
-// that a user could paste into a shell.
+// TestScripts runs the acceptance tests in testdata/script. Each is a promise that a
+// user could paste into a shell.
 //
-// A script has a testbed of its own, the world that package testbed describes.
-// In its environment are ROLEBROKER_URL, and ROLEBROKER_TOKEN, which is the
-// admin key in cli_ scripts and the token of the agent scout in all others;
-// ADMIN_KEY and SCOUT_TOKEN; SIM_URL and AWS_ENDPOINT_URL, the simulated AWS;
-// OPERATOR_KEY_ID and OPERATOR_SECRET, an identity that may assume the roles;
-// CUSTOMER_KEY_ID and CUSTOMER_SECRET, an administrator of the roles' account;
-// EXAMPLES, the folder of that name. The AWS CLI, python3 with boto3, node and
-// go-agent, which is examples/go, are on PATH, and node finds its modules.
+// Each script has a testbed of its own; package testbed describes it. The environment
+// has
 //
-// The parent of exec_ scripts has an AWS identity wherever AWS SDKs look for
-// one: that of a user in another account, POISON_KEY_ID. It must never be seen.
+//	ROLEBROKER_URL                    the server
+//	ROLEBROKER_TOKEN                  the admin key in cli_ scripts; the token of the agent scout in all others
+//	ADMIN_KEY, SCOUT_TOKEN            both
+//	SIM_URL, AWS_ENDPOINT_URL         the simulated AWS
+//	OPERATOR_KEY_ID, OPERATOR_SECRET  an AWS identity that may assume the roles
+//	CUSTOMER_KEY_ID, CUSTOMER_SECRET  an administrator of the roles' account
+//	EXAMPLES                          the folder examples
 //
-// Besides testscript's own commands there are:
+// The AWS CLI, python3 with boto3, node with its modules, and go-agent, which is
+// examples/go, are on PATH.
 //
-//	admin ARG…               rolebroker ARG…, with the admin key
-//	sim lifetime 4s          sessions from now on live that long
-//	sim fault throttle       or down, drop, slow 2s: what STS does from now on
-//	sim fault clear          AWS is well again
-//	sim calls ACTION N       AWS saw so many calls of the action
-//	sim assumed NAME         AWS was last asked for a session of that name
-//	sim trust ROLE ACCOUNT   the role trusts that account only
-//	sim role ROLE FILE       a new role, whose trust policy is in FILE
-//	sim policy ROLE FILE     in FILE is the trust policy of the role
-//	sim cluster FILE ROLE…   the roles trust only the service account rolebroker-runner of a cluster,
-//	                         and FILE has a token of that service account
-//	sim token FILE 1h        FILE has another token of that service account, which lives that long
-//	wait-for CMD ARG…        until the command succeeds
-//	served FILE              until the server that logs to FILE answers; ROLEBROKER_URL is then its URL
-//	no-secrets FILE…         none of the files, or stdout or stderr, has a secret in it
-//	not-in-memory PID LENT   the process whose ID is in the file PID does not have in its memory what is in the
-//	                         file LENT, which rolebroker credentials --format json wrote
+// In exec_ scripts, AWS SDKs find an identity wherever they look: a user of another
+// account, with the key POISON_KEY_ID. A command below exec must never get it.
 //
-// and the condition [token-file]: boto3 and the AWS CLI are new enough to know
+// Besides testscript's own commands there are
+//
+//	admin ARG…               runs rolebroker ARG… with the admin key
+//	sim lifetime 4s          sets the lifetime of new sessions
+//	sim fault throttle       makes STS fail; or down, drop, slow 2s
+//	sim fault clear          ends all faults
+//	sim calls ACTION N       checks that AWS got N calls of the action
+//	sim assumed NAME         checks the session name in the last AssumeRole call
+//	sim trust ROLE ACCOUNT   makes the role trust that account only
+//	sim role ROLE FILE       creates a role with the trust policy in FILE
+//	sim policy ROLE FILE     writes the trust policy of the role to FILE
+//	sim cluster FILE ROLE…   makes the roles trust only the service account rolebroker-runner of a
+//	                         cluster, and writes a token of that service account to FILE
+//	sim token FILE 1h        writes another token of that service account, with that lifetime
+//	wait-for CMD ARG…        waits until the command succeeds
+//	served FILE              waits until the server that logs to FILE answers, and sets ROLEBROKER_URL
+//	no-secrets FILE…         checks that no secret is in the files; stdout and stderr are files too
+//	not-in-memory PID LENT   checks that the process with the ID in file PID does not have in its memory
+//	                         the credentials in file LENT, from rolebroker credentials --format json
+//
+// and the condition [token-file]: boto3 and the AWS CLI are new enough for
 // AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.
 func TestScripts(t *testing.T) {
 	here := theTools(t)
@@ -127,11 +133,11 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// tools are the programs of others that scripts run.
+// tools are programs that scripts run.
 type tools struct {
-	bin            string // goes before everything on PATH
+	bin            string // comes first on PATH
 	examples       string
-	python         string // the path of the real one
+	python         string // the path of the interpreter
 	knowsTokenFile bool
 }
 
@@ -145,8 +151,7 @@ func theTools(t *testing.T) *tools {
 	return here
 }
 
-// findTools looks for the programs that scripts need. It puts into bin those
-// that are not on PATH as the scripts need them.
+// findTools finds the programs that scripts need, and puts wrappers into bin.
 var findTools = sync.OnceValues(func() (*tools, error) {
 	examples, err := filepath.Abs("../../examples")
 	if err != nil {
@@ -161,9 +166,9 @@ var findTools = sync.OnceValues(func() (*tools, error) {
 	return t, nil
 })
 
-// findPython finds a python3 that has boto3: Debian's has it when the one that
-// comes first has not. What comes first may be a shim that looks for the real
-// one at each start, so the real one gets into bin.
+// findPython finds a python3 that has boto3, which may be Debian's and not the first
+// one on PATH. The first one may be a shim that looks for an interpreter at each start,
+// so bin gets the interpreter.
 func (t *tools) findPython() error {
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
 		out, err := exec.Command(python, "-c", "import boto3, sys; print(boto3.__version__, sys.executable)").Output()
@@ -177,10 +182,10 @@ func (t *tools) findPython() error {
 	return errors.New("a python3 with boto3 is needed: run make setup")
 }
 
-// findAWS finds the AWS CLI, and makes those that do not know AWS_ENDPOINT_URL
-// obey it.
+// findAWS finds the AWS CLI. Versions that do not know AWS_ENDPOINT_URL get it as an
+// option.
 func (t *tools) findAWS() error {
-	path := filepath.Join(filepath.Dir(t.python), "aws") // what a shim on PATH would find
+	path := filepath.Join(filepath.Dir(t.python), "aws") // the one that a shim would find
 	if _, err := os.Stat(path); err != nil {
 		if path, err = exec.LookPath("aws"); err != nil {
 			return errors.New("the AWS CLI is needed: run make setup")
@@ -209,8 +214,8 @@ func (t *tools) findNode() error {
 	return nil
 }
 
-// buildAgent builds examples/go, as this test is built, so that little has to
-// be compiled for it.
+// buildAgent builds examples/go with the race detector if this test has it, so that
+// little has to be compiled.
 func (t *tools) buildAgent() error {
 	build := exec.Command("go", "build", "-o", filepath.Join(t.bin, "go-agent"))
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -233,7 +238,7 @@ func (t *tools) wrap(name, path string, args ...string) error {
 	return os.WriteFile(filepath.Join(t.bin, name), []byte(script), 0o755)
 }
 
-// newer says whether a version is of the major version and at least the minor.
+// newer says whether a version has this major version and at least this minor version.
 func newer(version string, major, minor int) bool {
 	parts := strings.SplitN(strings.TrimSpace(version), ".", 3)
 	if len(parts) < 2 || parts[0] != strconv.Itoa(major) {
@@ -243,7 +248,7 @@ func newer(version string, major, minor int) bool {
 	return err == nil && got >= minor
 }
 
-// setup makes the world of one script.
+// setup makes the testbed and the environment of one script.
 func (t *tools) setup(env *testscript.Env) error {
 	tb := testbed.New(env.T().(testing.TB), nil)
 	env.Values[worldKey{}] = tb
@@ -288,7 +293,7 @@ func (t *tools) setup(env *testscript.Env) error {
 	return nil
 }
 
-// poison gives the parent of exec an AWS identity in every place.
+// poison puts an AWS identity wherever AWS SDKs look for one.
 func poison(env *testscript.Env, tb *testbed.Testbed, home string) error {
 	key := tb.AWS.Account("999988887777").CreateUser("poison", awssim.AllowAll).Key
 	keys := fmt.Sprintf("aws_access_key_id = %s\naws_secret_access_key = %s\n", key.AccessKeyID, key.SecretAccessKey)
@@ -335,7 +340,7 @@ func must(ts *testscript.TestScript, err error) {
 	}
 }
 
-// want ends the script unless there are so many arguments at least.
+// want ends the script if there are fewer arguments than least.
 func want(ts *testscript.TestScript, neg bool, args []string, least int, usage string) {
 	if neg || len(args) < least {
 		ts.Fatalf("usage: %s", usage)
@@ -353,7 +358,7 @@ func admin(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// simulate arranges, or looks at, the simulated AWS.
+// simulate changes or checks the simulated AWS.
 func simulate(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 2, "sim lifetime|fault|calls|assumed|trust|role|policy|cluster|token ARG…")
 	tb := world(ts)
@@ -415,7 +420,8 @@ var clusterKey = sync.OnceValue(func() *ecdsa.PrivateKey {
 	return key
 })
 
-// serviceAccountToken is one of a runner's, as Kubernetes projects it for STS.
+// serviceAccountToken makes a token of the runner's service account, as Kubernetes
+// projects it for STS.
 func serviceAccountToken(ts *testscript.TestScript, lives time.Duration) string {
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256,
 		Key: jose.JSONWebKey{Key: clusterKey(), KeyID: "k"}}, nil)
@@ -429,7 +435,7 @@ func serviceAccountToken(ts *testscript.TestScript, lives time.Duration) string 
 	return token
 }
 
-// inject makes STS go wrong from now on.
+// inject makes STS fail.
 func inject(ts *testscript.TestScript, aws *awssim.AWS, args []string) {
 	var fault awssim.Fault
 	switch {
@@ -457,11 +463,10 @@ func duration(ts *testscript.TestScript, s string) time.Duration {
 	return d
 }
 
-// patience is how long is waited for what should happen soon, on a machine
-// that has other things to do.
+// patience is how long to wait for something that happens soon on an idle machine.
 const patience = time.Minute
 
-// until asks again and again until something is so.
+// until polls a condition.
 func until(ts *testscript.TestScript, what string, so func() bool) {
 	for end := time.Now().Add(patience); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -475,13 +480,13 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	until(ts, strings.Join(args, " "), func() bool { return ts.Exec(args[0], args[1:]...) == nil })
 }
 
-// servingLine is what a server logs when it answers.
+// servingLine matches the log line of a server that answers.
 var servingLine = regexp.MustCompile(`msg=serving url=(\S+)`)
 
 func served(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 1, "served FILE")
 	until(ts, "the server", func() bool {
-		log, _ := os.ReadFile(ts.MkAbs(args[0])) // it may not be there yet
+		log, _ := os.ReadFile(ts.MkAbs(args[0])) // it may not exist yet
 		serving := servingLine.FindSubmatch(log)
 		if serving != nil {
 			ts.Setenv("ROLEBROKER_URL", string(serving[1]))
@@ -490,7 +495,7 @@ func served(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// tokenForm matches agent tokens, API keys and the tokens that exec makes.
+// tokenForm matches agent tokens, API keys and the tokens of exec's loopback ports.
 var tokenForm = regexp.MustCompile(`\brb[a-z]_[a-z0-9]+_[a-z2-7]{52}\b|\b[0-9a-f]{64}\b`)
 
 func noSecrets(ts *testscript.TestScript, neg bool, args []string) {
@@ -508,7 +513,7 @@ func noSecrets(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// notInMemory reads the whole memory of a process, as a debugger does.
+// notInMemory reads the memory of a process, as a debugger does.
 func notInMemory(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 2, "not-in-memory PID LENT")
 	var lent struct{ AccessKeyId, SecretAccessKey, Token string }
@@ -521,7 +526,7 @@ func notInMemory(ts *testscript.TestScript, neg bool, args []string) {
 	if found[lent.SecretAccessKey] || found[lent.Token] {
 		ts.Fatalf("the credentials are in the memory of the process")
 	}
-	if !found[lent.AccessKeyId] { // which it has on record: else this looks in the wrong place
+	if !found[lent.AccessKeyId] { // it is in a record; if it is not found, this does not read the right memory
 		ts.Fatalf("the access key ID is not in the memory of the process, so nothing would be found")
 	}
 }
@@ -549,7 +554,7 @@ func inMemory(pid string, texts ...string) (map[string]bool, error) {
 		const window, overlap = 1 << 20, 4 << 10
 		chunk := make([]byte, window+overlap)
 		for at := from; at < to; at += window {
-			n, _ := memory.ReadAt(chunk[:min(int64(len(chunk)), to-at)], at) // what is not mapped cannot be read
+			n, _ := memory.ReadAt(chunk[:min(int64(len(chunk)), to-at)], at) // an error means that a part is not mapped
 			for _, text := range texts {
 				found[text] = found[text] || bytes.Contains(chunk[:n], []byte(text))
 			}
@@ -558,8 +563,8 @@ func inMemory(pid string, texts ...string) (map[string]bool, error) {
 	return found, nil
 }
 
-// goWorker asks AWS who it is again and again, with one client, until it has had
-// two access keys. It prints each of them, and ends at any error.
+// goWorker calls GetCallerIdentity with one client until it has used two access keys.
+// It prints each of them, and exits at any error.
 func goWorker() {
 	if err := work(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)

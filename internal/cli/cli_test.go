@@ -21,7 +21,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// A human reads the difference.
+// updating says whether to write the golden files. A person reads the difference.
 func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 func TestMain(m *testing.M) {
@@ -29,13 +29,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// ran is what a command line came to.
+// ran is the outcome of a command line.
 type ran struct {
 	code           int
 	stdout, stderr string
 }
 
-// run runs a command line in an environment that has nothing else.
+// run runs a command line with these environment variables only.
 func run(env []string, args ...string) ran {
 	var out, err bytes.Buffer
 	code := Main(Process{Args: args, Env: env, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err,
@@ -43,7 +43,7 @@ func run(env []string, args ...string) ran {
 	return ran{code, out.String(), err.String()}
 }
 
-// commands are all of them, each by what a user types.
+// commands returns all commands, each as the words that a user types.
 func commands(c *cobra.Command) (all [][]string) {
 	all = append(all, strings.Fields(c.CommandPath())[1:])
 	for _, sub := range c.Commands() {
@@ -313,7 +313,7 @@ func TestCompletion(t *testing.T) {
 	offers([]string{"ROLEBROKER_URL=http://127.0.0.1:1", "ROLEBROKER_TOKEN=x"}, "agent show ") // no server
 }
 
-// A shell shows what a flag is for as it is, and leaves no space after the
+// A shell shows the help of a flag without back quotes, and adds no space after the
 // beginning of a value.
 func TestCompletionIsForShells(t *testing.T) {
 	tb := testbed.New(t, nil)
@@ -394,7 +394,7 @@ func TestDeletingSaysWhoLoses(t *testing.T) {
 	is(12, "12 agents lose it: a, a, a, a, a, a, a, a, a, a, …")
 }
 
-// says checks what a command line ends with and begins its words with.
+// says checks the exit code and the lines on stderr.
 func says(t *testing.T, got ran, code int, lines ...string) {
 	t.Helper()
 	if want := strings.Join(lines, "\n") + "\n"; got.code != code || got.stderr != want {
@@ -442,7 +442,7 @@ func TestExpiryIsSaidInAClause(t *testing.T) {
 	}
 }
 
-// Below exec there is no management API, and a person is told so.
+// A command below exec reaches no management API, and the error says so.
 func TestNothingIsManagedBelowExec(t *testing.T) {
 	env := []string{"ROLEBROKER_URL=http://127.0.0.1:1", "ROLEBROKER_TOKEN=x", "AWS_CONTAINER_AUTHORIZATION_TOKEN=x",
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/v1/credentials"}
@@ -503,7 +503,7 @@ func TestHintsAreOnWhatIsMissing(t *testing.T) {
 		"hint: rolebroker agent list --help")
 }
 
-// The hint finds the sessions of what was renamed, by its ID.
+// The hint finds the sessions by ID, also of things that were renamed.
 func TestWhatIsStillLentIsFoundByID(t *testing.T) {
 	tb := testbed.New(t, nil)
 	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}
@@ -534,7 +534,7 @@ func TestWhatIsStillLentIsFoundByID(t *testing.T) {
 	}
 }
 
-// What another one is shown as makes a copy, with IDs of its own.
+// The output of show creates a copy with IDs of its own.
 func TestAShownFileMakesACopy(t *testing.T) {
 	tb := testbed.New(t, nil)
 	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}

@@ -188,7 +188,7 @@ func TestSetupIsAskedForInOneWay(t *testing.T) {
 	}
 }
 
-// What is wrong with a current policy is said where a file does not hide it.
+// Notes about a current policy are on stderr, where a redirection does not hide them.
 func TestNotesAreOnStderr(t *testing.T) {
 	tb := testbed.New(t, nil)
 	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}

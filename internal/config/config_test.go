@@ -116,8 +116,7 @@ func count(c *Server, n *int) int {
 	return *n
 }
 
-// refused checks that the settings are refused for these reasons, each a part
-// of "path: message".
+// refused checks that err has exactly these problems. Each is a part of "path: message".
 func refused(t *testing.T, err error, reasons ...string) {
 	t.Helper()
 	var e *rolebroker.Error
@@ -339,8 +338,8 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// A bad value is looked for where it is: in the flag or the variable, or on the
-// line of the file.
+// A problem is reported where the value is: at the flag, the variable, or the line of
+// the file.
 func TestABadValueIsNamedByItsSource(t *testing.T) {
 	says := func(want string, out Outside, args ...string) {
 		t.Helper()
@@ -364,7 +363,7 @@ func TestHoursAreForWhoeverDoesNotKnowDays(t *testing.T) {
 	}
 }
 
-// Only what is wrong with the token gets the hint on tokens.
+// Only a problem with the token has the hint about tokens.
 func TestOnlyABadTokenGetsTheHintOnTokens(t *testing.T) {
 	hint := func(want bool, env ...string) {
 		t.Helper()

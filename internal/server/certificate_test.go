@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// writePair writes a self-signed certificate with a serial number, as of a time.
+// writePair writes a self-signed certificate with this serial number and this time of
+// change.
 func writePair(t *testing.T, certFile, keyFile string, serial int64, changed time.Time) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

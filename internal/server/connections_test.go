@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// listen serves an answer that is larger than any buffer, with connections
-// that are swept by hand.
+// listen serves an answer that is larger than any buffer. The test calls sweep itself.
 func listen(t *testing.T) *listening {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -39,13 +38,13 @@ func listen(t *testing.T) *listening {
 	return &listening{cs, goOn}
 }
 
-// listening are the connections of a server that goes on with /slow when told.
+// listening has the connections of a server. The answer to /slow waits for the test.
 type listening struct {
 	*connections
 	goOn chan bool
 }
 
-// say connects and says something.
+// say connects and sends text.
 func say(t *testing.T, cs *listening, words string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := net.Dial("tcp", cs.Addr().String())
@@ -59,7 +58,7 @@ func say(t *testing.T, cs *listening, words string) (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-// count is how many connections are open.
+// count counts the open connections.
 func (cs *connections) count() int {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -96,7 +95,7 @@ func TestWhoTakesTooLongIsCutOff(t *testing.T) {
 	}
 }
 
-// An answer may take as long as it likes, as long as it goes on.
+// An answer may take any time while the client reads it.
 func TestWhoIsToldAsItGoesIsNotCutOff(t *testing.T) {
 	cs := listen(t)
 	_, answers := say(t, cs, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")

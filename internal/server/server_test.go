@@ -152,7 +152,7 @@ func TestAServerThatCannotReachItsDatabaseIsNotReadyAndLendsNothing(t *testing.T
 	})
 }
 
-// until tries again and again, for a while.
+// until polls a condition.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !is(); {
@@ -201,7 +201,7 @@ func TestAStrangerWhoNeverEndsDoesNotCostTheRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(stranger).ReadString('\n'); err != nil || !strings.Contains(line, "100") {
-		t.Fatalf("%q, %v", line, err) // its body is waited for now
+		t.Fatalf("%q, %v", line, err) // the server waits for the body now
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
