@@ -36,10 +36,8 @@ func sessionQuery(filter api.SessionFilter) query {
 
 // AllSessions lists the sessions that the filter selects, the newest first.
 func (c *Client) AllSessions(ctx context.Context, filter api.SessionFilter) iter.Seq2[api.Session, error] {
-	return pages(List{Limit: api.MaxLimit}, func(l List) (api.List[api.Session],
-		error) {
-		return c.Sessions(ctx, filter, l)
-	})
+	page := func(l List) (api.List[api.Session], error) { return c.Sessions(ctx, filter, l) }
+	return pages(List{Limit: api.MaxLimit}, page)
 }
 
 // APIKeys lists a page of the keys to the management API, by ID.

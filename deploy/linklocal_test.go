@@ -49,7 +49,7 @@ func TestLinkLocalAddress(t *testing.T) {
 	}
 	for _, program := range []string{"unshare", "nsenter", "ip"} {
 		if _, err := exec.LookPath(program); err != nil || os.Getuid() != 0 {
-			t.Skipf("NOT TESTED: root and %s are needed", program)
+			notTested(t, "root and %s are needed", program)
 		}
 	}
 	text, err := os.ReadFile(page)
@@ -69,7 +69,7 @@ func TestLinkLocalAddress(t *testing.T) {
 	node.Env = append(os.Environ(), inNode+"=yes")
 	out, err := node.CombinedOutput()
 	if strings.Contains(string(out), "Operation not permitted") {
-		t.Skipf("NOT TESTED: networks cannot be made here\n%s", out)
+		notTested(t, "networks cannot be made here\n%s", out)
 	}
 	if err != nil || !strings.Contains(string(out), "--- PASS: TestLinkLocalAddress") {
 		t.Errorf("%v\n%s", err, out)

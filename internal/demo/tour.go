@@ -29,14 +29,14 @@ func (w *world) tour(ctx context.Context) error {
 		return err
 	}
 	for i, s := range []step{
-		{"The agent names no role. AWS says it is the default one:",
+		{"The agent names no role, so it gets the default role:",
 			nil, ":assumed-role/ReadOnly/" + agent, false, "the default role"},
-		{"Its instructions name another role:",
+		{"Its instructions name another role, so it gets that one:",
 			[]string{"--role", "deployer"}, ":assumed-role/Deployer/" + agent, false, "the named role"},
-		{"It tries one that was never given to it:",
+		{"It asks for a role that its integration does not have:",
 			[]string{"--role", "admin"}, "is not connected to a role", true,
-			"refused, and the agent is told what it may have instead"},
-		{"And one that somebody disabled:",
+			"refused; the message lists the roles that the agent may borrow"},
+		{"It asks for a role that is disabled:",
 			[]string{"--role", "billing"}, "is disabled", true, "refused; there is no fallback to another role"},
 	} {
 		if err := w.show(ctx, s); err != nil {
@@ -94,14 +94,12 @@ func (w *world) environment(token rolebroker.Secret) []string {
 
 // printValidation validates all roles as the administrator. All are assumable.
 func (w *world) printValidation(ctx context.Context) error {
-	_,
-		err := w.administrate(ctx,
-		"Before an agent asks for them, the roles are tried, with and without what their trust policies have to ask "+
-			"for:", "integration", "validate", integration)
+	const why = "The server assumes every role before an agent asks for it, with and without its external ID:"
+	_, err := w.administrate(ctx, why, "integration", "validate", integration)
 	if err != nil {
 		return fmt.Errorf("validating the roles: %w", err)
 	}
-	fmt.Fprintf(w.Out, "  ✓ this server can assume all of them, and only with the external ID of the integration\n\n")
+	fmt.Fprintf(w.Out, "  ✓ the server can assume all of them, and only with the external ID of the integration\n\n")
 	return nil
 }
 
@@ -153,7 +151,7 @@ func (w *world) invite(ctx context.Context) error {
 		return err
 	}
 	customer := w.aws.Account(customerAccount).AdminKey()
-	fmt.Fprintf(w.Out, `It stays up until you press Ctrl-C. In a browser, with a link that is good once:
+	fmt.Fprintf(w.Out, `It stays up until you press Ctrl-C. In a browser, with a link that works once:
 
   %[11]s
 
@@ -172,7 +170,7 @@ As the administrator:
   rolebroker integration update %[6]s --disable-role deployer
   rolebroker agent token list %[7]s
 
-As the administrator of account %[12]s, whose roles these are (break the trust of one, see what is said, repair it):
+As the administrator of account %[12]s, whose roles these are (break a trust policy, read why the validation fails, repair it):
 
 %[1]s  export ROLEBROKER_URL=%[2]s ROLEBROKER_TOKEN=%[5]s
   export AWS_ACCESS_KEY_ID=%[13]s AWS_SECRET_ACCESS_KEY=%[14]s AWS_DEFAULT_REGION=us-east-1 AWS_ENDPOINT_URL=%[4]s

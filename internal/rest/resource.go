@@ -63,9 +63,10 @@ func (r resource[N, J]) update(ctx context.Context, who rolebroker.Caller, named
 }
 
 // remove deletes the thing that a path names, if it is what If-Match expects.
-func (r resource[N, J]) remove(ctx context.Context, who rolebroker.Caller, named string, m IfMatch,
-	remove func(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error) (*struct{},
-	error) {
+func (r resource[N, J]) remove(
+	ctx context.Context, who rolebroker.Caller, named string, m IfMatch,
+	remove func(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error,
+) (*struct{}, error) {
 	return nil, r.guarded(ctx, who, named, m, func(target string, version int64) error {
 		return remove(ctx, who, target, version)
 	})

@@ -19,9 +19,8 @@ type setups interface {
 		*rolebroker.Setup, error)
 	SetupDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration, req rolebroker.SetupRequest) (
 		*rolebroker.Setup, error)
-	RotateExternalID(ctx context.Context, who rolebroker.Caller, nameOrID string,
-		step broker.RotationStep, force bool) (
-		*rolebroker.Integration, error)
+	RotateExternalID(ctx context.Context, who rolebroker.Caller, nameOrID string, step broker.RotationStep,
+		force bool) (*rolebroker.Integration, error)
 }
 
 type (

@@ -275,8 +275,8 @@ func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
 		refused := func(says string, code rolebroker.Code) {
 			w.Helper()
 			_, err := w.borrows(pod, "")
-			if rolebroker.CodeOf(err) != code || !strings.Contains(fmt.Sprint(err, rolebroker.AsError(err).Hint),
-				says) {
+			said := fmt.Sprint(err, rolebroker.AsError(err).Hint)
+			if rolebroker.CodeOf(err) != code || !strings.Contains(said, says) {
 				w.Errorf("the pod gets %v, %s", err, rolebroker.AsError(err).Hint)
 			}
 		}
