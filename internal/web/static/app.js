@@ -115,8 +115,10 @@
     button.focus();
   };
 
-  // What came of trying a role stays with it, as long as it is that role.
-  const typed = (row) => $$('input', row).filter((field) => /\.(name|arn|region|duration)$/.test(field.name)).map((field) => field.value).join('\n');
+  // The text fields of a role. Its other fields have a type.
+  const textFields = 'input:not([type]), textarea';
+  // The outcome of a validation stays with its role while the text fields stay the same.
+  const typed = (row) => $$(textFields, row).map((field) => field.value).join('\n');
   const keepOutcomes = (before, after) => {
     const known = new Map($$('.role', before).filter((row) => !$('.busy', row)).map((row) => [typed(row), row]));
     for (const row of $$('.role', after)) {
@@ -253,7 +255,7 @@
   let timer = 0;
   document.addEventListener('input', (event) => {
     const row = event.target.closest('#integration-form .role');
-    if (row && /\.(arn|region|duration)$/.test(event.target.name)) {
+    if (row && event.target.matches(textFields) && !event.target.name.endsWith('.name')) {
       if (running) {
         stop();
         $('#foot').innerHTML = '<p class="sub">The validation ended, because a role was changed. Press Validate again.</p>';
