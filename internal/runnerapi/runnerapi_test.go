@@ -316,7 +316,7 @@ func TestACredentialIsChanged(t *testing.T) {
 // A runner gets a change as soon as it is committed.
 func TestChangesAreStreamed(t *testing.T) {
 	w := newWorld(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	events := make(chan api.RunnerEvent, 100)
 	go func() { _ = w.theirs.Events(ctx, func(e api.RunnerEvent) { events <- e }); close(events) }()

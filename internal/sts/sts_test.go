@@ -1,7 +1,6 @@
 package sts_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -172,19 +171,19 @@ func TestARoleIsAssumedInItsRegionAndPartition(t *testing.T) {
 		"us-iso-east-1":  "https://sts.us-iso-east-1.c2s.ic.gov",
 		"eusc-de-east-1": "https://sts.eusc-de-east-1.amazonaws.eu",
 	} {
-		var asked hosts
-		client := sts.New(sts.Options{HTTPClient: &http.Client{Transport: &asked},
-			Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "x", "")})
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		a := assumption()
-		a.Region = region
-		if kind := kindOf(client.Assume(ctx, a)); kind != rolebroker.RefusedUnreachable {
-			t.Errorf("%s: without an answer the refusal is %q", region, kind)
-		}
-		cancel()
-		if len(asked) == 0 || asked[0] != want {
-			t.Errorf("%s: asked %v, want %s", region, asked, want)
-		}
+		synctest.Test(t, func(t *testing.T) { // retries wait
+			var asked hosts
+			client := sts.New(sts.Options{HTTPClient: &http.Client{Transport: &asked},
+				Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "x", "")})
+			a := assumption()
+			a.Region = region
+			if kind := kindOf(client.Assume(t.Context(), a)); kind != rolebroker.RefusedUnreachable {
+				t.Errorf("%s: without an answer the refusal is %q", region, kind)
+			}
+			if len(asked) == 0 || asked[0] != want {
+				t.Errorf("%s: asked %v, want %s", region, asked, want)
+			}
+		})
 	}
 }
 

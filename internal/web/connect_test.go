@@ -170,7 +170,7 @@ func (p *person) makesToken(label string) rolebroker.Secret {
 // borrows borrows a role, and asks AWS for the identity of the credentials.
 func borrows(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret, role, session string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	lent, err := tb.Client(token).Credentials(ctx, role, "")
 	if err != nil {

@@ -62,7 +62,7 @@ func (w *world) meeting() (url string, on *atomic.Bool) {
 				mu.Unlock()
 				select {
 				case <-other:
-				case <-time.After(10 * time.Second):
+				case <-time.After(2 * time.Minute):
 					w.Error("a change has waited for another one, which did not come")
 				}
 			}
