@@ -52,9 +52,12 @@ func TestWhatCannotBeSpooledIsNotBegun(t *testing.T) {
 		w.aws.SetLifetime(time.Minute)
 		w.allow("inner")
 		w.network.set(cut)
+		full := w.runner.record.spool
+		full.mu.Lock()
 		for range maxSpool {
-			w.runner.record.spool.entries = append(w.runner.record.spool.entries, begin("ses_a"))
+			full.entries = append(full.entries, begin("ses_a"))
 		}
+		full.mu.Unlock()
 		time.Sleep(time.Minute)
 		e := w.deny("inner", rolebroker.CodeUnavailable)
 		if e.Message != "the session cannot be written down, so it is not begun" {
