@@ -24,9 +24,10 @@ var graph = map[string][]string{
 	".":   {},
 	"api": {},
 
-	// Mechanisms: each does one thing. seal, prometheus and awssim import nothing of ours.
+	// Mechanisms: each does one thing. seal, prometheus, harden and awssim import nothing of ours.
 	"internal/seal":       {},
 	"internal/prometheus": {},
+	"internal/harden":     {},
 	"internal/awssim":     {},
 	"internal/config":     {"."},
 	"internal/sts":        {"."},
@@ -59,7 +60,7 @@ var graph = map[string][]string{
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/forward",
-		"internal/seal"},
+		"internal/harden", "internal/seal"},
 	"internal/runner": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert",
 		"internal/forward", "internal/lend", "internal/problem", "internal/prometheus", "internal/validate"},
 	"internal/server": {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
@@ -70,7 +71,7 @@ var graph = map[string][]string{
 		"internal/store/storetest", "internal/sts"},
 	"internal/bench": {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
 	"internal/cli": {".", "api", "client", "internal/clustersecret", "internal/config", "internal/convert",
-		"internal/demo", "internal/execenv", "internal/runner", "internal/server", "internal/serviceaccount",
+		"internal/demo", "internal/execenv", "internal/harden", "internal/runner", "internal/server", "internal/serviceaccount",
 		"internal/sts", "internal/validate"},
 	"cmd/rolebroker": {"internal/cli"},
 

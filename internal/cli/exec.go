@@ -22,8 +22,9 @@ func (b *borrowing) flags(cmd *cobra.Command, a *app) {
 
 func newExec(a *app) *cobra.Command {
 	var borrow borrowing
+	var how execution
 	cmd := &cobra.Command{
-		Use:                   "exec [--role ROLE] [--task NAME] -- CMD [ARG…]",
+		Use:                   "exec [FLAG…] -- CMD [ARG…]",
 		DisableFlagsInUseLine: true,
 		Short:                 "Run a command with borrowed AWS credentials",
 		Long: `Run a command with borrowed AWS credentials. Every AWS SDK and the AWS CLI find them
@@ -34,7 +35,10 @@ gets a profile for each role that the agent may borrow, so aws --profile deploye
 works too. It gets neither your own AWS identity nor the agent's token. If the
 server refuses the role, the command does not run.
 
-Signals go to the command, and its exit code becomes the exit code of exec.`,
+Signals go to the command, and its exit code becomes the exit code of exec. The
+command has the standard streams; all other files that are open here are closed in
+it, except those that --keep-fd names, as in
+rolebroker exec --keep-fd 3 -- cat /dev/fd/3 3<file.`,
 		Example: `  rolebroker exec -- aws sts get-caller-identity
   rolebroker exec --role deployer --task release-17 -- terraform apply
   rolebroker exec -- sh -c 'aws s3 ls && aws --profile deployer s3 ls'`,
@@ -44,14 +48,18 @@ Signals go to the command, and its exit code becomes the exit code of exec.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, command []string) error { return a.exec(cmd, borrow, command) },
+		RunE: func(cmd *cobra.Command, command []string) error { return a.exec(cmd, borrow, how, command) },
 	}
 	cmd.Flags().SetInterspersed(false) // so that CMD keeps its flags
 	borrow.flags(cmd, a)
+	how.flags(cmd)
 	return cmd
 }
 
-func (a *app) exec(cmd *cobra.Command, borrow borrowing, command []string) error {
+func (a *app) exec(cmd *cobra.Command, borrow borrowing, how execution, command []string) error {
+	if err := a.checkKeep(how.keep); err != nil {
+		return err
+	}
 	c, err := a.client()
 	if err != nil {
 		return err
@@ -62,7 +70,7 @@ func (a *app) exec(cmd *cobra.Command, borrow borrowing, command []string) error
 	}
 	code, err := execenv.Run(cmd.Context(), execenv.Options{
 		Server: c, Role: borrow.role, Task: borrow.task, Command: command, Env: a.Env,
-		Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr, Self: self,
+		Stdin: a.stdin(), Stdout: a.Stdout, Stderr: a.Stderr, Self: self, KeepFiles: how.keep,
 		Log:      slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Progress: func() func() { return a.progress("borrowing the role") },
 	})

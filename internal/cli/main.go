@@ -9,6 +9,7 @@ import (
 
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/harden"
 )
 
 // Process is the surroundings of a command: those of the operating system, or
@@ -27,9 +28,15 @@ func OS() Process {
 	return Process{Args: os.Args[1:], Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 }
 
+// debuggableEnv leaves this process open to debuggers if it is true.
+const debuggableEnv = "ROLEBROKER_DEBUGGABLE"
+
 // Main runs the command line and returns the exit code.
 func Main(p Process) int {
 	a := newApp(p)
+	if a.getenv(debuggableEnv) != "true" {
+		harden.Process() // the environment has tokens and keys
+	}
 	first := ""
 	if len(p.Args) > 0 {
 		first = p.Args[0]

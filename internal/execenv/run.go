@@ -10,6 +10,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/harden"
 )
 
 // Server lends: a *client.Client with an agent token.
@@ -34,6 +35,10 @@ type Options struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
+	// KeepFiles are inherited file descriptors, from 3 up, that the command gets
+	// under the same number. All others are closed in it.
+	KeepFiles []int
+
 	// Self is the path of the rolebroker binary, which named profiles run to
 	// get their credentials.
 	Self string
@@ -50,6 +55,7 @@ type Options struct {
 //
 // Source: POSIX.1-2024, Shell Command Language, 2.8.2.
 const (
+	exitUsage         = 2
 	exitNotExecutable = 126
 	exitNotFound      = 127
 	exitSignal        = 128 // plus the number of the signal
@@ -65,7 +71,10 @@ const firstTimeout = 30 * time.Second
 // signal to terminate.
 func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	o = o.withDefaults()
-	hideFromChildren()
+	harden.Process()
+	if err := harden.CloseOnExec(o.KeepFiles); err != nil {
+		return exitUsage, rolebroker.Errorf(rolebroker.CodeInvalid, "%s", err)
+	}
 	program, code, err := findProgram(o.Command[0], o.Env)
 	if err != nil {
 		return code, err
