@@ -19,7 +19,7 @@ type Fetch struct {
 	Session SessionID
 	Count   int64
 	Last    time.Time
-	Runner  string // the name of the runner that handed them out, as in the session; empty: this server
+	Runner  RunnerID // whose session it is; empty: this server's
 }
 
 // SessionFilter selects sessions; the zero value selects all.

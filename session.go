@@ -18,9 +18,10 @@ type Session struct {
 	RoleName        string
 	ARN             RoleARN
 	Region          Region
-	Runner          string // the name of the runner that assumed the role; empty: this server
-	Task            string // as the agent named it; may be empty
-	SessionName     string // the RoleSessionName, which CloudTrail shows
+	Runner          string   // the name of the runner that assumed the role; empty: this server
+	RunnerID        RunnerID // whose session it is; empty: this server's
+	Task            string   // as the agent named it; may be empty
+	SessionName     string   // the RoleSessionName, which CloudTrail shows
 	RequestedAt     time.Time
 	ExpiresAt       time.Time // the latest possible time until STS has answered
 	AccessKeyID     string    // of the credentials, which CloudTrail shows; not a secret

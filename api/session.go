@@ -17,6 +17,7 @@ type Session struct {
 	ARN           string     `json:"arn" example:"arn:aws:iam::444455556666:role/ReadOnly"`
 	Region        string     `json:"region" example:"us-east-1"`
 	Runner        string     `json:"runner,omitempty" doc:"The name at the time of the runner that assumed the role; left out: the server did." example:"eks-production"`
+	RunnerID      string     `json:"runner_id,omitempty" doc:"The ID of that runner." example:"run_5mzq2k4vprb7xw3tdn6hjc8ysa"`
 	Task          string     `json:"task" doc:"The task that the caller named; may be empty." example:"deploy-17"`
 	SessionName   string     `json:"session_name" doc:"The RoleSessionName: what CloudTrail shows." example:"scout@deploy-17"`
 	RequestedAt   time.Time  `json:"requested_at" example:"2026-03-14T09:26:53Z"`

@@ -26,7 +26,7 @@ func (b *Broker) BeginRunnerSession(
 	if !isID("ses_", string(s.ID)) {
 		return invalidSession("id", "is not the ID of a session")
 	}
-	s.State, s.Runner = rolebroker.SessionRequested, who.Name
+	s.State, s.Runner, s.RunnerID = rolebroker.SessionRequested, who.Name, who.Runner
 	authorize := b.authorize
 	if late {
 		authorize = b.authorizeLate
@@ -145,13 +145,13 @@ func (b *Broker) FinishRunnerSession(ctx context.Context, who rolebroker.Caller,
 	if err != nil {
 		return err
 	}
-	if begun.Runner != who.Name {
+	if begun.RunnerID != who.Runner {
 		return rolebroker.Errorf(rolebroker.CodeNotFound, "runner %s has no session %s", who.Name, s.ID)
 	}
 	if err := checkOutcome(&s, begun); err != nil {
 		return err
 	}
-	s.Runner, s.RequestID, s.Failure = who.Name, readable(s.RequestID, maxShortText), readable(s.Failure, maxText)
+	s.RunnerID, s.RequestID, s.Failure = who.Runner, readable(s.RequestID, maxShortText), readable(s.Failure, maxText)
 	switch {
 	case begun.State == rolebroker.SessionRequested:
 		return b.store.FinishSession(ctx, &s)
@@ -199,7 +199,7 @@ func (b *Broker) RecordRunnerUse(
 	var counted []rolebroker.Fetch
 	for _, f := range fetches {
 		if f.Count > 0 && f.Count <= maxCount {
-			f.Runner, f.Last = who.Name, earlier(f.Last, now)
+			f.Runner, f.Last = who.Runner, earlier(f.Last, now)
 			counted = append(counted, f)
 		}
 	}

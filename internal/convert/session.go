@@ -22,6 +22,7 @@ func Session(s *rolebroker.Session, now time.Time) api.Session {
 		ARN:           s.ARN.String(),
 		Region:        string(s.Region),
 		Runner:        s.Runner,
+		RunnerID:      string(s.RunnerID),
 		Task:          s.Task,
 		SessionName:   s.SessionName,
 		RequestedAt:   s.RequestedAt.UTC(),

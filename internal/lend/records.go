@@ -28,12 +28,12 @@ type Records interface {
 	RecordSession(ctx context.Context, s *rolebroker.Session) error
 
 	// FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and
-	// Failure of a session that the same Runner recorded. Codes: not_found.
+	// Failure of a session of the same RunnerID. Codes: not_found.
 	FinishSession(ctx context.Context, s *rolebroker.Session) error
 
 	// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
-	// It ignores sessions that are unknown or another Runner's. All fetches
-	// are of one Runner.
+	// It ignores sessions that are unknown or of another runner. All fetches
+	// are of one runner.
 	RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error
 
 	// RecordTokenUse moves UsedAt of each token forward. It ignores unknown tokens.

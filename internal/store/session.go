@@ -15,19 +15,19 @@ import (
 
 const sessionColumns = `id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name,
 	arn, region, task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at,
-	runner`
+	runner, runner_id`
 
 var (
 	insertSession = newStatement("insertSession", `
 		INSERT INTO sessions (`+sessionColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 		ON CONFLICT (id) DO NOTHING`)
 
 	sessionByID = newStatement("sessionByID", `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`)
 
 	finishSession = newStatement("finishSession", `
 		UPDATE sessions SET state = $2, expires_at = $3, access_key_id = $4, request_id = $5, failure = $6
-		WHERE id = $1 AND runner = $7`)
+		WHERE id = $1 AND runner_id = $7`)
 
 	countFetches = newBatch("countFetch", `
 		WITH fetched (id, count, last, runner) AS (VALUES ROWS)
@@ -35,12 +35,12 @@ var (
 			fetches = CASE WHEN sessions.fetches < 4611686018427387904
 				THEN sessions.fetches + fetched.count ELSE sessions.fetches END,
 			fetched_at = CASE WHEN sessions.fetched_at < fetched.last THEN fetched.last ELSE sessions.fetched_at END
-		FROM fetched WHERE sessions.id = fetched.id AND sessions.runner = fetched.runner`,
+		FROM fetched WHERE sessions.id = fetched.id AND sessions.runner_id = fetched.runner`,
 		`(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT))`)
 
 	firstLike = newStatement("firstLike", `
 		SELECT `+sessionColumns+` FROM sessions
-		WHERE agent_id = $1 AND integration_id = $2 AND role_id = $3 AND arn = $4 AND session_name = $5 AND runner = $6
+		WHERE agent_id = $1 AND integration_id = $2 AND role_id = $3 AND arn = $4 AND session_name = $5 AND runner_id = $6
 		ORDER BY requested_at, id LIMIT 1`)
 
 	deleteSessions = newStatement("deleteSessions", `
@@ -95,7 +95,7 @@ func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session) error
 		clean(se.Integration), clean(se.IntegrationName), clean(se.Role), clean(se.RoleName), se.ARN.String(),
 		clean(se.Region), clean(se.Task), clean(se.SessionName), millis(se.RequestedAt), millis(se.ExpiresAt),
 		clean(se.AccessKeyID), clean(se.RequestID), clean(se.Failure), se.Fetches, millis(se.FetchedAt),
-		clean(se.Runner))
+		clean(se.Runner), se.RunnerID)
 	if err != nil || stored > 0 {
 		return err
 	}
@@ -111,7 +111,7 @@ func constant(se *rolebroker.Session) rolebroker.Session {
 	return rolebroker.Session{ID: se.ID, Agent: clean(se.Agent), AgentName: clean(se.AgentName),
 		Integration: clean(se.Integration), IntegrationName: clean(se.IntegrationName), Role: clean(se.Role),
 		RoleName: clean(se.RoleName), ARN: se.ARN, Region: clean(se.Region), Runner: clean(se.Runner),
-		Task: clean(se.Task), SessionName: clean(se.SessionName), RequestedAt: stored(se.RequestedAt)}
+		RunnerID: se.RunnerID, Task: clean(se.Task), SessionName: clean(se.SessionName), RequestedAt: stored(se.RequestedAt)}
 }
 
 // Session returns a session by ID. Codes: not_found.
@@ -127,10 +127,10 @@ func (s *Store) Session(ctx context.Context, id rolebroker.SessionID) (*rolebrok
 }
 
 // FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and Failure of a
-// session that the same Runner recorded. Codes: not_found.
+// session of the same RunnerID. Codes: not_found.
 func (s *Store) FinishSession(ctx context.Context, se *rolebroker.Session) error {
 	finished, err := s.run(ctx, finishSession, clean(se.ID), se.State, millis(se.ExpiresAt), clean(se.AccessKeyID),
-		clean(se.RequestID), clean(se.Failure), clean(se.Runner))
+		clean(se.RequestID), clean(se.Failure), se.RunnerID)
 	if err == nil && finished == 0 {
 		return notFound("session", string(se.ID))
 	}
@@ -138,10 +138,10 @@ func (s *Store) FinishSession(ctx context.Context, se *rolebroker.Session) error
 }
 
 // FirstLike returns the oldest session with the agent, integration, role, ARN,
-// session name and Runner of se. Codes: not_found.
+// session name and RunnerID of se. Codes: not_found.
 func (s *Store) FirstLike(ctx context.Context, se *rolebroker.Session) (*rolebroker.Session, error) {
 	found, err := s.sessions(ctx, firstLike, clean(se.Agent), clean(se.Integration), clean(se.Role), se.ARN.String(),
-		clean(se.SessionName), clean(se.Runner))
+		clean(se.SessionName), se.RunnerID)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (s *Store) FirstLike(ctx context.Context, se *rolebroker.Session) (*rolebro
 }
 
 // RecordFetches adds to the sessions' Fetches and moves FetchedAt forward. It
-// ignores sessions that are unknown or another Runner's.
+// ignores sessions that are unknown or of another RunnerID.
 func (s *Store) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error {
 	sums := map[rolebroker.SessionID]rolebroker.Fetch{} // one UPDATE changes each row once only
 	for _, f := range fetches {
@@ -166,7 +166,7 @@ func (s *Store) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) e
 	var rows [][]any
 	for _, id := range slices.Sorted(maps.Keys(sums)) { // always in the same order, against deadlocks
 		if storableText(string(id)) {
-			rows = append(rows, []any{id, sums[id].Count, millis(sums[id].Last), clean(sums[id].Runner)})
+			rows = append(rows, []any{id, sums[id].Count, millis(sums[id].Last), sums[id].Runner})
 		}
 	}
 	if len(rows) == 0 {
@@ -243,7 +243,7 @@ func (s *Store) sessions(ctx context.Context, st *statement, args ...any) ([]rol
 		err := scan(&se.ID, &se.State, &se.Agent, &se.AgentName, &se.Integration, &se.IntegrationName, &se.Role,
 			&se.RoleName, arnColumn{&se.ARN}, &se.Region, &se.Task, &se.SessionName, timeColumn{&se.RequestedAt},
 			timeColumn{&se.ExpiresAt}, &se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches,
-			timeColumn{&se.FetchedAt}, &se.Runner)
+			timeColumn{&se.FetchedAt}, &se.Runner, &se.RunnerID)
 		if err != nil {
 			return err
 		}

@@ -510,7 +510,7 @@ func testSessionReportedTwice(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	a := s.createAgent("scout", in)
 	se := session(a, in, in.Roles[0], t0)
-	se.Runner, se.Task = "eks", "a\x00b"
+	se.Runner, se.RunnerID, se.Task = "eks", "run_a", "a\x00b"
 	s.must(s.store.RecordSession(s.ctx, se))
 	s.must(s.store.RecordSession(s.ctx, se))
 	stored := *se
@@ -537,7 +537,7 @@ func testSessionReportedTwice(s *suite) {
 		"ARN":         func(x *rolebroker.Session) { x.ARN.Account = "999988887777" },
 		"names":       func(x *rolebroker.Session) { x.AgentName = "other" },
 		"region":      func(x *rolebroker.Session) { x.Region = "us-east-1" },
-		"runner":      func(x *rolebroker.Session) { x.Runner = "" },
+		"runner":      func(x *rolebroker.Session) { x.RunnerID = "run_b" },
 		"task":        func(x *rolebroker.Session) { x.Task = "" },
 		"name":        func(x *rolebroker.Session) { x.SessionName = "other" },
 		"time":        func(x *rolebroker.Session) { x.RequestedAt = t1 },

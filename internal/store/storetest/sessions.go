@@ -194,7 +194,7 @@ func testFirstLike(s *suite) {
 	var oldest *rolebroker.Session
 	for i, runner := range []string{"eks", "eks", "gke", ""} {
 		se := session(a, in, in.Roles[0], t2.Add(time.Duration(-i)*time.Second))
-		se.Runner = runner
+		se.Runner, se.RunnerID = runner, rolebroker.RunnerID(runner)
 		s.record(se)
 		if i == 1 {
 			oldest = se
@@ -206,7 +206,7 @@ func testFirstLike(s *suite) {
 	s.must(err)
 	s.equal(found.ID, oldest.ID)
 	for _, change := range []func(*rolebroker.Session){
-		func(se *rolebroker.Session) { se.Runner = "aks" },
+		func(se *rolebroker.Session) { se.RunnerID = "aks" },
 		func(se *rolebroker.Session) { se.SessionName += "@x" },
 		func(se *rolebroker.Session) { se.Agent = rolebroker.NewAgentID() },
 		func(se *rolebroker.Session) { se.Role = rolebroker.NewRoleID() },
