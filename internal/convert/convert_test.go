@@ -211,7 +211,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		IntegrationName: "production", Role: "rol_a", RoleName: "readonly",
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy",
 		RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
-	full(t, session, "State", "Runner", "AccessKeyID", "RequestID", "Failure", "Fetches", "FetchedAt")
+	full(t, session, "State", "Runner", "RunnerID", "AccessKeyID", "RequestID", "Failure", "Fetches", "FetchedAt")
 	back, err := convert.FromRunnerSession(travel(t, convert.RunnerSession(&session)))
 	if err != nil {
 		t.Fatal(err)
