@@ -30,6 +30,7 @@ var graph = map[string][]string{
 	"internal/harden":     {},
 	"internal/awssim":     {},
 	"internal/config":     {"."},
+	"internal/guard":      {"internal/prometheus"},
 	"internal/sts":        {"."},
 	"internal/store":      {"."},
 	"internal/setup":      {"."},
@@ -52,7 +53,7 @@ var graph = map[string][]string{
 
 	// Doors never import doors.
 	"client":                  {".", "api", "internal/auth", "internal/convert", "internal/problem"},
-	"internal/containercreds": {".", "api", "internal/convert", "internal/problem"},
+	"internal/containercreds": {".", "api", "internal/convert", "internal/guard", "internal/problem"},
 	"internal/rest":           {".", "api", "internal/broker", "internal/convert", "internal/problem"},
 	"internal/runnerapi":      {".", "api", "internal/broker", "internal/convert", "internal/problem"},
 	"internal/web":            {".", "internal/broker", "internal/problem"},
@@ -60,12 +61,13 @@ var graph = map[string][]string{
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/forward",
-		"internal/harden", "internal/seal"},
+		"internal/guard", "internal/harden", "internal/seal"},
 	"internal/runner": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert",
-		"internal/forward", "internal/lend", "internal/problem", "internal/prometheus", "internal/validate"},
+		"internal/forward", "internal/guard", "internal/lend", "internal/problem", "internal/prometheus",
+		"internal/validate"},
 	"internal/server": {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
-		"internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi", "internal/store", "internal/sts",
-		"internal/validate", "internal/web"},
+		"internal/guard", "internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi",
+		"internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server",
 		"internal/store/storetest", "internal/sts"},

@@ -14,6 +14,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
+	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
@@ -114,7 +115,7 @@ func (r *room) serve(lender containercreds.Lender, log *slog.Logger) error {
 	r.served = make(chan struct{})
 	go func() {
 		defer close(r.served)
-		r.server.Serve(listener)
+		r.server.Serve(guard.Listen(listener, guard.Options{Log: log}))
 	}()
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/forward"
+	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
@@ -118,7 +119,7 @@ func Start(ctx context.Context, opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	r.serve(listener)
+	r.serve(guard.Listen(listener, guard.Options{Log: r.log, Metrics: opts.Metrics}))
 	r.startWork(ctx)
 	id, name := r.link.identity()
 	r.log.Info("serving", "url", r.url, "runner", name, "id", id, "server", opts.Server.URL, "method", r.method(),

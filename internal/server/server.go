@@ -16,6 +16,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/prometheus"
 	"github.com/rolebroker/rolebroker/internal/store"
@@ -42,6 +43,7 @@ type Options struct {
 type Server struct {
 	url     string
 	log     *slog.Logger
+	metrics *prometheus.Registry
 	store   *store.Store
 	lender  *lend.Lender
 	broker  *broker.Broker
@@ -100,7 +102,8 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	s.serve(listener, certificate)
+	s.serve(guard.Listen(listener, guard.Options{Log: opts.Log, Metrics: s.metrics, Shared: cfg.TLSTerminatedByProxy}),
+		certificate)
 	opts.Log.Info("serving", "url", s.url, "database", cfg.Database, "version", opts.Version)
 	if opts.Ready != nil {
 		opts.Ready(s.url)
@@ -116,7 +119,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	}
 	registry := new(prometheus.Registry)
 	registry.ObserveProcess()
-	s := &Server{log: opts.Log, store: db, failed: make(chan error, 1)}
+	s := &Server{log: opts.Log, metrics: registry, store: db, failed: make(chan error, 1)}
 	opts.STS.RoleARN = cfg.AWSRoleARN
 	assumer := sts.New(opts.STS)
 	s.lender = lend.New(lend.Options{
@@ -135,8 +138,8 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	authenticator := &auth.Authenticator{Records: s.broker, Now: opts.Now}
 	s.http = &http.Server{
 		Handler:        s.routes(authenticator, registry, cfg, opts),
-		ErrorLog:       slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
-		ConnState:      noteState, // in place of timeouts, see connections
+		ErrorLog:       guard.ErrorLog(opts.Log),
+		ConnState:      guard.NoteState, // in place of timeouts
 		MaxHeaderBytes: 64 << 10,
 	}
 	s.http.RegisterOnShutdown(s.closing)
@@ -182,9 +185,7 @@ func (s *Server) bootstrap(ctx context.Context, chosen rolebroker.Secret, made f
 }
 
 // serve begins to answer requests.
-func (s *Server) serve(l net.Listener, certificate *certificate) {
-	listener := newConnections(l)
-	s.every(sweepEvery, "closing slow connections", func(context.Context) error { listener.sweep(); return nil })
+func (s *Server) serve(listener net.Listener, certificate *certificate) {
 	s.url = "http://" + listener.Addr().String()
 	if certificate != nil {
 		s.url = "https://" + listener.Addr().String()

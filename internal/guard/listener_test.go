@@ -1,4 +1,4 @@
-package server
+package guard
 
 import (
 	"bufio"
@@ -16,9 +16,9 @@ func listen(t *testing.T) *listening {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cs := newConnections(l)
+	cs := newListener(l, Options{Most: 100})
 	goOn := make(chan bool)
-	s := &http.Server{ConnState: noteState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := &http.Server{ConnState: NoteState, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/large":
 			io.WriteString(w, strings.Repeat("x", 64<<20))
@@ -40,7 +40,7 @@ func listen(t *testing.T) *listening {
 
 // listening has the connections of a server. The answer to /slow waits for the test.
 type listening struct {
-	*connections
+	*Listener
 	goOn chan bool
 }
 
@@ -56,13 +56,6 @@ func say(t *testing.T, cs *listening, words string) (net.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	return c, bufio.NewReader(c)
-}
-
-// count counts the open connections.
-func (cs *connections) count() int {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	return len(cs.open)
 }
 
 // accepted waits until so many connections are open.
