@@ -68,8 +68,12 @@ type Runner struct {
 	// document. In a pod the default is the API server of its cluster.
 	ClusterKeys string
 
-	// Audience is the audience that service-account tokens must have.
+	// Audience is the only audience that service-account tokens may have.
 	Audience string
+
+	// PodsOnly refuses service-account tokens that are not bound to a pod, such as
+	// those that kubectl create token makes.
+	PodsOnly bool
 }
 
 // The values of Assume, the prefix of a State that is a Secret, and a value of
@@ -122,6 +126,7 @@ func (c *Runner) Flags() *pflag.FlagSet {
 	f.StringVar(&c.ClusterKeys, "cluster-keys", c.ClusterKeys,
 		"`PLACE` of its keys: a URL, a file, or discovery (default: this cluster)")
 	f.StringVar(&c.Audience, "audience", c.Audience, "audience `NAME` that service-account tokens must have")
+	f.BoolVar(&c.PodsOnly, "pods-only", c.PodsOnly, "refuse service-account tokens that are not bound to a pod")
 	c.sessionFlags(f)
 	c.logFlags(f)
 	c.lastFlags(f)

@@ -209,14 +209,40 @@ func (c *Cluster) ServiceAccount(namespace, name string) {
 // empty audience is the API server's own. The least life is ten minutes.
 func (c *Cluster) Token(namespace, name, audience string, life time.Duration) string {
 	c.t.Helper()
-	spec := Object{"expirationSeconds": int(life.Seconds())}
-	if audience != "" {
-		spec["audiences"] = []string{audience}
+	if audience == "" {
+		return c.TokenFor(namespace, name, TokenRequest{Life: life})
+	}
+	return c.TokenFor(namespace, name, TokenRequest{Life: life, Audiences: []string{audience}})
+}
+
+// TokenRequest says what token to make.
+type TokenRequest struct {
+	Life      time.Duration
+	Audiences []string // none: the API server
+	Pod       Object   // one that Pod made, to which the token is bound; nil: none
+}
+
+// TokenFor is Token for any request.
+func (c *Cluster) TokenFor(namespace, name string, req TokenRequest) string {
+	c.t.Helper()
+	spec := Object{"expirationSeconds": int(req.Life.Seconds()), "audiences": req.Audiences}
+	if req.Pod != nil {
+		meta := req.Pod["metadata"].(Object)
+		spec["boundObjectRef"] = Object{"kind": "Pod", "apiVersion": "v1", "name": meta["name"], "uid": meta["uid"]}
 	}
 	var made struct{ Status struct{ Token string } }
 	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/serviceaccounts/"+name+"/token", Object{"spec": spec},
 		&made)
 	return made.Status.Token
+}
+
+// Pod makes a pod of a service account, which never runs.
+func (c *Cluster) Pod(namespace, name, account string) (made Object) {
+	c.t.Helper()
+	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/pods", Object{"metadata": Object{"name": name},
+		"spec": Object{"serviceAccountName": account, "containers": []Object{{"name": "agent", "image": "agent"}}}},
+		&made)
+	return made
 }
 
 // TokenFile makes a file with a token for the API server, as a pod has.

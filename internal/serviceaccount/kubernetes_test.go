@@ -73,6 +73,27 @@ func TestKubernetesTokens(t *testing.T) {
 	t.Run("for AWS", func(t *testing.T) {
 		refuses(t, cluster.Token("agents", "scout", "sts.amazonaws.com", short), rolebroker.CodeTokenAudience)
 	})
+	t.Run("for AWS too", func(t *testing.T) {
+		refuses(t, cluster.TokenFor("agents", "scout", kubetest.TokenRequest{
+			Audiences: []string{"rolebroker", "sts.amazonaws.com"}, Life: short}), rolebroker.CodeTokenAudience)
+	})
+	t.Run("for more than a day", func(t *testing.T) {
+		refuses(t, cluster.Token("agents", "scout", "rolebroker", 25*time.Hour), rolebroker.CodeUnauthenticated)
+	})
+	t.Run("of a pod, where others are refused", func(t *testing.T) {
+		picky := opts
+		picky.PodsOnly = true
+		verifier := serviceaccount.New(picky)
+		pod := cluster.Pod("agents", "scout-1", "scout")
+		bound := cluster.TokenFor("agents", "scout", kubetest.TokenRequest{Audiences: []string{"rolebroker"},
+			Life: short, Pod: pod})
+		if _, _, err := verifier.Verify(t.Context(), bound); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := verifier.Verify(t.Context(), good); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+			t.Errorf("a token of no pod: %v", err)
+		}
+	})
 	t.Run("with another namespace written into it", func(t *testing.T) {
 		refuses(t, rewritten(t, good, map[string]any{"sub": "system:serviceaccount:other:scout", "kubernetes.io": nil}),
 			rolebroker.CodeTokenSignature)

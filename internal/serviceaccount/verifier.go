@@ -37,6 +37,15 @@ const (
 	// maxToken bounds the size of a token. A projected token has about 1 KiB.
 	maxToken = 16 << 10
 
+	// maxLifetime bounds how long a token lives. The kubelet replaces a projected
+	// token after a day at the latest, so a longer life helps only someone who has
+	// copied it. The default is an hour. A token that Kubernetes extends, because an
+	// old client may not read it again, lives for a year.
+	//
+	// Source: Kubernetes documentation, "Configure Service Accounts for Pods",
+	// "Launch a Pod using service account token projection".
+	maxLifetime = 24 * time.Hour
+
 	// early is how much the issuer's clock may be ahead of ours, and late how long
 	// a token is valid after it expired.
 	early = 10 * time.Second
@@ -58,8 +67,14 @@ type Options struct {
 	// TokenFile, which is the pod's own and not verified.
 	Issuer string
 
-	// Audience must be in the claim aud of a token. Empty: DefaultAudience.
+	// Audience must be the only one in the claim aud of a token. Empty:
+	// DefaultAudience.
 	Audience string
+
+	// PodsOnly refuses tokens that are not bound to a pod, such as those that
+	// kubectl create token makes. The API server ends a token with its pod; a
+	// Verifier does not ask it.
+	PodsOnly bool
 
 	// KeysURL is the address of the issuer's JSON Web Key Set. Empty: that of the
 	// pod's API server, which is asked with the pod's certificates and token.
@@ -192,6 +207,9 @@ func (v *Verifier) verify(ctx context.Context, token string) (rolebroker.Service
 	}
 	// The signature is not verified yet, but the claims can be refused.
 	account, err := c.check(issuer, v.opts.Audience, v.opts.Now())
+	if err == nil && v.opts.PodsOnly {
+		err = c.checkPod()
+	}
 	if err != nil {
 		return none, time.Time{}, err
 	}
@@ -235,7 +253,11 @@ func notParsed(err error) error {
 type claims struct {
 	jwt.Claims
 	Kubernetes struct {
-		Namespace      string `json:"namespace"`
+		Namespace string `json:"namespace"`
+		Pod       struct {
+			Name string `json:"name"`
+			UID  string `json:"uid"`
+		} `json:"pod"`
 		ServiceAccount struct {
 			Name string `json:"name"`
 		} `json:"serviceaccount"`
@@ -254,12 +276,35 @@ func (c *claims) check(issuer, audience string, now time.Time) (rolebroker.Servi
 	if err := c.checkTimes(now); err != nil {
 		return none, err
 	}
-	if !c.Audience.Contains(audience) {
-		return none, rolebroker.Errorf(rolebroker.CodeTokenAudience, "the service-account token is for the audience "+
-			"%s, and must be for %s; mount a projected token with audience: %s",
-			rolebroker.Quote(strings.Join(c.Audience, ", ")), rolebroker.Quote(audience), audience)
+	if err := c.checkAudience(audience); err != nil {
+		return none, err
 	}
 	return c.account()
+}
+
+// checkAudience accepts a token that is for us alone: any other audience that gets
+// it could show it here.
+func (c *claims) checkAudience(audience string) error {
+	switch {
+	case !c.Audience.Contains(audience):
+		return rolebroker.Errorf(rolebroker.CodeTokenAudience, "the service-account token is for the audience "+
+			"%s, and must be for %s; mount a projected token with audience: %s",
+			rolebroker.Quote(strings.Join(c.Audience, ", ")), rolebroker.Quote(audience), audience)
+	case len(c.Audience) != 1:
+		return rolebroker.Errorf(rolebroker.CodeTokenAudience, "the service-account token is for several audiences, "+
+			"%s, so that each of them could use it here; mount a projected token of its own with audience: %s",
+			rolebroker.Quote(strings.Join(c.Audience, ", ")), audience)
+	}
+	return nil
+}
+
+// checkPod refuses a token that is not bound to a pod.
+func (c *claims) checkPod() error {
+	if c.Kubernetes.Pod.Name != "" && c.Kubernetes.Pod.UID != "" {
+		return nil
+	}
+	return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the service-account token is bound to no pod, and this "+
+		"runner accepts those of pods only; show the projected token of a pod")
 }
 
 func (c *claims) checkTimes(now time.Time) error {
@@ -280,7 +325,22 @@ func (c *claims) checkTimes(now time.Time) error {
 				start.Time().UTC().Format(time.RFC3339))
 		}
 	}
+	if life := c.lifetime(now); life > maxLifetime {
+		return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the service-account token lives for %s, and one "+
+			"that lives for more than %s is not accepted; mount a projected token with expirationSeconds: 3600",
+			rolebroker.ShortDuration(life), rolebroker.ShortDuration(maxLifetime))
+	}
 	return nil
+}
+
+// lifetime is how long the token lives, from when it was made or, if it does not say
+// that, from now on.
+func (c *claims) lifetime(now time.Time) time.Duration {
+	made := now
+	if c.IssuedAt != nil {
+		made = c.IssuedAt.Time()
+	}
+	return c.Expiry.Time().Sub(made).Truncate(time.Second)
 }
 
 // account is the subject. Kubernetes' own claims must agree with it.
@@ -363,5 +423,5 @@ func (v *Verifier) forget(now time.Time) {
 // mountHint is the volume that a pod needs.
 func mountHint(audience string) string {
 	return "in the pod: volumes: [{name: rolebroker, projected: {sources: [{serviceAccountToken: {path: token, " +
-		"audience: " + audience + "}}]}}]"
+		"audience: " + audience + ", expirationSeconds: 3600}}]}}]"
 }

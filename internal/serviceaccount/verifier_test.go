@@ -229,12 +229,12 @@ func TestTokensAreBelieved(t *testing.T) {
 	for name, token := range map[string]string{
 		"of RSA":                          w.token("old", nil),
 		"of an elliptic curve":            w.token("elliptic", nil),
-		"for several audiences":           w.token("old", map[string]any{"aud": []string{"vault", "rolebroker"}}),
 		"for an audience that is no list": w.token("old", map[string]any{"aud": "rolebroker"}),
 		"that says no more than it has to": w.token("old", map[string]any{
 			"nbf": nil, "iat": nil, "kubernetes.io": nil}),
 		"of a clock that is ahead": w.token("old", map[string]any{"nbf": w.now.Add(8 * time.Second).Unix(),
 			"iat": w.now.Add(8 * time.Second).Unix()}),
+		"that lives for a day": w.token("old", map[string]any{"exp": w.now.Add(24 * time.Hour).Unix()}),
 		"that expired just now": w.token("old", map[string]any{"exp": w.now.Add(-4 * time.Second).Unix()}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -279,6 +279,10 @@ func TestTokensAreRefused(t *testing.T) {
 		{"for the API server", rolebroker.CodeTokenAudience,
 			w.token("old", map[string]any{"aud": []string{"https://kubernetes.default.svc"}})},
 		{"for AWS", rolebroker.CodeTokenAudience, w.token("old", map[string]any{"aud": []string{"sts.amazonaws.com"}})},
+		{"for others too", rolebroker.CodeTokenAudience,
+			w.token("old", map[string]any{"aud": []string{"vault", "rolebroker"}})},
+		{"for us twice", rolebroker.CodeTokenAudience,
+			w.token("old", map[string]any{"aud": []string{"rolebroker", "rolebroker"}})},
 		{"for nobody", rolebroker.CodeTokenAudience, w.token("old", map[string]any{"aud": nil})},
 		{"for something like us", rolebroker.CodeTokenAudience,
 			w.token("old", map[string]any{"aud": []string{"rolebroker2", "Rolebroker", ""}})},
@@ -287,6 +291,16 @@ func TestTokensAreRefused(t *testing.T) {
 		{"that never expires", rolebroker.CodeUnauthenticated, w.token("old", map[string]any{"exp": nil})},
 		{"that expires at no time", rolebroker.CodeUnauthenticated,
 			w.token("old", map[string]any{"exp": "tomorrow"})},
+		{"that lives for more than a day", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"exp": at(24*time.Hour + time.Minute)})},
+		{"that lives for a year, as extended ones do", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"exp": at(time.Hour), "iat": at(-364 * 24 * time.Hour)})},
+		{"that lives for a year, and does not say since when", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"exp": at(364 * 24 * time.Hour), "iat": nil, "nbf": nil})},
+		{"that expires at the end of time", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"exp": 1 << 62})},
+		{"that was made before time began", rolebroker.CodeUnauthenticated,
+			w.token("old", map[string]any{"iat": -1 << 62})},
 		{"that is yet to come", rolebroker.CodeUnauthenticated,
 			w.token("old", map[string]any{"nbf": at(11 * time.Second)})},
 		{"that was made tomorrow", rolebroker.CodeUnauthenticated,
@@ -365,6 +379,10 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 	}
 	says(`is for the audience "vault", and must be for "rolebroker"; mount a projected token with audience: rolebroker`,
 		"old", map[string]any{"aud": "vault"})
+	says(`is for several audiences, "vault, rolebroker", so that each of them could use it here; mount a projected `+
+		"token of its own with audience: rolebroker", "old", map[string]any{"aud": []string{"vault", "rolebroker"}})
+	says("lives for 8760h, and one that lives for more than 24h is not accepted; mount a projected token with "+
+		"expirationSeconds: 3600", "old", map[string]any{"exp": w.now.Add(8760 * time.Hour).Unix()})
 	says(`is of the issuer "https://other", and this runner is for the cluster with the issuer "`+issuer+
 		`"; ask the runner of your own cluster`, "old", map[string]any{"iss": "https://other"})
 	says("expired at 2026-11-25T11:00:00Z; read it from its file each time",
@@ -658,6 +676,23 @@ func BenchmarkWarmToken(b *testing.B) {
 	for b.Loop() {
 		if _, _, err := w.verifier.Verify(context.Background(), token); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// A token that a person made with kubectl create token is bound to no pod: it is
+// accepted unless the runner accepts those of pods only.
+func TestTokensOfPodsOnly(t *testing.T) {
+	w := newWorld(t, func(o *serviceaccount.Options) { o.PodsOnly = true })
+	in := func(pod map[string]any) string {
+		return w.token("old", map[string]any{"kubernetes.io": map[string]any{"namespace": "agents", "pod": pod,
+			"serviceaccount": map[string]any{"name": "scout"}}})
+	}
+	w.believes(in(map[string]any{"name": "scout-1", "uid": "2"}))
+	for _, token := range []string{w.token("old", nil), in(nil), in(map[string]any{"name": "scout-1"}),
+		w.token("old", map[string]any{"kubernetes.io": nil})} {
+		if e := w.refuses(rolebroker.CodeUnauthenticated, token); !strings.Contains(e.Message, "bound to no pod") {
+			t.Error(e)
 		}
 	}
 }
