@@ -234,7 +234,7 @@ func TestTokensAreBelieved(t *testing.T) {
 			"nbf": nil, "iat": nil, "kubernetes.io": nil}),
 		"of a clock that is ahead": w.token("old", map[string]any{"nbf": w.now.Add(8 * time.Second).Unix(),
 			"iat": w.now.Add(8 * time.Second).Unix()}),
-		"that lives for a day": w.token("old", map[string]any{"exp": w.now.Add(24 * time.Hour).Unix()}),
+		"that lives for a day":  w.token("old", map[string]any{"exp": w.now.Add(24 * time.Hour).Unix()}),
 		"that expired just now": w.token("old", map[string]any{"exp": w.now.Add(-4 * time.Second).Unix()}),
 	} {
 		t.Run(name, func(t *testing.T) {
