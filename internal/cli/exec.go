@@ -35,7 +35,9 @@ gets a profile for each role that the agent may borrow, so aws --profile deploye
 works too. It gets neither your own AWS identity nor the agent's token. If the
 server refuses the role, the command does not run.
 
-Signals go to the command, and its exit code becomes the exit code of exec. The
+Signals go to the command, and its exit code becomes the exit code of exec. On
+Linux, exec can be process 1 of a container: it reaps orphans. When the command
+ends, exec ends all processes that the command has left. The
 command has the standard streams; all other files that are open here are closed in
 it, except those that --keep-fd names, as in
 rolebroker exec --keep-fd 3 -- cat /dev/fd/3 3<file.`,

@@ -13,7 +13,7 @@
 // The agent's token never reaches the command: the command gets a random token
 // for the loopback port, which ends with it. The package never hands out expired
 // credentials, never uses another role or identity than the one that was asked
-// for, and leaves no process, port or file behind.
+// for, and leaves no port or file behind, and on Linux no process of the command.
 //
 //	code, err := execenv.Run(ctx, execenv.Options{
 //		Server:  server, // a *client.Client with an agent token

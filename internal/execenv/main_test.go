@@ -53,6 +53,14 @@ func play(part string, args []string) int {
 		json.NewEncoder(os.Stdout).Encode(lookAround())
 	case "signals":
 		return playSignals()
+	case "exec-shell": // the same around a line of shell, with much patience
+		o := options(newFake())
+		o.Command, o.Grace = append([]string{"sh", "-c"}, args...), time.Hour
+		code, err := Run(context.Background(), o)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return code
 	case "exec": // what `rolebroker exec` does, around one of the other parts
 		code, err := Run(context.Background(), options(newFake(), args...))
 		if err != nil {

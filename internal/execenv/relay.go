@@ -10,11 +10,14 @@ import (
 )
 
 // relay passes the signals that this process gets on to the command. Before the
-// command starts, a signal that would end it ends the preparations.
+// command starts, a signal that would end it ends the preparations; after the
+// command, it ends what the command has left.
 type relay struct {
-	signals chan os.Signal
-	done    chan struct{} // closed when the last signal was passed on
-	cancel  context.CancelFunc
+	signals  chan os.Signal
+	children chan os.Signal // the death of a child
+	done     chan struct{}  // closed when the last signal was passed on
+	cancel   context.CancelFunc
+	family   *family
 
 	mu      sync.Mutex
 	process *os.Process // nil before the start
@@ -25,22 +28,41 @@ type relay struct {
 // preparations.
 func newRelay(ctx context.Context) (*relay, context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &relay{signals: make(chan os.Signal, 16), done: make(chan struct{}), cancel: cancel}
+	r := &relay{signals: make(chan os.Signal, 16), children: make(chan os.Signal, 1), done: make(chan struct{}),
+		cancel: cancel, family: newFamily()}
+	for _, s := range childSignals {
+		signal.Notify(r.children, s)
+	}
 	for _, s := range relayed {
 		if !signal.Ignored(s) { // nohup ignores them, and the command inherits that
 			signal.Notify(r.signals, s)
 		}
 	}
-	go func() {
-		defer close(r.done)
-		for s := range r.signals {
-			r.pass(s)
-		}
-	}()
+	go r.listen()
 	return r, ctx
 }
 
+// listen handles signals in the order in which they came, until stop.
+func (r *relay) listen() {
+	defer close(r.done)
+	for {
+		select {
+		case s, ok := <-r.signals:
+			if !ok {
+				return
+			}
+			r.pass(s)
+		case <-r.children:
+			for len(r.signals) > 0 { // what came before the death, and may be its cause
+				r.pass(<-r.signals)
+			}
+			r.family.reap()
+		}
+	}
+}
+
 func (r *relay) stop() {
+	signal.Stop(r.children)
 	signal.Stop(r.signals)
 	close(r.signals)
 	<-r.done
@@ -51,6 +73,12 @@ func (r *relay) stop() {
 func (r *relay) pass(s os.Signal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.family.isEnding() {
+		if ends(s) {
+			r.family.hurry()
+		}
+		return
+	}
 	if r.process != nil {
 		if !fromTerminal(s) {
 			r.process.Signal(s) // an error means that the command has ended
@@ -74,15 +102,18 @@ func (r *relay) failed(err error) (int, error) {
 	return 1, err
 }
 
-// run starts the command and waits for it.
-func (r *relay) run(cmd *exec.Cmd) (int, error) {
+// run starts the command and waits for it, and ends what the command leaves.
+func (r *relay) run(cmd *exec.Cmd, o Options) (int, error) {
 	if err := r.start(cmd); err != nil {
 		if code, quiet := r.failed(err); quiet == nil {
 			return code, nil
 		}
 		return startError(cmd.Args[0], err)
 	}
-	err := cmd.Wait()
+	left, err := r.family.wait(cmd, o.Grace)
+	if len(left) > 0 {
+		o.Log.Warn("processes of the command do not end", "pids", left)
+	}
 	if cmd.ProcessState == nil {
 		return 1, err
 	}
@@ -102,7 +133,7 @@ func (r *relay) start(cmd *exec.Cmd) error {
 	if r.early != nil {
 		return context.Canceled
 	}
-	if err := cmd.Start(); err != nil {
+	if err := r.family.start(cmd); err != nil {
 		return err
 	}
 	r.process = cmd.Process

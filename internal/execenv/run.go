@@ -43,6 +43,10 @@ type Options struct {
 	// get their credentials.
 	Self string
 
+	// Grace is how long the processes that the command leaves have to end after
+	// SIGTERM, before they are killed; zero is 5 s. Only Linux finds them.
+	Grace time.Duration
+
 	Log *slog.Logger     // nil: none
 	Now func() time.Time // nil: time.Now
 
@@ -65,10 +69,17 @@ const (
 // STS.
 const firstTimeout = 30 * time.Second
 
+// defaultGrace is less than container runtimes give a container to stop.
+const defaultGrace = 5 * time.Second
+
 // Run runs the command and returns its exit code, or 128 plus the number of the
 // signal that killed it. If there is an error, the command did not run, and the
 // exit code is the one that a shell has for it. When ctx ends, the command gets a
 // signal to terminate.
+//
+// On Linux this process adopts the orphans of the command and reaps them, and when
+// the command has ended, every process that it has started ends. So this process
+// may start no other processes meanwhile.
 func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	o = o.withDefaults()
 	harden.Process()
@@ -99,7 +110,7 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	if err != nil {
 		return relay.failed(err)
 	}
-	return relay.run(o.command(ctx, program, room))
+	return relay.run(o.command(ctx, program, room), o)
 }
 
 func (o Options) withDefaults() Options {
@@ -108,6 +119,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Grace == 0 {
+		o.Grace = defaultGrace
 	}
 	if o.Progress == nil {
 		o.Progress = func() func() { return func() {} }
