@@ -50,23 +50,25 @@ var graph = map[string][]string{
 	// How errors and nouns travel: the doors and the client share it.
 	"internal/problem": {".", "api", "internal/convert"},
 	"internal/convert": {".", "api"},
+	"internal/hosts":   {".", "internal/problem"},
 
 	// Doors never import doors.
 	"client":                  {".", "api", "internal/auth", "internal/convert", "internal/problem"},
 	"internal/containercreds": {".", "api", "internal/convert", "internal/guard", "internal/problem"},
 	"internal/rest":           {".", "api", "internal/broker", "internal/convert", "internal/problem"},
 	"internal/runnerapi":      {".", "api", "internal/broker", "internal/convert", "internal/problem"},
-	"internal/web":            {".", "internal/broker", "internal/problem"},
+	"internal/web":            {".", "internal/broker", "internal/hosts", "internal/problem"},
 
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/forward",
-		"internal/guard", "internal/harden", "internal/seal"},
+		"internal/guard", "internal/harden", "internal/hosts", "internal/seal"},
 	"internal/runner": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert",
-		"internal/forward", "internal/guard", "internal/lend", "internal/problem", "internal/prometheus",
+		"internal/forward", "internal/guard", "internal/hosts", "internal/lend", "internal/problem",
+		"internal/prometheus",
 		"internal/validate"},
 	"internal/server": {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
-		"internal/guard", "internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi",
+		"internal/guard", "internal/hosts", "internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi",
 		"internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server",

@@ -1,6 +1,8 @@
 package rolebroker
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"net/netip"
 	"strings"
 )
@@ -13,4 +15,13 @@ func IsLoopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// LoopbackName returns the name below localhost under which the web app signs in the holder of the API key with the
+// hash. Browsers share cookies between all ports of a host, so nobody else may learn the name: a process on the
+// administrator's machine that knows it can serve a page there, and gets the cookie. The name follows from the key, so
+// that it is the same on every server and after a restart, and another key has another name.
+func LoopbackName(hash []byte) string {
+	sum := sha256.Sum256(append([]byte("rolebroker loopback name\x00"), hash...))
+	return "rolebroker-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:26]) + ".localhost"
 }

@@ -12,6 +12,7 @@ import (
 const (
 	signInLifetime = 8 * time.Hour
 	linkLifetime   = time.Hour
+	codeLifetime   = time.Minute
 )
 
 // SignInRecord finds the record of a sign-in, for auth. It is never cached. Codes: not_found.
@@ -30,6 +31,23 @@ func (b *Broker) SignIn(ctx context.Context, who rolebroker.Caller) (rolebroker.
 func (b *Broker) SignInLink(ctx context.Context, who rolebroker.Caller) (rolebroker.Secret, error) {
 	secret, _, err := b.newSignIn(ctx, who, rolebroker.ActionSignInLink, linkLifetime)
 	return secret, err
+}
+
+// SignInCode makes the secret with which the browser of a person who has just shown an API key signs in under the name
+// that LoopbackName returns: once, and within a minute. Codes: denied.
+func (b *Broker) SignInCode(ctx context.Context, who rolebroker.Caller) (rolebroker.Secret, error) {
+	secret, _, err := b.newSignIn(ctx, who, rolebroker.ActionSignInLink, codeLifetime)
+	return secret, err
+}
+
+// LoopbackName returns the only name below localhost under which the holder of an API key is signed in to the web app.
+// It is for that holder alone: see [rolebroker.LoopbackName]. Codes: not_found.
+func (b *Broker) LoopbackName(ctx context.Context, who rolebroker.Caller) (string, error) {
+	key, err := b.store.APIKey(ctx, who.APIKey)
+	if err != nil {
+		return "", err
+	}
+	return rolebroker.LoopbackName(key.Hash), nil
 }
 
 func (b *Broker) newSignIn(

@@ -3,7 +3,9 @@ package config
 import (
 	"fmt"
 	"net"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -34,6 +36,15 @@ type Server struct {
 	// plain HTTP on an address that is not loopback. The operator who sets it
 	// makes sure that nothing else can reach that address.
 	TLSTerminatedByProxy bool
+
+	// AllowedHosts are the names under which browsers and clients reach this
+	// server, without port. Requests for other names are refused, except for
+	// those of the certificate, for localhost and the names below it, and, if
+	// the server does not listen on loopback, for IP addresses. With none, a
+	// server on loopback refuses all other names, because a page of an attacker
+	// could let its name resolve to this machine, and any other server accepts
+	// all names, as does one behind a proxy.
+	AllowedHosts []string
 
 	// AdminKey is the first admin API key. It is read from the environment only,
 	// from ROLEBROKER_ADMIN_KEY, and has at least 24 characters. Without it the
@@ -109,6 +120,8 @@ func (c *Server) Flags() *pflag.FlagSet {
 	c.tlsFlags(f)
 	f.BoolVar(&c.TLSTerminatedByProxy, "tls-terminated-by-proxy", c.TLSTerminatedByProxy,
 		"something in front of the server terminates TLS")
+	f.StringSliceVar(&c.AllowedHosts, "allowed-hosts", c.AllowedHosts,
+		"answer for the hosts `NAME,NAME` only, and for localhost")
 	c.logFlags(f)
 	f.Var((*durationValue)(&c.SessionRetention), "session-retention",
 		"keep ended sessions for `DURATION`, as in 30d or 72h")
@@ -149,6 +162,13 @@ func (c *Server) check(l *loader) {
 	l.check("listen", c.listenProblem())
 	l.check("database", c.Database.problem())
 	c.Process.check(l)
+	for i, name := range c.AllowedHosts {
+		c.AllowedHosts[i] = strings.ToLower(name)
+		if !regexp.MustCompile(`^[A-Za-z0-9._:-]+$`).MatchString(name) || strings.Contains(name, ":") && net.ParseIP(name) == nil {
+			l.check("allowed-hosts", fmt.Sprintf("has %q; write names without scheme and port, as in "+
+				"rolebroker.example.com,rolebroker.lan", name))
+		}
+	}
 	if n := len(c.AdminKey.Reveal()); n > 0 && n < MinAdminKey {
 		l.problems.add(adminKey, "has %d characters; at least %d are required: make one with `openssl rand -hex 32`", n,
 			MinAdminKey)

@@ -15,6 +15,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/guard"
+	"github.com/rolebroker/rolebroker/internal/hosts"
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
@@ -111,7 +112,7 @@ func (r *room) serve(lender containercreds.Lender, log *slog.Logger) error {
 	}
 	r.url = "http://" + listener.Addr().String()
 	endpoint := containercreds.New(containercreds.Options{Lender: lender, Identify: r.identify, Log: log})
-	r.server = containercreds.NewServer(endpoint, log)
+	r.server = containercreds.NewServer(hosts.Guard(hosts.Options{Listener: listener.Addr()}, endpoint), log)
 	r.served = make(chan struct{})
 	go func() {
 		defer close(r.served)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
+	"github.com/rolebroker/rolebroker/internal/hosts"
 )
 
 // checkListen refuses to serve credentials in clear text to other machines. Codes:
@@ -49,6 +50,7 @@ func (r *Runner) handler(who *identifier) http.Handler {
 
 // serve serves agents from now on.
 func (r *Runner) serve(listener net.Listener) {
+	r.http.Handler = hosts.Guard(r.names(listener.Addr()), r.http.Handler)
 	r.url = "http://" + listener.Addr().String()
 	if r.opts.TLS != nil {
 		r.url = "https://" + listener.Addr().String()
@@ -64,6 +66,15 @@ func (r *Runner) serve(listener net.Listener) {
 			r.failed <- fmt.Errorf("serving: %w", err)
 		}
 	})
+}
+
+// names returns the names that the runner has at its listener. Over plain HTTP SDKs accept it by address only.
+func (r *Runner) names(listener net.Addr) hosts.Options {
+	o := hosts.Options{Listener: listener}
+	if host, _, err := net.SplitHostPort(r.opts.Listen); err == nil && r.opts.TLS == nil {
+		o.Names = []string{host}
+	}
+	return o
 }
 
 // ready reports whether the runner can lend.

@@ -53,6 +53,15 @@ func TestTheServerHoldsNoCredential(t *testing.T) {
 	if err := json.NewDecoder(answer.Body).Decode(&is); err != nil || is.Status != "ok" {
 		t.Errorf("the runner says that it is %q, %v", is.Status, err)
 	}
+	for _, path := range []string{"/v1/credentials", "/v1/roles", "/healthz", "/readyz"} { // DNS rebinding
+		foreign := try(http.NewRequest(http.MethodGet, r.URL()+path, nil))(t)
+		foreign.Host = "evil.example"
+		foreign.Header.Set("Authorization", scout.Reveal())
+		refusal := try(unpooled.Do(foreign))(t)
+		if refusal.Body.Close(); refusal.StatusCode != http.StatusMisdirectedRequest {
+			t.Errorf("%s of evil.example is answered with %s", path, refusal.Status)
+		}
+	}
 	if err := r.Close(ctx); err != nil {
 		t.Error(err)
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"sync"
@@ -65,4 +66,13 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		_ = c.load() // the files may be half-written; the old certificate stays until the next check
 	}
 	return c.loaded, nil
+}
+
+// leaf returns the newest certificate that could be read, without its intermediates.
+func (c *certificate) leaf() *x509.Certificate {
+	pair, err := c.get(nil)
+	if err != nil {
+		return nil
+	}
+	return pair.Leaf
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"syscall"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/guard"
+	"github.com/rolebroker/rolebroker/internal/hosts"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/prometheus"
 	"github.com/rolebroker/rolebroker/internal/store"
@@ -102,6 +104,7 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
+	s.http.Handler = hosts.Guard(names(listener.Addr(), certificate, cfg), s.http.Handler)
 	s.serve(guard.Listen(listener, guard.Options{Log: opts.Log, Metrics: s.metrics, Shared: cfg.TLSTerminatedByProxy}),
 		certificate)
 	opts.Log.Info("serving", "url", s.url, "database", cfg.Database, "version", opts.Version)
@@ -109,6 +112,15 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 		opts.Ready(s.url)
 	}
 	return s, nil
+}
+
+// names returns the names that the server has at a listener.
+func names(listener net.Addr, certificate *certificate, cfg *config.Server) hosts.Options {
+	o := hosts.Options{Listener: listener, Names: cfg.AllowedHosts, Proxied: cfg.TLSTerminatedByProxy}
+	if certificate != nil {
+		o.Certificate = certificate.leaf
+	}
+	return o
 }
 
 // open makes the parts of a server and starts the background work.
@@ -212,7 +224,17 @@ func (s *Server) SignInLink(ctx context.Context) (string, error) {
 		return "", err
 	}
 	link, err := s.broker.SignInLink(ctx, rolebroker.Caller{APIKey: key.ID, Name: key.Name, Access: key.Access})
-	return s.url + "/sign-in?link=" + link.Reveal(), err
+	return s.webURL(rolebroker.LoopbackName(key.Hash)) + "/sign-in?link=" + link.Reveal(), err
+}
+
+// webURL returns the URL of the web app for the holder of the API key with the loopback name.
+func (s *Server) webURL(name string) string {
+	u, err := url.Parse(s.url)
+	if err != nil || !rolebroker.IsLoopback(u.Hostname()) {
+		return s.url
+	}
+	u.Host = net.JoinHostPort(name, u.Port())
+	return u.String()
 }
 
 // URL returns the URL of the server.

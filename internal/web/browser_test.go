@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"slices"
@@ -81,9 +82,10 @@ const patience = time.Minute
 // violation of the content security policy.
 type person struct {
 	testing.TB
-	tb    *testbed.Testbed
-	ctx   context.Context
-	scope string // a CSS selector: where things are looked for
+	tb     *testbed.Testbed
+	ctx    context.Context
+	scope  string // a CSS selector: where things are looked for
+	origin string // of the web app, without a path
 	*noted
 }
 
@@ -113,13 +115,15 @@ func somebody(t testing.TB, tb *testbed.Testbed) *person {
 // another opens a second tab for the same person.
 func (p *person) another() *person {
 	p.Helper()
-	return tab(p.TB, p.tb, p.ctx)
+	second := tab(p.TB, p.tb, p.ctx)
+	second.origin = p.origin
+	return second
 }
 
 func tab(t testing.TB, tb *testbed.Testbed, parent context.Context, options ...chromedp.ContextOption) *person {
 	t.Helper()
 	ctx, stop := chromedp.NewContext(parent, options...)
-	p := &person{TB: t, tb: tb, ctx: ctx, scope: "body",
+	p := &person{TB: t, tb: tb, ctx: ctx, scope: "body", origin: tb.URL,
 		noted: &noted{files: map[network.RequestID]string{}, received: map[string]float64{}}}
 	t.Cleanup(func() {
 		p.complains()
@@ -146,6 +150,17 @@ func (p *person) signsIn() {
 	p.arrives("Sign in")
 	p.presses("Sign in")
 	p.arrives("Integrations")
+	p.origin = find[string](p, "reading the address", "location.origin")
+}
+
+// signsInByKey signs in with the admin API key at an address of the server.
+func (p *person) signsInByKey(address string) {
+	p.Helper()
+	p.opens(address + "/")
+	p.fills("API key", p.tb.AdminKey.Reveal())
+	p.presses("Sign in")
+	p.arrives("Integrations")
+	p.origin = find[string](p, "reading the address", "location.origin")
 }
 
 // command makes an action from a command of the DevTools protocol.
@@ -176,10 +191,19 @@ func (p *person) note(event any) {
 		answer := page.HandleJavaScriptDialogParams{Accept: !p.stay}
 		go chromedp.Call(p.ctx, page.HandleJavaScriptDialog, answer) // if it fails, the next step does
 	case *network.EventRequestWillBeSent:
-		p.files[e.RequestID] = strings.TrimPrefix(e.Request.URL, p.tb.URL)
+		p.files[e.RequestID] = pathOf(e.Request.URL)
 	case *network.EventLoadingFinished:
 		p.received[p.files[e.RequestID]] += e.EncodedDataLength
 	}
+}
+
+// pathOf returns an address without its scheme and host.
+func pathOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.RequestURI()
 }
 
 // answered returns whether a log entry only says that the server answered with an
@@ -343,7 +367,7 @@ func (p *person) role(i int) *person { return p.in(fmt.Sprintf("#role-%d", i)) }
 func (p *person) opens(address string) {
 	p.Helper()
 	if strings.HasPrefix(address, "/") {
-		address = p.tb.URL + address
+		address = p.origin + address
 	}
 	p.does("opening "+address, chromedp.Navigate(address))
 }

@@ -3,12 +3,18 @@ package web
 import (
 	"net/http"
 	"strings"
+
+	"github.com/rolebroker/rolebroker/internal/hosts"
 )
 
 // policy is the content security policy of pages. They load and post to this server
 // only, have no inline scripts or styles, and cannot be framed.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// localPolicy is policy for a page that only the machine of the browser can reach. Its sign-in form leads to another
+// name below localhost; Chromium applies form-action to redirects too.
+var localPolicy = strings.Replace(policy, "form-action 'self'", "form-action 'self' *.localhost:*", 1)
 
 // The largest forms, in bytes. Only the form of integrations is large.
 const (
@@ -21,20 +27,23 @@ const (
 func (s *server) guard(next http.Handler) http.Handler {
 	protected := http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
+		h, local := w.Header(), hosts.IsLoopback(hosts.Name(r))
 		h.Set("Content-Security-Policy", policy)
+		if local {
+			h.Set("Content-Security-Policy", localPolicy)
+		}
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Referrer-Policy", "same-origin") // with no-referrer, forms would come with "Origin: null"
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-		if s.Secure {
+		if s.Secure && !local { // it would apply to all ports of localhost
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		h.Set("Cache-Control", "no-store")
 		limit := int64(maxForm)
-		if _, err := r.Cookie(s.cookieName()); err == nil && strings.HasPrefix(r.URL.Path, "/integrations/") {
+		if _, err := r.Cookie(s.cookieName(r)); err == nil && strings.HasPrefix(r.URL.Path, "/integrations/") {
 			limit = maxRoleForm
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)

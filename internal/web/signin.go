@@ -8,33 +8,43 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/hosts"
 )
 
 // signIns is the part of the broker that signs people in and out.
 type signIns interface {
 	SignIn(ctx context.Context, who rolebroker.Caller) (rolebroker.Secret, time.Time, error)
+	SignInCode(ctx context.Context, who rolebroker.Caller) (rolebroker.Secret, error)
+	LoopbackName(ctx context.Context, who rolebroker.Caller) (string, error)
 	SignOut(ctx context.Context, id rolebroker.SignInID) error
 }
 
+// overHTTPS returns whether the browser that sent r uses HTTPS. If the server is asked by a loopback name, no proxy is
+// in between, whatever the settings say: kubectl port-forward leads past it.
+func (s *server) overHTTPS(r *http.Request) bool {
+	return r.TLS != nil || s.Secure && !hosts.IsLoopback(hosts.Name(r))
+}
+
 // cookieName is the name of the cookie. Over HTTPS it has a prefix with which
-// browsers accept it from this host only.
+// browsers accept it from this host only. Chromium accepts the prefix over HTTPS
+// only, also from localhost.
 //
 // Source: RFC 6265bis, section 4.1.3.2.
-func (s *server) cookieName() string {
-	if s.Secure {
+func (s *server) cookieName(r *http.Request) string {
+	if s.overHTTPS(r) {
 		return "__Host-rolebroker"
 	}
 	return "rolebroker"
 }
 
-func (s *server) setCookie(w http.ResponseWriter, value string, expires time.Time) {
+func (s *server) setCookie(w http.ResponseWriter, r *http.Request, value string, expires time.Time) {
 	cookie := &http.Cookie{
-		Name:     s.cookieName(),
+		Name:     s.cookieName(r),
 		Value:    value,
 		Path:     "/",
 		Expires:  expires,
 		HttpOnly: true,
-		Secure:   s.Secure,
+		Secure:   s.overHTTPS(r),
 		SameSite: http.SameSiteLaxMode,
 	}
 	if value == "" {
@@ -45,11 +55,41 @@ func (s *server) setCookie(w http.ResponseWriter, value string, expires time.Tim
 
 // signedIn is the person who is signed in. Codes: unauthenticated, expired.
 func (s *server) signedIn(r *http.Request) (rolebroker.Caller, rolebroker.SignInID, error) {
-	cookie, err := r.Cookie(s.cookieName())
+	cookie, err := r.Cookie(s.cookieName(r))
 	if err != nil {
-		return rolebroker.Caller{}, "", rolebroker.Errorf(rolebroker.CodeUnauthenticated, "you are not signed in")
+		return rolebroker.Caller{}, "", notSignedIn()
 	}
-	return s.Auth.SignedIn(r.Context(), cookie.Value, false, r.RemoteAddr)
+	who, id, err := s.Auth.SignedIn(r.Context(), cookie.Value, false, r.RemoteAddr)
+	if err != nil {
+		return rolebroker.Caller{}, "", err
+	}
+	elsewhere, err := s.elsewhere(r, who)
+	if err == nil && elsewhere != "" {
+		err = notSignedIn()
+	}
+	if err != nil {
+		return rolebroker.Caller{}, "", err
+	}
+	return who, id, nil
+}
+
+func notSignedIn() error {
+	return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "you are not signed in")
+}
+
+// elsewhere returns the only name of this server under which the browser may be signed in, if r has another; else "".
+// Browsers share cookies between all ports of a host, so on the machine of the browser that is a name that only the
+// holder of the API key knows.
+func (s *server) elsewhere(r *http.Request, who rolebroker.Caller) (string, error) {
+	at := hosts.Name(r)
+	if !hosts.IsLoopback(at) {
+		return "", nil
+	}
+	own, err := s.Broker.LoopbackName(r.Context(), who)
+	if err != nil || own == at {
+		return "", err
+	}
+	return own, nil
 }
 
 // signInPage asks for an API key.
@@ -59,16 +99,25 @@ type signInPage struct {
 	Link    string // the secret of a sign-in link; empty: an API key is needed
 	Problem string
 	Ended   bool // the person was signed in before
+	Local   bool // only this machine can reach the address, and signing in leads to a name below localhost
 }
 
 func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	if link := r.URL.Query().Get("link"); link != "" { // the GET does not use the link up
-		return s.render(w, http.StatusOK, "signin", signInPage{base: base{Title: "Sign in"}, Link: link})
+		return s.renderSignIn(w, r, http.StatusOK, signInPage{Link: link})
+	}
+	if code := r.URL.Query().Get("code"); code != "" {
+		return s.signInByLink(w, r, code)
 	}
 	if _, _, err := s.signedIn(r); err == nil {
 		return to(w, r, next(r))
 	}
-	return s.render(w, http.StatusOK, "signin", signInPage{base: base{Title: "Sign in"}, Next: next(r)})
+	return s.renderSignIn(w, r, http.StatusOK, signInPage{Next: next(r)})
+}
+
+func (s *server) renderSignIn(w http.ResponseWriter, r *http.Request, status int, page signInPage) error {
+	page.Title, page.Local = "Sign in", hosts.IsLoopback(hosts.Name(r))
+	return s.render(w, status, "signin", page)
 }
 
 // askToSignIn answers a person who is not signed in.
@@ -78,15 +127,15 @@ func (s *server) askToSignIn(w http.ResponseWriter, r *http.Request, err error) 
 	default:
 		return err
 	}
-	_, noCookie := r.Cookie(s.cookieName())
-	page := signInPage{base: base{Title: "Sign in"}, Ended: noCookie == nil}
+	_, noCookie := r.Cookie(s.cookieName(r))
+	page := signInPage{Ended: noCookie == nil}
 	if r.Method == http.MethodGet {
 		page.Next = r.URL.RequestURI()
 	}
 	if r.Header.Get("HX-Request") != "" {
 		w.Header().Set("HX-Redirect", "/sign-in") // the whole page, not a part of it
 	}
-	return s.render(w, http.StatusUnauthorized, "signin", page)
+	return s.renderSignIn(w, r, http.StatusUnauthorized, page)
 }
 
 func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
@@ -94,7 +143,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.signInByLink(w, r, link)
 	}
 	refuse := func(status int, problem string) error {
-		return s.render(w, status, "signin", signInPage{base: base{Title: "Sign in"}, Next: next(r), Problem: problem})
+		return s.renderSignIn(w, r, status, signInPage{Next: next(r), Problem: problem})
 	}
 	key := strings.TrimSpace(r.PostFormValue("key"))
 	if key == "" {
@@ -115,7 +164,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	return refuse(http.StatusUnauthorized, sentence(rolebroker.AsError(err).Message))
 }
 
-// signInByLink signs in by a link, which works once.
+// signInByLink signs in by the secret of a link or of another name's redirect, which works once.
 func (s *server) signInByLink(w http.ResponseWriter, r *http.Request, link string) error {
 	const used = "This link was used already, or is too old. Sign in with an API key."
 	who, id, err := s.Auth.SignedIn(r.Context(), link, true, r.RemoteAddr)
@@ -126,31 +175,52 @@ func (s *server) signInByLink(w http.ResponseWriter, r *http.Request, link strin
 	case "":
 		return s.enter(w, r, who)
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired, rolebroker.CodeNotFound:
-		return s.render(w, http.StatusUnauthorized, "signin", signInPage{base: base{Title: "Sign in"}, Problem: used})
+		if _, _, err := s.signedIn(r); err == nil { // the page of a redirect was opened again
+			return to(w, r, next(r))
+		}
+		return s.renderSignIn(w, r, http.StatusUnauthorized, signInPage{Problem: used})
 	}
 	return err
 }
 
-// enter signs the browser in, and ends the sign-in that it had before.
+// enter signs the browser in, and ends the sign-in that it had before. On the machine of the browser it does so under
+// the name of the API key only, and redirects there.
 func (s *server) enter(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) error {
 	if _, old, err := s.signedIn(r); err == nil {
 		if err := s.Broker.SignOut(r.Context(), old); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 			return err
 		}
 	}
+	elsewhere, err := s.elsewhere(r, who)
+	if err != nil {
+		return err
+	}
+	if elsewhere != "" {
+		return s.enterAt(elsewhere, w, r, who)
+	}
 	secret, expires, err := s.Broker.SignIn(r.Context(), who)
 	if err != nil {
 		return err
 	}
-	s.setCookie(w, secret.Reveal(), expires)
+	s.setCookie(w, r, secret.Reveal(), expires)
 	return to(w, r, next(r))
+}
+
+// enterAt redirects to the server's other name, with a code that signs in there.
+func (s *server) enterAt(name string, w http.ResponseWriter, r *http.Request, who rolebroker.Caller) error {
+	code, err := s.Broker.SignInCode(r.Context(), who)
+	if err != nil {
+		return err
+	}
+	query := url.Values{"code": {code.Reveal()}, "next": {next(r)}}
+	return to(w, r, "//"+name+hosts.Port(r)+"/sign-in?"+query.Encode()) // with the scheme that the browser uses
 }
 
 func (s *server) signOut(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := s.Broker.SignOut(r.Context(), v.signIn); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		return err
 	}
-	s.setCookie(w, "", time.Time{})
+	s.setCookie(w, r, "", time.Time{})
 	return to(w, r, "/sign-in")
 }
 

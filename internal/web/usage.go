@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/hosts"
 )
 
 // usage has snippets to copy with which an agent's processes use its token. They
@@ -49,22 +50,30 @@ var hostForm = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](:[0-9]+)?$`)
 })
 
-// address is the address at which the browser reached this server.
+// address is the address at which the browser reached this server. On the browser's own machine it has the IP address
+// in place of the name, which is for the browser alone.
 func (s *server) address(r *http.Request) reachable {
 	host := r.Host
 	if !hostForm().MatchString(host) {
 		host = "rolebroker.example.com"
 	}
 	scheme := "http"
-	if s.Secure || r.TLS != nil {
+	if s.overHTTPS(r) {
 		scheme = "https"
 	}
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = strings.Trim(host, "[]")
+	local := hosts.IsLoopback(hosts.Name(r))
+	if local {
+		host = loopbackAddress(r) + hosts.Port(r)
 	}
-	local := rolebroker.IsLoopback(name)
 	return reachable{URL: scheme + "://" + host, Local: local, Plain: scheme == "http" && !local}
+}
+
+// loopbackAddress is the address of this machine that a listener has which r came to.
+func loopbackAddress(r *http.Request) string {
+	if at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok && at.IP.Equal(net.IPv6loopback) {
+		return "[::1]"
+	}
+	return "127.0.0.1"
 }
 
 // File is the path of the file with the token.
