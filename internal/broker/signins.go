@@ -41,8 +41,11 @@ func (b *Broker) SignInCode(ctx context.Context, who rolebroker.Caller) (rolebro
 }
 
 // LoopbackName returns the only name below localhost under which the holder of an API key is signed in to the web app.
-// It is for that holder alone: see [rolebroker.LoopbackName]. Codes: not_found.
+// It is for that holder alone: see [rolebroker.LoopbackName]. Codes: denied, not_found.
 func (b *Broker) LoopbackName(ctx context.Context, who rolebroker.Caller) (string, error) {
+	if err := b.May(ctx, who, rolebroker.ActionSignIn); err != nil {
+		return "", err
+	}
 	key, err := b.store.APIKey(ctx, who.APIKey)
 	if err != nil {
 		return "", err

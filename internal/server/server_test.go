@@ -190,7 +190,7 @@ func TestAStrangerWhoNeverEndsDoesNotCostTheRecord(t *testing.T) {
 	}
 	defer stranger.Close()
 	if _, err := io.WriteString(stranger,
-		"PUT /api/v1/agents/scout HTTP/1.1\r\nHost: x\r\nAuthorization: "+tb.AdminKey.Reveal()+"\r\n"+
+		"PUT /api/v1/agents/scout HTTP/1.1\r\nHost: localhost\r\nAuthorization: "+tb.AdminKey.Reveal()+"\r\n"+
 			"Content-Type: application/json\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
