@@ -162,13 +162,7 @@ func (c *Server) check(l *loader) {
 	l.check("listen", c.listenProblem())
 	l.check("database", c.Database.problem())
 	c.Process.check(l)
-	for i, name := range c.AllowedHosts {
-		c.AllowedHosts[i] = strings.ToLower(name)
-		if !regexp.MustCompile(`^[A-Za-z0-9._:-]+$`).MatchString(name) || strings.Contains(name, ":") && net.ParseIP(name) == nil {
-			l.check("allowed-hosts", fmt.Sprintf("has %q; write names without scheme and port, as in "+
-				"rolebroker.example.com,rolebroker.lan", name))
-		}
-	}
+	l.check("allowed-hosts", c.allowedHostsProblem())
 	if n := len(c.AdminKey.Reveal()); n > 0 && n < MinAdminKey {
 		l.problems.add(adminKey, "has %d characters; at least %d are required: make one with `openssl rand -hex 32`", n,
 			MinAdminKey)
@@ -197,6 +191,21 @@ func (c *Server) check(l *loader) {
 			l.check("aws-role-arn", err.Error())
 		}
 	}
+}
+
+// hostForm matches a host name or an IP address.
+const hostForm = `^([A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+$|^[0-9A-Fa-f:.]+$`
+
+// allowedHostsProblem says what is wrong with AllowedHosts, which it writes in lower case; "" if nothing is.
+func (c *Server) allowedHostsProblem() string {
+	for i, name := range c.AllowedHosts {
+		c.AllowedHosts[i] = strings.ToLower(name)
+		if !regexp.MustCompile(hostForm).MatchString(name) {
+			return fmt.Sprintf("has %q; write names without scheme and port, as in rolebroker.example.com,rolebroker.lan",
+				name)
+		}
+	}
+	return ""
 }
 
 // listenProblem says what is wrong with Listen; "" if nothing is.

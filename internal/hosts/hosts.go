@@ -28,7 +28,7 @@ import (
 // Options say which names a listener has.
 type Options struct {
 	Listener net.Addr
-	Names    []string // that the operator listed, in lower case; with none, a listener that is not loopback has every name
+	Names    []string // that the operator listed, in lower case; with none, a listener elsewhere has every name
 	Proxied  bool     // a proxy in front of the listener may use any name, if Names is empty
 
 	// Certificate returns the certificate of the listener, whose names it has, too. nil: plain HTTP.

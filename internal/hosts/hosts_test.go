@@ -51,7 +51,8 @@ func TestWhichNamesAListenerHas(t *testing.T) {
 			append(own, foreign...), nil},
 		"loopback, behind a proxy, with a name": {Options{Listener: address(t, "127.0.0.1:8484"), Proxied: true,
 			Names: []string{"rolebroker.lan"}}, append(own, "rolebroker.lan"), append(foreign, addresses...)},
-		"all addresses": {Options{Listener: address(t, "0.0.0.0:8484")}, append(own, append(foreign, addresses...)...), nil},
+		"all addresses": {Options{Listener: address(t, "0.0.0.0:8484")},
+			append(own, append(foreign, addresses...)...), nil},
 		"all addresses, with a name": {Options{Listener: address(t, "[::]:8484"), Certificate: certificate,
 			Names: []string{"rolebroker.lan"}},
 			append(own, append(addresses, "rolebroker.lan", "rolebroker.example.com", "0.0.0.0")...),
@@ -84,7 +85,8 @@ func TestARefusalHasTheFormatOfItsDoor(t *testing.T) {
 			said, _ = body["detail"].(string)
 		}
 		if answer.Header().Get("Content-Type") != kind || body["code"] != "denied" ||
-			!strings.Contains(said, "this is not evil.example") || !strings.Contains(body["hint"].(string), "--allowed-hosts") {
+			!strings.Contains(said, "this is not evil.example") ||
+			!strings.Contains(body["hint"].(string), "--allowed-hosts") {
 			t.Errorf("%s is refused with %v %v", path, answer.Header(), body)
 		}
 	}

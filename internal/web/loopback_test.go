@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -126,6 +127,24 @@ func TestLoopbackIsPlainBehindAProxyToo(t *testing.T) {
 		}
 		if h.Get("Referrer-Policy") != "same-origin" {
 			t.Errorf("%s has the referrer policy %s", host, h.Get("Referrer-Policy"))
+		}
+	}
+}
+
+// A proxy that replaces the Host header would send a browser on another machine to that machine itself.
+func TestAProxyThatReplacesTheHostIsNamed(t *testing.T) {
+	s := newSite(t, true)
+	for from, want := range map[string]int{"192.0.2.7": http.StatusUnprocessableEntity,
+		"127.0.0.1": http.StatusSeeOther} {
+		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8484/sign-in", strings.NewReader("key="+s.admin))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("X-Forwarded-For", from)
+		r.RemoteAddr = from + ":0" // as the server sets it
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		said := strings.Contains(w.Body.String(), "pass on the Host header")
+		if w.Code != want || said == (want == http.StatusSeeOther) {
+			t.Errorf("from %s the answer is %d: %s", from, w.Code, w.Body)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -79,11 +80,17 @@ func notSignedIn() error {
 
 // elsewhere returns the only name of this server under which the browser may be signed in, if r has another; else "".
 // Browsers share cookies between all ports of a host, so on the machine of the browser that is a name that only the
-// holder of the API key knows.
+// holder of the API key knows. Codes: invalid, when a proxy hides the host.
 func (s *server) elsewhere(r *http.Request, who rolebroker.Caller) (string, error) {
 	at := hosts.Name(r)
 	if !hosts.IsLoopback(at) {
 		return "", nil
+	}
+	client, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if s.Secure && r.Header.Get("X-Forwarded-For") != "" && !hosts.IsLoopback(client) {
+		return "", rolebroker.Errorf(rolebroker.CodeInvalid,
+			"your browser is on another machine, and the proxy in front of this server says that you asked for %s", at).
+			WithHint("have the proxy pass on the Host header, as in nginx: proxy_set_header Host $http_host;")
 	}
 	own, err := s.Broker.LoopbackName(r.Context(), who)
 	if err != nil || own == at {
