@@ -6,6 +6,8 @@ type Grants struct {
 	Agent GrantedAgent `json:"agent"`
 	// in the order the connections were made; each names its runner by ID
 	Integrations []Integration `json:"integrations"`
+	// of the roles by ID; what was lent in an earlier generation is not handed out again
+	Generations map[string]int64 `json:"generations"`
 }
 
 // GrantedAgent is the agent of Grants. A runner knows integrations by their IDs.

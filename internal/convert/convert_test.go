@@ -65,7 +65,7 @@ func integration(t *testing.T) rolebroker.Integration {
 			SessionDuration: 90 * time.Minute}},
 	}
 	full(t, in, "RunnerName")
-	full(t, in.Roles[0], "Validation")
+	full(t, in.Roles[0], "Validation", "Generation")
 	return in
 }
 
@@ -162,6 +162,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 	in := integration(t)
 	in.RunnerName = "eks"
 	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed}
+	in.Roles[0].Generation = 5
 	grants := &rolebroker.Grants{
 		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Description: "Looks around", Disabled: true,
 			DefaultIntegration: "int_a",
@@ -176,6 +177,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 	}
 	want := integration(t)
 	want.Description, want.CreatedAt, want.UpdatedAt = "", time.Time{}, time.Time{}
+	want.Roles[0].Generation = 5
 	same(t, &rolebroker.Grants{
 		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Disabled: true, DefaultIntegration: "int_a",
 			Connections: []rolebroker.Connection{{Integration: "int_a"}}},

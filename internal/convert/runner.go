@@ -133,7 +133,19 @@ func Grants(g *rolebroker.Grants) api.Grants {
 			}),
 		},
 		Integrations: All(g.Integrations, Granted),
+		Generations:  generations(g.Integrations),
 	}
+}
+
+// generations are the generations of all roles, by ID.
+func generations(integrations []rolebroker.Integration) map[string]int64 {
+	all := map[string]int64{}
+	for _, in := range integrations {
+		for _, role := range in.Roles {
+			all[string(role.ID)] = role.Generation
+		}
+	}
+	return all
 }
 
 // FromGrants is what an agent may borrow, as a server tells a runner. It fails as
@@ -153,6 +165,9 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 		in, err := FromIntegration(shown)
 		if err != nil {
 			return nil, err
+		}
+		for i := range in.Roles {
+			in.Roles[i].Generation = sent.Generations[string(in.Roles[i].ID)]
 		}
 		grants.Integrations = append(grants.Integrations, in)
 	}

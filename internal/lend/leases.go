@@ -15,6 +15,7 @@ type leaseKey struct {
 	agentName   string
 	integration rolebroker.IntegrationID
 	role        rolebroker.RoleID
+	generation  int64 // of the role for this agent
 	task        string
 	assumption  rolebroker.Assumption
 }
@@ -26,8 +27,8 @@ func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task string) (l
 		return leaseKey{}, err
 	}
 	return leaseKey{
-		agent: agent.ID, agentName: agent.Name, integration: grant.Integration.ID, role: grant.Role.ID, task: task,
-		assumption: assumption,
+		agent: agent.ID, agentName: agent.Name, integration: grant.Integration.ID, role: grant.Role.ID,
+		generation: grant.Role.Generation, task: task, assumption: assumption,
 	}, nil
 }
 

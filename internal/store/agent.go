@@ -43,15 +43,21 @@ var (
 
 	updateAgent = newStatement("updateAgent", `
 		UPDATE agents SET name = $3, description = $4, disabled = $5, default_integration = $6, version = $7,
-			updated_at = $8
+			updated_at = $8, generation = generation + CASE WHEN NOT disabled AND $5 THEN 1 ELSE 0 END
 		WHERE id = $1 AND version = $2`)
 
+	endAgent = newStatement("endAgent", `UPDATE agents SET generation = generation + 1 WHERE id = $1`)
+
 	deleteAgent = newStatement("deleteAgent", `DELETE FROM agents WHERE id = $1 AND (version = $2 OR $2 = 0)`)
+
+	connectionGenerations = newStatement("connectionGenerations",
+		`SELECT integration_id, generation FROM connections WHERE agent_id = $1`)
 
 	deleteConnections = newStatement("deleteConnections", `DELETE FROM connections WHERE agent_id = $1`)
 
 	insertConnection = newBatch("insertConnection", `
-		INSERT INTO connections (agent_id, integration_id, position, connected_at) VALUES ROWS`, `(?, ?, ?, ?)`)
+		INSERT INTO connections (agent_id, integration_id, position, connected_at, generation) VALUES ROWS`,
+		`(?, ?, ?, ?, ?)`)
 
 	grants = newStatement("grants", `
 		SELECT `+agentColumns+`, COALESCE(c.connected_at, 0),
@@ -60,12 +66,15 @@ var (
 			COALESCE(i.external_id, ''), COALESCE(i.next_external_id, ''), COALESCE(i.session_tags, FALSE),
 			COALESCE(i.source_identity, FALSE), COALESCE(i.version, 0), COALESCE(i.created_at, 0),
 			COALESCE(i.updated_at, 0),
-			`+roleColumns+`
+			`+roleColumns+`,
+			a.generation + COALESCE(c.generation, 0) + COALESCE(i.generation, 0) + COALESCE(r.generation, 0)
+				+ COALESCE(e.generation, 0)
 		FROM agents AS a
 		LEFT JOIN connections AS c ON c.agent_id = a.id
 		LEFT JOIN integrations AS i ON i.id = c.integration_id
 		LEFT JOIN runners AS u ON u.id = i.runner_id
 		LEFT JOIN roles AS r ON r.integration_id = i.id
+		LEFT JOIN endings AS e ON e.agent_id = a.id AND e.role_id = r.id
 		WHERE a.id = $1
 		ORDER BY c.position, r.position`)
 )
@@ -134,7 +143,8 @@ func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.
 		var c rolebroker.Connection
 		dest := append(agentDest(&g.Agent), timeColumn{&c.ConnectedAt})
 		dest = append(dest, integrationDest(&in)...)
-		if err := scan(append(dest, role.dest()...)...); err != nil || in.ID == "" {
+		dest = append(dest, role.dest()...)
+		if err := scan(append(dest, &role.Generation)...); err != nil || in.ID == "" {
 			return err
 		}
 		if n := len(g.Integrations); n == 0 || g.Integrations[n-1].ID != in.ID {
@@ -163,14 +173,15 @@ func (s *Store) CreateAgent(ctx context.Context, a *rolebroker.Agent) error {
 			return agentRefused(err, a)
 		}
 		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID})
-		return tx.insertConnections(ctx, a)
+		return tx.insertConnections(ctx, a, nil)
 	})
 	return s.nameMissingIntegration(ctx, a, err)
 }
 
 // UpdateAgent replaces the agent that has the ID a.ID, and its connections, if it
-// has the expected version. Its CreatedAt stays. Codes: not_found (the agent or
-// an integration), stale, conflict.
+// has the expected version. Its CreatedAt stays. Disabling an agent raises its
+// generation. A new connection has the agent's version as its generation. Codes:
+// not_found (the agent or an integration), stale, conflict.
 func (s *Store) UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error {
 	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateAgent, a.ID, expected, a.Name, a.Description, a.Disabled,
@@ -181,19 +192,45 @@ func (s *Store) UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected i
 		if updated == 0 {
 			return tx.outdated(ctx, agentVersion, "agent", string(a.ID))
 		}
+		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID})
+		generations, err := tx.connectionGenerations(ctx, a.ID)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.exec(ctx, deleteConnections, a.ID); err != nil {
 			return err
 		}
-		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID})
-		return tx.insertConnections(ctx, a)
+		return tx.insertConnections(ctx, a, generations)
 	})
 	return s.nameMissingIntegration(ctx, a, err)
 }
 
-func (t *tx) insertConnections(ctx context.Context, a *rolebroker.Agent) error {
+// connectionGenerations returns the generations of an agent's connections.
+func (t *tx) connectionGenerations(ctx context.Context, id rolebroker.AgentID,
+) (map[rolebroker.IntegrationID]int64, error) {
+	generations := map[rolebroker.IntegrationID]int64{}
+	err := t.query(ctx, connectionGenerations, func(scan scan) error {
+		var in rolebroker.IntegrationID
+		var generation int64
+		err := scan(&in, &generation)
+		generations[in] = generation
+		return err
+	}, id)
+	return generations, err
+}
+
+// insertConnections stores the connections of a, which must have none stored.
+// before has the generations of those that the agent had.
+func (t *tx) insertConnections(
+	ctx context.Context, a *rolebroker.Agent, before map[rolebroker.IntegrationID]int64,
+) error {
 	rows := make([][]any, len(a.Connections))
 	for i, c := range a.Connections {
-		rows[i] = []any{a.ID, c.Integration, i, millis(c.ConnectedAt)}
+		generation, kept := before[c.Integration]
+		if !kept {
+			generation = a.Version
+		}
+		rows[i] = []any{a.ID, c.Integration, i, millis(c.ConnectedAt), generation}
 	}
 	err := t.execBatch(ctx, insertConnection, rows)
 	if violated(err) == idTaken {
@@ -249,4 +286,11 @@ func (s *Store) DeleteAgent(ctx context.Context, id rolebroker.AgentID, expected
 		tx.changes = append(tx.changes, rolebroker.Change{Agent: id})
 		return nil
 	})
+}
+
+// endAgent ends what was lent to an agent: it raises the agent's generation.
+func (t *tx) endAgent(ctx context.Context, id rolebroker.AgentID) error {
+	t.changes = append(t.changes, rolebroker.Change{Agent: id})
+	_, err := t.exec(ctx, endAgent, id)
+	return err
 }

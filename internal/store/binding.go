@@ -47,7 +47,8 @@ func (s *Store) CreateBinding(ctx context.Context, b *rolebroker.Token) error {
 	})
 }
 
-// DeleteBinding deletes a binding of the agent. Codes: not_found.
+// DeleteBinding deletes a binding of the agent, and raises the agent's
+// generation. Codes: not_found.
 func (s *Store) DeleteBinding(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID) error {
 	if !storableText(string(agent) + string(id)) {
 		return notFound("binding", string(id))
@@ -55,9 +56,11 @@ func (s *Store) DeleteBinding(ctx context.Context, agent rolebroker.AgentID, id 
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		deleted, err := tx.exec(ctx, deleteBinding, id, agent)
 		if err == nil && deleted == 0 {
-			return notFound("binding", string(id))
+			err = notFound("binding", string(id))
 		}
-		tx.changes = append(tx.changes, rolebroker.Change{Agent: agent})
-		return err
+		if err != nil {
+			return err
+		}
+		return tx.endAgent(ctx, agent)
 	})
 }

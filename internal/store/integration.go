@@ -43,17 +43,29 @@ var (
 
 	updateIntegration = newStatement("updateIntegration", `
 		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, session_tags = $6,
-			source_identity = $7, validated_at = 0, version = $8, updated_at = $9, runner_id = $10
+			source_identity = $7, validated_at = 0, version = $8, updated_at = $9, runner_id = $10,
+			generation = generation + CASE
+				WHEN assumption_mode <> $5 OR COALESCE(runner_id, '') <> COALESCE($10, '') THEN 1 ELSE 0 END
 		WHERE id = $1 AND version = $2`)
 
 	deleteIntegration = newStatement("deleteIntegration", `
 		DELETE FROM integrations WHERE id = $1 AND (version = $2 OR $2 = 0)`)
 
+	// holdIntegration changes nothing. It makes concurrent changes of an
+	// integration's roles wait for each other.
+	holdIntegration = newStatement("holdIntegration", `UPDATE integrations SET id = id WHERE id = $1`)
+
+	storedRoles = newStatement("storedRoles",
+		`SELECT id, arn, enabled, generation FROM roles WHERE integration_id = $1`)
+
+	endRole = newStatement("endRole", `UPDATE roles SET generation = generation + 1 WHERE id = $1`)
+
 	deleteRoles = newStatement("deleteRoles", `DELETE FROM roles WHERE integration_id = $1`)
 
 	insertRole = newBatch("insertRole", `
-		INSERT INTO roles (id, integration_id, name, position, arn, region, enabled, is_default, session_duration)
-		VALUES ROWS`, `(?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		INSERT INTO roles (id, integration_id, name, position, arn, region, enabled, is_default, session_duration,
+			generation)
+		VALUES ROWS`, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 
 	useExternalID = newStatement("useExternalID", `
 		UPDATE external_ids SET integration_id = $2 WHERE value = $1 AND integration_id IS NULL`)
@@ -155,7 +167,7 @@ func (s *Store) CreateIntegration(ctx context.Context, in *rolebroker.Integratio
 			return integrationRefused(err, in)
 		}
 		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
-		return tx.insertRoles(ctx, in)
+		return tx.insertRoles(ctx, in, nil)
 	})
 }
 
@@ -170,12 +182,34 @@ var errExternalID = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "th
 	Fields: []rolebroker.Field{{Path: "external_id",
 		Message: "is not one that was reserved here, or it was used already"}}}
 
-// insertRoles stores the roles of in, which must have none stored.
-func (t *tx) insertRoles(ctx context.Context, in *rolebroker.Integration) error {
+// roleGenerations returns the generations that the roles of in get when they
+// replace the stored ones. A role that is disabled, or gets another ARN, ends what
+// was lent of it.
+func (t *tx) roleGenerations(ctx context.Context, in *rolebroker.Integration) (map[rolebroker.RoleID]int64, error) {
+	generations := map[rolebroker.RoleID]int64{}
+	err := t.query(ctx, storedRoles, func(scan scan) error {
+		var before rolebroker.Role
+		if err := scan(&before.ID, arnColumn{&before.ARN}, &before.Enabled, &before.Generation); err != nil {
+			return err
+		}
+		generations[before.ID] = before.Generation
+		if now := in.Role(string(before.ID)); now != nil && (before.Enabled && !now.Enabled || before.ARN != now.ARN) {
+			generations[before.ID]++
+		}
+		return nil
+	}, in.ID)
+	return generations, err
+}
+
+// insertRoles stores the roles of in, which must have none stored, with their
+// generations; a role without one is new.
+func (t *tx) insertRoles(
+	ctx context.Context, in *rolebroker.Integration, generations map[rolebroker.RoleID]int64,
+) error {
 	rows := make([][]any, len(in.Roles))
 	for i, r := range in.Roles {
 		rows[i] = []any{r.ID, in.ID, r.Name, i, r.ARN.String(), r.Region, r.Enabled, r.Name == in.DefaultRole,
-			r.SessionDuration.Milliseconds()}
+			r.SessionDuration.Milliseconds(), generations[r.ID]}
 	}
 	err := t.execBatch(ctx, insertRole, rows)
 	switch violated(err) {
@@ -190,8 +224,8 @@ func (t *tx) insertRoles(ctx context.Context, in *rolebroker.Integration) error 
 // UpdateIntegration replaces the integration that has the ID in.ID, if it has the
 // expected version; in.Version is the new one. Its external IDs and CreatedAt
 // stay. The old roles are deleted before the new ones are stored, so roles can
-// exchange names in one update; a role that keeps its ID keeps its validation.
-// Codes: not_found (the integration or the runner), stale, conflict.
+// exchange names in one update; a role that keeps its ID keeps its validation. The
+// integration's generation grows when others assume its roles from now on. Codes: not_found (the integration or the runner), stale, conflict.
 func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateIntegration, in.ID, expected, in.Name, in.Description, in.AssumptionMode,
@@ -202,11 +236,15 @@ func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integratio
 		if updated == 0 {
 			return tx.outdated(ctx, integrationVersion, "integration", string(in.ID))
 		}
+		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
+		generations, err := tx.roleGenerations(ctx, in)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.exec(ctx, deleteRoles, in.ID); err != nil {
 			return err
 		}
-		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
-		if err := tx.insertRoles(ctx, in); err != nil {
+		if err := tx.insertRoles(ctx, in, generations); err != nil {
 			return err
 		}
 		_, err = tx.exec(ctx, forgetValidations, in.ID)

@@ -82,8 +82,8 @@ func (t *tx) insertToken(ctx context.Context, token *rolebroker.Token) error {
 	return err
 }
 
-// RevokeToken marks an agent's token as revoked. Revoking it again changes
-// nothing. Codes: not_found.
+// RevokeToken marks an agent's token as revoked, and raises the agent's
+// generation. Revoking it again changes nothing. Codes: not_found.
 func (s *Store) RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time) error {
 	if !storableText(string(agent) + string(id)) {
 		return notFound("token", string(id))
@@ -94,8 +94,7 @@ func (s *Store) RevokeToken(ctx context.Context, agent rolebroker.AgentID, id ro
 			return err
 		}
 		if revoked > 0 {
-			tx.changes = append(tx.changes, rolebroker.Change{Agent: agent})
-			return nil
+			return tx.endAgent(ctx, agent)
 		}
 		exists := false
 		err = tx.query(ctx, tokenOfAgent, func(scan) error { exists = true; return nil }, id, agent)

@@ -135,6 +135,20 @@ func testListAgents(s *suite) {
 	}
 }
 
+// grantsOf returns the grants of a new agent that is connected to the integrations.
+func grantsOf(a *rolebroker.Agent, integrations ...*rolebroker.Integration) *rolebroker.Grants {
+	grants := &rolebroker.Grants{Agent: *a}
+	for _, in := range integrations {
+		granted := *in
+		granted.Roles = slices.Clone(in.Roles)
+		for i := range granted.Roles {
+			granted.Roles[i].Generation = 1 // the connection's
+		}
+		grants.Integrations = append(grants.Integrations, granted)
+	}
+	return grants
+}
+
 func testGrants(s *suite) {
 	production := s.createIntegration("production", "readonly", "deployer")
 	staging := s.createIntegration("staging", "zeta", "alpha")
@@ -143,7 +157,7 @@ func testGrants(s *suite) {
 	a := s.createAgent("scout", staging, empty, production)
 	got, err := s.store.Grants(s.ctx, a.ID)
 	s.must(err)
-	s.equal(got, &rolebroker.Grants{Agent: *a, Integrations: []rolebroker.Integration{*staging, *empty, *production}})
+	s.equal(got, grantsOf(a, staging, empty, production))
 
 	loner := s.createAgent("loner")
 	got, err = s.store.Grants(s.ctx, loner.ID)

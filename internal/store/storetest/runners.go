@@ -145,7 +145,7 @@ func testRunnerOfIntegrations(s *suite) {
 	first.RunnerName, second.RunnerName = "gke", "gke"
 	g, err := s.store.Grants(s.ctx, a.ID)
 	s.must(err)
-	s.equal(g, &rolebroker.Grants{Agent: *a, Integrations: []rolebroker.Integration{*first}})
+	s.equal(g, grantsOf(a, first))
 
 	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0), rolebroker.CodeConflict,
 		"the runner gke assumes the roles of integration a and of 1 more")

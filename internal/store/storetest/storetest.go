@@ -53,6 +53,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"DeleteAgent":                  testDeleteAgent,
 		"ListAgents":                   testListAgents,
 		"Grants":                       testGrants,
+		"Generations":                  testGenerations,
+		"Reconnected":                  testReconnected,
 		"OneOfManyUpdatesWins":         testOneOfManyUpdatesWins,
 		"DeletionMeetsUpdates":         testDeletionMeetsUpdates,
 		"Token":                        testToken,

@@ -61,7 +61,7 @@ func testValidations(s *suite) {
 	}
 	grants, err := s.store.Grants(s.ctx, a.ID) // which have no validations
 	s.must(err)
-	s.equal(grants, &rolebroker.Grants{Agent: *a, Integrations: []rolebroker.Integration{*before, *other}})
+	s.equal(grants, grantsOf(a, before, other))
 
 	// A role that was not validated this time keeps its validation.
 	again := outcome(in, 1, t2)
@@ -260,8 +260,7 @@ func testAttribution(s *suite) {
 	a := s.createAgent("scout", all...)
 	got, err := s.store.Grants(s.ctx, a.ID)
 	s.must(err)
-	s.equal(got, &rolebroker.Grants{Agent: *a, Integrations: []rolebroker.Integration{*all[0], *all[1], *all[2],
-		*all[3]}})
+	s.equal(got, grantsOf(a, all...))
 }
 
 // claim claims integrations and returns their names, sorted, because a claim has

@@ -1,0 +1,116 @@
+package storetest
+
+import (
+	"github.com/rolebroker/rolebroker"
+)
+
+// generations watches the generations of all roles of two agents.
+type generations struct {
+	*suite
+	agents []*rolebroker.Agent
+	before map[string]int64
+}
+
+// now returns the generations by the names of agent and role.
+func (g *generations) now() map[string]int64 {
+	g.Helper()
+	all := map[string]int64{}
+	for _, a := range g.agents {
+		grants, err := g.store.Grants(g.ctx, a.ID)
+		g.must(err)
+		for _, in := range grants.Integrations {
+			for _, r := range in.Roles {
+				all[a.Name+" "+in.Name+"/"+r.Name] = r.Generation
+			}
+		}
+	}
+	return all
+}
+
+// raises checks which generations a change raised: no other changed.
+func (g *generations) raises(err error, want ...string) {
+	g.Helper()
+	g.must(err)
+	now := g.now()
+	raised := map[string]bool{}
+	for role, generation := range now {
+		if before, known := g.before[role]; known && generation != before {
+			raised[role] = generation > before
+		}
+	}
+	expected := map[string]bool{}
+	for _, role := range want {
+		expected[role] = true
+	}
+	g.equal(raised, expected)
+	g.before = now
+}
+
+// testGenerations checks that whatever ends lending raises the generations that it
+// concerns, and that nothing lowers one or raises another.
+func testGenerations(s *suite) {
+	production, staging := s.createIntegration("production", "a", "b"), s.createIntegration("staging", "c")
+	scout, other := s.createAgent("scout", production, staging), s.createAgent("other", production)
+	token, binding := s.createToken(scout), s.createBinding(scout, account("scout"))
+	g := &generations{suite: s, agents: []*rolebroker.Agent{scout, other}}
+	g.before = g.now()
+	update := func(a *rolebroker.Agent, change func(*rolebroker.Agent)) error {
+		version := a.Version
+		change(a)
+		a.Version++
+		return s.store.UpdateAgent(s.ctx, a, version)
+	}
+	edit := func(in *rolebroker.Integration, change func(*rolebroker.Integration)) error {
+		version := in.Version
+		change(in)
+		in.Version++
+		return s.store.UpdateIntegration(s.ctx, in, version)
+	}
+	ofScout := []string{"scout production/a", "scout production/b", "scout staging/c"}
+
+	g.raises(update(scout, func(a *rolebroker.Agent) { a.Disabled = true }), ofScout...)
+	g.raises(update(scout, func(a *rolebroker.Agent) { a.Description = "still disabled" }))
+	g.raises(update(scout, func(a *rolebroker.Agent) { a.Disabled = false }))
+	g.raises(s.store.RevokeToken(s.ctx, scout.ID, token.ID, t1), ofScout...)
+	g.raises(s.store.RevokeToken(s.ctx, scout.ID, token.ID, t1)) // it was revoked already
+	g.raises(s.store.DeleteBinding(s.ctx, scout.ID, binding.ID), ofScout...)
+
+	connections := scout.Connections
+	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections[1:] })) // staging stays as it is
+	connected := g.now()
+	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections }))
+	s.equal(connected["scout staging/c"], g.now()["scout staging/c"])
+	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections[:1] }))
+	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections }))
+
+	both := []string{"scout production/a", "other production/a"}
+	g.raises(edit(production, func(in *rolebroker.Integration) { in.Roles[0].Enabled = false }), both...)
+	g.raises(edit(production, func(in *rolebroker.Integration) { in.Description = "still disabled" }))
+	g.raises(edit(production, func(in *rolebroker.Integration) { in.Roles[0].Enabled = true }))
+	arn := production.Roles[0].ARN
+	g.raises(edit(production, func(in *rolebroker.Integration) { in.Roles[0].ARN.Name = "Other" }), both...)
+	g.raises(edit(production, func(in *rolebroker.Integration) { in.Roles[0].ARN = arn }), both...)
+	g.raises(edit(production, func(in *rolebroker.Integration) { in.AssumptionMode = rolebroker.ModeCluster }),
+		"scout production/a", "scout production/b", "other production/a", "other production/b")
+}
+
+// testReconnected checks that a connection that was ended and made again has a
+// generation that none of the agent's connections had.
+func testReconnected(s *suite) {
+	in := s.createIntegration("production", "a")
+	a := s.createAgent("scout", in)
+	connections, seen := a.Connections, map[int64]bool{}
+	for range 3 {
+		grants, err := s.store.Grants(s.ctx, a.ID)
+		s.must(err)
+		generation := grants.Integrations[0].Roles[0].Generation
+		if seen[generation] {
+			s.Fatalf("generation %d comes back", generation)
+		}
+		seen[generation] = true
+		for _, now := range [][]rolebroker.Connection{nil, connections} {
+			a.Connections, a.Version = now, a.Version+1
+			s.must(s.store.UpdateAgent(s.ctx, a, a.Version-1))
+		}
+	}
+}
