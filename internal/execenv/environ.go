@@ -29,7 +29,7 @@ var identityVars = []string{
 	// The machine's own role.
 	"AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
 	"AWS_EC2_INSTANCE_PROFILE_NAME",
-	// The region belongs to the role in use.
+	// The region belongs to a role.
 	"AWS_REGION", "AWS_DEFAULT_REGION",
 	"AWS_SDK_LOAD_CONFIG",
 }
@@ -63,24 +63,34 @@ func isIdentity(name string) bool {
 
 // environ is the caller's environment with this room's AWS identity in place of
 // the caller's.
+//
+// If the room has several roles, nothing in the environment holds an identity or a
+// region: JavaScript 2 and 3, Go 1 and other SDKs go on to the container endpoint
+// when a profile is missing or refused, and would get the default role.
 func (r *room) environ(caller []string) []string {
 	env := slices.DeleteFunc(slices.Clone(caller), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return isIdentity(name)
 	})
 	empty := filepath.Join(r.dir, credentialsFile)
-	return append(reachLoopback(env),
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI="+r.url+"/v1/credentials",
-		"AWS_CONTAINER_AUTHORIZATION_TOKEN="+r.token,
-		"AWS_REGION="+string(r.region),
-		"AWS_DEFAULT_REGION="+string(r.region),
+	env = append(reachLoopback(env),
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE="+filepath.Join(r.dir, configFile),
 		"AWS_SHARED_CREDENTIALS_FILE="+empty,
-		"AWS_SDK_LOAD_CONFIG=1", // without it the first Go SDK reads no profiles
+		"AWS_SDK_LOAD_CONFIG=1", // without it the first SDKs for Go and JavaScript read no profiles
 		"BOTO_CONFIG="+empty,    // without it botocore looks for keys in ~/.boto and /etc/boto.cfg
 		"ROLEBROKER_URL="+r.url,
 		"ROLEBROKER_TOKEN="+r.token,
+	)
+	if !r.roles.isOne() {
+		return env
+	}
+	region := string(r.roles.inUse().Region)
+	return append(env,
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI="+r.url+"/v1/credentials",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN="+r.token,
+		"AWS_REGION="+region,
+		"AWS_DEFAULT_REGION="+region,
 	)
 }
 

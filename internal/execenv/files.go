@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
@@ -17,8 +18,8 @@ const (
 )
 
 // writeFiles writes the files that AWS SDKs read. None of them holds a secret.
-func writeFiles(dir, self string, region rolebroker.Region, offers []rolebroker.Offer) error {
-	for _, o := range offers { // the config file starts programs, so a name must not add a line to it
+func writeFiles(dir, self string, roles roles) error {
+	for _, o := range roles.offers { // the config file starts programs, so a name must not add a line to it
 		if !isPlain(o.Reference + qualified(o) + string(o.Region)) {
 			return fmt.Errorf("the role %q in %q has characters that AWS config files cannot have", qualified(o),
 				o.Region)
@@ -28,55 +29,76 @@ func writeFiles(dir, self string, region rolebroker.Region, offers []rolebroker.
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, configFile), profiles(self, region, offers), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, configFile), profiles(self, roles), 0o600); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, credentialsFile), nil, 0o600)
 }
 
-// profiles is the AWS config file. The default profile has a region only, so that
-// SDKs go on to the container credentials, which are those of the role in use.
-// Each role that the agent may borrow has a profile that runs self for its
-// credentials. The profile stays with that role even if its reference becomes
-// ambiguous.
-func profiles(self string, region rolebroker.Region, offers []rolebroker.Offer) []byte {
+// profiles is the AWS config file. The default profile is the role in use. Each role
+// has a profile that runs self for its credentials, and stays with that role even if
+// its reference becomes ambiguous. If there is one role only, the default profile has
+// a region only, so that SDKs go on to the container endpoint, which renews without
+// starting a program.
+func profiles(self string, roles roles) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Written by rolebroker exec, which removes it when it ends.\n[default]\nregion = %s\n", region)
-	for _, offer := range offers {
-		reference := offer.Reference
-		if reference == "default" { // it would replace the default profile
-			reference = qualified(offer)
+	section := func(name string, o rolebroker.Offer, process bool) {
+		fmt.Fprintf(&b, "\n[%s]\nregion = %s\n", name, o.Region)
+		if process {
+			fmt.Fprintf(&b, "credential_process = %s credentials --role %s --format process\n", self, qualified(o))
 		}
-		fmt.Fprintf(&b, "\n[profile %s]\nregion = %s\ncredential_process = \"%s\" credentials --role %s --format "+
-			"process\n",
-			reference, offer.Region, self, qualified(offer))
+	}
+	b.WriteString("# Written by rolebroker exec, which removes it when it ends.\n")
+	section("default", roles.inUse(), !roles.isOne())
+	for _, offer := range roles.offers {
+		name := offer.Reference
+		if name == "default" { // it would replace the default profile
+			name = qualified(offer)
+		}
+		section("profile "+name, offer, true)
 	}
 	return []byte(b.String())
 }
 
-// qualified is a reference that never becomes ambiguous.
-func qualified(o rolebroker.Offer) string { return o.Integration + "/" + o.Name }
-
 // isPlain reports whether every reader of credential_process understands a path
-// in double quotes alike: botocore splits it as a shell does without running one,
-// Go, JavaScript and Java pass it to a shell, and each parser of the file cuts
-// comments off in its own way.
+// without quotes alike: botocore splits it as a shell does without running one, Go,
+// JavaScript and Java pass it to a shell, and each parser of the file cuts comments
+// off in its own way. Quotes would not help: the first Go SDK keeps only the quoted
+// word of the line, and cmd.exe takes the outermost ones off.
 func isPlain(path string) bool {
 	return path != "" && !strings.ContainsFunc(path, func(r rune) bool {
 		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-		return !letter && !strings.ContainsRune("_/.,:=@%+~() -", r) && (r != '\\' || filepath.Separator != '\\')
+		return !letter && !strings.ContainsRune("_/.,@+-"+plainOnThisSystem, r)
 	})
 }
 
-// plainPath is path, or a link to it in dir if path is not plain.
+// plainPath is a plain path of a program: its own, or a link to it in dir.
 func plainPath(path, dir string) (string, error) {
 	if isPlain(path) {
 		return path, nil
 	}
+	if short := shortPath(path); isPlain(short) {
+		return short, nil
+	}
 	link := filepath.Join(dir, linkFile)
 	if !isPlain(link) {
-		return "", fmt.Errorf("the path of the temporary directory, %q, has characters that AWS config files cannot "+
-			"have; set TMPDIR to another", dir)
+		return "", fmt.Errorf("AWS config files cannot have the path of rolebroker, %q, or a link to it in the "+
+			"temporary directory, %q: set %s to a directory whose path is letters and digits", path, dir, tempVariable)
 	}
 	return link, os.Symlink(path, link)
+}
+
+// makeDir makes the directory of a room: in the temporary directory, or if a link to
+// a program is needed and cannot be there, in another that every user can write to.
+func makeDir(program string) (dir string, err error) {
+	parents := []string{os.TempDir()}
+	if !isPlain(program) && !isPlain(parents[0]) && !isPlain(shortPath(program)) {
+		parents = append(slices.Clone(plainTempDirs), parents[0])
+	}
+	for _, parent := range parents {
+		if dir, err = os.MkdirTemp(parent, "rolebroker-exec-"); err == nil {
+			return dir, nil
+		}
+	}
+	return "", err
 }

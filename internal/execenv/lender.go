@@ -11,85 +11,112 @@ import (
 	"github.com/rolebroker/rolebroker/internal/forward"
 )
 
-// lender serves the command: it forwards every request to the server, and fills
-// in the role and the task of this exec.
+// lender serves the command: it forwards the requests for what the room has to the
+// server, and refuses all others.
 type lender struct {
 	server  Server
 	forward *forward.Lender
+	first   rolebroker.Request // what exec borrows before the command starts
+	noTasks bool               // the command may name no task, unless it is first.Task
 
 	mu    sync.Mutex
-	own   rolebroker.Request // stands for what a request does not name
-	inUse rolebroker.Offer   // the role of own, once it was lent
+	roles roles // none before furnish
 }
 
 func newLender(o Options) *lender {
-	return &lender{
-		server:  o.Server,
-		forward: forward.New(forward.Options{Server: agent{o.Server}, Log: o.Log, Now: o.Now}),
-		own:     rolebroker.Request{Role: o.Role, Task: o.Task},
-	}
+	l := &lender{server: o.Server, first: rolebroker.Request{Role: o.Role, Task: o.Task},
+		noTasks: o.NoTasks || o.Task != ""}
+	l.forward = forward.New(forward.Options{Server: agent{o.Server, l.furnished}, Log: o.Log, Now: o.Now})
+	return l
 }
 
-// Lend forwards the request. There is one caller: the command.
+// Lend forwards a request of the command.
 func (l *lender) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
-	req = l.complete(req)
+	role, err := l.furnished().find(req.Role)
+	if err != nil {
+		return nil, err
+	}
+	task, err := l.task(req.Task)
+	if err != nil {
+		return nil, err
+	}
+	return l.ask(ctx, rolebroker.Request{Role: qualified(role), Task: task})
+}
+
+// lendFirst borrows what exec was told to borrow.
+func (l *lender) lendFirst(ctx context.Context) (*rolebroker.Loan, error) { return l.ask(ctx, l.first) }
+
+func (l *lender) ask(ctx context.Context, req rolebroker.Request) (*rolebroker.Loan, error) {
 	return l.forward.Lend(ctx, keyOf(req), rolebroker.Caller{}, req)
 }
 
 // keyOf tells requests apart.
 func keyOf(req rolebroker.Request) string { return fmt.Sprintf("%q %q", req.Role, req.Task) }
 
-// complete fills in this exec's own role and task.
-func (l *lender) complete(req rolebroker.Request) rolebroker.Request {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return rolebroker.Request{Role: cmp.Or(req.Role, l.own.Role), Task: cmp.Or(req.Task, l.own.Task)}
+// task is the task of a request that names this one, or none. Codes: denied.
+func (l *lender) task(named string) (string, error) {
+	switch {
+	case named == "" || named == l.first.Task || !l.noTasks:
+		return cmp.Or(named, l.first.Task), nil
+	case l.first.Task == "":
+		return "", rolebroker.Errorf(rolebroker.CodeDenied, "this rolebroker exec is bound to no task; it does not lend "+
+			"for %s", quote(named)).WithHint(hintTask)
+	}
+	return "", rolebroker.Errorf(rolebroker.CodeDenied, "this rolebroker exec is bound to task %s; it does not lend "+
+		"for %s", l.first.Task, quote(named)).WithHint(hintTask)
 }
 
-// use makes the role that was lent the default for every later request,
-// whatever role becomes the agent's default or gets its name.
-func (l *lender) use(offer rolebroker.Offer, loan *rolebroker.Loan) {
+const hintTask = "leave the task out; a command for another task needs a rolebroker exec of its own, started outside " +
+	"of this one"
+
+// quote makes a part of a request fit for a message.
+func quote(s string) string { return fmt.Sprintf("%+q", rolebroker.ShowReference(s)) }
+
+// use makes the roles those of the room, and the loan the one of the role in use.
+func (l *lender) use(roles roles, loan *rolebroker.Loan) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.inUse = offer
-	l.own.Role = qualified(offer)
-	l.forward.Remember(keyOf(l.own), loan)
+	l.roles = roles
+	l.forward.Remember(keyOf(rolebroker.Request{Role: qualified(roles.inUse()), Task: l.first.Task}), loan)
 }
 
-// Offers forwards to the server. The default, which comes first, is the role
-// that this exec uses.
+// furnished are the roles of the room; none before the command starts.
+func (l *lender) furnished() roles {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.roles
+}
+
+// Offers lists the roles of the room that the server still offers, by their names
+// in the room. The default, which comes first, is the role in use.
 func (l *lender) Offers(ctx context.Context, _ rolebroker.Caller) ([]rolebroker.Offer, error) {
-	offers, err := l.server.Roles(ctx)
+	now, err := l.server.Roles(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	inUse := l.inUse
-	l.mu.Unlock()
-	for i := range offers {
-		offers[i].Default = offers[i].Integration == inUse.Integration && offers[i].Name == inUse.Name
-	}
-	slices.SortStableFunc(offers, func(a, b rolebroker.Offer) int {
-		switch {
-		case a.Default == b.Default:
-			return 0
-		case a.Default:
-			return -1
-		}
-		return 1
-	})
-	return offers, nil
+	return slices.DeleteFunc(slices.Clone(l.furnished().offers), func(o rolebroker.Offer) bool {
+		return !slices.ContainsFunc(now, func(n rolebroker.Offer) bool {
+			return qualified(n) == qualified(o) && n.ARN == o.ARN
+		})
+	}), nil
 }
 
 func (l *lender) close() { l.forward.Close() }
 
-// agent borrows from the server with the agent's token.
-type agent struct{ server Server }
+// agent borrows from the server with the agent's token, for the roles of a room.
+type agent struct {
+	server Server
+	roles  func() roles
+}
 
 func (a agent) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
 	c, err := a.server.Credentials(ctx, req.Role, req.Task)
 	if err != nil {
 		return nil, err
 	}
-	return forward.NewLoan(c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.Token, c.Expiration)
+	loan, err := forward.NewLoan(c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.Token, c.Expiration)
+	if err != nil {
+		return nil, err
+	}
+	return loan, a.roles().check(req.Role, loan)
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
@@ -25,7 +24,7 @@ type room struct {
 	url    string // of the loopback port
 	token  string // that the port accepts
 	hash   []byte // of the token
-	region rolebroker.Region
+	roles  roles  // that the port lends
 	dir    string // of the private files
 	server *http.Server
 	served chan struct{} // closed after the server ended
@@ -36,7 +35,7 @@ func open(o Options, lender containercreds.Lender) (*room, error) {
 	r := &room{token: randomToken()}
 	r.hash = seal.Hash(r.token)
 	var err error
-	if r.dir, err = os.MkdirTemp("", "rolebroker-exec-"); err != nil {
+	if r.dir, err = makeDir(o.Self); err != nil {
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "a private directory cannot be made: %s", err)
 	}
 	if err := r.serve(lender, o.Log); err != nil {
@@ -46,62 +45,26 @@ func open(o Options, lender containercreds.Lender) (*room, error) {
 	return r, nil
 }
 
-// furnish sets the role in use, and writes a profile for each role on offer.
-func (r *room) furnish(o Options, lender *lender, loan *rolebroker.Loan, offers []rolebroker.Offer) error {
-	inUse, err := o.inUse(loan, offers)
-	if err != nil {
+// furnish chooses the roles of the room, and writes its files.
+func (r *room) furnish(o Options, lender *lender, loan *rolebroker.Loan, offers []rolebroker.Offer) (err error) {
+	if r.roles, err = o.chooseRoles(loan, offers); err != nil {
 		return err
 	}
-	lender.use(inUse, loan)
-	r.region = inUse.Region
-	if err := writeFiles(r.dir, o.Self, inUse.Region, offers); err != nil {
+	lender.use(r.roles, loan)
+	if err := writeFiles(r.dir, o.Self, r.roles); err != nil {
 		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the private AWS config file cannot be written: %s", err)
 	}
 	return nil
 }
 
-// inUse is the offer of the role that was lent: the one with its ARN that the
-// reference names.
-func (o Options) inUse(loan *rolebroker.Loan, offers []rolebroker.Offer) (rolebroker.Offer, error) {
-	var named []rolebroker.Offer
-	for _, offer := range offers {
-		if offer.ARN != loan.Role.ARN || !isNamed(offer, o.Role) {
-			continue
-		}
-		if o.Role == "" && offer.Default {
-			return offer, nil
-		}
-		named = append(named, offer)
-	}
-	switch len(named) {
-	case 1:
-		return named[0], nil
-	case 0:
-		return rolebroker.Offer{}, rolebroker.Errorf(rolebroker.CodeConflict,
-			"the server lent %s but does not list it: what this agent may borrow changed just now", loan.Role.ARN).
-			WithHint("run the command again; rolebroker roles lists what this agent may borrow")
-	}
-	return rolebroker.Offer{}, rolebroker.Errorf(rolebroker.CodeInvalid,
-		"the server lent %s, which could be %s or %s", loan.Role.ARN, qualified(named[0]), qualified(named[1])).
-		WithHint("name one of them, as in --role %s", qualified(named[0]))
-}
-
-// isNamed reports whether a reference can mean the role. An ID in place of a name
-// can mean any role, since offers have no ID.
-func isNamed(offer rolebroker.Offer, reference string) bool {
-	integration, name, both := strings.Cut(reference, "/")
-	if !both {
-		integration, name = "", reference
-	}
-	is := func(name, part string) bool { return part == "" || part == name || rolebroker.IsID(part) }
-	return reference == offer.ARN.String() || is(offer.Integration, integration) && is(offer.Name, name)
-}
+// TokenPrefix begins the token of a room.
+const TokenPrefix = "rbx_"
 
 // randomToken has 256 random bits.
 func randomToken() string {
 	var b [32]byte
 	rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
+	return TokenPrefix + hex.EncodeToString(b[:])
 }
 
 // serve serves the command's requests for credentials until close.

@@ -22,9 +22,17 @@ type Server interface {
 // Options configure Run. Server, Command and Self are required.
 type Options struct {
 	Server  Server
-	Role    string   // a role reference; empty for the default role
-	Task    string   // the agent's task, which CloudTrail will show; may be empty
 	Command []string // the program and its arguments
+
+	// Role is a role reference. The command can borrow that role only. If it is
+	// empty, the command gets the default role, and can borrow all other roles that
+	// the agent may borrow at the start.
+	Role string
+
+	// Task is the agent's task, which CloudTrail shows. If it is empty, the command
+	// may name tasks itself, unless NoTasks is set.
+	Task    string
+	NoTasks bool
 
 	// Env is the caller's environment, as os.Environ returns it. The command gets
 	// it without the variables that hold or choose an AWS identity.
@@ -141,7 +149,7 @@ func (o Options) ask(ctx context.Context, lender *lender) (wait func() (*rolebro
 		both              sync.WaitGroup
 	)
 	both.Go(func() {
-		if loan, lendErr = lender.Lend(ctx, rolebroker.Caller{}, rolebroker.Request{}); lendErr != nil {
+		if loan, lendErr = lender.lendFirst(ctx); lendErr != nil {
 			cancel()
 		}
 	})
