@@ -522,7 +522,7 @@ func served(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // tokenForm matches agent tokens, API keys and the tokens of exec's loopback ports.
-var tokenForm = regexp.MustCompile(`\brb[a-z]_[a-z0-9]+_[a-z2-7]{52}\b|\b[0-9a-f]{64}\b`)
+var tokenForm = regexp.MustCompile(`\brb[a-z]_[a-z0-9]+_[a-z2-7]{52}\b|\b(rbx_)?[0-9a-f]{64}\b`)
 
 func noSecrets(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 1, "no-secrets FILE…")

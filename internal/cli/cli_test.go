@@ -18,6 +18,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/execenv"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
@@ -444,21 +445,28 @@ func TestExpiryIsSaidInAClause(t *testing.T) {
 
 // A command below exec reaches no management API, and the error says so.
 func TestNothingIsManagedBelowExec(t *testing.T) {
-	env := []string{"ROLEBROKER_URL=http://127.0.0.1:1", "ROLEBROKER_TOKEN=x", "AWS_CONTAINER_AUTHORIZATION_TOKEN=x",
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/v1/credentials"}
+	env := []string{"ROLEBROKER_URL=http://127.0.0.1:1", "ROLEBROKER_TOKEN=" + execenv.TokenPrefix + "x"}
 	says(t, run(env, "agent", "token", "list", "scout"), 1,
 		"rolebroker: this is the loopback port of rolebroker exec, which has no management API",
 		"hint: run the command outside of rolebroker exec, with an API key")
 	if got := run(env, "agent"); got.code != 0 {
 		t.Errorf("the help: %+v", got)
 	}
-	for _, changed := range []string{"ROLEBROKER_URL=http://127.0.0.1:2", "ROLEBROKER_TOKEN=admin"} {
-		if got := run(append(env, changed), "agent", "list"); !strings.Contains(got.stderr, "cannot reach") {
-			t.Errorf("%s: %+v", changed, got)
-		}
+	if got := run(append(env, "ROLEBROKER_TOKEN=admin"), "agent", "list"); !strings.Contains(got.stderr, "cannot reach") {
+		t.Errorf("another token: %+v", got)
 	}
 	if got := run(env, "roles"); !strings.Contains(got.stderr, "cannot reach") {
 		t.Errorf("roles: %+v", got)
+	}
+}
+
+// The variable of a script may be empty; the default role is not what it meant.
+func TestAnEmptyRoleIsNotTheDefaultRole(t *testing.T) {
+	for _, command := range []string{"exec --role= -- true", "credentials --role="} {
+		name, _, _ := strings.Cut(command, " ")
+		says(t, run(nil, strings.Fields(command)...), 2,
+			"rolebroker: --role is empty; leave it out for the default role",
+			"hint: rolebroker "+name+" --help")
 	}
 }
 

@@ -37,6 +37,9 @@ use exec.
   # this shell
   eval "$(rolebroker credentials --format env)"`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := borrow.check(cmd); err != nil {
+				return err
+			}
 			formats := map[string]func(lent) (string, error){"process": processFormat, "env": envFormat,
 				"json": jsonFormat}
 			return a.credentials(cmd.Context(), borrow, format.value == "env", formats[format.value])

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/execenv"
 )
 
 // The exit codes.
@@ -134,13 +135,10 @@ func (a *app) pathHint() rolebroker.Hint {
 		u.EscapedPath())
 }
 
-// notInExec refuses a management command whose server is the loopback port of
-// exec, which has no management API.
+// notInExec refuses a management command with the token of a room of exec, which has
+// no management API.
 func (a *app) notInExec() error {
-	server, token := a.getenv("ROLEBROKER_URL"), a.getenv("ROLEBROKER_TOKEN")
-	ours := strings.HasPrefix(token, "rbt_") || strings.HasPrefix(token, "rbk_")
-	if server == "" || token == "" || ours || token != a.getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN") ||
-		!strings.HasPrefix(a.getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"), server+"/") {
+	if !strings.HasPrefix(a.getenv("ROLEBROKER_TOKEN"), execenv.TokenPrefix) {
 		return nil
 	}
 	return rolebroker.Errorf(rolebroker.CodeDenied,

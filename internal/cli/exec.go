@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
@@ -20,6 +21,15 @@ func (b *borrowing) flags(cmd *cobra.Command, a *app) {
 	complete(cmd, "role", a.references)
 }
 
+// check refuses an empty --role: a script whose variable is empty must not get the
+// default role instead of the one that it meant.
+func (b *borrowing) check(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("role") && b.role == "" {
+		return usage("--role is empty; leave it out for the default role")
+	}
+	return nil
+}
+
 func newExec(a *app) *cobra.Command {
 	var borrow borrowing
 	var how execution
@@ -30,10 +40,13 @@ func newExec(a *app) *cobra.Command {
 		Long: `Run a command with borrowed AWS credentials. Every AWS SDK and the AWS CLI find them
 by themselves, and they renew for as long as the command runs.
 
-The command gets the role that --role names, or the agent's default role. It also
-gets a profile for each role that the agent may borrow, so aws --profile deployer
-works too. It gets neither your own AWS identity nor the agent's token. If the
-server refuses the role, the command does not run.
+With --role the command gets that role, and can borrow no other. Without it the
+command gets the agent's default role, and each role that the agent may borrow now is
+a profile, so aws --profile deployer works too; each has its own region. With --task
+the command can name no other task; --task "" lets it name none.
+
+The command gets neither your own AWS identity nor the agent's token. If the server
+refuses the role, the command does not run.
 
 Signals go to the command, and its exit code becomes the exit code of exec. On
 Linux, exec can be process 1 of a container: it reaps orphans. When the command
@@ -59,7 +72,7 @@ rolebroker exec --keep-fd 3 -- cat /dev/fd/3 3<file.`,
 }
 
 func (a *app) exec(cmd *cobra.Command, borrow borrowing, how execution, command []string) error {
-	if err := a.checkKeep(how.keep); err != nil {
+	if err := cmp.Or(borrow.check(cmd), a.checkKeep(how.keep)); err != nil {
 		return err
 	}
 	c, err := a.client()
@@ -72,7 +85,8 @@ func (a *app) exec(cmd *cobra.Command, borrow borrowing, how execution, command 
 	}
 	code, err := execenv.Run(cmd.Context(), execenv.Options{
 		Server: c, Role: borrow.role, Task: borrow.task, Command: command, Env: a.Env,
-		Stdin: a.stdin(), Stdout: a.Stdout, Stderr: a.Stderr, Self: self, KeepFiles: how.keep,
+		NoTasks: borrow.task == "" && cmd.Flags().Changed("task"),
+		Stdin:   a.stdin(), Stdout: a.Stdout, Stderr: a.Stderr, Self: self, KeepFiles: how.keep,
 		Log:      slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Progress: func() func() { return a.progress("borrowing the role") },
 	})

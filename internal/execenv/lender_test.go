@@ -21,11 +21,11 @@ func TestOutageAfterTheFirstAnswer(t *testing.T) {
 		server := newFake()
 		l := newLender(options(server).withDefaults())
 		defer l.close()
-		lent, err := l.Lend(t.Context(), rolebroker.Caller{}, rolebroker.Request{})
+		lent, err := l.lendFirst(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.use(server.offers[0], lent)
+		l.use(roomOf(server.offers...), lent)
 		server.lend = func(context.Context, string, string) (*client.Credentials, error) {
 			return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "no")
 		}
@@ -57,7 +57,7 @@ func TestAnswersThatAreNoCredentials(t *testing.T) {
 		}
 		l := newLender(options(server).withDefaults())
 		defer l.close()
-		_, err := l.Lend(t.Context(), rolebroker.Caller{}, rolebroker.Request{})
+		_, err := l.lendFirst(t.Context())
 		if rolebroker.CodeOf(err) != rolebroker.CodeInternal {
 			t.Errorf("%s: %v", what, err)
 		}

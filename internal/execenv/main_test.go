@@ -88,16 +88,17 @@ func playSignals() int {
 
 // surroundings are what a command finds around it.
 type surroundings struct {
-	Env         []string
-	ProcEnviron string
-	Config      string
-	ConfigMode  os.FileMode
-	DirMode     os.FileMode
-	Credentials string
-	Roles       []string // what a client of ROLEBROKER_URL is offered
-	Lent        string   // the access key ID it is lent
-	LentDeploy  string   // the same for the role deployer
-	Refused     string   // the code without the token
+	Env          []string
+	ProcEnviron  string
+	Config       string
+	ConfigMode   os.FileMode
+	DirMode      os.FileMode
+	Credentials  string
+	Roles        []string // what a client of ROLEBROKER_URL is offered
+	Lent         string   // the access key ID it is lent
+	LentDeploy   string   // the same for the role deployer
+	LentReadonly string   // the same for the role readonly
+	Refused      string   // the code without the token
 }
 
 func lookAround() (s surroundings) {
@@ -131,6 +132,9 @@ func lookAround() (s surroundings) {
 	if lent, err := c.Credentials(ctx, "deployer", ""); err == nil {
 		s.LentDeploy = lent.AccessKeyID
 	}
+	if lent, err := c.Credentials(ctx, "readonly", ""); err == nil {
+		s.LentReadonly = lent.AccessKeyID
+	}
 	stranger, _ := client.New(client.Options{URL: os.Getenv("ROLEBROKER_URL"), Token: rolebroker.NewSecret("guess")})
 	if _, err := stranger.Credentials(ctx, "", ""); err != nil {
 		s.Refused = string(rolebroker.CodeOf(err))
@@ -161,6 +165,9 @@ func offer(reference, integration, name string, region rolebroker.Region, isDefa
 		ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: name},
 	}
 }
+
+// roomOf has the first of the offers in use.
+func roomOf(offers ...rolebroker.Offer) roles { return roles{offers: offers} }
 
 func (f *fake) Roles(context.Context) ([]rolebroker.Offer, error) {
 	return append([]rolebroker.Offer(nil), f.offers...), f.rolesErr

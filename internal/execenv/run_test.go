@@ -5,6 +5,7 @@ package execenv
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"net"
@@ -17,42 +18,79 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/client"
 )
 
-func TestCommandFindsTheRoleInUse(t *testing.T) {
-	o := options(newFake(), "look")
-	o.Role = "deployer"
-	s := look(t, o)
-	for name, want := range map[string]string{
-		"AWS_REGION":                        "eu-west-1",
-		"AWS_DEFAULT_REGION":                "eu-west-1",
-		"AWS_EC2_METADATA_DISABLED":         "true",
-		"AWS_CONTAINER_AUTHORIZATION_TOKEN": lookup(s.Env, "ROLEBROKER_TOKEN"),
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI": lookup(s.Env, "ROLEBROKER_URL") +
-			"/v1/credentials",
-	} {
-		if got := lookup(s.Env, name); got != want || got == "" {
-			t.Errorf("%s is %q, want %q", name, got, want)
+func TestARoomWithOneRole(t *testing.T) {
+	only := newFake()
+	only.offers = only.offers[1:2]
+	only.offers[0].Default = true
+	only.lend = func(_ context.Context, role, _ string) (*client.Credentials, error) {
+		return lentFor(cmp.Or(role, "deployer"), distant), nil
+	}
+	bound := options(newFake(), "look")
+	bound.Role = "deployer"
+	for name, o := range map[string]Options{"named by --role": bound, "the agent's only one": options(only, "look")} {
+		t.Run(name, func(t *testing.T) {
+			s := look(t, o)
+			at, token := lookup(s.Env, "ROLEBROKER_URL"), lookup(s.Env, "ROLEBROKER_TOKEN")
+			want := map[string]string{"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1",
+				"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONTAINER_AUTHORIZATION_TOKEN": token,
+				"AWS_CONTAINER_CREDENTIALS_FULL_URI": at + "/v1/credentials"}
+			for name, want := range want {
+				if got := lookup(s.Env, name); got != want || got == "" {
+					t.Errorf("%s is %q, want %q", name, got, want)
+				}
+			}
+			if at, _ := url.Parse(at); at.Hostname() != "127.0.0.1" {
+				t.Errorf("credentials are served at %s, want the literal 127.0.0.1", at)
+			}
+			if !strings.HasPrefix(token, TokenPrefix) || len(token) != len(TokenPrefix)+64 {
+				t.Errorf("the token has %d characters, want %s and 256 bits in hex", len(token), TokenPrefix)
+			}
+			if s.Lent != "ASIADEPLOYER" || s.LentDeploy != "ASIADEPLOYER" || s.LentReadonly != "" {
+				t.Errorf("lent %q, %q by its name, and %q by another", s.Lent, s.LentDeploy, s.LentReadonly)
+			}
+			if want := []string{"deployer true"}; !slices.Equal(s.Roles, want) {
+				t.Errorf("roles are %v, want %v", s.Roles, want)
+			}
+			if s.Refused != string(rolebroker.CodeUnauthenticated) {
+				t.Errorf("without the token the code is %q", s.Refused)
+			}
+			const config = `# Written by rolebroker exec, which removes it when it ends.
+
+[default]
+region = eu-west-1
+
+[profile deployer]
+region = eu-west-1
+credential_process = /usr/local/bin/rolebroker credentials --role production/deployer --format process
+`
+			if diff := gocmp.Diff(config, s.Config); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// SDKs that go on when a profile is missing must find nothing in the environment.
+func TestARoomWithSeveralRoles(t *testing.T) {
+	s := look(t, options(newFake(), "look"))
+	for _, entry := range s.Env {
+		if strings.HasPrefix(entry, "AWS_CONTAINER_") || strings.HasPrefix(entry, "AWS_REGION") ||
+			strings.HasPrefix(entry, "AWS_DEFAULT_REGION") {
+			t.Errorf("the environment has %s", entry)
 		}
 	}
-	if at, _ := url.Parse(lookup(s.Env, "ROLEBROKER_URL")); at.Hostname() != "127.0.0.1" {
-		t.Errorf("credentials are served at %s, want the literal 127.0.0.1", at)
-	}
-	if token := lookup(s.Env, "ROLEBROKER_TOKEN"); len(token) != 64 {
-		t.Errorf("the token has %d characters of hex, want 256 bits", len(token))
-	}
-	if s.Lent != "ASIADEPLOYER" || s.LentDeploy != "ASIADEPLOYER" {
+	if s.Lent != "ASIAREADONLY" || s.LentDeploy != "ASIADEPLOYER" {
 		t.Errorf("lent %q and, by name, %q", s.Lent, s.LentDeploy)
 	}
-	if want := []string{"deployer true", "readonly false", "staging/default false"}; !slices.Equal(s.Roles, want) {
+	want := []string{"readonly true", "deployer false", "staging/default false"}
+	if !slices.Equal(s.Roles, want) {
 		t.Errorf("roles are %v, want %v", s.Roles, want)
-	}
-	if s.Refused != string(rolebroker.CodeUnauthenticated) {
-		t.Errorf("without the token the code is %q", s.Refused)
 	}
 }
 
@@ -107,22 +145,24 @@ func TestCommandFindsNothingOfTheCallers(t *testing.T) {
 func TestPrivateFiles(t *testing.T) {
 	s := look(t, options(newFake(), "look"))
 	const want = `# Written by rolebroker exec, which removes it when it ends.
+
 [default]
 region = us-east-1
+credential_process = /usr/local/bin/rolebroker credentials --role production/readonly --format process
 
 [profile readonly]
 region = us-east-1
-credential_process = "/usr/local/bin/rolebroker" credentials --role production/readonly --format process
+credential_process = /usr/local/bin/rolebroker credentials --role production/readonly --format process
 
 [profile deployer]
 region = eu-west-1
-credential_process = "/usr/local/bin/rolebroker" credentials --role production/deployer --format process
+credential_process = /usr/local/bin/rolebroker credentials --role production/deployer --format process
 
 [profile staging/default]
 region = eu-north-1
-credential_process = "/usr/local/bin/rolebroker" credentials --role staging/default --format process
+credential_process = /usr/local/bin/rolebroker credentials --role staging/default --format process
 `
-	if diff := cmp.Diff(want, s.Config); diff != "" {
+	if diff := gocmp.Diff(want, s.Config); diff != "" {
 		t.Error(diff)
 	}
 	if s.ConfigMode != 0o600 || s.DirMode != 0o700 {
@@ -140,8 +180,7 @@ credential_process = "/usr/local/bin/rolebroker" credentials --role staging/defa
 
 // A role called default must not become what `aws` without a profile uses.
 func TestRoleCalledDefaultGetsAProfileOfItsOwn(t *testing.T) {
-	text := string(profiles("/rb", "us-east-1",
-		[]rolebroker.Offer{offer("default", "production", "default", "eu-west-1", true)}))
+	text := string(profiles("/rb", roomOf(offer("default", "production", "default", "eu-west-1", true))))
 	if !strings.Contains(text, "[profile production/default]") || strings.Contains(text, "[profile default]") {
 		t.Error(text)
 	}
@@ -160,7 +199,7 @@ func TestProfilesRunABinaryWithAnyPath(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer os.RemoveAll(dir)
-			if err := writeFiles(dir, self, "us-east-1", newFake().offers); err != nil {
+			if err := writeFiles(dir, self, roomOf(newFake().offers...)); err != nil {
 				t.Fatal(err)
 			}
 			text, err := os.ReadFile(filepath.Join(dir, configFile))
@@ -292,8 +331,8 @@ func TestTheRegionIsThatOfTheRoleThatWasNamed(t *testing.T) {
 		t.Helper()
 		o := options(server, "look")
 		o.Role = reference
-		if got := lookup(look(t, o).Env, "AWS_REGION"); got != string(region) {
-			t.Errorf("the region of %q is %q, want %s", reference, got, region)
+		if config := look(t, o).Config; !strings.Contains(config, "[default]\nregion = "+string(region)+"\n") {
+			t.Errorf("the region of %q is not %s:\n%s", reference, region, config)
 		}
 	}
 	is("", "eu-west-1")
@@ -319,12 +358,15 @@ func TestTheRegionIsThatOfTheRoleThatWasNamed(t *testing.T) {
 
 // What is the default, or of that name, may change while the command runs.
 func TestTheRoleInUseStaysTheSame(t *testing.T) {
-	for reference, pinned := range map[string]string{"": "production/readonly", "deployer": "production/deployer"} {
+	for reference, want := range map[string][]string{
+		"":         {"", "production/readonly", "production/deployer", "production/readonly"},
+		"deployer": {"deployer", "production/deployer", "production/deployer"},
+	} {
 		server := newFake()
 		o := options(server, "look")
 		o.Role = reference
 		look(t, o)
-		if want := []string{reference, pinned, "deployer"}; !slices.Equal(server.questions(), want) {
+		if !slices.Equal(server.questions(), want) {
 			t.Errorf("with --role %q exec asked for %q, want %q", reference, server.questions(), want)
 		}
 	}
@@ -333,9 +375,9 @@ func TestTheRoleInUseStaysTheSame(t *testing.T) {
 func TestTaskIsNamedForEveryRequest(t *testing.T) {
 	server := newFake()
 	o := options(server, "look")
-	o.Task = "deploy-17"
+	o.Role, o.Task = "readonly", "deploy-17"
 	look(t, o)
-	want := []string{"deploy-17", "production/readonly deploy-17", "deployer deploy-17"}
+	want := []string{"readonly deploy-17", "production/readonly deploy-17", "production/readonly deploy-17"}
 	if !slices.Equal(server.questions(), want) {
 		t.Errorf("asked for %q, want %q", server.questions(), want)
 	}
