@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need: PostgreSQL's programs, the AWS CLI, boto3, Node.js
-# with the AWS SDK for JavaScript and axe-core, Chromium with a font, curl, and a
+# with the AWS SDKs for JavaScript and axe-core, Chromium with a font, curl, and a
 # C compiler for the race detector. It does not install Terraform, but says if it
 # is missing. It uses what is installed already, so a second run ends at once.
 set -euo pipefail
@@ -120,7 +120,7 @@ node_modules() {
   fi
 }
 
-node_modules examples/node "the AWS SDK for JavaScript"
+node_modules examples/node "the AWS SDKs for JavaScript"
 node_modules internal/web/testdata/axe "axe-core"
 
 boto3=$(boto3_version)
