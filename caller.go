@@ -16,6 +16,9 @@ type Caller struct {
 	Address string // the IP address of the request; empty for an agent and for the server itself
 }
 
+// IsUnknown reports whether the caller was not identified.
+func (c Caller) IsUnknown() bool { return c == Caller{Address: c.Address} }
+
 // May returns nil when the caller may do the action. Codes: denied, unauthenticated.
 func (c Caller) May(action Action) error {
 	switch action.permission() {

@@ -30,7 +30,7 @@ var graph = map[string][]string{
 	"internal/harden":     {},
 	"internal/awssim":     {},
 	"internal/config":     {"."},
-	"internal/guard":      {"internal/prometheus"},
+	"internal/guard":      {".", "internal/prometheus"},
 	"internal/sts":        {"."},
 	"internal/store":      {"."},
 	"internal/setup":      {"."},
@@ -40,11 +40,11 @@ var graph = map[string][]string{
 	"internal/clustersecret":  {"."},
 
 	// The verbs.
-	"internal/auth":     {".", "internal/seal"},
+	"internal/auth":     {".", "internal/guard", "internal/seal"},
 	"internal/validate": {".", "internal/setup"},
 	"internal/lend":     {".", "internal/prometheus"},
 	"internal/forward":  {"."},
-	"internal/broker": {".", "internal/auth", "internal/lend", "internal/prometheus", "internal/seal",
+	"internal/broker": {".", "internal/auth", "internal/guard", "internal/lend", "internal/prometheus", "internal/seal",
 		"internal/setup", "internal/validate"},
 
 	// How errors and nouns travel: the doors and the client share it.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Code is the kind of an [Error]. Doors map codes to HTTP statuses and exit codes. No code decides by a message.
@@ -37,6 +38,10 @@ type Error struct {
 	Hint    Hint    // what to do next; may be empty
 	Fields  []Field // for CodeInvalid: each wrong field of the input
 	Cause   error   // for the log; may be nil
+
+	// RetryAfter is how long the caller has to wait because too many requests from its address failed. HTTP then has
+	// the status 429, and the code still says why this one failed, so that no client takes it for an outage.
+	RetryAfter time.Duration
 }
 
 // Field is one wrong field of the input.

@@ -14,6 +14,7 @@ type Problem struct {
 	Code      string       `json:"code" enum:"invalid,unauthenticated,expired,denied,not_found,conflict,stale,throttled,unavailable,internal,token_issuer,token_audience,token_signature,not_bound" doc:"What kind of problem it is, for programs." example:"invalid"`
 	Hint      string       `json:"hint,omitempty" doc:"What to do next."`
 	HintSteps []HintStep   `json:"hint_steps,omitempty" nullable:"false" doc:"The hint as separate steps."`
+	Wait      int          `json:"-"` // the header Retry-After, in seconds; 0: as the status has it
 	Errors    []FieldError `json:"errors,omitempty" nullable:"false" doc:"The fields that are wrong."`
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
@@ -38,17 +39,38 @@ type Records interface {
 	RecordEvent(ctx context.Context, event rolebroker.AuditEvent)
 }
 
-// Authenticator identifies callers. Both fields are required.
+// Authenticator identifies callers.
 type Authenticator struct {
-	Records Records
-	Now     func() time.Time
+	Records  Records
+	Now      func() time.Time
+	Failures *guard.Failures // bounds how often callers fail; nil: without bound
+	Door     string          // which metrics name; see At
+}
+
+// At returns the authenticator of one door of the server. All of them share what they know of failures.
+func (a *Authenticator) At(door string) *Authenticator {
+	copied := *a
+	copied.Door = door
+	return &copied
 }
 
 // Agent identifies the agent whose token is in an Authorization header, with or without "Bearer". It does not check
 // whether the token is revoked or expired: the lender does, together with everything else that can be taken away.
-// Codes: unauthenticated, denied.
-func (a *Authenticator) Agent(ctx context.Context, authorization string) (rolebroker.Caller, error) {
-	shown := Bearer(authorization)
+// address is the request's RemoteAddr. Codes: unauthenticated, denied.
+func (a *Authenticator) Agent(ctx context.Context, authorization, address string) (rolebroker.Caller, error) {
+	who, err := a.agent(ctx, Bearer(authorization))
+	if err != nil {
+		return rolebroker.Caller{}, a.Failures.Refuse(a.Door, address, err)
+	}
+	return who, nil
+}
+
+// AgentThrough is Agent for a runner, to which an agent showed its token. The runner counts the failures.
+func (a *Authenticator) AgentThrough(ctx context.Context, token string) (rolebroker.Caller, error) {
+	return a.agent(ctx, Bearer(token))
+}
+
+func (a *Authenticator) agent(ctx context.Context, shown string) (rolebroker.Caller, error) {
 	id, ok := agentToken.id(shown)
 	if !ok {
 		return rolebroker.Caller{}, notAnAgent(shown)
@@ -69,7 +91,7 @@ func (a *Authenticator) Agent(ctx context.Context, authorization string) (rolebr
 // records refusals. Codes: unauthenticated, denied, expired.
 func (a *Authenticator) APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error) {
 	shown := Bearer(authorization)
-	who, err := a.apiKey(ctx, shown)
+	who, err := a.apiKey(ctx, shown, address)
 	if err != nil {
 		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionAPIKeyAuthenticate, shown, address, err)
 	}
@@ -77,7 +99,7 @@ func (a *Authenticator) APIKey(ctx context.Context, authorization, address strin
 	return who, nil
 }
 
-func (a *Authenticator) apiKey(ctx context.Context, shown string) (rolebroker.Caller, error) {
+func (a *Authenticator) apiKey(ctx context.Context, shown, address string) (rolebroker.Caller, error) {
 	if shown == "" {
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "an API key is required").
 			WithHint("set ROLEBROKER_TOKEN to an API key")
@@ -87,9 +109,11 @@ func (a *Authenticator) apiKey(ctx context.Context, shown string) (rolebroker.Ca
 			"this is %s; the management API takes an API key", k.name).
 			WithHint("set ROLEBROKER_TOKEN to an API key")
 	}
-	id := BootstrapKey // the operator may choose a key of any form
+	id := BootstrapKey // a key that an operator chose for an earlier version may have any form
 	if own, ok := apiKey.id(shown); ok {
 		id = rolebroker.APIKeyID(own)
+	} else if err := a.guessed(shown, address); err != nil {
+		return rolebroker.Caller{}, err
 	}
 	key, err := a.Records.APIKey(ctx, id)
 	switch {
@@ -217,7 +241,15 @@ func (a *Authenticator) refused(
 		a.Records.RecordEvent(ctx, rolebroker.AuditEvent{
 			Actor: rolebroker.Caller{Address: ip(address)}, Claimed: claimed(shown), Action: action, Refusal: e})
 	}
-	return err
+	return a.Failures.Refuse(a.Door, address, err)
+}
+
+// guessed refuses to check a key that can be guessed, if too many requests from the address failed.
+func (a *Authenticator) guessed(shown, address string) error {
+	if seal.Random(shown) {
+		return nil
+	}
+	return a.Failures.Exceeded(a.Door, address)
 }
 
 // Bearer returns the token in an Authorization header, with or without the scheme "Bearer", in any case.

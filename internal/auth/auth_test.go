@@ -116,7 +116,7 @@ func (w world) runnerKey(make func(rolebroker.RunnerKeyID) (rolebroker.Secret, [
 func TestATokenSaysWhichAgentItIs(t *testing.T) {
 	w := newWorld()
 	for _, header := range []string{w.token, "Bearer " + w.token, "bearer  " + w.token} {
-		who, err := w.Agent(t.Context(), header)
+		who, err := w.Agent(t.Context(), header, address)
 		if err != nil || who.Agent != "agt_scout" || who.Access != "" {
 			t.Errorf("%+v, %v", who, err)
 		}
@@ -135,7 +135,8 @@ func TestATokenSaysWhichAgentItIs(t *testing.T) {
 		w.join:                         rolebroker.CodeDenied,
 		w.credential:                   rolebroker.CodeDenied,
 	} {
-		if who, err := w.Agent(t.Context(), header); rolebroker.CodeOf(err) != want || who != (rolebroker.Caller{}) {
+		who, err := w.Agent(t.Context(), header, address)
+		if rolebroker.CodeOf(err) != want || who != (rolebroker.Caller{}) {
 			t.Errorf("%+v, %v; want %s", who, err, want)
 		}
 	}
@@ -196,7 +197,7 @@ func (broken) UseRunnerKey(context.Context, rolebroker.RunnerKeyID) error {
 func TestNobodyIsIdentifiedWhileTheDatabaseIsDown(t *testing.T) {
 	w := newWorld()
 	w.Records = broken{t}
-	if _, err := w.Agent(t.Context(), w.token); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+	if _, err := w.Agent(t.Context(), w.token, address); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 		t.Errorf("%v", err)
 	}
 	if _, err := w.APIKey(t.Context(), w.key, address); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
@@ -276,7 +277,7 @@ func TestATokenThatWasMadeElsewhere(t *testing.T) {
 	}
 	w := newWorld()
 	w.Records.(records).tokens[got] = &rolebroker.Token{ID: got, Agent: "agt_other", Hash: gotHash}
-	who, err := w.Agent(t.Context(), "Bearer "+token.Reveal())
+	who, err := w.Agent(t.Context(), "Bearer "+token.Reveal(), address)
 	if err != nil || who.Agent != "agt_other" || who.Token != id {
 		t.Errorf("it opens %+v: %v", who, err)
 	}

@@ -61,7 +61,7 @@ func TestARefusalNamesBothKinds(t *testing.T) {
 	w := newWorld()
 	_, asRunner := w.Runner(t.Context(), w.join, address)
 	_, joining := w.JoinToken(t.Context(), w.credential, address)
-	_, asAgent := w.Agent(t.Context(), w.credential)
+	_, asAgent := w.Agent(t.Context(), w.credential, address)
 	_, managing := w.APIKey(t.Context(), w.join, address)
 	for err, want := range map[error]string{
 		asRunner: "this is a join token; a runner's credential is wanted here",

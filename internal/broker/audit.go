@@ -46,19 +46,24 @@ func (b *Broker) changed(
 		Before: before.Without(after), After: after.Without(before)})
 }
 
-// RecordEvent records an audit event. It is the only function that does. The events go to the log.
+// RecordEvent records an audit event. It is the only function that does. The events go to the log; those
+// of callers who were not identified are sampled.
 func (b *Broker) RecordEvent(ctx context.Context, e rolebroker.AuditEvent) {
 	e.At = b.now()
 	level := slog.LevelInfo
 	if e.Outcome() == rolebroker.OutcomeRefused {
 		level = slog.LevelWarn
 	}
-	if !b.log.Enabled(ctx, level) {
+	log := b.log
+	if level == slog.LevelWarn && e.Actor.IsUnknown() {
+		log = b.strangers
+	}
+	if !log.Enabled(ctx, level) {
 		return
 	}
 	line := slog.NewRecord(e.At, level, "audit event", 0)
 	line.AddAttrs(attributes(&e)...)
-	_ = b.log.Handler().Handle(ctx, line) // as slog.Logger does
+	_ = log.Handler().Handle(ctx, line) // as slog.Logger does
 }
 
 // attributes returns what a log line says about an event. Empty values are left out.

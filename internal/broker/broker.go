@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/prometheus"
 	"github.com/rolebroker/rolebroker/internal/validate"
@@ -30,12 +31,13 @@ type Options struct {
 
 // Broker administers what lending reads. Make one with New.
 type Broker struct {
-	store   Store
-	sts     validate.STS
-	lender  *lend.Lender
-	log     *slog.Logger
-	metrics *metrics
-	now     func() time.Time
+	store     Store
+	sts       validate.STS
+	lender    *lend.Lender
+	log       *slog.Logger
+	strangers *slog.Logger // for lines that callers who are not identified can cause
+	metrics   *metrics
+	now       func() time.Time
 
 	validator         *validate.Validator
 	requireExternalID bool
@@ -58,7 +60,7 @@ func New(opts Options) *Broker {
 	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.STS, opts.Log, opts.Now
 	return &Broker{
 		store: opts.Store, sts: opts.STS, lender: opts.Lender,
-		log: opts.Log, metrics: newMetrics(opts.Metrics), now: opts.Now,
+		log: opts.Log, strangers: guard.Sampled(opts.Log), metrics: newMetrics(opts.Metrics), now: opts.Now,
 		validator: validate.New(opts.Validation), requireExternalID: opts.RequireExternalID,
 		validations: make(chan struct{}, maxValidations), setups: make(chan struct{}, maxSetups),
 		streams: streams{open: map[rolebroker.RunnerID]int{}},

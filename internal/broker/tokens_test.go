@@ -64,7 +64,7 @@ func TestATokenIsRegistered(t *testing.T) {
 	})
 	door := auth.Authenticator{Records: w.broker, Now: time.Now}
 	id, token := elsewhere()
-	if _, err := door.Agent(w.ctx, token.Reveal()); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+	if _, err := door.Agent(w.ctx, token.Reveal(), ""); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		t.Errorf("before it is registered: %v", err)
 	}
 	spec := broker.TokenSpec{Label: "laptop", ExpiresAt: time.Now().Add(time.Hour), Token: token}
@@ -72,7 +72,7 @@ func TestATokenIsRegistered(t *testing.T) {
 	if made.ID != id || made.Agent != w.scout.Agent || made.Label != "laptop" {
 		t.Errorf("it is registered as %+v", made)
 	}
-	who, err := door.Agent(w.ctx, "Bearer "+token.Reveal())
+	who, err := door.Agent(w.ctx, "Bearer "+token.Reveal(), "")
 	if err != nil || who.Agent != w.scout.Agent || who.Token != id {
 		t.Fatalf("it identifies %+v: %v", who, err)
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/convert"
+	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
@@ -43,8 +44,8 @@ type Lender interface {
 type Options struct {
 	Lender Lender
 	// Identify finds the caller by the Authorization header, with or without
-	// "Bearer". Codes: unauthenticated, expired.
-	Identify func(ctx context.Context, authorization string) (rolebroker.Caller, error)
+	// "Bearer", and the request's RemoteAddr. Codes: unauthenticated, expired.
+	Identify func(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
 	Log      *slog.Logger // nil: none
 }
 
@@ -55,14 +56,17 @@ const (
 	rolesPath       = "/v1/roles"
 )
 
-type endpoint struct{ Options }
+type endpoint struct {
+	Options
+	strangers *slog.Logger // for lines that callers without a token can cause
+}
 
 // New is the handler of everything below /v1/.
 func New(opts Options) http.Handler {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &endpoint{opts}
+	return &endpoint{opts, guard.Sampled(opts.Log)}
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -75,9 +79,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close") // so that net/http does not read the body
 	}
-	who, err := e.Identify(r.Context(), r.Header.Get("Authorization"))
+	who, err := e.Identify(r.Context(), r.Header.Get("Authorization"), r.RemoteAddr)
 	if err != nil {
-		e.Log.Info("refused a caller", "from", r.RemoteAddr, "reason", err)
+		e.strangers.Info("refused a caller", "from", r.RemoteAddr, "reason", err)
 		e.error(w, err)
 		return
 	}
@@ -129,7 +133,7 @@ func (e *endpoint) error(w http.ResponseWriter, err error) {
 	if status == http.StatusInternalServerError {
 		e.Log.Error("serving credentials", "cause", rolebroker.AsError(err).Cause)
 	}
-	problem.SetHeader(w.Header(), status)
+	problem.SetHeader(w.Header(), status, problem.Wait(err))
 	answer(w, status, encode(problem.Refusal(err)))
 }
 

@@ -49,7 +49,7 @@ func TestACodeFromANewerServerReachesTheClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		older := httptest.NewServer(containercreds.New(containercreds.Options{Lender: forwarder{server},
-			Identify: func(context.Context, string) (rolebroker.Caller, error) { return rolebroker.Caller{}, nil }}))
+			Identify: func(context.Context, string, string) (rolebroker.Caller, error) { return rolebroker.Caller{}, nil }}))
 		defer older.Close()
 		for _, path := range []string{"/v1/credentials", "/v1/roles"} {
 			resp, err := http.Get(older.URL + path)
@@ -83,7 +83,7 @@ func (f fails) Offers(context.Context, rolebroker.Caller) ([]rolebroker.Offer, e
 // An unknown code that no server sent is a mistake in this program.
 func TestAnUnknownCodeIsAnInternalError(t *testing.T) {
 	endpoint := containercreds.New(containercreds.Options{Lender: fails{rolebroker.Errorf("brand_new", "what is this")},
-		Identify: func(context.Context, string) (rolebroker.Caller, error) { return rolebroker.Caller{}, nil }})
+		Identify: func(context.Context, string, string) (rolebroker.Caller, error) { return rolebroker.Caller{}, nil }})
 	answer := httptest.NewRecorder()
 	endpoint.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v1/credentials", nil))
 	if answer.Code != http.StatusInternalServerError {

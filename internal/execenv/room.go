@@ -24,6 +24,7 @@ type room struct {
 	url    string // of the loopback port
 	token  string // that the port accepts
 	hash   []byte // of the token
+	failed *guard.Failures
 	roles  roles  // that the port lends
 	dir    string // of the private files
 	server *http.Server
@@ -32,7 +33,7 @@ type room struct {
 
 // open makes an empty room for one command. Close it.
 func open(o Options, lender containercreds.Lender) (*room, error) {
-	r := &room{token: randomToken()}
+	r := &room{token: randomToken(), failed: guard.NewFailures(nil, nil)}
 	r.hash = seal.Hash(r.token)
 	var err error
 	if r.dir, err = makeDir(o.Self); err != nil {
@@ -85,10 +86,10 @@ func (r *room) serve(lender containercreds.Lender, log *slog.Logger) error {
 }
 
 // identify accepts the room's token.
-func (r *room) identify(_ context.Context, authorization string) (rolebroker.Caller, error) {
+func (r *room) identify(_ context.Context, authorization, address string) (rolebroker.Caller, error) {
 	if !seal.Matches(auth.Bearer(authorization), r.hash) {
-		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
-			"this port serves the command of one rolebroker exec only")
+		return rolebroker.Caller{}, r.failed.Refuse("exec", address, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
+			"this port serves the command of one rolebroker exec only"))
 	}
 	return rolebroker.Caller{Name: "exec"}, nil
 }

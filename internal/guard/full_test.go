@@ -90,6 +90,36 @@ func TestAFullListenerClosesWhatDoesNothing(t *testing.T) {
 	})
 }
 
+func TestEachPhaseHasItsTime(t *testing.T) {
+	for name, c := range map[string]struct {
+		sweeps int
+		states []http.ConnState
+	}{
+		"silent": {newLimit, nil},
+		"slow":   {activeLimit, []http.ConnState{http.StateActive}},
+		"idle":   {idleLimit, []http.ConnState{http.StateActive, http.StateIdle}},
+	} {
+		metrics := new(prometheus.Registry)
+		g := newListener(public{}, Options{Most: 1, Metrics: metrics})
+		h := &host{address: "192.0.2.2"}
+		connection := g.admit(h)
+		for _, state := range c.states {
+			g.sweep()
+			NoteState(connection, state)
+		}
+		for range c.sweeps {
+			g.sweep()
+		}
+		if h.closed {
+			t.Errorf("a %s connection is closed too early", name)
+		}
+		if g.sweep(); !h.closed || g.count() != 0 ||
+			!strings.Contains(metrics.Text(), `closed_total{reason="`+name+`"} 1`) {
+			t.Errorf("a %s connection is not closed, or not counted:\n%s", name, metrics.Text())
+		}
+	}
+}
+
 func TestOneAddressCannotHaveAllConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newListener(public{}, Options{Most: 8})
@@ -162,7 +192,7 @@ func TestAFailureToAcceptIsLoggedAndFreesADescriptor(t *testing.T) {
 		}
 		time.Sleep(samplePeriod)
 		synctest.Wait()
-		if !strings.Contains(log.String(), `level=ERROR msg="left out lines of the log" count=90 `+
+		if !strings.Contains(log.String(), `level=ERROR msg="left out lines of the log" count=80 `+
 			`like="a connection could not be accepted"`) {
 			t.Errorf("the log does not say how many lines it left out:\n%s", log.String())
 		}

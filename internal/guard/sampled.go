@@ -13,11 +13,11 @@ import (
 // The bounds of a sampled log: how many lines of a kind it has in a period, and how many kinds it tells apart.
 const (
 	samplePeriod = time.Minute
-	sampleLines  = 10
+	sampleLines  = 20
 	sampleKinds  = 200
 )
 
-// Sampled returns a logger for lines that strangers can cause. In a minute it writes ten lines of a kind, and then one
+// Sampled returns a logger for lines that strangers can cause. In a minute it writes twenty lines of a kind, and then one
 // with the number of those that it left out. The kind of a line is its message, which must be a constant, and its
 // attribute "action". nil stands for no log.
 func Sampled(to *slog.Logger) *slog.Logger {

@@ -17,7 +17,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -42,9 +44,12 @@ var statuses = map[rolebroker.Code]int{
 	rolebroker.CodeNotBound:        http.StatusForbidden,
 }
 
-// Status is the HTTP status of err's code. If this version does not know the
+// Status is the HTTP status of err's code, and 429 for an error with a RetryAfter. If this version does not know the
 // code, it is the status that [Read] found, else 500.
 func Status(err error) int {
+	if rolebroker.AsError(err).RetryAfter > 0 {
+		return http.StatusTooManyRequests
+	}
 	if status, ok := statuses[rolebroker.CodeOf(err)]; ok {
 		return status
 	}
@@ -64,12 +69,19 @@ var headers = map[int][2]string{
 	http.StatusServiceUnavailable: {"Retry-After", "1"},
 }
 
-// SetHeader sets the header that an answer with this status must have, if any.
-func SetHeader(h http.Header, status int) {
+// SetHeader sets the header that an answer with this status must have, if any. wait is the RetryAfter of the error, in
+// seconds.
+func SetHeader(h http.Header, status, wait int) {
 	if header, ok := headers[status]; ok {
 		h.Set(header[0], header[1])
 	}
+	if wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(wait))
+	}
 }
+
+// Wait is how long the caller that gets err has to wait, in seconds.
+func Wait(err error) int { return int(rolebroker.AsError(err).RetryAfter / time.Second) }
 
 // The bounds of a document: a message in bytes, and how many fields it lists.
 const (
@@ -89,6 +101,7 @@ func WithStatus(status int, e *rolebroker.Error) api.Problem {
 		Type:      "about:blank",
 		Title:     http.StatusText(status),
 		Status:    status,
+		Wait:      Wait(e),
 		Detail:    rolebroker.Clip(e.Message, maxMessage),
 		Code:      string(e.Code),
 		Hint:      e.Hint.String(),
@@ -108,7 +121,7 @@ func WithStatus(status int, e *rolebroker.Error) api.Problem {
 
 // Write sends a problem document with its status and the header of that.
 func Write(w http.ResponseWriter, p api.Problem) {
-	SetHeader(w.Header(), p.Status)
+	SetHeader(w.Header(), p.Status, p.Wait)
 	w.Header().Set("Content-Type", api.ProblemType)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client may be gone

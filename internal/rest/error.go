@@ -40,7 +40,7 @@ func (p *Problem) ContentType(string) string { return api.ProblemType }
 func (p *Problem) GetHeaders() http.Header {
 	headers := http.Header{}
 	maps.Copy(headers, p.headers)
-	problem.SetHeader(headers, p.Status)
+	problem.SetHeader(headers, p.Status, p.Wait)
 	return headers
 }
 

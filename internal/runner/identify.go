@@ -12,6 +12,7 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/convert"
+	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
@@ -35,6 +36,7 @@ type identified struct {
 type identifier struct {
 	record   *record
 	verifier Verifier // nil: service-account tokens are refused
+	failed   *guard.Failures
 
 	mu      sync.Mutex
 	changes uint64                                   // how many there were
@@ -42,8 +44,8 @@ type identifier struct {
 	tokens  map[rolebroker.TokenID]rolebroker.Secret // the token of an ID never changes
 }
 
-func newIdentifier(r *record, v Verifier) *identifier {
-	return &identifier{record: r, verifier: v, known: map[any]identified{},
+func newIdentifier(r *record, v Verifier, failed *guard.Failures) *identifier {
+	return &identifier{record: r, verifier: v, failed: failed, known: map[any]identified{},
 		tokens: map[rolebroker.TokenID]rolebroker.Secret{}}
 }
 
@@ -56,8 +58,16 @@ func (i *identifier) forget(rolebroker.Change) {
 }
 
 // identify is for containercreds.Options.
-func (i *identifier) identify(ctx context.Context, authorization string) (rolebroker.Caller, error) {
-	shown := auth.Bearer(authorization)
+func (i *identifier) identify(ctx context.Context, authorization, address string) (rolebroker.Caller, error) {
+	who, err := i.agent(ctx, auth.Bearer(authorization))
+	if err != nil {
+		return rolebroker.Caller{}, i.failed.Refuse("credentials", address, err)
+	}
+	return who, nil
+}
+
+// agent is the agent that a token stands for.
+func (i *identifier) agent(ctx context.Context, shown string) (rolebroker.Caller, error) {
 	if shown == "" {
 		return rolebroker.Caller{}, rolebroker.Errorf(rolebroker.CodeUnauthenticated,
 			"an agent token is required, or the token of a service account").

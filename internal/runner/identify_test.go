@@ -15,7 +15,7 @@ func identifierOf(t *testing.T, server http.HandlerFunc) *identifier {
 	t.Helper()
 	r := recordOf(linkTo(t, server, &shared{text: credential{Runner: "run_a", Credential: "first"}.encode()}))
 	r.receive(api.RunnerEvent{Hello: &api.Hello{Runner: "run_a"}})
-	return newIdentifier(r, nil)
+	return newIdentifier(r, nil, nil)
 }
 
 // An identity is remembered until the next change. An answer from before a
@@ -32,7 +32,7 @@ func TestIdentitiesAreNeverOlderThanAChange(t *testing.T) {
 	})
 	identify := func(want int) {
 		t.Helper()
-		who, err := i.identify(context.Background(), "Bearer rbt_a")
+		who, err := i.identify(context.Background(), "Bearer rbt_a", "")
 		if err != nil || who.Agent != "agt_a" || asked != want {
 			t.Errorf("%+v, %v; the server was asked %d times, want %d", who, err, asked, want)
 		}
@@ -52,7 +52,7 @@ func TestIdentitiesAreNeverOlderThanAChange(t *testing.T) {
 // The agents and tokens that are remembered are bounded.
 func TestIdentitiesAreBounded(t *testing.T) {
 	t.Parallel()
-	i := newIdentifier(recordOf(&link{}), nil)
+	i := newIdentifier(recordOf(&link{}), nil, nil)
 	for n := range maxIdentified + 2 {
 		id := rolebroker.TokenID(fmt.Sprint("tok_", n))
 		i.remember(n, identified{rolebroker.Caller{Token: id}, rolebroker.NewSecret("rbt_a")}, 0)
@@ -69,7 +69,7 @@ func TestIdentitiesAreBounded(t *testing.T) {
 func TestAnAnswerThatIsNone(t *testing.T) {
 	t.Parallel()
 	i := identifierOf(t, func(w http.ResponseWriter, r *http.Request) { answerJSON(w, api.Identified{}) })
-	if who, err := i.identify(context.Background(), "rbt_a"); rolebroker.CodeOf(err) != rolebroker.CodeInternal ||
+	if who, err := i.identify(context.Background(), "rbt_a", ""); rolebroker.CodeOf(err) != rolebroker.CodeInternal ||
 		who != (rolebroker.Caller{}) {
 		t.Errorf("%+v, %v", who, err)
 	}
@@ -81,7 +81,7 @@ func TestWhatIsNoToken(t *testing.T) {
 	t.Parallel()
 	i := identifierOf(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") })
 	for _, shown := range []string{"", "Bearer ", "Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"} {
-		if _, err := i.identify(context.Background(), shown); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+		if _, err := i.identify(context.Background(), shown, ""); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 			t.Errorf("%q: %v", shown, err)
 		}
 	}

@@ -152,7 +152,7 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	r := &Runner{opts: opts, link: l, log: opts.Log, failed: make(chan error, 1)}
 	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, worked: map[rolebroker.RoleARN]STS{}}
 	r.record = newRecord(l, spool, opts)
-	identifier := newIdentifier(r.record, opts.Verifier)
+	identifier := newIdentifier(r.record, opts.Verifier, guard.NewFailures(opts.Now, opts.Metrics))
 	cluster := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, By: rolebroker.Party{Runner: true},
 		Serves: l.serves,
 		Log:    opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})

@@ -25,7 +25,7 @@ func (s *server) identified(r *http.Request, who rolebroker.Caller, in api.Ident
 	if in.ServiceAccount != nil {
 		return s.Broker.AgentOfAccount(r.Context(), who, convert.FromServiceAccount(in.ServiceAccount))
 	}
-	agent, err := s.Auth.Agent(r.Context(), in.Token.Reveal())
+	agent, err := s.Auth.AgentThrough(r.Context(), in.Token.Reveal())
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ type Broker interface {
 type Auth interface {
 	Runner(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
 	JoinToken(ctx context.Context, shown, address string) (rolebroker.Caller, error)
-	Agent(ctx context.Context, authorization string) (rolebroker.Caller, error)
+	AgentThrough(ctx context.Context, token string) (rolebroker.Caller, error)
 }
 
 // Options configure New. Broker and Auth are required.

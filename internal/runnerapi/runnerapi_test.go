@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -102,8 +103,12 @@ func (w *world) refused(what string, err error, code rolebroker.Code) {
 // nowhere else.
 func TestOnlyRunnersAreAnswered(t *testing.T) {
 	w := newWorld(t)
+	asked := 0
 	ask := func(method, path, authorization string) int {
 		t.Helper()
+		asked++ // each time from another address, since one that fails often gets 429
+		from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(asked))}}
+		client := &http.Client{Transport: &http.Transport{DialContext: from.DialContext, DisableKeepAlives: true}}
 		req, err := http.NewRequest(method, w.tb.URL+path, strings.NewReader("{}"))
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +116,7 @@ func TestOnlyRunnersAreAnswered(t *testing.T) {
 		if authorization != "" {
 			req.Header.Set("Authorization", "Bearer "+authorization)
 		}
-		answer, err := http.DefaultClient.Do(req)
+		answer, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -56,12 +56,34 @@ func ID(prefix, token string) (string, bool) {
 // different characters, or a repeated part.
 func Made(prefix, token string) (string, bool) {
 	id, ok := ID(prefix, token)
-	if !ok || len(id) != textLength {
-		return "", false
+	return id, ok && len(id) == textLength && isText(id) && MadeFor(prefix, id, token) &&
+		!strings.Contains(token[len(token)-secretLength:], id)
+}
+
+// MadeFor reports whether New could have made a token with this ID. It refuses a
+// secret that is evidently not random, as Made does.
+func MadeFor(prefix, id, token string) bool {
+	own, ok := ID(prefix, token)
+	if !ok || own != id {
+		return false
 	}
 	secret := token[len(token)-secretLength:]
-	return id, isText(id) && isText(secret) && different(secret) >= fewestDifferent &&
-		secret[:textLength] != secret[textLength:] && !strings.Contains(secret, id)
+	return isText(secret) && different(secret) >= fewestDifferent && secret[:textLength] != secret[textLength:]
+}
+
+// The least length of a secret that Random accepts, which has 256 bits, and the
+// least number of different digits in it. One of 100,000 random ones has fewer.
+const (
+	leastHexadecimal         = 64
+	fewestDifferentHexDigits = 11
+)
+
+// Random reports whether a secret that was made elsewhere has at least 256 bits in
+// hexadecimal, as "openssl rand -hex 32" makes them, and is not evidently invented.
+func Random(secret string) bool {
+	half := len(secret) / 2
+	return len(secret) >= leastHexadecimal && strings.Trim(secret, "0123456789abcdefABCDEF") == "" &&
+		different(secret) >= fewestDifferentHexDigits && secret[:half] != secret[half:2*half]
 }
 
 // isText says whether s has only characters of rand.Text, in lower case.

@@ -29,15 +29,15 @@ const readyTimeout = 2 * time.Second
 // were sent.
 func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server,
 	opts Options) http.Handler {
-	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.Agent, Log: opts.Log})
-	management := rest.New(rest.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version,
+	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.At("credentials").Agent, Log: opts.Log})
+	management := rest.New(rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
 		Now: opts.Now})
-	app := web.New(web.Options{Broker: s.broker, Auth: who, Log: opts.Log, Version: opts.Version, Now: opts.Now,
+	app := web.New(web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log, Version: opts.Version, Now: opts.Now,
 		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy})
 
 	closing := make(chan struct{})
 	s.closing = sync.OnceFunc(func() { close(closing) })
-	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who, Log: opts.Log, Heartbeat: api.Heartbeat,
+	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who.At("runners"), Log: opts.Log, Heartbeat: api.Heartbeat,
 		Closing: closing})
 
 	probes := http.NewServeMux()

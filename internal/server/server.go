@@ -147,7 +147,8 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	if err := s.bootstrap(ctx, cfg.AdminKey, opts.AdminKeyMade); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	authenticator := &auth.Authenticator{Records: s.broker, Now: opts.Now}
+	authenticator := &auth.Authenticator{Records: s.broker, Now: opts.Now,
+		Failures: guard.NewFailures(opts.Now, registry)}
 	s.http = &http.Server{
 		Handler:        s.routes(authenticator, registry, cfg, opts),
 		ErrorLog:       guard.ErrorLog(opts.Log),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/hosts"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // signIns is the part of the broker that signs people in and out.
@@ -142,7 +143,18 @@ func (s *server) askToSignIn(w http.ResponseWriter, r *http.Request, err error) 
 	if r.Header.Get("HX-Request") != "" {
 		w.Header().Set("HX-Redirect", "/sign-in") // the whole page, not a part of it
 	}
-	return s.renderSignIn(w, r, http.StatusUnauthorized, page)
+	return s.renderSignIn(w, r, unidentified(w, err), page)
+}
+
+// unidentified returns the status of an answer to a person who was not identified. It says when to try again, if too
+// many requests from the person's address failed.
+func unidentified(w http.ResponseWriter, err error) int {
+	wait := problem.Wait(err)
+	if wait == 0 {
+		return http.StatusUnauthorized
+	}
+	problem.SetHeader(w.Header(), http.StatusTooManyRequests, wait)
+	return http.StatusTooManyRequests
 }
 
 func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
@@ -164,11 +176,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	default:
 		return err
 	}
-	if !s.failures.allow(origin(r), s.Now()) {
-		w.Header().Set("Retry-After", "60")
-		return refuse(http.StatusTooManyRequests, "Too many wrong keys from here. Wait a minute.")
-	}
-	return refuse(http.StatusUnauthorized, sentence(rolebroker.AsError(err).Message))
+	return refuse(unidentified(w, err), sentence(rolebroker.AsError(err).Message))
 }
 
 // signInByLink signs in by the secret of a link or of another name's redirect, which works once.
@@ -185,7 +193,7 @@ func (s *server) signInByLink(w http.ResponseWriter, r *http.Request, link strin
 		if _, _, err := s.signedIn(r); err == nil { // the page of a redirect was opened again
 			return to(w, r, next(r))
 		}
-		return s.renderSignIn(w, r, http.StatusUnauthorized, signInPage{Problem: used})
+		return s.renderSignIn(w, r, unidentified(w, err), signInPage{Problem: used})
 	}
 	return err
 }

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
@@ -48,9 +46,8 @@ type Options struct {
 // server is the web app. Each page has a file with its handlers.
 type server struct {
 	Options
-	mux      *http.ServeMux
-	guarded  http.Handler
-	failures *failureLimit
+	mux     *http.ServeMux
+	guarded http.Handler
 }
 
 // New makes the handler of the web app.
@@ -61,7 +58,7 @@ func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &server{Options: o, mux: http.NewServeMux(), failures: newFailureLimit(rate.Every(6*time.Second), 10)}
+	s := &server{Options: o, mux: http.NewServeMux()}
 	s.routes()
 	s.guarded = s.guard(s.mux)
 	return s

@@ -19,6 +19,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/store/storetest"
@@ -60,7 +61,8 @@ func newSite(t testing.TB, secure bool) *site {
 			t.Error(err)
 		}
 	})
-	s.options = web.Options{Broker: s.broker, Auth: &auth.Authenticator{Records: s.broker, Now: now}, Version: "1.2.3",
+	s.options = web.Options{Broker: s.broker, Version: "1.2.3",
+		Auth:   &auth.Authenticator{Records: s.broker, Now: now, Failures: guard.NewFailures(now, nil)},
 		Secure: secure, Now: now,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	s.handler = web.New(s.options)
@@ -302,7 +304,7 @@ func TestSigningInIsRefused(t *testing.T) {
 			t.Errorf("%.8s answers %d: %s", key, answer.Code, answer.Body)
 		}
 	}
-	for range 20 {
+	for range 40 {
 		b.post("/sign-in", "key", "nonsense")
 	}
 	if answer := b.post("/sign-in", "key", "nonsense"); answer.Code != http.StatusTooManyRequests ||
@@ -329,7 +331,7 @@ func TestTooManyFailuresKeepNobodyElseOut(t *testing.T) {
 		s.handler.ServeHTTP(w, r)
 		return w.Code
 	}
-	for range 20 {
+	for range 40 {
 		from("192.0.2.1", "192.0.2.1")
 		from("2001:db8::1", "")
 	}
