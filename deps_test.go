@@ -29,15 +29,16 @@ var graph = map[string][]string{
 	"internal/prometheus": {},
 	"internal/harden":     {},
 	"internal/awssim":     {},
-	"internal/config":     {"."},
+	"internal/tokenfile":  {"."},
+	"internal/config":     {".", "internal/tokenfile"},
 	"internal/guard":      {".", "internal/prometheus"},
-	"internal/sts":        {"."},
+	"internal/sts":        {".", "internal/tokenfile"},
 	"internal/store":      {"."},
 	"internal/setup":      {"."},
 
 	// What a runner needs of its cluster.
-	"internal/serviceaccount": {"."},
-	"internal/clustersecret":  {"."},
+	"internal/serviceaccount": {".", "internal/tokenfile"},
+	"internal/clustersecret":  {".", "internal/tokenfile"},
 
 	// The verbs.
 	"internal/auth":     {".", "internal/guard", "internal/seal"},
@@ -53,7 +54,7 @@ var graph = map[string][]string{
 	"internal/hosts":   {".", "internal/problem"},
 
 	// Doors never import doors.
-	"client":                  {".", "api", "internal/auth", "internal/convert", "internal/problem"},
+	"client":                  {".", "api", "internal/auth", "internal/convert", "internal/problem", "internal/tokenfile"},
 	"internal/containercreds": {".", "api", "internal/convert", "internal/guard", "internal/problem"},
 	"internal/rest":           {".", "api", "internal/broker", "internal/convert", "internal/problem"},
 	"internal/runnerapi":      {".", "api", "internal/broker", "internal/convert", "internal/problem"},
@@ -82,7 +83,7 @@ var graph = map[string][]string{
 	// The Terraform provider, a module of its own, is a door that goes through
 	// the client. Only tests use the stand-in.
 	"terraform":                     {"terraform/provider"},
-	"terraform/provider":            {".", "api", "client", "internal/convert"},
+	"terraform/provider":            {".", "api", "client", "internal/convert", "internal/tokenfile"},
 	"terraform/internal/awsstandin": {},
 
 	// What only tests and benchmarks use.

@@ -5,7 +5,8 @@
 // Every error is a *[rolebroker.Error] with a code, a sentence and a hint, whether
 // it is from the server, from a proxy, or because there was no answer. The client
 // refuses to send its token over plain HTTP to another machine or after a redirect,
-// and bounds what it reads of an answer. It does not retry, and caches nothing.
+// and bounds what it reads of an answer. It retries nothing, except with
+// a token that was rotated meanwhile, and caches nothing.
 //
 //	c, err := client.New(client.Options{URL: "http://127.0.0.1:8484", Token: rolebroker.NewSecret(key)})
 //	if err != nil {
@@ -26,6 +27,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/tokenfile"
 )
 
 // Options configure New. URL is required.
@@ -37,6 +39,12 @@ type Options struct {
 	// Token is an API key, or an agent token for Credentials and Roles. The
 	// zero value sends none.
 	Token rolebroker.Secret
+
+	// TokenFile is a file with the token, for a token that is rotated. The client reads
+	// it for each request, and again after status 401; if the file then has another
+	// token, the client repeats the request with it. While the file has no token, the
+	// last one stays in use: Token, if none was read yet. Empty: Token alone.
+	TokenFile string
 
 	// AllowInsecure permits sending Token over plain HTTP to another machine, for a
 	// network that encrypts by other means.
@@ -53,8 +61,8 @@ type Options struct {
 // Client is a client of one server. Its methods can be called concurrently.
 type Client struct {
 	base      *url.URL
-	token     rolebroker.Secret
-	readable  bool // by anyone on the way to the server, and AllowInsecure is not set
+	token     func() rolebroker.Secret // to send now
+	readable  bool                     // by anyone on the way to the server, and AllowInsecure is not set
 	http      *http.Client
 	userAgent string
 }
@@ -65,10 +73,13 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{base: base, token: o.Token, userAgent: o.UserAgent, http: &http.Client{Timeout: 2 * time.Minute},
+	c := &Client{base: base, userAgent: o.UserAgent, http: &http.Client{Timeout: 2 * time.Minute},
 		readable: base.Scheme == "http" && !o.AllowInsecure && !rolebroker.IsLoopback(base.Hostname())}
-	if c.readable && !o.Token.IsZero() {
+	if c.readable && (!o.Token.IsZero() || o.TokenFile != "") {
 		return nil, c.exposed()
+	}
+	if c.token, err = tokenSource(o); err != nil {
+		return nil, err
 	}
 	if o.HTTPClient != nil {
 		copied := *o.HTTPClient
@@ -79,6 +90,21 @@ func New(o Options) (*Client, error) {
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil
+}
+
+// tokenSource returns the token to send, each time it is called.
+func tokenSource(o Options) (func() rolebroker.Secret, error) {
+	if o.TokenFile == "" {
+		return func() rolebroker.Secret { return o.Token }, nil
+	}
+	file := tokenfile.Known(o.TokenFile, o.Token)
+	if _, err := file.Token(); err != nil {
+		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the token cannot be read: %s", err)
+	}
+	return func() rolebroker.Secret {
+		token, _ := file.Token() // it has had one
+		return token
+	}, nil
 }
 
 // exposed is the refusal to send a token over plain HTTP.

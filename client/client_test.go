@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -507,4 +509,59 @@ func TestATokenIsRegistered(t *testing.T) {
 	if made, err := c.CreateToken(t.Context(), "x", request); err != nil || made.ID != "tok_1" || made.Token != "" {
 		t.Errorf("it is registered as %+v: %v", made, err)
 	}
+}
+
+// A token that is rotated is read again for each request, and after a refusal.
+func TestTokensAreRotated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	put := func(token string) {
+		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var shown []string
+	meanwhile := func() {}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shown = append(shown, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		meanwhile()
+		meanwhile = func() {}
+		if shown[len(shown)-1] == "hunter2-revoked" {
+			answer(w, 401, api.Problem{Code: "unauthenticated", Detail: "the token was revoked"})
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		if len(body) == 0 {
+			t.Error("a request that is repeated has no body")
+		}
+		answer(w, 200, api.Agent{Name: "scout"})
+	}))
+	defer server.Close()
+	put("hunter2-one")
+	c := newClient(t, client.Options{URL: server.URL, TokenFile: path})
+	create := func() error { return errOf(c.CreateAgent(t.Context(), api.AgentRequest{Name: "scout"})) }
+	asked := func(err error, tokens ...string) {
+		t.Helper()
+		if err != nil || !slices.Equal(shown, tokens) {
+			t.Errorf("the client shows %v, want %v: %v", shown, tokens, err)
+		}
+		shown = nil
+	}
+	asked(create(), "hunter2-one")
+	put("hunter2-two")
+	asked(create(), "hunter2-two")
+	put("")
+	asked(create(), "hunter2-two")
+	put("hunter2-revoked")
+	meanwhile = func() { put("hunter2-three") }
+	asked(create(), "hunter2-revoked", "hunter2-three")
+	put("hunter2-revoked")
+	refused(t, create(), rolebroker.CodeUnauthenticated, "revoked")
+	if len(shown) != 1 {
+		t.Errorf("after a refusal without a rotation the client shows %v", shown)
+	}
+
+	_, err := client.New(client.Options{URL: server.URL, TokenFile: path + "-not-here"})
+	refused(t, err, rolebroker.CodeInvalid, "not-here")
+	_, err = client.New(client.Options{URL: "http://example.com", TokenFile: path})
+	refused(t, err, rolebroker.CodeInvalid, "readable by anyone")
 }

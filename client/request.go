@@ -73,13 +73,9 @@ func send[T any](ctx context.Context, c *Client, r request) (answer T, err error
 
 // do sends a request and decodes the answer into answer, unless that is nil.
 func (c *Client) do(ctx context.Context, r request, answer any) error {
-	req, err := c.newRequest(ctx, r)
+	resp, err := c.ask(ctx, c.http, r)
 	if err != nil {
 		return err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
@@ -91,7 +87,36 @@ func (c *Client) do(ctx context.Context, r request, answer any) error {
 	return c.decode(ctx, resp, answer)
 }
 
-func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, error) {
+// ask sends a request. If the server does not accept the token, and another token is
+// in its place by now, ask sends the request again. The caller closes the body.
+func (c *Client) ask(ctx context.Context, by *http.Client, r request) (*http.Response, error) {
+	token := c.token()
+	resp, err := c.askWith(ctx, by, r, token)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	rotated := c.token()
+	if rotated == token {
+		return resp, nil
+	}
+	resp.Body.Close()
+	return c.askWith(ctx, by, r, rotated)
+}
+
+func (c *Client) askWith(ctx context.Context, by *http.Client, r request, token rolebroker.Secret) (
+	*http.Response, error) {
+	req, err := c.newRequest(ctx, r, token)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := by.Do(req)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	return resp, nil
+}
+
+func (c *Client) newRequest(ctx context.Context, r request, token rolebroker.Secret) (*http.Request, error) {
 	if r.place.err != nil {
 		return nil, r.place.err
 	}
@@ -115,8 +140,8 @@ func (c *Client) newRequest(ctx context.Context, r request) (*http.Request, erro
 	if r.ifMatch != "" {
 		req.Header.Set("If-Match", r.ifMatch)
 	}
-	if !c.token.IsZero() {
-		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	if !token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	}
 	return req, nil
 }

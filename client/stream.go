@@ -29,21 +29,17 @@ func stream[T any](ctx context.Context, c *Client, r request, silence time.Durat
 	defer cancel()
 	quiet := time.AfterFunc(silence, cancel)
 	defer quiet.Stop()
-	broken := func(err error) error {
+	silent := func(err error) error {
 		if open.Err() != nil && ctx.Err() == nil {
-			err = context.DeadlineExceeded
+			return c.unreachable(ctx, context.DeadlineExceeded)
 		}
-		return c.unreachable(ctx, err)
-	}
-	req, err := c.newRequest(open, r)
-	if err != nil {
-		return false, err
+		return err
 	}
 	patient := *c.http
 	patient.Timeout = 0
-	resp, err := patient.Do(req)
+	resp, err := c.ask(open, &patient, r)
 	if err != nil {
-		return false, broken(err)
+		return false, silent(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -75,7 +71,7 @@ func stream[T any](ctx context.Context, c *Client, r request, silence time.Durat
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return false, broken(err)
+		return false, silent(c.unreachable(ctx, err))
 	}
 	return true, nil
 }

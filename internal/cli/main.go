@@ -90,7 +90,8 @@ func (a *app) client() (*client.Client, error) {
 		return nil, usageError{err}
 	}
 	return client.New(client.Options{
-		URL: cfg.URL, Token: cfg.Token, AllowInsecure: cfg.AllowInsecure, UserAgent: "rolebroker-cli",
+		URL: cfg.URL, Token: cfg.Token, TokenFile: cfg.TokenFile, AllowInsecure: cfg.AllowInsecure,
+		UserAgent: "rolebroker-cli",
 	})
 }
 

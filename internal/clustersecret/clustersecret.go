@@ -38,6 +38,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/tokenfile"
 )
 
 // DefaultKey is the key of the value in the Secret.
@@ -64,7 +65,10 @@ type Options struct {
 }
 
 // Secret is one key of one Kubernetes Secret. Goroutines may share it.
-type Secret struct{ opts Options }
+type Secret struct {
+	opts  Options
+	token *tokenfile.File // of TokenFile
+}
 
 // New makes a Secret. It sends no request. Codes: invalid, if Name is empty, or if
 // an option is empty and this is not a pod.
@@ -92,7 +96,7 @@ func New(opts Options) (*Secret, error) {
 	opts.Key = cmp.Or(opts.Key, DefaultKey)
 	opts.CAFile = cmp.Or(opts.CAFile, podFolder+"ca.crt")
 	opts.TokenFile = cmp.Or(opts.TokenFile, podFolder+"token")
-	return &Secret{opts}, nil
+	return &Secret{opts, tokenfile.New(opts.TokenFile)}, nil
 }
 
 // String names the Secret.
@@ -245,14 +249,11 @@ func (s *Secret) request(ctx context.Context, method, path, kind string, body an
 		return nil, rolebroker.Errorf(rolebroker.CodeInvalid,
 			"the URL of the API server must be https://, because secrets go there")
 	}
-	token, err := os.ReadFile(s.opts.TokenFile)
-	if err == nil && len(bytes.TrimSpace(token)) == 0 { // else the API server would take the pod for an anonymous user
-		err = fmt.Errorf("the file %s is empty", s.opts.TokenFile)
-	}
-	if err != nil {
+	token, err := s.token.Token()
+	if err != nil { // the API server would take the pod for an anonymous user
 		return nil, s.unavailable(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	req.Header.Set("Accept", "application/json")
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)

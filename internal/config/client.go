@@ -1,11 +1,13 @@
 package config
 
 import (
+	"errors"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/tokenfile"
 )
 
 // Client holds the settings of a client of the server, which are read from the
@@ -20,6 +22,10 @@ type Client struct {
 	// for everything else. It is read from ROLEBROKER_TOKEN, or from the file that
 	// ROLEBROKER_TOKEN_FILE names, without the newline at its end.
 	Token rolebroker.Secret
+
+	// TokenFile is the file that Token was read from; empty: none. A client reads it
+	// again, since the token may be rotated.
+	TokenFile string
 
 	// AllowInsecure permits sending Token over plain HTTP to another machine,
 	// from ROLEBROKER_ALLOW_INSECURE=true. It is for networks that encrypt by
@@ -78,15 +84,15 @@ func (c *Client) loadToken(outside Outside, p *problems) {
 			p.add(tokenFileEnv, "%s", err)
 			return
 		}
-		token = strings.TrimRight(string(data), "\r\n")
+		token, c.TokenFile = strings.TrimSpace(string(data)), path
 	}
-	switch {
-	case token == "":
+	var err error
+	switch c.Token, err = tokenfile.Parse(token); {
+	case errors.Is(err, tokenfile.ErrEmpty):
 		p.add(source, "is empty; set it to an agent token, for exec, credentials and roles, or to an API key")
-	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		p.add(source, "has white space or other characters that no token has")
+	case err != nil:
+		p.add(source, "%s", err)
 	}
-	c.Token = rolebroker.NewSecret(token)
 }
 
 // urlProblem says what is wrong with the server's URL; "" if nothing is. It does

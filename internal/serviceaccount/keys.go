@@ -28,6 +28,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/tokenfile"
 )
 
 const (
@@ -58,6 +59,8 @@ type keySource struct {
 	fetching singleflight.Group
 	limit    *rate.Limiter
 
+	token *tokenfile.File // of opts.TokenFile
+
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey
 	since   time.Time // when they were fetched; zero: not yet
@@ -72,6 +75,7 @@ func newKeySource(opts Options, issuer func() (string, error)) *keySource {
 		s.opts.CAFile = cmp.Or(opts.CAFile, podCAFile)
 		s.opts.TokenFile = cmp.Or(opts.TokenFile, podTokenFile)
 	}
+	s.token = tokenfile.New(s.opts.TokenFile)
 	return s
 }
 
@@ -222,11 +226,11 @@ func (s *keySource) get(ctx context.Context, client *http.Client, from string) (
 	}
 	req.Header.Set("Accept", "application/json, application/jwk-set+json")
 	if s.opts.TokenFile != "" && !s.opts.Discover {
-		token, err := os.ReadFile(s.opts.TokenFile)
+		token, err := s.token.Token()
 		if err != nil {
 			return nil, err
 		}
-		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/tokenfile"
 )
 
 // fallbackRegion is the region of GetCallerIdentity if the operator's environment
@@ -47,13 +46,15 @@ type Options struct {
 
 	// WebIdentityTokenFile names a file with a token. Roles are then assumed with
 	// AssumeRoleWithWebIdentity, which has no external ID, source identity or tags,
-	// instead of AssumeRole. The file is read at each call.
+	// instead of AssumeRole. The file is read at each call;
+	// while it is empty or missing, its last token counts.
 	WebIdentityTokenFile string
 }
 
 // Client calls STS. It is safe for concurrent use.
 type Client struct {
-	opts Options
+	opts  Options
+	token *tokenfile.File // of WebIdentityTokenFile
 
 	mu     sync.Mutex
 	loaded *aws.Config // nil until the environment was read without error
@@ -62,7 +63,9 @@ type Client struct {
 // New makes a Client. It reads the environment at the first call, and again at
 // each call until that succeeds, so that a server can start before its identity
 // exists.
-func New(opts Options) *Client { return &Client{opts: opts} }
+func New(opts Options) *Client {
+	return &Client{opts: opts, token: tokenfile.New(opts.WebIdentityTokenFile)}
+}
 
 // Assume returns credentials of a role. It retries failures that pass. Its error
 // is a *rolebroker.Refusal.
@@ -105,7 +108,7 @@ func (c *Client) assume(
 func (c *Client) assumeWithToken(
 	ctx context.Context, api *sts.Client, a rolebroker.Assumption, adjust ...func(*sts.Options),
 ) (*rolebroker.Assumed, error) {
-	token, err := os.ReadFile(c.opts.WebIdentityTokenFile)
+	token, err := c.token.Token()
 	if err != nil {
 		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Cause: err,
 			Message: "the web-identity token cannot be read: " + err.Error()}
@@ -114,7 +117,7 @@ func (c *Client) assumeWithToken(
 		RoleArn:          aws.String(a.ARN.String()),
 		RoleSessionName:  aws.String(a.SessionName),
 		DurationSeconds:  aws.Int32(int32(a.Duration / time.Second)),
-		WebIdentityToken: aws.String(strings.TrimSpace(string(token))),
+		WebIdentityToken: aws.String(token.Reveal()),
 		Policy:           given(a.Policy),
 	}, adjust...)
 	if err != nil {

@@ -2,9 +2,9 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
@@ -20,6 +20,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/tokenfile"
 )
 
 // Address is the source address of the provider in configurations.
@@ -110,7 +111,7 @@ func (s settings) isUnknown() bool {
 }
 
 func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *client.Client {
-	token, err := s.token()
+	token, tokenFile, err := s.token()
 	if err != nil {
 		diags.AddAttributeError(path.Root("token"), "There is no token for rolebroker", sentence(err.Error())+
 			"\n\nMake an API key with rolebroker api-key create. Set ROLEBROKER_TOKEN, or token in the provider "+
@@ -130,6 +131,7 @@ func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *clien
 	c, err := client.New(client.Options{
 		URL:           s.url(),
 		Token:         token,
+		TokenFile:     tokenFile,
 		AllowInsecure: insecure,
 		HTTPClient:    retrying(config, p.retryWait),
 		UserAgent:     "terraform-provider-rolebroker/" + p.version,
@@ -151,27 +153,27 @@ func (s settings) url() string {
 	return defaultURL
 }
 
-func (s settings) token() (rolebroker.Secret, error) {
+// token returns the API key, and the file that it is from, if it is from a file.
+func (s settings) token() (_ rolebroker.Secret, file string, _ error) {
 	token := s.Token.ValueString()
 	if token == "" {
 		token = os.Getenv("ROLEBROKER_TOKEN")
 	}
-	if file := os.Getenv("ROLEBROKER_TOKEN_FILE"); token == "" && file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return rolebroker.Secret{}, err
-		}
-		token = strings.TrimRight(string(text), "\r\n")
+	if token == "" {
+		file = os.Getenv("ROLEBROKER_TOKEN_FILE")
 	}
+	if file != "" {
+		key, err := tokenfile.New(file).Token()
+		return key, file, err
+	}
+	key, err := tokenfile.Parse(token)
 	switch {
-	case token == "":
-		return rolebroker.Secret{}, rolebroker.Errorf(rolebroker.CodeInvalid,
-			"every request to rolebroker needs an API key, and none is set")
-	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return rolebroker.Secret{}, rolebroker.Errorf(rolebroker.CodeInvalid,
-			"the token contains white space or other characters that no token has")
+	case errors.Is(err, tokenfile.ErrEmpty):
+		err = rolebroker.Errorf(rolebroker.CodeInvalid, "every request to rolebroker needs an API key, and none is set")
+	case err != nil:
+		err = rolebroker.Errorf(rolebroker.CodeInvalid, "the token %w", err)
 	}
-	return rolebroker.NewSecret(token), nil
+	return key, "", err
 }
 
 func (p *rolebrokerProvider) Resources(context.Context) []func() resource.Resource {
