@@ -43,7 +43,7 @@ func TestEachCallSendsTheTokenInTheFile(t *testing.T) {
 		assumed.RequestID == "" {
 		t.Errorf("assumed is %+v", assumed)
 	}
-	write("not a token")
+	write("not-a-token")
 	if kind := kindOf(assume()); kind != rolebroker.RefusedIdentity {
 		t.Errorf("with another text in the file it is %q", kind)
 	}
