@@ -35,8 +35,8 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// TestMain lets this test binary run as two commands, which scripts and their child
-// processes find on PATH: rolebroker and go-worker.
+// TestMain lets this test binary run as three commands, which scripts and their child
+// processes find on PATH: rolebroker, go-worker and go2-client.
 //
 // The tests mostly wait for other processes, so more of them run at once than there
 // are CPUs.
@@ -48,7 +48,8 @@ func TestMain(m *testing.M) {
 	if signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
-	testscript.Main(suite{m}, map[string]func(){"rolebroker": main, "go-worker": goWorker})
+	testscript.Main(suite{m}, map[string]func(){"rolebroker": main, "go-worker": goWorker,
+		"go2-client": go2Client})
 }
 
 // suite runs the tests with a folder for tools.
@@ -163,7 +164,9 @@ func tested(t *testing.T, err error, format string, args ...any) (bool, error) {
 type tools struct {
 	bin            string // comes first on PATH
 	examples       string
-	python         string // the path of the interpreter
+	python         string            // the path of the interpreter
+	awsCLIs        map[string]string // the command of each AWS CLI, by its major version
+	clients        []sdkClient
 	knowsTokenFile bool
 }
 
@@ -184,7 +187,7 @@ var findTools = sync.OnceValues(func() (*tools, error) {
 		return nil, err
 	}
 	t := &tools{bin: toolsFolder, examples: examples}
-	for _, find := range []func() error{t.findPython, t.findAWS, t.findNode, t.buildAgent} {
+	for _, find := range []func() error{t.findPython, t.findAWS, t.findNode, t.buildAgent, t.findClients} {
 		if err := find(); err != nil {
 			return nil, err
 		}
@@ -208,42 +211,75 @@ func (t *tools) findPython() error {
 	return errors.New("a python3 with boto3 is needed: run make setup")
 }
 
-// findAWS finds the AWS CLI. Versions that do not know AWS_ENDPOINT_URL get it as an
-// option.
+// findAWS finds the AWS CLI of each major version. The command aws is the one beside
+// the interpreter of Python, which a shim would find, or else the first on PATH.
 func (t *tools) findAWS() error {
-	path := filepath.Join(filepath.Dir(t.python), "aws") // the one that a shim would find
-	if _, err := os.Stat(path); err != nil {
-		if path, err = exec.LookPath("aws"); err != nil {
-			return errors.New("the AWS CLI is needed: run make setup")
+	t.awsCLIs = map[string]string{}
+	paths := append([]string{filepath.Dir(t.python)}, filepath.SplitList(os.Getenv("PATH"))...)
+	for _, dir := range append(paths, "/usr/local/bin", "/usr/bin") {
+		path := filepath.Join(dir, "aws")
+		if _, err := os.Stat(path); err != nil || t.python != "" && filepath.Base(dir) == "shims" && len(t.awsCLIs) > 0 {
+			continue // a shim takes a second to find one of the others
+		}
+		if err := t.addAWS(path); err != nil {
+			return err
 		}
 	}
+	if len(t.awsCLIs) == 0 {
+		return errors.New("the AWS CLI is needed: run make setup")
+	}
+	return nil
+}
+
+// addAWS puts the AWS CLI at a path into bin, as aws-1 or aws-2, unless there is one of
+// that major version. Versions that do not know AWS_ENDPOINT_URL get it as an option.
+func (t *tools) addAWS(path string) error {
 	out, err := exec.Command(path, "--version").CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("aws --version: %w\n%s", err, out)
+		return fmt.Errorf("%s --version: %w\n%s", path, err, out)
 	}
 	version, _, _ := strings.Cut(strings.TrimPrefix(string(out), "aws-cli/"), " ")
-	is1 := strings.HasPrefix(version, "1.")
-	t.knowsTokenFile = t.knowsTokenFile && (is1 && newer(version, 1, 32) || newer(version, 2, 15))
-	if is1 && newer(version, 1, 29) || newer(version, 2, 13) {
-		return t.wrap("aws", path)
+	major, _, _ := strings.Cut(version, ".")
+	if t.awsCLIs[major] != "" {
+		return nil
 	}
-	return t.wrap("aws", path, `--endpoint-url "$AWS_ENDPOINT_URL"`)
+	is1 := major == "1"
+	var args []string
+	if !(is1 && newer(version, 1, 29) || newer(version, 2, 13)) {
+		args = []string{`--endpoint-url "$AWS_ENDPOINT_URL"`}
+	}
+	names := []string{"aws-" + major}
+	if len(t.awsCLIs) == 0 {
+		names = append(names, "aws")
+		t.knowsTokenFile = t.knowsTokenFile && (is1 && newer(version, 1, 32) || newer(version, 2, 15))
+	}
+	t.awsCLIs[major] = names[0]
+	for _, name := range names {
+		if err := t.wrap(name, path, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *tools) findNode() error {
 	if _, err := exec.LookPath("node"); err != nil {
 		return errors.New("Node.js is needed: run make setup")
 	}
-	if _, err := os.Stat(filepath.Join(t.examples, "node/node_modules/@aws-sdk/client-sts")); err != nil {
-		return errors.New("the AWS SDK for JavaScript is needed: run make setup")
+	for _, name := range []string{"@aws-sdk/client-sts", "aws-sdk"} {
+		if _, err := os.Stat(filepath.Join(t.examples, "node/node_modules", name)); err != nil {
+			return errors.New("the AWS SDKs for JavaScript are needed: run make setup")
+		}
 	}
 	return nil
 }
 
-// buildAgent builds examples/go with the race detector if this test has it, so that
-// little has to be compiled.
-func (t *tools) buildAgent() error {
-	build := exec.Command("go", "build", "-o", filepath.Join(t.bin, "go-agent"))
+func (t *tools) buildAgent() error { return t.build(filepath.Join(t.examples, "go"), "go-agent") }
+
+// build builds a Go program into bin, with the race detector if this test has it, so
+// that little has to be compiled.
+func (t *tools) build(dir, name string) error {
+	build := exec.Command("go", "build", "-o", filepath.Join(t.bin, name))
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "-race" && s.Value == "true" {
@@ -251,9 +287,9 @@ func (t *tools) buildAgent() error {
 			}
 		}
 	}
-	build.Dir = filepath.Join(t.examples, "go")
+	build.Dir = dir
 	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building examples/go: %w\n%s", err, out)
+		return fmt.Errorf("building %s: %w\n%s", dir, err, out)
 	}
 	return nil
 }

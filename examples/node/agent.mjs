@@ -2,9 +2,11 @@
 //
 //   npm ci && rolebroker exec -- node agent.mjs deployer
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
+import { fromIni } from "@aws-sdk/credential-providers";
 
 async function introduce(role) {
-  const sts = new STSClient({ profile: role }); // undefined is the default role
+  // Without fromIni, a role that is missing would be whatever else the SDK finds.
+  const sts = new STSClient(role ? { profile: role, credentials: fromIni({ profile: role }) } : {});
   const { Arn } = await sts.send(new GetCallerIdentityCommand({}));
   console.log(`${role ?? "by default"}: ${Arn}`);
 }

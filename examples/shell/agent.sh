@@ -4,9 +4,15 @@
 #	rolebroker exec -- ./agent.sh deployer
 set -eu
 
-arn() { aws sts get-caller-identity --query Arn --output text "$@"; }
+# An assignment fails with its command, so that set -e ends the script.
+introduce() {
+  name=$1
+  shift
+  arn=$(aws sts get-caller-identity --query Arn --output text "$@")
+  echo "$name: $arn"
+}
 
-echo "by default: $(arn)"
+introduce "by default"
 for role in "$@"; do
-  echo "$role: $(arn --profile "$role")"
+  introduce "$role" --profile "$role"
 done
