@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
@@ -86,19 +85,4 @@ func plainPath(path, dir string) (string, error) {
 			"temporary directory, %q: set %s to a directory whose path is letters and digits", path, dir, tempVariable)
 	}
 	return link, os.Symlink(path, link)
-}
-
-// makeDir makes the directory of a room: in the temporary directory, or if a link to
-// a program is needed and cannot be there, in another that every user can write to.
-func makeDir(program string) (dir string, err error) {
-	parents := []string{os.TempDir()}
-	if !isPlain(program) && !isPlain(parents[0]) && !isPlain(shortPath(program)) {
-		parents = append(slices.Clone(plainTempDirs), parents[0])
-	}
-	for _, parent := range parents {
-		if dir, err = os.MkdirTemp(parent, "rolebroker-exec-"); err == nil {
-			return dir, nil
-		}
-	}
-	return "", err
 }

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
@@ -25,8 +23,9 @@ type room struct {
 	token  string // that the port accepts
 	hash   []byte // of the token
 	failed *guard.Failures
-	roles  roles  // that the port lends
-	dir    string // of the private files
+	roles  roles // that the port lends
+	folder *folder
+	dir    string // of the private files: the folder's path
 	server *http.Server
 	served chan struct{} // closed after the server ended
 }
@@ -36,11 +35,12 @@ func open(o Options, lender containercreds.Lender) (*room, error) {
 	r := &room{token: randomToken(), failed: guard.NewFailures(nil, nil)}
 	r.hash = seal.Hash(r.token)
 	var err error
-	if r.dir, err = makeDir(o.Self); err != nil {
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "a private directory cannot be made: %s", err)
+	if r.folder, err = makeFolder(parents(o.Self)); err != nil {
+		return nil, err
 	}
+	r.dir = r.folder.path
 	if err := r.serve(lender, o.Log); err != nil {
-		os.RemoveAll(r.dir)
+		r.folder.remove()
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "no port can be opened on 127.0.0.1: %s", err)
 	}
 	return r, nil
@@ -97,10 +97,5 @@ func (r *room) identify(_ context.Context, authorization, address string) (roleb
 func (r *room) close() {
 	r.server.Close()
 	<-r.served
-	for _, name := range []string{configFile, credentialsFile, linkFile} {
-		os.Remove(filepath.Join(r.dir, name)) // it may not exist
-	}
-	if os.Remove(r.dir) != nil { // the command has written files there
-		os.RemoveAll(r.dir)
-	}
+	r.folder.remove()
 }
