@@ -1,6 +1,9 @@
 package rolebroker
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // Request is what an agent asks for.
 type Request struct {
@@ -17,6 +20,17 @@ type Loan struct {
 
 	once     sync.Once
 	rendered []byte
+}
+
+// CheckExpiry refuses credentials that have expired by the clock of this machine. Every door asks it at the moment of
+// the hand-out. Code: unavailable.
+func CheckExpiry(expires, now time.Time) error {
+	if now.Before(expires) {
+		return nil
+	}
+	return Errorf(CodeUnavailable, "the server lent credentials that have expired by this machine's clock").
+		WithHint("the clock says %s and the credentials ended at %s; set the clock of whichever machine is wrong",
+			now.UTC().Format(time.RFC3339), expires.UTC().Format(time.RFC3339))
 }
 
 // Rendered returns the loan as a response body. It calls render once and keeps the bytes, which thousands of requests

@@ -71,6 +71,9 @@ func (a *app) credentials(ctx context.Context, borrow borrowing, withRegion bool
 		l.region = offer.Region
 		return l, err
 	})
+	if err == nil {
+		err = rolebroker.CheckExpiry(answer.Expiration, a.Now())
+	}
 	if err != nil {
 		return err
 	}

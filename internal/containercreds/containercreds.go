@@ -26,6 +26,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -46,7 +47,8 @@ type Options struct {
 	// Identify finds the caller by the Authorization header, with or without
 	// "Bearer", and the request's RemoteAddr. Codes: unauthenticated, expired.
 	Identify func(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
-	Log      *slog.Logger // nil: none
+	Log      *slog.Logger     // nil: none
+	Now      func() time.Time // nil: time.Now
 }
 
 // The paths. A role reference may contain anything, slashes too, so the rest of
@@ -65,6 +67,9 @@ type endpoint struct {
 func New(opts Options) http.Handler {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
 	}
 	return &endpoint{opts, guard.Sampled(opts.Log)}
 }
@@ -109,6 +114,9 @@ func (e *endpoint) credentials(w http.ResponseWriter, r *http.Request, who roleb
 		req.Task = r.URL.Query().Get("task")
 	}
 	loan, err := e.Lender.Lend(r.Context(), who, req)
+	if err == nil {
+		err = rolebroker.CheckExpiry(loan.Credentials.Expires, e.Now())
+	}
 	if err != nil {
 		e.error(w, err)
 		return

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/client"
@@ -88,5 +90,33 @@ func TestAnUnknownCodeIsAnInternalError(t *testing.T) {
 	endpoint.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v1/credentials", nil))
 	if answer.Code != http.StatusInternalServerError {
 		t.Errorf("the status is %d: %s", answer.Code, answer.Body)
+	}
+}
+
+// lends is a lender of one loan.
+type lends struct {
+	fails
+	loan *rolebroker.Loan
+}
+
+func (l lends) Lend(context.Context, rolebroker.Caller, rolebroker.Request) (*rolebroker.Loan, error) {
+	return l.loan, nil
+}
+
+// Whatever lends, nothing expired is handed out, to the second.
+func TestNothingExpiredIsHandedOut(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for left, want := range map[time.Duration]int{
+		time.Second: http.StatusOK, 0: http.StatusServiceUnavailable, -time.Hour: http.StatusServiceUnavailable,
+	} {
+		loan := &rolebroker.Loan{Credentials: rolebroker.Credentials{AccessKeyID: "ASIAEXPIRED", Expires: now.Add(left)}}
+		endpoint := containercreds.New(containercreds.Options{Lender: lends{loan: loan},
+			Now:      func() time.Time { return now },
+			Identify: func(context.Context, string, string) (rolebroker.Caller, error) { return rolebroker.Caller{}, nil }})
+		answer := httptest.NewRecorder()
+		endpoint.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v1/credentials", nil))
+		if answer.Code != want || strings.Contains(answer.Body.String(), "ASIAEXPIRED") != (want == http.StatusOK) {
+			t.Errorf("with %s left the answer is %d: %s", left, answer.Code, answer.Body)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"log/slog"
 	"net"
 	"net/http"
 
@@ -39,7 +38,7 @@ func open(o Options, lender containercreds.Lender) (*room, error) {
 		return nil, err
 	}
 	r.dir = r.folder.path
-	if err := r.serve(lender, o.Log); err != nil {
+	if err := r.serve(lender, o); err != nil {
 		r.folder.remove()
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "no port can be opened on 127.0.0.1: %s", err)
 	}
@@ -69,18 +68,18 @@ func randomToken() string {
 }
 
 // serve serves the command's requests for credentials until close.
-func (r *room) serve(lender containercreds.Lender, log *slog.Logger) error {
+func (r *room) serve(lender containercreds.Lender, o Options) error {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	r.url = "http://" + listener.Addr().String()
-	endpoint := containercreds.New(containercreds.Options{Lender: lender, Identify: r.identify, Log: log})
-	r.server = containercreds.NewServer(hosts.Guard(hosts.Options{Listener: listener.Addr()}, endpoint), log)
+	endpoint := containercreds.New(containercreds.Options{Lender: lender, Identify: r.identify, Log: o.Log, Now: o.Now})
+	r.server = containercreds.NewServer(hosts.Guard(hosts.Options{Listener: listener.Addr()}, endpoint), o.Log)
 	r.served = make(chan struct{})
 	go func() {
 		defer close(r.served)
-		r.server.Serve(guard.Listen(listener, guard.Options{Log: log}))
+		r.server.Serve(guard.Listen(listener, guard.Options{Log: o.Log}))
 	}()
 	return nil
 }

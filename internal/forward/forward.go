@@ -144,25 +144,13 @@ func (l *Lender) ask(key string, who rolebroker.Caller, req rolebroker.Request) 
 	defer cancel()
 	loan, err := l.server.Lend(ctx, who, req)
 	if err == nil {
-		err = l.checkExpiry(loan)
+		err = rolebroker.CheckExpiry(loan.Credentials.Expires, l.now())
 	}
 	if err != nil {
 		loan = nil
 	}
 	l.note(key, loan, err)
 	return loan, err
-}
-
-// checkExpiry refuses a loan that is over by this machine's clock.
-func (l *Lender) checkExpiry(loan *rolebroker.Loan) error {
-	now, expires := l.now(), loan.Credentials.Expires
-	if now.Before(expires) {
-		return nil
-	}
-	return rolebroker.Errorf(rolebroker.CodeUnavailable,
-		"the server lent credentials that have expired by this machine's clock").
-		WithHint("the clock says %s and the credentials ended at %s; set the clock of whichever machine is wrong",
-			now.UTC().Format(time.RFC3339), expires.UTC().Format(time.RFC3339))
 }
 
 // note remembers a loan, forgets it after a refusal, and logs when the server
