@@ -30,8 +30,9 @@ the YAML file that --config names. A flag takes precedence over the environment,
 and the environment over the file.
 
 ROLEBROKER_ADMIN_KEY sets the first admin API key; it can be set in the environment
-only. Without it the first start creates a key and prints it once. The server finds
-its own AWS identity where every AWS SDK does.
+only. Without it the first start creates a key and prints it once. The password of
+PostgreSQL can be in a file, in ROLEBROKER_DATABASE_PASSWORD, or where libpq looks for
+it, as in PGPASSFILE. The server finds its own AWS identity where every AWS SDK does.
 
 On SIGINT or SIGTERM the server finishes the requests it has begun and exits; on a
 second signal it exits at once.`,
@@ -39,14 +40,19 @@ second signal it exits at once.`,
   rolebroker server
 
   # for a team, with PostgreSQL and HTTPS
-  ROLEBROKER_ADMIN_KEY=$(openssl rand -hex 32) ROLEBROKER_DATABASE=postgres://rolebroker:…@db/rolebroker \
-    rolebroker server --listen :8484 --tls-cert tls.crt --tls-key tls.key
+  ROLEBROKER_ADMIN_KEY=$(openssl rand -hex 32) rolebroker server --listen :8484 \
+    --database postgres://rolebroker@db/rolebroker --database-password-file db-password \
+    --tls-cert tls.crt --tls-key tls.key
 
   # behind an ingress that terminates TLS
   rolebroker server --listen :8484 --tls-terminated-by-proxy`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.Load(flags, a.outside()); err != nil {
 				return usageError{err}
+			}
+			if cmd.Flags().Changed("database") && cfg.Database.HasPassword() {
+				cfg.Logger(a.Stderr).Warn("the list of processes shows the password in --database",
+					"hint", "remove it there, and use --database-password-file FILE or ROLEBROKER_DATABASE_PASSWORD")
 			}
 			return a.serve(cmd.Context(), cfg)
 		},

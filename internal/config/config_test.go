@@ -72,14 +72,15 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 	want := &Server{
 		Process: Process{TLSCert: "c", TLSKey: "k", LogLevel: "debug", LogFormat: "json", MaxSessionsPerAgent: 5,
 			ShutdownTimeout: time.Minute},
-		Listen: "0.0.0.0:443", Database: NewDatabase("postgres://u:p@h/d"), TLSTerminatedByProxy: true,
+		Listen: "0.0.0.0:443", MetricsListen: "0.0.0.0:9484", Database: NewDatabase("postgres://u@h/d"),
+		DatabasePasswordFile: "settings.yaml", TLSTerminatedByProxy: true,
 		AllowedHosts:      []string{"rolebroker.example.com", "10.0.0.5"},
 		SessionRetention:  3 * day,
 		RequireExternalID: true, RevalidateEvery: 6 * time.Hour, ValidationConcurrency: 7, ValidationRate: 8,
 		ValidationRetry: 9 * time.Second,
 		AWSRoleARN:      "arn:aws:iam::111122223333:role/team/rolebroker",
 	}
-	values := []string{"listen=0.0.0.0:443", "database=postgres://u:p@h/d", "tls-cert=c", "tls-key=k",
+	values := []string{"listen=0.0.0.0:443", "metrics-listen=0.0.0.0:9484", "database-password-file=settings.yaml", "database=postgres://u@h/d", "tls-cert=c", "tls-key=k",
 		"tls-terminated-by-proxy=true", "allowed-hosts=rolebroker.example.com,10.0.0.5",
 		"log-level=debug", "log-format=json", "session-retention=3d", "max-sessions-per-agent=5", "shutdown-timeout=1m",
 		"require-external-id=true", "revalidate-every=6h", "validation-concurrency=7", "validation-rate=8",
@@ -101,9 +102,9 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 			t.Errorf("%s: %s", spelling, diff)
 		}
 	}
-	c, err := load(t, outside(""), args...)
+	c, err := load(t, outside("a password"), args...)
 	check("flags", c, err)
-	c, err = load(t, outside("", env...))
+	c, err = load(t, outside("a password", env...))
 	check("environment", c, err)
 	c, err = load(t, outside("# settings\n"+strings.Join(lines, "")), "--config=settings.yaml")
 	check("file", c, err)
@@ -148,6 +149,10 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 	says(one("--listen=8484"),
 		one(`--listen (ROLEBROKER_LISTEN): "8484" is not host:port; write for example 127.0.0.1:8484`))
 	says(one("--listen=127.0.0.1:http"), one(`has the port "http"`))
+	for _, name := range []string{"https://rolebroker.lan", "rolebroker.lan:8484", "10.0.0.5:8484", "*.lan", "a b"} {
+		says(one("--allowed-hosts=rolebroker.lan,::1,"+name),
+			one(`--allowed-hosts (ROLEBROKER_ALLOWED_HOSTS): has "`+name+`"; write names without scheme and port`))
+	}
 	says(one("--listen=:8484"),
 		one("--tls-terminated-by-proxy if something in front terminates TLS, or listen on 127.0.0.1:8484"))
 	says(one("--listen=10.0.0.1:8484"), one("can be reached from other machines"))

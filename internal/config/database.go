@@ -47,6 +47,12 @@ func (d Database) Redacted() string {
 	return u.String()
 }
 
+// HasPassword reports whether d is a URL that may have a password in it.
+func (d Database) HasPassword() bool {
+	shown := d.Redacted()
+	return shown != d.address && strings.Contains(shown, redacted)
+}
+
 const redacted = "redacted"
 
 // hasPassword says whether a query may have a password: libpq also takes the

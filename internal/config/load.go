@@ -43,6 +43,8 @@ func readFile(path string) ([]byte, error) {
 const (
 	configFlag = "config"
 	adminKey   = "ROLEBROKER_ADMIN_KEY"
+
+	databasePassword = "ROLEBROKER_DATABASE_PASSWORD"
 )
 
 // EnvName returns the environment variable of a flag: ROLEBROKER_TLS_CERT for
@@ -175,6 +177,10 @@ func (l *loader) entry(path string, entry *ast.MappingValueNode) {
 	switch {
 	case token.Value == "admin_key":
 		l.problems.add(where, "the admin key does not belong in a file; set %s", adminKey)
+		return
+	case token.Value == "database_password":
+		l.problems.add(where, "the password does not belong in this file; set database_password_file or %s",
+			databasePassword)
 		return
 	case f == nil || f.Name == configFlag || keyName(f.Name) != token.Value:
 		l.problems.add(where, "unknown setting %q; known are %s", token.Value, l.known())

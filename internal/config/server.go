@@ -31,6 +31,24 @@ type Server struct {
 	// PostgreSQL.
 	Database Database
 
+	// DatabasePasswordFile has the password of a PostgreSQL database, without the
+	// newline at its end. The file is read for each new connection, so that
+	// rotating the password needs no restart. A password in Database shows in the
+	// list of processes if it is given as a flag.
+	DatabasePasswordFile string
+
+	// DatabasePassword is the password itself. It is read from the environment
+	// only, from ROLEBROKER_DATABASE_PASSWORD. Without it and the file, the
+	// password is the one in Database, or in PGPASSWORD, or in the file that
+	// PGPASSFILE names.
+	DatabasePassword rolebroker.Secret
+
+	// MetricsListen is the address to serve /metrics on, as host:port; then
+	// Listen does not serve it. Empty: Listen does. An address that is not
+	// loopback needs what Listen needs, because metrics tell how much a
+	// deployment is used.
+	MetricsListen string
+
 	// TLSTerminatedByProxy says that something in front of this server
 	// terminates TLS: an ingress, a load balancer or a service mesh. It permits
 	// plain HTTP on an address that is not loopback. The operator who sets it
@@ -117,6 +135,9 @@ func (c *Server) Flags() *pflag.FlagSet {
 	f.SortFlags = false
 	f.StringVar(&c.Listen, "listen", c.Listen, "serve on `ADDRESS`, as host:port")
 	f.Var(&c.Database, "database", "`PATH` of a SQLite file, or a postgres:// URL")
+	f.StringVar(&c.DatabasePasswordFile, "database-password-file", c.DatabasePasswordFile,
+		"`FILE` with the password of the database")
+	f.StringVar(&c.MetricsListen, "metrics-listen", c.MetricsListen, "serve /metrics on `ADDRESS`, not on --listen")
 	c.tlsFlags(f)
 	f.BoolVar(&c.TLSTerminatedByProxy, "tls-terminated-by-proxy", c.TLSTerminatedByProxy,
 		"something in front of the server terminates TLS")
@@ -147,6 +168,13 @@ func (c *Server) Load(flags *pflag.FlagSet, outside Outside) error {
 	l := newLoader(flags, EnvName)
 	l.load(outside)
 	c.AdminKey = rolebroker.NewSecret(outside.Getenv(adminKey))
+	c.DatabasePassword = rolebroker.NewSecret(outside.Getenv(databasePassword))
+	if c.DatabasePasswordFile != "" {
+		_, err := passwordIn(c.DatabasePasswordFile, outside.ReadFile)
+		if err != nil {
+			l.check("database-password-file", err.Error())
+		}
+	}
 	c.check(l)
 	return l.problems.err()
 }
@@ -159,8 +187,12 @@ func (c *Server) Check() error {
 }
 
 func (c *Server) check(l *loader) {
-	l.check("listen", c.listenProblem())
+	l.check("listen", c.listenProblem(c.Listen, "8484", "tokens and AWS credentials"))
+	if c.MetricsListen != "" {
+		l.check("metrics-listen", c.listenProblem(c.MetricsListen, "9484", "metrics"))
+	}
 	l.check("database", c.Database.problem())
+	c.checkDatabasePassword(l)
 	c.Process.check(l)
 	l.check("allowed-hosts", c.allowedHostsProblem())
 	if n := len(c.AdminKey.Reveal()); n > 0 && n < MinAdminKey {
@@ -193,14 +225,14 @@ func (c *Server) check(l *loader) {
 	}
 }
 
-// hostForm matches a host name or an IP address.
-const hostForm = `^([A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+$|^[0-9A-Fa-f:.]+$`
+// hostForm matches a host name or an IPv4 address.
+const hostForm = `^([A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+$`
 
 // allowedHostsProblem says what is wrong with AllowedHosts, which it writes in lower case; "" if nothing is.
 func (c *Server) allowedHostsProblem() string {
 	for i, name := range c.AllowedHosts {
 		c.AllowedHosts[i] = strings.ToLower(name)
-		if !regexp.MustCompile(hostForm).MatchString(name) {
+		if !regexp.MustCompile(hostForm).MatchString(name) && net.ParseIP(name) == nil {
 			return fmt.Sprintf("has %q; write names without scheme and port, as in rolebroker.example.com,rolebroker.lan",
 				name)
 		}
@@ -208,23 +240,65 @@ func (c *Server) allowedHostsProblem() string {
 	return ""
 }
 
-// listenProblem says what is wrong with Listen; "" if nothing is.
-func (c *Server) listenProblem() string {
-	host, port, err := net.SplitHostPort(c.Listen)
+// checkDatabasePassword adds the problems of the database's password.
+func (c *Server) checkDatabasePassword(l *loader) {
+	var sources []string
+	if c.DatabasePasswordFile != "" {
+		sources = append(sources, "--database-password-file")
+	}
+	if !c.DatabasePassword.IsZero() {
+		sources = append(sources, databasePassword)
+	}
+	switch {
+	case len(sources) == 0:
+	case len(sources) == 2:
+		l.problems.add(sources[0], "is set and so is %s; unset one of them", sources[1])
+	case !c.Database.IsPostgres():
+		l.problems.add(sources[0], "is for PostgreSQL, and --database is not a postgres:// URL")
+	case c.Database.HasPassword():
+		l.problems.add(sources[0], "is set and --database has a password, too; remove the password from the URL")
+	}
+}
+
+// ReadDatabasePassword returns the password of the database; the zero Secret if DatabasePassword and
+// DatabasePasswordFile do not set it. It reads the file anew.
+func (c *Server) ReadDatabasePassword() (rolebroker.Secret, error) {
+	if c.DatabasePasswordFile == "" {
+		return c.DatabasePassword, nil
+	}
+	return passwordIn(c.DatabasePasswordFile, readFile)
+}
+
+// passwordIn reads the password in a file.
+func passwordIn(path string, readFile func(string) ([]byte, error)) (rolebroker.Secret, error) {
+	data, err := readFile(path)
 	if err != nil {
-		return fmt.Sprintf("%q is not host:port; write for example 127.0.0.1:8484", c.Listen)
+		return rolebroker.Secret{}, err
+	}
+	password := strings.TrimRight(string(data), "\r\n")
+	if password == "" {
+		return rolebroker.Secret{}, fmt.Errorf("%s is empty; write the password of the database to it", path)
+	}
+	return rolebroker.NewSecret(password), nil
+}
+
+// listenProblem says what is wrong with an address to listen on, where carried is served; "" if nothing is. like is the
+// port of the example.
+func (c *Server) listenProblem(address, like, carried string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Sprintf("%q is not host:port; write for example 127.0.0.1:%s", address, like)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Sprintf("%q has the port %q; write a number up to 65535, as in %s", c.Listen, port,
-			net.JoinHostPort(host, "8484"))
+		return fmt.Sprintf("%q has the port %q; write a number up to 65535, as in %s", address, port,
+			net.JoinHostPort(host, like))
 	}
 	if c.secure() || rolebroker.IsLoopback(host) {
 		return ""
 	}
-	return fmt.Sprintf("%q can be reached from other machines, and tokens and AWS credentials would cross the network "+
-		"unencrypted; set --tls-cert and --tls-key, or --tls-terminated-by-proxy if something in front terminates "+
-		"TLS, or listen on 127.0.0.1:%s",
-		c.Listen, port)
+	return fmt.Sprintf("%q can be reached from other machines, and %s would cross the network unencrypted; set --tls-cert "+
+		"and --tls-key, or --tls-terminated-by-proxy if something in front terminates TLS, or listen on 127.0.0.1:%s",
+		address, carried, port)
 }
 
 func (c *Server) secure() bool {

@@ -44,6 +44,7 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)
 	probes.HandleFunc("GET /readyz", s.ready)
+	measured := cfg.MetricsListen == "" // else the metrics have a listener of their own
 	probes.Handle("GET /metrics", registry)
 
 	all := recovering(opts.Log, logging(opts.Log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +53,7 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 			credentials.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/runner/v1/"):
 			runners.ServeHTTP(w, r)
-		case path == "/healthz" || path == "/readyz" || path == "/metrics":
+		case path == "/healthz" || path == "/readyz" || measured && path == "/metrics":
 			probes.ServeHTTP(w, r)
 		case path == "/openapi.json" || path == "/api" || strings.HasPrefix(path, "/api/"):
 			management.ServeHTTP(w, r)

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -18,7 +16,6 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/guard"
-	"github.com/rolebroker/rolebroker/internal/hosts"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/prometheus"
 	"github.com/rolebroker/rolebroker/internal/store"
@@ -44,12 +41,14 @@ type Options struct {
 // Server is a running rolebroker. Make one with Start.
 type Server struct {
 	url     string
+	door    *door
+	meter   *door // serves the metrics; nil: the door does
 	log     *slog.Logger
 	metrics *prometheus.Registry
 	store   *store.Store
 	lender  *lend.Lender
 	broker  *broker.Broker
-	http    *http.Server
+	handler http.Handler
 	closing func()     // ends the streams to runners
 	failed  chan error // receives the error that ended the listener
 
@@ -91,22 +90,21 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 			return nil, err
 		}
 	}
-	listener, err := net.Listen("tcp", cfg.Listen)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "listening on %s: the port is in use: %w", cfg.Listen,
-			err).
-			WithHint("stop the process that uses it, or choose another port with --listen")
-	}
+	listener, err := listen(cfg.Listen, "--listen")
 	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", cfg.Listen, err)
+		return nil, err
+	}
+	var metrics net.Listener
+	if cfg.MetricsListen != "" {
+		if metrics, err = listen(cfg.MetricsListen, "--metrics-listen"); err != nil {
+			return nil, errors.Join(err, listener.Close())
+		}
 	}
 	s, err := open(ctx, cfg, opts)
 	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+		return nil, errors.Join(err, listener.Close(), closeIfAny(metrics))
 	}
-	s.http.Handler = hosts.Guard(names(listener.Addr(), certificate, cfg), s.http.Handler)
-	s.serve(guard.Listen(listener, guard.Options{Log: opts.Log, Metrics: s.metrics, Shared: cfg.TLSTerminatedByProxy}),
-		certificate)
+	s.serve(listener, metrics, certificate, cfg)
 	opts.Log.Info("serving", "url", s.url, "database", cfg.Database, "version", opts.Version)
 	if opts.Ready != nil {
 		opts.Ready(s.url)
@@ -114,24 +112,16 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 	return s, nil
 }
 
-// names returns the names that the server has at a listener.
-func names(listener net.Addr, certificate *certificate, cfg *config.Server) hosts.Options {
-	o := hosts.Options{Listener: listener, Names: cfg.AllowedHosts, Proxied: cfg.TLSTerminatedByProxy}
-	if certificate != nil {
-		o.Certificate = certificate.leaf
-	}
-	return o
-}
-
 // open makes the parts of a server and starts the background work.
 func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error) {
-	db, err := store.Open(ctx, store.Options{Database: cfg.Database.Reveal(), Log: opts.Log})
+	db, err := store.Open(ctx, store.Options{Database: cfg.Database.Reveal(), Password: cfg.ReadDatabasePassword,
+		Log: opts.Log})
 	if err != nil {
 		return nil, err
 	}
 	registry := new(prometheus.Registry)
 	registry.ObserveProcess()
-	s := &Server{log: opts.Log, metrics: registry, store: db, failed: make(chan error, 1)}
+	s := &Server{log: opts.Log, metrics: registry, store: db, failed: make(chan error, 2)}
 	opts.STS.RoleARN = cfg.AWSRoleARN
 	assumer := sts.New(opts.STS)
 	s.lender = lend.New(lend.Options{
@@ -149,13 +139,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	}
 	authenticator := &auth.Authenticator{Records: s.broker, Now: opts.Now,
 		Failures: guard.NewFailures(opts.Now, registry)}
-	s.http = &http.Server{
-		Handler:        s.routes(authenticator, registry, cfg, opts),
-		ErrorLog:       guard.ErrorLog(opts.Log),
-		ConnState:      guard.NoteState, // in place of timeouts
-		MaxHeaderBytes: 64 << 10,
-	}
-	s.http.RegisterOnShutdown(s.closing)
+	s.handler = s.routes(authenticator, registry, cfg, opts)
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { s.introduce(s.background, assumer) })
 	s.every(useInterval, "recording use", s.lender.RecordUse)
@@ -197,24 +181,25 @@ func (s *Server) bootstrap(ctx context.Context, chosen rolebroker.Secret, made f
 	return nil
 }
 
-// serve begins to answer requests.
-func (s *Server) serve(listener net.Listener, certificate *certificate) {
-	s.url = "http://" + listener.Addr().String()
-	if certificate != nil {
-		s.url = "https://" + listener.Addr().String()
-		s.http.TLSConfig = &tls.Config{GetCertificate: certificate.get, MinVersion: tls.VersionTLS12}
+// serve begins to answer requests. metrics may be nil.
+func (s *Server) serve(listener, metrics net.Listener, certificate *certificate, cfg *config.Server) {
+	limits := guard.Options{Log: s.log, Metrics: s.metrics, Shared: cfg.TLSTerminatedByProxy}
+	s.door = newDoor(listener, limits, s.handler, certificate, cfg)
+	s.door.http.RegisterOnShutdown(s.closing)
+	s.url = s.door.url
+	doors := []*door{s.door}
+	if metrics != nil {
+		s.meter = newDoor(metrics, guard.Options{Log: s.log, Most: mostScrapes}, metricsOnly(s.metrics), certificate, cfg)
+		s.log.Info("serving metrics", "url", s.meter.url+"/metrics")
+		doors = append(doors, s.meter)
 	}
-	s.work.Go(func() {
-		var err error
-		if certificate != nil {
-			err = s.http.ServeTLS(listener, "", "")
-		} else {
-			err = s.http.Serve(listener)
-		}
-		if !errors.Is(err, http.ErrServerClosed) {
-			s.failed <- fmt.Errorf("serving: %w", err)
-		}
-	})
+	for _, d := range doors {
+		s.work.Go(func() {
+			if err := d.serve(); err != nil {
+				s.failed <- err
+			}
+		})
+	}
 }
 
 // SignInLink returns a URL that signs its visitor in to the web app, once, as the
@@ -241,12 +226,23 @@ func (s *Server) webURL(name string) string {
 // URL returns the URL of the server.
 func (s *Server) URL() string { return s.url }
 
+// MetricsURL returns the URL of the metrics.
+func (s *Server) MetricsURL() string {
+	if s.meter != nil {
+		return s.meter.url + "/metrics"
+	}
+	return s.url + "/metrics"
+}
+
 // Close refuses new requests, finishes those it has begun until ctx is done, and
 // closes the database.
 func (s *Server) Close(ctx context.Context) error {
-	err := s.http.Shutdown(ctx)
+	err := s.door.http.Shutdown(ctx)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("some requests were cut off: %w", err), s.http.Close())
+		err = errors.Join(fmt.Errorf("some requests were cut off: %w", err), s.door.http.Close())
+	}
+	if s.meter != nil {
+		err = errors.Join(err, s.meter.http.Close())
 	}
 	s.stop()
 	s.work.Wait()

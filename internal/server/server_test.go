@@ -68,6 +68,62 @@ func TestProbesAndMetrics(t *testing.T) {
 	}
 }
 
+// With an address of their own, the metrics are there and nowhere else, and nothing else is there.
+func TestMetricsHaveAnAddressOfTheirOwn(t *testing.T) {
+	cfg := config.DefaultServer()
+	cfg.Listen, cfg.MetricsListen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Database = config.NewDatabase(filepath.Join(t.TempDir(), "rolebroker.db"))
+	s, err := server.Start(t.Context(), cfg, server.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(context.Background())
+	if status, body := get(t, http.DefaultClient, s.MetricsURL()); status != http.StatusOK ||
+		!strings.Contains(body, "rolebroker_leases 0") {
+		t.Errorf("%s answers %d: %s", s.MetricsURL(), status, body)
+	}
+	if status, body := get(t, http.DefaultClient, s.URL()+"/metrics"); status != http.StatusNotFound ||
+		strings.Contains(body, "rolebroker_leases") {
+		t.Errorf("the main address answers %d: %s", status, body)
+	}
+	for _, path := range []string{"/", "/healthz", "/v1/credentials", "/api/v1/agents", "/sign-in"} {
+		if status, _ := get(t, http.DefaultClient, strings.TrimSuffix(s.MetricsURL(), "/metrics")+path); status !=
+			http.StatusNotFound {
+			t.Errorf("the address of the metrics answers %s with %d", path, status)
+		}
+	}
+	foreign, err := http.NewRequest(http.MethodGet, s.MetricsURL(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign.Host = "evil.example"
+	refusal, err := http.DefaultClient.Do(foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if refusal.Body.Close(); refusal.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("evil.example is answered with %s", refusal.Status)
+	}
+	if err := s.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if _, err := http.Get(s.MetricsURL()); err == nil {
+		t.Error("the metrics are there after the end of the server")
+	}
+}
+
+func TestTheMetricsAddressThatIsInUseIsNamed(t *testing.T) {
+	tb := testbed.New(t, nil)
+	cfg := config.DefaultServer()
+	cfg.Listen, cfg.MetricsListen = "127.0.0.1:0", strings.TrimPrefix(tb.URL, "http://")
+	cfg.Database = config.NewDatabase(filepath.Join(t.TempDir(), "rolebroker.db"))
+	_, err := server.Start(t.Context(), cfg, server.Options{})
+	if err == nil || !strings.Contains(err.Error(), "listening on "+cfg.MetricsListen) ||
+		!strings.Contains(rolebroker.AsError(err).Hint.String(), "--metrics-listen") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // replicas are two servers on one PostgreSQL.
 func replicas(t *testing.T, database string) (one, two *testbed.Testbed) {
 	t.Helper()
@@ -261,6 +317,66 @@ func TestHTTPS(t *testing.T) {
 		t.Errorf("%s answers %d", s.URL(), status)
 	}
 }
+
+// A connection over TLS 1.2 has an AEAD cipher and forward secrecy, or is not made.
+func TestTLSHasNoCBC(t *testing.T) {
+	cfg := config.DefaultServer()
+	cfg.Listen = "127.0.0.1:0"
+	cfg.Database = config.NewDatabase(filepath.Join(t.TempDir(), "rolebroker.db"))
+	var pool *x509.CertPool
+	cfg.TLSCert, cfg.TLSKey, pool = writeCertificate(t, t.TempDir(), "rolebroker.example.com")
+	s, err := server.Start(t.Context(), cfg, server.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(context.Background())
+	runners, err := server.TLS(cfg.TLSCert, cfg.TLSKey) // what a runner serves with
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner, err := tls.Listen("tcp", "127.0.0.1:0", runners)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runner.Close()
+	go func() {
+		for {
+			c, err := runner.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.(*tls.Conn).Handshake() // the client sees how it ends
+		}
+	}()
+	cbc, old := []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256}, uint16(tls.VersionTLS12)
+	for name, address := range map[string]string{"server": strings.TrimPrefix(s.URL(), "https://"),
+		"runner": runner.Addr().String()} {
+		for offer, c := range map[string]struct {
+			config *tls.Config
+			want   uint16 // the version; 0: no connection
+		}{
+			"only CBC":  {&tls.Config{MaxVersion: old, CipherSuites: cbc}, 0},
+			"TLS 1.1":   {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, 0},
+			"AEAD":      {&tls.Config{MaxVersion: old}, old},
+			"ChaCha":    {&tls.Config{MaxVersion: old, CipherSuites: []uint16{chacha}}, old},
+			"all of it": {&tls.Config{}, tls.VersionTLS13},
+		} {
+			c.config.RootCAs = pool
+			conn, err := tls.Dial("tcp", address, c.config)
+			got := uint16(0)
+			if err == nil {
+				got = conn.ConnectionState().Version
+				conn.Close()
+			}
+			if got != c.want {
+				t.Errorf("the %s answers an offer of %s with version %x: %v", name, offer, got, err)
+			}
+		}
+	}
+}
+
+const chacha = tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
 
 func TestASecondServerOnTheSamePortSaysSo(t *testing.T) {
 	tb := testbed.New(t, nil)

@@ -63,7 +63,8 @@ func (n notice) send(ctx context.Context, q querier) error {
 // trusts the connection only while probes arrive.
 type listener struct {
 	config  *pgx.ConnConfig
-	pool    querier // sends probes
+	before  func(context.Context, *pgx.ConnConfig) error // called with a copy of config for each connection
+	pool    querier                                      // sends probes
 	server  string
 	publish func(rolebroker.Change)
 	log     *slog.Logger
@@ -78,10 +79,10 @@ type listener struct {
 
 // listen connects and starts a listener. When it returns, the first probe has
 // arrived, or it has logged that none does.
-func listen(ctx context.Context, config *pgx.ConnConfig, pool *sql.DB, server string, publish func(rolebroker.Change),
-	log *slog.Logger) (*listener, error) {
+func listen(ctx context.Context, config *pgx.ConnConfig, before func(context.Context, *pgx.ConnConfig) error,
+	pool *sql.DB, server string, publish func(rolebroker.Change), log *slog.Logger) (*listener, error) {
 	proven := make(chan struct{})
-	l := &listener{config: config.Copy(), pool: pool, server: server, publish: publish, log: log,
+	l := &listener{config: config.Copy(), before: before, pool: pool, server: server, publish: publish, log: log,
 		start: time.Now(), arrives: sync.OnceFunc(func() { close(proven) }), done: make(chan struct{})}
 	l.config.OnNotification = l.receive
 	conn, err := l.connect(ctx)
@@ -156,7 +157,11 @@ func (l *listener) reconnect(ctx context.Context) *pgx.Conn {
 func (l *listener) connect(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.config.ConnectTimeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, l.config)
+	config := l.config.Copy()
+	if err := l.before(ctx, config); err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}

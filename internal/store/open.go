@@ -20,6 +20,10 @@ type Options struct {
 	// exist, or the URL of a PostgreSQL database, such as
 	// postgres://rolebroker@db.internal:5432/rolebroker?sslmode=verify-full.
 	Database string
+	// Password returns the password for PostgreSQL; it is called for each
+	// connection, so that it may change. If it returns the zero Secret, or is nil,
+	// the password is the one in Database or in libpq's PGPASSWORD or PGPASSFILE.
+	Password func() (rolebroker.Secret, error)
 	// LockWait is how long to wait for another server to release the SQLite
 	// file, as in a rolling restart. Zero means 10 seconds; a negative value
 	// means not at all.

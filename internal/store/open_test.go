@@ -3,12 +3,15 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -258,5 +261,72 @@ func TestMigrationsAreNumbered(t *testing.T) {
 			t.Errorf("%s does not have a number of its own", file)
 		}
 		last = number
+	}
+}
+
+// The password is asked for each connection, so that it can be rotated. Without one, the server of the database decides
+// by the URL and libpq's variables.
+func TestThePasswordIsReadForEachConnection(t *testing.T) {
+	server := storetest.NewServer(t)
+	as := func(user string) string {
+		u, err := url.Parse(server.Database(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		query := u.Query()
+		query.Set("user", user)
+		u.RawQuery = query.Encode()
+		return u.String()
+	}
+	server.RequirePassword(t, "app", "first")
+	var log bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	database := as("app")
+	server.Own(t, database, "app")
+	e := refused(t, store.Options{Database: database, Log: logger})
+	if !strings.Contains(e.Message, "password") {
+		t.Errorf("without a password the error is %v", e)
+	}
+	for _, wrong := range []func() (rolebroker.Secret, error){
+		func() (rolebroker.Secret, error) { return rolebroker.NewSecret("hunter2"), nil },
+		func() (rolebroker.Secret, error) { return rolebroker.Secret{}, errors.New("no such file") },
+	} {
+		e := refused(t, store.Options{Database: database, Log: logger, Password: wrong})
+		if strings.Contains(e.Error(), "hunter2") || e.Code != rolebroker.CodeUnavailable {
+			t.Errorf("with a wrong password the error is %v", e)
+		}
+	}
+	var password atomic.Value
+	password.Store("first")
+	s, err := store.Open(t.Context(), store.Options{Database: database, Log: logger,
+		Password: func() (rolebroker.Secret, error) { return rolebroker.NewSecret(password.Load().(string)), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()                            // again
+	server.RequirePassword(t, "app", "second") // and every connection ends
+	password.Store("second")
+	for deadline := time.Now().Add(time.Minute); s.Ready(t.Context()) != nil || !s.Watching(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not connect with the new password: %v, %t", s.Ready(t.Context()), s.Watching())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(log.String(), "hunter2") || strings.Contains(log.String(), "second") {
+		t.Errorf("the log has a password: %s", log.String())
+	}
+	t.Setenv("PGPASSFILE", filepath.Join(t.TempDir(), "pgpass"))
+	if err := os.WriteFile(os.Getenv("PGPASSFILE"), []byte("*:*:*:app:second\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	byFile, err := store.Open(t.Context(), store.Options{Database: database, Log: logger})
+	if err != nil {
+		t.Fatalf("with PGPASSFILE: %v", err)
+	}
+	if err := byFile.Close(); err != nil {
+		t.Error(err)
 	}
 }

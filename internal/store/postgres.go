@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -29,7 +30,8 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "rolebroker"
 	}
-	s.writer = stdlib.OpenDB(*config)
+	authenticate := withPassword(o.Password)
+	s.writer = stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(authenticate))
 	s.writer.SetMaxOpenConns(postgresConnections)
 	s.writer.SetMaxIdleConns(postgresIdle)
 	s.writer.SetConnMaxIdleTime(5 * time.Minute)
@@ -37,8 +39,25 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
-	s.listener, err = listen(ctx, config, s.writer, s.server, s.publish, s.log)
+	s.listener, err = listen(ctx, config, authenticate, s.writer, s.server, s.publish, s.log)
 	return err
+}
+
+// withPassword returns a function that sets the password of a connection that is about to be made.
+func withPassword(read func() (rolebroker.Secret, error)) func(context.Context, *pgx.ConnConfig) error {
+	return func(_ context.Context, config *pgx.ConnConfig) error {
+		if read == nil {
+			return nil
+		}
+		password, err := read()
+		if err != nil {
+			return fmt.Errorf("reading the password of the database: %w", err)
+		}
+		if !password.IsZero() {
+			config.Password = password.Reveal()
+		}
+		return nil
+	}
 }
 
 // parseURL parses the URL. Its errors quote no part of a URL in which the

@@ -159,6 +159,38 @@ func (s *Server) url(database string) string {
 	return "postgres:///" + database + "?" + query.Encode()
 }
 
+// RequirePassword makes a user with the password, or changes the password. It ends the user's connections, and from
+// then on all users but postgres need their passwords.
+func (s *Server) RequirePassword(t testing.TB, user, password string) {
+	t.Helper()
+	rules := "local all postgres trust\nlocal all all scram-sha-256\n"
+	if err := os.WriteFile(filepath.Join(s.dir, "data", "pg_hba.conf"), []byte(rules), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{
+		"DO $$ BEGIN CREATE ROLE " + user + " LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+		"ALTER ROLE " + user + " PASSWORD '" + password + "'",
+		"SELECT pg_reload_conf()",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '" + user + "'",
+	} {
+		if err := s.admin(sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Own makes a user the owner of a database, whose URL Database returned.
+func (s *Server) Own(t testing.TB, database, user string) {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.admin("ALTER DATABASE " + strings.TrimPrefix(u.Path, "/") + " OWNER TO " + user); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (s *Server) admin(sql string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
