@@ -99,6 +99,8 @@ func TestKubernetesChartsRefuseWhatCannotBeRight(t *testing.T) {
 		{"rolebroker", "database.url=rolebroker.db", "database"},
 		{"rolebroker", "tls.secretName=", "tls.secretName is needed"},
 		{"rolebroker", "tls.mode=none", "tls"},
+		{"rolebroker", "allowedHosts={https://rolebroker.lan}", "allowedHosts"},
+		{"rolebroker", "metrics.port=99999", "metrics"},
 		{"rolebroker", "replicas=0", "replicas"},
 		{"rolebroker", "replicaCount=3", "replicaCount"},
 		{"rolebroker", "serviceAccount.create=false", "serviceAccount.name is needed"},
@@ -199,7 +201,12 @@ func understands(t *testing.T, command string, environment map[string]string) {
 			delete(unread, name)
 			return environment[name]
 		},
-		ReadFile: func(string) ([]byte, error) { return nil, os.ErrNotExist },
+		ReadFile: func(path string) ([]byte, error) {
+			if path == "/etc/rolebroker/database/password" {
+				return []byte("hunter2"), nil
+			}
+			return nil, os.ErrNotExist
+		},
 	}
 	var err error
 	switch command {

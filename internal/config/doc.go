@@ -4,9 +4,10 @@
 // A setting of the server can be set by a flag, --tls-cert; by an environment
 // variable, ROLEBROKER_TLS_CERT; and by a key, tls_cert, in the YAML file that
 // --config names. A flag takes precedence over the environment, the environment over
-// the file, and the file over the default. The admin key is an exception: it is read
-// from the environment only, because flags show in the list of processes and files
-// are committed by accident.
+// the file, and the file over the default. The admin key and the password
+// of the database are exceptions: they are read from the environment only, or the
+// password from a file of its own, because flags show in the list of processes and
+// files with settings are committed by accident.
 //
 // The package refuses to guess. An unknown key in the file, a value that cannot be
 // parsed and an unsafe combination are errors; Load reports all of them at once, and

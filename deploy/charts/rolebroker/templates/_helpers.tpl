@@ -37,6 +37,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end }}
 
+{{- define "rolebroker.serviceNames" -}}
+{{- $name := include "rolebroker.fullname" . -}}
+{{- $namespace := .Release.Namespace -}}
+{{- printf "%s,%s.%s,%s.%s.svc,%s.%s.svc.cluster.local" $name $name $namespace $name $namespace $name $namespace -}}
+{{- end }}
+
 {{- define "rolebroker.databaseSecret" -}}
 {{- if and .Values.database.url .Values.database.existingSecret -}}
 {{- fail "database.url and database.existingSecret are both set; one of them is enough" -}}
