@@ -1,6 +1,7 @@
 package rolebroker
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -79,6 +80,28 @@ func (id Identity) Partition() string {
 		return ""
 	}
 	return parts[1]
+}
+
+// Check returns nil for an identity as AWS describes one, and for the zero value. It does not check RoleARN.
+//
+// Source: IAM User Guide, "IAM identifiers".
+func (id Identity) Check() error {
+	if id.ARN == "" && id.Account == "" && id.UserID == "" {
+		return nil
+	}
+	allowed := func(c byte) bool { return isNameByte(c) || strings.IndexByte("+=,@/:", c) >= 0 }
+	part := strings.SplitN(id.ARN, ":", 6)
+	switch {
+	case len(part) != 6 || part[0] != "arn" || len(id.ARN) > maxARN || !only(id.ARN, allowed):
+		return fmt.Errorf("has the ARN %s, which is not the ARN of an identity", Quote(id.ARN))
+	case !isAccountID(part[4]) || part[4] != id.Account:
+		return fmt.Errorf("has the ARN %s, which is not of the account %s", Quote(id.ARN), Quote(id.Account))
+	case part[2] != "iam" && part[2] != "sts" || part[3] != "" || partitions[part[1]] == nil:
+		return fmt.Errorf("has the ARN %s, which is not the ARN of an identity", Quote(id.ARN))
+	case len(id.UserID) > 200 || !only(id.UserID, allowed):
+		return fmt.Errorf("has the ID %s, which AWS gives to no identity", Quote(id.UserID))
+	}
+	return nil
 }
 
 // IsRoot reports whether the identity is the root user of its account, which cannot assume roles.

@@ -126,6 +126,7 @@ type RoleValidation struct {
 	Index int // of the role in the integration
 	Role  Role
 	Validation
+	Finding Finding // what Validation puts in words; zero if it was read from the store
 }
 
 // AllWork reports whether every role can be lent. It is false for no roles.

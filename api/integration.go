@@ -17,7 +17,7 @@ type Integration struct {
 	ExternalID     string    `json:"external_id" doc:"Made by the server and sent with every AssumeRole; a role's trust policy should require it." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
 	NextExternalID string    `json:"next_external_id,omitempty" doc:"The new external ID, while it is being changed; else left out. Trust policies may require either." example:"rolebroker-7nbq3w9kd2mzt4hnx6vpjb8rqc"`
 	SessionTags    bool      `json:"session_tags" doc:"AssumeRole sends session tags that identify the agent. Trust policies must then allow sts:TagSession." example:"false"`
-	SourceIdentity bool      `json:"source_identity" doc:"AssumeRole sends the agent's name as the source identity. Trust policies must then allow sts:SetSourceIdentity." example:"false"`
+	SourceIdentity bool      `json:"source_identity" doc:"AssumeRole sends the agent's name as the source identity. Trust policies must then allow sts:SetSourceIdentity." example:"true"`
 	DefaultRole    string    `json:"default_role" doc:"The name of the role that an agent gets if it names none." example:"readonly"`
 	Roles          []Role    `json:"roles" nullable:"false" doc:"The roles, in the order of the request that set them."`
 	Version        int64     `json:"version" doc:"The version, from 1; every change increments it. The ETag is the ID and the version." example:"1"`
@@ -63,7 +63,7 @@ type IntegrationRequest struct {
 	AssumptionMode string        `json:"assumption_mode,omitempty" enum:"platform,cluster" default:"platform" doc:"Who calls STS: this deployment (platform, recommended) or a runner in the customer's cluster (cluster)."`
 	Runner         string        `json:"runner,omitempty" doc:"The name or ID of the runner that assumes the roles, in cluster mode. Left out: no runner, and nobody can borrow the roles." example:"eks-production"`
 	SessionTags    bool          `json:"session_tags,omitempty" doc:"AssumeRole sends session tags that identify the agent. Trust policies must then allow sts:TagSession."`
-	SourceIdentity bool          `json:"source_identity,omitempty" doc:"AssumeRole sends the agent's name as the source identity. Trust policies must then allow sts:SetSourceIdentity."`
+	SourceIdentity *bool         `json:"source_identity,omitempty" doc:"AssumeRole sends the agent's name as the source identity. Trust policies must then allow sts:SetSourceIdentity. Left out: a new integration has it, unless the validation of its creation finds a role that works only without it; an update leaves it as it is." example:"true"`
 	DefaultRole    string        `json:"default_role" doc:"The name of the role that an agent gets if it names none. It must be one of roles, and enabled." example:"readonly"`
 	Roles          []RoleRequest `json:"roles" minItems:"1" maxItems:"10000" nullable:"false" doc:"All roles of the integration. A role keeps its ID, and so its history, if the request has its ID, or else its name."`
 

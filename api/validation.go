@@ -64,5 +64,32 @@ type RunnerValidations struct {
 // IdentifiedOutcome is the outcome for one role.
 type IdentifiedOutcome struct {
 	Role string `json:"role"` // ID
+	// Validation has no hint: the server writes message and hint from Finding. An
+	// earlier version of the runner sends both, and no Finding.
 	Validation
+	Finding *Finding `json:"finding,omitempty"`
+}
+
+// Finding is the facts from which a server writes the message and the hint of a
+// validation by a runner.
+type Finding struct {
+	Method           string          `json:"method,omitempty"`
+	Account          *ServiceAccount `json:"account,omitempty"`
+	IdentityAccount  string          `json:"identity_account,omitempty"`
+	IdentityARN      string          `json:"identity_arn,omitempty"`
+	Probe            string          `json:"probe,omitempty"`
+	Unclear          bool            `json:"unclear,omitempty"`
+	NoTags           bool            `json:"no_tags,omitempty"`
+	NoSourceIdentity bool            `json:"no_source_identity,omitempty"`
+	Refusal          *STSRefusal     `json:"refusal,omitempty"`
+}
+
+// STSRefusal is what AWS answered, and how the runner understood it.
+type STSRefusal struct {
+	Kind      string `json:"kind"`
+	Code      string `json:"code,omitempty"`
+	Message   string `json:"message,omitempty"`
+	RequestID string `json:"request_id,omitempty"`
+	DeniedBy  string `json:"denied_by,omitempty"`
+	Chained   bool   `json:"chained,omitempty"`
 }

@@ -199,19 +199,19 @@ var causes = []cause{
 	{name: "session tags are not allowed",
 		arrange: func(p *patient) {
 			p.trust(strings.Replace(p.trustPolicy(), `"sts:TagSession",`, ``, 1))
-			p.update(func(r *api.IntegrationRequest) { r.SessionTags, r.SourceIdentity = true, true })
+			p.update(func(r *api.IntegrationRequest) { r.SessionTags, r.SourceIdentity = true, new(true) })
 		},
 		code: "tag_session_denied", cure: replaceTrust},
 	{name: "the source identity is not allowed",
 		arrange: func(p *patient) {
 			p.trust(strings.Replace(p.trustPolicy(), `,"sts:SetSourceIdentity"`, ``, 1))
-			p.update(func(r *api.IntegrationRequest) { r.SessionTags, r.SourceIdentity = true, true })
+			p.update(func(r *api.IntegrationRequest) { r.SessionTags, r.SourceIdentity = true, new(true) })
 		},
 		code: "source_identity_denied", cure: replaceTrust},
 	{name: "neither is allowed",
 		arrange: func(p *patient) {
 			p.trust(strings.NewReplacer(`,"sts:TagSession","sts:SetSourceIdentity"`, ``).Replace(p.trustPolicy()))
-			p.update(func(r *api.IntegrationRequest) { r.SessionTags, r.SourceIdentity = true, true })
+			p.update(func(r *api.IntegrationRequest) { r.SessionTags, r.SourceIdentity = true, new(true) })
 		},
 		code: "tag_session_denied", cure: replaceTrust},
 	{name: "sessions longer than the role's maximum: raise it",

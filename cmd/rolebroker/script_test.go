@@ -422,7 +422,7 @@ func admin(ts *testscript.TestScript, neg bool, args []string) {
 
 // simulate changes or checks the simulated AWS.
 func simulate(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, neg, args, 2, "sim lifetime|fault|calls|assumed|trust|role|policy|cluster|token ARG…")
+	want(ts, neg, args, 2, "sim lifetime|fault|calls|assumed|source-identity|trust|role|policy|cluster|token ARG…")
 	tb := world(ts)
 	customer := tb.AWS.Account(testbed.CustomerAccount)
 	switch what, args := args[0], args[1:]; {
@@ -439,6 +439,10 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 		if len(calls) == 0 || calls[len(calls)-1].SessionName != args[0] {
 			ts.Fatalf("AWS was asked for %+v", calls)
 		}
+	case what == "source-identity" && len(args) == 2:
+		if got := lastSourceIdentity(tb.AWS, args[0]); got != args[1] {
+			ts.Fatalf("role %s was assumed with the source identity %q", args[0], got)
+		}
 	case what == "cluster" && len(args) > 1:
 		must(ts, os.WriteFile(ts.MkAbs(args[0]), []byte(serviceAccountToken(ts, time.Hour)), 0o600))
 		keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: clusterKey().Public(), KeyID: "k"}}}
@@ -452,6 +456,9 @@ func simulate(ts *testscript.TestScript, neg bool, args []string) {
 		customer.SetTrustPolicy(args[0], testbed.Trust(args[1]))
 	case what == "role" && len(args) == 2:
 		customer.CreateRole(awssim.Role{Name: args[0], TrustPolicy: ts.ReadFile(args[1])})
+	case what == "role" && len(args) == 3:
+		customer.CreateRole(awssim.Role{Name: args[0], TrustPolicy: ts.ReadFile(args[1]),
+			Policies: map[string]string{"permissions": ts.ReadFile(args[2])}})
 	case what == "policy" && len(args) == 2:
 		role, _ := customer.Role(args[0])
 		must(ts, os.WriteFile(ts.MkAbs(args[1]), []byte(role.TrustPolicy), 0o600))
@@ -481,6 +488,16 @@ var clusterKey = sync.OnceValue(func() *ecdsa.PrivateKey {
 	}
 	return key
 })
+
+// lastSourceIdentity returns the source identity with which an agent assumed a role last.
+func lastSourceIdentity(aws *awssim.AWS, role string) (source string) {
+	for _, call := range aws.Assumed() {
+		if strings.HasSuffix(call.RoleARN, ":role/"+role) && !strings.Contains(call.SessionName, "=") {
+			source = call.SourceIdentity
+		}
+	}
+	return source
+}
 
 // serviceAccountToken makes a token of the runner's service account, as Kubernetes
 // projects it for STS.

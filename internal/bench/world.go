@@ -18,7 +18,7 @@ const (
 )
 
 const trustPolicy = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platformAccount +
-	`"},"Action":"sts:AssumeRole"}}`
+	`"},"Action":["sts:AssumeRole","sts:SetSourceIdentity"]}}`
 
 // cloud is a simulated AWS that listens. It has a role to lend and an identity for
 // the server.

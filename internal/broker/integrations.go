@@ -2,8 +2,10 @@ package broker
 
 import (
 	"context"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
 // Integration finds an integration by name or ID. Codes: denied, not_found.
@@ -35,7 +37,8 @@ func (b *Broker) Integrations(
 
 // CreateIntegration stores a new integration. mode says whether its roles are validated first, afterwards or not at
 // all. in.ExternalID is one that ReserveExternalID made, or empty for a new one; in.Runner is the name or ID of a
-// runner. Other IDs, the times and the version in in are ignored. Codes: denied, invalid, conflict, unavailable.
+// runner. Other IDs, the times and the version in in are ignored. If in.SourceIdentityOpen, roles are validated first in
+// the mode warn too. Codes: denied, invalid, conflict, unavailable.
 func (b *Broker) CreateIntegration(
 	ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, mode rolebroker.ValidateMode,
 ) (*rolebroker.Integration, error) {
@@ -45,7 +48,7 @@ func (b *Broker) CreateIntegration(
 	}
 	now := b.now()
 	in.ID, in.Version, in.CreatedAt, in.UpdatedAt = rolebroker.NewIntegrationID(), 1, now, now
-	in.NextExternalID = ""
+	in.NextExternalID, in.SourceIdentity = "", in.SourceIdentity || in.SourceIdentityOpen
 	in.Roles = withIDs(in.Roles, nil)
 	if err := b.check(ctx, &in); err != nil {
 		return nil, err
@@ -53,6 +56,10 @@ func (b *Broker) CreateIntegration(
 	given := in.ExternalID
 	if err := b.assignExternalID(ctx, who, &in); err != nil {
 		return nil, err
+	}
+	if mode == rolebroker.ValidateWarn && in.SourceIdentityOpen && in.AssumptionMode == rolebroker.ModePlatform {
+		// A person who presses the button twice cancels the first request; its validation goes on.
+		ctx, mode = context.WithoutCancel(ctx), validateFirst
 	}
 	save := func() error { return b.store.CreateIntegration(ctx, &in) }
 	if err := b.saveValidated(ctx, &in, true, mode, save); err != nil {
@@ -73,25 +80,56 @@ func keepExternalID(err error, given, made string) error {
 	return e.WithHint("%s is kept as its external ID: try again with --external-id %[1]s (external_id)", made)
 }
 
+// validateFirst is the mode warn, but roles are validated before the integration is saved.
+const validateFirst rolebroker.ValidateMode = "first"
+
 // saveValidated calls save. In the mode require it validates the roles first, and does not save an integration with
-// a role that cannot be assumed.
+// a role that cannot be assumed. What validation finds decides an open source identity.
 func (b *Broker) saveValidated(
 	ctx context.Context, in *rolebroker.Integration, isNew bool, mode rolebroker.ValidateMode, save func() error,
 ) error {
-	if mode != rolebroker.ValidateRequire {
+	if mode != rolebroker.ValidateRequire && mode != validateFirst {
 		return save()
 	}
-	results, err := b.validateBefore(ctx, in, isNew)
-	if err != nil {
-		return err
+	wait := time.Duration(0)
+	if mode == validateFirst {
+		wait = recordTimeout
 	}
+	results, err := b.validateBefore(ctx, in, isNew, wait)
+	switch {
+	case mode == rolebroker.ValidateRequire && err != nil:
+		return err
+	case results == nil && err != nil:
+		b.warn(ctx, "validating an integration that is to be saved", in, err)
+	}
+	decideSourceIdentity(in, results)
 	if err := save(); err != nil {
 		return err
 	}
-	if err := b.recordValidations(ctx, in, results); err != nil {
+	if err := b.recordValidations(ctx, in, b.explained(in, results)); err != nil {
 		b.warn(ctx, "recording a validation", in, err)
 	}
 	return nil
+}
+
+// decideSourceIdentity turns an open source identity off if a role works only without it.
+func decideSourceIdentity(in *rolebroker.Integration, results []rolebroker.RoleValidation) {
+	for _, r := range results {
+		if in.SourceIdentityOpen && r.Finding.NoSourceIdentity {
+			in.SourceIdentity = false
+		}
+	}
+}
+
+// explained puts what was found about a draft in words again, now that commands can name the integration.
+func (b *Broker) explained(
+	in *rolebroker.Integration, results []rolebroker.RoleValidation,
+) (again []rolebroker.RoleValidation) {
+	tried := validate.Subject{Integration: *in, RequireExternalID: b.requireExternalID}
+	for _, r := range results {
+		again = append(again, validate.Explain(tried, rolebroker.Party{}, r.Index, r.Finding))
+	}
+	return again
 }
 
 // saved reads an integration that was just saved. In the mode warn it validates the roles before.
@@ -152,6 +190,9 @@ func (b *Broker) replaced(
 ) (*rolebroker.Integration, error) {
 	if in.ExternalID != "" && in.ExternalID != old.ExternalID {
 		return nil, errExternalID
+	}
+	if in.SourceIdentityOpen {
+		in.SourceIdentity, in.SourceIdentityOpen = old.SourceIdentity, false
 	}
 	in.ID, in.ExternalID, in.NextExternalID, in.CreatedAt = old.ID, old.ExternalID, old.NextExternalID, old.CreatedAt
 	in.Version, in.UpdatedAt = old.Version+1, b.now()

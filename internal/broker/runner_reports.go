@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
 // seenInterval is how often a runner's SeenAt is stored, however many replicas it has.
@@ -57,7 +58,7 @@ func (b *Broker) RunnerIntegrations(
 // the version of the integration that the runner tried. Codes: denied, not_found, stale.
 func (b *Broker) RecordRunnerValidations(
 	ctx context.Context, who rolebroker.Caller, nameOrID string, version int64,
-	outcomes map[rolebroker.RoleID]rolebroker.Validation,
+	findings map[rolebroker.RoleID]rolebroker.Finding,
 ) error {
 	const action = rolebroker.ActionRunnerRecord
 	subject := rolebroker.Named(rolebroker.KindIntegration, nameOrID)
@@ -76,42 +77,45 @@ func (b *Broker) RecordRunnerValidations(
 		return rolebroker.Errorf(rolebroker.CodeStale, "integration %s was changed meanwhile", in.Name).
 			WithHint("try its roles again")
 	}
+	tried := validate.Subject{Integration: *in, RequireExternalID: b.requireExternalID}
 	var results []rolebroker.RoleValidation
 	for i, role := range in.Roles {
-		if v, ok := outcomes[role.ID]; ok {
-			if err := cleanOutcome(&v, b.now()); err != nil {
-				return err
-			}
-			v.CheckedBy = who.Name
-			results = append(results, rolebroker.RoleValidation{Index: i, Role: role, Validation: v})
+		f, ok := findings[role.ID]
+		if !ok {
+			continue
 		}
+		if err := cleanFinding(&f, b.now()); err != nil {
+			return err
+		}
+		result := validate.Explain(tried, rolebroker.Party{Runner: true}, i, f)
+		result.CheckedBy = who.Name
+		results = append(results, result)
 	}
 	return b.recordValidations(ctx, in, results)
 }
 
-// cleanOutcome makes the outcome of a runner's validation fit to store and to show. Its status and code become labels
-// of metrics, so only known ones are accepted. Codes: invalid.
-func cleanOutcome(v *rolebroker.Validation, now time.Time) error {
-	if !v.Status.IsKnown() {
-		return rolebroker.Errorf(rolebroker.CodeInvalid,
-			"this server does not know the outcome of a validation that the runner sent").
-			WithHint("use the same version on both sides: rolebroker version")
+// cleanFinding makes what a runner found fit to be put in words. Its code becomes a label of metrics, so only known
+// ones are accepted. Codes: invalid.
+func cleanFinding(f *rolebroker.Finding, now time.Time) error {
+	switch f.Code {
+	case rolebroker.ValidExternalIDOutdated, rolebroker.ValidExternalIDPrevious, rolebroker.ValidClusterMode:
+		return invalid("the finding", "code", "%q is nothing that a runner can find out", string(f.Code))
 	}
-	if !v.Code.IsKnown() { // a newer runner's
-		v.Code = rolebroker.ValidRejected
+	if !f.Code.IsKnown() { // a newer runner's
+		f.Code = rolebroker.ValidRejected
 	}
-	v.Message, v.Hint = readable(v.Message, maxText), readableHint(v.Hint, maxHint)
-	v.RequestID = readable(v.RequestID, maxShortText)
-	v.CheckedAt = earlier(v.CheckedAt, now)
-	return nil
+	if f.Refusal != nil {
+		f.Refusal.Message = readable(f.Refusal.Message, maxText)
+	}
+	f.CheckedAt = earlier(f.CheckedAt, now)
+	return f.Check()
 }
 
-// Bounds of the texts that a runner sends, in bytes. A hint may contain a policy.
+// Bounds of the texts that a runner sends, in bytes.
 const (
 	maxShortText  = 200
 	maxReportText = 900
 	maxText       = 4 << 10
-	maxHint       = 32 << 10
 )
 
 // readable makes a text that a runner sent fit to show: at most so many bytes, one line, no control characters.
@@ -133,25 +137,6 @@ func readableLines(text string, most int) string {
 		}
 		return '\uFFFD'
 	}, text)
-}
-
-// readableHint is readable for a hint: at most about so many bytes in all of its steps together.
-func readableHint(h rolebroker.Hint, most int) (fit rolebroker.Hint) {
-	take := func(text string) string {
-		text = readableLines(text, most)
-		most = max(0, most-len(text))
-		return text
-	}
-	for _, step := range h {
-		if most == 0 {
-			break
-		}
-		step = rolebroker.Step{Text: take(step.Text), Command: take(step.Command), Policy: take(step.Policy)}
-		if step != (rolebroker.Step{}) {
-			fit = append(fit, step)
-		}
-	}
-	return fit
 }
 
 // earlier returns the earlier of two times.

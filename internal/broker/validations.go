@@ -135,6 +135,9 @@ func (b *Broker) completeDraft(
 	ctx context.Context, who rolebroker.Caller, draft *rolebroker.Integration,
 ) (*rolebroker.Integration, error) {
 	if draft.ID == "" {
+		if draft.SourceIdentityOpen {
+			draft.SourceIdentity = false // as in validateBefore
+		}
 		return nil, b.assignExternalID(ctx, who, draft)
 	}
 	stored, err := b.store.Integration(ctx, string(draft.ID))
@@ -145,6 +148,9 @@ func (b *Broker) completeDraft(
 		return nil, errExternalID
 	}
 	draft.ID, draft.ExternalID, draft.NextExternalID = stored.ID, stored.ExternalID, stored.NextExternalID
+	if draft.SourceIdentityOpen {
+		draft.SourceIdentity = stored.SourceIdentity
+	}
 	return stored, nil
 }
 
@@ -351,13 +357,16 @@ func (b *Broker) unclaim(ctx context.Context, id rolebroker.IntegrationID, inter
 // validateBefore validates an integration that is about to be saved. Codes: invalid (a role failed), unavailable (an
 // outcome is unknown), throttled.
 func (b *Broker) validateBefore(
-	ctx context.Context, in *rolebroker.Integration, isNew bool,
+	ctx context.Context, in *rolebroker.Integration, isNew bool, wait time.Duration,
 ) ([]rolebroker.RoleValidation, error) {
 	tried := *in
 	if isNew {
 		tried.ID = "" // so that no hint names an integration that does not exist
 	}
-	results, err := b.validateNow(ctx, &tried, Validating{})
+	if tried.SourceIdentityOpen {
+		tried.SourceIdentity = false // validation then finds out whether it can be on
+	}
+	results, err := b.validateNow(ctx, &tried, Validating{wait: wait})
 	if err != nil {
 		return nil, err
 	}

@@ -90,7 +90,7 @@ func (w *world) arrange() {
 
 func trusting(account string) string {
 	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account + `"},` +
-		`"Action":"sts:AssumeRole"}}`
+		`"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}}`
 }
 
 func role(name, iamName string) rolebroker.Role {

@@ -19,6 +19,8 @@ func newIntegrationCreate(a *app) *cobra.Command {
 		roles    []string
 		external string
 		mode     validateMode
+
+		sourceIdentity bool
 	)
 	cmd := &cobra.Command{
 		Use:   "create [NAME]",
@@ -65,7 +67,8 @@ external ID.`,
 		"`MODE`: platform (default): the server calls STS; or cluster: a runner does")
 	f.StringVar(&request.Runner, "runner", "", "`RUNNER` that assumes the roles in cluster mode, by name or ID")
 	f.StringVar(&external, "external-id", "", "`ID` that rolebroker external-id reserve printed")
-	attributionFlags(cmd, &request.SessionTags, &request.SourceIdentity)
+	attributionFlags(cmd, &request.SessionTags, &sourceIdentity,
+		"name the agent as source identity (default: where trust policies allow it)")
 	mode.flag(cmd)
 	complete(cmd, "assumption-mode", oneOf("platform", "cluster"))
 	complete(cmd, "runner", a.runnerNames)
@@ -73,16 +76,19 @@ external ID.`,
 		"source-identity")
 	return asking(a, cmd, "saving the integration",
 		func(ctx context.Context, c *client.Client, _ []string) (api.Integration, error) {
+			if cmd.Flags().Changed("source-identity") {
+				request.SourceIdentity = &sourceIdentity
+			}
 			return c.CreateIntegration(ctx, request, mode.String())
 		}, a.showSaved(&mode))
 }
 
 const defaultRoleUsage = "`NAME` of the role that agents get when they name none"
 
-func attributionFlags(cmd *cobra.Command, tags, source *bool) {
+// attributionFlags adds the flags.
+func attributionFlags(cmd *cobra.Command, tags, source *bool, sourceUsage string) {
 	cmd.Flags().BoolVar(tags, "session-tags", false, "name the agent in session tags; needs sts:TagSession")
-	cmd.Flags().BoolVar(source, "source-identity", false,
-		"name the agent as source identity; needs sts:SetSourceIdentity")
+	cmd.Flags().BoolVar(source, "source-identity", false, sourceUsage)
 }
 
 // asNew removes from a request what belongs to the integration that it was

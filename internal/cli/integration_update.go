@@ -92,7 +92,8 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 	f.StringArrayVar(&c.remove, "remove-role", nil, "remove the role `NAME`; repeatable")
 	f.StringArrayVar(&c.enable, "enable-role", nil, "enable the role `NAME`; repeatable")
 	f.StringArrayVar(&c.disable, "disable-role", nil, "disable the role `NAME`; repeatable")
-	attributionFlags(cmd, &c.sessionTags, &c.sourceIdentity)
+	attributionFlags(cmd, &c.sessionTags, &c.sourceIdentity,
+		"name the agent as source identity; needs sts:SetSourceIdentity")
 	c.validate.flag(cmd)
 	complete(cmd, "assumption-mode", oneOf("platform", "cluster"))
 	complete(cmd, "runner", a.runnerNames)
@@ -120,7 +121,7 @@ func (c *integrationChange) apply(request *api.IntegrationRequest, changed func(
 	set(&request.Runner, c.runner, changed("runner"))
 	set(&request.DefaultRole, c.defaultRole, changed("default-role"))
 	set(&request.SessionTags, c.sessionTags, changed("session-tags"))
-	set(&request.SourceIdentity, c.sourceIdentity, changed("source-identity"))
+	set(&request.SourceIdentity, &c.sourceIdentity, changed("source-identity"))
 	if request.AssumptionMode == string(rolebroker.ModePlatform) && !changed("runner") {
 		request.Runner = "" // there is none in platform mode
 	}

@@ -64,7 +64,7 @@ func integration(t *testing.T) rolebroker.Integration {
 		Roles: []rolebroker.Role{{ID: "rol_a", Name: "readonly", ARN: arn, Region: "us-east-1", Enabled: true,
 			SessionDuration: 90 * time.Minute}},
 	}
-	full(t, in, "RunnerName")
+	full(t, in, "RunnerName", "SourceIdentityOpen")
 	full(t, in.Roles[0], "Validation", "Generation")
 	return in
 }
@@ -224,14 +224,23 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		RequestID: "r-1", Failure: "no"}
 	same(t, outcome, convert.FromSessionOutcome("ses_a", travel(t, convert.SessionOutcome(&outcome))))
 
-	validation := rolebroker.Validation{Status: rolebroker.StatusFailed,
-		Code: rolebroker.ValidARNInvalid, Message: "no",
-		Hint: rolebroker.Hint{{Text: "look:", Command: "ls"}}, RequestID: "r-2",
-		CheckedAt: now.Add(time.Millisecond), CheckedBy: "eks"}
-	full(t, validation)
-	sent := convert.Outcome(&rolebroker.RoleValidation{Role: rolebroker.Role{ID: "rol_a"}, Validation: validation})
-	validation.CheckedBy = "" // the server knows who tells it
-	same(t, map[rolebroker.RoleID]rolebroker.Validation{"rol_a": validation},
+	finding := rolebroker.Finding{Code: rolebroker.ValidTagSessionDenied, Method: rolebroker.MethodAssumeRole,
+		Identity: rolebroker.Identity{Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/eks"},
+		Account:  rolebroker.ServiceAccount{Issuer: "https://oidc.example.com", Namespace: "rolebroker", Name: "runner"},
+		Probe:    rolebroker.ProbeSourceIdentity, Unclear: true, NoTags: true, NoSourceIdentity: true, RequestID: "r-2",
+		Refusal: &rolebroker.Refusal{Kind: rolebroker.RefusedDenied, Code: "AccessDenied", Message: "no", RequestID: "r-2",
+			DeniedBy: rolebroker.DeniedByTrust, Chained: true},
+		CheckedAt: now.Add(time.Millisecond)}
+	full(t, finding, "ExternalID") // which a runner does not know
+	full(t, finding.Identity, "UserID", "RoleARN")
+	full(t, *finding.Refusal, "Cause")
+	sent := convert.Outcome(&rolebroker.RoleValidation{Role: rolebroker.Role{ID: "rol_a"}, Finding: finding,
+		Validation: rolebroker.Validation{Code: finding.Code, RequestID: "r-2", CheckedAt: finding.CheckedAt,
+			Message: "no", Hint: rolebroker.TextHint("do it")}})
+	if sent.Hint != "" || sent.Message != "no" {
+		t.Errorf("a runner sends the hint %q and the message %q", sent.Hint, sent.Message)
+	}
+	same(t, map[rolebroker.RoleID]rolebroker.Finding{"rol_a": finding},
 		convert.FromOutcomes(travel(t, []api.IdentifiedOutcome{sent})))
 }
 

@@ -50,8 +50,10 @@ func FromRequest(req api.IntegrationRequest) (in rolebroker.Integration, wrong [
 		Runner:         rolebroker.RunnerID(req.Runner),
 		ExternalID:     req.ExternalID,
 		SessionTags:    req.SessionTags,
-		SourceIdentity: req.SourceIdentity,
+		SourceIdentity: req.SourceIdentity != nil && *req.SourceIdentity,
 		DefaultRole:    req.DefaultRole,
+
+		SourceIdentityOpen: req.SourceIdentity == nil,
 	}
 	for i, role := range req.Roles {
 		r, fields := fromRole(role, i)

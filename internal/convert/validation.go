@@ -48,25 +48,61 @@ func Validations(results []rolebroker.RoleValidation, externalID string) api.Val
 }
 
 // Outcome is the outcome for one role, as a runner tells the server: with the
-// exact time and the role's ID, and without the name of the runner.
+// exact time and the role's ID, as facts and without a hint. A server of an earlier
+// version shows the message.
 func Outcome(r *rolebroker.RoleValidation) api.IdentifiedOutcome {
-	sent := api.IdentifiedOutcome{Role: string(r.Role.ID), Validation: exactly(&r.Validation)}
-	sent.CheckedBy = ""
+	sent := api.IdentifiedOutcome{Role: string(r.Role.ID), Validation: exactly(&r.Validation), Finding: finding(&r.Finding)}
+	sent.Hint, sent.HintSteps, sent.CheckedBy = "", nil, ""
 	return sent
 }
 
-// FromOutcomes are the outcomes that a runner tells, by role.
-func FromOutcomes(sent []api.IdentifiedOutcome) map[rolebroker.RoleID]rolebroker.Validation {
-	outcomes := map[rolebroker.RoleID]rolebroker.Validation{}
-	for _, o := range sent {
-		outcomes[rolebroker.RoleID(o.Role)] = rolebroker.Validation{
-			Status:    rolebroker.ValidationStatus(o.Status),
-			Code:      rolebroker.ValidationCode(o.Code),
-			Message:   o.Message,
-			Hint:      Hint(o.Hint, o.HintSteps),
-			RequestID: o.RequestID,
-			CheckedAt: o.CheckedAt,
-		}
+func finding(f *rolebroker.Finding) *api.Finding {
+	sent := &api.Finding{Method: string(f.Method), IdentityAccount: f.Identity.Account, IdentityARN: f.Identity.ARN,
+		Probe: string(f.Probe), Unclear: f.Unclear, NoTags: f.NoTags, NoSourceIdentity: f.NoSourceIdentity,
+		Refusal: STSRefusal(f.Refusal)}
+	if f.Account != (rolebroker.ServiceAccount{}) {
+		sent.Account = ServiceAccount(f.Account)
 	}
-	return outcomes
+	return sent
+}
+
+// STSRefusal is what AWS answered, as a runner tells the server; nil for nil.
+func STSRefusal(r *rolebroker.Refusal) *api.STSRefusal {
+	if r == nil {
+		return nil
+	}
+	return &api.STSRefusal{Kind: string(r.Kind), Code: r.Code, Message: r.Message, RequestID: r.RequestID,
+		DeniedBy: string(r.DeniedBy), Chained: r.Chained}
+}
+
+// FromSTSRefusal is what AWS answered, as a runner tells it; nil for nil.
+func FromSTSRefusal(sent *api.STSRefusal) *rolebroker.Refusal {
+	if sent == nil {
+		return nil
+	}
+	return &rolebroker.Refusal{Kind: rolebroker.RefusalKind(sent.Kind), Code: sent.Code, Message: sent.Message,
+		RequestID: sent.RequestID, DeniedBy: rolebroker.Denier(sent.DeniedBy), Chained: sent.Chained}
+}
+
+// FromOutcomes are the findings that a runner tells, by role. An earlier version of
+// the runner tells a code and a message in its own words, which are then those of
+// the refusal.
+func FromOutcomes(sent []api.IdentifiedOutcome) map[rolebroker.RoleID]rolebroker.Finding {
+	findings := map[rolebroker.RoleID]rolebroker.Finding{}
+	for _, o := range sent {
+		f := rolebroker.Finding{Code: rolebroker.ValidationCode(o.Code), RequestID: o.RequestID, CheckedAt: o.CheckedAt}
+		switch told := o.Finding; {
+		case told != nil:
+			f.Method, f.Probe, f.Unclear = rolebroker.AssumeMethod(told.Method), rolebroker.Probe(told.Probe), told.Unclear
+			f.Identity = rolebroker.Identity{Account: told.IdentityAccount, ARN: told.IdentityARN}
+			f.NoTags, f.NoSourceIdentity, f.Refusal = told.NoTags, told.NoSourceIdentity, FromSTSRefusal(told.Refusal)
+			if told.Account != nil {
+				f.Account = FromServiceAccount(told.Account)
+			}
+		case o.Message != "":
+			f.Refusal = &rolebroker.Refusal{Kind: rolebroker.RefusedOther, Message: o.Message}
+		}
+		findings[rolebroker.RoleID(o.Role)] = f
+	}
+	return findings
 }

@@ -121,7 +121,8 @@ func (w *world) startServer(ctx context.Context) error {
 		return err
 	}
 	w.operator = w.aws.Account(platformAccount).CreateUser("rolebroker",
-		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`).Key
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*",`+
+			`"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}}`).Key
 	cfg := config.DefaultServer()
 	cfg.Listen = w.Listen
 	cfg.Database = config.NewDatabase(filepath.Join(w.folder, "rolebroker.db"))
@@ -183,7 +184,8 @@ func (w *world) fill(ctx context.Context) error {
 func trust(externalID string) string {
 	return fmt.Sprintf(
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},`+
-			` "Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":%q}}}}`,
+			`"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],`+
+			`"Condition":{"StringEquals":{"sts:ExternalId":%q}}}}`,
 		platformAccount, externalID)
 }
 

@@ -52,13 +52,13 @@ func newAWSWorld(t testing.TB) *awsWorld {
 
 func trusting(account string) string {
 	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account +
-		`"},"Action":"sts:AssumeRole"}}`
+		`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}}`
 }
 
 // requiring is a trust policy that trusts the platform with the external IDs.
 func requiring(externalIDs ...string) string {
 	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platformAccount +
-		`"},"Action":"sts:AssumeRole",` +
+		`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],` +
 		`"Condition":{"StringEquals":{"sts:ExternalId":["` + strings.Join(externalIDs, `","`) + `"]}}}}`
 }
 

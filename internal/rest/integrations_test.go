@@ -24,7 +24,7 @@ func TestIntegrationLife(t *testing.T) {
 	}
 	want := api.Integration{
 		ID: in.ID, Name: "production", Description: "Production accounts", AssumptionMode: "platform",
-		ExternalID: in.ExternalID, DefaultRole: "readonly",
+		ExternalID: in.ExternalID, SourceIdentity: true, DefaultRole: "readonly",
 		Roles: []api.Role{
 			{ID: in.Roles[0].ID, Name: "readonly", ARN: "arn:aws:iam::444455556666:role/ReadOnly", Region: "us-east-1",
 				Enabled: true, SessionDuration: "1h"},

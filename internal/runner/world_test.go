@@ -138,7 +138,7 @@ func (w *world) arrange() {
 		ExternalID: try(w.admin.ReserveExternalID(ctx))(w).ExternalID,
 		Roles:      []api.RoleRequest{role("inner", "Inner"), role("other", "Other")}}
 	trust := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + clusterAccount + `"},
-		"Action":["sts:AssumeRole","sts:TagSession"],
+		"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],
 		"Condition":{"StringEquals":{"sts:ExternalId":"` + cluster.ExternalID + `"}}}}`
 	for _, iam := range []string{"Inner", "Other"} {
 		w.aws.Account(customerAccount).CreateRole(awssim.Role{Name: iam, TrustPolicy: trust})
@@ -158,7 +158,7 @@ func (w *world) arrange() {
 // trusting is a trust policy that lets an account assume the role.
 func trusting(account string) string {
 	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + account +
-		`"},"Action":"sts:AssumeRole"}}`
+		`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}}`
 }
 
 // testWriter has what a runner logs shown when the test fails.

@@ -59,7 +59,7 @@ type Broker interface {
 		*rolebroker.Loan, error)
 	RunnerIntegrations(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Integration, error)
 	RecordRunnerValidations(ctx context.Context, who rolebroker.Caller, nameOrID string, version int64,
-		outcomes map[rolebroker.RoleID]rolebroker.Validation) error
+		findings map[rolebroker.RoleID]rolebroker.Finding) error
 }
 
 // Auth identifies callers by Authorization headers or tokens, and the RemoteAddr of the request. It records refusals.

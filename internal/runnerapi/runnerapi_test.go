@@ -437,35 +437,15 @@ func TestReportsOfRunnersAreChecked(t *testing.T) {
 	v := api.RunnerValidations{Version: w.cluster.Version,
 		Validations: []api.IdentifiedOutcome{{Role: w.cluster.Roles[0].ID,
 			Validation: api.Validation{Status: "assumable", Code: "a_new_one", Message: "fine\x1b[2J",
-				Hint:      "one\ntwo\r\x07",
 				CheckedAt: time.Now().AddDate(100, 0, 0)}}}}
 	if err := w.ours.RecordValidations(ctx, w.cluster.ID, v); err != nil {
 		t.Fatal(err)
 	}
 	in, err := w.tb.Admin.Integration(ctx, "cluster")
-	if got := in.Roles[0].Validation; err != nil || got == nil || got.Code != "rejected" ||
-		got.CheckedAt.After(time.Now().Add(time.Hour)) || strings.ContainsAny(got.Message+got.Hint, "\x1b\x07\r") ||
-		!strings.HasPrefix(got.Hint, "one\ntwo") {
+	if got := in.Roles[0].Validation; err != nil || got == nil || got.Code != "rejected" || got.Status != "failed" ||
+		got.CheckedAt.After(time.Now().Add(time.Hour)) || strings.ContainsAny(got.Message+got.Hint, "\x1b\x07\r") {
 		t.Errorf("the validation is %+v, %v", got, err)
 	}
-	sent := &v.Validations[0].Validation
-	sent.CheckedAt = time.Now().AddDate(100, 0, 0)
-	sent.HintSteps = []api.HintStep{{Text: "do\x07:", Command: "ls\x1b[2J"}, {},
-		{Policy: strings.Repeat("long ", 10_000)}, {Text: "too much"}}
-	if err := w.ours.RecordValidations(ctx, w.cluster.ID, v); err != nil {
-		t.Fatal(err)
-	}
-	in, err = w.tb.Admin.Integration(ctx, "cluster")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if steps := in.Roles[0].Validation.HintSteps; len(steps) != 2 || steps[0] != (api.HintStep{Text: "do\uFFFD:",
-		Command: "ls\uFFFD[2J"}) ||
-		len(steps[1].Policy) > 33_000 || !strings.HasPrefix(steps[1].Policy, "long long ") {
-		t.Errorf("the steps of the hint are %.300v", steps)
-	}
-	v.Validations[0].Status = "magic"
-	w.refused("a status that is none", w.ours.RecordValidations(ctx, w.cluster.ID, v), rolebroker.CodeInvalid)
 	if err := w.ours.Report(ctx, api.RunnerReport{Program: "\x1b[2J",
 		IdentityError: strings.Repeat("é", 5000)}); err != nil {
 		t.Error("a long report: ", err)

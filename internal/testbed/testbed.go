@@ -108,7 +108,8 @@ func (tb *Testbed) startAWS() {
 
 // Trust is a trust policy that lets an account assume the role.
 func Trust(account string) string {
-	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole",` +
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow",` +
+		`"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],` +
 		`"Principal":{"AWS":"` + account + `"}}}`
 }
 

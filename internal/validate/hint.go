@@ -22,161 +22,215 @@ func hintOrganization() rolebroker.Hint {
 		"sts:AssumeRole on the role")
 }
 
-func (p *probe) hintRoot() rolebroker.Hint {
+func (w words) hintRoot() rolebroker.Hint {
 	return rolebroker.Hintf("give %s the keys of an IAM user, or an instance or container role, "+
-		"that may call sts:AssumeRole and nothing else", p.by)
+		"that may call sts:AssumeRole and nothing else", w.by)
 }
 
-func (p *probe) hintPartition() rolebroker.Hint {
+func (w words) hintPartition() rolebroker.Hint {
 	return rolebroker.Hintf("a role is assumed by an identity, and in a region, of its own partition: "+
-		"correct the ARN or the region, or run a %s with an identity in that partition", p.by.Program())
+		"correct the ARN or the region, or run a %s with an identity in that partition", w.by.Program())
 }
 
 // subject is what internal/setup writes the statement of this role from.
-func (p *probe) subject() setup.Subject {
-	ids := []string{p.Integration.ExternalID}
-	if p.Integration.NextExternalID != "" {
-		ids = append(ids, p.Integration.NextExternalID)
+func (w words) subject() setup.Subject {
+	ids := []string{w.Integration.ExternalID}
+	if w.Integration.NextExternalID != "" {
+		ids = append(ids, w.Integration.NextExternalID)
 	}
 	return setup.Subject{
-		Integration: p.Integration.Name, Mode: p.Integration.AssumptionMode, Platform: p.identity,
-		ExternalIDs: ids, Earlier: p.Earlier, Roles: []rolebroker.Role{p.role},
+		Integration: w.Integration.Name, Mode: rolebroker.ModePlatform, Platform: w.f.Identity,
+		ExternalIDs: ids, Earlier: w.Earlier, Roles: []rolebroker.Role{w.role},
 		Request: rolebroker.SetupRequest{}.WithDefaults(),
 	}
 }
 
 // statement is the statement that the role's trust policy needs.
-func (p *probe) statement() string { return p.subject().Statement(p.role) }
+func (w words) statement() string { return w.subject().Statement(w.role) }
 
 // hintUnassumable is for a role that can never be assumed as the integration has it.
-func (p *probe) hintUnassumable(code rolebroker.ValidationCode) rolebroker.Hint {
+func (w words) hintUnassumable(code rolebroker.ValidationCode) rolebroker.Hint {
 	switch code {
 	case rolebroker.ValidServiceLinked, rolebroker.ValidIdentityCenter:
-		return rolebroker.Hint{{Text: "make a role of your own for the agents, with this trust " +
-			"policy, and give its ARN:",
-			Policy: p.subject().TrustPolicy(p.role)}}
+		text := "make a role of your own for the agents, with this trust policy, and give its ARN:"
+		if w.by.Runner {
+			return w.fromSetup(text)
+		}
+		return rolebroker.Hint{{Text: text, Policy: w.subject().TrustPolicy(w.role)}}
 	case rolebroker.ValidPartition:
-		return p.hintPartition()
+		return w.hintPartition()
 	}
 	return rolebroker.Hintf("correct it, and validate again")
 }
 
-func (p *probe) hintAgain() rolebroker.Hint {
-	if p.Integration.ID == "" {
+func (w words) hintAgain() rolebroker.Hint {
+	if w.Integration.ID == "" {
 		return rolebroker.Hintf("validate again in a while")
 	}
 	return rolebroker.Hint{{Text: "validate again in a while:",
-		Command: rolebroker.ShellCommand("rolebroker", "integration", "validate", p.Integration.Name)}}
+		Command: rolebroker.ShellCommand("rolebroker", "integration", "validate", w.Integration.Name)}}
 }
 
-func (p *probe) hintReach() rolebroker.Hint {
+func (w words) hintReach() rolebroker.Hint {
 	return append(rolebroker.Hintf("look whether %s can reach STS in %s, by HTTPS and perhaps through a proxy; "+
-		"%[1]s's log has the cause", p.by, p.role.Region), p.hintAgain()...)
+		"%[1]s's log has the cause", w.by, w.role.Region), w.hintAgain()...)
 }
 
 // hintTrust is the statement to add.
-func (p *probe) hintTrust() rolebroker.Hint {
-	return p.withStatement("add this statement to the trust policy of " + p.named() + ":")
+func (w words) hintTrust() rolebroker.Hint {
+	return w.withStatement("add this statement to the trust policy of " + w.named() + ":")
 }
 
 // withStatement is text with the role's statement, and how the AWS CLI changes the trust policy accordingly.
-func (p *probe) withStatement(text string) rolebroker.Hint {
-	return append(rolebroker.Hint{{Text: text, Policy: p.statement()}}, p.hintMerge()...)
+func (w words) withStatement(text string) rolebroker.Hint {
+	if w.by.Runner {
+		return append(w.fromSetup(text), w.hintMerge()...)
+	}
+	return append(rolebroker.Hint{{Text: text, Policy: w.statement()}}, w.hintMerge()...)
+}
+
+// fromSetup is text with the command that shows the statement or policy that the text speaks of. A statement names the
+// AWS identity of the runner, and the server does not write into a hint what a runner says of itself.
+func (w words) fromSetup(text string) rolebroker.Hint {
+	text = strings.NewReplacer("this statement", "the statement of the setup", "this trust policy",
+		"the trust policy of the setup").Replace(text)
+	return rolebroker.Hint{{Text: text, Command: w.setupCommand()}}
+}
+
+func (w words) setupCommand() string {
+	return rolebroker.ShellCommand("rolebroker", "integration", "setup", w.Integration.Name, "--role", w.role.Name)
 }
 
 // replace puts the statement in the place of others.
-func (p *probe) replace(others string) rolebroker.Hint {
-	return p.withStatement("in the trust policy of " + p.named() + ", put this statement in place of " + others + ":")
+func (w words) replace(others string) rolebroker.Hint {
+	return w.withStatement("in the trust policy of " + w.named() + ", put this statement in place of " + others + ":")
 }
 
 // named is the role in the words of its owner in AWS.
-func (p *probe) named() string {
-	return fmt.Sprintf("role %s in account %s", p.role.ARN.Name, p.role.ARN.Account)
+func (w words) named() string {
+	return fmt.Sprintf("role %s in account %s", w.role.ARN.Name, w.role.ARN.Account)
 }
 
-func (p *probe) hintOpen() rolebroker.Hint {
-	return p.replace("every one that lets in " + p.by.String() + "'s account or identity, or everyone")
+func (w words) hintOpen() rolebroker.Hint {
+	hint := w.replace("every one that lets in " + w.by.String() + "'s account or identity, or everyone")
+	if w.f.NoSourceIdentity && !w.Integration.SourceIdentity {
+		return append(hint, w.turnSourceIdentityOn()...)
+	}
+	return hint
 }
 
-func (p *probe) hintOutdated(earlier string) rolebroker.Hint {
-	return p.replace("the one that has " + earlier)
+func (w words) hintOutdated() rolebroker.Hint {
+	return w.replace("the one that has " + w.f.ExternalID)
 }
 
-func (p *probe) hintPrevious(earlier string) rolebroker.Hint {
-	return p.withStatement("take " + earlier + " out of the trust policy of " + p.named() +
+func (w words) hintPrevious() rolebroker.Hint {
+	return w.withStatement("take " + w.f.ExternalID + " out of the trust policy of " + w.named() +
 		", by putting this statement in place of the one that has it:")
 }
 
-func (p *probe) hintNext() rolebroker.Hint {
-	return p.withStatement("have the role accept both external IDs before the change is finished, " +
+func (w words) hintNext() rolebroker.Hint {
+	return w.withStatement("have the role accept both external IDs before the change is finished, " +
 		"by putting this statement in place of the one that has the current one:")
 }
 
-func (p *probe) hintAhead() rolebroker.Hint {
+func (w words) hintAhead() rolebroker.Hint {
 	return append(rolebroker.Hint{{Text: "finish the change when every role accepts the new one:",
-		Command: rolebroker.ShellCommand("rolebroker", "integration", "rotate-external-id", p.Integration.Name,
+		Command: rolebroker.ShellCommand("rolebroker", "integration", "rotate-external-id", w.Integration.Name,
 			"--finish")}},
-		p.withStatement("or have the role accept both until then, with this statement:")...)
+		w.withStatement("or have the role accept both until then, with this statement:")...)
 }
 
-func (p *probe) hintAttribution() rolebroker.Hint {
-	return p.replace("the one that names " + p.by.String() + "'s account or identity")
+func (w words) hintAttribution() rolebroker.Hint {
+	hint := w.allowed()
+	if w.f.NoSourceIdentity && !w.f.NoTags {
+		hint = append(hint, w.setIntegration("or lend the roles of the integration without a source identity:",
+			"--source-identity=false")...)
+	}
+	return hint
+}
+
+// hintSourceIdentity is for a role whose integration has no source identity, and whose trust policy does not allow one.
+func (w words) hintSourceIdentity() rolebroker.Hint {
+	return append(w.allowed(), w.turnSourceIdentityOn()...)
+}
+
+func (w words) turnSourceIdentityOn() rolebroker.Hint {
+	return w.setIntegration("when all roles of the integration allow sts:SetSourceIdentity, as that statement does, "+
+		"turn the source identity on:", "--source-identity")
+}
+
+// allowed is how both sides allow sts:TagSession and sts:SetSourceIdentity.
+func (w words) allowed() rolebroker.Hint {
+	hint := w.replace("the one that names " + w.by.String() + "'s account or identity")
+	return append(hint, rolebroker.Step{Text: "and have a policy of " + w.identityName() + " allow it too, as this " +
+		"statement does:", Policy: setup.AllowPlatform(w.role.ARN)})
+}
+
+// setIntegration is text with the command that changes a setting of the integration.
+func (w words) setIntegration(text, flag string) rolebroker.Hint {
+	if !w.saved() {
+		return rolebroker.TextHint(text + " " + flag)
+	}
+	return rolebroker.Hint{{Text: text,
+		Command: rolebroker.ShellCommand("rolebroker", "integration", "update", w.Integration.Name, flag)}}
 }
 
 // saved says whether commands can name the integration and the role.
-func (p *probe) saved() bool { return p.Integration.ID != "" && p.role.Name != "" }
+func (w words) saved() bool { return w.Integration.ID != "" && w.role.Name != "" }
 
 // hintMerge is how the AWS CLI changes the trust policy of a role that exists.
-func (p *probe) hintMerge() rolebroker.Hint {
-	if !p.saved() {
-		return p.hintSetup()
+func (w words) hintMerge() rolebroker.Hint {
+	if !w.saved() {
+		return w.hintSetup()
 	}
-	get := rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", p.role.ARN.Name, "--query",
+	get := rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name, "--query",
 		"Role.AssumeRolePolicyDocument")
-	merge := rolebroker.ShellCommand("rolebroker", "integration", "setup", p.Integration.Name, "--role", p.role.Name,
+	merge := rolebroker.ShellCommand("rolebroker", "integration", "setup", w.Integration.Name, "--role", w.role.Name,
 		"--current", "current.json", "--format", "aws-cli")
 	return rolebroker.Hint{{Text: "or have the AWS CLI do it:", Command: get + " > current.json\n" + merge +
 		" | bash -e"}}
 }
 
 // hintSetup points to the setup of this role in every format.
-func (p *probe) hintSetup() rolebroker.Hint {
+func (w words) hintSetup() rolebroker.Hint {
 	switch {
-	case p.saved():
+	case w.saved():
 		return rolebroker.Hint{{Text: "as console steps, AWS CLI commands, CloudFormation or Terraform:",
-			Command: rolebroker.ShellCommand("rolebroker", "integration", "setup", p.Integration.Name, "--role",
-				p.role.Name)}}
-	case p.Integration.ExternalID != "":
+			Command: w.setupCommand()}}
+	case w.Integration.ExternalID != "":
 		return rolebroker.Hint{{Text: "as a whole trust policy, for this external ID, which is " +
 			"kept for the integration:",
 			Command: rolebroker.ShellCommand("rolebroker", "integration", "setup", "--external-id",
-				p.Integration.ExternalID, "--format", "trust-policy")}}
+				w.Integration.ExternalID, "--format", "trust-policy")}}
 	}
 	return rolebroker.Hintf("the setup of the integration has it as console steps, AWS CLI commands, " +
 		"CloudFormation and Terraform too")
 }
 
 // hintPlatform is the statement that our own policy lacks.
-func (p *probe) hintPlatform() rolebroker.Hint {
-	statement := setup.AllowPlatform(p.role.ARN)
-	hint := rolebroker.Hint{{Text: "allow it in a policy of " + p.identityName() + ", and see that nothing else " +
+func (w words) hintPlatform() rolebroker.Hint {
+	statement := setup.AllowPlatform(w.role.ARN)
+	hint := rolebroker.Hint{{Text: "allow it in a policy of " + w.identityName() + ", and see that nothing else " +
 		"denies it; this statement does:",
 		Policy: statement}}
-	if words := p.grant(statement); words != nil {
-		hint = append(hint, rolebroker.Step{Text: "as a command, in account " + p.identity.Account + ":",
+	if w.by.Runner {
+		return hint
+	}
+	if words := w.grant(statement); words != nil {
+		hint = append(hint, rolebroker.Step{Text: "as a command, in account " + w.f.Identity.Account + ":",
 			Command: rolebroker.ShellCommand(words...)})
 	}
 	return hint
 }
 
 // grant is the command that gives our identity a statement; nil for an identity that has no policies of its own.
-func (p *probe) grant(statement string) []string {
+func (w words) grant(statement string) []string {
 	policy := `{"Version":"2012-10-17","Statement":` + compact(statement) + `}`
-	arn, _ := p.identity.Principal()
+	arn, _ := w.f.Identity.Principal()
 	name := arn[strings.LastIndexByte(arn, '/')+1:]
-	policyName := "rolebroker-" + p.role.ARN.Account + "-" + p.role.ARN.Name
+	policyName := "rolebroker-" + w.role.ARN.Account + "-" + w.role.ARN.Name
 	switch {
-	case p.identity.IsRoleSession():
+	case w.f.Identity.IsRoleSession():
 		return []string{"aws", "iam", "put-role-policy", "--role-name", name, "--policy-name", policyName,
 			"--policy-document", policy}
 	case strings.Contains(arn, ":user/"):
@@ -187,71 +241,81 @@ func (p *probe) grant(statement string) []string {
 }
 
 // identityName is our own AWS identity: its ARN if that is known.
-func (p *probe) identityName() string {
-	if p.identity.ARN == "" {
-		return p.by.String() + "'s AWS identity"
+func (w words) identityName() string {
+	arn, _ := w.f.Identity.Principal()
+	switch {
+	case arn == "":
+		return w.by.String() + "'s AWS identity"
+	case w.by.Runner:
+		return w.by.String() + "'s AWS identity, which it reports as " + rolebroker.Quote(arn) + ","
 	}
-	arn, _ := p.identity.Principal()
 	return arn
 }
 
 // hintDenied lists the causes that AWS does not tell apart, the likeliest first.
-func (p *probe) hintDenied() rolebroker.Hint {
+func (w words) hintDenied() rolebroker.Hint {
+	trusts := rolebroker.Hint{{Text: "2. its trust policy has this statement, with this external ID:",
+		Policy: ""}}
+	if w.by.Runner {
+		trusts = w.fromSetup(trusts[0].Text)
+	} else {
+		trusts[0].Policy = w.statement()
+	}
 	return append(rolebroker.Hint{
 		{Text: "across accounts AWS gives one answer for all of these; check them in this order:"},
 		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:",
-			p.role.ARN.Account),
-			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", p.role.ARN.Name)},
-		{Text: "2. its trust policy has this statement, with this external ID:", Policy: p.statement()},
-		{Text: "3. " + p.identityName() + " may call sts:AssumeRole on it; this statement in a policy " +
+			w.role.ARN.Account),
+			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)},
+		trusts[0],
+		{Text: "3. " + w.identityName() + " may call sts:AssumeRole on it; this statement in a policy " +
 			"of its own allows that:",
-			Policy: setup.AllowPlatform(p.role.ARN)},
+			Policy: setup.AllowPlatform(w.role.ARN)},
 		{Text: "4. no explicit Deny, service control policy, resource control policy or permissions " +
 			"boundary is in the way"},
-	}, p.hintSetup()...)
+	}, w.hintSetup()...)
 }
 
-func (p *probe) hintHour() rolebroker.Hint {
-	return p.setRole("shorten the sessions of the role to an hour:", "session_duration=1h")
+func (w words) hintHour() rolebroker.Hint {
+	return w.setRole("shorten the sessions of the role to an hour:", "session_duration=1h")
 }
 
-func (p *probe) hintMaximum() rolebroker.Hint {
-	seconds := fmt.Sprint(int(p.role.Duration().Seconds()))
-	return append(rolebroker.Hint{{Text: fmt.Sprintf("raise the role's maximum, in account %s:", p.role.ARN.Account),
-		Command: rolebroker.ShellCommand("aws", "iam", "update-role", "--role-name", p.role.ARN.Name,
+func (w words) hintMaximum() rolebroker.Hint {
+	seconds := fmt.Sprint(int(w.role.Duration().Seconds()))
+	return append(rolebroker.Hint{{Text: fmt.Sprintf("raise the role's maximum, in account %s:", w.role.ARN.Account),
+		Command: rolebroker.ShellCommand("aws", "iam", "update-role", "--role-name", w.role.ARN.Name,
 			"--max-session-duration", seconds)}},
-		p.setRole("or shorten its sessions:", "session_duration=1h")...)
+		w.setRole("or shorten its sessions:", "session_duration=1h")...)
 }
 
 // hintIdentityRegion is for a region in which AWS does not accept our credentials.
-func (p *probe) hintIdentityRegion() rolebroker.Hint {
-	return p.enableRegion("activate the region in " + p.by.String() + "'s own account " + p.identity.Account +
+func (w words) hintIdentityRegion() rolebroker.Hint {
+	return w.enableRegion("activate the region in " + w.by.String() + "'s own account " + w.f.Identity.Account +
 		", if it is one that has to be opted into:")
 }
 
 // hintRegion is for a region whose STS is not active for the role's account.
-func (p *probe) hintRegion() rolebroker.Hint {
-	return p.enableRegion(fmt.Sprintf("activate it in account %s: in the console under IAM > Account settings > "+
-		"Security Token Service or, for a region that has to be opted into:", p.role.ARN.Account))
+func (w words) hintRegion() rolebroker.Hint {
+	return w.enableRegion(fmt.Sprintf("activate it in account %s: in the console under IAM > Account settings > "+
+		"Security Token Service or, for a region that has to be opted into:", w.role.ARN.Account))
 }
 
 // enableRegion enables the region, or gives the role a region that is always active.
-func (p *probe) enableRegion(text string) rolebroker.Hint {
+func (w words) enableRegion(text string) rolebroker.Hint {
 	return append(rolebroker.Hint{{Text: text,
-		Command: rolebroker.ShellCommand("aws", "account", "enable-region", "--region-name", string(p.role.Region))}},
-		p.setRole("or give the role a region in which STS is always active; its agents then find "+
+		Command: rolebroker.ShellCommand("aws", "account", "enable-region", "--region-name", string(w.role.Region))}},
+		w.setRole("or give the role a region in which STS is always active; its agents then find "+
 			"themselves in that one:",
-			"region="+string(alwaysActive(p.role.ARN.Partition)))...)
+			"region="+string(alwaysActive(w.role.ARN.Partition)))...)
 }
 
 // setRole changes a field of the role in the integration.
-func (p *probe) setRole(text, field string) rolebroker.Hint {
-	if !p.saved() {
+func (w words) setRole(text, field string) rolebroker.Hint {
+	if !w.saved() {
 		return rolebroker.TextHint(text + " " + field)
 	}
 	return rolebroker.Hint{{Text: text,
-		Command: rolebroker.ShellCommand("rolebroker", "integration", "update", p.Integration.Name, "--set-role",
-			"name="+p.role.Name+","+field)}}
+		Command: rolebroker.ShellCommand("rolebroker", "integration", "update", w.Integration.Name, "--set-role",
+			"name="+w.role.Name+","+field)}}
 }
 
 // alwaysActive is a region of the partition whose STS cannot be switched off.

@@ -49,9 +49,16 @@ func newProbe(b *batch, index int, role rolebroker.Role) *probe {
 
 // answer is the result of one call to STS.
 type answer struct {
+	probe     rolebroker.Probe // empty: the call that lending makes
 	requestID string
 	refusal   *rolebroker.Refusal // nil: the role was assumed
 	ended     bool                // the call was not made, since ctx had ended
+}
+
+// as is the answer to a probe.
+func (a answer) as(probe rolebroker.Probe) answer {
+	a.probe = probe
+	return a
 }
 
 func (a answer) ok() bool { return a.refusal == nil }
@@ -63,61 +70,69 @@ func (a answer) is(kind rolebroker.RefusalKind) bool {
 func (a answer) temporary() bool { return a.refusal != nil && a.refusal.Kind.Temporary() }
 
 // turn tries the role, unless its outcome is certain without that. again is the time until the role has to be tried
-// once more; 0 if v is final.
-func (p *probe) turn(ctx context.Context) (v rolebroker.Validation, again time.Duration) {
+// once more; 0 if f is final.
+func (p *probe) turn(ctx context.Context) (f rolebroker.Finding, again time.Duration) {
 	defer func() {
 		if caught := recover(); caught != nil { // no HTTP handler is there to contain it
 			p.log.ErrorContext(ctx, "validating a role caused a panic", "arn", p.role.ARN, "panic", caught, "stack",
 				string(debug.Stack()))
-			v, again = p.notChecked(), 0
+			f, again = p.notChecked(), 0
 		}
 	}()
-	if v, certain := p.withoutAsking(); certain {
-		return v, 0
+	if f, certain := p.withoutAsking(); certain {
+		return f, 0
 	}
-	v, final := p.round(ctx, p.pause > p.patience)
+	f, final := p.round(ctx, p.pause > p.patience)
 	if final {
-		return v, 0
+		return f, 0
 	}
 	again = p.pause
 	p.patience -= p.pause
 	p.pause *= 2
-	return v, again
+	return f, again
 }
 
 // round tries the role once. The outcome is not final if a later try may find out more, unless this is the last one.
-func (p *probe) round(ctx context.Context, last bool) (v rolebroker.Validation, final bool) {
+func (p *probe) round(ctx context.Context, last bool) (f rolebroker.Finding, final bool) {
 	call := p.assumption()
-	answers := p.together(ctx, call, withExternalID(call, ""), withExternalID(call, otherExternalID()))
-	a, open := answers[0], opening{without: answers[1], wrong: answers[2]}
+	calls := []rolebroker.Assumption{call, withExternalID(call, ""), withExternalID(call, otherExternalID())}
+	if !p.Integration.SourceIdentity {
+		calls = append(calls, withSourceIdentity(call))
+	}
+	answers := p.together(ctx, calls...)
+	a, more := answers[0], extra{without: answers[1].as(rolebroker.ProbeNoExternalID),
+		wrong: answers[2].as(rolebroker.ProbeWrongExternalID)}
+	if len(answers) > atOnce-1 {
+		more.named = answers[atOnce-1].as(rolebroker.ProbeSourceIdentity)
+	}
 	was := p.before
 	switch {
 	case ctx.Err() != nil || slices.ContainsFunc(answers, func(a answer) bool { return a.ended }):
 		return p.notChecked(), true
-	case a.ok() && open.isAnswered():
+	case a.ok() && more.isAnswered():
 		// IAM may still be spreading a change of who can assume the role: a role that was refused just now, or that is
 		// open to others, is tried twice.
 		p.before = settled
-		if open.isOpen() {
+		if more.isOpen() || more.lacksSourceIdentity() {
 			p.before = unsettled
 		}
-		v, certain := p.assumed(ctx, a, open)
+		f, certain := p.assumed(ctx, a, more)
 		repeated := p.before == settled && was != unsettled || p.before == unsettled && was == unsettled
-		return v, last || certain && repeated
+		return f, last || certain && repeated
 	case a.ok():
-		return p.assumedButUnclear(open.unanswered(), "whether also without the external ID"), last
+		return p.assumedButUnclear(more.unanswered()), last
 	case a.temporary():
 		return p.unanswered(a), last
 	case a.is(rolebroker.RefusedDenied) && !last:
 		p.before = unsettled
-		return rolebroker.Validation{}, false
+		return rolebroker.Finding{}, false
 	}
 	p.unclear = nil
-	v = p.refused(ctx, a, open)
+	f = p.refused(ctx, a, more)
 	if ctx.Err() != nil {
 		return p.notChecked(), true
 	}
-	return v, last || v.Status != rolebroker.StatusUnknown
+	return f, last || f.Status(&p.Integration, false) != rolebroker.StatusUnknown
 }
 
 // assumption is the call that lending makes, with a session policy that denies everything.
@@ -141,6 +156,12 @@ func withDuration(call rolebroker.Assumption, d time.Duration) rolebroker.Assump
 
 func withoutTags(call rolebroker.Assumption) rolebroker.Assumption {
 	call.Tags = rolebroker.Tags{}
+	return call
+}
+
+// withSourceIdentity has the source identity that no agent and no task can have.
+func withSourceIdentity(call rolebroker.Assumption) rolebroker.Assumption {
+	call.SourceIdentity = sessionName
 	return call
 }
 
@@ -193,17 +214,23 @@ func (p *probe) search(ctx context.Context, a rolebroker.Assumption) answer {
 	return b
 }
 
-// opening is what STS answered to calls without the external ID and with a wrong one.
-type opening struct{ without, wrong answer }
-
-func (o opening) isAnswered() bool { return !o.without.temporary() && !o.wrong.temporary() }
-
-// unanswered is the call that got no answer.
-func (o opening) unanswered() answer {
-	if o.without.temporary() {
-		return o.without
-	}
-	return o.wrong
+// extra is what STS answered to the calls that are made beside the one of lending.
+type extra struct {
+	without, wrong answer // without the external ID, and with a wrong one
+	named          answer // with a source identity; zero if the integration's calls have one anyway
 }
 
-func (o opening) isOpen() bool { return o.without.ok() || o.wrong.ok() }
+func (e extra) all() []answer { return []answer{e.without, e.wrong, e.named} }
+
+func (e extra) isAnswered() bool { return !slices.ContainsFunc(e.all(), answer.temporary) }
+
+// unanswered is the first call that got no answer.
+func (e extra) unanswered() answer {
+	all := e.all()
+	return all[max(slices.IndexFunc(all, answer.temporary), 0)]
+}
+
+func (e extra) isOpen() bool { return e.without.ok() || e.wrong.ok() }
+
+// lacksSourceIdentity reports whether the role was refused only because of the source identity.
+func (e extra) lacksSourceIdentity() bool { return e.named.is(rolebroker.RefusedDenied) }

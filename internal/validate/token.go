@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rolebroker/rolebroker"
-	"github.com/rolebroker/rolebroker/internal/setup"
 )
 
 // WithToken validates the roles as IAM roles for service accounts assumes them: with the token of a Kubernetes service
@@ -22,9 +21,10 @@ func (v *Validator) WithToken(
 	group.SetLimit(v.concurrency)
 	for i, role := range s.Integration.Roles {
 		group.Go(func() error {
-			t := tokenProbe{v, s, rolebroker.Party{Runner: v.by.Runner, Account: account}, role}
-			results[i] = rolebroker.RoleValidation{Index: i, Role: role, Validation: t.validate(ctx)}
-			results[i].CheckedAt = v.now()
+			t := tokenProbe{v, s, role}
+			f := t.find(ctx)
+			f.Method, f.Account, f.CheckedAt = rolebroker.MethodWebIdentity, account, v.now()
+			results[i] = Explain(s, v.by, i, f)
 			return nil
 		})
 	}
@@ -36,54 +36,44 @@ func (v *Validator) WithToken(
 type tokenProbe struct {
 	*Validator
 	Subject
-	by   rolebroker.Party // the service account
 	role rolebroker.Role
 }
 
-func (t tokenProbe) validate(ctx context.Context) rolebroker.Validation {
+// find is the finding about the role, as far as STS tells.
+func (t tokenProbe) find(ctx context.Context) rolebroker.Finding {
 	if code, err := t.role.Unassumable(); err != nil {
-		hint := rolebroker.Hintf("correct it; the runner tries again when the integration is saved")
-		return failed(code, answer{}, hint, "%s", err)
+		return rolebroker.Finding{Code: code}
 	}
 	a := t.try(ctx)
 	if a.ok() {
-		return outcome(rolebroker.StatusAssumable, rolebroker.ValidAssumable, a, nil,
-			"the role can be assumed with the token of %s", t.by)
+		return rolebroker.Finding{Code: rolebroker.ValidAssumable, RequestID: a.requestID}
 	}
-	switch a.refusal.Kind {
-	case rolebroker.RefusedDenied:
-		return failed(rolebroker.ValidDenied, a, t.hintTrust(), "%s, and does not say why: %s",
-			a.refusal.Explain(t.by, t.role, "the role"), a.refusal.Reason())
-	case rolebroker.RefusedThrottled:
-		return unknown(rolebroker.ValidThrottled, a, nil, "%s", a.refusal.Explain(t.by, t.role, "the role"))
-	case rolebroker.RefusedUnreachable:
-		return unknown(rolebroker.ValidUnreachable, a, t.advise(a.refusal), "%s", explain(a, t.by, t.role))
+	code, known := tokenCodes()[a.refusal.Kind]
+	if !known {
+		code = rolebroker.ValidRejected
 	}
-	return failed(tokenCode(a.refusal.Kind), a, t.advise(a.refusal), "%s", explain(a, t.by, t.role))
+	return rolebroker.Finding{Code: code, Refusal: a.refusal, RequestID: a.requestID}
 }
 
-// tokenCode is what a refusal of a token means.
-func tokenCode(kind rolebroker.RefusalKind) rolebroker.ValidationCode {
+// tokenCodes are what refusals of a token mean.
+func tokenCodes() map[rolebroker.RefusalKind]rolebroker.ValidationCode {
+	return map[rolebroker.RefusalKind]rolebroker.ValidationCode{
+		rolebroker.RefusedDenied:          rolebroker.ValidDenied,
+		rolebroker.RefusedThrottled:       rolebroker.ValidThrottled,
+		rolebroker.RefusedUnreachable:     rolebroker.ValidUnreachable,
+		rolebroker.RefusedIdentity:        rolebroker.ValidIdentityInvalid,
+		rolebroker.RefusedIdentityExpired: rolebroker.ValidIdentityExpired,
+		rolebroker.RefusedNoIdentity:      rolebroker.ValidNoIdentity,
+		rolebroker.RefusedDuration:        rolebroker.ValidDurationMaximum,
+		rolebroker.RefusedRegion:          rolebroker.ValidRegionDisabled,
+	}
+}
+
+// adviseToken is the hint for a refusal of a token.
+func (w words) adviseToken(kind rolebroker.RefusalKind) rolebroker.Hint {
 	switch kind {
 	case rolebroker.RefusedIdentity:
-		return rolebroker.ValidIdentityInvalid
-	case rolebroker.RefusedIdentityExpired:
-		return rolebroker.ValidIdentityExpired
-	case rolebroker.RefusedNoIdentity:
-		return rolebroker.ValidNoIdentity
-	case rolebroker.RefusedDuration:
-		return rolebroker.ValidDurationMaximum
-	case rolebroker.RefusedRegion:
-		return rolebroker.ValidRegionDisabled
-	}
-	return rolebroker.ValidRejected
-}
-
-// advise is the hint for a refusal of a token.
-func (t tokenProbe) advise(r *rolebroker.Refusal) rolebroker.Hint {
-	switch r.Kind {
-	case rolebroker.RefusedIdentity:
-		return t.hintProvider()
+		return w.hintProvider("")
 	case rolebroker.RefusedIdentityExpired:
 		return rolebroker.Hintf("Kubernetes renews a projected token in its file; " +
 			"look whether the volume is a projected one, and at the clock of the node")
@@ -129,30 +119,21 @@ func waited(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// trust is what internal/setup writes the statement of this role from.
-func (t tokenProbe) trust() setup.Subject {
-	return setup.Subject{Integration: t.Integration.Name, Mode: rolebroker.ModeCluster,
-		Roles: []rolebroker.Role{t.role},
-		Request: rolebroker.SetupRequest{Cluster: rolebroker.ClusterIdentity{Variant: rolebroker.ClusterIRSA,
-			Issuer:    t.by.Account.Issuer,
-			Namespace: t.by.Account.Namespace, ServiceAccount: t.by.Account.Name}}.WithDefaults()}
-}
-
-func (t tokenProbe) hintTrust() rolebroker.Hint {
-	provider := t.hintProvider()
-	provider[0].Text = "3. " + provider[0].Text
-	return append(rolebroker.Hint{
+// hintTokenTrust lists what AWS does not tell apart.
+func (w words) hintTokenTrust() rolebroker.Hint {
+	hint := rolebroker.Hint{
 		{Text: "AWS gives one answer for all of these; check them in this order:"},
 		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:",
-			t.role.ARN.Account),
-			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", t.role.ARN.Name)},
-		{Text: "2. its trust policy has this statement:", Policy: t.trust().Statement(t.role)},
-	}, provider...)
+			w.role.ARN.Account),
+			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)}}
+	hint = append(hint, w.fromSetup("2. its trust policy has this statement, for "+w.by.String()+" of this cluster:")...)
+	return append(hint, w.hintProvider("3. ")...)
 }
 
-func (t tokenProbe) hintProvider() rolebroker.Hint {
+func (w words) hintProvider(number string) rolebroker.Hint {
 	return rolebroker.Hint{{
-		Text: fmt.Sprintf("account %s has an IAM OpenID Connect provider for %s, with the audience sts.amazonaws.com:",
-			t.role.ARN.Account, t.by.Account.Issuer),
+		Text: fmt.Sprintf("%saccount %s has an IAM OpenID Connect provider for the issuer of the cluster's tokens, with "+
+			"the audience sts.amazonaws.com; the runner reports the issuer %s:",
+			number, w.role.ARN.Account, rolebroker.Quote(w.by.Account.Issuer)),
 		Command: rolebroker.ShellCommand("aws", "iam", "list-open-id-connect-providers")}}
 }

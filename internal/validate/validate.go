@@ -54,7 +54,7 @@ const (
 	// callTimeout bounds one call to STS.
 	callTimeout = 10 * time.Second
 	// atOnce is how many calls are made for a role at the same time.
-	atOnce = 3
+	atOnce = 4
 	// firstPause is the pause before the second try; it doubles each time.
 	firstPause = time.Second
 )
@@ -159,10 +159,10 @@ func (b *batch) run(ctx context.Context) {
 	for {
 		select {
 		case p := <-b.ready:
-			if v, again := p.turn(ctx); again > 0 {
+			if f, again := p.turn(ctx); again > 0 {
 				b.later(ctx, p, again)
 			} else {
-				b.finish(p, v)
+				b.finish(p, f)
 			}
 		case <-b.done:
 			return
@@ -171,11 +171,12 @@ func (b *batch) run(ctx context.Context) {
 }
 
 // finish records the outcome of a role.
-func (b *batch) finish(p *probe, v rolebroker.Validation) {
-	v.CheckedAt = b.now().UTC().Truncate(time.Millisecond)
+func (b *batch) finish(p *probe, f rolebroker.Finding) {
+	f.CheckedAt = b.now().UTC().Truncate(time.Millisecond)
+	result := Explain(b.Subject, b.by, p.index, f)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.results[p.index] = rolebroker.RoleValidation{Index: p.index, Role: p.role, Validation: v}
+	b.results[p.index] = result
 	if b.notify != nil {
 		b.notify(b.results[p.index])
 	}

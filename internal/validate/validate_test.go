@@ -53,7 +53,8 @@ func newWorld(t *testing.T, roles int, o validate.Options) *world {
 func (w *world) createRole(name string) {
 	w.aws.Account(customer).CreateRole(awssim.Role{Name: name,
 		TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platform +
-			`"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"rolebroker-right"}}}}`})
+			`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],` +
+			`"Condition":{"StringEquals":{"sts:ExternalId":"rolebroker-right"}}}}`})
 }
 
 func (w *world) arn(i int) string { return w.subject.Integration.Roles[i].ARN.String() }
@@ -83,7 +84,7 @@ func TestAThousandRolesTakeTheirTimeAndKeepTheRate(t *testing.T) {
 			t.Errorf("it took %s, want %s at most", took, most)
 		}
 		calls := w.aws.Assumed()
-		if len(calls) != 3*roles {
+		if len(calls) != 4*roles { // an integration with a source identity needs three
 			t.Errorf("there were %d calls for %d roles", len(calls), roles)
 		}
 		slices.SortFunc(calls, func(a, b awssim.AssumeRoleCall) int { return a.Time.Compare(b.Time) })

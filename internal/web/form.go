@@ -133,7 +133,8 @@ func (s *server) newIntegration(w http.ResponseWriter, r *http.Request, v *visit
 	if externalID == "" {
 		return to(w, r, "/integrations/new")
 	}
-	page := &formPage{ExternalID: externalID, Mode: rolebroker.ModePlatform, Rows: []roleRow{{Enabled: true}}}
+	page := &formPage{ExternalID: externalID, Mode: rolebroker.ModePlatform, SourceIdentity: true,
+		Rows: []roleRow{{Enabled: true}}}
 	return s.showForm(w, r, v, http.StatusOK, page)
 }
 

@@ -104,6 +104,8 @@ func (p *formPage) integration() (in rolebroker.Integration, wrong []rolebroker.
 		ExternalID:     p.ExternalID,
 		SessionTags:    p.SessionTags,
 		SourceIdentity: p.SourceIdentity,
+		// A new integration that asks for one gets it where its roles allow it.
+		SourceIdentityOpen: p.SourceIdentity && p.ID == "",
 	}
 	if p.Mode == rolebroker.ModeCluster {
 		in.Runner = rolebroker.RunnerID(p.Runner)

@@ -125,7 +125,7 @@ func stateOfIntegration(in rolebroker.Integration, b base) state {
 	case count[rolebroker.StatusFailed] > 0:
 		return state{"bad", plural(count[rolebroker.StatusFailed], "failed", "failed"), checked}
 	case count[rolebroker.StatusWarning] > 0:
-		return state{"warn", plural(count[rolebroker.StatusWarning], "open", "open"), checked}
+		return state{"warn", plural(count[rolebroker.StatusWarning], "warning", "warnings"), checked}
 	case count[rolebroker.StatusUnknown] > 0 || validated < len(in.Roles):
 		return state{"off", plural(unchecked, "not checked", "not checked"), checked}
 	}

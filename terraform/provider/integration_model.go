@@ -69,7 +69,7 @@ func (m integrationModel) request(ctx context.Context, diags *diag.Diagnostics) 
 		AssumptionMode: m.AssumptionMode.ValueString(),
 		Runner:         m.Runner.ValueString(),
 		SessionTags:    m.SessionTags.ValueBool(),
-		SourceIdentity: m.SourceIdentity.ValueBool(),
+		SourceIdentity: knownBool(m.SourceIdentity),
 		DefaultRole:    m.DefaultRole.ValueString(),
 		Roles:          []api.RoleRequest{},
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/boolplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
@@ -78,8 +79,12 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 					"policies of `rolebroker_aws_setup` allow it.",
 			},
 			"source_identity": schema.BoolAttribute{
-				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "Sets the source identity of every AssumeRole to the agent's name. Default: false.",
+				Optional: true, Computed: true,
+				PlanModifiers: []planmodifier.Bool{boolplanmodifier.UseStateForUnknown()},
+				MarkdownDescription: "Sets the source identity of every AssumeRole to the agent's name. AWS keeps it " +
+					"when the session assumes further roles. Left out: a new integration has it, unless the " +
+					"validation at its creation finds a role that works only without it; an existing one stays as " +
+					"it is. The trust policies of `rolebroker_aws_setup` allow it.",
 			},
 			"default_role": schema.StringAttribute{
 				Required: true,

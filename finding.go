@@ -1,0 +1,119 @@
+package rolebroker
+
+import (
+	"fmt"
+	"time"
+)
+
+// Finding is what trying a role found out, as codes and facts. It has no words: internal/validate writes the
+// [Validation] from it, also from one that a runner sent.
+type Finding struct {
+	Code   ValidationCode
+	Method AssumeMethod // how the role was tried; empty: an earlier version of the runner does not say
+
+	Identity Identity       // the AWS identity of the party that tried; zero: not known
+	Account  ServiceAccount // the one whose token STS got; zero: the party has AWS credentials of its own
+
+	// Probe is the call that decided, if it was not the one that lending makes.
+	Probe   Probe
+	Unclear bool // the role was assumed, and STS gave no answer to Probe
+
+	NoTags           bool // the trust policy does not allow sts:TagSession
+	NoSourceIdentity bool // the trust policy does not allow sts:SetSourceIdentity
+
+	ExternalID string   // the earlier one that works; only with the codes that are about it
+	Refusal    *Refusal // what STS answered; nil: nothing that matters
+	RequestID  string   // AWS's, of the call that decided; may be empty
+	CheckedAt  time.Time
+}
+
+// Probe is a call to STS that differs from the one that lending makes.
+type Probe string
+
+// The probes, by what is different.
+const (
+	ProbeNoExternalID      Probe = "no_external_id"
+	ProbeWrongExternalID   Probe = "wrong_external_id"
+	ProbeNextExternalID    Probe = "next_external_id"
+	ProbeEarlierExternalID Probe = "earlier_external_id"
+	ProbeSourceIdentity    Probe = "source_identity" // it has one, and the integration's calls have none
+)
+
+// Status returns the status of a validation with the finding. requireExternalID makes a role that can be assumed
+// without the external ID a failure.
+func (f *Finding) Status(in *Integration, requireExternalID bool) ValidationStatus {
+	switch f.Code {
+	case ValidAssumable:
+		return StatusAssumable
+	case ValidExternalIDOpen:
+		if requireExternalID {
+			return StatusFailed
+		}
+		return StatusWarning
+	case ValidNextExternalID, ValidExternalIDPrevious:
+		return StatusWarning
+	case ValidSourceIdentityDenied:
+		if in.SourceIdentity {
+			return StatusFailed
+		}
+		return StatusWarning
+	case ValidThrottled, ValidUnreachable, ValidClusterMode, ValidNotChecked:
+		return StatusUnknown
+	}
+	return StatusFailed
+}
+
+// Check returns every field that is wrong, because a runner that sends a finding is not trusted. It does not check the
+// words of AWS: they are shown as a quotation. Codes: invalid.
+func (f *Finding) Check() error {
+	var p problems
+	if !f.Code.IsKnown() {
+		p.add("code", "%s is not known to this server", Quote(string(f.Code)))
+	}
+	if f.Method != "" && f.Method != MethodWebIdentity && f.Method != MethodAssumeRole {
+		p.add("method", "%s is not one of web-identity, assume-role", Quote(string(f.Method)))
+	}
+	p.check("identity", f.Identity.Check())
+	if f.Account != (ServiceAccount{}) && f.Account.Check() != nil {
+		p.add("account", "is not a service account")
+	}
+	switch f.Probe {
+	case "", ProbeNoExternalID, ProbeWrongExternalID, ProbeNextExternalID, ProbeEarlierExternalID, ProbeSourceIdentity:
+	default:
+		p.add("probe", "%s is not known to this server", Quote(string(f.Probe)))
+	}
+	if f.Refusal != nil {
+		p.check("refusal", f.Refusal.check())
+	}
+	if f.RequestID != "" && !isToken(f.RequestID, 128) {
+		p.add("request_id", "is not an AWS request ID")
+	}
+	return p.err("the finding")
+}
+
+// check checks all of a refusal but AWS's message.
+func (r *Refusal) check() error {
+	switch r.Kind {
+	case RefusedDenied, RefusedThrottled, RefusedUnreachable, RefusedNoIdentity, RefusedIdentityExpired, RefusedIdentity,
+		RefusedRegion, RefusedDuration, RefusedOther:
+	default:
+		return fmt.Errorf("%s is not a kind of refusal", Quote(string(r.Kind)))
+	}
+	switch r.DeniedBy {
+	case "", DeniedByIdentity, DeniedByTrust, DeniedByOrganization:
+	default:
+		return fmt.Errorf("%s is not a kind of policy", Quote(string(r.DeniedBy)))
+	}
+	if r.Code != "" && !isToken(r.Code, 100) {
+		return fmt.Errorf("%s is not an error code of AWS", Quote(r.Code))
+	}
+	if r.RequestID != "" && !isToken(r.RequestID, 128) {
+		return fmt.Errorf("%s is not an AWS request ID", Quote(r.RequestID))
+	}
+	return nil
+}
+
+// isToken reports whether s has letters, digits, '.', '-', '_' and '=' only, and at most so many.
+func isToken(s string, most int) bool {
+	return len(s) <= most && only(s, func(c byte) bool { return isNameByte(c) || c == '=' })
+}
