@@ -117,6 +117,7 @@ const noRaceDelay = "atexit_sleep_ms=0"
 //	[token-file]              boto3 and the AWS CLI are new enough for AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
 //	[pid-namespace]           a process can be the first of a namespace; where it cannot, continuous integration
 //	                          fails
+//	[root]                    the test runs as root; where it does not, continuous integration fails
 func TestScripts(t *testing.T) {
 	here := theTools(t)
 	testscript.Run(t, testscript.Params{
@@ -130,6 +131,8 @@ func TestScripts(t *testing.T) {
 				return here.knowsTokenFile, nil
 			case "pid-namespace":
 				return canUnshare(t)
+			case "root":
+				return isRoot(t)
 			}
 			return false, fmt.Errorf("there is no condition %q", name)
 		},
@@ -144,6 +147,14 @@ func TestScripts(t *testing.T) {
 func canUnshare(t *testing.T) (bool, error) {
 	out, err := exec.Command("unshare", "--fork", "--pid", "--mount-proc", "true").CombinedOutput()
 	return tested(t, err, "process namespaces cannot be made here: %s", out)
+}
+
+func isRoot(t *testing.T) (bool, error) {
+	var err error
+	if os.Geteuid() != 0 {
+		err = os.ErrPermission
+	}
+	return tested(t, err, "root is needed")
 }
 
 // tested reports whether something can be tested on this machine. Where an error

@@ -56,6 +56,7 @@ it, except those that --keep-fd names, as in
 rolebroker exec --keep-fd 3 -- cat /dev/fd/3 3<file.`,
 		Example: `  rolebroker exec -- aws sts get-caller-identity
   rolebroker exec --role deployer --task release-17 -- terraform apply
+  rolebroker exec --user agent -- python3 agent.py
   rolebroker exec -- sh -c 'aws s3 ls && aws --profile deployer s3 ls'`,
 		Args: func(_ *cobra.Command, command []string) error {
 			if len(command) == 0 || command[0] == "" {
@@ -86,7 +87,7 @@ func (a *app) exec(cmd *cobra.Command, borrow borrowing, how execution, command 
 	code, err := execenv.Run(cmd.Context(), execenv.Options{
 		Server: c, Role: borrow.role, Task: borrow.task, Command: command, Env: a.Env,
 		NoTasks: borrow.task == "" && cmd.Flags().Changed("task"),
-		Stdin:   a.stdin(), Stdout: a.Stdout, Stderr: a.Stderr, Self: self, KeepFiles: how.keep,
+		Stdin:   a.stdin(), Stdout: a.Stdout, Stderr: a.Stderr, Self: self, KeepFiles: how.keep, User: how.user,
 		Log:      slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Progress: func() func() { return a.progress("borrowing the role") },
 	})

@@ -12,9 +12,11 @@ import (
 // execution holds the flags of exec that say how the command runs.
 type execution struct {
 	keep []int
+	user string
 }
 
 func (e *execution) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&e.user, "user", "", "run the command as `USER[:GROUP]`, by name or number; needs root")
 	cmd.Flags().IntSliceVar(&e.keep, "keep-fd", nil,
 		"let the command have the open file descriptor `N`, from 3 up; can be repeated")
 }

@@ -76,9 +76,10 @@ var errInUse = errors.New("the folder is in use")
 // parents are the directories where a folder may be made, the best first. If AWS
 // config files cannot have the path of the program, the folder needs a link to it,
 // and a path that they can have. The last ones are for systems without a /tmp that
-// can be written, as in containers with a read-only root.
-func parents(program string) (found []string) {
-	if !isPlain(program) && !isPlain(os.TempDir()) && !isPlain(shortPath(program)) {
+// can be written, as in containers with a read-only root. The account that runs the
+// command can reach them.
+func (o Options) parents() (found []string) {
+	if !isPlain(o.Self) && !isPlain(os.TempDir()) && !isPlain(shortPath(o.Self)) {
 		found = slices.Clone(plainTempDirs)
 	}
 	found = append(found, os.TempDir())
@@ -88,5 +89,10 @@ func parents(program string) (found []string) {
 	if private := os.Getenv("XDG_RUNTIME_DIR"); private != "" {
 		found = append(found, private)
 	}
-	return append(found, "/dev/shm")
+	found = append(found, "/dev/shm")
+	if o.account == nil {
+		return found
+	}
+	found = slices.DeleteFunc(found, func(dir string) bool { return !o.account.reaches(dir) })
+	return append(found, os.TempDir()) // its error is shown
 }

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"sync"
+
+	"github.com/rolebroker/rolebroker/internal/harden"
 )
 
 // relay passes the signals that this process gets on to the command. Before the
@@ -108,6 +110,9 @@ func (r *relay) run(cmd *exec.Cmd, o Options) (int, error) {
 		if code, quiet := r.failed(err); quiet == nil {
 			return code, nil
 		}
+		if explained := o.account.explain(err); explained != nil {
+			return exitNotExecutable, explained
+		}
 		return startError(cmd.Args[0], err)
 	}
 	left, err := r.family.wait(cmd, o.Grace)
@@ -137,5 +142,6 @@ func (r *relay) start(cmd *exec.Cmd) error {
 		return err
 	}
 	r.process = cmd.Process
+	harden.Process() // the start as another user may have reset it: prctl(2)
 	return nil
 }

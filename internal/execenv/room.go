@@ -34,7 +34,7 @@ func open(o Options, lender containercreds.Lender) (*room, error) {
 	r := &room{token: randomToken(), failed: guard.NewFailures(nil, nil)}
 	r.hash = seal.Hash(r.token)
 	var err error
-	if r.folder, err = makeFolder(parents(o.Self)); err != nil {
+	if r.folder, err = makeFolder(o.parents()); err != nil {
 		return nil, err
 	}
 	r.dir = r.folder.path
@@ -51,7 +51,16 @@ func (r *room) furnish(o Options, lender *lender, loan *rolebroker.Loan, offers 
 		return err
 	}
 	lender.use(r.roles, loan)
-	if err := writeFiles(r.dir, o.Self, r.roles); err != nil {
+	if !r.roles.isOne() {
+		if err := o.account.check(o.Self); err != nil {
+			return err
+		}
+	}
+	err = writeFiles(r.dir, o.Self, r.roles)
+	if err == nil {
+		err = o.account.handOver(r.dir)
+	}
+	if err != nil {
 		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the private AWS config file cannot be written: %s", err)
 	}
 	return nil

@@ -47,6 +47,11 @@ type Options struct {
 	// under the same number. All others are closed in it.
 	KeepFiles []int
 
+	// User is USER or USER:GROUP, by name or number, and runs the command and may
+	// read its files; empty for the user of this process. Another one needs root.
+	User    string
+	account *account // that User names; nil for none
+
 	// Self is the path of the rolebroker binary, which named profiles run to
 	// get their credentials.
 	Self string
@@ -93,6 +98,12 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	harden.Process()
 	if err := harden.CloseOnExec(o.KeepFiles); err != nil {
 		return exitUsage, rolebroker.Errorf(rolebroker.CodeInvalid, "%s", err)
+	}
+	if o.User != "" {
+		var err error
+		if o.account, err = findAccount(o.User); err != nil {
+			return 1, err
+		}
 	}
 	program, code, err := findProgram(o.Command[0], o.Env)
 	if err != nil {
@@ -173,6 +184,7 @@ func (o Options) command(ctx context.Context, program string, r *room) *exec.Cmd
 	cmd.Path, cmd.Err = program, nil
 	cmd.Env = r.environ(o.Env)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = o.Stdin, o.Stdout, o.Stderr
+	o.account.apply(cmd)
 	cmd.Cancel = func() error { return terminate(cmd.Process) }
 	return cmd
 }
