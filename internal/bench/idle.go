@@ -12,7 +12,7 @@ import (
 )
 
 // adminKey is the admin key of the servers of row 6, which live for seconds.
-const adminKey = "bench-bench-bench-bench-bench"
+const adminKey = "0123456789abcdef0123456789abcdef0123456789abcdeffedcba9876543210"
 
 // measureIdle starts `rolebroker server`, on an existing database and without one,
 // in turns with a plain Go program that serves HTTP.

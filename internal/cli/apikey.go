@@ -10,6 +10,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/auth"
 )
 
 func newAPIKey(a *app) *cobra.Command {
@@ -20,7 +21,33 @@ func newAPIKey(a *app) *cobra.Command {
 a read-only key may only read. Agents have tokens instead: rolebroker agent token.`,
 		Example: `  rolebroker api-key create terraform --access admin
   rolebroker api-key list`,
-	}, newAPIKeyList(a), newAPIKeyCreate(a), newAPIKeyDelete(a))
+	}, newAPIKeyList(a), newAPIKeyCreate(a), newAPIKeyDelete(a), newAPIKeyGenerate(a))
+}
+
+func newAPIKeyGenerate(a *app) *cobra.Command {
+	var o output
+	cmd := &cobra.Command{
+		Use:   "generate",
+		Short: "Generate the first admin API key of a server",
+		Long: `Generate a random key for ROLEBROKER_ADMIN_KEY, the first admin API key of a server,
+and print it to stdout. It asks no server, and no server knows the key until one is
+started with it. All servers that share a database need the same key.`,
+		Example: `  export ROLEBROKER_ADMIN_KEY=$(rolebroker api-key generate)
+  rolebroker server`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			key, _ := auth.NewAPIKey(auth.BootstrapKey)
+			if o.forMachines() {
+				return a.encode(o.value, struct {
+					Key api.Secret `json:"key"`
+				}{api.Secret(key.Reveal())})
+			}
+			_, err := fmt.Fprintln(a.Stdout, key.Reveal())
+			return err
+		},
+	}
+	o.flag(cmd)
+	return cmd
 }
 
 func newAPIKeyList(a *app) *cobra.Command {

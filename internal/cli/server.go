@@ -30,9 +30,10 @@ the YAML file that --config names. A flag takes precedence over the environment,
 and the environment over the file.
 
 ROLEBROKER_ADMIN_KEY sets the first admin API key; it can be set in the environment
-only. Without it the first start creates a key and prints it once. The password of
-PostgreSQL can be in a file, in ROLEBROKER_DATABASE_PASSWORD, or where libpq looks for
-it, as in PGPASSFILE. The server finds its own AWS identity where every AWS SDK does.
+only, and must be random, as rolebroker api-key generate makes it. Without it the
+first start creates a key and prints it once. The password of PostgreSQL can be in a
+file, in ROLEBROKER_DATABASE_PASSWORD, or where libpq looks for it, as in PGPASSFILE.
+The server finds its own AWS identity where every AWS SDK does.
 
 On SIGINT or SIGTERM the server finishes the requests it has begun and exits; on a
 second signal it exits at once.`,
@@ -40,7 +41,7 @@ second signal it exits at once.`,
   rolebroker server
 
   # for a team, with PostgreSQL and HTTPS
-  ROLEBROKER_ADMIN_KEY=$(openssl rand -hex 32) rolebroker server --listen :8484 \
+  ROLEBROKER_ADMIN_KEY=$(rolebroker api-key generate) rolebroker server --listen :8484 \
     --database postgres://rolebroker@db/rolebroker --database-password-file db-password \
     --tls-cert tls.crt --tls-key tls.key
 

@@ -173,8 +173,14 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 	says(one("--session-retention=1m"), one("is 1m; write at least 1h"))
 	says(one("--max-sessions-per-agent=0"), one("write at least 1"))
 	says(one("--shutdown-timeout=-1s"), one("is -1s"))
-	says(nil, one("ROLEBROKER_ADMIN_KEY: has 5 characters; at least 24 are required: "+
-		"make one with `openssl rand -hex 32`"), "ROLEBROKER_ADMIN_KEY=12345")
+	for _, weak := range []string{"12345", "a-key-of-my-own-that-is-long-enough", strings.Repeat("0123", 16),
+		"rbk_bootstrap_" + strings.Repeat("a", 52), "rbk_bootstrap_" + strings.Repeat("abcdefghijklmnopqrstuvwxyz", 2),
+		"rbk_other_abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqrst"} {
+		says(nil, one("ROLEBROKER_ADMIN_KEY: could be guessed: it does not have the form of a generated key; "+
+			"make one with `rolebroker api-key generate`"), "ROLEBROKER_ADMIN_KEY="+weak)
+	}
+	random := strings.Repeat("0123456789abcdef", 3) + "fedcba9876543210"
+	says(nil, one("ROLEBROKER_ADMIN_KEY: has white space around it; remove it"), "ROLEBROKER_ADMIN_KEY="+random+"\n")
 	says(nil, one(`ROLEBROKER_MAX_SESSIONS_PER_AGENT: "many" is not a whole number`),
 		"ROLEBROKER_MAX_SESSIONS_PER_AGENT=many")
 	says(nil, one(`ROLEBROKER_TLS_TERMINATED_BY_PROXY: "ja" is neither true nor false`),

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
 // Server holds the settings of the control plane. Make one with DefaultServer and
@@ -65,7 +66,7 @@ type Server struct {
 	AllowedHosts []string
 
 	// AdminKey is the first admin API key. It is read from the environment only,
-	// from ROLEBROKER_ADMIN_KEY, and has at least 24 characters. Without it the
+	// from ROLEBROKER_ADMIN_KEY, and must be random. Without it the
 	// first start creates a key and prints it once.
 	AdminKey rolebroker.Secret
 
@@ -106,8 +107,11 @@ type Server struct {
 	AWSRoleARN string
 }
 
-// MinAdminKey is the least length of AdminKey, in characters.
-const MinAdminKey = 24
+// The prefix of API keys, and the ID of the first one.
+const (
+	keyPrefix  = "rbk"
+	firstKeyID = "bootstrap"
+)
 
 // The bounds of the settings for validation.
 const (
@@ -195,9 +199,8 @@ func (c *Server) check(l *loader) {
 	c.checkDatabasePassword(l)
 	c.Process.check(l)
 	l.check("allowed-hosts", c.allowedHostsProblem())
-	if n := len(c.AdminKey.Reveal()); n > 0 && n < MinAdminKey {
-		l.problems.add(adminKey, "has %d characters; at least %d are required: make one with `openssl rand -hex 32`", n,
-			MinAdminKey)
+	if problem := c.adminKeyProblem(); problem != "" {
+		l.problems.add(adminKey, "%s", problem)
 	}
 	if c.SessionRetention < time.Hour {
 		l.check("session-retention", fmt.Sprintf("is %s; write at least 1h, as in 30d",
@@ -238,6 +241,18 @@ func (c *Server) allowedHostsProblem() string {
 		}
 	}
 	return ""
+}
+
+// adminKeyProblem says what is wrong with AdminKey; "" if nothing is.
+func (c *Server) adminKeyProblem() string {
+	key := c.AdminKey.Reveal()
+	switch {
+	case key == "" || seal.MadeFor(keyPrefix, firstKeyID, key) || seal.Random(key):
+		return ""
+	case strings.TrimSpace(key) != key:
+		return "has white space around it; remove it"
+	}
+	return "could be guessed: it does not have the form of a generated key; make one with `rolebroker api-key generate`"
 }
 
 // checkDatabasePassword adds the problems of the database's password.
