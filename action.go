@@ -53,6 +53,7 @@ const (
 	ActionAPIKeyDelete Action = "api-key.delete"
 
 	ActionSessionList   Action = "session.list"
+	ActionSessionEnd    Action = "session.end"
 	ActionPlatformGet   Action = "platform.get"
 	ActionPlatformCount Action = "platform.count"
 

@@ -49,12 +49,14 @@ type Kind string
 const (
 	KindIntegration Kind = "integration"
 	KindReservation Kind = "reservation" // of an external ID
+	KindRole        Kind = "role"
 	KindAgent       Kind = "agent"
 	KindToken       Kind = "token"
 	KindBinding     Kind = "binding"
 	KindRunner      Kind = "runner"
 	KindRunnerKey   Kind = "runner_key"
 	KindAPIKey      Kind = "api_key"
+	KindSession     Kind = "session"
 )
 
 // Named returns the Subject for a name or an ID that a caller wrote. It leaves out a text that is too long for either:
@@ -147,6 +149,21 @@ func (k *RunnerKey) Subject() Subject { return Subject{Kind: KindRunnerKey, ID: 
 
 // Facts returns the fields of the join token that a person sets.
 func (k *RunnerKey) Facts() Facts { return Facts{"expires_at": expiry(k.ExpiresAt)} }
+
+// Subject names the session.
+func (s *Session) Subject() Subject { return Subject{Kind: KindSession, ID: string(s.ID)} }
+
+// Subject names the role.
+func (r EndedRole) Subject() Subject { return Subject{KindRole, string(r.Role), r.Reference} }
+
+// Facts returns how many sessions were ended, and when the last of their credentials expire.
+func (e Ended) Facts() Facts {
+	facts := Facts{"sessions": fmt.Sprint(e.Sessions)}
+	if !e.Until.IsZero() {
+		facts["credentials_expire_at"] = expiry(e.Until)
+	}
+	return facts
+}
 
 // Subject names the API key.
 func (k *APIKey) Subject() Subject { return Subject{KindAPIKey, string(k.ID), k.Name} }

@@ -29,6 +29,8 @@ type Session struct {
 	Failure         string    // why STS refused; empty unless State is SessionFailed
 	Fetches         int64     // how often the credentials were handed out
 	FetchedAt       time.Time // when they were last handed out; zero: never
+	EndedAt         time.Time // when a person ended the session: nobody was given its credentials since; zero: nobody did
+	EndedBy         string    // the name of the person's API key at that time
 }
 
 // SessionState is the state of a session.
@@ -40,6 +42,29 @@ const (
 	SessionActive    SessionState = "active"    // STS gave credentials
 	SessionFailed    SessionState = "failed"    // STS refused
 )
+
+// Ending ends sessions: one, or all of an agent, of a role, or of an agent and a role. Nobody is given their
+// credentials again; those that were given before stay valid in AWS until they expire.
+type Ending struct {
+	Session SessionID   // this one; empty: those of Agent and Roles
+	Agent   AgentID     // empty: of every agent
+	Roles   []EndedRole // empty: of every role
+	At      time.Time
+	By      string // the name of who ends them
+}
+
+// EndedRole is a role whose sessions end.
+type EndedRole struct {
+	Integration IntegrationID
+	Role        RoleID
+	Reference   string // "integration/role", for messages
+}
+
+// Ended is what an Ending did.
+type Ended struct {
+	Sessions int       // how many were live and not ended before
+	Until    time.Time // when the last of their credentials expire; zero: none were live
+}
 
 // Live reports whether the session's credentials may work at a time.
 func (s *Session) Live(now time.Time) bool {

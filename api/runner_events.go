@@ -25,4 +25,6 @@ type Hello struct {
 type Change struct {
 	Agent       string `json:"agent,omitempty"`
 	Integration string `json:"integration,omitempty"`
+	Role        string `json:"role,omitempty"`
+	Ended       bool   `json:"ended,omitempty"` // what was lent before is not handed out again
 }

@@ -27,6 +27,20 @@ type Session struct {
 	Failure       string     `json:"failure" doc:"Why STS refused; empty unless state is failed."`
 	Fetches       int64      `json:"fetches" doc:"How often the credentials were handed out." example:"12"`
 	FetchedAt     *time.Time `json:"fetched_at" doc:"When the credentials were last handed out; null: never."`
+	EndedAt       *time.Time `json:"ended_at" doc:"When a person ended the session: nobody was given the credentials since. Until expires_at they may still work, where they were handed out before. null: nobody ended it."`
+	EndedBy       string     `json:"ended_by" doc:"The name of the API key that ended the session; empty: nobody ended it." example:"admin"`
+}
+
+// EndSessionsRequest selects the sessions to end. At least one field is required.
+type EndSessionsRequest struct {
+	Agent string `json:"agent,omitempty" doc:"Those of this agent: its name or ID." example:"scout"`
+	Role  string `json:"role,omitempty" doc:"Those for this role: integration/role, the role's ID, its name if only one integration has it, or its ARN, which means the role in every integration that has it." example:"production/deployer"`
+}
+
+// EndedSessions is how many sessions were ended.
+type EndedSessions struct {
+	Ended     int        `json:"ended" doc:"How many sessions were live and had not been ended before." example:"3"`
+	ExpiresAt *time.Time `json:"expires_at" doc:"When the last of their credentials expire, which may work until then where they were handed out before; null: no session was ended."`
 }
 
 // SessionFilter selects sessions; the zero value selects all.

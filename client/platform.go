@@ -40,6 +40,17 @@ func (c *Client) AllSessions(ctx context.Context, filter api.SessionFilter) iter
 	return pages(List{Limit: api.MaxLimit}, page)
 }
 
+// EndSession ends a session: nobody is given its credentials again. Codes: conflict
+// (its credentials have expired, or it never had any).
+func (c *Client) EndSession(ctx context.Context, id string) (api.Session, error) {
+	return post[api.Session](ctx, c, at(sessionsPath).member("session", id).under("end"), nil)
+}
+
+// EndSessions ends all sessions of an agent, for a role, or of an agent for a role.
+func (c *Client) EndSessions(ctx context.Context, which api.EndSessionsRequest) (api.EndedSessions, error) {
+	return post[api.EndedSessions](ctx, c, at(sessionsPath).under("end"), which)
+}
+
 // APIKeys lists a page of the keys to the management API, by ID.
 func (c *Client) APIKeys(ctx context.Context, l List) (api.List[api.APIKey], error) {
 	return list[api.APIKey](ctx, c, at(apiKeysPath), l)

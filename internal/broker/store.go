@@ -233,6 +233,14 @@ type sessionStore interface {
 	// not_found.
 	FirstLike(ctx context.Context, s *rolebroker.Session) (*rolebroker.Session, error)
 
+	// EndSessions ends what an ending selects, and marks the sessions that are live then. In the same transaction it
+	// raises the generations that Grants have, so that no lender hands the credentials out again. Ending again changes
+	// no record. Codes: not_found (the session).
+	EndSessions(ctx context.Context, e rolebroker.Ending) (rolebroker.Ended, error)
+
+	// RolesNamed finds the roles that have an ID, an ARN or a name, in the order of their integrations' names.
+	RolesNamed(ctx context.Context, reference string) ([]rolebroker.EndedRole, error)
+
 	// DeleteSessions removes sessions that expired before a time, at most limit of them, and returns how many.
 	DeleteSessions(ctx context.Context, expiredBefore time.Time, limit int) (int, error)
 }

@@ -14,11 +14,12 @@ import (
 func newSession(a *app) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "session",
-		Short: "See which agent holds credentials for which role, and until when",
-		Long: `See which agent holds credentials for which role, and until when. A session is one
-set of temporary credentials, lent to one agent for one role.`,
-		Example: `  rolebroker session list --live`,
-	}, newSessionList(a))
+		Short: "See which agent holds credentials for which role, and end that",
+		Long: `See which agent holds credentials for which role, and until when; end sessions. A
+session is one set of temporary credentials, lent to one agent for one role.`,
+		Example: `  rolebroker session list --live
+  rolebroker session end --role production/deployer`,
+	}, newSessionList(a), newSessionEnd(a))
 }
 
 func newSessionList(a *app) *cobra.Command {
@@ -26,11 +27,14 @@ func newSessionList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List sessions, newest first",
-		Long: `List sessions, newest first: live ones, ended ones and those that STS refused.
-Agents, integrations and roles have the names that they had at the time.
+		Long: `List sessions, newest first: live ones, expired ones and those that STS refused.
+Agents, integrations and roles have the names that they had at the time. A session
+in the state "ended" was ended by a person: nobody gets its credentials any more,
+but they may still work where they were handed out before, until they expire.
 
 CloudTrail shows the values in SESSION NAME and ACCESS KEY. RUNNER is the runner
-that assumed the role; it is "-" if the server did.`,
+that assumed the role; it is "-" if the server did. NOTE says why STS refused, or
+who ended the session.`,
 		Example: `  # who holds credentials now
   rolebroker session list --live
 
@@ -57,27 +61,32 @@ that assumed the role; it is "-" if the server did.`,
 }
 
 func (a *app) sessionTable(sessions []api.Session) *table {
-	t := newTable("SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY", "RUNNER", "FAILURE")
+	t := newTable("ID", "SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY", "RUNNER", "NOTE")
 	for _, s := range sessions {
 		expires := a.when(&s.ExpiresAt)
 		if s.State == "failed" {
 			expires = "-"
 		}
-		failure, _, _ := strings.Cut(s.Failure, ":") // the code of STS; the rest is long
-		t.add(s.SessionName, s.Integration+"/"+s.Role, sessionState(s), a.when(&s.RequestedAt), expires,
-			count(s.Fetches), orDash(s.AccessKeyID), orDash(s.Runner), failure)
+		note, _, _ := strings.Cut(s.Failure, ":") // the code of STS; the rest is long
+		if s.EndedAt != nil {
+			note = "ended " + a.when(s.EndedAt) + " by " + s.EndedBy
+		}
+		t.add(s.ID, s.SessionName, s.Integration+"/"+s.Role, sessionState(s), a.when(&s.RequestedAt), expires,
+			count(s.Fetches), orDash(s.AccessKeyID), orDash(s.Runner), note)
 	}
 	return t
 }
 
-// sessionState tells live sessions from ended ones, which the API does in
-// another field.
+// sessionState tells live sessions from those that a person ended or that expired,
+// which the API does in other fields.
 func sessionState(s api.Session) string {
 	switch {
+	case s.EndedAt != nil && s.Live:
+		return "ended"
 	case s.State == "active" && s.Live:
 		return "live"
 	case s.State == "active":
-		return "ended"
+		return "expired"
 	}
 	return s.State
 }

@@ -198,6 +198,10 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 	full(t, report)
 	same(t, report, convert.FromRunnerReport(travel(t, convert.RunnerReport(report))))
 
+	change := rolebroker.Change{Agent: "agt_a", Integration: "int_a", Role: "rol_a", Ended: true}
+	full(t, change)
+	same(t, change, convert.FromChange(travel(t, convert.Change(change))))
+
 	account := rolebroker.ServiceAccount{Issuer: "https://oidc.example.com", Namespace: "agents", Name: "scout"}
 	full(t, account)
 	same(t, account, convert.FromServiceAccount(travel(t, convert.ServiceAccount(account))))
@@ -213,7 +217,8 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		IntegrationName: "production", Role: "rol_a", RoleName: "readonly",
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy",
 		RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
-	full(t, session, "State", "Runner", "RunnerID", "AccessKeyID", "RequestID", "Failure", "Fetches", "FetchedAt")
+	full(t, session, "State", "Runner", "RunnerID", "AccessKeyID", "RequestID", "Failure", "Fetches", "FetchedAt",
+		"EndedAt", "EndedBy")
 	back, err := convert.FromRunnerSession(travel(t, convert.RunnerSession(&session)))
 	if err != nil {
 		t.Fatal(err)

@@ -108,6 +108,26 @@ func FromTokenRecord(sent api.TokenRecord) *rolebroker.Token {
 	}
 }
 
+// Change is a change as the server tells a runner.
+func Change(c rolebroker.Change) api.Change {
+	return api.Change{
+		Agent:       string(c.Agent),
+		Integration: string(c.Integration),
+		Role:        string(c.Role),
+		Ended:       c.Ended,
+	}
+}
+
+// FromChange is a change that a server told a runner.
+func FromChange(sent api.Change) rolebroker.Change {
+	return rolebroker.Change{
+		Agent:       rolebroker.AgentID(sent.Agent),
+		Integration: rolebroker.IntegrationID(sent.Integration),
+		Role:        rolebroker.RoleID(sent.Role),
+		Ended:       sent.Ended,
+	}
+}
+
 // Granted is an integration as the server tells a runner: its runner by ID, and
 // without what people wrote about it, times and validations.
 func Granted(in *rolebroker.Integration) api.Integration {

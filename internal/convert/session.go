@@ -32,7 +32,14 @@ func Session(s *rolebroker.Session, now time.Time) api.Session {
 		Failure:       s.Failure,
 		Fetches:       s.Fetches,
 		FetchedAt:     Time(s.FetchedAt),
+		EndedAt:       Time(s.EndedAt),
+		EndedBy:       s.EndedBy,
 	}
+}
+
+// EndedSessions is what ending sessions did, as the management API answers it.
+func EndedSessions(e rolebroker.Ended) api.EndedSessions {
+	return api.EndedSessions{Ended: e.Sessions, ExpiresAt: Time(e.Until)}
 }
 
 // RunnerSession is a session that a runner begins, as it tells the server.

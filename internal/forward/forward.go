@@ -20,6 +20,7 @@ package forward
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -67,10 +68,13 @@ type Lender struct {
 	loans map[string]*remembered // by key
 	swept time.Time              // when expired loans were last forgotten
 	down  bool                   // the log says that the server does not answer
+
+	forgot uint64 // counts the calls of Forget
 }
 
 // remembered is the last good loan of a key.
 type remembered struct {
+	who     rolebroker.Caller
 	loan    *rolebroker.Loan
 	failing bool // the server has not answered the last question for it
 }
@@ -96,7 +100,8 @@ func (l *Lender) Close() { l.stop() }
 // Codes: those of the Server; unavailable.
 func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, req rolebroker.Request) (
 	*rolebroker.Loan, error) {
-	answer := l.questions.DoChan(key, func() (any, error) { return l.ask(key, who, req) })
+	asked := l.forgets() // who asks after Forget shares no question from before
+	answer := l.questions.DoChan(fmt.Sprint(asked, " ", key), func() (any, error) { return l.ask(key, who, req, asked) })
 	var late <-chan time.Time
 	if l.remembered(key) != nil {
 		timer := time.NewTimer(patience)
@@ -124,6 +129,25 @@ func (l *Lender) Remember(key string, loan *rolebroker.Loan) {
 	l.loans[key] = &remembered{loan: loan}
 }
 
+func (l *Lender) forgets() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.forgot
+}
+
+// Forget forgets the loans of the callers that match. Each gets the next loan from
+// the server, or none while the server cannot answer.
+func (l *Lender) Forget(match func(rolebroker.Caller) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forgot++
+	for key, known := range l.loans {
+		if match(known.who) {
+			delete(l.loans, key)
+		}
+	}
+}
+
 // settle turns an answer into the loan, the remembered loan during an outage, or
 // the error.
 func (l *Lender) settle(key string, answer singleflight.Result) (*rolebroker.Loan, error) {
@@ -138,8 +162,10 @@ func (l *Lender) settle(key string, answer singleflight.Result) (*rolebroker.Loa
 	return nil, answer.Err
 }
 
-// ask asks the server, and remembers or forgets.
-func (l *Lender) ask(key string, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+// ask asks the server, and remembers or forgets. It remembers nothing if Forget
+// was called since the count was asked.
+func (l *Lender) ask(key string, who rolebroker.Caller, req rolebroker.Request, asked uint64) (
+	*rolebroker.Loan, error) {
 	ctx, cancel := context.WithTimeout(l.life, askTimeout)
 	defer cancel()
 	loan, err := l.server.Lend(ctx, who, req)
@@ -149,20 +175,21 @@ func (l *Lender) ask(key string, who rolebroker.Caller, req rolebroker.Request) 
 	if err != nil {
 		loan = nil
 	}
-	l.note(key, loan, err)
+	l.note(key, who, loan, err, asked)
 	return loan, err
 }
 
 // note remembers a loan, forgets it after a refusal, and logs when the server
 // goes away and comes back.
-func (l *Lender) note(key string, loan *rolebroker.Loan, err error) {
+func (l *Lender) note(key string, who rolebroker.Caller, loan *rolebroker.Loan, err error, asked uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweep()
 	known := l.loans[key]
 	switch {
+	case err == nil && asked == l.forgot:
+		l.loans[key] = &remembered{who: who, loan: loan}
 	case err == nil:
-		l.loans[key] = &remembered{loan: loan}
 	case !rolebroker.IsOutage(err):
 		delete(l.loans, key)
 	case known != nil && l.isValid(known):

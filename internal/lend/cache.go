@@ -193,7 +193,7 @@ func (c *cache) invalidate(change rolebroker.Change) {
 			}
 		}
 	}
-	if change.Integration != "" {
+	if change.Integration != "" && change.Agent == "" {
 		for id, grants := range c.grants {
 			if grants.Agent.Connected(change.Integration) {
 				c.dropGrants(id)

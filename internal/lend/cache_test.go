@@ -185,8 +185,9 @@ func TestAChangeDropsWhatItConcernsAndNothingElse(t *testing.T) {
 	}{
 		"an agent":       {change{Agent: "scout"}, "scout's grants, scout's token"},
 		"an integration": {change{Integration: "production"}, "scout's grants"},
-		"both": {change{Agent: "scout", Integration: "staging"},
-			"rover's grants, scout's grants, scout's token"},
+		"an agent's connection": {change{Agent: "scout", Integration: "staging", Ended: true},
+			"scout's grants, scout's token"},
+		"a role":        {change{Integration: "production", Role: "readonly", Ended: true}, "scout's grants"},
 		"another agent": {change{Agent: "digger"}, ""},
 		"anything":      {change{}, "rover's grants, rover's token, scout's grants, scout's token"},
 	} {

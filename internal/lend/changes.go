@@ -20,7 +20,27 @@ func (l *Lender) HearsChanges() bool { return l.records.Watching() }
 // changed is called with every change, before anything is answered by it.
 func (l *Lender) changed(change rolebroker.Change) {
 	l.cache.invalidate(change)
+	l.dropEnded(change)
 	l.subscribers.tell(change)
+}
+
+// dropEnded drops the leases that a change ended. Nobody would get them any more,
+// because their key has an earlier generation.
+func (l *Lender) dropEnded(change rolebroker.Change) {
+	if !change.Ended {
+		return
+	}
+	var ended []*lease
+	l.mu.Lock()
+	for key, lease := range l.leases {
+		if change.Ends(key.agent, key.integration, key.role) {
+			ended = append(ended, lease)
+		}
+	}
+	l.mu.Unlock()
+	for _, lease := range ended { // whose lock is taken before the lender's
+		lease.drop()
+	}
 }
 
 // subscribers are the functions to call with each change. The zero value is

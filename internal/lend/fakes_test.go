@@ -251,6 +251,8 @@ type fake struct {
 	records *fakeRecords
 	sts     *fakeSTS
 	lender  *Lender
+
+	generation int64 // of the role
 }
 
 var scout = rolebroker.Caller{Agent: "scout", Token: tokenOf("scout")}

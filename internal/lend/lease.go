@@ -168,6 +168,12 @@ func (l *lease) finishCall(c *call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.call = nil
+	if l.dropped {
+		if c.loan != nil {
+			l.lender.retire(c.loan) // some of those that wait may be handed it
+		}
+		return
+	}
 	if c.err != nil {
 		l.backOff(c.err)
 		return
@@ -220,33 +226,66 @@ func (l *lease) stopTimer() {
 func (l *lease) onTimer() {
 	loan := l.loan.Load()
 	valid := loan != nil && loan.isValid(l.lender.now())
-	renew := valid && l.mayRenew(loan)
+	renew, outdated := false, false
+	if valid {
+		renew, outdated = l.prospects(loan)
+	}
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.call != nil:
-		// finishCall sets the timer.
+	case l.call != nil, l.dropped:
+		// finishCall sets the timer of a lease that was not dropped.
 	case renew:
 		l.startCall()
-	case valid:
+	case valid && !outdated:
 		l.setTimer(loan.Credentials.Expires)
 	default:
-		l.dropped = true
-		l.lender.drop(l)
+		l.dropLocked()
 	}
 }
 
-// mayRenew says whether to renew the loan: it was handed out at least once, and
-// the last borrower may still have it. It takes the names that the role has by now.
-func (l *lease) mayRenew(loan *cachedLoan) bool {
-	who := l.borrower.Load()
-	if who == nil || loan.lastUsed.Load() == 0 || !l.lender.beginWork() {
-		return false
+// drop removes the lease and forgets its credentials.
+func (l *lease) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropLocked()
+}
+
+// dropLocked is drop for a caller that holds l.mu.
+func (l *lease) dropLocked() {
+	if l.dropped {
+		return
+	}
+	l.dropped = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	l.lender.drop(l)
+}
+
+// prospects says whether to renew the loan, and if not, whether nobody would get
+// the lease any more.
+func (l *lease) prospects(loan *cachedLoan) (renew, outdated bool) {
+	if !l.lender.beginWork() {
+		return false, false
 	}
 	defer l.lender.work.Done()
 	ctx, cancel := context.WithTimeout(l.lender.ctx, assumeTimeout)
 	defer cancel()
+	if l.mayRenew(ctx, loan) {
+		return true, false
+	}
+	return false, l.lender.isOutdated(ctx, l.key)
+}
+
+// mayRenew says whether to renew the loan: it was handed out at least once, and
+// the last borrower may still have it. It takes the names that the role has by now.
+func (l *lease) mayRenew(ctx context.Context, loan *cachedLoan) bool {
+	who := l.borrower.Load()
+	if who == nil || loan.lastUsed.Load() == 0 {
+		return false
+	}
 	names, ok := l.lender.mayKeep(ctx, *who, l.key)
 	if ok && names != (roleNames{}) {
 		l.mu.Lock()

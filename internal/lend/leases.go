@@ -32,6 +32,11 @@ func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task string) (l
 	}, nil
 }
 
+// request is what an agent asks for to get the lease.
+func (k leaseKey) request() rolebroker.Request {
+	return rolebroker.Request{Role: string(k.integration) + "/" + string(k.role), Task: k.task}
+}
+
 // roleNames are the names of a role and its integration, for the record. They
 // do not shape the credentials, so a lease outlives a change of name.
 type roleNames struct{ integration, role string }
@@ -118,12 +123,22 @@ func (l *Lender) beginWork() bool {
 // what its role is called now. While the records cannot be read it may, and the
 // names are empty.
 func (l *Lender) mayKeep(ctx context.Context, who rolebroker.Caller, key leaseKey) (roleNames, bool) {
-	req := rolebroker.Request{Role: string(key.integration) + "/" + string(key.role), Task: key.task}
-	keyNow, grant, err := l.decide(ctx, who, req)
+	keyNow, grant, err := l.decide(ctx, who, key.request())
 	if err != nil {
 		return roleNames{}, isTemporary(err)
 	}
 	return roleNames{grant.Integration.Name, grant.Role.Name}, keyNow == key
+}
+
+// isOutdated says whether the agent would not get the lease, whichever of its
+// tokens it showed. While the records cannot be read it is false.
+func (l *Lender) isOutdated(ctx context.Context, key leaseKey) bool {
+	grants, err := l.cache.Grants(ctx, key.agent)
+	if err != nil {
+		return !isTemporary(err)
+	}
+	keyNow, _, err := l.choose(grants, key.request())
+	return err != nil || keyNow != key
 }
 
 func (l *Lender) leaseCount() float64 {

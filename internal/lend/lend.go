@@ -67,6 +67,11 @@ func (l *Lender) decide(
 	if err != nil {
 		return leaseKey{}, rolebroker.Grant{}, err
 	}
+	return l.choose(grants, req)
+}
+
+// choose is decide for a caller whose token is good.
+func (l *Lender) choose(grants *rolebroker.Grants, req rolebroker.Request) (leaseKey, rolebroker.Grant, error) {
 	grant, err := grants.Resolve(req.Role)
 	if err != nil {
 		return leaseKey{}, grant, err

@@ -35,7 +35,9 @@ func (s *server) permit(operation string) func(huma.Context, func(huma.Context))
 // subjects are what the path of a request names.
 func subjects(ctx huma.Context) []rolebroker.Subject {
 	var named []rolebroker.Subject
-	for _, kind := range []rolebroker.Kind{rolebroker.KindAgent, rolebroker.KindIntegration, rolebroker.KindRunner} {
+	for _, kind := range []rolebroker.Kind{
+		rolebroker.KindAgent, rolebroker.KindIntegration, rolebroker.KindRunner, rolebroker.KindSession,
+	} {
 		if name := ctx.Param(string(kind)); name != "" {
 			named = append(named, rolebroker.Named(kind, name))
 		}
@@ -80,6 +82,8 @@ var actions = map[string]rolebroker.Action{
 	"delete-runner":        rolebroker.ActionRunnerDelete,
 	"create-join-token":    rolebroker.ActionJoinToken,
 	"list-sessions":        rolebroker.ActionSessionList,
+	"end-session":          rolebroker.ActionSessionEnd,
+	"end-sessions":         rolebroker.ActionSessionEnd,
 	"get-platform":         rolebroker.ActionPlatformGet,
 	"list-api-keys":        rolebroker.ActionAPIKeyList,
 	"create-api-key":       rolebroker.ActionAPIKeyCreate,

@@ -117,6 +117,8 @@ func (s *server) routes(api huma.API) {
 
 	se := collection{s, api, "Sessions"}
 	get(se, "/sessions", "list-sessions", s.listSessions)
+	act(se, "/sessions/end", "end-sessions", s.endSessions)
+	act(se, "/sessions/{session}/end", "end-session", s.endSession)
 
 	pl := collection{s, api, "Platform"}
 	get(pl, "/platform", "get-platform", s.getPlatform)

@@ -10,8 +10,10 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// sessions is the method of the broker that lists sessions.
+// sessions are the methods of the broker for sessions.
 type sessions interface {
+	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (*rolebroker.Session, error)
+	EndSessions(ctx context.Context, who rolebroker.Caller, agent, role string) (rolebroker.Ended, error)
 	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter, page rolebroker.Page) (
 		[]rolebroker.Session, error)
 }
@@ -35,6 +37,37 @@ func (s *server) listSessions(ctx context.Context, who rolebroker.Caller, in *li
 		}
 		return s.Broker.Sessions(ctx, who, filter, page)
 	})
+}
+
+type (
+	inSession struct {
+		ID string `path:"session" doc:"The session's ID." example:"ses_3mzq7k4vprb5xw2tdn6hjc8ysa"`
+	}
+	sessionAnswer struct {
+		Body api.Session
+	}
+	endSessions struct {
+		Body body[api.EndSessionsRequest]
+	}
+	endedAnswer struct {
+		Body api.EndedSessions
+	}
+)
+
+func (s *server) endSession(ctx context.Context, who rolebroker.Caller, in *inSession) (*sessionAnswer, error) {
+	session, err := s.Broker.EndSession(ctx, who, rolebroker.SessionID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	return &sessionAnswer{convert.Session(session, s.Now())}, nil
+}
+
+func (s *server) endSessions(ctx context.Context, who rolebroker.Caller, in *endSessions) (*endedAnswer, error) {
+	ended, err := s.Broker.EndSessions(ctx, who, in.Body.value.Agent, in.Body.value.Role)
+	if err != nil {
+		return nil, err
+	}
+	return &endedAnswer{convert.EndedSessions(ended)}, nil
 }
 
 // isSessionCursor says whether a text has the form of rolebroker.SessionCursor.

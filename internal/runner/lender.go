@@ -40,6 +40,14 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 	return loan, err
 }
 
+// forgetEnded forgets the platform's loans to the agent whose lending a change
+// ended; those to every agent if it ended a role or an integration.
+func (l *lender) forgetEnded(change rolebroker.Change) {
+	if change.Ended {
+		l.platform.Forget(func(who rolebroker.Caller) bool { return change.Agent == "" || change.Agent == who.Agent })
+	}
+}
+
 // Offers lists what the agent may borrow now, the default first.
 func (l *lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
 	return again(l.record, func() ([]rolebroker.Offer, error) { return l.cluster.Offers(ctx, who) })

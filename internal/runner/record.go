@@ -104,8 +104,7 @@ func (r *record) receive(e api.RunnerEvent) {
 		r.onChange(rolebroker.Change{})
 	}
 	if e.Change != nil {
-		r.onChange(rolebroker.Change{Agent: rolebroker.AgentID(e.Change.Agent),
-			Integration: rolebroker.IntegrationID(e.Change.Integration)})
+		r.onChange(convert.FromChange(*e.Change))
 	}
 	r.lastEvent.Store(&moment{wall: r.now().Round(0), uptime: r.uptime()})
 	r.streaming.Store(true)

@@ -161,6 +161,7 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	cluster.Subscribe(r.validator.onChange)
 	r.lender = &lender{cluster: cluster, record: r.record,
 		platform: forward.New(forward.Options{Server: platform{l, identifier}, Log: opts.Log, Now: opts.Now})}
+	cluster.Subscribe(r.lender.forgetEnded)
 	r.http = containercreds.NewServer(r.handler(identifier), opts.Log)
 	r.http.TLSConfig = opts.TLS
 	return r, nil

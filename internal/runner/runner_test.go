@@ -151,6 +151,63 @@ func TestWhatIsTakenAwayIsGoneAtOnce(t *testing.T) {
 	})
 }
 
+// Sessions that a person ends are not handed out again by a runner: neither those that
+// it began, nor those of the platform that it remembers for an outage.
+func TestEndedSessionsAreGoneAtOnce(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		inner, platform := w.allow("inner"), w.allow("readonly")
+		role := api.EndSessionsRequest{Role: "cluster/inner"}
+		if ended := try(w.admin.EndSessions(ctx, role))(w); ended.Ended != 1 {
+			w.Errorf("%d sessions were ended", ended.Ended)
+		}
+		synctest.Wait() // until the runner has the news; no time passes
+		next := w.allow("inner")
+		if next.AccessKeyID == inner.AccessKeyID {
+			w.Error("the ended session was handed out")
+		}
+		if w.allow("readonly").AccessKeyID != platform.AccessKeyID {
+			w.Error("another role's session was ended")
+		}
+		for _, s := range w.sessions() {
+			if (s.EndedAt != nil) != (s.AccessKeyID == inner.AccessKeyID) {
+				w.Errorf("session %s was ended at %v", s.ID, s.EndedAt)
+			}
+		}
+		try(w.admin.EndSessions(ctx, api.EndSessionsRequest{Agent: "scout"}))(w)
+		synctest.Wait()
+		w.network.set(cut)
+		w.deny("readonly", rolebroker.CodeUnavailable)
+		w.deny("inner", rolebroker.CodeUnavailable)
+		w.network.set(connected)
+		w.eventually("new sessions begin", func() bool {
+			_, err := w.borrows(w.scout, "inner")
+			return err == nil
+		})
+		if w.allow("inner").AccessKeyID == next.AccessKeyID || w.allow("readonly").AccessKeyID == platform.AccessKeyID {
+			w.Error("an ended session was handed out")
+		}
+	})
+}
+
+// A session that is ended while the runner cannot reach the server goes on as long as
+// what else was authorised, and no longer: the runner has the news before anything else.
+func TestSessionsThatEndDuringAnOutage(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.aws.SetLifetime(time.Minute)
+		first := w.allow("inner")
+		w.network.set(cut)
+		var last string
+		w.eventually("a session begins that the server does not know", func() bool {
+			last = w.allow("inner").AccessKeyID
+			return last != first.AccessKeyID
+		})
+		try(w.admin.EndSessions(context.Background(), api.EndSessionsRequest{Role: "cluster/inner"}))(w)
+		w.network.set(connected)
+		w.eventually("another session begins", func() bool { return w.allow("inner").AccessKeyID != last })
+	})
+}
+
 // While the server is away the runner goes on with what the server authorised,
 // renews it, and refuses new sessions. When the server is back it gets the record
 // of every session, once.

@@ -9,6 +9,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // events streams every change to a runner. It ends the stream when the runner goes
@@ -49,8 +50,8 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		for _, c := range next(ctx, changes, beat) {
-			if out.send(api.RunnerEvent{Change: &api.Change{Agent: string(c.Agent),
-				Integration: string(c.Integration)}}) != nil {
+			change := convert.Change(c)
+			if out.send(api.RunnerEvent{Change: &change}) != nil {
 				return
 			}
 		}

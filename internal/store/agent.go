@@ -192,10 +192,15 @@ func (s *Store) UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected i
 		if updated == 0 {
 			return tx.outdated(ctx, agentVersion, "agent", string(a.ID))
 		}
-		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID})
+		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID, Ended: a.Disabled})
 		generations, err := tx.connectionGenerations(ctx, a.ID)
 		if err != nil {
 			return err
+		}
+		for in := range generations {
+			if !a.Connected(in) {
+				tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID, Integration: in, Ended: true})
+			}
 		}
 		if _, err := tx.exec(ctx, deleteConnections, a.ID); err != nil {
 			return err
@@ -283,14 +288,14 @@ func (s *Store) DeleteAgent(ctx context.Context, id rolebroker.AgentID, expected
 		if deleted == 0 {
 			return tx.outdated(ctx, agentVersion, "agent", string(id))
 		}
-		tx.changes = append(tx.changes, rolebroker.Change{Agent: id})
+		tx.changes = append(tx.changes, rolebroker.Change{Agent: id, Ended: true})
 		return nil
 	})
 }
 
 // endAgent ends what was lent to an agent: it raises the agent's generation.
 func (t *tx) endAgent(ctx context.Context, id rolebroker.AgentID) error {
-	t.changes = append(t.changes, rolebroker.Change{Agent: id})
+	t.changes = append(t.changes, rolebroker.Change{Agent: id, Ended: true})
 	_, err := t.exec(ctx, endAgent, id)
 	return err
 }

@@ -193,8 +193,10 @@ func (t *tx) roleGenerations(ctx context.Context, in *rolebroker.Integration) (m
 			return err
 		}
 		generations[before.ID] = before.Generation
-		if now := in.Role(string(before.ID)); now != nil && (before.Enabled && !now.Enabled || before.ARN != now.ARN) {
+		now := in.Role(string(before.ID))
+		if now == nil || before.Enabled && !now.Enabled || before.ARN != now.ARN {
 			generations[before.ID]++
+			t.changes = append(t.changes, rolebroker.Change{Integration: in.ID, Role: before.ID, Ended: true})
 		}
 		return nil
 	}, in.ID)
@@ -225,7 +227,8 @@ func (t *tx) insertRoles(
 // expected version; in.Version is the new one. Its external IDs and CreatedAt
 // stay. The old roles are deleted before the new ones are stored, so roles can
 // exchange names in one update; a role that keeps its ID keeps its validation. The
-// integration's generation grows when others assume its roles from now on. Codes: not_found (the integration or the runner), stale, conflict.
+// integration's generation grows when others assume its roles from now on. Codes:
+// not_found (the integration or the runner), stale, conflict.
 func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateIntegration, in.ID, expected, in.Name, in.Description, in.AssumptionMode,
@@ -267,7 +270,7 @@ func (s *Store) DeleteIntegration(ctx context.Context, id rolebroker.Integration
 		if deleted == 0 {
 			return tx.outdated(ctx, integrationVersion, "integration", string(id))
 		}
-		tx.changes = append(tx.changes, rolebroker.Change{Integration: id})
+		tx.changes = append(tx.changes, rolebroker.Change{Integration: id, Ended: true})
 		return nil
 	})
 }

@@ -40,6 +40,8 @@ type notice struct {
 	Server      string                   `json:"server"`
 	Agent       rolebroker.AgentID       `json:"agent,omitempty"`
 	Integration rolebroker.IntegrationID `json:"integration,omitempty"`
+	Role        rolebroker.RoleID        `json:"role,omitempty"`
+	Ended       bool                     `json:"ended,omitempty"`
 	ProbeSent   time.Duration            `json:"asked,omitempty"` // since the listener's start; 0: this is a Change
 }
 
@@ -233,7 +235,8 @@ func (l *listener) receive(_ *pgconn.PgConn, n *pgconn.Notification) {
 	case ours && received.ProbeSent > 0:
 		l.prove(received.ProbeSent)
 	case !ours && received.ProbeSent == 0:
-		l.publish(rolebroker.Change{Agent: received.Agent, Integration: received.Integration})
+		l.publish(rolebroker.Change{Agent: received.Agent, Integration: received.Integration, Role: received.Role,
+			Ended: received.Ended})
 	}
 }
 

@@ -15,12 +15,12 @@ import (
 
 const sessionColumns = `id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name,
 	arn, region, task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at,
-	runner, runner_id`
+	runner, runner_id, ended_at, ended_by`
 
 var (
 	insertSession = newStatement("insertSession", `
 		INSERT INTO sessions (`+sessionColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 		ON CONFLICT (id) DO NOTHING`)
 
 	sessionByID = newStatement("sessionByID", `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`)
@@ -95,7 +95,7 @@ func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session) error
 		clean(se.Integration), clean(se.IntegrationName), clean(se.Role), clean(se.RoleName), se.ARN.String(),
 		clean(se.Region), clean(se.Task), clean(se.SessionName), millis(se.RequestedAt), millis(se.ExpiresAt),
 		clean(se.AccessKeyID), clean(se.RequestID), clean(se.Failure), se.Fetches, millis(se.FetchedAt),
-		clean(se.Runner), se.RunnerID)
+		clean(se.Runner), se.RunnerID, millis(se.EndedAt), clean(se.EndedBy))
 	if err != nil || stored > 0 {
 		return err
 	}
@@ -240,10 +240,7 @@ func (s *Store) sessions(ctx context.Context, st *statement, args ...any) ([]rol
 	var found []rolebroker.Session
 	err := s.query(ctx, st, func(scan scan) error {
 		var se rolebroker.Session
-		err := scan(&se.ID, &se.State, &se.Agent, &se.AgentName, &se.Integration, &se.IntegrationName, &se.Role,
-			&se.RoleName, arnColumn{&se.ARN}, &se.Region, &se.Task, &se.SessionName, timeColumn{&se.RequestedAt},
-			timeColumn{&se.ExpiresAt}, &se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches,
-			timeColumn{&se.FetchedAt}, &se.Runner, &se.RunnerID)
+		err := scanSession(scan, &se)
 		if err != nil {
 			return err
 		}
@@ -254,6 +251,14 @@ func (s *Store) sessions(ctx context.Context, st *statement, args ...any) ([]rol
 		return nil, err
 	}
 	return found, nil
+}
+
+// scanSession reads sessionColumns.
+func scanSession(scan scan, se *rolebroker.Session) error {
+	return scan(&se.ID, &se.State, &se.Agent, &se.AgentName, &se.Integration, &se.IntegrationName, &se.Role,
+		&se.RoleName, arnColumn{&se.ARN}, &se.Region, &se.Task, &se.SessionName, timeColumn{&se.RequestedAt},
+		timeColumn{&se.ExpiresAt}, &se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches,
+		timeColumn{&se.FetchedAt}, &se.Runner, &se.RunnerID, timeColumn{&se.EndedAt}, &se.EndedBy)
 }
 
 // DeleteSessions deletes at most limit sessions that expired before the time, and

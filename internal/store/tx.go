@@ -106,8 +106,8 @@ func (s *Store) notifyOthers(ctx context.Context, t *tx) error {
 		return nil
 	}
 	for _, change := range t.changes {
-		if err := (notice{Server: s.server, Agent: change.Agent, Integration: change.Integration}).send(ctx,
-			t.Tx); err != nil {
+		if err := (notice{Server: s.server, Agent: change.Agent, Integration: change.Integration, Role: change.Role,
+			Ended: change.Ended}).send(ctx, t.Tx); err != nil {
 			return err
 		}
 	}

@@ -88,12 +88,12 @@ func testChanges(s *suite) {
 	publishes(err)
 	token := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, CreatedAt: t0}
 	publishes(s.store.CreateToken(s.ctx, token), ofAgent)
-	publishes(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0), ofAgent)
+	publishes(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0), rolebroker.Change{Agent: a.ID, Ended: true})
 	publishes(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0))
 	publishes(s.store.RecordTokenUse(s.ctx, map[rolebroker.TokenID]time.Time{token.ID: t1}))
 	binding := &rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: a.ID, Account: account("scout"), CreatedAt: t0}
 	publishes(s.store.CreateBinding(s.ctx, binding), ofAgent)
-	publishes(s.store.DeleteBinding(s.ctx, a.ID, binding.ID), ofAgent)
+	publishes(s.store.DeleteBinding(s.ctx, a.ID, binding.ID), rolebroker.Change{Agent: a.ID, Ended: true})
 	r := runner("eks")
 	publishes(s.store.CreateRunner(s.ctx, r))
 	in.Runner, in.AssumptionMode, in.Version = r.ID, rolebroker.ModeCluster, 4
@@ -104,8 +104,23 @@ func testChanges(s *suite) {
 	publishes(s.store.RecordSession(s.ctx, se))
 	publishes(s.store.FinishSession(s.ctx, se))
 	publishes(s.store.RecordFetches(s.ctx, []rolebroker.Fetch{{Session: se.ID, Count: 1, Last: t0}}))
-	publishes(s.store.DeleteIntegration(s.ctx, in.ID, 0), ofIntegration)
-	publishes(s.store.DeleteAgent(s.ctx, a.ID, 0), ofAgent)
+	ofRole := rolebroker.Change{Integration: in.ID, Role: in.Roles[0].ID, Ended: true}
+	_, err = s.store.EndSessions(s.ctx, rolebroker.Ending{Session: se.ID, At: t0})
+	publishes(err, rolebroker.Change{Agent: a.ID, Integration: in.ID, Role: in.Roles[0].ID, Ended: true})
+	_, err = s.store.EndSessions(s.ctx, rolebroker.Ending{Agent: a.ID, At: t0})
+	publishes(err, rolebroker.Change{Agent: a.ID, Ended: true})
+	roles := []rolebroker.EndedRole{{Integration: in.ID, Role: in.Roles[0].ID}}
+	_, err = s.store.EndSessions(s.ctx, rolebroker.Ending{Roles: roles, At: t0})
+	publishes(err, ofRole)
+	in.Roles[0].Enabled, in.DefaultRole, in.Version = false, "", 5
+	publishes(s.store.UpdateIntegration(s.ctx, in, 4), ofIntegration, ofRole)
+	a.Disabled, a.Version = true, 3
+	publishes(s.store.UpdateAgent(s.ctx, a, 2), rolebroker.Change{Agent: a.ID, Ended: true})
+	a.Disabled, a.Connections, a.DefaultIntegration, a.Version = false, nil, "", 4
+	publishes(s.store.UpdateAgent(s.ctx, a, 3), ofAgent,
+		rolebroker.Change{Agent: a.ID, Integration: in.ID, Ended: true})
+	publishes(s.store.DeleteIntegration(s.ctx, in.ID, 0), rolebroker.Change{Integration: in.ID, Ended: true})
+	publishes(s.store.DeleteAgent(s.ctx, a.ID, 0), rolebroker.Change{Agent: a.ID, Ended: true})
 	Eventually(s, "watching", s.store.Watching) // a slow machine may have a gap
 }
 

@@ -1,0 +1,159 @@
+package broker
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// EndSession ends a session: nobody is given its credentials again, and the next request starts a new session if it
+// is still permitted. The credentials stay valid in AWS until they expire. Ending it again changes nothing. Codes:
+// denied, not_found, conflict (its credentials have expired, or it never had any).
+func (b *Broker) EndSession(
+	ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID,
+) (*rolebroker.Session, error) {
+	const action = rolebroker.ActionSessionEnd
+	subject := rolebroker.Named(rolebroker.KindSession, string(id))
+	if err := b.May(ctx, who, action, subject); err != nil {
+		return nil, err
+	}
+	session, err := b.store.Session(ctx, id)
+	if err != nil || !session.EndedAt.IsZero() {
+		return session, err
+	}
+	if err := canEnd(session, b.now()); err != nil {
+		return nil, err
+	}
+	ended, err := b.store.EndSessions(ctx, rolebroker.Ending{Session: id, At: b.now(), By: who.Name})
+	if err != nil {
+		return nil, err
+	}
+	agent := rolebroker.Subject{Kind: rolebroker.KindAgent, ID: string(session.Agent), Name: session.AgentName}
+	b.changed(ctx, who, action, nil, ended.Facts(), session.Subject(), agent)
+	return b.store.Session(ctx, id)
+}
+
+// canEnd returns nil if a session has credentials that may work. Codes: conflict.
+func canEnd(s *rolebroker.Session, now time.Time) error {
+	const see = "rolebroker session list --live --agent %s"
+	switch {
+	case s.State == rolebroker.SessionFailed:
+		return rolebroker.Errorf(rolebroker.CodeConflict, "session %s has no credentials: AWS refused them", s.ID).
+			WithHint(see, s.Agent)
+	case !s.Live(now):
+		return rolebroker.Errorf(rolebroker.CodeConflict, "the credentials of session %s expired at %s", s.ID,
+			s.ExpiresAt.UTC().Format(time.RFC3339)).WithHint(see, s.Agent)
+	}
+	return nil
+}
+
+// EndSessions ends all sessions of an agent, for a role, or of an agent for a role, as EndSession ends one. agent is a
+// name or an ID. role is a role reference or an ID; an ARN means the role in every integration that has it. One of the
+// two may be empty. Codes: denied, not_found, invalid (both are empty, or the role is ambiguous).
+func (b *Broker) EndSessions(
+	ctx context.Context, who rolebroker.Caller, agent, role string,
+) (rolebroker.Ended, error) {
+	const action = rolebroker.ActionSessionEnd
+	var subjects []rolebroker.Subject
+	if agent != "" {
+		subjects = append(subjects, rolebroker.Named(rolebroker.KindAgent, agent))
+	}
+	if role != "" {
+		subjects = append(subjects, rolebroker.Named(rolebroker.KindRole, role))
+	}
+	if err := b.May(ctx, who, action, subjects...); err != nil {
+		return rolebroker.Ended{}, err
+	}
+	ending, subjects, err := b.selected(ctx, agent, role)
+	if err != nil {
+		return rolebroker.Ended{}, err
+	}
+	ending.At, ending.By = b.now(), who.Name
+	ended, err := b.store.EndSessions(ctx, ending)
+	if err != nil {
+		return rolebroker.Ended{}, err
+	}
+	b.changed(ctx, who, action, nil, ended.Facts(), subjects...)
+	return ended, nil
+}
+
+// selected returns the ending of an agent's sessions for a role, without its time, and what it concerns.
+func (b *Broker) selected(ctx context.Context, agent, role string) (
+	ending rolebroker.Ending, subjects []rolebroker.Subject, err error) {
+	if agent == "" && role == "" {
+		return ending, nil, invalid("the request", "agent", "or role is required: whose sessions to end")
+	}
+	var of *rolebroker.Agent
+	if agent != "" {
+		if of, err = b.store.Agent(ctx, agent); err != nil {
+			return ending, nil, err
+		}
+		ending.Agent, subjects = of.ID, append(subjects, of.Subject())
+	}
+	if role != "" {
+		if ending.Roles, err = b.rolesToEnd(ctx, of, role); err != nil {
+			return ending, nil, err
+		}
+	}
+	for _, r := range ending.Roles {
+		subjects = append(subjects, r.Subject())
+	}
+	return ending, subjects, nil
+}
+
+// rolesToEnd returns the roles that a reference names. A name that several integrations have means the one that the
+// agent is connected to, if there is one; of is nil for every agent. Codes: not_found, invalid (ambiguous).
+func (b *Broker) rolesToEnd(
+	ctx context.Context, of *rolebroker.Agent, reference string,
+) ([]rolebroker.EndedRole, error) {
+	_, notARN := rolebroker.ParseRoleARN(reference)
+	if integration, role, qualified := strings.Cut(reference, "/"); qualified && notARN != nil {
+		in, err := b.store.Integration(ctx, integration)
+		if err != nil {
+			return nil, err
+		}
+		if r := in.Role(role); r != nil {
+			return []rolebroker.EndedRole{{Integration: in.ID, Role: r.ID, Reference: in.Name + "/" + r.Name}}, nil
+		}
+		return nil, noSuchRole(reference)
+	}
+	found, err := b.store.RolesNamed(ctx, reference)
+	if err != nil || len(found) <= 1 || notARN == nil {
+		if err == nil && len(found) == 0 {
+			err = noSuchRole(reference)
+		}
+		return found, err
+	}
+	if of != nil {
+		connected := slices.DeleteFunc(slices.Clone(found), func(r rolebroker.EndedRole) bool {
+			return !of.Connected(r.Integration)
+		})
+		if len(connected) == 1 {
+			return connected, nil
+		}
+	}
+	return nil, ambiguousRole(reference, found)
+}
+
+func noSuchRole(reference string) error {
+	return rolebroker.Errorf(rolebroker.CodeNotFound, "there is no role %s", rolebroker.Quote(reference)).
+		WithHint("name it as in production/deployer, or by its ARN; rolebroker integration list shows the integrations")
+}
+
+// maxCandidates bounds the roles in a message.
+const maxCandidates = 20
+
+func ambiguousRole(reference string, found []rolebroker.EndedRole) error {
+	var candidates []string
+	for _, r := range found[:min(len(found), maxCandidates)] {
+		candidates = append(candidates, r.Reference)
+	}
+	if len(found) > maxCandidates {
+		candidates = append(candidates, "…")
+	}
+	return rolebroker.Errorf(rolebroker.CodeInvalid, "role %s is ambiguous; it could be %s", rolebroker.Quote(reference),
+		strings.Join(candidates, ", ")).WithHint("name one of them")
+}
