@@ -43,7 +43,7 @@ var graph = map[string][]string{
 	// The verbs.
 	"internal/auth":     {".", "internal/guard", "internal/seal"},
 	"internal/validate": {".", "internal/setup"},
-	"internal/lend":     {".", "internal/prometheus"},
+	"internal/lend":     {".", "internal/guard", "internal/prometheus"},
 	"internal/forward":  {"."},
 	"internal/broker": {".", "internal/auth", "internal/guard", "internal/lend", "internal/prometheus", "internal/seal",
 		"internal/setup", "internal/validate"},

@@ -5,7 +5,7 @@
 //     connection that is doing nothing, so that a new client is served.
 //   - [Failures] bounds how often an address may show a wrong credential. It never refuses a right one, because many
 //     clients may share an address.
-//   - [Sampled] bounds the lines that strangers cause in the log.
+//   - [Sampled] bounds the lines that strangers cause in the log, or one agent.
 //
 // The memory of each is constant, and a request that succeeds takes no lock. The package does not know credentials.
 //

@@ -28,7 +28,8 @@ const (
 type Options struct {
 	Log *slog.Logger // nil: no log
 
-	// Most is how many connections may be open; 0 stands for Capacity.
+	// Most is how many connections may be open, for a listener beside the main one: at most an eighth of Capacity. 0
+	// stands for Capacity.
 	Most int
 
 	Metrics *prometheus.Registry // nil: none
@@ -65,7 +66,7 @@ func Listen(l net.Listener, o Options) *Listener {
 }
 
 func newListener(l net.Listener, o Options) *Listener {
-	g := &Listener{Listener: l, log: Sampled(o.Log), most: o.Most, stopped: make(chan struct{}),
+	g := &Listener{Listener: l, log: Sampled(o.Log), most: min(o.Most, max(1, Capacity()/8)), stopped: make(chan struct{}),
 		open: set{}, from: map[string]set{}}
 	if g.most <= 0 {
 		g.most = Capacity()

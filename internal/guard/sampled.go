@@ -19,7 +19,7 @@ const (
 
 // Sampled returns a logger for lines that strangers can cause. In a minute it writes twenty lines of a kind, and then one
 // with the number of those that it left out. The kind of a line is its message, which must be a constant, and its
-// attribute "action". nil stands for no log.
+// attributes "action" and "agent", which no stranger may choose. nil stands for no log.
 func Sampled(to *slog.Logger) *slog.Logger {
 	if to == nil {
 		return slog.New(slog.DiscardHandler)
@@ -40,17 +40,20 @@ type samples struct {
 }
 
 type kind struct {
-	message, action string
-	level           slog.Level
+	message, action, agent string
+	level                  slog.Level
 }
 
 func kindOf(r slog.Record) kind {
 	k := kind{message: r.Message, level: r.Level}
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "action" {
+		switch a.Key {
+		case "action":
 			k.action = a.Value.String()
+		case "agent":
+			k.agent = a.Value.String()
 		}
-		return k.action == ""
+		return true
 	})
 	return k
 }
@@ -90,8 +93,10 @@ func (h sampled) end(k kind) {
 	}
 	line := slog.NewRecord(time.Now(), k.level, "left out lines of the log", 0)
 	line.AddAttrs(slog.Int("count", leftOut), slog.String("like", k.message))
-	if k.action != "" {
-		line.AddAttrs(slog.String("action", k.action))
+	for _, about := range []slog.Attr{slog.String("action", k.action), slog.String("agent", k.agent)} {
+		if about.Value.String() != "" {
+			line.AddAttrs(about)
+		}
 	}
 	line.AddAttrs(slog.Duration("within", samplePeriod))
 	_ = h.Handler.Handle(context.Background(), line) // as slog.Logger does

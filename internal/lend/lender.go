@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
 
@@ -45,6 +46,7 @@ type Lender struct {
 	by       rolebroker.Party
 	serves   func(*rolebroker.Integration) error
 	log      *slog.Logger
+	refusals *slog.Logger // sampled
 	metrics  *metrics
 	now      func() time.Time
 	perAgent int
@@ -81,7 +83,7 @@ func New(opts Options) *Lender {
 	}
 	l := &Lender{
 		records: opts.Records, assumer: opts.Assumer, by: opts.By, serves: opts.Serves,
-		log: opts.Log, now: opts.Now, perAgent: opts.SessionsPerAgent,
+		log: opts.Log, refusals: guard.Sampled(opts.Log), now: opts.Now, perAgent: opts.SessionsPerAgent,
 		cache:  newCache(opts.Records),
 		leases: map[leaseKey]*lease{},
 		agents: map[rolebroker.AgentID]*allowance{},

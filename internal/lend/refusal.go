@@ -8,7 +8,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// refused counts a refusal, logs it with its cause, and returns it.
+// refused counts a refusal, logs it with its cause, and returns it. The log has a sample of what one agent causes.
 func (l *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, err error) error {
 	e := rolebroker.AsError(err)
 	l.metrics.refused.Inc(string(e.Code))
@@ -16,7 +16,7 @@ func (l *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebro
 	if e.Code == rolebroker.CodeInternal || e.Code == rolebroker.CodeUnavailable {
 		level = slog.LevelWarn
 	}
-	l.log.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token,
+	l.refusals.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token,
 		"role", rolebroker.ShowReference(req.Role), "task", rolebroker.ShowReference(req.Task),
 		"code", e.Code, "reason", e.Message, "cause", e.Cause)
 	return e
