@@ -25,3 +25,11 @@ func LoopbackName(hash []byte) string {
 	sum := sha256.Sum256(append([]byte("rolebroker loopback name\x00"), hash...))
 	return "rolebroker-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:])[:26]) + ".localhost"
 }
+
+// IsCredentialsHost reports whether AWS SDKs ask for credentials at host over plain HTTP: a loopback address, or one
+// of the link-local addresses of ECS and EKS.
+//
+// Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
+func IsCredentialsHost(host string) bool {
+	return IsLoopback(host) || host == "169.254.170.2" || host == "169.254.170.23" || host == "fd00:ec2::23"
+}

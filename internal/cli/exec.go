@@ -53,7 +53,13 @@ Linux, exec can be process 1 of a container: it reaps orphans. When the command
 ends, exec ends all processes that the command has left. The
 command has the standard streams; all other files that are open here are closed in
 it, except those that --keep-fd names, as in
-rolebroker exec --keep-fd 3 -- cat /dev/fd/3 3<file.`,
+rolebroker exec --keep-fd 3 -- cat /dev/fd/3 3<file.
+
+Containers that the command starts cannot reach the loopback port of exec. --listen
+adds the address of their bridge, and takes private addresses only. ROLEBROKER_URL
+then has that address, for rolebroker exec in the container, and so has
+AWS_CONTAINER_CREDENTIALS_FULL_URI if SDKs accept it: 169.254.170.2,
+169.254.170.23 or fd00:ec2::23.`,
 		Example: `  rolebroker exec -- aws sts get-caller-identity
   rolebroker exec --role deployer --task release-17 -- terraform apply
   rolebroker exec --user agent -- python3 agent.py
@@ -88,6 +94,7 @@ func (a *app) exec(cmd *cobra.Command, borrow borrowing, how execution, command 
 		Server: c, Role: borrow.role, Task: borrow.task, Command: command, Env: a.Env,
 		NoTasks: borrow.task == "" && cmd.Flags().Changed("task"),
 		Stdin:   a.stdin(), Stdout: a.Stdout, Stderr: a.Stderr, Self: self, KeepFiles: how.keep, User: how.user,
+		Listen: how.listen, ListenPublic: how.public,
 		Log:      slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Progress: func() func() { return a.progress("borrowing the role") },
 	})

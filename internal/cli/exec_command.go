@@ -11,12 +11,17 @@ import (
 
 // execution holds the flags of exec that say how the command runs.
 type execution struct {
-	keep []int
-	user string
+	keep   []int
+	user   string
+	listen string
+	public bool
 }
 
 func (e *execution) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&e.user, "user", "", "run the command as `USER[:GROUP]`, by name or number; needs root")
+	cmd.Flags().StringVar(&e.listen, "listen", "",
+		"serve containers of the command at `IP[:PORT]`, which has to be private")
+	cmd.Flags().BoolVar(&e.public, "listen-on-public-address", false, "let --listen take any address of this machine")
 	cmd.Flags().IntSliceVar(&e.keep, "keep-fd", nil,
 		"let the command have the open file descriptor `N`, from 3 up; can be repeated")
 }

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/rolebroker/rolebroker"
 )
 
 // identityVars are the variables that hold an AWS identity, a part of one, or the
@@ -73,21 +75,25 @@ func (r *room) environ(caller []string) []string {
 		return isIdentity(name)
 	})
 	empty := filepath.Join(r.dir, credentialsFile)
-	env = append(reachLoopback(env),
+	own, sdk := r.urls()
+	env = append(reachDirectly(env, r.hosts()),
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE="+filepath.Join(r.dir, configFile),
 		"AWS_SHARED_CREDENTIALS_FILE="+empty,
 		"AWS_SDK_LOAD_CONFIG=1", // without it the first SDKs for Go and JavaScript read no profiles
 		"BOTO_CONFIG="+empty,    // without it botocore looks for keys in ~/.boto and /etc/boto.cfg
-		"ROLEBROKER_URL="+r.url,
+		"ROLEBROKER_URL="+own,
 		"ROLEBROKER_TOKEN="+r.token,
 	)
+	if own != r.url {
+		env = append(env, "ROLEBROKER_ALLOW_INSECURE=true") // it is not a loopback address
+	}
 	if !r.roles.isOne() {
 		return env
 	}
 	region := string(r.roles.inUse().Region)
 	return append(env,
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI="+r.url+"/v1/credentials",
+		"AWS_CONTAINER_CREDENTIALS_FULL_URI="+sdk+"/v1/credentials",
 		"AWS_CONTAINER_AUTHORIZATION_TOKEN="+r.token,
 		"AWS_REGION="+region,
 		"AWS_DEFAULT_REGION="+region,
@@ -99,11 +105,33 @@ var (
 	noProxyVars = []string{"NO_PROXY", "no_proxy"}
 )
 
-// reachLoopback keeps requests to the loopback port away from a proxy. It extends
-// the lists that are set. If none is set it adds both spellings; it never adds
-// one beside the other, because most programs would then ignore the other.
-func reachLoopback(env []string) []string {
-	const loopback = "127.0.0.1"
+// urls are the addresses that the command is given: one for rolebroker, and one for
+// SDKs, which accept plain HTTP for few addresses. Where the address that containers
+// reach can be used, it is, so that the variables can be passed on to containers.
+func (r *room) urls() (own, sdk string) {
+	if !r.shared.IsValid() {
+		return r.url, r.url
+	}
+	shared := "http://" + r.shared.String()
+	if rolebroker.IsCredentialsHost(r.shared.Addr().String()) {
+		return shared, shared
+	}
+	return shared, r.url
+}
+
+// hosts are the addresses of the room.
+func (r *room) hosts() []string {
+	found := []string{"127.0.0.1"}
+	if r.shared.IsValid() {
+		found = append(found, r.shared.Addr().String())
+	}
+	return found
+}
+
+// reachDirectly keeps requests to the hosts away from a proxy. It extends the lists
+// that are set. If none is set it adds both spellings; it never adds one beside the
+// other, because most programs would then ignore the other.
+func reachDirectly(env []string, hosts []string) []string {
 	if !slices.ContainsFunc(proxyVars, func(name string) bool { return lookup(env, name) != "" }) {
 		return env
 	}
@@ -114,13 +142,15 @@ func reachLoopback(env []string) []string {
 			continue
 		}
 		found = true
-		if list != "*" && !slices.Contains(strings.Split(list, ","), loopback) {
-			env[i] = entry + "," + loopback
+		for _, host := range hosts {
+			if list != "*" && !slices.Contains(strings.Split(list, ","), host) {
+				env[i] += "," + host
+			}
 		}
 	}
 	if !found {
 		for _, name := range noProxyVars {
-			env = append(env, name+"="+loopback)
+			env = append(env, name+"="+strings.Join(hosts, ","))
 		}
 	}
 	return env

@@ -4,29 +4,27 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"net"
-	"net/http"
+	"net/netip"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/guard"
-	"github.com/rolebroker/rolebroker/internal/hosts"
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
 // room is the loopback port that serves a command's credentials, and the command's
 // private files.
 type room struct {
-	url    string // of the loopback port
-	token  string // that the port accepts
-	hash   []byte // of the token
+	ports  []*port
+	url    string         // of the loopback port
+	shared netip.AddrPort // that containers reach; not valid if they reach none
+	token  string         // that the port accepts
+	hash   []byte         // of the token
 	failed *guard.Failures
 	roles  roles // that the port lends
 	folder *folder
 	dir    string // of the private files: the folder's path
-	server *http.Server
-	served chan struct{} // closed after the server ended
 }
 
 // open makes an empty room for one command. Close it.
@@ -38,9 +36,9 @@ func open(o Options, lender containercreds.Lender) (*room, error) {
 		return nil, err
 	}
 	r.dir = r.folder.path
-	if err := r.serve(lender, o); err != nil {
-		r.folder.remove()
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "no port can be opened on 127.0.0.1: %s", err)
+	if err := r.openPorts(o, lender); err != nil {
+		r.close()
+		return nil, err
 	}
 	return r, nil
 }
@@ -76,23 +74,6 @@ func randomToken() string {
 	return TokenPrefix + hex.EncodeToString(b[:])
 }
 
-// serve serves the command's requests for credentials until close.
-func (r *room) serve(lender containercreds.Lender, o Options) error {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	r.url = "http://" + listener.Addr().String()
-	endpoint := containercreds.New(containercreds.Options{Lender: lender, Identify: r.identify, Log: o.Log, Now: o.Now})
-	r.server = containercreds.NewServer(hosts.Guard(hosts.Options{Listener: listener.Addr()}, endpoint), o.Log)
-	r.served = make(chan struct{})
-	go func() {
-		defer close(r.served)
-		r.server.Serve(guard.Listen(listener, guard.Options{Log: o.Log}))
-	}()
-	return nil
-}
-
 // identify accepts the room's token.
 func (r *room) identify(_ context.Context, authorization, address string) (rolebroker.Caller, error) {
 	if !seal.Matches(auth.Bearer(authorization), r.hash) {
@@ -103,7 +84,8 @@ func (r *room) identify(_ context.Context, authorization, address string) (roleb
 }
 
 func (r *room) close() {
-	r.server.Close()
-	<-r.served
+	for _, p := range r.ports {
+		p.close()
+	}
 	r.folder.remove()
 }

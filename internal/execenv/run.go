@@ -47,6 +47,12 @@ type Options struct {
 	// under the same number. All others are closed in it.
 	KeepFiles []int
 
+	// Listen is an address, with or without a port, where the room can be reached
+	// too, for containers of the command; empty for none. Only private addresses
+	// are accepted, unless ListenPublic is set.
+	Listen       string
+	ListenPublic bool
+
 	// User is USER or USER:GROUP, by name or number, and runs the command and may
 	// read its files; empty for the user of this process. Another one needs root.
 	User    string

@@ -23,8 +23,7 @@ func checkListen(address string, secure bool) error {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "%q is not an address to listen on, as in 127.0.0.1:8485",
 			address)
 	}
-	if secure || rolebroker.IsLoopback(host) || host == "169.254.170.2" || host == "169.254.170.23" ||
-		host == "fd00:ec2::23" {
+	if secure || rolebroker.IsCredentialsHost(host) {
 		return nil
 	}
 	return rolebroker.Errorf(rolebroker.CodeInvalid, "anyone on the network could read the credentials that %s serves",
