@@ -233,7 +233,8 @@ func (w *sdkWorld) command(args ...string) *exec.Cmd {
 func (w *sdkWorld) rolebroker(token string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(w.t.Context(), "rolebroker", args...)
 	cmd.Dir = w.dir
-	cmd.Env = append(append(withoutAWS(os.Environ()), "HOME="+w.dir, "PATH="+w.here.bin+":"+os.Getenv("PATH"),
+	cmd.Env = append(append(withoutAWS(os.Environ()), "HOME="+w.dir, "TMPDIR="+w.dir,
+		"PATH="+w.here.bin+":"+os.Getenv("PATH"),
 		"ROLEBROKER_URL="+w.tb.URL, "ROLEBROKER_TOKEN="+token, "AWS_ENDPOINT_URL="+w.tb.AWSURL, "AWS_PAGER="),
 		w.client.env...)
 	return cmd
