@@ -45,6 +45,14 @@ have_font() {
   [ -n "$(find /usr/share/fonts /usr/local/share/fonts -name '*.[ot]tf' -print -quit 2>/dev/null)" ]
 }
 
+# aws_versions lists the major versions of the AWS CLI that are on PATH.
+aws_versions() {
+  local aws
+  { type -ap aws || true; } | sort -u | while read -r aws; do
+    "$aws" --version 2>&1 | sed -n 's|^aws-cli/\([0-9]*\)\..*|\1|p'
+  done | sort -u
+}
+
 # missing lists the Debian packages to install.
 missing() {
   have gcc || have clang || echo gcc libc6-dev
@@ -58,8 +66,10 @@ missing() {
   }
   have_chromium || echo chromium
   have_font || echo fonts-dejavu-core
-  # Without these two, tests are skipped; where CI is set they fail.
+  # Without these, tests are skipped; where CI is set, those of the last two fail.
   if [ -n "${CI:-}" ]; then
+    # Debian has version 2. Version 1 is tested where something else installed it.
+    ! have aws || aws_versions | grep -qx 2 || echo awscli
     have ip || echo iproute2
     have systemd-analyze || echo systemd
   fi
@@ -122,6 +132,12 @@ node_modules() {
 
 node_modules examples/node "the AWS SDKs for JavaScript"
 node_modules internal/web/testdata/axe "axe-core"
+
+# Both versions of the AWS CLI are tested, if they are here.
+versions=$(aws_versions | tr '\n' ' ')
+if [ "$versions" != "1 2 " ]; then
+  echo "setup: note: the tests use version ${versions% } of the AWS CLI only"
+fi
 
 boto3=$(boto3_version)
 if ! at_least 1.34 "$boto3"; then
