@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/kubetest"
 )
@@ -184,6 +185,10 @@ func TestKubernetesChartsSayWhatTheProgramUnderstands(t *testing.T) {
 						environment[e.Name] = e.Value
 						if e.ValueFrom != nil { // in a Secret
 							environment[e.Name] = "postgres://rolebroker@db.example.com/rolebroker"
+						}
+						if e.Name == "ROLEBROKER_ADMIN_KEY" {
+							key, _ := auth.NewAPIKey(auth.BootstrapKey)
+							environment[e.Name] = key.Reveal()
 						}
 					}
 					t.Run(filepath.Base(values), func(t *testing.T) { understands(t, container.Args[0], environment) })

@@ -249,7 +249,7 @@ func (c *installation) adminKey(t *testing.T) {
 	const namespace = "rolebroker-eks"
 	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/secrets", kubetest.Object{
 		"metadata":   kubetest.Object{"name": "rolebroker-admin"},
-		"stringData": kubetest.Object{"admin-key": "a-key-of-24-characters-or-more"}}, nil)
+		"stringData": kubetest.Object{"admin-key": "what rolebroker api-key generate prints"}}, nil)
 	notes := c.helm("get", "notes", "rolebroker", "--namespace", namespace)
 	_, after, ok := strings.Cut(notes, "export ROLEBROKER_TOKEN=$(")
 	command, _, closed := strings.Cut(after, ")\n")
