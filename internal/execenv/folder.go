@@ -10,8 +10,9 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// folderPrefix begins the names of private folders.
-const folderPrefix = "rolebroker-exec-"
+// folderPrefix begins the names of private folders. It is not rolebroker-exec-: the
+// folders of earlier versions have no lock, and may be in use.
+const folderPrefix = "rolebroker-room-"
 
 // folder is a private directory. Its owner holds a lock on it, which the system
 // releases when the process ends, however that happens. So the next exec can tell

@@ -136,7 +136,7 @@ func TestCommandFindsNothingOfTheCallers(t *testing.T) {
 		t.Errorf("the credentials file is %q, want an empty one", s.Credentials)
 	}
 	for _, name := range []string{"AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG"} { // by default, in the home directory
-		if !strings.Contains(lookup(s.Env, name), "rolebroker-exec-") {
+		if !strings.Contains(lookup(s.Env, name), folderPrefix) {
 			t.Errorf("%s is %q", name, lookup(s.Env, name))
 		}
 	}
@@ -194,7 +194,7 @@ func TestProfilesRunABinaryWithAnyPath(t *testing.T) {
 			if err := os.WriteFile(self, []byte("#!/bin/sh\necho ran \"$@\"\n"), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			dir, err := os.MkdirTemp("", "rolebroker-exec-") // the test's own directory is named after the test
+			dir, err := os.MkdirTemp("", "room-") // the test's own directory is named after the test
 			if err != nil {
 				t.Fatal(err)
 			}

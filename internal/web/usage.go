@@ -15,11 +15,10 @@ import (
 // read the token from a file and do not contain it.
 type usage struct {
 	reachable
-	Agent      string
-	Region     rolebroker.Region // of the default role
-	Role       string            // a reference to another role; empty: there is none
-	RoleRegion rolebroker.Region
-	MustName   bool // there is no default role, so a role has to be named
+	Agent    string
+	Region   rolebroker.Region // of the default role
+	Role     string            // a reference to another role; empty: there is none
+	MustName bool              // there is no default role, so a role has to be named
 }
 
 // usageOf makes the snippets for an agent that may borrow the offers.
@@ -31,7 +30,7 @@ func (s *server) usageOf(r *http.Request, agent string, offers []rolebroker.Offe
 	u.Region, u.MustName = offers[0].Region, !offers[0].Default // the default comes first
 	for _, offer := range offers {
 		if !offer.Default {
-			u.Role, u.RoleRegion = offer.Reference, offer.Region
+			u.Role = offer.Reference
 			break
 		}
 	}
@@ -145,8 +144,7 @@ func (u usage) Python() string {
 	}
 	if u.Role != "" {
 		lines = append(lines,
-			`other = boto3.Session(profile_name="`+u.Role+`",`,
-			`                      region_name="`+string(u.RoleRegion)+`")`,
+			`other = boto3.Session(profile_name="`+u.Role+`")`,
 			`print(other.client("sts").get_caller_identity()["Arn"])`)
 	}
 	return strings.Join(lines, "\n")
