@@ -105,6 +105,9 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	if err := harden.CloseOnExec(o.KeepFiles); err != nil {
 		return exitUsage, rolebroker.Errorf(rolebroker.CodeInvalid, "%s", err)
 	}
+	if _, err := o.listenAddress(); err != nil {
+		return exitUsage, err
+	}
 	if o.User != "" {
 		var err error
 		if o.account, err = findAccount(o.User); err != nil {
