@@ -120,6 +120,9 @@ func (f *family) endRest(grace time.Duration) (left []int) {
 		if time.Since(started) > grace {
 			signal = unix.SIGKILL
 		}
+		if signal == unix.SIGKILL {
+			pause = time.Millisecond // some fork while they are killed
+		}
 		for _, pid := range left {
 			if !told[pid] || signal == unix.SIGKILL {
 				unix.Kill(pid, signal)
