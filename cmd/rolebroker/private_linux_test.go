@@ -44,7 +44,7 @@ func TestOthersOfTheSameUserCannotReadSecrets(t *testing.T) {
 	})
 	for name, start := range map[string]func(t *testing.T) int{
 		"server": func(t *testing.T) int {
-			return u.start(t, env("ROLEBROKER_ADMIN_KEY="+strings.Repeat("5a7b3c9d", 8)), u.rolebroker, "server", "--listen",
+			return u.start(t, env("ROLEBROKER_ADMIN_KEY="+tb.AdminKey.Reveal()), u.rolebroker, "server", "--listen",
 				"127.0.0.1:0", "--database", filepath.Join(u.home, "rb.db"))
 		},
 		"runner": func(t *testing.T) int {
