@@ -28,6 +28,7 @@ var graph = map[string][]string{
 	"internal/seal":       {},
 	"internal/prometheus": {},
 	"internal/harden":     {},
+	"internal/privatedir": {},
 	"internal/awssim":     {},
 	"internal/tokenfile":  {"."},
 	"internal/config":     {".", "internal/seal", "internal/tokenfile"},
@@ -63,7 +64,7 @@ var graph = map[string][]string{
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
 	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/forward",
-		"internal/guard", "internal/harden", "internal/hosts", "internal/seal"},
+		"internal/guard", "internal/harden", "internal/hosts", "internal/privatedir", "internal/seal"},
 	"internal/runner": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert",
 		"internal/forward", "internal/guard", "internal/hosts", "internal/lend", "internal/problem",
 		"internal/prometheus",
@@ -71,7 +72,8 @@ var graph = map[string][]string{
 	"internal/server": {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
 		"internal/guard", "internal/hosts", "internal/lend", "internal/prometheus", "internal/rest", "internal/runnerapi",
 		"internal/store", "internal/sts", "internal/validate", "internal/web"},
-	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/server", "internal/sts"},
+	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/privatedir",
+		"internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server",
 		"internal/store/storetest", "internal/sts"},
 	"internal/bench": {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},

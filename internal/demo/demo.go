@@ -29,6 +29,7 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/privatedir"
 	"github.com/rolebroker/rolebroker/internal/server"
 	"github.com/rolebroker/rolebroker/internal/sts"
 )
@@ -59,10 +60,15 @@ var roles = []struct{ name, iamName, region string }{
 	{"billing", "BillingReports", "us-east-1"},
 }
 
+// dirPrefix begins the names of demos' directories. It is not rolebroker-demo-: those
+// of earlier versions have no lock, and may be in use.
+const dirPrefix = "rolebroker-demo."
+
 // world has the servers and names of a running demo.
 type world struct {
 	Options
-	folder   string
+	dir      *privatedir.Dir // nil before it is made
+	folder   string          // its path
 	aws      *awssim.AWS
 	awsURL   string
 	operator awssim.Credentials // the server's own identity
@@ -96,9 +102,10 @@ func Run(ctx context.Context, opts Options) (err error) {
 
 // open starts the servers and creates the integration and the agent.
 func (w *world) open(ctx context.Context) (err error) {
-	if w.folder, err = os.MkdirTemp("", "rolebroker-demo-"); err != nil {
+	if w.dir, err = privatedir.Make(dirPrefix, os.TempDir()); err != nil {
 		return err
 	}
+	w.folder = w.dir.Path
 	w.aws = awssim.New(awssim.Options{})
 	simulator, err := awssim.Start(w.aws)
 	if err != nil {
@@ -199,8 +206,8 @@ func (w *world) close() error {
 		defer cancel()
 		err = w.server.Close(ctx)
 	}
-	if w.folder != "" {
-		err = errors.Join(err, os.RemoveAll(w.folder))
+	if w.dir != nil {
+		err = errors.Join(err, w.dir.Remove())
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/guard"
+	"github.com/rolebroker/rolebroker/internal/privatedir"
 	"github.com/rolebroker/rolebroker/internal/seal"
 )
 
@@ -23,7 +24,7 @@ type room struct {
 	hash   []byte         // of the token
 	failed *guard.Failures
 	roles  roles // that the port lends
-	folder *folder
+	folder *privatedir.Dir
 	dir    string // of the private files: the folder's path
 }
 
@@ -32,10 +33,10 @@ func open(o Options, lender containercreds.Lender) (*room, error) {
 	r := &room{token: randomToken(), failed: guard.NewFailures(nil, nil)}
 	r.hash = seal.Hash(r.token)
 	var err error
-	if r.folder, err = makeFolder(o.parents()); err != nil {
+	if r.folder, err = o.makeFolder(); err != nil {
 		return nil, err
 	}
-	r.dir = r.folder.path
+	r.dir = r.folder.Path
 	if err := r.openPorts(o, lender); err != nil {
 		r.close()
 		return nil, err
@@ -87,5 +88,5 @@ func (r *room) close() {
 	for _, p := range r.ports {
 		p.close()
 	}
-	r.folder.remove()
+	r.folder.Remove()
 }

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package execenv
+package privatedir
 
 import (
 	"errors"
@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFolder locks a directory, which is no link. Errors: errInUse; os.ErrNotExist
+// lockDir locks a directory, which is no link. Errors: errInUse; os.ErrNotExist
 // if the directory was removed meanwhile; others where locks do not work.
 //
 // Source: flock(2). A lock on a file that exists beside the directory could not say
 // that the directory was removed.
-func lockFolder(path string) (*os.File, error) {
+func lockDir(path string) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
@@ -47,9 +47,9 @@ func isStillAt(path string, f *os.File) bool {
 	return err == nil && os.SameFile(there, info)
 }
 
-// removeLeft removes the folders in parent that belong to this user and that no
-// process has locked. A folder that cannot be removed stays.
-func removeLeft(parent string) {
+// removeLeft removes the directories in parent with this prefix that belong to this user and that no
+// process has locked. What cannot be removed stays.
+func removeLeft(parent, prefix string) {
 	dir, err := os.Open(parent)
 	if err != nil {
 		return
@@ -57,7 +57,7 @@ func removeLeft(parent string) {
 	defer dir.Close()
 	names, _ := dir.Readdirnames(-1) // what is not listed stays
 	for _, name := range names {
-		if strings.HasPrefix(name, folderPrefix) {
+		if strings.HasPrefix(name, prefix) {
 			removeIfLeft(filepath.Join(parent, name))
 		}
 	}
@@ -68,7 +68,7 @@ func removeIfLeft(path string) {
 	if err != nil || !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
 		return
 	}
-	lock, err := lockFolder(path)
+	lock, err := lockDir(path)
 	if err != nil {
 		return
 	}
@@ -81,7 +81,7 @@ func removeIfLeft(path string) {
 	if opened, err := root.Stat("."); err != nil || !os.SameFile(info, opened) || !isStillAt(path, lock) {
 		return // another directory took its place
 	}
-	entries, _ := fs.ReadDir(root.FS(), ".") // what is not listed keeps the folder
+	entries, _ := fs.ReadDir(root.FS(), ".") // what is not listed keeps the directory
 	for _, entry := range entries {
 		root.RemoveAll(entry.Name())
 	}

@@ -1,6 +1,6 @@
 //go:build linux
 
-package execenv
+package privatedir
 
 import (
 	"os"
@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 )
+
+const prefix = "rolebroker-test-"
 
 // exists reports whether something is at a path, without following a link.
 func exists(path string) bool {
@@ -19,7 +21,7 @@ func exists(path string) bool {
 func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
 	parent, elsewhere := t.TempDir(), t.TempDir()
 	in := func(name string) string { return filepath.Join(parent, name) }
-	left, linked, foreign, file := in(folderPrefix+"1"), in(folderPrefix+"2"), in(folderPrefix+"3"), in(folderPrefix+"4")
+	left, linked, foreign, file := in(prefix+"1"), in(prefix+"2"), in(prefix+"3"), in(prefix+"4")
 	other := in("other-1")
 	for _, dir := range []string{left, filepath.Join(left, "cache", "deep"), foreign, other} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -27,7 +29,7 @@ func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
 		}
 	}
 	precious := filepath.Join(elsewhere, "precious")
-	for _, path := range []string{precious, filepath.Join(left, configFile), file} {
+	for _, path := range []string{precious, filepath.Join(left, "config"), file} {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -40,18 +42,18 @@ func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
 	if err := os.Chown(foreign, 65534, 65534); err != nil && os.Getuid() == 0 {
 		t.Fatal(err)
 	}
-	live, err := makeFolder([]string{parent})
+	live, err := Make(prefix, parent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := makeFolder([]string{parent})
+	next, err := Make(prefix, parent)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if exists(left) {
 		t.Error("the folder that was left is still there")
 	}
-	for _, path := range []string{live.path, next.path, linked, file, other, precious} {
+	for _, path := range []string{live.Path, next.Path, linked, file, other, precious} {
 		if !exists(path) {
 			t.Errorf("%s was removed", path)
 		}
@@ -59,9 +61,9 @@ func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
 	if os.Getuid() == 0 && !exists(foreign) {
 		t.Error("the folder of another user was removed")
 	}
-	live.remove()
-	next.remove()
-	if exists(live.path) || exists(next.path) {
+	live.Remove()
+	next.Remove()
+	if exists(live.Path) || exists(next.Path) {
 		t.Error("a folder is still there after remove")
 	}
 }
@@ -73,20 +75,20 @@ func TestAFolderInUseIsNeverRemoved(t *testing.T) {
 	for range 16 {
 		all.Go(func() {
 			for range 20 {
-				f, err := makeFolder([]string{parent})
+				f, err := Make(prefix, parent)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				if !exists(f.path) {
-					t.Errorf("%s was removed", f.path)
+				if !exists(f.Path) {
+					t.Errorf("%s was removed", f.Path)
 				}
 				f.lock.Close() // as kill -9 does
 			}
 		})
 	}
 	all.Wait()
-	removeLeft(parent)
+	removeLeft(parent, prefix)
 	if entries, _ := os.ReadDir(parent); len(entries) != 0 {
 		t.Errorf("%d folders are left", len(entries))
 	}
@@ -94,15 +96,15 @@ func TestAFolderInUseIsNeverRemoved(t *testing.T) {
 
 func TestAnotherParentIsUsedWhereTheFirstCannot(t *testing.T) {
 	good := t.TempDir()
-	f, err := makeFolder([]string{"/proc/no/such", good})
+	f, err := Make(prefix, "/proc/no/such", good)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.remove()
-	if filepath.Dir(f.path) != good {
-		t.Errorf("the folder is %s", f.path)
+	defer f.Remove()
+	if filepath.Dir(f.Path) != good {
+		t.Errorf("the folder is %s", f.Path)
 	}
-	info, err := os.Stat(f.path)
+	info, err := os.Stat(f.Path)
 	if err != nil || info.Mode().Perm() != 0o700 || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
 		t.Errorf("%v, %v", info, err)
 	}

@@ -1,0 +1,72 @@
+// Package privatedir makes temporary directories that do not outlive their process
+// for long.
+//
+// The process holds a lock on its directory, which the system releases when the
+// process ends, however that happens. So the next process that makes such a directory
+// can tell which ones nobody uses any more, and removes them. It removes directories of
+// its own user only, follows no links, and removes nothing where directories have no
+// locks.
+//
+//	dir, err := privatedir.Make("rolebroker-room-", os.TempDir(), "/dev/shm")
+//	defer dir.Remove()
+package privatedir
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+// Dir is a private directory, with the mode 0700. Remove it.
+type Dir struct {
+	Path string
+	lock *os.File // nil where directories have no locks
+}
+
+// Make makes a directory in the first of the parents where that is possible; the error
+// is that of the last. The prefix begins its name, and those of the directories of dead
+// processes, which it removes from these parents.
+func Make(prefix string, parents ...string) (d *Dir, err error) {
+	for _, parent := range parents {
+		removeLeft(parent, prefix)
+		if d, err = makeIn(parent, prefix); err == nil {
+			return d, nil
+		}
+	}
+	return nil, err
+}
+
+// makeIn makes a directory and locks it. Between the two another process may take it
+// for one that was left, and remove it; then there is another try.
+func makeIn(parent, prefix string) (*Dir, error) {
+	for {
+		path, err := os.MkdirTemp(parent, prefix)
+		if err != nil {
+			return nil, err
+		}
+		lock, err := lockDir(path)
+		if err == nil {
+			return &Dir{path, lock}, nil
+		}
+		var opening *fs.PathError
+		switch {
+		case errors.Is(err, errInUse), errors.Is(err, fs.ErrNotExist):
+		case errors.As(err, &opening):
+			return nil, err
+		default:
+			return &Dir{Path: path}, nil // this file system has no locks, so nobody removes it
+		}
+	}
+}
+
+// Remove removes the directory with everything in it.
+func (d *Dir) Remove() error {
+	err := os.RemoveAll(d.Path)
+	if d.lock != nil {
+		d.lock.Close()
+	}
+	return err
+}
+
+// errInUse means that a process has the lock of a directory.
+var errInUse = errors.New("the directory is in use")
