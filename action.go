@@ -14,6 +14,8 @@ const (
 	ActionIntegrationUpdate    Action = "integration.update"
 	ActionIntegrationDelete    Action = "integration.delete"
 	ActionIntegrationValidate  Action = "integration.validate" // or a draft of one
+	ActionIntegrationDisable   Action = "integration.disable"
+	ActionIntegrationEnable    Action = "integration.enable"
 	ActionIntegrationRotate    Action = "integration.rotate-external-id"
 
 	ActionExternalIDGet     Action = "external-id.get"

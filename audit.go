@@ -122,7 +122,7 @@ func (in *Integration) Subject() Subject { return Subject{KindIntegration, strin
 func (in *Integration) Facts() Facts {
 	facts := Facts{}
 	for _, t := range in.traits() {
-		facts[strings.ReplaceAll(t.field, " ", "_")] = fmt.Sprint(t.value)
+		facts[t.inJSON()] = fmt.Sprint(t.value)
 	}
 	for _, role := range in.Roles {
 		var words []string

@@ -114,6 +114,7 @@ func TestFactsHoldWhatAPersonSets(t *testing.T) {
 	in.Roles[0].Enabled = true
 	facts := in.Facts()
 	if facts["name"] != "production" || facts["assumption_mode"] != "platform" ||
+		facts["enabled"] != "true" ||
 		facts["roles.readonly"] != in.Roles[0].ARN.String()+" us-east-1 enabled 1h" {
 		t.Errorf("the facts of an integration are %v", facts)
 	}

@@ -27,7 +27,8 @@ func (g Grant) Reference() string { return g.Integration.Name + "/" + g.Role.Nam
 // Resolve finds the role that a reference names, among the enabled roles of the agent's connections. A reference is
 // "role", "integration/role", a full role ARN, or empty for the default role of the agent's default integration. An ID
 // can replace each name. A refusal lists the references that the agent can use. Resolve never falls back to another
-// role. Codes: denied, not_found, invalid (ambiguous).
+// role: a reference keeps its meaning while the integration of its role is disabled. Codes: denied, not_found, invalid
+// (ambiguous).
 func (g *Grants) Resolve(reference string) (Grant, error) {
 	if g.Agent.Disabled {
 		return Grant{}, Errorf(CodeDenied, "agent %s is disabled", g.Agent.Name).
@@ -40,18 +41,44 @@ func (g *Grants) Resolve(reference string) (Grant, error) {
 	enabled := slices.DeleteFunc(slices.Clone(matches), func(m Grant) bool { return !m.Role.Enabled })
 	switch {
 	case len(enabled) == 1:
-		return enabled[0], nil
+		return g.unlessPaused(enabled[0], "role "+quote(reference))
 	case len(enabled) > 1:
-		return Grant{}, Errorf(CodeInvalid, "role %s is ambiguous for agent %s; it could be %s",
-			quote(reference), g.Agent.Name, references(enabled)).
-			WithHint("name one of them, as in --role %s", enabled[0].Reference())
+		return Grant{}, g.ambiguous(reference, enabled)
 	case len(matches) > 0:
-		return Grant{}, Errorf(CodeDenied, "role %s is disabled in integration %s; available are %s",
-			quote(reference), matches[0].Integration.Name, g.available()).WithHint(hintRoles)
+		return g.unlessPaused(matches[0], "role "+quote(reference))
 	}
 	return Grant{}, Errorf(CodeNotFound, "agent %s is not connected to a role %s; available are %s",
 		g.Agent.Name, quote(reference), g.available()).
 		WithHint(hintRoles)
+}
+
+// unlessPaused returns the grant if both its role and its integration are enabled. role names the role in the refusal.
+// Codes: denied.
+func (g *Grants) unlessPaused(grant Grant, role string) (Grant, error) {
+	in, change := grant.Integration, ""
+	switch {
+	case !in.Enabled:
+		role, change = "integration "+in.Name+" is disabled", "--enabled"
+	case !grant.Role.Enabled:
+		role, change = role+" is disabled in integration "+in.Name, "--enable-role "+grant.Role.Name
+	default:
+		return grant, nil
+	}
+	return Grant{}, Errorf(CodeDenied, "%s; available are %s", role, g.available()).WithSteps(
+		Step{Text: hintRoles},
+		Step{Text: "an administrator can enable it: rolebroker integration update " + in.Name + " " + change})
+}
+
+// ambiguous refuses a reference that could mean any of the enabled roles. Codes: invalid.
+func (g *Grants) ambiguous(reference string, candidates []Grant) error {
+	refusal := Errorf(CodeInvalid, "role %s is ambiguous for agent %s; it could be %s",
+		quote(reference), g.Agent.Name, references(candidates))
+	for _, c := range candidates {
+		if c.Integration.Enabled {
+			return refusal.WithHint("name one of them, as in --role %s", c.Reference())
+		}
+	}
+	return refusal.WithHint(hintRoles)
 }
 
 // hintRoles is the hint for an agent that asked for a role that it may not borrow.
@@ -69,11 +96,8 @@ func (g *Grants) defaultGrant() (Grant, error) {
 			g.Agent.Name, g.available()).
 			WithHint("an administrator can choose one: rolebroker agent update %s --default-integration %s",
 				g.Agent.Name, g.Integrations[0].Name)
-	case !role.Enabled:
-		return Grant{}, Errorf(CodeDenied, "the default role of integration %s is disabled; available are %s",
-			in.Name, g.available())
 	}
-	return Grant{in, role}, nil
+	return g.unlessPaused(Grant{in, role}, "the default role "+role.Name)
 }
 
 // byDefault returns the agent's default integration and its default role, enabled or not; nil if there is none.
@@ -127,7 +151,8 @@ type Offer struct {
 }
 
 // Offers lists the roles that the agent may borrow now, the default first; none if the agent is disabled. Roles of an
-// integration in cluster mode are listed by its runner only, because nobody else lends them.
+// integration in cluster mode are listed by its runner only, because nobody else lends them. A reference is as short as
+// it is when every integration is enabled, so that it does not change when one is disabled.
 func (g *Grants) Offers() []Offer {
 	if g.Agent.Disabled {
 		return nil
@@ -144,7 +169,7 @@ func (g *Grants) Offers() []Offer {
 	var offers []Offer
 	for i := range g.Integrations {
 		in := &g.Integrations[i]
-		if in.AssumptionMode != ModePlatform && (g.Runner == "" || in.Runner != g.Runner) {
+		if !in.Enabled || in.AssumptionMode != ModePlatform && (g.Runner == "" || in.Runner != g.Runner) {
 			continue
 		}
 		for j := range in.Roles {
@@ -202,7 +227,11 @@ func references(grants []Grant) string {
 			names = append(names, "…")
 			break
 		}
-		names = append(names, g.Reference())
+		name := g.Reference()
+		if !g.Integration.Enabled {
+			name += " (integration " + g.Integration.Name + " is disabled)"
+		}
+		names = append(names, name)
 	}
 	return strings.Join(names, ", ")
 }

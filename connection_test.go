@@ -25,6 +25,8 @@ func grants(integrations ...rolebroker.Integration) *rolebroker.Grants {
 
 func off(r rolebroker.Role) rolebroker.Role { r.Enabled = false; return r }
 
+func paused(in rolebroker.Integration) rolebroker.Integration { in.Enabled = false; return in }
+
 func TestReferences(t *testing.T) {
 	production := integration("production", role("readonly"), role("deployer"), off(role("old")))
 	staging := integration("staging", role("readonly"), role("tester"), role("old"))
@@ -70,6 +72,10 @@ func TestReferences(t *testing.T) {
 	refused(strings.Repeat("x", 10000), rolebroker.CodeNotFound,
 		"a role (10000 characters, neither a name nor an ARN); ")
 
+	g.Integrations[0].Roles[0].Enabled = false
+	refused("", rolebroker.CodeDenied, "the default role readonly is disabled in integration production; "+
+		"available are deployer, readonly, tester, old")
+	g.Integrations[0].Roles[0].Enabled = true
 	g.Agent.DefaultIntegration = staging.ID
 	means("", "staging/readonly")
 	g.Agent.DefaultIntegration = ""
@@ -79,6 +85,49 @@ func TestReferences(t *testing.T) {
 	g = grants()
 	refused("", rolebroker.CodeDenied, "not connected to any integration")
 	refused("x", rolebroker.CodeNotFound, "available are no roles")
+}
+
+// While an integration is disabled its roles are refused, and no reference gets another meaning.
+func TestReferencesKeepTheirMeaningWhileAnIntegrationIsDisabled(t *testing.T) {
+	production := integration("production", role("readonly"), role("deployer"), off(role("old")))
+	staging := integration("staging", role("readonly"), role("tester"), role("old"))
+	g := grants(paused(production), staging)
+
+	const says = "integration production is disabled; available are staging/readonly, tester, old"
+	for _, reference := range []string{"", "deployer", "production/readonly", "production/old",
+		string(production.Roles[1].ID), "arn:aws:iam::444455556666:role/deployer"} {
+		grant, err := g.Resolve(reference)
+		if rolebroker.CodeOf(err) != rolebroker.CodeDenied || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q means %v, %v", reference, grant, err)
+		}
+		if hint := rolebroker.AsError(err).Hint.String(); !strings.Contains(hint,
+			"rolebroker integration update production --enabled") {
+			t.Errorf("%q is refused with the hint %q", reference, hint)
+		}
+	}
+	for _, reference := range []string{"readonly", "arn:aws:iam::444455556666:role/readonly"} {
+		grant, err := g.Resolve(reference) // ambiguous before, after and meanwhile
+		if rolebroker.CodeOf(err) != rolebroker.CodeInvalid || !strings.Contains(err.Error(),
+			"production/readonly (integration production is disabled), staging/readonly") {
+			t.Errorf("%q means %v, %v", reference, grant, err)
+		} else if hint := rolebroker.AsError(err).Hint.String(); !strings.HasSuffix(hint, "--role staging/readonly") {
+			t.Errorf("%q is refused with the hint %q", reference, hint)
+		}
+	}
+	if grant, err := g.Resolve("tester"); err != nil || grant.Reference() != "staging/tester" {
+		t.Errorf("tester means %v, %v", grant, err)
+	}
+	for _, offer := range g.Offers() {
+		if offer.Integration != "staging" || offer.Default || offer.Name == "readonly" &&
+			offer.Reference != "staging/readonly" {
+			t.Errorf("it is offered %+v", offer)
+		}
+	}
+
+	g = grants(paused(production))
+	if _, err := g.Resolve(""); err == nil || !strings.Contains(err.Error(), "available are no roles") {
+		t.Errorf("without another integration: %v", err)
+	}
 }
 
 func TestOffersAreWrittenAsTheAgentWouldNameThem(t *testing.T) {
@@ -122,7 +171,7 @@ func TestOffersAreWrittenAsTheAgentWouldNameThem(t *testing.T) {
 
 func FuzzResolve(f *testing.F) {
 	g := grants(integration("production", role("readonly"), role("deployer"), off(role("old"))),
-		integration("staging", role("readonly")))
+		integration("staging", role("readonly")), paused(integration("paused", role("tester"), role("deployer"))))
 	for _, seed := range []string{"", "readonly", "production/readonly", "arn:aws:iam::444455556666:role/deployer", "/",
 		"//", "old", "\xff"} {
 		f.Add(seed)
@@ -136,8 +185,8 @@ func FuzzResolve(f *testing.F) {
 			}
 			return
 		}
-		if !grant.Role.Enabled {
-			t.Errorf("%q gave a disabled role", reference)
+		if !grant.Role.Enabled || !grant.Integration.Enabled {
+			t.Errorf("%q gave a role that is disabled, or whose integration is", reference)
 		}
 		if reference != "" && !strings.Contains(reference, grant.Role.Name) && reference != string(grant.Role.ID) {
 			t.Errorf("%q gave %s", reference, grant.Reference())

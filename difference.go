@@ -82,6 +82,14 @@ type trait struct {
 	words string
 }
 
+// inJSON is the name of the field in JSON.
+func (t trait) inJSON() string {
+	if t.field == "state" {
+		return "enabled"
+	}
+	return strings.ReplaceAll(t.field, " ", "_")
+}
+
 func differences(role string, before, after []trait) (all []Difference) {
 	for i := range before {
 		if before[i].value != after[i].value {
@@ -99,6 +107,7 @@ func (in *Integration) traits() []trait {
 	return []trait{
 		{"name", in.Name, in.Name},
 		{"description", in.Description, quotedForPeople(in.Description)},
+		{"state", in.Enabled, enabledOrDisabled(in.Enabled)},
 		{"assumption mode", in.AssumptionMode, string(in.AssumptionMode)},
 		{"runner", in.Runner, orNone(runner)},
 		{"session tags", in.SessionTags, onOff(in.SessionTags)},
@@ -108,17 +117,20 @@ func (in *Integration) traits() []trait {
 }
 
 func (r *Role) traits() []trait {
-	state := "disabled"
-	if r.Enabled {
-		state = "enabled"
-	}
 	return []trait{
 		{"name", r.Name, r.Name},
 		{"ARN", r.ARN, r.ARN.String()},
 		{"region", r.Region, string(r.Region)},
-		{"state", r.Enabled, state},
+		{"state", r.Enabled, enabledOrDisabled(r.Enabled)},
 		{"session duration", r.Duration(), ShortDuration(r.Duration())},
 	}
+}
+
+func enabledOrDisabled(enabled bool) string {
+	if enabled {
+		return "enabled"
+	}
+	return "disabled"
 }
 
 func onOff(b bool) string {

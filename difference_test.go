@@ -26,6 +26,7 @@ func TestEqualIntegrationsDoNotDiffer(t *testing.T) {
 func TestDifferencesAreInWords(t *testing.T) {
 	in := integration("production", role("readonly"), role("deployer"), role("auditor"))
 	other := in
+	other.Enabled = false
 	other.Description, other.Runner, other.RunnerName = "Looks around", "run_x", "eks"
 	other.AssumptionMode, other.DefaultRole, other.SessionTags = rolebroker.ModeCluster, "reader", true
 	reader, deployer := in.Roles[0], in.Roles[1]
@@ -34,6 +35,7 @@ func TestDifferencesAreInWords(t *testing.T) {
 	other.Roles = []rolebroker.Role{role("added"), deployer, reader}
 	want := []string{
 		"changes the description from none to “Looks around”",
+		"changes the state from enabled to disabled",
 		"changes the assumption mode from platform to cluster",
 		"changes the runner from none to eks",
 		"changes the session tags from off to on",

@@ -60,7 +60,6 @@ type Rule string
 const (
 	RuleRoleNameUnique Rule = "role_name_unique" // two roles have the same name
 	RuleDefaultChosen  Rule = "default_chosen"   // no role is the default
-	RuleDefaultEnabled Rule = "default_enabled"  // the default role is disabled
 )
 
 // Error returns the message, followed by the message of each field.

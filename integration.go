@@ -1,7 +1,6 @@
 package rolebroker
 
 import (
-	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +20,7 @@ type Integration struct {
 	ID             IntegrationID
 	Name           string // unique in a deployment
 	Description    string
+	Enabled        bool // the roles of a disabled integration are lent to nobody; they can still be validated
 	AssumptionMode AssumptionMode
 	// Runner assumes the roles in cluster mode; empty if no runner is chosen yet. RunnerName is its current name.
 	Runner     RunnerID
@@ -58,7 +58,7 @@ func (in *Integration) Role(nameOrID string) *Role {
 }
 
 // Check returns every field that is wrong: names, ARNs and regions, two roles with the same name, and a default role
-// that does not exist or is disabled. Codes: invalid.
+// that does not exist. The default role may be disabled: an agent that names no role then gets none. Codes: invalid.
 func (in *Integration) Check() error {
 	var p problems
 	p.check("name", CheckName(in.Name))
@@ -85,28 +85,24 @@ func (in *Integration) Check() error {
 }
 
 func (in *Integration) checkDefault(p *problems) {
-	choices := cmp.Or(in.DefaultChoices(), "the roles, after enabling one")
-	switch role := in.Role(in.DefaultRole); {
+	switch {
 	case len(in.Roles) == 0:
 		p.add("roles", "at least one role is required; the default role is one of them")
 	case in.DefaultRole == "":
 		p.breaks(RuleDefaultChosen, "default_role",
-			"is required: the name of the role to use when none is named, one of %s", choices)
-	case role == nil:
-		p.add("default_role", "%q is not a role of this integration; choose one of %s", in.DefaultRole, choices)
-	case !role.Enabled:
-		p.breaks(RuleDefaultEnabled, "default_role",
-			"%q is disabled; the default role must be enabled: choose one of %s", in.DefaultRole, choices)
+			"is required: the name of the role to use when none is named, one of %s", in.DefaultChoices())
+	case in.Role(in.DefaultRole) == nil:
+		p.add("default_role", "%q is not a role of this integration; choose one of %s", in.DefaultRole,
+			in.DefaultChoices())
 	}
 }
 
-// DefaultChoices lists the names of the enabled roles for a message, because the default must be one of them. It is
-// empty when no role is enabled.
+// DefaultChoices lists the names of the roles for a message, because the default must be one of them.
 func (in *Integration) DefaultChoices() string {
 	var names []string
 	seen := map[string]bool{}
 	for _, role := range in.Roles {
-		if role.Enabled && !seen[role.Name] {
+		if role.Name != "" && !seen[role.Name] {
 			seen[role.Name] = true
 			names = append(names, role.Name)
 		}

@@ -17,7 +17,7 @@ func role(name string) rolebroker.Role {
 }
 
 func integration(name string, roles ...rolebroker.Role) rolebroker.Integration {
-	in := rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name,
+	in := rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name, Enabled: true,
 		AssumptionMode: rolebroker.ModePlatform, Roles: roles}
 	for i := range in.Roles {
 		in.Roles[i].ID = rolebroker.NewRoleID()
@@ -71,7 +71,7 @@ func TestAnIntegrationSaysEverythingThatIsWrongWithIt(t *testing.T) {
 		}, []string{"default_role"}},
 		"a disabled default": {func(in *rolebroker.Integration) {
 			in.Roles[0].Enabled = false
-		}, []string{"default_role"}},
+		}, nil},
 		"two roles of a name": {func(in *rolebroker.Integration) {
 			in.Roles[1].Name = "readonly"
 		}, []string{"roles[1].name"}},

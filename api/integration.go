@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -12,6 +13,7 @@ type Integration struct {
 	ID             string    `json:"id" doc:"Never changes, and can be used wherever a name can." example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`
 	Name           string    `json:"name" doc:"Unique in a deployment." example:"production"`
 	Description    string    `json:"description" example:"Production accounts"`
+	Enabled        bool      `json:"enabled" doc:"The roles of a disabled integration stay as they are, but nobody can borrow them." example:"true"`
 	AssumptionMode string    `json:"assumption_mode" enum:"platform,cluster" doc:"Who calls STS: this deployment (platform) or a runner in the customer's cluster (cluster)." example:"platform"`
 	Runner         string    `json:"runner,omitempty" doc:"The name of the runner that assumes the roles in cluster mode; left out if there is none, and in platform mode." example:"eks-production"`
 	ExternalID     string    `json:"external_id" doc:"Made by the server and sent with every AssumeRole; a role's trust policy should require it." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
@@ -23,6 +25,16 @@ type Integration struct {
 	Version        int64     `json:"version" doc:"The version, from 1; every change increments it. The ETag is the ID and the version." example:"1"`
 	CreatedAt      time.Time `json:"created_at" example:"2026-03-14T09:26:53Z"`
 	UpdatedAt      time.Time `json:"updated_at" example:"2026-03-14T09:26:53Z"`
+}
+
+// UnmarshalJSON reads an answer. In the answer of a server that cannot disable
+// integrations, the integration is enabled.
+func (in *Integration) UnmarshalJSON(data []byte) error {
+	type plain Integration
+	answer := plain{Enabled: true}
+	err := json.Unmarshal(data, &answer)
+	*in = Integration(answer)
+	return err
 }
 
 // ETag identifies this version, for If-Match and If-None-Match. It also has a
@@ -60,11 +72,12 @@ type Role struct {
 type IntegrationRequest struct {
 	Name           string        `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment." example:"production"`
 	Description    string        `json:"description,omitempty" maxLength:"1000" example:"Production accounts"`
+	Enabled        *bool         `json:"enabled,omitempty" default:"true" doc:"The roles of a disabled integration stay as they are, but nobody can borrow them. What was lent already works until it expires."`
 	AssumptionMode string        `json:"assumption_mode,omitempty" enum:"platform,cluster" default:"platform" doc:"Who calls STS: this deployment (platform, recommended) or a runner in the customer's cluster (cluster)."`
 	Runner         string        `json:"runner,omitempty" doc:"The name or ID of the runner that assumes the roles, in cluster mode. Left out: no runner, and nobody can borrow the roles." example:"eks-production"`
 	SessionTags    bool          `json:"session_tags,omitempty" doc:"AssumeRole sends session tags that identify the agent. Trust policies must then allow sts:TagSession."`
 	SourceIdentity *bool         `json:"source_identity,omitempty" doc:"AssumeRole sends the agent's name as the source identity. Trust policies must then allow sts:SetSourceIdentity. Left out: a new integration has it, unless the validation of its creation finds a role that works only without it; an update leaves it as it is." example:"true"`
-	DefaultRole    string        `json:"default_role" doc:"The name of the role that an agent gets if it names none. It must be one of roles, and enabled." example:"readonly"`
+	DefaultRole    string        `json:"default_role" doc:"The name of the role that an agent gets if it names none. It must be one of roles. While it is disabled, an agent that names no role gets none." example:"readonly"`
 	Roles          []RoleRequest `json:"roles" minItems:"1" maxItems:"10000" nullable:"false" doc:"All roles of the integration. A role keeps its ID, and so its history, if the request has its ID, or else its name."`
 
 	ID         string     `json:"id,omitempty" doc:"Made by the server. An update may repeat it unchanged; creating refuses it." example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`

@@ -184,6 +184,43 @@ func (b *Broker) UpdateIntegration(
 	return b.saved(ctx, old.ID, mode)
 }
 
+// DisableIntegration stops lending the roles of an integration. Credentials that were lent stay valid until they expire.
+// Codes: denied, not_found.
+func (b *Broker) DisableIntegration(
+	ctx context.Context, who rolebroker.Caller, nameOrID string,
+) (*rolebroker.Integration, error) {
+	return b.setEnabled(ctx, who, rolebroker.ActionIntegrationDisable, nameOrID, false)
+}
+
+// EnableIntegration lends the roles of an integration again. Codes: denied, not_found.
+func (b *Broker) EnableIntegration(
+	ctx context.Context, who rolebroker.Caller, nameOrID string,
+) (*rolebroker.Integration, error) {
+	return b.setEnabled(ctx, who, rolebroker.ActionIntegrationEnable, nameOrID, true)
+}
+
+// setEnabled enables or disables the current version of an integration, and leaves the rest as it is.
+func (b *Broker) setEnabled(
+	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, nameOrID string, enabled bool,
+) (*rolebroker.Integration, error) {
+	var before *rolebroker.Integration
+	var after rolebroker.Integration
+	err := retryStale(0, func() (err error) {
+		before, err = b.integrationFor(ctx, who, action, nameOrID)
+		if err != nil || before.Enabled == enabled {
+			return err
+		}
+		after = *before
+		after.Enabled, after.Version, after.UpdatedAt = enabled, before.Version+1, b.now()
+		return b.store.UpdateIntegration(ctx, &after, before.Version)
+	})
+	if err != nil || before.Enabled == enabled {
+		return before, err
+	}
+	b.changed(ctx, who, action, before.Facts(), after.Facts(), after.Subject())
+	return b.store.Integration(ctx, string(before.ID))
+}
+
 // replaced returns the integration old with what in sets.
 func (b *Broker) replaced(
 	ctx context.Context, old *rolebroker.Integration, in rolebroker.Integration,

@@ -28,7 +28,7 @@ func (w *world) runner(name string) *rolebroker.Runner {
 // clustered makes an integration in cluster mode. runner may be empty.
 func (w *world) clustered(name, runner string) (*rolebroker.Integration, error) {
 	return w.broker.CreateIntegration(w.ctx, admin, rolebroker.Integration{
-		Name: name, AssumptionMode: rolebroker.ModeCluster, Runner: rolebroker.RunnerID(runner),
+		Enabled: true, Name: name, AssumptionMode: rolebroker.ModeCluster, Runner: rolebroker.RunnerID(runner),
 		DefaultRole: "readonly", Roles: []rolebroker.Role{role("readonly", "ReadOnly")},
 	}, rolebroker.ValidateSkip)
 }

@@ -87,7 +87,7 @@ func TestSetupOfADraft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	draft := rolebroker.Integration{Name: "new", ExternalID: reserved.ExternalID,
+	draft := rolebroker.Integration{Enabled: true, Name: "new", ExternalID: reserved.ExternalID,
 		AssumptionMode: rolebroker.ModePlatform, Roles: []rolebroker.Role{role("readonly", "ReadOnly")}}
 	made, err := w.broker.SetupDraft(w.ctx, admin, draft, rolebroker.SetupRequest{})
 	if err != nil {
@@ -136,8 +136,9 @@ func TestSetupByAnExternalID(t *testing.T) {
 	w := newWorld(t)
 	first := w.reserves().ExternalID
 	draft := func(externalID string) rolebroker.Integration {
-		return rolebroker.Integration{Name: "mine", ExternalID: externalID, AssumptionMode: rolebroker.ModePlatform,
-			Roles: []rolebroker.Role{role("new", "NotThereYet")}}
+		return rolebroker.Integration{Name: "mine", Enabled: true, ExternalID: externalID,
+			AssumptionMode: rolebroker.ModePlatform,
+			Roles:          []rolebroker.Role{role("new", "NotThereYet")}}
 	}
 	requires := func(externalID, integration string, want ...string) {
 		t.Helper()
@@ -191,7 +192,7 @@ func TestSetupOfADraftInACluster(t *testing.T) {
 		{Variant: rolebroker.ClusterPodIdentity},
 		{Variant: rolebroker.ClusterIRSA, Issuer: "https://oidc.example/id/1"},
 	} {
-		draft := rolebroker.Integration{AssumptionMode: rolebroker.ModeCluster,
+		draft := rolebroker.Integration{Enabled: true, AssumptionMode: rolebroker.ModeCluster,
 			Roles: []rolebroker.Role{role("new", "NotThereYet")}}
 		made, err := w.broker.SetupDraft(w.ctx, reader, draft, rolebroker.SetupRequest{Cluster: cluster})
 		if err != nil || len(made.ExternalIDs) > 0 || made.TrustPolicy == "" ||

@@ -131,8 +131,9 @@ func TestACancelledValidationStoresItsOutcomes(t *testing.T) {
 func TestSavingMayRequireThatEveryRoleWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		in := rolebroker.Integration{Name: "new", AssumptionMode: rolebroker.ModePlatform, DefaultRole: "a",
-			Roles: []rolebroker.Role{role("a", "ReadOnly"), role("b", "Missing")}}
+		in := rolebroker.Integration{Name: "new", Enabled: true, AssumptionMode: rolebroker.ModePlatform,
+			DefaultRole: "a",
+			Roles:       []rolebroker.Role{role("a", "ReadOnly"), role("b", "Missing")}}
 		_, err := w.broker.CreateIntegration(w.ctx, admin, in, rolebroker.ValidateRequire)
 		e := rolebroker.AsError(err)
 		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "roles[1].arn" ||

@@ -106,7 +106,7 @@ func disabled(r rolebroker.Role) rolebroker.Role { r.Enabled = false; return r }
 func (w *world) integration(name string, roles ...rolebroker.Role) *rolebroker.Integration {
 	w.Helper()
 	in, err := w.broker.CreateIntegration(w.ctx, admin, rolebroker.Integration{
-		Name: name, AssumptionMode: rolebroker.ModePlatform, DefaultRole: roles[0].Name, Roles: roles,
+		Enabled: true, Name: name, AssumptionMode: rolebroker.ModePlatform, DefaultRole: roles[0].Name, Roles: roles,
 	}, rolebroker.ValidateSkip)
 	if err != nil {
 		w.Fatal(err)

@@ -42,10 +42,10 @@ func newIntegrationList(a *app) *cobra.Command {
 }
 
 func (a *app) integrationsTable(_ []string, integrations []api.Integration) *table {
-	t := newTable("NAME", "ROLES", "DEFAULT ROLE", "MODE", "VALIDATION", "UPDATED", "DESCRIPTION")
+	t := newTable("NAME", "ENABLED", "ROLES", "DEFAULT ROLE", "MODE", "VALIDATION", "UPDATED", "DESCRIPTION")
 	for _, in := range integrations {
-		t.add(in.Name, roleCount(in), in.DefaultRole, in.AssumptionMode, a.summary(in), a.when(&in.UpdatedAt),
-			in.Description)
+		t.add(in.Name, yesNo(in.Enabled), roleCount(in), in.DefaultRole, in.AssumptionMode, a.summary(in),
+			a.when(&in.UpdatedAt), in.Description)
 	}
 	return t.ifEmpty("There are no integrations. Create one: rolebroker integration create --help")
 }
@@ -89,7 +89,7 @@ You can edit what -o yaml prints and pass it to rolebroker integration update -f
 func (a *app) showIntegration(o output, in api.Integration) error {
 	err := a.show(o, in, func() *table {
 		t := details("Name", in.Name, "Description", orDash(in.Description), "ID", in.ID,
-			"Assumption mode", in.AssumptionMode)
+			"Enabled", yesNo(in.Enabled), "Assumption mode", in.AssumptionMode)
 		if in.AssumptionMode == "cluster" {
 			t.add("Runner:", orDash(in.Runner))
 		}
@@ -103,8 +103,22 @@ func (a *app) showIntegration(o output, in api.Integration) error {
 	})
 	if err == nil && !o.forMachines() {
 		_, err = io.WriteString(a.Stdout, headlines(resultsOf(in)))
+		a.notePaused(in)
 	}
 	return err
+}
+
+// notePaused says what agents do not get because it is disabled, and how to enable it.
+func (a *app) notePaused(in api.Integration) {
+	if !in.Enabled {
+		a.note("%s is disabled: no agent gets its roles. Enable it: rolebroker integration update %[1]s --enabled", in.Name)
+	}
+	for _, role := range in.Roles {
+		if role.Name == in.DefaultRole && !role.Enabled {
+			a.note("The default role %s is disabled: an agent that names no role gets none. "+
+				"Enable it: rolebroker integration update %s --enable-role %[1]s", role.Name, in.Name)
+		}
+	}
 }
 
 // attribution says how AssumeRole calls carry the name of the agent.

@@ -18,6 +18,7 @@ func newIntegrationCreate(a *app) *cobra.Command {
 		request  api.IntegrationRequest
 		roles    []string
 		external string
+		enabled  bool
 		mode     validateMode
 
 		sourceIdentity bool
@@ -52,6 +53,7 @@ external ID.`,
 					return err
 				}
 			}
+			set(&request.Enabled, &enabled, cmd.Flags().Changed("enabled"))
 			set(&request.ExternalID, external, external != "")
 			if request.DefaultRole == "" && len(request.Roles) == 1 {
 				request.DefaultRole = request.Roles[0].Name
@@ -63,6 +65,7 @@ external ID.`,
 	f.StringArrayVar(&roles, "role", nil, "`ROLE`, in the form above; repeatable")
 	f.StringVar(&request.DefaultRole, "default-role", "", defaultRoleUsage)
 	f.StringVar(&request.Description, "description", "", "describe the integration in `TEXT`")
+	enabledFlag(cmd, &enabled)
 	f.StringVar(&request.AssumptionMode, "assumption-mode", "",
 		"`MODE`: platform (default): the server calls STS; or cluster: a runner does")
 	f.StringVar(&request.Runner, "runner", "", "`RUNNER` that assumes the roles in cluster mode, by name or ID")
@@ -72,8 +75,8 @@ external ID.`,
 	mode.flag(cmd)
 	complete(cmd, "assumption-mode", oneOf("platform", "cluster"))
 	complete(cmd, "runner", a.runnerNames)
-	file.flag(cmd, "role", "default-role", "description", "assumption-mode", "runner", "session-tags",
-		"source-identity")
+	file.flag(cmd, "role", "default-role", "description", "enabled", "assumption-mode", "runner",
+		"session-tags", "source-identity")
 	return asking(a, cmd, "saving the integration",
 		func(ctx context.Context, c *client.Client, _ []string) (api.Integration, error) {
 			if cmd.Flags().Changed("source-identity") {
@@ -84,6 +87,10 @@ external ID.`,
 }
 
 const defaultRoleUsage = "`NAME` of the role that agents get when they name none"
+
+func enabledFlag(cmd *cobra.Command, enabled *bool) {
+	cmd.Flags().BoolVar(enabled, "enabled", true, "lend its roles; --enabled=false lends none until it is enabled again")
+}
 
 // attributionFlags adds the flags.
 func attributionFlags(cmd *cobra.Command, tags, source *bool, sourceUsage string) {

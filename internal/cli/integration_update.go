@@ -16,7 +16,7 @@ import (
 // integrationChange holds the flags of update.
 type integrationChange struct {
 	name, description, mode, runner, defaultRole string
-	sessionTags, sourceIdentity                  bool
+	enabled, sessionTags, sourceIdentity         bool
 	roles, add, set                              []string // values of --role, --add-role and --set-role
 	remove, enable, disable                      []string // names of roles
 	validate                                     validateMode
@@ -38,13 +38,18 @@ someone else changes it at the same time, the command fails and changes nothing.
 
 ` + validateHelp + `
 
-A disabled role stays in the integration, but no agent can borrow it. What was lent
-already works until it expires.
+A disabled integration keeps its roles and connections, but no agent can borrow its
+roles; a disabled role stays in the integration, but no agent can borrow it. Either
+can still be validated. While the default role is disabled, an agent that names no
+role gets none. What was lent already works until it expires.
 
 With -f, a file describes the whole integration, and settings that the file leaves
 out are cleared. If the file has a version, as integration show -o yaml prints it,
 the command fails if the integration has changed since.`,
-		Example: `  rolebroker integration update production --disable-role deployer
+		Example: `  rolebroker integration update production --enabled=false
+  rolebroker integration update production --enabled
+
+  rolebroker integration update production --disable-role deployer
   rolebroker integration update production \
     --add-role name=ops,arn=arn:aws:iam::444455556666:role/Ops,region=us-east-1
   rolebroker integration update production --default-role ops
@@ -55,7 +60,7 @@ the command fails if the integration has changed since.`,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return file.readOrFlags(cmd, a.Stdin, &request) },
 	}
 	change.flags(cmd, a)
-	file.flag(cmd, "name", "description", "assumption-mode", "runner", "default-role", "session-tags",
+	file.flag(cmd, "name", "description", "enabled", "assumption-mode", "runner", "default-role", "session-tags",
 		"source-identity", "role", "add-role", "set-role", "remove-role", "enable-role", "disable-role")
 	show := a.showSaved(&change.validate)
 	return asking(a, cmd, "saving the integration",
@@ -72,7 +77,8 @@ the command fails if the integration has changed since.`,
 			return change.update(ctx, c, in, cmd.Flags().Changed)
 		},
 		func(o output, in api.Integration) error {
-			if len(change.remove)+len(change.disable) > 0 {
+			disabled := !in.Enabled && (file.given() || cmd.Flags().Changed("enabled"))
+			if len(change.remove)+len(change.disable) > 0 || disabled {
 				a.stillLent("integration", in.ID)
 			}
 			return show(o, in)
@@ -83,6 +89,7 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 	f := cmd.Flags()
 	f.StringVar(&c.name, "name", "", "rename it to `NAME`")
 	f.StringVar(&c.description, "description", "", "describe the integration in `TEXT`")
+	enabledFlag(cmd, &c.enabled)
 	f.StringVar(&c.mode, "assumption-mode", "", "`MODE`: platform: the server calls STS; or cluster: a runner does")
 	f.StringVar(&c.runner, "runner", "", "`RUNNER` that assumes the roles in cluster mode; empty for none")
 	f.StringVar(&c.defaultRole, "default-role", "", defaultRoleUsage)
@@ -117,6 +124,7 @@ func (c *integrationChange) update(ctx context.Context, to *client.Client, in ap
 func (c *integrationChange) apply(request *api.IntegrationRequest, changed func(flag string) bool) error {
 	set(&request.Name, c.name, changed("name"))
 	set(&request.Description, c.description, changed("description"))
+	set(&request.Enabled, &c.enabled, changed("enabled"))
 	set(&request.AssumptionMode, c.mode, changed("assumption-mode"))
 	set(&request.Runner, c.runner, changed("runner"))
 	set(&request.DefaultRole, c.defaultRole, changed("default-role"))

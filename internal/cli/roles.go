@@ -21,7 +21,11 @@ ROLE shows what to pass to --role.`,
   rolebroker roles -o json`,
 	}, "reading the roles", rolesNow,
 		func(o output, list items[api.Offer]) error {
-			return a.show(o, list, func() *table { return offerTable(list.Items) })
+			err := a.show(o, list, func() *table { return offerTable(list.Items) })
+			if n := len(list.Items); n > 0 && !list.Items[0].Default && err == nil && !o.forMachines() {
+				a.note("No role is the default now: name one, as in --role %s", list.Items[0].Reference)
+			}
+			return err
 		})
 }
 

@@ -57,8 +57,9 @@ func integration(t *testing.T) rolebroker.Integration {
 		t.Fatal(err)
 	}
 	in := rolebroker.Integration{
-		ID: "int_a", Name: "production", Description: "Production accounts", AssumptionMode: rolebroker.ModeCluster,
-		Runner: "run_a", ExternalID: "rolebroker-x", NextExternalID: "rolebroker-y", SessionTags: true,
+		ID: "int_a", Name: "production", Description: "Production accounts", Enabled: true,
+		AssumptionMode: rolebroker.ModeCluster,
+		Runner:         "run_a", ExternalID: "rolebroker-x", NextExternalID: "rolebroker-y", SessionTags: true,
 		SourceIdentity: true,
 		DefaultRole:    "readonly", Version: 7, CreatedAt: now, UpdatedAt: now.Add(time.Hour),
 		Roles: []rolebroker.Role{{ID: "rol_a", Name: "readonly", ARN: arn, Region: "us-east-1", Enabled: true,
@@ -82,7 +83,7 @@ func TestAnIntegrationComesBackAsItWas(t *testing.T) {
 
 func TestWhatIsReadCanBeWrittenBack(t *testing.T) {
 	in := integration(t)
-	in.Roles[0].Enabled = false
+	in.Enabled, in.Roles[0].Enabled = false, false
 	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed,
 		Hint: rolebroker.TextHint(strings.Repeat("long", 1000))}
 	in.RunnerName = string(in.Runner)

@@ -14,6 +14,7 @@ func Integration(in *rolebroker.Integration) api.Integration {
 		ID:             string(in.ID),
 		Name:           in.Name,
 		Description:    in.Description,
+		Enabled:        in.Enabled,
 		AssumptionMode: string(in.AssumptionMode),
 		Runner:         in.RunnerName,
 		ExternalID:     in.ExternalID,
@@ -46,6 +47,7 @@ func FromRequest(req api.IntegrationRequest) (in rolebroker.Integration, wrong [
 	in = rolebroker.Integration{
 		Name:           req.Name,
 		Description:    req.Description,
+		Enabled:        enabled(req.Enabled),
 		AssumptionMode: cmp.Or(rolebroker.AssumptionMode(req.AssumptionMode), rolebroker.ModePlatform),
 		Runner:         rolebroker.RunnerID(req.Runner),
 		ExternalID:     req.ExternalID,
@@ -63,6 +65,9 @@ func FromRequest(req api.IntegrationRequest) (in rolebroker.Integration, wrong [
 	return in, wrong
 }
 
+// enabled is what a request says, or true, which is the default.
+func enabled(given *bool) bool { return given == nil || *given }
+
 // fromRole is role i of a request.
 func fromRole(req api.RoleRequest, i int) (role rolebroker.Role, wrong []rolebroker.Field) {
 	check := func(field string, err error) {
@@ -74,7 +79,7 @@ func fromRole(req api.RoleRequest, i int) (role rolebroker.Role, wrong []rolebro
 		ID:      rolebroker.RoleID(req.ID),
 		Name:    req.Name,
 		Region:  rolebroker.Region(req.Region),
-		Enabled: req.Enabled == nil || *req.Enabled,
+		Enabled: enabled(req.Enabled),
 	}
 	var err error
 	role.ARN, err = rolebroker.ParseRoleARN(req.ARN)

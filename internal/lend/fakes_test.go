@@ -260,7 +260,8 @@ var scout = rolebroker.Caller{Agent: "scout", Token: tokenOf("scout")}
 // production is an integration with the role readonly, changed by the test.
 func production(change ...func(*rolebroker.Integration)) rolebroker.Integration {
 	in := rolebroker.Integration{
-		ID: "int_production", Name: "production", AssumptionMode: rolebroker.ModePlatform, ExternalID: "external",
+		ID: "int_production", Name: "production", Enabled: true,
+		AssumptionMode: rolebroker.ModePlatform, ExternalID: "external",
 		DefaultRole: "readonly",
 		Roles: []rolebroker.Role{{ID: "rol_readonly", Name: "readonly", Region: "us-east-1", Enabled: true,
 			ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: "ReadOnly"}}},

@@ -125,6 +125,9 @@ func TestTakingSomethingAwayRefusesTheVeryNextRequest(t *testing.T) {
 		"disabling the role": {
 			update(func(in *rolebroker.Integration) { in.Role("deployer").Enabled = false }),
 			update(func(in *rolebroker.Integration) { in.Role("deployer").Enabled = true })},
+		"disabling the integration": {
+			update(func(in *rolebroker.Integration) { in.Enabled = false }),
+			update(func(in *rolebroker.Integration) { in.Enabled = true })},
 		"disabling the agent": {disable(true), disable(false)},
 		"disconnecting": {
 			func(w *world) error {
@@ -231,6 +234,15 @@ func TestWhatIsNoLongerUsedIsNotRenewed(t *testing.T) {
 
 func TestWhatWasTakenAwayIsNotRenewed(t *testing.T) {
 	for name, take := range map[string]func(*world) error{
+		"a disabled integration": func(w *world) error {
+			in, err := w.broker.Integration(w.ctx, admin, "production")
+			if err != nil {
+				return err
+			}
+			in.Enabled = false
+			_, err = w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip)
+			return err
+		},
 		"a revoked token": func(w *world) error { return w.broker.RevokeToken(w.ctx, admin, "scout", w.scout.Token) },
 		"a deleted agent": func(w *world) error { return w.broker.DeleteAgent(w.ctx, admin, "scout", 0) },
 		"a deleted integration": func(w *world) error {

@@ -23,8 +23,8 @@ func TestIntegrationLife(t *testing.T) {
 		t.Errorf("the new integration is %s with %v", a.Body, a.Header)
 	}
 	want := api.Integration{
-		ID: in.ID, Name: "production", Description: "Production accounts", AssumptionMode: "platform",
-		ExternalID: in.ExternalID, SourceIdentity: true, DefaultRole: "readonly",
+		ID: in.ID, Name: "production", Description: "Production accounts", Enabled: true,
+		AssumptionMode: "platform", ExternalID: in.ExternalID, SourceIdentity: true, DefaultRole: "readonly",
 		Roles: []api.Role{
 			{ID: in.Roles[0].ID, Name: "readonly", ARN: "arn:aws:iam::444455556666:role/ReadOnly", Region: "us-east-1",
 				Enabled: true, SessionDuration: "1h"},
@@ -49,6 +49,37 @@ func TestIntegrationLife(t *testing.T) {
 	w.as(w.admin, "GET", "/api/v1/integrations/production", "").refused(404, "not_found", "production")
 	w.as(w.admin, "DELETE", "/api/v1/integrations/production", "").refused(404, "not_found", "production")
 	w.as(w.admin, "PUT", "/api/v1/integrations/production", production).refused(404, "not_found", "production")
+}
+
+// A disabled integration is disabled for agents at once, and stays so until a request
+// enables it.
+func TestAnIntegrationCanBeDisabled(t *testing.T) {
+	w := newWorld(t)
+	shown := w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", production).want(201).Body
+	off := strings.Replace(shown, `"enabled":true,"assumption_mode"`, `"enabled":false,"assumption_mode"`, 1)
+	off = w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", off).want(200).Body
+	if in := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/production", "").want(200)); in.Enabled {
+		t.Errorf("it is enabled: %s", off)
+	}
+	again := w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", off).want(200)
+	if read[api.Integration](again).Enabled {
+		t.Errorf("writing back what was read enables it: %s", again.Body)
+	}
+	on := w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", production).want(200)
+	if !read[api.Integration](on).Enabled {
+		t.Errorf("a request without enabled leaves it disabled: %s", on.Body)
+	}
+}
+
+// The default role, and an only role, can be disabled.
+func TestTheDefaultRoleCanBeDisabled(t *testing.T) {
+	w := newWorld(t)
+	in := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", `{"name": "one",
+		"default_role": "r", "roles": [{"name": "r", "arn": "arn:aws:iam::444455556666:role/R", "region": "us-east-1",
+		"enabled": false}]}`).want(201))
+	if in.DefaultRole != "r" || in.Roles[0].Enabled {
+		t.Errorf("it is %+v", in)
+	}
 }
 
 // An answer can be edited and written back, unless someone changed the integration

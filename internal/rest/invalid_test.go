@@ -82,7 +82,7 @@ func TestBadIntegrations(t *testing.T) {
 		{top("description", `"\u0000"`), "description", "/description", "NUL"},
 		{top("assumption_mode", `"magic"`), "assumption_mode", "/assumption_mode", "platform, cluster"},
 		{one("enabled", `"yes"`), "roles[0].enabled", "/roles/0/enabled", "is a string; expected true or false"},
-		{one("enabled", `false`), "default_role", "/default_role", "disabled"},
+		{top("enabled", `"yes"`), "enabled", "/enabled", "is a string; expected true or false"},
 		{top("version", `1.5`), "version", "/version", "whole number"},
 		{top("version", `"1"`), "version", "/version", "whole number"},
 		{top("created_at", `"yesterday"`), "created_at", "/created_at", "RFC 3339"},

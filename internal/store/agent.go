@@ -61,8 +61,8 @@ var (
 
 	grants = newStatement("grants", `
 		SELECT `+agentColumns+`, COALESCE(c.connected_at, 0),
-			COALESCE(i.id, ''), COALESCE(i.name, ''), COALESCE(i.description, ''), COALESCE(i.assumption_mode, ''),
-			COALESCE(i.runner_id, ''), COALESCE(u.name, ''),
+			COALESCE(i.id, ''), COALESCE(i.name, ''), COALESCE(i.description, ''), COALESCE(i.enabled, FALSE),
+			COALESCE(i.assumption_mode, ''), COALESCE(i.runner_id, ''), COALESCE(u.name, ''),
 			COALESCE(i.external_id, ''), COALESCE(i.next_external_id, ''), COALESCE(i.session_tags, FALSE),
 			COALESCE(i.source_identity, FALSE), COALESCE(i.version, 0), COALESCE(i.created_at, 0),
 			COALESCE(i.updated_at, 0),

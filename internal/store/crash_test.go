@@ -74,7 +74,8 @@ func writeOne(s *store.Store, i int) error {
 }
 
 func crashIntegration(i int) *rolebroker.Integration {
-	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: fmt.Sprintf("integration%d", i), Version: 1,
+	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: fmt.Sprintf("integration%d", i),
+		Enabled: true, Version: 1,
 		AssumptionMode: rolebroker.ModePlatform, ExternalID: fmt.Sprintf("external%d", i), DefaultRole: "role0"}
 	for j := range 3 {
 		in.Roles = append(in.Roles, rolebroker.Role{ID: rolebroker.NewRoleID(), Name: fmt.Sprintf("role%d", j),

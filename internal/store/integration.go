@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	integrationColumns = `i.id, i.name, i.description, i.assumption_mode, COALESCE(i.runner_id, ''),
+	integrationColumns = `i.id, i.name, i.description, i.enabled, i.assumption_mode, COALESCE(i.runner_id, ''),
 		COALESCE(u.name, ''), i.external_id, COALESCE(i.next_external_id, ''), i.session_tags,
 		i.source_identity, i.version, i.created_at, i.updated_at`
 	// roleColumns are the columns of a role in a LEFT JOIN, where it may be
@@ -38,14 +38,14 @@ var (
 
 	insertIntegration = newStatement("insertIntegration", `
 		INSERT INTO integrations (id, name, description, assumption_mode, external_id, session_tags, source_identity,
-			version, created_at, updated_at, runner_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`)
+			version, created_at, updated_at, runner_id, enabled)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
 
 	updateIntegration = newStatement("updateIntegration", `
 		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, session_tags = $6,
-			source_identity = $7, validated_at = 0, version = $8, updated_at = $9, runner_id = $10,
-			generation = generation + CASE
-				WHEN assumption_mode <> $5 OR COALESCE(runner_id, '') <> COALESCE($10, '') THEN 1 ELSE 0 END
+			source_identity = $7, validated_at = 0, version = $8, updated_at = $9, runner_id = $10, enabled = $11,
+			generation = generation + CASE WHEN enabled AND NOT $11
+				OR assumption_mode <> $5 OR COALESCE(runner_id, '') <> COALESCE($10, '') THEN 1 ELSE 0 END
 		WHERE id = $1 AND version = $2`)
 
 	deleteIntegration = newStatement("deleteIntegration", `
@@ -114,8 +114,8 @@ func (s *Store) integrations(ctx context.Context, st *statement, args ...any) ([
 
 // integrationDest returns the scan destinations of integrationColumns.
 func integrationDest(in *rolebroker.Integration) []any {
-	return []any{&in.ID, &in.Name, &in.Description, &in.AssumptionMode, &in.Runner, &in.RunnerName, &in.ExternalID,
-		&in.NextExternalID, &in.SessionTags, &in.SourceIdentity, &in.Version, timeColumn{&in.CreatedAt},
+	return []any{&in.ID, &in.Name, &in.Description, &in.Enabled, &in.AssumptionMode, &in.Runner, &in.RunnerName,
+		&in.ExternalID, &in.NextExternalID, &in.SessionTags, &in.SourceIdentity, &in.Version, timeColumn{&in.CreatedAt},
 		timeColumn{&in.UpdatedAt}}
 }
 
@@ -162,7 +162,7 @@ func (s *Store) CreateIntegration(ctx context.Context, in *rolebroker.Integratio
 		}
 		_, err = tx.exec(ctx, insertIntegration, in.ID, in.Name, in.Description, in.AssumptionMode, in.ExternalID,
 			in.SessionTags, in.SourceIdentity, in.Version, millis(in.CreatedAt), millis(in.UpdatedAt),
-			nullable(in.Runner))
+			nullable(in.Runner), in.Enabled)
 		if err != nil {
 			return integrationRefused(err, in)
 		}
@@ -232,7 +232,7 @@ func (t *tx) insertRoles(
 func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateIntegration, in.ID, expected, in.Name, in.Description, in.AssumptionMode,
-			in.SessionTags, in.SourceIdentity, in.Version, millis(in.UpdatedAt), nullable(in.Runner))
+			in.SessionTags, in.SourceIdentity, in.Version, millis(in.UpdatedAt), nullable(in.Runner), in.Enabled)
 		if err != nil {
 			return integrationRefused(err, in)
 		}

@@ -15,7 +15,7 @@ import (
 
 func createIntegration(t *testing.T, s *store.Store, name string) *rolebroker.Integration {
 	t.Helper()
-	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name,
+	in := &rolebroker.Integration{Enabled: true, ID: rolebroker.NewIntegrationID(), Name: name,
 		AssumptionMode: rolebroker.ModePlatform, ExternalID: "external-" + name, Version: 1, DefaultRole: "readonly",
 		Roles: []rolebroker.Role{{ID: rolebroker.NewRoleID(), Name: "readonly", Region: "eu-west-1", Enabled: true,
 			ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: "ReadOnly"}}}}

@@ -61,7 +61,7 @@ func outcome(t *testing.T, o *oracle, opts validate.Options,
 	change ...func(*validate.Subject)) rolebroker.RoleValidation {
 	t.Helper()
 	opts.STS = o
-	subject := validate.Subject{Integration: rolebroker.Integration{ID: "int_x", Name: "production",
+	subject := validate.Subject{Integration: rolebroker.Integration{Enabled: true, ID: "int_x", Name: "production",
 		AssumptionMode: rolebroker.ModePlatform, ExternalID: "rolebroker-right",
 		Roles: []rolebroker.Role{{Name: "readonly", Region: "us-east-1", Enabled: true,
 			ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: "ReadOnly"}}}}}
@@ -168,8 +168,9 @@ func TestOurOwnRateLimitIsNotAnOutageOfSTS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &oracle{answer: closed}
 		v := validate.New(validate.Options{STS: o, Rate: 1})
-		subject := validate.Subject{Integration: rolebroker.Integration{AssumptionMode: rolebroker.ModePlatform,
-			ExternalID: "rolebroker-right"}}
+		subject := validate.Subject{Integration: rolebroker.Integration{Enabled: true,
+			AssumptionMode: rolebroker.ModePlatform,
+			ExternalID:     "rolebroker-right"}}
 		for range 40 {
 			subject.Integration.Roles = append(subject.Integration.Roles,
 				rolebroker.Role{Name: "r", Region: "us-east-1",

@@ -38,7 +38,7 @@ func newWorld(t *testing.T, roles int, o validate.Options) *world {
 		Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID, operator.Key.SecretAccessKey,
 			"")})
 	w.validator = validate.New(o)
-	w.subject.Integration = rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: "production",
+	w.subject.Integration = rolebroker.Integration{Enabled: true, ID: rolebroker.NewIntegrationID(), Name: "production",
 		AssumptionMode: rolebroker.ModePlatform, ExternalID: "rolebroker-right"}
 	for i := range roles {
 		name := fmt.Sprintf("role-%04d", i)

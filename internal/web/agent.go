@@ -54,6 +54,7 @@ func (p *agentPage) Editing() bool {
 type connectionRow struct {
 	rolebroker.Connection
 	Default   bool
+	Paused    bool // the integration is disabled
 	Mode      rolebroker.AssumptionMode
 	Runner    string // the name of the integration's runner; empty: none
 	Selected  int    // roles
@@ -113,6 +114,7 @@ func connectionsOf(g *rolebroker.Grants, now time.Time) (rows []connectionRow) {
 		i := slices.IndexFunc(g.Integrations, func(in rolebroker.Integration) bool { return in.ID == c.Integration })
 		if i >= 0 {
 			in := &g.Integrations[i]
+			row.Paused = !in.Enabled
 			row.Mode, row.Runner, row.Roles = in.AssumptionMode, in.RunnerName, len(in.Roles)
 			for _, role := range in.Roles {
 				if role.Enabled {

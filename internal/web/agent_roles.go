@@ -106,10 +106,23 @@ func whyNothing(g *rolebroker.Grants) string {
 		return "It is disabled. It gets no roles until somebody enables it."
 	case len(g.Integrations) == 0:
 		return "It is not connected to an integration yet. Connect one to give it the roles that are selected there."
+	case len(paused(g)) == len(g.Integrations):
+		return "Its integrations are disabled: " + strings.Join(paused(g), ", ") + ". It gets no roles until somebody " +
+			"enables one."
 	case len(idle) == len(g.Integrations):
 		return "No runner assumes the roles of " + strings.Join(idle, ", ") + " yet: choose a runner there."
 	}
 	return "No role is selected in the integrations that it is connected to."
+}
+
+// paused names the integrations that are disabled.
+func paused(g *rolebroker.Grants) (names []string) {
+	for _, in := range g.Integrations {
+		if !in.Enabled {
+			names = append(names, in.Name)
+		}
+	}
+	return names
 }
 
 // withoutRunner names the integrations in cluster mode that have no runner.
@@ -138,10 +151,15 @@ func notes(g *rolebroker.Grants) (all []string) {
 	switch in := defaultIntegration(g); {
 	case in == nil:
 		all = append(all, "It has no default integration"+refused+" Choose one below.")
+	case !in.Enabled:
+		all = append(all, "Its default integration, "+in.Name+", is disabled"+refused)
 	case in.AssumptionMode != rolebroker.ModePlatform && in.Runner == "":
 		all = append(all, "Its default integration, "+in.Name+", has no runner yet"+refused)
 	case in.Role(in.DefaultRole) == nil || !in.Role(in.DefaultRole).Enabled:
 		all = append(all, "The default role of "+in.Name+", "+in.DefaultRole+", is not selected there"+refused)
+	}
+	if names := paused(g); len(names) > 0 {
+		all = append(all, "The roles of "+strings.Join(names, ", ")+" are missing here: disabled.")
 	}
 	if names := withoutRunner(g); len(names) > 0 {
 		all = append(all, "The roles of "+strings.Join(names, ", ")+" are missing here: no runner assumes them yet.")

@@ -40,6 +40,7 @@ var doneSentences = map[string]string{
 	"disconnected": "Disconnected. Credentials from before are valid until they expire.",
 	"default":      "The default integration is chosen.",
 	"disabled":     "Disabled. It gets no more credentials; those from before are valid until they expire.",
+	"paused":       "Disabled. Nobody gets its roles; credentials from before are valid until they expire.",
 	"enabled":      "Enabled.",
 	"revoked":      "Revoked. Credentials from before are valid until they expire.",
 	"keydeleted":   "Deleted. Nobody can use the API key any more.",

@@ -20,6 +20,7 @@ type formPage struct {
 	Saved          string // the saved name
 	Name           string
 	Description    string
+	Enabled        bool // as it is saved; the buttons beside the title change it, not the form
 	Mode           rolebroker.AssumptionMode
 	Modes          []rolebroker.ModeAdvice
 	Runner         string // the ID of the chosen runner, in cluster mode; empty: none
@@ -133,7 +134,7 @@ func (s *server) newIntegration(w http.ResponseWriter, r *http.Request, v *visit
 	if externalID == "" {
 		return to(w, r, "/integrations/new")
 	}
-	page := &formPage{ExternalID: externalID, Mode: rolebroker.ModePlatform, SourceIdentity: true,
+	page := &formPage{ExternalID: externalID, Enabled: true, Mode: rolebroker.ModePlatform, SourceIdentity: true,
 		Rows: []roleRow{{Enabled: true}}}
 	return s.showForm(w, r, v, http.StatusOK, page)
 }
@@ -193,6 +194,8 @@ func (p *formPage) warnAfterSaving() {
 		p.DoneTone = "warn"
 		p.Done += fmt.Sprintf(" %d of %s cannot be assumed yet: step 4 says why.",
 			open, plural(p.Selected(), "selected role", "selected roles"))
+	case !p.Enabled:
+		p.DoneTone = "warn"
 	case !p.Platform() && p.Runner == "":
 		p.DoneTone = "warn"
 		p.Done += " No agent gets its roles until you choose a runner in step 2."

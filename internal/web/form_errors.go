@@ -40,19 +40,10 @@ func (p *formPage) fieldError(f rolebroker.Field) string {
 	case rolebroker.RuleRoleNameUnique:
 		return p.sameName(f)
 	case rolebroker.RuleDefaultChosen:
-		_, choices := p.defaultChoices()
-		return "choose the default role, one of " + choices
-	case rolebroker.RuleDefaultEnabled:
-		chosen, choices := p.defaultChoices()
-		return fmt.Sprintf("%q is not selected, but the default role has to be: choose one of %s", chosen, choices)
+		in, _ := p.integration()
+		return "choose the default role, one of " + cmp.Or(in.DefaultChoices(), "the roles")
 	}
 	return f.Message
-}
-
-// defaultChoices returns the chosen default role, and the roles that can be chosen.
-func (p *formPage) defaultChoices() (chosen, choices string) {
-	in, _ := p.integration()
-	return in.DefaultRole, cmp.Or(in.DefaultChoices(), "the roles, after selecting one")
 }
 
 // sameName says which role has the same name as the role of the field.

@@ -157,6 +157,7 @@ func (s *server) showStale(w http.ResponseWriter, r *http.Request, v *visit, pag
 	if err := s.addChosen(r.Context(), v, page); err != nil {
 		return err
 	}
+	page.Enabled = now.Enabled // which the form does not change
 	typed, _ := page.integration()
 	if page.Chosen != nil {
 		typed.RunnerName = page.Chosen.Name

@@ -21,6 +21,8 @@ type integrations interface {
 		validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
 	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration,
 		ifVersion int64, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
+	DisableIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
+	EnableIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
 	ValidateDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration,
 		how broker.Validating) ([]rolebroker.RoleValidation, string, error)
@@ -37,7 +39,7 @@ type integrationsPage struct {
 // integrationRow is one integration with its figures.
 type integrationRow struct {
 	rolebroker.Integration
-	Enabled  int // roles
+	Selected int // roles
 	Accounts int
 	Agents   int
 	State    state  // of the last validation
@@ -89,7 +91,7 @@ func rowOfIntegration(in rolebroker.Integration, agents int, runner *rolebroker.
 	for _, role := range in.Roles {
 		accounts[role.ARN.Account] = true
 		if role.Enabled {
-			row.Enabled++
+			row.Selected++
 		}
 	}
 	row.Accounts = len(accounts)
@@ -148,6 +150,22 @@ func (s *server) beginIntegration(w http.ResponseWriter, r *http.Request, v *vis
 		return err
 	}
 	return to(w, r, "/integrations/new/aws?"+url.Values{"external_id": {reserved.ExternalID}}.Encode())
+}
+
+func (s *server) disableIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
+	in, err := s.Broker.DisableIntegration(r.Context(), v.who, r.PathValue("integration"))
+	if err != nil {
+		return err
+	}
+	return toDone(w, r, "/integrations/"+string(in.ID), "paused")
+}
+
+func (s *server) enableIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
+	in, err := s.Broker.EnableIntegration(r.Context(), v.who, r.PathValue("integration"))
+	if err != nil {
+		return err
+	}
+	return toDone(w, r, "/integrations/"+string(in.ID), "enabled")
 }
 
 // deleteIntegrationPage asks whether to delete an integration.

@@ -82,6 +82,8 @@ func (s *server) routes() {
 	s.page("GET /integrations/{integration}", s.editIntegration)
 	s.page("POST /integrations/{integration}", s.updateIntegration)
 	s.page("POST /integrations/{integration}/connect", s.connectIntegration)
+	s.page("POST /integrations/{integration}/disable", s.disableIntegration)
+	s.page("POST /integrations/{integration}/enable", s.enableIntegration)
 	s.page("GET /integrations/{integration}/delete", s.confirmDeleteIntegration)
 	s.page("POST /integrations/{integration}/delete", s.deleteIntegration)
 

@@ -90,8 +90,12 @@ func testGenerations(s *suite) {
 	arn := production.Roles[0].ARN
 	g.raises(edit(production, func(in *rolebroker.Integration) { in.Roles[0].ARN.Name = "Other" }), both...)
 	g.raises(edit(production, func(in *rolebroker.Integration) { in.Roles[0].ARN = arn }), both...)
+	all := []string{"scout production/a", "scout production/b", "other production/a", "other production/b"}
+	g.raises(edit(production, func(in *rolebroker.Integration) { in.Enabled = false }), all...)
+	g.raises(edit(production, func(in *rolebroker.Integration) { in.Description = "still disabled" }))
+	g.raises(edit(production, func(in *rolebroker.Integration) { in.Enabled = true }))
 	g.raises(edit(production, func(in *rolebroker.Integration) { in.AssumptionMode = rolebroker.ModeCluster }),
-		"scout production/a", "scout production/b", "other production/a", "other production/b")
+		all...)
 }
 
 // testReconnected checks that a connection that was ended and made again has a

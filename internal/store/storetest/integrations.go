@@ -31,6 +31,7 @@ func testIntegration(s *suite) {
 	s.code(err, rolebroker.CodeNotFound, `there is no integration "`+strings.Repeat("x", 100)+`…"`)
 
 	bare := s.integration("bare")
+	bare.Enabled = false
 	bare.CreatedAt, bare.UpdatedAt, bare.Description = time.Time{},
 		t0.Add(999*time.Microsecond).In(time.FixedZone("", 3600)), ""
 	s.must(s.store.CreateIntegration(s.ctx, bare))

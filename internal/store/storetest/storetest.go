@@ -185,7 +185,7 @@ func role(name string) rolebroker.Role {
 // the default. It reserves its external ID and does not store it.
 func (s *suite) integration(name string, roles ...string) *rolebroker.Integration {
 	s.Helper()
-	in := &rolebroker.Integration{ID: rolebroker.NewIntegrationID(), Name: name,
+	in := &rolebroker.Integration{Enabled: true, ID: rolebroker.NewIntegrationID(), Name: name,
 		Description: "The " + name + " accounts, ½ of them", AssumptionMode: rolebroker.ModePlatform,
 		ExternalID: "external-" + name, Version: 1, CreatedAt: t0, UpdatedAt: t1}
 	for _, name := range roles {
