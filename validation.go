@@ -116,7 +116,7 @@ func (s ValidationStatus) IsKnown() bool {
 type ValidateMode string
 
 const (
-	ValidateRequire ValidateMode = "require" // save nothing unless every role can be assumed
+	ValidateRequire ValidateMode = "require" // save nothing unless every enabled role can be assumed
 	ValidateWarn    ValidateMode = "warn"    // save, and report the roles that fail
 	ValidateSkip    ValidateMode = "skip"    // save without trying the roles
 )

@@ -49,7 +49,7 @@ type BrokenOff struct {
 
 // How creating and updating an integration validate its roles.
 const (
-	ValidateRequire = "require" // save only if every role can be assumed
+	ValidateRequire = "require" // save only if every enabled role can be assumed
 	ValidateWarn    = "warn"    // save, and answer with the outcomes; the default
 	ValidateSkip    = "skip"    // do not validate
 )

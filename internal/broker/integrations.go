@@ -84,7 +84,7 @@ func keepExternalID(err error, given, made string) error {
 const validateFirst rolebroker.ValidateMode = "first"
 
 // saveValidated calls save. In the mode require it validates the roles first, and does not save an integration with
-// a role that cannot be assumed. What validation finds decides an open source identity.
+// a role that is lent and cannot be assumed. What validation finds decides an open source identity.
 func (b *Broker) saveValidated(
 	ctx context.Context, in *rolebroker.Integration, isNew bool, mode rolebroker.ValidateMode, save func() error,
 ) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,6 +150,19 @@ func TestSavingMayRequireThatEveryRoleWorks(t *testing.T) {
 		}
 		if kept := w.kept("new"); kept["a"] == "" || kept["b"] == "" {
 			t.Errorf("the stored outcomes are %v", kept)
+		}
+		in.Roles[1] = role("b", "Missing") // what does not work can be disabled
+		for _, pause := range []func(*rolebroker.Integration){
+			func(in *rolebroker.Integration) { in.Enabled = false },
+			func(in *rolebroker.Integration) { in.Roles[1].Enabled = false },
+		} {
+			paused := in
+			paused.Roles = slices.Clone(in.Roles)
+			pause(&paused)
+			_, err := w.broker.UpdateIntegration(w.ctx, admin, "new", paused, 0, rolebroker.ValidateRequire)
+			if err != nil {
+				t.Errorf("disabling what does not work: %v", err)
+			}
 		}
 		w.aws.Inject(awssim.Fail(503))
 		in.Name = "newer"

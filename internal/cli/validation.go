@@ -24,7 +24,7 @@ func (m *validateMode) flag(cmd *cobra.Command) {
 
 const validateHelp = `The server then tries to assume each role. --validate says what follows:
   warn     Save the integration, and report the roles that have a problem.
-  require  Save it only if every role can be assumed. Roles that a runner assumes
+  require  Save it only if every enabled role can be assumed. Roles that a runner assumes
            cannot be tried here and do not prevent saving.
   skip     Save it without trying.
 The exit code is 0 if the integration was saved.`

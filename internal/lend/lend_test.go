@@ -143,7 +143,7 @@ func TestTakingSomethingAwayRefusesTheVeryNextRequest(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				for range 3 {
-					w.mustLend("deployer")
+					before := w.mustLend("deployer")
 					if err := s.take(w); err != nil {
 						t.Fatal(err)
 					}
@@ -153,8 +153,10 @@ func TestTakingSomethingAwayRefusesTheVeryNextRequest(t *testing.T) {
 					if err := s.giveBack(w); err != nil {
 						t.Fatal(err)
 					}
+					if w.mustLend("deployer").Credentials.AccessKeyID == before.Credentials.AccessKeyID {
+						t.Fatal("after it was given back the old key is handed out")
+					}
 				}
-				w.mustLend("deployer")
 			})
 		})
 	}

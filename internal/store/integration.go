@@ -227,8 +227,9 @@ func (t *tx) insertRoles(
 // expected version; in.Version is the new one. Its external IDs and CreatedAt
 // stay. The old roles are deleted before the new ones are stored, so roles can
 // exchange names in one update; a role that keeps its ID keeps its validation. The
-// integration's generation grows when others assume its roles from now on. Codes:
-// not_found (the integration or the runner), stale, conflict.
+// integration's generation grows when it is disabled, and when others assume its
+// roles from now on. Codes: not_found (the integration or the runner), stale,
+// conflict.
 func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateIntegration, in.ID, expected, in.Name, in.Description, in.AssumptionMode,

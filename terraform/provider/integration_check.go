@@ -58,7 +58,7 @@ func (m integrationModel) knows(field string, in rolebroker.Integration, roles m
 		return !m.Description.IsUnknown()
 	case "default_role":
 		complete := !m.Roles.IsUnknown() && len(roles) == len(m.Roles.Elements())
-		return complete && !m.DefaultRole.IsUnknown() && !roles[in.DefaultRole].Enabled.IsUnknown()
+		return complete && !m.DefaultRole.IsUnknown()
 	}
 	i, attribute, _ := roleField(field)
 	return !roles[in.Roles[i].Name].unknown()[attribute]

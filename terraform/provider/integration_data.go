@@ -29,6 +29,7 @@ func integrationDataSchema() schema.Schema {
 		MarkdownDescription: "An existing integration, with the validation of its roles.",
 		Attributes: map[string]schema.Attribute{
 			"description":     computedString("May be empty."),
+			"enabled":         computedBool("No agent gets the roles of a disabled integration."),
 			"assumption_mode": computedString("Who calls STS: `platform` or `cluster`."),
 			"runner": computedString("The name of the runner that assumes the roles in `cluster` mode; null if no " +
 				"runner " +

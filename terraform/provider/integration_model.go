@@ -20,6 +20,7 @@ type integrationModel struct {
 	ID             types.String `tfsdk:"id"`
 	Name           types.String `tfsdk:"name"`
 	Description    types.String `tfsdk:"description"`
+	Enabled        types.Bool   `tfsdk:"enabled"`
 	AssumptionMode types.String `tfsdk:"assumption_mode"`
 	Runner         types.String `tfsdk:"runner"` // as the configuration has it: a name or an ID
 	RunnerID       types.String `tfsdk:"runner_id"`
@@ -66,6 +67,7 @@ func (m integrationModel) request(ctx context.Context, diags *diag.Diagnostics) 
 	req := api.IntegrationRequest{
 		Name:           m.Name.ValueString(),
 		Description:    m.Description.ValueString(),
+		Enabled:        knownBool(m.Enabled),
 		AssumptionMode: m.AssumptionMode.ValueString(),
 		Runner:         m.Runner.ValueString(),
 		SessionTags:    m.SessionTags.ValueBool(),
@@ -121,6 +123,7 @@ func (m integrationModel) take(ctx context.Context, in found, diags *diag.Diagno
 		ID:             types.StringValue(in.ID),
 		Name:           types.StringValue(in.Name),
 		Description:    types.StringValue(in.Description),
+		Enabled:        types.BoolValue(in.Enabled),
 		AssumptionMode: types.StringValue(in.AssumptionMode),
 		Runner:         sameRunner(in, m.Runner),
 		RunnerID:       stringOrNull(in.runnerID),

@@ -220,8 +220,12 @@ func reportIntegration(diags *diag.Diagnostics, summary string, err error, in ap
 }
 
 // warn adds a warning for each enabled role of a saved integration that cannot
-// be assumed, or can be assumed in an unsafe way.
+// be assumed, or can be assumed in an unsafe way. A disabled integration lends
+// none of them.
 func warn(diags *diag.Diagnostics, in api.Integration) {
+	if !in.Enabled {
+		return
+	}
 	for _, role := range in.Roles {
 		v := role.Validation
 		if v == nil || !role.Enabled || v.Status == string(rolebroker.StatusAssumable) ||

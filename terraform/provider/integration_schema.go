@@ -41,6 +41,11 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 				Optional: true, Computed: true, Default: stringdefault.StaticString(""),
 				MarkdownDescription: "At most 1000 characters.",
 			},
+			"enabled": schema.BoolAttribute{
+				Optional: true, Computed: true, Default: booldefault.StaticBool(true),
+				MarkdownDescription: "No agent gets the roles of a disabled integration, which keeps its roles and " +
+					"connections. Credentials that agents already have are valid until they expire. Default: true.",
+			},
 			"assumption_mode": schema.StringAttribute{
 				Optional: true, Computed: true, Default: stringdefault.StaticString(string(rolebroker.ModePlatform)),
 				Validators: []validator.String{
@@ -89,8 +94,7 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 			"default_role": schema.StringAttribute{
 				Required: true,
 				MarkdownDescription: "The name of the role that an agent gets when it names no role: a key of " +
-					"`roles`, and " +
-					"enabled.",
+					"`roles`. While that role is disabled, such an agent gets none.",
 			},
 			"roles": schema.MapNestedAttribute{
 				Required:     true,
@@ -106,7 +110,7 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 					stringvalidator.OneOf(api.ValidateRequire, api.ValidateWarn, api.ValidateSkip),
 				},
 				MarkdownDescription: "What creating and updating does about roles that cannot be assumed: `require` " +
-					"(default) fails and saves nothing, `warn` saves and warns, `skip` does not try. In cluster " +
+					"(default) fails and saves nothing if that concerns an enabled role of an enabled integration, `warn` saves and warns, `skip` does not try. In cluster " +
 					"mode the " +
 					"server cannot try, and nothing is required.",
 			},

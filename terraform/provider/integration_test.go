@@ -14,6 +14,7 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
@@ -81,6 +82,50 @@ func TestLifecycleOfAnIntegration(t *testing.T) {
 	if _, err := w.Admin.Integration(w.Context(), "prod"); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		t.Errorf("after destroy: %v", err)
 	}
+}
+
+// An integration, and its default role, can be disabled even if its roles do not
+// work, and the plan reverts it when others enable or disable it.
+func TestDisablingAnIntegration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	off := w.config(integration("production", "  enabled = false", readonly, deployer))
+	flip := func(enabled bool) func() {
+		return func() {
+			in := w.the("production")
+			request := convert.Request(in)
+			request.Enabled = &enabled
+			if _, err := w.Admin.UpdateIntegration(w.Context(), in.ID, request, "", api.ValidateSkip); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	var id remembered
+	w.plays(
+		step{
+			Config: w.config(integration("production", "", readonly, deployer)),
+			Check:  all(id.keep(production, "id"), has(production, "enabled", "true")),
+		},
+		step{
+			PreConfig: func() {
+				w.AWS.Account(testbed.CustomerAccount).SetTrustPolicy("ReadOnly", testbed.Trust("999988887777"))
+			},
+			Config:           off,
+			ConfigPlanChecks: updates(production),
+			Check:            all(id.same(production, "id"), has(production, "enabled", "false")),
+		},
+		step{PreConfig: flip(true), Config: off, ConfigPlanChecks: updates(production),
+			Check: has(production, "enabled", "false")},
+		step{ResourceName: production, ImportState: true, ImportStateId: "production", ImportStateVerify: true},
+		step{
+			Config: w.config(integration("production", "", role("readonly", "ReadOnly", ", enabled = false"), deployer)),
+			Check: all(has(production, "enabled", "true"), has(production, "roles.readonly.enabled", "false"),
+				has(production, "default_role", "readonly")),
+		},
+		step{PreConfig: flip(false),
+			Config:           w.config(integration("production", "", role("readonly", "ReadOnly", ", enabled = false"), deployer)),
+			ConfigPlanChecks: updates(production), Check: has(production, "enabled", "true")},
+	)
 }
 
 // An integration that was made by hand is imported without a change.
@@ -315,11 +360,6 @@ func TestMistakesAreFoundWithoutAskingTheServer(t *testing.T) {
 			integration("production", "", role("readonly", "ReadOnly", `, session_duration = "soon"`)),
 			`roles["readonly"].session_duration`,
 			"soon",
-		),
-		mistake(
-			integration("production", "", role("readonly", "ReadOnly", `, enabled = false`), deployer),
-			`default_role: "readonly" is disabled`,
-			"deployer",
 		),
 		mistake(integration("production", "", deployer), `default_role: "readonly" is not a role of this integration`),
 		mistake(
