@@ -184,8 +184,8 @@ func (b *Broker) UpdateIntegration(
 	return b.saved(ctx, old.ID, mode)
 }
 
-// DisableIntegration stops lending the roles of an integration. Credentials that were lent stay valid until they expire.
-// Codes: denied, not_found.
+// DisableIntegration stops lending the roles of an integration. Credentials that were lent stay valid until they
+// expire. Codes: denied, not_found.
 func (b *Broker) DisableIntegration(
 	ctx context.Context, who rolebroker.Caller, nameOrID string,
 ) (*rolebroker.Integration, error) {

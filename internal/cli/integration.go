@@ -111,7 +111,8 @@ func (a *app) showIntegration(o output, in api.Integration) error {
 // notePaused says what agents do not get because it is disabled, and how to enable it.
 func (a *app) notePaused(in api.Integration) {
 	if !in.Enabled {
-		a.note("%s is disabled: no agent gets its roles. Enable it: rolebroker integration update %[1]s --enabled", in.Name)
+		a.note("%s is disabled: no agent gets its roles. "+
+			"Enable it: rolebroker integration update %[1]s --enabled", in.Name)
 	}
 	for _, role := range in.Roles {
 		if role.Name == in.DefaultRole && !role.Enabled {

@@ -89,7 +89,7 @@ external ID.`,
 const defaultRoleUsage = "`NAME` of the role that agents get when they name none"
 
 func enabledFlag(cmd *cobra.Command, enabled *bool) {
-	cmd.Flags().BoolVar(enabled, "enabled", true, "lend its roles; --enabled=false lends none until it is enabled again")
+	cmd.Flags().BoolVar(enabled, "enabled", true, "lend its roles; --enabled=false lends none")
 }
 
 // attributionFlags adds the flags.
