@@ -21,6 +21,7 @@ type Integration struct {
 	Name           string // unique in a deployment
 	Description    string
 	Enabled        bool // the roles of a disabled integration are lent to nobody; they can still be validated
+	EnabledOpen    bool // an update leaves Enabled as it is; never stored
 	AssumptionMode AssumptionMode
 	// Runner assumes the roles in cluster mode; empty if no runner is chosen yet. RunnerName is its current name.
 	Runner     RunnerID

@@ -72,7 +72,7 @@ type Role struct {
 type IntegrationRequest struct {
 	Name           string        `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment." example:"production"`
 	Description    string        `json:"description,omitempty" maxLength:"1000" example:"Production accounts"`
-	Enabled        *bool         `json:"enabled,omitempty" default:"true" doc:"The roles of a disabled integration stay as they are, but nobody can borrow them. What was lent already works until it expires."`
+	Enabled        *bool         `json:"enabled,omitempty" doc:"The roles of a disabled integration stay as they are, but nobody can borrow them. What was lent already works until it expires. Left out: a new integration is enabled; an update leaves it as it is." example:"true"`
 	AssumptionMode string        `json:"assumption_mode,omitempty" enum:"platform,cluster" default:"platform" doc:"Who calls STS: this deployment (platform, recommended) or a runner in the customer's cluster (cluster)."`
 	Runner         string        `json:"runner,omitempty" doc:"The name or ID of the runner that assumes the roles, in cluster mode. Left out: no runner, and nobody can borrow the roles." example:"eks-production"`
 	SessionTags    bool          `json:"session_tags,omitempty" doc:"AssumeRole sends session tags that identify the agent. Trust policies must then allow sts:TagSession."`

@@ -53,6 +53,7 @@ func (b *Broker) CreateIntegration(
 	if err := b.check(ctx, &in); err != nil {
 		return nil, err
 	}
+	mode = requiredOf(&in, mode)
 	given := in.ExternalID
 	if err := b.assignExternalID(ctx, who, &in); err != nil {
 		return nil, err
@@ -80,11 +81,20 @@ func keepExternalID(err error, given, made string) error {
 	return e.WithHint("%s is kept as its external ID: try again with --external-id %[1]s (external_id)", made)
 }
 
+// requiredOf is the mode in which an integration is saved. Nothing is required of a disabled one, and disabling it does
+// not wait for a validation.
+func requiredOf(in *rolebroker.Integration, mode rolebroker.ValidateMode) rolebroker.ValidateMode {
+	if mode == rolebroker.ValidateRequire && !in.Enabled {
+		return rolebroker.ValidateWarn
+	}
+	return mode
+}
+
 // validateFirst is the mode warn, but roles are validated before the integration is saved.
 const validateFirst rolebroker.ValidateMode = "first"
 
 // saveValidated calls save. In the mode require it validates the roles first, and does not save an integration with
-// a role that is lent and cannot be assumed. What validation finds decides an open source identity.
+// an enabled role that cannot be assumed. What validation finds decides an open source identity.
 func (b *Broker) saveValidated(
 	ctx context.Context, in *rolebroker.Integration, isNew bool, mode rolebroker.ValidateMode, save func() error,
 ) error {
@@ -173,6 +183,7 @@ func (b *Broker) UpdateIntegration(
 		if updated, err = b.replaced(ctx, old, in); err != nil {
 			return err
 		}
+		mode = requiredOf(updated, mode)
 		return b.saveValidated(ctx, updated, false, mode, func() error {
 			return b.store.UpdateIntegration(ctx, updated, expected(ifVersion, old.Version))
 		})
@@ -230,6 +241,9 @@ func (b *Broker) replaced(
 	}
 	if in.SourceIdentityOpen {
 		in.SourceIdentity, in.SourceIdentityOpen = old.SourceIdentity, false
+	}
+	if in.EnabledOpen {
+		in.Enabled, in.EnabledOpen = old.Enabled, false
 	}
 	in.ID, in.ExternalID, in.NextExternalID, in.CreatedAt = old.ID, old.ExternalID, old.NextExternalID, old.CreatedAt
 	in.Version, in.UpdatedAt = old.Version+1, b.now()

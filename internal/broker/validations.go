@@ -370,14 +370,14 @@ func (b *Broker) validateBefore(
 	if err != nil {
 		return nil, err
 	}
-	return results, allWork(in, results)
+	return results, allWork(results)
 }
 
-// allWork returns nil when every role that is lent can be assumed: roles that do not work can be disabled. Codes:
-// invalid, unavailable.
-func allWork(in *rolebroker.Integration, all []rolebroker.RoleValidation) error {
+// allWork returns nil when every enabled role can be assumed: roles that do not work can be disabled. Codes: invalid,
+// unavailable.
+func allWork(all []rolebroker.RoleValidation) error {
 	results := slices.DeleteFunc(slices.Clone(all), func(r rolebroker.RoleValidation) bool {
-		return !in.Enabled || !r.Role.Enabled
+		return !r.Role.Enabled
 	})
 	failed := &rolebroker.Error{Code: rolebroker.CodeInvalid,
 		Message: "not every role can be assumed; nothing was saved"}

@@ -44,8 +44,9 @@ can still be validated. While the default role is disabled, an agent that names 
 role gets none. What was lent already works until it expires.
 
 With -f, a file describes the whole integration, and settings that the file leaves
-out are cleared. If the file has a version, as integration show -o yaml prints it,
-the command fails if the integration has changed since.`,
+out are cleared; enabled and source_identity stay as they are. If the file has a
+version, as integration show -o yaml prints it, the command fails if the integration
+has changed since.`,
 		Example: `  rolebroker integration update production --enabled=false
   rolebroker integration update production --enabled
 

@@ -65,7 +65,7 @@ func integration(t *testing.T) rolebroker.Integration {
 		Roles: []rolebroker.Role{{ID: "rol_a", Name: "readonly", ARN: arn, Region: "us-east-1", Enabled: true,
 			SessionDuration: 90 * time.Minute}},
 	}
-	full(t, in, "RunnerName", "SourceIdentityOpen")
+	full(t, in, "RunnerName", "EnabledOpen", "SourceIdentityOpen")
 	full(t, in.Roles[0], "Validation", "Generation")
 	return in
 }

@@ -55,6 +55,7 @@ func FromRequest(req api.IntegrationRequest) (in rolebroker.Integration, wrong [
 		SourceIdentity: req.SourceIdentity != nil && *req.SourceIdentity,
 		DefaultRole:    req.DefaultRole,
 
+		EnabledOpen:        req.Enabled == nil,
 		SourceIdentityOpen: req.SourceIdentity == nil,
 	}
 	for i, role := range req.Roles {

@@ -65,9 +65,13 @@ func TestAnIntegrationCanBeDisabled(t *testing.T) {
 	if read[api.Integration](again).Enabled {
 		t.Errorf("writing back what was read enables it: %s", again.Body)
 	}
-	on := w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", production).want(200)
+	older := w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", production).want(200)
+	if read[api.Integration](older).Enabled {
+		t.Errorf("a request of a client that does not know enabled enables it: %s", older.Body)
+	}
+	on := w.as(w.admin, "PUT", "/api/v1/integrations/production?validate=skip", shown).want(200)
 	if !read[api.Integration](on).Enabled {
-		t.Errorf("a request without enabled leaves it disabled: %s", on.Body)
+		t.Errorf("it is not enabled: %s", on.Body)
 	}
 }
 
