@@ -113,6 +113,17 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 	}
 }
 
+func TestTheFileTakesLists(t *testing.T) {
+	c, err := load(t, outside("allowed_hosts: [rolebroker.lan, 10.0.0.5]\n"), "--config=settings.yaml")
+	if want := []string{"rolebroker.lan", "10.0.0.5"}; err != nil || !slices.Equal(c.AllowedHosts, want) {
+		t.Errorf("the hosts are %q, %v", c.AllowedHosts, err)
+	}
+	_, err = load(t, outside("allowed_hosts:\n- a:b\n"), "--config=settings.yaml")
+	refused(t, err, `settings.yaml, line 1, allowed_hosts: has "a:b"`)
+	_, err = load(t, outside("listen: [127.0.0.1:1]\n"), "--config=settings.yaml")
+	refused(t, err, "settings.yaml, line 1, listen: is not a single value")
+}
+
 func count(c *Server, n *int) int {
 	c.Flags().VisitAll(func(*pflag.Flag) { *n++ })
 	return *n

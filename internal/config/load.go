@@ -193,9 +193,28 @@ func (l *loader) entry(path string, entry *ast.MappingValueNode) {
 			l.sources[f.Name] = where + ", " + token.Value
 		}
 		l.fill(f, fmt.Sprint(value.GetValue()), where+", "+token.Value)
+	case *ast.SequenceNode:
+		l.list(f, value, where+", "+token.Value)
 	default:
 		l.problems.add(where+", "+token.Value, "is not a single value")
 	}
+}
+
+// list sets a flag that takes several values from a list in the file.
+func (l *loader) list(f *pflag.Flag, list *ast.SequenceNode, source string) {
+	var values []string
+	for _, node := range list.Values {
+		value, ok := node.(ast.ScalarNode)
+		if _, several := f.Value.(pflag.SliceValue); !ok || !several {
+			l.problems.add(source, "is not a single value")
+			return
+		}
+		values = append(values, fmt.Sprint(value.GetValue()))
+	}
+	if !l.set[f.Name] {
+		l.sources[f.Name] = source
+	}
+	l.fill(f, strings.Join(values, ","), source)
 }
 
 func (l *loader) known() string {

@@ -12,7 +12,7 @@ import (
 // The second of two people who edit one integration reads everything that
 // saving would change in what the first one saved.
 func TestTheConflictPageListsEveryDifference(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	path := b.create("production")
 	ctx := context.Background()

@@ -83,6 +83,9 @@ func TestOtherPortsOfThisMachineGetNoCookie(t *testing.T) {
 			}
 			p.opens("/integrations")
 			p.sees("production")
+			if at, err := url.Parse(p.origin); err != nil || strings.Contains(tb.Log(), at.Hostname()) {
+				t.Errorf("the server's log, at debug level, has the name %s, %v", at.Hostname(), err)
+			}
 		})
 	}
 }

@@ -149,6 +149,22 @@ func TestAProxyThatReplacesTheHostIsNamed(t *testing.T) {
 	}
 }
 
+// A name that the operator listed may be one of this machine, where other programs would get the cookie.
+func TestNobodySignsInOverPlainHTTPAtAnotherName(t *testing.T) {
+	s := newSite(t, false)
+	b := &browser{site: s}
+	answer := b.post("http://rolebroker.lan:8484/sign-in", "key", s.admin)
+	if answer.Code != http.StatusUnprocessableEntity || b.cookie != "" ||
+		!strings.Contains(answer.Body.String(), "http://127.0.0.1:8484; if something") {
+		t.Errorf("signing in answers %d and sets %q: %s", answer.Code, b.cookie, answer.Body)
+	}
+	signedIn := &browser{site: s}
+	signedIn.get(follow(t, signedIn.post("http://localhost:8484/sign-in", "key", s.admin)))
+	if answer := signedIn.get("http://rolebroker.lan:8484/agents"); answer.Code == http.StatusOK {
+		t.Errorf("the cookie opens another name: %d", answer.Code)
+	}
+}
+
 // What people copy from a page goes into an agent's environment, so the name is on no page.
 func TestNoPageHasTheName(t *testing.T) {
 	s := newSite(t, false)

@@ -15,7 +15,7 @@ import (
 
 // The form keeps the runner of an integration as long as it is in cluster mode.
 func TestTheFormKeepsTheRunner(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	path := b.create("production")
 	ctx := context.Background()
@@ -111,7 +111,7 @@ const (
 
 // A runner is waiting, connected or away, and its page shows its report.
 func TestTheStatesOfRunners(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	b.shows("/runners", "The platform needs no runner for its roles")
 	eks := b.runner("eks", "")
@@ -144,7 +144,7 @@ func TestTheStatesOfRunners(t *testing.T) {
 // People accept the issuer that a runner reports, unless somebody else changed the
 // runner since, or another runner has the issuer.
 func TestBelievingARunner(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	eks := b.runner("eks", issuerB)
 	path := "/runners/" + string(eks.ID)
@@ -165,7 +165,7 @@ func TestBelievingARunner(t *testing.T) {
 
 // A runner that an integration names cannot be deleted, and the page says why.
 func TestDeletingARunner(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	eks := b.runner("eks", "")
 	path := "/runners/" + string(eks.ID)
@@ -184,7 +184,7 @@ func TestDeletingARunner(t *testing.T) {
 
 // The setup has the issuer of the chosen runner, unless IAM does not accept it.
 func TestTheSetupIsOfTheRunnersCluster(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	a, odd := b.runner("a", issuerA), b.runner("odd", "https://cluster.internal:6443")
 	setup := func(r *rolebroker.Runner) *httptest.ResponseRecorder {
@@ -200,7 +200,7 @@ func TestTheSetupIsOfTheRunnersCluster(t *testing.T) {
 
 // A service account is bound to one agent, and the page says by which runner.
 func TestBindingServiceAccounts(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	b.post("/agents/new", "name", "scout")
 	b.post("/agents/new", "name", "other")
@@ -220,7 +220,7 @@ func TestBindingServiceAccounts(t *testing.T) {
 
 // People who may only read see no forms, and cannot send any.
 func TestReadersSeeRunners(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	eks := s.as(s.admin).runner("eks", "")
 	path := "/runners/" + string(eks.ID)
 	reader := s.as(s.reader)

@@ -81,11 +81,11 @@ func notSignedIn() error {
 
 // elsewhere returns the only name of this server under which the browser may be signed in, if r has another; else "".
 // Browsers share cookies between all ports of a host, so on the machine of the browser that is a name that only the
-// holder of the API key knows. Codes: invalid, when a proxy hides the host.
+// holder of the API key knows. Codes: invalid, when the host is no place to sign in.
 func (s *server) elsewhere(r *http.Request, who rolebroker.Caller) (string, error) {
 	at := hosts.Name(r)
 	if !hosts.IsLoopback(at) {
-		return "", nil
+		return "", s.checkNamed(r, at)
 	}
 	client, _, _ := net.SplitHostPort(r.RemoteAddr)
 	if s.Secure && r.Header.Get("X-Forwarded-For") != "" && !hosts.IsLoopback(client) {
@@ -100,6 +100,18 @@ func (s *server) elsewhere(r *http.Request, who rolebroker.Caller) (string, erro
 	return own, nil
 }
 
+// checkNamed refuses plain HTTP at a name that is not below localhost. The name may be one of this machine, and other
+// programs on it would get the cookie. Codes: invalid.
+func (s *server) checkNamed(r *http.Request, at string) error {
+	if s.overHTTPS(r) {
+		return nil
+	}
+	return rolebroker.Errorf(rolebroker.CodeInvalid,
+		"people sign in over HTTPS or at a loopback address, and http://%s is neither", at).
+		WithHint("open http://127.0.0.1%s; if something in front of the server terminates TLS, start it with "+
+			"--tls-terminated-by-proxy", hosts.Port(r))
+}
+
 // signInPage asks for an API key.
 type signInPage struct {
 	base
@@ -107,7 +119,7 @@ type signInPage struct {
 	Link    string // the secret of a sign-in link; empty: an API key is needed
 	Problem string
 	Ended   bool // the person was signed in before
-	Local   bool // only this machine can reach the address, and signing in leads to a name below localhost
+	Local   bool // the address is of this machine, and signing in leads to a name below localhost
 }
 
 func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) error {
@@ -124,7 +136,7 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) renderSignIn(w http.ResponseWriter, r *http.Request, status int, page signInPage) error {
-	page.Title, page.Local = "Sign in", hosts.IsLoopback(hosts.Name(r))
+	page.Title, page.Local = "Sign in", rolebroker.IsLoopback(hosts.Name(r))
 	return s.render(w, status, "signin", page)
 }
 

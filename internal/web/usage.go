@@ -41,7 +41,6 @@ func (s *server) usageOf(r *http.Request, agent string, offers []rolebroker.Offe
 type reachable struct {
 	URL   string
 	Local bool // only this machine can reach the address
-	Plain bool // others could read what is sent there
 }
 
 // hostForm matches a host and port that are safe in a shell command.
@@ -64,7 +63,7 @@ func (s *server) address(r *http.Request) reachable {
 	if local {
 		host = loopbackAddress(r) + hosts.Port(r)
 	}
-	return reachable{URL: scheme + "://" + host, Local: local, Plain: scheme == "http" && !local}
+	return reachable{URL: scheme + "://" + host, Local: local}
 }
 
 // loopbackAddress is the address of this machine that a listener has which r came to.

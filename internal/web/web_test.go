@@ -159,7 +159,7 @@ func (b *browser) create(name string) string {
 }
 
 func TestNothingIsShownWithoutSigningIn(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	path := s.as(s.admin).create("production")
 	stranger := &browser{site: s}
 	for _, target := range []string{"/", "/integrations", "/integrations/new", "/integrations/new/aws?external_id=x",
@@ -187,7 +187,7 @@ func TestNothingIsShownWithoutSigningIn(t *testing.T) {
 }
 
 func TestFormsOfOtherSitesAreRefused(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	path := b.create("production")
 	for name, headers := range map[string]map[string]string{
@@ -233,7 +233,8 @@ func TestTheCookie(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		s := newSite(t, secure)
 		b := &browser{site: s}
-		cookies := b.post("/sign-in", "key", s.admin).Result().Cookies()
+		at := map[bool]string{true: "rolebroker.example.com", false: s.ownName(s.admin)}[secure]
+		cookies := b.post("http://"+at+"/sign-in", "key", s.admin).Result().Cookies()
 		if len(cookies) != 1 {
 			t.Fatalf("there are %d cookies", len(cookies))
 		}
@@ -265,7 +266,7 @@ func TestASignInEnds(t *testing.T) {
 		"when somebody changes it": func(_ *site, b *browser) { b.cookie = b.cookie[:len(b.cookie)-1] + "!" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, false)
+			s := newSite(t, true)
 			b := s.as(s.key("other", rolebroker.AccessAdmin))
 			if answer := b.get("/integrations"); answer.Code != http.StatusOK {
 				t.Fatalf("signed in, the answer is %d", answer.Code)
@@ -294,7 +295,7 @@ func (s *site) deleteKey(name string) {
 }
 
 func TestSigningInIsRefused(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := &browser{site: s}
 	for _, key := range []string{"", "nonsense", "rbt_x_" + strings.Repeat("a", 52), s.admin + "x", "rbs_x_" +
 		strings.Repeat("a", 52)} {
@@ -321,7 +322,7 @@ func TestSigningInIsRefused(t *testing.T) {
 }
 
 func TestTooManyFailuresKeepNobodyElseOut(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	from := func(address, forwarded string) int {
 		r := httptest.NewRequest(http.MethodPost, "/sign-in", strings.NewReader("key=nonsense"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -348,7 +349,7 @@ func TestTooManyFailuresKeepNobodyElseOut(t *testing.T) {
 }
 
 func TestALinkWorksOnce(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	keys, err := s.broker.APIKeys(t.Context(), root, rolebroker.Page{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
@@ -392,7 +393,7 @@ func TestALinkWorksOnce(t *testing.T) {
 }
 
 func TestSigningInLeadsToThisSite(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	for next, want := range map[string]string{
 		"/agents?search=x": "/agents?search=x", "": "/integrations", "//evil.example": "/integrations",
 		"https://evil.example": "/integrations",
@@ -408,7 +409,7 @@ func TestSigningInLeadsToThisSite(t *testing.T) {
 }
 
 func TestReadersChangeNothing(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	path := s.as(s.admin).create("production")
 	reader := s.as(s.reader)
 	if answer := reader.get(path); answer.Code != http.StatusOK ||
@@ -430,7 +431,7 @@ func TestReadersChangeNothing(t *testing.T) {
 
 // Input appears as text on pages, never as HTML.
 func TestInputIsInert(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}` + "\u202e"
 	external := b.begin()
@@ -473,7 +474,7 @@ func TestInputIsInert(t *testing.T) {
 }
 
 func TestNothingIsReachedByItsIDAlone(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	b.create("production")
 	for _, target := range []string{"/integrations/int_4zqk2m7vprb5xw3tdn6hjc8ysa",
@@ -497,7 +498,7 @@ func TestNothingIsReachedByItsIDAlone(t *testing.T) {
 }
 
 func TestTheSecondEditorLosesNothing(t *testing.T) {
-	s := newSite(t, false)
+	s := newSite(t, true)
 	b := s.as(s.admin)
 	path := b.create("production")
 	save := func(version, description string) *httptest.ResponseRecorder {
