@@ -22,6 +22,10 @@ type Options struct {
 	Metrics *prometheus.Registry // nil: none
 	Now     func() time.Time     // nil: time.Now
 
+	// SessionsPerAgent is how many live sessions one agent may have. A runner can record a few times as many at once.
+	// 0 means lend.DefaultSessionsPerAgent.
+	SessionsPerAgent int
+
 	// Validation says how roles are validated. New sets its STS, Log and Now.
 	Validation validate.Options
 	// RequireExternalID makes the validation of a role fail that can be assumed without the external ID. Otherwise the
@@ -45,7 +49,8 @@ type Broker struct {
 	setups            chan struct{} // one element for each that is being made
 
 	platform platformCache
-	seen     sync.Map // RunnerID → when the runner's SeenAt was last stored
+	allowed  *allowances // of runners
+	seen     sync.Map    // RunnerID → when the runner's SeenAt was last stored
 	streams  streams
 }
 
@@ -63,6 +68,7 @@ func New(opts Options) *Broker {
 		log: opts.Log, strangers: guard.Sampled(opts.Log), metrics: newMetrics(opts.Metrics), now: opts.Now,
 		validator: validate.New(opts.Validation), requireExternalID: opts.RequireExternalID,
 		validations: make(chan struct{}, maxValidations), setups: make(chan struct{}, maxSetups),
+		allowed: newAllowances(opts.SessionsPerAgent),
 		streams: streams{open: map[rolebroker.RunnerID]int{}},
 	}
 }

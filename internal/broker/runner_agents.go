@@ -15,6 +15,9 @@ func (b *Broker) AgentOfAccount(
 	if err := b.May(ctx, who, action); err != nil {
 		return nil, err
 	}
+	if err := account.Check(); err != nil { // people see it in a command
+		return nil, err
+	}
 	if err := b.trustsIssuer(ctx, who, account.Issuer); err != nil {
 		return nil, b.refused(ctx, who, action, err)
 	}
@@ -22,11 +25,30 @@ func (b *Broker) AgentOfAccount(
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		return nil, rolebroker.Errorf(rolebroker.CodeNotBound,
 			"no agent is bound to the service account %s of the issuer %s", account, account.Issuer).
-			WithHint("an administrator can bind one: "+
-				"rolebroker agent bind AGENT --issuer %s --namespace %s --service-account %s",
-				account.Issuer, account.Namespace, account.Name)
+			WithSteps(rolebroker.Step{Text: "an administrator can bind one:",
+				Command: rolebroker.ShellCommand("rolebroker", "agent", "bind", "AGENT", "--issuer", account.Issuer,
+					"--namespace", account.Namespace, "--service-account", account.Name)})
 	}
-	return token, err
+	if err != nil {
+		return nil, err
+	}
+	return token, b.introduce(ctx, who, token.Agent)
+}
+
+// AgentOfToken finds the record of the token that an agent showed to the runner; auth has verified it. Codes: denied,
+// not_found.
+func (b *Broker) AgentOfToken(
+	ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID,
+) (*rolebroker.Token, error) {
+	subject := rolebroker.Named(rolebroker.KindToken, string(id))
+	if err := b.May(ctx, who, rolebroker.ActionRunnerIdentify, subject); err != nil {
+		return nil, err
+	}
+	token, err := b.lender.Token(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return token, b.introduce(ctx, who, token.Agent)
 }
 
 // trustsIssuer returns nil if an administrator set the issuer for the runner. What the runner says of its issuer does
@@ -38,14 +60,15 @@ func (b *Broker) trustsIssuer(ctx context.Context, who rolebroker.Caller, issuer
 		return err
 	case issuer == "" || runner.Issuer != issuer:
 		return rolebroker.Errorf(rolebroker.CodeDenied,
-			"this server does not believe runner %s about the service accounts of the issuer %s", runner.Name, issuer).
-			WithHint("if that is the issuer of its cluster, an administrator can set it: "+
-				"rolebroker runner update %s --issuer %s", runner.Name, issuer)
+			"this server does not believe runner %s about the service accounts of the issuer %s", runner.Name,
+			rolebroker.Quote(issuer)).
+			WithHint("an administrator sets the issuer of its cluster: rolebroker runner update %s --issuer URL", runner.Name)
 	}
 	return nil
 }
 
-// RunnerToken finds the record of the token that an agent showed to the runner. Codes: denied, not_found.
+// RunnerToken finds the record of a token of an agent that has identified itself to the runner. Codes: denied,
+// not_found.
 func (b *Broker) RunnerToken(
 	ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID,
 ) (*rolebroker.Token, error) {
@@ -53,10 +76,21 @@ func (b *Broker) RunnerToken(
 	if err := b.May(ctx, who, rolebroker.ActionRunnerIdentify, subject); err != nil {
 		return nil, err
 	}
-	return b.lender.Token(ctx, id)
+	token, err := b.lender.Token(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	err = b.refused(ctx, who, rolebroker.ActionRunnerIdentify, b.isIntroduced(ctx, who, token.Agent), subject)
+	if rolebroker.CodeOf(err) == rolebroker.CodeDenied { // to this runner, the token does not exist
+		err = rolebroker.Errorf(rolebroker.CodeNotFound, "there is no agent token %s", rolebroker.Quote(string(id)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return token, nil
 }
 
-// RunnerGrants returns what an agent may borrow. Integrations that do not name the runner come without their external
+// RunnerGrants returns what an agent that has identified itself to the runner may borrow. Integrations that do not name the runner come without their external
 // IDs. Codes: denied, not_found.
 func (b *Broker) RunnerGrants(
 	ctx context.Context, who rolebroker.Caller, agent rolebroker.AgentID,
@@ -64,6 +98,9 @@ func (b *Broker) RunnerGrants(
 	subject := rolebroker.Named(rolebroker.KindAgent, string(agent))
 	if err := b.May(ctx, who, rolebroker.ActionRunnerGrants, subject); err != nil {
 		return nil, err
+	}
+	if err := b.isIntroduced(ctx, who, agent); err != nil {
+		return nil, b.refused(ctx, who, rolebroker.ActionRunnerGrants, err, subject)
 	}
 	grants, err := b.lender.Grants(ctx, agent)
 	if err != nil {

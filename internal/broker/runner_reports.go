@@ -66,13 +66,16 @@ func (b *Broker) RecordRunnerValidations(
 		return err
 	}
 	in, err := b.store.Integration(ctx, nameOrID)
-	if err != nil {
+	if err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		return err
 	}
 	switch {
-	case in.AssumptionMode != rolebroker.ModeCluster || in.Runner != who.Runner:
+	case err != nil || in.AssumptionMode != rolebroker.ModeCluster || in.Runner != who.Runner:
+		// The refusal does not tell whether the integration exists.
 		return b.refused(ctx, who, action, rolebroker.Errorf(rolebroker.CodeDenied,
-			"integration %s does not name runner %s", in.Name, who.Name), in.Subject())
+			"no integration %s names runner %s", rolebroker.Quote(nameOrID), who.Name), subject)
+	case !b.allowed.use(runnerIntegration{who.Runner, in.ID}, validationsPerSecond, validationsAtOnce, b.now()):
+		return rolebroker.Errorf(rolebroker.CodeThrottled, "runner %s reports on integration %s too often", who.Name, in.Name)
 	case in.Version != version:
 		return rolebroker.Errorf(rolebroker.CodeStale, "integration %s was changed meanwhile", in.Name).
 			WithHint("try its roles again")

@@ -27,6 +27,9 @@ func (b *Broker) BeginRunnerSession(
 		return invalidSession("id", "is not the ID of a session")
 	}
 	s.State, s.Runner, s.RunnerID = rolebroker.SessionRequested, who.Name, who.Runner
+	if err := b.allowSession(ctx, who, s.Agent); err != nil {
+		return err
+	}
 	authorize := b.authorize
 	if late {
 		authorize = b.authorizeLate
@@ -39,6 +42,9 @@ func (b *Broker) BeginRunnerSession(
 
 // authorize checks a session against what the agent may borrow now, and fills in the names and the latest expiry.
 func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebroker.Session) error {
+	if err := b.isIntroduced(ctx, who, s.Agent); err != nil {
+		return err
+	}
 	grants, err := b.lender.Grants(ctx, s.Agent)
 	if err != nil {
 		return err
@@ -195,6 +201,9 @@ func (b *Broker) RecordRunnerUse(
 	if err := b.May(ctx, who, rolebroker.ActionRunnerRecord); err != nil {
 		return err
 	}
+	if len(fetches) > maxReported || len(usedAt) > maxReported {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "more than %d entries in one report of use", maxReported)
+	}
 	now := b.now()
 	var counted []rolebroker.Fetch
 	for _, f := range fetches {
@@ -206,8 +215,18 @@ func (b *Broker) RecordRunnerUse(
 	if err := b.store.RecordFetches(ctx, counted); err != nil {
 		return err
 	}
+	used := map[rolebroker.TokenID]time.Time{}
 	for id, at := range usedAt {
-		usedAt[id] = earlier(at, now)
+		token, err := b.lender.Token(ctx, id)
+		if err == nil {
+			err = b.isIntroduced(ctx, who, token.Agent)
+		}
+		switch {
+		case err == nil:
+			used[id] = earlier(at, now)
+		case rolebroker.CodeOf(err) != rolebroker.CodeNotFound && rolebroker.CodeOf(err) != rolebroker.CodeDenied:
+			return err
+		}
 	}
-	return b.store.RecordTokenUse(ctx, usedAt)
+	return b.store.RecordTokenUse(ctx, used)
 }

@@ -171,6 +171,12 @@ type runnerStore interface {
 }
 
 type runnerKeyStore interface {
+	// RecordRunnerAgent stores that an agent identified itself to a runner. Codes: not_found.
+	RecordRunnerAgent(ctx context.Context, runner rolebroker.RunnerID, agent rolebroker.AgentID) error
+
+	// HasRunnerAgent reports whether an agent has identified itself to a runner.
+	HasRunnerAgent(ctx context.Context, runner rolebroker.RunnerID, agent rolebroker.AgentID) (bool, error)
+
 	// RunnerKey finds a credential or a join token by ID. Codes: not_found.
 	RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error)
 
@@ -228,6 +234,9 @@ type sessionStore interface {
 	// Sessions lists sessions, the newest first: by RequestedAt and then ID, both descending.
 	Sessions(
 		ctx context.Context, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
+
+	// CountOutstanding counts the sessions of a runner that have no outcome and may still be live at a time, up to most.
+	CountOutstanding(ctx context.Context, runner rolebroker.RunnerID, at time.Time, most int) (int, error)
 
 	// FirstLike finds the oldest session of the same agent, integration, role, ARN, session name and Runner. Codes:
 	// not_found.

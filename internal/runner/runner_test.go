@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -337,7 +338,7 @@ func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
 				w.Errorf("the pod gets %v, %s", err, rolebroker.AsError(err).Hint)
 			}
 		}
-		refused("runner update eks --issuer "+issuer, rolebroker.CodeDenied)
+		refused("service accounts of the issuer "+strconv.Quote(issuer), rolebroker.CodeDenied)
 		try(w.admin.UpdateRunner(ctx, "eks", api.RunnerRequest{Name: "eks", Issuer: issuer}, ""))(w)
 		refused("agent bind AGENT --issuer "+issuer+" --namespace agents --service-account scout",
 			rolebroker.CodeNotBound)

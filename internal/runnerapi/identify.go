@@ -29,7 +29,7 @@ func (s *server) identified(r *http.Request, who rolebroker.Caller, in api.Ident
 	if err != nil {
 		return nil, err
 	}
-	return s.Broker.RunnerToken(r.Context(), who, agent.Token)
+	return s.Broker.AgentOfToken(r.Context(), who, agent.Token)
 }
 
 // aboutTheAgent splits refusals, which the runner passes on to the agent, from

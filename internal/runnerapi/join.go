@@ -18,7 +18,7 @@ func (s *server) join(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) joined(r *http.Request) (made api.RunnerCredential, err error) {
-	in, err := read[api.JoinRequest](r)
+	in, err := read[api.JoinRequest](r, small)
 	if err != nil {
 		return made, err
 	}

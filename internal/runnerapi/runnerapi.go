@@ -49,6 +49,7 @@ type Broker interface {
 	Watch(ctx context.Context, who rolebroker.Caller) (*broker.Changes, error)
 	AgentOfAccount(ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount) (
 		*rolebroker.Token, error)
+	AgentOfToken(ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID) (*rolebroker.Token, error)
 	RunnerToken(ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID) (*rolebroker.Token, error)
 	RunnerGrants(ctx context.Context, who rolebroker.Caller, agent rolebroker.AgentID) (*rolebroker.Grants, error)
 	BeginRunnerSession(ctx context.Context, who rolebroker.Caller, s rolebroker.Session, late bool) error
@@ -79,8 +80,12 @@ type Options struct {
 	Closing   <-chan struct{} // ends all streams when it is closed; nil: never
 }
 
-// maxBody bounds a request body, in bytes.
-const maxBody = 1 << 20
+// The bounds of request bodies, in bytes: of one session, report or question, and of
+// many entries.
+const (
+	small = 64 << 10
+	large = 1 << 20
+)
 
 type server struct {
 	Options
@@ -97,16 +102,16 @@ func New(o Options) http.Handler {
 	s.mux.HandleFunc(http.MethodPost+at+"join", s.join)
 	s.mux.HandleFunc(http.MethodPost+at+"credential", reading(s, s.renewCredential))
 	s.mux.HandleFunc(http.MethodGet+at+"events", s.events)
-	s.mux.HandleFunc(http.MethodPost+at+"report", recording(s, s.report))
-	s.mux.HandleFunc(http.MethodPost+at+"identify", taking(s, s.identify))
+	s.mux.HandleFunc(http.MethodPost+at+"report", recording(s, small, s.report))
+	s.mux.HandleFunc(http.MethodPost+at+"identify", taking(s, small, s.identify))
 	s.mux.HandleFunc(http.MethodGet+at+"tokens/{token}", reading(s, s.token))
 	s.mux.HandleFunc(http.MethodGet+at+"agents/{agent}/grants", reading(s, s.grants))
-	s.mux.HandleFunc(http.MethodPost+at+"sessions", taking(s, s.beginSession))
-	s.mux.HandleFunc(http.MethodPut+at+"sessions/{session}", taking(s, s.finishSession))
-	s.mux.HandleFunc(http.MethodPost+at+"use", recording(s, s.recordUsage))
-	s.mux.HandleFunc(http.MethodPost+at+"loans", taking(s, s.lend))
+	s.mux.HandleFunc(http.MethodPost+at+"sessions", taking(s, small, s.beginSession))
+	s.mux.HandleFunc(http.MethodPut+at+"sessions/{session}", taking(s, small, s.finishSession))
+	s.mux.HandleFunc(http.MethodPost+at+"use", recording(s, large, s.recordUsage))
+	s.mux.HandleFunc(http.MethodPost+at+"loans", taking(s, small, s.lend))
 	s.mux.HandleFunc(http.MethodGet+at+"integrations", reading(s, s.integrations))
-	s.mux.HandleFunc(http.MethodPost+at+"integrations/{integration}/validations", recording(s, s.recordValidations))
+	s.mux.HandleFunc(http.MethodPost+at+"integrations/{integration}/validations", recording(s, large, s.recordValidations))
 	return s
 }
 
@@ -157,9 +162,9 @@ func reading[A any](s *server, answer func(*http.Request, rolebroker.Caller) (A,
 }
 
 // taking handles a request with a body.
-func taking[B, A any](s *server, answer func(*http.Request, rolebroker.Caller, B) (A, error)) http.HandlerFunc {
+func taking[B, A any](s *server, most int64, answer func(*http.Request, rolebroker.Caller, B) (A, error)) http.HandlerFunc {
 	return reading(s, func(r *http.Request, who rolebroker.Caller) (a A, err error) {
-		b, err := read[B](r)
+		b, err := read[B](r, most)
 		if err != nil {
 			return a, err
 		}
@@ -168,19 +173,19 @@ func taking[B, A any](s *server, answer func(*http.Request, rolebroker.Caller, B
 }
 
 // recording handles a request with a body that is answered with an empty object.
-func recording[B any](s *server, record func(*http.Request, rolebroker.Caller, B) error) http.HandlerFunc {
-	return taking(s, func(r *http.Request, who rolebroker.Caller, b B) (struct{}, error) {
+func recording[B any](s *server, most int64, record func(*http.Request, rolebroker.Caller, B) error) http.HandlerFunc {
+	return taking(s, most, func(r *http.Request, who rolebroker.Caller, b B) (struct{}, error) {
 		return struct{}{}, record(r, who, b)
 	})
 }
 
 // read decodes a body. It ignores unknown fields, since a runner may be newer
 // than the server.
-func read[B any](r *http.Request) (b B, err error) {
-	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+func read[B any](r *http.Request, most int64) (b B, err error) {
+	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, most))
 	if err != nil {
 		return b, rolebroker.Errorf(rolebroker.CodeInvalid,
-			"the request body could not be read to its end, or is larger than %d MiB", maxBody>>20)
+			"the request body could not be read to its end, or is larger than %d KiB", most>>10)
 	}
 	if json.Unmarshal(text, &b) != nil { // its error may quote a secret
 		return b, rolebroker.Errorf(rolebroker.CodeInvalid, "the request body is not what is expected here").

@@ -158,6 +158,9 @@ func TestTheServerAuthorisesSessionsOfRunners(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()
 	good := w.session(0)
+	w.refused("an agent that it has not met", w.ours.BeginSession(ctx, good), rolebroker.CodeDenied)
+	w.identify(w.ours)
+	w.identify(w.theirs)
 	if err := w.ours.BeginSession(ctx, good); err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +178,7 @@ func TestTheServerAuthorisesSessionsOfRunners(t *testing.T) {
 		"no ARN":       {func(s *api.RunnerSession) { s.ARN = "role" }, rolebroker.CodeInvalid},
 		"another name": {func(s *api.RunnerSession) { s.SessionName = "root" }, rolebroker.CodeStale},
 		"another agent": {func(s *api.RunnerSession) { s.Agent = string(rolebroker.NewAgentID()) },
-			rolebroker.CodeNotFound},
+			rolebroker.CodeDenied},
 		"another integration": {func(s *api.RunnerSession) { s.Integration = string(rolebroker.NewIntegrationID()) },
 			rolebroker.CodeNotFound},
 		"another time": {func(s *api.RunnerSession) { s.RequestedAt = time.Now().Add(-time.Hour) },
@@ -231,6 +234,11 @@ func TestARunnerSeesWhatItNeeds(t *testing.T) {
 		nobody.Token != nil {
 		t.Errorf("an API key is %+v, %v", nobody, err)
 	}
+	_, err = w.theirs.Grants(ctx, w.scout.ID)
+	w.refused("the grants of an agent that it has not met", err, rolebroker.CodeDenied)
+	_, err = w.theirs.TokenRecord(ctx, known.Token.ID)
+	w.refused("a token of an agent that it has not met", err, rolebroker.CodeNotFound)
+	w.identify(w.theirs)
 	for runner, sees := range map[*client.Client]string{w.ours: w.cluster.ExternalID, w.theirs: ""} {
 		grants, err := runner.Grants(ctx, w.scout.ID)
 		if err != nil || len(grants.Integrations) != 2 {
@@ -342,6 +350,7 @@ func TestChangesAreStreamed(t *testing.T) {
 // The server checks what runners report, since people of all clusters see the record.
 func TestReportsOfRunnersAreChecked(t *testing.T) {
 	w := newWorld(t)
+	w.identify(w.ours)
 	ctx := context.Background()
 	good := w.session(0)
 	if err := w.ours.BeginSession(ctx, good); err != nil {
@@ -392,7 +401,7 @@ func TestReportsOfRunnersAreChecked(t *testing.T) {
 
 	outcome := api.SessionOutcome{State: "active", ExpiresAt: time.Now().Add(time.Hour),
 		AccessKeyID: "ASIAIOSFODNN7EXAMPLE", RequestID: "a\x1b[2J", Failure: "no\u202e\n" +
-			strings.Repeat("x", 100_000)}
+			strings.Repeat("x", 50_000)}
 	for what, change := range map[string]func(*api.SessionOutcome){
 		"for years":          func(o *api.SessionOutcome) { o.ExpiresAt = time.Now().AddDate(100, 0, 0) },
 		"before it began":    func(o *api.SessionOutcome) { o.ExpiresAt = time.Unix(0, 0) },

@@ -130,7 +130,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	})
 	s.broker = broker.New(broker.Options{
 		Store: db, STS: assumer, Lender: s.lender, Now: opts.Now, Log: opts.Log, Metrics: registry,
-		RequireExternalID: cfg.RequireExternalID,
+		RequireExternalID: cfg.RequireExternalID, SessionsPerAgent: cfg.MaxSessionsPerAgent,
 		Validation: validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate,
 			Patience: cfg.ValidationRetry},
 	})

@@ -58,6 +58,10 @@ var (
 	forgetCredentials = newStatement("forgetCredentials",
 		`DELETE FROM runner_keys WHERE runner_id = $1 AND id <> $2 AND NOT is_join`)
 
+	insertRunnerAgent = newStatement("insertRunnerAgent", `
+		INSERT INTO runner_agents (runner_id, agent_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`)
+	runnerAgent = newStatement("runnerAgent", `SELECT 1 FROM runner_agents WHERE runner_id = $1 AND agent_id = $2`)
+
 	integrationsOfRunner = selectIntegrations("integrationsOfRunner", `WHERE runner_id = $1`)
 )
 
@@ -207,6 +211,26 @@ func (s *Store) RecordRunnerReport(ctx context.Context, id rolebroker.RunnerID, 
 // Codes: not_found.
 func (s *Store) SeeRunner(ctx context.Context, id rolebroker.RunnerID, at time.Time) error {
 	return s.changeRunner(ctx, id, seeRunner, millis(at))
+}
+
+// RecordRunnerAgent stores that an agent identified itself to a runner. Codes: not_found (either of them).
+func (s *Store) RecordRunnerAgent(ctx context.Context, runner rolebroker.RunnerID, agent rolebroker.AgentID) error {
+	_, err := s.run(ctx, insertRunnerAgent, runner, agent)
+	if violated(err) == missingReferent {
+		return notFound("agent", string(agent))
+	}
+	return err
+}
+
+// HasRunnerAgent reports whether an agent has identified itself to a runner.
+func (s *Store) HasRunnerAgent(
+	ctx context.Context, runner rolebroker.RunnerID, agent rolebroker.AgentID,
+) (found bool, err error) {
+	err = s.query(ctx, runnerAgent, func(scan scan) error {
+		found = true
+		return scan(new(int))
+	}, runner, clean(agent))
+	return found, err
 }
 
 // changeRunner runs a statement whose first argument is the ID of a runner.

@@ -43,6 +43,11 @@ var (
 		WHERE agent_id = $1 AND integration_id = $2 AND role_id = $3 AND arn = $4 AND session_name = $5 AND runner_id = $6
 		ORDER BY requested_at, id LIMIT 1`)
 
+	countOutstanding = newStatement("countOutstanding", `
+		SELECT COUNT(*) FROM (
+			SELECT 1 FROM sessions WHERE runner_id = $1 AND state = 'requested' AND runner_id <> '' AND expires_at > $2
+			LIMIT $3) AS outstanding`)
+
 	deleteSessions = newStatement("deleteSessions", `
 		DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`)
 
@@ -135,6 +140,14 @@ func (s *Store) FinishSession(ctx context.Context, se *rolebroker.Session) error
 		return notFound("session", string(se.ID))
 	}
 	return err
+}
+
+// CountOutstanding counts the sessions of a runner that have no outcome and may still be live at a time, up to most.
+func (s *Store) CountOutstanding(
+	ctx context.Context, runner rolebroker.RunnerID, at time.Time, most int,
+) (n int, err error) {
+	err = s.query(ctx, countOutstanding, func(scan scan) error { return scan(&n) }, runner, millis(at), most)
+	return n, err
 }
 
 // FirstLike returns the oldest session with the agent, integration, role, ARN,

@@ -22,3 +22,6 @@ CREATE TABLE runner_agents (
     PRIMARY KEY (runner_id, agent_id)
 );
 CREATE INDEX runner_agents_agent ON runner_agents (agent_id);
+INSERT INTO runner_agents (runner_id, agent_id)
+SELECT DISTINCT sessions.runner_id, sessions.agent_id FROM sessions
+JOIN runners ON runners.id = sessions.runner_id JOIN agents ON agents.id = sessions.agent_id;
