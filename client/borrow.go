@@ -22,19 +22,23 @@ type Credentials struct {
 
 // Credentials borrows the role that a reference names, or the default role
 // when it is empty, with an agent token. The task, which may be empty, tells
-// CloudTrail what the agent is doing.
+// CloudTrail what the agent is doing. Credentials that have expired, or that would last
+// longer than AWS lets a session last, are an error.
 func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentials, error) {
 	p := at("/v1/credentials")
 	if role != "" {
 		p = p.member("role", role)
 	}
 	l, err := send[api.Credentials](ctx, c, request{method: http.MethodGet, place: p,
-		query: query{"task": task}.values()})
+		query: query{"task": task}.values(), most: maxLoan})
 	if err != nil {
 		return nil, err
 	}
 	if l.AccessKeyID == "" || l.SecretAccessKey == "" || l.Expiration.IsZero() {
 		return nil, rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s answered without credentials", c.base)
+	}
+	if err := rolebroker.CheckExpiry(l.Expiration, c.now()); err != nil {
+		return nil, err
 	}
 	return &Credentials{
 		AccessKeyID:     l.AccessKeyID,
@@ -49,9 +53,9 @@ func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentia
 // Roles lists what the agent with this token may borrow now, the default first.
 // If this version cannot parse one of them, it returns none.
 func (c *Client) Roles(ctx context.Context) ([]rolebroker.Offer, error) {
-	read := func(l List) (api.List[api.Offer], error) { return list[api.Offer](ctx, c, at("/v1/roles"), l) }
+	r := request{method: http.MethodGet, place: at("/v1/roles")}
 	var offers []rolebroker.Offer
-	for shown, err := range pages(List{}, read) {
+	for shown, err := range pages[api.Offer](ctx, c, r, List{}, maxOffers) {
 		if err != nil {
 			return nil, err
 		}

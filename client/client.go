@@ -5,7 +5,7 @@
 // Every error is a *[rolebroker.Error] with a code, a sentence and a hint, whether
 // it is from the server, from a proxy, or because there was no answer. The client
 // refuses to send its token over plain HTTP to another machine or after a redirect,
-// and bounds what it reads of an answer. It retries nothing, except with
+// and bounds what a server can make it read, keep and wait for. It retries nothing, except with
 // a token that was rotated meanwhile, and caches nothing.
 //
 //	c, err := client.New(client.Options{URL: "http://127.0.0.1:8484", Token: rolebroker.NewSecret(key)})
@@ -21,6 +21,7 @@
 package client
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -51,11 +52,15 @@ type Options struct {
 	AllowInsecure bool
 
 	// HTTPClient provides transport, jar and timeout; redirects are never followed.
-	// nil means the default transport and a timeout of two minutes.
+	// Without a transport it gets that of NewTransport, and without a timeout one of two
+	// minutes.
 	HTTPClient *http.Client
 
 	// UserAgent names the program; empty means "rolebroker-go".
 	UserAgent string
+
+	// Now is the clock that tells what has expired; nil means time.Now.
+	Now func() time.Time
 }
 
 // Client is a client of one server. Its methods can be called concurrently.
@@ -65,6 +70,7 @@ type Client struct {
 	readable  bool                     // by anyone on the way to the server, and AllowInsecure is not set
 	http      *http.Client
 	userAgent string
+	now       func() time.Time
 }
 
 // New makes a client. It does not connect. Codes: invalid (the options).
@@ -73,7 +79,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{base: base, userAgent: o.UserAgent, http: &http.Client{Timeout: 2 * time.Minute},
+	c := &Client{base: base, userAgent: o.UserAgent, now: o.Now, http: &http.Client{},
 		readable: base.Scheme == "http" && !o.AllowInsecure && !rolebroker.IsLoopback(base.Hostname())}
 	if c.readable && (!o.Token.IsZero() || o.TokenFile != "") {
 		return nil, c.exposed()
@@ -85,8 +91,13 @@ func New(o Options) (*Client, error) {
 		copied := *o.HTTPClient
 		c.http = &copied
 	}
-	if c.userAgent == "" {
-		c.userAgent = "rolebroker-go"
+	if c.http.Transport == nil {
+		c.http.Transport = transport()
+	}
+	c.http.Timeout = cmp.Or(c.http.Timeout, answerTimeout)
+	c.userAgent = cmp.Or(c.userAgent, "rolebroker-go")
+	if c.now == nil {
+		c.now = time.Now
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -34,6 +35,7 @@ func dial(t *testing.T, handler http.HandlerFunc) *client.Client {
 
 func newClient(t *testing.T, o client.Options) *client.Client {
 	t.Helper()
+	o.Now = func() time.Time { return time.Date(2029, 12, 31, 23, 30, 0, 0, time.UTC) }
 	c, err := client.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -564,4 +566,76 @@ func TestTokensAreRotated(t *testing.T) {
 	refused(t, err, rolebroker.CodeInvalid, "not-here")
 	_, err = client.New(client.Options{URL: "http://example.com", TokenFile: path})
 	refused(t, err, rolebroker.CodeInvalid, "readable by anyone")
+}
+
+// Credentials are believed only if AWS could have made them.
+func TestExpirationsThatAreImpossible(t *testing.T) {
+	for expires, says := range map[string]string{
+		"2029-12-31T23:30:00Z": "have expired",
+		"2020-01-01T00:00:00Z": "have expired",
+		"2030-01-01T12:31:00Z": "longer than AWS", // 12 hours, an hour for wrong clocks, and a minute
+		"2999-01-01T00:00:00Z": "longer than AWS",
+		"2030-01-01T12:29:00Z": "",
+		"2029-12-31T23:31:00Z": "",
+	} {
+		c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+			answer(w, 200, map[string]string{"AccessKeyId": "A", "SecretAccessKey": "hunter2", "Token": "T",
+				"Expiration": expires})
+		})
+		_, err := c.Credentials(t.Context(), "", "")
+		switch {
+		case says == "" && err != nil:
+			t.Errorf("credentials until %s are refused: %v", expires, err)
+		case says != "" && (err == nil || !strings.Contains(err.Error(), says)):
+			t.Errorf("credentials until %s are %v, want %q", expires, err, says)
+		}
+	}
+}
+
+func TestTheHintRepeatsAWaitThatIsSensible(t *testing.T) {
+	for after, says := range map[string]string{"7": "try again in 7 seconds", "0": "", "-5": "", "99999999": "",
+		"Wed, 21 Oct 2999 07:28:00 GMT": "", "1e9": "", "7\u202e": ""} {
+		c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", after)
+			answer(w, 429, map[string]string{"code": "throttled", "message": "slow down"})
+		})
+		_, err := c.Platform(t.Context())
+		if hint := rolebroker.AsError(err).Hint.String(); hint != says {
+			t.Errorf("Retry-After: %s becomes %q, want %q", after, hint, says)
+		}
+	}
+}
+
+// slowDrip is a body that never ends, of a byte each second.
+type slowDrip struct{ ctx context.Context }
+
+func (d slowDrip) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(time.Second):
+		p[0] = ' '
+		return 1, nil
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
+	}
+}
+
+func (d slowDrip) Close() error { return nil }
+
+type dripping struct{}
+
+func (dripping) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Request: r, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: slowDrip{r.Context()}}, nil
+}
+
+func TestAnAnswerThatDripsEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, client.Options{URL: "http://127.0.0.1", HTTPClient: &http.Client{Transport: dripping{}}})
+		began := time.Now()
+		_, err := c.Platform(t.Context())
+		refused(t, err, rolebroker.CodeUnavailable, "did not answer in time")
+		if took := time.Since(began); took != 2*time.Minute {
+			t.Errorf("it took %s", took)
+		}
+	})
 }

@@ -5,35 +5,39 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"mime"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
-// maxProblem bounds the body of an answer with an error, in bytes.
-const maxProblem = 1 << 20
+// maxRetryAfter is the longest wait, in seconds, that a hint repeats from an answer.
+const maxRetryAfter = 3600
+
+// maxQuoted bounds what an error repeats of an answer that rolebroker did not write.
+const maxQuoted = 100
 
 // refusal is the error in an answer whose status is not 2xx.
 func (c *Client) refusal(resp *http.Response) error {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return c.redirected(resp)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
-	if err != nil || !isJSON(resp) {
+	body, err := c.read(resp, maxProblem)
+	if err != nil || !isJSON(resp) || isDense(body) {
 		return c.foreign(resp)
 	}
 	e := problem.Read(resp.StatusCode, body)
 	if e == nil {
 		return c.foreign(resp)
 	}
-	if after := resp.Header.Get("Retry-After"); after != "" && len(e.Hint) == 0 {
-		e.Hint = rolebroker.Hintf("try again in %s seconds", after)
+	if after, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && 0 < after && after <= maxRetryAfter &&
+		len(e.Hint) == 0 {
+		e.Hint = rolebroker.Hintf("try again in %d seconds", after)
 	}
 	return e
 }
@@ -41,7 +45,8 @@ func (c *Client) refusal(resp *http.Response) error {
 // redirected is the refusal to follow a redirect with the token.
 func (c *Client) redirected(resp *http.Response) error {
 	e := rolebroker.Errorf(rolebroker.CodeUnavailable,
-		"%s answered %s; redirects are not followed, since the token would follow", c.base, resp.Status)
+		"%s answered %s; redirects are not followed, since the token would follow", c.base,
+		rolebroker.Clip(resp.Status, maxQuoted))
 	if to, err := resp.Location(); err == nil {
 		return e.WithHint("if %s://%s is the server, set ROLEBROKER_URL to it", to.Scheme, to.Host)
 	}
@@ -56,7 +61,7 @@ func (c *Client) foreign(resp *http.Response) error {
 	}
 	return rolebroker.Errorf(codeOfStatus(resp.StatusCode),
 		"%s answered %s with %s, which is not how rolebroker answers",
-		c.base, resp.Status, kind).
+		c.base, rolebroker.Clip(resp.Status, maxQuoted), rolebroker.Clip(kind, maxQuoted)).
 		WithHint("check ROLEBROKER_URL; a proxy on the way to the server may have answered instead of it")
 }
 

@@ -3,11 +3,11 @@ package client
 import (
 	"context"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 
-	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 )
 
@@ -50,16 +50,19 @@ func list[T any](ctx context.Context, c *Client, p place, l List) (api.List[T], 
 // after an error.
 func all[T any](ctx context.Context, c *Client, p place, l List) iter.Seq2[T, error] {
 	l.Limit = api.MaxLimit
-	return pages(l, func(l List) (api.List[T], error) { return list[T](ctx, c, p, l) })
+	return pages[T](ctx, c, request{method: http.MethodGet, place: p}, l, maxList)
 }
 
-// pages reads page after page, from the one that l selects.
-func pages[T any](l List, read func(List) (api.List[T], error)) iter.Seq2[T, error] {
+// pages reads page after page, from the one that l selects, of at most so many bytes in
+// all. The request has the place, and parameters besides those of l.
+func pages[T any](ctx context.Context, c *Client, r request, l List, most int) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
-		next := l // so that the sequence can be ranged over again
-		for {
-			page, err := read(next)
+		ctx, cancel := context.WithTimeout(ctx, listTimeout)
+		defer cancel()
+		p := newProgress(most)
+		for next := l; ; { // a copy, so that the sequence can be ranged over again
+			page, err := readPage[T](ctx, c, r, next, p)
 			if err != nil {
 				yield(zero, err)
 				return
@@ -72,11 +75,19 @@ func pages[T any](l List, read func(List) (api.List[T], error)) iter.Seq2[T, err
 			if page.NextCursor == "" {
 				return
 			}
-			if page.NextCursor == next.Cursor {
-				yield(zero, rolebroker.Errorf(rolebroker.CodeInternal, "the server's list does not end"))
+			if err := p.next(page.NextCursor); err != nil {
+				yield(zero, err)
 				return
 			}
 			next.Cursor = page.NextCursor
 		}
 	}
+}
+
+// readPage reads the page of a list that l selects.
+func readPage[T any](ctx context.Context, c *Client, r request, l List, p *progress) (api.List[T], error) {
+	q := l.query()
+	maps.Copy(q, r.query)
+	r.query, r.list = q, p
+	return send[api.List[T]](ctx, c, r)
 }

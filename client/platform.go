@@ -36,8 +36,8 @@ func sessionQuery(filter api.SessionFilter) query {
 
 // AllSessions lists the sessions that the filter selects, the newest first.
 func (c *Client) AllSessions(ctx context.Context, filter api.SessionFilter) iter.Seq2[api.Session, error] {
-	page := func(l List) (api.List[api.Session], error) { return c.Sessions(ctx, filter, l) }
-	return pages(List{Limit: api.MaxLimit}, page)
+	r := request{method: http.MethodGet, place: at(sessionsPath), query: sessionQuery(filter).values()}
+	return pages[api.Session](ctx, c, r, List{Limit: api.MaxLimit}, maxList)
 }
 
 // EndSession ends a session: nobody is given its credentials again. Codes: conflict

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -40,9 +41,11 @@ type request struct {
 	method  string
 	place   place
 	query   url.Values
-	ifMatch string // ETag of the thing to change; empty: any
-	body    any    // becomes JSON; nil: none
-	accept  string // media type; empty: JSON
+	ifMatch string    // ETag of the thing to change; empty: any
+	body    any       // becomes JSON; nil: none
+	accept  string    // media type; empty: JSON
+	most    int       // bytes of the answer; 0: maxAnswer
+	list    *progress // of the list that the answer is a page of; nil: none
 }
 
 // get reads what is at a place.
@@ -84,7 +87,7 @@ func (c *Client) do(ctx context.Context, r request, answer any) error {
 	if answer == nil {
 		return nil
 	}
-	return c.decode(ctx, resp, answer)
+	return c.decode(resp, r, answer)
 }
 
 // ask sends a request. If the server does not accept the token, and another token is
@@ -164,24 +167,31 @@ func segment(s string) string {
 	return url.PathEscape(s)
 }
 
-// maxAnswer bounds the body of an answer, in bytes. A page of 500 integrations with
-// a few hundred roles each fits.
-const maxAnswer = 64 << 20
-
-func (c *Client) decode(ctx context.Context, resp *http.Response, answer any) error {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return c.unreachable(ctx, err)
+func (c *Client) decode(resp *http.Response, r request, answer any) error {
+	most := cmp.Or(r.most, maxAnswer)
+	if r.list != nil {
+		most = min(most, r.list.left)
 	}
-	if len(body) > maxAnswer {
-		return rolebroker.Errorf(rolebroker.CodeInternal, "rolebroker at %s answered more than %d MiB", c.base,
-			maxAnswer>>20).
-			WithHint("ask for less at once, with a lower limit")
+	body, err := c.read(resp, most)
+	switch {
+	case r.list == nil:
+	case err == nil:
+		r.list.left -= len(body)
+	case most == r.list.left && errors.Is(err, errTooLarge):
+		return noEnd()
+	}
+	if err != nil {
+		return err
 	}
 	if !isJSON(resp) {
 		return c.foreign(resp)
 	}
-	if err := json.Unmarshal(body, answer); err != nil { // not shown, since it may quote a secret
+	return c.parse(body, answer)
+}
+
+// parse decodes JSON. Its error does not quote the JSON, which may have a secret.
+func (c *Client) parse(text []byte, into any) error {
+	if isDense(text) || json.Unmarshal(text, into) != nil {
 		return c.unexpected()
 	}
 	return nil

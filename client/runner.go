@@ -101,7 +101,8 @@ func (c *Client) RecordUse(ctx context.Context, u api.Usage) error {
 // knows by its service account. It is no error if the agent may not have it: the
 // answer has the refusal.
 func (c *Client) Lend(ctx context.Context, l api.LoanRequest) (api.LoanAnswer, error) {
-	return post[api.LoanAnswer](ctx, c, at(runnerAPI+"/loans"), l)
+	return send[api.LoanAnswer](ctx, c, request{method: http.MethodPost, place: at(runnerAPI + "/loans"), body: l,
+		most: maxLoan})
 }
 
 // RunnerIntegrations lists the integrations that name the runner, for it to try

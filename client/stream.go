@@ -2,8 +2,8 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -49,14 +49,15 @@ func stream[T any](ctx context.Context, c *Client, r request, silence time.Durat
 		return false, c.foreign(resp)
 	}
 	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, maxAnswer)
+	most := cmp.Or(r.most, maxAnswer)
+	lines.Buffer(nil, most)
 	for lines.Scan() {
 		quiet.Reset(silence)
 		if len(lines.Bytes()) == 0 {
 			continue
 		}
 		var line T
-		if err = json.Unmarshal(lines.Bytes(), &line); err == nil {
+		if err = c.parse(lines.Bytes(), &line); err == nil {
 			err = read(line)
 		} else {
 			err = errForeign
@@ -70,7 +71,9 @@ func stream[T any](ctx context.Context, c *Client, r request, silence time.Durat
 			return false, err
 		}
 	}
-	if err := lines.Err(); err != nil {
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return false, c.tooLarge(most)
+	} else if err != nil {
 		return false, silent(c.unreachable(ctx, err))
 	}
 	return true, nil
@@ -82,7 +85,7 @@ func stream[T any](ctx context.Context, c *Client, r request, silence time.Durat
 // error.
 func (c *Client) Events(ctx context.Context, each func(api.RunnerEvent)) error {
 	greeted := false
-	r := request{method: http.MethodGet, place: at(runnerAPI + "/events"), accept: api.EventsType}
+	r := request{method: http.MethodGet, place: at(runnerAPI + "/events"), accept: api.EventsType, most: maxEvent}
 	_, err := stream(ctx, c, r, 3*api.Heartbeat, func(event api.RunnerEvent) error {
 		if !greeted && (event.Hello == nil || event.Hello.Runner == "") {
 			return errForeign

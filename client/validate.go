@@ -19,6 +19,12 @@ type Validating struct {
 // an empty line every 15 seconds.
 const silence = time.Minute
 
+// Bounds of a validation. An integration has at most 10,000 roles.
+const (
+	validationTimeout = time.Hour
+	maxTold           = 20_000 // outcomes
+)
+
 // ValidateIntegration has the server try to assume every role of an integration.
 // Roles that fail are no error.
 func (c *Client) ValidateIntegration(ctx context.Context, nameOrID string, how Validating) (api.Validations, error) {
@@ -36,6 +42,9 @@ func (c *Client) validate(ctx context.Context, r request, how Validating) (resul
 	if how.RequireExternalID {
 		r.query = query{"require_external_id": "true"}.values()
 	}
+	ctx, cancel := context.WithTimeout(ctx, validationTimeout)
+	defer cancel()
+	told := 0
 	ended, err := stream(ctx, c, r, silence, func(line api.ValidationLine) error {
 		switch {
 		case line.Error != nil:
@@ -44,8 +53,13 @@ func (c *Client) validate(ctx context.Context, r request, how Validating) (resul
 		case line.Result != nil:
 			result = *line.Result
 			return errDone
-		case line.Role != nil && how.Tell != nil:
-			how.Tell(*line.Role)
+		case line.Role != nil:
+			if told++; told > maxTold {
+				return errForeign
+			}
+			if how.Tell != nil {
+				how.Tell(*line.Role)
+			}
 		}
 		return nil
 	})

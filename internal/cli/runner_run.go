@@ -111,7 +111,7 @@ func controlPlane(cfg *config.Runner, version string) (client.Options, error) {
 	if !roots.AppendCertsFromPEM(text) {
 		return opts, fmt.Errorf("--ca-cert %s has no certificate in it; PEM text is expected", cfg.CACert)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := client.NewTransport()
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	opts.HTTPClient = &http.Client{Transport: transport}
 	return opts, nil

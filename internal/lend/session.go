@@ -25,10 +25,13 @@ func (l *Lender) startSession(ctx context.Context, key leaseKey, names roleNames
 	if err != nil {
 		return nil, l.sessionFailed(ctx, session, err)
 	}
-	if !l.now().Before(assumed.Credentials.Expires) {
+	if err := rolebroker.CheckExpiry(assumed.Credentials.Expires, l.now()); err != nil {
+		message := "the credentials that STS gave have expired already by the local clock; set the clock right"
+		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+			message = "the credentials that STS gave end later than AWS lets a session last; set the clock right"
+		}
 		return nil, l.sessionFailed(ctx, session, &rolebroker.Refusal{
-			Kind: rolebroker.RefusedOther, RequestID: assumed.RequestID,
-			Message: "the credentials that STS gave have expired already by the local clock; set the clock right",
+			Kind: rolebroker.RefusedOther, RequestID: assumed.RequestID, Message: message,
 		})
 	}
 	session.State = rolebroker.SessionActive

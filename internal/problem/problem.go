@@ -86,6 +86,7 @@ func Wait(err error) int { return int(rolebroker.AsError(err).RetryAfter / time.
 // The bounds of a document: a message in bytes, and how many fields it lists.
 const (
 	maxMessage = 2000
+	maxRead    = 8000 // of a server, which may be newer
 	MaxFields  = 100
 )
 

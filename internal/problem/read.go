@@ -36,9 +36,9 @@ func Read(status int, body []byte) *rolebroker.Error {
 		return nil
 	}
 	e := coded(p.Code, status)
-	e.Message, e.Hint = cmp.Or(p.Detail, p.Message), convert.Hint(p.Hint, p.HintSteps)
-	for _, f := range p.Errors {
-		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: f.Message,
+	e.Message, e.Hint = rolebroker.Clip(cmp.Or(p.Detail, p.Message), maxRead), convert.Hint(p.Hint, p.HintSteps)
+	for _, f := range p.Errors[:min(len(p.Errors), MaxFields)] {
+		e.Fields = append(e.Fields, rolebroker.Field{Path: f.Field, Message: rolebroker.Clip(f.Message, maxRead),
 			Hint: convert.Hint(f.Hint, f.HintSteps)})
 	}
 	return e
@@ -48,7 +48,7 @@ func Read(status int, body []byte) *rolebroker.Error {
 // the code, the status is 403.
 func Refused(r api.Refusal) *rolebroker.Error {
 	e := coded(r.Code, http.StatusForbidden)
-	e.Message, e.Hint = r.Message, rolebroker.TextHint(r.Hint)
+	e.Message, e.Hint = rolebroker.Clip(r.Message, maxRead), rolebroker.TextHint(r.Hint)
 	return e
 }
 

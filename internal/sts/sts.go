@@ -278,6 +278,7 @@ func (c *Client) config(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, err
 	}
+	cfg.HTTPClient = strict(cfg.HTTPClient)
 	c.loaded = &cfg
 	return cfg, nil
 }

@@ -11,11 +11,15 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
 )
 
 // patience bounds one request with all its retries. Creating an integration
 // takes a while, because the server tries to assume each of its roles.
 const patience = 5 * time.Minute
+
+// maxRetryAfter bounds the wait that an answer asks for with Retry-After.
+const maxRetryAfter = 30 * time.Second
 
 // tlsConfig makes the TLS settings from PEM texts, each of which may be empty. If
 // it fails, attribute is the attribute of the provider block that is wrong.
@@ -46,12 +50,15 @@ func tlsConfig(authorities, certificate, key string) (config *tls.Config, attrib
 // same effect, the external ID identifies an integration, and a token contains
 // the ID under which it is registered.
 func retrying(config *tls.Config, wait time.Duration) *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := client.NewTransport()
 	transport.TLSClientConfig = config
 	again := retryablehttp.NewClient()
 	again.HTTPClient = &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	again.Backoff = func(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
+		return min(retryablehttp.DefaultBackoff(least, most, attempt, resp), maxRetryAfter)
 	}
 	again.RetryMax, again.RetryWaitMin, again.RetryWaitMax = 4, wait, 16*wait
 	again.ErrorHandler = retryablehttp.PassthroughErrorHandler // return the last answer, which says why
