@@ -22,15 +22,26 @@ type Loan struct {
 	rendered []byte
 }
 
-// CheckExpiry refuses credentials that have expired by the clock of this machine. Every door asks it at the moment of
-// the hand-out. Code: unavailable.
+// clockError is how wrong the clock of a machine may be that takes credentials from another one.
+const clockError = time.Hour
+
+// CheckExpiry refuses credentials that have expired by the clock of this machine, and those that would last longer than
+// AWS lets a session of a role last: nobody knows when these end. Every door asks it at the moment of the hand-out.
+// Codes: unavailable (they have expired), internal.
+//
+// Source: STS API Reference, AssumeRole, DurationSeconds.
 func CheckExpiry(expires, now time.Time) error {
-	if now.Before(expires) {
+	var e *Error
+	switch {
+	case !now.Before(expires):
+		e = Errorf(CodeUnavailable, "the server lent credentials that have expired by this machine's clock")
+	case expires.After(now.Add(MaxSessionDuration + clockError)):
+		e = Errorf(CodeInternal, "the server lent credentials that last longer than AWS lets a session of a role last")
+	default:
 		return nil
 	}
-	return Errorf(CodeUnavailable, "the server lent credentials that have expired by this machine's clock").
-		WithHint("the clock says %s and the credentials ended at %s; set the clock of whichever machine is wrong",
-			now.UTC().Format(time.RFC3339), expires.UTC().Format(time.RFC3339))
+	return e.WithHint("the clock says %s and the end of the credentials is %s; set the clock of whichever machine is wrong",
+		now.UTC().Format(time.RFC3339), expires.UTC().Format(time.RFC3339))
 }
 
 // Rendered returns the loan as a response body. It calls render once and keeps the bytes, which thousands of requests

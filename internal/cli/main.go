@@ -91,7 +91,7 @@ func (a *app) client() (*client.Client, error) {
 	}
 	return client.New(client.Options{
 		URL: cfg.URL, Token: cfg.Token, TokenFile: cfg.TokenFile, AllowInsecure: cfg.AllowInsecure,
-		UserAgent: "rolebroker-cli",
+		UserAgent: "rolebroker-cli", Now: a.Now,
 	})
 }
 
