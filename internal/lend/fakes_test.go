@@ -331,7 +331,7 @@ func (f *fake) counts() (leases, scouts, agents, retired int) {
 	f.lender.mu.Lock()
 	defer f.lender.mu.Unlock()
 	if allowance := f.lender.agents["scout"]; allowance != nil {
-		scouts = allowance.leases
+		scouts = len(allowance.leases)
 	}
 	return len(f.lender.leases), scouts, len(f.lender.agents), len(f.lender.retired)
 }

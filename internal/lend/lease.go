@@ -32,7 +32,9 @@ const (
 type lease struct {
 	lender *Lender
 	key    leaseKey
+	owner  rolebroker.TokenID // that started it
 
+	seen     atomic.Int64                      // when it was made or last asked for, before loan; Unix milliseconds
 	loan     atomic.Pointer[cachedLoan]        // what to hand out; nil: nothing yet
 	borrower atomic.Pointer[rolebroker.Caller] // who asked last; renewal is on their behalf
 
@@ -69,6 +71,15 @@ func (l *lease) fresh(who rolebroker.Caller, now time.Time) *cachedLoan {
 		return loan
 	}
 	return nil
+}
+
+// lastAsked is when the lease was last asked for, or made.
+func (l *lease) lastAsked() time.Time {
+	last := l.seen.Load()
+	if loan := l.loan.Load(); loan != nil {
+		last = max(last, loan.lastUsed.Load())
+	}
+	return time.UnixMilli(last)
 }
 
 // setBorrower notes on whose behalf to renew.
@@ -131,7 +142,7 @@ func (l *lease) join() *call {
 	if loan != nil && loan.isFresh(l.lender.now()) { // renewed since the request looked
 		return finishedCall(loan, nil)
 	}
-	if loan == nil && l.failure != nil && !l.lender.chargeRetry(l.key.agent) {
+	if loan == nil && l.failure != nil && !l.lender.chargeRetry(*l.borrower.Load()) {
 		return finishedCall(nil, tooFast(l.key.agentName))
 	}
 	return l.startCall()
@@ -180,6 +191,7 @@ func (l *lease) finishCall(c *call) {
 	}
 	l.failure = nil
 	if old := l.loan.Swap(c.loan); old != nil {
+		l.seen.Store(max(l.seen.Load(), old.lastUsed.Load()))
 		l.lender.retire(old)
 	}
 	l.setTimer(c.loan.renewAt)

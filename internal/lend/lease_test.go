@@ -309,19 +309,22 @@ func TestLeasesAreDropped(t *testing.T) {
 	}
 }
 
-// TestAnAgentHasOnlySoManySessions at a time, however slowly it starts them.
+// TestAnAgentHasOnlySoManySessions in use at a time, however slowly it starts them.
 func TestAnAgentHasOnlySoManySessions(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		for i := range 3 {
 			f.mustLend(fmt.Sprint("task-", i))
-			time.Sleep(time.Minute)
+			time.Sleep(10 * time.Second)
 		}
 		if _, err := f.lend("task-3"); rolebroker.CodeOf(err) != rolebroker.CodeThrottled {
 			f.Errorf("one more than are allowed: %v", err)
 		}
 		f.mustLend("task-0")
-		time.Sleep(3 * time.Hour)
-		f.mustLend("task-3")
+		time.Sleep(45 * time.Second)
+		f.mustLend("task-3") // in place of task-1
+		if n := len(f.leases()); n != 3 {
+			f.Errorf("there are %d leases", n)
+		}
 	}, func(o *Options) { o.SessionsPerAgent = 3 })
 }
 
@@ -357,7 +360,7 @@ func TestARenewalIsNotCharged(t *testing.T) {
 		old := f.ageToRenewal()
 		f.sts.set(func(s *fakeSTS) { s.err = nil })
 		for range 2 * DefaultSessionsPerAgent { // until nothing is left
-			f.lender.chargeRetry("scout")
+			f.lender.chargeRetry(scout)
 		}
 		if f.mustLend("") == old {
 			f.Error("the loan was not renewed")

@@ -3,8 +3,6 @@ package lend
 import (
 	"context"
 
-	"golang.org/x/time/rate"
-
 	"github.com/rolebroker/rolebroker"
 )
 
@@ -41,49 +39,64 @@ func (k leaseKey) request() rolebroker.Request {
 // do not shape the credentials, so a lease outlives a change of name.
 type roleNames struct{ integration, role string }
 
-// allowance bounds the sessions that one agent may start.
-type allowance struct {
-	leases  int
-	limiter *rate.Limiter
-}
-
 // lease finds or makes the lease of a key. It bounds how many an agent has, and
 // how fast it gets new ones. Codes: throttled, unavailable.
-func (l *Lender) lease(key leaseKey, grant rolebroker.Grant) (*lease, error) {
+func (l *Lender) lease(who rolebroker.Caller, key leaseKey, grant rolebroker.Grant) (*lease, error) {
+	for {
+		found, spare, err := l.findOrMake(who, key, grant)
+		if spare == nil {
+			return found, err
+		}
+		spare.drop() // which needs its lock before the lender's
+	}
+}
+
+// findOrMake finds or makes the lease of a key. If the agent has as many as it may
+// have, it returns the one to drop first.
+func (l *Lender) findOrMake(who rolebroker.Caller, key leaseKey, grant rolebroker.Grant) (found, spare *lease, _ error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if found := l.leases[key]; found != nil {
-		return found, nil
+		return found, nil, nil
 	}
 	if l.closed {
-		return nil, errShuttingDown()
+		return nil, nil, errShuttingDown()
 	}
-	agent := l.agents[key.agent]
-	if agent == nil {
-		agent = &allowance{limiter: rate.NewLimiter(newSessionsPerSecond, l.perAgent)}
-		l.agents[key.agent] = agent
+	agent, now := l.allowanceOf(key.agent), l.now()
+	full := len(agent.leases) >= l.perAgent
+	if full {
+		spare = agent.spare(who.Token, now)
 	}
 	switch {
-	case agent.leases >= l.perAgent:
-		return nil, rolebroker.Errorf(rolebroker.CodeThrottled,
-			"agent %s has %d live sessions, the most that are allowed", key.agentName, agent.leases).
-			WithHint("use fewer roles and tasks at a time; a session ends when its credentials expire")
-	case !agent.limiter.AllowN(l.now(), 1):
-		return nil, tooFast(key.agentName)
+	case full && spare == nil:
+		return nil, nil, rolebroker.Errorf(rolebroker.CodeThrottled,
+			"agent %s has %d live sessions, the most that are allowed", key.agentName, len(agent.leases)).
+			WithHint("use fewer roles and tasks at a time, or try again: a session that nothing asked for during a " +
+				"minute makes room")
+	case !agent.mayStart(who.Token, now):
+		return nil, nil, tooFast(key.agentName)
+	case full:
+		return nil, spare, nil
 	}
-	made := &lease{lender: l, key: key, names: roleNames{grant.Integration.Name, grant.Role.Name}}
+	agent.start(who.Token, now)
+	made := &lease{lender: l, key: key, owner: who.Token, names: roleNames{grant.Integration.Name, grant.Role.Name}}
+	made.seen.Store(now.UnixMilli())
 	l.leases[key] = made
-	agent.leases++
-	return made, nil
+	agent.leases = append(agent.leases, made)
+	return made, nil, nil
 }
 
-// chargeRetry says whether an agent may try once more to start a session that
+// chargeRetry says whether a caller may try once more to start a session that
 // failed, and counts the try if so.
-func (l *Lender) chargeRetry(id rolebroker.AgentID) bool {
+func (l *Lender) chargeRetry(who rolebroker.Caller) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	agent := l.agents[id]
-	return agent != nil && agent.limiter.AllowN(l.now(), 1)
+	agent := l.agents[who.Agent]
+	if agent == nil || !agent.mayStart(who.Token, l.now()) {
+		return false
+	}
+	agent.start(who.Token, l.now())
+	return true
 }
 
 // drop removes a lease.
@@ -95,8 +108,8 @@ func (l *Lender) drop(dropped *lease) {
 		l.retired = append(l.retired, loan)
 	}
 	agent := l.agents[dropped.key.agent]
-	agent.leases--
-	if agent.leases == 0 && agent.limiter.TokensAt(l.now()) >= float64(l.perAgent) {
+	agent.remove(dropped)
+	if len(agent.leases) == 0 && agent.isRested(l.now()) {
 		delete(l.agents, dropped.key.agent)
 	}
 }

@@ -22,7 +22,7 @@ func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 			return nil, l.refused(ctx, who, req, err)
 		}
 		// Does its lease have fresh credentials?
-		lease, err := l.lease(key, grant)
+		lease, err := l.lease(who, key, grant)
 		if err != nil {
 			return nil, l.refused(ctx, who, req, err)
 		}

@@ -13,12 +13,8 @@ import (
 	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
 
-// DefaultSessionsPerAgent is how many live sessions one agent may have.
+// DefaultSessionsPerAgent is how many sessions of one agent are kept.
 const DefaultSessionsPerAgent = 64
-
-// newSessionsPerSecond is how fast an agent that used up its allowance of new
-// sessions gets more. It starts with as many as its cap.
-const newSessionsPerSecond = 1
 
 // Options configure New. Records and Assumer are required.
 type Options struct {
@@ -34,8 +30,9 @@ type Options struct {
 	Metrics *prometheus.Registry // nil: none
 	Now     func() time.Time     // nil: time.Now
 
-	// SessionsPerAgent caps the live sessions of one agent, and so the
-	// AssumeRole calls it can cause. 0 means DefaultSessionsPerAgent.
+	// SessionsPerAgent caps the sessions of one agent that are kept to be handed
+	// out, and how many of its tokens' requests can start one at once. 0 means
+	// DefaultSessionsPerAgent.
 	SessionsPerAgent int
 }
 
