@@ -20,9 +20,11 @@ type Process struct {
 	// TLSKey is a PEM file with the private key of TLSCert.
 	TLSKey string
 
-	// MaxSessionsPerAgent limits the distinct live sessions of one agent. An
-	// agent that makes up task names could otherwise cause any number of calls
-	// to STS. Requests for credentials that are in memory are not limited.
+	// MaxSessionsPerAgent limits the sessions of one agent that are kept to be
+	// handed out, and the new ones that it starts at once. An agent that makes up
+	// task names could otherwise cause any number of calls to STS. A session that
+	// nothing asked for during a minute makes room. Requests for credentials that
+	// are in memory are not limited.
 	MaxSessionsPerAgent int
 
 	// LogLevel is the least severe level that is logged: debug, info, warn or

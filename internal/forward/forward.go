@@ -38,6 +38,12 @@ const (
 	// remembered loan. AWS SDKs give up after one or two seconds.
 	patience = time.Second
 
+	// maxKeys bounds what one caller asks for with a task and did not leave alone for
+	// idleAfter. It is below the sessions that a server keeps for an agent by default,
+	// so that a command that invents names of tasks leaves some to other commands.
+	maxKeys   = 48
+	idleAfter = time.Minute
+
 	// sweepInterval is how often expired loans are forgotten.
 	sweepInterval = time.Minute
 )
@@ -64,10 +70,11 @@ type Lender struct {
 	stop      context.CancelFunc
 	questions singleflight.Group
 
-	mu    sync.Mutex
-	loans map[string]*remembered // by key
-	swept time.Time              // when expired loans were last forgotten
-	down  bool                   // the log says that the server does not answer
+	mu      sync.Mutex
+	loans   map[string]*remembered                      // by key
+	callers map[rolebroker.TokenID]map[string]time.Time // when each last asked, by key
+	swept   time.Time                                   // when expired loans were last forgotten
+	down    bool                                        // the log says that the server does not answer
 
 	forgot uint64 // counts the calls of Forget
 }
@@ -87,7 +94,8 @@ func New(opts Options) *Lender {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	l := &Lender{server: opts.Server, log: opts.Log, now: opts.Now, loans: map[string]*remembered{}}
+	l := &Lender{server: opts.Server, log: opts.Log, now: opts.Now, loans: map[string]*remembered{},
+		callers: map[rolebroker.TokenID]map[string]time.Time{}}
 	l.life, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -97,9 +105,15 @@ func (l *Lender) Close() { l.stop() }
 
 // Lend forwards the request of who. Requests with the same key are alike: they
 // share questions and loans, so the key says who asks, for which role and task.
-// Codes: those of the Server; unavailable.
+// Codes: those of the Server; unavailable; throttled when a caller names too many
+// tasks at a time.
 func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, req rolebroker.Request) (
 	*rolebroker.Loan, error) {
+	if req.Task != "" { // the caller makes up tasks, but not roles
+		if err := l.admit(key, who.Token); err != nil {
+			return nil, err
+		}
+	}
 	asked := l.forgets() // who asks after Forget shares no question from before
 	answer := l.questions.DoChan(fmt.Sprint(asked, " ", key), func() (any, error) { return l.ask(key, who, req, asked) })
 	var late <-chan time.Time
@@ -120,6 +134,39 @@ func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, re
 	case <-ctx.Done():
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the server did not answer in time: %w", ctx.Err())
 	}
+}
+
+// admit notes that a caller asks for a key with a task, in place of the one that it left alone
+// for the longest time if it has too many. Codes: throttled.
+func (l *Lender) admit(key string, caller rolebroker.TokenID) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, keys := l.now(), l.callers[caller]
+	if keys == nil {
+		keys = map[string]time.Time{}
+		l.callers[caller] = keys
+	}
+	if _, known := keys[key]; !known && len(keys) >= maxKeys {
+		oldest := oldestOf(keys)
+		if now.Sub(keys[oldest]) < idleAfter {
+			return rolebroker.Errorf(rolebroker.CodeThrottled,
+				"%d sessions with tasks are in use here, the most that are allowed at a time", len(keys)).
+				WithHint("use fewer tasks at a time, or try again: one that nothing asked for during a minute makes room")
+		}
+		delete(keys, oldest)
+		delete(l.loans, oldest)
+	}
+	keys[key] = now
+	return nil
+}
+
+func oldestOf(keys map[string]time.Time) (oldest string) {
+	for key, at := range keys {
+		if oldest == "" || at.Before(keys[oldest]) {
+			oldest = key
+		}
+	}
+	return oldest
 }
 
 // Remember has a loan that the server made otherwise stand for a key.
@@ -250,6 +297,16 @@ func (l *Lender) sweep() {
 	for key, known := range l.loans {
 		if !l.isValid(known) {
 			delete(l.loans, key)
+		}
+	}
+	for caller, keys := range l.callers {
+		for key, at := range keys {
+			if l.loans[key] == nil && now.Sub(at) >= idleAfter {
+				delete(keys, key)
+			}
+		}
+		if len(keys) == 0 {
+			delete(l.callers, caller)
 		}
 	}
 }

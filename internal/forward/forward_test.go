@@ -346,3 +346,63 @@ func TestLoansAreMadeOfWholeAnswersOnly(t *testing.T) {
 }
 
 func second(_ *rolebroker.Loan, err error) error { return err }
+
+// A caller that invents names of tasks leaves sessions of the agent to others. A minute
+// later the names make room, and no more is remembered than before.
+func TestACallerAsksForSoMuchAtATime(t *testing.T) {
+	inWorld(t, func(w *world) {
+		asks := func(caller rolebroker.TokenID, task string) rolebroker.Code {
+			key := fmt.Sprint(caller, " ", task)
+			_, err := w.Lend(w.Context(), key, rolebroker.Caller{Token: caller}, rolebroker.Request{Task: task})
+			return rolebroker.CodeOf(err)
+		}
+		invents := func(what string, n int) (lent int) {
+			for i := range n {
+				if asks("first", fmt.Sprint(what, "-", i)) == "" {
+					lent++
+				}
+			}
+			return lent
+		}
+		if n := invents("invented", 100); n != maxKeys || w.asked != maxKeys {
+			w.Errorf("%d tasks of 100 got credentials after %d questions", n, w.asked)
+		}
+		if asks("first", "invented-0") != "" || asks("second", "another") != "" {
+			w.Error("what is in use, or another caller's, is refused")
+		}
+		if code := asks("first", "real"); code != rolebroker.CodeThrottled {
+			w.Errorf("one more: %q", code)
+		}
+		time.Sleep(idleAfter - time.Second)
+		asks("first", "invented-0")
+		time.Sleep(time.Second)
+		if n := invents("real", 100); n != maxKeys-1 || len(w.loans) != maxKeys+1 {
+			w.Errorf("later %d tasks got credentials, and %d loans are remembered", n, len(w.loans))
+		}
+		time.Sleep(2 * time.Hour)
+		asks("third", "task")
+		if len(w.callers) != 1 {
+			w.Errorf("%d callers are remembered", len(w.callers))
+		}
+	})
+}
+
+func TestWhatIsForgottenIsNotHandedOutDuringAnOutage(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.gets("deployer", "")
+		w.Forget(func(who rolebroker.Caller) bool { return who.Agent != "" })
+		w.fails(rolebroker.CodeUnavailable)
+		w.gets("deployer", "")
+		w.Forget(func(rolebroker.Caller) bool { return true })
+		w.gets("deployer", rolebroker.CodeUnavailable)
+
+		// An answer that was under way is not remembered either.
+		w.answers(func(context.Context, rolebroker.Request) (*rolebroker.Loan, error) {
+			w.Forget(func(rolebroker.Caller) bool { return true })
+			return loan(time.Hour), nil
+		})
+		w.gets("deployer", "")
+		w.fails(rolebroker.CodeUnavailable)
+		w.gets("deployer", rolebroker.CodeUnavailable)
+	})
+}
