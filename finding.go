@@ -85,7 +85,7 @@ func (f *Finding) Check() error {
 	if f.Refusal != nil {
 		p.check("refusal", f.Refusal.check())
 	}
-	if f.RequestID != "" && !isToken(f.RequestID, 128) {
+	if !IsRequestID(f.RequestID) {
 		p.add("request_id", "is not an AWS request ID")
 	}
 	return p.err("the finding")
@@ -107,11 +107,14 @@ func (r *Refusal) check() error {
 	if r.Code != "" && !isToken(r.Code, 100) {
 		return fmt.Errorf("%s is not an error code of AWS", Quote(r.Code))
 	}
-	if r.RequestID != "" && !isToken(r.RequestID, 128) {
+	if !IsRequestID(r.RequestID) {
 		return fmt.Errorf("%s is not an AWS request ID", Quote(r.RequestID))
 	}
 	return nil
 }
+
+// IsRequestID reports whether s has the form of an AWS request ID, or is empty.
+func IsRequestID(s string) bool { return isToken(s, 128) }
 
 // isToken reports whether s has letters, digits, '.', '-', '_' and '=' only, and at most so many.
 func isToken(s string, most int) bool {

@@ -34,11 +34,11 @@ type RunnerReport struct {
 func (r RunnerReport) Check() error {
 	var p problems
 	for field, text := range map[string]string{
-		"program": r.Program, "arn": r.Identity.ARN, "account": r.Identity.Account, "user_id": r.Identity.UserID,
-		"identity_error": r.IdentityError,
+		"program": r.Program, "identity_error": r.IdentityError,
 	} {
 		p.check(field, checkDescription(text))
 	}
+	p.check("identity", r.Identity.Check())
 	if r.Method != "" && r.Method != MethodWebIdentity && r.Method != MethodAssumeRole {
 		p.add("method", "%s is not one of web-identity, assume-role", Quote(string(r.Method)))
 	}

@@ -157,7 +157,13 @@ func (b *Broker) FinishRunnerSession(ctx context.Context, who rolebroker.Caller,
 	if err := checkOutcome(&s, begun); err != nil {
 		return err
 	}
-	s.RunnerID, s.RequestID, s.Failure = who.Runner, readable(s.RequestID, maxShortText), readable(s.Failure, maxText)
+	s.RunnerID = who.Runner
+	if !rolebroker.IsRequestID(s.RequestID) {
+		s.RequestID = ""
+	}
+	if s.Failure != "" { // words of the runner, so a quotation
+		s.Failure = "the runner reports " + rolebroker.Quote(readable(s.Failure, maxText))
+	}
 	switch {
 	case begun.State == rolebroker.SessionRequested:
 		return b.store.FinishSession(ctx, &s)

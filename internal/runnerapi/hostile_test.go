@@ -132,6 +132,30 @@ func TestAnOlderRunnerIsUnderstood(t *testing.T) {
 	}
 }
 
+// A report has an identity as AWS describes one, and a failure is a quotation.
+func TestReportsOfRunnersHaveTheirForms(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	w.identify(w.ours)
+	for _, arn := range []string{"arn:aws:iam::111122223333:user/x$(id)", "; id", "arn:aws:iam::444455556666:root"} {
+		w.refused(arn, w.ours.Report(ctx, api.RunnerReport{Method: "assume-role", Account: "111122223333", ARN: arn}),
+			rolebroker.CodeInvalid)
+	}
+	good := w.session(0)
+	if err := w.ours.BeginSession(ctx, good); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ours.FinishSession(ctx, good.ID, api.SessionOutcome{State: "failed", ExpiresAt: good.ExpiresAt,
+		RequestID: poison, Failure: poison}); err != nil {
+		t.Fatal(err)
+	}
+	for s, err := range w.tb.Admin.AllSessions(ctx, api.SessionFilter{}) {
+		if err != nil || s.RequestID != "" || s.Failure != fmt.Sprintf("the runner reports %q", poison) {
+			t.Errorf("%+v, %v", s, err)
+		}
+	}
+}
+
 // A runner cannot fill the record: what it may begin is bounded for each agent, and so
 // are the sessions without an outcome, the reports, and their sizes.
 func TestWhatARunnerMayRecordIsBounded(t *testing.T) {

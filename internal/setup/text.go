@@ -402,6 +402,8 @@ func (g *guide) ownIdentity(b *blueprint) {
 	me, _ := b.Runner.Principal()
 	g.paragraph("The runner in your cluster assumes the roles from its own AWS identity, %s. Where that is a role, "+
 		"AWS gives sessions of an hour at most.", me)
+	g.paragraph("The runner reports that identity itself. Compare it with the one that you gave the runner before a " +
+		"trust policy names it.")
 	g.line("In the AWS console:\n")
 	g.steps(append(b.clusterSteps(),
 		"In account "+b.Runner.Account+", the runner's own policy has to allow sts:AssumeRole, sts:TagSession and "+
