@@ -42,6 +42,7 @@ var doneSentences = map[string]string{
 	"disabled":     "Disabled. It gets no more credentials; those from before are valid until they expire.",
 	"paused":       "Disabled. Nobody gets its roles; credentials from before are valid until they expire.",
 	"enabled":      "Enabled.",
+	"ended":        "Ended. Nobody gets its credentials any more; those from before are valid until they expire.",
 	"revoked":      "Revoked. Credentials from before are valid until they expire.",
 	"keydeleted":   "Deleted. Nobody can use the API key any more.",
 	"believed":     "The server now believes the runner about the service accounts of its cluster.",

@@ -13,6 +13,7 @@ import (
 type sessions interface {
 	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter,
 		page rolebroker.Page) ([]rolebroker.Session, error)
+	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (*rolebroker.Session, error)
 	Counts(ctx context.Context, who rolebroker.Caller) (rolebroker.Counts, error)
 }
 
@@ -65,6 +66,8 @@ type sessionRow struct {
 	Where                       string // the role's account and its name in AWS
 	Times                       string // how often its credentials were fetched
 	Requested, Expires, Fetched moment
+	Ended                       moment // when a person ended it
+	CanEnd                      bool   // its credentials may be handed out
 }
 
 func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -92,6 +95,15 @@ func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) 
 	return s.render(w, http.StatusOK, "sessions", page)
 }
 
+// endSession ends a session. It asks no question, because the agent's next request
+// starts another.
+func (s *server) endSession(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if _, err := s.Broker.EndSession(r.Context(), v.who, rolebroker.SessionID(r.PathValue("session"))); err != nil {
+		return err
+	}
+	return toDone(w, r, "/sessions", "ended")
+}
+
 // addSessions reads the sessions of the page.
 func (s *server) addSessions(ctx context.Context, v *visit, page *sessionsPage) error {
 	filter := rolebroker.SessionFilter{Agent: page.Agent, Integration: page.Integration, Role: page.Role}
@@ -112,6 +124,8 @@ func (s *server) addSessions(ctx context.Context, v *visit, page *sessionsPage) 
 			Requested: when(session.RequestedAt, page.Now),
 			Expires:   when(session.ExpiresAt, page.Now),
 			Fetched:   when(session.FetchedAt, page.Now),
+			Ended:     when(session.EndedAt, page.Now),
+			CanEnd:    session.Live(page.Now) && session.EndedAt.IsZero(),
 		})
 	}
 	return err
@@ -124,6 +138,8 @@ func stateOfSession(session *rolebroker.Session, b base) state {
 		return state{Tone: "bad", Word: "failed"}
 	case !session.Live(b.Now):
 		return state{Tone: "off", Word: "expired"}
+	case !session.EndedAt.IsZero():
+		return state{Tone: "off", Word: "ended"}
 	case session.State == rolebroker.SessionRequested:
 		return state{Tone: "warn", Word: "no answer"}
 	}

@@ -105,6 +105,7 @@ func (s *server) routes() {
 	s.page("POST /agents/{agent}/delete", s.deleteAgent)
 
 	s.page("GET /sessions", s.listSessions)
+	s.page("POST /sessions/{session}/end", s.endSession)
 
 	s.page("GET /runners", s.listRunners)
 	s.page("GET /runners/new", s.newRunner)
