@@ -115,8 +115,11 @@ func (a agent) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.Req
 		return nil, err
 	}
 	loan, err := forward.NewLoan(c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.Token, c.Expiration)
+	if err == nil {
+		err = a.roles().check(req.Role, loan)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return loan, a.roles().check(req.Role, loan)
+	return loan, nil
 }

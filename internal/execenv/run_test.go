@@ -216,6 +216,15 @@ func TestProfilesRunABinaryWithAnyPath(t *testing.T) {
 	}
 }
 
+// Where neither the program nor its link has a path without quotes, the error says
+// what to set.
+func TestAProfileNeverHasQuotes(t *testing.T) {
+	path, err := plainPath("/a b/rolebroker", "/c d")
+	if err == nil || !strings.Contains(err.Error(), "set TMPDIR") {
+		t.Errorf("it is %q, %v", path, err)
+	}
+}
+
 // The file starts programs: what could be more than a name in it is refused.
 func TestNothingIsRunWithNamesThatAreMore(t *testing.T) {
 	for _, more := range []string{"\n", "\r", "]", `"`, "#", ";", "$", "`", "\x00"} {
