@@ -55,6 +55,49 @@ func TestEditing(t *testing.T) {
 	p.seesNot("production")
 }
 
+// An integration is disabled and enabled beside its title. Saving the form leaves it
+// disabled, and its default role can be deselected.
+func TestDisablingAnIntegration(t *testing.T) {
+	t.Parallel()
+	tb := testbed.New(t, nil)
+	p := admin(t, tb)
+	p.edits("production")
+	p.presses("Disable")
+	p.sees("Disable production? Agent scout gets no more credentials of its roles, at once, until somebody enables it.",
+		"Credentials that agents have are valid until they expire.")
+	p.presses("Disable Integration")
+	p.sees("Disabled. Nobody gets its roles", "no agent gets its roles until somebody enables it")
+	cannotBorrow(t, tb, tb.Scout, "deployer")
+
+	p.fills("Description", "On hold")
+	p.presses("Update Integration")
+	p.sees("Updated.", "no agent gets its roles until somebody enables it")
+	cannotBorrow(t, tb, tb.Scout, "deployer")
+	p.presses("Integrations")
+	p.arrives("Integrations")
+	p.sees("production disabled On hold")
+	p.opens("/agents/scout")
+	p.sees("Its integrations are disabled: production.", "production default disabled")
+
+	p.opens("/integrations")
+	p.presses("production")
+	p.arrives("production disabled")
+	p.presses("Enable")
+	p.sees("Enabled.")
+	p.seesNot("no agent gets its roles until somebody enables it")
+	borrows(t, tb, tb.Scout, "", "/ReadOnly/scout")
+
+	p.role(0).seesNot("The default role is not selected")
+	p.role(0).unticks("Selected")
+	p.role(0).sees("The default role is not selected: instructions that name no role are refused.")
+	p.presses("Update Integration")
+	p.sees("Updated.")
+	cannotBorrow(t, tb, tb.Scout, "")
+	borrows(t, tb, tb.Scout, "deployer", "/Deployer/scout")
+	p.opens("/agents/scout")
+	p.sees("The default role of production, readonly, is not selected there: instructions that name no role are refused.")
+}
+
 // cannotBorrow fails the test unless the server denies the role.
 func cannotBorrow(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret, role string) {
 	t.Helper()
