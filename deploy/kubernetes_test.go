@@ -246,10 +246,10 @@ func (c *installation) credential(t *testing.T) {
 // adminKey runs the command in the notes of the release.
 func (c *installation) adminKey(t *testing.T) {
 	c.t = t
-	const namespace = "rolebroker-eks"
+	const namespace, key = "rolebroker-eks", "what rolebroker api-key generate prints"
 	c.Do(http.MethodPost, "/api/v1/namespaces/"+namespace+"/secrets", kubetest.Object{
 		"metadata":   kubetest.Object{"name": "rolebroker-admin"},
-		"stringData": kubetest.Object{"admin-key": "what rolebroker api-key generate prints"}}, nil)
+		"stringData": kubetest.Object{"admin-key": key}}, nil)
 	notes := c.helm("get", "notes", "rolebroker", "--namespace", namespace)
 	_, after, ok := strings.Cut(notes, "export ROLEBROKER_TOKEN=$(")
 	command, _, closed := strings.Cut(after, ")\n")
@@ -260,7 +260,7 @@ func (c *installation) adminKey(t *testing.T) {
 	shell := exec.Command("/bin/sh", "-c", command)
 	shell.Env = []string{"PATH=" + filepath.Dir(kubectl) + ":" + os.Getenv("PATH"), "KUBECONFIG=" + c.Kubeconfig,
 		"HOME=" + t.TempDir()}
-	if out, err := shell.CombinedOutput(); string(out) != "a-key-of-24-characters-or-more" {
+	if out, err := shell.CombinedOutput(); string(out) != key {
 		t.Errorf("%s: %q, %v", command, out, err)
 	}
 }
