@@ -240,7 +240,7 @@ func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integratio
 		if updated == 0 {
 			return tx.outdated(ctx, integrationVersion, "integration", string(in.ID))
 		}
-		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
+		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID, Ended: !in.Enabled})
 		generations, err := tx.roleGenerations(ctx, in)
 		if err != nil {
 			return err

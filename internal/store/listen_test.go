@@ -75,6 +75,12 @@ func TestServersReceiveEachOthersChanges(t *testing.T) {
 	if got := subs[0].changes(); !slices.Equal(got, []rolebroker.Change{first, second}) { // its own one once
 		t.Errorf("the first server published %v", got)
 	}
+	ending := rolebroker.Ending{Agent: first.Agent, Roles: []rolebroker.EndedRole{{Integration: "int_a", Role: "rol_a"}}}
+	if _, err := stores[0].EndSessions(t.Context(), ending); err != nil {
+		t.Fatal(err)
+	}
+	ended := rolebroker.Change{Agent: first.Agent, Integration: "int_a", Role: "rol_a", Ended: true}
+	storetest.Eventually(t, "the ending at the second server", func() bool { return subs[1].has(ended) })
 }
 
 func TestNothingIsMissedWhenTheConnectionBreaks(t *testing.T) {
