@@ -26,6 +26,9 @@ func (b *Broker) BeginRunnerSession(
 	if !isID("ses_", string(s.ID)) {
 		return invalidSession("id", "is not the ID of a session")
 	}
+	if !isID("agt_", string(s.Agent)) { // the allowance remembers it
+		return invalidSession("agent", "is not the ID of an agent")
+	}
 	s.State, s.Runner, s.RunnerID = rolebroker.SessionRequested, who.Name, who.Runner
 	if err := b.allowSession(ctx, who, s.Agent); err != nil {
 		return err

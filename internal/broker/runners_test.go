@@ -298,3 +298,19 @@ func TestChangesOfRunnersAreAudited(t *testing.T) {
 		t.Error("the log has the join token")
 	}
 }
+
+// An invented name of an agent would be remembered with the allowance that it uses.
+func TestARunnerNamesAgentsByTheirIDs(t *testing.T) {
+	w := newWorld(t)
+	runner := rolebroker.Caller{Runner: w.runner("eks").ID, Name: "eks"}
+	session := rolebroker.Session{ID: rolebroker.NewSessionID(), RequestedAt: time.Now()}
+	for _, agent := range []string{"", "scout", "agt_" + strings.Repeat("a", 60_000), string(rolebroker.NewRoleID())} {
+		session.Agent = rolebroker.AgentID(agent)
+		for _, late := range []bool{false, true} {
+			err := w.broker.BeginRunnerSession(w.ctx, runner, session, late)
+			if rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
+				t.Errorf("with the agent %.20q, late %t: %v", agent, late, err)
+			}
+		}
+	}
+}
