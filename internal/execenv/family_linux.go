@@ -20,7 +20,7 @@ import (
 type family struct {
 	mu      sync.Mutex
 	command int          // the process ID of the command; 0 before the start
-	before  map[int]bool // the children that this process had before the command
+	before  map[int]bool // the descendants that this process had before the command
 
 	ended     chan struct{} // closed when the command has ended
 	died      chan struct{} // gets a value when a child has died
@@ -43,7 +43,7 @@ func newFamily() *family {
 	f := &family{before: map[int]bool{}, ended: make(chan struct{}), died: make(chan struct{}, 1),
 		impatient: make(chan struct{})}
 	if _, err := deadChild(); !errors.Is(err, unix.ECHILD) {
-		for _, pid := range processes()[os.Getpid()] {
+		for _, pid := range f.descendants() {
 			f.before[pid] = true
 		}
 	}
@@ -139,12 +139,18 @@ func (f *family) endRest(grace time.Duration) (left []int) {
 	}
 }
 
-// rest returns the living descendants of this process, except the command and the
-// children that this process had before.
-func (f *family) rest() (found []int) {
+// rest returns the living descendants of this process, except the command and those
+// that this process had before.
+func (f *family) rest() []int {
 	if _, err := deadChild(); errors.Is(err, unix.ECHILD) {
 		return nil
 	}
+	return f.descendants()
+}
+
+// descendants returns the living descendants of this process, without the command,
+// and without those from before and what is below them.
+func (f *family) descendants() (found []int) {
 	children := processes()
 	for next := []int{os.Getpid()}; len(next) > 0; next = next[1:] {
 		for _, pid := range children[next[0]] {

@@ -78,6 +78,40 @@ func TestProcessesFromBeforeTheCommandAreLeft(t *testing.T) {
 	before.Wait()
 }
 
+// What such a process had started becomes a child of exec when that process ends,
+// and is not the command's either.
+func TestOrphansOfProcessesFromBeforeTheCommandAreLeft(t *testing.T) {
+	dir := t.TempDir()
+	before := exec.Command("sh", "-c", `sh -c 'echo $$ > pid; mv pid started; exec sleep 1000' &
+		until [ -e end ]; do sleep 0.01; done`)
+	before.Dir = dir
+	if err := before.Start(); err != nil {
+		t.Fatal(err)
+	}
+	started := filepath.Join(dir, "started")
+	for !exists(started) {
+		time.Sleep(time.Millisecond)
+	}
+	text, err := os.ReadFile(started)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runShell(t, "touch "+filepath.Join(dir, "end")+"; while [ -e /proc/"+strconv.Itoa(before.Process.Pid)+
+		" ]; do sleep 0.01; done", time.Minute)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || !isAlive(strconv.Itoa(pid)) {
+		t.Errorf("process %q has ended: %v", text, err)
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+	before.Wait()
+}
+
+// exists reports whether a file exists.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // A second signal ends the grace, as it ends other programs that take their time.
 func TestASignalEndsTheGrace(t *testing.T) {
 	const line = `sh -c 'trap "" TERM; echo $$; touch '$0'; while :; do sleep 100; done' &
