@@ -46,6 +46,8 @@ func checkDescription(description string) error {
 		return fmt.Errorf("is not valid UTF-8")
 	case strings.ContainsRune(description, 0):
 		return fmt.Errorf("has a NUL character")
+	case strings.ContainsFunc(description, func(r rune) bool { return !IsVisible(r) }):
+		return fmt.Errorf("has control characters or invisible ones, such as those that change the direction of text")
 	case n > maxDescription:
 		return fmt.Errorf("has %d characters; at most %d are allowed", n, maxDescription)
 	}

@@ -256,7 +256,7 @@ func TestTablesAreOneLinePerRow(t *testing.T) {
 	if err := tab.write(&out); err != nil {
 		t.Fatal(err)
 	}
-	if want := "A           B\nx y z [31m\n"; out.String() != want {
+	if want := "A           B\nx y z\ufffd[31m\n"; out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)
 	}
 }

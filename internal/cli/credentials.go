@@ -81,7 +81,7 @@ func (a *app) credentials(ctx context.Context, borrow borrowing, withRegion bool
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.Stdout, text)
+	_, err = fmt.Fprintln(a.out(), text)
 	return err
 }
 
@@ -134,5 +134,5 @@ func (l lent) expiration() string { return l.Expiration.UTC().Format(time.RFC333
 
 func marshal(v any) (string, error) {
 	text, err := json.MarshalIndent(v, "", "  ")
-	return string(text), err
+	return string(rolebroker.InertJSON(text)), err
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func newDemo(a *app) *cobra.Command {
-	opts := demo.Options{Out: a.Stdout, Version: a.version()}
+	opts := demo.Options{Out: a.out(), Version: a.version()}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Try rolebroker on this machine, without any configuration",

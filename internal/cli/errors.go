@@ -59,12 +59,12 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 		code = exitUsage
 	}
 	shown := shownError(err)
-	fmt.Fprintf(a.Stderr, "rolebroker: %s\n", oneLine(shown.Message))
+	fmt.Fprintf(a.errs(), "rolebroker: %s\n", oneLine(shown.Message))
 	seen := map[string]bool{}
 	for _, f := range shown.Fields {
-		fmt.Fprintf(a.Stderr, "  %s: %s\n", f.Path, oneLine(f.Message))
+		fmt.Fprintf(a.errs(), "  %s: %s\n", f.Path, oneLine(f.Message))
 		for _, line := range abridged(f.Hint, seen) {
-			fmt.Fprintf(a.Stderr, "    %s\n", line)
+			fmt.Fprintf(a.errs(), "    %s\n", line)
 		}
 	}
 	hint := shown.Hint
@@ -79,7 +79,7 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 		hint = slices.Concat(hint, a.pathHint())
 	}
 	for line := range strings.Lines(hint.String()) {
-		fmt.Fprintf(a.Stderr, "hint: %s\n", strings.TrimSpace(line))
+		fmt.Fprintf(a.errs(), "hint: %s\n", strings.TrimSpace(line))
 	}
 	return code
 }

@@ -39,7 +39,7 @@ answer also has the ID that external-id show and release take.`,
 			if o.forMachines() {
 				return a.encode(o.value, reserved)
 			}
-			_, err := fmt.Fprintln(a.Stdout, reserved.ExternalID)
+			_, err := fmt.Fprintln(a.out(), reserved.ExternalID)
 			return err
 		})
 }

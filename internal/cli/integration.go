@@ -102,7 +102,7 @@ func (a *app) showIntegration(o output, in api.Integration) error {
 		return t.then(a.roleTable(in))
 	})
 	if err == nil && !o.forMachines() {
-		_, err = io.WriteString(a.Stdout, headlines(resultsOf(in)))
+		_, err = io.WriteString(a.out(), headlines(resultsOf(in)))
 		a.notePaused(in)
 	}
 	return err

@@ -213,7 +213,7 @@ func (s *setupCommand) show(a *app, answer api.Setup) error {
 	if text == "" {
 		return usage("these roles need a %s each; name one role with --role", s.format.value)
 	}
-	_, err := fmt.Fprintln(a.Stdout, strings.TrimRight(text, "\n"))
+	_, err := fmt.Fprintln(a.out(), strings.TrimRight(text, "\n"))
 	return err
 }
 

@@ -44,8 +44,8 @@ func Main(p Process) int {
 	root := newRoot(a, first)
 	root.SetArgs(p.Args)
 	root.SetIn(p.Stdin)
-	root.SetOut(p.Stdout)
-	root.SetErr(p.Stderr)
+	root.SetOut(a.out())
+	root.SetErr(a.errs())
 	cmd, err := root.ExecuteContextC(context.Background())
 	if err == nil {
 		err = a.unknown

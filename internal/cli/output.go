@@ -11,7 +11,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"github.com/rolebroker/rolebroker"
@@ -69,7 +68,7 @@ func (a *app) show(o output, answer any, table func() *table) error {
 	if o.forMachines() {
 		return a.encode(o.value, answer)
 	}
-	return table().write(a.Stdout)
+	return table().write(a.out())
 }
 
 func (a *app) encode(format string, answer any) error {
@@ -80,10 +79,10 @@ func (a *app) encode(format string, answer any) error {
 	if err := enc.Encode(answer); err != nil {
 		return fmt.Errorf("encoding the answer: %w", err)
 	}
-	text := []byte(b.String())
+	text := rolebroker.InertJSON([]byte(b.String()))
 	if format == "yaml" {
 		var err error
-		if text, err = yaml.JSONToYAML(text); err != nil {
+		if text, err = toYAML(text); err != nil {
 			return fmt.Errorf("encoding the answer: %w", err)
 		}
 	}
@@ -153,14 +152,9 @@ func (t *table) write(out io.Writer) error {
 	return t.next.write(out)
 }
 
-// plain replaces control characters, which would break the table or the terminal.
+// plain replaces the characters of a cell that would break the table or the terminal.
 func plain(cell string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, cell)
+	return rolebroker.Inert(strings.NewReplacer("\n", " ", "\t", " ", "\r", " ").Replace(cell))
 }
 
 func yesNo(b bool) string {

@@ -18,7 +18,7 @@ func (a *app) showOnce(o output, answer any, secret api.Secret, explanation stri
 	}
 	a.note("%s", explanation)
 	a.note("It is shown this once and stored only as a hash:")
-	_, err := fmt.Fprintln(a.Stdout, secret.Reveal())
+	_, err := fmt.Fprintln(a.out(), secret.Reveal())
 	return err
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/rolebroker/rolebroker"
 )
 
 // isTerminal says whether the stream is a terminal.
@@ -51,13 +53,13 @@ func spin(out io.Writer, what func() string, stop <-chan struct{}) {
 			}
 			return
 		case <-ticker.C:
-			fmt.Fprintf(out, "%srolebroker: %s, %ds…", eraseLine, what(), seconds)
+			fmt.Fprintf(out, "%srolebroker: %s, %ds…", eraseLine, rolebroker.Inert(what()), seconds)
 		}
 	}
 }
 
 // note writes a line to stderr, beside the answer on stdout.
-func (a *app) note(format string, args ...any) { fmt.Fprintf(a.Stderr, format+"\n", args...) }
+func (a *app) note(format string, args ...any) { fmt.Fprintf(a.errs(), format+"\n", args...) }
 
 // confirm asks a person whether to do what cannot be undone. Without a terminal it
 // fails unless --yes was given.
@@ -68,7 +70,7 @@ func (a *app) confirm(yes bool, question string) error {
 	if !isTerminal(a.Stdin) || !isTerminal(a.Stderr) {
 		return usage("this needs confirmation, and stdin is not a terminal; add --yes to confirm")
 	}
-	fmt.Fprint(a.Stderr, question, " [y/N] ")
+	fmt.Fprint(a.errs(), question, " [y/N] ")
 	answer, err := bufio.NewReader(a.Stdin).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":

@@ -240,9 +240,9 @@ func (a *app) showValidations(o output, answer api.Validations) error {
 	for _, r := range answer.Roles {
 		t.add(orDash(r.Name), r.Status, r.Code)
 	}
-	if err := t.write(a.Stdout); err != nil {
+	if err := t.write(a.out()); err != nil {
 		return err
 	}
-	_, err := io.WriteString(a.Stdout, findings(answer.Roles))
+	_, err := io.WriteString(a.out(), findings(answer.Roles))
 	return err
 }

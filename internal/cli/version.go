@@ -20,7 +20,7 @@ func newVersion(a *app) *cobra.Command {
 }
 
 func (a *app) printVersion() error {
-	_, err := fmt.Fprintf(a.Stdout, "rolebroker %s (%s, %s/%s)\n", a.version(), runtime.Version(), runtime.GOOS,
+	_, err := fmt.Fprintf(a.out(), "rolebroker %s (%s, %s/%s)\n", a.version(), runtime.Version(), runtime.GOOS,
 		runtime.GOARCH)
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/rolebroker/rolebroker"
 )
 
 // Process holds the settings that a server and a runner have in common.
@@ -91,7 +93,7 @@ func (p *Process) check(l *loader) {
 func (p *Process) Logger(out io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: levels()[p.LogLevel]}
 	if p.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(out, opts))
+		return slog.New(slog.NewJSONHandler(inertJSON{out}, opts))
 	}
 	return slog.New(slog.NewTextHandler(out, opts))
 }
@@ -104,4 +106,15 @@ func levels() map[string]slog.Level {
 		"warn":  slog.LevelWarn,
 		"error": slog.LevelError,
 	}
+}
+
+// inertJSON is where JSON is written that a terminal may show.
+type inertJSON struct{ io.Writer }
+
+// Write implements io.Writer.
+func (w inertJSON) Write(line []byte) (int, error) {
+	if _, err := w.Writer.Write(rolebroker.InertJSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }

@@ -122,7 +122,7 @@ func (o *outcomeWriter) write(row int, tone, part string, data any) {
 		return
 	}
 	o.begin()
-	_ = json.NewEncoder(o.w).Encode(outcomeLine{row, tone, html.String()}) // a client that is gone ends the validation
+	_ = json.NewEncoder(o.w).Encode(outcomeLine{row, tone, isolated(html.String())}) // a client that is gone ends the validation
 	o.flush()
 }
 

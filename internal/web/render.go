@@ -5,9 +5,11 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -51,6 +53,16 @@ func (s *server) render(w http.ResponseWriter, status int, page string, data any
 	return s.renderPart(w, status, page, "layout", data)
 }
 
+// isolated replaces the characters in HTML that change the direction of the text around them, or that nobody sees.
+func isolated(html string) string {
+	return strings.Map(func(r rune) rune {
+		if rolebroker.IsVisible(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, html)
+}
+
 // renderPart renders a part of a page, and then writes it.
 func (s *server) renderPart(w http.ResponseWriter, status int, page, part string, data any) error {
 	var b bytes.Buffer
@@ -62,6 +74,6 @@ func (s *server) renderPart(w http.ResponseWriter, status int, page, part string
 		status = http.StatusInternalServerError
 	}
 	w.WriteHeader(status)
-	w.Write(b.Bytes()) // the client may be gone
+	io.WriteString(w, isolated(b.String())) // the client may be gone
 	return nil
 }

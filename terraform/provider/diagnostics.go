@@ -72,12 +72,7 @@ func advice(hint rolebroker.Hint) string {
 // plain replaces the control characters in a text that the server, or a proxy
 // before it, sent: a terminal would obey them.
 func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
+	return rolebroker.Inert(text)
 }
 
 // quoted formats a string for a configuration, without templates.
