@@ -94,7 +94,8 @@ func (f *Finding) Check() error {
 // check checks all of a refusal but AWS's message.
 func (r *Refusal) check() error {
 	switch r.Kind {
-	case RefusedDenied, RefusedThrottled, RefusedUnreachable, RefusedNoIdentity, RefusedIdentityExpired, RefusedIdentity,
+	case RefusedDenied, RefusedThrottled, RefusedUnreachable, RefusedNoIdentity, RefusedIdentityExpired,
+		RefusedIdentity,
 		RefusedRegion, RefusedDuration, RefusedOther:
 	default:
 		return fmt.Errorf("%s is not a kind of refusal", Quote(string(r.Kind)))

@@ -37,8 +37,8 @@ type Integration struct {
 	// sts:TagSession and sts:SetSourceIdentity.
 	SessionTags    bool
 	SourceIdentity bool
-	// SourceIdentityOpen leaves SourceIdentity to the server, and is never stored. In a new integration it is on, unless
-	// validation finds a role that works only without it. In an update it stays as it is.
+	// SourceIdentityOpen leaves SourceIdentity to the server, and is never stored. In a new integration it is on,
+	// unless validation finds a role that works only without it. In an update it stays as it is.
 	SourceIdentityOpen bool
 
 	DefaultRole string // the name of the role that an agent gets when it names none

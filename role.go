@@ -19,8 +19,8 @@ type Role struct {
 	// is nil in Grants.
 	Validation *Validation
 	// Generation is of the role in Grants; 0 elsewhere. It grows whenever lending of the role to this agent ends: when
-	// either is disabled, or their connection, or a token of the agent is revoked, or a person ends sessions. Credentials
-	// that were lent in an earlier generation are not handed out again.
+	// either is disabled, or their connection, or a token of the agent is revoked, or a person ends sessions.
+	// Credentials that were lent in an earlier generation are not handed out again.
 	Generation int64
 }
 

@@ -29,8 +29,9 @@ type Session struct {
 	Failure         string    // why STS refused; empty unless State is SessionFailed
 	Fetches         int64     // how often the credentials were handed out
 	FetchedAt       time.Time // when they were last handed out; zero: never
-	EndedAt         time.Time // when a person ended the session: nobody was given its credentials since; zero: nobody did
-	EndedBy         string    // the name of the person's API key at that time
+	// when a person ended the session: nobody was given its credentials since; zero: nobody did
+	EndedAt time.Time
+	EndedBy string // the name of the person's API key at that time
 }
 
 // SessionState is the state of a session.

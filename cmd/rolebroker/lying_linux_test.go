@@ -63,8 +63,9 @@ func TestALyingServerCostsExecLittle(t *testing.T) {
 			}
 		}, lends(soon), "cannot reach"},
 		"credentials for centuries": {lends("2999-01-01T00:00:00Z"), lends(soon), "longer than AWS"},
-		"credentials for a day":     {lends(time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)), lends(soon), "longer than AWS"},
-		"expired credentials":       {lends("2020-01-01T00:00:00Z"), lends(soon), "have expired"},
+		"credentials for a day": {lends(time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)), lends(soon),
+			"longer than AWS"},
+		"expired credentials": {lends("2020-01-01T00:00:00Z"), lends(soon), "have expired"},
 		"a redirect to another host": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://localhost:1/", http.StatusTemporaryRedirect)
 		}, lends(soon), "redirects are not followed"},
@@ -83,7 +84,8 @@ func TestALyingServerCostsExecLittle(t *testing.T) {
 			server := httptest.NewServer(mux)
 			defer server.Close()
 			cmd := exec.Command("rolebroker", "exec", "--", "echo", "has run")
-			cmd.Env = append(withoutAWS(os.Environ()), "ROLEBROKER_URL="+server.URL, "ROLEBROKER_TOKEN=rbt_x", "GOGC=50")
+			cmd.Env = append(withoutAWS(os.Environ()), "ROLEBROKER_URL="+server.URL,
+				"ROLEBROKER_TOKEN=rbt_x", "GOGC=50")
 			output, err := cmd.CombinedOutput()
 			if lie.says == "" {
 				if err != nil || !strings.Contains(string(output), "has run") {
@@ -91,7 +93,8 @@ func TestALyingServerCostsExecLittle(t *testing.T) {
 				}
 				return
 			}
-			if err == nil || strings.Contains(string(output), "has run") || !strings.Contains(string(output), lie.says) {
+			if err == nil || strings.Contains(string(output), "has run") ||
+				!strings.Contains(string(output), lie.says) {
 				t.Errorf("exec says %.500s: %v; want %q", output, err, lie.says)
 			}
 			used := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss >> 10

@@ -48,7 +48,8 @@ func TestOthersOfTheSameUserCannotReadSecrets(t *testing.T) {
 				"127.0.0.1:0", "--database", filepath.Join(u.home, "rb.db"))
 		},
 		"runner": func(t *testing.T) int {
-			return u.start(t, env("ROLEBROKER_RUNNER_JOIN_TOKEN="+join.Token.Reveal()), u.rolebroker, "runner", "--server",
+			return u.start(t, env("ROLEBROKER_RUNNER_JOIN_TOKEN="+join.Token.Reveal()), u.rolebroker,
+				"runner", "--server",
 				tb.URL, "--listen", "127.0.0.1:0", "--state", filepath.Join(u.home, "state"), "--spool",
 				filepath.Join(u.home, "spool"), "--assume", "assume-role")
 		},

@@ -229,7 +229,8 @@ func (t *tools) findAWS() error {
 	paths := append([]string{filepath.Dir(t.python)}, filepath.SplitList(os.Getenv("PATH"))...)
 	for _, dir := range append(paths, "/usr/local/bin", "/usr/bin") {
 		path := filepath.Join(dir, "aws")
-		if _, err := os.Stat(path); err != nil || t.python != "" && filepath.Base(dir) == "shims" && len(t.awsCLIs) > 0 {
+		if _, err := os.Stat(path); err != nil || t.python != "" && filepath.Base(dir) == "shims" &&
+			len(t.awsCLIs) > 0 {
 			continue // a shim takes a second to find one of the others
 		}
 		if err := t.addAWS(path); err != nil {

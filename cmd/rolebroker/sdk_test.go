@@ -50,7 +50,8 @@ func (t *tools) findClients() error {
 			return err
 		}
 	}
-	if err := os.Symlink(filepath.Join(t.examples, "node/node_modules"), filepath.Join(t.bin, "node_modules")); err != nil {
+	if err := os.Symlink(filepath.Join(t.examples, "node/node_modules"),
+		filepath.Join(t.bin, "node_modules")); err != nil {
 		return err
 	}
 	if err := t.build(filepath.Join(source, "go1"), "go1-client"); err != nil {

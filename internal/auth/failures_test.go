@@ -48,7 +48,8 @@ func TestAnAddressThatFailsOftenIsToldToWait(t *testing.T) {
 				t.Errorf("the first mistake has to wait: %v", first)
 			}
 			e := rolebroker.AsError(last)
-			if e.Code != rolebroker.CodeOf(first) || e.RetryAfter <= 0 || !strings.HasPrefix(e.Message, first.Error()) ||
+			if e.Code != rolebroker.CodeOf(first) || e.RetryAfter <= 0 ||
+				!strings.HasPrefix(e.Message, first.Error()) ||
 				!strings.Contains(e.Message, "too many requests from 192.0.2.7 failed: correct the token or key, and "+
 					"try again in 2 s") || rolebroker.IsOutage(e) {
 				t.Errorf("the last mistake: %+v", e)

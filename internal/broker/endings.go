@@ -154,6 +154,7 @@ func ambiguousRole(reference string, found []rolebroker.EndedRole) error {
 	if len(found) > maxCandidates {
 		candidates = append(candidates, "…")
 	}
-	return rolebroker.Errorf(rolebroker.CodeInvalid, "role %s is ambiguous; it could be %s", rolebroker.Quote(reference),
+	return rolebroker.Errorf(rolebroker.CodeInvalid, "role %s is ambiguous; it could be %s",
+		rolebroker.Quote(reference),
 		strings.Join(candidates, ", ")).WithHint("name one of them")
 }

@@ -21,7 +21,8 @@ func TestEndingASession(t *testing.T) {
 			return loan
 		}
 		first := lend()
-		if _, err := w.broker.EndSession(w.ctx, reader, first.Session); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
+		if _, err := w.broker.EndSession(w.ctx, reader,
+			first.Session); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
 			t.Errorf("a read-only key gets %v", err)
 		}
 		time.Sleep(time.Minute)

@@ -37,8 +37,8 @@ func (b *Broker) Integrations(
 
 // CreateIntegration stores a new integration. mode says whether its roles are validated first, afterwards or not at
 // all. in.ExternalID is one that ReserveExternalID made, or empty for a new one; in.Runner is the name or ID of a
-// runner. Other IDs, the times and the version in in are ignored. If in.SourceIdentityOpen, roles are validated first in
-// the mode warn too. Codes: denied, invalid, conflict, unavailable.
+// runner. Other IDs, the times and the version in in are ignored. If in.SourceIdentityOpen, roles are validated first
+// in the mode warn too. Codes: denied, invalid, conflict, unavailable.
 func (b *Broker) CreateIntegration(
 	ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, mode rolebroker.ValidateMode,
 ) (*rolebroker.Integration, error) {

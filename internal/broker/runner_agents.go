@@ -62,7 +62,8 @@ func (b *Broker) trustsIssuer(ctx context.Context, who rolebroker.Caller, issuer
 		return rolebroker.Errorf(rolebroker.CodeDenied,
 			"this server does not believe runner %s about the service accounts of the issuer %s", runner.Name,
 			rolebroker.Quote(issuer)).
-			WithHint("an administrator sets the issuer of its cluster: rolebroker runner update %s --issuer URL", runner.Name)
+			WithHint("an administrator sets the issuer of its cluster: rolebroker runner update %s --issuer URL",
+				runner.Name)
 	}
 	return nil
 }
@@ -90,8 +91,8 @@ func (b *Broker) RunnerToken(
 	return token, nil
 }
 
-// RunnerGrants returns what an agent that has identified itself to the runner may borrow. Integrations that do not name the runner come without their external
-// IDs. Codes: denied, not_found.
+// RunnerGrants returns what an agent that has identified itself to the runner may borrow. Integrations that do not name
+// the runner come without their external IDs. Codes: denied, not_found.
 func (b *Broker) RunnerGrants(
 	ctx context.Context, who rolebroker.Caller, agent rolebroker.AgentID,
 ) (*rolebroker.Grants, error) {

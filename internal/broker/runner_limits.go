@@ -15,8 +15,8 @@ import (
 // What one runner may record. A runner lends by the same code as the server, so an honest one stays below this: each of
 // its replicas has the limits of package lend.
 const (
-	// runnerReplicas is for how many replicas of a runner the limits of an agent suffice. Each of them lends at most one
-	// new session per second to an agent that used up its allowance.
+	// runnerReplicas is for how many replicas of a runner the limits of an agent suffice. Each of them lends at most
+	// one new session per second to an agent that used up its allowance.
 	runnerReplicas = 4
 
 	// maxOutstanding bounds the sessions of one runner that have no outcome. One that lost its outcome counts until its
@@ -105,8 +105,8 @@ func (b *Broker) introduce(ctx context.Context, who rolebroker.Caller, agent rol
 	return err
 }
 
-// isIntroduced returns nil if the agent has identified itself to the runner. The refusal does not tell whether the agent
-// exists. Codes: denied.
+// isIntroduced returns nil if the agent has identified itself to the runner. The refusal does not tell whether the
+// agent exists. Codes: denied.
 func (b *Broker) isIntroduced(ctx context.Context, who rolebroker.Caller, agent rolebroker.AgentID) error {
 	key := runnerAgent{who.Runner, agent}
 	if b.allowed.knows(key) {

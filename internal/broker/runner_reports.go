@@ -75,7 +75,8 @@ func (b *Broker) RecordRunnerValidations(
 		return b.refused(ctx, who, action, rolebroker.Errorf(rolebroker.CodeDenied,
 			"no integration %s names runner %s", rolebroker.Quote(nameOrID), who.Name), subject)
 	case !b.allowed.use(runnerIntegration{who.Runner, in.ID}, validationsPerSecond, validationsAtOnce, b.now()):
-		return rolebroker.Errorf(rolebroker.CodeThrottled, "runner %s reports on integration %s too often", who.Name, in.Name)
+		return rolebroker.Errorf(rolebroker.CodeThrottled, "runner %s reports on integration %s too often",
+			who.Name, in.Name)
 	case in.Version != version:
 		return rolebroker.Errorf(rolebroker.CodeStale, "integration %s was changed meanwhile", in.Name).
 			WithHint("try its roles again")

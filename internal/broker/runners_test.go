@@ -251,7 +251,8 @@ func TestAServiceAccountIsOneAgent(t *testing.T) {
 	}
 	shown := "rbt_" + strings.TrimPrefix(string(binding.ID), "bnd_") + "_" + strings.Repeat("a", 52)
 	authenticator := &auth.Authenticator{Records: w.broker, Now: time.Now}
-	if _, err := authenticator.Agent(w.ctx, shown, "192.0.2.7:1"); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+	if _, err := authenticator.Agent(w.ctx, shown,
+		"192.0.2.7:1"); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 		t.Errorf("%v", err)
 	}
 	if err := w.broker.Unbind(w.ctx, admin, "builder", binding.ID); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {

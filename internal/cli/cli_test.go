@@ -452,7 +452,8 @@ func TestNothingIsManagedBelowExec(t *testing.T) {
 	if got := run(env, "agent"); got.code != 0 {
 		t.Errorf("the help: %+v", got)
 	}
-	if got := run(append(env, "ROLEBROKER_TOKEN=admin"), "agent", "list"); !strings.Contains(got.stderr, "cannot reach") {
+	if got := run(append(env, "ROLEBROKER_TOKEN=admin"), "agent", "list"); !strings.Contains(got.stderr,
+		"cannot reach") {
 		t.Errorf("another token: %+v", got)
 	}
 	if got := run(env, "roles"); !strings.Contains(got.stderr, "cannot reach") {

@@ -61,7 +61,8 @@ who ended the session.`,
 }
 
 func (a *app) sessionTable(sessions []api.Session) *table {
-	t := newTable("ID", "SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY", "RUNNER", "NOTE")
+	t := newTable("ID", "SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY",
+		"RUNNER", "NOTE")
 	for _, s := range sessions {
 		expires := a.when(&s.ExpiresAt)
 		if s.State == "failed" {

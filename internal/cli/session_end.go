@@ -49,7 +49,8 @@ of an agent for a role.`,
 			case chosen && len(sessions) > 0:
 				return usage("name sessions, or choose them with --agent and --role, not both")
 			case !chosen && len(sessions) == 0:
-				return usage("name the sessions to end, or choose them with --agent or --role; " + listLive + " lists them")
+				return usage("name the sessions to end, or choose them with --agent or --role; " +
+					listLive + " lists them")
 			}
 			return nil
 		},
@@ -118,7 +119,8 @@ func (a *app) endEach(ctx context.Context, out output, ids []string) error {
 
 // endAll ends the sessions that the flags choose.
 func (a *app) endAll(ctx context.Context, out output, which api.EndSessionsRequest) error {
-	ended, err := ask(ctx, a, "ending sessions", func(ctx context.Context, c *client.Client) (api.EndedSessions, error) {
+	ended, err := ask(ctx, a, "ending sessions", func(ctx context.Context, c *client.Client) (
+		api.EndedSessions, error) {
 		return c.EndSessions(ctx, which)
 	})
 	if err != nil {

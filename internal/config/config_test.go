@@ -80,7 +80,8 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 		ValidationRetry: 9 * time.Second,
 		AWSRoleARN:      "arn:aws:iam::111122223333:role/team/rolebroker",
 	}
-	values := []string{"listen=0.0.0.0:443", "metrics-listen=0.0.0.0:9484", "database-password-file=settings.yaml", "database=postgres://u@h/d", "tls-cert=c", "tls-key=k",
+	values := []string{"listen=0.0.0.0:443", "metrics-listen=0.0.0.0:9484", "database-password-file=settings.yaml",
+		"database=postgres://u@h/d", "tls-cert=c", "tls-key=k",
 		"tls-terminated-by-proxy=true", "allowed-hosts=rolebroker.example.com,10.0.0.5",
 		"log-level=debug", "log-format=json", "session-retention=3d", "max-sessions-per-agent=5", "shutdown-timeout=1m",
 		"require-external-id=true", "revalidate-every=6h", "validation-concurrency=7", "validation-rate=8",

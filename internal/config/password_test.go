@@ -47,7 +47,8 @@ func TestTheDatabasePasswordFileIsReadAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		password, err := c.ReadDatabasePassword()
-		if want := map[string]string{"first": "first", "second\n": "second", "third \r\n": "third "}[text]; err != nil ||
+		if want := map[string]string{"first": "first", "second\n": "second",
+			"third \r\n": "third "}[text]; err != nil ||
 			password.Reveal() != want {
 			t.Errorf("the password is %q, want %q: %v", password.Reveal(), want, err)
 		}

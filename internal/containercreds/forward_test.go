@@ -51,7 +51,9 @@ func TestACodeFromANewerServerReachesTheClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		older := httptest.NewServer(containercreds.New(containercreds.Options{Lender: forwarder{server},
-			Identify: func(context.Context, string, string) (rolebroker.Caller, error) { return rolebroker.Caller{}, nil }}))
+			Identify: func(context.Context, string, string) (rolebroker.Caller, error) {
+				return rolebroker.Caller{}, nil
+			}}))
 		defer older.Close()
 		for _, path := range []string{"/v1/credentials", "/v1/roles"} {
 			resp, err := http.Get(older.URL + path)
@@ -109,10 +111,13 @@ func TestNothingExpiredIsHandedOut(t *testing.T) {
 	for left, want := range map[time.Duration]int{
 		time.Second: http.StatusOK, 0: http.StatusServiceUnavailable, -time.Hour: http.StatusServiceUnavailable,
 	} {
-		loan := &rolebroker.Loan{Credentials: rolebroker.Credentials{AccessKeyID: "ASIAEXPIRED", Expires: now.Add(left)}}
+		loan := &rolebroker.Loan{Credentials: rolebroker.Credentials{AccessKeyID: "ASIAEXPIRED",
+			Expires: now.Add(left)}}
 		endpoint := containercreds.New(containercreds.Options{Lender: lends{loan: loan},
-			Now:      func() time.Time { return now },
-			Identify: func(context.Context, string, string) (rolebroker.Caller, error) { return rolebroker.Caller{}, nil }})
+			Now: func() time.Time { return now },
+			Identify: func(context.Context, string, string) (rolebroker.Caller, error) {
+				return rolebroker.Caller{}, nil
+			}})
 		answer := httptest.NewRecorder()
 		endpoint.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v1/credentials", nil))
 		if answer.Code != want || strings.Contains(answer.Body.String(), "ASIAEXPIRED") != (want == http.StatusOK) {

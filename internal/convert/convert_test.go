@@ -232,10 +232,12 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 
 	finding := rolebroker.Finding{Code: rolebroker.ValidTagSessionDenied, Method: rolebroker.MethodAssumeRole,
 		Identity: rolebroker.Identity{Account: "111122223333", ARN: "arn:aws:iam::111122223333:user/eks"},
-		Account:  rolebroker.ServiceAccount{Issuer: "https://oidc.example.com", Namespace: "rolebroker", Name: "runner"},
-		Probe:    rolebroker.ProbeSourceIdentity, Unclear: true, NoTags: true, NoSourceIdentity: true, RequestID: "r-2",
-		Refusal: &rolebroker.Refusal{Kind: rolebroker.RefusedDenied, Code: "AccessDenied", Message: "no", RequestID: "r-2",
-			DeniedBy: rolebroker.DeniedByTrust, Chained: true},
+		Account: rolebroker.ServiceAccount{Issuer: "https://oidc.example.com", Namespace: "rolebroker",
+			Name: "runner"},
+		Probe: rolebroker.ProbeSourceIdentity, Unclear: true, NoTags: true, NoSourceIdentity: true, RequestID: "r-2",
+		Refusal: &rolebroker.Refusal{Kind: rolebroker.RefusedDenied, Code: "AccessDenied", Message: "no",
+			RequestID: "r-2",
+			DeniedBy:  rolebroker.DeniedByTrust, Chained: true},
 		CheckedAt: now.Add(time.Millisecond)}
 	full(t, finding, "ExternalID") // which a runner does not know
 	full(t, finding.Identity, "UserID", "RoleARN")

@@ -51,7 +51,8 @@ func Validations(results []rolebroker.RoleValidation, externalID string) api.Val
 // exact time and the role's ID, as facts and without a hint. A server of an earlier
 // version shows the message.
 func Outcome(r *rolebroker.RoleValidation) api.IdentifiedOutcome {
-	sent := api.IdentifiedOutcome{Role: string(r.Role.ID), Validation: exactly(&r.Validation), Finding: finding(&r.Finding)}
+	sent := api.IdentifiedOutcome{Role: string(r.Role.ID), Validation: exactly(&r.Validation),
+		Finding: finding(&r.Finding)}
 	sent.Hint, sent.HintSteps, sent.CheckedBy = "", nil, ""
 	return sent
 }
@@ -93,7 +94,8 @@ func FromOutcomes(sent []api.IdentifiedOutcome) map[rolebroker.RoleID]rolebroker
 		f := rolebroker.Finding{Code: rolebroker.ValidationCode(o.Code), RequestID: o.RequestID, CheckedAt: o.CheckedAt}
 		switch told := o.Finding; {
 		case told != nil:
-			f.Method, f.Probe, f.Unclear = rolebroker.AssumeMethod(told.Method), rolebroker.Probe(told.Probe), told.Unclear
+			f.Method, f.Probe, f.Unclear = rolebroker.AssumeMethod(told.Method), rolebroker.Probe(
+				told.Probe), told.Unclear
 			f.Identity = rolebroker.Identity{Account: told.IdentityAccount, ARN: told.IdentityARN}
 			f.NoTags, f.NoSourceIdentity, f.Refusal = told.NoTags, told.NoSourceIdentity, FromSTSRefusal(told.Refusal)
 			if told.Account != nil {

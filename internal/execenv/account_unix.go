@@ -72,7 +72,8 @@ func (a *account) findUser(who string, withGroup bool) error {
 func (a *account) fill(u *user.User) error {
 	ids, err := u.GroupIds()
 	if err != nil {
-		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the groups of user %s cannot be found: %s", u.Username, err)
+		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the groups of user %s cannot be found: %s",
+			u.Username, err)
 	}
 	a.uid, _ = number(u.Uid)
 	a.gid, _ = number(u.Gid)

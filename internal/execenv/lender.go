@@ -59,8 +59,9 @@ func (l *lender) task(named string) (string, error) {
 	case named == "" || named == l.first.Task || !l.noTasks:
 		return cmp.Or(named, l.first.Task), nil
 	case l.first.Task == "":
-		return "", rolebroker.Errorf(rolebroker.CodeDenied, "this rolebroker exec is bound to no task; it does not lend "+
-			"for %s", quote(named)).WithHint(hintTask)
+		return "", rolebroker.Errorf(rolebroker.CodeDenied,
+			"this rolebroker exec is bound to no task; it does not lend "+
+				"for %s", quote(named)).WithHint(hintTask)
 	}
 	return "", rolebroker.Errorf(rolebroker.CodeDenied, "this rolebroker exec is bound to task %s; it does not lend "+
 		"for %s", l.first.Task, quote(named)).WithHint(hintTask)

@@ -115,7 +115,9 @@ func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, re
 		}
 	}
 	asked := l.forgets() // who asks after Forget shares no question from before
-	answer := l.questions.DoChan(fmt.Sprint(asked, " ", key), func() (any, error) { return l.ask(key, who, req, asked) })
+	answer := l.questions.DoChan(fmt.Sprint(asked, " ", key), func() (any, error) {
+		return l.ask(key, who, req, asked)
+	})
 	var late <-chan time.Time
 	if l.remembered(key) != nil {
 		timer := time.NewTimer(patience)
@@ -151,7 +153,8 @@ func (l *Lender) admit(key string, caller rolebroker.TokenID) error {
 		if now.Sub(keys[oldest]) < idleAfter {
 			return rolebroker.Errorf(rolebroker.CodeThrottled,
 				"%d sessions with tasks are in use here, the most that are allowed at a time", len(keys)).
-				WithHint("use fewer tasks at a time, or try again: one that nothing asked for during a minute makes room")
+				WithHint("use fewer tasks at a time, or try again: one that nothing asked for during a minute makes " +
+					"room")
 		}
 		delete(keys, oldest)
 		delete(l.loans, oldest)

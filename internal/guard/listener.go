@@ -13,9 +13,9 @@ import (
 	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
 
-// The time limits of a connection, in sweeps of the listener. The timeouts of http.Server would set four deadlines for each request,
-// which costs the credentials endpoint about 5 % of its requests per second; recording a change of state costs two
-// atomic stores.
+// The time limits of a connection, in sweeps of the listener. The timeouts of http.Server would set four deadlines for
+// each request, which costs the credentials endpoint about 5 % of its requests per second; recording a change of state
+// costs two atomic stores.
 const (
 	sweepEvery  = 2 * time.Second
 	newLimit    = 5  // ten seconds for the TLS handshake and the header of the first request
@@ -66,8 +66,9 @@ func Listen(l net.Listener, o Options) *Listener {
 }
 
 func newListener(l net.Listener, o Options) *Listener {
-	g := &Listener{Listener: l, log: Sampled(o.Log), most: min(o.Most, max(1, Capacity()/8)), stopped: make(chan struct{}),
-		open: set{}, from: map[string]set{}}
+	g := &Listener{Listener: l, log: Sampled(o.Log), most: min(o.Most, max(1, Capacity()/8)),
+		stopped: make(chan struct{}),
+		open:    set{}, from: map[string]set{}}
 	if g.most <= 0 {
 		g.most = Capacity()
 	}

@@ -17,8 +17,8 @@ const (
 	sampleKinds  = 200
 )
 
-// Sampled returns a logger for lines that strangers can cause. In a minute it writes twenty lines of a kind, and then one
-// with the number of those that it left out. The kind of a line is its message, which must be a constant, and its
+// Sampled returns a logger for lines that strangers can cause. In a minute it writes twenty lines of a kind, and then
+// one with the number of those that it left out. The kind of a line is its message, which must be a constant, and its
 // attributes "action" and "agent", which no stranger may choose. nil stands for no log.
 func Sampled(to *slog.Logger) *slog.Logger {
 	if to == nil {

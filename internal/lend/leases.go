@@ -53,7 +53,9 @@ func (l *Lender) lease(who rolebroker.Caller, key leaseKey, grant rolebroker.Gra
 
 // findOrMake finds or makes the lease of a key. If the agent has as many as it may
 // have, it returns the one to drop first.
-func (l *Lender) findOrMake(who rolebroker.Caller, key leaseKey, grant rolebroker.Grant) (found, spare *lease, _ error) {
+func (l *Lender) findOrMake(
+	who rolebroker.Caller, key leaseKey, grant rolebroker.Grant,
+) (found, spare *lease, _ error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if found := l.leases[key]; found != nil {

@@ -104,12 +104,14 @@ var words = map[string]struct{ summary, description string }{
 	"list-sessions": {"List sessions",
 		"The newest first: who borrowed what, until when. Names are those at the time."},
 	"end-session": {"End a session",
-		"Nobody is given its credentials again, on any server or runner; the next request starts a new session if it is " +
+		"Nobody is given its credentials again, on any server or runner; the next request starts a new session if " +
+			"it is " +
 			"still permitted. Where the credentials were handed out before, they work until they expire: the answer " +
 			"has the time. Ending it again changes nothing."},
 	"end-sessions": {"End all sessions of an agent, or for a role",
 		"As ending each of them, with one request. Sessions that the server does not know of yet end too: those that a " +
-			"runner began while it could not reach the server. With both fields, the agent's sessions for the role end. " +
+			"runner began while it could not reach the server. With both fields, the agent's sessions for the role " +
+			"end. " +
 			"The answer says how many sessions were ended, and when the last of their credentials expire."},
 	"get-platform": {"Show the platform",
 		"The AWS identity that trust policies name, and the features of this server."},

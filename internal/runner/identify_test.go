@@ -81,7 +81,8 @@ func TestWhatIsNoToken(t *testing.T) {
 	t.Parallel()
 	i := identifierOf(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") })
 	for _, shown := range []string{"", "Bearer ", "Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"} {
-		if _, err := i.identify(context.Background(), shown, ""); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+		if _, err := i.identify(context.Background(), shown,
+			""); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 			t.Errorf("%q: %v", shown, err)
 		}
 	}

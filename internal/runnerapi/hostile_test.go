@@ -50,7 +50,8 @@ func TestNoHintHasAWordOfARunner(t *testing.T) {
 		rolebroker.ValidIdentityCenter, rolebroker.ValidRejected, rolebroker.ValidThrottled,
 		rolebroker.ValidUnreachable, rolebroker.ValidNotChecked, "a_new_one",
 	} {
-		for _, method := range []rolebroker.AssumeMethod{rolebroker.MethodAssumeRole, rolebroker.MethodWebIdentity, ""} {
+		for _, method := range []rolebroker.AssumeMethod{rolebroker.MethodAssumeRole,
+			rolebroker.MethodWebIdentity, ""} {
 			o := api.IdentifiedOutcome{Validation: api.Validation{Status: "failed", Code: string(code),
 				Message: poison, Hint: poison, HintSteps: []api.HintStep{{Text: "run:", Command: "evil" + poison,
 					Policy: `{"Principal":"evil"}`}}}}
@@ -89,7 +90,9 @@ func TestFactsOfRunnersHaveTheirForms(t *testing.T) {
 		"an ARN that is none":  func(o *api.IdentifiedOutcome) { o.Finding.IdentityARN = "arn:aws:iam::1:user/`id`" },
 		"an ARN with a shell":  func(o *api.IdentifiedOutcome) { o.Finding.IdentityARN += "$(id)" },
 		"an account of others": func(o *api.IdentifiedOutcome) { o.Finding.IdentityAccount = "444455556666" },
-		"a service account":    func(o *api.IdentifiedOutcome) { o.Finding.Account = &api.ServiceAccount{Name: poison} },
+		"a service account": func(o *api.IdentifiedOutcome) {
+			o.Finding.Account = &api.ServiceAccount{Name: poison}
+		},
 		"a method":             func(o *api.IdentifiedOutcome) { o.Finding.Method = poison },
 		"a probe":              func(o *api.IdentifiedOutcome) { o.Finding.Probe = poison },
 		"a kind of refusal":    func(o *api.IdentifiedOutcome) { o.Finding.Refusal.Kind = poison },

@@ -111,7 +111,8 @@ func New(o Options) http.Handler {
 	s.mux.HandleFunc(http.MethodPost+at+"use", recording(s, large, s.recordUsage))
 	s.mux.HandleFunc(http.MethodPost+at+"loans", taking(s, small, s.lend))
 	s.mux.HandleFunc(http.MethodGet+at+"integrations", reading(s, s.integrations))
-	s.mux.HandleFunc(http.MethodPost+at+"integrations/{integration}/validations", recording(s, large, s.recordValidations))
+	s.mux.HandleFunc(http.MethodPost+at+"integrations/{integration}/validations",
+		recording(s, large, s.recordValidations))
 	return s
 }
 
@@ -162,7 +163,9 @@ func reading[A any](s *server, answer func(*http.Request, rolebroker.Caller) (A,
 }
 
 // taking handles a request with a body.
-func taking[B, A any](s *server, most int64, answer func(*http.Request, rolebroker.Caller, B) (A, error)) http.HandlerFunc {
+func taking[B, A any](
+	s *server, most int64, answer func(*http.Request, rolebroker.Caller, B) (A, error),
+) http.HandlerFunc {
 	return reading(s, func(r *http.Request, who rolebroker.Caller) (a A, err error) {
 		b, err := read[B](r, most)
 		if err != nil {

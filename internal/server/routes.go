@@ -33,13 +33,15 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 		Log: opts.Log, Now: opts.Now})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
 		Now: opts.Now})
-	app := web.New(web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log, Version: opts.Version, Now: opts.Now,
+	app := web.New(web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log,
+		Version: opts.Version, Now: opts.Now,
 		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy})
 
 	closing := make(chan struct{})
 	s.closing = sync.OnceFunc(func() { close(closing) })
-	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who.At("runners"), Log: opts.Log, Heartbeat: api.Heartbeat,
-		Closing: closing})
+	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who.At("runners"), Log: opts.Log,
+		Heartbeat: api.Heartbeat,
+		Closing:   closing})
 
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)

@@ -189,7 +189,8 @@ func (s *Server) serve(listener, metrics net.Listener, certificate *certificate,
 	s.url = s.door.url
 	doors := []*door{s.door}
 	if metrics != nil {
-		s.meter = newDoor(metrics, guard.Options{Log: s.log, Most: mostScrapes}, metricsOnly(s.metrics), certificate, cfg)
+		s.meter = newDoor(metrics, guard.Options{Log: s.log, Most: mostScrapes}, metricsOnly(s.metrics),
+			certificate, cfg)
 		s.log.Info("serving metrics", "url", s.meter.url+"/metrics")
 		doors = append(doors, s.meter)
 	}

@@ -75,7 +75,8 @@ func TestServersReceiveEachOthersChanges(t *testing.T) {
 	if got := subs[0].changes(); !slices.Equal(got, []rolebroker.Change{first, second}) { // its own one once
 		t.Errorf("the first server published %v", got)
 	}
-	ending := rolebroker.Ending{Agent: first.Agent, Roles: []rolebroker.EndedRole{{Integration: "int_a", Role: "rol_a"}}}
+	ending := rolebroker.Ending{Agent: first.Agent,
+		Roles: []rolebroker.EndedRole{{Integration: "int_a", Role: "rol_a"}}}
 	if _, err := stores[0].EndSessions(t.Context(), ending); err != nil {
 		t.Fatal(err)
 	}

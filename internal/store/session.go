@@ -116,7 +116,8 @@ func constant(se *rolebroker.Session) rolebroker.Session {
 	return rolebroker.Session{ID: se.ID, Agent: clean(se.Agent), AgentName: clean(se.AgentName),
 		Integration: clean(se.Integration), IntegrationName: clean(se.IntegrationName), Role: clean(se.Role),
 		RoleName: clean(se.RoleName), ARN: se.ARN, Region: clean(se.Region), Runner: clean(se.Runner),
-		RunnerID: se.RunnerID, Task: clean(se.Task), SessionName: clean(se.SessionName), RequestedAt: stored(se.RequestedAt)}
+		RunnerID: se.RunnerID, Task: clean(se.Task), SessionName: clean(se.SessionName),
+		RequestedAt: stored(se.RequestedAt)}
 }
 
 // Session returns a session by ID. Codes: not_found.

@@ -85,7 +85,8 @@ func (w words) ourIdentity() (message string, hint rolebroker.Hint, ok bool) {
 	case rolebroker.ValidIdentityInvalid:
 		return advised(rolebroker.RefusedIdentity)
 	case rolebroker.ValidIdentityRegion:
-		return fmt.Sprintf("AWS does not accept %s's own AWS credentials in %s, and does elsewhere", w.by, w.role.Region) +
+		return fmt.Sprintf("AWS does not accept %s's own AWS credentials in %s, and does elsewhere", w.by,
+			w.role.Region) +
 			w.because(), w.hintIdentityRegion(), true
 	case rolebroker.ValidIdentityRoot:
 		return fmt.Sprintf("%s is the root user of account %s, and AWS lets no root user assume a role", w.by,
@@ -129,7 +130,8 @@ func (w words) trustPolicy() (message string, hint rolebroker.Hint, ok bool) {
 		return can + "sts:TagSession, which this integration's session tags need", w.hintAttribution(), true
 	case rolebroker.ValidSourceIdentityDenied:
 		if w.Integration.SourceIdentity {
-			return can + "sts:SetSourceIdentity, which this integration's source identity needs", w.hintAttribution(), true
+			return can + "sts:SetSourceIdentity, which this integration's source identity needs",
+				w.hintAttribution(), true
 		}
 		return can + "sts:SetSourceIdentity, so its sessions have no source identity: an agent whose role may assume " +
 			"further roles can pass for another agent there", w.hintSourceIdentity(), true

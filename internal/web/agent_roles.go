@@ -107,7 +107,8 @@ func whyNothing(g *rolebroker.Grants) string {
 	case len(g.Integrations) == 0:
 		return "It is not connected to an integration yet. Connect one to give it the roles that are selected there."
 	case len(paused(g)) == len(g.Integrations):
-		return "Its integrations are disabled: " + strings.Join(paused(g), ", ") + ". It gets no roles until somebody " +
+		return "Its integrations are disabled: " + strings.Join(paused(g), ", ") +
+			". It gets no roles until somebody " +
 			"enables one."
 	case len(idle) == len(g.Integrations):
 		return "No runner assumes the roles of " + strings.Join(idle, ", ") + " yet: choose a runner there."

@@ -95,7 +95,8 @@ func TestDisablingAnIntegration(t *testing.T) {
 	cannotBorrow(t, tb, tb.Scout, "")
 	borrows(t, tb, tb.Scout, "deployer", "/Deployer/scout")
 	p.opens("/agents/scout")
-	p.sees("The default role of production, readonly, is not selected there: instructions that name no role are refused.")
+	p.sees("The default role of production, readonly, is not selected there: instructions that name no role are " +
+		"refused.")
 }
 
 // cannotBorrow fails the test unless the server denies the role.

@@ -20,7 +20,8 @@ func TestEndingASession(t *testing.T) {
 	}
 	session := rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionActive,
 		Agent: rolebroker.NewAgentID(), AgentName: "scout", Integration: rolebroker.NewIntegrationID(),
-		IntegrationName: "production", Role: rolebroker.NewRoleID(), RoleName: "readonly", ARN: arn, Region: "us-east-1",
+		IntegrationName: "production", Role: rolebroker.NewRoleID(), RoleName: "readonly", ARN: arn,
+		Region:      "us-east-1",
 		SessionName: "scout", RequestedAt: s.now, ExpiresAt: s.now.Add(time.Hour), AccessKeyID: "ASIAEXAMPLE"}
 	if err := s.store.RecordSession(context.Background(), &session); err != nil {
 		t.Fatal(err)

@@ -25,7 +25,8 @@ func TestANewIntegrationHasASourceIdentityWhereItsRolesAllowIt(t *testing.T) {
 		t.Helper()
 		in, err := s.broker.Integration(context.Background(), root, integration)
 		if err != nil || in.SourceIdentity != want || !in.Roles[0].Validation.Status.Works() {
-			t.Errorf("%s has the source identity %t, and %+v, %v", integration, in.SourceIdentity, in.Roles[0].Validation, err)
+			t.Errorf("%s has the source identity %t, and %+v, %v", integration, in.SourceIdentity,
+				in.Roles[0].Validation, err)
 		}
 	}
 	create := func(integration string, pairs ...string) {

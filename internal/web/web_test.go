@@ -503,7 +503,8 @@ func TestTheSecondEditorLosesNothing(t *testing.T) {
 	b := s.as(s.admin)
 	path := b.create("production")
 	save := func(version, description string) *httptest.ResponseRecorder {
-		return b.saves(path, "name", "production", "description", description, "version", version, "saved", "production")
+		return b.saves(path, "name", "production", "description", description, "version", version,
+			"saved", "production")
 	}
 	if answer := save("1", "first"); answer.Code != http.StatusSeeOther {
 		t.Fatalf("the first answers %d", answer.Code)

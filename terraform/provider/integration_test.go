@@ -118,12 +118,14 @@ func TestDisablingAnIntegration(t *testing.T) {
 			Check: has(production, "enabled", "false")},
 		step{ResourceName: production, ImportState: true, ImportStateId: "production", ImportStateVerify: true},
 		step{
-			Config: w.config(integration("production", "", role("readonly", "ReadOnly", ", enabled = false"), deployer)),
+			Config: w.config(integration("production", "",
+				role("readonly", "ReadOnly", ", enabled = false"), deployer)),
 			Check: all(has(production, "enabled", "true"), has(production, "roles.readonly.enabled", "false"),
 				has(production, "default_role", "readonly")),
 		},
 		step{PreConfig: flip(false),
-			Config:           w.config(integration("production", "", role("readonly", "ReadOnly", ", enabled = false"), deployer)),
+			Config: w.config(integration("production", "",
+				role("readonly", "ReadOnly", ", enabled = false"), deployer)),
 			ConfigPlanChecks: updates(production), Check: has(production, "enabled", "true")},
 	)
 }

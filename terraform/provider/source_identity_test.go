@@ -39,7 +39,8 @@ func TestANewIntegrationHasASourceIdentityWhereItCan(t *testing.T) {
 		TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole",
 			"Principal":{"AWS":"arn:aws:iam::` + testbed.PlatformAccount + `:root"}}}`})
 	w.plays(
-		step{Config: w.config(integration("production", "", readonly)), Check: has(production, "source_identity", "true")},
+		step{Config: w.config(integration("production", "", readonly)),
+			Check: has(production, "source_identity", "true")},
 		step{Config: w.config(integration("production", "", readonly)), ConfigPlanChecks: keeps(production)},
 	)
 	w.plays(
