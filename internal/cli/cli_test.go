@@ -471,6 +471,15 @@ func TestAnEmptyRoleIsNotTheDefaultRole(t *testing.T) {
 	}
 }
 
+// Nor is an empty user root, who could read the token.
+func TestAnEmptyUserIsNotTheOwnOne(t *testing.T) {
+	says(t, run(nil, "exec", "--user=", "--", "true"), 2,
+		"rolebroker: --user is empty; leave it out for the user that runs exec", "hint: rolebroker exec --help")
+	says(t, run(nil, "exec", "--user=nobody:", "--", "true"), 2,
+		"rolebroker: --user has an empty group; leave the colon out for the groups of the user",
+		"hint: rolebroker exec --help")
+}
+
 func TestHintsAreOnWhatIsMissing(t *testing.T) {
 	tb := testbed.New(t, nil)
 	env := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.AdminKey.Reveal()}

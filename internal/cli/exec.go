@@ -79,7 +79,7 @@ AWS_CONTAINER_CREDENTIALS_FULL_URI if SDKs accept it: 169.254.170.2,
 }
 
 func (a *app) exec(cmd *cobra.Command, borrow borrowing, how execution, command []string) error {
-	if err := cmp.Or(borrow.check(cmd), a.checkKeep(how.keep)); err != nil {
+	if err := cmp.Or(borrow.check(cmd), how.checkUser(cmd), a.checkKeep(how.keep)); err != nil {
 		return err
 	}
 	c, err := a.client()

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -24,6 +25,18 @@ func (e *execution) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&e.public, "listen-on-public-address", false, "let --listen take any address of this machine")
 	cmd.Flags().IntSliceVar(&e.keep, "keep-fd", nil,
 		"let the command have the open file descriptor `N`, from 3 up; can be repeated")
+}
+
+// checkUser refuses an empty user, and an empty group: a script whose variable is
+// empty must not run the command as root, or with more groups than it meant.
+func (e *execution) checkUser(cmd *cobra.Command) error {
+	switch {
+	case cmd.Flags().Changed("user") && e.user == "":
+		return usage("--user is empty; leave it out for the user that runs exec")
+	case strings.HasSuffix(e.user, ":"):
+		return usage("--user has an empty group; leave the colon out for the groups of the user")
+	}
+	return nil
 }
 
 // stdin returns the command's stdin: none if stdin is the file with the agent's
