@@ -120,10 +120,11 @@ func (r *room) urls() (own, sdk string) {
 }
 
 // hosts are the addresses of the room.
-func (r *room) hosts() []string {
-	found := []string{"127.0.0.1"}
-	if r.shared.IsValid() {
-		found = append(found, r.shared.Addr().String())
+func (r *room) hosts() (found []string) {
+	for _, p := range r.ports {
+		if ip := p.address.Addr(); !ip.IsUnspecified() {
+			found = append(found, ip.String())
+		}
 	}
 	return found
 }

@@ -63,3 +63,12 @@ func TestTheCommandGetsAnAddressThatItCanUse(t *testing.T) {
 		}
 	}
 }
+
+// The token must not go to a proxy.
+func TestNoAddressOfTheRoomIsReachedThroughAProxy(t *testing.T) {
+	o := options(newFake(), "look")
+	o.Listen, o.Env = "127.0.0.3", append(o.Env, "HTTP_PROXY=http://127.0.0.1:1")
+	if got := lookup(look(t, o).Env, "NO_PROXY"); got != "127.0.0.3" {
+		t.Errorf("NO_PROXY is %q", got)
+	}
+}
