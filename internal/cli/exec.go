@@ -50,10 +50,9 @@ refuses the role, the command does not run.
 
 Signals go to the command, and its exit code becomes the exit code of exec. On
 Linux, exec can be process 1 of a container: it reaps orphans. When the command
-ends, exec ends all processes that the command has left. The
-command has the standard streams; all other files that are open here are closed in
-it, except those that --keep-fd names, as in
-rolebroker exec --keep-fd 3 -- cat /dev/fd/3 3<file.
+ends, exec ends all processes that the command has left. The command has the
+standard streams; all other files that are open here are closed in it, except those
+that --keep-fd names, as in rolebroker exec --keep-fd 3 -- cat /dev/fd/3 3<file.
 
 Containers that the command starts cannot reach the loopback port of exec. --listen
 adds the address of their bridge, and takes private addresses only. ROLEBROKER_URL

@@ -15,7 +15,7 @@ func newPlatform(a *app) *cobra.Command {
 		Use:   "platform",
 		Short: "Show the server's AWS identity and version",
 		Long: `Show the AWS identity of the server, which the trust policies of your roles must
-name, and the version of the server.`,
+let in, and the version of the server.`,
 		Example: `  rolebroker platform
   rolebroker platform -o json`,
 	}, "reading the identity of the server",

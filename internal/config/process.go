@@ -54,7 +54,7 @@ func (p *Process) tlsFlags(f *pflag.FlagSet) {
 
 func (p *Process) sessionFlags(f *pflag.FlagSet) {
 	f.IntVar(&p.MaxSessionsPerAgent, "max-sessions-per-agent", p.MaxSessionsPerAgent,
-		"let one agent have at most `N` live sessions")
+		"keep at most `N` sessions of one agent to hand out")
 }
 
 func (p *Process) logFlags(f *pflag.FlagSet) {
