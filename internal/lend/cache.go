@@ -3,6 +3,7 @@ package lend
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,8 @@ const maxCached = 100_000
 
 // cache keeps what the records say about agents and tokens until a change
 // concerns it. An answer that was read before a change is never kept after it.
-// While the news of changes does not arrive, nothing cached is used.
+// While the news of changes does not arrive, nothing cached is used, and what is read
+// replaces it: a runner uses the cache again when it cannot reach the server.
 type cache struct {
 	records Records
 	max     int // maxCached, but for tests
@@ -55,7 +57,11 @@ func (c *cache) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.
 	cached, version := c.grants[id], c.version
 	c.mu.RUnlock()
 	if !watching {
-		return c.records.Grants(ctx, id)
+		grants, err := c.records.Grants(ctx, id)
+		if !rolebroker.IsOutage(err) {
+			c.renewGrants(id, grants, version)
+		}
+		return grants, err
 	}
 	if cached != nil {
 		return cached, nil
@@ -76,7 +82,11 @@ func (c *cache) Token(ctx context.Context, id rolebroker.TokenID) (*rolebroker.T
 	cached, version := c.tokens[id], c.version
 	c.mu.RUnlock()
 	if !watching {
-		return c.records.Token(ctx, id)
+		token, err := c.records.Token(ctx, id)
+		if !rolebroker.IsOutage(err) {
+			c.renewToken(id, token, version)
+		}
+		return token, err
 	}
 	if cached != nil {
 		return cached.Token, nil
@@ -115,10 +125,53 @@ func readOnce[T any](
 	}
 }
 
+// renewGrants has what was read take the place of what is cached; nil: there is
+// nothing. If another answer was cached since the version, nobody knows which is the
+// newer one, and none stays.
+func (c *cache) renewGrants(id rolebroker.AgentID, grants *rolebroker.Grants, version uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if grants != nil && reflect.DeepEqual(c.grants[id], grants) {
+		return
+	}
+	changed := c.grants[id] != nil
+	c.dropGrants(id)
+	if grants != nil {
+		c.keepGrantsLocked(grants, version)
+	}
+	if changed || c.grants[id] != nil {
+		c.version++
+	}
+}
+
+// renewToken is renewGrants for a token.
+func (c *cache) renewToken(id rolebroker.TokenID, token *rolebroker.Token, version uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.tokens[id]
+	if known != nil && token != nil && known.RevokedAt.Equal(token.RevokedAt) { // all else that counts stays
+		return
+	}
+	if known != nil {
+		c.dropToken(id)
+	}
+	if token != nil {
+		c.keepTokenLocked(token, version)
+	}
+	if known != nil || c.tokens[id] != nil {
+		c.version++
+	}
+}
+
 // keepGrants caches grants, unless something changed since they were read.
 func (c *cache) keepGrants(grants *rolebroker.Grants, version uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.keepGrantsLocked(grants, version)
+}
+
+// keepGrantsLocked is keepGrants for a caller that holds c.mu.
+func (c *cache) keepGrantsLocked(grants *rolebroker.Grants, version uint64) {
 	if version != c.version || c.grants[grants.Agent.ID] != nil {
 		return
 	}
@@ -136,6 +189,11 @@ func (c *cache) keepGrants(grants *rolebroker.Grants, version uint64) {
 func (c *cache) keepToken(token *rolebroker.Token, version uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.keepTokenLocked(token, version)
+}
+
+// keepTokenLocked is keepToken for a caller that holds c.mu.
+func (c *cache) keepTokenLocked(token *rolebroker.Token, version uint64) {
 	if version != c.version || c.tokens[token.ID] != nil {
 		return
 	}

@@ -28,7 +28,7 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		return l.cluster.Lend(ctx, who, req) // it also counts and logs the refusal
 	}
 	req.Role = grant.Reference()
-	key := fmt.Sprintf("%q %q %s %q", who.Token, grant.Role.ID, grant.Role.ARN, req.Task)
+	key := fmt.Sprintf("%q %q %s %d %q", who.Token, grant.Role.ID, grant.Role.ARN, grant.Role.Generation, req.Task)
 	loan, err := l.platform.Lend(ctx, key, who, req)
 	var rejected *rejectedRunner
 	switch {

@@ -191,6 +191,65 @@ func TestEndedSessionsAreGoneAtOnce(t *testing.T) {
 	})
 }
 
+// What the runner learned by asking, while it heard no changes, it still knows in an
+// outage: it does not go back to what it remembers from before.
+func TestWhatTheRunnerLearnedWithoutTheStreamHolds(t *testing.T) {
+	changes := map[string]func(*world){
+		"a session that was ended": func(w *world) {
+			try(w.admin.EndSessions(context.Background(), api.EndSessionsRequest{Agent: "scout"}))(w)
+			w.allow("other")
+		},
+		"an agent that was disconnected": func(w *world) {
+			ctx := context.Background()
+			for _, in := range []string{"cluster", "platform"} {
+				if err := w.admin.Disconnect(ctx, "scout", in); err != nil {
+					w.Fatal(err)
+				}
+			}
+			w.deny("inner", rolebroker.CodeNotFound)
+		},
+	}
+	for name, change := range changes {
+		for _, role := range []string{"inner", "readonly"} {
+			t.Run(name+", "+role, func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					before := w.allow(role)
+					w.breakStream()
+					change(w)
+					w.network.set(cut)
+					lent, err := w.borrows(w.scout, role)
+					if err == nil && (lent.AccessKeyID == before.AccessKeyID || w.isDisconnected()) {
+						w.Errorf("it gets %s, and had %s", lent.AccessKeyID, before.AccessKeyID)
+					}
+				})
+			})
+		}
+	}
+}
+
+// isDisconnected reports whether scout may borrow nothing.
+func (w *world) isDisconnected() bool {
+	return len(try(w.admin.Agent(context.Background(), "scout"))(w).Connections) == 0
+}
+
+// A token that the runner found revoked stays so.
+func TestATokenThatWasFoundRevokedStaysSo(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.allow("inner")
+		w.breakStream()
+		ctx := context.Background()
+		tokens := try(w.admin.Tokens(ctx, "scout", client.List{}))(w)
+		for _, token := range tokens.Items {
+			if err := w.admin.RevokeToken(ctx, "scout", token.ID); err != nil {
+				w.Fatal(err)
+			}
+		}
+		w.deny("inner", rolebroker.CodeExpired)
+		w.network.set(cut)
+		w.deny("inner", rolebroker.CodeExpired)
+	})
+}
+
 // A session that is ended while the runner cannot reach the server goes on as long as
 // what else was authorised, and no longer: the runner has the news before anything else.
 func TestSessionsThatEndDuringAnOutage(t *testing.T) {
