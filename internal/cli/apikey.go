@@ -34,7 +34,6 @@ and print it to stdout. It asks no server, and no server knows the key until one
 started with it. All servers that share a database need the same key.`,
 		Example: `  export ROLEBROKER_ADMIN_KEY=$(rolebroker api-key generate)
   rolebroker server`,
-		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			key, _ := auth.NewAPIKey(auth.BootstrapKey)
 			if o.forMachines() {

@@ -88,6 +88,8 @@ func (c *Client) loadToken(outside Outside, p *problems) {
 	}
 	var err error
 	switch c.Token, err = tokenfile.Parse(token); {
+	case errors.Is(err, tokenfile.ErrEmpty) && path != "":
+		p.add(source, "%s is empty; write an agent token or an API key into it", path)
 	case errors.Is(err, tokenfile.ErrEmpty):
 		p.add(source, "is empty; set it to an agent token, for exec, credentials and roles, or to an API key")
 	case err != nil:

@@ -93,15 +93,15 @@ func (o Options) listenAddress() (netip.AddrPort, error) {
 	case err != nil || ip.Zone() != "":
 		return address, rolebroker.Errorf(rolebroker.CodeInvalid, "%q is not an IP address, with or without a port",
 			o.Listen).WithHint("listen on the address of the containers' bridge, as in --listen 172.17.0.1")
-	case ip.IsUnspecified() && address.Port() == 0:
-		return address, rolebroker.Errorf(rolebroker.CodeInvalid,
-			"%s needs a port, so that containers can know it", ip).
-			WithHint("add one, as in --listen %s", netip.AddrPortFrom(ip, 8486))
 	case !isPrivate(ip) && !o.ListenPublic:
 		return address, rolebroker.Errorf(rolebroker.CodeDenied,
 			"%s is not a private address: others could reach the credentials, over plain HTTP", ip).
 			WithHint("listen on the address of the containers' bridge, as in --listen 172.17.0.1; to listen on any " +
 				"address all the same, add --listen-on-public-address")
+	case ip.IsUnspecified() && address.Port() == 0:
+		return address, rolebroker.Errorf(rolebroker.CodeInvalid,
+			"%s needs a port, so that containers can know it", ip).
+			WithHint("add one, as in --listen %s", netip.AddrPortFrom(ip, 8486))
 	}
 	return address, nil
 }
