@@ -338,7 +338,7 @@ func TestClient(t *testing.T) {
 	not(outside(""), "ROLEBROKER_TOKEN: is empty")
 	not(outside(file, "ROLEBROKER_TOKEN=t", "ROLEBROKER_TOKEN_FILE=settings.yaml"),
 		"ROLEBROKER_TOKEN: is set and so is ROLEBROKER_TOKEN_FILE")
-	not(outside("", "ROLEBROKER_TOKEN_FILE=settings.yaml"), "ROLEBROKER_TOKEN_FILE: is empty")
+	not(outside("", "ROLEBROKER_TOKEN_FILE=settings.yaml"), "ROLEBROKER_TOKEN_FILE: settings.yaml is empty")
 	not(outside("", "ROLEBROKER_TOKEN_FILE=other"), "ROLEBROKER_TOKEN_FILE: open other")
 	not(outside("two words", "ROLEBROKER_TOKEN_FILE=settings.yaml"), "white space")
 	not(outside("", "ROLEBROKER_URL=localhost:8484"), "ROLEBROKER_URL: is not the URL of a server",
