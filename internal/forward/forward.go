@@ -38,9 +38,9 @@ const (
 	// remembered loan. AWS SDKs give up after one or two seconds.
 	patience = time.Second
 
-	// maxKeys bounds what one caller asks for with a task and did not leave alone for
-	// idleAfter. It is below the sessions that a server keeps for an agent by default,
-	// so that a command that invents names of tasks leaves some to other commands.
+	// maxKeys bounds the keys with a task that one caller asked for within idleAfter.
+	// It is below the sessions that a server keeps for an agent by default, so that a
+	// command that invents names of tasks leaves some to other commands.
 	maxKeys   = 48
 	idleAfter = time.Minute
 
@@ -76,7 +76,7 @@ type Lender struct {
 	swept   time.Time                                   // when expired loans were last forgotten
 	down    bool                                        // the log says that the server does not answer
 
-	forgot uint64 // counts the calls of Forget
+	epoch uint64 // counts the calls of Forget
 }
 
 // remembered is the last good loan of a key.
@@ -114,9 +114,9 @@ func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, re
 			return nil, err
 		}
 	}
-	asked := l.forgets() // who asks after Forget shares no question from before
-	answer := l.questions.DoChan(fmt.Sprint(asked, " ", key), func() (any, error) {
-		return l.ask(key, who, req, asked)
+	epoch := l.currentEpoch() // a request after Forget shares no question from before
+	answer := l.questions.DoChan(fmt.Sprint(epoch, " ", key), func() (any, error) {
+		return l.ask(key, who, req, epoch)
 	})
 	var late <-chan time.Time
 	if l.remembered(key) != nil {
@@ -138,8 +138,8 @@ func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, re
 	}
 }
 
-// admit notes that a caller asks for a key with a task, in place of the one that it left alone
-// for the longest time if it has too many. Codes: throttled.
+// admit notes that a caller asks for a key with a task. If the caller has too many, it
+// forgets the one that the caller left alone for the longest time. Codes: throttled.
 func (l *Lender) admit(key string, caller rolebroker.TokenID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,17 +172,17 @@ func oldestOf(keys map[string]time.Time) (oldest string) {
 	return oldest
 }
 
-// Remember has a loan that the server made otherwise stand for a key.
+// Remember remembers a loan that the caller got from the server without Lend.
 func (l *Lender) Remember(key string, loan *rolebroker.Loan) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.loans[key] = &remembered{loan: loan}
 }
 
-func (l *Lender) forgets() uint64 {
+func (l *Lender) currentEpoch() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.forgot
+	return l.epoch
 }
 
 // Forget forgets the loans of the callers that match. Each gets the next loan from
@@ -190,7 +190,7 @@ func (l *Lender) forgets() uint64 {
 func (l *Lender) Forget(match func(rolebroker.Caller) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.forgot++
+	l.epoch++
 	for key, known := range l.loans {
 		if match(known.who) {
 			delete(l.loans, key)
@@ -213,8 +213,8 @@ func (l *Lender) settle(key string, answer singleflight.Result) (*rolebroker.Loa
 }
 
 // ask asks the server, and remembers or forgets. It remembers nothing if Forget
-// was called since the count was asked.
-func (l *Lender) ask(key string, who rolebroker.Caller, req rolebroker.Request, asked uint64) (
+// was called since epoch.
+func (l *Lender) ask(key string, who rolebroker.Caller, req rolebroker.Request, epoch uint64) (
 	*rolebroker.Loan, error) {
 	ctx, cancel := context.WithTimeout(l.life, askTimeout)
 	defer cancel()
@@ -225,19 +225,19 @@ func (l *Lender) ask(key string, who rolebroker.Caller, req rolebroker.Request, 
 	if err != nil {
 		loan = nil
 	}
-	l.note(key, who, loan, err, asked)
+	l.note(key, who, loan, err, epoch)
 	return loan, err
 }
 
 // note remembers a loan, forgets it after a refusal, and logs when the server
 // goes away and comes back.
-func (l *Lender) note(key string, who rolebroker.Caller, loan *rolebroker.Loan, err error, asked uint64) {
+func (l *Lender) note(key string, who rolebroker.Caller, loan *rolebroker.Loan, err error, epoch uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sweep()
 	known := l.loans[key]
 	switch {
-	case err == nil && asked == l.forgot:
+	case err == nil && epoch == l.epoch:
 		l.loans[key] = &remembered{who: who, loan: loan}
 	case err == nil:
 	case !rolebroker.IsOutage(err):

@@ -6,8 +6,8 @@ const mostConnections = 10_000
 // The descriptors that Capacity leaves to the rest of the process: the database, STS, the log and files.
 const leastReserve = 64
 
-// Capacity returns how many connections the process can have open: its limit of open files without a reserve, and at
-// most 10,000.
+// Capacity returns how many connections the process can have open: its limit of open files less a reserve, and at most
+// 10,000.
 func Capacity() int { return capacity(openFiles()) }
 
 // capacity returns the connections that a limit of open files allows: the reserve is a quarter of it, at least 64, and

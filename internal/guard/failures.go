@@ -44,7 +44,7 @@ func NewFailures(now func() time.Time, metrics *prometheus.Registry) *Failures {
 		"door", "answer")}
 }
 
-// Refuse counts err, with which a door does not identify the caller at address, and returns it. After too many
+// Refuse counts err, which says why a door does not identify the caller at address, and returns it. After too many
 // failures it returns the error with the same code, a RetryAfter, and a message that says what to do. It does not
 // count an error that says nothing about the caller, such as unavailable.
 func (f *Failures) Refuse(door, address string, err error) error {
@@ -113,14 +113,14 @@ func (f *Failures) of(address string) *schedule {
 	return &f.network[maphash.String(f.seed, Network(address))%networks]
 }
 
-// schedule is when all failures until now are forgiven, in nanoseconds since 1970, if each takes as long as the
-// interval between two.
+// schedule is the time at which all failures so far are forgiven, in nanoseconds since 1970. Each failure moves it by
+// one interval.
 type schedule int64
 
 // wait returns how long until one more failure fits.
 func (s schedule) wait(now time.Time, every time.Duration, burst int64) time.Duration {
-	last := now.Add(every * time.Duration(burst-1)).UnixNano() // before which they must be forgiven
-	return time.Duration(max(0, int64(s)-last))
+	latest := now.Add(every * time.Duration(burst-1)).UnixNano()
+	return time.Duration(max(0, int64(s)-latest))
 }
 
 // add adds a failure if it fits, and returns how long to wait if it does not.

@@ -28,14 +28,14 @@ const (
 type Options struct {
 	Log *slog.Logger // nil: no log
 
-	// Most is how many connections may be open, for a listener beside the main one: at most an eighth of Capacity. 0
-	// stands for Capacity.
+	// Most bounds the open connections of a listener beside the main one. An eighth of Capacity is a second bound. 0
+	// means Capacity, for the main listener.
 	Most int
 
 	Metrics *prometheus.Registry // nil: none
 
-	// Shared means that all clients may have one address, as behind a reverse proxy. One address may then have as
-	// many connections as all together, and so it may on a loopback listener. Otherwise it may have half of them.
+	// Shared means that all clients may have one address, as behind a reverse proxy. One address may then have all
+	// connections. On a loopback listener it may too; on any other, it may have half of them.
 	Shared bool
 }
 

@@ -17,7 +17,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -38,10 +37,7 @@ type Options struct {
 // Name returns the host in the Host header of r: in lower case, without port, brackets and final dot. It is empty if
 // the request has none, as HTTP/1.0 permits; browsers always send one.
 func Name(r *http.Request) string {
-	host := r.Host
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && i > strings.LastIndexByte(host, ']') {
-		host = host[:i]
-	}
+	host, _ := split(r.Host)
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		host = host[1 : len(host)-1]
 	}
@@ -50,10 +46,16 @@ func Name(r *http.Request) string {
 
 // Port returns the port in the Host header of r with the colon before it; empty if there is none.
 func Port(r *http.Request) string {
-	if i := strings.LastIndexByte(r.Host, ':'); i >= 0 && i > strings.LastIndexByte(r.Host, ']') {
-		return r.Host[i:]
+	_, port := split(r.Host)
+	return port
+}
+
+// split splits a Host header before the colon of its port. net.SplitHostPort refuses a header without a port.
+func split(header string) (host, port string) {
+	if i := strings.LastIndexByte(header, ':'); i > strings.LastIndexByte(header, ']') {
+		return header[:i], header[i:]
 	}
-	return ""
+	return header, ""
 }
 
 // IsLoopback reports whether a name or IP address means the machine of the client itself, in every browser: localhost,
@@ -101,9 +103,19 @@ func (o Options) onLoopback() bool {
 	return err == nil && rolebroker.IsLoopback(host)
 }
 
+// maxName is the longest name of a host, in bytes.
+//
+// Source: RFC 1035, section 2.3.4.
+const maxName = 253
+
+// isOdd reports whether no name of a host and no IP address has the character.
+func isOdd(r rune) bool {
+	return (r < 'a' || 'z' < r) && (r < '0' || '9' < r) && !strings.ContainsRune(".:_-", r)
+}
+
 // refuse answers in the format of the door that was asked.
 func refuse(w http.ResponseWriter, r *http.Request, name string) {
-	if !regexp.MustCompile(`^[a-z0-9.:_-]{1,253}$`).MatchString(name) { // compiled here, for few requests come here
+	if len(name) > maxName || strings.ContainsFunc(name, isOdd) {
 		name = "the host that was asked for"
 	}
 	err := rolebroker.Errorf(rolebroker.CodeDenied, "this is not %s: the Host header names another server", name).

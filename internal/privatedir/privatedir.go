@@ -36,8 +36,8 @@ func Make(prefix string, parents ...string) (d *Dir, err error) {
 	return nil, err
 }
 
-// makeIn makes a directory and locks it. Between the two another process may take it
-// for one that was left, and remove it; then there is another try.
+// makeIn makes a directory and locks it. Before the lock, another process may take the
+// directory for one that was left, and remove it; makeIn then makes another one.
 func makeIn(parent, prefix string) (*Dir, error) {
 	for {
 		path, err := os.MkdirTemp(parent, prefix)

@@ -37,12 +37,11 @@ type File struct {
 // New returns the file at a path. It does not read it.
 func New(path string) *File { return &File{path: path} }
 
-// Known returns the file at a path whose last token is known: after it was read
-// already.
+// Known is New for a file that was read already: token is its last token.
 func Known(path string, token rolebroker.Secret) *File { return &File{path: path, last: token} }
 
-// Token returns the token that is in the file now. If that is none, it returns the last
-// one. It fails only if no token was ever there.
+// Token returns the token that is in the file now. If the file has no good token, it
+// returns the last one. It fails only if there never was one.
 func (f *File) Token() (rolebroker.Secret, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
