@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Finding is what trying a role found out, as codes and facts. It has no words: internal/validate writes the
+// Finding is the result of trying a role, as codes and facts. It has no words: internal/validate writes the
 // [Validation] from it, also from one that a runner sent.
 type Finding struct {
 	Code   ValidationCode
@@ -95,8 +95,7 @@ func (f *Finding) Check() error {
 func (r *Refusal) check() error {
 	switch r.Kind {
 	case RefusedDenied, RefusedThrottled, RefusedUnreachable, RefusedNoIdentity, RefusedIdentityExpired,
-		RefusedIdentity,
-		RefusedRegion, RefusedDuration, RefusedOther:
+		RefusedIdentity, RefusedRegion, RefusedDuration, RefusedOther:
 	default:
 		return fmt.Errorf("%s is not a kind of refusal", Quote(string(r.Kind)))
 	}

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// IsInert reports whether a terminal shows a character, and does not obey it or hide it: it is no control character
-// but line feed and tab, and nothing that directs text, has no width or is invisible in another way.
+// IsInert reports whether a terminal shows a character, and neither obeys nor hides it. It rejects control characters
+// except line feed and tab, and characters that change the direction of text, have no width or are invisible.
 //
 // Source: Unicode Standard Annex 9 (bidirectional text), Technical Report 36 (security).
 func IsInert(r rune) bool {
@@ -24,11 +24,11 @@ func IsInert(r rune) bool {
 		(!unicode.Is(unicode.Variation_Selector, r) || r == 0xfe0e || r == 0xfe0f)
 }
 
-// IsVisible is IsInert for places that are no terminal: forms, whose line breaks have a carriage return, and pages.
-// Emoji and some scripts need the joiners.
+// IsVisible is IsInert for forms and pages. It also accepts the carriage return, which line breaks in forms have, and
+// the joiners, which emoji and some scripts need.
 func IsVisible(r rune) bool { return IsInert(r) || r == '\r' || r == 0x200c || r == 0x200d }
 
-// Inert replaces what IsInert does not accept, and invalid UTF-8, with U+FFFD. The caller shows the result.
+// Inert replaces the characters that IsInert rejects, and invalid UTF-8, with U+FFFD.
 func Inert(text string) string {
 	return strings.Map(func(r rune) rune {
 		if IsInert(r) {
@@ -38,7 +38,7 @@ func Inert(text string) string {
 	}, text)
 }
 
-// InertJSON escapes the same characters in JSON, which keeps its meaning.
+// InertJSON escapes the characters that IsInert rejects. The JSON keeps its meaning.
 func InertJSON(text []byte) []byte {
 	isOther := func(r rune) bool { return !IsInert(r) }
 	if bytes.IndexFunc(text, isOther) < 0 {

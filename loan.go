@@ -40,9 +40,8 @@ func CheckExpiry(expires, now time.Time) error {
 	default:
 		return nil
 	}
-	return e.WithHint("the clock says %s and the end of the credentials is %s; set the clock of whichever machine "+
-		"is wrong",
-		now.UTC().Format(time.RFC3339), expires.UTC().Format(time.RFC3339))
+	return e.WithHint("the clock says %s and the end of the credentials is %s; set the clock of the machine that is "+
+		"wrong", now.UTC().Format(time.RFC3339), expires.UTC().Format(time.RFC3339))
 }
 
 // Rendered returns the loan as a response body. It calls render once and keeps the bytes, which thousands of requests

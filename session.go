@@ -29,9 +29,8 @@ type Session struct {
 	Failure         string    // why STS refused; empty unless State is SessionFailed
 	Fetches         int64     // how often the credentials were handed out
 	FetchedAt       time.Time // when they were last handed out; zero: never
-	// when a person ended the session: nobody was given its credentials since; zero: nobody did
-	EndedAt time.Time
-	EndedBy string // the name of the person's API key at that time
+	EndedAt         time.Time // when a person ended it: no later hand-out; zero: nobody did
+	EndedBy         string    // the name of the person's API key at that time
 }
 
 // SessionState is the state of a session.

@@ -294,7 +294,7 @@ func unknownRunnerKey(wanted kind) error {
 	}
 	return rolebroker.Errorf(rolebroker.CodeUnauthenticated,
 		"the runner's credential is not known here: a newer one took its place, or the runner was deleted").
-		WithHint("if nobody changed anything, somebody else has a copy of it; " +
+		WithHint("if no administrator replaced it, another program has a copy of it; " +
 			"have the runner join again: rolebroker runner join-token RUNNER")
 }
 

@@ -12,7 +12,8 @@ const (
 	// joinTokenLifetime is how long a join token can be used unless the caller says otherwise.
 	joinTokenLifetime = time.Hour
 
-	// maxJoinTokenLifetime is the longest that a caller can ask for: whoever finds a join token becomes the runner.
+	// maxJoinTokenLifetime is the longest that a caller can ask for. A stranger who finds a join token can join as the
+	// runner.
 	maxJoinTokenLifetime = 24 * time.Hour
 
 	// credentialLifetime is how long a runner's credential can be used.

@@ -67,8 +67,7 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 		return rolebroker.Errorf(rolebroker.CodeDenied,
 			"the roles of integration %s are not assumed by runner %s", in.Name, who.Name).
 			WithHint("an administrator can let it: rolebroker integration update %s --assumption-mode cluster "+
-				"--runner %s",
-				in.Name, who.Name)
+				"--runner %s", in.Name, who.Name)
 	case s.Integration != in.ID || s.Role != role.ID:
 		return invalidSession("role", "must be the ID of a role of the integration")
 	case s.ARN != role.ARN || s.Region != role.Region || s.SessionName != name:
@@ -77,7 +76,7 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	case s.RequestedAt.Before(now.Add(-maxClockSkew)) || s.RequestedAt.After(now.Add(maxClockSkew)):
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "the runner's clock says %s, and it is %s here",
 			s.RequestedAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)).
-			WithHint("set the clock of whichever machine is wrong")
+			WithHint("set the clock of the machine that is wrong")
 	}
 	s.AgentName, s.IntegrationName, s.RoleName = grants.Agent.Name, in.Name, role.Name
 	s.ExpiresAt = s.RequestedAt.Add(role.Duration() + lend.ClockSlack)
@@ -93,10 +92,10 @@ func (b *Broker) authorizeLate(ctx context.Context, _ rolebroker.Caller, s *role
 	}
 	first, err := b.store.FirstLike(ctx, s)
 	if err == nil && s.RequestedAt.Before(stored(first.RequestedAt).Add(-maxClockSkew)) {
-		err = rolebroker.Errorf(rolebroker.CodeNotFound, "it began before the session that was authorised")
+		err = rolebroker.Errorf(rolebroker.CodeNotFound, "it began before the session that was authorized")
 	}
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-		return rolebroker.Errorf(rolebroker.CodeDenied, "the session renews no session that was authorised: %w", err)
+		return rolebroker.Errorf(rolebroker.CodeDenied, "the session renews no session that was authorized: %w", err)
 	}
 	if err != nil {
 		return err

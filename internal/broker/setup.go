@@ -114,8 +114,7 @@ func (b *Broker) setup(
 	made.IntegrationID = in.ID
 	if subject.Runner.ARN != "" && subject.Request.Cluster.Variant == rolebroker.ClusterAssumeRole {
 		made.Notes = append(made.Notes, fmt.Sprintf("The runner itself reports the AWS identity %s. Compare it with "+
-			"the "+
-			"one that you gave the runner before a trust policy names it.", rolebroker.Quote(subject.Runner.ARN)))
+			"the one that you gave the runner before a trust policy names it.", rolebroker.Quote(subject.Runner.ARN)))
 	}
 	return made, nil
 }

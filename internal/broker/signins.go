@@ -8,7 +8,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/auth"
 )
 
-// How long a browser stays signed in, and how long a sign-in link can be used.
+// How long a browser stays signed in, and how long a sign-in link and a sign-in code can be used.
 const (
 	signInLifetime = 8 * time.Hour
 	linkLifetime   = time.Hour

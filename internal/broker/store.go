@@ -235,8 +235,8 @@ type sessionStore interface {
 	Sessions(
 		ctx context.Context, filter rolebroker.SessionFilter, page rolebroker.Page) ([]rolebroker.Session, error)
 
-	// CountOutstanding counts the sessions of a runner that have no outcome and may still be live at a time, up to
-	// most.
+	// CountOutstanding counts the sessions of a runner that have no outcome and may still be live at a time. It counts
+	// no further than most.
 	CountOutstanding(ctx context.Context, runner rolebroker.RunnerID, at time.Time, most int) (int, error)
 
 	// FirstLike finds the oldest session of the same agent, integration, role, ARN, session name and Runner. Codes:

@@ -72,8 +72,7 @@ func newRunnerShow(a *app) *cobra.Command {
 		}
 		if r.ReportedIssuer != "" && r.ReportedIssuer != r.Issuer && !o.forMachines() {
 			a.note("It reports that it verifies service-account tokens of %s. If that is the issuer of its cluster, "+
-				"set it:",
-				rolebroker.Quote(r.ReportedIssuer))
+				"set it:", rolebroker.Quote(r.ReportedIssuer))
 			a.note("rolebroker runner update %s --issuer URL", r.Name)
 		}
 		return nil

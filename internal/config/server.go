@@ -237,8 +237,7 @@ func (c *Server) allowedHostsProblem() string {
 		c.AllowedHosts[i] = strings.ToLower(name)
 		if !regexp.MustCompile(hostForm).MatchString(name) && net.ParseIP(name) == nil {
 			return fmt.Sprintf("has %q; write names without scheme and port, as in "+
-				"rolebroker.example.com,rolebroker.lan",
-				name)
+				"rolebroker.example.com,rolebroker.lan", name)
 		}
 	}
 	return ""
@@ -313,9 +312,8 @@ func (c *Server) listenProblem(address, like, carried string) string {
 		return ""
 	}
 	return fmt.Sprintf("%q can be reached from other machines, and %s would cross the network unencrypted; set "+
-		"--tls-cert "+
-		"and --tls-key, or --tls-terminated-by-proxy if something in front terminates TLS, or listen on 127.0.0.1:%s",
-		address, carried, port)
+		"--tls-cert and --tls-key, or --tls-terminated-by-proxy if something in front terminates TLS, or listen on "+
+		"127.0.0.1:%s", address, carried, port)
 }
 
 func (c *Server) secure() bool {

@@ -94,8 +94,8 @@ func FromOutcomes(sent []api.IdentifiedOutcome) map[rolebroker.RoleID]rolebroker
 		f := rolebroker.Finding{Code: rolebroker.ValidationCode(o.Code), RequestID: o.RequestID, CheckedAt: o.CheckedAt}
 		switch told := o.Finding; {
 		case told != nil:
-			f.Method, f.Probe, f.Unclear = rolebroker.AssumeMethod(told.Method), rolebroker.Probe(
-				told.Probe), told.Unclear
+			f.Method, f.Probe = rolebroker.AssumeMethod(told.Method), rolebroker.Probe(told.Probe)
+			f.Unclear = told.Unclear
 			f.Identity = rolebroker.Identity{Account: told.IdentityAccount, ARN: told.IdentityARN}
 			f.NoTags, f.NoSourceIdentity, f.Refusal = told.NoTags, told.NoSourceIdentity, FromSTSRefusal(told.Refusal)
 			if told.Account != nil {

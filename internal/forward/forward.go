@@ -153,8 +153,8 @@ func (l *Lender) admit(key string, caller rolebroker.TokenID) error {
 		if now.Sub(keys[oldest]) < idleAfter {
 			return rolebroker.Errorf(rolebroker.CodeThrottled,
 				"%d sessions with tasks are in use here, the most that are allowed at a time", len(keys)).
-				WithHint("use fewer tasks at a time, or try again: one that nothing asked for during a minute makes " +
-					"room")
+				WithHint("use fewer tasks at a time, or try again: one that nothing asked for during a minute " +
+					"makes room")
 		}
 		delete(keys, oldest)
 		delete(l.loans, oldest)

@@ -6,9 +6,9 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Subscribe has tell called with every change from now on. By then no answer
-// from before the change is given any more. tell must not block, nor call the
-// Lender. cancel ends it.
+// Subscribe calls tell with every change from now on, once the cached answers from
+// before the change are dropped. tell must not block, nor call the Lender. cancel
+// ends it.
 func (l *Lender) Subscribe(tell func(rolebroker.Change)) (cancel func()) {
 	return l.subscribers.add(tell)
 }

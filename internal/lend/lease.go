@@ -218,7 +218,7 @@ func (l *lease) backOff(err error) {
 	l.setTimer(l.failure.until)
 }
 
-// setTimer has onTimer called at a time. The caller holds l.mu.
+// setTimer schedules the only call of onTimer. The caller holds l.mu.
 func (l *lease) setTimer(at time.Time) {
 	if l.timer != nil {
 		l.timer.Stop()

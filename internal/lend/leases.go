@@ -73,8 +73,8 @@ func (l *Lender) findOrMake(
 	case full && spare == nil:
 		return nil, nil, rolebroker.Errorf(rolebroker.CodeThrottled,
 			"agent %s has %d live sessions, the most that are allowed", key.agentName, len(agent.leases)).
-			WithHint("use fewer roles and tasks at a time, or try again: a session that nothing asked for during a " +
-				"minute makes room")
+			WithHint("use fewer roles and tasks at a time, or try again: a session that nothing asked for during " +
+				"a minute makes room")
 	case !agent.mayStart(who.Token, now):
 		return nil, nil, tooFast(key.agentName)
 	case full:

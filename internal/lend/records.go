@@ -39,7 +39,7 @@ type Records interface {
 	// RecordTokenUse moves UsedAt of each token forward. It ignores unknown tokens.
 	RecordTokenUse(ctx context.Context, usedAt map[rolebroker.TokenID]time.Time) error
 
-	// Subscribe has tell called with every Change. A change made through these
+	// Subscribe calls tell with every Change. A change made through these
 	// records is told before the method that made it returns; one made elsewhere,
 	// as soon as the news arrives. tell must not block or call the records.
 	// Subscribe is called once, before any other method.

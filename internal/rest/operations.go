@@ -22,23 +22,20 @@ var words = map[string]struct{ summary, description string }{
 		"A field that the request leaves out becomes empty or gets its default. A role keeps its ID, and so its " +
 			"history, if the request has its ID, or else its name. Roles that are disabled or removed can no longer be " +
 			"borrowed; credentials that were lent before work until they expire. The parameter validate says how " +
-			"the roles " +
-			"are validated; the answer has the outcomes."},
+			"the roles are validated; the answer has the outcomes."},
 	"delete-integration": {"Delete an integration",
 		"Also deletes its roles and its connections. An agent that had it as its default has none then. Credentials " +
 			"that were lent before work until they expire."},
 	"validate-integration": {"Validate an integration",
 		"Tries to assume every role, with and without its external ID, and keeps the outcomes. The credentials permit " +
 			"nothing, and are discarded. With Accept: application/x-ndjson the answer has a line for each role as " +
-			"soon as " +
-			"its outcome is known, and a last line with all of them. Otherwise roles that were not tried within 45 " +
-			"seconds " +
-			"are unknown. If the client disconnects, the validation ends, and the outcomes so far are kept."},
+			"soon as its outcome is known, and a last line with all of them. Otherwise roles that were not tried " +
+			"within 45 seconds are unknown. If the client disconnects, the validation ends, and the outcomes so far " +
+			"are kept."},
 	"validate-draft": {"Validate a draft",
 		"Validates an integration that is not saved or, if it has an ID, the next version of an integration. A role " +
 			"with a wrong field fails. No outcome is kept. If the draft has no external ID, one is reserved; the " +
-			"answer " +
-			"has it."},
+			"answer has it."},
 	"get-setup": {"Show the setup",
 		"The steps to take in AWS so that the roles can be assumed, as text to paste."},
 	"merge-setup": {"Merge the setup",
@@ -46,8 +43,7 @@ var words = map[string]struct{ summary, description string }{
 	"draft-setup": {"Show the setup of a draft",
 		"The same for an integration that does not exist yet, with a reserved external ID. If an integration has that " +
 			"external ID, or had it before a change, the answer is the setup of that integration, with the roles of " +
-			"the " +
-			"draft."},
+			"the draft."},
 	"rotate-external-id": {"Change the external ID",
 		"In steps. start makes a new external ID, and the roles can be changed one by one to accept it. finish sends " +
 			"the new one from then on; it is refused while an enabled role does not accept it. cancel keeps the old " +
@@ -105,14 +101,12 @@ var words = map[string]struct{ summary, description string }{
 		"The newest first: who borrowed what, until when. Names are those at the time."},
 	"end-session": {"End a session",
 		"Nobody is given its credentials again, on any server or runner; the next request starts a new session if " +
-			"it is " +
-			"still permitted. Where the credentials were handed out before, they work until they expire: the answer " +
-			"has the time. Ending it again changes nothing."},
+			"it is still permitted. Where the credentials were handed out before, they work until they expire: the " +
+			"answer has the time. Ending it again changes nothing."},
 	"end-sessions": {"End all sessions of an agent, or for a role",
 		"As ending each of them, with one request. Sessions that the server does not know of yet end too: those that a " +
 			"runner began while it could not reach the server. With both fields, the agent's sessions for the role " +
-			"end. " +
-			"The answer says how many sessions were ended, and when the last of their credentials expire."},
+			"end. The answer says how many sessions were ended, and when the last of their credentials expire."},
 	"get-platform": {"Show the platform",
 		"The AWS identity that trust policies name, and the features of this server."},
 	"list-api-keys":  {"List API keys", "By ID. The keys themselves are not shown."},

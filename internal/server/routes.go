@@ -40,8 +40,7 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 	closing := make(chan struct{})
 	s.closing = sync.OnceFunc(func() { close(closing) })
 	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who.At("runners"), Log: opts.Log,
-		Heartbeat: api.Heartbeat,
-		Closing:   closing})
+		Heartbeat: api.Heartbeat, Closing: closing})
 
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)

@@ -126,16 +126,15 @@ func (w words) hintTokenTrust() rolebroker.Hint {
 		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:",
 			w.role.ARN.Account),
 			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)}}
-	hint = append(hint, w.fromSetup("2. its trust policy has this statement, for "+w.by.String()+
-		" of this cluster:")...)
+	hint = append(hint,
+		w.fromSetup("2. its trust policy has this statement, for "+w.by.String()+" of this cluster:")...)
 	return append(hint, w.hintProvider("3. ")...)
 }
 
 func (w words) hintProvider(number string) rolebroker.Hint {
 	return rolebroker.Hint{{
 		Text: fmt.Sprintf("%saccount %s has an IAM OpenID Connect provider for the issuer of the cluster's tokens, "+
-			"with "+
-			"the audience sts.amazonaws.com; the runner reports the issuer %s:",
+			"with the audience sts.amazonaws.com; the runner reports the issuer %s:",
 			number, w.role.ARN.Account, rolebroker.Quote(w.by.Account.Issuer)),
 		Command: rolebroker.ShellCommand("aws", "iam", "list-open-id-connect-providers")}}
 }

@@ -85,9 +85,8 @@ func (w words) ourIdentity() (message string, hint rolebroker.Hint, ok bool) {
 	case rolebroker.ValidIdentityInvalid:
 		return advised(rolebroker.RefusedIdentity)
 	case rolebroker.ValidIdentityRegion:
-		return fmt.Sprintf("AWS does not accept %s's own AWS credentials in %s, and does elsewhere", w.by,
-			w.role.Region) +
-			w.because(), w.hintIdentityRegion(), true
+		return fmt.Sprintf("AWS does not accept %s's own AWS credentials in %s, and does elsewhere",
+			w.by, w.role.Region) + w.because(), w.hintIdentityRegion(), true
 	case rolebroker.ValidIdentityRoot:
 		return fmt.Sprintf("%s is the root user of account %s, and AWS lets no root user assume a role", w.by,
 			w.f.Identity.Account), w.hintRoot(), true
@@ -106,7 +105,7 @@ func (w words) trustPolicy() (message string, hint rolebroker.Hint, ok bool) {
 		if w.f.Probe == rolebroker.ProbeWrongExternalID {
 			how = "with a wrong external ID"
 		}
-		return "the role can also be assumed " + how + "; whoever may add roles to this platform could have it",
+		return "the role can also be assumed " + how + "; everyone who may add roles to this platform could have it",
 			w.hintOpen(), true
 	case rolebroker.ValidNextExternalID:
 		return "the role can be assumed, but not with the external ID that the integration is being changed to",

@@ -103,13 +103,12 @@ func integrationNamed(g *rolebroker.Grants, name string) *rolebroker.Integration
 func whyNothing(g *rolebroker.Grants) string {
 	switch idle := withoutRunner(g); {
 	case g.Agent.Disabled:
-		return "It is disabled. It gets no roles until somebody enables it."
+		return "It is disabled. It gets no roles until an administrator enables it."
 	case len(g.Integrations) == 0:
 		return "It is not connected to an integration yet. Connect one to give it the roles that are selected there."
 	case len(paused(g)) == len(g.Integrations):
 		return "Its integrations are disabled: " + strings.Join(paused(g), ", ") +
-			". It gets no roles until somebody " +
-			"enables one."
+			". It gets no roles until an administrator enables one."
 	case len(idle) == len(g.Integrations):
 		return "No runner assumes the roles of " + strings.Join(idle, ", ") + " yet: choose a runner there."
 	}

@@ -63,15 +63,16 @@ func TestDisablingAnIntegration(t *testing.T) {
 	p := admin(t, tb)
 	p.edits("production")
 	p.presses("Disable")
-	p.sees("Disable production? Agent scout gets no more credentials of its roles, at once, until somebody enables it.",
+	p.sees("Disable production? Agent scout gets no more credentials of its roles, at once, until an administrator "+
+		"enables it.",
 		"Credentials that agents have are valid until they expire.")
 	p.presses("Disable Integration")
-	p.sees("Disabled. Nobody gets its roles", "no agent gets its roles until somebody enables it")
+	p.sees("Disabled. Nobody gets its roles", "no agent gets its roles until an administrator enables it")
 	cannotBorrow(t, tb, tb.Scout, "deployer")
 
 	p.fills("Description", "On hold")
 	p.presses("Update Integration")
-	p.sees("Updated.", "no agent gets its roles until somebody enables it")
+	p.sees("Updated.", "no agent gets its roles until an administrator enables it")
 	cannotBorrow(t, tb, tb.Scout, "deployer")
 	p.presses("Integrations")
 	p.arrives("Integrations")
@@ -84,7 +85,7 @@ func TestDisablingAnIntegration(t *testing.T) {
 	p.arrives("production disabled")
 	p.presses("Enable")
 	p.sees("Enabled.")
-	p.seesNot("no agent gets its roles until somebody enables it")
+	p.seesNot("no agent gets its roles until an administrator enables it")
 	borrows(t, tb, tb.Scout, "", "/ReadOnly/scout")
 
 	p.role(0).seesNot("The default role is not selected")

@@ -111,9 +111,8 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 				},
 				MarkdownDescription: "What creating and updating does about roles that cannot be assumed: `require` " +
 					"(default) fails and saves nothing if that concerns an enabled role of an enabled integration, " +
-					"`warn` saves and warns, `skip` does not try. In cluster " +
-					"mode the " +
-					"server cannot try, and nothing is required.",
+					"`warn` saves and warns, `skip` does not try. In cluster mode the server cannot try, and " +
+					"nothing is required.",
 			},
 		},
 	}
