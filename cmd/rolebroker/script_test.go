@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	testscript.Main(suite{m}, map[string]func(){"rolebroker": main, "go-worker": goWorker,
-		"go2-client": go2Client})
+		"go2-client": go2Client, "peak-memory": peakMemory})
 }
 
 // suite runs the tests with a folder for tools.

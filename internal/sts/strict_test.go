@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -28,7 +29,7 @@ func TestAnEndpointThatLies(t *testing.T) {
 		t.Errorf("the request went to another host: %s", r.URL)
 	}))
 	defer elsewhere.Close()
-	sent := int64(0)
+	var sent atomic.Int64
 	for name, lie := range map[string]http.HandlerFunc{
 		"redirects": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
@@ -36,11 +37,11 @@ func TestAnEndpointThatLies(t *testing.T) {
 		"a body without an end": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/xml")
 			io.WriteString(w, "<AssumeRoleResponse>")
-			sent, _ = io.Copy(w, io.LimitReader(spaces{}, 1<<30))
+			n, _ := io.Copy(w, io.LimitReader(spaces{}, 1<<30))
+			sent.Add(n)
 		},
 	} {
 		server := httptest.NewServer(lie)
-		defer server.Close()
 		file := filepath.Join(t.TempDir(), "token")
 		if err := os.WriteFile(file, []byte("token"), 0o600); err != nil {
 			t.Fatal(err)
@@ -53,8 +54,9 @@ func TestAnEndpointThatLies(t *testing.T) {
 				t.Errorf("%s: the refusal is %q", name, kind)
 			}
 		}
+		server.Close() // it waits for the handlers
 	}
-	if sent > 64<<20 {
-		t.Errorf("%d bytes of an answer were read", sent)
+	if n := sent.Load(); n > 64<<20 {
+		t.Errorf("%d bytes of an answer were read", n)
 	}
 }
