@@ -55,18 +55,19 @@ func (g *Grants) Resolve(reference string) (Grant, error) {
 // unlessPaused returns the grant if both its role and its integration are enabled. role names the role in the refusal.
 // Codes: denied.
 func (g *Grants) unlessPaused(grant Grant, role string) (Grant, error) {
-	in, change := grant.Integration, ""
+	in := grant.Integration
+	var problem, flag string
 	switch {
 	case !in.Enabled:
-		role, change = "integration "+in.Name+" is disabled", "--enabled"
+		problem, flag = "integration "+in.Name+" is disabled", "--enabled"
 	case !grant.Role.Enabled:
-		role, change = role+" is disabled in integration "+in.Name, "--enable-role "+grant.Role.Name
+		problem, flag = role+" is disabled in integration "+in.Name, "--enable-role "+grant.Role.Name
 	default:
 		return grant, nil
 	}
-	return Grant{}, Errorf(CodeDenied, "%s; available are %s", role, g.available()).WithSteps(
+	return Grant{}, Errorf(CodeDenied, "%s; available are %s", problem, g.available()).WithSteps(
 		Step{Text: hintRoles},
-		Step{Text: "an administrator can enable it: rolebroker integration update " + in.Name + " " + change})
+		Step{Text: "an administrator can enable it: rolebroker integration update " + in.Name + " " + flag})
 }
 
 // ambiguous refuses a reference that could mean any of the enabled roles. Codes: invalid.

@@ -50,9 +50,9 @@ func canEnd(s *rolebroker.Session, now time.Time) error {
 	return nil
 }
 
-// EndSessions ends all sessions of an agent, for a role, or of an agent for a role, as EndSession ends one. agent is a
-// name or an ID. role is a role reference or an ID; an ARN means the role in every integration that has it. One of the
-// two may be empty. Codes: denied, not_found, invalid (both are empty, or the role is ambiguous).
+// EndSessions ends all sessions of an agent, all sessions for a role, or, if both are given, those of the agent for the
+// role. agent is a name or an ID. role is a role reference or an ID; an ARN means the role in every integration that has
+// it. Codes: denied, not_found, invalid (both are empty, or the role is ambiguous).
 func (b *Broker) EndSessions(
 	ctx context.Context, who rolebroker.Caller, agent, role string,
 ) (rolebroker.Ended, error) {
@@ -86,15 +86,15 @@ func (b *Broker) selected(ctx context.Context, agent, role string) (
 	if agent == "" && role == "" {
 		return ending, nil, invalid("the request", "agent", "or role is required: whose sessions to end")
 	}
-	var of *rolebroker.Agent
+	var borrower *rolebroker.Agent // nil: every agent
 	if agent != "" {
-		if of, err = b.store.Agent(ctx, agent); err != nil {
+		if borrower, err = b.store.Agent(ctx, agent); err != nil {
 			return ending, nil, err
 		}
-		ending.Agent, subjects = of.ID, append(subjects, of.Subject())
+		ending.Agent, subjects = borrower.ID, append(subjects, borrower.Subject())
 	}
 	if role != "" {
-		if ending.Roles, err = b.rolesToEnd(ctx, of, role); err != nil {
+		if ending.Roles, err = b.rolesToEnd(ctx, borrower, role); err != nil {
 			return ending, nil, err
 		}
 	}
@@ -104,10 +104,11 @@ func (b *Broker) selected(ctx context.Context, agent, role string) (
 	return ending, subjects, nil
 }
 
-// rolesToEnd returns the roles that a reference names. A name that several integrations have means the one that the
-// agent is connected to, if there is one; of is nil for every agent. Codes: not_found, invalid (ambiguous).
+// rolesToEnd returns the roles that a reference names. If several integrations have a role of that name, and the agent
+// is connected to only one of them, the name means the role there. borrower is nil for every agent. Codes: not_found,
+// invalid (ambiguous).
 func (b *Broker) rolesToEnd(
-	ctx context.Context, of *rolebroker.Agent, reference string,
+	ctx context.Context, borrower *rolebroker.Agent, reference string,
 ) ([]rolebroker.EndedRole, error) {
 	_, notARN := rolebroker.ParseRoleARN(reference)
 	if integration, role, qualified := strings.Cut(reference, "/"); qualified && notARN != nil {
@@ -121,15 +122,17 @@ func (b *Broker) rolesToEnd(
 		return nil, noSuchRole(reference)
 	}
 	found, err := b.store.RolesNamed(ctx, reference)
-	if err != nil || len(found) <= 1 || notARN == nil {
-		if err == nil && len(found) == 0 {
-			err = noSuchRole(reference)
-		}
-		return found, err
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) == 0:
+		return nil, noSuchRole(reference)
+	case len(found) == 1 || notARN == nil:
+		return found, nil
 	}
-	if of != nil {
+	if borrower != nil {
 		connected := slices.DeleteFunc(slices.Clone(found), func(r rolebroker.EndedRole) bool {
-			return !of.Connected(r.Integration)
+			return !borrower.Connected(r.Integration)
 		})
 		if len(connected) == 1 {
 			return connected, nil
@@ -155,6 +158,5 @@ func ambiguousRole(reference string, found []rolebroker.EndedRole) error {
 		candidates = append(candidates, "…")
 	}
 	return rolebroker.Errorf(rolebroker.CodeInvalid, "role %s is ambiguous; it could be %s",
-		rolebroker.Quote(reference),
-		strings.Join(candidates, ", ")).WithHint("name one of them")
+		rolebroker.Quote(reference), strings.Join(candidates, ", ")).WithHint("name one of them")
 }

@@ -40,15 +40,22 @@ func (b *Broker) AgentOfAccount(
 func (b *Broker) AgentOfToken(
 	ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID,
 ) (*rolebroker.Token, error) {
-	subject := rolebroker.Named(rolebroker.KindToken, string(id))
-	if err := b.May(ctx, who, rolebroker.ActionRunnerIdentify, subject); err != nil {
-		return nil, err
-	}
-	token, err := b.lender.Token(ctx, id)
+	token, err := b.tokenFor(ctx, who, id)
 	if err != nil {
 		return nil, err
 	}
 	return token, b.introduce(ctx, who, token.Agent)
+}
+
+// tokenFor permits a runner to identify an agent, and finds the record of the agent's token. Codes: denied, not_found.
+func (b *Broker) tokenFor(
+	ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID,
+) (*rolebroker.Token, error) {
+	subject := rolebroker.Named(rolebroker.KindToken, string(id))
+	if err := b.May(ctx, who, rolebroker.ActionRunnerIdentify, subject); err != nil {
+		return nil, err
+	}
+	return b.lender.Token(ctx, id)
 }
 
 // trustsIssuer returns nil if an administrator set the issuer for the runner. What the runner says of its issuer does
@@ -73,14 +80,11 @@ func (b *Broker) trustsIssuer(ctx context.Context, who rolebroker.Caller, issuer
 func (b *Broker) RunnerToken(
 	ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID,
 ) (*rolebroker.Token, error) {
-	subject := rolebroker.Named(rolebroker.KindToken, string(id))
-	if err := b.May(ctx, who, rolebroker.ActionRunnerIdentify, subject); err != nil {
-		return nil, err
-	}
-	token, err := b.lender.Token(ctx, id)
+	token, err := b.tokenFor(ctx, who, id)
 	if err != nil {
 		return nil, err
 	}
+	subject := rolebroker.Named(rolebroker.KindToken, string(id))
 	err = b.refused(ctx, who, rolebroker.ActionRunnerIdentify, b.isIntroduced(ctx, who, token.Agent), subject)
 	if rolebroker.CodeOf(err) == rolebroker.CodeDenied { // to this runner, the token does not exist
 		err = rolebroker.Errorf(rolebroker.CodeNotFound, "there is no agent token %s", rolebroker.Quote(string(id)))

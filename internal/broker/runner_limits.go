@@ -137,7 +137,7 @@ func (b *Broker) allowSession(ctx context.Context, who rolebroker.Caller, agent 
 	if err == nil && outstanding >= maxOutstanding {
 		return rolebroker.Errorf(rolebroker.CodeThrottled, "runner %s has %d sessions without an outcome", who.Name,
 			outstanding).
-			WithHint("see what it is doing, and have it join anew if it may be in other hands: "+
+			WithHint("look at the runner's log; if its credential may be stolen, have it join again: "+
 				"rolebroker runner join-token %s", who.Name)
 	}
 	return err

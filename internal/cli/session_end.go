@@ -25,7 +25,7 @@ func newSessionEnd(a *app) *cobra.Command {
 		Use:   "end {SESSION… | --agent AGENT | --role ROLE}",
 		Short: "End sessions, so that nobody is given their credentials again",
 		Long: `End sessions, so that nobody is given their credentials again: not by any server,
-and not by any runner. Who asks next gets new credentials, if that is still
+and not by any runner. The next request gets new credentials, if it is still
 permitted; to forbid it, disable or disconnect the agent or the role.
 
 Credentials that were handed out before stay valid in AWS until they expire; the

@@ -108,7 +108,7 @@ func number(s string) (uint32, bool) {
 	return uint32(n), err == nil && n != 1<<32-1
 }
 
-// apply has the command run as the account.
+// apply makes the command run as the account.
 func (a *account) apply(cmd *exec.Cmd) {
 	if a == nil {
 		return

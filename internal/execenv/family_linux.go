@@ -103,7 +103,7 @@ func (f *family) isEnding() bool {
 	}
 }
 
-// hurry has the rest of the family killed at once.
+// hurry makes wait kill the rest of the family at once.
 func (f *family) hurry() { f.rush.Do(func() { close(f.impatient) }) }
 
 // endRest ends all processes of the family but the command, which has ended.

@@ -26,7 +26,7 @@ type lender struct {
 func newLender(o Options) *lender {
 	l := &lender{server: o.Server, first: rolebroker.Request{Role: o.Role, Task: o.Task},
 		noTasks: o.NoTasks || o.Task != ""}
-	l.forward = forward.New(forward.Options{Server: agent{o.Server, l.furnished}, Log: o.Log, Now: o.Now})
+	l.forward = forward.New(forward.Options{Server: upstream{o.Server, l.furnished}, Log: o.Log, Now: o.Now})
 	return l
 }
 
@@ -60,8 +60,7 @@ func (l *lender) task(named string) (string, error) {
 		return cmp.Or(named, l.first.Task), nil
 	case l.first.Task == "":
 		return "", rolebroker.Errorf(rolebroker.CodeDenied,
-			"this rolebroker exec is bound to no task; it does not lend "+
-				"for %s", quote(named)).WithHint(hintTask)
+			"this rolebroker exec is bound to no task; it does not lend for %s", quote(named)).WithHint(hintTask)
 	}
 	return "", rolebroker.Errorf(rolebroker.CodeDenied, "this rolebroker exec is bound to task %s; it does not lend "+
 		"for %s", l.first.Task, quote(named)).WithHint(hintTask)
@@ -104,20 +103,20 @@ func (l *lender) Offers(ctx context.Context, _ rolebroker.Caller) ([]rolebroker.
 
 func (l *lender) close() { l.forward.Close() }
 
-// agent borrows from the server with the agent's token, for the roles of a room.
-type agent struct {
+// upstream borrows from the server with the agent's token, for the roles of a room.
+type upstream struct {
 	server Server
 	roles  func() roles
 }
 
-func (a agent) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
-	c, err := a.server.Credentials(ctx, req.Role, req.Task)
+func (u upstream) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+	c, err := u.server.Credentials(ctx, req.Role, req.Task)
 	if err != nil {
 		return nil, err
 	}
 	loan, err := forward.NewLoan(c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.Token, c.Expiration)
 	if err == nil {
-		err = a.roles().check(req.Role, loan)
+		err = u.roles().check(req.Role, loan)
 	}
 	if err != nil {
 		return nil, err

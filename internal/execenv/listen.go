@@ -18,7 +18,7 @@ type port struct {
 	served  chan struct{} // closed after the server ended
 }
 
-// anyLoopback has the system choose the port.
+// anyLoopback lets the system choose the port.
 var anyLoopback = netip.MustParseAddrPort("127.0.0.1:0")
 
 // openPorts opens the ports of a room: one on loopback, for the command, and one at the

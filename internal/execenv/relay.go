@@ -12,8 +12,8 @@ import (
 )
 
 // relay passes the signals that this process gets on to the command. Before the
-// command starts, a signal that would end it ends the preparations; after the
-// command, it ends what the command has left.
+// command starts, a signal that would end it ends the preparations. After the command
+// has ended, such a signal kills the processes that the command has left.
 type relay struct {
 	signals  chan os.Signal
 	children chan os.Signal // the death of a child

@@ -18,7 +18,7 @@ type roles struct {
 // chooseRoles chooses the roles of the room from what the agent may borrow. The
 // role in use is the one that was lent.
 func (o Options) chooseRoles(loan *rolebroker.Loan, offers []rolebroker.Offer) (roles, error) {
-	inUse, err := o.inUse(loan, offers)
+	inUse, err := o.offerOf(loan, offers)
 	if err != nil {
 		return roles{}, err
 	}
@@ -36,9 +36,9 @@ func (o Options) chooseRoles(loan *rolebroker.Loan, offers []rolebroker.Offer) (
 	return chosen, nil
 }
 
-// inUse is the offer of the role that was lent: the one with its ARN that the
-// reference names.
-func (o Options) inUse(loan *rolebroker.Loan, offers []rolebroker.Offer) (rolebroker.Offer, error) {
+// offerOf finds the offer of the role that was lent: the one with its ARN that the
+// reference names. Codes: conflict (none has it), invalid (several have).
+func (o Options) offerOf(loan *rolebroker.Loan, offers []rolebroker.Offer) (rolebroker.Offer, error) {
 	var named []rolebroker.Offer
 	for _, offer := range offers {
 		if offer.ARN != loan.Role.ARN || !canMean(o.Role, offer) {

@@ -2,10 +2,14 @@
 //
 // It assumes a role as lending would, and at the same time without the external
 // ID and with a wrong one: if one of those works, anyone who can add roles to
-// this deployment can have the role. If STS refuses, it changes one thing at a
-// time (an earlier external ID, no session tags, a shorter duration) until a
-// call succeeds, which names the cause. Where AWS does not tell causes apart, the
-// hint lists what to check, in order.
+// this deployment can have the role. It also tries a source identity, if lending
+// sends none. If STS refuses, it changes one thing at a time (no session tags, no
+// source identity, another external ID, a shorter duration) until a call succeeds,
+// which names the cause. Where AWS does not tell causes apart, the hint lists what
+// to check, in order.
+//
+// The result is a [rolebroker.Finding]. [Explain] puts it in words, also one that a
+// runner sent.
 //
 // The credentials are good for nothing, since their session policy denies
 // everything, and are dropped at once. A few roles are tried at the same time,

@@ -1,201 +1,216 @@
 package validate
 
 import (
-	"context"
-	"time"
+	"fmt"
 
 	"github.com/rolebroker/rolebroker"
 )
 
-// found makes a finding. a is the answer that decided; it may be empty.
-func (p *probe) found(code rolebroker.ValidationCode, a answer) rolebroker.Finding {
-	return rolebroker.Finding{Code: code, Method: rolebroker.MethodAssumeRole, Identity: p.identity, Probe: a.probe,
-		Refusal: a.refusal, RequestID: a.requestID}
+// Explain puts a finding about role i of the subject in words. by is the party that tried the role. What a runner found
+// comes from another machine: its words are quoted, and none of them are in a command or a policy.
+func Explain(s Subject, by rolebroker.Party, i int, f rolebroker.Finding) rolebroker.RoleValidation {
+	by.Account = f.Account
+	w := words{Subject: s, by: by, role: s.Integration.Roles[i], f: f}
+	message, hint := w.explain()
+	return rolebroker.RoleValidation{Index: i, Role: w.role, Finding: f, Validation: rolebroker.Validation{
+		Status: f.Status(&s.Integration, s.RequireExternalID), Code: f.Code, Message: message, Hint: hint,
+		RequestID: f.RequestID, CheckedAt: f.CheckedAt}}
 }
 
-// withoutAsking is the finding for a role about which STS need not be asked. certain is false if STS has to be asked.
-func (p *probe) withoutAsking() (f rolebroker.Finding, certain bool) {
-	code, err := p.role.Unassumable()
-	switch {
-	case p.Integration.AssumptionMode != rolebroker.ModePlatform:
-		return p.found(rolebroker.ValidClusterMode, answer{}), true
-	case err != nil:
-		return p.found(code, answer{}), true
-	case p.noIdentity != nil:
-		return p.wrongIdentity(answer{refusal: p.noIdentity, requestID: p.noIdentity.RequestID}), true
-	case p.identity.IsRoot():
-		return p.found(rolebroker.ValidIdentityRoot, answer{}), true
-	case p.identity.ARN != "" && p.identity.Partition() != p.role.ARN.Partition:
-		return p.found(rolebroker.ValidPartition, answer{}), true
+// words writes the message and the hint for a finding.
+type words struct {
+	Subject
+	by   rolebroker.Party
+	role rolebroker.Role
+	f    rolebroker.Finding
+}
+
+// explain returns the message and the hint.
+func (w words) explain() (string, rolebroker.Hint) {
+	if w.f.Method == rolebroker.MethodWebIdentity {
+		return w.token()
 	}
-	return rolebroker.Finding{}, false
-}
-
-// notChecked is the finding for a role that was not tried in time.
-func (p *probe) notChecked() rolebroker.Finding { return p.found(rolebroker.ValidNotChecked, answer{}) }
-
-// assumed is the finding for a role that was assumed: whether others can assume it too, and whether its trust policy
-// allows a source identity. It is not certain if STS did not answer every call.
-func (p *probe) assumed(ctx context.Context, a answer, more extra) (f rolebroker.Finding, certain bool) {
-	f, certain = p.openness(ctx, a, more)
-	if f.NoSourceIdentity = more.lacksSourceIdentity(); f.NoSourceIdentity && f.Code == rolebroker.ValidAssumable {
-		f.Code, f.Probe, f.RequestID = rolebroker.ValidSourceIdentityDenied, more.named.probe, more.named.requestID
+	switch w.f.Code {
+	case rolebroker.ValidAssumable:
+		if w.f.Method == "" {
+			return "the role can be assumed", nil
+		}
+		return "the role can be assumed, and only with the external ID of this integration", nil
+	case rolebroker.ValidClusterMode:
+		return "the role is assumed in your cluster; the server cannot know whether that works", hintCluster()
+	case rolebroker.ValidNotChecked:
+		return "the validation ended before this role was tried", w.hintAgain()
+	case rolebroker.ValidThrottled, rolebroker.ValidUnreachable:
+		return w.unanswered()
 	}
-	return f, certain
+	if message, hint, ok := w.ourIdentity(); ok {
+		return message, hint
+	}
+	if message, hint, ok := w.trustPolicy(); ok {
+		return message, hint
+	}
+	return w.fields()
 }
 
-// openness is the finding for a role that was assumed, as far as it is about external IDs.
-func (p *probe) openness(ctx context.Context, a answer, more extra) (f rolebroker.Finding, certain bool) {
-	for _, b := range []answer{more.without, more.wrong} {
-		if b.ok() {
-			return p.found(rolebroker.ValidExternalIDOpen, b), true
+// unanswered is for a role about which STS could not be asked.
+func (w words) unanswered() (string, rolebroker.Hint) {
+	message, hint := w.refusal(rolebroker.RefusedThrottled).Explain(w.by, w.role, "the role"), w.hintAgain()
+	if w.f.Code == rolebroker.ValidUnreachable {
+		message, hint = w.refused(rolebroker.RefusedUnreachable), w.hintReach()
+	}
+	if !w.f.Unclear {
+		return message, hint
+	}
+	what := map[rolebroker.Probe]string{
+		rolebroker.ProbeNextExternalID:    "whether also with the external ID that the integration is being changed to",
+		rolebroker.ProbeEarlierExternalID: "whether also with an earlier external ID",
+		rolebroker.ProbeSourceIdentity:    "whether also with a source identity",
+	}[w.f.Probe]
+	if what == "" {
+		what = "whether also without the external ID"
+	}
+	return "the role can be assumed; " + what + " could not be found out: " + message, hint
+}
+
+// ourIdentity is for the codes that are about the AWS identity of the party.
+func (w words) ourIdentity() (message string, hint rolebroker.Hint, ok bool) {
+	advised := func(kind rolebroker.RefusalKind) (string, rolebroker.Hint, bool) {
+		return w.refused(kind), w.refusal(kind).Advise(w.by), true
+	}
+	switch w.f.Code {
+	case rolebroker.ValidNoIdentity:
+		return advised(rolebroker.RefusedNoIdentity)
+	case rolebroker.ValidIdentityExpired:
+		return advised(rolebroker.RefusedIdentityExpired)
+	case rolebroker.ValidIdentityInvalid:
+		return advised(rolebroker.RefusedIdentity)
+	case rolebroker.ValidIdentityRegion:
+		return fmt.Sprintf("AWS does not accept %s's own AWS credentials in %s, and does elsewhere",
+			w.by, w.role.Region) + w.because(), w.hintIdentityRegion(), true
+	case rolebroker.ValidIdentityRoot:
+		return fmt.Sprintf("%s is the root user of account %s, and AWS lets no root user assume a role", w.by,
+			w.f.Identity.Account), w.hintRoot(), true
+	case rolebroker.ValidPlatformDenied:
+		return fmt.Sprintf("%s's own AWS identity may not assume the role", w.by) + w.because(), w.hintPlatform(), true
+	}
+	return "", nil, false
+}
+
+// trustPolicy is for the codes that are about the role's trust policy.
+func (w words) trustPolicy() (message string, hint rolebroker.Hint, ok bool) {
+	const can = "the role can be assumed, but its trust policy does not allow "
+	switch w.f.Code {
+	case rolebroker.ValidExternalIDOpen:
+		how := "without an external ID"
+		if w.f.Probe == rolebroker.ProbeWrongExternalID {
+			how = "with a wrong external ID"
+		}
+		return "the role can also be assumed " + how + "; everyone who may add roles to this platform could have it",
+			w.hintOpen(), true
+	case rolebroker.ValidNextExternalID:
+		return "the role can be assumed, but not with the external ID that the integration is being changed to",
+			w.hintNext(), true
+	case rolebroker.ValidExternalIDPrevious:
+		return "the role can be assumed, and with an earlier external ID of the integration too", w.hintPrevious(), true
+	case rolebroker.ValidExternalIDRefused:
+		return "the role can be assumed without an external ID and not with this integration's, which is always sent",
+			w.hintOpen(), true
+	case rolebroker.ValidExternalIDAhead:
+		return "the role accepts the external ID that the integration is being changed to, and no longer the current " +
+			"one", w.hintAhead(), true
+	case rolebroker.ValidExternalIDOutdated:
+		return "the role's trust policy requires an earlier external ID of this integration, and not the current one",
+			w.hintOutdated(), true
+	case rolebroker.ValidTagSessionDenied:
+		if w.f.NoSourceIdentity {
+			return can + "sts:TagSession and sts:SetSourceIdentity, which this integration's attribution needs",
+				w.hintAttribution(), true
+		}
+		return can + "sts:TagSession, which this integration's session tags need", w.hintAttribution(), true
+	case rolebroker.ValidSourceIdentityDenied:
+		if w.Integration.SourceIdentity {
+			return can + "sts:SetSourceIdentity, which this integration's source identity needs",
+				w.hintAttribution(), true
+		}
+		return can + "sts:SetSourceIdentity, so its sessions have no source identity: an agent whose role may assume " +
+			"further roles can pass for another agent there", w.hintSourceIdentity(), true
+	case rolebroker.ValidTrustDenied:
+		return fmt.Sprintf("the role's trust policy does not let %s in", w.by) + w.because(), w.hintTrust(), true
+	case rolebroker.ValidPolicyDenied:
+		return "a policy of the organization or the network denies it" + w.because(), hintOrganization(), true
+	case rolebroker.ValidDenied:
+		return w.refusal(rolebroker.RefusedDenied).Explain(w.by, w.role, "the role") + ", and does not say why" +
+			w.because(), w.hintDenied(), true
+	}
+	return "", nil, false
+}
+
+// fields is for the codes that are about the role's fields in the integration, and for all others.
+func (w words) fields() (string, rolebroker.Hint) {
+	duration := rolebroker.ShortDuration(w.role.Duration())
+	switch w.f.Code {
+	case rolebroker.ValidDurationChaining:
+		return fmt.Sprintf("the role's session duration is %s; %s is itself the session of a role, and AWS limits the "+
+			"sessions that it starts to an hour", duration, w.by), w.hintHour()
+	case rolebroker.ValidDurationMaximum:
+		return fmt.Sprintf("the role's session duration is %s, and its maximum session duration in IAM is less",
+			duration), w.hintMaximum()
+	case rolebroker.ValidRegionDisabled:
+		return w.refusal(rolebroker.RefusedRegion).Explain(w.by, w.role, "the role"), w.hintRegion()
+	}
+	if code, err := w.role.Unassumable(); err != nil {
+		return err.Error(), w.hintUnassumable(code)
+	}
+	if w.f.Code == rolebroker.ValidPartition {
+		return fmt.Sprintf("the role is in the partition %s and %s's AWS identity is in %s; nobody can assume a role "+
+			"across partitions", w.role.ARN.Partition, w.by, w.f.Identity.Partition()), w.hintPartition()
+	}
+	return w.refused(rolebroker.RefusedOther), w.hintSetup()
+}
+
+// token is for a role that was tried with the token of a Kubernetes service account.
+func (w words) token() (string, rolebroker.Hint) {
+	if code, err := w.role.Unassumable(); err != nil && code == w.f.Code {
+		return err.Error(), rolebroker.Hintf("correct it; the runner tries again when the integration is saved")
+	}
+	switch w.f.Code {
+	case rolebroker.ValidAssumable:
+		return fmt.Sprintf("the role can be assumed with the token of %s", w.by), nil
+	case rolebroker.ValidDenied:
+		return w.refusal(rolebroker.RefusedDenied).Explain(w.by, w.role, "the role") + ", and does not say why" +
+			w.because(), w.hintTokenTrust()
+	case rolebroker.ValidThrottled:
+		return w.refusal(rolebroker.RefusedThrottled).Explain(w.by, w.role, "the role"), nil
+	}
+	kind := rolebroker.RefusedOther
+	for k, code := range tokenCodes() {
+		if code == w.f.Code {
+			kind = k
 		}
 	}
-	call := p.assumption()
-	if next := p.Integration.NextExternalID; next != "" {
-		switch b := p.try(ctx, withExternalID(call, next)).as(rolebroker.ProbeNextExternalID); {
-		case b.temporary():
-			return p.assumedButUnclear(b), false
-		case !b.ok():
-			return p.found(rolebroker.ValidNextExternalID, b), true
-		}
-	}
-	for _, earlier := range p.earlier() {
-		switch b := p.try(ctx, withExternalID(call, earlier)).as(rolebroker.ProbeEarlierExternalID); {
-		case b.temporary():
-			return p.assumedButUnclear(b), false
-		case b.ok():
-			f := p.found(rolebroker.ValidExternalIDPrevious, b)
-			f.ExternalID = earlier
-			return f, true
-		}
-	}
-	return p.found(rolebroker.ValidAssumable, a), true
+	return w.refused(kind), w.adviseToken(kind)
 }
 
-// earlier are the earlier external IDs that are tried, the newest first.
-func (p *probe) earlier() []string { return p.Earlier[:min(len(p.Earlier), MaxEarlier)] }
-
-// assumedButUnclear is the finding for a role that was assumed while STS did not answer b.
-func (p *probe) assumedButUnclear(b answer) rolebroker.Finding {
-	f := p.unanswered(b)
-	f.Unclear = true
-	return f
-}
-
-// unanswered is the finding when STS cannot be asked now.
-func (p *probe) unanswered(a answer) rolebroker.Finding {
-	if a.is(rolebroker.RefusedThrottled) {
-		return p.found(rolebroker.ValidThrottled, a)
+// refusal is what STS answered; if a runner did not say, a refusal of the kind that the code stands for.
+func (w words) refusal(kind rolebroker.RefusalKind) *rolebroker.Refusal {
+	if w.f.Refusal != nil && w.f.Refusal.Kind == kind {
+		return w.f.Refusal
 	}
-	return p.found(rolebroker.ValidUnreachable, a)
+	return &rolebroker.Refusal{Kind: kind}
 }
 
-// refused is the finding for a role that STS refused: why.
-func (p *probe) refused(ctx context.Context, a answer, more extra) rolebroker.Finding {
-	switch a.refusal.Kind {
-	case rolebroker.RefusedDenied:
-		return p.denied(ctx, a, more)
-	case rolebroker.RefusedDuration:
-		return p.tooLong(ctx, a)
-	case rolebroker.RefusedRegion:
-		return p.found(rolebroker.ValidRegionDisabled, a)
-	case rolebroker.RefusedNoIdentity, rolebroker.RefusedIdentityExpired, rolebroker.RefusedIdentity:
-		return p.wrongIdentity(a)
-	}
-	return p.found(rolebroker.ValidRejected, a)
+// refused is the sentence for a refusal, with AWS's own words after it.
+func (w words) refused(kind rolebroker.RefusalKind) string {
+	return w.refusal(kind).Explain(w.by, w.role, "the role") + w.because()
 }
 
-// wrongIdentity is the finding when our own AWS identity is missing or not accepted.
-func (p *probe) wrongIdentity(a answer) rolebroker.Finding {
+// because is AWS's own words, after a colon; empty if there are none. A runner's are a quotation.
+func (w words) because() string {
 	switch {
-	case p.identity.ARN != "" && a.is(rolebroker.RefusedIdentity):
-		return p.found(rolebroker.ValidIdentityRegion, a)
-	case a.is(rolebroker.RefusedNoIdentity):
-		return p.found(rolebroker.ValidNoIdentity, a)
-	case a.is(rolebroker.RefusedIdentityExpired):
-		return p.found(rolebroker.ValidIdentityExpired, a)
+	case w.f.Refusal == nil || w.f.Refusal.Reason() == "":
+		return ""
+	case w.by.Runner:
+		return ": the runner reports " + rolebroker.Quote(w.f.Refusal.Reason())
 	}
-	return p.found(rolebroker.ValidIdentityInvalid, a)
-}
-
-// tooLong tells the role's maximum from the hour of role chaining, by asking for an hour.
-func (p *probe) tooLong(ctx context.Context, a answer) rolebroker.Finding {
-	switch b := p.search(ctx, withDuration(p.assumption(), time.Hour)); {
-	case b.temporary():
-		return p.unanswered(b)
-	case !b.ok() && !b.is(rolebroker.RefusedDuration):
-		return p.refused(ctx, b, extra{without: b, wrong: b}) // something else is wrong too, and comes first
-	}
-	if p.identity.IsRoleSession() || a.refusal.Chained {
-		return p.found(rolebroker.ValidDurationChaining, a)
-	}
-	return p.found(rolebroker.ValidDurationMaximum, a)
-}
-
-// denied finds out which part of the trust policy or of the integration causes a denial, as far as calls can tell.
-func (p *probe) denied(ctx context.Context, a answer, more extra) rolebroker.Finding {
-	call := p.assumption()
-	switch {
-	case more.without.temporary():
-		return p.unanswered(more.without)
-	case more.without.ok():
-		return p.found(rolebroker.ValidExternalIDRefused, more.without)
-	}
-	if f, found := p.attribution(ctx, call); found {
-		return f
-	}
-	if next := p.Integration.NextExternalID; next != "" && p.search(ctx, withExternalID(call, next)).ok() {
-		return p.found(rolebroker.ValidExternalIDAhead, a)
-	}
-	for _, earlier := range p.earlier() {
-		if p.search(ctx, withExternalID(withoutTags(withoutSourceIdentity(call)), earlier)).ok() {
-			f := p.found(rolebroker.ValidExternalIDOutdated, a)
-			f.ExternalID = earlier
-			return f
-		}
-	}
-	if p.unclear != nil {
-		return p.unanswered(*p.unclear)
-	}
-	return p.deniedBy(a)
-}
-
-// attribution finds out whether the role refuses the session tags or the source identity.
-func (p *probe) attribution(ctx context.Context, call rolebroker.Assumption) (f rolebroker.Finding, found bool) {
-	if !p.Integration.SessionTags && !p.Integration.SourceIdentity {
-		return f, false
-	}
-	if !p.search(ctx, withoutTags(withoutSourceIdentity(call))).ok() {
-		return f, false
-	}
-	tagged, named := answer{}, answer{}
-	if p.Integration.SessionTags {
-		tagged = p.search(ctx, withoutSourceIdentity(call))
-	}
-	if p.Integration.SourceIdentity {
-		named = p.search(ctx, withoutTags(call))
-	}
-	noTags, noName := tagged.is(rolebroker.RefusedDenied), named.is(rolebroker.RefusedDenied)
-	switch {
-	case noTags:
-		f = p.found(rolebroker.ValidTagSessionDenied, tagged)
-	case noName:
-		f = p.found(rolebroker.ValidSourceIdentityDenied, named)
-	}
-	f.NoTags, f.NoSourceIdentity = noTags, noName
-	return f, noTags || noName
-}
-
-// deniedBy goes by the clause in which AWS says which policy denied, if there is one.
-func (p *probe) deniedBy(a answer) rolebroker.Finding {
-	switch a.refusal.DeniedBy {
-	case rolebroker.DeniedByIdentity:
-		return p.found(rolebroker.ValidPlatformDenied, a)
-	case rolebroker.DeniedByTrust:
-		return p.found(rolebroker.ValidTrustDenied, a)
-	case rolebroker.DeniedByOrganization:
-		return p.found(rolebroker.ValidPolicyDenied, a)
-	}
-	return p.found(rolebroker.ValidDenied, a)
+	return ": " + w.f.Refusal.Reason()
 }

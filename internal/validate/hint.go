@@ -254,19 +254,19 @@ func (w words) identityName() string {
 
 // hintDenied lists the causes that AWS does not tell apart, the likeliest first.
 func (w words) hintDenied() rolebroker.Hint {
-	trusts := rolebroker.Hint{{Text: "2. its trust policy has this statement, with this external ID:",
-		Policy: ""}}
+	const trusted = "2. its trust policy has this statement, with this external ID:"
+	var trust rolebroker.Step
 	if w.by.Runner {
-		trusts = w.fromSetup(trusts[0].Text)
+		trust = w.fromSetup(trusted)[0]
 	} else {
-		trusts[0].Policy = w.statement()
+		trust = rolebroker.Step{Text: trusted, Policy: w.statement()}
 	}
 	return append(rolebroker.Hint{
 		{Text: "across accounts AWS gives one answer for all of these; check them in this order:"},
 		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:",
 			w.role.ARN.Account),
 			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)},
-		trusts[0],
+		trust,
 		{Text: "3. " + w.identityName() + " may call sts:AssumeRole on it; this statement in a policy " +
 			"of its own allows that:",
 			Policy: setup.AllowPlatform(w.role.ARN)},

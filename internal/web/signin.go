@@ -21,8 +21,8 @@ type signIns interface {
 	SignOut(ctx context.Context, id rolebroker.SignInID) error
 }
 
-// overHTTPS returns whether the browser that sent r uses HTTPS. If the server is asked by a loopback name, no proxy is
-// in between, whatever the settings say: kubectl port-forward leads past it.
+// overHTTPS reports whether the browser that sent r uses HTTPS. A request for a loopback name comes past the proxy,
+// whatever the settings say: kubectl port-forward leads past it.
 func (s *server) overHTTPS(r *http.Request) bool {
 	return r.TLS != nil || s.Secure && !hosts.IsLoopback(hosts.Name(r))
 }
