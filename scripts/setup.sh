@@ -29,6 +29,15 @@ boto3_version() {
   return 1
 }
 
+# have_yaml looks for PyYAML, which reads what -o yaml has written.
+have_yaml() {
+  local python
+  for python in $(pythons); do
+    "$python" -c 'import yaml' 2>/dev/null && return
+  done
+  return 1
+}
+
 have_node() {
   have node && have npm && at_least "$oldest_node" "$(node --version | tr -d v)"
 }
@@ -60,6 +69,7 @@ missing() {
   have aws || echo awscli
   have curl || echo curl
   boto3_version >/dev/null || echo python3 python3-boto3
+  have_yaml || echo python3-yaml
   have_node || {
     have node || echo nodejs
     have npm || echo npm

@@ -80,7 +80,15 @@ func replaceStrings(text []byte, replace func(string) string) []byte {
 func isPlainYAML(s string) bool {
 	isOther := func(r rune) bool { return r == '\t' || !rolebroker.IsInert(r) || r == '\ufffd' }
 	return !strings.ContainsFunc(s, isOther) && s != "=" && s != "<<" && !strings.HasPrefix(s, "?") &&
-		!strings.HasPrefix(s, ".") && !strings.HasPrefix(s, "\n") && !strings.HasSuffix(s, "\n")
+		!strings.HasPrefix(strings.TrimLeft(s, "+-"), ".") && !strings.HasPrefix(s, "\n") && !strings.HasSuffix(s, "\n") &&
+		!isSexagesimal(s)
+}
+
+// isSexagesimal reports whether a string may be a number to the base 60, such as 12:30:00.
+//
+// Source: YAML 1.1, Integer and Floating-Point Language-Independent Types.
+func isSexagesimal(s string) bool {
+	return strings.Contains(s, ":") && strings.Trim(s, "+-0123456789_:.") == ""
 }
 
 // quoteYAML writes a string in double quotes.
