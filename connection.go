@@ -197,42 +197,43 @@ func boolRank(b bool) int {
 	return 0
 }
 
-// available lists the references of the offers, for a message; at most maxListed.
+// available lists the references of the offers, for a message.
 func (g *Grants) available() string {
 	offers := g.Offers()
 	if len(offers) == 0 {
 		return "no roles"
 	}
 	var names []string
-	for i, offer := range offers {
-		if i == maxListed {
-			names = append(names, "…")
-			break
-		}
+	for _, offer := range offers {
 		name := offer.Reference
 		if offer.Default {
 			name += " (default)"
 		}
 		names = append(names, name)
 	}
-	return strings.Join(names, ", ")
+	return listed(names)
 }
 
-// maxListed bounds the names in a message.
-const maxListed = 20
-
+// references lists the references of grants, for a message.
 func references(grants []Grant) string {
 	var names []string
-	for i, g := range grants {
-		if i == maxListed {
-			names = append(names, "…")
-			break
-		}
+	for _, g := range grants {
 		name := g.Reference()
 		if !g.Integration.Enabled {
 			name += " (integration " + g.Integration.Name + " is disabled)"
 		}
 		names = append(names, name)
+	}
+	return listed(names)
+}
+
+// maxListed bounds the names in a message.
+const maxListed = 20
+
+// listed joins names for a message, at most maxListed.
+func listed(names []string) string {
+	if len(names) > maxListed {
+		return strings.Join(names[:maxListed], ", ") + ", …"
 	}
 	return strings.Join(names, ", ")
 }

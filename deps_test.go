@@ -24,7 +24,7 @@ var graph = map[string][]string{
 	".":   {},
 	"api": {},
 
-	// Mechanisms: each does one thing. seal, prometheus, harden and awssim import nothing of ours.
+	// Mechanisms: each does one thing.
 	"internal/seal":       {},
 	"internal/prometheus": {},
 	"internal/harden":     {},
@@ -68,22 +68,18 @@ var graph = map[string][]string{
 		"internal/guard", "internal/harden", "internal/hosts", "internal/privatedir", "internal/seal"},
 	"internal/runner": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert",
 		"internal/forward", "internal/guard", "internal/hosts", "internal/lend", "internal/problem",
-		"internal/prometheus",
-		"internal/validate"},
+		"internal/prometheus", "internal/validate"},
 	"internal/server": {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
 		"internal/guard", "internal/hosts", "internal/lend", "internal/prometheus", "internal/rest",
-		"internal/runnerapi",
-		"internal/store", "internal/sts", "internal/validate", "internal/web"},
+		"internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/privatedir",
 		"internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server",
 		"internal/store/storetest", "internal/sts"},
 	"internal/bench": {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
 	"internal/cli": {".", "api", "client", "internal/auth", "internal/clustersecret", "internal/config",
-		"internal/convert",
-		"internal/demo", "internal/execenv", "internal/harden", "internal/runner", "internal/server",
-		"internal/serviceaccount",
-		"internal/sts", "internal/validate"},
+		"internal/convert", "internal/demo", "internal/execenv", "internal/harden", "internal/runner",
+		"internal/server", "internal/serviceaccount", "internal/sts", "internal/validate"},
 	"cmd/rolebroker": {"internal/cli"},
 
 	// The Terraform provider, a module of its own, is a door that goes through

@@ -147,7 +147,7 @@ func (r *Refusal) Advise(by Party) Hint {
 		return Hintf("correct the %s's AWS credentials: "+
 			"the access key may be deleted, disabled or mistyped, or the %[1]s's clock wrong", by.Program())
 	case RefusedUnreachable:
-		return Hintf("look whether the %s can reach STS, by HTTPS and perhaps through a proxy", by.Program())
+		return Hintf("check whether the %s can reach STS, by HTTPS and perhaps through a proxy", by.Program())
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ var causes = []cause{
 				`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"*"}}`)
 		},
 		code: "policy_denied", cure: func(p *patient, hint string) {
-			p.says(hint, "ask who administers the AWS organization")
+			p.says(hint, "ask an administrator of the AWS organization")
 			p.AWS.Account(testbed.PlatformAccount).SetSCP()
 		}},
 	{name: "an earlier external ID",

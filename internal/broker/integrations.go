@@ -53,14 +53,13 @@ func (b *Broker) CreateIntegration(
 	if err := b.check(ctx, &in); err != nil {
 		return nil, err
 	}
-	mode = requiredOf(&in, mode)
+	mode = saveMode(&in, mode)
 	given := in.ExternalID
 	if err := b.assignExternalID(ctx, who, &in); err != nil {
 		return nil, err
 	}
 	if mode == rolebroker.ValidateWarn && in.SourceIdentityOpen && in.AssumptionMode == rolebroker.ModePlatform {
-		// A person who presses the button twice cancels the first request; its validation goes on.
-		ctx, mode = context.WithoutCancel(ctx), validateFirst
+		ctx, mode = uncanceled(ctx), validateFirst
 	}
 	save := func() error { return b.store.CreateIntegration(ctx, &in) }
 	if err := b.saveValidated(ctx, &in, true, mode, save); err != nil {
@@ -81,9 +80,9 @@ func keepExternalID(err error, given, made string) error {
 	return e.WithHint("%s is kept as its external ID: try again with --external-id %[1]s (external_id)", made)
 }
 
-// requiredOf is the mode in which an integration is saved. Nothing is required of a disabled one, and disabling it does
-// not wait for a validation.
-func requiredOf(in *rolebroker.Integration, mode rolebroker.ValidateMode) rolebroker.ValidateMode {
+// saveMode returns the mode in which an integration is saved. Nothing is required of a disabled one, and disabling it
+// does not wait for a validation.
+func saveMode(in *rolebroker.Integration, mode rolebroker.ValidateMode) rolebroker.ValidateMode {
 	if mode == rolebroker.ValidateRequire && !in.Enabled {
 		return rolebroker.ValidateWarn
 	}
@@ -150,11 +149,14 @@ func (b *Broker) saved(
 	if err != nil || mode != rolebroker.ValidateWarn {
 		return in, err
 	}
-	// A person who presses the button twice cancels the first request; its validation goes on.
-	ctx = context.WithoutCancel(ctx)
+	ctx = uncanceled(ctx)
 	b.validateAfter(ctx, in)
 	return b.store.Integration(ctx, string(id))
 }
+
+// uncanceled returns ctx for a validation that goes on after its request was canceled: a person who presses the button
+// twice cancels the first request.
+func uncanceled(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 // UpdateIntegration replaces what a person set of an integration. ifVersion is the version that the caller read; 0
 // replaces any version. in.ExternalID must be empty or the current one; in.Runner is a name or an ID. A role keeps its
@@ -183,7 +185,7 @@ func (b *Broker) UpdateIntegration(
 		if updated, err = b.replaced(ctx, old, in); err != nil {
 			return err
 		}
-		mode = requiredOf(updated, mode)
+		mode = saveMode(updated, mode)
 		return b.saveValidated(ctx, updated, false, mode, func() error {
 			return b.store.UpdateIntegration(ctx, updated, expected(ifVersion, old.Version))
 		})

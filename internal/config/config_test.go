@@ -274,8 +274,10 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		c.Database = NewDatabase(address)
 		c.AdminKey = rolebroker.NewSecret("hunter2")
 		text, _ := c.Database.MarshalText()
+		l := newLoader(c.Flags(), EnvName)
+		c.check(l)
 		printed := fmt.Sprintf("%v %+v %#v %s %q %s %v", *c, *c, c.Database, c.Database, c.Database, text,
-			rolebroker.AsError(c.Check()).Fields)
+			rolebroker.AsError(l.problems.err()).Fields)
 		if strings.Contains(printed, "hunter2") {
 			t.Errorf("%s is printed as %s", address, printed)
 		}

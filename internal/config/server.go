@@ -183,13 +183,7 @@ func (c *Server) Load(flags *pflag.FlagSet, outside Outside) error {
 	return l.problems.err()
 }
 
-// Check returns an error with a field for each problem of the settings.
-func (c *Server) Check() error {
-	l := newLoader(c.Flags(), EnvName)
-	c.check(l)
-	return l.problems.err()
-}
-
+// check adds the problems of the settings.
 func (c *Server) check(l *loader) {
 	l.check("listen", c.listenProblem(c.Listen, "8484", "tokens and AWS credentials"))
 	if c.MetricsListen != "" {

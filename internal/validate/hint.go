@@ -18,7 +18,7 @@ func hintCluster() rolebroker.Hint {
 }
 
 func hintOrganization() rolebroker.Hint {
-	return rolebroker.Hintf("ask who administers the AWS organization or the VPC endpoint to allow " +
+	return rolebroker.Hintf("ask an administrator of the AWS organization or the VPC endpoint to allow " +
 		"sts:AssumeRole on the role")
 }
 
@@ -72,7 +72,7 @@ func (w words) hintAgain() rolebroker.Hint {
 }
 
 func (w words) hintReach() rolebroker.Hint {
-	return append(rolebroker.Hintf("look whether %s can reach STS in %s, by HTTPS and perhaps through a proxy; "+
+	return append(rolebroker.Hintf("check whether %s can reach STS in %s, by HTTPS and perhaps through a proxy; "+
 		"%[1]s's log has the cause", w.by, w.role.Region), w.hintAgain()...)
 }
 

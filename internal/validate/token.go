@@ -76,7 +76,7 @@ func (w words) adviseToken(kind rolebroker.RefusalKind) rolebroker.Hint {
 		return w.hintProvider("")
 	case rolebroker.RefusedIdentityExpired:
 		return rolebroker.Hintf("Kubernetes renews a projected token in its file; " +
-			"look whether the volume is a projected one, and at the clock of the node")
+			"check that the volume is a projected one, and the clock of the node")
 	case rolebroker.RefusedNoIdentity:
 		return rolebroker.Hintf("mount a projected service-account token for the audience sts.amazonaws.com, " +
 			"and name its file with --web-identity-token-file")
@@ -85,7 +85,7 @@ func (w words) adviseToken(kind rolebroker.RefusalKind) rolebroker.Hint {
 	case rolebroker.RefusedRegion:
 		return rolebroker.Hintf("activate the region in that account, or give the role another region")
 	case rolebroker.RefusedUnreachable:
-		return rolebroker.Hintf("look whether the cluster can reach STS there, by HTTPS and perhaps through a proxy")
+		return rolebroker.Hintf("check whether the cluster can reach STS there, by HTTPS and perhaps through a proxy")
 	}
 	return rolebroker.Hintf("look up AWS's words; the request ID finds the call")
 }
