@@ -21,6 +21,12 @@ type port struct {
 // anyLoopback lets the system choose the port.
 var anyLoopback = netip.MustParseAddrPort("127.0.0.1:0")
 
+// hostNames are the names under which container engines let containers reach their host. No page of another site has
+// one.
+//
+// Source: Docker, "Networking features in Docker Desktop"; podman-run(1), --add-host.
+var hostNames = []string{"host.docker.internal", "host.containers.internal"}
+
 // openPorts opens the ports of a room: one on loopback, for the command, and one at the
 // address that Listen names, for its containers.
 func (r *room) openPorts(o Options, lender containercreds.Lender) error {
@@ -58,7 +64,7 @@ func (r *room) openPort(address netip.AddrPort, endpoint http.Handler, o Options
 		}
 		return e
 	}
-	names := []string{address.Addr().String()} // pages of other sites have other names
+	names := append([]string{address.Addr().String()}, hostNames...) // pages of other sites have other names
 	if address.Addr().IsUnspecified() {
 		names = nil
 	}
