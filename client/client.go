@@ -4,9 +4,9 @@
 //
 // Every error is a *[rolebroker.Error] with a code, a sentence and a hint, whether
 // it is from the server, from a proxy, or because there was no answer. The client
-// refuses to send its token over plain HTTP to another machine or after a redirect,
-// and bounds what a server can make it read, keep and wait for. It retries nothing, except with
-// a token that was rotated meanwhile, and caches nothing.
+// refuses to send its token over plain HTTP to another machine or after a redirect.
+// It bounds what a server can make it read, keep and wait for. It caches nothing, and
+// retries nothing except with a token that was rotated meanwhile.
 //
 //	c, err := client.New(client.Options{URL: "http://127.0.0.1:8484", Token: rolebroker.NewSecret(key)})
 //	if err != nil {

@@ -227,9 +227,10 @@ const hostForm = `^([A-Za-z0-9_-]+\.)*[A-Za-z0-9_-]+$`
 
 // allowedHostsProblem says what is wrong with AllowedHosts, which it writes in lower case; "" if nothing is.
 func (c *Server) allowedHostsProblem() string {
+	isHost := regexp.MustCompile(hostForm).MatchString
 	for i, name := range c.AllowedHosts {
 		c.AllowedHosts[i] = strings.ToLower(name)
-		if !regexp.MustCompile(hostForm).MatchString(name) && net.ParseIP(name) == nil {
+		if !isHost(name) && net.ParseIP(name) == nil {
 			return fmt.Sprintf("has %q; write names without scheme and port, as in "+
 				"rolebroker.example.com,rolebroker.lan", name)
 		}

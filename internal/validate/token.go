@@ -2,7 +2,6 @@ package validate
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -69,27 +68,6 @@ func tokenCodes() map[rolebroker.RefusalKind]rolebroker.ValidationCode {
 	}
 }
 
-// adviseToken is the hint for a refusal of a token.
-func (w words) adviseToken(kind rolebroker.RefusalKind) rolebroker.Hint {
-	switch kind {
-	case rolebroker.RefusedIdentity:
-		return w.hintProvider("")
-	case rolebroker.RefusedIdentityExpired:
-		return rolebroker.Hintf("Kubernetes renews a projected token in its file; " +
-			"check that the volume is a projected one, and the clock of the node")
-	case rolebroker.RefusedNoIdentity:
-		return rolebroker.Hintf("mount a projected service-account token for the audience sts.amazonaws.com, " +
-			"and name its file with --web-identity-token-file")
-	case rolebroker.RefusedDuration:
-		return rolebroker.Hintf("shorten the role's session duration, or raise its maximum session duration in IAM")
-	case rolebroker.RefusedRegion:
-		return rolebroker.Hintf("activate the region in that account, or give the role another region")
-	case rolebroker.RefusedUnreachable:
-		return rolebroker.Hintf("check whether the cluster can reach STS there, by HTTPS and perhaps through a proxy")
-	}
-	return rolebroker.Hintf("look up AWS's words; the request ID finds the call")
-}
-
 // try calls STS, and again for a while if it denies: a change in IAM takes some seconds to be known everywhere.
 func (t tokenProbe) try(ctx context.Context) answer {
 	once := &probe{batch: &batch{Validator: t.Validator, Subject: t.Subject}, role: t.role}
@@ -117,24 +95,4 @@ func waited(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// hintTokenTrust lists what AWS does not tell apart.
-func (w words) hintTokenTrust() rolebroker.Hint {
-	hint := rolebroker.Hint{
-		{Text: "AWS gives one answer for all of these; check them in this order:"},
-		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:",
-			w.role.ARN.Account),
-			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)}}
-	hint = append(hint,
-		w.fromSetup("2. its trust policy has this statement, for "+w.by.String()+" of this cluster:")...)
-	return append(hint, w.hintProvider("3. ")...)
-}
-
-func (w words) hintProvider(number string) rolebroker.Hint {
-	return rolebroker.Hint{{
-		Text: fmt.Sprintf("%saccount %s has an IAM OpenID Connect provider for the issuer of the cluster's tokens, "+
-			"with the audience sts.amazonaws.com; the runner reports the issuer %s:",
-			number, w.role.ARN.Account, rolebroker.Quote(w.by.Account.Issuer)),
-		Command: rolebroker.ShellCommand("aws", "iam", "list-open-id-connect-providers")}}
 }
