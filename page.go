@@ -26,7 +26,9 @@ type Fetch struct {
 type SessionFilter struct {
 	Agent       string    // its ID, or its name when the session began
 	Integration string    // its ID, or its name when the session began
-	Role        string    // its ID, its ARN, or its name when the session began
+	Role        string    // its ID, its ARN, or its name or integration/role when the session began
+	Since       time.Time // sessions that were requested then or later; zero: all
+	Until       time.Time // sessions that were requested before; zero: all
 	LiveAt      time.Time // sessions whose credentials may work at this time; zero: all
 }
 

@@ -45,8 +45,10 @@ type EndedSessions struct {
 
 // SessionFilter selects sessions; the zero value selects all.
 type SessionFilter struct {
-	Agent       string // its ID, or its name at the time
-	Integration string // its ID, or its name at the time
-	Role        string // its ID, its name at the time, or its ARN
-	Live        bool   // only those whose credentials may still work
+	Agent       string    // its ID, or its name at the time
+	Integration string    // its ID, or its name at the time
+	Role        string    // its ID, its ARN, or its name or integration/role at the time
+	Since       time.Time // only those that were requested then or later; zero: all
+	Until       time.Time // only those that were requested before; zero: all
+	Live        bool      // only those whose credentials may still work
 }

@@ -23,9 +23,10 @@ func (c *Client) AllAgents(ctx context.Context, search string) iter.Seq2[api.Age
 	return all[api.Agent](ctx, c, at(agentsPath), List{Search: search})
 }
 
-// AgentsOf lists the agents that are connected to an integration, by name.
-func (c *Client) AgentsOf(ctx context.Context, integration string) iter.Seq2[api.Agent, error] {
-	return all[api.Agent](ctx, c, at(agentsPath), List{Integration: integration})
+// AgentsOf lists the agents that are connected to an integration and whose name contains search, by name. Codes:
+// not_found (the integration).
+func (c *Client) AgentsOf(ctx context.Context, integration, search string) iter.Seq2[api.Agent, error] {
+	return all[api.Agent](ctx, c, at(agentsPath), List{Integration: integration, Search: search})
 }
 
 // Agent reads an agent by name or ID; its ETag guards an update.

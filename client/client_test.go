@@ -465,6 +465,10 @@ func TestRequests(t *testing.T) {
 			return errOf(c.Sessions(ctx, api.SessionFilter{Agent: "a", Integration: "i", Role: "r", Live: true},
 				client.List{Limit: 1}))
 		},
+		`GET /api/v1/sessions?since=2026-03-14T09%3A26%3A53Z&until=2026-03-15T00%3A00%3A00.5Z`: func() error {
+			return errOf(c.Sessions(ctx, api.SessionFilter{Since: time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC),
+				Until: time.Date(2026, 3, 15, 0, 0, 0, 5e8, time.UTC)}, client.List{}))
+		},
 	} {
 		if err := call(); err != nil || got != want {
 			t.Errorf("asked %s, want %s: %v", got, want, err)

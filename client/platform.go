@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/rolebroker/rolebroker/api"
 )
@@ -30,6 +31,11 @@ func sessionQuery(filter api.SessionFilter) query {
 	q := query{"agent": filter.Agent, "integration": filter.Integration, "role": filter.Role}
 	if filter.Live {
 		q["live"] = "true"
+	}
+	for name, at := range map[string]time.Time{"since": filter.Since, "until": filter.Until} {
+		if !at.IsZero() {
+			q[name] = at.UTC().Format(time.RFC3339Nano)
+		}
 	}
 	return q
 }

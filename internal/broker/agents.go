@@ -33,14 +33,19 @@ func (b *Broker) agentFor(
 	return b.store.Agent(ctx, nameOrID)
 }
 
-// Agents lists agents by name. Codes: denied.
+// Agents lists agents by name. Codes: denied, not_found (the integration of the page).
 func (b *Broker) Agents(
 	ctx context.Context, who rolebroker.Caller, page rolebroker.Page,
 ) ([]rolebroker.Agent, error) {
 	if err := b.May(ctx, who, rolebroker.ActionAgentList); err != nil {
 		return nil, err
 	}
-	return b.store.Agents(ctx, page)
+	found, err := b.store.Agents(ctx, page)
+	if err == nil && len(found) == 0 && page.Integration != "" {
+		_, err = b.store.Integration(ctx, page.Integration)
+		err = withList(err, "integration")
+	}
+	return found, err
 }
 
 // CreateAgent stores a new agent. Codes: denied, invalid, conflict.

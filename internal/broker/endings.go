@@ -110,25 +110,9 @@ func (b *Broker) selected(ctx context.Context, agent, role string) (
 func (b *Broker) rolesToEnd(
 	ctx context.Context, borrower *rolebroker.Agent, reference string,
 ) ([]rolebroker.EndedRole, error) {
-	_, notARN := rolebroker.ParseRoleARN(reference)
-	if integration, role, qualified := strings.Cut(reference, "/"); qualified && notARN != nil {
-		in, err := b.store.Integration(ctx, integration)
-		if err != nil {
-			return nil, err
-		}
-		if r := in.Role(role); r != nil {
-			return []rolebroker.EndedRole{{Integration: in.ID, Role: r.ID, Reference: in.Name + "/" + r.Name}}, nil
-		}
-		return nil, noSuchRole(reference)
-	}
-	found, err := b.store.RolesNamed(ctx, reference)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(found) == 0:
-		return nil, noSuchRole(reference)
-	case len(found) == 1 || notARN == nil:
-		return found, nil
+	found, err := b.rolesCalled(ctx, reference)
+	if err != nil || len(found) == 1 || isRoleARN(reference) {
+		return found, err
 	}
 	if borrower != nil {
 		connected := slices.DeleteFunc(slices.Clone(found), func(r rolebroker.EndedRole) bool {
@@ -139,6 +123,39 @@ func (b *Broker) rolesToEnd(
 		}
 	}
 	return nil, ambiguousRole(reference, found)
+}
+
+// rolesCalled returns every role that a reference can mean: an ID, an ARN, a name, or integration/role, as messages
+// and tables show it. It returns at least one. Codes: not_found.
+func (b *Broker) rolesCalled(ctx context.Context, reference string) ([]rolebroker.EndedRole, error) {
+	if integration, role, qualified := strings.Cut(reference, "/"); qualified && !isRoleARN(reference) {
+		in, err := b.store.Integration(ctx, integration)
+		if err != nil {
+			return nil, withList(err, "integration")
+		}
+		if r := in.Role(role); r != nil {
+			return []rolebroker.EndedRole{{Integration: in.ID, Role: r.ID, Reference: in.Name + "/" + r.Name}}, nil
+		}
+		return nil, noSuchRole(reference)
+	}
+	found, err := b.store.RolesNamed(ctx, reference)
+	if err == nil && len(found) == 0 {
+		err = noSuchRole(reference)
+	}
+	return found, err
+}
+
+func isRoleARN(reference string) bool {
+	_, err := rolebroker.ParseRoleARN(reference)
+	return err == nil
+}
+
+// withList adds a hint to an error with CodeNotFound: the command that lists what there is.
+func withList(err error, kind string) error {
+	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		return err
+	}
+	return rolebroker.AsError(err).WithHint("rolebroker %s list shows what there is", kind)
 }
 
 func noSuchRole(reference string) error {

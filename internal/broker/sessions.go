@@ -7,14 +7,68 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// Sessions lists sessions, the newest first. Codes: denied.
+// Sessions lists sessions, the newest first. A filter may name what was deleted, as long as a session is on record.
+// Codes: denied, invalid (the cursor; until is not after since), not_found (an agent, integration or role of the filter never was).
 func (b *Broker) Sessions(
 	ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter, page rolebroker.Page,
 ) ([]rolebroker.Session, error) {
 	if err := b.May(ctx, who, rolebroker.ActionSessionList); err != nil {
 		return nil, err
 	}
-	return b.store.Sessions(ctx, filter, page)
+	if !filter.Since.IsZero() && !filter.Until.IsZero() && !filter.Since.Before(filter.Until) {
+		return nil, invalid("the filter", "until", "must be after since")
+	}
+	found, err := b.store.Sessions(ctx, filter, page)
+	if err == nil && len(found) == 0 && page.After == "" {
+		err = b.checkFilter(ctx, filter)
+	}
+	return found, err
+}
+
+// checkFilter returns an error if a filter names what neither exists nor is on record. Codes: not_found.
+func (b *Broker) checkFilter(ctx context.Context, filter rolebroker.SessionFilter) error {
+	agent := func() error {
+		_, err := b.store.Agent(ctx, filter.Agent)
+		return withList(err, "agent")
+	}
+	integration := func() error {
+		_, err := b.store.Integration(ctx, filter.Integration)
+		return withList(err, "integration")
+	}
+	role := func() error {
+		_, err := b.rolesCalled(ctx, filter.Role)
+		return err
+	}
+	for _, part := range []struct {
+		text   string
+		find   func() error
+		record rolebroker.SessionFilter
+	}{
+		{filter.Agent, agent, rolebroker.SessionFilter{Agent: filter.Agent}},
+		{filter.Integration, integration, rolebroker.SessionFilter{Integration: filter.Integration}},
+		{filter.Role, role, rolebroker.SessionFilter{Role: filter.Role}},
+	} {
+		if part.text == "" {
+			continue
+		}
+		if err := b.knownOrRecorded(ctx, part.find, part.record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// knownOrRecorded returns the error of find, except CodeNotFound while a session is on record.
+func (b *Broker) knownOrRecorded(ctx context.Context, find func() error, record rolebroker.SessionFilter) error {
+	unknown := find()
+	if rolebroker.CodeOf(unknown) != rolebroker.CodeNotFound {
+		return unknown
+	}
+	recorded, err := b.store.Sessions(ctx, record, rolebroker.Page{Limit: 1})
+	if err == nil && len(recorded) == 0 {
+		err = unknown
+	}
+	return err
 }
 
 // sessionsPerDeletion bounds one deletion, so that it does not block the database for long.

@@ -32,16 +32,26 @@ func newAgentList(a *app) *cobra.Command {
 		Short: "List agents",
 		Long:  `List agents, sorted by name.`,
 		Example: `  rolebroker agent list
-  rolebroker agent list --search build -o json`,
+  rolebroker agent list --search build -o json
+  rolebroker agent list --integration production`,
 	}
+	var integration string
+	cmd.Flags().StringVar(&integration, "integration", "", "show only agents connected to `INTEGRATION`, by name or ID")
+	complete(cmd, "integration", a.integrationNames)
 	search := searchFlag(cmd)
 	return listing(a, cmd, "reading agents",
 		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.Agent, error] {
-			return c.AllAgents(ctx, *search)
-		}, a.agentsTable)
+			return c.AgentsOf(ctx, integration, *search)
+		},
+		func(_ []string, agents []api.Agent) *table {
+			if integration+*search != "" {
+				return a.agentsTable(agents).ifEmpty("No agent matches.")
+			}
+			return a.agentsTable(agents).ifEmpty("There are no agents. Create one: rolebroker agent create --help")
+		})
 }
 
-func (a *app) agentsTable(_ []string, agents []api.Agent) *table {
+func (a *app) agentsTable(agents []api.Agent) *table {
 	t := newTable("NAME", "INTEGRATIONS", "DEFAULT", "DISABLED", "UPDATED", "DESCRIPTION")
 	for _, agent := range agents {
 		var integrations []string
@@ -51,7 +61,7 @@ func (a *app) agentsTable(_ []string, agents []api.Agent) *table {
 		t.add(agent.Name, orDash(strings.Join(integrations, ", ")), orDash(agent.DefaultIntegration),
 			yesNo(agent.Disabled), a.when(&agent.UpdatedAt), agent.Description)
 	}
-	return t.ifEmpty("There are no agents. Create one: rolebroker agent create --help")
+	return t
 }
 
 func newAgentShow(a *app) *cobra.Command {

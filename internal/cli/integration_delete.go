@@ -48,7 +48,7 @@ func lossOf(ctx context.Context, c *client.Client, nameOrID string) (loss, error
 	if err != nil {
 		return lost, err
 	}
-	for agent, err := range c.AgentsOf(ctx, in.ID) {
+	for agent, err := range c.AgentsOf(ctx, in.ID, "") {
 		if err != nil {
 			return lost, err
 		}

@@ -34,9 +34,16 @@ but they may still work where they were handed out before, until they expire.
 
 CloudTrail shows the values in SESSION NAME and ACCESS KEY. RUNNER is the runner
 that assumed the role; it is "-" if the server did. NOTE says why STS refused, or
-who ended the session.`,
+who ended the session.
+
+--role takes what ROLE shows, a role's name, its ID or its ARN. Filters by name also
+find sessions of what was deleted since; those from before a rename have the
+earlier name. A name that neither exists nor is on record is an error.`,
 		Example: `  # who holds credentials now
   rolebroker session list --live
+
+  # who was lent a role in the last two weeks
+  rolebroker session list --role production/deployer --since 14d
 
   # what one agent did, for a script
   rolebroker session list --agent scout --limit 100 -o json`,
@@ -44,10 +51,14 @@ who ended the session.`,
 	f := cmd.Flags()
 	f.StringVar(&filter.Agent, "agent", "", "show only sessions of `AGENT`, by name or ID")
 	f.StringVar(&filter.Integration, "integration", "", "show only sessions of `INTEGRATION`, by name or ID")
-	f.StringVar(&filter.Role, "role", "", "show only sessions of `ROLE`, by name, ID or ARN")
+	f.StringVar(&filter.Role, "role", "", "show only sessions of `ROLE`: integration/role, name, ID or ARN")
+	f.Var(a.timeFlag(&filter.Since), "since", "show only sessions requested at `TIME` or later: how long ago, as in 2h or "+
+		"14d, a date (UTC), or an RFC 3339 time")
+	f.Var(a.timeFlag(&filter.Until), "until", "show only sessions requested before `TIME`")
 	f.BoolVar(&filter.Live, "live", false, "show only sessions whose credentials may still work")
 	complete(cmd, "agent", a.agentNames)
 	complete(cmd, "integration", a.integrationNames)
+	complete(cmd, "role", a.qualifiedRoles)
 	return listing(a, cmd, "reading sessions",
 		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.Session, error] {
 			return c.AllSessions(ctx, filter)

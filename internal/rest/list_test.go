@@ -137,12 +137,15 @@ func TestSessions(t *testing.T) {
 		"live=true&":   {other, live},
 		"live=false&":  {other, live, failed, old},
 		"agent=scout&": {live, failed, old},
-		"agent=" + string(agents["scout"]) + "&live=true&": {live},
-		"integration=" + string(integration) + "&":         {other, live, failed, old},
-		"integration=staging&":                             {},
-		"role=old&":                                        {old},
-		"role=" + string(role) + "&agent=digger&":          {other},
-		"role=" + url.QueryEscape(arn.String()) + "&":      {other, live, failed, old},
+		"agent=" + string(agents["scout"]) + "&live=true&":                                   {live},
+		"integration=" + string(integration) + "&":                                           {other, live, failed, old},
+		"integration=production&agent=digger&role=old&":                                      {},
+		"role=production/old&":                                                               {old},
+		"since=" + url.QueryEscape(w.now.Add(-2*time.Minute).Format(time.RFC3339Nano)) + "&": {other, live},
+		"until=" + url.QueryEscape(w.now.Add(-2*time.Minute).Format(time.RFC3339Nano)) + "&": {failed, old},
+		"role=old&": {old},
+		"role=" + string(role) + "&agent=digger&":     {other},
+		"role=" + url.QueryEscape(arn.String()) + "&": {other, live, failed, old},
 	} {
 		for _, limit := range []int{1, 3, 100} {
 			if got := pages(w, "/api/v1/sessions?"+query, limit,
@@ -151,6 +154,10 @@ func TestSessions(t *testing.T) {
 			}
 		}
 	}
+	for _, query := range []string{"integration=staging", "agent=nobody", "role=production/nothing"} {
+		w.as(w.reader, "GET", "/api/v1/sessions?"+query, "").want(404)
+	}
+	w.as(w.reader, "GET", "/api/v1/sessions?since=yesterday", "").want(400)
 	got := read[api.List[api.Session]](w.as(w.reader, "GET", "/api/v1/sessions?agent=scout", "").want(200)).Items
 	if !got[0].Live || got[0].State != "active" || got[0].FetchedAt != nil || got[0].Agent != "scout" ||
 		got[0].ARN != arn.String() || !got[0].RequestedAt.Equal(w.now.Add(-2*time.Minute)) {

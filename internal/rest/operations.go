@@ -98,7 +98,8 @@ var words = map[string]struct{ summary, description string }{
 		"A runner joins with it, once. No other answer has the token: the server stores its hash. An unused join token " +
 			"that was made before stops working."},
 	"list-sessions": {"List sessions",
-		"The newest first: who borrowed what, until when. Names are those at the time."},
+		"The newest first: who borrowed what, until when. Names are those at the time. Filters find what was deleted, " +
+			"as long as it is on record; an agent, integration or role that never was is not_found."},
 	"end-session": {"End a session",
 		"Nobody is given its credentials again, on any server or runner; the next request starts a new session if " +
 			"it is still permitted. Where the credentials were handed out before, they work until they expire: the " +

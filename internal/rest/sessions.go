@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -20,10 +21,12 @@ type sessions interface {
 
 type listSessions struct {
 	Paging
-	Agent       string `query:"agent" doc:"Only sessions of the agent with this ID, or with this name at the time." example:"scout"`
-	Integration string `query:"integration" doc:"Only sessions for the integration with this ID, or with this name at the time." example:"production"`
-	Role        string `query:"role" doc:"Only sessions for the role with this ID or ARN, or with this name at the time." example:"readonly"`
-	Live        bool   `query:"live" doc:"true: only sessions whose credentials may still work."`
+	Agent       string    `query:"agent" doc:"Only sessions of the agent with this ID, or with this name at the time." example:"scout"`
+	Integration string    `query:"integration" doc:"Only sessions for the integration with this ID, or with this name at the time." example:"production"`
+	Role        string    `query:"role" doc:"Only sessions for the role with this ID or ARN, or with this name or integration/role at the time." example:"production/readonly"`
+	Since       time.Time `query:"since" doc:"Only sessions that were requested at this time or later." example:"2026-03-14T09:26:53Z"`
+	Until       time.Time `query:"until" doc:"Only sessions that were requested before this time." example:"2026-03-15T00:00:00Z"`
+	Live        bool      `query:"live" doc:"true: only sessions whose credentials may still work."`
 }
 
 func (s *server) listSessions(ctx context.Context, who rolebroker.Caller, in *listSessions) (
@@ -31,7 +34,8 @@ func (s *server) listSessions(ctx context.Context, who rolebroker.Caller, in *li
 	newestFirst := order[rolebroker.Session]{rolebroker.SessionCursor, isSessionCursor}
 	show := func(x *rolebroker.Session) api.Session { return convert.Session(x, s.Now()) }
 	return list(in.Paging, newestFirst, show, func(page rolebroker.Page) ([]rolebroker.Session, error) {
-		filter := rolebroker.SessionFilter{Agent: in.Agent, Integration: in.Integration, Role: in.Role}
+		filter := rolebroker.SessionFilter{Agent: in.Agent, Integration: in.Integration, Role: in.Role,
+			Since: in.Since, Until: in.Until}
 		if in.Live {
 			filter.LiveAt = s.Now()
 		}

@@ -55,8 +55,9 @@ var (
 )
 
 // sessionFilterColumns are the columns that a filter compares, depending on the
-// form of its texts. An empty column is not compared.
-type sessionFilterColumns struct{ agent, integration, role string }
+// form of its texts. An empty column is not compared. The column of is that of the
+// integration in integration/role, if the filter names an integration besides.
+type sessionFilterColumns struct{ agent, integration, of, role string }
 
 // sessionLists makes a statement for each combination of columns to filter by,
 // so that each can use its index.
@@ -69,8 +70,17 @@ func sessionLists() map[sessionFilterColumns]*statement {
 	for _, agent := range []string{"", "agent_id", "agent_name"} {
 		for _, integration := range []string{"", "integration_id", "integration_name"} {
 			for _, role := range []string{"", "role_id", "role_name", "arn"} {
-				columns := sessionFilterColumns{agent, integration, role}
+				columns := sessionFilterColumns{agent, integration, "", role}
 				lists[columns] = columns.statement()
+			}
+			if integration == "" { // then integration/role compares this column
+				continue
+			}
+			for _, of := range []string{"integration_id", "integration_name"} {
+				for _, role := range []string{"role_id", "role_name"} {
+					columns := sessionFilterColumns{agent, integration, of, role}
+					lists[columns] = columns.statement()
+				}
 			}
 		}
 	}
@@ -79,7 +89,7 @@ func sessionLists() map[sessionFilterColumns]*statement {
 
 func (c sessionFilterColumns) statement() *statement {
 	name, where, next := "listSessions", "", 7
-	for _, column := range []string{c.agent, c.integration, c.role} {
+	for _, column := range []string{c.agent, c.integration, c.of, c.role} {
 		if column != "" {
 			name += " " + column
 			where += " AND " + column + " = $" + strconv.Itoa(next)
@@ -192,7 +202,8 @@ func (s *Store) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) e
 // Sessions lists sessions, newest first: by RequestedAt, then ID, both descending.
 //
 // A filter's text matches IDs if it has the form of an ID, ARNs if it is a role's
-// and has the form of an ARN, and names otherwise. LiveAt leaves out sessions that
+// and has the form of an ARN, and names otherwise. Both parts of integration/role do
+// so. LiveAt leaves out sessions that
 // were requested more than a day earlier, because no credentials live that long.
 // Codes: invalid (the cursor).
 func (s *Store) Sessions(ctx context.Context, filter rolebroker.SessionFilter,
@@ -201,7 +212,10 @@ func (s *Store) Sessions(ctx context.Context, filter rolebroker.SessionFilter,
 	if !ok {
 		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the cursor is not one of a list of sessions")
 	}
-	args := append([]any{requested, id}, liveness(filter.LiveAt)...)
+	if until := millis(filter.Until); !filter.Until.IsZero() && until <= requested {
+		requested, id = until, ""
+	}
+	args := append([]any{requested, id}, bounds(filter)...)
 	args = append(args, max(page.Limit, 0))
 	columns, values := filterColumns(filter)
 	return s.sessions(ctx, listSessions()[columns], append(args, values...)...)
@@ -218,13 +232,17 @@ func sessionKey(cursor string) (requested int64, id string, ok bool) {
 	return requested, id, found && err == nil && storableText(id)
 }
 
-// liveness returns $3, $4 and $5 of a list.
-func liveness(at time.Time) []any {
-	if at.IsZero() {
-		return []any{int64(math.MinInt64), int64(math.MinInt64), ""}
+// bounds returns $3, $4 and $5 of a list.
+func bounds(f rolebroker.SessionFilter) []any {
+	since := int64(math.MinInt64)
+	if !f.Since.IsZero() {
+		since = millis(f.Since)
 	}
-	earliest := at.Add(-2 * rolebroker.MaxSessionDuration)
-	return []any{millis(earliest), millis(at), rolebroker.SessionFailed}
+	if f.LiveAt.IsZero() {
+		return []any{since, int64(math.MinInt64), ""}
+	}
+	earliest := f.LiveAt.Add(-2 * rolebroker.MaxSessionDuration)
+	return []any{max(since, millis(earliest)), millis(f.LiveAt), rolebroker.SessionFailed}
 }
 
 // filterColumns returns the columns to compare and the values to compare them
@@ -242,11 +260,19 @@ func filterColumns(f rolebroker.SessionFilter) (columns sessionFilterColumns, va
 	}
 	columns.agent = column(f.Agent, "agent_id", "agent_name")
 	columns.integration = column(f.Integration, "integration_id", "integration_name")
-	roleName := "role_name"
 	if strings.HasPrefix(f.Role, "arn:") { // no name has a colon
-		roleName = "arn"
+		columns.role = column(f.Role, "role_id", "arn")
+		return columns, values
 	}
-	columns.role = column(f.Role, "role_id", roleName)
+	role := f.Role
+	if integration, name, qualified := strings.Cut(role, "/"); qualified && integration != "" && name != "" {
+		of := &columns.integration
+		if *of != "" {
+			of = &columns.of
+		}
+		*of, role = column(integration, "integration_id", "integration_name"), name
+	}
+	columns.role = column(role, "role_id", "role_name")
 	return columns, values
 }
 

@@ -24,6 +24,7 @@ type sessionsPage struct {
 	Integration  string // a name or an ID; empty: all integrations
 	Role         string // a name, an ID or an ARN; empty: all roles
 	Live         bool   // only sessions whose credentials may still be valid
+	Unknown      string // which agent, integration or role is unknown; empty: none
 	Paused       bool   // the page does not keep itself up to date
 	Rows         []sessionRow
 	Agents       []string // suggestions
@@ -111,6 +112,9 @@ func (s *server) addSessions(ctx context.Context, v *visit, page *sessionsPage) 
 		filter.LiveAt = page.Now
 	}
 	found, err := s.Broker.Sessions(ctx, v.who, filter, rolebroker.Page{Limit: pageSize + 1, After: page.After})
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound { // a person may be typing a name
+		page.Unknown, err = rolebroker.AsError(err).Message, nil
+	}
 	found, more := cut(found, pageSize)
 	if more {
 		page.Next = page.at(rolebroker.SessionCursor(&found[pageSize-1]))
