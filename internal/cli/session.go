@@ -36,6 +36,9 @@ CloudTrail shows the values in SESSION NAME and ACCESS KEY. RUNNER is the runner
 that assumed the role; it is "-" if the server did. NOTE says why STS refused, or
 who ended the session.
 
+TIME is how long ago, as in 2h or 14d, a date, which begins at midnight in UTC, or
+an RFC 3339 time.
+
 --role takes what ROLE shows, a role's name, its ID or its ARN. Filters by name also
 find sessions of what was deleted since; those from before a rename have the
 earlier name. A name that neither exists nor is on record is an error.`,
@@ -52,8 +55,7 @@ earlier name. A name that neither exists nor is on record is an error.`,
 	f.StringVar(&filter.Agent, "agent", "", "show only sessions of `AGENT`, by name or ID")
 	f.StringVar(&filter.Integration, "integration", "", "show only sessions of `INTEGRATION`, by name or ID")
 	f.StringVar(&filter.Role, "role", "", "show only sessions of `ROLE`: integration/role, name, ID or ARN")
-	f.Var(a.timeFlag(&filter.Since), "since", "show only sessions requested at `TIME` or later: how long ago, as in 2h or "+
-		"14d, a date (UTC), or an RFC 3339 time")
+	f.Var(a.timeFlag(&filter.Since), "since", "show only sessions requested at `TIME` or later")
 	f.Var(a.timeFlag(&filter.Until), "until", "show only sessions requested before `TIME`")
 	f.BoolVar(&filter.Live, "live", false, "show only sessions whose credentials may still work")
 	complete(cmd, "agent", a.agentNames)

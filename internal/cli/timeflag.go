@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rolebroker/rolebroker/internal/config"
@@ -26,8 +26,8 @@ func (f timeFlag) Set(text string) error {
 			return nil
 		}
 	}
-	return errors.New("it must be how long ago, as in 2h or 14d, a date, as in 2026-03-14, or a time, " +
-		"as in 2026-03-14T09:26:53Z")
+	return fmt.Errorf("%q is not a time; write how long ago it was, as in 2h or 14d, a date, as in 2026-03-14, "+
+		"or a time, as in 2026-03-14T09:26:53Z", text)
 }
 
 // String returns the default: none.

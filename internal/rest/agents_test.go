@@ -71,10 +71,12 @@ func TestAgentsOfAnIntegration(t *testing.T) {
 		func(a api.Agent) string { return a.Name }); !slices.Equal(got, want[3:4]) {
 		t.Errorf("agents of production like T-3: %v", got)
 	}
-	if got := pages(w, "/api/v1/agents?integration=nowhere&", 9,
+	w.createIntegration("empty")
+	if got := pages(w, "/api/v1/agents?integration=empty&", 9,
 		func(a api.Agent) string { return a.Name }); len(got) > 0 {
-		t.Errorf("agents of an integration that is not: %v", got)
+		t.Errorf("agents of an integration without any: %v", got)
 	}
+	w.as(w.admin, "GET", "/api/v1/agents?integration=nowhere", "").refused(404, "not_found", "nowhere")
 }
 
 // An update leaves connections and default integration unchanged unless it has
