@@ -59,3 +59,19 @@ func TestAStreamEndsWithItsContext(t *testing.T) {
 		refused(t, err, rolebroker.CodeUnavailable, "was interrupted")
 	})
 }
+
+// A server cannot make a runner read one event without an end.
+func TestAnEventIsBounded(t *testing.T) {
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", api.EventsType)
+		io.WriteString(w, `{"hello": {"runner": "run_a"}}`+"\n")
+		io.CopyN(w, endless{}, 8<<20)
+		io.WriteString(w, "\n")
+	})
+	told := 0
+	err := c.Events(t.Context(), func(api.RunnerEvent) { told++ })
+	refused(t, err, rolebroker.CodeInternal, "more than 4 MiB")
+	if told != 1 {
+		t.Errorf("%d events were told", told)
+	}
+}

@@ -42,6 +42,13 @@ func TestOthersOfTheSameUserCannotReadSecrets(t *testing.T) {
 			t.Errorf("nothing is hidden, and the environment is %q", text)
 		}
 	})
+	t.Run("debuggable server", func(t *testing.T) {
+		pid := u.start(t, env("ROLEBROKER_DEBUGGABLE=true"), u.rolebroker, "server", "--listen", "127.0.0.1:0",
+			"--database", filepath.Join(u.home, "debuggable.db"))
+		if text := u.read(t, pid, "environ"); !strings.Contains(text, "the-secret") {
+			t.Errorf("it is not open to debuggers: %.80q", text)
+		}
+	})
 	for name, start := range map[string]func(t *testing.T) int{
 		"server": func(t *testing.T) int {
 			return u.start(t, env("ROLEBROKER_ADMIN_KEY="+tb.AdminKey.Reveal()), u.rolebroker, "server", "--listen",

@@ -169,6 +169,7 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 		one("--tls-terminated-by-proxy if something in front terminates TLS, or listen on 127.0.0.1:8484"))
 	says(one("--listen=10.0.0.1:8484"), one("can be reached from other machines"))
 	says(one("--listen=example.com:8484"), one("can be reached from other machines"))
+	says(one("--metrics-listen=:9484"), one("--metrics-listen (ROLEBROKER_METRICS_LISTEN): "))
 	says(one("--tls-cert=c"), one("--tls-key (ROLEBROKER_TLS_KEY): is missing"))
 	says(one("--tls-key=k"), one("--tls-cert (ROLEBROKER_TLS_CERT): is missing"))
 	says(one("--database="), one("--database (ROLEBROKER_DATABASE): is empty"))

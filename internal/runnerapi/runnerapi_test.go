@@ -314,6 +314,9 @@ func TestACredentialIsChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.tb.HandedOut(rolebroker.NewSecret(next.Credential.Reveal()))
+	if left := time.Until(next.ExpiresAt).Round(time.Hour); left != 7*24*time.Hour {
+		t.Errorf("it is valid for %s", left)
+	}
 	if _, err := w.ours.RunnerIntegrations(ctx); err != nil {
 		t.Errorf("before the next one was used: %v", err)
 	}

@@ -334,6 +334,11 @@ func TestTLSHasNoCBC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, id := range runners.CipherSuites { // no certificate here is for RSA key exchange
+		if name := tls.CipherSuiteName(id); !strings.HasPrefix(name, "TLS_ECDHE_") {
+			t.Errorf("%s has no forward secrecy", name)
+		}
+	}
 	runner, err := tls.Listen("tcp", "127.0.0.1:0", runners)
 	if err != nil {
 		t.Fatal(err)

@@ -208,6 +208,29 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	}
 }
 
+// A browser opens links of other sites with the cookie of a person who is signed in.
+func TestOpeningAPageChangesNothing(t *testing.T) {
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	path := b.create("production")
+	b.post("/agents/new", "name", "scout")
+	b.post("/runners/new", "name", "eks")
+	for _, target := range []string{"/sign-out", "/integrations/validate", "/integrations/setup", "/settings/keys",
+		path + "/connect?agent=scout", path + "/disable", "/agents/scout/disable", "/agents/scout/tokens",
+		"/agents/scout/connect?integration=production", "/agents/scout/bindings", "/runners/eks/join-token",
+		"/runners/eks/believe", "/sessions/ses_x/end"} {
+		if answer := b.get(target); answer.Code != http.StatusNotFound {
+			t.Errorf("opening %s answers %d", target, answer.Code)
+		}
+	}
+	for _, target := range []string{path, "/agents/scout", "/runners/eks"} {
+		b.get(target + "/delete")
+		if answer := b.get(target); answer.Code != http.StatusOK {
+			t.Errorf("opening the page that asks leaves no %s: %d", target, answer.Code)
+		}
+	}
+}
+
 func TestThePolicyOfPages(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		s := newSite(t, secure)
