@@ -2,11 +2,15 @@ package provider
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/client"
 )
 
 // busy answers the first request that the caller has to wait for an hour, and serves
@@ -36,4 +40,21 @@ func TestNoServerMakesTerraformWaitForLong(t *testing.T) {
 			t.Errorf("Terraform waited %s", waited)
 		}
 	})
+}
+
+func TestTerraformFollowsNoRedirect(t *testing.T) {
+	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the request went to another server")
+	}))
+	defer thief.Close()
+	server := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
+	defer server.Close()
+	c, err := client.New(client.Options{URL: server.URL, Token: rolebroker.NewSecret("hunter2"),
+		HTTPClient: retrying(nil, time.Millisecond)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Platform(t.Context()); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		t.Errorf("the error is %v", err)
+	}
 }
