@@ -10,7 +10,7 @@ type Setup struct {
 	ExternalIDs   []string `json:"external_ids" nullable:"false" doc:"The external IDs that the trust policies require: the current one and, while it is being changed, the new one."`
 	IdentityError string   `json:"identity_error,omitempty" doc:"Why the platform's AWS identity, and so the principal, is unknown."`
 
-	Notes []string `json:"notes" nullable:"false" doc:"Remarks on the current trust policy, in sentences: what it denies the platform, and what it leaves open. The texts have them too."`
+	Notes []string `json:"notes" nullable:"false" doc:"Remarks on the current trust policy, in sentences: what it denies the platform, what it leaves open, principals in it that were deleted, and whether the new one may be too long. The texts have them too."`
 
 	TrustPolicy string `json:"trust_policy" doc:"JSON: the trust policy of a new role; empty if it differs between roles, see roles."`
 
@@ -50,7 +50,7 @@ type SetupRequest struct {
 	Namespace      string `json:"namespace,omitempty" query:"namespace" default:"rolebroker" doc:"Cluster mode: the namespace of the service account."`
 	ServiceAccount string `json:"service_account,omitempty" query:"service_account" default:"rolebroker-runner" doc:"Cluster mode: the service account that the roles trust."`
 
-	CurrentTrustPolicy string `json:"current_trust_policy,omitempty" doc:"The current trust policy of the one role, as JSON. The answer has it with the statement merged in."`
+	CurrentTrustPolicy string `json:"current_trust_policy,omitempty" doc:"The current trust policy of the one role: the document, also encoded for a URL, or the answer to GetRole, in JSON or in the AWS CLI's YAML. The answer has it with the statement merged in."`
 }
 
 // SetupDraft requests the setup of an integration that does not exist yet.

@@ -1,6 +1,7 @@
 package awssim
 
 import (
+	"cmp"
 	"net/http"
 	"sync"
 	"time"
@@ -10,6 +11,11 @@ import (
 type Options struct {
 	// Now is the clock for signatures, sessions and tokens. Nil means time.Now.
 	Now func() time.Time
+
+	// TrustPolicyLength is the quota "Role trust policy length" of every account, in
+	// characters without white space. Zero means 2048, its default; AWS raises it to 8192
+	// at most.
+	TrustPolicyLength int
 
 	// HTTPClient fetches the discovery document and keys of OpenID Connect
 	// providers that were created through the IAM API. If it is nil, the
@@ -21,8 +27,9 @@ type Options struct {
 // AWS is a simulated cloud: accounts in every partition. It is also the HTTP
 // handler that serves STS and IAM for all of them. It is safe for concurrent use.
 type AWS struct {
-	now    func() time.Time
-	client *http.Client
+	now         func() time.Time
+	client      *http.Client
+	trustLength int
 
 	mu          sync.Mutex // guards everything below
 	accounts    map[string]*account
@@ -47,12 +54,13 @@ func New(o Options) *AWS {
 		o.Now = time.Now
 	}
 	return &AWS{
-		now:      o.Now,
-		client:   o.HTTPClient,
-		accounts: map[string]*account{},
-		keys:     map[string]*accessKey{},
-		ids:      map[string]string{},
-		calls:    map[string]int{},
+		now:         o.Now,
+		client:      o.HTTPClient,
+		trustLength: cmp.Or(o.TrustPolicyLength, 2048),
+		accounts:    map[string]*account{},
+		keys:        map[string]*accessKey{},
+		ids:         map[string]string{},
+		calls:       map[string]int{},
 	}
 }
 

@@ -62,8 +62,8 @@ func parsePrincipals(raw json.RawMessage, resolve resolver) ([]principal, error)
 // roles are resolved to the unique IDs that currently have the names. The caller
 // holds the lock.
 func (a *AWS) parseTrustPolicy(in *account, text string) (*policy, error) {
-	if n := policySize(text); n > 2048 {
-		return nil, overLimit("Cannot exceed quota for ACLSizePerRole: 2048")
+	if n := policySize(text); n > a.trustLength {
+		return nil, overLimit("Cannot exceed quota for ACLSizePerRole: %d", a.trustLength)
 	}
 	return parsePolicy(text, trustPolicy, func(kind, name string) (principal, error) {
 		p := principal{kind: kind, name: name}

@@ -2,14 +2,18 @@ package cli
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -81,23 +85,59 @@ const maxFile = 8 << 20
 // decode reads the file into one value. It refuses, with the line, a field that
 // the value does not have and one that is there twice.
 func (f *fromFile) decode(stdin io.Reader, into any) error {
+	name, data, err := readText(f.path, stdin)
+	if err != nil {
+		return err
+	}
+	return decodeYAML(name, data, into)
+}
+
+// readText reads the text of a file, or of stdin for the path "-", as UTF-8. The name
+// is for errors.
+func readText(path string, stdin io.Reader) (name string, text []byte, err error) {
 	in, name := stdin, "stdin"
-	if f.path != "-" {
-		file, err := os.Open(f.path)
+	if path != "-" {
+		file, err := os.Open(path)
 		if err != nil {
-			return err
+			return path, nil, err
 		}
 		defer file.Close()
-		in, name = file, f.path
+		in, name = file, path
 	}
 	data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", name, err)
+		return name, nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	if len(data) > maxFile {
-		return fmt.Errorf("%s is larger than %d MiB", name, maxFile>>20)
+		return name, nil, fmt.Errorf("%s is larger than %d MiB", name, maxFile>>20)
 	}
-	return decodeYAML(name, data, into)
+	text, ok := utf8Text(data)
+	if !ok {
+		return name, nil, fmt.Errorf("%s is neither UTF-8 nor UTF-16", name)
+	}
+	return name, text, nil
+}
+
+// utf8Text returns text in UTF-8 or UTF-16 as UTF-8, without a byte order mark. It
+// tells UTF-16 by its byte order mark, or by the zero byte of the first character.
+// PowerShell redirects output as UTF-16.
+func utf8Text(data []byte) (text []byte, ok bool) {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(data, []byte("\xff\xfe")), len(data) > 1 && data[0] != 0 && data[1] == 0:
+		order = binary.LittleEndian
+	case bytes.HasPrefix(data, []byte("\xfe\xff")), len(data) > 1 && data[0] == 0 && data[1] != 0:
+		order = binary.BigEndian
+	default:
+		return bytes.TrimPrefix(data, []byte("\ufeff")), utf8.Valid(data)
+	}
+	units := make([]uint16, len(data)/2)
+	for i := range units {
+		units[i] = order.Uint16(data[2*i:])
+	}
+	runes := utf16.Decode(units)
+	ok = len(data)%2 == 0 && slices.Equal(utf16.Encode(runes), units) // half a character is lost
+	return bytes.TrimPrefix([]byte(string(runes)), []byte("\ufeff")), ok
 }
 
 // decodeYAML decodes YAML or JSON, which is a part of YAML.

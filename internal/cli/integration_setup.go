@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -173,21 +173,11 @@ func (a *app) addToFile(externalID string) {
 
 // currentPolicy reads the file of --current; empty if it was not given.
 func (s *setupCommand) currentPolicy(stdin io.Reader) (string, error) {
-	in := stdin
-	switch s.current {
-	case "":
+	if s.current == "" {
 		return "", nil
-	case "-":
-	default:
-		file, err := os.Open(s.current)
-		if err != nil {
-			return "", err
-		}
-		defer file.Close()
-		in = file
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxFile))
-	if err == nil && strings.TrimSpace(string(text)) == "" {
+	_, text, err := readText(s.current, stdin)
+	if err == nil && len(bytes.TrimSpace(text)) == 0 {
 		err = errors.New("the current trust policy is empty")
 	}
 	return string(text), err

@@ -7,7 +7,8 @@
 // statement merged in. It keeps the statements of others to the letter, except
 // that it escapes invisible characters. It replaces earlier statements of ours,
 // and lets in no more than they did unless that is requested. It reports what in
-// the policy denies us access or lets in everyone.
+// the policy denies us access or lets in everyone, and which principals were
+// deleted, so that IAM would refuse the policy.
 //
 // The package refuses to do input or output, let alone call AWS. It refuses to
 // write text that does harm when it is pasted: whatever a name, a path or a policy

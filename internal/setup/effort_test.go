@@ -62,7 +62,7 @@ func large(t testing.TB, n int) map[string]setup.Subject {
 
 // A subject that is twice as large takes little more than twice the work.
 func TestEffortIsLinear(t *testing.T) {
-	const n, most = 400, 1000 // allocations for each
+	const n, most = 200, 1000 // allocations for each
 	twice := large(t, 2*n)
 	effort := func(s setup.Subject) uint64 {
 		var before, after runtime.MemStats
@@ -81,7 +81,7 @@ func TestEffortIsLinear(t *testing.T) {
 
 // The size of a setup is bounded, whatever policy a request contains.
 func TestSetupIsNotMuchLargerThanThePolicy(t *testing.T) {
-	const room = 32<<10 - 400
+	const room = 8<<10 - 400
 	long := strings.Repeat("k", room/2)
 	for name, when := range map[string]string{
 		"a long key among short ones": `"StringEquals":{"` + long + `":"v"` + shortKeys(room/2) + `}`,

@@ -16,26 +16,34 @@ type merged struct {
 	notes []string // what a person should know about the policy, in sentences
 }
 
-// IAM's default quota on the length of a trust policy, and the highest that it can be
-// raised to.
+// How long a trust policy can be, in characters: by default, and if the account's quota
+// is raised as far as it goes.
 //
 // Source: IAM User Guide, "IAM and AWS STS quotas".
 const (
 	defaultSize = 2048
-	maxSize     = 4096
+	maxSize     = 8192
 )
 
 // merge puts the desired statement into the current policy. It replaces statements
 // that were written for us earlier, and keeps the conditions and actions that others
-// added to them. All other statements stay.
-func merge(p *policy, w desired) *merged {
+// added to them. All other statements stay. Codes: invalid (the new policy is too long).
+func merge(p *policy, w desired) (*merged, error) {
 	m := &merged{text: indented(p.raw), notes: w.remarks(p)}
 	if statements, changed := w.merge(p.statements); changed {
 		m.text = p.with(statements)
 	}
 	m.diff = string(diff.Diff("current", []byte(indented(p.raw)+"\n"), "new", []byte(m.text+"\n")))
-	m.notes = append(m.notes, sizeNote(m.text)...)
-	return m
+	n := size(m.text)
+	if n > maxSize {
+		return nil, invalid(currentPolicy, "with the statement in it has %d characters without white space; IAM takes "+
+			"at most 8,192, if the account's quota \"Role trust policy length\" is raised: take something out of it "+
+			"first", n)
+	}
+	if n > defaultSize {
+		m.notes = append(m.notes, sizeNote(n))
+	}
+	return m, nil
 }
 
 // merge is the statements of the new policy, as JSON, and whether they differ from
@@ -45,6 +53,7 @@ func (w desired) merge(current []statement) (all []any, changed bool) {
 	at := -1
 	for i := range current {
 		st := &current[i]
+		w := w.of(st)
 		switch ours := w.recognizes(st); {
 		case w.satisfied(st, ours):
 			stay = append(stay, w.grant(st))
@@ -353,13 +362,15 @@ func wild(pattern, s string) bool {
 func (w desired) remarks(p *policy) (notes []string) {
 	for i := range p.statements {
 		st := &p.statements[i]
+		w := w.of(st)
 		ours := w.recognizes(st)
 		name := fmt.Sprintf("statement %d", i+1)
 		if st.sid != "" {
 			name += fmt.Sprintf(" (%q)", st.sid)
 		}
 		for _, note := range []string{
-			w.denied(st), w.open(st, ours), w.widened(st, ours), w.narrowed(st, ours), w.unmeetable(st, ours),
+			w.gone(st, ours), w.denied(st), w.open(st, ours), w.widened(st, ours), w.narrowed(st, ours),
+			w.unmeetable(st, ours),
 		} {
 			if note != "" {
 				notes = append(notes, "The current policy's "+name+" "+note)
@@ -482,15 +493,10 @@ func asksForMFA(c condition) bool {
 		strings.EqualFold(c.key, "aws:MultiFactorAuthPresent") && slices.Contains(c.values, "true")
 }
 
-// sizeNote is the remark on a policy that may be too long for IAM.
-func sizeNote(text string) []string {
-	switch n := size(text); {
-	case n > maxSize:
-		return []string{fmt.Sprintf("The new policy has %d characters without white space; IAM takes %d at most. "+
-			"Take something out of it first.", n, maxSize)}
-	case n > defaultSize:
-		return []string{fmt.Sprintf("The new policy has %d characters without white space; IAM takes %d unless the "+
-			"account's quota \"Role trust policy length\" was raised, to %d at most.", n, defaultSize, maxSize)}
-	}
-	return nil
+// sizeNote is the remark on a policy of n characters, which may be too long for the
+// account.
+func sizeNote(n int) string {
+	return fmt.Sprintf("The new policy has %d characters without white space. The account's quota \"Role trust policy "+
+		"length\" is 2,048 by default and at most 8,192: if it is less than that, raise it, or take something out of "+
+		"the policy first.", n)
 }

@@ -27,8 +27,12 @@ func document(statements string) string {
 }
 
 const (
-	root   = "arn:aws:iam::111122223333:root"
-	exact  = "arn:aws:iam::111122223333:role/ops/broker"
+	root  = "arn:aws:iam::111122223333:root"
+	exact = "arn:aws:iam::111122223333:role/ops/broker"
+	// What IAM shows for principals that were deleted.
+	goneRole = "AROA3XFRBF535PLBIFPI4"
+	goneUser = "AIDAHD5N2CPOLBEGZPHQ7"
+
 	issuer = "oidc.eks.eu-west-1.amazonaws.com/id/ABCDEF0123456789ABCDEF0123456789"
 	actAll = `["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]`
 	ec2    = `{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}`
@@ -167,6 +171,42 @@ func TestMerge(t *testing.T) {
 		withNone)
 	merge("of a platform that is not known", plainRoot, plainRoot+","+placeholder, unknown)
 	merge("into nothing", "", ours())
+
+	for _, id := range []string{goneRole, goneUser, goneRole + ":session"} {
+		stale := func(more ...string) string {
+			return strings.Replace(ours(more...), root, id, 1)
+		}
+		byExact := strings.Replace(ours(), root, exact, 1)
+		asked := func(s *setup.Subject) { s.Request.Principal = rolebroker.PrincipalAccount }
+		merge("for an identity that we had", ec2+","+stale(), ec2+","+byExact)
+		merge("for an identity that we had, with an earlier external ID",
+			strings.Replace(stale(), externalID, earlierID, 1), byExact)
+		merge("for an identity that we had, with a condition of theirs", stale(ip),
+			strings.Replace(ours(ip), root, exact, 1))
+		merge("for an identity that we had, as the account", stale(), ours(), asked)
+		merge("for an identity that we had, beside what is right", stale()+","+ours(), ours())
+		merge("for an identity that we had, and others",
+			st(awsOf(id, "arn:aws:iam::777788889999:root"), action(`"sts:AssumeRole"`), condition(one)),
+			st(`{"AWS":["arn:aws:iam::777788889999:root"]}`, action(`"sts:AssumeRole"`), condition(one))+","+byExact)
+		for _, theirs := range []string{
+			st(awsOf(id), action(`"sts:AssumeRole"`)),
+			strings.Replace(stale(), externalID, "theirs", 1),
+			st(awsOf(id), action(`"sts:AssumeRole"`),
+				condition(`{"StringEquals":{"sts:ExternalId":["theirs","`+externalID+`"]}}`)),
+			st(awsOf(id), action(`"sts:AssumeRole"`), condition(`{"StringLike":{"sts:ExternalId":"rb-*"}}`)),
+			st(awsOf(id), action(`"sts:AssumeRole"`),
+				condition(`{"StringNotEquals":{"sts:ExternalId":"`+externalID+`"}}`)),
+			st(awsOf(id), action(`"sts:AssumeRole"`), condition(`{"StringEquals":{"sts:ExternalId":[]}}`)),
+			strings.Replace(stale(), `"Allow"`, `"Deny"`, 1), strings.Replace(stale(), `"AWS"`, `"Federated"`, 1),
+		} {
+			merge("for others that were deleted", theirs, theirs+","+ours())
+			merge("for others that were deleted, of a platform that is not known", theirs, theirs+","+placeholder,
+				unknown)
+			merge("for others that were deleted, without an external ID", theirs,
+				theirs+","+st(awsOf(root), action(actAll)),
+				withNone, func(s *setup.Subject) { s.Earlier = nil })
+		}
+	}
 
 	keep("what is right", ec2+","+ours())
 	keep("what is right with a bare account ID, in another order",
@@ -387,6 +427,39 @@ func TestInvisibleCharactersAreEscaped(t *testing.T) {
 	}
 }
 
+// YAML has the types of JSON: what the AWS CLI quotes is a string.
+func TestValuesInYAML(t *testing.T) {
+	s := merging(t, "")
+	s.Request.CurrentPolicy = `
+Version: '2012-10-17'
+Statement:
+- Sid: "007"
+  Effect: Allow
+  Principal: '*'
+  Action:
+  - sts:AssumeRole
+  - "sts:TagSession"
+  Condition:
+    Bool:
+      aws:MultiFactorAuthPresent: 'true'
+      "aws:SecureTransport": true
+    NumericLessThan:
+      aws:MultiFactorAuthAge: 3600
+    StringEquals:
+      aws:PrincipalAccount: '012345678901'
+      aws:x: 012345678901
+    "Null":
+      aws:y: false
+`
+	want := document(`{"Sid":"007","Effect":"Allow","Principal":"*","Action":["sts:AssumeRole","sts:TagSession"],` +
+		`"Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true","aws:SecureTransport":true},` +
+		`"NumericLessThan":{"aws:MultiFactorAuthAge":3600},"StringEquals":{"aws:PrincipalAccount":"012345678901",` +
+		`"aws:x":"012345678901"},"Null":{"aws:y":false}}},` + ours())
+	if got := decoded(t, write(t, s).Roles[0].Merged); got != decoded(t, want) {
+		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
 // People paste the policy in several forms.
 func TestCurrentPolicyIsReadInEveryForm(t *testing.T) {
 	policy := document(ec2)
@@ -394,13 +467,22 @@ func TestCurrentPolicyIsReadInEveryForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const yaml = "Version: '2012-10-17'\nStatement:\n- Effect: Allow\n  Principal:\n    Service: ec2.amazonaws.com\n" +
+		"  Action: sts:AssumeRole\n"
+	indent := func(n int, text string) string {
+		return strings.Repeat(" ", n) + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+strings.Repeat(" ", n))
+	}
 	want := write(t, merging(t, ec2)).Roles[0].Merged
 	for _, text := range []string{
 		policy, "\ufeff\n" + policy + "\r\n", url.PathEscape(policy), url.QueryEscape(policy), string(quoted),
 		`{"Statement":` + ec2 + `,"Version":"2012-10-17"}`,
 		`{"Role":{"RoleName":"ReadOnly","AssumeRolePolicyDocument":` + policy + `,"MaxSessionDuration":3600}}`,
 		`{"AssumeRolePolicyDocument":` + policy + `}`,
-		`{"Role":{"AssumeRolePolicyDocument":` + string(quoted) + `}}`,
+		`{"Role":{"AssumeRolePolicyDocument":` + string(quoted) + `}}`, "[" + policy + "]",
+		yaml, strings.ReplaceAll(yaml, "\n", "\r\n"), "\ufeff---\n" + yaml, "# mine\n" + yaml,
+		"Role:\n  Path: /\n  Tags: []\n  MaxSessionDuration: 3600\n  AssumeRolePolicyDocument:\n" + indent(4, yaml),
+		"- Role:\n    AssumeRolePolicyDocument:\n" + indent(6, yaml), "AssumeRolePolicyDocument: " + string(quoted),
+		"AssumeRolePolicyDocument: |\n  " + policy,
 	} {
 		s := merging(t, "")
 		s.Request.CurrentPolicy = text
@@ -411,7 +493,7 @@ func TestCurrentPolicyIsReadInEveryForm(t *testing.T) {
 }
 
 func TestInvalidTrustPoliciesAreRefused(t *testing.T) {
-	deep := strings.Repeat(`{"Role":`, 9) + "1" + strings.Repeat("}", 9)
+	deep := strings.Repeat(`{"Role":`, 10) + "1" + strings.Repeat("}", 10)
 	for text, want := range map[string]string{
 		"hello": "is not JSON: invalid character 'h' looking for beginning of " +
 			"value, at line 1, column 1",
@@ -443,10 +525,31 @@ func TestInvalidTrustPoliciesAreRefused(t *testing.T) {
 			"has a Condition that has a a that is not a value or a list of values",
 		document(st(`"*"`, action(`"a"`), `"Conditon":{}`)): `is not a trust policy: its Statement[0] ` +
 			`has "Conditon", which is no element of a statement`,
+		"- a":              "is not JSON: invalid character 'a' looking for beginning of value, at line 1, column 1",
+		"- a: b\n- c: d\n": "is not a trust policy: the policy is not an object",
+		"Version: x\nStatement:\n- Condition:\n    Bool: {aws:x: true}\n": "has " +
+			"YAML that the AWS CLI does not write, at line 4",
+		"Statement: [sts:x]\n": "has YAML that the AWS CLI does not write, at line 1",
+		"Version: '2012-10-17'\nStatement:\n- Effect: &a Allow\n": "has " +
+			"YAML that the AWS CLI does not write, at line 3",
+		"Statement: !Sub x\n":               "has YAML that the AWS CLI does not write, at line 1",
+		"Statement: *a\n":                   "has YAML that the AWS CLI does not write, at line 1",
+		"Version: x\n<<: {Statement: []}\n": "has YAML that the AWS CLI does not write, at line 2",
+		"Statement: .inf\n":                 "has YAML that the AWS CLI does not write, at line 1",
+		"Version: x\n---\nVersion: x\n":     "has 2 YAML documents, not one",
+		"# nothing\n":                       "is empty",
+		"2012-10-17\nSTATEMENT\tsts:A\tAllow\n": "is text output of the AWS CLI, which does not " +
+			"have all of the policy",
+		"-----\n|  GetRole  |\n+---+\n": "is a table of the AWS CLI, which does not " +
+			"have all of the policy",
+		"[" + document(ec2) + "," + document(ec2) + "]": "is not a trust policy: the policy is not an object",
+		document(st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 8000)), action(`"sts:AssumeRole"`))): "with " +
+			"the statement in it has 8348 characters without white space; IAM takes at most 8,192, if the account's " +
+			`quota "Role trust policy length" is raised: take something out of it first`,
 		deep:                  "has the policy in too many wrappings",
 		document(ec2) + ` {}`: "is not JSON: invalid character '{' after top-level value, at line 1, column 129",
 		document(st(`"*"`) + strings.Repeat(" ", 1<<18) + ec2): "has 262305 bytes, more than any trust policy",
-		document(strings.Repeat(" ", 32<<10-39) + `1`):         "has 32769 bytes, more than any trust policy",
+		document(strings.Repeat(" ", 64<<10-39) + `1`):         "has 65537 bytes, more than any trust policy",
 		"{\"\u009b2J\u202e\":1}": "is not a trust policy: it has no element " +
 			"\"\\u009b2J\\u202e\"; it has Version and Statement",
 		document(`{"Sid":["` + "\u009b" + `"]}`): `is not a trust policy: its Statement[0] has the ` +
@@ -458,6 +561,10 @@ func TestInvalidTrustPoliciesAreRefused(t *testing.T) {
 		s.Request.CurrentPolicy = text
 		_, err := setup.New(t.Context(), s)
 		e := rolebroker.AsError(err)
+		if got := e.Hint.String(); !strings.Contains(want, "at most 8,192") && !strings.Contains(got,
+			"aws iam get-role --role-name ReadOnly --query Role.AssumeRolePolicyDocument --output json") {
+			t.Errorf("%.60s: the hint is %q", text, got)
+		}
 		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "current_trust_policy" ||
 			e.Fields[0].Message != want {
 			t.Errorf("%.60s: got %v, want %s", text, err, want)
@@ -498,11 +605,21 @@ func TestGuideHasRemarksOnTheCurrentPolicy(t *testing.T) {
 			"program can give; take that condition out."},
 		{"much of it", st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 2000)),
 			action(`"sts:AssumeRole"`)),
-			`characters without white space; IAM takes 2048 unless the account's quota "Role trust policy length" ` +
-				`was raised, to 4096 at most.`},
-		{"too much of it", st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 4000)),
-			action(`"sts:AssumeRole"`)),
-			"characters without white space; IAM takes 4096 at most. Take something out of it first."},
+			`characters without white space. The account's quota "Role trust policy length" is 2,048 by default and ` +
+				`at most 8,192: if it is less than that, raise it, or take something out of the policy first.`},
+		{"our identity, which was deleted", st(awsOf(goneRole), action(`"sts:AssumeRole"`),
+			condition(`{"StringEquals":{"sts:ExternalId":"`+externalID+`"}}`)),
+			`statement 1 trusts "` + goneRole + `", which IAM shows for a user or role that was deleted. It requires ` +
+				"our external ID: the new policy has our statement in its place."},
+		{"a user of others who was deleted", ec2 + "," +
+			st(awsOf(goneUser, "777788889999"), `"Sid":"x"`, action(`"sts:AssumeRole"`)),
+			`statement 2 ("x") trusts "` + goneUser + `", which IAM shows for a user or role that was deleted. IAM ` +
+				"refuses the whole policy while it has that: in the current policy, put the ARN of the successor there or take " +
+				"it out, with the statement if that has no other principal, and ask for the setup again."},
+		{"a denial of a role that was deleted", `{"Effect":"Deny","Principal":{"AWS":"` + goneRole + `"},"Action":"*"}`,
+			`statement 1 names "` + goneRole + `", which IAM shows for a user or role that was deleted. IAM refuses`},
+		{"a denial of all but what was deleted", `{"Effect":"Deny","NotPrincipal":{"AWS":["` + goneRole + `","` +
+			root + `"]},"Action":"*"}`, "put the ARN of the successor there, and ask for the setup again."},
 	} {
 		done := write(t, merging(t, test.current))
 		_, about, _ := strings.Cut(done.Text, "\nAbout the current policy\n===")
@@ -552,6 +669,9 @@ func FuzzMerge(f *testing.F) {
 		document(st(`{"AWS":["`+root+`"],"":[]}`, action(`"*"`))),
 		document(`{"Effect":"Allow","NotPrincipal":"*","Action":"*"}`), `"%7B%7D"`, `{"Statement":null}`, "\ufeff",
 		`{"Role":{"Role":""}}`, "%", `"\ud800"`,
+		document(st(awsOf(goneRole, goneUser), action(`"*"`), condition(`{"StringLike":{"sts:ExternalId":"`+
+			externalID+`"}}`))), "Version: '2012-10-17'\nStatement:\n- Effect: Allow\n  Principal: '*'\n  Action: a\n",
+		"a: &a [*a, *a]\nb: |\n  c\n? d\n: !!int e\n", "STATEMENT\ta", "| a |",
 	} {
 		f.Add(seed)
 	}
@@ -607,7 +727,8 @@ func foreign(text string) (all []string) {
 		if json.Unmarshal(one, &read) != nil {
 			continue
 		}
-		if plain, _ := json.Marshal(read); !strings.Contains(string(plain), vendorID) {
+		if plain, _ := json.Marshal(read); !strings.Contains(string(plain), vendorID) &&
+			!strings.Contains(string(plain), externalID) && !strings.Contains(string(plain), earlierID) {
 			all = append(all, string(one))
 		}
 	}

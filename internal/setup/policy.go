@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // policy is a trust policy that was parsed. It keeps the JSON as written, since
@@ -51,30 +49,11 @@ type condition struct {
 	raw           json.RawMessage
 }
 
-// maxPolicy bounds a trust policy in bytes. IAM takes 4,096 characters at most, but
-// does not count white space.
-const maxPolicy = 32 << 10
-
 // maxQuoted bounds what an error repeats of a policy, in bytes.
 const maxQuoted = 500
 
 // currentPolicy is the field of the request that has the policy.
 const currentPolicy = "current_trust_policy"
-
-// read parses a trust policy: the document itself, the document encoded for a URL as
-// the IAM API returns it, or the answer to GetRole with the document in it. Codes:
-// invalid.
-func read(text string) (*policy, error) {
-	raw, err := document(text)
-	if err != nil {
-		return nil, invalid(currentPolicy, "%s", err)
-	}
-	p, err := parse(raw)
-	if err != nil {
-		return nil, invalid(currentPolicy, "is not a trust policy: %s", abridged(visible(err.Error())))
-	}
-	return p, nil
-}
 
 // abridged is text without its end if it is long.
 func abridged(text string) string {
@@ -84,11 +63,12 @@ func abridged(text string) string {
 	return strings.ToValidUTF8(text[:maxQuoted], "") + "…"
 }
 
-// names are our names, of the kind AWS, in the statements for which of is true.
-func (p *policy) names(of func(*statement) bool, ours func(name string) bool) (names []string) {
+// names are the names of the kind AWS in the statements for which of is true, as far as
+// they are ours in that statement.
+func (p *policy) names(of func(*statement) bool, ours func(*statement) func(name string) bool) (names []string) {
 	for i := range p.statements {
 		if st := &p.statements[i]; of(st) {
-			names = append(names, st.named("AWS", ours)...)
+			names = append(names, st.named("AWS", ours(st))...)
 		}
 	}
 	return names
@@ -102,75 +82,6 @@ func (st *statement) named(kind string, ours func(name string) bool) (names []st
 		}
 	}
 	return names
-}
-
-// document finds the document in a text that a person pasted.
-func document(text string) (json.RawMessage, error) {
-	raw := plain(text)
-	for range 5 { // Role, AssumeRolePolicyDocument, a string, the document
-		if len(raw) > maxPolicy {
-			return nil, fmt.Errorf("has %d bytes, more than any trust policy", len(raw))
-		}
-		if err := checkJSON(raw); err != nil {
-			return nil, err
-		}
-		inner, found := unwrap(raw)
-		if !found {
-			return raw, nil
-		}
-		raw = inner
-	}
-	return nil, errors.New("has the policy in too many wrappings")
-}
-
-// plain is text without a byte order mark, outer white space and URL encoding.
-func plain(text string) json.RawMessage {
-	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
-	if strings.HasPrefix(text, "%") {
-		if decoded, err := url.PathUnescape(text); err == nil {
-			text = strings.TrimSpace(decoded)
-		}
-	}
-	return json.RawMessage(text)
-}
-
-// unwrap is the value inside raw if raw only wraps another value: a JSON string, or
-// an element of the answer to GetRole.
-func unwrap(raw json.RawMessage) (inner json.RawMessage, found bool) {
-	if s, ok := stringIn(raw); ok {
-		return plain(s), true
-	}
-	fields, err := members(raw)
-	if err != nil {
-		return nil, false
-	}
-	for _, name := range []string{"Role", "AssumeRolePolicyDocument"} {
-		if value, ok := lookup(fields, name); ok {
-			return value, true
-		}
-	}
-	return nil, false
-}
-
-// checkJSON says where raw stops being JSON.
-func checkJSON(raw []byte) error {
-	var whole json.RawMessage
-	err := json.Unmarshal(raw, &whole)
-	var syntax *json.SyntaxError
-	switch {
-	case err == nil && !utf8.Valid(raw):
-		return errors.New("is not UTF-8")
-	case err == nil:
-		return nil
-	case len(raw) == 0:
-		return errors.New("is empty")
-	case errors.As(err, &syntax):
-		before := raw[:min(max(int(syntax.Offset)-1, 0), len(raw))]
-		line := 1 + bytes.Count(before, []byte("\n"))
-		column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
-		return fmt.Errorf("is not JSON: %s, at line %d, column %d", syntax, line, column)
-	}
-	return fmt.Errorf("is not JSON: %s", err)
 }
 
 // parse parses a trust policy. Its errors say where it is wrong.

@@ -48,7 +48,7 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 	if s.Request.CurrentPolicy != "" {
 		var err error
 		if current, err = read(s.Request.CurrentPolicy); err != nil {
-			return nil, err
+			return nil, rolebroker.AsError(err).WithSteps(printPolicy(s.Roles[0].ARN))
 		}
 		s = s.withCurrent(current, s.Roles[0])
 	}
@@ -62,7 +62,10 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 			rolebroker.RoleSetup{Role: role, Statement: b.addition(role), TrustPolicy: b.newPolicy(role)})
 	}
 	if current != nil {
-		b.merged = merge(current, s.desired(s.Roles[0]))
+		var err error
+		if b.merged, err = merge(current, s.desired(s.Roles[0])); err != nil {
+			return nil, err
+		}
 		b.targets[0].policy = b.merged.text
 		done.Notes = b.merged.notes
 		done.Roles[0].Merged, done.Roles[0].Diff = b.merged.text, b.merged.diff

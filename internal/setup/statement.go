@@ -150,14 +150,17 @@ func (s Subject) withCurrent(p *policy, role rolebroker.Role) Subject {
 		return s
 	}
 	allowing := func(st *statement) bool { return !st.deny && !st.notPrincipal }
-	for _, name := range p.names(allowing, s.isPlatform) {
+	mine := func(*statement) func(string) bool { return s.isPlatform }
+	for _, name := range p.names(allowing, mine) {
 		if breadth(name) == aRole && s.Platform.IsRoleSession() {
 			s.Platform.RoleARN = cmp.Or(s.Platform.RoleARN, name)
 		}
 	}
-	names := p.names(s.desired(role).recognizes, s.isPlatform)
+	w := s.desired(role)
+	names := p.names(func(st *statement) bool { return w.of(st).recognizes(st) },
+		func(st *statement) func(string) bool { return w.of(st).ours })
 	if len(names) == 0 {
-		names = p.names(allowing, s.isPlatform)
+		names = p.names(allowing, mine)
 	}
 	account := func(name string) bool { return breadth(name) == anAccount }
 	if len(names) > 0 && !slices.ContainsFunc(names, account) {
@@ -176,6 +179,8 @@ const (
 func breadth(principal string) int {
 	parts := strings.SplitN(principal, ":", 6) // arn:aws:iam::111122223333:role/name
 	switch {
+	case deleted(principal):
+		return aRole
 	case len(parts) < 6 || parts[5] == "root":
 		return anAccount
 	case parts[2] == "sts":
