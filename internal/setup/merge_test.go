@@ -543,7 +543,8 @@ func TestInvalidTrustPoliciesAreRefused(t *testing.T) {
 		"-----\n|  GetRole  |\n+---+\n": "is a table of the AWS CLI, which does not " +
 			"have all of the policy",
 		"[" + document(ec2) + "," + document(ec2) + "]": "is not a trust policy: the policy is not an object",
-		document(st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 8000)), action(`"sts:AssumeRole"`))): "with " +
+		document(st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 8000)),
+			action(`"sts:AssumeRole"`))): "with " +
 			"the statement in it has 8348 characters without white space; IAM takes at most 8,192, if the account's " +
 			`quota "Role trust policy length" is raised: take something out of it first`,
 		deep:                  "has the policy in too many wrappings",
@@ -614,8 +615,8 @@ func TestGuideHasRemarksOnTheCurrentPolicy(t *testing.T) {
 		{"a user of others who was deleted", ec2 + "," +
 			st(awsOf(goneUser, "777788889999"), `"Sid":"x"`, action(`"sts:AssumeRole"`)),
 			`statement 2 ("x") trusts "` + goneUser + `", which IAM shows for a user or role that was deleted. IAM ` +
-				"refuses the whole policy while it has that: in the current policy, put the ARN of the successor there or take " +
-				"it out, with the statement if that has no other principal, and ask for the setup again."},
+				"refuses the whole policy while it has that: in the current policy, put the ARN of the successor there or " +
+				"take it out, with the statement if that has no other principal, and ask for the setup again."},
 		{"a denial of a role that was deleted", `{"Effect":"Deny","Principal":{"AWS":"` + goneRole + `"},"Action":"*"}`,
 			`statement 1 names "` + goneRole + `", which IAM shows for a user or role that was deleted. IAM refuses`},
 		{"a denial of all but what was deleted", `{"Effect":"Deny","NotPrincipal":{"AWS":["` + goneRole + `","` +
