@@ -470,7 +470,7 @@ func (w desired) narrowed(st *statement, ours bool) string {
 	byPattern := func(c condition) bool {
 		return slices.ContainsFunc(c.values, func(v string) bool { return c.matches(v, w.demands[0].values) })
 	}
-	const others = "whoever else comes in by it needs a statement of their own."
+	const others = "others who come in by it need a statement of their own."
 	switch {
 	case len(asked) == 0:
 		return "asks for no external ID, and the new one does: " + others

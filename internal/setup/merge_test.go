@@ -591,8 +591,8 @@ func TestGuideHasRemarksOnTheCurrentPolicy(t *testing.T) {
 			"statement 1 lets everyone assume the role without our external ID, under its other conditions."},
 		{"any external ID", st(awsOf(root), action(`"sts:AssumeRole"`),
 			condition(`{"StringLike":{"sts:ExternalId":"*"}}`)),
-			"statement 1 accepts other external IDs than ours, and the new one does not: whoever else comes in by it " +
-				"needs a statement of their own."},
+			"statement 1 accepts other external IDs than ours, and the new one does not: others who come in by it " +
+				"need a statement of their own."},
 		{"any external ID of everyone", st(`"*"`, action(`"sts:AssumeRole"`),
 			condition(`{"StringLike":{"sts:ExternalId":"*"}}`)), "statement 1 lets everyone assume the role " +
 			"without our external ID."},
@@ -600,7 +600,7 @@ func TestGuideHasRemarksOnTheCurrentPolicy(t *testing.T) {
 			condition(`{"StringNotEquals":{"sts:ExternalId":"x"}}`)), "statement 1 lets the platform assume the role " +
 			"without our external ID."},
 		{"our account without an external ID", st(awsOf(root), action(`"sts:AssumeRole"`)), "statement 1 asks for no " +
-			"external ID, and the new one does: whoever else comes in by it needs a statement of their own."},
+			"external ID, and the new one does: others who come in by it need a statement of their own."},
 		{"MFA", st(awsOf(root), action(`"sts:AssumeRole"`),
 			condition(`{"Bool":{"aws:MultiFactorAuthPresent":"true"}}`)), "statement 1 asks for MFA, which no " +
 			"program can give; take that condition out."},

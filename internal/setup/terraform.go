@@ -25,7 +25,7 @@ func (b *blueprint) terraform(ctx context.Context) string {
 	if !b.exists() {
 		out.line("# These are new roles. To take over one that exists, write this again with the " +
 			"trust policy that it has")
-		out.line("# (--role, --current), or whoever it trusts now is locked out.\n")
+		out.line("# (--role, --current), or those whom it trusts now are locked out.\n")
 	}
 	taken := map[string]int{}
 	for i, t := range until(ctx, b.targets) {

@@ -322,8 +322,8 @@ func (g *guide) principal(b *blueprint) {
 		form  rolebroker.PrincipalForm
 		about string
 	}{
-		{rolebroker.PrincipalAccount, "account: whoever in the platform's account may call sts:AssumeRole can assume " +
-			"the role, if they send the external ID. It goes on working when the platform's own role " +
+		{rolebroker.PrincipalAccount, "account: everyone in the platform's account who may call sts:AssumeRole " +
+			"can assume the role, if they send the external ID. It goes on working when the platform's own role " +
 			"or user is made anew."},
 		{rolebroker.PrincipalExact, "exact: only the role or user that the platform is. IAM stores its unique ID, so " +
 			"it has to exist, and one that is made anew under the same name is no longer trusted."},
