@@ -1,7 +1,9 @@
 package seal_test
 
 import (
+	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,6 +18,9 @@ func TestTokenIsFoundByItsIDAndMatchesItsHashOnly(t *testing.T) {
 	}
 	if !seal.Matches(token, hash) {
 		t.Error("a token does not match its own hash")
+	}
+	if want := sha256.Sum256([]byte(token)); !bytes.Equal(hash, want[:]) {
+		t.Errorf("the hash is %x, want the SHA-256 %x", hash, want)
 	}
 	other, _ := seal.New("rbt", "abc")
 	for name, wrong := range map[string]string{
