@@ -41,29 +41,31 @@ func (g *Grants) Resolve(reference string) (Grant, error) {
 	enabled := slices.DeleteFunc(slices.Clone(matches), func(m Grant) bool { return !m.Role.Enabled })
 	switch {
 	case len(enabled) == 1:
-		return g.unlessPaused(enabled[0], "role "+quote(reference))
+		return g.unlessPaused(enabled[0], reference)
 	case len(enabled) > 1:
 		return Grant{}, g.ambiguous(reference, enabled)
 	case len(matches) > 0:
-		return g.unlessPaused(matches[0], "role "+quote(reference))
+		return g.unlessPaused(matches[0], reference)
 	}
 	return Grant{}, Errorf(CodeNotFound, "agent %s is not connected to a role %s; available are %s",
 		g.Agent.Name, quote(reference), g.available()).
 		WithHint(hintRoles)
 }
 
-// unlessPaused returns the grant if both its role and its integration are enabled. role names the role in the refusal.
-// Codes: denied.
-func (g *Grants) unlessPaused(grant Grant, role string) (Grant, error) {
-	in := grant.Integration
-	var problem, flag string
-	switch {
-	case !in.Enabled:
-		problem, flag = "integration "+in.Name+" is disabled", "--enabled"
-	case !grant.Role.Enabled:
-		problem, flag = role+" is disabled in integration "+in.Name, "--enable-role "+grant.Role.Name
-	default:
+// unlessPaused returns the grant if both its role and its integration are enabled. The reference is what the agent
+// asked for; empty for the default role. Codes: denied.
+func (g *Grants) unlessPaused(grant Grant, reference string) (Grant, error) {
+	in, role := grant.Integration, grant.Role
+	if in.Enabled && role.Enabled {
 		return grant, nil
+	}
+	problem, flag := "integration "+in.Name+" is disabled", "--enabled"
+	if in.Enabled {
+		asked := "the default role " + role.Name
+		if reference != "" {
+			asked = "role " + quote(reference)
+		}
+		problem, flag = asked+" is disabled in integration "+in.Name, "--enable-role "+role.Name
 	}
 	return Grant{}, Errorf(CodeDenied, "%s; available are %s", problem, g.available()).WithSteps(
 		Step{Text: hintRoles},
@@ -98,7 +100,7 @@ func (g *Grants) defaultGrant() (Grant, error) {
 			WithHint("an administrator can choose one: rolebroker agent update %s --default-integration %s",
 				g.Agent.Name, g.Integrations[0].Name)
 	}
-	return g.unlessPaused(Grant{in, role}, "the default role "+role.Name)
+	return g.unlessPaused(Grant{in, role}, "")
 }
 
 // byDefault returns the agent's default integration and its default role, enabled or not; nil if there is none.

@@ -42,6 +42,9 @@ type roleNames struct{ integration, role string }
 // lease finds or makes the lease of a key. It bounds how many an agent has, and
 // how fast it gets new ones. Codes: throttled, unavailable.
 func (l *Lender) lease(who rolebroker.Caller, key leaseKey, grant rolebroker.Grant) (*lease, error) {
+	if found := l.find(key); found != nil {
+		return found, nil
+	}
 	for {
 		found, spare, err := l.findOrMake(who, key, grant)
 		if spare == nil {
@@ -49,6 +52,13 @@ func (l *Lender) lease(who rolebroker.Caller, key leaseKey, grant rolebroker.Gra
 		}
 		spare.drop() // which needs its lock before the lender's
 	}
+}
+
+// find returns the lease of a key; nil if there is none. Requests for warm roles do not wait for each other here.
+func (l *Lender) find(key leaseKey) *lease {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.leases[key]
 }
 
 // findOrMake finds or makes the lease of a key. If the agent has as many as it may

@@ -57,7 +57,7 @@ type Lender struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 
-	mu      sync.Mutex
+	mu      sync.RWMutex
 	closed  bool
 	leases  map[leaseKey]*lease
 	agents  map[rolebroker.AgentID]*allowance
