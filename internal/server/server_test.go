@@ -300,7 +300,9 @@ func writeCertificate(t *testing.T, dir, name string) (certFile, keyFile string,
 	return certFile, keyFile, pool
 }
 
-func TestHTTPS(t *testing.T) {
+// serveHTTPS starts a server with a certificate of its own, and returns the pool that trusts it.
+func serveHTTPS(t *testing.T) (*server.Server, *config.Server, *x509.CertPool) {
+	t.Helper()
 	cfg := config.DefaultServer()
 	cfg.Listen = "127.0.0.1:0"
 	cfg.Database = config.NewDatabase(filepath.Join(t.TempDir(), "rolebroker.db"))
@@ -310,7 +312,12 @@ func TestHTTPS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close(context.Background())
+	t.Cleanup(func() { s.Close(context.Background()) })
+	return s, cfg, pool
+}
+
+func TestHTTPS(t *testing.T) {
+	s, _, pool := serveHTTPS(t)
 	trusting := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	if status, _ := get(t, trusting, s.URL()+"/healthz"); !strings.HasPrefix(s.URL(), "https://") ||
 		status != http.StatusOK {
@@ -320,16 +327,7 @@ func TestHTTPS(t *testing.T) {
 
 // A connection over TLS 1.2 has an AEAD cipher and forward secrecy, or is not made.
 func TestTLSHasNoCBC(t *testing.T) {
-	cfg := config.DefaultServer()
-	cfg.Listen = "127.0.0.1:0"
-	cfg.Database = config.NewDatabase(filepath.Join(t.TempDir(), "rolebroker.db"))
-	var pool *x509.CertPool
-	cfg.TLSCert, cfg.TLSKey, pool = writeCertificate(t, t.TempDir(), "rolebroker.example.com")
-	s, err := server.Start(t.Context(), cfg, server.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close(context.Background())
+	s, cfg, pool := serveHTTPS(t)
 	runners, err := server.TLS(cfg.TLSCert, cfg.TLSKey) // what a runner serves with
 	if err != nil {
 		t.Fatal(err)

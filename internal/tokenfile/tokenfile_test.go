@@ -72,7 +72,10 @@ func TestAPipeIsReadOnce(t *testing.T) {
 	defer r.Close()
 	path := "/dev/fd/" + strconv.Itoa(int(r.Fd()))
 	if _, err := os.Stat(path); err != nil {
-		t.Skip("this system has no /dev/fd")
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("NOT TESTED: this system has no /dev/fd")
 	}
 	if _, err := w.WriteString("once\n"); err != nil {
 		t.Fatal(err)
