@@ -33,11 +33,14 @@ func newAgentTokenCreate(a *app) *cobra.Command {
 		Use:   "create AGENT",
 		Short: "Create a token for an agent",
 		Long: `Create a token for an agent and print it to stdout. It is shown only once; the
-server stores its hash.`,
+server stores its hash. A file gets it without a newline at its end, as AWS SDKs
+want it in AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.`,
 		Example: `  rolebroker agent token create scout --label laptop --expires-in 30d
 
   export ROLEBROKER_TOKEN=$(rolebroker agent token create scout)
-  rolebroker exec -- aws sts get-caller-identity`,
+  rolebroker exec -- aws sts get-caller-identity
+
+  rolebroker agent token create scout > /run/secrets/rolebroker-token`,
 		PreRunE: func(_ *cobra.Command, given []string) (err error) {
 			agent = given[0]
 			request.ExpiresIn, err = expires.in()

@@ -41,8 +41,7 @@ started with it. All servers that share a database need the same key.`,
 					Key api.Secret `json:"key"`
 				}{api.Secret(key.Reveal())})
 			}
-			_, err := fmt.Fprintln(a.out(), key.Reveal())
-			return err
+			return a.printSecret(key.Reveal())
 		},
 	}
 	o.flag(cmd)

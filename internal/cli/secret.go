@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +18,16 @@ func (a *app) showOnce(o output, answer any, secret api.Secret, explanation stri
 	}
 	a.note("%s", explanation)
 	a.note("It is shown this once and stored only as a hash:")
-	_, err := fmt.Fprintln(a.out(), secret.Reveal())
+	return a.printSecret(secret.Reveal())
+}
+
+// printSecret prints a secret to stdout. Only a terminal gets a newline after it: a
+// file that ends with a newline is no token to AWS SDKs, Docker and Kubernetes.
+func (a *app) printSecret(secret string) error {
+	if isTerminal(a.Stdout) {
+		secret += "\n"
+	}
+	_, err := io.WriteString(a.out(), secret)
 	return err
 }
 
