@@ -72,7 +72,16 @@ func (n node) write(b *strings.Builder, indent, attr string) {
 	}
 }
 
-func writeAnswer(w http.ResponseWriter, id string, op *operation, result []node) {
+// dialect is how a service of the Query protocol writes results and errors.
+type dialect interface {
+	writeAnswer(w http.ResponseWriter, id string, op *operation, result []node)
+	writeError(w http.ResponseWriter, id, namespace string, err error)
+}
+
+// queryXML is the dialect of STS and IAM.
+type queryXML struct{}
+
+func (queryXML) writeAnswer(w http.ResponseWriter, id string, op *operation, result []node) {
 	var kids []node
 	if !op.bare {
 		kids = append(kids, group(op.action+"Result", result...))
@@ -81,12 +90,18 @@ func writeAnswer(w http.ResponseWriter, id string, op *operation, result []node)
 	writeXML(w, http.StatusOK, op.namespace, group(op.action+"Response", kids...))
 }
 
-func writeError(w http.ResponseWriter, id, namespace string, err error) {
-	e, ok := err.(*Error)
-	if !ok {
-		e = refuse(http.StatusInternalServerError, "InternalFailure",
-			"The request processing has failed because of an unknown error, exception or failure.")
+// asError returns the error to answer with. One that is not an [*Error] is a fault of the
+// simulator.
+func asError(err error) *Error {
+	if e, ok := err.(*Error); ok {
+		return e
 	}
+	return refuse(http.StatusInternalServerError, "InternalFailure",
+		"The request processing has failed because of an unknown error, exception or failure.")
+}
+
+func (queryXML) writeError(w http.ResponseWriter, id, namespace string, err error) {
+	e := asError(err)
 	kind := "Sender"
 	if e.Status >= 500 {
 		kind = "Receiver"
@@ -97,9 +112,14 @@ func writeError(w http.ResponseWriter, id, namespace string, err error) {
 	))
 }
 
+// writeXML writes a document. An empty namespace is none.
 func writeXML(w http.ResponseWriter, status int, namespace string, root node) {
 	var b strings.Builder
-	root.write(&b, "", ` xmlns="`+namespace+`"`)
+	attr := ""
+	if namespace != "" {
+		attr = ` xmlns="` + namespace + `"`
+	}
+	root.write(&b, "", attr)
 	w.Header().Set("Content-Type", "text/xml")
 	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(status)

@@ -11,6 +11,11 @@ type verdict struct {
 	byTrust bool // the trust policy decided
 }
 
+// sentence explains a denial in AWS's words. on names the resource, or is empty.
+func (v verdict) sentence(who *caller, action, on string) string {
+	return "User: " + who.arn + " is not authorized to perform: " + action + on + v.reason
+}
+
 func explicit(where string) verdict { return verdict{reason: " with an explicit deny in " + where} }
 
 // evaluateAssume evaluates one action on a role: sts:AssumeRole, or one that tags

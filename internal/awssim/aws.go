@@ -25,7 +25,7 @@ type Options struct {
 }
 
 // AWS is a simulated cloud: accounts in every partition. It is also the HTTP
-// handler that serves STS and IAM for all of them. It is safe for concurrent use.
+// handler that serves their services. It is safe for concurrent use.
 type AWS struct {
 	now         func() time.Time
 	client      *http.Client
@@ -34,6 +34,7 @@ type AWS struct {
 	mu          sync.Mutex // guards everything below
 	accounts    map[string]*account
 	keys        map[string]*accessKey
+	buckets     map[string]*bucket
 	ids         map[string]string // unique id (AROA…, AIDA…) → ARN, while it lives
 	sessions    []string          // access key ids of sessions, oldest first
 	secrets     []string
@@ -59,6 +60,7 @@ func New(o Options) *AWS {
 		trustLength: cmp.Or(o.TrustPolicyLength, 2048),
 		accounts:    map[string]*account{},
 		keys:        map[string]*accessKey{},
+		buckets:     map[string]*bucket{},
 		ids:         map[string]string{},
 		calls:       map[string]int{},
 	}

@@ -1,7 +1,8 @@
-// Package awssim is an AWS small enough to embed: the Security Token Service
-// and enough of IAM to build users, roles, policies and OpenID Connect
-// providers by hand, on the real wire protocol. Real SDKs and the real AWS
-// command line work with it unchanged.
+// Package awssim is an AWS small enough to embed: the Security Token Service,
+// enough of IAM to build users, roles, policies and OpenID Connect providers by
+// hand, and a few calls of S3, DynamoDB and EC2 that show what a session may do,
+// on the real wire protocols. Real SDKs and the real AWS command line work with
+// it unchanged.
 //
 // It exists to demonstrate and test programs that assume roles, without an AWS
 // account. It follows AWS's rules: it verifies signatures, evaluates trust and
@@ -11,9 +12,10 @@
 //
 // It serves no other purpose. It keeps everything in memory, listens on loopback
 // addresses only, and makes no connections unless it is given an HTTP client. It
-// has no services but STS and IAM. It does not import the AWS SDK, so that the two
-// cannot share a mistake. Permissions boundaries, groups, SAML, MFA devices and
-// IAM's managed-policy calls are not simulated.
+// does not import the AWS SDK, so that the two cannot share a mistake. Permissions
+// boundaries, groups, SAML, MFA devices, IAM's managed-policy calls, resource
+// policies, multipart uploads and DynamoDB's expressions are not simulated; a call
+// that needs one is refused rather than answered without it.
 //
 //	aws := awssim.New(awssim.Options{})
 //	vendor, customer := aws.Account("111122223333"), aws.Account("444455556666")

@@ -7,68 +7,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
-
-// operations maps API version and action to the calls of the simulator.
-var operations = sync.OnceValue(func() map[string]map[string]*operation {
-	return byVersion(
-		operation{service: stsAPI, action: "AssumeRole", run: assumeRole},
-		operation{service: stsAPI, action: "AssumeRoleWithWebIdentity", run: assumeRoleWithWebIdentity},
-		operation{service: stsAPI, action: "GetCallerIdentity", run: getCallerIdentity},
-		operation{service: stsAPI, action: "GetSessionToken", run: getSessionToken},
-
-		onIAM("CreateRole", createRole),
-		onIAM("GetRole", getRole),
-		onIAM("ListRoles", listRoles),
-		onIAM("UpdateRole", updateRole),
-		bare("DeleteRole", deleteRole),
-		bare("UpdateAssumeRolePolicy", updateAssumeRolePolicy),
-		bare("PutRolePolicy", putRolePolicy),
-		onIAM("GetRolePolicy", getRolePolicy),
-		onIAM("ListRolePolicies", listRolePolicies),
-		bare("DeleteRolePolicy", deleteRolePolicy),
-		bare("TagRole", tagRole),
-		bare("UntagRole", untagRole),
-		onIAM("ListRoleTags", listRoleTags),
-		onIAM("ListAttachedRolePolicies", nothingOfRole("AttachedPolicies")),
-		onIAM("ListInstanceProfilesForRole", nothingOfRole("InstanceProfiles")),
-
-		onIAM("CreateUser", createUser),
-		onIAM("GetUser", getUser),
-		onIAM("ListUsers", listUsers),
-		bare("DeleteUser", deleteUser),
-		bare("PutUserPolicy", putUserPolicy),
-		onIAM("GetUserPolicy", getUserPolicy),
-		onIAM("ListUserPolicies", listUserPolicies),
-		bare("DeleteUserPolicy", deleteUserPolicy),
-		onIAM("ListAttachedUserPolicies", nothingOfUser("AttachedPolicies")),
-		onIAM("ListGroupsForUser", nothingOfUser("Groups")),
-		onIAM("CreateAccessKey", createAccessKey),
-		onIAM("ListAccessKeys", listAccessKeys),
-		bare("DeleteAccessKey", deleteAccessKey),
-
-		onIAM("CreateOpenIDConnectProvider", createProvider),
-		onIAM("GetOpenIDConnectProvider", getProvider),
-		onIAM("ListOpenIDConnectProviders", listProviders),
-		bare("DeleteOpenIDConnectProvider", deleteProvider),
-	)
-})
-
-func byVersion(all ...operation) map[string]map[string]*operation {
-	known := map[string]map[string]*operation{stsVersion: {}, iamVersion: {}}
-	for _, op := range all {
-		known[op.version][op.action] = &op
-	}
-	return known
-}
 
 // onIAM runs an IAM call, from the permission check to the change, under the lock.
 // IAM calls are short and rare.
 func onIAM(action string, run func(*iamCall) ([]node, error)) operation {
 	return operation{service: iamAPI, action: action, run: func(c *call) ([]node, error) {
-		if err := c.authenticate(iamAPI); err != nil {
+		if err := c.authenticate("iam"); err != nil {
 			return nil, err
 		}
 		if c.caller.session != nil && !c.caller.isRoleSession() {
@@ -116,8 +62,7 @@ func (c *iamCall) permitWith(resource string, tags, requested map[string]string)
 	if v.allowed {
 		return nil
 	}
-	return denied("User: %s is not authorized to perform: %s on resource: %s%s", c.caller.arn, c.action, resource,
-		v.reason)
+	return denied("%s", v.sentence(c.caller, c.action, " on resource: "+resource))
 }
 
 // newTags parses Tags.

@@ -64,9 +64,10 @@ func (a *AWS) identify(c *call, service string) (*caller, error) {
 	if err := claim.checkTime(c.now); err != nil {
 		return nil, err
 	}
-	if err := claim.verify(c.http, c.body, secret); err != nil {
+	if err := claim.verify(c.http, c.signed, secret); err != nil {
 		return nil, err
 	}
+	c.seed, c.secret = claim, secret
 	if expired {
 		return nil, errExpired
 	}

@@ -19,14 +19,21 @@ const maxBody = 1 << 20
 const (
 	stsVersion = "2011-06-15"
 	iamVersion = "2010-05-08"
+	ec2Version = "2016-11-15"
 )
 
-// service is one of the two APIs of the endpoint.
-type service struct{ name, version, namespace string }
+// service is an API that speaks the Query protocol.
+type service struct {
+	name, version, namespace string
+	dialect                  // how it writes results and errors
+}
 
 var (
-	stsAPI = &service{"sts", stsVersion, "https://sts.amazonaws.com/doc/2011-06-15/"}
-	iamAPI = &service{"iam", iamVersion, "https://iam.amazonaws.com/doc/2010-05-08/"}
+	stsAPI = &service{"sts", stsVersion, "https://sts.amazonaws.com/doc/2011-06-15/", queryXML{}}
+	iamAPI = &service{"iam", iamVersion, "https://iam.amazonaws.com/doc/2010-05-08/", queryXML{}}
+	ec2API = &service{"ec2", ec2Version, "http://ec2.amazonaws.com/doc/2016-11-15/", ec2XML{}}
+
+	noAPI = &service{namespace: "http://webservices.amazon.com/AWSFault/2005-15-09", dialect: queryXML{}}
 )
 
 // call is one request while it is processed.
@@ -38,6 +45,9 @@ type call struct {
 	params params
 	now    time.Time
 	id     string
+	signed signedForm
+	seed   *claim // the verified signature
+	secret string // the key of seed
 	region string
 	fault  Fault
 	caller *caller
@@ -93,15 +103,26 @@ func (p params) list(name string) []string {
 	return found
 }
 
-// ServeHTTP serves STS and IAM calls for all accounts. Version and Action determine
-// the service.
+// ServeHTTP serves all APIs for all accounts. The service in the scope of the signature
+// determines the API; Version and Action determine it for APIs of the Query protocol.
 func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{aws: a, http: r, id: newRequestID(), now: a.now()}
 	c.trail = AssumeRoleCall{Time: c.now, RequestID: c.id}
 	w.Header().Set("Date", c.now.UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Amzn-Requestid", c.id)
-	if err := c.read(w); err != nil {
-		writeError(w, c.id, stsAPI.namespace, err)
+	switch scopedService(r) {
+	case "s3":
+		c.serveS3(w)
+	case "dynamodb":
+		c.serveDynamoDB(w)
+	default:
+		c.serveQuery(w)
+	}
+}
+
+func (c *call) serveQuery(w http.ResponseWriter) {
+	if err := c.readForm(w); err != nil {
+		stsAPI.writeError(w, c.id, stsAPI.namespace, err)
 		return
 	}
 	if !c.params.has("Action") {
@@ -111,7 +132,7 @@ func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	op, err := c.operation()
 	if err != nil {
-		writeError(w, c.id, "http://webservices.amazon.com/AWSFault/2005-15-09", err)
+		noAPI.writeError(w, c.id, noAPI.namespace, err)
 		return
 	}
 	if op.service == stsAPI {
@@ -119,31 +140,39 @@ func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	result, err := c.perform(op)
 	if err != nil {
-		writeError(w, c.id, op.namespace, err)
+		op.writeError(w, c.id, op.namespace, err)
 		return
 	}
-	writeAnswer(w, c.id, op, result)
+	op.writeAnswer(w, c.id, op, result)
 }
 
-// read reads the parameters from the form and the query.
-func (c *call) read(w http.ResponseWriter) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, c.http.Body, maxBody))
+// readBody reads at most limit bytes of the body, and the query.
+func (c *call) readBody(w http.ResponseWriter, limit int64) (err error) {
+	c.body, err = io.ReadAll(http.MaxBytesReader(w, c.http.Body, limit))
 	if err != nil {
 		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
 			"Request body is too large or incomplete")
 	}
-	c.body = body
 	c.query, err = url.ParseQuery(c.http.URL.RawQuery)
 	if err != nil {
 		return refuse(http.StatusBadRequest, "MalformedQueryString", "The query string contains a syntax error.")
 	}
+	return nil
+}
+
+// readForm reads the parameters from the form and the query.
+func (c *call) readForm(w http.ResponseWriter) error {
+	if err := c.readBody(w, maxBody); err != nil {
+		return err
+	}
+	c.signed = plainForm(c.http, c.body)
 	c.params = params{}
 	if c.http.Method == http.MethodPost {
 		kind, _, _ := mime.ParseMediaType(c.http.Header.Get("Content-Type"))
 		if kind != "application/x-www-form-urlencoded" {
 			return nil
 		}
-		form, err := url.ParseQuery(string(body))
+		form, err := url.ParseQuery(string(c.body))
 		if err != nil {
 			return refuse(http.StatusBadRequest, "MalformedInput", "The request body could not be read as a form.")
 		}
@@ -171,12 +200,19 @@ func (c *call) operation() (*operation, error) {
 // perform runs an operation with the injected faults that match it, and writes the
 // journal.
 func (c *call) perform(op *operation) (result []node, err error) {
-	c.aws.count(op.action)
-	c.fault = c.aws.meet(op.action, c.params.get("RoleArn"))
 	if strings.HasPrefix(op.action, "AssumeRole") {
 		c.trail.note(op.action, c.params)
 		defer func() { c.finish(err) }()
 	}
+	c.begin(op.action)
+	return op.run(c)
+}
+
+// begin counts a call of an action, and applies the injected faults that match it. The
+// fault's error is [call.authenticate]'s.
+func (c *call) begin(action string) {
+	c.aws.count(action)
+	c.fault = c.aws.meet(action, c.params.get("RoleArn"))
 	if err := pause(c.http.Context(), c.fault.Delay); err != nil {
 		c.abort("Canceled")
 	}
@@ -184,7 +220,6 @@ func (c *call) perform(op *operation) (result []node, err error) {
 		c.abort("Dropped")
 	}
 	c.now = c.aws.now()
-	return op.run(c)
 }
 
 // abort closes the connection without a response. It does not return.
@@ -193,10 +228,10 @@ func (c *call) abort(code string) {
 	panic(http.ErrAbortHandler)
 }
 
-// authenticate sets the caller. A fault that responds with an error does so here,
-// when the caller is known for the journal.
-func (c *call) authenticate(op *service) error {
-	who, err := c.aws.identify(c, op.name)
+// authenticate verifies the signature for a service and sets the caller. A fault that responds with an error does so
+// here, when the caller is known for the journal.
+func (c *call) authenticate(service string) error {
+	who, err := c.aws.identify(c, service)
 	c.trail.Region = c.region
 	if err != nil {
 		return err

@@ -105,7 +105,7 @@ func received(ctx context.Context, r *http.Request) (*http.Request, error) {
 	if r.Body != nil {
 		defer r.Body.Close()
 		var err error
-		if body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1)); err != nil {
+		if body, err = io.ReadAll(io.LimitReader(r.Body, maxObject+1)); err != nil {
 			return nil, err
 		}
 	}

@@ -192,14 +192,40 @@ func minutes(d time.Duration) string {
 	return strconv.Itoa(int(d/time.Second)) + " sec"
 }
 
-// verify reports whether the signature is that of the request with the secret. It
-// hashes the body that was received, whatever hash the request declares.
-func (c *claim) verify(r *http.Request, body []byte, secret string) error {
+// signedForm has the parts of the canonical request that depend on the service.
+type signedForm struct {
+	paths   []string // the forms of the path that clients sign
+	payload string   // the hash of the body, or the words that stand for it
+}
+
+// plainForm is the form of every service but S3. It hashes the body that was received,
+// whatever hash the request declares.
+func plainForm(r *http.Request, body []byte) signedForm {
+	return signedForm{canonicalPaths(rawPath(r)), hexSHA256(body)}
+}
+
+func hexSHA256(b []byte) string {
+	hash := sha256.Sum256(b)
+	return hex.EncodeToString(hash[:])
+}
+
+// scopedService returns the service in the scope of a signature, or "" for a request
+// that has no signature or one that is not well formed.
+func scopedService(r *http.Request) string {
+	c, err := readClaim(r, r.URL.Query())
+	if err != nil {
+		return ""
+	}
+	return c.service
+}
+
+// verify reports whether the signature is that of the request with the secret.
+func (c *claim) verify(r *http.Request, form signedForm, secret string) error {
 	if err := c.checkCoverage(r); err != nil {
 		return err
 	}
-	for _, path := range canonicalPaths(rawPath(r)) {
-		canonical, err := c.canonical(r, path, body)
+	for _, path := range form.paths {
+		canonical, err := c.canonical(r, path, form.payload)
 		if err != nil {
 			return err
 		}
@@ -225,8 +251,12 @@ func (c *claim) checkCoverage(r *http.Request) error {
 }
 
 func (c *claim) sign(canonical, secret string) string {
-	hash := sha256.Sum256([]byte(canonical))
-	toSign := sigAlgorithm + "\n" + c.stamp + "\n" + c.scope() + "\n" + hex.EncodeToString(hash[:])
+	return c.signText(secret, sigAlgorithm, hexSHA256([]byte(canonical)))
+}
+
+// signText signs lines after the time and scope of the claim.
+func (c *claim) signText(secret, algorithm string, lines ...string) string {
+	toSign := strings.Join(append([]string{algorithm, c.stamp, c.scope()}, lines...), "\n")
 	key := []byte("AWS4" + secret)
 	for _, part := range []string{c.day, c.region, c.service, c.terminator} {
 		key = hmacSHA256(key, part)
@@ -240,18 +270,17 @@ func hmacSHA256(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-func (c *claim) canonical(r *http.Request, path string, body []byte) (string, error) {
+func (c *claim) canonical(r *http.Request, path, payload string) (string, error) {
 	query, err := canonicalQuery(r.URL.RawQuery, c.presigned)
 	if err != nil {
 		return "", err
 	}
-	payload := sha256.Sum256(body)
 	var b strings.Builder
 	b.WriteString(r.Method + "\n" + path + "\n" + query + "\n")
 	for _, name := range c.signedHeaders {
 		b.WriteString(name + ":" + headerValue(r, name) + "\n")
 	}
-	b.WriteString("\n" + strings.Join(c.signedHeaders, ";") + "\n" + hex.EncodeToString(payload[:]))
+	b.WriteString("\n" + strings.Join(c.signedHeaders, ";") + "\n" + payload)
 	return b.String(), nil
 }
 

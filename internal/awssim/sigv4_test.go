@@ -57,7 +57,7 @@ func verifyWire(r *http.Request, body []byte, secret string) error {
 	if err != nil {
 		return err
 	}
-	return c.verify(r, body, secret)
+	return c.verify(r, plainForm(r, body), secret)
 }
 
 // TestKnownAnswers is taken from AWS's published Signature Version 4 test

@@ -22,6 +22,8 @@ type account struct {
 	managed       map[string]*policy // by ARN
 	scps          []*policy
 	disabled      map[string]bool // regions without STS
+	instances     []*instance
+	tables        map[string]*table // by region/name
 	rootKey       *accessKey
 	adminKey      *accessKey
 }
@@ -80,7 +82,7 @@ func newAccount(partition, id string) *account {
 		roles: map[string]*role{}, users: map[string]*user{},
 		rolesByID: map[string]*role{}, usersByID: map[string]*user{},
 		providers: map[string]*provider{}, managed: map[string]*policy{},
-		disabled: map[string]bool{},
+		disabled: map[string]bool{}, tables: map[string]*table{},
 	}
 }
 

@@ -4,7 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 )
 
@@ -100,7 +100,7 @@ func assumeRole(c *call) ([]node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.authenticate(stsAPI); err != nil {
+	if err := c.authenticate("sts"); err != nil {
 		return nil, err
 	}
 	if c.caller.root {
@@ -303,36 +303,16 @@ func (in assumeInput) restrict(s *session, to target) (packed int, err error) {
 	return packed, nil
 }
 
-// managedPolicy returns a policy by ARN: one of the role's account, or one of the
-// two AWS managed policies that are simulated.
+// managedPolicy returns a policy by ARN: one of the role's account, or an AWS managed policy
+// that is simulated.
 func (t target) managedPolicy(name string) (*policy, error) {
 	if p := t.managed[name]; p != nil {
 		return p, nil
 	}
-	switch name {
-	case "arn:" + t.arn.partition + ":iam::aws:policy/AdministratorAccess":
-		return administratorAccess(), nil
-	case "arn:" + t.arn.partition + ":iam::aws:policy/ReadOnlyAccess":
-		return readOnlyAccess(), nil
+	if rest, ok := strings.CutPrefix(name, "arn:"+t.arn.partition); ok && awsPolicies[rest] != nil {
+		return awsPolicies[rest](), nil
 	}
 	return nil, malformed("The policy %s is not simulated and does not exist in account %s.", name, t.account)
-}
-
-var (
-	administratorAccess = lazyPolicy(AllowAll)
-	readOnlyAccess      = lazyPolicy(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*",
-		"Action":["iam:Get*","iam:List*","sts:Get*"]}}`)
-)
-
-// lazyPolicy returns a function that parses a policy at first use.
-func lazyPolicy(text string) func() *policy {
-	return sync.OnceValue(func() *policy {
-		p, err := parseIdentityPolicy(text)
-		if err != nil {
-			panic(err)
-		}
-		return p
-	})
 }
 
 // assumed returns the result of AssumeRole.
@@ -362,7 +342,7 @@ func credentialsNode(k Credentials) node {
 
 // getCallerIdentity needs no permission and cannot be denied.
 func getCallerIdentity(c *call) ([]node, error) {
-	if err := c.authenticate(stsAPI); err != nil {
+	if err := c.authenticate("sts"); err != nil {
 		return nil, err
 	}
 	return []node{leaf("Arn", c.caller.arn), leaf("UserId", c.caller.userID), leaf("Account", c.caller.account)}, nil
@@ -377,7 +357,7 @@ func getSessionToken(c *call) ([]node, error) {
 	if err := k.err(); err != nil {
 		return nil, err
 	}
-	if err := c.authenticate(stsAPI); err != nil {
+	if err := c.authenticate("sts"); err != nil {
 		return nil, err
 	}
 	switch {
