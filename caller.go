@@ -13,6 +13,9 @@ type Caller struct {
 	Joining   RunnerID    // set for a join token: the runner that it is for
 	RunnerKey RunnerKeyID // the credential or join token
 
+	// Workload is the pod that showed the token of its service account to a runner; zero for other agents.
+	Workload Workload
+
 	Address string // the IP address of the request; empty for an agent and for the server itself
 }
 

@@ -123,6 +123,51 @@ func (s ServiceAccount) Check() error {
 	return p.err("the service account")
 }
 
+// ServiceAccountToken is what a verified token of a Kubernetes service account says.
+type ServiceAccountToken struct {
+	Account ServiceAccount
+	Pod     string // the name of the pod that the token is bound to; empty: none
+	Expires time.Time
+}
+
+// Workload is the Kubernetes pod of an agent, as the token of its service account says. The zero value is an agent that
+// showed no such token.
+type Workload struct {
+	Namespace      string
+	ServiceAccount string
+	Pod            string // empty: the token is bound to no pod
+}
+
+// Workload returns the pod that showed the token.
+func (t ServiceAccountToken) Workload() Workload {
+	return Workload{Namespace: t.Account.Namespace, ServiceAccount: t.Account.Name, Pod: t.Pod}
+}
+
+// Check returns every field that is wrong, because people see them and a runner sends them. Codes: invalid.
+func (w Workload) Check() error {
+	if w == (Workload{}) {
+		return nil
+	}
+	var p problems
+	p.check("namespace", checkKubernetesName(w.Namespace, 63, ""))
+	p.check("service_account", checkKubernetesName(w.ServiceAccount, 253, "."))
+	if w.Pod != "" {
+		p.check("pod", checkKubernetesName(w.Pod, 253, "."))
+	}
+	return p.err("the pod")
+}
+
+// String returns namespace/service account, and the pod if it is known; empty for the zero value.
+func (w Workload) String() string {
+	switch {
+	case w == (Workload{}):
+		return ""
+	case w.Pod == "":
+		return w.Namespace + "/" + w.ServiceAccount
+	}
+	return w.Namespace + "/" + w.ServiceAccount + " (pod " + w.Pod + ")"
+}
+
 // String returns the subject of its tokens.
 //
 // Source: Kubernetes documentation, "Authenticating", service account tokens.

@@ -20,6 +20,7 @@ type Session struct {
 	Region          Region
 	Runner          string   // the name of the runner that assumed the role; empty: this server
 	RunnerID        RunnerID // whose session it is; empty: this server's
+	Workload        Workload // the pod that asked first; the agent's other pods share the session; zero: no pod
 	Task            string   // as the agent named it; may be empty
 	SessionName     string   // the RoleSessionName, which CloudTrail shows
 	RequestedAt     time.Time

@@ -5,13 +5,14 @@ import "time"
 // RunnerSession is a session that a runner is about to begin, or began while the
 // server could not be reached.
 type RunnerSession struct {
-	ID              string    `json:"id"`
-	Agent           string    `json:"agent"`
-	Integration     string    `json:"integration"`
-	Role            string    `json:"role"`
-	ARN             string    `json:"arn"`
-	Region          string    `json:"region"`
-	Task            string    `json:"task"`
+	ID          string `json:"id"`
+	Agent       string `json:"agent"`
+	Integration string `json:"integration"`
+	Role        string `json:"role"`
+	ARN         string `json:"arn"`
+	Region      string `json:"region"`
+	Task        string `json:"task"`
+	Workload
 	SessionName     string    `json:"session_name"`
 	RequestedAt     time.Time `json:"requested_at"`
 	ExpiresAt       time.Time `json:"expires_at"`
@@ -19,6 +20,14 @@ type RunnerSession struct {
 	IntegrationName string    `json:"integration_name"`
 	RoleName        string    `json:"role_name"`
 	Late            bool      `json:"late,omitempty"` // it began while the server could not be reached
+}
+
+// Workload is the pod that an agent runs in, as the token of its service account
+// says; empty for an agent that showed an agent token.
+type Workload struct {
+	Namespace      string `json:"namespace,omitempty"`
+	ServiceAccount string `json:"service_account,omitempty"`
+	Pod            string `json:"pod,omitempty"`
 }
 
 // Recorded confirms that a session, or its outcome, is recorded. An answer without
@@ -55,6 +64,7 @@ type LoanRequest struct {
 	Token string `json:"token"` // bnd_…
 	Role  string `json:"role"`
 	Task  string `json:"task"`
+	Workload
 }
 
 // LoanAnswer answers a LoanRequest: it has either credentials or a Refusal. An

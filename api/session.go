@@ -5,30 +5,33 @@ import "time"
 // Session is one set of temporary credentials lent to one agent for one role. Names
 // are those at that time.
 type Session struct {
-	ID            string     `json:"id" example:"ses_3mzq7k4vprb5xw2tdn6hjc8ysa"`
-	State         string     `json:"state" enum:"requested,active,failed" doc:"requested: recorded, and no answer from STS is known. active: STS gave credentials. failed: STS refused." example:"active"`
-	Live          bool       `json:"live" doc:"Whether the credentials may still work now." example:"true"`
-	Agent         string     `json:"agent" example:"scout"`
-	AgentID       string     `json:"agent_id" example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
-	Integration   string     `json:"integration" example:"production"`
-	IntegrationID string     `json:"integration_id" example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`
-	Role          string     `json:"role" example:"readonly"`
-	RoleID        string     `json:"role_id" example:"rol_p3xk7d2mzq5wv4tcn6hjb8ysra"`
-	ARN           string     `json:"arn" example:"arn:aws:iam::444455556666:role/ReadOnly"`
-	Region        string     `json:"region" example:"us-east-1"`
-	Runner        string     `json:"runner,omitempty" doc:"The name at the time of the runner that assumed the role; left out: the server did." example:"eks-production"`
-	RunnerID      string     `json:"runner_id,omitempty" doc:"The ID of that runner." example:"run_5mzq2k4vprb7xw3tdn6hjc8ysa"`
-	Task          string     `json:"task" doc:"The task that the caller named; may be empty." example:"deploy-17"`
-	SessionName   string     `json:"session_name" doc:"The RoleSessionName: what CloudTrail shows." example:"scout@deploy-17"`
-	RequestedAt   time.Time  `json:"requested_at" example:"2026-03-14T09:26:53Z"`
-	ExpiresAt     time.Time  `json:"expires_at" doc:"Until STS has answered, the latest possible time." example:"2026-03-14T10:26:53Z"`
-	AccessKeyID   string     `json:"access_key_id" doc:"The access key ID of the credentials, to find them in CloudTrail; not a secret." example:"ASIAIOSFODNN7EXAMPLE"`
-	RequestID     string     `json:"request_id" doc:"The AWS request ID of the AssumeRole call." example:"c6104cbe-af31-11e0-8154-cbc7ccf896c7"`
-	Failure       string     `json:"failure" doc:"Why STS refused; empty unless state is failed."`
-	Fetches       int64      `json:"fetches" doc:"How often the credentials were handed out." example:"12"`
-	FetchedAt     *time.Time `json:"fetched_at" doc:"When the credentials were last handed out; null: never."`
-	EndedAt       *time.Time `json:"ended_at" doc:"When a person ended the session: nobody was given the credentials since. Until expires_at they may still work, where they were handed out before. null: nobody ended it."`
-	EndedBy       string     `json:"ended_by" doc:"The name of the API key that ended the session; empty: nobody ended it." example:"admin"`
+	ID             string     `json:"id" example:"ses_3mzq7k4vprb5xw2tdn6hjc8ysa"`
+	State          string     `json:"state" enum:"requested,active,failed" doc:"requested: recorded, and no answer from STS is known. active: STS gave credentials. failed: STS refused." example:"active"`
+	Live           bool       `json:"live" doc:"Whether the credentials may still work now." example:"true"`
+	Agent          string     `json:"agent" example:"scout"`
+	AgentID        string     `json:"agent_id" example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
+	Integration    string     `json:"integration" example:"production"`
+	IntegrationID  string     `json:"integration_id" example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`
+	Role           string     `json:"role" example:"readonly"`
+	RoleID         string     `json:"role_id" example:"rol_p3xk7d2mzq5wv4tcn6hjb8ysra"`
+	ARN            string     `json:"arn" example:"arn:aws:iam::444455556666:role/ReadOnly"`
+	Region         string     `json:"region" example:"us-east-1"`
+	Runner         string     `json:"runner,omitempty" doc:"The name at the time of the runner that assumed the role; left out: the server did." example:"eks-production"`
+	RunnerID       string     `json:"runner_id,omitempty" doc:"The ID of that runner." example:"run_5mzq2k4vprb7xw3tdn6hjc8ysa"`
+	Namespace      string     `json:"namespace,omitempty" doc:"The Kubernetes namespace of the pod that asked first, as the runner that verified the token of its service account says. Other pods of the agent share the session. Left out: the agent showed an agent token." example:"agents"`
+	ServiceAccount string     `json:"service_account,omitempty" doc:"The service account of that pod." example:"scout"`
+	Pod            string     `json:"pod,omitempty" doc:"The name of that pod; left out too if its token is bound to no pod." example:"scout-7d4b9c6f5d-x2x8z"`
+	Task           string     `json:"task" doc:"The task that the caller named; may be empty." example:"deploy-17"`
+	SessionName    string     `json:"session_name" doc:"The RoleSessionName: what CloudTrail shows." example:"scout@deploy-17"`
+	RequestedAt    time.Time  `json:"requested_at" example:"2026-03-14T09:26:53Z"`
+	ExpiresAt      time.Time  `json:"expires_at" doc:"Until STS has answered, the latest possible time." example:"2026-03-14T10:26:53Z"`
+	AccessKeyID    string     `json:"access_key_id" doc:"The access key ID of the credentials, to find them in CloudTrail; not a secret." example:"ASIAIOSFODNN7EXAMPLE"`
+	RequestID      string     `json:"request_id" doc:"The AWS request ID of the AssumeRole call." example:"c6104cbe-af31-11e0-8154-cbc7ccf896c7"`
+	Failure        string     `json:"failure" doc:"Why STS refused; empty unless state is failed."`
+	Fetches        int64      `json:"fetches" doc:"How often the credentials were handed out." example:"12"`
+	FetchedAt      *time.Time `json:"fetched_at" doc:"When the credentials were last handed out; null: never."`
+	EndedAt        *time.Time `json:"ended_at" doc:"When a person ended the session: nobody was given the credentials since. Until expires_at they may still work, where they were handed out before. null: nobody ended it."`
+	EndedBy        string     `json:"ended_by" doc:"The name of the API key that ended the session; empty: nobody ended it." example:"admin"`
 }
 
 // EndSessionsRequest selects the sessions to end. At least one field is required.

@@ -258,7 +258,7 @@ func TestARunnerThatReachesForWhatIsAnothersIsRecorded(t *testing.T) {
 			return err
 		}},
 		{"runner.lend", "binding_id=" + string(binding.ID), func() error {
-			_, err := w.broker.LendThrough(w.ctx, runner, binding.ID, rolebroker.Request{})
+			_, err := w.broker.LendThrough(w.ctx, runner, binding.ID, rolebroker.Workload{}, rolebroker.Request{})
 			return err
 		}},
 		{"runner.record", "agent_id=" + string(w.scout.Agent), func() error {

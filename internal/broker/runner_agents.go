@@ -120,10 +120,11 @@ func (b *Broker) RunnerGrants(
 	return &rolebroker.Grants{Agent: grants.Agent, Integrations: shown}, nil
 }
 
-// LendThrough lends a role that the platform assumes to an agent that the runner identified by its service account.
-// Codes: those of Lend.
+// LendThrough lends a role that the platform assumes to an agent that the runner identified by the service account of
+// its pod. Codes: those of Lend; invalid.
 func (b *Broker) LendThrough(
-	ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, req rolebroker.Request,
+	ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload,
+	req rolebroker.Request,
 ) (*rolebroker.Loan, error) {
 	const action = rolebroker.ActionRunnerLend
 	subject := rolebroker.Named(rolebroker.KindBinding, string(binding))
@@ -137,5 +138,8 @@ func (b *Broker) LendThrough(
 	if err := b.trustsIssuer(ctx, who, token.Account.Issuer); err != nil {
 		return nil, b.refused(ctx, who, action, err, subject)
 	}
-	return b.lender.Lend(ctx, rolebroker.Caller{Agent: token.Agent, Token: token.ID}, req)
+	if err := of.Check(); err != nil {
+		return nil, err
+	}
+	return b.lender.Lend(ctx, rolebroker.Caller{Agent: token.Agent, Token: token.ID, Workload: of}, req)
 }

@@ -29,6 +29,9 @@ func (b *Broker) BeginRunnerSession(
 	if !isID("agt_", string(s.Agent)) { // the allowance remembers it
 		return invalidSession("agent", "is not the ID of an agent")
 	}
+	if err := s.Workload.Check(); err != nil {
+		return err
+	}
 	s.State, s.Runner, s.RunnerID = rolebroker.SessionRequested, who.Name, who.Runner
 	if err := b.allowSession(ctx, who, s.Agent); err != nil {
 		return err

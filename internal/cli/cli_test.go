@@ -307,7 +307,7 @@ func TestCompletion(t *testing.T) {
 	}
 	offers(admin, "agent unbind scout ", bindings.Items[0].ID)
 	offers(admin, "api-key delete ", "bootstrap")
-	offers(admin, "agent list -o ", "table", "json", "yaml")
+	offers(admin, "agent list -o ", "table", "wide", "json", "yaml")
 	offers(agent, "exec --role d", "deployer")
 	offers(agent, "credentials --format ", "process", "env", "json")
 	offers(nil, "agent show ")                                                                 // no token

@@ -19,7 +19,7 @@ func listing[T any](a *app, cmd *cobra.Command, doing string,
 		limit int
 	)
 	cmd.Flags().IntVar(&limit, "limit", 0, "show at most `N` (0 = all)")
-	out.flag(cmd)
+	out.listFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		if limit < 0 {
 			return usage("--limit is %d; it must not be negative", limit)
@@ -33,6 +33,7 @@ func listing[T any](a *app, cmd *cobra.Command, doing string,
 		case err != nil:
 			return err
 		}
+		a.wide = out.value == "wide"
 		return a.show(out, list, func() *table { return tableOf(given, list.Items) })
 	}
 	return cmd

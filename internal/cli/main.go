@@ -56,6 +56,7 @@ func Main(p Process) int {
 // app is shared by all commands.
 type app struct {
 	Process
+	wide    bool  // lists have all columns
 	unknown error // --help was given with a command that does not exist
 }
 

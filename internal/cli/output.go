@@ -55,8 +55,14 @@ func (o *output) flag(cmd *cobra.Command) {
 	o.choice.flag(cmd, "output", "o", "write `FORMAT`: table, json or yaml", "table", "json", "yaml")
 }
 
+// listFlag is flag for a list, which may have more columns than a narrow terminal.
+func (o *output) listFlag(cmd *cobra.Command) {
+	o.choice.flag(cmd, "output", "o", "write `FORMAT`: table, wide (more columns), json or yaml", "table", "wide",
+		"json", "yaml")
+}
+
 // forMachines says whether to write the answer as the API has it.
-func (o *output) forMachines() bool { return o.value != "table" }
+func (o *output) forMachines() bool { return o.value == "json" || o.value == "yaml" }
 
 // items is a whole list, as the API writes one page of it.
 type items[T any] struct {

@@ -34,7 +34,8 @@ but they may still work where they were handed out before, until they expire.
 
 CloudTrail shows the values in SESSION NAME and ACCESS KEY. RUNNER is the runner
 that assumed the role; it is "-" if the server did. NOTE says why STS refused, or
-who ended the session.
+who ended the session. With -o wide, SERVICE ACCOUNT and POD are those of the pod
+that asked first; the agent's other pods share the session.
 
 TIME is how long ago, as in 2h or 14d, a date, which begins at midnight in UTC, or
 an RFC 3339 time.
@@ -74,8 +75,12 @@ earlier name. A name that neither exists nor is on record is an error.`,
 }
 
 func (a *app) sessionTable(sessions []api.Session) *table {
-	t := newTable("ID", "SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY",
-		"RUNNER", "NOTE")
+	header := []string{"ID", "SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY",
+		"RUNNER"}
+	if a.wide {
+		header = append(header, "SERVICE ACCOUNT", "POD")
+	}
+	t := newTable(append(header, "NOTE")...)
 	for _, s := range sessions {
 		expires := a.when(&s.ExpiresAt)
 		if s.State == "failed" {
@@ -85,10 +90,22 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 		if s.EndedAt != nil {
 			note = "ended " + a.when(s.EndedAt) + " by " + s.EndedBy
 		}
-		t.add(s.ID, s.SessionName, s.Integration+"/"+s.Role, sessionState(s), a.when(&s.RequestedAt), expires,
-			count(s.Fetches), orDash(s.AccessKeyID), orDash(s.Runner), note)
+		cells := []string{s.ID, s.SessionName, s.Integration + "/" + s.Role, sessionState(s), a.when(&s.RequestedAt),
+			expires, count(s.Fetches), orDash(s.AccessKeyID), orDash(s.Runner)}
+		if a.wide {
+			cells = append(cells, serviceAccountOf(s), orDash(s.Pod))
+		}
+		t.add(append(cells, note)...)
 	}
 	return t
+}
+
+// serviceAccountOf is the service account of the session's pod, as namespace/name.
+func serviceAccountOf(s api.Session) string {
+	if s.ServiceAccount == "" {
+		return "-"
+	}
+	return s.Namespace + "/" + s.ServiceAccount
 }
 
 // sessionState tells live sessions from those that a person ended or that expired,

@@ -162,12 +162,12 @@ func (l *lease) startCall() *call {
 	}
 	c := &call{done: make(chan struct{})}
 	l.call = c
-	names := l.names
+	names, by := l.names, l.borrower.Load().Workload
 	go func() {
 		defer l.lender.work.Done()
 		ctx, cancel := context.WithTimeout(l.lender.ctx, assumeTimeout)
 		defer cancel()
-		c.loan, c.err = l.lender.startSession(ctx, l.key, names)
+		c.loan, c.err = l.lender.startSession(ctx, l.key, names, by)
 		l.finishCall(c)
 		close(c.done)
 	}()

@@ -14,8 +14,11 @@ const ClockSlack = 5 * time.Minute
 
 // startSession records a session, asks STS for its credentials and records the
 // outcome. Without a record nothing is handed out.
-func (l *Lender) startSession(ctx context.Context, key leaseKey, names roleNames) (*cachedLoan, error) {
+func (l *Lender) startSession(
+	ctx context.Context, key leaseKey, names roleNames, by rolebroker.Workload,
+) (*cachedLoan, error) {
 	session := newSession(key, names, l.now())
+	session.Workload = by
 	if err := l.records.RecordSession(ctx, &session); err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -18,8 +17,8 @@ import (
 
 // Verifier verifies service-account tokens. Its errors are *rolebroker.Error.
 type Verifier interface {
-	// Verify returns the service account of a token, and when the token expires.
-	Verify(ctx context.Context, token string) (rolebroker.ServiceAccount, time.Time, error)
+	// Verify returns what a token says.
+	Verify(ctx context.Context, token string) (rolebroker.ServiceAccountToken, error)
 }
 
 // maxIdentified bounds the agents that are remembered, and their tokens.
@@ -83,12 +82,14 @@ func (i *identifier) agent(ctx context.Context, shown string) (rolebroker.Caller
 			"this runner takes no service-account tokens: it does not know their issuer").
 			WithHint("start it with --cluster-issuer, or show an agent token")
 	}
-	account, _, err := i.verifier.Verify(ctx, shown)
+	said, err := i.verifier.Verify(ctx, shown)
 	if err != nil {
 		return rolebroker.Caller{}, err
 	}
-	return i.find(ctx, account, api.Identification{ServiceAccount: convert.ServiceAccount(account)},
+	who, err := i.find(ctx, said.Account, api.Identification{ServiceAccount: convert.ServiceAccount(said.Account)},
 		rolebroker.Secret{})
+	who.Workload = said.Workload()
+	return who, err
 }
 
 // find is the caller that a key stands for, from memory or from the server.

@@ -98,7 +98,7 @@ type platform struct {
 // Lend borrows once.
 func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
 	if strings.HasPrefix(string(who.Token), "bnd_") {
-		return p.lendThrough(ctx, who.Token, req)
+		return p.lendThrough(ctx, who, req)
 	}
 	options := p.link.options
 	options.Token = p.identifier.tokenOf(who.Token)
@@ -117,10 +117,11 @@ func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroke
 }
 
 // lendThrough borrows for the agent that is bound to a service account.
-func (p platform) lendThrough(ctx context.Context, binding rolebroker.TokenID, req rolebroker.Request) (
+func (p platform) lendThrough(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (
 	*rolebroker.Loan, error) {
 	lent, err := attempt(ctx, p.link, func(ctx context.Context, c *client.Client) (api.LoanAnswer, error) {
-		return c.Lend(ctx, api.LoanRequest{Token: string(binding), Role: req.Role, Task: req.Task})
+		return c.Lend(ctx, api.LoanRequest{Token: string(who.Token), Role: req.Role, Task: req.Task,
+			Workload: api.Workload(who.Workload)})
 	})
 	switch {
 	case rejectsRunner(err):

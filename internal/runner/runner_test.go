@@ -408,6 +408,14 @@ func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
 				w.Errorf("the pod does not get %q: %v", role, err)
 			}
 		}
+		for _, s := range w.sessions() {
+			if s.Namespace != "agents" || s.ServiceAccount != "scout" || s.Pod != "scout-0" {
+				w.Errorf("the session for %s is of %s/%s, pod %q", s.Role, s.Namespace, s.ServiceAccount, s.Pod)
+			}
+		}
+		if n := len(w.sessions()); n != 3 {
+			w.Errorf("%d sessions are on record", n)
+		}
 		forged := rolebroker.NewSecret("eyJhbGciOiJSUzI1NiJ9.e30.Zm9yZ2Vk")
 		if _, err := w.borrows(forged, ""); rolebroker.CodeOf(err) != rolebroker.CodeTokenSignature {
 			w.Errorf("a forged token: %v", err)
@@ -423,12 +431,13 @@ func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
 // verifies are tokens that are good, and whose they are.
 type verifies map[string]rolebroker.ServiceAccount
 
-func (v verifies) Verify(_ context.Context, token string) (rolebroker.ServiceAccount, time.Time, error) {
+func (v verifies) Verify(_ context.Context, token string) (rolebroker.ServiceAccountToken, error) {
 	account, ok := v[token]
 	if !ok {
-		return account, time.Time{}, rolebroker.Errorf(rolebroker.CodeTokenSignature, "the token is forged")
+		return rolebroker.ServiceAccountToken{}, rolebroker.Errorf(rolebroker.CodeTokenSignature, "the token is forged")
 	}
-	return account, time.Now().Add(time.Hour), nil
+	return rolebroker.ServiceAccountToken{Account: account, Pod: account.Name + "-0",
+		Expires: time.Now().Add(time.Hour)}, nil
 }
 
 // The runner tries the roles of an integration after it is saved, sends

@@ -56,8 +56,8 @@ type Broker interface {
 	FinishRunnerSession(ctx context.Context, who rolebroker.Caller, s rolebroker.Session) error
 	RecordRunnerUse(ctx context.Context, who rolebroker.Caller, fetches []rolebroker.Fetch,
 		usedAt map[rolebroker.TokenID]time.Time) error
-	LendThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, req rolebroker.Request) (
-		*rolebroker.Loan, error)
+	LendThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload,
+		req rolebroker.Request) (*rolebroker.Loan, error)
 	RunnerIntegrations(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Integration, error)
 	RecordRunnerValidations(ctx context.Context, who rolebroker.Caller, nameOrID string, version int64,
 		findings map[rolebroker.RoleID]rolebroker.Finding) error

@@ -36,7 +36,7 @@ func (s *server) recordUsage(r *http.Request, who rolebroker.Caller, in api.Usag
 }
 
 func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest) (api.LoanAnswer, error) {
-	loan, err := s.Broker.LendThrough(r.Context(), who, rolebroker.TokenID(in.Token),
+	loan, err := s.Broker.LendThrough(r.Context(), who, rolebroker.TokenID(in.Token), rolebroker.Workload(in.Workload),
 		rolebroker.Request{Role: in.Role, Task: in.Task})
 	if err != nil {
 		refusal, err := aboutTheAgent(err)

@@ -14,7 +14,7 @@
 // may do.
 //
 //	verifier := serviceaccount.New(serviceaccount.Options{}) // of the cluster that this pod is in
-//	account, expires, err := verifier.Verify(ctx, token)     // system:serviceaccount:agents:scout
+//	said, err := verifier.Verify(ctx, token)                 // said.Account: system:serviceaccount:agents:scout
 //
 // Source: Kubernetes documentation, "Managing Service Accounts", "Bound service
 // account tokens"; RFC 7519; RFC 8725.

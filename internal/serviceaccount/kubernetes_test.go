@@ -37,22 +37,22 @@ func TestKubernetesTokens(t *testing.T) {
 
 	believes := func(t *testing.T, token, namespace string) {
 		t.Helper()
-		account, expires, err := verifier.Verify(t.Context(), token)
+		said, err := verifier.Verify(t.Context(), token)
 		if err != nil {
 			t.Fatalf("%v, cause %v", err, errors.Unwrap(err))
 		}
 		want := rolebroker.ServiceAccount{Issuer: kubetest.Issuer, Namespace: namespace, Name: "scout"}
-		if account != want {
-			t.Errorf("it is of %+v, not %+v", account, want)
+		if said.Account != want {
+			t.Errorf("it is of %+v, not %+v", said.Account, want)
 		}
-		if left := time.Until(expires); left < 9*time.Minute || left > 11*time.Minute {
+		if left := time.Until(said.Expires); left < 9*time.Minute || left > 11*time.Minute {
 			t.Errorf("it expires in %v", left)
 		}
 	}
 	refuses := func(t *testing.T, token string, code rolebroker.Code) {
 		t.Helper()
-		if account, _, err := verifier.Verify(t.Context(), token); rolebroker.CodeOf(err) != code {
-			t.Errorf("%v, %v; the code is not %s", account, err, code)
+		if said, err := verifier.Verify(t.Context(), token); rolebroker.CodeOf(err) != code {
+			t.Errorf("%v, %v; the code is not %s", said, err, code)
 		}
 	}
 	short := 10 * time.Minute
@@ -87,10 +87,10 @@ func TestKubernetesTokens(t *testing.T) {
 		pod := cluster.Pod("agents", "scout-1", "scout")
 		bound := cluster.TokenFor("agents", "scout", kubetest.TokenRequest{Audiences: []string{"rolebroker"},
 			Life: short, Pod: pod})
-		if _, _, err := verifier.Verify(t.Context(), bound); err != nil {
+		if _, err := verifier.Verify(t.Context(), bound); err != nil {
 			t.Error(err)
 		}
-		if _, _, err := verifier.Verify(t.Context(), good); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
+		if _, err := verifier.Verify(t.Context(), good); rolebroker.CodeOf(err) != rolebroker.CodeUnauthenticated {
 			t.Errorf("a token of no pod: %v", err)
 		}
 	})
@@ -117,7 +117,7 @@ func TestKubernetesTokens(t *testing.T) {
 	t.Run("a verifier without a token does not get the keys", func(t *testing.T) {
 		stranger := opts
 		stranger.Issuer, stranger.TokenFile = kubetest.Issuer, ""
-		_, _, err := serviceaccount.New(stranger).Verify(t.Context(), good)
+		_, err := serviceaccount.New(stranger).Verify(t.Context(), good)
 		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 			t.Errorf("%v", err)
 		}
@@ -125,7 +125,7 @@ func TestKubernetesTokens(t *testing.T) {
 	t.Run("a verifier that does not trust the API server", func(t *testing.T) {
 		stranger := opts
 		stranger.CAFile = ""
-		_, _, err := serviceaccount.New(stranger).Verify(t.Context(), good)
+		_, err := serviceaccount.New(stranger).Verify(t.Context(), good)
 		if rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
 			t.Errorf("%v", err)
 		}

@@ -115,9 +115,8 @@ type digest = [sha256.Size]byte
 
 // verified is a token whose signature was verified.
 type verified struct {
-	account rolebroker.ServiceAccount
-	expires time.Time // as the token says
-	until   time.Time // when to verify it again
+	said  rolebroker.ServiceAccountToken
+	until time.Time // when to verify it again
 }
 
 // New makes a Verifier. It reads and fetches nothing: Verify does, and tries again
@@ -172,38 +171,37 @@ func issuerOf(file string) (string, error) {
 	return c.Issuer, nil
 }
 
-// Verify returns the service account of a token, and when the token expires. Codes:
+// Verify returns what a token says. Codes:
 // unauthenticated, if it is not a service-account token; token_issuer,
 // token_audience, token_signature, expired; unavailable, if the keys cannot be
 // fetched. No error repeats the token.
-func (v *Verifier) Verify(ctx context.Context, token string) (
-	account rolebroker.ServiceAccount, expires time.Time, err error) {
+func (v *Verifier) Verify(ctx context.Context, token string) (rolebroker.ServiceAccountToken, error) {
 	sum := sha256.Sum256([]byte(token))
 	if known, ok := v.remembered(sum); ok {
-		return known.account, known.expires, nil
+		return known.said, nil
 	}
-	account, expires, err = v.verify(ctx, token)
+	said, err := v.verify(ctx, token)
 	if err != nil {
 		e := rolebroker.AsError(err)
 		if len(e.Hint) == 0 {
 			e = e.WithHint("%s", mountHint(v.opts.Audience))
 		}
-		return rolebroker.ServiceAccount{}, time.Time{}, e
+		return rolebroker.ServiceAccountToken{}, e
 	}
-	v.remember(sum, account, expires)
-	return account, expires, nil
+	v.remember(sum, said)
+	return said, nil
 }
 
 // verify is Verify for a token that is not remembered.
-func (v *Verifier) verify(ctx context.Context, token string) (rolebroker.ServiceAccount, time.Time, error) {
-	none := rolebroker.ServiceAccount{}
+func (v *Verifier) verify(ctx context.Context, token string) (rolebroker.ServiceAccountToken, error) {
+	none := rolebroker.ServiceAccountToken{}
 	signed, c, err := parse(token)
 	if err != nil {
-		return none, time.Time{}, notParsed(err)
+		return none, notParsed(err)
 	}
 	issuer, err := v.Issuer()
 	if err != nil {
-		return none, time.Time{}, err
+		return none, err
 	}
 	// The signature is not verified yet, but the claims can be refused.
 	account, err := c.check(issuer, v.opts.Audience, v.opts.Now())
@@ -211,9 +209,11 @@ func (v *Verifier) verify(ctx context.Context, token string) (rolebroker.Service
 		err = c.checkPod()
 	}
 	if err != nil {
-		return none, time.Time{}, err
+		return none, err
 	}
-	return account, c.Expiry.Time().UTC(), v.checkSignature(ctx, signed, issuer)
+	said := rolebroker.ServiceAccountToken{Account: account, Pod: c.Kubernetes.Pod.Name,
+		Expires: c.Expiry.Time().UTC()}
+	return said, v.checkSignature(ctx, signed, issuer)
 }
 
 // parse parses a token and verifies nothing.
@@ -390,10 +390,10 @@ func (v *Verifier) remembered(sum digest) (verified, bool) {
 	return known, true
 }
 
-func (v *Verifier) remember(sum digest, account rolebroker.ServiceAccount, expires time.Time) {
+func (v *Verifier) remember(sum digest, said rolebroker.ServiceAccountToken) {
 	now := v.opts.Now()
 	until := now.Add(keepVerified)
-	if end := expires.Add(late); end.Before(until) {
+	if end := said.Expires.Add(late); end.Before(until) {
 		until = end
 	}
 	v.mu.Lock()
@@ -401,7 +401,7 @@ func (v *Verifier) remember(sum digest, account rolebroker.ServiceAccount, expir
 	if len(v.verified) >= v.maxVerified {
 		v.forget(now)
 	}
-	v.verified[sum] = verified{account: account, expires: expires, until: until}
+	v.verified[sum] = verified{said: said, until: until}
 }
 
 // forget makes room: it forgets the tokens that are over, and if too few are, some

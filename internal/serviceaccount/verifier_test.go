@@ -192,25 +192,24 @@ func (w *world) raw(header, signature string) string {
 
 func (w *world) believes(token string) time.Time {
 	w.t.Helper()
-	account, expires, err := w.verifier.Verify(context.Background(), token)
+	said, err := w.verifier.Verify(context.Background(), token)
 	if err != nil {
 		w.t.Fatalf("%v, cause %v", err, errors.Unwrap(err))
 	}
-	if want := (rolebroker.ServiceAccount{Issuer: issuer, Namespace: "agents", Name: "scout"}); account != want {
-		w.t.Errorf("the token is of %+v", account)
+	if want := (rolebroker.ServiceAccount{Issuer: issuer, Namespace: "agents", Name: "scout"}); said.Account != want {
+		w.t.Errorf("the token is of %+v", said.Account)
 	}
-	return expires
+	return said.Expires
 }
 
 func (w *world) refuses(code rolebroker.Code, token string) *rolebroker.Error {
 	w.t.Helper()
-	account, expires, err := w.verifier.Verify(context.Background(), token)
+	said, err := w.verifier.Verify(context.Background(), token)
 	if rolebroker.CodeOf(err) != code {
-		w.t.Fatalf("the token of %v, until %v, was refused as %q, not %q: %v", account, expires, rolebroker.CodeOf(err),
-			code, err)
+		w.t.Fatalf("the token of %+v was refused as %q, not %q: %v", said, rolebroker.CodeOf(err), code, err)
 	}
-	if account != (rolebroker.ServiceAccount{}) || !expires.IsZero() {
-		w.t.Errorf("a token that is refused is of %+v until %v", account, expires)
+	if said != (rolebroker.ServiceAccountToken{}) {
+		w.t.Errorf("a token that is refused is of %+v", said)
 	}
 	e := rolebroker.AsError(err)
 	if len(e.Hint) == 0 {
@@ -371,7 +370,7 @@ func TestARefusalSaysWhatToDo(t *testing.T) {
 	w := newWorld(t, nil)
 	says := func(want, key string, change map[string]any) {
 		t.Helper()
-		_, _, err := w.verifier.Verify(t.Context(), w.token(key, change))
+		_, err := w.verifier.Verify(t.Context(), w.token(key, change))
 		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 2000 ||
 			strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("it says %v, not %q", err, want)
@@ -470,7 +469,7 @@ func TestForgedKeyIDsAreNotAFloodOfRequests(t *testing.T) {
 		wg.Go(func() {
 			for i := range 100 {
 				token := sign(keys()["elliptic"], fmt.Sprint("forged", worker, i), w.claims(nil))
-				if _, _, err := w.verifier.Verify(context.Background(),
+				if _, err := w.verifier.Verify(context.Background(),
 					token); rolebroker.CodeOf(err) != rolebroker.CodeTokenSignature {
 					t.Error(err)
 				}
@@ -600,9 +599,9 @@ func TestDiscovery(t *testing.T) {
 		w.server.URL = said // what the document says
 		verifier := serviceaccount.New(serviceaccount.Options{Issuer: server.URL, Discover: true,
 			HTTPClient: server.Client(), Now: func() time.Time { return w.now }})
-		account, _, err := verifier.Verify(t.Context(), w.token("old", map[string]any{"iss": server.URL}))
+		token, err := verifier.Verify(t.Context(), w.token("old", map[string]any{"iss": server.URL}))
 		switch {
-		case said == server.URL && (err != nil || account.Issuer != server.URL):
+		case said == server.URL && (err != nil || token.Account.Issuer != server.URL):
 			t.Errorf("%v, cause %v", err, errors.Unwrap(err))
 		case said != server.URL && rolebroker.CodeOf(err) != rolebroker.CodeUnavailable:
 			t.Errorf("the document of another issuer is believed: %v", err)
@@ -657,9 +656,9 @@ func FuzzVerify(f *testing.F) {
 	f.Add("")
 	f.Add("eyJhbGciOiJSUzI1NiJ9.bnVsbA.AAAA")
 	f.Fuzz(func(t *testing.T, token string) {
-		account, _, err := w.verifier.Verify(context.Background(), token)
-		if err == nil && account.Name != "scout" {
-			t.Errorf("%q is of %v", token, account)
+		said, err := w.verifier.Verify(context.Background(), token)
+		if err == nil && said.Account.Name != "scout" {
+			t.Errorf("%q is of %v", token, said)
 		}
 		if e := (*rolebroker.Error)(nil); err != nil && (!errors.As(err, &e) || e.Code == rolebroker.CodeInternal ||
 			len(e.Hint) == 0) {
@@ -674,7 +673,7 @@ func BenchmarkWarmToken(b *testing.B) {
 	w.believes(token)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := w.verifier.Verify(context.Background(), token); err != nil {
+		if _, err := w.verifier.Verify(context.Background(), token); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -689,6 +688,11 @@ func TestTokensOfPodsOnly(t *testing.T) {
 			"serviceaccount": map[string]any{"name": "scout"}}})
 	}
 	w.believes(in(map[string]any{"name": "scout-1", "uid": "2"}))
+	said, err := w.verifier.Verify(t.Context(), in(map[string]any{"name": "scout-1", "uid": "2"}))
+	if want := (rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-1"}); err != nil ||
+		said.Workload() != want {
+		t.Errorf("the pod is %+v, %v", said.Workload(), err)
+	}
 	for _, token := range []string{w.token("old", nil), in(nil), in(map[string]any{"name": "scout-1"}),
 		w.token("old", map[string]any{"kubernetes.io": nil})} {
 		if e := w.refuses(rolebroker.CodeUnauthenticated, token); !strings.Contains(e.Message, "bound to no pod") {

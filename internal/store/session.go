@@ -15,12 +15,13 @@ import (
 
 const sessionColumns = `id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name,
 	arn, region, task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at,
-	runner, runner_id, ended_at, ended_by`
+	runner, runner_id, ended_at, ended_by, namespace, service_account, pod`
 
 var (
 	insertSession = newStatement("insertSession", `
 		INSERT INTO sessions (`+sessionColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+			$24, $25, $26)
 		ON CONFLICT (id) DO NOTHING`)
 
 	sessionByID = newStatement("sessionByID", `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`)
@@ -110,7 +111,8 @@ func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session) error
 		clean(se.Integration), clean(se.IntegrationName), clean(se.Role), clean(se.RoleName), se.ARN.String(),
 		clean(se.Region), clean(se.Task), clean(se.SessionName), millis(se.RequestedAt), millis(se.ExpiresAt),
 		clean(se.AccessKeyID), clean(se.RequestID), clean(se.Failure), se.Fetches, millis(se.FetchedAt),
-		clean(se.Runner), se.RunnerID, millis(se.EndedAt), clean(se.EndedBy))
+		clean(se.Runner), se.RunnerID, millis(se.EndedAt), clean(se.EndedBy), clean(se.Workload.Namespace),
+		clean(se.Workload.ServiceAccount), clean(se.Workload.Pod))
 	if err != nil || stored > 0 {
 		return err
 	}
@@ -127,7 +129,8 @@ func constant(se *rolebroker.Session) rolebroker.Session {
 		Integration: clean(se.Integration), IntegrationName: clean(se.IntegrationName), Role: clean(se.Role),
 		RoleName: clean(se.RoleName), ARN: se.ARN, Region: clean(se.Region), Runner: clean(se.Runner),
 		RunnerID: se.RunnerID, Task: clean(se.Task), SessionName: clean(se.SessionName),
-		RequestedAt: stored(se.RequestedAt)}
+		RequestedAt: stored(se.RequestedAt), Workload: rolebroker.Workload{Namespace: clean(se.Workload.Namespace),
+			ServiceAccount: clean(se.Workload.ServiceAccount), Pod: clean(se.Workload.Pod)}}
 }
 
 // Session returns a session by ID. Codes: not_found.
@@ -298,7 +301,8 @@ func scanSession(scan scan, se *rolebroker.Session) error {
 	return scan(&se.ID, &se.State, &se.Agent, &se.AgentName, &se.Integration, &se.IntegrationName, &se.Role,
 		&se.RoleName, arnColumn{&se.ARN}, &se.Region, &se.Task, &se.SessionName, timeColumn{&se.RequestedAt},
 		timeColumn{&se.ExpiresAt}, &se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches,
-		timeColumn{&se.FetchedAt}, &se.Runner, &se.RunnerID, timeColumn{&se.EndedAt}, &se.EndedBy)
+		timeColumn{&se.FetchedAt}, &se.Runner, &se.RunnerID, timeColumn{&se.EndedAt}, &se.EndedBy,
+		&se.Workload.Namespace, &se.Workload.ServiceAccount, &se.Workload.Pod)
 }
 
 // DeleteSessions deletes at most limit sessions that expired before the time, and

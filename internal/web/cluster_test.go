@@ -30,18 +30,12 @@ const podToken = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"
 // oneAccount knows one service account by its token.
 type oneAccount struct{}
 
-func (oneAccount) Verify(_ context.Context, token string) (rolebroker.ServiceAccount, time.Time, error) {
+func (oneAccount) Verify(_ context.Context, token string) (rolebroker.ServiceAccountToken, error) {
 	if token != podToken {
-		return rolebroker.ServiceAccount{}, time.Time{},
-			rolebroker.Errorf(rolebroker.CodeTokenSignature, "it is not known")
+		return rolebroker.ServiceAccountToken{}, rolebroker.Errorf(rolebroker.CodeTokenSignature, "it is not known")
 	}
-	return rolebroker.ServiceAccount{
-			Issuer:    clusterIssuer,
-			Namespace: "agents",
-			Name:      "scout",
-		}, time.Now().
-			Add(time.Hour),
-		nil
+	account := rolebroker.ServiceAccount{Issuer: clusterIssuer, Namespace: "agents", Name: "scout"}
+	return rolebroker.ServiceAccountToken{Account: account, Expires: time.Now().Add(time.Hour)}, nil
 }
 
 // joins starts a real runner with a join token, in a cluster whose AWS identity

@@ -13,7 +13,8 @@ func session(a *rolebroker.Agent, in *rolebroker.Integration, role rolebroker.Ro
 	return &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested,
 		Agent: a.ID, AgentName: a.Name, Integration: in.ID, IntegrationName: in.Name, Role: role.ID,
 		RoleName: role.Name,
-		ARN:      role.ARN, Region: role.Region, Task: "tidy", SessionName: a.Name + "@tidy", RequestedAt: at,
+		ARN:      role.ARN, Region: role.Region, Task: "tidy",
+		Workload: rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"}, SessionName: a.Name + "@tidy", RequestedAt: at,
 		ExpiresAt: at.Add(time.Hour)}
 }
 
