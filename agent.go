@@ -63,7 +63,9 @@ type Token struct {
 	Agent     AgentID
 	Label     string         // of the user's choosing; may be empty
 	Hash      []byte         // SHA-256 of the token; nil for a binding, so that no token matches it
-	Account   ServiceAccount // of a binding; zero for an agent token
+	Account   ServiceAccount // of a binding; zero for an agent token. Its Name may be AnyAccount
+	Labels    Labels         // of a binding: labels that the service account must have; nil: any
+	Runner    string         // of a binding: the name of the runner that the server believes about the issuer; empty: none
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: it does not expire
 	RevokedAt time.Time // zero: it is not revoked

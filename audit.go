@@ -110,7 +110,7 @@ func (t *Token) Subject() Subject {
 // Facts returns the fields of the token or the binding that a person sets.
 func (t *Token) Facts() Facts {
 	if t.Account != (ServiceAccount{}) {
-		return Facts{"service_account": t.Account.String(), "issuer": t.Account.Issuer}
+		return Facts{"service_account": t.Account.String(), "issuer": t.Account.Issuer, "labels": t.Labels.String()}
 	}
 	return Facts{"label": t.Label, "expires_at": expiry(t.ExpiresAt)}
 }

@@ -104,7 +104,8 @@ func TestFactsHoldWhatAPersonSets(t *testing.T) {
 			rolebroker.Facts{"label": "laptop", "expires_at": "2026-01-02T03:04:05Z"}},
 		{(&rolebroker.Token{Account: rolebroker.ServiceAccount{Issuer: "https://i", Namespace: "n",
 			Name: "a"}}).Facts(),
-			rolebroker.Facts{"service_account": "system:serviceaccount:n:a", "issuer": "https://i"}},
+			rolebroker.Facts{"service_account": "system:serviceaccount:n:a", "issuer": "https://i",
+				"labels": ""}},
 	} {
 		if diff := cmp.Diff(c.want, c.facts); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)

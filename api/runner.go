@@ -52,20 +52,26 @@ type JoinToken struct {
 	ExpiresAt time.Time `json:"expires_at" example:"2026-03-14T10:26:53Z"`
 }
 
-// Binding says that a Kubernetes service account is an agent: pods that run as
-// it borrow with its token, and need no other.
+// Binding says that a Kubernetes service account, or each of several in a
+// namespace, is an agent: pods that run as it borrow with its token, and need no
+// other.
 type Binding struct {
-	ID             string     `json:"id" example:"bnd_2mzq7k4vprb5xw3tdn6hjc8ysa"`
-	Issuer         string     `json:"issuer" doc:"The issuer of the service account's tokens: their claim iss." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
-	Namespace      string     `json:"namespace" example:"agents"`
-	ServiceAccount string     `json:"service_account" example:"scout"`
-	CreatedAt      time.Time  `json:"created_at" example:"2026-03-14T09:26:53Z"`
-	UsedAt         *time.Time `json:"used_at" doc:"When it was last used, to the minute; null: never."`
+	ID             string            `json:"id" example:"bnd_2mzq7k4vprb5xw3tdn6hjc8ysa"`
+	Issuer         string            `json:"issuer" doc:"The issuer of the service account's tokens: their claim iss." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
+	Namespace      string            `json:"namespace" example:"agents"`
+	ServiceAccount string            `json:"service_account" doc:"Its name; *: every service account of the namespace, or those with the labels." example:"scout"`
+	Labels         map[string]string `json:"labels" doc:"The labels that a service account must have; empty: any." example:"{\"team\": \"ml\"}"`
+	Runner         string            `json:"runner" doc:"The name of the runner that the server believes about tokens of the issuer; empty: none, so pods of the service account are refused until a runner has the issuer." example:"eks-production"`
+	CreatedAt      time.Time         `json:"created_at" example:"2026-03-14T09:26:53Z"`
+	UsedAt         *time.Time        `json:"used_at" doc:"When it was last used, to the minute; null: never."`
 }
 
-// BindingRequest binds an agent to a service account.
+// BindingRequest binds an agent to a service account, or to several in a namespace.
+// The most exact binding of a service account counts: one by its name, then one by
+// labels, then one of the whole namespace.
 type BindingRequest struct {
-	Issuer         string `json:"issuer" maxLength:"255" doc:"The issuer of the service account's tokens: an https:// URL, which the runner of the cluster reports." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
-	Namespace      string `json:"namespace" example:"agents"`
-	ServiceAccount string `json:"service_account" example:"scout"`
+	Issuer         string            `json:"issuer" maxLength:"255" doc:"The issuer of the service account's tokens: an https:// URL, which the runner of the cluster reports." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
+	Namespace      string            `json:"namespace" example:"agents"`
+	ServiceAccount string            `json:"service_account" doc:"Its name; *: every service account of the namespace, or those with the labels." example:"scout"`
+	Labels         map[string]string `json:"labels,omitempty" doc:"With the service account *: only those that have all of these labels." example:"{\"team\": \"ml\"}"`
 }

@@ -19,9 +19,10 @@ type Identified struct {
 
 // ServiceAccount is a Kubernetes service account.
 type ServiceAccount struct {
-	Issuer    string `json:"issuer"`
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
+	Issuer    string            `json:"issuer"`
+	Namespace string            `json:"namespace"`
+	Name      string            `json:"name"`
+	Labels    map[string]string `json:"labels,omitempty"` // as the cluster has them now, where the runner may read them
 }
 
 // TokenRecord is what a runner may know of the token that identifies an agent.

@@ -241,7 +241,7 @@ func TestARunnerThatReachesForWhatIsAnothersIsRecorded(t *testing.T) {
 	if _, err := w.broker.Connect(w.ctx, admin, "scout", "theirs"); err != nil {
 		t.Fatal(err)
 	}
-	binding, err := w.broker.Bind(w.ctx, admin, "scout", scoutAccount)
+	binding, err := w.broker.Bind(w.ctx, admin, "scout", scoutAccount, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestARunnerThatReachesForWhatIsAnothersIsRecorded(t *testing.T) {
 		do              func() error
 	}{
 		{"runner.identify", "", func() error {
-			_, err := w.broker.AgentOfAccount(w.ctx, runner, scoutAccount)
+			_, err := w.broker.AgentOfAccount(w.ctx, runner, scoutAccount, nil)
 			return err
 		}},
 		{"runner.lend", "binding_id=" + string(binding.ID), func() error {

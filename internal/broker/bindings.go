@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -17,47 +18,52 @@ func (b *Broker) Bindings(
 	return b.store.Bindings(ctx, a.ID, page)
 }
 
-// Bind binds a service account to an agent: a process that runs as the service account borrows as the agent. A
-// service account has one agent; an agent may have several service accounts. Codes: denied, not_found, invalid,
+// Bind binds a service account to an agent: a process that runs as the service account borrows as the agent. The name
+// AnyAccount binds every service account of the namespace, or, with labels, those that have them all. A service account
+// has one agent, which BindingOf finds; an agent may have several service accounts. Codes: denied, not_found, invalid,
 // conflict.
 func (b *Broker) Bind(
-	ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount,
+	ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount, labels rolebroker.Labels,
 ) (*rolebroker.Token, error) {
 	const action = rolebroker.ActionBindingCreate
 	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindAgent, agent)); err != nil {
 		return nil, err
 	}
-	if err := account.Check(); err != nil {
+	binding := rolebroker.Token{ID: rolebroker.NewBindingID(), Account: account, Labels: labels,
+		CreatedAt: stored(b.now())}
+	if err := binding.CheckBinding(); err != nil {
 		return nil, err
 	}
 	a, err := b.store.Agent(ctx, agent)
 	if err != nil {
 		return nil, err
 	}
-	binding := rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: a.ID, Account: account,
-		CreatedAt: stored(b.now())}
+	binding.Agent = a.ID
 	if err := b.store.CreateBinding(ctx, &binding); err != nil {
-		return nil, b.boundAlready(ctx, account, err)
+		return nil, b.boundAlready(ctx, &binding, err)
 	}
 	b.changed(ctx, who, action, nil, binding.Facts(), a.Subject(), binding.Subject())
-	return &binding, nil
+	return b.store.Token(ctx, binding.ID) // with the name of its runner
 }
 
-// boundAlready names the agent that a service account is bound to, if that is why the store refused the binding.
-func (b *Broker) boundAlready(ctx context.Context, account rolebroker.ServiceAccount, err error) error {
+// boundAlready names the agent that the same is bound to, if that is why the store refused the binding.
+func (b *Broker) boundAlready(ctx context.Context, wanted *rolebroker.Token, err error) error {
 	if rolebroker.CodeOf(err) != rolebroker.CodeConflict {
 		return err
 	}
-	binding, findErr := b.store.Binding(ctx, account)
+	all, findErr := b.store.BindingsOf(ctx, wanted.Account)
+	i := slices.IndexFunc(all, func(t rolebroker.Token) bool {
+		return t.Account == wanted.Account && t.Labels.String() == wanted.Labels.String()
+	})
+	if findErr != nil || i < 0 {
+		return err
+	}
+	a, findErr := b.store.Agent(ctx, string(all[i].Agent))
 	if findErr != nil {
 		return err
 	}
-	a, findErr := b.store.Agent(ctx, string(binding.Agent))
-	if findErr != nil {
-		return err
-	}
-	return rolebroker.Errorf(rolebroker.CodeConflict, "the service account %s is agent %s already", account, a.Name).
-		WithHint("unbind it first: rolebroker agent unbind %s %s", a.Name, binding.ID)
+	return rolebroker.Errorf(rolebroker.CodeConflict, "%s is agent %s already", wanted.Selects(), a.Name).
+		WithHint("unbind it first: rolebroker agent unbind %s %s", a.Name, all[i].ID)
 }
 
 // Unbind ends a binding at once. Credentials that were lent stay valid until they expire. Codes: denied, not_found.

@@ -7,9 +7,10 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// AgentOfAccount finds the binding of a service account, for the runner of its cluster. Codes: denied, not_bound.
+// AgentOfAccount finds the binding of a service account with these labels, for the runner of its cluster. Codes: denied,
+// not_bound.
 func (b *Broker) AgentOfAccount(
-	ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount,
+	ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount, labels rolebroker.Labels,
 ) (*rolebroker.Token, error) {
 	const action = rolebroker.ActionRunnerIdentify
 	if err := b.May(ctx, who, action); err != nil {
@@ -21,16 +22,21 @@ func (b *Broker) AgentOfAccount(
 	if err := b.trustsIssuer(ctx, who, account.Issuer); err != nil {
 		return nil, b.refused(ctx, who, action, err)
 	}
-	token, err := b.store.Binding(ctx, account)
+	all, err := b.store.BindingsOf(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	token, err := rolebroker.BindingOf(all, account, labels)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-		return nil, rolebroker.Errorf(rolebroker.CodeNotBound,
-			"no agent is bound to the service account %s of the issuer %s", account, account.Issuer).
+		return nil, rolebroker.Errorf(rolebroker.CodeNotBound, "%s", err).
 			WithSteps(rolebroker.Step{Text: "an administrator can bind one:",
 				Command: rolebroker.ShellCommand("rolebroker", "agent", "bind", "AGENT", "--issuer", account.Issuer,
 					"--namespace", account.Namespace, "--service-account", account.Name)})
 	}
 	if err != nil {
-		return nil, err
+		e := rolebroker.AsError(err)
+		e.Code = rolebroker.CodeNotBound
+		return nil, e
 	}
 	return token, b.introduce(ctx, who, token.Agent)
 }

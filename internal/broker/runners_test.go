@@ -213,12 +213,12 @@ func TestARunnersCredentialDoesNotBorrow(t *testing.T) {
 func TestAServiceAccountIsOneAgent(t *testing.T) {
 	w := newWorld(t)
 	w.agent("builder", "staging")
-	binding, err := w.broker.Bind(w.ctx, admin, "scout", scoutAccount)
+	binding, err := w.broker.Bind(w.ctx, admin, "scout", scoutAccount, nil)
 	if err != nil || binding.Account != scoutAccount || !rolebroker.IsID(string(binding.ID)) {
 		t.Fatalf("%+v, %v", binding, err)
 	}
 	for _, agent := range []string{"scout", "builder"} {
-		_, err := w.broker.Bind(w.ctx, admin, agent, scoutAccount)
+		_, err := w.broker.Bind(w.ctx, admin, agent, scoutAccount, nil)
 		if as(err) != "conflict: the service account system:serviceaccount:agents:scout is agent scout already" ||
 			rolebroker.AsError(err).Hint.String() != "unbind it first: rolebroker agent unbind scout "+
 				string(binding.ID) {
@@ -226,12 +226,12 @@ func TestAServiceAccountIsOneAgent(t *testing.T) {
 		}
 	}
 	wrong := rolebroker.ServiceAccount{Issuer: "http://x", Namespace: "A"}
-	_, err = w.broker.Bind(w.ctx, admin, "scout", wrong)
+	_, err = w.broker.Bind(w.ctx, admin, "scout", wrong, nil)
 	if e := rolebroker.AsError(err); e.Code != rolebroker.CodeInvalid || len(e.Fields) != 3 {
 		t.Errorf("%v", err)
 	}
 	if _, err := w.broker.Bind(w.ctx, admin, "nobody",
-		scoutAccount); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		scoutAccount, nil); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		t.Errorf("%v", err)
 	}
 
@@ -275,7 +275,7 @@ func TestChangesOfRunnersAreAudited(t *testing.T) {
 	w.runner("eks")
 	_, err := w.broker.UpdateRunner(w.ctx, admin, "eks", broker.RunnerSpec{Name: "gke"}, 0)
 	key, secret, joinErr := w.broker.JoinToken(w.ctx, admin, "gke", 0)
-	binding, bindErr := w.broker.Bind(w.ctx, admin, "scout", scoutAccount)
+	binding, bindErr := w.broker.Bind(w.ctx, admin, "scout", scoutAccount, nil)
 	if err := errors.Join(err, joinErr, bindErr); err != nil {
 		t.Fatal(err)
 	}
@@ -314,4 +314,45 @@ func TestARunnerNamesAgentsByTheirIDs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A whole namespace, or the service accounts with a label, are one agent. A binding by name takes a service account from
+// it, and the binding says whether a runner is believed about it at all.
+func TestANamespaceIsOneAgent(t *testing.T) {
+	w := newWorld(t)
+	w.agent("builder", "staging")
+	whole := scoutAccount
+	whole.Name = rolebroker.AnyAccount
+	all, err := w.broker.Bind(w.ctx, admin, "scout", whole, nil)
+	if err != nil || all.Runner != "" {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	labelled, err := w.broker.Bind(w.ctx, admin, "builder", whole, rolebroker.Labels{"team": "ml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.broker.Bind(w.ctx, admin, "scout", whole, rolebroker.Labels{"team": "ml"})
+	if as(err) != "conflict: every service account of the namespace agents with the labels team=ml is agent builder "+
+		"already" {
+		t.Error(as(err))
+	}
+	eks := w.runner("eks")
+	if _, err := w.broker.UpdateRunner(w.ctx, admin, "eks", broker.RunnerSpec{Name: "eks", Issuer: scoutAccount.Issuer},
+		0); err != nil {
+		t.Fatal(err)
+	}
+	runner := rolebroker.Caller{Runner: eks.ID, Name: "eks"}
+	is := func(account rolebroker.ServiceAccount, labels rolebroker.Labels, want *rolebroker.Token) {
+		t.Helper()
+		if got, err := w.broker.AgentOfAccount(w.ctx, runner, account, labels); err != nil || got.ID != want.ID {
+			t.Errorf("%s with %s is %+v, %v", account, labels, got, err)
+		}
+	}
+	is(scoutAccount, nil, all)
+	is(scoutAccount, rolebroker.Labels{"team": "ml", "app": "x"}, labelled)
+	exact, err := w.broker.Bind(w.ctx, admin, "builder", scoutAccount, nil)
+	if err != nil || exact.Runner != "eks" {
+		t.Fatalf("%+v, %v", exact, err)
+	}
+	is(scoutAccount, rolebroker.Labels{"team": "ml"}, exact)
 }

@@ -130,8 +130,9 @@ type tokenStore interface {
 }
 
 type bindingStore interface {
-	// Binding finds the binding of a service account. Codes: not_found.
-	Binding(ctx context.Context, account rolebroker.ServiceAccount) (*rolebroker.Token, error)
+	// BindingsOf lists the bindings that a service account may have: those with its name, and those of its namespace,
+	// whatever their labels.
+	BindingsOf(ctx context.Context, account rolebroker.ServiceAccount) ([]rolebroker.Token, error)
 
 	// Bindings lists an agent's bindings by ID.
 	Bindings(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error)

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"iter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 )
@@ -14,34 +17,46 @@ func newAgentBind(a *app) *cobra.Command {
 	var (
 		request api.BindingRequest
 		agent   string
+		all     bool
+		labels  []string
 	)
 	cmd := &cobra.Command{
 		Use:   "bind AGENT",
-		Short: "Let the pods of a Kubernetes service account borrow as an agent",
-		Long: `Let the pods of a Kubernetes service account borrow as an agent. They present the
-token of their service account to the runner in their cluster, so they need no
-agent token.
+		Short: "Let the pods of a Kubernetes service account or namespace borrow as an agent",
+		Long: `Let the pods of a Kubernetes service account, or of a whole namespace, borrow as an
+agent. They present the token of their service account to the runner in their
+cluster, so they need no agent token.
 
-A service account belongs to one agent. An agent may have several.
+Bind one service account by its name; with --all every one of the namespace, also
+those made later; or with --label those of the namespace that have all the labels. A
+service account is one agent: a binding by its name comes before one by labels, and
+that before one of the whole namespace. A person who may create or label service
+accounts in the namespace can choose among its agents.
 
 The server must trust the runner to verify tokens of this issuer: rolebroker
 runner update RUNNER --issuer URL.`,
 		Example: `  rolebroker agent bind scout --issuer https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE \
-    --namespace agents --service-account scout`,
+    --namespace agents --service-account scout
+  rolebroker agent bind scout --issuer https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE \
+    --namespace agents --all
+  rolebroker agent bind scout --issuer https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE \
+    --namespace agents --label team=ml`,
 		PreRunE: func(cmd *cobra.Command, given []string) error {
 			agent = given[0]
-			for _, flag := range []string{"issuer", "namespace", "service-account"} {
+			for _, flag := range []string{"issuer", "namespace"} {
 				if cmd.Flags().Lookup(flag).Value.String() == "" {
 					return usage("--%s is missing", flag)
 				}
 			}
-			return nil
+			return selectAccounts(&request, all, labels)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&request.Issuer, "issuer", "", "issuer `URL` of the service account's tokens")
 	f.StringVar(&request.Namespace, "namespace", "", "`NAMESPACE` of the service account")
 	f.StringVar(&request.ServiceAccount, "service-account", "", "`NAME` of the service account")
+	f.BoolVar(&all, "all", false, "bind every service account of the namespace")
+	f.StringArrayVar(&labels, "label", nil, "bind those with the label `KEY=VALUE`; may be repeated")
 	complete(cmd, "issuer", a.issuers)
 	return asking(a, cmd, "binding the service account",
 		func(ctx context.Context, c *client.Client, _ []string) (api.Binding, error) {
@@ -49,8 +64,40 @@ runner update RUNNER --issuer URL.`,
 			return binding, seeList(err, listAgents)
 		},
 		func(o output, binding api.Binding) error {
+			a.warnOfIssuer(binding)
 			return a.show(o, binding, func() *table { return a.bindingTable([]string{agent}, []api.Binding{binding}) })
 		})
+}
+
+// selectAccounts fills in the request for one service account, every one, or those with labels.
+func selectAccounts(request *api.BindingRequest, all bool, labels []string) error {
+	wanted, err := rolebroker.ParseLabels(strings.Join(labels, ","))
+	if err != nil {
+		return usage("--label: %v", err)
+	}
+	request.Labels = wanted
+	named := request.ServiceAccount != "" && request.ServiceAccount != rolebroker.AnyAccount
+	switch {
+	case named && (all || len(request.Labels) > 0):
+		return usage("--service-account NAME is one service account; --all and --label are several: give one of them")
+	case all && len(request.Labels) > 0:
+		return usage("--all is every service account, and --label some: give one of them")
+	case request.ServiceAccount == "" && !all && len(request.Labels) == 0:
+		return usage("--service-account is missing; --all binds every one of the namespace, --label those with a label")
+	case !named:
+		request.ServiceAccount = rolebroker.AnyAccount
+	}
+	return nil
+}
+
+// warnOfIssuer warns of a binding that has no effect yet.
+func (a *app) warnOfIssuer(b api.Binding) {
+	if b.Runner == "" {
+		a.note("warning: the server believes no runner about tokens of the issuer %s, so these pods are refused until "+
+			"a runner has it", b.Issuer)
+		a.note("hint: rolebroker runner list shows the issuers; this sets one: %s",
+			rolebroker.ShellCommand("rolebroker", "runner", "update", "RUNNER", "--issuer", b.Issuer))
+	}
 }
 
 func newAgentBindings(a *app) *cobra.Command {
@@ -66,9 +113,10 @@ func newAgentBindings(a *app) *cobra.Command {
 }
 
 func (a *app) bindingTable(given []string, bindings []api.Binding) *table {
-	t := newTable("ID", "NAMESPACE", "SERVICE ACCOUNT", "ISSUER", "CREATED", "LAST USED")
+	t := newTable("ID", "NAMESPACE", "SERVICE ACCOUNT", "LABELS", "RUNNER", "ISSUER", "CREATED", "LAST USED")
 	for _, b := range bindings {
-		t.add(b.ID, b.Namespace, b.ServiceAccount, b.Issuer, a.when(&b.CreatedAt), a.when(b.UsedAt))
+		t.add(b.ID, b.Namespace, b.ServiceAccount, cmp.Or(rolebroker.Labels(b.Labels).String(), "any"),
+			cmp.Or(b.Runner, "none"), b.Issuer, a.when(&b.CreatedAt), a.when(b.UsedAt))
 	}
 	return t.ifEmpty("Agent %s has no service accounts. Bind one: rolebroker agent bind %s --help", given[0], given[0])
 }

@@ -74,9 +74,19 @@ func Binding(t *rolebroker.Token) api.Binding {
 		Issuer:         t.Account.Issuer,
 		Namespace:      t.Account.Namespace,
 		ServiceAccount: t.Account.Name,
+		Labels:         labels(t.Labels),
+		Runner:         t.Runner,
 		CreatedAt:      t.CreatedAt.UTC(),
 		UsedAt:         Time(t.UsedAt),
 	}
+}
+
+// labels are labels as JSON has them, which is never null.
+func labels(l rolebroker.Labels) map[string]string {
+	if l == nil {
+		return map[string]string{}
+	}
+	return l
 }
 
 // APIKey is an API key as the management API answers it: without the key.

@@ -11,8 +11,8 @@ import (
 // bindings are the methods of the broker for service accounts that are agents.
 type bindings interface {
 	Bindings(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
-	Bind(ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount) (
-		*rolebroker.Token, error)
+	Bind(ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount,
+		labels rolebroker.Labels) (*rolebroker.Token, error)
 	Unbind(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
 }
 
@@ -43,7 +43,7 @@ func (s *server) createBinding(ctx context.Context, who rolebroker.Caller, in *c
 	req := in.Body.value
 	bound, err := s.Broker.Bind(ctx, who, in.Agent,
 		rolebroker.ServiceAccount{Issuer: req.Issuer, Namespace: req.Namespace,
-			Name: req.ServiceAccount})
+			Name: req.ServiceAccount}, req.Labels)
 	if err != nil {
 		return nil, err
 	}

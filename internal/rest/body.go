@@ -191,17 +191,38 @@ func (d *decoder) value(path string, into reflect.Value, like string) {
 	}
 }
 
-// composite reads an array of objects, or an object.
+// composite reads an array of objects, an object, or strings by any names.
 func (d *decoder) composite(path string, tok json.Token, into reflect.Value) {
 	switch {
 	case into.Kind() == reflect.Slice && tok == json.Delim('['):
 		d.list(path, into)
 	case into.Kind() == reflect.Slice:
 		d.mismatch(path, tok, "an array", "")
+	case tok == json.Delim('{') && into.Kind() == reflect.Map:
+		d.strings(path, into)
 	case tok == json.Delim('{'):
 		d.object(path, into)
 	default:
 		d.mismatch(path, tok, "an object", "")
+	}
+}
+
+// strings reads an object with strings of any names, after its brace.
+func (d *decoder) strings(path string, into reflect.Value) {
+	into.Set(reflect.MakeMap(into.Type()))
+	for n := 0; d.more(); n++ {
+		name := reflect.ValueOf(d.token())
+		if n >= maxItems {
+			d.tooMany(path, n)
+			continue
+		}
+		value := reflect.New(into.Type().Elem()).Elem()
+		at := join(path, name.String())
+		if into.MapIndex(name).IsValid() {
+			d.add(at, "is given twice")
+		}
+		d.string(at, d.token(), value, "")
+		into.SetMapIndex(name, value)
 	}
 }
 

@@ -17,6 +17,7 @@ func FuzzBodies(f *testing.F) {
 		`{"name": "k", "access": "admin", "expires_at": "2030-01-01T00:00:00Z"}`,
 		`{"issuer": "https://oidc.example.com/id/A", "namespace": "agents", "service_account": "scout"}`,
 		`{"issuer": "https://[::1", "namespace": "-", "service_account": ".."}`,
+		`{"issuer": "https://x", "namespace": "a", "service_account": "*", "labels": {"a": "b", "a": 1, "": null}}`,
 		`{"name": "eks", "issuer": "https://oidc.example.com"}`, `{"expires_in": "25h"}`, `{"expires_in": "1ns"}`,
 		`{"name": "x", "name": "y", "a.b": {"c": [1, 2, {"d": null}]}}`,
 		`{"name": "\ud800\u0000", "roles": [{"arn": 1e999, "enabled": "x"}, null, []]}`,

@@ -195,7 +195,8 @@ func TestBindings(t *testing.T) {
 	const path = "/api/v1/agents/scout/bindings"
 	a := w.as(w.admin, "POST", path, bindingJSON("scout")).want(201)
 	binding := read[api.Binding](a)
-	want := api.Binding{ID: binding.ID, Issuer: issuer, Namespace: "agents", ServiceAccount: "scout", CreatedAt: w.now}
+	want := api.Binding{ID: binding.ID, Issuer: issuer, Namespace: "agents", ServiceAccount: "scout",
+		Labels: map[string]string{}, CreatedAt: w.now}
 	if diff := cmp.Diff(want, binding); diff != "" ||
 		a.Header.Get("Location") != "/api/v1/agents/"+scout.ID+"/bindings/"+binding.ID ||
 		!strings.HasPrefix(binding.ID, "bnd_") {
@@ -209,6 +210,20 @@ func TestBindings(t *testing.T) {
 		w.as(w.admin, "POST", "/api/v1/agents/"+agent+"/bindings", bindingJSON("scout")).
 			refused(409, "conflict", "is agent scout already")
 	}
+	labelled := read[api.Binding](w.as(w.admin, "POST", "/api/v1/agents/other/bindings", `{"issuer": "`+issuer+
+		`", "namespace": "agents", "service_account": "*", "labels": {"team": "ml"}}`).want(201))
+	if labelled.ServiceAccount != "*" || labelled.Labels["team"] != "ml" {
+		t.Errorf("by labels it is %+v", labelled)
+	}
+	w.as(w.admin, "POST", "/api/v1/agents/other/bindings", `{"issuer": "`+issuer+
+		`", "namespace": "agents", "service_account": "scout", "labels": {"team": "a b"}}`).
+		refused(400, "invalid", "labels")
+	w.as(w.admin, "POST", "/api/v1/agents/other/bindings", `{"issuer": "`+issuer+
+		`", "namespace": "agents", "service_account": "*", "labels": {"team": 1, "a": {"b": []}, "c": null, "d": "d"}}`).
+		refused(400, "invalid", "is a number")
+	w.as(w.admin, "POST", "/api/v1/agents/other/bindings", `{"issuer": "`+issuer+
+		`", "namespace": "agents", "service_account": "*", "labels": {"a": "1", "a": "2"}}`).
+		refused(400, "invalid", "is given twice")
 	w.as(w.admin, "POST", "/api/v1/agents/nobody/bindings", bindingJSON("x")).refused(404, "not_found", "nobody")
 	a = w.as(w.admin, "POST", path, `{"issuer": "http://x", "namespace": "A", "service_account": ""}`).
 		refused(400, "invalid", "")

@@ -23,7 +23,8 @@ func (s *server) identify(r *http.Request, who rolebroker.Caller, in api.Identif
 
 func (s *server) identified(r *http.Request, who rolebroker.Caller, in api.Identification) (*rolebroker.Token, error) {
 	if in.ServiceAccount != nil {
-		return s.Broker.AgentOfAccount(r.Context(), who, convert.FromServiceAccount(in.ServiceAccount))
+		return s.Broker.AgentOfAccount(r.Context(), who, convert.FromServiceAccount(in.ServiceAccount),
+			in.ServiceAccount.Labels)
 	}
 	agent, err := s.Auth.AgentThrough(r.Context(), in.Token.Reveal())
 	if err != nil {

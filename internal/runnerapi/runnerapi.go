@@ -47,7 +47,8 @@ type Broker interface {
 	SeeRunner(ctx context.Context, who rolebroker.Caller) error
 	RecordReport(ctx context.Context, who rolebroker.Caller, report rolebroker.RunnerReport) error
 	Watch(ctx context.Context, who rolebroker.Caller) (*broker.Changes, error)
-	AgentOfAccount(ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount) (
+	AgentOfAccount(ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount,
+		labels rolebroker.Labels) (
 		*rolebroker.Token, error)
 	AgentOfToken(ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID) (*rolebroker.Token, error)
 	RunnerToken(ctx context.Context, who rolebroker.Caller, id rolebroker.TokenID) (*rolebroker.Token, error)

@@ -7,24 +7,21 @@ import (
 )
 
 var (
-	bindingByAccount = newStatement("bindingByAccount", `
-		SELECT `+tokenColumns+` FROM tokens
-		WHERE issuer = $1 AND namespace = $2 AND service_account = $3 AND issuer <> ''`)
+	bindingsOfAccount = newStatement("bindingsOfAccount", `
+		SELECT `+readTokenColumns+` FROM tokens
+		WHERE issuer = $1 AND namespace = $2 AND service_account IN ($3, '*') AND issuer <> '' ORDER BY id`)
+	agentsOfNamespace = newStatement("agentsOfNamespace", `
+		SELECT DISTINCT agent_id FROM tokens
+		WHERE issuer = $1 AND namespace = $2 AND agent_id <> $3 AND issuer <> '' ORDER BY agent_id`)
 	listBindings = newStatement("listBindings", `
-		SELECT `+tokenColumns+` FROM tokens WHERE agent_id = $1 AND id > $2 AND issuer <> '' ORDER BY id LIMIT $3`)
+		SELECT `+readTokenColumns+` FROM tokens WHERE agent_id = $1 AND id > $2 AND issuer <> '' ORDER BY id LIMIT $3`)
 	deleteBinding = newStatement("deleteBinding", `DELETE FROM tokens WHERE id = $1 AND agent_id = $2 AND issuer <> ''`)
 )
 
-// Binding returns the binding of a service account. Codes: not_found.
-func (s *Store) Binding(ctx context.Context, account rolebroker.ServiceAccount) (*rolebroker.Token, error) {
-	found, err := s.tokens(ctx, bindingByAccount, account.Issuer, account.Namespace, account.Name)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) == 0 {
-		return nil, notFound("binding of", account.String())
-	}
-	return &found[0], nil
+// BindingsOf lists the bindings that a service account may have: those with its name, and those of its namespace,
+// whatever their labels. rolebroker.BindingOf tells which of them counts.
+func (s *Store) BindingsOf(ctx context.Context, account rolebroker.ServiceAccount) ([]rolebroker.Token, error) {
+	return s.tokens(ctx, bindingsOfAccount, account.Issuer, account.Namespace, account.Name)
 }
 
 // Bindings lists an agent's bindings by ID.
@@ -33,17 +30,25 @@ func (s *Store) Bindings(ctx context.Context, agent rolebroker.AgentID, page rol
 	return s.tokens(ctx, listBindings, agent, page.After, max(page.Limit, 0))
 }
 
-// CreateBinding stores b, which has an Account and no Hash. Codes: not_found
-// (the agent), conflict (the service account is bound already, or the ID is
-// taken).
+// CreateBinding stores b, which has an Account and no Hash. It is a change of each agent that is bound in the namespace,
+// because b may take a service account from it. Codes: not_found (the agent), conflict (the same is bound already, or
+// the ID is taken).
 func (s *Store) CreateBinding(ctx context.Context, b *rolebroker.Token) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
 		err := tx.insertToken(ctx, b)
 		if violated(err) == notUnique {
 			return rolebroker.Errorf(rolebroker.CodeConflict,
-				"the service account %s of %s is bound to an agent already", b.Account, b.Account.Issuer)
+				"%s of %s is bound to an agent already", b.Selects(), b.Account.Issuer)
 		}
-		return duplicate(err, "a", "binding", "", string(b.ID))
+		if err := duplicate(err, "a", "binding", "", string(b.ID)); err != nil {
+			return err
+		}
+		return tx.query(ctx, agentsOfNamespace, func(scan scan) error {
+			var other rolebroker.AgentID
+			err := scan(&other)
+			tx.changes = append(tx.changes, rolebroker.Change{Agent: other})
+			return err
+		}, b.Account.Issuer, b.Account.Namespace, b.Agent)
 	})
 }
 

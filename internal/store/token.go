@@ -10,14 +10,18 @@ import (
 )
 
 const tokenColumns = `id, agent_id, label, hash, created_at, expires_at, revoked_at, used_at, issuer, namespace,
-	service_account`
+	service_account, labels`
+
+// readTokenColumns are those, and the runner of a binding.
+const readTokenColumns = tokenColumns + `,
+	COALESCE((SELECT runners.name FROM runners WHERE runners.issuer = tokens.issuer AND tokens.issuer <> ''), '')`
 
 var (
-	tokenByID  = newStatement("tokenByID", `SELECT `+tokenColumns+` FROM tokens WHERE id = $1`)
+	tokenByID  = newStatement("tokenByID", `SELECT `+readTokenColumns+` FROM tokens WHERE id = $1`)
 	listTokens = newStatement("listTokens", `
-		SELECT `+tokenColumns+` FROM tokens WHERE agent_id = $1 AND id > $2 AND issuer = '' ORDER BY id LIMIT $3`)
+		SELECT `+readTokenColumns+` FROM tokens WHERE agent_id = $1 AND id > $2 AND issuer = '' ORDER BY id LIMIT $3`)
 	insertToken = newStatement("insertToken", `
-		INSERT INTO tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`)
+		INSERT INTO tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
 	revokeToken = newStatement("revokeToken", `
 		UPDATE tokens SET revoked_at = $3 WHERE id = $1 AND agent_id = $2 AND issuer = '' AND revoked_at = 0`)
 	tokenOfAgent = newStatement("tokenOfAgent", `SELECT id FROM tokens WHERE id = $1 AND agent_id = $2 AND issuer = ''`)
@@ -49,10 +53,15 @@ func (s *Store) tokens(ctx context.Context, st *statement, args ...any) ([]roleb
 	var found []rolebroker.Token
 	err := s.query(ctx, st, func(scan scan) error {
 		var t rolebroker.Token
+		var labels string
 		err := scan(&t.ID, &t.Agent, &t.Label, &t.Hash, timeColumn{&t.CreatedAt}, timeColumn{&t.ExpiresAt},
-			timeColumn{&t.RevokedAt}, timeColumn{&t.UsedAt}, &t.Account.Issuer, &t.Account.Namespace, &t.Account.Name)
+			timeColumn{&t.RevokedAt}, timeColumn{&t.UsedAt}, &t.Account.Issuer, &t.Account.Namespace, &t.Account.Name,
+			&labels, &t.Runner)
 		if t.Account != (rolebroker.ServiceAccount{}) {
 			t.Hash = nil
+		}
+		if err == nil {
+			t.Labels, err = rolebroker.ParseLabels(labels)
 		}
 		found = append(found, t)
 		return err
@@ -74,7 +83,7 @@ func (s *Store) CreateToken(ctx context.Context, t *rolebroker.Token) error {
 func (t *tx) insertToken(ctx context.Context, token *rolebroker.Token) error {
 	_, err := t.exec(ctx, insertToken, token.ID, token.Agent, token.Label, hash(token.Hash), millis(token.CreatedAt),
 		millis(token.ExpiresAt), millis(token.RevokedAt), millis(token.UsedAt), token.Account.Issuer,
-		token.Account.Namespace, token.Account.Name)
+		token.Account.Namespace, token.Account.Name, token.Labels.String())
 	if violated(err) == missingReferent {
 		return notFound("agent", string(token.Agent))
 	}

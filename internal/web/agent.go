@@ -33,6 +33,7 @@ type agentPage struct {
 	Bindings []bindingRow
 	Issuers  []issuer                  // whose service accounts can be bound
 	Account  rolebroker.ServiceAccount // to bind, as it was typed
+	Labels   string                    // to bind by, as they were typed
 
 	Tokens []tokenRow
 	Label  string // of a new token, as it was typed

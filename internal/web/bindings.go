@@ -12,14 +12,14 @@ import (
 type bindings interface {
 	Bindings(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
 	Bind(ctx context.Context, who rolebroker.Caller, agent string,
-		account rolebroker.ServiceAccount) (*rolebroker.Token, error)
+		account rolebroker.ServiceAccount, labels rolebroker.Labels) (*rolebroker.Token, error)
 	Unbind(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
 }
 
-// bindingRow is a service account that is bound to the agent.
+// bindingRow is a service account, or several of a namespace, that are bound to the agent.
 type bindingRow struct {
 	rolebroker.Token
-	Runner      rolebroker.Runner // that the server believes about it; without an ID: none
+	Believed    rolebroker.Runner // the server believes it about the account; without an ID: no runner
 	Bound, Used moment
 }
 
@@ -54,7 +54,7 @@ func (s *server) addBindings(ctx context.Context, v *visit, page *agentPage) (er
 		row := bindingRow{Token: b, Bound: when(b.CreatedAt, page.Now), Used: when(b.UsedAt, page.Now)}
 		for _, i := range page.Issuers {
 			if i.URL == b.Account.Issuer {
-				row.Runner = i.Runner
+				row.Believed = i.Runner
 			}
 		}
 		page.Bindings = append(page.Bindings, row)
@@ -68,7 +68,13 @@ func (s *server) bindAgent(w http.ResponseWriter, r *http.Request, v *visit) err
 		Namespace: formValue(r, "namespace"),
 		Name:      formValue(r, "service_account"),
 	}}
-	_, err := s.Broker.Bind(r.Context(), v.who, r.PathValue("agent"), page.Account)
+	page.Labels = formValue(r, "labels")
+	labels, err := rolebroker.ParseLabels(page.Labels)
+	if err != nil {
+		page.Errors = map[string]string{"labels": sentence(err.Error())}
+		return s.renderAgent(w, r, v, http.StatusUnprocessableEntity, page)
+	}
+	_, err = s.Broker.Bind(r.Context(), v.who, r.PathValue("agent"), page.Account, labels)
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
 		page.Errors = map[string]string{"service_account": sentence(rolebroker.AsError(err).Message)}
 		return s.renderAgent(w, r, v, http.StatusConflict, page)
@@ -84,10 +90,21 @@ func (s *server) unbindAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 	return s.toAgent(w, r, err, "unbound")
 }
 
+// Selected names the service accounts as the page shows them.
+func (b bindingRow) Selected() string {
+	if len(b.Labels) > 0 {
+		return b.Account.Namespace + "/" + b.Labels.String()
+	}
+	return b.Account.Namespace + "/" + b.Account.Name
+}
+
 // Pod is the manifest of a pod that borrows roles with its service account, as in
 // docs/kubernetes.md. It is for the first binding, which has to exist.
 func (p *agentPage) Pod() string {
 	account, role := p.Bindings[0].Account, ""
+	if account.Name == rolebroker.AnyAccount {
+		account.Name = "default"
+	}
 	if p.MustName {
 		role = "/" + p.First
 	}
@@ -117,6 +134,8 @@ spec:
         - name: AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
           value: /var/run/secrets/rolebroker/token
         - name: AWS_REGION
+          value: %[4]s
+        - name: AWS_DEFAULT_REGION
           value: %[4]s
       volumeMounts:
         - name: rolebroker

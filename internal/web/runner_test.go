@@ -216,6 +216,13 @@ func TestBindingServiceAccounts(t *testing.T) {
 	b.runner("eks", issuerA)
 	b.shows("/agents/scout", ">eks</a>", `value="`+issuerA+`"`)
 	b.shows("/agents/scout/delete", "1 service account loses its roles")
+	b.answers(b.post("/agents/other/bindings", "issuer", issuerA, "namespace", "agents", "service_account", "*",
+		"labels", "team"), http.StatusUnprocessableEntity, `id="labels-problem"`, `value="team"`)
+	b.answers(b.post("/agents/other/bindings", "issuer", issuerA, "namespace", "agents", "service_account", "scout",
+		"labels", "team=ml"), http.StatusUnprocessableEntity, `id="labels-problem"`)
+	b.answers(b.post("/agents/other/bindings", "issuer", issuerA, "namespace", "agents", "service_account", "*",
+		"labels", "team=ml"), http.StatusSeeOther)
+	b.shows("/agents/other", "agents/team=ml", "serviceAccountName: default")
 }
 
 // People who may only read see no forms, and cannot send any.

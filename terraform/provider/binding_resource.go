@@ -2,10 +2,13 @@ package provider
 
 import (
 	"context"
+	"maps"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/mapplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -37,6 +40,7 @@ type bindingModel struct {
 	Issuer         types.String `tfsdk:"issuer"`
 	Namespace      types.String `tfsdk:"namespace"`
 	ServiceAccount types.String `tfsdk:"service_account"`
+	Labels         types.Map    `tfsdk:"labels"`
 }
 
 func (r *bindingResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -47,7 +51,8 @@ func (r *bindingResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 			"the agent's credentials from the runner of their cluster, with the token of the service account. They " +
 			"need " +
 			"no agent token.\n\n" +
-			"A service account is bound to one agent; an agent may have several service accounts. Any change replaces " +
+			"A service account is one agent: a binding by its name comes before one by labels, and that before one of " +
+			"the whole namespace. An agent may have several service accounts. Any change replaces " +
 			"the binding. Destroying it takes effect at once, but credentials that pods already have are valid until " +
 			"they expire.",
 		Attributes: map[string]schema.Attribute{
@@ -73,7 +78,15 @@ func (r *bindingResource) Schema(_ context.Context, _ resource.SchemaRequest, re
 					"them as any of its service accounts.",
 			},
 			"service_account": schema.StringAttribute{
-				Required: true, PlanModifiers: replace, MarkdownDescription: "The name of the service account.",
+				Required: true, PlanModifiers: replace,
+				MarkdownDescription: "The name of the service account. `*` binds every service account of the " +
+					"namespace, also those that are made later, or those that have the `labels`.",
+			},
+			"labels": schema.MapAttribute{
+				Optional: true, ElementType: types.StringType,
+				PlanModifiers: []planmodifier.Map{mapplanmodifier.RequiresReplace()},
+				MarkdownDescription: "With the service account `*`: the labels that a service account must have. " +
+					"Anyone who may label service accounts in the namespace can choose among its agents.",
 			},
 		},
 	}
@@ -88,6 +101,29 @@ func (m bindingModel) account() rolebroker.ServiceAccount {
 	}
 }
 
+// binding is what is bound, as far as it is known.
+func (m bindingModel) binding() rolebroker.Token {
+	labels := rolebroker.Labels{}
+	for key, value := range m.Labels.Elements() {
+		if text, ok := value.(types.String); ok && !text.IsUnknown() {
+			labels[key] = text.ValueString()
+		}
+	}
+	return rolebroker.Token{Account: m.account(), Labels: labels}
+}
+
+// labelsOf are labels as the state has them: null if there are none and there were none.
+func labelsOf(labels map[string]string, before types.Map) types.Map {
+	if len(labels) == 0 && len(before.Elements()) == 0 {
+		return before
+	}
+	all := map[string]attr.Value{}
+	for key, value := range labels {
+		all[key] = types.StringValue(value)
+	}
+	return types.MapValueMust(types.StringType, all)
+}
+
 // ValidateConfig checks the known values by the server's own rules.
 func (r *bindingResource) ValidateConfig(
 	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
@@ -96,7 +132,8 @@ func (r *bindingResource) ValidateConfig(
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
 		return
 	}
-	err := m.account().Check()
+	binding := m.binding()
+	err := binding.CheckBinding()
 	if err == nil {
 		return
 	}
@@ -104,6 +141,7 @@ func (r *bindingResource) ValidateConfig(
 		"issuer":          m.Issuer.IsUnknown(),
 		"namespace":       m.Namespace.IsUnknown(),
 		"service_account": m.ServiceAccount.IsUnknown(),
+		"labels":          m.Labels.IsUnknown() || m.ServiceAccount.IsUnknown(),
 	}
 	for _, f := range rolebroker.AsError(err).Fields {
 		if !unknown[f.Path] {
@@ -130,9 +168,15 @@ func (r *bindingResource) Create(ctx context.Context, req resource.CreateRequest
 	}
 	agent, made, err := r.bind(ctx, plan)
 	if err != nil {
-		report(&resp.Diagnostics, "Binding the agent "+plan.Agent.ValueString()+" to the service account "+
-			plan.account().String(), err, atRoot)
+		binding := plan.binding()
+		report(&resp.Diagnostics, "Binding the agent "+plan.Agent.ValueString()+" to "+binding.Selects(), err, atRoot)
 		return
+	}
+	if made.Runner == "" {
+		resp.Diagnostics.AddWarning("No runner is believed about the issuer of a binding",
+			"The server believes no runner about tokens of the issuer "+made.Issuer+", so the pods of "+
+				"rolebroker_agent_binding are refused until a rolebroker_runner has that issuer. Write issuer = "+
+				"rolebroker_runner.NAME.issuer to make the runner first.")
 	}
 	plan.ID, plan.AgentID = types.StringValue(made.ID), types.StringValue(agent.ID)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -146,21 +190,23 @@ func (r *bindingResource) bind(ctx context.Context, plan bindingModel) (api.Agen
 	if err != nil {
 		return agent, api.Binding{}, atMissing("agent", err)
 	}
-	account := plan.account()
+	account, binding := plan.account(), plan.binding()
 	isThis := func(b api.Binding) bool {
-		return rolebroker.ServiceAccount{Issuer: b.Issuer, Namespace: b.Namespace, Name: b.ServiceAccount} == account
+		return rolebroker.ServiceAccount{Issuer: b.Issuer, Namespace: b.Namespace, Name: b.ServiceAccount} == account &&
+			maps.Equal(b.Labels, binding.Labels)
 	}
 	before, err := r.find(ctx, agent.ID, isThis)
 	switch {
 	case err == nil:
 		return agent, before, rolebroker.Errorf(rolebroker.CodeConflict,
-			"the service account %s is bound to agent %s already", account, agent.Name).
+			"%s is bound to agent %s already", binding.Selects(), agent.Name).
 			WithSteps(importIt("rolebroker_agent_binding", agent.ID+"/"+before.ID))
 	case !gone(err):
 		return agent, before, err
 	}
 	made, err := r.server.Bind(ctx, agent.ID,
-		api.BindingRequest{Issuer: account.Issuer, Namespace: account.Namespace, ServiceAccount: account.Name})
+		api.BindingRequest{Issuer: account.Issuer, Namespace: account.Namespace, ServiceAccount: account.Name,
+			Labels: binding.Labels})
 	if code := rolebroker.CodeOf(err); code == rolebroker.CodeConflict || code == rolebroker.CodeUnavailable {
 		if there, problem := r.find(ctx, agent.ID, isThis); problem == nil {
 			return agent, there, nil
@@ -198,6 +244,7 @@ func (r *bindingResource) Read(ctx context.Context, req resource.ReadRequest, re
 			Issuer:         types.StringValue(now.Issuer),
 			Namespace:      types.StringValue(now.Namespace),
 			ServiceAccount: types.StringValue(now.ServiceAccount),
+			Labels:         labelsOf(now.Labels, state.Labels),
 		}
 	})
 }
@@ -209,7 +256,7 @@ func (r *bindingResource) Delete(ctx context.Context, req resource.DeleteRequest
 	}
 	err := r.server.Unbind(ctx, state.AgentID.ValueString(), state.ID.ValueString())
 	if err != nil && !gone(err) {
-		report(&resp.Diagnostics, "Unbinding the agent "+state.Agent.ValueString()+" from the service account "+
-			state.account().String(), err, nil)
+		binding := state.binding()
+		report(&resp.Diagnostics, "Unbinding the agent "+state.Agent.ValueString()+" from "+binding.Selects(), err, nil)
 	}
 }

@@ -323,6 +323,23 @@ func TestBindings(t *testing.T) {
 			ConfigPlanChecks: replaces(binding),
 			Check:            bound("scout", "lookout"),
 		},
+		step{
+			Config: w.config(agent("scout", ""), strings.Replace(bind("rolebroker_agent.scout.id", "*"), "\n}",
+				"\n  labels = { team = \"ml\" }\n}", 1)),
+			ConfigPlanChecks: replaces(binding),
+			Check:            all(bound("scout", "*"), resource.TestCheckResourceAttr(binding, "labels.team", "ml")),
+		},
+		step{
+			ResourceName:            binding,
+			ImportState:             true,
+			ImportStateIdFunc:       ofScout(binding),
+			ImportStateVerify:       true,
+			ImportStateVerifyIgnore: []string{"agent"},
+		},
+		step{
+			Config:           w.config(agent("scout", ""), bind("rolebroker_agent.scout.id", "lookout")),
+			ConfigPlanChecks: replaces(binding),
+		},
 		step{ // unbound outside: bound again
 			PreConfig: func() {
 				for b := range w.Admin.AllBindings(w.Context(), "scout") {

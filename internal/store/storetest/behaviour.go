@@ -93,6 +93,11 @@ func testChanges(s *suite) {
 	publishes(s.store.RecordTokenUse(s.ctx, map[rolebroker.TokenID]time.Time{token.ID: t1}))
 	binding := &rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: a.ID, Account: account("scout"), CreatedAt: t0}
 	publishes(s.store.CreateBinding(s.ctx, binding), ofAgent)
+	other := s.agent("other")
+	publishes(s.store.CreateAgent(s.ctx, other), rolebroker.Change{Agent: other.ID})
+	whole := account(rolebroker.AnyAccount)
+	publishes(s.store.CreateBinding(s.ctx, &rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: other.ID,
+		Account: whole, CreatedAt: t0}), rolebroker.Change{Agent: other.ID}, ofAgent) // it takes others from that one
 	publishes(s.store.DeleteBinding(s.ctx, a.ID, binding.ID), rolebroker.Change{Agent: a.ID, Ended: true})
 	r := runner("eks")
 	publishes(s.store.CreateRunner(s.ctx, r))
