@@ -46,7 +46,7 @@ func ParseRoleARN(s string) (RoleARN, error) {
 		return RoleARN{}, fmt.Errorf("%q has the region %q; IAM is global and a role's ARN has none: "+
 			"give the region as the role's region", s, region)
 	}
-	if !isAccountID(account) {
+	if !IsAccountID(account) {
 		return RoleARN{}, fmt.Errorf("%q has the account %q; an account ID is 12 digits", s, account)
 	}
 	resource = strings.TrimPrefix(resource, "role")
@@ -66,7 +66,8 @@ func ParseRoleARN(s string) (RoleARN, error) {
 
 // The checks below are loops and not regular expressions, which would be compiled at each start of exec.
 
-func isAccountID(s string) bool { return len(s) == 12 && only(s, isDigit) }
+// IsAccountID reports whether s has the form of the ID of an AWS account: 12 digits.
+func IsAccountID(s string) bool { return len(s) == 12 && only(s, isDigit) }
 
 func isIAMName(s string) bool {
 	allowed := func(c byte) bool { return isNameStart(c) || strings.IndexByte("_+=,.@-", c) >= 0 }

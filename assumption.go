@@ -94,7 +94,7 @@ func (id Identity) Check() error {
 	switch {
 	case len(part) != 6 || part[0] != "arn" || len(id.ARN) > maxARN || !only(id.ARN, allowed):
 		return fmt.Errorf("has the ARN %s, which is not the ARN of an identity", Quote(id.ARN))
-	case !isAccountID(part[4]) || part[4] != id.Account:
+	case !IsAccountID(part[4]) || part[4] != id.Account:
 		return fmt.Errorf("has the ARN %s, which is not of the account %s", Quote(id.ARN), Quote(id.Account))
 	case part[2] != "iam" && part[2] != "sts" || part[3] != "" || partitions[part[1]] == nil:
 		return fmt.Errorf("has the ARN %s, which is not the ARN of an identity", Quote(id.ARN))

@@ -52,6 +52,11 @@ func IsID(s string) bool {
 	return ok
 }
 
+// IsTokenID reports whether s has the form of a TokenID.
+func IsTokenID(s string) bool {
+	return IsID(s) && (strings.HasPrefix(s, "tok_") || strings.HasPrefix(s, "bnd_"))
+}
+
 // IsGeneratedID reports whether s is an ID that this package could have made. It holds no characters but those of
 // such an ID, so a log or a page can show it even if a stranger sent it.
 func IsGeneratedID(s string) bool {

@@ -27,6 +27,8 @@ type SessionFilter struct {
 	Agent       string    // its ID, or its name when the session began
 	Integration string    // its ID, or its name when the session began
 	Role        string    // its ID, its ARN, or its name or integration/role when the session began
+	Token       TokenID   // sessions that were begun with it
+	Account     string    // sessions for roles of this AWS account
 	Since       time.Time // sessions that were requested then or later; zero: all
 	Until       time.Time // sessions that were requested before; zero: all
 	LiveAt      time.Time // sessions whose credentials may work at this time; zero: all

@@ -23,15 +23,18 @@ type Session struct {
 	Workload        Workload // the pod that asked first; the agent's other pods share the session; zero: no pod
 	Task            string   // as the agent named it; may be empty
 	SessionName     string   // the RoleSessionName, which CloudTrail shows
-	RequestedAt     time.Time
-	ExpiresAt       time.Time // the latest possible time until STS has answered
-	AccessKeyID     string    // of the credentials, which CloudTrail shows; not a secret
-	RequestID       string    // AWS's, of the AssumeRole call
-	Failure         string    // why STS refused; empty unless State is SessionFailed
-	Fetches         int64     // how often the credentials were handed out
-	FetchedAt       time.Time // when they were last handed out; zero: never
-	EndedAt         time.Time // when a person ended it: no later hand-out; zero: nobody did
-	EndedBy         string    // the name of the person's API key at that time
+	// Token is the agent token or the binding whose request began the session, or for whose last request it was
+	// renewed. Other tokens of the agent may have been given the same credentials. Empty in sessions of earlier versions.
+	Token       TokenID
+	RequestedAt time.Time
+	ExpiresAt   time.Time // the latest possible time until STS has answered
+	AccessKeyID string    // of the credentials, which CloudTrail shows; not a secret
+	RequestID   string    // AWS's, of the AssumeRole call
+	Failure     string    // why STS refused; empty unless State is SessionFailed
+	Fetches     int64     // how often the credentials were handed out
+	FetchedAt   time.Time // when they were last handed out; zero: never
+	EndedAt     time.Time // when a person ended it: no later hand-out; zero: nobody did
+	EndedBy     string    // the name of the person's API key at that time
 }
 
 // SessionState is the state of a session.

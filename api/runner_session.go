@@ -14,6 +14,7 @@ type RunnerSession struct {
 	Task        string `json:"task"`
 	Workload
 	SessionName     string    `json:"session_name"`
+	Token           string    `json:"token,omitempty"` // ID; empty: from an earlier version
 	RequestedAt     time.Time `json:"requested_at"`
 	ExpiresAt       time.Time `json:"expires_at"`
 	AgentName       string    `json:"agent_name"`

@@ -23,6 +23,7 @@ type Session struct {
 	Pod            string     `json:"pod,omitempty" doc:"The name of that pod; left out too if its token is bound to no pod." example:"scout-7d4b9c6f5d-x2x8z"`
 	Task           string     `json:"task" doc:"The task that the caller named; may be empty." example:"deploy-17"`
 	SessionName    string     `json:"session_name" doc:"The RoleSessionName: what CloudTrail shows." example:"scout@deploy-17"`
+	TokenID        string     `json:"token_id" doc:"The ID of the agent token, or of the binding of a service account, whose request began the session. Other tokens of the agent may have been given the same credentials. Empty for sessions of earlier versions." example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
 	RequestedAt    time.Time  `json:"requested_at" example:"2026-03-14T09:26:53Z"`
 	ExpiresAt      time.Time  `json:"expires_at" doc:"Until STS has answered, the latest possible time." example:"2026-03-14T10:26:53Z"`
 	AccessKeyID    string     `json:"access_key_id" doc:"The access key ID of the credentials, to find them in CloudTrail; not a secret." example:"ASIAIOSFODNN7EXAMPLE"`
@@ -51,6 +52,8 @@ type SessionFilter struct {
 	Agent       string    // its ID, or its name at the time
 	Integration string    // its ID, or its name at the time
 	Role        string    // its ID, its ARN, or its name or integration/role at the time
+	Token       string    // the ID of a token or binding
+	Account     string    // the number of an AWS account
 	Since       time.Time // only those that were requested then or later; zero: all
 	Until       time.Time // only those that were requested before; zero: all
 	Live        bool      // only those whose credentials may still work

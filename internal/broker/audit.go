@@ -25,9 +25,42 @@ func (b *Broker) refused(
 	switch rolebroker.CodeOf(err) {
 	case rolebroker.CodeDenied, rolebroker.CodeUnauthenticated:
 		b.RecordEvent(ctx, rolebroker.AuditEvent{
-			Actor: who, Action: action, Subjects: subjects, Refusal: rolebroker.AsError(err)})
+			Actor: who, Action: action, Subjects: b.named(ctx, who, subjects), Refusal: rolebroker.AsError(err)})
 	}
 	return err
+}
+
+// named adds their names to the subjects that a refused caller named by ID. For a caller who was not identified it
+// reads nothing.
+func (b *Broker) named(
+	ctx context.Context, who rolebroker.Caller, subjects []rolebroker.Subject,
+) (all []rolebroker.Subject) {
+	for _, s := range subjects {
+		if s.Name == "" && s.ID != "" && !who.IsUnknown() {
+			s.Name = b.nameOf(ctx, s)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// nameOf returns the name of the thing with an ID; empty if it has none, or cannot be read.
+func (b *Broker) nameOf(ctx context.Context, s rolebroker.Subject) string {
+	switch s.Kind {
+	case rolebroker.KindAgent:
+		if a, err := b.store.Agent(ctx, s.ID); err == nil {
+			return a.Name
+		}
+	case rolebroker.KindIntegration:
+		if in, err := b.store.Integration(ctx, s.ID); err == nil {
+			return in.Name
+		}
+	case rolebroker.KindRunner:
+		if r, err := b.store.Runner(ctx, s.ID); err == nil {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // done records an action that May permitted and the store accepted.

@@ -261,7 +261,7 @@ func TestARunnerThatReachesForWhatIsAnothersIsRecorded(t *testing.T) {
 			_, err := w.broker.LendThrough(w.ctx, runner, binding.ID, rolebroker.Workload{}, rolebroker.Request{})
 			return err
 		}},
-		{"runner.record", "agent_id=" + string(w.scout.Agent), func() error {
+		{"runner.record", "agent=scout", func() error {
 			return w.broker.BeginRunnerSession(w.ctx, runner, session, false)
 		}},
 		{"runner.record", "agent_id=" + string(w.scout.Agent), func() error {

@@ -152,10 +152,15 @@ func isRoleARN(reference string) bool {
 
 // withList adds a hint to an error with CodeNotFound: the command that lists what there is.
 func withList(err error, kind string) error {
+	return withHint(err, "rolebroker "+kind+" list shows what there is")
+}
+
+// withHint adds a hint to an error with CodeNotFound.
+func withHint(err error, hint string) error {
 	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		return err
 	}
-	return rolebroker.AsError(err).WithHint("rolebroker %s list shows what there is", kind)
+	return rolebroker.AsError(err).WithHint("%s", hint)
 }
 
 func noSuchRole(reference string) error {

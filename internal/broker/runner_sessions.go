@@ -36,6 +36,9 @@ func (b *Broker) BeginRunnerSession(
 	if err := b.allowSession(ctx, who, s.Agent); err != nil {
 		return err
 	}
+	if err := b.checkSessionToken(ctx, &s, late); err != nil {
+		return err
+	}
 	authorize := b.authorize
 	if late {
 		authorize = b.authorizeLate
@@ -84,6 +87,27 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	s.AgentName, s.IntegrationName, s.RoleName = grants.Agent.Name, in.Name, role.Name
 	s.ExpiresAt = s.RequestedAt.Add(role.Duration() + lend.ClockSlack)
 	return nil
+}
+
+// checkSessionToken checks that a session was begun with a token of its agent. An earlier version of the runner does not
+// tell the token. The token of a late session may have been deleted since. Codes: invalid, expired.
+func (b *Broker) checkSessionToken(ctx context.Context, s *rolebroker.Session, late bool) error {
+	if s.Token == "" {
+		return nil
+	}
+	if !rolebroker.IsTokenID(string(s.Token)) || !rolebroker.IsGeneratedID(string(s.Token)) {
+		return invalidSession("token", "is not the ID of a token")
+	}
+	token, err := b.lender.Token(ctx, s.Token)
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound && late:
+		return nil
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
+		return rolebroker.Errorf(rolebroker.CodeExpired, "the agent token %s is no longer known", s.Token)
+	case err == nil && token.Agent != s.Agent:
+		return invalidSession("token", "is not one of the agent's")
+	}
+	return err
 }
 
 // authorizeLate checks a session that a runner began while it could not reach the server, and fills in the names. The

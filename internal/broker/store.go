@@ -252,6 +252,9 @@ type sessionStore interface {
 	// RolesNamed finds the roles that have an ID, an ARN or a name, in the order of their integrations' names.
 	RolesNamed(ctx context.Context, reference string) ([]rolebroker.EndedRole, error)
 
+	// HasAccount reports whether an integration has a role in an AWS account.
+	HasAccount(ctx context.Context, account string) (bool, error)
+
 	// DeleteSessions removes sessions that expired before a time, at most limit of them, and returns how many.
 	DeleteSessions(ctx context.Context, expiredBefore time.Time, limit int) (int, error)
 }

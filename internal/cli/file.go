@@ -66,7 +66,7 @@ func (f *fromFile) readOrFlags(cmd *cobra.Command, stdin io.Reader, request any)
 // somethingToChange checks that a flag was given which changes a thing.
 func somethingToChange(cmd *cobra.Command) error {
 	for _, name := range changed(cmd) {
-		if name != "output" && name != "validate" {
+		if name != "output" && name != "utc" && name != "validate" {
 			return nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,16 +66,22 @@ func roleCount(in api.Integration) string {
 }
 
 func newIntegrationShow(a *app) *cobra.Command {
-	return showing(a, &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "show INTEGRATION",
-		Short: "Show an integration and its roles",
-		Long: `Show an integration, by its name or ID, and its roles.
+		Short: "Show an integration, its roles and its agents",
+		Long: `Show an integration, by its name or ID, its roles, and the agents that are
+connected to it. With -o json or -o yaml the agents are left out: agent list
+--integration lists them.
 
 You can edit what -o yaml prints and pass it to rolebroker integration update -f.`,
 		Example: `  rolebroker integration show production
   rolebroker integration show production -o yaml > production.yaml`,
-	}, "integration", integrationOf, func(o output, in api.Integration) error {
+	}
+	return showing(a, cmd, "integration", integrationOf, func(o output, in api.Integration) error {
 		if err := a.showIntegration(o, in); err != nil {
+			return err
+		}
+		if err := a.showAgentsOf(cmd.Context(), o, in); err != nil {
 			return err
 		}
 		if len(notable(resultsOf(in))) > 0 && !o.forMachines() {
@@ -106,6 +113,40 @@ func (a *app) showIntegration(o output, in api.Integration) error {
 		a.notePaused(in)
 	}
 	return err
+}
+
+// shownAgents bounds the agents that are named below an integration.
+const shownAgents = 20
+
+// showAgentsOf writes for people which agents are connected to an integration.
+func (a *app) showAgentsOf(ctx context.Context, o output, in api.Integration) error {
+	if o.forMachines() {
+		return nil
+	}
+	agents, err := ask(ctx, a, "reading agents", func(ctx context.Context, c *client.Client) (items[api.Agent], error) {
+		return collect(c.AgentsOf(ctx, in.ID, ""), shownAgents+1)
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.out(), "\nAgents: %s\n", agentsInWords(in, agents.Items))
+	return err
+}
+
+// agentsInWords lists the agents of an integration, or says how to list or connect them.
+func agentsInWords(in api.Integration, agents []api.Agent) string {
+	var names []string
+	for _, agent := range agents[:min(len(agents), shownAgents)] {
+		names = append(names, agent.Name)
+	}
+	switch listed := strings.Join(names, ", "); {
+	case len(agents) == 0:
+		return "none. Connect one: rolebroker agent connect AGENT " + in.Name
+	case len(agents) > shownAgents:
+		return listed + ", and more: rolebroker agent list --integration " + in.Name
+	default:
+		return listed
+	}
 }
 
 // notePaused says what agents do not get because it is disabled, and how to enable it.

@@ -20,6 +20,7 @@ func listing[T any](a *app, cmd *cobra.Command, doing string,
 	)
 	cmd.Flags().IntVar(&limit, "limit", 0, "show at most `N` (0 = all)")
 	out.listFlag(cmd)
+	a.utcFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		if limit < 0 {
 			return usage("--limit is %d; it must not be negative", limit)

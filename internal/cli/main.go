@@ -58,6 +58,7 @@ type app struct {
 	Process
 	wide    bool  // lists have all columns
 	unknown error // --help was given with a command that does not exist
+	utc     bool  // tables have absolute times
 }
 
 func newApp(p Process) *app {

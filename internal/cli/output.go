@@ -61,6 +61,11 @@ func (o *output) listFlag(cmd *cobra.Command) {
 		"json", "yaml")
 }
 
+// utcFlag adds --utc, for absolute times in a table. JSON and YAML have them anyway.
+func (a *app) utcFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.utc, "utc", false, "show times in UTC, as in 2026-03-14T09:26:53Z, not how long ago")
+}
+
 // forMachines says whether to write the answer as the API has it.
 func (o *output) forMachines() bool { return o.value == "json" || o.value == "yaml" }
 
@@ -181,10 +186,13 @@ func orDash(s string) string {
 func count(n int64) string { return strconv.FormatInt(n, 10) }
 
 // when says when something happens or happened, as in "in 47 minutes"; "never"
-// for nil.
+// for nil. With --utc it writes the time itself.
 func (a *app) when(t *time.Time) string {
-	if t == nil {
+	switch {
+	case t == nil:
 		return "never"
+	case a.utc:
+		return t.UTC().Format(time.RFC3339)
 	}
 	return rolebroker.RelativeTime(*t, a.Now())
 }

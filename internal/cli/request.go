@@ -53,6 +53,7 @@ func asking[T any](a *app, cmd *cobra.Command, doing string,
 	show func(output, T) error) *cobra.Command {
 	var out output
 	out.flag(cmd)
+	a.utcFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		answer, err := ask(cmd.Context(), a, doing, func(ctx context.Context, c *client.Client) (T, error) {
 			return question(ctx, c, given)

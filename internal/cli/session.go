@@ -40,6 +40,10 @@ that asked first; the agent's other pods share the session.
 TIME is how long ago, as in 2h or 14d, a date, which begins at midnight in UTC, or
 an RFC 3339 time.
 
+--token takes the ID of an agent token, as agent token list shows it, or of a
+binding: it selects the sessions that began with it. The agent's other tokens may
+have been given the same credentials.
+
 --role takes what ROLE shows, a role's name, its ID or its ARN. Filters by name also
 find sessions of what was deleted since; those from before a rename have the
 earlier name. A name that neither exists nor is on record is an error.`,
@@ -49,6 +53,9 @@ earlier name. A name that neither exists nor is on record is an error.`,
   # who was lent a role in the last two weeks
   rolebroker session list --role production/deployer --since 14d
 
+  # what was lent of an account on one day, with times as CloudTrail writes them
+  rolebroker session list --account 444455556666 --since 2026-03-14 --until 2026-03-15 --utc
+
   # what one agent did, for a script
   rolebroker session list --agent scout --limit 100 -o json`,
 	}
@@ -56,6 +63,8 @@ earlier name. A name that neither exists nor is on record is an error.`,
 	f.StringVar(&filter.Agent, "agent", "", "show only sessions of `AGENT`, by name or ID")
 	f.StringVar(&filter.Integration, "integration", "", "show only sessions of `INTEGRATION`, by name or ID")
 	f.StringVar(&filter.Role, "role", "", "show only sessions of `ROLE`: integration/role, name, ID or ARN")
+	f.Var(tokenIDFlag{&filter.Token}, "token", "show only sessions that began with the token or binding `ID`")
+	f.Var(accountFlag{&filter.Account}, "account", "show only sessions for roles of the AWS `ACCOUNT`")
 	f.Var(a.timeFlag(&filter.Since), "since", "show only sessions requested at `TIME` or later")
 	f.Var(a.timeFlag(&filter.Until), "until", "show only sessions requested before `TIME`")
 	f.BoolVar(&filter.Live, "live", false, "show only sessions whose credentials may still work")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 )
@@ -143,7 +144,7 @@ func (a *app) endAll(ctx context.Context, out output, which api.EndSessionsReque
 
 // until writes when something ends, as in "2026-03-14T10:26:53Z, in 59 minutes".
 func (a *app) until(at time.Time) string {
-	return at.UTC().Format(time.RFC3339) + ", " + a.when(&at)
+	return at.UTC().Format(time.RFC3339) + ", " + rolebroker.RelativeTime(at, a.Now())
 }
 
 // liveSessionIDs finds the sessions that may be ended.

@@ -218,6 +218,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		IntegrationName: "production", Role: "rol_a", RoleName: "readonly",
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy",
 		Workload:    rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
+		Token:       "tok_a",
 		RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
 	full(t, session, "State", "Runner", "RunnerID", "AccessKeyID", "RequestID", "Failure", "Fetches", "FetchedAt",
 		"EndedAt", "EndedBy")

@@ -162,7 +162,7 @@ func (l *lease) startCall() *call {
 	}
 	c := &call{done: make(chan struct{})}
 	l.call = c
-	names, by := l.names, l.borrower.Load().Workload
+	names, by := l.names, *l.borrower.Load()
 	go func() {
 		defer l.lender.work.Done()
 		ctx, cancel := context.WithTimeout(l.lender.ctx, assumeTimeout)

@@ -16,10 +16,21 @@ func (l *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebro
 	if e.Code == rolebroker.CodeInternal || e.Code == rolebroker.CodeUnavailable {
 		level = slog.LevelWarn
 	}
-	l.refusals.Log(ctx, level, "refused to lend", "agent", who.Agent, "token", who.Token,
+	l.refusals.Log(ctx, level, "refused to lend", "agent", l.agentName(ctx, who.Agent, err), "agent_id", who.Agent,
+		"token", who.Token,
 		"role", rolebroker.ShowReference(req.Role), "task", rolebroker.ShowReference(req.Task),
 		"code", e.Code, "reason", e.Message, "cause", e.Cause)
 	return e
+}
+
+// agentName returns the name of an agent that was refused; its ID if the name is unknown, or if nobody can answer now.
+func (l *Lender) agentName(ctx context.Context, id rolebroker.AgentID, refusal error) string {
+	if id != "" && !rolebroker.IsOutage(refusal) {
+		if grants, err := l.cache.Grants(ctx, id); err == nil {
+			return grants.Agent.Name
+		}
+	}
+	return string(id)
 }
 
 // explain returns the error that an agent gets for a refusal by STS.

@@ -12,13 +12,12 @@ import (
 // ours. Until STS has answered, a session's record says the latest possible time.
 const ClockSlack = 5 * time.Minute
 
-// startSession records a session, asks STS for its credentials and records the
-// outcome. Without a record nothing is handed out.
+// startSession records a session that a caller begins, asks STS for its credentials
+// and records the outcome. Without a record nothing is handed out.
 func (l *Lender) startSession(
-	ctx context.Context, key leaseKey, names roleNames, by rolebroker.Workload,
+	ctx context.Context, key leaseKey, names roleNames, by rolebroker.Caller,
 ) (*cachedLoan, error) {
-	session := newSession(key, names, l.now())
-	session.Workload = by
+	session := newSession(key, names, by, l.now())
 	if err := l.records.RecordSession(ctx, &session); err != nil {
 		return nil, err
 	}
@@ -45,7 +44,7 @@ func (l *Lender) startSession(
 		return nil, err
 	}
 	l.log.InfoContext(ctx, "session started", "session", session.ID, "agent", key.agentName,
-		"role", names.integration+"/"+names.role, "session_name", session.SessionName,
+		"role", names.integration+"/"+names.role, "session_name", session.SessionName, "token", by.Token,
 		"access_key_id", session.AccessKeyID, "expires_at", session.ExpiresAt, "aws_request_id", session.RequestID)
 	role := rolebroker.Role{
 		ID: session.Role, Name: session.RoleName, ARN: session.ARN, Region: session.Region, Enabled: true,
@@ -75,13 +74,13 @@ func (l *Lender) sessionFailed(ctx context.Context, session rolebroker.Session, 
 }
 
 // newSession makes the record of a session that is about to start.
-func newSession(key leaseKey, names roleNames, now time.Time) rolebroker.Session {
+func newSession(key leaseKey, names roleNames, by rolebroker.Caller, now time.Time) rolebroker.Session {
 	return rolebroker.Session{
 		ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested,
 		Agent: key.agent, AgentName: key.agentName,
 		Integration: key.integration, IntegrationName: names.integration,
 		Role: key.role, RoleName: names.role, ARN: key.assumption.ARN, Region: key.assumption.Region,
-		Task: key.task, SessionName: key.assumption.SessionName,
+		Task: key.task, SessionName: key.assumption.SessionName, Token: by.Token, Workload: by.Workload,
 		RequestedAt: now, ExpiresAt: now.Add(key.assumption.Duration + ClockSlack),
 	}
 }

@@ -111,7 +111,8 @@ func TestRefusalsAreLoggedWithTheirCause(t *testing.T) {
 		}
 		log.Reset()
 		_, err := f.lender.Lend(f.Context(), scout, rolebroker.Request{Role: "admin"})
-		if rolebroker.CodeOf(err) != rolebroker.CodeNotFound || !strings.Contains(log.String(), "level=INFO") {
+		if rolebroker.CodeOf(err) != rolebroker.CodeNotFound || !strings.Contains(log.String(), "level=INFO") ||
+			!strings.Contains(log.String(), " agent=scout agent_id="+string(scout.Agent)+" ") {
 			f.Errorf("a role that is not there gives %v, and is logged as %s", err, log.String())
 		}
 	}, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })

@@ -109,12 +109,13 @@ func TestSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	agents := map[string]rolebroker.AgentID{"scout": rolebroker.NewAgentID(), "digger": rolebroker.NewAgentID()}
+	tokens := map[string]rolebroker.TokenID{"scout": rolebroker.NewTokenID(), "digger": rolebroker.NewTokenID()}
 	integration, role := rolebroker.NewIntegrationID(), rolebroker.NewRoleID()
 	session := func(id, agent string, age time.Duration, state rolebroker.SessionState) string {
 		s := rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, Agent: agents[agent],
 			AgentName:   agent,
 			Integration: integration, IntegrationName: "production", Role: role, RoleName: id, ARN: arn,
-			Region:      "us-east-1",
+			Region: "us-east-1", Token: tokens[agent],
 			SessionName: agent, RequestedAt: w.now.Add(-age), ExpiresAt: w.now.Add(time.Hour - age)}
 		if err := w.store.RecordSession(context.Background(), &s); err != nil {
 			t.Fatal(err)
@@ -144,8 +145,11 @@ func TestSessions(t *testing.T) {
 		"since=" + url.QueryEscape(w.now.Add(-2*time.Minute).Format(time.RFC3339Nano)) + "&": {other, live},
 		"until=" + url.QueryEscape(w.now.Add(-2*time.Minute).Format(time.RFC3339Nano)) + "&": {failed, old},
 		"role=old&": {old},
-		"role=" + string(role) + "&agent=digger&":     {other},
-		"role=" + url.QueryEscape(arn.String()) + "&": {other, live, failed, old},
+		"token=" + string(tokens["digger"]) + "&":                                {other},
+		"account=444455556666&token=" + string(tokens["digger"]) + "&live=true&": {other},
+		"account=444455556666&agent=scout&":                                      {live, failed, old},
+		"role=" + string(role) + "&agent=digger&":                                {other},
+		"role=" + url.QueryEscape(arn.String()) + "&":                            {other, live, failed, old},
 	} {
 		for _, limit := range []int{1, 3, 100} {
 			if got := pages(w, "/api/v1/sessions?"+query, limit,

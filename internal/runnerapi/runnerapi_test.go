@@ -167,6 +167,24 @@ func TestTheServerAuthorisesSessionsOfRunners(t *testing.T) {
 	if err := w.ours.BeginSession(ctx, good); err != nil {
 		t.Errorf("the same again: %v", err)
 	}
+	tokenOf := func(agent string) string {
+		page, err := w.tb.Admin.Tokens(ctx, agent, client.List{Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.Items[0].ID
+	}
+	w.tb.Agent("other", "cluster")
+	others := tokenOf("other")
+	told := w.session(0)
+	told.Token = tokenOf("scout")
+	if err := w.ours.BeginSession(ctx, told); err != nil {
+		t.Errorf("with its token: %v", err)
+	}
+	found, err := w.tb.Admin.Sessions(ctx, api.SessionFilter{Token: told.Token}, client.List{})
+	if err != nil || len(found.Items) != 1 || found.Items[0].ID != told.ID || found.Items[0].TokenID != told.Token {
+		t.Errorf("the sessions of the token are %+v, %v", found.Items, err)
+	}
 	w.refused("another runner", w.theirs.BeginSession(ctx, w.session(0)), rolebroker.CodeDenied)
 	w.refused("a disabled role", w.ours.BeginSession(ctx, w.session(1)), rolebroker.CodeDenied)
 	for what, c := range map[string]struct {
@@ -191,6 +209,11 @@ func TestTheServerAuthorisesSessionsOfRunners(t *testing.T) {
 			s.Late, s.ExpiresAt = true, time.Now().Add(9999*time.Hour)
 		},
 			rolebroker.CodeInvalid},
+		"another agent's token":         {func(s *api.RunnerSession) { s.Token = others }, rolebroker.CodeInvalid},
+		"a late one, with another's":    {func(s *api.RunnerSession) { s.Token, s.Late = others, true }, rolebroker.CodeInvalid},
+		"an unknown token":              {func(s *api.RunnerSession) { s.Token = string(rolebroker.NewTokenID()) }, rolebroker.CodeExpired},
+		"what is not the ID of a token": {func(s *api.RunnerSession) { s.Token = string(rolebroker.NewRoleID()) }, rolebroker.CodeInvalid},
+		"a late one, with a text":       {func(s *api.RunnerSession) { s.Token, s.Late = "x\n", true }, rolebroker.CodeInvalid},
 		"a late one by a name": {func(s *api.RunnerSession) { s.Late, s.AgentName = true, "not a name\n" },
 			rolebroker.CodeInvalid},
 	} {

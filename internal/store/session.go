@@ -15,13 +15,13 @@ import (
 
 const sessionColumns = `id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name,
 	arn, region, task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at,
-	runner, runner_id, ended_at, ended_by, namespace, service_account, pod`
+	runner, runner_id, ended_at, ended_by, namespace, service_account, pod, token_id`
 
 var (
 	insertSession = newStatement("insertSession", `
 		INSERT INTO sessions (`+sessionColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-			$24, $25, $26)
+			$24, $25, $26, $27)
 		ON CONFLICT (id) DO NOTHING`)
 
 	sessionByID = newStatement("sessionByID", `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`)
@@ -49,6 +49,8 @@ var (
 			SELECT 1 FROM sessions WHERE runner_id = $1 AND state = 'requested' AND runner_id <> '' AND expires_at > $2
 			LIMIT $3) AS outstanding`)
 
+	accountRole = newStatement("accountRole", `SELECT 1 FROM roles WHERE `+accountColumn+` = $1 LIMIT 1`)
+
 	deleteSessions = newStatement("deleteSessions", `
 		DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`)
 
@@ -58,7 +60,10 @@ var (
 // sessionFilterColumns are the columns that a filter compares, depending on the
 // form of its texts. An empty column is not compared. The column of is that of the
 // integration in integration/role, if the filter names an integration besides.
-type sessionFilterColumns struct{ agent, integration, of, role string }
+type sessionFilterColumns struct{ agent, integration, of, role, token, account string }
+
+// accountColumn is the account in the ARN, as the index sessions_account has it.
+const accountColumn = `substr(ltrim(arn, 'abcdefghijklmnopqrstuvwxyz-:'), 1, 12)`
 
 // sessionLists makes a statement for each combination of columns to filter by,
 // so that each can use its index.
@@ -68,18 +73,10 @@ type sessionFilterColumns struct{ agent, integration, of, role string }
 // The values of the filter follow.
 func sessionLists() map[sessionFilterColumns]*statement {
 	lists := map[sessionFilterColumns]*statement{}
-	for _, agent := range []string{"", "agent_id", "agent_name"} {
-		for _, integration := range []string{"", "integration_id", "integration_name"} {
-			for _, role := range []string{"", "role_id", "role_name", "arn"} {
-				columns := sessionFilterColumns{agent, integration, "", role}
-				lists[columns] = columns.statement()
-			}
-			if integration == "" { // then integration/role compares this column
-				continue
-			}
-			for _, of := range []string{"integration_id", "integration_name"} {
-				for _, role := range []string{"role_id", "role_name"} {
-					columns := sessionFilterColumns{agent, integration, of, role}
+	for _, columns := range roleFilterColumns() {
+		for _, columns.agent = range []string{"", "agent_id", "agent_name"} {
+			for _, columns.token = range []string{"", "token_id"} {
+				for _, columns.account = range []string{"", accountColumn} {
 					lists[columns] = columns.statement()
 				}
 			}
@@ -88,11 +85,30 @@ func sessionLists() map[sessionFilterColumns]*statement {
 	return lists
 }
 
+// roleFilterColumns are the combinations of columns of an integration and a role.
+func roleFilterColumns() (all []sessionFilterColumns) {
+	for _, integration := range []string{"", "integration_id", "integration_name"} {
+		for _, role := range []string{"", "role_id", "role_name", "arn"} {
+			all = append(all, sessionFilterColumns{integration: integration, role: role})
+		}
+		if integration == "" { // then integration/role compares this column
+			continue
+		}
+		for _, of := range []string{"integration_id", "integration_name"} {
+			for _, role := range []string{"role_id", "role_name"} {
+				all = append(all, sessionFilterColumns{integration: integration, of: of, role: role})
+			}
+		}
+	}
+	return all
+}
+
 func (c sessionFilterColumns) statement() *statement {
 	name, where, next := "listSessions", "", 7
-	for _, column := range []string{c.agent, c.integration, c.of, c.role} {
+	for _, column := range []string{c.agent, c.integration, c.of, c.role, c.token, c.account} {
 		if column != "" {
-			name += " " + column
+			label, _, _ := strings.Cut(column, "(")
+			name += " " + label
 			where += " AND " + column + " = $" + strconv.Itoa(next)
 			next++
 		}
@@ -112,7 +128,7 @@ func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session) error
 		clean(se.Region), clean(se.Task), clean(se.SessionName), millis(se.RequestedAt), millis(se.ExpiresAt),
 		clean(se.AccessKeyID), clean(se.RequestID), clean(se.Failure), se.Fetches, millis(se.FetchedAt),
 		clean(se.Runner), se.RunnerID, millis(se.EndedAt), clean(se.EndedBy), clean(se.Workload.Namespace),
-		clean(se.Workload.ServiceAccount), clean(se.Workload.Pod))
+		clean(se.Workload.ServiceAccount), clean(se.Workload.Pod), clean(se.Token))
 	if err != nil || stored > 0 {
 		return err
 	}
@@ -129,7 +145,7 @@ func constant(se *rolebroker.Session) rolebroker.Session {
 		Integration: clean(se.Integration), IntegrationName: clean(se.IntegrationName), Role: clean(se.Role),
 		RoleName: clean(se.RoleName), ARN: se.ARN, Region: clean(se.Region), Runner: clean(se.Runner),
 		RunnerID: se.RunnerID, Task: clean(se.Task), SessionName: clean(se.SessionName),
-		RequestedAt: stored(se.RequestedAt), Workload: rolebroker.Workload{Namespace: clean(se.Workload.Namespace),
+		Token: clean(se.Token), RequestedAt: stored(se.RequestedAt), Workload: rolebroker.Workload{Namespace: clean(se.Workload.Namespace),
 			ServiceAccount: clean(se.Workload.ServiceAccount), Pod: clean(se.Workload.Pod)}}
 }
 
@@ -251,31 +267,37 @@ func bounds(f rolebroker.SessionFilter) []any {
 // filterColumns returns the columns to compare and the values to compare them
 // with.
 func filterColumns(f rolebroker.SessionFilter) (columns sessionFilterColumns, values []any) {
-	column := func(text, id, name string) string {
-		switch {
-		case text == "":
+	compare := func(text, column string) string {
+		if text == "" {
 			return ""
-		case rolebroker.IsID(text):
-			name = id
 		}
 		values = append(values, text)
-		return name
+		return column
 	}
-	columns.agent = column(f.Agent, "agent_id", "agent_name")
-	columns.integration = column(f.Integration, "integration_id", "integration_name")
-	if strings.HasPrefix(f.Role, "arn:") { // no name has a colon
-		columns.role = column(f.Role, "role_id", "arn")
-		return columns, values
+	named := func(text, id, name string) string {
+		if rolebroker.IsID(text) {
+			name = id
+		}
+		return compare(text, name)
 	}
-	role := f.Role
-	if integration, name, qualified := strings.Cut(role, "/"); qualified && integration != "" && name != "" {
+	columns.agent = named(f.Agent, "agent_id", "agent_name")
+	columns.integration = named(f.Integration, "integration_id", "integration_name")
+	integration, role, qualified := strings.Cut(f.Role, "/")
+	switch {
+	case strings.HasPrefix(f.Role, "arn:"): // no name has a colon
+		columns.role = compare(f.Role, "arn")
+	case qualified && integration != "" && role != "":
 		of := &columns.integration
 		if *of != "" {
 			of = &columns.of
 		}
-		*of, role = column(integration, "integration_id", "integration_name"), name
+		*of = named(integration, "integration_id", "integration_name")
+		columns.role = named(role, "role_id", "role_name")
+	default:
+		columns.role = named(f.Role, "role_id", "role_name")
 	}
-	columns.role = column(role, "role_id", "role_name")
+	columns.token = compare(string(f.Token), "token_id")
+	columns.account = compare(f.Account, accountColumn)
 	return columns, values
 }
 
@@ -302,7 +324,17 @@ func scanSession(scan scan, se *rolebroker.Session) error {
 		&se.RoleName, arnColumn{&se.ARN}, &se.Region, &se.Task, &se.SessionName, timeColumn{&se.RequestedAt},
 		timeColumn{&se.ExpiresAt}, &se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches,
 		timeColumn{&se.FetchedAt}, &se.Runner, &se.RunnerID, timeColumn{&se.EndedAt}, &se.EndedBy,
-		&se.Workload.Namespace, &se.Workload.ServiceAccount, &se.Workload.Pod)
+		&se.Workload.Namespace, &se.Workload.ServiceAccount, &se.Workload.Pod, &se.Token)
+}
+
+// HasAccount reports whether an integration has a role in an AWS account.
+func (s *Store) HasAccount(ctx context.Context, account string) (has bool, err error) {
+	err = s.query(ctx, accountRole, func(scan scan) error {
+		var one int
+		has = true
+		return scan(&one)
+	}, account)
+	return has, err
 }
 
 // DeleteSessions deletes at most limit sessions that expired before the time, and

@@ -39,12 +39,12 @@ func TestEveryStatementIsPrepared(t *testing.T) {
 const manySessions = `
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
 	INSERT INTO sessions (id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name,
-		arn, region, task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches,
+		arn, region, task, session_name, token_id, requested_at, expires_at, access_key_id, request_id, failure, fetches,
 		fetched_at)
 	SELECT 'ses_' || i, 'active', 'agt_' || (i % 1000), 'agent' || (i % 1000),
 		'int_' || (i % 100), 'integration' || (i % 100),
-		'rol_' || (i % 500), 'role' || (i % 500), 'arn:aws:iam::000000000000:role/r' || (i % 500), 'eu-west-1',
-		'', 's', 1740000000000 + i * 1000, 1740000000000 + i * 1000 + 3600000, '', '', '', 0, 0
+		'rol_' || (i % 500), 'role' || (i % 500), 'arn:aws:iam::' || (100000000000 + i % 50) || ':role/r' || (i % 500), 'eu-west-1',
+		'', 's', 'tok_' || (i % 2000), 1740000000000 + i * 1000, 1740000000000 + i * 1000 + 3600000, '', '', '', 0, 0
 	FROM n`
 
 func TestListsOfSessionsUseAnIndex(t *testing.T) {
@@ -88,7 +88,7 @@ func argsOf(st store.Statement) (args []any, ok bool) {
 	for column := range strings.FieldsSeq(columns) {
 		value := map[string]string{"agent_id": "agt_7", "agent_name": "agent7", "integration_id": "int_7",
 			"integration_name": "integration7", "role_id": "rol_7", "role_name": "role7",
-			"arn": "arn:aws:iam::000000000000:role/r7"}[column]
+			"arn": "arn:aws:iam::100000000007:role/r7", "token_id": "tok_7", "substr": "100000000007"}[column]
 		args = append(args, value)
 	}
 	return args, true

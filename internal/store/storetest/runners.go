@@ -534,6 +534,7 @@ func testSessionReportedTwice(s *suite) {
 
 	for what, change := range map[string]func(*rolebroker.Session){
 		"agent":       func(x *rolebroker.Session) { x.Agent = rolebroker.NewAgentID() },
+		"token":       func(x *rolebroker.Session) { x.Token = rolebroker.NewTokenID() },
 		"integration": func(x *rolebroker.Session) { x.Integration = rolebroker.NewIntegrationID() },
 		"role":        func(x *rolebroker.Session) { x.Role = rolebroker.NewRoleID() },
 		"ARN":         func(x *rolebroker.Session) { x.ARN.Account = "999988887777" },

@@ -14,7 +14,8 @@ func session(a *rolebroker.Agent, in *rolebroker.Integration, role rolebroker.Ro
 		Agent: a.ID, AgentName: a.Name, Integration: in.ID, IntegrationName: in.Name, Role: role.ID,
 		RoleName: role.Name,
 		ARN:      role.ARN, Region: role.Region, Task: "tidy",
-		Workload: rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"}, SessionName: a.Name + "@tidy", RequestedAt: at,
+		Workload:    rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
+		SessionName: a.Name + "@tidy", Token: "tok_of_" + rolebroker.TokenID(a.ID), RequestedAt: at,
 		ExpiresAt: at.Add(time.Hour)}
 }
 
@@ -102,6 +103,7 @@ func testSessionFilter(s *suite) {
 	two := s.record(session(scout, staging, staging.Roles[0], t0.Add(1*time.Second)))
 	three := s.record(session(builder, production, production.Roles[1], t0.Add(2*time.Second)))
 	old := session(builder, production, production.Roles[1], t0.Add(3*time.Second))
+	old.Token = rolebroker.NewTokenID()
 	old.AgentName, old.IntegrationName, old.RoleName = "mason", "prod", "ship" // their names at that time
 	s.record(old)
 	one.RequestedAt, one.ExpiresAt = t0, t0.Add(time.Hour) // to the millisecond
@@ -133,6 +135,18 @@ func testSessionFilter(s *suite) {
 	s.hasSessions(filter{Role: "/readonly"})
 	s.hasSessions(filter{Role: "/"})
 	s.hasSessions(filter{Role: "production/readonly/"})
+	s.hasSessions(filter{Token: old.Token}, old)
+	s.hasSessions(filter{Token: old.Token, Role: "prod/ship", Account: "999988887777", Agent: "mason"}, old)
+	s.hasSessions(filter{Token: old.Token, Account: production.Roles[0].ARN.Account})
+	s.hasSessions(filter{Token: rolebroker.NewTokenID()})
+	s.hasSessions(filter{Account: "999988887777"}, old, three)
+	s.hasSessions(filter{Account: production.Roles[0].ARN.Account}, two, one)
+	s.hasSessions(filter{Account: "9999"})
+	for account, want := range map[string]bool{"012345678901": true, "999988887777": false, "01234567890": false} {
+		has, err := s.store.HasAccount(s.ctx, account)
+		s.must(err)
+		s.equal(has, want)
+	}
 	s.hasSessions(filter{Since: t0.Add(time.Second)}, old, three, two)
 	s.hasSessions(filter{Since: t0.Add(time.Second + time.Millisecond)}, old, three)
 	s.hasSessions(filter{Until: t0.Add(2 * time.Second)}, two, one)
