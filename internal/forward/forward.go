@@ -185,14 +185,14 @@ func (l *Lender) currentEpoch() uint64 {
 	return l.epoch
 }
 
-// Forget forgets the loans of the callers that match. Each gets the next loan from
-// the server, or none while the server cannot answer.
-func (l *Lender) Forget(match func(rolebroker.Caller) bool) {
+// Forget forgets the loans that match, by caller and key. Whoever asks for one gets
+// the next from the server, or none while the server cannot answer.
+func (l *Lender) Forget(match func(who rolebroker.Caller, key string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.epoch++
 	for key, known := range l.loans {
-		if match(known.who) {
+		if match(known.who, key) {
 			delete(l.loans, key)
 		}
 	}

@@ -390,15 +390,15 @@ func TestACallerAsksForSoMuchAtATime(t *testing.T) {
 func TestWhatIsForgottenIsNotHandedOutDuringAnOutage(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.gets("deployer", "")
-		w.Forget(func(who rolebroker.Caller) bool { return who.Agent != "" })
+		w.Forget(func(who rolebroker.Caller, _ string) bool { return who.Agent != "" })
 		w.fails(rolebroker.CodeUnavailable)
 		w.gets("deployer", "")
-		w.Forget(func(rolebroker.Caller) bool { return true })
+		w.Forget(func(rolebroker.Caller, string) bool { return true })
 		w.gets("deployer", rolebroker.CodeUnavailable)
 
 		// An answer that was under way is not remembered either.
 		w.answers(func(context.Context, rolebroker.Request) (*rolebroker.Loan, error) {
-			w.Forget(func(rolebroker.Caller) bool { return true })
+			w.Forget(func(rolebroker.Caller, string) bool { return true })
 			return loan(time.Hour), nil
 		})
 		w.gets("deployer", "")

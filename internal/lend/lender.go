@@ -118,6 +118,13 @@ func (l *Lender) Grants(ctx context.Context, agent rolebroker.AgentID) (*rolebro
 	return l.cache.Grants(ctx, agent)
 }
 
+// Prepare reads what decides about the caller's requests, unless it is remembered.
+// Codes: expired, unavailable.
+func (l *Lender) Prepare(ctx context.Context, who rolebroker.Caller) error {
+	_, err := l.grantsOf(ctx, who)
+	return err
+}
+
 // Offers lists the roles that the agent may borrow now, the default first.
 func (l *Lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
 	grants, err := l.grantsOf(ctx, who)

@@ -10,7 +10,9 @@
 // the server.
 //
 // While the server cannot be reached, the runner goes on with the sessions that
-// the server authorised, for a grace period. It spools the record of each session
+// the server authorised, for a grace period. For that it keeps its knowledge of
+// every agent that asked lately: after a change it forgets what the change concerns,
+// and asks the server about it at once. It spools the record of each session
 // before it asks STS, and sends the record when the server is back. During that
 // time it refuses to begin a session that the server has not authorised. It never
 // assumes the roles of another runner, and never gives a credential to anyone but

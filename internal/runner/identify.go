@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -21,39 +22,74 @@ type Verifier interface {
 	Verify(ctx context.Context, token string) (rolebroker.ServiceAccountToken, error)
 }
 
-// maxIdentified bounds the agents that are remembered, and their tokens.
-const maxIdentified = 10_000
+const (
+	// maxIdentified bounds the agents that are remembered, and their tokens.
+	maxIdentified = 10_000
+
+	// keepIdentified is for how long an agent that asks for nothing is remembered.
+	// SDKs ask again when their credentials expire.
+	keepIdentified = rolebroker.MaxSessionDuration + time.Hour
+)
 
 // identified is an agent that the server identified.
 type identified struct {
-	caller rolebroker.Caller
-	token  rolebroker.Secret // for the roles that the platform assumes; zero for a service account
+	caller  rolebroker.Caller
+	token   rolebroker.Secret // for the roles that the platform assumes; zero for a service account
+	shown   api.Identification
+	askedAt time.Time
+	stale   bool // a change since the server's answer may concern the agent
 }
 
-// identifier finds out which agent asks. It remembers the server's answer until
-// the next change, and uses it while the record is watching.
+// identifier finds out which agent asks. It remembers the server's answer, uses it
+// while the record is watching, and asks the server again after a change that may
+// concern the agent.
 type identifier struct {
 	record   *record
 	verifier Verifier // nil: service-account tokens are refused
 	failed   *guard.Failures
 
 	mu      sync.Mutex
-	changes uint64                                   // how many there were
-	known   map[any]identified                       // by the SHA-256 of an agent token, or by service account
+	changes uint64                                   // how many there were that may concern an agent
+	known   map[any]*identified                      // by the SHA-256 of an agent token, or by service account
 	tokens  map[rolebroker.TokenID]rolebroker.Secret // the token of an ID never changes
 }
 
 func newIdentifier(r *record, v Verifier, failed *guard.Failures) *identifier {
-	return &identifier{record: r, verifier: v, failed: failed, known: map[any]identified{},
+	return &identifier{record: r, verifier: v, failed: failed, known: map[any]*identified{},
 		tokens: map[rolebroker.TokenID]rolebroker.Secret{}}
 }
 
-// forget is called with every change.
-func (i *identifier) forget(rolebroker.Change) {
+// onChange is called with every change. An agent's identity is the server's answer
+// until the agent changes; that of a service account, until any agent does, because
+// the service account may be that agent from now on.
+func (i *identifier) onChange(change rolebroker.Change) {
+	all := change == (rolebroker.Change{})
+	if !all && (change.Agent == "" || change.Integration != "") {
+		return
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.changes++
-	clear(i.known)
+	for _, known := range i.known {
+		if all || known.caller.Agent == change.Agent || known.shown.ServiceAccount != nil {
+			known.stale = true
+		}
+	}
+}
+
+// recent returns who asked within keepIdentified, by key, and forgets the others.
+func (i *identifier) recent() map[any]identified {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	recent := map[any]identified{}
+	for key, known := range i.known {
+		if i.record.now().Sub(known.askedAt) > keepIdentified {
+			delete(i.known, key)
+			continue
+		}
+		recent[key] = *known
+	}
+	return recent
 }
 
 // identify is for containercreds.Options.
@@ -101,45 +137,72 @@ func (i *identifier) find(ctx context.Context, key any, shown api.Identification
 // look is one attempt at find.
 func (i *identifier) look(ctx context.Context, key any, shown api.Identification, token rolebroker.Secret) (
 	rolebroker.Caller, error) {
-	found, seen, ok := i.remembered(key)
+	caller, seen, ok := i.remembered(key)
 	if ok {
-		return found.caller, nil
+		return caller, nil
 	}
+	return i.ask(ctx, key, identified{token: token, shown: shown, askedAt: i.record.now()}, seen)
+}
+
+// confirm asks the server again about an agent that is remembered.
+func (i *identifier) confirm(ctx context.Context, key any, known identified) (rolebroker.Caller, error) {
+	i.mu.Lock()
+	seen := i.changes
+	i.mu.Unlock()
+	return i.ask(ctx, key, known, seen)
+}
+
+// ask asks the server who the agent is, and remembers the answer. It may be used
+// unless something changed after seen changes.
+func (i *identifier) ask(ctx context.Context, key any, found identified, seen uint64) (rolebroker.Caller, error) {
 	answer, err := ask(ctx, i.record.link, func(ctx context.Context, c *client.Client) (api.Identified, error) {
-		return c.Identify(ctx, shown)
+		return c.Identify(ctx, found.shown)
 	})
 	switch {
 	case err != nil:
 		return rolebroker.Caller{}, i.record.explain(err)
 	case answer.Token == nil:
+		i.drop(key)
 		return rolebroker.Caller{}, refusalOf(answer.Refusal)
 	}
-	found = identified{rolebroker.Caller{Agent: rolebroker.AgentID(answer.Token.Agent),
-		Token: rolebroker.TokenID(answer.Token.ID)}, token}
+	found.caller = rolebroker.Caller{Agent: rolebroker.AgentID(answer.Token.Agent),
+		Token: rolebroker.TokenID(answer.Token.ID)}
 	i.remember(key, found, seen)
 	return found.caller, nil
 }
 
 // remembered is the remembered agent of a key, if it may be used, and the number
-// of changes until now.
-func (i *identifier) remembered(key any) (found identified, seen uint64, ok bool) {
+// of changes until now. It notes that the agent asked.
+func (i *identifier) remembered(key any) (caller rolebroker.Caller, seen uint64, ok bool) {
 	watching := i.record.Watching()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	found, ok = i.known[key]
-	return found, i.changes, ok && watching
+	found := i.known[key]
+	if found == nil {
+		return caller, i.changes, false
+	}
+	found.askedAt = i.record.now()
+	return found.caller, i.changes, !found.stale && watching
 }
 
-// remember remembers an answer, unless something changed after seen changes.
+func (i *identifier) drop(key any) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.known, key)
+}
+
+// remember remembers an answer. It is stale if something changed after seen changes.
 func (i *identifier) remember(key any, found identified, seen uint64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(i.known) >= maxIdentified {
-		clear(i.known)
+	for other := range i.known {
+		if len(i.known) < maxIdentified {
+			break
+		}
+		delete(i.known, other)
 	}
-	if seen == i.changes {
-		i.known[key] = found
-	}
+	found.stale = seen != i.changes
+	i.known[key] = &found
 	if found.token.IsZero() {
 		return
 	}

@@ -37,12 +37,16 @@ func TestIdentitiesAreNeverOlderThanAChange(t *testing.T) {
 			t.Errorf("%+v, %v; the server was asked %d times, want %d", who, err, asked, want)
 		}
 	}
-	change = func() { i.forget(rolebroker.Change{Agent: "agt_a"}) } // while the server answers
+	change = func() { i.onChange(rolebroker.Change{Agent: "agt_a"}) } // while the server answers
 	identify(1)
 	change = func() {}
 	identify(2)
 	identify(2)
-	i.forget(rolebroker.Change{Agent: "agt_b"})
+	i.onChange(rolebroker.Change{Agent: "agt_b"})
+	i.onChange(rolebroker.Change{Integration: "int_a"})
+	i.onChange(rolebroker.Change{Agent: "agt_a", Integration: "int_a"})
+	identify(2)
+	i.onChange(rolebroker.Change{})
 	identify(3)
 	i.record.streamEnded()
 	identify(4)
@@ -55,7 +59,7 @@ func TestIdentitiesAreBounded(t *testing.T) {
 	i := newIdentifier(recordOf(&link{}), nil, nil)
 	for n := range maxIdentified + 2 {
 		id := rolebroker.TokenID(fmt.Sprint("tok_", n))
-		i.remember(n, identified{rolebroker.Caller{Token: id}, rolebroker.NewSecret("rbt_a")}, 0)
+		i.remember(n, identified{caller: rolebroker.Caller{Token: id}, token: rolebroker.NewSecret("rbt_a")}, 0)
 		if len(i.known) > maxIdentified || len(i.tokens) > maxIdentified {
 			t.Fatalf("%d agents and %d tokens are remembered", len(i.known), len(i.tokens))
 		}

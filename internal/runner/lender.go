@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
@@ -28,7 +29,8 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		return l.cluster.Lend(ctx, who, req) // it also counts and logs the refusal
 	}
 	req.Role = grant.Reference()
-	key := fmt.Sprintf("%q %q %s %d %q", who.Token, grant.Role.ID, grant.Role.ARN, grant.Role.Generation, req.Task)
+	key := fmt.Sprintf("%q %q %q %s %d %q", who.Token, grant.Integration.ID, grant.Role.ID, grant.Role.ARN,
+		grant.Role.Generation, req.Task)
 	loan, err := l.platform.Lend(ctx, key, who, req)
 	var rejected *rejectedRunner
 	switch {
@@ -40,12 +42,18 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 	return loan, err
 }
 
-// forgetEnded forgets the platform's loans to the agent whose lending a change
-// ended; those to every agent if it ended a role or an integration.
+// forgetEnded forgets what a change ended: loans of the platform, and what the server
+// authorised.
 func (l *lender) forgetEnded(change rolebroker.Change) {
-	if change.Ended {
-		l.platform.Forget(func(who rolebroker.Caller) bool { return change.Agent == "" || change.Agent == who.Agent })
+	if !change.Ended {
+		return
 	}
+	l.record.withdrawEnded(change)
+	isOf := func(key, id string) bool { return id == "" || strings.Contains(key, strconv.Quote(id)) }
+	l.platform.Forget(func(who rolebroker.Caller, key string) bool {
+		return (change.Agent == "" || change.Agent == who.Agent) &&
+			isOf(key, string(change.Integration)) && isOf(key, string(change.Role))
+	})
 }
 
 // Offers lists what the agent may borrow now, the default first.

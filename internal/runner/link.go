@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -241,6 +242,43 @@ func (l *link) current() credential {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.credential
+}
+
+// keep writes the credential again if it was lost, and rotates it when it is due.
+func (l *link) keep(ctx context.Context) error {
+	if err := l.restore(ctx); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeConflict {
+		return err
+	}
+	return l.rotateWhenDue(ctx)
+}
+
+// restore writes the credential in use again if the state has none, what cannot be
+// read, or an older one of this runner, as after the restore of a backup. If the state
+// has a newer one, which another replica stored, restore uses it. Codes: conflict.
+func (l *link) restore(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text, err := l.state.Load(ctx)
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
+		text = nil
+	case err != nil:
+		return err
+	case bytes.Equal(text, l.stored):
+		return nil
+	}
+	found, err := decodeCredential(text)
+	switch {
+	case err == nil && found.Runner != l.credential.Runner:
+		return nil // a person replaced it, for the next start
+	case err == nil && !found.MadeAt.Before(l.credential.MadeAt):
+		l.stored = text
+		return l.use(found)
+	case l.is(rejected):
+		return nil // ours is worth nothing any more
+	}
+	l.log.Warn("the stored credential was lost or is an old one; the one in use is written again")
+	return l.save(ctx, text, l.credential)
 }
 
 // rotateWhenDue rotates the credential when it is a day old, unless another

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/problem"
 )
 
 // linkTo is a link with a credential to a server in the same process.
@@ -35,6 +37,9 @@ type shared struct {
 func (s *shared) Load(context.Context) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.text == nil {
+		return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no credential")
+	}
 	return s.text, nil
 }
 
@@ -126,4 +131,59 @@ func decoded[T any](t *testing.T, r *http.Request) (v T) {
 		t.Error(err)
 	}
 	return v
+}
+
+// A running runner notices that its stored credential was lost, or replaced by an old
+// one, and writes the one in use again. One of another replica it uses instead.
+func TestACredentialThatIsLostIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		of := func(name string, age time.Duration) []byte {
+			return credential{Runner: "run_a", Credential: name, MadeAt: time.Now().Add(-age)}.encode()
+		}
+		for what, test := range map[string]struct {
+			found []byte
+			want  string
+		}{
+			"the Secret was emptied":            {nil, "ours"},
+			"the Secret has something else":     {[]byte("{}"), "ours"},
+			"a backup was restored":             {of("before", 2*time.Hour), "ours"},
+			"another replica rotated it":        {of("theirs", time.Minute), "theirs"},
+			"it is another runner's credential": {credential{Runner: "run_b", Credential: "b"}.encode(), "b"},
+		} {
+			state := &shared{text: of("ours", time.Hour)}
+			l := linkTo(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }, state)
+			state.text = test.found
+			if err := l.keep(t.Context()); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			if stored, err := decodeCredential(state.text); err != nil || stored.Credential != test.want {
+				t.Errorf("%s: %q is stored, want %q, %v", what, stored.Credential, test.want, err)
+			}
+		}
+		state := &shared{text: of("ours", time.Hour)}
+		l := linkTo(t, func(w http.ResponseWriter, _ *http.Request) {
+			problem.Write(w, problem.Document(rolebroker.Errorf(rolebroker.CodeUnauthenticated, "it is not known")))
+		}, state)
+		l.probe(t.Context())
+		state.text = nil
+		if err := l.restore(t.Context()); err != nil || state.text != nil {
+			t.Errorf("a credential that the server refuses was written again: %s, %v", state.text, err)
+		}
+	})
+}
+
+// A runner whose stored credential was deleted while it ran starts again without a
+// join token.
+func TestARunnerSurvivesTheLossOfItsState(t *testing.T) {
+	inWorld(t, func(w *world) {
+		if err := os.Remove(Folder(w.folder).path()); err != nil {
+			w.Fatal(err)
+		}
+		time.Sleep(2 * keepInterval)
+		w.close()
+		w.opts.JoinToken = rolebroker.Secret{}
+		w.start()
+		w.allow("inner")
+	})
 }

@@ -129,7 +129,7 @@ func (r *record) explain(err error) error {
 		explained.Message = "the runner has not reached its server yet: " + e.Message
 	case r.isInGrace():
 		explained.Message = fmt.Sprintf("the runner cannot reach its server since %s; until %s only what was "+
-			"authorised before goes on, and this was not",
+			"authorised before, and did not change since, goes on",
 			last.wall.UTC().Format(time.RFC3339), last.wall.Add(r.grace).UTC().Format(time.RFC3339))
 	default:
 		explained.Message = fmt.Sprintf("the runner cannot reach its server since %s, and the grace of %s is over",
@@ -221,6 +221,17 @@ func (r *record) withdraw(key authorisation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.authorised, key)
+}
+
+// withdrawEnded forgets what the server authorised and a change ended.
+func (r *record) withdrawEnded(change rolebroker.Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range r.authorised {
+		if change.Ends(key.agent, key.integration, key.role) {
+			delete(r.authorised, key)
+		}
+	}
 }
 
 func (r *record) isAuthorised(key authorisation) bool {

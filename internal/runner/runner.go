@@ -70,6 +70,7 @@ type Runner struct {
 	lender    *lender
 	assumer   *assumer
 	validator *validator
+	confirmer *confirmer
 	log       *slog.Logger
 	url       string
 	http      *http.Server
@@ -84,7 +85,7 @@ type Runner struct {
 const (
 	useInterval     = 10 * time.Second
 	deliverInterval = 5 * time.Second
-	rotateInterval  = time.Minute
+	keepInterval    = time.Minute
 	reportInterval  = time.Minute
 )
 
@@ -156,12 +157,17 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	cluster := lend.New(lend.Options{Records: r.record, Assumer: r.assumer, By: rolebroker.Party{Runner: true},
 		Serves: l.serves,
 		Log:    opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
-	cluster.Subscribe(identifier.forget)
 	r.validator = newValidator(r)
-	cluster.Subscribe(r.validator.onChange)
+	r.confirmer = &confirmer{identifier: identifier, cluster: cluster, streaming: r.record.streaming.Load,
+		changed: make(chan struct{}, 1)}
 	r.lender = &lender{cluster: cluster, record: r.record,
 		platform: forward.New(forward.Options{Server: platform{l, identifier}, Log: opts.Log, Now: opts.Now})}
-	cluster.Subscribe(r.lender.forgetEnded)
+	cluster.Subscribe(func(change rolebroker.Change) {
+		identifier.onChange(change)
+		r.lender.forgetEnded(change)
+		r.validator.onChange(change)
+		r.confirmer.onChange(change)
+	})
 	r.http = containercreds.NewServer(r.handler(identifier), opts.Log)
 	r.http.TLSConfig = opts.TLS
 	return r, nil
@@ -172,9 +178,10 @@ func (r *Runner) startWork(ctx context.Context) {
 	r.background, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	r.work.Go(func() { r.link.listen(r.background, r.onEvent, r.onStreamEnd) })
 	r.work.Go(func() { r.validator.run(r.background) })
+	r.work.Go(func() { r.confirmer.run(r.background) })
 	r.every(useInterval, "sending use", r.lender.cluster.RecordUse)
 	r.every(deliverInterval, "sending spooled sessions", r.record.deliver)
-	r.every(rotateInterval, "rotating the credential", r.link.rotateWhenDue)
+	r.every(keepInterval, "keeping the credential", r.link.keep)
 	r.every(reportInterval, "reporting", r.report)
 }
 

@@ -282,7 +282,7 @@ func TestTheServerIsAway(t *testing.T) {
 			return last != first.AccessKeyID && len(w.assumed()) >= 3
 		})
 		if e := w.deny("other", rolebroker.CodeUnavailable); !strings.Contains(e.Message,
-			"only what was authorised before goes on") {
+			"only what was authorised before, and did not change since, goes on") {
 			w.Errorf("a new session is refused with %q", e.Message)
 		}
 		if n := len(w.sessions()); n != 1 {
