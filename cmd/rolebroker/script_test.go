@@ -177,8 +177,10 @@ type tools struct {
 	examples       string
 	python         string            // the path of the interpreter
 	awsCLIs        map[string]string // the command of each AWS CLI, by its major version
+	versions       map[string]string // of the AWS CLIs and boto3, by the names of the clients
 	clients        []sdkClient
 	knowsTokenFile bool
+	installing     sync.Mutex
 }
 
 // theTools finds the tools, once for all tests.
@@ -197,7 +199,7 @@ var findTools = sync.OnceValues(func() (*tools, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tools{bin: toolsFolder, examples: examples}
+	t := &tools{bin: toolsFolder, examples: examples, versions: map[string]string{}}
 	for _, find := range []func() error{t.findPython, t.findAWS, t.findNode, t.buildAgent, t.findClients} {
 		if err := find(); err != nil {
 			return nil, err
@@ -216,7 +218,7 @@ func (t *tools) findPython() error {
 		if err != nil || !ok {
 			continue
 		}
-		t.python, t.knowsTokenFile = path, newer(version, 1, 34)
+		t.python, t.knowsTokenFile, t.versions["boto3"] = path, newer(version, 1, 34), version
 		return t.wrap("python3", path)
 	}
 	return errors.New("a python3 with boto3 is needed: run make setup")
@@ -265,7 +267,7 @@ func (t *tools) addAWS(path string) error {
 		names = append(names, "aws")
 		t.knowsTokenFile = t.knowsTokenFile && (is1 && newer(version, 1, 32) || newer(version, 2, 15))
 	}
-	t.awsCLIs[major] = names[0]
+	t.awsCLIs[major], t.versions["AWS CLI "+major] = names[0], version
 	for _, name := range names {
 		if err := t.wrap(name, path, args...); err != nil {
 			return err
