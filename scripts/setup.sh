@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need: PostgreSQL's programs, the AWS CLI, boto3, Node.js
 # with the AWS SDKs for JavaScript and axe-core, Chromium with a font, curl, and a
-# C compiler for the race detector. It does not install Terraform, but says if it
+# C compiler for the race detector; where CI is set, also the clients that
+# docs/clients.md speaks of and Debian has. It does not install Terraform, but says if it
 # is missing. It uses what is installed already, so a second run ends at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -76,12 +77,17 @@ missing() {
   }
   have_chromium || echo chromium
   have_font || echo fonts-dejavu-core
-  # Without these, tests are skipped; where CI is set, those of the last two fail.
+  # Without these, tests are skipped; where CI is set, all but those of the AWS CLI 2 fail.
   if [ -n "${CI:-}" ]; then
     # Debian has version 2. Version 1 is tested where something else installed it.
     ! have aws || aws_versions | grep -qx 2 || echo awscli
     have ip || echo iproute2
     have systemd-analyze || echo systemd
+    # Clients of docs/clients.md.
+    local client
+    for client in rclone restic s3cmd s3fs; do
+      have "$client" || echo "$client"
+    done
   fi
 }
 
