@@ -136,7 +136,8 @@ func verifies(cfg *config.Runner, opts *runner.Options) error {
 	if cfg.ClusterIssuer == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
 		return nil
 	}
-	of := serviceaccount.Options{Issuer: cfg.ClusterIssuer, Audience: cfg.Audience, PodsOnly: cfg.PodsOnly}
+	of := serviceaccount.Options{Issuer: cfg.ClusterIssuer, Audience: cfg.Audience, PodsOnly: cfg.PodsOnly,
+		NoReview: !cfg.TokenReview, Log: opts.Log}
 	switch keys := cfg.ClusterKeys; {
 	case keys == config.Discovery:
 		of.Discover = true

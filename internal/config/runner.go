@@ -74,6 +74,11 @@ type Runner struct {
 	// PodsOnly refuses service-account tokens that are not bound to a pod, such as
 	// those that kubectl create token makes.
 	PodsOnly bool
+
+	// TokenReview asks the API server once a minute whether the pod and the service
+	// account of a token still exist. Without it, tokens that live for more than an
+	// hour are refused. It applies where ClusterKeys is the pod's own API server.
+	TokenReview bool
 }
 
 // The values of Assume, the prefix of a State that is a Secret, and a value of
@@ -101,6 +106,8 @@ func DefaultRunner() *Runner {
 		Assume:   AssumeAuto,
 		Grace:    time.Hour,
 		Audience: "rolebroker",
+
+		TokenReview: true,
 	}
 }
 
@@ -127,6 +134,8 @@ func (c *Runner) Flags() *pflag.FlagSet {
 		"`PLACE` of its keys: a URL, a file, or discovery (default: this cluster)")
 	f.StringVar(&c.Audience, "audience", c.Audience, "audience `NAME` that service-account tokens must have")
 	f.BoolVar(&c.PodsOnly, "pods-only", c.PodsOnly, "refuse service-account tokens that are not bound to a pod")
+	f.BoolVar(&c.TokenReview, "token-review", c.TokenReview,
+		"ask the API server whether the pod of a token still exists")
 	c.sessionFlags(f)
 	c.logFlags(f)
 	c.lastFlags(f)

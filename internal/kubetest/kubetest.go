@@ -245,6 +245,37 @@ func (c *Cluster) Pod(namespace, name, account string) (made Object) {
 	return made
 }
 
+// Reviewer lets a service account review tokens and read the labels of service
+// accounts, as the runner's Helm chart does.
+func (c *Cluster) Reviewer(namespace, name string) {
+	c.t.Helper()
+	const group = "rbac.authorization.k8s.io"
+	c.Do(http.MethodPost, "/apis/"+group+"/v1/clusterroles", Object{"metadata": Object{"name": name}, "rules": []Object{
+		{"apiGroups": []string{"authentication.k8s.io"}, "resources": []string{"tokenreviews"},
+			"verbs": []string{"create"}},
+		{"apiGroups": []string{""}, "resources": []string{"serviceaccounts"}, "verbs": []string{"get"}},
+	}}, nil)
+	c.Do(http.MethodPost, "/apis/"+group+"/v1/clusterrolebindings", Object{"metadata": Object{"name": name},
+		"roleRef":  Object{"apiGroup": group, "kind": "ClusterRole", "name": name},
+		"subjects": []Object{{"kind": "ServiceAccount", "namespace": namespace, "name": name}}}, nil)
+}
+
+// Eventually waits until a condition holds, for a minute at most.
+func (c *Cluster) Eventually(holds func() bool) {
+	c.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		if holds() {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatal("it does not come to that in a minute")
+		}
+	}
+}
+
 // TokenFile makes a file with a token for the API server, as a pod has.
 func (c *Cluster) TokenFile(namespace, name string) string {
 	c.t.Helper()
@@ -292,6 +323,9 @@ func (c *Cluster) ask(method, path string, body any) (int, []byte, error) {
 		return 0, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPatch {
+		req.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	resp, err := c.admin.Do(req)
 	if err != nil {
 		return 0, nil, err

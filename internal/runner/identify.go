@@ -40,6 +40,12 @@ type identified struct {
 	stale   bool // a change since the server's answer may concern the agent
 }
 
+// labelled is a service account with its labels, by which an agent may be bound to it.
+type labelled struct {
+	account rolebroker.ServiceAccount
+	labels  string
+}
+
 // identifier finds out which agent asks. It remembers the server's answer, uses it
 // while the record is watching, and asks the server again after a change that may
 // concern the agent.
@@ -50,7 +56,7 @@ type identifier struct {
 
 	mu      sync.Mutex
 	changes uint64                                   // how many there were that may concern an agent
-	known   map[any]*identified                      // by the SHA-256 of an agent token, or by service account
+	known   map[any]*identified                      // by the SHA-256 of an agent token, or labelled
 	tokens  map[rolebroker.TokenID]rolebroker.Secret // the token of an ID never changes
 }
 
@@ -122,8 +128,10 @@ func (i *identifier) agent(ctx context.Context, shown string) (rolebroker.Caller
 	if err != nil {
 		return rolebroker.Caller{}, err
 	}
-	who, err := i.find(ctx, said.Account, api.Identification{ServiceAccount: convert.ServiceAccount(said.Account)},
-		rolebroker.Secret{})
+	sent := convert.ServiceAccount(said.Account)
+	sent.Labels = said.Labels
+	key := labelled{said.Account, said.Labels.String()}
+	who, err := i.find(ctx, key, api.Identification{ServiceAccount: sent}, rolebroker.Secret{})
 	who.Workload = said.Workload()
 	return who, err
 }

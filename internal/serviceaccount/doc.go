@@ -8,10 +8,10 @@
 // tokens costs the API server one request in five seconds.
 //
 // The package refuses tokens that contain their key or have no signature,
-// symmetric algorithms, and tokens that never expire. It does not ask the API
-// server whether the pod still exists: a token is valid until it expires, so pods
-// should ask for short lifetimes. Other packages decide what a service account
-// may do.
+// symmetric algorithms, and tokens that never expire. Once a minute it asks the API
+// server whether the token still counts (TokenReview): it does not once its pod or
+// its service account is deleted. Where it cannot ask, it refuses tokens that live
+// for more than an hour. Other packages decide what a service account may do.
 //
 //	verifier := serviceaccount.New(serviceaccount.Options{}) // of the cluster that this pod is in
 //	said, err := verifier.Verify(ctx, token)                 // said.Account: system:serviceaccount:agents:scout

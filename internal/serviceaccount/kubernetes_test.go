@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -94,12 +95,55 @@ func TestKubernetesTokens(t *testing.T) {
 			t.Errorf("a token of no pod: %v", err)
 		}
 	})
+	t.Run("of a pod and a service account that are deleted", func(t *testing.T) {
+		cluster.ServiceAccount("agents", "brief")
+		cluster.Reviewer("rolebroker", "rolebroker-runner")
+		pod := cluster.Pod("agents", "brief-1", "brief")
+		reviewing := opts
+		reviewing.APIServer = cluster.URL
+		passed := time.Duration(0)
+		reviewing.Now = func() time.Time { return time.Now().Add(passed) }
+		verifier := serviceaccount.New(reviewing)
+		ofPod := cluster.TokenFor("agents", "brief", kubetest.TokenRequest{Audiences: []string{"rolebroker"},
+			Life: 2 * time.Hour, Pod: pod})
+		ofNone := cluster.Token("agents", "brief", "rolebroker", 2*time.Hour)
+		works := func(token string, code rolebroker.Code) {
+			t.Helper()
+			if said, err := verifier.Verify(t.Context(), token); rolebroker.CodeOf(err) != code {
+				t.Errorf("%v, %v; the code is not %q", said, err, code)
+			}
+		}
+		works(ofPod, "")
+		works(ofNone, "")
+		if said, err := verifier.Verify(t.Context(), good); err != nil || said.Labels != nil {
+			t.Errorf("%+v, %v", said, err)
+		}
+		cluster.Do(http.MethodDelete, "/api/v1/namespaces/agents/pods/brief-1?gracePeriodSeconds=0", nil, nil)
+		later := func() { passed += 2 * time.Minute }
+		cluster.Eventually(func() bool { // the API server itself remembers for some seconds
+			later()
+			_, err := verifier.Verify(t.Context(), ofPod)
+			return rolebroker.CodeOf(err) == rolebroker.CodeExpired
+		})
+		works(ofNone, "")
+		cluster.Do(http.MethodPatch, "/api/v1/namespaces/agents/serviceaccounts/brief", kubetest.Object{"metadata": kubetest.Object{"labels": kubetest.Object{"team": "ml"}}}, nil)
+		later()
+		if said, err := verifier.Verify(t.Context(), ofNone); err != nil || said.Labels.String() != "team=ml" {
+			t.Errorf("%+v, %v", said, err)
+		}
+		cluster.Do(http.MethodDelete, "/api/v1/namespaces/agents/serviceaccounts/brief", nil, nil)
+		cluster.Eventually(func() bool {
+			later()
+			_, err := verifier.Verify(t.Context(), ofNone)
+			return rolebroker.CodeOf(err) == rolebroker.CodeExpired
+		})
+	})
 	t.Run("with another namespace written into it", func(t *testing.T) {
 		refuses(t, rewritten(t, good, map[string]any{"sub": "system:serviceaccount:other:scout", "kubernetes.io": nil}),
 			rolebroker.CodeTokenSignature)
 	})
 	t.Run("with a longer life written into it", func(t *testing.T) {
-		refuses(t, rewritten(t, good, map[string]any{"exp": time.Now().Add(24 * time.Hour).Unix()}),
+		refuses(t, rewritten(t, good, map[string]any{"exp": time.Now().Add(23 * time.Hour).Unix()}),
 			rolebroker.CodeTokenSignature)
 	})
 	t.Run("forged, with the ID of the cluster's key", func(t *testing.T) {

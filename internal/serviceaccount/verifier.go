@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -26,7 +27,8 @@ const DefaultAudience = "rolebroker"
 const (
 	podTokenFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 	podCAFile    = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
-	podKeysURL   = "https://kubernetes.default.svc/openid/v1/jwks"
+	podAPIServer = "https://kubernetes.default.svc"
+	podKeysURL   = podAPIServer + "/openid/v1/jwks"
 )
 
 // algorithms are the accepted ones: a key that verifies their signatures cannot
@@ -72,8 +74,7 @@ type Options struct {
 	Audience string
 
 	// PodsOnly refuses tokens that are not bound to a pod, such as those that
-	// kubectl create token makes. The API server ends a token with its pod; a
-	// Verifier does not ask it.
+	// kubectl create token makes.
 	PodsOnly bool
 
 	// KeysURL is the address of the issuer's JSON Web Key Set. Empty: that of the
@@ -88,6 +89,13 @@ type Options struct {
 	// replaces KeysURL. It is read again when a token names an unknown key.
 	KeysFile string
 
+	// APIServer is the URL of the API server that reviews tokens and knows the labels
+	// of service accounts. It is asked with CAFile and TokenFile. Empty: the pod's, if
+	// the keys are the pod's; else none, and tokens that live for more than an hour
+	// are refused. NoReview asks none in any case.
+	APIServer string
+	NoReview  bool
+
 	// CAFile has the certificates to trust, as PEM. Empty: the pod's for its own
 	// API server, else the system's.
 	CAFile string
@@ -96,6 +104,7 @@ type Options struct {
 	// pod's for its own API server, else none.
 	TokenFile string
 
+	Log        *slog.Logger     // nil: none
 	Now        func() time.Time // nil: time.Now
 	HTTPClient *http.Client     // nil: one that trusts CAFile
 }
@@ -104,6 +113,7 @@ type Options struct {
 type Verifier struct {
 	opts        Options
 	keys        *keySource
+	reviewer    *reviewer // nil: the API server is not asked
 	maxVerified int
 
 	mu       sync.Mutex
@@ -116,7 +126,9 @@ type digest = [sha256.Size]byte
 // verified is a token whose signature was verified.
 type verified struct {
 	said  rolebroker.ServiceAccountToken
-	until time.Time // when to verify it again
+	made  time.Time     // when the token was made
+	life  time.Duration // how long it lives
+	until time.Time     // when to verify it again
 }
 
 // New makes a Verifier. It reads and fetches nothing: Verify does, and tries again
@@ -131,6 +143,7 @@ func New(opts Options) *Verifier {
 	v := &Verifier{opts: opts, maxVerified: maxVerified, issuer: opts.Issuer,
 		verified: map[digest]verified{}}
 	v.keys = newKeySource(opts, v.Issuer)
+	v.reviewer = newReviewer(opts, v.keys)
 	return v
 }
 
@@ -173,14 +186,21 @@ func issuerOf(file string) (string, error) {
 
 // Verify returns what a token says. Codes:
 // unauthenticated, if it is not a service-account token; token_issuer,
-// token_audience, token_signature, expired; unavailable, if the keys cannot be
-// fetched. No error repeats the token.
+// token_audience, token_signature; expired, also if its pod or service account was
+// deleted more than a minute ago; unavailable, if the keys cannot be fetched. No
+// error repeats the token.
 func (v *Verifier) Verify(ctx context.Context, token string) (rolebroker.ServiceAccountToken, error) {
 	sum := sha256.Sum256([]byte(token))
-	if known, ok := v.remembered(sum); ok {
-		return known.said, nil
+	known, ok := v.remembered(sum)
+	var err error
+	if !ok {
+		if known, err = v.verify(ctx, token); err == nil {
+			v.remember(sum, known)
+		}
 	}
-	said, err := v.verify(ctx, token)
+	if err == nil {
+		err = v.reviewer.check(ctx, sum, token, known.made, known.life)
+	}
 	if err != nil {
 		e := rolebroker.AsError(err)
 		if len(e.Hint) == 0 {
@@ -188,13 +208,14 @@ func (v *Verifier) Verify(ctx context.Context, token string) (rolebroker.Service
 		}
 		return rolebroker.ServiceAccountToken{}, e
 	}
-	v.remember(sum, said)
+	said := known.said
+	said.Labels = v.reviewer.labels(ctx, said.Account)
 	return said, nil
 }
 
 // verify is Verify for a token that is not remembered.
-func (v *Verifier) verify(ctx context.Context, token string) (rolebroker.ServiceAccountToken, error) {
-	none := rolebroker.ServiceAccountToken{}
+func (v *Verifier) verify(ctx context.Context, token string) (verified, error) {
+	none := verified{}
 	signed, c, err := parse(token)
 	if err != nil {
 		return none, notParsed(err)
@@ -204,7 +225,8 @@ func (v *Verifier) verify(ctx context.Context, token string) (rolebroker.Service
 		return none, err
 	}
 	// The signature is not verified yet, but the claims can be refused.
-	account, err := c.check(issuer, v.opts.Audience, v.opts.Now())
+	now := v.opts.Now()
+	account, err := c.check(issuer, v.opts.Audience, now)
 	if err == nil && v.opts.PodsOnly {
 		err = c.checkPod()
 	}
@@ -213,7 +235,8 @@ func (v *Verifier) verify(ctx context.Context, token string) (rolebroker.Service
 	}
 	said := rolebroker.ServiceAccountToken{Account: account, Pod: c.Kubernetes.Pod.Name,
 		Expires: c.Expiry.Time().UTC()}
-	return said, v.checkSignature(ctx, signed, issuer)
+	life := c.lifetime(now)
+	return verified{said: said, life: life, made: said.Expires.Add(-life)}, v.checkSignature(ctx, signed, issuer)
 }
 
 // parse parses a token and verifies nothing.
@@ -390,18 +413,19 @@ func (v *Verifier) remembered(sum digest) (verified, bool) {
 	return known, true
 }
 
-func (v *Verifier) remember(sum digest, said rolebroker.ServiceAccountToken) {
+func (v *Verifier) remember(sum digest, known verified) {
 	now := v.opts.Now()
 	until := now.Add(keepVerified)
-	if end := said.Expires.Add(late); end.Before(until) {
+	if end := known.said.Expires.Add(late); end.Before(until) {
 		until = end
 	}
+	known.until = until
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.verified) >= v.maxVerified {
 		v.forget(now)
 	}
-	v.verified[sum] = verified{said: said, until: until}
+	v.verified[sum] = known
 }
 
 // forget makes room: it forgets the tokens that are over, and if too few are, some
