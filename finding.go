@@ -2,6 +2,7 @@ package rolebroker
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,10 @@ type Finding struct {
 
 	NoTags           bool // the trust policy does not allow sts:TagSession
 	NoSourceIdentity bool // the trust policy does not allow sts:SetSourceIdentity
+
+	// SessionName is the session name that an agent would have, under which the role was tried; empty: the one of all
+	// validations. RefusedAgent is an agent of the integration in whose name AWS denies the role; empty: none is known.
+	SessionName, RefusedAgent string
 
 	ExternalID string   // the earlier one that works; only with the codes that are about it
 	Refusal    *Refusal // what STS answered; nil: nothing that matters
@@ -50,14 +55,14 @@ func (f *Finding) Status(in *Integration, requireExternalID bool) ValidationStat
 			return StatusFailed
 		}
 		return StatusWarning
-	case ValidNextExternalID, ValidExternalIDPrevious:
+	case ValidNextExternalID, ValidExternalIDPrevious, ValidAgentRefused:
 		return StatusWarning
 	case ValidSourceIdentityDenied:
 		if in.SourceIdentity {
 			return StatusFailed
 		}
 		return StatusWarning
-	case ValidThrottled, ValidUnreachable, ValidClusterMode, ValidNotChecked:
+	case ValidThrottled, ValidUnreachable, ValidClusterMode, ValidNotChecked, ValidTryingAgain:
 		return StatusUnknown
 	}
 	return StatusFailed
@@ -84,6 +89,9 @@ func (f *Finding) Check() error {
 	}
 	if f.Refusal != nil {
 		p.check("refusal", f.Refusal.check())
+	}
+	if !isToken(strings.ReplaceAll(f.SessionName, "@", "="), maxName) || !isToken(f.RefusedAgent, maxName) {
+		p.add("session_name", "is not the name of a session")
 	}
 	if !IsRequestID(f.RequestID) {
 		p.add("request_id", "is not an AWS request ID")

@@ -59,6 +59,7 @@ const (
 	ValidExternalIDPrevious ValidationCode = "previous_external_id_accepted" // an earlier one works too
 	// the next one of a rotation does not work
 	ValidNextExternalID       ValidationCode = "next_external_id_refused"
+	ValidAgentRefused         ValidationCode = "agent_refused" // it works for some of the integration's agents only
 	ValidTagSessionDenied     ValidationCode = "tag_session_denied"
 	ValidSourceIdentityDenied ValidationCode = "source_identity_denied"
 
@@ -79,6 +80,8 @@ const (
 	ValidUnreachable ValidationCode = "unreachable"
 	ValidClusterMode ValidationCode = "cluster_mode"
 	ValidNotChecked  ValidationCode = "not_checked" // the validation ended before the role's turn
+	// AWS denied the role, and a later try may find otherwise; only while a validation runs
+	ValidTryingAgain ValidationCode = "trying_again"
 )
 
 // knownCodes has all codes above.
@@ -90,7 +93,8 @@ var knownCodes = map[ValidationCode]bool{
 	ValidTagSessionDenied: true, ValidSourceIdentityDenied: true, ValidDurationMaximum: true,
 	ValidDurationChaining: true, ValidRegionDisabled: true, ValidRegionInvalid: true, ValidPartition: true,
 	ValidARNInvalid: true, ValidDurationInvalid: true, ValidServiceLinked: true, ValidIdentityCenter: true,
-	ValidRejected: true, ValidThrottled: true, ValidUnreachable: true, ValidClusterMode: true, ValidNotChecked: true,
+	ValidAgentRefused: true, ValidRejected: true, ValidThrottled: true, ValidUnreachable: true,
+	ValidClusterMode: true, ValidNotChecked: true,
 }
 
 // IsKnown reports whether this version knows the code.
@@ -120,6 +124,18 @@ const (
 	ValidateWarn    ValidateMode = "warn"    // save, and report the roles that fail
 	ValidateSkip    ValidateMode = "skip"    // save without trying the roles
 )
+
+// Saving says how creating or updating an integration validates its roles.
+type Saving struct {
+	Validate ValidateMode
+	Wait     *time.Duration // how long a denied role is tried again; nil: as long as suits the mode
+}
+
+// Saving is the mode with the wait that suits it.
+func (m ValidateMode) Saving() Saving { return Saving{Validate: m} }
+
+// MaxWait is the longest time for which a caller can have a denied role tried again.
+const MaxWait = 5 * time.Minute
 
 // RoleValidation is the outcome for one role of an integration, or of a draft.
 type RoleValidation struct {

@@ -36,6 +36,7 @@ const ValidationsType = "application/x-ndjson"
 type ValidationLine struct {
 	Index  int             `json:"index" doc:"The index of the role in the integration, from 0."`
 	Role   *RoleValidation `json:"role,omitempty" doc:"The outcome for the role."`
+	Again  *RoleValidation `json:"again,omitempty" doc:"Instead of an outcome: AWS denies the role so far, and it is tried again, as a new role is. Its outcome follows."`
 	Result *Validations    `json:"result,omitempty" doc:"In the last line: all outcomes."`
 	Error  *BrokenOff      `json:"error,omitempty" doc:"In the last line, instead of a result: why the validation ended."`
 }
@@ -81,6 +82,8 @@ type Finding struct {
 	Unclear          bool            `json:"unclear,omitempty"`
 	NoTags           bool            `json:"no_tags,omitempty"`
 	NoSourceIdentity bool            `json:"no_source_identity,omitempty"`
+	SessionName      string          `json:"session_name,omitempty"`
+	RefusedAgent     string          `json:"refused_agent,omitempty"`
 	Refusal          *STSRefusal     `json:"refusal,omitempty"`
 }
 

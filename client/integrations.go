@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"time"
 
 	"github.com/rolebroker/rolebroker/api"
 )
@@ -32,21 +33,44 @@ func (c *Client) Integration(ctx context.Context, nameOrID string) (api.Integrat
 	return get[api.Integration](ctx, c, integrationAt(nameOrID))
 }
 
+// SaveOption changes how an integration is saved.
+type SaveOption func(*request)
+
+// Wait has the server try a role that AWS denies again for d, 5 minutes at most: IAM
+// takes some seconds to spread a new role or a change. The request takes that much
+// longer, and a proxy may close it; [Client.ValidateDraft] and
+// [Client.ValidateIntegration] keep their connection alive.
+func Wait(d time.Duration) SaveOption {
+	return func(r *request) {
+		r.query.Set("wait", d.String())
+		r.patience = d
+	}
+}
+
+// saving is a request that saves an integration.
+func saving(r request, validate string, options []SaveOption) request {
+	r.query = query{"validate": validate}.values()
+	for _, option := range options {
+		option(&r)
+	}
+	return r
+}
+
 // CreateIntegration makes an integration. validate is [api.ValidateRequire],
 // [api.ValidateWarn] or [api.ValidateSkip]; empty leaves it to the server.
-func (c *Client) CreateIntegration(ctx context.Context, in api.IntegrationRequest, validate string) (
-	api.Integration, error) {
-	return send[api.Integration](ctx, c, request{method: http.MethodPost, place: at(integrationsPath),
-		query: query{"validate": validate}.values(), body: in})
+func (c *Client) CreateIntegration(ctx context.Context, in api.IntegrationRequest, validate string,
+	options ...SaveOption) (api.Integration, error) {
+	return send[api.Integration](ctx, c, saving(request{method: http.MethodPost, place: at(integrationsPath), body: in},
+		validate, options))
 }
 
 // UpdateIntegration replaces an integration. ifMatch is the ETag of the version
 // that the change was made from (CodeStale if someone else changed it since);
 // empty overwrites any version. validate is as for CreateIntegration.
 func (c *Client) UpdateIntegration(ctx context.Context, nameOrID string, in api.IntegrationRequest, ifMatch,
-	validate string) (api.Integration, error) {
-	return send[api.Integration](ctx, c, request{method: http.MethodPut, place: integrationAt(nameOrID),
-		query: query{"validate": validate}.values(), ifMatch: ifMatch, body: in})
+	validate string, options ...SaveOption) (api.Integration, error) {
+	return send[api.Integration](ctx, c, saving(request{method: http.MethodPut, place: integrationAt(nameOrID),
+		ifMatch: ifMatch, body: in}, validate, options))
 }
 
 // DeleteIntegration removes an integration, its roles and its connections.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -46,6 +47,8 @@ type request struct {
 	accept  string    // media type; empty: JSON
 	most    int       // bytes of the answer; 0: maxAnswer
 	list    *progress // of the list that the answer is a page of; nil: none
+
+	patience time.Duration // how much longer than usual the answer may take
 }
 
 // get reads what is at a place.
@@ -76,7 +79,9 @@ func send[T any](ctx context.Context, c *Client, r request) (answer T, err error
 
 // do sends a request and decodes the answer into answer, unless that is nil.
 func (c *Client) do(ctx context.Context, r request, answer any) error {
-	resp, err := c.ask(ctx, c.http, r)
+	by := *c.http
+	by.Timeout += r.patience
+	resp, err := c.ask(ctx, &by, r)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -12,7 +13,21 @@ import (
 // Validating says how to validate.
 type Validating struct {
 	RequireExternalID bool                     // a role that can be assumed without it fails
+	Wait              *time.Duration           // how long a denied role is tried again; nil: the server's setting
 	Tell              func(api.RoleValidation) // gets each outcome as soon as the server knows it; may be nil
+	Again             func(api.RoleValidation) // gets each role that is denied so far and tried again; may be nil
+}
+
+// query is the query of a request that validates.
+func (v Validating) query() url.Values {
+	q := query{}
+	if v.RequireExternalID {
+		q["require_external_id"] = "true"
+	}
+	if v.Wait != nil {
+		q["wait"] = v.Wait.String()
+	}
+	return q.values()
 }
 
 // silence is how long the server may send nothing during a validation. It sends
@@ -22,7 +37,7 @@ const silence = time.Minute
 // Bounds of a validation. An integration has at most 10,000 roles.
 const (
 	validationTimeout = time.Hour
-	maxTold           = 20_000 // outcomes
+	maxTold           = 30_000 // outcomes, and roles that are tried again
 )
 
 // ValidateIntegration has the server try to assume every role of an integration.
@@ -39,9 +54,7 @@ func (c *Client) ValidateDraft(ctx context.Context, draft api.IntegrationRequest
 
 func (c *Client) validate(ctx context.Context, r request, how Validating) (result api.Validations, err error) {
 	r.accept = api.ValidationsType
-	if how.RequireExternalID {
-		r.query = query{"require_external_id": "true"}.values()
-	}
+	r.query = how.query()
 	ctx, cancel := context.WithTimeout(ctx, validationTimeout)
 	defer cancel()
 	told := 0
@@ -53,13 +66,11 @@ func (c *Client) validate(ctx context.Context, r request, how Validating) (resul
 		case line.Result != nil:
 			result = *line.Result
 			return errDone
-		case line.Role != nil:
+		case line.Role != nil, line.Again != nil:
 			if told++; told > maxTold {
 				return errForeign
 			}
-			if how.Tell != nil {
-				how.Tell(*line.Role)
-			}
+			how.tell(line)
 		}
 		return nil
 	})
@@ -68,6 +79,16 @@ func (c *Client) validate(ctx context.Context, r request, how Validating) (resul
 			WithHint("validate again; what was found out is kept")
 	}
 	return result, err
+}
+
+// tell passes on what a line says of a role.
+func (v Validating) tell(line api.ValidationLine) {
+	switch {
+	case line.Role != nil && v.Tell != nil:
+		v.Tell(*line.Role)
+	case line.Again != nil && v.Again != nil:
+		v.Again(*line.Again)
+	}
 }
 
 // Setup lists the steps to take in AWS so that the roles of an integration can

@@ -436,12 +436,14 @@ func admin(ts *testscript.TestScript, neg bool, args []string) {
 
 // simulate changes or checks the simulated AWS.
 func simulate(ts *testscript.TestScript, neg bool, args []string) {
-	want(ts, neg, args, 2, "sim lifetime|fault|calls|assumed|source-identity|trust|role|policy|cluster|token ARG…")
+	want(ts, neg, args, 2, "sim lifetime|propagation|fault|calls|assumed|source-identity|trust|role|policy|cluster|token ARG…")
 	tb := world(ts)
 	customer := tb.AWS.Account(testbed.CustomerAccount)
 	switch what, args := args[0], args[1:]; {
 	case what == "lifetime":
 		tb.AWS.SetLifetime(duration(ts, args[0]))
+	case what == "propagation":
+		tb.AWS.SetPropagation(duration(ts, args[0]))
 	case what == "fault":
 		inject(ts, tb.AWS, args)
 	case what == "calls" && len(args) == 2:

@@ -342,7 +342,7 @@ func TestAnUpdateThatValidatesFirstIsNotTriedAgain(t *testing.T) {
 	}
 	w.validate("staging")
 	once := w.aws.Calls("AssumeRole")
-	_, err = w.broker.UpdateIntegration(w.ctx, admin, "staging", *in, 0, rolebroker.ValidateRequire)
+	_, err = w.broker.UpdateIntegration(w.ctx, admin, "staging", *in, 0, rolebroker.ValidateRequire.Saving())
 	if rolebroker.CodeOf(err) != rolebroker.CodeStale {
 		t.Errorf("%v", err)
 	}

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/validate"
@@ -35,12 +34,11 @@ func (b *Broker) Integrations(
 	return b.store.Integrations(ctx, page)
 }
 
-// CreateIntegration stores a new integration. mode says whether its roles are validated first, afterwards or not at
-// all. in.ExternalID is one that ReserveExternalID made, or empty for a new one; in.Runner is the name or ID of a
+// CreateIntegration stores a new integration. how says whether its roles are validated first, afterwards or not at all. in.ExternalID is one that ReserveExternalID made, or empty for a new one; in.Runner is the name or ID of a
 // runner. Other IDs, the times and the version in in are ignored. If in.SourceIdentityOpen, roles are validated first
 // in the mode warn too. Codes: denied, invalid, conflict, unavailable.
 func (b *Broker) CreateIntegration(
-	ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, mode rolebroker.ValidateMode,
+	ctx context.Context, who rolebroker.Caller, in rolebroker.Integration, how rolebroker.Saving,
 ) (*rolebroker.Integration, error) {
 	const action = rolebroker.ActionIntegrationCreate
 	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindIntegration, in.Name)); err != nil {
@@ -53,20 +51,21 @@ func (b *Broker) CreateIntegration(
 	if err := b.check(ctx, &in); err != nil {
 		return nil, err
 	}
-	mode = saveMode(&in, mode)
+	how.Validate = saveMode(&in, how.Validate)
 	given := in.ExternalID
 	if err := b.assignExternalID(ctx, who, &in); err != nil {
 		return nil, err
 	}
-	if mode == rolebroker.ValidateWarn && in.SourceIdentityOpen && in.AssumptionMode == rolebroker.ModePlatform {
-		ctx, mode = uncanceled(ctx), validateFirst
+	platform := in.AssumptionMode == rolebroker.ModePlatform
+	if how.Validate == rolebroker.ValidateWarn && in.SourceIdentityOpen && platform {
+		ctx, how.Validate = uncanceled(ctx), validateFirst
 	}
 	save := func() error { return b.store.CreateIntegration(ctx, &in) }
-	if err := b.saveValidated(ctx, &in, true, mode, save); err != nil {
+	if err := b.saveValidated(ctx, &in, true, how, save); err != nil {
 		return nil, keepExternalID(err, given, in.ExternalID)
 	}
 	b.changed(ctx, who, action, nil, in.Facts(), in.Subject())
-	return b.saved(ctx, in.ID, mode)
+	return b.saved(ctx, in.ID, how)
 }
 
 // keepExternalID adds a hint to a refusal because of roles: the external ID that was made for the integration is
@@ -95,18 +94,18 @@ const validateFirst rolebroker.ValidateMode = "first"
 // saveValidated calls save. In the mode require it validates the roles first, and does not save an integration with
 // an enabled role that cannot be assumed. What validation finds decides an open source identity.
 func (b *Broker) saveValidated(
-	ctx context.Context, in *rolebroker.Integration, isNew bool, mode rolebroker.ValidateMode, save func() error,
+	ctx context.Context, in *rolebroker.Integration, isNew bool, how rolebroker.Saving, save func() error,
 ) error {
-	if mode != rolebroker.ValidateRequire && mode != validateFirst {
+	if how.Validate != rolebroker.ValidateRequire && how.Validate != validateFirst {
 		return save()
 	}
-	wait := time.Duration(0)
-	if mode == validateFirst {
-		wait = recordTimeout
+	trying := b.validatingFor(how)
+	if how.Validate == validateFirst {
+		trying.turn = recordTimeout
 	}
-	results, err := b.validateBefore(ctx, in, isNew, wait)
+	results, err := b.validateBefore(ctx, in, isNew, trying)
 	switch {
-	case mode == rolebroker.ValidateRequire && err != nil:
+	case how.Validate == rolebroker.ValidateRequire && err != nil:
 		return err
 	case results == nil && err != nil:
 		b.warn(ctx, "validating an integration that is to be saved", in, err)
@@ -143,14 +142,14 @@ func (b *Broker) explained(
 
 // saved reads an integration that was just saved. In the mode warn it validates the roles before.
 func (b *Broker) saved(
-	ctx context.Context, id rolebroker.IntegrationID, mode rolebroker.ValidateMode,
+	ctx context.Context, id rolebroker.IntegrationID, how rolebroker.Saving,
 ) (*rolebroker.Integration, error) {
 	in, err := b.store.Integration(ctx, string(id))
-	if err != nil || mode != rolebroker.ValidateWarn {
+	if err != nil || how.Validate != rolebroker.ValidateWarn {
 		return in, err
 	}
 	ctx = uncanceled(ctx)
-	b.validateAfter(ctx, in)
+	b.validateAfter(ctx, in, b.validatingFor(how))
 	return b.store.Integration(ctx, string(id))
 }
 
@@ -164,13 +163,13 @@ func uncanceled(ctx context.Context) context.Context { return context.WithoutCan
 // Codes: denied, not_found, invalid, conflict, stale, unavailable.
 func (b *Broker) UpdateIntegration(
 	ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64,
-	mode rolebroker.ValidateMode,
+	how rolebroker.Saving,
 ) (*rolebroker.Integration, error) {
 	const action = rolebroker.ActionIntegrationUpdate
 	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindIntegration, nameOrID)); err != nil {
 		return nil, err
 	}
-	if mode == rolebroker.ValidateRequire && ifVersion == 0 {
+	if how.Validate == rolebroker.ValidateRequire && ifVersion == 0 {
 		current, err := b.store.Integration(ctx, nameOrID)
 		if err != nil {
 			return nil, err
@@ -185,8 +184,8 @@ func (b *Broker) UpdateIntegration(
 		if updated, err = b.replaced(ctx, old, in); err != nil {
 			return err
 		}
-		mode = saveMode(updated, mode)
-		return b.saveValidated(ctx, updated, false, mode, func() error {
+		how.Validate = saveMode(updated, how.Validate)
+		return b.saveValidated(ctx, updated, false, how, func() error {
 			return b.store.UpdateIntegration(ctx, updated, expected(ifVersion, old.Version))
 		})
 	})
@@ -194,7 +193,7 @@ func (b *Broker) UpdateIntegration(
 		return nil, err
 	}
 	b.changed(ctx, who, action, old.Facts(), updated.Facts(), updated.Subject())
-	return b.saved(ctx, old.ID, mode)
+	return b.saved(ctx, old.ID, how)
 }
 
 // DisableIntegration stops lending the roles of an integration. Credentials that were lent stay valid until they

@@ -66,7 +66,7 @@ func (b *Broker) rotated(
 			WithHint("rolebroker integration rotate-external-id %s starts it", in.Name)
 	case step == RotationFinish:
 		rotated.ExternalID, rotated.NextExternalID = in.NextExternalID, ""
-		results, err := b.validateNow(ctx, &rotated, Validating{wait: recordTimeout})
+		results, err := b.validateNow(ctx, &rotated, Validating{turn: recordTimeout})
 		if err == nil && !force {
 			err = acceptNext(&rotated, results)
 		}

@@ -30,7 +30,7 @@ func (w *world) clustered(name, runner string) (*rolebroker.Integration, error) 
 	return w.broker.CreateIntegration(w.ctx, admin, rolebroker.Integration{
 		Enabled: true, Name: name, AssumptionMode: rolebroker.ModeCluster, Runner: rolebroker.RunnerID(runner),
 		DefaultRole: "readonly", Roles: []rolebroker.Role{role("readonly", "ReadOnly")},
-	}, rolebroker.ValidateSkip)
+	}, rolebroker.ValidateSkip.Saving())
 }
 
 // as returns the code and the message of an error.
@@ -59,7 +59,7 @@ func TestAnIntegrationNamesItsRunner(t *testing.T) {
 	change := func(f func(*rolebroker.Integration)) (*rolebroker.Integration, error) {
 		changed := *in
 		f(&changed)
-		return w.broker.UpdateIntegration(w.ctx, admin, string(in.ID), changed, 0, rolebroker.ValidateSkip)
+		return w.broker.UpdateIntegration(w.ctx, admin, string(in.ID), changed, 0, rolebroker.ValidateSkip.Saving())
 	}
 	gke := rolebroker.RunnerID(w.runner("gke").Name)
 	got, err := change(func(in *rolebroker.Integration) { in.Runner = gke })

@@ -156,7 +156,7 @@ func TestSetupByAnExternalID(t *testing.T) {
 	requires(first, "mine", first)
 	in := draft(first)
 	in.Name, in.DefaultRole = "vault", "new"
-	if _, err := w.broker.CreateIntegration(w.ctx, admin, in, rolebroker.ValidateSkip); err != nil {
+	if _, err := w.broker.CreateIntegration(w.ctx, admin, in, rolebroker.ValidateSkip.Saving()); err != nil {
 		t.Fatal(err)
 	}
 	requires(first, "vault", first)

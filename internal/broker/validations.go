@@ -16,9 +16,12 @@ import (
 )
 
 const (
-	// validateTimeout bounds a validation whose outcomes are not reported as they come. Roles that were not tried by
-	// then are unknown.
+	// validateTimeout bounds a validation whose outcomes are not reported as they come, beside the time for which a
+	// denied role is tried again. Roles that were not tried by then are unknown.
 	validateTimeout = 45 * time.Second
+
+	// savePatience is how long saving tries a denied role again.
+	savePatience = 3 * time.Second
 
 	// recordTimeout bounds recording the outcomes of a validation that was interrupted.
 	recordTimeout = 10 * time.Second
@@ -37,12 +40,33 @@ const (
 type Validating struct {
 	RequireExternalID bool // a role that can be assumed without the external ID fails
 
-	// Tell is called with each outcome as soon as it is known, and Alive after a while without outcomes. Calls do not
-	// overlap. Either may be nil.
+	// Wait is how long a denied role is tried again, for rolebroker.MaxWait at most. IAM takes some seconds to spread
+	// a new role or a change.
+	Wait *time.Duration
+
+	// Tell is called with each outcome as soon as it is known, and Alive after a while without outcomes. A role that is
+	// tried again has the outcome ValidTryingAgain before its last one. Calls do not overlap. Either may be nil.
 	Tell  func(rolebroker.RoleValidation)
 	Alive func()
 
-	wait time.Duration // how long to wait when maxValidations are running
+	turn time.Duration // how long to wait when maxValidations are running
+}
+
+// validatingFor says how roles are validated for saving: a wait that is not given is short, except for
+// rolebroker.ValidateRequire, which saves nothing if a role is denied.
+func (b *Broker) validatingFor(how rolebroker.Saving) Validating {
+	if how.Wait == nil && how.Validate != rolebroker.ValidateRequire {
+		return Validating{Wait: new(min(savePatience, b.validator.Patience()))}
+	}
+	return Validating{Wait: how.Wait}
+}
+
+// wait is how long a denied role is tried again.
+func (b *Broker) wait(how Validating) time.Duration {
+	if how.Wait == nil {
+		return b.validator.Patience()
+	}
+	return min(*how.Wait, rolebroker.MaxWait)
 }
 
 // ValidateIntegration tries to assume every role of an integration, stores the outcomes, and returns them in the order
@@ -175,27 +199,32 @@ func (b *Broker) assignExternalID(ctx context.Context, who rolebroker.Caller, in
 }
 
 // validateNow tries the roles of an integration as it is given. Without how.Tell the caller waits for all outcomes, for
-// validateTimeout at most. Codes: throttled.
+// validateTimeout and the wait at most. Codes: throttled.
 func (b *Broker) validateNow(
 	ctx context.Context, in *rolebroker.Integration, how Validating,
 ) ([]rolebroker.RoleValidation, error) {
-	if !b.beginValidation(ctx, how.wait) {
+	if !b.beginValidation(ctx, how.turn) {
 		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "%d validations are running already", maxValidations).
 			WithHint("try again in a few seconds")
 	}
 	end := sync.OnceFunc(func() { <-b.validations })
 	defer end()
+	wait := b.wait(how)
 	if how.Tell == nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, validateTimeout)
+		ctx, cancel = context.WithTimeout(ctx, validateTimeout+wait)
 		defer cancel()
 	}
-	subject := validate.Subject{Integration: *in, RequireExternalID: how.RequireExternalID || b.requireExternalID}
+	subject := validate.Subject{Integration: *in, Wait: &wait,
+		RequireExternalID: how.RequireExternalID || b.requireExternalID}
 	if in.ID != "" {
 		var err error
 		if subject.Earlier, err = b.store.EarlierExternalIDs(ctx, in.ID, validate.MaxEarlier); err != nil {
 			return nil, err
 		}
+	}
+	if err := b.addAgents(ctx, &subject); err != nil {
+		return nil, err
 	}
 	if how.Tell == nil {
 		return b.validator.Roles(ctx, subject, nil), nil
@@ -205,6 +234,24 @@ func (b *Broker) validateNow(
 	end() // before the caller, who may be slow, has got all outcomes
 	p.end()
 	return results, nil
+}
+
+// addAgents adds agents in whose names denied roles are tried: those of the integration or, if it has none, any others.
+func (b *Broker) addAgents(ctx context.Context, s *validate.Subject) error {
+	if s.Integration.AssumptionMode != rolebroker.ModePlatform {
+		return nil
+	}
+	page := rolebroker.Page{Limit: validate.MaxAgents, Integration: string(s.Integration.ID)}
+	agents, err := b.store.Agents(ctx, page)
+	s.Connected = page.Integration != "" && len(agents) > 0
+	if err == nil && !s.Connected {
+		page.Integration = ""
+		agents, err = b.store.Agents(ctx, page)
+	}
+	for _, agent := range agents {
+		s.Agents = append(s.Agents, agent.Name)
+	}
+	return err
 }
 
 // beginValidation reports whether one more validation may run, now or within wait.
@@ -337,8 +384,12 @@ func (b *Broker) revalidate(ctx context.Context, id rolebroker.IntegrationID, in
 	}
 	bounded, cancel := context.WithTimeout(ctx, backgroundTimeout)
 	defer cancel()
-	results := b.validator.Roles(bounded, validate.Subject{
-		Integration: *in, Earlier: earlier, RequireExternalID: b.requireExternalID, Impatient: true}, nil)
+	subject := validate.Subject{Integration: *in, Earlier: earlier, RequireExternalID: b.requireExternalID,
+		Wait: new(time.Duration)} // nothing was changed lately
+	if err := b.addAgents(ctx, &subject); err != nil {
+		return err
+	}
+	results := b.validator.Roles(bounded, subject, nil)
 	isUnknown := func(r rolebroker.RoleValidation) bool { return r.Status == rolebroker.StatusUnknown }
 	complete = !slices.ContainsFunc(results, isUnknown)
 	return b.recordValidations(ctx, in, results)
@@ -357,7 +408,7 @@ func (b *Broker) unclaim(ctx context.Context, id rolebroker.IntegrationID, inter
 // validateBefore validates an integration that is about to be saved. Codes: invalid (a role failed), unavailable (an
 // outcome is unknown), throttled.
 func (b *Broker) validateBefore(
-	ctx context.Context, in *rolebroker.Integration, isNew bool, wait time.Duration,
+	ctx context.Context, in *rolebroker.Integration, isNew bool, how Validating,
 ) ([]rolebroker.RoleValidation, error) {
 	tried := *in
 	if isNew {
@@ -366,7 +417,7 @@ func (b *Broker) validateBefore(
 	if tried.SourceIdentityOpen {
 		tried.SourceIdentity = false // validation then finds out whether it can be on
 	}
-	results, err := b.validateNow(ctx, &tried, Validating{wait: wait})
+	results, err := b.validateNow(ctx, &tried, how)
 	if err != nil {
 		return nil, err
 	}
@@ -402,8 +453,9 @@ func allWork(all []rolebroker.RoleValidation) error {
 }
 
 // validateAfter validates an integration that was just saved. An error is logged: the integration stays saved.
-func (b *Broker) validateAfter(ctx context.Context, in *rolebroker.Integration) {
-	results, err := b.validateNow(ctx, in, Validating{wait: recordTimeout})
+func (b *Broker) validateAfter(ctx context.Context, in *rolebroker.Integration, how Validating) {
+	how.turn = recordTimeout
+	results, err := b.validateNow(ctx, in, how)
 	if err == nil {
 		err = b.recordValidations(ctx, in, results)
 	}

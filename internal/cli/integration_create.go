@@ -82,7 +82,7 @@ external ID.`,
 			if cmd.Flags().Changed("source-identity") {
 				request.SourceIdentity = &sourceIdentity
 			}
-			return c.CreateIntegration(ctx, request, mode.String())
+			return c.CreateIntegration(ctx, request, mode.String(), mode.wait.options()...)
 		}, a.showSaved(&mode))
 }
 

@@ -68,7 +68,7 @@ has changed since.`,
 		func(ctx context.Context, c *client.Client, given []string) (api.Integration, error) {
 			if file.given() {
 				in, err := c.UpdateIntegration(ctx, given[0], request, ifVersion(request.Version),
-					change.validate.String())
+					change.validate.String(), change.validate.wait.options()...)
 				return in, seeList(err, listIntegrations)
 			}
 			in, err := integrationOf(ctx, c, given[0])
@@ -119,7 +119,7 @@ func (c *integrationChange) update(ctx context.Context, to *client.Client, in ap
 	if err := c.apply(&request, changed); err != nil {
 		return in, err
 	}
-	return to.UpdateIntegration(ctx, in.ID, request, in.ETag(), c.validate.String())
+	return to.UpdateIntegration(ctx, in.ID, request, in.ETag(), c.validate.String(), c.validate.wait.options()...)
 }
 
 func (c *integrationChange) apply(request *api.IntegrationRequest, changed func(flag string) bool) error {

@@ -21,6 +21,7 @@ func newIntegrationValidate(a *app) *cobra.Command {
 		out               output
 		file              fromFile
 		requireExternalID bool
+		wait              waitFlag
 	)
 	cmd := &cobra.Command{
 		Use:   "validate [INTEGRATION]",
@@ -37,16 +38,18 @@ from these calls allow nothing and are discarded.
 With -f the server validates the integration in a file, which does not exist yet,
 and keeps nothing. If the file has no external ID, one is reserved for it.
 
-IAM takes some seconds to apply a change, so a role that is denied is tried again
-for some seconds. The exit code is 1 unless every role can be assumed.`,
+IAM takes some seconds to apply a change. A role that is denied may be new, so it is
+tried again: for --wait, 30s unless the server is set otherwise. The exit code is 1
+unless every role can be assumed.`,
 		Example: `  rolebroker integration validate production
   rolebroker integration validate production -o json
+  rolebroker integration validate production --wait 2m
   rolebroker integration validate -f production.yaml`,
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if (len(given) == 1) == file.given() {
 				return usage("give either INTEGRATION or --file")
 			}
-			run := validation{app: a, how: client.Validating{RequireExternalID: requireExternalID}}
+			run := validation{app: a, how: client.Validating{RequireExternalID: requireExternalID, Wait: wait.given}}
 			if file.given() {
 				run.draft = &api.IntegrationRequest{}
 				if err := file.decode(a.Stdin, run.draft); err != nil {
@@ -60,6 +63,7 @@ for some seconds. The exit code is 1 unless every role can be assumed.`,
 	}
 	cmd.Flags().BoolVar(&requireExternalID, "require-external-id", false,
 		"fail roles that can be assumed without the external ID")
+	wait.flag(cmd, "30s")
 	file.flag(cmd)
 	out.flag(cmd)
 	return cmd
@@ -86,10 +90,9 @@ func (v *validation) run(ctx context.Context, out output) error {
 		return err
 	}
 	var known outcomes
-	v.how.Tell = known.add
+	v.how.Tell, v.how.Again = known.add, known.addAgain
 	ended := v.progressOf(func() string {
-		return fmt.Sprintf("validating, %s; one that is denied is tried again for some seconds",
-			tally{roles: total}.of(len(known.all())))
+		return "validating, " + tally{roles: total}.of(len(known.all())) + known.trying()
 	})
 	answer, err := v.ask(ctx, c)
 	ended()
@@ -112,12 +115,41 @@ func (v *validation) run(ctx context.Context, out output) error {
 type outcomes struct {
 	mu      sync.Mutex
 	results []api.RoleValidation
+	again   map[string]bool // the names of roles that are denied so far and have no result yet
 }
 
 func (o *outcomes) add(r api.RoleValidation) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.results = append(o.results, r)
+	delete(o.again, r.Name)
+}
+
+// addAgain notes that a role is denied so far and tried again.
+func (o *outcomes) addAgain(r api.RoleValidation) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.again == nil {
+		o.again = map[string]bool{}
+	}
+	o.again[r.Name] = true
+}
+
+// trying says which roles are tried again, and why; it is empty if none are.
+func (o *outcomes) trying() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch n := len(o.again); n {
+	case 0:
+		return ""
+	case 1:
+		for name := range o.again {
+			return "; " + orDash(name) + " is denied and may be new to AWS: trying again"
+		}
+	default:
+		return fmt.Sprintf("; %d are denied and may be new to AWS: trying again", n)
+	}
+	return ""
 }
 
 func (o *outcomes) all() []api.RoleValidation {

@@ -13,13 +13,18 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// validateMode is the flag --validate of a command that saves an integration.
-type validateMode struct{ choice }
+// validateMode is the flags --validate and --wait of a command that saves an
+// integration.
+type validateMode struct {
+	choice
+	wait waitFlag
+}
 
 func (m *validateMode) flag(cmd *cobra.Command) {
 	m.value = api.ValidateWarn
 	m.choice.flag(cmd, "validate", "", "`MODE`: warn, require or skip, as above",
 		api.ValidateRequire, api.ValidateWarn, api.ValidateSkip)
+	m.wait.flag(cmd, "3s; to require 30s")
 }
 
 const validateHelp = `The server then tries to assume each role. --validate says what follows:

@@ -97,7 +97,9 @@ type Server struct {
 	ValidationRate int
 
 	// ValidationRetry is how long a validation tries a role again that is
-	// denied: IAM takes some seconds to apply a change.
+	// denied: IAM takes some seconds to spread a new role or a change. Saving an
+	// integration does that for 3 seconds at most, and background validations not
+	// at all.
 	ValidationRetry time.Duration
 
 	// AWSRoleARN is the ARN of the role whose session is this server's AWS
@@ -117,7 +119,7 @@ const (
 const (
 	minRevalidation = time.Second
 	maxConcurrency  = 1000
-	maxRetry        = 30 * time.Second // a validation must end within one request
+	maxRetry        = rolebroker.MaxWait
 )
 
 // DefaultServer returns the default settings.
@@ -129,7 +131,7 @@ func DefaultServer() *Server {
 		SessionRetention:      30 * day,
 		ValidationConcurrency: 4,
 		ValidationRate:        300,
-		ValidationRetry:       7 * time.Second,
+		ValidationRetry:       30 * time.Second,
 	}
 }
 
@@ -159,7 +161,7 @@ func (c *Server) Flags() *pflag.FlagSet {
 		"try at most `N` roles of a validation at once")
 	f.IntVar(&c.ValidationRate, "validation-rate", c.ValidationRate,
 		"validate with at most `N` calls to STS per second")
-	f.Var((*durationValue)(&c.ValidationRetry), "validation-retry", "try a denied role again for `DURATION`, as in 7s")
+	f.Var((*durationValue)(&c.ValidationRetry), "validation-retry", "try a denied role again for `DURATION`, as in 30s")
 	f.StringVar(&c.AWSRoleARN, "aws-role-arn", c.AWSRoleARN, "`ARN`, with path, of the server's own role in AWS")
 	c.lastFlags(f)
 	return f
@@ -212,7 +214,7 @@ func (c *Server) check(l *loader) {
 		l.check("validation-rate", fmt.Sprintf("is %d; write at least 1, as in 300", c.ValidationRate))
 	}
 	if c.ValidationRetry < 0 || c.ValidationRetry > maxRetry {
-		l.check("validation-retry", fmt.Sprintf("is %s; write 0s to %s, as in 7s",
+		l.check("validation-retry", fmt.Sprintf("is %s; write 0s to %s, as in 30s",
 			FormatDuration(c.ValidationRetry), FormatDuration(maxRetry)))
 	}
 	if c.AWSRoleARN != "" {

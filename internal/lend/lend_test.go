@@ -110,7 +110,7 @@ func TestTakingSomethingAwayRefusesTheVeryNextRequest(t *testing.T) {
 				return err
 			}
 			change(in)
-			_, err = w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip)
+			_, err = w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip.Saving())
 			return err
 		}
 	}
@@ -242,7 +242,7 @@ func TestWhatWasTakenAwayIsNotRenewed(t *testing.T) {
 				return err
 			}
 			in.Enabled = false
-			_, err = w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip)
+			_, err = w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip.Saving())
 			return err
 		},
 		"a revoked token": func(w *world) error { return w.broker.RevokeToken(w.ctx, admin, "scout", w.scout.Token) },
@@ -550,7 +550,7 @@ func TestWhatChangedWhileSTSWasAskedIsAskedForAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		in.Role("readonly").ARN.Name = "Tester"
-		_, err = w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip)
+		_, err = w.broker.UpdateIntegration(w.ctx, admin, "production", *in, 0, rolebroker.ValidateSkip.Saving())
 		if err != nil {
 			t.Fatal(err)
 		}

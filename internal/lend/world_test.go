@@ -108,7 +108,7 @@ func (w *world) integration(name string, roles ...rolebroker.Role) *rolebroker.I
 	w.Helper()
 	in, err := w.broker.CreateIntegration(w.ctx, admin, rolebroker.Integration{
 		Enabled: true, Name: name, AssumptionMode: rolebroker.ModePlatform, DefaultRole: roles[0].Name, Roles: roles,
-	}, rolebroker.ValidateSkip)
+	}, rolebroker.ValidateSkip.Saving())
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -16,9 +16,9 @@ type integrations interface {
 	Integration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	Integrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Integration, error)
 	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration,
-		validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
+		how rolebroker.Saving) (*rolebroker.Integration, error)
 	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration,
-		ifVersion int64, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
+		ifVersion int64, how rolebroker.Saving) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
 }
 
@@ -78,7 +78,7 @@ func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, i
 	if err := withCheck(wrong, "the integration", noun.Check); err != nil {
 		return nil, err
 	}
-	return s.integrations().created(s.Broker.CreateIntegration(ctx, who, noun, in.mode()))
+	return s.integrations().created(s.Broker.CreateIntegration(ctx, who, noun, in.saving()))
 }
 
 func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, in *updateIntegration) (
@@ -97,7 +97,7 @@ func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, i
 			if err := withCheck(wrong, "the integration", noun.Check); err != nil {
 				return nil, err
 			}
-			return s.Broker.UpdateIntegration(ctx, who, target, noun, version, in.mode())
+			return s.Broker.UpdateIntegration(ctx, who, target, noun, version, in.saving())
 		})
 }
 

@@ -29,8 +29,8 @@ var words = map[string]struct{ summary, description string }{
 	"validate-integration": {"Validate an integration",
 		"Tries to assume every role, with and without its external ID, and keeps the outcomes. The credentials permit " +
 			"nothing, and are discarded. With Accept: application/x-ndjson the answer has a line for each role as " +
-			"soon as its outcome is known, and a last line with all of them. Otherwise roles that were not tried " +
-			"within 45 seconds are unknown. If the client disconnects, the validation ends, and the outcomes so far " +
+			"soon as its outcome is known, a line with again for a role that is denied and tried again, and a last " +
+			"line with all outcomes. Otherwise roles that were not tried within 45 seconds and the wait are unknown. If the client disconnects, the validation ends, and the outcomes so far " +
 			"are kept."},
 	"validate-draft": {"Validate a draft",
 		"Validates an integration that is not saved or, if it has an ID, the next version of an integration. A role " +

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -30,14 +32,41 @@ type validations interface {
 // Validate says how creating and updating an integration validate its roles.
 type Validate struct {
 	Validate string `query:"validate" enum:"require,warn,skip" default:"warn" doc:"require: save only if every role can be assumed. warn: save, and answer with the outcomes. skip: do not validate."`
+	Wait     Wait   `query:"wait" doc:"How long a role that AWS denies is tried again: IAM takes some seconds to spread a new role or a change. A duration from 0s to 5m, as in 30s. By default 3s, and with validate=require as long as the server's --validation-retry, 30s. The request takes that much longer; proxies may close it."`
 }
 
-func (v Validate) mode() rolebroker.ValidateMode { return rolebroker.ValidateMode(v.Validate) }
+func (v Validate) saving() rolebroker.Saving {
+	return rolebroker.Saving{Validate: rolebroker.ValidateMode(v.Validate), Wait: v.Wait.given}
+}
+
+// Wait is how long a denied role is tried again; the zero value leaves it to the
+// server.
+type Wait struct{ given *time.Duration }
+
+// UnmarshalText reads a duration.
+func (w *Wait) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < 0 || d > rolebroker.MaxWait {
+		return fmt.Errorf("is not a duration from 0s to %s, as in 30s", rolebroker.ShortDuration(rolebroker.MaxWait))
+	}
+	w.given = &d
+	return nil
+}
+
+// Schema describes the parameter.
+func (Wait) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Examples: []any{"30s"}}
+}
 
 // HowToValidate are the parameters of a validation.
 type HowToValidate struct {
 	RequireExternalID bool   `query:"require_external_id" doc:"A role that can be assumed without the external ID fails, instead of getting a warning. A setting of the server can require this for all validations."`
+	Wait              Wait   `query:"wait" doc:"How long a role that AWS denies is tried again: IAM takes some seconds to spread a new role or a change. A duration from 0s to 5m, as in 2m; by default as long as the server's --validation-retry, 30s."`
 	Accept            string `header:"Accept" doc:"application/x-ndjson: the answer has a line for each outcome, as soon as it is known."`
+}
+
+func (h HowToValidate) validating() broker.Validating {
+	return broker.Validating{RequireExternalID: h.RequireExternalID, Wait: h.Wait.given}
 }
 
 type (
@@ -141,7 +170,7 @@ func withProblem(r rolebroker.RoleValidation, bad map[string]rolebroker.Field) r
 func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker.Validating) (api.Validations, error)) (
 	*validated, error) {
 	if !accepts(in.Accept, api.ValidationsType) {
-		result, err := run(broker.Validating{RequireExternalID: in.RequireExternalID})
+		result, err := run(in.validating())
 		if err != nil {
 			return nil, err
 		}
@@ -161,15 +190,16 @@ func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker
 		defer close(early)
 		defer close(lines)
 		begun := false
-		result, err := run(broker.Validating{RequireExternalID: in.RequireExternalID,
-			Tell: func(r rolebroker.RoleValidation) {
-				begun = true
-				shown := convert.RoleValidation(&r)
-				send(api.ValidationLine{Index: r.Index, Role: &shown})
-			}, Alive: func() {
-				begun = true
-				send(api.ValidationLine{})
-			}})
+		how := in.validating()
+		how.Tell = func(r rolebroker.RoleValidation) {
+			begun = true
+			send(lineOf(r))
+		}
+		how.Alive = func() {
+			begun = true
+			send(api.ValidationLine{})
+		}
+		result, err := run(how)
 		switch {
 		case err != nil && !begun:
 			early <- err
@@ -192,6 +222,15 @@ func (s *server) validate(ctx context.Context, in HowToValidate, run func(broker
 		return nil, err
 	}
 	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the validation was broken off")
+}
+
+// lineOf is the line about a role: its outcome, or that it is tried again.
+func lineOf(r rolebroker.RoleValidation) api.ValidationLine {
+	shown := convert.RoleValidation(&r)
+	if r.Code == rolebroker.ValidTryingAgain {
+		return api.ValidationLine{Index: r.Index, Again: &shown}
+	}
+	return api.ValidationLine{Index: r.Index, Role: &shown}
 }
 
 // writeLines sends each line at once. When the client goes away the validation

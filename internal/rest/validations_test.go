@@ -213,6 +213,23 @@ func TestAValidationCanBeAnsweredLineByLine(t *testing.T) {
 	}
 }
 
+func TestTheWaitForADeniedRoleIsBounded(t *testing.T) {
+	w := newAWSWorld(t)
+	w.saved("production", "Good")
+	for _, wait := range []string{"-1s", "5m1s", "soon", "30", "1h"} {
+		for _, request := range []string{"POST /api/v1/integrations/production/validate", "POST /api/v1/validate",
+			"PUT /api/v1/integrations/production", "POST /api/v1/integrations"} {
+			method, path, _ := strings.Cut(request, " ")
+			a := w.as(w.admin, method, path+"?wait="+wait, w.draft("production", "Good")).want(400)
+			if !strings.Contains(a.Body, "is not a duration from 0s to 5m, as in 30s") {
+				t.Errorf("wait=%s is answered with %s", wait, a.Body)
+			}
+		}
+	}
+	w.as(w.admin, "POST", "/api/v1/integrations/production/validate?wait=5m", "").comesTo(true,
+		"good assumable assumable")
+}
+
 // live is a server of the world.
 func (w *awsWorld) live() *httptest.Server {
 	server := httptest.NewServer(w.handler)

@@ -10,7 +10,7 @@ import (
 // found makes a finding. a is the answer that decided; it may be empty.
 func (p *probe) found(code rolebroker.ValidationCode, a answer) rolebroker.Finding {
 	return rolebroker.Finding{Code: code, Method: rolebroker.MethodAssumeRole, Identity: p.identity, Probe: a.probe,
-		Refusal: a.refusal, RequestID: a.requestID}
+		Refusal: a.refusal, RequestID: a.requestID, SessionName: p.as.sessionName()}
 }
 
 // withoutAsking is the finding for a role about which STS need not be asked. certain is false if STS has to be asked.
@@ -38,6 +38,10 @@ func (p *probe) notChecked() rolebroker.Finding { return p.found(rolebroker.Vali
 // allows a source identity. It is not certain if STS did not answer every call.
 func (p *probe) assumed(ctx context.Context, a answer, more extra) (f rolebroker.Finding, certain bool) {
 	f, certain = p.openness(ctx, a, more)
+	f.RefusedAgent = p.refusedAgent
+	if f.Code == rolebroker.ValidAssumable && f.RefusedAgent != "" {
+		f.Code = rolebroker.ValidAgentRefused
+	}
 	if f.NoSourceIdentity = more.lacksSourceIdentity(); f.NoSourceIdentity && f.Code == rolebroker.ValidAssumable {
 		f.Code, f.Probe, f.RequestID = rolebroker.ValidSourceIdentityDenied, more.named.probe, more.named.requestID
 	}

@@ -147,9 +147,9 @@ func TestAChangeThatIsSpreadingIsTriedTwice(t *testing.T) {
 			}
 			return nil
 		}, rolebroker.ValidExternalIDOpen},
-		"closed, and others are kept out a little later": {func(a rolebroker.Assumption,
+		"a source identity is allowed, and known a little later": {func(a rolebroker.Assumption,
 			calls int) *rolebroker.Refusal {
-			if calls <= 3 || right(a) {
+			if right(a) && (a.SourceIdentity == "" || calls > 4) {
 				return nil
 			}
 			return denied

@@ -35,9 +35,12 @@ func (w words) explain() (string, rolebroker.Hint) {
 		if w.f.Method == "" {
 			return "the role can be assumed", nil
 		}
-		return "the role can be assumed, and only with the external ID of this integration", nil
+		return "the role can be assumed, and only with the external ID of this integration" + w.under(), nil
 	case rolebroker.ValidClusterMode:
 		return "the role is assumed in your cluster; the server cannot know whether that works", hintCluster()
+	case rolebroker.ValidTryingAgain:
+		return "AWS denies the role so far, as it does for some seconds after a role or its policy was changed; " +
+			"it is tried again", nil
 	case rolebroker.ValidNotChecked:
 		return "the validation ended before this role was tried", w.hintAgain()
 	case rolebroker.ValidThrottled, rolebroker.ValidUnreachable:
@@ -70,6 +73,14 @@ func (w words) unanswered() (string, rolebroker.Hint) {
 		what = "whether also without the external ID"
 	}
 	return "the role can be assumed; " + what + " could not be found out: " + message, hint
+}
+
+// under is the session name under which the role was tried, if it was that of an agent.
+func (w words) under() string {
+	if w.f.SessionName == "" {
+		return ""
+	}
+	return ", under the session name " + w.f.SessionName
 }
 
 // ourIdentity is for the codes that are about the AWS identity of the party.
@@ -107,6 +118,9 @@ func (w words) trustPolicy() (message string, hint rolebroker.Hint, ok bool) {
 		}
 		return "the role can also be assumed " + how + "; everyone who may add roles to this platform could have it",
 			w.hintOpen(), true
+	case rolebroker.ValidAgentRefused:
+		return fmt.Sprintf("the role can be assumed under the session name %s, and not under %s, which agents of the "+
+			"integration have too", w.f.SessionName, w.f.RefusedAgent), w.hintNames(), true
 	case rolebroker.ValidNextExternalID:
 		return "the role can be assumed, but not with the external ID that the integration is being changed to",
 			w.hintNext(), true

@@ -270,9 +270,28 @@ func (w words) hintDenied() rolebroker.Hint {
 		{Text: "3. " + w.identityName() + " may call sts:AssumeRole on it; this statement in a policy " +
 			"of its own allows that:",
 			Policy: setup.AllowPlatform(w.role.ARN)},
-		{Text: "4. no explicit Deny, service control policy, resource control policy or permissions " +
+		{Text: "4. no condition in the trust policy, such as one on sts:RoleSessionName, keeps agents out: their " +
+			"session names are AGENT or AGENT@TASK, and the one of a validation is " + sessionName},
+		{Text: "5. no explicit Deny, service control policy, resource control policy or permissions " +
 			"boundary is in the way"},
-	}, w.hintSetup()...)
+	}, append(w.hintSetup(), w.hintNew()...)...)
+}
+
+// hintNames is for a role that lets some agents in, by their names.
+func (w words) hintNames() rolebroker.Hint {
+	return w.withStatement("a condition on sts:RoleSessionName, sts:SourceIdentity or a tag names agents; name all " +
+		"of them there, or put this statement, which lets all of them in, in its place in the trust policy of " +
+		w.named() + ":")
+}
+
+// hintNew is for a role that IAM may not know everywhere yet.
+func (w words) hintNew() rolebroker.Hint {
+	text := "if the role or its policy was changed less than a minute ago, have it tried for longer:"
+	if !w.saved() {
+		return rolebroker.TextHint(strings.TrimSuffix(text, ", have it tried for longer:") + ", validate again")
+	}
+	return rolebroker.Hint{{Text: text, Command: rolebroker.ShellCommand("rolebroker", "integration", "validate",
+		w.Integration.Name, "--wait", "2m")}}
 }
 
 func (w words) hintHour() rolebroker.Hint {

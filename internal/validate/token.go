@@ -70,15 +70,14 @@ func tokenCodes() map[rolebroker.RefusalKind]rolebroker.ValidationCode {
 
 // try calls STS, and again for a while if it denies: a change in IAM takes some seconds to be known everywhere.
 func (t tokenProbe) try(ctx context.Context) answer {
-	once := &probe{batch: &batch{Validator: t.Validator, Subject: t.Subject}, role: t.role}
+	once := &probe{batch: &batch{Validator: t.Validator, Subject: t.Subject}, role: t.role,
+		as: borrower{agent: sessionName}}
 	call := once.assumption() // AssumeRoleWithWebIdentity takes neither external ID, source identity nor tags
-	patience := t.patience
-	if t.Impatient {
-		patience = 0
-	}
-	for pause := firstPause; ; pause *= 2 {
+	patience := t.patienceFor(t.Subject)
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		a := once.try(ctx, call)
-		if !a.is(rolebroker.RefusedDenied) || patience < pause || !waited(ctx, pause) {
+		pause = min(pause, patience)
+		if !a.is(rolebroker.RefusedDenied) || pause <= 0 || !waited(ctx, pause) {
 			return a
 		}
 		patience -= pause

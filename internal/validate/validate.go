@@ -34,12 +34,16 @@ type Options struct {
 	// 0 means DefaultRate.
 	Rate int
 	// Patience is how long to try again when STS denies a role or does not
-	// answer; 0 means one try.
+	// answer, unless the subject says; 0 means one try.
 	Patience time.Duration
 }
 
-// MaxEarlier is how many earlier external IDs are tried.
-const MaxEarlier = 3
+// MaxEarlier is how many earlier external IDs are tried, and MaxAgents in how many
+// agents' names.
+const (
+	MaxEarlier = 3
+	MaxAgents  = 3
+)
 
 // The defaults let one validation of a thousand roles run at its full
 // concurrency with an STS that takes 50 ms, and leave half of STS's own limit
@@ -47,7 +51,7 @@ const MaxEarlier = 3
 const (
 	DefaultConcurrency = 4
 	DefaultRate        = 300
-	DefaultPatience    = 7 * time.Second // tries after 0, 1, 3 and 7 seconds
+	DefaultPatience    = 30 * time.Second // IAM spreads most changes in less
 )
 
 const (
@@ -55,8 +59,13 @@ const (
 	callTimeout = 10 * time.Second
 	// atOnce is how many calls are made for a role at the same time.
 	atOnce = 4
-	// firstPause is the pause before the second try; it doubles each time.
-	firstPause = time.Second
+	// firstPause is the pause before the second try; it doubles each time, up to
+	// longestPause.
+	firstPause   = time.Second
+	longestPause = 5 * time.Second
+	// settling is how long a denial may pass whose cause a call has shown. Other
+	// denials may pass as long as the patience lasts.
+	settling = 7 * time.Second
 )
 
 // Validator validates. It is safe for concurrent use.
@@ -89,6 +98,17 @@ func New(o Options) *Validator {
 	return v
 }
 
+// Patience returns how long a role that is denied is tried again, unless a subject says.
+func (v *Validator) Patience() time.Duration { return v.patience }
+
+// patienceFor is how long a role of the subject that is denied is tried again.
+func (v *Validator) patienceFor(s Subject) time.Duration {
+	if s.Wait != nil {
+		return *s.Wait
+	}
+	return v.patience
+}
+
 // newLimiter allows so many calls within any second. The calls that are made for
 // one role at the same time count against the rate as well.
 func newLimiter(perSecond int) *rate.Limiter {
@@ -103,12 +123,21 @@ type Subject struct {
 	Integration       rolebroker.Integration
 	Earlier           []string // earlier external IDs of the integration, the newest first
 	RequireExternalID bool     // a role that can be assumed without the external ID is failed, not a warning
-	Impatient         bool     // a role that is denied is not tried again, since nothing was changed lately
+
+	// Agents are names under which a denied role is tried. Connected says that the
+	// agents can borrow from the integration.
+	Agents    []string
+	Connected bool
+
+	// Wait is how long a role that is denied is tried again; nil: for the patience of
+	// the validator.
+	Wait *time.Duration
 }
 
 // Roles validates every role of the subject. It calls notify, if that is not nil,
 // with each outcome as soon as it is known, one at a time, and returns all of
-// them in the order of the roles. A role that was not tried before ctx ended is
+// them in the order of the roles. For a role that is tried again it calls notify once
+// more before that, with the outcome ValidTryingAgain. A role that was not tried before ctx ended is
 // unknown, ValidNotChecked.
 func (v *Validator) Roles(
 	ctx context.Context, s Subject, notify func(rolebroker.RoleValidation),
@@ -160,6 +189,7 @@ func (b *batch) run(ctx context.Context) {
 		select {
 		case p := <-b.ready:
 			if f, again := p.turn(ctx); again > 0 {
+				b.tell(p)
 				b.later(ctx, p, again)
 			} else {
 				b.finish(p, f)
@@ -183,6 +213,19 @@ func (b *batch) finish(p *probe, f rolebroker.Finding) {
 	if b.left--; b.left == 0 {
 		close(b.done)
 	}
+}
+
+// tell says once that a role is tried again.
+func (b *batch) tell(p *probe) {
+	if p.told || b.notify == nil {
+		return
+	}
+	p.told = true
+	result := Explain(b.Subject, b.by, p.index, rolebroker.Finding{Code: rolebroker.ValidTryingAgain,
+		Method: rolebroker.MethodAssumeRole, CheckedAt: b.now().UTC().Truncate(time.Millisecond)})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.notify(result)
 }
 
 // later makes a role ready again after a pause, or at once if ctx has ended.

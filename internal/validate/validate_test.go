@@ -51,11 +51,12 @@ func newWorld(t *testing.T, roles int, o validate.Options) *world {
 }
 
 func (w *world) createRole(name string) {
-	w.aws.Account(customer).CreateRole(awssim.Role{Name: name,
-		TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platform +
-			`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],` +
-			`"Condition":{"StringEquals":{"sts:ExternalId":"rolebroker-right"}}}}`})
+	w.aws.Account(customer).CreateRole(awssim.Role{Name: name, TrustPolicy: trustPolicy})
 }
+
+const trustPolicy = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + platform +
+	`"},"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],` +
+	`"Condition":{"StringEquals":{"sts:ExternalId":"rolebroker-right"}}}}`
 
 func (w *world) arn(i int) string { return w.subject.Integration.Roles[i].ARN.String() }
 
@@ -140,20 +141,109 @@ func TestASlowRoleDelaysNoOther(t *testing.T) {
 func TestARoleThatWasJustCreatedIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, validate.Options{Patience: validate.DefaultPatience})
-		w.aws.SetPropagation(5 * time.Second)
+		w.aws.SetPropagation(20 * time.Second)
 		w.aws.Account(customer).DeleteRole("role-0000")
 		w.createRole("role-0000")
 
-		w.subject.Impatient = true
+		w.subject.Wait = new(time.Duration)
 		if r := w.validator.Roles(t.Context(), w.subject, nil)[0]; r.Code != rolebroker.ValidDenied {
 			t.Errorf("at once it is %s", r.Code)
 		}
-		w.subject.Impatient = false
+		w.subject.Wait = nil
 		start := time.Now()
-		if r := w.validator.Roles(t.Context(), w.subject, nil)[0]; r.Code != rolebroker.ValidAssumable {
+		var told []rolebroker.ValidationCode
+		r := w.validator.Roles(t.Context(), w.subject, func(r rolebroker.RoleValidation) {
+			told = append(told, r.Code)
+			if r.Code == rolebroker.ValidTryingAgain && (time.Since(start) > time.Second || r.Message == "") {
+				t.Errorf("after %s it says %q", time.Since(start), r.Message)
+			}
+		})[0]
+		if r.Code != rolebroker.ValidAssumable || time.Since(start) > 26*time.Second {
 			t.Errorf("after %s it is %s: %s", time.Since(start), r.Code, r.Message)
 		}
+		if !slices.Equal(told, []rolebroker.ValidationCode{rolebroker.ValidTryingAgain, rolebroker.ValidAssumable}) {
+			t.Errorf("the outcomes were %v", told)
+		}
 	})
+}
+
+// A denial whose cause a call shows need not last as long as one that a new role has.
+func TestACauseThatACallShowsEndsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, validate.Options{Patience: validate.DefaultPatience})
+		w.subject.Integration.SessionTags = true
+		w.aws.Account(customer).SetTrustPolicy("role-0000", strings.Replace(trustPolicy, `,"sts:TagSession"`, "", 1))
+		start := time.Now()
+		r := w.validator.Roles(t.Context(), w.subject, nil)[0]
+		if r.Code != rolebroker.ValidTagSessionDenied || time.Since(start) > 8*time.Second {
+			t.Errorf("after %s it is %s", time.Since(start), r.Code)
+		}
+	})
+}
+
+func TestARoleWithoutExternalIDCostsNoPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, validate.Options{Patience: validate.DefaultPatience})
+		w.aws.Account(customer).SetTrustPolicy("role-0000", `{"Version":"2012-10-17","Statement":{"Effect":"Allow",`+
+			`"Principal":{"AWS":"`+platform+`"},"Action":"sts:AssumeRole"}}`)
+		start := time.Now()
+		r := w.validator.Roles(t.Context(), w.subject, nil)[0]
+		if r.Code != rolebroker.ValidExternalIDOpen || !r.Finding.NoSourceIdentity ||
+			time.Since(start) > 100*time.Millisecond { // the rate of calls costs some
+			t.Errorf("after %s it is %+v", time.Since(start), r.Finding)
+		}
+	})
+}
+
+// condition is the trust policy of the roles with one more condition.
+func condition(operator, key, value string) string {
+	const last = `"StringEquals":{`
+	return strings.Replace(trustPolicy, last, `"`+operator+`":{"`+key+`":"`+value+`"},`+last, 1)
+}
+
+func TestATrustPolicyThatNamesAgents(t *testing.T) {
+	both := []string{"scout", "reader"}
+	for name, c := range map[string]struct {
+		policy    string
+		agents    []string
+		connected bool
+		code      rolebroker.ValidationCode
+		says      string
+	}{
+		"the agent": {condition("StringLike", "sts:RoleSessionName", "scout"), []string{"scout"}, true,
+			rolebroker.ValidAssumable, "under the session name scout"},
+		"the agent with any task": {condition("StringLike", "sts:RoleSessionName", "scout@*"), []string{"scout"}, true,
+			rolebroker.ValidAgentRefused, "under the session name scout@validation, and not under scout"},
+		"one of two agents": {condition("StringLike", "sts:RoleSessionName", "reader"), both, true,
+			rolebroker.ValidAgentRefused, "under the session name reader, and not under scout"},
+		"an agent that is not connected yet": {condition("StringLike", "sts:RoleSessionName", "reader"), both, false,
+			rolebroker.ValidAssumable, "under the session name reader"},
+		"nobody that is known": {condition("StringLike", "sts:RoleSessionName", "somebody"), both, true,
+			rolebroker.ValidDenied, "does not say why"},
+		"the source identity": {condition("StringLike", "sts:SourceIdentity", "scout"), both, true,
+			rolebroker.ValidAgentRefused, "under the session name scout, and not under reader"},
+		"the tag": {condition("StringLike", "aws:RequestTag/rolebroker:agent", "scout"), []string{"scout"}, true,
+			rolebroker.ValidAssumable, "under the session name scout"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1, validate.Options{})
+			w.subject.Integration.SourceIdentity, w.subject.Integration.SessionTags = true, true
+			w.subject.Agents, w.subject.Connected = c.agents, c.connected
+			w.aws.Account(customer).SetTrustPolicy("role-0000", c.policy)
+			r := w.validator.Roles(t.Context(), w.subject, nil)[0]
+			if r.Code != c.code || !strings.Contains(r.Message, c.says) {
+				t.Errorf("%s: it is %s: %s", name, r.Code, r.Message)
+			}
+			if c.code == rolebroker.ValidDenied && !strings.Contains(r.Hint.String(), "sts:RoleSessionName") {
+				t.Errorf("%s: the hint does not name the condition:\n%s", name, r.Hint)
+			}
+			for _, call := range w.aws.Assumed() {
+				if call.Policy == "" {
+					t.Errorf("%s: a session may do something: %+v", name, call)
+				}
+			}
+		})
+	}
 }
 
 func TestARoleThatStaysDeniedIsTriedForALimitedTime(t *testing.T) {
@@ -165,7 +255,7 @@ func TestARoleThatStaysDeniedIsTriedForALimitedTime(t *testing.T) {
 		start := time.Now()
 		var last time.Duration
 		results := w.validator.Roles(t.Context(), w.subject, func(r rolebroker.RoleValidation) {
-			if r.Index == 5 {
+			if r.Index == 5 && r.Code == rolebroker.ValidAssumable {
 				last = time.Since(start)
 			}
 		})
@@ -277,7 +367,7 @@ func TestADenialListsWhatToCheck(t *testing.T) {
 			t.Errorf("the message is no sentence of its own: %q", r.Message)
 		}
 		for _, want := range []string{"1. the role is there", `"sts:ExternalId": "rolebroker-right"`,
-			"3. arn:aws:iam::" + platform + ":user/rolebroker may call", "4. no explicit Deny",
+			"3. arn:aws:iam::" + platform + ":user/rolebroker may call", "4. no condition", "5. no explicit Deny",
 			"rolebroker integration setup production --role role-0000"} {
 			if !strings.Contains(r.Hint.String(), want) {
 				t.Errorf("the hint lacks %q:\n%s", want, r.Hint)

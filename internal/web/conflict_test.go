@@ -25,7 +25,7 @@ func TestTheConflictPageListsEveryDifference(t *testing.T) {
 	in.SessionTags, in.SourceIdentity, in.DefaultRole = true, true, "auditor"
 	in.Roles[0].SessionDuration = 2 * time.Hour
 	in.Roles = append(in.Roles, auditor)
-	if _, err := s.broker.UpdateIntegration(ctx, root, "production", *in, 1, rolebroker.ValidateSkip); err != nil {
+	if _, err := s.broker.UpdateIntegration(ctx, root, "production", *in, 1, rolebroker.ValidateSkip.Saving()); err != nil {
 		t.Fatal(err)
 	}
 

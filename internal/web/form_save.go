@@ -20,7 +20,7 @@ func (s *server) createIntegration(w http.ResponseWriter, r *http.Request, v *vi
 		return err
 	}
 	return s.press(w, r, v, page, func(in rolebroker.Integration) (*rolebroker.Integration, error) {
-		return s.Broker.CreateIntegration(r.Context(), v.who, in, rolebroker.ValidateWarn)
+		return s.Broker.CreateIntegration(r.Context(), v.who, in, rolebroker.ValidateWarn.Saving())
 	})
 }
 
@@ -34,7 +34,7 @@ func (s *server) updateIntegration(w http.ResponseWriter, r *http.Request, v *vi
 		if page.Version < 1 {
 			return nil, rolebroker.Errorf(rolebroker.CodeStale, "the form has no version")
 		}
-		return s.Broker.UpdateIntegration(r.Context(), v.who, page.ID, in, page.Version, rolebroker.ValidateWarn)
+		return s.Broker.UpdateIntegration(r.Context(), v.who, page.ID, in, page.Version, rolebroker.ValidateWarn.Saving())
 	})
 }
 

@@ -69,7 +69,7 @@ func (s *server) validate(
 // as HTML, or the foot of the form.
 type outcomeLine struct {
 	Row  int    `json:"row"`  // -1: the foot
-	Tone string `json:"tone"` // of the outcome; in the foot: of all outcomes
+	Tone string `json:"tone"` // of the outcome; in the foot: of all outcomes; "again": the outcome follows
 	HTML string `json:"html"`
 }
 
@@ -86,6 +86,10 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 	results, err := s.validate(r.Context(), v, page, broker.Validating{
 		Alive: lines.alive,
 		Tell: func(result rolebroker.RoleValidation) {
+			if result.Code == rolebroker.ValidTryingAgain {
+				lines.write(result.Index, "again", "again", result.Message)
+				return
+			}
 			row := page.Rows[result.Index]
 			row.Index, row.Outcome = result.Index, &result.Validation
 			lines.write(result.Index, tone(result.Status), "outcome", row)

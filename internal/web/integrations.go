@@ -18,9 +18,9 @@ type integrations interface {
 		of []rolebroker.Integration) (map[rolebroker.IntegrationID]int, error)
 	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (*rolebroker.Reservation, error)
 	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration,
-		validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
+		how rolebroker.Saving) (*rolebroker.Integration, error)
 	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration,
-		ifVersion int64, validate rolebroker.ValidateMode) (*rolebroker.Integration, error)
+		ifVersion int64, how rolebroker.Saving) (*rolebroker.Integration, error)
 	DisableIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	EnableIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error

@@ -28,7 +28,7 @@ func TestTheFormKeepsTheRunner(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.AssumptionMode, in.Runner = rolebroker.ModeCluster, runner.ID
-	if _, err := s.broker.UpdateIntegration(ctx, root, "production", *in, 0, rolebroker.ValidateSkip); err != nil {
+	if _, err := s.broker.UpdateIntegration(ctx, root, "production", *in, 0, rolebroker.ValidateSkip.Saving()); err != nil {
 		t.Fatal(err)
 	}
 	chosen := `<option value="` + string(runner.ID) + `" selected>eks</option>`

@@ -225,6 +225,10 @@
           }
           const { row, typed: was } = rows[line.row];
           if (!row.isConnected || typed(row) !== was) continue; // it is another role by now
+          if (line.tone === 'again') {
+            setOutcome(row, '', line.html); // the badge still says checking
+            continue;
+          }
           setOutcome(row, line.tone, line.html);
           known++;
           count();
