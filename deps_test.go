@@ -34,7 +34,7 @@ var graph = map[string][]string{
 	"internal/config":     {".", "internal/seal", "internal/tokenfile"},
 	"internal/guard":      {".", "internal/prometheus"},
 	"internal/sts":        {".", "internal/tokenfile"},
-	"internal/store":      {"."},
+	"internal/store":      {".", "internal/privatedir"},
 	"internal/setup":      {"."},
 
 	// What a runner needs of its cluster.
@@ -78,8 +78,8 @@ var graph = map[string][]string{
 		"internal/store/storetest", "internal/sts"},
 	"internal/bench": {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
 	"internal/cli": {".", "api", "client", "internal/auth", "internal/clustersecret", "internal/config",
-		"internal/convert", "internal/demo", "internal/execenv", "internal/harden", "internal/runner",
-		"internal/server", "internal/serviceaccount", "internal/sts", "internal/validate"},
+		"internal/convert", "internal/demo", "internal/execenv", "internal/harden", "internal/privatedir",
+		"internal/runner", "internal/server", "internal/serviceaccount", "internal/sts", "internal/validate"},
 	"cmd/rolebroker": {"internal/cli"},
 
 	// The Terraform provider, a module of its own, is a door that goes through

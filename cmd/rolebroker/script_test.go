@@ -32,6 +32,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/rolebroker/rolebroker/internal/awssim"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
@@ -111,6 +112,7 @@ const noRaceDelay = "atexit_sleep_ms=0"
 //	no-secrets FILE…         checks that no secret is in the files; stdout and stderr are files too
 //	not-in-memory PID LENT   checks that the process with the ID in file PID does not have in its memory
 //	                         the credentials in file LENT, from rolebroker credentials --format json
+//	postgres NAME            sets NAME to the URL of a new PostgreSQL database
 //
 // and the conditions
 //
@@ -138,7 +140,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"admin": admin, "sim": simulate, "wait-for": waitFor, "served": served, "no-secrets": noSecrets,
-			"not-in-memory": notInMemory,
+			"not-in-memory": notInMemory, "postgres": newPostgres,
 		},
 	})
 }
@@ -327,7 +329,7 @@ func newer(version string, major, minor int) bool {
 // setup makes the testbed and the environment of one script.
 func (t *tools) setup(env *testscript.Env) error {
 	tb := testbed.New(env.T().(testing.TB), nil)
-	env.Values[worldKey{}] = tb
+	env.Values[worldKey{}], env.Values[scriptKey{}] = tb, env.T()
 	token := tb.Scout
 	script := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
 	if strings.HasPrefix(script, "cli_") {
@@ -403,7 +405,11 @@ func poison(env *testscript.Env, tb *testbed.Testbed, home string) error {
 	return nil
 }
 
-type worldKey struct{}
+// The keys of a script's values: its testbed and its test.
+type (
+	worldKey  struct{}
+	scriptKey struct{}
+)
 
 func world(ts *testscript.TestScript) *testbed.Testbed {
 	return ts.Value(worldKey{}).(*testbed.Testbed)
@@ -573,6 +579,12 @@ func until(ts *testscript.TestScript, what string, so func() bool) {
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 1, "wait-for CMD ARG…")
 	until(ts, strings.Join(args, " "), func() bool { return ts.Exec(args[0], args[1:]...) == nil })
+}
+
+// newPostgres makes a PostgreSQL database, which is dropped when the script ends.
+func newPostgres(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "postgres NAME")
+	ts.Setenv(args[0], storetest.EmptyPostgres(ts.Value(scriptKey{}).(testing.TB)))
 }
 
 // servingLine matches the log line of a server that answers.

@@ -185,6 +185,42 @@ func (c *Server) Load(flags *pflag.FlagSet, outside Outside) error {
 	return l.problems.err()
 }
 
+// DatabaseFlags returns those of the flags that say which database it is, and --config.
+func DatabaseFlags(flags *pflag.FlagSet) *pflag.FlagSet {
+	f := pflag.NewFlagSet("database", pflag.ContinueOnError)
+	f.SortFlags = false
+	for _, name := range []string{"database", "database-password-file", configFlag} {
+		f.AddFlag(flags.Lookup(name))
+	}
+	return f
+}
+
+// LoadDatabase is Load for a command that only opens the database: it checks no other setting.
+func (c *Server) LoadDatabase(flags *pflag.FlagSet, outside Outside) error {
+	l := newLoader(flags, EnvName)
+	l.load(outside)
+	c.DatabasePassword = rolebroker.NewSecret(outside.Getenv(databasePassword))
+	l.check("database", c.Database.problem())
+	c.checkDatabasePassword(l)
+	return l.problems.err()
+}
+
+// LoadOneOf is LoadDatabase for a database that the flags --PREFIX and --PREFIX-password-file name, one of two. The
+// password in the environment is for one that needs it.
+func (c *Server) LoadOneOf(prefix string, outside Outside) error {
+	l := newLoader(pflag.NewFlagSet(prefix, pflag.ContinueOnError), EnvName)
+	if c.Database.IsPostgres() && !c.Database.HasPassword() && c.DatabasePasswordFile == "" {
+		c.DatabasePassword = rolebroker.NewSecret(outside.Getenv(databasePassword))
+	}
+	if problem := c.Database.problem(); problem != "" {
+		l.problems.add("--"+prefix, "%s", problem)
+	}
+	if c.DatabasePasswordFile != "" && !c.Database.IsPostgres() {
+		l.problems.add("--"+prefix+"-password-file", "is for PostgreSQL, and --%s is not a postgres:// URL", prefix)
+	}
+	return l.problems.err()
+}
+
 // check adds the problems of the settings.
 func (c *Server) check(l *loader) {
 	l.check("listen", c.listenProblem(c.Listen, "8484", "tokens and AWS credentials"))

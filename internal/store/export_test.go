@@ -1,6 +1,9 @@
 package store
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+)
 
 // Statement is a statement, for tests.
 type Statement struct {
@@ -20,3 +23,30 @@ func Statements() []Statement {
 
 // DB returns the pool of the store's writer.
 func (s *Store) DB() *sql.DB { return s.writer }
+
+// LoadAsIs puts the rows of a backup into an empty PostgreSQL database, with the schema that the backup has.
+func LoadAsIs(ctx context.Context, file, database string) error {
+	lite, err := openFile(file, "mode=ro")
+	if err != nil {
+		return err
+	}
+	defer lite.Close()
+	version, err := schemaOf(ctx, lite)
+	if err != nil {
+		return err
+	}
+	config, err := parseURL(database)
+	if err != nil {
+		return err
+	}
+	pool := postgresPool(config, nil)
+	defer pool.Close()
+	if err := (&Store{postgres: true, writer: pool, log: discard}).migrateTo(ctx, version); err != nil {
+		return err
+	}
+	tables, err := tablesOf(ctx, lite)
+	if err != nil {
+		return err
+	}
+	return copyTables(ctx, tables, lite, pool, func(string) {})
+}

@@ -29,6 +29,8 @@ const (
 var errSilent = errors.New(
 	"PostgreSQL answers, but its notifications do not arrive; a pooler in between has to be in session mode")
 
+var errBeingReplaced = errors.New("the data is being replaced or copied by rolebroker restore or migrate-database")
+
 var (
 	startListening = postgresOnly("startListening", `LISTEN rolebroker`)
 	notify         = postgresOnly("notify", `SELECT pg_notify('rolebroker', $1)`)
@@ -70,6 +72,8 @@ type listener struct {
 	server  string
 	publish func(rolebroker.Change)
 	log     *slog.Logger
+	// how long to wait for a restore or a move to end
+	lockWait time.Duration
 
 	start time.Time
 	// when the last probe that arrived was sent, in nanoseconds since start; 0: none on this connection
@@ -82,13 +86,18 @@ type listener struct {
 // listen connects and starts a listener. When it returns, the first probe has
 // arrived, or it has logged that none does.
 func listen(ctx context.Context, config *pgx.ConnConfig, before func(context.Context, *pgx.ConnConfig) error,
-	pool *sql.DB, server string, publish func(rolebroker.Change), log *slog.Logger) (*listener, error) {
+	pool *sql.DB, server string, publish func(rolebroker.Change), log *slog.Logger,
+	lockWait time.Duration) (*listener, error) {
 	proven := make(chan struct{})
 	l := &listener{config: config.Copy(), before: before, pool: pool, server: server, publish: publish, log: log,
-		start: time.Now(), arrives: sync.OnceFunc(func() { close(proven) }), done: make(chan struct{})}
+		start: time.Now(), lockWait: lockWait, arrives: sync.OnceFunc(func() { close(proven) }), done: make(chan struct{})}
 	l.config.OnNotification = l.receive
 	conn, err := l.connect(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := l.claim(ctx, conn); err != nil {
+		hangUp(conn)
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -144,7 +153,10 @@ func (l *listener) reconnect(ctx context.Context) *pgx.Conn {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, maxReconnect) {
 		conn, err := l.connect(ctx)
 		if err == nil {
-			return conn
+			if err = l.claim(ctx, conn); err == nil {
+				return conn
+			}
+			hangUp(conn)
 		}
 		l.log.Debug("connecting to receive other servers' changes", "error", err)
 		select {
@@ -172,6 +184,20 @@ func (l *listener) connect(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	return conn, nil
+}
+
+// claim keeps Restore and Move away from the database while the connection lasts.
+func (l *listener) claim(ctx context.Context, conn *pgx.Conn) error {
+	free, err := poll(ctx, l.lockWait, func() (free bool, err error) {
+		ctx, cancel := context.WithTimeout(ctx, l.config.ConnectTimeout)
+		defer cancel()
+		err = conn.QueryRow(ctx, tryToServe.text(), int64(serversLockID)).Scan(&free)
+		return free, err
+	})
+	if err == nil && !free {
+		err = errBeingReplaced
+	}
+	return err
 }
 
 func hangUp(conn *pgx.Conn) {

@@ -54,23 +54,17 @@ func openLock(path string) (*os.File, error) {
 }
 
 func waitForLock(ctx context.Context, file *os.File, wait time.Duration) error {
-	deadline := time.NewTimer(wait)
-	defer deadline.Stop()
-	again := time.NewTicker(25 * time.Millisecond)
-	defer again.Stop()
-	for {
+	free, err := poll(ctx, wait, func() (bool, error) {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			return err
+		if errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EINTR) {
+			return false, nil
 		}
-		select {
-		case <-again.C:
-		case <-deadline.C:
-			return inUse(file)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return true, err
+	})
+	if err == nil && !free {
+		return inUse(file)
 	}
+	return err
 }
 
 // inUse is the error that names the process that has the lock.

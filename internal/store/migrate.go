@@ -30,14 +30,36 @@ func (s *Store) migrate(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("migrating: %w", errors.Join(upErr, err))
 	case current > target:
-		return rolebroker.Errorf(rolebroker.CodeUnavailable,
-			"the database has the schema version %d, which a newer rolebroker made; this one knows versions up to %d",
-			current, target).
-			WithHint("start the newer version, or restore the backup made before the upgrade")
+		return newer(current, target)
 	case upErr != nil:
 		return fmt.Errorf("migrating: %w", upErr)
 	}
 	return nil
+}
+
+// migrateTo brings the schema of an empty database to a version. Codes: unavailable (the version is not known here).
+func (s *Store) migrateTo(ctx context.Context, version int64) error {
+	provider, err := s.migrations()
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	if _, target, err := provider.GetVersions(ctx); err != nil {
+		return fmt.Errorf("migrating: %w", err)
+	} else if version > target {
+		return newer(version, target)
+	}
+	if _, err := provider.UpTo(ctx, version); err != nil {
+		return fmt.Errorf("migrating: %w", err)
+	}
+	return nil
+}
+
+// newer is the error for a schema of a newer program.
+func newer(current, target int64) error {
+	return rolebroker.Errorf(rolebroker.CodeUnavailable,
+		"the database has the schema version %d, which a newer rolebroker made; this one knows versions up to %d",
+		current, target).
+		WithHint("start the newer version, or restore the backup made before the upgrade")
 }
 
 func (s *Store) migrations() (*goose.Provider, error) {

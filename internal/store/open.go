@@ -25,11 +25,19 @@ type Options struct {
 	// the password is the one in Database or in libpq's PGPASSWORD or PGPASSFILE.
 	Password func() (rolebroker.Secret, error)
 	// LockWait is how long to wait for another server to release the SQLite
-	// file, as in a rolling restart. Zero means 10 seconds; a negative value
-	// means not at all.
+	// file, as in a rolling restart, and for a restore of PostgreSQL to end. Zero
+	// means 10 seconds; a negative value means not at all.
 	LockWait time.Duration
 	// Log gets lost and regained connections; nil means no log.
 	Log *slog.Logger
+}
+
+// lockWait is LockWait, or its default.
+func (o Options) lockWait() time.Duration {
+	if o.LockWait == 0 {
+		return defaultLockWait
+	}
+	return o.LockWait
 }
 
 // Store is an open database. All of its methods may be called concurrently.
@@ -53,7 +61,7 @@ type Store struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{postgres: isPostgres(o.Database), server: rand.Text(), log: o.Log}
 	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
+		s.log = discard
 	}
 	open := s.openSQLite
 	if s.postgres {
@@ -65,6 +73,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	return s, nil
 }
+
+var discard = slog.New(slog.DiscardHandler)
 
 func isPostgres(database string) bool {
 	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net/url"
 	"strings"
@@ -24,23 +25,28 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	s.writer = postgresPool(config, o.Password)
+	s.reader = s.writer
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	s.listener, err = listen(ctx, config, withPassword(o.Password), s.writer, s.server, s.publish, s.log, o.lockWait())
+	return err
+}
+
+// postgresPool makes a pool of connections, and completes their configuration.
+func postgresPool(config *pgx.ConnConfig, password func() (rolebroker.Secret, error)) *sql.DB {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "rolebroker"
 	}
-	authenticate := withPassword(o.Password)
-	s.writer = stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(authenticate))
-	s.writer.SetMaxOpenConns(postgresConnections)
-	s.writer.SetMaxIdleConns(postgresIdle)
-	s.writer.SetConnMaxIdleTime(5 * time.Minute)
-	s.reader = s.writer
-	if err := s.migrate(ctx); err != nil {
-		return err
-	}
-	s.listener, err = listen(ctx, config, authenticate, s.writer, s.server, s.publish, s.log)
-	return err
+	pool := stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(withPassword(password)))
+	pool.SetMaxOpenConns(postgresConnections)
+	pool.SetMaxIdleConns(postgresIdle)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return pool
 }
 
 // withPassword returns a function that sets the password of a connection that is about to be made.

@@ -27,11 +27,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	wait := o.LockWait
-	if wait == 0 {
-		wait = defaultLockWait
-	}
-	if s.lock, err = lockFile(ctx, path+".lock", wait); err != nil {
+	if s.lock, err = lockFile(ctx, path+".lock", o.lockWait()); err != nil {
 		return err
 	}
 	if s.writer, err = sqlitePool(path, 1, "journal_mode(WAL)", "synchronous(FULL)",
@@ -57,9 +53,7 @@ func createFile(path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err,
-			Message: fmt.Sprintf("there is no directory %s for the database", filepath.Dir(path)),
-			Hint:    rolebroker.Hint{{Command: "mkdir -p " + filepath.Dir(path)}}}
+		return "", noFolder(path, err)
 	case err != nil:
 		return "", err
 	}
@@ -70,6 +64,12 @@ func createFile(path string) (string, error) {
 		return "", err
 	}
 	return filepath.Abs(path)
+}
+
+func noFolder(path string, err error) error {
+	return &rolebroker.Error{Code: rolebroker.CodeUnavailable, Cause: err,
+		Message: fmt.Sprintf("there is no directory %s for the database", filepath.Dir(path)),
+		Hint:    rolebroker.Hint{{Command: "mkdir -p " + filepath.Dir(path)}}}
 }
 
 // sqlitePool opens up to size connections to the file. A transaction takes the

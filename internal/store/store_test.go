@@ -11,7 +11,8 @@ import (
 var _ broker.Store = (*store.Store)(nil)
 
 func TestMain(m *testing.M) {
-	writeUntilKilled() // does nothing except in the child processes of crash_test.go
+	writeUntilKilled()  // does nothing except in the child processes of crash_test.go
+	backUpUntilKilled() // does nothing except in the child processes of backup_test.go
 	storetest.Main(m)
 }
 

@@ -1,0 +1,41 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/store"
+)
+
+// Content says what a database or a backup holds.
+type Content = store.Content
+
+// Offline are the commands of an operator that work on databases and not through a server.
+type Offline struct {
+	Version  string
+	Progress func(what string) // nil: nobody is told
+}
+
+func (o Offline) backups() store.Backups {
+	return store.Backups{Now: time.Now, Program: o.Version, Progress: o.Progress}
+}
+
+func database(cfg *config.Server) store.Options {
+	return store.Options{Database: cfg.Database.Reveal(), Password: cfg.ReadDatabasePassword}
+}
+
+// Backup is [store.Backups.Backup].
+func (o Offline) Backup(ctx context.Context, from *config.Server, file string) (Content, error) {
+	return o.backups().Backup(ctx, database(from), file)
+}
+
+// Restore is [store.Backups.Restore].
+func (o Offline) Restore(ctx context.Context, file string, to *config.Server, replace bool) (Content, error) {
+	return o.backups().Restore(ctx, file, database(to), replace)
+}
+
+// Move is [store.Backups.Move].
+func (o Offline) Move(ctx context.Context, from, to *config.Server, replace bool) (Content, error) {
+	return o.backups().Move(ctx, database(from), database(to), replace)
+}
