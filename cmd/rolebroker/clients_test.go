@@ -39,7 +39,7 @@ type clientTool struct {
 	command string // for bash
 	signs   string // the services for which it signs, in this order; empty: it prints a token for EKS
 	env     []string
-	version string // of the AWS CLI
+	version string // empty: new
 }
 
 // goTools are programs in Go modules. go install makes them, from the module cache or
@@ -64,13 +64,20 @@ func (t *tools) clientTools() []clientTool {
 			command: `aws-iam-authenticator token --cluster-id production --region eu-west-1`},
 		clientTool{row: "ECR credential helper", install: ecrHelper, signs: "ecr",
 			command: `echo ` + registry + ` | docker-credential-ecr-login get`},
-		clientTool{row: "rclone", needs: "rclone", signs: "s3",
+		clientTool{row: "rclone", needs: "rclone", signs: "s3", version: rcloneVersion(),
 			command: `rclone ls :s3,provider=AWS,env_auth,region=eu-west-1:my-bucket`},
 		clientTool{row: "restic", needs: "restic", signs: "s3",
 			command: `restic -r s3:s3.eu-west-1.amazonaws.com/my-bucket/$RANDOM init`},
 		clientTool{row: "Terraform, S3 backend", needs: "terraform", signs: "sts s3",
 			command: `cd $(mktemp -d) && echo "$BACKEND" >main.tf && terraform init -input=false && terraform plan`},
 	)
+}
+
+// rcloneVersion is the version of the rclone on PATH; empty if it is missing.
+func rcloneVersion() string {
+	out, _ := exec.Command("rclone", "version").Output() // the test finds out that it is missing
+	version, _, _ := strings.Cut(strings.TrimPrefix(string(out), "rclone v"), "\n")
+	return version
 }
 
 // ways are the columns of the table: how a client gets the role deployer.

@@ -74,14 +74,14 @@ func (r *room) environ(caller []string) []string {
 		name, _, _ := strings.Cut(entry, "=")
 		return isIdentity(name)
 	})
-	empty := filepath.Join(r.dir, credentialsFile)
+	noKeys := filepath.Join(r.dir, credentialsFile)
 	own, sdk := r.urls()
 	env = append(reachDirectly(env, r.hosts()),
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE="+filepath.Join(r.dir, configFile),
-		"AWS_SHARED_CREDENTIALS_FILE="+empty,
+		"AWS_SHARED_CREDENTIALS_FILE="+noKeys,
 		"AWS_SDK_LOAD_CONFIG=1", // without it the first SDKs for Go and JavaScript read no profiles
-		"BOTO_CONFIG="+empty,    // without it botocore looks for keys in ~/.boto and /etc/boto.cfg
+		"BOTO_CONFIG="+noKeys,   // without it botocore looks for keys in ~/.boto and /etc/boto.cfg
 		"ROLEBROKER_URL="+own,
 		"ROLEBROKER_TOKEN="+r.token,
 	)

@@ -12,7 +12,7 @@ import (
 // The private files, in a directory of their own.
 const (
 	configFile      = "config"
-	credentialsFile = "credentials" // empty, so that SDKs do not find the user's own keys
+	credentialsFile = "credentials" // in place of the user's own, which may have keys
 	linkFile        = "rolebroker"  // to the binary, if its path cannot be written into the config file
 )
 
@@ -31,8 +31,11 @@ func writeFiles(dir, self string, roles roles) error {
 	if err := os.WriteFile(filepath.Join(dir, configFile), profiles(self, roles), 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, credentialsFile), nil, 0o600)
+	return os.WriteFile(filepath.Join(dir, credentialsFile), credentials(self, roles), 0o600)
 }
+
+// written begins the files.
+const written = "# Written by rolebroker exec, which removes it when it ends.\n"
 
 // profiles is the AWS config file. The default profile is the role in use. Each role
 // has a profile that runs self for its credentials, and stays with that role even if
@@ -44,19 +47,46 @@ func profiles(self string, roles roles) []byte {
 	section := func(name string, o rolebroker.Offer, process bool) {
 		fmt.Fprintf(&b, "\n[%s]\nregion = %s\n", name, o.Region)
 		if process {
-			fmt.Fprintf(&b, "credential_process = %s credentials --role %s --format process\n", self, qualified(o))
+			b.WriteString(processOf(self, o))
 		}
 	}
-	b.WriteString("# Written by rolebroker exec, which removes it when it ends.\n")
+	b.WriteString(written)
 	section("default", roles.inUse(), !roles.isOne())
 	for _, offer := range roles.offers {
-		name := offer.Reference
-		if name == "default" { // it would replace the default profile
-			name = qualified(offer)
-		}
-		section("profile "+name, offer, true)
+		section("profile "+profileName(offer), offer, true)
 	}
 	return []byte(b.String())
+}
+
+// credentials is the AWS credentials file, which has the same profiles for programs that
+// read no config file, such as restic. It is empty if there is one role only: those
+// programs find the container endpoint.
+//
+// Source: FileAWSCredentials of github.com/minio/minio-go/v7.
+func credentials(self string, roles roles) []byte {
+	if roles.isOne() {
+		return nil
+	}
+	var b strings.Builder
+	b.WriteString(written)
+	fmt.Fprintf(&b, "\n[default]\n%s", processOf(self, roles.inUse()))
+	for _, offer := range roles.offers {
+		fmt.Fprintf(&b, "\n[%s]\n%s", profileName(offer), processOf(self, offer))
+	}
+	return []byte(b.String())
+}
+
+func processOf(self string, o rolebroker.Offer) string {
+	return fmt.Sprintf("credential_process = %s credentials --role %s --format process\n", self, qualified(o))
+}
+
+// profileName is the name of a role's own profile. One called default would replace the
+// default profile.
+func profileName(o rolebroker.Offer) string {
+	if o.Reference == "default" {
+		return qualified(o)
+	}
+	return o.Reference
 }
 
 // isPlain reports whether every reader of credential_process understands a path

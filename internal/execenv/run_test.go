@@ -132,13 +132,40 @@ func TestCommandFindsNothingOfTheCallers(t *testing.T) {
 			t.Errorf("%s was lost", entry)
 		}
 	}
-	if s.Credentials != "" {
-		t.Errorf("the credentials file is %q, want an empty one", s.Credentials)
+	if strings.Contains(s.Credentials, "aws_access_key_id") {
+		t.Errorf("the credentials file is %q", s.Credentials)
 	}
 	for _, name := range []string{"AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG"} { // by default, in the home directory
 		if !strings.Contains(lookup(s.Env, name), folderPrefix) {
 			t.Errorf("%s is %q", name, lookup(s.Env, name))
 		}
+	}
+}
+
+// Programs that read no config file find the profiles in the credentials file. With one
+// role they go on to the container endpoint.
+func TestCredentialsFile(t *testing.T) {
+	const want = `# Written by rolebroker exec, which removes it when it ends.
+
+[default]
+credential_process = /usr/local/bin/rolebroker credentials --role production/readonly --format process
+
+[readonly]
+credential_process = /usr/local/bin/rolebroker credentials --role production/readonly --format process
+
+[deployer]
+credential_process = /usr/local/bin/rolebroker credentials --role production/deployer --format process
+
+[staging/default]
+credential_process = /usr/local/bin/rolebroker credentials --role staging/default --format process
+`
+	if s := look(t, options(newFake(), "look")); s.Credentials != want {
+		t.Errorf("with several roles the credentials file is\n%s", s.Credentials)
+	}
+	one := options(newFake(), "look")
+	one.Role = "deployer"
+	if s := look(t, one); s.Credentials != "" {
+		t.Errorf("with one role the credentials file is\n%s", s.Credentials)
 	}
 }
 
