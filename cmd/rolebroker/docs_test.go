@@ -22,6 +22,12 @@ import (
 //	<!-- transcript: scout -->  the usual testbed, and the token of the agent scout
 //	<!-- transcript: staff -->  the usual testbed, and the admin key
 //
+// A comment can also change shells in the session: the next blocks are in the same
+// folder, but what the shell before has exported is not there.
+//
+//	<!-- shell: agent -->       no token and no AWS keys
+//	<!-- shell: staff -->       the admin key
+//
 // Every session has the AWS keys of an administrator of the roles' account, and the
 // admin key in ADMIN_KEY. In the output, … stands for anything on its line, or for any
 // number of lines if it is alone.
@@ -93,7 +99,7 @@ type transcript struct {
 type command struct{ text, prints string }
 
 var (
-	blockPattern  = regexp.MustCompile("(?ms)(?:^<!-- transcript: (\\w+) -->\n)?^```console\n(.*?)^```$")
+	blockPattern  = regexp.MustCompile("(?ms)(?:^<!-- (transcript|shell): (\\w+) -->\n)?^```console\n(.*?)^```$")
 	promptPattern = regexp.MustCompile(`(?m)^\$ `)
 
 	// refusalPattern matches the output of a command that fails.
@@ -103,11 +109,14 @@ var (
 func transcripts(text string) []transcript {
 	var found []transcript
 	for _, block := range blockPattern.FindAllStringSubmatch(text, -1) {
-		if block[1] != "" {
-			found = append(found, transcript{as: block[1]})
+		if block[1] == "transcript" {
+			found = append(found, transcript{as: block[2]})
 		}
 		last := &found[len(found)-1]
-		for _, c := range promptPattern.Split(block[2], -1)[1:] {
+		if block[1] == "shell" {
+			last.commands = append(last.commands, command{text: shells[block[2]]})
+		}
+		for _, c := range promptPattern.Split(block[3], -1)[1:] {
 			lines := strings.SplitAfter(c, "\n")
 			n := 1
 			for strings.HasSuffix(lines[n-1], "\\\n") {
@@ -117,6 +126,12 @@ func transcripts(text string) []transcript {
 		}
 	}
 	return found
+}
+
+// shells are the commands that make the environment that of another shell.
+var shells = map[string]string{
+	"agent": "unset ADMIN_KEY ROLEBROKER_TOKEN ROLEBROKER_TOKEN_FILE AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_DEFAULT_REGION",
+	"staff": "export ROLEBROKER_TOKEN=$STAFF; unset ROLEBROKER_TOKEN_FILE",
 }
 
 // endOfCommand separates the outputs of the commands of a session.
@@ -135,7 +150,7 @@ func (s transcript) check(t *testing.T, here *tools) {
 	shell := exec.Command("bash", "-c", "exec 2>&1\n"+script.String())
 	shell.Dir = t.TempDir()
 	shell.Env = append(withoutAWS(os.Environ()), "HOME="+shell.Dir, "PATH="+here.bin+":"+os.Getenv("PATH"),
-		"ROLEBROKER_URL="+tb.URL, "ROLEBROKER_TOKEN="+token.Reveal(), "ADMIN_KEY="+tb.AdminKey.Reveal(),
+		"ROLEBROKER_URL="+tb.URL, "ROLEBROKER_TOKEN="+token.Reveal(), "ADMIN_KEY="+tb.AdminKey.Reveal(), "STAFF="+tb.AdminKey.Reveal(),
 		"AWS_ENDPOINT_URL="+tb.AWSURL,
 		"AWS_ACCESS_KEY_ID="+customer.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+customer.SecretAccessKey,
 		"AWS_DEFAULT_REGION=us-east-1")
