@@ -99,9 +99,7 @@ func SessionName(agent, task string) (string, error) {
 }
 
 func invalidTask(err error) error {
-	var p problems
-	p.check("task", err)
-	return p.err("the task")
+	return &Error{Code: CodeInvalid, Message: "the task is not valid: " + err.Error()}
 }
 
 // Credentials are temporary AWS credentials.

@@ -78,11 +78,11 @@ func (a *Authenticator) agent(ctx context.Context, shown string) (rolebroker.Cal
 	token, err := a.Records.Token(ctx, rolebroker.TokenID(id))
 	switch {
 	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
-		return rolebroker.Caller{}, unknownToken()
+		return rolebroker.Caller{}, unknownToken(shown)
 	case err != nil:
 		return rolebroker.Caller{}, err
 	case !seal.Matches(shown, token.Hash):
-		return rolebroker.Caller{}, unknownToken()
+		return rolebroker.Caller{}, unknownToken(shown)
 	}
 	return rolebroker.Caller{Agent: token.Agent, Token: token.ID}, nil
 }
@@ -118,11 +118,11 @@ func (a *Authenticator) apiKey(ctx context.Context, shown, address string) (role
 	key, err := a.Records.APIKey(ctx, id)
 	switch {
 	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
-		return rolebroker.Caller{}, unknownKey()
+		return rolebroker.Caller{}, unknownKey(shown)
 	case err != nil:
 		return rolebroker.Caller{}, err
 	case !seal.Matches(shown, key.Hash):
-		return rolebroker.Caller{}, unknownKey()
+		return rolebroker.Caller{}, unknownKey(shown)
 	}
 	return a.holder(key)
 }
@@ -308,14 +308,22 @@ func notAnAgent(shown string) error {
 			"this is %s; credentials are lent to an agent token only", k.name).
 			WithHint("make one: rolebroker agent token create AGENT")
 	}
-	return unknownToken()
+	return unknownToken(shown)
 }
 
-func unknownToken() error {
-	return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the agent token is not known here").
-		WithHint("make another: rolebroker agent token create AGENT")
+func unknownToken(shown string) error {
+	e := rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the agent token is not known here")
+	if kindOf(shown) != agentToken {
+		e.Message += ", and does not have the form of one, " + agentToken.prefix + "_…"
+	}
+	return e.WithHint("make another: rolebroker agent token create AGENT")
 }
 
-func unknownKey() error {
-	return rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the API key is not known here")
+func unknownKey(shown string) error {
+	e := rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the API key is not known here")
+	if kindOf(shown) == apiKey {
+		return e
+	}
+	e.Message += ", and does not have the form of one, " + apiKey.prefix + "_…"
+	return e.WithHint("set ROLEBROKER_TOKEN to an API key; rolebroker api-key create NAME makes one")
 }

@@ -220,7 +220,7 @@ func (b *Broker) connections(
 		in, err := b.store.Integration(ctx, nameOrID)
 		if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 			path := fmt.Sprintf("connections[%d].integration", i)
-			return nil, invalidAgent(path, "there is no integration %q", nameOrID)
+			return nil, noIntegration(path, nameOrID)
 		}
 		if err != nil {
 			return nil, err
@@ -243,7 +243,7 @@ func (b *Broker) setDefault(ctx context.Context, a *rolebroker.Agent, nameOrID s
 	}
 	in, err := b.store.Integration(ctx, nameOrID)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-		return invalidAgent("default_integration", "there is no integration %q", nameOrID)
+		return noIntegration("default_integration", nameOrID)
 	}
 	if err != nil {
 		return err
@@ -254,6 +254,13 @@ func (b *Broker) setDefault(ctx context.Context, a *rolebroker.Agent, nameOrID s
 	}
 	a.DefaultIntegration = in.ID
 	return nil
+}
+
+// noIntegration refuses an integration that does not exist.
+func noIntegration(path, nameOrID string) error {
+	e := invalid("the agent", path, "there is no integration %q", nameOrID)
+	e.Fields[0].Hint = rolebroker.Hintf("rolebroker integration list shows those there are")
+	return e
 }
 
 func invalidAgent(path, format string, args ...any) error {

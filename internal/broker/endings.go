@@ -89,7 +89,7 @@ func (b *Broker) selected(ctx context.Context, agent, role string) (
 	var borrower *rolebroker.Agent // nil: every agent
 	if agent != "" {
 		if borrower, err = b.store.Agent(ctx, agent); err != nil {
-			return ending, nil, err
+			return ending, nil, withList(err, "agent")
 		}
 		ending.Agent, subjects = borrower.ID, append(subjects, borrower.Subject())
 	}

@@ -126,8 +126,8 @@ func newAgentUnbind(a *app) *cobra.Command {
 		Use:   "unbind AGENT BINDING-ID",
 		Short: "Stop the pods of a service account from borrowing as an agent",
 		Long: `Stop the pods of a service account from borrowing as an agent, by the ID of the
-binding. This takes effect at their next request; what was lent already works
-until it expires.`,
+binding. This takes effect at their next request; credentials that were lent before
+keep working until they expire.`,
 		Example: `  rolebroker agent bindings scout
   rolebroker agent unbind scout bnd_2mzq7k4vprb5xw3tdn6hjc8ysa`,
 	}, revocation{

@@ -34,7 +34,7 @@ func newAgentDisconnect(a *app) *cobra.Command {
 		Use:   "disconnect AGENT INTEGRATION",
 		Short: "Stop an agent from borrowing from an integration",
 		Long: `Stop an agent from borrowing the roles of an integration. This takes effect at its
-next request; what was lent already works until it expires.
+next request; credentials that were lent before keep working until they expire.
 
 If the integration is the agent's default integration, the agent has no default
 until you choose another one.`,

@@ -57,7 +57,13 @@ another agent creates a copy of it under NAME, without its tokens.`,
 	file.flag(cmd, "integration", "default-integration", "description", "disabled")
 	return asking(a, cmd, "creating the agent",
 		func(ctx context.Context, c *client.Client, _ []string) (api.Agent, error) {
-			return c.CreateAgent(ctx, request)
+			agent, err := c.CreateAgent(ctx, request)
+			return agent, renaming(err, "connections", func(i int, _ string) string {
+				if i >= len(integrations) {
+					return "" // it is from a file
+				}
+				return "--integration " + integrations[i]
+			})
 		},
 		a.showAgent)
 }

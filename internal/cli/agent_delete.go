@@ -14,7 +14,7 @@ func newAgentDelete(a *app) *cobra.Command {
 		Use:   "delete AGENT",
 		Short: "Delete an agent",
 		Long: `Delete an agent, by its name or ID, with its connections and tokens. It can borrow
-nothing any more; what was lent already works until it expires.`,
+nothing any more; credentials that were lent before keep working until they expire.`,
 		Example: `  rolebroker agent delete scout
   rolebroker agent delete scout --yes`,
 	}, deletion[api.Agent]{

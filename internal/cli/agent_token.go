@@ -87,13 +87,17 @@ func newAgentTokenRevoke(a *app) *cobra.Command {
 	return revoking(a, &cobra.Command{
 		Use:   "revoke AGENT TOKEN-ID",
 		Short: "Revoke a token of an agent",
-		Long: `Revoke a token of an agent, by its ID. It stops working at once; what was lent to
-its holder already works until it expires.`,
+		Long: `Revoke a token of an agent, by its ID, for good. It stops working at once;
+credentials that its holder was lent before keep working until they expire.`,
 		Example: `  rolebroker agent token list scout
-  rolebroker agent token revoke scout tok_2mzq7k4vprb5xw3tdn6hjc8ysa`,
+  rolebroker agent token revoke scout tok_2mzq7k4vprb5xw3tdn6hjc8ysa
+  rolebroker agent token revoke scout tok_2mzq7k4vprb5xw3tdn6hjc8ysa --yes`,
 	}, revocation{
 		doing: "revoking the token",
 		list:  "rolebroker agent token list %s",
+		confirm: func(agent, id string) string {
+			return "Revoke token " + id + " of agent " + agent + " for good? " + lentAlready
+		},
 		remove: func(ctx context.Context, c *client.Client, agent api.Agent, id string) error {
 			return c.RevokeToken(ctx, agent.ID, id)
 		},

@@ -23,7 +23,8 @@ func newAgentUpdate(a *app) *cobra.Command {
 		Long: `Change the given settings of an agent and leave the others as they are. If someone
 else changes the agent at the same time, the command fails and changes nothing.
 
-Nothing is lent to a disabled agent. What was lent already works until it expires.
+Nothing is lent to a disabled agent. Credentials that were lent before keep working
+until they expire.
 
 With -f, a file describes the whole agent: it keeps its connections if the file
 has none, and settings that the file leaves out are cleared. If the file has a

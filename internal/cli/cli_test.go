@@ -502,8 +502,8 @@ func TestHintsAreOnWhatIsMissing(t *testing.T) {
 	hints("agent disconnect scout nosuch", "rolebroker agent show scout")
 	hints("agent token create nosuch", "rolebroker agent list")
 	hints("agent token list nosuch", "rolebroker agent list")
-	hints("agent token revoke nosuch tok_x", "rolebroker agent list")
-	hints("agent token revoke scout tok_x", "rolebroker agent token list scout")
+	hints("agent token revoke nosuch tok_x --yes", "rolebroker agent list")
+	hints("agent token revoke scout tok_x --yes", "rolebroker agent token list scout")
 	hints("agent bind nosuch --issuer https://x.example.com --namespace a --service-account b", "rolebroker agent list")
 	hints("agent bindings nosuch", "rolebroker agent list")
 	hints("agent unbind nosuch bnd_x", "rolebroker agent list")
@@ -512,6 +512,7 @@ func TestHintsAreOnWhatIsMissing(t *testing.T) {
 		"join-token nosuch"} {
 		hints("runner "+line, "rolebroker runner list")
 	}
+	hints("session end --agent nosuch --yes", "rolebroker agent list shows what there is")
 	hints("api-key delete nosuch --yes", "rolebroker api-key list")
 	env[0] += "/api"
 	hints("agent list", "ROLEBROKER_URL must be without the path /api, unless a proxy serves rolebroker below it")
@@ -531,7 +532,7 @@ func TestWhatIsStillLentIsFoundByID(t *testing.T) {
 	run(env, "agent", "update", "scout", "--name", "ranger")
 	for _, line := range []string{"integration update prod --disable-role deployer", "agent update ranger --disabled",
 		"agent disconnect ranger prod",
-		"agent token revoke ranger tok_x", "agent delete ranger --yes", "integration delete prod --yes"} {
+		"agent token revoke ranger tok_x --yes", "agent delete ranger --yes", "integration delete prod --yes"} {
 		if strings.HasPrefix(line, "agent token") {
 			for token, err := range tb.Admin.AllTokens(t.Context(), "ranger") {
 				if err != nil {
@@ -541,7 +542,7 @@ func TestWhatIsStillLentIsFoundByID(t *testing.T) {
 			}
 		}
 		got := run(env, strings.Fields(line)...)
-		_, hint, ok := strings.Cut(got.stderr, "What was lent already works until it expires: rolebroker ")
+		_, hint, ok := strings.Cut(got.stderr, "To list them: rolebroker ")
 		if got.code != 0 || !ok {
 			t.Fatalf("%s: %+v", line, got)
 		}

@@ -62,7 +62,7 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 	fmt.Fprintf(a.errs(), "rolebroker: %s\n", oneLine(shown.Message))
 	seen := map[string]bool{}
 	for _, f := range shown.Fields {
-		fmt.Fprintf(a.errs(), "  %s: %s\n", f.Path, oneLine(f.Message))
+		fmt.Fprintf(a.errs(), "  %s: %s\n", typed(cmd, f.Path), oneLine(f.Message))
 		for _, line := range abridged(f.Hint, seen) {
 			fmt.Fprintf(a.errs(), "    %s\n", line)
 		}

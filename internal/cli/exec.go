@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/execenv"
 )
 
@@ -22,10 +23,13 @@ func (b *borrowing) flags(cmd *cobra.Command, a *app) {
 }
 
 // check refuses an empty --role: a script whose variable is empty must not get the
-// default role instead of the one that it meant.
+// default role instead of the one that it meant. It refuses a task that no server takes.
 func (b *borrowing) check(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("role") && b.role == "" {
 		return usage("--role is empty; leave it out for the default role")
+	}
+	if err := rolebroker.CheckName(b.task); err != nil && b.task != "" {
+		return usage("--task: %w", err)
 	}
 	return nil
 }

@@ -75,13 +75,18 @@ func (a *app) externalIDTable(e api.ExternalID) *table {
 }
 
 func newExternalIDRelease(a *app) *cobra.Command {
+	var yes bool
 	cmd := &cobra.Command{
 		Use:   "release ID",
 		Short: "Release an external ID that no integration has used",
 		Long: `Release an external ID that no integration has used, by the ID that external-id
 reserve -o json printed. It cannot be used afterwards.`,
-		Example: `  rolebroker external-id release ext_6ycq7w3kd2mzt4hnx5vpjb8rqa`,
+		Example: `  rolebroker external-id release ext_6ycq7w3kd2mzt4hnx5vpjb8rqa
+  rolebroker external-id release ext_6ycq7w3kd2mzt4hnx5vpjb8rqa --yes`,
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := a.confirm(yes, "Release external ID "+given[0]+" for good?"); err != nil {
+				return err
+			}
 			_, err := ask(cmd.Context(), a, "releasing the external ID",
 				func(ctx context.Context, c *client.Client) (none, error) {
 					return none{}, c.ReleaseExternalID(ctx, given[0])
@@ -92,6 +97,7 @@ reserve -o json printed. It cannot be used afterwards.`,
 			return err
 		},
 	}
+	yesFlag(cmd, &yes)
 	completeArgs(cmd)
 	return cmd
 }

@@ -82,7 +82,11 @@ external ID.`,
 			if cmd.Flags().Changed("source-identity") {
 				request.SourceIdentity = &sourceIdentity
 			}
-			return c.CreateIntegration(ctx, request, mode.String(), mode.wait.options()...)
+			in, err := c.CreateIntegration(ctx, request, mode.String(), mode.wait.options()...)
+			if !file.given() {
+				err = namingRoles(err, request.Roles)
+			}
+			return in, err
 		}, a.showSaved(&mode))
 }
 

@@ -15,9 +15,9 @@ func newIntegrationDelete(a *app) *cobra.Command {
 	return deleting(a, &cobra.Command{
 		Use:   "delete INTEGRATION",
 		Short: "Delete an integration",
-		Long: `Delete an integration, by its name or ID, with its roles and connections. Its
-agents cannot borrow from it any more; what was lent already works until it
-expires.`,
+		Long: `Delete an integration, by its name or ID, with its roles and connections. Its agents
+cannot borrow from it any more; credentials that were lent before keep working until
+they expire.`,
 		Example: `  rolebroker integration delete staging
   rolebroker integration delete staging --yes`,
 	}, deletion[loss]{

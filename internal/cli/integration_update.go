@@ -41,7 +41,7 @@ someone else changes it at the same time, the command fails and changes nothing.
 A disabled integration keeps its roles and connections, but no agent can borrow its
 roles; a disabled role stays in the integration, but no agent can borrow it. Either
 can still be validated. While the default role is disabled, an agent that names no
-role gets none. What was lent already works until it expires.
+role gets none. Credentials that were lent before keep working until they expire.
 
 With -f, a file describes the whole integration, and settings that the file leaves
 out are cleared; enabled and source_identity stay as they are. If the file has a
@@ -119,7 +119,8 @@ func (c *integrationChange) update(ctx context.Context, to *client.Client, in ap
 	if err := c.apply(&request, changed); err != nil {
 		return in, err
 	}
-	return to.UpdateIntegration(ctx, in.ID, request, in.ETag(), c.validate.String(), c.validate.wait.options()...)
+	updated, err := to.UpdateIntegration(ctx, in.ID, request, in.ETag(), c.validate.String(), c.validate.wait.options()...)
+	return updated, namingRoles(err, request.Roles)
 }
 
 func (c *integrationChange) apply(request *api.IntegrationRequest, changed func(flag string) bool) error {

@@ -88,7 +88,8 @@ type deletion[T any] struct {
 // deleting makes cmd delete what its argument names, once a person or --yes has
 // confirmed that.
 func deleting[T any](a *app, cmd *cobra.Command, d deletion[T]) *cobra.Command {
-	yes := cmd.Flags().BoolP("yes", "y", false, "do not ask for confirmation")
+	var yes bool
+	yesFlag(cmd, &yes)
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		thing, err := ask(cmd.Context(), a, "reading the "+d.kind,
 			func(ctx context.Context, c *client.Client) (T, error) {
@@ -97,7 +98,7 @@ func deleting[T any](a *app, cmd *cobra.Command, d deletion[T]) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.confirm(*yes, d.confirm(thing)); err != nil {
+		if err := a.confirm(yes, d.confirm(thing)); err != nil {
 			return err
 		}
 		_, err = ask(cmd.Context(), a, "deleting the "+d.kind,
@@ -112,6 +113,11 @@ func deleting[T any](a *app, cmd *cobra.Command, d deletion[T]) *cobra.Command {
 	return cmd
 }
 
+// yesFlag adds the flag that confirms what cannot be undone.
+func yesFlag(cmd *cobra.Command, yes *bool) {
+	cmd.Flags().BoolVarP(yes, "yes", "y", false, "do not ask for confirmation")
+}
+
 // none is the answer to a request that has none.
 type none struct{}
 
@@ -121,12 +127,23 @@ type revocation struct {
 	remove func(ctx context.Context, c *client.Client, agent api.Agent, what string) error
 	list   string // the command that lists what there is; %s stands for the agent
 	done   func(agent api.Agent, what string) string
+	// confirm is the question to the person, for what cannot be undone; nil: it can, and nobody is asked.
+	confirm func(agent, what string) string
 }
 
 // revoking makes cmd take its second argument away from the agent that its first
 // one names.
 func revoking(a *app, cmd *cobra.Command, r revocation) *cobra.Command {
+	yes := r.confirm == nil
+	if r.confirm != nil {
+		yesFlag(cmd, &yes)
+	}
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		if !yes {
+			if err := a.confirm(false, r.confirm(given[0], given[1])); err != nil {
+				return err
+			}
+		}
 		agent, err := ask(cmd.Context(), a, r.doing, func(ctx context.Context, c *client.Client) (api.Agent, error) {
 			agent, err := agentOf(ctx, c, given[0])
 			if err != nil {
@@ -144,11 +161,11 @@ func revoking(a *app, cmd *cobra.Command, r revocation) *cobra.Command {
 }
 
 // lentAlready is said before something is taken away.
-const lentAlready = "What was lent already works until it expires."
+const lentAlready = "Credentials that were lent before keep working until they expire."
 
 // stillLent says, after something was taken away, how to list what still works.
 // It names the thing by its ID, because sessions keep the names that were in use
 // when they began.
 func (a *app) stillLent(flag, id string) {
-	a.note("What was lent already works until it expires: rolebroker session list --live --%s %s", flag, id)
+	a.note("%s To list them: rolebroker session list --live --%s %s", lentAlready, flag, id)
 }

@@ -130,11 +130,11 @@ func readRole(role *api.RoleRequest, flag, value string) (given map[string]bool,
 		key, text, _ := strings.Cut(part, "=")
 		i := slices.IndexFunc(fields, func(f roleField) bool { return f.key == key })
 		switch {
-		case i < 0 && last == "arn": // the name of an IAM role may have commas
+		case i < 0 && last == "arn" && (key == part || didYouMeanKey(key) == ""): // the name of an IAM role may have commas
 			role.ARN += "," + part
 			continue
 		case i < 0:
-			return nil, usage("--%s has %q; a role has the form %s", flag, part, roleForm())
+			return nil, usage("--%s has %q; %sa role has the form %s", flag, part, didYouMeanKey(key), roleForm())
 		case given[key]:
 			return nil, usage("--%s has %s twice", flag, key)
 		}
@@ -144,6 +144,18 @@ func readRole(role *api.RoleRequest, flag, value string) (given map[string]bool,
 		}
 	}
 	return given, nil
+}
+
+// didYouMeanKey asks which key a mistyped one could be; "" if it is like none.
+func didYouMeanKey(key string) string {
+	var keys []string
+	for _, f := range roleFields() {
+		keys = append(keys, f.key)
+	}
+	if like := similar(strings.ReplaceAll(key, "-", "_"), keys); len(like) > 0 {
+		return "did you mean " + strings.Join(like, " or ") + "? "
+	}
+	return ""
 }
 
 // indexRole finds a role of an integration by its name or ID.

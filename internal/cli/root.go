@@ -79,7 +79,7 @@ other client commands take an API key.`,
 		}
 		help(cmd, args)
 	})
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{badFlag(err)} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{unknownFlag(cmd, badFlag(err))} })
 	root.SetUsageTemplate(usageTemplate)
 	root.AddGroup(
 		&cobra.Group{ID: groupBorrow, Title: "For agents (ROLEBROKER_TOKEN is an agent token):"},

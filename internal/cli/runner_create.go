@@ -83,7 +83,8 @@ func newRunnerDelete(a *app) *cobra.Command {
 		Use:   "delete RUNNER",
 		Short: "Delete a runner",
 		Long: `Delete a runner, by its name or ID, and end its credential. This fails while an
-integration uses it. What was lent already works until it expires.`,
+integration uses it. Credentials that were lent before keep working until they
+expire.`,
 		Example: `  rolebroker runner delete eks-production
   rolebroker runner delete eks-production --yes`,
 	}, deletion[api.Runner]{

@@ -71,7 +71,7 @@ of an agent for a role.`,
 	f := cmd.Flags()
 	f.StringVar(&which.Agent, "agent", "", "end the sessions of `AGENT`, by name or ID")
 	f.StringVar(&which.Role, "role", "", "end the sessions for `ROLE`: integration/role, ID or ARN")
-	f.BoolVarP(&yes, "yes", "y", false, "do not ask for confirmation")
+	yesFlag(cmd, &yes)
 	out.flag(cmd)
 	complete(cmd, "agent", a.agentNames)
 	complete(cmd, "role", a.qualifiedRoles)

@@ -182,7 +182,12 @@ func (c *Server) Load(flags *pflag.FlagSet, outside Outside) error {
 		}
 	}
 	c.check(l)
-	return l.problems.err()
+	err := l.problems.err()
+	if err != nil && c.adminKeyProblem() != "" {
+		return rolebroker.AsError(err).WithSteps(
+			rolebroker.Step{Command: "export " + adminKey + "=$(rolebroker api-key generate)"})
+	}
+	return err
 }
 
 // DatabaseFlags returns those of the flags that say which database it is, and --config.

@@ -19,6 +19,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -151,7 +152,10 @@ func (w *world) startServer(ctx context.Context) error {
 	err = start()
 	if host, _, split := net.SplitHostPort(w.Listen); errors.Is(err, syscall.EADDRINUSE) && w.AnyPort && split == nil {
 		cfg.Listen = net.JoinHostPort(host, "0")
-		err = start()
+		if err = start(); err == nil {
+			fmt.Fprintf(w.Out, "%s is in use, so the demo listens on %s. Choose an address with --listen.\n\n", w.Listen,
+				strings.TrimPrefix(w.server.URL(), "http://"))
+		}
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -113,7 +114,11 @@ func Start(ctx context.Context, opts Options) (*Runner, error) {
 		return nil, err
 	}
 	listener, err := net.Listen("tcp", opts.Listen)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE): // whose text names the address again
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "listening on %s: address already in use", opts.Listen).
+			WithHint("stop the process that uses it, or choose another port with --listen")
+	case err != nil:
 		return nil, fmt.Errorf("listening on %s: %w", opts.Listen, err)
 	}
 	r, err := open(ctx, opts)

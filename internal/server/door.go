@@ -27,9 +27,9 @@ type door struct {
 func listen(address, flag string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable,
-			"listening on %s: the port is in use: %w", address, err).
+	case errors.Is(err, syscall.EADDRINUSE): // whose text names the address again
+		return nil, (&rolebroker.Error{Code: rolebroker.CodeUnavailable, Message: "listening on " + address,
+			Cause: syscall.EADDRINUSE}).
 			WithHint("stop the process that uses it, or choose another port with %s", flag)
 	case err != nil:
 		return nil, fmt.Errorf("listening on %s: %w", address, err)
