@@ -81,7 +81,7 @@ type IntegrationRequest struct {
 	Roles          []RoleRequest `json:"roles" minItems:"1" maxItems:"10000" nullable:"false" doc:"All roles of the integration. A role keeps its ID, and so its history, if the request has its ID, or else its name."`
 
 	ID         string     `json:"id,omitempty" doc:"Made by the server. An update may repeat it unchanged; creating refuses it." example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`
-	ExternalID string     `json:"external_id,omitempty" doc:"To create: one that POST /api/v1/external-ids answered; left out: the server makes one. An update may repeat it unchanged; only rotate-external-id changes it." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
+	ExternalID string     `json:"external_id,omitempty" doc:"To create: one that POST /api/v1/external-ids answered; left out: the server makes one. An update may repeat the current one, or have another one that was reserved and that nothing has used: it takes the place of the current one at once. rotate-external-id changes it in steps, while every role can be assumed." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
 	Version    int64      `json:"version,omitempty" doc:"Ignored; use If-Match to guard an update." example:"1"`
 	CreatedAt  *time.Time `json:"created_at,omitempty" doc:"Ignored."`
 	UpdatedAt  *time.Time `json:"updated_at,omitempty" doc:"Ignored."`
@@ -101,7 +101,7 @@ type RoleRequest struct {
 	Validation *Validation `json:"validation,omitempty" doc:"Ignored."`
 }
 
-// ExternalID is a reserved external ID. One integration can be created with it; from
+// ExternalID is a reserved external ID. One integration can have it; from
 // then on it has the external IDs of that integration.
 type ExternalID struct {
 	ID             string    `json:"id" doc:"Identifies the reservation in paths, which never have an external ID in them." example:"ext_6ycq7w3kd2mzt4hnx5vpjb8rqa"`

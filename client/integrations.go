@@ -79,6 +79,13 @@ func (c *Client) DeleteIntegration(ctx context.Context, nameOrID, ifMatch string
 	return c.remove(ctx, integrationAt(nameOrID), ifMatch)
 }
 
+// DeleteIntegrationButExternalID is DeleteIntegration, except that the external ID
+// is reserved again: one more integration can be created with it.
+func (c *Client) DeleteIntegrationButExternalID(ctx context.Context, nameOrID, ifMatch string) error {
+	return c.do(ctx, request{method: http.MethodDelete, place: integrationAt(nameOrID),
+		query: query{"keep_external_id": "true"}.values(), ifMatch: ifMatch}, nil)
+}
+
 // RotateExternalID takes one step of changing an integration's external ID.
 func (c *Client) RotateExternalID(ctx context.Context, nameOrID string, step api.Rotation) (api.Integration, error) {
 	return post[api.Integration](ctx, c, integrationAt(nameOrID).under("rotate-external-id"), step)

@@ -158,8 +158,9 @@ func (b *Broker) saved(
 func uncanceled(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 // UpdateIntegration replaces what a person set of an integration. ifVersion is the version that the caller read; 0
-// replaces any version. in.ExternalID must be empty or the current one; in.Runner is a name or an ID. A role keeps its
-// ID, and so its sessions, when its ID is given again, or else its name. Roles are validated as in CreateIntegration.
+// replaces any version. in.ExternalID is empty, the current one, or one that ReserveExternalID made and nothing has
+// used, which takes its place at once; in.Runner is a name or an ID. A role keeps its ID, and so its sessions, when its
+// ID is given again, or else its name. Roles are validated as in CreateIntegration.
 // Codes: denied, not_found, invalid, conflict, stale, unavailable.
 func (b *Broker) UpdateIntegration(
 	ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration, ifVersion int64,
@@ -192,7 +193,11 @@ func (b *Broker) UpdateIntegration(
 	if err != nil {
 		return nil, err
 	}
-	b.changed(ctx, who, action, old.Facts(), updated.Facts(), updated.Subject())
+	after := updated.Facts()
+	if updated.ExternalID != old.ExternalID {
+		after["external_id"] = "replaced by another reserved one"
+	}
+	b.changed(ctx, who, action, old.Facts(), after, updated.Subject())
 	return b.saved(ctx, old.ID, how)
 }
 
@@ -237,8 +242,9 @@ func (b *Broker) setEnabled(
 func (b *Broker) replaced(
 	ctx context.Context, old *rolebroker.Integration, in rolebroker.Integration,
 ) (*rolebroker.Integration, error) {
-	if in.ExternalID != "" && in.ExternalID != old.ExternalID {
-		return nil, errExternalID
+	externalID, err := b.nextVersionsExternalID(ctx, old, in.ExternalID)
+	if err != nil {
+		return nil, err
 	}
 	if in.SourceIdentityOpen {
 		in.SourceIdentity, in.SourceIdentityOpen = old.SourceIdentity, false
@@ -246,7 +252,7 @@ func (b *Broker) replaced(
 	if in.EnabledOpen {
 		in.Enabled, in.EnabledOpen = old.Enabled, false
 	}
-	in.ID, in.ExternalID, in.NextExternalID, in.CreatedAt = old.ID, old.ExternalID, old.NextExternalID, old.CreatedAt
+	in.ID, in.ExternalID, in.NextExternalID, in.CreatedAt = old.ID, externalID, old.NextExternalID, old.CreatedAt
 	in.Version, in.UpdatedAt = old.Version+1, b.now()
 	in.Roles = withIDs(in.Roles, old)
 	return &in, b.check(ctx, &in)
@@ -290,16 +296,32 @@ func withIDs(roles []rolebroker.Role, old *rolebroker.Integration) []rolebroker.
 	return given
 }
 
-// DeleteIntegration removes an integration with its roles and connections. Codes: denied, not_found, stale.
+// DeleteIntegration removes an integration with its roles and connections. Its external ID cannot be used again. Codes:
+// denied, not_found, stale.
 func (b *Broker) DeleteIntegration(
 	ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64,
+) error {
+	return b.deleteIntegration(ctx, who, nameOrID, ifVersion, b.store.DeleteIntegration)
+}
+
+// DeleteIntegrationButExternalID is DeleteIntegration, except that the external ID is reserved again: one more
+// integration can be created with it, for the same roles.
+func (b *Broker) DeleteIntegrationButExternalID(
+	ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64,
+) error {
+	return b.deleteIntegration(ctx, who, nameOrID, ifVersion, b.store.DeleteIntegrationButExternalID)
+}
+
+func (b *Broker) deleteIntegration(
+	ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64,
+	remove func(context.Context, rolebroker.IntegrationID, int64) error,
 ) error {
 	const action = rolebroker.ActionIntegrationDelete
 	in, err := b.integrationFor(ctx, who, action, nameOrID)
 	if err != nil {
 		return err
 	}
-	if err := b.store.DeleteIntegration(ctx, in.ID, ifVersion); err != nil {
+	if err := remove(ctx, in.ID, ifVersion); err != nil {
 		return err
 	}
 	b.changed(ctx, who, action, in.Facts(), nil, in.Subject())

@@ -57,9 +57,7 @@ func (b *Broker) rotated(
 		}
 		rotated.NextExternalID = reserved.ExternalID
 	case step == RotationStart:
-		return nil, nil, rolebroker.Errorf(rolebroker.CodeConflict,
-			"the external ID of integration %s is being changed already", in.Name).
-			WithHint("rolebroker integration rotate-external-id %s --finish, or --cancel", in.Name)
+		return nil, nil, rotating(in)
 	case in.NextExternalID == "" && (step == RotationFinish || step == RotationCancel):
 		return nil, nil, rolebroker.Errorf(rolebroker.CodeConflict,
 			"the external ID of integration %s is not being changed", in.Name).
@@ -77,6 +75,13 @@ func (b *Broker) rotated(
 		return nil, nil, invalid("the request", "step", "%q is not one of start, finish, cancel", string(step))
 	}
 	return &rotated, nil, nil
+}
+
+// rotating refuses another external ID while a rotation is under way.
+func rotating(in *rolebroker.Integration) error {
+	return rolebroker.Errorf(rolebroker.CodeConflict,
+		"the external ID of integration %s is being changed already", in.Name).
+		WithHint("rolebroker integration rotate-external-id %s --finish, or --cancel", in.Name)
 }
 
 // acceptNext returns nil when every enabled role can be assumed with the rotated external ID. Codes: conflict.

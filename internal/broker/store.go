@@ -46,12 +46,16 @@ type integrationStore interface {
 	CreateIntegration(ctx context.Context, in *rolebroker.Integration) error
 
 	// UpdateIntegration replaces the integration with in.ID if it has the version expected. in.Version is the new
-	// version. Roles are matched by ID. Codes: not_found (also for the runner), stale, conflict.
+	// version. Roles are matched by ID. Its external IDs must be reserved and not used by another integration. Codes:
+	// not_found (also for the runner), stale, conflict, invalid (external ID).
 	UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error
 
 	// DeleteIntegration removes an integration with its roles and connections. An agent whose default it was has no
 	// default afterwards. expected 0 means any version. Codes: not_found, stale.
 	DeleteIntegration(ctx context.Context, id rolebroker.IntegrationID, expected int64) error
+
+	// DeleteIntegrationButExternalID is DeleteIntegration, except that the current external ID is reserved again.
+	DeleteIntegrationButExternalID(ctx context.Context, id rolebroker.IntegrationID, expected int64) error
 
 	// SetExternalIDs stores ExternalID, NextExternalID, Version and UpdatedAt of an integration if it has the version
 	// expected. Both external IDs must be reserved and not used by another integration. Codes: not_found, stale,

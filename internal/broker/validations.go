@@ -168,10 +168,11 @@ func (b *Broker) completeDraft(
 	if err != nil {
 		return nil, err
 	}
-	if draft.ExternalID != "" && draft.ExternalID != stored.ExternalID {
-		return nil, errExternalID
+	externalID, err := b.nextVersionsExternalID(ctx, stored, draft.ExternalID)
+	if err != nil {
+		return nil, err
 	}
-	draft.ID, draft.ExternalID, draft.NextExternalID = stored.ID, stored.ExternalID, stored.NextExternalID
+	draft.ID, draft.ExternalID, draft.NextExternalID = stored.ID, externalID, stored.NextExternalID
 	if draft.SourceIdentityOpen {
 		draft.SourceIdentity = stored.SourceIdentity
 	}
@@ -180,6 +181,27 @@ func (b *Broker) completeDraft(
 
 var errExternalID = invalid("the integration", "external_id",
 	"is made by the server and cannot be chosen; leave it out")
+
+// nextVersionsExternalID returns the external ID of the next version of an integration: the current one if the caller
+// gave none, else the one that the caller gave, which must be the current one, or reserved and unused. Codes: invalid,
+// conflict (a rotation is under way).
+func (b *Broker) nextVersionsExternalID(
+	ctx context.Context, old *rolebroker.Integration, given string,
+) (string, error) {
+	if given == "" || given == old.ExternalID {
+		return old.ExternalID, nil
+	}
+	reserved, err := b.store.ReservationOf(ctx, given)
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound || err == nil && reserved.Integration != "":
+		return "", errExternalID
+	case err != nil:
+		return "", err
+	case old.NextExternalID != "":
+		return "", rotating(old)
+	}
+	return given, nil
+}
 
 // assignExternalID reserves an external ID for a new integration that has none. One that the caller gave must be
 // reserved and unused. Codes: invalid.

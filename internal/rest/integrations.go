@@ -20,6 +20,7 @@ type integrations interface {
 	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration,
 		ifVersion int64, how rolebroker.Saving) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
+	DeleteIntegrationButExternalID(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
 }
 
 // InIntegration is the path of one integration.
@@ -49,6 +50,7 @@ type (
 	deleteIntegration struct {
 		InIntegration
 		IfMatch
+		KeepExternalID bool `query:"keep_external_id" doc:"The external ID is reserved again, so that one more integration can be created with it, for the same roles. Otherwise no integration gets it again."`
 	}
 )
 
@@ -103,7 +105,11 @@ func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, i
 
 func (s *server) deleteIntegration(ctx context.Context, who rolebroker.Caller, in *deleteIntegration) (
 	*struct{}, error) {
-	return s.integrations().remove(ctx, who, in.Integration, in.IfMatch, s.Broker.DeleteIntegration)
+	remove := s.Broker.DeleteIntegration
+	if in.KeepExternalID {
+		remove = s.Broker.DeleteIntegrationButExternalID
+	}
+	return s.integrations().remove(ctx, who, in.Integration, in.IfMatch, remove)
 }
 
 // hasIDs says whether a request has IDs, which only the server makes.

@@ -462,7 +462,7 @@ func TestDraftsHaveAReservedExternalID(t *testing.T) {
 	}
 	w.as(w.admin, "POST", "/api/v1/validate", next(in.ID, "")).comesTo(true, "good assumable assumable")
 	w.as(w.admin, "POST", "/api/v1/validate", next(in.ID, reserved)).comesTo(true, "good assumable assumable")
-	w.as(w.admin, "POST", "/api/v1/validate", next(in.ID, w.externalID)).refused(400, "invalid", "").
+	w.as(w.admin, "POST", "/api/v1/validate", next(in.ID, "chosen-by-me")).refused(400, "invalid", "").
 		at("external_id", "/external_id", "cannot be chosen")
 	w.as(w.admin, "POST", "/api/v1/validate", next("int_nonsense", "")).refused(404, "not_found", "int_nonsense")
 	if shown := read[api.Integration](w.as(w.reader, "GET", "/api/v1/integrations/new", "").
@@ -723,4 +723,44 @@ func TestManyRolesAreValidatedOnceEach(t *testing.T) {
 	if !got.OK || len(seen) != 30 || len(got.Roles) != 30 {
 		t.Errorf("the validation is %+v", got)
 	}
+}
+
+// An update may have another reserved external ID, which is validated and takes
+// effect at once. Any other one is refused before AWS is asked.
+func TestAnUpdateWithAnotherExternalID(t *testing.T) {
+	w := newAWSWorld(t)
+	const path = "/api/v1/integrations/production"
+	with := func(externalID string) string {
+		return strings.Replace(w.draft("production", "Good"), w.externalID, externalID, 1)
+	}
+	first, second, third := w.externalID, w.reserve(), w.reserve()
+	w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", with(first)).want(201)
+	w.as(w.admin, "POST", "/api/v1/integrations?validate=skip",
+		strings.Replace(with(third), "production", "staging", 1)).want(201)
+	before := w.aws.Calls("AssumeRole")
+	for _, refused := range []string{"chosen-by-me", third} {
+		w.as(w.admin, "PUT", path, with(refused)).refused(400, "invalid", "").
+			at("external_id", "/external_id", "cannot be chosen")
+	}
+	w.as(w.admin, "POST", path+"/rotate-external-id", `{"step": "start"}`).want(200)
+	w.as(w.admin, "PUT", path, with(second)).refused(409, "conflict", "being changed already")
+	w.as(w.admin, "POST", path+"/rotate-external-id", `{"step": "cancel"}`).want(200)
+	w.assumes(before)
+
+	w.aws.Account(customerAccount).SetTrustPolicy("Good", requiring(first))
+	w.as(w.admin, "PUT", path+"?validate=require", with(second)).refused(400, "invalid", "")
+	w.aws.Account(customerAccount).SetTrustPolicy("Good", requiring(second))
+	in := read[api.Integration](w.as(w.admin, "PUT", path+"?validate=require", with(second)).want(200))
+	if in.ExternalID != second || in.Roles[0].Validation == nil || in.Roles[0].Validation.Status != "assumable" {
+		t.Errorf("the integration is %+v", in)
+	}
+	w.as(w.admin, "PUT", path, with(first)).refused(400, "invalid", "").
+		at("external_id", "/external_id", "cannot be chosen")
+
+	// Deleting it reserves the external ID again, if the request says so.
+	w.as(w.admin, "DELETE", path+"?keep_external_id=true", "").want(204)
+	w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", with(first)).refused(400, "invalid", "")
+	w.as(w.admin, "POST", "/api/v1/integrations?validate=require", with(second)).want(201)
+	w.as(w.admin, "DELETE", path, "").want(204)
+	w.as(w.admin, "POST", "/api/v1/integrations?validate=skip", with(second)).refused(400, "invalid", "")
 }

@@ -44,6 +44,7 @@ var (
 	updateIntegration = newStatement("updateIntegration", `
 		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, session_tags = $6,
 			source_identity = $7, validated_at = 0, version = $8, updated_at = $9, runner_id = $10, enabled = $11,
+			external_id = $12, next_external_id = $13,
 			generation = generation + CASE WHEN enabled AND NOT $11
 				OR assumption_mode <> $5 OR COALESCE(runner_id, '') <> COALESCE($10, '') THEN 1 ELSE 0 END
 		WHERE id = $1 AND version = $2`)
@@ -69,6 +70,10 @@ var (
 
 	useExternalID = newStatement("useExternalID", `
 		UPDATE external_ids SET integration_id = $2 WHERE value = $1 AND integration_id IS NULL`)
+
+	freeExternalID = newStatement("freeExternalID", `
+		UPDATE external_ids SET integration_id = NULL
+		WHERE value = (SELECT external_id FROM integrations WHERE id = $1)`)
 )
 
 // Integration returns an integration by name or ID, with its roles. Codes:
@@ -224,16 +229,20 @@ func (t *tx) insertRoles(
 }
 
 // UpdateIntegration replaces the integration that has the ID in.ID, if it has the
-// expected version; in.Version is the new one. Its external IDs and CreatedAt
-// stay. The old roles are deleted before the new ones are stored, so roles can
-// exchange names in one update; a role that keeps its ID keeps its validation. The
-// integration's generation grows when it is disabled, and when others assume its
-// roles from now on. Codes: not_found (the integration or the runner), stale,
-// conflict.
+// expected version; in.Version is the new one. Its external IDs must be reserved,
+// and not another integration's. CreatedAt stays. The old roles are deleted before
+// the new ones are stored, so roles can exchange names in one update; a role that
+// keeps its ID keeps its validation. The integration's generation grows when it is
+// disabled, and when others assume its roles from now on. Codes: not_found (the
+// integration or the runner), stale, conflict, invalid (the external ID).
 func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		if err := tx.takeExternalIDs(ctx, in); err != nil {
+			return err
+		}
 		updated, err := tx.exec(ctx, updateIntegration, in.ID, expected, in.Name, in.Description, in.AssumptionMode,
-			in.SessionTags, in.SourceIdentity, in.Version, millis(in.UpdatedAt), nullable(in.Runner), in.Enabled)
+			in.SessionTags, in.SourceIdentity, in.Version, millis(in.UpdatedAt), nullable(in.Runner), in.Enabled,
+			in.ExternalID, nullable(in.NextExternalID))
 		if err != nil {
 			return integrationRefused(err, in)
 		}
@@ -260,10 +269,32 @@ func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integratio
 // clears it as the default of agents. Its external ID stays taken. expected 0
 // means any version. Codes: not_found, stale.
 func (s *Store) DeleteIntegration(ctx context.Context, id rolebroker.IntegrationID, expected int64) error {
+	return s.deleteIntegration(ctx, id, expected, func(context.Context, *tx) error { return nil })
+}
+
+// DeleteIntegrationButExternalID is DeleteIntegration, except that the current
+// external ID is reserved again, as before the integration was created. Earlier
+// ones stay taken.
+func (s *Store) DeleteIntegrationButExternalID(
+	ctx context.Context, id rolebroker.IntegrationID, expected int64,
+) error {
+	return s.deleteIntegration(ctx, id, expected, func(ctx context.Context, tx *tx) error {
+		_, err := tx.exec(ctx, freeExternalID, id)
+		return err
+	})
+}
+
+// deleteIntegration does first what first says, in the same transaction.
+func (s *Store) deleteIntegration(
+	ctx context.Context, id rolebroker.IntegrationID, expected int64, first func(context.Context, *tx) error,
+) error {
 	if !storableText(string(id)) {
 		return notFound("integration", string(id))
 	}
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		if err := first(ctx, tx); err != nil {
+			return err
+		}
 		deleted, err := tx.exec(ctx, deleteIntegration, id, expected)
 		if err != nil {
 			return err

@@ -52,6 +52,12 @@ var (
 		UPDATE external_ids SET integration_id = $2
 		WHERE value = $1 AND (integration_id IS NULL OR integration_id = $2)`)
 
+	exchangedReservations = newStatement("exchangedReservations", `
+		SELECT e.value, COALESCE(e.id, '') FROM external_ids AS e JOIN integrations AS i ON i.id = $1
+		WHERE e.value = i.external_id OR e.value = $2`)
+
+	setReservationID = newStatement("setReservationID", `UPDATE external_ids SET id = $2 WHERE value = $1`)
+
 	earlierExternalIDs = newStatement("earlierExternalIDs", `
 		SELECT e.value FROM external_ids AS e JOIN integrations AS i ON i.id = e.integration_id
 		WHERE e.integration_id = $1 AND e.value <> i.external_id AND e.value <> COALESCE(i.next_external_id, '')
@@ -200,15 +206,11 @@ func (s *Store) CountIntegrations(ctx context.Context) (n int, err error) {
 // another integration's. Codes: not_found, stale, invalid.
 func (s *Store) SetExternalIDs(ctx context.Context, in *rolebroker.Integration, expected int64) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
-		for _, value := range []string{in.ExternalID, in.NextExternalID} {
-			if value == "" {
-				continue
-			}
-			if taken, err := tx.exec(ctx, takeExternalID, value, in.ID); err != nil {
-				return err
-			} else if taken == 0 {
-				return errExternalID
-			}
+		if err := tx.takeExternalIDs(ctx, in); err != nil {
+			return err
+		}
+		if err := tx.passReservation(ctx, in); err != nil {
+			return err
 		}
 		updated, err := tx.exec(ctx, setExternalIDs, in.ID, expected, in.ExternalID, nullable(in.NextExternalID),
 			in.Version, millis(in.UpdatedAt))
@@ -221,6 +223,55 @@ func (s *Store) SetExternalIDs(ctx context.Context, in *rolebroker.Integration, 
 		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
 		return nil
 	})
+}
+
+// takeExternalIDs makes the external IDs of in those of its integration. Codes:
+// invalid (one is not reserved, or is another integration's).
+func (t *tx) takeExternalIDs(ctx context.Context, in *rolebroker.Integration) error {
+	for _, value := range []string{in.ExternalID, in.NextExternalID} {
+		if value == "" {
+			continue
+		}
+		if taken, err := t.exec(ctx, takeExternalID, value, in.ID); err != nil {
+			return err
+		} else if taken == 0 {
+			return errExternalID
+		}
+	}
+	return nil
+}
+
+// passReservation exchanges the reservations of the stored external ID and of the
+// one that in has in its place: the reservation of the external ID with which the
+// integration was created is always that of the current one.
+func (t *tx) passReservation(ctx context.Context, in *rolebroker.Integration) error {
+	ids := map[string]rolebroker.ReservationID{}
+	err := t.query(ctx, exchangedReservations, func(scan scan) error {
+		var value string
+		var id rolebroker.ReservationID
+		err := scan(&value, &id)
+		ids[value] = id
+		return err
+	}, in.ID, in.ExternalID)
+	if err != nil || len(ids) < 2 {
+		return err
+	}
+	for value := range ids {
+		if _, err := t.exec(ctx, setReservationID, value, nil); err != nil {
+			return err
+		}
+	}
+	for value := range ids {
+		for other, id := range ids {
+			if other == value {
+				continue
+			}
+			if _, err := t.exec(ctx, setReservationID, value, nullable(id)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // EarlierExternalIDs returns at most limit external IDs that the integration had

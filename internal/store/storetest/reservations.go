@@ -116,6 +116,55 @@ func testReservationFollows(s *suite) {
 	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), "first", t2), rolebroker.CodeConflict, "")
 }
 
+// testExternalIDIsReservedAgain deletes integrations whose external ID another
+// integration may have.
+func testExternalIDIsReservedAgain(s *suite) {
+	first, second := s.reservation("first"), s.reservation("second")
+	in := s.integration("production", "readonly")
+	in.ExternalID = "first"
+	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.rotate(in, "first", "second")
+	s.rotate(in, "second", "")
+	s.code(s.store.DeleteIntegrationButExternalID(s.ctx, in.ID, 1), rolebroker.CodeStale, "")
+	s.free(false, "first", "second")
+	s.must(s.store.DeleteIntegrationButExternalID(s.ctx, in.ID, in.Version))
+	s.free(false, "first")
+	s.free(true, "second")
+	first.ExternalID = "second" // the reservation of the integration is that of its current external ID
+	s.hasReservation(first)
+	s.noReservation(second.ID)
+
+	again := s.integration("again", "readonly")
+	again.ExternalID = "second"
+	s.must(s.store.CreateIntegration(s.ctx, again))
+	first.Integration, first.IntegrationName = again.ID, again.Name
+	s.hasReservation(first)
+	s.must(s.store.DeleteIntegrationButExternalID(s.ctx, again.ID, 0))
+	s.must(s.store.ReleaseExternalID(s.ctx, first.ID))
+	s.free(false, "second")
+}
+
+// testUpdateWithAnotherExternalID replaces the external ID in an update.
+func testUpdateWithAnotherExternalID(s *suite) {
+	in := s.createIntegration("production", "readonly")
+	earlier := in.ExternalID
+	theirs := s.createIntegration("staging", "readonly")
+	other := s.reservation("other")
+	in.Version, in.ExternalID = 2, theirs.ExternalID
+	s.code(s.store.UpdateIntegration(s.ctx, in, 1), rolebroker.CodeInvalid, "")
+	in.ExternalID = "never"
+	s.code(s.store.UpdateIntegration(s.ctx, in, 1), rolebroker.CodeInvalid, "")
+	in.ExternalID = "other"
+	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
+	s.hasIntegration(in)
+	s.free(false, "other", earlier)
+	other.Integration, other.IntegrationName = in.ID, in.Name
+	s.hasReservation(other)
+	values, err := s.store.EarlierExternalIDs(s.ctx, in.ID, 9)
+	s.must(err)
+	s.equal(values, []string{earlier})
+}
+
 func testReleaseExternalID(s *suite) {
 	in := s.integration("production", "readonly")
 	r, other := s.reservation("reserved"), s.reservation("other")

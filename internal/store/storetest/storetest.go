@@ -43,6 +43,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"Reservation":                  testReservation,
 		"ReservationOf":                testReservationOf,
 		"ReservationFollows":           testReservationFollows,
+		"ExternalIDIsReservedAgain":    testExternalIDIsReservedAgain,
+		"UpdateWithAnotherExternalID":  testUpdateWithAnotherExternalID,
 		"ReleaseExternalID":            testReleaseExternalID,
 		"ReleasesMeetCreations":        testReleasesMeetCreations,
 		"Search":                       testSearch,
