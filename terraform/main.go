@@ -3,13 +3,12 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
 	"runtime/debug"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/rolebroker/rolebroker/terraform/provider"
 )
@@ -17,11 +16,11 @@ import (
 func main() {
 	debugged := flag.Bool("debug", false, "wait for a debugger, and print how Terraform finds this process")
 	flag.Parse()
-	err := providerserver.Serve(context.Background(), provider.New(version()), providerserver.ServeOpts{
-		Address: provider.Address,
-		Debug:   *debugged,
-	})
-	if err != nil {
+	var opts []tf6server.ServeOpt
+	if *debugged {
+		opts = append(opts, tf6server.WithManagedDebug())
+	}
+	if err := tf6server.Serve(provider.Address, provider.Protocol(version()), opts...); err != nil {
 		fmt.Fprintln(os.Stderr, "terraform-provider-rolebroker:", err)
 		os.Exit(1)
 	}

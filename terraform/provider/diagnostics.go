@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"cmp"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -87,6 +89,34 @@ func importIt(resource, id string) rolebroker.Step {
 		Text:    "To have Terraform manage it, where NAME is the name of the resource in the configuration:",
 		Command: "terraform import " + resource + ".NAME " + id,
 	}
+}
+
+// setting finds the command line's option for a setting of an integration, as in
+// "--source-identity=false".
+var setting = regexp.MustCompile(`--([a-z-]+)(?:=(\w+))?$`)
+
+// inConfiguration writes a hint for a person who manages integrations with
+// Terraform: in place of a command that changes one, which the next apply would
+// undo, the line for the configuration.
+func inConfiguration(hint rolebroker.Hint) rolebroker.Hint {
+	var written rolebroker.Hint
+	for _, step := range hint {
+		changes := strings.HasPrefix(step.Command, "rolebroker integration update ")
+		text := step.Text
+		if changes {
+			text = step.Command
+		}
+		found := setting.FindStringSubmatch(text)
+		switch {
+		case found != nil && (changes || step.Command == ""):
+			step.Text = strings.TrimSpace(strings.TrimSuffix(step.Text, found[0]))
+			step.Command = strings.ReplaceAll(found[1], "-", "_") + " = " + cmp.Or(found[2], "true")
+		case changes:
+			continue
+		}
+		written = append(written, step)
+	}
+	return written
 }
 
 // capital makes the first letter of a text a capital, unless the text begins

@@ -162,14 +162,21 @@ func TestExampleRolesInOnePlan(t *testing.T) {
 		t.Errorf("after the rotation it is %s with %s, want %s with %s", now.ID, now.ExternalID, in.ID, next)
 	}
 
-	// An external ID belongs to one integration, so another integration needs
-	// another external ID.
+	// Another external ID at once: the integration and its connections stay.
 	ws.terraform("apply", "-auto-approve", "-no-color", "-replace=rolebroker_external_id.production")
+	ws.expectsPlan(nil)
+	if now := w.the("production"); now.ID != in.ID {
+		t.Errorf("the integration was replaced by %s", now.ID)
+	}
+	w.accepts([]string{w.the("production").ExternalID}, []string{old, next})
+	borrows()
+
+	// Another integration for the same roles, which require the same external ID.
+	ws.terraform("apply", "-auto-approve", "-no-color", "-replace="+production)
 	ws.expectsPlan(nil)
 	if now := w.the("production"); now.ID == in.ID {
 		t.Error("the integration is still the same")
 	}
-	w.accepts([]string{w.the("production").ExternalID}, []string{old, next})
 	borrows()
 
 	ws.destroys()

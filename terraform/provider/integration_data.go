@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -18,10 +19,22 @@ func newIntegrationData() datasource.DataSource {
 			return s.find
 		},
 		model: func(ctx context.Context, in found, diags *diag.Diagnostics) integrationDataModel {
-			return integrationDataModel{integrationModel{}.take(ctx, in, diags), types.StringValue(in.NextExternalID)}
+			return integrationDataOf(ctx, in, diags)
 		},
 		schema: integrationDataSchema(),
 	}
+}
+
+func integrationDataOf(ctx context.Context, in found, diags *diag.Diagnostics) integrationDataModel {
+	m := integrationDataModel{integrationModel{}.takeButRoles(in), types.StringValue(in.NextExternalID)}
+	roles := map[string]attr.Value{}
+	for _, role := range in.Roles {
+		of := roleOf(role, roleModel{})
+		of.Validation = validationDataOf(role.Validation)
+		roles[role.Name] = roleValue(ctx, roleDataType, of, diags)
+	}
+	m.Roles = types.MapValueMust(roleDataType, roles)
+	return m
 }
 
 func integrationDataSchema() schema.Schema {

@@ -34,7 +34,8 @@ type integrationModel struct {
 // integrationResourceModel is the model of the resource.
 type integrationResourceModel struct {
 	integrationModel
-	Validate types.String `tfsdk:"validate"`
+	Validate           types.String `tfsdk:"validate"`
+	RevalidateTriggers types.Map    `tfsdk:"revalidate_triggers"` // of strings
 }
 
 // integrationDataModel is the model of the data source.
@@ -117,8 +118,15 @@ func (m integrationModel) take(ctx context.Context, in found, diags *diag.Diagno
 	spelled := m.roles(ctx, diags)
 	roles := map[string]attr.Value{}
 	for _, role := range in.Roles {
-		roles[role.Name] = roleValue(ctx, roleOf(role, spelled[role.Name]), diags)
+		roles[role.Name] = roleValue(ctx, roleType, roleOf(role, spelled[role.Name]), diags)
 	}
+	m = m.takeButRoles(in)
+	m.Roles = types.MapValueMust(roleType, roles)
+	return m
+}
+
+// takeButRoles is take without the roles.
+func (m integrationModel) takeButRoles(in found) integrationModel {
 	return integrationModel{
 		ID:             types.StringValue(in.ID),
 		Name:           types.StringValue(in.Name),
@@ -131,24 +139,36 @@ func (m integrationModel) take(ctx context.Context, in found, diags *diag.Diagno
 		SessionTags:    types.BoolValue(in.SessionTags),
 		SourceIdentity: types.BoolValue(in.SourceIdentity),
 		DefaultRole:    types.StringValue(in.DefaultRole),
-		Roles:          types.MapValueMust(roleType, roles),
 	}
 }
 
-// roleValue is a role as a value of Terraform.
-func roleValue(ctx context.Context, role roleModel, diags *diag.Diagnostics) types.Object {
-	value, more := types.ObjectValueFrom(ctx, roleType.AttrTypes, role)
+// roleValue is a role as a value of Terraform, of the resource or of a data source.
+func roleValue(ctx context.Context, of types.ObjectType, role roleModel, diags *diag.Diagnostics) types.Object {
+	value, more := types.ObjectValueFrom(ctx, of.AttrTypes, role)
 	diags.Append(more...)
 	return value
 }
 
-// saved returns the model with what the server has just saved for it. The
-// reference to the runner stays as it is, even if the runner was renamed since.
+// saved returns the model with what the server has just saved for it. What the
+// plan promised stays, even if it has changed since: the reference to a runner that
+// was renamed, a rotated external ID, the result of another validation. The next
+// plan shows such changes.
 func (m integrationModel) saved(ctx context.Context, in found, diags *diag.Diagnostics) integrationModel {
 	now := m.take(ctx, in, diags)
 	if !now.Runner.IsNull() {
 		now.Runner = m.Runner
 	}
+	if !m.ExternalID.IsUnknown() {
+		now.ExternalID = m.ExternalID
+	}
+	planned, elements := m.roles(ctx, diags), now.Roles.Elements()
+	for name, role := range now.roles(ctx, diags) {
+		if before, ok := planned[name]; ok && !before.Validation.IsUnknown() {
+			role.Validation = before.Validation
+			elements[name] = roleValue(ctx, roleType, role, diags)
+		}
+	}
+	now.Roles = types.MapValueMust(roleType, elements)
 	return now
 }
 

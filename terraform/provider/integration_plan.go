@@ -11,8 +11,8 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 )
 
-// ModifyPlan keeps the computed values that will not change, so that a plan
-// shows only what will.
+// ModifyPlan refuses an external ID that cannot be had, and keeps the computed
+// values that will not change, so that a plan shows only what will.
 func (r *integrationResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
@@ -22,17 +22,21 @@ func (r *integrationResource) ModifyPlan(
 	var plan, state integrationResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	if req.State.Raw.IsNull() {
+		r.checkExternalID(ctx, plan, &resp.Diagnostics)
 		if plan.Runner.IsNull() {
 			resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("runner_id"), types.StringNull())...)
 		}
 		return
 	}
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	if resp.Diagnostics.HasError() || plan.Roles.IsUnknown() {
+	if resp.Diagnostics.HasError() {
 		return
 	}
-	plan.keepRunner(state)
-	plan.keepRoles(ctx, state, &resp.Diagnostics)
+	plan.ExternalID = r.plannedExternalID(ctx, plan, state, &resp.Diagnostics)
+	if !plan.Roles.IsUnknown() {
+		plan.keepRunner(state)
+		plan.keepRoles(ctx, state, &resp.Diagnostics)
+	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
@@ -68,7 +72,7 @@ func (m *integrationResourceModel) keepRoles(
 		if assumed(name, role, before) {
 			role.Validation = before.Validation
 		}
-		elements[name] = roleValue(ctx, role, diags)
+		elements[name] = roleValue(ctx, roleType, role, diags)
 	}
 	m.Roles = types.MapValueMust(roleType, elements)
 }
@@ -93,12 +97,62 @@ func renamed(role roleModel, had, planned map[string]roleModel) (before roleMode
 
 // assumedAsBefore returns whether an apply leaves the validation of a role alone:
 // it does not validate, and a planned role, by its name, is certain to be assumed
-// as the role in the state is. Both integrations are converted once for all roles.
+// as the role in the state is.
 func (m *integrationResourceModel) assumedAsBefore(
 	ctx context.Context, state integrationResourceModel, diags *diag.Diagnostics,
 ) func(name string, role, before roleModel) bool {
-	if m.Validate.ValueString() != api.ValidateSkip || m.AssumptionMode.IsUnknown() || m.RunnerID.IsUnknown() ||
-		m.ExternalID.IsUnknown() || m.SessionTags.IsUnknown() || m.SourceIdentity.IsUnknown() {
+	same := m.sameAssumption(ctx, state, diags)
+	if m.Validate.ValueString() != api.ValidateSkip && m.tries(ctx, state, same, diags) {
+		return func(string, roleModel, roleModel) bool { return false }
+	}
+	return same
+}
+
+// validates returns how the server validates in an update: not at all if that
+// could bring nothing new, as with another description.
+func (m *integrationResourceModel) validates(
+	ctx context.Context, state integrationResourceModel, diags *diag.Diagnostics,
+) string {
+	if !m.tries(ctx, state, m.sameAssumption(ctx, state, diags), diags) {
+		return api.ValidateSkip
+	}
+	return m.Validate.ValueString()
+}
+
+// tries returns whether an update has a reason to validate: another way of
+// validating, another trigger, or a role that is new, enabled or assumed in another
+// way. same is sameAssumption.
+func (m *integrationResourceModel) tries(ctx context.Context, state integrationResourceModel,
+	same func(string, roleModel, roleModel) bool, diags *diag.Diagnostics,
+) bool {
+	if !m.Validate.Equal(state.Validate) || !m.RevalidateTriggers.Equal(state.RevalidateTriggers) ||
+		!m.Enabled.Equal(state.Enabled) {
+		return true
+	}
+	had, planned := state.roles(ctx, diags), m.roles(ctx, diags)
+	if len(planned) != len(m.Roles.Elements()) {
+		return true
+	}
+	for name, role := range planned {
+		before, ok := had[name]
+		if !ok {
+			before, ok = renamed(role, had, planned)
+		}
+		if !ok || !same(name, role, before) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameAssumption returns whether a planned role, by its name, is certain to be
+// assumed as the role in the state is. Both integrations are converted once for all
+// roles.
+func (m *integrationResourceModel) sameAssumption(
+	ctx context.Context, state integrationResourceModel, diags *diag.Diagnostics,
+) func(name string, role, before roleModel) bool {
+	if m.AssumptionMode.IsUnknown() || m.RunnerID.IsUnknown() || m.ExternalID.IsUnknown() ||
+		m.SessionTags.IsUnknown() || m.SourceIdentity.IsUnknown() {
 		return func(string, roleModel, roleModel) bool { return false }
 	}
 	now, _ := m.noun(ctx, diags)

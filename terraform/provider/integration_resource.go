@@ -4,10 +4,15 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -19,6 +24,7 @@ type integrationResource struct{ onServer }
 
 var (
 	_ resource.ResourceWithConfigure      = &integrationResource{}
+	_ resource.ResourceWithUpgradeState   = &integrationResource{}
 	_ resource.ResourceWithImportState    = &integrationResource{}
 	_ resource.ResourceWithModifyPlan     = &integrationResource{}
 	_ resource.ResourceWithValidateConfig = &integrationResource{}
@@ -30,10 +36,11 @@ func (r *integrationResource) Create(ctx context.Context, req resource.CreateReq
 		return
 	}
 	in := plan.request(ctx, &resp.Diagnostics)
+	validate := plan.Validate.ValueString()
 	summary := "Creating the integration " + in.Name
 	runner, err := r.findRunner(ctx, &in)
 	if err != nil {
-		reportIntegration(&resp.Diagnostics, summary, err, in)
+		reportIntegration(&resp.Diagnostics, summary, err, in, validate)
 		return
 	}
 	in.ExternalID = plan.ExternalID.ValueString()
@@ -45,9 +52,9 @@ func (r *integrationResource) Create(ctx context.Context, req resource.CreateReq
 		}
 		in.ExternalID = reserved.ExternalID
 	}
-	made, err := r.create(ctx, in, plan.Validate.ValueString())
+	made, err := r.create(ctx, in, validate)
 	if err != nil {
-		reportIntegration(&resp.Diagnostics, summary, withReplacement(err), in)
+		reportIntegration(&resp.Diagnostics, summary, withReplacement(err), in, validate)
 		if reserved.ID != "" {
 			r.keepOrRelease(ctx, reserved, err, &resp.Diagnostics)
 		}
@@ -55,7 +62,22 @@ func (r *integrationResource) Create(ctx context.Context, req resource.CreateReq
 	}
 	plan.integrationModel = plan.saved(ctx, found{made, runner}, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(rememberReserved(ctx, resp.Private, req.Config)...)
 	warn(&resp.Diagnostics, made)
+}
+
+// reservedKey is the key in the private state that says whether the configuration
+// has an external ID, "true", or the provider reserved one for the integration,
+// "false".
+const reservedKey = "external_id_configured"
+
+// rememberReserved writes reservedKey.
+func rememberReserved(ctx context.Context, private interface {
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}, config tfsdk.Config) diag.Diagnostics {
+	var given types.String
+	diags := config.GetAttribute(ctx, path.Root("external_id"), &given)
+	return append(diags, private.SetKey(ctx, reservedKey, strconv.AppendBool(nil, !given.IsNull()))...)
 }
 
 // withReplacement adds to an error about the external ID how to get another one.
@@ -66,8 +88,7 @@ func withReplacement(err error) error {
 		if f := &e.Fields[i]; f.Path == "external_id" {
 			f.Hint = append(slices.Clone(f.Hint), rolebroker.Step{
 				Text: "If it comes from a rolebroker_external_id, replace that one; the integration and the roles' " +
-					"trust " +
-					"policies follow:",
+					"trust policies follow:",
 				Command: "terraform apply -replace=rolebroker_external_id.NAME",
 			})
 		}
@@ -153,7 +174,8 @@ func (r *integrationResource) Read(ctx context.Context, req resource.ReadRequest
 	}
 	in, err := r.server.find(ctx, state.ID.ValueString())
 	refresh(ctx, resp, "Reading the integration "+state.ID.ValueString(), err, func() integrationResourceModel {
-		return integrationResourceModel{state.take(ctx, in, &resp.Diagnostics), state.Validate}
+		state.integrationModel = state.take(ctx, in, &resp.Diagnostics)
+		return state
 	})
 }
 
@@ -164,39 +186,63 @@ func (r *integrationResource) Update(ctx context.Context, req resource.UpdateReq
 	}
 	in := plan.request(ctx, &resp.Diagnostics)
 	summary := "Updating the integration " + state.Name.ValueString()
+	validate := plan.validates(ctx, state, &resp.Diagnostics)
 	runner, err := r.findRunner(ctx, &in)
 	if err != nil {
-		reportIntegration(&resp.Diagnostics, summary, err, in)
+		reportIntegration(&resp.Diagnostics, summary, err, in, validate)
 		return
 	}
 	plan.RunnerID = stringOrNull(runner)
+	if !plan.ExternalID.Equal(state.ExternalID) {
+		in.ExternalID = plan.ExternalID.ValueString()
+	}
 	updated, err := change(
 		func() (found, error) { return r.server.find(ctx, state.ID.ValueString()) },
 		func(now found) bool { return state.describes(ctx, now) },
-		func(now found) bool { return plan.describes(ctx, now) && plan.Validate.Equal(state.Validate) },
+		func(now found) bool { return plan.isDone(ctx, state, now, in.ExternalID) },
 		func(now found) (found, error) {
-			done, err := r.server.UpdateIntegration(ctx, now.ID, in, now.ETag(), plan.Validate.ValueString())
+			done, err := r.server.UpdateIntegration(ctx, now.ID, in, now.ETag(), validate)
 			return found{done, runner}, err
 		})
 	if err != nil {
-		reportIntegration(&resp.Diagnostics, summary, err, in)
+		reportIntegration(&resp.Diagnostics, summary, err, in, validate)
 		return
 	}
 	plan.integrationModel = plan.saved(ctx, updated, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
-	warn(&resp.Diagnostics, updated.Integration)
+	resp.Diagnostics.Append(rememberReserved(ctx, resp.Private, req.Config)...)
+	if validate != api.ValidateSkip {
+		warn(&resp.Diagnostics, updated.Integration)
+	}
 }
 
+// isDone returns whether the integration is as planned already, so that nothing has
+// to be changed or validated. externalID is the one that the plan changes to; empty:
+// none.
+func (m integrationResourceModel) isDone(
+	ctx context.Context, state integrationResourceModel, now found, externalID string,
+) bool {
+	return m.describes(ctx, now) && m.Validate.Equal(state.Validate) &&
+		m.RevalidateTriggers.Equal(state.RevalidateTriggers) && (externalID == "" || externalID == now.ExternalID)
+}
+
+// Delete reserves the external ID again if the configuration has it: an apply that
+// replaces the integration then creates it with the same one, which the roles
+// require, and a destroy releases it with its rolebroker_external_id.
 func (r *integrationResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state integrationResourceModel
 	if !r.server.read(ctx, &resp.Diagnostics, modelFrom{&state, req.State}) {
 		return
 	}
+	remove := r.server.DeleteIntegrationButExternalID // also if a former version of the provider made the state
+	if configured, _ := req.Private.GetKey(ctx, reservedKey); string(configured) == "false" {
+		remove = r.server.DeleteIntegration
+	}
 	_, err := change(
 		func() (found, error) { return r.server.find(ctx, state.ID.ValueString()) },
 		func(now found) bool { return state.describes(ctx, now) },
 		nil,
-		func(now found) (found, error) { return now, r.server.DeleteIntegration(ctx, now.ID, now.ETag()) })
+		func(now found) (found, error) { return now, remove(ctx, now.ID, now.ETag()) })
 	if err != nil && !gone(err) {
 		report(&resp.Diagnostics, "Deleting the integration "+state.Name.ValueString(), err, nil)
 	}
@@ -209,19 +255,70 @@ func (r *integrationResource) ImportState(
 	importPair(ctx, resp, "id", req.ID, "validate", api.ValidateRequire)
 }
 
+// typeOf is the type of the resource's states and configurations.
+func (r *integrationResource) typeOf(ctx context.Context) tftypes.Type {
+	var current resource.SchemaResponse
+	r.Schema(ctx, resource.SchemaRequest{}, &current)
+	return current.Schema.Type().TerraformType(ctx)
+}
+
+// UpgradeState reads the state of former versions. Version 0 had in it what differs
+// from one validation to the next.
+func (r *integrationResource) UpgradeState(ctx context.Context) map[int64]resource.StateUpgrader {
+	kind := r.typeOf(ctx)
+	drop := tfprotov6.UnmarshalOpts{ValueFromJSONOpts: tftypes.ValueFromJSONOpts{IgnoreUndefinedAttributes: true}}
+	return map[int64]resource.StateUpgrader{0: {
+		StateUpgrader: func(_ context.Context, req resource.UpgradeStateRequest, resp *resource.UpgradeStateResponse) {
+			value, err := req.RawState.UnmarshalWithOpts(kind, drop)
+			if err == nil {
+				var upgraded tfprotov6.DynamicValue
+				upgraded, err = tfprotov6.NewDynamicValue(kind, value)
+				resp.DynamicValue = &upgraded
+			}
+			if err != nil {
+				resp.Diagnostics.AddError("Reading the state of a former version of the provider", sentence(err.Error()))
+			}
+		},
+	}}
+}
+
 // reportIntegration reports an error about a request at the attributes of its
-// roles.
-func reportIntegration(diags *diag.Diagnostics, summary string, err error, in api.IntegrationRequest) {
+// roles. validate is how the server validated.
+func reportIntegration(diags *diag.Diagnostics, summary string, err error, in api.IntegrationRequest, validate string) {
 	roles := make([]rolebroker.Role, len(in.Roles))
 	for i, role := range in.Roles {
 		roles[i].Name = role.Name
 	}
-	report(diags, summary, err, func(field string) path.Path { return place(field, roles) })
+	report(diags, summary, withWaysOut(err, validate), func(field string) path.Path { return place(field, roles) })
+}
+
+// withWaysOut writes the hints of a refusal for a configuration, and adds how to
+// save an integration some of whose roles do not work.
+func withWaysOut(err error, validate string) error {
+	e := *rolebroker.AsError(err)
+	e.Hint = inConfiguration(e.Hint)
+	e.Fields = slices.Clone(e.Fields)
+	aboutRoles := e.Code == rolebroker.CodeUnavailable && len(e.Fields) > 0
+	for i := range e.Fields {
+		e.Fields[i].Hint = inConfiguration(e.Fields[i].Hint)
+		if _, _, ok := roleField(e.Fields[i].Path); ok {
+			aboutRoles = true
+		}
+	}
+	if validate != api.ValidateRequire || !aboutRoles {
+		return &e
+	}
+	return e.WithSteps(
+		rolebroker.Step{Text: "to save the integration while a role does not work, and be warned:",
+			Command: `validate = "warn"`},
+		rolebroker.Step{Text: "or to keep the role without lending it, in its entry of roles:",
+			Command: "enabled = false"})
 }
 
 // warn adds a warning for each enabled role of a saved integration that cannot
 // be assumed, or can be assumed in an unsafe way. A disabled integration lends
-// none of them.
+// none of them. The summaries do not name the role, so that Terraform shows many
+// warnings as one.
 func warn(diags *diag.Diagnostics, in api.Integration) {
 	if !in.Enabled {
 		return
@@ -232,8 +329,12 @@ func warn(diags *diag.Diagnostics, in api.Integration) {
 			v.Code == string(rolebroker.ValidClusterMode) {
 			continue
 		}
-		diags.AddAttributeWarning(path.Root("roles").AtMapKey(role.Name),
-			fmt.Sprintf("Role %s of the integration %s: %s", role.Name, in.Name, v.Status),
-			withHint(v.Message, convert.Hint(v.Hint, v.HintSteps)))
+		summary := "A role can be assumed, but not as it should be"
+		if !rolebroker.ValidationStatus(v.Status).Works() {
+			summary = "A role cannot be assumed"
+		}
+		diags.AddAttributeWarning(path.Root("roles").AtMapKey(role.Name), summary,
+			fmt.Sprintf("Role %s of the integration %s: %s", role.Name, in.Name,
+				withHint(v.Message, inConfiguration(convert.Hint(v.Hint, v.HintSteps)))))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -21,6 +22,7 @@ import (
 func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	keep := []planmodifier.String{stringplanmodifier.UseStateForUnknown()}
 	resp.Schema = schema.Schema{
+		Version: 1,
 		MarkdownDescription: "A named group of AWS roles. An agent that is connected to it may borrow all of them.\n\n" +
 			"The server tries to assume the roles while Terraform applies. By default the apply fails, and nothing is " +
 			"saved, unless every enabled role can be assumed. The error names each role that cannot, with the cause " +
@@ -67,15 +69,14 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 			},
 			"external_id": schema.StringAttribute{
 				Optional: true, Computed: true,
-				PlanModifiers: []planmodifier.String{
-					stringplanmodifier.UseStateForUnknown(), stringplanmodifier.RequiresReplaceIfConfigured(),
-				},
+				PlanModifiers: keep,
 				MarkdownDescription: "The external ID that the roles' trust policies should require: the " +
-					"`external_id` of a " +
-					"`rolebroker_external_id`, when the same plan creates the roles. Left out: the server makes " +
-					"one. To " +
-					"change it without an outage, use `rolebroker integration rotate-external-id`; a " +
-					"`rolebroker_external_id` follows.",
+					"`external_id` of a `rolebroker_external_id`, when the same plan creates the roles. Left out: the " +
+					"server makes one, and an existing integration keeps its own; leave it out of a configuration " +
+					"that Terraform generated. To change it without an outage, use `rolebroker integration " +
+					"rotate-external-id`; a `rolebroker_external_id` follows. An external ID that the integration " +
+					"had before stands for its current one. Another reserved one takes its place in the same " +
+					"apply; any other value is refused. The integration is never replaced for it.",
 			},
 			"session_tags": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
@@ -104,12 +105,21 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 					"whose " +
 					"name changes while its ARN stays keeps its ID and its history.",
 			},
+			"revalidate_triggers": schema.MapAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "Values of your choosing; another value validates the roles again. Put the trust " +
+					"policies here that the same configuration writes, as in `{ trust = " +
+					"aws_iam_role.readonly.assume_role_policy }`: an apply that changes one then finds out whether " +
+					"the roles can still be assumed.",
+			},
 			"validate": schema.StringAttribute{
 				Optional: true, Computed: true, Default: stringdefault.StaticString(api.ValidateRequire),
 				Validators: []validator.String{
 					stringvalidator.OneOf(api.ValidateRequire, api.ValidateWarn, api.ValidateSkip),
 				},
-				MarkdownDescription: "What creating and updating does about roles that cannot be assumed: `require` " +
+				MarkdownDescription: "What creating and updating does about roles that cannot be assumed; an update " +
+					"that changes nothing about assuming them does not try, unless `revalidate_triggers` differ. " +
+					"`require` " +
 					"(default) fails and saves nothing if that concerns an enabled role of an enabled integration, " +
 					"`warn` saves and warns, `skip` does not try. In cluster mode the server cannot try, and " +
 					"nothing is required.",

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
-	frameworkprovider "github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/rolebroker/rolebroker/terraform/internal/awsstandin"
@@ -40,12 +40,12 @@ func TestMain(m *testing.M) {
 // served is a provider that this program can serve.
 type served struct {
 	address string
-	make    func() frameworkprovider.Provider
+	make    func() tfprotov6.ProviderServer
 }
 
 var providers = map[string]served{
-	"terraform-provider-rolebroker": {provider.Address, provider.NewForTests(time.Now)},
-	"terraform-provider-aws":        {awsstandin.Address, awsstandin.New()},
+	"terraform-provider-rolebroker": {provider.Address, provider.ServeForTests(time.Now)},
+	"terraform-provider-aws":        {awsstandin.Address, providerserver.NewProtocol6(awsstandin.New()())},
 }
 
 // serve serves many commands of Terraform in one process, as a provider in a
@@ -61,8 +61,7 @@ func (p served) serve() error {
 	}()
 	ready, closed, failed := make(chan *plugin.ReattachConfig), make(chan struct{}), make(chan error, 1)
 	go func() {
-		failed <- tf6server.Serve(p.address, providerserver.NewProtocol6(p.make()),
-			tf6server.WithDebug(ctx, ready, closed))
+		failed <- tf6server.Serve(p.address, p.make, tf6server.WithDebug(ctx, ready, closed))
 	}()
 	select {
 	case err := <-failed:

@@ -3,12 +3,14 @@ package provider
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 )
 
@@ -32,7 +34,7 @@ func TestAPlanKeepsTheValidationsOfManyRoles(t *testing.T) {
 			if planned { // Terraform does not know what the apply makes of it
 				m.Validation = types.ObjectUnknown(validationType.AttrTypes)
 			}
-			roles[name] = roleValue(ctx, m, &diags)
+			roles[name] = roleValue(ctx, roleType, m, &diags)
 		}
 		m := integrationResourceModel{Validate: types.StringValue(api.ValidateSkip)}
 		m.Name, m.Roles = types.StringValue("production"), types.MapValueMust(roleType, roles)
@@ -50,5 +52,27 @@ func TestAPlanKeepsTheValidationsOfManyRoles(t *testing.T) {
 	}
 	if diags.HasError() {
 		t.Error(diags)
+	}
+}
+
+// A hint speaks of the configuration, not of a command whose change the next apply
+// would undo.
+func TestHintsSpeakOfTheConfiguration(t *testing.T) {
+	const update = "rolebroker integration update production "
+	hint := rolebroker.Hint{
+		{Text: "lend the roles without one:", Command: update + "--source-identity=false"},
+		{Text: "turn it on:", Command: update + "--session-tags"},
+		{Text: "or name a runner:", Command: update + "--runner RUNNER"},
+		{Text: "or turn it on: --source-identity"},
+		{Text: "list them:", Command: "rolebroker runner list"},
+	}
+	want := rolebroker.Hint{
+		{Text: "lend the roles without one:", Command: "source_identity = false"},
+		{Text: "turn it on:", Command: "session_tags = true"},
+		{Text: "or turn it on:", Command: "source_identity = true"},
+		{Text: "list them:", Command: "rolebroker runner list"},
+	}
+	if got := inConfiguration(hint); !slices.Equal(got, want) {
+		t.Errorf("the hint is\n%s\nwant\n%s", got, want)
 	}
 }

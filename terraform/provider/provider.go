@@ -191,6 +191,7 @@ func (p *rolebrokerProvider) Resources(context.Context) []func() resource.Resour
 func (p *rolebrokerProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{
 		func() datasource.DataSource { return &setupData{onServerData{suffix: "aws_setup"}} },
+		func() datasource.DataSource { return &validationData{onServerData{suffix: "aws_validation"}} },
 		func() datasource.DataSource { return &platformData{onServerData{suffix: "platform"}} },
 		newIntegrationData,
 		newAgentData,

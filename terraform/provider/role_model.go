@@ -88,14 +88,11 @@ func roleAttributes() map[string]schema.Attribute {
 		"validation": schema.SingleNestedAttribute{
 			Computed: true,
 			MarkdownDescription: "The result of the last attempt to assume the role; null if there was none since the " +
-				"role last changed.",
+				"role last changed. The data sources `rolebroker_aws_integration` and `rolebroker_aws_validation` " +
+				"also have what differs from one attempt to the next: time, request ID, message and hint.",
 			Attributes: map[string]schema.Attribute{
 				"status":     schema.StringAttribute{Computed: true, MarkdownDescription: aboutStatus},
 				"code":       schema.StringAttribute{Computed: true, MarkdownDescription: aboutCode},
-				"message":    schema.StringAttribute{Computed: true, MarkdownDescription: aboutMessage},
-				"hint":       schema.StringAttribute{Computed: true, MarkdownDescription: aboutHint},
-				"request_id": schema.StringAttribute{Computed: true, MarkdownDescription: aboutRequestID},
-				"checked_at": schema.StringAttribute{Computed: true, MarkdownDescription: aboutCheckedAt},
 				"checked_by": schema.StringAttribute{Computed: true, MarkdownDescription: aboutCheckedBy},
 			},
 		},
@@ -113,16 +110,21 @@ func roleDataAttributes() map[string]data.Attribute {
 		"validation": data.SingleNestedAttribute{
 			Computed:            true,
 			MarkdownDescription: "The result of the last attempt to assume the role; null if there was none.",
-			Attributes: map[string]data.Attribute{
-				"status":     computedString(aboutStatus),
-				"code":       computedString(aboutCode),
-				"message":    computedString(aboutMessage),
-				"hint":       computedString(aboutHint),
-				"request_id": computedString(aboutRequestID),
-				"checked_at": computedString(aboutCheckedAt),
-				"checked_by": computedString(aboutCheckedBy),
-			},
+			Attributes:          validationDataAttributes(),
 		},
+	}
+}
+
+// validationDataAttributes are all attributes of a validation, in data sources.
+func validationDataAttributes() map[string]data.Attribute {
+	return map[string]data.Attribute{
+		"status":     computedString(aboutStatus),
+		"code":       computedString(aboutCode),
+		"message":    computedString(aboutMessage),
+		"hint":       computedString(aboutHint),
+		"request_id": computedString(aboutRequestID),
+		"checked_at": computedString(aboutCheckedAt),
+		"checked_by": computedString(aboutCheckedBy),
 	}
 }
 
@@ -140,10 +142,13 @@ const (
 )
 
 // roleType and validationType are the types of a role and of its validation, as
-// the schema has them.
+// the resource has them. roleDataType and validationDataType are those of the data
+// sources.
 var (
-	roleType       = schema.NestedAttributeObject{Attributes: roleAttributes()}.Type().(types.ObjectType)
-	validationType = roleType.AttrTypes["validation"].(types.ObjectType)
+	roleType           = schema.NestedAttributeObject{Attributes: roleAttributes()}.Type().(types.ObjectType)
+	validationType     = roleType.AttrTypes["validation"].(types.ObjectType)
+	roleDataType       = data.NestedAttributeObject{Attributes: roleDataAttributes()}.Type().(types.ObjectType)
+	validationDataType = roleDataType.AttrTypes["validation"].(types.ObjectType)
 )
 
 // knownBool is nil for a value that is null or unknown, so that the default
@@ -166,11 +171,25 @@ func sameDuration(duration string, spelled types.String) types.String {
 	return types.StringValue(duration)
 }
 
+// validationOf is a validation in the resource: the part that stays the same while
+// the role does.
 func validationOf(v *api.Validation) types.Object {
 	if v == nil {
 		return types.ObjectNull(validationType.AttrTypes)
 	}
 	return types.ObjectValueMust(validationType.AttrTypes, map[string]attr.Value{
+		"status":     types.StringValue(v.Status),
+		"code":       types.StringValue(v.Code),
+		"checked_by": types.StringValue(v.CheckedBy),
+	})
+}
+
+// validationDataOf is a validation in the data sources.
+func validationDataOf(v *api.Validation) types.Object {
+	if v == nil {
+		return types.ObjectNull(validationDataType.AttrTypes)
+	}
+	return types.ObjectValueMust(validationDataType.AttrTypes, map[string]attr.Value{
 		"status":     types.StringValue(v.Status),
 		"code":       types.StringValue(v.Code),
 		"message":    types.StringValue(v.Message),

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/echoprovider"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -51,7 +50,7 @@ func (w *world) plays(steps ...step) {
 	w.Helper()
 	resource.Test(w.T, resource.TestCase{
 		ProtoV6ProviderFactories: map[string]func() (tfprotov6.ProviderServer, error){
-			"rolebroker": providerserver.NewProtocol6WithError(provider.NewForTests(w.now)()),
+			"rolebroker": func() (tfprotov6.ProviderServer, error) { return provider.ServeForTests(w.now)(), nil },
 			"echo":       echoprovider.NewProviderServer(),
 		},
 		Steps: steps,
