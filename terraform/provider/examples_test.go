@@ -59,7 +59,7 @@ func TestEveryExampleIsRun(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got, want := strings.Join(found, " "), "agent-token cluster-irsa integration roles-in-one-plan"; got != want {
+	if got, want := strings.Join(found, " "), "agent-token below-exec cluster-irsa integration roles-in-one-plan"; got != want {
 		t.Errorf("the examples are %s; run here are %s", got, want)
 	}
 }

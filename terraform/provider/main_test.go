@@ -27,8 +27,13 @@ var terraformBinary, _ = exec.LookPath("terraform")
 // TestMain runs the tests. If a test has started this program under the name of a
 // provider, it serves that provider instead.
 func TestMain(m *testing.M) {
-	if p, ok := providers[filepath.Base(os.Args[0])]; ok {
-		if err := p.serve(); err != nil {
+	name, _, _ := strings.Cut(filepath.Base(os.Args[0]), "_v")
+	if p, ok := providers[name]; ok {
+		serve := p.serve
+		if os.Getenv("TF_PLUGIN_MAGIC_COOKIE") != "" { // Terraform has started it
+			serve = func() error { return tf6server.Serve(p.address, p.make) }
+		}
+		if err := serve(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

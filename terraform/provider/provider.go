@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"errors"
-	"os"
 	"strconv"
 	"time"
 
@@ -66,7 +65,8 @@ func (p *rolebrokerProvider) Schema(_ context.Context, _ provider.SchemaRequest,
 				MarkdownDescription: "The URL of the server. Default: `ROLEBROKER_URL`, else `" + defaultURL + "`."},
 			"token": schema.StringAttribute{Optional: true, Sensitive: true,
 				MarkdownDescription: "An API key: an admin key, or a read-only key that can only plan. Default: " +
-					"`ROLEBROKER_TOKEN`, else the file that `ROLEBROKER_TOKEN_FILE` names."},
+					"`ROLEBROKER_TOKEN`, else the file that `ROLEBROKER_TOKEN_FILE` names. Below `rolebroker exec` these " +
+					"variables are those of its room: set this and `url`."},
 			"ca_certificate": schema.StringAttribute{Optional: true,
 				MarkdownDescription: "PEM: the certificate authorities to trust instead of the system's. Use `file(…)`."},
 			"client_certificate": schema.StringAttribute{Optional: true,
@@ -111,6 +111,9 @@ func (s settings) isUnknown() bool {
 }
 
 func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *client.Client {
+	if !s.completeInRoom(diags) {
+		return nil
+	}
 	token, tokenFile, err := s.token()
 	if err != nil {
 		diags.AddAttributeError(path.Root("token"), "There is no token for rolebroker", sentence(err.Error())+
@@ -126,7 +129,7 @@ func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *clien
 	}
 	insecure := s.AllowInsecure.ValueBool()
 	if s.AllowInsecure.IsNull() {
-		insecure, _ = strconv.ParseBool(os.Getenv("ROLEBROKER_ALLOW_INSECURE"))
+		insecure, _ = strconv.ParseBool(fromEnvironment("ROLEBROKER_ALLOW_INSECURE"))
 	}
 	c, err := client.New(client.Options{
 		URL:           s.url(),
@@ -145,7 +148,7 @@ func (p *rolebrokerProvider) connect(s settings, diags *diag.Diagnostics) *clien
 }
 
 func (s settings) url() string {
-	for _, url := range []string{s.URL.ValueString(), os.Getenv("ROLEBROKER_URL")} {
+	for _, url := range []string{s.URL.ValueString(), fromEnvironment("ROLEBROKER_URL")} {
 		if url != "" {
 			return url
 		}
@@ -157,10 +160,10 @@ func (s settings) url() string {
 func (s settings) token() (_ rolebroker.Secret, file string, _ error) {
 	token := s.Token.ValueString()
 	if token == "" {
-		token = os.Getenv("ROLEBROKER_TOKEN")
+		token = fromEnvironment("ROLEBROKER_TOKEN")
 	}
 	if token == "" {
-		file = os.Getenv("ROLEBROKER_TOKEN_FILE")
+		file = fromEnvironment("ROLEBROKER_TOKEN_FILE")
 	}
 	if file != "" {
 		key, err := tokenfile.New(file).Token()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,8 @@ import (
 type workspace struct {
 	testing.TB
 	dir     string
-	secrets string // the folder with the secrets of the AWS stand-in
+	secrets string   // the folder with the secrets of the AWS stand-in
+	below   []string // the program, with its arguments, below which Terraform runs; empty: this test
 	env     []string
 	log     *said // of the providers, at all levels
 }
@@ -115,7 +117,8 @@ func (ws *workspace) terraform(args ...string) string {
 func (ws *workspace) try(args ...string) (stdout, all string, status int) {
 	ws.Helper()
 	var out, both said
-	cmd := exec.Command(terraformBinary, args...)
+	words := slices.Concat(ws.below, []string{terraformBinary}, args)
+	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir, cmd.Env = ws.dir, ws.env
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, &both), &both
 	err := cmd.Run()
