@@ -23,12 +23,13 @@ const (
 	ClusterAssumeRole  ClusterVariant = "assume-role"  // the runner assumes the roles from any AWS identity that it has
 )
 
-// ClusterIdentity is a Kubernetes service account that roles shall trust.
+// ClusterIdentity is the Kubernetes service account that roles shall trust: one, every one of a namespace, or every one
+// of the cluster.
 type ClusterIdentity struct {
 	Variant        ClusterVariant
 	Issuer         string // of the cluster, as in https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE; irsa only
-	Namespace      string
-	ServiceAccount string
+	Namespace      string // AnyAccount, with irsa and AnyAccount for the ServiceAccount: every one of the cluster
+	ServiceAccount string // AnyAccount: every one of the namespace
 }
 
 // SetupRequest selects the roles of a setup and the form of the trust policies. The zero value is for all roles, and
@@ -69,8 +70,12 @@ func (r SetupRequest) Check() error {
 	if r.Cluster.Issuer != "" {
 		p.check("issuer", checkIssuer(r.Cluster.Issuer))
 	}
-	p.check("namespace", checkKubernetesName(r.Cluster.Namespace, 63, ""))
-	p.check("service_account", checkKubernetesName(r.Cluster.ServiceAccount, 253, "."))
+	if c := r.Cluster; c.Namespace != AnyAccount || c.ServiceAccount != AnyAccount || c.Variant != ClusterIRSA {
+		p.check("namespace", checkKubernetesName(c.Namespace, 63, ""))
+	}
+	if r.Cluster.ServiceAccount != AnyAccount {
+		p.check("service_account", checkKubernetesName(r.Cluster.ServiceAccount, 253, "."))
+	}
 	if r.CurrentPolicy != "" && r.Role == "" {
 		p.add("role", "is required with a current trust policy: it is the policy of one role")
 	}

@@ -49,7 +49,8 @@ integration filled in, and is ready to paste.
   terraform       Terraform configuration.
 
 In cluster mode the roles trust a Kubernetes service account, which --oidc-issuer,
---namespace and --service-account name.
+--namespace and --service-account name. With --service-account '*' they trust every
+service account of the namespace, and with --namespace '*' too, of the cluster.
 
 Before the integration exists, pass the file that you will create it from with -f,
 or an external ID that you reserved for it with --external-id. If the file has no

@@ -233,7 +233,7 @@ func (d demand) metBy(st *statement, exact bool) bool {
 	met := func(c condition) bool {
 		lacks := func(v string) bool { return !slices.Contains(c.values, v) }
 		beyond := func(v string) bool { return !slices.Contains(d.values, v) }
-		return (c.operator == "StringEquals" || c.operator == "StringLike") && !slices.ContainsFunc(d.values, lacks) &&
+		return (c.operator == d.operator() || c.operator == "StringLike") && !slices.ContainsFunc(d.values, lacks) &&
 			!(exact && slices.ContainsFunc(c.values, beyond))
 	}
 	return len(asked) > 0 && !slices.ContainsFunc(asked, func(c condition) bool { return !met(c) })

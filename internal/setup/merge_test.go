@@ -354,6 +354,10 @@ func TestMergeForServiceAccounts(t *testing.T) {
 	source := `"aws:SourceAccount":"444455556666",`
 	irsa, pod := cluster(rolebroker.ClusterIdentity{Issuer: idp}),
 		cluster(rolebroker.ClusterIdentity{Variant: rolebroker.ClusterPodIdentity})
+	whole := cluster(rolebroker.ClusterIdentity{Issuer: idp, Namespace: "agents", ServiceAccount: "*"})
+	like := st(`{"Federated":"arn:aws:iam::444455556666:oidc-provider/`+issuer+`"}`,
+		action(`"sts:AssumeRoleWithWebIdentity"`), condition(`{"StringLike":{"`+issuer+
+			`:sub":"system:serviceaccount:agents:*"},"StringEquals":{`+aud[1:]+`}}`))
 	for _, test := range []struct {
 		why           string
 		merge         func(string) (string, string)
@@ -370,6 +374,10 @@ func TestMergeForServiceAccounts(t *testing.T) {
 			federated("rolebroker:rolebroker-runner", aud)},
 		{"what is right", irsa, federated("rolebroker:rolebroker-runner", aud),
 			federated("rolebroker:rolebroker-runner", aud)},
+		{"for one service account of the namespace", whole, federated("agents:scout", aud), federated("agents:scout", aud) +
+			"," + like},
+		{"what is right", whole, like, like},
+		{"what only looks right", whole, federated("agents:*", aud), like},
 		{"into what trusts others", pod, ec2, ec2 + "," + pods("rolebroker", source)},
 		{"from any account", pod, pods("rolebroker", ""), pods("rolebroker", source)},
 		{"for another namespace", pod, pods("a", source), pods("a", source) + "," + pods("rolebroker", source)},

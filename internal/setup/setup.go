@@ -70,6 +70,9 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		done.Notes = b.merged.notes
 		done.Roles[0].Merged, done.Roles[0].Diff = b.merged.text, b.merged.diff
 	}
+	if open := s.openness(); open != "" {
+		done.Notes = append(done.Notes, open)
+	}
 	done.Text, done.AWSCLI = b.text(ctx), b.awsCLI(ctx)
 	done.CloudFormation, done.Terraform = b.cloudFormation(ctx), b.terraform(ctx)
 	if err := ctx.Err(); err != nil { // the texts may be incomplete

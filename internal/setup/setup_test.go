@@ -140,7 +140,7 @@ func TestGuideHasTheSteps(t *testing.T) {
 			"rotate-external-id production --finish"},
 		"platform-unknown": {"identity is not known", "PLATFORM_ACCOUNT_ID"},
 		"cluster-irsa": {"[ ] Give the platform", "[x] Give your cluster", "Step 2:", "service account",
-			"kubectl annotate serviceaccount", "that the integration names"},
+			"needs no annotation", "that the integration names"},
 		"cluster-irsa-china": {"aws eks describe-cluster --name CLUSTER --query " +
 			"cluster.identity.oidc.issuer --output text", "oidc.eks.REGION.amazonaws.com.cn/id/CLUSTER_ID"},
 		"cluster-runner": {"[x] Give your cluster", "arn:aws:iam::777788889999:role/rolebroker-runner",

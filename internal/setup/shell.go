@@ -235,6 +235,9 @@ func (b *blueprint) clusterCommand() (about, command string) {
 		return "", ""
 	}
 	c, arn := b.Request.Cluster, b.targets[0].arn.String()
+	if c.ServiceAccount == rolebroker.AnyAccount {
+		c.ServiceAccount = "SERVICE_ACCOUNT"
+	}
 	switch c.Variant {
 	case rolebroker.ClusterAssumeRole:
 		return "In account " + b.Runner.Account + ", the runner's own policy has to allow " +
@@ -246,10 +249,7 @@ func (b *blueprint) clusterCommand() (about, command string) {
 				" " +
 				option("--service-account", c.ServiceAccount) + " " + option("--role-arn", arn)
 	}
-	return "In the cluster, give the service account a role, so that its pods get a token. " +
-			"One role is enough for that:\n" +
-			"the token is good for every role that trusts the service account.",
-		"kubectl annotate serviceaccount " + option("--namespace", c.Namespace) + " " +
-			rolebroker.ShellWord(c.ServiceAccount) + " " +
-			rolebroker.ShellWord("eks.amazonaws.com/role-arn="+arn)
+	return "In the cluster, install the runner with its Helm chart, which makes the service account and gives the " +
+		"runner's pods a token for AWS. The token is good for every role that trusts the service account, so the " +
+		"service account needs no annotation.", ""
 }

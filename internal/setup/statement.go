@@ -48,6 +48,15 @@ type demand struct {
 	stale  []string // earlier values
 	must   bool     // a statement without the condition was not written for us
 	loose  bool     // a statement with a pattern that one of the values fits was written for us
+	like   bool     // the values are patterns
+}
+
+// operator is the condition operator of the demand.
+func (d demand) operator() string {
+	if d.like {
+		return "StringLike"
+	}
+	return "StringEquals"
 }
 
 // Statement is the statement that the role's trust policy needs, as JSON.
@@ -219,11 +228,11 @@ func (s Subject) byIRSA(role rolebroker.Role) desired {
 	provider := "arn:" + role.ARN.Partition + ":iam::" + role.ARN.Account + ":oidc-provider/" + issuer
 	return desired{
 		kind: "Federated", principal: provider, ours: func(name string) bool { return name == provider },
-		called: itself, who: "the service account",
+		called: itself, who: clusterWho(c),
 		actions: []string{assumeRoleWithWeb},
 		demands: []demand{
 			{key: issuer + ":sub", values: []string{"system:serviceaccount:" + c.Namespace + ":" + c.ServiceAccount},
-				must: true},
+				must: true, like: c.ServiceAccount == rolebroker.AnyAccount},
 			{key: issuer + ":aud", values: []string{audience}},
 		},
 	}
@@ -248,9 +257,9 @@ func (s Subject) issuer(partition string) string {
 // Pod Identity".
 func (s Subject) byPodIdentity(role rolebroker.Role) desired {
 	c := s.Request.Cluster
-	return desired{
+	w := desired{
 		kind: "Service", principal: podIdentity, ours: func(name string) bool { return name == podIdentity },
-		called: itself, who: "the service account",
+		called: itself, who: clusterWho(c),
 		actions: []string{assumeRole, tagSession},
 		demands: []demand{
 			{key: "aws:SourceAccount", values: []string{role.ARN.Account}},
@@ -258,6 +267,32 @@ func (s Subject) byPodIdentity(role rolebroker.Role) desired {
 			{key: "aws:RequestTag/kubernetes-service-account", values: []string{c.ServiceAccount}, must: true},
 		},
 	}
+	if c.ServiceAccount == rolebroker.AnyAccount {
+		w.demands[2].values, w.demands[2].must = nil, false
+	}
+	return w
+}
+
+// clusterWho names who assumes the roles in a cluster, as people call it.
+func clusterWho(c rolebroker.ClusterIdentity) string {
+	switch {
+	case c.Namespace == rolebroker.AnyAccount:
+		return "every service account of the cluster"
+	case c.ServiceAccount == rolebroker.AnyAccount:
+		return "every service account of the namespace " + c.Namespace
+	}
+	return "the service account"
+}
+
+// openness is what a person should know before roles trust more than one service account; empty if they do not.
+func (s Subject) openness() string {
+	c := s.Request.Cluster
+	if s.Mode != rolebroker.ModeCluster || c.ServiceAccount != rolebroker.AnyAccount ||
+		c.Variant == rolebroker.ClusterAssumeRole {
+		return ""
+	}
+	return "The trust policies let in " + clusterWho(c) + ", also those that are made later: its pods can assume the " +
+		"roles from AWS by themselves, without rolebroker and its records."
 }
 
 // placeholders are those that the texts contain.
@@ -296,7 +331,7 @@ func (w desired) with(more []string) []string {
 	return append(slices.DeleteFunc(slices.Clone(w.actions), among), more...)
 }
 
-// conditions are our demands under StringEquals, then those of others, by operator.
+// conditions are our demands, then those of others, by operator.
 func (w desired) conditions(others []condition) object {
 	var operators []string
 	byOperator := map[string]object{}
@@ -308,7 +343,7 @@ func (w desired) conditions(others []condition) object {
 	}
 	for _, d := range w.demands {
 		if len(d.values) > 0 {
-			put("StringEquals", d.key, texts(d.values))
+			put(d.operator(), d.key, texts(d.values))
 		}
 	}
 	for _, c := range others {

@@ -343,10 +343,9 @@ func (g *guide) principal(b *blueprint) {
 
 // irsa adds what to do for roles that a service account assumes with its token.
 func (g *guide) irsa(b *blueprint) {
-	c := b.Request.Cluster
-	g.paragraph("The runner in your cluster assumes the roles as the service account %s in the namespace %s, by IAM "+
-		"roles for service accounts (IRSA). EKS Pod Identity is the other way: --cluster-variant pod-identity.",
-		c.ServiceAccount, c.Namespace)
+	g.paragraph("The runner in your cluster assumes the roles as %s, by IAM roles for service accounts (IRSA). EKS Pod "+
+		"Identity is the other way: --cluster-variant pod-identity.", b.clusterAccount())
+	g.open(b)
 	if b.needsIssuer() {
 		g.paragraph("The statement names the cluster by its OpenID Connect issuer. Find it, and ask for this " +
 			"again with --oidc-issuer:")
@@ -358,10 +357,24 @@ func (g *guide) irsa(b *blueprint) {
 			`"OpenID Connect", audience ` + audience + `.`,
 	}, b.clusterSteps()...))
 	g.each(b, b.pasted(b.newPolicy))
-	g.paragraph("In the cluster, give the service account one of the roles, so that EKS gives its pods a token. The " +
-		"token is good for every role that trusts the service account.")
-	_, command := b.clusterCommand()
-	g.block(command)
+	about, _ := b.clusterCommand()
+	g.paragraph("%s", about)
+}
+
+// open adds a warning if roles trust more than one service account.
+func (g *guide) open(b *blueprint) {
+	if open := b.openness(); open != "" {
+		g.paragraph("%s", open)
+	}
+}
+
+// clusterAccount names the service account of the runner.
+func (b *blueprint) clusterAccount() string {
+	c := b.Request.Cluster
+	if c.ServiceAccount == rolebroker.AnyAccount {
+		return "one of many: the policies trust " + clusterWho(c)
+	}
+	return "the service account " + c.ServiceAccount + " in the namespace " + c.Namespace
 }
 
 // clusterSteps are the steps that let a service account assume the roles.
@@ -384,10 +397,10 @@ func (b *blueprint) clusterSteps() []string {
 
 // podIdentity adds what to do for roles that EKS assumes for the pods of a service account.
 func (g *guide) podIdentity(b *blueprint) {
-	c := b.Request.Cluster
-	g.paragraph("The runner in your cluster gets its role as the service account %s in the namespace %s, by EKS Pod "+
-		"Identity. EKS takes one role for each service account: for more than one, IAM roles for service accounts do "+
-		"better (--cluster-variant irsa).", c.ServiceAccount, c.Namespace)
+	g.paragraph("The runner in your cluster gets its role as %s, by EKS Pod Identity. EKS takes one role for each "+
+		"service account: for more than one, IAM roles for service accounts do better (--cluster-variant irsa).",
+		b.clusterAccount())
+	g.open(b)
 	g.line("In the AWS console:\n")
 	g.steps(append(b.clusterSteps(),
 		`Under Amazon EKS > your cluster > Access > Pod Identity associations, give the service account its role; or `+

@@ -504,6 +504,54 @@ func TestServiceAccountAssumesWithItsToken(t *testing.T) {
 	w.deny("the platform", w.platform, s.Roles[0], externalID)
 }
 
+// Roles can trust a whole namespace, or the whole cluster, and then say what that means.
+func TestNamespaceAssumesWithItsTokens(t *testing.T) {
+	for _, test := range []struct {
+		namespace   string
+		in, out     []string
+		says, quote string
+	}{
+		{"agents", []string{"agents:scout", "agents:other"}, []string{"other:scout", "agents2:scout"},
+			"every service account of the namespace agents, also those", `"system:serviceaccount:agents:*"`},
+		{"*", []string{"agents:scout", "other:scout"}, nil, "every service account of the cluster, also those",
+			`"system:serviceaccount:*:*"`},
+	} {
+		w := newWorld(t)
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
+		s.Mode, s.Request.Cluster = rolebroker.ModeCluster, rolebroker.ClusterIdentity{Issuer: idp,
+			Namespace: test.namespace, ServiceAccount: rolebroker.AnyAccount}
+		w.customer.AddOIDCProvider(idp, []string{"sts.amazonaws.com", "else"},
+			jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "one"}}})
+		done := write(t, s)
+		w.run(done.AWSCLI)
+		assume := func(subject, audience string) error {
+			_, err := w.sts(awssim.Credentials{}).AssumeRoleWithWebIdentity(context.Background(),
+				&sts.AssumeRoleWithWebIdentityInput{
+					RoleArn: aws.String(s.Roles[0].ARN.String()), RoleSessionName: aws.String("scout"),
+					WebIdentityToken: token(t, key, subject, audience)})
+			return err
+		}
+		for _, account := range test.in {
+			if err := assume("system:serviceaccount:"+account, "sts.amazonaws.com"); err != nil {
+				t.Errorf("%s for %s: %v", account, test.namespace, err)
+			}
+			denied(t, "another audience", assume("system:serviceaccount:"+account, "else"))
+		}
+		for _, account := range test.out {
+			denied(t, account, assume("system:serviceaccount:"+account, "sts.amazonaws.com"))
+		}
+		if len(done.Notes) != 1 || !strings.Contains(done.Notes[0], test.says) ||
+			!strings.Contains(strings.Join(strings.Fields(done.Text), " "), test.says) ||
+			!strings.Contains(done.TrustPolicy, `"StringLike"`) || !strings.Contains(done.TrustPolicy, test.quote) {
+			t.Errorf("%s: %v\n%s", test.namespace, done.Notes, done.TrustPolicy)
+		}
+	}
+}
+
 func TestServiceAccountAssumesByPodIdentity(t *testing.T) {
 	w := newWorld(t)
 	s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
@@ -527,4 +575,17 @@ func TestServiceAccountAssumesByPodIdentity(t *testing.T) {
 		}
 	}
 	w.deny("the platform", w.platform, s.Roles[0], externalID)
+
+	t.Run("a namespace", func(t *testing.T) {
+		w = newWorld(t)
+		s.Request.Cluster.ServiceAccount = rolebroker.AnyAccount
+		w.run(write(t, s).AWSCLI)
+		if err := errors.Join(session("agents", "runner"), session("agents", "default")); err != nil {
+			t.Error(err)
+		}
+		var refusal *awssim.Error
+		if err := session("default", "runner"); !errors.As(err, &refusal) || refusal.Code != "AccessDenied" {
+			t.Errorf("another namespace: want AccessDenied, got %v", err)
+		}
+	})
 }
