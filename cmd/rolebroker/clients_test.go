@@ -255,8 +255,11 @@ func newClientWorld(t *testing.T, here *tools, needs, install string) *clientWor
 		w.aws.URL[strings.LastIndex(w.aws.URL, ":")+1:]+"\n")
 	w.file("rclone.conf", "")
 	w.file("main.tf", backend)
+	for _, name := range []string{"claude", "codex"} { // stand-ins
+		w.program(name, "#!/bin/sh\nexec aws sts get-caller-identity\n")
+	}
 	private := w.privately(tb.URL)
-	w.env = append(withoutAWS(os.Environ()), "HOME="+w.dir, "PATH="+here.bin+":"+os.Getenv("PATH"), "AWS_PAGER=",
+	w.env = append(withoutAWS(os.Environ()), "HOME="+w.dir, "PATH="+w.dir+":"+here.bin+":"+os.Getenv("PATH"), "AWS_PAGER=",
 		"GORACE="+noRaceDelay, "PYTHONDONTWRITEBYTECODE=1",
 		"ROLEBROKER_URL="+tb.URL, "ROLEBROKER_TOKEN="+tb.Scout.Reveal(),
 		"PRIVATE_URL="+private,
@@ -345,6 +348,13 @@ func (t *tools) install(pkg string) error {
 func (w *clientWorld) file(name, text string) {
 	w.t.Helper()
 	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *clientWorld) program(name, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o755); err != nil {
 		w.t.Fatal(err)
 	}
 }
