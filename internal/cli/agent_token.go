@@ -37,8 +37,9 @@ server stores its hash. A file gets it without a newline at its end, as AWS SDKs
 want it in AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.`,
 		Example: `  rolebroker agent token create scout --label laptop --expires-in 30d
 
-  export ROLEBROKER_TOKEN=$(rolebroker agent token create scout)
-  rolebroker exec -- aws sts get-caller-identity
+  (umask 077; rolebroker agent token create scout > scout-token)
+  ROLEBROKER_TOKEN= ROLEBROKER_TOKEN_FILE=scout-token \
+    rolebroker exec -- aws sts get-caller-identity`,
 
   rolebroker agent token create scout > /run/secrets/rolebroker-token`,
 		PreRunE: func(_ *cobra.Command, given []string) (err error) {

@@ -31,7 +31,10 @@ func newAPIKeyGenerate(a *app) *cobra.Command {
 		Short: "Generate the first admin API key of a server",
 		Long: `Generate a random key for ROLEBROKER_ADMIN_KEY, the first admin API key of a server,
 and print it to stdout. It asks no server, and no server knows the key until one is
-started with it. All servers that share a database need the same key.`,
+started with it. All servers that share a database need the same key.
+
+If the first admin key is lost, or others know it, start the server with another one:
+it replaces the key at once.`,
 		Example: `  export ROLEBROKER_ADMIN_KEY=$(rolebroker api-key generate)
   rolebroker server`,
 		RunE: func(*cobra.Command, []string) error {
