@@ -40,8 +40,6 @@ want it in AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE.`,
   (umask 077; rolebroker agent token create scout > scout-token)
   ROLEBROKER_TOKEN= ROLEBROKER_TOKEN_FILE=scout-token \
     rolebroker exec -- aws sts get-caller-identity`,
-
-  rolebroker agent token create scout > /run/secrets/rolebroker-token`,
 		PreRunE: func(_ *cobra.Command, given []string) (err error) {
 			agent = given[0]
 			request.ExpiresIn, err = expires.in()
