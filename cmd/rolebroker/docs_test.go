@@ -186,3 +186,65 @@ func withoutAWS(env []string) []string {
 	}
 	return kept
 }
+
+// The parts of the docs in which commands of rolebroker are written: blocks, and code in
+// the text.
+var (
+	codePattern    = regexp.MustCompile("(?ms)^```(?:sh|console|yaml)\n(.*?)^```$|`(rolebroker [^`]*)`")
+	commandPattern = regexp.MustCompile(`(?m)(?:^|[=;|($] ?|&& |[A-Z]=\S* |-- |- run: )rolebroker ` +
+		`((?:[a-z][a-z-]*\s)+|[a-z-]+$)((?:[^\n]|\\\n)*)`)
+	flagPattern = regexp.MustCompile(`^--[a-z][a-z-]*`)
+)
+
+// TestCommandsInTheDocsExist checks that rolebroker has the commands and the flags that
+// the docs name.
+func TestCommandsInTheDocsExist(t *testing.T) {
+	found := 0
+	for _, file := range append(docFiles(t), "../../SECURITY.md", "../../CONTRIBUTING.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, code := range codePattern.FindAllStringSubmatch(string(text), -1) {
+			for _, c := range commandPattern.FindAllStringSubmatch(code[1]+code[2], -1) {
+				found++
+				checkCommand(t, file, strings.Fields(c[1]), strings.Fields(c[2]))
+			}
+		}
+	}
+	if found < 100 {
+		t.Errorf("only %d commands were found", found)
+	}
+}
+
+// checkCommand checks the command that the first of the words name, and its flags.
+func checkCommand(t *testing.T, file string, words, rest []string) {
+	t.Helper()
+	help, depth := "", 0
+	for n := range words {
+		text := helpOf(strings.Join(words[:n+1], " "))
+		if text == "" {
+			break
+		}
+		help, depth = text, n+1
+	}
+	if depth == 0 {
+		t.Errorf("%s: rolebroker has no command %q", file, words[0])
+		return
+	}
+	for _, word := range rest {
+		switch flag := flagPattern.FindString(strings.Trim(word, "[](),.")); {
+		case word == "--" || word == "|" || word == ">" || word == "&&" || word == ";":
+			return
+		case flag != "" && !strings.Contains(help, flag):
+			t.Errorf("%s: rolebroker %s has no %s", file, strings.Join(words[:depth], " "), flag)
+		}
+	}
+}
+
+// helpOf is the help text of a command in internal/cli/testdata/help; empty if there is
+// no such command.
+func helpOf(command string) string {
+	text, _ := os.ReadFile("../../internal/cli/testdata/help/rolebroker-" + strings.ReplaceAll(command, " ", "-") + ".txt")
+	return string(text)
+}
