@@ -106,6 +106,7 @@ func TestDifferencesKnowEveryField(t *testing.T) {
 		"Integration.UpdatedAt":          "the server sets it",
 		"Role.ID":                        "the server makes it",
 		"Role.Validation":                "it is found out, not edited",
+		"Role.Lending":                   "it is found out, not edited",
 		"Role.Generation":                "the server counts it",
 		"Integration.EnabledOpen":        "it leaves Enabled as it is",
 		"Integration.SourceIdentityOpen": "it leaves SourceIdentity as it is",

@@ -101,10 +101,7 @@ func (f *Finding) Check() error {
 
 // check checks all of a refusal but AWS's message.
 func (r *Refusal) check() error {
-	switch r.Kind {
-	case RefusedDenied, RefusedThrottled, RefusedUnreachable, RefusedNoIdentity, RefusedIdentityExpired,
-		RefusedIdentity, RefusedRegion, RefusedDuration, RefusedOther:
-	default:
+	if !r.Kind.IsKnown() {
 		return fmt.Errorf("%s is not a kind of refusal", Quote(string(r.Kind)))
 	}
 	switch r.DeniedBy {

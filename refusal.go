@@ -24,6 +24,16 @@ func (k RefusalKind) Temporary() bool {
 	return k == RefusedThrottled || k == RefusedUnreachable
 }
 
+// IsKnown reports whether this version knows the kind.
+func (k RefusalKind) IsKnown() bool {
+	switch k {
+	case RefusedDenied, RefusedThrottled, RefusedUnreachable, RefusedNoIdentity, RefusedIdentityExpired,
+		RefusedIdentity, RefusedRegion, RefusedDuration, RefusedOther:
+		return true
+	}
+	return false
+}
+
 // Code returns the code of the error that an agent gets for the refusal: denied if the role or its setup in AWS has to
 // change, unavailable if our own identity or the connection to STS is at fault.
 func (k RefusalKind) Code() Code {

@@ -18,6 +18,9 @@ type Role struct {
 	// Validation is the outcome of the last attempt to assume the role; nil if nobody tried since the role changed. It
 	// is nil in Grants.
 	Validation *Validation
+	// Lending is what STS answered when the role was last lent; nil if nobody borrowed it since it changed. It is nil in
+	// Grants.
+	Lending *Lending
 	// Generation is of the role in Grants; 0 elsewhere. It grows whenever lending of the role to this agent ends: when
 	// either is disabled, or their connection, or a token of the agent is revoked, or a person ends sessions.
 	// Credentials that were lent in an earlier generation are not handed out again.

@@ -31,10 +31,12 @@ type Session struct {
 	AccessKeyID string    // of the credentials, which CloudTrail shows; not a secret
 	RequestID   string    // AWS's, of the AssumeRole call
 	Failure     string    // why STS refused; empty unless State is SessionFailed
-	Fetches     int64     // how often the credentials were handed out
-	FetchedAt   time.Time // when they were last handed out; zero: never
-	EndedAt     time.Time // when a person ended it: no later hand-out; zero: nobody did
-	EndedBy     string    // the name of the person's API key at that time
+	// Refused is the kind of the refusal; never stored, and empty if an earlier version of a runner reports it.
+	Refused   RefusalKind
+	Fetches   int64     // how often the credentials were handed out
+	FetchedAt time.Time // when they were last handed out; zero: never
+	EndedAt   time.Time // when a person ended it: no later hand-out; zero: nobody did
+	EndedBy   string    // the name of the person's API key at that time
 }
 
 // SessionState is the state of a session.

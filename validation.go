@@ -15,7 +15,8 @@ type Validation struct {
 	Hint      Hint   // the exact statement, command or setting to change; empty when there is nothing to do
 	RequestID string // AWS's, of the call that decided; may be empty
 	CheckedAt time.Time
-	CheckedBy string // the name of the runner that tried; empty: this server
+	CheckedBy string    // the name of the runner that tried; empty: this server
+	Since     time.Time // when validations began to find that the role works, or does not; zero: not known
 }
 
 // ValidationStatus is the result of a validation.
@@ -145,17 +146,18 @@ type RoleValidation struct {
 	Finding Finding // what Validation puts in words; zero if it was read from the store
 }
 
-// AllWork reports whether every role can be lent. It is false for no roles.
+// AllWork reports whether every enabled role can be assumed. It is false for no enabled roles.
 func AllWork(results []RoleValidation) bool {
-	if len(results) == 0 {
-		return false
-	}
+	enabled := 0
 	for _, r := range results {
-		if !r.Status.Works() {
+		if !r.Role.Enabled {
+			continue
+		}
+		if enabled++; !r.Status.Works() {
 			return false
 		}
 	}
-	return true
+	return enabled > 0
 }
 
 // Fingerprint returns everything that shapes the assumption of the role, as one string. A validation of the role counts

@@ -110,7 +110,7 @@ func TestRolesWorkWhenTheyCanBeLent(t *testing.T) {
 		t.Helper()
 		var results []rolebroker.RoleValidation
 		for i, status := range statuses {
-			results = append(results, rolebroker.RoleValidation{Index: i,
+			results = append(results, rolebroker.RoleValidation{Index: i, Role: rolebroker.Role{Enabled: true},
 				Validation: rolebroker.Validation{Status: status}})
 		}
 		if got := rolebroker.AllWork(results); got != want {
@@ -126,6 +126,15 @@ func TestRolesWorkWhenTheyCanBeLent(t *testing.T) {
 	all(false, rolebroker.StatusFailed, rolebroker.StatusAssumable)
 	all(false, "")
 	all(false, "something new")
+	paused := rolebroker.RoleValidation{Validation: rolebroker.Validation{Status: rolebroker.StatusFailed}}
+	works := rolebroker.RoleValidation{Role: rolebroker.Role{Enabled: true},
+		Validation: rolebroker.Validation{Status: rolebroker.StatusAssumable}}
+	if !rolebroker.AllWork([]rolebroker.RoleValidation{paused, works}) {
+		t.Error("a disabled role that fails counts")
+	}
+	if rolebroker.AllWork([]rolebroker.RoleValidation{paused}) {
+		t.Error("all work although none is enabled")
+	}
 }
 
 func TestAFingerprintCoversEverythingThatShapesTheAssumption(t *testing.T) {

@@ -10,21 +10,22 @@ import (
 
 // Integration is a named group of AWS roles that is granted to agents as one.
 type Integration struct {
-	ID             string    `json:"id" doc:"Never changes, and can be used wherever a name can." example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`
-	Name           string    `json:"name" doc:"Unique in a deployment." example:"production"`
-	Description    string    `json:"description" example:"Production accounts"`
-	Enabled        bool      `json:"enabled" doc:"The roles of a disabled integration stay as they are, but nobody can borrow them." example:"true"`
-	AssumptionMode string    `json:"assumption_mode" enum:"platform,cluster" doc:"Who calls STS: this deployment (platform) or a runner in the customer's cluster (cluster)." example:"platform"`
-	Runner         string    `json:"runner,omitempty" doc:"The name of the runner that assumes the roles in cluster mode; left out if there is none, and in platform mode." example:"eks-production"`
-	ExternalID     string    `json:"external_id" doc:"Made by the server and sent with every AssumeRole; a role's trust policy should require it." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
-	NextExternalID string    `json:"next_external_id,omitempty" doc:"The new external ID, while it is being changed; else left out. Trust policies may require either." example:"rolebroker-7nbq3w9kd2mzt4hnx6vpjb8rqc"`
-	SessionTags    bool      `json:"session_tags" doc:"AssumeRole sends session tags that identify the agent. Trust policies must then allow sts:TagSession." example:"false"`
-	SourceIdentity bool      `json:"source_identity" doc:"AssumeRole sends the agent's name as the source identity. Trust policies must then allow sts:SetSourceIdentity." example:"true"`
-	DefaultRole    string    `json:"default_role" doc:"The name of the role that an agent gets if it names none." example:"readonly"`
-	Roles          []Role    `json:"roles" nullable:"false" doc:"The roles, in the order of the request that set them."`
-	Version        int64     `json:"version" doc:"The version, from 1; every change increments it. The ETag is the ID and the version." example:"1"`
-	CreatedAt      time.Time `json:"created_at" example:"2026-03-14T09:26:53Z"`
-	UpdatedAt      time.Time `json:"updated_at" example:"2026-03-14T09:26:53Z"`
+	ID             string           `json:"id" doc:"Never changes, and can be used wherever a name can." example:"int_4zqk2m7vprb5xw3tdn6hjc8ysa"`
+	Name           string           `json:"name" doc:"Unique in a deployment." example:"production"`
+	Description    string           `json:"description" example:"Production accounts"`
+	Enabled        bool             `json:"enabled" doc:"The roles of a disabled integration stay as they are, but nobody can borrow them." example:"true"`
+	AssumptionMode string           `json:"assumption_mode" enum:"platform,cluster" doc:"Who calls STS: this deployment (platform) or a runner in the customer's cluster (cluster)." example:"platform"`
+	Runner         string           `json:"runner,omitempty" doc:"The name of the runner that assumes the roles in cluster mode; left out if there is none, and in platform mode." example:"eks-production"`
+	ExternalID     string           `json:"external_id" doc:"Made by the server and sent with every AssumeRole; a role's trust policy should require it." example:"rolebroker-5ycq7w3kd2mzt4hnx6vpjb8rqa"`
+	NextExternalID string           `json:"next_external_id,omitempty" doc:"The new external ID, while it is being changed; else left out. Trust policies may require either." example:"rolebroker-7nbq3w9kd2mzt4hnx6vpjb8rqc"`
+	SessionTags    bool             `json:"session_tags" doc:"AssumeRole sends session tags that identify the agent. Trust policies must then allow sts:TagSession." example:"false"`
+	SourceIdentity bool             `json:"source_identity" doc:"AssumeRole sends the agent's name as the source identity. Trust policies must then allow sts:SetSourceIdentity." example:"true"`
+	DefaultRole    string           `json:"default_role" doc:"The name of the role that an agent gets if it names none." example:"readonly"`
+	State          IntegrationState `json:"state" doc:"The states of the enabled roles, summed up."`
+	Roles          []Role           `json:"roles" nullable:"false" doc:"The roles, in the order of the request that set them."`
+	Version        int64            `json:"version" doc:"The version, from 1; every change increments it. The ETag is the ID and the version." example:"1"`
+	CreatedAt      time.Time        `json:"created_at" example:"2026-03-14T09:26:53Z"`
+	UpdatedAt      time.Time        `json:"updated_at" example:"2026-03-14T09:26:53Z"`
 }
 
 // UnmarshalJSON reads an answer. In the answer of a server that cannot disable
@@ -38,18 +39,22 @@ func (in *Integration) UnmarshalJSON(data []byte) error {
 }
 
 // ETag identifies this version, for If-Match and If-None-Match. It also has a
-// digest of the validations, which change without a new version: If-None-Match
+// digest of the states, which change without a new version: If-None-Match
 // compares the digest, If-Match ignores it.
 func (in Integration) ETag() string {
 	tag := in.ID + "." + strconv.FormatInt(in.Version, 10)
-	digest, validated := fnv.New64a(), false
+	digest, tried := fnv.New64a(), false
 	for _, role := range in.Roles {
 		if v := role.Validation; v != nil {
-			validated = true
+			tried = true
 			fmt.Fprintf(digest, "%s %s %s %s %d\n", role.ID, v.Status, v.Code, v.RequestID, v.CheckedAt.UnixMilli())
 		}
+		if s := role.State; s.CheckedAt != nil {
+			tried = true
+			fmt.Fprintf(digest, "%s %s %s %s %d\n", s.From, s.Status, s.Code, s.Agent, s.CheckedAt.UnixMilli())
+		}
 	}
-	if validated {
+	if tried {
 		tag += "." + strconv.FormatUint(digest.Sum64(), 10)
 	}
 	return strconv.Quote(tag)
@@ -64,6 +69,7 @@ type Role struct {
 	Enabled         bool   `json:"enabled" doc:"A disabled role stays in the integration, but nobody can borrow it." example:"true"`
 	SessionDuration string `json:"session_duration" doc:"How long credentials last, in the shortest form." example:"1h"`
 
+	State      RoleState   `json:"state" doc:"What is known of the role now."`
 	Validation *Validation `json:"validation,omitempty" doc:"The outcome of the last validation; left out if the role was not validated since it last changed."`
 }
 
@@ -86,7 +92,8 @@ type IntegrationRequest struct {
 	CreatedAt  *time.Time `json:"created_at,omitempty" doc:"Ignored."`
 	UpdatedAt  *time.Time `json:"updated_at,omitempty" doc:"Ignored."`
 
-	NextExternalID string `json:"next_external_id,omitempty" doc:"Ignored."`
+	NextExternalID string            `json:"next_external_id,omitempty" doc:"Ignored."`
+	State          *IntegrationState `json:"state,omitempty" doc:"Ignored."`
 }
 
 // RoleRequest is one role of an IntegrationRequest.
@@ -99,6 +106,7 @@ type RoleRequest struct {
 	SessionDuration string `json:"session_duration,omitempty" default:"1h" doc:"How long credentials last: 15m to 12h in whole seconds, as in 90m, and at most MaxSessionDuration of the IAM role." example:"1h"`
 
 	Validation *Validation `json:"validation,omitempty" doc:"Ignored."`
+	State      *RoleState  `json:"state,omitempty" doc:"Ignored."`
 }
 
 // ExternalID is a reserved external ID. One integration can have it; from

@@ -44,6 +44,7 @@ type SessionOutcome struct {
 	AccessKeyID string    `json:"access_key_id"`
 	RequestID   string    `json:"request_id"`
 	Failure     string    `json:"failure"`
+	Refused     string    `json:"refused,omitempty"` // the kind of the refusal
 }
 
 // Usage is how often sessions were handed out, and when tokens were last used.

@@ -16,13 +16,14 @@ type Validation struct {
 
 // RoleValidation is the outcome for one role.
 type RoleValidation struct {
-	Name string `json:"name" doc:"The name of the role; may be empty in a draft." example:"readonly"`
+	Name     string `json:"name" doc:"The name of the role; may be empty in a draft." example:"readonly"`
+	Disabled bool   `json:"disabled,omitempty" doc:"The role is disabled: nobody can borrow it, and ok does not depend on it. Left out if it is enabled."`
 	Validation
 }
 
 // Validations is the outcome for every role of an integration.
 type Validations struct {
-	OK    bool             `json:"ok" doc:"Every role can be assumed, with or without a warning."`
+	OK    bool             `json:"ok" doc:"Every enabled role can be assumed, with or without a warning. False if no role is enabled."`
 	Roles []RoleValidation `json:"roles" nullable:"false" doc:"The outcomes, in the order of the integration's roles."`
 
 	ExternalID string `json:"external_id,omitempty" doc:"For a draft: the external ID that its roles were validated with, reserved for it if it had none."`

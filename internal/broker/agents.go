@@ -282,11 +282,15 @@ func (b *Broker) DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrI
 	return nil
 }
 
-// Grants returns what an agent may borrow now. Codes: denied, not_found.
+// Grants returns what an agent may borrow now, with the validations and lendings of the roles. Codes: denied, not_found.
 func (b *Broker) Grants(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Grants, error) {
 	agent, err := b.agentFor(ctx, who, rolebroker.ActionAgentGrants, nameOrID)
 	if err != nil {
 		return nil, err
 	}
-	return b.store.Grants(ctx, agent.ID)
+	grants, err := b.store.Grants(ctx, agent.ID)
+	if err != nil {
+		return nil, err
+	}
+	return grants, b.store.AddStates(ctx, grants)
 }

@@ -30,6 +30,8 @@ var notAudited = map[string]string{
 	"ForgetSessions": "the server calls it on a schedule",
 	"ForgetSignIns":  "the server calls it on a schedule",
 	"Revalidate":     "the server calls it on a schedule",
+
+	"RevalidateSuspects": "the server runs it until it closes",
 }
 
 // untouched is a store that must not be used.

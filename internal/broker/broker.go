@@ -33,7 +33,7 @@ type Options struct {
 	RequireExternalID bool
 }
 
-// Broker administers what lending reads. Make one with New.
+// Broker administers what lending reads, and records what STS answers to it. Make one with New.
 type Broker struct {
 	store     Store
 	sts       validate.STS
@@ -47,6 +47,9 @@ type Broker struct {
 	requireExternalID bool
 	validations       chan struct{} // one element for each that is running
 	setups            chan struct{} // one element for each that is being made
+	answers           answers
+	pauses            pauses
+	suspects          chan suspect
 
 	platform platformCache
 	allowed  *allowances // of runners
@@ -63,12 +66,17 @@ func New(opts Options) *Broker {
 		opts.Now = time.Now
 	}
 	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.STS, opts.Log, opts.Now
-	return &Broker{
+	b := &Broker{
 		store: opts.Store, sts: opts.STS, lender: opts.Lender,
 		log: opts.Log, strangers: guard.Sampled(opts.Log), metrics: newMetrics(opts.Metrics), now: opts.Now,
 		validator: validate.New(opts.Validation), requireExternalID: opts.RequireExternalID,
 		validations: make(chan struct{}, maxValidations), setups: make(chan struct{}, maxSetups),
-		allowed: newAllowances(opts.SessionsPerAgent),
-		streams: streams{open: map[rolebroker.RunnerID]int{}},
+		suspects: make(chan suspect, maxSuspects),
+		allowed:  newAllowances(opts.SessionsPerAgent),
+		streams:  streams{open: map[rolebroker.RunnerID]int{}},
 	}
+	if b.lender != nil {
+		b.lender.OnAnswer(b.answered)
+	}
+	return b
 }

@@ -195,11 +195,42 @@ func (b *Broker) FinishRunnerSession(ctx context.Context, who rolebroker.Caller,
 	}
 	switch {
 	case begun.State == rolebroker.SessionRequested:
-		return b.store.FinishSession(ctx, &s)
+		if err := b.store.FinishSession(ctx, &s); err != nil {
+			return err
+		}
+		b.runnerAnswered(ctx, who, begun, &s)
+		return nil
 	case begun.State == s.State && begun.AccessKeyID == s.AccessKeyID && begun.ExpiresAt.Equal(stored(s.ExpiresAt)):
 		return nil
 	}
 	return rolebroker.Errorf(rolebroker.CodeConflict, "the session %s has another outcome already", s.ID)
+}
+
+// runnerAnswered records what STS answered to a runner as the state of the role, if the role is still as it was. An error
+// is logged: the session has its outcome.
+func (b *Broker) runnerAnswered(ctx context.Context, who rolebroker.Caller, begun, ended *rolebroker.Session) {
+	grants, err := b.lender.Grants(ctx, begun.Agent)
+	if err != nil {
+		return
+	}
+	grant, err := grants.Resolve(string(begun.Integration) + "/" + string(begun.Role))
+	if err != nil || grant.Integration.Runner != who.Runner ||
+		grant.Role.ARN != begun.ARN || grant.Role.Region != begun.Region {
+		return
+	}
+	a := lend.Answer{
+		Integration: begun.Integration, Role: begun.Role, Agent: begun.AgentName,
+		Fingerprint: grant.Integration.Fingerprint(grant.Role), At: earlier(begun.RequestedAt, b.now()),
+	}
+	if ended.State == rolebroker.SessionFailed {
+		if !ended.Refused.IsKnown() {
+			return
+		}
+		a.Refusal = &rolebroker.Refusal{Kind: ended.Refused, Message: ended.Failure, RequestID: ended.RequestID}
+	}
+	if err := b.recordLending(ctx, a, rolebroker.Party{Runner: true}, who.Name); err != nil {
+		b.log.WarnContext(ctx, "recording the state of a role", "role", a.Role, "reason", err)
+	}
 }
 
 // checkOutcome checks whether a session can have had an outcome. Codes: invalid.

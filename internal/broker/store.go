@@ -98,6 +98,14 @@ type validationStore interface {
 	// not validate.
 	SetValidatedAt(ctx context.Context, id rolebroker.IntegrationID, at time.Time) error
 
+	// RecordLending stores what STS answered when a role with the fingerprint was lent, unless a newer answer is stored.
+	// If the role is gone nothing is stored.
+	RecordLending(ctx context.Context, in rolebroker.IntegrationID, role rolebroker.RoleID, fingerprint string,
+		l *rolebroker.Lending) error
+
+	// AddStates adds to the roles of grants their validations and lendings.
+	AddStates(ctx context.Context, g *rolebroker.Grants) error
+
 	// CountIntegrations counts the integrations in platform mode.
 	CountIntegrations(ctx context.Context) (int, error)
 }

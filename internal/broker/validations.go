@@ -314,6 +314,7 @@ func (b *Broker) recordValidations(
 		if r.Status == rolebroker.StatusUnknown && (before != nil || notTried) {
 			continue
 		}
+		r.Follow(before)
 		found = append(found, r)
 		if before != nil && before.Status != rolebroker.StatusUnknown && before.Status.Works() != r.Status.Works() {
 			b.noticeChange(ctx, in, r)

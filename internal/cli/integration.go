@@ -31,7 +31,8 @@ func newIntegrationList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List integrations",
-		Long:  `List integrations, sorted by name.`,
+		Long: `List integrations, sorted by name. STATE sums up the enabled roles: the newest of its
+validation, the last loan and the last refusal of an agent is the state of a role.`,
 		Example: `  rolebroker integration list
   rolebroker integration list --search prod -o yaml`,
 	}
@@ -43,7 +44,7 @@ func newIntegrationList(a *app) *cobra.Command {
 }
 
 func (a *app) integrationsTable(_ []string, integrations []api.Integration) *table {
-	t := newTable("NAME", "ENABLED", "ROLES", "DEFAULT ROLE", "MODE", "VALIDATION", "UPDATED", "DESCRIPTION")
+	t := newTable("NAME", "ENABLED", "ROLES", "DEFAULT ROLE", "MODE", "STATE", "UPDATED", "DESCRIPTION")
 	for _, in := range integrations {
 		t.add(in.Name, yesNo(in.Enabled), roleCount(in), in.DefaultRole, in.AssumptionMode, a.summary(in),
 			a.when(&in.UpdatedAt), in.Description)
@@ -53,12 +54,7 @@ func (a *app) integrationsTable(_ []string, integrations []api.Integration) *tab
 
 // roleCount counts the roles, and the enabled ones if not all are enabled.
 func roleCount(in api.Integration) string {
-	enabled := 0
-	for _, role := range in.Roles {
-		if role.Enabled {
-			enabled++
-		}
-	}
+	enabled := enabledRoles(in)
 	if enabled == len(in.Roles) {
 		return fmt.Sprint(enabled)
 	}
@@ -72,6 +68,9 @@ func newIntegrationShow(a *app) *cobra.Command {
 		Long: `Show an integration, by its name or ID, its roles, and the agents that are
 connected to it. With -o json or -o yaml the agents are left out: agent list
 --integration lists them.
+
+The newest of its validation, the last loan and the last refusal of an agent is the
+state of a role.
 
 You can edit what -o yaml prints and pass it to rolebroker integration update -f.`,
 		Example: `  rolebroker integration show production

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -40,7 +41,7 @@ and keeps nothing. If the file has no external ID, one is reserved for it.
 
 IAM takes some seconds to apply a change. A role that is denied may be new, so it is
 tried again: for --wait, 30s unless the server is set otherwise. The exit code is 1
-unless every role can be assumed.`,
+unless every enabled role can be assumed.`,
 		Example: `  rolebroker integration validate production
   rolebroker integration validate production -o json
   rolebroker integration validate production --wait 2m
@@ -192,8 +193,10 @@ func (v *validation) verdict(answer api.Validations) error {
 	if answer.OK {
 		return nil
 	}
-	t := tallyOf(answer.Roles, len(answer.Roles))
+	t := tallyOf(answer.Roles, enabled(answer.Roles))
 	switch {
+	case t.roles == 0:
+		return errors.New("no role is enabled")
 	case t.cluster > 0 && t.failed+t.unknown == 0:
 		return rolebroker.Errorf(rolebroker.CodeUnavailable,
 			"a runner assumes the roles in your cluster, and has not reported yet whether it can").

@@ -171,8 +171,7 @@ func indexRole(request *api.IntegrationRequest, nameOrID string) (int, error) {
 		request.Name, nameOrID, strings.Join(names, ", ")).WithHint("rolebroker integration show %s", request.Name)
 }
 
-// roleTable shows the roles of an integration, with the outcome of their last
-// validation.
+// roleTable shows the roles of an integration, with their states.
 func (a *app) roleTable(in api.Integration) *table {
 	fields := append(roleFields(), roleField{column: 2, header: "DEFAULT",
 		cell: func(in api.Integration, role api.Role) string { return yesNo(role.Name == in.DefaultRole) }})
@@ -187,19 +186,26 @@ func (a *app) roleTable(in api.Integration) *table {
 		for _, f := range fields {
 			cells = append(cells, f.cell(in, role))
 		}
-		t.add(append(cells, status(role.Validation), a.checked(role.Validation))...)
+		t.add(append(cells, status(role.State), a.checked(role.State))...)
 	}
 	return t
 }
 
-// checked says when a role was validated, and by which runner if it was not the
-// server.
-func (a *app) checked(v *api.Validation) string {
-	switch {
-	case v == nil:
+// checked says when the state of a role was found out and from what: by which runner
+// if it was not the server, and with which agent if it was not a validation.
+func (a *app) checked(s api.RoleState) string {
+	if s.CheckedAt == nil {
 		return "-"
-	case v.CheckedBy != "":
-		return "by runner " + v.CheckedBy + ", " + a.when(&v.CheckedAt)
 	}
-	return a.when(&v.CheckedAt)
+	var parts []string
+	switch rolebroker.Evidence(s.From) {
+	case rolebroker.FromLoan:
+		parts = append(parts, "lent to "+s.Agent)
+	case rolebroker.FromRefusal:
+		parts = append(parts, "refused to "+s.Agent)
+	}
+	if s.CheckedBy != "" {
+		parts = append(parts, "by runner "+s.CheckedBy)
+	}
+	return strings.Join(append(parts, a.when(s.CheckedAt)), ", ")
 }

@@ -42,56 +42,51 @@ const (
 	externalIDNotRequired = string(rolebroker.ValidExternalIDOpen)
 )
 
-// status shows a validation in one cell: its status, and its code if that adds
-// anything.
-func status(v *api.Validation) string {
+// status shows the state of a role in one cell: its status, and its code if that
+// adds anything.
+func status(s api.RoleState) string {
 	switch {
-	case v == nil:
+	case s.CheckedAt == nil:
 		return "-"
-	case v.Status == assumable:
-		return v.Status
+	case s.Status == assumable:
+		return s.Status
 	}
-	return v.Status + " (" + v.Code + ")"
+	return s.Status + " (" + s.Code + ")"
 }
 
-// summary shows the last validation of an integration in one cell.
+// summary shows the state of the enabled roles of an integration in one cell.
 func (a *app) summary(in api.Integration) string {
-	count := map[string]int{}
-	var last *api.Validation
-	for _, role := range in.Roles {
-		if v := role.Validation; v != nil {
-			count[v.Status]++
-			if last == nil || v.CheckedAt.After(last.CheckedAt) {
-				last = v
-			}
-		}
-	}
-	if last == nil {
+	s := in.State
+	if s.CheckedAt == nil {
 		return "-"
 	}
 	var parts []string
-	for _, s := range []string{"failed", "unknown", "warning"} {
-		if count[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
+	for _, part := range []struct {
+		n    int64
+		what string
+	}{{s.Failed, "failed"}, {s.Unknown, "unknown"}, {s.Warning, "warning"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
 		}
 	}
-	tried := count[assumable] + count["failed"] + count["unknown"] + count["warning"]
-	switch {
-	case tried < len(in.Roles):
-		parts = append(parts, fmt.Sprintf("%d not tried", len(in.Roles)-tried))
-	case len(parts) == 0:
-		parts = append(parts, "ok")
+	if len(parts) == 0 {
+		parts = []string{"ok"}
 	}
-	return strings.Join(parts, ", ") + ", " + a.when(&last.CheckedAt)
+	if s.CheckedBy != "" {
+		parts = append(parts, "by runner "+s.CheckedBy)
+	}
+	return strings.Join(append(parts, a.when(s.CheckedAt)), ", ")
 }
 
-// tally counts the outcomes of validations among all roles of an integration.
+// tally counts the outcomes among the enabled roles of an integration.
 type tally struct{ roles, failed, open, warned, unknown, cluster int }
 
+// tallyOf counts outcomes. roles is how many roles are enabled.
 func tallyOf(results []api.RoleValidation, roles int) tally {
 	t := tally{roles: roles}
 	for _, r := range results {
 		switch {
+		case r.Disabled:
 		case r.Code == clusterMode:
 			t.cluster++
 		case r.Status == "failed":
@@ -105,6 +100,16 @@ func tallyOf(results []api.RoleValidation, roles int) tally {
 		}
 	}
 	return t
+}
+
+// enabled counts the results of enabled roles.
+func enabled(results []api.RoleValidation) (n int) {
+	for _, r := range results {
+		if !r.Disabled {
+			n++
+		}
+	}
+	return n
 }
 
 // of says "n of so many roles".
@@ -138,10 +143,10 @@ func (t tally) words() string {
 	return strings.Join(parts, ", ")
 }
 
-// notable returns the results that report a problem.
+// notable returns the results that report a problem of an enabled role.
 func notable(results []api.RoleValidation) []api.RoleValidation {
 	return slices.DeleteFunc(slices.Clone(results), func(r api.RoleValidation) bool {
-		return r.Status == assumable || r.Code == clusterMode
+		return r.Disabled || r.Status == assumable || r.Code == clusterMode
 	})
 }
 
@@ -196,14 +201,26 @@ func abridged(hint rolebroker.Hint, seen map[string]bool) (lines []string) {
 	return lines
 }
 
-// resultsOf returns the last validations of an integration's roles.
+// resultsOf returns the states of an integration's roles that somebody has tried.
 func resultsOf(in api.Integration) (results []api.RoleValidation) {
 	for _, role := range in.Roles {
-		if v := role.Validation; v != nil {
-			results = append(results, api.RoleValidation{Name: role.Name, Validation: *v})
+		if s := role.State; s.CheckedAt != nil {
+			results = append(results, api.RoleValidation{Name: role.Name, Disabled: !role.Enabled,
+				Validation: api.Validation{Status: s.Status, Code: s.Code, Message: s.Message, Hint: s.Hint,
+					HintSteps: s.HintSteps, RequestID: s.RequestID, CheckedAt: *s.CheckedAt, CheckedBy: s.CheckedBy}})
 		}
 	}
 	return results
+}
+
+// enabledRoles counts the enabled roles of an integration.
+func enabledRoles(in api.Integration) (n int) {
+	for _, role := range in.Roles {
+		if role.Enabled {
+			n++
+		}
+	}
+	return n
 }
 
 // showSaved shows an integration that was saved, and what is left to do.
@@ -220,7 +237,7 @@ func (a *app) showSaved(mode *validateMode) func(output, api.Integration) error 
 // saved says what is left to do after an integration was saved; nothing if its
 // roles have no problem.
 func (a *app) saved(in api.Integration, mode string) {
-	t := tallyOf(resultsOf(in), len(in.Roles))
+	t := tallyOf(resultsOf(in), enabledRoles(in))
 	switch {
 	case in.AssumptionMode == "cluster" && in.Runner == "":
 		a.note("saved; no agent can borrow its roles until it has a runner: "+
@@ -243,6 +260,9 @@ func (a *app) showValidations(o output, answer api.Validations) error {
 	}
 	t := newTable("ROLE", "STATUS", "CODE")
 	for _, r := range answer.Roles {
+		if r.Disabled {
+			r.Status += ", disabled"
+		}
 		t.add(orDash(r.Name), r.Status, r.Code)
 	}
 	if err := t.write(a.out()); err != nil {

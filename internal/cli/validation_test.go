@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/testbed"
@@ -79,7 +80,7 @@ func TestCountsOfRoles(t *testing.T) {
 	all := func(r ...api.RoleValidation) []api.RoleValidation { return r }
 	is := func(results []api.RoleValidation, words, verdict string) {
 		t.Helper()
-		got := tallyOf(results, len(results)).words()
+		got := tallyOf(results, enabled(results)).words()
 		err := (&validation{}).verdict(api.Validations{Roles: results})
 		if got != words || err == nil || err.Error() != verdict {
 			t.Errorf("it is said as %q and %v, want %q and %s", got, err, words, verdict)
@@ -93,11 +94,15 @@ func TestCountsOfRoles(t *testing.T) {
 	is(all(unknown, failed, warned, warned),
 		"1 of 4 roles cannot be assumed, 2 of 4 roles have a warning, 1 of 4 roles could not be checked",
 		"1 of 4 roles failed, 1 could not be checked")
+	paused := failed
+	paused.Disabled = true
+	is(all(failed, paused), "1 of 1 role cannot be assumed", "1 of 1 role failed")
+	is(all(paused), "", "no role is enabled")
 }
 
 func TestWhatIsSaidOfWhatWasSaved(t *testing.T) {
 	role := func(status, code string) api.Role {
-		return api.Role{Validation: &api.Validation{Status: status, Code: code}}
+		return api.Role{Enabled: true, State: api.RoleState{Status: status, Code: code, CheckedAt: &time.Time{}}}
 	}
 	good, bad, open := role(assumable, assumable), role("failed", "denied"), role("warning", externalIDNotRequired)
 	is := func(mode string, in api.Integration, want string) {
@@ -115,11 +120,14 @@ func TestWhatIsSaidOfWhatWasSaved(t *testing.T) {
 	is(api.ValidateWarn, of(good, good), "")
 	is(api.ValidateWarn, of(good, bad, good),
 		"saved; 1 of 3 roles cannot be assumed. What to change: rolebroker integration validate production")
+	paused := bad
+	paused.Enabled = false
+	is(api.ValidateWarn, of(good, paused), "")
 	is(api.ValidateRequire, of(good, open, good),
 		"saved; 1 of 3 roles can also be assumed by others. What to change: rolebroker integration validate production")
 	is(api.ValidateWarn, of(good, role("unknown", "throttled")),
 		"saved; 1 of 2 roles could not be checked. To try again: rolebroker integration validate production")
-	is(api.ValidateSkip, of(bad, api.Role{}),
+	is(api.ValidateSkip, of(bad, api.Role{Enabled: true}),
 		"saved without trying its roles. What to do in AWS: rolebroker integration setup production")
 	is(api.ValidateWarn, api.Integration{AssumptionMode: "cluster", Roles: []api.Role{role("unknown", clusterMode)}},
 		"saved; no agent can borrow its roles until it has a runner: "+

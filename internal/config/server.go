@@ -84,7 +84,8 @@ type Server struct {
 	// RevalidateEvery is how often the server validates the roles of every
 	// integration in the background, to notice roles that stop working; 0 is
 	// never. The validations are spread over the interval, and of several
-	// servers one validates each integration.
+	// servers one validates each integration. A role that AWS refuses to an agent
+	// after it worked is validated at once, also with 0.
 	RevalidateEvery time.Duration
 
 	// ValidationConcurrency is how many roles of one validation are tried at

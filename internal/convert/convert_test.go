@@ -66,7 +66,7 @@ func integration(t *testing.T) rolebroker.Integration {
 			SessionDuration: 90 * time.Minute}},
 	}
 	full(t, in, "RunnerName", "EnabledOpen", "SourceIdentityOpen")
-	full(t, in.Roles[0], "Validation", "Generation")
+	full(t, in.Roles[0], "Validation", "Lending", "Generation")
 	return in
 }
 
@@ -88,7 +88,8 @@ func TestWhatIsReadCanBeWrittenBack(t *testing.T) {
 		Hint: rolebroker.TextHint(strings.Repeat("long", 1000))}
 	in.RunnerName = string(in.Runner)
 	request := convert.Request(travel(t, convert.Integration(&in)))
-	if request.ID != "int_a" || request.Roles[0].Validation != nil {
+	if request.ID != "int_a" || request.Roles[0].Validation != nil || request.Roles[0].State != nil ||
+		request.State != nil {
 		t.Errorf("the request is %+v", request)
 	}
 	back, wrong := convert.FromRequest(travel(t, request))
@@ -163,6 +164,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 	in := integration(t)
 	in.RunnerName = "eks"
 	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed}
+	in.Roles[0].Lending = &rolebroker.Lending{Agent: "somebody else", At: now}
 	in.Roles[0].Generation = 5
 	grants := &rolebroker.Grants{
 		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Description: "Looks around", Disabled: true,
@@ -185,6 +187,9 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 		Integrations: []rolebroker.Integration{want},
 	}, back)
 	sent := convert.Grants(grants)
+	if told := sent.Integrations[0]; told.State != (api.IntegrationState{}) || told.Roles[0].State.Agent != "" {
+		t.Errorf("a runner is told states: %+v", told)
+	}
 	sent.Integrations[0].Roles[0].ARN = "of a future form"
 	if _, err := convert.FromGrants(sent); rolebroker.CodeOf(err) != rolebroker.CodeInternal ||
 		!strings.Contains(err.Error(), "roles[0].arn") {
@@ -220,8 +225,8 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		Workload:    rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
 		Token:       "tok_a",
 		RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
-	full(t, session, "State", "Runner", "RunnerID", "AccessKeyID", "RequestID", "Failure", "Fetches", "FetchedAt",
-		"EndedAt", "EndedBy")
+	full(t, session, "State", "Runner", "RunnerID", "AccessKeyID", "RequestID", "Failure", "Refused", "Fetches",
+		"FetchedAt", "EndedAt", "EndedBy")
 	back, err := convert.FromRunnerSession(travel(t, convert.RunnerSession(&session)))
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +234,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 	same(t, session, back)
 
 	outcome := rolebroker.Session{ID: "ses_a", State: rolebroker.SessionFailed, ExpiresAt: now, AccessKeyID: "ASIA",
-		RequestID: "r-1", Failure: "no"}
+		RequestID: "r-1", Failure: "no", Refused: rolebroker.RefusedDenied}
 	same(t, outcome, convert.FromSessionOutcome("ses_a", travel(t, convert.SessionOutcome(&outcome))))
 
 	finding := rolebroker.Finding{Code: rolebroker.ValidTagSessionDenied, Method: rolebroker.MethodAssumeRole,
@@ -327,4 +332,18 @@ func TestStatuses(t *testing.T) {
 			t.Errorf("a runner is %s, want %s", got, want)
 		}
 	}
+}
+
+func TestAnIntegrationShowsItsState(t *testing.T) {
+	in := integration(t)
+	in.Roles[0].Lending = &rolebroker.Lending{Refused: rolebroker.RefusedDenied, Message: "no", RequestID: "r-1",
+		Agent: "scout", By: "eks", At: now.Add(time.Second / 2), Since: now.Add(-time.Hour)}
+	full(t, *in.Roles[0].Lending)
+	shown := travel(t, convert.Integration(&in))
+	since := now.Add(-time.Hour)
+	same(t, api.RoleState{Status: "failed", Code: "denied", Message: "no", RequestID: "r-1", From: "refusal",
+		Hint:  "find out what to change: rolebroker integration validate production",
+		Agent: "scout", CheckedAt: &now, CheckedBy: "eks", Since: &since,
+		HintSteps: shown.Roles[0].State.HintSteps}, shown.Roles[0].State)
+	same(t, api.IntegrationState{Status: "failed", Enabled: 1, Failed: 1, CheckedAt: &now, CheckedBy: "eks"}, shown.State)
 }

@@ -22,14 +22,15 @@ func Integration(in *rolebroker.Integration) api.Integration {
 		SessionTags:    in.SessionTags,
 		SourceIdentity: in.SourceIdentity,
 		DefaultRole:    in.DefaultRole,
-		Roles:          All(in.Roles, role),
+		State:          state(in.State()),
+		Roles:          All(in.Roles, func(r *rolebroker.Role) api.Role { return role(in, r) }),
 		Version:        in.Version,
 		CreatedAt:      in.CreatedAt.UTC(),
 		UpdatedAt:      in.UpdatedAt.UTC(),
 	}
 }
 
-func role(r *rolebroker.Role) api.Role {
+func role(in *rolebroker.Integration, r *rolebroker.Role) api.Role {
 	return api.Role{
 		ID:              string(r.ID),
 		Name:            r.Name,
@@ -37,6 +38,7 @@ func role(r *rolebroker.Role) api.Role {
 		Region:          string(r.Region),
 		Enabled:         r.Enabled,
 		SessionDuration: rolebroker.ShortDuration(r.Duration()),
+		State:           roleState(in.StateOf(r)),
 		Validation:      validationOrNull(r.Validation),
 	}
 }
@@ -94,12 +96,13 @@ func fromRole(req api.RoleRequest, i int) (role rolebroker.Role, wrong []rolebro
 func RolePath(i int, field string) string { return "roles[" + strconv.Itoa(i) + "]." + field }
 
 // Request is the request that leaves an integration as it is, to be edited and
-// written back. It has what the server ignores too, except for validations,
-// which could make it larger than the server takes.
+// written back. It has what the server ignores too, except for states and
+// validations, which could make it larger than the server takes.
 func Request(in api.Integration) api.IntegrationRequest {
 	req := unchanged[api.IntegrationRequest](in)
+	req.State = nil
 	for i := range req.Roles {
-		req.Roles[i].Validation = nil
+		req.Roles[i].Validation, req.Roles[i].State = nil, nil
 	}
 	return req
 }

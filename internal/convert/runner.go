@@ -129,13 +129,14 @@ func FromChange(sent api.Change) rolebroker.Change {
 }
 
 // Granted is an integration as the server tells a runner: its runner by ID, and
-// without what people wrote about it, times and validations.
+// without what people wrote about it, times, states and validations.
 func Granted(in *rolebroker.Integration) api.Integration {
 	sent := Integration(in)
 	sent.Runner = string(in.Runner)
 	sent.Description, sent.CreatedAt, sent.UpdatedAt = "", time.Time{}, time.Time{}
+	sent.State = api.IntegrationState{}
 	for i := range sent.Roles {
-		sent.Roles[i].Validation = nil
+		sent.Roles[i].Validation, sent.Roles[i].State = nil, api.RoleState{}
 	}
 	return sent
 }

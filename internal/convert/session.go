@@ -102,6 +102,7 @@ func SessionOutcome(s *rolebroker.Session) api.SessionOutcome {
 		AccessKeyID: s.AccessKeyID,
 		RequestID:   s.RequestID,
 		Failure:     s.Failure,
+		Refused:     string(s.Refused),
 	}
 }
 
@@ -114,5 +115,6 @@ func FromSessionOutcome(id string, sent api.SessionOutcome) rolebroker.Session {
 		AccessKeyID: sent.AccessKeyID,
 		RequestID:   sent.RequestID,
 		Failure:     sent.Failure,
+		Refused:     rolebroker.RefusalKind(sent.Refused),
 	}
 }

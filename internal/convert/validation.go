@@ -38,7 +38,7 @@ func validationOrNull(v *rolebroker.Validation) *api.Validation {
 
 // RoleValidation is the outcome for one role, with the role's name.
 func RoleValidation(r *rolebroker.RoleValidation) api.RoleValidation {
-	return api.RoleValidation{Name: r.Role.Name, Validation: Validation(&r.Validation)}
+	return api.RoleValidation{Name: r.Role.Name, Disabled: !r.Role.Enabled, Validation: Validation(&r.Validation)}
 }
 
 // Validations are the outcomes for the roles of an integration. externalID is

@@ -33,6 +33,7 @@ type lease struct {
 	lender *Lender
 	key    leaseKey
 	owner  rolebroker.TokenID // that started it
+	shape  string             // the fingerprint of the role
 
 	seen     atomic.Int64                      // when it was made or last asked for, before loan; Unix milliseconds
 	loan     atomic.Pointer[cachedLoan]        // what to hand out; nil: nothing yet
@@ -170,6 +171,7 @@ func (l *lease) startCall() *call {
 		c.loan, c.err = l.lender.startSession(ctx, l.key, names, by)
 		l.finishCall(c)
 		close(c.done)
+		l.lender.tellAnswer(ctx, l, c.err)
 	}()
 	return c
 }

@@ -91,7 +91,8 @@ func (l *Lender) findOrMake(
 		return nil, spare, nil
 	}
 	agent.start(who.Token, now)
-	made := &lease{lender: l, key: key, owner: who.Token, names: roleNames{grant.Integration.Name, grant.Role.Name}}
+	made := &lease{lender: l, key: key, owner: who.Token, shape: grant.Integration.Fingerprint(grant.Role),
+		names: roleNames{grant.Integration.Name, grant.Role.Name}}
 	made.seen.Store(now.UnixMilli())
 	l.leases[key] = made
 	agent.leases = append(agent.leases, made)

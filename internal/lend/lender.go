@@ -50,6 +50,7 @@ type Lender struct {
 
 	cache       *cache
 	subscribers subscribers
+	answered    func(context.Context, Answer) // nil: nobody wants to know
 
 	// ctx ends when the lender closes. Work that outlives the request that
 	// started it uses ctx.

@@ -59,7 +59,7 @@ func (l *Lender) sessionFailed(ctx context.Context, session rolebroker.Session, 
 	session.State, session.Failure = rolebroker.SessionFailed, err.Error()
 	var refusal *rolebroker.Refusal
 	if errors.As(err, &refusal) {
-		session.RequestID = refusal.RequestID
+		session.RequestID, session.Refused = refusal.RequestID, refusal.Kind
 	}
 	l.log.WarnContext(ctx, "STS gave no credentials", "session", session.ID, "agent", session.AgentName,
 		"role", session.IntegrationName+"/"+session.RoleName, "arn", session.ARN, "region", session.Region,

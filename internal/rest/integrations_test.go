@@ -22,15 +22,17 @@ func TestIntegrationLife(t *testing.T) {
 		a.Header.Get("Location") != "/api/v1/integrations/"+in.ID || a.Header.Get("ETag") != in.ETag() {
 		t.Errorf("the new integration is %s with %v", a.Body, a.Header)
 	}
+	notTried := api.RoleState{Status: "unknown", Code: "not_tried", Message: "nobody has tried to assume the role"}
 	want := api.Integration{
-		ID: in.ID, Name: "production", Description: "Production accounts", Enabled: true,
+		State: api.IntegrationState{Status: "unknown", Enabled: 1, Unknown: 1},
+		ID:    in.ID, Name: "production", Description: "Production accounts", Enabled: true,
 		AssumptionMode: "platform", ExternalID: in.ExternalID, SourceIdentity: true, DefaultRole: "readonly",
 		Roles: []api.Role{
 			{ID: in.Roles[0].ID, Name: "readonly", ARN: "arn:aws:iam::444455556666:role/ReadOnly", Region: "us-east-1",
-				Enabled: true, SessionDuration: "1h"},
+				Enabled: true, SessionDuration: "1h", State: notTried},
 			{ID: in.Roles[1].ID, Name: "deployer", ARN: "arn:aws:iam::444455556666:role/team/Deployer",
 				Region:          "eu-west-1",
-				SessionDuration: "1h30m"},
+				SessionDuration: "1h30m", State: notTried},
 		},
 		Version: 1, CreatedAt: w.now, UpdatedAt: w.now,
 	}

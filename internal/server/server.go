@@ -147,6 +147,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 		_, err := s.broker.ForgetSessions(ctx, opts.Now().Add(-cfg.SessionRetention))
 		return errors.Join(err, s.broker.ForgetSignIns(ctx))
 	})
+	s.work.Go(func() { s.broker.RevalidateSuspects(s.background) })
 	if cfg.RevalidateEvery > 0 {
 		tick := min(revalidateTick, cfg.RevalidateEvery)
 		s.every(tick, "validating roles in the background", func(ctx context.Context) error {

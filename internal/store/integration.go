@@ -21,11 +21,13 @@ const (
 // statement, and therefore from one snapshot.
 func selectIntegrations(name, page string) *statement {
 	return newStatement(name, `
-		SELECT `+integrationColumns+`, `+roleColumns+`, `+validationColumns+`
+		SELECT `+integrationColumns+`, `+roleColumns+`, `+validationColumns+`,
+			`+lendingColumns+`
 		FROM (SELECT * FROM integrations `+page+`) AS i
 		LEFT JOIN runners AS u ON u.id = i.runner_id
 		LEFT JOIN roles AS r ON r.integration_id = i.id
 		LEFT JOIN validations AS v ON v.role_id = r.id
+		LEFT JOIN lendings AS l ON l.role_id = r.id
 		ORDER BY i.name, r.position`)
 }
 
@@ -104,10 +106,12 @@ func (s *Store) integrations(ctx context.Context, st *statement, args ...any) ([
 		var in rolebroker.Integration
 		var role roleRow
 		var validation validationRow
-		if err := scan(slices.Concat(integrationDest(&in), role.dest(), validation.dest())...); err != nil {
+		var lending lendingRow
+		dest := slices.Concat(integrationDest(&in), role.dest(), validation.dest(), lending.dest())
+		if err := scan(dest...); err != nil {
 			return err
 		}
-		role.Validation = validation.of(&in, &role.Role)
+		role.Validation, role.Lending = validation.of(&in, &role.Role), lending.of(&in, &role.Role)
 		found = role.addTo(found, in)
 		return nil
 	}, args...)
@@ -232,7 +236,7 @@ func (t *tx) insertRoles(
 // expected version; in.Version is the new one. Its external IDs must be reserved,
 // and not another integration's. CreatedAt stays. The old roles are deleted before
 // the new ones are stored, so roles can exchange names in one update; a role that
-// keeps its ID keeps its validation. The integration's generation grows when it is
+// keeps its ID keeps its state. The integration's generation grows when it is
 // disabled, and when others assume its roles from now on. Codes: not_found (the
 // integration or the runner), stale, conflict, invalid (the external ID).
 func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
@@ -260,7 +264,10 @@ func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integratio
 		if err := tx.insertRoles(ctx, in, generations); err != nil {
 			return err
 		}
-		_, err = tx.exec(ctx, forgetValidations, in.ID)
+		if _, err := tx.exec(ctx, forgetValidations, in.ID); err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, forgetLendings, in.ID)
 		return err
 	})
 }

@@ -13,17 +13,18 @@ import (
 // be missing.
 const validationColumns = `COALESCE(v.fingerprint, ''), COALESCE(v.status, ''), COALESCE(v.code, ''),
 	COALESCE(v.message, ''), COALESCE(v.hint, ''), COALESCE(v.hint_steps, ''), COALESCE(v.request_id, ''),
-	COALESCE(v.checked_at, 0), COALESCE(v.checked_by, '')`
+	COALESCE(v.checked_at, 0), COALESCE(v.checked_by, ''), COALESCE(v.since, 0)`
 
 var (
 	recordValidation = newBatch("recordValidation", `
 		INSERT INTO validations (role_id, integration_id, fingerprint, status, code, message, hint, hint_steps,
-			request_id, checked_at, checked_by)
+			request_id, checked_at, checked_by, since)
 		VALUES ROWS
 		ON CONFLICT (role_id) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
 			code = excluded.code, message = excluded.message, hint = excluded.hint, hint_steps = excluded.hint_steps,
-			request_id = excluded.request_id, checked_at = excluded.checked_at, checked_by = excluded.checked_by
-		WHERE excluded.checked_at >= validations.checked_at`, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+			request_id = excluded.request_id, checked_at = excluded.checked_at, checked_by = excluded.checked_by,
+			since = excluded.since
+		WHERE excluded.checked_at >= validations.checked_at`, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 
 	validatedAt = newStatement("validatedAt", `
 		UPDATE integrations SET validated_at = CASE WHEN validated_at < $2 THEN $2 ELSE validated_at END WHERE id = $1`)
@@ -75,7 +76,7 @@ type validationRow struct {
 // dest returns the scan destinations of validationColumns.
 func (v *validationRow) dest() []any {
 	return []any{&v.fingerprint, &v.Status, &v.Code, &v.Message, &v.hint.text, &v.hint.steps, &v.RequestID,
-		timeColumn{&v.CheckedAt}, &v.CheckedBy}
+		timeColumn{&v.CheckedAt}, &v.CheckedBy, timeColumn{&v.Since}}
 }
 
 // hintColumns are the columns of a hint: its text, which earlier versions read and
@@ -151,7 +152,8 @@ func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integratio
 		err := tx.query(ctx, integrationByNameOrID, func(scan scan) error {
 			var role roleRow
 			var validation validationRow
-			err := scan(slices.Concat(integrationDest(&current), role.dest(), validation.dest())...)
+			var lending lendingRow
+			err := scan(slices.Concat(integrationDest(&current), role.dest(), validation.dest(), lending.dest())...)
 			now[role.ID] = current.Fingerprint(&role.Role)
 			return err
 		}, in.ID)
@@ -163,7 +165,7 @@ func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integratio
 			if fingerprint := in.Fingerprint(&r.Role); now[r.Role.ID] == fingerprint {
 				hint := hintColumnsOf(r.Hint)
 				rows = append(rows, []any{r.Role.ID, in.ID, fingerprint, r.Status, r.Code, clean(r.Message), hint.text,
-					hint.steps, clean(r.RequestID), millis(r.CheckedAt), clean(r.CheckedBy)})
+					hint.steps, clean(r.RequestID), millis(r.CheckedAt), clean(r.CheckedBy), millis(r.Since)})
 			}
 		}
 		return tx.execBatch(ctx, recordValidation, rows)

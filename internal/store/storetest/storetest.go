@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"ValidationsAfterChanges":      testValidationsAfterChanges,
 		"ValidationsAreKept":           testValidationsAreKept,
 		"ValidationsOfDeletedRoles":    testValidationsOfDeletedRoles,
+		"Lendings":                     testLendings,
 		"ManyValidations":              testManyValidations,
 		"ValidationText":               testValidationText,
 		"Attribution":                  testAttribution,

@@ -16,7 +16,8 @@ func outcome(in *rolebroker.Integration, i int, at time.Time) rolebroker.RoleVal
 		Status: rolebroker.StatusFailed, Code: rolebroker.ValidTrustDenied,
 		Message:   "the trust policy of " + in.Roles[i].Name + " does not let us in, ½",
 		Hint:      rolebroker.Hint{{Text: "put this statement into it:", Policy: "{\n}"}, {Text: "or:", Command: "x"}},
-		RequestID: fmt.Sprintf("request-%d", i), CheckedAt: at}}
+		RequestID: fmt.Sprintf("request-%d", i), CheckedAt: at,
+		Since: at.Add(-time.Minute)}}
 }
 
 // validate records an outcome for every role, and puts it into in.
