@@ -75,6 +75,7 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 		Listen: "0.0.0.0:443", MetricsListen: "0.0.0.0:9484", Database: NewDatabase("postgres://u@h/d"),
 		DatabasePasswordFile: "settings.yaml", TLSTerminatedByProxy: true,
 		AllowedHosts:      []string{"rolebroker.example.com", "10.0.0.5"},
+		PublicURL:         "https://example.com/tools/rolebroker",
 		SessionRetention:  3 * day,
 		RequireExternalID: true, RevalidateEvery: 6 * time.Hour, ValidationConcurrency: 7, ValidationRate: 8,
 		ValidationRetry: 9 * time.Second,
@@ -82,6 +83,7 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 	}
 	values := []string{"listen=0.0.0.0:443", "metrics-listen=0.0.0.0:9484", "database-password-file=settings.yaml",
 		"database=postgres://u@h/d", "tls-cert=c", "tls-key=k",
+		"public-url=https://example.com/tools/rolebroker/",
 		"tls-terminated-by-proxy=true", "allowed-hosts=rolebroker.example.com,10.0.0.5",
 		"log-level=debug", "log-format=json", "session-retention=3d", "max-sessions-per-agent=5", "shutdown-timeout=1m",
 		"require-external-id=true", "revalidate-every=6h", "validation-concurrency=7", "validation-rate=8",
@@ -158,6 +160,15 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 		refused(t, err, reasons...)
 	}
 	one := func(s ...string) []string { return s }
+	behind := func(url string) []string { return one("--tls-terminated-by-proxy", "--public-url="+url) }
+	for _, bad := range []string{"example.com/rolebroker", "https://example.com/a?b=c", "https://u@example.com/a",
+		"https://example.com/a/../b", "https://example.com/a%20b", "https://example.com//a", "ftp://example.com/",
+		"https://exa mple.com", `https://example.com/a"b`} {
+		says(behind(bad), one("--public-url (ROLEBROKER_PUBLIC_URL): "))
+	}
+	says(behind("http://example.com/a"), one("tokens would cross the network unencrypted"))
+	says(behind("https://example.com/agents/x"), one("begins with /agents, which is a path of the server's own"))
+	says(one("--public-url=https://example.com/a"), one("set --tls-terminated-by-proxy"))
 	says(one("--listen=8484"),
 		one(`--listen (ROLEBROKER_LISTEN): "8484" is not host:port; write for example 127.0.0.1:8484`))
 	says(one("--listen=127.0.0.1:http"), one(`has the port "http"`))
@@ -253,6 +264,24 @@ func TestListenOnEveryAddressThatIsSafe(t *testing.T) {
 			t.Errorf("%v: %v", args, err)
 		}
 	}
+}
+
+// The host of the public URL is a name of the server, without taking away others.
+func TestThePublicURLNamesTheServer(t *testing.T) {
+	has := func(path string, names []string, args ...string) {
+		t.Helper()
+		c, err := load(t, outside(""), args...)
+		if err != nil || c.PublicPath() != path || !slices.Equal(c.Names(), names) {
+			t.Errorf("%v: path %q, names %q, %v", args, c.PublicPath(), c.Names(), err)
+		}
+	}
+	const tls = "--tls-terminated-by-proxy"
+	has("", nil)
+	has("/a", nil, tls, "--public-url=https://example.com/a/")
+	has("", []string{"rb.lan", "example.com"}, tls, "--allowed-hosts=rb.lan", "--public-url=https://Example.com")
+	has("/a/b", []string{"x.localhost"}, "--public-url=http://x.localhost:8080/a/b")
+	has("/a", nil, "--listen=:8484", tls, "--public-url=https://example.com/a")
+	has("/a", []string{"example.com"}, "--tls-cert=c", "--tls-key=k", "--public-url=https://example.com/a")
 }
 
 func TestSecretsAreNotPrinted(t *testing.T) {

@@ -3,7 +3,9 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,6 +66,13 @@ type Server struct {
 	// could let its name resolve to this machine, and any other server accepts
 	// all names, as does one behind a proxy.
 	AllowedHosts []string
+
+	// PublicURL is the URL under which browsers and clients reach this server,
+	// as in https://tools.example.com/rolebroker. It is needed if a proxy serves
+	// rolebroker below a path, whether the proxy passes on that path or removes
+	// it. Its host is one of AllowedHosts, too. Empty: the host that each request
+	// names, and no path.
+	PublicURL string
 
 	// AdminKey is the first admin API key. It is read from the environment only,
 	// from ROLEBROKER_ADMIN_KEY, and must be random. Without it the
@@ -150,6 +159,8 @@ func (c *Server) Flags() *pflag.FlagSet {
 		"something in front of the server terminates TLS")
 	f.StringSliceVar(&c.AllowedHosts, "allowed-hosts", c.AllowedHosts,
 		"answer for the hosts `NAME,NAME` only, and for localhost")
+	f.StringVar(&c.PublicURL, "public-url", c.PublicURL,
+		"`URL` by which clients reach the server, as in https://example.com/rolebroker")
 	c.logFlags(f)
 	f.Var((*durationValue)(&c.SessionRetention), "session-retention",
 		"keep ended sessions for `DURATION`, as in 30d or 72h")
@@ -237,6 +248,8 @@ func (c *Server) check(l *loader) {
 	c.checkDatabasePassword(l)
 	c.Process.check(l)
 	l.check("allowed-hosts", c.allowedHostsProblem())
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	l.check("public-url", c.publicURLProblem())
 	if problem := c.adminKeyProblem(); problem != "" {
 		l.problems.add(adminKey, "%s", problem)
 	}
@@ -280,6 +293,62 @@ func (c *Server) allowedHostsProblem() string {
 		}
 	}
 	return ""
+}
+
+// pathForm matches the path of a PublicURL.
+const pathForm = `^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`
+
+// ownPaths are the first segments of the server's own paths. A PublicURL with one of them would be ambiguous: the
+// server accepts paths with and without that of its PublicURL.
+const ownPaths = " v1 api openapi.json runner healthz readyz metrics static sign-in sign-out integrations agents " +
+	"sessions runners settings requests calls audit users "
+
+// publicURLProblem says what is wrong with PublicURL; "" if nothing is.
+func (c *Server) publicURLProblem() string {
+	if c.PublicURL == "" {
+		return ""
+	}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil {
+		return "is not a URL; write it as in https://example.com/rolebroker"
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
+	isHost := regexp.MustCompile(hostForm).MatchString
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http", !isHost(u.Hostname()) && net.ParseIP(u.Hostname()) == nil,
+		u.User != nil, u.RawQuery != "", u.Fragment != "", u.ForceQuery,
+		!regexp.MustCompile(pathForm).MatchString(u.Path), u.EscapedPath() != u.Path:
+		return "has to be a scheme, a host and a path, as in https://example.com/rolebroker"
+	case u.Scheme == "http" && !rolebroker.IsLoopback(u.Hostname()) && !strings.HasSuffix(u.Hostname(), ".localhost"):
+		return "begins with http://, and tokens would cross the network unencrypted; write https://"
+	case u.Scheme == "https" && !c.secure():
+		return "begins with https://, and the server serves plain HTTP; set --tls-terminated-by-proxy if something in " +
+			"front terminates TLS, or --tls-cert and --tls-key"
+	case first != "" && strings.Contains(ownPaths, " "+first+" "):
+		return fmt.Sprintf("has a path that begins with /%s, which is a path of the server's own; choose another one", first)
+	}
+	return ""
+}
+
+// PublicPath returns the path of PublicURL, as in /rolebroker; empty if it has none.
+func (c *Server) PublicPath() string {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return u.Path
+}
+
+// Names returns the names for which the server answers beside those that it always has: AllowedHosts and that of
+// PublicURL. It returns none if the server answers for all names.
+func (c *Server) Names() []string {
+	u, err := url.Parse(c.PublicURL)
+	host, _, splitErr := net.SplitHostPort(c.Listen)
+	everyName := c.TLSTerminatedByProxy || splitErr != nil || !rolebroker.IsLoopback(host)
+	if err != nil || u.Hostname() == "" || len(c.AllowedHosts) == 0 && everyName {
+		return c.AllowedHosts
+	}
+	return append(slices.Clone(c.AllowedHosts), strings.ToLower(u.Hostname()))
 }
 
 // adminKeyProblem says what is wrong with AdminKey; "" if nothing is.

@@ -17,8 +17,9 @@ import (
 )
 
 // newConfig configures huma without $schema links, a documentation page that loads
-// scripts from elsewhere, and other formats.
-func newConfig() huma.Config {
+// scripts from elsewhere, and other formats. The URL is that of the server; empty:
+// that of each request.
+func newConfig(url string) huma.Config {
 	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -28,7 +29,7 @@ func newConfig() huma.Config {
 				Version:     "1",
 				Description: about,
 			},
-			Servers: []*huma.Server{{URL: "/", Description: "This server."}},
+			Servers: []*huma.Server{{URL: url + "/", Description: "This server."}},
 			Tags: []*huma.Tag{
 				{Name: "Integrations", Description: "Named groups of AWS roles, granted to agents as one."},
 				{Name: "Agents",

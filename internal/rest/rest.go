@@ -46,6 +46,7 @@ type Options struct {
 	Version  string           // of the server, for GET /platform
 	Features []string         // optional features that this server has, for GET /platform
 	Now      func() time.Time // nil: time.Now
+	URL      string           // of the server, for its OpenAPI document; empty: that of each request
 }
 
 // server is the API. Its operations are in one file per noun.
@@ -66,7 +67,7 @@ func New(o Options) http.Handler {
 	}
 	useProblems()
 	s := &server{Options: o, mux: http.NewServeMux()}
-	api := humago.New(s.mux, newConfig())
+	api := humago.New(s.mux, newConfig(o.URL))
 	s.routes(api)
 	s.openAPI = describe(api.OpenAPI())
 	return s

@@ -48,7 +48,7 @@ func closeIfAny(listener net.Listener) error {
 // newDoor makes a door for requests that name the server.
 func newDoor(listener net.Listener, limits guard.Options, handler http.Handler, certificate *certificate,
 	cfg *config.Server) *door {
-	names := hosts.Options{Listener: listener.Addr(), Names: cfg.AllowedHosts, Proxied: cfg.TLSTerminatedByProxy}
+	names := hosts.Options{Listener: listener.Addr(), Names: cfg.Names(), Proxied: cfg.TLSTerminatedByProxy}
 	d := &door{url: "http://" + listener.Addr().String(), listener: guard.Listen(listener, limits), http: &http.Server{
 		ErrorLog:       guard.ErrorLog(limits.Log),
 		ConnState:      guard.NoteState, // in place of timeouts

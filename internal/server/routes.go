@@ -32,10 +32,10 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.At("credentials").Agent,
 		Log: opts.Log, Now: opts.Now})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
-		Now: opts.Now})
+		Now: opts.Now, URL: cfg.PublicURL})
 	app := web.New(web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log,
 		Version: opts.Version, Now: opts.Now,
-		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy})
+		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, URL: cfg.PublicURL, Path: cfg.PublicPath()})
 
 	closing := make(chan struct{})
 	s.closing = sync.OnceFunc(func() { close(closing) })
@@ -48,7 +48,7 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 	measured := cfg.MetricsListen == "" // else the metrics have a listener of their own
 	probes.Handle("GET /metrics", registry)
 
-	all := recovering(opts.Log, logging(opts.Log, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	all := recovering(opts.Log, logging(opts.Log, below(cfg.PublicPath(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, "/v1/"):
 			credentials.ServeHTTP(w, r)
@@ -61,7 +61,7 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 		default:
 			app.ServeHTTP(w, r)
 		}
-	})))
+	}))))
 	if cfg.TLSTerminatedByProxy {
 		return behindProxy(all)
 	}

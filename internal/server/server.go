@@ -106,6 +106,9 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 	}
 	s.serve(listener, metrics, certificate, cfg)
 	opts.Log.Info("serving", "url", s.url, "database", cfg.Database, "version", opts.Version)
+	if cfg.PublicURL != "" {
+		opts.Log.Info("clients reach this server by its public URL", "public_url", cfg.PublicURL)
+	}
 	if opts.Ready != nil {
 		opts.Ready(s.url)
 	}

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"unicode"
@@ -63,6 +64,21 @@ func isolated(html string) string {
 	}, html)
 }
 
+// addresses matches the beginnings of attributes that have an address of this server. Text never looks like that,
+// because its quotes are escaped.
+var addresses = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(
+		`( (?:href|src|action|formaction|hx-get|hx-post|data-validate|data-sign-in)=")/([^/])`)
+})
+
+// below adds the path of the server's URL to the addresses of a page, so that no page has to.
+func (s *server) below(html string) string {
+	if s.Path == "" {
+		return html
+	}
+	return addresses().ReplaceAllString(html, "${1}"+s.Path+"/${2}")
+}
+
 // renderPart renders a part of a page, and then writes it.
 func (s *server) renderPart(w http.ResponseWriter, status int, page, part string, data any) error {
 	var b bytes.Buffer
@@ -74,6 +90,6 @@ func (s *server) renderPart(w http.ResponseWriter, status int, page, part string
 		status = http.StatusInternalServerError
 	}
 	w.WriteHeader(status)
-	io.WriteString(w, isolated(b.String())) // the client may be gone
+	io.WriteString(w, s.below(isolated(b.String()))) // the client may be gone
 	return nil
 }

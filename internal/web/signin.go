@@ -28,22 +28,35 @@ func (s *server) overHTTPS(r *http.Request) bool {
 }
 
 // cookieName is the name of the cookie. Over HTTPS it has a prefix with which
-// browsers accept it from this host only. Chromium accepts the prefix over HTTPS
+// browsers accept it from this host only; below a path, from HTTPS only, because
+// the first prefix requires the path /. Chromium accepts the prefixes over HTTPS
 // only, also from localhost.
 //
-// Source: RFC 6265bis, section 4.1.3.2.
+// Source: RFC 6265bis, section 4.1.3.
 func (s *server) cookieName(r *http.Request) string {
-	if s.overHTTPS(r) {
-		return "__Host-rolebroker"
+	switch {
+	case !s.overHTTPS(r):
+		return "rolebroker"
+	case s.Path != "":
+		return "__Secure-rolebroker"
 	}
-	return "rolebroker"
+	return "__Host-rolebroker"
+}
+
+// cookiePath is where the browser sends the cookie: not to other services below
+// other paths of the same host.
+func (s *server) cookiePath() string {
+	if s.Path != "" {
+		return s.Path
+	}
+	return "/"
 }
 
 func (s *server) setCookie(w http.ResponseWriter, r *http.Request, value string, expires time.Time) {
 	cookie := &http.Cookie{
 		Name:     s.cookieName(r),
 		Value:    value,
-		Path:     "/",
+		Path:     s.cookiePath(),
 		Expires:  expires,
 		HttpOnly: true,
 		Secure:   s.overHTTPS(r),
@@ -240,7 +253,7 @@ func (s *server) enterAt(name string, w http.ResponseWriter, r *http.Request, wh
 		return err
 	}
 	query := url.Values{"code": {code.Reveal()}, "next": {next(r)}}
-	return to(w, r, "//"+name+hosts.Port(r)+"/sign-in?"+query.Encode()) // with the scheme that the browser uses
+	return to(w, r, "//"+name+hosts.Port(r)+s.Path+"/sign-in?"+query.Encode()) // with the scheme that the browser uses
 }
 
 func (s *server) signOut(w http.ResponseWriter, r *http.Request, v *visit) error {

@@ -3,6 +3,7 @@ package web
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -48,9 +49,12 @@ var hostForm = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9.-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](:[0-9]+)?$`)
 })
 
-// address is the address at which the browser reached this server. On the browser's own machine it has the IP address
-// in place of the name, which is for the browser alone.
+// address is the address of this server: the one that the operator has set, or the one at which the browser reached it.
+// On the browser's own machine that has the IP address in place of the name, which is for the browser alone.
 func (s *server) address(r *http.Request) reachable {
+	if u, err := url.Parse(s.URL); err == nil && s.URL != "" {
+		return reachable{URL: s.URL, Local: hosts.IsLoopback(u.Hostname())}
+	}
 	host := r.Host
 	if !hostForm().MatchString(host) {
 		host = "rolebroker.example.com"

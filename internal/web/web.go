@@ -41,6 +41,8 @@ type Options struct {
 	Version string           // of the server
 	Secure  bool             // browsers use HTTPS, whether this server or a proxy does the TLS
 	Now     func() time.Time // nil: time.Now
+	URL     string           // by which people and agents reach the server; empty: that of each request
+	Path    string           // the path of URL, as in /rolebroker; handlers get paths without it
 }
 
 // server is the web app. Each page has a file with its handlers.

@@ -60,7 +60,7 @@
     }
   };
   const explain = (status, page) => {
-    if (status === 401) return say('You are signed out. Sign in in another tab, then press the button again; nothing here is lost.', '/sign-in');
+    if (status === 401) return say('You are signed out. Sign in in another tab, then press the button again; nothing here is lost.', document.body.dataset.signIn);
     const reason = page && $('.message p', page);
     say(reason ? reason.textContent : 'The server did not answer. Nothing is lost; try again.');
   };
