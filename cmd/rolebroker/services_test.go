@@ -26,7 +26,7 @@ import (
 // services are an S3, an ECR and an STS for the clients of a test, at one URL. They
 // write down which role signed each request, and for which service and region. Objects
 // are in memory, in buckets that need not be created. The URL is also an HTTP proxy, for
-// clients that insist on the hosts of AWS.
+// clients that insist on the hosts of AWS or ask the instance metadata service.
 type services struct {
 	URL string
 	tb  *testbed.Testbed
@@ -63,6 +63,11 @@ func (s *services) signers() []string {
 var scopePattern = regexp.MustCompile(`Credential=(\w+)/\d{8}/([\w-]+)/([\w-]+)/aws4_request`)
 
 func (s *services) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Host == "169.254.169.254" {
+		s.see("instance metadata")
+		http.NotFound(w, r)
+		return
+	}
 	signature := r.Header.Get("Authorization")
 	if signature == "" {
 		signature = "Credential=" + r.URL.Query().Get("X-Amz-Credential")
@@ -73,11 +78,7 @@ func (s *services) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	role := s.role(scope[1])
-	s.mu.Lock()
-	if entry := scope[3] + " " + role + " " + scope[2]; !slices.Contains(s.seen, entry) {
-		s.seen = append(s.seen, entry)
-	}
-	s.mu.Unlock()
+	s.see(scope[3] + " " + role + " " + scope[2])
 	switch {
 	case role == "":
 		http.Error(w, "<Error><Code>InvalidAccessKeyId</Code><Message>unknown key</Message></Error>",
@@ -88,6 +89,14 @@ func (s *services) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ecr(w)
 	default:
 		s.s3(w, r)
+	}
+}
+
+func (s *services) see(entry string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.seen, entry) {
+		s.seen = append(s.seen, entry)
 	}
 }
 
