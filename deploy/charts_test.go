@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -106,8 +107,13 @@ func TestKubernetesChartsRefuseWhatCannotBeRight(t *testing.T) {
 		{"rolebroker", "replicaCount=3", "replicaCount"},
 		{"rolebroker", "serviceAccount.create=false", "serviceAccount.name is needed"},
 		{"rolebroker", "webIdentity.roleArn=admin", "roleArn"},
+		{"rolebroker", "webIdentity.roleArn=arn:aws:iam::111122223333:role/rolebroker", "webIdentity.region is needed"},
+		{"rolebroker", "ingress.enabled=true", "ingress.hosts is needed"},
+		{"rolebroker", "metrics.port=0,metrics.serviceMonitor.enabled=true", "metrics.port is needed"},
+		{"rolebroker", "fullnameOverride=Not_A_Name", "fullnameOverride"},
+		{"rolebroker", "dnsPolicy=None of them", "dnsPolicy"},
 		{"rolebroker-runner", "server=", "server is needed"},
-		{"rolebroker-runner", "server=http://rolebroker.example.com", "server"},
+		{"rolebroker-runner", "server=http://rolebroker.example.com", "or set allowInsecure=true"},
 		{"rolebroker-runner", "joinToken.existingSecret=", "joinToken.existingSecret is needed"},
 		{"rolebroker-runner", "joinToken.value=x", "both set"},
 		{"rolebroker-runner", "tls.secretName=", "tls.secretName is needed"},
@@ -230,6 +236,83 @@ func understands(t *testing.T, command string, environment map[string]string) {
 	for name := range unread {
 		if strings.HasPrefix(name, "ROLEBROKER_") {
 			t.Errorf("rolebroker %s does not read %s", command, name)
+		}
+	}
+}
+
+// Where there is OpenShift, which gives each namespace user IDs, the charts set none.
+// Everything else stays as it is, and a null takes a field out elsewhere.
+func TestKubernetesChartsFitOpenShift(t *testing.T) {
+	for chart, values := range map[string]string{"rolebroker": "eks", "rolebroker-runner": "irsa"} {
+		file := "testdata/" + chart + "/" + values + ".values.yaml"
+		for _, args := range [][]string{
+			{"--api-versions", "security.openshift.io/v1"},
+			{"--set", "podSecurityContext.runAsUser=null,podSecurityContext.runAsGroup=null," +
+				"podSecurityContext.fsGroup=null"},
+		} {
+			rendered, err := render(t, chart, append(args, "--values", file)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range []string{"runAsUser", "runAsGroup", "fsGroup"} {
+				if strings.Contains(rendered, id) {
+					t.Errorf("%s with %v has %s", chart, args, id)
+				}
+			}
+			for _, kept := range []string{"runAsNonRoot: true", "type: RuntimeDefault", "readOnlyRootFilesystem: true",
+				"allowPrivilegeEscalation: false"} {
+				if !strings.Contains(rendered, kept) {
+					t.Errorf("%s with %v has no %s", chart, args, kept)
+				}
+			}
+		}
+	}
+}
+
+// A DaemonSet runs on every node unless the values say otherwise; a Deployment does
+// not.
+func TestRunnersTolerateTheirNodes(t *testing.T) {
+	for _, test := range []struct {
+		values, set string
+		want        bool
+	}{
+		{"link-local", "replicas=1", true}, {"link-local", "tolerations[0].key=gpu", false}, {"irsa", "replicas=1", false},
+	} {
+		rendered, err := render(t, "rolebroker-runner", "--values", "testdata/rolebroker-runner/"+test.values+
+			".values.yaml", "--set", test.set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(rendered, "tolerations:\n        - operator: Exists\n"); got != test.want {
+			t.Errorf("%+v: %t", test, got)
+		}
+	}
+}
+
+// valuePattern finds the values of values.yaml that have no fields.
+var valuePattern = regexp.MustCompile(`(?m)^( *)([A-Za-z]+):(.*)$`)
+
+// The chart's README has every value.
+func TestChartReadmesHaveTheValues(t *testing.T) {
+	for _, chart := range charts {
+		readme, err := os.ReadFile("charts/" + chart + "/README.md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, err := os.ReadFile("charts/" + chart + "/values.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var path []string
+		lines := valuePattern.FindAllStringSubmatch(string(values), -1)
+		for i, line := range lines {
+			depth := len(line[1]) / 2
+			path = append(path[:depth], line[2])
+			parent := i+1 < len(lines) && len(lines[i+1][1]) > len(line[1])
+			if name := strings.Join(path, "."); !parent && !strings.Contains(string(readme), "`"+name+"`") &&
+				!strings.Contains(string(readme), "`"+path[0]+"`") {
+				t.Errorf("the README of %s does not have %s", chart, name)
+			}
 		}
 	}
 }

@@ -2,10 +2,46 @@ package deploy_test
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 )
+
+// chartVersion is the version of the charts.
+func chartVersion(t *testing.T) string {
+	t.Helper()
+	content, err := os.ReadFile("charts/rolebroker/Chart.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(regexp.MustCompile(`(?m)^version: (\S+)$`).FindSubmatch(content)[1])
+}
+
+// A binary that is built by the Dockerfile's command says which version it is, though
+// there is no repository in the image's build.
+func TestTheImageSaysItsVersion(t *testing.T) {
+	dockerfile, err := os.ReadFile("Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(`go build [^&]*?-o /out/rolebroker \./cmd/rolebroker`).FindString(string(dockerfile))
+	if command == "" {
+		t.Fatal("the Dockerfile has no command that builds it")
+	}
+	out := filepath.Join(t.TempDir(), "rolebroker")
+	build := exec.Command("sh", "-c", strings.NewReplacer("\\\n", " ", "/out/rolebroker", out).Replace(command))
+	build.Dir = ".."
+	build.Env = append(os.Environ(), "VERSION=1.2.3", "CGO_ENABLED=0")
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	said, err := exec.Command(out, "version").CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(said), "rolebroker 1.2.3 (go") {
+		t.Errorf("it says %s, %v", said, err)
+	}
+}
 
 // The image is made where there is Docker. What can be known without it is that
 // its compiler is the one that go.mod asks for, and what is in it.
@@ -23,7 +59,8 @@ func TestDockerfile(t *testing.T) {
 	if !found {
 		t.Fatal("the image is made of another one")
 	}
-	for _, want := range []string{"golang:" + string(version[1]) + " AS build", "CGO_ENABLED=0", "./cmd/rolebroker"} {
+	for _, want := range []string{"golang:" + string(version[1]) + " AS build", "CGO_ENABLED=0", "./cmd/rolebroker",
+		"ARG VERSION=" + chartVersion(t) + "\n"} {
 		if !strings.Contains(build, want) {
 			t.Errorf("it is built without %s", want)
 		}

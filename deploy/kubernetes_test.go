@@ -20,6 +20,7 @@ import (
 func TestKubernetesInstallsTheCharts(t *testing.T) {
 	c := &installation{t: t, Cluster: kubetest.New(t)}
 	restricted := map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
+	c.serviceMonitors()
 
 	for _, chart := range charts {
 		for _, values := range valuesOf(t, chart) {
@@ -33,6 +34,9 @@ func TestKubernetesInstallsTheCharts(t *testing.T) {
 					c.Namespace("restricted", restricted)
 				} else {
 					c.Namespace(namespace, restricted)
+				}
+				if chart == "rolebroker-runner" && name == "overridden" {
+					c.ServiceAccount(namespace, "made-by-eksctl")
 				}
 				c.helm("install", chart, "charts/"+chart, "--namespace", namespace, "--values", values)
 				c.runs(namespace, chart, name)
@@ -86,6 +90,22 @@ func TestKubernetesInstallsTheCharts(t *testing.T) {
 type installation struct {
 	*kubetest.Cluster
 	t *testing.T
+}
+
+// serviceMonitors makes the kind ServiceMonitor, as Prometheus' operator does.
+func (c *installation) serviceMonitors() {
+	c.t.Helper()
+	const group = "monitoring.coreos.com"
+	names := kubetest.Object{"plural": "servicemonitors", "singular": "servicemonitor", "kind": "ServiceMonitor"}
+	c.Do(http.MethodPost, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", kubetest.Object{
+		"metadata": kubetest.Object{"name": "servicemonitors." + group},
+		"spec": kubetest.Object{"group": group, "scope": "Namespaced", "names": names, "versions": []kubetest.Object{{
+			"name": "v1", "served": true, "storage": true, "schema": kubetest.Object{"openAPIV3Schema": kubetest.Object{
+				"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}}}, nil)
+	c.Eventually(func() bool {
+		status, _ := c.Try(http.MethodGet, "/apis/"+group+"/v1/servicemonitors", nil)
+		return status == http.StatusOK
+	})
 }
 
 // helm runs Helm on the cluster and returns its output.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -97,10 +98,13 @@ func (a *app) client() (*client.Client, error) {
 	})
 }
 
+// release is the version of a binary that is built without its repository, as in an image: the linker sets it.
+var release string
+
 // version returns the version of this binary.
 func (a *app) version() string {
-	if a.Version != "" {
-		return a.Version
+	if given := cmp.Or(a.Version, release); given != "" {
+		return given
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {

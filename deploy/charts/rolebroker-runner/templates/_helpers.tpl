@@ -1,13 +1,19 @@
+{{- define "rolebroker.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
 {{- define "rolebroker.fullname" -}}
-{{- if contains .Chart.Name .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains (include "rolebroker.name" .) .Release.Name -}}
 {{- .Release.Name | trunc 63 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "rolebroker.name" .) | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 {{- end }}
 
 {{- define "rolebroker.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: {{ include "rolebroker.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
@@ -75,4 +81,44 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 yes
 {{- end -}}
+{{- end }}
+
+{{- /* OpenShift gives each namespace user IDs of its own, and refuses others. */}}
+{{- define "rolebroker.podSecurityContext" -}}
+{{- $given := .Values.podSecurityContext -}}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- $given = omit $given "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+{{- toYaml $given -}}
+{{- end }}
+
+{{- define "rolebroker.podNetwork" -}}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "rolebroker.server" -}}
+{{- $server := required "server is needed: the URL of the control plane, as in https://rolebroker.example.com" .Values.server -}}
+{{- if and (hasPrefix "http://" $server) (not .Values.allowInsecure) -}}
+{{- fail "server is an http:// URL, over which everybody on the way reads the runner's credential and what it is sent; use https://, or set allowInsecure=true if nothing but this cluster is on the way" -}}
+{{- end -}}
+{{- $server -}}
+{{- end }}
+
+{{- /* The ports of a pod behind the server's URL: of the URL, and of a control plane in this cluster. */}}
+{{- define "rolebroker.serverPort" -}}
+{{- $host := (urlParse .Values.server).host -}}
+{{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" -}}
+{{- default (ternary "80" "443" (hasPrefix "http://" .Values.server)) $port -}}
+{{- end }}
+
+{{- /* It has no namespace, so its name has the release's. */}}
+{{- define "rolebroker.clusterRole" -}}
+{{- printf "%s-%s" .Release.Namespace (include "rolebroker.fullname" .) | trunc 253 -}}
 {{- end }}

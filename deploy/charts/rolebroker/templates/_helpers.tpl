@@ -1,13 +1,19 @@
+{{- define "rolebroker.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
 {{- define "rolebroker.fullname" -}}
-{{- if contains .Chart.Name .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains (include "rolebroker.name" .) .Release.Name -}}
 {{- .Release.Name | trunc 63 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "rolebroker.name" .) | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 {{- end }}
 
 {{- define "rolebroker.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: {{ include "rolebroker.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
@@ -40,7 +46,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "rolebroker.serviceNames" -}}
 {{- $name := include "rolebroker.fullname" . -}}
 {{- $namespace := .Release.Namespace -}}
-{{- printf "%s,%s.%s,%s.%s.svc,%s.%s.svc.cluster.local" $name $name $namespace $name $namespace $name $namespace -}}
+{{- printf "%s,%s.%s,%s.%s.svc,%s.%s.svc.%s" $name $name $namespace $name $namespace $name $namespace .Values.clusterDomain -}}
 {{- end }}
 
 {{- define "rolebroker.databaseSecret" -}}
@@ -53,4 +59,24 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- else -}}
 {{- fail "database.existingSecret is needed, or database.url: a postgres:// URL" -}}
 {{- end -}}
+{{- end }}
+
+{{- /* OpenShift gives each namespace user IDs of its own, and refuses others. */}}
+{{- define "rolebroker.podSecurityContext" -}}
+{{- $given := .Values.podSecurityContext -}}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- $given = omit $given "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+{{- toYaml $given -}}
+{{- end }}
+
+{{- define "rolebroker.podNetwork" -}}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
