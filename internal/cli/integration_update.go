@@ -18,6 +18,7 @@ type integrationChange struct {
 	name, description, mode, runner, defaultRole string
 	enabled, sessionTags, sourceIdentity         bool
 	roles, add, set                              []string // values of --role, --add-role and --set-role
+	rename                                       []string // values of --rename-role, as in old=new
 	remove, enable, disable                      []string // names of roles
 	validate                                     validateMode
 }
@@ -54,6 +55,7 @@ has changed since.`,
   rolebroker integration update production \
     --add-role name=ops,arn=arn:aws:iam::444455556666:role/Ops,region=us-east-1
   rolebroker integration update production --default-role ops
+  rolebroker integration update production --rename-role ops=operator
 
   rolebroker integration show production -o yaml > production.yaml
   $EDITOR production.yaml
@@ -62,7 +64,8 @@ has changed since.`,
 	}
 	change.flags(cmd, a)
 	file.flag(cmd, "name", "description", "enabled", "assumption-mode", "runner", "default-role", "session-tags",
-		"source-identity", "role", "add-role", "set-role", "remove-role", "enable-role", "disable-role")
+		"source-identity", "role", "add-role", "set-role", "rename-role",
+		"remove-role", "enable-role", "disable-role")
 	show := a.showSaved(&change.validate)
 	return asking(a, cmd, "saving the integration",
 		func(ctx context.Context, c *client.Client, given []string) (api.Integration, error) {
@@ -82,6 +85,7 @@ has changed since.`,
 			if len(change.remove)+len(change.disable) > 0 || disabled {
 				a.stillLent("integration", in.ID)
 			}
+			a.noteRenamed(change.rename)
 			return show(o, in)
 		})
 }
@@ -97,6 +101,7 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 	f.StringArrayVar(&c.roles, "role", nil, "`ROLE`, in the form above; replaces all roles; repeatable")
 	f.StringArrayVar(&c.add, "add-role", nil, "add `ROLE`, in the form above; repeatable")
 	f.StringArrayVar(&c.set, "set-role", nil, "`CHANGE` a role, as in name=ops,region=eu-west-1; repeatable")
+	f.StringArrayVar(&c.rename, "rename-role", nil, "rename a role, as in `OLD=NEW`; it keeps its sessions; repeatable")
 	f.StringArrayVar(&c.remove, "remove-role", nil, "remove the role `NAME`; repeatable")
 	f.StringArrayVar(&c.enable, "enable-role", nil, "enable the role `NAME`; repeatable")
 	f.StringArrayVar(&c.disable, "disable-role", nil, "disable the role `NAME`; repeatable")
@@ -109,6 +114,7 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 		a.completeRoles(cmd, flag)
 	}
 	a.completeRoleChanges(cmd, "set-role")
+	a.completeRolesIn(cmd, "rename-role", "", "=", cobra.ShellCompDirectiveNoSpace)
 }
 
 // update changes what flags were given for, unless someone else has changed the
@@ -145,6 +151,9 @@ func (c *integrationChange) applyRoles(request *api.IntegrationRequest) error {
 			return err
 		}
 		request.Roles = roles
+	}
+	if err := renameRoles(request, c.rename); err != nil {
+		return err
 	}
 	for _, change := range c.set {
 		if err := changeRole(request, change); err != nil {
