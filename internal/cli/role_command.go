@@ -73,7 +73,7 @@ func (a *app) chosenTable(roles []chosen) *table {
 	t := newTable("ROLE", "DEFAULT", "ENABLED", "REGION", "ARN", "STATUS", "CHECKED")
 	for _, c := range roles {
 		t.add(c.reference(), yesNo(c.role.Name == c.in.DefaultRole), yesNo(c.role.Enabled), c.role.Region, c.role.ARN,
-			status(c.role.Validation), a.checked(c.role.Validation))
+			status(c.role.State), a.checked(c.role.State))
 	}
 	return t
 }

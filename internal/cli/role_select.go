@@ -15,7 +15,7 @@ import (
 
 // roleFilter selects roles in all integrations. A role has to match all of its fields that are set.
 type roleFilter struct {
-	references                      []string // integration/role, names, IDs or ARNs; the role is one of them
+	references                      []string // integration/role, IDs or ARNs; the role is one of them
 	integration, account, name, arn string   // name and arn are patterns
 }
 
@@ -61,7 +61,7 @@ func (f *roleFilter) roles(ctx context.Context, c *client.Client) (found []chose
 	switch {
 	case len(missing) > 0:
 		return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no role %s", rolebroker.Quote(missing[0])).
-			WithHint(listRoles)
+			WithHint("name it as in production/deployer, or by its ID or ARN; %s --name shows the roles of a name", listRoles)
 	case len(found) == 0 && !f.isEmpty():
 		return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "no role matches").WithHint(listRoles)
 	}
@@ -76,10 +76,9 @@ func (f *roleFilter) integrations(ctx context.Context, c *client.Client) func(fu
 	return func(yield func(api.Integration, error) bool) { yield(c.Integration(ctx, f.integration)) }
 }
 
-// isCalled reports whether a reference names the role.
+// isCalled reports whether a reference names the role. A name alone does not: several integrations may have it.
 func (c chosen) isCalled(reference string) bool {
-	return slices.Contains([]string{c.reference(), c.in.ID + "/" + c.role.Name, c.role.Name, c.role.ID, c.role.ARN},
-		reference)
+	return slices.Contains([]string{c.reference(), c.in.ID + "/" + c.role.Name, c.role.ID, c.role.ARN}, reference)
 }
 
 func (f *roleFilter) matcher() func(chosen) bool {
