@@ -8,6 +8,9 @@ type Change struct {
 	Role        RoleID        // of an ended Change: only this role of the integration
 	// Ended says that lending ended: what was lent before is not handed out again, even if it is permitted again.
 	Ended bool
+	// Validate says that this runner is asked to try roles. Nothing that an agent may borrow changed, and the other
+	// fields are empty.
+	Validate RunnerID
 }
 
 // Ends reports whether the change ended what the agent was lent of a role.

@@ -62,7 +62,7 @@ func (f *Finding) Status(in *Integration, requireExternalID bool) ValidationStat
 			return StatusFailed
 		}
 		return StatusWarning
-	case ValidThrottled, ValidUnreachable, ValidClusterMode, ValidNotChecked, ValidTryingAgain:
+	case ValidThrottled, ValidUnreachable, ValidClusterMode, ValidNotChecked, ValidTryingAgain, ValidRunnerUnavailable:
 		return StatusUnknown
 	}
 	return StatusFailed

@@ -18,6 +18,8 @@ type (
 	ReservationID string // ext_…; it stands for an external ID in URLs
 	RunnerID      string // run_…
 	RunnerKeyID   string // rky_…
+
+	ValidationRequestID string // vrq_…
 )
 
 // idLength is the length of rand.Text: 26 characters of base32, 130 random bits.
@@ -28,7 +30,7 @@ const idLength = 26
 // Source: RFC 4648, section 6.
 const idCharacters = "abcdefghijklmnopqrstuvwxyz234567"
 
-var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "ext_", "run_", "rky_", "bnd_"}
+var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "ext_", "run_", "rky_", "bnd_", "vrq_"}
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 
@@ -44,6 +46,9 @@ func NewSignInID() SignInID           { return SignInID(newID("sig_")) }
 func NewReservationID() ReservationID { return ReservationID(newID("ext_")) }
 func NewRunnerID() RunnerID           { return RunnerID(newID("run_")) }
 func NewRunnerKeyID() RunnerKeyID     { return RunnerKeyID(newID("rky_")) }
+func NewValidationRequestID() ValidationRequestID {
+	return ValidationRequestID(newID("vrq_"))
+}
 
 // IsID reports whether s has the form of an ID of any kind. No name has that form, so a path or a field that takes a
 // name can take an ID too.

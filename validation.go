@@ -83,6 +83,8 @@ const (
 	ValidNotChecked  ValidationCode = "not_checked" // the validation ended before the role's turn
 	// AWS denied the role, and a later try may find otherwise; only while a validation runs
 	ValidTryingAgain ValidationCode = "trying_again"
+	// the runner that assumes the roles is not connected, or does not answer
+	ValidRunnerUnavailable ValidationCode = "runner_unavailable"
 )
 
 // knownCodes has all codes above.
@@ -95,7 +97,7 @@ var knownCodes = map[ValidationCode]bool{
 	ValidDurationChaining: true, ValidRegionDisabled: true, ValidRegionInvalid: true, ValidPartition: true,
 	ValidARNInvalid: true, ValidDurationInvalid: true, ValidServiceLinked: true, ValidIdentityCenter: true,
 	ValidAgentRefused: true, ValidRejected: true, ValidThrottled: true, ValidUnreachable: true,
-	ValidClusterMode: true, ValidNotChecked: true,
+	ValidClusterMode: true, ValidNotChecked: true, ValidRunnerUnavailable: true,
 }
 
 // IsKnown reports whether this version knows the code.

@@ -13,6 +13,8 @@ const Heartbeat = 5 * time.Second
 type RunnerEvent struct {
 	Hello  *Hello  `json:"hello,omitempty"`  // the first line: the runner forgets what it remembered before
 	Change *Change `json:"change,omitempty"` // a change was committed
+	// the runner is asked to try roles: see [ValidationRequest]
+	Validate bool `json:"validate,omitempty"`
 }
 
 // Hello begins the stream of events.

@@ -63,6 +63,21 @@ type RunnerValidations struct {
 	Validations []IdentifiedOutcome `json:"validations"`
 }
 
+// ValidationRequest asks a runner to try the roles of an integration, which may be a
+// draft.
+type ValidationRequest struct {
+	ID          string      `json:"id"`
+	Integration Integration `json:"integration"`
+	Wait        string      `json:"wait"` // how long to try a denied role again, as in "30s"
+}
+
+// ValidationAnswer is what a runner found out of what it was asked to try. It may send
+// several.
+type ValidationAnswer struct {
+	Validations []IdentifiedOutcome `json:"validations"`
+	Finished    bool                `json:"finished,omitempty"` // this is the last one
+}
+
 // IdentifiedOutcome is the outcome for one role.
 type IdentifiedOutcome struct {
 	Role string `json:"role"` // ID

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 )
 
@@ -115,4 +116,19 @@ func (c *Client) RunnerIntegrations(ctx context.Context) ([]api.Integration, err
 // RecordValidations records the outcomes of trying an integration's roles.
 func (c *Client) RecordValidations(ctx context.Context, integration string, v api.RunnerValidations) error {
 	return c.record(ctx, at(runnerAPI+"/integrations").member("integration", integration).under("validations"), v)
+}
+
+// ValidationRequests takes the requests to try roles now. Each is answered once, so
+// that only one replica of a runner gets it. A server of an earlier version has none.
+func (c *Client) ValidationRequests(ctx context.Context) ([]api.ValidationRequest, error) {
+	answer, err := get[api.List[api.ValidationRequest]](ctx, c, at(runnerAPI+"/validations"))
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return nil, nil
+	}
+	return answer.Items, err
+}
+
+// AnswerValidationRequest sends what the runner found out of what it was asked to try.
+func (c *Client) AnswerValidationRequest(ctx context.Context, id string, a api.ValidationAnswer) error {
+	return c.record(ctx, at(runnerAPI+"/validations").member("validation request", id), a)
 }

@@ -114,7 +114,8 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 		"LoopbackName"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner Watch AgentOfAccount AgentOfToken RunnerToken " +
 		"RunnerGrants " +
-		"BeginRunnerSession FinishRunnerSession RecordRunnerUse LendThrough RunnerIntegrations RecordRunnerValidations"
+		"BeginRunnerSession FinishRunnerSession RecordRunnerUse LendThrough RunnerIntegrations RecordRunnerValidations " +
+		"RunnerValidationRequests AnswerValidationRequest"
 	admin := rolebroker.Caller{APIKey: "key_a", Access: rolebroker.AccessAdmin}
 	reader := rolebroker.Caller{APIKey: "key_r", Access: rolebroker.AccessReadOnly}
 	runner := rolebroker.Caller{Runner: "run_r"}

@@ -102,7 +102,8 @@ func (b *Broker) RecordRunnerValidations(
 // ones are accepted. Codes: invalid.
 func cleanFinding(f *rolebroker.Finding, now time.Time) error {
 	switch f.Code {
-	case rolebroker.ValidExternalIDOutdated, rolebroker.ValidExternalIDPrevious, rolebroker.ValidClusterMode:
+	case rolebroker.ValidExternalIDOutdated, rolebroker.ValidExternalIDPrevious, rolebroker.ValidClusterMode,
+		rolebroker.ValidRunnerUnavailable:
 		return invalid("the finding", "code", "%q is nothing that a runner can find out", string(f.Code))
 	}
 	if !f.Code.IsKnown() { // a newer runner's

@@ -89,6 +89,23 @@ type validationStore interface {
 	RecordValidations(
 		ctx context.Context, in *rolebroker.Integration, results []rolebroker.RoleValidation, at time.Time) error
 
+	// CreateValidationRequest stores a request, and tells it to the streams of its runner on every server. It deletes
+	// the runner's requests that were made before forget. Codes: not_found (the runner).
+	CreateValidationRequest(ctx context.Context, r *rolebroker.ValidationRequest, forget time.Time) error
+
+	// ValidationRequest finds a request by ID, with the findings so far. Codes: not_found.
+	ValidationRequest(ctx context.Context, id rolebroker.ValidationRequestID) (*rolebroker.ValidationRequest, error)
+
+	// TakeValidationRequests returns the requests of a runner that were made since a time and that nobody has taken.
+	// It stores now as the time when they were taken.
+	TakeValidationRequests(
+		ctx context.Context, runner rolebroker.RunnerID, since, now time.Time) ([]rolebroker.ValidationRequest, error)
+
+	// AnswerValidationRequest adds findings to a request of the runner that is not finished. finished is when it was;
+	// zero: it goes on. Codes: not_found.
+	AnswerValidationRequest(ctx context.Context, runner rolebroker.RunnerID, id rolebroker.ValidationRequestID,
+		findings []rolebroker.RoleFinding, finished time.Time) error
+
 	// ClaimIntegrations returns integrations in platform mode that were validated before a time, those of the longest
 	// ago, in any order. It sets the time of their validation to now, so that no other server claims them. An
 	// integration that changes can be claimed again.

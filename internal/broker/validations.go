@@ -70,8 +70,8 @@ func (b *Broker) wait(how Validating) time.Duration {
 }
 
 // ValidateIntegration tries to assume every role of an integration, stores the outcomes, and returns them in the order
-// of the roles. When ctx ends it returns the outcomes so far; the other roles are unknown. In cluster mode it returns
-// what the runner found last. Codes: denied, not_found, throttled, unavailable.
+// of the roles. When ctx ends it returns the outcomes so far; the other roles are unknown. In cluster mode it asks the
+// runner, and waits. Codes: denied, not_found, throttled, unavailable.
 func (b *Broker) ValidateIntegration(
 	ctx context.Context, who rolebroker.Caller, nameOrID string, how Validating,
 ) ([]rolebroker.RoleValidation, error) {
@@ -80,10 +80,7 @@ func (b *Broker) ValidateIntegration(
 	if err != nil {
 		return nil, err
 	}
-	if in.AssumptionMode == rolebroker.ModeCluster && in.Runner != "" {
-		return foundByRunner(in, how.Tell), nil
-	}
-	results, err := b.validateNow(ctx, in, how)
+	results, err := b.validateWhereAssumed(ctx, in, how)
 	if err != nil {
 		return nil, err
 	}
@@ -91,23 +88,14 @@ func (b *Broker) ValidateIntegration(
 	return results, b.recordValidations(ctx, in, results)
 }
 
-// foundByRunner returns the outcomes that the integration's runner sent last. The runner tries the roles by itself when
-// the integration changes, and from time to time.
-func foundByRunner(in *rolebroker.Integration, tell func(rolebroker.RoleValidation)) []rolebroker.RoleValidation {
-	results := make([]rolebroker.RoleValidation, len(in.Roles))
-	for i, role := range in.Roles {
-		results[i] = rolebroker.RoleValidation{Index: i, Role: role, Validation: rolebroker.Validation{
-			Status: rolebroker.StatusUnknown, Code: rolebroker.ValidClusterMode,
-			Message: "runner " + in.RunnerName + " has not tried the role yet",
-			Hint:    rolebroker.Hintf("see whether it is connected: rolebroker runner show %s", in.RunnerName)}}
-		if role.Validation != nil {
-			results[i].Validation = *role.Validation
-		}
-		if tell != nil {
-			tell(results[i])
-		}
+// validateWhereAssumed tries the roles where they are assumed: here or at a runner.
+func (b *Broker) validateWhereAssumed(
+	ctx context.Context, in *rolebroker.Integration, how Validating,
+) ([]rolebroker.RoleValidation, error) {
+	if in.AssumptionMode == rolebroker.ModeCluster && in.Runner != "" {
+		return b.validateByRunner(ctx, in, how)
 	}
-	return results
+	return b.validateNow(ctx, in, how)
 }
 
 // ValidateDraft validates an integration that is not saved. A draft with an ID is the next version of that
@@ -129,7 +117,7 @@ func (b *Broker) ValidateDraft(
 	if err != nil {
 		return nil, "", err
 	}
-	if results, err = b.validateNow(ctx, &draft, how); err != nil {
+	if results, err = b.validateWhereAssumed(ctx, &draft, how); err != nil {
 		return nil, draft.ExternalID, err
 	}
 	b.done(ctx, who, action, subject)
@@ -226,8 +214,7 @@ func (b *Broker) validateNow(
 	ctx context.Context, in *rolebroker.Integration, how Validating,
 ) ([]rolebroker.RoleValidation, error) {
 	if !b.beginValidation(ctx, how.turn) {
-		return nil, rolebroker.Errorf(rolebroker.CodeThrottled, "%d validations are running already", maxValidations).
-			WithHint("try again in a few seconds")
+		return nil, errTooManyValidations()
 	}
 	end := sync.OnceFunc(func() { <-b.validations })
 	defer end()
@@ -310,7 +297,8 @@ func (b *Broker) recordValidations(
 		before := r.Role.Validation
 		b.metrics.validations.Inc(string(r.Status), string(r.Code))
 		whole = whole && r.Status != rolebroker.StatusUnknown
-		notTried := r.Code == rolebroker.ValidNotChecked || r.Code == rolebroker.ValidClusterMode
+		notTried := r.Code == rolebroker.ValidNotChecked || r.Code == rolebroker.ValidClusterMode ||
+			r.Code == rolebroker.ValidRunnerUnavailable
 		if r.Status == rolebroker.StatusUnknown && (before != nil || notTried) {
 			continue
 		}

@@ -36,6 +36,10 @@ and with a wrong one. If that works too, the trust policy does not require the
 external ID: a warning, or a failure with --require-external-id. The credentials
 from these calls allow nothing and are discarded.
 
+In cluster mode the server asks the connected runner to try the roles now, and waits.
+The output names the runner and the time. If no runner answers, the roles are unknown
+(runner_unavailable), and the exit code is 1.
+
 With -f the server validates the integration in a file, which does not exist yet,
 and keeps nothing. If the file has no external ID, one is reserved for it.
 
@@ -76,6 +80,9 @@ type validation struct {
 	how   client.Validating
 	name  string                  // of a saved integration; or
 	draft *api.IntegrationRequest // an integration that does not exist yet
+
+	roles  int    // to validate
+	runner string // which tries them; empty: the server does
 }
 
 func (v *validation) run(ctx context.Context, out output) error {
@@ -86,19 +93,18 @@ func (v *validation) run(ctx context.Context, out output) error {
 	if err != nil {
 		return err
 	}
-	total, err := v.total(ctx, c)
-	if err != nil {
+	if err := v.look(ctx, c); err != nil {
 		return err
 	}
 	var known outcomes
 	v.how.Tell, v.how.Again = known.add, known.addAgain
 	ended := v.progressOf(func() string {
-		return "validating, " + tally{roles: total}.of(len(known.all())) + known.trying()
+		return v.doing(len(known.all())) + known.trying()
 	})
 	answer, err := v.ask(ctx, c)
 	ended()
 	if ctx.Err() != nil {
-		return v.interrupted(out, known.all(), total)
+		return v.interrupted(out, known.all())
 	}
 	if err != nil {
 		return err
@@ -159,13 +165,24 @@ func (o *outcomes) all() []api.RoleValidation {
 	return append([]api.RoleValidation{}, o.results...)
 }
 
-// total counts the roles to validate.
-func (v *validation) total(ctx context.Context, c *client.Client) (int, error) {
+// look finds out how many roles to validate, and who tries them.
+func (v *validation) look(ctx context.Context, c *client.Client) error {
 	if v.draft != nil {
-		return len(v.draft.Roles), nil
+		v.roles, v.runner = len(v.draft.Roles), v.draft.Runner
+		return nil
 	}
 	in, err := integrationOf(ctx, c, v.name)
-	return len(in.Roles), err
+	v.roles, v.runner = len(in.Roles), in.Runner
+	return err
+}
+
+// doing says what takes so long, when so many roles are validated.
+func (v *validation) doing(validated int) string {
+	done := tally{roles: v.roles}.of(validated)
+	if v.runner != "" {
+		return fmt.Sprintf("runner %s is validating, %s", plain(v.runner), done)
+	}
+	return "validating, " + done
 }
 
 func (v *validation) ask(ctx context.Context, c *client.Client) (api.Validations, error) {
@@ -176,7 +193,7 @@ func (v *validation) ask(ctx context.Context, c *client.Client) (api.Validations
 }
 
 // interrupted shows the results so far.
-func (v *validation) interrupted(out output, known []api.RoleValidation, total int) error {
+func (v *validation) interrupted(out output, known []api.RoleValidation) error {
 	partial := api.Validations{Roles: known}
 	if err := v.showValidations(out, partial); err != nil {
 		return err
@@ -185,7 +202,7 @@ func (v *validation) interrupted(out output, known []api.RoleValidation, total i
 	if v.draft != nil {
 		kept = "no result is kept"
 	}
-	return fmt.Errorf("interrupted: %d of %d roles were validated; %s", len(partial.Roles), total, kept)
+	return fmt.Errorf("interrupted: %d of %d roles were validated; %s", len(partial.Roles), v.roles, kept)
 }
 
 // verdict returns an error unless every role can be assumed.
@@ -194,6 +211,10 @@ func (v *validation) verdict(answer api.Validations) error {
 		return nil
 	}
 	t := tallyOf(answer.Roles, enabled(answer.Roles))
+	if unanswered := t.unanswered; unanswered != nil && t.failed == 0 {
+		return rolebroker.Errorf(rolebroker.CodeUnavailable, "%s could not be checked: %s", t.of(t.unknown),
+			unanswered.Message).WithHint("%s", unanswered.Hint)
+	}
 	switch {
 	case t.roles == 0:
 		return errors.New("no role is enabled")

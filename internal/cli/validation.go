@@ -39,6 +39,7 @@ The exit code is 0 if the integration was saved.`
 const (
 	assumable             = "assumable"
 	clusterMode           = string(rolebroker.ValidClusterMode)
+	runnerUnavailable     = string(rolebroker.ValidRunnerUnavailable)
 	externalIDNotRequired = string(rolebroker.ValidExternalIDOpen)
 )
 
@@ -79,12 +80,19 @@ func (a *app) summary(in api.Integration) string {
 }
 
 // tally counts the outcomes among the enabled roles of an integration.
-type tally struct{ roles, failed, open, warned, unknown, cluster int }
+type tally struct {
+	roles, failed, open, warned, unknown, cluster int
+
+	unanswered *api.RoleValidation // the first role about which its runner did not answer; nil: none
+}
 
 // tallyOf counts outcomes. roles is how many roles are enabled.
 func tallyOf(results []api.RoleValidation, roles int) tally {
 	t := tally{roles: roles}
 	for _, r := range results {
+		if r.Code == runnerUnavailable && t.unanswered == nil {
+			t.unanswered = &r
+		}
 		switch {
 		case r.Disabled:
 		case r.Code == clusterMode:
@@ -146,7 +154,8 @@ func (t tally) words() string {
 // notable returns the results that report a problem of an enabled role.
 func notable(results []api.RoleValidation) []api.RoleValidation {
 	return slices.DeleteFunc(slices.Clone(results), func(r api.RoleValidation) bool {
-		return r.Disabled || r.Status == assumable || r.Code == clusterMode
+		return r.Disabled || r.Status == assumable || r.Code == clusterMode ||
+			r.Code == runnerUnavailable
 	})
 }
 
@@ -199,6 +208,20 @@ func abridged(hint rolebroker.Hint, seen map[string]bool) (lines []string) {
 		lines = append(lines, strings.Split(step.String(), "\n")...)
 	}
 	return lines
+}
+
+// triedBy says which runner tried the roles, and when; empty if the server did.
+func (a *app) triedBy(results []api.RoleValidation) string {
+	var last *api.Validation
+	for _, r := range results {
+		if r.CheckedBy != "" && (last == nil || r.CheckedAt.After(last.CheckedAt)) {
+			last = &r.Validation
+		}
+	}
+	if last == nil {
+		return ""
+	}
+	return "Runner " + plain(last.CheckedBy) + " tried the roles " + a.when(&last.CheckedAt) + ".\n"
 }
 
 // resultsOf returns the states of an integration's roles that somebody has tried.
@@ -268,6 +291,10 @@ func (a *app) showValidations(o output, answer api.Validations) error {
 	if err := t.write(a.out()); err != nil {
 		return err
 	}
-	_, err := io.WriteString(a.out(), findings(answer.Roles))
+	by := a.triedBy(answer.Roles)
+	if by != "" {
+		by = "\n" + by
+	}
+	_, err := io.WriteString(a.out(), by+findings(answer.Roles))
 	return err
 }

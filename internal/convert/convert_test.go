@@ -205,7 +205,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 	same(t, report, convert.FromRunnerReport(travel(t, convert.RunnerReport(report))))
 
 	change := rolebroker.Change{Agent: "agt_a", Integration: "int_a", Role: "rol_a", Ended: true}
-	full(t, change)
+	full(t, change, "Validate")
 	same(t, change, convert.FromChange(travel(t, convert.Change(change))))
 
 	account := rolebroker.ServiceAccount{Issuer: "https://oidc.example.com", Namespace: "agents", Name: "scout"}

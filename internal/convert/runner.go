@@ -141,6 +141,12 @@ func Granted(in *rolebroker.Integration) api.Integration {
 	return sent
 }
 
+// ValidationRequest is what a runner is asked to try.
+func ValidationRequest(r *rolebroker.ValidationRequest) api.ValidationRequest {
+	return api.ValidationRequest{ID: string(r.ID), Integration: Granted(&r.Integration),
+		Wait: r.Wait.String()}
+}
+
 // Grants is what an agent may borrow, as the server tells a runner.
 func Grants(g *rolebroker.Grants) api.Grants {
 	return api.Grants{

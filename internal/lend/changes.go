@@ -19,8 +19,10 @@ func (l *Lender) HearsChanges() bool { return l.records.Watching() }
 
 // changed is called with every change, before anything is answered by it.
 func (l *Lender) changed(change rolebroker.Change) {
-	l.cache.invalidate(change)
-	l.dropEnded(change)
+	if change.Validate == "" {
+		l.cache.invalidate(change)
+		l.dropEnded(change)
+	}
 	l.subscribers.tell(change)
 }
 

@@ -26,9 +26,10 @@ type record struct {
 	uptime func() time.Duration // the monotonic clock, from any start
 	log    *slog.Logger
 
-	onChange  func(rolebroker.Change) // set once, before any other method is called
-	lastEvent atomic.Pointer[moment]  // of the stream of events; nil: none yet
-	streaming atomic.Bool             // the stream of events is open
+	onValidate func()                  // the server asks the runner to try roles; set once
+	onChange   func(rolebroker.Change) // set once, before any other method is called
+	lastEvent  atomic.Pointer[moment]  // of the stream of events; nil: none yet
+	streaming  atomic.Bool             // the stream of events is open
 
 	delivering chan struct{} // has an element while deliver runs
 
@@ -67,6 +68,7 @@ func newRecord(l *link, s *spool, opts Options) *record {
 	start := time.Now()
 	return &record{link: l, spool: s, grace: opts.Grace, now: opts.Now, log: opts.Log,
 		uptime:     func() time.Duration { return time.Since(start) },
+		onValidate: func() {},
 		delivering: make(chan struct{}, 1), authorised: map[authorisation]time.Time{}}
 }
 
@@ -102,6 +104,9 @@ func (r *record) silence() time.Duration {
 func (r *record) receive(e api.RunnerEvent) {
 	if e.Hello != nil { // the changes before it were missed
 		r.onChange(rolebroker.Change{})
+	}
+	if e.Validate {
+		r.onValidate()
 	}
 	if e.Change != nil {
 		r.onChange(convert.FromChange(*e.Change))

@@ -163,6 +163,7 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 		Serves: l.serves,
 		Log:    opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
 	r.validator = newValidator(r)
+	r.record.onValidate = r.validator.onAsked
 	r.confirmer = &confirmer{identifier: identifier, cluster: cluster, streaming: r.record.streaming.Load,
 		changed: make(chan struct{}, 1)}
 	r.lender = &lender{cluster: cluster, record: r.record,
@@ -183,6 +184,7 @@ func (r *Runner) startWork(ctx context.Context) {
 	r.background, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	r.work.Go(func() { r.link.listen(r.background, r.onEvent, r.onStreamEnd) })
 	r.work.Go(func() { r.validator.run(r.background) })
+	r.work.Go(func() { r.validator.runAsked(r.background) })
 	r.work.Go(func() { r.confirmer.run(r.background) })
 	r.every(useInterval, "sending use", r.lender.cluster.RecordUse)
 	r.every(deliverInterval, "sending spooled sessions", r.record.deliver)

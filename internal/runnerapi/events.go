@@ -50,6 +50,12 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		for _, c := range next(ctx, changes, beat) {
+			if c.Validate != "" {
+				if c.Validate == who.Runner && out.send(api.RunnerEvent{Validate: true}) != nil {
+					return
+				}
+				continue
+			}
 			change := convert.Change(c)
 			if out.send(api.RunnerEvent{Change: &change}) != nil {
 				return

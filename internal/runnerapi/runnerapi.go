@@ -14,6 +14,8 @@
 //	POST /runner/v1/loans                             borrow a role that the platform assumes
 //	GET  /runner/v1/integrations                      list the integrations that name the runner
 //	POST /runner/v1/integrations/{integration}/validations   record the outcomes of trying their roles
+//	GET  /runner/v1/validations                       take the requests to try roles now
+//	POST /runner/v1/validations/{request}             answer such a request
 //
 // The messages are the types in api/runner_*.go. The package refuses every caller
 // but runners. It answers status 401 only about the runner itself: the refusal of
@@ -62,6 +64,9 @@ type Broker interface {
 	RunnerIntegrations(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Integration, error)
 	RecordRunnerValidations(ctx context.Context, who rolebroker.Caller, nameOrID string, version int64,
 		findings map[rolebroker.RoleID]rolebroker.Finding) error
+	RunnerValidationRequests(ctx context.Context, who rolebroker.Caller) ([]rolebroker.ValidationRequest, error)
+	AnswerValidationRequest(ctx context.Context, who rolebroker.Caller, id rolebroker.ValidationRequestID,
+		findings map[rolebroker.RoleID]rolebroker.Finding, finished bool) error
 }
 
 // Auth identifies callers by Authorization headers or tokens, and the RemoteAddr of the request. It records refusals.
@@ -114,6 +119,8 @@ func New(o Options) http.Handler {
 	s.mux.HandleFunc(http.MethodGet+at+"integrations", reading(s, s.integrations))
 	s.mux.HandleFunc(http.MethodPost+at+"integrations/{integration}/validations",
 		recording(s, large, s.recordValidations))
+	s.mux.HandleFunc(http.MethodGet+at+"validations", reading(s, s.validationRequests))
+	s.mux.HandleFunc(http.MethodPost+at+"validations/{request}", recording(s, large, s.answerValidationRequest))
 	return s
 }
 

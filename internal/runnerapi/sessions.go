@@ -64,3 +64,17 @@ func (s *server) recordValidations(r *http.Request, who rolebroker.Caller, in ap
 	return s.Broker.RecordRunnerValidations(r.Context(), who, r.PathValue("integration"), in.Version,
 		convert.FromOutcomes(in.Validations))
 }
+
+func (s *server) validationRequests(r *http.Request, who rolebroker.Caller) (
+	answer api.List[api.ValidationRequest], err error) {
+	all, err := s.Broker.RunnerValidationRequests(r.Context(), who)
+	if err != nil {
+		return answer, err
+	}
+	return api.List[api.ValidationRequest]{Items: convert.All(all, convert.ValidationRequest)}, nil
+}
+
+func (s *server) answerValidationRequest(r *http.Request, who rolebroker.Caller, in api.ValidationAnswer) error {
+	id := rolebroker.ValidationRequestID(r.PathValue("request"))
+	return s.Broker.AnswerValidationRequest(r.Context(), who, id, convert.FromOutcomes(in.Validations), in.Finished)
+}

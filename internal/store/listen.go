@@ -44,6 +44,7 @@ type notice struct {
 	Integration rolebroker.IntegrationID `json:"integration,omitempty"`
 	Role        rolebroker.RoleID        `json:"role,omitempty"`
 	Ended       bool                     `json:"ended,omitempty"`
+	Validate    rolebroker.RunnerID      `json:"validate,omitempty"`
 	ProbeSent   time.Duration            `json:"asked,omitempty"` // since the listener's start; 0: this is a Change
 }
 
@@ -262,7 +263,7 @@ func (l *listener) receive(_ *pgconn.PgConn, n *pgconn.Notification) {
 		l.prove(received.ProbeSent)
 	case !ours && received.ProbeSent == 0:
 		l.publish(rolebroker.Change{Agent: received.Agent, Integration: received.Integration, Role: received.Role,
-			Ended: received.Ended})
+			Ended: received.Ended, Validate: received.Validate})
 	}
 }
 

@@ -107,7 +107,7 @@ func (s *Store) notifyOthers(ctx context.Context, t *tx) error {
 	}
 	for _, change := range t.changes {
 		if err := (notice{Server: s.server, Agent: change.Agent, Integration: change.Integration, Role: change.Role,
-			Ended: change.Ended}).send(ctx, t.Tx); err != nil {
+			Ended: change.Ended, Validate: change.Validate}).send(ctx, t.Tx); err != nil {
 			return err
 		}
 	}

@@ -74,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"RunnersChange":                testRunnersChange,
 		"RunnerReport":                 testRunnerReport,
 		"RunnerKeys":                   testRunnerKeys,
+		"ValidationRequests":           testValidationRequests,
 		"Join":                         testJoin,
 		"JoinsAtOnce":                  testJoinsAtOnce,
 		"UseRunnerKey":                 testUseRunnerKey,

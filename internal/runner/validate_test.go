@@ -1,0 +1,123 @@
+package runner
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+)
+
+// Whoever validates an integration in cluster mode gets what the runner finds out now,
+// and not what it found last.
+func TestAValidationAsksTheRunner(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		validates := func(want string) {
+			w.Helper()
+			asked, told := time.Now(), 0
+			got := try(w.admin.ValidateIntegration(ctx, "cluster",
+				client.Validating{Tell: func(api.RoleValidation) { told++ }}))(w)
+			stored := try(w.admin.Integration(ctx, "cluster"))(w).Roles
+			for i, r := range got.Roles {
+				if r.Status != want || r.CheckedBy != "eks" || r.CheckedAt.Before(asked.Truncate(time.Second)) {
+					w.Errorf("the validation says %+v, not %s", r, want)
+				}
+				if v := stored[i].Validation; v == nil || v.Status != want || v.CheckedBy != "eks" {
+					w.Errorf("on record is %+v", v)
+				}
+			}
+			if got.OK != (want == "assumable") || told != 2 || time.Since(asked) > 5*time.Second {
+				w.Errorf("ok is %v; %d outcomes were told, in %s", got.OK, told, time.Since(asked))
+			}
+		}
+		validates("assumable")
+		time.Sleep(time.Minute)
+		account := w.aws.Account(customerAccount)
+		good, _ := account.Role("Inner")
+		for _, role := range []string{"Inner", "Other"} {
+			account.SetTrustPolicy(role, trusting(platformAccount))
+		}
+		validates("failed")
+		for _, role := range []string{"Inner", "Other"} {
+			account.SetTrustPolicy(role, good.TrustPolicy)
+		}
+		validates("assumable")
+
+		draft := api.IntegrationRequest{Name: "draft", AssumptionMode: "cluster", Runner: "eks", DefaultRole: "locked",
+			Roles: []api.RoleRequest{
+				{Name: "locked", ARN: "arn:aws:iam::" + customerAccount + ":role/ReadOnly", Region: "us-east-1"},
+				{Name: "wrong", ARN: "arn:aws:iam::" + customerAccount + ":user/scout", Region: "us-east-1"},
+			}}
+		tried := try(w.admin.ValidateDraft(ctx, draft, client.Validating{}))(w)
+		if v := tried.Roles[0]; v.Code != "denied" || v.CheckedBy != "eks" {
+			w.Errorf("the draft's role is %+v", v)
+		}
+		if v := tried.Roles[1]; v.Code != "arn_invalid" {
+			w.Errorf("the draft's wrong role is %+v", v)
+		}
+	})
+}
+
+// A runner that does not answer is named, and what it found before stays on record.
+func TestAValidationWithoutARunner(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		unanswered := func(says string, within time.Duration) {
+			w.Helper()
+			asked := time.Now()
+			got := try(w.admin.ValidateIntegration(ctx, "cluster", client.Validating{}))(w)
+			for _, r := range got.Roles {
+				if r.Status != "unknown" || r.Code != "runner_unavailable" || !strings.Contains(r.Message, says) ||
+					!strings.Contains(r.Message, "runner eks found: assumable") ||
+					!strings.Contains(r.Hint, "rolebroker runner show eks") {
+					w.Errorf("the validation says %+v", r)
+				}
+			}
+			if got.OK || time.Since(asked) > within {
+				w.Errorf("ok is %v, after %s", got.OK, time.Since(asked))
+			}
+			for _, role := range try(w.admin.Integration(ctx, "cluster"))(w).Roles {
+				if role.Validation == nil || role.Validation.Status != "assumable" {
+					w.Errorf("on record is %+v", role.Validation)
+				}
+			}
+		}
+		w.eventually("the roles were tried", func() bool {
+			roles := try(w.admin.Integration(ctx, "cluster"))(w).Roles
+			return roles[0].Validation != nil && roles[1].Validation != nil
+		})
+		w.network.set(silent)
+		unanswered("runner eks", 20*time.Second)
+		time.Sleep(time.Minute)
+		unanswered("runner eks is not connected; it was last in contact at 2000-01-01T00:0", time.Second)
+		w.network.set(connected)
+		w.eventually("the runner is ready", func() bool { return w.readiness() == "ready" })
+		if got := try(w.admin.ValidateIntegration(ctx, "cluster", client.Validating{}))(w); !got.OK {
+			w.Errorf("when it is back: %+v", got)
+		}
+	})
+}
+
+// Of the replicas of a runner one tries the roles.
+func TestOneReplicaAnswers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		calls := func() int {
+			time.Sleep(10 * time.Second)
+			before := len(w.aws.Assumed())
+			try(w.admin.ValidateIntegration(ctx, "cluster", client.Validating{}))(w)
+			time.Sleep(10 * time.Second)
+			return len(w.aws.Assumed()) - before
+		}
+		alone := calls()
+		replica := try(open(ctx, w.opts))(w)
+		replica.startWork(ctx)
+		defer replica.Close(ctx)
+		if together := calls(); alone == 0 || together != alone {
+			w.Errorf("STS lent %d times to one replica, and %d times to two", alone, together)
+		}
+	})
+}
