@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"context"
+
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -40,16 +42,31 @@ func (m agentModel) request() api.AgentRequest {
 	}
 }
 
-// newAgentResource makes rolebroker_agent.
+// agentResource is rolebroker_agent.
+type agentResource struct {
+	namedResource[api.Agent, api.AgentRequest, agentModel]
+}
+
+var _ resource.ResourceWithModifyPlan = &agentResource{}
+
+// ModifyPlan counts new agents, for the check of their default integrations.
+func (r *agentResource) ModifyPlan(
+	_ context.Context, req resource.ModifyPlanRequest, _ *resource.ModifyPlanResponse,
+) {
+	if r.server != nil && req.State.Raw.IsNull() && !req.Plan.Raw.IsNull() {
+		r.server.defaults.createsAgent()
+	}
+}
+
 func newAgentResource() resource.Resource {
-	return &namedResource[api.Agent, api.AgentRequest, agentModel]{
+	return &agentResource{namedResource[api.Agent, api.AgentRequest, agentModel]{
 		onServer: onServer{suffix: "agent"},
 		schema:   agentSchema(),
 		model:    agentOf,
 		calls: func(s *server) calls[api.Agent, api.AgentRequest] {
 			return calls[api.Agent, api.AgentRequest]{s.Agent, s.CreateAgent, s.UpdateAgent, s.DeleteAgent}
 		},
-	}
+	}}
 }
 
 func agentSchema() schema.Schema {

@@ -3,6 +3,7 @@ package provider_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -268,4 +269,70 @@ data "rolebroker_aws_integration" "same" { id = data.rolebroker_aws_integration.
 		step{Config: w.config(`data "rolebroker_aws_integration" "which" {}`), ExpectError: says("name", "id")},
 		step{Config: w.config(here)},
 	)
+}
+
+// Two defaults of one agent are refused in the first plan, before the agent has an
+// ID; nothing is created.
+func TestTwoDefaultsInTheFirstPlan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	both := integration("production", "", readonly) + other + agent("scout", "")
+	ws := w.workspaceOf(both + connect("production", "id", "  default = true") +
+		connect("staging", "id", "  default = true"))
+	ws.refuses([]string{"apply", "-auto-approve"}, "Two default integrations", "default = true")
+	w.isEmpty()
+	ws.writes(requirements + both + connect("production", "id", "  default = true") +
+		connect("staging", "id", "  default = false"))
+	if said := ws.terraform("apply", "-auto-approve", "-no-color"); strings.Contains(said, "Warning: No conn") {
+		t.Errorf("the apply says\n%s", said)
+	}
+	ws.expectsPlan(nil)
+	if is := w.agent("scout").DefaultIntegration; is != "production" {
+		t.Errorf("the default is %q", is)
+	}
+	ws.writes(requirements + both + connect("production", "id", "  default = true") +
+		connect("staging", "name", "  default = true"))
+	ws.refuses([]string{"plan"}, "Two default integrations", "default = true")
+}
+
+// Without a default, the plan warns of an agent that gets several connections: which
+// one is the default would depend on which one Terraform happens to create first. It
+// does not warn of one connection for each of several agents.
+func TestNoDefaultAmongSeveral(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := integration("production", "", readonly) + other + agent("scout", "") + connect("production", "id", "")
+	second := `
+resource "rolebroker_agent" "ranger" { name = "ranger" }
+
+resource "rolebroker_agent_connection" "ranger" {
+  agent       = rolebroker_agent.ranger.id
+  integration = rolebroker_aws_integration.staging.id
+}
+`
+	const warning = "No connection of the agent is its default"
+	ws := w.workspaceOf(one + second)
+	if said := ws.terraform("plan", "-no-color"); strings.Contains(said, warning) {
+		t.Errorf("each agent has one connection, and the plan says\n%s", said)
+	}
+	ws.writes(requirements + one + connect("staging", "id", ""))
+	if said := ws.terraform("apply", "-auto-approve", "-no-color"); !strings.Contains(said, warning) {
+		t.Errorf("an agent has two connections, and the plan says\n%s", said)
+	}
+	if said := ws.terraform("plan", "-no-color"); strings.Contains(said, warning) {
+		t.Errorf("nothing is created, and the plan says\n%s", said)
+	}
+}
+
+// A connection with default = false does not become the default, also if it is the
+// first.
+func TestAConnectionThatIsNoDefault(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ws := w.workspaceOf(integration("production", "", readonly) + agent("scout", "") +
+		connect("production", "id", "  default = false"))
+	ws.applies()
+	if a := w.agent("scout"); len(a.Connections) != 1 || a.DefaultIntegration != "" {
+		t.Errorf("scout is %+v", a)
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -50,10 +52,10 @@ func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest,
 			"default": schema.BoolAttribute{
 				Optional: true,
 				MarkdownDescription: "Makes the integration the agent's default: the agent gets its default role " +
-					"when it " +
-					"names no role. At most one connection of an agent sets it. If none does, the first connection " +
-					"is the " +
-					"default until someone chooses another one, so set it if the agent has several connections.",
+					"when it names no role. At most one connection of an agent sets it to true. With false, the " +
+					"connection does not become the default when it is created. Left out: it becomes the default " +
+					"if it is the agent's first one. Terraform creates connections in no certain order, so set it " +
+					"on each connection of an agent that has several; the plan warns otherwise.",
 			},
 			"agent_id":       schema.StringAttribute{Computed: true, MarkdownDescription: "The agent's ID."},
 			"integration_id": schema.StringAttribute{Computed: true, MarkdownDescription: "The integration's ID."},
@@ -73,16 +75,65 @@ func (r *connectionResource) ModifyPlan(
 	if resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...); resp.Diagnostics.HasError() {
 		return
 	}
-	if plan.Default.ValueBool() && !plan.Agent.IsUnknown() && !plan.Integration.IsUnknown() && r.server != nil {
-		err := r.server.defaults.claim(plan.Agent.ValueString(), plan.Integration.ValueString())
-		if err != nil {
-			report(&resp.Diagnostics, "Two default integrations", atField("default", err), atRoot)
-		}
+	if !req.State.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	}
+	if r.server != nil && !plan.Default.IsUnknown() {
+		r.checkDefault(ctx, plan, state, &resp.Diagnostics)
 	}
 	if changes(ctx, req, &resp.Diagnostics, &plan, &state) && plan.joinsSame(state) {
 		plan.ID, plan.AgentID, plan.IntegrationID = state.ID, state.AgentID, state.IntegrationID
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	}
+}
+
+// checkDefault refuses a second default of an agent, and warns about an agent whose
+// default would be the connection that happens to be first.
+func (r *connectionResource) checkDefault(ctx context.Context, plan, state connectionModel, diags *diag.Diagnostics) {
+	if plan.Default.Equal(types.BoolValue(false)) {
+		return
+	}
+	agent, integration := someNewAgent, ""
+	if !plan.Agent.IsUnknown() {
+		agent = r.idOf(ctx, plan.Agent, state.Agent, state.AgentID, func(ctx context.Context, ref string) (string, error) {
+			found, err := r.server.Agent(ctx, ref)
+			return found.ID, err
+		})
+	}
+	if !plan.Integration.IsUnknown() {
+		integration = r.idOf(ctx, plan.Integration, state.Integration, state.IntegrationID,
+			func(ctx context.Context, ref string) (string, error) {
+				found, err := r.server.Integration(ctx, ref)
+				return found.ID, err
+			})
+	}
+	byChance, err := r.server.defaults.plans(agent, integration, plan.Default, state.ID.ValueString() == "")
+	if err != nil {
+		report(diags, "Two default integrations", atField("default", err), atRoot)
+	}
+	if byChance {
+		diags.AddAttributeWarning(path.Root("default"), "No connection of the agent is its default",
+			"The plan connects an agent to several integrations and does not say which one is its default. Terraform "+
+				"creates the connections in no certain order, and the first one becomes the default: another one may be "+
+				"it after the next destroy and apply. Set default = true on one connection of each agent, and default "+
+				"= false on the others.")
+	}
+}
+
+// idOf returns the ID to which a reference leads; the reference itself if that
+// cannot be found out. before and id are the reference in the state and its ID.
+func (r *connectionResource) idOf(ctx context.Context, reference, before, id types.String,
+	find func(ctx context.Context, ref string) (string, error),
+) string {
+	if reference.Equal(before) || reference.Equal(id) {
+		return id.ValueString()
+	}
+	if r.server.Client != nil {
+		if found, err := find(ctx, reference.ValueString()); err == nil {
+			return found
+		}
+	}
+	return reference.ValueString()
 }
 
 // joinsSame returns whether the references of the plan are those of the state,
@@ -134,14 +185,19 @@ func (r *connectionResource) connect(ctx context.Context, plan connectionModel) 
 		return plan, atMissing("agent", err)
 	}
 	if plan.Default.ValueBool() {
-		if err := r.server.defaults.claim(agent.ID, in.ID); err != nil {
+		if _, err := r.server.defaults.plans(agent.ID, in.ID, plan.Default, false); err != nil {
 			return plan, atField("default", err)
 		}
 	}
-	if _, err := r.server.Connect(ctx, agent.ID, in.ID); err != nil {
+	connected, err := r.server.Connect(ctx, agent.ID, in.ID)
+	if err != nil {
 		return plan, err
 	}
 	plan.identify(agent, in)
+	becameDefault := agent.DefaultIntegration == "" && connected.DefaultIntegration == in.Name
+	if plan.Default.Equal(types.BoolValue(false)) && becameDefault {
+		return plan, r.makeNoDefault(ctx, agent.ID, in)
+	}
 	if plan.Default.ValueBool() {
 		if err := r.makeDefault(ctx, agent.ID, in); err != nil {
 			plan.Default = types.BoolValue(false)
@@ -159,16 +215,29 @@ func (m *connectionModel) identify(agent api.Agent, in api.Integration) {
 
 // makeDefault makes the integration the agent's default.
 func (r *connectionResource) makeDefault(ctx context.Context, agentID string, in api.Integration) error {
+	return r.setDefault(ctx, agentID, in.ID, func(now api.Agent) bool { return now.DefaultIntegration == in.Name })
+}
+
+// makeNoDefault leaves the agent without a default if the integration is it.
+func (r *connectionResource) makeNoDefault(ctx context.Context, agentID string, in api.Integration) error {
+	return r.setDefault(ctx, agentID, "", func(now api.Agent) bool { return now.DefaultIntegration != in.Name })
+}
+
+// setDefault changes the agent's default integration unless isDone, which may be so
+// because the answer to an earlier request was lost.
+func (r *connectionResource) setDefault(
+	ctx context.Context, agentID, integrationID string, isDone func(now api.Agent) bool,
+) error {
 	_, err := change(
 		func() (api.Agent, error) { return r.server.Agent(ctx, agentID) },
 		func(api.Agent) bool { return true },
-		func(now api.Agent) bool { return now.DefaultIntegration == in.Name }, // also if the answer was lost
+		isDone,
 		func(now api.Agent) (api.Agent, error) {
 			return r.server.UpdateAgent(ctx, now.ID, api.AgentRequest{
 				Name:               now.Name,
 				Description:        now.Description,
 				Disabled:           now.Disabled,
-				DefaultIntegration: &in.ID,
+				DefaultIntegration: &integrationID,
 			}, now.ETag())
 		})
 	return err

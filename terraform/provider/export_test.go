@@ -16,6 +16,7 @@ func ServeForTests(now func() time.Time) func() tfprotov6.ProviderServer {
 // request is sent again.
 func NewForTests(now func() time.Time) func() provider.Provider {
 	return func() provider.Provider {
-		return &rolebrokerProvider{version: "test", now: now, retryWait: time.Millisecond}
+		return &rolebrokerProvider{version: "test", now: now, retryWait: time.Millisecond,
+			validateWait: time.Millisecond}
 	}
 }

@@ -35,6 +35,7 @@ type integrationModel struct {
 type integrationResourceModel struct {
 	integrationModel
 	Validate           types.String `tfsdk:"validate"`
+	ValidateWait       types.String `tfsdk:"validate_wait"`
 	RevalidateTriggers types.Map    `tfsdk:"revalidate_triggers"` // of strings
 }
 

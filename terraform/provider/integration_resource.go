@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
@@ -52,7 +54,7 @@ func (r *integrationResource) Create(ctx context.Context, req resource.CreateReq
 		}
 		in.ExternalID = reserved.ExternalID
 	}
-	made, err := r.create(ctx, in, validate)
+	made, err := r.create(ctx, in, validate, r.wait(plan)...)
 	if err != nil {
 		reportIntegration(&resp.Diagnostics, summary, withReplacement(err), in, validate)
 		if reserved.ID != "" {
@@ -134,9 +136,9 @@ func (s *server) find(ctx context.Context, integration string) (found, error) {
 // external ID identifies the integration if a proxy reported its creation as a
 // failure, because it timed out for example.
 func (r *integrationResource) create(
-	ctx context.Context, in api.IntegrationRequest, validate string) (api.Integration, error,
-) {
-	made, err := r.server.CreateIntegration(ctx, in, validate)
+	ctx context.Context, in api.IntegrationRequest, validate string, options ...client.SaveOption,
+) (api.Integration, error) {
+	made, err := r.server.CreateIntegration(ctx, in, validate, options...)
 	switch rolebroker.CodeOf(err) {
 	case rolebroker.CodeConflict, rolebroker.CodeInvalid, rolebroker.CodeUnavailable:
 		there, problem := r.server.Integration(ctx, in.Name)
@@ -201,7 +203,7 @@ func (r *integrationResource) Update(ctx context.Context, req resource.UpdateReq
 		func(now found) bool { return state.describes(ctx, now) },
 		func(now found) bool { return plan.isDone(ctx, state, now, in.ExternalID) },
 		func(now found) (found, error) {
-			done, err := r.server.UpdateIntegration(ctx, now.ID, in, now.ETag(), validate)
+			done, err := r.server.UpdateIntegration(ctx, now.ID, in, now.ETag(), validate, r.wait(plan)...)
 			return found{done, runner}, err
 		})
 	if err != nil {
@@ -214,6 +216,19 @@ func (r *integrationResource) Update(ctx context.Context, req resource.UpdateReq
 	if validate != api.ValidateSkip {
 		warn(&resp.Diagnostics, updated.Integration)
 	}
+}
+
+// wait is how long the server keeps trying a role that AWS denies; none: as long as
+// the server is set to.
+func (r *integrationResource) wait(plan integrationResourceModel) []client.SaveOption {
+	wait := r.server.validateWait
+	if given, err := time.ParseDuration(plan.ValidateWait.ValueString()); err == nil {
+		return []client.SaveOption{client.Wait(given)}
+	}
+	if wait == 0 || plan.Validate.ValueString() == api.ValidateSkip {
+		return nil
+	}
+	return []client.SaveOption{client.Wait(wait)}
 }
 
 // isDone returns whether the integration is as planned already, so that nothing has

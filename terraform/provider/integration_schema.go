@@ -105,6 +105,12 @@ func (r *integrationResource) Schema(_ context.Context, _ resource.SchemaRequest
 					"whose " +
 					"name changes while its ARN stays keeps its ID and its history.",
 			},
+			"validate_wait": schema.StringAttribute{
+				Optional: true, Validators: []validator.String{isWait()},
+				MarkdownDescription: "How long creating and updating keep trying a role that AWS denies, as in `30s`; " +
+					"`5m` at most. IAM takes some seconds to spread a role or a trust policy that the same apply has " +
+					"written. Default: `45s`. Proxies may close longer requests. It changes nothing by itself.",
+			},
 			"revalidate_triggers": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
 				MarkdownDescription: "Values of your choosing; another value validates the roles again. Put the trust " +

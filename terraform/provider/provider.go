@@ -31,7 +31,8 @@ const defaultURL = "http://127.0.0.1:8484"
 // New returns a constructor of the provider. The User-Agent contains the version.
 func New(version string) func() provider.Provider {
 	return func() provider.Provider {
-		return &rolebrokerProvider{version: version, now: time.Now, retryWait: 500 * time.Millisecond}
+		return &rolebrokerProvider{version: version, now: time.Now, retryWait: 500 * time.Millisecond,
+			validateWait: 45 * time.Second} // proxies often close a request after a minute
 	}
 }
 
@@ -39,6 +40,8 @@ type rolebrokerProvider struct {
 	version   string
 	now       func() time.Time
 	retryWait time.Duration // before the first retry of a request; each further wait is twice as long
+
+	validateWait time.Duration // how long a role is tried that AWS denies, by default; 0: as the server is set
 }
 
 // settings is the provider block.
@@ -93,7 +96,7 @@ func (p *rolebrokerProvider) Configure(
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	shared := &server{defaults: newDefaults(), now: p.now}
+	shared := &server{defaults: newDefaults(), now: p.now, validateWait: p.validateWait}
 	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = shared, shared, shared
 	if s.isUnknown() {
 		return

@@ -16,6 +16,7 @@ type server struct {
 	*client.Client // nil while the provider's settings are not known
 	defaults       *defaults
 	now            func() time.Time
+	validateWait   time.Duration // the default of validate_wait; 0: as the server is set
 }
 
 // ready returns whether the server can be asked. If not, diags says why.

@@ -61,6 +61,17 @@ func isLifetime() validator.String {
 	}}
 }
 
+// isWait accepts durations from 0 to 5 minutes.
+func isWait() validator.String {
+	const expects = "a duration from 0s to 5m, as in 30s"
+	return rule{expects, "The duration is not valid", func(value string) error {
+		if d, err := time.ParseDuration(value); err != nil || d < 0 || d > 5*time.Minute {
+			return fmt.Errorf("%q is not %s", value, expects)
+		}
+		return nil
+	}}
+}
+
 // isIssuer accepts the issuers of service-account tokens, and the empty string.
 func isIssuer() validator.String {
 	return rule{"an https:// URL, or nothing", "The issuer is not valid", func(value string) error {
