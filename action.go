@@ -37,6 +37,7 @@ const (
 	ActionTokenList   Action = "token.list"
 	ActionTokenGet    Action = "token.get"
 	ActionTokenCreate Action = "token.create"
+	ActionTokenUpdate Action = "token.update"
 	ActionTokenRevoke Action = "token.revoke"
 
 	ActionBindingList   Action = "binding.list"

@@ -28,6 +28,11 @@ type TokenRequest struct {
 	Token     Secret     `json:"token,omitempty" writeOnly:"true" pattern:"^rbt_[a-z2-7]{26}_[a-z2-7]{52}$" doc:"A token that the client made, with NewAgentToken of the Go client: the server stores its hash, and the answer does not have it. Left out: the server makes one. Registering the same token again, for the same agent and with the same label, changes nothing."`
 }
 
+// TokenUpdate is the part of an agent token that can be changed.
+type TokenUpdate struct {
+	Label string `json:"label" maxLength:"100" doc:"A label to recognise the token by; may be empty." example:"laptop"`
+}
+
 // NewToken is a new token. No other answer has the token itself, and this one does
 // not have it if the client made it.
 type NewToken struct {

@@ -101,6 +101,11 @@ func (c *Client) CreateToken(ctx context.Context, agent string, t api.TokenReque
 	return post[api.NewToken](ctx, c, tokensAt(agent), t)
 }
 
+// LabelToken changes the label of a token of the agent. The token stays as it is.
+func (c *Client) LabelToken(ctx context.Context, agent, id, label string) (api.Token, error) {
+	return put[api.Token](ctx, c, tokensAt(agent).member("token", id), api.TokenUpdate{Label: label}, "")
+}
+
 // RevokeToken stops a token of the agent. Revoking it again changes nothing.
 func (c *Client) RevokeToken(ctx context.Context, agent, id string) error {
 	return c.remove(ctx, tokensAt(agent).member("token", id), "")

@@ -154,6 +154,9 @@ type tokenStore interface {
 	// CreateToken stores a token. Codes: not_found (the agent), conflict (the ID is taken).
 	CreateToken(ctx context.Context, t *rolebroker.Token) error
 
+	// LabelToken sets the Label of an agent's token. Codes: not_found.
+	LabelToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, label string) error
+
 	// RevokeToken sets RevokedAt of an agent's token. Revoking again changes nothing. Codes: not_found.
 	RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time) error
 }

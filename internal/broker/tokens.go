@@ -112,6 +112,31 @@ func (b *Broker) registeredBefore(ctx context.Context, token *rolebroker.Token) 
 	return known, nil
 }
 
+// LabelToken changes the label of a token, which stays as it is. Codes: denied, not_found, invalid.
+func (b *Broker) LabelToken(
+	ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID, label string,
+) (*rolebroker.Token, error) {
+	const action = rolebroker.ActionTokenUpdate
+	a, err := b.agentFor(ctx, who, action, agent, rolebroker.Named(rolebroker.KindToken, string(id)))
+	if err != nil {
+		return nil, err
+	}
+	if err := b.checkNew("the token", "label", label, time.Time{}); err != nil {
+		return nil, err
+	}
+	before, err := b.store.Token(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.store.LabelToken(ctx, a.ID, id, label); err != nil {
+		return nil, err
+	}
+	after := *before
+	after.Label = label
+	b.changed(ctx, who, action, before.Facts(), after.Facts(), a.Subject(), after.Subject())
+	return &after, nil
+}
+
 // RevokeToken revokes a token at once. Credentials that were lent with it stay valid until they expire. Codes: denied,
 // not_found.
 func (b *Broker) RevokeToken(

@@ -156,6 +156,7 @@ func TestAChangeIsRecordedOnce(t *testing.T) {
 		{"PUT", "agents/scout/connections/production", "", "", "", "", ""}, // connected already
 		{"DELETE", "agents/scout/connections/production", "", "agent.disconnect", "connections=production", "", ""},
 		{"POST", "agents/scout/tokens", `{"label": "laptop"}`, "token.create", "", "label=laptop", "token"},
+		{"PUT", "agents/scout/tokens/{token}", `{"label": "ecs"}`, "token.update", "label=laptop", "label=ecs", ""},
 		{"DELETE", "agents/scout/tokens/{token}", "", "token.revoke", "", "", ""},
 		{"POST", "agents/scout/bindings", bindingJSON("x"), "binding.create",
 			"", "service_account=system:serviceaccount:agents:x", "binding"},

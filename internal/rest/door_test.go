@@ -43,6 +43,7 @@ var everything = []struct{ method, path, body string }{
 	{"GET", "/api/v1/agents/x/tokens", ""},
 	{"POST", "/api/v1/agents/x/tokens", "{}"},
 	{"GET", "/api/v1/agents/x/tokens/tok_x", ""},
+	{"PUT", "/api/v1/agents/x/tokens/tok_x", "{}"},
 	{"DELETE", "/api/v1/agents/x/tokens/tok_x", ""},
 	{"GET", "/api/v1/agents/x/bindings", ""},
 	{"POST", "/api/v1/agents/x/bindings", "{}"},

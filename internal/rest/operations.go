@@ -76,7 +76,8 @@ var words = map[string]struct{ summary, description string }{
 	"create-token": {"Make an agent token",
 		"No other answer has the token: the server stores its hash. Or registers a token that the client made, which " +
 			"no answer has; its ID must be unused."},
-	"get-token": {"Show an agent token", "The token itself is not shown."},
+	"get-token":    {"Show an agent token", "The token itself is not shown."},
+	"update-token": {"Label an agent token", "The token itself stays as it is."},
 	"revoke-token": {"Revoke an agent token",
 		"It stops working at once; credentials that were lent before work until they expire. Revoking it again changes " +
 			"nothing."},

@@ -71,6 +71,7 @@ var actions = map[string]rolebroker.Action{
 	"list-tokens":          rolebroker.ActionTokenList,
 	"create-token":         rolebroker.ActionTokenCreate,
 	"get-token":            rolebroker.ActionTokenGet,
+	"update-token":         rolebroker.ActionTokenUpdate,
 	"revoke-token":         rolebroker.ActionTokenRevoke,
 	"list-bindings":        rolebroker.ActionBindingList,
 	"create-binding":       rolebroker.ActionBindingCreate,

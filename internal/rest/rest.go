@@ -102,6 +102,7 @@ func (s *server) routes(api huma.API) {
 	get(ag, "/agents/{agent}/tokens", "list-tokens", s.listTokens)
 	post(ag, "/agents/{agent}/tokens", "create-token", s.createToken)
 	get(ag, "/agents/{agent}/tokens/{id}", "get-token", s.getToken)
+	put(ag, "/agents/{agent}/tokens/{id}", "update-token", s.updateToken)
 	remove(ag, "/agents/{agent}/tokens/{id}", "revoke-token", s.revokeToken)
 
 	get(ag, "/agents/{agent}/bindings", "list-bindings", s.listBindings)

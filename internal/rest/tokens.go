@@ -18,6 +18,8 @@ type tokens interface {
 		id rolebroker.TokenID) (*rolebroker.Token, error)
 	CreateToken(ctx context.Context, who rolebroker.Caller, agent string, spec broker.TokenSpec) (
 		*rolebroker.Token, rolebroker.Secret, error)
+	LabelToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID,
+		label string) (*rolebroker.Token, error)
 	RevokeToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
 }
 
@@ -33,6 +35,11 @@ type (
 	inToken struct {
 		InAgent
 		ID string `path:"id" doc:"The token's ID." example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
+	}
+	updateToken struct {
+		InAgent
+		ID   string `path:"id" doc:"The token's ID." example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
+		Body body[api.TokenUpdate]
 	}
 	tokenAnswer struct {
 		Body api.Token
@@ -72,6 +79,14 @@ func (s *server) createToken(ctx context.Context, who rolebroker.Caller, in *cre
 
 func (s *server) getToken(ctx context.Context, who rolebroker.Caller, in *inToken) (*tokenAnswer, error) {
 	token, err := s.Broker.AgentToken(ctx, who, in.Agent, rolebroker.TokenID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	return &tokenAnswer{s.showToken(token)}, nil
+}
+
+func (s *server) updateToken(ctx context.Context, who rolebroker.Caller, in *updateToken) (*tokenAnswer, error) {
+	token, err := s.Broker.LabelToken(ctx, who, in.Agent, rolebroker.TokenID(in.ID), in.Body.value.Label)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,8 @@ var (
 		INSERT INTO tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
 	revokeToken = newStatement("revokeToken", `
 		UPDATE tokens SET revoked_at = $3 WHERE id = $1 AND agent_id = $2 AND issuer = '' AND revoked_at = 0`)
+	labelToken = newStatement("labelToken",
+		`UPDATE tokens SET label = $3 WHERE id = $1 AND agent_id = $2 AND issuer = ''`)
 	tokenOfAgent = newStatement("tokenOfAgent", `SELECT id FROM tokens WHERE id = $1 AND agent_id = $2 AND issuer = ''`)
 	useToken     = newBatch("useToken", `
 		WITH used (id, at) AS (VALUES ROWS)
@@ -89,6 +91,23 @@ func (t *tx) insertToken(ctx context.Context, token *rolebroker.Token) error {
 	}
 	t.changes = append(t.changes, rolebroker.Change{Agent: token.Agent})
 	return err
+}
+
+// LabelToken sets the label of an agent's token. Codes: not_found.
+func (s *Store) LabelToken(
+	ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, label string,
+) error {
+	if !storableText(string(agent) + string(id)) {
+		return notFound("token", string(id))
+	}
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		labelled, err := tx.exec(ctx, labelToken, id, agent, label)
+		if err == nil && labelled == 0 {
+			return notFound("token", string(id))
+		}
+		tx.changes = append(tx.changes, rolebroker.Change{Agent: agent})
+		return err
+	})
 }
 
 // RevokeToken marks an agent's token as revoked, and raises the agent's

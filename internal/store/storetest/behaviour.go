@@ -24,6 +24,7 @@ func testInvalidText(s *suite) {
 		_, err = s.store.APIKey(s.ctx, rolebroker.APIKeyID(text))
 		s.code(err, rolebroker.CodeNotFound, "")
 		s.code(s.store.RevokeToken(s.ctx, rolebroker.AgentID(text), token.ID, t0), rolebroker.CodeNotFound, "")
+		s.code(s.store.LabelToken(s.ctx, a.ID, rolebroker.TokenID(text), "x"), rolebroker.CodeNotFound, "")
 		s.code(s.store.RevokeToken(s.ctx, a.ID, rolebroker.TokenID(text), t0), rolebroker.CodeNotFound, "")
 		s.code(s.store.DeleteAgent(s.ctx, rolebroker.AgentID(text), 0), rolebroker.CodeNotFound, "")
 		s.code(s.store.DeleteIntegration(s.ctx, rolebroker.IntegrationID(text), 0), rolebroker.CodeNotFound, "")
@@ -88,6 +89,7 @@ func testChanges(s *suite) {
 	publishes(err)
 	token := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, CreatedAt: t0}
 	publishes(s.store.CreateToken(s.ctx, token), ofAgent)
+	publishes(s.store.LabelToken(s.ctx, a.ID, token.ID, "x"), ofAgent)
 	publishes(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0), rolebroker.Change{Agent: a.ID, Ended: true})
 	publishes(s.store.RevokeToken(s.ctx, a.ID, token.ID, t0))
 	publishes(s.store.RecordTokenUse(s.ctx, map[rolebroker.TokenID]time.Time{token.ID: t1}))

@@ -55,6 +55,11 @@ func testRevokeToken(s *suite) {
 		`there is no token "`+string(token.ID)+`"`)
 	s.code(s.store.RevokeToken(s.ctx, a.ID, "tok_none", t1), rolebroker.CodeNotFound, `there is no token "tok_none"`)
 	s.hasToken(token)
+	s.code(s.store.LabelToken(s.ctx, other.ID, token.ID, "x"), rolebroker.CodeNotFound,
+		`there is no token "`+string(token.ID)+`"`)
+	s.must(s.store.LabelToken(s.ctx, a.ID, token.ID, "laptop"))
+	token.Label = "laptop"
+	s.hasToken(token)
 	s.must(s.store.RevokeToken(s.ctx, a.ID, token.ID, t1))
 	token.RevokedAt = t1
 	s.hasToken(token)
