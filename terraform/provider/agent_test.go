@@ -336,3 +336,32 @@ func TestAConnectionThatIsNoDefault(t *testing.T) {
 		t.Errorf("scout is %+v", a)
 	}
 }
+
+// Data sources list objects, by name.
+func TestListDataSources(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"))
+	w.Integration("staging", w.Role("tester", "Tester", "us-west-2"))
+	w.Agent("scout", "production", "staging")
+	w.Agent("ranger")
+	w.plays(
+		step{
+			Config: w.config(runner("eks", ""), `
+data "rolebroker_aws_integrations" "all" {}
+data "rolebroker_aws_integrations" "some" { search = "prod" }
+data "rolebroker_agents" "all" {}
+data "rolebroker_runners" "all" { depends_on = [rolebroker_runner.eks] }
+`),
+			Check: all(
+				has("data.rolebroker_aws_integrations.all", "integrations.%", "2"),
+				has("data.rolebroker_aws_integrations.all", "integrations.staging.default_role", "tester"),
+				has("data.rolebroker_aws_integrations.some", "integrations.%", "1"),
+				hasSome("data.rolebroker_aws_integrations.some", "integrations.production.id"),
+				has("data.rolebroker_agents.all", "agents.scout.integrations.1", "staging"),
+				has("data.rolebroker_agents.all", "agents.ranger.default_integration", ""),
+				has("data.rolebroker_runners.all", "runners.eks.status", "waiting"),
+			),
+		},
+	)
+}

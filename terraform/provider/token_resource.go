@@ -23,8 +23,9 @@ import (
 type tokenResource struct{ agentPart }
 
 var (
-	_ resource.ResourceWithImportState = &tokenResource{}
-	_ resource.ResourceWithModifyPlan  = &tokenResource{}
+	_ resource.ResourceWithImportState    = &tokenResource{}
+	_ resource.ResourceWithModifyPlan     = &tokenResource{}
+	_ resource.ResourceWithValidateConfig = &tokenResource{}
 )
 
 func newTokenResource() resource.Resource {
@@ -41,6 +42,7 @@ type tokenModel struct {
 	Label        types.String `tfsdk:"label"`
 	ExpiresIn    types.String `tfsdk:"expires_in"`
 	ExpiresAt    types.String `tfsdk:"expires_at"`
+	RenewBefore  types.String `tfsdk:"renew_before"`
 	Status       types.String `tfsdk:"status"`
 	Token        types.String `tfsdk:"token_wo"` // in the configuration only
 	TokenVersion types.Int64  `tfsdk:"token_wo_version"`
@@ -54,7 +56,8 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 			"`rolebroker_agent_token` " +
 			"makes the token. One apply gives it to this resource and to a secret store; it is in no plan and in no " +
 			"state. Needs Terraform 1.11 or newer.\n\n" +
-			"The next apply replaces a token that has expired or was revoked outside of Terraform. Replace the secret " +
+			"The next apply replaces a token that has expired or was revoked outside of Terraform, and one with " +
+			"`expires_in` some time before it expires. Replace the secret " +
 			"with it, by `replace_triggered_by` as below; otherwise the store keeps the old token.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{
@@ -70,8 +73,8 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 				Computed: true, PlanModifiers: keep, MarkdownDescription: "The agent's ID.",
 			},
 			"label": schema.StringAttribute{
-				Optional: true, Computed: true, Default: stringdefault.StaticString(""), PlanModifiers: replace,
-				MarkdownDescription: "A label that tells tokens apart; at most 100 characters.",
+				Optional: true, Computed: true, Default: stringdefault.StaticString(""),
+				MarkdownDescription: "A label that tells tokens apart; at most 100 characters. Another label keeps the token.",
 			},
 			"expires_in": schema.StringAttribute{
 				Optional: true, PlanModifiers: replace,
@@ -80,6 +83,13 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 				MarkdownDescription: "How long the token is valid, as in `720h`. If this and `expires_at` are left " +
 					"out, the " +
 					"token does not expire.",
+			},
+			"renew_before": schema.StringAttribute{
+				Optional: true,
+				Validators: []validator.String{isLifetime(),
+					stringvalidator.AlsoRequires(path.MatchRoot("expires_in"))},
+				MarkdownDescription: "How long before the token expires an apply replaces it, as in `168h`. Default: a " +
+					"third of `expires_in`. Apply more often than that.",
 			},
 			"expires_at": schema.StringAttribute{
 				Optional: true, Computed: true, Validators: []validator.String{isTime()},
@@ -109,8 +119,40 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 	}
 }
 
-// ModifyPlan replaces the token when it gets another agent, and when it is no
-// longer valid, so that resources that depend on it are replaced too.
+// ValidateConfig refuses a token that every apply would replace.
+func (r *tokenResource) ValidateConfig(
+	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
+) {
+	var m tokenModel
+	if resp.Diagnostics.Append(req.Config.Get(ctx, &m)...); resp.Diagnostics.HasError() {
+		return
+	}
+	lasts, err := time.ParseDuration(m.ExpiresIn.ValueString())
+	before, problem := time.ParseDuration(m.RenewBefore.ValueString())
+	if err == nil && problem == nil && before >= lasts {
+		resp.Diagnostics.AddAttributeError(path.Root("renew_before"), "Every apply would replace the token",
+			"renew_before: It is not shorter than expires_in, "+m.ExpiresIn.ValueString()+".")
+	}
+}
+
+// renews returns whether it is time to replace a token that expires at expiresAt.
+// The configuration says how long it lasts; one with a fixed end is not renewed.
+func (m tokenModel) renews(expiresAt string, now time.Time) bool {
+	lasts, err := time.ParseDuration(m.ExpiresIn.ValueString())
+	if err != nil {
+		return false
+	}
+	before, err := time.ParseDuration(m.RenewBefore.ValueString())
+	if err != nil {
+		before = lasts / 3
+	}
+	end, err := time.Parse(time.RFC3339, expiresAt)
+	return err == nil && !now.Before(end.Add(-before))
+}
+
+// ModifyPlan replaces the token when it gets another agent, when it expires soon,
+// and when it is no longer valid, so that resources that depend on it are replaced
+// too.
 func (r *tokenResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
@@ -126,6 +168,10 @@ func (r *tokenResource) ModifyPlan(
 	}
 	status := state.Status.ValueString()
 	if status == "" || status == api.StatusActive {
+		if r.server != nil && config.renews(state.ExpiresAt.ValueString(), r.server.now()) {
+			resp.RequiresReplace.Append(path.Root("expires_at"))
+			setUnknown(ctx, resp, "expires_at", "id")
+		}
 		return
 	}
 	if r.server != nil && config.hasExpired(r.server.now()) {
@@ -217,6 +263,23 @@ func (r *tokenResource) Read(ctx context.Context, req resource.ReadRequest, resp
 		state.ExpiresAt = sameTime(now.ExpiresAt, state.ExpiresAt)
 		return state
 	})
+}
+
+// Update changes the label. Another reference to the same agent, or another
+// renew_before, is nothing to the server.
+func (r *tokenResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan, state tokenModel
+	if !r.server.read(ctx, &resp.Diagnostics, modelFrom{&plan, req.Plan}, modelFrom{&state, req.State}) {
+		return
+	}
+	if !plan.Label.Equal(state.Label) {
+		_, err := r.server.LabelToken(ctx, state.AgentID.ValueString(), state.ID.ValueString(), plan.Label.ValueString())
+		if err != nil {
+			report(&resp.Diagnostics, "Labelling the token "+state.ID.ValueString(), err, atToken)
+			return
+		}
+	}
+	r.agentPart.Update(ctx, req, resp)
 }
 
 func (r *tokenResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {

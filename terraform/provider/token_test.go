@@ -213,3 +213,49 @@ resource "rolebroker_agent_token" "scout" {
 		}},
 	)
 }
+
+// Another label keeps the token. One that expires in some time is replaced while it
+// still works, and so is what follows it.
+func TestATokenIsRenewedAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := func(more string) string { return w.config(agent("scout", ""), tokenOf(more)) }
+	monthly := `  expires_in = "720h"`
+	var id remembered
+	w.plays(
+		step{Config: config(monthly), Check: id.keep(token, "id")},
+		step{
+			Config: config(monthly + "\n  label = \"ecs\""), ConfigPlanChecks: updates(token),
+			Check: all(id.same(token, "id"), has(token, "label", "ecs"), func(*terraform.State) error {
+				if made := w.tokens("scout"); len(made) != 1 || made[0].Label != "ecs" {
+					return fmt.Errorf("scout has the tokens %+v", made)
+				}
+				return nil
+			}),
+		},
+		step{
+			PreConfig: func() { w.passes(470 * time.Hour) },
+			Config:    config(monthly), Check: id.same(token, "id"),
+		},
+		step{ // less than a third is left
+			PreConfig:        func() { w.passes(20 * time.Hour) },
+			Config:           config(monthly),
+			ConfigPlanChecks: replaces(token),
+			Check:            all(id.keep(token, "id"), has(token, "status", "active")),
+		},
+		step{
+			PreConfig:        func() { w.passes(700 * time.Hour) },
+			Config:           config(monthly + "\n  renew_before = \"19h\""),
+			ConfigPlanChecks: updates(token), Check: id.same(token, "id"),
+		},
+		step{
+			PreConfig:        func() { w.passes(2 * time.Hour) },
+			Config:           config(monthly + "\n  renew_before = \"19h\""),
+			ConfigPlanChecks: replaces(token),
+		},
+		step{Config: config(monthly + "\n  renew_before = \"720h\""),
+			ExpectError: says("Every apply would replace the token")},
+		step{Config: config(`  renew_before = "720h"`), ExpectError: says("renew_before", "expires_in")},
+		step{Config: config(monthly)},
+	)
+}
