@@ -95,10 +95,11 @@ func (r *connectionResource) checkDefault(ctx context.Context, plan, state conne
 	}
 	agent, integration := someNewAgent, ""
 	if !plan.Agent.IsUnknown() {
-		agent = r.idOf(ctx, plan.Agent, state.Agent, state.AgentID, func(ctx context.Context, ref string) (string, error) {
-			found, err := r.server.Agent(ctx, ref)
-			return found.ID, err
-		})
+		agent = r.idOf(ctx, plan.Agent, state.Agent, state.AgentID,
+			func(ctx context.Context, ref string) (string, error) {
+				found, err := r.server.Agent(ctx, ref)
+				return found.ID, err
+			})
 	}
 	if !plan.Integration.IsUnknown() {
 		integration = r.idOf(ctx, plan.Integration, state.Integration, state.IntegrationID,

@@ -59,7 +59,8 @@ func TestEveryExampleIsRun(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got, want := strings.Join(found, " "), "agent-token below-exec cluster-irsa integration roles-in-one-plan"; got != want {
+	const want = "adopt agent-token below-exec cluster-irsa integration roles-in-one-plan"
+	if got := strings.Join(found, " "); got != want {
 		t.Errorf("the examples are %s; run here are %s", got, want)
 	}
 }
@@ -349,4 +350,36 @@ func (w *world) onlyToken(agent string) string {
 		w.Fatalf("%s has the tokens %v", agent, active)
 	}
 	return active[0]
+}
+
+func TestExampleAdopt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"),
+		w.Role("deployer", "Deployer", "us-east-1"))
+	scout := w.Agent("scout", "production")
+	before := w.the("production")
+	ws := w.example("adopt")
+	ws.expectsPlan(map[string]string{
+		`aws_iam_role.agents["readonly"]`: "update", `aws_iam_role.agents["deployer"]`: "update",
+		production: "update",
+	})
+	ws.applies()
+	now := w.the("production")
+	if now.ID != before.ID || now.ExternalID != before.ExternalID || now.Roles[0].Validation.Status != "assumable" {
+		t.Errorf("the integration was %+v and is %+v", before, now)
+	}
+	if policy := w.trusts("ReadOnly"); !strings.Contains(policy, now.ExternalID) {
+		t.Errorf("the trust policy does not require the external ID: %s", policy)
+	}
+	if who := w.borrower(scout, "deployer"); who != "arn:aws:sts::444455556666:assumed-role/Deployer/scout" {
+		t.Errorf("deployer is %s", who)
+	}
+	w.rotates(now.ID, "start")
+	ws.applies()
+	w.rotates(now.ID, "finish")
+	ws.applies()
+	if policy := w.trusts("ReadOnly"); strings.Contains(policy, now.ExternalID) {
+		t.Errorf("after the rotation the trust policy accepts the old external ID: %s", policy)
+	}
 }

@@ -59,7 +59,8 @@ func TestAGeneratedConfigurationSurvivesARotation(t *testing.T) {
 		ReplaceAll(text, []byte(`description$1= "ours"`)), 0o600))
 	ws.applies()
 	now := w.the("production")
-	if now.ID != before.ID || now.Description != "ours" || now.ExternalID == before.ExternalID || len(w.agent("scout").Connections) != 1 {
+	if now.ID != before.ID || now.Description != "ours" || now.ExternalID == before.ExternalID ||
+		len(w.agent("scout").Connections) != 1 {
 		t.Errorf("the integration was %+v and is %+v; scout is %+v", before, now, w.agent("scout"))
 	}
 }

@@ -130,8 +130,9 @@ func newRunnersData() datasource.DataSource {
 		of: map[string]schema.Attribute{
 			"id":          computedString("The runner's ID."),
 			"description": computedString("May be empty."),
-			"issuer":      computedString("The issuer about whose service accounts the runner is believed; may be empty."),
-			"status":      computedString("`waiting`, `connected` or `away`."),
+			"issuer": computedString("The issuer about whose service accounts the runner is believed; may be " +
+				"empty."),
+			"status": computedString("`waiting`, `connected` or `away`."),
 		},
 		all: func(s *server) func(context.Context, string) iter.Seq2[api.Runner, error] { return s.AllRunners },
 		value: func(r api.Runner) (string, map[string]attr.Value) {

@@ -74,7 +74,8 @@ func (r *tokenResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 			},
 			"label": schema.StringAttribute{
 				Optional: true, Computed: true, Default: stringdefault.StaticString(""),
-				MarkdownDescription: "A label that tells tokens apart; at most 100 characters. Another label keeps the token.",
+				MarkdownDescription: "A label that tells tokens apart; at most 100 characters. Another label keeps " +
+					"the token.",
 			},
 			"expires_in": schema.StringAttribute{
 				Optional: true, PlanModifiers: replace,
@@ -273,7 +274,8 @@ func (r *tokenResource) Update(ctx context.Context, req resource.UpdateRequest, 
 		return
 	}
 	if !plan.Label.Equal(state.Label) {
-		_, err := r.server.LabelToken(ctx, state.AgentID.ValueString(), state.ID.ValueString(), plan.Label.ValueString())
+		_, err := r.server.LabelToken(ctx, state.AgentID.ValueString(), state.ID.ValueString(),
+			plan.Label.ValueString())
 		if err != nil {
 			report(&resp.Diagnostics, "Labelling the token "+state.ID.ValueString(), err, atToken)
 			return

@@ -79,7 +79,8 @@ func TestRevalidateTriggers(t *testing.T) {
 	w := newWorld(t)
 	ws := w.workspaceOf("")
 	with := func(policy string) {
-		ws.writes(requirements + integration("production", "  revalidate_triggers = { trust = \""+policy+"\" }", readonly))
+		ws.writes(requirements +
+			integration("production", "  revalidate_triggers = { trust = \""+policy+"\" }", readonly))
 	}
 	with("good")
 	ws.applies()

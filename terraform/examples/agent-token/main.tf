@@ -6,7 +6,8 @@ terraform {
       source = "rolebroker/rolebroker"
     }
     aws = {
-      source = "hashicorp/aws"
+      source  = "hashicorp/aws"
+      version = ">= 5.88" # secret_string_wo
     }
   }
 }
@@ -37,9 +38,10 @@ ephemeral "rolebroker_agent_token" "scout" {}
 # Registers the token when Terraform creates this resource, and at no other time.
 # The server keeps its hash.
 resource "rolebroker_agent_token" "scout" {
-  agent    = rolebroker_agent.scout.id
-  label    = "in Secrets Manager"
-  token_wo = ephemeral.rolebroker_agent_token.scout.token
+  agent      = rolebroker_agent.scout.id
+  label      = "in Secrets Manager"
+  expires_in = "2160h" # an apply in the last third of it makes another one
+  token_wo   = ephemeral.rolebroker_agent_token.scout.token
 
   lifecycle {
     create_before_destroy = true

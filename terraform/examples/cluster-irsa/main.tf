@@ -6,7 +6,8 @@ terraform {
       source = "rolebroker/rolebroker"
     }
     aws = {
-      source = "hashicorp/aws"
+      source  = "hashicorp/aws"
+      version = ">= 5.81" # thumbprint_list is optional
     }
   }
 }

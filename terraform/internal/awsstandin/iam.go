@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	dataschema "github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
@@ -181,6 +182,13 @@ func (r *role) Delete(ctx context.Context, req resource.DeleteRequest, resp *res
 		!missing(err) {
 		resp.Diagnostics.AddError("Deleting the role "+m.ID.ValueString(), err.Error())
 	}
+}
+
+// ImportState takes the name of a role.
+func (r *role) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
+	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
 }
 
 // rolePolicy is aws_iam_role_policy.
