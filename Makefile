@@ -3,11 +3,6 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
-# Where Terraform looks for a provider before it asks a registry.
-PROVIDER_VERSION := 0.0.1
-PLUGINS := $(HOME)/.terraform.d/plugins/registry.terraform.io
-PROVIDER_FOLDER = $(PLUGINS)/rolebroker/rolebroker/$(PROVIDER_VERSION)/$(shell go env GOOS)_$(shell go env GOARCH)
-
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-short build setup kubernetes kubernetes-in-ci test-kubernetes lint fmt tidy \
 	staticcheck vuln bench fuzz screenshots terraform-install terraform-docs
@@ -83,10 +78,8 @@ fuzz: ## run each fuzz target for half a minute
 screenshots: setup ## take a picture of every page of the web app, in docs/screenshots
 	go test ./internal/web -count 1 -run TestScreenshots -screenshots ../../docs/screenshots
 
-terraform-install: ## install the Terraform provider for terraform init on this machine
-	cd terraform && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' \
-		-o '$(PROVIDER_FOLDER)/terraform-provider-rolebroker_v$(PROVIDER_VERSION)' .
-	@echo "terraform init uses it now; in a folder that used another build, delete .terraform.lock.hcl first"
+terraform-install: ## install the provider for terraform init and tofu init on this machine
+	@scripts/provider-install.sh
 
 terraform-docs: ## generate the pages of the Terraform provider from its schemas and examples
 	cd terraform && go test ./provider -count 1 -run TestTheDocsAreThoseOfTheSchemas -update

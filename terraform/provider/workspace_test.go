@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,7 @@ type workspace struct {
 	testing.TB
 	dir     string
 	secrets string   // the folder with the secrets of the AWS stand-in
+	program string   // in place of Terraform, such as tofu; empty: Terraform
 	below   []string // the program, with its arguments, below which Terraform runs; empty: this test
 	env     []string
 	log     *said // of the providers, at all levels
@@ -117,7 +119,7 @@ func (ws *workspace) terraform(args ...string) string {
 func (ws *workspace) try(args ...string) (stdout, all string, status int) {
 	ws.Helper()
 	var out, both said
-	words := slices.Concat(ws.below, []string{terraformBinary}, args)
+	words := slices.Concat(ws.below, []string{cmp.Or(ws.program, terraformBinary)}, args)
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir, cmd.Env = ws.dir, ws.env
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, &both), &both
