@@ -36,7 +36,7 @@ func TestSigningIn(t *testing.T) {
 	p.fills("API key", "rba_nobody")
 	p.presses("Sign in")
 	p.arrives("Sign in")
-	p.findsFault("API key", "The API key is not known here.")
+	p.findsFault("API key", "The API key is not known here, and does not have the form of one")
 	p.fills("API key", tb.AdminKey.Reveal())
 	p.presses("Sign in")
 	p.arrives("New Agent") // where they wanted to go
