@@ -35,11 +35,11 @@ integration or kind: agent, and the fields that integration show -o yaml and age
 integration list -o yaml. Of a directory, the files *.yaml, *.yml and *.json are read,
 with its subdirectories, in the order of their names.
 
-The name of a document finds what is there; with an id, it is renamed. A role with an
-id is renamed too. Settings that a document leaves out are cleared, except enabled,
-source_identity, and the connections and the default integration of an agent, which
-stay. What no document describes stays as it is: apply deletes no integration and no
-agent. version, times and validations are ignored.
+The name of a document finds what is there. A role with an id is renamed. Settings that
+a document leaves out are cleared, except enabled, source_identity, and the
+connections and the default integration of an agent, which stay. What no document
+describes stays as it is: apply deletes no integration and no agent. IDs of another
+deployment, version, times and validations are ignored.
 
 All files are read and checked first. After a mistake in any of them nothing is
 changed. Integrations are applied before agents. If the server refuses one document,

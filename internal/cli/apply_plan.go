@@ -83,15 +83,25 @@ func roleInWords(role api.RoleRequest) string {
 	return words
 }
 
-// integration finds the integration of a document: by its ID if this server has that, and else by its name.
+// integration finds the integration of a document by its name. Codes: not_found, conflict (the ID is of another one).
 func (p *applier) integration(ctx context.Context, request api.IntegrationRequest) (api.Integration, error) {
-	if request.ID != "" {
-		in, err := p.client.Integration(ctx, request.ID)
-		if rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
-			return in, err
-		}
+	in, err := p.client.Integration(ctx, request.Name)
+	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound || request.ID == "" {
+		return in, err
 	}
-	return p.client.Integration(ctx, request.Name)
+	other, err := p.client.Integration(ctx, request.ID)
+	if err != nil {
+		return other, err
+	}
+	return other, renamedOrCopied(kindIntegration, request.Name, other.Name)
+}
+
+// renamedOrCopied refuses a document with a new name and the ID of something else: its author may have renamed that, or
+// copied its file.
+func renamedOrCopied(kind, name, other string) error {
+	return rolebroker.Errorf(rolebroker.CodeConflict, "there is no %s %s, and the id is that of %s", kind, name, other).
+		WithSteps(rolebroker.Step{Text: "to rename it", Command: "rolebroker " + kind + " update " + other + " --name " + name},
+			rolebroker.Step{Text: "to make another one, remove the id from the file"})
 }
 
 // changesOf returns what a request changes. It removes from the request the IDs that this server does not have: those
@@ -180,14 +190,17 @@ func (p *applier) applyAgent(ctx context.Context, request api.AgentRequest, o *o
 	return err
 }
 
+// agent finds the agent of a document, as integration does.
 func (p *applier) agent(ctx context.Context, request api.AgentRequest) (api.Agent, error) {
-	if request.ID != "" {
-		agent, err := p.client.Agent(ctx, request.ID)
-		if rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
-			return agent, err
-		}
+	agent, err := p.client.Agent(ctx, request.Name)
+	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound || request.ID == "" {
+		return agent, err
 	}
-	return p.client.Agent(ctx, request.Name)
+	other, err := p.client.Agent(ctx, request.ID)
+	if err != nil {
+		return other, err
+	}
+	return other, renamedOrCopied(kindAgent, request.Name, other.Name)
 }
 
 // nameIntegrations replaces the IDs of integrations by their names. An integration has to exist, or in a dry run to be

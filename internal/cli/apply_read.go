@@ -93,8 +93,9 @@ func filesIn(paths []string) (files []string, err error) {
 			files = append(files, path)
 			continue
 		}
-		err = filepath.WalkDir(path, func(at string, entry fs.DirEntry, err error) error {
-			switch hidden := at != path && strings.HasPrefix(entry.Name(), "."); {
+		root := filepath.Clean(path) + string(filepath.Separator) // also if it is a symbolic link
+		err = filepath.WalkDir(root, func(at string, entry fs.DirEntry, err error) error {
+			switch hidden := at != root && strings.HasPrefix(entry.Name(), "."); {
 			case err != nil:
 				return err
 			case hidden && entry.IsDir():
@@ -223,6 +224,11 @@ func (d *document) decode(node *ast.MappingNode, text []byte) error {
 	}
 	if err := yaml.NodeToValue(node, into, yaml.Strict()); err != nil {
 		return badYAML(d.file, text, err)
+	}
+	if d.integration != nil { // what the server ignores could make the request too large
+		for i := range d.integration.Roles {
+			d.integration.Roles[i].Validation, d.integration.Roles[i].State = nil, nil
+		}
 	}
 	return nil
 }

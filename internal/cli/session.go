@@ -34,8 +34,8 @@ but they may still work where they were handed out before, until they expire.
 
 CloudTrail shows the values in SESSION NAME and ACCESS KEY. RUNNER is the runner
 that assumed the role; it is "-" if the server did. NOTE says why STS refused, or
-who ended the session. With -o wide, SERVICE ACCOUNT and POD are those of the pod
-that asked first; the agent's other pods share the session.
+who ended the session. With -o wide, TOKEN, SERVICE ACCOUNT and POD are those of the
+process that asked first; the agent's other processes share the session.
 
 TIME is how long ago, as in 2h or 14d, a date, which begins at midnight in UTC, or
 an RFC 3339 time.
@@ -87,7 +87,7 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 	header := []string{"ID", "SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY",
 		"RUNNER"}
 	if a.wide {
-		header = append(header, "SERVICE ACCOUNT", "POD")
+		header = append(header, "TOKEN", "SERVICE ACCOUNT", "POD")
 	}
 	t := newTable(append(header, "NOTE")...)
 	for _, s := range sessions {
@@ -102,7 +102,7 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 		cells := []string{s.ID, s.SessionName, s.Integration + "/" + s.Role, sessionState(s), a.when(&s.RequestedAt),
 			expires, count(s.Fetches), orDash(s.AccessKeyID), orDash(s.Runner)}
 		if a.wide {
-			cells = append(cells, serviceAccountOf(s), orDash(s.Pod))
+			cells = append(cells, orDash(s.TokenID), serviceAccountOf(s), orDash(s.Pod))
 		}
 		t.add(append(cells, note)...)
 	}
