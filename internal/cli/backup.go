@@ -45,6 +45,7 @@ private as the database. Only its owner can read FILE.`,
 			if err := cfg.LoadDatabase(flags, a.outside()); err != nil {
 				return usageError{err}
 			}
+			a.warnOfPassword(cmd, "database", cfg)
 			if given[0] == "-" {
 				return a.backupToStdout(cmd.Context(), cfg)
 			}
@@ -68,7 +69,11 @@ func (a *app) backupToStdout(ctx context.Context, cfg *config.Server) error {
 	if isTerminal(a.Stdout) {
 		return usage("a backup is no text; redirect stdout, as in rolebroker backup - > rolebroker.backup")
 	}
-	dir, err := privatedir.Make("rolebroker-backup-", os.TempDir(), filepath.Dir(cfg.Database.Reveal()))
+	parents := privatedir.Temporary()
+	if !cfg.Database.IsPostgres() { // there is room for a copy beside the database
+		parents = append([]string{filepath.Dir(cfg.Database.Reveal())}, parents...)
+	}
+	dir, err := privatedir.Make(".rolebroker-backup-", parents...)
 	if err != nil {
 		return err
 	}
@@ -117,6 +122,7 @@ needs one to join again.`,
 			if err := cfg.LoadDatabase(flags, a.outside()); err != nil {
 				return usageError{err}
 			}
+			a.warnOfPassword(cmd, "database", cfg)
 			file, remove, err := a.backupFile(given[0])
 			if err != nil {
 				return err
@@ -151,7 +157,7 @@ func (a *app) backupFile(path string) (file string, remove func(), err error) {
 	if path != "-" {
 		return path, func() {}, nil
 	}
-	dir, err := privatedir.Make("rolebroker-restore-", os.TempDir())
+	dir, err := privatedir.Make("rolebroker-restore-", privatedir.Temporary()...)
 	if err != nil {
 		return "", nil, err
 	}
@@ -196,6 +202,8 @@ libpq looks for it.`,
 			if err := to.LoadOneOf("to", a.outside()); err != nil {
 				return usageError{err}
 			}
+			a.warnOfPassword(cmd, "from", from)
+			a.warnOfPassword(cmd, "to", to)
 			content, err := offline(a, func(o server.Offline) (server.Content, error) {
 				return o.Move(cmd.Context(), from, to, replace)
 			})
@@ -219,6 +227,13 @@ libpq looks for it.`,
 	f.BoolVar(&replace, "replace", false, "replace the data that --to has")
 	out.flag(cmd)
 	return cmd
+}
+
+// warnOfPassword warns of a password in the URL of a database that a flag has.
+func (a *app) warnOfPassword(cmd *cobra.Command, flag string, cfg *config.Server) {
+	if cmd.Flags().Changed(flag) && cfg.Database.HasPassword() {
+		a.note("warning: the list of processes shows the password in --%s; use a file or ROLEBROKER_DATABASE_PASSWORD", flag)
+	}
 }
 
 // offline runs a command on databases, and shows its progress.

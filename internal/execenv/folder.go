@@ -2,7 +2,6 @@ package execenv
 
 import (
 	"os"
-	"runtime"
 	"slices"
 
 	"github.com/rolebroker/rolebroker"
@@ -33,14 +32,7 @@ func (o Options) parents() (found []string) {
 	if !isPlain(o.Self) && !isPlain(os.TempDir()) && !isPlain(shortPath(o.Self)) {
 		found = slices.Clone(plainTempDirs)
 	}
-	found = append(found, os.TempDir())
-	if runtime.GOOS == "windows" {
-		return found
-	}
-	if private := os.Getenv("XDG_RUNTIME_DIR"); private != "" {
-		found = append(found, private)
-	}
-	found = append(found, "/dev/shm")
+	found = append(found, privatedir.Temporary()...)
 	if o.account != nil {
 		found = slices.DeleteFunc(found, func(dir string) bool { return !o.account.reaches(dir) })
 	}

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"runtime"
 )
 
 // Dir is a private directory, with the mode 0700. Remove it.
@@ -34,6 +35,18 @@ func Make(prefix string, parents ...string) (d *Dir, err error) {
 		}
 	}
 	return nil, err
+}
+
+// Temporary returns the usual parents: the directory for temporary files and, as on a read-only root, those in memory.
+func Temporary() []string {
+	found := []string{os.TempDir()}
+	if runtime.GOOS == "windows" {
+		return found
+	}
+	if private := os.Getenv("XDG_RUNTIME_DIR"); private != "" {
+		found = append(found, private)
+	}
+	return append(found, "/dev/shm", os.TempDir()) // again, because the last error is shown
 }
 
 // makeIn makes a directory and locks it. Before the lock, another process may take the

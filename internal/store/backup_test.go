@@ -569,6 +569,9 @@ func TestMigrationsOnlyAdd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// An index may make room for another one of its name: no statement depends on it.
+		replaced := regexp.MustCompile(`DROP INDEX (\w+);\s+CREATE (UNIQUE )?INDEX `)
+		text = replaced.ReplaceAll(text, []byte("CREATE ${2}INDEX "))
 		for st := range strings.SplitSeq(comment.ReplaceAllString(string(text), ""), ";") {
 			if st = strings.Join(strings.Fields(st), " "); st != "" && !additive.MatchString(st) {
 				t.Errorf("%s: an earlier release may not be able to go on after %s", file, st)

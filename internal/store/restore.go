@@ -55,7 +55,7 @@ func (b Backups) Move(ctx context.Context, from, to Options, replace bool) (Cont
 		return Content{}, unavailable("reading the database", err)
 	}
 	defer release()
-	dir, err := privatedir.Make("rolebroker-move-", os.TempDir())
+	dir, err := privatedir.Make("rolebroker-move-", privatedir.Temporary()...)
 	if err != nil {
 		return Content{}, unavailable("copying the database", err)
 	}
@@ -155,16 +155,16 @@ func lockForReplacing(ctx context.Context, o Options) (*fileLock, string, error)
 // restore makes a database of a copy of the file, which change changes, and puts it where it is wanted.
 func (b Backups) restore(ctx context.Context, file string, to Options, replace bool,
 	change func(context.Context, querier) error) (content Content, err error) {
-	parent, path := os.TempDir(), ""
+	parents, path := privatedir.Temporary(), ""
 	if !isPostgres(to.Database) {
 		var lock *fileLock
 		if lock, path, err = lockForReplacing(ctx, to); err != nil {
 			return content, err
 		}
 		defer lock.release()
-		parent = filepath.Dir(path)
+		parents = []string{filepath.Dir(path)} // the same file system
 	}
-	dir, err := privatedir.Make(".rolebroker-restore-", parent)
+	dir, err := privatedir.Make(".rolebroker-restore-", parents...)
 	if err != nil {
 		return content, err
 	}
