@@ -12,4 +12,4 @@ trap 'rm -rf "$bin"' EXIT
 GOBIN=$bin CGO_ENABLED=0 go install -trimpath github.com/rclone/rclone@latest
 PATH=$bin:$PATH go test ./cmd/rolebroker -count 1 -v \
   -run '^(TestTheTableOfClientsIsTrue|TestCommandsOfClientsInTheDocs)$' | grep -- '--- \|^ok\|^FAIL'
-"$bin/rclone" version | head -n 1
+"$bin/rclone" version | sed -n 1p

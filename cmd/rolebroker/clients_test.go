@@ -231,44 +231,57 @@ type clientWorld struct {
 // newClientWorld skips the test where a program is missing and cannot be made.
 func newClientWorld(t *testing.T, here *tools, needs, install string) *clientWorld {
 	t.Helper()
+	here.require(t, needs, install)
+	w := &clientWorld{t: t, aws: newServices(t, testbed.New(t, nil)), dir: t.TempDir()}
+	for name, text := range map[string]string{
+		"token":       w.aws.tb.Scout.Reveal(),
+		"config":      profileOfDocs,
+		"rclone.conf": "",
+		"main.tf":     backend,
+		".s3cfg": "[default]\nuse_https = False\nproxy_host = 127.0.0.1\nproxy_port = " +
+			w.aws.URL[strings.LastIndex(w.aws.URL, ":")+1:] + "\n",
+	} {
+		w.file(name, text)
+	}
+	for _, name := range []string{"claude", "codex"} { // stand-ins
+		w.program(name, "#!/bin/sh\nexec aws sts get-caller-identity\n")
+	}
+	w.env = append(w.environ(), "PATH="+w.dir+":"+here.bin+":"+os.Getenv("PATH"))
+	return w
+}
+
+// require skips the test where a program is missing and cannot be made.
+func (t *tools) require(test *testing.T, needs, install string) {
+	test.Helper()
 	var err error
 	switch {
 	case install != "":
-		err = here.install(install)
+		err = t.install(install)
 	case needs != "":
 		_, err = exec.LookPath(needs)
 	}
 	if needs == "s3fs" {
 		err = errors.Join(err, exec.Command("sh", "-c", "exec 3<>/dev/fuse").Run())
 	}
-	if ok, err := tested(t, err, "%s cannot be used here: %v", needs+install, err); !ok {
+	if ok, err := tested(test, err, "%s cannot be used here: %v", needs+install, err); !ok {
 		if err != nil {
-			t.Fatal(err)
+			test.Fatal(err)
 		}
-		t.SkipNow()
+		test.SkipNow()
 	}
-	tb := testbed.New(t, nil)
-	w := &clientWorld{t: t, aws: newServices(t, tb), dir: t.TempDir()}
-	w.file("token", tb.Scout.Reveal())
-	w.file("config", profileOfDocs)
-	w.file(".s3cfg", "[default]\nuse_https = False\nproxy_host = 127.0.0.1\nproxy_port = "+
-		w.aws.URL[strings.LastIndex(w.aws.URL, ":")+1:]+"\n")
-	w.file("rclone.conf", "")
-	w.file("main.tf", backend)
-	for _, name := range []string{"claude", "codex"} { // stand-ins
-		w.program(name, "#!/bin/sh\nexec aws sts get-caller-identity\n")
-	}
-	private := w.privately(tb.URL)
-	w.env = append(withoutAWS(os.Environ()), "HOME="+w.dir, "PATH="+w.dir+":"+here.bin+":"+os.Getenv("PATH"), "AWS_PAGER=",
-		"GORACE="+noRaceDelay, "PYTHONDONTWRITEBYTECODE=1",
-		"ROLEBROKER_URL="+tb.URL, "ROLEBROKER_TOKEN="+tb.Scout.Reveal(),
-		"PRIVATE_URL="+private,
+}
+
+// environ is the environment of the clients, without PATH.
+func (w *clientWorld) environ() []string {
+	w.t.Helper()
+	return append(withoutAWS(os.Environ()), "HOME="+w.dir, "AWS_PAGER=", "GORACE="+noRaceDelay,
+		"PYTHONDONTWRITEBYTECODE=1", "ROLEBROKER_URL="+w.aws.tb.URL, "ROLEBROKER_TOKEN="+w.aws.tb.Scout.Reveal(),
+		"PRIVATE_URL="+w.privately(w.aws.tb.URL),
 		"AWS_ENDPOINT_URL="+w.aws.URL, "HTTP_PROXY="+w.aws.URL, "http_proxy="+w.aws.URL,
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_ECR_DISABLE_CACHE=true",
 		"RCLONE_S3_ENDPOINT=http://s3.eu-west-1.amazonaws.com", "RCLONE_CONFIG="+w.dir+"/rclone.conf",
 		"RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1",
 		"RESTIC_PASSWORD=x", "CHECKPOINT_DISABLE=1", "BACKEND="+backend)
-	return w
 }
 
 // privately serves a server over HTTPS at an address of this machine that is no loopback

@@ -155,41 +155,45 @@ func (s *services) s3(w http.ResponseWriter, r *http.Request) {
 
 func (s *services) object(w http.ResponseWriter, r *http.Request, body []byte) {
 	o, exists := s.objects[r.URL.Path]
-	switch r.Method {
-	case http.MethodPut:
-		if source, err := url.PathUnescape(r.Header.Get("X-Amz-Copy-Source")); err == nil && source != "" {
-			body = s.objects["/"+strings.TrimPrefix(source, "/")].body
-		}
-		o = object{body: body, modified: time.Now(), meta: http.Header{}}
-		for name, values := range r.Header {
-			if strings.HasPrefix(name, "X-Amz-Meta-") || name == "Content-Type" {
-				o.meta[name] = values
-			}
-		}
-		s.objects[r.URL.Path] = o
-		w.Header().Set("ETag", o.etag())
-		if r.Header.Get("X-Amz-Copy-Source") != "" {
-			answer(w, struct {
-				XMLName xml.Name `xml:"CopyObjectResult"`
-				ETag    string
-			}{ETag: o.etag()})
-		}
-	case http.MethodDelete:
+	switch {
+	case r.Method == http.MethodPut:
+		s.put(w, r, body)
+	case r.Method == http.MethodDelete:
 		delete(s.objects, r.URL.Path)
 		w.WriteHeader(http.StatusNoContent)
-	default:
-		if !exists {
-			w.WriteHeader(http.StatusNotFound)
-			if r.Method == http.MethodGet {
-				io.WriteString(w, "<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>")
-			}
-			return
-		}
+	case exists:
 		for name, values := range o.meta {
 			w.Header()[name] = values
 		}
 		w.Header().Set("ETag", o.etag())
 		http.ServeContent(w, r, "", o.modified, bytes.NewReader(o.body))
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		if r.Method == http.MethodGet {
+			io.WriteString(w, "<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>")
+		}
+	}
+}
+
+// put stores an object, or copies one.
+func (s *services) put(w http.ResponseWriter, r *http.Request, body []byte) {
+	source, err := url.PathUnescape(r.Header.Get("X-Amz-Copy-Source"))
+	if err == nil && source != "" {
+		body = s.objects["/"+strings.TrimPrefix(source, "/")].body
+	}
+	o := object{body: body, modified: time.Now(), meta: http.Header{}}
+	for name, values := range r.Header {
+		if strings.HasPrefix(name, "X-Amz-Meta-") || name == "Content-Type" {
+			o.meta[name] = values
+		}
+	}
+	s.objects[r.URL.Path] = o
+	w.Header().Set("ETag", o.etag())
+	if source != "" {
+		answer(w, struct {
+			XMLName xml.Name `xml:"CopyObjectResult"`
+			ETag    string
+		}{ETag: o.etag()})
 	}
 }
 
