@@ -44,6 +44,8 @@ roles; a disabled role stays in the integration, but no agent can borrow it. Eit
 can still be validated. While the default role is disabled, an agent that names no
 role gets none. Credentials that were lent before keep working until they expire.
 
+To disable or remove the roles of an account in every integration, use rolebroker role.
+
 With -f, a file describes the whole integration, and settings that the file leaves
 out are cleared; enabled and source_identity stay as they are. If the file has a
 version, as integration show -o yaml prints it, the command fails if the integration
