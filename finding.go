@@ -62,7 +62,8 @@ func (f *Finding) Status(in *Integration, requireExternalID bool) ValidationStat
 			return StatusFailed
 		}
 		return StatusWarning
-	case ValidThrottled, ValidUnreachable, ValidClusterMode, ValidNotChecked, ValidTryingAgain, ValidRunnerUnavailable:
+	case ValidThrottled, ValidUnreachable, ValidClusterMode, ValidNotChecked, ValidTryingAgain,
+		ValidRunnerUnavailable, ValidPackedPolicy:
 		return StatusUnknown
 	}
 	return StatusFailed
@@ -103,6 +104,16 @@ func (f *Finding) Check() error {
 func (r *Refusal) check() error {
 	if !r.Kind.IsKnown() {
 		return fmt.Errorf("%s is not a kind of refusal", Quote(string(r.Kind)))
+	}
+	switch r.Action {
+	case "", ActionTagSession, ActionSetSourceIdentity:
+	default:
+		return fmt.Errorf("%s is not an action of a denial", Quote(string(r.Action)))
+	}
+	switch r.Lack {
+	case "", LackProfile, LackLogin, LackTokenFile:
+	default:
+		return fmt.Errorf("%s is not a lack of an identity", Quote(string(r.Lack)))
 	}
 	switch r.DeniedBy {
 	case "", DeniedByIdentity, DeniedByTrust, DeniedByOrganization:

@@ -16,19 +16,23 @@ const (
 	// STS is not activated in that region for the role's account
 	RefusedRegion   RefusalKind = "region_disabled"
 	RefusedDuration RefusalKind = "duration" // longer than the role allows, or than role chaining does
-	RefusedOther    RefusalKind = "rejected" // anything else STS found wrong
+	// What AWS finds wrong with the token of a service account, beside RefusedIdentity.
+	RefusedIssuer     RefusalKind = "issuer_unreachable" // AWS cannot get the issuer's keys
+	RefusedNoProvider RefusalKind = "no_oidc_provider"   // the role's account has no provider for the issuer
+	RefusedAudience   RefusalKind = "token_audience"     // the provider does not take the token's audience
+	RefusedOther      RefusalKind = "rejected"           // anything else STS found wrong
 )
 
 // Temporary reports whether the same call may succeed later with nothing changed in AWS.
 func (k RefusalKind) Temporary() bool {
-	return k == RefusedThrottled || k == RefusedUnreachable
+	return k == RefusedThrottled || k == RefusedUnreachable || k == RefusedIssuer
 }
 
 // IsKnown reports whether this version knows the kind.
 func (k RefusalKind) IsKnown() bool {
 	switch k {
 	case RefusedDenied, RefusedThrottled, RefusedUnreachable, RefusedNoIdentity, RefusedIdentityExpired,
-		RefusedIdentity, RefusedRegion, RefusedDuration, RefusedOther:
+		RefusedIdentity, RefusedRegion, RefusedDuration, RefusedIssuer, RefusedNoProvider, RefusedAudience, RefusedOther:
 		return true
 	}
 	return false
@@ -38,7 +42,7 @@ func (k RefusalKind) IsKnown() bool {
 // change, unavailable if our own identity or the connection to STS is at fault.
 func (k RefusalKind) Code() Code {
 	switch k {
-	case RefusedDenied, RefusedDuration, RefusedRegion, RefusedOther:
+	case RefusedDenied, RefusedDuration, RefusedRegion, RefusedNoProvider, RefusedAudience, RefusedOther:
 		return CodeDenied
 	}
 	return CodeUnavailable
@@ -54,7 +58,31 @@ type Refusal struct {
 
 	DeniedBy Denier // of RefusedDenied: which policy AWS says denied it; empty if AWS does not say
 	Chained  bool   // of RefusedDuration: AWS says that the limit is the hour of role chaining
+
+	Action DeniedAction // of RefusedDenied: which action beside sts:AssumeRole AWS says it denied; may be empty
+	Lack   Lack         // of RefusedNoIdentity: why there is no identity; empty if that is not known
+
+	Profile string // of some Lacks: the AWS profile; for the party itself, not sent to others
 }
+
+// DeniedAction is an action that a call to assume a role needs beside sts:AssumeRole.
+type DeniedAction string
+
+// The actions. A call needs them too if the caller's own session passes tags or a source identity on.
+const (
+	ActionTagSession        DeniedAction = "sts:TagSession"
+	ActionSetSourceIdentity DeniedAction = "sts:SetSourceIdentity"
+)
+
+// Lack says why a party has no AWS identity.
+type Lack string
+
+// The lacks that can be told apart.
+const (
+	LackProfile   Lack = "profile"    // the profile that is named does not exist
+	LackLogin     Lack = "login"      // the profile needs a person's login
+	LackTokenFile Lack = "token_file" // the file with the web-identity token cannot be read
+)
 
 // Denier is the kind of policy that denied a call, according to AWS. Across accounts AWS does not say.
 type Denier string
@@ -139,6 +167,14 @@ func (r *Refusal) Explain(by Party, role Role, called string) string {
 		return fmt.Sprintf("%s expired", by.credentials())
 	case RefusedIdentity:
 		return fmt.Sprintf("AWS does not accept %s", by.credentials())
+	case RefusedIssuer:
+		return fmt.Sprintf("AWS cannot get the keys of the issuer of %s", by.credentials())
+	case RefusedNoProvider:
+		return fmt.Sprintf("account %s has no IAM OpenID Connect provider for the issuer of %s", role.ARN.Account,
+			by.credentials())
+	case RefusedAudience:
+		return fmt.Sprintf("the IAM OpenID Connect provider in account %s does not take the audience of %s",
+			role.ARN.Account, by.credentials())
 	}
 	return "STS refuses " + called
 }
@@ -148,8 +184,7 @@ func (r *Refusal) Explain(by Party, role Role, called string) string {
 func (r *Refusal) Advise(by Party) Hint {
 	switch r.Kind {
 	case RefusedNoIdentity:
-		return Hintf("give the %s an AWS identity: "+
-			"an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID", by.Program())
+		return r.adviseIdentity(by)
 	case RefusedIdentityExpired:
 		return Hintf("renew the %s's AWS credentials; "+
 			"long-lived ones, or an instance or container role, renew themselves", by.Program())
@@ -158,6 +193,35 @@ func (r *Refusal) Advise(by Party) Hint {
 			"the access key may be deleted, disabled or mistyped, or the %[1]s's clock wrong", by.Program())
 	case RefusedUnreachable:
 		return Hintf("check whether the %s can reach STS, by HTTPS and perhaps through a proxy", by.Program())
+	case RefusedIssuer:
+		return Hint{{Text: "AWS reads the keys of a token's issuer over the internet: check from outside of the network " +
+			"that this is answered, with ISSUER for the token's claim iss:",
+			Command: "curl -fsS ISSUER/.well-known/openid-configuration"}}
 	}
 	return nil
+}
+
+// adviseIdentity says how the party gets an AWS identity.
+func (r *Refusal) adviseIdentity(by Party) Hint {
+	switch r.Lack {
+	case LackProfile:
+		return Hint{{Text: fmt.Sprintf("have AWS_PROFILE of the %s name a profile that exists, or unset it:",
+			by.Program()), Command: "aws configure list-profiles"}}
+	case LackLogin:
+		login := "aws sso login"
+		if r.Profile != "" && !by.Runner {
+			login = ShellCommand("aws", "sso", "login", "--profile", r.Profile)
+		}
+		return Hint{{Text: fmt.Sprintf("log in, as the user that the %s runs as and on its machine; a login ends after "+
+			"some hours, an instance or container role renews itself:", by.Program()), Command: login}}
+	case LackTokenFile:
+		return Hintf("have AWS_WEB_IDENTITY_TOKEN_FILE, or web_identity_token_file of the profile, name a file that the "+
+			"%s can read", by.Program())
+	}
+	if by.Runner {
+		return Hintf("give the runner's pods an AWS identity, with EKS Pod Identity or the node's role, or start the " +
+			"runner with --web-identity-token-file")
+	}
+	return Hintf("give the %s an AWS identity: "+
+		"an instance or container role, a web-identity token, a profile or AWS_ACCESS_KEY_ID", by.Program())
 }

@@ -45,6 +45,10 @@ const (
 	ValidIdentityInvalid ValidationCode = "identity_invalid"
 	ValidIdentityRegion  ValidationCode = "identity_not_valid_in_region"
 	ValidIdentityRoot    ValidationCode = "identity_is_root" // a root user can assume nothing
+	// AWS does not accept the token of a service account: what it says of the issuer, the provider or the audience.
+	ValidIssuerUnreachable ValidationCode = "issuer_unreachable"
+	ValidNoProvider        ValidationCode = "no_oidc_provider"
+	ValidAudience          ValidationCode = "token_audience"
 	// AWS says that our identity may not call sts:AssumeRole on the role.
 	ValidPlatformDenied ValidationCode = "platform_not_allowed"
 
@@ -75,6 +79,8 @@ const (
 	ValidServiceLinked    ValidationCode = "service_linked_role"
 	ValidIdentityCenter   ValidationCode = "identity_center_role"
 	ValidRejected         ValidationCode = "rejected" // anything else STS found wrong
+	// the session policy of a validation does not fit beside the session's tags; STS might take the call of a loan
+	ValidPackedPolicy ValidationCode = "packed_policy_too_large"
 
 	// The outcome is unknown.
 	ValidThrottled   ValidationCode = "throttled"
@@ -96,6 +102,7 @@ var knownCodes = map[ValidationCode]bool{
 	ValidTagSessionDenied: true, ValidSourceIdentityDenied: true, ValidDurationMaximum: true,
 	ValidDurationChaining: true, ValidRegionDisabled: true, ValidRegionInvalid: true, ValidPartition: true,
 	ValidARNInvalid: true, ValidDurationInvalid: true, ValidServiceLinked: true, ValidIdentityCenter: true,
+	ValidIssuerUnreachable: true, ValidNoProvider: true, ValidAudience: true, ValidPackedPolicy: true,
 	ValidAgentRefused: true, ValidRejected: true, ValidThrottled: true, ValidUnreachable: true,
 	ValidClusterMode: true, ValidNotChecked: true, ValidRunnerUnavailable: true,
 }

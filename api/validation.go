@@ -111,4 +111,6 @@ type STSRefusal struct {
 	RequestID string `json:"request_id,omitempty"`
 	DeniedBy  string `json:"denied_by,omitempty"`
 	Chained   bool   `json:"chained,omitempty"`
+	Action    string `json:"action,omitempty"`
+	Lack      string `json:"lack,omitempty"`
 }

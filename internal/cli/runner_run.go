@@ -73,7 +73,7 @@ func (a *app) run(ctx context.Context, cfg *config.Runner) error {
 func (a *app) runnerOptions(cfg *config.Runner) (opts runner.Options, err error) {
 	opts = runner.Options{
 		JoinToken: cfg.JoinToken, Spool: cfg.Spool, Grace: cfg.Grace, Listen: cfg.Listen,
-		Patience: validate.DefaultPatience, SessionsPerAgent: cfg.MaxSessionsPerAgent, Program: a.version(),
+		Patience: validate.Settling, SessionsPerAgent: cfg.MaxSessionsPerAgent, Program: a.version(),
 		Log: cfg.Logger(a.Stderr),
 	}
 	if opts.Server, err = controlPlane(cfg, a.version()); err != nil {

@@ -245,11 +245,12 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		SessionName: "scout@deploy", RefusedAgent: "reader",
 		Refusal: &rolebroker.Refusal{Kind: rolebroker.RefusedDenied, Code: "AccessDenied", Message: "no",
 			RequestID: "r-2",
-			DeniedBy:  rolebroker.DeniedByTrust, Chained: true},
+			DeniedBy:  rolebroker.DeniedByTrust, Chained: true, Action: rolebroker.ActionTagSession,
+			Lack: rolebroker.LackLogin},
 		CheckedAt: now.Add(time.Millisecond)}
 	full(t, finding, "ExternalID") // which a runner does not know
 	full(t, finding.Identity, "UserID", "RoleARN")
-	full(t, *finding.Refusal, "Cause")
+	full(t, *finding.Refusal, "Cause", "Profile") // a profile of the runner, which nobody else has
 	sent := convert.Outcome(&rolebroker.RoleValidation{Role: rolebroker.Role{ID: "rol_a"}, Finding: finding,
 		Validation: rolebroker.Validation{Code: finding.Code, RequestID: "r-2", CheckedAt: finding.CheckedAt,
 			Message: "no", Hint: rolebroker.TextHint("do it")}})

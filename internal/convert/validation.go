@@ -73,7 +73,7 @@ func STSRefusal(r *rolebroker.Refusal) *api.STSRefusal {
 		return nil
 	}
 	return &api.STSRefusal{Kind: string(r.Kind), Code: r.Code, Message: r.Message, RequestID: r.RequestID,
-		DeniedBy: string(r.DeniedBy), Chained: r.Chained}
+		DeniedBy: string(r.DeniedBy), Chained: r.Chained, Action: string(r.Action), Lack: string(r.Lack)}
 }
 
 // FromSTSRefusal is what AWS answered, as a runner tells it; nil for nil.
@@ -82,7 +82,8 @@ func FromSTSRefusal(sent *api.STSRefusal) *rolebroker.Refusal {
 		return nil
 	}
 	return &rolebroker.Refusal{Kind: rolebroker.RefusalKind(sent.Kind), Code: sent.Code, Message: sent.Message,
-		RequestID: sent.RequestID, DeniedBy: rolebroker.Denier(sent.DeniedBy), Chained: sent.Chained}
+		RequestID: sent.RequestID, DeniedBy: rolebroker.Denier(sent.DeniedBy), Chained: sent.Chained,
+		Action: rolebroker.DeniedAction(sent.Action), Lack: rolebroker.Lack(sent.Lack)}
 }
 
 // FromOutcomes are the findings that a runner tells, by role. An earlier version of

@@ -2,7 +2,6 @@ package sts
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -226,12 +225,11 @@ func (c *Client) namedRoles(ctx context.Context) (arns []string) {
 func (c *Client) api(ctx context.Context, region string) (*sts.Client, error) {
 	cfg, err := c.config(ctx)
 	if err != nil {
-		return nil, &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Cause: err,
-			Message: "the AWS configuration cannot be read"}
+		return nil, unreadable(err)
 	}
 	if c.opts.WebIdentityTokenFile == "" {
 		if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
-			return nil, noIdentity(ctx, err)
+			return nil, noIdentity(ctx, cfg, err)
 		}
 	}
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
@@ -248,24 +246,6 @@ func (c *Client) api(ctx context.Context, region string) (*sts.Client, error) {
 			o.HTTPClient = c.opts.HTTPClient
 		}
 	}), nil
-}
-
-// noIdentity is the refusal when there are no credentials to sign with. If the
-// chain called STS for them, the refusal has the code of STS's answer.
-func noIdentity(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return &rolebroker.Refusal{Kind: rolebroker.RefusedUnreachable, Cause: err,
-			Message: "finding AWS credentials took too long"}
-	}
-	r := &rolebroker.Refusal{Kind: rolebroker.RefusedNoIdentity, Message: "no AWS credentials were found", Cause: err}
-	var asked *rolebroker.Refusal
-	if errors.As(refusal(err), &asked) && asked.Code != "" {
-		r.Code, r.RequestID = asked.Code, asked.RequestID
-		if asked.Kind == rolebroker.RefusedIdentityExpired {
-			r.Kind, r.Message = asked.Kind, asked.Message
-		}
-	}
-	return r
 }
 
 func (c *Client) config(ctx context.Context) (aws.Config, error) {

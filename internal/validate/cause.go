@@ -89,8 +89,11 @@ func (p *probe) assumedButUnclear(b answer) rolebroker.Finding {
 
 // unanswered is the finding when STS cannot be asked now.
 func (p *probe) unanswered(a answer) rolebroker.Finding {
-	if a.is(rolebroker.RefusedThrottled) {
+	switch {
+	case a.is(rolebroker.RefusedThrottled):
 		return p.found(rolebroker.ValidThrottled, a)
+	case a.is(rolebroker.RefusedIssuer):
+		return p.found(rolebroker.ValidIssuerUnreachable, a)
 	}
 	return p.found(rolebroker.ValidUnreachable, a)
 }
@@ -107,7 +110,30 @@ func (p *probe) refused(ctx context.Context, a answer, more extra) rolebroker.Fi
 	case rolebroker.RefusedNoIdentity, rolebroker.RefusedIdentityExpired, rolebroker.RefusedIdentity:
 		return p.wrongIdentity(a)
 	}
+	if a.refusal.Code == packedPolicyTooLarge {
+		return p.tooLarge(ctx, a)
+	}
 	return p.found(rolebroker.ValidRejected, a)
+}
+
+// packedPolicyTooLarge is AWS's code for a session policy and tags that are too large together.
+const packedPolicyTooLarge = "PackedPolicyTooLarge"
+
+// tooLarge is the finding for a role whose session tags leave no space for the session policy of a validation. A loan
+// has no such policy.
+func (p *probe) tooLarge(ctx context.Context, a answer) rolebroker.Finding {
+	f := p.found(rolebroker.ValidPackedPolicy, a)
+	if p.Integration.SessionTags {
+		switch b := p.search(ctx, withoutTags(p.assumption())); {
+		case b.temporary():
+			return p.unanswered(b)
+		case b.ok():
+			f.Unclear = true
+		case b.refusal.Code != packedPolicyTooLarge:
+			return p.refused(ctx, b, extra{without: b, wrong: b}) // something else is wrong too, and comes first
+		}
+	}
+	return f
 }
 
 // wrongIdentity is the finding when our own AWS identity is missing or not accepted.

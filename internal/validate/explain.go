@@ -45,6 +45,8 @@ func (w words) explain() (string, rolebroker.Hint) {
 		return "the validation ended before this role was tried", w.hintAgain()
 	case rolebroker.ValidThrottled, rolebroker.ValidUnreachable:
 		return w.unanswered()
+	case rolebroker.ValidPackedPolicy:
+		return w.tooLarge()
 	}
 	if message, hint, ok := w.ourIdentity(); ok {
 		return message, hint
@@ -83,6 +85,16 @@ func (w words) under() string {
 	return ", under the session name " + w.f.SessionName
 }
 
+// tooLarge is for a role whose session tags leave no space for the session policy of a validation.
+func (w words) tooLarge() (string, rolebroker.Hint) {
+	message := "whether the role can be assumed could not be found out: "
+	if w.f.Unclear {
+		message = "the role can be assumed; whether also with its session tags could not be found out: "
+	}
+	return message + "the tags leave no space for the session policy of a validation, which loans do not have" +
+		w.because(), w.hintTags()
+}
+
 // ourIdentity is for the codes that are about the AWS identity of the party.
 func (w words) ourIdentity() (message string, hint rolebroker.Hint, ok bool) {
 	advised := func(kind rolebroker.RefusalKind) (string, rolebroker.Hint, bool) {
@@ -95,6 +107,8 @@ func (w words) ourIdentity() (message string, hint rolebroker.Hint, ok bool) {
 		return advised(rolebroker.RefusedIdentityExpired)
 	case rolebroker.ValidIdentityInvalid:
 		return advised(rolebroker.RefusedIdentity)
+	case rolebroker.ValidIssuerUnreachable:
+		return advised(rolebroker.RefusedIssuer)
 	case rolebroker.ValidIdentityRegion:
 		return fmt.Sprintf("AWS does not accept %s's own AWS credentials in %s, and does elsewhere",
 			w.by, w.role.Region) + w.because(), w.hintIdentityRegion(), true

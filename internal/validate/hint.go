@@ -294,6 +294,16 @@ func (w words) hintNew() rolebroker.Hint {
 		w.Integration.Name, "--wait", "2m")}}
 }
 
+// hintTags is for session tags that fill the space that AWS has for them and the session policy.
+func (w words) hintTags() rolebroker.Hint {
+	if !w.Integration.SessionTags {
+		return append(rolebroker.Hintf("%s's own session passes tags on; give it fewer or shorter ones that are transitive",
+			w.by), w.hintAgain()...)
+	}
+	return append(w.setIntegration("shorten the names of the integration and its roles, which the tags have, or lend its "+
+		"roles without session tags:", "--session-tags=false"), w.hintAgain()...)
+}
+
 func (w words) hintHour() rolebroker.Hint {
 	return w.setRole("shorten the sessions of the role to an hour:", "session_duration=1h")
 }
@@ -341,7 +351,18 @@ func (w words) setRole(text, field string) rolebroker.Hint {
 func (w words) adviseToken(kind rolebroker.RefusalKind) rolebroker.Hint {
 	switch kind {
 	case rolebroker.RefusedIdentity:
-		return w.hintProvider("")
+		return w.hintProvider("check that ")
+	case rolebroker.RefusedIssuer:
+		return w.refusal(kind).Advise(w.by)
+	case rolebroker.RefusedNoProvider:
+		return rolebroker.Hint{{Text: fmt.Sprintf("create the provider in account %s; the runner reports the issuer %s. "+
+			"Commands, CloudFormation and Terraform:", w.role.ARN.Account, rolebroker.Quote(w.by.Account.Issuer)),
+			Command: w.setupCommand() + " --oidc-issuer ISSUER"}}
+	case rolebroker.RefusedAudience:
+		return rolebroker.Hint{{Text: fmt.Sprintf("add the audience sts.amazonaws.com to the provider in account %s, with "+
+			"its ARN for PROVIDER, and check that the runner's token has that audience:", w.role.ARN.Account),
+			Command: "aws iam list-open-id-connect-providers\naws iam add-client-id-to-open-id-connect-provider " +
+				"--client-id sts.amazonaws.com --open-id-connect-provider-arn PROVIDER"}}
 	case rolebroker.RefusedIdentityExpired:
 		return rolebroker.Hintf("Kubernetes renews a projected token in its file; " +
 			"check that the volume is a projected one, and the clock of the node")

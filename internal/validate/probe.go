@@ -143,10 +143,10 @@ func (p *probe) round(ctx context.Context, last bool) (f rolebroker.Finding, fin
 }
 
 // isDue reports whether it is time to look for the cause of a denial: it has lasted for a while.
-func (p *probe) isDue() bool { return p.tried >= settling && !p.explained }
+func (p *probe) isDue() bool { return p.tried >= Settling && !p.explained }
 
 // isLast reports whether a role about which STS could not be asked is not tried again. last is the same for a denial.
-func (p *probe) isLast(last bool) bool { return last || p.tried >= settling }
+func (p *probe) isLast(last bool) bool { return last || p.tried >= Settling }
 
 // shown reports whether a call has shown the cause of a denial: more patience will not change it.
 func shown(code rolebroker.ValidationCode) bool {

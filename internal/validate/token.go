@@ -65,6 +65,9 @@ func tokenCodes() map[rolebroker.RefusalKind]rolebroker.ValidationCode {
 		rolebroker.RefusedNoIdentity:      rolebroker.ValidNoIdentity,
 		rolebroker.RefusedDuration:        rolebroker.ValidDurationMaximum,
 		rolebroker.RefusedRegion:          rolebroker.ValidRegionDisabled,
+		rolebroker.RefusedIssuer:          rolebroker.ValidIssuerUnreachable,
+		rolebroker.RefusedNoProvider:      rolebroker.ValidNoProvider,
+		rolebroker.RefusedAudience:        rolebroker.ValidAudience,
 	}
 }
 

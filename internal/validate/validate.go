@@ -63,9 +63,9 @@ const (
 	// longestPause.
 	firstPause   = time.Second
 	longestPause = 5 * time.Second
-	// settling is how long a denial may pass whose cause a call has shown. Other
+	// Settling is how long a denial may pass whose cause a call has shown. Other
 	// denials may pass as long as the patience lasts.
-	settling = 7 * time.Second
+	Settling = 7 * time.Second
 )
 
 // Validator validates. It is safe for concurrent use.
