@@ -19,8 +19,13 @@ type Finding struct {
 	Probe   Probe
 	Unclear bool // the role was assumed, and STS gave no answer to Probe
 
-	NoTags           bool // the trust policy does not allow sts:TagSession
-	NoSourceIdentity bool // the trust policy does not allow sts:SetSourceIdentity
+	NoTags           bool // AWS does not allow sts:TagSession
+	NoSourceIdentity bool // AWS does not allow sts:SetSourceIdentity
+	// Inherited says that the integration's calls need neither: the party's own session passes its tags or its source
+	// identity on.
+	Inherited bool
+	// OwnSide says whether the policies of the party's own AWS identity allow what was denied; empty: not known.
+	OwnSide OwnSide
 
 	// SessionName is the session name that an agent would have, under which the role was tried; empty: the one of all
 	// validations. RefusedAgent is an agent of the integration in whose name AWS denies the role; empty: none is known.
@@ -31,6 +36,15 @@ type Finding struct {
 	RequestID  string   // AWS's, of the call that decided; may be empty
 	CheckedAt  time.Time
 }
+
+// OwnSide is what the policies of a party's own AWS identity say of an action on a role. The other side is the role's
+// trust policy.
+type OwnSide string
+
+const (
+	OwnSideAllows OwnSide = "allows"
+	OwnSideDenies OwnSide = "denies"
+)
 
 // Probe is a call to STS that differs from the one that lending makes.
 type Probe string
@@ -82,6 +96,9 @@ func (f *Finding) Check() error {
 	p.check("identity", f.Identity.Check())
 	if f.Account != (ServiceAccount{}) && f.Account.Check() != nil {
 		p.add("account", "is not a service account")
+	}
+	if f.OwnSide != "" && f.OwnSide != OwnSideAllows && f.OwnSide != OwnSideDenies {
+		p.add("own_side", "%s is not one of allows, denies", Quote(string(f.OwnSide)))
 	}
 	switch f.Probe {
 	case "", ProbeNoExternalID, ProbeWrongExternalID, ProbeNextExternalID, ProbeEarlierExternalID, ProbeSourceIdentity:

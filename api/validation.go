@@ -98,6 +98,8 @@ type Finding struct {
 	Unclear          bool            `json:"unclear,omitempty"`
 	NoTags           bool            `json:"no_tags,omitempty"`
 	NoSourceIdentity bool            `json:"no_source_identity,omitempty"`
+	Inherited        bool            `json:"inherited,omitempty"`
+	OwnSide          string          `json:"own_side,omitempty"`
 	SessionName      string          `json:"session_name,omitempty"`
 	RefusedAgent     string          `json:"refused_agent,omitempty"`
 	Refusal          *STSRefusal     `json:"refusal,omitempty"`

@@ -256,10 +256,46 @@ var causes = []cause{
 				":role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_0123456789abcdef")
 		},
 		code: "identity_center_role", cure: newRole},
-	{name: "anything else that STS finds wrong",
+	{name: "the server may not tag sessions, and IAM says so",
+		arrange: func(p *patient) {
+			p.may("sts:AssumeRole", "sts:SetSourceIdentity", "iam:SimulatePrincipalPolicy")
+			p.update(func(r *api.IntegrationRequest) { r.SessionTags = true })
+		},
+		code: "platform_not_allowed", cure: runFor(testbed.PlatformAccount)},
+	{name: "the server may not tag sessions, and may not ask IAM",
+		arrange: func(p *patient) {
+			p.may("sts:AssumeRole", "sts:SetSourceIdentity")
+			p.update(func(r *api.IntegrationRequest) { r.SessionTags = true })
+		},
+		code: "tag_session_denied", cure: func(p *patient, hint string) {
+			p.says(hint, "aws iam simulate-principal-policy")
+			p.allow(statements(hint)[1])
+		}},
+	{name: "the server may not set a source identity, and the integration has none",
+		arrange: func(p *patient) {
+			p.may("sts:AssumeRole", "iam:SimulatePrincipalPolicy")
+			p.update(func(r *api.IntegrationRequest) { r.SourceIdentity = new(false) })
+		},
+		code: "source_identity_denied", status: "warning", cure: runFor(testbed.PlatformAccount)},
+	{name: "the server may not call AssumeRole, and IAM says so",
+		arrange: func(p *patient) { p.may("iam:SimulatePrincipalPolicy") },
+		code:    "platform_not_allowed", cure: runFor(testbed.PlatformAccount)},
+	{name: "the server's own session passes tags on",
+		arrange: func(p *patient) {
+			p.identity.Store(p.tagged("pod"))
+			p.trust(strings.Replace(p.trustPolicy(), `"sts:TagSession",`, ``, 1))
+		},
+		code: "tag_session_denied", cure: replaceTrust},
+	{name: "the session policy of a validation does not fit",
 		arrange: func(p *patient) {
 			p.AWS.Inject(awssim.Fault{Action: "AssumeRole", Code: "PackedPolicyTooLarge",
 				Message: "Packed policy consumes 118% of allotted space", Status: 400})
+		},
+		code: "packed_policy_too_large", status: "unknown", cure: again},
+	{name: "anything else that STS finds wrong",
+		arrange: func(p *patient) {
+			p.AWS.Inject(awssim.Fault{Action: "AssumeRole", Code: "MalformedPolicyDocument",
+				Message: "This policy contains invalid Json", Status: 400})
 		},
 		code: "rejected", cure: func(p *patient, hint string) {
 			p.says(hint, "rolebroker integration setup production")
@@ -410,6 +446,18 @@ func (p *patient) sessionOf(role string, ago time.Duration) *awssim.Credentials 
 	return &key
 }
 
+// tagged returns a session of a role that passes a tag on, as one of EKS Pod Identity does.
+func (p *patient) tagged(role string) *awssim.Credentials {
+	account := p.AWS.Account(testbed.PlatformAccount)
+	account.CreateRole(awssim.Role{Name: role, Policies: map[string]string{"all": awssim.AllowAll},
+		TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":` +
+			`"pods.eks.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}}`})
+	key, err := account.ServiceSession(awssim.ServiceSession{Service: "pods.eks.amazonaws.com", Role: role,
+		Tags: map[string]string{"kubernetes-namespace": "rolebroker"}, Transitive: []string{"kubernetes-namespace"}})
+	p.must(err)
+	return &key
+}
+
 func (p *patient) must(err error) {
 	p.t.Helper()
 	if err != nil {
@@ -481,6 +529,13 @@ func (p *patient) allow(statement string) {
 	p.shell(testbed.PlatformAccount,
 		`aws iam put-user-policy --user-name rolebroker --policy-name given --policy-document `+
 			`'{"Version":"2012-10-17","Statement":`+statement+`}'`)
+}
+
+// may makes these actions all that the server may do.
+func (p *patient) may(actions ...string) {
+	p.AWS.Account(testbed.PlatformAccount).SetUserPolicy("rolebroker", "rolebroker",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*","Action":["`+
+			strings.Join(actions, `","`)+`"]}}`)
 }
 
 // own makes the integration use a role of the platform's own account.

@@ -12,6 +12,7 @@ var operations = sync.OnceValue(func() map[string]map[string]*operation {
 
 		onIAM("CreateRole", createRole),
 		onIAM("GetRole", getRole),
+		onIAM("SimulatePrincipalPolicy", simulatePrincipalPolicy),
 		onIAM("ListRoles", listRoles),
 		onIAM("UpdateRole", updateRole),
 		bare("DeleteRole", deleteRole),

@@ -242,7 +242,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		Account: rolebroker.ServiceAccount{Issuer: "https://oidc.example.com", Namespace: "rolebroker",
 			Name: "runner"},
 		Probe: rolebroker.ProbeSourceIdentity, Unclear: true, NoTags: true, NoSourceIdentity: true, RequestID: "r-2",
-		SessionName: "scout@deploy", RefusedAgent: "reader",
+		SessionName: "scout@deploy", RefusedAgent: "reader", Inherited: true, OwnSide: rolebroker.OwnSideDenies,
 		Refusal: &rolebroker.Refusal{Kind: rolebroker.RefusedDenied, Code: "AccessDenied", Message: "no",
 			RequestID: "r-2",
 			DeniedBy:  rolebroker.DeniedByTrust, Chained: true, Action: rolebroker.ActionTagSession,

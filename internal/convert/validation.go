@@ -60,6 +60,7 @@ func Outcome(r *rolebroker.RoleValidation) api.IdentifiedOutcome {
 func finding(f *rolebroker.Finding) *api.Finding {
 	sent := &api.Finding{Method: string(f.Method), IdentityAccount: f.Identity.Account, IdentityARN: f.Identity.ARN,
 		Probe: string(f.Probe), Unclear: f.Unclear, NoTags: f.NoTags, NoSourceIdentity: f.NoSourceIdentity,
+		Inherited: f.Inherited, OwnSide: string(f.OwnSide),
 		SessionName: f.SessionName, RefusedAgent: f.RefusedAgent, Refusal: STSRefusal(f.Refusal)}
 	if f.Account != (rolebroker.ServiceAccount{}) {
 		sent.Account = ServiceAccount(f.Account)
@@ -96,6 +97,7 @@ func FromOutcomes(sent []api.IdentifiedOutcome) map[rolebroker.RoleID]rolebroker
 		switch told := o.Finding; {
 		case told != nil:
 			f.Method, f.Probe = rolebroker.AssumeMethod(told.Method), rolebroker.Probe(told.Probe)
+			f.Inherited, f.OwnSide = told.Inherited, rolebroker.OwnSide(told.OwnSide)
 			f.Unclear, f.SessionName, f.RefusedAgent = told.Unclear, told.SessionName, told.RefusedAgent
 			f.Identity = rolebroker.Identity{Account: told.IdentityAccount, ARN: told.IdentityARN}
 			f.NoTags, f.NoSourceIdentity, f.Refusal = told.NoTags, told.NoSourceIdentity, FromSTSRefusal(told.Refusal)

@@ -135,7 +135,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 		Store: db, STS: assumer, Lender: s.lender, Now: opts.Now, Log: opts.Log, Metrics: registry,
 		RequireExternalID: cfg.RequireExternalID, SessionsPerAgent: cfg.MaxSessionsPerAgent,
 		Validation: validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate,
-			Patience: cfg.ValidationRetry},
+			Patience: cfg.ValidationRetry, Own: assumer},
 	})
 	if err := s.bootstrap(ctx, cfg.AdminKey, opts.AdminKeyMade); err != nil {
 		return nil, errors.Join(err, db.Close())

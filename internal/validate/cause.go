@@ -44,6 +44,7 @@ func (p *probe) assumed(ctx context.Context, a answer, more extra) (f rolebroker
 	}
 	if f.NoSourceIdentity = more.lacksSourceIdentity(); f.NoSourceIdentity && f.Code == rolebroker.ValidAssumable {
 		f.Code, f.Probe, f.RequestID = rolebroker.ValidSourceIdentityDenied, more.named.probe, more.named.requestID
+		f.OwnSide = p.ownSide(ctx, more.named.refusal, string(rolebroker.ActionSetSourceIdentity))
 	}
 	return f, certain
 }
@@ -172,7 +173,7 @@ func (p *probe) denied(ctx context.Context, a answer, more extra) rolebroker.Fin
 	case more.without.ok():
 		return p.found(rolebroker.ValidExternalIDRefused, more.without)
 	}
-	if f, found := p.attribution(ctx, call); found {
+	if f, found := p.attribution(ctx, a, call); found {
 		return f
 	}
 	if next := p.Integration.NextExternalID; next != "" && p.search(ctx, withExternalID(call, next)).ok() {
@@ -188,16 +189,19 @@ func (p *probe) denied(ctx context.Context, a answer, more extra) rolebroker.Fin
 	if p.unclear != nil {
 		return p.unanswered(*p.unclear)
 	}
-	return p.deniedBy(a)
+	return p.deniedBy(ctx, a)
 }
 
-// attribution finds out whether the role refuses the session tags or the source identity.
-func (p *probe) attribution(ctx context.Context, call rolebroker.Assumption) (f rolebroker.Finding, found bool) {
+// attribution finds out whether the session tags or the source identity are denied: those of the integration's calls,
+// or those that our own session passes on.
+func (p *probe) attribution(
+	ctx context.Context, a answer, call rolebroker.Assumption,
+) (f rolebroker.Finding, found bool) {
 	if !p.Integration.SessionTags && !p.Integration.SourceIdentity {
-		return f, false
+		return p.inherited(ctx, a)
 	}
-	if !p.search(ctx, withoutTags(withoutSourceIdentity(call))).ok() {
-		return f, false
+	if plain := p.search(ctx, withoutTags(withoutSourceIdentity(call))); !plain.ok() {
+		return p.inherited(ctx, plain)
 	}
 	tagged, named := answer{}, answer{}
 	if p.Integration.SessionTags {
@@ -209,16 +213,49 @@ func (p *probe) attribution(ctx context.Context, call rolebroker.Assumption) (f 
 	noTags, noName := tagged.is(rolebroker.RefusedDenied), named.is(rolebroker.RefusedDenied)
 	switch {
 	case noTags:
-		f = p.found(rolebroker.ValidTagSessionDenied, tagged)
+		f = p.lacks(ctx, rolebroker.ValidTagSessionDenied, tagged, noTags, noName)
 	case noName:
-		f = p.found(rolebroker.ValidSourceIdentityDenied, named)
+		f = p.lacks(ctx, rolebroker.ValidSourceIdentityDenied, named, noTags, noName)
 	}
-	f.NoTags, f.NoSourceIdentity = noTags, noName
 	return f, noTags || noName
 }
 
-// deniedBy goes by the clause in which AWS says which policy denied, if there is one.
-func (p *probe) deniedBy(a answer) rolebroker.Finding {
+// inherited is the finding for a call without tags and source identity that AWS denies because of them: a session
+// passes its transitive tags, as those of EKS Pod Identity are, and its source identity on to every role that it
+// assumes.
+func (p *probe) inherited(ctx context.Context, a answer) (f rolebroker.Finding, found bool) {
+	if a.refusal == nil {
+		return f, false
+	}
+	switch a.refusal.Action {
+	case rolebroker.ActionTagSession:
+		f = p.lacks(ctx, rolebroker.ValidTagSessionDenied, a, true, false)
+	case rolebroker.ActionSetSourceIdentity:
+		f = p.lacks(ctx, rolebroker.ValidSourceIdentityDenied, a, false, true)
+	default:
+		return f, false
+	}
+	f.Inherited = true
+	return f, true
+}
+
+// lacks is the finding for a role that would be assumed without tags or source identity. If our own policies are known
+// to lack what they need, the code says so.
+func (p *probe) lacks(
+	ctx context.Context, code rolebroker.ValidationCode, a answer, noTags, noSourceIdentity bool,
+) rolebroker.Finding {
+	side := p.ownSide(ctx, a.refusal, needed(noTags, noSourceIdentity)...)
+	if side == rolebroker.OwnSideDenies {
+		code = rolebroker.ValidPlatformDenied
+	}
+	f := p.found(code, a)
+	f.NoTags, f.NoSourceIdentity, f.OwnSide = noTags, noSourceIdentity, side
+	return f
+}
+
+// deniedBy goes by the clause in which AWS says which policy denied, if there is one, or by what IAM says of our own
+// policies.
+func (p *probe) deniedBy(ctx context.Context, a answer) rolebroker.Finding {
 	switch a.refusal.DeniedBy {
 	case rolebroker.DeniedByIdentity:
 		return p.found(rolebroker.ValidPlatformDenied, a)
@@ -227,5 +264,9 @@ func (p *probe) deniedBy(a answer) rolebroker.Finding {
 	case rolebroker.DeniedByOrganization:
 		return p.found(rolebroker.ValidPolicyDenied, a)
 	}
-	return p.found(rolebroker.ValidDenied, a)
+	f := p.found(rolebroker.ValidDenied, a)
+	if f.OwnSide = p.ownSide(ctx, nil, "sts:AssumeRole"); f.OwnSide == rolebroker.OwnSideDenies {
+		f.Code = rolebroker.ValidPlatformDenied
+	}
+	return f
 }

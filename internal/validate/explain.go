@@ -2,6 +2,7 @@ package validate
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -116,14 +117,13 @@ func (w words) ourIdentity() (message string, hint rolebroker.Hint, ok bool) {
 		return fmt.Sprintf("%s is the root user of account %s, and AWS lets no root user assume a role", w.by,
 			w.f.Identity.Account), w.hintRoot(), true
 	case rolebroker.ValidPlatformDenied:
-		return fmt.Sprintf("%s's own AWS identity may not assume the role", w.by) + w.because(), w.hintPlatform(), true
+		return w.platformDenied(), w.hintPlatform(), true
 	}
 	return "", nil, false
 }
 
 // trustPolicy is for the codes that are about the role's trust policy.
 func (w words) trustPolicy() (message string, hint rolebroker.Hint, ok bool) {
-	const can = "the role can be assumed, but its trust policy does not allow "
 	switch w.f.Code {
 	case rolebroker.ValidExternalIDOpen:
 		how := "without an external ID"
@@ -149,19 +149,8 @@ func (w words) trustPolicy() (message string, hint rolebroker.Hint, ok bool) {
 	case rolebroker.ValidExternalIDOutdated:
 		return "the role's trust policy requires an earlier external ID of this integration, and not the current one",
 			w.hintOutdated(), true
-	case rolebroker.ValidTagSessionDenied:
-		if w.f.NoSourceIdentity {
-			return can + "sts:TagSession and sts:SetSourceIdentity, which this integration's attribution needs",
-				w.hintAttribution(), true
-		}
-		return can + "sts:TagSession, which this integration's session tags need", w.hintAttribution(), true
-	case rolebroker.ValidSourceIdentityDenied:
-		if w.Integration.SourceIdentity {
-			return can + "sts:SetSourceIdentity, which this integration's source identity needs",
-				w.hintAttribution(), true
-		}
-		return can + "sts:SetSourceIdentity, so its sessions have no source identity: an agent whose role may assume " +
-			"further roles can pass for another agent there", w.hintSourceIdentity(), true
+	case rolebroker.ValidTagSessionDenied, rolebroker.ValidSourceIdentityDenied:
+		return w.attribution()
 	case rolebroker.ValidTrustDenied:
 		return fmt.Sprintf("the role's trust policy does not let %s in", w.by) + w.because(), w.hintTrust(), true
 	case rolebroker.ValidPolicyDenied:
@@ -171,6 +160,63 @@ func (w words) trustPolicy() (message string, hint rolebroker.Hint, ok bool) {
 			w.because(), w.hintDenied(), true
 	}
 	return "", nil, false
+}
+
+// attribution is for a role that AWS gives without session tags or source identity only.
+func (w words) attribution() (message string, hint rolebroker.Hint, ok bool) {
+	lacking := w.lacking()
+	blamed := "its trust policy does not allow " + lacking
+	switch w.f.OwnSide {
+	case rolebroker.OwnSideDenies:
+		blamed = fmt.Sprintf("%s's own AWS identity may not use %s on it", w.by, lacking)
+	case "":
+		blamed = fmt.Sprintf("either its trust policy or a policy of %s's own AWS identity does not allow %s", w.by,
+			lacking)
+	}
+	const can = "the role can be assumed, but "
+	switch needs := w.needs(); {
+	case w.f.Inherited:
+		return "AWS denies the role because " + blamed + needs, w.hintAttribution(), true
+	case w.f.Code == rolebroker.ValidSourceIdentityDenied && !w.Integration.SourceIdentity:
+		return can + blamed + ", so its sessions have no source identity: an agent whose role may assume further " +
+			"roles can pass for another agent there", w.hintSourceIdentity(), true
+	default:
+		return can + blamed + needs, w.hintAttribution(), true
+	}
+}
+
+// lacking are the actions that are not allowed.
+func (w words) lacking() string {
+	return strings.Join(needed(w.f.NoTags, w.f.NoSourceIdentity), " and ")
+}
+
+// needs says what needs the actions that are not allowed.
+func (w words) needs() string {
+	switch {
+	case w.f.Inherited && w.f.NoTags:
+		return fmt.Sprintf(", which the tags of %s's own session need: they are transitive, as those of EKS Pod "+
+			"Identity, and go with every role that it assumes", w.by)
+	case w.f.Inherited:
+		return fmt.Sprintf(", which the source identity of %s's own session needs: it goes with every role that it "+
+			"assumes", w.by)
+	case w.f.NoTags && w.f.NoSourceIdentity:
+		return ", which this integration's attribution needs"
+	case w.f.NoTags:
+		return ", which this integration's session tags need"
+	}
+	return ", which this integration's source identity needs"
+}
+
+// platformDenied is for a role that our own policies do not let us assume, or not with tags or a source identity.
+func (w words) platformDenied() string {
+	if lacking := w.lacking(); lacking != "" {
+		return fmt.Sprintf("%s's own AWS identity may not use %s on the role", w.by, lacking) + w.needs()
+	}
+	message := fmt.Sprintf("%s's own AWS identity may not assume the role", w.by)
+	if w.f.OwnSide == rolebroker.OwnSideDenies {
+		message += ", as IAM says of its policies"
+	}
+	return message + w.because()
 }
 
 // fields is for the codes that are about the role's fields in the integration, and for all others.

@@ -159,11 +159,31 @@ func (w words) turnSourceIdentityOn() rolebroker.Hint {
 		"turn the source identity on:", "--source-identity")
 }
 
-// allowed is how both sides allow sts:TagSession and sts:SetSourceIdentity.
+// allowed is how the sides allow sts:TagSession and sts:SetSourceIdentity: the one that does not, or both.
 func (w words) allowed() rolebroker.Hint {
+	if w.f.OwnSide == rolebroker.OwnSideDenies {
+		return w.hintPlatform()
+	}
 	hint := w.replace("the one that names " + w.by.String() + "'s account or identity")
-	return append(hint, rolebroker.Step{Text: "and have a policy of " + w.identityName() + " allow it too, as this " +
-		"statement does:", Policy: setup.AllowPlatform(w.role.ARN)})
+	if w.f.OwnSide == rolebroker.OwnSideAllows {
+		return hint
+	}
+	return append(append(hint, rolebroker.Step{Text: "and have a policy of " + w.identityName() +
+		" allow it too, as this statement does:", Policy: setup.AllowPlatform(w.role.ARN)}), w.hintWhich()...)
+}
+
+// hintWhich is the command that tells which side does not allow something.
+func (w words) hintWhich() rolebroker.Hint {
+	arn, _ := w.f.Identity.Principal()
+	if arn == "" || w.by.Runner {
+		return nil
+	}
+	command := append([]string{"aws", "iam", "simulate-principal-policy", "--policy-source-arn", arn,
+		"--resource-arns", w.role.ARN.String(), "--query", "EvaluationResults[].[EvalActionName,EvalDecision]",
+		"--action-names"}, needed(w.f.NoTags, w.f.NoSourceIdentity)...)
+	return rolebroker.Hint{{Text: fmt.Sprintf("whether the second is lacking, this tells in account %s; the validation "+
+		"asks by itself if %s may call iam:SimulatePrincipalPolicy on itself:", w.f.Identity.Account,
+		w.identityName()), Command: rolebroker.ShellCommand(command...)}}
 }
 
 // setIntegration is text with the command that changes a setting of the integration.
@@ -261,15 +281,18 @@ func (w words) hintDenied() rolebroker.Hint {
 	} else {
 		trust = rolebroker.Step{Text: trusted, Policy: w.statement()}
 	}
+	own := rolebroker.Step{Text: "3. " + w.identityName() + " may call sts:AssumeRole on it; this statement in a policy " +
+		"of its own allows that:", Policy: setup.AllowPlatform(w.role.ARN)}
+	if w.f.OwnSide == rolebroker.OwnSideAllows {
+		own = rolebroker.Step{Text: "3. (" + w.identityName() + " may call sts:AssumeRole on it, as IAM says of its policies)"}
+	}
 	return append(rolebroker.Hint{
 		{Text: "across accounts AWS gives one answer for all of these; check them in this order:"},
 		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:",
 			w.role.ARN.Account),
 			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)},
 		trust,
-		{Text: "3. " + w.identityName() + " may call sts:AssumeRole on it; this statement in a policy " +
-			"of its own allows that:",
-			Policy: setup.AllowPlatform(w.role.ARN)},
+		own,
 		{Text: "4. no condition in the trust policy, such as one on sts:RoleSessionName, keeps agents out: their " +
 			"session names are AGENT or AGENT@TASK, and the one of a validation is " + sessionName},
 		{Text: "5. no explicit Deny, service control policy, resource control policy or permissions " +

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -24,6 +25,7 @@ type STS interface {
 type Options struct {
 	STS STS
 	By  rolebroker.Party // who asks STS, for the messages; the zero value is the server
+	Own OwnPolicies      // tells which side denied; nil: nobody does
 	Log *slog.Logger     // of STS's refusals; nil: none
 	Now func() time.Time // nil: time.Now
 
@@ -72,6 +74,7 @@ const (
 type Validator struct {
 	sts         STS
 	by          rolebroker.Party
+	own         OwnPolicies
 	log         *slog.Logger
 	now         func() time.Time
 	concurrency int
@@ -81,7 +84,7 @@ type Validator struct {
 
 // New makes a Validator.
 func New(o Options) *Validator {
-	v := &Validator{sts: o.STS, by: o.By, log: o.Log, now: o.Now, concurrency: o.Concurrency, patience: o.Patience}
+	v := &Validator{sts: o.STS, by: o.By, own: o.Own, log: o.Log, now: o.Now, concurrency: o.Concurrency, patience: o.Patience}
 	if v.log == nil {
 		v.log = slog.New(slog.DiscardHandler)
 	}
@@ -173,6 +176,7 @@ type batch struct {
 	Subject
 	identity   rolebroker.Identity // our own; the zero value if it is not known
 	noIdentity *rolebroker.Refusal // why we have no AWS credentials at all; nil if we have
+	untold     atomic.Bool         // IAM does not say what our own policies allow
 
 	ready chan *probe   // has room for all of them, so that sending never blocks
 	done  chan struct{} // closed when every role has its outcome
