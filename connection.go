@@ -47,9 +47,9 @@ func (g *Grants) Resolve(reference string) (Grant, error) {
 	case len(matches) > 0:
 		return g.unlessPaused(matches[0], reference)
 	}
-	return Grant{}, Errorf(CodeNotFound, "agent %s is not connected to a role %s; available are %s",
+	return Grant{}, Errorf(CodeNotFound, "agent %s is not connected to a role %s; %s",
 		g.Agent.Name, quote(reference), g.available()).
-		WithHint(hintRoles)
+		WithSteps(g.stepRoles())
 }
 
 // unlessPaused returns the grant if both its role and its integration are enabled. The reference is what the agent
@@ -67,9 +67,12 @@ func (g *Grants) unlessPaused(grant Grant, reference string) (Grant, error) {
 		}
 		problem, flag = asked+" is disabled in integration "+in.Name, "--enable-role "+role.Name
 	}
-	return Grant{}, Errorf(CodeDenied, "%s; available are %s", problem, g.available()).WithSteps(
-		Step{Text: hintRoles},
-		Step{Text: "an administrator can enable it: rolebroker integration update " + in.Name + " " + flag})
+	enable := Step{Text: "an administrator can enable it: rolebroker integration update " + in.Name + " " + flag}
+	refusal := Errorf(CodeDenied, "%s; %s", problem, g.available())
+	if len(g.Offers()) == 0 {
+		return Grant{}, refusal.WithSteps(enable)
+	}
+	return Grant{}, refusal.WithSteps(Step{Text: hintRoles}, enable)
 }
 
 // ambiguous refuses a reference that could mean any of the enabled roles. Codes: invalid.
@@ -95,7 +98,7 @@ func (g *Grants) defaultGrant() (Grant, error) {
 		return Grant{}, Errorf(CodeDenied, "agent %s is not connected to any integration", g.Agent.Name).
 			WithHint("an administrator can connect one: rolebroker agent connect %s INTEGRATION", g.Agent.Name)
 	case in == nil:
-		return Grant{}, Errorf(CodeDenied, "agent %s has no default integration; name a role: available are %s",
+		return Grant{}, Errorf(CodeDenied, "agent %s has no default integration; name a role: %s",
 			g.Agent.Name, g.available()).
 			WithHint("an administrator can choose one: rolebroker agent update %s --default-integration %s",
 				g.Agent.Name, g.Integrations[0].Name)
@@ -199,11 +202,24 @@ func boolRank(b bool) int {
 	return 0
 }
 
+// stepRoles is what an agent can do that asked for a role that it may not borrow.
+func (g *Grants) stepRoles() Step {
+	switch {
+	case len(g.Integrations) == 0:
+		return Step{Text: "an administrator can connect an integration:",
+			Command: ShellCommand("rolebroker", "agent", "connect", g.Agent.Name, "INTEGRATION")}
+	case len(g.Offers()) == 0:
+		return Step{Text: "an administrator can enable its integrations and their roles, which are disabled:",
+			Command: ShellCommand("rolebroker", "agent", "show", g.Agent.Name)}
+	}
+	return Step{Text: hintRoles}
+}
+
 // available lists the references of the offers, for a message.
 func (g *Grants) available() string {
 	offers := g.Offers()
 	if len(offers) == 0 {
-		return "no roles"
+		return "no role is available"
 	}
 	var names []string
 	for _, offer := range offers {
@@ -213,7 +229,7 @@ func (g *Grants) available() string {
 		}
 		names = append(names, name)
 	}
-	return listed(names)
+	return "available are " + listed(names)
 }
 
 // references lists the references of grants, for a message.

@@ -84,7 +84,7 @@ func TestReferences(t *testing.T) {
 	refused("deployer", rolebroker.CodeDenied, "disabled")
 	g = grants()
 	refused("", rolebroker.CodeDenied, "not connected to any integration")
-	refused("x", rolebroker.CodeNotFound, "available are no roles")
+	refused("x", rolebroker.CodeNotFound, "no role is available")
 }
 
 // While an integration is disabled its roles are refused, and no reference gets another meaning.
@@ -125,7 +125,7 @@ func TestReferencesKeepTheirMeaningWhileAnIntegrationIsDisabled(t *testing.T) {
 	}
 
 	g = grants(paused(production))
-	if _, err := g.Resolve(""); err == nil || !strings.Contains(err.Error(), "available are no roles") {
+	if _, err := g.Resolve(""); err == nil || !strings.Contains(err.Error(), "no role is available") {
 		t.Errorf("without another integration: %v", err)
 	}
 }

@@ -81,7 +81,8 @@ func (b *Broker) setup(
 	ctx context.Context, in *rolebroker.Integration, req rolebroker.SetupRequest,
 ) (*rolebroker.Setup, error) {
 	subject := setup.Subject{Integration: in.Name, Draft: in.ID == "", Mode: in.AssumptionMode,
-		ExternalIDs: []string{in.ExternalID, in.NextExternalID}, Roles: in.Roles, Request: req}
+		ExternalIDs: []string{in.ExternalID, in.NextExternalID}, Roles: in.Roles, Request: req,
+		Tags: in.SessionTags, Source: in.SourceIdentity || in.SourceIdentityOpen}
 	var err error
 	if in.ID != "" {
 		if subject.Earlier, err = b.store.EarlierExternalIDs(ctx, in.ID, validate.MaxEarlier); err != nil {

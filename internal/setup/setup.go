@@ -21,6 +21,8 @@ type Subject struct {
 	Earlier     []string // earlier external IDs of this integration
 	Roles       []rolebroker.Role
 	Request     rolebroker.SetupRequest
+	Tags        bool // the integration asks for session tags
+	Source      bool // the integration asks for a source identity, or will if all of its roles allow one
 
 	Platform        rolebroker.Identity // the zero value if it is not known
 	PlatformProblem string              // why it is not known

@@ -182,14 +182,24 @@ func TestDraftsAreNotNamed(t *testing.T) {
 }
 
 // The trust policy that the console writes suffices unless the integration needs more.
-func TestReplacingTheConsolesPolicyIsOptional(t *testing.T) {
-	for name, want := range map[string]string{
-		"platform":             "7. Only if the integration asks for session tags or a source identity,",
-		"platform-exact":       "7. The trust policy that the console writes trusts the whole account, and",
-		"platform-change-over": "7. The trust policy that the console writes accepts one external ID only, and",
+func TestReplacingTheConsolesPolicyIsAskedForIfTheIntegrationNeedsIt(t *testing.T) {
+	for _, c := range []struct {
+		subject      string
+		tags, source bool
+		want         string
+	}{
+		{"platform", false, false, "7. That is all: this integration asks for neither session tags nor a source identity."},
+		{"platform", true, false, "7. This integration asks for session tags, which the trust policy"},
+		{"platform", false, true, "7. This integration asks for a source identity, which the trust policy"},
+		{"platform", true, true, "7. This integration asks for session tags and a source identity, which"},
+		{"platform-exact", false, true, "7. The trust policy that the console writes trusts the whole account, and"},
+		{"platform-change-over", false, false, "7. The trust policy that the console writes accepts one external ID " +
+			"only, and"},
 	} {
-		if text := strings.Join(strings.Fields(write(t, subjects(t)[name]).Text), " "); !strings.Contains(text, want) {
-			t.Errorf("%s: %s is not in\n%s", name, want, text)
+		s := subjects(t)[c.subject]
+		s.Tags, s.Source = c.tags, c.source
+		if text := strings.Join(strings.Fields(write(t, s).Text), " "); !strings.Contains(text, c.want) {
+			t.Errorf("%s: %s is not in\n%s", c.subject, c.want, text)
 		}
 	}
 }

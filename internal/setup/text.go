@@ -236,8 +236,25 @@ func (b *blueprint) wizardLacks() string {
 		return "The trust policy that the console writes accepts one external ID only, and allows neither session " +
 			"tags nor a source identity;"
 	}
-	return "Only if the integration asks for session tags or a source identity, neither of which the trust policy " +
-		"that the console writes allows,"
+	asks := b.asks()
+	if asks == "" {
+		return "That is all: this integration asks for neither session tags nor a source identity. To allow them, for " +
+			"later,"
+	}
+	return "This integration asks for " + asks + ", which the trust policy that the console writes does not allow:"
+}
+
+// asks names what the integration asks for beside a session name; empty for nothing.
+func (b *blueprint) asks() string {
+	switch {
+	case b.Tags && b.Source:
+		return "session tags and a source identity"
+	case b.Tags:
+		return "session tags"
+	case b.Source:
+		return "a source identity"
+	}
+	return ""
 }
 
 // pathStep tells that the console creates no roles with a path.
