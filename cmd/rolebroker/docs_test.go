@@ -248,3 +248,45 @@ func helpOf(command string) string {
 	text, _ := os.ReadFile("../../internal/cli/testdata/help/rolebroker-" + strings.ReplaceAll(command, " ", "-") + ".txt")
 	return string(text)
 }
+
+var (
+	linkPattern    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	headingPattern = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	unanchored     = regexp.MustCompile(`[^\pL\pN_ -]`)
+)
+
+// TestLinksInTheDocsLeadSomewhere checks that the files and the headings exist to which
+// the docs link.
+func TestLinksInTheDocsLeadSomewhere(t *testing.T) {
+	for _, file := range append(docFiles(t), "../../SECURITY.md", "../../CONTRIBUTING.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range linkPattern.FindAllStringSubmatch(string(text), -1) {
+			target, heading, _ := strings.Cut(link[1], "#")
+			if strings.Contains(target, "://") {
+				continue
+			}
+			path := file
+			if target != "" {
+				path = filepath.Join(filepath.Dir(file), target)
+			}
+			page, err := os.ReadFile(path)
+			if _, missing := os.Stat(path); missing != nil || heading != "" && (err != nil || !hasHeading(page, heading)) {
+				t.Errorf("%s links to %s", file, link[1])
+			}
+		}
+	}
+}
+
+// hasHeading reports whether a page has a heading with that anchor, as GitHub makes it.
+func hasHeading(page []byte, anchor string) bool {
+	for _, heading := range headingPattern.FindAllSubmatch(page, -1) {
+		text := unanchored.ReplaceAllString(strings.ToLower(string(heading[1])), "")
+		if strings.ReplaceAll(text, " ", "-") == anchor {
+			return true
+		}
+	}
+	return false
+}
