@@ -44,4 +44,5 @@ type Counts struct {
 	Integrations int
 	Agents       int
 	Sessions     int // live ones
+	Runners      int
 }

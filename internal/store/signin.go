@@ -18,7 +18,8 @@ var (
 
 	counts = newStatement("counts", `
 		SELECT (SELECT count(*) FROM integrations), (SELECT count(*) FROM agents),
-			(SELECT count(*) FROM sessions WHERE expires_at > $1 AND state <> 'failed')`)
+			(SELECT count(*) FROM sessions WHERE expires_at > $1 AND state <> 'failed'),
+			(SELECT count(*) FROM runners)`)
 
 	countAgents = newStatement("countAgents", `
 		SELECT c.integration_id, count(*) FROM connections AS c JOIN integrations AS i ON i.id = c.integration_id
@@ -69,11 +70,11 @@ func (s *Store) DeleteSignIns(ctx context.Context, before time.Time) error {
 	return err
 }
 
-// Counts counts integrations, agents, and the sessions whose credentials may work
+// Counts counts integrations, agents, runners, and the sessions whose credentials may work
 // at the time.
 func (s *Store) Counts(ctx context.Context, at time.Time) (n rolebroker.Counts, err error) {
 	err = s.query(ctx, counts, func(scan scan) error {
-		return scan(&n.Integrations, &n.Agents, &n.Sessions)
+		return scan(&n.Integrations, &n.Agents, &n.Sessions, &n.Runners)
 	}, millis(at))
 	return n, err
 }

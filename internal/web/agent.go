@@ -10,12 +10,6 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// How much of an agent its page shows.
-const (
-	maxTokens   = 200
-	maxSessions = 500
-)
-
 // agentPage is one agent: the roles that it may borrow now, and how it does; its
 // connections, tokens and service accounts.
 type agentPage struct {
@@ -102,7 +96,10 @@ func (s *server) renderAgent(w http.ResponseWriter, r *http.Request, v *visit, s
 func (s *server) liveSessions(ctx context.Context, v *visit, agent rolebroker.AgentID,
 	now time.Time) ([]rolebroker.Session, error) {
 	filter := rolebroker.SessionFilter{Agent: string(agent), LiveAt: now}
-	return s.Broker.Sessions(ctx, v.who, filter, rolebroker.Page{Limit: maxSessions})
+	return readAll(ctx, v, rolebroker.SessionCursor,
+		func(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Session, error) {
+			return s.Broker.Sessions(ctx, who, filter, page)
+		})
 }
 
 func connectionsOf(g *rolebroker.Grants, now time.Time) (rows []connectionRow) {

@@ -28,6 +28,10 @@ type roleOffer struct {
 	RunnerName string
 	Where      string // its account and its name in AWS
 	Left       string // how long credentials that the agent has are valid; empty: it has none
+	State      state  // of the role
+	Evidence   string // what State was found out from
+	Row        int    // of the role in the form of its integration
+	Why        string // why the role fails; empty: it works, or nobody has tried it
 }
 
 // ambiguous is a name that more than one role has.
@@ -48,6 +52,8 @@ func rolesOfAgent(g *rolebroker.Grants, live []rolebroker.Session, now time.Time
 		role := roleOffer{
 			Offer: offer, In: in.ID, Runner: in.Runner, RunnerName: in.RunnerName, Where: accountAndName(offer.ARN),
 		}
+		role.setState(in.StateOf(in.Role(offer.Name)), now)
+		role.Row = slices.IndexFunc(in.Roles, func(r rolebroker.Role) bool { return r.Name == offer.Name })
 		if ends, ok := until[in.Role(offer.Name).ID]; ok {
 			role.Left = rolebroker.DurationInWords(max(ends.Sub(now), 0)) + " left"
 		}
@@ -59,6 +65,18 @@ func rolesOfAgent(g *rolebroker.Grants, live []rolebroker.Session, now time.Time
 	}
 	all.Notes, all.Ambiguous = notes(g), ambiguousNames(all.Roles)
 	return all
+}
+
+// setState shows the state of the role.
+func (r *roleOffer) setState(s rolebroker.RoleState, now time.Time) {
+	if s.CheckedAt.IsZero() {
+		r.State = state{Tone: "off", Word: "not tried"}
+		return
+	}
+	r.State, r.Evidence = state{tone(s.Status), word(s.Validation), when(s.CheckedAt, now)}, evidence(s)
+	if s.Status == rolebroker.StatusFailed {
+		r.Why = headline(s.Message)[0]
+	}
 }
 
 // LentHere returns whether this server lends some of the roles itself.

@@ -20,7 +20,7 @@ type tokenRow struct {
 
 // tokensOf lists an agent's tokens: usable tokens first, then the newest.
 func (s *server) tokensOf(ctx context.Context, v *visit, agent rolebroker.AgentID, now time.Time) ([]tokenRow, error) {
-	found, err := s.Broker.Tokens(ctx, v.who, string(agent), rolebroker.Page{Limit: maxTokens})
+	found, err := s.allTokens(ctx, v, agent)
 	var rows []tokenRow
 	for _, t := range found {
 		rows = append(rows, rowOfToken(t, now))
@@ -33,6 +33,16 @@ func (s *server) tokensOf(ctx context.Context, v *visit, agent rolebroker.AgentI
 	})
 	return rows, err
 }
+
+// allTokens reads all tokens of an agent.
+func (s *server) allTokens(ctx context.Context, v *visit, agent rolebroker.AgentID) ([]rolebroker.Token, error) {
+	return readAll(ctx, v, tokenID, func(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) (
+		[]rolebroker.Token, error) {
+		return s.Broker.Tokens(ctx, who, string(agent), page)
+	})
+}
+
+func tokenID(t *rolebroker.Token) string { return string(t.ID) }
 
 func rowOfToken(t rolebroker.Token, now time.Time) tokenRow {
 	row := tokenRow{
@@ -58,13 +68,12 @@ type tokenPage struct {
 	base
 	Agent   rolebroker.Agent
 	Token   rolebroker.Token
-	Shown   string // the token itself
+	Shown   string // the token itself; empty: it was shown before
 	Expires moment
 	Use     usage
 }
 
-// createToken answers with the token. It does not redirect, because then the token
-// would have to be stored for the next request.
+// createToken makes a token and redirects to the page that shows it.
 func (s *server) createToken(w http.ResponseWriter, r *http.Request, v *visit) error {
 	grants, err := s.Broker.Grants(r.Context(), v.who, r.PathValue("agent"))
 	if err != nil {
@@ -78,13 +87,27 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	page := tokenPage{
-		base:  s.base(r, v, "New token of "+grants.Agent.Name, "agents"),
-		Agent: grants.Agent, Token: *token, Shown: secret.Reveal(),
-		Use: s.usageOf(r, grants.Agent.Name, grants.Offers()),
+	return s.toOnce(w, r, "/agents/"+string(grants.Agent.ID)+"/tokens/"+string(token.ID), once{Secret: secret.Reveal()})
+}
+
+// showToken shows a new token, once.
+func (s *server) showToken(w http.ResponseWriter, r *http.Request, v *visit) error {
+	grants, err := s.Broker.Grants(r.Context(), v.who, r.PathValue("agent"))
+	if err != nil {
+		return err
 	}
+	token, err := s.Broker.AgentToken(r.Context(), v.who, string(grants.Agent.ID), rolebroker.TokenID(r.PathValue("token")))
+	if err != nil {
+		return err
+	}
+	page := tokenPage{Agent: grants.Agent, Token: *token, Use: s.usageOf(r, grants.Agent.Name, grants.Offers())}
+	title := "Token of "
+	if shown := s.takeOnce(w, r); shown != nil {
+		page.Shown, title = shown.Secret, "New token of "
+	}
+	page.base = s.base(r, v, title+grants.Agent.Name, "agents")
 	page.Expires = when(token.ExpiresAt, page.Now)
-	return s.render(w, http.StatusCreated, "token", page)
+	return s.render(w, http.StatusOK, "token", page)
 }
 
 func (s *server) makeToken(ctx context.Context, v *visit, agent rolebroker.AgentID,

@@ -26,6 +26,7 @@ type agents interface {
 	Disconnect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
 	ChooseDefault(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
 	Tokens(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
+	AgentToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) (*rolebroker.Token, error)
 	CreateToken(ctx context.Context, who rolebroker.Caller, agent string,
 		spec broker.TokenSpec) (*rolebroker.Token, rolebroker.Secret, error)
 	RevokeToken(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error
@@ -34,7 +35,8 @@ type agents interface {
 // agentsPage lists agents by name.
 type agentsPage struct {
 	list
-	Rows []agentRow
+	IntegrationName string // of the integration that the agents are connected to; empty: all agents are listed
+	Rows            []agentRow
 }
 
 // agentRow is one agent.
@@ -50,9 +52,17 @@ func (s *server) listAgents(w http.ResponseWriter, r *http.Request, v *visit) er
 		base: s.base(r, v, "Agents", "agents"),
 		Path: "/agents", Noun: "agent", Plural: "agents",
 	}}
+	page.Integration = r.URL.Query().Get("integration")
 	found, err := readList(r, v, &page.list, agentName, s.Broker.Agents)
 	if err != nil {
 		return err
+	}
+	if page.Integration != "" {
+		in, err := s.Broker.Integration(r.Context(), v.who, page.Integration)
+		if err != nil {
+			return err
+		}
+		page.IntegrationName = in.Name
 	}
 	for _, a := range found {
 		page.Rows = append(page.Rows, agentRow{
@@ -93,6 +103,7 @@ type newAgentPage struct {
 	NewDescription string
 	Choices        []choice
 	More           bool              // there are more integrations than Choices
+	Another        string            // the name of one of those, as it was typed
 	Errors         map[string]string // by field
 }
 
@@ -139,8 +150,16 @@ func (s *server) choices(ctx context.Context, v *visit, chosen []string) (offere
 }
 
 func (s *server) createAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := newAgentPage{NewName: formValue(r, "name"), NewDescription: formValue(r, "description")}
-	chosen := r.PostForm["integration"]
+	page := newAgentPage{NewName: formValue(r, "name"), NewDescription: formValue(r, "description"),
+		Another: formValue(r, "another")}
+	chosen := slices.Clone(r.PostForm["integration"])
+	if page.Another != "" {
+		if _, err := s.Broker.Integration(r.Context(), v.who, page.Another); err != nil {
+			page.Errors = map[string]string{"another": sentence(rolebroker.AsError(err).Message)}
+			return s.askForAgent(w, r, v, statusOf(err), page, chosen)
+		}
+		chosen, page.Another = append(chosen, page.Another), ""
+	}
 	spec := broker.AgentSpec{Name: page.NewName, Description: page.NewDescription, Connections: &chosen}
 	agent, err := s.Broker.CreateAgent(r.Context(), v.who, spec)
 	if page.Errors = fieldErrors(err); page.Errors != nil {
@@ -178,7 +197,7 @@ func (s *server) confirmDeleteAgent(w http.ResponseWriter, r *http.Request, v *v
 		return err
 	}
 	page := deleteAgentPage{base: s.base(r, v, "Delete "+agent.Name, "agents"), Agent: *agent}
-	tokens, err := s.Broker.Tokens(r.Context(), v.who, string(agent.ID), rolebroker.Page{Limit: maxTokens})
+	tokens, err := s.allTokens(r.Context(), v, agent.ID)
 	if err != nil {
 		return err
 	}
@@ -187,7 +206,7 @@ func (s *server) confirmDeleteAgent(w http.ResponseWriter, r *http.Request, v *v
 			page.Tokens++
 		}
 	}
-	bound, err := s.Broker.Bindings(r.Context(), v.who, string(agent.ID), rolebroker.Page{Limit: maxTokens})
+	bound, err := s.allBindings(r.Context(), v, agent.ID)
 	if err != nil {
 		return err
 	}

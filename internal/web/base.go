@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +15,6 @@ type base struct {
 	Section         string // the current entry of the navigation
 	Who             rolebroker.Caller
 	Counts          rolebroker.Counts
-	RunnerCount     string // how many runners exist; empty: none
 	PlatformAccount string // the account of the platform's AWS identity; empty: not known
 	PlatformName    string // the name of the platform's role or user
 	Now             time.Time
@@ -41,6 +39,7 @@ var doneSentences = map[string]string{
 	"default":      "The default integration is chosen.",
 	"disabled":     "Disabled. It gets no more credentials; those from before are valid until they expire.",
 	"paused":       "Disabled. Nobody gets its roles; credentials from before are valid until they expire.",
+	"merged":       "Updated, and what somebody else changed meanwhile is kept. Credentials from before are valid until they expire.",
 	"enabled":      "Enabled.",
 	"ended":        "Ended. Nobody gets its credentials any more; those from before are valid until they expire.",
 	"revoked":      "Revoked. Credentials from before are valid until they expire.",
@@ -62,25 +61,8 @@ func (s *server) base(r *http.Request, v *visit, title, section string) base {
 	if b.Counts, err = s.Broker.Counts(r.Context(), v.who); err != nil {
 		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)
 	}
-	if b.RunnerCount, err = s.countRunners(r.Context(), v); err != nil {
-		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)
-	}
 	b.PlatformAccount, b.PlatformName = s.identity(r.Context(), v)
 	return b
-}
-
-// countRunners is how many runners exist, for the navigation.
-func (s *server) countRunners(ctx context.Context, v *visit) (string, error) {
-	const most = 99
-	found, err := s.Broker.Runners(ctx, v.who, rolebroker.Page{Limit: most + 1})
-	switch n := len(found); {
-	case n == 0:
-		return "", err
-	case n > most:
-		return strconv.Itoa(most) + "+", err
-	default:
-		return strconv.Itoa(n), err
-	}
 }
 
 // identityPatience is how long a page waits for the platform's AWS identity.

@@ -32,7 +32,7 @@ type issuer struct {
 
 // issuers are the issuers of runners, by the name of the runner.
 func (s *server) issuers(ctx context.Context, v *visit) (found []issuer, err error) {
-	runners, err := s.Broker.Runners(ctx, v.who, rolebroker.Page{Limit: maxNames})
+	runners, err := readAll(ctx, v, runnerName, s.Broker.Runners)
 	for _, runner := range runners {
 		if runner.Issuer != "" {
 			found = append(found, issuer{runner.Issuer, runner})
@@ -49,7 +49,7 @@ func (s *server) addBindings(ctx context.Context, v *visit, page *agentPage) (er
 	if page.Account == (rolebroker.ServiceAccount{}) && len(page.Issuers) == 1 {
 		page.Account.Issuer = page.Issuers[0].URL
 	}
-	found, err := s.Broker.Bindings(ctx, v.who, string(page.Agent.ID), rolebroker.Page{Limit: maxTokens})
+	found, err := s.allBindings(ctx, v, page.Agent.ID)
 	for _, b := range found {
 		row := bindingRow{Token: b, Bound: when(b.CreatedAt, page.Now), Used: when(b.UsedAt, page.Now)}
 		for _, i := range page.Issuers {
@@ -60,6 +60,14 @@ func (s *server) addBindings(ctx context.Context, v *visit, page *agentPage) (er
 		page.Bindings = append(page.Bindings, row)
 	}
 	return err
+}
+
+// allBindings reads all service accounts that are bound to an agent.
+func (s *server) allBindings(ctx context.Context, v *visit, agent rolebroker.AgentID) ([]rolebroker.Token, error) {
+	return readAll(ctx, v, tokenID, func(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) (
+		[]rolebroker.Token, error) {
+		return s.Broker.Bindings(ctx, who, string(agent), page)
+	})
 }
 
 func (s *server) bindAgent(w http.ResponseWriter, r *http.Request, v *visit) error {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -32,18 +33,22 @@ type formPage struct {
 	Default        int // index of the default role; -1: none is chosen
 	Rows           []roleRow
 
-	Errors      map[string]string       // by field, as in "name" or "roles[2].arn"
-	Problem     string                  // what is wrong with the form as a whole; empty: nothing
-	Stale       bool                    // someone else has saved the integration since
-	Differences []rolebroker.Difference // from what is saved now to what is typed, while Stale
-	Checked     bool                    // the roles were just validated
-	Setup       *rolebroker.Setup
-	Trust       string // the trust policy for a runner with its own AWS identity; empty: Setup has it
-	Runners     []rolebroker.Runner
-	Chosen      *rolebroker.Runner // the chosen one of Runners; nil: none
-	RunnerState state              // of Chosen
-	Agents      []string           // the names of connected agents
-	Others      []string           // the names of agents that are not connected
+	Errors       map[string]string // by field, as in "name" or "roles[2].arn"
+	Problem      string            // what is wrong with the form as a whole; empty: nothing
+	Was          fieldValues       // what the form was made from; nil: not known
+	Stale        bool              // someone else has saved the integration since
+	Conflicts    []conflict        // what both changed, while Stale
+	Checked      bool              // the roles were just validated
+	Setup        *rolebroker.Setup
+	Trust        string // the trust policy for a runner with its own AWS identity; empty: Setup has it
+	Runners      []rolebroker.Runner
+	Chosen       *rolebroker.Runner // the chosen one of Runners; nil: none
+	RunnerState  state              // of Chosen
+	Agents       audience           // connected agents
+	Others       []string           // the names of agents that are not connected
+	MoreOthers   bool               // there are more of them
+	Connect      string             // the agent to connect, as it was typed
+	ConnectError string             // what is wrong with it
 }
 
 // roleRow is one role as it is typed.
@@ -58,12 +63,30 @@ type roleRow struct {
 	Default    bool
 	Removable  bool                   // the person who sees the form may remove the role
 	Confirming bool                   // the form asks whether to remove the role
-	Agents     []string               // the names of agents that would lose it
+	Agents     audience               // that would lose it
 	Outcome    *rolebroker.Validation // nil: not known
 	Errors     map[string]string      // by field, as in "arn"
-	Checked    moment                 // when a runner found out the outcome
+	State      *rolebroker.RoleState  // of the saved role, which Outcome is from; nil: the role was just tried
+	Checked    moment                 // when AWS answered so
 	Waits      string                 // why a runner has not found it out; empty otherwise
 	Trying     bool                   // the runner is trying the role
+}
+
+// Evidence says what Outcome was found out from, as in "refused to scout".
+func (r roleRow) Evidence() string {
+	if r.State == nil {
+		return "checked"
+	}
+	return evidence(*r.State)
+}
+
+// Since is since when the role fails; empty: it works, or that is not known, or it is as long as since Checked.
+func (r roleRow) Since() string {
+	s := r.State
+	if s == nil || s.Status != rolebroker.StatusFailed || s.Since.IsZero() || s.CheckedAt.Sub(s.Since) < time.Minute {
+		return ""
+	}
+	return rolebroker.DurationInWords(s.CheckedAt.Sub(s.Since))
 }
 
 // Number is the number of the row for people.
@@ -71,6 +94,14 @@ func (r roleRow) Number() int { return r.Index + 1 }
 
 // New returns whether the integration is not saved yet.
 func (p *formPage) New() bool { return p.ID == "" }
+
+// WasText is what the form was made from, for the form to carry.
+func (p *formPage) WasText() string {
+	if p.New() {
+		return ""
+	}
+	return p.Was.text()
+}
 
 // Action is the address that the form is sent to.
 func (p *formPage) Action() string {
@@ -167,6 +198,9 @@ func (s *server) showForm(w http.ResponseWriter, r *http.Request, v *visit, stat
 		row := &page.Rows[i]
 		row.Index, row.Default, row.Removable = i, i == page.Default, page.MayWrite()
 		row.Errors = errorsOf(page.Errors, i)
+		if row.State != nil {
+			row.Checked = when(row.State.CheckedAt, page.Now)
+		}
 	}
 	if err := s.addRunners(r.Context(), v, page); err != nil {
 		return err
@@ -207,13 +241,17 @@ func (s *server) addAgents(r *http.Request, v *visit, page *formPage) (err error
 	if page.New() {
 		return nil
 	}
-	if page.Agents, err = s.agentsOf(r.Context(), v, rolebroker.IntegrationID(page.ID)); err != nil {
+	in, err := s.Broker.Integration(r.Context(), v.who, page.ID)
+	if err != nil {
+		return err
+	}
+	if page.Agents, err = s.agentsOf(r.Context(), v, in); err != nil {
 		return err
 	}
 	for i := range page.Rows {
 		page.Rows[i].Agents = page.Agents
 	}
-	page.Others, err = s.otherAgents(r.Context(), v, page.Agents)
+	page.Others, page.MoreOthers, err = s.otherAgents(r.Context(), v, in.ID)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -28,6 +29,32 @@ func (p *formPage) showErrors(err error, wrong []rolebroker.Field) {
 		p.Problem = sentence(e.Message)
 	}
 }
+
+// Faults are the errors of the form, in the order of its fields, each with the field that it is about.
+func (p *formPage) Faults() (all []fault) {
+	add := func(path, label, id string) {
+		if message := p.Errors[path]; message != "" {
+			all = append(all, fault{label, id, message})
+		}
+	}
+	add("name", "Name", "name")
+	add("description", "Description", "description")
+	add("runner", "Runner", "runner")
+	add("new_runner", "New runner", "new-runner")
+	add("roles", "Roles", "add-role")
+	for i, row := range p.Rows {
+		of, id := " of role "+cmp.Or(row.Name, strconv.Itoa(i+1)), "role-"+strconv.Itoa(i)+"-"
+		add(rolePath(i, "name"), "Name"+of, id+"name")
+		add(rolePath(i, "arn"), "ARN"+of, id+"arn")
+		add(rolePath(i, "region"), "Region"+of, id+"region")
+		add(rolePath(i, "session_duration"), "Session duration"+of, id+"duration")
+	}
+	add("default_role", "Default role", "add-role")
+	return all
+}
+
+// fault is an error of a field, with a link to the field.
+type fault struct{ Label, ID, Message string }
 
 func nothingSaved(fields int) string {
 	return "Nothing was saved. " + plural(fields, "field is not valid.", "fields are not valid.")

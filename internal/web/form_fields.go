@@ -33,20 +33,29 @@ func formOf(in *rolebroker.Integration) *formPage {
 		if role.Name == in.DefaultRole {
 			page.Default = i
 		}
-		page.Rows = append(page.Rows, rowOfRole(role))
+		page.Rows = append(page.Rows, rowOfRole(role, in.StateOf(&role)))
 	}
+	page.Was = page.values()
 	return page
 }
 
-func rowOfRole(role rolebroker.Role) roleRow {
-	return roleRow{
+func rowOfRole(role rolebroker.Role, state rolebroker.RoleState) roleRow {
+	row := roleRow{
 		ID:       string(role.ID),
 		Name:     role.Name,
 		ARN:      role.ARN.String(),
 		Region:   string(role.Region),
 		Duration: rolebroker.ShortDuration(role.SessionDuration), // "" for the default
 		Enabled:  role.Enabled,
-		Outcome:  role.Validation,
+	}
+	row.setState(state)
+	return row
+}
+
+// setState shows the state of the saved role, unless nobody has tried it.
+func (r *roleRow) setState(state rolebroker.RoleState) {
+	if !state.CheckedAt.IsZero() {
+		r.Outcome, r.State = &state.Validation, &state
 	}
 }
 
@@ -70,6 +79,7 @@ func readForm(r *http.Request, id string) (*formPage, error) {
 		SourceIdentity: get("source_identity") != "",
 		Default:        -1,
 	}
+	page.Was = readValues(r)
 	page.Version, _ = strconv.ParseInt(get("version"), 10, 64) // 0, which is stale, if someone tampered with it
 	if page.Mode == "" {
 		page.Mode = rolebroker.ModePlatform

@@ -10,10 +10,9 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// addRunners adds the runners that can be chosen: the first ones by name, and the
-// chosen one.
+// addRunners adds the runners that can be chosen: all of them.
 func (s *server) addRunners(ctx context.Context, v *visit, page *formPage) (err error) {
-	if page.Runners, err = s.Broker.Runners(ctx, v.who, rolebroker.Page{Limit: maxNames}); err != nil {
+	if page.Runners, err = readAll(ctx, v, runnerName, s.Broker.Runners); err != nil {
 		return err
 	}
 	if err := s.addChosen(ctx, v, page); err != nil || page.Chosen == nil {
@@ -51,16 +50,17 @@ func (s *server) addRunnerOutcomes(ctx context.Context, v *visit, page *formPage
 	draft, _ := page.integration()
 	for i := range page.Rows {
 		row := &page.Rows[i]
-		row.Outcome = nil
+		row.Outcome, row.State = nil, nil
 		role := stored.Role(row.ID)
 		if role == nil || row.ID == "" || stored.Fingerprint(role) != draft.Fingerprint(&draft.Roles[i]) {
 			continue
 		}
-		if row.Outcome = role.Validation; row.Outcome == nil {
+		row.setState(stored.StateOf(role))
+		if row.Outcome == nil {
 			row.Waits, row.Trying = page.waits(), page.RunnerState.Word == runnerConnected
 			continue
 		}
-		row.Checked = when(row.Outcome.CheckedAt, page.Now)
+		row.Checked = when(row.State.CheckedAt, page.Now)
 	}
 	return nil
 }

@@ -46,6 +46,12 @@ func (s *server) press(w http.ResponseWriter, r *http.Request, v *visit, page *f
 		i = -1
 	}
 	switch {
+	case action == "take-saved" && !page.New():
+		saved, err := s.Broker.Integration(r.Context(), v.who, page.ID)
+		if err != nil {
+			return err
+		}
+		page.takeSaved(r.PostForm["conflict"], formOf(saved))
 	case action == "add-role":
 		page.Rows = append(page.Rows, roleRow{Enabled: true})
 		page.chooseOnly()
@@ -81,23 +87,32 @@ func (p *formPage) chooseOnly() {
 }
 
 func (s *server) save(w http.ResponseWriter, r *http.Request, v *visit, page *formPage, save saveFunc) error {
-	page.chooseOnly()
-	in, wrong := page.integration()
-	if page.NewRunner != "" && !page.Platform() {
-		page.Problem = nothingSaved(1)
-		page.Errors = map[string]string{"new_runner": "Press Make Runner first, or empty this."}
-		return s.showForm(w, r, v, http.StatusUnprocessableEntity, page)
-	}
-	if len(wrong) > 0 {
-		page.showErrors(in.Check(), wrong)
+	in, ok := page.check()
+	if !ok {
 		return s.showForm(w, r, v, http.StatusUnprocessableEntity, page)
 	}
 	saved, err := save(in)
+	merged := false
+	if rolebroker.CodeOf(err) == rolebroker.CodeStale && page.Was != nil {
+		if merged, err = s.mergeStale(r.Context(), v, page); err != nil {
+			return err
+		}
+		if !merged {
+			return s.showForm(w, r, v, http.StatusConflict, page)
+		}
+		if in, ok = page.check(); !ok {
+			return s.showForm(w, r, v, http.StatusUnprocessableEntity, page)
+		}
+		saved, err = save(in)
+	}
 	switch rolebroker.CodeOf(err) {
 	case "":
 		done := "updated"
-		if page.New() {
+		switch {
+		case page.New():
 			done = "created"
+		case merged:
+			done = "merged"
 		}
 		return toDone(w, r, "/integrations/"+string(saved.ID), done)
 	case rolebroker.CodeStale:
@@ -114,6 +129,44 @@ func (s *server) save(w http.ResponseWriter, r *http.Request, v *visit, page *fo
 	}
 	page.showErrors(err, nil)
 	return s.showForm(w, r, v, statusOf(err), page)
+}
+
+// check returns the integration that was typed, and whether it can be saved as far as the form can tell. If it cannot, the
+// form has the errors.
+func (p *formPage) check() (in rolebroker.Integration, ok bool) {
+	p.chooseOnly()
+	in, wrong := p.integration()
+	if p.NewRunner != "" && !p.Platform() {
+		p.Problem = nothingSaved(1)
+		p.Errors = map[string]string{"new_runner": "Press Make Runner first, or empty this."}
+		return in, false
+	}
+	if err := in.Check(); err != nil || len(wrong) > 0 {
+		p.showErrors(err, wrong)
+		return in, false
+	}
+	return in, true
+}
+
+// checkBefore checks for Validate everything that saving checks. It adds to the form what would refuse it.
+func (s *server) checkBefore(ctx context.Context, v *visit, page *formPage) error {
+	defer func() { page.Problem = "" }() // it says that nothing was saved; nobody wanted to
+	if _, ok := page.check(); !ok && page.Errors["name"] != "" {
+		return nil
+	}
+	named, err := s.Broker.Integration(ctx, v.who, page.Name)
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound:
+		return nil
+	case err != nil:
+		return err
+	case string(named.ID) != page.ID:
+		if page.Errors == nil {
+			page.Errors = map[string]string{}
+		}
+		page.Errors["name"] = "Another integration has this name."
+	}
+	return nil
 }
 
 // madeBefore is the integration that the same form made already, because its button
@@ -147,22 +200,33 @@ func (s *server) showGone(w http.ResponseWriter, r *http.Request, v *visit, page
 	return s.showForm(w, r, v, http.StatusConflict, page)
 }
 
-// showStale answers the second of two people who edit at once. The form keeps what
-// they typed and lists what saving it would change.
-func (s *server) showStale(w http.ResponseWriter, r *http.Request, v *visit, page *formPage) error {
-	now, err := s.Broker.Integration(r.Context(), v.who, page.ID)
+// mergeStale takes into the form what somebody else saved since it was made. It reports whether nothing is left to
+// decide: no field was changed by both.
+func (s *server) mergeStale(ctx context.Context, v *visit, page *formPage) (merged bool, err error) {
+	now, err := s.Broker.Integration(ctx, v.who, page.ID)
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return true, nil // saving it again says so
+	}
 	if err != nil {
+		return false, err
+	}
+	if page.Runners, err = readAll(ctx, v, runnerName, s.Broker.Runners); err != nil {
+		return false, err
+	}
+	saved := formOf(now)
+	saved.Runners = page.Runners
+	page.Conflicts = page.mergeSaved(saved)
+	page.Enabled, page.Version, page.Saved, page.Was = now.Enabled, now.Version, now.Name, saved.Was
+	page.Stale = len(page.Conflicts) > 0
+	return !page.Stale, nil
+}
+
+// showStale answers a person whose form cannot be merged with what somebody else saved, because the form does not say
+// what it was made from.
+func (s *server) showStale(w http.ResponseWriter, r *http.Request, v *visit, page *formPage) error {
+	if _, err := s.mergeStale(r.Context(), v, page); err != nil {
 		return err
 	}
-	if err := s.addChosen(r.Context(), v, page); err != nil {
-		return err
-	}
-	page.Enabled = now.Enabled // which the form does not change
-	typed, _ := page.integration()
-	if page.Chosen != nil {
-		typed.RunnerName = page.Chosen.Name
-	}
-	page.Stale, page.Version, page.Saved = true, now.Version, now.Name
-	page.Differences = now.Differences(&typed)
+	page.Stale = true
 	return s.showForm(w, r, v, http.StatusConflict, page)
 }

@@ -16,6 +16,9 @@ func (s *server) showOutcomes(w http.ResponseWriter, r *http.Request, v *visit, 
 	outcomes, err := s.validate(r.Context(), v, page, broker.Validating{})
 	switch rolebroker.CodeOf(err) {
 	case "":
+		if err := s.checkBefore(r.Context(), v, page); err != nil {
+			return err
+		}
 		page.setOutcomes(outcomes)
 		return s.showForm(w, r, v, http.StatusOK, page)
 	case rolebroker.CodeThrottled, rolebroker.CodeUnavailable:
@@ -98,9 +101,12 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err != nil {
 		return err
 	}
+	if err := s.checkBefore(r.Context(), v, page); err != nil {
+		return err
+	}
 	page.setOutcomes(results)
 	all := "off"
-	if page.Works() {
+	if page.Works() && len(page.Errors) == 0 {
 		all = "good"
 	}
 	lines.write(-1, all, "foot", page)

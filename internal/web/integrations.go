@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
@@ -42,8 +41,8 @@ type integrationRow struct {
 	Selected int // roles
 	Accounts int
 	Agents   int
-	State    state  // of the last validation
-	By       string // the name of the runner that validated; empty: this server did
+	State    state  // of its selected roles
+	By       string // the name of the runner that knows; empty: this server does
 	Note     string // why its runner does not validate now; empty: it does
 }
 
@@ -80,11 +79,11 @@ func (s *server) listIntegrations(w http.ResponseWriter, r *http.Request, v *vis
 // rowOfIntegration is the row of an integration. runner is the runner that it
 // names; nil: none.
 func rowOfIntegration(in rolebroker.Integration, agents int, runner *rolebroker.Runner, b base) integrationRow {
-	row := integrationRow{Integration: in, Agents: agents, State: stateOfIntegration(in, b)}
+	row := integrationRow{Integration: in, Agents: agents, State: stateOfIntegration(&in, b)}
 	if runner != nil {
 		row.Note = absence(runner, b)
 		if row.State.Checked.Ago != "" {
-			row.By = runner.Name
+			row.By = in.State().Newest.CheckedBy
 		}
 	}
 	accounts := map[string]bool{}
@@ -98,38 +97,28 @@ func rowOfIntegration(in rolebroker.Integration, agents int, runner *rolebroker.
 	return row
 }
 
-// stateOfIntegration is the worst validation of its roles.
-func stateOfIntegration(in rolebroker.Integration, b base) state {
-	count := map[rolebroker.ValidationStatus]int{}
-	var last rolebroker.Validation
-	validated := 0
-	for _, role := range in.Roles {
-		if v := role.Validation; v != nil {
-			validated++
-			count[v.Status]++
-			if v.CheckedAt.After(last.CheckedAt) {
-				last = *v
-			}
-		}
-	}
-	unchecked := len(in.Roles) - count[rolebroker.StatusAssumable]
+// stateOfIntegration sums up the states of its selected roles.
+func stateOfIntegration(in *rolebroker.Integration, b base) state {
+	sum := in.State()
 	checked := moment{}
-	if !last.CheckedAt.IsZero() {
-		checked = when(last.CheckedAt, b.Now)
+	if !sum.Newest.CheckedAt.IsZero() {
+		checked = when(sum.Newest.CheckedAt, b.Now)
 	}
 	switch {
 	case in.AssumptionMode == rolebroker.ModeCluster && in.Runner == "":
 		return state{Tone: "off", Word: "no runner"}
-	case validated == 0 && in.AssumptionMode == rolebroker.ModeCluster:
+	case sum.Roles == 0:
+		return state{Tone: "off", Word: "no role selected"}
+	case checked.Ago == "" && in.AssumptionMode == rolebroker.ModeCluster:
 		return state{Tone: "off", Word: "not checked yet"}
-	case validated == 0:
+	case checked.Ago == "":
 		return state{Tone: "off", Word: "never"}
-	case count[rolebroker.StatusFailed] > 0:
-		return state{"bad", plural(count[rolebroker.StatusFailed], "failed", "failed"), checked}
-	case count[rolebroker.StatusWarning] > 0:
-		return state{"warn", plural(count[rolebroker.StatusWarning], "warning", "warnings"), checked}
-	case count[rolebroker.StatusUnknown] > 0 || validated < len(in.Roles):
-		return state{"off", plural(unchecked, "not checked", "not checked"), checked}
+	case sum.Failed > 0:
+		return state{"bad", plural(sum.Failed, "failed", "failed"), checked}
+	case sum.Unknown > 0:
+		return state{"off", plural(sum.Unknown, "not checked", "not checked"), checked}
+	case sum.Warned > 0:
+		return state{"warn", plural(sum.Warned, "warning", "warnings"), checked}
 	}
 	return state{"good", "all assumable", checked}
 }
@@ -172,7 +161,7 @@ func (s *server) enableIntegration(w http.ResponseWriter, r *http.Request, v *vi
 type deleteIntegrationPage struct {
 	base
 	Integration rolebroker.Integration
-	Agents      []string // the names of agents that lose it
+	Agents      audience // that loses it
 }
 
 func (s *server) confirmDeleteIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -181,7 +170,7 @@ func (s *server) confirmDeleteIntegration(w http.ResponseWriter, r *http.Request
 		return err
 	}
 	page := deleteIntegrationPage{base: s.base(r, v, "Delete "+in.Name, "integrations"), Integration: *in}
-	if page.Agents, err = s.agentsOf(r.Context(), v, in.ID); err != nil {
+	if page.Agents, err = s.agentsOf(r.Context(), v, in); err != nil {
 		return err
 	}
 	return s.render(w, http.StatusOK, "delete-integration", page)
@@ -194,30 +183,66 @@ func (s *server) deleteIntegration(w http.ResponseWriter, r *http.Request, v *vi
 	return toDone(w, r, "/integrations", "deleted")
 }
 
-// agentsOf names the agents that are connected to an integration.
-func (s *server) agentsOf(ctx context.Context, v *visit, id rolebroker.IntegrationID) ([]string, error) {
-	found, err := s.Broker.Agents(ctx, v.who, rolebroker.Page{Limit: maxNames, Integration: string(id)})
-	return names(found, agentName), err
+// agentsOf counts the agents that are connected to an integration, and names the first of them.
+func (s *server) agentsOf(ctx context.Context, v *visit, in *rolebroker.Integration) (a audience, err error) {
+	counts, err := s.Broker.CountAgents(ctx, v.who, []rolebroker.Integration{*in})
+	if err != nil {
+		return a, err
+	}
+	page := rolebroker.Page{Limit: maxMentioned, Integration: string(in.ID)}
+	found, err := s.Broker.Agents(ctx, v.who, page)
+	return audience{Count: max(counts[in.ID], len(found)), Names: names(found, agentName)}, err
 }
 
-// otherAgents names agents that are not connected.
-func (s *server) otherAgents(ctx context.Context, v *visit, connected []string) ([]string, error) {
-	found, err := s.Broker.Agents(ctx, v.who, rolebroker.Page{Limit: maxNames})
-	others := slices.DeleteFunc(
-		names(found, agentName),
-		func(name string) bool { return slices.Contains(connected, name) },
-	)
-	return others, err
+// otherAgents names the first agents that are not connected to an integration. more says whether there are others.
+func (s *server) otherAgents(
+	ctx context.Context, v *visit, in rolebroker.IntegrationID,
+) (others []string, more bool, err error) {
+	page := rolebroker.Page{Limit: maxNames}
+	for range maxPages {
+		found, err := s.Broker.Agents(ctx, v.who, page)
+		if err != nil {
+			return nil, false, err
+		}
+		for i := range found {
+			if !found[i].Connected(in) {
+				others = append(others, found[i].Name)
+			}
+		}
+		if more = len(found) == page.Limit; !more || len(others) > maxNames {
+			break
+		}
+		page.After = found[len(found)-1].Name
+	}
+	if len(others) > maxNames {
+		return others[:maxNames], true, nil
+	}
+	return others, more, nil
 }
+
+// maxPages bounds how many pages of agents are read to find some that are not connected.
+const maxPages = 20
 
 // connectIntegration connects an agent to the integration, from the integration's
 // page.
 func (s *server) connectIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
-	agent := r.PostFormValue("agent")
-	if agent == "" {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "choose an agent")
+	agent := formValue(r, "agent")
+	connected, err := (*rolebroker.Agent)(nil), error(nil)
+	if agent != "" {
+		connected, err = s.Broker.Connect(r.Context(), v.who, agent, r.PathValue("integration"))
 	}
-	connected, err := s.Broker.Connect(r.Context(), v.who, agent, r.PathValue("integration"))
+	if agent == "" || rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		in, gone := s.Broker.Integration(r.Context(), v.who, r.PathValue("integration"))
+		if gone != nil {
+			return gone
+		}
+		page := formOf(in)
+		page.Connect, page.ConnectError = agent, "Choose an agent."
+		if err != nil {
+			page.ConnectError = sentence(rolebroker.AsError(err).Message)
+		}
+		return s.showForm(w, r, v, http.StatusUnprocessableEntity, page)
+	}
 	if err != nil {
 		return err
 	}

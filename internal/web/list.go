@@ -20,7 +20,9 @@ type list struct {
 	Plural string
 	Search string // shows only items whose name contains it
 	After  string // the cursor of the last item before this page; empty: this is the first page
-	Next   string // the address of the next page; empty: this is the last page
+	// Integration shows only items that are connected to it, by ID or name; empty: all.
+	Integration string
+	Next        string // the address of the next page; empty: this is the last page
 }
 
 // First returns whether this is the first page.
@@ -31,7 +33,11 @@ func (l list) Here() string { return l.at(l.After) }
 
 // at is the address of the page after a cursor.
 func (l list) at(after string) string {
-	return l.Path + "?" + url.Values{"after": {after}, "search": {l.Search}}.Encode()
+	values := url.Values{"after": {after}, "search": {l.Search}}
+	if l.Integration != "" {
+		values.Set("integration", l.Integration)
+	}
+	return l.Path + "?" + values.Encode()
 }
 
 // readList reads the page of a list that the request asks for: items that have a
@@ -39,7 +45,8 @@ func (l list) at(after string) string {
 func readList[T any](r *http.Request, v *visit, l *list, name func(*T) string,
 	read func(context.Context, rolebroker.Caller, rolebroker.Page) ([]T, error)) ([]T, error) {
 	l.Search, l.After = r.URL.Query().Get("search"), r.URL.Query().Get("after")
-	found, err := read(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: l.After, Search: l.Search})
+	found, err := read(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: l.After, Search: l.Search,
+		Integration: l.Integration})
 	found, more := cut(found, pageSize)
 	if more {
 		l.Next = l.at(name(&found[pageSize-1]))
@@ -53,8 +60,43 @@ func cut[T any](items []T, size int) (page []T, more bool) {
 	return items[:min(len(items), size)], len(items) > size
 }
 
-// maxNames bounds how many names a page offers or mentions.
+// maxNames bounds how many names a page offers. Where there are more, people can
+// type the name of any other.
 const maxNames = 100
+
+// maxMentioned bounds how many names a sentence has.
+const maxMentioned = 10
+
+// readAll reads a whole list, page by page.
+func readAll[T any](ctx context.Context, v *visit, cursor func(*T) string,
+	read func(context.Context, rolebroker.Caller, rolebroker.Page) ([]T, error)) (all []T, err error) {
+	page := rolebroker.Page{Limit: 1000}
+	for {
+		found, err := read(ctx, v.who, page)
+		all = append(all, found...)
+		if err != nil || len(found) < page.Limit {
+			return all, err
+		}
+		page.After = cursor(&found[len(found)-1])
+	}
+}
+
+// audience are the agents that something concerns: how many, and the first by name.
+type audience struct {
+	Count int
+	Names []string
+}
+
+// More is how many agents have no name here.
+func (a audience) More() int { return a.Count - len(a.Names) }
+
+// Only is the name of the only agent; empty: there are several, or none.
+func (a audience) Only() string {
+	if a.Count == 1 && len(a.Names) == 1 {
+		return a.Names[0]
+	}
+	return ""
+}
 
 // names are the names of items.
 func names[T any](items []T, name func(*T) string) []string {

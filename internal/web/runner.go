@@ -110,13 +110,12 @@ func (s *server) saveRunner(
 type joinPage struct {
 	base
 	Runner  rolebroker.Runner
-	Shown   string // the token itself
+	Shown   string // the token itself; empty: it was shown before
 	Expires moment
 	Use     joining
 }
 
-// createJoinToken answers with the token. It does not redirect, because then the
-// token would have to be stored for the next request.
+// createJoinToken makes a join token and redirects to the page that shows it.
 func (s *server) createJoinToken(w http.ResponseWriter, r *http.Request, v *visit) error {
 	runner, err := s.Broker.Runner(r.Context(), v.who, r.PathValue("runner"))
 	if err != nil {
@@ -126,11 +125,22 @@ func (s *server) createJoinToken(w http.ResponseWriter, r *http.Request, v *visi
 	if err != nil {
 		return err
 	}
-	page := joinPage{base: s.base(r, v, "Join token of "+runner.Name, "runners"), Runner: *runner,
-		Shown: secret.Reveal()}
-	page.Expires = when(key.ExpiresAt, page.Now)
+	return s.toOnce(w, r, "/runners/"+string(runner.ID)+"/join-token",
+		once{Secret: secret.Reveal(), Expires: key.ExpiresAt})
+}
+
+// showJoinToken shows a new join token, once.
+func (s *server) showJoinToken(w http.ResponseWriter, r *http.Request, v *visit) error {
+	runner, err := s.Broker.Runner(r.Context(), v.who, r.PathValue("runner"))
+	if err != nil {
+		return err
+	}
+	page := joinPage{base: s.base(r, v, "Join token of "+runner.Name, "runners"), Runner: *runner}
+	if shown := s.takeOnce(w, r); shown != nil {
+		page.Shown, page.Expires = shown.Secret, when(shown.Expires, page.Now)
+	}
 	page.Use.reachable = s.address(r)
-	return s.render(w, http.StatusCreated, "join-token", page)
+	return s.render(w, http.StatusOK, "join-token", page)
 }
 
 // joining has the commands that start a runner. They read the join token from a

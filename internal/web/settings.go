@@ -58,7 +58,11 @@ const maxKeys = 200
 const settingsPatience = time.Second
 
 func (s *server) showSettings(w http.ResponseWriter, r *http.Request, v *visit) error {
-	return s.renderSettings(w, r, v, http.StatusOK, &settingsPage{Access: rolebroker.AccessReadOnly})
+	page := &settingsPage{Access: rolebroker.AccessReadOnly}
+	if shown := s.takeOnce(w, r); shown != nil {
+		page.Created, page.KeyName, page.Access = shown.Secret, shown.Name, rolebroker.Access(shown.Access)
+	}
+	return s.renderSettings(w, r, v, http.StatusOK, page)
 }
 
 // renderSettings adds to the page the settings as they are now, and shows it.
@@ -117,8 +121,7 @@ func (s *server) addIdentity(ctx context.Context, v *visit, page *settingsPage) 
 	return nil
 }
 
-// createAPIKey answers with the key. It does not redirect, because then the key
-// would have to be stored for the next request.
+// createAPIKey makes an API key and redirects to the page that shows it.
 func (s *server) createAPIKey(w http.ResponseWriter, r *http.Request, v *visit) error {
 	page := &settingsPage{
 		KeyName: formValue(r, "name"),
@@ -132,8 +135,7 @@ func (s *server) createAPIKey(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err != nil {
 		return err
 	}
-	page.Created = secret.Reveal()
-	return s.renderSettings(w, r, v, http.StatusCreated, page)
+	return s.toOnce(w, r, "/settings", once{Secret: secret.Reveal(), Name: page.KeyName, Access: string(page.Access)})
 }
 
 func (s *server) makeAPIKey(ctx context.Context, v *visit, page *settingsPage) (rolebroker.Secret, error) {

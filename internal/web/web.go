@@ -100,6 +100,7 @@ func (s *server) routes() {
 	s.page("POST /agents/{agent}/disconnect", s.disconnectAgent)
 	s.page("POST /agents/{agent}/default", s.chooseDefault)
 	s.page("POST /agents/{agent}/tokens", s.createToken)
+	s.page("GET /agents/{agent}/tokens/{token}", s.showToken)
 	s.page("POST /agents/{agent}/tokens/{token}/revoke", s.revokeToken)
 	s.page("POST /agents/{agent}/bindings", s.bindAgent)
 	s.page("POST /agents/{agent}/bindings/{binding}/delete", s.unbindAgent)
@@ -116,6 +117,7 @@ func (s *server) routes() {
 	s.page("POST /runners/{runner}", s.updateRunner)
 	s.page("POST /runners/{runner}/believe", s.believeRunner)
 	s.page("POST /runners/{runner}/join-token", s.createJoinToken)
+	s.page("GET /runners/{runner}/join-token", s.showJoinToken)
 	s.page("GET /runners/{runner}/delete", s.confirmDeleteRunner)
 	s.page("POST /runners/{runner}/delete", s.deleteRunner)
 

@@ -99,6 +99,17 @@ func word(v rolebroker.Validation) string {
 	return string(v.Status)
 }
 
+// evidence says what the state of a role was found out from, as in "refused to scout".
+func evidence(s rolebroker.RoleState) string {
+	switch s.From {
+	case rolebroker.FromLoan:
+		return "lent to " + s.Agent
+	case rolebroker.FromRefusal:
+		return "AWS refused it to " + s.Agent
+	}
+	return "checked"
+}
+
 // query is an address with a query, for templates.
 func query(path string, pairs ...string) string {
 	values := url.Values{}

@@ -103,7 +103,9 @@
         const added = button.value === 'add-role' ? $$('.role .name input', next).pop() : null;
         const made = button.value === 'make-runner' ? $('#runner', next) : null;
         const asked = $('#integration-form > .banner', document) || $('.role .banner button', next) || $('[aria-invalid]', next);
-        (added || asked || made || $('#add-role', next)).focus();
+        const focused = added || asked || made || $('#add-role', next);
+        focused.focus();
+        focused.scrollIntoView({ block: 'nearest' });
         return;
       }
     } catch {
