@@ -36,13 +36,14 @@ type agentPage struct {
 	NewName        string // as it was typed
 	NewDescription string // as it was typed
 	Version        int64  // the version that the form was made from
-	Stale          bool   // someone else has saved the agent since
+	Was            fieldValues
+	Conflicts      []conflict // what somebody else changed too; empty: nobody did
 	Errors         map[string]string
 }
 
 // Editing returns whether the form with the name is open.
 func (p *agentPage) Editing() bool {
-	return p.Stale || p.Errors["name"] != "" || p.Errors["description"] != ""
+	return len(p.Conflicts) > 0 || p.Errors["name"] != "" || p.Errors["description"] != ""
 }
 
 // connectionRow is an integration that the agent is connected to.
@@ -73,6 +74,7 @@ func (s *server) renderAgent(w http.ResponseWriter, r *http.Request, v *visit, s
 		page.NewName, page.NewDescription = page.Agent.Name, page.Agent.Description
 		page.Version = page.Agent.Version
 	}
+	page.Was = valuesOfAgent(&page.Agent)
 	live, err := s.liveSessions(r.Context(), v, page.Agent.ID, page.Now)
 	if err != nil {
 		return err
@@ -146,14 +148,26 @@ func (s *server) updateAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 	}
 	spec := broker.AgentSpec{Name: page.NewName, Description: page.NewDescription, Disabled: now.Disabled}
 	_, err = s.Broker.UpdateAgent(r.Context(), v.who, string(now.ID), spec, max(page.Version, 1))
+	done := "updated"
 	if rolebroker.CodeOf(err) == rolebroker.CodeStale {
-		page.Stale, page.Version = true, now.Version
-		return s.renderAgent(w, r, v, http.StatusConflict, page)
+		mine := fieldValues{"name": spec.Name, "description": spec.Description}
+		page.Conflicts = mine.mergeInWords(readValues(r), valuesOfAgent(now))
+		page.Version, page.NewName, page.NewDescription = now.Version, mine["name"], mine["description"]
+		if len(page.Conflicts) > 0 {
+			return s.renderAgent(w, r, v, http.StatusConflict, page)
+		}
+		spec.Name, spec.Description = page.NewName, page.NewDescription
+		_, err = s.Broker.UpdateAgent(r.Context(), v.who, string(now.ID), spec, now.Version)
+		done = "merged"
 	}
 	if page.Errors = fieldErrors(err); page.Errors != nil {
 		return s.renderAgent(w, r, v, statusOf(err), page)
 	}
-	return s.toAgent(w, r, err, "updated")
+	return s.toAgent(w, r, err, done)
+}
+
+func valuesOfAgent(a *rolebroker.Agent) fieldValues {
+	return fieldValues{"name": a.Name, "description": a.Description}
 }
 
 // toAgent redirects to the agent after a change, unless err is an error.

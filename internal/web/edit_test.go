@@ -233,7 +233,7 @@ func TestTheSetupFollowsWhatIsTyped(t *testing.T) {
 		"e.textContent.includes('First'))")
 }
 
-// If two people edit, the second one is told, and loses nothing.
+// If two people edit, neither loses what the other one did not touch.
 func TestTwoPeopleEdit(t *testing.T) {
 	t.Parallel()
 	tb := testbed.New(t, nil)
@@ -246,14 +246,52 @@ func TestTwoPeopleEdit(t *testing.T) {
 	first.sees("Updated.")
 
 	second.presses("Update Integration")
-	second.sees("Somebody else saved production while you were editing.", "What you typed is still here.")
+	second.sees("Updated, and what somebody else changed meanwhile is kept.")
 	second.role(1).finds("Region", "us-west-2")
-	second.finds("Description", "")
-	second.presses("Update Integration")
-	second.sees("Updated.")
-	second.role(1).finds("Region", "us-west-2")
+	second.finds("Description", "By the first")
 	first.opens("/integrations/production")
 	first.role(1).finds("Region", "us-west-2")
+}
+
+// What both changed is shown with both values, where the second one looks, and nothing is overwritten by a button that
+// does not say so.
+func TestTwoPeopleChangeTheSame(t *testing.T) {
+	t.Parallel()
+	tb := testbed.New(t, nil)
+	first, second := admin(t, tb), admin(t, tb)
+	first.edits("production")
+	second.edits("production")
+	first.fills("Description", "By the first")
+	first.role(1).fills("Region", "eu-west-3")
+	first.presses("Update Integration")
+	first.sees("Updated.")
+	second.fills("Description", "By the second")
+	asks := func() {
+		t.Helper()
+		second.sees("Nothing was saved: somebody else saved production while you were editing",
+			"Both of you changed", "By the first", "By the second")
+		second.eventually("the conflict has the focus, in view", `document.activeElement.id === "conflict" &&
+			document.activeElement.getBoundingClientRect().top >= 0 &&
+			document.activeElement.getBoundingClientRect().top < innerHeight`)
+	}
+	second.presses("Update Integration")
+	asks()
+	second.finds("Description", "By the second")
+	second.role(1).finds("Region", "eu-west-3") // which only the first one changed
+	second.maybeTakes("conflict")
+	second.presses("Keep What Is Saved")
+	second.eventually("it is not asked any more", `!document.querySelector("#conflict")`)
+	second.finds("Description", "By the first")
+
+	second.fills("Description", "By the second")
+	first.fills("Description", "By the first again")
+	first.presses("Update Integration")
+	first.sees("Updated.")
+	second.presses("Update Integration")
+	second.sees("By the first again")
+	second.in("#conflict").presses("Replace 1 Saved Value with Mine")
+	second.sees("Updated.")
+	second.finds("Description", "By the second")
 }
 
 // If somebody deletes an integration, a person who edits it keeps what they typed.

@@ -100,7 +100,7 @@ func (p *formPage) WasText() string {
 	if p.New() {
 		return ""
 	}
-	return p.Was.text()
+	return p.Was.Text()
 }
 
 // Action is the address that the form is sent to.

@@ -173,8 +173,10 @@ func TestNoPageHasTheName(t *testing.T) {
 	b.post("http://"+own+"/sign-in", "key", s.admin)
 	b.post("http://"+own+"/agents/new", "name", "scout")
 	b.post("http://"+own+"/runners/new", "name", "eks")
-	token := b.post("http://"+own+"/agents/scout/tokens", "label", "x").Body.String()
-	join := b.post("http://" + own + "/runners/eks/join-token").Body.String()
+	made := func(path string, pairs ...string) string {
+		return b.get("http://" + own + b.post("http://"+own+path, pairs...).Header().Get("Location")).Body.String()
+	}
+	token, join := made("/agents/scout/tokens", "label", "x"), made("/runners/eks/join-token")
 	for page, text := range map[string]string{
 		"the page with a token":           token,
 		"the page with a join token":      join,

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -41,8 +42,17 @@ func (mine fieldValues) merge(was, saved fieldValues) (conflicts []string) {
 	return conflicts
 }
 
-// text is the values as a form carries them.
-func (f fieldValues) text() string {
+// mergeInWords is merge for a form whose fields are texts. It returns what both changed, with both values.
+func (mine fieldValues) mergeInWords(was, saved fieldValues) (conflicts []conflict) {
+	for _, field := range mine.merge(was, saved) {
+		conflicts = append(conflicts, conflict{field, capital(field), cmp.Or(mine[field], "none"),
+			cmp.Or(saved[field], "none")})
+	}
+	return conflicts
+}
+
+// Text is the values as a form carries them.
+func (f fieldValues) Text() string {
 	text, _ := json.Marshal(f) // strings always can be marshalled
 	return string(text)
 }

@@ -18,14 +18,15 @@ type runnerPage struct {
 	Joined moment
 	Rows   []integrationRow // that name it
 
-	Form    broker.RunnerSpec // as it was typed
-	Version int64             // the version that the form was made from
-	Stale   bool              // someone else has saved the runner since
-	Errors  map[string]string // by field
+	Conflicts []conflict        // what somebody else changed too; empty: nobody did
+	Form      broker.RunnerSpec // as it was typed
+	Version   int64             // the version that the form was made from
+	Was       fieldValues
+	Errors    map[string]string // by field
 }
 
 // Editing returns whether the form is open.
-func (p *runnerPage) Editing() bool { return p.Stale || p.Errors != nil }
+func (p *runnerPage) Editing() bool { return len(p.Conflicts) > 0 || p.Errors != nil }
 
 // Unbelieved is an issuer whose service accounts the runner verifies, but about
 // which the server does not believe it; empty: there is none.
@@ -53,6 +54,7 @@ func (s *server) renderRunner(w http.ResponseWriter, r *http.Request, v *visit, 
 		page.Form = broker.RunnerSpec{Name: runner.Name, Description: runner.Description, Issuer: runner.Issuer}
 		page.Version = runner.Version
 	}
+	page.Was = valuesOfRunner(runner)
 	integrations, err := s.Broker.IntegrationsOf(r.Context(), v.who, runner.ID)
 	if err != nil {
 		return err
@@ -90,12 +92,19 @@ func (s *server) saveRunner(
 	page := &runnerPage{Form: spec, Version: formVersion(r)}
 	_, err := s.Broker.UpdateRunner(r.Context(), v.who, r.PathValue("runner"), spec, max(page.Version, 1))
 	if rolebroker.CodeOf(err) == rolebroker.CodeStale {
-		now, err := s.Broker.Runner(r.Context(), v.who, r.PathValue("runner"))
-		if err != nil {
-			return err
+		now, gone := s.Broker.Runner(r.Context(), v.who, r.PathValue("runner"))
+		if gone != nil {
+			return gone
 		}
-		page.Stale, page.Version = true, now.Version
-		return s.renderRunner(w, r, v, http.StatusConflict, page)
+		mine := fieldValues{"name": spec.Name, "description": spec.Description, "issuer": spec.Issuer}
+		page.Conflicts = mine.mergeInWords(readValues(r), valuesOfRunner(now))
+		spec = broker.RunnerSpec{Name: mine["name"], Description: mine["description"], Issuer: mine["issuer"]}
+		page.Form, page.Version = spec, now.Version
+		if len(page.Conflicts) > 0 {
+			return s.renderRunner(w, r, v, http.StatusConflict, page)
+		}
+		_, err = s.Broker.UpdateRunner(r.Context(), v.who, string(now.ID), spec, now.Version)
+		done = "merged"
 	}
 	if page.Errors = runnerErrors(err, spec); page.Errors != nil {
 		return s.renderRunner(w, r, v, statusOf(err), page)
@@ -104,6 +113,10 @@ func (s *server) saveRunner(
 		return err
 	}
 	return toDone(w, r, "/runners/"+r.PathValue("runner"), done)
+}
+
+func valuesOfRunner(r *rolebroker.Runner) fieldValues {
+	return fieldValues{"name": r.Name, "description": r.Description, "issuer": r.Issuer}
 }
 
 // joinPage shows a new join token, which is never shown again.

@@ -38,6 +38,13 @@ func TestScreenshots(t *testing.T) {
 	}
 }
 
+// maybeTakes takes pictures if somebody wants them.
+func (p *person) maybeTakes(name string) {
+	if *screenshots != "" {
+		p.takes(name)
+	}
+}
+
 // takes takes pictures of the whole page.
 func (p *person) takes(name string) {
 	p.Helper()

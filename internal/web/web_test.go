@@ -111,9 +111,27 @@ func (b *browser) do(method, target, body string, headers map[string]string) *ht
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
 	for _, cookie := range w.Result().Cookies() {
-		b.cookie = cookie.Name + "=" + cookie.Value
+		b.keep(cookie)
 	}
 	return w
+}
+
+// keep keeps a cookie beside those with other names, or removes it. It ignores paths.
+func (b *browser) keep(cookie *http.Cookie) {
+	kept, err := http.ParseCookie(b.cookie)
+	if b.cookie != "" && err != nil {
+		b.Fatal(err)
+	}
+	var all []string
+	for _, c := range kept {
+		if c.Name != cookie.Name {
+			all = append(all, c.Name+"="+c.Value)
+		}
+	}
+	if cookie.MaxAge >= 0 {
+		all = append(all, cookie.Name+"="+cookie.Value)
+	}
+	b.cookie = strings.Join(all, "; ")
 }
 
 func (b *browser) get(target string) *httptest.ResponseRecorder {
@@ -217,7 +235,7 @@ func TestOpeningAPageChangesNothing(t *testing.T) {
 	b.post("/runners/new", "name", "eks")
 	for _, target := range []string{"/sign-out", "/integrations/validate", "/integrations/setup", "/settings/keys",
 		path + "/connect?agent=scout", path + "/disable", "/agents/scout/disable", "/agents/scout/tokens",
-		"/agents/scout/connect?integration=production", "/agents/scout/bindings", "/runners/eks/join-token",
+		"/agents/scout/connect?integration=production", "/agents/scout/bindings",
 		"/runners/eks/believe", "/sessions/ses_x/end"} {
 		if answer := b.get(target); answer.Code != http.StatusNotFound {
 			t.Errorf("opening %s answers %d", target, answer.Code)
