@@ -70,10 +70,9 @@ func (b *Broker) recordLending(ctx context.Context, a lend.Answer, by rolebroker
 	return nil
 }
 
-// suspect has a role validated that worked as far as anybody knew, and was refused now. A runner validates the roles
-// that it assumes by itself.
+// suspect has a role validated that worked as far as anybody knew, and was refused now.
 func (b *Broker) suspect(in *rolebroker.Integration, role *rolebroker.Role) {
-	if in.AssumptionMode != rolebroker.ModePlatform || !b.pauses.begin(role.ID, b.now()) {
+	if in.AssumptionMode == rolebroker.ModeCluster && in.Runner == "" || !b.pauses.begin(role.ID, b.now()) {
 		return
 	}
 	select {
@@ -119,21 +118,35 @@ func (b *Broker) revalidateRole(ctx context.Context, s suspect) error {
 	if role == nil {
 		return nil
 	}
-	earlier, err := b.store.EarlierExternalIDs(ctx, in.ID, validate.MaxEarlier)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, backgroundTimeout)
 	defer cancel()
 	only := *in
 	only.Roles = []rolebroker.Role{*role}
-	subject := validate.Subject{Integration: only, Earlier: earlier, RequireExternalID: b.requireExternalID,
-		Wait: new(time.Duration)} // nothing was changed lately
-	if err := b.addAgents(ctx, &subject); err != nil {
+	results, err := b.tryInBackground(ctx, &only)
+	if err != nil {
 		return err
 	}
-	results := b.validator.Roles(ctx, subject, nil)
 	return b.recordValidations(ctx, in, results)
+}
+
+// tryInBackground tries the roles of an integration for nobody who waits, or has its runner try them.
+func (b *Broker) tryInBackground(
+	ctx context.Context, in *rolebroker.Integration,
+) ([]rolebroker.RoleValidation, error) {
+	atOnce := new(time.Duration) // nothing was changed lately
+	if in.AssumptionMode == rolebroker.ModeCluster {
+		return b.validateByRunner(ctx, in, Validating{Wait: atOnce, turn: recordTimeout})
+	}
+	earlier, err := b.store.EarlierExternalIDs(ctx, in.ID, validate.MaxEarlier)
+	if err != nil {
+		return nil, err
+	}
+	subject := validate.Subject{Integration: *in, Earlier: earlier, RequireExternalID: b.requireExternalID,
+		Wait: atOnce}
+	if err := b.addAgents(ctx, &subject); err != nil {
+		return nil, err
+	}
+	return b.validator.Roles(ctx, subject, nil), nil
 }
 
 func ignoreNotFound(err error) error {

@@ -389,18 +389,12 @@ func (b *Broker) revalidate(ctx context.Context, id rolebroker.IntegrationID, in
 	if err != nil {
 		return err
 	}
-	earlier, err := b.store.EarlierExternalIDs(ctx, id, validate.MaxEarlier)
+	bounded, cancel := context.WithTimeout(ctx, backgroundTimeout)
+	defer cancel()
+	results, err := b.tryInBackground(bounded, in)
 	if err != nil {
 		return err
 	}
-	bounded, cancel := context.WithTimeout(ctx, backgroundTimeout)
-	defer cancel()
-	subject := validate.Subject{Integration: *in, Earlier: earlier, RequireExternalID: b.requireExternalID,
-		Wait: new(time.Duration)} // nothing was changed lately
-	if err := b.addAgents(ctx, &subject); err != nil {
-		return err
-	}
-	results := b.validator.Roles(bounded, subject, nil)
 	isUnknown := func(r rolebroker.RoleValidation) bool { return r.Status == rolebroker.StatusUnknown }
 	complete = !slices.ContainsFunc(results, isUnknown)
 	return b.recordValidations(ctx, in, results)

@@ -156,7 +156,7 @@ func TestBelievingARunner(t *testing.T) {
 	b.answers(b.post("/runners/"+string(other.ID)+"/delete", ""), http.StatusSeeOther)
 	b.answers(believe(), http.StatusSeeOther)
 	second := b.post(path, "name", "mine", "issuer", issuerB, "version", "1")
-	b.answers(second, http.StatusConflict, "Somebody else changed eks", `value="mine"`)
+	b.answers(second, http.StatusConflict, "somebody else changed eks", `value="mine"`)
 	b.answers(b.post(path, "name", "no name", "version", "2"), http.StatusUnprocessableEntity, `id="name-problem"`)
 	if now, err := s.broker.Runner(context.Background(), root, "eks"); err != nil || now.Issuer != issuerA {
 		t.Errorf("its issuer is %s: %v", now.Issuer, err)
