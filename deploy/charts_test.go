@@ -269,6 +269,39 @@ func TestKubernetesChartsFitOpenShift(t *testing.T) {
 	}
 }
 
+// NetworkPolicies are about the ports of pods: the runner may reach those of a control
+// plane in its cluster, whose Service has another port, and those of the API server.
+func TestPoliciesAreForThePortsOfPods(t *testing.T) {
+	server, err := render(t, "rolebroker", "--values", "testdata/rolebroker/eks.values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listens := regexp.MustCompile(`containerPort: (\d+)`).FindStringSubmatch(server)[1]
+	for set, want := range map[string][]string{
+		"replicas=1": {listens, "443", "6443", "53"},
+		"server=https://rolebroker.example.com:8443":                            {"8443"},
+		"server=http://rolebroker.rolebroker.svc:8080/,allowInsecure=true":      {"8080", listens},
+		"networkPolicy.apiServerPorts={16443}":                                  {"16443"},
+		"server=https://[2001:db8::1]:9443":                                     {"9443"},
+		"server=https://[2001:db8::1]":                                          {"443"},
+		"server=http://rolebroker.rolebroker.svc,allowInsecure=true,replicas=1": {"80", listens},
+	} {
+		runner, err := render(t, "rolebroker-runner", "--values", "testdata/rolebroker-runner/irsa.values.yaml",
+			"--set", set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, policy, _ := strings.Cut(runner, "kind: NetworkPolicy")
+		policy, _, _ = strings.Cut(policy, "\n---\n")
+		_, egress, _ := strings.Cut(policy, "\n  egress:\n")
+		for _, port := range want {
+			if !strings.Contains(egress, "port: "+port+"}") {
+				t.Errorf("with %s the runner cannot reach the port %s:\n%s", set, port, egress)
+			}
+		}
+	}
+}
+
 // A DaemonSet runs on every node unless the values say otherwise; a Deployment does
 // not.
 func TestRunnersTolerateTheirNodes(t *testing.T) {

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,6 +110,20 @@ func borrowInPod(t *testing.T) {
 	if len(sessions.Items) != 1 || sessions.Items[0].AccessKeyID != strings.TrimSpace(string(out)) {
 		t.Errorf("boto3 has %s, and on record is %+v", out, sessions.Items)
 	}
+}
+
+func startRunner(t *testing.T, opts runner.Options) *runner.Runner {
+	t.Helper()
+	running, err := runner.Start(context.Background(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := running.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return running
 }
 
 // python returns a Python that has boto3: the first on PATH, or Debian's.

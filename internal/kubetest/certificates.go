@@ -47,12 +47,12 @@ func (c *Cluster) certify() {
 func (c *Cluster) kubeconfig(ca, certificate, key []byte) {
 	c.t.Helper()
 	content, err := json.Marshal(Object{
-		"apiVersion": "v1", "kind": "Config", "current-context": "kubetest",
-		"clusters": []Object{{"name": "kubetest", "cluster": Object{"server": c.URL,
+		"apiVersion": "v1", "kind": "Config", "current-context": c.name,
+		"clusters": []Object{{"name": c.name, "cluster": Object{"server": c.URL,
 			"certificate-authority-data": ca}}},
-		"users": []Object{{"name": "admin", "user": Object{"client-certificate-data": certificate,
+		"users": []Object{{"name": c.name, "user": Object{"client-certificate-data": certificate,
 			"client-key-data": key}}},
-		"contexts": []Object{{"name": "kubetest", "context": Object{"cluster": "kubetest", "user": "admin"}}},
+		"contexts": []Object{{"name": c.name, "context": Object{"cluster": c.name, "user": c.name}}},
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -85,11 +85,12 @@ func (c *Cluster) certificate(parent *x509.Certificate, parentKey *ecdsa.Private
 	return made, key
 }
 
-// Certificate makes a self-signed certificate for a name, and its key, as PEM.
+// Certificate makes a self-signed certificate for a name, and its key, as PEM. It is its own authority.
 func (c *Cluster) Certificate(name string) (certificate, key []byte) {
 	c.t.Helper()
 	made, private := c.certificate(nil, nil, &x509.Certificate{Subject: pkix.Name{CommonName: name},
-		DNSNames: []string{name}})
+		DNSNames: []string{name}, IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	return encode("CERTIFICATE", made.Raw), encode("PRIVATE KEY", c.pkcs8(private))
 }
 

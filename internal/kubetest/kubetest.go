@@ -33,7 +33,7 @@ import (
 	"time"
 )
 
-// Issuer is the issuer of the cluster's service account tokens.
+// Issuer is the issuer of the service account tokens of a cluster that New makes.
 const Issuer = "https://kubernetes.default.svc.cluster.local"
 
 // ready bounds the time that the cluster takes to start.
@@ -45,7 +45,9 @@ type Cluster struct {
 	URL        string // of the API server
 	CAFile     string // the certificate of its CA, as PEM
 	Kubeconfig string // for kubectl and helm, as its administrator
+	Issuer     string // of its service account tokens
 
+	name      string // of the context in Kubeconfig
 	t         testing.TB
 	dir       string
 	port      string
@@ -58,8 +60,15 @@ type Cluster struct {
 // New starts a cluster for the test.
 func New(t testing.TB) *Cluster {
 	t.Helper()
+	return Named(t, "kubetest", Issuer)
+}
+
+// Named is New for a cluster with an issuer of its own. The context in its kubeconfig
+// has the name, so that kubectl can tell several clusters apart.
+func Named(t testing.TB, name, issuer string) *Cluster {
+	t.Helper()
 	for range 5 {
-		if c := attempt(t); c != nil {
+		if c := attempt(t, name, issuer); c != nil {
 			return c
 		}
 	}
@@ -68,7 +77,7 @@ func New(t testing.TB) *Cluster {
 }
 
 // attempt is New. It returns nil if another process took a port meanwhile.
-func attempt(t testing.TB) *Cluster {
+func attempt(t testing.TB, name, issuer string) *Cluster {
 	t.Helper()
 	program, store := Program(t, "kube-apiserver"), Program(t, "etcd")
 	dir, err := os.MkdirTemp("", "rolebroker-kubernetes-")
@@ -81,6 +90,7 @@ func attempt(t testing.TB) *Cluster {
 		t.Fatal(err)
 	}
 	c := &Cluster{
+		name: name, Issuer: issuer,
 		t: t, dir: dir, port: ports[0], URL: "https://127.0.0.1:" + ports[0], etcd: "http://127.0.0.1:" + ports[1],
 		CAFile: filepath.Join(dir, "ca.crt"), Kubeconfig: filepath.Join(dir, "kubeconfig"),
 	}
@@ -136,7 +146,7 @@ func (c *Cluster) run(program string) bool {
 		"--endpoint-reconciler-type=none",
 		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"),
 		"--client-ca-file=" + c.CAFile,
-		"--service-account-issuer=" + Issuer, "--service-account-signing-key-file=" + c.file(keyFile(c.keys)),
+		"--service-account-issuer=" + c.Issuer, "--service-account-signing-key-file=" + c.file(keyFile(c.keys)),
 		"--service-cluster-ip-range=10.96.0.0/16", "--authorization-mode=RBAC",
 		"--enable-priority-and-fairness=false", "--profiling=false",
 	}
