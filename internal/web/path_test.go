@@ -206,6 +206,9 @@ func TestBelowAPathOverHTTPS(t *testing.T) {
 			cookies[0].Name != "__Secure-rolebroker" || answer.Header.Get("Location") != below+"/integrations" {
 			t.Errorf("%v, %v", cookies, answer.Header)
 		}
+		if answer.Header.Get("Strict-Transport-Security") != "" {
+			t.Error("it decides for the other services of the host")
+		}
 		got := text(get("GET", "/integrations", "Cookie", cookies[0].Name+"="+cookies[0].Value))
 		if !strings.Contains(got, `href="`+below+`/integrations/new"`) || strings.Contains(got, `"/static/`) {
 			t.Errorf("%.2000s", got)
