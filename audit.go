@@ -2,12 +2,14 @@ package rolebroker
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // AuditEvent records that a caller changed something, or that the server refused the caller. It holds no secret.
 type AuditEvent struct {
+	ID       AuditEventID
 	At       time.Time
 	Actor    Caller // only the Address is set when the caller could not be identified
 	Claimed  string // the ID in the key or token of a caller who was not identified: unverified; may be empty
@@ -16,6 +18,36 @@ type AuditEvent struct {
 	Refusal  *Error    // why the action was refused; nil: it was done
 	Before   Facts     // of the fields that the action changed, the old values; nil for something new
 	After    Facts     // and the new values; nil for something deleted
+}
+
+// AuditRecord is an AuditEvent as the audit trail keeps it.
+type AuditRecord struct {
+	ID       AuditEventID
+	At       time.Time
+	Sequence int64  // its place in the trail, from 0; -1 for some moments after it was recorded
+	Hash     string // that the trail has of it, in base64; empty until it has a place
+	Record   []byte // one line of JSON, whose bytes never change
+}
+
+// AuditCheckpoint is a signed statement about the audit trail.
+type AuditCheckpoint struct {
+	Size   int64  // how many events it covers
+	Signed string // see internal/trail
+}
+
+// AuditFilter selects audit events; the zero value selects all.
+type AuditFilter struct {
+	Actor   string // an ID, or the name at that time
+	Action  string // agent.connect, or agent for all of that noun
+	Subject string // an ID, or the name at that time
+	Outcome AuditOutcome
+	Since   time.Time // events of that time or later; zero: all
+	Until   time.Time // events before; zero: all
+}
+
+// AuditCursor returns the cursor of an event in its list.
+func AuditCursor(r *AuditRecord) string {
+	return strconv.FormatInt(r.At.UnixMilli(), 10) + "." + string(r.ID)
 }
 
 // AuditOutcome is the outcome of an action.
@@ -58,6 +90,36 @@ const (
 	KindAPIKey      Kind = "api_key"
 	KindSession     Kind = "session"
 )
+
+// ActorKind is the kind of an actor.
+type ActorKind string
+
+// The kinds of actors.
+const (
+	ActorAPIKey    ActorKind = "api_key"
+	ActorAgent     ActorKind = "agent"
+	ActorRunner    ActorKind = "runner"
+	ActorJoinToken ActorKind = "join_token"
+	ActorServer    ActorKind = "server"
+	ActorUnknown   ActorKind = "unknown" // who was not identified
+)
+
+// Actor returns what the caller is, and its ID.
+func (c Caller) Actor() (ActorKind, string) {
+	switch {
+	case c.APIKey != "":
+		return ActorAPIKey, string(c.APIKey)
+	case c.Runner != "":
+		return ActorRunner, string(c.Runner)
+	case c.Joining != "":
+		return ActorJoinToken, string(c.Joining)
+	case c.Agent != "":
+		return ActorAgent, string(c.Agent)
+	case c.Name != "":
+		return ActorServer, ""
+	}
+	return ActorUnknown, ""
+}
 
 // Named returns the Subject for a name or an ID that a caller wrote. It leaves out a text that is too long for either:
 // that may be a secret in the wrong place.

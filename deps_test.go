@@ -34,7 +34,8 @@ var graph = map[string][]string{
 	"internal/config":     {".", "internal/seal", "internal/tokenfile"},
 	"internal/guard":      {".", "internal/prometheus"},
 	"internal/sts":        {".", "internal/tokenfile"},
-	"internal/store":      {".", "internal/privatedir"},
+	"internal/trail":      {".", "api"},
+	"internal/store":      {".", "internal/privatedir", "internal/trail"},
 	"internal/setup":      {"."},
 
 	// What a runner needs of its cluster.
@@ -47,7 +48,7 @@ var graph = map[string][]string{
 	"internal/lend":     {".", "internal/guard", "internal/prometheus"},
 	"internal/forward":  {"."},
 	"internal/broker": {".", "internal/auth", "internal/guard", "internal/lend", "internal/prometheus", "internal/seal",
-		"internal/setup", "internal/validate"},
+		"internal/setup", "internal/trail", "internal/validate"},
 
 	// How errors and nouns travel: the doors and the client share it.
 	"internal/problem": {".", "api", "internal/convert"},
@@ -101,6 +102,7 @@ var foreign = map[string][]string{
 	"github.com/jackc/pgx":          {"internal/store", "internal/store/storetest"},
 	"modernc.org/sqlite":            {"internal/store"},
 	"github.com/pressly/goose":      {"internal/store"},
+	"golang.org/x/mod":              {"internal/trail"},
 	"database/sql":                  {"internal/store", "internal/store/storetest"},
 	"github.com/spf13/cobra":        {"internal/cli"},
 	"github.com/go-jose":            {"internal/serviceaccount", "internal/awssim"},

@@ -18,6 +18,7 @@ type (
 	ReservationID string // ext_…; it stands for an external ID in URLs
 	RunnerID      string // run_…
 	RunnerKeyID   string // rky_…
+	AuditEventID  string // evt_…
 
 	ValidationRequestID string // vrq_…
 )
@@ -30,7 +31,8 @@ const idLength = 26
 // Source: RFC 4648, section 6.
 const idCharacters = "abcdefghijklmnopqrstuvwxyz234567"
 
-var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "ext_", "run_", "rky_", "bnd_", "vrq_"}
+var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "ext_", "run_", "rky_", "bnd_", "vrq_",
+	"evt_"}
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 
@@ -46,6 +48,7 @@ func NewSignInID() SignInID           { return SignInID(newID("sig_")) }
 func NewReservationID() ReservationID { return ReservationID(newID("ext_")) }
 func NewRunnerID() RunnerID           { return RunnerID(newID("run_")) }
 func NewRunnerKeyID() RunnerKeyID     { return RunnerKeyID(newID("rky_")) }
+func NewAuditEventID() AuditEventID   { return AuditEventID(newID("evt_")) }
 func NewValidationRequestID() ValidationRequestID {
 	return ValidationRequestID(newID("vrq_"))
 }

@@ -61,10 +61,11 @@ func (b *Broker) CreateAgent(
 	if err != nil {
 		return nil, err
 	}
-	if err := b.store.CreateAgent(ctx, agent); err != nil {
+	event := b.event(who, action, nil, agent.Facts(), agent.Subject())
+	if err := b.store.CreateAgent(ctx, agent, event); err != nil {
 		return nil, err
 	}
-	b.changed(ctx, who, action, nil, agent.Facts(), agent.Subject())
+	b.logEvent(ctx, &event)
 	return b.store.Agent(ctx, string(agent.ID))
 }
 
@@ -167,6 +168,7 @@ func (b *Broker) changeAgent(
 		return nil, err
 	}
 	var before, after *rolebroker.Agent
+	var event rolebroker.AuditEvent
 	err := retryStale(ifVersion, func() (err error) {
 		if before, err = b.store.Agent(ctx, nameOrID); err != nil {
 			return err
@@ -175,13 +177,14 @@ func (b *Broker) changeAgent(
 			return err
 		}
 		after.Version, after.UpdatedAt = before.Version+1, b.now()
-		return b.store.UpdateAgent(ctx, after, expected(ifVersion, before.Version))
+		event = b.event(who, action, before.Facts(), after.Facts(), append(others, after.Subject())...)
+		return b.store.UpdateAgent(ctx, after, expected(ifVersion, before.Version), event)
 	})
 	if err != nil {
 		return nil, err
 	}
 	if after != nil {
-		b.changed(ctx, who, action, before.Facts(), after.Facts(), append(others, after.Subject())...)
+		b.logEvent(ctx, &event)
 	}
 	return b.store.Agent(ctx, string(before.ID))
 }
@@ -275,10 +278,11 @@ func (b *Broker) DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrI
 	if err != nil {
 		return err
 	}
-	if err := b.store.DeleteAgent(ctx, agent.ID, ifVersion); err != nil {
+	event := b.event(who, action, agent.Facts(), nil, agent.Subject())
+	if err := b.store.DeleteAgent(ctx, agent.ID, ifVersion, event); err != nil {
 		return err
 	}
-	b.changed(ctx, who, action, agent.Facts(), nil, agent.Subject())
+	b.logEvent(ctx, &event)
 	return nil
 }
 

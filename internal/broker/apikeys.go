@@ -47,10 +47,11 @@ func (b *Broker) CreateAPIKey(
 		CreatedAt: b.now(), ExpiresAt: spec.ExpiresAt}
 	secret, hash := auth.NewAPIKey(key.ID)
 	key.Hash = hash
-	if err := b.store.CreateAPIKey(ctx, &key); err != nil {
+	event := b.event(who, action, nil, key.Facts(), key.Subject())
+	if err := b.store.CreateAPIKey(ctx, &key, event); err != nil {
 		return nil, rolebroker.Secret{}, err
 	}
-	b.changed(ctx, who, action, nil, key.Facts(), key.Subject())
+	b.logEvent(ctx, &event)
 	return &key, secret, nil
 }
 
@@ -95,15 +96,16 @@ func (b *Broker) DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rol
 	if err != nil {
 		return err
 	}
-	if err := b.store.DeleteAPIKey(ctx, id); err != nil {
+	var retired time.Time
+	if id == auth.BootstrapKey {
+		retired = b.now()
+	}
+	event := b.event(who, action, key.Facts(), nil, key.Subject())
+	if err := b.store.DeleteAPIKey(ctx, id, retired, event); err != nil {
 		return err
 	}
-	b.changed(ctx, who, action, key.Facts(), nil, key.Subject())
-	if id != auth.BootstrapKey {
-		return nil
-	}
-	key.ExpiresAt = b.now()
-	return b.store.PutAPIKey(ctx, key)
+	b.logEvent(ctx, &event)
+	return nil
 }
 
 // bootstrapName is the name of the bootstrap key. No other key can have it.
@@ -126,13 +128,14 @@ func (b *Broker) BootstrapAdmin(ctx context.Context, chosen rolebroker.Secret) (
 	key := b.bootstrapKey()
 	secret, hash := auth.NewAPIKey(key.ID)
 	key.Hash = hash
-	switch err := b.store.CreateAPIKey(ctx, &key); {
+	event := b.event(operator, rolebroker.ActionAPIKeyCreate, nil, key.Facts(), key.Subject())
+	switch err := b.store.CreateAPIKey(ctx, &key, event); {
 	case rolebroker.CodeOf(err) == rolebroker.CodeConflict:
 		return rolebroker.Secret{}, nil
 	case err != nil:
 		return rolebroker.Secret{}, err
 	}
-	b.changed(ctx, operator, rolebroker.ActionAPIKeyCreate, nil, key.Facts(), key.Subject())
+	b.logEvent(ctx, &event)
 	return secret, nil
 }
 
@@ -151,10 +154,11 @@ func (b *Broker) adoptAdminKey(ctx context.Context, chosen rolebroker.Secret) er
 	}
 	key := b.bootstrapKey()
 	key.Hash = seal.Hash(chosen.Reveal())
-	if err := b.store.PutAPIKey(ctx, &key); err != nil {
+	event := b.event(operator, rolebroker.ActionAPIKeyCreate, nil, key.Facts(), key.Subject())
+	if err := b.store.PutAPIKey(ctx, &key, event); err != nil {
 		return err
 	}
-	b.changed(ctx, operator, rolebroker.ActionAPIKeyCreate, nil, key.Facts(), key.Subject())
+	b.logEvent(ctx, &event)
 	return nil
 }
 

@@ -63,26 +63,30 @@ func (b *Broker) nameOf(ctx context.Context, s rolebroker.Subject) string {
 	return ""
 }
 
-// done records an action that May permitted and the store accepted.
-func (b *Broker) done(
-	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, subjects ...rolebroker.Subject,
-) {
-	b.changed(ctx, who, action, nil, nil, subjects...)
+// event makes the audit event of an action that May permitted. The store keeps it in the transaction of the change;
+// after that logEvent writes it to the log. before and after are the facts before and after the change; what stayed
+// the same is left out.
+func (b *Broker) event(
+	who rolebroker.Caller, action rolebroker.Action, before, after rolebroker.Facts, subjects ...rolebroker.Subject,
+) rolebroker.AuditEvent {
+	return rolebroker.AuditEvent{ID: rolebroker.NewAuditEventID(), At: stored(b.now()), Actor: who, Action: action,
+		Subjects: subjects, Before: before.Without(after), After: after.Without(before)}
 }
 
-// changed is done with the facts before and after the change. It leaves out what stayed the same.
-func (b *Broker) changed(
-	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, before, after rolebroker.Facts,
-	subjects ...rolebroker.Subject,
-) {
-	b.RecordEvent(ctx, rolebroker.AuditEvent{Actor: who, Action: action, Subjects: subjects,
-		Before: before.Without(after), After: after.Without(before)})
-}
-
-// RecordEvent records an audit event. It is the only function that does. The events go to the log; those
-// of callers who were not identified are sampled.
+// RecordEvent records an audit event that goes with no change: a refusal, or an action that only looked. Events of
+// callers who were not identified are not stored, because strangers could fill the database; the log has a sample.
 func (b *Broker) RecordEvent(ctx context.Context, e rolebroker.AuditEvent) {
-	e.At = b.now()
+	e.ID, e.At = rolebroker.NewAuditEventID(), stored(b.now())
+	if !e.Actor.IsUnknown() {
+		if err := b.store.RecordEvent(context.WithoutCancel(ctx), e); err != nil {
+			b.log.ErrorContext(ctx, "an audit event could not be stored", "action", e.Action, "error", err)
+		}
+	}
+	b.logEvent(ctx, &e)
+}
+
+// logEvent writes an audit event to the log. Those of callers who were not identified are sampled.
+func (b *Broker) logEvent(ctx context.Context, e *rolebroker.AuditEvent) {
 	level := slog.LevelInfo
 	if e.Outcome() == rolebroker.OutcomeRefused {
 		level = slog.LevelWarn
@@ -95,13 +99,14 @@ func (b *Broker) RecordEvent(ctx context.Context, e rolebroker.AuditEvent) {
 		return
 	}
 	line := slog.NewRecord(e.At, level, "audit event", 0)
-	line.AddAttrs(attributes(&e)...)
+	line.AddAttrs(attributes(e)...)
 	_ = log.Handler().Handle(ctx, line) // as slog.Logger does
 }
 
 // attributes returns what a log line says about an event. Empty values are left out.
 func attributes(e *rolebroker.AuditEvent) []slog.Attr {
-	attrs := []slog.Attr{slog.String("action", string(e.Action)), slog.String("outcome", string(e.Outcome()))}
+	attrs := []slog.Attr{slog.String("id", string(e.ID)), slog.String("action", string(e.Action)),
+		slog.String("outcome", string(e.Outcome()))}
 	add := func(key, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(key, value))

@@ -34,8 +34,10 @@ var notAudited = map[string]string{
 	"RevalidateSuspects": "the server runs it until it closes",
 }
 
-// untouched is a store that must not be used.
+// untouched is a store that must be used for nothing but to record events.
 type untouched struct{ broker.Store }
+
+func (untouched) RecordEvent(context.Context, rolebroker.AuditEvent) error { return nil }
 
 // events returns the audit events in a log that slog.JSONHandler wrote.
 func events(t *testing.T, log *bytes.Buffer) (found []map[string]any) {
@@ -292,11 +294,13 @@ type busy struct {
 	others int
 }
 
-func (s *busy) UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error {
+func (s *busy) UpdateAgent(
+	ctx context.Context, a *rolebroker.Agent, expected int64, event rolebroker.AuditEvent,
+) error {
 	if s.others--; s.others >= 0 {
 		return rolebroker.Errorf(rolebroker.CodeStale, "another update came first")
 	}
-	return s.Store.UpdateAgent(ctx, a, expected)
+	return s.Store.UpdateAgent(ctx, a, expected, event)
 }
 
 // An update without a version is tried again, and recorded once; one with a version is not.
@@ -332,7 +336,9 @@ func TestAnUpdateWithoutAVersionIsTriedAgain(t *testing.T) {
 // overtaken is a store in which another update always comes first.
 type overtaken struct{ broker.Store }
 
-func (overtaken) UpdateIntegration(context.Context, *rolebroker.Integration, int64) error {
+func (overtaken) UpdateIntegration(
+	context.Context, *rolebroker.Integration, int64, rolebroker.AuditEvent,
+) error {
 	return rolebroker.Errorf(rolebroker.CodeStale, "another update came first")
 }
 

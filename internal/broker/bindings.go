@@ -23,7 +23,8 @@ func (b *Broker) Bindings(
 // has one agent, which BindingOf finds; an agent may have several service accounts. Codes: denied, not_found, invalid,
 // conflict.
 func (b *Broker) Bind(
-	ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount, labels rolebroker.Labels,
+	ctx context.Context, who rolebroker.Caller, agent string, account rolebroker.ServiceAccount,
+	labels rolebroker.Labels,
 ) (*rolebroker.Token, error) {
 	const action = rolebroker.ActionBindingCreate
 	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindAgent, agent)); err != nil {
@@ -39,10 +40,11 @@ func (b *Broker) Bind(
 		return nil, err
 	}
 	binding.Agent = a.ID
-	if err := b.store.CreateBinding(ctx, &binding); err != nil {
+	event := b.event(who, action, nil, binding.Facts(), a.Subject(), binding.Subject())
+	if err := b.store.CreateBinding(ctx, &binding, event); err != nil {
 		return nil, b.boundAlready(ctx, &binding, err)
 	}
-	b.changed(ctx, who, action, nil, binding.Facts(), a.Subject(), binding.Subject())
+	b.logEvent(ctx, &event)
 	return b.store.Token(ctx, binding.ID) // with the name of its runner
 }
 
@@ -76,9 +78,10 @@ func (b *Broker) Unbind(
 	if err != nil {
 		return err
 	}
-	if err := b.store.DeleteBinding(ctx, a.ID, id); err != nil {
+	event := b.event(who, action, nil, nil, a.Subject(), binding)
+	if err := b.store.DeleteBinding(ctx, a.ID, id, event); err != nil {
 		return err
 	}
-	b.done(ctx, who, action, a.Subject(), binding)
+	b.logEvent(ctx, &event)
 	return nil
 }

@@ -27,12 +27,14 @@ func (b *Broker) EndSession(
 	if err := canEnd(session, b.now()); err != nil {
 		return nil, err
 	}
-	ended, err := b.store.EndSessions(ctx, rolebroker.Ending{Session: id, At: b.now(), By: who.Name})
+	agent := rolebroker.Subject{Kind: rolebroker.KindAgent, ID: string(session.Agent), Name: session.AgentName}
+	event := b.event(who, action, nil, nil, session.Subject(), agent)
+	ended, err := b.store.EndSessions(ctx, rolebroker.Ending{Session: id, At: b.now(), By: who.Name}, event)
 	if err != nil {
 		return nil, err
 	}
-	agent := rolebroker.Subject{Kind: rolebroker.KindAgent, ID: string(session.Agent), Name: session.AgentName}
-	b.changed(ctx, who, action, nil, ended.Facts(), session.Subject(), agent)
+	event.After = ended.Facts()
+	b.logEvent(ctx, &event)
 	return b.store.Session(ctx, id)
 }
 
@@ -51,8 +53,8 @@ func canEnd(s *rolebroker.Session, now time.Time) error {
 }
 
 // EndSessions ends all sessions of an agent, all sessions for a role, or, if both are given, those of the agent for the
-// role. agent is a name or an ID. role is a role reference or an ID; an ARN means the role in every integration that has
-// it. Codes: denied, not_found, invalid (both are empty, or the role is ambiguous).
+// role. agent is a name or an ID. role is a role reference or an ID; an ARN means the role in every integration that
+// has it. Codes: denied, not_found, invalid (both are empty, or the role is ambiguous).
 func (b *Broker) EndSessions(
 	ctx context.Context, who rolebroker.Caller, agent, role string,
 ) (rolebroker.Ended, error) {
@@ -72,11 +74,13 @@ func (b *Broker) EndSessions(
 		return rolebroker.Ended{}, err
 	}
 	ending.At, ending.By = b.now(), who.Name
-	ended, err := b.store.EndSessions(ctx, ending)
+	event := b.event(who, action, nil, nil, subjects...)
+	ended, err := b.store.EndSessions(ctx, ending, event)
 	if err != nil {
 		return rolebroker.Ended{}, err
 	}
-	b.changed(ctx, who, action, nil, ended.Facts(), subjects...)
+	event.After = ended.Facts()
+	b.logEvent(ctx, &event)
 	return ended, nil
 }
 

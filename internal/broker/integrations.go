@@ -60,11 +60,12 @@ func (b *Broker) CreateIntegration(
 	if how.Validate == rolebroker.ValidateWarn && in.SourceIdentityOpen && platform {
 		ctx, how.Validate = uncanceled(ctx), validateFirst
 	}
-	save := func() error { return b.store.CreateIntegration(ctx, &in) }
+	event := b.event(who, action, nil, in.Facts(), in.Subject())
+	save := func() error { return b.store.CreateIntegration(ctx, &in, event) }
 	if err := b.saveValidated(ctx, &in, true, how, save); err != nil {
 		return nil, keepExternalID(err, given, in.ExternalID)
 	}
-	b.changed(ctx, who, action, nil, in.Facts(), in.Subject())
+	b.logEvent(ctx, &event)
 	return b.saved(ctx, in.ID, how)
 }
 
@@ -178,6 +179,7 @@ func (b *Broker) UpdateIntegration(
 		ifVersion = current.Version // validating takes too long to be repeated after another update
 	}
 	var old, updated *rolebroker.Integration
+	var event rolebroker.AuditEvent
 	err := retryStale(ifVersion, func() (err error) {
 		if old, err = b.store.Integration(ctx, nameOrID); err != nil {
 			return err
@@ -185,19 +187,20 @@ func (b *Broker) UpdateIntegration(
 		if updated, err = b.replaced(ctx, old, in); err != nil {
 			return err
 		}
+		after := updated.Facts()
+		if updated.ExternalID != old.ExternalID {
+			after["external_id"] = "replaced by another reserved one"
+		}
+		event = b.event(who, action, old.Facts(), after, updated.Subject())
 		how.Validate = saveMode(updated, how.Validate)
 		return b.saveValidated(ctx, updated, false, how, func() error {
-			return b.store.UpdateIntegration(ctx, updated, expected(ifVersion, old.Version))
+			return b.store.UpdateIntegration(ctx, updated, expected(ifVersion, old.Version), event)
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	after := updated.Facts()
-	if updated.ExternalID != old.ExternalID {
-		after["external_id"] = "replaced by another reserved one"
-	}
-	b.changed(ctx, who, action, old.Facts(), after, updated.Subject())
+	b.logEvent(ctx, &event)
 	return b.saved(ctx, old.ID, how)
 }
 
@@ -222,6 +225,7 @@ func (b *Broker) setEnabled(
 ) (*rolebroker.Integration, error) {
 	var before *rolebroker.Integration
 	var after rolebroker.Integration
+	var event rolebroker.AuditEvent
 	err := retryStale(0, func() (err error) {
 		before, err = b.integrationFor(ctx, who, action, nameOrID)
 		if err != nil || before.Enabled == enabled {
@@ -229,12 +233,13 @@ func (b *Broker) setEnabled(
 		}
 		after = *before
 		after.Enabled, after.Version, after.UpdatedAt = enabled, before.Version+1, b.now()
-		return b.store.UpdateIntegration(ctx, &after, before.Version)
+		event = b.event(who, action, before.Facts(), after.Facts(), after.Subject())
+		return b.store.UpdateIntegration(ctx, &after, before.Version, event)
 	})
 	if err != nil || before.Enabled == enabled {
 		return before, err
 	}
-	b.changed(ctx, who, action, before.Facts(), after.Facts(), after.Subject())
+	b.logEvent(ctx, &event)
 	return b.store.Integration(ctx, string(before.ID))
 }
 
@@ -314,16 +319,17 @@ func (b *Broker) DeleteIntegrationButExternalID(
 
 func (b *Broker) deleteIntegration(
 	ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64,
-	remove func(context.Context, rolebroker.IntegrationID, int64) error,
+	remove func(context.Context, rolebroker.IntegrationID, int64, rolebroker.AuditEvent) error,
 ) error {
 	const action = rolebroker.ActionIntegrationDelete
 	in, err := b.integrationFor(ctx, who, action, nameOrID)
 	if err != nil {
 		return err
 	}
-	if err := remove(ctx, in.ID, ifVersion); err != nil {
+	event := b.event(who, action, in.Facts(), nil, in.Subject())
+	if err := remove(ctx, in.ID, ifVersion, event); err != nil {
 		return err
 	}
-	b.changed(ctx, who, action, in.Facts(), nil, in.Subject())
+	b.logEvent(ctx, &event)
 	return nil
 }

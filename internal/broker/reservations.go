@@ -21,10 +21,12 @@ func (b *Broker) ReserveExternalID(ctx context.Context, who rolebroker.Caller) (
 func (b *Broker) reserveExternalID(ctx context.Context, who rolebroker.Caller) (*rolebroker.Reservation, error) {
 	r := rolebroker.Reservation{ID: rolebroker.NewReservationID(), ExternalID: newExternalID(),
 		ReservedAt: stored(b.now())}
-	if err := b.store.ReserveExternalID(ctx, r.ID, r.ExternalID, r.ReservedAt); err != nil {
+	event := b.event(who, rolebroker.ActionExternalIDReserve, nil, nil,
+		rolebroker.Named(rolebroker.KindReservation, string(r.ID)))
+	if err := b.store.ReserveExternalID(ctx, r.ID, r.ExternalID, r.ReservedAt, event); err != nil {
 		return nil, err
 	}
-	b.done(ctx, who, rolebroker.ActionExternalIDReserve, rolebroker.Named(rolebroker.KindReservation, string(r.ID)))
+	b.logEvent(ctx, &event)
 	return &r, nil
 }
 
@@ -53,10 +55,11 @@ func (b *Broker) ReleaseExternalID(
 	if err := b.May(ctx, who, action, subject); err != nil {
 		return err
 	}
-	if err := b.store.ReleaseExternalID(ctx, id); err != nil {
+	event := b.event(who, action, nil, nil, subject)
+	if err := b.store.ReleaseExternalID(ctx, id, event); err != nil {
 		return usedOnce(err)
 	}
-	b.done(ctx, who, action, subject)
+	b.logEvent(ctx, &event)
 	return nil
 }
 

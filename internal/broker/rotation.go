@@ -32,11 +32,11 @@ func (b *Broker) RotateExternalID(
 	if err != nil {
 		return nil, err
 	}
-	if err := b.store.SetExternalIDs(ctx, rotated, in.Version); err != nil {
+	event := b.event(who, action, nil, rolebroker.Facts{"step": string(step)}, in.Subject())
+	if err := b.store.SetExternalIDs(ctx, rotated, in.Version, event); err != nil {
 		return nil, err
 	}
-	facts := rolebroker.Facts{"step": string(step)}
-	b.changed(ctx, who, action, nil, facts, in.Subject())
+	b.logEvent(ctx, &event)
 	if err := b.recordValidations(ctx, rotated, results); err != nil {
 		b.warn(ctx, "recording a validation", in, err)
 	}

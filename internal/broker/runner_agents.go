@@ -7,8 +7,8 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// AgentOfAccount finds the binding of a service account with these labels, for the runner of its cluster. Codes: denied,
-// not_bound.
+// AgentOfAccount finds the binding of a service account with these labels, for the runner of its cluster. Codes:
+// denied, not_bound.
 func (b *Broker) AgentOfAccount(
 	ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount, labels rolebroker.Labels,
 ) (*rolebroker.Token, error) {

@@ -45,10 +45,11 @@ func (b *Broker) JoinToken(
 		CreatedAt: now, ExpiresAt: stored(now.Add(lifetime))}
 	secret, hash := auth.NewJoinToken(key.ID)
 	key.Hash = hash
-	if err := b.store.CreateRunnerKey(ctx, &key); err != nil {
+	event := b.event(who, action, nil, key.Facts(), r.Subject(), key.Subject())
+	if err := b.store.CreateRunnerKey(ctx, &key, event); err != nil {
 		return nil, rolebroker.Secret{}, err
 	}
-	b.changed(ctx, who, action, nil, key.Facts(), r.Subject(), key.Subject())
+	b.logEvent(ctx, &event)
 	return &key, secret, nil
 }
 
@@ -64,7 +65,10 @@ func (b *Broker) Join(
 	}
 	now := b.now()
 	key, secret := newCredential(who.Joining, now)
-	err := b.store.Join(ctx, who.RunnerKey, key, now)
+	facts := rolebroker.Facts{"program": readable(program, maxShortText)}
+	joined := rolebroker.Subject{Kind: rolebroker.KindRunner, ID: string(who.Joining), Name: who.Name}
+	event := b.event(who, action, nil, facts, joined, key.Subject())
+	err := b.store.Join(ctx, who.RunnerKey, key, now, event)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		err = rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the join token was used already").
 			WithHint("make another: rolebroker runner join-token RUNNER")
@@ -72,13 +76,9 @@ func (b *Broker) Join(
 	if err != nil {
 		return nil, nil, rolebroker.Secret{}, b.refused(ctx, who, action, err)
 	}
+	b.logEvent(ctx, &event)
 	runner, err := b.store.Runner(ctx, string(who.Joining))
-	if err != nil {
-		return nil, nil, rolebroker.Secret{}, err
-	}
-	facts := rolebroker.Facts{"program": readable(program, maxShortText)}
-	b.changed(ctx, who, action, nil, facts, runner.Subject(), key.Subject())
-	return runner, key, secret, nil
+	return runner, key, secret, err
 }
 
 func newCredential(runner rolebroker.RunnerID, now time.Time) (*rolebroker.RunnerKey, rolebroker.Secret) {
@@ -103,10 +103,11 @@ func (b *Broker) RenewCredential(
 		return nil, nil, rolebroker.Secret{}, err
 	}
 	key, secret := newCredential(who.Runner, b.now())
-	if err := b.store.CreateRunnerKey(ctx, key); err != nil {
+	event := b.event(who, action, nil, nil, runner.Subject(), key.Subject())
+	if err := b.store.CreateRunnerKey(ctx, key, event); err != nil {
 		return nil, nil, rolebroker.Secret{}, err
 	}
-	b.done(ctx, who, action, runner.Subject(), key.Subject())
+	b.logEvent(ctx, &event)
 	return runner, key, secret, nil
 }
 

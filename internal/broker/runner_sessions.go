@@ -89,8 +89,8 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	return nil
 }
 
-// checkSessionToken checks that a session was begun with a token of its agent. An earlier version of the runner does not
-// tell the token. The token of a late session may have been deleted since. Codes: invalid, expired.
+// checkSessionToken checks that a session was begun with a token of its agent. An earlier version of the runner does
+// not tell the token. The token of a late session may have been deleted since. Codes: invalid, expired.
 func (b *Broker) checkSessionToken(ctx context.Context, s *rolebroker.Session, late bool) error {
 	if s.Token == "" {
 		return nil

@@ -63,10 +63,11 @@ func (b *Broker) CreateRunner(
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	if err := b.store.CreateRunner(ctx, &r); err != nil {
+	event := b.event(who, action, nil, r.Facts(), r.Subject())
+	if err := b.store.CreateRunner(ctx, &r, event); err != nil {
 		return nil, err
 	}
-	b.changed(ctx, who, action, nil, r.Facts(), r.Subject())
+	b.logEvent(ctx, &event)
 	return b.store.Runner(ctx, string(r.ID))
 }
 
@@ -80,6 +81,7 @@ func (b *Broker) UpdateRunner(
 		return nil, err
 	}
 	var old, r rolebroker.Runner
+	var event rolebroker.AuditEvent
 	err := retryStale(ifVersion, func() error {
 		current, err := b.store.Runner(ctx, nameOrID)
 		if err != nil {
@@ -91,12 +93,13 @@ func (b *Broker) UpdateRunner(
 		if err := r.Check(); err != nil {
 			return err
 		}
-		return b.store.UpdateRunner(ctx, &r, expected(ifVersion, old.Version))
+		event = b.event(who, action, old.Facts(), r.Facts(), r.Subject())
+		return b.store.UpdateRunner(ctx, &r, expected(ifVersion, old.Version), event)
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.changed(ctx, who, action, old.Facts(), r.Facts(), r.Subject())
+	b.logEvent(ctx, &event)
 	return b.store.Runner(ctx, string(r.ID))
 }
 
@@ -108,10 +111,11 @@ func (b *Broker) DeleteRunner(ctx context.Context, who rolebroker.Caller, nameOr
 	if err != nil {
 		return err
 	}
-	if err := b.store.DeleteRunner(ctx, r.ID, ifVersion); err != nil {
+	event := b.event(who, action, r.Facts(), nil, r.Subject())
+	if err := b.store.DeleteRunner(ctx, r.ID, ifVersion, event); err != nil {
 		return err
 	}
-	b.changed(ctx, who, action, r.Facts(), nil, r.Subject())
+	b.logEvent(ctx, &event)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 )
 
 var scoutAccount = rolebroker.ServiceAccount{
@@ -168,7 +169,7 @@ func (w *world) credential(r *rolebroker.Runner) string {
 		CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
 	secret, hash := auth.NewRunnerCredential(key.ID)
 	key.Hash = hash
-	if err := w.store.CreateRunnerKey(w.ctx, &key); err != nil {
+	if err := w.store.CreateRunnerKey(w.ctx, &key, storetest.Event()); err != nil {
 		w.Fatal(err)
 	}
 	return secret.Reveal()
@@ -316,8 +317,8 @@ func TestARunnerNamesAgentsByTheirIDs(t *testing.T) {
 	}
 }
 
-// A whole namespace, or the service accounts with a label, are one agent. A binding by name takes a service account from
-// it, and the binding says whether a runner is believed about it at all.
+// A whole namespace, or the service accounts with a label, are one agent. A binding by name takes a service account
+// from it, and the binding says whether a runner is believed about it at all.
 func TestANamespaceIsOneAgent(t *testing.T) {
 	w := newWorld(t)
 	w.agent("builder", "staging")

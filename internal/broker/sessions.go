@@ -26,8 +26,8 @@ func (b *Broker) Sessions(
 	return found, err
 }
 
-// checkForm returns an error for a filter that can select no session. It does not repeat a token ID, which may be a token
-// in the wrong place. Codes: invalid.
+// checkForm returns an error for a filter that can select no session. It does not repeat a token ID, which may be a
+// token in the wrong place. Codes: invalid.
 func checkForm(filter rolebroker.SessionFilter) error {
 	switch {
 	case !filter.Since.IsZero() && !filter.Until.IsZero() && !filter.Since.Before(filter.Until):
@@ -62,7 +62,8 @@ func (b *Broker) checkFilter(ctx context.Context, filter rolebroker.SessionFilte
 	account := func() error {
 		has, err := b.store.HasAccount(ctx, filter.Account)
 		if err == nil && !has {
-			err = rolebroker.Errorf(rolebroker.CodeNotFound, "no role is in the account %s, and none was", filter.Account).
+			err = rolebroker.Errorf(rolebroker.CodeNotFound, "no role is in the account %s, and none was",
+				filter.Account).
 				WithHint("rolebroker role list shows the roles and their accounts")
 		}
 		return err

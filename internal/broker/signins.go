@@ -68,10 +68,11 @@ func (b *Broker) newSignIn(
 		Link: action == rolebroker.ActionSignInLink, CreatedAt: now, ExpiresAt: now.Add(lifetime)}
 	secret, hash := auth.NewSignIn(in.ID)
 	in.Hash = hash
-	if err := b.store.CreateSignIn(ctx, &in); err != nil {
+	event := b.event(who, action, nil, nil)
+	if err := b.store.CreateSignIn(ctx, &in, event); err != nil {
 		return rolebroker.Secret{}, time.Time{}, err
 	}
-	b.done(ctx, who, action)
+	b.logEvent(ctx, &event)
 	return secret, in.ExpiresAt, nil
 }
 

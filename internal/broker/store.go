@@ -6,11 +6,14 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/lend"
+	"github.com/rolebroker/rolebroker/internal/trail"
 )
 
 // Store keeps what the broker administers. A method that returns an error has changed nothing; one that returns nil
 // has stored its change durably. Errors are *rolebroker.Error of the codes named. Any other error means that the
 // database cannot be used now.
+//
+// A change is stored together with its audit event, in one transaction. A call that changes nothing stores no event.
 //
 // A store makes no decisions: it checks no permission, makes no secret, sets no default and reads no clock. It does
 // keep names unique, references valid, and changes to the version that the caller read.
@@ -27,6 +30,7 @@ type Store interface {
 	signInStore
 	sessionStore
 	countStore
+	auditStore
 
 	lend.Records
 }
@@ -43,24 +47,27 @@ type integrationStore interface {
 
 	// CreateIntegration stores an integration and uses up its external ID, which must be reserved and unused. Codes:
 	// conflict (name), invalid (external ID), not_found (the runner).
-	CreateIntegration(ctx context.Context, in *rolebroker.Integration) error
+	CreateIntegration(ctx context.Context, in *rolebroker.Integration, event rolebroker.AuditEvent) error
 
 	// UpdateIntegration replaces the integration with in.ID if it has the version expected. in.Version is the new
 	// version. Roles are matched by ID. Its external IDs must be reserved and not used by another integration. Codes:
 	// not_found (also for the runner), stale, conflict, invalid (external ID).
-	UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error
+	UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64,
+		event rolebroker.AuditEvent) error
 
 	// DeleteIntegration removes an integration with its roles and connections. An agent whose default it was has no
 	// default afterwards. expected 0 means any version. Codes: not_found, stale.
-	DeleteIntegration(ctx context.Context, id rolebroker.IntegrationID, expected int64) error
+	DeleteIntegration(ctx context.Context, id rolebroker.IntegrationID, expected int64,
+		event rolebroker.AuditEvent) error
 
 	// DeleteIntegrationButExternalID is DeleteIntegration, except that the current external ID is reserved again.
-	DeleteIntegrationButExternalID(ctx context.Context, id rolebroker.IntegrationID, expected int64) error
+	DeleteIntegrationButExternalID(
+		ctx context.Context, id rolebroker.IntegrationID, expected int64, event rolebroker.AuditEvent) error
 
 	// SetExternalIDs stores ExternalID, NextExternalID, Version and UpdatedAt of an integration if it has the version
 	// expected. Both external IDs must be reserved and not used by another integration. Codes: not_found, stale,
 	// invalid.
-	SetExternalIDs(ctx context.Context, in *rolebroker.Integration, expected int64) error
+	SetExternalIDs(ctx context.Context, in *rolebroker.Integration, expected int64, event rolebroker.AuditEvent) error
 
 	// EarlierExternalIDs lists the external IDs that an integration had before, the newest first.
 	EarlierExternalIDs(ctx context.Context, id rolebroker.IntegrationID, limit int) ([]string, error)
@@ -68,7 +75,8 @@ type integrationStore interface {
 
 type reservationStore interface {
 	// ReserveExternalID stores an external ID and the ID of its reservation. Codes: conflict (either is taken).
-	ReserveExternalID(ctx context.Context, id rolebroker.ReservationID, externalID string, at time.Time) error
+	ReserveExternalID(ctx context.Context, id rolebroker.ReservationID, externalID string, at time.Time,
+		event rolebroker.AuditEvent) error
 
 	// Reservation finds a reservation by its ID. Codes: not_found (also if its integration was deleted).
 	Reservation(ctx context.Context, id rolebroker.ReservationID) (*rolebroker.Reservation, error)
@@ -79,7 +87,7 @@ type reservationStore interface {
 
 	// ReleaseExternalID deletes a reservation that no integration has used. Codes: not_found, conflict (an integration
 	// has it).
-	ReleaseExternalID(ctx context.Context, id rolebroker.ReservationID) error
+	ReleaseExternalID(ctx context.Context, id rolebroker.ReservationID, event rolebroker.AuditEvent) error
 }
 
 type validationStore interface {
@@ -135,15 +143,15 @@ type agentStore interface {
 	Agents(ctx context.Context, page rolebroker.Page) ([]rolebroker.Agent, error)
 
 	// CreateAgent stores an agent with its connections. Codes: conflict (name), not_found (an integration).
-	CreateAgent(ctx context.Context, a *rolebroker.Agent) error
+	CreateAgent(ctx context.Context, a *rolebroker.Agent, event rolebroker.AuditEvent) error
 
 	// UpdateAgent replaces the agent with a.ID and its connections if it has the version expected. Codes: not_found,
 	// stale, conflict.
-	UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error
+	UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected int64, event rolebroker.AuditEvent) error
 
 	// DeleteAgent removes an agent with its connections and tokens. expected 0 means any version. Codes: not_found,
 	// stale.
-	DeleteAgent(ctx context.Context, id rolebroker.AgentID, expected int64) error
+	DeleteAgent(ctx context.Context, id rolebroker.AgentID, expected int64, event rolebroker.AuditEvent) error
 }
 
 // tokenStore keeps agent tokens. The method Token, which also finds bindings, is in lend.Records.
@@ -152,13 +160,15 @@ type tokenStore interface {
 	Tokens(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error)
 
 	// CreateToken stores a token. Codes: not_found (the agent), conflict (the ID is taken).
-	CreateToken(ctx context.Context, t *rolebroker.Token) error
+	CreateToken(ctx context.Context, t *rolebroker.Token, event rolebroker.AuditEvent) error
 
 	// LabelToken sets the Label of an agent's token. Codes: not_found.
-	LabelToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, label string) error
+	LabelToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, label string,
+		event rolebroker.AuditEvent) error
 
 	// RevokeToken sets RevokedAt of an agent's token. Revoking again changes nothing. Codes: not_found.
-	RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time) error
+	RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time,
+		event rolebroker.AuditEvent) error
 }
 
 type bindingStore interface {
@@ -171,10 +181,11 @@ type bindingStore interface {
 
 	// CreateBinding stores a token that has an Account and no Hash. Codes: not_found (the agent), conflict (the service
 	// account is bound already).
-	CreateBinding(ctx context.Context, b *rolebroker.Token) error
+	CreateBinding(ctx context.Context, b *rolebroker.Token, event rolebroker.AuditEvent) error
 
 	// DeleteBinding removes a binding of an agent. Codes: not_found.
-	DeleteBinding(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID) error
+	DeleteBinding(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID,
+		event rolebroker.AuditEvent) error
 }
 
 type runnerStore interface {
@@ -185,15 +196,15 @@ type runnerStore interface {
 	Runners(ctx context.Context, page rolebroker.Page) ([]rolebroker.Runner, error)
 
 	// CreateRunner stores a runner. Codes: conflict (name, issuer).
-	CreateRunner(ctx context.Context, r *rolebroker.Runner) error
+	CreateRunner(ctx context.Context, r *rolebroker.Runner, event rolebroker.AuditEvent) error
 
 	// UpdateRunner stores Name, Description, Issuer, Version and UpdatedAt of a runner if it has the version expected.
 	// Codes: not_found, stale, conflict.
-	UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64) error
+	UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64, event rolebroker.AuditEvent) error
 
 	// DeleteRunner removes a runner and its keys. expected 0 means any version. Codes: not_found, stale, conflict (an
 	// integration names it).
-	DeleteRunner(ctx context.Context, id rolebroker.RunnerID, expected int64) error
+	DeleteRunner(ctx context.Context, id rolebroker.RunnerID, expected int64, event rolebroker.AuditEvent) error
 
 	// RecordRunnerReport stores what a runner says of itself, and moves SeenAt forward. Codes: not_found.
 	RecordRunnerReport(
@@ -215,11 +226,12 @@ type runnerKeyStore interface {
 
 	// CreateRunnerKey stores a credential or a join token. It replaces the runner's unused keys of that kind: a runner
 	// has at most one join token, one credential in use and one new credential. Codes: not_found (the runner).
-	CreateRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) error
+	CreateRunnerKey(ctx context.Context, k *rolebroker.RunnerKey, event rolebroker.AuditEvent) error
 
 	// Join stores a credential in place of a join token and of all credentials of the runner. It sets JoinedAt if that
 	// is zero. Codes: not_found (the join token was used already).
-	Join(ctx context.Context, joinKey rolebroker.RunnerKeyID, credential *rolebroker.RunnerKey, at time.Time) error
+	Join(ctx context.Context, joinKey rolebroker.RunnerKeyID, credential *rolebroker.RunnerKey, at time.Time,
+		event rolebroker.AuditEvent) error
 
 	// UseRunnerKey records the first use of a credential: it sets UsedAt and removes the runner's other credentials,
 	// which are older. Later uses change nothing. Codes: not_found.
@@ -234,15 +246,15 @@ type apiKeyStore interface {
 	APIKeys(ctx context.Context, page rolebroker.Page) ([]rolebroker.APIKey, error)
 
 	// CreateAPIKey stores an API key. Codes: conflict (the ID or the name is taken).
-	CreateAPIKey(ctx context.Context, k *rolebroker.APIKey) error
+	CreateAPIKey(ctx context.Context, k *rolebroker.APIKey, event rolebroker.AuditEvent) error
 
 	// PutAPIKey stores an API key, in place of the one with its ID if there is one. Codes: conflict (another has the
 	// name).
-	PutAPIKey(ctx context.Context, k *rolebroker.APIKey) error
+	PutAPIKey(ctx context.Context, k *rolebroker.APIKey, event rolebroker.AuditEvent) error
 
-	// DeleteAPIKey removes an API key. The last admin key that never expires stays. Codes: not_found, conflict (the
-	// last).
-	DeleteAPIKey(ctx context.Context, id rolebroker.APIKeyID) error
+	// DeleteAPIKey removes an API key, or, if retired is a time, makes it expire then. The last admin key that never
+	// expires stays. Codes: not_found, conflict (the last).
+	DeleteAPIKey(ctx context.Context, id rolebroker.APIKeyID, retired time.Time, event rolebroker.AuditEvent) error
 }
 
 type signInStore interface {
@@ -250,7 +262,7 @@ type signInStore interface {
 	SignIn(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error)
 
 	// CreateSignIn stores a sign-in. Codes: not_found (the API key).
-	CreateSignIn(ctx context.Context, in *rolebroker.SignIn) error
+	CreateSignIn(ctx context.Context, in *rolebroker.SignIn, event rolebroker.AuditEvent) error
 
 	// DeleteSignIn removes a sign-in. Codes: not_found (it was removed already).
 	DeleteSignIn(ctx context.Context, id rolebroker.SignInID) error
@@ -279,7 +291,7 @@ type sessionStore interface {
 	// EndSessions ends what an ending selects, and marks the sessions that are live then. In the same transaction it
 	// raises the generations that Grants have, so that no lender hands the credentials out again. Ending again changes
 	// no record. Codes: not_found (the session).
-	EndSessions(ctx context.Context, e rolebroker.Ending) (rolebroker.Ended, error)
+	EndSessions(ctx context.Context, e rolebroker.Ending, event rolebroker.AuditEvent) (rolebroker.Ended, error)
 
 	// RolesNamed finds the roles that have an ID, an ARN or a name, in the order of their integrations' names.
 	RolesNamed(ctx context.Context, reference string) ([]rolebroker.EndedRole, error)
@@ -289,6 +301,33 @@ type sessionStore interface {
 
 	// DeleteSessions removes sessions that expired before a time, at most limit of them, and returns how many.
 	DeleteSessions(ctx context.Context, expiredBefore time.Time, limit int) (int, error)
+}
+
+// auditStore keeps the audit trail.
+type auditStore interface {
+	// RecordEvent stores an audit event that goes with no change.
+	RecordEvent(ctx context.Context, event rolebroker.AuditEvent) error
+
+	// AuditEvents lists audit events, the newest first: by time and then ID, both descending.
+	AuditEvents(
+		ctx context.Context, filter rolebroker.AuditFilter, page rolebroker.Page) ([]rolebroker.AuditRecord, error)
+
+	// GrowTrail gives at most limit waiting events their places in the audit trail, and stores the checkpoint that sign
+	// makes of it, unless that is empty. It returns how many it placed. Several servers may call it at the same time.
+	GrowTrail(
+		ctx context.Context, limit int, at time.Time, sign func(trail.Tree) (string, error)) (placed int, err error)
+
+	// Trail returns the audit trail before the first event that is still stored.
+	Trail(ctx context.Context) (trail.Tree, error)
+
+	// PlacedEvents lists the events of the audit trail from a sequence on.
+	PlacedEvents(ctx context.Context, from int64, limit int) ([]rolebroker.AuditRecord, error)
+
+	// Checkpoints lists signed checkpoints by the size of the trail, from a size on.
+	Checkpoints(ctx context.Context, from int64, limit int) ([]rolebroker.AuditCheckpoint, error)
+
+	// LastCheckpoint returns the newest signed checkpoint; the zero value if there is none.
+	LastCheckpoint(ctx context.Context) (rolebroker.AuditCheckpoint, error)
 }
 
 type countStore interface {

@@ -74,7 +74,12 @@ func (b *Broker) CreateToken(
 	} else if token.ID, token.Hash, err = auth.MadeAgentToken(spec.Token); err != nil {
 		return nil, rolebroker.Secret{}, err
 	}
-	err = b.store.CreateToken(ctx, token)
+	facts := token.Facts()
+	if secret.IsZero() {
+		facts["made_elsewhere"] = "true"
+	}
+	event := b.event(who, action, nil, facts, a.Subject(), token.Subject())
+	err = b.store.CreateToken(ctx, token, event)
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict && !spec.Token.IsZero() {
 		token, err = b.registeredBefore(ctx, token)
 		return token, rolebroker.Secret{}, err
@@ -82,11 +87,7 @@ func (b *Broker) CreateToken(
 	if err != nil {
 		return nil, rolebroker.Secret{}, err
 	}
-	facts := token.Facts()
-	if secret.IsZero() {
-		facts["made_elsewhere"] = "true"
-	}
-	b.changed(ctx, who, action, nil, facts, a.Subject(), token.Subject())
+	b.logEvent(ctx, &event)
 	return token, secret, nil
 }
 
@@ -128,12 +129,13 @@ func (b *Broker) LabelToken(
 	if err != nil {
 		return nil, err
 	}
-	if err := b.store.LabelToken(ctx, a.ID, id, label); err != nil {
-		return nil, err
-	}
 	after := *before
 	after.Label = label
-	b.changed(ctx, who, action, before.Facts(), after.Facts(), a.Subject(), after.Subject())
+	event := b.event(who, action, before.Facts(), after.Facts(), a.Subject(), after.Subject())
+	if err := b.store.LabelToken(ctx, a.ID, id, label, event); err != nil {
+		return nil, err
+	}
+	b.logEvent(ctx, &event)
 	return &after, nil
 }
 
@@ -148,9 +150,10 @@ func (b *Broker) RevokeToken(
 	if err != nil {
 		return err
 	}
-	if err := b.store.RevokeToken(ctx, a.ID, id, b.now()); err != nil {
+	event := b.event(who, action, nil, nil, a.Subject(), token)
+	if err := b.store.RevokeToken(ctx, a.ID, id, b.now(), event); err != nil {
 		return err
 	}
-	b.done(ctx, who, action, a.Subject(), token)
+	b.logEvent(ctx, &event)
 	return nil
 }

@@ -84,7 +84,7 @@ func (b *Broker) ValidateIntegration(
 	if err != nil {
 		return nil, err
 	}
-	b.done(ctx, who, action, in.Subject())
+	b.RecordEvent(ctx, b.event(who, action, nil, nil, in.Subject()))
 	return results, b.recordValidations(ctx, in, results)
 }
 
@@ -120,7 +120,7 @@ func (b *Broker) ValidateDraft(
 	if results, err = b.validateWhereAssumed(ctx, &draft, how); err != nil {
 		return nil, draft.ExternalID, err
 	}
-	b.done(ctx, who, action, subject)
+	b.RecordEvent(ctx, b.event(who, action, nil, nil, subject))
 	if stored != nil {
 		err = b.recordValidations(ctx, stored, unchanged(stored, &draft, results))
 	}

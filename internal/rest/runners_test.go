@@ -11,6 +11,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/auth"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 )
 
 const issuer = "https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"
@@ -27,7 +28,7 @@ func (w *world) credential(r api.Runner) string {
 		ExpiresAt: w.now.Add(time.Hour)}
 	secret, hash := auth.NewRunnerCredential(key.ID)
 	key.Hash = hash
-	if err := w.store.CreateRunnerKey(context.Background(), &key); err != nil {
+	if err := w.store.CreateRunnerKey(context.Background(), &key, storetest.Event()); err != nil {
 		w.Fatal(err)
 	}
 	return secret.Reveal()
@@ -69,8 +70,8 @@ func TestRunnerLife(t *testing.T) {
 	join := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: id, Join: true,
 		ExpiresAt: w.now.Add(time.Hour)}
 	credential := rolebroker.RunnerKey{ID: rolebroker.NewRunnerKeyID(), Runner: id, ExpiresAt: w.now.Add(time.Hour)}
-	wantNil(t, w.store.CreateRunnerKey(ctx, &join))
-	wantNil(t, w.store.Join(ctx, join.ID, &credential, w.now))
+	wantNil(t, w.store.CreateRunnerKey(ctx, &join, storetest.Event()))
+	wantNil(t, w.store.Join(ctx, join.ID, &credential, w.now, storetest.Event()))
 	wantNil(t, w.store.RecordRunnerReport(ctx, id, rolebroker.RunnerReport{Program: "1.2.3",
 		Method: rolebroker.MethodAssumeRole, Issuer: issuer + "/2", Pending: 3,
 		Identity: rolebroker.Identity{Account: "111122223333",

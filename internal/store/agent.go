@@ -165,8 +165,8 @@ func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.
 
 // CreateAgent stores a with its connections. Codes: conflict (the name or ID is
 // taken), not_found (an integration does not exist).
-func (s *Store) CreateAgent(ctx context.Context, a *rolebroker.Agent) error {
-	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
+func (s *Store) CreateAgent(ctx context.Context, a *rolebroker.Agent, event rolebroker.AuditEvent) error {
+	err := s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		_, err := tx.exec(ctx, insertAgent, a.ID, a.Name, a.Description, a.Disabled, nullable(a.DefaultIntegration),
 			a.Version, millis(a.CreatedAt), millis(a.UpdatedAt))
 		if err != nil {
@@ -182,8 +182,10 @@ func (s *Store) CreateAgent(ctx context.Context, a *rolebroker.Agent) error {
 // has the expected version. Its CreatedAt stays. Disabling an agent raises its
 // generation. A new connection has the agent's version as its generation. Codes:
 // not_found (the agent or an integration), stale, conflict.
-func (s *Store) UpdateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error {
-	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
+func (s *Store) UpdateAgent(
+	ctx context.Context, a *rolebroker.Agent, expected int64, event rolebroker.AuditEvent,
+) error {
+	err := s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateAgent, a.ID, expected, a.Name, a.Description, a.Disabled,
 			nullable(a.DefaultIntegration), a.Version, millis(a.UpdatedAt))
 		if err != nil {
@@ -276,11 +278,13 @@ func (s *Store) nameMissingIntegration(ctx context.Context, a *rolebroker.Agent,
 
 // DeleteAgent deletes an agent, its connections and its tokens. expected 0 means
 // any version. Codes: not_found, stale.
-func (s *Store) DeleteAgent(ctx context.Context, id rolebroker.AgentID, expected int64) error {
+func (s *Store) DeleteAgent(
+	ctx context.Context, id rolebroker.AgentID, expected int64, event rolebroker.AuditEvent,
+) error {
 	if !storableText(string(id)) {
 		return notFound("agent", string(id))
 	}
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		deleted, err := tx.exec(ctx, deleteAgent, id, expected)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -49,13 +50,9 @@ func (s *Store) APIKeys(ctx context.Context, page rolebroker.Page) ([]rolebroker
 func (s *Store) apiKeys(ctx context.Context, st *statement, args ...any) ([]rolebroker.APIKey, error) {
 	var found []rolebroker.APIKey
 	err := s.query(ctx, st, func(scan scan) error {
-		var k rolebroker.APIKey
-		if err := scan(&k.ID, &k.Name, &k.Access, &k.Hash, timeColumn{&k.CreatedAt},
-			timeColumn{&k.ExpiresAt}); err != nil {
-			return err
-		}
+		k, err := scanAPIKey(scan)
 		found = append(found, k)
-		return nil
+		return err
 	}, args...)
 	if err != nil {
 		return nil, err
@@ -63,45 +60,68 @@ func (s *Store) apiKeys(ctx context.Context, st *statement, args ...any) ([]role
 	return found, nil
 }
 
+func scanAPIKey(scan scan) (k rolebroker.APIKey, err error) {
+	err = scan(&k.ID, &k.Name, &k.Access, &k.Hash, timeColumn{&k.CreatedAt}, timeColumn{&k.ExpiresAt})
+	return k, err
+}
+
 // CreateAPIKey stores k. Codes: conflict (the ID or the name is taken).
-func (s *Store) CreateAPIKey(ctx context.Context, k *rolebroker.APIKey) error {
-	return s.storeAPIKey(ctx, insertAPIKey, k)
+func (s *Store) CreateAPIKey(ctx context.Context, k *rolebroker.APIKey, event rolebroker.AuditEvent) error {
+	return s.storeAPIKey(ctx, insertAPIKey, k, event)
 }
 
 // PutAPIKey stores k and replaces an API key of the same ID. Codes: conflict
 // (another key has the name).
-func (s *Store) PutAPIKey(ctx context.Context, k *rolebroker.APIKey) error {
-	return s.storeAPIKey(ctx, putAPIKey, k)
+func (s *Store) PutAPIKey(ctx context.Context, k *rolebroker.APIKey, event rolebroker.AuditEvent) error {
+	return s.storeAPIKey(ctx, putAPIKey, k, event)
 }
 
-func (s *Store) storeAPIKey(ctx context.Context, st *statement, k *rolebroker.APIKey) error {
-	_, err := s.run(ctx, st, k.ID, k.Name, k.Access, hash(k.Hash), millis(k.CreatedAt), millis(k.ExpiresAt))
+func (s *Store) storeAPIKey(
+	ctx context.Context, st *statement, k *rolebroker.APIKey, event rolebroker.AuditEvent,
+) error {
+	_, err := s.runRecorded(ctx, event, st, k.ID, k.Name, k.Access, hash(k.Hash), millis(k.CreatedAt),
+		millis(k.ExpiresAt))
 	return duplicate(err, "an", "API key", k.Name, string(k.ID))
 }
 
 // DeleteAPIKey deletes an API key, unless no admin key without expiry would be
-// left. Codes: not_found, conflict (it is the last one).
-func (s *Store) DeleteAPIKey(ctx context.Context, id rolebroker.APIKeyID) error {
+// left. If retired is a time, the key stays and expires then. Its sign-ins end in
+// any case. Codes: not_found, conflict (it is the last one).
+func (s *Store) DeleteAPIKey(
+	ctx context.Context, id rolebroker.APIKeyID, retired time.Time, event rolebroker.AuditEvent,
+) error {
 	if !storableText(string(id)) {
 		return notFound("API key", string(id))
 	}
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		if _, err := tx.exec(ctx, holdAdminKeys); err != nil {
 			return err
 		}
-		deleted, err := tx.exec(ctx, deleteAPIKey, id)
-		if err != nil || deleted > 0 {
+		var key rolebroker.APIKey
+		if err := tx.query(ctx, apiKeyByID, func(scan scan) (err error) { key, err = scanAPIKey(scan); return err },
+			id); err != nil {
 			return err
 		}
-		exists := false
-		if err := tx.query(ctx, apiKeyByID, func(scan) error { exists = true; return nil }, id); err != nil {
-			return err
-		}
-		if !exists {
+		if key.ID == "" {
 			return notFound("API key", string(id))
 		}
-		return rolebroker.Errorf(rolebroker.CodeConflict,
-			"without the API key %s no admin key would be left that never expires", id).
-			WithHint("make another admin key first")
+		deleted, err := tx.exec(ctx, deleteAPIKey, id)
+		switch {
+		case err != nil:
+			return err
+		case deleted == 0:
+			return errLastAdminKey(id)
+		case retired.IsZero():
+			return nil
+		}
+		_, err = tx.exec(ctx, insertAPIKey, key.ID, key.Name, key.Access, hash(key.Hash), millis(key.CreatedAt),
+			millis(retired))
+		return err
 	})
+}
+
+func errLastAdminKey(id rolebroker.APIKeyID) error {
+	return rolebroker.Errorf(rolebroker.CodeConflict,
+		"without the API key %s no admin key would be left that never expires", id).
+		WithHint("make another admin key first")
 }

@@ -23,15 +23,15 @@ func BenchmarkGrants(b *testing.B) {
 		for i := range 3 {
 			in := crashIntegration(i)
 			if err := s.ReserveExternalID(b.Context(), rolebroker.NewReservationID(), in.ExternalID,
-				time.Now()); err != nil {
+				time.Now(), storetest.Event()); err != nil {
 				b.Fatal(err)
 			}
-			if err := s.CreateIntegration(b.Context(), in); err != nil {
+			if err := s.CreateIntegration(b.Context(), in, storetest.Event()); err != nil {
 				b.Fatal(err)
 			}
 			a.Connections = append(a.Connections, rolebroker.Connection{Integration: in.ID})
 		}
-		if err := s.CreateAgent(b.Context(), a); err != nil {
+		if err := s.CreateAgent(b.Context(), a, storetest.Event()); err != nil {
 			b.Fatal(err)
 		}
 		for b.Loop() {

@@ -30,11 +30,11 @@ func (s *Store) Bindings(ctx context.Context, agent rolebroker.AgentID, page rol
 	return s.tokens(ctx, listBindings, agent, page.After, max(page.Limit, 0))
 }
 
-// CreateBinding stores b, which has an Account and no Hash. It is a change of each agent that is bound in the namespace,
-// because b may take a service account from it. Codes: not_found (the agent), conflict (the same is bound already, or
-// the ID is taken).
-func (s *Store) CreateBinding(ctx context.Context, b *rolebroker.Token) error {
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+// CreateBinding stores b, which has an Account and no Hash. It is a change of each agent that is bound in the
+// namespace, because b may take a service account from it. Codes: not_found (the agent), conflict (the same is bound
+// already, or the ID is taken).
+func (s *Store) CreateBinding(ctx context.Context, b *rolebroker.Token, event rolebroker.AuditEvent) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		err := tx.insertToken(ctx, b)
 		if violated(err) == notUnique {
 			return rolebroker.Errorf(rolebroker.CodeConflict,
@@ -54,11 +54,13 @@ func (s *Store) CreateBinding(ctx context.Context, b *rolebroker.Token) error {
 
 // DeleteBinding deletes a binding of the agent, and raises the agent's
 // generation. Codes: not_found.
-func (s *Store) DeleteBinding(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID) error {
+func (s *Store) DeleteBinding(
+	ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, event rolebroker.AuditEvent,
+) error {
 	if !storableText(string(agent) + string(id)) {
 		return notFound("binding", string(id))
 	}
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		deleted, err := tx.exec(ctx, deleteBinding, id, agent)
 		if err == nil && deleted == 0 {
 			err = notFound("binding", string(id))

@@ -51,10 +51,11 @@ func writeOne(s *store.Store, i int) error {
 	switch i % 3 {
 	case 0:
 		in := crashIntegration(i)
-		if err := s.ReserveExternalID(ctx, rolebroker.NewReservationID(), in.ExternalID, now); err != nil {
+		if err := s.ReserveExternalID(ctx, rolebroker.NewReservationID(), in.ExternalID, now,
+			storetest.Event()); err != nil {
 			return err
 		}
-		return acknowledge(s.CreateIntegration(ctx, in), "integration", in.Name)
+		return acknowledge(s.CreateIntegration(ctx, in, storetest.Event()), "integration", in.Name)
 	case 1:
 		in, err := s.Integration(ctx, fmt.Sprintf("integration%d", i-1))
 		if err != nil {
@@ -62,7 +63,7 @@ func writeOne(s *store.Store, i int) error {
 		}
 		a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: fmt.Sprintf("agent%d", i), DefaultIntegration: in.ID,
 			Version: 1, Connections: []rolebroker.Connection{{Integration: in.ID, ConnectedAt: now}}, CreatedAt: now}
-		return acknowledge(s.CreateAgent(ctx, a), "agent", a.Name)
+		return acknowledge(s.CreateAgent(ctx, a, storetest.Event()), "agent", a.Name)
 	}
 	se := &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, RequestedAt: now,
 		ExpiresAt: now.Add(time.Hour)}

@@ -56,33 +56,43 @@ func (s *Store) RolesNamed(ctx context.Context, reference string) ([]rolebroker.
 }
 
 // EndSessions raises the generations of what the ending selects, and marks the
-// sessions that are live then. It ends a session again without effect. Codes:
-// not_found (the session).
-func (s *Store) EndSessions(ctx context.Context, e rolebroker.Ending) (rolebroker.Ended, error) {
-	var ended rolebroker.Ended
-	err := s.change(ctx, func(ctx context.Context, tx *tx) (err error) {
-		ended = rolebroker.Ended{}
-		if e.Session != "" {
-			return tx.endSession(ctx, e, &ended)
+// sessions that are live then. It ends a session again without effect. The event
+// gets the facts of what was ended. Codes: not_found (the session).
+func (s *Store) EndSessions(
+	ctx context.Context, e rolebroker.Ending, event rolebroker.AuditEvent,
+) (ended rolebroker.Ended, err error) {
+	err = s.change(ctx, func(ctx context.Context, tx *tx) (err error) {
+		if ended, err = tx.endSessions(ctx, e); err != nil || tx.unchanged {
+			return err
 		}
-		if len(e.Roles) == 0 {
-			if err := tx.endAgent(ctx, e.Agent); err != nil {
-				return err
-			}
-			return tx.markEnded(ctx, e, &ended, endSessionsOf, e.Agent)
-		}
-		roles := slices.Clone(e.Roles)
-		slices.SortFunc(roles, func(a, b rolebroker.EndedRole) int { // always in the same order, against deadlocks
-			return strings.Compare(string(a.Integration)+string(a.Role), string(b.Integration)+string(b.Role))
-		})
-		for _, role := range roles {
-			if err := tx.endRole(ctx, e, role, &ended); err != nil {
-				return err
-			}
-		}
-		return nil
+		event.After = ended.Facts()
+		return tx.record(ctx, event)
 	})
 	return ended, err
+}
+
+func (t *tx) endSessions(ctx context.Context, e rolebroker.Ending) (ended rolebroker.Ended, err error) {
+	if e.Session != "" {
+		err = t.endSession(ctx, e, &ended)
+		t.unchanged = ended.Sessions == 0
+		return ended, err
+	}
+	if len(e.Roles) == 0 {
+		if err := t.endAgent(ctx, e.Agent); err != nil {
+			return ended, err
+		}
+		return ended, t.markEnded(ctx, e, &ended, endSessionsOf, e.Agent)
+	}
+	roles := slices.Clone(e.Roles)
+	slices.SortFunc(roles, func(a, b rolebroker.EndedRole) int { // always in the same order, against deadlocks
+		return strings.Compare(string(a.Integration)+string(a.Role), string(b.Integration)+string(b.Role))
+	})
+	for _, role := range roles {
+		if err := t.endRole(ctx, e, role, &ended); err != nil {
+			return ended, err
+		}
+	}
+	return ended, nil
 }
 
 // endSession ends one session. The agent's other sessions for the role keep their

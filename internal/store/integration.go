@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -160,8 +161,10 @@ func (r *roleRow) addTo(all []rolebroker.Integration, in rolebroker.Integration)
 // CreateIntegration stores in and assigns its reserved external ID to it. Codes:
 // conflict (the name or ID is taken), invalid (the external ID is not reserved,
 // or is another integration's), not_found (the runner).
-func (s *Store) CreateIntegration(ctx context.Context, in *rolebroker.Integration) error {
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+func (s *Store) CreateIntegration(
+	ctx context.Context, in *rolebroker.Integration, event rolebroker.AuditEvent,
+) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		used, err := tx.exec(ctx, useExternalID, in.ExternalID, in.ID)
 		if err != nil {
 			return err
@@ -239,8 +242,13 @@ func (t *tx) insertRoles(
 // keeps its ID keeps its state. The integration's generation grows when it is
 // disabled, and when others assume its roles from now on. Codes: not_found (the
 // integration or the runner), stale, conflict, invalid (the external ID).
-func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integration, expected int64) error {
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+func (s *Store) UpdateIntegration(
+	ctx context.Context, in *rolebroker.Integration, expected int64, event rolebroker.AuditEvent,
+) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
+		if held, err := tx.exec(ctx, holdIntegration, in.ID); err != nil || held == 0 {
+			return cmp.Or(err, error(notFound("integration", string(in.ID))))
+		}
 		if err := tx.takeExternalIDs(ctx, in); err != nil {
 			return err
 		}
@@ -275,17 +283,19 @@ func (s *Store) UpdateIntegration(ctx context.Context, in *rolebroker.Integratio
 // DeleteIntegration deletes an integration, its roles and its connections, and
 // clears it as the default of agents. Its external ID stays taken. expected 0
 // means any version. Codes: not_found, stale.
-func (s *Store) DeleteIntegration(ctx context.Context, id rolebroker.IntegrationID, expected int64) error {
-	return s.deleteIntegration(ctx, id, expected, func(context.Context, *tx) error { return nil })
+func (s *Store) DeleteIntegration(
+	ctx context.Context, id rolebroker.IntegrationID, expected int64, event rolebroker.AuditEvent,
+) error {
+	return s.deleteIntegration(ctx, id, expected, event, func(context.Context, *tx) error { return nil })
 }
 
 // DeleteIntegrationButExternalID is DeleteIntegration, except that the current
 // external ID is reserved again, as before the integration was created. Earlier
 // ones stay taken.
 func (s *Store) DeleteIntegrationButExternalID(
-	ctx context.Context, id rolebroker.IntegrationID, expected int64,
+	ctx context.Context, id rolebroker.IntegrationID, expected int64, event rolebroker.AuditEvent,
 ) error {
-	return s.deleteIntegration(ctx, id, expected, func(ctx context.Context, tx *tx) error {
+	return s.deleteIntegration(ctx, id, expected, event, func(ctx context.Context, tx *tx) error {
 		_, err := tx.exec(ctx, freeExternalID, id)
 		return err
 	})
@@ -293,12 +303,13 @@ func (s *Store) DeleteIntegrationButExternalID(
 
 // deleteIntegration does first what first says, in the same transaction.
 func (s *Store) deleteIntegration(
-	ctx context.Context, id rolebroker.IntegrationID, expected int64, first func(context.Context, *tx) error,
+	ctx context.Context, id rolebroker.IntegrationID, expected int64, event rolebroker.AuditEvent,
+	first func(context.Context, *tx) error,
 ) error {
 	if !storableText(string(id)) {
 		return notFound("integration", string(id))
 	}
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		if err := first(ctx, tx); err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func (s *subscriber) has(c rolebroker.Change) bool {
 func createAgent(t *testing.T, s *store.Store, name string) rolebroker.Change {
 	t.Helper()
 	a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: name, Version: 1}
-	if err := s.CreateAgent(t.Context(), a); err != nil {
+	if err := s.CreateAgent(t.Context(), a, storetest.Event()); err != nil {
 		t.Fatal(err)
 	}
 	return rolebroker.Change{Agent: a.ID}
@@ -77,7 +77,7 @@ func TestServersReceiveEachOthersChanges(t *testing.T) {
 	}
 	ending := rolebroker.Ending{Agent: first.Agent,
 		Roles: []rolebroker.EndedRole{{Integration: "int_a", Role: "rol_a"}}}
-	if _, err := stores[0].EndSessions(t.Context(), ending); err != nil {
+	if _, err := stores[0].EndSessions(t.Context(), ending, storetest.Event()); err != nil {
 		t.Fatal(err)
 	}
 	ended := rolebroker.Change{Agent: first.Agent, Integration: "int_a", Role: "rol_a", Ended: true}

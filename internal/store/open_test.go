@@ -46,7 +46,7 @@ func TestDataOutlivesTheStore(t *testing.T) {
 				t.Fatalf("opened for the %d. time it has %d agents: %v", i+1, len(agents), err)
 			}
 			a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: fmt.Sprint("agent", i), Version: 1}
-			if err := s.CreateAgent(t.Context(), a); err != nil {
+			if err := s.CreateAgent(t.Context(), a, storetest.Event()); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Close(); err != nil {

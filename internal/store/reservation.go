@@ -32,9 +32,10 @@ var (
 // ReserveExternalID stores an external ID for an integration to be created later,
 // and the ID of the reservation, which may be empty. Codes: conflict (the
 // external ID was reserved before, or the ID is taken).
-func (s *Store) ReserveExternalID(ctx context.Context, id rolebroker.ReservationID, externalID string,
-	at time.Time) error {
-	_, err := s.run(ctx, reserveExternalID, externalID, millis(at), nullable(id))
+func (s *Store) ReserveExternalID(
+	ctx context.Context, id rolebroker.ReservationID, externalID string, at time.Time, event rolebroker.AuditEvent,
+) error {
+	_, err := s.runRecorded(ctx, event, reserveExternalID, externalID, millis(at), nullable(id))
 	switch violated(err) {
 	case idTaken:
 		return rolebroker.Errorf(rolebroker.CodeConflict, "this external ID was reserved before")
@@ -76,11 +77,13 @@ func reservationDest(r *rolebroker.Reservation) []any {
 
 // ReleaseExternalID deletes a reservation that no integration has used. Codes:
 // not_found, conflict (an integration has it).
-func (s *Store) ReleaseExternalID(ctx context.Context, id rolebroker.ReservationID) error {
+func (s *Store) ReleaseExternalID(
+	ctx context.Context, id rolebroker.ReservationID, event rolebroker.AuditEvent,
+) error {
 	if !storableText(string(id)) {
 		return notFound("external ID", string(id))
 	}
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		released, err := tx.exec(ctx, releaseExternalID, id)
 		if err != nil || released > 0 {
 			return err

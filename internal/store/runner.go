@@ -104,10 +104,10 @@ func (s *Store) runners(ctx context.Context, st *statement, args ...any) ([]role
 }
 
 // CreateRunner stores r. Codes: conflict (the ID, name or issuer is taken).
-func (s *Store) CreateRunner(ctx context.Context, r *rolebroker.Runner) error {
+func (s *Store) CreateRunner(ctx context.Context, r *rolebroker.Runner, event rolebroker.AuditEvent) error {
 	args := append([]any{r.ID, r.Name, r.Description, r.Issuer, r.Version, millis(r.CreatedAt), millis(r.UpdatedAt),
 		millis(r.JoinedAt), millis(r.SeenAt)}, reportArgs(&r.Report)...)
-	_, err := s.run(ctx, insertRunner, args...)
+	_, err := s.runRecorded(ctx, event, insertRunner, args...)
 	return s.runnerRefused(ctx, r, err)
 }
 
@@ -137,9 +137,11 @@ func reportArgs(r *rolebroker.RunnerReport) []any {
 
 // UpdateRunner stores the name, description and issuer of a runner, if it has the
 // expected version; r.Version is the new one. Codes: not_found, stale, conflict.
-func (s *Store) UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected int64) error {
+func (s *Store) UpdateRunner(
+	ctx context.Context, r *rolebroker.Runner, expected int64, event rolebroker.AuditEvent,
+) error {
 	var refused error // explained outside of the transaction, which it has ended
-	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
+	err := s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateRunner, r.ID, expected, r.Name, r.Description, r.Issuer, r.Version,
 			millis(r.UpdatedAt))
 		if refused = err; err != nil {
@@ -161,11 +163,13 @@ func (s *Store) UpdateRunner(ctx context.Context, r *rolebroker.Runner, expected
 
 // DeleteRunner deletes a runner and its keys. expected 0 means any version.
 // Codes: not_found, stale, conflict (an integration names it).
-func (s *Store) DeleteRunner(ctx context.Context, id rolebroker.RunnerID, expected int64) error {
+func (s *Store) DeleteRunner(
+	ctx context.Context, id rolebroker.RunnerID, expected int64, event rolebroker.AuditEvent,
+) error {
 	if !storableText(string(id)) {
 		return notFound("runner", string(id))
 	}
-	err := s.change(ctx, func(ctx context.Context, tx *tx) error {
+	err := s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		deleted, err := tx.exec(ctx, deleteRunner, id, expected)
 		if err == nil && deleted == 0 {
 			return tx.outdated(ctx, runnerVersion, "runner", string(id))
@@ -267,11 +271,13 @@ func (s *Store) RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*role
 // CreateRunnerKey stores k. It replaces the runner's unused keys of the same kind
 // (join token or credential). Codes: not_found (the runner), conflict (the ID is
 // taken).
-func (s *Store) CreateRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) error {
+func (s *Store) CreateRunnerKey(
+	ctx context.Context, k *rolebroker.RunnerKey, event rolebroker.AuditEvent,
+) error {
 	if !storableText(string(k.Runner)) {
 		return notFound("runner", string(k.Runner))
 	}
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		if err := tx.holdRunner(ctx, k.Runner); err != nil {
 			return err
 		}
@@ -286,12 +292,14 @@ func (s *Store) CreateRunnerKey(ctx context.Context, k *rolebroker.RunnerKey) er
 // runner's earlier credentials and stores the new one. JoinedAt becomes at unless
 // the runner has joined before. Codes: not_found (also if the token was used
 // before).
-func (s *Store) Join(ctx context.Context, joinKey rolebroker.RunnerKeyID, credential *rolebroker.RunnerKey,
-	at time.Time) error {
+func (s *Store) Join(
+	ctx context.Context, joinKey rolebroker.RunnerKeyID, credential *rolebroker.RunnerKey, at time.Time,
+	event rolebroker.AuditEvent,
+) error {
 	if !storableText(string(joinKey) + string(credential.Runner)) {
 		return notFound("runner key", string(joinKey))
 	}
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		if err := tx.holdRunner(ctx, credential.Runner); err != nil {
 			return err
 		}

@@ -145,7 +145,8 @@ func constant(se *rolebroker.Session) rolebroker.Session {
 		Integration: clean(se.Integration), IntegrationName: clean(se.IntegrationName), Role: clean(se.Role),
 		RoleName: clean(se.RoleName), ARN: se.ARN, Region: clean(se.Region), Runner: clean(se.Runner),
 		RunnerID: se.RunnerID, Task: clean(se.Task), SessionName: clean(se.SessionName),
-		Token: clean(se.Token), RequestedAt: stored(se.RequestedAt), Workload: rolebroker.Workload{Namespace: clean(se.Workload.Namespace),
+		Token: clean(se.Token), RequestedAt: stored(se.RequestedAt),
+		Workload: rolebroker.Workload{Namespace: clean(se.Workload.Namespace),
 			ServiceAccount: clean(se.Workload.ServiceAccount), Pod: clean(se.Workload.Pod)}}
 }
 

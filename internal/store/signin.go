@@ -42,8 +42,9 @@ func (s *Store) SignIn(ctx context.Context, id rolebroker.SignInID) (*rolebroker
 
 // CreateSignIn stores in. Codes: not_found (the API key), conflict (the ID is
 // taken).
-func (s *Store) CreateSignIn(ctx context.Context, in *rolebroker.SignIn) error {
-	_, err := s.run(ctx, insertSignIn, in.ID, in.APIKey, hash(in.KeyHash), hash(in.Hash), in.Link, millis(in.CreatedAt),
+func (s *Store) CreateSignIn(ctx context.Context, in *rolebroker.SignIn, event rolebroker.AuditEvent) error {
+	_, err := s.runRecorded(ctx, event, insertSignIn, in.ID, in.APIKey, hash(in.KeyHash), hash(in.Hash), in.Link,
+		millis(in.CreatedAt),
 		millis(in.ExpiresAt))
 	switch violated(err) {
 	case missingReferent:

@@ -75,8 +75,8 @@ func (s *Store) tokens(ctx context.Context, st *statement, args ...any) ([]roleb
 }
 
 // CreateToken stores t. Codes: not_found (the agent), conflict (the ID is taken).
-func (s *Store) CreateToken(ctx context.Context, t *rolebroker.Token) error {
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+func (s *Store) CreateToken(ctx context.Context, t *rolebroker.Token, event rolebroker.AuditEvent) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		return duplicate(tx.insertToken(ctx, t), "a", "token", t.Label, string(t.ID))
 	})
 }
@@ -95,12 +95,12 @@ func (t *tx) insertToken(ctx context.Context, token *rolebroker.Token) error {
 
 // LabelToken sets the label of an agent's token. Codes: not_found.
 func (s *Store) LabelToken(
-	ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, label string,
+	ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, label string, event rolebroker.AuditEvent,
 ) error {
 	if !storableText(string(agent) + string(id)) {
 		return notFound("token", string(id))
 	}
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		labelled, err := tx.exec(ctx, labelToken, id, agent, label)
 		if err == nil && labelled == 0 {
 			return notFound("token", string(id))
@@ -112,11 +112,13 @@ func (s *Store) LabelToken(
 
 // RevokeToken marks an agent's token as revoked, and raises the agent's
 // generation. Revoking it again changes nothing. Codes: not_found.
-func (s *Store) RevokeToken(ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time) error {
+func (s *Store) RevokeToken(
+	ctx context.Context, agent rolebroker.AgentID, id rolebroker.TokenID, at time.Time, event rolebroker.AuditEvent,
+) error {
 	if !storableText(string(agent) + string(id)) {
 		return notFound("token", string(id))
 	}
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		revoked, err := tx.exec(ctx, revokeToken, id, agent, millis(at))
 		if err != nil {
 			return err
@@ -124,6 +126,7 @@ func (s *Store) RevokeToken(ctx context.Context, agent rolebroker.AgentID, id ro
 		if revoked > 0 {
 			return tx.endAgent(ctx, agent)
 		}
+		tx.unchanged = true
 		exists := false
 		err = tx.query(ctx, tokenOfAgent, func(scan) error { exists = true; return nil }, id, agent)
 		if err == nil && !exists {

@@ -21,13 +21,27 @@ const (
 // tx is one attempt at a change.
 type tx struct {
 	*sql.Tx
-	changes []rolebroker.Change // published once it is committed
+	changes   []rolebroker.Change // published once it is committed
+	unchanged bool                // what was asked for is so already
 }
 
 // change runs fn in a transaction, again from the start whenever it conflicts
 // with others, and publishes the changes that fn appended to tx.changes.
 func (s *Store) change(ctx context.Context, fn func(ctx context.Context, tx *tx) error) error {
 	return s.persist(ctx, func() error { return s.attempt(ctx, fn) })
+}
+
+// changeRecorded is change, and stores the event of it in the same transaction. If fn finds nothing to change it stores
+// none.
+func (s *Store) changeRecorded(
+	ctx context.Context, event rolebroker.AuditEvent, fn func(ctx context.Context, tx *tx) error,
+) error {
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		if err := fn(ctx, tx); err != nil || tx.unchanged {
+			return err
+		}
+		return tx.record(ctx, event)
+	})
 }
 
 // run executes one statement that needs no explicit transaction.

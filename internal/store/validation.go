@@ -206,8 +206,10 @@ func (s *Store) CountIntegrations(ctx context.Context) (n int, err error) {
 // SetExternalIDs stores ExternalID, NextExternalID, Version and UpdatedAt of in, if
 // it has the expected version. Both external IDs must be reserved, and not
 // another integration's. Codes: not_found, stale, invalid.
-func (s *Store) SetExternalIDs(ctx context.Context, in *rolebroker.Integration, expected int64) error {
-	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+func (s *Store) SetExternalIDs(
+	ctx context.Context, in *rolebroker.Integration, expected int64, event rolebroker.AuditEvent,
+) error {
+	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		if err := tx.takeExternalIDs(ctx, in); err != nil {
 			return err
 		}

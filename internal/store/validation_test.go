@@ -19,10 +19,11 @@ func createIntegration(t *testing.T, s *store.Store, name string) *rolebroker.In
 		AssumptionMode: rolebroker.ModePlatform, ExternalID: "external-" + name, Version: 1, DefaultRole: "readonly",
 		Roles: []rolebroker.Role{{ID: rolebroker.NewRoleID(), Name: "readonly", Region: "eu-west-1", Enabled: true,
 			ARN: rolebroker.RoleARN{Partition: "aws", Account: "444455556666", Path: "/", Name: "ReadOnly"}}}}
-	if err := s.ReserveExternalID(t.Context(), rolebroker.NewReservationID(), in.ExternalID, time.Now()); err != nil {
+	if err := s.ReserveExternalID(t.Context(), rolebroker.NewReservationID(), in.ExternalID, time.Now(),
+		storetest.Event()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.CreateIntegration(t.Context(), in); err != nil {
+	if err := s.CreateIntegration(t.Context(), in, storetest.Event()); err != nil {
 		t.Fatal(err)
 	}
 	return in

@@ -32,8 +32,8 @@ func NewExporter(to io.Writer, from Tree) (*Exporter, error) {
 	return e, e.write(line{Start: &start{from.Size, from.Edge()}})
 }
 
-// Record writes the record at a place in the tree. hash is the one that was kept when it got that place. A record is one
-// JSON object without HTML escapes and white space.
+// Record writes the record at a place in the tree. hash is the one that was kept when it got that place. A record is
+// one JSON object without HTML escapes and white space.
 func (e *Exporter) Record(sequence int64, hash Hash, record []byte) error {
 	return e.write(line{Sequence: &sequence, Hash: &hash, Event: record})
 }

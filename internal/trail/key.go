@@ -87,8 +87,8 @@ func Keys(public ...string) (note.Verifiers, error) {
 	return note.VerifierList(all...), nil
 }
 
-// OpenKey reads the key in a file. If the file does not exist, OpenKey makes a key and the file, which only its owner can
-// read, and made is true.
+// OpenKey reads the key in a file. If the file does not exist, OpenKey makes a key and the file, which only its owner
+// can read, and made is true.
 func OpenKey(path string) (key *Key, made bool, err error) {
 	content, err := os.ReadFile(path)
 	switch {

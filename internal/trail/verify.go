@@ -46,11 +46,12 @@ func (b *Broken) Error() string {
 
 var (
 	errForm     = errors.New("the line is not as rolebroker writes it")
-	errNotWhole = errors.New("this is no whole export: it does not begin with the state of the trail before its first event")
+	errNotWhole = errors.New("this is no whole export: it does not begin with the state of the trail before its " +
+		"first event")
 )
 
-// Verify reads an export and returns nil if every record is as it was written, in its order, none missing. An error is a
-// [*Broken] if a record is to blame.
+// Verify reads an export and returns nil if every record is as it was written, in its order, none missing. An error is
+// a [*Broken] if a record is to blame.
 func Verify(export io.Reader, expect Expect) (Report, error) {
 	v := verifier{known: map[int64][]Checkpoint{}, keys: expect.Keys}
 	if err := v.expect(expect.Known); err != nil {

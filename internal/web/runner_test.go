@@ -11,6 +11,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/store/storetest"
 )
 
 // The form keeps the runner of an integration as long as it is in cluster mode.
@@ -79,7 +80,7 @@ func (s *site) seen(r *rolebroker.Runner, report rolebroker.RunnerReport) {
 		CreatedAt: s.now,
 		ExpiresAt: s.now.Add(time.Hour),
 	}
-	if err := errors.Join(s.store.Join(ctx, key.ID, &credential, s.now),
+	if err := errors.Join(s.store.Join(ctx, key.ID, &credential, s.now, storetest.Event()),
 		s.store.RecordRunnerReport(ctx, r.ID, report, s.now)); err != nil {
 		s.Fatal(err)
 	}

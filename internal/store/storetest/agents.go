@@ -11,7 +11,7 @@ func testAgent(s *suite) {
 	production, staging := s.createIntegration("production", "readonly"), s.createIntegration("staging", "readonly")
 	a := s.agent("scout", staging, production)
 	a.Disabled, a.DefaultIntegration = true, production.ID
-	s.must(s.store.CreateAgent(s.ctx, a))
+	s.must(s.store.CreateAgent(s.ctx, a, Event()))
 	for _, ref := range []string{a.Name, string(a.ID)} {
 		got, err := s.store.Agent(s.ctx, ref)
 		s.must(err)
@@ -25,7 +25,7 @@ func testAgent(s *suite) {
 
 	// A connection has the integration's current name.
 	staging.Name, staging.Version = "stage", 2
-	s.must(s.store.UpdateIntegration(s.ctx, staging, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, staging, 1, Event()))
 	a.Connections[0].IntegrationName = "stage"
 	s.hasAgent(a)
 }
@@ -33,13 +33,13 @@ func testAgent(s *suite) {
 func testAgentConflicts(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	scout := s.createAgent("scout", in)
-	s.code(s.store.CreateAgent(s.ctx, s.agent("scout")), rolebroker.CodeConflict,
+	s.code(s.store.CreateAgent(s.ctx, s.agent("scout"), Event()), rolebroker.CodeConflict,
 		`an agent named "scout" exists already`)
 	same := s.agent("same")
 	same.ID = scout.ID
-	s.code(s.store.CreateAgent(s.ctx, same), rolebroker.CodeConflict,
+	s.code(s.store.CreateAgent(s.ctx, same, Event()), rolebroker.CodeConflict,
 		`an agent with the ID `+string(scout.ID)+` exists already`)
-	s.code(s.store.CreateAgent(s.ctx, s.agent("twice", in, in)), rolebroker.CodeConflict,
+	s.code(s.store.CreateAgent(s.ctx, s.agent("twice", in, in), Event()), rolebroker.CodeConflict,
 		`agent "twice" is connected to an integration twice`)
 	_, err := s.store.Agent(s.ctx, "twice")
 	s.code(err, rolebroker.CodeNotFound, "")
@@ -55,39 +55,40 @@ func testUpdateAgent(s *suite) {
 	slices.Reverse(all)
 	changed := s.agent("ranger", all...)
 	changed.ID, changed.Description, changed.Disabled, changed.Version, changed.CreatedAt = a.ID, "", true, 2, t2
-	s.must(s.store.UpdateAgent(s.ctx, changed, 1))
+	s.must(s.store.UpdateAgent(s.ctx, changed, 1, Event()))
 	changed.CreatedAt = a.CreatedAt // stays
 	s.hasAgent(changed)
 
 	const stale = `agent "ranger" was changed by someone else (it is at version 2)`
-	s.code(s.store.UpdateAgent(s.ctx, a, 1), rolebroker.CodeStale, stale)
-	s.code(s.store.DeleteAgent(s.ctx, a.ID, 1), rolebroker.CodeStale, stale)
+	s.code(s.store.UpdateAgent(s.ctx, a, 1, Event()), rolebroker.CodeStale, stale)
+	s.code(s.store.DeleteAgent(s.ctx, a.ID, 1, Event()), rolebroker.CodeStale, stale)
 	taken := *changed
 	taken.Name = "other"
-	s.code(s.store.UpdateAgent(s.ctx, &taken, 2), rolebroker.CodeConflict, `an agent named "other" exists already`)
+	s.code(s.store.UpdateAgent(s.ctx, &taken, 2, Event()), rolebroker.CodeConflict,
+		`an agent named "other" exists already`)
 	unknown := *changed
 	unknown.ID = rolebroker.NewAgentID()
-	s.code(s.store.UpdateAgent(s.ctx, &unknown, 2), rolebroker.CodeNotFound,
+	s.code(s.store.UpdateAgent(s.ctx, &unknown, 2, Event()), rolebroker.CodeNotFound,
 		`there is no agent "`+string(unknown.ID)+`"`)
 	s.hasAgent(changed)
 
 	changed.Connections, changed.DefaultIntegration, changed.Version = nil, "", 3
-	s.must(s.store.UpdateAgent(s.ctx, changed, 2))
+	s.must(s.store.UpdateAgent(s.ctx, changed, 2, Event()))
 	s.hasAgent(changed)
 }
 
 func testAgentOfDeletedIntegration(s *suite) {
 	in, gone := s.createIntegration("production", "readonly"), s.createIntegration("gone", "readonly")
 	a := s.createAgent("scout", in)
-	s.must(s.store.DeleteIntegration(s.ctx, gone.ID, 0))
+	s.must(s.store.DeleteIntegration(s.ctx, gone.ID, 0, Event()))
 	want := `there is no integration "` + string(gone.ID) + `"`
-	s.code(s.store.CreateAgent(s.ctx, s.agent("new", in, gone)), rolebroker.CodeNotFound, want)
+	s.code(s.store.CreateAgent(s.ctx, s.agent("new", in, gone), Event()), rolebroker.CodeNotFound, want)
 
 	changed := s.agent("scout", in, gone)
 	changed.ID, changed.Version = a.ID, 2
-	s.code(s.store.UpdateAgent(s.ctx, changed, 1), rolebroker.CodeNotFound, want)
+	s.code(s.store.UpdateAgent(s.ctx, changed, 1, Event()), rolebroker.CodeNotFound, want)
 	changed.Connections, changed.DefaultIntegration = changed.Connections[:1], gone.ID
-	s.code(s.store.UpdateAgent(s.ctx, changed, 1), rolebroker.CodeNotFound, want)
+	s.code(s.store.UpdateAgent(s.ctx, changed, 1, Event()), rolebroker.CodeNotFound, want)
 	s.hasAgent(a)
 }
 
@@ -95,12 +96,13 @@ func testDeleteAgent(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	a, other := s.createAgent("scout", in), s.createAgent("other", in)
 	token := rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, Hash: []byte{1}, CreatedAt: t0}
-	s.must(s.store.CreateToken(s.ctx, &token))
-	s.must(s.store.DeleteAgent(s.ctx, a.ID, 1))
-	s.code(s.store.DeleteAgent(s.ctx, a.ID, 0), rolebroker.CodeNotFound, `there is no agent "`+string(a.ID)+`"`)
+	s.must(s.store.CreateToken(s.ctx, &token, Event()))
+	s.must(s.store.DeleteAgent(s.ctx, a.ID, 1, Event()))
+	s.code(s.store.DeleteAgent(s.ctx, a.ID, 0, Event()), rolebroker.CodeNotFound, `there is no agent "`+
+		string(a.ID)+`"`)
 	_, err := s.store.Token(s.ctx, token.ID)
 	s.code(err, rolebroker.CodeNotFound, `there is no token "`+string(token.ID)+`"`)
-	s.must(s.store.DeleteAgent(s.ctx, other.ID, 0))
+	s.must(s.store.DeleteAgent(s.ctx, other.ID, 0, Event()))
 	s.hasIntegration(in)
 }
 
@@ -177,12 +179,12 @@ func testOneOfManyUpdatesWins(s *suite) {
 	updateIntegration := func(i int) error {
 		mine := *in
 		mine.Description, mine.Version = fmt.Sprint(i), 2
-		return s.store.UpdateIntegration(s.ctx, &mine, 1)
+		return s.store.UpdateIntegration(s.ctx, &mine, 1, Event())
 	}
 	updateAgent := func(i int) error {
 		mine := *a
 		mine.Description, mine.Version = fmt.Sprint(i), 2
-		return s.store.UpdateAgent(s.ctx, &mine, 1)
+		return s.store.UpdateAgent(s.ctx, &mine, 1, Event())
 	}
 	winner := func(errs []error) string {
 		s.Helper()
@@ -216,11 +218,11 @@ func testDeletionMeetsUpdates(s *suite) {
 		a, b := s.createAgent(name+"-a", in), s.createAgent(name+"-b", in)
 		errs := atOnce(4, func(i int) error {
 			if i == 3 {
-				return s.store.DeleteIntegration(s.ctx, in.ID, 0)
+				return s.store.DeleteIntegration(s.ctx, in.ID, 0, Event())
 			}
 			mine := *[]*rolebroker.Agent{a, b, a}[i]
 			mine.Version = 2
-			return s.store.UpdateAgent(s.ctx, &mine, 1)
+			return s.store.UpdateAgent(s.ctx, &mine, 1, Event())
 		})
 		s.must(errs[3])
 		for _, err := range errs[:3] {

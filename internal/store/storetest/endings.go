@@ -10,7 +10,7 @@ import (
 // end ends sessions and checks how many, and until when their credentials work.
 func (s *suite) end(e rolebroker.Ending, sessions int, until time.Time) {
 	s.Helper()
-	got, err := s.store.EndSessions(s.ctx, e)
+	got, err := s.store.EndSessions(s.ctx, e, Event())
 	s.must(err)
 	s.equal(got, rolebroker.Ended{Sessions: sessions, Until: until})
 }
@@ -24,7 +24,7 @@ func testEndSession(s *suite) {
 	g.before = g.now()
 	at := t0.Add(time.Minute)
 
-	_, err := s.store.EndSessions(s.ctx, rolebroker.Ending{Session: "ses_none", At: at})
+	_, err := s.store.EndSessions(s.ctx, rolebroker.Ending{Session: "ses_none", At: at}, Event())
 	s.code(err, rolebroker.CodeNotFound, `there is no session "ses_none"`)
 	s.end(rolebroker.Ending{Session: one.ID, At: at, By: "admin"}, 1, one.ExpiresAt)
 	g.raises(nil, "scout production/readonly")
@@ -41,8 +41,8 @@ func testEndSession(s *suite) {
 	s.hasSessions(rolebroker.SessionFilter{}, two, one)
 
 	// A session outlives its agent and its role, and can be ended then.
-	s.must(s.store.DeleteAgent(s.ctx, a.ID, 0))
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	s.must(s.store.DeleteAgent(s.ctx, a.ID, 0, Event()))
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
 	s.end(rolebroker.Ending{Session: two.ID, At: at, By: "admin"}, 1, two.ExpiresAt)
 }
 
@@ -83,9 +83,9 @@ func testEndSessions(s *suite) {
 				s.Fatalf("%s was ended at %v by %q", name, got.EndedAt, got.EndedBy)
 			}
 		}
-		_, err := s.store.EndSessions(s.ctx, rolebroker.Ending{Agent: scout.ID, At: at}) // for the next
+		_, err := s.store.EndSessions(s.ctx, rolebroker.Ending{Agent: scout.ID, At: at}, Event()) // for the next
 		s.must(err)
-		_, err = s.store.EndSessions(s.ctx, rolebroker.Ending{Agent: other.ID, At: at})
+		_, err = s.store.EndSessions(s.ctx, rolebroker.Ending{Agent: other.ID, At: at}, Event())
 		s.must(err)
 		g.before = g.now()
 	}
@@ -96,7 +96,7 @@ func testEndSessions(s *suite) {
 
 	raises := func(e rolebroker.Ending, want ...string) {
 		s.Helper()
-		_, err := s.store.EndSessions(s.ctx, e)
+		_, err := s.store.EndSessions(s.ctx, e, Event())
 		g.raises(err, want...)
 	}
 	raises(rolebroker.Ending{Agent: scout.ID}, "scout production/a", "scout production/b", "scout staging/a")
@@ -128,7 +128,7 @@ func testEndedWhileItChanges(s *suite) {
 	both.Go(func() {
 		for range times {
 			in.Version++
-			if err := s.store.UpdateIntegration(s.ctx, in, in.Version-1); err != nil {
+			if err := s.store.UpdateIntegration(s.ctx, in, in.Version-1, Event()); err != nil {
 				s.Errorf("changing: %v", err)
 			}
 		}
@@ -136,7 +136,7 @@ func testEndedWhileItChanges(s *suite) {
 	both.Go(func() {
 		for range times {
 			_, err := s.store.EndSessions(s.ctx, rolebroker.Ending{At: t0,
-				Roles: []rolebroker.EndedRole{{Integration: in.ID, Role: in.Roles[0].ID}}})
+				Roles: []rolebroker.EndedRole{{Integration: in.ID, Role: in.Roles[0].ID}}}, Event())
 			if err != nil {
 				s.Errorf("ending: %v", err)
 			}

@@ -58,22 +58,22 @@ func testGenerations(s *suite) {
 		version := a.Version
 		change(a)
 		a.Version++
-		return s.store.UpdateAgent(s.ctx, a, version)
+		return s.store.UpdateAgent(s.ctx, a, version, Event())
 	}
 	edit := func(in *rolebroker.Integration, change func(*rolebroker.Integration)) error {
 		version := in.Version
 		change(in)
 		in.Version++
-		return s.store.UpdateIntegration(s.ctx, in, version)
+		return s.store.UpdateIntegration(s.ctx, in, version, Event())
 	}
 	ofScout := []string{"scout production/a", "scout production/b", "scout staging/c"}
 
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Disabled = true }), ofScout...)
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Description = "still disabled" }))
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Disabled = false }))
-	g.raises(s.store.RevokeToken(s.ctx, scout.ID, token.ID, t1), ofScout...)
-	g.raises(s.store.RevokeToken(s.ctx, scout.ID, token.ID, t1)) // it was revoked already
-	g.raises(s.store.DeleteBinding(s.ctx, scout.ID, binding.ID), ofScout...)
+	g.raises(s.store.RevokeToken(s.ctx, scout.ID, token.ID, t1, Event()), ofScout...)
+	g.raises(s.store.RevokeToken(s.ctx, scout.ID, token.ID, t1, Event())) // it was revoked already
+	g.raises(s.store.DeleteBinding(s.ctx, scout.ID, binding.ID, Event()), ofScout...)
 
 	connections := scout.Connections
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections[1:] })) // staging stays as it is
@@ -114,7 +114,7 @@ func testReconnected(s *suite) {
 		seen[generation] = true
 		for _, now := range [][]rolebroker.Connection{nil, connections} {
 			a.Connections, a.Version = now, a.Version+1
-			s.must(s.store.UpdateAgent(s.ctx, a, a.Version-1))
+			s.must(s.store.UpdateAgent(s.ctx, a, a.Version-1, Event()))
 		}
 	}
 }

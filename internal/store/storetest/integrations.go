@@ -14,7 +14,7 @@ func testIntegration(s *suite) {
 	in.Roles[2].ARN = rolebroker.RoleARN{Partition: "aws-us-gov", Account: "000000000001", Path: "/",
 		Name: "Admin+=,.@-"}
 	in.DefaultRole = "admin"
-	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.must(s.store.CreateIntegration(s.ctx, in, Event()))
 	for _, ref := range []string{in.Name, string(in.ID)} {
 		got, err := s.store.Integration(s.ctx, ref)
 		s.must(err)
@@ -34,7 +34,7 @@ func testIntegration(s *suite) {
 	bare.Enabled = false
 	bare.CreatedAt, bare.UpdatedAt, bare.Description = time.Time{},
 		t0.Add(999*time.Microsecond).In(time.FixedZone("", 3600)), ""
-	s.must(s.store.CreateIntegration(s.ctx, bare))
+	s.must(s.store.CreateIntegration(s.ctx, bare, Event()))
 	bare.UpdatedAt = t0
 	s.hasIntegration(bare)
 }
@@ -43,24 +43,24 @@ func testIntegrationConflicts(s *suite) {
 	first := s.createIntegration("production", "readonly")
 	same := s.integration("other", "readonly")
 	same.Name = "production"
-	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict,
+	s.code(s.store.CreateIntegration(s.ctx, same, Event()), rolebroker.CodeConflict,
 		`an integration named "production" exists already`)
 
 	same.Name, same.ID = "other", first.ID
-	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict,
+	s.code(s.store.CreateIntegration(s.ctx, same, Event()), rolebroker.CodeConflict,
 		`an integration with the ID `+string(first.ID)+` exists already`)
 
 	same.ID, same.Roles[0].ID = rolebroker.NewIntegrationID(), first.Roles[0].ID
-	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict,
+	s.code(s.store.CreateIntegration(s.ctx, same, Event()), rolebroker.CodeConflict,
 		`a role of integration "other" has the ID of another`)
 
 	same.Roles = []rolebroker.Role{role("twin"), role("twin")}
 	same.DefaultRole = ""
-	s.code(s.store.CreateIntegration(s.ctx, same), rolebroker.CodeConflict,
+	s.code(s.store.CreateIntegration(s.ctx, same, Event()), rolebroker.CodeConflict,
 		`two roles of integration "other" have the same name`)
 
 	same.Roles = []rolebroker.Role{role("readonly")} // the name is free in another integration
-	s.must(s.store.CreateIntegration(s.ctx, same))
+	s.must(s.store.CreateIntegration(s.ctx, same, Event()))
 	s.hasIntegration(first)
 	s.hasIntegration(same)
 }
@@ -71,27 +71,29 @@ func testExternalIDs(s *suite) {
 	in := s.integration("production", "readonly")
 	own := *in
 	own.ExternalID = "of-my-own-choosing"
-	s.code(s.store.CreateIntegration(s.ctx, &own), rolebroker.CodeInvalid, refused)
-	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t1), rolebroker.CodeConflict,
+	s.code(s.store.CreateIntegration(s.ctx, &own, Event()), rolebroker.CodeInvalid, refused)
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t1, Event()),
+		rolebroker.CodeConflict,
 		"this external ID was reserved before")
-	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.must(s.store.CreateIntegration(s.ctx, in, Event()))
 
 	second := s.integration("second", "readonly")
 	second.ExternalID = in.ExternalID
-	s.code(s.store.CreateIntegration(s.ctx, second), rolebroker.CodeInvalid, refused)
+	s.code(s.store.CreateIntegration(s.ctx, second, Event()), rolebroker.CodeInvalid, refused)
 
 	// It stays used after its integration was deleted.
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
-	s.code(s.store.CreateIntegration(s.ctx, second), rolebroker.CodeInvalid, refused)
-	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t1), rolebroker.CodeConflict,
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
+	s.code(s.store.CreateIntegration(s.ctx, second, Event()), rolebroker.CodeInvalid, refused)
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t1, Event()),
+		rolebroker.CodeConflict,
 		"")
 
 	// A creation that failed does not use it.
 	s.createIntegration("third")
 	second.ExternalID, second.Name = "external-second", "third"
-	s.code(s.store.CreateIntegration(s.ctx, second), rolebroker.CodeConflict, "")
+	s.code(s.store.CreateIntegration(s.ctx, second, Event()), rolebroker.CodeConflict, "")
 	second.Name = "second"
-	s.must(s.store.CreateIntegration(s.ctx, second))
+	s.must(s.store.CreateIntegration(s.ctx, second, Event()))
 }
 
 func testUpdateIntegration(s *suite) {
@@ -100,30 +102,33 @@ func testUpdateIntegration(s *suite) {
 	changed := *in
 	changed.Name, changed.Description, changed.AssumptionMode = "prod", "", rolebroker.ModeCluster
 	changed.Version, changed.UpdatedAt, changed.CreatedAt, changed.ExternalID = 7, t2, t2, "another"
+	s.code(s.store.UpdateIntegration(s.ctx, &changed, 1, Event()), rolebroker.CodeInvalid, "") // it is not reserved
+	s.hasIntegration(in)
+	s.reserve("another", t1)
 	changed.Roles = []rolebroker.Role{role("new"), in.Roles[1]}
 	changed.DefaultRole = "deployer"
-	s.must(s.store.UpdateIntegration(s.ctx, &changed, 1))
-	changed.CreatedAt, changed.ExternalID = in.CreatedAt, in.ExternalID // stay
+	s.must(s.store.UpdateIntegration(s.ctx, &changed, 1, Event()))
+	changed.CreatedAt = in.CreatedAt // stays
 	s.hasIntegration(&changed)
 
 	const stale = `integration "prod" was changed by someone else (it is at version 7)`
-	s.code(s.store.UpdateIntegration(s.ctx, in, 1), rolebroker.CodeStale, stale)
-	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 1), rolebroker.CodeStale, stale)
-	s.code(s.store.UpdateIntegration(s.ctx, in, 0), rolebroker.CodeStale, stale)
+	s.code(s.store.UpdateIntegration(s.ctx, in, 1, Event()), rolebroker.CodeStale, stale)
+	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 1, Event()), rolebroker.CodeStale, stale)
+	s.code(s.store.UpdateIntegration(s.ctx, in, 0, Event()), rolebroker.CodeStale, stale)
 
 	taken := changed
 	taken.Name = "staging"
-	s.code(s.store.UpdateIntegration(s.ctx, &taken, 7), rolebroker.CodeConflict,
+	s.code(s.store.UpdateIntegration(s.ctx, &taken, 7, Event()), rolebroker.CodeConflict,
 		`an integration named "staging" exists already`)
 	twins := changed
 	twins.Roles = []rolebroker.Role{role("twin"), role("twin")}
 	twins.DefaultRole = ""
-	s.code(s.store.UpdateIntegration(s.ctx, &twins, 7), rolebroker.CodeConflict, "")
+	s.code(s.store.UpdateIntegration(s.ctx, &twins, 7, Event()), rolebroker.CodeConflict, "")
 	s.hasIntegration(&changed)
 
 	unknown := *in
 	unknown.ID = rolebroker.NewIntegrationID()
-	s.code(s.store.UpdateIntegration(s.ctx, &unknown, 1), rolebroker.CodeNotFound,
+	s.code(s.store.UpdateIntegration(s.ctx, &unknown, 1, Event()), rolebroker.CodeNotFound,
 		`there is no integration "`+string(unknown.ID)+`"`)
 }
 
@@ -133,13 +138,13 @@ func testRolesChangeNames(s *suite) {
 	a.Name, b.Name = "b", "a" // they swap, and the default follows the name
 	in.Roles = []rolebroker.Role{c, b, a}
 	in.DefaultRole, in.Version = "b", 2
-	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 1, Event()))
 	s.hasIntegration(in)
 
 	a.Name, b.Name, c.Name = "c", "b", "a"
 	in.Roles = []rolebroker.Role{a, b, c}
 	in.DefaultRole, in.Version = "a", 3
-	s.must(s.store.UpdateIntegration(s.ctx, in, 2))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 2, Event()))
 	s.hasIntegration(in)
 }
 
@@ -148,7 +153,7 @@ func testManyRoles(s *suite) {
 	s.hasIntegration(in)
 	in.Roles = in.Roles[:25]
 	in.Version = 2
-	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 1, Event()))
 	s.hasIntegration(in)
 }
 
@@ -157,10 +162,10 @@ func testDeleteIntegration(s *suite) {
 	kept := s.createIntegration("staging", "readonly")
 	scout := s.createAgent("scout", in, kept)
 	builder := s.createAgent("builder", kept, in)
-	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 2), rolebroker.CodeStale,
+	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 2, Event()), rolebroker.CodeStale,
 		`integration "production" was changed by someone else (it is at version 1)`)
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 1))
-	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 0), rolebroker.CodeNotFound,
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 1, Event()))
+	s.code(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()), rolebroker.CodeNotFound,
 		`there is no integration "`+string(in.ID)+`"`)
 	_, err := s.store.Integration(s.ctx, "production")
 	s.code(err, rolebroker.CodeNotFound, `there is no integration "production"`)
@@ -176,7 +181,7 @@ func testDeleteIntegration(s *suite) {
 	again := s.integration("again", "readonly")
 	again.Name = "production"
 	again.Roles[0].ID = in.Roles[0].ID
-	s.must(s.store.CreateIntegration(s.ctx, again))
+	s.must(s.store.CreateIntegration(s.ctx, again, Event()))
 }
 
 func testListIntegrations(s *suite) {

@@ -10,7 +10,7 @@ func (s *suite) createToken(agent *rolebroker.Agent) *rolebroker.Token {
 	s.Helper()
 	t := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: agent.ID, Label: "laptop", Hash: []byte{0, 1, 0xff},
 		CreatedAt: t0}
-	s.must(s.store.CreateToken(s.ctx, t))
+	s.must(s.store.CreateToken(s.ctx, t, Event()))
 	return t
 }
 
@@ -25,12 +25,13 @@ func testToken(s *suite) {
 	a, other := s.createAgent("scout"), s.createAgent("other")
 	full := &rolebroker.Token{ID: "tok_0", Agent: a.ID, Label: "CI ½", Hash: []byte("0123456789abcdef0123456789abcdef"),
 		CreatedAt: t0, ExpiresAt: t2, RevokedAt: t1, UsedAt: t1.Add(time.Minute)}
-	s.must(s.store.CreateToken(s.ctx, full))
+	s.must(s.store.CreateToken(s.ctx, full, Event()))
 	s.hasToken(full)
 	s.hasToken(s.createToken(a))
-	s.code(s.store.CreateToken(s.ctx, full), rolebroker.CodeConflict, "a token with the ID tok_0 exists already")
+	s.code(s.store.CreateToken(s.ctx, full, Event()), rolebroker.CodeConflict,
+		"a token with the ID tok_0 exists already")
 	orphan := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: "agt_gone", CreatedAt: t0}
-	s.code(s.store.CreateToken(s.ctx, orphan), rolebroker.CodeNotFound, `there is no agent "agt_gone"`)
+	s.code(s.store.CreateToken(s.ctx, orphan, Event()), rolebroker.CodeNotFound, `there is no agent "agt_gone"`)
 	_, err := s.store.Token(s.ctx, orphan.ID)
 	s.code(err, rolebroker.CodeNotFound, `there is no token "`+string(orphan.ID)+`"`)
 
@@ -51,19 +52,20 @@ func testToken(s *suite) {
 func testRevokeToken(s *suite) {
 	a, other := s.createAgent("scout"), s.createAgent("other")
 	token := s.createToken(a)
-	s.code(s.store.RevokeToken(s.ctx, other.ID, token.ID, t1), rolebroker.CodeNotFound,
+	s.code(s.store.RevokeToken(s.ctx, other.ID, token.ID, t1, Event()), rolebroker.CodeNotFound,
 		`there is no token "`+string(token.ID)+`"`)
-	s.code(s.store.RevokeToken(s.ctx, a.ID, "tok_none", t1), rolebroker.CodeNotFound, `there is no token "tok_none"`)
+	s.code(s.store.RevokeToken(s.ctx, a.ID, "tok_none", t1, Event()), rolebroker.CodeNotFound,
+		`there is no token "tok_none"`)
 	s.hasToken(token)
-	s.code(s.store.LabelToken(s.ctx, other.ID, token.ID, "x"), rolebroker.CodeNotFound,
+	s.code(s.store.LabelToken(s.ctx, other.ID, token.ID, "x", Event()), rolebroker.CodeNotFound,
 		`there is no token "`+string(token.ID)+`"`)
-	s.must(s.store.LabelToken(s.ctx, a.ID, token.ID, "laptop"))
+	s.must(s.store.LabelToken(s.ctx, a.ID, token.ID, "laptop", Event()))
 	token.Label = "laptop"
 	s.hasToken(token)
-	s.must(s.store.RevokeToken(s.ctx, a.ID, token.ID, t1))
+	s.must(s.store.RevokeToken(s.ctx, a.ID, token.ID, t1, Event()))
 	token.RevokedAt = t1
 	s.hasToken(token)
-	s.must(s.store.RevokeToken(s.ctx, a.ID, token.ID, t2))
+	s.must(s.store.RevokeToken(s.ctx, a.ID, token.ID, t2, Event()))
 	s.hasToken(token)
 }
 
@@ -100,15 +102,15 @@ func (s *suite) hasAPIKey(want *rolebroker.APIKey) {
 func testAPIKey(s *suite) {
 	first := key("first", rolebroker.AccessAdmin, time.Time{})
 	second := key("second", rolebroker.AccessReadOnly, t2)
-	s.must(s.store.CreateAPIKey(s.ctx, first))
-	s.must(s.store.CreateAPIKey(s.ctx, second))
+	s.must(s.store.CreateAPIKey(s.ctx, first, Event()))
+	s.must(s.store.CreateAPIKey(s.ctx, second, Event()))
 	s.hasAPIKey(first)
 	s.hasAPIKey(second)
-	s.code(s.store.CreateAPIKey(s.ctx, key("first", rolebroker.AccessAdmin, t2)), rolebroker.CodeConflict,
+	s.code(s.store.CreateAPIKey(s.ctx, key("first", rolebroker.AccessAdmin, t2), Event()), rolebroker.CodeConflict,
 		`an API key named "first" exists already`)
 	same := *first
 	same.Name = "third"
-	s.code(s.store.CreateAPIKey(s.ctx, &same), rolebroker.CodeConflict,
+	s.code(s.store.CreateAPIKey(s.ctx, &same, Event()), rolebroker.CodeConflict,
 		"an API key with the ID "+string(first.ID)+" exists already")
 	_, err := s.store.APIKey(s.ctx, "key_none")
 	s.code(err, rolebroker.CodeNotFound, `there is no API key "key_none"`)
@@ -121,16 +123,17 @@ func testAPIKey(s *suite) {
 
 func testPutAPIKey(s *suite) {
 	first, second := key("first", rolebroker.AccessAdmin, time.Time{}), key("second", rolebroker.AccessReadOnly, t2)
-	s.must(s.store.PutAPIKey(s.ctx, first))
-	s.must(s.store.PutAPIKey(s.ctx, second))
+	s.must(s.store.PutAPIKey(s.ctx, first, Event()))
+	s.must(s.store.PutAPIKey(s.ctx, second, Event()))
 	s.hasAPIKey(first)
 	first.Name, first.Access, first.Hash, first.CreatedAt, first.ExpiresAt = "renamed", rolebroker.AccessReadOnly,
 		[]byte("other"), t1, t2
-	s.must(s.store.PutAPIKey(s.ctx, first))
+	s.must(s.store.PutAPIKey(s.ctx, first, Event()))
 	s.hasAPIKey(first)
 	taken := *first
 	taken.Name = "second"
-	s.code(s.store.PutAPIKey(s.ctx, &taken), rolebroker.CodeConflict, `an API key named "second" exists already`)
+	s.code(s.store.PutAPIKey(s.ctx, &taken, Event()), rolebroker.CodeConflict,
+		`an API key named "second" exists already`)
 	s.hasAPIKey(first)
 }
 
@@ -139,17 +142,18 @@ func testLastAdminKey(s *suite) {
 	expiring, reader := key("expiring", rolebroker.AccessAdmin, t2),
 		key("reader", rolebroker.AccessReadOnly, time.Time{})
 	for _, k := range []*rolebroker.APIKey{admin, expiring, reader} {
-		s.must(s.store.CreateAPIKey(s.ctx, k))
+		s.must(s.store.CreateAPIKey(s.ctx, k, Event()))
 	}
-	s.code(s.store.DeleteAPIKey(s.ctx, admin.ID), rolebroker.CodeConflict,
+	s.code(s.store.DeleteAPIKey(s.ctx, admin.ID, time.Time{}, Event()), rolebroker.CodeConflict,
 		"without the API key "+string(admin.ID)+" no admin key would be left that never expires")
-	s.code(s.store.DeleteAPIKey(s.ctx, "key_none"), rolebroker.CodeNotFound, `there is no API key "key_none"`)
+	s.code(s.store.DeleteAPIKey(s.ctx, "key_none", time.Time{}, Event()), rolebroker.CodeNotFound,
+		`there is no API key "key_none"`)
 	s.hasAPIKey(admin)
-	s.must(s.store.DeleteAPIKey(s.ctx, expiring.ID))
-	s.must(s.store.DeleteAPIKey(s.ctx, reader.ID))
-	s.code(s.store.DeleteAPIKey(s.ctx, reader.ID), rolebroker.CodeNotFound, "")
-	s.must(s.store.CreateAPIKey(s.ctx, key("second", rolebroker.AccessAdmin, time.Time{})))
-	s.must(s.store.DeleteAPIKey(s.ctx, admin.ID))
+	s.must(s.store.DeleteAPIKey(s.ctx, expiring.ID, time.Time{}, Event()))
+	s.must(s.store.DeleteAPIKey(s.ctx, reader.ID, time.Time{}, Event()))
+	s.code(s.store.DeleteAPIKey(s.ctx, reader.ID, time.Time{}, Event()), rolebroker.CodeNotFound, "")
+	s.must(s.store.CreateAPIKey(s.ctx, key("second", rolebroker.AccessAdmin, time.Time{}), Event()))
+	s.must(s.store.DeleteAPIKey(s.ctx, admin.ID, time.Time{}, Event()))
 }
 
 // testLastAdminKeyRace deletes all admin keys at once: one is left.
@@ -159,10 +163,12 @@ func testLastAdminKeyRace(s *suite) {
 		s.must(err)
 		for _, name := range numbered("admin", 8)[len(keys):] {
 			k := key(name+string(rolebroker.NewAPIKeyID()), rolebroker.AccessAdmin, time.Time{})
-			s.must(s.store.CreateAPIKey(s.ctx, k))
+			s.must(s.store.CreateAPIKey(s.ctx, k, Event()))
 			keys = append(keys, *k)
 		}
-		for _, err := range atOnce(len(keys), func(i int) error { return s.store.DeleteAPIKey(s.ctx, keys[i].ID) }) {
+		for _, err := range atOnce(len(keys), func(i int) error {
+			return s.store.DeleteAPIKey(s.ctx, keys[i].ID, time.Time{}, Event())
+		}) {
 			if err != nil {
 				s.code(err, rolebroker.CodeConflict, "")
 			}

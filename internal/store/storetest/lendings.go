@@ -52,13 +52,13 @@ func testLendings(s *suite) {
 
 	// It stays when something else changes, and counts no more when the role does.
 	in.Description, in.Version = "other", in.Version+1
-	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1, Event()))
 	hasStates()
 	before := *in
 	before.Roles = append([]rolebroker.Role{}, in.Roles...)
 	in.Roles[0].Region, in.Version = "eu-west-3", in.Version+1
 	in.Roles[0].Lending, in.Roles[0].Validation = nil, nil
-	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1, Event()))
 	hasStates()
 	s.must(s.store.RecordLending(s.ctx, in.ID, in.Roles[0].ID, before.Fingerprint(&before.Roles[0]), refusal(t2)))
 	hasStates()
@@ -67,12 +67,12 @@ func testLendings(s *suite) {
 	lend(1, refusal(t2))
 	gone := in.Roles[1]
 	in.Roles, in.Version = in.Roles[:1], in.Version+1
-	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1, Event()))
 	s.must(s.store.RecordLending(s.ctx, in.ID, gone.ID, in.Fingerprint(&gone), refusal(t2)))
 	gone.Validation = nil
 	in.Roles, in.Version = append(in.Roles, gone), in.Version+1
-	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1, Event()))
 	hasStates()
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
 	lend(0, refusal(t2))
 }

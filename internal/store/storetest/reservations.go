@@ -10,7 +10,7 @@ import (
 func (s *suite) reservation(externalID string) *rolebroker.Reservation {
 	s.Helper()
 	r := &rolebroker.Reservation{ID: rolebroker.NewReservationID(), ExternalID: externalID, ReservedAt: t1}
-	s.must(s.store.ReserveExternalID(s.ctx, r.ID, externalID, t1))
+	s.must(s.store.ReserveExternalID(s.ctx, r.ID, externalID, t1, Event()))
 	return r
 }
 
@@ -31,9 +31,10 @@ func testReservation(s *suite) {
 	first, second := s.reservation("first"), s.reservation("second")
 	s.hasReservation(first)
 	s.hasReservation(second)
-	s.code(s.store.ReserveExternalID(s.ctx, first.ID, "third", t2), rolebroker.CodeConflict,
+	s.code(s.store.ReserveExternalID(s.ctx, first.ID, "third", t2, Event()), rolebroker.CodeConflict,
 		"an external ID with the ID "+string(first.ID)+" exists already")
-	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), "first", t2), rolebroker.CodeConflict,
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), "first", t2, Event()),
+		rolebroker.CodeConflict,
 		"this external ID was reserved before")
 	s.hasReservation(first)
 	s.free(false, "third")
@@ -44,11 +45,11 @@ func testReservation(s *suite) {
 
 	// Reservations without an ID are found by their external IDs only.
 	for _, externalID := range []string{"old", "older"} {
-		s.must(s.store.ReserveExternalID(s.ctx, "", externalID, t1))
+		s.must(s.store.ReserveExternalID(s.ctx, "", externalID, t1, Event()))
 		s.free(true, externalID)
 	}
 	s.noReservation("")
-	s.code(s.store.ReleaseExternalID(s.ctx, ""), rolebroker.CodeNotFound, `there is no external ID ""`)
+	s.code(s.store.ReleaseExternalID(s.ctx, "", Event()), rolebroker.CodeNotFound, `there is no external ID ""`)
 	s.free(true, "old", "older")
 }
 
@@ -62,9 +63,9 @@ func testReservationOf(s *suite) {
 	s.equal(got, r)
 	in := s.integration("production", "readonly")
 	s.free(true, in.ExternalID)
-	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.must(s.store.CreateIntegration(s.ctx, in, Event()))
 	s.free(false, in.ExternalID)
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
 	s.free(false, in.ExternalID)
 	s.free(true, "Reserved")
 }
@@ -74,7 +75,7 @@ func testReservationFollows(s *suite) {
 	first, second, third := s.reservation("first"), s.reservation("second"), s.reservation("third")
 	in := s.integration("production", "readonly")
 	in.ExternalID = "first"
-	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.must(s.store.CreateIntegration(s.ctx, in, Event()))
 	all := []*rolebroker.Reservation{first}
 	follow := func() {
 		s.Helper()
@@ -92,7 +93,7 @@ func testReservationFollows(s *suite) {
 	}
 	follow()
 	in.Name, in.Version = "prod", 2
-	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 1, Event()))
 	follow()
 	s.hasReservation(second)
 	s.rotate(in, "first", "second")
@@ -107,13 +108,14 @@ func testReservationFollows(s *suite) {
 	s.rotate(in, "second", "") // a change that was cancelled
 	follow()
 
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
 	for _, r := range all {
 		s.noReservation(r.ID)
-		s.code(s.store.ReleaseExternalID(s.ctx, r.ID), rolebroker.CodeNotFound, "")
+		s.code(s.store.ReleaseExternalID(s.ctx, r.ID, Event()), rolebroker.CodeNotFound, "")
 	}
 	s.free(false, "first", "second", "third")
-	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), "first", t2), rolebroker.CodeConflict, "")
+	s.code(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), "first", t2, Event()),
+		rolebroker.CodeConflict, "")
 }
 
 // testExternalIDIsReservedAgain deletes integrations whose external ID another
@@ -122,12 +124,12 @@ func testExternalIDIsReservedAgain(s *suite) {
 	first, second := s.reservation("first"), s.reservation("second")
 	in := s.integration("production", "readonly")
 	in.ExternalID = "first"
-	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.must(s.store.CreateIntegration(s.ctx, in, Event()))
 	s.rotate(in, "first", "second")
 	s.rotate(in, "second", "")
-	s.code(s.store.DeleteIntegrationButExternalID(s.ctx, in.ID, 1), rolebroker.CodeStale, "")
+	s.code(s.store.DeleteIntegrationButExternalID(s.ctx, in.ID, 1, Event()), rolebroker.CodeStale, "")
 	s.free(false, "first", "second")
-	s.must(s.store.DeleteIntegrationButExternalID(s.ctx, in.ID, in.Version))
+	s.must(s.store.DeleteIntegrationButExternalID(s.ctx, in.ID, in.Version, Event()))
 	s.free(false, "first")
 	s.free(true, "second")
 	first.ExternalID = "second" // the reservation of the integration is that of its current external ID
@@ -136,11 +138,11 @@ func testExternalIDIsReservedAgain(s *suite) {
 
 	again := s.integration("again", "readonly")
 	again.ExternalID = "second"
-	s.must(s.store.CreateIntegration(s.ctx, again))
+	s.must(s.store.CreateIntegration(s.ctx, again, Event()))
 	first.Integration, first.IntegrationName = again.ID, again.Name
 	s.hasReservation(first)
-	s.must(s.store.DeleteIntegrationButExternalID(s.ctx, again.ID, 0))
-	s.must(s.store.ReleaseExternalID(s.ctx, first.ID))
+	s.must(s.store.DeleteIntegrationButExternalID(s.ctx, again.ID, 0, Event()))
+	s.must(s.store.ReleaseExternalID(s.ctx, first.ID, Event()))
 	s.free(false, "second")
 }
 
@@ -151,11 +153,11 @@ func testUpdateWithAnotherExternalID(s *suite) {
 	theirs := s.createIntegration("staging", "readonly")
 	other := s.reservation("other")
 	in.Version, in.ExternalID = 2, theirs.ExternalID
-	s.code(s.store.UpdateIntegration(s.ctx, in, 1), rolebroker.CodeInvalid, "")
+	s.code(s.store.UpdateIntegration(s.ctx, in, 1, Event()), rolebroker.CodeInvalid, "")
 	in.ExternalID = "never"
-	s.code(s.store.UpdateIntegration(s.ctx, in, 1), rolebroker.CodeInvalid, "")
+	s.code(s.store.UpdateIntegration(s.ctx, in, 1, Event()), rolebroker.CodeInvalid, "")
 	in.ExternalID = "other"
-	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 1, Event()))
 	s.hasIntegration(in)
 	s.free(false, "other", earlier)
 	other.Integration, other.IntegrationName = in.ID, in.Name
@@ -168,22 +170,22 @@ func testUpdateWithAnotherExternalID(s *suite) {
 func testReleaseExternalID(s *suite) {
 	in := s.integration("production", "readonly")
 	r, other := s.reservation("reserved"), s.reservation("other")
-	s.must(s.store.ReleaseExternalID(s.ctx, r.ID))
+	s.must(s.store.ReleaseExternalID(s.ctx, r.ID, Event()))
 	s.noReservation(r.ID)
 	s.free(false, "reserved")
-	s.code(s.store.ReleaseExternalID(s.ctx, r.ID), rolebroker.CodeNotFound,
+	s.code(s.store.ReleaseExternalID(s.ctx, r.ID, Event()), rolebroker.CodeNotFound,
 		`there is no external ID "`+string(r.ID)+`"`)
 	s.hasReservation(other)
 	late := *in
 	late.ExternalID = "reserved"
-	s.code(s.store.CreateIntegration(s.ctx, &late), rolebroker.CodeInvalid, "")
+	s.code(s.store.CreateIntegration(s.ctx, &late, Event()), rolebroker.CodeInvalid, "")
 
-	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.must(s.store.CreateIntegration(s.ctx, in, Event()))
 	s.rotate(in, in.ExternalID, "other")
-	s.code(s.store.ReleaseExternalID(s.ctx, other.ID), rolebroker.CodeConflict,
+	s.code(s.store.ReleaseExternalID(s.ctx, other.ID, Event()), rolebroker.CodeConflict,
 		`the external ID `+string(other.ID)+` is integration "production"'s`)
 	s.rotate(in, in.ExternalID, "")
-	s.code(s.store.ReleaseExternalID(s.ctx, other.ID), rolebroker.CodeConflict, "")
+	s.code(s.store.ReleaseExternalID(s.ctx, other.ID, Event()), rolebroker.CodeConflict, "")
 	s.hasIntegration(in)
 }
 
@@ -196,9 +198,9 @@ func testReleasesMeetCreations(s *suite) {
 		in.ExternalID = name
 		errs := atOnce(2, func(i int) error {
 			if i == 0 {
-				return s.store.ReleaseExternalID(s.ctx, r.ID)
+				return s.store.ReleaseExternalID(s.ctx, r.ID, Event())
 			}
-			return s.store.CreateIntegration(s.ctx, in)
+			return s.store.CreateIntegration(s.ctx, in, Event())
 		})
 		switch {
 		case errs[0] == nil:

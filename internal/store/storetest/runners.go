@@ -17,7 +17,7 @@ func runnerName(r *rolebroker.Runner) string { return r.Name }
 func (s *suite) createRunner(name string) *rolebroker.Runner {
 	s.Helper()
 	r := runner(name)
-	s.must(s.store.CreateRunner(s.ctx, r))
+	s.must(s.store.CreateRunner(s.ctx, r, Event()))
 	return r
 }
 
@@ -33,7 +33,7 @@ func (s *suite) runBy(r *rolebroker.Runner, name string) *rolebroker.Integration
 	s.Helper()
 	in := s.integration(name, "readonly", "deployer")
 	in.AssumptionMode, in.Runner, in.RunnerName = rolebroker.ModeCluster, r.ID, r.Name
-	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.must(s.store.CreateIntegration(s.ctx, in, Event()))
 	return in
 }
 
@@ -44,7 +44,7 @@ func testRunner(s *suite) {
 		Issuer: "https://oidc.example.com/id/A", Pending: 3, IdentityError: "none",
 		Identity: rolebroker.Identity{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/r/s",
 			UserID: "AROA:s"}}
-	s.must(s.store.CreateRunner(s.ctx, r))
+	s.must(s.store.CreateRunner(s.ctx, r, Event()))
 	for _, ref := range []string{r.Name, string(r.ID)} {
 		got, err := s.store.Runner(s.ctx, ref)
 		s.must(err)
@@ -55,25 +55,27 @@ func testRunner(s *suite) {
 		_, err := s.store.Runner(s.ctx, ref)
 		s.code(err, rolebroker.CodeNotFound, `there is no runner "`+ref+`"`)
 	}
-	s.code(s.store.CreateRunner(s.ctx, runner("eks")), rolebroker.CodeConflict, `a runner named "eks" exists already`)
+	s.code(s.store.CreateRunner(s.ctx, runner("eks"), Event()), rolebroker.CodeConflict,
+		`a runner named "eks" exists already`)
 	same := runner("same")
 	same.ID = r.ID
-	s.code(s.store.CreateRunner(s.ctx, same), rolebroker.CodeConflict,
+	s.code(s.store.CreateRunner(s.ctx, same, Event()), rolebroker.CodeConflict,
 		"a runner with the ID "+string(r.ID)+" exists already")
 
 	// An issuer belongs to at most one runner; any number of runners have none.
 	rival := runner("rival")
 	rival.Issuer = r.Issuer
 	const taken = `runner "eks" is the one of the issuer https://oidc.example.com/id/B already`
-	s.code(s.store.CreateRunner(s.ctx, rival), rolebroker.CodeConflict, taken)
+	s.code(s.store.CreateRunner(s.ctx, rival, Event()), rolebroker.CodeConflict, taken)
 	rival.Issuer = ""
-	s.must(s.store.CreateRunner(s.ctx, rival))
+	s.must(s.store.CreateRunner(s.ctx, rival, Event()))
 	rival.Issuer, rival.Version = r.Issuer, 2
-	s.code(s.store.UpdateRunner(s.ctx, rival, 1), rolebroker.CodeConflict, taken)
+	s.code(s.store.UpdateRunner(s.ctx, rival, 1, Event()), rolebroker.CodeConflict, taken)
 	rival.Issuer, rival.Name = "https://oidc.example.com/id/C", "eks"
-	s.code(s.store.UpdateRunner(s.ctx, rival, 1), rolebroker.CodeConflict, `a runner named "eks" exists already`)
+	s.code(s.store.UpdateRunner(s.ctx, rival, 1, Event()), rolebroker.CodeConflict,
+		`a runner named "eks" exists already`)
 	rival.Name = "rival"
-	s.must(s.store.UpdateRunner(s.ctx, rival, 1))
+	s.must(s.store.UpdateRunner(s.ctx, rival, 1, Event()))
 	s.hasRunner(rival)
 }
 
@@ -84,19 +86,20 @@ func testUpdateRunner(s *suite) {
 	changed := *r
 	changed.Name, changed.Description, changed.Version, changed.UpdatedAt, changed.CreatedAt = "gke", "", 2, t2, t2
 	changed.Issuer = "https://oidc.example.com/id/A"
-	s.must(s.store.UpdateRunner(s.ctx, &changed, 1))
+	s.must(s.store.UpdateRunner(s.ctx, &changed, 1, Event()))
 	changed.CreatedAt, changed.SeenAt = r.CreatedAt, t2 // stay
 	s.hasRunner(&changed)
 
 	const stale = `runner "gke" was changed by someone else (it is at version 2)`
-	s.code(s.store.UpdateRunner(s.ctx, r, 1), rolebroker.CodeStale, stale)
-	s.code(s.store.DeleteRunner(s.ctx, r.ID, 1), rolebroker.CodeStale, stale)
+	s.code(s.store.UpdateRunner(s.ctx, r, 1, Event()), rolebroker.CodeStale, stale)
+	s.code(s.store.DeleteRunner(s.ctx, r.ID, 1, Event()), rolebroker.CodeStale, stale)
 	taken := changed
 	taken.Name = "other"
-	s.code(s.store.UpdateRunner(s.ctx, &taken, 2), rolebroker.CodeConflict, `a runner named "other" exists already`)
+	s.code(s.store.UpdateRunner(s.ctx, &taken, 2, Event()), rolebroker.CodeConflict,
+		`a runner named "other" exists already`)
 	unknown := changed
 	unknown.ID = rolebroker.NewRunnerID()
-	s.code(s.store.UpdateRunner(s.ctx, &unknown, 2), rolebroker.CodeNotFound,
+	s.code(s.store.UpdateRunner(s.ctx, &unknown, 2, Event()), rolebroker.CodeNotFound,
 		`there is no runner "`+string(unknown.ID)+`"`)
 	s.hasRunner(&changed)
 }
@@ -141,35 +144,36 @@ func testRunnerOfIntegrations(s *suite) {
 	// Grants have it, with its current name.
 	a := s.createAgent("scout", first)
 	r.Name, r.Version = "gke", 2
-	s.must(s.store.UpdateRunner(s.ctx, r, 1))
+	s.must(s.store.UpdateRunner(s.ctx, r, 1, Event()))
 	first.RunnerName, second.RunnerName = "gke", "gke"
 	g, err := s.store.Grants(s.ctx, a.ID)
 	s.must(err)
 	s.equal(g, grantsOf(a, first))
 
-	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0), rolebroker.CodeConflict,
+	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0, Event()), rolebroker.CodeConflict,
 		"the runner gke assumes the roles of integration a and of 1 more")
 	first.Runner, first.RunnerName, first.Version = other.ID, other.Name, 2
-	s.must(s.store.UpdateIntegration(s.ctx, first, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, first, 1, Event()))
 	s.hasIntegration(first)
 	of(r.ID, *second)
-	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0), rolebroker.CodeConflict,
+	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0, Event()), rolebroker.CodeConflict,
 		"the runner gke assumes the roles of integration b")
 	second.Runner, second.RunnerName, second.Version = "", "", 2
-	s.must(s.store.UpdateIntegration(s.ctx, second, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, second, 1, Event()))
 	s.hasIntegration(second)
-	s.code(s.store.DeleteRunner(s.ctx, r.ID, 9), rolebroker.CodeStale, "")
-	s.must(s.store.DeleteRunner(s.ctx, r.ID, 2))
-	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0), rolebroker.CodeNotFound, `there is no runner "`+string(r.ID)+`"`)
+	s.code(s.store.DeleteRunner(s.ctx, r.ID, 9, Event()), rolebroker.CodeStale, "")
+	s.must(s.store.DeleteRunner(s.ctx, r.ID, 2, Event()))
+	s.code(s.store.DeleteRunner(s.ctx, r.ID, 0, Event()), rolebroker.CodeNotFound, `there is no runner "`+
+		string(r.ID)+`"`)
 
 	gone := `there is no runner "` + string(r.ID) + `"`
 	second.Runner, second.Version = r.ID, 3
-	s.code(s.store.UpdateIntegration(s.ctx, second, 2), rolebroker.CodeNotFound, gone)
+	s.code(s.store.UpdateIntegration(s.ctx, second, 2, Event()), rolebroker.CodeNotFound, gone)
 	late := s.integration("late", "readonly")
 	late.Runner = r.ID
-	s.code(s.store.CreateIntegration(s.ctx, late), rolebroker.CodeNotFound, gone)
+	s.code(s.store.CreateIntegration(s.ctx, late, Event()), rolebroker.CodeNotFound, gone)
 	late.Runner = ""
-	s.must(s.store.CreateIntegration(s.ctx, late))
+	s.must(s.store.CreateIntegration(s.ctx, late, Event()))
 }
 
 // testDeletedRunner deletes runners while integrations come to name them:
@@ -181,9 +185,9 @@ func testDeletedRunner(s *suite) {
 		in.AssumptionMode, in.Runner, in.RunnerName = rolebroker.ModeCluster, r.ID, r.Name
 		errs := atOnce(2, func(i int) error {
 			if i == 0 {
-				return s.store.DeleteRunner(s.ctx, r.ID, 0)
+				return s.store.DeleteRunner(s.ctx, r.ID, 0, Event())
 			}
-			return s.store.CreateIntegration(s.ctx, in)
+			return s.store.CreateIntegration(s.ctx, in, Event())
 		})
 		if errs[0] == nil {
 			s.code(errs[1], rolebroker.CodeNotFound, "")
@@ -214,8 +218,8 @@ func testRunnersChange(s *suite) {
 	}
 	r := s.createRunner("eks")
 	r.Version = 2
-	tells(s.store.UpdateRunner(s.ctx, r, 1))
-	tells(s.store.DeleteRunner(s.ctx, r.ID, 0))
+	tells(s.store.UpdateRunner(s.ctx, r, 1, Event()))
+	tells(s.store.DeleteRunner(s.ctx, r.ID, 0, Event()))
 }
 
 func testRunnerReport(s *suite) {
@@ -250,7 +254,7 @@ func runnerKey(r *rolebroker.Runner, join bool) *rolebroker.RunnerKey {
 func (s *suite) createRunnerKey(r *rolebroker.Runner, join bool) *rolebroker.RunnerKey {
 	s.Helper()
 	k := runnerKey(r, join)
-	s.must(s.store.CreateRunnerKey(s.ctx, k))
+	s.must(s.store.CreateRunnerKey(s.ctx, k, Event()))
 	return k
 }
 
@@ -276,7 +280,7 @@ func testRunnerKeys(s *suite) {
 	s.hasRunnerKey(credential)
 	again := runnerKey(r, false)
 	again.ID = others.ID
-	s.code(s.store.CreateRunnerKey(s.ctx, again), rolebroker.CodeConflict,
+	s.code(s.store.CreateRunnerKey(s.ctx, again, Event()), rolebroker.CodeConflict,
 		"a runner key with the ID "+string(others.ID)+" exists already")
 	s.hasRunnerKey(credential)
 
@@ -288,9 +292,10 @@ func testRunnerKeys(s *suite) {
 	s.hasRunnerKey(others)
 
 	for _, id := range []rolebroker.RunnerID{"run_gone", "", "\xff"} {
-		s.code(s.store.CreateRunnerKey(s.ctx, runnerKey(&rolebroker.Runner{ID: id}, true)), rolebroker.CodeNotFound, "")
+		s.code(s.store.CreateRunnerKey(s.ctx, runnerKey(&rolebroker.Runner{ID: id}, true), Event()),
+			rolebroker.CodeNotFound, "")
 	}
-	s.must(s.store.DeleteRunner(s.ctx, r.ID, 0))
+	s.must(s.store.DeleteRunner(s.ctx, r.ID, 0, Event()))
 	s.noRunnerKey(newer, credential)
 	s.hasRunnerKey(others)
 }
@@ -299,28 +304,28 @@ func testJoin(s *suite) {
 	r, other := s.createRunner("eks"), s.createRunner("other")
 	join, others := s.createRunnerKey(r, true), s.createRunnerKey(other, true)
 	credential := runnerKey(r, false)
-	s.code(s.store.Join(s.ctx, others.ID, credential, t1), rolebroker.CodeNotFound, "") // another runner's
-	s.code(s.store.Join(s.ctx, "rky_none", credential, t1), rolebroker.CodeNotFound, "")
-	s.code(s.store.Join(s.ctx, "\xff", credential, t1), rolebroker.CodeNotFound, "")
-	s.code(s.store.Join(s.ctx, join.ID, runnerKey(&rolebroker.Runner{ID: "run_gone"}, false), t1),
+	s.code(s.store.Join(s.ctx, others.ID, credential, t1, Event()), rolebroker.CodeNotFound, "") // another runner's
+	s.code(s.store.Join(s.ctx, "rky_none", credential, t1, Event()), rolebroker.CodeNotFound, "")
+	s.code(s.store.Join(s.ctx, "\xff", credential, t1, Event()), rolebroker.CodeNotFound, "")
+	s.code(s.store.Join(s.ctx, join.ID, runnerKey(&rolebroker.Runner{ID: "run_gone"}, false), t1, Event()),
 		rolebroker.CodeNotFound, "")
 	s.noRunnerKey(credential)
-	s.must(s.store.Join(s.ctx, join.ID, credential, t1))
+	s.must(s.store.Join(s.ctx, join.ID, credential, t1, Event()))
 	s.noRunnerKey(join)
 	s.hasRunnerKey(credential)
 	s.hasRunnerKey(others)
 	r.JoinedAt = t1
 	s.hasRunner(r)
-	s.code(s.store.Join(s.ctx, join.ID, runnerKey(r, false), t2), rolebroker.CodeNotFound,
+	s.code(s.store.Join(s.ctx, join.ID, runnerKey(r, false), t2, Event()), rolebroker.CodeNotFound,
 		`there is no runner key "`+string(join.ID)+`"`)
 	// a credential is no join token
-	s.code(s.store.Join(s.ctx, credential.ID, runnerKey(r, false), t2), rolebroker.CodeNotFound, "")
+	s.code(s.store.Join(s.ctx, credential.ID, runnerKey(r, false), t2, Event()), rolebroker.CodeNotFound, "")
 
 	// Joining again deletes all credentials, used or not, and keeps JoinedAt.
 	s.must(s.store.UseRunnerKey(s.ctx, credential.ID, t1))
 	unused := s.createRunnerKey(r, false)
 	second := runnerKey(r, false)
-	s.must(s.store.Join(s.ctx, s.createRunnerKey(r, true).ID, second, t2))
+	s.must(s.store.Join(s.ctx, s.createRunnerKey(r, true).ID, second, t2, Event()))
 	s.noRunnerKey(credential, unused)
 	s.hasRunnerKey(second)
 	s.hasRunner(r)
@@ -334,7 +339,7 @@ func testJoinsAtOnce(s *suite) {
 	won := 0
 	for i, err := range atOnce(len(credentials), func(i int) error {
 		credentials[i] = runnerKey(r, false)
-		return s.store.Join(s.ctx, join.ID, credentials[i], t1.Add(time.Duration(i)*time.Second))
+		return s.store.Join(s.ctx, join.ID, credentials[i], t1.Add(time.Duration(i)*time.Second), Event())
 	}) {
 		if err != nil {
 			s.code(err, rolebroker.CodeNotFound, "")
@@ -388,7 +393,7 @@ func testCredentialsAtOnce(s *suite) {
 		newer := []*rolebroker.RunnerKey{runnerKey(r, false), runnerKey(r, false)}
 		good := 0
 		for _, err := range atOnce(2, func(i int) error {
-			if err := s.store.CreateRunnerKey(s.ctx, newer[i]); err != nil {
+			if err := s.store.CreateRunnerKey(s.ctx, newer[i], Event()); err != nil {
 				return err
 			}
 			return s.store.UseRunnerKey(s.ctx, newer[i].ID, t2)
@@ -414,7 +419,7 @@ func account(name string) rolebroker.ServiceAccount {
 func (s *suite) createBinding(a *rolebroker.Agent, of rolebroker.ServiceAccount) *rolebroker.Token {
 	s.Helper()
 	b := &rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: a.ID, Account: of, CreatedAt: t0}
-	s.must(s.store.CreateBinding(s.ctx, b))
+	s.must(s.store.CreateBinding(s.ctx, b, Event()))
 	return b
 }
 
@@ -428,13 +433,13 @@ func testBinding(s *suite) {
 	s.equal(got, []rolebroker.Token{*b})
 
 	taken := &rolebroker.Token{ID: rolebroker.NewBindingID(), Agent: other.ID, Account: b.Account, CreatedAt: t0}
-	s.code(s.store.CreateBinding(s.ctx, taken), rolebroker.CodeConflict,
+	s.code(s.store.CreateBinding(s.ctx, taken, Event()), rolebroker.CodeConflict,
 		"the service account system:serviceaccount:agents:scout of https://oidc.example.com/id/A "+
 			"is bound to an agent already")
 	taken.Agent, taken.Account.Name = "agt_gone", "gone"
-	s.code(s.store.CreateBinding(s.ctx, taken), rolebroker.CodeNotFound, `there is no agent "agt_gone"`)
+	s.code(s.store.CreateBinding(s.ctx, taken, Event()), rolebroker.CodeNotFound, `there is no agent "agt_gone"`)
 	taken.Agent, taken.ID = other.ID, b.ID
-	s.code(s.store.CreateBinding(s.ctx, taken), rolebroker.CodeConflict,
+	s.code(s.store.CreateBinding(s.ctx, taken, Event()), rolebroker.CodeConflict,
 		"a binding with the ID "+string(b.ID)+" exists already")
 
 	// Service accounts that differ in any field are different ones.
@@ -451,11 +456,11 @@ func testBinding(s *suite) {
 		Name: "scout"})
 
 	// A binding is no token, and a token no binding.
-	s.code(s.store.RevokeToken(s.ctx, a.ID, b.ID, t1), rolebroker.CodeNotFound, "")
-	s.code(s.store.DeleteBinding(s.ctx, a.ID, token.ID), rolebroker.CodeNotFound,
+	s.code(s.store.RevokeToken(s.ctx, a.ID, b.ID, t1, Event()), rolebroker.CodeNotFound, "")
+	s.code(s.store.DeleteBinding(s.ctx, a.ID, token.ID, Event()), rolebroker.CodeNotFound,
 		`there is no binding "`+string(token.ID)+`"`)
-	s.code(s.store.DeleteBinding(s.ctx, other.ID, b.ID), rolebroker.CodeNotFound, "")
-	s.code(s.store.DeleteBinding(s.ctx, a.ID, "\xff"), rolebroker.CodeNotFound, "")
+	s.code(s.store.DeleteBinding(s.ctx, other.ID, b.ID, Event()), rolebroker.CodeNotFound, "")
+	s.code(s.store.DeleteBinding(s.ctx, a.ID, "\xff", Event()), rolebroker.CodeNotFound, "")
 	s.must(s.store.RecordTokenUse(s.ctx, map[rolebroker.TokenID]time.Time{b.ID: t1}))
 	b.UsedAt = t1
 	s.hasToken(b)
@@ -463,10 +468,10 @@ func testBinding(s *suite) {
 	s.must(err)
 	s.equal(tokens, []rolebroker.Token{*token})
 
-	s.must(s.store.DeleteBinding(s.ctx, a.ID, b.ID))
-	s.code(s.store.DeleteBinding(s.ctx, a.ID, b.ID), rolebroker.CodeNotFound, "")
+	s.must(s.store.DeleteBinding(s.ctx, a.ID, b.ID, Event()))
+	s.code(s.store.DeleteBinding(s.ctx, a.ID, b.ID, Event()), rolebroker.CodeNotFound, "")
 	moved := s.createBinding(other, b.Account)
-	s.must(s.store.DeleteAgent(s.ctx, other.ID, 0))
+	s.must(s.store.DeleteAgent(s.ctx, other.ID, 0, Event()))
 	got, err = s.store.BindingsOf(s.ctx, moved.Account)
 	s.must(err)
 	s.equal(len(got), 0)
@@ -495,7 +500,7 @@ func testOneOfManyBindingsWins(s *suite) {
 	won := 0
 	for _, err := range atOnce(8, func(i int) error {
 		return s.store.CreateBinding(s.ctx, &rolebroker.Token{ID: rolebroker.NewBindingID(),
-			Agent: []rolebroker.AgentID{a.ID, b.ID}[i%2], Account: account("scout"), CreatedAt: t0})
+			Agent: []rolebroker.AgentID{a.ID, b.ID}[i%2], Account: account("scout"), CreatedAt: t0}, Event())
 	}) {
 		if err == nil {
 			won++
@@ -569,7 +574,7 @@ func testValidationsByRunner(s *suite) {
 	changed.Roles = append([]rolebroker.Role{}, in.Roles...)
 	changed.Roles[0].Validation = nil
 	changed.Runner, changed.RunnerName, changed.Version = other.ID, other.Name, 2
-	s.must(s.store.UpdateIntegration(s.ctx, &changed, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, &changed, 1, Event()))
 	s.hasIntegration(&changed)
 	// a late one, by the earlier runner
 	s.must(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{result}, t2))

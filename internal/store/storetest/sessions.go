@@ -287,7 +287,7 @@ func testSessionsOutliveTheRest(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	a := s.createAgent("scout", in)
 	se := s.record(session(a, in, in.Roles[0], t0))
-	s.must(s.store.DeleteAgent(s.ctx, a.ID, 0))
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	s.must(s.store.DeleteAgent(s.ctx, a.ID, 0, Event()))
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
 	s.hasSessions(rolebroker.SessionFilter{Agent: "scout", Integration: "production", Role: "readonly"}, se)
 }

@@ -10,7 +10,7 @@ func (s *suite) apiKey(name string) *rolebroker.APIKey {
 	s.Helper()
 	k := &rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: name, Access: rolebroker.AccessAdmin, Hash: []byte{1},
 		CreatedAt: t0}
-	s.must(s.store.CreateAPIKey(s.ctx, k))
+	s.must(s.store.CreateAPIKey(s.ctx, k, Event()))
 	return k
 }
 
@@ -18,14 +18,14 @@ func testSignIns(s *suite) {
 	key, other := s.apiKey("one"), s.apiKey("two")
 	in := &rolebroker.SignIn{ID: rolebroker.NewSignInID(), APIKey: key.ID, KeyHash: []byte{0, 1}, Hash: []byte{2, 0xff},
 		Link: true, CreatedAt: t0, ExpiresAt: t1}
-	s.must(s.store.CreateSignIn(s.ctx, in))
+	s.must(s.store.CreateSignIn(s.ctx, in, Event()))
 	got, err := s.store.SignIn(s.ctx, in.ID)
 	s.must(err)
 	s.equal(got, in)
-	s.code(s.store.CreateSignIn(s.ctx, in), rolebroker.CodeConflict, "")
+	s.code(s.store.CreateSignIn(s.ctx, in, Event()), rolebroker.CodeConflict, "")
 	stray := *in
 	stray.ID, stray.APIKey = rolebroker.NewSignInID(), "key_gone"
-	s.code(s.store.CreateSignIn(s.ctx, &stray), rolebroker.CodeNotFound, `there is no API key "key_gone"`)
+	s.code(s.store.CreateSignIn(s.ctx, &stray, Event()), rolebroker.CodeNotFound, `there is no API key "key_gone"`)
 	_, err = s.store.SignIn(s.ctx, "sig_none")
 	s.code(err, rolebroker.CodeNotFound, `there is no sign-in "sig_none"`)
 
@@ -38,14 +38,14 @@ func testSignIns(s *suite) {
 	old.ID, late.ID, others.ID = rolebroker.NewSignInID(), rolebroker.NewSignInID(), rolebroker.NewSignInID()
 	late.ExpiresAt, others.ExpiresAt, others.APIKey = t2, t2, other.ID
 	for _, one := range []*rolebroker.SignIn{&old, &late, &others} {
-		s.must(s.store.CreateSignIn(s.ctx, one))
+		s.must(s.store.CreateSignIn(s.ctx, one, Event()))
 	}
 	s.must(s.store.DeleteSignIns(s.ctx, t1.Add(time.Millisecond)))
 	_, err = s.store.SignIn(s.ctx, old.ID)
 	s.code(err, rolebroker.CodeNotFound, "")
 	_, err = s.store.SignIn(s.ctx, late.ID)
 	s.must(err)
-	s.must(s.store.DeleteAPIKey(s.ctx, key.ID))
+	s.must(s.store.DeleteAPIKey(s.ctx, key.ID, time.Time{}, Event()))
 	_, err = s.store.SignIn(s.ctx, late.ID)
 	s.code(err, rolebroker.CodeNotFound, "")
 	_, err = s.store.SignIn(s.ctx, others.ID)
@@ -64,7 +64,7 @@ func testCounts(s *suite) {
 			agent.Connections = append(agent.Connections, rolebroker.Connection{Integration: in.ID, ConnectedAt: t0})
 		}
 		agent.Version++
-		s.must(s.store.UpdateAgent(s.ctx, agent, agent.Version-1))
+		s.must(s.store.UpdateAgent(s.ctx, agent, agent.Version-1, Event()))
 	}
 	n, err = s.store.Counts(s.ctx, t0)
 	s.must(err)

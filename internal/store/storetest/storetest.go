@@ -198,7 +198,7 @@ func (s *suite) integration(name string, roles ...string) *rolebroker.Integratio
 	if len(roles) > 0 {
 		in.DefaultRole = roles[0]
 	}
-	s.must(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t0))
+	s.must(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), in.ExternalID, t0, Event()))
 	return in
 }
 
@@ -206,7 +206,7 @@ func (s *suite) integration(name string, roles ...string) *rolebroker.Integratio
 func (s *suite) createIntegration(name string, roles ...string) *rolebroker.Integration {
 	s.Helper()
 	in := s.integration(name, roles...)
-	s.must(s.store.CreateIntegration(s.ctx, in))
+	s.must(s.store.CreateIntegration(s.ctx, in, Event()))
 	return in
 }
 
@@ -228,7 +228,7 @@ func (s *suite) agent(name string, integrations ...*rolebroker.Integration) *rol
 func (s *suite) createAgent(name string, integrations ...*rolebroker.Integration) *rolebroker.Agent {
 	s.Helper()
 	a := s.agent(name, integrations...)
-	s.must(s.store.CreateAgent(s.ctx, a))
+	s.must(s.store.CreateAgent(s.ctx, a, Event()))
 	return a
 }
 
@@ -301,4 +301,10 @@ func numbered(prefix string, n int) []string {
 		out[i] = fmt.Sprintf("%s%03d", prefix, i)
 	}
 	return out
+}
+
+// Event returns an audit event for a change that a test makes.
+func Event() rolebroker.AuditEvent {
+	return rolebroker.AuditEvent{ID: rolebroker.NewAuditEventID(), At: time.Now(), Action: "test.change",
+		Actor: rolebroker.Caller{Name: "a test"}}
 }

@@ -131,20 +131,20 @@ func testValidationsAfterChanges(s *suite) {
 		if ofAll {
 			another.Roles[1].Validation = nil
 		}
-		s.must(s.store.UpdateIntegration(s.ctx, another, in.Version))
+		s.must(s.store.UpdateIntegration(s.ctx, another, in.Version, Event()))
 		if got, err := s.store.Integration(s.ctx, string(in.ID)); err != nil || got.Roles[0].Validation != nil {
 			s.Fatalf("after a change of its %s the role has the validation it had before, %v", name, err)
 		}
 		s.hasIntegration(another)
 		in.Version += 2
-		s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1))
+		s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1, Event()))
 		s.hasIntegration(in) // its validation is shown again
 	}
 
 	// A result from before a change says nothing about the role after it.
 	stale := changed(in, func(*rolebroker.Integration) {})
 	in.Roles[0].Region, in.Roles[0].Validation, in.Version = "eu-west-3", nil, in.Version+1
-	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1, Event()))
 	s.must(s.store.RecordValidations(s.ctx, stale, []rolebroker.RoleValidation{outcome(stale, 0, t2)}, t2))
 	s.hasIntegration(in)
 
@@ -161,7 +161,7 @@ func testValidationsAreKept(s *suite) {
 		s.Helper()
 		change(in)
 		in.Version++
-		s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1))
+		s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1, Event()))
 		s.hasIntegration(in)
 	}
 	update(func(*rolebroker.Integration) {})
@@ -182,28 +182,28 @@ func testValidationsOfDeletedRoles(s *suite) {
 	gone := in.Roles[1]
 	all := changed(in, func(*rolebroker.Integration) {})
 	in.Roles, in.Version = in.Roles[:1], 2
-	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 1, Event()))
 	s.hasIntegration(in)
 
 	// A new role with the same ID has no validation.
 	gone.Validation = nil
 	in.Roles, in.Version = append(in.Roles, gone), 3
-	s.must(s.store.UpdateIntegration(s.ctx, in, 2))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 2, Event()))
 	s.hasIntegration(in)
 
 	// The result of a role that was deleted meanwhile does not show.
 	in.Roles, in.Version = in.Roles[:1], 4
-	s.must(s.store.UpdateIntegration(s.ctx, in, 3))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 3, Event()))
 	s.must(s.store.RecordValidations(s.ctx, all, []rolebroker.RoleValidation{outcome(all, 1, t2)}, t2))
 	s.hasIntegration(in)
 	in.Version = 5
-	s.must(s.store.UpdateIntegration(s.ctx, in, 4))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 4, Event()))
 	in.Roles, in.Version = append(in.Roles, gone), 6
-	s.must(s.store.UpdateIntegration(s.ctx, in, 5))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 5, Event()))
 	s.hasIntegration(in)
 
 	// Nor does that of an integration that was deleted meanwhile.
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
 	s.must(s.store.RecordValidations(s.ctx, all, []rolebroker.RoleValidation{outcome(all, 0, t2), outcome(all, 1, t2)},
 		t2))
 	s.must(s.store.RecordValidations(s.ctx, all, nil, t2))
@@ -212,7 +212,7 @@ func testValidationsOfDeletedRoles(s *suite) {
 	again := s.integration("again")
 	again.Roles, again.DefaultRole = []rolebroker.Role{in.Roles[0], gone}, "readonly"
 	again.Roles[0].Validation = nil
-	s.must(s.store.CreateIntegration(s.ctx, again))
+	s.must(s.store.CreateIntegration(s.ctx, again, Event()))
 	s.hasIntegration(again)
 	s.validate(again, t0) // no newer result is in the way
 	s.hasIntegration(again)
@@ -247,17 +247,17 @@ func testAttribution(s *suite) {
 	for i, name := range numbered("int", 4) {
 		in := s.integration(name, "readonly")
 		in.SessionTags, in.SourceIdentity = i%2 == 1, i >= 2
-		s.must(s.store.CreateIntegration(s.ctx, in))
+		s.must(s.store.CreateIntegration(s.ctx, in, Event()))
 		s.hasIntegration(in)
 		all = append(all, in)
 	}
 	for _, in := range all {
 		in.SessionTags, in.SourceIdentity, in.Version = !in.SessionTags, !in.SourceIdentity, 2
-		s.must(s.store.UpdateIntegration(s.ctx, in, 1))
+		s.must(s.store.UpdateIntegration(s.ctx, in, 1, Event()))
 		s.hasIntegration(in)
 	}
 	all[0].NextExternalID, all[0].Version = s.reserve("next", t1), 3
-	s.must(s.store.SetExternalIDs(s.ctx, all[0], 2))
+	s.must(s.store.SetExternalIDs(s.ctx, all[0], 2, Event()))
 	a := s.createAgent("scout", all...)
 	got, err := s.store.Grants(s.ctx, a.ID)
 	s.must(err)
@@ -289,7 +289,7 @@ func testClaimIntegrations(s *suite) {
 	s.createIntegration("never", "readonly")
 	cluster := s.integration("cluster", "readonly")
 	cluster.AssumptionMode = rolebroker.ModeCluster
-	s.must(s.store.CreateIntegration(s.ctx, cluster))
+	s.must(s.store.CreateIntegration(s.ctx, cluster, Event()))
 
 	s.equal(s.claim(t0, t0, 0), []string{})
 	s.equal(s.claim(t1, t1, 10), []string{"never"})
@@ -310,9 +310,9 @@ func testClaimIntegrations(s *suite) {
 
 	// Only integrations in platform mode are claimed.
 	cluster.AssumptionMode, cluster.Version = rolebroker.ModePlatform, 2
-	s.must(s.store.UpdateIntegration(s.ctx, cluster, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, cluster, 1, Event()))
 	in.AssumptionMode, in.Version = rolebroker.ModeCluster, 2
-	s.must(s.store.UpdateIntegration(s.ctx, in, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, in, 1, Event()))
 	s.equal(s.claim(t2.Add(24*time.Hour), t2.Add(24*time.Hour), 10),
 		[]string{"cluster", "fourth", "never", "second", "third"})
 	got, err := s.store.Integration(s.ctx, "cluster")
@@ -368,19 +368,19 @@ func testCountIntegrations(s *suite) {
 	s.createIntegration("bare")
 	cluster := s.integration("cluster", "readonly")
 	cluster.AssumptionMode = rolebroker.ModeCluster
-	s.must(s.store.CreateIntegration(s.ctx, cluster))
+	s.must(s.store.CreateIntegration(s.ctx, cluster, Event()))
 	counts(2)
 	cluster.AssumptionMode, cluster.Version = rolebroker.ModePlatform, 2
-	s.must(s.store.UpdateIntegration(s.ctx, cluster, 1))
+	s.must(s.store.UpdateIntegration(s.ctx, cluster, 1, Event()))
 	counts(3)
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
 	counts(2)
 }
 
 // reserve reserves an external ID.
 func (s *suite) reserve(externalID string, at time.Time) string {
 	s.Helper()
-	s.must(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), externalID, at))
+	s.must(s.store.ReserveExternalID(s.ctx, rolebroker.NewReservationID(), externalID, at, Event()))
 	return externalID
 }
 
@@ -389,7 +389,7 @@ func (s *suite) rotate(in *rolebroker.Integration, current, next string) {
 	s.Helper()
 	in.ExternalID, in.NextExternalID, in.Version, in.UpdatedAt = current, next, in.Version+1,
 		in.UpdatedAt.Add(time.Minute)
-	s.must(s.store.SetExternalIDs(s.ctx, in, in.Version-1))
+	s.must(s.store.SetExternalIDs(s.ctx, in, in.Version-1, Event()))
 }
 
 // testLateValidations records a result of a role that has changed since.
@@ -397,7 +397,7 @@ func testLateValidations(s *suite) {
 	old := s.createIntegration("production", "readonly", "deployer")
 	now := changed(old, func(in *rolebroker.Integration) { in.Roles[0].Region = "ap-southeast-2" })
 	now.Version++
-	s.must(s.store.UpdateIntegration(s.ctx, now, old.Version))
+	s.must(s.store.UpdateIntegration(s.ctx, now, old.Version, Event()))
 	s.validate(now, t1)
 	before := []rolebroker.Validation{*now.Roles[0].Validation, *now.Roles[1].Validation}
 	s.validate(old, t2)
@@ -458,21 +458,21 @@ func testSetExternalIDs(s *suite) {
 	s.hasIntegration(in)
 	s.hasIntegration(other)
 
-	// An update keeps them.
+	// An update may replace them.
 	s.rotate(in, first, second)
+	in.Roles[0].Validation = nil
 	updated := changed(in, func(in *rolebroker.Integration) { in.ExternalID, in.NextExternalID = third, "" })
 	updated.Version++
-	s.must(s.store.UpdateIntegration(s.ctx, updated, in.Version))
-	in.Version++
-	s.hasIntegration(in)
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	s.must(s.store.UpdateIntegration(s.ctx, updated, in.Version, Event()))
+	s.hasIntegration(updated)
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
 	s.free(false, first, second, third)
 }
 
 func testExternalIDsOfOthers(s *suite) {
 	in := s.createIntegration("production", "readonly")
 	other, gone := s.createIntegration("staging", "readonly"), s.createIntegration("gone", "readonly")
-	s.must(s.store.DeleteIntegration(s.ctx, gone.ID, 0))
+	s.must(s.store.DeleteIntegration(s.ctx, gone.ID, 0, Event()))
 	mine, next := s.reserve("mine", t1), s.reserve("next", t1)
 	s.rotate(other, other.ExternalID, next)
 	s.store.Subscribe(func(c rolebroker.Change) {
@@ -492,7 +492,7 @@ func testExternalIDsOfOthers(s *suite) {
 			try := changed(in, func(in *rolebroker.Integration) {
 				in.ExternalID, in.NextExternalID, in.Version = ids[0], ids[1], 2
 			})
-			s.code(s.store.SetExternalIDs(s.ctx, try, 1), rolebroker.CodeInvalid, refused)
+			s.code(s.store.SetExternalIDs(s.ctx, try, 1, Event()), rolebroker.CodeInvalid, refused)
 			s.hasIntegration(in)
 			s.free(true, mine) // the valid one is not used up
 		}
@@ -502,14 +502,14 @@ func testExternalIDsOfOthers(s *suite) {
 	try := changed(in, func(in *rolebroker.Integration) { in.NextExternalID, in.Version = mine, 2 })
 	const stale = `integration "production" was changed by someone else (it is at version 1)`
 	for _, version := range []int64{0, 2, -1} {
-		s.code(s.store.SetExternalIDs(s.ctx, try, version), rolebroker.CodeStale, stale)
+		s.code(s.store.SetExternalIDs(s.ctx, try, version, Event()), rolebroker.CodeStale, stale)
 	}
 	try = changed(gone, func(in *rolebroker.Integration) { in.NextExternalID, in.Version = mine, 2 })
-	s.code(s.store.SetExternalIDs(s.ctx, try, 1), rolebroker.CodeNotFound,
+	s.code(s.store.SetExternalIDs(s.ctx, try, 1, Event()), rolebroker.CodeNotFound,
 		`there is no integration "`+string(gone.ID)+`"`)
 	for _, text := range []string{"a\x00b", "\xff"} {
 		try = changed(in, func(in *rolebroker.Integration) { in.NextExternalID = text })
-		s.code(s.store.SetExternalIDs(s.ctx, try, 1), rolebroker.CodeInvalid,
+		s.code(s.store.SetExternalIDs(s.ctx, try, 1, Event()), rolebroker.CodeInvalid,
 			"text has to be valid UTF-8 without NUL characters")
 	}
 	s.hasIntegration(in)
@@ -528,7 +528,7 @@ func testRotationsAtOnce(s *suite) {
 	for i, err := range atOnce(len(ids), func(i int) error {
 		return s.store.SetExternalIDs(s.ctx, changed(in, func(in *rolebroker.Integration) {
 			in.NextExternalID, in.Version = ids[i], 2
-		}), 1)
+		}), 1, Event())
 	}) {
 		switch {
 		case err == nil && won == "":
@@ -574,7 +574,7 @@ func testEarlierExternalIDs(s *suite) {
 	s.rotate(in, first, "") // the current one is not an earlier one
 	s.earlier(in, 10, ids[4], ids[3], ids[1], ids[0])
 
-	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0))
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
 	s.earlier(in, 10)
 	s.earlier(&rolebroker.Integration{}, 10)
 }

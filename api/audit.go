@@ -1,0 +1,37 @@
+package api
+
+import "time"
+
+// AuditEvent is what a caller did or was refused. Its JSON, without Sequence and Hash, is the record that the audit
+// trail keeps and exports.
+type AuditEvent struct {
+	ID       string            `json:"id" example:"evt_3mzq7k4vprb5xw2tdn6hjc8ysa"`
+	Time     time.Time         `json:"time" example:"2026-03-14T09:26:53.589Z"`
+	Actor    AuditActor        `json:"actor"`
+	Action   string            `json:"action" doc:"A noun, a dot and a verb." example:"agent.connect"`
+	Subjects []AuditSubject    `json:"subjects,omitempty" doc:"What the action concerns."`
+	Outcome  string            `json:"outcome" enum:"done,refused" example:"done"`
+	Code     string            `json:"code,omitempty" doc:"Why it was refused." example:"denied"`
+	Reason   string            `json:"reason,omitempty" doc:"The same in words."`
+	Before   map[string]string `json:"before,omitempty" doc:"The old values of the fields that changed; left out for something new. No secrets."`
+	After    map[string]string `json:"after,omitempty" doc:"The new values; left out for something deleted."`
+	Sequence *int64            `json:"sequence,omitempty" doc:"Its place in the audit trail, from 0. An event has none for a moment after it was recorded." example:"17"`
+	Hash     string            `json:"hash,omitempty" doc:"The hash that the audit trail has of it, in base64."`
+}
+
+// AuditActor is who did it.
+type AuditActor struct {
+	Kind    string `json:"kind" enum:"api_key,agent,runner,join_token,server,unknown" doc:"unknown: a caller who was not identified." example:"api_key"`
+	ID      string `json:"id,omitempty" example:"key_7mzq2k4vprb5xw3tdn6hjc8ysa"`
+	Name    string `json:"name,omitempty" doc:"At that time." example:"admin"`
+	Token   string `json:"token,omitempty" doc:"The ID of the token or credential." example:"tok_5mzq2k4vprb7xw3tdn6hjc8ysa"`
+	Claimed string `json:"claimed,omitempty" doc:"The ID in the key or token of a caller who was not identified. It proves nothing."`
+	Address string `json:"address,omitempty" doc:"The IP address of the request." example:"192.0.2.7"`
+}
+
+// AuditSubject is one thing that an action concerns.
+type AuditSubject struct {
+	Kind string `json:"kind" example:"agent"`
+	ID   string `json:"id,omitempty" example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
+	Name string `json:"name,omitempty" doc:"At that time, or what the caller wrote." example:"scout"`
+}

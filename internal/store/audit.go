@@ -1,0 +1,318 @@
+package store
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/trail"
+)
+
+const auditColumns = `e.id, e.at, e.sequence, e.hash, e.record`
+
+var (
+	insertEvent = newStatement("insertEvent", `
+		INSERT INTO audit_events (id, at, sequence, hash, actor_id, actor_name, noun, action, outcome, record)
+		VALUES ($1, $2, -1, $3, $4, $5, $6, $7, $8, $9)`)
+	insertSubject = newBatch("insertSubject",
+		`INSERT INTO audit_subjects (subject, at, event_id) VALUES ROWS ON CONFLICT DO NOTHING`, `(?, ?, ?)`)
+
+	// holdTree makes concurrent servers wait for each other.
+	holdTree = newStatement("holdTree", `
+		INSERT INTO audit_tree (id, size, edge, first_size, first_edge) VALUES (1, 0, '', 0, '')
+		ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING size, edge`)
+	growTree = newStatement("growTree", `UPDATE audit_tree SET size = $1, edge = $2 WHERE id = 1`)
+	treeBase = newStatement("treeBase", `SELECT first_size, first_edge FROM audit_tree WHERE id = 1`)
+
+	waitingEvents = newStatement("waitingEvents", `
+		SELECT `+auditColumns+` FROM audit_events AS e WHERE e.sequence < 0 ORDER BY e.at, e.id LIMIT $1`)
+	placeEvents = newBatch("placeEvent", `
+		WITH placed (id, sequence, hash) AS (VALUES ROWS)
+		UPDATE audit_events SET sequence = placed.sequence, hash = placed.hash
+		FROM placed WHERE audit_events.id = placed.id`,
+		`(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS TEXT))`)
+	eventsFrom = newStatement("eventsFrom", `
+		SELECT `+auditColumns+` FROM audit_events AS e WHERE e.sequence >= $1 AND e.sequence >= 0
+		ORDER BY e.sequence LIMIT $2`)
+
+	insertCheckpoint = newStatement("insertCheckpoint",
+		`INSERT INTO audit_checkpoints (size, at, signed) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`)
+	checkpointsFrom = newStatement("checkpointsFrom", `
+		SELECT size, signed FROM audit_checkpoints WHERE size >= $1 ORDER BY size LIMIT $2`)
+	lastCheckpoint = newStatement("lastCheckpoint", `
+		SELECT size, signed FROM audit_checkpoints ORDER BY size DESC LIMIT 1`)
+
+	listEvents = sync.OnceValue(eventLists)
+)
+
+// errNoEvent refuses a change that nobody would find in the audit trail.
+var errNoEvent = rolebroker.Errorf(rolebroker.CodeUnavailable, "a change needs an audit event")
+
+// record stores an audit event in the transaction.
+func (t *tx) record(ctx context.Context, e rolebroker.AuditEvent) error {
+	if e.ID == "" || e.Action == "" {
+		return errNoEvent
+	}
+	record, err := trail.Record(&e)
+	if err != nil {
+		return err
+	}
+	_, actor := e.Actor.Actor()
+	noun, _, _ := strings.Cut(string(e.Action), ".")
+	if _, err := t.exec(ctx, insertEvent, e.ID, millis(e.At), "", clean(actor), clean(e.Actor.Name), noun, e.Action,
+		e.Outcome(), clean(string(record))); err != nil {
+		return err
+	}
+	return t.execBatch(ctx, insertSubject, subjectRows(&e))
+}
+
+// subjectRows has a row for each ID and for each name.
+func subjectRows(e *rolebroker.AuditEvent) [][]any {
+	var rows [][]any
+	for _, s := range e.Subjects {
+		for _, text := range []string{s.ID, s.Name} {
+			if text != "" {
+				rows = append(rows, []any{clean(text), millis(e.At), e.ID})
+			}
+		}
+	}
+	return rows
+}
+
+// runRecorded runs one statement that changes a row, and stores the event of it. If no row changes it stores none.
+func (s *Store) runRecorded(
+	ctx context.Context, e rolebroker.AuditEvent, st *statement, args ...any,
+) (changed int64, err error) {
+	err = s.changeRecorded(ctx, e, func(ctx context.Context, tx *tx) (err error) {
+		changed, err = tx.exec(ctx, st, args...)
+		tx.unchanged = changed == 0
+		return err
+	})
+	return changed, err
+}
+
+// RecordEvent stores an event that goes with no change: a refusal, or something that was only looked at.
+func (s *Store) RecordEvent(ctx context.Context, e rolebroker.AuditEvent) error {
+	return s.changeRecorded(ctx, e, func(context.Context, *tx) error { return nil })
+}
+
+// eventFilter says which columns a filter compares.
+type eventFilter struct {
+	actor   string // actor_id, actor_name or ""
+	action  string // noun, action or ""
+	subject bool
+	refused bool
+}
+
+// eventLists makes a statement for each filter, so that each can use an index.
+//
+// $1 and $2 are the key before which the list begins, $3 is a lower bound of the time, $4 is the limit. The values of
+// the filter follow.
+func eventLists() map[eventFilter]*statement {
+	lists := map[eventFilter]*statement{}
+	for _, actor := range []string{"", "actor_id", "actor_name"} {
+		for _, action := range []string{"", "noun", "action"} {
+			for _, subject := range []bool{false, true} {
+				for _, refused := range []bool{false, true} {
+					f := eventFilter{actor, action, subject, refused}
+					lists[f] = f.statement()
+				}
+			}
+		}
+	}
+	return lists
+}
+
+func (f eventFilter) statement() *statement {
+	name, from, where, key, next := "listEvents", "audit_events AS e", "", "e.at, e.id", 5
+	compare := func(column string) {
+		name += " " + column
+		where += " AND " + column + " = $" + strconv.Itoa(next)
+		next++
+	}
+	if f.subject {
+		from = "audit_subjects AS s JOIN audit_events AS e ON e.id = s.event_id"
+		key = "s.at, s.event_id"
+		compare("s.subject")
+	}
+	for _, column := range []string{f.actor, f.action} {
+		if column != "" {
+			compare("e." + column)
+		}
+	}
+	if f.refused {
+		name += " refused"
+		where += " AND e.outcome = 'refused'"
+	}
+	at, id, _ := strings.Cut(key, ", ")
+	return newStatement(name, `
+		SELECT `+auditColumns+` FROM `+from+`
+		WHERE (`+key+`) < ($1, $2) AND `+at+` >= $3`+where+`
+		ORDER BY `+at+` DESC, `+id+` DESC LIMIT $4`)
+}
+
+// AuditEvents lists events, the newest first: by time and then ID, both descending.
+func (s *Store) AuditEvents(
+	ctx context.Context, filter rolebroker.AuditFilter, page rolebroker.Page,
+) ([]rolebroker.AuditRecord, error) {
+	before, id := auditCursor(page.After, filter.Until)
+	args := []any{before, id, millis(filter.Since), max(page.Limit, 0)}
+	var f eventFilter
+	if filter.Subject != "" {
+		f.subject = true
+		args = append(args, filter.Subject)
+	}
+	if filter.Actor != "" {
+		f.actor = "actor_name"
+		if rolebroker.IsID(filter.Actor) {
+			f.actor = "actor_id"
+		}
+		args = append(args, filter.Actor)
+	}
+	if filter.Action != "" {
+		f.action = "noun"
+		if strings.Contains(filter.Action, ".") {
+			f.action = "action"
+		}
+		args = append(args, filter.Action)
+	}
+	f.refused = filter.Outcome == rolebroker.OutcomeRefused
+	return s.auditRecords(ctx, listEvents()[f], args...)
+}
+
+// auditCursor returns the key before which a page begins: that of an item, or the first of all at a time.
+func auditCursor(after string, until time.Time) (at int64, id string) {
+	at, id = math.MaxInt64, ""
+	if !until.IsZero() {
+		at = millis(until)
+	}
+	millis, rest, _ := strings.Cut(after, ".")
+	if n, err := strconv.ParseInt(millis, 10, 64); err == nil && n < at {
+		at, id = n, rest
+	}
+	return at, id
+}
+
+func (s *Store) auditRecords(ctx context.Context, st *statement, args ...any) ([]rolebroker.AuditRecord, error) {
+	var found []rolebroker.AuditRecord
+	err := s.query(ctx, st, func(scan scan) error { return scanRecord(scan, &found) }, args...)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+func scanRecord(scan scan, found *[]rolebroker.AuditRecord) error {
+	var r rolebroker.AuditRecord
+	var text string
+	err := scan(&r.ID, timeColumn{&r.At}, &r.Sequence, &r.Hash, &text)
+	r.Record = []byte(text)
+	*found = append(*found, r)
+	return err
+}
+
+// GrowTrail gives at most limit waiting events their places in the audit trail, and stores the checkpoint that sign
+// makes of it, unless that is empty. It returns how many it placed. Several servers may call it at the same time.
+func (s *Store) GrowTrail(
+	ctx context.Context, limit int, at time.Time, sign func(trail.Tree) (string, error),
+) (placed int, err error) {
+	err = s.change(ctx, func(ctx context.Context, tx *tx) error {
+		placed = 0
+		tree, err := tx.holdTree(ctx)
+		if err != nil {
+			return err
+		}
+		var waiting []rolebroker.AuditRecord
+		err = tx.query(ctx, waitingEvents, func(scan scan) error { return scanRecord(scan, &waiting) }, limit)
+		if err != nil || len(waiting) == 0 {
+			return err
+		}
+		rows := make([][]any, len(waiting))
+		for i, r := range waiting {
+			sequence, leaf := tree.Size, tree.Append(r.Record)
+			rows[i] = []any{r.ID, sequence, leaf.String()}
+		}
+		placed = len(waiting)
+		if err := tx.execBatch(ctx, placeEvents, rows); err != nil {
+			return err
+		}
+		return tx.storeTree(ctx, tree, at, sign)
+	})
+	return placed, err
+}
+
+func (t *tx) holdTree(ctx context.Context) (tree trail.Tree, err error) {
+	var size int64
+	var edge string
+	if err := t.query(ctx, holdTree, func(scan scan) error { return scan(&size, &edge) }); err != nil {
+		return tree, err
+	}
+	if tree, err = trail.Regrow(size, edge); err != nil {
+		return tree, corrupt("the audit trail", err)
+	}
+	return tree, nil
+}
+
+func (t *tx) storeTree(
+	ctx context.Context, tree trail.Tree, at time.Time, sign func(trail.Tree) (string, error),
+) error {
+	if _, err := t.exec(ctx, growTree, tree.Size, tree.Edge()); err != nil {
+		return err
+	}
+	signed, err := sign(tree)
+	if err != nil || signed == "" {
+		return err
+	}
+	_, err = t.exec(ctx, insertCheckpoint, tree.Size, millis(at), signed)
+	return err
+}
+
+// Trail returns the tree before the first event that is still there.
+func (s *Store) Trail(ctx context.Context) (tree trail.Tree, err error) {
+	var size int64
+	var edge string
+	if err := s.query(ctx, treeBase, func(scan scan) error { return scan(&size, &edge) }); err != nil {
+		return tree, err
+	}
+	if tree, err = trail.Regrow(size, edge); err != nil {
+		return tree, asError(ctx, corrupt("the audit trail", err))
+	}
+	return tree, nil
+}
+
+// PlacedEvents lists the events of the audit trail from a sequence on.
+func (s *Store) PlacedEvents(ctx context.Context, from int64, limit int) ([]rolebroker.AuditRecord, error) {
+	return s.auditRecords(ctx, eventsFrom, from, limit)
+}
+
+// Checkpoints lists signed checkpoints by the size of the trail, from a size on.
+func (s *Store) Checkpoints(ctx context.Context, from int64, limit int) ([]rolebroker.AuditCheckpoint, error) {
+	return s.checkpoints(ctx, checkpointsFrom, from, limit)
+}
+
+// LastCheckpoint returns the newest signed checkpoint; the zero value if there is none.
+func (s *Store) LastCheckpoint(ctx context.Context) (last rolebroker.AuditCheckpoint, err error) {
+	found, err := s.checkpoints(ctx, lastCheckpoint)
+	if err == nil && len(found) > 0 {
+		last = found[0]
+	}
+	return last, err
+}
+
+func (s *Store) checkpoints(ctx context.Context, st *statement, args ...any) ([]rolebroker.AuditCheckpoint, error) {
+	var found []rolebroker.AuditCheckpoint
+	err := s.query(ctx, st, func(scan scan) error {
+		var c rolebroker.AuditCheckpoint
+		err := scan(&c.Size, &c.Signed)
+		found = append(found, c)
+		return err
+	}, args...)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}

@@ -1,0 +1,38 @@
+package trail
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// Record returns the record of an audit event: one line of JSON, without HTML escapes and white space.
+func Record(e *rolebroker.AuditEvent) ([]byte, error) {
+	kind, id := e.Actor.Actor()
+	record := api.AuditEvent{
+		ID: string(e.ID), Time: e.At.UTC(), Action: string(e.Action), Outcome: string(e.Outcome()),
+		Actor: api.AuditActor{Kind: string(kind), ID: id, Name: e.Actor.Name, Claimed: e.Claimed,
+			Address: e.Actor.Address,
+			Token:   string(e.Actor.Token) + string(e.Actor.RunnerKey)},
+		Before: e.Before, After: e.After,
+	}
+	for _, s := range e.Subjects {
+		record.Subjects = append(record.Subjects, api.AuditSubject{Kind: string(s.Kind), ID: s.ID, Name: s.Name})
+	}
+	if e.Refusal != nil {
+		record.Code, record.Reason = string(e.Refusal.Code), e.Refusal.Error()
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(record)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// Event returns what a record says.
+func Event(record []byte) (e api.AuditEvent, err error) {
+	err = json.Unmarshal(record, &e)
+	return e, err
+}
