@@ -23,6 +23,8 @@ func typed(cmd *cobra.Command, path string) string {
 	switch {
 	case cmd.Flags().Lookup(flag) != nil:
 		return "--" + flag
+	case cmd.Flags().Lookup(strings.TrimSuffix(flag, "s")) != nil: // a list, from a flag that can be repeated
+		return "--" + strings.TrimSuffix(flag, "s")
 	case path == "name" && slices.Contains(strings.Fields(strings.NewReplacer("[", "", "]", "").Replace(cmd.Use)), "NAME"):
 		return "NAME"
 	}
