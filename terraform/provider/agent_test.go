@@ -243,6 +243,7 @@ func TestDataSources(t *testing.T) {
 	w := newWorld(t)
 	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"))
 	w.Agent("scout", "production")
+	w.validates("production")
 	w.plays(
 		step{
 			Config: w.config(`
@@ -260,6 +261,9 @@ data "rolebroker_aws_integration" "same" { id = data.rolebroker_aws_integration.
 				has("data.rolebroker_aws_integration.same", "roles.readonly.arn",
 					"arn:aws:iam::444455556666:role/ReadOnly"),
 				hasSome("data.rolebroker_aws_integration.same", "external_id"),
+				has("data.rolebroker_aws_integration.same", "status", "warning"),
+				has("data.rolebroker_aws_integration.same", "roles.readonly.state.from", "validation"),
+				hasSome("data.rolebroker_aws_integration.same", "roles.readonly.state.since"),
 			),
 		},
 		step{
@@ -343,6 +347,7 @@ func TestListDataSources(t *testing.T) {
 	w := newWorld(t)
 	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"))
 	w.Integration("staging", w.Role("tester", "Tester", "us-west-2"))
+	w.validates("staging")
 	w.Agent("scout", "production", "staging")
 	w.Agent("ranger")
 	w.plays(
@@ -356,6 +361,7 @@ data "rolebroker_runners" "all" { depends_on = [rolebroker_runner.eks] }
 			Check: all(
 				has("data.rolebroker_aws_integrations.all", "integrations.%", "2"),
 				has("data.rolebroker_aws_integrations.all", "integrations.staging.default_role", "tester"),
+				has("data.rolebroker_aws_integrations.all", "integrations.staging.status", "warning"),
 				has("data.rolebroker_aws_integrations.some", "integrations.%", "1"),
 				hasSome("data.rolebroker_aws_integrations.some", "integrations.production.id"),
 				has("data.rolebroker_agents.all", "agents.scout.integrations.1", "staging"),

@@ -26,10 +26,11 @@ func newIntegrationData() datasource.DataSource {
 }
 
 func integrationDataOf(ctx context.Context, in found, diags *diag.Diagnostics) integrationDataModel {
-	m := integrationDataModel{integrationModel{}.takeButRoles(in), types.StringValue(in.NextExternalID)}
+	m := integrationDataModel{integrationModel{}.takeButRoles(in), types.StringValue(in.NextExternalID),
+		types.StringValue(in.State.Status)}
 	roles := map[string]attr.Value{}
 	for _, role := range in.Roles {
-		of := roleOf(role, roleModel{})
+		of := roleDataModel{roleOf(role, roleModel{}), stateOf(role.State)}
 		of.Validation = validationDataOf(role.Validation)
 		roles[role.Name] = roleValue(ctx, roleDataType, of, diags)
 	}
@@ -39,7 +40,7 @@ func integrationDataOf(ctx context.Context, in found, diags *diag.Diagnostics) i
 
 func integrationDataSchema() schema.Schema {
 	return schema.Schema{
-		MarkdownDescription: "An existing integration, with the validation of its roles.",
+		MarkdownDescription: "An existing integration, with the states of its roles.",
 		Attributes: map[string]schema.Attribute{
 			"description":     computedString("May be empty."),
 			"enabled":         computedBool("No agent gets the roles of a disabled integration."),
@@ -50,9 +51,11 @@ func integrationDataSchema() schema.Schema {
 			"runner_id":        computedString("The runner's ID; null if no runner is named."),
 			"external_id":      computedString("The external ID that the roles' trust policies should require."),
 			"next_external_id": computedString("The external ID that a rotation changes to; empty without a rotation."),
-			"session_tags":     computedBool("Every AssumeRole has session tags that say who borrows."),
-			"source_identity":  computedBool("Every AssumeRole has the agent's name as its source identity."),
-			"default_role":     computedString("The name of the role that an agent gets when it names no role."),
+			"status": computedString("The worst state of the enabled roles: `assumable`, `warning`, `failed` or " +
+				"`unknown`."),
+			"session_tags":    computedBool("Every AssumeRole has session tags that say who borrows."),
+			"source_identity": computedBool("Every AssumeRole has the agent's name as its source identity."),
+			"default_role":    computedString("The name of the role that an agent gets when it names no role."),
 			"roles": schema.MapNestedAttribute{
 				Computed:            true,
 				MarkdownDescription: "The roles, by name.",

@@ -43,6 +43,7 @@ type integrationResourceModel struct {
 type integrationDataModel struct {
 	integrationModel
 	NextExternalID types.String `tfsdk:"next_external_id"`
+	Status         types.String `tfsdk:"status"`
 }
 
 // roles returns the known roles, by name. Parts of a role may be unknown; a role
@@ -143,8 +144,9 @@ func (m integrationModel) takeButRoles(in found) integrationModel {
 	}
 }
 
-// roleValue is a role as a value of Terraform, of the resource or of a data source.
-func roleValue(ctx context.Context, of types.ObjectType, role roleModel, diags *diag.Diagnostics) types.Object {
+// roleValue is a role as a value of Terraform: a roleModel of the resource, or a
+// roleDataModel of a data source.
+func roleValue(ctx context.Context, of types.ObjectType, role any, diags *diag.Diagnostics) types.Object {
 	value, more := types.ObjectValueFrom(ctx, of.AttrTypes, role)
 	diags.Append(more...)
 	return value

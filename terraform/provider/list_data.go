@@ -73,6 +73,8 @@ func newIntegrationsData() datasource.DataSource {
 			"runner":          computedString("The name of the runner that assumes the roles; empty if none is named."),
 			"external_id":     computedString("The external ID that the roles' trust policies should require."),
 			"default_role":    computedString("The name of the role that an agent gets when it names no role."),
+			"status": computedString("The worst state of the enabled roles: `assumable`, `warning`, `failed` or " +
+				"`unknown`."),
 		},
 		all: func(s *server) func(context.Context, string) iter.Seq2[api.Integration, error] {
 			return s.AllIntegrations
@@ -86,6 +88,7 @@ func newIntegrationsData() datasource.DataSource {
 				"runner":          types.StringValue(in.Runner),
 				"external_id":     types.StringValue(in.ExternalID),
 				"default_role":    types.StringValue(in.DefaultRole),
+				"status":          types.StringValue(in.State.Status),
 			}
 		},
 	}

@@ -99,6 +99,12 @@ func roleAttributes() map[string]schema.Attribute {
 	}
 }
 
+// roleDataModel is a role in the data source.
+type roleDataModel struct {
+	roleModel
+	State types.Object `tfsdk:"state"`
+}
+
 // roleDataAttributes are the attributes of a role in the data source.
 func roleDataAttributes() map[string]data.Attribute {
 	return map[string]data.Attribute{
@@ -112,7 +118,24 @@ func roleDataAttributes() map[string]data.Attribute {
 			MarkdownDescription: "The result of the last attempt to assume the role; null if there was none.",
 			Attributes:          validationDataAttributes(),
 		},
+		"state": data.SingleNestedAttribute{
+			Computed: true,
+			MarkdownDescription: "What is known of the role now: the newest of its validation, the last loan and the " +
+				"last refusal.",
+			Attributes: stateAttributes(),
+		},
 	}
+}
+
+// stateAttributes are those of the state of a role.
+func stateAttributes() map[string]data.Attribute {
+	attributes := validationDataAttributes()
+	attributes["checked_at"] = computedString("The time of the answer, in RFC 3339; empty if nobody has tried.")
+	attributes["from"] = computedString("`validation`, `loan` (an agent got credentials), `refusal` (one did not), or " +
+		"empty: nobody has tried.")
+	attributes["agent"] = computedString("The name of the agent that got credentials or was refused; may be empty.")
+	attributes["since"] = computedString("Since when the role can be assumed, or cannot, in RFC 3339; may be empty.")
+	return attributes
 }
 
 // validationDataAttributes are all attributes of a validation, in data sources.
@@ -149,6 +172,7 @@ var (
 	validationType     = roleType.AttrTypes["validation"].(types.ObjectType)
 	roleDataType       = data.NestedAttributeObject{Attributes: roleDataAttributes()}.Type().(types.ObjectType)
 	validationDataType = roleDataType.AttrTypes["validation"].(types.ObjectType)
+	stateType          = roleDataType.AttrTypes["state"].(types.ObjectType)
 )
 
 // knownBool is nil for a value that is null or unknown, so that the default
@@ -198,4 +222,28 @@ func validationDataOf(v *api.Validation) types.Object {
 		"checked_at": types.StringValue(v.CheckedAt.UTC().Format(time.RFC3339)),
 		"checked_by": types.StringValue(v.CheckedBy),
 	})
+}
+
+// stateOf is the state of a role in the data source.
+func stateOf(s api.RoleState) types.Object {
+	return types.ObjectValueMust(stateType.AttrTypes, map[string]attr.Value{
+		"status":     types.StringValue(s.Status),
+		"code":       types.StringValue(s.Code),
+		"message":    types.StringValue(s.Message),
+		"hint":       types.StringValue(s.Hint),
+		"request_id": types.StringValue(s.RequestID),
+		"checked_at": types.StringValue(timeOrNothing(s.CheckedAt)),
+		"checked_by": types.StringValue(s.CheckedBy),
+		"from":       types.StringValue(s.From),
+		"agent":      types.StringValue(s.Agent),
+		"since":      types.StringValue(timeOrNothing(s.Since)),
+	})
+}
+
+// timeOrNothing is a time in RFC 3339; empty if there is none.
+func timeOrNothing(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }

@@ -17,6 +17,14 @@ func (w *world) trust(role, account string) {
 	w.AWS.Account(testbed.CustomerAccount).SetTrustPolicy(role, testbed.Trust(account))
 }
 
+// validates has the server validate an integration.
+func (w *world) validates(name string) {
+	w.Helper()
+	if _, err := w.Admin.ValidateIntegration(w.T.Context(), name, client.Validating{}); err != nil {
+		w.Fatal(err)
+	}
+}
+
 const stranger = "999988887777" // the account of nobody here
 
 // A validation outside of Terraform is no drift, and a plan that changes nothing
@@ -31,9 +39,7 @@ func TestAPlanSaysNothingAboutValidations(t *testing.T) {
 	ws.writes(with("ours"))
 	ws.applies()
 	w.passes(time.Hour)
-	if _, err := w.Admin.ValidateIntegration(t.Context(), "production", client.Validating{}); err != nil {
-		t.Fatal(err)
-	}
+	w.validates("production")
 	if _, all, status := ws.try("plan", "-refresh-only", "-detailed-exitcode", "-no-color"); status != 0 {
 		t.Errorf("after another validation, a plan that only refreshes exits with %d:\n%s", status, all)
 	}
