@@ -160,7 +160,7 @@ func (s *server) checkBefore(ctx context.Context, v *visit, page *formPage) erro
 		return nil
 	case err != nil:
 		return err
-	case string(named.ID) != page.ID:
+	case string(named.ID) != page.ID && named.Name != page.ID:
 		if page.Errors == nil {
 			page.Errors = map[string]string{}
 		}

@@ -51,3 +51,27 @@ func TestEditingWithoutScripts(t *testing.T) {
 	p.finds("Description", "What I typed")
 	p.eventually("the role is gone", "document.querySelectorAll('.role').length === 2")
 }
+
+// Two people change the same, without scripts: the conflict is in view, has the focus, and takes two keys.
+func TestAConflictWithoutScripts(t *testing.T) {
+	t.Parallel()
+	tb := testbed.New(t, nil)
+	first, second := admin(t, tb), admin(t, tb)
+	second.opens("/integrations")
+	second.withoutScripts()
+	second.presses("production")
+	second.arrives("production")
+	first.edits("production")
+	first.fills("Description", "By the first")
+	first.presses("Update Integration")
+	first.sees("Updated.")
+	second.fills("Description", "By the second")
+	second.presses("Update Integration")
+	second.sees("Both of you changed", "By the first")
+	second.eventually("the conflict has the focus", `document.activeElement.id === "conflict" &&
+		document.activeElement.getBoundingClientRect().top < innerHeight`)
+	second.tabsTo("Keep What Is Saved")
+	second.keys("\r")
+	second.eventually("it is not asked any more", `!document.querySelector("#conflict")`)
+	second.finds("Description", "By the first")
+}

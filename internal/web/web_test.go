@@ -552,7 +552,7 @@ func TestTheSecondEditorLosesNothing(t *testing.T) {
 	}
 	answer := save("1", "second")
 	body := answer.Body.String()
-	if answer.Code != http.StatusConflict || !strings.Contains(body, "Somebody else saved production") ||
+	if answer.Code != http.StatusConflict || !strings.Contains(body, "somebody else saved production") ||
 		!strings.Contains(body, `value="second"`) || !strings.Contains(body, `name="version" value="2"`) {
 		t.Errorf("the second answers %d: %s", answer.Code, body)
 	}
