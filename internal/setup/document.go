@@ -2,6 +2,7 @@ package setup
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,16 +26,18 @@ const maxPolicy = 64 << 10
 // read parses a trust policy: the document itself, the document encoded for a URL as
 // the IAM API returns it, or the answer to GetRole with the document in it, in JSON or
 // YAML. Codes: invalid.
-func read(text string) (*policy, error) {
-	raw, err := document(text)
+//
+// owner is the ARN of the role that the answer to GetRole is about; empty for a document
+// alone.
+func read(text string) (p *policy, owner string, err error) {
+	raw, owner, err := document(text)
 	if err != nil {
-		return nil, invalid(currentPolicy, "%s", err)
+		return nil, "", invalid(currentPolicy, "%s", err)
 	}
-	p, err := parse(raw)
-	if err != nil {
-		return nil, invalid(currentPolicy, "is not a trust policy: %s", abridged(visible(err.Error())))
+	if p, err = parse(raw); err != nil {
+		return nil, "", invalid(currentPolicy, "is not a trust policy: %s", abridged(visible(err.Error())))
 	}
-	return p, nil
+	return p, owner, nil
 }
 
 // printPolicy is the step that prints the trust policy of a role in a form that read
@@ -45,22 +48,43 @@ func printPolicy(role rolebroker.RoleARN) rolebroker.Step {
 }
 
 // document finds the document in a text that a person pasted.
-func document(text string) (json.RawMessage, error) {
-	raw, err := asJSON(plain(text))
-	if err != nil {
-		return nil, err
+func document(text string) (raw json.RawMessage, owner string, err error) {
+	if raw, err = asJSON(plain(text)); err != nil {
+		return nil, "", err
 	}
 	for range 6 { // a list of one, Role, AssumeRolePolicyDocument, a string, the document
 		if err := checkJSON(raw); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		inner, found := unwrap(raw)
 		if !found {
-			return raw, nil
+			return raw, owner, nil
 		}
+		owner = cmp.Or(owner, arnIn(raw))
 		raw = inner
 	}
-	return nil, errors.New("has the policy in too many wrappings")
+	return nil, "", errors.New("has the policy in too many wrappings")
+}
+
+// arnIn is the element Arn of a role in the answer to GetRole; empty if raw has none.
+func arnIn(raw json.RawMessage) string {
+	fields, err := members(raw)
+	if err != nil {
+		return ""
+	}
+	value, _ := lookup(fields, "Arn")
+	arn, _ := stringIn(value)
+	return arn
+}
+
+// foreign is the note for a current policy that is not the one of the role that is set
+// up; empty if it is, or if that is not known.
+func foreign(owner string, role rolebroker.RoleARN) string {
+	if owner == "" || owner == role.String() {
+		return ""
+	}
+	return fmt.Sprintf("The current policy is the one of %s, and not of %s: check that it is the right one before you "+
+		"use this.", rolebroker.Quote(owner), role)
 }
 
 // plain is text without a byte order mark, outer white space and URL encoding.
@@ -86,6 +110,9 @@ func asJSON(raw json.RawMessage) (json.RawMessage, error) {
 	if form := lossy(string(raw)); form != "" {
 		return nil, fmt.Errorf("is %s of the AWS CLI, which does not have all of the policy", form)
 	}
+	if isDeep(string(raw)) {
+		return nil, errors.New("has YAML that is nested deeper, or has more lines, than any trust policy")
+	}
 	value, bad := fromYAML(raw)
 	switch value.(type) {
 	case object, []any:
@@ -110,6 +137,30 @@ func lossy(text string) string {
 		}
 	}
 	return ""
+}
+
+// Bounds of YAML. The parser takes time that grows with the square of the depth, and of
+// the empty lines of a text. An
+// answer to GetRole has lines of some 30 columns and few markers.
+const (
+	maxIndent   = 200 // columns
+	maxMarkers  = 100 // signs of a nested value in one line
+	maxLines    = 4000
+	maxBrackets = 1000 // signs of a nested value in flow style; variables such as ${aws:username} have them too
+)
+
+// isDeep reports whether YAML may be nested so deep, or have so many lines, that parsing it would take long.
+func isDeep(text string) bool {
+	if strings.Count(text, "[")+strings.Count(text, "{") > maxBrackets || strings.Count(text, "\n") > maxLines {
+		return true
+	}
+	for line := range strings.Lines(text) {
+		markers := strings.Count(line, "- ") + strings.Count(line, "? ") + strings.Count(line, ": ")
+		if len(line)-len(strings.TrimLeft(line, " ")) > maxIndent || markers > maxMarkers {
+			return true
+		}
+	}
+	return false
 }
 
 // fromYAML is the value of a YAML document, with objects in the order they have. It is

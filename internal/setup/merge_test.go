@@ -500,6 +500,50 @@ func TestCurrentPolicyIsReadInEveryForm(t *testing.T) {
 	}
 }
 
+// The answer to GetRole says whose policy it is. One of another role is merged, with a warning in front.
+func TestTheCurrentPolicyOfAnotherRoleIsWarnedOf(t *testing.T) {
+	answer := func(arn string) string {
+		return `{"Role":{"RoleName":"x","Arn":"` + arn + `","AssumeRolePolicyDocument":` + document(ec2) + `}}`
+	}
+	for text, warned := range map[string]bool{
+		document(ec2): false,
+		answer("arn:aws:iam::444455556666:role/ReadOnly"):                                                              false,
+		answer("arn:aws:iam::444455556666:role/Deployer"):                                                              true,
+		answer("arn:aws:iam::999999999999:role/ReadOnly"):                                                              true,
+		"Role:\n  Arn: arn:aws:iam::444455556666:role/Deployer\n  AssumeRolePolicyDocument: '" + document(ec2) + "'\n": true,
+	} {
+		s := merging(t, "")
+		s.Request.CurrentPolicy = text
+		done := write(t, s)
+		const want = "check that it is the right one"
+		if got := len(done.Notes) > 0 && strings.Contains(done.Notes[0], want); got != warned {
+			t.Errorf("of %s the notes are %q", text, done.Notes)
+		}
+		if unwrapped := strings.Join(strings.Fields(done.Text), " "); strings.Contains(unwrapped, want) != warned {
+			t.Errorf("of %s the guide is\n%s", text, done.Text)
+		}
+	}
+}
+
+func TestDeepYAMLIsRefusedAtOnce(t *testing.T) {
+	steps := &strings.Builder{}
+	for i := 0; steps.Len() < 60_000; i++ {
+		steps.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
+	for name, text := range map[string]string{
+		"lists": "x:\n  " + strings.Repeat("- ", 30_000), "flow": "a: " + strings.Repeat("[", 60_000),
+		"flow of objects": "a: " + strings.Repeat("{a: ", 15_000), "keys": strings.Repeat("? ", 30_000),
+		"steps": steps.String(), "one line": strings.Repeat("a: ", 20_000), "empty lines": "a: |\n" + strings.Repeat(" \n", 30_000),
+	} {
+		s := merging(t, "")
+		s.Request.CurrentPolicy = text
+		if _, err := setup.New(t.Context(), s); err == nil || !strings.Contains(rolebroker.AsError(err).Fields[0].Message,
+			"nested deeper, or has more lines, than any trust policy") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestInvalidTrustPoliciesAreRefused(t *testing.T) {
 	deep := strings.Repeat(`{"Role":`, 10) + "1" + strings.Repeat("}", 10)
 	for text, want := range map[string]string{

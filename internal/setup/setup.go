@@ -47,9 +47,10 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		return nil, err
 	}
 	var current *policy
+	owner := ""
 	if s.Request.CurrentPolicy != "" {
 		var err error
-		if current, err = read(s.Request.CurrentPolicy); err != nil {
+		if current, owner, err = read(s.Request.CurrentPolicy); err != nil {
 			return nil, rolebroker.AsError(err).WithSteps(printPolicy(s.Roles[0].ARN))
 		}
 		s = s.withCurrent(current, s.Roles[0])
@@ -67,6 +68,9 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		var err error
 		if b.merged, err = merge(current, s.desired(s.Roles[0])); err != nil {
 			return nil, err
+		}
+		if note := foreign(owner, s.Roles[0].ARN); note != "" {
+			b.merged.notes = slices.Insert(b.merged.notes, 0, note)
 		}
 		b.targets[0].policy = b.merged.text
 		done.Notes = b.merged.notes
