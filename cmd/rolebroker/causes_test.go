@@ -51,6 +51,9 @@ func TestEveryCauseIsNamedAndItsHintCuresIt(t *testing.T) {
 			if ill.Message == "" || ill.Hint == "" || ill.CheckedAt.IsZero() {
 				t.Errorf("the outcome says too little: %+v", ill)
 			}
+			if ill.Code != "cluster_mode" && !isForPasting(ill.HintSteps) {
+				t.Errorf("the hint does not end in something to run or to paste:\n%s", ill.Hint)
+			}
 			c.cure(p, ill.Hint)
 			if well := p.validate(); well.Status != or(c.cured, "assumable") {
 				t.Errorf("after doing what the hint says the role is %s (%s): %s\n%s\nthe hint was:\n%s", well.Status,
@@ -58,6 +61,15 @@ func TestEveryCauseIsNamedAndItsHintCuresIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// isForPasting reports whether the last step of a hint has a command or a policy.
+func isForPasting(hint []api.HintStep) bool {
+	if len(hint) == 0 {
+		return false
+	}
+	last := hint[len(hint)-1]
+	return last.Command != "" || last.Policy != ""
 }
 
 func or(s, otherwise string) string {

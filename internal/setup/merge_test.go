@@ -533,7 +533,7 @@ func TestDeepYAMLIsRefusedAtOnce(t *testing.T) {
 	for name, text := range map[string]string{
 		"lists": "x:\n  " + strings.Repeat("- ", 30_000), "flow": "a: " + strings.Repeat("[", 60_000),
 		"flow of objects": "a: " + strings.Repeat("{a: ", 15_000), "keys": strings.Repeat("? ", 30_000),
-		"steps": steps.String(), "one line": strings.Repeat("a: ", 20_000), "empty lines": "a: |\n" + strings.Repeat(" \n", 30_000),
+		"steps": steps.String(), "one line": strings.Repeat("a: ", 20_000), "empty lines": "a: |\n" + strings.Repeat(" \n", 30_000) + " b",
 	} {
 		s := merging(t, "")
 		s.Request.CurrentPolicy = text

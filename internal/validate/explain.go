@@ -99,7 +99,7 @@ func (w words) tooLarge() (string, rolebroker.Hint) {
 // ourIdentity is for the codes that are about the AWS identity of the party.
 func (w words) ourIdentity() (message string, hint rolebroker.Hint, ok bool) {
 	advised := func(kind rolebroker.RefusalKind) (string, rolebroker.Hint, bool) {
-		return w.refused(kind), w.refusal(kind).Advise(w.by), true
+		return w.refused(kind), append(w.refusal(kind).Advise(w.by), w.hintAgain()...), true
 	}
 	switch w.f.Code {
 	case rolebroker.ValidNoIdentity:
@@ -154,7 +154,7 @@ func (w words) trustPolicy() (message string, hint rolebroker.Hint, ok bool) {
 	case rolebroker.ValidTrustDenied:
 		return fmt.Sprintf("the role's trust policy does not let %s in", w.by) + w.because(), w.hintTrust(), true
 	case rolebroker.ValidPolicyDenied:
-		return "a policy of the organization or the network denies it" + w.because(), hintOrganization(), true
+		return "a policy of the organization or the network denies it" + w.because(), w.hintOrganization(), true
 	case rolebroker.ValidDenied:
 		return w.refusal(rolebroker.RefusedDenied).Explain(w.by, w.role, "the role") + ", and does not say why" +
 			w.because(), w.hintDenied(), true
@@ -245,7 +245,7 @@ func (w words) fields() (string, rolebroker.Hint) {
 // token is for a role that was tried with the token of a Kubernetes service account.
 func (w words) token() (string, rolebroker.Hint) {
 	if code, err := w.role.Unassumable(); err != nil && code == w.f.Code {
-		return err.Error(), rolebroker.Hintf("correct it; the runner tries again when the integration is saved")
+		return err.Error(), w.correct()
 	}
 	switch w.f.Code {
 	case rolebroker.ValidAssumable:
@@ -254,7 +254,7 @@ func (w words) token() (string, rolebroker.Hint) {
 		return w.refusal(rolebroker.RefusedDenied).Explain(w.by, w.role, "the role") + ", and does not say why" +
 			w.because(), w.hintTokenTrust()
 	case rolebroker.ValidThrottled:
-		return w.refusal(rolebroker.RefusedThrottled).Explain(w.by, w.role, "the role"), nil
+		return w.refusal(rolebroker.RefusedThrottled).Explain(w.by, w.role, "the role"), w.hintAgain()
 	}
 	kind := rolebroker.RefusedOther
 	for k, code := range tokenCodes() {

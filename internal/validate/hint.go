@@ -17,19 +17,30 @@ func hintCluster() rolebroker.Hint {
 		"rolebroker runner --help")
 }
 
-func hintOrganization() rolebroker.Hint {
-	return rolebroker.Hintf("ask an administrator of the AWS organization or the VPC endpoint to allow " +
-		"sts:AssumeRole on the role")
+func (w words) hintOrganization() rolebroker.Hint {
+	return append(rolebroker.Hintf("ask an administrator of the AWS organization or the VPC endpoint to allow "+
+		"sts:AssumeRole on the role"), w.hintAgain()...)
 }
 
 func (w words) hintRoot() rolebroker.Hint {
-	return rolebroker.Hintf("give %s the keys of an IAM user, or an instance or container role, "+
-		"that may call sts:AssumeRole and nothing else", w.by)
+	return append(rolebroker.Hintf("give %s the keys of an IAM user, or an instance or container role, "+
+		"that may call sts:AssumeRole and nothing else", w.by), w.hintAgain()...)
 }
 
 func (w words) hintPartition() rolebroker.Hint {
-	return rolebroker.Hintf("a role is assumed by an identity, and in a region, of its own partition: "+
-		"correct the ARN or the region, or run a %s with an identity in that partition", w.by.Program())
+	return append(rolebroker.Hintf("a role is assumed by an identity, and in a region, of its own partition: "+
+		"correct the ARN or the region, or run a %s with an identity in that partition", w.by.Program()),
+		w.correct()...)
+}
+
+// correct is the command that corrects the role in the integration.
+func (w words) correct() rolebroker.Hint {
+	if !w.saved() {
+		return rolebroker.TextHint("correct it, and validate again")
+	}
+	return rolebroker.Hint{{Text: "to correct it, with the right ARN, region or session duration:",
+		Command: rolebroker.ShellCommand("rolebroker", "integration", "update", w.Integration.Name, "--set-role",
+			"name="+w.role.Name+",arn=ARN,region=REGION,session_duration=1h")}}
 }
 
 // subject is what internal/setup writes the statement of this role from.
@@ -60,7 +71,7 @@ func (w words) hintUnassumable(code rolebroker.ValidationCode) rolebroker.Hint {
 	case rolebroker.ValidPartition:
 		return w.hintPartition()
 	}
-	return rolebroker.Hintf("correct it, and validate again")
+	return w.correct()
 }
 
 func (w words) hintAgain() rolebroker.Hint {
@@ -387,19 +398,20 @@ func (w words) adviseToken(kind rolebroker.RefusalKind) rolebroker.Hint {
 			Command: "aws iam list-open-id-connect-providers\naws iam add-client-id-to-open-id-connect-provider " +
 				"--client-id sts.amazonaws.com --open-id-connect-provider-arn PROVIDER"}}
 	case rolebroker.RefusedIdentityExpired:
-		return rolebroker.Hintf("Kubernetes renews a projected token in its file; " +
-			"check that the volume is a projected one, and the clock of the node")
+		return append(rolebroker.Hintf("Kubernetes renews a projected token in its file; "+
+			"check that the volume is a projected one, and the clock of the node"), w.hintAgain()...)
 	case rolebroker.RefusedNoIdentity:
-		return rolebroker.Hintf("mount a projected service-account token for the audience sts.amazonaws.com, " +
-			"and name its file with --web-identity-token-file")
+		return append(rolebroker.Hintf("mount a projected service-account token for the audience sts.amazonaws.com, "+
+			"and name its file with --web-identity-token-file"), w.hintAgain()...)
 	case rolebroker.RefusedDuration:
-		return rolebroker.Hintf("shorten the role's session duration, or raise its maximum session duration in IAM")
+		return w.hintMaximum()
 	case rolebroker.RefusedRegion:
-		return rolebroker.Hintf("activate the region in that account, or give the role another region")
+		return w.hintRegion()
 	case rolebroker.RefusedUnreachable:
-		return rolebroker.Hintf("check whether the cluster can reach STS there, by HTTPS and perhaps through a proxy")
+		return append(rolebroker.Hintf("check whether the cluster can reach STS there, by HTTPS and perhaps through a "+
+			"proxy"), w.hintAgain()...)
 	}
-	return rolebroker.Hintf("look up AWS's words; the request ID finds the call")
+	return append(rolebroker.Hintf("look up AWS's words; the request ID finds the call"), w.hintAgain()...)
 }
 
 // hintTokenTrust lists what AWS does not tell apart.
