@@ -190,6 +190,10 @@ func TestBackupsOfEarlierReleasesCanBeRestored(t *testing.T) {
 			if diff := cmp.Diff(dump(t, file, file, false), dump(t, again, file, false)); diff != "" {
 				t.Error(diff)
 			}
+			if left := texts(t, lite(t, again), `SELECT id FROM sign_ins UNION ALL SELECT id FROM runner_keys
+				WHERE is_join`); len(left) > 0 {
+				t.Errorf("people stay signed in, or a join token is good once more: %q", left)
+			}
 		})
 	}
 }
