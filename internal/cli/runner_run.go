@@ -72,8 +72,8 @@ func (a *app) run(ctx context.Context, cfg *config.Runner) error {
 // runnerOptions makes the parts of a runner from its settings.
 func (a *app) runnerOptions(cfg *config.Runner) (opts runner.Options, err error) {
 	opts = runner.Options{
-		JoinToken: cfg.JoinToken, Spool: cfg.Spool, Grace: cfg.Grace, Listen: cfg.Listen,
-		Patience: validate.Settling, SessionsPerAgent: cfg.MaxSessionsPerAgent, Program: a.version(),
+		JoinToken: cfg.JoinToken, JoinTokenError: cfg.JoinTokenError, Spool: cfg.Spool, Grace: cfg.Grace,
+		Listen: cfg.Listen, Patience: validate.Settling, SessionsPerAgent: cfg.MaxSessionsPerAgent, Program: a.version(),
 		Log: cfg.Logger(a.Stderr),
 	}
 	if opts.Server, err = controlPlane(cfg, a.version()); err != nil {

@@ -23,6 +23,9 @@ type Runner struct {
 	// it has a credential that the control plane knows.
 	JoinTokenFile string
 	JoinToken     rolebroker.Secret
+	// JoinTokenError is why JoinTokenFile could not be read. It matters only to a
+	// runner that has to join.
+	JoinTokenError error
 
 	// State is where the runner keeps its credential: a folder, or
 	// secret:NAMESPACE/NAME for a Secret of its cluster, which several replicas
@@ -161,16 +164,19 @@ func (c *Runner) Load(flags *pflag.FlagSet, outside Outside) error {
 	return l.problems.err()
 }
 
-// loadJoinToken reads the token. A file that does not exist is no problem: the
-// token is used once and may be deleted.
+// loadJoinToken reads the token. A file that cannot be read is no problem for a runner
+// that has joined: the token is used once and may be deleted.
 func (c *Runner) loadJoinToken(outside Outside, p *problems) {
 	token := outside.Getenv(joinToken)
 	if token == "" && c.JoinTokenFile != "" {
 		text, err := outside.ReadFile(c.JoinTokenFile)
 		if err != nil {
+			c.JoinTokenError = err
 			return
 		}
-		token = strings.TrimSpace(string(text))
+		if token = strings.TrimSpace(string(text)); token == "" {
+			c.JoinTokenError = fmt.Errorf("%s is empty", c.JoinTokenFile)
+		}
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 		p.add(joinToken, "has white space or other characters that no join token has")

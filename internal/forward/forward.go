@@ -38,6 +38,10 @@ const (
 	// remembered loan. AWS SDKs give up after one or two seconds.
 	patience = time.Second
 
+	// failingPatience is patience after the server did not answer the last question for
+	// the loan.
+	failingPatience = 100 * time.Millisecond
+
 	// maxKeys bounds the keys with a task that one caller asked for within idleAfter.
 	// It is below the sessions that a server keeps for an agent by default, so that a
 	// command that invents names of tasks leaves some to other commands.
@@ -119,8 +123,8 @@ func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, re
 		return l.ask(key, who, req, epoch)
 	})
 	var late <-chan time.Time
-	if l.remembered(key) != nil {
-		timer := time.NewTimer(patience)
+	if wait := l.patience(key); wait > 0 {
+		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		late = timer.C
 	}
@@ -136,6 +140,20 @@ func (l *Lender) Lend(ctx context.Context, key string, who rolebroker.Caller, re
 	case <-ctx.Done():
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the server did not answer in time: %w", ctx.Err())
 	}
+}
+
+// patience is how long a caller waits for the server, because there is a valid loan; 0:
+// there is none.
+func (l *Lender) patience(key string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch known := l.loans[key]; {
+	case known == nil || !l.isValid(known):
+		return 0
+	case known.failing:
+		return failingPatience
+	}
+	return patience
 }
 
 // admit notes that a caller asks for a key with a task. If the caller has too many, it

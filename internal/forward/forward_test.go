@@ -149,10 +149,10 @@ func TestServerThatHangsIsNotWaitedForLong(t *testing.T) {
 			}
 		}
 		waits("deployer", "", patience)
-		waits("readonly", rolebroker.CodeUnavailable, askTimeout) // was not lent before
-		waits("deployer", "", patience)
-		time.Sleep(time.Hour - askTimeout - 2*patience - patience/2) // it expires while the request waits
-		waits("deployer", rolebroker.CodeUnavailable, patience)
+		waits("readonly", rolebroker.CodeUnavailable, askTimeout)           // was not lent before
+		waits("deployer", "", failingPatience)                              // the server is known not to answer
+		time.Sleep(time.Hour - askTimeout - patience - failingPatience*3/2) // it expires while the request waits
+		waits("deployer", rolebroker.CodeUnavailable, failingPatience)
 	})
 }
 

@@ -20,6 +20,8 @@ import (
 type Verifier interface {
 	// Verify returns what a token says.
 	Verify(ctx context.Context, token string) (rolebroker.ServiceAccountToken, error)
+	// Prepare makes the verifier ready. Codes: unavailable.
+	Prepare(ctx context.Context) error
 }
 
 const (

@@ -105,6 +105,9 @@ type platform struct {
 
 // Lend borrows once.
 func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+	if err := p.link.down(); err != nil {
+		return nil, err
+	}
 	if strings.HasPrefix(string(who.Token), "bnd_") {
 		return p.lendThrough(ctx, who, req)
 	}

@@ -19,6 +19,9 @@ const (
 	// askTimeout bounds one question to the server, for which an agent waits.
 	askTimeout = 5 * time.Second
 
+	// probeInterval is the pause between two probes of a server that does not answer.
+	probeInterval = time.Second
+
 	// rotateAfter is the age at which a credential is rotated.
 	rotateAfter = 24 * time.Hour
 
@@ -54,12 +57,18 @@ type link struct {
 	now     func() time.Time
 	log     *slog.Logger
 
+	joinError error // why there is no join token; may be nil
+
 	mu         sync.Mutex // held while the credential changes
 	stored     []byte     // the content of state, when it was last read or written
 	credential credential
 	server     atomic.Pointer[client.Client]
 
 	contact atomic.Int32 // a contact
+	outage  atomic.Pointer[rolebroker.Error]
+	probing atomic.Bool   // watch runs
+	lost    chan struct{} // has an element after the server could not be reached
+	back    chan struct{} // has an element after it could be again, at least a second later
 }
 
 // is reports whether the last question to the server had this outcome.
@@ -72,7 +81,12 @@ func (l *link) note(ctx context.Context, err error) {
 	case rejectsRunner(err):
 		l.contact.Store(int32(rejected))
 	case rolebroker.IsOutage(err):
+		l.outage.Store(rolebroker.AsError(err))
 		l.contact.Store(int32(unreachable))
+		select {
+		case l.lost <- struct{}{}:
+		default:
+		}
 	default:
 		l.contact.Store(int32(reachable))
 	}
@@ -89,6 +103,11 @@ func (l *link) open(ctx context.Context, join rolebroker.Secret) error {
 	}
 	if rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		return err
+	}
+	if join.IsZero() && l.joinError != nil {
+		return rolebroker.Errorf(rolebroker.CodeInvalid,
+			"this runner has not joined a server yet, and its join token cannot be read: %s", l.joinError).
+			WithHint("check the file that --join-token-file names")
 	}
 	if join.IsZero() {
 		return rolebroker.Errorf(rolebroker.CodeInvalid,
@@ -191,8 +210,54 @@ func (l *link) identity() (rolebroker.RunnerID, string) {
 	return l.credential.Runner, l.credential.Name
 }
 
-// ask asks the server, and notes the outcome.
+// watch probes the server once a second while it cannot be reached, until ctx ends.
+// Meanwhile nothing else waits for the server.
+func (l *link) watch(ctx context.Context) {
+	l.probing.Store(true)
+	defer l.probing.Store(false)
+	for {
+		select {
+		case <-l.lost:
+		case <-ctx.Done():
+			return
+		}
+		if l.probe(ctx); !l.is(unreachable) {
+			continue
+		}
+		for l.is(unreachable) {
+			if !pause(ctx, probeInterval) {
+				return
+			}
+			l.probe(ctx)
+		}
+		select {
+		case l.back <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// down returns why the server cannot be reached while watch finds out when it can;
+// else nil. Codes: unavailable.
+func (l *link) down() error {
+	if err := l.outage.Load(); err != nil && l.is(unreachable) && l.probing.Load() {
+		return err
+	}
+	return nil
+}
+
+// ask asks the server, and notes the outcome. It does not wait for a server that is
+// known not to answer.
 func ask[T any](ctx context.Context, l *link, question func(context.Context, *client.Client) (T, error)) (T, error) {
+	if err := l.down(); err != nil {
+		var none T
+		return none, err
+	}
+	return askNow(ctx, l, question)
+}
+
+// askNow is ask, also while the server does not answer.
+func askNow[T any](ctx context.Context, l *link, question func(context.Context, *client.Client) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	answer, err := attempt(ctx, l, question)
@@ -335,6 +400,9 @@ func (l *link) listen(ctx context.Context, onEvent func(api.RunnerEvent), onEnd 
 	for ctx.Err() == nil {
 		err := l.server.Load().Events(ctx, func(e api.RunnerEvent) {
 			wait = firstPause
+			if e.Hello != nil {
+				l.note(ctx, nil)
+			}
 			onEvent(e)
 		})
 		if ctx.Err() != nil {
@@ -343,7 +411,11 @@ func (l *link) listen(ctx context.Context, onEvent func(api.RunnerEvent), onEnd 
 		l.note(ctx, err) // until the probe is answered
 		l.probe(ctx)
 		onEnd(err)
-		if !pause(ctx, wait+time.Duration(rand.Int64N(int64(wait)))) {
+		select { // do not wait once the server answers again
+		case <-l.back:
+			wait = firstPause
+		case <-time.After(wait + time.Duration(rand.Int64N(int64(wait)))):
+		case <-ctx.Done():
 			return
 		}
 		wait = min(2*wait, maxPause)
@@ -353,7 +425,7 @@ func (l *link) listen(ctx context.Context, onEvent func(api.RunnerEvent), onEnd 
 // probe finds out whether the server answers, by asking for a token that does not
 // exist: a proxy may end every stream and pass everything else.
 func (l *link) probe(ctx context.Context) {
-	_, err := ask(ctx, l, func(ctx context.Context, c *client.Client) (api.TokenRecord, error) {
+	_, err := askNow(ctx, l, func(ctx context.Context, c *client.Client) (api.TokenRecord, error) {
 		return c.TokenRecord(ctx, "tok_none")
 	})
 	if rejectsRunner(err) && ctx.Err() == nil {

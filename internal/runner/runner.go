@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,11 +32,12 @@ type Options struct {
 	Server client.Options
 
 	// State keeps the runner's credential. JoinToken, which works once, gets the
-	// first one. Spool is a folder for the record of sessions that the server
+	// first one; JoinTokenError is why there is none, for the message. Spool is a folder for the record of sessions that the server
 	// could not be sent; empty: the record is kept in memory only.
-	State     State
-	JoinToken rolebroker.Secret
-	Spool     string
+	State          State
+	JoinToken      rolebroker.Secret
+	JoinTokenError error
+	Spool          string
 
 	// Token assumes roles with the service account's token, and Direct with the
 	// identity that the SDK's chain finds. With both, Token is tried first.
@@ -76,6 +78,7 @@ type Runner struct {
 	url       string
 	http      *http.Server
 	failed    chan error
+	keysError atomic.Pointer[rolebroker.Error] // why no service-account token can be verified; nil: they can be
 
 	background context.Context
 	stop       context.CancelFunc
@@ -88,6 +91,7 @@ const (
 	deliverInterval = 5 * time.Second
 	keepInterval    = time.Minute
 	reportInterval  = time.Minute
+	prepareInterval = 10 * time.Second
 )
 
 // Run serves until ctx ends, and then finishes the requests under way, within
@@ -151,7 +155,9 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{options: opts.Server, state: opts.State, program: opts.Program, now: opts.Now, log: opts.Log}
+	l := &link{options: opts.Server, state: opts.State, program: opts.Program, now: opts.Now, log: opts.Log,
+		joinError: opts.JoinTokenError, lost: make(chan struct{}, 1),
+		back: make(chan struct{}, 1)}
 	if err := l.open(ctx, opts.JoinToken); err != nil {
 		return nil, err
 	}
@@ -182,10 +188,14 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 // startWork starts the background work.
 func (r *Runner) startWork(ctx context.Context) {
 	r.background, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	r.work.Go(func() { r.link.watch(r.background) })
 	r.work.Go(func() { r.link.listen(r.background, r.onEvent, r.onStreamEnd) })
 	r.work.Go(func() { r.validator.run(r.background) })
 	r.work.Go(func() { r.validator.runAsked(r.background) })
 	r.work.Go(func() { r.confirmer.run(r.background) })
+	if r.opts.Verifier != nil {
+		r.work.Go(func() { r.prepareKeys(r.background) })
+	}
 	r.every(useInterval, "sending use", r.lender.cluster.RecordUse)
 	r.every(deliverInterval, "sending spooled sessions", r.record.deliver)
 	r.every(keepInterval, "keeping the credential", r.link.keep)
@@ -238,6 +248,21 @@ func (r *Runner) method() rolebroker.AssumeMethod {
 		return rolebroker.MethodWebIdentity
 	}
 	return rolebroker.MethodAssumeRole
+}
+
+// prepareKeys has the verifier get its keys, and finds out whether it has them, until
+// ctx ends.
+func (r *Runner) prepareKeys(ctx context.Context) {
+	for {
+		var failed *rolebroker.Error
+		if err := r.opts.Verifier.Prepare(ctx); err != nil {
+			failed = rolebroker.AsError(err)
+		}
+		r.keysError.Store(failed)
+		if !pause(ctx, prepareInterval) {
+			return
+		}
+	}
 }
 
 // every repeats something until the runner closes.

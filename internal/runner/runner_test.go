@@ -431,6 +431,8 @@ func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
 // verifies are tokens that are good, and whose they are.
 type verifies map[string]rolebroker.ServiceAccount
 
+func (verifies) Prepare(context.Context) error { return nil }
+
 func (v verifies) Verify(_ context.Context, token string) (rolebroker.ServiceAccountToken, error) {
 	account, ok := v[token]
 	if !ok {

@@ -80,6 +80,9 @@ func (r *Runner) names(listener net.Addr) hosts.Options {
 // ready reports whether the runner can lend.
 func (r *Runner) ready(w http.ResponseWriter, _ *http.Request) {
 	switch {
+	case r.keysError.Load() != nil:
+		writeStatus(w, http.StatusServiceUnavailable,
+			"no service-account token can be verified, because the keys cannot be fetched; the runner's log has the cause")
 	case r.record.streaming.Load():
 		writeStatus(w, http.StatusOK, "ready")
 	case r.record.Watching():

@@ -129,6 +129,7 @@ func (s *keySource) refresh(ctx context.Context) error {
 		keys, err := s.fetchKeys(ctx)
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.tell(err)
 		if s.lastErr = err; err == nil {
 			s.keys, s.since = keys, s.opts.Now()
 		}
@@ -140,6 +141,27 @@ func (s *keySource) refresh(ctx context.Context) error {
 	case result := <-done:
 		return result.Err
 	}
+}
+
+// tell logs that the keys cannot be fetched, for the first time or for another reason,
+// and that they can again; s.mu is held.
+func (s *keySource) tell(err error) {
+	switch log := s.opts.Log; {
+	case log == nil:
+	case err != nil && (s.lastErr == nil || s.lastErr.Error() != err.Error()):
+		log.Warn("the keys of the cluster's service-account tokens cannot be fetched", "reason", err,
+			"hint", s.hint(), "known", len(s.keys))
+	case err == nil && s.lastErr != nil:
+		log.Info("the keys of the cluster's service-account tokens can be fetched again")
+	}
+}
+
+// prepare fetches the keys if there are none.
+func (s *keySource) prepare(ctx context.Context) error {
+	if keys, _ := s.known(); len(keys) > 0 {
+		return nil
+	}
+	return s.refresh(ctx)
 }
 
 // fetchKeys fetches the usable keys. It skips the others, as the RFC demands.

@@ -184,6 +184,19 @@ func issuerOf(file string) (string, error) {
 	return c.Issuer, nil
 }
 
+// Prepare fetches the keys if there are none yet. Codes: unavailable, if they cannot be
+// fetched, so that no token can be verified.
+func (v *Verifier) Prepare(ctx context.Context) error {
+	issuer, err := v.Issuer()
+	if err != nil {
+		return err
+	}
+	if err := v.keys.prepare(ctx); err != nil {
+		return v.withoutKeys(issuer, err)
+	}
+	return nil
+}
+
 // Verify returns what a token says. Codes:
 // unauthenticated, if it is not a service-account token; token_issuer,
 // token_audience, token_signature; expired, also if its pod or service account was
@@ -394,6 +407,11 @@ func (v *Verifier) checkSignature(ctx context.Context, signed *jose.JSONWebSigna
 			WithHint("if the cluster has had new keys for a few seconds only, try again; kubectl get --raw " +
 				"/openid/v1/jwks shows them")
 	}
+	return v.withoutKeys(issuer, err)
+}
+
+// withoutKeys is the error of a verification without keys.
+func (v *Verifier) withoutKeys(issuer string, err error) error {
 	return rolebroker.Errorf(rolebroker.CodeUnavailable,
 		"the keys of the issuer %s cannot be fetched, so no token can be verified: %w", rolebroker.Quote(issuer), err).
 		WithHint("%s", v.keys.hint())

@@ -1,6 +1,7 @@
 package serviceaccount_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto"
@@ -15,6 +16,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -521,11 +523,19 @@ func TestForgedKeyIDsAreNotAFloodOfRequests(t *testing.T) {
 }
 
 func TestKeysThatCannotBeFetched(t *testing.T) {
-	w := newWorld(t, nil)
+	var log bytes.Buffer
+	w := newWorld(t, func(o *serviceaccount.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	w.answer(http.StatusForbidden)
+	if err := w.verifier.Prepare(t.Context()); rolebroker.CodeOf(err) != rolebroker.CodeUnavailable {
+		t.Errorf("without keys it is ready: %v", err)
+	}
 	token := w.token("old", nil)
 	for range 100 {
 		w.refuses(rolebroker.CodeUnavailable, token)
+	}
+	if said := log.String(); strings.Count(said, "keys of the cluster's service-account tokens cannot be fetched") != 1 ||
+		!strings.Contains(said, "403") || !strings.Contains(said, "--cluster-keys") {
+		t.Errorf("the log says %q", said)
 	}
 	if n := w.fetches(); n > 5 {
 		t.Errorf("they were asked for %d times", n)
@@ -533,6 +543,9 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 	w.answer(http.StatusOK)
 	w.now = w.now.Add(5 * time.Second)
 	w.believes(token)
+	if err := w.verifier.Prepare(t.Context()); err != nil || !strings.Contains(log.String(), "can be fetched again") {
+		t.Errorf("it has keys, and says %v, %s", err, log.String())
+	}
 }
 
 func TestKeysThatAreNone(t *testing.T) {

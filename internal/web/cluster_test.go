@@ -30,6 +30,8 @@ const podToken = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl"
 // oneAccount knows one service account by its token.
 type oneAccount struct{}
 
+func (oneAccount) Prepare(context.Context) error { return nil }
+
 func (oneAccount) Verify(_ context.Context, token string) (rolebroker.ServiceAccountToken, error) {
 	if token != podToken {
 		return rolebroker.ServiceAccountToken{}, rolebroker.Errorf(rolebroker.CodeTokenSignature, "it is not known")
