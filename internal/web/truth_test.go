@@ -149,3 +149,22 @@ func TestValidateChecksWhatCreateChecks(t *testing.T) {
 	p.seesNot("You can create it anyway.")
 	p.maybeTakes("validate-checks")
 }
+
+// Settings and the setup name the same principal. The narrower one is named as what it is.
+func TestSettingsNameThePrincipalOfTheSetup(t *testing.T) {
+	t.Parallel()
+	p := admin(t, testbed.New(t, nil))
+	p.opens("/settings")
+	p.sees("Trust policies name", "The setup of every integration writes this", "Or, narrower")
+	root := strings.TrimSpace(p.reads("Principal of the setup"))
+	if narrower := strings.TrimSpace(p.reads("Principal of this identity")); root != "arn:aws:iam::111122223333:root" ||
+		narrower != "arn:aws:iam::111122223333:user/rolebroker" {
+		t.Errorf("the principals are %s and %s", root, narrower)
+	}
+	p.maybeTakes("settings-principals")
+	p.edits("production")
+	p.presses("Trust policy")
+	if policy := p.reads("Trust policy"); !strings.Contains(policy, root) {
+		t.Errorf("the setup writes %s", policy)
+	}
+}
