@@ -30,7 +30,8 @@ func (t *Token) CheckBinding() error {
 func (t *Token) Selects() string {
 	switch {
 	case len(t.Labels) > 0:
-		return fmt.Sprintf("every service account of the namespace %s with the labels %s", t.Account.Namespace, t.Labels)
+		return fmt.Sprintf("every service account of the namespace %s with the labels %s", t.Account.Namespace,
+			t.Labels)
 	case t.Account.Name == AnyAccount:
 		return "every service account of the namespace " + t.Account.Namespace
 	}

@@ -309,7 +309,8 @@ func TestRunnersTolerateTheirNodes(t *testing.T) {
 		values, set string
 		want        bool
 	}{
-		{"link-local", "replicas=1", true}, {"link-local", "tolerations[0].key=gpu", false}, {"irsa", "replicas=1", false},
+		{"link-local", "replicas=1", true}, {"link-local", "tolerations[0].key=gpu", false},
+		{"irsa", "replicas=1", false},
 	} {
 		rendered, err := render(t, "rolebroker-runner", "--values", "testdata/rolebroker-runner/"+test.values+
 			".values.yaml", "--set", test.set)

@@ -296,8 +296,8 @@ func (n *node) data(pod kubetest.Object, kind, name string) map[string][]byte {
 func (n *node) filesystem(pod, container kubetest.Object, folder string) (string, error) {
 	script := "mount --make-rprivate /\nmount -t tmpfs -o mode=755 tmpfs /run\n" +
 		"mount -t tmpfs -o mode=755 tmpfs /var/lib\n" +
-		fmt.Sprintf("mkdir -p %[1]s/etc; cp -a /etc/. %[1]s/etc; cp %[2]s %[1]s/etc/hosts; mount --bind %[1]s/etc /etc\n",
-			folder, n.hosts)
+		fmt.Sprintf("mkdir -p %[1]s/etc; cp -a /etc/. %[1]s/etc; cp %[2]s %[1]s/etc/hosts\n", folder, n.hosts) +
+		fmt.Sprintf("mount --bind %s/etc /etc\n", folder)
 	if n.public != "" {
 		script += "for bundle in /etc/ssl/certs/ca-certificates.crt " + strings.Join(bundles(n.t), " ") +
 			"; do mount --bind " + n.public + " $bundle; done\n"
@@ -325,7 +325,8 @@ func (n *node) filesystem(pod, container kubetest.Object, folder string) (string
 // bundles are the certificates that Python's SDKs trust.
 func bundles(t *testing.T) []string {
 	out, err := exec.Command(python(t), "-c",
-		"import botocore, os, certifi; print(certifi.where(), os.path.dirname(botocore.__file__) + '/cacert.pem')").Output()
+		"import botocore, os, certifi\n"+
+			"print(certifi.where(), os.path.dirname(botocore.__file__) + '/cacert.pem')").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -421,8 +422,8 @@ func (n *node) probe() {
 		}
 		ready[named(p.object)] = isReady
 		n.Try(http.MethodPatch, "/api/v1/namespaces/"+at[string](p.object, "metadata", "namespace")+"/pods/"+
-			at[string](p.object, "metadata", "name")+"/status", kubetest.Object{"status": kubetest.Object{"phase": phase,
-			"podIP": "127.0.0.1", "conditions": []kubetest.Object{{"type": "Ready",
+			at[string](p.object, "metadata", "name")+"/status", kubetest.Object{"status": kubetest.Object{
+			"phase": phase, "podIP": "127.0.0.1", "conditions": []kubetest.Object{{"type": "Ready",
 				"status": map[bool]string{true: "True", false: "False"}[isReady]}}}})
 	}
 	for _, d := range n.list("/apis/apps/v1/deployments") {

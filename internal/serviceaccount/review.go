@@ -78,9 +78,9 @@ func newReviewer(opts Options, keys *keySource) *reviewer {
 	return &reviewer{opts: opts, keys: keys, base: base, answers: map[any]review{}}
 }
 
-// check returns nil if the token counts. made is when the token was made, and life how long it lives. Codes: expired, if
-// its pod or its service account is gone; unauthenticated, if nobody can tell and it lives too long; unavailable, if it
-// was not reviewed for too long.
+// check returns nil if the token counts. made is when the token was made, and life how long it lives. Codes: expired,
+// if its pod or its service account is gone; unauthenticated, if nothing can tell and it lives too long; unavailable,
+// if it was not reviewed for too long.
 func (r *reviewer) check(ctx context.Context, sum digest, token string, made time.Time, life time.Duration) error {
 	if r == nil {
 		return checkUnreviewed(life, "the runner does not ask the API server whether its pod still exists")
@@ -98,8 +98,9 @@ func (r *reviewer) check(ctx context.Context, sum digest, token string, made tim
 		made = last.at
 	}
 	if unseen := r.opts.Now().Sub(made); unseen > maxUnreviewed {
-		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the API server could not be asked for %s whether the pod "+
-			"of the service-account token still exists: %w", rolebroker.ShortDuration(unseen.Truncate(time.Second)), err).
+		since := rolebroker.ShortDuration(unseen.Truncate(time.Second))
+		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the API server could not be asked for %s whether the "+
+			"pod of the service-account token still exists: %w", since, err).
 			WithHint("let the runner reach its API server")
 	}
 	return nil
