@@ -57,7 +57,7 @@ func (l *Lender) explain(err error, grant rolebroker.Grant) error {
 func (l *Lender) advise(kind rolebroker.RefusalKind, grant rolebroker.Grant) rolebroker.Hint {
 	validate := "rolebroker integration validate " + grant.Integration.Name
 	switch kind {
-	case rolebroker.RefusedDenied, rolebroker.RefusedOther:
+	case rolebroker.RefusedDenied, rolebroker.RefusedOther, rolebroker.RefusedNoProvider, rolebroker.RefusedAudience:
 		return rolebroker.Hintf("an administrator finds out what to change with %s", validate)
 	case rolebroker.RefusedDuration:
 		return rolebroker.Hintf("an administrator can shorten the role's sessions, "+
@@ -66,7 +66,7 @@ func (l *Lender) advise(kind rolebroker.RefusalKind, grant rolebroker.Grant) rol
 		return rolebroker.Hintf("activate the region in that account, or give the role another region")
 	case rolebroker.RefusedThrottled:
 		return rolebroker.Hintf("try again in a few seconds")
-	case rolebroker.RefusedUnreachable:
+	case rolebroker.RefusedUnreachable, rolebroker.RefusedIssuer:
 		return rolebroker.Hintf("try again; the %s's log has the cause", l.by.Program())
 	}
 	return rolebroker.Hintf("the operator of the %s finds the cause in its log", l.by.Program())

@@ -94,7 +94,8 @@ func isRefused(err error) bool {
 	}
 	switch r.Kind {
 	case rolebroker.RefusedDenied, rolebroker.RefusedNoIdentity, rolebroker.RefusedIdentity,
-		rolebroker.RefusedIdentityExpired:
+		rolebroker.RefusedIdentityExpired, rolebroker.RefusedIssuer, rolebroker.RefusedNoProvider,
+		rolebroker.RefusedAudience:
 		return true
 	}
 	return false

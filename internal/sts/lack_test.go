@@ -140,3 +140,46 @@ func TestAnAnswerThatIsNotFromSTSMeansThatSTSWasNotReached(t *testing.T) {
 		t.Errorf("it is %+v", r)
 	}
 }
+
+// AWS has one code for most of what it finds wrong with a token, and the causes have other cures.
+func TestWhatAWSFindsWrongWithATokenIsToldApart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("header.claims.signature"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		code, message string
+		kind          rolebroker.RefusalKind
+		says          string
+	}{
+		{"IDPCommunicationError", "Error communicating with the identity provider", rolebroker.RefusedIssuer,
+			"AWS cannot get the keys of the issuer"},
+		{"InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider,  please reference " +
+			"AssumeRoleWithWebIdentity documentation for requirements", rolebroker.RefusedIssuer,
+			"AWS cannot get the keys of the issuer"},
+		{"InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://oidc.example.com",
+			rolebroker.RefusedNoProvider, "account 444455556666 has no IAM OpenID Connect provider"},
+		{"InvalidIdentityToken", "Incorrect token audience", rolebroker.RefusedAudience, "does not take the audience"},
+		{"InvalidIdentityToken", "The ID Token provided is not a valid JWT", rolebroker.RefusedIdentity,
+			"AWS does not accept"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/xml")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`<ErrorResponse><Error><Type>Sender</Type><Code>` + c.code + `</Code><Message>` +
+				c.message + `</Message></Error><RequestId>r</RequestId></ErrorResponse>`))
+		}))
+		client := sts.New(sts.Options{Endpoint: server.URL, WebIdentityTokenFile: file})
+		_, err := client.Try(t.Context(), assumption())
+		var r *rolebroker.Refusal
+		if !errors.As(err, &r) || r.Kind != c.kind {
+			t.Fatalf("%s: it is %+v", c.message, r)
+		}
+		role := rolebroker.Role{ARN: assumption().ARN}
+		by := rolebroker.Party{Runner: true, Account: rolebroker.ServiceAccount{Namespace: "rolebroker", Name: "runner"}}
+		if got := r.Explain(by, role, "the role"); !strings.Contains(got, c.says) {
+			t.Errorf("%s: it says %q", c.message, got)
+		}
+		server.Close()
+	}
+}

@@ -229,3 +229,28 @@ func TestAValidationNamesThePartyThatAsked(t *testing.T) {
 		says(outcome(t, oracles()[0], validate.Options{By: party}, elsewhere))
 	}
 }
+
+func TestWhatIsWrongWithATokenHasItsOwnHint(t *testing.T) {
+	account := rolebroker.ServiceAccount{Issuer: "https://oidc.example.com/id/A", Namespace: "rolebroker", Name: "runner"}
+	for kind, c := range map[rolebroker.RefusalKind]struct {
+		code rolebroker.ValidationCode
+		hint string
+	}{
+		rolebroker.RefusedIssuer:     {rolebroker.ValidIssuerUnreachable, "/.well-known/openid-configuration"},
+		rolebroker.RefusedNoProvider: {rolebroker.ValidNoProvider, "create the provider in account 444455556666"},
+		rolebroker.RefusedAudience:   {rolebroker.ValidAudience, "add-client-id-to-open-id-connect-provider"},
+		rolebroker.RefusedIdentity:   {rolebroker.ValidIdentityInvalid, "check that account 444455556666 has"},
+	} {
+		o := &oracle{answer: func(rolebroker.Assumption, int) *rolebroker.Refusal {
+			return &rolebroker.Refusal{Kind: kind, Code: "Code", Message: "AWS's words"}
+		}}
+		subject := validate.Subject{Integration: rolebroker.Integration{Enabled: true, ID: "int_x", Name: "production",
+			AssumptionMode: rolebroker.ModeCluster, Roles: []rolebroker.Role{{Name: "readonly", Region: "us-east-1",
+				ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/", Name: "ReadOnly"}}}}}
+		got := validate.New(validate.Options{STS: o, By: rolebroker.Party{Runner: true}}).
+			WithToken(t.Context(), subject, account)[0]
+		if got.Code != c.code || got.Status != rolebroker.StatusFailed || !strings.Contains(got.Hint.String(), c.hint) {
+			t.Errorf("%s: it is %s (%s): %s\n%s", kind, got.Status, got.Code, got.Message, got.Hint)
+		}
+	}
+}
