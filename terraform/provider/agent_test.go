@@ -320,9 +320,10 @@ resource "rolebroker_agent_connection" "ranger" {
 		t.Errorf("each agent has one connection, and the plan says\n%s", said)
 	}
 	ws.writes(requirements + one + connect("staging", "id", ""))
-	if said := ws.terraform("apply", "-auto-approve", "-no-color"); !strings.Contains(said, warning) {
+	if said := ws.terraform("plan", "-no-color"); !strings.Contains(said, warning) {
 		t.Errorf("an agent has two connections, and the plan says\n%s", said)
 	}
+	ws.terraform("apply", "-auto-approve", "-no-color")
 	if said := ws.terraform("plan", "-no-color"); strings.Contains(said, warning) {
 		t.Errorf("nothing is created, and the plan says\n%s", said)
 	}
