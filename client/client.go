@@ -81,11 +81,14 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{base: base, userAgent: o.UserAgent, now: o.Now, http: &http.Client{},
 		readable: base.Scheme == "http" && !o.AllowInsecure && !rolebroker.IsLoopback(base.Hostname())}
-	if c.readable && (!o.Token.IsZero() || o.TokenFile != "") {
-		return nil, c.exposed()
-	}
 	if c.token, err = tokenSource(o); err != nil {
 		return nil, err
+	}
+	if token := c.token(); c.readable && !token.IsZero() {
+		if !rolebroker.IsCredentialsHost(base.Hostname()) || !isForRunner(token) {
+			return nil, c.exposed()
+		}
+		c.readable = false
 	}
 	if o.HTTPClient != nil {
 		copied := *o.HTTPClient
@@ -101,6 +104,13 @@ func New(o Options) (*Client, error) {
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil
+}
+
+// isForRunner reports whether a token may go to the link-local addresses where AWS SDKs
+// ask for credentials over plain HTTP, and where a runner on the node may listen: an
+// agent token, and that of a Kubernetes service account.
+func isForRunner(token rolebroker.Secret) bool {
+	return strings.HasPrefix(token.Reveal(), "rbt_") || strings.HasPrefix(token.Reveal(), "ey")
 }
 
 // tokenSource returns the token to send, each time it is called.

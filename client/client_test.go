@@ -94,6 +94,15 @@ func TestURLs(t *testing.T) {
 		"https://rolebroker.example.com/behind/a/proxy"} {
 		newClient(t, client.Options{URL: url, Token: secret})
 	}
+	for _, url := range []string{"http://169.254.170.2", "http://169.254.170.23:8485", "http://[fd00:ec2::23]"} {
+		for _, fine := range []string{"rbt_agent", "eyJ.service.account"} {
+			newClient(t, client.Options{URL: url, Token: rolebroker.NewSecret(fine)})
+		}
+		for _, other := range []string{"rbk_key", "rbr_runner"} {
+			_, err := client.New(client.Options{URL: url, Token: rolebroker.NewSecret(other)})
+			refused(t, err, rolebroker.CodeInvalid, "readable by anyone")
+		}
+	}
 	newClient(t, client.Options{URL: "http://example.com"}) // there is no token to read
 	newClient(t, client.Options{URL: "http://example.com", Token: secret, AllowInsecure: true})
 }

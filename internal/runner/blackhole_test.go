@@ -2,12 +2,15 @@ package runner
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
 
 // A runner that knows that its server does not answer refuses what it does not know, and
@@ -76,4 +79,21 @@ func (k *withoutKeys) Prepare(context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.err
+}
+
+// A runner counts what it lends, of the cluster and of the platform.
+func TestARunnerCountsItsLoans(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.allow("inner")
+		w.allow("readonly")
+		w.allow("readonly")
+		answer := try((&network{handler: w.runner.http.Handler}).client().Get("http://127.0.0.1/metrics"))(w)
+		defer answer.Body.Close()
+		text := string(try(io.ReadAll(answer.Body))(w))
+		for _, want := range []string{"\nrolebroker_loans_total 1\n", "\nrolebroker_platform_loans_total 2\n"} {
+			if !strings.Contains(text, want) {
+				w.Errorf("the metrics have no line %q in %s", want, text)
+			}
+		}
+	}, func(o *Options) { o.Metrics = &prometheus.Registry{} })
 }

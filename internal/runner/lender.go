@@ -12,6 +12,7 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/forward"
 	"github.com/rolebroker/rolebroker/internal/lend"
+	"github.com/rolebroker/rolebroker/internal/prometheus"
 )
 
 // lender lends what the runner assumes and forwards to the server what the
@@ -20,6 +21,7 @@ type lender struct {
 	cluster  *lend.Lender
 	platform *forward.Lender
 	record   *record
+	lent     *prometheus.Counter // loans of the platform
 }
 
 // Lend lends the role that the agent names: from the cluster, or from the platform.
@@ -38,6 +40,8 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		return nil, l.record.explain(rejected.reason)
 	case rolebroker.IsOutage(err):
 		return nil, l.record.explain(err)
+	case err == nil:
+		l.lent.Inc()
 	}
 	return loan, err
 }

@@ -61,7 +61,7 @@ type Options struct {
 	SessionsPerAgent int                  // 0: as in a server
 	Program          string               // the version
 	Log              *slog.Logger         // nil: none
-	Metrics          *prometheus.Registry // nil: none
+	Metrics          *prometheus.Registry // nil: one of its own
 	Now              func() time.Time     // nil: time.Now
 }
 
@@ -116,6 +116,10 @@ func Run(ctx context.Context, opts Options, grace time.Duration) error {
 func Start(ctx context.Context, opts Options) (*Runner, error) {
 	if err := checkListen(opts.Listen, opts.TLS != nil); err != nil {
 		return nil, err
+	}
+	if opts.Metrics == nil {
+		opts.Metrics = &prometheus.Registry{}
+		opts.Metrics.ObserveProcess()
 	}
 	listener, err := net.Listen("tcp", opts.Listen)
 	switch {
@@ -173,6 +177,8 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	r.confirmer = &confirmer{identifier: identifier, cluster: cluster, streaming: r.record.streaming.Load,
 		changed: make(chan struct{}, 1)}
 	r.lender = &lender{cluster: cluster, record: r.record,
+		lent: opts.Metrics.Counter("rolebroker_platform_loans_total",
+			"Credentials handed out for roles that the platform assumes."),
 		platform: forward.New(forward.Options{Server: platform{l, identifier}, Log: opts.Log, Now: opts.Now})}
 	cluster.Subscribe(func(change rolebroker.Change) {
 		identifier.onChange(change)

@@ -39,6 +39,9 @@ func (r *Runner) handler(who *identifier) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", r.ready)
+	if r.opts.Metrics != nil {
+		mux.Handle("GET /metrics", r.opts.Metrics)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if strings.HasPrefix(req.URL.Path, "/v1/") { // no mux cleans a role reference
 			credentials.ServeHTTP(w, req)
