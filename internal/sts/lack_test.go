@@ -127,8 +127,8 @@ func TestAnAnswerThatIsNotFromSTSMeansThatSTSWasNotReached(t *testing.T) {
 	real := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/xml")
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = w.Write([]byte(`<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>` +
-			`<Code>AccessDenied</Code><Message>User: x is not authorized to perform: sts:TagSession on resource: y` +
+		_, _ = w.Write([]byte(`<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>` +
+			`<Type>Sender</Type><Code>AccessDenied</Code><Message>User: x is not authorized to perform: sts:TagSession on resource: y` +
 			`</Message></Error><RequestId>r</RequestId></ErrorResponse>`))
 	}))
 	defer real.Close()
@@ -176,7 +176,8 @@ func TestWhatAWSFindsWrongWithATokenIsToldApart(t *testing.T) {
 			t.Fatalf("%s: it is %+v", c.message, r)
 		}
 		role := rolebroker.Role{ARN: assumption().ARN}
-		by := rolebroker.Party{Runner: true, Account: rolebroker.ServiceAccount{Namespace: "rolebroker", Name: "runner"}}
+		by := rolebroker.Party{Runner: true,
+			Account: rolebroker.ServiceAccount{Namespace: "rolebroker", Name: "runner"}}
 		if got := r.Explain(by, role, "the role"); !strings.Contains(got, c.says) {
 			t.Errorf("%s: it says %q", c.message, got)
 		}

@@ -231,7 +231,8 @@ func TestAValidationNamesThePartyThatAsked(t *testing.T) {
 }
 
 func TestWhatIsWrongWithATokenHasItsOwnHint(t *testing.T) {
-	account := rolebroker.ServiceAccount{Issuer: "https://oidc.example.com/id/A", Namespace: "rolebroker", Name: "runner"}
+	account := rolebroker.ServiceAccount{Issuer: "https://oidc.example.com/id/A", Namespace: "rolebroker",
+		Name: "runner"}
 	for kind, c := range map[rolebroker.RefusalKind]struct {
 		code rolebroker.ValidationCode
 		hint string
