@@ -55,6 +55,7 @@ const (
 	ActionAPIKeyCreate Action = "api-key.create"
 	ActionAPIKeyDelete Action = "api-key.delete"
 
+	ActionAuditList     Action = "audit.list"
 	ActionSessionList   Action = "session.list"
 	ActionSessionEnd    Action = "session.end"
 	ActionPlatformGet   Action = "platform.get"
@@ -98,7 +99,7 @@ func (a Action) permission() permission {
 	switch a {
 	case ActionIntegrationList, ActionIntegrationGet, ActionIntegrationSetup, ActionExternalIDGet,
 		ActionAgentList, ActionAgentGet, ActionAgentGrants, ActionTokenList, ActionTokenGet, ActionBindingList,
-		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionSessionList, ActionPlatformGet, ActionPlatformCount,
+		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionAuditList, ActionSessionList, ActionPlatformGet, ActionPlatformCount,
 		ActionSignIn, ActionSignInLink:
 		return toRead
 	case ActionRunnerJoin:

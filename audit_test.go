@@ -42,7 +42,7 @@ func actions(t *testing.T) (all []rolebroker.Action) {
 // Each action is open to the callers of one kind, and admin keys do what read-only keys do.
 func TestWhoMayDoWhat(t *testing.T) {
 	reads := "integration.list integration.get integration.setup external-id.get agent.list agent.get agent.grants " +
-		"token.list token.get binding.list runner.list runner.get api-key.list session.list platform.get " +
+		"token.list token.get binding.list runner.list runner.get api-key.list audit.list session.list platform.get " +
 		"platform.count sign-in.create sign-in.create-link"
 	runs := "runner.renew-credential runner.report runner.watch runner.identify runner.grants runner.lend " +
 		"runner.record runner.authenticate"

@@ -59,9 +59,10 @@ var graph = map[string][]string{
 	"client": {".", "api", "internal/auth", "internal/convert", "internal/problem",
 		"internal/tokenfile"},
 	"internal/containercreds": {".", "api", "internal/convert", "internal/guard", "internal/problem"},
-	"internal/rest":           {".", "api", "internal/broker", "internal/convert", "internal/problem"},
-	"internal/runnerapi":      {".", "api", "internal/broker", "internal/convert", "internal/problem"},
-	"internal/web":            {".", "internal/broker", "internal/hosts", "internal/problem"},
+	"internal/rest": {".", "api", "internal/broker", "internal/convert", "internal/problem",
+		"internal/trail"},
+	"internal/runnerapi": {".", "api", "internal/broker", "internal/convert", "internal/problem"},
+	"internal/web":       {".", "internal/broker", "internal/hosts", "internal/problem"},
 
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
@@ -90,7 +91,7 @@ var graph = map[string][]string{
 	"terraform/internal/awsstandin": {},
 
 	// What only tests and benchmarks use.
-	"internal/store/storetest": {".", "internal/store"},
+	"internal/store/storetest": {".", "internal/store", "internal/trail"},
 	"internal/kubetest":        {},
 	"internal/bench/plain":     {},
 	"examples/go":              {},

@@ -35,3 +35,13 @@ type AuditSubject struct {
 	ID   string `json:"id,omitempty" example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
 	Name string `json:"name,omitempty" doc:"At that time, or what the caller wrote." example:"scout"`
 }
+
+// AuditFilter selects audit events; the zero value selects all.
+type AuditFilter struct {
+	Actor   string    // an ID, or the name at the time
+	Action  string    // agent.connect, or agent for all of that noun
+	Subject string    // an ID, or the name at the time
+	Outcome string    // done or refused
+	Since   time.Time // only events of that time or later; zero: all
+	Until   time.Time // only events before; zero: all
+}

@@ -33,18 +33,31 @@ func sessionQuery(filter api.SessionFilter) query {
 	if filter.Live {
 		q["live"] = "true"
 	}
-	for name, at := range map[string]time.Time{"since": filter.Since, "until": filter.Until} {
+	q.addTimes(filter.Since, filter.Until)
+	return q
+}
+
+// addTimes adds the bounds of a time, unless they are zero.
+func (q query) addTimes(since, until time.Time) {
+	for name, at := range map[string]time.Time{"since": since, "until": until} {
 		if !at.IsZero() {
 			q[name] = at.UTC().Format(time.RFC3339Nano)
 		}
 	}
-	return q
 }
 
 // AllSessions lists the sessions that the filter selects, the newest first.
 func (c *Client) AllSessions(ctx context.Context, filter api.SessionFilter) iter.Seq2[api.Session, error] {
 	r := request{method: http.MethodGet, place: at(sessionsPath), query: sessionQuery(filter).values()}
 	return pages[api.Session](ctx, c, r, List{Limit: api.MaxLimit}, maxList)
+}
+
+// AllAuditEvents lists the audit events that the filter selects, the newest first.
+func (c *Client) AllAuditEvents(ctx context.Context, filter api.AuditFilter) iter.Seq2[api.AuditEvent, error] {
+	q := query{"actor": filter.Actor, "action": filter.Action, "subject": filter.Subject, "outcome": filter.Outcome}
+	q.addTimes(filter.Since, filter.Until)
+	r := request{method: http.MethodGet, place: at("/api/v1/audit-events"), query: q.values()}
+	return pages[api.AuditEvent](ctx, c, r, List{Limit: api.MaxLimit}, maxList)
 }
 
 // EndSession ends a session: nobody is given its credentials again. Codes: conflict

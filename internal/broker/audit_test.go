@@ -112,7 +112,7 @@ func call(method reflect.Value, who rolebroker.Caller) (err error) {
 // A read-only key reads and nothing else; a runner and a join token do what is theirs.
 func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 	reads := "Agent Agents Grants Tokens AgentToken Bindings Integration Integrations IntegrationsOf Setup SetupDraft " +
-		"Reservation Runner Runners APIKeys Sessions Platform Counts CountAgents SignIn SignInLink SignInCode " +
+		"Reservation Runner Runners APIKeys AuditEvents Sessions Platform Counts CountAgents SignIn SignInLink SignInCode " +
 		"LoopbackName"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner Watch AgentOfAccount AgentOfToken RunnerToken " +
 		"RunnerGrants " +

@@ -15,11 +15,11 @@ import (
 
 // event is an audit event as the log has it.
 type event struct {
-	Msg, Action, Outcome, Code, Reason string
-	By, Address, Claimed               string
-	ByID                               string `json:"by_id"`
-	Agent, Integration                 string
-	Before, After                      map[string]any
+	Msg, ID, Action, Outcome, Code, Reason string
+	By, Address, Claimed                   string
+	ByID                                   string `json:"by_id"`
+	Agent, Integration                     string
+	Before, After                          map[string]any
 }
 
 // trail is the log of a world.
@@ -135,7 +135,7 @@ func TestAWrongKeyIsRecordedOnce(t *testing.T) {
 func TestAChangeIsRecordedOnce(t *testing.T) {
 	l := newTrail(t)
 	reservation := read[api.ExternalID](l.as(l.admin, "POST", "/api/v1/external-ids", "{}").want(201))
-	l.one("reserving an external ID")
+	all := []event{l.one("reserving an external ID")}
 	var secrets []string
 	// made notes the ID that an answer has, for a later path, and the secret.
 	made := map[string]string{"external": reservation.ID}
@@ -207,6 +207,29 @@ func TestAChangeIsRecordedOnce(t *testing.T) {
 			last := found[len(found)-1]
 			hasFact(t, c.path+" before", last.Before, c.before)
 			hasFact(t, c.path+" after", last.After, c.after)
+		}
+		all = append(all, found...)
+	}
+	storedLike(l, all)
+}
+
+// storedLike checks that the audit trail has the events of admin that the log has, and no others.
+func storedLike(l *trail, logged []event) {
+	l.Helper()
+	stored := read[api.List[api.AuditEvent]](l.as(l.reader, "GET", "/api/v1/audit-events?actor=admin&limit=500", "").want(200)).Items
+	ids := map[string]string{}
+	for _, e := range stored {
+		ids[e.ID] = e.Action
+		if e.Actor.Name != "admin" || e.Actor.Address != "192.0.2.1" || len(e.Subjects) == 0 {
+			l.Errorf("the stored event is %+v", e)
+		}
+	}
+	if len(stored) != len(logged) {
+		l.Errorf("%d events are stored, and the log has %d", len(stored), len(logged))
+	}
+	for _, e := range logged {
+		if ids[e.ID] != e.Action {
+			l.Errorf("%s (%s) is in the log and not stored", e.Action, e.ID)
 		}
 	}
 }

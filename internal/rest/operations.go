@@ -109,6 +109,9 @@ var words = map[string]struct{ summary, description string }{
 		"As ending each of them, with one request. Sessions that the server does not know of yet end too: those that a " +
 			"runner began while it could not reach the server. With both fields, the agent's sessions for the role " +
 			"end. The answer says how many sessions were ended, and when the last of their credentials expire."},
+	"list-audit-events": {"List audit events",
+		"The newest first: who changed what, from where, and what was refused. Names are those at the time. Events of " +
+			"callers who were not identified are in the server's log only."},
 	"get-platform": {"Show the platform",
 		"The AWS identity that trust policies name, and the features of this server."},
 	"list-api-keys":  {"List API keys", "By ID. The keys themselves are not shown."},

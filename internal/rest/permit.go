@@ -85,6 +85,7 @@ var actions = map[string]rolebroker.Action{
 	"list-sessions":        rolebroker.ActionSessionList,
 	"end-session":          rolebroker.ActionSessionEnd,
 	"end-sessions":         rolebroker.ActionSessionEnd,
+	"list-audit-events":    rolebroker.ActionAuditList,
 	"get-platform":         rolebroker.ActionPlatformGet,
 	"list-api-keys":        rolebroker.ActionAPIKeyList,
 	"create-api-key":       rolebroker.ActionAPIKeyCreate,

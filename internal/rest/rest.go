@@ -29,6 +29,7 @@ type Broker interface {
 	runners
 	apiKeys
 	sessions
+	auditEvents
 	platform
 }
 
@@ -121,6 +122,8 @@ func (s *server) routes(api huma.API) {
 	get(se, "/sessions", "list-sessions", s.listSessions)
 	act(se, "/sessions/end", "end-sessions", s.endSessions)
 	act(se, "/sessions/{session}/end", "end-session", s.endSession)
+
+	get(collection{s, api, "Audit"}, "/audit-events", "list-audit-events", s.listAuditEvents)
 
 	pl := collection{s, api, "Platform"}
 	get(pl, "/platform", "get-platform", s.getPlatform)

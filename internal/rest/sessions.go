@@ -78,7 +78,13 @@ func (s *server) endSessions(ctx context.Context, who rolebroker.Caller, in *end
 
 // isSessionCursor says whether a text has the form of rolebroker.SessionCursor.
 func isSessionCursor(cursor string) bool {
-	millis, id, _ := strings.Cut(cursor, ".")
+	id, ok := cutTime(cursor)
+	return ok && strings.HasPrefix(id, "ses_")
+}
+
+// cutTime returns what follows the milliseconds in a cursor.
+func cutTime(cursor string) (rest string, ok bool) {
+	millis, rest, _ := strings.Cut(cursor, ".")
 	_, err := strconv.ParseInt(millis, 10, 64)
-	return err == nil && strings.HasPrefix(id, "ses_")
+	return rest, err == nil
 }

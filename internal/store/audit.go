@@ -233,8 +233,8 @@ func (s *Store) GrowTrail(
 		}
 		rows := make([][]any, len(waiting))
 		for i, r := range waiting {
-			sequence, leaf := tree.Size, tree.Append(r.Record)
-			rows[i] = []any{r.ID, sequence, leaf.String()}
+			sequence := tree.Size
+			rows[i] = []any{r.ID, sequence, tree.Append(r.Record).String()}
 		}
 		placed = len(waiting)
 		if err := tx.execBatch(ctx, placeEvents, rows); err != nil {

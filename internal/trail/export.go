@@ -3,7 +3,12 @@ package trail
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/rolebroker/rolebroker"
 )
 
 // An export is lines of JSON: a start, then records in order, and checkpoints between them.
@@ -32,10 +37,13 @@ func NewExporter(to io.Writer, from Tree) (*Exporter, error) {
 	return e, e.write(line{Start: &start{from.Size, from.Edge()}})
 }
 
-// Record writes the record at a place in the tree. hash is the one that was kept when it got that place. A record is
-// one JSON object without HTML escapes and white space.
-func (e *Exporter) Record(sequence int64, hash Hash, record []byte) error {
-	return e.write(line{Sequence: &sequence, Hash: &hash, Event: record})
+// Record writes a record that has a place in the tree, with the hash that was kept when it got that place.
+func (e *Exporter) Record(r *rolebroker.AuditRecord) error {
+	hash, err := tlog.ParseHash(r.Hash)
+	if err != nil {
+		return fmt.Errorf("event %d (%s): its hash is no hash", r.Sequence, r.ID)
+	}
+	return e.write(line{Sequence: &r.Sequence, Hash: &hash, Event: r.Record})
 }
 
 // Checkpoint writes a signed checkpoint. It follows the last record that it covers.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/rolebroker/rolebroker"
 )
 
 // record returns the nth record of a test.
@@ -93,8 +95,8 @@ func exported(t *testing.T, key *Key, from, to int) sample {
 		t.Fatal(err)
 	}
 	for n := from; n < to; n++ {
-		hash := s.after.Append(record(n))
-		if err := e.Record(int64(n), hash, record(n)); err != nil {
+		hash := s.after.Append(record(n)).String()
+		if err := e.Record(&rolebroker.AuditRecord{Sequence: int64(n), Hash: hash, Record: record(n)}); err != nil {
 			t.Fatal(err)
 		}
 		if n%4 != 3 {
@@ -208,7 +210,8 @@ func TestAnotherHistoryIsFoundByAKnownCheckpoint(t *testing.T) {
 	var out bytes.Buffer
 	e, _ := NewExporter(&out, tree)
 	for n := range 8 {
-		_ = e.Record(int64(n), tree.Append(other), other)
+		hash := tree.Append(other).String()
+		_ = e.Record(&rolebroker.AuditRecord{Sequence: int64(n), Hash: hash, Record: other})
 	}
 	signed, _ := s.key.Sign(tree)
 	_ = e.Checkpoint(signed)

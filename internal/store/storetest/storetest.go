@@ -16,6 +16,8 @@ import (
 // it when its test ends. The tests run in parallel.
 func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for name, test := range map[string]func(*suite){
+		"Audit":                        testAudit,
+		"AuditTrail":                   testAuditTrail,
 		"Integration":                  testIntegration,
 		"IntegrationConflicts":         testIntegrationConflicts,
 		"ExternalIDs":                  testExternalIDs,

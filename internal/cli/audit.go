@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+)
+
+func newAudit(a *app) *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "audit",
+		Short: "See who changed what, and what was refused",
+		Long: `See who changed what, from where, and what was refused. Each change is stored together
+with its audit event, in one transaction.`,
+		Example: `  rolebroker audit list --subject scout --since 7d`,
+	}, newAuditList(a))
+}
+
+func newAuditList(a *app) *cobra.Command {
+	var filter api.AuditFilter
+	var outcome choice
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List audit events, newest first",
+		Long: `List audit events, newest first: changes and refusals, through the API, the web app,
+this command and Terraform. Permitted reads leave no event. Events of callers who
+were not identified are in the log of the server only.
+
+ACTOR is the name that the API key, runner or agent had at the time. SUBJECTS are what
+the action concerns. CHANGE shows the fields that got other values; -o json has them
+whole. The values are not secrets.
+
+TIME is how long ago, as in 2h or 14d, a date, which begins at midnight in UTC, or
+an RFC 3339 time.`,
+		Example: `  # who connected or changed an agent in the last week
+  rolebroker audit list --subject scout --since 7d
+
+  # what was refused, for a script
+  rolebroker audit list --outcome refused -o json
+
+  # every integration that one API key deleted
+  rolebroker audit list --actor terraform --action integration.delete`,
+	}
+	f := cmd.Flags()
+	f.StringVar(&filter.Actor, "actor", "", "show only events of the API key, runner or agent `NAME`, or with that ID")
+	f.StringVar(&filter.Action, "action", "", "show only `ACTION`, as in agent.connect, or all of a noun, as in agent")
+	f.StringVar(&filter.Subject, "subject", "", "show only events that concern `NAME`, or what has that ID")
+	outcome.flag(cmd, "outcome", "", "show only events with this `OUTCOME`: any, done or refused", "any", "done",
+		"refused")
+	f.Var(a.timeFlag(&filter.Since), "since", "show only events at `TIME` or later")
+	f.Var(a.timeFlag(&filter.Until), "until", "show only events before `TIME`")
+	return listing(a, cmd, "reading audit events",
+		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.AuditEvent, error] {
+			if outcome.value != "any" {
+				filter.Outcome = outcome.value
+			}
+			return c.AllAuditEvents(ctx, filter)
+		},
+		func(_ []string, events []api.AuditEvent) *table {
+			return a.auditTable(events).ifEmpty("No event matches.")
+		})
+}
+
+func (a *app) auditTable(events []api.AuditEvent) *table {
+	t := newTable("TIME", "ACTOR", "ADDRESS", "ACTION", "OUTCOME", "SUBJECTS", "CHANGE")
+	for _, e := range events {
+		actor := cmp.Or(e.Actor.Name, e.Actor.ID, e.Actor.Kind)
+		t.add(a.when(&e.Time), actor, orDash(e.Actor.Address), e.Action, e.Outcome, orDash(subjectsOf(e)),
+			cmp.Or(e.Reason, changeOf(e), "-"))
+	}
+	return t
+}
+
+// subjectsOf names what an event concerns.
+func subjectsOf(e api.AuditEvent) string {
+	var named []string
+	for _, s := range e.Subjects {
+		named = append(named, s.Kind+" "+cmp.Or(s.Name, s.ID))
+	}
+	return strings.Join(named, ", ")
+}
+
+// changeOf shows the fields that changed, at most four of them.
+func changeOf(e api.AuditEvent) string {
+	const most = 4
+	fields := map[string]bool{}
+	for _, facts := range []map[string]string{e.Before, e.After} {
+		for field := range facts {
+			fields[field] = true
+		}
+	}
+	var changes []string
+	for _, field := range slices.Sorted(maps.Keys(fields)) {
+		if len(changes) == most {
+			changes = append(changes, count(int64(len(fields)-most))+" more")
+			break
+		}
+		before, had := e.Before[field]
+		after, has := e.After[field]
+		switch {
+		case !had:
+			changes = append(changes, field+" = "+short(after))
+		case !has:
+			changes = append(changes, field+" was "+short(before))
+		default:
+			changes = append(changes, field+": "+short(before)+" → "+short(after))
+		}
+	}
+	return strings.Join(changes, "; ")
+}
+
+// short is a value as a table shows it.
+func short(value string) string {
+	const most = 40
+	if value == "" {
+		return `""`
+	}
+	if r := []rune(value); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return value
+}

@@ -1,0 +1,139 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/trail"
+)
+
+var ciKey = rolebroker.NewAPIKeyID()
+
+// eventAt returns an event of an agent, at a time.
+func eventAt(at time.Time, action rolebroker.Action, agent string) rolebroker.AuditEvent {
+	return rolebroker.AuditEvent{ID: rolebroker.NewAuditEventID(), At: at, Action: action,
+		Actor:    rolebroker.Caller{APIKey: ciKey, Name: "ci", Address: "192.0.2.7"},
+		Subjects: []rolebroker.Subject{{Kind: rolebroker.KindAgent, ID: "agt_" + agent, Name: agent}}}
+}
+
+// events lists what a filter selects, as actions and names of agents.
+func (s *suite) events(filter rolebroker.AuditFilter, want ...string) {
+	s.Helper()
+	var got []string
+	page := rolebroker.Page{Limit: 2} // so that every list has several pages
+	for {
+		found, err := s.store.AuditEvents(s.ctx, filter, page)
+		s.must(err)
+		for _, r := range found {
+			e, err := trail.Event(r.Record)
+			s.must(err)
+			if e.ID != string(r.ID) || !e.Time.Equal(r.At) {
+				s.Errorf("the record of %s says %s at %s", r.ID, e.ID, e.Time)
+			}
+			got = append(got, e.Action+" "+e.Subjects[0].Name)
+			page.After = rolebroker.AuditCursor(&r)
+		}
+		if len(found) < page.Limit {
+			break
+		}
+	}
+	s.equal(append([]string{}, got...), append([]string{}, want...))
+}
+
+// testAudit stores events with changes, and none of what changed nothing.
+func testAudit(s *suite) {
+	a, b := s.agent("scout"), s.agent("ranger")
+	s.must(s.store.CreateAgent(s.ctx, a, eventAt(t0, "agent.create", "scout")))
+	s.must(s.store.CreateAgent(s.ctx, b, eventAt(t1, "agent.create", "ranger")))
+	twin := s.agent("scout")
+	s.code(s.store.CreateAgent(s.ctx, twin, eventAt(t1, "agent.create", "twin")), rolebroker.CodeConflict, "")
+	token := &rolebroker.Token{ID: rolebroker.NewTokenID(), Agent: a.ID, CreatedAt: t0}
+	s.must(s.store.CreateToken(s.ctx, token, eventAt(t1, "token.create", "scout")))
+	for range 2 { // the second time it changes nothing
+		s.must(s.store.RevokeToken(s.ctx, a.ID, token.ID, t2, eventAt(t2, "token.revoke", "scout")))
+	}
+	refused := eventAt(t2.Add(time.Minute), "agent.delete", "scout")
+	refused.Actor = rolebroker.Caller{Agent: "agt_scout", Name: "scout"}
+	refused.Refusal = rolebroker.Errorf(rolebroker.CodeDenied, "no")
+	s.must(s.store.RecordEvent(s.ctx, refused))
+	s.code(s.store.DeleteAgent(s.ctx, a.ID, 0, rolebroker.AuditEvent{}), rolebroker.CodeUnavailable, "")
+	s.hasAgent(a)
+
+	all := []string{"agent.delete scout", "token.revoke scout", "agent.create ranger", "agent.create scout"}
+	sameTime, err := s.store.AuditEvents(s.ctx, rolebroker.AuditFilter{Since: t1, Until: t2}, rolebroker.Page{Limit: 9})
+	s.must(err)
+	s.equal(len(sameTime), 2)
+	s.events(rolebroker.AuditFilter{Subject: "scout", Since: t2}, all[0], all[1])
+	s.events(rolebroker.AuditFilter{Subject: "agt_scout", Until: t1}, all[3])
+	s.events(rolebroker.AuditFilter{Subject: "ranger"}, all[2])
+	s.events(rolebroker.AuditFilter{Subject: "nobody"})
+	s.events(rolebroker.AuditFilter{Actor: "ci", Action: "agent"}, all[2], all[3])
+	s.events(rolebroker.AuditFilter{Actor: string(ciKey), Action: "token.revoke"}, all[1])
+	s.events(rolebroker.AuditFilter{Outcome: rolebroker.OutcomeRefused}, all[0])
+	s.events(rolebroker.AuditFilter{Actor: "scout", Subject: "scout", Action: "agent",
+		Outcome: rolebroker.OutcomeRefused}, all[0])
+	s.events(rolebroker.AuditFilter{Actor: "ci", Outcome: rolebroker.OutcomeRefused})
+}
+
+// testAuditTrail gives events their places, and verifies an export of them.
+func testAuditTrail(s *suite) {
+	key, _, err := trail.NewKey()
+	s.must(err)
+	grow := func(want int) {
+		s.Helper()
+		placed, err := s.store.GrowTrail(s.ctx, 4, t1, key.Sign)
+		s.must(err)
+		s.equal(placed, want)
+	}
+	grow(0)
+	for n := range 7 {
+		s.must(s.store.RecordEvent(s.ctx, eventAt(t0.Add(time.Duration(n)), "agent.create", fmt.Sprintf("scout-%d", n))))
+	}
+	for _, err := range atOnce(3, func(int) error { _, err := s.store.GrowTrail(s.ctx, 4, t1, key.Sign); return err }) {
+		s.must(err)
+	}
+	grow(0)
+	report, err := s.verify(key)
+	s.must(err)
+	s.equal(report.Records, int64(7))
+	s.equal(report.Covered, int64(7))
+	last, err := s.store.LastCheckpoint(s.ctx)
+	s.must(err)
+	s.equal(last.Size, int64(7))
+
+	s.must(s.store.RecordEvent(s.ctx, eventAt(t2, "agent.delete", "scout-1")))
+	failed := errors.New("the key is gone")
+	_, err = s.store.GrowTrail(s.ctx, 4, t2, func(trail.Tree) (string, error) { return "", failed })
+	s.equal(errors.Is(err, failed), true)
+	grow(1)
+	report, err = s.verify(key)
+	s.must(err)
+	s.equal(report.Covered, int64(8))
+}
+
+// verify exports the trail and verifies that.
+func (s *suite) verify(key *trail.Key) (report trail.Report, err error) {
+	s.Helper()
+	tree, err := s.store.Trail(s.ctx)
+	s.must(err)
+	var out bytes.Buffer
+	e, err := trail.NewExporter(&out, tree)
+	s.must(err)
+	events, err := s.store.PlacedEvents(s.ctx, tree.Size, 100)
+	s.must(err)
+	checkpoints, err := s.store.Checkpoints(s.ctx, tree.Size+1, 100)
+	s.must(err)
+	for _, r := range events {
+		s.must(e.Record(&r))
+		if len(checkpoints) > 0 && checkpoints[0].Size == r.Sequence+1 {
+			s.must(e.Checkpoint(checkpoints[0].Signed))
+			checkpoints = checkpoints[1:]
+		}
+	}
+	keys, err := trail.Keys(key.Public())
+	s.must(err)
+	return trail.Verify(&out, trail.Expect{Keys: keys})
+}
