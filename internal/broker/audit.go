@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -77,12 +80,36 @@ func (b *Broker) event(
 // callers who were not identified are not stored, because strangers could fill the database; the log has a sample.
 func (b *Broker) RecordEvent(ctx context.Context, e rolebroker.AuditEvent) {
 	e.ID, e.At = rolebroker.NewAuditEventID(), stored(b.now())
-	if !e.Actor.IsUnknown() {
-		if err := b.store.RecordEvent(context.WithoutCancel(ctx), e); err != nil {
-			b.log.ErrorContext(ctx, "an audit event could not be stored", "action", e.Action, "error", err)
+	if b.keeps(&e) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		defer cancel()
+		if err := b.store.RecordEvent(ctx, e); err != nil {
+			b.log.ErrorContext(ctx, "an audit event could not be stored", "id", e.ID, "action", e.Action, "error", err)
 		}
 	}
 	b.logEvent(ctx, &e)
+}
+
+// What is stored of the refusals of one caller: so many at once, and then one in a time. The log has them all.
+const (
+	refusalBurst = 60
+	refusalEvery = 10 * time.Second
+)
+
+// keeps says whether an event is stored.
+func (b *Broker) keeps(e *rolebroker.AuditEvent) bool {
+	if e.Actor.IsUnknown() {
+		return false
+	}
+	_, actor := e.Actor.Actor()
+	if e.Refusal == nil || actor == "" {
+		return true
+	}
+	limiter, known := b.refusals.Load(actor)
+	if !known {
+		limiter, _ = b.refusals.LoadOrStore(actor, rate.NewLimiter(rate.Every(refusalEvery), refusalBurst))
+	}
+	return limiter.(*rate.Limiter).AllowN(b.now(), 1)
 }
 
 // logEvent writes an audit event to the log. Those of callers who were not identified are sampled.

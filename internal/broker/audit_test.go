@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -373,4 +374,37 @@ func TestALogLineHasAHundredFactsAtMost(t *testing.T) {
 	if len(after) != 101 || after["more"] != 50.0 || after["roles.r000"] != "x" {
 		t.Errorf("the line has %d facts, and says that there are %v more", len(after), after["more"])
 	}
+}
+
+// A caller who is refused again and again does not fill the database. The log has every refusal.
+func TestRefusalsThatAreStoredAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		w := newWorld(t, func(o *broker.Options) { o.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
+		log.Reset()
+		const tries = 200
+		for range tries {
+			_ = w.broker.DeleteAgent(w.ctx, reader, "scout", 0)
+		}
+		refused := func() int {
+			found, err := w.broker.AuditEvents(w.ctx, reader, rolebroker.AuditFilter{Outcome: rolebroker.OutcomeRefused},
+				rolebroker.Page{Limit: 2 * tries})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(found)
+		}
+		if n := refused(); n == 0 || n > tries/2 {
+			t.Errorf("%d of %d refusals are stored", n, tries)
+		}
+		if n := len(events(t, &log)); n != tries {
+			t.Errorf("the log has %d of %d refusals", n, tries)
+		}
+		before := refused()
+		time.Sleep(time.Minute)
+		_ = w.broker.DeleteAgent(w.ctx, reader, "scout", 0)
+		if n := refused(); n != before+1 {
+			t.Errorf("a minute later %d refusals are stored, and %d before", n, before)
+		}
+	})
 }

@@ -51,6 +51,7 @@ type Broker struct {
 	pauses            pauses
 	suspects          chan suspect
 
+	refusals sync.Map // ID of an actor → *rate.Limiter of the refusals that are stored
 	platform platformCache
 	allowed  *allowances // of runners
 	seen     sync.Map    // RunnerID → when the runner's SeenAt was last stored
