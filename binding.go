@@ -58,8 +58,9 @@ func (t *Token) rank(account ServiceAccount, labels Labels) int {
 	return 0
 }
 
-// BindingOf returns the binding that counts for a service account with these labels: the most exact one. Codes:
-// not_found; conflict, if bindings to several agents are equally exact.
+// BindingOf returns the binding that counts for a service account with these labels: the most exact one. With nil labels,
+// which means that they cannot be read, a wider binding does not stand in for one by labels that may count. Codes:
+// not_found; conflict, if bindings to several agents are equally exact, or the labels would have to be known.
 func BindingOf(all []Token, account ServiceAccount, labels Labels) (*Token, error) {
 	var found *Token
 	best, agents := 1, map[AgentID]bool{}
@@ -78,6 +79,10 @@ func BindingOf(all []Token, account ServiceAccount, labels Labels) (*Token, erro
 		best, agents[all[i].Agent] = rank, true
 	}
 	switch {
+	case labels == nil && best < 3 && dependsOnLabels(all, account, found):
+		return nil, Errorf(CodeConflict, "the labels of the service account %s of the issuer %s cannot be read, and "+
+			"it depends on them which agent it is", account, account.Issuer).
+			WithHint("let the runner get serviceaccounts from its API server, or bind the service account by its name")
 	case found == nil:
 		return nil, Errorf(CodeNotFound, "no agent is bound to the service account %s of the issuer %s", account,
 			account.Issuer)
@@ -87,6 +92,13 @@ func BindingOf(all []Token, account ServiceAccount, labels Labels) (*Token, erro
 			WithHint("bind the service account by its name, or change its labels")
 	}
 	return found, nil
+}
+
+// dependsOnLabels reports whether a binding by labels may count for a service account, and is not of the agent of found.
+func dependsOnLabels(all []Token, account ServiceAccount, found *Token) bool {
+	return slices.ContainsFunc(all, func(t Token) bool {
+		return len(t.Labels) > 0 && t.rank(account, t.Labels) > 0 && (found == nil || t.Agent != found.Agent)
+	})
 }
 
 // Labels are the labels of a Kubernetes object, or those that it must have.

@@ -45,6 +45,9 @@ func TestTheMostExactBindingCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if labels == nil {
+			labels = rolebroker.Labels{}
+		}
 		got, err := rolebroker.BindingOf(all,
 			rolebroker.ServiceAccount{Issuer: c.issuer, Namespace: c.namespace, Name: c.name}, labels)
 		if said := string(rolebroker.CodeOf(err)); err != nil && said != c.agent {
@@ -56,6 +59,35 @@ func TestTheMostExactBindingCounts(t *testing.T) {
 	if _, err := rolebroker.BindingOf(all[4:], rolebroker.ServiceAccount{Issuer: clusterA, Namespace: "agents",
 		Name: "other"}, nil); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 		t.Errorf("a binding by name is of others too: %v", err)
+	}
+}
+
+// Where the labels of a service account cannot be read, no wider binding stands in for one by labels.
+func TestUnknownLabelsGiveNoOtherAgent(t *testing.T) {
+	all := []rolebroker.Token{
+		bindingTo("everyone", "agents", "*", ""),
+		bindingTo("ml", "agents", "*", "team=ml"),
+		bindingTo("scout", "agents", "scout", ""),
+		bindingTo("one", "solo", "*", ""),
+		bindingTo("one", "solo", "*", "team=ml"),
+		bindingTo("plain", "plain", "*", ""),
+		bindingTo("ml", "labelled", "*", "team=ml"),
+	}
+	for _, c := range []struct{ namespace, name, agent string }{
+		{"agents", "other", "conflict"},
+		{"agents", "scout", "scout"}, // by its name
+		{"solo", "other", "one"},     // either way
+		{"plain", "other", "plain"},
+		{"labelled", "other", "conflict"},
+		{"elsewhere", "other", "not_found"},
+	} {
+		got, err := rolebroker.BindingOf(all,
+			rolebroker.ServiceAccount{Issuer: clusterA, Namespace: c.namespace, Name: c.name}, nil)
+		if said := string(rolebroker.CodeOf(err)); err != nil && said != c.agent {
+			t.Errorf("%+v: %v", c, err)
+		} else if err == nil && string(got.Agent) != c.agent {
+			t.Errorf("%+v is %s", c, got.Agent)
+		}
 	}
 }
 

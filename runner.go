@@ -128,7 +128,7 @@ type ServiceAccountToken struct {
 	Account ServiceAccount
 	Pod     string // the name of the pod that the token is bound to; empty: none
 	Expires time.Time
-	Labels  Labels // of the service account; nil: none, or they cannot be read
+	Labels  Labels // of the service account; nil: they cannot be read
 }
 
 // Workload is the Kubernetes pod of an agent, as the token of its service account says. The zero value is an agent that

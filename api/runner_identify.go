@@ -22,7 +22,7 @@ type ServiceAccount struct {
 	Issuer    string            `json:"issuer"`
 	Namespace string            `json:"namespace"`
 	Name      string            `json:"name"`
-	Labels    map[string]string `json:"labels,omitempty"` // as the cluster has them now, where the runner may read them
+	Labels    map[string]string `json:"labels,omitzero"` // as the cluster has them now; nil: the runner cannot read them
 }
 
 // TokenRecord is what a runner may know of the token that identifies an agent.

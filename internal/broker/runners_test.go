@@ -349,7 +349,11 @@ func TestANamespaceIsOneAgent(t *testing.T) {
 			t.Errorf("%s with %s is %+v, %v", account, labels, got, err)
 		}
 	}
-	is(scoutAccount, nil, all)
+	is(scoutAccount, rolebroker.Labels{}, all)
+	if got, err := w.broker.AgentOfAccount(w.ctx, runner, scoutAccount, nil); rolebroker.CodeOf(err) !=
+		rolebroker.CodeNotBound || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("with labels that cannot be read it is %+v, %v", got, err)
+	}
 	is(scoutAccount, rolebroker.Labels{"team": "ml", "app": "x"}, labelled)
 	exact, err := w.broker.Bind(w.ctx, admin, "builder", scoutAccount, nil)
 	if err != nil || exact.Runner != "eks" {

@@ -46,6 +46,7 @@ type identified struct {
 type labelled struct {
 	account rolebroker.ServiceAccount
 	labels  string
+	read    bool // the labels are known
 }
 
 // identifier finds out which agent asks. It remembers the server's answer, uses it
@@ -132,7 +133,7 @@ func (i *identifier) agent(ctx context.Context, shown string) (rolebroker.Caller
 	}
 	sent := convert.ServiceAccount(said.Account)
 	sent.Labels = said.Labels
-	key := labelled{said.Account, said.Labels.String()}
+	key := labelled{said.Account, said.Labels.String(), said.Labels != nil}
 	who, err := i.find(ctx, key, api.Identification{ServiceAccount: sent}, rolebroker.Secret{})
 	who.Workload = said.Workload()
 	return who, err

@@ -62,8 +62,9 @@ type reviewer struct {
 // review is an answer of the API server.
 type review struct {
 	at        time.Time
-	labels    rolebroker.Labels
-	forbidden bool // the API server does not let this pod ask
+	labels    rolebroker.Labels // nil: not known
+	gone      bool              // the API server does not accept the token; the next request asks again
+	forbidden bool              // the API server does not let this pod ask
 }
 
 // newReviewer makes a reviewer; nil if the API server of the tokens is not known.
@@ -94,6 +95,8 @@ func (r *reviewer) check(ctx context.Context, sum digest, token string, made tim
 		return checkUnreviewed(life, "the API server does not let the runner ask whether its pod still exists")
 	case rolebroker.CodeOf(err) == rolebroker.CodeExpired:
 		return err
+	case last.gone:
+		return errGone()
 	case last.at.After(made):
 		made = last.at
 	}
@@ -116,8 +119,8 @@ func checkUnreviewed(life time.Duration, why string) error {
 		rolebroker.ShortDuration(life), why, rolebroker.ShortDuration(maxUnreviewed))
 }
 
-// labels returns the labels of a service account: as they were in the last minute, or as they were last known. nil if
-// they cannot be read.
+// labels returns the labels of a service account: as they were in the last minute, or as they were last known. They are
+// nil only if they cannot be read.
 func (r *reviewer) labels(ctx context.Context, account rolebroker.ServiceAccount) rolebroker.Labels {
 	if r == nil {
 		return nil
@@ -167,7 +170,7 @@ func (r *reviewer) known(key any) (found review, done bool, err error) {
 	switch {
 	case ok && now.Sub(found.at) < reviewEvery && found.forbidden:
 		return found, true, errForbidden
-	case ok && now.Sub(found.at) < reviewEvery:
+	case ok && now.Sub(found.at) < reviewEvery && !found.gone: // else the answer of a moment would last a minute
 		return found, true, nil
 	case now.Before(r.silent):
 		return found, true, r.lastErr
@@ -182,16 +185,22 @@ func (r *reviewer) keep(key any, answer review, err error) {
 	defer r.mu.Unlock()
 	switch {
 	case err == nil || errors.Is(err, errForbidden):
-		if len(r.answers) >= maxReviewed {
-			clear(r.answers)
-		}
-		answer.at, answer.forbidden = now, err != nil
-		r.answers[key] = answer
+		answer.forbidden = err != nil
+		r.put(key, answer)
 	case rolebroker.CodeOf(err) == rolebroker.CodeExpired:
-		delete(r.answers, key)
+		r.put(key, review{gone: true})
 	default:
 		r.silent, r.lastErr = now.Add(reviewPause), err
 	}
+}
+
+// put remembers an answer of now; r.mu is held.
+func (r *reviewer) put(key any, answer review) {
+	if len(r.answers) >= maxReviewed {
+		clear(r.answers)
+	}
+	answer.at = r.opts.Now()
+	r.answers[key] = answer
 }
 
 // tell logs once that the reviewer is not permitted to ask.
@@ -224,11 +233,16 @@ func (r *reviewer) review(ctx context.Context, token string) (review, error) {
 	case err != nil:
 		return review{}, err
 	case !answer.Status.Authenticated || len(answer.Status.Audiences) == 0:
-		return review{}, rolebroker.Errorf(rolebroker.CodeExpired, "the API server no longer accepts the "+
-			"service-account token: its pod or its service account was deleted").
-			WithHint("show the token of a pod that exists; the kubelet writes it to the pod's file")
+		return review{}, errGone()
 	}
 	return review{}, nil
+}
+
+// errGone refuses a token that the API server does not accept.
+func errGone() error {
+	return rolebroker.Errorf(rolebroker.CodeExpired, "the API server no longer accepts the service-account token: its "+
+		"pod or its service account was deleted").
+		WithHint("show the token of a pod that exists; the kubelet writes it to the pod's file")
 }
 
 // account reads the labels of a service account.
@@ -242,6 +256,9 @@ func (r *reviewer) account(ctx context.Context, account rolebroker.ServiceAccoun
 		url.PathEscape(account.Name), nil, &found)
 	if errors.Is(err, errNotFound) { // it was deleted just now
 		return review{}, nil
+	}
+	if err == nil && found.Metadata.Labels == nil {
+		found.Metadata.Labels = rolebroker.Labels{} // it has none
 	}
 	return review{labels: found.Metadata.Labels}, err
 }

@@ -32,7 +32,12 @@ func TestATokenEndsWithItsPod(t *testing.T) {
 		t.Error(e.Message)
 	}
 	w.refuses(rolebroker.CodeExpired, token) // not remembered as good
-	w.gone = false                           // it was the answer of a moment
+	w.verdict = http.StatusServiceUnavailable
+	w.refuses(rolebroker.CodeExpired, token) // an outage does not bring it back
+	w.now = w.now.Add(time.Second)
+	w.refuses(rolebroker.CodeExpired, token)
+	w.verdict, w.now = 0, w.now.Add(15*time.Second)
+	w.gone = false // it was the answer of a moment
 	w.believes(token)
 }
 
@@ -97,10 +102,21 @@ func TestLabelsOfAServiceAccount(t *testing.T) {
 	has := func(want string) {
 		t.Helper()
 		said, err := w.verifier.Verify(context.Background(), token)
-		if err != nil || said.Labels.String() != want {
+		if err != nil || said.Labels.String() != want || said.Labels == nil {
 			t.Errorf("they are %q, %v, not %q", said.Labels, err, want)
 		}
 	}
+	unknown := func() {
+		t.Helper()
+		if said, err := w.verifier.Verify(context.Background(), token); err != nil || said.Labels != nil {
+			t.Errorf("they are %#v, %v, and cannot be read", said.Labels, err)
+		}
+	}
+	w.verdict = http.StatusServiceUnavailable
+	unknown()
+	w.now, w.verdict = w.now.Add(time.Minute), 0
+	has("")
+	w.now = w.now.Add(time.Minute)
 	w.labels = `{"team": "ml", "app": "x"}`
 	has("app=x,team=ml")
 	w.labels = `{"team": "web"}`
@@ -110,5 +126,5 @@ func TestLabelsOfAServiceAccount(t *testing.T) {
 	w.now, w.verdict = w.now.Add(time.Minute), http.StatusServiceUnavailable
 	has("team=web")
 	w.now, w.verdict = w.now.Add(time.Minute), http.StatusForbidden
-	has("")
+	unknown()
 }
