@@ -13,7 +13,7 @@
 // It serves no other purpose. It keeps everything in memory, listens on loopback
 // addresses only, and makes no connections unless it is given an HTTP client. It
 // does not import the AWS SDK, so that the two cannot share a mistake. Permissions
-// boundaries, groups, SAML, MFA devices, IAM's managed-policy calls, resource
+// boundaries, groups, SAML, MFA devices, IAM's calls that make managed policies, resource
 // policies, multipart uploads and DynamoDB's expressions are not simulated; a call
 // that needs one is refused rather than answered without it.
 //

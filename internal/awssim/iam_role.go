@@ -3,6 +3,7 @@ package awssim
 import (
 	"cmp"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -116,6 +117,9 @@ func deleteRole(c *iamCall) error {
 	if err != nil {
 		return err
 	}
+	if len(r.attached) > 0 {
+		return deleteConflict("Cannot delete entity, must detach all policies first.")
+	}
 	if len(r.policies) > 0 {
 		return deleteConflict("Cannot delete entity, must delete policies first.")
 	}
@@ -218,6 +222,49 @@ func listRoleTags(c *iamCall) ([]node, error) {
 		return nil, err
 	}
 	return []node{tagsNode(r.tags), boolean("IsTruncated", false)}, nil
+}
+
+func attachRolePolicy(c *iamCall) error {
+	arn := c.required("PolicyArn", arnShape)
+	r, err := c.named()
+	if err != nil {
+		return err
+	}
+	p := managedPolicy(c.account.managed, c.account.partition, arn)
+	if p == nil {
+		return noSuchEntity("Policy %s does not exist or is not attachable.", arn)
+	}
+	next := append(r.attached.without(arn), inline{name: arn, policy: p})
+	if len(next) > 10 {
+		return overLimit("Cannot exceed quota for PoliciesPerRole: 10")
+	}
+	r.attached = next
+	return nil
+}
+
+func detachRolePolicy(c *iamCall) error {
+	arn := c.required("PolicyArn", arnShape)
+	r, err := c.named()
+	if err != nil {
+		return err
+	}
+	if _, found := r.attached.get(arn); !found {
+		return noSuchEntity("Policy %s was not found.", arn)
+	}
+	r.attached = r.attached.without(arn)
+	return nil
+}
+
+func listAttachedRolePolicies(c *iamCall) ([]node, error) {
+	r, err := c.named()
+	if err != nil {
+		return nil, err
+	}
+	var all []node
+	for _, p := range r.attached {
+		all = append(all, group("member", leaf("PolicyName", path.Base(p.name)), leaf("PolicyArn", p.name)))
+	}
+	return []node{group("AttachedPolicies", all...), boolean("IsTruncated", false)}, nil
 }
 
 // nothingOfRole returns an empty list, for resources that are not simulated.

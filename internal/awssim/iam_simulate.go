@@ -54,7 +54,7 @@ func (a *account) principal(source string) (*caller, error) {
 	}
 	if name, ok := parsed.iamEntity("role"); ok {
 		if r, err := a.role(name); err == nil && r.arn == source {
-			c.arn, c.principalARN, c.policies, c.roleName = r.arn, r.arn, r.policies.documents(), r.name
+			c.arn, c.principalARN, c.policies, c.roleName = r.arn, r.arn, r.permissions(), r.name
 			return c, nil
 		}
 	}

@@ -195,3 +195,35 @@ func TestRoleSessionUsesIAM(t *testing.T) {
 	_, err = w.iam(k).GetRole(context.Background(), getRole("lister"))
 	wantCode(t, err, "AccessDenied")
 }
+
+// A role may do what the managed policies that are attached to it say, as long as they are.
+func TestAttachedPolicies(t *testing.T) {
+	w := newWorld(t)
+	ctx, admin := context.Background(), w.iam(w.customer.AdminKey())
+	role := w.role("reader", trusting(`"*"`))
+	k := w.mustAssume(w.operator.Key, &sts.AssumeRoleInput{RoleArn: &role.ARN})
+	lists := func(want string) {
+		t.Helper()
+		_, err := w.iam(k).ListRoles(ctx, &iam.ListRolesInput{})
+		wantCode(t, err, want)
+	}
+	name, policy := aws.String("reader"), aws.String(readOnlyARN)
+	lists("AccessDenied")
+	_, err := admin.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: name, PolicyArn: policy})
+	wantCode(t, err, "")
+	lists("")
+	attached, err := admin.ListAttachedRolePolicies(ctx, &iam.ListAttachedRolePoliciesInput{RoleName: name})
+	if err != nil || len(attached.AttachedPolicies) != 1 || *attached.AttachedPolicies[0].PolicyName != "ReadOnlyAccess" {
+		t.Errorf("%+v, %v", attached, err)
+	}
+	_, err = admin.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name})
+	wantCode(t, err, "DeleteConflict")
+	_, err = admin.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: name,
+		PolicyArn: aws.String("arn:aws:iam::aws:policy/Unknown")})
+	wantCode(t, err, "NoSuchEntity")
+	_, err = admin.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: name, PolicyArn: policy})
+	wantCode(t, err, "")
+	lists("AccessDenied")
+	_, err = admin.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: name, PolicyArn: policy})
+	wantCode(t, err, "NoSuchEntity")
+}

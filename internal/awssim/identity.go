@@ -115,7 +115,7 @@ func (a *account) caller(k *accessKey) (*caller, bool) {
 	case r != nil:
 		c.arn = a.arn("sts", "assumed-role/"+r.name+"/"+k.session.name)
 		c.principalARN, c.uniqueID, c.userID = r.arn, r.id, r.id+":"+k.session.name
-		c.roleName, c.policies = r.name, r.policies.documents()
+		c.roleName, c.policies = r.name, r.permissions()
 		c.tags = mergeTags(r.tags, k.session.tags)
 	case u != nil:
 		c.arn, c.principalARN, c.uniqueID, c.userID = u.arn, u.arn, u.id, u.id

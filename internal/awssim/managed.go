@@ -3,6 +3,7 @@ package awssim
 import (
 	"embed"
 	"path"
+	"strings"
 	"sync"
 )
 
@@ -38,4 +39,16 @@ func lazyPolicy(text func() string) func() *policy {
 		}
 		return p
 	})
+}
+
+// managedPolicy returns a policy by ARN: one of own, which are those of an account, or an AWS
+// managed policy that is simulated. It returns nil if there is none.
+func managedPolicy(own map[string]*policy, partition, arn string) *policy {
+	if p := own[arn]; p != nil {
+		return p
+	}
+	if rest, ok := strings.CutPrefix(arn, "arn:"+partition); ok && awsPolicies[rest] != nil {
+		return awsPolicies[rest]()
+	}
+	return nil
 }

@@ -24,7 +24,9 @@ var operations = sync.OnceValue(func() map[string]map[string]*operation {
 		bare("TagRole", tagRole),
 		bare("UntagRole", untagRole),
 		onIAM("ListRoleTags", listRoleTags),
-		onIAM("ListAttachedRolePolicies", nothingOfRole("AttachedPolicies")),
+		bare("AttachRolePolicy", attachRolePolicy),
+		bare("DetachRolePolicy", detachRolePolicy),
+		onIAM("ListAttachedRolePolicies", listAttachedRolePolicies),
 		onIAM("ListInstanceProfilesForRole", nothingOfRole("InstanceProfiles")),
 
 		onIAM("CreateUser", createUser),

@@ -36,8 +36,14 @@ type role struct {
 	trust       *policy
 	maxSession  time.Duration
 	policies    policies
+	attached    policies // managed policies, by ARN
 	tags        map[string]string
 	created     time.Time
+}
+
+// permissions returns the policies of the role that say what it may do.
+func (r *role) permissions() []*policy {
+	return append(r.policies.documents(), r.attached.documents()...)
 }
 
 type user struct {
@@ -218,7 +224,7 @@ func (a *AWS) keysOf(owner string) []*accessKey {
 	return found
 }
 
-// policies maps names to the inline policies of a role or user.
+// policies maps names to the policies of a role or user.
 type policies []inline
 
 type inline struct {

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -306,11 +305,8 @@ func (in assumeInput) restrict(s *session, to target) (packed int, err error) {
 // managedPolicy returns a policy by ARN: one of the role's account, or an AWS managed policy
 // that is simulated.
 func (t target) managedPolicy(name string) (*policy, error) {
-	if p := t.managed[name]; p != nil {
+	if p := managedPolicy(t.managed, t.arn.partition, name); p != nil {
 		return p, nil
-	}
-	if rest, ok := strings.CutPrefix(name, "arn:"+t.arn.partition); ok && awsPolicies[rest] != nil {
-		return awsPolicies[rest](), nil
 	}
 	return nil, malformed("The policy %s is not simulated and does not exist in account %s.", name, t.account)
 }

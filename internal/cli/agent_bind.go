@@ -95,7 +95,7 @@ func (a *app) warnOfIssuer(b api.Binding) {
 	if b.Runner == "" {
 		a.note("warning: the server believes no runner about tokens of the issuer %s, so these pods are refused until "+
 			"a runner has it", b.Issuer)
-		a.note("hint: rolebroker runner list shows the issuers; this sets one: %s",
+		a.note("hint: rolebroker runner list -o wide shows the issuers; this sets one: %s",
 			rolebroker.ShellCommand("rolebroker", "runner", "update", "RUNNER", "--issuer", b.Issuer))
 	}
 }

@@ -57,7 +57,12 @@ failed; 2 for wrong usage. With --dry-run it is 0 or 1 in the same way, and with
   rolebroker apply -f rolebroker/ --dry-run --exit-code -o json
 
   rolebroker integration list -o yaml | rolebroker apply -f - --dry-run`,
-		Args: cobra.NoArgs,
+		Args: func(_ *cobra.Command, given []string) error {
+			if len(given) > 0 {
+				return usage("give each file with -f: rolebroker apply -f %s", rolebroker.ShellWord(given[0]))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case len(files) == 0:

@@ -32,6 +32,7 @@ several roles, --default-role names it.
 ` + roleHelp() + `
 
 ` + validateHelp + `
+The exit code is 0 if the integration was saved.
 
 With -f, a YAML or JSON file describes the integration, in the form that
 integration show -o yaml prints. Fields that only the server sets are ignored. A

@@ -38,6 +38,7 @@ someone else changes it at the same time, the command fails and changes nothing.
 ` + roleHelp() + `
 
 ` + validateHelp + `
+The exit code is 0 if the integration was saved.
 
 A disabled integration keeps its roles and connections, but no agent can borrow its
 roles; a disabled role stays in the integration, but no agent can borrow it. Either

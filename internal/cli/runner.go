@@ -40,7 +40,8 @@ func newRunnerList(a *app) *cobra.Command {
 
 STATUS is "waiting" until a runner has joined, and "away" if the server has not
 heard from it in the last seconds. PENDING counts the sessions that it began while
-it could not reach the server and has not reported yet.`,
+it could not reach the server and has not reported yet. With -o wide, ISSUER is that
+of the service accounts whose pods the runner may identify.`,
 		Example: `  rolebroker runner list
   rolebroker runner list --search eks -o json`,
 	}
@@ -52,10 +53,17 @@ it could not reach the server and has not reported yet.`,
 }
 
 func (a *app) runnersTable(_ []string, runners []api.Runner) *table {
-	t := newTable("NAME", "STATUS", "SEEN", "METHOD", "VERSION", "PENDING", "DESCRIPTION")
+	columns := []string{"NAME", "STATUS", "SEEN", "METHOD", "VERSION", "PENDING"}
+	if a.wide {
+		columns = append(columns, "ISSUER")
+	}
+	t := newTable(append(columns, "DESCRIPTION")...)
 	for _, r := range runners {
-		t.add(r.Name, r.Status, a.when(r.SeenAt), orDash(r.Method), orDash(r.Program), count(int64(r.Pending)),
-			r.Description)
+		row := []string{r.Name, r.Status, a.when(r.SeenAt), orDash(r.Method), orDash(r.Program), count(int64(r.Pending))}
+		if a.wide {
+			row = append(row, orDash(r.Issuer))
+		}
+		t.add(append(row, r.Description)...)
 	}
 	return t.ifEmpty("There are no runners. Create one: rolebroker runner create --help")
 }

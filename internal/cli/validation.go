@@ -31,8 +31,7 @@ const validateHelp = `The server then tries to assume each role. --validate says
   warn     Save the integration, and report the roles that have a problem.
   require  Save it only if every enabled role can be assumed. Roles that a runner assumes
            cannot be tried here and do not prevent saving.
-  skip     Save it without trying.
-The exit code is 0 if the integration was saved.`
+  skip     Save it without trying.`
 
 // The status of a role without problems; the code of a role that only a runner can
 // try; and the code of a role that others can assume too.

@@ -25,11 +25,16 @@ func typed(cmd *cobra.Command, path string) string {
 		return "--" + flag
 	case cmd.Flags().Lookup(strings.TrimSuffix(flag, "s")) != nil: // a list, from a flag that can be repeated
 		return "--" + strings.TrimSuffix(flag, "s")
+	case cmd.Flags().Lookup(flagsOf[path]) != nil:
+		return "--" + flagsOf[path]
 	case path == "name" && slices.Contains(strings.Fields(strings.NewReplacer("[", "", "]", "").Replace(cmd.Use)), "NAME"):
 		return "NAME"
 	}
 	return path
 }
+
+// flagsOf maps fields of the API to the flags that set them, where the names differ.
+var flagsOf = map[string]string{"current_trust_policy": "current", "issuer": "oidc-issuer"}
 
 // namingRoles replaces the positions of roles in an error by their names, as in "role readonly, arn" for roles[0].arn.
 func namingRoles(err error, roles []api.RoleRequest) error {
@@ -60,7 +65,7 @@ func renaming(err error, list string, words func(i int, field string) string) er
 		}
 		if before, after, ok := strings.Cut(f.Message, list+"["); ok { // the position of another one
 			_, after, _ = strings.Cut(after, "]")
-			f.Message = before + "another one" + after
+			f.Message = before + "another " + strings.TrimSuffix(list, "s") + after
 		}
 	}
 	return &renamed

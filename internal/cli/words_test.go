@@ -38,7 +38,7 @@ func TestPositionsBecomeNames(t *testing.T) {
 	for _, f := range rolebroker.AsError(err).Fields {
 		got = append(got, f.Path+": "+f.Message)
 	}
-	want := []string{"role a, arn: no", "role a: is another one again", "roles[1].name: is empty", "roles[7].arn: ",
+	want := []string{"role a, arn: no", "role a: is another role again", "roles[1].name: is empty", "roles[7].arn: ",
 		"default_role: ", "roles[x: "}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, not %q", got, want)
