@@ -17,6 +17,7 @@ type Runner struct {
 
 	JoinedAt time.Time // when it first joined; zero: not yet
 	SeenAt   time.Time // when its last heartbeat came; zero: never
+	Replicas int       // how many of its processes were seen within a minute before SeenAt
 	Report   RunnerReport
 }
 

@@ -16,6 +16,7 @@ type Runner struct {
 	Status         string     `json:"status" enum:"waiting,connected,away" doc:"waiting: it has not joined yet. connected: it was in contact in the last seconds. away: it was not." example:"connected"`
 	JoinedAt       *time.Time `json:"joined_at" doc:"When it joined; null: not yet."`
 	SeenAt         *time.Time `json:"seen_at" doc:"When it was last in contact; null: never."`
+	Replicas       int        `json:"replicas" doc:"How many of its processes were in contact in the last minute; 0 unless it is connected. Those of earlier versions, which tell no ID, count as one." example:"2"`
 	Program        string     `json:"program" doc:"The version of the runner's program, as it reports." example:"1.0.0"`
 	Method         string     `json:"method" enum:",web-identity,assume-role" doc:"How it assumes roles; empty while it is unknown." example:"web-identity"`
 	IdentityARN    string     `json:"identity_arn" doc:"Its AWS identity; empty with web-identity, which has none before it assumes a role." example:"arn:aws:sts::111122223333:assumed-role/rolebroker-runner/i-0abc"`

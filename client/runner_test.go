@@ -44,7 +44,7 @@ func TestAnAnswerOfAProxyIsAnError(t *testing.T) {
 			"grants": func() error { _, err := c.Grants(ctx, "agt_a"); return err },
 			"renew":  func() error { _, err := c.RenewCredential(ctx); return err },
 			"join":   func() error { _, err := c.Join(ctx, api.JoinRequest{}); return err },
-			"events": func() error { return c.Events(ctx, func(api.RunnerEvent) { told++ }) },
+			"events": func() error { return c.Events(ctx, "", func(api.RunnerEvent) { told++ }) },
 		} {
 			if code := rolebroker.CodeOf(ask()); code != rolebroker.CodeInternal && code != rolebroker.CodeUnavailable {
 				t.Errorf("%s with %s: %q", what, kind, code)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -82,10 +83,14 @@ func stream[T any](ctx context.Context, c *Client, r request, silence time.Durat
 // Events calls each with every event that the server sends, heartbeats included,
 // until ctx or the stream ends. The stream ends too when the server sends nothing
 // for three heartbeats, or does not begin with a Hello. Events always returns an
-// error.
-func (c *Client) Events(ctx context.Context, each func(api.RunnerEvent)) error {
+// error. replica is the ID that this process gave itself, by which the server counts
+// the processes of a runner; it has the form of a name, or is empty.
+func (c *Client) Events(ctx context.Context, replica string, each func(api.RunnerEvent)) error {
 	greeted := false
 	r := request{method: http.MethodGet, place: at(runnerAPI + "/events"), accept: api.EventsType, most: maxEvent}
+	if replica != "" {
+		r.query = url.Values{"replica": {replica}}
+	}
 	_, err := stream(ctx, c, r, 3*api.Heartbeat, func(event api.RunnerEvent) error {
 		if !greeted && (event.Hello == nil || event.Hello.Runner == "") {
 			return errForeign

@@ -55,7 +55,7 @@ func TestAStreamEndsWithItsContext(t *testing.T) {
 		c := newClient(t, client.Options{URL: "http://127.0.0.1",
 			HTTPClient: &http.Client{Transport: streams{[]string{`{"hello": {"runner": "run_a"}}`}}}})
 		ctx, cancel := context.WithCancel(t.Context())
-		err := c.Events(ctx, func(api.RunnerEvent) { cancel() })
+		err := c.Events(ctx, "", func(api.RunnerEvent) { cancel() })
 		refused(t, err, rolebroker.CodeUnavailable, "was interrupted")
 	})
 }
@@ -69,7 +69,7 @@ func TestAnEventIsBounded(t *testing.T) {
 		io.WriteString(w, "\n")
 	})
 	told := 0
-	err := c.Events(t.Context(), func(api.RunnerEvent) { told++ })
+	err := c.Events(t.Context(), "", func(api.RunnerEvent) { told++ })
 	refused(t, err, rolebroker.CodeInternal, "more than 4 MiB")
 	if told != 1 {
 		t.Errorf("%d events were told", told)

@@ -115,8 +115,8 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 	reads := "Agent Agents Grants Tokens AgentToken Bindings Integration Integrations IntegrationsOf Setup SetupDraft " +
 		"Reservation Runner Runners APIKeys AuditEvents Sessions Platform Counts CountAgents SignIn SignInLink SignInCode " +
 		"LoopbackName"
-	runs := "NamedRunner RenewCredential RecordReport SeeRunner Watch AgentOfAccount AgentOfToken RunnerToken " +
-		"RunnerGrants " +
+	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +
+		"RunnerToken RunnerGrants " +
 		"BeginRunnerSession FinishRunnerSession RecordRunnerUse LendThrough RunnerIntegrations RecordRunnerValidations " +
 		"RunnerValidationRequests AnswerValidationRequest"
 	admin := rolebroker.Caller{APIKey: "key_a", Access: rolebroker.AccessAdmin}

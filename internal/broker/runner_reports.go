@@ -44,6 +44,15 @@ func (b *Broker) SeeRunner(ctx context.Context, who rolebroker.Caller) error {
 	return b.store.SeeRunner(ctx, who.Runner, now)
 }
 
+// SeeReplica records that a process of a runner is alive, by the ID that it gave itself; empty: it gave none. The
+// process is counted for a minute. Codes: denied.
+func (b *Broker) SeeReplica(ctx context.Context, who rolebroker.Caller, replica string) error {
+	if err := b.May(ctx, who, rolebroker.ActionRunnerReport); err != nil {
+		return err
+	}
+	return b.store.SeeReplica(ctx, who.Runner, replica, b.now())
+}
+
 // RunnerIntegrations lists the integrations that name the runner. Codes: denied.
 func (b *Broker) RunnerIntegrations(
 	ctx context.Context, who rolebroker.Caller,

@@ -212,6 +212,9 @@ type runnerStore interface {
 
 	// SeeRunner moves SeenAt forward. Codes: not_found.
 	SeeRunner(ctx context.Context, id rolebroker.RunnerID, at time.Time) error
+
+	// SeeReplica stores that a process of a runner is alive. The number of processes is bounded.
+	SeeReplica(ctx context.Context, id rolebroker.RunnerID, replica string, at time.Time) error
 }
 
 type runnerKeyStore interface {

@@ -39,9 +39,10 @@ func newRunnerList(a *app) *cobra.Command {
 		Long: `List runners, sorted by name.
 
 STATUS is "waiting" until a runner has joined, and "away" if the server has not
-heard from it in the last seconds. PENDING counts the sessions that it began while
-it could not reach the server and has not reported yet. With -o wide, ISSUER is that
-of the service accounts whose pods the runner may identify.`,
+heard from it in the last seconds. REPLICAS counts its processes that were in contact
+in the last minute. PENDING counts the sessions that it began while it could not reach
+the server and has not reported yet. With -o wide, ISSUER is that of the service
+accounts whose pods the runner may identify.`,
 		Example: `  rolebroker runner list
   rolebroker runner list --search eks -o json`,
 	}
@@ -53,13 +54,14 @@ of the service accounts whose pods the runner may identify.`,
 }
 
 func (a *app) runnersTable(_ []string, runners []api.Runner) *table {
-	columns := []string{"NAME", "STATUS", "SEEN", "METHOD", "VERSION", "PENDING"}
+	columns := []string{"NAME", "STATUS", "REPLICAS", "SEEN", "METHOD", "VERSION", "PENDING"}
 	if a.wide {
 		columns = append(columns, "ISSUER")
 	}
 	t := newTable(append(columns, "DESCRIPTION")...)
 	for _, r := range runners {
-		row := []string{r.Name, r.Status, a.when(r.SeenAt), orDash(r.Method), orDash(r.Program), count(int64(r.Pending))}
+		row := []string{r.Name, r.Status, count(int64(r.Replicas)), a.when(r.SeenAt), orDash(r.Method),
+			orDash(r.Program), count(int64(r.Pending))}
 		if a.wide {
 			row = append(row, orDash(r.Issuer))
 		}
@@ -90,6 +92,7 @@ func newRunnerShow(a *app) *cobra.Command {
 func (a *app) showRunner(o output, r api.Runner) error {
 	return a.show(o, r, func() *table {
 		t := details("Name", r.Name, "Description", orDash(r.Description), "ID", r.ID, "Status", r.Status,
+			"Replicas", count(int64(r.Replicas)),
 			"Joined", a.when(r.JoinedAt), "Seen", a.when(r.SeenAt), "Version", orDash(r.Program),
 			"Method", orDash(r.Method), "Identity", orDash(r.IdentityARN))
 		if r.IdentityError != "" {

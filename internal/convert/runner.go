@@ -16,6 +16,10 @@ func Runner(r *rolebroker.Runner, now time.Time) api.Runner {
 	case r.Connected(now):
 		status = api.RunnerConnected
 	}
+	replicas := 0
+	if status == api.RunnerConnected {
+		replicas = r.Replicas
+	}
 	return api.Runner{
 		ID:             string(r.ID),
 		Name:           r.Name,
@@ -27,6 +31,7 @@ func Runner(r *rolebroker.Runner, now time.Time) api.Runner {
 		Status:         status,
 		JoinedAt:       Time(r.JoinedAt),
 		SeenAt:         Time(r.SeenAt),
+		Replicas:       replicas,
 		Program:        r.Report.Program,
 		Method:         string(r.Report.Method),
 		IdentityARN:    r.Report.Identity.ARN,

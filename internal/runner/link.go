@@ -54,6 +54,7 @@ type link struct {
 	options client.Options // all but the token
 	state   State
 	program string
+	replica string // the ID of this process; empty: it tells none
 	now     func() time.Time
 	log     *slog.Logger
 
@@ -398,7 +399,7 @@ func (l *link) claim(ctx context.Context) ([]byte, error) {
 func (l *link) listen(ctx context.Context, onEvent func(api.RunnerEvent), onEnd func(error)) {
 	wait := firstPause
 	for ctx.Err() == nil {
-		err := l.server.Load().Events(ctx, func(e api.RunnerEvent) {
+		err := l.server.Load().Events(ctx, l.replica, func(e api.RunnerEvent) {
 			wait = firstPause
 			if e.Hello != nil {
 				l.note(ctx, nil)

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -159,8 +160,8 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{options: opts.Server, state: opts.State, program: opts.Program, now: opts.Now, log: opts.Log,
-		joinError: opts.JoinTokenError, lost: make(chan struct{}, 1),
+	l := &link{options: opts.Server, state: opts.State, program: opts.Program, replica: rand.Text(),
+		now: opts.Now, log: opts.Log, joinError: opts.JoinTokenError, lost: make(chan struct{}, 1),
 		back: make(chan struct{}, 1)}
 	if err := l.open(ctx, opts.JoinToken); err != nil {
 		return nil, err

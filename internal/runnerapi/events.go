@@ -21,6 +21,11 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	replica := r.URL.Query().Get("replica")
+	if replica != "" && rolebroker.CheckName(replica) != nil {
+		s.refuse(w, r, rolebroker.Errorf(rolebroker.CodeInvalid, "the ID of the replica is not in the form of a name"))
+		return
+	}
 	changes, err := s.Broker.Watch(r.Context(), who)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -42,9 +47,14 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		case <-ctx.Done():
 		}
 	}()
+	var counted time.Time
 	for beat := time.Now(); ctx.Err() == nil; {
 		if !time.Now().Before(beat) {
 			beat = time.Now().Add(s.Heartbeat)
+			if time.Since(counted) >= replicaInterval {
+				counted = time.Now()
+				s.count(ctx, who, replica)
+			}
 			if !changes.AreHeard() || !s.isStillGood(ctx, r) || out.send(api.RunnerEvent{}) != nil {
 				return
 			}
@@ -61,6 +71,19 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		}
+	}
+}
+
+// replicaInterval is how often a process of a runner is stored as seen: less often than the runner itself, because a
+// large cluster has one on every node.
+const replicaInterval = 20 * time.Second
+
+// count has the process be counted among those of its runner.
+func (s *server) count(ctx context.Context, who rolebroker.Caller, replica string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.Broker.SeeReplica(ctx, who, replica); err != nil {
+		s.Log.Warn("noting that a replica of a runner is there", "runner", who.Name, "reason", err)
 	}
 }
 

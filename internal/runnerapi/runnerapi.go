@@ -47,6 +47,7 @@ type Broker interface {
 		*rolebroker.Runner, *rolebroker.RunnerKey, rolebroker.Secret, error)
 	NamedRunner(ctx context.Context, who rolebroker.Caller) (rolebroker.Caller, error)
 	SeeRunner(ctx context.Context, who rolebroker.Caller) error
+	SeeReplica(ctx context.Context, who rolebroker.Caller, replica string) error
 	RecordReport(ctx context.Context, who rolebroker.Caller, report rolebroker.RunnerReport) error
 	Watch(ctx context.Context, who rolebroker.Caller) (*broker.Changes, error)
 	AgentOfAccount(ctx context.Context, who rolebroker.Caller, account rolebroker.ServiceAccount,

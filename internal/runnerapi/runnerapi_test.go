@@ -358,7 +358,7 @@ func TestChangesAreStreamed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	events := make(chan api.RunnerEvent, 100)
-	go func() { _ = w.theirs.Events(ctx, func(e api.RunnerEvent) { events <- e }); close(events) }()
+	go func() { _ = w.theirs.Events(ctx, "", func(e api.RunnerEvent) { events <- e }); close(events) }()
 	if first := <-events; first.Hello == nil || first.Hello.Name != "theirs" {
 		t.Fatalf("the first event is %+v", first)
 	}

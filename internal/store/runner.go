@@ -12,13 +12,20 @@ import (
 const (
 	runnerColumns = `id, name, description, issuer, version, created_at, updated_at, joined_at, seen_at,
 	program, method, account, arn, user_id, identity_error, reported_issuer, pending`
+
+	// selectRunners counts the replicas seen within replicaWindow before the runner was.
+	selectRunners = `SELECT ` + runnerColumns + `, (SELECT count(*) FROM runner_replicas AS p
+		WHERE p.runner_id = runners.id AND p.seen_at > runners.seen_at - 60000) FROM runners `
+
+	replicaWindow = time.Minute // the 60000 above
+	maxReplicas   = 2000        // of one runner: what the broker allows it streams
 )
 
 var (
 	runnerByNameOrID = newStatement("runnerByNameOrID",
-		`SELECT `+runnerColumns+` FROM runners WHERE id = $1 OR name = $1`)
+		selectRunners+`WHERE id = $1 OR name = $1`)
 	listRunners = newStatement("listRunners", `
-		SELECT `+runnerColumns+` FROM runners WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\'
+		`+selectRunners+`WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\'
 		ORDER BY name LIMIT $3`)
 	runnerByIssuer = newStatement("runnerByIssuer", `SELECT name FROM runners WHERE issuer = $1 AND id <> $2`)
 	runnerVersion  = newStatement("runnerVersion", `SELECT name, version FROM runners WHERE id = $1`)
@@ -37,6 +44,16 @@ var (
 		WHERE id = $1`)
 	seeRunner = newStatement("seeRunner", `
 		UPDATE runners SET seen_at = CASE WHEN seen_at < $2 THEN $2 ELSE seen_at END WHERE id = $1`)
+
+	seeReplica = newStatement("seeReplica", `
+		UPDATE runner_replicas SET seen_at = CASE WHEN seen_at < $3 THEN $3 ELSE seen_at END
+		WHERE runner_id = $1 AND id = $2`)
+	insertReplica = newStatement("insertReplica", `
+		INSERT INTO runner_replicas (runner_id, id, seen_at)
+		SELECT id, $2, CAST($3 AS BIGINT) FROM runners
+		WHERE id = $1 AND (SELECT count(*) FROM runner_replicas WHERE runner_id = $1) < $4
+		ON CONFLICT DO NOTHING`)
+	forgetReplicas = newStatement("forgetReplicas", `DELETE FROM runner_replicas WHERE runner_id = $1 AND seen_at <= $2`)
 
 	// holdRunner changes nothing. It makes concurrent changes of a runner's keys
 	// wait for each other.
@@ -93,7 +110,7 @@ func (s *Store) runners(ctx context.Context, st *statement, args ...any) ([]role
 		err := scan(&r.ID, &r.Name, &r.Description, &r.Issuer, &r.Version, timeColumn{&r.CreatedAt},
 			timeColumn{&r.UpdatedAt}, timeColumn{&r.JoinedAt}, timeColumn{&r.SeenAt}, &r.Report.Program,
 			&r.Report.Method, &r.Report.Identity.Account, &r.Report.Identity.ARN, &r.Report.Identity.UserID,
-			&r.Report.IdentityError, &r.Report.Issuer, &r.Report.Pending)
+			&r.Report.IdentityError, &r.Report.Issuer, &r.Report.Pending, &r.Replicas)
 		found = append(found, r)
 		return err
 	}, args...)
@@ -215,6 +232,22 @@ func (s *Store) RecordRunnerReport(ctx context.Context, id rolebroker.RunnerID, 
 // Codes: not_found.
 func (s *Store) SeeRunner(ctx context.Context, id rolebroker.RunnerID, at time.Time) error {
 	return s.changeRunner(ctx, id, seeRunner, millis(at))
+}
+
+// SeeReplica stores when a process of a runner was last seen, and forgets those that were not for a while. It does
+// nothing for a runner that has maxReplicas others, or that does not exist.
+func (s *Store) SeeReplica(ctx context.Context, id rolebroker.RunnerID, replica string, at time.Time) error {
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		if _, err := tx.exec(ctx, forgetReplicas, id, millis(at.Add(-replicaWindow))); err != nil {
+			return err
+		}
+		seen, err := tx.exec(ctx, seeReplica, id, replica, millis(at))
+		if err != nil || seen > 0 {
+			return err
+		}
+		_, err = tx.exec(ctx, insertReplica, id, replica, millis(at), maxReplicas)
+		return err
+	})
 }
 
 // RecordRunnerAgent stores that an agent identified itself to a runner. Codes: not_found (either of them).

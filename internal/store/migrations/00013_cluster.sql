@@ -7,13 +7,10 @@ ALTER TABLE sessions ADD COLUMN namespace TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN service_account TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN pod TEXT NOT NULL DEFAULT '';
 
--- The processes of a runner that were in contact.
+-- The processes of a runner that were in contact. The ID of one that tells none is empty.
 CREATE TABLE runner_replicas (
     runner_id TEXT COLLATE "binary" NOT NULL REFERENCES runners (id) ON DELETE CASCADE,
     id        TEXT COLLATE "binary" NOT NULL,
-    name      TEXT NOT NULL,
-    program   TEXT NOT NULL,
-    since     BIGINT NOT NULL,
     seen_at   BIGINT NOT NULL,
     PRIMARY KEY (runner_id, id)
 );

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -233,6 +234,23 @@ func testRunnerReport(s *suite) {
 	s.hasRunner(r)
 	r.SeenAt = t2
 	s.must(s.store.SeeRunner(s.ctx, r.ID, t2))
+	s.hasRunner(r)
+
+	s.must(s.store.SeeReplica(s.ctx, r.ID, "", t2.Add(-time.Minute))) // too long ago
+	s.must(s.store.SeeReplica(s.ctx, r.ID, "a", t2.Add(-59*time.Second)))
+	s.must(s.store.SeeReplica(s.ctx, r.ID, "b", t2))
+	s.must(s.store.SeeReplica(s.ctx, r.ID, "b", t2))
+	s.must(s.store.SeeReplica(s.ctx, s.createRunner("other").ID, "c", t2))
+	s.must(s.store.SeeReplica(s.ctx, "run_gone", "d", t2))
+	r.Replicas = 2
+	s.hasRunner(r)
+	s.must(s.store.SeeReplica(s.ctx, r.ID, "c", t2.Add(time.Second)))
+	r.Replicas = 2 // the oldest was forgotten, one is new
+	s.hasRunner(r)
+	for i := range 2100 {
+		s.must(s.store.SeeReplica(s.ctx, r.ID, strconv.Itoa(i), t2))
+	}
+	r.Replicas = 2000 // the most that are counted
 	s.hasRunner(r)
 
 	// A report is stored with replacement characters rather than lost.
