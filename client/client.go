@@ -84,11 +84,8 @@ func New(o Options) (*Client, error) {
 	if c.token, err = tokenSource(o); err != nil {
 		return nil, err
 	}
-	if token := c.token(); c.readable && !token.IsZero() {
-		if !rolebroker.IsCredentialsHost(base.Hostname()) || !isForRunner(token) {
-			return nil, c.exposed()
-		}
-		c.readable = false
+	if err := c.maySend(c.token()); err != nil {
+		return nil, err
 	}
 	if o.HTTPClient != nil {
 		copied := *o.HTTPClient
@@ -104,6 +101,14 @@ func New(o Options) (*Client, error) {
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c, nil
+}
+
+// maySend returns nil if nobody on the way to the server can read the token, or if it may go there all the same.
+func (c *Client) maySend(token rolebroker.Secret) error {
+	if !c.readable || token.IsZero() || rolebroker.IsCredentialsHost(c.base.Hostname()) && isForRunner(token) {
+		return nil
+	}
+	return c.exposed()
 }
 
 // isForRunner reports whether a token may go to the link-local addresses where AWS SDKs

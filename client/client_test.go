@@ -107,6 +107,33 @@ func TestURLs(t *testing.T) {
 	newClient(t, client.Options{URL: "http://example.com", Token: secret, AllowInsecure: true})
 }
 
+// A token file that gets another kind of token does not send that to a link-local address.
+func TestAnAPIKeyInTheFileDoesNotGoOverPlainHTTP(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(token string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("rbt_agent")
+	asked := 0
+	c := newClient(t, client.Options{URL: "http://169.254.170.2", TokenFile: file,
+		HTTPClient: &http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+			asked++
+			return nil, errors.New(r.Header.Get("Authorization"))
+		})}})
+	_, err := c.Platform(t.Context())
+	refused(t, err, rolebroker.CodeUnavailable, "")
+	before := asked
+	write("rbk_key")
+	_, err = c.Platform(t.Context())
+	refused(t, err, rolebroker.CodeInvalid, "readable by anyone")
+	if before == 0 || asked != before {
+		t.Errorf("%d requests before, and then %d", before, asked)
+	}
+}
+
 // The server gets a reference exactly as the caller wrote it.
 func TestReferencesArriveExactly(t *testing.T) {
 	var got, task string
@@ -652,3 +679,8 @@ func TestAnAnswerThatDripsEnds(t *testing.T) {
 		}
 	})
 }
+
+// transportFunc is a transport that a function is.
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

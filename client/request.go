@@ -148,9 +148,13 @@ func (c *Client) newRequest(ctx context.Context, r request, token rolebroker.Sec
 	if r.ifMatch != "" {
 		req.Header.Set("If-Match", r.ifMatch)
 	}
-	if !token.IsZero() {
-		req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	if token.IsZero() {
+		return req, nil
 	}
+	if err := c.maySend(token); err != nil { // the token file may have another kind of token by now
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	return req, nil
 }
 

@@ -311,10 +311,18 @@ func notAnAgent(shown string) error {
 	return unknownToken(shown)
 }
 
+// isUnlike says why what was shown cannot be of this kind.
+func (k kind) isUnlike(shown string) string {
+	if strings.HasPrefix(shown, k.prefix+"_") {
+		return ": it is not complete, or has extra characters"
+	}
+	return ", and does not have the form of one, " + k.prefix + "_…"
+}
+
 func unknownToken(shown string) error {
 	e := rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the agent token is not known here")
 	if kindOf(shown) != agentToken {
-		e.Message += ", and does not have the form of one, " + agentToken.prefix + "_…"
+		e.Message += agentToken.isUnlike(shown)
 	}
 	return e.WithHint("make another: rolebroker agent token create AGENT")
 }
@@ -324,6 +332,6 @@ func unknownKey(shown string) error {
 	if kindOf(shown) == apiKey {
 		return e
 	}
-	e.Message += ", and does not have the form of one, " + apiKey.prefix + "_…"
+	e.Message += apiKey.isUnlike(shown)
 	return e.WithHint("set ROLEBROKER_TOKEN to an API key; rolebroker api-key create NAME makes one")
 }

@@ -21,6 +21,10 @@ const (
 	// denied.
 	answerPatience = time.Minute
 
+	// answersTimeout is how long a runner may take for all its answers, besides that wait: a validation is one of
+	// maxValidations as long as it runs.
+	answersTimeout = 10 * time.Minute
+
 	// keepRequests is how long the record of a request is kept.
 	keepRequests = time.Hour
 )
@@ -63,11 +67,13 @@ func (b *Broker) validateByRunner(
 	}
 	run.tried = validate.Subject{Integration: run.in,
 		RequireExternalID: how.RequireExternalID || b.requireExternalID}
+	limit := answersTimeout + run.wait
 	if how.Tell == nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, validateTimeout)
-		defer cancel()
-	} else {
+		limit = validateTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if how.Tell != nil {
 		p := newProgress(how)
 		defer p.end()
 		run.tell = p.report
