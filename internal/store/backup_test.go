@@ -17,7 +17,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -356,7 +355,7 @@ func moments(t *testing.T, do func()) (all []time.Duration) {
 	start := time.Now()
 	do()
 	took := time.Since(start)
-	const steps = 16
+	const steps = 6
 	for i := range steps {
 		all = append(all, 2*took*time.Duration(i)/steps+rand.N(2*took/steps+1))
 	}
@@ -437,33 +436,37 @@ func TestABackupDuringWritesIsConsistent(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, database string) {
 		s := storetest.Open(t, database)
-		writing, stop := context.WithCancel(t.Context())
-		var written atomic.Int64
-		done := make(chan error, 1)
-		go func() {
-			var err error
-			for i := 0; err == nil && writing.Err() == nil; i++ {
-				a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: fmt.Sprintf("agent%d", i), Version: 1}
-				if err = s.CreateAgent(context.WithoutCancel(writing), a, storetest.Event()); err == nil {
-					written.Add(1)
+		const writes = 100 // during each backup; without a bound, each backup would take longer than the one before
+		for i := range 3 {
+			done := make(chan error, 1)
+			began := make(chan struct{})
+			go func() {
+				var all error
+				for j := range writes {
+					name := fmt.Sprintf("agent%d-%d", i, j)
+					a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: name, Version: 1}
+					all = errors.Join(all, s.CreateAgent(t.Context(), a, storetest.Event()))
+					if j == 0 {
+						close(began)
+					}
 				}
-			}
-			done <- err
-		}()
-		for i := range 5 {
-			known := written.Load()
+				done <- all
+			}()
+			<-began
 			file := filepath.Join(t.TempDir(), fmt.Sprint(i))
 			content, err := backups().Backup(t.Context(), at(database), file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if content.Rows["agents"] < known {
+			if known := int64(writes*i + 1); content.Rows["agents"] < known {
 				t.Errorf("%d agents of %d", content.Rows["agents"], known)
 			}
-		}
-		stop()
-		if err := <-done; err != nil {
-			t.Error("the server could not write meanwhile:", err)
+			if content.Rows["audit_events"] != content.Rows["agents"] {
+				t.Errorf("%d agents with %d audit events", content.Rows["agents"], content.Rows["audit_events"])
+			}
+			if err := <-done; err != nil {
+				t.Error("the server could not write meanwhile:", err)
+			}
 		}
 	})
 }
