@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ const page = "../docs/kubernetes.md"
 // blockPattern finds the blocks of the page, with the comment above each.
 var blockPattern = regexp.MustCompile("(?ms)(?:^<!-- ([a-z ]+)(?:: ([^>]+))? -->\n)?^```(\\w+)\n(.*?)^```$")
 
-// inWorld is set in the environment of a test that has a network and mounts of its own.
+// inWorld is the number of clusters in the environment of a test that has a network and mounts of its own.
 const inWorld = "ROLEBROKER_TEST_IN_WORLD"
 
 // TestKubernetesPageIsTrue plays the page from its first line to its last, in one
@@ -44,9 +45,8 @@ const inWorld = "ROLEBROKER_TEST_IN_WORLD"
 // is written. A node stands in for those of a cluster, docker for a registry, and the
 // hosts file for DNS.
 func TestKubernetesPageIsTrue(t *testing.T) {
-	if os.Getenv(inWorld) != "" {
-		t.Run("in one cluster", func(t *testing.T) { playPage(t, 1) })
-		t.Run("in two clusters", func(t *testing.T) { playPage(t, 2) })
+	if clusters, err := strconv.Atoi(os.Getenv(inWorld)); err == nil {
+		playPage(t, clusters)
 		return
 	}
 	for _, program := range []string{"unshare", "setpriv", "ip"} {
@@ -57,13 +57,19 @@ func TestKubernetesPageIsTrue(t *testing.T) {
 	for _, program := range []string{"kube-apiserver", "kubectl", "helm"} {
 		kubetest.Program(t, program)
 	}
+	t.Run("in one cluster", func(t *testing.T) { t.Parallel(); inAWorld(t, 1) })
+	t.Run("in two clusters", func(t *testing.T) { t.Parallel(); inAWorld(t, 2) })
+}
+
+// inAWorld runs TestKubernetesPageIsTrue with a network and mounts of its own.
+func inAWorld(t *testing.T, clusters int) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	world := exec.Command("unshare", "--net", "--mount", "bash", "-euc", `ip link set lo up; mount --make-rprivate /
 "$0" -test.run '^TestKubernetesPageIsTrue$' -test.count 1 -test.v`, self)
-	world.Env = append(os.Environ(), inWorld+"=yes")
+	world.Env = append(os.Environ(), fmt.Sprintf("%s=%d", inWorld, clusters))
 	out, err := world.CombinedOutput()
 	if strings.Contains(string(out), "Operation not permitted") && !strings.Contains(string(out), "=== RUN") {
 		notTested(t, "networks and mounts cannot be made here\n%s", out)

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -31,9 +32,10 @@ func TestTheImageSaysItsVersion(t *testing.T) {
 		t.Fatal("the Dockerfile has no command that builds it")
 	}
 	out := filepath.Join(t.TempDir(), "rolebroker")
-	build := exec.Command("sh", "-c", strings.NewReplacer("\\\n", " ", "/out/rolebroker", out).Replace(command))
+	here := strings.NewReplacer("\\\n", " ", "/out/rolebroker", out, "-trimpath", "")
+	build := exec.Command("sh", "-c", here.Replace(command))
 	build.Dir = ".."
-	build.Env = append(os.Environ(), "VERSION=1.2.3", "CGO_ENABLED=0")
+	build.Env = append(os.Environ(), "VERSION=1.2.3", "GOFLAGS="+flagsOfThisTest())
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
@@ -41,6 +43,19 @@ func TestTheImageSaysItsVersion(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(said), "rolebroker 1.2.3 (go") {
 		t.Errorf("it says %s, %v", said, err)
 	}
+}
+
+// flagsOfThisTest are the flags that this test was compiled with. With the same flags, go build compiles nothing again.
+func flagsOfThisTest() string {
+	var flags []string
+	info, _ := debug.ReadBuildInfo()
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "-race", "-gcflags", "-trimpath", "-tags":
+			flags = append(flags, s.Key+"="+s.Value)
+		}
+	}
+	return strings.Join(append(flags, "-buildvcs=false"), " ")
 }
 
 // The image is made where there is Docker. What can be known without it is that
