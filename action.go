@@ -55,6 +55,19 @@ const (
 	ActionAPIKeyCreate Action = "api-key.create"
 	ActionAPIKeyDelete Action = "api-key.delete"
 
+	ActionAccessRequestList    Action = "access-request.list"
+	ActionAccessRequestGet     Action = "access-request.get"
+	ActionAccessRequestCreate  Action = "access-request.create" // by an agent
+	ActionAccessRequestApprove Action = "access-request.approve"
+	ActionAccessRequestDeny    Action = "access-request.deny"
+	ActionAccessRequestEnd     Action = "access-request.end"
+
+	ActionApprovalRuleList   Action = "approval-rule.list"
+	ActionApprovalRuleGet    Action = "approval-rule.get"
+	ActionApprovalRuleCreate Action = "approval-rule.create"
+	ActionApprovalRuleUpdate Action = "approval-rule.update"
+	ActionApprovalRuleDelete Action = "approval-rule.delete"
+
 	ActionAuditList     Action = "audit.list"
 	ActionSessionList   Action = "session.list"
 	ActionSessionEnd    Action = "session.end"
@@ -88,10 +101,12 @@ const (
 type permission int
 
 const (
-	toWrite permission = iota // an admin API key; the permission of every action that is not named in permission()
-	toRead                    // an API key
-	toJoin                    // a join token
-	toRun                     // a runner's credential
+	toWrite  permission = iota // an admin API key; the permission of every action that is not named in permission()
+	toRead                     // an API key
+	toJoin                     // a join token
+	toRun                      // a runner's credential
+	toAsk                      // an agent token
+	toDecide                   // an admin or approver API key
 )
 
 // permission says what the action needs.
@@ -100,8 +115,13 @@ func (a Action) permission() permission {
 	case ActionIntegrationList, ActionIntegrationGet, ActionIntegrationSetup, ActionExternalIDGet,
 		ActionAgentList, ActionAgentGet, ActionAgentGrants, ActionTokenList, ActionTokenGet, ActionBindingList,
 		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionAuditList, ActionSessionList, ActionPlatformGet, ActionPlatformCount,
+		ActionAccessRequestList, ActionAccessRequestGet, ActionApprovalRuleList, ActionApprovalRuleGet,
 		ActionSignIn, ActionSignInLink:
 		return toRead
+	case ActionAccessRequestApprove, ActionAccessRequestDeny, ActionAccessRequestEnd:
+		return toDecide
+	case ActionAccessRequestCreate:
+		return toAsk
 	case ActionRunnerJoin:
 		return toJoin
 	case ActionRunnerAuthenticate, ActionRunnerRenew, ActionRunnerReport, ActionRunnerWatch, ActionRunnerIdentify,

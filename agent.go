@@ -11,6 +11,10 @@ type Agent struct {
 	Name        string // unique in a deployment; CloudTrail shows it as the RoleSessionName
 	Description string
 	Disabled    bool // a disabled agent borrows nothing
+	// Owner is the API key whose holder answers for the agent: who created it, until an administrator names another. The
+	// owner does not approve the agent's access requests. Empty: an earlier version created it, so nobody is known.
+	Owner     APIKeyID
+	OwnerName string // its current name; empty if the key was deleted
 	// DefaultIntegration is the integration whose default role the agent gets when it names no role. The first
 	// connection becomes the default. When the default is disconnected it becomes empty: another one would hand the
 	// agent a role that nobody chose.
@@ -103,6 +107,7 @@ type Access string
 const (
 	AccessAdmin    Access = "admin"     // to read and to change everything
 	AccessReadOnly Access = "read-only" // to read
+	AccessApprover Access = "approver"  // to read, and to decide access requests
 )
 
 // APIKey is the record of a key to the management API. It does not hold the key.

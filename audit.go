@@ -89,6 +89,9 @@ const (
 	KindRunnerKey   Kind = "runner_key"
 	KindAPIKey      Kind = "api_key"
 	KindSession     Kind = "session"
+
+	KindAccessRequest Kind = "access_request"
+	KindApprovalRule  Kind = "approval_rule"
 )
 
 // ActorKind is the kind of an actor.
@@ -149,7 +152,8 @@ func (a *Agent) Subject() Subject { return Subject{KindAgent, string(a.ID), a.Na
 
 // Facts returns the fields of the agent that a person sets.
 func (a *Agent) Facts() Facts {
-	facts := Facts{"name": a.Name, "description": a.Description, "disabled": fmt.Sprint(a.Disabled)}
+	facts := Facts{"name": a.Name, "description": a.Description, "disabled": fmt.Sprint(a.Disabled),
+		"owner": a.owner()}
 	names := make([]string, len(a.Connections))
 	for i, c := range a.Connections {
 		names[i] = c.IntegrationName
@@ -159,6 +163,14 @@ func (a *Agent) Facts() Facts {
 	}
 	facts["connections"] = strings.Join(names, ", ")
 	return facts
+}
+
+// owner names the owner of the agent, with the ID, which never changes; empty if there is none.
+func (a *Agent) owner() string {
+	if a.OwnerName == "" {
+		return string(a.Owner)
+	}
+	return a.OwnerName + " (" + string(a.Owner) + ")"
 }
 
 // Subject names the agent token, or the binding of a service account.

@@ -43,7 +43,9 @@ func actions(t *testing.T) (all []rolebroker.Action) {
 func TestWhoMayDoWhat(t *testing.T) {
 	reads := "integration.list integration.get integration.setup external-id.get agent.list agent.get agent.grants " +
 		"token.list token.get binding.list runner.list runner.get api-key.list audit.list session.list platform.get " +
-		"platform.count sign-in.create sign-in.create-link"
+		"platform.count sign-in.create sign-in.create-link access-request.list access-request.get approval-rule.list " +
+		"approval-rule.get"
+	decides := "access-request.approve access-request.deny access-request.end"
 	runs := "runner.renew-credential runner.report runner.watch runner.identify runner.grants runner.lend " +
 		"runner.record runner.authenticate"
 	named := func(names string, a rolebroker.Action) bool {
@@ -55,7 +57,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 			t.Errorf("there are two actions %s", a)
 		}
 		seen[a] = true
-		joins := a == rolebroker.ActionRunnerJoin
+		joins, asks := a == rolebroker.ActionRunnerJoin, a == rolebroker.ActionAccessRequestCreate
 		for _, c := range []struct {
 			name string
 			who  rolebroker.Caller
@@ -63,12 +65,14 @@ func TestWhoMayDoWhat(t *testing.T) {
 			code rolebroker.Code
 		}{
 			{"an admin key", rolebroker.Caller{APIKey: "key_a", Access: rolebroker.AccessAdmin},
-				!named(runs, a) && !joins, "denied"},
+				!named(runs, a) && !joins && !asks, "denied"},
+			{"an approver key", rolebroker.Caller{APIKey: "key_p", Access: rolebroker.AccessApprover},
+				named(reads, a) || named(decides, a), "denied"},
 			{"a read-only key", rolebroker.Caller{APIKey: "key_r", Access: rolebroker.AccessReadOnly},
 				named(reads, a), "denied"},
 			{"a runner", rolebroker.Caller{Runner: "run_r"}, named(runs, a), "denied"},
 			{"a join token", rolebroker.Caller{Joining: "run_r"}, joins, "denied"},
-			{"an agent", rolebroker.Caller{Agent: "agt_a", Token: "tok_a"}, false, "denied"},
+			{"an agent", rolebroker.Caller{Agent: "agt_a", Token: "tok_a"}, asks, "denied"},
 			{"nobody", rolebroker.Caller{Name: "admin"}, false, ""},
 		} {
 			err := c.who.May(a)
@@ -77,7 +81,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 			}
 		}
 	}
-	for _, a := range strings.Fields(reads + " " + runs) {
+	for _, a := range strings.Fields(reads + " " + runs + " " + decides) {
 		if !seen[rolebroker.Action(a)] {
 			t.Errorf("there is no action %s", a)
 		}
@@ -93,9 +97,9 @@ func TestFactsHoldWhatAPersonSets(t *testing.T) {
 		want  rolebroker.Facts
 	}{
 		{(&rolebroker.Agent{Name: "scout", Description: "looks", Disabled: true, Connections: connections,
-			DefaultIntegration: "int_p"}).Facts(),
+			DefaultIntegration: "int_p", Owner: "key_o", OwnerName: "alice"}).Facts(),
 			rolebroker.Facts{"name": "scout", "description": "looks", "disabled": "true", "connections": "production",
-				"default_integration": "production"}},
+				"default_integration": "production", "owner": "alice (key_o)"}},
 		{(&rolebroker.Runner{Name: "eks", Description: "d", Issuer: "https://i"}).Facts(),
 			rolebroker.Facts{"name": "eks", "description": "d", "issuer": "https://i"}},
 		{(&rolebroker.APIKey{Name: "ci", Access: "admin", Hash: []byte("h")}).Facts(),

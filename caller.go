@@ -31,16 +31,37 @@ func (c Caller) May(action Action) error {
 		return c.needs(c.Joining != "", "a join token")
 	case toRun:
 		return c.needs(c.Runner != "", "a runner's credential")
+	case toAsk:
+		return c.mayAsk()
+	case toDecide:
+		return c.MayDecide()
 	}
 	return c.MayWrite()
 }
 
 // MayRead returns nil when the caller may read through the management API.
 func (c Caller) MayRead() error {
-	if c.Access == AccessAdmin || c.Access == AccessReadOnly {
+	if c.Access == AccessAdmin || c.Access == AccessReadOnly || c.Access == AccessApprover {
 		return nil
 	}
 	return c.mayNot("use the management API")
+}
+
+// MayDecide returns nil when the caller may decide access requests. Who owns the agent is another question.
+func (c Caller) MayDecide() error {
+	if c.Access == AccessAdmin || c.Access == AccessApprover {
+		return nil
+	}
+	return c.mayNot("decide access requests")
+}
+
+// mayAsk returns nil for an agent.
+func (c Caller) mayAsk() error {
+	if c.Agent != "" && c.Token != "" {
+		return nil
+	}
+	return Errorf(CodeDenied, "only agents ask for access").
+		WithHint("use an agent token: rolebroker agent token create AGENT")
 }
 
 // MayWrite returns nil when the caller may make changes through the management API.

@@ -72,7 +72,7 @@ var graph = map[string][]string{
 		"internal/forward", "internal/guard", "internal/hosts", "internal/lend", "internal/problem",
 		"internal/prometheus", "internal/validate"},
 	"internal/server": {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
-		"internal/guard", "internal/hosts", "internal/lend", "internal/prometheus", "internal/rest",
+		"internal/convert", "internal/guard", "internal/hosts", "internal/lend", "internal/prometheus", "internal/rest",
 		"internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
 	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/privatedir",
 		"internal/server", "internal/sts"},

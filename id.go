@@ -21,6 +21,8 @@ type (
 	AuditEventID  string // evt_…
 
 	ValidationRequestID string // vrq_…
+	AccessRequestID     string // req_…
+	ApprovalRuleID      string // apr_…
 )
 
 // idLength is the length of rand.Text: 26 characters of base32, 130 random bits.
@@ -32,7 +34,7 @@ const idLength = 26
 const idCharacters = "abcdefghijklmnopqrstuvwxyz234567"
 
 var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "ext_", "run_", "rky_", "bnd_", "vrq_",
-	"evt_"}
+	"evt_", "req_", "apr_"}
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 
@@ -52,6 +54,8 @@ func NewAuditEventID() AuditEventID   { return AuditEventID(newID("evt_")) }
 func NewValidationRequestID() ValidationRequestID {
 	return ValidationRequestID(newID("vrq_"))
 }
+func NewAccessRequestID() AccessRequestID { return AccessRequestID(newID("req_")) }
+func NewApprovalRuleID() ApprovalRuleID   { return ApprovalRuleID(newID("apr_")) }
 
 // IsID reports whether s has the form of an ID of any kind. No name has that form, so a path or a field that takes a
 // name can take an ID too.

@@ -25,12 +25,14 @@ type Session struct {
 	SessionName     string   // the RoleSessionName, which CloudTrail shows
 	// Token is the agent token or the binding whose request began the session, or for whose last request it was
 	// renewed. Other tokens of the agent may have been given the same credentials. Empty in sessions of earlier versions.
-	Token       TokenID
-	RequestedAt time.Time
-	ExpiresAt   time.Time // the latest possible time until STS has answered
-	AccessKeyID string    // of the credentials, which CloudTrail shows; not a secret
-	RequestID   string    // AWS's, of the AssumeRole call
-	Failure     string    // why STS refused; empty unless State is SessionFailed
+	Token TokenID
+	// AccessRequest is the approval that the session is under; empty: it needs none.
+	AccessRequest AccessRequestID
+	RequestedAt   time.Time
+	ExpiresAt     time.Time // the latest possible time until STS has answered
+	AccessKeyID   string    // of the credentials, which CloudTrail shows; not a secret
+	RequestID     string    // AWS's, of the AssumeRole call
+	Failure       string    // why STS refused; empty unless State is SessionFailed
 	// Refused is the kind of the refusal; never stored, and empty if an earlier version of a runner reports it.
 	Refused   RefusalKind
 	Fetches   int64     // how often the credentials were handed out

@@ -14,7 +14,8 @@ type RunnerSession struct {
 	Task        string `json:"task"`
 	Workload
 	SessionName     string    `json:"session_name"`
-	Token           string    `json:"token,omitempty"` // ID; empty: from an earlier version
+	Token           string    `json:"token,omitempty"`          // ID; empty: from an earlier version
+	AccessRequest   string    `json:"access_request,omitempty"` // ID; empty: the session needs none
 	RequestedAt     time.Time `json:"requested_at"`
 	ExpiresAt       time.Time `json:"expires_at"`
 	AgentName       string    `json:"agent_name"`

@@ -45,7 +45,7 @@ type NewToken struct {
 type APIKey struct {
 	ID        string     `json:"id" example:"key_5mzq7k4vprb2xw3tdn6hjc8ysa"`
 	Name      string     `json:"name" doc:"Unique in a deployment." example:"terraform"`
-	Access    string     `json:"access" enum:"admin,read-only" doc:"admin permits everything; read-only permits everything that changes nothing." example:"read-only"`
+	Access    string     `json:"access" enum:"admin,approver,read-only" doc:"admin permits everything; approver permits everything that changes nothing, and deciding access requests; read-only permits everything that changes nothing." example:"read-only"`
 	Status    string     `json:"status" enum:"active,expired" example:"active"`
 	CreatedAt time.Time  `json:"created_at" example:"2026-03-14T09:26:53Z"`
 	ExpiresAt *time.Time `json:"expires_at" doc:"null: it does not expire."`
@@ -54,7 +54,7 @@ type APIKey struct {
 // APIKeyRequest makes an API key.
 type APIKeyRequest struct {
 	Name      string     `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment." example:"terraform"`
-	Access    string     `json:"access" enum:"admin,read-only" doc:"admin permits everything; read-only permits everything that changes nothing." example:"admin"`
+	Access    string     `json:"access" enum:"admin,approver,read-only" doc:"admin permits everything; approver permits everything that changes nothing, and deciding access requests; read-only permits everything that changes nothing." example:"admin"`
 	ExpiresIn string     `json:"expires_in,omitempty" doc:"How long it works, as in 720h. If expires_at is left out too, it does not expire." example:"720h"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it expires, instead of expires_in."`
 }
@@ -63,7 +63,7 @@ type APIKeyRequest struct {
 type NewAPIKey struct {
 	ID        string     `json:"id" example:"key_5mzq7k4vprb2xw3tdn6hjc8ysa"`
 	Name      string     `json:"name" example:"terraform"`
-	Access    string     `json:"access" enum:"admin,read-only" example:"admin"`
+	Access    string     `json:"access" enum:"admin,approver,read-only" example:"admin"`
 	Key       Secret     `json:"key" doc:"Shown only once: the server stores its hash."`
 	ExpiresAt *time.Time `json:"expires_at" doc:"null: it does not expire."`
 }

@@ -15,6 +15,7 @@ type AgentSpec struct {
 	Disabled           bool
 	DefaultIntegration *string   // nil leaves it as it is; "" means none
 	Connections        *[]string // nil leaves them as they are
+	Owner              string    // the name or ID of an API key; empty leaves it as it is: a new agent is the caller's
 }
 
 // Agent finds an agent by name or ID. Codes: denied, not_found.
@@ -56,7 +57,7 @@ func (b *Broker) CreateAgent(
 	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindAgent, spec.Name)); err != nil {
 		return nil, err
 	}
-	fresh := rolebroker.Agent{ID: rolebroker.NewAgentID(), Version: 1, CreatedAt: b.now()}
+	fresh := rolebroker.Agent{ID: rolebroker.NewAgentID(), Version: 1, CreatedAt: b.now(), Owner: who.APIKey}
 	agent, err := b.specified(ctx, fresh, spec)
 	if err != nil {
 		return nil, err
@@ -192,6 +193,13 @@ func (b *Broker) changeAgent(
 // specified returns the agent as the spec describes it.
 func (b *Broker) specified(ctx context.Context, a rolebroker.Agent, spec AgentSpec) (*rolebroker.Agent, error) {
 	a.Name, a.Description, a.Disabled, a.UpdatedAt = spec.Name, spec.Description, spec.Disabled, b.now()
+	if spec.Owner != "" {
+		owner, err := b.ownerOf(ctx, spec.Owner)
+		if err != nil {
+			return nil, err
+		}
+		a.Owner = owner
+	}
 	if spec.Connections != nil {
 		connections, err := b.connections(ctx, &a, *spec.Connections)
 		if err != nil {

@@ -63,8 +63,10 @@ func (b *Broker) checkAPIKey(spec APIKeySpec) error {
 	if spec.Name == bootstrapName {
 		return invalid(what, "name", `"bootstrap" is the name of the first admin key; choose another`)
 	}
-	if spec.Access != rolebroker.AccessAdmin && spec.Access != rolebroker.AccessReadOnly {
-		return invalid(what, "access", "%q is not one of admin, read-only", string(spec.Access))
+	switch spec.Access {
+	case rolebroker.AccessAdmin, rolebroker.AccessReadOnly, rolebroker.AccessApprover:
+	default:
+		return invalid(what, "access", "%q is not one of admin, approver, read-only", string(spec.Access))
 	}
 	return b.checkNew(what, "name", spec.Name, spec.ExpiresAt)
 }

@@ -30,7 +30,10 @@ var notAudited = map[string]string{
 
 	"ForgetSessions": "the server calls it on a schedule",
 	"ForgetSignIns":  "the server calls it on a schedule",
-	"Revalidate":     "the server calls it on a schedule",
+
+	"ForgetAccessRequests": "the server calls it on a schedule",
+
+	"Revalidate": "the server calls it on a schedule",
 
 	"RevalidateSuspects": "the server runs it until it closes",
 }
@@ -114,13 +117,15 @@ func call(method reflect.Value, who rolebroker.Caller) (err error) {
 func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 	reads := "Agent Agents Grants Tokens AgentToken Bindings Integration Integrations IntegrationsOf Setup SetupDraft " +
 		"Reservation Runner Runners APIKeys AuditEvents Sessions Platform Counts CountAgents SignIn SignInLink SignInCode " +
-		"LoopbackName"
+		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules"
+	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +
 		"RunnerToken RunnerGrants " +
 		"BeginRunnerSession FinishRunnerSession RecordRunnerUse LendThrough RunnerIntegrations RecordRunnerValidations " +
 		"RunnerValidationRequests AnswerValidationRequest"
 	admin := rolebroker.Caller{APIKey: "key_a", Access: rolebroker.AccessAdmin}
 	reader := rolebroker.Caller{APIKey: "key_r", Access: rolebroker.AccessReadOnly}
+	approver := rolebroker.Caller{APIKey: "key_p", Access: rolebroker.AccessApprover}
 	runner := rolebroker.Caller{Runner: "run_r"}
 	joining := rolebroker.Caller{Joining: "run_j"}
 	agent := rolebroker.Caller{Agent: "agt_a", Token: "tok_a"}
@@ -132,8 +137,9 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 			continue
 		}
 		for who, may := range map[rolebroker.Caller]bool{
-			admin: !listed(runs, name) && name != "Join", reader: listed(reads, name), runner: listed(runs, name),
-			joining: name == "Join", agent: false, {}: false,
+			admin: !listed(runs, name) && !listed(asks, name) && name != "Join", reader: listed(reads, name),
+			approver: listed(reads, name) || listed(decides, name), runner: listed(runs, name),
+			joining: name == "Join", agent: listed(asks, name), {}: false,
 		} {
 			err := call(reflect.ValueOf(b).Method(i), who)
 			code := rolebroker.CodeOf(err)

@@ -56,6 +56,7 @@ type Broker struct {
 	allowed  *allowances // of runners
 	seen     sync.Map    // RunnerID → when the runner's SeenAt was last stored
 	streams  streams
+	asks     asks
 }
 
 // New makes a Broker.

@@ -31,6 +31,8 @@ type Store interface {
 	sessionStore
 	countStore
 	auditStore
+	accessRequestStore
+	approvalRuleStore
 
 	lend.Records
 }
@@ -331,6 +333,53 @@ type auditStore interface {
 
 	// LastCheckpoint returns the newest signed checkpoint; the zero value if there is none.
 	LastCheckpoint(ctx context.Context) (rolebroker.AuditCheckpoint, error)
+}
+
+type accessRequestStore interface {
+	// AccessRequest finds an access request by ID. Codes: not_found.
+	AccessRequest(ctx context.Context, id rolebroker.AccessRequestID) (*rolebroker.AccessRequest, error)
+
+	// AccessRequests lists access requests, the newest first: by CreatedAt and then ID, both descending.
+	AccessRequests(ctx context.Context, filter rolebroker.AccessRequestFilter, page rolebroker.Page) (
+		[]rolebroker.AccessRequest, error)
+
+	// CreateAccessRequest stores a request, with an event for each thing that happened to it, unless the agent has an
+	// open one for the same role, access and task: then it stores nothing and returns that one. Codes: not_found (the
+	// agent), throttled (too many are open).
+	CreateAccessRequest(ctx context.Context, r *rolebroker.AccessRequest, events ...rolebroker.AuditEvent) (
+		same *rolebroker.AccessRequest, err error)
+
+	// DecideAccessRequest stores the decision of a request, and its grant, if the request is pending at DecidedAt.
+	// Codes: not_found, conflict (it is not pending).
+	DecideAccessRequest(ctx context.Context, r *rolebroker.AccessRequest, event rolebroker.AuditEvent) error
+
+	// EndAccessRequest ends a request that is open at a time, and marks the sessions under it that are live. It reports
+	// whether the request was open.
+	EndAccessRequest(ctx context.Context, r *rolebroker.AccessRequest, at time.Time, by string,
+		event rolebroker.AuditEvent) (ended bool, err error)
+
+	// DeleteAccessRequests removes at most limit requests that were made before a time and were not open then, and
+	// returns how many.
+	DeleteAccessRequests(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+type approvalRuleStore interface {
+	// ApprovalRule finds a rule by name or ID. Codes: not_found.
+	ApprovalRule(ctx context.Context, nameOrID string) (*rolebroker.ApprovalRule, error)
+
+	// ApprovalRules lists rules by name.
+	ApprovalRules(ctx context.Context, page rolebroker.Page) ([]rolebroker.ApprovalRule, error)
+
+	// CreateApprovalRule stores a rule. Codes: conflict (name).
+	CreateApprovalRule(ctx context.Context, r *rolebroker.ApprovalRule, event rolebroker.AuditEvent) error
+
+	// UpdateApprovalRule replaces the rule with r.ID if it has the version expected. Codes: not_found, stale, conflict.
+	UpdateApprovalRule(ctx context.Context, r *rolebroker.ApprovalRule, expected int64,
+		event rolebroker.AuditEvent) error
+
+	// DeleteApprovalRule removes a rule. expected 0 means any version. Codes: not_found, stale.
+	DeleteApprovalRule(ctx context.Context, id rolebroker.ApprovalRuleID, expected int64,
+		event rolebroker.AuditEvent) error
 }
 
 type countStore interface {

@@ -18,7 +18,8 @@ func newAPIKey(a *app) *cobra.Command {
 		Use:   "api-key",
 		Short: "Manage the keys of the management API",
 		Long: `Manage the keys of the management API. A key with admin access may do everything,
-a read-only key may only read. Agents have tokens instead: rolebroker agent token.`,
+an approver key may read and decide access requests, and a read-only key may only read.
+Agents have tokens instead: rolebroker agent token.`,
 		Example: `  rolebroker api-key create terraform --access admin
   rolebroker api-key list`,
 	}, newAPIKeyList(a), newAPIKeyCreate(a), newAPIKeyDelete(a), newAPIKeyGenerate(a))
@@ -84,6 +85,7 @@ func newAPIKeyCreate(a *app) *cobra.Command {
 		Long: `Create an API key and print it to stdout. It is shown only once; the server stores
 its hash.`,
 		Example: `  rolebroker api-key create terraform --access admin
+  rolebroker api-key create alice --access approver
   rolebroker api-key create dashboard --access read-only --expires-in 90d`,
 		PreRunE: func(_ *cobra.Command, given []string) (err error) {
 			request.Name = given[0]
@@ -92,8 +94,8 @@ its hash.`,
 		},
 	}
 	cmd.Flags().StringVar(&request.Access, "access", string(rolebroker.AccessReadOnly),
-		"`ACCESS` of the key: admin or read-only")
-	complete(cmd, "access", oneOf("admin", "read-only"))
+		"`ACCESS` of the key: admin, approver or read-only")
+	complete(cmd, "access", oneOf("admin", "approver", "read-only"))
 	expires.flag(cmd, "no expiry")
 	return asking(a, cmd, "creating the API key",
 		func(ctx context.Context, c *client.Client, _ []string) (api.NewAPIKey, error) {

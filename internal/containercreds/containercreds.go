@@ -6,10 +6,12 @@
 //	GET /v1/credentials/deployer      a role by its reference, or by its ARN
 //	GET /v1/credentials?task=deploy   the same, for a task that CloudTrail will show
 //	GET /v1/roles                     what the agent may borrow now
+//	POST /v1/access-requests          ask people for a role that needs their approval
+//	GET /v1/access-requests/{id}      what they decided; ?wait=25s waits for it
 //
 // It serves anything that lends: a server's lender, a runner, or in exec a lender
-// that forwards to a server. It refuses every method but GET and HEAD, and every
-// request without a token. It answers 200 or an error, since SDKs accept no other
+// that forwards to a server. It refuses every request without a token, and, apart
+// from access requests, every method but GET and HEAD. It answers 200 or an error, since SDKs accept no other
 // status. A permanent error is a 4xx, because some SDKs repeat a request after a
 // 5xx.
 //
@@ -47,6 +49,7 @@ type Options struct {
 	// Identify finds the caller by the Authorization header, with or without
 	// "Bearer", and the request's RemoteAddr. Codes: unauthenticated, expired.
 	Identify func(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
+	Requests Requests         // nil: access requests are not taken here
 	Log      *slog.Logger     // nil: none
 	Now      func() time.Time // nil: time.Now
 }
@@ -75,13 +78,12 @@ func New(opts Options) http.Handler {
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		onlyGET := rolebroker.Errorf(rolebroker.CodeInvalid, "only GET is served here")
-		answer(w, http.StatusMethodNotAllowed, encode(problem.Refusal(onlyGET)))
+	isRequest := e.isRequest(r)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !isRequest {
+		e.wrongMethod(w, "GET, HEAD")
 		return
 	}
-	if r.ContentLength != 0 {
+	if r.ContentLength != 0 && !isRequest {
 		w.Header().Set("Connection", "close") // so that net/http does not read the body
 	}
 	who, err := e.Identify(r.Context(), r.Header.Get("Authorization"), r.RemoteAddr)
@@ -91,6 +93,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch path := r.URL.EscapedPath(); {
+	case isRequest:
+		e.accessRequest(w, r, who)
 	case path == credentialsPath:
 		e.credentials(w, r, who, "")
 	case path == rolesPath:
@@ -106,6 +110,14 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.error(w, rolebroker.Errorf(rolebroker.CodeNotFound,
 			"there is nothing at this path; credentials are at %s and %s/ROLE", credentialsPath, credentialsPath))
 	}
+}
+
+// wrongMethod answers that a path has other methods.
+func (e *endpoint) wrongMethod(w http.ResponseWriter, allow string) {
+	w.Header().Set("Allow", allow)
+	method, _, _ := strings.Cut(allow, ",")
+	refusal := rolebroker.Errorf(rolebroker.CodeInvalid, "only %s is served here", method)
+	answer(w, http.StatusMethodNotAllowed, encode(problem.Refusal(refusal)))
 }
 
 func (e *endpoint) credentials(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, reference string) {

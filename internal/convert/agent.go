@@ -15,6 +15,8 @@ func Agent(a *rolebroker.Agent) api.Agent {
 		Name:        a.Name,
 		Description: a.Description,
 		Disabled:    a.Disabled,
+		Owner:       a.OwnerName,
+		OwnerID:     string(a.Owner),
 		Connections: All(a.Connections, connection),
 		Version:     a.Version,
 		CreatedAt:   a.CreatedAt.UTC(),

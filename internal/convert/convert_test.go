@@ -123,6 +123,8 @@ func TestRequestsHaveTheFieldsOfAnswers(t *testing.T) {
 		reflect.TypeFor[api.Role]():        reflect.TypeFor[api.RoleRequest](),
 		reflect.TypeFor[api.Agent]():       reflect.TypeFor[api.AgentRequest](),
 		reflect.TypeFor[api.Connection]():  reflect.TypeFor[api.ConnectionRequest](),
+
+		reflect.TypeFor[api.ApprovalRule](): reflect.TypeFor[api.ApprovalRuleRequest](),
 	} {
 		known := map[string]bool{}
 		for i := range request.NumField() {
@@ -173,7 +175,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 				ConnectedAt: now}}, Version: 3, CreatedAt: now, UpdatedAt: now},
 		Integrations: []rolebroker.Integration{in},
 	}
-	full(t, grants.Agent)
+	full(t, grants.Agent, "Owner", "OwnerName")
 	back, err := convert.FromGrants(travel(t, convert.Grants(grants)))
 	if err != nil {
 		t.Fatal(err)
@@ -222,8 +224,8 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 	session := rolebroker.Session{ID: "ses_a", Agent: "agt_a", AgentName: "scout", Integration: "int_a",
 		IntegrationName: "production", Role: "rol_a", RoleName: "readonly",
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy",
-		Workload:    rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
-		Token:       "tok_a",
+		Workload: rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
+		Token:    "tok_a", AccessRequest: "req_a",
 		RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
 	full(t, session, "State", "Runner", "RunnerID", "AccessKeyID", "RequestID", "Failure", "Refused", "Fetches",
 		"FetchedAt", "EndedAt", "EndedBy")

@@ -123,6 +123,7 @@ func agentOf(req api.AgentRequest) (spec broker.AgentSpec, wrong []rolebroker.Fi
 		Name:               req.Name,
 		Description:        req.Description,
 		Disabled:           req.Disabled,
+		Owner:              req.Owner,
 		DefaultIntegration: req.DefaultIntegration,
 	}
 	if req.Connections == nil {

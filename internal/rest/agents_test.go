@@ -20,6 +20,7 @@ func TestAgentLife(t *testing.T) {
 		`{"name": "scout", "description": "Looks around", "connections": [{"integration": "production"}]}`).want(201)
 	agent := read[api.Agent](a)
 	want := api.Agent{ID: agent.ID, Name: "scout", Description: "Looks around", DefaultIntegration: "production",
+		Owner: "admin", OwnerID: agent.OwnerID,
 		Connections: []api.Connection{{Integration: "production",
 			ConnectedAt: w.now}}, Version: 1, CreatedAt: w.now, UpdatedAt: w.now}
 	if diff := cmp.Diff(want, agent); diff != "" {

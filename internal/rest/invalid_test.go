@@ -269,9 +269,9 @@ func TestBadTokensAndKeys(t *testing.T) {
 	w.as(w.admin, "POST", "/api/v1/agents/scout/tokens", `{"label": "`+strings.Repeat("x", 101)+`"}`).
 		refused(400, "invalid", "").at("label", "/label", "at most 100")
 	w.as(w.admin, "POST", "/api/v1/api-keys", `{"name": "k"}`).refused(400, "invalid", "").
-		at("access", "/access", "admin, read-only")
+		at("access", "/access", "admin, approver, read-only")
 	w.as(w.admin, "POST", "/api/v1/api-keys", `{"name": "k", "access": "root"}`).refused(400, "invalid", "").
-		at("access", "/access", "admin, read-only")
+		at("access", "/access", "admin, approver, read-only")
 	w.as(w.admin, "POST", "/api/v1/api-keys", `{"access": "admin"}`).refused(400, "invalid", "").
 		at("name", "/name", "is required")
 }

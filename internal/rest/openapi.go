@@ -37,6 +37,7 @@ func newConfig(url string) huma.Config {
 						"accounts."},
 				{Name: "Runners", Description: "The parts of rolebroker that run in clusters and assume roles there."},
 				{Name: "Sessions", Description: "The record of who borrowed what, until when."},
+				{Name: "Access requests", Description: "What agents ask people for, the answers, and rules that answer."},
 				{Name: "Platform", Description: "The deployment itself, and the keys to this API."},
 			},
 			Components: &huma.Components{
@@ -45,7 +46,7 @@ func newConfig(url string) huma.Config {
 				SecuritySchemes: map[string]*huma.SecurityScheme{"apiKey": {
 					Type:   "http",
 					Scheme: "bearer",
-					Description: "An API key, admin or read-only. Agent tokens and the credentials of runners do " +
+					Description: "An API key: admin, approver or read-only. Agent tokens and the credentials of runners do " +
 						"not work here.",
 				}},
 			},

@@ -109,6 +109,23 @@ var words = map[string]struct{ summary, description string }{
 		"As ending each of them, with one request. Sessions that the server does not know of yet end too: those that a " +
 			"runner began while it could not reach the server. With both fields, the agent's sessions for the role " +
 			"end. The answer says how many sessions were ended, and when the last of their credentials expire."},
+	"list-access-requests": {"List access requests",
+		"The newest first: which agent asked for what, and the answer. Names are those at the time."},
+	"get-access-request": {"Show an access request", "With the decision and the grant."},
+	"approve-access-request": {"Approve an access request",
+		"The agent may then borrow the role for that task, from now until the time in the answer. Never for longer or " +
+			"wider than it asked. The key that owns the agent cannot approve, unless it breaks the glass."},
+	"deny-access-request": {"Deny an access request", "For a reason, which the agent sees."},
+	"end-access-request": {"End a grant",
+		"The next request of the agent is refused, on every server and runner. AWS ends credentials that were handed " +
+			"out before at the time in ends_at. Ending it again changes nothing."},
+	"list-approval-rules": {"List approval rules", "By name."},
+	"create-approval-rule": {"Create an approval rule",
+		"It approves access requests from now on, as a person would, and each one is recorded."},
+	"get-approval-rule": {"Show an approval rule", "With the current names of what it is about."},
+	"update-approval-rule": {"Replace an approval rule",
+		"A field that the request leaves out means any. What it approved before stays approved."},
+	"delete-approval-rule": {"Delete an approval rule", "What it approved before stays approved."},
 	"list-audit-events": {"List audit events",
 		"The newest first: who changed what, from where, and what was refused. Names are those at the time. Events of " +
 			"callers who were not identified are in the server's log only."},

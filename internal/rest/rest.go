@@ -30,6 +30,8 @@ type Broker interface {
 	apiKeys
 	sessions
 	auditEvents
+	accessRequests
+	approvalRules
 	platform
 }
 
@@ -122,6 +124,18 @@ func (s *server) routes(api huma.API) {
 	get(se, "/sessions", "list-sessions", s.listSessions)
 	act(se, "/sessions/end", "end-sessions", s.endSessions)
 	act(se, "/sessions/{session}/end", "end-session", s.endSession)
+
+	re := collection{s, api, "Access requests"}
+	get(re, "/access-requests", "list-access-requests", s.listAccessRequests)
+	get(re, "/access-requests/{access_request}", "get-access-request", s.getAccessRequest)
+	act(re, "/access-requests/{access_request}/approve", "approve-access-request", s.approveRequest)
+	act(re, "/access-requests/{access_request}/deny", "deny-access-request", s.denyRequest)
+	act(re, "/access-requests/{access_request}/end", "end-access-request", s.endRequest)
+	get(re, "/approval-rules", "list-approval-rules", s.listApprovalRules)
+	post(re, "/approval-rules", "create-approval-rule", s.createApprovalRule)
+	get(re, "/approval-rules/{approval_rule}", "get-approval-rule", s.getApprovalRule)
+	put(re, "/approval-rules/{approval_rule}", "update-approval-rule", s.updateApprovalRule)
+	remove(re, "/approval-rules/{approval_rule}", "delete-approval-rule", s.deleteApprovalRule)
 
 	get(collection{s, api, "Audit"}, "/audit-events", "list-audit-events", s.listAuditEvents)
 

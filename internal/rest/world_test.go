@@ -28,9 +28,11 @@ type world struct {
 	testing.TB
 	handler http.Handler
 	store   *store.Store
+	broker  *broker.Broker
 	now     time.Time
 
 	admin, reader string // Authorization headers
+	approver      string // of alice; asker makes the key
 }
 
 // noAWS is a platform without an AWS identity.
@@ -58,6 +60,7 @@ func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 		c(&opts)
 	}
 	b := broker.New(opts)
+	w.broker = b
 	t.Cleanup(func() { st.Close() })
 	w.handler = rest.New(rest.Options{
 		Broker:   b,

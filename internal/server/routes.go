@@ -30,7 +30,7 @@ const readyTimeout = 2 * time.Second
 func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server,
 	opts Options) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.At("credentials").Agent,
-		Log: opts.Log, Now: opts.Now})
+		Requests: requests{s, cfg.PublicURL, opts.Now}, Log: opts.Log, Now: opts.Now})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
 		Now: opts.Now, URL: cfg.PublicURL})
 	app := web.New(web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log,

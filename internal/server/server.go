@@ -146,9 +146,11 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { s.introduce(s.background, assumer) })
 	s.every(useInterval, "recording use", s.lender.RecordUse)
-	s.every(sweepInterval, "forgetting old sessions and sign-ins", func(ctx context.Context) error {
-		_, err := s.broker.ForgetSessions(ctx, opts.Now().Add(-cfg.SessionRetention))
-		return errors.Join(err, s.broker.ForgetSignIns(ctx))
+	s.every(sweepInterval, "forgetting old sessions, access requests and sign-ins", func(ctx context.Context) error {
+		before := opts.Now().Add(-cfg.SessionRetention)
+		_, err := s.broker.ForgetSessions(ctx, before)
+		_, asked := s.broker.ForgetAccessRequests(ctx, before)
+		return errors.Join(err, asked, s.broker.ForgetSignIns(ctx))
 	})
 	s.work.Go(func() { s.broker.RevalidateSuspects(s.background) })
 	if cfg.RevalidateEvery > 0 {

@@ -8,7 +8,7 @@ import (
 )
 
 const agentColumns = `a.id, a.name, a.description, a.disabled, COALESCE(a.default_integration, ''), a.version,
-	a.created_at, a.updated_at`
+	a.created_at, a.updated_at, a.owner, COALESCE((SELECT k.name FROM api_keys AS k WHERE k.id = a.owner), '')`
 
 // connectionColumns are the columns of a connection in a LEFT JOIN, where it may
 // be missing.
@@ -38,12 +38,13 @@ var (
 	agentVersion = newStatement("agentVersion", `SELECT name, version FROM agents WHERE id = $1`)
 
 	insertAgent = newStatement("insertAgent", `
-		INSERT INTO agents (id, name, description, disabled, default_integration, version, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
+		INSERT INTO agents (id, name, description, disabled, default_integration, version, created_at, updated_at,
+			owner)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`)
 
 	updateAgent = newStatement("updateAgent", `
 		UPDATE agents SET name = $3, description = $4, disabled = $5, default_integration = $6, version = $7,
-			updated_at = $8, generation = generation + CASE WHEN NOT disabled AND $5 THEN 1 ELSE 0 END
+			updated_at = $8, owner = $9, generation = generation + CASE WHEN NOT disabled AND $5 THEN 1 ELSE 0 END
 		WHERE id = $1 AND version = $2`)
 
 	endAgent = newStatement("endAgent", `UPDATE agents SET generation = generation + 1 WHERE id = $1`)
@@ -130,7 +131,7 @@ func (s *Store) agents(ctx context.Context, st *statement, args ...any) ([]roleb
 // agentDest returns the scan destinations of agentColumns.
 func agentDest(a *rolebroker.Agent) []any {
 	return []any{&a.ID, &a.Name, &a.Description, &a.Disabled, &a.DefaultIntegration, &a.Version,
-		timeColumn{&a.CreatedAt}, timeColumn{&a.UpdatedAt}}
+		timeColumn{&a.CreatedAt}, timeColumn{&a.UpdatedAt}, &a.Owner, &a.OwnerName}
 }
 
 // Grants returns an agent with the integrations that it is connected to and
@@ -168,7 +169,7 @@ func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.
 func (s *Store) CreateAgent(ctx context.Context, a *rolebroker.Agent, event rolebroker.AuditEvent) error {
 	err := s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		_, err := tx.exec(ctx, insertAgent, a.ID, a.Name, a.Description, a.Disabled, nullable(a.DefaultIntegration),
-			a.Version, millis(a.CreatedAt), millis(a.UpdatedAt))
+			a.Version, millis(a.CreatedAt), millis(a.UpdatedAt), a.Owner)
 		if err != nil {
 			return agentRefused(err, a)
 		}
@@ -187,7 +188,7 @@ func (s *Store) UpdateAgent(
 ) error {
 	err := s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		updated, err := tx.exec(ctx, updateAgent, a.ID, expected, a.Name, a.Description, a.Disabled,
-			nullable(a.DefaultIntegration), a.Version, millis(a.UpdatedAt))
+			nullable(a.DefaultIntegration), a.Version, millis(a.UpdatedAt), a.Owner)
 		if err != nil {
 			return agentRefused(err, a)
 		}

@@ -14,6 +14,7 @@ type Statement struct {
 // Statements returns all statements.
 func Statements() []Statement {
 	listSessions() // registers its statements at first use
+	listAccessRequests()
 	var all []Statement
 	for _, st := range statements {
 		all = append(all, Statement{st.name, st.text(), st.postgres})

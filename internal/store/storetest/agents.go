@@ -10,7 +10,9 @@ import (
 func testAgent(s *suite) {
 	production, staging := s.createIntegration("production", "readonly"), s.createIntegration("staging", "readonly")
 	a := s.agent("scout", staging, production)
-	a.Disabled, a.DefaultIntegration = true, production.ID
+	owner := key("alice", rolebroker.AccessAdmin, t2)
+	s.must(s.store.CreateAPIKey(s.ctx, owner, Event()))
+	a.Disabled, a.DefaultIntegration, a.Owner, a.OwnerName = true, production.ID, owner.ID, "alice"
 	s.must(s.store.CreateAgent(s.ctx, a, Event()))
 	for _, ref := range []string{a.Name, string(a.ID)} {
 		got, err := s.store.Agent(s.ctx, ref)
@@ -27,6 +29,11 @@ func testAgent(s *suite) {
 	staging.Name, staging.Version = "stage", 2
 	s.must(s.store.UpdateIntegration(s.ctx, staging, 1, Event()))
 	a.Connections[0].IntegrationName = "stage"
+	s.hasAgent(a)
+
+	// The owner stays when the key is gone, so that no other key becomes the owner.
+	a.Owner, a.OwnerName, a.Version = "key_gone", "", 2
+	s.must(s.store.UpdateAgent(s.ctx, a, 1, Event()))
 	s.hasAgent(a)
 }
 

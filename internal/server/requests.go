@@ -1,0 +1,46 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/convert"
+)
+
+// requests takes what agents ask people. It is the containercreds.Requests of a server.
+type requests struct {
+	server    *Server
+	publicURL string // empty: the URL of the server
+	now       func() time.Time
+}
+
+// RequestAccess stores a request, or finds the open one for the same.
+func (r requests) RequestAccess(ctx context.Context, who rolebroker.Caller, ask api.AccessRequestRequest) (
+	api.MyAccessRequest, error) {
+	duration, err := convert.FromDuration(ask.Duration)
+	if err != nil {
+		return api.MyAccessRequest{}, &rolebroker.Error{Code: rolebroker.CodeInvalid,
+			Message: "the access request is not valid",
+			Fields:  []rolebroker.Field{{Path: "duration", Message: err.Error()}}}
+	}
+	return r.show(r.server.broker.RequestAccess(ctx, who, broker.AccessRequestSpec{Role: ask.Role, Task: ask.Task,
+		Reason: ask.Reason, Duration: duration}))
+}
+
+// MyAccessRequest finds a request of the caller, and waits at most so long while it is pending.
+func (r requests) MyAccessRequest(ctx context.Context, who rolebroker.Caller, id string, wait time.Duration) (
+	api.MyAccessRequest, error) {
+	return r.show(r.server.broker.MyAccessRequest(ctx, who, rolebroker.AccessRequestID(id), wait))
+}
+
+func (r requests) show(found *rolebroker.AccessRequest, err error) (api.MyAccessRequest, error) {
+	if err != nil {
+		return api.MyAccessRequest{}, err
+	}
+	page := cmp.Or(r.publicURL, r.server.url) + rolebroker.AccessRequestPage + string(found.ID)
+	return convert.MyAccessRequest(found, r.now(), page), nil
+}
