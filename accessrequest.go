@@ -147,8 +147,8 @@ func checkNote(text string) error {
 // what shows it.
 func OneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// Approval is what a person answers to approve an access request.
-type Approval struct {
+// ApprovalTerms are what a person answers to approve an access request.
+type ApprovalTerms struct {
 	Duration   time.Duration // 0: as long as asked
 	Access     string        // empty: as asked
 	Note       string
@@ -157,7 +157,7 @@ type Approval struct {
 
 // Approve returns the request as approved at a time: the clock of the grant starts then. It refuses what is not
 // pending, and whatever is longer or wider than asked. Codes: conflict, invalid.
-func (r *AccessRequest) Approve(with Approval, now time.Time) (AccessRequest, error) {
+func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessRequest, error) {
 	if err := r.decidable(now); err != nil {
 		return AccessRequest{}, err
 	}

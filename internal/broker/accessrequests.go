@@ -113,7 +113,7 @@ const rulesPerPage = 500
 func (b *Broker) approveByRule(
 	r *rolebroker.AccessRequest, rule *rolebroker.ApprovalRule, events *[]rolebroker.AuditEvent,
 ) error {
-	approved, err := r.Approve(rolebroker.Approval{Note: rule.Reason}, r.CreatedAt)
+	approved, err := r.Approve(rolebroker.ApprovalTerms{Note: rule.Reason}, r.CreatedAt)
 	if err != nil {
 		return err
 	}
@@ -240,7 +240,7 @@ func (b *Broker) AccessRequests(
 // ApproveRequest grants what a request asks for, or less. The clock of the grant starts now. Codes: denied (the caller
 // owns the agent, and does not break the glass), not_found, invalid, conflict (it is not pending).
 func (b *Broker) ApproveRequest(
-	ctx context.Context, who rolebroker.Caller, id rolebroker.AccessRequestID, with rolebroker.Approval,
+	ctx context.Context, who rolebroker.Caller, id rolebroker.AccessRequestID, with rolebroker.ApprovalTerms,
 ) (*rolebroker.AccessRequest, error) {
 	const action = rolebroker.ActionAccessRequestApprove
 	with.Note = rolebroker.OneLine(with.Note)

@@ -16,7 +16,7 @@ type accessRequests interface {
 		*rolebroker.AccessRequest, error)
 	AccessRequests(ctx context.Context, who rolebroker.Caller, filter rolebroker.AccessRequestFilter,
 		page rolebroker.Page) ([]rolebroker.AccessRequest, error)
-	ApproveRequest(ctx context.Context, who rolebroker.Caller, id rolebroker.AccessRequestID, with rolebroker.Approval) (
+	ApproveRequest(ctx context.Context, who rolebroker.Caller, id rolebroker.AccessRequestID, with rolebroker.ApprovalTerms) (
 		*rolebroker.AccessRequest, error)
 	DenyRequest(ctx context.Context, who rolebroker.Caller, id rolebroker.AccessRequestID, reason string) (
 		*rolebroker.AccessRequest, error)
@@ -73,7 +73,7 @@ func (s *server) approveRequest(ctx context.Context, who rolebroker.Caller, in *
 		return nil, invalid("duration", err.Error())
 	}
 	return s.accessRequest(s.Broker.ApproveRequest(ctx, who, rolebroker.AccessRequestID(in.ID),
-		rolebroker.Approval{Duration: duration, Access: req.Access, Note: req.Note, BreakGlass: req.BreakGlass}))
+		rolebroker.ApprovalTerms{Duration: duration, Access: req.Access, Note: req.Note, BreakGlass: req.BreakGlass}))
 }
 
 func (s *server) denyRequest(ctx context.Context, who rolebroker.Caller, in *denyRequest) (

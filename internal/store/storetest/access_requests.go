@@ -37,7 +37,7 @@ func (s *suite) hasRequest(want *rolebroker.AccessRequest) {
 // approved returns the request as alice approves it at a time.
 func (s *suite) approved(r *rolebroker.AccessRequest, at time.Time) *rolebroker.AccessRequest {
 	s.Helper()
-	a, err := r.Approve(rolebroker.Approval{Duration: 10 * time.Minute, Note: "go ½", BreakGlass: true}, at)
+	a, err := r.Approve(rolebroker.ApprovalTerms{Duration: 10 * time.Minute, Note: "go ½", BreakGlass: true}, at)
 	s.must(err)
 	a.DecidedBy, a.Decider = "alice", "key_a"
 	return &a
@@ -147,7 +147,7 @@ func testDecisionsAtOnce(s *suite) {
 	for _, err := range atOnce(8, func(i int) error {
 		decided, err := r.Deny("no", t0.Add(time.Second))
 		if i%2 == 0 {
-			decided, err = r.Approve(rolebroker.Approval{}, t0.Add(time.Second))
+			decided, err = r.Approve(rolebroker.ApprovalTerms{}, t0.Add(time.Second))
 		}
 		decided.DecidedBy = fmt.Sprint("person", i)
 		if err != nil {
