@@ -100,21 +100,21 @@ func (t *Token) Usable(now time.Time) error {
 	return nil
 }
 
-// Access is what an API key permits.
-type Access string
+// KeyAccess is what an API key permits.
+type KeyAccess string
 
 // The accesses.
 const (
-	AccessAdmin    Access = "admin"     // to read and to change everything
-	AccessReadOnly Access = "read-only" // to read
-	AccessApprover Access = "approver"  // to read, and to decide access requests
+	KeyAdmin    KeyAccess = "admin"     // to read and to change everything
+	KeyReadOnly KeyAccess = "read-only" // to read
+	KeyApprover KeyAccess = "approver"  // to read, and to decide access requests
 )
 
 // APIKey is the record of a key to the management API. It does not hold the key.
 type APIKey struct {
 	ID        APIKeyID
 	Name      string
-	Access    Access
+	Access    KeyAccess
 	Hash      []byte // SHA-256 of the key
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: it does not expire

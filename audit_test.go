@@ -64,11 +64,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 			may  bool
 			code rolebroker.Code
 		}{
-			{"an admin key", rolebroker.Caller{APIKey: "key_a", Access: rolebroker.AccessAdmin},
+			{"an admin key", rolebroker.Caller{APIKey: "key_a", Access: rolebroker.KeyAdmin},
 				!named(runs, a) && !joins && !asks, "denied"},
-			{"an approver key", rolebroker.Caller{APIKey: "key_p", Access: rolebroker.AccessApprover},
+			{"an approver key", rolebroker.Caller{APIKey: "key_p", Access: rolebroker.KeyApprover},
 				named(reads, a) || named(decides, a), "denied"},
-			{"a read-only key", rolebroker.Caller{APIKey: "key_r", Access: rolebroker.AccessReadOnly},
+			{"a read-only key", rolebroker.Caller{APIKey: "key_r", Access: rolebroker.KeyReadOnly},
 				named(reads, a), "denied"},
 			{"a runner", rolebroker.Caller{Runner: "run_r"}, named(runs, a), "denied"},
 			{"a join token", rolebroker.Caller{Joining: "run_r"}, joins, "denied"},

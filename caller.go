@@ -3,11 +3,11 @@ package rolebroker
 // Caller is the identity of a client, which internal/auth found from the token or key in its request. It is always an
 // argument, never part of a context. The zero Caller may do nothing.
 type Caller struct {
-	Agent  AgentID  // set for an agent token
-	Token  TokenID  // the agent token
-	APIKey APIKeyID // set for an API key
-	Name   string   // of the API key or the runner, at that time
-	Access Access   // what the API key permits; empty for other callers
+	Agent  AgentID   // set for an agent token
+	Token  TokenID   // the agent token
+	APIKey APIKeyID  // set for an API key
+	Name   string    // of the API key or the runner, at that time
+	Access KeyAccess // what the API key permits; empty for other callers
 
 	Runner    RunnerID    // set for a runner's credential
 	Joining   RunnerID    // set for a join token: the runner that it is for
@@ -41,7 +41,7 @@ func (c Caller) May(action Action) error {
 
 // MayRead returns nil when the caller may read through the management API.
 func (c Caller) MayRead() error {
-	if c.Access == AccessAdmin || c.Access == AccessReadOnly || c.Access == AccessApprover {
+	if c.Access == KeyAdmin || c.Access == KeyReadOnly || c.Access == KeyApprover {
 		return nil
 	}
 	return c.mayNot("use the management API")
@@ -49,7 +49,7 @@ func (c Caller) MayRead() error {
 
 // MayDecide returns nil when the caller may decide access requests. Who owns the agent is another question.
 func (c Caller) MayDecide() error {
-	if c.Access == AccessAdmin || c.Access == AccessApprover {
+	if c.Access == KeyAdmin || c.Access == KeyApprover {
 		return nil
 	}
 	return c.mayNot("decide access requests")
@@ -66,7 +66,7 @@ func (c Caller) mayAsk() error {
 
 // MayWrite returns nil when the caller may make changes through the management API.
 func (c Caller) MayWrite() error {
-	if c.Access == AccessAdmin {
+	if c.Access == KeyAdmin {
 		return nil
 	}
 	return c.mayNot("change anything")

@@ -86,7 +86,7 @@ func newWorld() world {
 	tokenID := rolebroker.NewTokenID()
 	token, hash := auth.NewAgentToken(tokenID)
 	r.tokens[tokenID] = &rolebroker.Token{ID: tokenID, Agent: "agt_scout", Hash: hash}
-	key := func(name string, access rolebroker.Access, expiresAt time.Time) string {
+	key := func(name string, access rolebroker.KeyAccess, expiresAt time.Time) string {
 		id := rolebroker.NewAPIKeyID()
 		secret, hash := auth.NewAPIKey(id)
 		r.keys[id] = &rolebroker.APIKey{ID: id, Name: name, Access: access, Hash: hash, ExpiresAt: expiresAt}
@@ -98,9 +98,9 @@ func newWorld() world {
 	}
 	w.join = w.runnerKey(auth.NewJoinToken, true).Reveal()
 	w.credential = w.runnerKey(auth.NewRunnerCredential, false).Reveal()
-	w.key, w.expired = key("reader", rolebroker.AccessReadOnly, time.Time{}), key("old", rolebroker.AccessAdmin, now)
+	w.key, w.expired = key("reader", rolebroker.KeyReadOnly, time.Time{}), key("old", rolebroker.KeyAdmin, now)
 	r.keys[auth.BootstrapKey] = &rolebroker.APIKey{ID: auth.BootstrapKey, Name: "bootstrap",
-		Access: rolebroker.AccessAdmin, Hash: seal.Hash(w.chosen)}
+		Access: rolebroker.KeyAdmin, Hash: seal.Hash(w.chosen)}
 	return w
 }
 
@@ -224,7 +224,7 @@ func TestASignInStandsForItsAPIKey(t *testing.T) {
 	later := now.Add(time.Minute)
 	good, record := signIn(auth.BootstrapKey, false, later)
 	who, id, err := w.SignedIn(t.Context(), good, false, address)
-	if err != nil || who.APIKey != auth.BootstrapKey || who.Access != rolebroker.AccessAdmin || id != record.ID {
+	if err != nil || who.APIKey != auth.BootstrapKey || who.Access != rolebroker.KeyAdmin || id != record.ID {
 		t.Fatalf("it is %+v, %s: %v", who, id, err)
 	}
 	link, _ := signIn(auth.BootstrapKey, true, later)

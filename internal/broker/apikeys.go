@@ -13,7 +13,7 @@ import (
 // APIKeySpec is what a person sets of a new API key.
 type APIKeySpec struct {
 	Name      string
-	Access    rolebroker.Access
+	Access    rolebroker.KeyAccess
 	ExpiresAt time.Time // zero: it does not expire
 }
 
@@ -64,7 +64,7 @@ func (b *Broker) checkAPIKey(spec APIKeySpec) error {
 		return invalid(what, "name", `"bootstrap" is the name of the first admin key; choose another`)
 	}
 	switch spec.Access {
-	case rolebroker.AccessAdmin, rolebroker.AccessReadOnly, rolebroker.AccessApprover:
+	case rolebroker.KeyAdmin, rolebroker.KeyReadOnly, rolebroker.KeyApprover:
 	default:
 		return invalid(what, "access", "%q is not one of admin, approver, read-only", string(spec.Access))
 	}
@@ -165,6 +165,6 @@ func (b *Broker) adoptAdminKey(ctx context.Context, chosen rolebroker.Secret) er
 }
 
 func (b *Broker) bootstrapKey() rolebroker.APIKey {
-	return rolebroker.APIKey{ID: auth.BootstrapKey, Name: bootstrapName, Access: rolebroker.AccessAdmin,
+	return rolebroker.APIKey{ID: auth.BootstrapKey, Name: bootstrapName, Access: rolebroker.KeyAdmin,
 		CreatedAt: b.now()}
 }

@@ -62,7 +62,7 @@ func TestADeletedOperatorsKeyDoesNotComeBack(t *testing.T) {
 		if rolebroker.CodeOf(err) != rolebroker.CodeConflict {
 			t.Errorf("deleting the last admin key: %v", err)
 		}
-		ops := broker.APIKeySpec{Name: "ops", Access: rolebroker.AccessAdmin}
+		ops := broker.APIKeySpec{Name: "ops", Access: rolebroker.KeyAdmin}
 		if _, _, err := w.broker.CreateAPIKey(w.ctx, admin, ops); err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestADeletedOperatorsKeyDoesNotComeBack(t *testing.T) {
 func TestNobodyTakesTheNameOfTheFirstKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		bootstrap := broker.APIKeySpec{Name: "bootstrap", Access: rolebroker.AccessAdmin}
+		bootstrap := broker.APIKeySpec{Name: "bootstrap", Access: rolebroker.KeyAdmin}
 		_, _, err := w.broker.CreateAPIKey(w.ctx, admin, bootstrap)
 		if rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
 			t.Errorf("%v", err)

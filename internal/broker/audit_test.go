@@ -123,9 +123,9 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 		"RunnerToken RunnerGrants " +
 		"BeginRunnerSession FinishRunnerSession RecordRunnerUse LendThrough RunnerIntegrations RecordRunnerValidations " +
 		"RunnerValidationRequests AnswerValidationRequest"
-	admin := rolebroker.Caller{APIKey: "key_a", Access: rolebroker.AccessAdmin}
-	reader := rolebroker.Caller{APIKey: "key_r", Access: rolebroker.AccessReadOnly}
-	approver := rolebroker.Caller{APIKey: "key_p", Access: rolebroker.AccessApprover}
+	admin := rolebroker.Caller{APIKey: "key_a", Access: rolebroker.KeyAdmin}
+	reader := rolebroker.Caller{APIKey: "key_r", Access: rolebroker.KeyReadOnly}
+	approver := rolebroker.Caller{APIKey: "key_p", Access: rolebroker.KeyApprover}
 	runner := rolebroker.Caller{Runner: "run_r"}
 	joining := rolebroker.Caller{Joining: "run_j"}
 	agent := rolebroker.Caller{Agent: "agt_a", Token: "tok_a"}
@@ -161,7 +161,7 @@ func TestWhatTheAPICannotDoIsRecorded(t *testing.T) {
 	}
 	joining := rolebroker.Caller{Joining: runner.ID, RunnerKey: key.ID, Name: "eks", Address: "192.0.2.7"}
 	joined := rolebroker.Caller{Runner: runner.ID, Name: "eks", Address: "192.0.2.7"}
-	person := rolebroker.Caller{APIKey: "key_bootstrap", Name: "bootstrap", Access: rolebroker.AccessAdmin}
+	person := rolebroker.Caller{APIKey: "key_bootstrap", Name: "bootstrap", Access: rolebroker.KeyAdmin}
 	secrets := []string{token.Reveal()}
 	made := func(secret rolebroker.Secret, err error) error {
 		secrets = append(secrets, secret.Reveal())

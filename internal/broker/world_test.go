@@ -25,8 +25,8 @@ const (
 
 // admin and reader are the holders of API keys.
 var (
-	admin  = rolebroker.Caller{APIKey: "key_test", Name: "test", Access: rolebroker.AccessAdmin}
-	reader = rolebroker.Caller{APIKey: "key_reader", Name: "reader", Access: rolebroker.AccessReadOnly}
+	admin  = rolebroker.Caller{APIKey: "key_test", Name: "test", Access: rolebroker.KeyAdmin}
+	reader = rolebroker.Caller{APIKey: "key_reader", Name: "reader", Access: rolebroker.KeyReadOnly}
 )
 
 // world is a broker on a real SQLite store and a simulated AWS, without sockets, so that it can run in a synctest

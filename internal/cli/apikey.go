@@ -93,7 +93,7 @@ its hash.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&request.Access, "access", string(rolebroker.AccessReadOnly),
+	cmd.Flags().StringVar(&request.Access, "access", string(rolebroker.KeyReadOnly),
 		"`ACCESS` of the key: admin, approver or read-only")
 	complete(cmd, "access", oneOf("admin", "approver", "read-only"))
 	expires.flag(cmd, "no expiry")

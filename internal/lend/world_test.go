@@ -26,7 +26,7 @@ const (
 )
 
 // admin arranges the world.
-var admin = rolebroker.Caller{APIKey: "key_test", Name: "test", Access: rolebroker.AccessAdmin}
+var admin = rolebroker.Caller{APIKey: "key_test", Name: "test", Access: rolebroker.KeyAdmin}
 
 // world is a lender on a real SQLite store and a simulated AWS, with no
 // sockets, so that it can live in a synctest bubble. It has the integrations

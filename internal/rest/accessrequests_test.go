@@ -18,7 +18,7 @@ import (
 func (w *world) asker(name string) rolebroker.Caller {
 	w.Helper()
 	if w.approver == "" {
-		w.approver = w.key(w.broker, "alice", rolebroker.AccessApprover)
+		w.approver = w.key(w.broker, "alice", rolebroker.KeyApprover)
 	}
 	agent := read[api.Agent](w.as(w.admin, "POST", "/api/v1/agents",
 		`{"name": "`+name+`", "connections": [{"integration": "production"}]}`).want(201))

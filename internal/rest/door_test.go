@@ -208,7 +208,7 @@ func (f failing) May(context.Context, rolebroker.Caller, rolebroker.Action, ...r
 }
 
 func (f failing) APIKey(context.Context, string, string) (rolebroker.Caller, error) {
-	return rolebroker.Caller{Access: rolebroker.AccessAdmin}, nil
+	return rolebroker.Caller{Access: rolebroker.KeyAdmin}, nil
 }
 
 // Every code has its status, and causes are in the log only.

@@ -70,15 +70,15 @@ func newWorld(t testing.TB, change ...func(*broker.Options)) *world {
 		Features: []string{"something"},
 		Now:      now,
 	})
-	w.admin = w.key(b, "admin", rolebroker.AccessAdmin)
-	w.reader = w.key(b, "reader", rolebroker.AccessReadOnly)
+	w.admin = w.key(b, "admin", rolebroker.KeyAdmin)
+	w.reader = w.key(b, "reader", rolebroker.KeyReadOnly)
 	return w
 }
 
 // key makes an API key, as an Authorization header.
-func (w *world) key(b *broker.Broker, name string, access rolebroker.Access) string {
+func (w *world) key(b *broker.Broker, name string, access rolebroker.KeyAccess) string {
 	w.Helper()
-	root := rolebroker.Caller{Name: "root", Access: rolebroker.AccessAdmin}
+	root := rolebroker.Caller{Name: "root", Access: rolebroker.KeyAdmin}
 	_, secret, err := b.CreateAPIKey(context.Background(), root, broker.APIKeySpec{Name: name, Access: access})
 	if err != nil {
 		w.Fatal(err)

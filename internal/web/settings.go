@@ -38,7 +38,7 @@ type settingsPage struct {
 
 	Created string // a new key, which is never shown again; empty: none was made
 	KeyName string // of a new key, as it was typed
-	Access  rolebroker.Access
+	Access  rolebroker.KeyAccess
 	Expiry  string // as it was chosen
 	Errors  map[string]string
 }
@@ -58,9 +58,9 @@ const maxKeys = 200
 const settingsPatience = time.Second
 
 func (s *server) showSettings(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := &settingsPage{Access: rolebroker.AccessReadOnly}
+	page := &settingsPage{Access: rolebroker.KeyReadOnly}
 	if shown := s.takeOnce(w, r); shown != nil {
-		page.Created, page.KeyName, page.Access = shown.Secret, shown.Name, rolebroker.Access(shown.Access)
+		page.Created, page.KeyName, page.Access = shown.Secret, shown.Name, rolebroker.KeyAccess(shown.Access)
 	}
 	return s.renderSettings(w, r, v, http.StatusOK, page)
 }
@@ -125,7 +125,7 @@ func (s *server) addIdentity(ctx context.Context, v *visit, page *settingsPage) 
 func (s *server) createAPIKey(w http.ResponseWriter, r *http.Request, v *visit) error {
 	page := &settingsPage{
 		KeyName: formValue(r, "name"),
-		Access:  rolebroker.Access(formValue(r, "access")),
+		Access:  rolebroker.KeyAccess(formValue(r, "access")),
 		Expiry:  formValue(r, "expiry"),
 	}
 	secret, err := s.makeAPIKey(r.Context(), v, page)
@@ -151,7 +151,7 @@ func (s *server) makeAPIKey(ctx context.Context, v *visit, page *settingsPage) (
 func (s *server) deleteAPIKey(w http.ResponseWriter, r *http.Request, v *visit) error {
 	err := s.Broker.DeleteAPIKey(r.Context(), v.who, rolebroker.APIKeyID(r.PathValue("key")))
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
-		page := &settingsPage{Access: rolebroker.AccessReadOnly, Refused: sentence(rolebroker.AsError(err).Message)}
+		page := &settingsPage{Access: rolebroker.KeyReadOnly, Refused: sentence(rolebroker.AsError(err).Message)}
 		return s.renderSettings(w, r, v, http.StatusConflict, page)
 	}
 	if err != nil {

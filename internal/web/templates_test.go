@@ -49,7 +49,7 @@ func fill(v reflect.Value, depth int) {
 		v.Set(reflect.ValueOf(rolebroker.NewSecret(hostile)))
 		return
 	case rolebroker.Caller:
-		v.Set(reflect.ValueOf(rolebroker.Caller{APIKey: "key_x", Name: hostile, Access: rolebroker.AccessAdmin}))
+		v.Set(reflect.ValueOf(rolebroker.Caller{APIKey: "key_x", Name: hostile, Access: rolebroker.KeyAdmin}))
 		return
 	}
 	switch v.Kind() {

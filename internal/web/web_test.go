@@ -41,7 +41,7 @@ type site struct {
 	now     time.Time
 }
 
-var root = rolebroker.Caller{APIKey: "key_root", Name: "root", Access: rolebroker.AccessAdmin}
+var root = rolebroker.Caller{APIKey: "key_root", Name: "root", Access: rolebroker.KeyAdmin}
 
 func newSite(t testing.TB, secure bool) *site {
 	t.Helper()
@@ -66,11 +66,11 @@ func newSite(t testing.TB, secure bool) *site {
 		Secure: secure, Now: now,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	s.handler = web.New(s.options)
-	s.admin, s.reader = s.key("admin", rolebroker.AccessAdmin), s.key("reader", rolebroker.AccessReadOnly)
+	s.admin, s.reader = s.key("admin", rolebroker.KeyAdmin), s.key("reader", rolebroker.KeyReadOnly)
 	return s
 }
 
-func (s *site) key(name string, access rolebroker.Access) string {
+func (s *site) key(name string, access rolebroker.KeyAccess) string {
 	s.Helper()
 	_, secret, err := s.broker.CreateAPIKey(context.Background(), root, broker.APIKeySpec{Name: name, Access: access})
 	if err != nil {
@@ -308,7 +308,7 @@ func TestASignInEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, true)
-			b := s.as(s.key("other", rolebroker.AccessAdmin))
+			b := s.as(s.key("other", rolebroker.KeyAdmin))
 			if answer := b.get("/integrations"); answer.Code != http.StatusOK {
 				t.Fatalf("signed in, the answer is %d", answer.Code)
 			}

@@ -10,7 +10,7 @@ import (
 func testAgent(s *suite) {
 	production, staging := s.createIntegration("production", "readonly"), s.createIntegration("staging", "readonly")
 	a := s.agent("scout", staging, production)
-	owner := key("alice", rolebroker.AccessAdmin, t2)
+	owner := key("alice", rolebroker.KeyAdmin, t2)
 	s.must(s.store.CreateAPIKey(s.ctx, owner, Event()))
 	a.Disabled, a.DefaultIntegration, a.Owner, a.OwnerName = true, production.ID, owner.ID, "alice"
 	s.must(s.store.CreateAgent(s.ctx, a, Event()))

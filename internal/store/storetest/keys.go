@@ -87,7 +87,7 @@ func testTokenUse(s *suite) {
 	}
 }
 
-func key(name string, access rolebroker.Access, expires time.Time) *rolebroker.APIKey {
+func key(name string, access rolebroker.KeyAccess, expires time.Time) *rolebroker.APIKey {
 	return &rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: name, Access: access, Hash: []byte(name),
 		CreatedAt: t0, ExpiresAt: expires}
 }
@@ -100,13 +100,13 @@ func (s *suite) hasAPIKey(want *rolebroker.APIKey) {
 }
 
 func testAPIKey(s *suite) {
-	first := key("first", rolebroker.AccessAdmin, time.Time{})
-	second := key("second", rolebroker.AccessReadOnly, t2)
+	first := key("first", rolebroker.KeyAdmin, time.Time{})
+	second := key("second", rolebroker.KeyReadOnly, t2)
 	s.must(s.store.CreateAPIKey(s.ctx, first, Event()))
 	s.must(s.store.CreateAPIKey(s.ctx, second, Event()))
 	s.hasAPIKey(first)
 	s.hasAPIKey(second)
-	s.code(s.store.CreateAPIKey(s.ctx, key("first", rolebroker.AccessAdmin, t2), Event()), rolebroker.CodeConflict,
+	s.code(s.store.CreateAPIKey(s.ctx, key("first", rolebroker.KeyAdmin, t2), Event()), rolebroker.CodeConflict,
 		`an API key named "first" exists already`)
 	same := *first
 	same.Name = "third"
@@ -122,11 +122,11 @@ func testAPIKey(s *suite) {
 }
 
 func testPutAPIKey(s *suite) {
-	first, second := key("first", rolebroker.AccessAdmin, time.Time{}), key("second", rolebroker.AccessReadOnly, t2)
+	first, second := key("first", rolebroker.KeyAdmin, time.Time{}), key("second", rolebroker.KeyReadOnly, t2)
 	s.must(s.store.PutAPIKey(s.ctx, first, Event()))
 	s.must(s.store.PutAPIKey(s.ctx, second, Event()))
 	s.hasAPIKey(first)
-	first.Name, first.Access, first.Hash, first.CreatedAt, first.ExpiresAt = "renamed", rolebroker.AccessReadOnly,
+	first.Name, first.Access, first.Hash, first.CreatedAt, first.ExpiresAt = "renamed", rolebroker.KeyReadOnly,
 		[]byte("other"), t1, t2
 	s.must(s.store.PutAPIKey(s.ctx, first, Event()))
 	s.hasAPIKey(first)
@@ -138,9 +138,9 @@ func testPutAPIKey(s *suite) {
 }
 
 func testLastAdminKey(s *suite) {
-	admin := key("admin", rolebroker.AccessAdmin, time.Time{})
-	expiring, reader := key("expiring", rolebroker.AccessAdmin, t2),
-		key("reader", rolebroker.AccessReadOnly, time.Time{})
+	admin := key("admin", rolebroker.KeyAdmin, time.Time{})
+	expiring, reader := key("expiring", rolebroker.KeyAdmin, t2),
+		key("reader", rolebroker.KeyReadOnly, time.Time{})
 	for _, k := range []*rolebroker.APIKey{admin, expiring, reader} {
 		s.must(s.store.CreateAPIKey(s.ctx, k, Event()))
 	}
@@ -152,7 +152,7 @@ func testLastAdminKey(s *suite) {
 	s.must(s.store.DeleteAPIKey(s.ctx, expiring.ID, time.Time{}, Event()))
 	s.must(s.store.DeleteAPIKey(s.ctx, reader.ID, time.Time{}, Event()))
 	s.code(s.store.DeleteAPIKey(s.ctx, reader.ID, time.Time{}, Event()), rolebroker.CodeNotFound, "")
-	s.must(s.store.CreateAPIKey(s.ctx, key("second", rolebroker.AccessAdmin, time.Time{}), Event()))
+	s.must(s.store.CreateAPIKey(s.ctx, key("second", rolebroker.KeyAdmin, time.Time{}), Event()))
 	s.must(s.store.DeleteAPIKey(s.ctx, admin.ID, time.Time{}, Event()))
 }
 
@@ -162,7 +162,7 @@ func testLastAdminKeyRace(s *suite) {
 		keys, err := s.store.APIKeys(s.ctx, rolebroker.Page{Limit: 100})
 		s.must(err)
 		for _, name := range numbered("admin", 8)[len(keys):] {
-			k := key(name+string(rolebroker.NewAPIKeyID()), rolebroker.AccessAdmin, time.Time{})
+			k := key(name+string(rolebroker.NewAPIKeyID()), rolebroker.KeyAdmin, time.Time{})
 			s.must(s.store.CreateAPIKey(s.ctx, k, Event()))
 			keys = append(keys, *k)
 		}

@@ -8,7 +8,7 @@ import (
 
 func (s *suite) apiKey(name string) *rolebroker.APIKey {
 	s.Helper()
-	k := &rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: name, Access: rolebroker.AccessAdmin, Hash: []byte{1},
+	k := &rolebroker.APIKey{ID: rolebroker.NewAPIKeyID(), Name: name, Access: rolebroker.KeyAdmin, Hash: []byte{1},
 		CreatedAt: t0}
 	s.must(s.store.CreateAPIKey(s.ctx, k, Event()))
 	return k
