@@ -36,6 +36,7 @@ func (a *Agent) Check() error {
 			p.add(fmt.Sprintf("connections[%d].integration", i), "%q is listed twice", c.IntegrationName)
 		}
 		seen[c.Integration] = true
+		c.check(pathOf(i), &p)
 	}
 	if a.DefaultIntegration != "" && !seen[a.DefaultIntegration] {
 		p.add("default_integration", "is not one of the agent's connections")
@@ -45,19 +46,32 @@ func (a *Agent) Check() error {
 
 // Connected reports whether the agent may borrow from the integration.
 func (a *Agent) Connected(id IntegrationID) bool {
-	for _, c := range a.Connections {
-		if c.Integration == id {
-			return true
-		}
-	}
-	return false
+	return a.Connection(id) != nil
 }
 
-// Connection lets an agent borrow from an integration.
+// Connection returns the agent's connection to the integration; nil if there is none.
+func (a *Agent) Connection(id IntegrationID) *Connection {
+	for i := range a.Connections {
+		if a.Connections[i].Integration == id {
+			return &a.Connections[i]
+		}
+	}
+	return nil
+}
+
+// Connection lets an agent borrow from an integration. NewConnection makes one that limits nothing; the zero value lends
+// nothing.
 type Connection struct {
 	Integration     IntegrationID
 	IntegrationName string // as it is now
 	ConnectedAt     time.Time
+	Access          Access // what the agent may do with the roles
+	// SessionPolicy is an IAM policy as ParseSessionPolicy returns it; empty unless Access is AccessPolicy.
+	SessionPolicy string
+	// Roles are the only roles of the integration that the agent may borrow, in the order of the integration's; nil: all.
+	// A role that is removed from the integration drops out. If none is left, the slice is empty, and nothing is lent.
+	Roles    []ConnectionRole
+	Approval Approval // for what a person has to approve
 }
 
 // Token is the record of an agent token. It does not hold the token. The binding of a service account to the agent is

@@ -19,6 +19,7 @@ type Assumption struct {
 	SourceIdentity string // AWS keeps it when the session assumes further roles; empty: none
 	Tags           Tags   // zero: none
 	Policy         string // a session policy, JSON, that narrows what the credentials may do; empty: none
+	PolicyARN      string // a managed policy that does so too: what either of them allows; empty: none
 }
 
 // Assumption returns the call by which the agent of that name borrows the role for a task, which may be empty. Codes:

@@ -156,6 +156,7 @@ func (a *Agent) Facts() Facts {
 		"owner": a.owner()}
 	names := make([]string, len(a.Connections))
 	for i, c := range a.Connections {
+		c.facts(facts)
 		names[i] = c.IntegrationName
 		if c.Integration == a.DefaultIntegration {
 			facts["default_integration"] = c.IntegrationName

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -91,7 +92,12 @@ func TestWhoMayDoWhat(t *testing.T) {
 // What a person can set is in the facts, and a change of it changes them.
 func TestFactsHoldWhatAPersonSets(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	connections := []rolebroker.Connection{{Integration: "int_p", IntegrationName: "production"}}
+	connections := []rolebroker.Connection{rolebroker.NewConnection(&rolebroker.Integration{ID: "int_p",
+		Name: "production"}, at)}
+	limited := slices.Clone(connections)
+	limited[0].Access, limited[0].SessionPolicy = rolebroker.AccessPolicy, "{}"
+	limited[0].Roles = []rolebroker.ConnectionRole{{ID: "rol_a", Name: "a"}, {ID: "rol_b", Name: "b"}}
+	limited[0].Approval = rolebroker.ApprovalBorrow
 	for _, c := range []struct {
 		facts rolebroker.Facts
 		want  rolebroker.Facts
@@ -100,6 +106,11 @@ func TestFactsHoldWhatAPersonSets(t *testing.T) {
 			DefaultIntegration: "int_p", Owner: "key_o", OwnerName: "alice"}).Facts(),
 			rolebroker.Facts{"name": "scout", "description": "looks", "disabled": "true", "connections": "production",
 				"default_integration": "production", "owner": "alice (key_o)"}},
+		{(&rolebroker.Agent{Name: "scout", Connections: limited}).Facts(),
+			rolebroker.Facts{"name": "scout", "description": "", "disabled": "false", "connections": "production",
+				"owner": "",
+				"connections.production": "access policy, session_policy of 2 characters, sha256 " +
+					"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a, roles a b, approval borrow"}},
 		{(&rolebroker.Runner{Name: "eks", Description: "d", Issuer: "https://i"}).Facts(),
 			rolebroker.Facts{"name": "eks", "description": "d", "issuer": "https://i"}},
 		{(&rolebroker.APIKey{Name: "ci", Access: "admin", Hash: []byte("h")}).Facts(),

@@ -15,16 +15,24 @@ type Grants struct {
 	Runner       RunnerID // the runner that lends by these Grants; empty: a server
 }
 
-// Grant is one role that a reference resolved to, and the role's integration. Both point into the Grants.
+// Grant is one role that a reference resolved to, the role's integration, and the agent's connection to that. All point
+// into the Grants.
 type Grant struct {
 	Integration *Integration
 	Role        *Role
+	Connection  *Connection
 }
 
 // Reference returns a reference that is never ambiguous: "integration/role".
 func (g Grant) Reference() string { return g.Integration.Name + "/" + g.Role.Name }
 
-// Resolve finds the role that a reference names, among the enabled roles of the agent's connections. A reference is
+// isOffered reports whether the role is enabled, and the connection includes it.
+func (g Grant) isOffered() bool { return g.Role.Enabled && g.includes() }
+
+func (g Grant) includes() bool { return g.Connection != nil && g.Connection.Includes(g.Role.ID) }
+
+// Resolve finds the role that a reference names, among the enabled roles of the agent's connections. A role that a
+// connection does not include counts as one that is disabled. A reference is
 // "role", "integration/role", a full role ARN, or empty for the default role of the agent's default integration. An ID
 // can replace each name. A refusal lists the references that the agent can use. Resolve never falls back to another
 // role: a reference keeps its meaning while the integration of its role is disabled. Codes: denied, not_found, invalid
@@ -38,7 +46,7 @@ func (g *Grants) Resolve(reference string) (Grant, error) {
 		return g.defaultGrant()
 	}
 	matches := g.match(reference)
-	enabled := slices.DeleteFunc(slices.Clone(matches), func(m Grant) bool { return !m.Role.Enabled })
+	enabled := slices.DeleteFunc(slices.Clone(matches), func(m Grant) bool { return !m.isOffered() })
 	switch {
 	case len(enabled) == 1:
 		return g.unlessPaused(enabled[0], reference)
@@ -52,27 +60,46 @@ func (g *Grants) Resolve(reference string) (Grant, error) {
 		WithSteps(g.stepRoles())
 }
 
-// unlessPaused returns the grant if both its role and its integration are enabled. The reference is what the agent
-// asked for; empty for the default role. Codes: denied.
+// unlessPaused returns the grant if both its role and its integration are enabled, and the connection includes the role.
+// The reference is what the agent asked for; empty for the default role. Codes: denied.
 func (g *Grants) unlessPaused(grant Grant, reference string) (Grant, error) {
 	in, role := grant.Integration, grant.Role
-	if in.Enabled && role.Enabled {
+	if in.Enabled && grant.isOffered() {
 		return grant, nil
 	}
-	problem, flag := "integration "+in.Name+" is disabled", "--enabled"
-	if in.Enabled {
-		asked := "the default role " + role.Name
-		if reference != "" {
-			asked = "role " + quote(reference)
-		}
-		problem, flag = asked+" is disabled in integration "+in.Name, "--enable-role "+role.Name
+	asked := "the default role " + role.Name
+	if reference != "" {
+		asked = "role " + quote(reference)
 	}
-	enable := Step{Text: "an administrator can enable it: rolebroker integration update " + in.Name + " " + flag}
+	update := "an administrator can enable it: rolebroker integration update " + in.Name
+	var problem string
+	var step Step
+	switch {
+	case !in.Enabled:
+		problem, step = "integration "+in.Name+" is disabled", Step{Text: update + " --enabled"}
+	case !grant.includes():
+		problem = asked + " is not one of those that agent " + g.Agent.Name + " may borrow from integration " + in.Name
+		step = Step{Text: "an administrator can add it: " + g.include(grant)}
+	default:
+		problem = asked + " is disabled in integration " + in.Name
+		step = Step{Text: update + " --enable-role " + role.Name}
+	}
 	refusal := Errorf(CodeDenied, "%s; %s", problem, g.available())
 	if len(g.Offers()) == 0 {
-		return Grant{}, refusal.WithSteps(enable)
+		return Grant{}, refusal.WithSteps(step)
 	}
-	return Grant{}, refusal.WithSteps(Step{Text: hintRoles}, enable)
+	return Grant{}, refusal.WithSteps(Step{Text: hintRoles}, step)
+}
+
+// include is the command that adds the role of a grant to those of its connection.
+func (g *Grants) include(grant Grant) string {
+	command := []string{"rolebroker", "agent", "connect", g.Agent.Name, grant.Integration.Name}
+	if grant.Connection != nil {
+		for _, name := range grant.Connection.RoleNames() {
+			command = append(command, "--only-role", name)
+		}
+	}
+	return ShellCommand(append(command, "--only-role", grant.Role.Name)...)
 }
 
 // ambiguous refuses a reference that could mean any of the enabled roles. Codes: invalid.
@@ -92,30 +119,39 @@ const hintRoles = "rolebroker roles lists what this agent may borrow"
 
 // defaultGrant returns the default role of the default integration. Codes: denied.
 func (g *Grants) defaultGrant() (Grant, error) {
-	in, role := g.byDefault()
+	grant := g.byDefault()
 	switch {
 	case len(g.Integrations) == 0:
 		return Grant{}, Errorf(CodeDenied, "agent %s is not connected to any integration", g.Agent.Name).
 			WithHint("an administrator can connect one: rolebroker agent connect %s INTEGRATION", g.Agent.Name)
-	case in == nil:
+	case grant.Role == nil:
 		return Grant{}, Errorf(CodeDenied, "agent %s has no default integration; name a role: %s",
 			g.Agent.Name, g.available()).
 			WithHint("an administrator can choose one: rolebroker agent update %s --default-integration %s",
 				g.Agent.Name, g.Integrations[0].Name)
 	}
-	return g.unlessPaused(Grant{in, role}, "")
+	return g.unlessPaused(grant, "")
 }
 
-// byDefault returns the agent's default integration and its default role, enabled or not; nil if there is none.
-func (g *Grants) byDefault() (*Integration, *Role) {
+// connection returns the agent's connection to integration i. Most often it has the same place among the connections.
+func (g *Grants) connection(i int) *Connection {
+	id := g.Integrations[i].ID
+	if i < len(g.Agent.Connections) && g.Agent.Connections[i].Integration == id {
+		return &g.Agent.Connections[i]
+	}
+	return g.Agent.Connection(id)
+}
+
+// byDefault returns the default role of the agent's default integration, enabled or not; the zero Grant if there is none.
+func (g *Grants) byDefault() Grant {
 	for i := range g.Integrations {
 		if in := &g.Integrations[i]; in.ID == g.Agent.DefaultIntegration {
 			if role := in.Role(in.DefaultRole); role != nil {
-				return in, role
+				return Grant{in, role, g.connection(i)}
 			}
 		}
 	}
-	return nil, nil
+	return Grant{}
 }
 
 // match returns every role, enabled or not, that the reference could mean.
@@ -140,7 +176,7 @@ func (g *Grants) match(reference string) []Grant {
 			case reference != r.Name && reference != string(r.ID):
 				continue
 			}
-			matches = append(matches, Grant{in, r})
+			matches = append(matches, Grant{in, r, g.connection(i)})
 		}
 	}
 	return matches
@@ -153,38 +189,41 @@ type Offer struct {
 	Name        string
 	ARN         RoleARN
 	Region      Region
-	Default     bool // the agent gets this role when it names none
+	Access      Access // what the agent may do with it
+	Default     bool   // the agent gets this role when it names none
 }
 
-// Offers lists the roles that the agent may borrow now, the default first; none if the agent is disabled. Roles of an
-// integration in cluster mode are listed by its runner only, because nobody else lends them. A reference is as short as
+// Offers lists the roles that the agent may borrow now, the default first; none if the agent is disabled, and none that
+// a connection does not include. Roles of an integration in cluster mode are listed by its runner only, because nobody else lends them. A reference is as short as
 // it is when every integration is enabled, so that it does not change when one is disabled.
 func (g *Grants) Offers() []Offer {
 	if g.Agent.Disabled {
 		return nil
 	}
 	count := map[string]int{}
-	for _, in := range g.Integrations {
-		for _, role := range in.Roles {
-			if role.Enabled {
+	for i := range g.Integrations {
+		in, connection := &g.Integrations[i], g.connection(i)
+		for j := range in.Roles {
+			if role := &in.Roles[j]; (Grant{in, role, connection}).isOffered() {
 				count[role.Name]++
 			}
 		}
 	}
-	_, byDefault := g.byDefault()
+	byDefault := g.byDefault().Role
 	var offers []Offer
 	for i := range g.Integrations {
 		in := &g.Integrations[i]
 		if !in.Enabled || in.AssumptionMode != ModePlatform && (g.Runner == "" || in.Runner != g.Runner) {
 			continue
 		}
+		connection := g.connection(i)
 		for j := range in.Roles {
 			role := &in.Roles[j]
-			if !role.Enabled {
+			if !(Grant{in, role, connection}).isOffered() {
 				continue
 			}
-			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name,
-				ARN: role.ARN, Region: role.Region, Default: role == byDefault}
+			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name, ARN: role.ARN,
+				Region: role.Region, Access: connection.Access, Default: role == byDefault}
 			if count[role.Name] > 1 {
 				offer.Reference = in.Name + "/" + role.Name
 			}
@@ -209,7 +248,7 @@ func (g *Grants) stepRoles() Step {
 		return Step{Text: "an administrator can connect an integration:",
 			Command: ShellCommand("rolebroker", "agent", "connect", g.Agent.Name, "INTEGRATION")}
 	case len(g.Offers()) == 0:
-		return Step{Text: "an administrator can enable its integrations and their roles, which are disabled:",
+		return Step{Text: "an administrator can enable its integrations and their roles, or connect more of the roles:",
 			Command: ShellCommand("rolebroker", "agent", "show", g.Agent.Name)}
 	}
 	return Step{Text: hintRoles}

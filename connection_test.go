@@ -3,6 +3,7 @@ package rolebroker_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,8 +15,7 @@ func grants(integrations ...rolebroker.Integration) *rolebroker.Grants {
 	g := &rolebroker.Grants{Agent: rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: "scout"},
 		Integrations: integrations}
 	for _, in := range integrations {
-		g.Agent.Connections = append(g.Agent.Connections,
-			rolebroker.Connection{Integration: in.ID, IntegrationName: in.Name})
+		g.Agent.Connections = append(g.Agent.Connections, rolebroker.NewConnection(&in, time.Time{}))
 	}
 	if len(integrations) > 0 {
 		g.Agent.DefaultIntegration = integrations[0].ID

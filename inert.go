@@ -39,15 +39,17 @@ func Inert(text string) string {
 }
 
 // InertJSON escapes the characters that IsInert rejects. The JSON keeps its meaning.
-func InertJSON(text []byte) []byte {
-	isOther := func(r rune) bool { return !IsInert(r) }
-	if bytes.IndexFunc(text, isOther) < 0 {
+func InertJSON(text []byte) []byte { return escapeJSON(text, IsInert) }
+
+// escapeJSON escapes the characters of JSON that are not to be kept as they are.
+func escapeJSON(text []byte, keep func(rune) bool) []byte {
+	if bytes.IndexFunc(text, func(r rune) bool { return !keep(r) }) < 0 {
 		return text
 	}
 	var b bytes.Buffer
 	for _, r := range string(text) {
 		switch {
-		case IsInert(r):
+		case keep(r):
 			b.WriteRune(r)
 		case r > 0xffff:
 			first, second := utf16.EncodeRune(r)

@@ -28,6 +28,9 @@ type Session struct {
 	Token TokenID
 	// AccessRequest is the approval that the session is under; empty: it needs none.
 	AccessRequest AccessRequestID
+	Access        Access // what the agent may do; empty in sessions of earlier versions
+	PolicyHash    string // HashPolicy of the connection's session policy, for the server of a runner; never stored
+	Narrowed      bool   // the process asked for less than its connection permits
 	RequestedAt   time.Time
 	ExpiresAt     time.Time // the latest possible time until STS has answered
 	AccessKeyID   string    // of the credentials, which CloudTrail shows; not a secret

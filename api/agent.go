@@ -20,10 +20,25 @@ type Agent struct {
 // ETag identifies this version, for If-Match.
 func (a Agent) ETag() string { return etag(a.ID, a.Version) }
 
-// Connection says that an agent may borrow from an integration.
+// Connection says that an agent may borrow from an integration, and what it may do
+// with the roles.
 type Connection struct {
-	Integration string    `json:"integration" doc:"The integration's name." example:"production"`
-	ConnectedAt time.Time `json:"connected_at" example:"2026-03-14T09:26:53Z"`
+	Integration   string    `json:"integration" doc:"The integration's name." example:"production"`
+	Access        string    `json:"access" enum:"full,read-only,view-only,policy" doc:"What the agent may do with the roles; AWS enforces it. full: everything that the role allows. read-only: AWS's ReadOnlyAccess, without actions that return credentials. view-only: AWS's ViewOnlyAccess, without these. policy: the session policy." example:"read-only"`
+	SessionPolicy Policy    `json:"session_policy" nullable:"true" doc:"The session policy, with the access policy; null with any other."`
+	Roles         []string  `json:"roles" nullable:"true" doc:"The names of the only roles that the agent may borrow; null: all roles of the integration. Empty: none, because all of these were removed from the integration." example:"[\"readonly\"]"`
+	Keys          string    `json:"keys" enum:"lent" doc:"lent: the agent gets AWS keys." example:"lent"`
+	Approval      string    `json:"approval" enum:"none,borrow" doc:"For what a person has to approve. borrow: before a role is used." example:"none"`
+	ConnectedAt   time.Time `json:"connected_at" example:"2026-03-14T09:26:53Z"`
+}
+
+// LimitsRequest replaces what an agent may do with the roles of an integration.
+type LimitsRequest struct {
+	Access        string    `json:"access,omitempty" enum:"full,read-only,view-only,policy" default:"full" doc:"What the agent may do with the roles; AWS enforces it." example:"policy"`
+	SessionPolicy Policy    `json:"session_policy,omitempty" nullable:"true" doc:"An IAM policy document of at most 2,048 characters, without principals: required with the access policy, and refused with any other."`
+	Roles         *[]string `json:"roles,omitempty" maxItems:"10000" nullable:"true" doc:"The names or IDs of the only roles that the agent may borrow. Left out or null: all." example:"[\"readonly\"]"`
+	Keys          string    `json:"keys,omitempty" enum:"lent" default:"lent" doc:"lent: the agent gets AWS keys. This version cannot withhold them." example:"lent"`
+	Approval      string    `json:"approval,omitempty" enum:"none,borrow" default:"none" doc:"For what a person has to approve. borrow: before a role is used." example:"borrow"`
 }
 
 // AgentRequest creates an agent, or replaces one. Leaving out Connections or
@@ -43,10 +58,25 @@ type AgentRequest struct {
 	UpdatedAt *time.Time `json:"updated_at,omitempty" doc:"Ignored."`
 }
 
-// ConnectionRequest is one connection of an AgentRequest.
+// ConnectionRequest is one connection of an AgentRequest. A request without access,
+// session policy, roles, keys and approval leaves all of these as they are on a
+// connection that is there. With any of them, all are replaced.
 type ConnectionRequest struct {
-	Integration string     `json:"integration" minLength:"1" doc:"The integration's name or ID." example:"production"`
-	ConnectedAt *time.Time `json:"connected_at,omitempty" doc:"Ignored."`
+	Integration   string     `json:"integration" minLength:"1" doc:"The integration's name or ID." example:"production"`
+	Access        string     `json:"access,omitempty" enum:"full,read-only,view-only,policy" doc:"What the agent may do with the roles. If access, session_policy, roles, keys and approval are all left out, a connection that is there keeps them, and a new one limits nothing; else those that are left out limit nothing." example:"read-only"`
+	SessionPolicy Policy     `json:"session_policy,omitempty" nullable:"true" doc:"An IAM policy document, for the access policy."`
+	Roles         *[]string  `json:"roles,omitempty" maxItems:"10000" nullable:"true" doc:"The names or IDs of the only roles that the agent may borrow; null: all." example:"[\"readonly\"]"`
+	Keys          string     `json:"keys,omitempty" enum:"lent" doc:"lent: the agent gets AWS keys." example:"lent"`
+	Approval      string     `json:"approval,omitempty" enum:"none,borrow" doc:"For what a person has to approve." example:"none"`
+	ConnectedAt   *time.Time `json:"connected_at,omitempty" doc:"Ignored."`
+}
+
+// Limits returns what the request sets of the connection; nil if it leaves all of it out.
+func (c ConnectionRequest) Limits() *LimitsRequest {
+	if c.Access == "" && c.SessionPolicy == "" && c.Roles == nil && c.Keys == "" && c.Approval == "" {
+		return nil
+	}
+	return &LimitsRequest{c.Access, c.SessionPolicy, c.Roles, c.Keys, c.Approval}
 }
 
 // Offer is one role that an agent may borrow now.
@@ -56,5 +86,6 @@ type Offer struct {
 	Name        string `json:"name"`
 	ARN         string `json:"arn"`
 	Region      string `json:"region"`
+	Access      string `json:"access" doc:"What the agent may do with the role: full, read-only, view-only or policy. Empty from a server of an earlier version, which lends everything that the role allows."`
 	Default     bool   `json:"default" doc:"The agent gets this role if it names none."`
 }

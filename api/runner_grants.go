@@ -8,6 +8,16 @@ type Grants struct {
 	Integrations []Integration `json:"integrations"`
 	// of the roles by ID; what was lent in an earlier generation is not handed out again
 	Generations map[string]int64 `json:"generations"`
+	// what limits the connections, by the integration's ID; none of a server of an earlier version
+	Limits map[string]GrantedLimits `json:"limits"`
+}
+
+// GrantedLimits are what a connection lets the agent do.
+type GrantedLimits struct {
+	Access        string   `json:"access"`
+	SessionPolicy string   `json:"session_policy,omitempty"` // the text, as STS gets it
+	Roles         []string `json:"roles"`                    // IDs; null: all
+	Approval      string   `json:"approval"`
 }
 
 // GrantedAgent is the agent of Grants. A runner knows integrations by their IDs.

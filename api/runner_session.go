@@ -13,9 +13,13 @@ type RunnerSession struct {
 	Region      string `json:"region"`
 	Task        string `json:"task"`
 	Workload
-	SessionName     string    `json:"session_name"`
-	Token           string    `json:"token,omitempty"`          // ID; empty: from an earlier version
-	AccessRequest   string    `json:"access_request,omitempty"` // ID; empty: the session needs none
+	SessionName   string `json:"session_name"`
+	Token         string `json:"token,omitempty"`          // ID; empty: from an earlier version
+	AccessRequest string `json:"access_request,omitempty"` // ID; empty: the session needs none
+	// what the agent may do; empty: from an earlier version, which lends everything that the role allows
+	Access          string    `json:"access,omitempty"`
+	PolicyHash      string    `json:"policy_hash,omitempty"` // SHA-256 of the session policy, with the access policy
+	Narrowed        bool      `json:"narrowed,omitempty"`    // the process asked for less than its connection permits
 	RequestedAt     time.Time `json:"requested_at"`
 	ExpiresAt       time.Time `json:"expires_at"`
 	AgentName       string    `json:"agent_name"`

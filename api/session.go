@@ -25,6 +25,8 @@ type Session struct {
 	SessionName    string     `json:"session_name" doc:"The RoleSessionName: what CloudTrail shows." example:"scout@deploy-17"`
 	TokenID        string     `json:"token_id" doc:"The ID of the agent token, or of the binding of a service account, whose request began the session. Other tokens of the agent may have been given the same credentials. Empty for sessions of earlier versions." example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
 	AccessRequest  string     `json:"access_request" doc:"The ID of the access request that the session is under; empty: it needed none." example:"req_6mzq7k4vprb2xw3tdn5hjc8ysa"`
+	Access         string     `json:"access" doc:"What the agent may do: full, read-only, view-only or policy. Empty for sessions of earlier versions, which may do everything that the role allows." example:"read-only"`
+	Narrowed       bool       `json:"narrowed" doc:"Whether the process asked for less than its connection permits." example:"false"`
 	RequestedAt    time.Time  `json:"requested_at" example:"2026-03-14T09:26:53Z"`
 	ExpiresAt      time.Time  `json:"expires_at" doc:"Until STS has answered, the latest possible time." example:"2026-03-14T10:26:53Z"`
 	AccessKeyID    string     `json:"access_key_id" doc:"The access key ID of the credentials, to find them in CloudTrail; not a secret." example:"ASIAIOSFODNN7EXAMPLE"`

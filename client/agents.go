@@ -56,10 +56,18 @@ func connectionAt(agent, integration string) place {
 	return agentAt(agent).under("connections").member("integration", integration)
 }
 
-// Connect lets the agent borrow from the integration. Connecting it again changes
-// nothing.
+// Connect lets the agent borrow from the integration. A connection that is there
+// keeps its limits, and a new one has none.
 func (c *Client) Connect(ctx context.Context, agent, integration string) (api.Agent, error) {
 	return put[api.Agent](ctx, c, connectionAt(agent, integration), nil, "")
+}
+
+// Limit lets the agent borrow from the integration within the limits, which replace
+// those of a connection that is there. ifMatch, of the agent, is as for
+// UpdateIntegration. Codes: invalid.
+func (c *Client) Limit(ctx context.Context, agent, integration string, limits api.LimitsRequest, ifMatch string) (
+	api.Agent, error) {
+	return put[api.Agent](ctx, c, connectionAt(agent, integration), limits, ifMatch)
 }
 
 // Disconnect takes the integration away from the agent. What the agent has

@@ -13,9 +13,9 @@ type AgentSpec struct {
 	Name               string
 	Description        string
 	Disabled           bool
-	DefaultIntegration *string   // nil leaves it as it is; "" means none
-	Connections        *[]string // nil leaves them as they are
-	Owner              string    // the name or ID of an API key; empty leaves it as it is: a new agent is the caller's
+	DefaultIntegration *string           // nil leaves it as it is; "" means none
+	Connections        *[]ConnectionSpec // nil leaves them as they are
+	Owner              string            // the name or ID of an API key; empty leaves it as it is: a new agent is the caller's
 }
 
 // Agent finds an agent by name or ID. Codes: denied, not_found.
@@ -79,24 +79,37 @@ func (b *Broker) UpdateAgent(
 	return b.changeAgent(ctx, who, rolebroker.ActionAgentUpdate, nameOrID, ifVersion, update)
 }
 
-// Connect lets an agent borrow from an integration. The first connection becomes the agent's default. Connecting
-// again changes nothing. Codes: denied, not_found.
+// Connect lets an agent borrow from an integration as the limits say. The first connection becomes the agent's default.
+// limits nil limits nothing on a new connection, and leaves one that is there as it is. If the limits of a connection
+// change, what was lent under it is not handed out again. ifVersion is as for UpdateAgent. Codes: denied, not_found,
+// invalid, stale.
 func (b *Broker) Connect(
-	ctx context.Context, who rolebroker.Caller, agent, integration string,
+	ctx context.Context, who rolebroker.Caller, agent, integration string, limits *Limits, ifVersion int64,
 ) (*rolebroker.Agent, error) {
 	connect := func(a rolebroker.Agent) (*rolebroker.Agent, error) {
 		in, err := b.store.Integration(ctx, integration)
-		if err != nil || a.Connected(in.ID) {
+		if err != nil {
 			return nil, err
 		}
-		a.Connections = append(slices.Clone(a.Connections),
-			rolebroker.Connection{Integration: in.ID, IntegrationName: in.Name, ConnectedAt: b.now()})
-		if len(a.Connections) == 1 {
+		before := a.Connection(in.ID)
+		if before != nil && limits == nil {
+			return nil, nil
+		}
+		after, err := b.limited(in, before, limits)
+		if err != nil || before != nil && before.IsLike(after) {
+			return nil, err
+		}
+		a.Connections = slices.Clone(a.Connections)
+		if before != nil {
+			*a.Connection(in.ID) = *after
+			return &a, nil
+		}
+		if a.Connections = append(a.Connections, *after); len(a.Connections) == 1 {
 			a.DefaultIntegration = in.ID
 		}
 		return &a, nil
 	}
-	return b.changeAgent(ctx, who, rolebroker.ActionAgentConnect, agent, 0, connect,
+	return b.changeAgent(ctx, who, rolebroker.ActionAgentConnect, agent, ifVersion, connect,
 		rolebroker.Named(rolebroker.KindIntegration, integration))
 }
 
@@ -221,28 +234,25 @@ func (b *Broker) specified(ctx context.Context, a rolebroker.Agent, spec AgentSp
 	return &a, a.Check()
 }
 
-// connections returns connections to the integrations that are named. A connection that the agent already has keeps
-// its time.
+// connections returns connections as the specs describe them. A connection that the agent already has keeps its time.
 func (b *Broker) connections(
-	ctx context.Context, a *rolebroker.Agent, integrations []string,
+	ctx context.Context, a *rolebroker.Agent, specs []ConnectionSpec,
 ) ([]rolebroker.Connection, error) {
 	var connections []rolebroker.Connection
-	for i, nameOrID := range integrations {
-		in, err := b.store.Integration(ctx, nameOrID)
+	for i, spec := range specs {
+		path := fmt.Sprintf("connections[%d]", i)
+		in, err := b.store.Integration(ctx, spec.Integration)
 		if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-			path := fmt.Sprintf("connections[%d].integration", i)
-			return nil, noIntegration(path, nameOrID)
+			return nil, noIntegration(path+".integration", spec.Integration)
 		}
 		if err != nil {
 			return nil, err
 		}
-		c := rolebroker.Connection{Integration: in.ID, IntegrationName: in.Name, ConnectedAt: b.now()}
-		for _, old := range a.Connections {
-			if old.Integration == in.ID {
-				c.ConnectedAt = old.ConnectedAt
-			}
+		c, err := b.limited(in, a.Connection(in.ID), spec.Limits)
+		if err != nil {
+			return nil, under(path, err)
 		}
-		connections = append(connections, c)
+		connections = append(connections, *c)
 	}
 	return connections, nil
 }

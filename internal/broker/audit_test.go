@@ -250,7 +250,7 @@ func TestARunnerThatReachesForWhatIsAnothersIsRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.broker.Connect(w.ctx, admin, "scout", "theirs"); err != nil {
+	if _, err := w.broker.Connect(w.ctx, admin, "scout", "theirs", nil, 0); err != nil {
 		t.Fatal(err)
 	}
 	binding, err := w.broker.Bind(w.ctx, admin, "scout", scoutAccount, nil)

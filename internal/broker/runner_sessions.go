@@ -29,6 +29,9 @@ func (b *Broker) BeginRunnerSession(
 	if !isID("agt_", string(s.Agent)) { // the allowance remembers it
 		return invalidSession("agent", "is not the ID of an agent")
 	}
+	if s.Access != "" && !s.Access.IsKnown() {
+		return invalidSession("access", "is not an access")
+	}
 	if err := s.Workload.Check(); err != nil {
 		return err
 	}
@@ -62,6 +65,9 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	if err != nil {
 		return err
 	}
+	if err := lend.IsApproved(grants.Agent, grant); err != nil {
+		return err
+	}
 	in, role := grant.Integration, grant.Role
 	name, err := rolebroker.SessionName(grants.Agent.Name, s.Task)
 	if err != nil {
@@ -79,14 +85,45 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	case s.ARN != role.ARN || s.Region != role.Region || s.SessionName != name:
 		return rolebroker.Errorf(rolebroker.CodeStale, "role %s was changed meanwhile", grant.Reference()).
 			WithHint("try again")
+	case !knowsAccess(s, grant.Connection):
+		return rolebroker.Errorf(rolebroker.CodeDenied,
+			"the connection of agent %s to integration %s is limited to access %s, which runner %s cannot enforce because its "+
+				"program is of an earlier version", grants.Agent.Name, in.Name, grant.Connection.Access, who.Name).
+			WithHint("upgrade the runner to the version of the server: rolebroker version")
+	case !isOfAccess(s, grant.Connection):
+		return rolebroker.Errorf(rolebroker.CodeStale,
+			"what agent %s may do with role %s was changed meanwhile", grants.Agent.Name, grant.Reference()).
+			WithHint("try again")
 	case s.RequestedAt.Before(now.Add(-maxClockSkew)) || s.RequestedAt.After(now.Add(maxClockSkew)):
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "the runner's clock says %s, and it is %s here",
 			s.RequestedAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)).
 			WithHint("set the clock of the machine that is wrong")
 	}
+	if s.Access == "" {
+		s.Access = rolebroker.AccessFull
+	}
 	s.AgentName, s.IntegrationName, s.RoleName = grants.Agent.Name, in.Name, role.Name
 	s.ExpiresAt = s.RequestedAt.Add(role.Duration() + lend.ClockSlack)
 	return nil
+}
+
+// knowsAccess reports whether the runner that begins a session can enforce what limits the connection. One of an earlier
+// version tells no access, and lends everything that the role allows.
+func knowsAccess(s *rolebroker.Session, c *rolebroker.Connection) bool {
+	return s.Access != "" || c.Access == rolebroker.AccessFull
+}
+
+// isOfAccess reports whether a session that a runner begins may do what the connection permits now, or less.
+func isOfAccess(s *rolebroker.Session, c *rolebroker.Connection) bool {
+	switch {
+	case s.Access == "":
+		return true
+	case s.Narrowed:
+		return s.Access == rolebroker.AccessReadOnly && c.Access == rolebroker.AccessFull
+	case s.Access == rolebroker.AccessPolicy && s.PolicyHash != rolebroker.HashPolicy(c.SessionPolicy):
+		return false
+	}
+	return s.Access == c.Access
 }
 
 // checkSessionToken checks that a session was begun with a token of its agent. An earlier version of the runner does

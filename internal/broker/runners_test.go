@@ -94,7 +94,7 @@ func TestRolesInAClusterAreRefusedHere(t *testing.T) {
 		if _, err := w.clustered(name, runner); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.broker.Connect(w.ctx, admin, "scout", name); err != nil {
+		if _, err := w.broker.Connect(w.ctx, admin, "scout", name, nil, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -117,7 +117,7 @@ func (w *world) integration(name string, roles ...rolebroker.Role) *rolebroker.I
 // agent makes an agent with a token, and returns the caller with that token.
 func (w *world) agent(name string, integrations ...string) rolebroker.Caller {
 	w.Helper()
-	a, err := w.broker.CreateAgent(w.ctx, admin, broker.AgentSpec{Name: name, Connections: &integrations})
+	a, err := w.broker.CreateAgent(w.ctx, admin, broker.AgentSpec{Name: name, Connections: broker.ConnectTo(integrations...)})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -40,7 +40,21 @@ func AgentRequest(a api.Agent) api.AgentRequest {
 }
 
 func connection(c *rolebroker.Connection) api.Connection {
-	return api.Connection{Integration: c.IntegrationName, ConnectedAt: c.ConnectedAt.UTC()}
+	return api.Connection{
+		Integration:   c.IntegrationName,
+		Access:        string(c.Access),
+		SessionPolicy: api.Policy(c.SessionPolicy),
+		Roles:         c.RoleNames(),
+		Keys:          string(rolebroker.KeysLent),
+		Approval:      string(c.Approval),
+		ConnectedAt:   c.ConnectedAt.UTC(),
+	}
+}
+
+// LimitsRequest is the request that leaves a connection as it is, to be edited
+// and written back.
+func LimitsRequest(c api.Connection) api.LimitsRequest {
+	return unchanged[api.LimitsRequest](c)
 }
 
 // Token is an agent's token as the management API answers it: without the token.
@@ -139,6 +153,7 @@ func Offer(o *rolebroker.Offer) api.Offer {
 		Name:        o.Name,
 		ARN:         o.ARN.String(),
 		Region:      string(o.Region),
+		Access:      string(o.Access),
 		Default:     o.Default,
 	}
 }
@@ -157,6 +172,7 @@ func FromOffer(shown api.Offer) (rolebroker.Offer, error) {
 		Name:        shown.Name,
 		ARN:         arn,
 		Region:      rolebroker.Region(shown.Region),
+		Access:      rolebroker.Access(shown.Access),
 		Default:     shown.Default,
 	}
 	if err := rolebroker.CheckRegion(offer.Region, arn.Partition); err != nil {

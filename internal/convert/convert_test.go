@@ -172,7 +172,9 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Description: "Looks around", Disabled: true,
 			DefaultIntegration: "int_a",
 			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: "production",
-				ConnectedAt: now}}, Version: 3, CreatedAt: now, UpdatedAt: now},
+				ConnectedAt: now, Access: rolebroker.AccessPolicy, SessionPolicy: `{"Version":"2012-10-17"}`,
+				Roles:    []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
+				Approval: rolebroker.ApprovalBorrow}}, Version: 3, CreatedAt: now, UpdatedAt: now},
 		Integrations: []rolebroker.Integration{in},
 	}
 	full(t, grants.Agent, "Owner", "OwnerName")
@@ -185,7 +187,10 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 	want.Roles[0].Generation = 5
 	same(t, &rolebroker.Grants{
 		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Disabled: true, DefaultIntegration: "int_a",
-			Connections: []rolebroker.Connection{{Integration: "int_a"}}},
+			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: want.Name,
+				Access: rolebroker.AccessPolicy, SessionPolicy: `{"Version":"2012-10-17"}`,
+				Roles:    []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
+				Approval: rolebroker.ApprovalBorrow}}},
 		Integrations: []rolebroker.Integration{want},
 	}, back)
 	sent := convert.Grants(grants)
@@ -226,6 +231,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy",
 		Workload: rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
 		Token:    "tok_a", AccessRequest: "req_a",
+		Access: rolebroker.AccessPolicy, PolicyHash: "f00", Narrowed: true,
 		RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
 	full(t, session, "State", "Runner", "RunnerID", "AccessKeyID", "RequestID", "Failure", "Refused", "Fetches",
 		"FetchedAt", "EndedAt", "EndedBy")
@@ -265,7 +271,8 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 
 func TestAnOfferComesBackAsItWas(t *testing.T) {
 	offer := rolebroker.Offer{Reference: "production/readonly", Integration: "production", Name: "readonly",
-		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Default: true}
+		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Access: rolebroker.AccessReadOnly,
+		Default: true}
 	full(t, offer)
 	back, err := convert.FromOffer(travel(t, convert.Offer(&offer)))
 	if err != nil {

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -166,6 +167,38 @@ func Grants(g *rolebroker.Grants) api.Grants {
 		},
 		Integrations: All(g.Integrations, Granted),
 		Generations:  generations(g.Integrations),
+		Limits:       limits(g.Agent.Connections),
+	}
+}
+
+// limits are the limits of connections that have any, by the integration's ID.
+func limits(connections []rolebroker.Connection) map[string]api.GrantedLimits {
+	all := map[string]api.GrantedLimits{}
+	for _, c := range connections {
+		if !c.IsRestricted() {
+			continue
+		}
+		limits := api.GrantedLimits{Access: string(c.Access), SessionPolicy: c.SessionPolicy, Approval: string(c.Approval)}
+		if c.Roles != nil {
+			limits.Roles = All(c.Roles, func(r *rolebroker.ConnectionRole) string { return string(r.ID) })
+		}
+		all[string(c.Integration)] = limits
+	}
+	return all
+}
+
+// fromLimits sets what limits a connection, if the server tells any.
+func fromLimits(c *rolebroker.Connection, sent api.GrantedLimits, roles []rolebroker.Role) {
+	c.Access, c.SessionPolicy = rolebroker.Access(sent.Access), sent.SessionPolicy
+	c.Approval = rolebroker.Approval(sent.Approval)
+	if sent.Roles == nil {
+		return
+	}
+	c.Roles = []rolebroker.ConnectionRole{}
+	for _, r := range roles {
+		if slices.Contains(sent.Roles, string(r.ID)) {
+			c.Roles = append(c.Roles, rolebroker.ConnectionRole{ID: r.ID, Name: r.Name})
+		}
 	}
 }
 
@@ -189,10 +222,6 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 		Disabled:           sent.Agent.Disabled,
 		DefaultIntegration: rolebroker.IntegrationID(sent.Agent.DefaultIntegration),
 	}}
-	for _, id := range sent.Agent.Connections {
-		grants.Agent.Connections = append(grants.Agent.Connections,
-			rolebroker.Connection{Integration: rolebroker.IntegrationID(id)})
-	}
 	for _, shown := range sent.Integrations {
 		in, err := FromIntegration(shown)
 		if err != nil {
@@ -202,6 +231,11 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 			in.Roles[i].Generation = sent.Generations[string(in.Roles[i].ID)]
 		}
 		grants.Integrations = append(grants.Integrations, in)
+		c := rolebroker.NewConnection(&in, time.Time{})
+		if limits, ok := sent.Limits[shown.ID]; ok {
+			fromLimits(&c, limits, in.Roles)
+		}
+		grants.Agent.Connections = append(grants.Agent.Connections, c)
 	}
 	return grants, nil
 }

@@ -42,7 +42,7 @@ func (f *fakeRecords) put(agent rolebroker.AgentID, name string, integrations ..
 	grants := &rolebroker.Grants{Agent: rolebroker.Agent{ID: agent, Name: name}, Integrations: integrations}
 	for _, in := range slices.Backward(integrations) {
 		grants.Agent.DefaultIntegration = in.ID
-		grants.Agent.Connections = append(grants.Agent.Connections, rolebroker.Connection{Integration: in.ID})
+		grants.Agent.Connections = append(grants.Agent.Connections, rolebroker.NewConnection(&in, time.Time{}))
 	}
 	f.agents[agent] = grants
 	f.tokens[tokenOf(agent)] = &rolebroker.Token{ID: tokenOf(agent), Agent: agent, Label: name}

@@ -15,19 +15,32 @@ type leaseKey struct {
 	role        rolebroker.RoleID
 	generation  int64 // of the role for this agent
 	task        string
-	assumption  rolebroker.Assumption
+	access      rolebroker.Access
+	assumption  rolebroker.Assumption // with the session policies
 }
 
-// newLeaseKey returns the key of what the agent borrows. Codes: invalid (the task).
+// newLeaseKey returns the key of what the agent borrows. Codes: invalid (the task), denied.
 func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task string) (leaseKey, error) {
 	assumption, err := grant.Integration.Assumption(grant.Role, agent.Name, task)
 	if err != nil {
 		return leaseKey{}, err
 	}
+	if err := grant.Connection.Restrict(&assumption); err != nil {
+		return leaseKey{}, err
+	}
 	return leaseKey{
 		agent: agent.ID, agentName: agent.Name, integration: grant.Integration.ID, role: grant.Role.ID,
-		generation: grant.Role.Generation, task: task, assumption: assumption,
+		generation: grant.Role.Generation, task: task,
+		access: grant.Connection.Access, assumption: assumption,
 	}, nil
+}
+
+// policyHash is the hash of the session policy that a person wrote; empty if the access is another.
+func (k leaseKey) policyHash() string {
+	if k.access != rolebroker.AccessPolicy {
+		return ""
+	}
+	return rolebroker.HashPolicy(k.assumption.Policy)
 }
 
 // request is what an agent asks for to get the lease.

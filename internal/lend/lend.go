@@ -79,8 +79,20 @@ func (l *Lender) choose(grants *rolebroker.Grants, req rolebroker.Request) (leas
 	if err := l.serves(grant.Integration); err != nil {
 		return leaseKey{}, grant, err
 	}
+	if err := IsApproved(grants.Agent, grant); err != nil {
+		return leaseKey{}, grant, err
+	}
 	key, err := newLeaseKey(grants.Agent, grant, req.Task)
 	return key, grant, err
+}
+
+// IsApproved returns nil if no person has to approve that the agent borrows the role. Codes: denied.
+func IsApproved(agent rolebroker.Agent, grant rolebroker.Grant) error {
+	if grant.Connection.Approval == rolebroker.ApprovalNone {
+		return nil
+	}
+	return rolebroker.Errorf(rolebroker.CodeDenied, "a person has to approve that agent %s borrows role %s", agent.Name,
+		grant.Reference())
 }
 
 // grantsOf returns what the caller may borrow from now, if its token is good.

@@ -85,7 +85,7 @@ func TestLendRefusesAndSaysWhatIsAvailable(t *testing.T) {
 			}
 		}
 
-		if _, err := w.broker.Connect(w.ctx, admin, "scout", "staging"); err != nil {
+		if _, err := w.broker.Connect(w.ctx, admin, "scout", "staging", nil, 0); err != nil {
 			t.Fatal(err)
 		}
 		message := w.refuses("readonly", rolebroker.CodeInvalid)
@@ -134,7 +134,10 @@ func TestTakingSomethingAwayRefusesTheVeryNextRequest(t *testing.T) {
 				_, err := w.broker.Disconnect(w.ctx, admin, "scout", "production")
 				return err
 			},
-			func(w *world) error { _, err := w.broker.Connect(w.ctx, admin, "scout", "production"); return err }},
+			func(w *world) error {
+				_, err := w.broker.Connect(w.ctx, admin, "scout", "production", nil, 0)
+				return err
+			}},
 		"removing the role": {
 			update(func(in *rolebroker.Integration) { in.Roles = in.Roles[:1] }),
 			update(func(in *rolebroker.Integration) { in.Roles = append(in.Roles, role("deployer", "Deployer")) })},

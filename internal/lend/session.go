@@ -81,6 +81,7 @@ func newSession(key leaseKey, names roleNames, by rolebroker.Caller, now time.Ti
 		Integration: key.integration, IntegrationName: names.integration,
 		Role: key.role, RoleName: names.role, ARN: key.assumption.ARN, Region: key.assumption.Region,
 		Task: key.task, SessionName: key.assumption.SessionName, Token: by.Token, Workload: by.Workload,
+		Access:      key.access,
 		RequestedAt: now, ExpiresAt: now.Add(key.assumption.Duration + ClockSlack),
 	}
 }

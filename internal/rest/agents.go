@@ -18,7 +18,8 @@ type agents interface {
 	UpdateAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.AgentSpec, ifVersion int64) (
 		*rolebroker.Agent, error)
 	DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
-	Connect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
+	Connect(ctx context.Context, who rolebroker.Caller, agent, integration string, limits *broker.Limits,
+		ifVersion int64) (*rolebroker.Agent, error)
 	Disconnect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
 }
 
@@ -48,6 +49,12 @@ type (
 	deleteAgent struct {
 		InAgent
 		IfMatch
+	}
+	connectAgent struct {
+		InAgent
+		InIntegration
+		IfMatch
+		Body *body[api.LimitsRequest]
 	}
 	inConnection struct {
 		InAgent
@@ -107,8 +114,29 @@ func (s *server) deleteAgent(ctx context.Context, who rolebroker.Caller, in *del
 	return s.agents().remove(ctx, who, in.Agent, in.IfMatch, s.Broker.DeleteAgent)
 }
 
-func (s *server) connect(ctx context.Context, who rolebroker.Caller, in *inConnection) (*changed[api.Agent], error) {
-	return s.agents().changed(s.Broker.Connect(ctx, who, in.Agent, in.Integration))
+func (s *server) connect(ctx context.Context, who rolebroker.Caller, in *connectAgent) (*changed[api.Agent], error) {
+	return s.agents().update(ctx, who, in.Agent, in.IfMatch,
+		func(target string, version int64) (*rolebroker.Agent, error) {
+			var limits *broker.Limits
+			if in.Body != nil {
+				limits = limitsOf(&in.Body.value)
+			}
+			return s.Broker.Connect(ctx, who, target, in.Integration, limits, version)
+		})
+}
+
+// limitsOf converts what a request sets of a connection; nil: nothing.
+func limitsOf(req *api.LimitsRequest) *broker.Limits {
+	if req == nil {
+		return nil
+	}
+	return &broker.Limits{
+		Access:        rolebroker.Access(req.Access),
+		SessionPolicy: string(req.SessionPolicy),
+		Roles:         req.Roles,
+		Keys:          rolebroker.Keys(req.Keys),
+		Approval:      rolebroker.Approval(req.Approval),
+	}
 }
 
 func (s *server) disconnect(ctx context.Context, who rolebroker.Caller, in *inConnection) (*struct{}, error) {
@@ -129,13 +157,13 @@ func agentOf(req api.AgentRequest) (spec broker.AgentSpec, wrong []rolebroker.Fi
 	if req.Connections == nil {
 		return spec, nil
 	}
-	connections := []string{}
+	connections := []broker.ConnectionSpec{}
 	for i, c := range *req.Connections {
 		if c.Integration == "" {
 			wrong = append(wrong, rolebroker.Field{Path: "connections[" + strconv.Itoa(i) + "].integration",
 				Message: "is required: the name or ID of an integration"})
 		}
-		connections = append(connections, c.Integration)
+		connections = append(connections, broker.ConnectionSpec{Integration: c.Integration, Limits: limitsOf(c.Limits())})
 	}
 	spec.Connections = &connections
 	return spec, wrong

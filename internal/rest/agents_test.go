@@ -22,7 +22,7 @@ func TestAgentLife(t *testing.T) {
 	want := api.Agent{ID: agent.ID, Name: "scout", Description: "Looks around", DefaultIntegration: "production",
 		Owner: "admin", OwnerID: agent.OwnerID,
 		Connections: []api.Connection{{Integration: "production",
-			ConnectedAt: w.now}}, Version: 1, CreatedAt: w.now, UpdatedAt: w.now}
+			Access: "full", Keys: "lent", Approval: "none", ConnectedAt: w.now}}, Version: 1, CreatedAt: w.now, UpdatedAt: w.now}
 	if diff := cmp.Diff(want, agent); diff != "" {
 		t.Errorf("the agent (-want +got):\n%s", diff)
 	}

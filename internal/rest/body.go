@@ -50,6 +50,10 @@ func (b *body[T]) decode(data []byte) { b.err = decode(data, reflect.ValueOf(&b.
 
 // unmarshal decodes a body for huma.
 func unmarshal(data []byte, v any) error {
+	if optional := reflect.ValueOf(v).Elem(); optional.Kind() == reflect.Pointer {
+		optional.Set(reflect.New(optional.Type().Elem()))
+		v = optional.Interface()
+	}
 	b, ok := v.(interface{ decode([]byte) })
 	if !ok {
 		return fmt.Errorf("%T is not a request body", v)
@@ -66,7 +70,7 @@ func decode(data []byte, into reflect.Value) error {
 	if err := checkSyntax(data); err != nil {
 		return err
 	}
-	d := decoder{json: json.NewDecoder(bytes.NewReader(data))}
+	d := decoder{json: json.NewDecoder(bytes.NewReader(data)), data: data}
 	d.json.UseNumber()
 	tok := d.token()
 	if tok != json.Delim('{') {
@@ -110,6 +114,7 @@ func checkSyntax(data []byte) error {
 // it should have.
 type decoder struct {
 	json  *json.Decoder
+	data  []byte // all that json reads
 	wrong []rolebroker.Field
 }
 
@@ -182,6 +187,8 @@ func (d *decoder) value(path string, into reflect.Value, like string) {
 		d.time(path, tok, into)
 	case string, api.Secret:
 		d.string(path, tok, into, like)
+	case api.Policy:
+		d.text(path, tok, into)
 	case bool:
 		d.bool(path, tok, into)
 	case int64:
@@ -191,7 +198,18 @@ func (d *decoder) value(path string, into reflect.Value, like string) {
 	}
 }
 
-// composite reads an array of objects, an object, or strings by any names.
+// text takes the text of an object with whatever is in it.
+func (d *decoder) text(path string, tok json.Token, into reflect.Value) {
+	if tok != json.Delim('{') {
+		d.mismatch(path, tok, "an object", "")
+		return
+	}
+	begin := d.json.InputOffset() - 1
+	d.skip(tok)
+	into.SetString(string(d.data[begin:d.json.InputOffset()]))
+}
+
+// composite reads an array of objects or of strings, an object, or strings by any names.
 func (d *decoder) composite(path string, tok json.Token, into reflect.Value) {
 	switch {
 	case into.Kind() == reflect.Slice && tok == json.Delim('['):
@@ -279,9 +297,14 @@ func (d *decoder) tooMany(path string, i int) {
 	d.skip(d.token())
 }
 
-// item reads one item, which unlike a field cannot be null.
+// item reads one item, an object or a string, which unlike a field cannot be null.
 func (d *decoder) item(path string, into reflect.Value) {
-	if tok := d.token(); tok != json.Delim('{') {
+	tok := d.token()
+	if into.Kind() == reflect.String {
+		d.string(path, tok, into, "")
+		return
+	}
+	if tok != json.Delim('{') {
 		d.mismatch(path, tok, "an object", "")
 		return
 	}

@@ -223,7 +223,7 @@ func TestBadAgents(t *testing.T) {
 		{`{"name": "x", "connections": [{"integration": "production"}, {"integration": "production"}]}`,
 			"connections[1].integration", "/connections/1/integration", "twice"},
 		{`{"name": "x", "connections": [{"integration": "production", "since": 1}]}`, "connections[0].since",
-			"/connections/0/since", "known are integration, connected_at"},
+			"/connections/0/since", "known are integration, access,"},
 		{`{"name": "x", "connections": [{"integration": "production", "connected_at": "x"}]}`,
 			"connections[0].connected_at",
 			"/connections/0/connected_at", "RFC 3339"},

@@ -21,6 +21,8 @@ import (
 // that of each request.
 func newConfig(url string) huma.Config {
 	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
+	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	schemas.RegisterTypeAlias(reflect.TypeFor[api.Policy](), reflect.TypeFor[map[string]any]())
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -41,7 +43,7 @@ func newConfig(url string) huma.Config {
 				{Name: "Platform", Description: "The deployment itself, and the keys to this API."},
 			},
 			Components: &huma.Components{
-				Schemas:   huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				Schemas:   schemas,
 				Responses: problems(),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"apiKey": {
 					Type:   "http",

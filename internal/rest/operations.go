@@ -66,8 +66,10 @@ var words = map[string]struct{ summary, description string }{
 	"delete-agent": {"Delete an agent",
 		"Also deletes its connections and its tokens. Credentials that were lent before work until they expire."},
 	"connect-agent": {"Connect an agent to an integration",
-		"The agent may then borrow its roles. Connecting it again changes nothing. The first connection becomes the " +
-			"default."},
+		"The agent may then borrow its roles, within the limits in the body. The body replaces all limits; a field that " +
+			"it leaves out limits nothing. Without a body, a connection that is there stays as it is, and a new one limits " +
+			"nothing. If the limits change, what was lent before is not handed out again, on any server or runner; where it " +
+			"was handed out, it works until it expires. The first connection becomes the default."},
 	"disconnect-agent": {"Disconnect an agent from an integration",
 		"The agent can no longer borrow its roles; credentials that were lent before work until they expire. If it was " +
 			"the default, the agent has none until someone chooses one."},

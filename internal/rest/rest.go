@@ -70,9 +70,9 @@ func New(o Options) http.Handler {
 	}
 	useProblems()
 	s := &server{Options: o, mux: http.NewServeMux()}
-	api := humago.New(s.mux, newConfig(o.URL))
-	s.routes(api)
-	s.openAPI = describe(api.OpenAPI())
+	described := humago.New(s.mux, newConfig(o.URL))
+	s.routes(described)
+	s.openAPI = describe(described.OpenAPI())
 	return s
 }
 

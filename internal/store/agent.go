@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -10,9 +12,23 @@ import (
 const agentColumns = `a.id, a.name, a.description, a.disabled, COALESCE(a.default_integration, ''), a.version,
 	a.created_at, a.updated_at, a.owner, COALESCE((SELECT k.name FROM api_keys AS k WHERE k.id = a.owner), '')`
 
-// connectionColumns are the columns of a connection in a LEFT JOIN, where it may
-// be missing.
-const connectionColumns = `COALESCE(i.id, ''), COALESCE(i.name, ''), COALESCE(c.connected_at, 0)`
+const (
+	// limitColumns are what a connection lets the agent do, in a LEFT JOIN, where it
+	// may be missing.
+	limitColumns = `COALESCE(c.connected_at, 0), COALESCE(c.access, ''), COALESCE(c.session_policy, ''),
+		COALESCE(c.approval, ''), COALESCE(c.roles, '')`
+
+	// connectionColumns are the columns of a connection and one of the roles that it
+	// is limited to, if it is and they are still there. Joined by limitedTo, there is
+	// a row for each.
+	connectionColumns = `COALESCE(i.id, ''), COALESCE(i.name, ''), ` + limitColumns + `, COALESCE(s.id, ''),
+		COALESCE(s.name, '')`
+	limitedTo = `LEFT JOIN roles AS s ON ' ' || c.roles || ' ' LIKE '% ' || s.id || ' %'
+			AND s.integration_id = CASE c.roles WHEN '` + allRoles + `' THEN NULL ELSE c.integration_id END`
+
+	// allRoles is stored in the place of IDs for a connection that is limited to no roles.
+	allRoles = "*"
+)
 
 // selectAgents reads a page of agents with all their connections in one
 // statement, and therefore from one snapshot.
@@ -22,7 +38,8 @@ func selectAgents(name, page string) *statement {
 		FROM (SELECT * FROM agents `+page+`) AS a
 		LEFT JOIN connections AS c ON c.agent_id = a.id
 		LEFT JOIN integrations AS i ON i.id = c.integration_id
-		ORDER BY a.name, c.position`)
+		`+limitedTo+`
+		ORDER BY a.name, c.position, s.position`)
 }
 
 var (
@@ -51,17 +68,21 @@ var (
 
 	deleteAgent = newStatement("deleteAgent", `DELETE FROM agents WHERE id = $1 AND (version = $2 OR $2 = 0)`)
 
-	connectionGenerations = newStatement("connectionGenerations",
-		`SELECT integration_id, generation FROM connections WHERE agent_id = $1`)
+	connectionGenerations = newStatement("connectionGenerations", `
+		SELECT `+connectionColumns+`, c.generation
+		FROM connections AS c JOIN integrations AS i ON i.id = c.integration_id `+limitedTo+`
+		WHERE c.agent_id = $1
+		ORDER BY c.position, s.position`)
 
 	deleteConnections = newStatement("deleteConnections", `DELETE FROM connections WHERE agent_id = $1`)
 
 	insertConnection = newBatch("insertConnection", `
-		INSERT INTO connections (agent_id, integration_id, position, connected_at, generation) VALUES ROWS`,
-		`(?, ?, ?, ?, ?)`)
+		INSERT INTO connections (agent_id, integration_id, position, connected_at, generation, access, session_policy,
+			approval, roles) VALUES ROWS`,
+		`(?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 
 	grants = newStatement("grants", `
-		SELECT `+agentColumns+`, COALESCE(c.connected_at, 0),
+		SELECT `+agentColumns+`, `+limitColumns+`,
 			COALESCE(i.id, ''), COALESCE(i.name, ''), COALESCE(i.description, ''), COALESCE(i.enabled, FALSE),
 			COALESCE(i.assumption_mode, ''), COALESCE(i.runner_id, ''), COALESCE(u.name, ''),
 			COALESCE(i.external_id, ''), COALESCE(i.next_external_id, ''), COALESCE(i.session_tags, FALSE),
@@ -109,17 +130,15 @@ func (s *Store) agents(ctx context.Context, st *statement, args ...any) ([]roleb
 	var found []rolebroker.Agent
 	err := s.query(ctx, st, func(scan scan) error {
 		var a rolebroker.Agent
-		var c rolebroker.Connection
-		if err := scan(append(agentDest(&a), &c.Integration, &c.IntegrationName,
-			timeColumn{&c.ConnectedAt})...); err != nil {
+		var c connectionRow
+		if err := scan(append(agentDest(&a), c.dest()...)...); err != nil {
 			return err
 		}
 		if len(found) == 0 || found[len(found)-1].ID != a.ID {
 			found = append(found, a)
 		}
-		if last := &found[len(found)-1]; c.Integration != "" {
-			last.Connections = append(last.Connections, c)
-		}
+		last := &found[len(found)-1]
+		last.Connections = c.addTo(last.Connections)
 		return nil
 	}, args...)
 	if err != nil {
@@ -134,6 +153,63 @@ func agentDest(a *rolebroker.Agent) []any {
 		timeColumn{&a.CreatedAt}, timeColumn{&a.UpdatedAt}, &a.Owner, &a.OwnerName}
 }
 
+// connectionRow is a connection and one of the roles that it is limited to.
+type connectionRow struct {
+	rolebroker.Connection
+	roles string // as they are stored
+	role  rolebroker.ConnectionRole
+}
+
+// dest returns the scan destinations of connectionColumns.
+func (r *connectionRow) dest() []any {
+	dest := append([]any{&r.Integration, &r.IntegrationName}, r.limits()...)
+	return append(dest, &r.role.ID, &r.role.Name)
+}
+
+// limits returns the scan destinations of limitColumns.
+func (r *connectionRow) limits() []any {
+	return []any{timeColumn{&r.ConnectedAt}, &r.Access, &r.SessionPolicy, &r.Approval, &r.roles}
+}
+
+// addTo adds the role to the last of the connections, after appending the
+// connection, if there is one, unless it is that one.
+func (r *connectionRow) addTo(all []rolebroker.Connection) []rolebroker.Connection {
+	if r.Integration == "" {
+		return all
+	}
+	if len(all) == 0 || all[len(all)-1].Integration != r.Integration {
+		if r.roles != allRoles {
+			r.Roles = []rolebroker.ConnectionRole{} // not nil, which means all of them
+		}
+		all = append(all, r.Connection)
+	}
+	if last := &all[len(all)-1]; r.role.ID != "" {
+		last.Roles = append(last.Roles, r.role)
+	}
+	return all
+}
+
+// limit sets the role of the row, which has the integration's roles and not those
+// that the connection is limited to, if the connection is limited to it.
+func (r *connectionRow) limit(role rolebroker.Role) {
+	r.role = rolebroker.ConnectionRole{}
+	if role.ID != "" && slices.Contains(strings.Fields(r.roles), string(role.ID)) {
+		r.role = rolebroker.ConnectionRole{ID: role.ID, Name: role.Name}
+	}
+}
+
+// limitText is what is stored of the roles that a connection is limited to.
+func limitText(c *rolebroker.Connection) string {
+	if c.Roles == nil {
+		return allRoles
+	}
+	ids := make([]string, len(c.Roles))
+	for i, r := range c.Roles {
+		ids[i] = string(r.ID)
+	}
+	return strings.Join(ids, " ")
+}
+
 // Grants returns an agent with the integrations that it is connected to and
 // their roles, read from one snapshot. Codes: not_found.
 func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error) {
@@ -141,17 +217,16 @@ func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.
 	err := s.query(ctx, grants, func(scan scan) error {
 		var in rolebroker.Integration
 		var role roleRow
-		var c rolebroker.Connection
-		dest := append(agentDest(&g.Agent), timeColumn{&c.ConnectedAt})
+		var c connectionRow
+		dest := append(agentDest(&g.Agent), c.limits()...)
 		dest = append(dest, integrationDest(&in)...)
 		dest = append(dest, role.dest()...)
 		if err := scan(append(dest, &role.Generation)...); err != nil || in.ID == "" {
 			return err
 		}
-		if n := len(g.Integrations); n == 0 || g.Integrations[n-1].ID != in.ID {
-			c.Integration, c.IntegrationName = in.ID, in.Name
-			g.Agent.Connections = append(g.Agent.Connections, c)
-		}
+		c.Integration, c.IntegrationName = in.ID, in.Name
+		c.limit(role.Role)
+		g.Agent.Connections = c.addTo(g.Agent.Connections)
 		g.Integrations = role.addTo(g.Integrations, in)
 		return nil
 	}, id)
@@ -181,7 +256,8 @@ func (s *Store) CreateAgent(ctx context.Context, a *rolebroker.Agent, event role
 
 // UpdateAgent replaces the agent that has the ID a.ID, and its connections, if it
 // has the expected version. Its CreatedAt stays. Disabling an agent raises its
-// generation. A new connection has the agent's version as its generation. Codes:
+// generation. A new connection, and one that lets the agent do something else than
+// before, has the agent's version as its generation. Codes:
 // not_found (the agent or an integration), stale, conflict.
 func (s *Store) UpdateAgent(
 	ctx context.Context, a *rolebroker.Agent, expected int64, event rolebroker.AuditEvent,
@@ -196,14 +272,9 @@ func (s *Store) UpdateAgent(
 			return tx.outdated(ctx, agentVersion, "agent", string(a.ID))
 		}
 		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID, Ended: a.Disabled})
-		generations, err := tx.connectionGenerations(ctx, a.ID)
+		generations, err := tx.connectionGenerations(ctx, a)
 		if err != nil {
 			return err
-		}
-		for in := range generations {
-			if !a.Connected(in) {
-				tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID, Integration: in, Ended: true})
-			}
 		}
 		if _, err := tx.exec(ctx, deleteConnections, a.ID); err != nil {
 			return err
@@ -213,22 +284,31 @@ func (s *Store) UpdateAgent(
 	return s.nameMissingIntegration(ctx, a, err)
 }
 
-// connectionGenerations returns the generations of an agent's connections.
-func (t *tx) connectionGenerations(ctx context.Context, id rolebroker.AgentID,
+// connectionGenerations returns the generations of those connections of the agent
+// that stay as they are, and tells of the end of the others.
+func (t *tx) connectionGenerations(ctx context.Context, a *rolebroker.Agent,
 ) (map[rolebroker.IntegrationID]int64, error) {
+	var before []rolebroker.Connection
 	generations := map[rolebroker.IntegrationID]int64{}
 	err := t.query(ctx, connectionGenerations, func(scan scan) error {
-		var in rolebroker.IntegrationID
+		var c connectionRow
 		var generation int64
-		err := scan(&in, &generation)
-		generations[in] = generation
+		err := scan(append(c.dest(), &generation)...)
+		before, generations[c.Integration] = c.addTo(before), generation
 		return err
-	}, id)
+	}, a.ID)
+	for i := range before {
+		id := before[i].Integration
+		if after := a.Connection(id); after == nil || !after.IsLike(&before[i]) {
+			delete(generations, id)
+			t.changes = append(t.changes, rolebroker.Change{Agent: a.ID, Integration: id, Ended: true})
+		}
+	}
 	return generations, err
 }
 
 // insertConnections stores the connections of a, which must have none stored.
-// before has the generations of those that the agent had.
+// before has the generations of those that stay as they are.
 func (t *tx) insertConnections(
 	ctx context.Context, a *rolebroker.Agent, before map[rolebroker.IntegrationID]int64,
 ) error {
@@ -238,7 +318,8 @@ func (t *tx) insertConnections(
 		if !kept {
 			generation = a.Version
 		}
-		rows[i] = []any{a.ID, c.Integration, i, millis(c.ConnectedAt), generation}
+		rows[i] = []any{a.ID, c.Integration, i, millis(c.ConnectedAt), generation, c.Access, c.SessionPolicy, c.Approval,
+			limitText(&c)}
 	}
 	err := t.execBatch(ctx, insertConnection, rows)
 	if violated(err) == idTaken {

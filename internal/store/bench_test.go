@@ -29,7 +29,7 @@ func BenchmarkGrants(b *testing.B) {
 			if err := s.CreateIntegration(b.Context(), in, storetest.Event()); err != nil {
 				b.Fatal(err)
 			}
-			a.Connections = append(a.Connections, rolebroker.Connection{Integration: in.ID})
+			a.Connections = append(a.Connections, rolebroker.NewConnection(in, time.Time{}))
 		}
 		if err := s.CreateAgent(b.Context(), a, storetest.Event()); err != nil {
 			b.Fatal(err)

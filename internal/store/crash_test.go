@@ -62,7 +62,7 @@ func writeOne(s *store.Store, i int) error {
 			return err
 		}
 		a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: fmt.Sprintf("agent%d", i), DefaultIntegration: in.ID,
-			Version: 1, Connections: []rolebroker.Connection{{Integration: in.ID, ConnectedAt: now}}, CreatedAt: now}
+			Version: 1, Connections: []rolebroker.Connection{rolebroker.NewConnection(in, now)}, CreatedAt: now}
 		return acknowledge(s.CreateAgent(ctx, a, storetest.Event()), "agent", a.Name)
 	}
 	se := &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, RequestedAt: now,

@@ -94,6 +94,7 @@ func (c *Client) assume(
 		ExternalId:      given(a.ExternalID),
 		SourceIdentity:  given(a.SourceIdentity),
 		Policy:          given(a.Policy),
+		PolicyArns:      policyARNs(a),
 		Tags:            tags(a.Tags),
 	}, adjust...)
 	if err != nil {
@@ -118,6 +119,7 @@ func (c *Client) assumeWithToken(
 		DurationSeconds:  aws.Int32(int32(a.Duration / time.Second)),
 		WebIdentityToken: aws.String(token.Reveal()),
 		Policy:           given(a.Policy),
+		PolicyArns:       policyARNs(a),
 	}, adjust...)
 	if err != nil {
 		return nil, refusal(err)
@@ -150,6 +152,14 @@ func given(s string) *string {
 		return nil
 	}
 	return &s
+}
+
+// policyARNs are the managed policies that narrow what the credentials may do.
+func policyARNs(a rolebroker.Assumption) []types.PolicyDescriptorType {
+	if a.PolicyARN == "" {
+		return nil
+	}
+	return []types.PolicyDescriptorType{{Arn: &a.PolicyARN}}
 }
 
 // tags are the session tags; the zero value has none.

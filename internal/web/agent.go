@@ -200,7 +200,7 @@ func (s *server) connectAgent(w http.ResponseWriter, r *http.Request, v *visit) 
 	if err != nil {
 		return err
 	}
-	_, err = s.Broker.Connect(r.Context(), v.who, string(agent.ID), formValue(r, "integration"))
+	_, err = s.Broker.Connect(r.Context(), v.who, string(agent.ID), formValue(r, "integration"), nil, 0)
 	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		return refuse(sentence(rolebroker.AsError(err).Message))
 	}

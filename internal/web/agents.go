@@ -22,7 +22,8 @@ type agents interface {
 	DisableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
 	EnableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
 	DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
-	Connect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
+	Connect(ctx context.Context, who rolebroker.Caller, agent, integration string, limits *broker.Limits,
+		ifVersion int64) (*rolebroker.Agent, error)
 	Disconnect(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
 	ChooseDefault(ctx context.Context, who rolebroker.Caller, agent, integration string) (*rolebroker.Agent, error)
 	Tokens(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
@@ -160,7 +161,7 @@ func (s *server) createAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 		}
 		chosen, page.Another = append(chosen, page.Another), ""
 	}
-	spec := broker.AgentSpec{Name: page.NewName, Description: page.NewDescription, Connections: &chosen}
+	spec := broker.AgentSpec{Name: page.NewName, Description: page.NewDescription, Connections: broker.ConnectTo(chosen...)}
 	agent, err := s.Broker.CreateAgent(r.Context(), v.who, spec)
 	if page.Errors = fieldErrors(err); page.Errors != nil {
 		return s.askForAgent(w, r, v, statusOf(err), page, chosen)

@@ -229,7 +229,7 @@ func (s *server) connectIntegration(w http.ResponseWriter, r *http.Request, v *v
 	agent := formValue(r, "agent")
 	connected, err := (*rolebroker.Agent)(nil), error(nil)
 	if agent != "" {
-		connected, err = s.Broker.Connect(r.Context(), v.who, agent, r.PathValue("integration"))
+		connected, err = s.Broker.Connect(r.Context(), v.who, agent, r.PathValue("integration"), nil, 0)
 	}
 	if agent == "" || rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
 		in, gone := s.Broker.Integration(r.Context(), v.who, r.PathValue("integration"))

@@ -17,11 +17,10 @@ func TestCountsOfAgentsAreExact(t *testing.T) {
 	s := newSite(t, true)
 	b := s.as(s.admin)
 	path := b.create("production")
-	connections := []string{"production"}
 	for i := range 130 {
 		spec := broker.AgentSpec{Name: fmt.Sprintf("agent-%03d", i)}
 		if i < 120 {
-			spec.Connections = &connections
+			spec.Connections = broker.ConnectTo("production")
 		}
 		if _, err := s.broker.CreateAgent(context.Background(), root, spec); err != nil {
 			t.Fatal(err)

@@ -179,6 +179,58 @@ func testGrants(s *suite) {
 	}
 }
 
+// limit limits the connections of an agent: the first in every way, the second to no role at all.
+func limit(a *rolebroker.Agent, in *rolebroker.Integration, roles ...int) {
+	c := &a.Connections[0]
+	c.Access, c.SessionPolicy = rolebroker.AccessPolicy, `{"Version":"2012-10-17","Statement":[]}`
+	c.Approval, c.Roles = rolebroker.ApprovalBorrow, []rolebroker.ConnectionRole{}
+	for _, i := range roles {
+		c.Roles = append(c.Roles, rolebroker.ConnectionRole{ID: in.Roles[i].ID, Name: in.Roles[i].Name})
+	}
+	if len(a.Connections) > 1 {
+		a.Connections[1].Access, a.Connections[1].Roles = rolebroker.AccessReadOnly, []rolebroker.ConnectionRole{}
+	}
+}
+
+// testLimits checks that a connection keeps what it lets the agent do, and that a role that is removed drops out and
+// one that is renamed does not.
+func testLimits(s *suite) {
+	production := s.createIntegration("production", "readonly", "deployer", "tester", "zeta")
+	staging := s.createIntegration("staging", "readonly")
+	a := s.agent("scout", production, staging)
+	limit(a, production, 0, 2, 3)
+	s.must(s.store.CreateAgent(s.ctx, a, Event()))
+	s.createAgent("other", staging, production)
+	has := func() {
+		s.Helper()
+		s.hasAgent(a)
+		listed, err := s.store.Agents(s.ctx, rolebroker.Page{Limit: 1, Search: "scout"})
+		s.must(err)
+		s.equal(&listed[0], a)
+		granted, err := s.store.Grants(s.ctx, a.ID)
+		s.must(err)
+		s.equal(&granted.Agent, a)
+	}
+	has()
+
+	production.Roles[2].Name, production.Version = "examiner", 2
+	production.Roles = append(production.Roles[:0], production.Roles[1:]...) // without readonly
+	production.DefaultRole = "deployer"
+	s.must(s.store.UpdateIntegration(s.ctx, production, 1, Event()))
+	a.Connections[0].Roles = a.Connections[0].Roles[1:]
+	a.Connections[0].Roles[0].Name = "examiner"
+	has()
+
+	production.Roles, production.Version = production.Roles[:1], 3
+	s.must(s.store.UpdateIntegration(s.ctx, production, 2, Event()))
+	a.Connections[0].Roles = []rolebroker.ConnectionRole{} // and not nil, which means all
+	has()
+
+	a.Connections[0], a.Version = rolebroker.NewConnection(production, a.Connections[0].ConnectedAt), 2
+	s.must(s.store.UpdateAgent(s.ctx, a, 1, Event()))
+	has()
+}
+
 func testOneOfManyUpdatesWins(s *suite) {
 	in := s.createIntegration("production", "a", "b")
 	a := s.createAgent("scout", in)

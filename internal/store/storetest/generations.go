@@ -83,6 +83,23 @@ func testGenerations(s *suite) {
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections[:1] }))
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections }))
 
+	ofProduction := []string{"scout production/a", "scout production/b"}
+	for _, change := range []func(c *rolebroker.Connection){
+		func(c *rolebroker.Connection) { c.Access = rolebroker.AccessReadOnly },
+		func(c *rolebroker.Connection) { c.Access, c.SessionPolicy = rolebroker.AccessPolicy, "{}" },
+		func(c *rolebroker.Connection) { c.SessionPolicy = `{"Statement":[]}` },
+		func(c *rolebroker.Connection) {
+			c.Roles = []rolebroker.ConnectionRole{{ID: production.Roles[0].ID, Name: "a"}}
+		},
+		func(c *rolebroker.Connection) { c.Roles = []rolebroker.ConnectionRole{} },
+		func(c *rolebroker.Connection) { c.Roles = nil },
+		func(c *rolebroker.Connection) { c.Approval = rolebroker.ApprovalBorrow },
+		func(c *rolebroker.Connection) { *c = rolebroker.NewConnection(production, c.ConnectedAt) },
+	} {
+		g.raises(update(scout, func(a *rolebroker.Agent) { change(&a.Connections[0]) }), ofProduction...)
+		g.raises(update(scout, func(a *rolebroker.Agent) { a.Description += "." }))
+	}
+
 	both := []string{"scout production/a", "other production/a"}
 	g.raises(edit(production, func(in *rolebroker.Integration) { in.Roles[0].Enabled = false }), both...)
 	g.raises(edit(production, func(in *rolebroker.Integration) { in.Description = "still disabled" }))

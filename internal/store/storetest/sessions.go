@@ -14,7 +14,8 @@ func session(a *rolebroker.Agent, in *rolebroker.Integration, role rolebroker.Ro
 		Agent: a.ID, AgentName: a.Name, Integration: in.ID, IntegrationName: in.Name, Role: role.ID,
 		RoleName: role.Name,
 		ARN:      role.ARN, Region: role.Region, Task: "tidy",
-		Workload:    rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
+		Workload: rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
+		Access:   rolebroker.AccessReadOnly, Narrowed: true,
 		SessionName: a.Name + "@tidy", Token: "tok_of_" + rolebroker.TokenID(a.ID), RequestedAt: at,
 		ExpiresAt: at.Add(time.Hour)}
 }

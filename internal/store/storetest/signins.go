@@ -61,7 +61,7 @@ func testCounts(s *suite) {
 	a, b := s.createAgent("a"), s.createAgent("b")
 	for agent, to := range map[*rolebroker.Agent][]*rolebroker.Integration{a: {first, second}, b: {first}} {
 		for _, in := range to {
-			agent.Connections = append(agent.Connections, rolebroker.Connection{Integration: in.ID, ConnectedAt: t0})
+			agent.Connections = append(agent.Connections, rolebroker.NewConnection(in, t0))
 		}
 		agent.Version++
 		s.must(s.store.UpdateAgent(s.ctx, agent, agent.Version-1, Event()))

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"DeleteAgent":                  testDeleteAgent,
 		"ListAgents":                   testListAgents,
 		"Grants":                       testGrants,
+		"Limits":                       testLimits,
 		"Generations":                  testGenerations,
 		"EndSession":                   testEndSession,
 		"EndSessions":                  testEndSessions,
@@ -225,8 +226,7 @@ func (s *suite) agent(name string, integrations ...*rolebroker.Integration) *rol
 	a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: name, Description: "Looks around", Version: 1,
 		CreatedAt: t0, UpdatedAt: t1}
 	for i, in := range integrations {
-		a.Connections = append(a.Connections, rolebroker.Connection{Integration: in.ID, IntegrationName: in.Name,
-			ConnectedAt: t0.Add(time.Duration(i) * time.Second)})
+		a.Connections = append(a.Connections, rolebroker.NewConnection(in, t0.Add(time.Duration(i)*time.Second)))
 	}
 	if len(integrations) > 0 {
 		a.DefaultIntegration = integrations[0].ID

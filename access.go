@@ -1,0 +1,207 @@
+package rolebroker
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Access is what a connection lets an agent do with its roles. AWS enforces it: it is sent as a session policy with
+// every AssumeRole.
+type Access string
+
+// The accesses.
+const (
+	AccessFull     Access = "full"      // everything that the role allows
+	AccessReadOnly Access = "read-only" // AWS's ReadOnlyAccess, without what returns credentials
+	AccessViewOnly Access = "view-only" // AWS's ViewOnlyAccess, without what returns credentials
+	AccessPolicy   Access = "policy"    // the SessionPolicy of the connection
+)
+
+// Accesses are all accesses, the widest first.
+func Accesses() []Access { return []Access{AccessFull, AccessReadOnly, AccessViewOnly, AccessPolicy} }
+
+// IsKnown reports whether this version of the program knows how to enforce the access.
+func (a Access) IsKnown() bool { return slices.Contains(Accesses(), a) }
+
+// Approval says for what of a connection a person has to approve.
+type Approval string
+
+// The approvals.
+const (
+	ApprovalNone   Approval = "none"   // for nothing
+	ApprovalBorrow Approval = "borrow" // before a role is used
+)
+
+// Approvals are all approvals.
+func Approvals() []Approval { return []Approval{ApprovalNone, ApprovalBorrow} }
+
+// Keys says whether the agent is lent AWS keys.
+type Keys string
+
+// KeysLent says that the agent is lent keys. It is the only one as yet.
+const KeysLent Keys = "lent"
+
+// ConnectionRole is a role that a connection is limited to.
+type ConnectionRole struct {
+	ID   RoleID
+	Name string // as it is now
+}
+
+// NewConnection returns a connection to the integration that limits nothing.
+func NewConnection(in *Integration, at time.Time) Connection {
+	return Connection{Integration: in.ID, IntegrationName: in.Name, ConnectedAt: at, Access: AccessFull,
+		Approval: ApprovalNone}
+}
+
+// Includes reports whether the connection lets the agent borrow a role of its integration.
+func (c *Connection) Includes(id RoleID) bool {
+	return c.Roles == nil || slices.ContainsFunc(c.Roles, func(r ConnectionRole) bool { return r.ID == id })
+}
+
+// managedPolicies are AWS's managed policies for the accesses that have one, by the path and name of their ARN.
+//
+// Source: AWS Managed Policy Reference Guide.
+var managedPolicies = map[Access]string{
+	AccessReadOnly: "ReadOnlyAccess",
+	AccessViewOnly: "job-function/ViewOnlyAccess",
+}
+
+// ManagedPolicy returns the ARN of AWS's managed policy for an access, in a partition; empty if it has none.
+func (a Access) ManagedPolicy(partition string) string {
+	if managedPolicies[a] == "" {
+		return ""
+	}
+	return "arn:" + partition + ":iam::aws:policy/" + managedPolicies[a]
+}
+
+// Restrict adds the session policies of the connection to an AssumeRole call. Codes: denied (this version of the program
+// does not know the access or the approval).
+func (c *Connection) Restrict(a *Assumption) error {
+	if !c.Access.IsKnown() || CheckApproval(c.Approval) != nil {
+		return Errorf(CodeDenied, "what the agent may do with the roles of integration %s is not known to this version "+
+			"of rolebroker: access %s, approval %s", c.IntegrationName, Quote(string(c.Access)), Quote(string(c.Approval)))
+	}
+	a.PolicyARN = c.Access.ManagedPolicy(a.ARN.Partition)
+	switch c.Access {
+	case AccessReadOnly, AccessViewOnly:
+		a.Policy = noCredentials()
+	case AccessPolicy:
+		if a.Policy = c.SessionPolicy; a.Policy == "" {
+			return Errorf(CodeDenied, "the connection to integration %s has no session policy", c.IntegrationName)
+		}
+	}
+	return nil
+}
+
+// IsRestricted reports whether the connection lets the agent do less than borrow every role of its integration with all
+// that the role allows.
+func (c *Connection) IsRestricted() bool {
+	return c.Access != AccessFull || c.Roles != nil || c.Approval != ApprovalNone
+}
+
+// IsLike reports whether both connections let the agent do the same.
+func (c *Connection) IsLike(other *Connection) bool {
+	isSame := func(a, b ConnectionRole) bool { return a.ID == b.ID }
+	return c.Access == other.Access && c.SessionPolicy == other.SessionPolicy && c.Approval == other.Approval &&
+		(c.Roles == nil) == (other.Roles == nil) && slices.EqualFunc(c.Roles, other.Roles, isSame)
+}
+
+// RoleNames returns the names of the roles that the connection is limited to; nil: all.
+func (c *Connection) RoleNames() []string {
+	if c.Roles == nil {
+		return nil
+	}
+	names := make([]string, 0, len(c.Roles))
+	for _, r := range c.Roles {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// check adds the fields that are wrong, under path, which is empty or ends with a dot.
+func (c *Connection) check(path string, p *problems) {
+	p.check(path+"access", oneOf(c.Access, Accesses()))
+	p.check(path+"approval", CheckApproval(c.Approval))
+	switch {
+	case c.Access == AccessPolicy && c.SessionPolicy == "":
+		p.add(path+"session_policy", "is required with access policy: an IAM policy document")
+	case c.Access != AccessPolicy && c.SessionPolicy != "":
+		p.add(path+"session_policy", "is allowed only with access policy, and the access is %s",
+			Quote(string(c.Access)))
+	case c.SessionPolicy != "":
+		_, wrong := ParseSessionPolicy(c.SessionPolicy)
+		for _, f := range wrong {
+			f.Path = path + "session_policy" + f.Path
+			*p = append(*p, f)
+		}
+	}
+}
+
+// Check returns every field that is wrong. Codes: invalid.
+func (c *Connection) Check() error {
+	var p problems
+	c.check("", &p)
+	return p.err("the connection")
+}
+
+// CheckApproval returns nil for an approval that a connection can have.
+func CheckApproval(a Approval) error {
+	if a == "write" {
+		return fmt.Errorf("write needs withheld keys, which this version does not have; use borrow or none")
+	}
+	return oneOf(a, Approvals())
+}
+
+// CheckKeys returns nil for the keys that a connection can have.
+func CheckKeys(k Keys) error {
+	if k == "withheld" {
+		return fmt.Errorf("this version cannot withhold keys yet; use lent")
+	}
+	return oneOf(k, []Keys{KeysLent})
+}
+
+// oneOf returns nil if the value is one of those that are allowed.
+func oneOf[T ~string](value T, allowed []T) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	words := make([]string, len(allowed))
+	for i, a := range allowed {
+		words[i] = string(a)
+	}
+	return fmt.Errorf("%s is not one of %s", Quote(string(value)), strings.Join(words, ", "))
+}
+
+// facts adds what the connection lets the agent do to the facts of its agent, if it limits anything. A session policy is
+// shown by its size and hash.
+func (c *Connection) facts(facts Facts) {
+	if !c.IsRestricted() {
+		return
+	}
+	words := []string{"access " + string(c.Access)}
+	if c.SessionPolicy != "" {
+		words = append(words, fmt.Sprintf("session_policy of %d characters, sha256 %s", len(c.SessionPolicy),
+			HashPolicy(c.SessionPolicy)))
+	}
+	if c.Roles != nil {
+		words = append(words, "roles "+orNone(strings.Join(c.RoleNames(), " ")))
+	}
+	if c.Approval != ApprovalNone {
+		words = append(words, "approval "+string(c.Approval))
+	}
+	facts["connections."+c.IntegrationName] = strings.Join(words, ", ")
+}
+
+// HashPolicy returns the SHA-256 of a policy, in hexadecimal.
+func HashPolicy(policy string) string {
+	sum := sha256.Sum256([]byte(policy))
+	return hex.EncodeToString(sum[:])
+}
+
+// pathOf is the path of a connection in the JSON of its agent.
+func pathOf(i int) string { return "connections[" + strconv.Itoa(i) + "]." }

@@ -1,0 +1,33 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Policy is an IAM policy document as the text of a JSON object. It is encoded in JSON as that object; empty as null.
+type Policy string
+
+// MarshalJSON returns the object. It fails if the text is not JSON.
+func (p Policy) MarshalJSON() ([]byte, error) {
+	if p == "" {
+		return []byte("null"), nil
+	}
+	if !json.Valid([]byte(p)) {
+		return nil, fmt.Errorf("the policy is not JSON")
+	}
+	return []byte(p), nil
+}
+
+// UnmarshalJSON keeps the text of any value but null, without white space.
+func (p *Policy) UnmarshalJSON(text []byte) error {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return err
+	}
+	if *p = Policy(compact.String()); *p == "null" {
+		*p = ""
+	}
+	return nil
+}
