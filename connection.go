@@ -12,7 +12,8 @@ import (
 type Grants struct {
 	Agent        Agent
 	Integrations []Integration
-	Runner       RunnerID // the runner that lends by these Grants; empty: a server
+	Requests     []OpenRequest // that are pending or approved, and may be over by now
+	Runner       RunnerID      // the runner that lends by these Grants; empty: a server
 }
 
 // Grant is one role that a reference resolved to, the role's integration, and the agent's connection to that. All point

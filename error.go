@@ -12,16 +12,17 @@ type Code string
 
 // The codes. A new one needs a row in the table of internal/problem.
 const (
-	CodeInvalid         Code = "invalid"         // the input is wrong; Fields says where
-	CodeUnauthenticated Code = "unauthenticated" // no token or key, or one that is not ours
-	CodeExpired         Code = "expired"         // the token or key has expired or was revoked
-	CodeDenied          Code = "denied"          // the caller is known and may not do this
-	CodeNotFound        Code = "not_found"       // the thing does not exist, or the caller may not see it
-	CodeConflict        Code = "conflict"        // the name is taken, or the thing is in use
-	CodeStale           Code = "stale"           // someone else changed it since it was read
-	CodeThrottled       Code = "throttled"       // too many requests; the same one may succeed later
-	CodeUnavailable     Code = "unavailable"     // STS, the store or the server cannot answer now
-	CodeInternal        Code = "internal"        // our mistake; the cause is in the log
+	CodeInvalid         Code = "invalid"           // the input is wrong; Fields says where
+	CodeUnauthenticated Code = "unauthenticated"   // no token or key, or one that is not ours
+	CodeExpired         Code = "expired"           // the token or key has expired or was revoked
+	CodeDenied          Code = "denied"            // the caller is known and may not do this
+	CodeApproval        Code = "approval_required" // the agent may do this once a person has approved it
+	CodeNotFound        Code = "not_found"         // the thing does not exist, or the caller may not see it
+	CodeConflict        Code = "conflict"          // the name is taken, or the thing is in use
+	CodeStale           Code = "stale"             // someone else changed it since it was read
+	CodeThrottled       Code = "throttled"         // too many requests; the same one may succeed later
+	CodeUnavailable     Code = "unavailable"       // STS, the store or the server cannot answer now
+	CodeInternal        Code = "internal"          // our mistake; the cause is in the log
 
 	// The codes for the service-account token that a pod shows to a runner.
 	CodeTokenIssuer    Code = "token_issuer"    // another cluster made it

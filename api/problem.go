@@ -11,7 +11,7 @@ type Problem struct {
 	Title     string       `json:"title" doc:"The status in words." example:"Bad Request"`
 	Status    int          `json:"status" doc:"The HTTP status." example:"400"`
 	Detail    string       `json:"detail" doc:"What went wrong, in one sentence." example:"the integration is not valid"`
-	Code      string       `json:"code" enum:"invalid,unauthenticated,expired,denied,not_found,conflict,stale,throttled,unavailable,internal,token_issuer,token_audience,token_signature,not_bound" doc:"What kind of problem it is, for programs." example:"invalid"`
+	Code      string       `json:"code" enum:"invalid,unauthenticated,expired,denied,approval_required,not_found,conflict,stale,throttled,unavailable,internal,token_issuer,token_audience,token_signature,not_bound" doc:"What kind of problem it is, for programs." example:"invalid"`
 	Hint      string       `json:"hint,omitempty" doc:"What to do next."`
 	HintSteps []HintStep   `json:"hint_steps,omitempty" nullable:"false" doc:"The hint as separate steps."`
 	Wait      int          `json:"-"` // the header Retry-After, in seconds; 0: as the status has it

@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // Grants is what an agent may borrow. Only the integrations that name the runner
 // have their external IDs.
 type Grants struct {
@@ -10,6 +12,8 @@ type Grants struct {
 	Generations map[string]int64 `json:"generations"`
 	// what limits the connections, by the integration's ID; none of a server of an earlier version
 	Limits map[string]GrantedLimits `json:"limits"`
+	// access requests of the agent that may be pending or approved
+	Requests []GrantedRequest `json:"requests,omitempty"`
 }
 
 // GrantedLimits are what a connection lets the agent do.
@@ -27,4 +31,15 @@ type GrantedAgent struct {
 	Disabled           bool     `json:"disabled"`
 	DefaultIntegration string   `json:"default_integration"` // ID
 	Connections        []string `json:"connections"`         // IDs of integrations
+}
+
+// GrantedRequest is an access request of Grants.
+type GrantedRequest struct {
+	ID          string    `json:"id"`
+	Integration string    `json:"integration"` // ID
+	Role        string    `json:"role"`        // ID
+	Task        string    `json:"task,omitempty"`
+	Access      string    `json:"access"`
+	Approved    bool      `json:"approved"`
+	Until       time.Time `json:"until"`
 }

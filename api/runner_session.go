@@ -84,3 +84,20 @@ type LoanAnswer struct {
 	RoleARN         string    `json:"role_arn,omitempty"`
 	Refusal         *Refusal  `json:"refusal,omitempty"`
 }
+
+// AccessQuestion asks people for access, or what they decided, for an agent that the runner knows by its service
+// account.
+type AccessQuestion struct {
+	Token       string `json:"token"`                  // bnd_…
+	ID          string `json:"id,omitempty"`           // of a request that was made before; empty: make one
+	WaitSeconds int64  `json:"wait_seconds,omitempty"` // how long to wait while it is pending
+	AccessRequestRequest
+	Workload
+}
+
+// AccessAnswer answers an AccessQuestion: it has either the request or a Refusal. An error instead of it is about the
+// runner.
+type AccessAnswer struct {
+	Request *MyAccessRequest `json:"request,omitempty"`
+	Refusal *Refusal         `json:"refusal,omitempty"`
+}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -104,6 +105,13 @@ func (c *Client) RecordUse(ctx context.Context, u api.Usage) error {
 func (c *Client) Lend(ctx context.Context, l api.LoanRequest) (api.LoanAnswer, error) {
 	return send[api.LoanAnswer](ctx, c, request{method: http.MethodPost, place: at(runnerAPI + "/loans"), body: l,
 		most: maxLoan})
+}
+
+// AskAccess asks people for access, or what they decided, for an agent that the runner knows by its service account. It
+// is no error if the agent may not ask: the answer has the refusal.
+func (c *Client) AskAccess(ctx context.Context, q api.AccessQuestion) (api.AccessAnswer, error) {
+	return send[api.AccessAnswer](ctx, c, request{method: http.MethodPost, place: at(runnerAPI + "/access-requests"),
+		body: q, patience: time.Duration(q.WaitSeconds) * time.Second})
 }
 
 // RunnerIntegrations lists the integrations that name the runner, for it to try

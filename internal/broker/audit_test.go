@@ -121,7 +121,7 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +
 		"RunnerToken RunnerGrants " +
-		"BeginRunnerSession FinishRunnerSession RecordRunnerUse LendThrough RunnerIntegrations RecordRunnerValidations " +
+		"BeginRunnerSession FinishRunnerSession RecordRunnerUse LendThrough AgentThrough RunnerIntegrations RecordRunnerValidations " +
 		"RunnerValidationRequests AnswerValidationRequest"
 	admin := rolebroker.Caller{APIKey: "key_a", Access: rolebroker.KeyAdmin}
 	reader := rolebroker.Caller{APIKey: "key_r", Access: rolebroker.KeyReadOnly}

@@ -123,7 +123,7 @@ func (b *Broker) RunnerGrants(
 			in.ExternalID, in.NextExternalID = "", ""
 		}
 	}
-	return &rolebroker.Grants{Agent: grants.Agent, Integrations: shown}, nil
+	return &rolebroker.Grants{Agent: grants.Agent, Integrations: shown, Requests: grants.Requests}, nil
 }
 
 // LendThrough lends a role that the platform assumes to an agent that the runner identified by the service account of
@@ -132,20 +132,32 @@ func (b *Broker) LendThrough(
 	ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload,
 	req rolebroker.Request,
 ) (*rolebroker.Loan, error) {
-	const action = rolebroker.ActionRunnerLend
-	subject := rolebroker.Named(rolebroker.KindBinding, string(binding))
-	if err := b.May(ctx, who, action, subject); err != nil {
-		return nil, err
-	}
-	token, err := b.lender.Token(ctx, binding)
+	agent, err := b.AgentThrough(ctx, who, binding, of)
 	if err != nil {
 		return nil, err
 	}
+	return b.lender.Lend(ctx, agent, req)
+}
+
+// AgentThrough returns the agent that the runner identified by the service account of its pod, as a caller. Codes:
+// denied, not_found, invalid.
+func (b *Broker) AgentThrough(
+	ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload,
+) (rolebroker.Caller, error) {
+	const action = rolebroker.ActionRunnerLend
+	subject := rolebroker.Named(rolebroker.KindBinding, string(binding))
+	if err := b.May(ctx, who, action, subject); err != nil {
+		return rolebroker.Caller{}, err
+	}
+	token, err := b.lender.Token(ctx, binding)
+	if err != nil {
+		return rolebroker.Caller{}, err
+	}
 	if err := b.trustsIssuer(ctx, who, token.Account.Issuer); err != nil {
-		return nil, b.refused(ctx, who, action, err, subject)
+		return rolebroker.Caller{}, b.refused(ctx, who, action, err, subject)
 	}
 	if err := of.Check(); err != nil {
-		return nil, err
+		return rolebroker.Caller{}, err
 	}
-	return b.lender.Lend(ctx, rolebroker.Caller{Agent: token.Agent, Token: token.ID, Workload: of}, req)
+	return rolebroker.Caller{Agent: token.Agent, Token: token.ID, Workload: of}, nil
 }

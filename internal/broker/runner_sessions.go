@@ -32,6 +32,9 @@ func (b *Broker) BeginRunnerSession(
 	if s.Access != "" && !s.Access.IsKnown() {
 		return invalidSession("access", "is not an access")
 	}
+	if s.AccessRequest != "" && !isID("req_", string(s.AccessRequest)) {
+		return invalidSession("access_request", "is not the ID of an access request")
+	}
 	if err := s.Workload.Check(); err != nil {
 		return err
 	}
@@ -104,6 +107,31 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	}
 	s.AgentName, s.IntegrationName, s.RoleName = grants.Agent.Name, in.Name, role.Name
 	s.ExpiresAt = s.RequestedAt.Add(role.Duration() + lend.ClockSlack)
+	return authorizeApproval(grants, grant, s, now)
+}
+
+// authorizeApproval checks that a session is under the approval that it needs, and ends with that. A runner of an earlier
+// version names none. Codes: approval_required, stale.
+func authorizeApproval(grants *rolebroker.Grants, grant rolebroker.Grant, s *rolebroker.Session, now time.Time) error {
+	if !grant.NeedsApproval() {
+		s.AccessRequest = ""
+		return nil
+	}
+	approval, err := grants.Approved(grant, s.Task, now)
+	switch {
+	case err != nil:
+		return err
+	case s.AccessRequest == "":
+		return rolebroker.Errorf(rolebroker.CodeDenied,
+			"role %s needs an approval, which this version of the runner does not know", grant.Reference()).
+			WithHint("upgrade the runner to the version of the server")
+	case s.AccessRequest != approval.ID:
+		return rolebroker.Errorf(rolebroker.CodeStale, "the approval for role %s was changed meanwhile",
+			grant.Reference()).WithHint("try again")
+	}
+	if approval.Until.Before(s.ExpiresAt) {
+		s.ExpiresAt = approval.Until
+	}
 	return nil
 }
 

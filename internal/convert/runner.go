@@ -168,6 +168,7 @@ func Grants(g *rolebroker.Grants) api.Grants {
 		Integrations: All(g.Integrations, Granted),
 		Generations:  generations(g.Integrations),
 		Limits:       limits(g.Agent.Connections),
+		Requests:     requests(g.Requests),
 	}
 }
 
@@ -237,5 +238,19 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 		}
 		grants.Agent.Connections = append(grants.Agent.Connections, c)
 	}
+	for _, r := range sent.Requests {
+		grants.Requests = append(grants.Requests, rolebroker.OpenRequest{ID: rolebroker.AccessRequestID(r.ID),
+			Integration: rolebroker.IntegrationID(r.Integration), Role: rolebroker.RoleID(r.Role), Task: r.Task,
+			Access: r.Access, Approved: r.Approved, Until: r.Until.UTC()})
+	}
 	return grants, nil
+}
+
+// requests are access requests as a runner is told them; nil for none.
+func requests(open []rolebroker.OpenRequest) (all []api.GrantedRequest) {
+	for _, r := range open {
+		all = append(all, api.GrantedRequest{ID: string(r.ID), Integration: string(r.Integration), Role: string(r.Role),
+			Task: r.Task, Access: r.Access, Approved: r.Approved, Until: r.Until.UTC()})
+	}
+	return all
 }

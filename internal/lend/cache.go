@@ -206,9 +206,9 @@ func (c *cache) keepTokenLocked(token *rolebroker.Token, version uint64) {
 	c.tokens[token.ID] = &cachedToken{Token: token}
 }
 
-// weightOf is what grants cost in memory, in roles.
+// weightOf is what grants cost in memory, in roles. An access request costs as much as a role.
 func weightOf(grants *rolebroker.Grants) int {
-	n := 1
+	n := 1 + len(grants.Requests)
 	for _, in := range grants.Integrations {
 		n += 1 + len(in.Roles)
 	}

@@ -2,6 +2,7 @@ package lend
 
 import (
 	"context"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -16,7 +17,9 @@ type leaseKey struct {
 	generation  int64 // of the role for this agent
 	task        string
 	access      rolebroker.Access
-	assumption  rolebroker.Assumption // with the session policies
+	request     rolebroker.AccessRequestID // the approval that it is under; empty: it needs none
+	ends        int64                      // when that ends, in Unix seconds; 0: never
+	assumption  rolebroker.Assumption      // with the session policies
 }
 
 // newLeaseKey returns the key of what the agent borrows. Codes: invalid (the task), denied.
@@ -43,8 +46,45 @@ func (k leaseKey) policyHash() string {
 	return rolebroker.HashPolicy(k.assumption.Policy)
 }
 
-// request is what an agent asks for to get the lease.
-func (k leaseKey) request() rolebroker.Request {
+// under puts the lease under an approval: AWS ends the session when that ends. Codes: denied.
+func (k leaseKey) under(approval rolebroker.OpenRequest) (leaseKey, error) {
+	k.request, k.ends = approval.ID, approval.Until.Unix()
+	return k, k.assumption.EndAt(k.until())
+}
+
+// until is when the approval ends; the zero time if there is none.
+func (k leaseKey) until() time.Time {
+	if k.ends == 0 {
+		return time.Time{}
+	}
+	return time.Unix(k.ends, 0).UTC()
+}
+
+// earlier is the end of the approval if that is earlier.
+func (k leaseKey) earlier(t time.Time) time.Time {
+	if until := k.until(); !until.IsZero() && until.Before(t) {
+		return until
+	}
+	return t
+}
+
+// durationAt is how long a session lasts in AWS that begins at a time: not much longer than the approval, though STS
+// makes none that is shorter than the least. Codes: approval_required (the approval is over).
+func (k leaseKey) durationAt(now time.Time) (time.Duration, error) {
+	until := k.until()
+	if until.IsZero() {
+		return k.assumption.Duration, nil
+	}
+	left := until.Sub(now).Truncate(time.Second) + time.Second
+	if !now.Before(until) {
+		return 0, rolebroker.Errorf(rolebroker.CodeApproval, "access request %s ended at %s", k.request,
+			until.Format(time.RFC3339))
+	}
+	return min(k.assumption.Duration, max(left, rolebroker.MinSessionDuration)), nil
+}
+
+// asking is what an agent asks for to get the lease.
+func (k leaseKey) asking() rolebroker.Request {
 	return rolebroker.Request{Role: string(k.integration) + "/" + string(k.role), Task: k.task}
 }
 
@@ -162,7 +202,7 @@ func (l *Lender) beginWork() bool {
 // what its role is called now. While the records cannot be read it may, and the
 // names are empty.
 func (l *Lender) mayKeep(ctx context.Context, who rolebroker.Caller, key leaseKey) (roleNames, bool) {
-	keyNow, grant, err := l.decide(ctx, who, key.request())
+	keyNow, grant, err := l.decide(ctx, who, key.asking())
 	if err != nil {
 		return roleNames{}, isTemporary(err)
 	}
@@ -176,7 +216,7 @@ func (l *Lender) isOutdated(ctx context.Context, key leaseKey) bool {
 	if err != nil {
 		return !isTemporary(err)
 	}
-	keyNow, _, err := l.choose(grants, key.request())
+	keyNow, _, err := l.choose(grants, key.asking())
 	return err != nil || keyNow != key
 }
 

@@ -83,6 +83,14 @@ func (l *Lender) choose(grants *rolebroker.Grants, req rolebroker.Request) (leas
 		return leaseKey{}, grant, err
 	}
 	key, err := newLeaseKey(grants.Agent, grant, req.Task)
+	if err != nil || !grant.NeedsApproval() {
+		return key, grant, err
+	}
+	approval, err := grants.Approved(grant, req.Task, l.now())
+	if err != nil {
+		return leaseKey{}, grant, err
+	}
+	key, err = key.under(approval)
 	return key, grant, err
 }
 

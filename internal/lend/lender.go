@@ -145,6 +145,21 @@ func (l *Lender) Resolve(ctx context.Context, who rolebroker.Caller, reference s
 	return grants.Resolve(reference)
 }
 
+// Approval returns the approval that the agent borrows a role for a task under; the zero value if it needs none. Codes:
+// as Lend's, without those of STS.
+func (l *Lender) Approval(
+	ctx context.Context, who rolebroker.Caller, grant rolebroker.Grant, task string,
+) (rolebroker.OpenRequest, error) {
+	if !grant.NeedsApproval() {
+		return rolebroker.OpenRequest{}, nil
+	}
+	grants, err := l.grantsOf(ctx, who)
+	if err != nil {
+		return rolebroker.OpenRequest{}, err
+	}
+	return grants.Approved(grant, task, l.now())
+}
+
 // closeGrace is how long recording may take once the AssumeRole calls under way
 // were cancelled.
 const closeGrace = 10 * time.Second

@@ -17,11 +17,17 @@ type cachedLoan struct {
 	*rolebroker.Loan
 	lifetime time.Duration
 	renewAt  time.Time
+	last     bool         // the approval ends with it: nothing renews it
 	fetches  atomic.Int64 // not yet recorded
 	lastUsed atomic.Int64 // Unix milliseconds; 0: never
 }
 
-func newCachedLoan(loan *rolebroker.Loan, now time.Time) *cachedLoan {
+// newCachedLoan makes the cachedLoan of a loan. until is the end of the approval that it is under; zero: it is under none.
+func newCachedLoan(loan *rolebroker.Loan, now, until time.Time) *cachedLoan {
+	if !until.IsZero() && !loan.Credentials.Expires.Before(until) {
+		loan.Credentials.Expires = until
+		return &cachedLoan{Loan: loan, lifetime: until.Sub(now), renewAt: until, last: true}
+	}
 	lifetime := loan.Credentials.Expires.Sub(now)
 	late := time.Duration(rand.Int64N(int64(max(lifetime, 0))/jitter + 1))
 	return &cachedLoan{Loan: loan, lifetime: lifetime, renewAt: now.Add(lifetime/2 + late)}
@@ -33,8 +39,11 @@ func (c *cachedLoan) countUse(now time.Time) {
 	c.lastUsed.Store(now.UnixMilli())
 }
 
-// isFresh says whether more than a third of the lifetime is left.
+// isFresh says whether more than a third of the lifetime is left, or anything of the last loan of an approval.
 func (c *cachedLoan) isFresh(now time.Time) bool {
+	if c.last {
+		return c.isValid(now)
+	}
 	return c.Credentials.Expires.Sub(now) > c.lifetime/3
 }
 

@@ -17,7 +17,13 @@ const ClockSlack = 5 * time.Minute
 func (l *Lender) startSession(
 	ctx context.Context, key leaseKey, names roleNames, by rolebroker.Caller,
 ) (*cachedLoan, error) {
-	session := newSession(key, names, by, l.now())
+	now := l.now()
+	duration, err := key.durationAt(now)
+	if err != nil {
+		return nil, err
+	}
+	key.assumption.Duration = duration
+	session := newSession(key, names, by, now)
 	if err := l.records.RecordSession(ctx, &session); err != nil {
 		return nil, err
 	}
@@ -37,7 +43,7 @@ func (l *Lender) startSession(
 		})
 	}
 	session.State = rolebroker.SessionActive
-	session.ExpiresAt = assumed.Credentials.Expires
+	session.ExpiresAt = key.earlier(assumed.Credentials.Expires)
 	session.AccessKeyID = assumed.Credentials.AccessKeyID
 	session.RequestID = assumed.RequestID
 	if err := l.records.FinishSession(ctx, &session); err != nil {
@@ -50,7 +56,7 @@ func (l *Lender) startSession(
 		ID: session.Role, Name: session.RoleName, ARN: session.ARN, Region: session.Region, Enabled: true,
 	}
 	loan := &rolebroker.Loan{Session: session.ID, Role: role, Credentials: assumed.Credentials}
-	return newCachedLoan(loan, l.now()), nil
+	return newCachedLoan(loan, l.now(), key.until()), nil
 }
 
 // sessionFailed records that STS gave no credentials, and returns why. If it
@@ -81,7 +87,8 @@ func newSession(key leaseKey, names roleNames, by rolebroker.Caller, now time.Ti
 		Integration: key.integration, IntegrationName: names.integration,
 		Role: key.role, RoleName: names.role, ARN: key.assumption.ARN, Region: key.assumption.Region,
 		Task: key.task, SessionName: key.assumption.SessionName, Token: by.Token, Workload: by.Workload,
-		Access:      key.access,
-		RequestedAt: now, ExpiresAt: now.Add(key.assumption.Duration + ClockSlack),
+		Access:        key.access,
+		AccessRequest: key.request,
+		RequestedAt:   now, ExpiresAt: key.earlier(now.Add(key.assumption.Duration + ClockSlack)),
 	}
 }

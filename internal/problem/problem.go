@@ -32,6 +32,7 @@ var statuses = map[rolebroker.Code]int{
 	rolebroker.CodeUnauthenticated: http.StatusUnauthorized,
 	rolebroker.CodeExpired:         http.StatusUnauthorized,
 	rolebroker.CodeDenied:          http.StatusForbidden,
+	rolebroker.CodeApproval:        http.StatusForbidden,
 	rolebroker.CodeNotFound:        http.StatusNotFound,
 	rolebroker.CodeConflict:        http.StatusConflict,
 	rolebroker.CodeStale:           http.StatusPreconditionFailed,

@@ -31,8 +31,14 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		return l.cluster.Lend(ctx, who, req) // it also counts and logs the refusal
 	}
 	req.Role = grant.Reference()
-	key := fmt.Sprintf("%q %q %q %s %d %q", who.Token, grant.Integration.ID, grant.Role.ID, grant.Role.ARN,
-		grant.Role.Generation, req.Task)
+	approval, err := again(l.record, func() (rolebroker.OpenRequest, error) {
+		return l.cluster.Approval(ctx, who, grant, req.Task)
+	})
+	if err != nil {
+		return nil, err
+	}
+	key := fmt.Sprintf("%q %q %q %s %d %q %q", who.Token, grant.Integration.ID, grant.Role.ID, grant.Role.ARN,
+		grant.Role.Generation, req.Task, approval.ID)
 	loan, err := l.platform.Lend(ctx, key, who, req)
 	var rejected *rejectedRunner
 	switch {
@@ -112,15 +118,10 @@ func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroke
 	if err := p.link.down(); err != nil {
 		return nil, err
 	}
-	if strings.HasPrefix(string(who.Token), "bnd_") {
+	if isBound(who) {
 		return p.lendThrough(ctx, who, req)
 	}
-	options := p.link.options
-	options.Token = p.identifier.tokenOf(who.Token)
-	if options.Token.IsZero() {
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "too many agents ask at once").WithHint("try again")
-	}
-	c, err := client.New(options)
+	c, err := p.as(who)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +130,19 @@ func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroke
 		return nil, err
 	}
 	return forward.NewLoan(lent.RoleARN, lent.AccessKeyID, lent.SecretAccessKey, lent.Token, lent.Expiration)
+}
+
+// isBound reports whether the runner knows the agent by its service account.
+func isBound(who rolebroker.Caller) bool { return strings.HasPrefix(string(who.Token), "bnd_") }
+
+// as makes a client with the agent's own token.
+func (p platform) as(who rolebroker.Caller) (*client.Client, error) {
+	options := p.link.options
+	options.Token = p.identifier.tokenOf(who.Token)
+	if options.Token.IsZero() {
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "too many agents ask at once").WithHint("try again")
+	}
+	return client.New(options)
 }
 
 // lendThrough borrows for the agent that is bound to a service account.

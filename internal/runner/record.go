@@ -58,10 +58,11 @@ type authorisation struct {
 	role        rolebroker.RoleID
 	arn         rolebroker.RoleARN
 	sessionName string
+	request     rolebroker.AccessRequestID // the approval; empty: it needs none
 }
 
 func authorisationOf(s *rolebroker.Session) authorisation {
-	return authorisation{s.Agent, s.Integration, s.Role, s.ARN, s.SessionName}
+	return authorisation{s.Agent, s.Integration, s.Role, s.ARN, s.SessionName, s.AccessRequest}
 }
 
 func newRecord(l *link, s *spool, opts Options) *record {

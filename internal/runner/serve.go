@@ -34,8 +34,8 @@ func checkListen(address string, secure bool) error {
 
 // handler is everything that a runner serves.
 func (r *Runner) handler(who *identifier) http.Handler {
-	credentials := containercreds.New(containercreds.Options{Lender: r.lender, Identify: who.identify, Log: r.log,
-		Now: r.opts.Now})
+	credentials := containercreds.New(containercreds.Options{Lender: r.lender, Identify: who.identify,
+		Requests: asking{platform{r.link, who}}, Log: r.log, Now: r.opts.Now})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", r.ready)

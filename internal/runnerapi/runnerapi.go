@@ -12,6 +12,7 @@
 //	PUT  /runner/v1/sessions/{session}                record the outcome of a session
 //	POST /runner/v1/use                               record how often sessions were handed out
 //	POST /runner/v1/loans                             borrow a role that the platform assumes
+//	POST /runner/v1/access-requests                   ask people for access, or what they decided, for an agent
 //	GET  /runner/v1/integrations                      list the integrations that name the runner
 //	POST /runner/v1/integrations/{integration}/validations   record the outcomes of trying their roles
 //	GET  /runner/v1/validations                       take the requests to try roles now
@@ -35,6 +36,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/problem"
 )
@@ -62,12 +64,21 @@ type Broker interface {
 		usedAt map[rolebroker.TokenID]time.Time) error
 	LendThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload,
 		req rolebroker.Request) (*rolebroker.Loan, error)
+	AgentThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload) (
+		rolebroker.Caller, error)
 	RunnerIntegrations(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Integration, error)
 	RecordRunnerValidations(ctx context.Context, who rolebroker.Caller, nameOrID string, version int64,
 		findings map[rolebroker.RoleID]rolebroker.Finding) error
 	RunnerValidationRequests(ctx context.Context, who rolebroker.Caller) ([]rolebroker.ValidationRequest, error)
 	AnswerValidationRequest(ctx context.Context, who rolebroker.Caller, id rolebroker.ValidationRequestID,
 		findings map[rolebroker.RoleID]rolebroker.Finding, finished bool) error
+}
+
+// Requests takes what agents ask people. Its errors are *rolebroker.Error.
+type Requests interface {
+	RequestAccess(ctx context.Context, who rolebroker.Caller, ask api.AccessRequestRequest) (api.MyAccessRequest, error)
+	MyAccessRequest(ctx context.Context, who rolebroker.Caller, id string, wait time.Duration) (
+		api.MyAccessRequest, error)
 }
 
 // Auth identifies callers by Authorization headers or tokens, and the RemoteAddr of the request. It records refusals.
@@ -82,6 +93,7 @@ type Auth interface {
 type Options struct {
 	Broker    Broker
 	Auth      Auth
+	Requests  Requests        // nil: access requests are not taken
 	Log       *slog.Logger    // gets causes, which callers do not see; nil discards them
 	Heartbeat time.Duration   // the longest time between two lines of the stream of events
 	Closing   <-chan struct{} // ends all streams when it is closed; nil: never
@@ -117,6 +129,9 @@ func New(o Options) http.Handler {
 	s.mux.HandleFunc(http.MethodPut+at+"sessions/{session}", taking(s, small, s.finishSession))
 	s.mux.HandleFunc(http.MethodPost+at+"use", recording(s, large, s.recordUsage))
 	s.mux.HandleFunc(http.MethodPost+at+"loans", taking(s, small, s.lend))
+	if o.Requests != nil {
+		s.mux.HandleFunc(http.MethodPost+at+"access-requests", taking(s, small, s.accessRequest))
+	}
 	s.mux.HandleFunc(http.MethodGet+at+"integrations", reading(s, s.integrations))
 	s.mux.HandleFunc(http.MethodPost+at+"integrations/{integration}/validations",
 		recording(s, large, s.recordValidations))

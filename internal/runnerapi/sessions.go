@@ -52,6 +52,26 @@ func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest
 	}, nil
 }
 
+// accessRequest asks for the agent of a pod, or finds what became of a question of it.
+func (s *server) accessRequest(r *http.Request, who rolebroker.Caller, in api.AccessQuestion) (
+	api.AccessAnswer, error) {
+	agent, err := s.Broker.AgentThrough(r.Context(), who, rolebroker.TokenID(in.Token), rolebroker.Workload(in.Workload))
+	var found api.MyAccessRequest
+	switch {
+	case err != nil:
+	case in.ID != "":
+		wait := time.Duration(in.WaitSeconds) * time.Second
+		found, err = s.Requests.MyAccessRequest(r.Context(), agent, in.ID, wait)
+	default:
+		found, err = s.Requests.RequestAccess(r.Context(), agent, in.AccessRequestRequest)
+	}
+	if err != nil {
+		refusal, err := aboutTheAgent(err)
+		return api.AccessAnswer{Refusal: refusal}, err
+	}
+	return api.AccessAnswer{Request: &found}, nil
+}
+
 func (s *server) integrations(r *http.Request, who rolebroker.Caller) (answer api.List[api.Integration], err error) {
 	all, err := s.Broker.RunnerIntegrations(r.Context(), who)
 	if err != nil {

@@ -29,8 +29,9 @@ const readyTimeout = 2 * time.Second
 // were sent.
 func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server,
 	opts Options) http.Handler {
+	asked := requests{s, cfg.PublicURL, opts.Now}
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.At("credentials").Agent,
-		Requests: requests{s, cfg.PublicURL, opts.Now}, Log: opts.Log, Now: opts.Now})
+		Requests: asked, Log: opts.Log, Now: opts.Now})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
 		Now: opts.Now, URL: cfg.PublicURL})
 	app := web.New(web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log,
@@ -39,7 +40,8 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 
 	closing := make(chan struct{})
 	s.closing = sync.OnceFunc(func() { close(closing) })
-	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who.At("runners"), Log: opts.Log,
+	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who.At("runners"), Requests: asked,
+		Log:       opts.Log,
 		Heartbeat: api.Heartbeat, Closing: closing})
 
 	probes := http.NewServeMux()

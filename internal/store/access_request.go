@@ -137,6 +137,18 @@ func scanAccessRequest(scan scan, found *[]rolebroker.AccessRequest) error {
 	return err
 }
 
+// addRequests adds to grants the access requests that may be open, if a person has to approve anything.
+func (s *Store) addRequests(ctx context.Context, g *rolebroker.Grants) error {
+	if !g.NeedApproval() {
+		return nil
+	}
+	found, err := s.accessRequests(ctx, openAccessRequests, g.Agent.ID, int64(0), rolebroker.MaxOpenRequests)
+	for i := range found {
+		g.Requests = append(g.Requests, found[i].Open())
+	}
+	return err
+}
+
 // CreateAccessRequest stores a request, with an event for each thing that happened to it, unless the agent has an open
 // one for the same role, access and task: then it stores nothing and returns that one. Codes: not_found (the agent),
 // throttled (it has too many that are open).

@@ -211,7 +211,8 @@ func limitText(c *rolebroker.Connection) string {
 }
 
 // Grants returns an agent with the integrations that it is connected to and
-// their roles, read from one snapshot. Codes: not_found.
+// their roles, read from one snapshot, and then its open access requests. Codes:
+// not_found.
 func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error) {
 	var g rolebroker.Grants
 	err := s.query(ctx, grants, func(scan scan) error {
@@ -235,6 +236,9 @@ func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.
 	}
 	if g.Agent.ID == "" {
 		return nil, notFound("agent", string(id))
+	}
+	if err := s.addRequests(ctx, &g); err != nil {
+		return nil, err
 	}
 	return &g, nil
 }

@@ -1,0 +1,129 @@
+package rolebroker
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// OpenRequest is what lending has to know of an access request that is pending or approved.
+type OpenRequest struct {
+	ID          AccessRequestID
+	Integration IntegrationID
+	Role        RoleID
+	Task        string
+	Access      string    // granted; of a pending one, asked for
+	Approved    bool      // else it is pending
+	Until       time.Time // the end of the grant, or of the question
+}
+
+// Open returns what lending has to know of the request, if it is pending or approved unless its time is over.
+func (r *AccessRequest) Open() OpenRequest {
+	open := OpenRequest{ID: r.ID, Integration: r.Integration, Role: r.Role, Task: r.Task, Access: r.Access,
+		Until: r.OpenUntil()}
+	if r.Decision == DecisionApproved {
+		open.Access, open.Approved = r.GrantedAccess, true
+	}
+	return open
+}
+
+// covers reports whether the request is about a grant and a task, and not over at a time. A request without a task is
+// about what the agent does without naming one, and about no task.
+func (r *OpenRequest) covers(grant Grant, task string, now time.Time) bool {
+	return r.Integration == grant.Integration.ID && r.Role == grant.Role.ID && r.Task == task && now.Before(r.Until)
+}
+
+// Approved returns the approval under which the agent borrows a role for a task at a time. Of several that overlap it is
+// the one that lasts longest, so that none ends another. Codes: approval_required.
+func (g *Grants) Approved(grant Grant, task string, now time.Time) (OpenRequest, error) {
+	var best, pending OpenRequest
+	for i := range g.Requests {
+		r := &g.Requests[i]
+		switch {
+		case !r.covers(grant, task, now):
+		case !r.Approved:
+			pending = *r
+		case best.ID == "" || r.Until.After(best.Until) || r.Until.Equal(best.Until) && r.ID < best.ID:
+			best = *r
+		}
+	}
+	if best.ID != "" {
+		return best, nil
+	}
+	return best, g.unapproved(grant, task, pending)
+}
+
+// unapproved refuses a role that a person has to approve, and says how to ask, or which question is pending.
+func (g *Grants) unapproved(grant Grant, task string, pending OpenRequest) error {
+	what := "role " + grant.Reference()
+	if task != "" {
+		what += " for task " + task
+	}
+	if pending.ID != "" {
+		return Errorf(CodeApproval, "a person has to approve that agent %s borrows %s; access request %s waits for that "+
+			"until %s", g.Agent.Name, what, pending.ID, pending.Until.UTC().Format(time.RFC3339)).
+			WithSteps(Step{Text: "people with an admin or approver key decide it:",
+				Command: "rolebroker request show " + string(pending.ID)})
+	}
+	ask := []string{"rolebroker", "request", grant.Reference()}
+	if task != "" {
+		ask = append(ask, "--task", task)
+	}
+	return Errorf(CodeApproval, "a person has to approve that agent %s borrows %s", g.Agent.Name, what).
+		WithSteps(Step{Text: "ask for it, and say what it is for:",
+			Command: ShellCommand(append(ask, "--reason", "REASON", "--wait")...)})
+}
+
+// EndAt makes AWS refuse every request of the session from a time on, whatever its credentials say: STS makes none that
+// last less than 15 minutes. It keeps the session policies that the call has; a call without one allows everything until
+// then. The time is cut to whole seconds. Codes: denied (the policy would be longer than STS takes).
+//
+// Source: IAM User Guide, "AWS global condition context keys", aws:CurrentTime.
+func (a *Assumption) EndAt(end time.Time) error {
+	var policy struct {
+		Version   string `json:",omitempty"`
+		ID        string `json:"Id,omitempty"`
+		Statement []json.RawMessage
+	}
+	policy.Version = "2012-10-17"
+	switch {
+	case a.Policy != "":
+		var have struct {
+			Version   string
+			ID        string `json:"Id"`
+			Statement json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(a.Policy), &have); err != nil {
+			return Errorf(CodeDenied, "the session policy of the connection cannot be read: %w", err)
+		}
+		policy.Version, policy.ID = have.Version, have.ID
+		if json.Unmarshal(have.Statement, &policy.Statement) != nil { // a single one stands without an array
+			policy.Statement = []json.RawMessage{have.Statement}
+		}
+	case !a.isLimited():
+		policy.Statement = append(policy.Statement, json.RawMessage(`{"Effect":"Allow","Action":"*","Resource":"*"}`))
+	}
+	policy.Statement = append(policy.Statement, json.RawMessage(fmt.Sprintf(`{"Effect":"Deny","Action":"*",`+
+		`"Resource":"*","Condition":{"DateGreaterThanEquals":{"aws:CurrentTime":%q}}}`,
+		end.UTC().Truncate(time.Second).Format(time.RFC3339))))
+	text, err := json.Marshal(policy)
+	if err != nil {
+		return Errorf(CodeDenied, "the session policy of the connection cannot be written: %w", err)
+	}
+	if a.Policy = string(text); len(a.Policy) > maxSessionPolicy {
+		return Errorf(CodeDenied, "the session policy of the connection, with the end of the approval in it, has %d "+
+			"characters; STS takes at most %d", len(a.Policy), maxSessionPolicy)
+	}
+	return nil
+}
+
+// isLimited reports whether a managed policy limits the session.
+func (a *Assumption) isLimited() bool { return false }
+
+const maxSessionPolicy = 2048
+
+// NeedsApproval reports whether a person has to approve that the agent borrows the role.
+func (g Grant) NeedsApproval() bool { return false }
+
+// NeedApproval reports whether a person has to approve any of what the agent may borrow.
+func (g *Grants) NeedApproval() bool { return false }
