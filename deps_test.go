@@ -66,7 +66,7 @@ var graph = map[string][]string{
 
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
-	"internal/execenv": {".", "client", "internal/auth", "internal/containercreds", "internal/forward",
+	"internal/execenv": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/forward",
 		"internal/guard", "internal/harden", "internal/hosts", "internal/privatedir", "internal/seal"},
 	"internal/runner": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert",
 		"internal/forward", "internal/guard", "internal/hosts", "internal/lend", "internal/problem",

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 )
 
@@ -41,6 +42,31 @@ func TestOutageAfterTheFirstAnswer(t *testing.T) {
 			t.Errorf("asked for %q, want %q", server.questions(), want)
 		}
 	})
+}
+
+// A command asks for access to what its room has, and for its task only.
+func TestTheRoomAsksForAccess(t *testing.T) {
+	o := options(newFake()).withDefaults()
+	o.Task = "release-17"
+	l := newLender(o)
+	defer l.close()
+	l.roles = roomOf(o.Server.(*fake).offers...)
+	asks := func(role, task string, want rolebroker.Code) api.MyAccessRequest {
+		t.Helper()
+		made, err := l.RequestAccess(t.Context(), rolebroker.Caller{}, api.AccessRequestRequest{Role: role, Task: task})
+		if rolebroker.CodeOf(err) != want {
+			t.Errorf("asking for %q and task %q: %v", role, task, err)
+		}
+		return made
+	}
+	if got := asks("", "", ""); got.Role != "production/readonly" || got.Task != "release-17" {
+		t.Errorf("it asks for %+v", got)
+	}
+	asks("nothing", "", rolebroker.CodeNotFound)
+	asks("", "another", rolebroker.CodeDenied)
+	if got, err := l.MyAccessRequest(t.Context(), rolebroker.Caller{}, "req_1", 0); err != nil || got.ID != "req_1" {
+		t.Errorf("it finds %+v, %v", got, err)
+	}
 }
 
 // An answer that lacks something is an error of the server's.

@@ -29,12 +29,13 @@ var hostNames = []string{"host.docker.internal", "host.containers.internal"}
 
 // openPorts opens the ports of a room: one on loopback, for the command, and one at the
 // address that Listen names, for its containers.
-func (r *room) openPorts(o Options, lender containercreds.Lender) error {
+func (r *room) openPorts(o Options, lender *lender) error {
 	shared, err := o.listenAddress()
 	if err != nil {
 		return err
 	}
-	endpoint := containercreds.New(containercreds.Options{Lender: lender, Identify: r.identify, Log: o.Log, Now: o.Now})
+	endpoint := containercreds.New(containercreds.Options{Lender: lender, Requests: lender,
+		Identify: r.identify, Log: o.Log, Now: o.Now})
 	own, isShared := anyLoopback, shared.IsValid()
 	if isShared && shared.Addr().IsLoopback() {
 		own, isShared = shared, false

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 )
 
@@ -182,6 +183,14 @@ func (f *fake) Credentials(ctx context.Context, role, task string) (*client.Cred
 		return lend(ctx, role, task)
 	}
 	return lentFor(role, time.Now().Add(time.Hour)), nil
+}
+
+func (f *fake) RequestAccess(_ context.Context, ask api.AccessRequestRequest) (api.MyAccessRequest, error) {
+	return api.MyAccessRequest{ID: "req_1", State: "pending", Role: ask.Role, Task: ask.Task}, nil
+}
+
+func (f *fake) MyAccessRequest(_ context.Context, id string, _ time.Duration) (api.MyAccessRequest, error) {
+	return api.MyAccessRequest{ID: id, State: "approved"}, nil
 }
 
 func (f *fake) questions() []string {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
-	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/privatedir"
 	"github.com/rolebroker/rolebroker/internal/seal"
@@ -29,7 +28,7 @@ type room struct {
 }
 
 // open makes an empty room for one command. Close it.
-func open(o Options, lender containercreds.Lender) (*room, error) {
+func open(o Options, lender *lender) (*room, error) {
 	r := &room{token: randomToken(), failed: guard.NewFailures(nil, nil)}
 	r.hash = seal.Hash(r.token)
 	var err error

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/harden"
 )
@@ -17,6 +18,8 @@ import (
 type Server interface {
 	Credentials(ctx context.Context, role, task string) (*client.Credentials, error)
 	Roles(ctx context.Context) ([]rolebroker.Offer, error)
+	RequestAccess(ctx context.Context, ask api.AccessRequestRequest) (api.MyAccessRequest, error)
+	MyAccessRequest(ctx context.Context, id string, wait time.Duration) (api.MyAccessRequest, error)
 }
 
 // Options configure Run. Server, Command and Self are required.
