@@ -139,6 +139,10 @@ func (c *Connection) check(path string, p *problems) {
 			f.Path = path + "session_policy" + f.Path
 			*p = append(*p, f)
 		}
+		if c.Approval == ApprovalBorrow && len(wrong) == 0 {
+			ends := Assumption{Policy: c.SessionPolicy}
+			p.check(path+"session_policy", ends.EndAt(time.Time{}))
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ type AccessRequest struct {
 	IntegrationName string
 	Role            RoleID
 	RoleName        string
-	Access          string // what the connection gave when the agent asked; the most that is granted
+	Access          Access // what the connection gave when the agent asked; the most that is granted
 	Task            string // the only one that the grant is for; empty: what the agent does without naming a task
 	Reason          string // in the agent's words: nobody has checked them
 	Duration        time.Duration
@@ -36,7 +36,7 @@ type AccessRequest struct {
 	BreakGlass bool   // the owner of the agent approved it
 
 	Granted       time.Duration // never longer than Duration
-	GrantedAccess string        // never wider than Access
+	GrantedAccess Access        // never wider than Access
 	EndsAt        time.Time     // of the grant; zero: there is none
 
 	EndedAt time.Time // when a person ended it before; zero: nobody did
@@ -150,7 +150,7 @@ func OneLine(text string) string { return strings.Join(strings.Fields(text), " "
 // ApprovalTerms are what a person answers to approve an access request.
 type ApprovalTerms struct {
 	Duration   time.Duration // 0: as long as asked
-	Access     string        // empty: as asked
+	Access     Access        // empty: as asked
 	Note       string
 	BreakGlass bool // the owner of the agent decides, because nobody else can
 }
@@ -174,8 +174,8 @@ func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessReques
 	}
 	if with.Access != "" {
 		approved.GrantedAccess = with.Access
-		if !narrows(with.Access, r.Access) {
-			p.add("access", "%s is not narrower than the %s that the agent asked for", Quote(with.Access), r.Access)
+		if with.Access != r.Access && (with.Access == AccessPolicy || !with.Access.narrows(r.Access)) {
+			p.add("access", "%s is not narrower than the %s that the agent asked for", Quote(string(with.Access)), r.Access)
 		}
 	}
 	p.check("note", checkNote(with.Note))
@@ -232,13 +232,6 @@ func (r *AccessRequest) NotPending(now time.Time) error {
 		WithHint("the agent can ask again")
 }
 
-// narrows reports whether an access permits no more than another one. The policy of a connection can be compared with
-// nothing but itself.
-func narrows(access, than string) bool {
-	rank := map[string]int{"view-only": 1, "read-only": 2, "full": 3}
-	return access == than || rank[access] > 0 && rank[access] < rank[than]
-}
-
 // AccessRequestFilter selects access requests; the zero value selects all.
 type AccessRequestFilter struct {
 	Agent string             // its ID, or its name at that time
@@ -267,11 +260,11 @@ func (r *AccessRequest) Subjects() []Subject {
 
 // Facts returns the fields of the request that someone set.
 func (r *AccessRequest) Facts() Facts {
-	facts := Facts{"role": r.Reference(), "access": r.Access, "task": r.Task, "reason": r.Reason,
+	facts := Facts{"role": r.Reference(), "access": string(r.Access), "task": r.Task, "reason": r.Reason,
 		"duration": ShortDuration(r.Duration), "expires_at": expiry(r.ExpiresAt), "decision": string(r.Decision),
 		"note": r.Note}
 	if r.Decision == DecisionApproved {
-		facts["granted_duration"], facts["granted_access"] = ShortDuration(r.Granted), r.GrantedAccess
+		facts["granted_duration"], facts["granted_access"] = ShortDuration(r.Granted), string(r.GrantedAccess)
 		facts["ends_at"] = expiry(r.EndsAt)
 	}
 	if r.BreakGlass {
@@ -292,7 +285,7 @@ type ApprovalRule struct {
 	Agent       AgentID       // only of this agent
 	Integration IntegrationID // only for roles of this integration
 	Role        RoleID        // only for this role
-	Access      string        // only of this access, or a narrower one
+	Access      Access        // only of this access, or a narrower one
 	MaxDuration time.Duration // only if the agent asks for no more
 	Until       time.Time     // only before; zero: always
 
@@ -315,8 +308,8 @@ func (r *ApprovalRule) Check() error {
 	if r.Role != "" && r.Integration == "" {
 		p.add("role", "needs the integration of the role")
 	}
-	if r.Access != "" && !narrows(r.Access, "full") && r.Access != "policy" {
-		p.add("access", "%s is not one of full, read-only, view-only, policy", Quote(r.Access))
+	if r.Access != "" {
+		p.check("access", oneOf(r.Access, Accesses()))
 	}
 	return p.err("the approval rule")
 }
@@ -327,7 +320,7 @@ func (r *ApprovalRule) Approves(req *AccessRequest, now time.Time) bool {
 		(r.Agent == "" || r.Agent == req.Agent) &&
 		(r.Integration == "" || r.Integration == req.Integration) &&
 		(r.Role == "" || r.Role == req.Role) &&
-		(r.Access == "" || narrows(req.Access, r.Access)) &&
+		(r.Access == "" || req.Access.narrows(r.Access)) &&
 		req.Duration <= r.MaxDuration
 }
 
@@ -337,7 +330,7 @@ func (r *ApprovalRule) Subject() Subject { return Subject{KindApprovalRule, stri
 // Facts returns the fields of the rule that a person sets.
 func (r *ApprovalRule) Facts() Facts {
 	return Facts{"name": r.Name, "reason": r.Reason, "enabled": fmt.Sprint(r.Enabled), "agent": r.AgentName,
-		"integration": r.IntegrationName, "role": r.RoleName, "access": r.Access,
+		"integration": r.IntegrationName, "role": r.RoleName, "access": string(r.Access),
 		"max_duration": ShortDuration(r.MaxDuration), "until": expiry(r.Until)}
 }
 

@@ -3,6 +3,7 @@ package rolebroker
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,7 +13,7 @@ type OpenRequest struct {
 	Integration IntegrationID
 	Role        RoleID
 	Task        string
-	Access      string    // granted; of a pending one, asked for
+	Access      Access    // granted; of a pending one, asked for
 	Approved    bool      // else it is pending
 	Until       time.Time // the end of the grant, or of the question
 }
@@ -33,24 +34,50 @@ func (r *OpenRequest) covers(grant Grant, task string, now time.Time) bool {
 	return r.Integration == grant.Integration.ID && r.Role == grant.Role.ID && r.Task == task && now.Before(r.Until)
 }
 
-// Approved returns the approval under which the agent borrows a role for a task at a time. Of several that overlap it is
-// the one that lasts longest, so that none ends another. Codes: approval_required.
-func (g *Grants) Approved(grant Grant, task string, now time.Time) (OpenRequest, error) {
+// Approved returns the grant as people approved it for a task at a time, with the approval: with a narrower access, if
+// they approved no more. A grant that needs no approval is returned as it is, with the zero OpenRequest. Of several
+// approvals that overlap it is the one that lasts longest, so that none ends another. Codes: approval_required.
+func (g *Grants) Approved(grant Grant, task string, now time.Time) (Grant, OpenRequest, error) {
+	if !grant.NeedsApproval() {
+		return grant, OpenRequest{}, nil
+	}
 	var best, pending OpenRequest
 	for i := range g.Requests {
 		r := &g.Requests[i]
 		switch {
-		case !r.covers(grant, task, now):
+		case !r.covers(grant, task, now) || grant.Connection.under(r) == nil:
 		case !r.Approved:
 			pending = *r
 		case best.ID == "" || r.Until.After(best.Until) || r.Until.Equal(best.Until) && r.ID < best.ID:
 			best = *r
 		}
 	}
-	if best.ID != "" {
-		return best, nil
+	if best.ID == "" {
+		return grant, best, g.unapproved(grant, task, pending)
 	}
-	return best, g.unapproved(grant, task, pending)
+	grant.Connection = grant.Connection.under(&best)
+	return grant, best, nil
+}
+
+// under returns the connection with no more access than the request has; nil if these cannot be compared: a connection
+// that has changed since may have another policy, or none.
+func (c *Connection) under(r *OpenRequest) *Connection {
+	switch {
+	case r.Access == c.Access, c.Access.narrows(r.Access):
+		return c
+	case r.Access != AccessPolicy && r.Access.narrows(c.Access):
+		narrowed := *c
+		narrowed.Access, narrowed.SessionPolicy = r.Access, ""
+		return &narrowed
+	}
+	return nil
+}
+
+// narrows reports whether an access permits no more than another one. What a policy permits is not known, but it is no
+// more than everything.
+func (a Access) narrows(than Access) bool {
+	rank := map[Access]int{AccessViewOnly: 1, AccessReadOnly: 2, AccessFull: 3}
+	return a == than || than == AccessFull && a.IsKnown() || rank[a] > 0 && rank[a] < rank[than]
 }
 
 // unapproved refuses a role that a person has to approve, and says how to ask, or which question is pending.
@@ -110,20 +137,20 @@ func (a *Assumption) EndAt(end time.Time) error {
 	if err != nil {
 		return Errorf(CodeDenied, "the session policy of the connection cannot be written: %w", err)
 	}
-	if a.Policy = string(text); len(a.Policy) > maxSessionPolicy {
+	if a.Policy = string(text); len(a.Policy) > MaxSessionPolicy {
 		return Errorf(CodeDenied, "the session policy of the connection, with the end of the approval in it, has %d "+
-			"characters; STS takes at most %d", len(a.Policy), maxSessionPolicy)
+			"characters; STS takes at most %d", len(a.Policy), MaxSessionPolicy)
 	}
 	return nil
 }
 
 // isLimited reports whether a managed policy limits the session.
-func (a *Assumption) isLimited() bool { return false }
-
-const maxSessionPolicy = 2048
+func (a *Assumption) isLimited() bool { return a.PolicyARN != "" }
 
 // NeedsApproval reports whether a person has to approve that the agent borrows the role.
-func (g Grant) NeedsApproval() bool { return false }
+func (g Grant) NeedsApproval() bool { return g.Connection.Approval != ApprovalNone }
 
 // NeedApproval reports whether a person has to approve any of what the agent may borrow.
-func (g *Grants) NeedApproval() bool { return false }
+func (g *Grants) NeedApproval() bool {
+	return slices.ContainsFunc(g.Agent.Connections, func(c Connection) bool { return c.Approval != ApprovalNone })
+}

@@ -72,6 +72,10 @@ func (b *Broker) asked(
 	if err != nil {
 		return nil, err
 	}
+	if !grant.NeedsApproval() {
+		return nil, invalid("the access request", "role", "%s needs no approval: the agent can borrow it now",
+			grant.Reference())
+	}
 	if spec.Duration == 0 {
 		spec.Duration = rolebroker.DefaultGrant
 	}
@@ -79,7 +83,7 @@ func (b *Broker) asked(
 	r := &rolebroker.AccessRequest{
 		ID: rolebroker.NewAccessRequestID(), Agent: grants.Agent.ID, AgentName: grants.Agent.Name, Token: who.Token,
 		Integration: grant.Integration.ID, IntegrationName: grant.Integration.Name,
-		Role: grant.Role.ID, RoleName: grant.Role.Name, Access: "full",
+		Role: grant.Role.ID, RoleName: grant.Role.Name, Access: grant.Connection.Access,
 		Task: spec.Task, Reason: rolebroker.OneLine(spec.Reason), Duration: spec.Duration,
 		CreatedAt: now, ExpiresAt: now.Add(rolebroker.RequestLifetime),
 	}

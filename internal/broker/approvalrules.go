@@ -16,7 +16,7 @@ type ApprovalRuleSpec struct {
 	Agent       string
 	Integration string
 	Role        string // of the integration
-	Access      string
+	Access      rolebroker.Access
 	MaxDuration time.Duration // 0: rolebroker.DefaultGrant
 	Until       time.Time
 }

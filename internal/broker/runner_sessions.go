@@ -68,7 +68,9 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	if err != nil {
 		return err
 	}
-	if err := lend.IsApproved(grants.Agent, grant); err != nil {
+	now := b.now()
+	grant, approval, err := grants.Approved(grant, s.Task, now)
+	if err != nil {
 		return err
 	}
 	in, role := grant.Integration, grant.Role
@@ -76,7 +78,6 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	if err != nil {
 		return err
 	}
-	now := b.now()
 	switch {
 	case in.AssumptionMode != rolebroker.ModeCluster || in.Runner != who.Runner:
 		return rolebroker.Errorf(rolebroker.CodeDenied,
@@ -107,27 +108,23 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	}
 	s.AgentName, s.IntegrationName, s.RoleName = grants.Agent.Name, in.Name, role.Name
 	s.ExpiresAt = s.RequestedAt.Add(role.Duration() + lend.ClockSlack)
-	return authorizeApproval(grants, grant, s, now)
+	return underApproval(s, approval)
 }
 
-// authorizeApproval checks that a session is under the approval that it needs, and ends with that. A runner of an earlier
-// version names none. Codes: approval_required, stale.
-func authorizeApproval(grants *rolebroker.Grants, grant rolebroker.Grant, s *rolebroker.Session, now time.Time) error {
-	if !grant.NeedsApproval() {
+// underApproval checks that a session is under the approval that it needs, and ends it with that. A runner of an earlier
+// version names none. Codes: denied, stale.
+func underApproval(s *rolebroker.Session, approval rolebroker.OpenRequest) error {
+	switch {
+	case approval.ID == "":
 		s.AccessRequest = ""
 		return nil
-	}
-	approval, err := grants.Approved(grant, s.Task, now)
-	switch {
-	case err != nil:
-		return err
 	case s.AccessRequest == "":
 		return rolebroker.Errorf(rolebroker.CodeDenied,
-			"role %s needs an approval, which this version of the runner does not know", grant.Reference()).
-			WithHint("upgrade the runner to the version of the server")
+			"the role needs an approval, which this version of the runner does not know").
+			WithHint("upgrade the runner to the version of the server: rolebroker version")
 	case s.AccessRequest != approval.ID:
-		return rolebroker.Errorf(rolebroker.CodeStale, "the approval for role %s was changed meanwhile",
-			grant.Reference()).WithHint("try again")
+		return rolebroker.Errorf(rolebroker.CodeStale, "the approval for the role was changed meanwhile").
+			WithHint("try again")
 	}
 	if approval.Until.Before(s.ExpiresAt) {
 		s.ExpiresAt = approval.Until

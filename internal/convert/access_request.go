@@ -21,7 +21,7 @@ func AccessRequest(r *rolebroker.AccessRequest, now time.Time) api.AccessRequest
 		IntegrationID: string(r.Integration),
 		Role:          r.RoleName,
 		RoleID:        string(r.Role),
-		Access:        r.Access,
+		Access:        string(r.Access),
 		Task:          r.Task,
 		Reason:        r.Reason,
 		Duration:      rolebroker.ShortDuration(r.Duration),
@@ -38,7 +38,7 @@ func AccessRequest(r *rolebroker.AccessRequest, now time.Time) api.AccessRequest
 		EndedBy:       r.EndedBy,
 	}
 	if r.Decision == rolebroker.DecisionApproved {
-		shown.GrantedDuration, shown.GrantedAccess = rolebroker.ShortDuration(r.Granted), r.GrantedAccess
+		shown.GrantedDuration, shown.GrantedAccess = rolebroker.ShortDuration(r.Granted), string(r.GrantedAccess)
 	}
 	return shown
 }
@@ -50,7 +50,7 @@ func MyAccessRequest(r *rolebroker.AccessRequest, now time.Time, page string) ap
 		State:     string(r.State(now)),
 		Role:      r.Reference(),
 		Task:      r.Task,
-		Access:    r.Access,
+		Access:    string(r.Access),
 		Duration:  rolebroker.ShortDuration(r.Duration),
 		ExpiresAt: r.ExpiresAt.UTC(),
 		DecidedBy: r.DecidedBy,
@@ -58,7 +58,7 @@ func MyAccessRequest(r *rolebroker.AccessRequest, now time.Time, page string) ap
 		URL:       page,
 	}
 	if r.Decision == rolebroker.DecisionApproved {
-		shown.Access, shown.Duration = r.GrantedAccess, rolebroker.ShortDuration(r.Granted)
+		shown.Access, shown.Duration = string(r.GrantedAccess), rolebroker.ShortDuration(r.Granted)
 		shown.GrantedAt, shown.EndsAt = Time(r.DecidedAt), Time(r.EndsAt)
 		if !r.EndedAt.IsZero() {
 			shown.EndsAt = Time(r.EndedAt)
@@ -92,7 +92,7 @@ func ApprovalRule(r *rolebroker.ApprovalRule) api.ApprovalRule {
 		IntegrationID: string(r.Integration),
 		Role:          r.RoleName,
 		RoleID:        string(r.Role),
-		Access:        r.Access,
+		Access:        string(r.Access),
 		MaxDuration:   rolebroker.ShortDuration(r.MaxDuration),
 		Until:         Time(r.Until),
 		Version:       r.Version,

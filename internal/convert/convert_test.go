@@ -176,7 +176,10 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 				Roles:    []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
 				Approval: rolebroker.ApprovalBorrow}}, Version: 3, CreatedAt: now, UpdatedAt: now},
 		Integrations: []rolebroker.Integration{in},
+		Requests: []rolebroker.OpenRequest{{ID: "req_a", Integration: "int_a", Role: "rol_a", Task: "deploy",
+			Access: rolebroker.AccessFull, Approved: true, Until: now}},
 	}
+	full(t, grants.Requests[0])
 	full(t, grants.Agent, "Owner", "OwnerName")
 	back, err := convert.FromGrants(travel(t, convert.Grants(grants)))
 	if err != nil {
@@ -192,6 +195,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 				Roles:    []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
 				Approval: rolebroker.ApprovalBorrow}}},
 		Integrations: []rolebroker.Integration{want},
+		Requests:     grants.Requests,
 	}, back)
 	sent := convert.Grants(grants)
 	if told := sent.Integrations[0]; told.State != (api.IntegrationState{}) || told.Roles[0].State.Agent != "" {

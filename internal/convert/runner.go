@@ -241,7 +241,7 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 	for _, r := range sent.Requests {
 		grants.Requests = append(grants.Requests, rolebroker.OpenRequest{ID: rolebroker.AccessRequestID(r.ID),
 			Integration: rolebroker.IntegrationID(r.Integration), Role: rolebroker.RoleID(r.Role), Task: r.Task,
-			Access: r.Access, Approved: r.Approved, Until: r.Until.UTC()})
+			Access: rolebroker.Access(r.Access), Approved: r.Approved, Until: r.Until.UTC()})
 	}
 	return grants, nil
 }
@@ -250,7 +250,7 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 func requests(open []rolebroker.OpenRequest) (all []api.GrantedRequest) {
 	for _, r := range open {
 		all = append(all, api.GrantedRequest{ID: string(r.ID), Integration: string(r.Integration), Role: string(r.Role),
-			Task: r.Task, Access: r.Access, Approved: r.Approved, Until: r.Until.UTC()})
+			Task: r.Task, Access: string(r.Access), Approved: r.Approved, Until: r.Until.UTC()})
 	}
 	return all
 }

@@ -19,7 +19,7 @@ type leaseKey struct {
 	access      rolebroker.Access
 	request     rolebroker.AccessRequestID // the approval that it is under; empty: it needs none
 	ends        int64                      // when that ends, in Unix seconds; 0: never
-	assumption  rolebroker.Assumption      // with the session policies
+	assumption  rolebroker.Assumption      // with the session policies of the connection
 }
 
 // newLeaseKey returns the key of what the agent borrows. Codes: invalid (the task), denied.
@@ -46,10 +46,12 @@ func (k leaseKey) policyHash() string {
 	return rolebroker.HashPolicy(k.assumption.Policy)
 }
 
-// under puts the lease under an approval: AWS ends the session when that ends. Codes: denied.
-func (k leaseKey) under(approval rolebroker.OpenRequest) (leaseKey, error) {
-	k.request, k.ends = approval.ID, approval.Until.Unix()
-	return k, k.assumption.EndAt(k.until())
+// under puts the lease under an approval; the zero value is none.
+func (k leaseKey) under(approval rolebroker.OpenRequest) leaseKey {
+	if approval.ID != "" {
+		k.request, k.ends = approval.ID, approval.Until.Unix()
+	}
+	return k
 }
 
 // until is when the approval ends; the zero time if there is none.
@@ -68,19 +70,21 @@ func (k leaseKey) earlier(t time.Time) time.Time {
 	return t
 }
 
-// durationAt is how long a session lasts in AWS that begins at a time: not much longer than the approval, though STS
-// makes none that is shorter than the least. Codes: approval_required (the approval is over).
-func (k leaseKey) durationAt(now time.Time) (time.Duration, error) {
-	until := k.until()
+// assumptionAt is the call to STS for a session that begins at a time. Under an approval AWS refuses everything once that
+// ends, and the session lasts not much longer, though STS makes none that is shorter than the least. Codes:
+// approval_required (the approval is over), denied.
+func (k leaseKey) assumptionAt(now time.Time) (rolebroker.Assumption, error) {
+	a, until := k.assumption, k.until()
 	if until.IsZero() {
-		return k.assumption.Duration, nil
+		return a, nil
 	}
-	left := until.Sub(now).Truncate(time.Second) + time.Second
 	if !now.Before(until) {
-		return 0, rolebroker.Errorf(rolebroker.CodeApproval, "access request %s ended at %s", k.request,
+		return a, rolebroker.Errorf(rolebroker.CodeApproval, "access request %s ended at %s", k.request,
 			until.Format(time.RFC3339))
 	}
-	return min(k.assumption.Duration, max(left, rolebroker.MinSessionDuration)), nil
+	left := until.Sub(now).Truncate(time.Second) + time.Second
+	a.Duration = min(a.Duration, max(left, rolebroker.MinSessionDuration))
+	return a, a.EndAt(until)
 }
 
 // asking is what an agent asks for to get the lease.

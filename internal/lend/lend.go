@@ -79,28 +79,12 @@ func (l *Lender) choose(grants *rolebroker.Grants, req rolebroker.Request) (leas
 	if err := l.serves(grant.Integration); err != nil {
 		return leaseKey{}, grant, err
 	}
-	if err := IsApproved(grants.Agent, grant); err != nil {
-		return leaseKey{}, grant, err
-	}
-	key, err := newLeaseKey(grants.Agent, grant, req.Task)
-	if err != nil || !grant.NeedsApproval() {
-		return key, grant, err
-	}
-	approval, err := grants.Approved(grant, req.Task, l.now())
+	grant, approval, err := grants.Approved(grant, req.Task, l.now())
 	if err != nil {
 		return leaseKey{}, grant, err
 	}
-	key, err = key.under(approval)
-	return key, grant, err
-}
-
-// IsApproved returns nil if no person has to approve that the agent borrows the role. Codes: denied.
-func IsApproved(agent rolebroker.Agent, grant rolebroker.Grant) error {
-	if grant.Connection.Approval == rolebroker.ApprovalNone {
-		return nil
-	}
-	return rolebroker.Errorf(rolebroker.CodeDenied, "a person has to approve that agent %s borrows role %s", agent.Name,
-		grant.Reference())
+	key, err := newLeaseKey(grants.Agent, grant, req.Task)
+	return key.under(approval), grant, err
 }
 
 // grantsOf returns what the caller may borrow from now, if its token is good.

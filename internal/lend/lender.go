@@ -150,14 +150,12 @@ func (l *Lender) Resolve(ctx context.Context, who rolebroker.Caller, reference s
 func (l *Lender) Approval(
 	ctx context.Context, who rolebroker.Caller, grant rolebroker.Grant, task string,
 ) (rolebroker.OpenRequest, error) {
-	if !grant.NeedsApproval() {
-		return rolebroker.OpenRequest{}, nil
-	}
 	grants, err := l.grantsOf(ctx, who)
 	if err != nil {
 		return rolebroker.OpenRequest{}, err
 	}
-	return grants.Approved(grant, task, l.now())
+	_, approval, err := grants.Approved(grant, task, l.now())
+	return approval, err
 }
 
 // closeGrace is how long recording may take once the AssumeRole calls under way

@@ -18,17 +18,16 @@ func (l *Lender) startSession(
 	ctx context.Context, key leaseKey, names roleNames, by rolebroker.Caller,
 ) (*cachedLoan, error) {
 	now := l.now()
-	duration, err := key.durationAt(now)
+	assumption, err := key.assumptionAt(now)
 	if err != nil {
 		return nil, err
 	}
-	key.assumption.Duration = duration
-	session := newSession(key, names, by, now)
+	session := newSession(key, names, by, now, assumption.Duration)
 	if err := l.records.RecordSession(ctx, &session); err != nil {
 		return nil, err
 	}
 	began := l.now()
-	assumed, err := l.assumer.Assume(ctx, key.assumption)
+	assumed, err := l.assumer.Assume(ctx, assumption)
 	l.metrics.observeCall(l.now().Sub(began), err)
 	if err != nil {
 		return nil, l.sessionFailed(ctx, session, err)
@@ -80,7 +79,9 @@ func (l *Lender) sessionFailed(ctx context.Context, session rolebroker.Session, 
 }
 
 // newSession makes the record of a session that is about to start.
-func newSession(key leaseKey, names roleNames, by rolebroker.Caller, now time.Time) rolebroker.Session {
+func newSession(
+	key leaseKey, names roleNames, by rolebroker.Caller, now time.Time, duration time.Duration,
+) rolebroker.Session {
 	return rolebroker.Session{
 		ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested,
 		Agent: key.agent, AgentName: key.agentName,
@@ -89,6 +90,6 @@ func newSession(key leaseKey, names roleNames, by rolebroker.Caller, now time.Ti
 		Task: key.task, SessionName: key.assumption.SessionName, Token: by.Token, Workload: by.Workload,
 		Access:        key.access,
 		AccessRequest: key.request,
-		RequestedAt:   now, ExpiresAt: key.earlier(now.Add(key.assumption.Duration + ClockSlack)),
+		RequestedAt:   now, ExpiresAt: key.earlier(now.Add(duration + ClockSlack)),
 	}
 }

@@ -73,7 +73,7 @@ func (s *server) approveRequest(ctx context.Context, who rolebroker.Caller, in *
 		return nil, invalid("duration", err.Error())
 	}
 	return s.accessRequest(s.Broker.ApproveRequest(ctx, who, rolebroker.AccessRequestID(in.ID),
-		rolebroker.ApprovalTerms{Duration: duration, Access: req.Access, Note: req.Note, BreakGlass: req.BreakGlass}))
+		rolebroker.ApprovalTerms{Duration: duration, Access: rolebroker.Access(req.Access), Note: req.Note, BreakGlass: req.BreakGlass}))
 }
 
 func (s *server) denyRequest(ctx context.Context, who rolebroker.Caller, in *denyRequest) (

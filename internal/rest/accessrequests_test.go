@@ -21,7 +21,7 @@ func (w *world) asker(name string) rolebroker.Caller {
 		w.approver = w.key(w.broker, "alice", rolebroker.KeyApprover)
 	}
 	agent := read[api.Agent](w.as(w.admin, "POST", "/api/v1/agents",
-		`{"name": "`+name+`", "connections": [{"integration": "production"}]}`).want(201))
+		`{"name": "`+name+`", "connections": [{"integration": "production", "approval": "borrow"}]}`).want(201))
 	token := read[api.NewToken](w.as(w.admin, "POST", "/api/v1/agents/"+name+"/tokens", `{}`).want(201))
 	return rolebroker.Caller{Agent: rolebroker.AgentID(agent.ID), Token: rolebroker.TokenID(token.ID)}
 }

@@ -120,7 +120,7 @@ func ruleOf(req api.ApprovalRuleRequest) (spec broker.ApprovalRuleSpec, err erro
 		return spec, invalid("max_duration", err.Error())
 	}
 	return broker.ApprovalRuleSpec{Name: req.Name, Reason: req.Reason, Disabled: req.Enabled != nil && !*req.Enabled,
-		Agent: req.Agent, Integration: req.Integration, Role: req.Role, Access: req.Access, MaxDuration: duration,
+		Agent: req.Agent, Integration: req.Integration, Role: req.Role, Access: rolebroker.Access(req.Access), MaxDuration: duration,
 		Until: convert.FromTime(req.Until)}, nil
 }
 

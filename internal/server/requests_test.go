@@ -47,6 +47,15 @@ func approver(t *testing.T, tb *testbed.Testbed) *client.Client {
 	return tb.Client(key)
 }
 
+// needsApproval has an integration's roles need an approval before an agent borrows them.
+func needsApproval(t *testing.T, tb *testbed.Testbed, agent string, limits api.LimitsRequest) {
+	t.Helper()
+	limits.Approval = "borrow"
+	if _, err := tb.Admin.Limit(t.Context(), agent, "production", limits, ""); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // refuses checks the code of a refusal, and what it says.
 func refuses(t *testing.T, err error, code rolebroker.Code, says ...string) {
 	t.Helper()
@@ -74,6 +83,7 @@ func TestAgentsAskPeople(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tb, second := database(t)
+			needsApproval(t, tb, "scout", api.LimitsRequest{})
 			scout, deciding := tb.Client(tb.Scout), approver(t, tb)
 			ask := api.AccessRequestRequest{Role: "deployer", Reason: "release 17", Task: "release-17", Duration: "30m"}
 			asked, err := scout.RequestAccess(t.Context(), ask)
@@ -126,6 +136,7 @@ func TestAgentsAskPeople(t *testing.T) {
 // What an agent sends is refused where it is wrong, and other methods and callers are.
 func TestBadAccessRequests(t *testing.T) {
 	tb := testbed.New(t, nil)
+	needsApproval(t, tb, "scout", api.LimitsRequest{})
 	scout := tb.Client(tb.Scout)
 	for says, ask := range map[string]api.AccessRequestRequest{
 		"reason: is required": {Role: "deployer"},
@@ -139,7 +150,10 @@ func TestBadAccessRequests(t *testing.T) {
 		_, err := scout.RequestAccess(t.Context(), ask)
 		refuses(t, err, rolebroker.CodeInvalid, says)
 	}
-	_, err := scout.RequestAccess(t.Context(), api.AccessRequestRequest{Role: "tester", Reason: "r"})
+	_, err := tb.Client(tb.Agent("free", "production")).RequestAccess(t.Context(),
+		api.AccessRequestRequest{Role: "deployer", Reason: "r"})
+	refuses(t, err, rolebroker.CodeInvalid, "needs no approval")
+	_, err = scout.RequestAccess(t.Context(), api.AccessRequestRequest{Role: "tester", Reason: "r"})
 	refuses(t, err, rolebroker.CodeNotFound, "not connected to a role")
 	_, err = tb.Admin.RequestAccess(t.Context(), api.AccessRequestRequest{Role: "deployer", Reason: "r"})
 	refuses(t, err, rolebroker.CodeDenied, "to an agent token only")
@@ -181,6 +195,7 @@ func TestBadAccessRequests(t *testing.T) {
 // An agent can wait for a few decisions at once, and no more.
 func TestAFewQuestionsWaitAtOnce(t *testing.T) {
 	tb := testbed.New(t, nil)
+	needsApproval(t, tb, "scout", api.LimitsRequest{})
 	scout := tb.Client(tb.Scout)
 	asked, err := scout.RequestAccess(t.Context(), api.AccessRequestRequest{Role: "deployer", Reason: "r"})
 	if err != nil {
