@@ -98,6 +98,31 @@ func (c *Connection) Restrict(a *Assumption) error {
 	return nil
 }
 
+// Narrow returns the connection as it is for a process that asks for no more than an access; empty: for what the
+// connection permits. It never widens. Codes: invalid (no process can ask for that access), denied (what the connection
+// permits cannot be narrowed).
+func (c *Connection) Narrow(to Access) (_ *Connection, narrowed bool, _ error) {
+	switch {
+	case to == "":
+		return c, false, nil
+	case to != AccessReadOnly:
+		return nil, false, Errorf(CodeInvalid, "access %s cannot be asked for; a process can ask for read-only",
+			Quote(string(to)))
+	case c.Access == AccessPolicy: // STS allows what any of several session policies allows
+		return nil, false, Errorf(CodeDenied, "the connection to integration %s has a session policy, and AWS has no way to "+
+			"make it read-only besides", c.IntegrationName).
+			WithHint("leave --read-only out, or have an administrator write the session policy so that it only reads")
+	case c.Access != AccessFull:
+		return c, false, nil
+	}
+	narrow := *c
+	narrow.Access = AccessReadOnly
+	return &narrow, true, nil
+}
+
+// IsReadOnly reports whether credentials of the access only read. Those whose access is unknown may do more.
+func (a Access) IsReadOnly() bool { return a == AccessReadOnly || a == AccessViewOnly }
+
 // IsRestricted reports whether the connection lets the agent do less than borrow every role of its integration with all
 // that the role allows.
 func (c *Connection) IsRestricted() bool {

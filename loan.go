@@ -9,6 +9,8 @@ import (
 type Request struct {
 	Role string // a role reference, see Grants.Resolve; empty for the default role
 	Task string // what the agent is doing, for CloudTrail; may be empty
+	// Access is AccessReadOnly for a process that wants to do no more than read; empty: what its connection permits.
+	Access Access
 }
 
 // Loan is the credentials of one session. Requests of an agent for the same role and task share one Loan, so nobody
@@ -17,6 +19,7 @@ type Loan struct {
 	Session     SessionID
 	Role        Role
 	Credentials Credentials
+	Access      Access // what they may do; empty: a server of an earlier version lent them, and does not know
 
 	once     sync.Once
 	rendered []byte
@@ -42,6 +45,16 @@ func CheckExpiry(expires, now time.Time) error {
 	}
 	return e.WithHint("the clock says %s and the end of the credentials is %s; set the clock of the machine that is "+
 		"wrong", now.UTC().Format(time.RFC3339), expires.UTC().Format(time.RFC3339))
+}
+
+// CheckNarrowed refuses credentials with which a process could do more than it asked for: a server or runner of an earlier
+// version does not know Request.Access. Codes: denied.
+func CheckNarrowed(req Request, lent Access) error {
+	if req.Access == "" || lent.IsReadOnly() {
+		return nil
+	}
+	return Errorf(CodeDenied, "the credentials are not read-only: the server or the runner is of an earlier version, which "+
+		"lends only all that the role allows").WithHint("upgrade it to the version of this program: rolebroker version")
 }
 
 // Rendered returns the loan as a response body. It calls render once and keeps the bytes, which thousands of requests

@@ -12,4 +12,6 @@ type Credentials struct {
 	Expiration      time.Time `json:"Expiration"` // UTC, whole seconds
 	RoleARN         string    `json:"RoleArn"`
 	AccountID       string    `json:"AccountId"`
+	// what they may do, which no SDK reads; empty: a server of an earlier version lent them
+	Access string `json:"Access,omitempty"`
 }

@@ -20,6 +20,19 @@ func (p Policy) MarshalJSON() ([]byte, error) {
 	return []byte(p), nil
 }
 
+// UnmarshalYAML takes the policy as YAML.
+func (p *Policy) UnmarshalYAML(decode func(any) error) error {
+	var value any
+	if err := decode(&value); err != nil {
+		return err
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return p.UnmarshalJSON(text)
+}
+
 // UnmarshalJSON keeps the text of any value but null, without white space.
 func (p *Policy) UnmarshalJSON(text []byte) error {
 	var compact bytes.Buffer

@@ -71,6 +71,8 @@ type LoanRequest struct {
 	Token string `json:"token"` // bnd_…
 	Role  string `json:"role"`
 	Task  string `json:"task"`
+	// read-only: the process wants no more; an answer without that access is of an earlier version
+	Access string `json:"access,omitempty"`
 	Workload
 }
 
@@ -82,6 +84,7 @@ type LoanAnswer struct {
 	Token           Secret    `json:"token,omitempty"` // the session token
 	Expiration      time.Time `json:"expiration"`
 	RoleARN         string    `json:"role_arn,omitempty"`
+	Access          string    `json:"access,omitempty"` // what they may do
 	Refusal         *Refusal  `json:"refusal,omitempty"`
 }
 

@@ -18,19 +18,26 @@ type Credentials struct {
 	Expiration      time.Time         // UTC
 	RoleARN         string
 	AccountID       string
+	Access          rolebroker.Access // what they may do; empty: a server of an earlier version lent them
 }
 
-// Credentials borrows the role that a reference names, or the default role
+// Credentials is Borrow for what the agent's connection permits.
+func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentials, error) {
+	return c.Borrow(ctx, rolebroker.Request{Role: role, Task: task})
+}
+
+// Borrow borrows the role that a reference names, or the default role
 // when it is empty, with an agent token. The task, which may be empty, tells
 // CloudTrail what the agent is doing. Credentials that have expired, or that would last
-// longer than AWS lets a session last, are an error.
-func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentials, error) {
+// longer than AWS lets a session last, are an error, and so are those that may do more
+// than was asked for.
+func (c *Client) Borrow(ctx context.Context, req rolebroker.Request) (*Credentials, error) {
 	p := at("/v1/credentials")
-	if role != "" {
-		p = p.member("role", role)
+	if req.Role != "" {
+		p = p.member("role", req.Role)
 	}
 	l, err := send[api.Credentials](ctx, c, request{method: http.MethodGet, place: p,
-		query: query{"task": task}.values(), most: maxLoan})
+		query: query{"task": req.Task, "access": string(req.Access)}.values(), most: maxLoan})
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +47,9 @@ func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentia
 	if err := rolebroker.CheckExpiry(l.Expiration, c.now()); err != nil {
 		return nil, err
 	}
+	if err := rolebroker.CheckNarrowed(req, rolebroker.Access(l.Access)); err != nil {
+		return nil, err
+	}
 	return &Credentials{
 		AccessKeyID:     l.AccessKeyID,
 		SecretAccessKey: rolebroker.NewSecret(l.SecretAccessKey.Reveal()),
@@ -47,6 +57,7 @@ func (c *Client) Credentials(ctx context.Context, role, task string) (*Credentia
 		Expiration:      l.Expiration.UTC(),
 		RoleARN:         l.RoleARN,
 		AccountID:       l.AccountID,
+		Access:          rolebroker.Access(l.Access),
 	}, nil
 }
 

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 )
@@ -78,9 +80,11 @@ You can edit what -o yaml prints and pass it to rolebroker agent update -f.`,
 
 func (a *app) showAgent(o output, agent api.Agent) error {
 	return a.show(o, agent, func() *table {
-		connections := newTable("INTEGRATION", "DEFAULT", "CONNECTED")
+		connections := newTable("INTEGRATION", "DEFAULT", "ACCESS", "ROLES", "APPROVAL", "CONNECTED")
 		for _, c := range agent.Connections {
-			connections.add(c.Integration, yesNo(c.Integration == agent.DefaultIntegration), a.when(&c.ConnectedAt))
+			connections.add(c.Integration, yesNo(c.Integration == agent.DefaultIntegration),
+				cmp.Or(c.Access, string(rolebroker.AccessFull)), roleWords(c.Roles),
+				cmp.Or(c.Approval, string(rolebroker.ApprovalNone)), a.when(&c.ConnectedAt))
 		}
 		return details("Name", agent.Name, "Description", orDash(agent.Description), "ID", agent.ID,
 			"Disabled", yesNo(agent.Disabled), "Default integration", orDash(agent.DefaultIntegration),

@@ -2,31 +2,182 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
+// limiting holds the flags that limit a connection.
+type limiting struct {
+	access, approval choice
+	policy           string // a file
+	only             []string
+	all              bool
+}
+
 func newAgentConnect(a *app) *cobra.Command {
-	return asking(a, &cobra.Command{
+	var l limiting
+	cmd := &cobra.Command{
 		Use:   "connect AGENT INTEGRATION",
 		Short: "Let an agent borrow from an integration",
-		Long: `Let an agent borrow the roles of an integration.
+		Long: `Let an agent borrow the roles of an integration, or change what it may do with them.
 
-The first integration that an agent is connected to becomes its default
-integration. Connecting it again changes nothing.`,
-		Example: `  rolebroker agent connect scout production`,
-	}, "connecting the agent",
+The first integration that an agent is connected to becomes its default integration.
+Connecting it again changes what the flags say, and nothing else.
+
+--access is what the agent may do with the roles. AWS enforces it: it is sent as a
+session policy whenever a role is assumed.
+  full       Everything that the role allows.
+  read-only  What AWS's ReadOnlyAccess allows too, but nothing that returns credentials.
+  view-only  What AWS's ViewOnlyAccess allows too: to list, and hardly any data.
+  policy     What the policy of --session-policy allows too.
+
+A change takes effect at the agent's next request. Credentials that were lent before
+keep working until they expire.`,
+		Example: `  rolebroker agent connect scout production --access read-only
+  rolebroker agent connect scout production --only-role readonly --only-role auditor
+  rolebroker agent connect scout production --session-policy policy.json
+  rolebroker agent connect scout production --access full --all-roles`,
+	}
+	l.flags(cmd, a)
+	return asking(a, cmd, "connecting the agent",
 		func(ctx context.Context, c *client.Client, given []string) (api.Agent, error) {
 			agent, err := agentOf(ctx, c, given[0])
 			if err != nil {
 				return agent, err
 			}
-			agent, err = c.Connect(ctx, agent.ID, given[1])
-			return agent, seeList(err, listIntegrations)
+			if !l.given(cmd) {
+				agent, err = c.Connect(ctx, agent.ID, given[1])
+				return agent, seeList(err, listIntegrations)
+			}
+			in, err := c.Integration(ctx, given[1])
+			if err != nil {
+				return agent, seeList(err, listIntegrations)
+			}
+			limits, err := l.limits(cmd, a, agent, in.Name)
+			if err != nil {
+				return agent, err
+			}
+			return c.Limit(ctx, agent.ID, in.ID, limits, agent.ETag())
 		}, a.showAgent)
+}
+
+func (l *limiting) flags(cmd *cobra.Command, a *app) {
+	words := func(all []string) string { return strings.Join(all[:len(all)-1], ", ") + " or " + all[len(all)-1] }
+	accesses, approvals := stringsOf(rolebroker.Accesses()), stringsOf(rolebroker.Approvals())
+	l.access.flag(cmd, "access", "", "let the agent do `ACCESS`: "+words(accesses), accesses...)
+	cmd.Flags().StringVar(&l.policy, "session-policy", "",
+		"the IAM policy in `FILE`, as JSON; - is stdin; implies --access policy")
+	cmd.Flags().StringArrayVar(&l.only, "only-role", nil, "let the agent borrow only `ROLE`; can be repeated")
+	cmd.Flags().BoolVar(&l.all, "all-roles", false, "let the agent borrow every role of the integration")
+	l.approval.flag(cmd, "approval", "", "have a person approve `WHAT`: "+words(approvals), approvals...)
+	for _, name := range []string{"access", "approval"} { // without it, what there is stays
+		cmd.Flags().Lookup(name).DefValue = ""
+	}
+	cmd.MarkFlagsMutuallyExclusive("only-role", "all-roles")
+	complete(cmd, "only-role", a.references)
+}
+
+func stringsOf[T ~string](all []T) (words []string) {
+	for _, one := range all {
+		words = append(words, string(one))
+	}
+	return words
+}
+
+// given reports whether a flag limits the connection, or takes a limit away.
+func (l *limiting) given(cmd *cobra.Command) bool {
+	return slices.ContainsFunc([]string{"access", "session-policy", "only-role", "all-roles", "approval"},
+		cmd.Flags().Changed)
+}
+
+// limits returns what a connection of the agent is limited to after the command.
+func (l *limiting) limits(cmd *cobra.Command, a *app, agent api.Agent, integration string) (
+	limits api.LimitsRequest, _ error) {
+	for _, c := range agent.Connections {
+		if c.Integration == integration {
+			limits = convert.LimitsRequest(c)
+		}
+	}
+	changed := cmd.Flags().Changed
+	if changed("session-policy") {
+		_, text, err := readText(l.policy, a.stdin())
+		if err != nil {
+			return limits, err
+		}
+		policy, wrong := rolebroker.ParseSessionPolicy(string(text))
+		if len(wrong) > 0 {
+			return limits, &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the session policy is not valid",
+				Fields: below(l.policy, wrong)}
+		}
+		limits.Access, limits.SessionPolicy = string(rolebroker.AccessPolicy), api.Policy(policy)
+	}
+	if changed("access") {
+		limits.Access = l.access.value
+		if limits.Access != string(rolebroker.AccessPolicy) && !changed("session-policy") {
+			limits.SessionPolicy = ""
+		}
+	}
+	if changed("only-role") {
+		limits.Roles = &l.only
+	}
+	if l.all {
+		limits.Roles = nil
+	}
+	if changed("approval") {
+		limits.Approval = l.approval.value
+	}
+	return limits, nil
+}
+
+// below puts wrong elements of a policy below the name of its file.
+func below(file string, wrong []rolebroker.Field) []rolebroker.Field {
+	if file == "-" {
+		file = "stdin"
+	}
+	for i := range wrong {
+		wrong[i].Path = strings.TrimSuffix(file+": "+strings.TrimPrefix(wrong[i].Path, "."), ": ")
+	}
+	return wrong
+}
+
+// limitWords describes what limits a connection, as in "access read-only, roles readonly".
+func limitWords(l *api.LimitsRequest) string {
+	access := l.Access
+	if access == "" {
+		access = string(rolebroker.AccessFull)
+	}
+	words := []string{"access " + access}
+	if l.SessionPolicy != "" {
+		policy, _ := rolebroker.ParseSessionPolicy(string(l.SessionPolicy))
+		words = append(words, fmt.Sprintf("a session policy of %d characters (SHA-256 %.12s)", len(policy),
+			rolebroker.HashPolicy(policy)))
+	}
+	if l.Roles != nil {
+		words = append(words, "roles "+roleWords(*l.Roles))
+	}
+	if l.Approval != "" && l.Approval != string(rolebroker.ApprovalNone) {
+		words = append(words, "approval "+l.Approval)
+	}
+	return strings.Join(words, ", ")
+}
+
+// roleWords lists the roles that a connection is limited to; nil: all.
+func roleWords(names []string) string {
+	switch {
+	case names == nil:
+		return "all"
+	case len(names) == 0:
+		return "none"
+	}
+	return strings.Join(names, " ")
 }
 
 func newAgentDisconnect(a *app) *cobra.Command {

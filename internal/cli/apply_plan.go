@@ -246,10 +246,11 @@ func agentEdits(current api.Agent, request api.AgentRequest) []edit {
 		add("state", agentState(current.Disabled), agentState(request.Disabled))
 	}
 	had, has := integrationsOf(current), integrationsOf(current)
+	limits := map[string]*api.LimitsRequest{}
 	if request.Connections != nil {
 		has = nil
 		for _, c := range *request.Connections {
-			has = append(has, c.Integration)
+			has, limits[c.Integration] = append(has, c.Integration), c.Limits()
 		}
 	}
 	for _, in := range had {
@@ -260,6 +261,12 @@ func agentEdits(current api.Agent, request api.AgentRequest) []edit {
 	for _, in := range has {
 		if !slices.Contains(had, in) {
 			edits = append(edits, edit{What: "connection to " + in})
+		}
+	}
+	for _, c := range current.Connections {
+		if after := limits[c.Integration]; after != nil {
+			before := convert.LimitsRequest(c)
+			add("limits of "+c.Integration, limitWords(&before), limitWords(after))
 		}
 	}
 	add("default integration", orNone(current.DefaultIntegration), orNone(defaultAfter(current, request, has)))

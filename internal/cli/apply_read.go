@@ -298,8 +298,7 @@ func (d *document) check() (wrong []rolebroker.Field) {
 		agent := rolebroker.Agent{Name: d.agent.Name, Description: d.agent.Description}
 		if d.agent.Connections != nil {
 			for _, c := range *d.agent.Connections {
-				agent.Connections = append(agent.Connections, rolebroker.Connection{
-					Integration: rolebroker.IntegrationID(c.Integration), IntegrationName: c.Integration})
+				agent.Connections = append(agent.Connections, convert.FromConnectionRequest(c))
 			}
 		}
 		if errors.As(agent.Check(), &e) {

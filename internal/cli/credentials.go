@@ -60,7 +60,7 @@ type lent struct {
 func (a *app) credentials(ctx context.Context, borrow borrowing, withRegion bool,
 	print func(lent) (string, error)) error {
 	answer, err := ask(ctx, a, "borrowing the role", func(ctx context.Context, c *client.Client) (l lent, err error) {
-		if l.Credentials, err = c.Credentials(ctx, borrow.role, borrow.task); err != nil || !withRegion {
+		if l.Credentials, err = c.Borrow(ctx, borrow.request()); err != nil || !withRegion {
 			return l, err
 		}
 		offers, err := c.Roles(ctx)

@@ -13,12 +13,29 @@ import (
 )
 
 // borrowing holds the flags of commands that borrow.
-type borrowing struct{ role, task string }
+type borrowing struct {
+	role, task string
+	readOnly   bool
+}
+
+// access is what to ask for; empty: what the agent's connection permits.
+func (b *borrowing) access() rolebroker.Access {
+	if b.readOnly {
+		return rolebroker.AccessReadOnly
+	}
+	return ""
+}
+
+// request is what to borrow.
+func (b *borrowing) request() rolebroker.Request {
+	return rolebroker.Request{Role: b.role, Task: b.task, Access: b.access()}
+}
 
 func (b *borrowing) flags(cmd *cobra.Command, a *app) {
 	cmd.Flags().StringVar(&b.role, "role", "",
 		"borrow `ROLE`: NAME, INTEGRATION/NAME or ARN (default: the default role)")
 	cmd.Flags().StringVar(&b.task, "task", "", "`NAME` of the task, for the session name in CloudTrail")
+	cmd.Flags().BoolVar(&b.readOnly, "read-only", false, "do no more than read, where the agent may do more")
 	complete(cmd, "role", a.references)
 }
 
@@ -47,7 +64,10 @@ by themselves, and they renew for as long as the command runs.
 With --role the command gets that role, and can borrow no other. Without it the
 command gets the agent's default role, and each role that the agent may borrow now is
 a profile, so aws --profile deployer works too; each has its own region. With --task
-the command can name no other task; --task "" lets it name none.
+the command can name no other task; --task "" lets it name none. With --read-only the
+command can only read, by whatever role, where the agent may do more: AWS gets its
+policy ReadOnlyAccess as the session policy. A role of a connection with a session
+policy of its own is then refused.
 
 The command gets neither your own AWS identity nor the agent's token. If the server
 refuses the role, the command does not run.
@@ -65,6 +85,7 @@ AWS_CONTAINER_CREDENTIALS_FULL_URI if SDKs accept it: 169.254.170.2,
 169.254.170.23 or fd00:ec2::23.`,
 		Example: `  rolebroker exec -- aws sts get-caller-identity
   rolebroker exec --role deployer --task release-17 -- terraform apply
+  rolebroker exec --read-only -- python3 report.py
   rolebroker exec --user agent -- python3 agent.py
   rolebroker exec -- sh -c 'aws s3 ls && aws --profile deployer s3 ls'`,
 		Args: func(_ *cobra.Command, command []string) error {
@@ -94,7 +115,7 @@ func (a *app) exec(cmd *cobra.Command, borrow borrowing, how execution, command 
 		return fmt.Errorf("finding the rolebroker binary: %w", err)
 	}
 	code, err := execenv.Run(cmd.Context(), execenv.Options{
-		Server: c, Role: borrow.role, Task: borrow.task, Command: command, Env: a.Env,
+		Server: c, Role: borrow.role, Task: borrow.task, Access: borrow.access(), Command: command, Env: a.Env,
 		NoTasks: borrow.task == "" && cmd.Flags().Changed("task"),
 		Stdin:   a.stdin(), Stdout: a.Stdout, Stderr: a.Stderr, Self: self, KeepFiles: how.keep, User: how.user,
 		Listen: how.listen, ListenPublic: how.public,

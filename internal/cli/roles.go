@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -49,9 +50,9 @@ func rolesNow(ctx context.Context, c *client.Client, _ []string) (items[api.Offe
 }
 
 func offerTable(offers []api.Offer) *table {
-	t := newTable("ROLE", "DEFAULT", "REGION", "INTEGRATION", "ARN")
+	t := newTable("ROLE", "DEFAULT", "ACCESS", "REGION", "INTEGRATION", "ARN")
 	for _, o := range offers {
-		t.add(o.Reference, yesNo(o.Default), o.Region, o.Integration, o.ARN)
+		t.add(o.Reference, yesNo(o.Default), cmp.Or(o.Access, string(rolebroker.AccessFull)), o.Region, o.Integration, o.ARN)
 	}
 	return t.ifEmpty("This agent may borrow nothing now.")
 }

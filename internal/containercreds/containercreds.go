@@ -5,6 +5,7 @@
 //	GET /v1/credentials               the default role
 //	GET /v1/credentials/deployer      a role by its reference, or by its ARN
 //	GET /v1/credentials?task=deploy   the same, for a task that CloudTrail will show
+//	GET /v1/credentials?access=read-only   the same, narrowed to what only reads
 //	GET /v1/roles                     what the agent may borrow now
 //	POST /v1/access-requests          ask people for a role that needs their approval
 //	GET /v1/access-requests/{id}      what they decided; ?wait=25s waits for it
@@ -123,7 +124,8 @@ func (e *endpoint) wrongMethod(w http.ResponseWriter, allow string) {
 func (e *endpoint) credentials(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, reference string) {
 	req := rolebroker.Request{Role: reference}
 	if r.URL.RawQuery != "" {
-		req.Task = r.URL.Query().Get("task")
+		query := r.URL.Query()
+		req.Task, req.Access = query.Get("task"), rolebroker.Access(query.Get("access"))
 	}
 	loan, err := e.Lender.Lend(r.Context(), who, req)
 	if err == nil {

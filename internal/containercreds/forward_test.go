@@ -18,7 +18,7 @@ import (
 type forwarder struct{ server *client.Client }
 
 func (f forwarder) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
-	_, err := f.server.Credentials(ctx, req.Role, req.Task)
+	_, err := f.server.Borrow(ctx, req)
 	return nil, err
 }
 

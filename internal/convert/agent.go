@@ -57,6 +57,25 @@ func LimitsRequest(c api.Connection) api.LimitsRequest {
 	return unchanged[api.LimitsRequest](c)
 }
 
+// FromConnectionRequest is the connection that a request describes, as far as that can be told without a server: its
+// integration may be a name, and it has no roles.
+func FromConnectionRequest(req api.ConnectionRequest) rolebroker.Connection {
+	c := rolebroker.NewConnection(&rolebroker.Integration{ID: rolebroker.IntegrationID(req.Integration),
+		Name: req.Integration}, time.Time{})
+	limits := req.Limits()
+	if limits == nil {
+		return c
+	}
+	c.SessionPolicy = string(limits.SessionPolicy)
+	if limits.Access != "" {
+		c.Access = rolebroker.Access(limits.Access)
+	}
+	if limits.Approval != "" {
+		c.Approval = rolebroker.Approval(limits.Approval)
+	}
+	return c
+}
+
 // Token is an agent's token as the management API answers it: without the token.
 func Token(t *rolebroker.Token, now time.Time) api.Token {
 	status := api.StatusActive
@@ -142,6 +161,7 @@ func Credentials(l *rolebroker.Loan) api.Credentials {
 		Expiration:      l.Credentials.Expires.UTC().Truncate(time.Second),
 		RoleARN:         l.Role.ARN.String(),
 		AccountID:       l.Role.ARN.Account,
+		Access:          string(l.Access),
 	}
 }
 

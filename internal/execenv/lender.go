@@ -24,7 +24,7 @@ type lender struct {
 }
 
 func newLender(o Options) *lender {
-	l := &lender{server: o.Server, first: rolebroker.Request{Role: o.Role, Task: o.Task},
+	l := &lender{server: o.Server, first: rolebroker.Request{Role: o.Role, Task: o.Task, Access: o.Access},
 		noTasks: o.NoTasks || o.Task != ""}
 	l.forward = forward.New(forward.Options{Server: upstream{o.Server, l.furnished}, Log: o.Log, Now: o.Now})
 	return l
@@ -40,7 +40,8 @@ func (l *lender) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.R
 	if err != nil {
 		return nil, err
 	}
-	return l.ask(ctx, rolebroker.Request{Role: qualified(role), Task: task})
+	access := cmp.Or(l.first.Access, req.Access)
+	return l.ask(ctx, rolebroker.Request{Role: qualified(role), Task: task, Access: access})
 }
 
 // lendFirst borrows what exec was told to borrow.
@@ -51,7 +52,9 @@ func (l *lender) ask(ctx context.Context, req rolebroker.Request) (*rolebroker.L
 }
 
 // keyOf tells requests apart.
-func keyOf(req rolebroker.Request) string { return fmt.Sprintf("%q %q", req.Role, req.Task) }
+func keyOf(req rolebroker.Request) string {
+	return fmt.Sprintf("%q %q %q", req.Role, req.Task, req.Access)
+}
 
 // task is the task of a request that names this one, or none. Codes: denied.
 func (l *lender) task(named string) (string, error) {
@@ -77,7 +80,8 @@ func (l *lender) use(roles roles, loan *rolebroker.Loan) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.roles = roles
-	l.forward.Remember(keyOf(rolebroker.Request{Role: qualified(roles.inUse()), Task: l.first.Task}), loan)
+	l.forward.Remember(keyOf(rolebroker.Request{Role: qualified(roles.inUse()), Task: l.first.Task,
+		Access: l.first.Access}), loan)
 }
 
 // furnished are the roles of the room; none before the command starts.
@@ -94,7 +98,13 @@ func (l *lender) Offers(ctx context.Context, _ rolebroker.Caller) ([]rolebroker.
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(l.furnished().offers), func(o rolebroker.Offer) bool {
+	offers := slices.Clone(l.furnished().offers)
+	for i := range offers {
+		if l.first.Access != "" && offers[i].Access == rolebroker.AccessFull {
+			offers[i].Access = l.first.Access
+		}
+	}
+	return slices.DeleteFunc(offers, func(o rolebroker.Offer) bool {
 		return !slices.ContainsFunc(now, func(n rolebroker.Offer) bool {
 			return qualified(n) == qualified(o) && n.ARN == o.ARN
 		})
@@ -110,11 +120,11 @@ type upstream struct {
 }
 
 func (u upstream) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
-	c, err := u.server.Credentials(ctx, req.Role, req.Task)
+	c, err := u.server.Borrow(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	loan, err := forward.NewLoan(c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.Token, c.Expiration)
+	loan, err := forward.NewLoan(c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.Token, c.Expiration, c.Access)
 	if err == nil {
 		err = u.roles().check(req.Role, loan)
 	}

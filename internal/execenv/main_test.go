@@ -174,7 +174,8 @@ func (f *fake) Roles(context.Context) ([]rolebroker.Offer, error) {
 	return append([]rolebroker.Offer(nil), f.offers...), f.rolesErr
 }
 
-func (f *fake) Credentials(ctx context.Context, role, task string) (*client.Credentials, error) {
+func (f *fake) Borrow(ctx context.Context, req rolebroker.Request) (*client.Credentials, error) {
+	role, task := req.Role, req.Task
 	f.mu.Lock()
 	f.asked = append(f.asked, strings.TrimSpace(role+" "+task))
 	lend := f.lend

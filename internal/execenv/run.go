@@ -16,7 +16,7 @@ import (
 
 // Server lends: a *client.Client with an agent token.
 type Server interface {
-	Credentials(ctx context.Context, role, task string) (*client.Credentials, error)
+	Borrow(ctx context.Context, req rolebroker.Request) (*client.Credentials, error)
 	Roles(ctx context.Context) ([]rolebroker.Offer, error)
 	RequestAccess(ctx context.Context, ask api.AccessRequestRequest) (api.MyAccessRequest, error)
 	MyAccessRequest(ctx context.Context, id string, wait time.Duration) (api.MyAccessRequest, error)
@@ -36,6 +36,10 @@ type Options struct {
 	// may name tasks itself, unless NoTasks is set.
 	Task    string
 	NoTasks bool
+
+	// Access is AccessReadOnly if the command may only read, with every role that it
+	// has; empty if it may do what the agent's connections permit.
+	Access rolebroker.Access
 
 	// Env is the caller's environment, as os.Environ returns it. The command gets
 	// it without the variables that hold or choose an AWS identity.

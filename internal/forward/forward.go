@@ -334,8 +334,8 @@ func (l *Lender) sweep() {
 
 // NewLoan makes a loan from the fields of a server's answer. Codes: internal, if one
 // of them is missing or malformed.
-func NewLoan(roleARN, accessKeyID string, secretAccessKey, sessionToken rolebroker.Secret, expires time.Time) (
-	*rolebroker.Loan, error) {
+func NewLoan(roleARN, accessKeyID string, secretAccessKey, sessionToken rolebroker.Secret, expires time.Time,
+	access rolebroker.Access) (*rolebroker.Loan, error) {
 	arn, err := rolebroker.ParseRoleARN(roleARN)
 	if err == nil && (accessKeyID == "" || secretAccessKey.IsZero()) {
 		err = errors.New("the key is missing")
@@ -346,7 +346,8 @@ func NewLoan(roleARN, accessKeyID string, secretAccessKey, sessionToken rolebrok
 			WithHint("use the same version on both sides: rolebroker version")
 	}
 	return &rolebroker.Loan{
-		Role: rolebroker.Role{ARN: arn},
+		Role:   rolebroker.Role{ARN: arn},
+		Access: access,
 		Credentials: rolebroker.Credentials{AccessKeyID: accessKeyID, SecretAccessKey: secretAccessKey,
 			SessionToken: sessionToken, Expires: expires.UTC()},
 	}, nil

@@ -17,24 +17,30 @@ type leaseKey struct {
 	generation  int64 // of the role for this agent
 	task        string
 	access      rolebroker.Access
+	narrowed    bool                       // the process asked for less than the connection permits
 	request     rolebroker.AccessRequestID // the approval that it is under; empty: it needs none
 	ends        int64                      // when that ends, in Unix seconds; 0: never
 	assumption  rolebroker.Assumption      // with the session policies of the connection
 }
 
-// newLeaseKey returns the key of what the agent borrows. Codes: invalid (the task), denied.
-func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, task string) (leaseKey, error) {
-	assumption, err := grant.Integration.Assumption(grant.Role, agent.Name, task)
+// newLeaseKey returns the key of what the agent borrows. Codes: invalid (the task or the access),
+// denied.
+func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, req rolebroker.Request) (leaseKey, error) {
+	assumption, err := grant.Integration.Assumption(grant.Role, agent.Name, req.Task)
 	if err != nil {
 		return leaseKey{}, err
 	}
-	if err := grant.Connection.Restrict(&assumption); err != nil {
+	connection, narrowed, err := grant.Connection.Narrow(req.Access)
+	if err != nil {
+		return leaseKey{}, err
+	}
+	if err := connection.Restrict(&assumption); err != nil {
 		return leaseKey{}, err
 	}
 	return leaseKey{
 		agent: agent.ID, agentName: agent.Name, integration: grant.Integration.ID, role: grant.Role.ID,
-		generation: grant.Role.Generation, task: task,
-		access: grant.Connection.Access, assumption: assumption,
+		generation: grant.Role.Generation, task: req.Task,
+		access: connection.Access, narrowed: narrowed, assumption: assumption,
 	}, nil
 }
 
@@ -89,7 +95,11 @@ func (k leaseKey) assumptionAt(now time.Time) (rolebroker.Assumption, error) {
 
 // asking is what an agent asks for to get the lease.
 func (k leaseKey) asking() rolebroker.Request {
-	return rolebroker.Request{Role: string(k.integration) + "/" + string(k.role), Task: k.task}
+	req := rolebroker.Request{Role: string(k.integration) + "/" + string(k.role), Task: k.task}
+	if k.narrowed {
+		req.Access = k.access
+	}
+	return req
 }
 
 // roleNames are the names of a role and its integration, for the record. They

@@ -83,7 +83,7 @@ func (l *Lender) choose(grants *rolebroker.Grants, req rolebroker.Request) (leas
 	if err != nil {
 		return leaseKey{}, grant, err
 	}
-	key, err := newLeaseKey(grants.Agent, grant, req.Task)
+	key, err := newLeaseKey(grants.Agent, grant, req)
 	return key.under(approval), grant, err
 }
 

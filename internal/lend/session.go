@@ -54,7 +54,8 @@ func (l *Lender) startSession(
 	role := rolebroker.Role{
 		ID: session.Role, Name: session.RoleName, ARN: session.ARN, Region: session.Region, Enabled: true,
 	}
-	loan := &rolebroker.Loan{Session: session.ID, Role: role, Credentials: assumed.Credentials}
+	loan := &rolebroker.Loan{Session: session.ID, Role: role, Credentials: assumed.Credentials,
+		Access: session.Access}
 	return newCachedLoan(loan, l.now(), key.until()), nil
 }
 
@@ -88,7 +89,7 @@ func newSession(
 		Integration: key.integration, IntegrationName: names.integration,
 		Role: key.role, RoleName: names.role, ARN: key.assumption.ARN, Region: key.assumption.Region,
 		Task: key.task, SessionName: key.assumption.SessionName, Token: by.Token, Workload: by.Workload,
-		Access:        key.access,
+		Access: key.access, PolicyHash: key.policyHash(), Narrowed: key.narrowed,
 		AccessRequest: key.request,
 		RequestedAt:   now, ExpiresAt: key.earlier(now.Add(duration + ClockSlack)),
 	}

@@ -37,8 +37,8 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("%q %q %q %s %d %q %q", who.Token, grant.Integration.ID, grant.Role.ID, grant.Role.ARN,
-		grant.Role.Generation, req.Task, approval.ID)
+	key := fmt.Sprintf("%q %q %q %s %d %q %q %q", who.Token, grant.Integration.ID, grant.Role.ID, grant.Role.ARN,
+		grant.Role.Generation, req.Task, approval.ID, req.Access)
 	loan, err := l.platform.Lend(ctx, key, who, req)
 	var rejected *rejectedRunner
 	switch {
@@ -125,11 +125,11 @@ func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroke
 	if err != nil {
 		return nil, err
 	}
-	lent, err := c.Credentials(ctx, req.Role, req.Task)
+	lent, err := c.Borrow(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return forward.NewLoan(lent.RoleARN, lent.AccessKeyID, lent.SecretAccessKey, lent.Token, lent.Expiration)
+	return forward.NewLoan(lent.RoleARN, lent.AccessKeyID, lent.SecretAccessKey, lent.Token, lent.Expiration, lent.Access)
 }
 
 // isBound reports whether the runner knows the agent by its service account.
@@ -150,7 +150,7 @@ func (p platform) lendThrough(ctx context.Context, who rolebroker.Caller, req ro
 	*rolebroker.Loan, error) {
 	lent, err := attempt(ctx, p.link, func(ctx context.Context, c *client.Client) (api.LoanAnswer, error) {
 		return c.Lend(ctx, api.LoanRequest{Token: string(who.Token), Role: req.Role, Task: req.Task,
-			Workload: api.Workload(who.Workload)})
+			Access: string(req.Access), Workload: api.Workload(who.Workload)})
 	})
 	switch {
 	case rejectsRunner(err):
@@ -160,8 +160,11 @@ func (p platform) lendThrough(ctx context.Context, who rolebroker.Caller, req ro
 	case lent.Refusal != nil:
 		return nil, refusalOf(lent.Refusal)
 	}
+	if err := rolebroker.CheckNarrowed(req, rolebroker.Access(lent.Access)); err != nil {
+		return nil, err
+	}
 	return forward.NewLoan(lent.RoleARN, lent.AccessKeyID, rolebroker.NewSecret(lent.SecretAccessKey.Reveal()),
-		rolebroker.NewSecret(lent.Token.Reveal()), lent.Expiration)
+		rolebroker.NewSecret(lent.Token.Reveal()), lent.Expiration, rolebroker.Access(lent.Access))
 }
 
 // rejectedRunner is an error: the server refused the runner and not the agent.

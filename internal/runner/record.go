@@ -59,10 +59,12 @@ type authorisation struct {
 	arn         rolebroker.RoleARN
 	sessionName string
 	request     rolebroker.AccessRequestID // the approval; empty: it needs none
+	access      rolebroker.Access
+	policyHash  string
 }
 
 func authorisationOf(s *rolebroker.Session) authorisation {
-	return authorisation{s.Agent, s.Integration, s.Role, s.ARN, s.SessionName, s.AccessRequest}
+	return authorisation{s.Agent, s.Integration, s.Role, s.ARN, s.SessionName, s.AccessRequest, s.Access, s.PolicyHash}
 }
 
 func newRecord(l *link, s *spool, opts Options) *record {

@@ -37,7 +37,7 @@ func (s *server) recordUsage(r *http.Request, who rolebroker.Caller, in api.Usag
 
 func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest) (api.LoanAnswer, error) {
 	loan, err := s.Broker.LendThrough(r.Context(), who, rolebroker.TokenID(in.Token), rolebroker.Workload(in.Workload),
-		rolebroker.Request{Role: in.Role, Task: in.Task})
+		rolebroker.Request{Role: in.Role, Task: in.Task, Access: rolebroker.Access(in.Access)})
 	if err != nil {
 		refusal, err := aboutTheAgent(err)
 		return api.LoanAnswer{Refusal: refusal}, err
@@ -49,6 +49,7 @@ func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest
 		Token:           api.Secret(c.SessionToken.Reveal()),
 		Expiration:      c.Expires.UTC(),
 		RoleARN:         loan.Role.ARN.String(),
+		Access:          string(loan.Access),
 	}, nil
 }
 
