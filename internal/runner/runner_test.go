@@ -416,6 +416,16 @@ func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
 		if n := len(w.sessions()); n != 3 {
 			w.Errorf("%d sessions are on record", n)
 		}
+		alice := w.needApproval()
+		through := clientOf(w, w.runner.http.Handler, pod)
+		made := try(through.RequestAccess(ctx, api.AccessRequestRequest{Role: "readonly", Reason: "r"}))(w)
+		try(alice.DenyRequest(ctx, made.ID, api.DenyRequest{Reason: "no"}))(w)
+		if got := try(through.MyAccessRequest(ctx, made.ID, time.Minute))(w); got.State != "denied" || got.Note != "no" {
+			w.Errorf("the pod is told %+v", got)
+		}
+		if _, err := through.MyAccessRequest(ctx, "req_none", 0); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+			w.Errorf("a request that is none: %v", err)
+		}
 		forged := rolebroker.NewSecret("eyJhbGciOiJSUzI1NiJ9.e30.Zm9yZ2Vk")
 		if _, err := w.borrows(forged, ""); rolebroker.CodeOf(err) != rolebroker.CodeTokenSignature {
 			w.Errorf("a forged token: %v", err)

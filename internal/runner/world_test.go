@@ -105,8 +105,9 @@ func (w *world) startServer() {
 		}
 	})
 	doors := map[string]http.Handler{
-		"/v1/": containercreds.New(containercreds.Options{Lender: lender, Identify: who.Agent}),
-		"/runner/v1/": runnerapi.New(runnerapi.Options{Broker: b, Auth: who, Heartbeat: api.Heartbeat,
+		"/v1/": containercreds.New(containercreds.Options{Lender: lender, Identify: who.Agent,
+			Requests: asked{b}}),
+		"/runner/v1/": runnerapi.New(runnerapi.Options{Broker: b, Auth: who, Requests: asked{b}, Heartbeat: api.Heartbeat,
 			Closing: closing}),
 		"/api/v1/": rest.New(rest.Options{Broker: b, Auth: who}),
 	}
