@@ -35,6 +35,14 @@ type AuditCheckpoint struct {
 	Signed string // see internal/trail
 }
 
+// AuditTrail is the state of the audit trail.
+type AuditTrail struct {
+	Size         int64     // how many events have a place in it, with those that retention deleted
+	Waiting      int64     // how many events have no place yet; at most a thousand and one are counted
+	Checkpoint   int64     // how many events the newest signed checkpoint covers; 0: there is none
+	CheckpointAt time.Time // when that was signed; zero: there is none
+}
+
 // AuditFilter selects audit events; the zero value selects all.
 type AuditFilter struct {
 	Actor   string // an ID, or the name at that time

@@ -73,7 +73,7 @@ var graph = map[string][]string{
 		"internal/prometheus", "internal/validate"},
 	"internal/server": {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
 		"internal/convert", "internal/guard", "internal/hosts", "internal/lend", "internal/prometheus", "internal/rest",
-		"internal/runnerapi", "internal/store", "internal/sts", "internal/validate", "internal/web"},
+		"internal/runnerapi", "internal/store", "internal/sts", "internal/trail", "internal/validate", "internal/web"},
 	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/privatedir",
 		"internal/server", "internal/sts"},
 	"internal/testbed": {".", "api", "client", "internal/awssim", "internal/config", "internal/server",

@@ -7,5 +7,6 @@ type Platform struct {
 	UserID        string   `json:"user_id" example:"AROAIOSFODNN7EXAMPLE:i-0abc"`
 	IdentityError string   `json:"identity_error,omitempty" doc:"Why the identity is unknown."`
 	Version       string   `json:"version" doc:"The version of the server." example:"1.0.0"`
+	AuditKeys     []string `json:"audit_keys" nullable:"false" doc:"The public keys that sign the checkpoints of the audit trail, the newest first; none if nothing signs it." example:"rolebroker-5f2a9c01+3a1b9f00+AbC…"`
 	Features      []string `json:"features" nullable:"false" doc:"Optional features that this server has."`
 }

@@ -33,6 +33,9 @@ var notAudited = map[string]string{
 
 	"ForgetAccessRequests": "the server calls it on a schedule",
 
+	"GrowTrail":  "the server calls it on a schedule",
+	"OthersSign": "the server calls it when it starts",
+
 	"Revalidate": "the server calls it on a schedule",
 
 	"RevalidateSuspects": "the server runs it until it closes",

@@ -9,6 +9,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/prometheus"
+	"github.com/rolebroker/rolebroker/internal/trail"
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
@@ -21,6 +22,9 @@ type Options struct {
 	Log     *slog.Logger         // nil: none
 	Metrics *prometheus.Registry // nil: none
 	Now     func() time.Time     // nil: time.Now
+
+	// AuditKey signs checkpoints of the audit trail; nil: there are none.
+	AuditKey *trail.Key
 
 	// SessionsPerAgent is how many live sessions one agent may have. A runner can record a few times as many at once.
 	// 0 means lend.DefaultSessionsPerAgent.
@@ -51,6 +55,8 @@ type Broker struct {
 	pauses            pauses
 	suspects          chan suspect
 
+	auditKey *trail.Key
+	growth   growth
 	refusals sync.Map // ID of an actor → *rate.Limiter of the refusals that are stored
 	platform platformCache
 	allowed  *allowances // of runners
@@ -75,8 +81,10 @@ func New(opts Options) *Broker {
 		validations: make(chan struct{}, maxValidations), setups: make(chan struct{}, maxSetups),
 		suspects: make(chan suspect, maxSuspects),
 		allowed:  newAllowances(opts.SessionsPerAgent),
+		auditKey: opts.AuditKey,
 		streams:  streams{open: map[rolebroker.RunnerID]int{}},
 	}
+	b.growth.observe(opts.Metrics, opts.Now)
 	if b.lender != nil {
 		b.lender.OnAnswer(b.answered)
 	}

@@ -15,6 +15,8 @@ import (
 type Platform struct {
 	rolebroker.Identity
 	Err error // why the identity is unknown, an *rolebroker.Error; nil if it is known
+
+	AuditKeys []string // the public keys that sign the audit trail, the newest first; none: nothing signs it
 }
 
 // How long an answer of AWS is reused, so that a page that is reloaded does not call STS each time, and how long a
@@ -55,7 +57,13 @@ func (b *Broker) Platform(ctx context.Context, who rolebroker.Caller) (*Platform
 	if err := b.May(ctx, who, rolebroker.ActionPlatformGet); err != nil {
 		return nil, err
 	}
-	return b.identity(ctx)
+	known, err := b.identity(ctx)
+	if err != nil || b.auditKey == nil {
+		return known, err
+	}
+	with := *known
+	with.AuditKeys = b.auditKey.All()
+	return &with, nil
 }
 
 // identity is Platform for a caller who was permitted an action that needs the identity. Codes: unavailable.

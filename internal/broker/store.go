@@ -317,8 +317,12 @@ type auditStore interface {
 	AuditEvents(
 		ctx context.Context, filter rolebroker.AuditFilter, page rolebroker.Page) ([]rolebroker.AuditRecord, error)
 
+	// AuditTrail returns the state of the audit trail.
+	AuditTrail(ctx context.Context) (rolebroker.AuditTrail, error)
+
 	// GrowTrail gives at most limit waiting events their places in the audit trail, and stores the checkpoint that sign
-	// makes of it, unless that is empty. It returns how many it placed. Several servers may call it at the same time.
+	// makes of it, unless that is empty. It does not ask sign if a checkpoint covers all events. It returns how many it
+	// placed. Several servers may call it at the same time.
 	GrowTrail(
 		ctx context.Context, limit int, at time.Time, sign func(trail.Tree) (string, error)) (placed int, err error)
 

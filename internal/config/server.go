@@ -46,6 +46,13 @@ type Server struct {
 	// PGPASSFILE names.
 	DatabasePassword rolebroker.Secret
 
+	// AuditKey is a file with the key that signs checkpoints of the audit trail.
+	// Whoever can write to the database must not have it. Empty: the file beside
+	// the SQLite database, with .audit-key at the end of its name, which the
+	// first start makes; with PostgreSQL, checkpoints are not signed. All
+	// replicas need the same key.
+	AuditKey string
+
 	// MetricsListen is the address to serve /metrics on, as host:port; then
 	// Listen does not serve it. Empty: Listen does. An address that is not
 	// loopback needs what Listen needs, because metrics tell how much a
@@ -84,6 +91,10 @@ type Server struct {
 	// can say which agent held credentials for which role; CloudTrail can say it
 	// for longer.
 	SessionRetention time.Duration
+
+	// AuditRetention is how long audit events are kept; 0 keeps them for ever.
+	// What remains of the audit trail can still be verified.
+	AuditRetention time.Duration
 
 	// RequireExternalID makes the validation of a role fail if it can be assumed
 	// without the external ID of its integration, or with a wrong one. Otherwise
@@ -153,6 +164,7 @@ func (c *Server) Flags() *pflag.FlagSet {
 	f.Var(&c.Database, "database", "`PATH` of a SQLite file, or a postgres:// URL")
 	f.StringVar(&c.DatabasePasswordFile, "database-password-file", c.DatabasePasswordFile,
 		"`FILE` with the password of the database")
+	f.StringVar(&c.AuditKey, "audit-key", c.AuditKey, "`FILE` with the key that signs the audit trail")
 	f.StringVar(&c.MetricsListen, "metrics-listen", c.MetricsListen, "serve /metrics on `ADDRESS`, not on --listen")
 	c.tlsFlags(f)
 	f.BoolVar(&c.TLSTerminatedByProxy, "tls-terminated-by-proxy", c.TLSTerminatedByProxy,
@@ -164,6 +176,8 @@ func (c *Server) Flags() *pflag.FlagSet {
 	c.logFlags(f)
 	f.Var((*durationValue)(&c.SessionRetention), "session-retention",
 		"keep ended sessions for `DURATION`, as in 30d or 72h")
+	f.Var((*durationValue)(&c.AuditRetention), "audit-retention",
+		"keep audit events for `DURATION`, as in 400d (0s = for ever)")
 	c.sessionFlags(f)
 	f.BoolVar(&c.RequireExternalID, "require-external-id", c.RequireExternalID,
 		"fail roles that can be assumed without the external ID")
@@ -212,6 +226,21 @@ func DatabaseFlags(flags *pflag.FlagSet) *pflag.FlagSet {
 	return f
 }
 
+// AuditKeyFlags returns those of the flags that say where the audit key is, and those of the database.
+func AuditKeyFlags(flags *pflag.FlagSet) *pflag.FlagSet {
+	f := DatabaseFlags(flags)
+	f.AddFlag(flags.Lookup("audit-key"))
+	return f
+}
+
+// AuditKeyFile returns AuditKey, or the file beside the SQLite database; empty with PostgreSQL and without AuditKey.
+func (c *Server) AuditKeyFile() string {
+	if c.AuditKey != "" || c.Database.IsPostgres() {
+		return c.AuditKey
+	}
+	return c.Database.Reveal() + ".audit-key"
+}
+
 // LoadDatabase is Load for a command that only opens the database: it checks no other setting.
 func (c *Server) LoadDatabase(flags *pflag.FlagSet, outside Outside) error {
 	l := newLoader(flags, EnvName)
@@ -256,6 +285,10 @@ func (c *Server) check(l *loader) {
 	if c.SessionRetention < time.Hour {
 		l.check("session-retention", fmt.Sprintf("is %s; write at least 1h, as in 30d",
 			FormatDuration(c.SessionRetention)))
+	}
+	if c.AuditRetention < 0 || c.AuditRetention > 0 && c.AuditRetention < day {
+		l.check("audit-retention", fmt.Sprintf("is %s; write 0s, to keep everything, or at least 1d, as in 400d",
+			FormatDuration(c.AuditRetention)))
 	}
 	if c.RevalidateEvery < 0 || c.RevalidateEvery > 0 && c.RevalidateEvery < minRevalidation {
 		l.check("revalidate-every", fmt.Sprintf("is %s; write 0s, for never, or at least %s, as in 6h",

@@ -23,11 +23,12 @@ func (s *server) getPlatform(ctx context.Context, who rolebroker.Caller, _ *stru
 		return nil, err
 	}
 	shown := api.Platform{
-		Account:  p.Account,
-		ARN:      p.ARN,
-		UserID:   p.UserID,
-		Version:  s.Version,
-		Features: append([]string{}, s.Features...),
+		Account:   p.Account,
+		ARN:       p.ARN,
+		UserID:    p.UserID,
+		Version:   s.Version,
+		AuditKeys: append([]string{}, p.AuditKeys...),
+		Features:  append([]string{}, s.Features...),
 	}
 	if p.Err != nil {
 		s.logCause(ctx, "get-platform", p.Err)

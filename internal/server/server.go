@@ -122,6 +122,10 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	if err != nil {
 		return nil, err
 	}
+	key, err := openAuditKey(cfg, opts.Log)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	registry := new(prometheus.Registry)
 	registry.ObserveProcess()
 	s := &Server{log: opts.Log, metrics: registry, store: db, failed: make(chan error, 2)}
@@ -133,7 +137,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	})
 	s.broker = broker.New(broker.Options{
 		Store: db, STS: assumer, Lender: s.lender, Now: opts.Now, Log: opts.Log, Metrics: registry,
-		RequireExternalID: cfg.RequireExternalID, SessionsPerAgent: cfg.MaxSessionsPerAgent,
+		AuditKey: key, RequireExternalID: cfg.RequireExternalID, SessionsPerAgent: cfg.MaxSessionsPerAgent,
 		Validation: validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate,
 			Patience: cfg.ValidationRetry, Own: assumer},
 	})
@@ -145,6 +149,10 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	s.handler = s.routes(authenticator, registry, cfg, opts)
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { s.introduce(s.background, assumer) })
+	s.warnOfOtherKey(ctx)
+	s.everyQuietly(growInterval, "growing the audit trail", func(ctx context.Context) error {
+		return s.broker.GrowTrail(ctx, false)
+	})
 	s.every(useInterval, "recording use", s.lender.RecordUse)
 	s.every(sweepInterval, "forgetting old sessions, access requests and sign-ins", func(ctx context.Context) error {
 		before := opts.Now().Add(-cfg.SessionRetention)
@@ -257,7 +265,7 @@ func (s *Server) Close(ctx context.Context) error {
 	// the same.
 	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	return errors.Join(err, s.lender.Close(recording), s.store.Close())
+	return errors.Join(err, s.lender.Close(recording), s.broker.GrowTrail(recording, true), s.store.Close())
 }
 
 // recordTimeout is how long Close waits for AssumeRole calls to end and to be
@@ -266,6 +274,7 @@ const recordTimeout = 10 * time.Second
 
 // The intervals of the background work.
 const (
+	growInterval   = time.Second
 	useInterval    = 10 * time.Second
 	sweepInterval  = time.Hour
 	revalidateTick = 10 * time.Second // validates a part of the integrations
@@ -274,6 +283,31 @@ const (
 // every does something at an interval until the server closes. It logs an error, and
 // goes on.
 func (s *Server) every(interval time.Duration, what string, do func(context.Context) error) {
+	s.repeat(interval, func() {
+		if err := do(s.background); err != nil && s.background.Err() == nil {
+			s.log.Warn(what, "reason", err, "cause", errors.Unwrap(err))
+		}
+	})
+}
+
+// everyQuietly is every, except that it logs only the first error of several in a row.
+func (s *Server) everyQuietly(interval time.Duration, what string, do func(context.Context) error) {
+	failing := false
+	s.repeat(interval, func() {
+		err := do(s.background)
+		switch {
+		case s.background.Err() != nil:
+		case err != nil && !failing:
+			s.log.Warn(what, "reason", err, "cause", errors.Unwrap(err))
+		case err == nil && failing:
+			s.log.Info(what + " works again")
+		}
+		failing = err != nil
+	})
+}
+
+// repeat does something at an interval until the server closes.
+func (s *Server) repeat(interval time.Duration, do func()) {
 	s.work.Go(func() {
 		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
@@ -282,9 +316,7 @@ func (s *Server) every(interval time.Duration, what string, do func(context.Cont
 			case <-s.background.Done():
 				return
 			case <-ticker.C:
-			}
-			if err := do(s.background); err != nil && s.background.Err() == nil {
-				s.log.Warn(what, "reason", err, "cause", errors.Unwrap(err))
+				do()
 			}
 		}
 	})

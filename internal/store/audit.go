@@ -39,8 +39,14 @@ var (
 		SELECT `+auditColumns+` FROM audit_events AS e WHERE e.sequence >= $1 AND e.sequence >= 0
 		ORDER BY e.sequence LIMIT $2`)
 
+	trailState = newStatement("trailState", `
+		SELECT COALESCE((SELECT size FROM audit_tree WHERE id = 1), 0),
+			(SELECT COUNT(*) FROM (SELECT 1 FROM audit_events WHERE sequence < 0 LIMIT 1001) AS waiting),
+			COALESCE((SELECT size FROM audit_checkpoints ORDER BY size DESC LIMIT 1), 0),
+			COALESCE((SELECT at FROM audit_checkpoints ORDER BY size DESC LIMIT 1), 0)`)
+
 	insertCheckpoint = newStatement("insertCheckpoint",
-		`INSERT INTO audit_checkpoints (size, at, signed) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`)
+		`INSERT INTO audit_checkpoints (size, at, signed, edge) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`)
 	checkpointsFrom = newStatement("checkpointsFrom", `
 		SELECT size, signed FROM audit_checkpoints WHERE size >= $1 ORDER BY size LIMIT $2`)
 	lastCheckpoint = newStatement("lastCheckpoint", `
@@ -215,34 +221,50 @@ func scanRecord(scan scan, found *[]rolebroker.AuditRecord) error {
 	return err
 }
 
+// AuditTrail returns the state of the audit trail.
+func (s *Store) AuditTrail(ctx context.Context) (t rolebroker.AuditTrail, err error) {
+	err = s.query(ctx, trailState, func(scan scan) error {
+		return scan(&t.Size, &t.Waiting, &t.Checkpoint, timeColumn{&t.CheckpointAt})
+	})
+	return t, err
+}
+
 // GrowTrail gives at most limit waiting events their places in the audit trail, and stores the checkpoint that sign
-// makes of it, unless that is empty. It returns how many it placed. Several servers may call it at the same time.
+// makes of it, unless that is empty. It does not ask sign if a checkpoint covers all events. It returns how many it
+// placed. Several servers may call it at the same time.
 func (s *Store) GrowTrail(
 	ctx context.Context, limit int, at time.Time, sign func(trail.Tree) (string, error),
 ) (placed int, err error) {
 	err = s.change(ctx, func(ctx context.Context, tx *tx) error {
-		placed = 0
 		tree, err := tx.holdTree(ctx)
 		if err != nil {
 			return err
 		}
-		var waiting []rolebroker.AuditRecord
-		err = tx.query(ctx, waitingEvents, func(scan scan) error { return scanRecord(scan, &waiting) }, limit)
-		if err != nil || len(waiting) == 0 {
+		if placed, err = tx.place(ctx, &tree, limit); err != nil {
 			return err
 		}
-		rows := make([][]any, len(waiting))
-		for i, r := range waiting {
-			sequence := tree.Size
-			rows[i] = []any{r.ID, sequence, tree.Append(r.Record).String()}
-		}
-		placed = len(waiting)
-		if err := tx.execBatch(ctx, placeEvents, rows); err != nil {
-			return err
-		}
-		return tx.storeTree(ctx, tree, at, sign)
+		return tx.checkpoint(ctx, tree, at, sign)
 	})
 	return placed, err
+}
+
+// place appends at most limit waiting events to the tree, and stores both.
+func (t *tx) place(ctx context.Context, tree *trail.Tree, limit int) (placed int, err error) {
+	var waiting []rolebroker.AuditRecord
+	err = t.query(ctx, waitingEvents, func(scan scan) error { return scanRecord(scan, &waiting) }, limit)
+	if err != nil || len(waiting) == 0 {
+		return 0, err
+	}
+	rows := make([][]any, len(waiting))
+	for i, r := range waiting {
+		sequence := tree.Size
+		rows[i] = []any{r.ID, sequence, tree.Append(r.Record).String()}
+	}
+	if err := t.execBatch(ctx, placeEvents, rows); err != nil {
+		return 0, err
+	}
+	_, err = t.exec(ctx, growTree, tree.Size, tree.Edge())
+	return len(waiting), err
 }
 
 func (t *tx) holdTree(ctx context.Context) (tree trail.Tree, err error) {
@@ -257,17 +279,20 @@ func (t *tx) holdTree(ctx context.Context) (tree trail.Tree, err error) {
 	return tree, nil
 }
 
-func (t *tx) storeTree(
+// checkpoint stores what sign makes of the tree.
+func (t *tx) checkpoint(
 	ctx context.Context, tree trail.Tree, at time.Time, sign func(trail.Tree) (string, error),
 ) error {
-	if _, err := t.exec(ctx, growTree, tree.Size, tree.Edge()); err != nil {
+	covered := int64(0)
+	err := t.query(ctx, lastCheckpoint, func(scan scan) error { return scan(&covered, new(string)) })
+	if err != nil || covered >= tree.Size {
 		return err
 	}
 	signed, err := sign(tree)
 	if err != nil || signed == "" {
 		return err
 	}
-	_, err = t.exec(ctx, insertCheckpoint, tree.Size, millis(at), signed)
+	_, err = t.exec(ctx, insertCheckpoint, tree.Size, millis(at), signed, tree.Edge())
 	return err
 }
 

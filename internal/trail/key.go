@@ -19,6 +19,7 @@ import (
 type Key struct {
 	signer   note.Signer
 	verifier string
+	earlier  []string // the public parts of the keys before it
 }
 
 // NewKey makes an Ed25519 key. secret is the line to keep, in a file that only the server reads.
@@ -35,15 +36,20 @@ func NewKey() (key *Key, secret string, err error) {
 
 var errKey = errors.New("it does not have a key that rolebroker made")
 
-// ParseKey reads the line that NewKey made.
-func ParseKey(secret string) (*Key, error) {
+// ParseKey reads the line that NewKey made. The public keys that signed before it may follow, one a line.
+func ParseKey(content string) (*Key, error) {
+	secret, rest, _ := strings.Cut(strings.TrimSpace(content), "\n")
 	secret = strings.TrimSpace(secret)
+	earlier := strings.Fields(rest)
+	if _, err := Keys(earlier...); err != nil {
+		return nil, errKey // the line may be a secret key
+	}
 	signer, err := note.NewSigner(secret)
 	if err != nil {
 		return nil, errKey // note's error may quote the key
 	}
 	public, err := publicPart(signer.Name(), secret)
-	return &Key{signer: signer, verifier: public}, err
+	return &Key{signer: signer, verifier: public, earlier: earlier}, err
 }
 
 // publicPart derives the public key from the seed, which is the last part of a secret key after one byte for the
@@ -60,6 +66,18 @@ func publicPart(name, secret string) (string, error) {
 
 // Public returns the key that verifies checkpoints. It is no secret.
 func (k *Key) Public() string { return k.verifier }
+
+// All returns the public key, and those that signed before it, the newest first.
+func (k *Key) All() []string { return append([]string{k.verifier}, k.earlier...) }
+
+// Signed reports whether the key, or one before it, signed a checkpoint.
+func (k *Key) Signed(checkpoint string) bool {
+	keys, err := Keys(k.All()...)
+	if err == nil {
+		_, err = OpenCheckpoint(checkpoint, keys)
+	}
+	return err == nil
+}
 
 // String returns the public key.
 func (k *Key) String() string { return k.verifier }
@@ -87,40 +105,68 @@ func Keys(public ...string) (note.Verifiers, error) {
 	return note.VerifierList(all...), nil
 }
 
-// OpenKey reads the key in a file. If the file does not exist, OpenKey makes a key and the file, which only its owner
-// can read, and made is true.
-func OpenKey(path string) (key *Key, made bool, err error) {
+// ReadKey reads the key in a file. The error is [fs.ErrNotExist] if there is no file.
+func ReadKey(path string) (*Key, error) {
 	content, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		key, err = createKey(path)
-		return key, err == nil, err
-	case err != nil:
-		return nil, false, err
-	}
-	key, err = ParseKey(string(content))
 	if err != nil {
-		return nil, false, fmt.Errorf("the audit key in %s cannot be used: %w", path, err)
+		return nil, err
 	}
-	return key, false, nil
+	key, err := ParseKey(string(content))
+	if err != nil {
+		return nil, fmt.Errorf("the audit key in %s cannot be used: %w", path, err)
+	}
+	return key, nil
 }
 
-// createKey writes a new key to a file that does not exist, durably, so that no checkpoint is signed by a key that is
-// lost.
-func createKey(path string) (*Key, error) {
+// OpenKey is ReadKey, except that it makes a key and the file if there is none; then made is true. Only its owner can
+// read the file.
+func OpenKey(path string) (key *Key, made bool, err error) {
+	if key, err = ReadKey(path); !errors.Is(err, fs.ErrNotExist) {
+		return key, false, err
+	}
 	key, secret, err := NewKey()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err := writeDurably(path, secret+"\n"); err != nil {
+		return nil, false, err
+	}
+	return key, true, syncFolder(filepath.Dir(path))
+}
+
+// RotateKey puts a new key in the place of the one in a file. The file keeps the public parts of the earlier ones.
+func RotateKey(path string) (*Key, error) {
+	old, err := ReadKey(path)
 	if err != nil {
 		return nil, err
 	}
-	_, err = f.WriteString(secret + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, errors.Join(err, os.Remove(path))
+	_, secret, err := NewKey()
+	if err != nil {
+		return nil, err
 	}
-	return key, syncFolder(filepath.Dir(path))
+	content := strings.Join(append([]string{secret}, old.All()...), "\n") + "\n"
+	next := path + ".new"
+	if err := writeDurably(next, content); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(next, path); err != nil {
+		return nil, errors.Join(err, os.Remove(next))
+	}
+	key, err := ParseKey(content)
+	return key, errors.Join(err, syncFolder(filepath.Dir(path)))
+}
+
+// writeDurably writes a file that does not exist, so that no checkpoint is signed by a key that is lost.
+func writeDurably(path, content string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }
 
 func syncFolder(path string) error {

@@ -287,3 +287,41 @@ func BenchmarkAppend(b *testing.B) {
 		tree.Append(text)
 	}
 }
+
+// TestARotatedKeyVerifiesWhatItsPredecessorsSigned rotates a key twice.
+func TestARotatedKeyVerifiesWhatItsPredecessorsSigned(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit-key")
+	first, _, err := OpenKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := first.Sign(Tree{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := RotateKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = RotateKey(path); err != nil {
+		t.Fatal(err)
+	}
+	third, err := ReadKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := third.All(); len(all) != 3 || all[1] != second.Public() || all[2] != first.Public() {
+		t.Errorf("after two rotations the keys are %q", all)
+	}
+	if !third.Signed(signed) || first.Signed("nonsense") {
+		t.Error("what the first key signed does not verify")
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file has the mode %v (%v)", info.Mode(), err)
+	}
+	if _, err := ParseKey(first.Public()); err == nil {
+		t.Error("a public key signs")
+	}
+}
