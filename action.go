@@ -33,6 +33,7 @@ const (
 	ActionAgentDefault    Action = "agent.set-default"
 	ActionAgentDisable    Action = "agent.disable"
 	ActionAgentEnable     Action = "agent.enable"
+	ActionAgentCutOff     Action = "agent.cut-off"
 
 	ActionTokenList   Action = "token.list"
 	ActionTokenGet    Action = "token.get"

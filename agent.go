@@ -11,6 +11,8 @@ type Agent struct {
 	Name        string // unique in a deployment; CloudTrail shows it as the RoleSessionName
 	Description string
 	Disabled    bool // a disabled agent borrows nothing
+	// CutOff says when it was cut off, which disabled it; zero: it was not, or was enabled since.
+	CutOff CutOffMark
 	// Owner is the API key whose holder answers for the agent: who created it, until an administrator names another. The
 	// owner does not approve the agent's access requests. Empty: an earlier version created it, so nobody is known.
 	Owner     APIKeyID

@@ -2,6 +2,7 @@ package rolebroker
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -111,6 +112,11 @@ func (c *CutOff) Facts() Facts {
 		facts["reason"] = c.Reason
 	}
 	return facts
+}
+
+// Concerns reports whether the agent was cut off from a role.
+func (c *CutOff) Concerns(role RoleID) bool {
+	return len(c.Roles) == 0 || slices.ContainsFunc(c.Roles, func(r EndedRole) bool { return r.Role == role })
 }
 
 // Left returns the roles on which no deny policy is known to be.

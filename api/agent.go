@@ -8,6 +8,7 @@ type Agent struct {
 	Name               string       `json:"name" doc:"Unique in a deployment; the RoleSessionName that CloudTrail shows." example:"scout"`
 	Description        string       `json:"description" example:"Looks around"`
 	Disabled           bool         `json:"disabled" doc:"A disabled agent can borrow nothing." example:"false"`
+	CutOff             *CutOffMark  `json:"cut_off,omitempty" doc:"When it was cut off, which disabled it; left out: it was not, or was enabled since."`
 	Owner              string       `json:"owner" doc:"The name of the API key whose holder answers for the agent, and does not approve its access requests; empty: nobody is known, or that key was deleted." example:"admin"`
 	OwnerID            string       `json:"owner_id" doc:"The ID of that API key; empty: nobody is known." example:"key_5mzq7k4vprb2xw3tdn6hjc8ysa"`
 	DefaultIntegration string       `json:"default_integration" doc:"The name of the integration whose default role the agent gets if it names none; may be empty." example:"production"`
@@ -51,11 +52,12 @@ type AgentRequest struct {
 	DefaultIntegration *string              `json:"default_integration,omitempty" doc:"The name or ID of the integration whose default role the agent gets if it names none. Left out: unchanged; an agent without one gets its first connection. Empty: none." example:"production"`
 	Connections        *[]ConnectionRequest `json:"connections,omitempty" maxItems:"10000" doc:"The connections after the request. Left out: unchanged."`
 
-	ID        string     `json:"id,omitempty" doc:"Made by the server. An update may repeat it unchanged; creating refuses it." example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
-	OwnerID   string     `json:"owner_id,omitempty" doc:"Ignored; use owner."`
-	Version   int64      `json:"version,omitempty" doc:"Ignored; use If-Match to guard an update." example:"1"`
-	CreatedAt *time.Time `json:"created_at,omitempty" doc:"Ignored."`
-	UpdatedAt *time.Time `json:"updated_at,omitempty" doc:"Ignored."`
+	ID        string      `json:"id,omitempty" doc:"Made by the server. An update may repeat it unchanged; creating refuses it." example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
+	OwnerID   string      `json:"owner_id,omitempty" doc:"Ignored; use owner."`
+	CutOff    *CutOffMark `json:"cut_off,omitempty" doc:"Ignored; enabling an agent clears it."`
+	Version   int64       `json:"version,omitempty" doc:"Ignored; use If-Match to guard an update." example:"1"`
+	CreatedAt *time.Time  `json:"created_at,omitempty" doc:"Ignored."`
+	UpdatedAt *time.Time  `json:"updated_at,omitempty" doc:"Ignored."`
 }
 
 // ConnectionRequest is one connection of an AgentRequest. A request without access,

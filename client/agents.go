@@ -52,6 +52,12 @@ func (c *Client) DeleteAgent(ctx context.Context, nameOrID, ifMatch string) erro
 	return c.remove(ctx, agentAt(nameOrID), ifMatch)
 }
 
+// CutOff stops the agent at once, everywhere. The answer says what still works in
+// AWS, and has the commands that end it there. Cutting off again is safe.
+func (c *Client) CutOff(ctx context.Context, nameOrID string, r api.CutOffRequest) (api.CutOff, error) {
+	return post[api.CutOff](ctx, c, agentAt(nameOrID).under("cut-off"), r)
+}
+
 func connectionAt(agent, integration string) place {
 	return agentAt(agent).under("connections").member("integration", integration)
 }

@@ -60,10 +60,11 @@ func (c *Client) AllAuditEvents(ctx context.Context, filter api.AuditFilter) ite
 	return pages[api.AuditEvent](ctx, c, r, List{Limit: api.MaxLimit}, maxList)
 }
 
-// EndSession ends a session: nobody is given its credentials again. Codes: conflict
+// EndSession ends a session: nobody is given its credentials again. The answer has
+// the policy that ends them in AWS too. Codes: conflict
 // (its credentials have expired, or it never had any).
-func (c *Client) EndSession(ctx context.Context, id string) (api.Session, error) {
-	return post[api.Session](ctx, c, at(sessionsPath).member("session", id).under("end"), nil)
+func (c *Client) EndSession(ctx context.Context, id string) (api.EndedSession, error) {
+	return post[api.EndedSession](ctx, c, at(sessionsPath).member("session", id).under("end"), nil)
 }
 
 // EndSessions ends all sessions of an agent, for a role, or of an agent for a role.

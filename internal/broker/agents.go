@@ -191,6 +191,9 @@ func (b *Broker) changeAgent(
 			return err
 		}
 		after.Version, after.UpdatedAt = before.Version+1, b.now()
+		if !after.Disabled {
+			after.CutOff = rolebroker.CutOffMark{}
+		}
 		event = b.event(who, action, before.Facts(), after.Facts(), append(others, after.Subject())...)
 		return b.store.UpdateAgent(ctx, after, expected(ifVersion, before.Version), event)
 	})

@@ -10,32 +10,38 @@ import (
 )
 
 // EndSession ends a session: nobody is given its credentials again, and the next request starts a new session if it
-// is still permitted. The credentials stay valid in AWS until they expire. Ending it again changes nothing. Codes:
-// denied, not_found, conflict (its credentials have expired, or it never had any).
+// is still permitted. The credentials stay valid in AWS until they expire. Ending it again changes nothing. The CutOff
+// has the policy that ends them there too. Codes: denied, not_found, conflict (its credentials have expired, or it never had any).
 func (b *Broker) EndSession(
 	ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID,
-) (*rolebroker.Session, error) {
+) (*rolebroker.Session, *rolebroker.CutOff, error) {
 	const action = rolebroker.ActionSessionEnd
 	subject := rolebroker.Named(rolebroker.KindSession, string(id))
 	if err := b.May(ctx, who, action, subject); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	session, err := b.store.Session(ctx, id)
-	if err != nil || !session.EndedAt.IsZero() {
-		return session, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if !session.EndedAt.IsZero() {
+		return session, b.sessionCutOff(session), nil
 	}
 	if err := canEnd(session, b.now()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	agent := rolebroker.Subject{Kind: rolebroker.KindAgent, ID: string(session.Agent), Name: session.AgentName}
 	event := b.event(who, action, nil, nil, session.Subject(), agent)
 	ended, err := b.store.EndSessions(ctx, rolebroker.Ending{Session: id, At: b.now(), By: who.Name}, event)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	event.After = ended.Facts()
 	b.logEvent(ctx, &event)
-	return b.store.Session(ctx, id)
+	if session, err = b.store.Session(ctx, id); err != nil {
+		return nil, nil, err
+	}
+	return session, b.sessionCutOff(session), nil
 }
 
 // canEnd returns nil if a session has credentials that may work. Codes: conflict.

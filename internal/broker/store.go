@@ -298,6 +298,11 @@ type sessionStore interface {
 	// no record. Codes: not_found (the session).
 	EndSessions(ctx context.Context, e rolebroker.Ending, event rolebroker.AuditEvent) (rolebroker.Ended, error)
 
+	// CutOff is UpdateAgent with a, EndSessions, and an end to the open access requests of the agent, for the roles of
+	// the ending if it has any, in one transaction. The event gets the facts of what was ended. Codes: not_found, stale.
+	CutOff(ctx context.Context, a *rolebroker.Agent, expected int64, e rolebroker.Ending, reason string,
+		event rolebroker.AuditEvent) (rolebroker.CutOff, error)
+
 	// RolesNamed finds the roles that have an ID, an ARN or a name, in the order of their integrations' names.
 	RolesNamed(ctx context.Context, reference string) ([]rolebroker.EndedRole, error)
 

@@ -23,7 +23,7 @@ An agent borrows roles. It may run as many processes as it likes. It may borrow
 from the integrations that it is connected to.`,
 		Example: `  rolebroker agent create scout --integration production
   rolebroker agent token create scout`,
-	}, newAgentList(a), newAgentShow(a), newAgentCreate(a), newAgentUpdate(a), newAgentDelete(a),
+	}, newAgentList(a), newAgentShow(a), newAgentCreate(a), newAgentUpdate(a), newAgentCutOff(a), newAgentDelete(a),
 		newAgentConnect(a), newAgentDisconnect(a), newAgentToken(a), newAgentBind(a), newAgentBindings(a),
 		newAgentUnbind(a))
 }
@@ -78,6 +78,18 @@ You can edit what -o yaml prints and pass it to rolebroker agent update -f.`,
 	}, "agent", agentOf, a.showAgent)
 }
 
+// disabledSince says whether an agent is disabled, and if it was cut off, since when and by whom.
+func (a *app) disabledSince(agent api.Agent) string {
+	if agent.CutOff == nil {
+		return yesNo(agent.Disabled)
+	}
+	since := "yes: cut off " + a.when(&agent.CutOff.At) + " by " + agent.CutOff.By
+	if agent.CutOff.Reason != "" {
+		since += ": " + agent.CutOff.Reason
+	}
+	return since
+}
+
 func (a *app) showAgent(o output, agent api.Agent) error {
 	return a.show(o, agent, func() *table {
 		connections := newTable("INTEGRATION", "DEFAULT", "ACCESS", "ROLES", "APPROVAL", "CONNECTED")
@@ -87,7 +99,7 @@ func (a *app) showAgent(o output, agent api.Agent) error {
 				cmp.Or(c.Approval, string(rolebroker.ApprovalNone)), a.when(&c.ConnectedAt))
 		}
 		return details("Name", agent.Name, "Description", orDash(agent.Description), "ID", agent.ID,
-			"Disabled", yesNo(agent.Disabled), "Default integration", orDash(agent.DefaultIntegration),
+			"Disabled", a.disabledSince(agent), "Default integration", orDash(agent.DefaultIntegration),
 			"Created", a.when(&agent.CreatedAt), "Updated", a.when(&agent.UpdatedAt)).
 			then(connections.ifEmpty("It has no integrations: rolebroker agent connect %s INTEGRATION", agent.Name))
 	})

@@ -30,8 +30,13 @@ and not by any runner. The next request gets new credentials, if it is still
 permitted; to forbid it, disable or disconnect the agent or the role.
 
 Credentials that were handed out before stay valid in AWS until they expire; the
-command says when. AWS can revoke them earlier: "Revoke active sessions" of the
-role in IAM does. Afterwards, end the sessions here, so that every agent gets new
+command says when. For sessions that are named, it prints commands for the AWS CLI
+that end them earlier: a policy that denies what AWS issued for that role under that
+session's name around that time. AWS cannot select one session more narrowly. For
+an agent, rolebroker agent cut-off prints such commands too.
+
+AWS can also revoke the sessions of everybody: "Revoke active sessions" of the role
+in IAM does. Afterwards, end the sessions here, so that every agent gets new
 credentials at its next request instead of those that AWS refuses.
 
 Name the sessions by their IDs, or choose all of an agent, all for a role, or those
@@ -97,7 +102,7 @@ func endQuestion(sessions []string, which api.EndSessionsRequest) string {
 // endEach ends the sessions one by one, until one fails, and shows those that it
 // ended.
 func (a *app) endEach(ctx context.Context, out output, ids []string) error {
-	ended := []api.Session{}
+	ended := []api.EndedSession{}
 	_, err := ask(ctx, a, "ending sessions", func(ctx context.Context, c *client.Client) (none, error) {
 		for _, id := range ids {
 			session, err := c.EndSession(ctx, id)
@@ -109,11 +114,12 @@ func (a *app) endEach(ctx context.Context, out output, ids []string) error {
 		return none{}, nil
 	})
 	if out.forMachines() {
-		return errors.Join(a.encode(out.value, items[api.Session]{ended}), err)
+		return errors.Join(a.encode(out.value, items[api.EndedSession]{ended}), err)
 	}
 	for _, s := range ended {
 		a.note("ended session %s of agent %s for role %s/%s; where its credentials were handed out before, they work "+
 			"until %s", s.ID, s.Agent, s.Integration, s.Role, a.until(s.ExpiresAt))
+		fmt.Fprint(a.out(), cutOffScript(s.CutOff))
 	}
 	return err
 }

@@ -15,6 +15,7 @@ func Agent(a *rolebroker.Agent) api.Agent {
 		Name:        a.Name,
 		Description: a.Description,
 		Disabled:    a.Disabled,
+		CutOff:      cutOffMark(a.CutOff),
 		Owner:       a.OwnerName,
 		OwnerID:     string(a.Owner),
 		Connections: All(a.Connections, connection),

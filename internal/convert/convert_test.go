@@ -180,7 +180,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 			Access: rolebroker.AccessFull, Approved: true, Until: now}},
 	}
 	full(t, grants.Requests[0])
-	full(t, grants.Agent, "Owner", "OwnerName")
+	full(t, grants.Agent, "Owner", "OwnerName", "CutOff")
 	back, err := convert.FromGrants(travel(t, convert.Grants(grants)))
 	if err != nil {
 		t.Fatal(err)

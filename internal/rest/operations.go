@@ -100,13 +100,18 @@ var words = map[string]struct{ summary, description string }{
 	"create-join-token": {"Make a join token",
 		"A runner joins with it, once. No other answer has the token: the server stores its hash. An unused join token " +
 			"that was made before stops working."},
+	"cut-off-agent": {"Cut an agent off",
+		"At once, on every server and runner: nothing is lent to it, its sessions end, and so do its access requests. With " +
+			"a role, only that role is taken out of its connections. Keys that it was lent before work in AWS until they " +
+			"expire: the answer has deny policies for this agent's sessions, and the commands that put them on the roles. " +
+			"Cutting off again is safe; the policies then reach to that time. Enabling the agent never gives it an old key."},
 	"list-sessions": {"List sessions",
 		"The newest first: who borrowed what, until when. Names are those at the time. Filters find what was deleted, " +
 			"as long as it is on record; an agent, integration or role that never was is not_found."},
 	"end-session": {"End a session",
 		"Nobody is given its credentials again, on any server or runner; the next request starts a new session if " +
 			"it is still permitted. Where the credentials were handed out before, they work until they expire: the " +
-			"answer has the time. Ending it again changes nothing."},
+			"answer has the time, and a policy that ends them in AWS. Ending it again changes nothing."},
 	"end-sessions": {"End all sessions of an agent, or for a role",
 		"As ending each of them, with one request. Sessions that the server does not know of yet end too: those that a " +
 			"runner began while it could not reach the server. With both fields, the agent's sessions for the role " +

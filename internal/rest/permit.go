@@ -67,6 +67,7 @@ var actions = map[string]rolebroker.Action{
 	"get-agent":              rolebroker.ActionAgentGet,
 	"update-agent":           rolebroker.ActionAgentUpdate,
 	"delete-agent":           rolebroker.ActionAgentDelete,
+	"cut-off-agent":          rolebroker.ActionAgentCutOff,
 	"connect-agent":          rolebroker.ActionAgentConnect,
 	"disconnect-agent":       rolebroker.ActionAgentDisconnect,
 	"list-tokens":            rolebroker.ActionTokenList,

@@ -29,6 +29,7 @@ type Broker interface {
 	runners
 	apiKeys
 	sessions
+	cutOffs
 	auditEvents
 	accessRequests
 	approvalRules
@@ -102,6 +103,7 @@ func (s *server) routes(api huma.API) {
 	remove(ag, "/agents/{agent}", "delete-agent", s.deleteAgent)
 	put(ag, "/agents/{agent}/connections/{integration}", "connect-agent", s.connect)
 	remove(ag, "/agents/{agent}/connections/{integration}", "disconnect-agent", s.disconnect)
+	act(ag, "/agents/{agent}/cut-off", "cut-off-agent", s.cutOff)
 	get(ag, "/agents/{agent}/tokens", "list-tokens", s.listTokens)
 	post(ag, "/agents/{agent}/tokens", "create-token", s.createToken)
 	get(ag, "/agents/{agent}/tokens/{id}", "get-token", s.getToken)

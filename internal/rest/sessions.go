@@ -13,7 +13,8 @@ import (
 
 // sessions are the methods of the broker for sessions.
 type sessions interface {
-	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (*rolebroker.Session, error)
+	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (
+		*rolebroker.Session, *rolebroker.CutOff, error)
 	EndSessions(ctx context.Context, who rolebroker.Caller, agent, role string) (rolebroker.Ended, error)
 	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter, page rolebroker.Page) (
 		[]rolebroker.Session, error)
@@ -50,7 +51,7 @@ type (
 		ID string `path:"session" doc:"The session's ID." example:"ses_3mzq7k4vprb5xw2tdn6hjc8ysa"`
 	}
 	sessionAnswer struct {
-		Body api.Session
+		Body api.EndedSession
 	}
 	endSessions struct {
 		Body body[api.EndSessionsRequest]
@@ -61,11 +62,11 @@ type (
 )
 
 func (s *server) endSession(ctx context.Context, who rolebroker.Caller, in *inSession) (*sessionAnswer, error) {
-	session, err := s.Broker.EndSession(ctx, who, rolebroker.SessionID(in.ID))
+	session, cut, err := s.Broker.EndSession(ctx, who, rolebroker.SessionID(in.ID))
 	if err != nil {
 		return nil, err
 	}
-	return &sessionAnswer{convert.Session(session, s.Now())}, nil
+	return &sessionAnswer{convert.EndedSession(convert.Session(session, s.Now()), cut)}, nil
 }
 
 func (s *server) endSessions(ctx context.Context, who rolebroker.Caller, in *endSessions) (*endedAnswer, error) {

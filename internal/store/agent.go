@@ -10,7 +10,8 @@ import (
 )
 
 const agentColumns = `a.id, a.name, a.description, a.disabled, COALESCE(a.default_integration, ''), a.version,
-	a.created_at, a.updated_at, a.owner, COALESCE((SELECT k.name FROM api_keys AS k WHERE k.id = a.owner), '')`
+	a.created_at, a.updated_at, a.owner, COALESCE((SELECT k.name FROM api_keys AS k WHERE k.id = a.owner), ''),
+	a.cut_off_at, a.cut_off_by, a.cut_off_reason`
 
 const (
 	// limitColumns are what a connection lets the agent do, in a LEFT JOIN, where it
@@ -61,7 +62,7 @@ var (
 
 	updateAgent = newStatement("updateAgent", `
 		UPDATE agents SET name = $3, description = $4, disabled = $5, default_integration = $6, version = $7,
-			updated_at = $8, owner = $9, generation = generation + CASE WHEN NOT disabled AND $5 THEN 1 ELSE 0 END
+			updated_at = $8, owner = $9, cut_off_at = $10, cut_off_by = $11, cut_off_reason = $12, generation = generation + CASE WHEN NOT disabled AND $5 THEN 1 ELSE 0 END
 		WHERE id = $1 AND version = $2`)
 
 	endAgent = newStatement("endAgent", `UPDATE agents SET generation = generation + 1 WHERE id = $1`)
@@ -150,7 +151,8 @@ func (s *Store) agents(ctx context.Context, st *statement, args ...any) ([]roleb
 // agentDest returns the scan destinations of agentColumns.
 func agentDest(a *rolebroker.Agent) []any {
 	return []any{&a.ID, &a.Name, &a.Description, &a.Disabled, &a.DefaultIntegration, &a.Version,
-		timeColumn{&a.CreatedAt}, timeColumn{&a.UpdatedAt}, &a.Owner, &a.OwnerName}
+		timeColumn{&a.CreatedAt}, timeColumn{&a.UpdatedAt}, &a.Owner, &a.OwnerName,
+		timeColumn{&a.CutOff.At}, &a.CutOff.By, &a.CutOff.Reason}
 }
 
 // connectionRow is a connection and one of the roles that it is limited to.
@@ -267,25 +269,30 @@ func (s *Store) UpdateAgent(
 	ctx context.Context, a *rolebroker.Agent, expected int64, event rolebroker.AuditEvent,
 ) error {
 	err := s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
-		updated, err := tx.exec(ctx, updateAgent, a.ID, expected, a.Name, a.Description, a.Disabled,
-			nullable(a.DefaultIntegration), a.Version, millis(a.UpdatedAt), a.Owner)
-		if err != nil {
-			return agentRefused(err, a)
-		}
-		if updated == 0 {
-			return tx.outdated(ctx, agentVersion, "agent", string(a.ID))
-		}
-		tx.changes = append(tx.changes, rolebroker.Change{Agent: a.ID, Ended: a.Disabled})
-		generations, err := tx.connectionGenerations(ctx, a)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.exec(ctx, deleteConnections, a.ID); err != nil {
-			return err
-		}
-		return tx.insertConnections(ctx, a, generations)
+		return tx.updateAgent(ctx, a, expected)
 	})
 	return s.nameMissingIntegration(ctx, a, err)
+}
+
+func (t *tx) updateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error {
+	updated, err := t.exec(ctx, updateAgent, a.ID, expected, a.Name, a.Description, a.Disabled,
+		nullable(a.DefaultIntegration), a.Version, millis(a.UpdatedAt), a.Owner, millis(a.CutOff.At), clean(a.CutOff.By),
+		a.CutOff.Reason)
+	if err != nil {
+		return agentRefused(err, a)
+	}
+	if updated == 0 {
+		return t.outdated(ctx, agentVersion, "agent", string(a.ID))
+	}
+	t.changes = append(t.changes, rolebroker.Change{Agent: a.ID, Ended: a.Disabled})
+	generations, err := t.connectionGenerations(ctx, a)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, deleteConnections, a.ID); err != nil {
+		return err
+	}
+	return t.insertConnections(ctx, a, generations)
 }
 
 // connectionGenerations returns the generations of those connections of the agent

@@ -13,7 +13,8 @@ import (
 type sessions interface {
 	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter,
 		page rolebroker.Page) ([]rolebroker.Session, error)
-	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (*rolebroker.Session, error)
+	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (
+		*rolebroker.Session, *rolebroker.CutOff, error)
 	Counts(ctx context.Context, who rolebroker.Caller) (rolebroker.Counts, error)
 }
 
@@ -99,7 +100,8 @@ func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) 
 // endSession ends a session. It asks no question, because the agent's next request
 // starts another.
 func (s *server) endSession(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if _, err := s.Broker.EndSession(r.Context(), v.who, rolebroker.SessionID(r.PathValue("session"))); err != nil {
+	_, _, err := s.Broker.EndSession(r.Context(), v.who, rolebroker.SessionID(r.PathValue("session")))
+	if err != nil {
 		return err
 	}
 	return toDone(w, r, "/sessions", "ended")

@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"Generations":                  testGenerations,
 		"EndSession":                   testEndSession,
 		"EndSessions":                  testEndSessions,
+		"CutOff":                       testCutOff,
 		"EndedWhileItChanges":          testEndedWhileItChanges,
 		"Reconnected":                  testReconnected,
 		"OneOfManyUpdatesWins":         testOneOfManyUpdatesWins,

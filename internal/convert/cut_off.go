@@ -1,0 +1,62 @@
+package convert
+
+import (
+	"cmp"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// CutOff is a cut-off as the management API answers it.
+func CutOff(c *rolebroker.CutOff) api.CutOff {
+	return api.CutOff{
+		Agent:          c.AgentName,
+		AgentID:        string(c.Agent),
+		Roles:          All(c.Roles, func(r *rolebroker.EndedRole) string { return r.Reference }),
+		SessionID:      string(c.Session),
+		At:             c.At.UTC(),
+		By:             c.By,
+		Reason:         c.Reason,
+		SessionsEnded:  c.Ended.Sessions,
+		RequestsEnded:  c.Requests,
+		KeysExpireAt:   Time(c.Until),
+		Accounts:       All(c.Accounts, deniedAccount),
+		StillOpen:      All(c.Open, stillOpen),
+		RemovableAfter: Time(c.Removal),
+	}
+}
+
+// EndedSession is a session that was ended, as the management API answers it.
+func EndedSession(s api.Session, c *rolebroker.CutOff) api.EndedSession {
+	return api.EndedSession{Session: s, CutOff: CutOff(c)}
+}
+
+func deniedAccount(a *rolebroker.DeniedAccount) api.DeniedAccount {
+	return api.DeniedAccount{Account: a.Account, Roles: All(a.Roles, deniedRole), Commands: a.Commands, Remove: a.Remove}
+}
+
+func deniedRole(r *rolebroker.DeniedRole) api.DeniedRole {
+	return api.DeniedRole{
+		ARN:        r.ARN.String(),
+		Called:     r.Called,
+		Sessions:   r.Sessions,
+		ExpiresAt:  r.Until.UTC(),
+		Runner:     r.Runner,
+		PolicyName: r.Name,
+		Policy:     r.Policy,
+		Apply:      string(cmp.Or(r.Apply, "not_asked")),
+		Problem:    r.Problem,
+	}
+}
+
+func stillOpen(o *rolebroker.StillOpen) api.StillOpen {
+	return api.StillOpen{What: o.What, Until: Time(o.Until)}
+}
+
+// cutOffMark is when an agent was cut off; nil if it is not.
+func cutOffMark(m rolebroker.CutOffMark) *api.CutOffMark {
+	if !m.IsSet() {
+		return nil
+	}
+	return &api.CutOffMark{At: m.At.UTC(), By: m.By, Reason: m.Reason}
+}

@@ -1,0 +1,68 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// testCutOff checks that the agent, its sessions, its access requests and the event change together, or not at all.
+func testCutOff(s *suite) {
+	in := s.createIntegration("production", "a", "b")
+	scout, other := s.createAgent("scout", in), s.createAgent("other", in)
+	g := &generations{suite: s, agents: []*rolebroker.Agent{scout, other}}
+	g.before = g.now()
+	at := t0.Add(time.Minute)
+	pending := s.ask(request(scout, in, "one"))
+	granted := s.approved(s.ask(request(scout, in, "two")), t0)
+	s.must(s.store.DecideAccessRequest(s.ctx, granted, Event()))
+	others := s.ask(request(other, in, "three"))
+	live := s.record(session(scout, in, in.Roles[0], t0))
+	lives := s.record(session(other, in, in.Roles[0], t0))
+
+	cut := *scout
+	cut.Disabled, cut.Version = true, scout.Version+1
+	cut.CutOff = rolebroker.CutOffMark{At: at, By: "admin", Reason: "leaked ½"}
+	ending := rolebroker.Ending{Agent: scout.ID, At: at, By: "admin"}
+	event := eventAt(at, "agent.cut-off", "scout")
+	event.After = rolebroker.Facts{"disabled": "true"}
+	_, err := s.store.CutOff(s.ctx, &cut, scout.Version+1, ending, "leaked ½", event)
+	s.code(err, rolebroker.CodeStale, "")
+	s.hasAgent(scout)
+	s.hasRequest(pending)
+	s.hasSessions(rolebroker.SessionFilter{Agent: "scout"}, live)
+	s.events(rolebroker.AuditFilter{Action: "agent.cut-off"})
+
+	got, err := s.store.CutOff(s.ctx, &cut, scout.Version, ending, "leaked ½", event)
+	s.must(err)
+	s.equal(got, rolebroker.CutOff{Agent: scout.ID, AgentName: "scout", At: at, By: "admin", Reason: "leaked ½",
+		Ended: rolebroker.Ended{Sessions: 1, Until: live.ExpiresAt}, Requests: 2})
+	s.hasAgent(&cut)
+	s.hasAgent(other)
+	live.EndedAt, live.EndedBy = at, "admin"
+	s.hasSessions(rolebroker.SessionFilter{Agent: "scout"}, live)
+	s.hasSessions(rolebroker.SessionFilter{Agent: "other"}, lives)
+	pending.EndedAt, pending.EndedBy = at, "admin"
+	granted.EndedAt, granted.EndedBy = at, "admin"
+	s.hasRequest(pending)
+	s.hasRequest(granted)
+	s.hasRequest(others)
+	s.events(rolebroker.AuditFilter{Action: "agent.cut-off"}, "agent.cut-off scout")
+	g.raises(nil, "scout production/a", "scout production/b")
+
+	// One role: only requests and sessions for it end.
+	role := rolebroker.EndedRole{Integration: in.ID, Role: in.Roles[1].ID, Reference: "production/b"}
+	of := *other
+	of.Version++
+	got, err = s.store.CutOff(s.ctx, &of, other.Version, rolebroker.Ending{Agent: other.ID,
+		Roles: []rolebroker.EndedRole{role}, At: at, By: "admin"}, "", Event())
+	s.must(err)
+	s.equal(got.Ended.Sessions+got.Requests, 0)
+	g.raises(nil, "other production/b")
+	role.Role = in.Roles[0].ID
+	of.Version++
+	got, err = s.store.CutOff(s.ctx, &of, of.Version-1, rolebroker.Ending{Agent: other.ID,
+		Roles: []rolebroker.EndedRole{role}, At: at, By: "admin"}, "", Event())
+	s.must(err)
+	s.equal(got.Ended.Sessions+got.Requests, 2)
+}
