@@ -44,8 +44,8 @@ func writeUntilKilled() {
 	select {} // until it is killed
 }
 
-// writeOne stores an integration, an agent that is connected to it, or a
-// session, and prints what it stored.
+// writeOne stores an integration, an agent that is connected to it and asks for
+// access, or a session, and prints what it stored.
 func writeOne(s *store.Store, i int) error {
 	ctx, now := context.Background(), time.Now()
 	switch i % 3 {
@@ -63,7 +63,10 @@ func writeOne(s *store.Store, i int) error {
 		}
 		a := &rolebroker.Agent{ID: rolebroker.NewAgentID(), Name: fmt.Sprintf("agent%d", i), DefaultIntegration: in.ID,
 			Version: 1, Connections: []rolebroker.Connection{rolebroker.NewConnection(in, now)}, CreatedAt: now}
-		return acknowledge(s.CreateAgent(ctx, a, storetest.Event()), "agent", a.Name)
+		if err := acknowledge(s.CreateAgent(ctx, a, storetest.Event()), "agent", a.Name); err != nil {
+			return err
+		}
+		return askOne(s, a, in, now)
 	}
 	se := &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, RequestedAt: now,
 		ExpiresAt: now.Add(time.Hour)}
@@ -72,6 +75,23 @@ func writeOne(s *store.Store, i int) error {
 	}
 	se.State = rolebroker.SessionActive
 	return acknowledge(s.FinishSession(ctx, se), "active", string(se.ID))
+}
+
+// askOne stores an access request of the agent, and its approval.
+func askOne(s *store.Store, a *rolebroker.Agent, in *rolebroker.Integration, now time.Time) error {
+	ctx := context.Background()
+	r := &rolebroker.AccessRequest{ID: rolebroker.NewAccessRequestID(), Agent: a.ID, AgentName: a.Name,
+		Integration: in.ID, Role: in.Roles[0].ID, Access: rolebroker.AccessFull, Duration: time.Hour, CreatedAt: now,
+		ExpiresAt: now.Add(time.Hour)}
+	_, err := s.CreateAccessRequest(ctx, r, storetest.Event())
+	if err := acknowledge(err, "asked", string(r.ID)); err != nil {
+		return err
+	}
+	approved, err := r.Approve(rolebroker.ApprovalTerms{}, now)
+	if err != nil {
+		return err
+	}
+	return acknowledge(s.DecideAccessRequest(ctx, &approved, storetest.Event()), "approved", string(r.ID))
 }
 
 func crashIntegration(i int) *rolebroker.Integration {
@@ -155,6 +175,14 @@ func survived(t *testing.T, database string, acknowledged []string) {
 			_, err = s.Integration(t.Context(), name)
 		case "agent":
 			_, err = s.Agent(t.Context(), name)
+		case "asked":
+			_, err = s.AccessRequest(t.Context(), rolebroker.AccessRequestID(name))
+		case "approved":
+			var r *rolebroker.AccessRequest
+			if r, err = s.AccessRequest(t.Context(), rolebroker.AccessRequestID(name)); err == nil &&
+				r.Decision != rolebroker.DecisionApproved {
+				err = fmt.Errorf("it is %q", r.Decision)
+			}
 		case "requested":
 			if states[name] == "" {
 				err = errors.New("it is missing")
