@@ -16,6 +16,7 @@ type requests struct {
 	server    *Server
 	publicURL string // empty: the URL of the server
 	now       func() time.Time
+	closing   <-chan struct{} // ends the waiting when it is closed
 }
 
 // RequestAccess stores a request, or finds the open one for the same.
@@ -34,6 +35,15 @@ func (r requests) RequestAccess(ctx context.Context, who rolebroker.Caller, ask 
 // MyAccessRequest finds a request of the caller, and waits at most so long while it is pending.
 func (r requests) MyAccessRequest(ctx context.Context, who rolebroker.Caller, id string, wait time.Duration) (
 	api.MyAccessRequest, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-r.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	return r.show(r.server.broker.MyAccessRequest(ctx, who, rolebroker.AccessRequestID(id), wait))
 }
 

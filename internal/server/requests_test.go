@@ -192,6 +192,42 @@ func TestBadAccessRequests(t *testing.T) {
 	}
 }
 
+// Who waits for a decision does not hold up a server that stops: it gets the state so far.
+func TestWaitingDoesNotHoldUpTheStop(t *testing.T) {
+	tb := testbed.New(t, nil)
+	needsApproval(t, tb, "scout", api.LimitsRequest{})
+	scout := tb.Client(tb.Scout)
+	asked, err := scout.RequestAccess(t.Context(), api.AccessRequestRequest{Role: "deployer", Reason: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 10 // wait at once
+	waited := make(chan api.MyAccessRequest, most)
+	for range most {
+		go func() {
+			got, err := scout.MyAccessRequest(context.Background(), asked.ID, 50*time.Second)
+			for rolebroker.CodeOf(err) == rolebroker.CodeThrottled { // by the question below
+				got, err = scout.MyAccessRequest(context.Background(), asked.ID, 50*time.Second)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			waited <- got
+		}()
+	}
+	until(t, "they wait", func() bool {
+		_, err := scout.MyAccessRequest(t.Context(), asked.ID, time.Nanosecond)
+		return rolebroker.CodeOf(err) == rolebroker.CodeThrottled
+	})
+	began := time.Now()
+	tb.Stop()
+	for range most {
+		if got := <-waited; got.State != "pending" || time.Since(began) > 9*time.Second {
+			t.Errorf("after %s it is told %+v", time.Since(began), got)
+		}
+	}
+}
+
 // An agent can wait for a few decisions at once, and no more.
 func TestAFewQuestionsWaitAtOnce(t *testing.T) {
 	tb := testbed.New(t, nil)

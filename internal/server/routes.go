@@ -29,7 +29,9 @@ const readyTimeout = 2 * time.Second
 // were sent.
 func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server,
 	opts Options) http.Handler {
-	asked := requests{s, cfg.PublicURL, opts.Now}
+	closing := make(chan struct{})
+	s.closing = sync.OnceFunc(func() { close(closing) })
+	asked := requests{s, cfg.PublicURL, opts.Now, closing}
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.At("credentials").Agent,
 		Requests: asked, Log: opts.Log, Now: opts.Now})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
@@ -38,8 +40,6 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 		Version: opts.Version, Now: opts.Now,
 		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, URL: cfg.PublicURL, Path: cfg.PublicPath()})
 
-	closing := make(chan struct{})
-	s.closing = sync.OnceFunc(func() { close(closing) })
 	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who.At("runners"), Requests: asked,
 		Log:       opts.Log,
 		Heartbeat: api.Heartbeat, Closing: closing})
