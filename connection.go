@@ -192,6 +192,8 @@ type Offer struct {
 	Region      Region
 	Access      Access // what the agent may do with it
 	Default     bool   // the agent gets this role when it names none
+	// NeedsApproval says that it borrows the role only once a person has approved that.
+	NeedsApproval bool
 }
 
 // Offers lists the roles that the agent may borrow now, the default first; none if the agent is disabled, and none that
@@ -224,7 +226,8 @@ func (g *Grants) Offers() []Offer {
 				continue
 			}
 			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name, ARN: role.ARN,
-				Region: role.Region, Access: connection.Access, Default: role == byDefault}
+				Region: role.Region, Access: connection.Access, Default: role == byDefault,
+				NeedsApproval: Grant{in, role, connection}.NeedsApproval()}
 			if count[role.Name] > 1 {
 				offer.Reference = in.Name + "/" + role.Name
 			}

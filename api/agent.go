@@ -90,4 +90,6 @@ type Offer struct {
 	Region      string `json:"region"`
 	Access      string `json:"access" doc:"What the agent may do with the role: full, read-only, view-only or policy. Empty from a server of an earlier version, which lends everything that the role allows."`
 	Default     bool   `json:"default" doc:"The agent gets this role if it names none."`
+
+	NeedsApproval bool `json:"needs_approval,omitempty" doc:"The agent borrows the role only once a person has approved that."`
 }

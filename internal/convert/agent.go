@@ -176,6 +176,8 @@ func Offer(o *rolebroker.Offer) api.Offer {
 		Region:      string(o.Region),
 		Access:      string(o.Access),
 		Default:     o.Default,
+
+		NeedsApproval: o.NeedsApproval,
 	}
 }
 
@@ -195,6 +197,8 @@ func FromOffer(shown api.Offer) (rolebroker.Offer, error) {
 		Region:      rolebroker.Region(shown.Region),
 		Access:      rolebroker.Access(shown.Access),
 		Default:     shown.Default,
+
+		NeedsApproval: shown.NeedsApproval,
 	}
 	if err := rolebroker.CheckRegion(offer.Region, arn.Partition); err != nil {
 		return offer, fmt.Errorf("region: %w", err)
