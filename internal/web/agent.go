@@ -54,7 +54,7 @@ type connectionRow struct {
 	Mode      rolebroker.AssumptionMode
 	Runner    string // the name of the integration's runner; empty: none
 	Selected  int    // roles
-	Roles     int
+	RoleCount int
 	Connected moment
 }
 
@@ -115,9 +115,9 @@ func connectionsOf(g *rolebroker.Grants, now time.Time) (rows []connectionRow) {
 		if i >= 0 {
 			in := &g.Integrations[i]
 			row.Paused = !in.Enabled
-			row.Mode, row.Runner, row.Roles = in.AssumptionMode, in.RunnerName, len(in.Roles)
+			row.Mode, row.Runner, row.RoleCount = in.AssumptionMode, in.RunnerName, len(in.Roles)
 			for _, role := range in.Roles {
-				if role.Enabled {
+				if role.Enabled && c.Includes(role.ID) {
 					row.Selected++
 				}
 			}

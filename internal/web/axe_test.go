@@ -113,6 +113,7 @@ var scenes = []scene{
 	{"agents", func(p *person) { p.opens("/agents") }},
 	{"agent", func(p *person) { p.opens("/agents/scout") }},
 	{"agent-unconnected", func(p *person) { p.opens("/agents/intern") }},
+	{"limits", func(p *person) { p.opens("/agents/scout/limits/production") }},
 	{"new-agent", func(p *person) { p.opens("/agents/new") }},
 	{"new-agent-errors", func(p *person) {
 		p.opens("/agents/new")

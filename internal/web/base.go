@@ -35,6 +35,7 @@ var doneSentences = map[string]string{
 	"updated":      "Updated. Credentials from before are valid until they expire.",
 	"deleted":      "Deleted. Credentials from before are valid until they expire.",
 	"connected":    "Connected.",
+	"limited":      "Saved. It is in force at the agent’s next request; credentials from before are valid until they expire.",
 	"disconnected": "Disconnected. Credentials from before are valid until they expire.",
 	"default":      "The default integration is chosen.",
 	"disabled":     "Disabled. It gets no more credentials; those from before are valid until they expire.",

@@ -22,6 +22,7 @@ var everyPage = map[string]func() any{
 	"form":               func() any { return &formPage{} },
 	"integrations":       func() any { return &integrationsPage{} },
 	"join-token":         func() any { return &joinPage{} },
+	"limits":             func() any { return &limitsPage{} },
 	"new-agent":          func() any { return &newAgentPage{} },
 	"new-runner":         func() any { return &newRunnerPage{} },
 	"runner":             func() any { return &runnerPage{} },

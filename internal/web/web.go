@@ -99,6 +99,8 @@ func (s *server) routes() {
 	s.page("POST /agents/{agent}/connect", s.connectAgent)
 	s.page("POST /agents/{agent}/disconnect", s.disconnectAgent)
 	s.page("POST /agents/{agent}/default", s.chooseDefault)
+	s.page("GET /agents/{agent}/limits/{integration}", s.showLimits)
+	s.page("POST /agents/{agent}/limits/{integration}", s.saveLimits)
 	s.page("POST /agents/{agent}/tokens", s.createToken)
 	s.page("GET /agents/{agent}/tokens/{token}", s.showToken)
 	s.page("POST /agents/{agent}/tokens/{token}/revoke", s.revokeToken)
