@@ -2,6 +2,7 @@ package runnerapi_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,5 +74,57 @@ func (w *world) identify(runner *client.Client) {
 	known, err := runner.Identify(context.Background(), api.Identification{Token: api.Secret(w.tested.Reveal())})
 	if err != nil || known.Token == nil {
 		w.Fatalf("%+v, %v", known, err)
+	}
+}
+
+// A runner of an earlier version tells no access, and would lend everything that the role allows. It is refused a
+// connection that is limited, with what to do, and still lends others.
+func TestAnOlderRunnerLendsNoLimitedConnection(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	w.identify(w.ours)
+	limit := func(l api.LimitsRequest) {
+		t.Helper()
+		if _, err := w.tb.Admin.Limit(ctx, "scout", "cluster", l, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}`
+	begins := func(change func(*api.RunnerSession)) error {
+		s := w.session(0)
+		change(&s)
+		return w.ours.BeginSession(ctx, s)
+	}
+	older := func(*api.RunnerSession) {}
+	tells := func(access, hash string, narrowed bool) func(*api.RunnerSession) {
+		return func(s *api.RunnerSession) { s.Access, s.PolicyHash, s.Narrowed = access, hash, narrowed }
+	}
+	if err := begins(older); err != nil {
+		t.Errorf("an older runner and a connection without limits: %v", err)
+	}
+	for _, l := range []api.LimitsRequest{{Access: "read-only"}, {Access: "view-only"},
+		{Access: "policy", SessionPolicy: policy}} {
+		limit(l)
+		err := begins(older)
+		w.refused("an older runner with "+l.Access, err, rolebroker.CodeDenied)
+		if !strings.Contains(err.Error(), "is limited to access "+l.Access+", which runner ours cannot enforce") ||
+			!strings.Contains(rolebroker.AsError(err).Hint.String(), "upgrade the runner") {
+			t.Errorf("%v (%s)", err, rolebroker.AsError(err).Hint)
+		}
+		w.refused("a runner that missed the change", begins(tells("full", "", false)), rolebroker.CodeStale)
+		w.refused("a runner that narrows to more", begins(tells("full", "", true)), rolebroker.CodeStale)
+		w.refused("a runner that invents one", begins(tells("all", "", false)), rolebroker.CodeInvalid)
+	}
+	w.refused("another policy", begins(tells("policy", rolebroker.HashPolicy("{}"), false)), rolebroker.CodeStale)
+	w.refused("a narrowed policy", begins(tells("read-only", "", true)), rolebroker.CodeStale)
+	if err := begins(tells("policy", rolebroker.HashPolicy(policy), false)); err != nil {
+		t.Errorf("the policy: %v", err)
+	}
+	none := []string{}
+	limit(api.LimitsRequest{Roles: &none})
+	w.refused("a role that the connection does not include", begins(older), rolebroker.CodeDenied)
+	limit(api.LimitsRequest{})
+	if err := begins(tells("read-only", "", true)); err != nil {
+		t.Errorf("a process that asks for less: %v", err)
 	}
 }
