@@ -128,3 +128,59 @@ func TestAnOlderRunnerLendsNoLimitedConnection(t *testing.T) {
 		t.Errorf("a process that asks for less: %v", err)
 	}
 }
+
+// A runner has to name the approval that a session is under. One of an earlier version names none, and lends nothing that
+// needs one; an approval of another task, one that is over, and one that is made up are refused too. The record of the
+// session ends with the approval.
+func TestARunnerNamesTheApproval(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	w.identify(w.ours)
+	if _, err := w.tb.Admin.Limit(ctx, "scout", "cluster", api.LimitsRequest{Approval: "borrow"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	begins := func(request string) error {
+		s := w.session(0)
+		s.Access, s.AccessRequest = "full", request
+		return w.ours.BeginSession(ctx, s)
+	}
+	w.refused("nobody approved it", begins(""), rolebroker.CodeApproval)
+	made, err := w.tb.Admin.CreateAPIKey(ctx, api.APIKeyRequest{Name: "alice", Access: "approver"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := rolebroker.NewSecret(made.Key.Reveal())
+	w.tb.HandedOut(key)
+	alice, scout := w.tb.Client(key), w.tb.Client(w.tb.Token("scout"))
+	approved := func(task string) api.AccessRequest {
+		t.Helper()
+		asked, err := scout.RequestAccess(ctx, api.AccessRequestRequest{Role: w.cluster.Roles[0].ID, Reason: "r",
+			Task: task})
+		if err == nil {
+			var granted api.AccessRequest
+			if granted, err = alice.ApproveRequest(ctx, asked.ID, api.ApproveRequest{Duration: "10m"}); err == nil {
+				return granted
+			}
+		}
+		t.Fatal(err)
+		return api.AccessRequest{}
+	}
+	another := approved("another")
+	w.refused("another task is approved", begins(another.ID), rolebroker.CodeApproval)
+	granted := approved("")
+	w.refused("a runner that names none", begins(""), rolebroker.CodeDenied)
+	w.refused("a runner that names another", begins(another.ID), rolebroker.CodeStale)
+	w.refused("a runner that invents one", begins("anything"), rolebroker.CodeInvalid)
+	if err := begins(granted.ID); err != nil {
+		t.Fatal(err)
+	}
+	for s, err := range w.tb.Admin.AllSessions(ctx, api.SessionFilter{}) {
+		if err != nil || s.AccessRequest != granted.ID || s.ExpiresAt.After(*granted.EndsAt) {
+			t.Errorf("the session is %+v: %v", s, err)
+		}
+	}
+	if _, err := alice.EndRequest(ctx, granted.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.refused("it is ended", begins(granted.ID), rolebroker.CodeApproval)
+}
