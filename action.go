@@ -70,6 +70,8 @@ const (
 	ActionApprovalRuleDelete Action = "approval-rule.delete"
 
 	ActionAuditList     Action = "audit.list"
+	ActionAuditExport   Action = "audit.export"
+	ActionAuditForget   Action = "audit.forget" // by the server, after --audit-retention
 	ActionSessionList   Action = "session.list"
 	ActionSessionEnd    Action = "session.end"
 	ActionPlatformGet   Action = "platform.get"
@@ -115,7 +117,7 @@ func (a Action) permission() permission {
 	switch a {
 	case ActionIntegrationList, ActionIntegrationGet, ActionIntegrationSetup, ActionExternalIDGet,
 		ActionAgentList, ActionAgentGet, ActionAgentGrants, ActionTokenList, ActionTokenGet, ActionBindingList,
-		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionAuditList, ActionSessionList, ActionPlatformGet, ActionPlatformCount,
+		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionAuditList, ActionAuditExport, ActionSessionList, ActionPlatformGet, ActionPlatformCount,
 		ActionAccessRequestList, ActionAccessRequestGet, ActionApprovalRuleList, ActionApprovalRuleGet,
 		ActionSignIn, ActionSignInLink:
 		return toRead

@@ -43,7 +43,7 @@ func actions(t *testing.T) (all []rolebroker.Action) {
 // Each action is open to the callers of one kind, and admin keys do what read-only keys do.
 func TestWhoMayDoWhat(t *testing.T) {
 	reads := "integration.list integration.get integration.setup external-id.get agent.list agent.get agent.grants " +
-		"token.list token.get binding.list runner.list runner.get api-key.list audit.list session.list platform.get " +
+		"token.list token.get binding.list runner.list runner.get api-key.list audit.list audit.export session.list platform.get " +
 		"platform.count sign-in.create sign-in.create-link access-request.list access-request.get approval-rule.list " +
 		"approval-rule.get"
 	decides := "access-request.approve access-request.deny access-request.end"

@@ -81,7 +81,8 @@ var graph = map[string][]string{
 	"internal/bench": {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
 	"internal/cli": {".", "api", "client", "internal/auth", "internal/clustersecret", "internal/config",
 		"internal/convert", "internal/demo", "internal/execenv", "internal/harden", "internal/privatedir",
-		"internal/runner", "internal/server", "internal/serviceaccount", "internal/sts", "internal/validate"},
+		"internal/runner", "internal/server", "internal/serviceaccount", "internal/sts", "internal/trail",
+		"internal/validate"},
 	"cmd/rolebroker": {"internal/cli"},
 
 	// The Terraform provider, a module of its own, is a door that goes through

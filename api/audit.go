@@ -45,3 +45,16 @@ type AuditFilter struct {
 	Since   time.Time // only events of that time or later; zero: all
 	Until   time.Time // only events before; zero: all
 }
+
+// AuditTrail is the state of the audit trail.
+type AuditTrail struct {
+	Size         int64      `json:"size" doc:"How many events have a place in the trail, with those that retention deleted." example:"1204"`
+	Waiting      int64      `json:"waiting" doc:"How many events have no place yet, at most 1001." example:"0"`
+	Covered      int64      `json:"covered" doc:"How many events the checkpoint covers." example:"1204"`
+	Signed       bool       `json:"signed" doc:"Whether a key signed the checkpoint."`
+	CheckpointAt *time.Time `json:"checkpoint_at" doc:"When the checkpoint was signed; null: it is not signed."`
+	Checkpoint   string     `json:"checkpoint" doc:"The newest checkpoint, to be kept outside the reach of whoever runs the server: a C2SP tlog-checkpoint. Empty: there is none yet." example:"rolebroker-5f2a9c01\n1204\nV8K…=\n\n— rolebroker-5f2a9c01 Oh…=\n"`
+}
+
+// AuditExportType is the media type of an export of the audit trail.
+const AuditExportType = "application/x-ndjson"

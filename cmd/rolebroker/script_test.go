@@ -113,6 +113,7 @@ const noRaceDelay = "atexit_sleep_ms=0"
 //	not-in-memory PID LENT   checks that the process with the ID in file PID does not have in its memory
 //	                         the credentials in file LENT, from rolebroker credentials --format json
 //	postgres NAME            sets NAME to the URL of a new PostgreSQL database
+//	tamper KEYFILE           checks that rolebroker audit verify finds what is altered in ROLEBROKER_DATABASE
 //
 // and the conditions
 //
@@ -140,7 +141,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"admin": admin, "sim": simulate, "wait-for": waitFor, "served": served, "no-secrets": noSecrets,
-			"not-in-memory": notInMemory, "postgres": newPostgres,
+			"not-in-memory": notInMemory, "postgres": newPostgres, "tamper": tamper,
 		},
 	})
 }

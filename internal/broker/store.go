@@ -331,6 +331,19 @@ type auditStore interface {
 	GrowTrail(
 		ctx context.Context, limit int, at time.Time, sign func(trail.Tree) (string, error)) (placed int, err error)
 
+	// TreeAt returns the audit trail before the event with a sequence. Codes: invalid (the event is not in it any
+	// more, or not yet).
+	TreeAt(ctx context.Context, sequence int64) (trail.Tree, error)
+
+	// SequenceSince returns the sequence of the first event of a time or later; size if there is none.
+	SequenceSince(ctx context.Context, since time.Time, size int64) (int64, error)
+
+	// ForgetEvents deletes at most limit events from the front of the audit trail, all before a time, and keeps the
+	// hashes that what remains is verified with. made makes the event of that, from the sequences of the first event
+	// that was deleted and of the first that remains. It returns how many it deleted.
+	ForgetEvents(ctx context.Context, before time.Time, limit int,
+		made func(from, to int64) rolebroker.AuditEvent) (deleted int64, err error)
+
 	// Trail returns the audit trail before the first event that is still stored.
 	Trail(ctx context.Context) (trail.Tree, error)
 

@@ -19,9 +19,10 @@ func newAudit(a *app) *cobra.Command {
 		Use:   "audit",
 		Short: "See who changed what, and what was refused",
 		Long: `See who changed what, from where, and what was refused. Each change is stored together
-with its audit event, in one transaction.`,
+with its audit event, in one transaction. The events are a trail whose checkpoints are
+signed: verify finds what was altered or dropped in the database.`,
 		Example: `  rolebroker audit list --subject scout --since 7d`,
-	}, newAuditList(a))
+	}, newAuditList(a), newAuditExport(a), newAuditVerify(a), newAuditCheckpoint(a), newAuditKey(a))
 }
 
 func newAuditList(a *app) *cobra.Command {

@@ -36,7 +36,8 @@ whole, and may be an earlier backup, which it replaces. - writes to stdout.
 
 A backup of SQLite and one of PostgreSQL have the same form, and rolebroker restore
 puts either into either. It has the hashes of tokens and keys, and external IDs, but
-no token, key or AWS credential. Who can read it learns who may do what: keep it as
+no token, key or AWS credential, and not the key of the audit trail: keep a copy of the
+file of --audit-key elsewhere. Who can read a backup learns who may do what: keep it as
 private as the database. Only its owner can read FILE.`,
 		Example: `  rolebroker backup rolebroker.backup
   rolebroker backup --database postgres://rolebroker@db/rolebroker /backups/rolebroker.backup

@@ -2,8 +2,12 @@ package rest
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"strings"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -14,6 +18,8 @@ import (
 type auditEvents interface {
 	AuditEvents(ctx context.Context, who rolebroker.Caller, filter rolebroker.AuditFilter, page rolebroker.Page) (
 		[]rolebroker.AuditRecord, error)
+	AuditTrail(ctx context.Context, who rolebroker.Caller) (rolebroker.AuditTrail, rolebroker.AuditCheckpoint, error)
+	ExportTrail(ctx context.Context, who rolebroker.Caller, from int64, since time.Time) (func(io.Writer) error, error)
 }
 
 type listAuditEvents struct {
@@ -52,4 +58,65 @@ func (s *server) auditEvent(r *rolebroker.AuditRecord) api.AuditEvent {
 func isAuditCursor(cursor string) bool {
 	id, ok := cutTime(cursor)
 	return ok && strings.HasPrefix(id, "evt_")
+}
+
+type auditTrailAnswer struct {
+	Body api.AuditTrail
+}
+
+func (s *server) getAuditTrail(ctx context.Context, who rolebroker.Caller, _ *struct{}) (*auditTrailAnswer, error) {
+	state, checkpoint, err := s.Broker.AuditTrail(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	shown := api.AuditTrail{Size: state.Size, Waiting: state.Waiting, Covered: checkpoint.Size,
+		Signed: state.Checkpoint > 0, Checkpoint: checkpoint.Signed}
+	if shown.Signed {
+		shown.CheckpointAt = &state.CheckpointAt
+	}
+	return &auditTrailAnswer{shown}, nil
+}
+
+type exportAuditTrail struct {
+	From  int64     `query:"from_sequence" minimum:"0" doc:"Begin with the event of this sequence; left out: with the first that is still there." example:"1204"`
+	Since time.Time `query:"since" doc:"Begin with the first event of this time or later." example:"2026-03-14T09:26:53Z"`
+}
+
+// Resolve refuses both at once. It notes whether the sequence was given, since 0 is one.
+func (in *exportAuditTrail) Resolve(ctx huma.Context) []error {
+	given := ctx.Query("from_sequence") != ""
+	if given && !in.Since.IsZero() {
+		return []error{&huma.ErrorDetail{Location: "query.since", Message: "cannot be combined with from_sequence"}}
+	}
+	if !given {
+		in.From = -1
+	}
+	return nil
+}
+
+// exported is an answer that is written as it is read.
+type exported struct {
+	ContentType string `header:"Content-Type"`
+	Body        func(huma.Context)
+}
+
+func (s *server) exportAuditTrail(ctx context.Context, who rolebroker.Caller, in *exportAuditTrail) (*exported, error) {
+	write, err := s.Broker.ExportTrail(ctx, who, in.From, in.Since)
+	if err != nil {
+		return nil, err
+	}
+	return &exported{api.AuditExportType, func(out huma.Context) {
+		if err := write(out.BodyWriter()); err != nil {
+			s.logCause(ctx, "export-audit-trail", err)
+			panic(http.ErrAbortHandler) // so that the client sees that the answer is not whole
+		}
+	}}, nil
+}
+
+// getLines is get for an operation that answers lines of JSON.
+func getLines[I any](c collection, path, id string, h handler[I, exported]) {
+	op := operation[I](c, http.MethodGet, path, id, http.StatusOK)
+	op.Responses["200"] = &huma.Response{Description: "OK", Content: map[string]*huma.MediaType{
+		api.AuditExportType: {Schema: &huma.Schema{Type: huma.TypeString}}}}
+	register(c, op, h)
 }

@@ -136,6 +136,11 @@ var words = map[string]struct{ summary, description string }{
 	"list-audit-events": {"List audit events",
 		"The newest first: who changed what, from where, and what was refused. Names are those at the time. Events of " +
 			"callers who were not identified are in the server's log only."},
+	"get-audit-trail": {"Show the audit trail", "How long it is, and its newest checkpoint."},
+	"export-audit-trail": {"Export the audit trail",
+		"Lines of JSON: the state of the trail before the first event, then events in the order of the trail, and signed " +
+			"checkpoints between them. `rolebroker audit verify` reads it. An answer that is cut off is not whole; export " +
+			"the rest from the sequence after the last one that arrived."},
 	"get-platform": {"Show the platform",
 		"The AWS identity that trust policies name, and the features of this server."},
 	"list-api-keys":  {"List API keys", "By ID. The keys themselves are not shown."},

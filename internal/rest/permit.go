@@ -98,6 +98,8 @@ var actions = map[string]rolebroker.Action{
 	"update-approval-rule":   rolebroker.ActionApprovalRuleUpdate,
 	"delete-approval-rule":   rolebroker.ActionApprovalRuleDelete,
 	"list-audit-events":      rolebroker.ActionAuditList,
+	"get-audit-trail":        rolebroker.ActionAuditExport,
+	"export-audit-trail":     rolebroker.ActionAuditExport,
 	"get-platform":           rolebroker.ActionPlatformGet,
 	"list-api-keys":          rolebroker.ActionAPIKeyList,
 	"create-api-key":         rolebroker.ActionAPIKeyCreate,

@@ -139,7 +139,10 @@ func (s *server) routes(api huma.API) {
 	put(re, "/approval-rules/{approval_rule}", "update-approval-rule", s.updateApprovalRule)
 	remove(re, "/approval-rules/{approval_rule}", "delete-approval-rule", s.deleteApprovalRule)
 
-	get(collection{s, api, "Audit"}, "/audit-events", "list-audit-events", s.listAuditEvents)
+	au := collection{s, api, "Audit"}
+	get(au, "/audit-events", "list-audit-events", s.listAuditEvents)
+	get(au, "/audit-trail", "get-audit-trail", s.getAuditTrail)
+	getLines(au, "/audit-trail/export", "export-audit-trail", s.exportAuditTrail)
 
 	pl := collection{s, api, "Platform"}
 	get(pl, "/platform", "get-platform", s.getPlatform)

@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/store"
+	"github.com/rolebroker/rolebroker/internal/trail"
 )
 
 // Content says what a database or a backup holds.
@@ -38,4 +40,22 @@ func (o Offline) Restore(ctx context.Context, file string, to *config.Server, re
 // Move is [store.Backups.Move].
 func (o Offline) Move(ctx context.Context, from, to *config.Server, replace bool) (Content, error) {
 	return o.backups().Move(ctx, database(from), database(to), replace)
+}
+
+// ExportTrail writes the audit trail of a database, also while servers use it.
+func (o Offline) ExportTrail(ctx context.Context, from *config.Server, to io.Writer) error {
+	db, err := store.OpenToRead(ctx, database(from))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	state, err := db.AuditTrail(ctx)
+	if err != nil {
+		return err
+	}
+	base, err := db.Trail(ctx)
+	if err != nil {
+		return err
+	}
+	return trail.Export(ctx, db, base.Size, state.Size, to)
 }

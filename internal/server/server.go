@@ -160,6 +160,12 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 		_, asked := s.broker.ForgetAccessRequests(ctx, before)
 		return errors.Join(err, asked, s.broker.ForgetSignIns(ctx))
 	})
+	if cfg.AuditRetention > 0 {
+		s.every(sweepInterval, "forgetting old audit events", func(ctx context.Context) error {
+			_, err := s.broker.ForgetEvents(ctx, opts.Now().Add(-cfg.AuditRetention))
+			return err
+		})
+	}
 	s.work.Go(func() { s.broker.RevalidateSuspects(s.background) })
 	if cfg.RevalidateEvery > 0 {
 		tick := min(revalidateTick, cfg.RevalidateEvery)

@@ -49,6 +49,19 @@ var (
 		`INSERT INTO audit_checkpoints (size, at, signed, edge) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`)
 	checkpointsFrom = newStatement("checkpointsFrom", `
 		SELECT size, signed FROM audit_checkpoints WHERE size >= $1 ORDER BY size LIMIT $2`)
+	edgeBefore = newStatement("edgeBefore", `
+		SELECT size, edge FROM audit_checkpoints WHERE size <= $1 AND edge <> '' ORDER BY size DESC LIMIT 1`)
+	hashesBetween = newStatement("hashesBetween", `
+		SELECT sequence, hash FROM audit_events WHERE sequence >= $1 AND sequence < $2 AND sequence >= 0
+		ORDER BY sequence`)
+	firstSince = newStatement("firstSince", `
+		SELECT MIN(sequence) FROM audit_events WHERE at >= $1 AND sequence >= 0`)
+	checkpointUpTo = newStatement("checkpointUpTo", `
+		SELECT COALESCE(MAX(size), 0) FROM audit_checkpoints WHERE size <= $1`)
+	moveBase          = newStatement("moveBase", `UPDATE audit_tree SET first_size = $1, first_edge = $2 WHERE id = 1`)
+	deleteEvents      = newStatement("deleteEvents", `DELETE FROM audit_events WHERE sequence >= 0 AND sequence < $1`)
+	deleteCheckpoints = newStatement("deleteCheckpoints", `DELETE FROM audit_checkpoints WHERE size < $1`)
+
 	lastCheckpoint = newStatement("lastCheckpoint", `
 		SELECT size, signed FROM audit_checkpoints ORDER BY size DESC LIMIT 1`)
 
@@ -268,15 +281,7 @@ func (t *tx) place(ctx context.Context, tree *trail.Tree, limit int) (placed int
 }
 
 func (t *tx) holdTree(ctx context.Context) (tree trail.Tree, err error) {
-	var size int64
-	var edge string
-	if err := t.query(ctx, holdTree, func(scan scan) error { return scan(&size, &edge) }); err != nil {
-		return tree, err
-	}
-	if tree, err = trail.Regrow(size, edge); err != nil {
-		return tree, corrupt("the audit trail", err)
-	}
-	return tree, nil
+	return oneTree(ctx, t, holdTree)
 }
 
 // checkpoint stores what sign makes of the tree.
@@ -297,16 +302,139 @@ func (t *tx) checkpoint(
 }
 
 // Trail returns the tree before the first event that is still there.
-func (s *Store) Trail(ctx context.Context) (tree trail.Tree, err error) {
+func (s *Store) Trail(ctx context.Context) (tree trail.Tree, err error) { return trailBase(ctx, s) }
+
+// reading is a Store or a tx.
+type reading interface {
+	query(ctx context.Context, st *statement, row func(scan) error, args ...any) error
+}
+
+func trailBase(ctx context.Context, from reading) (trail.Tree, error) {
+	return oneTree(ctx, from, treeBase)
+}
+
+// oneTree reads a row with a size and an edge; the empty tree if there is none.
+func oneTree(ctx context.Context, from reading, st *statement, args ...any) (tree trail.Tree, err error) {
 	var size int64
 	var edge string
-	if err := s.query(ctx, treeBase, func(scan scan) error { return scan(&size, &edge) }); err != nil {
+	if err := from.query(ctx, st, func(scan scan) error { return scan(&size, &edge) }, args...); err != nil {
 		return tree, err
 	}
 	if tree, err = trail.Regrow(size, edge); err != nil {
 		return tree, asError(ctx, corrupt("the audit trail", err))
 	}
 	return tree, nil
+}
+
+// TreeAt returns the tree before the event with a sequence, or before the one that is missing earlier. Codes: invalid
+// (the event is not in the trail any more, or not yet).
+func (s *Store) TreeAt(ctx context.Context, sequence int64) (trail.Tree, error) {
+	return treeAt(ctx, s, sequence)
+}
+
+func treeAt(ctx context.Context, from reading, sequence int64) (tree trail.Tree, err error) {
+	if tree, err = trailBase(ctx, from); err != nil {
+		return tree, err
+	}
+	if sequence < tree.Size {
+		return tree, rolebroker.Errorf(rolebroker.CodeInvalid, "the audit trail begins with event %d now", tree.Size)
+	}
+	later, err := oneTree(ctx, from, edgeBefore, sequence)
+	if err != nil {
+		return tree, err
+	}
+	if later.Size > tree.Size {
+		tree = later
+	}
+	err = from.query(ctx, hashesBetween, func(scan scan) error {
+		var at int64
+		var hash string
+		if err := scan(&at, &hash); err != nil {
+			return err
+		}
+		if at != tree.Size || tree.AppendHash(hash) != nil {
+			return rolebroker.Errorf(rolebroker.CodeInvalid, "event %d of the audit trail is missing or was altered", tree.Size)
+		}
+		return nil
+	}, tree.Size, sequence)
+	if err == nil && tree.Size < sequence {
+		err = rolebroker.Errorf(rolebroker.CodeInvalid, "the audit trail has no event %d yet", sequence)
+	}
+	return tree, err
+}
+
+// SequenceSince returns the sequence of the first event of a time or later; size if there is none.
+func (s *Store) SequenceSince(ctx context.Context, since time.Time, size int64) (int64, error) {
+	return sequenceSince(ctx, s, since, size)
+}
+
+func sequenceSince(ctx context.Context, from reading, since time.Time, size int64) (int64, error) {
+	var first *int64
+	err := from.query(ctx, firstSince, func(scan scan) error { return scan(&first) }, millis(since))
+	if err == nil && first != nil {
+		return *first, nil
+	}
+	return size, err
+}
+
+// ForgetEvents deletes at most limit events from the front of the audit trail, all before a time, and keeps the hashes
+// that what remains is verified with. It ends at a checkpoint if it can. made makes the event of that, from the
+// sequences of the first event that was deleted and of the first that remains. It returns how many it deleted.
+func (s *Store) ForgetEvents(
+	ctx context.Context, before time.Time, limit int, made func(from, to int64) rolebroker.AuditEvent,
+) (deleted int64, err error) {
+	err = s.change(ctx, func(ctx context.Context, tx *tx) error {
+		deleted = 0
+		tree, err := tx.holdTree(ctx)
+		if err != nil {
+			return err
+		}
+		base, err := trailBase(ctx, tx)
+		if err != nil {
+			return err
+		}
+		end, err := tx.forgetUpTo(ctx, before, base.Size, min(tree.Size, base.Size+int64(limit)))
+		if err != nil || end <= base.Size {
+			return err
+		}
+		left, err := treeAt(ctx, tx, end)
+		if err != nil {
+			return err
+		}
+		deleted = end - base.Size
+		if err := tx.moveBase(ctx, left); err != nil {
+			return err
+		}
+		return tx.record(ctx, made(base.Size, end))
+	})
+	return deleted, err
+}
+
+// forgetUpTo returns the sequence of the first event to keep, which is at most most: none between the base and it is of
+// the time or later.
+func (t *tx) forgetUpTo(ctx context.Context, before time.Time, base, most int64) (end int64, err error) {
+	if end, err = sequenceSince(ctx, t, before, most); err != nil {
+		return 0, err
+	}
+	end = min(end, most)
+	signed := int64(0)
+	err = t.query(ctx, checkpointUpTo, func(scan scan) error { return scan(&signed) }, end)
+	if signed > base {
+		end = signed
+	}
+	return end, err
+}
+
+// moveBase makes a tree the one before the first event.
+func (t *tx) moveBase(ctx context.Context, base trail.Tree) error {
+	if _, err := t.exec(ctx, deleteEvents, base.Size); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, deleteCheckpoints, base.Size); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, moveBase, base.Size, base.Edge())
+	return err
 }
 
 // PlacedEvents lists the events of the audit trail from a sequence on.

@@ -24,6 +24,9 @@ func (c Checkpoint) text() string {
 	return fmt.Sprintf("%s\n%d\n%s\n", c.Origin, c.Size, c.Root)
 }
 
+// Unsigned returns the checkpoint in the form of a signed one, without a signature.
+func (c Checkpoint) Unsigned() string { return c.text() + "\n" }
+
 // OpenCheckpoint verifies a signed checkpoint with one of the keys, and returns it.
 func OpenCheckpoint(signed string, keys note.Verifiers) (Checkpoint, error) {
 	n, err := note.Open([]byte(signed), keys)

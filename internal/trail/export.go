@@ -2,8 +2,8 @@ package trail
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -28,6 +28,81 @@ type start struct {
 	Edge string `json:"edge"`
 }
 
+// Source is where Export reads from.
+type Source interface {
+	// TreeAt returns the tree before the event with a sequence.
+	TreeAt(ctx context.Context, sequence int64) (Tree, error)
+
+	// PlacedEvents lists events from a sequence on, in order.
+	PlacedEvents(ctx context.Context, from int64, limit int) ([]rolebroker.AuditRecord, error)
+
+	// Checkpoints lists signed checkpoints from a size on, in order.
+	Checkpoints(ctx context.Context, from int64, limit int) ([]rolebroker.AuditCheckpoint, error)
+}
+
+// exportPage is how many events Export reads at once.
+const exportPage = 500
+
+// Export writes the events of a trail with the sequences from, up to size, which is that of the trail. It keeps one page
+// in memory. It writes what the source has, and judges nothing but whether that can be written: see [Verify].
+func Export(ctx context.Context, src Source, from, size int64, to io.Writer) error {
+	tree, err := src.TreeAt(ctx, from)
+	if err != nil {
+		return err
+	}
+	e, err := NewExporter(to, tree)
+	if err != nil {
+		return err
+	}
+	checkpoints := &ahead{src: src, next: max(from, 1)}
+	for next := from; next < size; {
+		page, err := src.PlacedEvents(ctx, next, int(min(exportPage, size-next)))
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := checkpoints.write(ctx, e, page[i].Sequence); err != nil {
+				return err
+			}
+			if err := e.Record(&page[i]); err != nil {
+				return err
+			}
+			next = page[i].Sequence + 1
+		}
+		if len(page) == 0 {
+			break
+		}
+	}
+	return checkpoints.write(ctx, e, size)
+}
+
+// ahead reads checkpoints as an export needs them.
+type ahead struct {
+	src  Source
+	next int64 // the size to read from
+	page []rolebroker.AuditCheckpoint
+	end  bool
+}
+
+// write writes the checkpoints that cover at most size events.
+func (a *ahead) write(ctx context.Context, e *Exporter, size int64) (err error) {
+	for {
+		if len(a.page) == 0 && !a.end {
+			if a.page, err = a.src.Checkpoints(ctx, a.next, exportPage); err != nil {
+				return err
+			}
+			a.end = len(a.page) == 0
+		}
+		if a.end || a.page[0].Size > size {
+			return nil
+		}
+		if err := e.Checkpoint(a.page[0].Signed); err != nil {
+			return err
+		}
+		a.next, a.page = a.page[0].Size+1, a.page[1:]
+	}
+}
+
 // Exporter writes an export.
 type Exporter struct{ to io.Writer }
 
@@ -41,7 +116,10 @@ func NewExporter(to io.Writer, from Tree) (*Exporter, error) {
 func (e *Exporter) Record(r *rolebroker.AuditRecord) error {
 	hash, err := tlog.ParseHash(r.Hash)
 	if err != nil {
-		return fmt.Errorf("event %d (%s): its hash is no hash", r.Sequence, r.ID)
+		return &Broken{r.Sequence, string(r.ID), "its hash is no hash"}
+	}
+	if compact := new(bytes.Buffer); json.Compact(compact, r.Record) != nil || !bytes.Equal(compact.Bytes(), r.Record) {
+		return &Broken{r.Sequence, string(r.ID), "it was altered after it was recorded"}
 	}
 	return e.write(line{Sequence: &r.Sequence, Hash: &hash, Event: r.Record})
 }

@@ -29,6 +29,15 @@ func (t *Tree) Append(record []byte) Hash {
 	return leaf
 }
 
+// AppendHash adds a record by its hash, in base64.
+func (t *Tree) AppendHash(text string) error {
+	leaf, err := tlog.ParseHash(text)
+	if err == nil {
+		t.add(leaf)
+	}
+	return err
+}
+
 // add adds a leaf: two perfect trees of one size make one of twice the size, as digits carry in a sum.
 func (t *Tree) add(leaf Hash) {
 	edge := append(make([]Hash, 0, len(t.edge)+1), t.edge...)

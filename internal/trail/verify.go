@@ -13,7 +13,7 @@ import (
 
 // Expect is what an export is verified against.
 type Expect struct {
-	Keys note.Verifiers // sign the checkpoints; see [Keys]
+	Keys note.Verifiers // sign the checkpoints; see [Keys]. nil: nothing signs the trail, and known is not signed
 
 	// Known are signed checkpoints that were kept outside the reach of the server's operator. The export must agree
 	// with each that lies in it.
@@ -27,6 +27,8 @@ type Report struct {
 	Checkpoints int
 	Covered     int64      // how many of the records the last checkpoint covers
 	Last        Checkpoint // zero if there is none
+	Matched     int        // how many of the known checkpoints agree
+	Tree        Checkpoint // what the export comes to, which nobody signed
 	Unmatched   []int64    // sizes of known checkpoints that lie before the export, which says nothing about them
 }
 
@@ -61,6 +63,7 @@ func Verify(export io.Reader, expect Expect) (Report, error) {
 	for n := 1; ; n++ {
 		text, err := lines.ReadBytes('\n')
 		if errors.Is(err, io.EOF) && len(text) == 0 {
+			v.report.Tree = Checkpoint{Size: v.tree.Size, Root: v.tree.Root()}
 			return v.report, v.end()
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -88,13 +91,21 @@ type verifier struct {
 // expect verifies the known checkpoints themselves.
 func (v *verifier) expect(signed []string) error {
 	for _, text := range signed {
-		c, err := OpenCheckpoint(text, v.keys)
+		c, err := v.open(text)
 		if err != nil {
 			return err
 		}
 		v.known[c.Size] = append(v.known[c.Size], c)
 	}
 	return nil
+}
+
+// open verifies a checkpoint, if there are keys, and reads it.
+func (v *verifier) open(text string) (Checkpoint, error) {
+	if v.keys == nil {
+		return ReadCheckpoint(text)
+	}
+	return OpenCheckpoint(text, v.keys)
 }
 
 func (v *verifier) read(l line) error {
@@ -148,12 +159,13 @@ func (v *verifier) agree() error {
 				"this event or a later one before event %d is not the one that your checkpoint of %d events covers",
 				v.tree.Size, c.Size))
 		}
+		v.report.Matched++
 	}
 	return nil
 }
 
 func (v *verifier) checkpoint(signed string) error {
-	c, err := OpenCheckpoint(signed, v.keys)
+	c, err := v.open(signed)
 	switch {
 	case err != nil:
 		return v.broken(v.tree.Size, nil, err.Error())

@@ -114,25 +114,64 @@ func testAuditTrail(s *suite) {
 	s.equal(report.Covered, int64(8))
 }
 
+// testForgetEvents deletes the front of the trail, and verifies what remains.
+func testForgetEvents(s *suite) {
+	key, _, err := trail.NewKey()
+	s.must(err)
+	for n := range 6 {
+		s.must(s.store.RecordEvent(s.ctx, eventAt(t0.Add(time.Duration(n)*time.Minute), "agent.create", fmt.Sprint("scout-", n))))
+		if n%2 == 1 { // checkpoints of 2, 4 and 6 events
+			_, err := s.store.GrowTrail(s.ctx, 4, t1, key.Sign)
+			s.must(err)
+		}
+	}
+	forget := func(before time.Time, want int64) {
+		s.Helper()
+		deleted, err := s.store.ForgetEvents(s.ctx, before, 100, func(from, to int64) rolebroker.AuditEvent {
+			return eventAt(t2, rolebroker.ActionAuditForget, fmt.Sprint(from, "-", to))
+		})
+		s.must(err)
+		s.equal(deleted, want)
+	}
+	forget(t0, 0)
+	forget(t0.Add(5*time.Minute), 4) // the fifth shares a checkpoint with the sixth
+	base, err := s.store.Trail(s.ctx)
+	s.must(err)
+	s.equal(base.Size, int64(4))
+	s.events(rolebroker.AuditFilter{Action: "audit"}, "audit.forget 0-4")
+	s.events(rolebroker.AuditFilter{Subject: "scout-0"})
+	_, err = s.store.GrowTrail(s.ctx, 4, t2, key.Sign)
+	s.must(err)
+	report, err := s.verify(key)
+	s.must(err)
+	s.equal(report.First, int64(4))
+	s.equal(report.Records, int64(3))
+	s.equal(report.Covered, int64(3))
+	_, err = s.store.TreeAt(s.ctx, 3)
+	s.code(err, rolebroker.CodeInvalid, "")
+	_, err = s.store.TreeAt(s.ctx, 8)
+	s.code(err, rolebroker.CodeInvalid, "")
+	five, err := s.store.TreeAt(s.ctx, 5)
+	s.must(err)
+	s.equal(five.Size, int64(5))
+	since, err := s.store.SequenceSince(s.ctx, t0.Add(5*time.Minute), 7)
+	s.must(err)
+	s.equal(since, int64(5))
+	forget(t2.Add(time.Hour), 3)
+	report, err = s.verify(key)
+	s.must(err)
+	s.equal(report.Records, int64(0))
+}
+
 // verify exports the trail and verifies that.
 func (s *suite) verify(key *trail.Key) (report trail.Report, err error) {
 	s.Helper()
-	tree, err := s.store.Trail(s.ctx)
+	state, err := s.store.AuditTrail(s.ctx)
+	s.must(err)
+	base, err := s.store.Trail(s.ctx)
 	s.must(err)
 	var out bytes.Buffer
-	e, err := trail.NewExporter(&out, tree)
-	s.must(err)
-	events, err := s.store.PlacedEvents(s.ctx, tree.Size, 100)
-	s.must(err)
-	checkpoints, err := s.store.Checkpoints(s.ctx, tree.Size+1, 100)
-	s.must(err)
-	for _, r := range events {
-		s.must(e.Record(&r))
-		if len(checkpoints) > 0 && checkpoints[0].Size == r.Sequence+1 {
-			s.must(e.Checkpoint(checkpoints[0].Signed))
-			checkpoints = checkpoints[1:]
-		}
-	}
+	s.must(trail.Export(s.ctx, s.store, base.Size, state.Size, &out))
 	keys, err := trail.Keys(key.Public())
 	s.must(err)
 	return trail.Verify(&out, trail.Expect{Keys: keys})

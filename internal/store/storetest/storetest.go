@@ -18,6 +18,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for name, test := range map[string]func(*suite){
 		"Audit":                        testAudit,
 		"AuditTrail":                   testAuditTrail,
+		"ForgetEvents":                 testForgetEvents,
 		"Integration":                  testIntegration,
 		"IntegrationConflicts":         testIntegrationConflicts,
 		"ExternalIDs":                  testExternalIDs,

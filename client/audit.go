@@ -1,0 +1,61 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/rolebroker/rolebroker/api"
+)
+
+// AuditTrail reads the state of the audit trail, and its newest checkpoint.
+func (c *Client) AuditTrail(ctx context.Context) (api.AuditTrail, error) {
+	return get[api.AuditTrail](ctx, c, at("/api/v1/audit-trail"))
+}
+
+// ExportAudit writes an export of the audit trail, which ends when ctx does and otherwise takes as long as it takes. from
+// is a sequence, and -1 the first that is still there, or that of since, unless that is zero.
+func (c *Client) ExportAudit(ctx context.Context, from int64, since time.Time, to io.Writer) error {
+	q := query{}
+	q.addTimes(since, time.Time{})
+	r := request{method: http.MethodGet, place: at("/api/v1/audit-trail/export"), query: q.values(),
+		accept: api.AuditExportType}
+	if from >= 0 {
+		r.query = url.Values{"from_sequence": {strconv.FormatInt(from, 10)}}
+	}
+	patient := *c.http
+	patient.Timeout = 0
+	resp, err := c.ask(ctx, &patient, r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return c.refusal(resp)
+	case resp.Header.Get("Content-Type") != api.AuditExportType:
+		return c.foreign(resp)
+	}
+	body := &remote{Reader: resp.Body}
+	if _, err = io.Copy(to, body); body.err != nil {
+		return c.unreachable(ctx, body.err)
+	}
+	return err
+}
+
+// remote notes the error of the reader, to distinguish it from that of a writer.
+type remote struct {
+	io.Reader
+	err error
+}
+
+func (r *remote) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"database/sql"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// tamper alters the audit trail in the database that ROLEBROKER_DATABASE names, each time in another way, and checks
+// that rolebroker audit verify names the event. After that it undoes the change.
+func tamper(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "tamper KEYFILE")
+	database := ts.Getenv("ROLEBROKER_DATABASE")
+	driver, address := "pgx", database
+	if !strings.HasPrefix(database, "postgres://") {
+		driver, address = "sqlite", ts.MkAbs(database)+"?_pragma=busy_timeout(10000)"
+	}
+	db, err := sql.Open(driver, address)
+	ts.Check(err)
+	defer db.Close()
+	run := func(text string) {
+		if _, err := db.Exec(text); err != nil {
+			ts.Fatalf("%s: %s", text, err)
+		}
+	}
+	verify := func() error {
+		return ts.Exec("rolebroker", "audit", "verify", "--database", database, "--audit-key", args[0])
+	}
+	var size, length int
+	ts.Check(db.QueryRow(`SELECT MAX(sequence) + 1, MIN(LENGTH(record)) FROM audit_events`).Scan(&size, &length))
+	set := func(sequence int, column, value string) string {
+		return fmt.Sprintf(`UPDATE audit_events SET %s = %s WHERE sequence = %d`, column, value, sequence)
+	}
+	type change struct {
+		do, undo, says string
+	}
+	var changes []change
+	for _, at := range []int{1, 2, length / 3, length / 2, length - 1} { // one character of a record
+		n := at % size
+		var record string
+		ts.Check(db.QueryRow(fmt.Sprintf(`SELECT record FROM audit_events WHERE sequence = %d`, n)).Scan(&record))
+		quoted := func(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+		changes = append(changes, change{set(n, "record", quoted(record[:at-1]+"~"+record[at:])),
+			set(n, "record", quoted(record)), fmt.Sprintf("event %d", n)})
+		changes = append(changes, change{set(n, "record", quoted(record[:1]+" "+record[1:])),
+			set(n, "record", quoted(record)), fmt.Sprintf("event %d .*altered", n)})
+	}
+	move := func(from, to int) string { return set(from, "sequence", fmt.Sprint(to)) }
+	gone := size + 1000
+	changes = append(changes,
+		change{move(1, gone), move(gone, 1), "event 1: missing"},
+		change{move(size-1, gone), move(gone, size-1), fmt.Sprintf("event %d: missing", size-1)},
+		change{move(1, gone) + ";" + move(2, 1) + ";" + move(gone, 2), // two in another order
+			move(1, gone) + ";" + move(2, 1) + ";" + move(gone, 2), "event (0|1|2)"},
+		change{move(0, gone), move(gone, 0), "event 0: missing"})
+	ts.Check(verify())
+	for _, c := range changes {
+		for _, text := range strings.Split(c.do, ";") {
+			run(text)
+		}
+		err := verify()
+		if said := ts.ReadFile("stderr"); err == nil || !regexp.MustCompile(c.says).MatchString(said) {
+			ts.Fatalf("after %s, verify says %q, want %q", c.do, said, c.says)
+		}
+		for _, text := range strings.Split(c.undo, ";") {
+			run(text)
+		}
+	}
+	ts.Check(verify())
+}
