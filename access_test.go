@@ -3,6 +3,7 @@ package rolebroker_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -183,5 +184,22 @@ func TestALimitedConnectionOffersItsRolesOnly(t *testing.T) {
 	g.Agent.Connections = g.Agent.Connections[1:]
 	if _, err := g.Resolve("readonly"); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
 		t.Errorf("without a connection: %v", err)
+	}
+}
+
+// The end of a grant goes into the session policy, so it has to fit.
+func TestASessionPolicyLeavesRoomForAnApproval(t *testing.T) {
+	in := rolebroker.Integration{ID: "int_a", Name: "production"}
+	c := rolebroker.NewConnection(&in, time.Time{})
+	c.Access = rolebroker.AccessPolicy
+	c.SessionPolicy = strings.Replace(allowRead, "s3:Get*", "s3:"+strings.Repeat("x", 1900), 1)
+	if err := c.Check(); err != nil {
+		t.Errorf("without approval: %v", err)
+	}
+	c.Approval = rolebroker.ApprovalBorrow
+	err := rolebroker.AsError(c.Check())
+	if err == nil || len(err.Fields) != 1 || err.Fields[0].Path != "session_policy" ||
+		!strings.Contains(err.Fields[0].Message, "with the end of the approval in it") {
+		t.Errorf("with approval: %+v", err)
 	}
 }

@@ -39,6 +39,9 @@ func (l *Lender) explain(err error, grant rolebroker.Grant) error {
 	if !errors.As(err, &r) {
 		return err
 	}
+	if r.Code == packedPolicyTooLarge {
+		return tooLarge(r, grant)
+	}
 	role := "role " + grant.Reference()
 	called := role
 	if r.Kind == rolebroker.RefusedDenied {
@@ -51,6 +54,29 @@ func (l *Lender) explain(err error, grant rolebroker.Grant) error {
 		e.Message += "; " + role + " was not assumed"
 	}
 	return e.WithSteps(l.advise(r.Kind, grant)...)
+}
+
+// packedPolicyTooLarge is AWS's code for session policies and session tags that are too large together. AWS does not
+// publish how it measures them.
+const packedPolicyTooLarge = "PackedPolicyTooLarge"
+
+// tooLarge is the error for session policies and session tags that are too large together.
+func tooLarge(r *rolebroker.Refusal, grant rolebroker.Grant) error {
+	in := grant.Integration
+	e := rolebroker.Errorf(rolebroker.CodeDenied, "the session policy and the session tags of role %s are too large "+
+		"together (access %s): %s", grant.Reference(), grant.Connection.Access, r.Error())
+	e.Cause = r
+	var steps rolebroker.Hint
+	if grant.Connection.Access == rolebroker.AccessPolicy {
+		steps = append(steps, rolebroker.Step{Text: "an administrator can write a shorter session policy: " +
+			"rolebroker agent connect AGENT " + in.Name + " --session-policy FILE"})
+	}
+	if in.SessionTags {
+		steps = append(steps, rolebroker.Step{Text: "an administrator can leave the session tags out: " +
+			"rolebroker integration update " + in.Name + " --session-tags=false"})
+	}
+	return e.WithSteps(append(steps, rolebroker.Step{Text: "session tags that the platform's own AWS session passes on " +
+		"count too; another identity of the server may have none"})...)
 }
 
 // advise says what an agent, or the administrator whom it tells, can do about a refusal by STS.

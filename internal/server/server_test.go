@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/config"
@@ -166,6 +167,17 @@ func TestTakingAwayOnOneServerRefusesOnTheOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	lent()
+	for _, access := range []rolebroker.Access{rolebroker.AccessReadOnly, rolebroker.AccessViewOnly,
+		rolebroker.AccessFull} {
+		if _, err := one.Admin.Limit(t.Context(), "scout", "production", api.LimitsRequest{Access: string(access)},
+			""); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the other server lends with access "+string(access), func() bool {
+			loan, err := borrower.Credentials(t.Context(), "", "")
+			return err == nil && loan.Access == access
+		})
+	}
 	tokens, err := one.Admin.Tokens(t.Context(), "scout", client.List{})
 	if err != nil {
 		t.Fatal(err)
