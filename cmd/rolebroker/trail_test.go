@@ -1,12 +1,22 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
 )
 
 // tamper alters the audit trail in the database that ROLEBROKER_DATABASE names, each time in another way, and checks
@@ -70,4 +80,63 @@ func tamper(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Check(verify())
+}
+
+// killMidway changes things through the API with eight clients at once, kills the server with the ID in a file at a
+// random moment, and writes the names of the agents whose creation was acknowledged to a file.
+func killMidway(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 2, "kill-midway PIDFILE ACKNOWLEDGED")
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	c := adminClient(ts)
+	var (
+		mu    sync.Mutex
+		names []string
+		work  sync.WaitGroup
+		last  = 50 + rand.N(250)
+	)
+	for n := range 8 {
+		work.Go(func() {
+			for i := 0; ; i++ {
+				name := fmt.Sprintf("a%d-%d-%d", pid, n, i)
+				if _, err := c.CreateAgent(context.Background(), api.AgentRequest{Name: name}); err != nil {
+					return
+				}
+				mu.Lock()
+				if names = append(names, name); len(names) == last {
+					_ = syscall.Kill(pid, syscall.SIGKILL)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	work.Wait()
+	if len(names) < last {
+		ts.Fatalf("the server acknowledged %d changes and was to be killed after %d", len(names), last)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Join(names, "\n")), 0o600))
+}
+
+// recorded checks that the audit trail has an event for each agent in a file.
+func recorded(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "recorded ACKNOWLEDGED")
+	created := map[string]bool{}
+	for e, err := range adminClient(ts).AllAuditEvents(context.Background(), api.AuditFilter{Action: "agent.create"}) {
+		ts.Check(err)
+		created[e.Subjects[0].Name] = true
+	}
+	names := strings.Fields(ts.ReadFile(args[0]))
+	for _, name := range names {
+		if !created[name] {
+			ts.Fatalf("the creation of %s was acknowledged and left no event", name)
+		}
+	}
+	ts.Logf("%d acknowledged changes have their events", len(names))
+}
+
+func adminClient(ts *testscript.TestScript) *client.Client {
+	key := regexp.MustCompile(`rbk_\w+`).FindString(ts.ReadFile("admin"))
+	c, err := client.New(client.Options{URL: ts.Getenv("ROLEBROKER_URL"), Token: rolebroker.NewSecret(key)})
+	ts.Check(err)
+	return c
 }
