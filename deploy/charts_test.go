@@ -121,6 +121,8 @@ func TestKubernetesChartsRefuseWhatCannotBeRight(t *testing.T) {
 		{"rolebroker-runner", "linkLocal.enabled=true", "linkLocal.enabled needs mode=daemonset"},
 		{"rolebroker-runner", "mode=daemonset,linkLocal.enabled=true", "both set"},
 		{"rolebroker-runner", "linkLocal.address=10.0.0.1", "address"},
+		{"rolebroker-runner", "mode=daemonset,tls.secretName=,linkLocal.enabled=true," +
+			"metrics.serviceMonitor.enabled=true", "only its own node reaches"},
 		{"rolebroker-runner", "assume=irsa", "assume"},
 		{"rolebroker-runner", "grace=forever", "grace"},
 	} {
