@@ -131,6 +131,45 @@ func TestAWrongKeyIsRecordedOnce(t *testing.T) {
 	}
 }
 
+// recordedChanges are what TestAChangeIsRecordedOnce does.
+var recordedChanges = []struct {
+	method, path, body, action string
+	before, after              string // a fact, as field=value
+	make                       string
+}{
+	{"POST", "agents", `{"name": "scout", "description": "looks"}`, "agent.create", "", "description=looks", ""},
+	{"PUT", "agents/scout", `{"name": "scout", "description": "sees"}`, "agent.update",
+		"description=looks", "description=sees", ""},
+	{"POST", "integrations?validate=skip", integrationJSON("production"),
+		"external-id.reserve integration.create", "", "name=production", ""},
+	{"PUT", "integrations/production?validate=skip",
+		strings.Replace(integrationJSON("production"), `"name"`, `"description": "x", "name"`, 1),
+		"integration.update", "", "description=x", ""},
+	{"PUT", "agents/scout/connections/production", "", "agent.connect", "", "connections=production", ""},
+	{"PUT", "agents/scout/connections/production", "", "", "", "", ""}, // connected already
+	{"DELETE", "agents/scout/connections/production", "", "agent.disconnect", "connections=production", "", ""},
+	{"POST", "agents/scout/tokens", `{"label": "laptop"}`, "token.create", "", "label=laptop", "token"},
+	{"PUT", "agents/scout/tokens/{token}", `{"label": "ecs"}`, "token.update", "label=laptop", "label=ecs", ""},
+	{"DELETE", "agents/scout/tokens/{token}", "", "token.revoke", "", "", ""},
+	{"POST", "agents/scout/bindings", bindingJSON("x"), "binding.create",
+		"", "service_account=system:serviceaccount:agents:x", "binding"},
+	{"DELETE", "agents/scout/bindings/{binding}", "", "binding.delete", "", "", ""},
+	{"POST", "runners", `{"name": "eks"}`, "runner.create", "", "name=eks", ""},
+	{"PUT", "runners/eks", `{"name": "gke"}`, "runner.update", "name=eks", "name=gke", ""},
+	{"POST", "runners/gke/join-tokens", "{}", "runner.create-join-token", "", "", "join"},
+	{"DELETE", "runners/gke", "", "runner.delete", "name=gke", "", ""},
+	{"POST", "api-keys", `{"name": "ci", "access": "read-only"}`, "api-key.create", "", "access=read-only", "key"},
+	{"DELETE", "api-keys/{key}", "", "api-key.delete", "name=ci", "", ""},
+	{"POST", "integrations/production/rotate-external-id", `{"step": "start"}`,
+		"external-id.reserve integration.rotate-external-id", "", "step=start", ""},
+	{"POST", "integrations/production/validate", "", "integration.validate", "", "", ""},
+	{"POST", "validate", integrationJSON("draft"), "external-id.reserve integration.validate", "", "", ""},
+	{"DELETE", "external-ids/{external}", "", "external-id.release", "", "", ""},
+	{"DELETE", "integrations/production", "", "integration.delete", "name=production", "", ""},
+	{"DELETE", "agents/scout", "", "agent.delete", "name=scout", "", ""},
+	{"DELETE", "agents/scout", "", "", "", "", ""}, // it is gone
+}
+
 // Each change leaves one event that says what was changed, and holds no secret.
 func TestAChangeIsRecordedOnce(t *testing.T) {
 	l := newTrail(t)
@@ -139,43 +178,7 @@ func TestAChangeIsRecordedOnce(t *testing.T) {
 	var secrets []string
 	// made notes the ID that an answer has, for a later path, and the secret.
 	made := map[string]string{"external": reservation.ID}
-	for _, c := range []struct {
-		method, path, body, action string
-		before, after              string // a fact, as field=value
-		make                       string
-	}{
-		{"POST", "agents", `{"name": "scout", "description": "looks"}`, "agent.create", "", "description=looks", ""},
-		{"PUT", "agents/scout", `{"name": "scout", "description": "sees"}`, "agent.update",
-			"description=looks", "description=sees", ""},
-		{"POST", "integrations?validate=skip", integrationJSON("production"),
-			"external-id.reserve integration.create", "", "name=production", ""},
-		{"PUT", "integrations/production?validate=skip",
-			strings.Replace(integrationJSON("production"), `"name"`, `"description": "x", "name"`, 1),
-			"integration.update", "", "description=x", ""},
-		{"PUT", "agents/scout/connections/production", "", "agent.connect", "", "connections=production", ""},
-		{"PUT", "agents/scout/connections/production", "", "", "", "", ""}, // connected already
-		{"DELETE", "agents/scout/connections/production", "", "agent.disconnect", "connections=production", "", ""},
-		{"POST", "agents/scout/tokens", `{"label": "laptop"}`, "token.create", "", "label=laptop", "token"},
-		{"PUT", "agents/scout/tokens/{token}", `{"label": "ecs"}`, "token.update", "label=laptop", "label=ecs", ""},
-		{"DELETE", "agents/scout/tokens/{token}", "", "token.revoke", "", "", ""},
-		{"POST", "agents/scout/bindings", bindingJSON("x"), "binding.create",
-			"", "service_account=system:serviceaccount:agents:x", "binding"},
-		{"DELETE", "agents/scout/bindings/{binding}", "", "binding.delete", "", "", ""},
-		{"POST", "runners", `{"name": "eks"}`, "runner.create", "", "name=eks", ""},
-		{"PUT", "runners/eks", `{"name": "gke"}`, "runner.update", "name=eks", "name=gke", ""},
-		{"POST", "runners/gke/join-tokens", "{}", "runner.create-join-token", "", "", "join"},
-		{"DELETE", "runners/gke", "", "runner.delete", "name=gke", "", ""},
-		{"POST", "api-keys", `{"name": "ci", "access": "read-only"}`, "api-key.create", "", "access=read-only", "key"},
-		{"DELETE", "api-keys/{key}", "", "api-key.delete", "name=ci", "", ""},
-		{"POST", "integrations/production/rotate-external-id", `{"step": "start"}`,
-			"external-id.reserve integration.rotate-external-id", "", "step=start", ""},
-		{"POST", "integrations/production/validate", "", "integration.validate", "", "", ""},
-		{"POST", "validate", integrationJSON("draft"), "external-id.reserve integration.validate", "", "", ""},
-		{"DELETE", "external-ids/{external}", "", "external-id.release", "", "", ""},
-		{"DELETE", "integrations/production", "", "integration.delete", "name=production", "", ""},
-		{"DELETE", "agents/scout", "", "agent.delete", "name=scout", "", ""},
-		{"DELETE", "agents/scout", "", "", "", "", ""}, // it is gone
-	} {
+	for _, c := range recordedChanges {
 		for name, id := range made {
 			c.path = strings.ReplaceAll(c.path, "{"+name+"}", id)
 		}
