@@ -431,6 +431,37 @@ func TestAKilledBackupLeavesOneOfTheTwo(t *testing.T) {
 	})
 }
 
+// A backup and a restore put a whole file in place of the earlier one, and never write into that. The tests above
+// seldom kill a process within the moment that such a write takes.
+func TestEarlierFilesAreReplacedWhole(t *testing.T) {
+	t.Parallel()
+	database, file := filepath.Join(t.TempDir(), "rb.db"), backupOf(t, "old", 1)
+	restore := func(file, to string, replace bool) {
+		t.Helper()
+		if _, err := backups().Restore(t.Context(), file, at(to), replace); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restore(file, database, false)
+	for _, path := range []string{database, file} {
+		if err := os.Link(path, path+"-kept"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restore(backupOf(t, "new", 1), database, true)
+	if kept := names(t, database+"-kept"); !slices.Equal(kept, []string{"old"}) {
+		t.Errorf("a restore wrote into the earlier database, which has the agents %q", kept)
+	}
+	if _, err := backups().Backup(t.Context(), at(database), file); err != nil {
+		t.Fatal(err)
+	}
+	restored := filepath.Join(t.TempDir(), "rb.db")
+	restore(file+"-kept", restored, false)
+	if kept := names(t, restored); !slices.Equal(kept, []string{"old"}) {
+		t.Errorf("a backup wrote into the earlier file, which has the agents %q", kept)
+	}
+}
+
 // A backup has what was acknowledged before it began, and nothing in part, while a server writes.
 func TestABackupDuringWritesIsConsistent(t *testing.T) {
 	t.Parallel()
