@@ -16,8 +16,8 @@ func (c *Client) AuditTrail(ctx context.Context) (api.AuditTrail, error) {
 	return get[api.AuditTrail](ctx, c, at("/api/v1/audit-trail"))
 }
 
-// ExportAudit writes an export of the audit trail, which ends when ctx does and otherwise takes as long as it takes. from
-// is a sequence, and -1 the first that is still there, or that of since, unless that is zero.
+// ExportAudit writes an export of the audit trail, which ends when ctx does and otherwise takes as long as it takes.
+// from is a sequence, and -1 the first that is still there, or that of since, unless that is zero.
 func (c *Client) ExportAudit(ctx context.Context, from int64, since time.Time, to io.Writer) error {
 	q := query{}
 	q.addTimes(since, time.Time{})

@@ -167,8 +167,8 @@ func (b *Broker) AuditTrail(
 	return state, rolebroker.AuditCheckpoint{Size: tree.Size, Signed: unsigned.Unsigned()}, err
 }
 
-// ExportTrail returns a function that writes the audit trail as [trail.Verify] reads it: from the event with a sequence,
-// or the first of a time or later. -1 is the first event that is still there. Codes: denied, invalid (there is no such
+// ExportTrail returns a function that writes the audit trail as [trail.Verify] reads it: from the event with a
+// sequence, or the first of a time or later. -1 is the first event that is still there. Codes: denied, invalid (there is no such
 // event).
 func (b *Broker) ExportTrail(
 	ctx context.Context, who rolebroker.Caller, from int64, since time.Time,
@@ -223,7 +223,7 @@ func (b *Broker) ForgetEvents(ctx context.Context, before time.Time) (total int6
 	}
 }
 
-// OthersSign reports whether the newest checkpoint of the audit trail is signed by a key that this server does not have.
+// OthersSign reports whether a key that this server does not have signed the newest checkpoint of the audit trail.
 func (b *Broker) OthersSign(ctx context.Context) (bool, error) {
 	last, err := b.store.LastCheckpoint(ctx)
 	return err == nil && last.Signed != "" && (b.auditKey == nil || !b.auditKey.Signed(last.Signed)), err

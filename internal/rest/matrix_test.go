@@ -41,7 +41,8 @@ var parameter = regexp.MustCompile(`\{[a-z_]+\}`)
 func TestEveryRouteRecordsWhoIsRefused(t *testing.T) {
 	l := newTrail(t)
 	l.createAgent(`{"name": "scout"}`)
-	agent := "Bearer " + read[api.NewToken](l.as(l.admin, "POST", "/api/v1/agents/scout/tokens", "{}").want(201)).Token.Reveal()
+	token := read[api.NewToken](l.as(l.admin, "POST", "/api/v1/agents/scout/tokens", "{}").want(201)).Token
+	agent := "Bearer " + token.Reveal()
 	runner := "Bearer " + l.credential(l.createRunner("eks"))
 	l.log.Reset()
 	refused, strangers := 0, 0
@@ -69,7 +70,8 @@ func TestEveryRouteRecordsWhoIsRefused(t *testing.T) {
 			t.Errorf("%s: a read-only key gets %d: %+v", id, a.Status, e)
 		}
 	}
-	stored := read[api.List[api.AuditEvent]](l.as(l.admin, "GET", "/api/v1/audit-events?outcome=refused&limit=500", "").want(200))
+	stored := read[api.List[api.AuditEvent]](l.as(l.admin, "GET", "/api/v1/audit-events?outcome=refused&limit=500",
+		"").want(200))
 	if len(stored.Items) != refused || strangers == 0 {
 		t.Errorf("%d refusals are stored, want the %d of the read-only key; %d of strangers are in the log",
 			len(stored.Items), refused, strangers)
@@ -88,8 +90,8 @@ func (l *trail) session() string {
 	return string(s.ID)
 }
 
-// Each of the operations that TestAChangeIsRecordedOnce has no line for leaves one event, too; and one of both tests has
-// every operation that changes something.
+// Each of the operations that TestAChangeIsRecordedOnce has no line for leaves one event, too; and one of both tests
+// has every operation that changes something.
 func TestEveryRouteThatChangesIsRecordedOnce(t *testing.T) {
 	l := newTrail(t)
 	l.createIntegration("production")

@@ -43,8 +43,8 @@ type Source interface {
 // exportPage is how many events Export reads at once.
 const exportPage = 500
 
-// Export writes the events of a trail with the sequences from, up to size, which is that of the trail. It keeps one page
-// in memory. It writes what the source has, and judges nothing but whether that can be written: see [Verify].
+// Export writes the events of a trail with the sequences from, up to size, which is that of the trail. It keeps one
+// page in memory. It writes what the source has, and judges nothing but whether that can be written: see [Verify].
 func Export(ctx context.Context, src Source, from, size int64, to io.Writer) error {
 	tree, err := src.TreeAt(ctx, from)
 	if err != nil {
