@@ -43,6 +43,12 @@ type AuditTrail struct {
 	CheckpointAt time.Time // when that was signed; zero: there is none
 }
 
+// AuditProgress says what of the audit trail was delivered to a sink.
+type AuditProgress struct {
+	Size       int64 // how many events, with those that retention deleted before
+	Checkpoint int64 // the size of the last checkpoint that was delivered
+}
+
 // AuditFilter selects audit events; the zero value selects all.
 type AuditFilter struct {
 	Actor   string // an ID, or the name at that time

@@ -36,6 +36,7 @@ var graph = map[string][]string{
 	"internal/sts":        {".", "internal/tokenfile"},
 	"internal/trail":      {".", "api"},
 	"internal/store":      {".", "internal/privatedir", "internal/trail"},
+	"internal/auditsink":  {".", "api", "internal/trail"},
 	"internal/setup":      {"."},
 
 	// What a runner needs of its cluster.
@@ -71,7 +72,7 @@ var graph = map[string][]string{
 	"internal/runner": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert",
 		"internal/forward", "internal/guard", "internal/hosts", "internal/lend", "internal/problem",
 		"internal/prometheus", "internal/validate"},
-	"internal/server": {".", "api", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
+	"internal/server": {".", "api", "internal/auditsink", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
 		"internal/convert", "internal/guard", "internal/hosts", "internal/lend", "internal/prometheus", "internal/rest",
 		"internal/runnerapi", "internal/store", "internal/sts", "internal/trail", "internal/validate", "internal/web"},
 	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/privatedir",

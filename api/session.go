@@ -60,4 +60,5 @@ type SessionFilter struct {
 	Since       time.Time // only those that were requested then or later; zero: all
 	Until       time.Time // only those that were requested before; zero: all
 	Live        bool      // only those whose credentials may still work
+	At          time.Time // only those whose credentials could work at this time; zero: all
 }

@@ -34,6 +34,9 @@ func sessionQuery(filter api.SessionFilter) query {
 		q["live"] = "true"
 	}
 	q.addTimes(filter.Since, filter.Until)
+	if !filter.At.IsZero() {
+		q["at"] = filter.At.UTC().Format(time.RFC3339Nano)
+	}
 	return q
 }
 

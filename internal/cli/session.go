@@ -56,6 +56,9 @@ earlier name. A name that neither exists nor is on record is an error.`,
   # what was lent of an account on one day, with times as CloudTrail writes them
   rolebroker session list --account 444455556666 --since 2026-03-14 --until 2026-03-15 --utc
 
+  # what one agent held at three o'clock
+  rolebroker session list --agent scout --at 2026-03-14T15:00:00Z
+
   # what one agent did, for a script
   rolebroker session list --agent scout --limit 100 -o json`,
 	}
@@ -68,6 +71,10 @@ earlier name. A name that neither exists nor is on record is an error.`,
 	f.Var(a.timeFlag(&filter.Since), "since", "show only sessions requested at `TIME` or later")
 	f.Var(a.timeFlag(&filter.Until), "until", "show only sessions requested before `TIME`")
 	f.BoolVar(&filter.Live, "live", false, "show only sessions whose credentials may still work")
+	f.Var(a.timeFlag(&filter.At), "at", "show only sessions whose credentials could work at `TIME`")
+	for _, other := range []string{"live", "since", "until"} {
+		cmd.MarkFlagsMutuallyExclusive("at", other)
+	}
 	complete(cmd, "agent", a.agentNames)
 	complete(cmd, "integration", a.integrationNames)
 	complete(cmd, "role", a.qualifiedRoles)

@@ -53,6 +53,26 @@ type Server struct {
 	// replicas need the same key.
 	AuditKey string
 
+	// AuditFile is a file to which the server appends the audit trail, as lines
+	// of JSON in the form of an export, each event at least once and in order. It
+	// may be renamed at any time; the server then makes a new one. Of several
+	// servers, one at a time writes. Empty: no file.
+	AuditFile string
+
+	// AuditOTLPEndpoint is the URL of a receiver of OpenTelemetry logs, to which
+	// the server sends the audit trail over OTLP/HTTP as JSON, as in
+	// https://collector.example.com:4318/v1/logs. Empty: none.
+	AuditOTLPEndpoint string
+
+	// AuditOTLPHeadersFile is a file with the headers to send there, as in
+	// Authorization=Bearer …, one a line. The server reads it each time.
+	AuditOTLPHeadersFile string
+
+	// AuditOTLPCAFile is a file with the certificates, as PEM, of the
+	// authorities that the receiver's certificate may come from. Empty: those of
+	// the system.
+	AuditOTLPCAFile string
+
 	// MetricsListen is the address to serve /metrics on, as host:port; then
 	// Listen does not serve it. Empty: Listen does. An address that is not
 	// loopback needs what Listen needs, because metrics tell how much a
@@ -165,6 +185,13 @@ func (c *Server) Flags() *pflag.FlagSet {
 	f.StringVar(&c.DatabasePasswordFile, "database-password-file", c.DatabasePasswordFile,
 		"`FILE` with the password of the database")
 	f.StringVar(&c.AuditKey, "audit-key", c.AuditKey, "`FILE` with the key that signs the audit trail")
+	f.StringVar(&c.AuditFile, "audit-file", c.AuditFile, "append the audit trail to `FILE`, as lines of JSON")
+	f.StringVar(&c.AuditOTLPEndpoint, "audit-otlp-endpoint", c.AuditOTLPEndpoint,
+		"send the audit trail to the OpenTelemetry receiver at `URL`, as in https://host:4318/v1/logs")
+	f.StringVar(&c.AuditOTLPHeadersFile, "audit-otlp-headers-file", c.AuditOTLPHeadersFile,
+		"`FILE` with headers for that receiver, NAME=VALUE on each line")
+	f.StringVar(&c.AuditOTLPCAFile, "audit-otlp-ca-file", c.AuditOTLPCAFile,
+		"`FILE` with the certificates to trust for that receiver")
 	f.StringVar(&c.MetricsListen, "metrics-listen", c.MetricsListen, "serve /metrics on `ADDRESS`, not on --listen")
 	c.tlsFlags(f)
 	f.BoolVar(&c.TLSTerminatedByProxy, "tls-terminated-by-proxy", c.TLSTerminatedByProxy,
@@ -286,6 +313,9 @@ func (c *Server) check(l *loader) {
 		l.check("session-retention", fmt.Sprintf("is %s; write at least 1h, as in 30d",
 			FormatDuration(c.SessionRetention)))
 	}
+	if c.AuditOTLPEndpoint != "" {
+		l.check("audit-otlp-endpoint", otlpProblem(c.AuditOTLPEndpoint))
+	}
 	if c.AuditRetention < 0 || c.AuditRetention > 0 && c.AuditRetention < day {
 		l.check("audit-retention", fmt.Sprintf("is %s; write 0s, to keep everything, or at least 1d, as in 400d",
 			FormatDuration(c.AuditRetention)))
@@ -335,6 +365,21 @@ const pathForm = `^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`
 // server accepts paths with and without that of its PublicURL.
 const ownPaths = " v1 api openapi.json runner healthz readyz metrics static sign-in sign-out integrations agents " +
 	"sessions runners settings requests calls audit users "
+
+// otlpProblem says what is wrong with AuditOTLPEndpoint; "" if nothing is. It does not repeat a URL, which may have a
+// password.
+func otlpProblem(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
+		return "is not a URL; write it as in https://collector.example.com:4318/v1/logs"
+	case u.User != nil || u.RawQuery != "":
+		return "has a password or a query; put secrets in --audit-otlp-headers-file"
+	case u.Scheme == "http" && !rolebroker.IsLoopback(u.Hostname()):
+		return "is plain HTTP to another machine; write https://"
+	}
+	return ""
+}
 
 // publicURLProblem says what is wrong with PublicURL; "" if nothing is.
 func (c *Server) publicURLProblem() string {

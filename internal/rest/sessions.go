@@ -29,6 +29,7 @@ type listSessions struct {
 	Account     string    `query:"account" doc:"Only sessions for roles of the AWS account with this ID." example:"444455556666"`
 	Since       time.Time `query:"since" doc:"Only sessions that were requested at this time or later." example:"2026-03-14T09:26:53Z"`
 	Until       time.Time `query:"until" doc:"Only sessions that were requested before this time." example:"2026-03-15T00:00:00Z"`
+	At          time.Time `query:"at" doc:"Only sessions that were requested at this time or before, and whose credentials had not expired then; those of sessions that were ended may have worked, too. Without since, until and live." example:"2026-03-14T15:00:00Z"`
 	Live        bool      `query:"live" doc:"true: only sessions whose credentials may still work."`
 }
 
@@ -39,12 +40,22 @@ func (s *server) listSessions(ctx context.Context, who rolebroker.Caller, in *li
 	return list(in.Paging, newestFirst, show, func(page rolebroker.Page) ([]rolebroker.Session, error) {
 		filter := rolebroker.SessionFilter{Agent: in.Agent, Integration: in.Integration, Role: in.Role,
 			Token: rolebroker.TokenID(in.Token), Account: in.Account, Since: in.Since, Until: in.Until}
+		if !in.At.IsZero() {
+			if in.Live || !in.Since.IsZero() || !in.Until.IsZero() {
+				return nil, errAt
+			}
+			filter.LiveAt, filter.Until = in.At, in.At.Add(time.Millisecond)
+		}
 		if in.Live {
 			filter.LiveAt = s.Now()
 		}
 		return s.Broker.Sessions(ctx, who, filter, page)
 	})
 }
+
+// errAt refuses a filter of several times.
+var errAt = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the filter is not valid",
+	Fields: []rolebroker.Field{{Path: "at", Message: "cannot be together with since, until or live"}}}
 
 type (
 	inSession struct {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/auditsink"
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/config"
@@ -55,6 +56,7 @@ type Server struct {
 	background context.Context // of the background work; done when the server closes
 	stop       context.CancelFunc
 	work       sync.WaitGroup
+	pumps      []*auditsink.Pump // deliver the audit trail
 }
 
 // Run serves until ctx is done. It then finishes the requests it has begun, for at
@@ -126,6 +128,10 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	sinks, err := auditSinks(cfg, opts)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	registry := new(prometheus.Registry)
 	registry.ObserveProcess()
 	s := &Server{log: opts.Log, metrics: registry, store: db, failed: make(chan error, 2)}
@@ -153,6 +159,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	s.everyQuietly(growInterval, "growing the audit trail", func(ctx context.Context) error {
 		return s.broker.GrowTrail(ctx, false)
 	})
+	s.deliverAudit(cfg, opts, sinks)
 	s.every(useInterval, "recording use", s.lender.RecordUse)
 	s.every(sweepInterval, "forgetting old sessions, access requests and sign-ins", func(ctx context.Context) error {
 		before := opts.Now().Add(-cfg.SessionRetention)
@@ -271,7 +278,9 @@ func (s *Server) Close(ctx context.Context) error {
 	// the same.
 	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	return errors.Join(err, s.lender.Close(recording), s.broker.GrowTrail(recording, true), s.store.Close())
+	err = errors.Join(err, s.lender.Close(recording), s.broker.GrowTrail(recording, true))
+	s.closeAudit(recording)
+	return errors.Join(err, s.store.Close())
 }
 
 // recordTimeout is how long Close waits for AssumeRole calls to end and to be

@@ -112,6 +112,9 @@ func NewExporter(to io.Writer, from Tree) (*Exporter, error) {
 	return e, e.write(line{Start: &start{from.Size, from.Edge()}})
 }
 
+// Continue goes on with an export that has a beginning.
+func Continue(to io.Writer) *Exporter { return &Exporter{to} }
+
 // Record writes a record that has a place in the tree, with the hash that was kept when it got that place.
 func (e *Exporter) Record(r *rolebroker.AuditRecord) error {
 	hash, err := tlog.ParseHash(r.Hash)

@@ -17,6 +17,7 @@ import (
 func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 	for name, test := range map[string]func(*suite){
 		"Audit":                        testAudit,
+		"AuditSinks":                   testAuditSinks,
 		"AuditTrail":                   testAuditTrail,
 		"ForgetEvents":                 testForgetEvents,
 		"Integration":                  testIntegration,

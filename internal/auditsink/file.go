@@ -1,0 +1,114 @@
+package auditsink
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/trail"
+)
+
+// File appends to a file, in the form of an export. It writes to a new file once the old one was renamed or deleted, so
+// logrotate needs no signal. Each file begins with the state of the tree, as an export does.
+type File struct {
+	Path string
+	open *os.File
+}
+
+// Name implements [Sink].
+func (f *File) Name() string { return "file:" + f.Path }
+
+// Deliver implements [Sink]. It returns after the file is on the disk.
+func (f *File) Deliver(_ context.Context, b Batch) error {
+	empty, err := f.reopen()
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	exporter := trail.Continue(&text)
+	if empty {
+		if exporter, err = trail.NewExporter(&text, b.From); err != nil {
+			return err
+		}
+	}
+	err = b.each(exporter.Record, func(c rolebroker.AuditCheckpoint) error { return exporter.Checkpoint(c.Signed) })
+	if err != nil {
+		return err
+	}
+	if _, err := f.open.Write(text.Bytes()); err != nil {
+		return errors.Join(err, f.Close()) // a disk that is full leaves a part of a line
+	}
+	return f.open.Sync()
+}
+
+// reopen opens the file unless the open one is still what is called so. It removes a last line that was not written
+// whole; the pump delivers that event again.
+func (f *File) reopen() (empty bool, err error) {
+	if f.open != nil && f.isCurrent() {
+		info, err := f.open.Stat()
+		return err == nil && info.Size() == 0, err
+	}
+	if err := f.Close(); err != nil {
+		return false, err
+	}
+	opened, err := os.OpenFile(f.Path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return false, err
+	}
+	size, err := wholeLines(opened)
+	if err == nil {
+		err = opened.Truncate(size)
+	}
+	if err != nil {
+		return false, errors.Join(err, opened.Close())
+	}
+	f.open = opened
+	return size == 0, nil
+}
+
+// isCurrent says whether the open file still has the path.
+func (f *File) isCurrent() bool {
+	named, err := os.Stat(f.Path)
+	if err != nil {
+		return false
+	}
+	open, err := f.open.Stat()
+	return err == nil && os.SameFile(named, open)
+}
+
+// wholeLines returns the size of a file without a last line that has no end.
+func wholeLines(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, errors.New("it is not a regular file")
+	}
+	block := make([]byte, 64<<10)
+	for end := info.Size(); end > 0; {
+		from := max(0, end-int64(len(block)))
+		part := block[:end-from]
+		if _, err := f.ReadAt(part, from); err != nil && !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
+			return from + int64(i) + 1, nil
+		}
+		end = from
+	}
+	return 0, nil
+}
+
+// Close implements [Sink].
+func (f *File) Close() error {
+	if f.open == nil {
+		return nil
+	}
+	err := f.open.Close()
+	f.open = nil
+	return err
+}
