@@ -187,11 +187,11 @@ func (c *Server) Flags() *pflag.FlagSet {
 	f.StringVar(&c.AuditKey, "audit-key", c.AuditKey, "`FILE` with the key that signs the audit trail")
 	f.StringVar(&c.AuditFile, "audit-file", c.AuditFile, "append the audit trail to `FILE`, as lines of JSON")
 	f.StringVar(&c.AuditOTLPEndpoint, "audit-otlp-endpoint", c.AuditOTLPEndpoint,
-		"send the audit trail to the OpenTelemetry receiver at `URL`, as in https://host:4318/v1/logs")
+		"send the audit trail as OTLP logs to `URL`")
 	f.StringVar(&c.AuditOTLPHeadersFile, "audit-otlp-headers-file", c.AuditOTLPHeadersFile,
-		"`FILE` with headers for that receiver, NAME=VALUE on each line")
+		"`FILE` with headers to send there, NAME=VALUE on each line")
 	f.StringVar(&c.AuditOTLPCAFile, "audit-otlp-ca-file", c.AuditOTLPCAFile,
-		"`FILE` with the certificates to trust for that receiver")
+		"`FILE` with the certificates to trust there")
 	f.StringVar(&c.MetricsListen, "metrics-listen", c.MetricsListen, "serve /metrics on `ADDRESS`, not on --listen")
 	c.tlsFlags(f)
 	f.BoolVar(&c.TLSTerminatedByProxy, "tls-terminated-by-proxy", c.TLSTerminatedByProxy,
