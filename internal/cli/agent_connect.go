@@ -82,7 +82,7 @@ func (l *limiting) flags(cmd *cobra.Command, a *app) {
 		cmd.Flags().Lookup(name).DefValue = ""
 	}
 	cmd.MarkFlagsMutuallyExclusive("only-role", "all-roles")
-	complete(cmd, "only-role", a.references)
+	a.completeRoles(cmd, "only-role")
 }
 
 func stringsOf[T ~string](all []T) (words []string) {

@@ -288,6 +288,8 @@ func TestCompletion(t *testing.T) {
 	offers(admin, "integration setup production --format a", "aws-cli")
 	offers(admin, "agent show s", "scout")
 	offers(admin, "agent connect scout st", "staging")
+	offers(admin, "agent connect scout staging --access v", "view-only")
+	offers(admin, "agent connect scout production --only-role d", "deployer")
 	offers(admin, "agent disconnect scout ", "production")
 	offers(admin, "agent create x --integration ", "production", "staging")
 	offers(admin, "session list --agent ", "scout")

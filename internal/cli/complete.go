@@ -182,7 +182,7 @@ func (a *app) references(string) ([]string, error) {
 	})
 }
 
-// completeRoles completes a flag with the roles of the integration in the first
+// completeRoles completes a flag with the roles of the integration in the last
 // argument.
 func (a *app) completeRoles(cmd *cobra.Command, flag string) { a.completeRolesIn(cmd, flag, "", "", 0) }
 
@@ -199,7 +199,7 @@ func (a *app) completeRolesIn(cmd *cobra.Command, flag, before, after string, al
 		}
 		found, directive := offer(func(string) ([]string, error) {
 			return a.quickly(func(ctx context.Context, c *client.Client) (words []string, err error) {
-				in, err := c.Integration(ctx, given[0])
+				in, err := c.Integration(ctx, given[len(given)-1])
 				for _, role := range in.Roles {
 					words = append(words, before+role.Name+after)
 				}
