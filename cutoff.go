@@ -43,20 +43,7 @@ type DeniedRole struct {
 	Runner   string // the name of the runner that assumed it; empty: the server did
 	Name     string // of the inline policy
 	Policy   string // JSON on one line
-	Apply    ApplyState
-	Problem  string // why the server did not apply it
 }
-
-// ApplyState says whether the server put a deny policy on a role.
-type ApplyState string
-
-// The states.
-const (
-	ApplyNotAsked ApplyState = ""              // nobody asked the server to
-	Applied       ApplyState = "applied"       // it is there: the server read it back
-	NotPermitted  ApplyState = "not_permitted" // AWS did not let the server
-	NotApplied    ApplyState = "not_applied"   // something else was wrong
-)
 
 // StillOpen is something that a cut-off does not end by itself.
 type StillOpen struct {
@@ -73,25 +60,6 @@ type CutOffMark struct {
 
 // IsSet reports whether the agent is cut off.
 func (m CutOffMark) IsSet() bool { return !m.At.IsZero() }
-
-// CutOffRolePrefix begins the names of the roles with which a server may put deny policies on the roles of an
-// integration. No integration lends such a role.
-const CutOffRolePrefix = "rolebroker-cut-off-"
-
-// CutOffRoleName is the name of the IAM role that puts deny policies on the roles of an integration, in each of their
-// accounts. Codes: invalid (the name is too long).
-func CutOffRoleName(integration string) (string, error) {
-	if name := CutOffRolePrefix + integration; isIAMName(name) {
-		return name, nil
-	}
-	return "", Errorf(CodeInvalid, "the role %s%s cannot be made: IAM allows 64 characters, so the name of the integration "+
-		"may have %d", CutOffRolePrefix, integration, 64-len(CutOffRolePrefix))
-}
-
-// IsCutOffRole reports whether the role is one with which a server puts deny policies on others.
-func (a RoleARN) IsCutOffRole() bool {
-	return strings.HasPrefix(strings.ToLower(a.Name), CutOffRolePrefix)
-}
 
 // CheckReason checks why somebody does something: one line.
 func CheckReason(reason string) error {
@@ -117,16 +85,4 @@ func (c *CutOff) Facts() Facts {
 // Concerns reports whether the agent was cut off from a role.
 func (c *CutOff) Concerns(role RoleID) bool {
 	return len(c.Roles) == 0 || slices.ContainsFunc(c.Roles, func(r EndedRole) bool { return r.Role == role })
-}
-
-// Left returns the roles on which no deny policy is known to be.
-func (c *CutOff) Left() (left []DeniedRole) {
-	for _, account := range c.Accounts {
-		for _, role := range account.Roles {
-			if role.Apply != Applied {
-				left = append(left, role)
-			}
-		}
-	}
-	return left
 }

@@ -6,7 +6,6 @@ import "time"
 type CutOffRequest struct {
 	Role   string `json:"role,omitempty" doc:"Only this role: its name, integration/role, its ID, or its ARN, which means the role in every integration that has it. The agent has it by a connection, or still has keys of it. Left out: the agent is disabled." example:"production/deployer"`
 	Reason string `json:"reason,omitempty" maxLength:"1000" doc:"Why; the audit trail keeps it." example:"leaked its keys"`
-	Apply  bool   `json:"apply,omitempty" doc:"Put the deny policies on the roles, with the role rolebroker-cut-off-INTEGRATION of each account, where the setup of the integration made it."`
 }
 
 // CutOff is what cutting off an agent, or ending a session, did, and what is left to do in AWS.
@@ -43,8 +42,6 @@ type DeniedRole struct {
 	Runner     string    `json:"runner" doc:"The runner that assumed the role; empty: the server did." example:"eks-production"`
 	PolicyName string    `json:"policy_name" doc:"Of the inline policy." example:"rolebroker-cut-off-scout"`
 	Policy     string    `json:"policy" doc:"An IAM policy that denies this agent's sessions everything, and nobody else's."`
-	Apply      string    `json:"apply" enum:"not_asked,applied,not_permitted,not_applied" doc:"Whether the server put the policy on the role. applied: it read it back. not_permitted: AWS did not let the server. not_asked: the request did not ask for it." example:"not_asked"`
-	Problem    string    `json:"problem" doc:"Why the server did not apply it; empty if it did, or was not asked to."`
 }
 
 // StillOpen is something that a cut-off does not end by itself.

@@ -16,7 +16,6 @@ import (
 type CuttingOff struct {
 	Role   string // a reference to a role that the agent has, or was lent; empty: everything
 	Reason string // may be empty
-	Apply  bool   // put the deny policies on the roles, where AWS lets the server
 }
 
 // CutOff stops an agent at once, everywhere: nothing is lent to it, its sessions and its access requests end. With a
@@ -51,9 +50,6 @@ func (b *Broker) CutOff(
 	b.logEvent(ctx, &event)
 	if err := b.addDenials(ctx, &cut); err != nil {
 		return nil, err
-	}
-	if how.Apply {
-		b.apply(ctx, who, &cut)
 	}
 	cut.Open = stillOpen(&cut)
 	return &cut, nil
@@ -267,10 +263,12 @@ func (b *Broker) sessionCutOff(s *rolebroker.Session) *rolebroker.CutOff {
 func stillOpen(cut *rolebroker.CutOff) (open []rolebroker.StillOpen) {
 	runners := map[string]bool{}
 	sessions := 0
-	for _, role := range cut.Left() {
-		sessions += role.Sessions
-		if role.Runner != "" {
-			runners[role.Runner] = true
+	for _, account := range cut.Accounts {
+		for _, role := range account.Roles {
+			sessions += role.Sessions
+			if role.Runner != "" {
+				runners[role.Runner] = true
+			}
 		}
 	}
 	if sessions > 0 {

@@ -27,9 +27,7 @@ from it.
 Keys that it was lent before work in AWS until they expire. The command prints
 commands for the AWS CLI that end them: for each account, an inline policy on each
 role that denies this agent's sessions until now, and nobody else's. Run them with
-credentials of the account. With --apply the server puts the policies on the roles
-itself, in accounts where rolebroker integration setup --with-cut-off was run; the
-commands that are left are printed.
+credentials of the account.
 
 What happened, and what is still open, is on stderr; the commands are on stdout.
 You can run the command again at any time: the policies then reach to that time.
@@ -38,8 +36,8 @@ keys, never old ones.`,
 		Example: `  rolebroker agent cut-off scout --reason "leaked its keys" --yes > cut-off.sh
   sh -e cut-off.sh
 
-  # only one role, and let the server apply the policy
-  rolebroker agent cut-off scout --role production/deployer --apply`,
+  # only one role
+  rolebroker agent cut-off scout --role production/deployer`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if err := a.confirm(yes, cutOffQuestion(given[0], request)); err != nil {
@@ -65,7 +63,6 @@ keys, never old ones.`,
 	f := cmd.Flags()
 	f.StringVar(&request.Role, "role", "", "take only `ROLE` from it: a name, integration/role, ID or ARN")
 	f.StringVar(&request.Reason, "reason", "", "`TEXT` that the audit trail keeps")
-	f.BoolVar(&request.Apply, "apply", false, "let the server put the deny policies on the roles, where AWS lets it")
 	yesFlag(cmd, &yes)
 	out.flag(cmd)
 	complete(cmd, "role", a.qualifiedRoles)
@@ -77,9 +74,6 @@ func cutOffQuestion(agent string, request api.CutOffRequest) string {
 	what := "Cut off agent " + agent
 	if request.Role != "" {
 		what += " from role " + request.Role
-	}
-	if request.Apply {
-		what += ", and deny its keys in AWS"
 	}
 	return what + "? Its processes lose access at once."
 }
@@ -101,18 +95,8 @@ func (a *app) showCutOff(out output, cut api.CutOff) error {
 	return err
 }
 
-// noteOpen says what is still open after a cut-off, and what the server applied.
+// noteOpen says what is still open after a cut-off.
 func (a *app) noteOpen(cut api.CutOff) {
-	for _, account := range cut.Accounts {
-		for _, role := range account.Roles {
-			switch role.Apply {
-			case "applied":
-				a.note("The deny policy %s is on %s.", role.PolicyName, role.ARN)
-			case "not_permitted", "not_applied":
-				a.note("The server could not put the deny policy on %s: %s", role.ARN, role.Problem)
-			}
-		}
-	}
 	if len(cut.Accounts) == 0 {
 		a.note("No keys of it are known to work in AWS.")
 	}
@@ -128,8 +112,7 @@ func (a *app) noteOpen(cut api.CutOff) {
 	}
 }
 
-// cutOffScript is the commands that put the deny policies on the roles which have none
-// yet, and as comments those that remove them later; empty if there is nothing to do.
+// cutOffScript is the commands that put the deny policies on the roles, and as comments those that remove them later; empty if there is nothing to do.
 func cutOffScript(cut api.CutOff) string {
 	var put, remove []string
 	for _, account := range cut.Accounts {

@@ -1,8 +1,6 @@
 package convert
 
 import (
-	"cmp"
-
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 )
@@ -44,8 +42,6 @@ func deniedRole(r *rolebroker.DeniedRole) api.DeniedRole {
 		Runner:     r.Runner,
 		PolicyName: r.Name,
 		Policy:     r.Policy,
-		Apply:      string(cmp.Or(r.Apply, "not_asked")),
-		Problem:    r.Problem,
 	}
 }
 

@@ -25,7 +25,7 @@ type (
 )
 
 func (s *server) cutOff(ctx context.Context, who rolebroker.Caller, in *cutOffAgent) (*cutOffAnswer, error) {
-	how := broker.CuttingOff{Role: in.Body.value.Role, Reason: in.Body.value.Reason, Apply: in.Body.value.Apply}
+	how := broker.CuttingOff{Role: in.Body.value.Role, Reason: in.Body.value.Reason}
 	cut, err := s.Broker.CutOff(ctx, who, in.Agent, how)
 	if err != nil {
 		return nil, err
