@@ -2,6 +2,7 @@ package rolebroker
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -174,7 +175,7 @@ func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessReques
 	}
 	if with.Access != "" {
 		approved.GrantedAccess = with.Access
-		if with.Access != r.Access && (with.Access == AccessPolicy || !with.Access.narrows(r.Access)) {
+		if !slices.Contains(r.Grantable(), with.Access) {
 			p.add("access", "%s is not narrower than the %s that the agent asked for", Quote(string(with.Access)), r.Access)
 		}
 	}
@@ -188,6 +189,13 @@ func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessReques
 	approved.Decision, approved.DecidedAt, approved.EndsAt = DecisionApproved, now, now.Add(approved.Granted)
 	approved.Note, approved.BreakGlass = with.Note, with.BreakGlass
 	return approved, nil
+}
+
+// Grantable returns the accesses that an approval may give: none is wider than the one that the agent asked for.
+func (r *AccessRequest) Grantable() []Access {
+	return slices.DeleteFunc(Accesses(), func(a Access) bool {
+		return a != r.Access && (a == AccessPolicy || !a.narrows(r.Access))
+	})
 }
 
 // Deny returns the request as denied at a time. Codes: conflict, invalid.

@@ -15,6 +15,7 @@ type base struct {
 	Section         string // the current entry of the navigation
 	Who             rolebroker.Caller
 	Counts          rolebroker.Counts
+	Waiting         int    // access requests that wait for a decision, up to maxWaiting
 	PlatformAccount string // the account of the platform's AWS identity; empty: not known
 	PlatformName    string // the name of the platform's role or user
 	Now             time.Time
@@ -42,6 +43,9 @@ var doneSentences = map[string]string{
 	"paused":       "Disabled. Nobody gets its roles; credentials from before are valid until they expire.",
 	"merged":       "Updated, and what somebody else changed meanwhile is kept. Credentials from before are valid until they expire.",
 	"enabled":      "Enabled.",
+	"approved":     "Approved. The grant began now.",
+	"denied":       "Denied. The agent sees the reason.",
+	"grantended":   "Ended. The agent’s next request is refused.",
 	"ended":        "Ended. Nobody gets its credentials any more; those from before are valid until they expire.",
 	"revoked":      "Revoked. Credentials from before are valid until they expire.",
 	"keydeleted":   "Deleted. Nobody can use the API key any more.",
@@ -62,8 +66,22 @@ func (s *server) base(r *http.Request, v *visit, title, section string) base {
 	if b.Counts, err = s.Broker.Counts(r.Context(), v.who); err != nil {
 		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)
 	}
+	b.Waiting = s.waiting(r.Context(), v)
 	b.PlatformAccount, b.PlatformName = s.identity(r.Context(), v)
 	return b
+}
+
+// maxWaiting bounds the number of access requests in the navigation.
+const maxWaiting = 99
+
+// waiting counts the access requests that wait for a decision.
+func (s *server) waiting(ctx context.Context, v *visit) int {
+	pending, err := s.Broker.AccessRequests(ctx, v.who,
+		rolebroker.AccessRequestFilter{State: rolebroker.RequestPending}, rolebroker.Page{Limit: maxWaiting})
+	if err != nil {
+		s.Log.WarnContext(ctx, "web app: counting access requests", "reason", err)
+	}
+	return len(pending)
 }
 
 // identityPatience is how long a page waits for the platform's AWS identity.

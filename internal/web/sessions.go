@@ -122,19 +122,23 @@ func (s *server) addSessions(ctx context.Context, v *visit, page *sessionsPage) 
 		page.Next = page.at(rolebroker.SessionCursor(&found[pageSize-1]))
 	}
 	for _, session := range found {
-		page.Rows = append(page.Rows, sessionRow{
-			Session:   session,
-			Status:    stateOfSession(&session, page.base),
-			Where:     accountAndName(session.ARN),
-			Times:     plural(int(session.Fetches), "time", "times"),
-			Requested: when(session.RequestedAt, page.Now),
-			Expires:   when(session.ExpiresAt, page.Now),
-			Fetched:   when(session.FetchedAt, page.Now),
-			Ended:     when(session.EndedAt, page.Now),
-			CanEnd:    session.Live(page.Now) && session.EndedAt.IsZero(),
-		})
+		page.Rows = append(page.Rows, rowOfSession(&session, page.base))
 	}
 	return err
+}
+
+func rowOfSession(session *rolebroker.Session, b base) sessionRow {
+	return sessionRow{
+		Session:   *session,
+		Status:    stateOfSession(session, b),
+		Where:     accountAndName(session.ARN),
+		Times:     plural(int(session.Fetches), "time", "times"),
+		Requested: when(session.RequestedAt, b.Now),
+		Expires:   when(session.ExpiresAt, b.Now),
+		Fetched:   when(session.FetchedAt, b.Now),
+		Ended:     when(session.EndedAt, b.Now),
+		CanEnd:    session.Live(b.Now) && session.EndedAt.IsZero(),
+	}
 }
 
 // stateOfSession says whether its credentials are valid.

@@ -25,6 +25,8 @@ var everyPage = map[string]func() any{
 	"limits":             func() any { return &limitsPage{} },
 	"new-agent":          func() any { return &newAgentPage{} },
 	"new-runner":         func() any { return &newRunnerPage{} },
+	"request":            func() any { return &requestPage{} },
+	"requests":           func() any { return &requestsPage{} },
 	"runner":             func() any { return &runnerPage{} },
 	"runners":            func() any { return &runnersPage{} },
 	"sessions":           func() any { return &sessionsPage{} },

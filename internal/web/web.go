@@ -17,6 +17,7 @@ type Broker interface {
 	integrations
 	agents
 	sessions
+	accessRequests
 	runners
 	bindings
 	settings
@@ -111,6 +112,12 @@ func (s *server) routes() {
 
 	s.page("GET /sessions", s.listSessions)
 	s.page("POST /sessions/{session}/end", s.endSession)
+
+	s.page("GET /access-requests", s.listRequests)
+	s.page("GET /access-requests/{request}", s.showRequest)
+	s.page("POST /access-requests/{request}/approve", s.approveRequest)
+	s.page("POST /access-requests/{request}/deny", s.denyRequest)
+	s.page("POST /access-requests/{request}/end", s.endRequest)
 
 	s.page("GET /runners", s.listRunners)
 	s.page("GET /runners/new", s.newRunner)
