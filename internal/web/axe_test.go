@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/awssim"
 )
@@ -26,6 +27,7 @@ var emptyScenes = []scene{
 	{"integrations-empty", func(p *person) { p.opens("/integrations") }},
 	{"agents-empty", func(p *person) { p.opens("/agents") }},
 	{"sessions-empty", func(p *person) { p.opens("/sessions") }},
+	{"requests-empty", func(p *person) { p.opens("/access-requests") }},
 	{"runners-empty", func(p *person) { p.opens("/runners") }},
 	{"form-cluster-empty", func(p *person) {
 		p.begins("shop")
@@ -129,6 +131,14 @@ var scenes = []scene{
 	{"agent-in-cluster", func(p *person) { p.opens("/agents/cashier") }},
 	{"delete-agent", func(p *person) { p.opens("/agents/scout/delete") }},
 	{"sessions", func(p *person) { p.opens("/sessions?paused=on") }},
+	{"requests", func(p *person) { p.opens("/access-requests?state=all"); p.sees("release-17", "denied") }},
+	{"request", func(p *person) { p.opens(p.asks("release-18")); p.sees("Break the Glass and Approve") }},
+	{"request-approved", func(p *person) {
+		p.opens(p.asks("release-19"))
+		p.fills("Reason for breaking the glass", "Nobody else is awake")
+		p.presses("Break the Glass and Approve")
+		p.sees("Approved.", "End the grant")
+	}},
 	{"runners", func(p *person) { p.opens("/runners"); p.sees("connected", "1.4.0", "user/runner") }},
 	{"runner", func(p *person) { p.opens("/runners/eks-production"); p.sees("user/runner", "1 failed") }},
 	{"runner-waiting", func(p *person) { p.opens("/runners/eks-staging") }},
@@ -176,6 +186,12 @@ var signedOut = []scene{
 		p.findsFault("API key", "not known")
 	}},
 	{"not-found", func(p *person) { p.opens("/nothing") }},
+}
+
+// asks makes an access request, and returns the address of its page.
+func (p *person) asks(task string) string {
+	p.Helper()
+	return rolebroker.AccessRequestPage + furnisher{p.TB, p.tb}.asking(task, "Roll out another release of the shop")
 }
 
 // rules is the source of axe-core, which checks the Web Content Accessibility Guidelines.

@@ -42,6 +42,7 @@ func furnished(t testing.TB) *testbed.Testbed {
 	f.borrows(tb.Scout, "readonly", "analyst", "metrics", "billing")
 	f.borrows(f.token("deployer", "ci"), "terraform", "production/readonly")
 	f.borrows(f.token("librarian", "notebooks"), "analyst")
+	f.asks()
 	f.cluster()
 	f.must(tb.Admin.CreateAPIKey(t.Context(), api.APIKeyRequest{Name: "terraform", Access: "admin"}))
 	f.must(tb.Admin.CreateAPIKey(t.Context(), api.APIKeyRequest{Name: "dashboards", Access: "read-only"}))
@@ -59,6 +60,24 @@ func (f furnisher) must(_ any, err error) {
 	if err != nil {
 		f.Fatal(err)
 	}
+}
+
+// asks lets the agent deployer ask for a role, which it is denied.
+func (f furnisher) asks() {
+	f.Helper()
+	limits := api.LimitsRequest{Approval: string(rolebroker.ApprovalBorrow)}
+	f.must(f.tb.Admin.Limit(f.Context(), "deployer", "production", limits, ""))
+	asked := f.asking("release-17", "Roll out release 17 of the shop")
+	f.must(f.tb.Admin.DenyRequest(f.Context(), asked, api.DenyRequest{Reason: "The shop is frozen until Monday"}))
+}
+
+// asking makes an access request of the agent deployer, and returns its ID.
+func (f furnisher) asking(task, reason string) string {
+	f.Helper()
+	asked, err := f.tb.Client(f.token("deployer", task)).RequestAccess(f.Context(),
+		api.AccessRequestRequest{Role: "production/deployer", Task: task, Reason: reason})
+	f.must(asked, err)
+	return asked.ID
 }
 
 // cluster adds a runner with an integration and an agent, and a runner that has not

@@ -1,0 +1,107 @@
+package web_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/broker"
+)
+
+// asker is a site where the agent scout, which the person with the key admin made, needs an approval.
+type asker struct {
+	*site
+	agent *rolebroker.Agent
+	token rolebroker.TokenID
+}
+
+func newAsker(t *testing.T) *asker {
+	t.Helper()
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	b.create("production")
+	b.answers(b.post("/agents/new", "name", "scout"), http.StatusSeeOther)
+	ctx := context.Background()
+	agent, err := s.broker.Connect(ctx, root, "scout", "production",
+		&broker.Limits{Approval: rolebroker.ApprovalBorrow}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := s.broker.CreateToken(ctx, root, "scout", broker.TokenSpec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &asker{s, agent, token.ID}
+}
+
+// asks makes an access request, and returns the address of its page.
+func (a *asker) asks(task string) string {
+	a.Helper()
+	req, err := a.broker.RequestAccess(context.Background(), rolebroker.Caller{Agent: a.agent.ID, Token: a.token},
+		broker.AccessRequestSpec{Task: task, Reason: "release 17 <now>"})
+	if err != nil {
+		a.Fatal(err)
+	}
+	return rolebroker.AccessRequestPage + string(req.ID)
+}
+
+// A person reads what an agent asks for, and approves it for a shorter time and a narrower access, or denies it.
+func TestAPersonDecides(t *testing.T) {
+	a := newAsker(t)
+	approver := a.as(a.key("approver", rolebroker.KeyApprover))
+	approver.shows("/access-requests", "Nothing waits for a decision")
+	page := a.asks("release-17")
+	approver.shows("/access-requests", `href="`+page+`"`, "release-17", "release 17 &lt;now&gt;", "pending")
+	approver.shows("/access-requests", `Requests <span class="count">1</span>`)
+	approver.shows(page, "production/readonly", "release-17", "At most 1h", `action="`+page+`/approve"`)
+
+	// What is wrong stands at its field, and changes nothing.
+	approver.answers(approver.post(page+"/approve", "duration", "2h", "access", "full"),
+		http.StatusUnprocessableEntity, "longer than the 1h", `value="2h"`)
+	approver.answers(approver.post(page+"/approve", "duration", "soon"), http.StatusUnprocessableEntity, "Write a duration")
+	approver.answers(approver.post(page+"/deny", "reason", ""), http.StatusUnprocessableEntity, "Is required", "pending")
+
+	approver.answers(approver.post(page+"/approve", "duration", "10m", "access", "read-only", "note", "go"),
+		http.StatusSeeOther)
+	approver.shows(page, "approved", "by approver", "read-only for 10m", "go", "End the grant")
+	approver.shows("/access-requests?state=approved", `href="`+page+`"`)
+	approver.answers(approver.post(page+"/deny", "reason", "no"), http.StatusConflict, "&#34;approver&#34; approved access request")
+	approver.answers(approver.post(page+"/end"), http.StatusSeeOther)
+	approver.shows(page, "ended", "by approver")
+
+	a.now = a.now.Add(time.Second)
+
+	// The next request shows what the agent asked before.
+	next := a.asks("release-18")
+	approver.shows(next, `href="`+page+`"`)
+	approver.answers(approver.post(next+"/deny", "reason", "not today"), http.StatusSeeOther)
+	approver.shows(next, "denied", "not today")
+	a.now = a.now.Add(rolebroker.RequestLifetime + time.Minute)
+	approver.shows("/access-requests", "Nothing waits for a decision")
+}
+
+// A reader sees requests and decides none. The owner of the agent can only break the glass, with a reason.
+func TestWhoMayDecideOnAPage(t *testing.T) {
+	a := newAsker(t)
+	page := a.asks("")
+	reader, owner := a.as(a.reader), a.as(a.admin)
+	if shown := reader.get(page).Body.String(); strings.Contains(shown, "/approve") || strings.Contains(shown, "/deny") {
+		t.Errorf("a reader is offered to decide:\n%s", shown)
+	}
+	for _, decision := range []string{"/approve", "/deny", "/end"} {
+		reader.answers(reader.post(page+decision, "duration", "10m", "reason", "no"), http.StatusForbidden)
+		reader.answers(reader.get(page+decision), http.StatusNotFound)
+	}
+	owner.shows(page, "You own this agent", "Break the Glass and Approve")
+	owner.answers(owner.post(page+"/approve", "duration", "10m"), http.StatusForbidden, "owns agent")
+	owner.answers(owner.post(page+"/approve", "duration", "10m", "break_glass", "yes"), http.StatusUnprocessableEntity,
+		"required to break the glass")
+	reader.shows(page, "pending")
+	owner.answers(owner.post(page+"/approve", "duration", "10m", "break_glass", "yes", "note", "the site is down"),
+		http.StatusSeeOther)
+	reader.shows(page, "who owns the agent and broke the glass", "the site is down")
+	(&browser{site: a.site}).answers((&browser{site: a.site}).get(page), http.StatusUnauthorized)
+}
