@@ -26,6 +26,10 @@ const (
 	// it rarely.
 	reviewPause = 15 * time.Second
 
+	// refusedFor is how long a token that the API server does not accept is refused without asking again: what shows it
+	// repeats itself, and the answer may be that of a moment.
+	refusedFor = 10 * time.Second
+
 	// reviewTimeout bounds a question, for which an agent waits.
 	reviewTimeout = 2 * time.Second
 
@@ -41,7 +45,12 @@ const (
 var errForbidden = errors.New("the API server does not let the runner ask")
 
 // errNotFound means that the API server has no such object.
-var errNotFound = errors.New("the API server has no such object")
+var errNotFound = errNoAnswer("404 Not Found")
+
+// errNoAnswer is the status with which the API server refused one question: it may answer others.
+type errNoAnswer string
+
+func (e errNoAnswer) Error() string { return "the API server answered " + string(e) }
 
 // reviewer asks the API server whether a token still counts, which it does while its pod and its service account exist,
 // and which labels the service account has. It remembers an answer for a minute.
@@ -54,7 +63,7 @@ type reviewer struct {
 
 	mu      sync.Mutex
 	answers map[any]review // by token, and by service account
-	silent  time.Time      // until when the API server is not asked, since it did not answer
+	silent  time.Time      // until when the API server is not asked, since it answered nothing
 	lastErr error          // why it did not
 	told    bool           // the log has the warning that it may not ask
 }
@@ -63,7 +72,9 @@ type reviewer struct {
 type review struct {
 	at        time.Time
 	labels    rolebroker.Labels // nil: not known
-	gone      bool              // the API server does not accept the token; the next request asks again
+	gone      bool              // the API server does not accept the token
+	silent    time.Time         // until when this is not asked again, since the API server refused the question
+	err       error             // with what it refused it
 	forbidden bool              // the API server does not let this pod ask
 }
 
@@ -170,8 +181,12 @@ func (r *reviewer) known(key any) (found review, done bool, err error) {
 	switch {
 	case ok && now.Sub(found.at) < reviewEvery && found.forbidden:
 		return found, true, errForbidden
-	case ok && now.Sub(found.at) < reviewEvery && !found.gone: // else the answer of a moment would last a minute
+	case ok && now.Sub(found.at) < reviewEvery && !found.gone:
 		return found, true, nil
+	case ok && now.Sub(found.at) < refusedFor && found.gone:
+		return found, true, errGone()
+	case ok && now.Before(found.silent):
+		return found, true, found.err
 	case now.Before(r.silent):
 		return found, true, r.lastErr
 	}
@@ -189,6 +204,10 @@ func (r *reviewer) keep(key any, answer review, err error) {
 		r.put(key, answer)
 	case rolebroker.CodeOf(err) == rolebroker.CodeExpired:
 		r.put(key, review{gone: true})
+	case errors.As(err, new(errNoAnswer)):
+		last := r.answers[key]
+		last.silent, last.err = now.Add(reviewPause), err
+		r.remember(key, last)
 	default:
 		r.silent, r.lastErr = now.Add(reviewPause), err
 	}
@@ -196,10 +215,15 @@ func (r *reviewer) keep(key any, answer review, err error) {
 
 // put remembers an answer of now; r.mu is held.
 func (r *reviewer) put(key any, answer review) {
+	answer.at = r.opts.Now()
+	r.remember(key, answer)
+}
+
+// remember remembers what is known about a key; r.mu is held.
+func (r *reviewer) remember(key any, answer review) {
 	if len(r.answers) >= maxReviewed {
 		clear(r.answers)
 	}
-	answer.at = r.opts.Now()
 	r.answers[key] = answer
 }
 
@@ -297,6 +321,8 @@ func (r *reviewer) do(ctx context.Context, method, path string, body, into any) 
 		return errForbidden
 	case resp.StatusCode == http.StatusNotFound:
 		return errNotFound
+	case resp.StatusCode/100 == 4 && resp.StatusCode != http.StatusUnauthorized: // which is about the runner's own token
+		return errNoAnswer(resp.Status)
 	case resp.StatusCode/100 != 2:
 		return fmt.Errorf("the API server answered %s", resp.Status)
 	}

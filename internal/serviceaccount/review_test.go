@@ -3,6 +3,7 @@ package serviceaccount_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -39,6 +40,28 @@ func TestATokenEndsWithItsPod(t *testing.T) {
 	w.verdict, w.now = 0, w.now.Add(15*time.Second)
 	w.gone = false // it was the answer of a moment
 	w.believes(token)
+}
+
+// A token of a deleted pod that is shown again and again costs few reviews, and a question that the API server refuses
+// does not keep others from being asked.
+func TestOneTokenDoesNotSpoilTheReviewsOfOthers(t *testing.T) {
+	w := newWorld(t, reviewed)
+	w.gone = true
+	bad := w.token("old", nil)
+	for range 20 {
+		w.refuses(rolebroker.CodeExpired, bad)
+	}
+	if w.reviews != 1 {
+		t.Errorf("20 requests with the token of a deleted pod cost %d reviews", w.reviews)
+	}
+	w.gone = false
+	for _, verdict := range []int{http.StatusNotFound, http.StatusTooManyRequests} {
+		w.now, w.verdict = w.now.Add(time.Minute), verdict
+		w.believes(w.token("old", map[string]any{"jti": fmt.Sprint(verdict)}))
+		w.verdict, w.gone = 0, true
+		w.refuses(rolebroker.CodeExpired, w.token("old", map[string]any{"jti": fmt.Sprint(-verdict)}))
+		w.gone = false
+	}
 }
 
 // While the API server does not answer, tokens that it accepted in the last hour go on, and few requests wait for it.
