@@ -168,6 +168,10 @@ func (c *integrationChange) applyRoles(request *api.IntegrationRequest) error {
 		if err != nil {
 			return err
 		}
+		if request.Roles[i].Name == request.DefaultRole && len(request.Roles) > 1 {
+			return rolebroker.Errorf(rolebroker.CodeInvalid, "--remove-role: %s is the default role of integration %s",
+				request.DefaultRole, request.Name).WithHint("choose another one with --default-role in the same command")
+		}
 		request.Roles = slices.Delete(request.Roles, i, i+1)
 	}
 	for enabled, names := range map[bool][]string{true: c.enable, false: c.disable} {
