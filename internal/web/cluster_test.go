@@ -145,7 +145,7 @@ func connectByCluster(p *person) {
 	p.arrives("eks")
 	p.seesNot(token.Reveal())
 	p.seesInTime("arn:aws:iam::" + clusterAccount + ":user/runner")
-	p.sees("connected", "1.4.0", "from its AWS identity")
+	p.sees("connected", "1 in contact", "1.4.0", "from its AWS identity")
 
 	// It is believed about its cluster.
 	p.sees("It verifies service accounts, but the server does not believe it about them yet.")
