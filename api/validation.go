@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Validation is the outcome of trying to assume a role.
 type Validation struct {
@@ -68,7 +71,29 @@ type RunnerValidations struct {
 type ValidationRequest struct {
 	ID          string      `json:"id"`
 	Integration Integration `json:"integration"`
-	Wait        string      `json:"wait"` // how long to try a denied role again, as in "30s"
+	TriedNames
+	Wait string `json:"wait"` // how long to try a denied role again, as in "30s"
+}
+
+// RunnerIntegration is an integration whose roles a runner tries.
+type RunnerIntegration struct {
+	Integration
+	TriedNames
+}
+
+// UnmarshalJSON reads all fields: the integration alone has a method that reads its own.
+func (in *RunnerIntegration) UnmarshalJSON(data []byte) error {
+	if err := in.Integration.UnmarshalJSON(data); err != nil {
+		return err
+	}
+	return json.Unmarshal(data, &in.TriedNames)
+}
+
+// TriedNames are the agents in whose names a runner tries a role that AWS denies. An earlier version of the server tells
+// none.
+type TriedNames struct {
+	Agents    []string `json:"tried_agents,omitempty"`
+	Connected bool     `json:"tried_agents_connected,omitempty"` // they can borrow from the integration
 }
 
 // ValidationAnswer is what a runner found out of what it was asked to try. It may send

@@ -116,8 +116,8 @@ func (c *Client) AskAccess(ctx context.Context, q api.AccessQuestion) (api.Acces
 
 // RunnerIntegrations lists the integrations that name the runner, for it to try
 // their roles.
-func (c *Client) RunnerIntegrations(ctx context.Context) ([]api.Integration, error) {
-	answer, err := get[api.List[api.Integration]](ctx, c, at(runnerAPI+"/integrations"))
+func (c *Client) RunnerIntegrations(ctx context.Context) ([]api.RunnerIntegration, error) {
+	answer, err := get[api.List[api.RunnerIntegration]](ctx, c, at(runnerAPI+"/integrations"))
 	return answer.Items, err
 }
 

@@ -76,35 +76,66 @@ func (b *Broker) suspect(in *rolebroker.Integration, role *rolebroker.Role) {
 		return
 	}
 	select {
-	case b.suspects <- suspect{in.ID, role.ID}:
+	case b.suspects <- suspect{in.Runner, in.ID, role.ID}:
 	default: // Revalidate will come to it
 	}
 }
 
 // suspect is a role that started to fail when it was lent.
 type suspect struct {
+	runner      rolebroker.RunnerID // which is asked; empty: the server tries the role
 	integration rolebroker.IntegrationID
 	role        rolebroker.RoleID
 }
 
 // RevalidateSuspects validates roles that started to fail when they were lent, as soon as that is known, until ctx ends.
-// Each is validated once in suspectPause at most.
+// Each is validated once in suspectPause at most. Each runner is asked about one role after the other: one that does not
+// answer holds up its own roles only.
 func (b *Broker) RevalidateSuspects(ctx context.Context) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
-	for range backgroundValidations {
-		workers.Go(func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case s := <-b.suspects:
-					if err := b.revalidateRole(ctx, s); err != nil && ctx.Err() == nil {
-						b.log.WarnContext(ctx, "validating a role that was refused", "role", s.role, "reason", err)
-					}
-				}
+	queues := map[rolebroker.RunnerID]chan suspect{}
+	for {
+		var s suspect
+		select {
+		case <-ctx.Done():
+			return
+		case s = <-b.suspects:
+		}
+		queue, ok := queues[s.runner]
+		if !ok {
+			queue = make(chan suspect, maxSuspects)
+			queues[s.runner] = queue
+			for range suspectWorkers(s.runner) {
+				workers.Go(func() { b.revalidateRoles(ctx, queue) })
 			}
-		})
+		}
+		select {
+		case queue <- s:
+		default: // Revalidate will come to it
+		}
+	}
+}
+
+// suspectWorkers is how many roles are validated at a time by a runner; empty: by the server.
+func suspectWorkers(runner rolebroker.RunnerID) int {
+	if runner == "" {
+		return backgroundValidations
+	}
+	return 1
+}
+
+// revalidateRoles validates the roles of a queue until ctx ends.
+func (b *Broker) revalidateRoles(ctx context.Context, queue <-chan suspect) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-queue:
+			if err := b.revalidateRole(ctx, s); err != nil && ctx.Err() == nil {
+				b.log.WarnContext(ctx, "validating a role that was refused", "role", s.role, "reason", err)
+			}
+		}
 	}
 }
 
@@ -143,7 +174,7 @@ func (b *Broker) tryInBackground(
 	}
 	subject := validate.Subject{Integration: *in, Earlier: earlier, RequireExternalID: b.requireExternalID,
 		Wait: atOnce}
-	if err := b.addAgents(ctx, &subject); err != nil {
+	if subject.TriedNames, err = b.triedNames(ctx, in); err != nil {
 		return nil, err
 	}
 	return b.validator.Roles(ctx, subject, nil), nil

@@ -90,6 +90,75 @@ func TestARoleThatStartsToFailIsValidatedOnce(t *testing.T) {
 	})
 }
 
+// A runner that reports refusals, takes every request and answers none holds up its own roles only.
+func TestARunnerThatNeverAnswersHoldsUpItsOwnRolesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.inBackground()()
+		eks := w.runner("eks")
+		key, _, err := w.broker.JoinToken(w.ctx, admin, "eks", 0)
+		if err == nil {
+			_, _, _, err = w.broker.Join(w.ctx, rolebroker.Caller{Joining: eks.ID, RunnerKey: key.ID, Name: "eks"}, "")
+		}
+		mute := rolebroker.Caller{Runner: eks.ID, Name: "eks"}
+		if err == nil {
+			_, err = w.broker.UpdateRunner(w.ctx, admin, "eks", broker.RunnerSpec{Name: "eks",
+				Issuer: scoutAccount.Issuer}, 0)
+		}
+		if err == nil {
+			_, err = w.broker.Bind(w.ctx, admin, "scout", scoutAccount, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := 0
+		contact := func(d time.Duration) {
+			for range d / (2 * time.Second) {
+				<-time.After(2 * time.Second)
+				if err := w.broker.SeeRunner(w.ctx, mute); err != nil {
+					t.Fatal(err)
+				}
+				requests, err := w.broker.RunnerValidationRequests(w.ctx, mute)
+				if taken += len(requests); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		contact(2 * time.Second)
+		for _, name := range []string{"a", "b", "c", "d", "e"} {
+			in, err := w.clustered(name, "eks")
+			if err == nil {
+				_, err = w.broker.Connect(w.ctx, admin, "scout", name, nil, 0)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.broker.AgentOfAccount(w.ctx, mute, scoutAccount, nil); err != nil {
+				t.Fatal(err)
+			}
+			s := rolebroker.Session{ID: rolebroker.NewSessionID(), Agent: w.scout.Agent, AgentName: "scout",
+				Integration: in.ID, IntegrationName: name, Role: in.Roles[0].ID, RoleName: "readonly",
+				ARN: in.Roles[0].ARN, Region: in.Roles[0].Region, SessionName: "scout", Token: w.scout.Token,
+				RequestedAt: time.Now(), State: rolebroker.SessionRequested}
+			if err := w.broker.BeginRunnerSession(w.ctx, mute, s, false); err != nil {
+				t.Fatal(err)
+			}
+			s.State, s.Refused, s.Failure = rolebroker.SessionFailed, rolebroker.RefusedDenied, "no"
+			s.ExpiresAt = s.RequestedAt
+			if err := w.broker.FinishRunnerSession(w.ctx, mute, s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		contact(4 * time.Second)
+		w.aws.Account(customerAccount).SetTrustPolicy("Deployer", trusting("999999999999"))
+		w.refuses("deployer", rolebroker.CodeDenied)
+		contact(20 * time.Second)
+		if s := w.state("production", "deployer"); taken != 1 || s.From != rolebroker.FromValidation {
+			t.Errorf("the runner has %d requests, and the role that the server tries is %+v", taken, s)
+		}
+	})
+}
+
 // A trust policy can let validation in and not the agent. The state then changes to and fro, and each change is an
 // agent's doing.
 func TestAnAgentCannotCauseValidationsWithoutBound(t *testing.T) {

@@ -53,14 +53,24 @@ func (b *Broker) SeeReplica(ctx context.Context, who rolebroker.Caller, replica 
 	return b.store.SeeReplica(ctx, who.Runner, replica, b.now())
 }
 
-// RunnerIntegrations lists the integrations that name the runner. Codes: denied.
+// RunnerIntegrations lists the integrations that name the runner, and in whose names it tries the roles of each. Codes:
+// denied.
 func (b *Broker) RunnerIntegrations(
 	ctx context.Context, who rolebroker.Caller,
-) ([]rolebroker.Integration, error) {
+) (all []rolebroker.Integration, names []rolebroker.TriedNames, err error) {
 	if err := b.May(ctx, who, rolebroker.ActionRunnerGrants); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return b.store.IntegrationsOf(ctx, who.Runner)
+	if all, err = b.store.IntegrationsOf(ctx, who.Runner); err != nil {
+		return nil, nil, err
+	}
+	names = make([]rolebroker.TriedNames, len(all))
+	for i := range all {
+		if names[i], err = b.triedNames(ctx, &all[i]); err != nil {
+			return nil, nil, err
+		}
+	}
+	return all, names, nil
 }
 
 // RecordRunnerValidations stores the outcomes of a runner's validation of an integration that names it. version is

@@ -104,9 +104,14 @@ func (r *runnerRun) run(ctx context.Context) error {
 		r.unavailable(why)
 		return nil
 	}
+	names, err := r.triedNames(ctx, &r.in)
+	if err != nil {
+		return err
+	}
 	now := stored(r.now())
 	request := &rolebroker.ValidationRequest{ID: rolebroker.NewValidationRequestID(), Runner: r.runner.ID,
-		Integration: r.in, Wait: r.wait, RequestedAt: now}
+		Integration: r.in, Names: names, Wait: r.wait,
+		RequestedAt: now}
 	request.Integration.Roles = possible
 	if err := r.store.CreateValidationRequest(ctx, request, now.Add(-keepRequests)); err != nil {
 		return err

@@ -232,7 +232,8 @@ func (b *Broker) validateNow(
 			return nil, err
 		}
 	}
-	if err := b.addAgents(ctx, &subject); err != nil {
+	var err error
+	if subject.TriedNames, err = b.triedNames(ctx, in); err != nil {
 		return nil, err
 	}
 	if how.Tell == nil {
@@ -245,22 +246,38 @@ func (b *Broker) validateNow(
 	return results, nil
 }
 
-// addAgents adds agents in whose names denied roles are tried: those of the integration or, if it has none, any others.
-func (b *Broker) addAgents(ctx context.Context, s *validate.Subject) error {
-	if s.Integration.AssumptionMode != rolebroker.ModePlatform {
-		return nil
+// triedNames are the agents in whose names denied roles are tried: those of the integration or, if it has none, any
+// others. A runner is told no others, unless they can borrow from another integration of it.
+func (b *Broker) triedNames(ctx context.Context, in *rolebroker.Integration) (rolebroker.TriedNames, error) {
+	if in.AssumptionMode == rolebroker.ModeCluster && in.Runner == "" {
+		return rolebroker.TriedNames{}, nil
 	}
-	page := rolebroker.Page{Limit: validate.MaxAgents, Integration: string(s.Integration.ID)}
-	agents, err := b.store.Agents(ctx, page)
-	s.Connected = page.Integration != "" && len(agents) > 0
-	if err == nil && !s.Connected {
-		page.Integration = ""
-		agents, err = b.store.Agents(ctx, page)
+	if in.ID != "" {
+		agents, err := b.agentsOf(ctx, in.ID)
+		if err != nil || len(agents) > 0 {
+			return rolebroker.TriedNames{Agents: agents, Connected: true}, err
+		}
 	}
+	if in.AssumptionMode != rolebroker.ModeCluster {
+		agents, err := b.agentsOf(ctx, "")
+		return rolebroker.TriedNames{Agents: agents}, err
+	}
+	others, err := b.store.IntegrationsOf(ctx, in.Runner)
+	for i := range others {
+		if agents, err := b.agentsOf(ctx, others[i].ID); err != nil || len(agents) > 0 {
+			return rolebroker.TriedNames{Agents: agents}, err
+		}
+	}
+	return rolebroker.TriedNames{}, err
+}
+
+// agentsOf are the names of some agents that are connected to an integration; empty: of any.
+func (b *Broker) agentsOf(ctx context.Context, id rolebroker.IntegrationID) (names []string, err error) {
+	agents, err := b.store.Agents(ctx, rolebroker.Page{Limit: validate.MaxAgents, Integration: string(id)})
 	for _, agent := range agents {
-		s.Agents = append(s.Agents, agent.Name)
+		names = append(names, agent.Name)
 	}
-	return err
+	return names, err
 }
 
 // beginValidation reports whether one more validation may run, now or within wait.

@@ -150,7 +150,7 @@ func Granted(in *rolebroker.Integration) api.Integration {
 // ValidationRequest is what a runner is asked to try.
 func ValidationRequest(r *rolebroker.ValidationRequest) api.ValidationRequest {
 	return api.ValidationRequest{ID: string(r.ID), Integration: Granted(&r.Integration),
-		Wait: r.Wait.String()}
+		TriedNames: api.TriedNames(r.Names), Wait: r.Wait.String()}
 }
 
 // Grants is what an agent may borrow, as the server tells a runner.

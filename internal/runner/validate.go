@@ -111,7 +111,7 @@ func (v *validator) answer(ctx context.Context, r api.ValidationRequest) error {
 		if err != nil {
 			wait = v.opts.Patience
 		}
-		failed <- v.integration(ctx, r.Integration, &wait, func(o api.IdentifiedOutcome) { found <- o })
+		failed <- v.integration(ctx, r.Integration, r.TriedNames, &wait, func(o api.IdentifiedOutcome) { found <- o })
 		close(found)
 	})
 	ticker := time.NewTicker(answerInterval)
@@ -165,14 +165,14 @@ func (v *validator) run(ctx context.Context) {
 
 // validate validates the roles of all integrations, or of those that changed.
 func (v *validator) validate(ctx context.Context, all bool) error {
-	ours, err := ask(ctx, v.link, func(ctx context.Context, c *client.Client) ([]api.Integration, error) {
+	ours, err := ask(ctx, v.link, func(ctx context.Context, c *client.Client) ([]api.RunnerIntegration, error) {
 		return c.RunnerIntegrations(ctx)
 	})
 	if err != nil {
 		return err
 	}
 	maps.DeleteFunc(v.validated, func(id string, _ int64) bool {
-		return !slices.ContainsFunc(ours, func(in api.Integration) bool { return in.ID == id })
+		return !slices.ContainsFunc(ours, func(in api.RunnerIntegration) bool { return in.ID == id })
 	})
 	var failed error
 	for _, in := range ours {
@@ -180,9 +180,11 @@ func (v *validator) validate(ctx context.Context, all bool) error {
 			continue
 		}
 		var outcomes []api.IdentifiedOutcome
-		err := v.integration(ctx, in, nil, func(o api.IdentifiedOutcome) { outcomes = append(outcomes, o) })
+		err := v.integration(ctx, in.Integration, in.TriedNames, nil, func(o api.IdentifiedOutcome) {
+			outcomes = append(outcomes, o)
+		})
 		if err == nil {
-			err = v.send(ctx, in, outcomes)
+			err = v.send(ctx, in.Integration, outcomes)
 		}
 		if err == nil {
 			v.validated[in.ID] = in.Version
@@ -210,8 +212,8 @@ func (v *validator) send(ctx context.Context, in api.Integration, outcomes []api
 
 // integration validates the roles of one integration. A denied role is tried again for
 // wait; nil: for Patience. It calls tell with each outcome, one at a time.
-func (v *validator) integration(ctx context.Context, shown api.Integration, wait *time.Duration,
-	tell func(api.IdentifiedOutcome)) error {
+func (v *validator) integration(ctx context.Context, shown api.Integration, names api.TriedNames,
+	wait *time.Duration, tell func(api.IdentifiedOutcome)) error {
 	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
 	in, err := convert.FromIntegration(shown)
@@ -219,7 +221,8 @@ func (v *validator) integration(ctx context.Context, shown api.Integration, wait
 		return err
 	}
 	in.AssumptionMode, in.Runner = rolebroker.ModePlatform, "" // the validator is where the roles are assumed
-	v.roles(ctx, validate.Subject{Integration: in, Wait: wait}, func(r rolebroker.RoleValidation) {
+	v.roles(ctx, validate.Subject{Integration: in, TriedNames: rolebroker.TriedNames(names),
+		Wait: wait}, func(r rolebroker.RoleValidation) {
 		if r.Code != rolebroker.ValidTryingAgain {
 			tell(convert.Outcome(&r))
 		}

@@ -61,6 +61,44 @@ func TestAValidationAsksTheRunner(t *testing.T) {
 	})
 }
 
+// The runner tries a role that AWS denies in the names of agents, as the server does: a trust policy can name them. It
+// is told no agents but those that borrow through it.
+func TestARunnerTriesTheNamesOfAgents(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		account := w.aws.Account(customerAccount)
+		role, _ := account.Role("Inner")
+		account.SetTrustPolicy("Inner", strings.Replace(role.TrustPolicy, `"Condition":{`,
+			`"Condition":{"StringLike":{"sts:RoleSessionName":"scout*"},`, 1))
+		is := func(code string, says ...string) {
+			w.Helper()
+			got := try(w.admin.ValidateIntegration(ctx, "cluster", client.Validating{}))(w).Roles[0]
+			for _, text := range says {
+				if !strings.Contains(got.Message+got.Hint, text) {
+					w.Errorf("the validation says %s\n%s\nnot %q", got.Message, got.Hint, text)
+				}
+			}
+			if got.Code != code || got.CheckedBy != "eks" {
+				w.Errorf("the validation says %+v, not %s", got, code)
+			}
+		}
+		try(w.admin.CreateAgent(ctx, api.AgentRequest{Name: "stranger"}))(w)
+		is("assumable", "under the session name scout")
+		try(w.admin.CreateAgent(ctx, api.AgentRequest{Name: "reader"}))(w)
+		try(w.admin.Connect(ctx, "reader", "cluster"))(w)
+		is("agent_refused", "under the session name scout, and not under reader", "a condition on sts:RoleSessionName")
+		time.Sleep(validateInterval + time.Minute) // the runner tries the roles by itself
+		if v := try(w.admin.Integration(ctx, "cluster"))(w).Roles[0].Validation; v.Code != "agent_refused" {
+			w.Errorf("by itself the runner found %+v", v)
+		}
+		for _, call := range w.aws.Assumed() {
+			if strings.Contains(call.SessionName, "stranger") {
+				w.Errorf("the runner was told of an agent that borrows nothing from it: %+v", call)
+			}
+		}
+	})
+}
+
 // A runner that does not answer is named, and what it found before stays on record.
 func TestAValidationWithoutARunner(t *testing.T) {
 	inWorld(t, func(w *world) {

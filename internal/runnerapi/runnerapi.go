@@ -66,7 +66,8 @@ type Broker interface {
 		req rolebroker.Request) (*rolebroker.Loan, error)
 	AgentThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload) (
 		rolebroker.Caller, error)
-	RunnerIntegrations(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Integration, error)
+	RunnerIntegrations(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Integration, []rolebroker.TriedNames,
+		error)
 	RecordRunnerValidations(ctx context.Context, who rolebroker.Caller, nameOrID string, version int64,
 		findings map[rolebroker.RoleID]rolebroker.Finding) error
 	RunnerValidationRequests(ctx context.Context, who rolebroker.Caller) ([]rolebroker.ValidationRequest, error)

@@ -73,12 +73,18 @@ func (s *server) accessRequest(r *http.Request, who rolebroker.Caller, in api.Ac
 	return api.AccessAnswer{Request: &found}, nil
 }
 
-func (s *server) integrations(r *http.Request, who rolebroker.Caller) (answer api.List[api.Integration], err error) {
-	all, err := s.Broker.RunnerIntegrations(r.Context(), who)
+func (s *server) integrations(r *http.Request, who rolebroker.Caller) (
+	answer api.List[api.RunnerIntegration], err error) {
+	all, names, err := s.Broker.RunnerIntegrations(r.Context(), who)
 	if err != nil {
 		return answer, err
 	}
-	return api.List[api.Integration]{Items: convert.All(all, convert.Granted)}, nil
+	answer.Items = []api.RunnerIntegration{}
+	for i := range all {
+		answer.Items = append(answer.Items, api.RunnerIntegration{Integration: convert.Granted(&all[i]),
+			TriedNames: api.TriedNames(names[i])})
+	}
+	return answer, nil
 }
 
 func (s *server) recordValidations(r *http.Request, who rolebroker.Caller, in api.RunnerValidations) error {

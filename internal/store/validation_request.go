@@ -30,6 +30,7 @@ var (
 // validationSubject is the column subject.
 type validationSubject struct {
 	Integration rolebroker.Integration
+	Names       rolebroker.TriedNames
 	Wait        time.Duration
 }
 
@@ -38,7 +39,7 @@ type validationSubject struct {
 func (s *Store) CreateValidationRequest(
 	ctx context.Context, r *rolebroker.ValidationRequest, forget time.Time,
 ) error {
-	subject, err := json.Marshal(validationSubject{r.Integration, r.Wait})
+	subject, err := json.Marshal(validationSubject{r.Integration, r.Names, r.Wait})
 	if err != nil {
 		return fmt.Errorf("writing the subject of a validation request: %w", err)
 	}
@@ -120,7 +121,7 @@ func scanValidationRequests(into *[]rolebroker.ValidationRequest) func(scan) err
 		if err := json.Unmarshal([]byte(subject), &of); err != nil {
 			return fmt.Errorf("reading the subject of a validation request: %w", err)
 		}
-		r.Integration, r.Wait = of.Integration, of.Wait
+		r.Integration, r.Names, r.Wait = of.Integration, of.Names, of.Wait
 		for lines := json.NewDecoder(bytes.NewReader([]byte(findings))); lines.More(); {
 			var f rolebroker.RoleFinding
 			if err := lines.Decode(&f); err != nil {

@@ -230,6 +230,42 @@ func TestAValidationNamesThePartyThatAsked(t *testing.T) {
 	}
 }
 
+// A trust policy for web identity can name agents too.
+func TestATokenIsTriedInTheNamesOfAgents(t *testing.T) {
+	named := func(pattern string) *oracle {
+		return &oracle{answer: func(a rolebroker.Assumption, _ int) *rolebroker.Refusal {
+			if strings.HasPrefix(a.SessionName, pattern) {
+				return nil
+			}
+			return denied
+		}}
+	}
+	for pattern, c := range map[string]struct {
+		code rolebroker.ValidationCode
+		says string
+	}{
+		"scout":    {rolebroker.ValidAssumable, "under the session name scout"},
+		"reader":   {rolebroker.ValidAgentRefused, "under the session name reader, and not under scout"},
+		"scout@":   {rolebroker.ValidAgentRefused, "under the session name scout@validation, and not under scout"},
+		"somebody": {rolebroker.ValidDenied, "4. no condition in the trust policy, such as one on sts:RoleSessionName"},
+	} {
+		names := rolebroker.TriedNames{Agents: []string{"scout", "reader"}, Connected: pattern != "scout"}
+		subject := validate.Subject{TriedNames: names, Integration: rolebroker.Integration{Enabled: true, ID: "int_x",
+			Name: "production", AssumptionMode: rolebroker.ModeCluster, Roles: []rolebroker.Role{{Name: "readonly",
+				Region: "us-east-1", ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/",
+					Name: "ReadOnly"}}}}}
+		got := validate.New(validate.Options{STS: named(pattern), By: rolebroker.Party{Runner: true}}).
+			WithToken(t.Context(), subject, rolebroker.ServiceAccount{})[0]
+		if got.Code != c.code || !strings.Contains(got.Message+"\n"+got.Hint.String(), c.says) {
+			t.Errorf("%s: it is %s: %s\n%s", pattern, got.Code, got.Message, got.Hint)
+		}
+		if got.Code == rolebroker.ValidAgentRefused && (strings.Contains(got.Hint.String(), "sts:SourceIdentity") ||
+			!strings.Contains(got.Hint.String(), "a condition on sts:RoleSessionName names agents")) {
+			t.Errorf("%s: the hint is %s", pattern, got.Hint)
+		}
+	}
+}
+
 func TestWhatIsWrongWithATokenHasItsOwnHint(t *testing.T) {
 	account := rolebroker.ServiceAccount{Issuer: "https://oidc.example.com/id/A", Namespace: "rolebroker",
 		Name: "runner"}

@@ -86,6 +86,12 @@ func (w words) under() string {
 	return ", under the session name " + w.f.SessionName
 }
 
+// someNames is for a role that only some agents get.
+func (w words) someNames() string {
+	return fmt.Sprintf("the role can be assumed under the session name %s, and not under %s, which agents of the "+
+		"integration have too", w.f.SessionName, w.f.RefusedAgent)
+}
+
 // tooLarge is for a role whose session tags leave no space for the session policy of a validation.
 func (w words) tooLarge() (string, rolebroker.Hint) {
 	message := "whether the role can be assumed could not be found out: "
@@ -133,8 +139,7 @@ func (w words) trustPolicy() (message string, hint rolebroker.Hint, ok bool) {
 		return "the role can also be assumed " + how + "; everyone who may add roles to this platform could have it",
 			w.hintOpen(), true
 	case rolebroker.ValidAgentRefused:
-		return fmt.Sprintf("the role can be assumed under the session name %s, and not under %s, which agents of the "+
-			"integration have too", w.f.SessionName, w.f.RefusedAgent), w.hintNames(), true
+		return w.someNames(), w.hintNames(), true
 	case rolebroker.ValidNextExternalID:
 		return "the role can be assumed, but not with the external ID that the integration is being changed to",
 			w.hintNext(), true
@@ -249,7 +254,9 @@ func (w words) token() (string, rolebroker.Hint) {
 	}
 	switch w.f.Code {
 	case rolebroker.ValidAssumable:
-		return fmt.Sprintf("the role can be assumed with the token of %s", w.by), nil
+		return fmt.Sprintf("the role can be assumed with the token of %s", w.by) + w.under(), nil
+	case rolebroker.ValidAgentRefused:
+		return w.someNames(), w.hintNames()
 	case rolebroker.ValidDenied:
 		return w.refusal(rolebroker.RefusedDenied).Explain(w.by, w.role, "the role") + ", and does not say why" +
 			w.because(), w.hintTokenTrust()

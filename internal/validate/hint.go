@@ -304,16 +304,23 @@ func (w words) hintDenied() rolebroker.Hint {
 			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)},
 		trust,
 		own,
-		{Text: "4. no condition in the trust policy, such as one on sts:RoleSessionName, keeps agents out: their " +
-			"session names are AGENT or AGENT@TASK, and the one of a validation is " + sessionName},
+		{Text: "4. " + noCondition},
 		{Text: "5. no explicit Deny, service control policy, resource control policy or permissions " +
 			"boundary is in the way"},
 	}, append(w.hintSetup(), w.hintNew()...)...)
 }
 
+// noCondition is what to look for in a trust policy that names agents.
+const noCondition = "no condition in the trust policy, such as one on sts:RoleSessionName, keeps agents out: their " +
+	"session names are AGENT or AGENT@TASK, and the one of a validation is " + sessionName
+
 // hintNames is for a role that lets some agents in, by their names.
 func (w words) hintNames() rolebroker.Hint {
-	return w.withStatement("a condition on sts:RoleSessionName, sts:SourceIdentity or a tag names agents; name all " +
+	keys := "sts:RoleSessionName, sts:SourceIdentity or a tag"
+	if w.f.Method == rolebroker.MethodWebIdentity {
+		keys = "sts:RoleSessionName"
+	}
+	return w.withStatement("a condition on " + keys + " names agents; name all " +
 		"of them there, or put this statement, which lets all of them in, in its place in the trust policy of " +
 		w.named() + ":")
 }
@@ -423,7 +430,7 @@ func (w words) hintTokenTrust() rolebroker.Hint {
 			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)}}
 	hint = append(hint,
 		w.fromSetup("2. its trust policy has this statement, for "+w.by.String()+" of this cluster:")...)
-	return append(hint, w.hintProvider("3. ")...)
+	return append(append(hint, w.hintProvider("3. ")...), rolebroker.Step{Text: "4. " + noCondition})
 }
 
 func (w words) hintProvider(number string) rolebroker.Hint {

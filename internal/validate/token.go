@@ -43,9 +43,16 @@ func (t tokenProbe) find(ctx context.Context) rolebroker.Finding {
 	if code, err := t.role.Unassumable(); err != nil {
 		return rolebroker.Finding{Code: code}
 	}
-	a := t.try(ctx)
+	p := &probe{batch: &batch{Validator: t.Validator, Subject: t.Subject}, role: t.role,
+		as: borrower{agent: sessionName}}
+	a := t.try(ctx, p)
 	if a.ok() {
-		return rolebroker.Finding{Code: rolebroker.ValidAssumable, RequestID: a.requestID}
+		f := rolebroker.Finding{Code: rolebroker.ValidAssumable, RequestID: a.requestID,
+			SessionName: p.as.sessionName(), RefusedAgent: p.refusedAgent}
+		if f.RefusedAgent != "" {
+			f.Code = rolebroker.ValidAgentRefused
+		}
+		return f
 	}
 	code, known := tokenCodes()[a.refusal.Kind]
 	if !known {
@@ -71,14 +78,16 @@ func tokenCodes() map[rolebroker.RefusalKind]rolebroker.ValidationCode {
 	}
 }
 
-// try calls STS, and again for a while if it denies: a change in IAM takes some seconds to be known everywhere.
-func (t tokenProbe) try(ctx context.Context) answer {
-	once := &probe{batch: &batch{Validator: t.Validator, Subject: t.Subject}, role: t.role,
-		as: borrower{agent: sessionName}}
-	call := once.assumption() // AssumeRoleWithWebIdentity takes neither external ID, source identity nor tags
+// try calls STS, also in the names of agents if it denies, and again for a while: a change in IAM takes some seconds to
+// be known everywhere.
+func (t tokenProbe) try(ctx context.Context, p *probe) answer {
 	patience := t.patienceFor(t.Subject)
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		a := once.try(ctx, call)
+		// AssumeRoleWithWebIdentity takes neither external ID, source identity nor tags.
+		a := p.try(ctx, p.assumption())
+		if a.is(rolebroker.RefusedDenied) && p.findName(ctx) {
+			a = p.try(ctx, p.assumption())
+		}
 		pause = min(pause, patience)
 		if !a.is(rolebroker.RefusedDenied) || pause <= 0 || !waited(ctx, pause) {
 			return a

@@ -127,10 +127,7 @@ type Subject struct {
 	Earlier           []string // earlier external IDs of the integration, the newest first
 	RequireExternalID bool     // a role that can be assumed without the external ID is failed, not a warning
 
-	// Agents are names under which a denied role is tried. Connected says that the
-	// agents can borrow from the integration.
-	Agents    []string
-	Connected bool
+	rolebroker.TriedNames
 
 	// Wait is how long a role that is denied is tried again; nil: for the patience of
 	// the validator.

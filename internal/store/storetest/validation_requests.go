@@ -11,7 +11,7 @@ func testValidationRequests(s *suite) {
 	eks, gke := s.createRunner("eks"), s.createRunner("gke")
 	in := s.runBy(eks, "cluster")
 	request := &rolebroker.ValidationRequest{ID: rolebroker.NewValidationRequestID(), Runner: eks.ID, Integration: *in,
-		Wait: time.Minute, RequestedAt: t1}
+		Names: rolebroker.TriedNames{Agents: []string{"scout"}, Connected: true}, Wait: time.Minute, RequestedAt: t1}
 	var published []rolebroker.Change
 	s.store.Subscribe(func(c rolebroker.Change) {
 		if c != (rolebroker.Change{}) { // a gap, which a slow machine may have
