@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -21,6 +20,8 @@ type connectionResource struct{ onServer }
 var (
 	_ resource.ResourceWithImportState = &connectionResource{}
 	_ resource.ResourceWithModifyPlan  = &connectionResource{}
+
+	_ resource.ResourceWithValidateConfig = &connectionResource{}
 )
 
 type connectionModel struct {
@@ -30,6 +31,10 @@ type connectionModel struct {
 	Default       types.Bool   `tfsdk:"default"`
 	AgentID       types.String `tfsdk:"agent_id"`
 	IntegrationID types.String `tfsdk:"integration_id"`
+	Access        types.String `tfsdk:"access"`
+	SessionPolicy types.String `tfsdk:"session_policy"` // as the configuration has it
+	Roles         types.Set    `tfsdk:"roles"`          // names or IDs, as the configuration has them
+	Approval      types.String `tfsdk:"approval"`
 }
 
 func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -57,6 +62,10 @@ func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest,
 					"if it is the agent's first one. Terraform creates connections in no certain order, so set it " +
 					"on each connection of an agent that has several; the plan warns otherwise.",
 			},
+			"access":         accessAttribute(),
+			"session_policy": sessionPolicyAttribute(),
+			"roles":          rolesAttribute(),
+			"approval":       approvalAttribute(),
 			"agent_id":       schema.StringAttribute{Computed: true, MarkdownDescription: "The agent's ID."},
 			"integration_id": schema.StringAttribute{Computed: true, MarkdownDescription: "The integration's ID."},
 		},
@@ -164,7 +173,7 @@ func (r *connectionResource) Create(ctx context.Context, req resource.CreateRequ
 	if !r.server.read(ctx, &resp.Diagnostics, modelFrom{&plan, req.Plan}) {
 		return
 	}
-	made, err := r.connect(ctx, plan)
+	made, err := r.connect(ctx, plan, nil)
 	if made.ID.ValueString() != "" { // also if making it the default failed afterwards
 		resp.Diagnostics.Append(resp.State.Set(ctx, made)...)
 	}
@@ -175,8 +184,10 @@ func (r *connectionResource) Create(ctx context.Context, req resource.CreateRequ
 }
 
 // connect makes the connection, and makes it the agent's default if the plan
-// says so. The model that it returns has an ID once the connection exists.
-func (r *connectionResource) connect(ctx context.Context, plan connectionModel) (connectionModel, error) {
+// says so. before is the connection as the plan found it; nil if the plan creates it.
+// The model that it returns has an ID once the connection exists.
+func (r *connectionResource) connect(ctx context.Context, plan connectionModel, before *connectionModel) (
+	connectionModel, error) {
 	in, err := r.server.Integration(ctx, plan.Integration.ValueString())
 	if err != nil {
 		return plan, atMissing("integration", err)
@@ -190,7 +201,7 @@ func (r *connectionResource) connect(ctx context.Context, plan connectionModel) 
 			return plan, atField("default", err)
 		}
 	}
-	connected, err := r.server.Connect(ctx, agent.ID, in.ID)
+	connected, err := r.limit(ctx, agent.ID, in, plan, before)
 	if err != nil {
 		return plan, err
 	}
@@ -265,7 +276,7 @@ func (r *connectionResource) find(
 	if in, err = r.server.Integration(ctx, first(m.IntegrationID, m.Integration)); err != nil {
 		return agent, in, err
 	}
-	if !slices.ContainsFunc(agent.Connections, func(c api.Connection) bool { return c.Integration == in.Name }) {
+	if connectionTo(agent, in) == nil {
 		err = rolebroker.Errorf(rolebroker.CodeNotFound, "agent %s is not connected to %s", agent.Name, in.Name)
 	}
 	return agent, in, err
@@ -290,6 +301,9 @@ func (m connectionModel) take(agent api.Agent, in api.Integration) connectionMod
 	if m.Default.ValueBool() && agent.DefaultIntegration != in.Name {
 		m.Default = types.BoolValue(false)
 	}
+	if c := connectionTo(agent, in); c != nil {
+		m = m.takeLimits(*c, in)
+	}
 	return m
 }
 
@@ -300,7 +314,11 @@ func (r *connectionResource) Update(ctx context.Context, req resource.UpdateRequ
 	if !r.server.read(ctx, &resp.Diagnostics, modelFrom{&plan, req.Plan}, modelFrom{&state, req.State}) {
 		return
 	}
-	made, err := r.connect(ctx, plan)
+	before := &state
+	if !plan.joinsSame(state) {
+		before = nil
+	}
+	made, err := r.connect(ctx, plan, before)
 	if err == nil && !made.ID.Equal(state.ID) {
 		err = r.disconnect(ctx, state)
 	}

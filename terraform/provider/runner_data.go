@@ -22,6 +22,7 @@ type runnerDataModel struct {
 	IdentityError  types.String `tfsdk:"identity_error"`
 	ReportedIssuer types.String `tfsdk:"reported_issuer"`
 	Pending        types.Int64  `tfsdk:"pending"`
+	Replicas       types.Int64  `tfsdk:"replicas"`
 }
 
 // newRunnerData makes data.rolebroker_runner: a runner with what it last reported
@@ -53,6 +54,7 @@ func runnerDataOf(_ context.Context, r api.Runner, _ *diag.Diagnostics) runnerDa
 		IdentityError:  types.StringValue(r.IdentityError),
 		ReportedIssuer: types.StringValue(r.ReportedIssuer),
 		Pending:        types.Int64Value(int64(r.Pending)),
+		Replicas:       types.Int64Value(int64(r.Replicas)),
 	}
 }
 
@@ -77,6 +79,11 @@ func runnerDataSchema() schema.Schema {
 			"reported_issuer": computedString("The issuer of the service-account tokens that the runner reports to " +
 				"verify; " +
 				"may be empty. The server believes the runner about them once `issuer` is the same."),
+			"replicas": schema.Int64Attribute{
+				Computed: true,
+				MarkdownDescription: "How many of its processes were in contact in the last minute; 0 unless it is " +
+					"connected.",
+			},
 			"pending": schema.Int64Attribute{
 				Computed: true,
 				MarkdownDescription: "How many sessions the runner began while it could not reach the server and " +

@@ -81,6 +81,7 @@ func TestLifecycleOfARunner(t *testing.T) {
 				has("data.rolebroker_runner.same", "method", ""),
 				has("data.rolebroker_runner.same", "identity_arn", ""),
 				has("data.rolebroker_runner.same", "reported_issuer", ""),
+				has("data.rolebroker_runner.same", "replicas", "0"),
 				has("data.rolebroker_runner.same", "pending", "0"))},
 		step{
 			PreConfig: func() {

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
@@ -15,6 +16,7 @@ import (
 type server struct {
 	*client.Client // nil while the provider's settings are not known
 	defaults       *defaults
+	limiting       sync.Mutex // one connection after the other, because each change makes the version of the agent stale
 	now            func() time.Time
 	validateWait   time.Duration // the default of validate_wait; 0: as the server is set
 }

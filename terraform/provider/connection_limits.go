@@ -1,0 +1,228 @@
+package provider
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+)
+
+func accessAttribute() schema.StringAttribute {
+	return schema.StringAttribute{
+		Optional: true, Computed: true, Default: stringdefault.StaticString(string(rolebroker.AccessFull)),
+		Validators: []validator.String{oneOf(rolebroker.Accesses())},
+		MarkdownDescription: "What the agent may do with the roles; AWS enforces it. `full`, the default: everything " +
+			"that the role allows. `read-only`: AWS's ReadOnlyAccess, without actions that return credentials. " +
+			"`view-only`: AWS's ViewOnlyAccess, without these. `policy`: the `session_policy`.",
+	}
+}
+
+func sessionPolicyAttribute() schema.StringAttribute {
+	return schema.StringAttribute{
+		Optional: true,
+		MarkdownDescription: "An IAM policy document in JSON of at most 2,048 characters, without principals: required " +
+			"with the access `policy`, and refused with any other.",
+	}
+}
+
+func rolesAttribute() schema.SetAttribute {
+	return schema.SetAttribute{
+		Optional: true, ElementType: types.StringType,
+		Validators: []validator.Set{setvalidator.SizeAtLeast(1)},
+		MarkdownDescription: "The names or IDs of the only roles that the agent may borrow. Left out: all roles of the " +
+			"integration, and those that it gets later.",
+	}
+}
+
+func approvalAttribute() schema.StringAttribute {
+	return schema.StringAttribute{
+		Optional: true, Computed: true, Default: stringdefault.StaticString(string(rolebroker.ApprovalNone)),
+		Validators: []validator.String{oneOf(rolebroker.Approvals())},
+		MarkdownDescription: "For what a person has to approve. `none`, the default: for nothing. `borrow`: before a " +
+			"role is used.",
+	}
+}
+
+// oneOf accepts the values.
+func oneOf[S ~string](values []S) validator.String {
+	var texts []string
+	for _, v := range values {
+		texts = append(texts, string(v))
+	}
+	return stringvalidator.OneOf(texts...)
+}
+
+// ValidateConfig refuses a session policy that is not valid, or that does not belong
+// to the access. Terraform calls it again when it applies, if a value was unknown.
+func (r *connectionResource) ValidateConfig(
+	ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse,
+) {
+	var m connectionModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() || m.Access.IsUnknown() || m.SessionPolicy.IsUnknown() {
+		return
+	}
+	m = m.withDefaults()
+	c := rolebroker.Connection{Access: rolebroker.Access(m.Access.ValueString()),
+		SessionPolicy: m.SessionPolicy.ValueString(), Approval: rolebroker.ApprovalNone}
+	if m.Approval.ValueString() == string(rolebroker.ApprovalBorrow) { // it needs room in the policy
+		c.Approval = rolebroker.ApprovalBorrow
+	}
+	if !c.Access.IsKnown() { // the attribute's own validator says so
+		return
+	}
+	if err := c.Check(); err != nil {
+		report(&resp.Diagnostics, "The limits of the connection are not valid", err, func(field string) path.Path {
+			attribute, _, _ := strings.Cut(strings.ReplaceAll(field, "[", "."), ".")
+			return path.Root(attribute)
+		})
+	}
+}
+
+// withDefaults fills in what the state of an earlier version does not have.
+func (m connectionModel) withDefaults() connectionModel {
+	if m.Access.IsNull() {
+		m.Access = types.StringValue(string(rolebroker.AccessFull))
+	}
+	if m.Approval.IsNull() {
+		m.Approval = types.StringValue(string(rolebroker.ApprovalNone))
+	}
+	return m
+}
+
+// limits is the request that gives the connection the limits of the model.
+func (m connectionModel) limits() api.LimitsRequest {
+	m = m.withDefaults()
+	limits := api.LimitsRequest{Access: m.Access.ValueString(), Approval: m.Approval.ValueString(),
+		SessionPolicy: api.Policy(m.SessionPolicy.ValueString())}
+	if !m.Roles.IsNull() {
+		roles := m.references()
+		limits.Roles = &roles
+	}
+	return limits
+}
+
+// references are the elements of roles, in order.
+func (m connectionModel) references() []string {
+	references := []string{}
+	for _, e := range m.Roles.Elements() {
+		if s, ok := e.(types.String); ok {
+			references = append(references, s.ValueString())
+		}
+	}
+	slices.Sort(references)
+	return references
+}
+
+// takeLimits returns the model with the limits that the connection has. A policy and
+// a role stay as the configuration writes them while they are the same.
+func (m connectionModel) takeLimits(c api.Connection, in api.Integration) connectionModel {
+	written := m.SessionPolicy
+	m.Access, m.Approval = types.StringNull(), types.StringNull()
+	if c.Access != "" { // a server of an earlier version says nothing, and limits nothing
+		m.Access, m.Approval = types.StringValue(c.Access), types.StringValue(c.Approval)
+	}
+	m = m.withDefaults()
+	m.SessionPolicy = types.StringNull()
+	if c.SessionPolicy != "" {
+		m.SessionPolicy = types.StringValue(string(c.SessionPolicy))
+		if samePolicy(written.ValueString(), string(c.SessionPolicy)) {
+			m.SessionPolicy = written
+		}
+	}
+	m.Roles = rolesOf(c, in, m.references())
+	return m
+}
+
+// samePolicy returns whether two texts are one policy to the server.
+func samePolicy(a, b string) bool {
+	if a == "" || b == "" {
+		return a == b
+	}
+	first, wrongFirst := rolebroker.ParseSessionPolicy(a)
+	second, wrongSecond := rolebroker.ParseSessionPolicy(b)
+	return len(wrongFirst) == 0 && len(wrongSecond) == 0 && first == second
+}
+
+// rolesOf are the roles of the connection: by ID those that written has by ID, and the
+// others by name. Null: all.
+func rolesOf(c api.Connection, in api.Integration, written []string) types.Set {
+	if c.Roles == nil {
+		return types.SetNull(types.StringType)
+	}
+	roles := []attr.Value{}
+	for _, name := range c.Roles {
+		reference := name
+		for _, role := range in.Roles {
+			if role.Name == name && slices.Contains(written, role.ID) {
+				reference = role.ID
+			}
+		}
+		roles = append(roles, types.StringValue(reference))
+	}
+	return types.SetValueMust(types.StringType, roles)
+}
+
+// hasLimits returns whether the connection has the limits of the model.
+func (m connectionModel) hasLimits(c api.Connection, in api.Integration) bool {
+	is, wanted := m.takeLimits(c, in), m.withDefaults()
+	return is.Access.Equal(wanted.Access) && is.Approval.Equal(wanted.Approval) &&
+		is.SessionPolicy.Equal(wanted.SessionPolicy) && is.Roles.Equal(wanted.Roles)
+}
+
+// connectionTo is the agent's connection to the integration; nil if there is none.
+func connectionTo(agent api.Agent, in api.Integration) *api.Connection {
+	i := slices.IndexFunc(agent.Connections, func(c api.Connection) bool { return c.Integration == in.Name })
+	if i < 0 {
+		return nil
+	}
+	return &agent.Connections[i]
+}
+
+// limit makes the connection with the limits of the plan, or gives it these. A plan
+// that creates it widens nothing that is there. Codes: conflict (it is there with
+// other limits), stale, unavailable (the server cannot limit it).
+func (r *connectionResource) limit(
+	ctx context.Context, agentID string, in api.Integration, plan connectionModel, before *connectionModel,
+) (api.Agent, error) {
+	r.server.limiting.Lock()
+	defer r.server.limiting.Unlock()
+	done, err := change(
+		func() (api.Agent, error) { return r.server.Agent(ctx, agentID) },
+		func(now api.Agent) bool {
+			c := connectionTo(now, in)
+			return c == nil || before != nil && before.hasLimits(*c, in)
+		},
+		func(now api.Agent) bool {
+			c := connectionTo(now, in)
+			return c != nil && plan.hasLimits(*c, in)
+		},
+		func(now api.Agent) (api.Agent, error) {
+			return r.server.Limit(ctx, agentID, in.ID, plan.limits(), now.ETag())
+		})
+	if before == nil && rolebroker.CodeOf(err) == rolebroker.CodeStale {
+		return done, rolebroker.Errorf(rolebroker.CodeConflict, "the agent is connected already, with other limits").
+			WithSteps(importIt("rolebroker_agent_connection", plan.Agent.ValueString()+"/"+
+				plan.Integration.ValueString()))
+	}
+	if err != nil {
+		return done, err
+	}
+	if c := connectionTo(done, in); c == nil || !plan.hasLimits(*c, in) {
+		return done, rolebroker.Errorf(rolebroker.CodeUnavailable, "the server did not limit the connection as planned").
+			WithHint("Update the server to the version of the provider, or a newer one.")
+	}
+	return done, nil
+}
