@@ -16,7 +16,7 @@ import (
 type server struct {
 	*client.Client // nil while the provider's settings are not known
 	defaults       *defaults
-	limiting       sync.Mutex // one connection after the other, because each change makes the version of the agent stale
+	limiting       sync.Mutex // a change of a connection makes the agent's version stale for the next one
 	now            func() time.Time
 	validateWait   time.Duration // the default of validate_wait; 0: as the server is set
 }
