@@ -1,0 +1,326 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+)
+
+const listRequests = "rolebroker request list"
+
+// patience is how long to wait for the decision on an access request; 0 is not at all.
+type patience struct{ time.Duration }
+
+// Set implements pflag.Value.
+func (p *patience) Set(text string) (err error) {
+	if p.Duration, err = time.ParseDuration(text); err != nil || p.Duration < 0 {
+		return fmt.Errorf("write a duration, as in 10m")
+	}
+	return nil
+}
+
+// String implements pflag.Value.
+func (p *patience) String() string {
+	if p.Duration == 0 {
+		return ""
+	}
+	return rolebroker.ShortDuration(p.Duration)
+}
+
+// Type implements pflag.Value.
+func (*patience) Type() string { return "duration" }
+
+func (p *patience) flag(cmd *cobra.Command, help string) {
+	cmd.Flags().Var(p, "wait", help)
+}
+
+func newRequest(a *app) *cobra.Command {
+	var (
+		question api.AccessRequestRequest
+		wait     patience
+		out      output
+	)
+	cmd := &cobra.Command{
+		Use:         "request [ROLE]",
+		Annotations: map[string]string{runs: "yes"},
+		Short:       "Ask for a role that needs an approval, and decide what agents ask",
+		Long: `Ask, as the agent whose token is given, for a role that needs a person's approval.
+ROLE is a role reference; without it, it is the default role. Asking again for the
+same role and task returns the same request.
+
+An approval is for that role and that task only, and its time starts when somebody
+approves. --wait waits for the decision; the command then fails if the request is
+denied or expires. A request that is interrupted stays: ask again to go on waiting.
+
+People, with an API key, list, approve and deny requests with the commands below.`,
+		Example: `  rolebroker request deployer --task release-17 --for 30m --reason "release 17" --wait 10m
+  rolebroker request list --state pending
+  rolebroker request approve req_6mzq7k4vprb2xw3tdn5hjc8ysa --for 10m`,
+		RunE: func(cmd *cobra.Command, given []string) error {
+			if len(given) == 1 {
+				question.Role = given[0]
+			}
+			if question.Reason == "" {
+				return usage("--reason is missing: what the role is needed for, in words that a person can decide by")
+			}
+			asked, err := a.requestAccess(cmd.Context(), question, wait.Duration)
+			if asked.ID == "" {
+				return err
+			}
+			if shown := a.show(out, asked, func() *table { return a.myRequest(asked) }); shown != nil {
+				return shown
+			}
+			return err
+		},
+		ValidArgsFunction: func(_ *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(given) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return offer(a.references, typed)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&question.Reason, "reason", "", "`TEXT` for the person who decides")
+	f.StringVar(&question.Duration, "for", "", "ask for `DURATION`, as in 30m (default 1h)")
+	f.StringVar(&question.Task, "task", "", "`NAME` of the only task that the approval is for")
+	wait.flag(cmd, "wait for the decision, at most `DURATION`")
+	out.flag(cmd)
+	cmd.AddCommand(newRequestList(a), newRequestShow(a), newRequestApprove(a), newRequestDeny(a), newRequestEnd(a))
+	return cmd
+}
+
+// longPoll is how long one question about the decision waits at most.
+const longPoll = 25 * time.Second
+
+// requestAccess asks for a role, and waits for the decision. It returns the request, also with the error that says that
+// it is not approved. Codes: approval_required (there is no decision yet), denied (it is denied or over).
+func (a *app) requestAccess(
+	ctx context.Context, question api.AccessRequestRequest, wait time.Duration,
+) (asked api.MyAccessRequest, err error) {
+	if asked, err = ask(ctx, a, "asking for access", func(ctx context.Context, c *client.Client) (
+		api.MyAccessRequest, error) {
+		return c.RequestAccess(ctx, question)
+	}); err != nil || wait == 0 {
+		return asked, err
+	}
+	if asked.State == string(rolebroker.RequestPending) {
+		a.note("a person has to approve %s: %s", asked.Role, asked.URL)
+	}
+	deadline := a.Now().Add(wait)
+	doing := "waiting for the decision on " + asked.ID
+	asked, err = ask(ctx, a, doing, func(ctx context.Context, c *client.Client) (api.MyAccessRequest, error) {
+		now := asked
+		for now.State == string(rolebroker.RequestPending) && a.Now().Before(deadline) {
+			if now, err = c.MyAccessRequest(ctx, asked.ID, min(longPoll, deadline.Sub(a.Now()))); err != nil {
+				return asked, err
+			}
+		}
+		return now, nil
+	})
+	return asked, cmp.Or(err, undecided(asked))
+}
+
+// undecided returns why a request gives no access; nil if it does.
+func undecided(r api.MyAccessRequest) error {
+	switch r.State {
+	case string(rolebroker.RequestApproved):
+		return nil
+	case string(rolebroker.RequestPending):
+		return rolebroker.Errorf(rolebroker.CodeApproval, "nobody has decided access request %s yet", r.ID).
+			WithHint("a person decides at %s", r.URL)
+	case string(rolebroker.RequestDenied):
+		return rolebroker.Errorf(rolebroker.CodeDenied, "%s denied access request %s: %s",
+			rolebroker.Quote(r.DecidedBy), r.ID, r.Note)
+	}
+	return rolebroker.Errorf(rolebroker.CodeDenied, "access request %s is %s", r.ID, r.State).
+		WithHint("ask again: the same command makes another request")
+}
+
+func (a *app) myRequest(r api.MyAccessRequest) *table {
+	t := details("id", r.ID, "state", r.State, "role", r.Role, "access", r.Access, "for", r.Duration)
+	if r.Task != "" {
+		t.add("task:", r.Task)
+	}
+	if r.DecidedBy != "" {
+		t.add("decided by:", r.DecidedBy)
+	}
+	if r.Note != "" {
+		t.add("note:", r.Note)
+	}
+	if r.EndsAt != nil {
+		t.add("ends:", a.until(*r.EndsAt))
+	}
+	if r.State == string(rolebroker.RequestPending) {
+		t.add("expires:", a.until(r.ExpiresAt))
+		t.add("decide at:", r.URL)
+	}
+	return t
+}
+
+func newRequestList(a *app) *cobra.Command {
+	var filter api.AccessRequestFilter
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List access requests, newest first",
+		Long: `List what agents asked for, newest first. Names are those at that time.
+
+TIME is how long ago, as in 2h or 14d, a date, which begins at midnight in UTC, or
+an RFC 3339 time.`,
+		Example: `  rolebroker request list --state pending
+  rolebroker request list --agent scout --since 14d -o json`,
+	}
+	f := cmd.Flags()
+	f.StringVar(&filter.State, "state", "",
+		"show only requests that are `STATE`: pending, approved, denied, expired or ended")
+	f.StringVar(&filter.Agent, "agent", "", "show only requests of `AGENT`, by name or ID")
+	f.Var(a.timeFlag(&filter.Since), "since", "show only requests made at `TIME` or later")
+	complete(cmd, "state", oneOf("pending", "approved", "denied", "expired", "ended"))
+	complete(cmd, "agent", a.agentNames)
+	return listing(a, cmd, "reading access requests",
+		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.AccessRequest, error] {
+			return c.AllAccessRequests(ctx, filter)
+		},
+		func(_ []string, requests []api.AccessRequest) *table {
+			t := newTable("ID", "AGENT", "ROLE", "ACCESS", "FOR", "TASK", "STATE", "ASKED", "DECIDED BY", "REASON")
+			for _, r := range requests {
+				t.add(r.ID, r.Agent, r.Integration+"/"+r.Role, cmp.Or(r.GrantedAccess, r.Access),
+					cmp.Or(r.GrantedDuration, r.Duration), orDash(r.Task), r.State, a.when(&r.CreatedAt), decider(r), r.Reason)
+			}
+			return t.ifEmpty("There is no such access request.")
+		})
+}
+
+// decider is who decided a request, and how.
+func decider(r api.AccessRequest) string {
+	switch {
+	case r.BreakGlass:
+		return r.DecidedBy + " (broke the glass)"
+	case r.ByRule:
+		return "rule " + r.DecidedBy
+	}
+	return orDash(r.DecidedBy)
+}
+
+// showAccessRequest shows one request.
+func (a *app) showAccessRequest(out output, r api.AccessRequest) error {
+	return a.show(out, r, func() *table {
+		t := details("id", r.ID, "state", r.State, "agent", r.Agent, "role", r.Integration+"/"+r.Role, "access", r.Access,
+			"for", r.Duration, "task", orDash(r.Task), "reason", r.Reason, "asked", a.when(&r.CreatedAt))
+		if r.State == string(rolebroker.RequestPending) {
+			t.add("expires:", a.until(r.ExpiresAt))
+		}
+		if r.DecidedAt != nil {
+			t.add("decided by:", decider(r)+", "+a.when(r.DecidedAt))
+		}
+		if r.GrantedDuration != "" {
+			t.add("granted:", r.GrantedAccess+" for "+r.GrantedDuration)
+		}
+		if r.EndsAt != nil {
+			t.add("ends:", a.until(*r.EndsAt))
+		}
+		if r.EndedAt != nil {
+			t.add("ended by:", r.EndedBy+", "+a.when(r.EndedAt))
+		}
+		if r.Note != "" {
+			t.add("note:", r.Note)
+		}
+		return t
+	})
+}
+
+// aboutRequest makes a command about the request that its argument names.
+func aboutRequest(a *app, cmd *cobra.Command, doing string,
+	do func(ctx context.Context, c *client.Client, id string) (api.AccessRequest, error)) *cobra.Command {
+	cmd.ValidArgsFunction = func(_ *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(given) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return offer(a.openRequestIDs, typed)
+	}
+	return asking(a, cmd, doing, func(ctx context.Context, c *client.Client, given []string) (api.AccessRequest, error) {
+		r, err := do(ctx, c, given[0])
+		return r, seeList(err, listRequests)
+	}, a.showAccessRequest)
+}
+
+// openRequestIDs finds the requests that wait for a decision.
+func (a *app) openRequestIDs(string) ([]string, error) {
+	return a.quickly(func(ctx context.Context, c *client.Client) ([]string, error) {
+		page, err := c.AccessRequests(ctx, api.AccessRequestFilter{State: string(rolebroker.RequestPending)}, client.List{})
+		return words(page, err, func(r api.AccessRequest) string { return r.ID })
+	})
+}
+
+func newRequestShow(a *app) *cobra.Command {
+	return aboutRequest(a, &cobra.Command{
+		Use:     "show REQUEST",
+		Short:   "Show an access request",
+		Long:    `Show an access request: what the agent asked for, and what became of it.`,
+		Example: `  rolebroker request show req_6mzq7k4vprb2xw3tdn5hjc8ysa`,
+	}, "reading the access request", func(ctx context.Context, c *client.Client, id string) (api.AccessRequest, error) {
+		return c.AccessRequest(ctx, id)
+	})
+}
+
+func newRequestApprove(a *app) *cobra.Command {
+	var with api.ApproveRequest
+	cmd := &cobra.Command{
+		Use:   "approve REQUEST",
+		Short: "Approve an access request",
+		Long: `Approve an access request. The agent may then borrow that role for that task, from now
+until the time is over. An approval can be shorter and narrower than what the agent
+asked for, and never longer or wider.
+
+The API key that owns the agent does not approve. If nobody else can in time,
+--break-glass does, with --note for the reason; the record says so.`,
+		Example: `  rolebroker request approve req_6mzq7k4vprb2xw3tdn5hjc8ysa --for 10m --access read-only`,
+	}
+	f := cmd.Flags()
+	f.StringVar(&with.Duration, "for", "", "approve it for `DURATION`, as in 10m (default as long as asked)")
+	f.StringVar(&with.Access, "access", "", "grant the narrower `ACCESS` only: read-only or view-only")
+	f.StringVar(&with.Note, "note", "", "`TEXT` for the record and the agent")
+	f.BoolVar(&with.BreakGlass, "break-glass", false, "approve it although your key owns the agent")
+	complete(cmd, "access", oneOf("read-only", "view-only"))
+	return aboutRequest(a, cmd, "approving the request",
+		func(ctx context.Context, c *client.Client, id string) (api.AccessRequest, error) {
+			return c.ApproveRequest(ctx, id, with)
+		})
+}
+
+func newRequestDeny(a *app) *cobra.Command {
+	var with api.DenyRequest
+	cmd := &cobra.Command{
+		Use:     "deny REQUEST",
+		Short:   "Deny an access request",
+		Long:    `Deny an access request. The agent sees the reason.`,
+		Example: `  rolebroker request deny req_6mzq7k4vprb2xw3tdn5hjc8ysa --reason "not before Monday"`,
+	}
+	cmd.Flags().StringVar(&with.Reason, "reason", "", "`TEXT` that the agent sees")
+	return aboutRequest(a, cmd, "denying the request",
+		func(ctx context.Context, c *client.Client, id string) (api.AccessRequest, error) {
+			if with.Reason == "" {
+				return api.AccessRequest{}, usage("--reason is missing: the agent and its people see it")
+			}
+			return c.DenyRequest(ctx, id, with)
+		})
+}
+
+func newRequestEnd(a *app) *cobra.Command {
+	return aboutRequest(a, &cobra.Command{
+		Use:   "end REQUEST",
+		Short: "End what was granted before its time",
+		Long: `End a grant before its time. The agent's next request is refused, on every server and
+runner. Credentials that it has work until the grant would have ended.`,
+		Example: `  rolebroker request end req_6mzq7k4vprb2xw3tdn5hjc8ysa`,
+	}, "ending the grant", func(ctx context.Context, c *client.Client, id string) (api.AccessRequest, error) {
+		return c.EndRequest(ctx, id)
+	})
+}
