@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -194,7 +195,7 @@ func (b *Broker) changeAgent(
 		if !after.Disabled {
 			after.CutOff = rolebroker.CutOffMark{}
 		}
-		event = b.event(who, action, before.Facts(), after.Facts(), append(others, after.Subject())...)
+		event = b.event(who, action, before.Facts(), after.Facts(), append(b.whole(ctx, others), after.Subject())...)
 		return b.store.UpdateAgent(ctx, after, expected(ifVersion, before.Version), event)
 	})
 	if err != nil {
@@ -204,6 +205,19 @@ func (b *Broker) changeAgent(
 		b.logEvent(ctx, &event)
 	}
 	return b.store.Agent(ctx, string(before.ID))
+}
+
+// whole gives integrations that the caller named both their name and their ID, so that either finds the event.
+func (b *Broker) whole(ctx context.Context, subjects []rolebroker.Subject) (all []rolebroker.Subject) {
+	for _, s := range subjects {
+		if s.Kind == rolebroker.KindIntegration {
+			if in, err := b.store.Integration(ctx, cmp.Or(s.ID, s.Name)); err == nil {
+				s = in.Subject()
+			}
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // specified returns the agent as the spec describes it.
