@@ -76,10 +76,10 @@ func (r *Retry) Unwrap() error { return r.Err }
 
 const (
 	interval    = time.Second
-	lease       = 20 * time.Second
+	lease       = 32 * time.Second // renewed at its half, so that a delivery fits into what is left
 	most        = 500              // records in a batch
 	longestWait = 30 * time.Second // between two tries, unless the receiver asks for more
-	timeout     = 15 * time.Second // of one delivery; below the lease
+	timeout     = 15 * time.Second // of one delivery; below half of the lease
 )
 
 // Pump delivers the audit trail to one sink.

@@ -18,6 +18,8 @@ var (
 		ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, lease_ends = excluded.lease_ends
 		WHERE audit_sinks.owner = excluded.owner OR audit_sinks.lease_ends <= $4
 		RETURNING size, edge, checkpoint`)
+	sinkLease = newStatement("sinkLease",
+		`SELECT size, edge, checkpoint, owner, lease_ends FROM audit_sinks WHERE name = $1`)
 	moveSink = newStatement("moveSink", `
 		UPDATE audit_sinks SET size = $4, edge = $5, checkpoint = $6
 		WHERE name = $1 AND owner = $2 AND size = $3`)
@@ -26,10 +28,27 @@ var (
 )
 
 // ClaimSink makes a server the owner of a sink until a time, and returns what was delivered to that. A new sink begins
-// with the first event that is still there. It returns nil if another server owns the sink.
+// with the first event that is still there. It returns nil if another server owns the sink. It only reads while another
+// server owns it, and while this one does and more than half of its time is left.
 func (s *Store) ClaimSink(
 	ctx context.Context, name, owner string, now, until time.Time,
 ) (p *rolebroker.AuditProgress, edge string, err error) {
+	settled := false
+	err = s.query(ctx, sinkLease, func(scan scan) error {
+		var held rolebroker.AuditProgress
+		var holder string
+		var ends int64
+		err := scan(&held.Size, &edge, &held.Checkpoint, &holder, &ends)
+		if holder == owner {
+			p, settled = &held, ends > millis(now.Add(until.Sub(now)/2))
+		} else {
+			edge, settled = "", ends > millis(now)
+		}
+		return err
+	}, name)
+	if err != nil || settled {
+		return p, edge, err
+	}
 	err = s.change(ctx, func(ctx context.Context, tx *tx) error {
 		p, edge = nil, ""
 		return tx.query(ctx, claimSink, func(scan scan) error {
