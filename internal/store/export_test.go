@@ -15,6 +15,7 @@ type Statement struct {
 func Statements() []Statement {
 	listSessions() // registers its statements at first use
 	listAccessRequests()
+	listEvents()
 	var all []Statement
 	for _, st := range statements {
 		all = append(all, Statement{st.name, st.text(), st.postgres})

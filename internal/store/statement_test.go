@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +74,57 @@ func TestListsOfSessionsUseAnIndex(t *testing.T) {
 					t.Errorf("%s: %q in the plan:\n%s", st.Name, strings.TrimSpace(bad), plan)
 				}
 			}
+		}
+	})
+}
+
+// manyEvents inserts more audit events than a query should scan.
+var manyEvents = []string{`
+	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+	INSERT INTO audit_events (id, at, sequence, hash, actor_id, actor_name, noun, action, outcome, record)
+	SELECT 'evt_' || i, 1740000000000 + i, i, '', 'key_' || (i % 100), 'key' || (i % 100), 'noun' || (i % 10),
+		'noun.verb' || (i % 50), CASE WHEN i % 100 = 0 THEN 'refused' ELSE 'done' END, '{}'
+	FROM n`,
+	`INSERT INTO audit_subjects (subject, at, event_id) SELECT 'agent' || (at % 1000), at, id FROM audit_events`,
+}
+
+func TestListsOfAuditEventsUseAnIndex(t *testing.T) {
+	t.Parallel()
+	values := map[string]any{"s.subject": "agent7", "e.actor_id": "key_7", "e.actor_name": "key7", "e.noun": "noun7",
+		"e.action": "noun.verb7"}
+	onBoth(t, func(t *testing.T, database string) {
+		s := storetest.Open(t, database)
+		explain, setup := "EXPLAIN QUERY PLAN ", manyEvents
+		if strings.HasPrefix(database, "postgres://") {
+			explain, setup = "EXPLAIN ", append(slices.Clone(setup), "ANALYZE audit_events", "ANALYZE audit_subjects")
+		}
+		for _, sql := range setup {
+			if _, err := s.DB().ExecContext(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lists := 0
+		for _, st := range store.Statements() {
+			columns, ok := strings.CutPrefix(st.Name, "listEvents")
+			if !ok {
+				continue
+			}
+			lists++
+			args := []any{int64(1740000010000), "evt_10000", int64(0), 100}
+			for column := range strings.FieldsSeq(columns) {
+				if column != "refused" {
+					args = append(args, values[column])
+				}
+			}
+			plan := planOf(t, s, explain+st.Text, args)
+			for _, bad := range []string{"Seq Scan", "SCAN e\n", "SCAN s\n", "USE TEMP B-TREE FOR ORDER BY\n"} {
+				if strings.Contains(plan, bad) {
+					t.Errorf("%s: %q in the plan:\n%s", st.Name, strings.TrimSpace(bad), plan)
+				}
+			}
+		}
+		if lists < 20 {
+			t.Errorf("only %d lists were found", lists)
 		}
 	})
 }
