@@ -43,7 +43,10 @@ func (w *world) tour(ctx context.Context) error {
 			return fmt.Errorf("step %d of the tour: %w", i+1, err)
 		}
 	}
-	return w.printSessions(ctx)
+	if err := w.printSessions(ctx); err != nil {
+		return err
+	}
+	return w.contain(ctx)
 }
 
 func (w *world) printWorld() {
@@ -120,14 +123,34 @@ func (w *world) printSessions(ctx context.Context) error {
 // administrate runs rolebroker as the administrator and prints the command and its
 // output.
 func (w *world) administrate(ctx context.Context, why string, args ...string) (string, error) {
+	return w.run(ctx, w.key, why, args...)
+}
+
+// run is administrate with another token or key.
+func (w *world) run(ctx context.Context, token rolebroker.Secret, why string, args ...string) (string, error) {
+	output, err := w.runQuietly(ctx, token, why, args...)
+	if err == nil {
+		w.indent(output)
+	}
+	return output, err
+}
+
+// runQuietly is run that prints the output only if the command fails.
+func (w *world) runQuietly(ctx context.Context, token rolebroker.Secret, why string, args ...string) (string, error) {
 	fmt.Fprintf(w.Out, "%s\n\n  $ rolebroker %s\n", why, strings.Join(args, " "))
 	command := exec.CommandContext(ctx, w.Self, args...)
-	command.Env = w.environment(w.key)
+	command.Env = w.environment(token)
 	output, err := command.CombinedOutput()
-	for line := range strings.Lines(string(output)) {
-		fmt.Fprintf(w.Out, "  %s", line)
+	if err != nil {
+		w.indent(string(output))
 	}
 	return string(output), err
+}
+
+func (w *world) indent(output string) {
+	for line := range strings.Lines(output) {
+		fmt.Fprintf(w.Out, "  %s", line)
+	}
 }
 
 // printTroubles prints the server's warnings and errors, because its log is removed
