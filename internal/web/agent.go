@@ -16,6 +16,10 @@ type agentPage struct {
 	base
 	Agent rolebroker.Agent
 	State state
+
+	CutOff  moment // when it was cut off
+	EndKeys string // the command for its keys in AWS; empty: it is not cut off
+
 	agentRoles
 	Use usage
 
@@ -70,6 +74,10 @@ func (s *server) renderAgent(w http.ResponseWriter, r *http.Request, v *visit, s
 	}
 	page.base, page.Agent = s.base(r, v, grants.Agent.Name, "agents"), grants.Agent
 	page.State = stateOfAgent(&grants.Agent)
+	if page.Agent.CutOff.IsSet() {
+		page.CutOff = when(page.Agent.CutOff.At, page.Now)
+		page.EndKeys = rolebroker.ShellCommand("rolebroker", "agent", "cut-off", page.Agent.Name, "--yes") + " > cut-off.sh"
+	}
 	if page.Version == 0 {
 		page.NewName, page.NewDescription = page.Agent.Name, page.Agent.Description
 		page.Version = page.Agent.Version
@@ -181,6 +189,11 @@ func (s *server) toAgent(w http.ResponseWriter, r *http.Request, err error, done
 func (s *server) disableAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
 	_, err := s.Broker.DisableAgent(r.Context(), v.who, r.PathValue("agent"))
 	return s.toAgent(w, r, err, "disabled")
+}
+
+func (s *server) cutOffAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
+	_, err := s.Broker.CutOff(r.Context(), v.who, r.PathValue("agent"), broker.CuttingOff{Reason: formValue(r, "reason")})
+	return s.toAgent(w, r, err, "cut-off")
 }
 
 func (s *server) enableAgent(w http.ResponseWriter, r *http.Request, v *visit) error {

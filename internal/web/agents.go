@@ -20,6 +20,7 @@ type agents interface {
 	UpdateAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.AgentSpec,
 		ifVersion int64) (*rolebroker.Agent, error)
 	DisableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
+	CutOff(ctx context.Context, who rolebroker.Caller, nameOrID string, how broker.CuttingOff) (*rolebroker.CutOff, error)
 	EnableAgent(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Agent, error)
 	DeleteAgent(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
 	Connect(ctx context.Context, who rolebroker.Caller, agent, integration string, limits *broker.Limits,

@@ -41,6 +41,7 @@ var doneSentences = map[string]string{
 	"default":      "The default integration is chosen.",
 	"disabled":     "Disabled. It gets no more credentials; those from before are valid until they expire.",
 	"paused":       "Disabled. Nobody gets its roles; credentials from before are valid until they expire.",
+	"cut-off":      "Cut off. Nothing is lent to it any more. Its keys in AWS are still to be ended, see below.",
 	"merged":       "Updated, and what somebody else changed meanwhile is kept. Credentials from before are valid until they expire.",
 	"enabled":      "Enabled.",
 	"approved":     "Approved. The grant began now.",

@@ -96,6 +96,7 @@ func (s *server) routes() {
 	s.page("GET /agents/{agent}", s.showAgent)
 	s.page("POST /agents/{agent}", s.updateAgent)
 	s.page("POST /agents/{agent}/disable", s.disableAgent)
+	s.page("POST /agents/{agent}/cut-off", s.cutOffAgent)
 	s.page("POST /agents/{agent}/enable", s.enableAgent)
 	s.page("POST /agents/{agent}/connect", s.connectAgent)
 	s.page("POST /agents/{agent}/disconnect", s.disconnectAgent)
