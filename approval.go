@@ -98,7 +98,7 @@ func (g *Grants) unapproved(grant Grant, task string, pending OpenRequest) error
 	}
 	return Errorf(CodeApproval, "a person has to approve that agent %s borrows %s", g.Agent.Name, what).
 		WithSteps(Step{Text: "ask for it, and say what it is for:",
-			Command: ShellCommand(append(ask, "--reason", "REASON", "--wait")...)})
+			Command: ShellCommand(append(ask, "--reason", "REASON", "--wait", "10m")...)})
 }
 
 // EndAt makes AWS refuse every request of the session from a time on, whatever its credentials say: STS makes none that

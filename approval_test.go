@@ -45,9 +45,9 @@ func TestApproved(t *testing.T) {
 	}{
 		{"release", 0, "req_c", ""},
 		{"release", 19, "req_c", ""},
-		{"release", 20, "", "rolebroker request production/readonly --task release --reason REASON --wait"},
+		{"release", 20, "", "rolebroker request production/readonly --task release --reason REASON --wait 10m"},
 		{"", 4, "req_none", ""},
-		{"", 5, "", "rolebroker request production/readonly --reason REASON --wait"},
+		{"", 5, "", "rolebroker request production/readonly --reason REASON --wait 10m"},
 		{"unheard-of", 0, "", "rolebroker request"},
 		{"waits", 0, "", "rolebroker request show req_pending"},
 		{"waits", 30, "", "--task waits"},

@@ -128,6 +128,44 @@ func (a *app) requestAccess(
 	return asked, cmp.Or(err, undecided(asked))
 }
 
+// approvalWait holds the flags of a command that waits for an approval before it borrows.
+type approvalWait struct {
+	wait   patience
+	reason string
+}
+
+func (w *approvalWait) flags(cmd *cobra.Command) {
+	w.wait.flag(cmd, "if the role needs an approval, ask for it and wait at most `DURATION`")
+	cmd.Flags().StringVar(&w.reason, "reason", "", "`TEXT` for the person who approves, with --wait")
+}
+
+// check refuses one of the flags without the other.
+func (w *approvalWait) check() error {
+	if (w.wait.Duration == 0) != (w.reason == "") {
+		return usage("--wait and --reason go together: how long to wait for an approval, and what the role is needed for")
+	}
+	return nil
+}
+
+// approved asks for the role if it needs an approval, and waits for the decision. A role that the agent may not borrow
+// is left to the server to refuse. Codes: approval_required, denied.
+func (a *app) approved(ctx context.Context, borrow borrowing, w approvalWait) error {
+	if w.wait.Duration == 0 {
+		return nil
+	}
+	offers, err := ask(ctx, a, "reading the roles",
+		func(ctx context.Context, c *client.Client) ([]rolebroker.Offer, error) { return c.Roles(ctx) })
+	if err != nil {
+		return err
+	}
+	if offer, found := rolebroker.FindOffer(offers, borrow.role); !found || !offer.NeedsApproval {
+		return nil
+	}
+	_, err = a.requestAccess(ctx,
+		api.AccessRequestRequest{Role: borrow.role, Task: borrow.task, Reason: w.reason}, w.wait.Duration)
+	return err
+}
+
 // undecided returns why a request gives no access; nil if it does.
 func undecided(r api.MyAccessRequest) error {
 	switch r.State {

@@ -52,8 +52,11 @@ func (b *borrowing) check(cmd *cobra.Command) error {
 }
 
 func newExec(a *app) *cobra.Command {
-	var borrow borrowing
-	var how execution
+	var (
+		borrow borrowing
+		how    execution
+		grant  approvalWait
+	)
 	cmd := &cobra.Command{
 		Use:                   "exec [FLAG…] -- CMD [ARG…]",
 		DisableFlagsInUseLine: true,
@@ -72,6 +75,9 @@ policy of its own is then refused.
 The command gets neither your own AWS identity nor the agent's token. If the server
 refuses the role, the command does not run.
 
+If the role needs a person's approval, --wait asks for it, with --reason, and starts
+the command once somebody has approved.
+
 Signals go to the command, and its exit code becomes the exit code of exec. On
 Linux, exec can be process 1 of a container: it reaps orphans. When the command
 ends, exec ends all processes that the command has left. The command has the
@@ -86,6 +92,7 @@ AWS_CONTAINER_CREDENTIALS_FULL_URI if SDKs accept it: 169.254.170.2,
 		Example: `  rolebroker exec -- aws sts get-caller-identity
   rolebroker exec --role deployer --task release-17 -- terraform apply
   rolebroker exec --read-only -- python3 report.py
+  rolebroker exec --role deployer --task release-17 --wait 10m --reason "release 17" -- make deploy
   rolebroker exec --user agent -- python3 agent.py
   rolebroker exec -- sh -c 'aws s3 ls && aws --profile deployer s3 ls'`,
 		Args: func(_ *cobra.Command, command []string) error {
@@ -94,16 +101,22 @@ AWS_CONTAINER_CREDENTIALS_FULL_URI if SDKs accept it: 169.254.170.2,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, command []string) error { return a.exec(cmd, borrow, how, command) },
+		RunE: func(cmd *cobra.Command, command []string) error { return a.exec(cmd, borrow, how, grant, command) },
 	}
 	cmd.Flags().SetInterspersed(false) // so that CMD keeps its flags
 	borrow.flags(cmd, a)
 	how.flags(cmd)
+	grant.flags(cmd)
 	return cmd
 }
 
-func (a *app) exec(cmd *cobra.Command, borrow borrowing, how execution, command []string) error {
-	if err := cmp.Or(borrow.check(cmd), how.checkUser(cmd), a.checkKeep(how.keep)); err != nil {
+func (a *app) exec(
+	cmd *cobra.Command, borrow borrowing, how execution, grant approvalWait, command []string,
+) error {
+	if err := cmp.Or(borrow.check(cmd), how.checkUser(cmd), a.checkKeep(how.keep), grant.check()); err != nil {
+		return err
+	}
+	if err := a.approved(cmd.Context(), borrow, grant); err != nil {
 		return err
 	}
 	c, err := a.client()

@@ -149,7 +149,7 @@ func TestAGrantIsUsedAndEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newApprovalWorld(t, c.database(t), api.LimitsRequest{})
-			w.refusesToLend("release", "rolebroker request work/worker --task release --reason REASON --wait")
+			w.refusesToLend("release", "rolebroker request work/worker --task release --reason REASON --wait 10m")
 			asked, err := w.builder.RequestAccess(t.Context(), api.AccessRequestRequest{Reason: "a build", Task: "release"})
 			if err != nil {
 				t.Fatal(err)

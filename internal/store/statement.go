@@ -20,7 +20,10 @@ type statement struct {
 }
 
 // statements are all statements of the package. A test prepares each of them.
-var statements []*statement
+var (
+	statements  []*statement
+	registering sync.Mutex
+)
 
 // newStatement registers SQL that has the same meaning on both engines.
 func newStatement(name, text string) *statement {
@@ -31,6 +34,8 @@ func newStatement(name, text string) *statement {
 // open no store do not spend start-up time on it.
 func newLazyStatement(name string, text func() string) *statement {
 	st := &statement{name: name, text: text}
+	registering.Lock() // some are made at first use
+	defer registering.Unlock()
 	statements = append(statements, st)
 	return st
 }
