@@ -163,7 +163,7 @@ func (w *world) showTrail(ctx context.Context) error {
 	if err := w.awaitTrail(ctx); err != nil {
 		return err
 	}
-	if _, err = w.administrate(ctx, "Nobody altered it since:", "audit", "verify"); err != nil {
+	if _, err = w.administrate(ctx, "It is complete and unaltered:", "audit", "verify"); err != nil {
 		return fmt.Errorf("verifying the audit trail: %w", err)
 	}
 	fmt.Fprintln(w.Out)
