@@ -290,7 +290,6 @@ func TestALineThatWasNotWrittenWholeIsWrittenAgain(t *testing.T) {
 // receiver is an OTLP receiver.
 type receiver struct {
 	status  int
-	header  http.Header
 	answer  string
 	got     []string // bodies of log records
 	request *http.Request
