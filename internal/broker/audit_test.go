@@ -328,8 +328,8 @@ func TestAnUpdateWithoutAVersionIsTriedAgain(t *testing.T) {
 		want    rolebroker.Code
 	}{
 		{3, 0, ""},
-		{9, 0, ""},
-		{10, 0, rolebroker.CodeStale},
+		{99, 0, ""},
+		{100, 0, rolebroker.CodeStale},
 		{1, 3, rolebroker.CodeStale},
 	} {
 		log.Reset()

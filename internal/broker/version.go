@@ -3,7 +3,8 @@ package broker
 import "github.com/rolebroker/rolebroker"
 
 // maxAttempts is how often an update without a version is tried when other updates come in between.
-const maxAttempts = 10
+// Each is short, and one of all that compete succeeds each time.
+const maxAttempts = 100
 
 // expected returns the version that an update replaces: the caller's, or the current one if the caller gave none.
 func expected(ifVersion, current int64) int64 {

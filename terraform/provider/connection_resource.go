@@ -345,6 +345,8 @@ func (r *connectionResource) Delete(ctx context.Context, req resource.DeleteRequ
 // disconnect takes the integration away from the agent. It is no error if one of
 // them is gone.
 func (r *connectionResource) disconnect(ctx context.Context, state connectionModel) error {
+	r.server.limiting.Lock()
+	defer r.server.limiting.Unlock()
 	err := r.server.Disconnect(ctx, state.AgentID.ValueString(), state.IntegrationID.ValueString())
 	if gone(err) {
 		return nil
