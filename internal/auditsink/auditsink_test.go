@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,14 +116,14 @@ func (m *memory) pump(sink Sink) (*Pump, *bytes.Buffer) {
 type flaky struct {
 	until time.Time
 	after time.Duration // what it asks for
-	tries int
+	tries atomic.Int64  // read while the pump runs
 	got   []int64
 }
 
 func (f *flaky) Name() string { return "flaky" }
 func (f *flaky) Close() error { return nil }
 func (f *flaky) Deliver(_ context.Context, b Batch) error {
-	f.tries++
+	f.tries.Add(1)
 	if time.Now().Before(f.until) {
 		return &Retry{After: f.after, Err: errors.New("503")}
 	}
@@ -142,8 +143,8 @@ func TestAReceiverThatIsAwayGetsEverythingInOrder(t *testing.T) {
 		go p.Run(ctx)
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		if p.Lag() != 1200 || sink.tries > 6 {
-			t.Errorf("after 30s the lag is %d, after %d tries", p.Lag(), sink.tries)
+		if p.Lag() != 1200 || sink.tries.Load() > 6 {
+			t.Errorf("after 30s the lag is %d, after %d tries", p.Lag(), sink.tries.Load())
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -170,8 +171,8 @@ func TestAReceiverIsNotAskedBeforeItWantsToBe(t *testing.T) {
 		go p.Run(ctx)
 		time.Sleep(299 * time.Second)
 		synctest.Wait()
-		if sink.tries != 1 {
-			t.Errorf("it was asked %d times", sink.tries)
+		if sink.tries.Load() != 1 {
+			t.Errorf("it was asked %d times", sink.tries.Load())
 		}
 	})
 }
