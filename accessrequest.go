@@ -240,6 +240,12 @@ func (r *AccessRequest) NotPending(now time.Time) error {
 		WithHint("the agent can ask again")
 }
 
+// NoAccessRequest says that there is no access request with an ID, or none that the caller may know of: the two must not
+// be told apart.
+func NoAccessRequest(id string) error {
+	return Errorf(CodeNotFound, "there is no access request %s", Quote(id))
+}
+
 // AccessRequestFilter selects access requests; the zero value selects all.
 type AccessRequestFilter struct {
 	Agent string             // its ID, or its name at that time

@@ -89,7 +89,7 @@ func (g *Grants) unapproved(grant Grant, task string, pending OpenRequest) error
 	if pending.ID != "" {
 		return Errorf(CodeApproval, "a person has to approve that agent %s borrows %s; access request %s waits for that "+
 			"until %s", g.Agent.Name, what, pending.ID, pending.Until.UTC().Format(time.RFC3339)).
-			WithSteps(Step{Text: "people with an admin or approver key decide it:",
+			WithSteps(Step{Text: "people with an admin or approver key decide it; to follow it, also with the agent's token:",
 				Command: "rolebroker request show " + string(pending.ID)})
 	}
 	ask := []string{"rolebroker", "request", grant.Reference()}

@@ -16,8 +16,10 @@ type MyAccessRequest struct {
 	State     string     `json:"state"` // pending, approved, denied, expired or ended
 	Role      string     `json:"role"`  // integration/role
 	Task      string     `json:"task,omitempty"`
-	Access    string     `json:"access"`               // granted; until it is approved: asked for
-	Duration  string     `json:"duration"`             // the same
+	Reason    string     `json:"reason,omitempty"` // as the agent gave it
+	Access    string     `json:"access"`           // granted; until it is approved: asked for
+	Duration  string     `json:"duration"`         // the same
+	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt time.Time  `json:"expires_at"`           // until when it can be decided
 	GrantedAt *time.Time `json:"granted_at,omitempty"` // when the clock of the grant started
 	EndsAt    *time.Time `json:"ends_at,omitempty"`    // when the grant ends or ended

@@ -89,18 +89,21 @@ type LoanAnswer struct {
 }
 
 // AccessQuestion asks people for access, or what they decided, for an agent that the runner knows by its service
-// account.
+// account. A server of an earlier version does not know List, and refuses such a question, because it has no reason.
 type AccessQuestion struct {
 	Token       string `json:"token"`                  // bnd_…
 	ID          string `json:"id,omitempty"`           // of a request that was made before; empty: make one
 	WaitSeconds int64  `json:"wait_seconds,omitempty"` // how long to wait while it is pending
+	List        bool   `json:"list,omitempty"`         // make none, and list the agent's newest ones
+	State       string `json:"state,omitempty"`        // with List: only those in this state; empty: any
 	AccessRequestRequest
 	Workload
 }
 
-// AccessAnswer answers an AccessQuestion: it has either the request or a Refusal. An error instead of it is about the
+// AccessAnswer answers an AccessQuestion: it has the request, the list or a Refusal. An error instead of it is about the
 // runner.
 type AccessAnswer struct {
-	Request *MyAccessRequest `json:"request,omitempty"`
-	Refusal *Refusal         `json:"refusal,omitempty"`
+	Request  *MyAccessRequest  `json:"request,omitempty"`
+	Requests []MyAccessRequest `json:"requests,omitempty"`
+	Refusal  *Refusal          `json:"refusal,omitempty"`
 }

@@ -118,6 +118,12 @@ func isForRunner(token rolebroker.Secret) bool {
 	return strings.HasPrefix(token.Reveal(), "rbt_") || strings.HasPrefix(token.Reveal(), "ey")
 }
 
+// OfAgent reports whether the client has the token of an agent, or of a room of rolebroker exec, and no API key.
+func (c *Client) OfAgent() bool {
+	token := c.token()
+	return isForRunner(token) || strings.HasPrefix(token.Reveal(), "rbx_")
+}
+
 // tokenSource returns the token to send, each time it is called.
 func tokenSource(o Options) (func() rolebroker.Secret, error) {
 	if o.TokenFile == "" {

@@ -33,6 +33,13 @@ func (c *Client) MyAccessRequest(ctx context.Context, id string, wait time.Durat
 		query: q.values(), patience: wait})
 }
 
+// MyAccessRequests lists the newest requests of the agent with this token that are in a state; empty: in any.
+func (c *Client) MyAccessRequests(ctx context.Context, state string) ([]api.MyAccessRequest, error) {
+	answer, err := send[api.List[api.MyAccessRequest]](ctx, c, request{method: http.MethodGet, place: at(askPath),
+		query: query{"state": state}.values()})
+	return answer.Items, err
+}
+
 func accessRequestAt(id string) place { return at(accessRequestsPath).member("request", id) }
 
 // AccessRequests lists a page of access requests, the newest first.

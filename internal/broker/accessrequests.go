@@ -193,14 +193,37 @@ func (b *Broker) awaitDecision(
 	}
 }
 
+// maxOwnRequests is how many of its requests an agent is shown: as many as can be open, at least.
+const maxOwnRequests = rolebroker.MaxOpenRequests
+
+// MyAccessRequests lists the newest requests of the agent that asks: those in a state, or all if it is empty. Codes:
+// denied, invalid (a state that there is not).
+func (b *Broker) MyAccessRequests(
+	ctx context.Context, who rolebroker.Caller, state rolebroker.AccessRequestState,
+) ([]rolebroker.AccessRequest, error) {
+	if err := b.May(ctx, who, rolebroker.ActionAccessRequestCreate); err != nil {
+		return nil, err
+	}
+	if err := b.lender.Prepare(ctx, who); err != nil {
+		return nil, err
+	}
+	if err := checkRequestState(state); err != nil {
+		return nil, err
+	}
+	if who.Agent == "" { // which would select the requests of all agents
+		return nil, rolebroker.Errorf(rolebroker.CodeDenied, "the caller is no agent")
+	}
+	filter := rolebroker.AccessRequestFilter{Agent: string(who.Agent), State: state, At: b.now()}
+	return b.store.AccessRequests(ctx, filter, rolebroker.Page{Limit: maxOwnRequests})
+}
+
 // ownRequest returns a request of the agent. Another agent's is not found.
 func (b *Broker) ownRequest(
 	ctx context.Context, who rolebroker.Caller, id rolebroker.AccessRequestID,
 ) (*rolebroker.AccessRequest, error) {
 	r, err := b.store.AccessRequest(ctx, id)
-	if err == nil && r.Agent != who.Agent {
-		return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no access request %s",
-			rolebroker.Quote(string(id)))
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound || err == nil && r.Agent != who.Agent {
+		return nil, rolebroker.NoAccessRequest(string(id))
 	}
 	return r, err
 }
@@ -230,15 +253,22 @@ func (b *Broker) AccessRequests(
 	if err := b.May(ctx, who, rolebroker.ActionAccessRequestList); err != nil {
 		return nil, err
 	}
-	switch filter.State {
-	case "", rolebroker.RequestPending, rolebroker.RequestApproved, rolebroker.RequestDenied,
-		rolebroker.RequestExpired, rolebroker.RequestEnded:
-	default:
-		return nil, invalid("the filter", "state", "%s is not one of pending, approved, denied, expired, ended",
-			rolebroker.Quote(string(filter.State)))
+	if err := checkRequestState(filter.State); err != nil {
+		return nil, err
 	}
 	filter.At = b.now()
 	return b.store.AccessRequests(ctx, filter, page)
+}
+
+// checkRequestState refuses to filter by a state that there is not; the empty one is any. Codes: invalid.
+func checkRequestState(state rolebroker.AccessRequestState) error {
+	switch state {
+	case "", rolebroker.RequestPending, rolebroker.RequestApproved, rolebroker.RequestDenied,
+		rolebroker.RequestExpired, rolebroker.RequestEnded:
+		return nil
+	}
+	return invalid("the filter", "state", "%s is not one of pending, approved, denied, expired, ended",
+		rolebroker.Quote(string(state)))
 }
 
 // ApproveRequest grants what a request asks for, or less. The clock of the grant starts now. Codes: denied (the caller

@@ -122,7 +122,7 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 	reads := "Agent Agents Grants Tokens AgentToken Bindings Integration Integrations IntegrationsOf Setup SetupDraft " +
 		"Reservation Runner Runners APIKeys AuditEvents AuditTrail ExportTrail Sessions Platform Counts CountAgents SignIn SignInLink SignInCode " +
 		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules"
-	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest"
+	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest MyAccessRequests"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +
 		"RunnerToken RunnerGrants " +
 		"BeginRunnerSession FinishRunnerSession RecordRunnerUse LendThrough AgentThrough RunnerIntegrations RecordRunnerValidations " +

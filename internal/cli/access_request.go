@@ -60,7 +60,8 @@ An approval is for that role and that task only, and its time starts when somebo
 approves. --wait waits for the decision; the command then fails if the request is
 denied or expires. A request that is interrupted stays: ask again to go on waiting.
 
-People, with an API key, list, approve and deny requests with the commands below.`,
+People, with an API key, list, approve and deny requests with the commands below. An
+agent follows its own requests with list and show.`,
 		Example: `  rolebroker request deployer --task release-17 --for 30m --reason "release 17" --wait 10m
   rolebroker request list --state pending
   rolebroker request approve req_6mzq7k4vprb2xw3tdn5hjc8ysa --for 10m`,
@@ -187,6 +188,9 @@ func (a *app) myRequest(r api.MyAccessRequest) *table {
 	if r.Task != "" {
 		t.add("task:", r.Task)
 	}
+	if r.Reason != "" { // a server of an earlier version does not say
+		t.add("reason:", r.Reason)
+	}
 	if r.DecidedBy != "" {
 		t.add("decided by:", r.DecidedBy)
 	}
@@ -204,11 +208,18 @@ func (a *app) myRequest(r api.MyAccessRequest) *table {
 }
 
 func newRequestList(a *app) *cobra.Command {
-	var filter api.AccessRequestFilter
+	var (
+		filter api.AccessRequestFilter
+		l      listFlags
+	)
+	const doing = "reading access requests"
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List access requests, newest first",
 		Long: `List what agents asked for, newest first. Names are those at that time.
+
+With an agent token, the command lists that agent's own requests, the newest 100.
+Below rolebroker exec, it lists those for the roles and the task of the command.
 
 TIME is how long ago, as in 2h or 14d, a date, which begins at midnight in UTC, or
 an RFC 3339 time.`,
@@ -222,18 +233,61 @@ an RFC 3339 time.`,
 	f.Var(a.timeFlag(&filter.Since), "since", "show only requests made at `TIME` or later")
 	complete(cmd, "state", oneOf("pending", "approved", "denied", "expired", "ended"))
 	complete(cmd, "agent", a.agentNames)
-	return listing(a, cmd, "reading access requests",
-		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.AccessRequest, error] {
-			return c.AllAccessRequests(ctx, filter)
-		},
-		func(_ []string, requests []api.AccessRequest) *table {
-			t := newTable("ID", "AGENT", "ROLE", "ACCESS", "FOR", "TASK", "STATE", "ASKED", "DECIDED BY", "REASON")
-			for _, r := range requests {
-				t.add(r.ID, r.Agent, r.Integration+"/"+r.Role, cmp.Or(r.GrantedAccess, r.Access),
-					cmp.Or(r.GrantedDuration, r.Duration), orDash(r.Task), r.State, a.when(&r.CreatedAt), decider(r), r.Reason)
+	l.add(a, cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := a.client()
+		switch {
+		case err != nil:
+			return err
+		case !c.OfAgent():
+			return showList(cmd.Context(), a, l, doing, nil,
+				func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.AccessRequest, error] {
+					return c.AllAccessRequests(ctx, filter)
+				}, a.accessRequestTable)
+		case filter.Agent != "" || !filter.Since.IsZero():
+			return usage("--agent and --since are for people, with an API key; an agent lists its own newest requests")
+		}
+		return showList(cmd.Context(), a, l, doing, nil,
+			func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.MyAccessRequest, error] {
+				return eachOf(c.MyAccessRequests(ctx, filter.State))
+			}, a.myRequestTable)
+	}
+	return cmd
+}
+
+// eachOf is the sequence of a list that is read already.
+func eachOf[T any](all []T, err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, item := range all {
+			if !yield(item, nil) {
+				return
 			}
-			return t.ifEmpty("There is no such access request.")
-		})
+		}
+		if err != nil {
+			var none T
+			yield(none, err)
+		}
+	}
+}
+
+const noSuchRequest = "There is no such access request."
+
+func (a *app) accessRequestTable(_ []string, requests []api.AccessRequest) *table {
+	t := newTable("ID", "AGENT", "ROLE", "ACCESS", "FOR", "TASK", "STATE", "ASKED", "DECIDED BY", "REASON")
+	for _, r := range requests {
+		t.add(r.ID, r.Agent, r.Integration+"/"+r.Role, cmp.Or(r.GrantedAccess, r.Access),
+			cmp.Or(r.GrantedDuration, r.Duration), orDash(r.Task), r.State, a.when(&r.CreatedAt), decider(r), r.Reason)
+	}
+	return t.ifEmpty(noSuchRequest)
+}
+
+func (a *app) myRequestTable(_ []string, requests []api.MyAccessRequest) *table {
+	t := newTable("ID", "ROLE", "ACCESS", "FOR", "TASK", "STATE", "ASKED", "DECIDED BY", "REASON")
+	for _, r := range requests {
+		t.add(r.ID, r.Role, r.Access, r.Duration, orDash(r.Task), r.State, a.when(&r.CreatedAt), orDash(r.DecidedBy),
+			r.Reason)
+	}
+	return t.ifEmpty(noSuchRequest)
 }
 
 // decider is who decided a request, and how.
@@ -277,35 +331,66 @@ func (a *app) showAccessRequest(out output, r api.AccessRequest) error {
 // aboutRequest makes a command about the request that its argument names.
 func aboutRequest(a *app, cmd *cobra.Command, doing string,
 	do func(ctx context.Context, c *client.Client, id string) (api.AccessRequest, error)) *cobra.Command {
-	cmd.ValidArgsFunction = func(_ *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(given) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return offer(a.openRequestIDs, typed)
-	}
+	a.completeRequests(cmd)
 	return asking(a, cmd, doing, func(ctx context.Context, c *client.Client, given []string) (api.AccessRequest, error) {
 		r, err := do(ctx, c, given[0])
 		return r, seeList(err, listRequests)
 	}, a.showAccessRequest)
 }
 
+// completeRequests completes the argument of cmd with the requests that wait for a decision.
+func (a *app) completeRequests(cmd *cobra.Command) {
+	cmd.ValidArgsFunction = func(_ *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(given) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return offer(a.openRequestIDs, typed)
+	}
+}
+
 // openRequestIDs finds the requests that wait for a decision.
 func (a *app) openRequestIDs(string) ([]string, error) {
 	return a.quickly(func(ctx context.Context, c *client.Client) ([]string, error) {
+		if c.OfAgent() {
+			own, err := c.MyAccessRequests(ctx, string(rolebroker.RequestPending))
+			return words(api.List[api.MyAccessRequest]{Items: own}, err, func(r api.MyAccessRequest) string { return r.ID })
+		}
 		page, err := c.AccessRequests(ctx, api.AccessRequestFilter{State: string(rolebroker.RequestPending)}, client.List{})
 		return words(page, err, func(r api.AccessRequest) string { return r.ID })
 	})
 }
 
+// shownRequest is an access request as people see it, or as the agent that made it does.
+type shownRequest struct {
+	people api.AccessRequest
+	mine   *api.MyAccessRequest // nil: people ask
+}
+
 func newRequestShow(a *app) *cobra.Command {
-	return aboutRequest(a, &cobra.Command{
-		Use:     "show REQUEST",
-		Short:   "Show an access request",
-		Long:    `Show an access request: what the agent asked for, and what became of it.`,
+	cmd := &cobra.Command{
+		Use:   "show REQUEST",
+		Short: "Show an access request",
+		Long: `Show an access request: what the agent asked for, and what became of it. With an agent
+token, the command shows requests of that agent only.`,
 		Example: `  rolebroker request show req_6mzq7k4vprb2xw3tdn5hjc8ysa`,
-	}, "reading the access request", func(ctx context.Context, c *client.Client, id string) (api.AccessRequest, error) {
-		return c.AccessRequest(ctx, id)
+	}
+	a.completeRequests(cmd)
+	return asking(a, cmd, "reading the access request", readRequest, func(out output, r shownRequest) error {
+		if r.mine == nil {
+			return a.showAccessRequest(out, r.people)
+		}
+		return a.show(out, r.mine, func() *table { return a.myRequest(*r.mine) })
 	})
+}
+
+// readRequest reads the request that an argument names, as the owner of the token may see it.
+func readRequest(ctx context.Context, c *client.Client, given []string) (shown shownRequest, err error) {
+	if c.OfAgent() {
+		mine, err := c.MyAccessRequest(ctx, given[0], 0)
+		return shownRequest{mine: &mine}, seeList(err, listRequests)
+	}
+	shown.people, err = c.AccessRequest(ctx, given[0])
+	return shown, seeList(err, listRequests)
 }
 
 func newRequestApprove(a *app) *cobra.Command {

@@ -8,6 +8,7 @@
 //	GET /v1/credentials?access=read-only   the same, narrowed to what only reads
 //	GET /v1/roles                     what the agent may borrow now
 //	POST /v1/access-requests          ask people for a role that needs their approval
+//	GET /v1/access-requests           the newest ones of the agent; ?state=pending selects
 //	GET /v1/access-requests/{id}      what they decided; ?wait=25s waits for it
 //
 // It serves anything that lends: a server's lender, a runner, or in exec a lender

@@ -20,6 +20,8 @@ type Requests interface {
 	// MyAccessRequest finds a request of the caller, and waits at most so long while it is pending.
 	MyAccessRequest(ctx context.Context, who rolebroker.Caller, id string, wait time.Duration) (
 		api.MyAccessRequest, error)
+	// MyAccessRequests lists the newest requests of the caller in a state; empty: in any.
+	MyAccessRequests(ctx context.Context, who rolebroker.Caller, state string) ([]api.MyAccessRequest, error)
 }
 
 // requestsPath is where agents ask for access.
@@ -34,22 +36,25 @@ func (e *endpoint) isRequest(r *http.Request) bool {
 	return e.Requests != nil && (path == requestsPath || strings.HasPrefix(path, requestsPath+"/"))
 }
 
-// accessRequest takes an access request, or answers what became of one.
+// accessRequest takes an access request, or answers what became of one, or of the agent's newest ones.
 func (e *endpoint) accessRequest(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) {
-	var answered api.MyAccessRequest
+	var answered any
 	var err error
 	status := http.StatusOK
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 	id, one := strings.CutPrefix(r.URL.EscapedPath(), requestsPath+"/")
 	switch {
-	case one && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+	case one && reads:
 		answered, err = e.oneRequest(r, who, id)
+	case reads:
+		answered, err = e.ownRequests(r, who)
 	case !one && r.Method == http.MethodPost:
 		answered, err = e.newRequest(w, r, who)
 		status = http.StatusCreated
 	default:
-		allow := http.MethodPost
-		if one {
-			allow = "GET, HEAD"
+		allow := "GET, HEAD"
+		if !one {
+			allow += ", POST"
 		}
 		e.wrongMethod(w, allow)
 		return
@@ -71,6 +76,11 @@ func (e *endpoint) oneRequest(r *http.Request, who rolebroker.Caller, id string)
 		}
 	}
 	return e.Requests.MyAccessRequest(r.Context(), who, id, wait)
+}
+
+func (e *endpoint) ownRequests(r *http.Request, who rolebroker.Caller) (api.List[api.MyAccessRequest], error) {
+	found, err := e.Requests.MyAccessRequests(r.Context(), who, r.URL.Query().Get("state"))
+	return api.List[api.MyAccessRequest]{Items: append([]api.MyAccessRequest{}, found...)}, err
 }
 
 func (e *endpoint) newRequest(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) (

@@ -64,8 +64,25 @@ func TestTheRoomAsksForAccess(t *testing.T) {
 	}
 	asks("nothing", "", rolebroker.CodeNotFound)
 	asks("", "another", rolebroker.CodeDenied)
-	if got, err := l.MyAccessRequest(t.Context(), rolebroker.Caller{}, "req_1", 0); err != nil || got.ID != "req_1" {
+
+	// It finds what it could have asked itself; the rest of the agent's is as if it did not exist.
+	o.Server.(*fake).requests = []api.MyAccessRequest{
+		{ID: "req_mine", Role: "production/deployer", Task: "release-17"},
+		{ID: "req_task", Role: "production/deployer", Task: "another"},
+		{ID: "req_role", Role: "secret/admin", Task: "release-17"},
+	}
+	if got, err := l.MyAccessRequest(t.Context(), rolebroker.Caller{}, "req_mine", 0); err != nil || got.ID != "req_mine" {
 		t.Errorf("it finds %+v, %v", got, err)
+	}
+	for _, id := range []string{"req_task", "req_role", "req_none"} {
+		_, err := l.MyAccessRequest(t.Context(), rolebroker.Caller{}, id, 0)
+		if want := rolebroker.NoAccessRequest(id); err == nil || err.Error() != want.Error() {
+			t.Errorf("%s: %v, want %v", id, err, want)
+		}
+	}
+	if got, err := l.MyAccessRequests(t.Context(), rolebroker.Caller{}, ""); err != nil || len(got) != 1 ||
+		got[0].ID != "req_mine" {
+		t.Errorf("it lists %+v, %v", got, err)
 	}
 }
 

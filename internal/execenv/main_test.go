@@ -150,6 +150,7 @@ type fake struct {
 	offers   []rolebroker.Offer
 	lend     func(ctx context.Context, role, task string) (*client.Credentials, error) // nil: everything
 	rolesErr error
+	requests []api.MyAccessRequest // of the agent
 }
 
 func newFake() *fake {
@@ -191,7 +192,16 @@ func (f *fake) RequestAccess(_ context.Context, ask api.AccessRequestRequest) (a
 }
 
 func (f *fake) MyAccessRequest(_ context.Context, id string, _ time.Duration) (api.MyAccessRequest, error) {
-	return api.MyAccessRequest{ID: id, State: "approved"}, nil
+	for _, r := range f.requests {
+		if r.ID == id {
+			return r, nil
+		}
+	}
+	return api.MyAccessRequest{}, rolebroker.NoAccessRequest(id)
+}
+
+func (f *fake) MyAccessRequests(context.Context, string) ([]api.MyAccessRequest, error) {
+	return f.requests, nil
 }
 
 func (f *fake) questions() []string {

@@ -20,6 +20,7 @@ type Server interface {
 	Roles(ctx context.Context) ([]rolebroker.Offer, error)
 	RequestAccess(ctx context.Context, ask api.AccessRequestRequest) (api.MyAccessRequest, error)
 	MyAccessRequest(ctx context.Context, id string, wait time.Duration) (api.MyAccessRequest, error)
+	MyAccessRequests(ctx context.Context, state string) ([]api.MyAccessRequest, error)
 }
 
 // Options configure Run. Server, Command and Self are required.

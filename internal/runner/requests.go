@@ -26,18 +26,42 @@ func (a asking) MyAccessRequest(ctx context.Context, who rolebroker.Caller, id s
 		func(c *client.Client) (api.MyAccessRequest, error) { return c.MyAccessRequest(ctx, id, wait) })
 }
 
-// pass asks the server with the agent's own token, or, for a service account, with the runner's credential.
+// MyAccessRequests lists the newest requests of the caller in a state; empty: in any.
+func (a asking) MyAccessRequests(ctx context.Context, who rolebroker.Caller, state string) (
+	found []api.MyAccessRequest, err error) {
+	answer, err := a.answer(ctx, who, api.AccessQuestion{List: true, State: state}, func(c *client.Client) (err error) {
+		found, err = c.MyAccessRequests(ctx, state)
+		return err
+	})
+	return append(found, answer.Requests...), err
+}
+
+// pass asks about one request.
 func (a asking) pass(ctx context.Context, who rolebroker.Caller, q api.AccessQuestion,
-	ask func(*client.Client) (api.MyAccessRequest, error)) (api.MyAccessRequest, error) {
+	ask func(*client.Client) (api.MyAccessRequest, error)) (found api.MyAccessRequest, err error) {
+	answer, err := a.answer(ctx, who, q, func(c *client.Client) (err error) {
+		found, err = ask(c)
+		return err
+	})
+	if err == nil && answer.Request != nil {
+		found = *answer.Request
+	}
+	return found, err
+}
+
+// answer asks the server with the agent's own token by calling ask, or, for a service account, with the runner's
+// credential: then it returns the answer.
+func (a asking) answer(ctx context.Context, who rolebroker.Caller, q api.AccessQuestion,
+	ask func(*client.Client) error) (none api.AccessAnswer, err error) {
 	if err := a.link.down(); err != nil {
-		return api.MyAccessRequest{}, err
+		return none, err
 	}
 	if !isBound(who) {
 		c, err := a.as(who)
 		if err != nil {
-			return api.MyAccessRequest{}, err
+			return none, err
 		}
-		return ask(c)
+		return none, ask(c)
 	}
 	q.Token, q.Workload = string(who.Token), api.Workload(who.Workload)
 	answer, err := attempt(ctx, a.link, func(ctx context.Context, c *client.Client) (api.AccessAnswer, error) {
@@ -45,11 +69,11 @@ func (a asking) pass(ctx context.Context, who rolebroker.Caller, q api.AccessQue
 	})
 	switch {
 	case rejectsRunner(err):
-		return api.MyAccessRequest{}, a.identifier.record.explain(err)
+		return none, a.identifier.record.explain(err)
 	case err != nil:
-		return api.MyAccessRequest{}, err
-	case answer.Request == nil:
-		return api.MyAccessRequest{}, refusalOf(answer.Refusal)
+		return none, err
+	case answer.Refusal != nil || answer.Request == nil && !q.List:
+		return none, refusalOf(answer.Refusal)
 	}
-	return *answer.Request, nil
+	return answer, nil
 }

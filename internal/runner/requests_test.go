@@ -31,6 +31,14 @@ func (a asked) MyAccessRequest(ctx context.Context, who rolebroker.Caller, id st
 	return shown(a.broker.MyAccessRequest(ctx, who, rolebroker.AccessRequestID(id), wait))
 }
 
+func (a asked) MyAccessRequests(ctx context.Context, who rolebroker.Caller, state string) (
+	[]api.MyAccessRequest, error) {
+	found, err := a.broker.MyAccessRequests(ctx, who, rolebroker.AccessRequestState(state))
+	return convert.All(found, func(r *rolebroker.AccessRequest) api.MyAccessRequest {
+		return convert.MyAccessRequest(r, time.Now(), "")
+	}), err
+}
+
 func shown(r *rolebroker.AccessRequest, err error) (api.MyAccessRequest, error) {
 	if err != nil {
 		return api.MyAccessRequest{}, err

@@ -423,6 +423,12 @@ func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
 		if got := try(through.MyAccessRequest(ctx, made.ID, time.Minute))(w); got.State != "denied" || got.Note != "no" {
 			w.Errorf("the pod is told %+v", got)
 		}
+		if got := try(through.MyAccessRequests(ctx, "denied"))(w); len(got) != 1 || got[0].ID != made.ID {
+			w.Errorf("the pod lists %+v", got)
+		}
+		if got := try(through.MyAccessRequests(ctx, "pending"))(w); len(got) != 0 {
+			w.Errorf("the pod lists %+v as pending", got)
+		}
 		if _, err := through.MyAccessRequest(ctx, "req_none", 0); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 			w.Errorf("a request that is none: %v", err)
 		}

@@ -80,6 +80,7 @@ type Requests interface {
 	RequestAccess(ctx context.Context, who rolebroker.Caller, ask api.AccessRequestRequest) (api.MyAccessRequest, error)
 	MyAccessRequest(ctx context.Context, who rolebroker.Caller, id string, wait time.Duration) (
 		api.MyAccessRequest, error)
+	MyAccessRequests(ctx context.Context, who rolebroker.Caller, state string) ([]api.MyAccessRequest, error)
 }
 
 // Auth identifies callers by Authorization headers or tokens, and the RemoteAddr of the request. It records refusals.

@@ -53,13 +53,17 @@ func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest
 	}, nil
 }
 
-// accessRequest asks for the agent of a pod, or finds what became of a question of it.
+// accessRequest asks for the agent of a pod, or finds what became of questions of it.
 func (s *server) accessRequest(r *http.Request, who rolebroker.Caller, in api.AccessQuestion) (
 	api.AccessAnswer, error) {
 	agent, err := s.Broker.AgentThrough(r.Context(), who, rolebroker.TokenID(in.Token), rolebroker.Workload(in.Workload))
 	var found api.MyAccessRequest
+	answer := api.AccessAnswer{Request: &found}
 	switch {
 	case err != nil:
+	case in.List:
+		answer.Request = nil
+		answer.Requests, err = s.Requests.MyAccessRequests(r.Context(), agent, in.State)
 	case in.ID != "":
 		wait := time.Duration(in.WaitSeconds) * time.Second
 		found, err = s.Requests.MyAccessRequest(r.Context(), agent, in.ID, wait)
@@ -70,7 +74,7 @@ func (s *server) accessRequest(r *http.Request, who rolebroker.Caller, in api.Ac
 		refusal, err := aboutTheAgent(err)
 		return api.AccessAnswer{Refusal: refusal}, err
 	}
-	return api.AccessAnswer{Request: &found}, nil
+	return answer, nil
 }
 
 func (s *server) integrations(r *http.Request, who rolebroker.Caller) (

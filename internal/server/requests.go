@@ -47,10 +47,24 @@ func (r requests) MyAccessRequest(ctx context.Context, who rolebroker.Caller, id
 	return r.show(r.server.broker.MyAccessRequest(ctx, who, rolebroker.AccessRequestID(id), wait))
 }
 
+// MyAccessRequests lists the newest requests of the caller.
+func (r requests) MyAccessRequests(ctx context.Context, who rolebroker.Caller, state string) (
+	[]api.MyAccessRequest, error) {
+	found, err := r.server.broker.MyAccessRequests(ctx, who, rolebroker.AccessRequestState(state))
+	if err != nil {
+		return nil, err
+	}
+	return convert.All(found, r.convert), nil
+}
+
 func (r requests) show(found *rolebroker.AccessRequest, err error) (api.MyAccessRequest, error) {
 	if err != nil {
 		return api.MyAccessRequest{}, err
 	}
+	return r.convert(found), nil
+}
+
+func (r requests) convert(found *rolebroker.AccessRequest) api.MyAccessRequest {
 	page := cmp.Or(r.publicURL, r.server.url) + rolebroker.AccessRequestPage + string(found.ID)
-	return convert.MyAccessRequest(found, r.now(), page), nil
+	return convert.MyAccessRequest(found, r.now(), page)
 }

@@ -2,7 +2,9 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -133,6 +135,61 @@ func TestAgentsAskPeople(t *testing.T) {
 	}
 }
 
+// An agent follows its own requests with its own token. Of another agent's it learns nothing: they are refused as those
+// that never were, word by word.
+func TestAgentsSeeTheirOwnRequests(t *testing.T) {
+	tb := testbed.New(t, nil)
+	needsApproval(t, tb, "scout", api.LimitsRequest{})
+	scout, other := tb.Client(tb.Scout), tb.Client(tb.Agent("other", "production"))
+	needsApproval(t, tb, "other", api.LimitsRequest{})
+	lists := func(c *client.Client, state string) (tasks []string) {
+		t.Helper()
+		found, err := c.MyAccessRequests(t.Context(), state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range found {
+			tasks = append(tasks, r.Task+" "+r.State+" "+r.Reason)
+		}
+		return tasks
+	}
+	asks := func(c *client.Client, task string) api.MyAccessRequest {
+		t.Helper()
+		asked, err := c.RequestAccess(t.Context(), api.AccessRequestRequest{Role: "deployer", Task: task, Reason: "for " + task})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return asked
+	}
+	denied := asks(scout, "one")
+	if _, err := approver(t, tb).DenyRequest(t.Context(), denied.ID, api.DenyRequest{Reason: "no"}); err != nil {
+		t.Fatal(err)
+	}
+	foreign := asks(other, "theirs")
+	asks(scout, "two")
+	want := []string{"two pending for two", "one denied for one"}
+	if got := lists(scout, ""); !slices.Equal(got, want) {
+		t.Errorf("scout sees %q, want %q", got, want)
+	}
+	if got := lists(scout, "denied"); !slices.Equal(got, want[1:]) {
+		t.Errorf("scout sees %q denied, want %q", got, want[1:])
+	}
+	if got := lists(other, ""); !slices.Equal(got, []string{"theirs pending for theirs"}) {
+		t.Errorf("other sees %q", got)
+	}
+	var answers [2]string
+	for i, id := range []string{foreign.ID, "req_" + strings.Repeat("a", 26)} {
+		_, err := scout.MyAccessRequest(t.Context(), id, 0)
+		refuses(t, err, rolebroker.CodeNotFound)
+		answers[i] = strings.ReplaceAll(fmt.Sprintf("%+v", rolebroker.AsError(err)), id, "ID")
+	}
+	if answers[0] != answers[1] {
+		t.Errorf("another agent's request answers %s, one that is none %s", answers[0], answers[1])
+	}
+	_, err := tb.Admin.MyAccessRequests(t.Context(), "")
+	refuses(t, err, rolebroker.CodeDenied)
+}
+
 // What an agent sends is refused where it is wrong, and other methods and callers are.
 func TestBadAccessRequests(t *testing.T) {
 	tb := testbed.New(t, nil)
@@ -165,7 +222,9 @@ func TestBadAccessRequests(t *testing.T) {
 		status             int
 		says               string
 	}{
-		{"GET", "/v1/access-requests", "", 405, "only POST"},
+		{"GET", "/v1/access-requests", "", 200, `"items":[]`},
+		{"GET", "/v1/access-requests?state=open", "", 400, "not one of pending"},
+		{"PUT", "/v1/access-requests", "", 405, "only GET"},
 		{"DELETE", "/v1/access-requests/req_x", "", 405, "only GET"},
 		{"POST", "/v1/access-requests", `{"role": "deployer", "approved": true}`, 400, "expected JSON"},
 		{"POST", "/v1/access-requests", `nonsense`, 400, "expected JSON"},
