@@ -21,9 +21,11 @@ type AccessRequest struct {
 	IntegrationName string
 	Role            RoleID
 	RoleName        string
-	Access          Access // what the connection gave when the agent asked; the most that is granted
-	Task            string // the only one that the grant is for; empty: what the agent does without naming a task
-	Reason          string // in the agent's words: nobody has checked them
+	ARN             RoleARN // of the role; zero: an earlier version of the program recorded the request
+	PolicyHash      string  // HashPolicy of the session policy, with the access policy; empty: the same
+	Access          Access  // what the connection gave when the agent asked; the most that is granted
+	Task            string  // the only one that the grant is for; empty: what the agent does without naming a task
+	Reason          string  // in the agent's words: nobody has checked them
 	Duration        time.Duration
 	CreatedAt       time.Time
 	ExpiresAt       time.Time // until when it can be decided
@@ -277,6 +279,12 @@ func (r *AccessRequest) Facts() Facts {
 	facts := Facts{"role": r.Reference(), "access": string(r.Access), "task": r.Task, "reason": r.Reason,
 		"duration": ShortDuration(r.Duration), "expires_at": expiry(r.ExpiresAt), "decision": string(r.Decision),
 		"note": r.Note}
+	if r.ARN != (RoleARN{}) {
+		facts["arn"] = r.ARN.String()
+	}
+	if r.PolicyHash != "" {
+		facts["session_policy_sha256"] = r.PolicyHash
+	}
 	if r.Decision == DecisionApproved {
 		facts["granted_duration"], facts["granted_access"] = ShortDuration(r.Granted), string(r.GrantedAccess)
 		facts["ends_at"] = expiry(r.EndsAt)

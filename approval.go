@@ -13,6 +13,8 @@ type OpenRequest struct {
 	Integration IntegrationID
 	Role        RoleID
 	Task        string
+	ARN         RoleARN   // of the role when the agent asked; zero: nobody noted it
+	PolicyHash  string    // of the session policy when the agent asked; empty: there was none, or nobody noted it
 	Access      Access    // granted; of a pending one, asked for
 	Approved    bool      // else it is pending
 	Until       time.Time // the end of the grant, or of the question
@@ -20,8 +22,8 @@ type OpenRequest struct {
 
 // Open returns what lending has to know of the request, if it is pending or approved unless its time is over.
 func (r *AccessRequest) Open() OpenRequest {
-	open := OpenRequest{ID: r.ID, Integration: r.Integration, Role: r.Role, Task: r.Task, Access: r.Access,
-		Until: r.OpenUntil()}
+	open := OpenRequest{ID: r.ID, Integration: r.Integration, Role: r.Role, Task: r.Task, ARN: r.ARN,
+		PolicyHash: r.PolicyHash, Access: r.Access, Until: r.OpenUntil()}
 	if r.Decision == DecisionApproved {
 		open.Access, open.Approved = r.GrantedAccess, true
 	}
@@ -31,7 +33,18 @@ func (r *AccessRequest) Open() OpenRequest {
 // covers reports whether the request is about a grant and a task, and not over at a time. A request without a task is
 // about what the agent does without naming one, and about no task.
 func (r *OpenRequest) covers(grant Grant, task string, now time.Time) bool {
-	return r.Integration == grant.Integration.ID && r.Role == grant.Role.ID && r.Task == task && now.Before(r.Until)
+	return r.Integration == grant.Integration.ID && r.Role == grant.Role.ID && r.Task == task && now.Before(r.Until) &&
+		r.Means(grant)
+}
+
+// Means reports whether the role and the session policy of the grant are still those that the agent asked for. If
+// somebody changed them since, nobody approved what they are now.
+func (r *OpenRequest) Means(grant Grant) bool {
+	if r.ARN != (RoleARN{}) && r.ARN != grant.Role.ARN {
+		return false
+	}
+	c := grant.Connection
+	return r.PolicyHash == "" || c.Access != AccessPolicy || r.PolicyHash == HashPolicy(c.SessionPolicy)
 }
 
 // Approved returns the grant as people approved it for a task at a time, with the approval: with a narrower access, if

@@ -39,6 +39,8 @@ type GrantedRequest struct {
 	Integration string    `json:"integration"` // ID
 	Role        string    `json:"role"`        // ID
 	Task        string    `json:"task,omitempty"`
+	ARN         string    `json:"arn,omitempty"`         // of the role when the agent asked; empty: not noted
+	PolicyHash  string    `json:"policy_hash,omitempty"` // SHA-256 of the session policy then; empty: none, or not noted
 	Access      string    `json:"access"`
 	Approved    bool      `json:"approved"`
 	Until       time.Time `json:"until"`

@@ -43,7 +43,9 @@ func (b *Broker) RequestAccess(
 	}
 	r, err := b.asked(ctx, who, spec)
 	if err != nil {
-		return nil, err
+		subject := rolebroker.Named(rolebroker.KindAgent, string(who.Agent))
+		who.Name = b.nameOf(ctx, subject)
+		return nil, b.refused(ctx, who, action, err, subject)
 	}
 	who.Name = r.AgentName
 	events := []rolebroker.AuditEvent{b.event(who, action, nil, r.Facts(), r.Subjects()...)}
@@ -83,9 +85,12 @@ func (b *Broker) asked(
 	r := &rolebroker.AccessRequest{
 		ID: rolebroker.NewAccessRequestID(), Agent: grants.Agent.ID, AgentName: grants.Agent.Name, Token: who.Token,
 		Integration: grant.Integration.ID, IntegrationName: grant.Integration.Name,
-		Role: grant.Role.ID, RoleName: grant.Role.Name, Access: grant.Connection.Access,
+		Role: grant.Role.ID, RoleName: grant.Role.Name, ARN: grant.Role.ARN, Access: grant.Connection.Access,
 		Task: spec.Task, Reason: rolebroker.OneLine(spec.Reason), Duration: spec.Duration,
 		CreatedAt: now, ExpiresAt: now.Add(rolebroker.RequestLifetime),
+	}
+	if r.Access == rolebroker.AccessPolicy {
+		r.PolicyHash = rolebroker.HashPolicy(grant.Connection.SessionPolicy)
 	}
 	return r, r.Check()
 }
@@ -175,6 +180,9 @@ func (b *Broker) awaitDecision(
 	waiting context.Context, who rolebroker.Caller, id rolebroker.AccessRequestID, changed <-chan struct{},
 ) (*rolebroker.AccessRequest, error) {
 	for {
+		if err := b.lender.Prepare(context.WithoutCancel(waiting), who); err != nil {
+			return nil, err // the token was revoked meanwhile
+		}
 		r, err := b.ownRequest(context.WithoutCancel(waiting), who, id)
 		if err != nil || r.State(b.now()) != rolebroker.RequestPending || waiting.Err() != nil {
 			return r, err
@@ -284,7 +292,10 @@ func (b *Broker) ApproveRequest(
 		if err != nil {
 			return approved, err
 		}
-		return approved, b.refused(ctx, who, action, b.mayApprove(ctx, who, r, with.BreakGlass), r.Subjects()...)
+		if err := b.mayApprove(ctx, who, r, with.BreakGlass); err != nil {
+			return approved, b.refused(ctx, who, action, err, r.Subjects()...)
+		}
+		return approved, b.stillMeans(ctx, r)
 	})
 }
 
@@ -346,6 +357,25 @@ func (b *Broker) mayApprove(
 				Command: "rolebroker request approve " + string(r.ID) + " --break-glass --note REASON"})
 	}
 	return nil
+}
+
+// stillMeans returns nil unless the role or the session policy that a request is about was changed since the agent asked.
+// Codes: conflict.
+func (b *Broker) stillMeans(ctx context.Context, r *rolebroker.AccessRequest) error {
+	grants, err := b.store.Grants(ctx, r.Agent)
+	if err != nil {
+		return err
+	}
+	grant, err := grants.Resolve(string(r.Integration) + "/" + string(r.Role))
+	if err != nil {
+		return nil // the agent cannot borrow it now; whether it can later is not decided here
+	}
+	if open := r.Open(); open.Means(grant) {
+		return nil
+	}
+	return rolebroker.Errorf(rolebroker.CodeConflict, "the role %s, or the session policy of agent %s for it, is not the "+
+		"one that the agent asked for: it was changed since", r.Reference(), r.AgentName).
+		WithHint("the agent can ask again; its new request is about what the role and the policy are now")
 }
 
 // EndRequest ends a grant before its time: the next request of the agent is refused, on every server and runner.

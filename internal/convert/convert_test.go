@@ -177,6 +177,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 				Approval: rolebroker.ApprovalBorrow}}, Version: 3, CreatedAt: now, UpdatedAt: now},
 		Integrations: []rolebroker.Integration{in},
 		Requests: []rolebroker.OpenRequest{{ID: "req_a", Integration: "int_a", Role: "rol_a", Task: "deploy",
+			ARN: in.Roles[0].ARN, PolicyHash: "abc",
 			Access: rolebroker.AccessFull, Approved: true, Until: now}},
 	}
 	full(t, grants.Requests[0])

@@ -239,9 +239,17 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 		grants.Agent.Connections = append(grants.Agent.Connections, c)
 	}
 	for _, r := range sent.Requests {
+		var arn rolebroker.RoleARN
+		if r.ARN != "" {
+			var err error
+			if arn, err = rolebroker.ParseRoleARN(r.ARN); err != nil {
+				return nil, err
+			}
+		}
 		grants.Requests = append(grants.Requests, rolebroker.OpenRequest{ID: rolebroker.AccessRequestID(r.ID),
 			Integration: rolebroker.IntegrationID(r.Integration), Role: rolebroker.RoleID(r.Role), Task: r.Task,
-			Access: rolebroker.Access(r.Access), Approved: r.Approved, Until: r.Until.UTC()})
+			ARN: arn, PolicyHash: r.PolicyHash, Access: rolebroker.Access(r.Access), Approved: r.Approved,
+			Until: r.Until.UTC()})
 	}
 	return grants, nil
 }
@@ -250,7 +258,8 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 func requests(open []rolebroker.OpenRequest) (all []api.GrantedRequest) {
 	for _, r := range open {
 		all = append(all, api.GrantedRequest{ID: string(r.ID), Integration: string(r.Integration), Role: string(r.Role),
-			Task: r.Task, Access: string(r.Access), Approved: r.Approved, Until: r.Until.UTC()})
+			Task: r.Task, ARN: r.ARN.String(), PolicyHash: r.PolicyHash, Access: string(r.Access), Approved: r.Approved,
+			Until: r.Until.UTC()})
 	}
 	return all
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/convert"
 	"github.com/rolebroker/rolebroker/internal/store/storetest"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
@@ -286,6 +287,61 @@ func TestNarrowedGrants(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An approval is of the role and the session policy that the agent asked for. If somebody changes one of them, nobody has
+// approved what it is then, before the decision or after it; the agent asks again.
+func TestAnApprovalIsNotOfWhatWasChangedSince(t *testing.T) {
+	policy := func(action string) api.LimitsRequest {
+		return api.LimitsRequest{Access: "policy", Approval: "borrow", SessionPolicy: api.Policy(`{"Version":"2012-10-17",` +
+			`"Statement":[{"Effect":"Allow","Action":"dynamodb:` + action + `","Resource":"*"}]}`)}
+	}
+	w := newApprovalWorld(t, "", policy("ListTables"))
+	limit := func(action string) {
+		t.Helper()
+		if _, err := w.Admin.Limit(t.Context(), "builder", "work", policy(action), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	role := func(arn string) {
+		t.Helper()
+		in, err := w.Admin.Integration(t.Context(), "work")
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Roles[0].ARN = arn
+		if _, err := w.Admin.UpdateIntegration(t.Context(), "work", convert.Request(in), "",
+			api.ValidateSkip); err != nil {
+			t.Fatal(err)
+		}
+	}
+	granted := w.approves("release", "1h")
+	w.lends("release")
+	limit("*")
+	w.refusesToLend("release", "rolebroker request work/worker --task release")
+	limit("ListTables")
+	w.lends("release")
+
+	worker := w.Role("worker", "Worker", "us-east-1").ARN
+	role(w.Role("worker", "Admin", "us-east-1").ARN)
+	w.refusesToLend("release", "rolebroker request work/worker --task release")
+	asked, err := w.builder.RequestAccess(t.Context(), api.AccessRequestRequest{Reason: "r", Task: "release"})
+	if err != nil || asked.ID == granted.ID {
+		t.Fatalf("it asks for the other role with the request %s: %v", asked.ID, err)
+	}
+	role(worker)
+	_, err = w.alice.ApproveRequest(t.Context(), asked.ID, api.ApproveRequest{})
+	refuses(t, err, rolebroker.CodeConflict, "the role work/worker, or the session policy of agent builder",
+		"ask again")
+	w.lends("release")
+
+	asked, err = w.builder.RequestAccess(t.Context(), api.AccessRequestRequest{Reason: "r", Task: "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit("*")
+	_, err = w.alice.ApproveRequest(t.Context(), asked.ID, api.ApproveRequest{})
+	refuses(t, err, rolebroker.CodeConflict, "ask again")
 }
 
 // What is approved or ended on one server holds on the others, within a second unless the machine is busy.

@@ -287,6 +287,42 @@ func TestWaitingDoesNotHoldUpTheStop(t *testing.T) {
 	}
 }
 
+// Who waits for a decision with a token that is revoked meanwhile is refused at once.
+func TestARevokedTokenWaitsNoLonger(t *testing.T) {
+	tb := testbed.New(t, nil)
+	needsApproval(t, tb, "scout", api.LimitsRequest{})
+	scout := tb.Client(tb.Scout)
+	asked, err := scout.RequestAccess(t.Context(), api.AccessRequestRequest{Role: "deployer", Reason: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 10 // wait at once
+	waited := make(chan error, most)
+	for range most {
+		go func() {
+			_, err := scout.MyAccessRequest(context.Background(), asked.ID, 50*time.Second)
+			for rolebroker.CodeOf(err) == rolebroker.CodeThrottled { // by the question below
+				_, err = scout.MyAccessRequest(context.Background(), asked.ID, 50*time.Second)
+			}
+			waited <- err
+		}()
+	}
+	until(t, "they wait", func() bool {
+		_, err := scout.MyAccessRequest(t.Context(), asked.ID, time.Nanosecond)
+		return rolebroker.CodeOf(err) == rolebroker.CodeThrottled
+	})
+	tokens, err := tb.Admin.Tokens(t.Context(), "scout", client.List{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tb.Admin.RevokeToken(t.Context(), "scout", tokens.Items[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	for range most {
+		refuses(t, <-waited, rolebroker.CodeExpired, "revoked")
+	}
+}
+
 // An agent can wait for a few decisions at once, and no more.
 func TestAFewQuestionsWaitAtOnce(t *testing.T) {
 	tb := testbed.New(t, nil)

@@ -10,7 +10,7 @@ import (
 
 const accessRequestColumns = `id, agent_id, agent_name, token_id, integration_id, integration_name, role_id, role_name,
 	access, task, reason, duration, created_at, expires_at, decision, decided_at, decided_by, decider_id, rule_id, note,
-	break_glass, granted, granted_access, ends_at, ended_at, ended_by`
+	break_glass, granted, granted_access, ends_at, ended_at, ended_by, role_arn, policy_hash`
 
 var (
 	accessRequestByID = newStatement("accessRequestByID",
@@ -18,7 +18,7 @@ var (
 	insertAccessRequest = newStatement("insertAccessRequest", `
 		INSERT INTO access_requests (`+accessRequestColumns+`, open_until)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-			$24, $25, $26, $27)`)
+			$24, $25, $26, $27, $28, $29)`)
 	// openAccessRequests has the last to expire first. Those that are open at any time are the first ones.
 	openAccessRequests = newStatement("openAccessRequests", `
 		SELECT `+accessRequestColumns+` FROM access_requests WHERE agent_id = $1 AND open_until > $2
@@ -38,8 +38,8 @@ var (
 		DELETE FROM access_requests WHERE id IN (
 			SELECT id FROM access_requests WHERE created_at < $1 AND open_until < $1 ORDER BY created_at LIMIT $2)`)
 
-	// holdAgent changes nothing. It makes concurrent requests of an agent wait for each other.
-	holdAgent = newStatement("holdAgent", `UPDATE agents SET id = id WHERE id = $1`)
+	// holdAgent changes nothing. It makes concurrent requests of an agent wait for each other, and for its cut-off.
+	holdAgent = newStatement("holdAgent", `UPDATE agents SET id = id WHERE id = $1 AND NOT disabled`)
 
 	listAccessRequests = sync.OnceValue(accessRequestLists)
 )
@@ -132,7 +132,8 @@ func scanAccessRequest(scan scan, found *[]rolebroker.AccessRequest) error {
 	err := scan(&r.ID, &r.Agent, &r.AgentName, &r.Token, &r.Integration, &r.IntegrationName, &r.Role, &r.RoleName,
 		&r.Access, &r.Task, &r.Reason, durationColumn{&r.Duration}, timeColumn{&r.CreatedAt}, timeColumn{&r.ExpiresAt},
 		&r.Decision, timeColumn{&r.DecidedAt}, &r.DecidedBy, &r.Decider, &r.Rule, &r.Note, &r.BreakGlass,
-		durationColumn{&r.Granted}, &r.GrantedAccess, timeColumn{&r.EndsAt}, timeColumn{&r.EndedAt}, &r.EndedBy)
+		durationColumn{&r.Granted}, &r.GrantedAccess, timeColumn{&r.EndsAt}, timeColumn{&r.EndedAt}, &r.EndedBy,
+		arnColumn{&r.ARN}, &r.PolicyHash)
 	*found = append(*found, r)
 	return err
 }
@@ -150,8 +151,8 @@ func (s *Store) addRequests(ctx context.Context, g *rolebroker.Grants) error {
 }
 
 // CreateAccessRequest stores a request, with an event for each thing that happened to it, unless the agent has an open
-// one for the same role, access and task: then it stores nothing and returns that one. Codes: not_found (the agent),
-// throttled (it has too many that are open).
+// one for the same role, access and task: then it stores nothing and returns that one. Codes: denied (the agent is
+// disabled, or there is none), throttled (it has too many that are open).
 func (s *Store) CreateAccessRequest(
 	ctx context.Context, r *rolebroker.AccessRequest, events ...rolebroker.AuditEvent,
 ) (same *rolebroker.AccessRequest, err error) {
@@ -162,7 +163,7 @@ func (s *Store) CreateAccessRequest(
 		case err != nil:
 			return err
 		case held == 0:
-			return notFound("agent", string(r.Agent))
+			return rolebroker.Errorf(rolebroker.CodeDenied, "agent %s is disabled, or was deleted", r.AgentName)
 		}
 		open, err := tx.openAccessRequests(ctx, r.Agent, r.CreatedAt)
 		if err != nil {
@@ -203,7 +204,8 @@ func (t *tx) openAccessRequests(
 func sameRequest(open []rolebroker.AccessRequest, r *rolebroker.AccessRequest) *rolebroker.AccessRequest {
 	for i := range open {
 		o := &open[i]
-		if o.Integration == r.Integration && o.Role == r.Role && o.Access == r.Access && o.Task == r.Task {
+		if o.Integration == r.Integration && o.Role == r.Role && o.Access == r.Access && o.Task == r.Task &&
+			o.ARN == r.ARN && o.PolicyHash == r.PolicyHash {
 			return o
 		}
 	}
@@ -237,7 +239,7 @@ func (t *tx) insertAccessRequest(ctx context.Context, r *rolebroker.AccessReques
 		r.Role, r.RoleName, r.Access, r.Task, r.Reason, r.Duration.Milliseconds(), millis(r.CreatedAt),
 		millis(r.ExpiresAt), r.Decision, millis(r.DecidedAt), clean(r.DecidedBy), r.Decider, r.Rule, r.Note, r.BreakGlass,
 		r.Granted.Milliseconds(), r.GrantedAccess, millis(r.EndsAt), millis(r.EndedAt), clean(r.EndedBy),
-		millis(r.OpenUntil()))
+		r.ARN.String(), r.PolicyHash, millis(r.OpenUntil()))
 	if violated(err) == idTaken {
 		return rolebroker.Errorf(rolebroker.CodeConflict, "an access request with the ID %s exists already", r.ID)
 	}

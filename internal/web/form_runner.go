@@ -38,10 +38,9 @@ func (s *server) addChosen(ctx context.Context, v *visit, page *formPage) (err e
 }
 
 // addRunnerOutcomes adds the outcomes that the runner found out, or why there is
-// none, to the roles that are typed as they are saved. Roles that were just validated
-// have theirs.
+// none, to the roles that are typed as they are saved.
 func (s *server) addRunnerOutcomes(ctx context.Context, v *visit, page *formPage) error {
-	if page.New() || page.Platform() || page.Checked {
+	if page.New() || page.Platform() {
 		return nil
 	}
 	stored, err := s.Broker.Integration(ctx, v.who, page.ID)

@@ -239,7 +239,7 @@ func (s *server) approveRequest(w http.ResponseWriter, r *http.Request, v *visit
 		Note: formValue(r, "note")}
 	terms := rolebroker.ApprovalTerms{Access: page.Access, Note: page.Note, BreakGlass: formValue(r, "break_glass") != ""}
 	var err error
-	if terms.Duration, err = time.ParseDuration(page.Duration); err != nil {
+	if terms.Duration, err = time.ParseDuration(page.Duration); err != nil || terms.Duration <= 0 {
 		page.Errors = map[string]string{"duration": "Write a duration, such as 30m or 1h."}
 		return s.renderRequest(w, r, v, http.StatusUnprocessableEntity, page)
 	}

@@ -61,7 +61,10 @@ func TestAPersonDecides(t *testing.T) {
 	// What is wrong stands at its field, and changes nothing.
 	approver.answers(approver.post(page+"/approve", "duration", "2h", "access", "full"),
 		http.StatusUnprocessableEntity, "longer than the 1h", `value="2h"`)
-	approver.answers(approver.post(page+"/approve", "duration", "soon"), http.StatusUnprocessableEntity, "Write a duration")
+	for _, duration := range []string{"soon", "0s", "-1h", ""} { // none of them means as long as the agent asked
+		approver.answers(approver.post(page+"/approve", "duration", duration), http.StatusUnprocessableEntity,
+			"Write a duration")
+	}
 	approver.answers(approver.post(page+"/deny", "reason", ""), http.StatusUnprocessableEntity, "Is required", "pending")
 
 	approver.answers(approver.post(page+"/approve", "duration", "10m", "access", "read-only", "note", "go"),

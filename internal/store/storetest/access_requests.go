@@ -11,7 +11,7 @@ import (
 // request makes a pending access request of an agent for the first role of an integration.
 func request(a *rolebroker.Agent, in *rolebroker.Integration, task string) *rolebroker.AccessRequest {
 	return &rolebroker.AccessRequest{ID: rolebroker.NewAccessRequestID(), Agent: a.ID, AgentName: a.Name, Token: "tok_a",
-		Integration: in.ID, IntegrationName: in.Name, Role: in.Roles[0].ID, RoleName: in.Roles[0].Name, Access: "full",
+		Integration: in.ID, IntegrationName: in.Name, Role: in.Roles[0].ID, RoleName: in.Roles[0].Name, ARN: in.Roles[0].ARN, Access: "full",
 		Task: task, Reason: "release ½", Duration: time.Hour, CreatedAt: t0,
 		ExpiresAt: t0.Add(rolebroker.RequestLifetime)}
 }
@@ -89,11 +89,19 @@ func testAccessRequest(s *suite) {
 	tooLate.DecidedAt = late.ExpiresAt
 	s.code(s.store.DecideAccessRequest(s.ctx, tooLate, Event()), rolebroker.CodeConflict,
 		"access request "+string(late.ID)+" expired at 2025-03-01T13:00:15Z")
+	// An agent that was cut off while it asked has asked too late.
+	off := *a
+	off.Disabled, off.Version = true, a.Version+1
+	s.must(s.store.UpdateAgent(s.ctx, &off, a.Version, Event()))
+	asks := func(when string) {
+		s.Helper()
+		_, err := s.store.CreateAccessRequest(s.ctx, request(a, in, when), Event())
+		s.code(err, rolebroker.CodeDenied, "agent scout is disabled, or was deleted")
+	}
+	asks("disabled")
 	s.must(s.store.DeleteAgent(s.ctx, a.ID, 0, Event()))
 	s.hasRequest(late)
-	gone := request(a, in, "")
-	_, err = s.store.CreateAccessRequest(s.ctx, gone, Event())
-	s.code(err, rolebroker.CodeNotFound, "")
+	asks("deleted")
 }
 
 // Asking for the same again finds the request while it is open, also if many ask at once.
@@ -123,6 +131,11 @@ func testSameAccessRequest(s *suite) {
 	role.Role, access.Access = in.Roles[1].ID, "read-only"
 	s.ask(role)
 	s.ask(access)
+	arn, policy := request(a, in, "release"), request(a, in, "release")
+	arn.ARN.Name, policy.PolicyHash = "Another", "abc"
+	s.ask(arn)
+	s.ask(policy)
+	s.hasRequest(policy)
 
 	granted := s.approved(first, t0)
 	s.must(s.store.DecideAccessRequest(s.ctx, granted, Event()))
