@@ -154,12 +154,11 @@ func connectByCluster(p *person) {
 	p.sees("The server now believes the runner about the service accounts of its cluster.")
 	p.seesNot("does not believe it")
 
-	// An integration names it. There is no Validate button.
+	// An integration names it.
 	p.begins("edge")
 	p.cannotPress("Make Runner")
 	p.ticks("Your cluster")
-	p.cannotPress("Validate")
-	p.sees("There is no Validate button, because the platform cannot try these roles.")
+	p.sees("The runner in your cluster tries these roles: when you press Validate")
 	p.chooses("Runner", "eks")
 	p.role(0).fills("Name", "inner")
 	p.role(0).fills("Role ARN", arn("Inner"))
@@ -174,12 +173,17 @@ func connectByCluster(p *person) {
 	p.tb.AWS.Account(account).CreateRole(awssim.Role{Name: "Inner", TrustPolicy: trust})
 	p.tb.AWS.Account(account).CreateRole(awssim.Role{Name: "Other", TrustPolicy: testbed.Trust("999988887777")})
 	p.role(0).findsTicked("Default", true)
+
+	// Validate asks the runner, before anything is saved.
+	p.presses("Validate")
+	p.role(0).sees("assumable")
+	p.role(1).sees("failed")
+	p.sees("1 of 2 selected roles cannot be assumed by runner eks yet.")
 	p.presses("Create Integration")
 	p.arrives("edge")
 	p.sees("Created.")
-	p.cannotPress("Validate")
 
-	// The runner tries the roles.
+	// The runner tries the roles once they are saved.
 	p.seesInTime("checked by runner eks")
 	p.role(0).sees("assumable", "checked by runner eks")
 	p.role(1).sees("failed", "checked by runner eks")

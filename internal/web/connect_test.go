@@ -223,21 +223,22 @@ func TestOutcomesAreShownAsTheyArrive(t *testing.T) {
 	p.role(0).sees("open") // its trust policy requires no external ID
 }
 
-// The form of an integration in cluster mode has no Validate button, and says why.
+// The form of an integration in cluster mode says that a runner tries the roles. Without one, Validate says so.
 func TestConnectingAWSForACluster(t *testing.T) {
 	t.Parallel()
 	p := admin(t, empty(t))
 	p.begins("edge")
-	p.seesNot("There is no Validate button")
+	p.seesNot("The runner in your cluster tries these roles")
 	p.ticks("Your cluster")
-	p.cannotPress("Validate")
-	p.sees("There is no Validate button, because the platform cannot try these roles.")
+	p.sees("The runner in your cluster tries these roles: when you press Validate")
 	p.sees("Add your cluster’s OpenID Connect issuer to IAM") // the setup has followed
 	p.typesRole(0, "readonly", "ReadOnly", "us-east-1")
+	p.presses("Validate")
+	p.role(0).sees("by the cluster", "The role is assumed in your cluster")
+	p.sees("No agent gets these roles until you choose a runner.")
 	p.presses("Create Integration")
 	p.arrives("edge")
 	p.sees("Created.", "No agent gets these roles until you choose a runner.")
-	p.cannotPress("Validate")
 	p.findsTicked("Your cluster", true)
 }
 

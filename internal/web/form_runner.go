@@ -38,9 +38,10 @@ func (s *server) addChosen(ctx context.Context, v *visit, page *formPage) (err e
 }
 
 // addRunnerOutcomes adds the outcomes that the runner found out, or why there is
-// none, to the roles that are typed as they are saved.
+// none, to the roles that are typed as they are saved. Roles that were just validated
+// have theirs.
 func (s *server) addRunnerOutcomes(ctx context.Context, v *visit, page *formPage) error {
-	if page.New() || page.Platform() {
+	if page.New() || page.Platform() || page.Checked {
 		return nil
 	}
 	stored, err := s.Broker.Integration(ctx, v.who, page.ID)

@@ -105,6 +105,9 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 		return err
 	}
 	page.setOutcomes(results)
+	if err := s.addChosen(r.Context(), v, page); err != nil {
+		return err
+	}
 	all := "off"
 	if page.Works() && len(page.Errors) == 0 {
 		all = "good"

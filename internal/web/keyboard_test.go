@@ -89,7 +89,7 @@ func TestConnectingAWSByKeyboard(t *testing.T) {
 	p.types("Description", "What the payments team runs")
 	p.tabsTo("The platform")
 	p.keys(kb.ArrowRight)
-	p.sees("There is no Validate button")
+	p.sees("The runner in your cluster tries these roles")
 	p.keys(kb.ArrowLeft)
 	p.sees("enter " + testbed.PlatformAccount)
 	p.tabsTo("Console")

@@ -94,7 +94,7 @@
       if (!next) {
         explain(answer.status, page);
       } else {
-        if (button.value !== 'save' && !byCluster()) keepOutcomes(form(), next);
+        if (button.value !== 'save') keepOutcomes(form(), next);
         const open = openTab();
         form().replaceWith(next);
         reopen(open);
@@ -125,7 +125,7 @@
     const known = new Map($$('.role', before).filter((row) => !$('.busy', row)).map((row) => [typed(row), row]));
     for (const row of $$('.role', after)) {
       const same = known.get(typed(row));
-      if (!same) continue;
+      if (!same || byCluster() && $('.outcome', row).innerHTML.trim()) continue; // the runner's are newer
       $('.outcome', row).replaceWith($('.outcome', same).cloneNode(true));
       if (!$('.outcome-badge .badge', row)) $('.outcome-badge', row).innerHTML = $('.outcome-badge', same).innerHTML;
     }
@@ -144,7 +144,7 @@
   const sayUntried = () => {
     complete(false);
     let text = 'Roles are validated when you save, or now with Validate.';
-    if (byCluster()) text = $('#runner')?.value ? 'The runner tries the roles once they are saved.' : 'No agent gets these roles until you choose a runner.';
+    if (byCluster()) text = $('#runner')?.value ? 'The runner tries the roles once they are saved, or now with Validate.' : 'No agent gets these roles until you choose a runner.';
     $('#foot').innerHTML = '<p class="sub">' + text + '</p>';
   };
 
