@@ -49,6 +49,15 @@ type AuditProgress struct {
 	Checkpoint int64 // the size of the last checkpoint that was delivered
 }
 
+// AuditFormat is how the audit trail is written for others.
+type AuditFormat string
+
+// The formats.
+const (
+	AuditJSONL AuditFormat = "jsonl" // lines of JSON that can be verified
+	AuditOCSF  AuditFormat = "ocsf"  // events of the Open Cybersecurity Schema Framework, one a line
+)
+
 // AuditFilter selects audit events; the zero value selects all.
 type AuditFilter struct {
 	Actor   string // an ID, or the name at that time

@@ -4,10 +4,10 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 )
 
@@ -16,16 +16,21 @@ func (c *Client) AuditTrail(ctx context.Context) (api.AuditTrail, error) {
 	return get[api.AuditTrail](ctx, c, at("/api/v1/audit-trail"))
 }
 
-// ExportAudit writes an export of the audit trail, which ends when ctx does and otherwise takes as long as it takes.
+// ExportAudit writes an export of the audit trail in a format, which ends when ctx does and otherwise takes as long as it takes.
 // from is a sequence, and -1 the first that is still there, or that of since, unless that is zero.
-func (c *Client) ExportAudit(ctx context.Context, from int64, since time.Time, to io.Writer) error {
+func (c *Client) ExportAudit(
+	ctx context.Context, from int64, since time.Time, format rolebroker.AuditFormat, to io.Writer,
+) error {
 	q := query{}
+	if format != rolebroker.AuditJSONL {
+		q["format"] = string(format)
+	}
+	if from >= 0 {
+		q["from_sequence"] = strconv.FormatInt(from, 10)
+	}
 	q.addTimes(since, time.Time{})
 	r := request{method: http.MethodGet, place: at("/api/v1/audit-trail/export"), query: q.values(),
 		accept: api.AuditExportType}
-	if from >= 0 {
-		r.query = url.Values{"from_sequence": {strconv.FormatInt(from, 10)}}
-	}
 	patient := *c.http
 	patient.Timeout = 0
 	resp, err := c.ask(ctx, &patient, r)

@@ -14,8 +14,9 @@ import (
 // File appends to a file, in the form of an export. It writes to a new file once the old one was renamed or deleted, so
 // logrotate needs no signal. Each file begins with the state of the tree, as an export does.
 type File struct {
-	Path string
-	open *os.File
+	Path   string
+	Format rolebroker.AuditFormat
+	open   *os.File
 }
 
 // Name implements [Sink].
@@ -28,9 +29,9 @@ func (f *File) Deliver(_ context.Context, b Batch) error {
 		return err
 	}
 	var text bytes.Buffer
-	exporter := trail.Continue(&text)
+	exporter := trail.NewExporter(&text, f.Format)
 	if empty {
-		if exporter, err = trail.NewExporter(&text, b.From); err != nil {
+		if err := exporter.Start(b.From); err != nil {
 			return err
 		}
 	}
@@ -62,11 +63,30 @@ func (f *File) reopen() (empty bool, err error) {
 	if err == nil {
 		err = opened.Truncate(size)
 	}
+	if err == nil && size > 0 {
+		err = f.sameFormat(opened)
+	}
 	if err != nil {
 		return false, errors.Join(err, opened.Close())
 	}
 	f.open = opened
 	return size == 0, nil
+}
+
+// errFormat says that the file begins in another format: before, the server had another setting.
+var errFormat = errors.New("the file has events in another format; rename it, and the server makes a new one")
+
+// sameFormat returns an error unless what the file begins with is of the format.
+func (f *File) sameFormat(file *os.File) error {
+	begin := make([]byte, 64)
+	n, err := file.ReadAt(begin, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if !trail.NewExporter(nil, f.Format).Wrote(begin[:n]) {
+		return errFormat
+	}
+	return nil
 }
 
 // isCurrent says whether the open file still has the path.

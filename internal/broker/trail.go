@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync/atomic"
 	"time"
 
@@ -167,12 +166,11 @@ func (b *Broker) AuditTrail(
 	return state, rolebroker.AuditCheckpoint{Size: tree.Size, Signed: unsigned.Unsigned()}, err
 }
 
-// ExportTrail returns a function that writes the audit trail as [trail.Verify] reads it: from the event with a
-// sequence, or the first of a time or later. -1 is the first event that is still there. Codes: denied, invalid (there is no such
-// event).
+// ExportTrail returns a function that writes the audit trail: from the event with a sequence, or the first of a time or
+// later. -1 is the first event that is still there. Codes: denied, invalid (there is no such event).
 func (b *Broker) ExportTrail(
 	ctx context.Context, who rolebroker.Caller, from int64, since time.Time,
-) (write func(io.Writer) error, err error) {
+) (write func(*trail.Exporter) error, err error) {
 	if err := b.May(ctx, who, rolebroker.ActionAuditExport); err != nil {
 		return nil, err
 	}
@@ -186,7 +184,7 @@ func (b *Broker) ExportTrail(
 	if _, err := b.store.TreeAt(ctx, from); err != nil {
 		return nil, err
 	}
-	return func(w io.Writer) error { return trail.Export(ctx, b.store, from, state.Size, w) }, nil
+	return func(to *trail.Exporter) error { return trail.Export(ctx, b.store, from, state.Size, to) }, nil
 }
 
 // trailStart returns the sequence with which an export begins.

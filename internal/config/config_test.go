@@ -78,14 +78,14 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 		PublicURL:        "https://example.com/tools/rolebroker",
 		SessionRetention: 3 * day,
 		AuditKey:         "signing.key", AuditRetention: 400 * day,
-		AuditFile: "audit.jsonl", AuditOTLPEndpoint: "https://o:4318/v1/logs", AuditOTLPHeadersFile: "h",
+		AuditFile: "audit.jsonl", AuditFileFormat: "ocsf", AuditOTLPEndpoint: "https://o:4318/v1/logs", AuditOTLPHeadersFile: "h",
 		AuditOTLPCAFile:   "ca.pem",
 		RequireExternalID: true, RevalidateEvery: 6 * time.Hour, ValidationConcurrency: 7, ValidationRate: 8,
 		ValidationRetry: 9 * time.Second,
 		AWSRoleARN:      "arn:aws:iam::111122223333:role/team/rolebroker",
 	}
 	values := []string{"listen=0.0.0.0:443", "metrics-listen=0.0.0.0:9484", "database-password-file=settings.yaml",
-		"audit-file=audit.jsonl", "audit-otlp-endpoint=https://o:4318/v1/logs", "audit-otlp-headers-file=h",
+		"audit-file=audit.jsonl", "audit-file-format=ocsf", "audit-otlp-endpoint=https://o:4318/v1/logs", "audit-otlp-headers-file=h",
 		"audit-otlp-ca-file=ca.pem", "audit-key=signing.key", "audit-retention=400d", "database=postgres://u@h/d", "tls-cert=c", "tls-key=k",
 		"public-url=https://example.com/tools/rolebroker/",
 		"tls-terminated-by-proxy=true", "allowed-hosts=rolebroker.example.com,10.0.0.5",
@@ -199,6 +199,7 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 	says(one("--log-level=loud"), one(`"loud" is not one of debug, info, warn, error`))
 	says(one("--log-format=xml"), one(`"xml" is not one of text, json`))
 	says(one("--session-retention=1m"), one("is 1m; write at least 1h"))
+	says(one("--audit-file-format=json"), one(`"json" is not one of jsonl, ocsf`))
 	says(one("--audit-otlp-endpoint=http://collector:4318/v1/logs"), one("is plain HTTP to another machine"))
 	says(one("--audit-otlp-endpoint=https://u:secret@collector/v1/logs"), one("has a password or a query"))
 	says(one("--audit-retention=1h"), one("is 1h; write 0s, to keep everything, or at least 1d"))

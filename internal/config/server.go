@@ -53,11 +53,15 @@ type Server struct {
 	// replicas need the same key.
 	AuditKey string
 
-	// AuditFile is a file to which the server appends the audit trail, as lines
-	// of JSON in the form of an export, each event at least once and in order. It
-	// may be renamed at any time; the server then makes a new one. Of several
-	// servers, one at a time writes. Empty: no file.
+	// AuditFile is a file to which the server appends the audit trail, in the
+	// form of an export, each event at least once and in order. It may be renamed
+	// at any time; the server then makes a new one. Of several servers, one at a
+	// time writes. Empty: no file.
 	AuditFile string
+
+	// AuditFileFormat is the format of AuditFile: jsonl, lines of JSON that can
+	// be verified, or ocsf, events of the Open Cybersecurity Schema Framework.
+	AuditFileFormat string
 
 	// AuditOTLPEndpoint is the URL of a receiver of OpenTelemetry logs, to which
 	// the server sends the audit trail over OTLP/HTTP as JSON, as in
@@ -169,6 +173,7 @@ func DefaultServer() *Server {
 		Process:               defaultProcess(),
 		Listen:                "127.0.0.1:8484",
 		Database:              NewDatabase("rolebroker.db"),
+		AuditFileFormat:       string(rolebroker.AuditJSONL),
 		SessionRetention:      30 * day,
 		ValidationConcurrency: 4,
 		ValidationRate:        300,
@@ -185,7 +190,8 @@ func (c *Server) Flags() *pflag.FlagSet {
 	f.StringVar(&c.DatabasePasswordFile, "database-password-file", c.DatabasePasswordFile,
 		"`FILE` with the password of the database")
 	f.StringVar(&c.AuditKey, "audit-key", c.AuditKey, "`FILE` with the key that signs the audit trail")
-	f.StringVar(&c.AuditFile, "audit-file", c.AuditFile, "append the audit trail to `FILE`, as lines of JSON")
+	f.StringVar(&c.AuditFile, "audit-file", c.AuditFile, "append the audit trail to `FILE`")
+	f.StringVar(&c.AuditFileFormat, "audit-file-format", c.AuditFileFormat, "write that file in `FORMAT`: jsonl or ocsf")
 	f.StringVar(&c.AuditOTLPEndpoint, "audit-otlp-endpoint", c.AuditOTLPEndpoint,
 		"send the audit trail as OTLP logs to `URL`")
 	f.StringVar(&c.AuditOTLPHeadersFile, "audit-otlp-headers-file", c.AuditOTLPHeadersFile,
@@ -312,6 +318,9 @@ func (c *Server) check(l *loader) {
 	if c.SessionRetention < time.Hour {
 		l.check("session-retention", fmt.Sprintf("is %s; write at least 1h, as in 30d",
 			FormatDuration(c.SessionRetention)))
+	}
+	if f := rolebroker.AuditFormat(c.AuditFileFormat); f != rolebroker.AuditJSONL && f != rolebroker.AuditOCSF {
+		l.check("audit-file-format", fmt.Sprintf("%q is not one of jsonl, ocsf", c.AuditFileFormat))
 	}
 	if c.AuditOTLPEndpoint != "" {
 		l.check("audit-otlp-endpoint", otlpProblem(c.AuditOTLPEndpoint))

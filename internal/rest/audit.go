@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -19,7 +18,8 @@ type auditEvents interface {
 	AuditEvents(ctx context.Context, who rolebroker.Caller, filter rolebroker.AuditFilter, page rolebroker.Page) (
 		[]rolebroker.AuditRecord, error)
 	AuditTrail(ctx context.Context, who rolebroker.Caller) (rolebroker.AuditTrail, rolebroker.AuditCheckpoint, error)
-	ExportTrail(ctx context.Context, who rolebroker.Caller, from int64, since time.Time) (func(io.Writer) error, error)
+	ExportTrail(ctx context.Context, who rolebroker.Caller, from int64, since time.Time) (
+		func(*trail.Exporter) error, error)
 }
 
 type listAuditEvents struct {
@@ -78,8 +78,9 @@ func (s *server) getAuditTrail(ctx context.Context, who rolebroker.Caller, _ *st
 }
 
 type exportAuditTrail struct {
-	From  int64     `query:"from_sequence" minimum:"0" doc:"Begin with the event of this sequence; left out: with the first that is still there." example:"1204"`
-	Since time.Time `query:"since" doc:"Begin with the first event of this time or later." example:"2026-03-14T09:26:53Z"`
+	From   int64     `query:"from_sequence" minimum:"0" doc:"Begin with the event of this sequence; left out: with the first that is still there." example:"1204"`
+	Since  time.Time `query:"since" doc:"Begin with the first event of this time or later." example:"2026-03-14T09:26:53Z"`
+	Format string    `query:"format" enum:"jsonl,ocsf" default:"jsonl" doc:"jsonl can be verified; ocsf is for other programs."`
 }
 
 // Resolve refuses both at once. It notes whether the sequence was given, since 0 is one.
@@ -106,7 +107,7 @@ func (s *server) exportAuditTrail(ctx context.Context, who rolebroker.Caller, in
 		return nil, err
 	}
 	return &exported{api.AuditExportType, func(out huma.Context) {
-		if err := write(out.BodyWriter()); err != nil {
+		if err := write(trail.NewExporter(out.BodyWriter(), rolebroker.AuditFormat(in.Format))); err != nil {
 			s.logCause(ctx, "export-audit-trail", err)
 			panic(http.ErrAbortHandler) // so that the client sees that the answer is not whole
 		}

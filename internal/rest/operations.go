@@ -139,7 +139,8 @@ var words = map[string]struct{ summary, description string }{
 	"get-audit-trail": {"Show the audit trail", "How long it is, and its newest checkpoint."},
 	"export-audit-trail": {"Export the audit trail",
 		"Lines of JSON: the state of the trail before the first event, then events in the order of the trail, and signed " +
-			"checkpoints between them. `rolebroker audit verify` reads it. An answer that is cut off is not whole; export " +
+			"checkpoints between them. `rolebroker audit verify` reads it. With the format ocsf, events of OCSF 1.8.0 only, " +
+			"one a line. An answer that is cut off is not whole; export " +
 			"the rest from the sequence after the last one that arrived."},
 	"get-platform": {"Show the platform",
 		"The AWS identity that trust policies name, and the features of this server."},

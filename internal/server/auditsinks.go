@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auditsink"
 	"github.com/rolebroker/rolebroker/internal/config"
 )
@@ -18,7 +19,7 @@ func auditSinks(cfg *config.Server, opts Options) (sinks []auditsink.Sink, err e
 		if err != nil {
 			return nil, fmt.Errorf("--audit-file: %w", err)
 		}
-		sinks = append(sinks, &auditsink.File{Path: path})
+		sinks = append(sinks, &auditsink.File{Path: path, Format: rolebroker.AuditFormat(cfg.AuditFileFormat)})
 	}
 	if cfg.AuditOTLPEndpoint != "" {
 		otlp, err := auditsink.NewOTLP(cfg.AuditOTLPEndpoint, cfg.AuditOTLPHeadersFile, cfg.AuditOTLPCAFile,

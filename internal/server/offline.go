@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/trail"
@@ -57,5 +58,5 @@ func (o Offline) ExportTrail(ctx context.Context, from *config.Server, to io.Wri
 	if err != nil {
 		return err
 	}
-	return trail.Export(ctx, db, base.Size, state.Size, to)
+	return trail.Export(ctx, db, base.Size, state.Size, trail.NewExporter(to, rolebroker.AuditJSONL))
 }

@@ -45,13 +45,12 @@ const exportPage = 500
 
 // Export writes the events of a trail with the sequences from, up to size, which is that of the trail. It keeps one
 // page in memory. It writes what the source has, and judges nothing but whether that can be written: see [Verify].
-func Export(ctx context.Context, src Source, from, size int64, to io.Writer) error {
+func Export(ctx context.Context, src Source, from, size int64, e *Exporter) error {
 	tree, err := src.TreeAt(ctx, from)
 	if err != nil {
 		return err
 	}
-	e, err := NewExporter(to, tree)
-	if err != nil {
+	if err := e.Start(tree); err != nil {
 		return err
 	}
 	checkpoints := &ahead{src: src, next: max(from, 1)}
@@ -103,17 +102,30 @@ func (a *ahead) write(ctx context.Context, e *Exporter, size int64) (err error) 
 	}
 }
 
-// Exporter writes an export.
-type Exporter struct{ to io.Writer }
-
-// NewExporter begins an export after the records of a tree.
-func NewExporter(to io.Writer, from Tree) (*Exporter, error) {
-	e := &Exporter{to}
-	return e, e.write(line{Start: &start{from.Size, from.Edge()}})
+// Exporter writes an export. As OCSF, it has records only.
+type Exporter struct {
+	to   io.Writer
+	ocsf bool
 }
 
-// Continue goes on with an export that has a beginning.
-func Continue(to io.Writer) *Exporter { return &Exporter{to} }
+// NewExporter returns an exporter in a format.
+func NewExporter(to io.Writer, format rolebroker.AuditFormat) *Exporter {
+	return &Exporter{to, format == rolebroker.AuditOCSF}
+}
+
+// Wrote says whether a text that begins a file can be of an export in the format of e.
+func (e *Exporter) Wrote(begin []byte) bool {
+	n := min(len(begin), len(ocsfBegin))
+	return string(begin[:n]) == ocsfBegin[:n] == e.ocsf
+}
+
+// Start begins an export after the records of a tree. One that goes on has a beginning.
+func (e *Exporter) Start(from Tree) error {
+	if e.ocsf {
+		return nil
+	}
+	return e.write(line{Start: &start{from.Size, from.Edge()}})
+}
 
 // Record writes a record that has a place in the tree, with the hash that was kept when it got that place.
 func (e *Exporter) Record(r *rolebroker.AuditRecord) error {
@@ -124,14 +136,27 @@ func (e *Exporter) Record(r *rolebroker.AuditRecord) error {
 	if compact := new(bytes.Buffer); json.Compact(compact, r.Record) != nil || !bytes.Equal(compact.Bytes(), r.Record) {
 		return &Broken{r.Sequence, string(r.ID), "it was altered after it was recorded"}
 	}
-	return e.write(line{Sequence: &r.Sequence, Hash: &hash, Event: r.Record})
+	l := line{Sequence: &r.Sequence, Hash: &hash, Event: r.Record}
+	if !e.ocsf {
+		return e.write(l)
+	}
+	shown, err := ocsfEvent(r, l)
+	if err != nil {
+		return err
+	}
+	return e.write(shown)
 }
 
 // Checkpoint writes a signed checkpoint. It follows the last record that it covers.
-func (e *Exporter) Checkpoint(signed string) error { return e.write(line{Checkpoint: signed}) }
+func (e *Exporter) Checkpoint(signed string) error {
+	if e.ocsf {
+		return nil
+	}
+	return e.write(line{Checkpoint: signed})
+}
 
-func (e *Exporter) write(l line) error {
-	text, err := l.encode()
+func (e *Exporter) write(line any) error {
+	text, err := encode(line)
 	if err != nil {
 		return err
 	}
@@ -140,11 +165,11 @@ func (e *Exporter) write(l line) error {
 }
 
 // encode returns the only form that a line has.
-func (l line) encode() ([]byte, error) {
+func encode(line any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(l)
+	err := enc.Encode(line)
 	return b.Bytes(), err
 }
 
@@ -155,7 +180,7 @@ func decode(text []byte) (l line, err error) {
 	if err := dec.Decode(&l); err != nil {
 		return l, err
 	}
-	same, err := l.encode()
+	same, err := encode(l)
 	if err == nil && !bytes.Equal(same, text) {
 		err = errForm
 	}

@@ -90,8 +90,8 @@ func exported(t *testing.T, key *Key, from, to int) sample {
 		s.after.Append(record(n))
 	}
 	var out bytes.Buffer
-	e, err := NewExporter(&out, s.after)
-	if err != nil {
+	e := NewExporter(&out, rolebroker.AuditJSONL)
+	if err := e.Start(s.after); err != nil {
 		t.Fatal(err)
 	}
 	for n := from; n < to; n++ {
@@ -172,7 +172,7 @@ func TestWhatIsBrokenIsNamed(t *testing.T) {
 		{"altered with its hash", func(l []string) []string {
 			changed := []byte(`{"id":"evt_2","action":"agent.list"}`)
 			hash, sequence := HashOf(changed), int64(2)
-			text, _ := line{Sequence: &sequence, Hash: &hash, Event: changed}.encode()
+			text, _ := encode(line{Sequence: &sequence, Hash: &hash, Event: changed})
 			l[3] = string(text)
 			return l
 		}, 0, ""},
@@ -208,7 +208,8 @@ func TestAnotherHistoryIsFoundByAKnownCheckpoint(t *testing.T) {
 	var tree Tree
 	other := []byte(`{"id":"evt_x"}`)
 	var out bytes.Buffer
-	e, _ := NewExporter(&out, tree)
+	e := NewExporter(&out, rolebroker.AuditJSONL)
+	_ = e.Start(tree)
 	for n := range 8 {
 		hash := tree.Append(other).String()
 		_ = e.Record(&rolebroker.AuditRecord{Sequence: int64(n), Hash: hash, Record: other})

@@ -2,6 +2,7 @@ package trail
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +48,9 @@ func (b *Broken) Error() string {
 }
 
 var (
-	errForm     = errors.New("the line is not as rolebroker writes it")
+	errForm = errors.New("the line is not as rolebroker writes it")
+	errOCSF = errors.New("this is an export as OCSF, which has no checkpoints and cannot be verified; verify one as " +
+		"lines of JSON, which rolebroker audit export writes")
 	errNotWhole = errors.New("this is no whole export: it does not begin with the state of the trail before its " +
 		"first event")
 )
@@ -70,6 +73,9 @@ func Verify(export io.Reader, expect Expect) (Report, error) {
 			return v.report, err
 		}
 		l, err := decode(text)
+		if err != nil && n == 1 && bytes.HasPrefix(text, []byte(ocsfBegin)) {
+			return v.report, errOCSF
+		}
 		if err != nil {
 			return v.report, v.broken(v.tree.Size, nil, fmt.Sprintf("line %d cannot be read: %s", n, errForm))
 		}

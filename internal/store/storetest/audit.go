@@ -171,7 +171,7 @@ func (s *suite) verify(key *trail.Key) (report trail.Report, err error) {
 	base, err := s.store.Trail(s.ctx)
 	s.must(err)
 	var out bytes.Buffer
-	s.must(trail.Export(s.ctx, s.store, base.Size, state.Size, &out))
+	s.must(trail.Export(s.ctx, s.store, base.Size, state.Size, trail.NewExporter(&out, rolebroker.AuditJSONL)))
 	keys, err := trail.Keys(key.Public())
 	s.must(err)
 	return trail.Verify(&out, trail.Expect{Keys: keys})
