@@ -5,7 +5,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-short build setup kubernetes kubernetes-in-ci test-kubernetes lint fmt tidy \
-	staticcheck vuln bench fuzz screenshots terraform-install terraform-docs
+	staticcheck vuln bench fuzz screenshots terraform-install terraform-docs actions
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,3 +83,6 @@ terraform-install: ## install the provider for terraform init and tofu init on t
 
 terraform-docs: ## generate the pages of the Terraform provider from its schemas and examples
 	cd terraform && go test ./provider -count 1 -run TestTheDocsAreThoseOfTheSchemas -update
+
+actions: ## make the tables of AWS operations in internal/action from published data; needs npm and boto3
+	@scripts/actions.sh

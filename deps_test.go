@@ -38,6 +38,7 @@ var graph = map[string][]string{
 	"internal/store":      {".", "internal/privatedir", "internal/trail"},
 	"internal/auditsink":  {".", "api", "internal/trail"},
 	"internal/setup":      {"."},
+	"internal/action":     {"."},
 
 	// What a runner needs of its cluster.
 	"internal/serviceaccount": {".", "internal/tokenfile"},
@@ -96,6 +97,7 @@ var graph = map[string][]string{
 	"internal/store/storetest": {".", "internal/store", "internal/trail"},
 	"internal/kubetest":        {},
 	"internal/bench/plain":     {},
+	"internal/action/generate": {},
 	"examples/go":              {},
 }
 
