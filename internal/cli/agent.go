@@ -32,7 +32,8 @@ func newAgentList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List agents",
-		Long:  `List agents, sorted by name.`,
+		Long: `List agents, sorted by name. With -o wide, OWNER is the API key whose holder answers
+for the agent, and does not approve its access requests.`,
 		Example: `  rolebroker agent list
   rolebroker agent list --search build -o json
   rolebroker agent list --integration production`,
@@ -54,16 +55,32 @@ func newAgentList(a *app) *cobra.Command {
 }
 
 func (a *app) agentsTable(agents []api.Agent) *table {
-	t := newTable("NAME", "INTEGRATIONS", "DEFAULT", "DISABLED", "UPDATED", "DESCRIPTION")
+	header := []string{"NAME", "INTEGRATIONS", "DEFAULT", "DISABLED", "UPDATED"}
+	if a.wide {
+		header = append(header, "OWNER", "ID")
+	}
+	t := newTable(append(header, "DESCRIPTION")...)
 	for _, agent := range agents {
 		var integrations []string
 		for _, c := range agent.Connections {
 			integrations = append(integrations, c.Integration)
 		}
-		t.add(agent.Name, orDash(strings.Join(integrations, ", ")), orDash(agent.DefaultIntegration),
-			yesNo(agent.Disabled), a.when(&agent.UpdatedAt), agent.Description)
+		cells := []string{agent.Name, orDash(strings.Join(integrations, ", ")), orDash(agent.DefaultIntegration),
+			yesNo(agent.Disabled), a.when(&agent.UpdatedAt)}
+		if a.wide {
+			cells = append(cells, ownerOf(agent), agent.ID)
+		}
+		t.add(append(cells, agent.Description)...)
 	}
 	return t
+}
+
+// ownerOf is the API key that owns an agent.
+func ownerOf(agent api.Agent) string {
+	if ofDeleted(agent.Owner, agent.OwnerID) {
+		return agent.OwnerID + " (deleted)"
+	}
+	return orDash(agent.Owner)
 }
 
 func newAgentShow(a *app) *cobra.Command {
@@ -99,7 +116,7 @@ func (a *app) showAgent(o output, agent api.Agent) error {
 				cmp.Or(c.Approval, string(rolebroker.ApprovalNone)), a.when(&c.ConnectedAt))
 		}
 		return details("Name", agent.Name, "Description", orDash(agent.Description), "ID", agent.ID,
-			"Disabled", a.disabledSince(agent), "Default integration", orDash(agent.DefaultIntegration),
+			"Owner", ownerOf(agent), "Disabled", a.disabledSince(agent), "Default integration", orDash(agent.DefaultIntegration),
 			"Created", a.when(&agent.CreatedAt), "Updated", a.when(&agent.UpdatedAt)).
 			then(connections.ifEmpty("It has no integrations: rolebroker agent connect %s INTEGRATION", agent.Name))
 	})

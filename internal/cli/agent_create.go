@@ -25,6 +25,9 @@ token create NAME.
 
 CloudTrail shows the name as the session name of everything the agent does.
 
+The owner is an API key: its holder answers for the agent, and does not approve its
+access requests. It is the key that creates the agent, unless --owner names another.
+
 With -f, a YAML or JSON file describes the agent, in the form that agent show
 -o yaml prints. Fields that only the server sets are ignored. A file that shows
 another agent creates a copy of it under NAME, without its tokens.`,
@@ -52,9 +55,11 @@ another agent creates a copy of it under NAME, without its tokens.`,
 		"`INTEGRATION` to borrow from by default (default: the first one)")
 	f.StringVar(&request.Description, "description", "", "describe the agent in `TEXT`")
 	f.BoolVar(&request.Disabled, "disabled", false, "create it disabled: nothing is lent to it")
+	f.StringVar(&request.Owner, "owner", "", "API `KEY` that owns it, by name or ID (default: the one that creates it)")
+	complete(cmd, "owner", a.apiKeyNames)
 	complete(cmd, "integration", a.integrationNames)
 	complete(cmd, "default-integration", a.integrationNames)
-	file.flag(cmd, "integration", "default-integration", "description", "disabled")
+	file.flag(cmd, "integration", "default-integration", "description", "disabled", "owner")
 	return asking(a, cmd, "creating the agent",
 		func(ctx context.Context, c *client.Client, _ []string) (api.Agent, error) {
 			agent, err := c.CreateAgent(ctx, request)

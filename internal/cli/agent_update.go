@@ -15,6 +15,7 @@ func newAgentUpdate(a *app) *cobra.Command {
 		file                                  fromFile
 		request                               api.AgentRequest
 		name, description, defaultIntegration string
+		owner                                 string
 		disabled                              bool
 	)
 	cmd := &cobra.Command{
@@ -26,13 +27,17 @@ else changes the agent at the same time, the command fails and changes nothing.
 Nothing is lent to a disabled agent. Credentials that were lent before keep working
 until they expire.
 
+The owner is an API key: its holder answers for the agent, and does not approve its
+access requests. --owner names another one.
+
 With -f, a file describes the whole agent: it keeps its connections if the file
-has none, and settings that the file leaves out are cleared. If the file has a
+has none, and its owner; other settings that the file leaves out are cleared. If the file has a
 version, as agent show -o yaml prints it, the command fails if the agent has
 changed since.`,
 		Example: `  rolebroker agent update scout --disabled
   rolebroker agent update scout --disabled=false
-  rolebroker agent update scout --default-integration staging`,
+  rolebroker agent update scout --default-integration staging
+  rolebroker agent update scout --owner alice`,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return file.readOrFlags(cmd, a.Stdin, &request) },
 	}
 	f := cmd.Flags()
@@ -41,8 +46,10 @@ changed since.`,
 	f.BoolVar(&disabled, "disabled", false, "lend it nothing; --disabled=false lends again")
 	f.StringVar(&defaultIntegration, "default-integration", "",
 		"`INTEGRATION` to borrow from by default; empty for none")
+	f.StringVar(&owner, "owner", "", "API `KEY` that owns it, by name or ID")
 	complete(cmd, "default-integration", a.integrationNames)
-	file.flag(cmd, "name", "description", "disabled", "default-integration")
+	complete(cmd, "owner", a.apiKeyNames)
+	file.flag(cmd, "name", "description", "disabled", "default-integration", "owner")
 	return asking(a, cmd, "changing the agent",
 		func(ctx context.Context, c *client.Client, given []string) (api.Agent, error) {
 			if file.given() {
@@ -59,6 +66,10 @@ changed since.`,
 			set(&request.Description, description, changed("description"))
 			set(&request.Disabled, disabled, changed("disabled"))
 			set(&request.DefaultIntegration, &defaultIntegration, changed("default-integration"))
+			if changed("owner") && owner == "" {
+				return agent, usage("--owner is empty; an agent has the owner that it has until another one is named")
+			}
+			set(&request.Owner, owner, changed("owner"))
 			return c.UpdateAgent(ctx, agent.ID, request, agent.ETag())
 		},
 		func(o output, agent api.Agent) error {

@@ -25,24 +25,26 @@ func newApply(a *app) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "apply -f {FILE | DIR | -}",
-		Short: "Create and change integrations and agents as files describe them",
-		Long: `Create and change integrations and agents as YAML or JSON files describe them. The
-command can be repeated: it changes nothing where the server is as the files say.
+		Short: "Create and change integrations, agents and approval rules as files describe them",
+		Long: `Create and change integrations, agents and approval rules as YAML or JSON files
+describe them. The command can be repeated: it changes nothing where the server is as
+the files say.
 
 A file has one or more documents, separated by ---, or a list of them. Each has kind:
-integration or kind: agent, and the fields that integration show -o yaml and agent show
--o yaml print; the output of these commands can be applied, and so can that of
-integration list -o yaml. Of a directory, the files *.yaml, *.yml and *.json are read,
-with its subdirectories, in the order of their names.
+integration, kind: agent or kind: approval-rule, and the fields that integration show
+-o yaml, agent show -o yaml or approval-rule show -o yaml print; the output of these
+commands can be applied, and so can that of integration list -o yaml. Of a directory,
+the files *.yaml, *.yml and *.json are read, with its subdirectories, in the order of
+their names.
 
 The name of a document finds what is there. A role with an id is renamed. Settings that
 a document leaves out are cleared, except enabled, source_identity, and the
-connections and the default integration of an agent, which stay. What no document
-describes stays as it is: apply deletes no integration and no agent. IDs of another
-deployment, version, times and validations are ignored.
+connections, the default integration and the owner of an agent, which stay. What no
+document describes stays as it is: apply deletes nothing. IDs of another deployment,
+version, times and validations are ignored.
 
 All files are read and checked first. After a mistake in any of them nothing is
-changed. Integrations are applied before agents. If the server refuses one document,
+changed. Integrations are applied before agents, and agents before rules. If the server refuses one document,
 the others are applied all the same.
 
 ` + validateHelp + `
@@ -142,7 +144,7 @@ type edit struct {
 	After  string `json:"after,omitempty"`
 }
 
-// applyAll applies the documents, integrations first, because agents are connected to them. The report has the order
+// applyAll applies the documents, integrations first, because agents are connected to them, and rules last. The report has the order
 // of the files.
 func applyAll(ctx context.Context, to *applier, documents []document) *report {
 	order := make([]int, len(documents))
@@ -168,10 +170,13 @@ func applyAll(ctx context.Context, to *applier, documents []document) *report {
 }
 
 func rank(d document) int {
-	if d.integration != nil {
+	switch {
+	case d.integration != nil:
 		return 0
+	case d.agent != nil:
+		return 1
 	}
-	return 1
+	return 2
 }
 
 // err is the error of the command.

@@ -22,9 +22,12 @@ type applier struct {
 func (p *applier) apply(ctx context.Context, d document) outcome {
 	o := outcome{File: d.file, Document: d.number, Kind: d.kind(), Name: d.name(), Action: noAction, Changes: []edit{}}
 	var err error
-	if d.integration != nil {
+	switch {
+	case d.integration != nil:
 		err = p.applyIntegration(ctx, *d.integration, &o)
-	} else {
+	case d.rule != nil:
+		err = p.applyRule(ctx, *d.rule, &o)
+	default:
 		err = p.applyAgent(ctx, *d.agent, &o)
 	}
 	if err != nil {
@@ -248,6 +251,9 @@ func agentEdits(current api.Agent, request api.AgentRequest) []edit {
 		add("name", current.Name, request.Name)
 		add("description", quoted(current.Description), quoted(request.Description))
 		add("state", agentState(current.Disabled), agentState(request.Disabled))
+	}
+	if request.Owner != "" && request.Owner != current.OwnerID {
+		add("owner", current.Owner, request.Owner)
 	}
 	had, has := integrationsOf(current), integrationsOf(current)
 	limits := map[string]*api.LimitsRequest{}

@@ -21,30 +21,38 @@ import (
 	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
-// document describes an integration or an agent; the other one is nil.
+// document describes an integration, an agent or an approval rule; the others are nil.
 type document struct {
 	file        string
 	number      int // in the file, from 1
 	integration *api.IntegrationRequest
 	agent       *api.AgentRequest
+	rule        *api.ApprovalRuleRequest
 }
 
 // The kinds of documents.
 const (
 	kindIntegration = "integration"
 	kindAgent       = "agent"
+	kindRule        = "approval-rule"
 )
 
 func (d document) kind() string {
-	if d.integration != nil {
+	switch {
+	case d.integration != nil:
 		return kindIntegration
+	case d.rule != nil:
+		return kindRule
 	}
 	return kindAgent
 }
 
 func (d document) name() string {
-	if d.integration != nil {
+	switch {
+	case d.integration != nil:
 		return d.integration.Name
+	case d.rule != nil:
+		return d.rule.Name
 	}
 	return d.agent.Name
 }
@@ -215,10 +223,14 @@ func (d *document) decode(node *ast.MappingNode, text []byte) error {
 		return err
 	}
 	var into any
-	if kind == kindIntegration {
+	switch kind {
+	case kindIntegration:
 		d.integration = &api.IntegrationRequest{}
 		into = d.integration
-	} else {
+	case kindRule:
+		d.rule = &api.ApprovalRuleRequest{}
+		into = d.rule
+	default:
 		d.agent = &api.AgentRequest{}
 		into = d.agent
 	}
@@ -237,7 +249,8 @@ func (d *document) decode(node *ast.MappingNode, text []byte) error {
 func fieldsOfKind() map[string][]string {
 	return map[string][]string{
 		kindIntegration: {"roles", "default_role", "assumption_mode", "external_id"},
-		kindAgent:       {"connections", "default_integration", "disabled"},
+		kindAgent:       {"connections", "default_integration", "disabled", "owner"},
+		kindRule:        {"max_duration", "until", "agent", "integration"},
 	}
 }
 
@@ -252,22 +265,24 @@ func takeKind(node *ast.MappingNode) (kind string, err error) {
 	if i := slices.IndexFunc(node.Values, func(v *ast.MappingValueNode) bool { return keyOf(v) == "kind" }); i >= 0 {
 		kind = strings.Trim(node.Values[i].Value.String(), `"'`)
 		node.Values = slices.Delete(slices.Clone(node.Values), i, i+1)
-		if kind != kindIntegration && kind != kindAgent {
-			return "", rolebroker.Errorf(rolebroker.CodeInvalid, "line %d: kind is %s; it must be integration or agent",
-				line, rolebroker.Quote(kind))
+		if fieldsOfKind()[kind] == nil {
+			return "", rolebroker.Errorf(rolebroker.CodeInvalid, "line %d: kind is %s; it must be integration, agent or "+
+				"approval-rule", line, rolebroker.Quote(kind))
 		}
 		return kind, nil
 	}
 	for of, own := range fieldsOfKind() {
 		if slices.ContainsFunc(own, func(name string) bool { return fields[name] }) {
 			if kind != "" {
-				return "", rolebroker.Errorf(rolebroker.CodeInvalid, "line %d: it has fields of an integration and of an agent", line)
+				return "", rolebroker.Errorf(rolebroker.CodeInvalid, "line %d: it has fields of several kinds; write kind: "+
+					"integration, kind: agent or kind: approval-rule", line)
 			}
 			kind = of
 		}
 	}
 	if kind == "" {
-		return "", rolebroker.Errorf(rolebroker.CodeInvalid, "line %d: it has no kind; write kind: integration or kind: agent", line)
+		return "", rolebroker.Errorf(rolebroker.CodeInvalid, "line %d: it has no kind; write kind: integration, "+
+			"kind: agent or kind: approval-rule", line)
 	}
 	return kind, nil
 }
@@ -302,6 +317,13 @@ func (d *document) check() (wrong []rolebroker.Field) {
 			}
 		}
 		if errors.As(agent.Check(), &e) {
+			wrong = e.Fields
+		}
+		return wrong
+	}
+	if d.rule != nil {
+		rule, wrong := convert.FromApprovalRuleRequest(*d.rule)
+		if errors.As(rule.Check(), &e) && wrong == nil {
 			wrong = e.Fields
 		}
 		return wrong

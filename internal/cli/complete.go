@@ -38,7 +38,7 @@ func (a *app) completeByName(cmd *cobra.Command) {
 	}
 	known := map[string]func(given []string) candidates{
 		"AGENT": anyway(a.agentNames), "INTEGRATION": anyway(a.integrationNames), "RUNNER": anyway(a.runnerNames),
-		"TOKEN-ID": a.tokenIDs, "BINDING-ID": a.bindingIDs,
+		"RULE": anyway(a.ruleNames), "TOKEN-ID": a.tokenIDs, "BINDING-ID": a.bindingIDs,
 	}
 	var finders []func(given []string) candidates
 	for _, name := range argumentNames(cmd) {

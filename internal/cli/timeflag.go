@@ -34,3 +34,35 @@ func (f timeFlag) Set(text string) error {
 func (f timeFlag) String() string { return "" }
 
 func (f timeFlag) Type() string { return "time" }
+
+// laterFlag is the value of a flag that takes a time to come: how long from now, a date or an RFC 3339 time.
+type laterFlag struct {
+	at  *time.Time
+	now func() time.Time
+}
+
+func (f laterFlag) Set(text string) error {
+	at := time.Time{}
+	if in, err := config.ParseDuration(text); err == nil && in > 0 {
+		at = f.now().Add(in)
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if parsed, err := time.Parse(layout, text); err == nil {
+			at = parsed
+		}
+	}
+	switch {
+	case at.IsZero():
+		return fmt.Errorf("%q is not a time; write how long from now, as in 12h or 30d, a date, as in 2026-03-14, "+
+			"or a time, as in 2026-03-14T09:26:53Z", text)
+	case !at.After(f.now()):
+		return fmt.Errorf("%q is in the past", text)
+	}
+	*f.at = at.UTC().Truncate(time.Second)
+	return nil
+}
+
+// String returns the default: none.
+func (f laterFlag) String() string { return "" }
+
+func (f laterFlag) Type() string { return "time" }

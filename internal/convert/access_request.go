@@ -107,3 +107,19 @@ func ApprovalRule(r *rolebroker.ApprovalRule) api.ApprovalRule {
 func ApprovalRuleRequest(r api.ApprovalRule) api.ApprovalRuleRequest {
 	return unchanged[api.ApprovalRuleRequest](r)
 }
+
+// FromApprovalRuleRequest is the rule that a request describes, as far as that can be told without a server: what it
+// names may be a name or an ID. wrong is what is wrong with the form of a field.
+func FromApprovalRuleRequest(req api.ApprovalRuleRequest) (r rolebroker.ApprovalRule, wrong []rolebroker.Field) {
+	r = rolebroker.ApprovalRule{Name: req.Name, Reason: req.Reason, Enabled: req.Enabled == nil || *req.Enabled,
+		Agent: rolebroker.AgentID(req.Agent), Integration: rolebroker.IntegrationID(req.Integration),
+		Role: rolebroker.RoleID(req.Role), Access: rolebroker.Access(req.Access), Until: FromTime(req.Until)}
+	var err error
+	if r.MaxDuration, err = FromDuration(req.MaxDuration); err != nil {
+		wrong = []rolebroker.Field{{Path: "max_duration", Message: err.Error()}}
+	}
+	if r.MaxDuration == 0 {
+		r.MaxDuration = rolebroker.DefaultGrant
+	}
+	return r, wrong
+}

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/client"
+)
+
+const listRules = "rolebroker approval-rule list"
+
+func ruleOf(ctx context.Context, c *client.Client, nameOrID string) (api.ApprovalRule, error) {
+	rule, err := c.ApprovalRule(ctx, nameOrID)
+	return rule, seeList(err, listRules)
+}
+
+func newApprovalRule(a *app) *cobra.Command {
+	return group(&cobra.Command{
+		Use:   "approval-rule",
+		Short: "Manage the rules that approve access requests",
+		Long: `Manage the rules that approve what nobody has to look at, as soon as an agent asks for
+it. The request names the rule that approved it, and each use is an audit event.
+Making and deleting rules needs an admin key.`,
+		Example: `  rolebroker approval-rule create staging-reads --integration staging --access read-only \
+    --reason "reading staging harms nobody"
+  rolebroker approval-rule list`,
+	}, newApprovalRuleList(a), newApprovalRuleShow(a), newApprovalRuleCreate(a), newApprovalRuleDelete(a))
+}
+
+func newApprovalRuleList(a *app) *cobra.Command {
+	return listing(a, &cobra.Command{
+		Use:   "list",
+		Short: "List approval rules",
+		Long: `List approval rules, sorted by name. A rule is about requests that match all of AGENT,
+ROLE and ACCESS, for no longer than UP TO. ACCESS includes narrower ones.`,
+		Example: `  rolebroker approval-rule list`,
+	}, "reading approval rules",
+		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.ApprovalRule, error] {
+			return c.AllApprovalRules(ctx)
+		},
+		func(_ []string, rules []api.ApprovalRule) *table {
+			t := newTable("NAME", "STATE", "AGENT", "ROLE", "ACCESS", "UP TO", "UNTIL", "REASON")
+			for _, r := range rules {
+				t.add(r.Name, a.ruleState(r), ruleAgent(r), ruleRole(r), cmp.Or(r.Access, "any"), r.MaxDuration,
+					a.when(r.Until), r.Reason)
+			}
+			return t.ifEmpty("There are no approval rules: a person decides every access request.")
+		})
+}
+
+// ruleState says whether a rule approves anything.
+func (a *app) ruleState(r api.ApprovalRule) string {
+	switch {
+	case !r.Enabled:
+		return "disabled"
+	case r.Until != nil && !a.Now().Before(*r.Until):
+		return "over"
+	case ofDeleted(r.Agent, r.AgentID) || ofDeleted(r.Integration, r.IntegrationID) || ofDeleted(r.Role, r.RoleID):
+		return "idle" // what it is about was deleted
+	}
+	return "active"
+}
+
+// ofDeleted reports whether an ID is that of something that was deleted: it has no name any more.
+func ofDeleted(name, id string) bool { return name == "" && id != "" }
+
+// named is the name of what a rule is about; of what was deleted it is the ID.
+func named(name, id string) string {
+	if ofDeleted(name, id) {
+		return id + " (deleted)"
+	}
+	return cmp.Or(name, "any")
+}
+
+func ruleAgent(r api.ApprovalRule) string { return named(r.Agent, r.AgentID) }
+
+func ruleRole(r api.ApprovalRule) string {
+	if r.RoleID == "" && r.IntegrationID == "" {
+		return "any"
+	}
+	return named(r.Integration, r.IntegrationID) + "/" + named(r.Role, r.RoleID)
+}
+
+func newApprovalRuleShow(a *app) *cobra.Command {
+	return showing(a, &cobra.Command{
+		Use:     "show RULE",
+		Short:   "Show an approval rule",
+		Long:    `Show an approval rule, by its name or ID.`,
+		Example: `  rolebroker approval-rule show staging-reads`,
+	}, "approval rule", ruleOf, a.showRule)
+}
+
+func (a *app) showRule(out output, r api.ApprovalRule) error {
+	return a.show(out, r, func() *table {
+		return details("name", r.Name, "id", r.ID, "state", a.ruleState(r), "agent", ruleAgent(r), "role", ruleRole(r),
+			"access", cmp.Or(r.Access, "any"), "up to", r.MaxDuration, "until", a.when(r.Until), "reason", r.Reason,
+			"created", a.when(&r.CreatedAt), "updated", a.when(&r.UpdatedAt))
+	})
+}
+
+func newApprovalRuleCreate(a *app) *cobra.Command {
+	var (
+		request    api.ApprovalRuleRequest
+		until      time.Time
+		everything bool
+	)
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Create an approval rule",
+		Long: `Create a rule that approves access requests as soon as agents ask. It approves requests
+that match all of --agent, --integration, --role and --access. A request for longer
+than --max-duration waits for a person. --access includes narrower accesses.
+
+TIME is how long from now, as in 12h or 30d, a date, which begins at midnight in UTC,
+or an RFC 3339 time.`,
+		Example: `  rolebroker approval-rule create staging-reads --integration staging --access read-only \
+    --reason "reading staging harms nobody"
+  rolebroker approval-rule create release-week --agent scout --role production/deployer \
+    --max-duration 30m --until 7d --reason "release 17, as decided on Monday"`,
+		PreRunE: func(_ *cobra.Command, given []string) error {
+			request.Name = given[0]
+			if !until.IsZero() {
+				request.Until = &until
+			}
+			return checkRuleFlags(&request, everything)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&request.Reason, "reason", "", "`TEXT`: why nobody has to look at these requests")
+	f.StringVar(&request.Agent, "agent", "", "only requests of `AGENT`, by name or ID")
+	f.StringVar(&request.Integration, "integration", "", "only requests for roles of `INTEGRATION`, by name or ID")
+	f.StringVar(&request.Role, "role", "", "only requests for `ROLE`: integration/role, or a name with --integration")
+	f.StringVar(&request.Access, "access", "", "only requests for `ACCESS` or a narrower one: full, read-only, view-only or policy")
+	f.StringVar(&request.MaxDuration, "max-duration", "", "only requests for at most `DURATION`, as in 30m (default 1h)")
+	f.Var(laterFlag{&until, a.Now}, "until", "end the rule at `TIME` (default never)")
+	f.BoolVar(&everything, "everything", false, "approve every request of every agent, up to --max-duration")
+	complete(cmd, "agent", a.agentNames)
+	complete(cmd, "integration", a.integrationNames)
+	complete(cmd, "role", a.qualifiedRoles)
+	complete(cmd, "access", oneOf("full", "read-only", "view-only", "policy"))
+	return asking(a, cmd, "creating the approval rule",
+		func(ctx context.Context, c *client.Client, _ []string) (api.ApprovalRule, error) {
+			return c.CreateApprovalRule(ctx, request)
+		}, a.showRule)
+}
+
+// checkRuleFlags takes a role with its integration apart, and refuses a rule about everything unless that is asked for.
+func checkRuleFlags(request *api.ApprovalRuleRequest, everything bool) error {
+	if request.Reason == "" {
+		return usage("--reason is missing: why nobody has to look at these requests")
+	}
+	if in, role, qualified := strings.Cut(request.Role, "/"); qualified {
+		if request.Integration != "" && request.Integration != in {
+			return usage("--integration is %s, but --role is of %s", rolebroker.Quote(request.Integration),
+				rolebroker.Quote(in))
+		}
+		request.Integration, request.Role = in, role
+	}
+	switch narrow := request.Agent+request.Integration+request.Role+request.Access != ""; {
+	case request.Role != "" && request.Integration == "":
+		return usage("--role is without its integration: write --role INTEGRATION/%s", rolebroker.ShellWord(request.Role))
+	case !narrow && !everything:
+		return usage("the rule would approve every request of every agent: narrow it with --agent, --integration, --role " +
+			"or --access; or confirm it with --everything")
+	case narrow && everything:
+		return usage("--everything goes with none of --agent, --integration, --role and --access")
+	}
+	return nil
+}
+
+func newApprovalRuleDelete(a *app) *cobra.Command {
+	return deleting(a, &cobra.Command{
+		Use:   "delete RULE",
+		Short: "Delete an approval rule",
+		Long: `Delete an approval rule, by its name or ID. What it approved stays approved until it
+ends: rolebroker request list --state approved lists that.`,
+		Example: `  rolebroker approval-rule delete release-week`,
+	}, deletion[api.ApprovalRule]{
+		kind:    "approval rule",
+		find:    ruleOf,
+		confirm: func(r api.ApprovalRule) string { return "Delete the approval rule " + r.Name + "? " + stillApproved },
+		remove: func(ctx context.Context, c *client.Client, r api.ApprovalRule) error {
+			return c.DeleteApprovalRule(ctx, r.ID, r.ETag())
+		},
+		done: func(r api.ApprovalRule) {
+			a.note("deleted approval rule %s. %s To list it: rolebroker request list --state approved", r.Name, stillApproved)
+		},
+	})
+}
+
+const stillApproved = "What it approved stays approved until it ends."
+
+// ruleNames finds the names of all approval rules.
+func (a *app) ruleNames(string) ([]string, error) {
+	return a.quickly(func(ctx context.Context, c *client.Client) (names []string, err error) {
+		for rule, err := range c.AllApprovalRules(ctx) {
+			if err != nil {
+				return names, err
+			}
+			names = append(names, rule.Name)
+		}
+		return names, nil
+	})
+}
