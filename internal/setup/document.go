@@ -23,21 +23,33 @@ import (
 // characters of some.
 const maxPolicy = 64 << 10
 
+// maxTable bounds a table, in which each line is as long as the longest one.
+const maxTable = 8 * maxPolicy
+
+// given is a trust policy that was read.
+type given struct {
+	*policy
+	owner string // the ARN of the role that the answer to GetRole is about; empty for a document alone
+	form  string // one of forms; empty for JSON and YAML
+}
+
 // read parses a trust policy: the document itself, the document encoded for a URL as
-// the IAM API returns it, or the answer to GetRole with the document in it, in JSON or
-// YAML. Codes: invalid.
-//
-// owner is the ARN of the role that the answer to GetRole is about; empty for a document
-// alone.
-func read(text string) (p *policy, owner string, err error) {
+// the IAM API returns it, or the answer to GetRole with the document in it, in JSON,
+// YAML, or one of forms. Codes: invalid.
+func read(text string) (given, error) {
 	raw, owner, err := document(text)
 	if err != nil {
-		return nil, "", invalid(currentPolicy, "%s", err)
+		return given{}, invalid(currentPolicy, "%s", err)
 	}
-	if p, err = parse(raw); err != nil {
-		return nil, "", invalid(currentPolicy, "is not a trust policy: %s", abridged(visible(err.Error())))
+	p, err := parse(raw)
+	if err != nil {
+		return given{}, invalid(currentPolicy, "is not a trust policy: %s", abridged(visible(err.Error())))
 	}
-	return p, owner, nil
+	g := given{policy: p, owner: owner}
+	if !json.Valid(plain(text)) {
+		g.form = formOf(text)
+	}
+	return g, nil
 }
 
 // printPolicy is the step that prints the trust policy of a role in a form that read
@@ -77,14 +89,19 @@ func arnIn(raw json.RawMessage) string {
 	return arn
 }
 
-// foreign is the note for a current policy that is not the one of the role that is set
-// up; empty if it is, or if that is not known.
-func foreign(owner string, role rolebroker.RoleARN) string {
-	if owner == "" || owner == role.String() {
-		return ""
+// notes say what to check of a policy that was given for the role that is set up.
+func (g given) notes(role rolebroker.RoleARN) (notes []string) {
+	if g.owner != "" && g.owner != role.String() {
+		notes = append(notes, fmt.Sprintf("The current policy belongs to %s, and not to %s: check that it is the right one "+
+			"before you use this.", rolebroker.Quote(g.owner), role))
 	}
-	return fmt.Sprintf("The current policy is the one of %s, and not of %s: check that it is the right one before you "+
-		"use this.", rolebroker.Quote(owner), role)
+	hasConditions := slices.ContainsFunc(g.statements, func(st statement) bool { return len(st.conditions) > 0 })
+	if g.form == textForm || g.form == tableForm && hasConditions {
+		notes = append(notes, fmt.Sprintf("The current policy is %s of the AWS CLI, which shows no empty lists, and no spaces "+
+			"at the ends of values. If the policy may have some, print it as JSON and ask for the setup again: %s", g.form,
+			printPolicy(role).Command))
+	}
+	return notes
 }
 
 // plain is text without a byte order mark, outer white space and URL encoding.
@@ -100,15 +117,19 @@ func plain(text string) json.RawMessage {
 
 // asJSON is the JSON of a text that is JSON or YAML.
 func asJSON(raw json.RawMessage) (json.RawMessage, error) {
-	if len(raw) > maxPolicy {
+	if len(raw) > maxPolicy && (len(raw) > maxTable || formOf(string(raw)) != tableForm) {
 		return nil, fmt.Errorf("has %d bytes, more than any trust policy", len(raw))
 	}
 	err := checkJSON(raw)
 	if err == nil || len(raw) == 0 || strings.ContainsRune(`{["`, rune(raw[0])) || !utf8.Valid(raw) {
 		return raw, err
 	}
-	if form := lossy(string(raw)); form != "" {
-		return nil, fmt.Errorf("is %s of the AWS CLI, which does not have all of the policy", form)
+	if read := forms[formOf(string(raw))]; read != nil {
+		value, err := read(string(raw))
+		if err != nil {
+			return nil, err
+		}
+		return compact(value), nil
 	}
 	if isDeep(string(raw)) {
 		return nil, errors.New("has YAML that is nested deeper, or has more lines, than any trust policy")
@@ -124,16 +145,20 @@ func asJSON(raw json.RawMessage) (json.RawMessage, error) {
 	return nil, err // a word is YAML too
 }
 
-// lossy says which output format of the AWS CLI without the names of elements a text is
-// in; empty for none.
-func lossy(text string) string {
+// Output formats of the AWS CLI that are neither JSON nor YAML.
+const tableForm, textForm = "a table", "text output"
+
+// forms are what reads those formats.
+var forms = map[string]func(string) (any, error){tableForm: fromTable, textForm: fromTextOutput}
+
+// formOf says which of forms a text is in; empty for none.
+func formOf(text string) string {
 	for line := range strings.Lines(text) {
-		words := strings.Fields(line)
 		switch {
-		case len(words) > 0 && strings.HasPrefix(words[0], "|"):
-			return "a table"
-		case len(words) > 1 && slices.Contains([]string{"ROLE", "ASSUMEROLEPOLICYDOCUMENT", "STATEMENT"}, words[0]):
-			return "text output"
+		case strings.HasPrefix(strings.TrimSpace(line), "|"):
+			return tableForm
+		case isTextOutput(line):
+			return textForm
 		}
 	}
 	return ""

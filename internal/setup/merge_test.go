@@ -590,10 +590,20 @@ func TestInvalidTrustPoliciesAreRefused(t *testing.T) {
 		"Statement: .inf\n":                 "has YAML that the AWS CLI does not write, at line 1",
 		"Version: x\n---\nVersion: x\n":     "has 2 YAML documents, not one",
 		"# nothing\n":                       "is empty",
-		"2012-10-17\nSTATEMENT\tsts:A\tAllow\n": "is text output of the AWS CLI, which does not " +
-			"have all of the policy",
-		"-----\n|  GetRole  |\n+---+\n": "is a table of the AWS CLI, which does not " +
-			"have all of the policy",
+		"2012-10-17\nSTATEMENT\tsts:A\tAllow\n": "is text output of the AWS CLI, which does not say " +
+			"whether it is of Principal or NotPrincipal, at line 2",
+		"2012-10-17\nSTATEMENT\tsts:A\tAllow\nSTRINGEQUALS\tx\nPRINCIPAL\t" + root: "is text output of the AWS CLI, which does " +
+			"not have the operators and keys of conditions, at line 3",
+		"2012-10-17\nSTATEMENT\tsts:A\tAllow\nPRINCIPAL\tec2.amazonaws.com": "is text output of the AWS CLI, which does " +
+			`not say what kind of principal "ec2.amazonaws.com" is, at line 3`,
+		"2012-10-17\nSTATEMENT  sts:A  Allow\n": "is text output of the AWS CLI, which is cut, wrapped or changed, at line 2",
+		"-----\n|  GetRole  |\n+---+\n":         "is a table of the AWS CLI that is cut, wrapped or changed, at line 2",
+		"|  GetRole  |\n+-----------+\n":        "is a table of the AWS CLI that is without its top, at line 1",
+		"-------------\n|  GetRole  |\n+-----------+\n": "is a table of the AWS CLI that does not show " +
+			`what "GetRole" has, at line 2`,
+		"-----------------\n|    GetRole    |\n+------+--------+\n|  a   |  True  |\n+------+--------+": "is a table of the AWS " +
+			`CLI that does not show whether True is a string, in "GetRole", at line 2`,
+		"-----------\n| GetR\u202ele |\n+---------+\n":  `is a table of the AWS CLI that has the character '\u202e', at line 2`,
 		"[" + document(ec2) + "," + document(ec2) + "]": "is not a trust policy: the policy is not an object",
 		document(st(awsOf("arn:aws:iam::777788889999:role/"+strings.Repeat("x", 8000)),
 			action(`"sts:AssumeRole"`))): "with " +

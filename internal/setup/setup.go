@@ -46,14 +46,13 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 	if err := s.choose(); err != nil {
 		return nil, err
 	}
-	var current *policy
-	owner := ""
+	var current given
 	if s.Request.CurrentPolicy != "" {
 		var err error
-		if current, owner, err = read(s.Request.CurrentPolicy); err != nil {
+		if current, err = read(s.Request.CurrentPolicy); err != nil {
 			return nil, rolebroker.AsError(err).WithSteps(printPolicy(s.Roles[0].ARN))
 		}
-		s = s.withCurrent(current, s.Roles[0])
+		s = s.withCurrent(current.policy, s.Roles[0])
 	}
 	b := newBlueprint(ctx, s)
 	done := &rolebroker.Setup{
@@ -64,14 +63,12 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		done.Roles = append(done.Roles,
 			rolebroker.RoleSetup{Role: role, Statement: b.addition(role), TrustPolicy: b.newPolicy(role)})
 	}
-	if current != nil {
+	if current.policy != nil {
 		var err error
-		if b.merged, err = merge(current, s.desired(s.Roles[0])); err != nil {
+		if b.merged, err = merge(current.policy, s.desired(s.Roles[0])); err != nil {
 			return nil, err
 		}
-		if note := foreign(owner, s.Roles[0].ARN); note != "" {
-			b.merged.notes = slices.Insert(b.merged.notes, 0, note)
-		}
+		b.merged.notes = append(current.notes(s.Roles[0].ARN), b.merged.notes...)
 		b.targets[0].policy = b.merged.text
 		done.Notes = b.merged.notes
 		done.Roles[0].Merged, done.Roles[0].Diff = b.merged.text, b.merged.diff
