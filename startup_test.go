@@ -30,6 +30,7 @@ var linked = map[string]int{
 	"golang.org/x/sync":               0,
 	"golang.org/x/sys":                0,
 	"golang.org/x/term":               0,
+	"golang.org/x/text":               0, // but for what pgx has of it
 	"golang.org/x/time":               0,
 	"modernc.org/sqlite":              270,
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -125,15 +126,20 @@ func (t *textOutput) endStatement() error {
 
 // textAction is an action that no other element of a statement can be.
 var (
-	textAction = regexp.MustCompile(`^[A-Za-z0-9-]+:[A-Za-z*?]+$`)
-	textSid    = regexp.MustCompile(`^[A-Za-z0-9]*$`)
+	textAction = once(`^[A-Za-z0-9-]+:[A-Za-z*?]+$`)
+	textSid    = once(`^[A-Za-z0-9]*$`)
 )
+
+// once compiles a pattern when it is first used.
+func once(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // newTextStatement reads the strings of a statement: Action, Effect and Sid. The AWS CLI gives all statements the
 // strings that one has, and leaves those empty that it does not have.
 func newTextStatement(words []string) (*textStatement, error) {
 	st := &textStatement{}
-	if len(words) > 0 && textAction.MatchString(words[0]) {
+	if len(words) > 0 && textAction().MatchString(words[0]) {
 		st.actions, st.acts = "Action", []any{words[0]}
 		words = words[1:]
 	} else if len(words) > 0 && words[0] == "" {
@@ -146,7 +152,7 @@ func newTextStatement(words []string) (*textStatement, error) {
 	if words = words[1:]; len(words) == 0 {
 		return st, nil
 	}
-	if len(words) > 1 || !textSid.MatchString(words[0]) {
+	if len(words) > 1 || !textSid().MatchString(words[0]) {
 		return st, errors.New("does not say which elements of a statement its strings are")
 	}
 	if words[0] != "" {
@@ -189,8 +195,8 @@ func (st *textStatement) read(line string, values []string) error {
 
 // Principals of which no other kind has such a name.
 var (
-	textAWS       = regexp.MustCompile(`^(arn:[a-z-]+:(iam|sts)::\d{12}:(root$|user/|role/|assumed-role/)|\d{12}$|A(IDA|ROA)[A-Z0-9]+$)`)
-	textFederated = regexp.MustCompile(`^arn:[a-z-]+:iam::\d{12}:(oidc|saml)-provider/`)
+	textAWS       = once(`^(arn:[a-z-]+:(iam|sts)::\d{12}:(root$|user/|role/|assumed-role/)|\d{12}$|A(IDA|ROA)[A-Z0-9]+$)`)
+	textFederated = once(`^arn:[a-z-]+:iam::\d{12}:(oidc|saml)-provider/`)
 )
 
 // readPrincipals reads the strings of the principals.
@@ -198,9 +204,9 @@ func (st *textStatement) readPrincipals(values []string) error {
 	for _, value := range values {
 		kind := ""
 		switch {
-		case textAWS.MatchString(value):
+		case textAWS().MatchString(value):
 			kind = "AWS"
-		case textFederated.MatchString(value):
+		case textFederated().MatchString(value):
 			kind = "Federated"
 		default:
 			return fmt.Errorf("does not say what kind of principal %q is", abridged(visible(value)))
