@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -15,6 +16,35 @@ type agentDataModel struct {
 	agentModel
 	DefaultIntegration types.String `tfsdk:"default_integration"`
 	Integrations       types.List   `tfsdk:"integrations"`
+	Connections        types.Map    `tfsdk:"connections"`
+}
+
+// connectionType is an element of connections.
+var connectionType = types.ObjectType{AttrTypes: map[string]attr.Type{
+	"access":         types.StringType,
+	"session_policy": types.StringType,
+	"roles":          types.ListType{ElemType: types.StringType},
+	"approval":       types.StringType,
+}}
+
+// connectionsOf are the limits of an agent's connections, by integration.
+func connectionsOf(a api.Agent) types.Map {
+	all := map[string]attr.Value{}
+	for _, c := range a.Connections {
+		roles := types.ListNull(types.StringType)
+		if c.Roles != nil {
+			roles = stringList(c.Roles)
+		}
+		policy := types.StringNull()
+		if c.SessionPolicy != "" {
+			policy = types.StringValue(string(c.SessionPolicy))
+		}
+		all[c.Integration] = types.ObjectValueMust(connectionType.AttrTypes, map[string]attr.Value{
+			"access": types.StringValue(c.Access), "session_policy": policy, "roles": roles,
+			"approval": types.StringValue(c.Approval),
+		})
+	}
+	return types.MapValueMust(connectionType, all)
 }
 
 // newAgentData makes data.rolebroker_agent.
@@ -30,7 +60,8 @@ func newAgentData() datasource.DataSource {
 			for _, c := range a.Connections {
 				connected = append(connected, c.Integration)
 			}
-			return agentDataModel{agentOf(a), types.StringValue(a.DefaultIntegration), stringList(connected)}
+			return agentDataModel{agentOf(a), types.StringValue(a.DefaultIntegration), stringList(connected),
+				connectionsOf(a)}
 		},
 		schema: schema.Schema{
 			MarkdownDescription: "An existing agent and the integrations that it is connected to.",
@@ -42,6 +73,17 @@ func newAgentData() datasource.DataSource {
 						"it gets when it names no role; may be empty."),
 				"integrations": computedStrings("The names of the integrations that the agent is connected to, the " +
 					"earliest connection first."),
+				"connections": schema.MapNestedAttribute{
+					Computed:            true,
+					MarkdownDescription: "What each connection lets the agent do, by the name of its integration.",
+					NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+						"access": computedString("`full`, `read-only`, `view-only` or `policy`; empty from a server of an " +
+							"earlier version, which limits nothing."),
+						"session_policy": computedString("The policy document in JSON, with the access `policy`; else null."),
+						"roles":          computedStrings("The names of the only roles that the agent may borrow; null: all."),
+						"approval":       computedString("For what a person has to approve: `none` or `borrow`."),
+					}},
+				},
 			},
 		},
 	}

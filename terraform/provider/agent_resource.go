@@ -2,10 +2,14 @@ package provider
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/boolplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
@@ -49,13 +53,32 @@ type agentResource struct {
 
 var _ resource.ResourceWithModifyPlan = &agentResource{}
 
-// ModifyPlan counts new agents, for the check of their default integrations.
+// ModifyPlan counts new agents, for the check of their default integrations, and warns
+// if the plan enables one that is disabled.
 func (r *agentResource) ModifyPlan(
-	_ context.Context, req resource.ModifyPlanRequest, _ *resource.ModifyPlanResponse,
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
 	if r.server != nil && req.State.Raw.IsNull() && !req.Plan.Raw.IsNull() {
 		r.server.defaults.createsAgent()
 	}
+	var plan, state agentModel
+	if changes(ctx, req, &resp.Diagnostics, &plan, &state) && state.Disabled.ValueBool() && !plan.Disabled.ValueBool() {
+		resp.Diagnostics.AddAttributeWarning(path.Root("disabled"), "The plan enables agent "+state.name(),
+			r.whyDisabled(ctx, state)+" Leave disabled out, and the agent stays as it is.")
+	}
+}
+
+// whyDisabled says that the agent is disabled, and whether somebody cut it off.
+func (r *agentResource) whyDisabled(ctx context.Context, m agentModel) string {
+	if r.server == nil || r.server.Client == nil {
+		return "It is disabled now."
+	}
+	agent, err := r.server.Agent(ctx, m.id())
+	if err != nil || agent.CutOff == nil {
+		return "It is disabled now."
+	}
+	return fmt.Sprintf("It is cut off since %s, by %s. Enabling it ends that.",
+		agent.CutOff.At.UTC().Format(time.RFC3339), strings.TrimSuffix(agent.CutOff.By+": "+agent.CutOff.Reason, ": "))
 }
 
 func newAgentResource() resource.Resource {
@@ -92,9 +115,11 @@ func agentSchema() schema.Schema {
 				MarkdownDescription: "At most 1000 characters.",
 			},
 			"disabled": schema.BoolAttribute{
-				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
+				Optional: true, Computed: true,
+				PlanModifiers: []planmodifier.Bool{boolplanmodifier.UseStateForUnknown()},
 				MarkdownDescription: "A disabled agent gets no credentials. Credentials that it already has are valid " +
-					"until they expire. Default: false.",
+					"until they expire. Left out: the agent stays as it is, so an agent that somebody cut off stays cut " +
+					"off; a new one is not disabled.",
 			},
 		},
 	}

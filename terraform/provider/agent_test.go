@@ -243,6 +243,7 @@ func TestDataSources(t *testing.T) {
 	w := newWorld(t)
 	w.Integration("production", w.Role("readonly", "ReadOnly", "us-east-1"))
 	w.Agent("scout", "production")
+	w.limits(api.LimitsRequest{Access: "view-only", Roles: &[]string{"readonly"}, Approval: "borrow"})()
 	w.validates("production")
 	w.plays(
 		step{
@@ -257,6 +258,10 @@ data "rolebroker_aws_integration" "same" { id = data.rolebroker_aws_integration.
 				has("data.rolebroker_platform.here", "identity_error", ""),
 				has("data.rolebroker_agent.scout", "default_integration", "production"),
 				has("data.rolebroker_agent.scout", "integrations.0", "production"),
+				has("data.rolebroker_agent.scout", "connections.production.access", "view-only"),
+				has("data.rolebroker_agent.scout", "connections.production.roles.0", "readonly"),
+				has("data.rolebroker_agent.scout", "connections.production.approval", "borrow"),
+				hasNo("data.rolebroker_agent.scout", "connections.production.session_policy"),
 				has("data.rolebroker_aws_integration.same", "name", "production"),
 				has("data.rolebroker_aws_integration.same", "roles.readonly.arn",
 					"arn:aws:iam::444455556666:role/ReadOnly"),
@@ -368,6 +373,7 @@ data "rolebroker_runners" "all" { depends_on = [rolebroker_runner.eks] }
 				has("data.rolebroker_agents.all", "agents.scout.integrations.1", "staging"),
 				has("data.rolebroker_agents.all", "agents.ranger.default_integration", ""),
 				has("data.rolebroker_runners.all", "runners.eks.status", "waiting"),
+				has("data.rolebroker_runners.all", "runners.eks.replicas", "0"),
 			),
 		},
 	)

@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -19,41 +18,70 @@ import (
 	"github.com/rolebroker/rolebroker/api"
 )
 
+// The limits have no default: an apply of a configuration that does not name one
+// leaves it as it is, also if people narrowed it elsewhere.
+
 func accessAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
-		Optional: true, Computed: true, Default: stringdefault.StaticString(string(rolebroker.AccessFull)),
+		Optional: true, Computed: true,
 		Validators: []validator.String{oneOf(rolebroker.Accesses())},
-		MarkdownDescription: "What the agent may do with the roles; AWS enforces it. `full`, the default: everything " +
-			"that the role allows. `read-only`: AWS's ReadOnlyAccess, without actions that return credentials. " +
-			"`view-only`: AWS's ViewOnlyAccess, without these. `policy`: the `session_policy`.",
+		MarkdownDescription: "What the agent may do with the roles; AWS enforces it. `full`: everything that the role " +
+			"allows. `read-only`: AWS's ReadOnlyAccess, without actions that return credentials. `view-only`: AWS's " +
+			"ViewOnlyAccess, without these. `policy`: the `session_policy`. " + keeps("`full`"),
 	}
 }
 
 func sessionPolicyAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
-		Optional: true,
+		Optional: true, Computed: true,
 		MarkdownDescription: "An IAM policy document in JSON of at most 2,048 characters, without principals: required " +
-			"with the access `policy`, and refused with any other.",
+			"with `access = \"policy\"`, and refused without that.",
 	}
 }
 
 func rolesAttribute() schema.SetAttribute {
 	return schema.SetAttribute{
-		Optional: true, ElementType: types.StringType,
-		Validators: []validator.Set{setvalidator.SizeAtLeast(1)},
-		MarkdownDescription: "The names or IDs of the only roles that the agent may borrow. Left out: all roles of the " +
-			"integration, and those that it gets later.",
+		Optional: true, Computed: true, ElementType: types.StringType,
+		Validators: []validator.Set{setvalidator.SizeAtLeast(1), allStandsAlone{}},
+		MarkdownDescription: "The names or IDs of the only roles that the agent may borrow. `[\"*\"]`: all roles of the " +
+			"integration, and those that it gets later. " + keeps("all roles"),
 	}
 }
 
 func approvalAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
-		Optional: true, Computed: true, Default: stringdefault.StaticString(string(rolebroker.ApprovalNone)),
+		Optional: true, Computed: true,
 		Validators: []validator.String{oneOf(rolebroker.Approvals())},
-		MarkdownDescription: "For what a person has to approve. `none`, the default: for nothing. `borrow`: before a " +
-			"role is used.",
+		MarkdownDescription: "For what a person has to approve. `none`: for nothing. `borrow`: before a role is used. " +
+			keeps("`none`"),
 	}
 }
+
+// keeps describes what a connection has without the attribute.
+func keeps(initially string) string {
+	return "Left out: the connection keeps what it has; a new one has " + initially + "."
+}
+
+// allRoles is the element of roles that means all roles of the integration. No role
+// can have it as its name.
+const allRoles = "*"
+
+// allStandsAlone refuses other elements beside allRoles.
+type allStandsAlone struct{}
+
+func (allStandsAlone) Description(context.Context) string { return "no other role beside " + allRoles }
+func (allStandsAlone) MarkdownDescription(context.Context) string {
+	return "no other role beside `" + allRoles + "`"
+}
+
+func (allStandsAlone) ValidateSet(_ context.Context, req validator.SetRequest, resp *validator.SetResponse) {
+	if elements := req.ConfigValue.Elements(); len(elements) > 1 && slices.ContainsFunc(elements, isAll) {
+		resp.Diagnostics.AddAttributeError(req.Path, "The roles are not valid",
+			`roles: "*" means all roles of the integration, so no other role can stand beside it.`)
+	}
+}
+
+func isAll(role attr.Value) bool { return role.Equal(types.StringValue(allRoles)) }
 
 // oneOf accepts the values.
 func oneOf[S ~string](values []S) validator.String {
@@ -72,6 +100,11 @@ func (r *connectionResource) ValidateConfig(
 	var m connectionModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
 	if resp.Diagnostics.HasError() || m.Access.IsUnknown() || m.SessionPolicy.IsUnknown() {
+		return
+	}
+	if m.Access.IsNull() && !m.SessionPolicy.IsNull() {
+		resp.Diagnostics.AddAttributeError(path.Root("session_policy"), "The limits of the connection are not valid",
+			`session_policy: is allowed only with access = "policy" beside it.`)
 		return
 	}
 	m = m.withDefaults()
@@ -102,16 +135,42 @@ func (m connectionModel) withDefaults() connectionModel {
 	return m
 }
 
-// limits is the request that gives the connection the limits of the model.
-func (m connectionModel) limits() api.LimitsRequest {
-	m = m.withDefaults()
+// limits is the request that gives the connection the limits of the model. What the
+// model does not know stays as the connection has it; nil: there is none yet.
+func (m connectionModel) limits(now *api.Connection, in api.Integration) api.LimitsRequest {
+	if now != nil {
+		m = m.keepUnknown(connectionModel{}.takeLimits(*now, in))
+	}
 	limits := api.LimitsRequest{Access: m.Access.ValueString(), Approval: m.Approval.ValueString(),
 		SessionPolicy: api.Policy(m.SessionPolicy.ValueString())}
-	if !m.Roles.IsNull() {
+	if !m.isOfAllRoles() {
 		roles := m.references()
 		limits.Roles = &roles
 	}
 	return limits
+}
+
+// keepUnknown returns the model with the limits of another one in place of those
+// that it does not know.
+func (m connectionModel) keepUnknown(other connectionModel) connectionModel {
+	if m.Access.IsUnknown() {
+		m.Access = other.Access
+	}
+	if m.SessionPolicy.IsUnknown() {
+		m.SessionPolicy = other.SessionPolicy
+	}
+	if m.Roles.IsUnknown() {
+		m.Roles = other.Roles
+	}
+	if m.Approval.IsUnknown() {
+		m.Approval = other.Approval
+	}
+	return m
+}
+
+// isOfAllRoles returns whether the model is known not to limit the roles.
+func (m connectionModel) isOfAllRoles() bool {
+	return m.Roles.IsNull() || m.Roles.IsUnknown() || slices.ContainsFunc(m.Roles.Elements(), isAll)
 }
 
 // references are the elements of roles, in order.
@@ -157,8 +216,11 @@ func samePolicy(a, b string) bool {
 }
 
 // rolesOf are the roles of the connection: by ID those that written has by ID, and the
-// others by name. Null: all.
+// others by name. All: null, or as written.
 func rolesOf(c api.Connection, in api.Integration, written []string) types.Set {
+	if c.Roles == nil && slices.Contains(written, allRoles) {
+		return types.SetValueMust(types.StringType, []attr.Value{types.StringValue(allRoles)})
+	}
 	if c.Roles == nil {
 		return types.SetNull(types.StringType)
 	}
@@ -175,9 +237,10 @@ func rolesOf(c api.Connection, in api.Integration, written []string) types.Set {
 	return types.SetValueMust(types.StringType, roles)
 }
 
-// hasLimits returns whether the connection has the limits of the model.
+// hasLimits returns whether the connection has the limits that the model knows.
 func (m connectionModel) hasLimits(c api.Connection, in api.Integration) bool {
-	is, wanted := m.takeLimits(c, in), m.withDefaults()
+	is := m.takeLimits(c, in)
+	wanted := m.withDefaults().keepUnknown(is)
 	return is.Access.Equal(wanted.Access) && is.Approval.Equal(wanted.Approval) &&
 		is.SessionPolicy.Equal(wanted.SessionPolicy) && is.Roles.Equal(wanted.Roles)
 }
@@ -210,7 +273,7 @@ func (r *connectionResource) limit(
 			return c != nil && plan.hasLimits(*c, in)
 		},
 		func(now api.Agent) (api.Agent, error) {
-			return r.server.Limit(ctx, agentID, in.ID, plan.limits(), now.ETag())
+			return r.server.Limit(ctx, agentID, in.ID, plan.limits(connectionTo(now, in), in), now.ETag())
 		})
 	if before == nil && rolebroker.CodeOf(err) == rolebroker.CodeStale {
 		return done, rolebroker.Errorf(rolebroker.CodeConflict, "the agent is connected already, with other limits").

@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -17,43 +18,91 @@ const policyInTerraform = `
     Statement = [{ Effect = "Allow", Action = "s3:Get*", Resource = "*" }]
   })`
 
-// The limits of a connection are made, changed, imported, put back after others change
-// them, and gone once the configuration no longer has them.
+// limited is the configuration of an agent, its connection and the limits of that.
+func (w *world) limited(limits string) string {
+	return w.config(integration("production", "", readonly, deployer), agent("scout", ""),
+		connect("production", "id", limits))
+}
+
+// lets checks what scout's connection has: access, roles, approval, and whether a
+// session policy.
+func (w *world) lets(want string) resource.TestCheckFunc {
+	return func(*terraform.State) error {
+		c := w.agent("scout").Connections[0]
+		if got := fmt.Sprintf("%s %s %s %t", c.Access, c.Roles, c.Approval, c.SessionPolicy != ""); got != want {
+			return fmt.Errorf("the connection has %s, not %s", got, want)
+		}
+		return nil
+	}
+}
+
+// limits changes the limits as others do, in the web app or with the CLI.
+func (w *world) limits(limits api.LimitsRequest) func() {
+	return func() {
+		if _, err := w.Admin.Limit(w.Context(), "scout", "production", limits, ""); err != nil {
+			w.Error(err)
+		}
+	}
+}
+
+// The limits of a connection are made, changed, imported, and put back after others
+// change them.
 func TestLimitsOfAConnection(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	limited := func(limits string) string {
-		return w.config(integration("production", "", readonly, deployer), agent("scout", ""),
-			connect("production", "id", limits))
-	}
-	is := func(want string) resource.TestCheckFunc {
-		return func(*terraform.State) error {
-			c := w.agent("scout").Connections[0]
-			if got := fmt.Sprintf("%s %s %s %t", c.Access, c.Roles, c.Approval, c.SessionPolicy != ""); got != want {
-				return fmt.Errorf("the connection has %s, not %s", got, want)
-			}
-			return nil
-		}
-	}
 	const narrow = "  access = \"read-only\"\n  roles = [\"readonly\"]\n  approval = \"borrow\""
 	w.plays(
-		step{Config: limited(narrow), Check: is("read-only [readonly] borrow false")},
+		step{Config: w.limited(narrow), Check: w.lets("read-only [readonly] borrow false")},
 		step{ResourceName: connection, ImportState: true, ImportStateVerify: true},
 		step{ // others widen it: the plan shows that, and the apply puts it back
-			PreConfig: func() {
-				_, err := w.Admin.Limit(w.Context(), "scout", "production", api.LimitsRequest{Access: "full"}, "")
-				if err != nil {
-					t.Error(err)
-				}
-			},
-			Config: limited(narrow), ConfigPlanChecks: updates(connection),
-			Check: is("read-only [readonly] borrow false")},
+			PreConfig: w.limits(api.LimitsRequest{Access: "full"}),
+			Config:    w.limited(narrow), ConfigPlanChecks: updates(connection),
+			Check: w.lets("read-only [readonly] borrow false")},
 		step{ // a role by its ID stays one
-			Config: limited("  roles = [" + production + ".roles[\"deployer\"].id]"),
-			Check:  is("full [deployer] none false")},
-		step{Config: limited(policyInTerraform), ConfigPlanChecks: updates(connection), Check: is("policy [] none true")},
-		step{Config: limited(""), ConfigPlanChecks: updates(connection),
-			Check: all(is("full [] none false"), hasNo(connection, "session_policy"))},
+			Config: w.limited("  roles = [" + production + ".roles[\"deployer\"].id]"),
+			Check:  w.lets("read-only [deployer] borrow false")},
+		step{Config: w.limited(policyInTerraform), ConfigPlanChecks: updates(connection),
+			Check: w.lets("policy [deployer] borrow true")},
+		step{Config: w.limited("  access = \"view-only\"\n  roles = [\"*\"]"), ConfigPlanChecks: updates(connection),
+			Check: all(w.lets("view-only [] borrow false"), hasNo(connection, "session_policy"),
+				has(connection, "roles.0", "*"))},
+		step{ResourceName: connection, ImportState: true, ImportStateVerify: true,
+			ImportStateVerifyIgnore: []string{"roles"}}, // all, and the import cannot know that somebody wrote that
+		step{Config: w.limited("  access = \"full\"\n  approval = \"none\""), ConfigPlanChecks: updates(connection),
+			Check: w.lets("full [] none false")},
+	)
+}
+
+// What the configuration does not name stays as others left it, through each apply: of
+// nothing, of another limit, and of another end of the connection.
+func TestSilenceKeepsLimits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	both := func(production string) string {
+		return w.config(integration("production", "", readonly, deployer), other,
+			agent("scout", ""), production)
+	}
+	policy := api.Policy(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}`)
+	w.plays(
+		step{Config: both(connect("production", "id", "")), Check: w.lets("full [] none false")},
+		step{
+			PreConfig: w.limits(api.LimitsRequest{Access: "policy", SessionPolicy: policy, Roles: &[]string{"readonly"},
+				Approval: "borrow"}),
+			Config: both(connect("production", "id", "")), ConfigPlanChecks: keeps(connection),
+			Check: all(w.lets("policy [readonly] borrow true"), has(connection, "access", "policy"),
+				has(connection, "roles.0", "readonly"), has(connection, "approval", "borrow"))},
+		step{Config: both(connect("production", "id", "  default = true")), ConfigPlanChecks: updates(connection),
+			Check: w.lets("policy [readonly] borrow true")},
+		step{Config: both(connect("production", "id", "  approval = \"none\"")), ConfigPlanChecks: updates(connection),
+			Check: w.lets("policy [readonly] none true")},
+		step{PreConfig: w.limits(api.LimitsRequest{Access: "view-only"}), Config: both(connect("production", "id", "")),
+			Check: w.lets("view-only [] none false")},
+		step{ // the other integration gets no more than this one had
+			Config: both(`resource "rolebroker_agent_connection" "production" {
+  agent       = rolebroker_agent.scout.id
+  integration = rolebroker_aws_integration.staging.id
+}
+`), ConfigPlanChecks: updates(connection), Check: w.lets("view-only [] none false")},
 	)
 }
 
@@ -68,14 +117,17 @@ func TestLimitsThatAreNotValid(t *testing.T) {
 	w.plays(
 		refuses(`  access = "some"`, "access", `"some"`),
 		refuses(`  access = "policy"`, "session_policy", "required"),
-		refuses(`  session_policy = "{}"`, "session_policy", "allowed only with access policy"),
+		refuses(`  session_policy = "{}"`, "session_policy", "allowed only with access"),
+		refuses("  access = \"full\"\n  session_policy = \"{}\"", "session_policy", "allowed only with access policy"),
 		refuses("  access = \"policy\"\n  session_policy = \"{\"", "session_policy", "not JSON"),
 		refuses(`  approval = "write"`, "approval", `"write"`),
 		refuses(`  roles = []`, "roles", "at least 1"),
+		refuses(`  roles = ["*", "readonly"]`, "roles", "all roles of the integration"),
 	)
 }
 
-// A new connection in Terraform does not replace the limits of one that is there.
+// A new connection in Terraform does not replace the limits of one that is there: it
+// is refused with others, and takes those over without any.
 func TestANewConnectionWidensNoneThatIsThere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -83,20 +135,74 @@ func TestANewConnectionWidensNoneThatIsThere(t *testing.T) {
 	w.plays(
 		step{Config: base},
 		step{
-			PreConfig: func() {
-				_, err := w.Admin.Limit(w.Context(), "scout", "production", api.LimitsRequest{Access: "view-only"}, "")
-				if err != nil {
-					t.Error(err)
-				}
-			},
-			Config:      base + connect("production", "id", ""),
+			PreConfig:   w.limits(api.LimitsRequest{Access: "view-only", Approval: "borrow"}),
+			Config:      base + connect("production", "id", "  access = \"full\""),
 			ExpectError: says("connected already, with other limits", "terraform import")},
-		step{Config: base, Check: func(*terraform.State) error {
-			if c := w.agent("scout").Connections[0]; c.Access != "view-only" {
-				return fmt.Errorf("the access is %s", c.Access)
+		step{Config: base, Check: w.lets("view-only [] borrow false")},
+		step{Config: base + connect("production", "id", "  access = \"view-only\""), Check: all(
+			w.lets("view-only [] borrow false"), has(connection, "approval", "borrow"))},
+	)
+}
+
+// A plan says what it widens: an access, roles, an approval, and an agent that is
+// disabled. It says nothing about what it narrows, or keeps.
+func TestAPlanSaysWhatItWidens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ends := func(disabled string) string {
+		return integration("production", "", readonly, deployer) + agent("scout", disabled)
+	}
+	ws := w.workspaceOf(ends("") + connect("production", "id", ""))
+	ws.terraform("apply", "-auto-approve", "-no-color")
+	narrow := w.limits(api.LimitsRequest{Access: "read-only", Roles: &[]string{"readonly"}, Approval: "borrow"})
+	narrow()
+	plans := func(disabled, limits string, warnings ...string) {
+		t.Helper()
+		ws.writes(requirements + ends(disabled) + connect("production", "id", limits))
+		said := strings.Join(strings.Fields(strings.ReplaceAll(ws.terraform("plan", "-no-color"), "│", "")), " ")
+		if got := strings.Count(said, "Warning: The plan "); len(warnings) == 0 && got > 0 {
+			t.Errorf("with %q the plan says\n%s", limits, said)
+		}
+		for _, warning := range warnings {
+			if !strings.Contains(said, warning) {
+				t.Errorf("with %q the plan does not say %q:\n%s", limits, warning, said)
 			}
-			return w.Admin.Disconnect(w.Context(), "scout", "production")
-		}},
+		}
+	}
+	plans("", "")
+	plans("", "  roles = ["+production+".roles[\"readonly\"].id]")
+	plans("", "  access = \"full\"\n  roles = [\"deployer\", \"readonly\"]\n  approval = \"none\"", "widens what agent",
+		"access: it changes from read-only to full", "roles: it adds deployer to readonly",
+		"approval: it changes from borrow to none", "Leave access, roles, approval out")
+
+	if _, err := w.Admin.CutOff(t.Context(), "scout", api.CutOffRequest{Reason: "leaked its keys"}); err != nil {
+		t.Fatal(err)
+	}
+	plans("", "")
+	plans("  disabled = false", "", "The plan enables agent scout", "by bootstrap: leaked its keys")
+}
+
+// An agent that was cut off stays cut off, unless the configuration enables it.
+func TestAnApplyEnablesNoAgentThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	is := func(disabled bool) resource.TestCheckFunc {
+		return func(*terraform.State) error {
+			if a := w.agent("scout"); a.Disabled != disabled || (a.CutOff != nil) != disabled {
+				return fmt.Errorf("disabled is %t, and the cut-off %v", a.Disabled, a.CutOff)
+			}
+			return nil
+		}
+	}
+	w.plays(
+		step{Config: w.config(agent("scout", "")), Check: is(false)},
+		step{
+			PreConfig: func() { w.Admin.CutOff(w.Context(), "scout", api.CutOffRequest{}) },
+			Config:    w.config(agent("scout", "")), ConfigPlanChecks: keeps(scout),
+			Check: all(is(true), has(scout, "disabled", "true"))},
+		step{Config: w.config(agent("scout", "  description = \"Looks around\"")), ConfigPlanChecks: updates(scout),
+			Check: is(true)},
+		step{Config: w.config(agent("scout", "  disabled = false")), ConfigPlanChecks: updates(scout), Check: is(false)},
 	)
 }
 

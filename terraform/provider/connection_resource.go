@@ -72,8 +72,9 @@ func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest,
 	}
 }
 
-// ModifyPlan refuses a second default, and keeps the IDs of a connection whose
-// two ends stay the same.
+// ModifyPlan refuses a second default, keeps the IDs of a connection whose two ends
+// stay the same, and the limits that the configuration does not name, and warns if it
+// widens the others.
 func (r *connectionResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
@@ -90,10 +91,18 @@ func (r *connectionResource) ModifyPlan(
 	if r.server != nil && !plan.Default.IsUnknown() {
 		r.checkDefault(ctx, plan, state, &resp.Diagnostics)
 	}
-	if changes(ctx, req, &resp.Diagnostics, &plan, &state) && plan.joinsSame(state) {
-		plan.ID, plan.AgentID, plan.IntegrationID = state.ID, state.AgentID, state.IntegrationID
-		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	var config connectionModel
+	if resp.Diagnostics.Append(req.Config.Get(ctx, &config)...); resp.Diagnostics.HasError() {
+		return
 	}
+	plan = plan.keepLimits(config, state)
+	if changes(ctx, req, &resp.Diagnostics, &connectionModel{}, &state) {
+		if plan.joinsSame(state) {
+			plan.ID, plan.AgentID, plan.IntegrationID = state.ID, state.AgentID, state.IntegrationID
+		}
+		r.warnOfWider(ctx, plan, state, &resp.Diagnostics)
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
 
 // checkDefault refuses a second default of an agent, and warns about an agent whose
@@ -206,6 +215,7 @@ func (r *connectionResource) connect(ctx context.Context, plan connectionModel, 
 		return plan, err
 	}
 	plan.identify(agent, in)
+	plan = plan.takeLimits(*connectionTo(connected, in), in)
 	becameDefault := agent.DefaultIntegration == "" && connected.DefaultIntegration == in.Name
 	if plan.Default.Equal(types.BoolValue(false)) && becameDefault {
 		return plan, r.makeNoDefault(ctx, agent.ID, in)

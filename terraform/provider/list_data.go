@@ -135,7 +135,8 @@ func newRunnersData() datasource.DataSource {
 			"description": computedString("May be empty."),
 			"issuer": computedString("The issuer about whose service accounts the runner is believed; may be " +
 				"empty."),
-			"status": computedString("`waiting`, `connected` or `away`."),
+			"status":   computedString("`waiting`, `connected` or `away`."),
+			"replicas": schema.Int64Attribute{Computed: true, MarkdownDescription: aboutReplicas},
 		},
 		all: func(s *server) func(context.Context, string) iter.Seq2[api.Runner, error] { return s.AllRunners },
 		value: func(r api.Runner) (string, map[string]attr.Value) {
@@ -144,6 +145,7 @@ func newRunnersData() datasource.DataSource {
 				"description": types.StringValue(r.Description),
 				"issuer":      types.StringValue(r.Issuer),
 				"status":      types.StringValue(r.Status),
+				"replicas":    types.Int64Value(int64(r.Replicas)),
 			}
 		},
 	}

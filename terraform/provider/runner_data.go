@@ -58,6 +58,8 @@ func runnerDataOf(_ context.Context, r api.Runner, _ *diag.Diagnostics) runnerDa
 	}
 }
 
+const aboutReplicas = "How many of its processes were in contact in the last minute; 0 unless it is connected."
+
 func runnerDataSchema() schema.Schema {
 	return schema.Schema{
 		MarkdownDescription: "An existing runner and its status.",
@@ -80,9 +82,7 @@ func runnerDataSchema() schema.Schema {
 				"verify; " +
 				"may be empty. The server believes the runner about them once `issuer` is the same."),
 			"replicas": schema.Int64Attribute{
-				Computed: true,
-				MarkdownDescription: "How many of its processes were in contact in the last minute; 0 unless it is " +
-					"connected.",
+				Computed: true, MarkdownDescription: aboutReplicas,
 			},
 			"pending": schema.Int64Attribute{
 				Computed: true,

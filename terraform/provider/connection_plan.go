@@ -1,0 +1,151 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/rolebroker/rolebroker"
+)
+
+// keepLimits returns the plan with the limits of the state in place of those that the
+// configuration does not name. They are not known if there is no state, or one from
+// before connections had limits; the apply then keeps what the server has.
+func (m connectionModel) keepLimits(config, state connectionModel) connectionModel {
+	if state.Access.IsNull() {
+		unknown := types.StringUnknown()
+		state.Access, state.SessionPolicy, state.Approval = unknown, unknown, unknown
+		state.Roles = types.SetUnknown(types.StringType)
+	}
+	switch {
+	case config.Access.IsNull(): // the session policy belongs to it
+		m.Access, m.SessionPolicy = state.Access, state.SessionPolicy
+	case config.SessionPolicy.IsNull() && !config.Access.IsUnknown():
+		m.SessionPolicy = types.StringNull()
+	}
+	if config.Roles.IsNull() {
+		m.Roles = state.Roles
+	}
+	if config.Approval.IsNull() {
+		m.Approval = state.Approval
+	}
+	return m
+}
+
+// warnOfWider warns if the plan lets the agent do more than the state does, which has
+// what people narrowed elsewhere.
+func (r *connectionResource) warnOfWider(
+	ctx context.Context, plan, state connectionModel, diags *diag.Diagnostics,
+) {
+	if state.Access.IsNull() { // it is from before connections had limits
+		return
+	}
+	var names, changes []string
+	for _, wider := range []struct{ attribute, change string }{
+		{"access", widerAccess(plan, state)},
+		{"roles", r.widerRoles(ctx, plan, state)},
+		{"approval", lessApproval(plan, state)},
+	} {
+		if wider.change != "" {
+			names = append(names, wider.attribute)
+			changes = append(changes, wider.attribute+": "+wider.change)
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	// One warning, because Terraform shows only the first one of several with one summary.
+	diags.AddAttributeWarning(path.Root(names[0]), fmt.Sprintf(
+		"The plan widens what agent %s may do with integration %s", plan.Agent.ValueString(),
+		plan.Integration.ValueString()), fmt.Sprintf("%s. Somebody may have narrowed that, in the web app or with rolebroker. Leave %s out, and the "+
+		"connection keeps what it has.", strings.Join(changes, "; "), strings.Join(names, ", ")))
+}
+
+// notYet stands for a value that the plan does not know.
+const notYet = "a value that is known after the apply only"
+
+func orNotYet(value types.String) string {
+	if value.IsUnknown() {
+		return notYet
+	}
+	return value.ValueString()
+}
+
+// widerAccess says how the plan widens the access; empty if it does not. Of a session
+// policy a plan cannot tell what it allows, so any other access or policy may be wider.
+func widerAccess(plan, state connectionModel) string {
+	const policy = string(rolebroker.AccessPolicy)
+	before, after := state.Access.ValueString(), orNotYet(plan.Access)
+	if before == policy && after == policy {
+		if samePolicy(state.SessionPolicy.ValueString(), plan.SessionPolicy.ValueString()) {
+			return ""
+		}
+		return "the session policy changes, and may allow more"
+	}
+	order := []string{string(rolebroker.AccessFull), string(rolebroker.AccessReadOnly), string(rolebroker.AccessViewOnly)}
+	was, is := slices.Index(order, before), slices.Index(order, after)
+	if before == after || was == 0 || was > 0 && is >= was {
+		return ""
+	}
+	return fmt.Sprintf("it changes from %s to %s", before, after)
+}
+
+// widerRoles says which roles the plan adds; empty if it adds none.
+func (r *connectionResource) widerRoles(ctx context.Context, plan, state connectionModel) string {
+	if state.isOfAllRoles() || plan.Roles.Equal(state.Roles) {
+		return ""
+	}
+	before := strings.Join(state.references(), ", ")
+	if plan.Roles.IsUnknown() || slices.ContainsFunc(plan.Roles.Elements(), attr.Value.IsUnknown) {
+		return fmt.Sprintf("it changes from %s to %s", cmp.Or(before, "no role"), notYet)
+	}
+	if plan.isOfAllRoles() {
+		return fmt.Sprintf("it changes from %s to all roles of the integration", cmp.Or(before, "no role"))
+	}
+	names := r.roleNames(ctx, plan)
+	var had, added []string
+	for _, role := range state.references() {
+		had = append(had, cmp.Or(names[role], role))
+	}
+	for _, role := range plan.references() {
+		if name := cmp.Or(names[role], role); !slices.Contains(had, name) {
+			added = append(added, name)
+		}
+	}
+	if len(added) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("it adds %s to %s", strings.Join(added, ", "), cmp.Or(before, "no role"))
+}
+
+// roleNames are the names of the roles of the connection's integration, by ID; empty
+// if the integration cannot be read.
+func (r *connectionResource) roleNames(ctx context.Context, m connectionModel) map[string]string {
+	names := map[string]string{}
+	if r.server == nil || r.server.Client == nil {
+		return names
+	}
+	in, err := r.server.Integration(ctx, first(m.IntegrationID, m.Integration))
+	if err != nil {
+		return names
+	}
+	for _, role := range in.Roles {
+		names[role.ID] = role.Name
+	}
+	return names
+}
+
+// lessApproval says that the plan takes an approval away; empty if it does not.
+func lessApproval(plan, state connectionModel) string {
+	if state.Approval.ValueString() == string(rolebroker.ApprovalNone) || plan.Approval.Equal(state.Approval) {
+		return ""
+	}
+	return fmt.Sprintf("it changes from %s to %s", state.Approval.ValueString(), orNotYet(plan.Approval))
+}
