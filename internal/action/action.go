@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -158,6 +159,12 @@ func (r *Request) check() error {
 	if len(r.Header["X-Amz-Target"]) > 1 {
 		return ambiguous("the header X-Amz-Target is there twice")
 	}
+	if r.Query != "" {
+		query, err := url.QueryUnescape(r.Query)
+		if err != nil || strings.Contains(strings.ToLower(query), "x-amz-target") {
+			return ambiguous("the query cannot be read, or has X-Amz-Target")
+		}
+	}
 	if r.Path != "" && r.Path[0] != '/' {
 		return ambiguous("the path does not begin with /")
 	}
@@ -189,6 +196,9 @@ func (r *Request) call(op *operation, w where) (Call, error) {
 	}
 	if op.decrypts {
 		c.Credentials = r.decrypts()
+	}
+	if op.statement && r.selects(w) {
+		c.Actions, c.Level = op.actions[:1], LevelOf(op.actions[0])
 	}
 	c.Resources = r.resources(op, w)
 	return c, nil

@@ -194,6 +194,24 @@ func TestPassesRole(t *testing.T) {
 	passes("%49am%49nstance%50rofile.Name=admin", true)
 }
 
+// A statement that only selects is a read, and anything that is not certainly one is not.
+func TestPartiQL(t *testing.T) {
+	level := func(body string, want action.Level) {
+		t.Helper()
+		r := request("dynamodb POST - /", "X-Amz-Target: DynamoDB_20120810.ExecuteStatement")
+		r.Body = []byte(body)
+		if c, err := action.Classify(r); err != nil || c.Level != want {
+			t.Errorf("%s: %v %v, want %s", body, c.Level, err, want)
+		}
+	}
+	level(`{"Statement":" select * from orders"}`, action.Read)
+	level(`{"Statement":"DELETE FROM orders WHERE id = 'SELECT'"}`, action.Write)
+	level(`{"Statement":"/* SELECT */ DELETE FROM orders"}`, action.Write)
+	level(`{"Statement":"SELECT * FROM a","Statement":"DELETE FROM a"}`, action.Write)
+	level(`{"Statement":"SELECT * FROM a","\u0053tatement":"DELETE FROM a"}`, action.Write)
+	level(`{}`, action.Write)
+}
+
 // Hosts of the customer's own, which no service model has.
 func TestDataPlane(t *testing.T) {
 	is := func(line, actions, resource string) {
@@ -267,6 +285,9 @@ func TestHostile(t *testing.T) {
 		{"a path of S3 Control", "s3 GET - /v20180820/jobs", "", nil},
 		{"a host that is not AWS", "s3 GET bkt.example.org /k", "", nil},
 		{"a website", "s3 GET bkt.s3-website.us-east-1.amazonaws.com /k", "", nil},
+		{"an ACL in the query", "s3 PUT - /bkt/k?x-amz-acl=public-read", "", nil},
+		{"a copy in the query", "s3 PUT - /bkt/k?X-Amz-Copy-Source=a/b", "", nil},
+		{"a target in the query", "lambda GET - /2015-03-31/functions?x%2Damz-target=a", "", nil},
 		{"a fragment", "s3 GET - /bkt/k#?policy", "", nil},
 		{"a character that is not encoded", "s3 GET - /bkt/\u00e9", "", nil},
 		{"a path without a slash", "s3 GET - bkt/k", "", nil},

@@ -17,9 +17,11 @@ func furtherCredentialActions() []string {
 }
 
 const furtherCredentials = `
+	acm:ExportCertificate                                  # a private key
 	airflow:CreateCliToken airflow:CreateWebLoginToken     # a token of Airflow's own API
 	apigateway:CreateApiKey apigateway:GetApiKey*          # API keys, in plain text if asked for
 	appsync:CreateApiKey appsync:ListApiKeys               # API keys are their own IDs
+	cloud9:CreateEnvironmentToken                          # a token for an environment
 	codecatalyst:CreateAccessToken                         # a personal access token
 	cognito-idp:AdminInitiateAuth cognito-idp:InitiateAuth # tokens of a user
 	cognito-idp:AdminRespondToAuthChallenge cognito-idp:RespondToAuthChallenge  # as above
@@ -38,6 +40,7 @@ const furtherCredentials = `
 	iam:UpdateLoginProfile                                 # sets a password
 	iot:CreateKeysAndCertificate iot:CreateProvisioningClaim  # a private key
 	ivs:CreateStreamKey ivs:GetStreamKey ivs:BatchGetStreamKey ivs:CreateParticipantToken  # a stream key or token
+	kinesisanalytics:CreateApplicationPresignedUrl         # a URL that signs in
 	lakeformation:AssumeDecoratedRoleWithSAML              # AWS credentials
 	lightsail:CreateContainerServiceRegistryLogin          # a password
 	lightsail:CreateKeyPair lightsail:CreateBucketAccessKey  # keys

@@ -30,6 +30,7 @@ var disguises = map[string]func(*action.Request){
 	},
 	"an action before the form": func(r *action.Request) { r.Body = []byte("Action=ListQueues&" + string(r.Body)) },
 	"a second version":          func(r *action.Request) { r.Query = join(r.Query, "Version=2010-05-08") },
+	"a target in the query":     func(r *action.Request) { r.Query = join("X-Amz-Target=AmazonSQS.ListQueues", r.Query) },
 	"a parameter":               func(r *action.Request) { r.Query = join("x=y", r.Query) },
 	"a GET":                     func(r *action.Request) { r.Header.Set("X-HTTP-Method-Override", r.Method); r.Method = "GET" },
 	"a target":                  func(r *action.Request) { r.Header.Add("X-Amz-Target", "AmazonSQS.ListQueues") },

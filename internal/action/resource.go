@@ -231,6 +231,14 @@ func (r *Request) mayName(words ...string) bool {
 	return false
 }
 
+// selects says whether a statement begins with SELECT, which cannot change anything then.
+//
+// Source: Amazon DynamoDB Developer Guide, "PartiQL select statements".
+func (r *Request) selects(w where) bool {
+	words := strings.Fields(r.bodyParameter("Statement", w))
+	return len(words) > 1 && strings.EqualFold(words[0], "SELECT")
+}
+
 // decrypts says whether a call of Systems Manager may return secret parameters in plain text.
 func (r *Request) decrypts() bool {
 	if r.Truncated {

@@ -200,10 +200,21 @@ func isBucket(name string) bool {
 	return len(name) >= 3 && name[0] != '.'
 }
 
-// signing are the query parameters of a signature, and one that names the operation for logs only.
+// isSigning says whether a query parameter has no effect on what the request does: it is a part of a presigned URL's
+// signature, names the operation for logs, or is about checksums, encryption or metadata. S3 takes other x-amz-
+// parameters as if they were headers, and x-amz-acl there would be an ACL.
 func isSigning(name string) bool {
-	return name == "x-id" || len(name) > 6 && strings.EqualFold(name[:6], "x-amz-")
+	name = strings.ToLower(name)
+	if name == "x-id" {
+		return true
+	}
+	rest, ok := strings.CutPrefix(name, "x-amz-")
+	return ok && (harmless[rest] || strings.HasPrefix(rest, "checksum-") || strings.HasPrefix(rest, "meta-") ||
+		strings.HasPrefix(rest, "server-side-encryption"))
 }
+
+var harmless = set(strings.Fields(`algorithm credential date expires signedheaders signature security-token content-sha256
+	user-agent request-payer expected-bucket-owner sdk-checksum-algorithm storage-class s3session-token`))
 
 // subresource is the query parameter that tells operations apart; empty if there is none. The query must not have two
 // of them, nor any that the models do not know: it could be one of a new operation.

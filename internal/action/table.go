@@ -133,6 +133,7 @@ type operation struct {
 	actions                           []string
 	credentials, passesRole, decrypts bool
 	takesLiteral                      bool // a parameter of it has the name of a literal
+	statement                         bool // it is one statement of PartiQL; its first action is to select
 	hostPrefix                        string
 	resources                         []template
 	any                               bool // there are resources that resources does not name
@@ -168,7 +169,8 @@ func parse(block string) *service {
 func (s *service) add(f []string, target, base string) {
 	op := &operation{service: s, name: f[1], level: Level(f[4][0] - '0'), hostPrefix: f[8],
 		passesRole: strings.Contains(f[6], "p"), takesLiteral: strings.Contains(f[6], "q"),
-		decrypts: s.prefix == "ssm" && strings.HasPrefix(f[1], "GetParameter")}
+		decrypts:  s.prefix == "ssm" && strings.HasPrefix(f[1], "GetParameter"),
+		statement: s.name == "dynamodb" && f[1] == "ExecuteStatement"}
 	for _, a := range strings.Fields(f[5]) {
 		op.actions = append(op.actions, s.action(op.name, a))
 	}
