@@ -194,6 +194,9 @@ func (r *Request) call(op *operation, w where) (Call, error) {
 	if op.passesRole && r.mayName("role", "profile") {
 		c.PassesRole = true
 	}
+	if op.grants != "" && r.mayName(op.grants) {
+		c.Level = Permissions
+	}
 	if op.decrypts {
 		c.Credentials = r.decrypts()
 	}

@@ -194,6 +194,21 @@ func TestPassesRole(t *testing.T) {
 	passes("%49am%49nstance%50rofile.Name=admin", true)
 }
 
+// What makes something together with its policy manages permissions, and what only makes it does not.
+func TestGrants(t *testing.T) {
+	level := func(body string, want action.Level) {
+		t.Helper()
+		r := request("dynamodb POST - /", "X-Amz-Target: DynamoDB_20120810.CreateTable")
+		r.Body = []byte(body)
+		if c, err := action.Classify(r); err != nil || c.Level != want {
+			t.Errorf("%s: %v %v, want %s", body, c.Level, err, want)
+		}
+	}
+	level(`{"TableName":"a"}`, action.Write)
+	level(`{"TableName":"a","ResourcePolicy":"{}"}`, action.Permissions)
+	level(`{"TableName":"a","Resource\u0050olicy":"{}"}`, action.Permissions)
+}
+
 // A statement that only selects is a read, and anything that is not certainly one is not.
 func TestPartiQL(t *testing.T) {
 	level := func(body string, want action.Level) {

@@ -417,6 +417,7 @@ var withHeader = []struct{ operations, header, action string }{
 	{"CreateBucket", "X-Amz-Grant-", "s3:PutBucketAcl"},
 	{"CreateBucket", "X-Amz-Object-Ownership", "s3:PutBucketOwnershipControls"},
 	{"CreateBucket", "X-Amz-Bucket-Object-Lock-", "s3:PutBucketObjectLockConfiguration"},
+	{"CreateBucket", "X-Amz-Bucket-Object-Lock-", "s3:PutBucketVersioning"},
 	{"DeleteObject DeleteObjects PutObjectRetention", "X-Amz-Bypass-Governance-", "s3:BypassGovernanceRetention"},
 }
 

@@ -19,7 +19,8 @@ import (
 //	P  IAM prefix
 //	L  level  actions
 //
-// An action is - for the one that is called as the operation, else what follows the IAM prefix of the model, or all of
+// The flags are p for an operation that may pass a role, q for one that has a parameter with the name of a literal of the
+// query, and g=word for one that manages permissions too if the request has the word in it. An action is - for the one that is called as the operation, else what follows the IAM prefix of the model, or all of
 // it.
 //
 //go:embed table.txt.gz
@@ -132,8 +133,9 @@ type operation struct {
 	level                             Level
 	actions                           []string
 	credentials, passesRole, decrypts bool
-	takesLiteral                      bool // a parameter of it has the name of a literal
-	statement                         bool // it is one statement of PartiQL; its first action is to select
+	takesLiteral                      bool   // a parameter of it has the name of a literal
+	grants                            string // a request with this word manages permissions too
+	statement                         bool   // it is one statement of PartiQL; its first action is to select
 	hostPrefix                        string
 	resources                         []template
 	any                               bool // there are resources that resources does not name
@@ -168,9 +170,18 @@ func parse(block string) *service {
 // add reads the line of an operation.
 func (s *service) add(f []string, target, base string) {
 	op := &operation{service: s, name: f[1], level: Level(f[4][0] - '0'), hostPrefix: f[8],
-		passesRole: strings.Contains(f[6], "p"), takesLiteral: strings.Contains(f[6], "q"),
 		decrypts:  s.prefix == "ssm" && strings.HasPrefix(f[1], "GetParameter"),
 		statement: s.name == "dynamodb" && f[1] == "ExecuteStatement"}
+	for _, flag := range strings.Fields(f[6]) {
+		switch flag[0] {
+		case 'p':
+			op.passesRole = true
+		case 'q':
+			op.takesLiteral = true
+		case 'g':
+			op.grants = flag[2:]
+		}
+	}
 	for _, a := range strings.Fields(f[5]) {
 		op.actions = append(op.actions, s.action(op.name, a))
 	}

@@ -52,6 +52,7 @@ func TestLevelsAreNotThoseOfTheVerb(t *testing.T) {
 		"s3:GetObject": Read, "s3:ListBucket": List, "s3:PutObject": Write, "s3:PutBucketPolicy": Permissions,
 		"S3:getobject": Read, "redshift:GetClusterCredentials": Write, "bedrock:InvokeModel": Read,
 		"iam:PassRole": Permissions, "sts:GetSessionToken": Permissions, "ec2:CreateTags": Tagging, "kms:Decrypt": Write,
+		"bedrock:PutResourcePolicy": Permissions, "ssm:ExecuteAPI": Write, "eks:AccessKubernetesApi": Write,
 		"s3:NoSuchAction": Permissions, "nosuchservice:Get": Permissions, "": Permissions,
 	} {
 		if got := LevelOf(action); got != want {

@@ -13,11 +13,13 @@ import (
 //	prefix  MODEL PREFIX...          where the IAM actions of the model's operations are
 //	action  MODEL.OPERATION ACTION...
 //	level   ACTION LEVEL             raised above what the data says
+//	level   *:NAME LEVEL             the same for the actions with this name in all services
+//	grants  MODEL.OPERATION WORD     a request with this word in it manages permissions too
 //	route   MODEL.OPERATION METHOD PATH   a second form of the operation
 //	sign    MODEL NAME...            further names that requests are signed with
 type overrides struct {
-	prefix, action, level, route, sign map[string][]string
-	used                               map[string]bool
+	prefix, action, level, grants, route, sign map[string][]string
+	used                                       map[string]bool
 }
 
 func readOverrides(file string) (*overrides, error) {
@@ -26,9 +28,9 @@ func readOverrides(file string) (*overrides, error) {
 		return nil, err
 	}
 	o := &overrides{map[string][]string{}, map[string][]string{}, map[string][]string{}, map[string][]string{},
-		map[string][]string{}, map[string]bool{}}
+		map[string][]string{}, map[string][]string{}, map[string]bool{}}
 	kinds := map[string]map[string][]string{"prefix": o.prefix, "action": o.action, "sign": o.sign, "level": o.level,
-		"route": o.route}
+		"route": o.route, "grants": o.grants}
 	for i, line := range strings.Split(string(text), "\n") {
 		data, reason, _ := strings.Cut(line, "#")
 		words := strings.Fields(data)
@@ -58,7 +60,7 @@ func (o *overrides) use(list map[string][]string, name string) []string {
 // unused is an error that names the overrides that concern nothing.
 func (o *overrides) unused() error {
 	var names []string
-	for _, list := range []map[string][]string{o.prefix, o.action, o.sign, o.level, o.route} {
+	for _, list := range []map[string][]string{o.prefix, o.action, o.sign, o.level, o.route, o.grants} {
 		for name := range list {
 			if !o.used[name] {
 				names = append(names, name)

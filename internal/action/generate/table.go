@@ -48,25 +48,28 @@ func (t *table) level(action string) int {
 	if err != nil {
 		panic(action + ": " + err.Error())
 	}
-	if raised := t.raised(action); raised != nil {
-		to := slices.Index(levels, strings.Join(raised, " "))
-		if to <= l {
-			panic(action + ": an override must raise the level")
-		}
-		return to
+	raised, everywhere := t.raised(action)
+	if raised == nil {
+		return l
 	}
-	return l
+	to := slices.Index(levels, strings.Join(raised, " "))
+	if to <= l && !everywhere {
+		panic(action + ": an override must raise the level")
+	}
+	return max(l, to)
 }
 
-// raised is the level that an override gives an action, in any case.
-func (t *table) raised(action string) []string {
+// raised is the level that an override gives an action, in any case; everywhere if it is for all actions of this name.
+func (t *table) raised(action string) (l []string, everywhere bool) {
+	_, own, _ := strings.Cut(action, ":")
 	for name, l := range t.by.level {
-		if strings.EqualFold(name, action) {
+		of, all := strings.CutPrefix(name, "*:")
+		if strings.EqualFold(name, action) || all && strings.EqualFold(of, own) {
 			t.by.used[name] = true
-			return l
+			return l, all
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // add writes one service.
@@ -130,7 +133,8 @@ func (t *table) operation(m model, iamPrefix string, prefixes []string, name str
 	if err != nil {
 		return "", err
 	}
-	l, resources, flags := len(levels)-1, "", ""
+	l, resources := len(levels)-1, ""
+	var flags []string
 	if len(actions) == 0 {
 		t.unmapped = append(t.unmapped, m.name+"."+name)
 	} else {
@@ -141,10 +145,13 @@ func (t *table) operation(m model, iamPrefix string, prefixes []string, name str
 		resources = t.resources(m, o, actions)
 	}
 	if t.passesRole(m, o, actions) {
-		flags = "p"
+		flags = append(flags, "p")
 	}
 	if m.takesLiteral(o) {
-		flags += "q"
+		flags = append(flags, "q")
+	}
+	for _, word := range t.by.use(t.by.grants, m.name+"."+name) {
+		flags = append(flags, "g="+word)
 	}
 	method, uri := o.HTTP.Method, o.HTTP.RequestURI
 	if !slices.Contains(m.protocols(), "rest") {
@@ -154,7 +161,8 @@ func (t *table) operation(m model, iamPrefix string, prefixes []string, name str
 		method, uri = method+" "+more[0], uri+" "+more[1]
 	}
 	prefix := o.Endpoint.HostPrefix
-	fields := []string{"O", name, method, uri, fmt.Sprint(l), short(iamPrefix, name, actions), flags, resources, prefix}
+	fields := []string{"O", name, method, uri, fmt.Sprint(l), short(iamPrefix, name, actions),
+		strings.Join(flags, " "), resources, prefix}
 	return strings.TrimRight(strings.Join(fields, "\t"), "\t"), nil
 }
 
