@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rolebroker/rolebroker/internal/sigv4"
 )
 
 // DynamoDB: tables and items, without expressions and indexes.
@@ -71,7 +73,7 @@ func (c *call) performDynamoDB(w http.ResponseWriter) (any, error) {
 	if err := c.readBody(w, maxBody); err != nil {
 		return nil, err
 	}
-	c.signed = plainForm(c.http, c.body)
+	c.signed = sigv4.Plain(c.http, sigv4.Hash(c.body))
 	name, _ := strings.CutPrefix(c.http.Header.Get("X-Amz-Target"), dynamoTarget)
 	op, known := dynamoOperations()[name]
 	if known {

@@ -1,8 +1,11 @@
 package awssim
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/rolebroker/rolebroker/internal/sigv4"
 )
 
 // Error is an error response of AWS: an HTTP status, a code for programs and a
@@ -16,6 +19,14 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
 func refuse(status int, code, format string, args ...any) *Error {
 	return &Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// ofSignature returns the error of package sigv4 as one of AWS.
+func ofSignature(err error) error {
+	if refused, ok := errors.AsType[*sigv4.Error](err); ok {
+		return &Error{Status: refused.Status, Code: refused.Code, Message: refused.Message}
+	}
+	return err
 }
 
 func invalid(format string, args ...any) *Error {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rolebroker/rolebroker/internal/sigv4"
 )
 
 // caller is the identity that signed a request, with all attributes that policies
@@ -49,25 +51,29 @@ var (
 // identify verifies the signature of a request for a service and returns who
 // signed it.
 func (a *AWS) identify(c *call, service string) (*caller, error) {
-	claim, err := readClaim(c.http, c.query)
+	signature, err := sigv4.Read(c.http)
+	if err != nil {
+		return nil, ofSignature(err)
+	}
+	c.region = signature.Region
+	if err := signature.CheckScope(service); err != nil {
+		return nil, ofSignature(err)
+	}
+	if partitionOf(c.region) == "" {
+		return nil, refuse(http.StatusForbidden, "SignatureDoesNotMatch",
+			"Credential should be scoped to a valid region.")
+	}
+	who, secret, expired, err := a.find(signature)
 	if err != nil {
 		return nil, err
 	}
-	c.region = claim.region
-	if err := claim.checkScope(service); err != nil {
-		return nil, err
+	if err := signature.CheckTime(c.now); err != nil {
+		return nil, ofSignature(err)
 	}
-	who, secret, expired, err := a.find(claim)
-	if err != nil {
-		return nil, err
+	if err := signature.Verify(c.http, c.signed, secret); err != nil {
+		return nil, ofSignature(err)
 	}
-	if err := claim.checkTime(c.now); err != nil {
-		return nil, err
-	}
-	if err := claim.verify(c.http, c.signed, secret); err != nil {
-		return nil, err
-	}
-	c.seed, c.secret = claim, secret
+	c.seed, c.secret = signature, secret
 	if expired {
 		return nil, errExpired
 	}
@@ -76,10 +82,10 @@ func (a *AWS) identify(c *call, service string) (*caller, error) {
 
 // find returns the key of a signature and a snapshot of its owner. Keys of other
 // partitions are unknown.
-func (a *AWS) find(claim *claim) (who *caller, secret string, expired bool, err error) {
+func (a *AWS) find(signature *sigv4.Signature) (who *caller, secret string, expired bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	k := a.keys[claim.keyID]
+	k := a.keys[signature.KeyID]
 	if k == nil {
 		return nil, "", false, errUnknownKey
 	}
@@ -89,8 +95,8 @@ func (a *AWS) find(claim *claim) (who *caller, secret string, expired bool, err 
 		expired = !a.now().Before(k.session.expires)
 	}
 	acct := a.accounts[k.account]
-	if subtle.ConstantTimeCompare([]byte(token), []byte(claim.token)) != 1 ||
-		acct.partition != partitionOf(claim.region) {
+	if subtle.ConstantTimeCompare([]byte(token), []byte(signature.Token)) != 1 ||
+		acct.partition != partitionOf(signature.Region) {
 		return nil, "", false, errUnknownKey
 	}
 	who, ok := acct.caller(k)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rolebroker/rolebroker/internal/sigv4"
 )
 
 // The AWS Query protocol has parameters in a form or a query string, and XML
@@ -45,9 +47,9 @@ type call struct {
 	params params
 	now    time.Time
 	id     string
-	signed signedForm
-	seed   *claim // the verified signature
-	secret string // the key of seed
+	signed sigv4.Form
+	seed   *sigv4.Signature // the verified signature
+	secret string           // the key of seed
 	region string
 	fault  Fault
 	caller *caller
@@ -110,7 +112,11 @@ func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.trail = AssumeRoleCall{Time: c.now, RequestID: c.id}
 	w.Header().Set("Date", c.now.UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Amzn-Requestid", c.id)
-	switch scopedService(r) {
+	service := "" // of a request that has no signature, or one that is not well formed
+	if signature, err := sigv4.Read(r); err == nil {
+		service = signature.Service
+	}
+	switch service {
 	case "s3":
 		c.serveS3(w)
 	case "dynamodb":
@@ -165,7 +171,7 @@ func (c *call) readForm(w http.ResponseWriter) error {
 	if err := c.readBody(w, maxBody); err != nil {
 		return err
 	}
-	c.signed = plainForm(c.http, c.body)
+	c.signed = sigv4.Plain(c.http, sigv4.Hash(c.body))
 	c.params = params{}
 	if c.http.Method == http.MethodPost {
 		kind, _, _ := mime.ParseMediaType(c.http.Header.Get("Content-Type"))

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rolebroker/rolebroker/internal/sigv4"
 )
 
 // S3: buckets and objects, with AWS's signatures, permissions and errors. It has no bucket
@@ -157,9 +159,9 @@ func (c *s3Call) route() string {
 
 // verify identifies the caller and decodes the body.
 func (c *s3Call) verify() error {
-	form, err := s3Form(c.http)
+	form, err := sigv4.S3(c.http)
 	if err != nil {
-		return err
+		return ofSignature(err)
 	}
 	c.signed = form
 	if err := c.authenticate("s3"); err != nil {
@@ -214,7 +216,7 @@ func listBuckets(c *s3Call) (s3Answer, error) {
 			list.kids = append(list.kids, group("Bucket", leaf("Name", name), instant("CreationDate", b.created)))
 		}
 	}
-	owner := group("Owner", leaf("ID", hexSHA256([]byte(c.caller.account))))
+	owner := group("Owner", leaf("ID", sigv4.Hash([]byte(c.caller.account))))
 	return document(group("ListAllMyBucketsResult", owner, list)), nil
 }
 

@@ -1,10 +1,22 @@
-package awssim
+// Package sigv4 verifies the signatures of AWS requests, Version 4, as AWS does: in the header and in the query, of S3
+// and of every other service, and of the chunks of an S3 upload. It knows no keys: the caller finds the secret of a
+// signature's key ID. It signs nothing.
+//
+//	signature, err := sigv4.Read(r)
+//	err = signature.CheckTime(now)
+//	err = signature.Verify(r, sigv4.Plain(r, sigv4.Hash(body)), secretOf(signature.KeyID))
+//
+// Its errors are *Error, in AWS's words.
+//
+// Source: IAM User Guide, "AWS Signature Version 4 for API requests".
+package sigv4
 
 import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,34 +25,43 @@ import (
 	"time"
 )
 
-// Verification of Signature Version 4: the signature that a request has (claim),
-// the canonical form of the request (canonical*), and their comparison (verify).
-
 const (
-	sigAlgorithm  = "AWS4-HMAC-SHA256"
-	sigTerminator = "aws4_request"
-	sigTime       = "20060102T150405Z"
-	sigSkew       = 5 * time.Minute
+	algorithm  = "AWS4-HMAC-SHA256"
+	terminator = "aws4_request"
+	timeForm   = "20060102T150405Z"
+	skew       = 5 * time.Minute
 )
 
-// claim is a signature with its parameters.
-type claim struct {
-	keyID         string
+// Signature is the signature of a request, with its parameters. Nothing of it is verified until Verify returns nil.
+type Signature struct {
+	KeyID         string
+	Region        string
+	Service       string
+	Token         string    // of the session; empty: the key has none
+	At            time.Time // when the request was signed
+	Presigned     bool      // the signature is in the query
+	expires       time.Duration
 	day           string // of the scope
-	region        string
-	service       string
 	terminator    string
 	signedHeaders []string
-	signature     string
-	token         string
-	at            time.Time
-	stamp         string        // at, as it is signed
-	expires       time.Duration // of a presigned request
-	presigned     bool
+	value         string
+	stamp         string // At, as it is signed
 }
 
-func (c *claim) scope() string {
-	return c.day + "/" + c.region + "/" + c.service + "/" + c.terminator
+// Error is how AWS refuses a signature: an HTTP status, a code for programs and a message for people.
+type Error struct {
+	Status        int
+	Code, Message string
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func refuse(status int, code, format string, args ...any) *Error {
+	return &Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func (c *Signature) scope() string {
+	return c.day + "/" + c.Region + "/" + c.Service + "/" + c.terminator
 }
 
 func incomplete(format string, args ...any) *Error {
@@ -51,26 +72,26 @@ func mismatch(format string, args ...any) *Error {
 	return refuse(http.StatusForbidden, "SignatureDoesNotMatch", format, args...)
 }
 
-var errBadSignature = mismatch(
+// ErrMismatch refuses a signature that is not that of the request with the secret.
+var ErrMismatch = mismatch(
 	"The request signature we calculated does not match the signature you provided. Check your AWS Secret Access " +
 		"Key and signing method. Consult the service documentation for details.")
 
-// readClaim parses the signature in the Authorization header, or else in the
-// query.
-func readClaim(r *http.Request, query url.Values) (*claim, error) {
-	switch {
+// Read parses the signature in the Authorization header, or else in the query.
+func Read(r *http.Request) (*Signature, error) {
+	switch query := r.URL.Query(); {
 	case r.Header.Get("Authorization") != "":
-		return headerClaim(r.Header)
+		return readHeader(r.Header)
 	case query.Has("X-Amz-Algorithm") || query.Has("X-Amz-Signature"):
-		return queryClaim(query)
+		return readQuery(query)
 	}
 	return nil, refuse(http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token")
 }
 
-func headerClaim(h http.Header) (*claim, error) {
-	algorithm, rest, _ := strings.Cut(strings.TrimSpace(h.Get("Authorization")), " ")
-	if algorithm != sigAlgorithm {
-		return nil, incomplete("Unsupported AWS 'algorithm': '%s'.", algorithm)
+func readHeader(h http.Header) (*Signature, error) {
+	used, rest, _ := strings.Cut(strings.TrimSpace(h.Get("Authorization")), " ")
+	if used != algorithm {
+		return nil, incomplete("Unsupported AWS 'algorithm': '%s'.", used)
 	}
 	fields := map[string]string{}
 	for part := range strings.SplitSeq(rest, ",") {
@@ -84,7 +105,7 @@ func headerClaim(h http.Header) (*claim, error) {
 			return nil, incomplete("Authorization header requires '%s' parameter.", name)
 		}
 	}
-	c := &claim{signature: fields["Signature"], token: h.Get("X-Amz-Security-Token")}
+	c := &Signature{value: fields["Signature"], Token: h.Get("X-Amz-Security-Token")}
 	c.signedHeaders = strings.Split(fields["SignedHeaders"], ";")
 	if err := c.setCredential(fields["Credential"]); err != nil {
 		return nil, err
@@ -92,8 +113,8 @@ func headerClaim(h http.Header) (*claim, error) {
 	return c, c.setTime(h.Get("X-Amz-Date"), h.Get("Date"))
 }
 
-func queryClaim(q url.Values) (*claim, error) {
-	if q.Get("X-Amz-Algorithm") != sigAlgorithm {
+func readQuery(q url.Values) (*Signature, error) {
+	if q.Get("X-Amz-Algorithm") != algorithm {
 		return nil, incomplete("Unsupported AWS 'algorithm': '%s'.", q.Get("X-Amz-Algorithm"))
 	}
 	for _, name := range []string{"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
@@ -101,9 +122,9 @@ func queryClaim(q url.Values) (*claim, error) {
 			return nil, incomplete("AWS query-string parameters must include '%s'.", name)
 		}
 	}
-	c := &claim{presigned: true, signature: q.Get("X-Amz-Signature"), token: q.Get("X-Amz-Security-Token")}
+	c := &Signature{Presigned: true, value: q.Get("X-Amz-Signature"), Token: q.Get("X-Amz-Security-Token")}
 	c.signedHeaders = strings.Split(q.Get("X-Amz-SignedHeaders"), ";")
-	c.expires = sigSkew
+	c.expires = skew
 	if q.Has("X-Amz-Expires") {
 		n, err := strconv.Atoi(q.Get("X-Amz-Expires"))
 		if err != nil || n < 1 || n > 604800 {
@@ -117,24 +138,24 @@ func queryClaim(q url.Values) (*claim, error) {
 	return c, c.setTime(q.Get("X-Amz-Date"), "")
 }
 
-func (c *claim) setCredential(s string) error {
+func (c *Signature) setCredential(s string) error {
 	parts := strings.Split(s, "/")
 	if len(parts) != 5 || slices.Contains(parts, "") {
 		return incomplete(
 			"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", s)
 	}
-	c.keyID, c.day, c.region, c.service, c.terminator = parts[0], parts[1], parts[2], parts[3], parts[4]
+	c.KeyID, c.day, c.Region, c.Service, c.terminator = parts[0], parts[1], parts[2], parts[3], parts[4]
 	return nil
 }
 
-func (c *claim) setTime(amzDate, date string) error {
+func (c *Signature) setTime(amzDate, date string) error {
 	var err error
 	switch {
 	case amzDate != "":
-		c.at, err = time.Parse(sigTime, amzDate)
+		c.At, err = time.Parse(timeForm, amzDate)
 	case date != "":
-		if c.at, err = time.Parse(sigTime, date); err != nil {
-			c.at, err = http.ParseTime(date)
+		if c.At, err = time.Parse(timeForm, date); err != nil {
+			c.At, err = http.ParseTime(date)
 		}
 	default:
 		return incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
@@ -144,20 +165,18 @@ func (c *claim) setTime(amzDate, date string) error {
 			"Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601",
 			amzDate+date)
 	}
-	c.at = c.at.UTC()
-	c.stamp = c.at.Format(sigTime)
+	c.At = c.At.UTC()
+	c.stamp = c.At.Format(timeForm)
 	return nil
 }
 
-// checkScope compares the scope with the date of the request and the service.
-func (c *claim) checkScope(service string) error {
+// CheckScope compares the scope with the date of the request and the service.
+func (c *Signature) CheckScope(service string) error {
 	switch {
-	case c.terminator != sigTerminator:
-		return mismatch("Credential should be scoped with a valid terminator: '%s'", sigTerminator)
-	case c.service != service:
+	case c.terminator != terminator:
+		return mismatch("Credential should be scoped with a valid terminator: '%s'", terminator)
+	case c.Service != service:
 		return mismatch("Credential should be scoped to correct service: '%s'.", service)
-	case partitionOf(c.region) == "":
-		return mismatch("Credential should be scoped to a valid region.")
 	case c.day != c.stamp[:8]:
 		return mismatch(
 			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != "+
@@ -166,21 +185,21 @@ func (c *claim) checkScope(service string) error {
 	return nil
 }
 
-// checkTime refuses signatures that are too old, or from the future.
-func (c *claim) checkTime(now time.Time) error {
+// CheckTime refuses signatures that are too old, or from the future.
+func (c *Signature) CheckTime(now time.Time) error {
 	now = now.UTC().Truncate(time.Second)
-	window := sigSkew
-	if c.presigned {
+	window := skew
+	if c.Presigned {
 		window = c.expires
 	}
-	oldest, newest := now.Add(-window), now.Add(sigSkew)
-	if c.at.Before(oldest) {
-		return mismatch("Signature expired: %s is now earlier than %s (%s - %s.)", c.stamp, oldest.Format(sigTime),
-			now.Format(sigTime), minutes(window))
+	oldest, newest := now.Add(-window), now.Add(skew)
+	if c.At.Before(oldest) {
+		return mismatch("Signature expired: %s is now earlier than %s (%s - %s.)", c.stamp, oldest.Format(timeForm),
+			now.Format(timeForm), minutes(window))
 	}
-	if c.at.After(newest) {
+	if c.At.After(newest) {
 		return mismatch("Signature not yet current: %s is still later than %s (%s + %s.)", c.stamp,
-			newest.Format(sigTime), now.Format(sigTime), minutes(sigSkew))
+			newest.Format(timeForm), now.Format(timeForm), minutes(skew))
 	}
 	return nil
 }
@@ -192,52 +211,40 @@ func minutes(d time.Duration) string {
 	return strconv.Itoa(int(d/time.Second)) + " sec"
 }
 
-// signedForm has the parts of the canonical request that depend on the service.
-type signedForm struct {
+// Form has the parts of the canonical request that depend on the service.
+type Form struct {
 	paths   []string // the forms of the path that clients sign
-	payload string   // the hash of the body, or the words that stand for it
+	Payload string   // the hash of the body, or the words that stand for it
 }
 
-// plainForm is the form of every service but S3. It hashes the body that was received,
-// whatever hash the request declares.
-func plainForm(r *http.Request, body []byte) signedForm {
-	return signedForm{canonicalPaths(rawPath(r)), hexSHA256(body)}
-}
+// Plain is the form of every service but S3, for a body with the hash.
+func Plain(r *http.Request, hash string) Form { return Form{canonicalPaths(rawPath(r)), hash} }
 
-func hexSHA256(b []byte) string {
-	hash := sha256.Sum256(b)
+// Hash returns the SHA-256 of a body, in hexadecimal.
+func Hash(body []byte) string {
+	hash := sha256.Sum256(body)
 	return hex.EncodeToString(hash[:])
 }
 
-// scopedService returns the service in the scope of a signature, or "" for a request
-// that has no signature or one that is not well formed.
-func scopedService(r *http.Request) string {
-	c, err := readClaim(r, r.URL.Query())
-	if err != nil {
-		return ""
-	}
-	return c.service
-}
-
-// verify reports whether the signature is that of the request with the secret.
-func (c *claim) verify(r *http.Request, form signedForm, secret string) error {
+// Verify reports whether the signature is that of the request with the secret.
+func (c *Signature) Verify(r *http.Request, form Form, secret string) error {
 	if err := c.checkCoverage(r); err != nil {
 		return err
 	}
 	for _, path := range form.paths {
-		canonical, err := c.canonical(r, path, form.payload)
+		canonical, err := c.canonical(r, path, form.Payload)
 		if err != nil {
 			return err
 		}
-		if subtle.ConstantTimeCompare([]byte(c.signature), []byte(c.sign(canonical, secret))) == 1 {
+		if subtle.ConstantTimeCompare([]byte(c.value), []byte(c.sign(canonical, secret))) == 1 {
 			return nil
 		}
 	}
-	return errBadSignature
+	return ErrMismatch
 }
 
 // checkCoverage refuses signatures that do not cover all required headers.
-func (c *claim) checkCoverage(r *http.Request) error {
+func (c *Signature) checkCoverage(r *http.Request) error {
 	if !slices.Contains(c.signedHeaders, "host") {
 		return mismatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
@@ -250,15 +257,15 @@ func (c *claim) checkCoverage(r *http.Request) error {
 	return nil
 }
 
-func (c *claim) sign(canonical, secret string) string {
-	return c.signText(secret, sigAlgorithm, hexSHA256([]byte(canonical)))
+func (c *Signature) sign(canonical, secret string) string {
+	return c.signText(secret, algorithm, Hash([]byte(canonical)))
 }
 
 // signText signs lines after the time and scope of the claim.
-func (c *claim) signText(secret, algorithm string, lines ...string) string {
-	toSign := strings.Join(append([]string{algorithm, c.stamp, c.scope()}, lines...), "\n")
+func (c *Signature) signText(secret, kind string, lines ...string) string {
+	toSign := strings.Join(append([]string{kind, c.stamp, c.scope()}, lines...), "\n")
 	key := []byte("AWS4" + secret)
-	for _, part := range []string{c.day, c.region, c.service, c.terminator} {
+	for _, part := range []string{c.day, c.Region, c.Service, c.terminator} {
 		key = hmacSHA256(key, part)
 	}
 	return hex.EncodeToString(hmacSHA256(key, toSign))
@@ -270,8 +277,8 @@ func hmacSHA256(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-func (c *claim) canonical(r *http.Request, path, payload string) (string, error) {
-	query, err := canonicalQuery(r.URL.RawQuery, c.presigned)
+func (c *Signature) canonical(r *http.Request, path, payload string) (string, error) {
+	query, err := canonicalQuery(r.URL.RawQuery, c.Presigned)
 	if err != nil {
 		return "", err
 	}
