@@ -1,0 +1,79 @@
+package endpoint_test
+
+import (
+	"testing"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/endpoint"
+)
+
+// TestWhereServicesAre compares with endpoints that AWS documents.
+//
+// Source: AWS General Reference, "Service endpoints and quotas".
+func TestWhereServicesAre(t *testing.T) {
+	for _, test := range []struct {
+		service            string
+		region             rolebroker.Region
+		host, path, signed string
+	}{
+		{"dynamodb", "eu-west-1", "dynamodb.eu-west-1.amazonaws.com", "", "eu-west-1"},
+		{"dynamodb", "cn-north-1", "dynamodb.cn-north-1.amazonaws.com.cn", "", "cn-north-1"},
+		{"s3", "us-east-1", "s3.us-east-1.amazonaws.com", "", "us-east-1"},
+		{"s3", "us-gov-west-1", "s3.us-gov-west-1.amazonaws.com", "", "us-gov-west-1"},
+		{"sts", "ap-south-1", "sts.ap-south-1.amazonaws.com", "", "ap-south-1"},
+		{"iam", "eu-central-1", "iam.amazonaws.com", "", "us-east-1"},
+		{"iam", "cn-northwest-1", "iam.cn-north-1.amazonaws.com.cn", "", "cn-north-1"},
+		{"iam", "us-gov-east-1", "iam.us-gov.amazonaws.com", "", "us-gov-west-1"},
+		{"route53", "eu-west-1", "route53.amazonaws.com", "", "us-east-1"},
+		{"organizations", "us-gov-west-1", "organizations.us-gov-west-1.amazonaws.com", "", "us-gov-west-1"},
+		{"sdb", "us-east-1", "sdb.amazonaws.com", "", "us-east-1"},
+		{"sdb", "eu-west-1", "sdb.eu-west-1.amazonaws.com", "", "eu-west-1"},
+		{"timestream-query", "eu-west-1", "query.timestream.eu-west-1.amazonaws.com", "", "eu-west-1"},
+		{"geo-maps", "eu-west-1", "maps.geo.eu-west-1.amazonaws.com", "/v2", "eu-west-1"},
+		{"stepfunctions", "eu-west-1", "states.eu-west-1.amazonaws.com", "", "eu-west-1"},
+	} {
+		s, ok := endpoint.Named(test.service)
+		at, err := s.In(test.region)
+		if want := (endpoint.Endpoint{Host: test.host, Path: test.path, Region: rolebroker.Region(test.signed)}); !ok ||
+			err != nil || at != want {
+			t.Errorf("%s in %s is %+v, %v, want %+v", test.service, test.region, at, err, want)
+		}
+	}
+}
+
+func TestNoHostComesFromWhatIsNoRegion(t *testing.T) {
+	s, _ := endpoint.Named("dynamodb")
+	for _, region := range []rolebroker.Region{"", "evil.example/", "us-east-1.evil.example", "us-east-1/", "aws-global"} {
+		if at, err := s.In(region); err == nil {
+			t.Errorf("in %q it is %+v", region, at)
+		}
+	}
+}
+
+func TestServicesThatShareASigningName(t *testing.T) {
+	var names []string
+	for _, s := range endpoint.Signing("bedrock") {
+		names = append(names, s.Name)
+	}
+	if len(names) < 4 || names[0] != "bedrock" {
+		t.Errorf("bedrock is the signing name of %q", names)
+	}
+	if all := endpoint.Ambiguous(); len(all) < 70 || len(all) > 140 {
+		t.Errorf("%d services share a signing name", len(all))
+	}
+	if _, ok := endpoint.Named("nothing"); ok {
+		t.Error("a service that there is not has an endpoint")
+	}
+}
+
+func TestHostsOfAWS(t *testing.T) {
+	for host, want := range map[string]bool{
+		"b.s3.amazonaws.com": true, "s3.dualstack.eu-west-1.amazonaws.com": true, "ce.us-east-1.api.aws": true,
+		"amazonaws.com": false, "evilamazonaws.com": false, "amazonaws.com.evil.example": false,
+		"dynamodb.cn-north-1.amazonaws.com.cn": false,
+	} {
+		if got := endpoint.IsAWS(host, "aws"); got != want {
+			t.Errorf("%s is of AWS: %v", host, got)
+		}
+	}
+}
