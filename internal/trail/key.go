@@ -9,10 +9,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"github.com/rolebroker/rolebroker/internal/keyfile"
 )
 
 // Key signs checkpoints. Printing it shows its public part.
@@ -128,10 +129,8 @@ func OpenKey(path string) (key *Key, made bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if err := writeDurably(path, secret+"\n"); err != nil {
-		return nil, false, err
-	}
-	return key, true, syncFolder(filepath.Dir(path))
+	err = keyfile.Create(path, secret+"\n")
+	return key, err == nil, err
 }
 
 // RotateKey puts a new key in the place of the one in a file. The file keeps the public parts of the earlier ones.
@@ -145,34 +144,8 @@ func RotateKey(path string) (*Key, error) {
 		return nil, err
 	}
 	content := strings.Join(append([]string{secret}, old.All()...), "\n") + "\n"
-	next := path + ".new"
-	if err := writeDurably(next, content); err != nil {
+	if err := keyfile.Replace(path, content); err != nil {
 		return nil, err
 	}
-	if err := os.Rename(next, path); err != nil {
-		return nil, errors.Join(err, os.Remove(next))
-	}
-	key, err := ParseKey(content)
-	return key, errors.Join(err, syncFolder(filepath.Dir(path)))
-}
-
-// writeDurably writes a file that does not exist, so that no checkpoint is signed by a key that is lost.
-func writeDurably(path, content string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return nil
-}
-
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return ParseKey(content)
 }
