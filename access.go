@@ -43,8 +43,14 @@ func Approvals() []Approval { return []Approval{ApprovalNone, ApprovalBorrow} }
 // Keys says whether the agent is lent AWS keys.
 type Keys string
 
-// KeysLent says that the agent is lent keys. It is the only one as yet.
-const KeysLent Keys = "lent"
+// The keys.
+const (
+	KeysLent     Keys = "lent"     // the agent gets AWS keys
+	KeysWithheld Keys = "withheld" // it gets keys that only the gateway knows, which signs its requests
+)
+
+// AllKeys are all keys.
+func AllKeys() []Keys { return []Keys{KeysLent, KeysWithheld} }
 
 // ConnectionRole is a role that a connection is limited to.
 type ConnectionRole struct {
@@ -55,7 +61,7 @@ type ConnectionRole struct {
 // NewConnection returns a connection to the integration that limits nothing.
 func NewConnection(in *Integration, at time.Time) Connection {
 	return Connection{Integration: in.ID, IntegrationName: in.Name, ConnectedAt: at, Access: AccessFull,
-		Approval: ApprovalNone}
+		Keys: KeysLent, Approval: ApprovalNone}
 }
 
 // Includes reports whether the connection lets the agent borrow a role of its integration.
@@ -82,9 +88,10 @@ func (a Access) ManagedPolicy(partition string) string {
 // Restrict adds the session policies of the connection to an AssumeRole call. Codes: denied (this version of the program
 // does not know the access or the approval).
 func (c *Connection) Restrict(a *Assumption) error {
-	if !c.Access.IsKnown() || CheckApproval(c.Approval) != nil {
+	if !c.Access.IsKnown() || CheckApproval(c.Approval) != nil || CheckKeys(c.Keys) != nil {
 		return Errorf(CodeDenied, "what the agent may do with the roles of integration %s is not known to this version "+
-			"of rolebroker: access %s, approval %s", c.IntegrationName, Quote(string(c.Access)), Quote(string(c.Approval)))
+			"of rolebroker: access %s, keys %s, approval %s", c.IntegrationName, Quote(string(c.Access)),
+			Quote(string(c.Keys)), Quote(string(c.Approval)))
 	}
 	a.PolicyARN = c.Access.ManagedPolicy(a.ARN.Partition)
 	switch c.Access {
@@ -126,13 +133,14 @@ func (a Access) IsReadOnly() bool { return a == AccessReadOnly || a == AccessVie
 // IsRestricted reports whether the connection lets the agent do less than borrow every role of its integration with all
 // that the role allows.
 func (c *Connection) IsRestricted() bool {
-	return c.Access != AccessFull || c.Roles != nil || c.Approval != ApprovalNone
+	return c.Access != AccessFull || c.Roles != nil || c.Keys != KeysLent || c.Approval != ApprovalNone
 }
 
 // IsLike reports whether both connections let the agent do the same.
 func (c *Connection) IsLike(other *Connection) bool {
 	isSame := func(a, b ConnectionRole) bool { return a.ID == b.ID }
-	return c.Access == other.Access && c.SessionPolicy == other.SessionPolicy && c.Approval == other.Approval &&
+	return c.Access == other.Access && c.SessionPolicy == other.SessionPolicy && c.Keys == other.Keys &&
+		c.Approval == other.Approval &&
 		(c.Roles == nil) == (other.Roles == nil) && slices.EqualFunc(c.Roles, other.Roles, isSame)
 }
 
@@ -151,6 +159,7 @@ func (c *Connection) RoleNames() []string {
 // check adds the fields that are wrong, under path, which is empty or ends with a dot.
 func (c *Connection) check(path string, p *problems) {
 	p.check(path+"access", oneOf(c.Access, Accesses()))
+	p.check(path+"keys", CheckKeys(c.Keys))
 	p.check(path+"approval", CheckApproval(c.Approval))
 	switch {
 	case c.Access == AccessPolicy && c.SessionPolicy == "":
@@ -181,18 +190,13 @@ func (c *Connection) Check() error {
 // CheckApproval returns nil for an approval that a connection can have.
 func CheckApproval(a Approval) error {
 	if a == "write" {
-		return fmt.Errorf("write needs withheld keys, which this version does not have; use borrow or none")
+		return fmt.Errorf("this version cannot wait for a person before a write; use borrow or none")
 	}
 	return oneOf(a, Approvals())
 }
 
 // CheckKeys returns nil for the keys that a connection can have.
-func CheckKeys(k Keys) error {
-	if k == "withheld" {
-		return fmt.Errorf("this version cannot withhold keys yet; use lent")
-	}
-	return oneOf(k, []Keys{KeysLent})
-}
+func CheckKeys(k Keys) error { return oneOf(k, AllKeys()) }
 
 // oneOf returns nil if the value is one of those that are allowed.
 func oneOf[T ~string](value T, allowed []T) error {
@@ -219,6 +223,9 @@ func (c *Connection) facts(facts Facts) {
 	}
 	if c.Roles != nil {
 		words = append(words, "roles "+orNone(strings.Join(c.RoleNames(), " ")))
+	}
+	if c.Keys != KeysLent {
+		words = append(words, "keys "+string(c.Keys))
 	}
 	if c.Approval != ApprovalNone {
 		words = append(words, "approval "+string(c.Approval))

@@ -96,7 +96,7 @@ func TestARestrictionIsSentToSTS(t *testing.T) {
 		return a, err
 	}
 	of := func(access rolebroker.Access, policy string) rolebroker.Connection {
-		return rolebroker.Connection{Access: access, SessionPolicy: policy, Approval: rolebroker.ApprovalNone}
+		return rolebroker.Connection{Access: access, SessionPolicy: policy, Keys: rolebroker.KeysLent, Approval: rolebroker.ApprovalNone}
 	}
 	for _, c := range []struct {
 		connection     rolebroker.Connection
@@ -124,7 +124,7 @@ func TestARestrictionIsSentToSTS(t *testing.T) {
 
 // The policy goes with session tags and with the end of a grant, so it leaves room.
 func TestThePolicyAgainstCredentialsIsValidAndShort(t *testing.T) {
-	c := rolebroker.Connection{Access: rolebroker.AccessReadOnly, Approval: rolebroker.ApprovalNone}
+	c := rolebroker.Connection{Access: rolebroker.AccessReadOnly, Keys: rolebroker.KeysLent, Approval: rolebroker.ApprovalNone}
 	a := rolebroker.Assumption{ARN: rolebroker.RoleARN{Partition: "aws-us-gov"}}
 	if err := c.Restrict(&a); err != nil {
 		t.Fatal(err)

@@ -73,6 +73,7 @@ type Connection struct {
 	// Roles are the only roles of the integration that the agent may borrow, in the order of the integration's; nil: all.
 	// A role that is removed from the integration drops out. If none is left, the slice is empty, and nothing is lent.
 	Roles    []ConnectionRole
+	Keys     Keys     // whether the agent is lent AWS keys
 	Approval Approval // for what a person has to approve
 }
 

@@ -191,6 +191,7 @@ type Offer struct {
 	ARN         RoleARN
 	Region      Region
 	Access      Access // what the agent may do with it
+	Keys        Keys   // whether the agent is lent AWS keys; empty: a server of an earlier version, which lends them
 	Default     bool   // the agent gets this role when it names none
 	// NeedsApproval says that it borrows the role only once a person has approved that.
 	NeedsApproval bool
@@ -226,7 +227,7 @@ func (g *Grants) Offers() []Offer {
 				continue
 			}
 			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name, ARN: role.ARN,
-				Region: role.Region, Access: connection.Access, Default: role == byDefault,
+				Region: role.Region, Access: connection.Access, Keys: connection.Keys, Default: role == byDefault,
 				NeedsApproval: Grant{in, role, connection}.NeedsApproval()}
 			if count[role.Name] > 1 {
 				offer.Reference = in.Name + "/" + role.Name

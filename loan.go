@@ -11,6 +11,8 @@ type Request struct {
 	Task string // what the agent is doing, for CloudTrail; may be empty
 	// Access is AccessReadOnly for a process that wants to do no more than read; empty: what its connection permits.
 	Access Access
+	// Signing says that the gateway asks. The credentials stay with it, so that it gets those that are withheld from agents.
+	Signing bool
 }
 
 // Loan is the credentials of one session. Requests of an agent for the same role and task share one Loan, so nobody
@@ -20,6 +22,7 @@ type Loan struct {
 	Role        Role
 	Credentials Credentials
 	Access      Access // what they may do; empty: a server of an earlier version lent them, and does not know
+	Keys        Keys   // KeysWithheld: only the gateway knows them, and Session is empty; else they are AWS's
 
 	once     sync.Once
 	rendered []byte

@@ -28,7 +28,7 @@ type Connection struct {
 	Access        string    `json:"access" enum:"full,read-only,view-only,policy" doc:"What the agent may do with the roles; AWS enforces it. full: everything that the role allows. read-only: AWS's ReadOnlyAccess, without actions that return credentials. view-only: AWS's ViewOnlyAccess, without these. policy: the session policy." example:"read-only"`
 	SessionPolicy Policy    `json:"session_policy" nullable:"true" doc:"The session policy, with the access policy; null with any other."`
 	Roles         []string  `json:"roles" nullable:"true" doc:"The names of the only roles that the agent may borrow; null: all roles of the integration. Empty: none, because all of these were removed from the integration." example:"[\"readonly\"]"`
-	Keys          string    `json:"keys" enum:"lent" doc:"lent: the agent gets AWS keys." example:"lent"`
+	Keys          string    `json:"keys" enum:"lent,withheld" doc:"lent: the agent gets AWS keys. withheld: it gets keys that AWS does not know; the gateway signs its requests." example:"lent"`
 	Approval      string    `json:"approval" enum:"none,borrow" doc:"For what a person has to approve. borrow: before a role is used." example:"none"`
 	ConnectedAt   time.Time `json:"connected_at" example:"2026-03-14T09:26:53Z"`
 }
@@ -38,7 +38,7 @@ type LimitsRequest struct {
 	Access        string    `json:"access,omitempty" enum:"full,read-only,view-only,policy" default:"full" doc:"What the agent may do with the roles; AWS enforces it." example:"policy"`
 	SessionPolicy Policy    `json:"session_policy,omitempty" nullable:"true" doc:"An IAM policy document of at most 2,048 characters, without principals: required with the access policy, and refused with any other."`
 	Roles         *[]string `json:"roles,omitempty" maxItems:"10000" nullable:"true" doc:"The names or IDs of the only roles that the agent may borrow. Left out or null: all." example:"[\"readonly\"]"`
-	Keys          string    `json:"keys,omitempty" enum:"lent" default:"lent" doc:"lent: the agent gets AWS keys. This version cannot withhold them." example:"lent"`
+	Keys          string    `json:"keys,omitempty" enum:"lent,withheld" default:"lent" doc:"lent: the agent gets AWS keys. withheld: it gets keys that AWS does not know; the gateway signs its requests." example:"lent"`
 	Approval      string    `json:"approval,omitempty" enum:"none,borrow" default:"none" doc:"For what a person has to approve. borrow: before a role is used." example:"borrow"`
 }
 
@@ -68,7 +68,7 @@ type ConnectionRequest struct {
 	Access        string     `json:"access,omitempty" enum:"full,read-only,view-only,policy" doc:"What the agent may do with the roles. If access, session_policy, roles, keys and approval are all left out, a connection that is there keeps them, and a new one limits nothing; else those that are left out limit nothing." example:"read-only"`
 	SessionPolicy Policy     `json:"session_policy,omitempty" nullable:"true" doc:"An IAM policy document, for the access policy."`
 	Roles         *[]string  `json:"roles,omitempty" maxItems:"10000" nullable:"true" doc:"The names or IDs of the only roles that the agent may borrow; null: all." example:"[\"readonly\"]"`
-	Keys          string     `json:"keys,omitempty" enum:"lent" doc:"lent: the agent gets AWS keys." example:"lent"`
+	Keys          string     `json:"keys,omitempty" enum:"lent,withheld" doc:"Whether the agent gets AWS keys." example:"lent"`
 	Approval      string     `json:"approval,omitempty" enum:"none,borrow" doc:"For what a person has to approve." example:"none"`
 	ConnectedAt   *time.Time `json:"connected_at,omitempty" doc:"Ignored."`
 }
@@ -89,6 +89,7 @@ type Offer struct {
 	ARN         string `json:"arn"`
 	Region      string `json:"region"`
 	Access      string `json:"access" doc:"What the agent may do with the role: full, read-only, view-only or policy. Empty from a server of an earlier version, which lends everything that the role allows."`
+	Keys        string `json:"keys,omitempty" doc:"lent: the agent gets AWS keys. withheld: it gets keys that only the gateway knows. Empty from a server of an earlier version, which lends them."`
 	Default     bool   `json:"default" doc:"The agent gets this role if it names none."`
 
 	NeedsApproval bool `json:"needs_approval,omitempty" doc:"The agent borrows the role only once a person has approved that."`

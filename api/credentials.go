@@ -14,4 +14,6 @@ type Credentials struct {
 	AccountID       string    `json:"AccountId"`
 	// what they may do, which no SDK reads; empty: a server of an earlier version lent them
 	Access string `json:"Access,omitempty"`
+	// withheld: only the gateway knows them, not AWS; empty: they are AWS's
+	Keys string `json:"Keys,omitempty"`
 }

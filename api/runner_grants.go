@@ -21,6 +21,7 @@ type GrantedLimits struct {
 	Access        string   `json:"access"`
 	SessionPolicy string   `json:"session_policy,omitempty"` // the text, as STS gets it
 	Roles         []string `json:"roles"`                    // IDs; null: all
+	Keys          string   `json:"keys"`                     // empty from a server of an earlier version: lent
 	Approval      string   `json:"approval"`
 }
 

@@ -85,6 +85,7 @@ type LoanAnswer struct {
 	Expiration      time.Time `json:"expiration"`
 	RoleARN         string    `json:"role_arn,omitempty"`
 	Access          string    `json:"access,omitempty"` // what they may do
+	Keys            string    `json:"keys,omitempty"`   // withheld: only the gateway knows them
 	Refusal         *Refusal  `json:"refusal,omitempty"`
 }
 

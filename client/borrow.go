@@ -19,6 +19,7 @@ type Credentials struct {
 	RoleARN         string
 	AccountID       string
 	Access          rolebroker.Access // what they may do; empty: a server of an earlier version lent them
+	Keys            rolebroker.Keys   // KeysWithheld: only the gateway knows them; else they are AWS's
 }
 
 // Credentials is Borrow for what the agent's connection permits.
@@ -58,6 +59,7 @@ func (c *Client) Borrow(ctx context.Context, req rolebroker.Request) (*Credentia
 		RoleARN:         l.RoleARN,
 		AccountID:       l.AccountID,
 		Access:          rolebroker.Access(l.Access),
+		Keys:            rolebroker.Keys(l.Keys),
 	}, nil
 }
 

@@ -34,7 +34,7 @@ type Limits struct {
 
 // LimitsOf returns the limits that a connection has.
 func LimitsOf(c *rolebroker.Connection) Limits {
-	limits := Limits{Access: c.Access, SessionPolicy: c.SessionPolicy, Approval: c.Approval}
+	limits := Limits{Access: c.Access, SessionPolicy: c.SessionPolicy, Keys: c.Keys, Approval: c.Approval}
 	if names := c.RoleNames(); names != nil {
 		limits.Roles = &names
 	}
@@ -59,6 +59,9 @@ func (b *Broker) limited(
 	if limits.Access != "" {
 		c.Access = limits.Access
 	}
+	if limits.Keys != "" {
+		c.Keys = limits.Keys
+	}
 	if limits.Approval != "" {
 		c.Approval = limits.Approval
 	}
@@ -69,11 +72,6 @@ func (b *Broker) limited(
 	fields, err := rolesOf(in, limits.Roles, &c)
 	if err != nil {
 		return nil, err
-	}
-	if limits.Keys != "" {
-		if err := rolebroker.CheckKeys(limits.Keys); err != nil {
-			fields = append(fields, rolebroker.Field{Path: "keys", Message: err.Error()})
-		}
 	}
 	return &c, withFields(c.Check(), fields)
 }

@@ -89,6 +89,9 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	case s.ARN != role.ARN || s.Region != role.Region || s.SessionName != name:
 		return rolebroker.Errorf(rolebroker.CodeStale, "role %s was changed meanwhile", grant.Reference()).
 			WithHint("try again")
+	case grant.Connection.Keys != rolebroker.KeysLent:
+		return rolebroker.Errorf(rolebroker.CodeDenied, "the AWS keys of integration %s are withheld from agent %s, and runner "+
+			"%s has no gateway", in.Name, grants.Agent.Name, who.Name)
 	case !knowsAccess(s, grant.Connection):
 		return rolebroker.Errorf(rolebroker.CodeDenied,
 			"the connection of agent %s to integration %s is limited to access %s, which runner %s cannot enforce because its "+

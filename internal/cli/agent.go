@@ -109,10 +109,10 @@ func (a *app) disabledSince(agent api.Agent) string {
 
 func (a *app) showAgent(o output, agent api.Agent) error {
 	return a.show(o, agent, func() *table {
-		connections := newTable("INTEGRATION", "DEFAULT", "ACCESS", "ROLES", "APPROVAL", "CONNECTED")
+		connections := newTable("INTEGRATION", "DEFAULT", "ACCESS", "KEYS", "ROLES", "APPROVAL", "CONNECTED")
 		for _, c := range agent.Connections {
 			connections.add(c.Integration, yesNo(c.Integration == agent.DefaultIntegration),
-				cmp.Or(c.Access, string(rolebroker.AccessFull)), roleWords(c.Roles),
+				cmp.Or(c.Access, string(rolebroker.AccessFull)), cmp.Or(c.Keys, string(rolebroker.KeysLent)), roleWords(c.Roles),
 				cmp.Or(c.Approval, string(rolebroker.ApprovalNone)), a.when(&c.ConnectedAt))
 		}
 		return details("Name", agent.Name, "Description", orDash(agent.Description), "ID", agent.ID,

@@ -16,10 +16,10 @@ import (
 
 // limiting holds the flags that limit a connection.
 type limiting struct {
-	access, approval choice
-	policy           string // a file
-	only             []string
-	all              bool
+	access, keys, approval choice
+	policy                 string // a file
+	only                   []string
+	all                    bool
 }
 
 func newAgentConnect(a *app) *cobra.Command {
@@ -77,8 +77,10 @@ func (l *limiting) flags(cmd *cobra.Command, a *app) {
 		"the IAM policy in `FILE`, as JSON; - is stdin; implies --access policy")
 	cmd.Flags().StringArrayVar(&l.only, "only-role", nil, "let the agent borrow only `ROLE`; can be repeated")
 	cmd.Flags().BoolVar(&l.all, "all-roles", false, "let the agent borrow every role of the integration")
+	l.keys.flag(cmd, "keys", "", "AWS `KEYS` are lent to the agent, or withheld: only the gateway has them",
+		stringsOf(rolebroker.AllKeys())...)
 	l.approval.flag(cmd, "approval", "", "have a person approve `WHAT`: "+words(approvals), approvals...)
-	for _, name := range []string{"access", "approval"} { // without it, what there is stays
+	for _, name := range []string{"access", "keys", "approval"} { // without it, what there is stays
 		cmd.Flags().Lookup(name).DefValue = ""
 	}
 	cmd.MarkFlagsMutuallyExclusive("only-role", "all-roles")
@@ -94,7 +96,7 @@ func stringsOf[T ~string](all []T) (words []string) {
 
 // given reports whether a flag limits the connection, or takes a limit away.
 func (l *limiting) given(cmd *cobra.Command) bool {
-	return slices.ContainsFunc([]string{"access", "session-policy", "only-role", "all-roles", "approval"},
+	return slices.ContainsFunc([]string{"access", "session-policy", "only-role", "all-roles", "keys", "approval"},
 		cmd.Flags().Changed)
 }
 
@@ -131,6 +133,9 @@ func (l *limiting) limits(cmd *cobra.Command, a *app, agent api.Agent, integrati
 	if l.all {
 		limits.Roles = nil
 	}
+	if changed("keys") {
+		limits.Keys = l.keys.value
+	}
 	if changed("approval") {
 		limits.Approval = l.approval.value
 	}
@@ -162,6 +167,9 @@ func limitWords(l *api.LimitsRequest) string {
 	}
 	if l.Roles != nil {
 		words = append(words, "roles "+roleWords(*l.Roles))
+	}
+	if l.Keys != "" && l.Keys != string(rolebroker.KeysLent) {
+		words = append(words, "keys "+l.Keys)
 	}
 	if l.Approval != "" && l.Approval != string(rolebroker.ApprovalNone) {
 		words = append(words, "approval "+l.Approval)

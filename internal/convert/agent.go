@@ -46,7 +46,7 @@ func connection(c *rolebroker.Connection) api.Connection {
 		Access:        string(c.Access),
 		SessionPolicy: api.Policy(c.SessionPolicy),
 		Roles:         c.RoleNames(),
-		Keys:          string(rolebroker.KeysLent),
+		Keys:          string(c.Keys),
 		Approval:      string(c.Approval),
 		ConnectedAt:   c.ConnectedAt.UTC(),
 	}
@@ -70,6 +70,9 @@ func FromConnectionRequest(req api.ConnectionRequest) rolebroker.Connection {
 	c.SessionPolicy = string(limits.SessionPolicy)
 	if limits.Access != "" {
 		c.Access = rolebroker.Access(limits.Access)
+	}
+	if limits.Keys != "" {
+		c.Keys = rolebroker.Keys(limits.Keys)
 	}
 	if limits.Approval != "" {
 		c.Approval = rolebroker.Approval(limits.Approval)
@@ -163,6 +166,7 @@ func Credentials(l *rolebroker.Loan) api.Credentials {
 		RoleARN:         l.Role.ARN.String(),
 		AccountID:       l.Role.ARN.Account,
 		Access:          string(l.Access),
+		Keys:            string(l.Keys),
 	}
 }
 
@@ -175,6 +179,7 @@ func Offer(o *rolebroker.Offer) api.Offer {
 		ARN:         o.ARN.String(),
 		Region:      string(o.Region),
 		Access:      string(o.Access),
+		Keys:        string(o.Keys),
 		Default:     o.Default,
 
 		NeedsApproval: o.NeedsApproval,
@@ -196,6 +201,7 @@ func FromOffer(shown api.Offer) (rolebroker.Offer, error) {
 		ARN:         arn,
 		Region:      rolebroker.Region(shown.Region),
 		Access:      rolebroker.Access(shown.Access),
+		Keys:        rolebroker.Keys(shown.Keys),
 		Default:     shown.Default,
 
 		NeedsApproval: shown.NeedsApproval,

@@ -174,6 +174,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: "production",
 				ConnectedAt: now, Access: rolebroker.AccessPolicy, SessionPolicy: `{"Version":"2012-10-17"}`,
 				Roles:    []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
+				Keys:     rolebroker.KeysWithheld,
 				Approval: rolebroker.ApprovalBorrow}}, Version: 3, CreatedAt: now, UpdatedAt: now},
 		Integrations: []rolebroker.Integration{in},
 		Requests: []rolebroker.OpenRequest{{ID: "req_a", Integration: "int_a", Role: "rol_a", Task: "deploy",
@@ -194,6 +195,7 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: want.Name,
 				Access: rolebroker.AccessPolicy, SessionPolicy: `{"Version":"2012-10-17"}`,
 				Roles:    []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
+				Keys:     rolebroker.KeysWithheld,
 				Approval: rolebroker.ApprovalBorrow}}},
 		Integrations: []rolebroker.Integration{want},
 		Requests:     grants.Requests,
@@ -277,6 +279,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 func TestAnOfferComesBackAsItWas(t *testing.T) {
 	offer := rolebroker.Offer{Reference: "production/readonly", Integration: "production", Name: "readonly",
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Access: rolebroker.AccessReadOnly,
+		Keys: rolebroker.KeysWithheld,
 		Default: true, NeedsApproval: true}
 	full(t, offer)
 	back, err := convert.FromOffer(travel(t, convert.Offer(&offer)))

@@ -179,7 +179,8 @@ func limits(connections []rolebroker.Connection) map[string]api.GrantedLimits {
 		if !c.IsRestricted() {
 			continue
 		}
-		limits := api.GrantedLimits{Access: string(c.Access), SessionPolicy: c.SessionPolicy, Approval: string(c.Approval)}
+		limits := api.GrantedLimits{Access: string(c.Access), SessionPolicy: c.SessionPolicy, Keys: string(c.Keys),
+			Approval: string(c.Approval)}
 		if c.Roles != nil {
 			limits.Roles = All(c.Roles, func(r *rolebroker.ConnectionRole) string { return string(r.ID) })
 		}
@@ -192,6 +193,9 @@ func limits(connections []rolebroker.Connection) map[string]api.GrantedLimits {
 func fromLimits(c *rolebroker.Connection, sent api.GrantedLimits, roles []rolebroker.Role) {
 	c.Access, c.SessionPolicy = rolebroker.Access(sent.Access), sent.SessionPolicy
 	c.Approval = rolebroker.Approval(sent.Approval)
+	if sent.Keys != "" {
+		c.Keys = rolebroker.Keys(sent.Keys)
+	}
 	if sent.Roles == nil {
 		return
 	}

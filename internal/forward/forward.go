@@ -335,7 +335,7 @@ func (l *Lender) sweep() {
 // NewLoan makes a loan from the fields of a server's answer. Codes: internal, if one
 // of them is missing or malformed.
 func NewLoan(roleARN, accessKeyID string, secretAccessKey, sessionToken rolebroker.Secret, expires time.Time,
-	access rolebroker.Access) (*rolebroker.Loan, error) {
+	access rolebroker.Access, keys rolebroker.Keys) (*rolebroker.Loan, error) {
 	arn, err := rolebroker.ParseRoleARN(roleARN)
 	if err == nil && (accessKeyID == "" || secretAccessKey.IsZero()) {
 		err = errors.New("the key is missing")
@@ -348,6 +348,7 @@ func NewLoan(roleARN, accessKeyID string, secretAccessKey, sessionToken rolebrok
 	return &rolebroker.Loan{
 		Role:   rolebroker.Role{ARN: arn},
 		Access: access,
+		Keys:   keys,
 		Credentials: rolebroker.Credentials{AccessKeyID: accessKeyID, SecretAccessKey: secretAccessKey,
 			SessionToken: sessionToken, Expires: expires.UTC()},
 	}, nil

@@ -330,14 +330,14 @@ func TestClosing(t *testing.T) {
 func TestLoansAreMadeOfWholeAnswersOnly(t *testing.T) {
 	secret := rolebroker.NewSecret("secret")
 	const arn = "arn:aws:iam::444455556666:role/Deployer"
-	made, err := NewLoan(arn, "ASIA", secret, secret, time.Now(), "full")
+	made, err := NewLoan(arn, "ASIA", secret, secret, time.Now(), "full", "")
 	if err != nil || made.Role.ARN.Name != "Deployer" || made.Credentials.Expires.Location() != time.UTC {
 		t.Errorf("%+v, %v", made, err)
 	}
 	for what, err := range map[string]error{
-		"no ARN":    second(NewLoan("Deployer", "ASIA", secret, secret, time.Now(), "full")),
-		"no key":    second(NewLoan(arn, "", secret, secret, time.Now(), "full")),
-		"no secret": second(NewLoan(arn, "ASIA", rolebroker.Secret{}, secret, time.Now(), "full")),
+		"no ARN":    second(NewLoan("Deployer", "ASIA", secret, secret, time.Now(), "full", "")),
+		"no key":    second(NewLoan(arn, "", secret, secret, time.Now(), "full", "")),
+		"no secret": second(NewLoan(arn, "ASIA", rolebroker.Secret{}, secret, time.Now(), "full", "")),
 	} {
 		if rolebroker.CodeOf(err) != rolebroker.CodeInternal || strings.Contains(err.Error(), "%!") {
 			t.Errorf("%s: %v", what, err)

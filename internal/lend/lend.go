@@ -21,6 +21,10 @@ func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		if err != nil {
 			return nil, l.refused(ctx, who, req, err)
 		}
+		// Does it get AWS keys?
+		if grant.Connection.Keys != rolebroker.KeysLent && !req.Signing {
+			return l.withhold(ctx, who, req, key, grant)
+		}
 		// Does its lease have fresh credentials?
 		lease, err := l.lease(who, key, grant)
 		if err != nil {

@@ -26,6 +26,7 @@ type Options struct {
 	// the refusal for any other. nil: OnServer.
 	Serves func(*rolebroker.Integration) error
 
+	Gateway Gateway              // nil: agents whose keys are withheld get nothing
 	Log     *slog.Logger         // nil: none
 	Metrics *prometheus.Registry // nil: none
 	Now     func() time.Time     // nil: time.Now
@@ -42,6 +43,7 @@ type Lender struct {
 	assumer  Assumer
 	by       rolebroker.Party
 	serves   func(*rolebroker.Integration) error
+	gateway  Gateway
 	log      *slog.Logger
 	refusals *slog.Logger // sampled
 	metrics  *metrics
@@ -80,7 +82,7 @@ func New(opts Options) *Lender {
 		opts.SessionsPerAgent = DefaultSessionsPerAgent
 	}
 	l := &Lender{
-		records: opts.Records, assumer: opts.Assumer, by: opts.By, serves: opts.Serves,
+		records: opts.Records, assumer: opts.Assumer, by: opts.By, serves: opts.Serves, gateway: opts.Gateway,
 		log: opts.Log, refusals: guard.Sampled(opts.Log), now: opts.Now, perAgent: opts.SessionsPerAgent,
 		cache:  newCache(opts.Records),
 		leases: map[leaseKey]*lease{},

@@ -83,9 +83,8 @@ func TestBadLimits(t *testing.T) {
 		{`{"roles": ["nobody"]}`, "roles[0]", "/roles/0", `has no role \"nobody\"`},
 		{`{"roles": [7]}`, "roles[0]", "/roles/0", "is a number; expected a string"},
 		{`{"roles": "readonly"}`, "roles", "/roles", "is a string; expected an array"},
-		{`{"keys": "withheld"}`, "keys", "/keys", "cannot withhold keys yet"},
-		{`{"keys": "none"}`, "keys", "/keys", "is not one of lent"},
-		{`{"approval": "write"}`, "approval", "/approval", "needs withheld keys"},
+		{`{"keys": "none"}`, "keys", "/keys", "is not one of lent, withheld"},
+		{`{"approval": "write"}`, "approval", "/approval", "cannot wait for a person before a write"},
 		{`{"approval": "always"}`, "approval", "/approval", "is not one of none, borrow"},
 		{`{"acces": "full"}`, "acces", "/acces", "known are access, session_policy, roles, keys, approval"},
 	} {

@@ -129,7 +129,7 @@ func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroke
 	if err != nil {
 		return nil, err
 	}
-	return forward.NewLoan(lent.RoleARN, lent.AccessKeyID, lent.SecretAccessKey, lent.Token, lent.Expiration, lent.Access)
+	return forward.NewLoan(lent.RoleARN, lent.AccessKeyID, lent.SecretAccessKey, lent.Token, lent.Expiration, lent.Access, lent.Keys)
 }
 
 // isBound reports whether the runner knows the agent by its service account.
@@ -164,7 +164,8 @@ func (p platform) lendThrough(ctx context.Context, who rolebroker.Caller, req ro
 		return nil, err
 	}
 	return forward.NewLoan(lent.RoleARN, lent.AccessKeyID, rolebroker.NewSecret(lent.SecretAccessKey.Reveal()),
-		rolebroker.NewSecret(lent.Token.Reveal()), lent.Expiration, rolebroker.Access(lent.Access))
+		rolebroker.NewSecret(lent.Token.Reveal()), lent.Expiration, rolebroker.Access(lent.Access),
+		rolebroker.Keys(lent.Keys))
 }
 
 // rejectedRunner is an error: the server refused the runner and not the agent.

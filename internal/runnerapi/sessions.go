@@ -44,6 +44,7 @@ func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest
 	}
 	c := loan.Credentials
 	return api.LoanAnswer{
+		Keys:            string(loan.Keys),
 		AccessKeyID:     c.AccessKeyID,
 		SecretAccessKey: api.Secret(c.SecretAccessKey.Reveal()),
 		Token:           api.Secret(c.SessionToken.Reveal()),

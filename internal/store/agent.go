@@ -17,7 +17,7 @@ const (
 	// limitColumns are what a connection lets the agent do, in a LEFT JOIN, where it
 	// may be missing.
 	limitColumns = `COALESCE(c.connected_at, 0), COALESCE(c.access, ''), COALESCE(c.session_policy, ''),
-		COALESCE(c.approval, ''), COALESCE(c.roles, '')`
+		COALESCE(c.keys, ''), COALESCE(c.approval, ''), COALESCE(c.roles, '')`
 
 	// connectionColumns are the columns of a connection and one of the roles that it
 	// is limited to, if it is and they are still there. Joined by limitedTo, there is
@@ -79,8 +79,8 @@ var (
 
 	insertConnection = newBatch("insertConnection", `
 		INSERT INTO connections (agent_id, integration_id, position, connected_at, generation, access, session_policy,
-			approval, roles) VALUES ROWS`,
-		`(?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+			keys, approval, roles) VALUES ROWS`,
+		`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 
 	grants = newStatement("grants", `
 		SELECT `+agentColumns+`, `+limitColumns+`,
@@ -170,7 +170,7 @@ func (r *connectionRow) dest() []any {
 
 // limits returns the scan destinations of limitColumns.
 func (r *connectionRow) limits() []any {
-	return []any{timeColumn{&r.ConnectedAt}, &r.Access, &r.SessionPolicy, &r.Approval, &r.roles}
+	return []any{timeColumn{&r.ConnectedAt}, &r.Access, &r.SessionPolicy, &r.Keys, &r.Approval, &r.roles}
 }
 
 // addTo adds the role to the last of the connections, after appending the
@@ -329,8 +329,8 @@ func (t *tx) insertConnections(
 		if !kept {
 			generation = a.Version
 		}
-		rows[i] = []any{a.ID, c.Integration, i, millis(c.ConnectedAt), generation, c.Access, c.SessionPolicy, c.Approval,
-			limitText(&c)}
+		rows[i] = []any{a.ID, c.Integration, i, millis(c.ConnectedAt), generation, c.Access, c.SessionPolicy, c.Keys,
+			c.Approval, limitText(&c)}
 	}
 	err := t.execBatch(ctx, insertConnection, rows)
 	if violated(err) == idTaken {

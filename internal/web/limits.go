@@ -21,6 +21,7 @@ type limitsPage struct {
 	Policy      string // as it was typed, or indented
 	Some        bool   // the agent is limited to the roles that are chosen
 	Roles       []roleChoice
+	KeyChoices  []accessChoice
 	Approvals   []accessChoice
 	Version     int64 // of the agent, that the form was made from
 	Errors      map[string]string
@@ -47,6 +48,17 @@ func accessChoices(chosen rolebroker.Access) (all []accessChoice) {
 	}
 	for _, a := range rolebroker.Accesses() {
 		all = append(all, accessChoice{string(a), means[a], a == chosen})
+	}
+	return all
+}
+
+func keyChoices(chosen rolebroker.Keys) (all []accessChoice) {
+	means := map[rolebroker.Keys]string{
+		rolebroker.KeysLent:     "the agent gets AWS keys",
+		rolebroker.KeysWithheld: "it gets keys that work at this server only, which signs its requests",
+	}
+	for _, k := range rolebroker.AllKeys() {
+		all = append(all, accessChoice{string(k), means[k], k == chosen})
 	}
 	return all
 }
@@ -94,6 +106,7 @@ func (s *server) renderLimits(w http.ResponseWriter, r *http.Request, v *visit, 
 	page.base, page.Agent = s.base(r, v, agent.Name+" in "+in.Name, "agents"), *agent
 	page.Integration, page.Name = in.ID, in.Name
 	page.Accesses, page.Approvals = accessChoices(limits.Access), approvalChoices(limits.Approval)
+	page.KeyChoices = keyChoices(limits.Keys)
 	page.Policy, page.Some = limits.SessionPolicy, limits.Roles != nil
 	var pretty bytes.Buffer
 	if json.Indent(&pretty, []byte(page.Policy), "", "  ") == nil {
@@ -117,6 +130,9 @@ func (s *server) saveLimits(w http.ResponseWriter, r *http.Request, v *visit) er
 	limits.Access, limits.SessionPolicy = rolebroker.Access(formValue(r, "access")), ""
 	if formValue(r, "form") != "" {
 		limits.Approval, limits.Roles = rolebroker.Approval(formValue(r, "approval")), nil
+		if keys := formValue(r, "keys"); keys != "" {
+			limits.Keys = rolebroker.Keys(keys)
+		}
 		if formValue(r, "scope") == "some" {
 			chosen := append([]string{}, r.PostForm["role"]...)
 			limits.Roles = &chosen

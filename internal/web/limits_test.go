@@ -58,7 +58,7 @@ func TestAPageLimitsAConnection(t *testing.T) {
 	wrong(refused, "Statement[0].Principal", "version", "3", "access", "policy", "session_policy",
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Principal":"*"}]}`)
 	wrong(refused, "Choose a role", "version", "3", "access", "full", "scope", "some")
-	wrong(refused, "needs withheld keys", "version", "3", "access", "full", "approval", "write")
+	wrong(refused, "cannot wait for a person before a write", "version", "3", "access", "full", "approval", "write")
 	wrong(http.StatusConflict, "", "version", "2", "access", "full")
 	wrong(http.StatusConflict, "", "access", "full")
 	reader := s.as(s.reader)

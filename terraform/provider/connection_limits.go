@@ -108,7 +108,7 @@ func (r *connectionResource) ValidateConfig(
 		return
 	}
 	m = m.withDefaults()
-	c := rolebroker.Connection{Access: rolebroker.Access(m.Access.ValueString()),
+	c := rolebroker.Connection{Keys: rolebroker.KeysLent, Access: rolebroker.Access(m.Access.ValueString()),
 		SessionPolicy: m.SessionPolicy.ValueString(), Approval: rolebroker.ApprovalNone}
 	if m.Approval.ValueString() == string(rolebroker.ApprovalBorrow) { // it needs room in the policy
 		c.Approval = rolebroker.ApprovalBorrow

@@ -93,6 +93,7 @@ func testGenerations(s *suite) {
 		},
 		func(c *rolebroker.Connection) { c.Roles = []rolebroker.ConnectionRole{} },
 		func(c *rolebroker.Connection) { c.Roles = nil },
+		func(c *rolebroker.Connection) { c.Keys = rolebroker.KeysWithheld },
 		func(c *rolebroker.Connection) { c.Approval = rolebroker.ApprovalBorrow },
 		func(c *rolebroker.Connection) { *c = rolebroker.NewConnection(production, c.ConnectedAt) },
 	} {

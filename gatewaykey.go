@@ -1,0 +1,17 @@
+package rolebroker
+
+import "time"
+
+// GatewayKey is what a key for the gateway says: who signs with it, and for which role. AWS does not know the key.
+type GatewayKey struct {
+	Agent       AgentID
+	Token       TokenID // that the agent borrowed with
+	Integration IntegrationID
+	Role        RoleID
+	Task        string
+	Access      Access // what the process asked for, see Request.Access
+	Expires     time.Time
+}
+
+// Reference returns the reference of the role, by IDs.
+func (k *GatewayKey) Reference() string { return string(k.Integration) + "/" + string(k.Role) }
