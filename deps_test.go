@@ -35,7 +35,9 @@ var graph = map[string][]string{
 	"internal/config":     {".", "internal/seal", "internal/tokenfile"},
 	"internal/guard":      {".", "internal/prometheus"},
 	"internal/sts":        {".", "internal/tokenfile"},
-	"internal/trail":      {".", "api"},
+	"internal/endpoint":   {"."},
+	"internal/keyfile":     {},
+	"internal/trail":      {".", "api", "internal/keyfile"},
 	"internal/store":      {".", "internal/privatedir", "internal/trail"},
 	"internal/auditsink":  {".", "api", "internal/trail"},
 	"internal/setup":      {"."},
@@ -61,6 +63,7 @@ var graph = map[string][]string{
 	// Doors never import doors.
 	"client": {".", "api", "internal/auth", "internal/convert", "internal/problem",
 		"internal/tokenfile"},
+	"internal/gateway": {".", "internal/endpoint", "internal/guard", "internal/keyfile", "internal/problem", "internal/sigv4"},
 	"internal/containercreds": {".", "api", "internal/convert", "internal/guard", "internal/problem"},
 	"internal/rest": {".", "api", "internal/broker", "internal/convert", "internal/problem",
 		"internal/trail"},
@@ -69,13 +72,13 @@ var graph = map[string][]string{
 
 	// Assembly. Only server sees the store; only demo, testbed and bench, which
 	// are not part of a server, see the simulator.
-	"internal/execenv": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/forward",
+	"internal/execenv": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/endpoint", "internal/forward",
 		"internal/guard", "internal/harden", "internal/hosts", "internal/privatedir", "internal/seal"},
 	"internal/runner": {".", "api", "client", "internal/auth", "internal/containercreds", "internal/convert",
 		"internal/forward", "internal/guard", "internal/hosts", "internal/lend", "internal/problem",
 		"internal/prometheus", "internal/validate"},
 	"internal/server": {".", "api", "internal/auditsink", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
-		"internal/convert", "internal/guard", "internal/hosts", "internal/lend", "internal/prometheus", "internal/rest",
+		"internal/convert", "internal/endpoint", "internal/gateway", "internal/guard", "internal/hosts", "internal/lend", "internal/prometheus", "internal/rest",
 		"internal/runnerapi", "internal/store", "internal/sts", "internal/trail", "internal/validate", "internal/web"},
 	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/privatedir",
 		"internal/server", "internal/sts"},
@@ -83,7 +86,7 @@ var graph = map[string][]string{
 		"internal/store/storetest", "internal/sts"},
 	"internal/bench": {".", "api", "client", "internal/awssim", "internal/config", "internal/server"},
 	"internal/cli": {".", "api", "client", "internal/auth", "internal/clustersecret", "internal/config",
-		"internal/convert", "internal/demo", "internal/execenv", "internal/harden", "internal/privatedir",
+		"internal/convert", "internal/demo", "internal/execenv", "internal/gateway", "internal/harden", "internal/privatedir",
 		"internal/runner", "internal/server", "internal/serviceaccount", "internal/sts", "internal/trail",
 		"internal/validate"},
 	"cmd/rolebroker": {"internal/cli"},
@@ -112,7 +115,7 @@ var foreign = map[string][]string{
 	"database/sql":                  {"internal/store", "internal/store/storetest"},
 	"github.com/spf13/cobra":        {"internal/cli"},
 	"github.com/go-jose":            {"internal/serviceaccount", "internal/awssim"},
-	"github.com/aws": {"internal/sts", "internal/cli", "internal/demo", "internal/testbed",
+	"github.com/aws": {"internal/sts", "internal/gateway", "internal/cli", "internal/demo", "internal/testbed",
 		"internal/bench", "examples/go", "terraform/internal/awsstandin"},
 	"github.com/hashicorp": {"terraform", "terraform/provider", "terraform/internal/awsstandin"},
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/execenv"
+	"github.com/rolebroker/rolebroker/internal/gateway"
 )
 
 // borrowing holds the flags of commands that borrow.
@@ -128,7 +129,7 @@ func (a *app) exec(
 		return fmt.Errorf("finding the rolebroker binary: %w", err)
 	}
 	code, err := execenv.Run(cmd.Context(), execenv.Options{
-		Server: c, Role: borrow.role, Task: borrow.task, Access: borrow.access(), Command: command, Env: a.Env,
+		Server: c, Gateway: c.Gateway(gateway.Unreachable), Role: borrow.role, Task: borrow.task, Access: borrow.access(), Command: command, Env: a.Env,
 		NoTasks: borrow.task == "" && cmd.Flags().Changed("task"),
 		Stdin:   a.stdin(), Stdout: a.Stdout, Stderr: a.Stderr, Self: self, KeepFiles: how.keep, User: how.user,
 		Listen: how.listen, ListenPublic: how.public,

@@ -53,6 +53,18 @@ type Server struct {
 	// replicas need the same key.
 	AuditKey string
 
+	// GatewayKey is a file with the key from which the gateway derives the keys of
+	// agents that are lent no AWS keys, as 64 hexadecimal digits. Empty: the file
+	// beside the SQLite database, with .gateway-key at the end of its name, which
+	// the first start makes; with PostgreSQL, there is no gateway. All replicas need
+	// the same key.
+	GatewayKey string
+
+	// GatewayListen is the address of the gateway for agents that do not run under
+	// rolebroker exec, as host:port. Empty: none; the rooms of exec reach the
+	// gateway at Listen.
+	GatewayListen string
+
 	// AuditFile is a file to which the server appends the audit trail, in the
 	// form of an export, each event at least once and in order. It may be renamed
 	// at any time; the server then makes a new one. Of several servers, one at a
@@ -190,6 +202,10 @@ func (c *Server) Flags() *pflag.FlagSet {
 	f.StringVar(&c.DatabasePasswordFile, "database-password-file", c.DatabasePasswordFile,
 		"`FILE` with the password of the database")
 	f.StringVar(&c.AuditKey, "audit-key", c.AuditKey, "`FILE` with the key that signs the audit trail")
+	f.StringVar(&c.GatewayKey, "gateway-key", c.GatewayKey,
+		"`FILE` with the key of the gateway, which signs for agents whose keys are withheld")
+	f.StringVar(&c.GatewayListen, "gateway-listen", c.GatewayListen,
+		"serve the gateway on `ADDRESS`, for agents outside of exec")
 	f.StringVar(&c.AuditFile, "audit-file", c.AuditFile, "append the audit trail to `FILE`")
 	f.StringVar(&c.AuditFileFormat, "audit-file-format", c.AuditFileFormat, "write that file in `FORMAT`: jsonl or ocsf")
 	f.StringVar(&c.AuditOTLPEndpoint, "audit-otlp-endpoint", c.AuditOTLPEndpoint,
@@ -274,6 +290,14 @@ func (c *Server) AuditKeyFile() string {
 	return c.Database.Reveal() + ".audit-key"
 }
 
+// GatewayKeyFile returns GatewayKey, or the file beside the SQLite database; empty with PostgreSQL and without GatewayKey.
+func (c *Server) GatewayKeyFile() string {
+	if c.GatewayKey != "" || c.Database.IsPostgres() {
+		return c.GatewayKey
+	}
+	return c.Database.Reveal() + ".gateway-key"
+}
+
 // LoadDatabase is Load for a command that only opens the database: it checks no other setting.
 func (c *Server) LoadDatabase(flags *pflag.FlagSet, outside Outside) error {
 	l := newLoader(flags, EnvName)
@@ -305,6 +329,9 @@ func (c *Server) check(l *loader) {
 	l.check("listen", c.listenProblem(c.Listen, "8484", "tokens and AWS credentials"))
 	if c.MetricsListen != "" {
 		l.check("metrics-listen", c.listenProblem(c.MetricsListen, "9484", "metrics"))
+	}
+	if c.GatewayListen != "" {
+		l.check("gateway-listen", c.listenProblem(c.GatewayListen, "8483", "agents' requests to AWS"))
 	}
 	l.check("database", c.Database.problem())
 	c.checkDatabasePassword(l)

@@ -85,6 +85,9 @@ func (r *room) environ(caller []string) []string {
 		"ROLEBROKER_URL="+own,
 		"ROLEBROKER_TOKEN="+r.token,
 	)
+	if r.gateway != "" {
+		env = r.throughGateway(env)
+	}
 	if own != r.url {
 		env = append(env, "ROLEBROKER_ALLOW_INSECURE=true") // it is not a loopback address
 	}

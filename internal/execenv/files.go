@@ -17,7 +17,7 @@ const (
 )
 
 // writeFiles writes the files that AWS SDKs read. None of them holds a secret.
-func writeFiles(dir, self string, roles roles) error {
+func writeFiles(dir, self, gateway string, roles roles) error {
 	for _, o := range roles.offers { // the config file starts programs, so a name must not add a line to it
 		if !isPlain(o.Reference + qualified(o) + string(o.Region)) {
 			return fmt.Errorf("the role %q in %q has characters that AWS config files cannot have", qualified(o),
@@ -28,7 +28,7 @@ func writeFiles(dir, self string, roles roles) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, configFile), profiles(self, roles), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, configFile), profiles(dir, self, gateway, roles), 0o600); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, credentialsFile), credentials(self, roles), 0o600)
@@ -42,10 +42,13 @@ const written = "# Written by rolebroker exec, which removes it when it ends.\n"
 // its reference becomes ambiguous. If there is one role only, the default profile has
 // a region only, so that SDKs go on to the container endpoint, which renews without
 // starting a program.
-func profiles(self string, roles roles) []byte {
+func profiles(dir, self, gateway string, roles roles) []byte {
 	var b strings.Builder
 	section := func(name string, o rolebroker.Offer, process bool) {
 		fmt.Fprintf(&b, "\n[%s]\nregion = %s\n", name, o.Region)
+		if isWithheld(o) {
+			b.WriteString(gatewaySettings(dir, gateway))
+		}
 		if process {
 			b.WriteString(processOf(self, o))
 		}
@@ -54,6 +57,9 @@ func profiles(self string, roles roles) []byte {
 	section("default", roles.inUse(), !roles.isOne())
 	for _, offer := range roles.offers {
 		section("profile "+profileName(offer), offer, true)
+	}
+	if gateway != "" {
+		b.WriteString(servicesSection(gateway))
 	}
 	return []byte(b.String())
 }

@@ -124,7 +124,7 @@ func (u upstream) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.
 	if err != nil {
 		return nil, err
 	}
-	loan, err := forward.NewLoan(c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.Token, c.Expiration, c.Access)
+	loan, err := forward.NewLoan(c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.Token, c.Expiration, c.Access, c.Keys)
 	if err == nil {
 		err = u.roles().check(req.Role, loan)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/auth"
@@ -16,15 +17,16 @@ import (
 // room is the loopback port that serves a command's credentials, and the command's
 // private files.
 type room struct {
-	ports  []*port
-	url    string         // of the loopback port
-	shared netip.AddrPort // that containers reach; not valid if they reach none
-	token  string         // that the port accepts
-	hash   []byte         // of the token
-	failed *guard.Failures
-	roles  roles // that the port lends
-	folder *privatedir.Dir
-	dir    string // of the private files: the folder's path
+	ports   []*port
+	url     string         // of the loopback port
+	shared  netip.AddrPort // that containers reach; not valid if they reach none
+	token   string         // that the port accepts
+	gateway string         // the URL of the port for requests to AWS; empty: the keys of no role are withheld
+	hash    []byte         // of the token
+	failed  *guard.Failures
+	roles   roles // that the port lends
+	folder  *privatedir.Dir
+	dir     string // of the private files: the folder's path
 }
 
 // open makes an empty room for one command. Close it.
@@ -54,7 +56,12 @@ func (r *room) furnish(o Options, lender *lender, loan *rolebroker.Loan, offers 
 			return err
 		}
 	}
-	err = writeFiles(r.dir, o.Self, r.roles)
+	if slices.ContainsFunc(r.roles.offers, isWithheld) {
+		if err := r.openGateway(o); err != nil {
+			return err
+		}
+	}
+	err = writeFiles(r.dir, o.Self, r.gateway, r.roles)
 	if err == nil {
 		err = o.account.handOver(r.dir)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"os/exec"
 	"sync"
 	"time"
@@ -32,6 +33,10 @@ type Options struct {
 	// empty, the command gets the default role, and can borrow all other roles that
 	// the agent may borrow at the start.
 	Role string
+
+	// Gateway relays the AWS requests of a command whose AWS keys are withheld to the
+	// gateway. nil: such a command is not started.
+	Gateway http.Handler
 
 	// Task is the agent's task, which CloudTrail shows. If it is empty, the command
 	// may name tasks itself, unless NoTasks is set.

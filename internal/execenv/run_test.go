@@ -207,7 +207,7 @@ credential_process = /usr/local/bin/rolebroker credentials --role staging/defaul
 
 // A role called default must not become what `aws` without a profile uses.
 func TestRoleCalledDefaultGetsAProfileOfItsOwn(t *testing.T) {
-	text := string(profiles("/rb", roomOf(offer("default", "production", "default", "eu-west-1", true))))
+	text := string(profiles("", "/rb", "", roomOf(offer("default", "production", "default", "eu-west-1", true))))
 	if !strings.Contains(text, "[profile production/default]") || strings.Contains(text, "[profile default]") {
 		t.Error(text)
 	}
@@ -226,7 +226,7 @@ func TestProfilesRunABinaryWithAnyPath(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer os.RemoveAll(dir)
-			if err := writeFiles(dir, self, roomOf(newFake().offers...)); err != nil {
+			if err := writeFiles(dir, self, "", roomOf(newFake().offers...)); err != nil {
 				t.Fatal(err)
 			}
 			text, err := os.ReadFile(filepath.Join(dir, configFile))

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -17,11 +18,12 @@ import (
 // each request, which costs the credentials endpoint about 5 % of its requests per second; recording a change of state
 // costs two atomic stores.
 const (
-	sweepEvery  = 2 * time.Second
-	newLimit    = 5  // ten seconds for the TLS handshake and the header of the first request
-	activeLimit = 30 // one minute for a request and its answer, or until the next part of the answer is read
-	idleLimit   = 60 // two minutes between requests
-	stuckLimit  = 10 // after 20 seconds without progress, an active connection may be closed for a new one
+	sweepEvery   = 2 * time.Second
+	newLimit     = 5   // ten seconds for the TLS handshake and the header of the first request
+	activeLimit  = 30  // one minute for a request and its answer, or until the next part of the answer is read
+	idleLimit    = 60  // two minutes between requests
+	patientLimit = 600 // twenty minutes, see Patient
+	stuckLimit   = 10  // after 20 seconds without progress, an active connection may be closed for a new one
 )
 
 // Options configure Listen.
@@ -111,9 +113,10 @@ func (g *Listener) Close() error {
 
 // The phases of a connection, in the order in which connections are closed for a new one.
 const (
-	fresh  = iota // it has not sent the header of its first request
-	idle          // it is between requests
-	active        // it has a request that is not answered
+	fresh   = iota // it has not sent the header of its first request
+	idle           // it is between requests
+	active         // it has a request that is not answered
+	patient        // it has such a request, see Patient
 )
 
 // connection is an open connection.
@@ -240,7 +243,7 @@ const maxCompared = 64
 func (g *Listener) spare(of set) (found *connection) {
 	now, compared := g.sweeps.Load(), 0
 	for c := range of {
-		if c.phase.Load() == active && now-c.since.Load() <= stuckLimit {
+		if c.phase.Load() == active && now-c.since.Load() <= stuckLimit || c.phase.Load() == patient {
 			continue
 		}
 		if found == nil || c.before(found) {
@@ -281,6 +284,35 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// connectionKey is the key of a connection in the context of its requests.
+type connectionKey struct{}
+
+// ConnContext keeps the connection in the context of its requests, for http.Server.ConnContext and Patient.
+func ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	return context.WithValue(ctx, connectionKey{}, conn)
+}
+
+// Patient gives a request as much time as a service of AWS may need, once its caller is known: twenty minutes until the
+// next part of the request or of its answer. It lasts until the next request of the connection.
+func Patient(ctx context.Context) {
+	if c, ok := ctx.Value(connectionKey{}).(*connection); ok {
+		c.phase.Store(patient)
+		c.since.Store(c.of.sweeps.Load())
+	}
+}
+
+// Read reads from the connection. A patient request that sends may take long.
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.phase.Load() == patient {
+		c.since.Store(c.of.sweeps.Load())
+	}
+	return n, err
+}
+
 // NoteState records what a connection is doing, for http.Server.ConnState.
 func NoteState(conn net.Conn, state http.ConnState) {
 	if secure, ok := conn.(*tls.Conn); ok {
@@ -305,7 +337,7 @@ func NoteState(conn net.Conn, state http.ConnState) {
 var limits = [...]struct {
 	sweeps int64
 	reason string
-}{fresh: {newLimit, "silent"}, active: {activeLimit, "slow"}, idle: {idleLimit, "idle"}}
+}{fresh: {newLimit, "silent"}, active: {activeLimit, "slow"}, idle: {idleLimit, "idle"}, patient: {patientLimit, "slow"}}
 
 // sweep closes the connections whose time is over.
 func (g *Listener) sweep() {

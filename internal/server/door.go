@@ -52,6 +52,7 @@ func newDoor(listener net.Listener, limits guard.Options, handler http.Handler, 
 	d := &door{url: "http://" + listener.Addr().String(), listener: guard.Listen(listener, limits), http: &http.Server{
 		ErrorLog:       guard.ErrorLog(limits.Log),
 		ConnState:      guard.NoteState, // in place of timeouts
+		ConnContext:    guard.ConnContext,
 		MaxHeaderBytes: 64 << 10,
 	}}
 	if certificate != nil {
@@ -60,6 +61,19 @@ func newDoor(listener net.Listener, limits guard.Options, handler http.Handler, 
 		d.http.TLSConfig = certificate.tls()
 	}
 	d.http.Handler = hosts.Guard(names, handler)
+	return d
+}
+
+// newGate makes a door for the gateway. It answers for every host, because the signature of a request covers that.
+func newGate(listener net.Listener, limits guard.Options, handler http.Handler, certificate *certificate) *door {
+	d := &door{url: "http://" + listener.Addr().String(), listener: guard.Listen(listener, limits), http: &http.Server{
+		Handler: handler, ErrorLog: guard.ErrorLog(limits.Log), ConnState: guard.NoteState,
+		ConnContext: guard.ConnContext, MaxHeaderBytes: 64 << 10,
+	}}
+	if certificate != nil {
+		d.url = "https://" + listener.Addr().String()
+		d.http.TLSConfig = certificate.tls()
+	}
 	return d
 }
 

@@ -44,6 +44,8 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 		Log:       opts.Log,
 		Heartbeat: api.Heartbeat, Closing: closing})
 
+	relays := relayed(s.gateway)
+
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)
 	probes.HandleFunc("GET /readyz", s.ready)
@@ -56,6 +58,8 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 			credentials.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/runner/v1/"):
 			runners.ServeHTTP(w, r)
+		case path == "/gateway" && s.gateway != nil:
+			relays.ServeHTTP(w, r)
 		case path == "/healthz" || path == "/readyz" || measured && path == "/metrics":
 			probes.ServeHTTP(w, r)
 		case path == "/openapi.json" || path == "/api" || strings.HasPrefix(path, "/api/"):

@@ -44,14 +44,16 @@ type Server struct {
 	url     string
 	door    *door
 	meter   *door // serves the metrics; nil: the door does
+	gate    *door // serves the gateway beside the door; nil: only the door does
 	log     *slog.Logger
 	metrics *prometheus.Registry
 	store   *store.Store
 	lender  *lend.Lender
 	broker  *broker.Broker
 	handler http.Handler
-	closing func()     // ends the streams to runners
-	failed  chan error // receives the error that ended the listener
+	gateway http.Handler // nil: there is none
+	closing func()       // ends the streams to runners
+	failed  chan error   // receives the error that ended the listener
 
 	background context.Context // of the background work; done when the server closes
 	stop       context.CancelFunc
@@ -102,11 +104,17 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 			return nil, errors.Join(err, listener.Close())
 		}
 	}
+	var gateway net.Listener
+	if cfg.GatewayListen != "" {
+		if gateway, err = listen(cfg.GatewayListen, "--gateway-listen"); err != nil {
+			return nil, errors.Join(err, listener.Close(), closeIfAny(metrics))
+		}
+	}
 	s, err := open(ctx, cfg, opts)
 	if err != nil {
-		return nil, errors.Join(err, listener.Close(), closeIfAny(metrics))
+		return nil, errors.Join(err, listener.Close(), closeIfAny(metrics), closeIfAny(gateway))
 	}
-	s.serve(listener, metrics, certificate, cfg)
+	s.serve(listener, metrics, gateway, certificate, cfg)
 	opts.Log.Info("serving", "url", s.url, "database", cfg.Database, "version", opts.Version)
 	if cfg.PublicURL != "" {
 		opts.Log.Info("clients reach this server by its public URL", "public_url", cfg.PublicURL)
@@ -128,6 +136,10 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	signing, err := openGatewayKeys(cfg, opts.Log)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	sinks, err := auditSinks(cfg, opts)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -138,7 +150,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	opts.STS.RoleARN = cfg.AWSRoleARN
 	assumer := sts.New(opts.STS)
 	s.lender = lend.New(lend.Options{
-		Records: db, Assumer: assumer, Now: opts.Now, Log: opts.Log, Metrics: registry,
+		Records: db, Assumer: assumer, Gateway: makerOf(signing), Now: opts.Now, Log: opts.Log, Metrics: registry,
 		SessionsPerAgent: cfg.MaxSessionsPerAgent,
 	})
 	s.broker = broker.New(broker.Options{
@@ -152,6 +164,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	}
 	authenticator := &auth.Authenticator{Records: s.broker, Now: opts.Now,
 		Failures: guard.NewFailures(opts.Now, registry)}
+	s.gateway = s.newGateway(signing, opts)
 	s.handler = s.routes(authenticator, registry, cfg, opts)
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { s.introduce(s.background, assumer) })
@@ -208,8 +221,8 @@ func (s *Server) bootstrap(ctx context.Context, chosen rolebroker.Secret, made f
 	return nil
 }
 
-// serve begins to answer requests. metrics may be nil.
-func (s *Server) serve(listener, metrics net.Listener, certificate *certificate, cfg *config.Server) {
+// serve begins to answer requests. metrics and gateway may be nil.
+func (s *Server) serve(listener, metrics, gateway net.Listener, certificate *certificate, cfg *config.Server) {
 	limits := guard.Options{Log: s.log, Metrics: s.metrics, Shared: cfg.TLSTerminatedByProxy}
 	s.door = newDoor(listener, limits, s.handler, certificate, cfg)
 	s.door.http.RegisterOnShutdown(s.closing)
@@ -220,6 +233,11 @@ func (s *Server) serve(listener, metrics net.Listener, certificate *certificate,
 			certificate, cfg)
 		s.log.Info("serving metrics", "url", s.meter.url+"/metrics")
 		doors = append(doors, s.meter)
+	}
+	if gateway != nil {
+		s.gate = newGate(gateway, limits, s.gateway, certificate)
+		s.log.Info("serving the gateway", "url", s.gate.url)
+		doors = append(doors, s.gate)
 	}
 	for _, d := range doors {
 		s.work.Go(func() {
@@ -262,6 +280,14 @@ func (s *Server) MetricsURL() string {
 	return s.url + "/metrics"
 }
 
+// GatewayURL returns the URL of the gateway's own address; empty if it has none.
+func (s *Server) GatewayURL() string {
+	if s.gate == nil {
+		return ""
+	}
+	return s.gate.url
+}
+
 // Close refuses new requests, finishes those it has begun until ctx is done, and
 // closes the database.
 func (s *Server) Close(ctx context.Context) error {
@@ -271,6 +297,9 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.meter != nil {
 		err = errors.Join(err, s.meter.http.Close())
+	}
+	if s.gate != nil {
+		err = errors.Join(err, s.gate.http.Shutdown(ctx))
 	}
 	s.stop()
 	s.work.Wait()

@@ -1,0 +1,335 @@
+package gateway_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/endpoint"
+	"github.com/rolebroker/rolebroker/internal/gateway"
+)
+
+var now = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+
+// world is a gateway for one agent, in front of a stand-in for AWS that keeps the last request.
+type world struct {
+	t        *testing.T
+	keys     *gateway.Keys
+	gateway  *gateway.Gateway
+	aws      string // the URL of the stand-in
+	denial   error
+	asked    rolebroker.Request
+	endpoint func(endpoint.Service) string
+
+	mu   sync.Mutex
+	last *http.Request // that AWS got
+	body string
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t}
+	stand := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.last, w.body = r, string(body)
+		rw.Header().Set("X-Amzn-Requestid", "of AWS")
+		io.WriteString(rw, "answer of AWS")
+	}))
+	t.Cleanup(stand.Close)
+	w.aws = stand.URL
+	w.endpoint = func(endpoint.Service) string { return stand.URL }
+	keys, err := gateway.NewKeys([]byte(strings.Repeat("k", gateway.RootSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.keys = keys
+	w.gateway = gateway.New(gateway.Options{Keys: keys, Lender: w, Now: func() time.Time { return now },
+		Endpoint: func(s endpoint.Service) string { return w.endpoint(s) }})
+	return w
+}
+
+// Lend lends what AWS would.
+func (w *world) Lend(_ context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+	w.asked = req
+	if who.Agent != "agt_scout" || who.Token != "tok_scout" {
+		w.t.Errorf("the gateway asks for %+v", who)
+	}
+	return &rolebroker.Loan{Credentials: rolebroker.Credentials{AccessKeyID: "ASIAREAL",
+		SecretAccessKey: rolebroker.NewSecret("real secret"), SessionToken: rolebroker.NewSecret("real token")}}, w.denial
+}
+
+// key is a key of scout's for a role.
+func (w *world) key() rolebroker.Credentials {
+	return w.keys.Make(rolebroker.GatewayKey{Agent: "agt_scout", Token: "tok_scout", Integration: "int_p", Role: "rol_d",
+		Task: "deploy", Expires: now.Add(time.Hour)})
+}
+
+// request is a request of the agent, signed.
+func (w *world) request(method, target, service, region, body string) *http.Request {
+	w.t.Helper()
+	r := httptest.NewRequest(method, "http://127.0.0.1:7777"+target, strings.NewReader(body))
+	hash := sha256.Sum256([]byte(body))
+	w.sign(r, w.key(), hex.EncodeToString(hash[:]), service, region)
+	return r
+}
+
+func (w *world) sign(r *http.Request, key rolebroker.Credentials, hash, service, region string) {
+	w.t.Helper()
+	if service == "s3" {
+		r.Header.Set("X-Amz-Content-Sha256", hash)
+	}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service == "s3" })
+	err := signer.SignHTTP(context.Background(), aws.Credentials{AccessKeyID: key.AccessKeyID,
+		SecretAccessKey: key.SecretAccessKey.Reveal(), SessionToken: key.SessionToken.Reveal()}, r, hash, service, region, now)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) answer(r *http.Request) *http.Response {
+	rec := httptest.NewRecorder()
+	w.gateway.ServeHTTP(rec, r)
+	return rec.Result()
+}
+
+// sent is the request that AWS got, with the last answer.
+func (w *world) sent(r *http.Request) *http.Request {
+	w.t.Helper()
+	answer := w.answer(r)
+	body, _ := io.ReadAll(answer.Body)
+	if answer.StatusCode != 200 || string(body) != "answer of AWS" || answer.Header.Get("X-Amzn-Requestid") != "of AWS" {
+		w.t.Fatalf("%s %s is answered with %d %s", r.Method, r.URL, answer.StatusCode, body)
+	}
+	return w.last
+}
+
+// refused checks that a request does not reach AWS.
+func (w *world) refused(r *http.Request, status int, says string) {
+	w.t.Helper()
+	w.last = nil
+	answer := w.answer(r)
+	body, _ := io.ReadAll(answer.Body)
+	if w.last != nil || answer.StatusCode != status || !strings.Contains(string(body), says) {
+		w.t.Errorf("%s %s is answered with %d %s, want %d %q; AWS got %v", r.Method, r.URL, answer.StatusCode, body, status,
+			says, w.last)
+	}
+}
+
+const listTables = "{}"
+
+func TestARequestGoesToAWSWithAnotherSignature(t *testing.T) {
+	w := newWorld(t)
+	r := w.request("POST", "/", "dynamodb", "eu-west-1", listTables)
+	got := w.sent(r)
+	authorization := got.Header.Get("Authorization")
+	if !strings.Contains(authorization, "Credential=ASIAREAL/20260314/eu-west-1/dynamodb/aws4_request") ||
+		got.Header.Get("X-Amz-Security-Token") != "real token" || w.body != listTables {
+		t.Errorf("AWS gets %v %s", got.Header, w.body)
+	}
+	if w.asked != (rolebroker.Request{Role: "int_p/rol_d", Task: "deploy", Signing: true}) {
+		t.Errorf("the gateway asks for %+v", w.asked)
+	}
+	for name, values := range got.Header {
+		for _, v := range values {
+			if strings.Contains(v, "RBGW") || strings.Contains(v, "rbg1.") {
+				t.Errorf("AWS gets the agent's key in %s", name)
+			}
+		}
+	}
+}
+
+// TestWhatIsNotAsItWasSigned changes one thing of a good request at a time.
+func TestWhatIsNotAsItWasSigned(t *testing.T) {
+	for name, spoil := range map[string]func(r *http.Request){
+		"another method": func(r *http.Request) { r.Method = "PUT" },
+		"another path":   func(r *http.Request) { r.URL.Path, r.RequestURI = "/x", "/x" },
+		"a query":        func(r *http.Request) { r.URL.RawQuery, r.RequestURI = "a=b", "/?a=b" },
+		"another host":   func(r *http.Request) { r.Host = "127.0.0.1:7778" },
+		"another body":   func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("[]")) },
+		"an AWS header":  func(r *http.Request) { r.Header.Set("X-Amz-Target", "DynamoDB_20120810.DeleteTable") },
+		"another region": func(r *http.Request) {
+			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "eu-west-1", "eu-west-2", 1))
+		},
+		"another service": func(r *http.Request) {
+			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "/dynamodb/", "/s3/", 1))
+			r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			r := w.request("POST", "/", "dynamodb", "eu-west-1", listTables)
+			spoil(r)
+			w.refused(r, 403, "SignatureDoesNotMatch")
+		})
+	}
+}
+
+func TestWhoseKeyIsNotGood(t *testing.T) {
+	w := newWorld(t)
+	other, err := gateway.NewKeys([]byte(strings.Repeat("o", gateway.RootSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := w.key()
+	claims := rolebroker.GatewayKey{Agent: "agt_scout", Token: "tok_scout", Integration: "int_p", Role: "rol_d",
+		Expires: now.Add(time.Hour)}
+	token := good.SessionToken.Reveal()
+	for name, c := range map[string]struct {
+		key  rolebroker.Credentials
+		says string
+	}{
+		"of another root": {other.Make(claims), "InvalidClientTokenId"},
+		"of AWS": {rolebroker.Credentials{AccessKeyID: "ASIASTOLEN", SecretAccessKey: rolebroker.NewSecret("s"),
+			SessionToken: rolebroker.NewSecret("t")}, "InvalidClientTokenId"},
+		"of no session": {rolebroker.Credentials{AccessKeyID: good.AccessKeyID, SecretAccessKey: good.SecretAccessKey},
+			"InvalidClientTokenId"},
+		"another ID": {rolebroker.Credentials{AccessKeyID: "RBGWAAAAAAAAAAAAAAAA", SecretAccessKey: good.SecretAccessKey,
+			SessionToken: good.SessionToken}, "InvalidClientTokenId"},
+		"another secret": {rolebroker.Credentials{AccessKeyID: good.AccessKeyID, SecretAccessKey: rolebroker.NewSecret("s"),
+			SessionToken: good.SessionToken}, "SignatureDoesNotMatch"},
+		"a token with another claim": {rolebroker.Credentials{AccessKeyID: good.AccessKeyID,
+			SecretAccessKey: good.SecretAccessKey, SessionToken: rolebroker.NewSecret("rbg1.f" + token[6:])},
+			"InvalidClientTokenId"},
+		"expired": {w.keys.Make(rolebroker.GatewayKey{Agent: "agt_scout", Token: "tok_scout", Integration: "int_p",
+			Role: "rol_d", Expires: now}), "ExpiredToken"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("POST", "http://127.0.0.1:7777/", strings.NewReader(listTables))
+			hash := sha256.Sum256([]byte(listTables))
+			w.sign(r, c.key, hex.EncodeToString(hash[:]), "dynamodb", "eu-west-1")
+			w.refused(r, 403, c.says)
+		})
+	}
+	late := w.request("POST", "/", "dynamodb", "eu-west-1", listTables)
+	late.Header.Set("X-Amz-Date", now.Add(-6*time.Minute).Format("20060102T150405Z"))
+	w.refused(late, 403, "SignatureDoesNotMatch")
+}
+
+// TestWhereRequestsGo has no endpoint of the operator's: what would be sent to AWS is caught by the transport.
+func TestWhereRequestsGo(t *testing.T) {
+	for _, c := range []struct{ host, target, service, region, goes, says string }{
+		{"127.0.0.1:7777", "/", "dynamodb", "eu-west-1", "https://dynamodb.eu-west-1.amazonaws.com/", ""},
+		{"127.0.0.1:7777", "/", "iam", "eu-west-1", "https://iam.amazonaws.com/", ""},
+		{"127.0.0.1:7777", "/-/bedrock-runtime/model/m/invoke", "bedrock", "eu-west-1",
+			"https://bedrock-runtime.eu-west-1.amazonaws.com/model/m/invoke", ""},
+		{"127.0.0.1:7777", "/guardrails", "bedrock", "eu-west-1", "https://bedrock.eu-west-1.amazonaws.com/guardrails", ""},
+		{"gateway.example", "/", "sqs", "cn-north-1", "https://sqs.cn-north-1.amazonaws.com.cn/", ""},
+		{"queue.amazonaws.com", "/", "sqs", "us-east-1", "https://queue.amazonaws.com/", ""},
+		{"states.eu-west-1.amazonaws.com", "/", "states", "eu-west-1", "https://states.eu-west-1.amazonaws.com/", ""},
+		{"states.eu-west-2.amazonaws.com", "/", "states", "eu-west-1", "", "SignatureDoesNotMatch"},
+		{"evil.example", "/", "evil", "eu-west-1", "", "does not know a service"},
+		{"evil.example", "/-/evil/x", "dynamodb", "eu-west-1", "", "SignatureDoesNotMatch"},
+		{"127.0.0.1:7777", "/-/s3/x", "dynamodb", "eu-west-1", "", "SignatureDoesNotMatch"},
+		{"127.0.0.1:7777", "/", "dynamodb", "evil.example/", "", "IncompleteSignature"},
+		{"127.0.0.1:7777", "/", "dynamodb", "evil.example", "", "SignatureDoesNotMatch"},
+	} {
+		w := newWorld(t)
+		caught := new(catcher)
+		g := gateway.New(gateway.Options{Keys: w.keys, Lender: w, Transport: caught, Now: func() time.Time { return now }})
+		r := httptest.NewRequest("POST", "http://"+c.host+c.target, strings.NewReader(listTables))
+		hash := sha256.Sum256([]byte(listTables))
+		w.sign(r, w.key(), hex.EncodeToString(hash[:]), c.service, c.region)
+		rec := httptest.NewRecorder()
+		g.ServeHTTP(rec, r)
+		if caught.url != c.goes || !strings.Contains(rec.Body.String(), c.says) {
+			t.Errorf("%+v: it goes to %q, and is answered with %s", c, caught.url, rec.Body)
+		}
+	}
+}
+
+// catcher is a transport that sends nothing.
+type catcher struct{ url string }
+
+func (c *catcher) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.url = r.URL.String()
+	if r.Host != r.URL.Host {
+		return nil, errors.New("the host is " + r.Host)
+	}
+	return &http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
+}
+
+// TestRefusalsAreInTheFormatOfTheService checks what SDKs of each protocol parse.
+func TestRefusalsAreInTheFormatOfTheService(t *testing.T) {
+	w := newWorld(t)
+	w.denial = rolebroker.Errorf(rolebroker.CodeDenied, "agent scout <is> disabled").WithHint("ask %s", "an administrator")
+	const text = "rolebroker: agent scout &lt;is&gt; disabled; hint: ask an administrator"
+	for _, c := range []struct{ service, target, header, value, kind, says string }{
+		{"s3", "/b/k", "", "", "text/xml", "<Error><Code>AccessDenied</Code><Message>" + text + "</Message></Error>"},
+		{"ec2", "/", "Content-Type", "application/x-www-form-urlencoded", "text/xml", "<Response><Errors><Error><Code>AccessDenied</Code>"},
+		{"sts", "/", "Content-Type", "application/x-www-form-urlencoded", "text/xml", "<ErrorResponse><Error><Type>Sender</Type>"},
+		{"route53", "/2013-04-01/hostedzone", "", "", "text/xml", "<ErrorResponse>"},
+		{"dynamodb", "/", "X-Amz-Target", "DynamoDB_20120810.ListTables", "application/json", `"__type":"AccessDeniedException"`},
+		{"lambda", "/2015-03-31/functions", "", "", "application/json", `"message":"rolebroker: agent scout \u003cis\u003e disabled`},
+		{"monitoring", "/", "Smithy-Protocol", "rpc-v2-cbor", "application/cbor", "AccessDeniedException"},
+	} {
+		r := httptest.NewRequest("POST", "http://127.0.0.1:7777"+c.target, strings.NewReader(""))
+		if c.header != "" {
+			r.Header.Set(c.header, c.value)
+		}
+		empty := sha256.Sum256(nil)
+		w.sign(r, w.key(), hex.EncodeToString(empty[:]), c.service, "us-east-1")
+		answer := w.answer(r)
+		body, _ := io.ReadAll(answer.Body)
+		if answer.StatusCode != 403 || answer.Header.Get("Content-Type") != c.kind || !strings.Contains(string(body), c.says) {
+			t.Errorf("%s is answered with %d %v %s", c.service, answer.StatusCode, answer.Header, body)
+		}
+	}
+}
+
+func TestAPresignedRequestIsSignedAnew(t *testing.T) {
+	w := newWorld(t)
+	key := w.key()
+	r := httptest.NewRequest("GET", "http://127.0.0.1:7777/b/a%20k%2B1?versionId=1", nil)
+	uri, _, err := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).PresignHTTP(t.Context(),
+		aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey.Reveal(),
+			SessionToken: key.SessionToken.Reveal()}, r, "UNSIGNED-PAYLOAD", "s3", "eu-west-1", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := w.sent(httptest.NewRequest("GET", uri, nil))
+	if got.URL.RawQuery != "versionId=1" || got.URL.EscapedPath() != "/b/a%20k%2B1" ||
+		!strings.Contains(got.Header.Get("Authorization"), "Credential=ASIAREAL/") {
+		t.Errorf("AWS gets %s %v", got.URL, got.Header)
+	}
+}
+
+// FuzzOpen holds that no token is accepted that the keys did not make, and that none panics.
+func FuzzOpen(f *testing.F) {
+	keys, _ := gateway.NewKeys([]byte(strings.Repeat("k", gateway.RootSize)))
+	good := keys.Make(rolebroker.GatewayKey{Agent: "agt_scout", Token: "tok_scout", Expires: now.Add(time.Hour)})
+	f.Add(good.AccessKeyID, good.SessionToken.Reveal())
+	f.Add("", "rbg1..")
+	f.Add("RBGW", "rbg1.e30.")
+	f.Fuzz(func(t *testing.T, id, token string) {
+		key, _, err := keys.Open(id, token, now)
+		if err == nil && (id != good.AccessKeyID || key.Token != "tok_scout") {
+			t.Errorf("%q %q is accepted, as %+v", id, token, key)
+		}
+	})
+}
+
+// BenchmarkSignedCall is one call through the gateway, without the network.
+func BenchmarkSignedCall(b *testing.B) {
+	keys, _ := gateway.NewKeys([]byte(strings.Repeat("k", gateway.RootSize)))
+	w := &world{t: new(testing.T), keys: keys}
+	g := gateway.New(gateway.Options{Keys: keys, Lender: w, Transport: new(catcher), Now: func() time.Time { return now }})
+	r := w.request("POST", "/", "dynamodb", "eu-west-1", listTables)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Body = io.NopCloser(strings.NewReader(listTables))
+		g.ServeHTTP(httptest.NewRecorder(), r)
+	}
+}
