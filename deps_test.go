@@ -36,7 +36,7 @@ var graph = map[string][]string{
 	"internal/guard":      {".", "internal/prometheus"},
 	"internal/sts":        {".", "internal/tokenfile"},
 	"internal/endpoint":   {"."},
-	"internal/keyfile":     {},
+	"internal/keyfile":    {},
 	"internal/trail":      {".", "api", "internal/keyfile"},
 	"internal/store":      {".", "internal/privatedir", "internal/trail"},
 	"internal/auditsink":  {".", "api", "internal/trail"},
@@ -63,7 +63,7 @@ var graph = map[string][]string{
 	// Doors never import doors.
 	"client": {".", "api", "internal/auth", "internal/convert", "internal/problem",
 		"internal/tokenfile"},
-	"internal/gateway": {".", "internal/endpoint", "internal/guard", "internal/keyfile", "internal/problem", "internal/sigv4"},
+	"internal/gateway":        {".", "internal/endpoint", "internal/guard", "internal/keyfile", "internal/problem", "internal/sigv4"},
 	"internal/containercreds": {".", "api", "internal/convert", "internal/guard", "internal/problem"},
 	"internal/rest": {".", "api", "internal/broker", "internal/convert", "internal/problem",
 		"internal/trail"},

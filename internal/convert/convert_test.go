@@ -279,7 +279,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 func TestAnOfferComesBackAsItWas(t *testing.T) {
 	offer := rolebroker.Offer{Reference: "production/readonly", Integration: "production", Name: "readonly",
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Access: rolebroker.AccessReadOnly,
-		Keys: rolebroker.KeysWithheld,
+		Keys:    rolebroker.KeysWithheld,
 		Default: true, NeedsApproval: true}
 	full(t, offer)
 	back, err := convert.FromOffer(travel(t, convert.Offer(&offer)))
