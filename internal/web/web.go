@@ -49,8 +49,9 @@ type Options struct {
 // server is the web app. Each page has a file with its handlers.
 type server struct {
 	Options
-	mux     *http.ServeMux
-	guarded http.Handler
+	mux      *http.ServeMux
+	patterns []string // of the mux
+	guarded  http.Handler
 }
 
 // New makes the handler of the web app.
@@ -69,7 +70,7 @@ func New(o Options) http.Handler {
 
 // routes lists all routes.
 func (s *server) routes() {
-	s.mux.Handle("GET /static/{file}", http.HandlerFunc(serveStatic))
+	s.handle("GET /static/{file}", serveStatic)
 	s.public("GET /sign-in", s.showSignIn)
 	s.public("POST /sign-in", s.signIn)
 	s.page("POST /sign-out", s.signOut)
@@ -168,11 +169,17 @@ func (s *server) page(pattern string, h func(http.ResponseWriter, *http.Request,
 
 // public registers a handler for everybody.
 func (s *server) public(pattern string, h func(http.ResponseWriter, *http.Request) error) {
-	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+	s.handle(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
 			s.showError(w, r, err)
 		}
 	})
+}
+
+// handle registers a handler.
+func (s *server) handle(pattern string, h http.HandlerFunc) {
+	s.patterns = append(s.patterns, pattern)
+	s.mux.HandleFunc(pattern, h)
 }
 
 // to redirects after a change, so that reloading the page does not repeat it.

@@ -1,0 +1,6 @@
+package web
+
+import "net/http"
+
+// Patterns are the routes of the web app.
+func Patterns(h http.Handler) []string { return h.(*server).patterns }
