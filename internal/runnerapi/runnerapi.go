@@ -110,7 +110,8 @@ const (
 
 type server struct {
 	Options
-	mux *http.ServeMux
+	mux      *http.ServeMux
+	patterns []string // of the mux
 }
 
 // New is the handler of everything below /runner/v1/.
@@ -119,27 +120,33 @@ func New(o Options) http.Handler {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &server{Options: o, mux: http.NewServeMux()}
-	const at = " /runner/v1/"
-	s.mux.HandleFunc(http.MethodPost+at+"join", s.join)
-	s.mux.HandleFunc(http.MethodPost+at+"credential", reading(s, s.renewCredential))
-	s.mux.HandleFunc(http.MethodGet+at+"events", s.events)
-	s.mux.HandleFunc(http.MethodPost+at+"report", recording(s, small, s.report))
-	s.mux.HandleFunc(http.MethodPost+at+"identify", taking(s, small, s.identify))
-	s.mux.HandleFunc(http.MethodGet+at+"tokens/{token}", reading(s, s.token))
-	s.mux.HandleFunc(http.MethodGet+at+"agents/{agent}/grants", reading(s, s.grants))
-	s.mux.HandleFunc(http.MethodPost+at+"sessions", taking(s, small, s.beginSession))
-	s.mux.HandleFunc(http.MethodPut+at+"sessions/{session}", taking(s, small, s.finishSession))
-	s.mux.HandleFunc(http.MethodPost+at+"use", recording(s, large, s.recordUsage))
-	s.mux.HandleFunc(http.MethodPost+at+"loans", taking(s, small, s.lend))
+	s.route(http.MethodPost, "join", s.join)
+	s.route(http.MethodPost, "credential", reading(s, s.renewCredential))
+	s.route(http.MethodGet, "events", s.events)
+	s.route(http.MethodPost, "report", recording(s, small, s.report))
+	s.route(http.MethodPost, "identify", taking(s, small, s.identify))
+	s.route(http.MethodGet, "tokens/{token}", reading(s, s.token))
+	s.route(http.MethodGet, "agents/{agent}/grants", reading(s, s.grants))
+	s.route(http.MethodPost, "sessions", taking(s, small, s.beginSession))
+	s.route(http.MethodPut, "sessions/{session}", taking(s, small, s.finishSession))
+	s.route(http.MethodPost, "use", recording(s, large, s.recordUsage))
+	s.route(http.MethodPost, "loans", taking(s, small, s.lend))
 	if o.Requests != nil {
-		s.mux.HandleFunc(http.MethodPost+at+"access-requests", taking(s, small, s.accessRequest))
+		s.route(http.MethodPost, "access-requests", taking(s, small, s.accessRequest))
 	}
-	s.mux.HandleFunc(http.MethodGet+at+"integrations", reading(s, s.integrations))
-	s.mux.HandleFunc(http.MethodPost+at+"integrations/{integration}/validations",
+	s.route(http.MethodGet, "integrations", reading(s, s.integrations))
+	s.route(http.MethodPost, "integrations/{integration}/validations",
 		recording(s, large, s.recordValidations))
-	s.mux.HandleFunc(http.MethodGet+at+"validations", reading(s, s.validationRequests))
-	s.mux.HandleFunc(http.MethodPost+at+"validations/{request}", recording(s, large, s.answerValidationRequest))
+	s.route(http.MethodGet, "validations", reading(s, s.validationRequests))
+	s.route(http.MethodPost, "validations/{request}", recording(s, large, s.answerValidationRequest))
 	return s
+}
+
+// route registers a handler of a path below /runner/v1/.
+func (s *server) route(method, path string, h http.HandlerFunc) {
+	pattern := method + " /runner/v1/" + path
+	s.patterns = append(s.patterns, pattern)
+	s.mux.HandleFunc(pattern, h)
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
