@@ -65,6 +65,7 @@ const (
 
 type endpoint struct {
 	Options
+	served    []route
 	strangers *slog.Logger // for lines that callers without a token can cause
 }
 
@@ -76,16 +77,60 @@ func New(opts Options) http.Handler {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &endpoint{opts, guard.Sampled(opts.Log)}
+	e := &endpoint{Options: opts, strangers: guard.Sampled(opts.Log)}
+	for _, r := range routes() {
+		if e.Requests != nil || !strings.HasPrefix(r.path, requestsPath) {
+			e.served = append(e.served, r)
+		}
+	}
+	return e
+}
+
+// route is a method and a path that the endpoint serves. GET serves HEAD too. A path that ends with a slash goes on with
+// anything, which handle gets as it stands in the URL.
+type route struct {
+	method, path string
+	handle       func(e *endpoint, w http.ResponseWriter, r *http.Request, who rolebroker.Caller, rest string)
+}
+
+// routes lists the routes. Those of access requests are served only where these are taken.
+func routes() []route {
+	return []route{
+		{http.MethodGet, credentialsPath, (*endpoint).lend},
+		{http.MethodGet, credentialsPath + "/", (*endpoint).lend},
+		{http.MethodGet, rolesPath, (*endpoint).roles},
+		{http.MethodGet, requestsPath, (*endpoint).ownRequests},
+		{http.MethodPost, requestsPath, (*endpoint).newRequest},
+		{http.MethodGet, requestsPath + "/", (*endpoint).oneRequest},
+	}
+}
+
+// find returns the route of a request, with the rest of the path; or the methods that its path has.
+func (e *endpoint) find(r *http.Request) (found *route, rest string, allowed []string) {
+	path := r.URL.EscapedPath()
+	for i := range e.served {
+		known := &e.served[i]
+		after, matches := strings.CutPrefix(path, known.path)
+		if !matches || after != "" && !strings.HasSuffix(known.path, "/") {
+			continue
+		}
+		if r.Method == known.method || r.Method == http.MethodHead && known.method == http.MethodGet {
+			return known, after, nil
+		}
+		if allowed = append(allowed, known.method); known.method == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+	}
+	return nil, "", allowed
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	isRequest := e.isRequest(r)
-	if r.Method != http.MethodGet && r.Method != http.MethodHead && !isRequest {
-		e.wrongMethod(w, "GET, HEAD")
+	found, rest, allowed := e.find(r)
+	if allowed != nil {
+		e.wrongMethod(w, strings.Join(allowed, ", "))
 		return
 	}
-	if r.ContentLength != 0 && !isRequest {
+	if r.ContentLength != 0 && (found == nil || found.method != http.MethodPost) {
 		w.Header().Set("Connection", "close") // so that net/http does not read the body
 	}
 	who, err := e.Identify(r.Context(), r.Header.Get("Authorization"), r.RemoteAddr)
@@ -94,24 +139,12 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.error(w, err)
 		return
 	}
-	switch path := r.URL.EscapedPath(); {
-	case isRequest:
-		e.accessRequest(w, r, who)
-	case path == credentialsPath:
-		e.credentials(w, r, who, "")
-	case path == rolesPath:
-		e.roles(w, r, who)
-	case strings.HasPrefix(path, credentialsPath+"/"):
-		reference, err := url.PathUnescape(path[len(credentialsPath)+1:])
-		if err != nil {
-			e.error(w, rolebroker.Errorf(rolebroker.CodeInvalid, "the path is not valid"))
-			return
-		}
-		e.credentials(w, r, who, reference)
-	default:
+	if found == nil {
 		e.error(w, rolebroker.Errorf(rolebroker.CodeNotFound,
 			"there is nothing at this path; credentials are at %s and %s/ROLE", credentialsPath, credentialsPath))
+		return
 	}
+	found.handle(e, w, r, who, rest)
 }
 
 // wrongMethod answers that a path has other methods.
@@ -122,7 +155,13 @@ func (e *endpoint) wrongMethod(w http.ResponseWriter, allow string) {
 	answer(w, http.StatusMethodNotAllowed, encode(problem.Refusal(refusal)))
 }
 
-func (e *endpoint) credentials(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, reference string) {
+// lend lends the role whose reference the path ends with; without one, the default role.
+func (e *endpoint) lend(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, escaped string) {
+	reference, err := url.PathUnescape(escaped)
+	if err != nil {
+		e.error(w, rolebroker.Errorf(rolebroker.CodeInvalid, "the path is not valid"))
+		return
+	}
 	req := rolebroker.Request{Role: reference}
 	if r.URL.RawQuery != "" {
 		query := r.URL.Query()
@@ -142,7 +181,7 @@ func (e *endpoint) credentials(w http.ResponseWriter, r *http.Request, who roleb
 // document is a loan as JSON.
 func document(loan *rolebroker.Loan) []byte { return encode(convert.Credentials(loan)) }
 
-func (e *endpoint) roles(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) {
+func (e *endpoint) roles(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, _ string) {
 	offers, err := e.Lender.Offers(r.Context(), who)
 	if err != nil {
 		e.error(w, err)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -30,73 +29,59 @@ const requestsPath = "/v1/access-requests"
 // maxRequestBody bounds the body of an access request, in bytes.
 const maxRequestBody = 16 << 10
 
-// isRequest reports whether a request is about access requests, which this endpoint may take.
-func (e *endpoint) isRequest(r *http.Request) bool {
-	path := r.URL.EscapedPath()
-	return e.Requests != nil && (path == requestsPath || strings.HasPrefix(path, requestsPath+"/"))
-}
-
-// accessRequest takes an access request, or answers what became of one, or of the agent's newest ones.
-func (e *endpoint) accessRequest(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) {
-	var answered any
-	var err error
-	status := http.StatusOK
-	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
-	id, one := strings.CutPrefix(r.URL.EscapedPath(), requestsPath+"/")
-	switch {
-	case one && reads:
-		answered, err = e.oneRequest(r, who, id)
-	case reads:
-		answered, err = e.ownRequests(r, who)
-	case !one && r.Method == http.MethodPost:
-		answered, err = e.newRequest(w, r, who)
-		status = http.StatusCreated
-	default:
-		allow := "GET, HEAD"
-		if !one {
-			allow += ", POST"
-		}
-		e.wrongMethod(w, allow)
-		return
-	}
-	if err != nil {
-		e.error(w, err)
-		return
-	}
-	answer(w, status, encode(answered))
-}
-
-func (e *endpoint) oneRequest(r *http.Request, who rolebroker.Caller, id string) (api.MyAccessRequest, error) {
+// oneRequest answers what became of an access request, and waits for the decision if the caller wants that.
+func (e *endpoint) oneRequest(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, id string) {
 	var wait time.Duration
 	if text := r.URL.Query().Get("wait"); text != "" {
 		var err error
 		if wait, err = time.ParseDuration(text); err != nil || wait < 0 {
-			return api.MyAccessRequest{}, rolebroker.Errorf(rolebroker.CodeInvalid,
-				"wait is not a duration; expected one as in 25s")
+			e.error(w, rolebroker.Errorf(rolebroker.CodeInvalid, "wait is not a duration; expected one as in 25s"))
+			return
 		}
 	}
-	return e.Requests.MyAccessRequest(r.Context(), who, id, wait)
+	found, err := e.Requests.MyAccessRequest(r.Context(), who, id, wait)
+	e.show(w, http.StatusOK, found, err)
 }
 
-func (e *endpoint) ownRequests(r *http.Request, who rolebroker.Caller) (api.List[api.MyAccessRequest], error) {
+// ownRequests lists the newest access requests of the caller.
+func (e *endpoint) ownRequests(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, _ string) {
 	found, err := e.Requests.MyAccessRequests(r.Context(), who, r.URL.Query().Get("state"))
-	return api.List[api.MyAccessRequest]{Items: append([]api.MyAccessRequest{}, found...)}, err
+	e.show(w, http.StatusOK, api.List[api.MyAccessRequest]{Items: append([]api.MyAccessRequest{}, found...)}, err)
 }
 
-func (e *endpoint) newRequest(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) (
-	made api.MyAccessRequest, err error) {
-	var ask api.AccessRequestRequest
+// newRequest takes an access request.
+func (e *endpoint) newRequest(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, _ string) {
+	ask, err := readRequest(w, r)
+	if err != nil {
+		e.error(w, err)
+		return
+	}
+	made, err := e.Requests.RequestAccess(r.Context(), who, ask)
+	e.show(w, http.StatusCreated, made, err)
+}
+
+// show answers JSON, or an error.
+func (e *endpoint) show(w http.ResponseWriter, status int, what any, err error) {
+	if err != nil {
+		e.error(w, err)
+		return
+	}
+	answer(w, status, encode(what))
+}
+
+// readRequest reads an access request. Codes: invalid.
+func readRequest(w http.ResponseWriter, r *http.Request) (ask api.AccessRequestRequest, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
 	if err != nil {
-		return made, rolebroker.Errorf(rolebroker.CodeInvalid, "the body cannot be read, or has more than %d bytes",
+		return ask, rolebroker.Errorf(rolebroker.CodeInvalid, "the body cannot be read, or has more than %d bytes",
 			maxRequestBody)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if decoder.Decode(&ask) != nil || decoder.More() {
-		return made, rolebroker.Errorf(rolebroker.CodeInvalid,
+		return ask, rolebroker.Errorf(rolebroker.CodeInvalid,
 			`the body is not an access request; expected JSON as in {"role": "deployer", "reason": "release 17"}, `+
 				"with task and duration if you like")
 	}
-	return e.Requests.RequestAccess(r.Context(), who, ask)
+	return ask, nil
 }
