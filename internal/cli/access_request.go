@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"os"
+	"os/signal"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,6 +117,8 @@ func (a *app) requestAccess(
 	if asked.State == string(rolebroker.RequestPending) {
 		a.note("a person has to approve %s: %s", asked.Role, asked.URL)
 	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
 	deadline := a.Now().Add(wait)
 	doing := "waiting for the decision on " + asked.ID
 	asked, err = ask(ctx, a, doing, func(ctx context.Context, c *client.Client) (api.MyAccessRequest, error) {
@@ -126,7 +130,20 @@ func (a *app) requestAccess(
 		}
 		return now, nil
 	})
+	if ctx.Err() != nil {
+		return asked, interrupted(asked)
+	}
 	return asked, cmp.Or(err, undecided(asked))
+}
+
+// interrupted is the error of a command that was interrupted while it waited for a decision. Shells give 130 to a
+// command that Ctrl-C ends.
+func interrupted(asked api.MyAccessRequest) error {
+	return codeError{130, rolebroker.Errorf(rolebroker.CodeApproval,
+		"interrupted: nobody has decided access request %s yet, and it stays pending until %s", asked.ID,
+		asked.ExpiresAt.UTC().Format(time.RFC3339)).
+		WithSteps(rolebroker.Step{Text: "the same command goes on waiting; to see the decision:",
+			Command: "rolebroker request show " + asked.ID})}
 }
 
 // approvalWait holds the flags of a command that waits for an approval before it borrows.
