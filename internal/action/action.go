@@ -207,6 +207,17 @@ func (r *Request) call(op *operation, w where) (Call, error) {
 	return c, nil
 }
 
+// Model is a service as the SDKs know it.
+type Model struct {
+	Name     string   // as boto3 and the AWS CLI call it, such as bedrock-runtime
+	ID       string   // as AWS_ENDPOINT_URL_ has it, there in upper case with _ for spaces: Bedrock Runtime
+	Signing  []string // the names in the credential scope; several services may have the same
+	BasePath string   // what paths at AWS begin with that a client leaves out when it is given another endpoint
+}
+
+// Models are all service models, in the order of their names. They belong to the table: do not change them.
+func Models() []Model { return loadIndex().models }
+
 // NeedsBody says whether a request that is signed with this name needs its whole body to be classified: a service that
 // takes forms names the operation there.
 func NeedsBody(service string) bool {

@@ -51,7 +51,7 @@ func only(services []*service, get func(*service) *operation) (*operation, strin
 		case op == nil:
 		case found == nil:
 			found = op
-		case len(op.actions) == 0 || op.name != found.name || !slices.Equal(op.actions, found.actions):
+		case op.name != found.name || !slices.Equal(op.actions, found.actions):
 			return nil, found.service.name + " and " + s.name + " know the operation, and the host does not say which is meant"
 		}
 	}

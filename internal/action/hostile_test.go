@@ -30,13 +30,15 @@ var disguises = map[string]func(*action.Request){
 	},
 	"an action before the form": func(r *action.Request) { r.Body = []byte("Action=ListQueues&" + string(r.Body)) },
 	"a second version":          func(r *action.Request) { r.Query = join(r.Query, "Version=2010-05-08") },
-	"a target in the query":     func(r *action.Request) { r.Query = join("X-Amz-Target=AmazonSQS.ListQueues", r.Query) },
-	"a parameter":               func(r *action.Request) { r.Query = join("x=y", r.Query) },
-	"a GET":                     func(r *action.Request) { r.Header.Set("X-HTTP-Method-Override", r.Method); r.Method = "GET" },
-	"a target":                  func(r *action.Request) { r.Header.Add("X-Amz-Target", "AmazonSQS.ListQueues") },
-	"CBOR":                      func(r *action.Request) { r.Header.Set("Smithy-Protocol", "rpc-v2-cbor") },
-	"another type":              func(r *action.Request) { r.Header.Set("Content-Type", "text/plain") },
-	"a compressed body":         func(r *action.Request) { r.Header.Set("Content-Encoding", "gzip") },
+	"a target in the query": func(r *action.Request) {
+		r.Query = join("X-Amz-Target=AmazonSQS.ListQueues", r.Query)
+	},
+	"a parameter":       func(r *action.Request) { r.Query = join("x=y", r.Query) },
+	"a GET":             func(r *action.Request) { r.Header.Set("X-HTTP-Method-Override", r.Method); r.Method = "GET" },
+	"a target":          func(r *action.Request) { r.Header.Add("X-Amz-Target", "AmazonSQS.ListQueues") },
+	"CBOR":              func(r *action.Request) { r.Header.Set("Smithy-Protocol", "rpc-v2-cbor") },
+	"another type":      func(r *action.Request) { r.Header.Set("Content-Type", "text/plain") },
+	"a compressed body": func(r *action.Request) { r.Header.Set("Content-Encoding", "gzip") },
 	"no host": func(r *action.Request) {
 		if !strings.HasPrefix(r.Service, "s3") { // there the bucket would be gone
 			r.Host = ""

@@ -213,8 +213,8 @@ func isSigning(name string) bool {
 		strings.HasPrefix(rest, "server-side-encryption"))
 }
 
-var harmless = set(strings.Fields(`algorithm credential date expires signedheaders signature security-token content-sha256
-	user-agent request-payer expected-bucket-owner sdk-checksum-algorithm storage-class s3session-token`))
+var harmless = set(strings.Fields(`algorithm credential date expires signedheaders signature security-token
+	content-sha256 user-agent request-payer expected-bucket-owner sdk-checksum-algorithm storage-class s3session-token`))
 
 // subresource is the query parameter that tells operations apart; empty if there is none. The query must not have two
 // of them, nor any that the models do not know: it could be one of a new operation.

@@ -90,6 +90,22 @@ func TestCredentialListsAreAboutSomething(t *testing.T) {
 	}
 }
 
+func TestModels(t *testing.T) {
+	byName := map[string]Model{}
+	for _, m := range Models() {
+		if m.Name == "" || m.ID == "" || len(m.Signing) == 0 || groupOf(m.Signing[0]) == nil {
+			t.Errorf("%+v", m)
+		}
+		byName[m.Name] = m
+	}
+	if m := byName["bedrock-runtime"]; m.ID != "Bedrock Runtime" || m.Signing[0] != "bedrock" {
+		t.Errorf("%+v", m)
+	}
+	if m := byName["geo-maps"]; m.BasePath != "/v2" {
+		t.Errorf("%+v", m)
+	}
+}
+
 // What the operations of S3 are called in s3.go, the models have.
 func TestS3NamesAreOperations(t *testing.T) {
 	var s3 *service
@@ -145,6 +161,21 @@ func TestJSONMember(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// A path that only its case keeps from being that of a worse operation is refused. The models have no such pair today.
+func TestCaseHidesNoWorseOperation(t *testing.T) {
+	read, grant := &operation{name: "GetThing", level: Read}, &operation{name: "PutPolicy", level: Permissions}
+	s := &service{routes: map[string][]*route{"POST": {
+		parseRoute("/things/{Name}", read), parseRoute("/things/policy", grant),
+	}}}
+	for path, want := range map[string]*operation{"/things/a": read, "/things/policy": grant, "/things/Policy": nil} {
+		r := &Request{Method: "POST", Path: path}
+		rt, _, err := r.findRoute(s)
+		if want == nil && err == nil || want != nil && (err != nil || rt.op != want) {
+			t.Errorf("%s: %v %v", path, rt, err)
 		}
 	}
 }

@@ -82,7 +82,7 @@ func (t *table) add(m model) error {
 	signing := unique(append(m.signing, t.by.use(t.by.sign, m.name)...))
 	t.lines = append(t.lines, strings.Join([]string{"M", m.name, strings.Join(signing, " "), iamPrefix,
 		strings.Join(m.protocols(), " "), m.Metadata.TargetPrefix, m.Metadata.APIVersion,
-		strings.Join(m.stems, " "), m.base}, "\t"))
+		strings.Join(m.stems, " "), m.base, m.Metadata.ServiceID}, "\t"))
 	if m.name == "s3" {
 		t.lines = append(t.lines, "Q\t"+strings.Join(m.queryNames(), " "))
 	}
