@@ -34,6 +34,11 @@ const (
 	ActionAgentDisable    Action = "agent.disable"
 	ActionAgentEnable     Action = "agent.enable"
 	ActionAgentCutOff     Action = "agent.cut-off"
+	ActionAgentGetCutOff  Action = "agent.get-cut-off"
+
+	// Of the deny policies of a cut-off, or of a session that was ended, by the server.
+	ActionDenyPolicyApply  Action = "deny-policy.apply"
+	ActionDenyPolicyRemove Action = "deny-policy.remove"
 
 	ActionTokenList   Action = "token.list"
 	ActionTokenGet    Action = "token.get"
@@ -69,11 +74,14 @@ const (
 	ActionApprovalRuleUpdate Action = "approval-rule.update"
 	ActionApprovalRuleDelete Action = "approval-rule.delete"
 
-	ActionAuditList     Action = "audit.list"
-	ActionAuditExport   Action = "audit.export"
-	ActionAuditForget   Action = "audit.forget" // by the server, after --audit-retention
-	ActionSessionList   Action = "session.list"
-	ActionSessionEnd    Action = "session.end"
+	ActionAuditList   Action = "audit.list"
+	ActionAuditExport Action = "audit.export"
+	ActionAuditForget Action = "audit.forget" // by the server, after --audit-retention
+	ActionSessionList Action = "session.list"
+	ActionSessionEnd  Action = "session.end"
+
+	ActionSessionGetCutOff Action = "session.get-cut-off"
+
 	ActionPlatformGet   Action = "platform.get"
 	ActionPlatformCount Action = "platform.count"
 
@@ -116,7 +124,7 @@ const (
 func (a Action) permission() permission {
 	switch a {
 	case ActionIntegrationList, ActionIntegrationGet, ActionIntegrationSetup, ActionExternalIDGet,
-		ActionAgentList, ActionAgentGet, ActionAgentGrants, ActionTokenList, ActionTokenGet, ActionBindingList,
+		ActionAgentList, ActionAgentGet, ActionAgentGrants, ActionAgentGetCutOff, ActionSessionGetCutOff, ActionTokenList, ActionTokenGet, ActionBindingList,
 		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionAuditList, ActionAuditExport, ActionSessionList, ActionPlatformGet, ActionPlatformCount,
 		ActionAccessRequestList, ActionAccessRequestGet, ActionApprovalRuleList, ActionApprovalRuleGet,
 		ActionSignIn, ActionSignInLink:

@@ -10,8 +10,8 @@ type Agent struct {
 	ID          AgentID
 	Name        string // unique in a deployment; CloudTrail shows it as the RoleSessionName
 	Description string
-	Disabled    bool // a disabled agent borrows nothing
-	// CutOff says when it was cut off, which disabled it; zero: it was not, or was enabled since.
+	Disabled    bool // a disabled agent borrows nothing; one that is cut off is always disabled
+	// CutOff says when it was cut off; zero: it was not, or was enabled since.
 	CutOff CutOffMark
 	// Owner is the API key whose holder answers for the agent: who created it, until an administrator names another. The
 	// owner does not approve the agent's access requests. Empty: an earlier version created it, so nobody is known.
@@ -44,6 +44,20 @@ func (a *Agent) Check() error {
 		p.add("default_integration", "is not one of the agent's connections")
 	}
 	return p.err("the agent")
+}
+
+// DisabledByPerson reports whether the agent is disabled other than by a cut-off.
+func (a *Agent) DisabledByPerson() bool {
+	return a.Disabled && (!a.CutOff.IsSet() || a.CutOff.Disabled)
+}
+
+// SetDisabled disables the agent, or enables it. An agent that is cut off stays disabled.
+func (a *Agent) SetDisabled(disabled bool) {
+	if a.CutOff.IsSet() {
+		a.Disabled, a.CutOff.Disabled = true, disabled
+		return
+	}
+	a.Disabled = disabled
 }
 
 // Connected reports whether the agent may borrow from the integration.

@@ -175,8 +175,11 @@ func (a *Agent) Subject() Subject { return Subject{KindAgent, string(a.ID), a.Na
 
 // Facts returns the fields of the agent that a person sets.
 func (a *Agent) Facts() Facts {
-	facts := Facts{"name": a.Name, "description": a.Description, "disabled": fmt.Sprint(a.Disabled),
+	facts := Facts{"name": a.Name, "description": a.Description, "disabled": fmt.Sprint(a.DisabledByPerson()),
 		"owner": a.owner()}
+	if a.CutOff.IsSet() {
+		facts["cut_off"] = "true"
+	}
 	names := make([]string, len(a.Connections))
 	for i, c := range a.Connections {
 		c.facts(facts)

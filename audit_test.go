@@ -45,7 +45,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	reads := "integration.list integration.get integration.setup external-id.get agent.list agent.get agent.grants " +
 		"token.list token.get binding.list runner.list runner.get api-key.list audit.list audit.export session.list platform.get " +
 		"platform.count sign-in.create sign-in.create-link access-request.list access-request.get approval-rule.list " +
-		"approval-rule.get"
+		"approval-rule.get agent.get-cut-off session.get-cut-off"
 	decides := "access-request.approve access-request.deny access-request.end"
 	runs := "runner.renew-credential runner.report runner.watch runner.identify runner.grants runner.lend " +
 		"runner.record runner.authenticate"

@@ -41,7 +41,7 @@ func (g Grant) includes() bool { return g.Connection != nil && g.Connection.Incl
 func (g *Grants) Resolve(reference string) (Grant, error) {
 	if g.Agent.Disabled {
 		return Grant{}, Errorf(CodeDenied, "agent %s is disabled", g.Agent.Name).
-			WithHint("an administrator can enable it: rolebroker agent update %s --disabled=false", g.Agent.Name)
+			WithHint("an administrator can enable it: rolebroker agent enable %s", g.Agent.Name)
 	}
 	if reference == "" {
 		return g.defaultGrant()

@@ -23,6 +23,7 @@ type (
 	ValidationRequestID string // vrq_…
 	AccessRequestID     string // req_…
 	ApprovalRuleID      string // apr_…
+	CutOffID            string // cut_…
 )
 
 // idLength is the length of rand.Text: 26 characters of base32, 130 random bits.
@@ -34,7 +35,7 @@ const idLength = 26
 const idCharacters = "abcdefghijklmnopqrstuvwxyz234567"
 
 var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "ext_", "run_", "rky_", "bnd_", "vrq_",
-	"evt_", "req_", "apr_"}
+	"evt_", "req_", "apr_", "cut_"}
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 
@@ -56,6 +57,7 @@ func NewValidationRequestID() ValidationRequestID {
 }
 func NewAccessRequestID() AccessRequestID { return AccessRequestID(newID("req_")) }
 func NewApprovalRuleID() ApprovalRuleID   { return ApprovalRuleID(newID("apr_")) }
+func NewCutOffID() CutOffID               { return CutOffID(newID("cut_")) }
 
 // IsID reports whether s has the form of an ID of any kind. No name has that form, so a path or a field that takes a
 // name can take an ID too.

@@ -51,6 +51,10 @@ func (r Role) check(path string, p *problems) {
 		_, err := ParseRoleARN("")
 		p.check(path+".arn", err)
 	}
+	if r.ARN.IsCutOffRole() {
+		p.add(path+".arn", "%q has the name of a role that changes the policies of others, which agents do not borrow",
+			r.ARN.String())
+	}
 	p.check(path+".region", CheckRegion(r.Region, r.ARN.Partition))
 	p.check(path+".session_duration", checkDuration(r.SessionDuration))
 }

@@ -41,6 +41,7 @@ type SetupRequest struct {
 	Principal     PrincipalForm
 	Cluster       ClusterIdentity
 	CurrentPolicy string // the trust policy that the one role has now; empty: not known
+	CutOff        bool   // also a role in each account by which the platform puts deny policies on the roles
 }
 
 // WithDefaults returns the request with defaults in its empty fields, except for Principal: an empty Principal has a
@@ -139,6 +140,7 @@ type Setup struct {
 	AWSCLI          string // commands for all the roles
 	CloudFormation  string // a template, or one for each account
 	Terraform       string // HCL
+	CutOff          string // commands for the cut-off roles only; empty: none were requested
 	PlatformProblem string // why the platform's identity, and with it the principal, is unknown; empty if it is known
 	// Notes are sentences about the current trust policy: what in it denies us, and what it leaves open to others. The
 	// texts contain them too. None when the current policy is unknown.

@@ -7,8 +7,8 @@ type Agent struct {
 	ID                 string       `json:"id" doc:"Never changes, and can be used wherever a name can." example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
 	Name               string       `json:"name" doc:"Unique in a deployment; the RoleSessionName that CloudTrail shows." example:"scout"`
 	Description        string       `json:"description" example:"Looks around"`
-	Disabled           bool         `json:"disabled" doc:"A disabled agent can borrow nothing." example:"false"`
-	CutOff             *CutOffMark  `json:"cut_off,omitempty" doc:"When it was cut off, which disabled it; left out: it was not, or was enabled since."`
+	Disabled           bool         `json:"disabled" doc:"A person disabled the agent: it can borrow nothing. One that is cut off can neither, whatever this says." example:"false"`
+	CutOff             *CutOffMark  `json:"cut_off,omitempty" doc:"When it was cut off: it can borrow nothing until it is enabled, which no update does; left out: it was not, or was enabled since."`
 	Owner              string       `json:"owner" doc:"The name of the API key whose holder answers for the agent, and does not approve its access requests; empty: nobody is known, or that key was deleted." example:"admin"`
 	OwnerID            string       `json:"owner_id" doc:"The ID of that API key; empty: nobody is known." example:"key_5mzq7k4vprb2xw3tdn6hjc8ysa"`
 	DefaultIntegration string       `json:"default_integration" doc:"The name of the integration whose default role the agent gets if it names none; may be empty." example:"production"`
@@ -47,14 +47,14 @@ type LimitsRequest struct {
 type AgentRequest struct {
 	Name               string               `json:"name" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" doc:"Unique in a deployment; the RoleSessionName that CloudTrail shows." example:"scout"`
 	Description        string               `json:"description,omitempty" maxLength:"1000" example:"Looks around"`
-	Disabled           bool                 `json:"disabled,omitempty" doc:"A disabled agent can borrow nothing. Credentials that it has work until they expire."`
+	Disabled           bool                 `json:"disabled,omitempty" doc:"A disabled agent can borrow nothing. Credentials that it has work until they expire. False does not enable an agent that was cut off."`
 	Owner              string               `json:"owner,omitempty" doc:"The name or ID of the API key whose holder answers for the agent, and does not approve its access requests. Left out or empty: unchanged; a new agent has the key that creates it." example:"admin"`
 	DefaultIntegration *string              `json:"default_integration,omitempty" doc:"The name or ID of the integration whose default role the agent gets if it names none. Left out: unchanged; an agent without one gets its first connection. Empty: none." example:"production"`
 	Connections        *[]ConnectionRequest `json:"connections,omitempty" maxItems:"10000" doc:"The connections after the request. Left out: unchanged."`
 
 	ID        string      `json:"id,omitempty" doc:"Made by the server. An update may repeat it unchanged; creating refuses it." example:"agt_7mzq2k4vprb5xw3tdn6hjc8ysa"`
 	OwnerID   string      `json:"owner_id,omitempty" doc:"Ignored; use owner."`
-	CutOff    *CutOffMark `json:"cut_off,omitempty" doc:"Ignored; enabling an agent clears it."`
+	CutOff    *CutOffMark `json:"cut_off,omitempty" doc:"Ignored; only enabling an agent ends a cut-off."`
 	Version   int64       `json:"version,omitempty" doc:"Ignored; use If-Match to guard an update." example:"1"`
 	CreatedAt *time.Time  `json:"created_at,omitempty" doc:"Ignored."`
 	UpdatedAt *time.Time  `json:"updated_at,omitempty" doc:"Ignored."`

@@ -17,6 +17,7 @@ type Setup struct {
 	Text           string      `json:"text" doc:"All steps, as text for people."`
 	AWSCLI         string      `json:"aws_cli" doc:"Commands that make or change the roles."`
 	CloudFormation string      `json:"cloudformation" doc:"A template in JSON that makes the roles; for roles in several accounts, one after the other."`
+	CutOff         string      `json:"cut_off" doc:"Commands that make the cut-off roles, by which the server puts deny policies on the roles, and nothing else; empty unless they were requested. The other texts have them too."`
 	Terraform      string      `json:"terraform" doc:"HCL that makes the roles."`
 	Roles          []RoleSetup `json:"roles" nullable:"false"`
 }
@@ -49,6 +50,7 @@ type SetupRequest struct {
 	Issuer         string `json:"issuer,omitempty" query:"issuer" doc:"Cluster mode: the cluster's OpenID Connect issuer." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`
 	Namespace      string `json:"namespace,omitempty" query:"namespace" default:"rolebroker" doc:"Cluster mode: the namespace of the service account."`
 	ServiceAccount string `json:"service_account,omitempty" query:"service_account" default:"rolebroker-runner" doc:"Cluster mode: the service account that the roles trust."`
+	CutOff         bool   `json:"cut_off,omitempty" query:"cut_off" doc:"Also a role in each account that only the platform assumes, and that may put inline policies on the roles of the integration, so that the server can put the deny policies of a cut-off there. IAM cannot restrict what such a policy says."`
 
 	CurrentTrustPolicy string `json:"current_trust_policy,omitempty" doc:"The current trust policy of the one role: the document, also encoded for a URL, or the answer to GetRole, in JSON or in the AWS CLI's YAML. The answer has it with the statement merged in."`
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"net/http"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -56,6 +57,18 @@ func (c *Client) DeleteAgent(ctx context.Context, nameOrID, ifMatch string) erro
 // AWS, and has the commands that end it there. Cutting off again is safe.
 func (c *Client) CutOff(ctx context.Context, nameOrID string, r api.CutOffRequest) (api.CutOff, error) {
 	return post[api.CutOff](ctx, c, agentAt(nameOrID).under("cut-off"), r)
+}
+
+// LastCutOff reads the last cut-off of the agent, or the last one that concerns a
+// role, with what is still open now. It changes nothing.
+func (c *Client) LastCutOff(ctx context.Context, nameOrID, role string) (api.CutOff, error) {
+	return send[api.CutOff](ctx, c, request{method: http.MethodGet, place: agentAt(nameOrID).under("cut-off"),
+		query: query{"role": role}.values()})
+}
+
+// EnableAgent lends to the agent again, also after a cut-off.
+func (c *Client) EnableAgent(ctx context.Context, nameOrID string, r api.EnableRequest) (api.EnabledAgent, error) {
+	return post[api.EnabledAgent](ctx, c, agentAt(nameOrID).under("enable"), r)
 }
 
 func connectionAt(agent, integration string) place {

@@ -66,8 +66,18 @@ func (c *Client) AllAuditEvents(ctx context.Context, filter api.AuditFilter) ite
 // EndSession ends a session: nobody is given its credentials again. The answer has
 // the policy that ends them in AWS too. Codes: conflict
 // (its credentials have expired, or it never had any).
-func (c *Client) EndSession(ctx context.Context, id string) (api.EndedSession, error) {
-	return post[api.EndedSession](ctx, c, at(sessionsPath).member("session", id).under("end"), nil)
+func (c *Client) EndSession(ctx context.Context, id string, r api.EndSessionRequest) (api.EndedSession, error) {
+	var body any // earlier servers take none
+	if r != (api.EndSessionRequest{}) {
+		body = r
+	}
+	return post[api.EndedSession](ctx, c, at(sessionsPath).member("session", id).under("end"), body)
+}
+
+// EndedSession reads a session that was ended, with what is still open now. It
+// changes nothing. Codes: conflict (nobody ended it).
+func (c *Client) EndedSession(ctx context.Context, id string) (api.EndedSession, error) {
+	return get[api.EndedSession](ctx, c, at(sessionsPath).member("session", id).under("cut-off"))
 }
 
 // EndSessions ends all sessions of an agent, for a role, or of an agent for a role.

@@ -98,9 +98,12 @@ func (c *Client) Setup(ctx context.Context, nameOrID string, req api.SetupReques
 	if req.CurrentTrustPolicy != "" {
 		return post[api.Setup](ctx, c, p, req)
 	}
-	return send[api.Setup](ctx, c, request{method: http.MethodGet, place: p,
-		query: query{"role": req.Role, "principal": req.Principal, "variant": req.Variant,
-			"issuer": req.Issuer, "namespace": req.Namespace, "service_account": req.ServiceAccount}.values()})
+	q := query{"role": req.Role, "principal": req.Principal, "variant": req.Variant,
+		"issuer": req.Issuer, "namespace": req.Namespace, "service_account": req.ServiceAccount}
+	if req.CutOff {
+		q["cut_off"] = "true"
+	}
+	return send[api.Setup](ctx, c, request{method: http.MethodGet, place: p, query: q.values()})
 }
 
 // SetupDraft does the same for an integration that does not exist yet.

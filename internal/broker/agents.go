@@ -150,24 +150,30 @@ func (b *Broker) ChooseDefault(
 func (b *Broker) DisableAgent(
 	ctx context.Context, who rolebroker.Caller, nameOrID string,
 ) (*rolebroker.Agent, error) {
-	return b.changeAgent(ctx, who, rolebroker.ActionAgentDisable, nameOrID, 0, setDisabled(true))
+	disable := func(a rolebroker.Agent) (*rolebroker.Agent, error) {
+		if a.DisabledByPerson() {
+			return nil, nil
+		}
+		a.SetDisabled(true)
+		return &a, nil
+	}
+	return b.changeAgent(ctx, who, rolebroker.ActionAgentDisable, nameOrID, 0, disable)
 }
 
-// EnableAgent lends to an agent again. Codes: denied, not_found.
+// EnableAgent lends to an agent again, also to one that was cut off. Nothing else ends a cut-off. Codes: denied,
+// not_found.
 func (b *Broker) EnableAgent(
 	ctx context.Context, who rolebroker.Caller, nameOrID string,
 ) (*rolebroker.Agent, error) {
-	return b.changeAgent(ctx, who, rolebroker.ActionAgentEnable, nameOrID, 0, setDisabled(false))
-}
-
-func setDisabled(disabled bool) agentChange {
-	return func(a rolebroker.Agent) (*rolebroker.Agent, error) {
-		if a.Disabled == disabled {
+	enable := func(a rolebroker.Agent) (*rolebroker.Agent, error) {
+		if !a.Disabled {
 			return nil, nil
 		}
-		a.Disabled = disabled
+		a.CutOff = rolebroker.CutOffMark{}
+		a.SetDisabled(false)
 		return &a, nil
 	}
+	return b.changeAgent(ctx, who, rolebroker.ActionAgentEnable, nameOrID, 0, enable)
 }
 
 // agentChange returns the changed agent; nil if there is nothing to change.
@@ -192,9 +198,6 @@ func (b *Broker) changeAgent(
 			return err
 		}
 		after.Version, after.UpdatedAt = before.Version+1, b.now()
-		if !after.Disabled {
-			after.CutOff = rolebroker.CutOffMark{}
-		}
 		event = b.event(who, action, before.Facts(), after.Facts(), append(b.whole(ctx, others), after.Subject())...)
 		return b.store.UpdateAgent(ctx, after, expected(ifVersion, before.Version), event)
 	})
@@ -222,7 +225,8 @@ func (b *Broker) whole(ctx context.Context, subjects []rolebroker.Subject) (all 
 
 // specified returns the agent as the spec describes it.
 func (b *Broker) specified(ctx context.Context, a rolebroker.Agent, spec AgentSpec) (*rolebroker.Agent, error) {
-	a.Name, a.Description, a.Disabled, a.UpdatedAt = spec.Name, spec.Description, spec.Disabled, b.now()
+	a.Name, a.Description, a.UpdatedAt = spec.Name, spec.Description, b.now()
+	a.SetDisabled(spec.Disabled)
 	if spec.Owner != "" {
 		owner, err := b.ownerOf(ctx, spec.Owner)
 		if err != nil {

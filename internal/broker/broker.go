@@ -19,6 +19,8 @@ type Options struct {
 	STS    validate.STS
 	Lender *lend.Lender // lends by the same Store
 
+	Policies RolePolicies // puts the deny policies of cut-offs on roles; nil: nobody does
+
 	Log     *slog.Logger         // nil: none
 	Metrics *prometheus.Registry // nil: none
 	Now     func() time.Time     // nil: time.Now
@@ -42,6 +44,7 @@ type Broker struct {
 	store     Store
 	sts       validate.STS
 	lender    *lend.Lender
+	policies  RolePolicies
 	log       *slog.Logger
 	strangers *slog.Logger // for lines that callers who are not identified can cause
 	metrics   *metrics
@@ -75,7 +78,7 @@ func New(opts Options) *Broker {
 	}
 	opts.Validation.STS, opts.Validation.Log, opts.Validation.Now = opts.STS, opts.Log, opts.Now
 	b := &Broker{
-		store: opts.Store, sts: opts.STS, lender: opts.Lender,
+		store: opts.Store, sts: opts.STS, lender: opts.Lender, policies: opts.Policies,
 		log: opts.Log, strangers: guard.Sampled(opts.Log), metrics: newMetrics(opts.Metrics), now: opts.Now,
 		validator: validate.New(opts.Validation), requireExternalID: opts.RequireExternalID,
 		validations: make(chan struct{}, maxValidations), setups: make(chan struct{}, maxSetups),

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -16,12 +17,14 @@ import (
 type CuttingOff struct {
 	Role   string // a reference to a role that the agent has, or was lent; empty: everything
 	Reason string // may be empty
+	Apply  bool   // the server puts the deny policies on the roles, where AWS lets it
 }
 
 // CutOff stops an agent at once, everywhere: nothing is lent to it, its sessions and its access requests end. With a
 // role, only that role is taken from it. Keys that it was lent before work in AWS until they expire or until the deny
-// policies of the answer are on their roles. Cutting off again changes nothing but the time in the policies. Codes:
-// denied, not_found (the agent, or a role that it does not have), invalid.
+// policies of the answer are on their roles. Cutting off again changes nothing but the time in the policies. AWS is
+// called after all that is stored, and no error of AWS is one of CutOff. Codes: denied, not_found (the agent, or a role
+// that it does not have), invalid.
 func (b *Broker) CutOff(
 	ctx context.Context, who rolebroker.Caller, nameOrID string, how CuttingOff,
 ) (*rolebroker.CutOff, error) {
@@ -51,8 +54,57 @@ func (b *Broker) CutOff(
 	if err := b.addDenials(ctx, &cut); err != nil {
 		return nil, err
 	}
-	cut.Open = stillOpen(&cut)
+	if how.Apply {
+		b.apply(ctx, who, &cut)
+	}
+	b.tell(&cut)
 	return &cut, nil
+}
+
+// maxCutOffs is how many cut-offs of an agent are looked at for one that concerns a role.
+const maxCutOffs = 200
+
+// LastCutOff returns the last cut-off of an agent, or the last one that concerns a role, with what is still open now. It
+// changes nothing. Codes: denied, not_found (the agent, or it was not cut off).
+func (b *Broker) LastCutOff(
+	ctx context.Context, who rolebroker.Caller, nameOrID, role string,
+) (*rolebroker.CutOff, error) {
+	agent, err := b.agentFor(ctx, who, rolebroker.ActionAgentGetCutOff, nameOrID)
+	if err != nil {
+		return nil, withList(err, "agent")
+	}
+	return b.lastCutOff(ctx, agent, role)
+}
+
+func (b *Broker) lastCutOff(
+	ctx context.Context, agent *rolebroker.Agent, role string,
+) (*rolebroker.CutOff, error) {
+	all, err := b.store.CutOffs(ctx, agent.ID, maxCutOffs)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(c rolebroker.CutOff) bool { return role == "" || len(c.Roles) == 0 || c.Names(role) })
+	if i < 0 {
+		return nil, neverCutOff(agent, role)
+	}
+	cut := all[i]
+	if err := b.addDenials(ctx, &cut); err != nil {
+		return nil, err
+	}
+	b.tell(&cut)
+	return &cut, nil
+}
+
+func neverCutOff(agent *rolebroker.Agent, role string) error {
+	what, command := "agent "+agent.Name, []string{"rolebroker", "agent", "cut-off", agent.Name}
+	if role != "" {
+		what += " was not cut off from role " + rolebroker.Quote(rolebroker.ShowReference(role))
+		command = append(command, "--role", role)
+	} else {
+		what += " was not cut off"
+	}
+	return rolebroker.Errorf(rolebroker.CodeNotFound, "%s", what).
+		WithSteps(rolebroker.Step{Text: "cut it off:", Command: rolebroker.ShellCommand(command...)})
 }
 
 // cutOff cuts off the current version of the agent.
@@ -68,10 +120,10 @@ func (b *Broker) cutOff(
 	ending := rolebroker.Ending{Agent: before.ID, At: b.now(), By: who.Name}
 	subjects := []rolebroker.Subject{before.Subject()}
 	if how.Role == "" {
-		after.Disabled = true
 		if !after.CutOff.IsSet() {
-			after.CutOff = rolebroker.CutOffMark{At: ending.At, By: who.Name, Reason: how.Reason}
+			after.CutOff = rolebroker.CutOffMark{At: ending.At, By: who.Name, Reason: how.Reason, Disabled: before.Disabled}
 		}
+		after.Disabled = true
 	} else if ending.Roles, err = b.takeRole(ctx, &after, how.Role); err != nil {
 		return cut, event, err
 	}
@@ -92,7 +144,7 @@ func (b *Broker) takeRole(
 	if err != nil {
 		return nil, err
 	}
-	live, err := b.liveSessions(ctx, a.ID)
+	live, err := b.sessionsAt(ctx, a.ID, b.now())
 	if err != nil {
 		return nil, err
 	}
@@ -159,10 +211,15 @@ func rolesNamed(
 	return found
 }
 
-// liveSessions returns all sessions of an agent whose keys may still work, ended or not.
-func (b *Broker) liveSessions(ctx context.Context, agent rolebroker.AgentID) (all []rolebroker.Session, err error) {
+// clocks is how far the clocks of two servers may differ.
+const clocks = time.Minute
+
+// sessionsAt returns all sessions of an agent whose keys worked at a time, ended or not.
+func (b *Broker) sessionsAt(
+	ctx context.Context, agent rolebroker.AgentID, at time.Time,
+) (all []rolebroker.Session, err error) {
 	const size = 500
-	filter := rolebroker.SessionFilter{Agent: string(agent), LiveAt: b.now()}
+	filter := rolebroker.SessionFilter{Agent: string(agent), LiveAt: at, Until: at.Add(clocks)}
 	page := rolebroker.Page{Limit: size}
 	for {
 		found, err := b.store.Sessions(ctx, filter, page)
@@ -174,10 +231,10 @@ func (b *Broker) liveSessions(ctx context.Context, agent rolebroker.AgentID) (al
 	}
 }
 
-// addDenials adds the deny policies for the roles whose keys the agent may have: by its live sessions, whatever became
+// addDenials adds the deny policies for the roles whose keys the agent had then: by its live sessions, whatever became
 // of the roles since, and by what a runner may have lent it without reporting that yet.
 func (b *Broker) addDenials(ctx context.Context, cut *rolebroker.CutOff) error {
-	live, err := b.liveSessions(ctx, cut.Agent)
+	live, err := b.sessionsAt(ctx, cut.Agent, cut.At)
 	if err != nil {
 		return err
 	}
@@ -192,12 +249,12 @@ func (b *Broker) addDenials(ctx context.Context, cut *rolebroker.CutOff) error {
 	for _, in := range grants.Integrations {
 		for _, role := range in.Roles {
 			if in.AssumptionMode == rolebroker.ModeCluster && cut.Concerns(role.ID) {
-				denied.at(role.ARN, in.Name+"/"+role.Name, in.RunnerName, cut.At.Add(role.Duration()))
+				denied.at(in.ID, role.ARN, in.Name+"/"+role.Name, in.RunnerName, cut.At.Add(role.Duration()))
 			}
 		}
 	}
 	deny(cut, setup.AgentDenial(cut.AgentName, live, cut.At), denied)
-	return nil
+	return b.addStates(ctx, cut)
 }
 
 // deny adds a denial of roles to a cut-off.
@@ -221,17 +278,22 @@ type denials map[rolebroker.RoleARN]*rolebroker.DeniedRole
 func deniedRoles(sessions []rolebroker.Session) denials {
 	d := denials{}
 	for _, s := range sessions {
-		d.at(s.ARN, s.IntegrationName+"/"+s.RoleName, s.Runner, s.ExpiresAt).Sessions++
+		d.at(s.Integration, s.ARN, s.IntegrationName+"/"+s.RoleName, s.Runner, s.ExpiresAt).Sessions++
 	}
 	return d
 }
 
 // at returns the entry of a role, with these facts added.
-func (d denials) at(arn rolebroker.RoleARN, called, runner string, until time.Time) *rolebroker.DeniedRole {
+func (d denials) at(
+	in rolebroker.IntegrationID, arn rolebroker.RoleARN, called, runner string, until time.Time,
+) *rolebroker.DeniedRole {
 	role := d[arn]
 	if role == nil {
-		role = &rolebroker.DeniedRole{ARN: arn}
+		role = &rolebroker.DeniedRole{ARN: arn, State: rolebroker.PolicyOpen}
 		d[arn] = role
+	}
+	if !slices.Contains(role.Integrations, in) {
+		role.Integrations = append(role.Integrations, in)
 	}
 	if !slices.Contains(role.Called, called) {
 		role.Called = append(role.Called, called)
@@ -247,32 +309,85 @@ func (d denials) at(arn rolebroker.RoleARN, called, runner string, until time.Ti
 }
 
 // sessionCutOff is the cut-off of a session that was ended.
-func (b *Broker) sessionCutOff(s *rolebroker.Session) *rolebroker.CutOff {
-	now := b.now()
+func (b *Broker) sessionCutOff(ctx context.Context, s *rolebroker.Session) (*rolebroker.CutOff, error) {
 	cut := &rolebroker.CutOff{Agent: s.Agent, AgentName: s.AgentName, Session: s.ID, At: s.EndedAt, By: s.EndedBy,
 		Roles: []rolebroker.EndedRole{{Integration: s.Integration, Role: s.Role,
 			Reference: s.IntegrationName + "/" + s.RoleName}}}
-	if s.Live(now) {
-		deny(cut, setup.SessionDenial(s, s.EndedAt), deniedRoles([]rolebroker.Session{*s}))
+	deny(cut, setup.SessionDenial(s, s.EndedAt), deniedRoles([]rolebroker.Session{*s}))
+	return cut, b.addStates(ctx, cut)
+}
+
+// addStates adds what the server did with the deny policies of a cut-off. What it did for an earlier one does not reach
+// to the time of this.
+func (b *Broker) addStates(ctx context.Context, cut *rolebroker.CutOff) error {
+	if len(cut.Accounts) == 0 {
+		return nil
 	}
-	cut.Open = stillOpen(cut)
-	return cut
+	known, err := b.store.DenyPolicies(ctx, cut.Agent)
+	if err != nil {
+		return err
+	}
+	for role := range deniedIn(cut) {
+		i := slices.IndexFunc(known, func(p rolebroker.DenyPolicy) bool {
+			return p.Role == role.ARN && p.Name == role.Name && !p.Before.Before(stored(cut.At))
+		})
+		if i >= 0 {
+			role.State, role.Problem = known[i].State, known[i].Problem
+		}
+	}
+	return nil
+}
+
+// deniedIn iterates over the roles of a cut-off.
+func deniedIn(cut *rolebroker.CutOff) iter.Seq[*rolebroker.DeniedRole] {
+	return func(yield func(*rolebroker.DeniedRole) bool) {
+		for i := range cut.Accounts {
+			for j := range cut.Accounts[i].Roles {
+				if !yield(&cut.Accounts[i].Roles[j]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// tell completes a cut-off with what is left to do and still open now.
+func (b *Broker) tell(cut *rolebroker.CutOff) {
+	now := b.now()
+	for i := range cut.Accounts {
+		account := &cut.Accounts[i]
+		account.Commands = setup.PutPolicies(account.Account, without(account.Roles, func(r rolebroker.DeniedRole) bool {
+			return r.State == rolebroker.PolicyApplied || !now.Before(r.Until)
+		}))
+		account.Remove = setup.RemovePolicies(account.Account, without(account.Roles, func(r rolebroker.DeniedRole) bool {
+			return r.State == rolebroker.PolicyRemoved
+		}))
+	}
+	cut.Open = slices.DeleteFunc(stillOpen(cut), func(o rolebroker.StillOpen) bool {
+		return !o.Until.IsZero() && !now.Before(o.Until)
+	})
+}
+
+// without returns the roles of which done is false.
+func without(roles []rolebroker.DeniedRole, done func(rolebroker.DeniedRole) bool) []rolebroker.DeniedRole {
+	return slices.DeleteFunc(slices.Clone(roles), done)
 }
 
 // stillOpen lists what a cut-off does not end by itself.
 func stillOpen(cut *rolebroker.CutOff) (open []rolebroker.StillOpen) {
 	runners := map[string]bool{}
-	sessions := 0
-	for _, account := range cut.Accounts {
-		for _, role := range account.Roles {
+	sessions, until := 0, time.Time{}
+	for role := range deniedIn(cut) {
+		if role.Sessions > 0 && role.State != rolebroker.PolicyApplied {
 			sessions += role.Sessions
-			if role.Runner != "" {
-				runners[role.Runner] = true
-			}
+			until = later(until, role.Until)
+		}
+		if role.Runner != "" {
+			runners[role.Runner] = true
 		}
 	}
 	if sessions > 0 {
-		open = append(open, rolebroker.StillOpen{Until: cut.Until,
+		open = append(open, rolebroker.StillOpen{Until: until,
 			What: fmt.Sprintf("Keys of %d %s that were lent before work in AWS, until the deny policies are on their roles.",
 				sessions, plural(sessions, "session", "sessions"))})
 	}
@@ -291,6 +406,13 @@ func stillOpen(cut *rolebroker.CutOff) (open []rolebroker.StillOpen) {
 		rolebroker.StillOpen{
 			What: "What the agent made or started in AWS goes on, such as functions, instances, access keys and trust " +
 				"policies. CloudTrail shows it by the name of the session."})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func plural(n int, one, many string) string {

@@ -11,9 +11,10 @@ import (
 
 // EndSession ends a session: nobody is given its credentials again, and the next request starts a new session if it
 // is still permitted. The credentials stay valid in AWS until they expire. Ending it again changes nothing. The CutOff
-// has the policy that ends them there too. Codes: denied, not_found, conflict (its credentials have expired, or it never had any).
+// has the policy that ends them there too; with apply, the server puts it on the role, where AWS lets it. Codes: denied,
+// not_found, conflict (its credentials have expired, or it never had any).
 func (b *Broker) EndSession(
-	ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID,
+	ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID, apply bool,
 ) (*rolebroker.Session, *rolebroker.CutOff, error) {
 	const action = rolebroker.ActionSessionEnd
 	subject := rolebroker.Named(rolebroker.KindSession, string(id))
@@ -24,24 +25,64 @@ func (b *Broker) EndSession(
 	if err != nil {
 		return nil, nil, err
 	}
-	if !session.EndedAt.IsZero() {
-		return session, b.sessionCutOff(session), nil
+	if session.EndedAt.IsZero() {
+		if session, err = b.endSession(ctx, who, session); err != nil {
+			return nil, nil, err
+		}
 	}
-	if err := canEnd(session, b.now()); err != nil {
-		return nil, nil, err
-	}
-	agent := rolebroker.Subject{Kind: rolebroker.KindAgent, ID: string(session.Agent), Name: session.AgentName}
-	event := b.event(who, action, nil, nil, session.Subject(), agent)
-	ended, err := b.store.EndSessions(ctx, rolebroker.Ending{Session: id, At: b.now(), By: who.Name}, event)
+	cut, err := b.sessionCutOff(ctx, session)
 	if err != nil {
 		return nil, nil, err
 	}
-	event.After = ended.Facts()
-	b.logEvent(ctx, &event)
-	if session, err = b.store.Session(ctx, id); err != nil {
+	if apply {
+		b.apply(ctx, who, cut)
+	}
+	b.tell(cut)
+	return session, cut, nil
+}
+
+// EndedSession returns a session that was ended, with what is still open now. It changes nothing. Codes: denied,
+// not_found, conflict (nobody ended it).
+func (b *Broker) EndedSession(
+	ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID,
+) (*rolebroker.Session, *rolebroker.CutOff, error) {
+	const action = rolebroker.ActionSessionGetCutOff
+	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindSession, string(id))); err != nil {
 		return nil, nil, err
 	}
-	return session, b.sessionCutOff(session), nil
+	session, err := b.store.Session(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if session.EndedAt.IsZero() {
+		return nil, nil, rolebroker.Errorf(rolebroker.CodeConflict, "session %s was not ended", id).
+			WithHint("end it: rolebroker session end %s", id)
+	}
+	cut, err := b.sessionCutOff(ctx, session)
+	if err != nil {
+		return nil, nil, err
+	}
+	b.tell(cut)
+	return session, cut, nil
+}
+
+// endSession ends a session that nobody has ended yet.
+func (b *Broker) endSession(
+	ctx context.Context, who rolebroker.Caller, session *rolebroker.Session,
+) (*rolebroker.Session, error) {
+	if err := canEnd(session, b.now()); err != nil {
+		return nil, err
+	}
+	agent := rolebroker.Subject{Kind: rolebroker.KindAgent, ID: string(session.Agent), Name: session.AgentName}
+	event := b.event(who, rolebroker.ActionSessionEnd, nil, nil, session.Subject(), agent)
+	ending := rolebroker.Ending{Session: session.ID, At: b.now(), By: who.Name}
+	ended, err := b.store.EndSessions(ctx, ending, event)
+	if err != nil {
+		return nil, err
+	}
+	event.After = ended.Facts()
+	b.logEvent(ctx, &event)
+	return b.store.Session(ctx, session.ID)
 }
 
 // canEnd returns nil if a session has credentials that may work. Codes: conflict.

@@ -22,11 +22,11 @@ func TestEndingASession(t *testing.T) {
 		}
 		first := lend()
 		if _, _, err := w.broker.EndSession(w.ctx, reader,
-			first.Session); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
+			first.Session, false); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
 			t.Errorf("a read-only key gets %v", err)
 		}
 		time.Sleep(time.Minute)
-		ended, _, err := w.broker.EndSession(w.ctx, admin, first.Session)
+		ended, _, err := w.broker.EndSession(w.ctx, admin, first.Session, false)
 		if err != nil || !ended.EndedAt.Equal(time.Now()) || ended.EndedBy != "test" || !ended.Live(time.Now()) {
 			t.Errorf("it is %+v, %v", ended, err)
 		}
@@ -34,13 +34,13 @@ func TestEndingASession(t *testing.T) {
 			t.Error("the ended session was handed out")
 		}
 		time.Sleep(time.Minute)
-		again, _, err := w.broker.EndSession(w.ctx, admin, first.Session)
+		again, _, err := w.broker.EndSession(w.ctx, admin, first.Session, false)
 		if err != nil || !again.EndedAt.Equal(ended.EndedAt) {
 			t.Errorf("ended again it is %+v, %v", again, err)
 		}
 		second := lend()
 		time.Sleep(2 * time.Hour)
-		if _, _, err := w.broker.EndSession(w.ctx, admin, second.Session); rolebroker.CodeOf(err) !=
+		if _, _, err := w.broker.EndSession(w.ctx, admin, second.Session, false); rolebroker.CodeOf(err) !=
 			rolebroker.CodeConflict || !strings.Contains(err.Error(), "expired at") {
 			t.Errorf("an expired session: %v", err)
 		}

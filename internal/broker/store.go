@@ -303,6 +303,16 @@ type sessionStore interface {
 	CutOff(ctx context.Context, a *rolebroker.Agent, expected int64, e rolebroker.Ending, reason string,
 		event rolebroker.AuditEvent) (rolebroker.CutOff, error)
 
+	// CutOffs lists cut-offs of an agent, the newest first, as CutOff returned them, but without the time when what was
+	// ended expires.
+	CutOffs(ctx context.Context, agent rolebroker.AgentID, limit int) ([]rolebroker.CutOff, error)
+
+	// PutDenyPolicies stores the records of deny policies, in the place of those for the same roles with the same names.
+	PutDenyPolicies(ctx context.Context, policies []rolebroker.DenyPolicy, event rolebroker.AuditEvent) error
+
+	// DenyPolicies lists the deny policies that the server put on roles because of an agent, or tried to.
+	DenyPolicies(ctx context.Context, agent rolebroker.AgentID) ([]rolebroker.DenyPolicy, error)
+
 	// RolesNamed finds the roles that have an ID, an ARN or a name, in the order of their integrations' names.
 	RolesNamed(ctx context.Context, reference string) ([]rolebroker.EndedRole, error)
 

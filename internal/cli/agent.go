@@ -23,8 +23,8 @@ An agent borrows roles. It may run as many processes as it likes. It may borrow
 from the integrations that it is connected to.`,
 		Example: `  rolebroker agent create scout --integration production
   rolebroker agent token create scout`,
-	}, newAgentList(a), newAgentShow(a), newAgentCreate(a), newAgentUpdate(a), newAgentCutOff(a), newAgentDelete(a),
-		newAgentConnect(a), newAgentDisconnect(a), newAgentToken(a), newAgentBind(a), newAgentBindings(a),
+	}, newAgentList(a), newAgentShow(a), newAgentCreate(a), newAgentUpdate(a), newAgentCutOff(a), newAgentEnable(a),
+		newAgentDelete(a), newAgentConnect(a), newAgentDisconnect(a), newAgentToken(a), newAgentBind(a), newAgentBindings(a),
 		newAgentUnbind(a))
 }
 
@@ -66,7 +66,7 @@ func (a *app) agentsTable(agents []api.Agent) *table {
 			integrations = append(integrations, c.Integration)
 		}
 		cells := []string{agent.Name, orDash(strings.Join(integrations, ", ")), orDash(agent.DefaultIntegration),
-			yesNo(agent.Disabled), a.when(&agent.UpdatedAt)}
+			yesNo(agent.Disabled || agent.CutOff != nil), a.when(&agent.UpdatedAt)}
 		if a.wide {
 			cells = append(cells, ownerOf(agent), agent.ID)
 		}

@@ -1,21 +1,24 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 )
 
 func newAgentCutOff(a *app) *cobra.Command {
 	var (
-		request api.CutOffRequest
-		yes     bool
-		out     output
+		request    api.CutOffRequest
+		print, yes bool
+		out        output
 	)
 	cmd := &cobra.Command{
 		Use:   "cut-off AGENT",
@@ -29,17 +32,30 @@ commands for the AWS CLI that end them: for each account, an inline policy on ea
 role that denies this agent's sessions until now, and nobody else's. Run them with
 credentials of the account.
 
+With --apply, the server puts the policies on the roles itself, where AWS lets it:
+rolebroker integration setup INTEGRATION --with-cut-off prints the role for that.
+The commands are then for the other roles only, and the command fails if there are
+any. The agent is cut off in any case. The server has no such role where a runner
+assumes the roles.
+
 What happened, and what is still open, is on stderr; the commands are on stdout.
 You can run the command again at any time: the policies then reach to that time.
-To lend again: rolebroker agent update AGENT --disabled=false. The agent gets new
-keys, never old ones.`,
+With --print it cuts nothing off, and prints the commands of the last time again.
+To lend again: rolebroker agent enable AGENT. The agent gets new keys, never old
+ones.`,
 		Example: `  rolebroker agent cut-off scout --reason "leaked its keys" --yes > cut-off.sh
   sh -e cut-off.sh
+
+  # the server does it all
+  rolebroker agent cut-off scout --apply
 
   # only one role
   rolebroker agent cut-off scout --role production/deployer`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if print {
+				return a.printCutOff(cmd, out, given[0], request)
+			}
 			if err := a.confirm(yes, cutOffQuestion(given[0], request)); err != nil {
 				return err
 			}
@@ -51,7 +67,10 @@ keys, never old ones.`,
 			if err != nil {
 				return err
 			}
-			return a.showCutOff(out, cut)
+			if err := a.showCutOff(out, cut); err != nil || !request.Apply {
+				return err
+			}
+			return notApplied(cut)
 		},
 		ValidArgsFunction: func(_ *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
 			if len(given) > 0 {
@@ -63,10 +82,59 @@ keys, never old ones.`,
 	f := cmd.Flags()
 	f.StringVar(&request.Role, "role", "", "take only `ROLE` from it: a name, integration/role, ID or ARN")
 	f.StringVar(&request.Reason, "reason", "", "`TEXT` that the audit trail keeps")
+	f.BoolVar(&request.Apply, "apply", false, "have the server put the deny policies on the roles")
+	f.BoolVar(&print, "print", false, "print what the last cut-off left to do, and change nothing")
+	cmd.MarkFlagsMutuallyExclusive("print", "apply")
+	cmd.MarkFlagsMutuallyExclusive("print", "reason")
 	yesFlag(cmd, &yes)
 	out.flag(cmd)
 	complete(cmd, "role", a.qualifiedRoles)
 	return cmd
+}
+
+// printCutOff shows the last cut-off of an agent again, and changes nothing.
+func (a *app) printCutOff(cmd *cobra.Command, out output, agent string, request api.CutOffRequest) error {
+	cut, err := ask(cmd.Context(), a, "reading the cut-off",
+		func(ctx context.Context, c *client.Client) (api.CutOff, error) {
+			cut, err := c.LastCutOff(ctx, agent, request.Role)
+			return cut, seeList(err, listAgents)
+		})
+	if err != nil {
+		return err
+	}
+	if out.forMachines() {
+		return a.encode(out.value, cut)
+	}
+	what := "everything"
+	if len(cut.Roles) > 0 {
+		what = strings.Join(cut.Roles, ", ")
+	}
+	a.note("agent %s was cut off from %s %s by %s.", cut.Agent, what, a.when(&cut.At), cut.By)
+	return a.showOpen(cut)
+}
+
+// notApplied fails if there are roles without the deny policy that they need.
+func notApplied(cut api.CutOff) error {
+	left, all := 0, 0
+	for _, account := range cut.Accounts {
+		for _, role := range account.Roles {
+			all++
+			if role.State != "applied" && account.Commands != "" {
+				left++
+			}
+		}
+	}
+	if left == 0 {
+		return nil
+	}
+	what, again := "agent "+cut.Agent+" is cut off", rolebroker.ShellCommand("rolebroker", "agent", "cut-off", cut.Agent)
+	if cut.SessionID != "" {
+		what = "session " + cut.SessionID + " is ended"
+		again = rolebroker.ShellCommand("rolebroker", "session", "end", cut.SessionID)
+	}
+	return rolebroker.Errorf(rolebroker.CodeUnavailable, "%s, but the server could not put the deny policy on %d of %s",
+		what, left, plural(all, "role")).
+		WithHint("run the commands on stdout; this prints them again: %s --print", again)
 }
 
 // cutOffQuestion asks the person to confirm.
@@ -90,9 +158,42 @@ func (a *app) showCutOff(out output, cut api.CutOff) error {
 	}
 	a.note("agent %s is cut off: %s, on any server or runner. Ended: %s, %s.", cut.Agent, from,
 		plural(cut.SessionsEnded, "session"), plural(cut.RequestsEnded, "access request"))
+	return a.showOpen(cut)
+}
+
+// showOpen says what the server did in AWS and what is still open, and prints the commands that are left to run.
+func (a *app) showOpen(cut api.CutOff) error {
+	a.notePolicies(cut)
 	a.noteOpen(cut)
 	_, err := fmt.Fprint(a.out(), cutOffScript(cut))
 	return err
+}
+
+// notePolicies says what the server did in AWS.
+func (a *app) notePolicies(cut api.CutOff) {
+	for _, account := range cut.Accounts {
+		for _, role := range account.Roles {
+			if role.State != "open" {
+				a.note("%s", policyWords(role))
+			}
+		}
+	}
+}
+
+// policyWords say what the server did with a deny policy.
+func policyWords(role api.DeniedRole) string {
+	what := map[string]string{
+		"applied":       "has the deny policy: AWS refuses the keys",
+		"unknown":       "may have the deny policy: the server was stopped while it put it there",
+		"not-permitted": "has no deny policy: the server is not permitted to put it there",
+		"failed":        "may have no deny policy: putting it there failed",
+		"removed":       "has no deny policy any more",
+	}[role.State]
+	words := "Role " + role.ARN + " " + cmp.Or(what, role.State)
+	if role.Problem != "" {
+		words += ". " + role.Problem
+	}
+	return words
 }
 
 // noteOpen says what is still open after a cut-off.
@@ -107,22 +208,23 @@ func (a *app) noteOpen(cut api.CutOff) {
 		}
 		a.note("Still open: %s%s", open.What, until)
 	}
-	if cutOffScript(cut) != "" {
+	if hasCommands(cut) {
 		a.note("The commands on stdout end its keys in AWS. IAM needs some seconds until a policy counts everywhere.")
 	}
 }
 
+// hasCommands reports whether there is a command to run now.
+func hasCommands(cut api.CutOff) bool {
+	return slices.ContainsFunc(cut.Accounts, func(d api.DeniedAccount) bool { return d.Commands != "" })
+}
+
 // cutOffScript is the commands that put the deny policies on the roles, and as comments those that remove them later; empty if there is nothing to do.
 func cutOffScript(cut api.CutOff) string {
-	var put, remove []string
+	var put []string
 	for _, account := range cut.Accounts {
 		if account.Commands != "" {
 			put = append(put, account.Commands)
 		}
-		remove = append(remove, "# "+strings.ReplaceAll(strings.TrimPrefix(account.Remove, "# "), "\n", "\n# "))
-	}
-	if len(remove) == 0 {
-		return ""
 	}
 	script := strings.Join(put, "\n\n")
 	if len(put) > 1 {
@@ -131,9 +233,20 @@ func cutOffScript(cut api.CutOff) string {
 	if len(put) > 0 {
 		script += "\n\n# IAM refuses a policy if the inline policies of a role have more than 10,240 characters together.\n"
 	}
-	if cut.RemovableAfter != nil {
-		script += "# From " + cut.RemovableAfter.UTC().Format("2006-01-02T15:04:05Z") + " on nothing is left to deny, and " +
-			"these remove the policies:\n"
+	return script + removalScript(cut)
+}
+
+// removalScript is the commands that remove the deny policies, as comments; empty if there are none.
+func removalScript(cut api.CutOff) string {
+	var remove []string
+	for _, account := range cut.Accounts {
+		if account.Remove != "" {
+			remove = append(remove, "# "+strings.ReplaceAll(strings.TrimPrefix(account.Remove, "# "), "\n", "\n# ")+"\n")
+		}
 	}
-	return script + strings.Join(remove, "\n") + "\n"
+	if len(remove) == 0 || cut.RemovableAfter == nil {
+		return strings.Join(remove, "")
+	}
+	return "# From " + cut.RemovableAfter.UTC().Format("2006-01-02T15:04:05Z") + " on nothing is left to deny, and " +
+		"these remove the policies:\n" + strings.Join(remove, "")
 }

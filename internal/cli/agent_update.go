@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/convert"
@@ -25,7 +26,8 @@ func newAgentUpdate(a *app) *cobra.Command {
 else changes the agent at the same time, the command fails and changes nothing.
 
 Nothing is lent to a disabled agent. Credentials that were lent before keep working
-until they expire.
+until they expire. An agent that was cut off stays so: rolebroker agent enable ends
+that.
 
 The owner is an API key: its holder answers for the agent, and does not approve its
 access requests. --owner names another one.
@@ -35,7 +37,6 @@ has none, and its owner; other settings that the file leaves out are cleared. If
 version, as agent show -o yaml prints it, the command fails if the agent has
 changed since.`,
 		Example: `  rolebroker agent update scout --disabled
-  rolebroker agent update scout --disabled=false
   rolebroker agent update scout --default-integration staging
   rolebroker agent update scout --owner alice`,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return file.readOrFlags(cmd, a.Stdin, &request) },
@@ -76,7 +77,11 @@ changed since.`,
 			if disabled {
 				a.stillLent("agent", agent.ID)
 			}
-			return a.showAgent(o, agent)
+			if err := a.showAgent(o, agent); err != nil || agent.CutOff == nil || disabled || !cmd.Flags().Changed("disabled") {
+				return err
+			}
+			return rolebroker.Errorf(rolebroker.CodeConflict, "agent %s is cut off, and an update does not end that",
+				agent.Name).WithHint("lend to it again: rolebroker agent enable %s", agent.Name)
 		})
 }
 

@@ -597,7 +597,7 @@ func TestAnAgentWithoutRolesLearnsWhy(t *testing.T) {
 	scout := []string{"ROLEBROKER_URL=" + tb.URL, "ROLEBROKER_TOKEN=" + tb.Scout.Reveal()}
 	run(env, "agent", "update", "scout", "--disabled")
 	says(t, run(scout, "roles"), 1, "rolebroker: agent scout is disabled",
-		"hint: an administrator can enable it: rolebroker agent update scout --disabled=false")
+		"hint: an administrator can enable it: rolebroker agent enable scout")
 	run(env, "agent", "update", "scout", "--disabled=false")
 	run(env, "agent", "disconnect", "scout", "production")
 	if got := run(scout, "roles"); got.code != 1 || !strings.HasPrefix(got.stderr,

@@ -16,7 +16,7 @@ import (
 
 // setupFormats are the values of --format.
 func setupFormats() []string {
-	return []string{"text", "trust-policy", "aws-cli", "cloudformation", "terraform"}
+	return []string{"text", "trust-policy", "aws-cli", "cloudformation", "terraform", "cut-off"}
 }
 
 // setupCommand holds the flags of the command.
@@ -47,6 +47,14 @@ integration filled in, and is ready to paste.
   cloudformation  CloudFormation templates in JSON, one for each account; their
                   Metadata say how to use them.
   terraform       Terraform configuration.
+  cut-off         Commands for the AWS CLI that make the cut-off roles only.
+
+With --with-cut-off, every format also makes a role in each account,
+rolebroker-cut-off-INTEGRATION, by which the server puts deny policies on the roles
+when an agent is cut off with --apply. Only the server assumes it. It may put inline
+policies on exactly these roles, and IAM cannot restrict what these say: whoever
+becomes it can give the roles every permission. Run the setup again after the
+integration was renamed, got another role or another external ID.
 
 In cluster mode the roles trust a Kubernetes service account, which --oidc-issuer,
 --namespace and --service-account name. With --service-account '*' they trust every
@@ -57,6 +65,7 @@ or an external ID that you reserved for it with --external-id. If the file has n
 external ID, one is reserved for it.`,
 		Example: `  rolebroker integration setup production
   rolebroker integration setup production --format aws-cli > setup.sh
+  rolebroker integration setup production --format cut-off > cut-off-role.sh
 
   aws iam get-role --role-name ReadOnly --query Role.AssumeRolePolicyDocument > current.json
   rolebroker integration setup production --role readonly --current current.json
@@ -95,6 +104,7 @@ external ID, one is reserved for it.`,
 		"cluster mode: `NAMESPACE` of the service account (default rolebroker)")
 	f.StringVar(&s.request.ServiceAccount, "service-account", "",
 		"cluster mode: `NAME` of the service account (default rolebroker-runner)")
+	f.BoolVar(&s.request.CutOff, "with-cut-off", false, "also make the role for agent cut-off --apply")
 	f.StringVar(&s.external, "external-id", "", "`ID` that was reserved for a new integration")
 	s.file.flag(cmd)
 	s.out.flag(cmd)
@@ -111,6 +121,7 @@ func (s *setupCommand) check(cmd *cobra.Command, given []string) error {
 			sources++
 		}
 	}
+	s.request.CutOff = s.request.CutOff || s.format.value == "cut-off"
 	switch {
 	case sources != 1:
 		return usage("give exactly one of INTEGRATION, --file and --external-id")
@@ -192,7 +203,7 @@ func (s *setupCommand) show(a *app, answer api.Setup) error {
 		a.note("The server's AWS identity is not known; there is a placeholder in its place: %s", answer.IdentityError)
 	}
 	text := map[string]string{"text": answer.Text, "aws-cli": answer.AWSCLI, "cloudformation": answer.CloudFormation,
-		"terraform": answer.Terraform, "trust-policy": trustPolicy(answer)}[s.format.value]
+		"terraform": answer.Terraform, "cut-off": answer.CutOff, "trust-policy": trustPolicy(answer)}[s.format.value]
 	for _, note := range answer.Notes {
 		if s.format.value != "text" {
 			a.note("note: %s", note)

@@ -18,9 +18,10 @@ const listLive = "rolebroker session list --live"
 
 func newSessionEnd(a *app) *cobra.Command {
 	var (
-		which api.EndSessionsRequest
-		yes   bool
-		out   output
+		which      api.EndSessionsRequest
+		how        api.EndSessionRequest
+		print, yes bool
+		out        output
 	)
 	cmd := &cobra.Command{
 		Use:   "end {SESSION… | --agent AGENT | --role ROLE}",
@@ -32,8 +33,10 @@ permitted; to forbid it, disable or disconnect the agent or the role.
 Credentials that were handed out before stay valid in AWS until they expire; the
 command says when. For sessions that are named, it prints commands for the AWS CLI
 that end them earlier: a policy that denies what AWS issued for that role under that
-session's name around that time. AWS cannot select one session more narrowly. For
-an agent, rolebroker agent cut-off prints such commands too.
+session's name around that time. AWS cannot select one session more narrowly. With
+--apply the server puts that policy on the role itself, where AWS lets it; with
+--print the command prints it again, and ends nothing. For an agent, rolebroker
+agent cut-off does the same.
 
 AWS can also revoke the sessions of everybody: "Revoke active sessions" of the role
 in IAM does. Afterwards, end the sessions here, so that every agent gets new
@@ -52,6 +55,8 @@ of an agent for a role.`,
 		Args: func(_ *cobra.Command, sessions []string) error {
 			chosen := which != (api.EndSessionsRequest{})
 			switch {
+			case chosen && (print || how.Apply):
+				return usage("--apply and --print are for sessions that are named; rolebroker agent cut-off does it for an agent")
 			case chosen && len(sessions) > 0:
 				return usage("name sessions, or choose them with --agent and --role, not both")
 			case !chosen && len(sessions) == 0:
@@ -61,11 +66,17 @@ of an agent for a role.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, sessions []string) error {
+			if print {
+				return a.endEach(cmd.Context(), out, sessions, how, (*client.Client).EndedSession)
+			}
 			if err := a.confirm(yes, endQuestion(sessions, which)); err != nil {
 				return err
 			}
 			if len(sessions) > 0 {
-				return a.endEach(cmd.Context(), out, sessions)
+				return a.endEach(cmd.Context(), out, sessions, how,
+					func(c *client.Client, ctx context.Context, id string) (api.EndedSession, error) {
+						return c.EndSession(ctx, id, how)
+					})
 			}
 			return a.endAll(cmd.Context(), out, which)
 		},
@@ -76,6 +87,9 @@ of an agent for a role.`,
 	f := cmd.Flags()
 	f.StringVar(&which.Agent, "agent", "", "end the sessions of `AGENT`, by name or ID")
 	f.StringVar(&which.Role, "role", "", "end the sessions for `ROLE`: integration/role, ID or ARN")
+	f.BoolVar(&how.Apply, "apply", false, "have the server put the deny policy on the role")
+	f.BoolVar(&print, "print", false, "print what ending the sessions left to do, and change nothing")
+	cmd.MarkFlagsMutuallyExclusive("print", "apply")
 	yesFlag(cmd, &yes)
 	out.flag(cmd)
 	complete(cmd, "agent", a.agentNames)
@@ -99,13 +113,14 @@ func endQuestion(sessions []string, which api.EndSessionsRequest) string {
 	return what + "? " + lentAlready
 }
 
-// endEach ends the sessions one by one, until one fails, and shows those that it
-// ended.
-func (a *app) endEach(ctx context.Context, out output, ids []string) error {
+// endEach ends the sessions one by one, or reads how they ended, until one fails, and
+// shows the others.
+func (a *app) endEach(ctx context.Context, out output, ids []string, how api.EndSessionRequest,
+	end func(*client.Client, context.Context, string) (api.EndedSession, error)) error {
 	ended := []api.EndedSession{}
 	_, err := ask(ctx, a, "ending sessions", func(ctx context.Context, c *client.Client) (none, error) {
 		for _, id := range ids {
-			session, err := c.EndSession(ctx, id)
+			session, err := end(c, ctx, id)
 			if err != nil {
 				return none{}, seeList(err, listLive)
 			}
@@ -114,11 +129,18 @@ func (a *app) endEach(ctx context.Context, out output, ids []string) error {
 		return none{}, nil
 	})
 	if out.forMachines() {
-		return errors.Join(a.encode(out.value, items[api.EndedSession]{ended}), err)
+		err = errors.Join(a.encode(out.value, items[api.EndedSession]{ended}), err)
 	}
 	for _, s := range ended {
+		if how.Apply {
+			err = errors.Join(err, notApplied(s.CutOff))
+		}
+		if out.forMachines() {
+			continue
+		}
 		a.note("ended session %s of agent %s for role %s/%s; where its credentials were handed out before, they work "+
 			"until %s", s.ID, s.Agent, s.Integration, s.Role, a.until(s.ExpiresAt))
+		a.notePolicies(s.CutOff)
 		fmt.Fprint(a.out(), cutOffScript(s.CutOff))
 	}
 	return err

@@ -14,7 +14,7 @@ func Agent(a *rolebroker.Agent) api.Agent {
 		ID:          string(a.ID),
 		Name:        a.Name,
 		Description: a.Description,
-		Disabled:    a.Disabled,
+		Disabled:    a.DisabledByPerson(),
 		CutOff:      cutOffMark(a.CutOff),
 		Owner:       a.OwnerName,
 		OwnerID:     string(a.Owner),

@@ -8,6 +8,7 @@ import (
 // CutOff is a cut-off as the management API answers it.
 func CutOff(c *rolebroker.CutOff) api.CutOff {
 	return api.CutOff{
+		ID:             string(c.ID),
 		Agent:          c.AgentName,
 		AgentID:        string(c.Agent),
 		Roles:          All(c.Roles, func(r *rolebroker.EndedRole) string { return r.Reference }),
@@ -29,6 +30,16 @@ func EndedSession(s api.Session, c *rolebroker.CutOff) api.EndedSession {
 	return api.EndedSession{Session: s, CutOff: CutOff(c)}
 }
 
+// EnabledAgent is an agent that was enabled, as the management API answers it. c is nil if it was never cut off.
+func EnabledAgent(a *rolebroker.Agent, c *rolebroker.CutOff) api.EnabledAgent {
+	enabled := api.EnabledAgent{Agent: Agent(a)}
+	if c != nil {
+		cut := CutOff(c)
+		enabled.CutOff = &cut
+	}
+	return enabled
+}
+
 func deniedAccount(a *rolebroker.DeniedAccount) api.DeniedAccount {
 	return api.DeniedAccount{Account: a.Account, Roles: All(a.Roles, deniedRole), Commands: a.Commands, Remove: a.Remove}
 }
@@ -42,6 +53,8 @@ func deniedRole(r *rolebroker.DeniedRole) api.DeniedRole {
 		Runner:     r.Runner,
 		PolicyName: r.Name,
 		Policy:     r.Policy,
+		State:      string(r.State),
+		Problem:    r.Problem,
 	}
 }
 

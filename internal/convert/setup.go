@@ -19,6 +19,7 @@ func Setup(s *rolebroker.Setup) api.Setup {
 		Text:           s.Text,
 		AWSCLI:         s.AWSCLI,
 		CloudFormation: s.CloudFormation,
+		CutOff:         s.CutOff,
 		Terraform:      s.Terraform,
 		Roles:          All(s.Roles, roleSetup),
 	}
@@ -51,6 +52,7 @@ func FromSetupRequest(req api.SetupRequest) rolebroker.SetupRequest {
 		Role:          req.Role,
 		Principal:     rolebroker.PrincipalForm(req.Principal),
 		CurrentPolicy: req.CurrentTrustPolicy,
+		CutOff:        req.CutOff,
 		Cluster: rolebroker.ClusterIdentity{
 			Variant:        rolebroker.ClusterVariant(req.Variant),
 			Issuer:         req.Issuer,

@@ -149,7 +149,7 @@ func (w *world) showCutOff(ctx context.Context, lent, others aws.Credentials) er
 	}
 	fmt.Fprintf(w.Out, "  ✓ with the policies that it prints, AWS denies the keys lent before; those of %s work\n\n",
 		careful)
-	_, err = w.runQuietly(ctx, w.key, "It may go on, with new keys:", "agent", "update", agent, "--disabled=false")
+	_, err = w.runQuietly(ctx, w.key, "It may go on, with new keys:", "agent", "enable", agent)
 	fmt.Fprintln(w.Out)
 	return err
 }

@@ -135,6 +135,7 @@ func TestEveryRouteThatChangesIsRecordedOnce(t *testing.T) {
 	l.session()
 	change(l.admin, "POST", v1+"sessions/end", `{"agent": "scout"}`, "session.end")
 	change(l.admin, "POST", v1+"agents/scout/cut-off", `{}`, "agent.cut-off")
+	change(l.admin, "POST", v1+"agents/scout/enable", "", "agent.enable")
 	for _, c := range recordedChanges {
 		cover(c.method, v1+strings.Split(c.path, "?")[0])
 	}

@@ -104,14 +104,25 @@ var words = map[string]struct{ summary, description string }{
 		"At once, on every server and runner: nothing is lent to it, its sessions end, and so do its access requests. With " +
 			"a role, only that role is taken out of its connections. Keys that it was lent before work in AWS until they " +
 			"expire: the answer has deny policies for this agent's sessions, and the commands that put them on the roles. " +
-			"Cutting off again is safe; the policies then reach to that time. Enabling the agent never gives it an old key."},
+			"Cutting off again is safe; the policies then reach to that time. With apply, the server puts the policies on the " +
+			"roles itself, where the setup has a cut-off role for it; the answer says for each role how that went. All " +
+			"else is stored by then, whatever AWS answers. Enabling the agent never gives it an old key."},
+	"get-cut-off": {"Show the last cut-off of an agent",
+		"As cutting off answered it, with what is still open now. It changes nothing."},
+	"enable-agent": {"Enable an agent",
+		"It borrows again, and gets new keys, never old ones. Nothing else ends a cut-off. With apply, the server removes " +
+			"the deny policies from their roles that it put there and that deny nothing any more; the others stay."},
 	"list-sessions": {"List sessions",
 		"The newest first: who borrowed what, until when. Names are those at the time. Filters find what was deleted, " +
 			"as long as it is on record; an agent, integration or role that never was is not_found."},
 	"end-session": {"End a session",
 		"Nobody is given its credentials again, on any server or runner; the next request starts a new session if " +
 			"it is still permitted. Where the credentials were handed out before, they work until they expire: the " +
-			"answer has the time, and a policy that ends them in AWS. Ending it again changes nothing."},
+			"answer has the time, and a policy that ends them in AWS. Ending it again changes nothing. With apply, the server " +
+			"puts the policy on the role itself, where the setup has a cut-off role for it."},
+	"get-ended-session": {"Show a session that was ended",
+		"As ending it answered it, with what is still open now. It changes nothing. A session that nobody ended is a " +
+			"conflict."},
 	"end-sessions": {"End all sessions of an agent, or for a role",
 		"As ending each of them, with one request. Sessions that the server does not know of yet end too: those that a " +
 			"runner began while it could not reach the server. With both fields, the agent's sessions for the role " +

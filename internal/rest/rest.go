@@ -104,6 +104,8 @@ func (s *server) routes(api huma.API) {
 	put(ag, "/agents/{agent}/connections/{integration}", "connect-agent", s.connect)
 	remove(ag, "/agents/{agent}/connections/{integration}", "disconnect-agent", s.disconnect)
 	act(ag, "/agents/{agent}/cut-off", "cut-off-agent", s.cutOff)
+	get(ag, "/agents/{agent}/cut-off", "get-cut-off", s.getCutOff)
+	act(ag, "/agents/{agent}/enable", "enable-agent", s.enableAgent)
 	get(ag, "/agents/{agent}/tokens", "list-tokens", s.listTokens)
 	post(ag, "/agents/{agent}/tokens", "create-token", s.createToken)
 	get(ag, "/agents/{agent}/tokens/{id}", "get-token", s.getToken)
@@ -126,6 +128,7 @@ func (s *server) routes(api huma.API) {
 	get(se, "/sessions", "list-sessions", s.listSessions)
 	act(se, "/sessions/end", "end-sessions", s.endSessions)
 	act(se, "/sessions/{session}/end", "end-session", s.endSession)
+	get(se, "/sessions/{session}/cut-off", "get-ended-session", s.getEndedSession)
 
 	re := collection{s, api, "Access requests"}
 	get(re, "/access-requests", "list-access-requests", s.listAccessRequests)

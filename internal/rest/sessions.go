@@ -13,7 +13,9 @@ import (
 
 // sessions are the methods of the broker for sessions.
 type sessions interface {
-	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (
+	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID, apply bool) (
+		*rolebroker.Session, *rolebroker.CutOff, error)
+	EndedSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (
 		*rolebroker.Session, *rolebroker.CutOff, error)
 	EndSessions(ctx context.Context, who rolebroker.Caller, agent, role string) (rolebroker.Ended, error)
 	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter, page rolebroker.Page) (
@@ -58,8 +60,12 @@ var errAt = &rolebroker.Error{Code: rolebroker.CodeInvalid, Message: "the filter
 	Fields: []rolebroker.Field{{Path: "at", Message: "cannot be together with since, until or live"}}}
 
 type (
-	inSession struct {
+	InSession struct {
 		ID string `path:"session" doc:"The session's ID." example:"ses_3mzq7k4vprb5xw2tdn6hjc8ysa"`
+	}
+	endSession struct {
+		InSession
+		Body *body[api.EndSessionRequest]
 	}
 	sessionAnswer struct {
 		Body api.EndedSession
@@ -72,8 +78,16 @@ type (
 	}
 )
 
-func (s *server) endSession(ctx context.Context, who rolebroker.Caller, in *inSession) (*sessionAnswer, error) {
-	session, cut, err := s.Broker.EndSession(ctx, who, rolebroker.SessionID(in.ID))
+func (s *server) endSession(ctx context.Context, who rolebroker.Caller, in *endSession) (*sessionAnswer, error) {
+	apply := in.Body != nil && in.Body.value.Apply
+	return s.ended(s.Broker.EndSession(ctx, who, rolebroker.SessionID(in.ID), apply))
+}
+
+func (s *server) getEndedSession(ctx context.Context, who rolebroker.Caller, in *InSession) (*sessionAnswer, error) {
+	return s.ended(s.Broker.EndedSession(ctx, who, rolebroker.SessionID(in.ID)))
+}
+
+func (s *server) ended(session *rolebroker.Session, cut *rolebroker.CutOff, err error) (*sessionAnswer, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -154,7 +154,7 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 		SessionsPerAgent: cfg.MaxSessionsPerAgent,
 	})
 	s.broker = broker.New(broker.Options{
-		Store: db, STS: assumer, Lender: s.lender, Now: opts.Now, Log: opts.Log, Metrics: registry,
+		Store: db, STS: assumer, Policies: assumer, Lender: s.lender, Now: opts.Now, Log: opts.Log, Metrics: registry,
 		AuditKey: key, RequireExternalID: cfg.RequireExternalID, SessionsPerAgent: cfg.MaxSessionsPerAgent,
 		Validation: validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate,
 			Patience: cfg.ValidationRetry, Own: assumer},

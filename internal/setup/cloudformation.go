@@ -24,7 +24,11 @@ func (b *blueprint) cloudFormation(ctx context.Context) string {
 			if len(all) == 0 {
 				remarks = append(b.leftOut(), remarks...)
 			}
-			all = append(all, pretty(b.template(part, remarks)))
+			var cutOff *cutOffRole
+			if i == 0 {
+				cutOff = b.cutOff(able)
+			}
+			all = append(all, pretty(b.template(part, cutOff, remarks)))
 		}
 	}
 	if len(b.targets) == 0 {
@@ -113,8 +117,8 @@ func isAlphanumeric(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 }
 
-// template makes roles of one account.
-func (b *blueprint) template(roles []*target, remarks object) object {
+// template makes roles of one account, and its cut-off role, unless that is nil.
+func (b *blueprint) template(roles []*target, cutOff *cutOffRole, remarks object) object {
 	var parameters, conditions, resources, outputs object
 	taken := map[string]int{}
 	for _, t := range roles {
@@ -129,6 +133,9 @@ func (b *blueprint) template(roles []*target, remarks object) object {
 		conditions = append(conditions, member{some, object{{"Fn::Not", []any{isEmpty}}}})
 		resources = append(resources, member{id, b.resource(t, policies)})
 		outputs = append(outputs, member{id + "Arn", object{{"Value", object{{"Fn::GetAtt", []any{id, "Arn"}}}}}})
+	}
+	if cutOff != nil {
+		resources = append(resources, member{unused(taken, "CutOffRole"), cutOffResource(cutOff)})
 	}
 	return object{
 		{"AWSTemplateFormatVersion", "2010-09-09"},

@@ -90,8 +90,7 @@ func denying(conditions ...object) object {
 
 func awsTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// Deny adds the policy to each role, and returns them by account, with the commands that put the policies on the roles,
-// and those that remove them.
+// Deny adds the policy to each role, and returns them by account.
 func (d Denial) Deny(roles []rolebroker.DeniedRole) (accounts []rolebroker.DeniedAccount) {
 	policy := d.Policy()
 	roles = slices.Clone(roles)
@@ -106,14 +105,10 @@ func (d Denial) Deny(roles []rolebroker.DeniedRole) (accounts []rolebroker.Denie
 		account := &accounts[len(accounts)-1]
 		account.Roles = append(account.Roles, role)
 	}
-	for i := range accounts {
-		accounts[i].Commands = PutPolicies(accounts[i].Account, accounts[i].Roles)
-		accounts[i].Remove = removePolicies(accounts[i].Account, accounts[i].Roles)
-	}
 	return accounts
 }
 
-// PutPolicies is the commands that put the policies on roles of one account, for a POSIX shell.
+// PutPolicies is the commands that put the policies on roles of one account, for a POSIX shell; empty for no roles.
 func PutPolicies(account string, roles []rolebroker.DeniedRole) string {
 	return inAccount(account, roles, func(r rolebroker.DeniedRole) string {
 		return rolebroker.ShellCommand("aws", "iam", "put-role-policy", "--role-name", r.ARN.Name, "--policy-name", r.Name,
@@ -121,7 +116,8 @@ func PutPolicies(account string, roles []rolebroker.DeniedRole) string {
 	})
 }
 
-func removePolicies(account string, roles []rolebroker.DeniedRole) string {
+// RemovePolicies is the commands that remove them; empty for no roles.
+func RemovePolicies(account string, roles []rolebroker.DeniedRole) string {
 	return inAccount(account, roles, func(r rolebroker.DeniedRole) string {
 		return rolebroker.ShellCommand("aws", "iam", "delete-role-policy", "--role-name", r.ARN.Name, "--policy-name", r.Name)
 	})
@@ -131,6 +127,9 @@ func removePolicies(account string, roles []rolebroker.DeniedRole) string {
 func inAccount(
 	account string, roles []rolebroker.DeniedRole, command func(rolebroker.DeniedRole) string,
 ) string {
+	if len(roles) == 0 {
+		return ""
+	}
 	var out script
 	out.line("# With credentials of account %s: export AWS_PROFILE=… if you use profiles.", account)
 	out.line("%s", guard(account))
@@ -139,4 +138,39 @@ func inAccount(
 	}
 	out.WriteString("fi")
 	return out.String()
+}
+
+// cutOffSession is the name of the sessions in which the server puts deny policies on roles.
+const cutOffSession = "rolebroker-cut-off"
+
+// CutOffAssumption is how the server becomes the role that puts deny policies on the roles of an integration. The
+// session may do that on one role only. Codes: denied (IAM has no name for such a role).
+func CutOffAssumption(in *rolebroker.Integration, role rolebroker.RoleARN) (rolebroker.Assumption, error) {
+	name, err := rolebroker.CutOffRoleName(in.Name)
+	if err != nil {
+		return rolebroker.Assumption{}, rolebroker.Errorf(rolebroker.CodeDenied, "integration %s %s", in.Name, err)
+	}
+	as := rolebroker.Assumption{SessionName: cutOffSession, ExternalID: in.ExternalID,
+		ARN:      rolebroker.RoleARN{Partition: role.Partition, Account: role.Account, Path: "/", Name: name},
+		Duration: rolebroker.MinSessionDuration, Policy: string(compact(mayChangePolicies([]rolebroker.RoleARN{role})))}
+	for _, r := range in.Roles {
+		if r.ARN.Partition == role.Partition {
+			as.Region = r.Region
+		}
+	}
+	return as, nil
+}
+
+// mayChangePolicies is a policy that allows to change the inline policies of exactly these roles. IAM has no condition
+// on what such a policy says.
+//
+// Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS IAM".
+func mayChangePolicies(roles []rolebroker.RoleARN) object {
+	var resources []string
+	for _, role := range roles {
+		resources = append(resources, resourceOf(role))
+	}
+	return object{{"Version", "2012-10-17"}, {"Statement", []any{object{{"Effect", "Allow"},
+		{"Action", texts([]string{"iam:PutRolePolicy", "iam:GetRolePolicy", "iam:DeleteRolePolicy"})},
+		{"Resource", texts(resources)}}}}}
 }

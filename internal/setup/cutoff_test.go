@@ -1,11 +1,18 @@
 package setup_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/awssim"
 	"github.com/rolebroker/rolebroker/internal/setup"
 )
 
@@ -64,11 +71,109 @@ func TestDenialsAreGroupedByAccount(t *testing.T) {
 	}
 	for _, want := range []string{"!= 444455556666 ]", "--role-name Deployer --policy-name rolebroker-cut-off-scout ",
 		"--role-name A --policy-name "} {
-		if !strings.Contains(accounts[0].Commands, want) {
-			t.Errorf("%s lacks %s", accounts[0].Commands, want)
+		if commands := setup.PutPolicies(accounts[0].Account, accounts[0].Roles); !strings.Contains(commands, want) {
+			t.Errorf("%s lacks %s", commands, want)
 		}
 	}
-	if !strings.Contains(accounts[1].Remove, "aws iam delete-role-policy --role-name a --policy-name rolebroker-cut-off-scout\n") {
-		t.Errorf("the removal is %s", accounts[1].Remove)
+	remove := setup.RemovePolicies(accounts[1].Account, accounts[1].Roles)
+	if !strings.Contains(remove, "aws iam delete-role-policy --role-name a --policy-name rolebroker-cut-off-scout\n") {
+		t.Errorf("the removal is %s", remove)
 	}
+}
+
+// The cut-off role trusts the platform alone, and may change the inline policies of the integration's roles, and of no
+// other. Its commands can run again.
+func TestTheCutOffRoleChangesTheRolesOfItsIntegration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	readonly := role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly")
+	odd := role(t, "odd", "arn:aws:iam::444455556666:role"+hostile+"-x=y,z")
+	for _, r := range []rolebroker.Role{readonly, odd, role(t, "other", "arn:aws:iam::444455556666:role/Other")} {
+		w.customer.CreateRole(awssim.Role{Name: r.ARN.Name, Path: r.ARN.Path,
+			TrustPolicy: `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}}`})
+	}
+	s := w.subject(readonly, odd)
+	s.Request.CutOff = true
+	commands := write(t, s).CutOff
+	w.paste(commands)
+	w.paste(commands)
+	made, found := w.customer.Role("rolebroker-cut-off-production")
+	if !found {
+		t.Fatal("there is no cut-off role")
+	}
+	itself := role(t, "cut-off", made.ARN)
+	w.allow("the platform", w.platform, itself, externalID)
+	w.deny("the platform without the external ID", w.platform, itself, "")
+	w.deny("a colleague", w.colleague, itself, externalID)
+
+	in := &rolebroker.Integration{Name: "production", ExternalID: externalID, Roles: s.Roles}
+	for _, session := range []rolebroker.RoleARN{readonly.ARN, odd.ARN} {
+		as, err := setup.CutOffAssumption(in, session)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"ReadOnly", odd.ARN.Name, "Other"} {
+			err := w.put(as, name)
+			if name == session.Name && err != nil {
+				t.Errorf("the policy is not put on %s: %v", name, err)
+			} else if name != session.Name {
+				denied(t, "a policy on "+name+" in a session for "+session.Name, err)
+			}
+		}
+	}
+	as, _ := setup.CutOffAssumption(in, readonly.ARN)
+	as.Policy = ""
+	denied(t, "a policy on a role of nobody", w.put(as, "Other"))
+}
+
+// put puts a policy on a role, in a session of the cut-off role.
+func (w *world) put(as rolebroker.Assumption, role string) error {
+	sessionPolicy := &as.Policy
+	if as.Policy == "" {
+		sessionPolicy = nil
+	}
+	out, err := w.sts(w.platform).AssumeRole(w.t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(as.ARN.String()),
+		RoleSessionName: &as.SessionName, ExternalId: &as.ExternalID, Policy: sessionPolicy})
+	if err != nil {
+		return err
+	}
+	keys := credentials.NewStaticCredentialsProvider(*out.Credentials.AccessKeyId, *out.Credentials.SecretAccessKey,
+		*out.Credentials.SessionToken)
+	_, err = iam.New(iam.Options{Region: "us-east-1", HTTPClient: w.aws.HTTPClient(), Credentials: keys,
+		RetryMaxAttempts: 1}).PutRolePolicy(w.t.Context(), &iam.PutRolePolicyInput{RoleName: &role,
+		PolicyName: aws.String("p"), PolicyDocument: aws.String(awssim.AllowAll)})
+	return err
+}
+
+// A cut-off role that cannot be had is refused.
+func TestCutOffRolesThatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	long := strings.Repeat("n", 46)
+	for name, change := range map[string]func(*setup.Subject){
+		"in cluster mode":       func(s *setup.Subject) { s.Mode = rolebroker.ModeCluster },
+		"for one role":          func(s *setup.Subject) { s.Request.Role = "readonly" },
+		"without a name":        func(s *setup.Subject) { s.Integration = "" },
+		"with a long name":      func(s *setup.Subject) { s.Integration = long },
+		"for hundreds of roles": func(s *setup.Subject) { s.Roles = manyRoles(t, 300) },
+	} {
+		s := w.subject(role(t, "readonly", "arn:aws:iam::444455556666:role/ReadOnly"))
+		s.Request.CutOff = true
+		change(&s)
+		if _, err := setup.New(t.Context(), s); rolebroker.CodeOf(err) != rolebroker.CodeInvalid {
+			t.Errorf("%s: got %v, want it refused", name, err)
+		}
+	}
+	in := &rolebroker.Integration{Name: long}
+	if _, err := setup.CutOffAssumption(in, rolebroker.RoleARN{}); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
+		t.Errorf("a name that IAM does not take: %v", err)
+	}
+}
+
+func manyRoles(t *testing.T, n int) (all []rolebroker.Role) {
+	for i := range n {
+		name := fmt.Sprint("role", i)
+		all = append(all, role(t, name, "arn:aws:iam::444455556666:role/"+name))
+	}
+	return all
 }

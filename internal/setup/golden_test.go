@@ -95,6 +95,9 @@ func subjects(t testing.TB) map[string]setup.Subject {
 		s.Request.Role, s.Request.CurrentPolicy = "readonly", currentPolicy
 	})
 	add("platform-draft", platform, func(s *setup.Subject) { s.Draft = true })
+	add("platform-cut-off", platform, func(s *setup.Subject) {
+		s.Roles, s.Request.CutOff = []rolebroker.Role{readonly, deployer, archive}, true
+	})
 	add("platform-change-over", platform, func(s *setup.Subject) {
 		s.ExternalIDs = append(s.ExternalIDs, "rb-fedcba9876543210")
 	})
@@ -119,6 +122,9 @@ func TestGolden(t *testing.T) {
 	for name, s := range subjects(t) {
 		t.Run(name, func(t *testing.T) {
 			done := write(t, s)
+			if (done.CutOff != "") != s.Request.CutOff {
+				t.Errorf("the commands for cut-off roles are %q", done.CutOff)
+			}
 			archive := &txtar.Archive{Files: []txtar.File{
 				{Name: "guide.txt", Data: []byte(done.Text)},
 				{Name: "commands.sh", Data: []byte(done.AWSCLI)},

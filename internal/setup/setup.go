@@ -43,6 +43,9 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		return nil, invalid("variant", "assume-role needs an integration whose runner has told its AWS identity: "+
 			"rolebroker runner show RUNNER")
 	}
+	if err := s.checkCutOff(); err != nil {
+		return nil, err
+	}
 	if err := s.choose(); err != nil {
 		return nil, err
 	}
@@ -55,6 +58,12 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		s = s.withCurrent(current.policy, s.Roles[0])
 	}
 	b := newBlueprint(ctx, s)
+	for _, c := range b.cutOffs() {
+		if size(c.policy) > maxInlinePolicy {
+			return nil, invalid("cut_off", "cannot be had: the policy for the roles in account %s has %d characters, and IAM "+
+				"takes %d", c.account, size(c.policy), maxInlinePolicy)
+		}
+	}
 	done := &rolebroker.Setup{
 		Integration: s.Integration, Mode: s.Mode, Principal: b.principals(), ExternalIDs: s.ExternalIDs,
 		TrustPolicy: b.commonPolicy(), PlatformProblem: s.platformProblem(),
@@ -78,6 +87,7 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 	}
 	done.Text, done.AWSCLI = b.text(ctx), b.awsCLI(ctx)
 	done.CloudFormation, done.Terraform = b.cloudFormation(ctx), b.terraform(ctx)
+	done.CutOff = b.cutOffCLI(ctx)
 	if err := ctx.Err(); err != nil { // the texts may be incomplete
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "writing the setup was broken off: %w", err).
 			WithHint("ask again, for one role if there are many")

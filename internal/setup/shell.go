@@ -88,6 +88,9 @@ func (b *blueprint) accountCommands(ctx context.Context, out *script, account []
 		out.remark("Role %s: %s", t.label(), t.arn)
 		out.line("%s", b.roleCommands(t))
 	}
+	if c := b.cutOff(account); c != nil {
+		out.line("\n%s", b.cutOffCommands(c))
+	}
 	if changes {
 		out.line("\n%s", b.runnable("fi"))
 	}

@@ -77,11 +77,14 @@ func trusting(statement object) object {
 // AllowPlatform is the statement that a policy of the platform's own identity needs to
 // assume the role, as JSON.
 func AllowPlatform(role rolebroker.RoleARN) string {
-	// In a resource, unlike in a principal, ${…} is a policy variable; ${$} is
-	// the dollar sign itself.
-	resource := strings.ReplaceAll(role.String(), "${", "${$}{")
 	return pretty(object{{"Effect", "Allow"}, {"Action", texts([]string{assumeRole, tagSession, setSourceIdentity})},
-		{"Resource", resource}})
+		{"Resource", resourceOf(role)}})
+}
+
+// resourceOf is a role as the resource of a policy. There, unlike in a principal, ${…} is a policy variable, and ${$} is
+// the dollar sign itself.
+func resourceOf(role rolebroker.RoleARN) string {
+	return strings.ReplaceAll(role.String(), "${", "${$}{")
 }
 
 // desired is the statement for a role. The subject has its defaults.

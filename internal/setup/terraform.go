@@ -34,6 +34,10 @@ func (b *blueprint) terraform(ctx context.Context) string {
 		}
 		out.WriteString(b.awsIAMRole(t, unused(taken, terraformName(t.names[0]))))
 	}
+	for _, c := range until(ctx, b.cutOffs()) {
+		out.line("")
+		out.WriteString(b.awsCutOffRole(c, unused(taken, terraformName(c.name))))
+	}
 	return out.String()
 }
 

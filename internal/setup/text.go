@@ -35,6 +35,7 @@ func (b *blueprint) text(ctx context.Context) string {
 	default:
 		g.irsa(b)
 	}
+	g.cutOff(b)
 	g.current(b)
 	g.next(b)
 	return strings.TrimRight(g.String(), "\n") + "\n"

@@ -11,7 +11,7 @@ import (
 
 const agentColumns = `a.id, a.name, a.description, a.disabled, COALESCE(a.default_integration, ''), a.version,
 	a.created_at, a.updated_at, a.owner, COALESCE((SELECT k.name FROM api_keys AS k WHERE k.id = a.owner), ''),
-	a.cut_off_at, a.cut_off_by, a.cut_off_reason`
+	a.cut_off_at, a.cut_off_by, a.cut_off_reason, a.cut_off_disabled`
 
 const (
 	// limitColumns are what a connection lets the agent do, in a LEFT JOIN, where it
@@ -62,7 +62,8 @@ var (
 
 	updateAgent = newStatement("updateAgent", `
 		UPDATE agents SET name = $3, description = $4, disabled = $5, default_integration = $6, version = $7,
-			updated_at = $8, owner = $9, cut_off_at = $10, cut_off_by = $11, cut_off_reason = $12, generation = generation + CASE WHEN NOT disabled AND $5 THEN 1 ELSE 0 END
+			updated_at = $8, owner = $9, cut_off_at = $10, cut_off_by = $11, cut_off_reason = $12, cut_off_disabled = $13,
+			generation = generation + CASE WHEN NOT disabled AND $5 THEN 1 ELSE 0 END
 		WHERE id = $1 AND version = $2`)
 
 	endAgent = newStatement("endAgent", `UPDATE agents SET generation = generation + 1 WHERE id = $1`)
@@ -152,7 +153,7 @@ func (s *Store) agents(ctx context.Context, st *statement, args ...any) ([]roleb
 func agentDest(a *rolebroker.Agent) []any {
 	return []any{&a.ID, &a.Name, &a.Description, &a.Disabled, &a.DefaultIntegration, &a.Version,
 		timeColumn{&a.CreatedAt}, timeColumn{&a.UpdatedAt}, &a.Owner, &a.OwnerName,
-		timeColumn{&a.CutOff.At}, &a.CutOff.By, &a.CutOff.Reason}
+		timeColumn{&a.CutOff.At}, &a.CutOff.By, &a.CutOff.Reason, &a.CutOff.Disabled}
 }
 
 // connectionRow is a connection and one of the roles that it is limited to.
@@ -277,7 +278,7 @@ func (s *Store) UpdateAgent(
 func (t *tx) updateAgent(ctx context.Context, a *rolebroker.Agent, expected int64) error {
 	updated, err := t.exec(ctx, updateAgent, a.ID, expected, a.Name, a.Description, a.Disabled,
 		nullable(a.DefaultIntegration), a.Version, millis(a.UpdatedAt), a.Owner, millis(a.CutOff.At), clean(a.CutOff.By),
-		a.CutOff.Reason)
+		a.CutOff.Reason, a.CutOff.Disabled)
 	if err != nil {
 		return agentRefused(err, a)
 	}

@@ -58,7 +58,19 @@ func (c *Client) Permits(
 	if err != nil {
 		return nil, err
 	}
-	return c.simulate(ctx, cfg, endpoint, iam.region, form.Encode())
+	keys, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.askIAM(ctx, cfg, place{endpoint, iam.region}, keys, form)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("IAM answers %s", response.Status)
+	}
+	return decisions(response.Body)
 }
 
 // iamEndpoint is the endpoint of IAM. If only STS has another endpoint than AWS's, our
@@ -71,21 +83,21 @@ func (c *Client) iamEndpoint(cfg aws.Config, ofAWS string) (string, error) {
 	return cmp.Or(given, ofAWS), nil
 }
 
-// simulate sends a signed request to IAM, and reads its decisions.
-func (c *Client) simulate(
-	ctx context.Context, cfg aws.Config, endpoint, region, form string,
-) (map[string]bool, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+"/", strings.NewReader(form))
+// place is an endpoint of IAM, and the region to sign for.
+type place struct{ endpoint, region string }
+
+// askIAM sends a request to IAM that is signed with the keys.
+func (c *Client) askIAM(
+	ctx context.Context, cfg aws.Config, iam place, keys aws.Credentials, values url.Values,
+) (*http.Response, error) {
+	form := values.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, iam.endpoint+"/", strings.NewReader(form))
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	keys, err := cfg.Credentials.Retrieve(ctx)
-	if err != nil {
-		return nil, err
-	}
 	hash := sha256.Sum256([]byte(form))
-	err = v4.NewSigner().SignHTTP(ctx, keys, request, hex.EncodeToString(hash[:]), "iam", region, time.Now())
+	err = v4.NewSigner().SignHTTP(ctx, keys, request, hex.EncodeToString(hash[:]), "iam", iam.region, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -93,15 +105,7 @@ func (c *Client) simulate(
 	if c.opts.HTTPClient != nil {
 		client = c.opts.HTTPClient
 	}
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("IAM answers %s", response.Status)
-	}
-	return decisions(response.Body)
+	return client.Do(request)
 }
 
 // decisions are the certain decisions in IAM's answer, by action. One that depends on a

@@ -76,7 +76,7 @@ func (s *server) renderAgent(w http.ResponseWriter, r *http.Request, v *visit, s
 	page.State = stateOfAgent(&grants.Agent)
 	if page.Agent.CutOff.IsSet() {
 		page.CutOff = when(page.Agent.CutOff.At, page.Now)
-		page.EndKeys = rolebroker.ShellCommand("rolebroker", "agent", "cut-off", page.Agent.Name, "--yes") + " > cut-off.sh"
+		page.EndKeys = rolebroker.ShellCommand("rolebroker", "agent", "cut-off", page.Agent.Name, "--print") + " > cut-off.sh"
 	}
 	if page.Version == 0 {
 		page.NewName, page.NewDescription = page.Agent.Name, page.Agent.Description
@@ -154,7 +154,7 @@ func (s *server) updateAgent(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	spec := broker.AgentSpec{Name: page.NewName, Description: page.NewDescription, Disabled: now.Disabled}
+	spec := broker.AgentSpec{Name: page.NewName, Description: page.NewDescription, Disabled: now.DisabledByPerson()}
 	_, err = s.Broker.UpdateAgent(r.Context(), v.who, string(now.ID), spec, max(page.Version, 1))
 	done := "updated"
 	if rolebroker.CodeOf(err) == rolebroker.CodeStale {

@@ -22,7 +22,7 @@ func TestAPageCutsAnAgentOff(t *testing.T) {
 	b := s.as(s.admin)
 	b.shows(page, "Cut Off Agent")
 	b.answers(b.post(page+"/cut-off", "reason", "leaked <keys>"), http.StatusSeeOther)
-	b.shows(page, "leaked &lt;keys&gt;", "rolebroker agent cut-off scout --yes", "never the old ones", "disabled")
+	b.shows(page, "leaked &lt;keys&gt;", "rolebroker agent cut-off scout --print", "never the old ones", "disabled")
 	if now, err := s.broker.Agent(ctx, root, "scout"); err != nil || !now.Disabled || !now.CutOff.IsSet() {
 		t.Errorf("the agent is %+v, %v; want it cut off", now, err)
 	}

@@ -13,7 +13,7 @@ import (
 type sessions interface {
 	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter,
 		page rolebroker.Page) ([]rolebroker.Session, error)
-	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (
+	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID, apply bool) (
 		*rolebroker.Session, *rolebroker.CutOff, error)
 	Counts(ctx context.Context, who rolebroker.Caller) (rolebroker.Counts, error)
 }
@@ -100,7 +100,7 @@ func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) 
 // endSession ends a session. It asks no question, because the agent's next request
 // starts another.
 func (s *server) endSession(w http.ResponseWriter, r *http.Request, v *visit) error {
-	_, _, err := s.Broker.EndSession(r.Context(), v.who, rolebroker.SessionID(r.PathValue("session")))
+	_, _, err := s.Broker.EndSession(r.Context(), v.who, rolebroker.SessionID(r.PathValue("session")), false)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (r *agentResource) whyDisabled(ctx context.Context, m agentModel) string {
 	if err != nil || agent.CutOff == nil {
 		return "It is disabled now."
 	}
-	return fmt.Sprintf("It is cut off since %s, by %s. Enabling it ends that.",
+	return fmt.Sprintf("It is also cut off since %s, by %s, and stays so.",
 		agent.CutOff.At.UTC().Format(time.RFC3339), strings.TrimSuffix(agent.CutOff.By+": "+agent.CutOff.Reason, ": "))
 }
 
@@ -118,8 +118,8 @@ func agentSchema() schema.Schema {
 				Optional: true, Computed: true,
 				PlanModifiers: []planmodifier.Bool{boolplanmodifier.UseStateForUnknown()},
 				MarkdownDescription: "A disabled agent gets no credentials. Credentials that it already has are valid " +
-					"until they expire. Left out: the agent stays as it is, so an agent that somebody cut off stays cut " +
-					"off; a new one is not disabled.",
+					"until they expire. Left out: the agent stays as it is; a new one is not disabled. An agent that " +
+					"somebody cut off stays cut off, whatever this says.",
 			},
 		},
 	}

@@ -178,17 +178,20 @@ func TestAPlanSaysWhatItWidens(t *testing.T) {
 	if _, err := w.Admin.CutOff(t.Context(), "scout", api.CutOffRequest{Reason: "leaked its keys"}); err != nil {
 		t.Fatal(err)
 	}
-	plans("", "")
-	plans("  disabled = false", "", "The plan enables agent scout", "by bootstrap: leaked its keys")
+	plans("  disabled = false", "")
+	if _, err := w.Admin.UpdateAgent(t.Context(), "scout", api.AgentRequest{Name: "scout", Disabled: true}, ""); err != nil {
+		t.Fatal(err)
+	}
+	plans("  disabled = false", "", "The plan enables agent scout", "It is also cut off", "by bootstrap: leaked its keys")
 }
 
-// An agent that was cut off stays cut off, unless the configuration enables it.
+// An agent that was cut off stays cut off, whatever the configuration says, and other changes of it are made.
 func TestAnApplyEnablesNoAgentThatWasCutOff(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	is := func(disabled bool) resource.TestCheckFunc {
+	is := func(cutOff bool) resource.TestCheckFunc {
 		return func(*terraform.State) error {
-			if a := w.agent("scout"); a.Disabled != disabled || (a.CutOff != nil) != disabled {
+			if a := w.agent("scout"); a.Disabled || (a.CutOff != nil) != cutOff {
 				return fmt.Errorf("disabled is %t, and the cut-off %v", a.Disabled, a.CutOff)
 			}
 			return nil
@@ -199,10 +202,14 @@ func TestAnApplyEnablesNoAgentThatWasCutOff(t *testing.T) {
 		step{
 			PreConfig: func() { w.Admin.CutOff(w.Context(), "scout", api.CutOffRequest{}) },
 			Config:    w.config(agent("scout", "")), ConfigPlanChecks: keeps(scout),
-			Check: all(is(true), has(scout, "disabled", "true"))},
+			Check: all(is(true), has(scout, "disabled", "false"))},
 		step{Config: w.config(agent("scout", "  description = \"Looks around\"")), ConfigPlanChecks: updates(scout),
 			Check: is(true)},
-		step{Config: w.config(agent("scout", "  disabled = false")), ConfigPlanChecks: updates(scout), Check: is(false)},
+		step{Config: w.config(agent("scout", "  description = \"Looks\"\n  disabled = false")),
+			ConfigPlanChecks: updates(scout), Check: is(true)},
+		step{
+			PreConfig: func() { w.Admin.EnableAgent(w.Context(), "scout", api.EnableRequest{}) },
+			Config:    w.config(agent("scout", "  description = \"Looks\"\n  disabled = false")), Check: is(false)},
 	)
 }
 

@@ -65,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"EndSession":                   testEndSession,
 		"EndSessions":                  testEndSessions,
 		"CutOff":                       testCutOff,
+		"DenyPolicies":                 testDenyPolicies,
 		"EndedWhileItChanges":          testEndedWhileItChanges,
 		"Reconnected":                  testReconnected,
 		"OneOfManyUpdatesWins":         testOneOfManyUpdatesWins,
