@@ -188,6 +188,9 @@ func (r *Request) call(op *operation, w where) (Call, error) {
 	if op.service.s3 {
 		return r.s3Call(c, w.s3)
 	}
+	if op.service.s3control && r.Service != "s3" {
+		c.Actions = inPrefix(r.Service, c.Actions, "")
+	}
 	if len(op.actions) == 0 {
 		c.Unknown = "the data does not say which IAM actions the operation needs"
 	}

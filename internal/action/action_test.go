@@ -104,6 +104,22 @@ func TestS3(t *testing.T) {
 		"s3express:CreateSession", "arn:aws:s3express:us-east-1:111122223333:bucket/b--use1-az4--x-s3")
 	is("s3express PUT b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com /k", "PutObject",
 		"s3express:CreateSession", "arn:aws:s3express:us-east-1:111122223333:bucket/b--use1-az4--x-s3")
+	is("s3express GET - /b--use1-az4--x-s3/?list-type=2", "ListObjectsV2", "s3express:CreateSession",
+		"arn:aws:s3express:us-east-1:111122223333:bucket/b--use1-az4--x-s3")
+	is("s3express PUT s3express-control.us-east-1.amazonaws.com /b--use1-az4--x-s3?policy", "PutBucketPolicy",
+		"s3express:PutBucketPolicy", "arn:aws:s3express:us-east-1:111122223333:bucket/b--use1-az4--x-s3")
+	// S3 Control.
+	control := func(line, operation, actions string) {
+		t.Helper()
+		c, err := action.Classify(request(line))
+		if err != nil || c.Operation != operation || strings.Join(c.Actions, " ") != actions {
+			t.Errorf("%s: %s %v %s %v", line, c.Operation, c.Actions, c.Unknown, err)
+		}
+	}
+	const path = " /v20180820/accesspoint/my"
+	control("s3 GET 111122223333.s3-control.us-east-1.amazonaws.com"+path, "GetAccessPoint", "s3:GetAccessPoint")
+	control("s3-outposts GET s3-outposts.us-east-1.amazonaws.com"+path, "GetAccessPoint", "s3-outposts:GetAccessPoint")
+	control("s3express GET s3express-control.us-east-1.amazonaws.com"+path, "GetAccessPoint", "s3express:GetAccessPoint")
 }
 
 func TestLevelsOfS3(t *testing.T) {

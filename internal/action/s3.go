@@ -11,7 +11,7 @@ type s3Place struct {
 	bucket, key string
 	arn         string // of the access point, if it goes to one; its objects are below it
 	prefix      string // of the IAM actions, if it is not s3
-	zonal       bool   // data of a directory bucket, where a session stands for all actions
+	express     bool   // a directory bucket, of which the actions are those of s3express
 	version     bool   // a version of the object
 	source      string // the ARN of the object that is copied
 	sourceOld   bool   // and it is a version of it
@@ -99,6 +99,7 @@ func (r *Request) s3Place() (*s3Place, string) {
 	}
 	switch label {
 	case "s3", "s3-accelerate", "s3-external-1", "s3express-control":
+		p.express = label == "s3express-control"
 		if before = withoutEndpoint(before); before == "" {
 			return p, p.pathStyle(path)
 		}
@@ -133,7 +134,7 @@ func (r *Request) s3Place() (*s3Place, string) {
 		if !strings.HasPrefix(label, "s3express-") || before == "" {
 			return nil, "the host is not one of S3"
 		}
-		p.zonal, p.bucket = true, before
+		p.express, p.bucket = true, before
 	}
 	return p, p.setKey(path)
 }
@@ -168,7 +169,7 @@ func (p *s3Place) pathStyle(path string) string {
 	} else if p.bucket = bucket; !isBucket(bucket) {
 		return "the path does not begin with the name of a bucket"
 	}
-	p.zonal = strings.HasSuffix(p.bucket, "--x-s3")
+	p.express = p.express || strings.HasSuffix(p.bucket, "--x-s3")
 	return p.setKey(key)
 }
 
@@ -432,10 +433,31 @@ func (r *Request) s3Call(c Call, p *s3Place) (Call, error) {
 	}
 	c.Resources = r.s3Resources(c, p)
 	c.PassesRole = c.Operation == "PutBucketReplication"
-	if p.zonal && c.Operation != "CreateSession" && p.key != "" {
-		c.Actions = []string{"s3express:CreateSession"}
+	if p.express {
+		c.Actions = inPrefix("s3express", c.Actions, "s3express:CreateSession") // a session stands for what is not there
 	}
 	return c, nil
+}
+
+// inPrefix are the actions of S3 as a service with another prefix has them: by the same names, else the other one, if
+// there is another one.
+func inPrefix(prefix string, actions []string, other string) []string {
+	levels := actionLevels(prefix)
+	var out []string
+	for _, a := range actions {
+		if name, ok := strings.CutPrefix(a, "s3:"); ok {
+			switch {
+			case levels[strings.ToLower(name)] != 0:
+				a = prefix + ":" + name
+			case other != "":
+				a = other
+			}
+		}
+		if !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 func (r *Request) s3Actions(c Call, p *s3Place) []string {
@@ -482,7 +504,7 @@ func (r *Request) s3Resources(c Call, p *s3Place) []string {
 	switch {
 	case p.bucket == "":
 		return anything
-	case p.zonal, r.Service == "s3express" && bucket == "":
+	case p.express && bucket == "":
 		return []string{r.arnStart() + "s3express:" + r.Region + ":" + r.Account + ":bucket/" + escape(p.bucket)}
 	case bucket == "":
 		bucket = r.arnStart() + "s3:::" + escape(p.bucket)

@@ -14,7 +14,8 @@ import (
 
 // packed is the table that `go generate` makes. Unpacked it is lines of fields between tabs:
 //
-//	M  model  signing names  IAM prefix  protocols  target prefix  API version  first labels of its hosts  base path  service ID
+//	M  model  signing names  IAM prefix  protocols  target prefix  API version  first labels of its hosts
+//	   base path  service ID
 //	Q  names of query parameters, of S3 only
 //	O  operation  method  path  level  actions  flags  resources  host prefix
 //	P  IAM prefix
@@ -30,8 +31,8 @@ var packed []byte
 //go:generate make -C ../.. actions
 
 // index says where in the table a service and an IAM prefix are. It is made at the first call: about 2 MB in all.
-// What a service needs in addition is made at the first call that is signed with its name: 0.02 MB for most of them, and
-// 9 MB for all together.
+// What a service needs in addition is made at the first call that is signed with its name: 0.02 MB for most of them,
+// and 9 MB for all together.
 type index struct {
 	groups   map[string]*group
 	models   []Model
