@@ -36,6 +36,12 @@ type AuditSubject struct {
 	Name string `json:"name,omitempty" doc:"At that time, or what the caller wrote." example:"scout"`
 }
 
+// FollowedAudit are events of the audit trail, in its order.
+type FollowedAudit struct {
+	Items        []AuditEvent `json:"items"`
+	NextSequence int64        `json:"next_sequence" doc:"Go on with from_sequence of this value." example:"1205"`
+}
+
 // AuditFilter selects audit events; the zero value selects all.
 type AuditFilter struct {
 	Actor   string    // an ID, or the name at the time

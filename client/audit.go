@@ -16,6 +16,17 @@ func (c *Client) AuditTrail(ctx context.Context) (api.AuditTrail, error) {
 	return get[api.AuditTrail](ctx, c, at("/api/v1/audit-trail"))
 }
 
+// FollowAudit reads events of the audit trail, in its order, from a sequence on; -1 is its end. While there is none, the
+// server waits at most so many seconds before it answers. The filter's times are not used.
+func (c *Client) FollowAudit(
+	ctx context.Context, from int64, filter api.AuditFilter, wait time.Duration,
+) (api.FollowedAudit, error) {
+	q := query{"actor": filter.Actor, "action": filter.Action, "subject": filter.Subject, "outcome": filter.Outcome,
+		"from_sequence": strconv.FormatInt(from, 10), "wait": strconv.Itoa(int(wait.Seconds()))}
+	return send[api.FollowedAudit](ctx, c, request{method: http.MethodGet, place: at("/api/v1/audit-trail/events"),
+		query: q.values(), most: maxList, patience: wait})
+}
+
 // ExportAudit writes an export of the audit trail in a format, which ends when ctx does and otherwise takes as long as it takes.
 // from is a sequence, and -1 the first that is still there, or that of since, unless that is zero.
 func (c *Client) ExportAudit(

@@ -114,6 +114,7 @@ const noRaceDelay = "atexit_sleep_ms=0"
 //	                         the credentials in file LENT, from rolebroker credentials --format json
 //	postgres NAME            sets NAME to the URL of a new PostgreSQL database
 //	tamper KEYFILE           checks that rolebroker audit verify finds what is altered in ROLEBROKER_DATABASE
+//	empty-trail HOW          deletes the audit trail from ROLEBROKER_DATABASE: forgetting, pretending or thorough
 //	kill-midway PIDFILE ACKNOWLEDGED
 //	                         creates agents until it kills the server with the ID in PIDFILE
 //	recorded ACKNOWLEDGED    checks that each of these agents has its audit event
@@ -144,7 +145,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"admin": admin, "sim": simulate, "wait-for": waitFor, "served": served, "no-secrets": noSecrets,
-			"not-in-memory": notInMemory, "postgres": newPostgres, "tamper": tamper,
+			"not-in-memory": notInMemory, "postgres": newPostgres, "tamper": tamper, "empty-trail": emptyTrail,
 			"kill-midway": killMidway, "recorded": recorded,
 		},
 	})

@@ -140,3 +140,24 @@ func adminClient(ts *testscript.TestScript) *client.Client {
 	ts.Check(err)
 	return c
 }
+
+// emptyTrail deletes all events and checkpoints from the database that ROLEBROKER_DATABASE names, as its owner can:
+// forgetting leaves what says how long the trail was, pretending moves its beginning as retention does, and thorough
+// leaves nothing.
+func emptyTrail(ts *testscript.TestScript, neg bool, args []string) {
+	want(ts, neg, args, 1, "empty-trail forgetting|pretending|thorough")
+	db, err := sql.Open("sqlite", ts.MkAbs(ts.Getenv("ROLEBROKER_DATABASE"))+"?_pragma=busy_timeout(10000)")
+	ts.Check(err)
+	defer db.Close()
+	texts := []string{`DELETE FROM audit_subjects`, `DELETE FROM audit_events`, `DELETE FROM audit_checkpoints`}
+	switch args[0] {
+	case "pretending":
+		texts = append(texts, `UPDATE audit_tree SET first_size = size, first_edge = edge`)
+	case "thorough":
+		texts = append(texts, `DELETE FROM audit_tree`)
+	}
+	for _, text := range texts {
+		_, err := db.Exec(text)
+		ts.Check(err)
+	}
+}

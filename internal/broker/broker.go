@@ -58,14 +58,15 @@ type Broker struct {
 	pauses            pauses
 	suspects          chan suspect
 
-	auditKey *trail.Key
-	growth   growth
-	refusals sync.Map // ID of an actor → *rate.Limiter of the refusals that are stored
-	platform platformCache
-	allowed  *allowances // of runners
-	seen     sync.Map    // RunnerID → when the runner's SeenAt was last stored
-	streams  streams
-	asks     asks
+	auditKey  *trail.Key
+	growth    growth
+	followers followers
+	refusals  sync.Map // ID of an actor → *rate.Limiter of the refusals that are stored
+	platform  platformCache
+	allowed   *allowances // of runners
+	seen      sync.Map    // RunnerID → when the runner's SeenAt was last stored
+	streams   streams
+	asks      asks
 }
 
 // New makes a Broker.

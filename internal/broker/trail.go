@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,32 @@ const (
 type growth struct {
 	seen atomic.Pointer[rolebroker.AuditTrail]
 	tree *trail.Tree // that this server signed or followed last; nil since its start
+
+	mu    sync.Mutex
+	grown chan struct{} // closed when the trail has grown; nil: nobody waits
+}
+
+// next returns a channel that is closed when the trail grows.
+func (g *growth) next() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.grown == nil {
+		g.grown = make(chan struct{})
+	}
+	return g.grown
+}
+
+// note keeps the state of the trail, and tells those who wait that it has grown.
+func (g *growth) note(state *rolebroker.AuditTrail) {
+	if before := g.seen.Swap(state); before != nil && before.Size == state.Size {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.grown != nil {
+		close(g.grown)
+		g.grown = nil
+	}
 }
 
 func (g *growth) observe(r *prometheus.Registry, now func() time.Time) {
@@ -62,7 +89,7 @@ func (b *Broker) GrowTrail(ctx context.Context, final bool) error {
 		if err != nil {
 			return err
 		}
-		b.growth.seen.Store(&state)
+		b.growth.note(&state)
 		if state.Waiting == 0 {
 			if b.auditKey == nil || state.Size == state.Checkpoint ||
 				!final && !quiet && b.now().Before(state.CheckpointAt.Add(checkpointEvery)) {
@@ -104,7 +131,7 @@ func (b *Broker) signTrail(ctx context.Context, size int64) error {
 	})
 	if err == nil {
 		state, _ := b.store.AuditTrail(ctx) // for the metrics only
-		b.growth.seen.Store(&state)
+		b.growth.note(&state)
 	}
 	return err
 }

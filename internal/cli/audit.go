@@ -39,6 +39,9 @@ ACTOR is the name that the API key, runner or agent had at the time. SUBJECTS ar
 the action concerns. CHANGE shows the fields that got other values; -o json has them
 whole. The values are not secrets.
 
+--follow prints new events as they get their places in the trail, about a second after
+they happened, also after a restart of the server. -o json then writes one event a line.
+
 TIME is how long ago, as in 2h or 14d, a date, which begins at midnight in UTC, or
 an RFC 3339 time.`,
 		Example: `  # who connected or changed an agent in the last week
@@ -46,6 +49,9 @@ an RFC 3339 time.`,
 
   # what was refused, for a script
   rolebroker audit list --outcome refused -o json
+
+  # watch what is refused from now on
+  rolebroker audit list --follow --outcome refused
 
   # every integration that one API key deleted
   rolebroker audit list --actor terraform --action integration.delete`,
@@ -58,16 +64,20 @@ an RFC 3339 time.`,
 		"refused")
 	f.Var(a.timeFlag(&filter.Since), "since", "show only events at `TIME` or later")
 	f.Var(a.timeFlag(&filter.Until), "until", "show only events before `TIME`")
-	return listing(a, cmd, "reading audit events",
+	selected := func() api.AuditFilter {
+		if outcome.value != "any" {
+			filter.Outcome = outcome.value
+		}
+		return filter
+	}
+	listing(a, cmd, "reading audit events",
 		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.AuditEvent, error] {
-			if outcome.value != "any" {
-				filter.Outcome = outcome.value
-			}
-			return c.AllAuditEvents(ctx, filter)
+			return c.AllAuditEvents(ctx, selected())
 		},
 		func(_ []string, events []api.AuditEvent) *table {
 			return a.auditTable(events).ifEmpty("No event matches.")
 		})
+	return followAudit(a, cmd, selected)
 }
 
 func (a *app) auditTable(events []api.AuditEvent) *table {

@@ -323,20 +323,32 @@ func (v *verifying) verify(ctx context.Context, expect trail.Expect) (trail.Repo
 		defer file.Close()
 		return trail.Verify(file, expect)
 	}
-	export := func(to io.Writer) error {
-		return server.Offline{Version: v.a.version()}.ExportTrail(ctx, v.cfg, to)
+	size, export, err := v.source(ctx)
+	if err != nil {
+		return trail.Report{}, err
 	}
-	if !v.database {
-		c, err := v.a.client()
-		if err != nil {
-			return trail.Report{}, err
-		}
-		export = func(to io.Writer) error { return c.ExportAudit(ctx, -1, time.Time{}, rolebroker.AuditJSONL, to) }
-	}
+	expect.Size = size
 	in, to := io.Pipe()
 	defer in.Close()
 	go func() { to.CloseWithError(export(to)) }()
 	return trail.Verify(in, expect)
+}
+
+// source returns what exports the trail of the database or of the server, and how many events that says it has.
+func (v *verifying) source(ctx context.Context) (size int64, export func(io.Writer) error, err error) {
+	if v.database {
+		from := server.Offline{Version: v.a.version()}
+		t, err := from.AuditTrail(ctx, v.cfg)
+		return t.Size, func(to io.Writer) error { return from.ExportTrail(ctx, v.cfg, to) }, err
+	}
+	c, err := v.a.client()
+	if err != nil {
+		return 0, nil, err
+	}
+	t, err := c.AuditTrail(ctx)
+	return t.Size, func(to io.Writer) error {
+		return c.ExportAudit(ctx, -1, time.Time{}, rolebroker.AuditJSONL, to)
+	}, err
 }
 
 func (v *verifying) show(out output, r trail.Report, broken *trail.Broken) error {
@@ -369,6 +381,10 @@ func (v *verifying) show(out output, r trail.Report, broken *trail.Broken) error
 // text says what was proven, and what was not.
 func (n verification) text() []byte {
 	var b bytes.Buffer
+	if n.Events == 0 {
+		b.WriteString("The audit trail is empty: there is no event to verify. If it had events before, someone deleted " +
+			"them: compare with a checkpoint from elsewhere, --checkpoint.\n")
+	}
 	fmt.Fprintf(&b, "Verified %s", events(n.Events))
 	if n.First > 0 {
 		fmt.Fprintf(&b, ", from event %d on; retention or --from-sequence left out those before", n.First)
@@ -377,6 +393,7 @@ func (n verification) text() []byte {
 	switch {
 	case len(n.Keys) == 0:
 		b.WriteString("No key signs the trail: who can write to the database can have altered any of them.\n")
+	case n.Events == 0:
 	case n.Unsigned > 0:
 		fmt.Fprintf(&b, "Signed checkpoints cover %s; the last %d are newer than the newest checkpoint, which does "+
 			"not protect them.\n", events(n.Signed), n.Unsigned)

@@ -18,27 +18,37 @@ type auditEvents interface {
 	AuditEvents(ctx context.Context, who rolebroker.Caller, filter rolebroker.AuditFilter, page rolebroker.Page) (
 		[]rolebroker.AuditRecord, error)
 	AuditTrail(ctx context.Context, who rolebroker.Caller) (rolebroker.AuditTrail, rolebroker.AuditCheckpoint, error)
+	FollowTrail(ctx context.Context, who rolebroker.Caller, from int64, filter rolebroker.AuditFilter,
+		wait time.Duration) ([]rolebroker.AuditRecord, int64, error)
 	ExportTrail(ctx context.Context, who rolebroker.Caller, from int64, since time.Time) (
 		func(*trail.Exporter) error, error)
 }
 
+// AuditFilter selects audit events of any time.
+type AuditFilter struct {
+	Actor   string `query:"actor" doc:"Only events of the API key, runner or agent with this ID, or with this name at the time." example:"admin"`
+	Action  string `query:"action" doc:"Only this action, or all of a noun." example:"agent.connect"`
+	Subject string `query:"subject" doc:"Only events that concern what has this ID, or had this name at the time." example:"scout"`
+	Outcome string `query:"outcome" enum:"done,refused" doc:"Only events with this outcome."`
+}
+
+func (f AuditFilter) filter(since, until time.Time) rolebroker.AuditFilter {
+	return rolebroker.AuditFilter{Actor: f.Actor, Action: f.Action, Subject: f.Subject,
+		Outcome: rolebroker.AuditOutcome(f.Outcome), Since: since, Until: until}
+}
+
 type listAuditEvents struct {
 	Paging
-	Actor   string    `query:"actor" doc:"Only events of the API key, runner or agent with this ID, or with this name at the time." example:"admin"`
-	Action  string    `query:"action" doc:"Only this action, or all of a noun." example:"agent.connect"`
-	Subject string    `query:"subject" doc:"Only events that concern what has this ID, or had this name at the time." example:"scout"`
-	Outcome string    `query:"outcome" enum:"done,refused" doc:"Only events with this outcome."`
-	Since   time.Time `query:"since" doc:"Only events at this time or later." example:"2026-03-14T09:26:53Z"`
-	Until   time.Time `query:"until" doc:"Only events before this time." example:"2026-03-15T00:00:00Z"`
+	AuditFilter
+	Since time.Time `query:"since" doc:"Only events at this time or later." example:"2026-03-14T09:26:53Z"`
+	Until time.Time `query:"until" doc:"Only events before this time." example:"2026-03-15T00:00:00Z"`
 }
 
 func (s *server) listAuditEvents(ctx context.Context, who rolebroker.Caller, in *listAuditEvents) (
 	*listAnswer[api.AuditEvent], error) {
 	newestFirst := order[rolebroker.AuditRecord]{rolebroker.AuditCursor, isAuditCursor}
 	return list(in.Paging, newestFirst, s.auditEvent, func(page rolebroker.Page) ([]rolebroker.AuditRecord, error) {
-		filter := rolebroker.AuditFilter{Actor: in.Actor, Action: in.Action, Subject: in.Subject,
-			Outcome: rolebroker.AuditOutcome(in.Outcome), Since: in.Since, Until: in.Until}
-		return s.Broker.AuditEvents(ctx, who, filter, page)
+		return s.Broker.AuditEvents(ctx, who, in.filter(in.Since, in.Until), page)
 	})
 }
 
@@ -75,6 +85,47 @@ func (s *server) getAuditTrail(ctx context.Context, who rolebroker.Caller, _ *st
 		shown.CheckpointAt = &state.CheckpointAt
 	}
 	return &auditTrailAnswer{shown}, nil
+}
+
+type followAuditTrail struct {
+	AuditFilter
+	From int64 `query:"from_sequence" minimum:"-1" default:"-1" doc:"Begin with the event of this sequence; left out: with the next one." example:"1204"`
+	Wait int   `query:"wait" minimum:"0" maximum:"30" default:"0" doc:"How many seconds to wait for an event; the answer may come sooner without one."`
+}
+
+type followed struct {
+	Body api.FollowedAudit
+}
+
+func (s *server) followAuditTrail(ctx context.Context, who rolebroker.Caller, in *followAuditTrail) (*followed, error) {
+	waiting, stop := s.untilClosing(ctx)
+	defer stop()
+	found, next, err := s.Broker.FollowTrail(waiting, who, in.From, in.filter(time.Time{}, time.Time{}),
+		time.Duration(in.Wait)*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	answer := &followed{api.FollowedAudit{Items: []api.AuditEvent{}, NextSequence: next}}
+	for i := range found {
+		answer.Body.Items = append(answer.Body.Items, s.auditEvent(&found[i]))
+	}
+	return answer, nil
+}
+
+// untilClosing returns a context that also ends when the server stops, for a request that waits.
+func (s *server) untilClosing(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if s.Closing == nil {
+		return ctx, cancel
+	}
+	go func() {
+		select {
+		case <-s.Closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 type exportAuditTrail struct {

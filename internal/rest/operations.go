@@ -148,6 +148,9 @@ var words = map[string]struct{ summary, description string }{
 		"The newest first: who changed what, from where, and what was refused. Names are those at the time. Events of " +
 			"callers who were not identified are in the server's log only."},
 	"get-audit-trail": {"Show the audit trail", "How long it is, and its newest checkpoint."},
+	"follow-audit-trail": {"Follow the audit trail",
+		"Events in the order of the trail, from a sequence on. While there is none, the answer waits. An event gets its " +
+			"sequence about a second after it was recorded."},
 	"export-audit-trail": {"Export the audit trail",
 		"Lines of JSON: the state of the trail before the first event, then events in the order of the trail, and signed " +
 			"checkpoints between them. `rolebroker audit verify` reads it. With the format ocsf, events of OCSF 1.8.0 only, " +

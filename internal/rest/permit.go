@@ -102,6 +102,7 @@ var actions = map[string]rolebroker.Action{
 	"delete-approval-rule":   rolebroker.ActionApprovalRuleDelete,
 	"list-audit-events":      rolebroker.ActionAuditList,
 	"get-audit-trail":        rolebroker.ActionAuditExport,
+	"follow-audit-trail":     rolebroker.ActionAuditList,
 	"export-audit-trail":     rolebroker.ActionAuditExport,
 	"get-platform":           rolebroker.ActionPlatformGet,
 	"list-api-keys":          rolebroker.ActionAPIKeyList,

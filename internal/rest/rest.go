@@ -50,6 +50,7 @@ type Options struct {
 	Version  string           // of the server, for GET /platform
 	Features []string         // optional features that this server has, for GET /platform
 	Now      func() time.Time // nil: time.Now
+	Closing  <-chan struct{}  // ends the requests that wait when it is closed; nil: never
 	URL      string           // of the server, for its OpenAPI document; empty: that of each request
 }
 
@@ -145,6 +146,7 @@ func (s *server) routes(api huma.API) {
 	au := collection{s, api, "Audit"}
 	get(au, "/audit-events", "list-audit-events", s.listAuditEvents)
 	get(au, "/audit-trail", "get-audit-trail", s.getAuditTrail)
+	get(au, "/audit-trail/events", "follow-audit-trail", s.followAuditTrail)
 	getLines(au, "/audit-trail/export", "export-audit-trail", s.exportAuditTrail)
 
 	pl := collection{s, api, "Platform"}

@@ -43,6 +43,16 @@ func (o Offline) Move(ctx context.Context, from, to *config.Server, replace bool
 	return o.backups().Move(ctx, database(from), database(to), replace)
 }
 
+// AuditTrail returns the state of the audit trail of a database.
+func (o Offline) AuditTrail(ctx context.Context, from *config.Server) (rolebroker.AuditTrail, error) {
+	db, err := store.OpenToRead(ctx, database(from))
+	if err != nil {
+		return rolebroker.AuditTrail{}, err
+	}
+	defer db.Close()
+	return db.AuditTrail(ctx)
+}
+
 // ExportTrail writes the audit trail of a database, also while servers use it.
 func (o Offline) ExportTrail(ctx context.Context, from *config.Server, to io.Writer) error {
 	db, err := store.OpenToRead(ctx, database(from))

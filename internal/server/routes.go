@@ -35,7 +35,7 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.At("credentials").Agent,
 		Requests: asked, Log: opts.Log, Now: opts.Now})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
-		Now: opts.Now, URL: cfg.PublicURL})
+		Now: opts.Now, Closing: closing, URL: cfg.PublicURL})
 	app := web.New(web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log,
 		Version: opts.Version, Now: opts.Now,
 		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, URL: cfg.PublicURL, Path: cfg.PublicPath()})

@@ -3,6 +3,8 @@ package trail
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -29,6 +31,28 @@ func Record(e *rolebroker.AuditEvent) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(record)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// Selects says whether a filter selects a record. It selects each record that cannot be read, since someone altered it.
+func Selects(f rolebroker.AuditFilter, record []byte) bool {
+	e, err := Event(record)
+	if err != nil {
+		return true
+	}
+	actor := e.Actor.Name
+	if rolebroker.IsID(f.Actor) {
+		actor = e.Actor.ID
+	}
+	action := e.Action
+	if !strings.Contains(f.Action, ".") {
+		action, _, _ = strings.Cut(action, ".")
+	}
+	return (f.Actor == "" || f.Actor == actor) && (f.Action == "" || f.Action == action) &&
+		(f.Outcome == "" || string(f.Outcome) == e.Outcome) &&
+		(f.Since.IsZero() || !e.Time.Before(f.Since)) && (f.Until.IsZero() || e.Time.Before(f.Until)) &&
+		(f.Subject == "" || slices.ContainsFunc(e.Subjects, func(s api.AuditSubject) bool {
+			return f.Subject == s.ID || f.Subject == s.Name
+		}))
 }
 
 // Event returns what a record says.

@@ -232,7 +232,16 @@ func TestALaterExportContinues(t *testing.T) {
 	s := newSample(t, 0, 10)
 	late := exported(t, s.key, 6, 10)
 	got, err := late.verify(t, strings.Join(late.lines, ""), s.four)
-	if err != nil || got.First != 6 || got.Records != 4 || got.Covered != 2 || len(got.Unmatched) != 1 {
+	if err == nil || len(got.Unmatched) != 1 {
+		t.Errorf("compared with an earlier checkpoint only: %+v, %v", got, err)
+	}
+	eight := strings.TrimSuffix(late.lines[3], "\n")
+	l, err := decode([]byte(eight + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err = late.verify(t, strings.Join(late.lines, ""), s.four, l.Checkpoint)
+	if err != nil || got.First != 6 || got.Records != 4 || got.Covered != 2 || len(got.Unmatched) != 1 || got.Matched != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	text := strings.Replace(strings.Join(late.lines, ""), `"size":6`, `"size":5`, 1)

@@ -19,6 +19,9 @@ type Expect struct {
 	// Known are signed checkpoints that were kept outside the reach of the server's operator. The export must agree
 	// with each that lies in it.
 	Known []string
+
+	// Size is how many events whoever made the export says that the trail has, with those before it; 0: it does not say.
+	Size int64
 }
 
 // Report is what was verified.
@@ -51,6 +54,10 @@ var (
 	errForm = errors.New("the line is not as rolebroker writes it")
 	errOCSF = errors.New("this is an export as OCSF, which has no checkpoints and cannot be verified; verify one as " +
 		"lines of JSON, which rolebroker audit export writes")
+	errEmptied = errors.New("the trail had events and has none left: someone deleted them, because retention always " +
+		"leaves the event of its own deletion")
+	errUnmatched = errors.New("none of your checkpoints could be compared: all are older than the first event that is " +
+		"there; if no retention and no --from-sequence left out the events before it, someone deleted them")
 	errNotWhole = errors.New("this is no whole export: it does not begin with the state of the trail before its " +
 		"first event")
 )
@@ -58,7 +65,7 @@ var (
 // Verify reads an export and returns nil if every record is as it was written, in its order, none missing. An error is
 // a [*Broken] if a record is to blame.
 func Verify(export io.Reader, expect Expect) (Report, error) {
-	v := verifier{known: map[int64][]Checkpoint{}, keys: expect.Keys}
+	v := verifier{known: map[int64][]Checkpoint{}, keys: expect.Keys, size: expect.Size}
 	if err := v.expect(expect.Known); err != nil {
 		return v.report, err
 	}
@@ -89,6 +96,7 @@ func Verify(export io.Reader, expect Expect) (Report, error) {
 type verifier struct {
 	keys   note.Verifiers
 	known  map[int64][]Checkpoint // by size
+	size   int64
 	begun  bool
 	tree   Tree
 	report Report
@@ -195,6 +203,15 @@ func (v *verifier) end() error {
 		if size > v.tree.Size {
 			return v.broken(v.tree.Size, nil, fmt.Sprintf("missing; your checkpoint covers %d events", size))
 		}
+	}
+	if v.tree.Size < v.size {
+		return v.broken(v.tree.Size, nil, fmt.Sprintf("missing; the trail is said to have %d events", v.size))
+	}
+	if v.size > 0 && v.report.Records == 0 {
+		return errEmptied
+	}
+	if len(v.known) > 0 && v.report.Matched == 0 {
+		return errUnmatched
 	}
 	return nil
 }
