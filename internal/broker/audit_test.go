@@ -120,7 +120,8 @@ func call(method reflect.Value, who rolebroker.Caller) (err error) {
 // A read-only key reads and nothing else; a runner and a join token do what is theirs.
 func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 	reads := "Agent Agents Grants Tokens AgentToken Bindings Integration Integrations IntegrationsOf Setup SetupDraft " +
-		"Reservation Runner Runners APIKeys AuditEvents AuditTrail ExportTrail Sessions Platform Counts CountAgents SignIn SignInLink SignInCode " +
+		"Reservation Runner Runners APIKeys AuditEvents AuditTrail ExportTrail FollowTrail Sessions Platform Counts " +
+		"CountAgents SignIn SignInLink SignInCode " +
 		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules LastCutOff EndedSession"
 	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest MyAccessRequests"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +

@@ -39,7 +39,7 @@ func followAudit(a *app, cmd *cobra.Command, filter func() api.AuditFilter) *cob
 	list := cmd.RunE
 	var follow bool
 	f := cmd.Flags()
-	f.BoolVarP(&follow, "follow", "f", false, "print the last events, oldest first, and then each new one; ends with Ctrl-C")
+	f.BoolVarP(&follow, "follow", "f", false, "print the last events and then each new one, until Ctrl-C")
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		if !follow {
 			return list(cmd, given)

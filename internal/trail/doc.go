@@ -14,6 +14,6 @@
 // covers. What it does not prove: someone who has both can write another history, unless a checkpoint was kept
 // elsewhere. Pass such a checkpoint to [Verify]. Nor does it prove that what a record says is true.
 //
-// The package keeps nothing and reads no clock; what the records say matters only to an export as OCSF. The key is not in the database
-// and must not be: [OpenKey] keeps it in a file.
+// The package keeps nothing and reads no clock. What the records say matters only to filters and to an export as OCSF.
+// The key is not in the database and must not be: [OpenKey] keeps it in a file.
 package trail

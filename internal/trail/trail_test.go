@@ -241,7 +241,8 @@ func TestALaterExportContinues(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err = late.verify(t, strings.Join(late.lines, ""), s.four, l.Checkpoint)
-	if err != nil || got.First != 6 || got.Records != 4 || got.Covered != 2 || len(got.Unmatched) != 1 || got.Matched != 1 {
+	if err != nil || got.First != 6 || got.Records != 4 || got.Covered != 2 || len(got.Unmatched) != 1 ||
+		got.Matched != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	text := strings.Replace(strings.Join(late.lines, ""), `"size":6`, `"size":5`, 1)
