@@ -68,6 +68,8 @@ func newAgentData() datasource.DataSource {
 			Attributes: map[string]schema.Attribute{
 				"description": computedString("May be empty."),
 				"disabled":    computedBool("A disabled agent gets no credentials."),
+				"owner": computedString("The name of the API key whose holder answers for the agent, and does not " +
+					"approve its access requests; may be empty."),
 				"default_integration": computedString(
 					"The name of the agent's default integration, whose default role " +
 						"it gets when it names no role; may be empty."),

@@ -24,6 +24,7 @@ type agentModel struct {
 	Name        types.String `tfsdk:"name"`
 	Description types.String `tfsdk:"description"`
 	Disabled    types.Bool   `tfsdk:"disabled"`
+	Owner       types.String `tfsdk:"owner"`
 }
 
 func agentOf(a api.Agent) agentModel {
@@ -32,6 +33,7 @@ func agentOf(a api.Agent) agentModel {
 		Name:        types.StringValue(a.Name),
 		Description: types.StringValue(a.Description),
 		Disabled:    types.BoolValue(a.Disabled),
+		Owner:       types.StringValue(a.Owner),
 	}
 }
 
@@ -43,6 +45,7 @@ func (m agentModel) request() api.AgentRequest {
 		Name:        m.Name.ValueString(),
 		Description: m.Description.ValueString(),
 		Disabled:    m.Disabled.ValueBool(),
+		Owner:       m.Owner.ValueString(), // empty: the server leaves it as it is
 	}
 }
 
@@ -113,6 +116,14 @@ func agentSchema() schema.Schema {
 			"description": schema.StringAttribute{
 				Optional: true, Computed: true, Default: stringdefault.StaticString(""),
 				MarkdownDescription: "At most 1000 characters.",
+			},
+			"owner": schema.StringAttribute{
+				Optional: true, Computed: true,
+				Validators:    []validator.String{isName()},
+				PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+				MarkdownDescription: "The name of the API key whose holder answers for the agent, and does not approve " +
+					"its access requests. Without it, it is the key that creates the agent, and stays what others " +
+					"make it. Empty if that key was deleted.",
 			},
 			"disabled": schema.BoolAttribute{
 				Optional: true, Computed: true,

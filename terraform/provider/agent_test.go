@@ -95,6 +95,33 @@ func TestLifecycleOfAnAgent(t *testing.T) {
 	)
 }
 
+// The owner of an agent is the key that creates it, until the configuration names another one, or others do.
+func TestTheOwnerOfAnAgent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, name := range []string{"alice", "bob"} {
+		if _, err := w.Admin.CreateAPIKey(w.Context(), api.APIKeyRequest{Name: name, Access: "approver"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.plays(
+		step{Config: w.config(agent("scout", "")), Check: has(scout, "owner", "bootstrap")},
+		step{Config: w.config(agent("scout", `  owner = "alice"`)), ConfigPlanChecks: updates(scout),
+			Check: has(scout, "owner", "alice")},
+		step{ResourceName: scout, ImportState: true, ImportStateVerify: true},
+		step{
+			PreConfig: func() {
+				if _, err := w.Admin.UpdateAgent(w.Context(), "scout", api.AgentRequest{Name: "scout", Owner: "bob"}, ""); err != nil {
+					t.Error(err)
+				}
+			},
+			Config: w.config(agent("scout", `  owner = "alice"`)), ConfigPlanChecks: updates(scout),
+			Check: has(scout, "owner", "alice")},
+		step{Config: w.config(agent("scout", "")), ConfigPlanChecks: keeps(scout), Check: has(scout, "owner", "alice")},
+		step{Config: w.config(agent("scout", `  owner = "nobody"`)), ExpectError: says("Updating the agent scout", "There is no API key")},
+	)
+}
+
 // Connections come and go, follow renames, and one of them is the default.
 func TestConnections(t *testing.T) {
 	t.Parallel()
