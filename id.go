@@ -71,6 +71,9 @@ func IsTokenID(s string) bool {
 	return IsID(s) && (strings.HasPrefix(s, "tok_") || strings.HasPrefix(s, "bnd_"))
 }
 
+// IsAccessRequestID reports whether s has the form of an AccessRequestID.
+func IsAccessRequestID(s string) bool { return IsID(s) && strings.HasPrefix(s, "req_") }
+
 // IsGeneratedID reports whether s is an ID that this package could have made. It holds no characters but those of
 // such an ID, so a log or a page can show it even if a stranger sent it.
 func IsGeneratedID(s string) bool {

@@ -24,14 +24,15 @@ type Fetch struct {
 
 // SessionFilter selects sessions; the zero value selects all.
 type SessionFilter struct {
-	Agent       string    // its ID, or its name when the session began
-	Integration string    // its ID, or its name when the session began
-	Role        string    // its ID, its ARN, or its name or integration/role when the session began
-	Token       TokenID   // sessions that were begun with it
-	Account     string    // sessions for roles of this AWS account
-	Since       time.Time // sessions that were requested then or later; zero: all
-	Until       time.Time // sessions that were requested before; zero: all
-	LiveAt      time.Time // sessions whose credentials may work at this time; zero: all
+	Agent       string          // its ID, or its name when the session began
+	Integration string          // its ID, or its name when the session began
+	Role        string          // its ID, its ARN, or its name or integration/role when the session began
+	Token       TokenID         // sessions that were begun with it; without Request
+	Request     AccessRequestID // sessions under this approval
+	Account     string          // sessions for roles of this AWS account
+	Since       time.Time       // sessions that were requested then or later; zero: all
+	Until       time.Time       // sessions that were requested before; zero: all
+	LiveAt      time.Time       // sessions whose credentials may work at this time; zero: all
 }
 
 // SessionCursor returns the cursor of a session in its list.

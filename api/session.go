@@ -55,7 +55,8 @@ type SessionFilter struct {
 	Agent       string    // its ID, or its name at the time
 	Integration string    // its ID, or its name at the time
 	Role        string    // its ID, its ARN, or its name or integration/role at the time
-	Token       string    // the ID of a token or binding
+	Token       string    // the ID of a token or binding; without Request
+	Request     string    // the ID of the access request that they are under
 	Account     string    // the number of an AWS account
 	Since       time.Time // only those that were requested then or later; zero: all
 	Until       time.Time // only those that were requested before; zero: all

@@ -29,7 +29,7 @@ func (c *Client) Sessions(ctx context.Context, filter api.SessionFilter, l List)
 
 func sessionQuery(filter api.SessionFilter) query {
 	q := query{"agent": filter.Agent, "integration": filter.Integration, "role": filter.Role,
-		"token": filter.Token, "account": filter.Account}
+		"token": filter.Token, "request": filter.Request, "account": filter.Account}
 	if filter.Live {
 		q["live"] = "true"
 	}

@@ -34,6 +34,10 @@ func checkForm(filter rolebroker.SessionFilter) error {
 		return invalid("the filter", "until", "must be after since")
 	case filter.Token != "" && !rolebroker.IsTokenID(string(filter.Token)):
 		return invalid("the filter", "token", "must be the ID of an agent token or a binding, as in tok_… or bnd_…")
+	case filter.Token != "" && filter.Request != "":
+		return invalid("the filter", "request", "cannot be together with token")
+	case filter.Request != "" && !rolebroker.IsAccessRequestID(string(filter.Request)):
+		return invalid("the filter", "request", "must be the ID of an access request, as in req_…")
 	case filter.Account != "" && !rolebroker.IsAccountID(filter.Account):
 		return invalid("the filter", "account", "%s is not an account ID, which is 12 digits",
 			rolebroker.Quote(filter.Account))
@@ -59,6 +63,10 @@ func (b *Broker) checkFilter(ctx context.Context, filter rolebroker.SessionFilte
 		_, err := b.store.Token(ctx, filter.Token)
 		return withHint(err, "rolebroker agent token list AGENT shows the tokens of an agent")
 	}
+	request := func() error {
+		_, err := b.store.AccessRequest(ctx, filter.Request)
+		return withHint(err, "rolebroker request list shows what there is")
+	}
 	account := func() error {
 		has, err := b.store.HasAccount(ctx, filter.Account)
 		if err == nil && !has {
@@ -77,6 +85,7 @@ func (b *Broker) checkFilter(ctx context.Context, filter rolebroker.SessionFilte
 		{filter.Integration, integration, rolebroker.SessionFilter{Integration: filter.Integration}},
 		{filter.Role, role, rolebroker.SessionFilter{Role: filter.Role}},
 		{string(filter.Token), token, rolebroker.SessionFilter{Token: filter.Token}},
+		{string(filter.Request), request, rolebroker.SessionFilter{Request: filter.Request}},
 		{filter.Account, account, rolebroker.SessionFilter{Account: filter.Account}},
 	} {
 		if part.text == "" {

@@ -44,6 +44,9 @@ an RFC 3339 time.
 binding: it selects the sessions that began with it. The agent's other tokens may
 have been given the same credentials.
 
+--request takes the ID of an access request, as request list shows it: it selects what
+the agent was lent under that approval. With -o wide, REQUEST is that ID.
+
 --role takes what ROLE shows, a role's name, its ID or its ARN. Filters by name also
 find sessions of what was deleted since; those from before a rename have the
 earlier name. A name that neither exists nor is on record is an error.`,
@@ -67,6 +70,7 @@ earlier name. A name that neither exists nor is on record is an error.`,
 	f.StringVar(&filter.Integration, "integration", "", "show only sessions of `INTEGRATION`, by name or ID")
 	f.StringVar(&filter.Role, "role", "", "show only sessions of `ROLE`: integration/role, name, ID or ARN")
 	f.Var(tokenIDFlag{&filter.Token}, "token", "show only sessions that began with the token or binding `ID`")
+	f.StringVar(&filter.Request, "request", "", "show only sessions under the approval of `REQUEST`, by its ID")
 	f.Var(accountFlag{&filter.Account}, "account", "show only sessions for roles of the AWS `ACCOUNT`")
 	f.Var(a.timeFlag(&filter.Since), "since", "show only sessions requested at `TIME` or later")
 	f.Var(a.timeFlag(&filter.Until), "until", "show only sessions requested before `TIME`")
@@ -75,6 +79,7 @@ earlier name. A name that neither exists nor is on record is an error.`,
 	for _, other := range []string{"live", "since", "until"} {
 		cmd.MarkFlagsMutuallyExclusive("at", other)
 	}
+	cmd.MarkFlagsMutuallyExclusive("request", "token")
 	complete(cmd, "agent", a.agentNames)
 	complete(cmd, "integration", a.integrationNames)
 	complete(cmd, "role", a.qualifiedRoles)
@@ -94,7 +99,7 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 	header := []string{"ID", "SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY",
 		"RUNNER"}
 	if a.wide {
-		header = append(header, "TOKEN", "SERVICE ACCOUNT", "POD")
+		header = append(header, "TOKEN", "SERVICE ACCOUNT", "POD", "REQUEST")
 	}
 	t := newTable(append(header, "NOTE")...)
 	for _, s := range sessions {
@@ -109,7 +114,7 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 		cells := []string{s.ID, s.SessionName, s.Integration + "/" + s.Role, sessionState(s), a.when(&s.RequestedAt),
 			expires, count(s.Fetches), orDash(s.AccessKeyID), orDash(s.Runner)}
 		if a.wide {
-			cells = append(cells, orDash(s.TokenID), serviceAccountOf(s), orDash(s.Pod))
+			cells = append(cells, orDash(s.TokenID), serviceAccountOf(s), orDash(s.Pod), orDash(s.AccessRequest))
 		}
 		t.add(append(cells, note)...)
 	}

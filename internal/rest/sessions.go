@@ -28,6 +28,7 @@ type listSessions struct {
 	Integration string    `query:"integration" doc:"Only sessions for the integration with this ID, or with this name at the time." example:"production"`
 	Role        string    `query:"role" doc:"Only sessions for the role with this ID or ARN, or with this name or integration/role at the time." example:"production/readonly"`
 	Token       string    `query:"token" doc:"Only sessions that were begun with the agent token or the binding that has this ID." example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
+	Request     string    `query:"request" doc:"Only sessions under the approval of the access request that has this ID. Without token." example:"req_6mzq7k4vprb2xw3tdn5hjc8ysa"`
 	Account     string    `query:"account" doc:"Only sessions for roles of the AWS account with this ID." example:"444455556666"`
 	Since       time.Time `query:"since" doc:"Only sessions that were requested at this time or later." example:"2026-03-14T09:26:53Z"`
 	Until       time.Time `query:"until" doc:"Only sessions that were requested before this time." example:"2026-03-15T00:00:00Z"`
@@ -41,7 +42,7 @@ func (s *server) listSessions(ctx context.Context, who rolebroker.Caller, in *li
 	show := func(x *rolebroker.Session) api.Session { return convert.Session(x, s.Now()) }
 	return list(in.Paging, newestFirst, show, func(page rolebroker.Page) ([]rolebroker.Session, error) {
 		filter := rolebroker.SessionFilter{Agent: in.Agent, Integration: in.Integration, Role: in.Role,
-			Token: rolebroker.TokenID(in.Token), Account: in.Account, Since: in.Since, Until: in.Until}
+			Token: rolebroker.TokenID(in.Token), Request: rolebroker.AccessRequestID(in.Request), Account: in.Account, Since: in.Since, Until: in.Until}
 		if !in.At.IsZero() {
 			if in.Live || !in.Since.IsZero() || !in.Until.IsZero() {
 				return nil, errAt

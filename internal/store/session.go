@@ -61,7 +61,7 @@ var (
 // sessionFilterColumns are the columns that a filter compares, depending on the
 // form of its texts. An empty column is not compared. The column of is that of the
 // integration in integration/role, if the filter names an integration besides.
-type sessionFilterColumns struct{ agent, integration, of, role, token, account string }
+type sessionFilterColumns struct{ agent, integration, of, role, began, account string }
 
 // accountColumn is the account in the ARN, as the index sessions_account has it.
 const accountColumn = `substr(ltrim(arn, 'abcdefghijklmnopqrstuvwxyz-:'), 1, 12)`
@@ -76,7 +76,7 @@ func sessionLists() map[sessionFilterColumns]*statement {
 	lists := map[sessionFilterColumns]*statement{}
 	for _, columns := range roleFilterColumns() {
 		for _, columns.agent = range []string{"", "agent_id", "agent_name"} {
-			for _, columns.token = range []string{"", "token_id"} {
+			for _, columns.began = range []string{"", "token_id", "access_request_id"} {
 				for _, columns.account = range []string{"", accountColumn} {
 					lists[columns] = columns.statement()
 				}
@@ -106,12 +106,15 @@ func roleFilterColumns() (all []sessionFilterColumns) {
 
 func (c sessionFilterColumns) statement() *statement {
 	name, where, next := "listSessions", "", 7
-	for _, column := range []string{c.agent, c.integration, c.of, c.role, c.token, c.account} {
+	for _, column := range []string{c.agent, c.integration, c.of, c.role, c.began, c.account} {
 		if column != "" {
 			label, _, _ := strings.Cut(column, "(")
 			name += " " + label
 			where += " AND " + column + " = $" + strconv.Itoa(next)
 			next++
+		}
+		if column == "access_request_id" { // for the planner to use the index
+			where += " AND access_request_id <> ''"
 		}
 	}
 	return newStatement(name, `
@@ -300,7 +303,10 @@ func filterColumns(f rolebroker.SessionFilter) (columns sessionFilterColumns, va
 	default:
 		columns.role = named(f.Role, "role_id", "role_name")
 	}
-	columns.token = compare(string(f.Token), "token_id")
+	columns.began = compare(string(f.Token), "token_id")
+	if f.Token == "" {
+		columns.began = compare(string(f.Request), "access_request_id")
+	}
 	columns.account = compare(f.Account, accountColumn)
 	return columns, values
 }

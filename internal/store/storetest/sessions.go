@@ -106,6 +106,7 @@ func testSessionFilter(s *suite) {
 	old := session(builder, production, production.Roles[1], t0.Add(3*time.Second))
 	old.Token = rolebroker.NewTokenID()
 	old.AgentName, old.IntegrationName, old.RoleName = "mason", "prod", "ship" // their names at that time
+	old.AccessRequest = rolebroker.NewAccessRequestID()
 	s.record(old)
 	one.RequestedAt, one.ExpiresAt = t0, t0.Add(time.Hour) // to the millisecond
 
@@ -140,6 +141,10 @@ func testSessionFilter(s *suite) {
 	s.hasSessions(filter{Token: old.Token, Role: "prod/ship", Account: "999988887777", Agent: "mason"}, old)
 	s.hasSessions(filter{Token: old.Token, Account: production.Roles[0].ARN.Account})
 	s.hasSessions(filter{Token: rolebroker.NewTokenID()})
+	s.hasSessions(filter{Request: old.AccessRequest}, old)
+	s.hasSessions(filter{Request: old.AccessRequest, Agent: "mason", Role: "ship"}, old)
+	s.hasSessions(filter{Request: old.AccessRequest, Agent: "scout"})
+	s.hasSessions(filter{Request: rolebroker.NewAccessRequestID()})
 	s.hasSessions(filter{Account: "999988887777"}, old, three)
 	s.hasSessions(filter{Account: production.Roles[0].ARN.Account}, two, one)
 	s.hasSessions(filter{Account: "9999"})
