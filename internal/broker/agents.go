@@ -96,7 +96,7 @@ func (b *Broker) Connect(
 		if before != nil && limits == nil {
 			return nil, nil
 		}
-		after, err := b.limited(in, before, limits)
+		after, err := b.limited(ctx, a.Name, in, before, limits)
 		if err != nil || before != nil && before.IsLike(after) {
 			return nil, err
 		}
@@ -269,7 +269,7 @@ func (b *Broker) connections(
 		if err != nil {
 			return nil, err
 		}
-		c, err := b.limited(in, a.Connection(in.ID), spec.Limits)
+		c, err := b.limited(ctx, a.Name, in, a.Connection(in.ID), spec.Limits)
 		if err != nil {
 			return nil, under(path, err)
 		}

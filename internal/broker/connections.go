@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -41,10 +42,10 @@ func LimitsOf(c *rolebroker.Connection) Limits {
 	return limits
 }
 
-// limited returns a connection to the integration with the limits. before is the connection that there is; nil: none.
-// Codes: invalid.
+// limited returns a connection of an agent to the integration with the limits. before is the connection that there is;
+// nil: none. Codes: invalid.
 func (b *Broker) limited(
-	in *rolebroker.Integration, before *rolebroker.Connection, limits *Limits,
+	ctx context.Context, agent string, in *rolebroker.Integration, before *rolebroker.Connection, limits *Limits,
 ) (*rolebroker.Connection, error) {
 	c := rolebroker.NewConnection(in, b.now())
 	if before != nil {
@@ -73,7 +74,41 @@ func (b *Broker) limited(
 	if err != nil {
 		return nil, err
 	}
-	return &c, withFields(c.Check(), fields)
+	if err := withFields(c.Check(), fields); err != nil || before != nil && before.IsLike(&c) {
+		return &c, err
+	}
+	return &c, b.fits(ctx, agent, in, &c)
+}
+
+// fits returns nil unless STS says that the session policy of a connection and the session tags of its roles are too
+// large together. STS is asked about one role: what the tags say differs little. Of roles in a cluster the server cannot
+// ask. Codes: invalid.
+func (b *Broker) fits(ctx context.Context, agent string, in *rolebroker.Integration, c *rolebroker.Connection) error {
+	i := slices.IndexFunc(in.Roles, func(r rolebroker.Role) bool { return r.Enabled && c.Includes(r.ID) })
+	if c.Access != rolebroker.AccessPolicy || in.AssumptionMode != rolebroker.ModePlatform || i < 0 {
+		return nil
+	}
+	a, err := in.Assumption(&in.Roles[i], agent, "")
+	if err == nil {
+		err = c.Restrict(&a)
+	}
+	if err == nil && c.Approval == rolebroker.ApprovalBorrow {
+		err = a.EndAt(b.now())
+	}
+	if err != nil {
+		return err
+	}
+	refusal := b.validator.TooLarge(ctx, a)
+	if refusal == nil {
+		return nil
+	}
+	wrong := rolebroker.Field{Path: "session_policy", Message: fmt.Sprintf("has %d characters, which are too many "+
+		"together with the session tags of the integration: %s", len(c.SessionPolicy), refusal.Error())}
+	if in.SessionTags {
+		wrong.Hint = rolebroker.Hintf("write a shorter policy, or leave the tags out: rolebroker integration update %s "+
+			"--session-tags=false", in.Name)
+	}
+	return withFields(nil, []rolebroker.Field{wrong})
 }
 
 // rolesOf sets the roles of a connection, in the order of the integration's, and returns those that there are not.

@@ -89,6 +89,8 @@ func TestARequestOnlyNarrows(t *testing.T) {
 // AWS measures session policies and tags together. The refusal says what to shorten.
 func TestAPolicyThatIsTooLargeWithTheTagsIsExplained(t *testing.T) {
 	w := newWorld(t)
+	w.limit(broker.Limits{Access: rolebroker.AccessPolicy, // before the tags are sent
+		SessionPolicy: strings.Replace(getOnly, "Get*", strings.Repeat("x", 1950), 1)})
 	in, err := w.broker.Integration(w.ctx, admin, "production")
 	if err != nil {
 		t.Fatal(err)
@@ -101,8 +103,6 @@ func TestAPolicyThatIsTooLargeWithTheTagsIsExplained(t *testing.T) {
 		rolebroker.ValidateSkip.Saving()); err != nil {
 		t.Fatal(err)
 	}
-	w.limit(broker.Limits{Access: rolebroker.AccessPolicy,
-		SessionPolicy: strings.Replace(getOnly, "Get*", strings.Repeat("x", 1950), 1)})
 	_, err = w.lend("readonly")
 	refusal := rolebroker.AsError(err)
 	if refusal == nil || refusal.Code != rolebroker.CodeDenied ||

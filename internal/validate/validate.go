@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,6 +120,25 @@ func newLimiter(perSecond int) *rate.Limiter {
 		return rate.NewLimiter(rate.Limit(perSecond), 1)
 	}
 	return rate.NewLimiter(rate.Limit(perSecond-atOnce), atOnce)
+}
+
+// TooLarge returns the refusal of STS if the session policies and the session tags of a call are too large together; nil
+// if they are not, or if STS does not say. AWS does not publish how it measures them. The call permits nothing: each Allow
+// of the policy is a Deny in it, of the same length.
+func (v *Validator) TooLarge(ctx context.Context, a rolebroker.Assumption) *rolebroker.Refusal {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if v.limiter.Wait(ctx) != nil {
+		return nil
+	}
+	a.SessionName, a.Duration = sessionName, rolebroker.MinSessionDuration
+	a.Policy = strings.ReplaceAll(a.Policy, `"Effect":"Allow"`, `"Effect":"Deny" `)
+	_, err := v.sts.Try(ctx, a)
+	var refusal *rolebroker.Refusal
+	if !errors.As(err, &refusal) || refusal.Code != packedPolicyTooLarge {
+		return nil
+	}
+	return refusal
 }
 
 // Subject is the integration whose roles are validated.
