@@ -117,3 +117,23 @@ func TestRefusalsAreLoggedWithTheirCause(t *testing.T) {
 		}
 	}, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 }
+
+// TestASessionLastsNotMuchLongerThanItsApproval: STS is asked for as long as the approval lasts, for its least at the
+// least, and for nothing once the approval is over.
+func TestASessionLastsNotMuchLongerThanItsApproval(t *testing.T) {
+	now := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
+	for left, want := range map[time.Duration]time.Duration{
+		2 * time.Hour: time.Hour, time.Hour: time.Hour, 20 * time.Minute: 20*time.Minute + time.Second,
+		10 * time.Minute: 15 * time.Minute, time.Second: 15 * time.Minute, 0: 0, -time.Second: 0,
+	} {
+		key := leaseKey{assumption: rolebroker.Assumption{Duration: time.Hour}}.under(
+			rolebroker.OpenRequest{ID: "req_a", Until: now.Add(left)})
+		got, err := key.assumptionAt(now)
+		if want == 0 && rolebroker.CodeOf(err) != rolebroker.CodeApproval || want > 0 && (err != nil || got.Duration != want) {
+			t.Errorf("with %s left STS is asked for %s (%v), want %s", left, got.Duration, err, want)
+		}
+		if end := now.Add(left).Format(time.RFC3339); want > 0 && !strings.Contains(got.Policy, end) {
+			t.Errorf("with %s left the session policy has no end at %s: %s", left, end, got.Policy)
+		}
+	}
+}
