@@ -193,10 +193,33 @@ func (b *Broker) authorizeLate(ctx context.Context, _ rolebroker.Caller, s *role
 		return err
 	}
 	s.AgentName, s.IntegrationName, s.RoleName, s.Task = first.AgentName, first.IntegrationName, first.RoleName, first.Task
+	if s.AccessRequest, err = b.approvalOf(ctx, s); err != nil {
+		return err
+	}
 	b.log.WarnContext(ctx, "a runner reports a session that it began while it could not reach the server",
 		"runner", s.Runner, "session", s.ID, "agent", s.AgentName, "role", s.IntegrationName+"/"+s.RoleName,
 		"requested_at", s.RequestedAt)
 	return nil
+}
+
+// approvalOf returns the approval that a runner names for a late session, if it was given to the agent for that role and
+// task; else nothing, because the session happened all the same.
+func (b *Broker) approvalOf(ctx context.Context, s *rolebroker.Session) (rolebroker.AccessRequestID, error) {
+	if s.AccessRequest == "" {
+		return "", nil
+	}
+	r, err := b.store.AccessRequest(ctx, s.AccessRequest)
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if r.Agent == s.Agent && r.Integration == s.Integration && r.Role == s.Role && r.Task == s.Task &&
+		r.Decision == rolebroker.DecisionApproved {
+		return r.ID, nil
+	}
+	return "", nil
 }
 
 // checkLate checks a session that was not authorized when it began. Codes: invalid.

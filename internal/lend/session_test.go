@@ -132,6 +132,10 @@ func TestASessionLastsNotMuchLongerThanItsApproval(t *testing.T) {
 		if want == 0 && rolebroker.CodeOf(err) != rolebroker.CodeApproval || want > 0 && (err != nil || got.Duration != want) {
 			t.Errorf("with %s left STS is asked for %s (%v), want %s", left, got.Duration, err, want)
 		}
+		if s := newSession(key, roleNames{}, rolebroker.Caller{}, now, got.Duration); want > 0 &&
+			s.ExpiresAt.After(now.Add(left)) {
+			t.Errorf("with %s left the record says that the session lasts until %s", left, s.ExpiresAt)
+		}
 		if end := now.Add(left).Format(time.RFC3339); want > 0 && !strings.Contains(got.Policy, end) {
 			t.Errorf("with %s left the session policy has no end at %s: %s", left, end, got.Policy)
 		}

@@ -179,6 +179,20 @@ func TestARunnerNamesTheApproval(t *testing.T) {
 			t.Errorf("the session is %+v: %v", s, err)
 		}
 	}
+	// A session that it began while it could not reach the server is recorded, and under no approval of something else.
+	for request, want := range map[string]string{granted.ID: granted.ID, another.ID: "",
+		string(rolebroker.NewAccessRequestID()): ""} {
+		late := w.session(0)
+		late.Access, late.AccessRequest, late.Late = "full", request, true
+		if err := w.ours.BeginSession(ctx, late); err != nil {
+			t.Error(err)
+		}
+		for s, err := range w.tb.Admin.AllSessions(ctx, api.SessionFilter{}) {
+			if err != nil || s.ID == late.ID && s.AccessRequest != want {
+				t.Errorf("a late session that names %s is under %q: %v", request, s.AccessRequest, err)
+			}
+		}
+	}
 	if _, err := alice.EndRequest(ctx, granted.ID); err != nil {
 		t.Fatal(err)
 	}
