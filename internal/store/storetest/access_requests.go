@@ -89,6 +89,13 @@ func testAccessRequest(s *suite) {
 	tooLate.DecidedAt = late.ExpiresAt
 	s.code(s.store.DecideAccessRequest(s.ctx, tooLate, Event()), rolebroker.CodeConflict,
 		"access request "+string(late.ID)+" expired at 2025-03-01T13:00:15Z")
+	// A person who approves while somebody cuts the agent off is too late, too.
+	cut := s.ask(request(a, in, "cut"))
+	_, err = s.store.EndAccessRequest(s.ctx, cut, at, "bob", Event())
+	s.must(err)
+	s.code(s.store.DecideAccessRequest(s.ctx, s.approved(cut, at), Event()), rolebroker.CodeConflict,
+		`"bob" ended access request `+string(cut.ID)+" at 2025-03-01T12:31:15Z")
+
 	// An agent that was cut off while it asked has asked too late.
 	off := *a
 	off.Disabled, off.Version = true, a.Version+1
