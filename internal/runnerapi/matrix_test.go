@@ -47,14 +47,15 @@ func newRoutes(t *testing.T) *routes {
 	return r
 }
 
-// newEvents takes the audit events that were stored since the last call.
+// newEvents takes the audit events that were stored since the last call, without those of lending, which the tests of
+// lending have.
 func (r *routes) newEvents() (found []api.AuditEvent) {
 	r.Helper()
 	for e, err := range r.tb.Admin.AllAuditEvents(context.Background(), api.AuditFilter{}) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		if !r.seen[e.ID] {
+		if !r.seen[e.ID] && !strings.HasPrefix(e.Action, "session.") {
 			found = append(found, e)
 		}
 		r.seen[e.ID] = true
