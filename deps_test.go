@@ -63,7 +63,7 @@ var graph = map[string][]string{
 	// Doors never import doors.
 	"client": {".", "api", "internal/auth", "internal/convert", "internal/problem",
 		"internal/tokenfile"},
-	"internal/gateway":        {".", "internal/endpoint", "internal/guard", "internal/keyfile", "internal/problem", "internal/sigv4"},
+	"internal/gateway":        {".", "internal/action", "internal/endpoint", "internal/guard", "internal/keyfile", "internal/problem", "internal/sigv4"},
 	"internal/containercreds": {".", "api", "internal/convert", "internal/guard", "internal/problem"},
 	"internal/rest": {".", "api", "internal/broker", "internal/convert", "internal/problem",
 		"internal/trail"},

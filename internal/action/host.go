@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // suffixes are the domains of AWS, of all partitions.
@@ -14,7 +15,7 @@ var suffixes = [...]string{".amazonaws.com", ".api.aws", ".on.aws",
 	".c2s.ic.gov", ".api.aws.ic.gov", ".sc2s.sgov.gov", ".api.aws.scloud",
 	".cloud.adc-e.uk", ".api.cloud-aws.adc-e.uk", ".csp.hci.ic.gov", ".api.aws.hci.ic.gov"}
 
-var regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+var regionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`) })
 
 // awsHost is what a host of AWS has before its region: without dualstack and fips, which do not change what a request
 // does. A host of something else is not ok.
@@ -45,7 +46,7 @@ func withoutRegion(stem string) string {
 }
 
 func isRegion(label string) bool {
-	return len(label) >= 8 && strings.IndexByte(label, '-') > 0 && regionName.MatchString(label)
+	return len(label) >= 8 && strings.IndexByte(label, '-') > 0 && regionName().MatchString(label)
 }
 
 // cutLast cuts at the last dot.

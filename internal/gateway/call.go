@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/action"
 	"github.com/rolebroker/rolebroker/internal/endpoint"
 	"github.com/rolebroker/rolebroker/internal/sigv4"
 )
@@ -27,7 +28,10 @@ type call struct {
 	upstream url.URL           // without a query; Path is before the path of the request
 	region   rolebroker.Region // to sign for
 	path     string            // of the request, escaped, without a base path of ours
+	host     string            // of AWS, that the request names; empty: it was sent to an address of ours
+	named    bool              // the base path names the service
 
+	asks action.Call
 	form sigv4.Form
 	body []byte // of a request that is not S3's
 }
@@ -94,7 +98,7 @@ func (c *call) chooseService() error {
 			return &refusal{status: http.StatusForbidden, code: "SignatureDoesNotMatch",
 				text: "the request is for service " + rolebroker.Quote(name) + " and signed for " + rolebroker.Quote(signing)}
 		}
-		c.service, c.path = s, strings.TrimPrefix(c.path, basePath+name)
+		c.service, c.path, c.named = s, strings.TrimPrefix(c.path, basePath+name), true
 		return nil
 	}
 	all := endpoint.Signing(signing)
@@ -126,7 +130,7 @@ func (c *call) locateHost(host string) error {
 			}
 		}
 	}
-	c.upstream = url.URL{Scheme: "https", Host: host}
+	c.upstream, c.host = url.URL{Scheme: "https", Host: host}, host
 	return c.override()
 }
 

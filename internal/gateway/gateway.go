@@ -78,6 +78,10 @@ func (c *call) serve() error {
 	if err != nil {
 		return err
 	}
+	// What is asked, and may an agent ask it?
+	if err := c.classify(loan.Role.ARN); err != nil {
+		return err
+	}
 	// Sign it, and stream.
 	guard.Patient(c.r.Context())
 	c.forward(loan.Credentials)

@@ -81,6 +81,7 @@ func (w *world) key() rolebroker.Credentials {
 func (w *world) request(method, target, service, region, body string) *http.Request {
 	w.t.Helper()
 	r := httptest.NewRequest(method, "http://127.0.0.1:7777"+target, strings.NewReader(body))
+	r.Header.Set("X-Amz-Target", "DynamoDB_20120810.ListTables")
 	hash := sha256.Sum256([]byte(body))
 	w.sign(r, w.key(), hex.EncodeToString(hash[:]), service, region)
 	return r
@@ -239,8 +240,21 @@ func TestWhereRequestsGo(t *testing.T) {
 		w := newWorld(t)
 		caught := new(catcher)
 		g := gateway.New(gateway.Options{Keys: w.keys, Lender: w, Transport: caught, Now: func() time.Time { return now }})
-		r := httptest.NewRequest("POST", "http://"+c.host+c.target, strings.NewReader(listTables))
-		hash := sha256.Sum256([]byte(listTables))
+		body := listTables
+		r := httptest.NewRequest("POST", "http://"+c.host+c.target, nil)
+		switch c.service {
+		case "dynamodb":
+			r.Header.Set("X-Amz-Target", "DynamoDB_20120810.ListTables")
+		case "sqs":
+			r.Header.Set("X-Amz-Target", "AmazonSQS.ListQueues")
+		case "states":
+			r.Header.Set("X-Amz-Target", "AWSStepFunctions.ListStateMachines")
+		case "iam":
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			body = "Action=ListUsers&Version=2010-05-08"
+		}
+		r.Body = io.NopCloser(strings.NewReader(body))
+		hash := sha256.Sum256([]byte(body))
 		w.sign(r, w.key(), hex.EncodeToString(hash[:]), c.service, c.region)
 		rec := httptest.NewRecorder()
 		g.ServeHTTP(rec, r)
@@ -292,7 +306,7 @@ func TestRefusalsAreInTheFormatOfTheService(t *testing.T) {
 func TestAPresignedRequestIsSignedAnew(t *testing.T) {
 	w := newWorld(t)
 	key := w.key()
-	r := httptest.NewRequest("GET", "http://127.0.0.1:7777/b/a%20k%2B1?versionId=1", nil)
+	r := httptest.NewRequest("GET", "http://127.0.0.1:7777/bucket/a%20k%2B1?versionId=1", nil)
 	uri, _, err := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).PresignHTTP(t.Context(),
 		aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey.Reveal(),
 			SessionToken: key.SessionToken.Reveal()}, r, "UNSIGNED-PAYLOAD", "s3", "eu-west-1", now)
@@ -300,10 +314,27 @@ func TestAPresignedRequestIsSignedAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := w.sent(httptest.NewRequest("GET", uri, nil))
-	if got.URL.RawQuery != "versionId=1" || got.URL.EscapedPath() != "/b/a%20k%2B1" ||
+	if got.URL.RawQuery != "versionId=1" || got.URL.EscapedPath() != "/bucket/a%20k%2B1" ||
 		!strings.Contains(got.Header.Get("Authorization"), "Credential=ASIAREAL/") {
 		t.Errorf("AWS gets %s %v", got.URL, got.Header)
 	}
+}
+
+// TestWhatReturnsCredentialsIsRefused asks for credentials in the ways that there are.
+func TestWhatReturnsCredentialsIsRefused(t *testing.T) {
+	w := newWorld(t)
+	form := func(body string) *http.Request {
+		r := httptest.NewRequest("POST", "http://127.0.0.1:7777/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+		hash := sha256.Sum256([]byte(body))
+		w.sign(r, w.key(), hex.EncodeToString(hash[:]), "sts", "eu-west-1")
+		return r
+	}
+	w.refused(form("Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A444455556666%3Arole%2FX&RoleSessionName=x"),
+		403, "sts:AssumeRole returns credentials")
+	w.refused(form("Action=GetSessionToken&Version=2011-06-15"), 403, "returns credentials")
+	w.refused(form("Action=MakeMeRich&Version=2011-06-15"), 403, "does not know what this request asks")
+	w.sent(form("Action=GetCallerIdentity&Version=2011-06-15"))
 }
 
 // FuzzOpen holds that no token is accepted that the keys did not make, and that none panics.
