@@ -24,11 +24,12 @@ var data string
 
 // Service is a service of AWS, as an SDK has a client for it. Several can sign with the same name.
 type Service struct {
-	Name     string // of its client in botocore and the AWS CLI
-	Variable string // the end of AWS_ENDPOINT_URL_<VARIABLE>
-	Signing  string // the service in the scope of its signatures
-	Protocol string // ec2, json, query, rest-json, rest-xml or smithy-rpc-v2-cbor, as its client speaks it
-	patterns map[string]string
+	Name     string            // of its client in botocore and the AWS CLI
+	Variable string            // the end of AWS_ENDPOINT_URL_<VARIABLE>
+	Signing  string            // the service in the scope of its signatures
+	Protocol string            // ec2, json, query, rest-json, rest-xml or smithy-rpc-v2-cbor, as its client speaks it
+	prefixes []string          // what operations put in front of its host, as in sync- or {AccountId}. ; - is nothing
+	patterns map[string]string // by partition; empty: of all others
 }
 
 // Endpoint is where a service is in a region.
@@ -57,8 +58,9 @@ var read = sync.OnceValue(func() table {
 		case cells[0] == "partition":
 			t.partitions[cells[1]] = suffixes{cells[2], cells[3]}
 		default:
-			s := Service{cells[0], cells[1], cells[2], cells[3], map[string]string{"": cells[4]}}
-			for _, other := range cells[5:] {
+			s := Service{cells[0], cells[1], cells[2], cells[3], strings.Split(cells[4], ","),
+				map[string]string{"": cells[5]}}
+			for _, other := range cells[6:] {
 				partition, pattern, _ := strings.Cut(other, "|")
 				s.patterns[partition] = pattern
 			}
@@ -133,6 +135,59 @@ func (s Service) pattern(partition string, region rolebroker.Region) string {
 		}
 	}
 	return common
+}
+
+// Owns reports whether a host is the service's in a region: that of In, also with IPv6 or for FIPS, the one without a
+// region that older SDKs use in us-east-1, and these with what an operation puts in front, such as a bucket. Many other
+// hosts of AWS's domains belong to customers.
+func (s Service) Owns(host string, region rolebroker.Region) bool {
+	at, err := s.In(region)
+	if err != nil {
+		return false
+	}
+	host = strings.Replace(strings.Replace(host, ".dualstack.", ".", 1), "-fips.", ".", 1)
+	suffix := read().partitions[region.Partition()]
+	stem := strings.TrimSuffix(at.Host, "."+suffix.plain)
+	own := []string{at.Host, stem + "." + suffix.dualStack}
+	if region == "us-east-1" {
+		for _, name := range append([]string{strings.TrimSuffix(stem, ".us-east-1")}, legacy[s.Name]...) {
+			own = append(own, name+"."+suffix.plain)
+		}
+	}
+	if s.Name == "s3" {
+		own = append(own, "s3-accelerate."+suffix.plain, "s3-accesspoint."+string(region)+"."+suffix.plain)
+	}
+	return slices.ContainsFunc(own, func(h string) bool {
+		before, found := strings.CutSuffix(host, h)
+		return found && (before == "" || s.mayPrecede(before))
+	})
+}
+
+// legacy are hosts that older SDKs use in us-east-1.
+//
+// Source: the AWS CLI 1 and the first SDKs for Go and JavaScript.
+var legacy = map[string][]string{"sqs": {"queue"}}
+
+// mayPrecede reports whether an operation can put this in front of the host of the service.
+func (s Service) mayPrecede(before string) bool {
+	if s.Name == "s3" {
+		return strings.HasSuffix(before, ".") && isLabels(strings.TrimSuffix(before, "."))
+	}
+	return slices.ContainsFunc(s.prefixes, func(p string) bool {
+		fixed, rest, variable := strings.Cut(p, "{")
+		if !variable {
+			return p != "-" && before == p
+		}
+		_, after, _ := strings.Cut(rest, "}")
+		value, ok := strings.CutSuffix(before, after)
+		return ok && strings.HasPrefix(value, fixed) && isLabels(strings.TrimPrefix(value, fixed)) &&
+			!strings.Contains(value, ".")
+	})
+}
+
+// isLabels reports whether s has only what is in the labels of a host.
+func isLabels(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-.") == ""
 }
 
 // IsAWS reports whether a host belongs to AWS in a partition.

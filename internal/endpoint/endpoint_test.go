@@ -77,3 +77,41 @@ func TestHostsOfAWS(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoseHostItIs has hosts that SDKs use, and hosts in AWS's domains that anybody can have.
+func TestWhoseHostItIs(t *testing.T) {
+	for _, c := range []struct {
+		host, service string
+		region        rolebroker.Region
+		owns          bool
+	}{
+		{"b.s3.amazonaws.com", "s3", "us-east-1", true},
+		{"b.s3.us-east-1.amazonaws.com", "s3", "us-east-1", true},
+		{"my.dotted.bucket.s3.eu-west-1.amazonaws.com", "s3", "eu-west-1", true},
+		{"b.s3.dualstack.us-east-1.amazonaws.com", "s3", "us-east-1", true},
+		{"b.s3-fips.us-east-1.amazonaws.com", "s3", "us-east-1", true},
+		{"b.s3-accelerate.amazonaws.com", "s3", "eu-west-1", true},
+		{"myap-123456789012.s3-accesspoint.eu-west-1.amazonaws.com", "s3", "eu-west-1", true},
+		{"123456789012.s3-control.eu-west-1.amazonaws.com", "s3control", "eu-west-1", true},
+		{"sts.amazonaws.com", "sts", "us-east-1", true},
+		{"queue.amazonaws.com", "sqs", "us-east-1", true},
+		{"rds.amazonaws.com", "rds", "us-east-1", true},
+		{"dynamodb-fips.us-west-2.amazonaws.com", "dynamodb", "us-west-2", true},
+		{"lambda.us-west-2.api.aws", "lambda", "us-west-2", true},
+		{"sync-states.eu-west-1.amazonaws.com", "stepfunctions", "eu-west-1", true},
+		{"stream-logs.eu-west-1.amazonaws.com", "logs", "eu-west-1", true},
+		{"sts.amazonaws.com", "sts", "eu-west-1", false},
+		{"b.s3.eu-west-2.amazonaws.com", "s3", "eu-west-1", false},
+		{"evil.dynamodb.us-east-1.amazonaws.com", "dynamodb", "us-east-1", false},
+		{"ec2-192-0-2-1.compute-1.amazonaws.com", "dynamodb", "us-east-1", false},
+		{"evil.us-east-1.elb.amazonaws.com", "s3", "us-east-1", false},
+		{"evils3.us-east-1.amazonaws.com", "s3", "us-east-1", false},
+		{"b_/.s3.us-east-1.amazonaws.com", "s3", "us-east-1", false},
+		{"evil.sync-states.eu-west-1.amazonaws.com", "stepfunctions", "eu-west-1", false},
+	} {
+		s, _ := endpoint.Named(c.service)
+		if got := s.Owns(c.host, c.region); got != c.owns {
+			t.Errorf("%s in %s owns %s: %v", c.service, c.region, c.host, got)
+		}
+	}
+}

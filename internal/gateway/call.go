@@ -41,6 +41,9 @@ func (c *call) identify() (err error) {
 	if c.signature, err = sigv4.Read(c.r); err != nil {
 		return err
 	}
+	if err := c.checkShape(); err != nil {
+		return err
+	}
 	now := c.gateway.Now()
 	if err := c.signature.CheckTime(now); err != nil {
 		return err
@@ -50,6 +53,29 @@ func (c *call) identify() (err error) {
 	}
 	c.key, c.secret, err = c.gateway.Keys.Open(c.signature.KeyID, c.signature.Token, now)
 	return err
+}
+
+// checkShape refuses what would not reach AWS as it was signed and classified: headers that are dropped on the way, a
+// connection that becomes another protocol, and a second signature.
+func (c *call) checkShape() error {
+	h := c.r.Header
+	for _, value := range h.Values("Connection") {
+		for option := range strings.SplitSeq(value, ",") {
+			if o := strings.ToLower(strings.TrimSpace(option)); o != "" && o != "keep-alive" && o != "close" {
+				return &refusal{status: http.StatusBadRequest, code: "InvalidRequest",
+					text: "the gateway passes no connection option " + rolebroker.Quote(o)}
+			}
+		}
+	}
+	if h.Get("Upgrade") != "" {
+		return &refusal{status: http.StatusBadRequest, code: "InvalidRequest", text: "the gateway passes no other protocol"}
+	}
+	query := c.r.URL.Query()
+	if !c.signature.Presigned && (query.Has("X-Amz-Algorithm") || query.Has("X-Amz-Signature")) ||
+		len(h.Values("Authorization")) > 1 {
+		return &refusal{status: http.StatusBadRequest, code: "InvalidRequest", text: "the request has two signatures"}
+	}
+	return nil
 }
 
 // caller is who signed.
@@ -116,22 +142,22 @@ func (c *call) chooseService() error {
 		text: "the gateway does not know a service that signs as " + rolebroker.Quote(signing)}
 }
 
-// locateHost takes the host of the request, which is AWS's.
+// locateHost takes the host of the request, which is in a domain of AWS. It has to be one of the service's in the region
+// of the signature.
 func (c *call) locateHost(host string) error {
-	if err := c.chooseService(); err != nil {
-		return err
-	}
-	for label := range strings.SplitSeq(host, ".") {
-		if r := rolebroker.Region(label); r != c.region && rolebroker.CheckRegion(r, "") == nil {
-			at, err := c.service.In(c.region)
-			if err != nil || at.Region != r {
-				return &refusal{status: http.StatusForbidden, code: "SignatureDoesNotMatch",
-					text: "the request is for a host of region " + label + " and signed for " + string(c.region)}
+	for _, s := range endpoint.Signing(c.signature.Service) {
+		if s.Owns(host, c.region) {
+			c.service = s
+			at, err := s.In(c.region)
+			if err != nil {
+				return err
 			}
+			c.upstream, c.host, c.region = url.URL{Scheme: "https", Host: host}, host, at.Region
+			return c.override()
 		}
 	}
-	c.upstream, c.host = url.URL{Scheme: "https", Host: host}, host
-	return c.override()
+	return &refusal{status: http.StatusForbidden, code: "AccessDenied", text: "the gateway signs for no host " +
+		rolebroker.Quote(host) + " of the service " + rolebroker.Quote(c.signature.Service) + " in " + string(c.region)}
 }
 
 // override sends the request where the operator wants the service's requests.

@@ -178,6 +178,24 @@ func TestWhatIsNotAsItWasSigned(t *testing.T) {
 	}
 }
 
+func TestWhatWouldNotReachAWSAsItIsIsRefused(t *testing.T) {
+	w := newWorld(t)
+	for name, spoil := range map[string]func(r *http.Request){
+		"a header that is dropped": func(r *http.Request) { r.Header.Set("Connection", "close, X-Amz-Target") },
+		"another protocol": func(r *http.Request) {
+			r.Header.Set("Connection", "upgrade")
+			r.Header.Set("Upgrade", "websocket")
+		},
+		"a second signature": func(r *http.Request) { r.URL.RawQuery = "X-Amz-Signature=00&X-Amz-Algorithm=AWS4-HMAC-SHA256" },
+		"a second header":    func(r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) },
+	} {
+		r := w.request("POST", "/", "dynamodb", "eu-west-1", listTables)
+		spoil(r)
+		t.Log(name)
+		w.refused(r, 400, "InvalidRequest")
+	}
+}
+
 func TestWhoseKeyIsNotGood(t *testing.T) {
 	w := newWorld(t)
 	other, err := gateway.NewKeys([]byte(strings.Repeat("o", gateway.RootSize)))
@@ -230,7 +248,13 @@ func TestWhereRequestsGo(t *testing.T) {
 		{"gateway.example", "/", "sqs", "cn-north-1", "https://sqs.cn-north-1.amazonaws.com.cn/", ""},
 		{"queue.amazonaws.com", "/", "sqs", "us-east-1", "https://queue.amazonaws.com/", ""},
 		{"states.eu-west-1.amazonaws.com", "/", "states", "eu-west-1", "https://states.eu-west-1.amazonaws.com/", ""},
-		{"states.eu-west-2.amazonaws.com", "/", "states", "eu-west-1", "", "SignatureDoesNotMatch"},
+		{"states.eu-west-2.amazonaws.com", "/", "states", "eu-west-1", "", "AccessDenied"},
+		{"sync-states.eu-west-1.amazonaws.com", "/", "states", "eu-west-1", "https://sync-states.eu-west-1.amazonaws.com/", ""},
+		{"ec2-192-0-2-1.compute-1.amazonaws.com", "/", "dynamodb", "us-east-1", "", "AccessDenied"},
+		{"evil.elb.amazonaws.com", "/", "dynamodb", "us-east-1", "", "AccessDenied"},
+		{"evil.us-east-1.elb.amazonaws.com", "/", "sqs", "us-east-1", "", "AccessDenied"},
+		{"abcdefghij.execute-api.us-east-1.amazonaws.com", "/", "dynamodb", "us-east-1", "", "AccessDenied"},
+		{"evil.dynamodb.us-east-1.amazonaws.com", "/", "dynamodb", "us-east-1", "", "AccessDenied"},
 		{"evil.example", "/", "evil", "eu-west-1", "", "does not know a service"},
 		{"evil.example", "/-/evil/x", "dynamodb", "eu-west-1", "", "SignatureDoesNotMatch"},
 		{"127.0.0.1:7777", "/-/s3/x", "dynamodb", "eu-west-1", "", "SignatureDoesNotMatch"},

@@ -28,6 +28,13 @@ def endpoint(provider, names, region):
     return found.url.removeprefix("https://"), signs if signs != region else ""
 
 
+def prefixes(model):
+    """What operations put in front of the host, as in sync- or {AccountId}. ."""
+    shapes = [model.operation_model(name) for name in model.operation_names]
+    found = {(s.endpoint or {}).get("hostPrefix", "") for s in shapes} - {""}
+    return ",".join(sorted(found)) or "-"
+
+
 def pattern(partition, found):
     """The pattern of all endpoints of a partition, then those that differ."""
     outputs = partitions[partition]["outputs"]
@@ -51,7 +58,7 @@ print(f"# botocore {botocore.__version__}, Apache-2.0; made by generate/endpoint
 print("# partition, the suffix $ of its hosts, and % of those with IPv6")
 for id, p in partitions.items():
     print("partition", id, p["outputs"]["dnsSuffix"], p["outputs"]["dualStackDnsSuffix"], sep="\t")
-print("# service, its environment variable, the name it signs with, its protocol, its endpoints, those of other partitions that differ")
+print("# service, its environment variable, the name it signs with, its protocol, the prefixes of its hosts, its endpoints, those of other partitions that differ")
 for name in session.get_available_services():
     model = session.get_service_model(name)
     rules = loader.load_service_model(name, "endpoint-rule-set-1")
@@ -65,5 +72,5 @@ for name in session.get_available_services():
     main = row["aws"]
     variable = str(model.service_id).upper().replace(" ", "_").replace("-", "_")
     others = [f"{p}|{shape}" for p, shape in row.items() if shape != main]
-    print(name, variable, model.signing_name, model.metadata["protocol"], main, *others, sep="\t")
+    print(name, variable, model.signing_name, model.metadata["protocol"], prefixes(model), main, *others, sep="\t")
 print(f"{len(session.get_available_services())} services", file=sys.stderr)
