@@ -23,6 +23,8 @@ type agentPage struct {
 	agentRoles
 	Use usage
 
+	Requests []requestRow // that wait for a decision, or are approved and last
+
 	Connections []connectionRow
 	Others      []string // integrations that the agent is not connected to
 	More        bool     // there are more of them
@@ -93,6 +95,9 @@ func (s *server) renderAgent(w http.ResponseWriter, r *http.Request, v *visit, s
 	if err := s.addBindings(r.Context(), v, page); err != nil {
 		return err
 	}
+	if page.Requests, err = s.openRequests(r.Context(), v, page.Agent.ID, page.Now); err != nil {
+		return err
+	}
 	if page.Others, page.More, err = s.otherIntegrations(r.Context(), v, &page.Agent); err != nil {
 		return err
 	}
@@ -110,6 +115,21 @@ func (s *server) liveSessions(ctx context.Context, v *visit, agent rolebroker.Ag
 		func(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Session, error) {
 			return s.Broker.Sessions(ctx, who, filter, page)
 		})
+}
+
+// openRequests are the access requests of an agent that wait for a decision, and then its grants that last.
+func (s *server) openRequests(ctx context.Context, v *visit, agent rolebroker.AgentID, now time.Time) (
+	rows []requestRow, err error) {
+	for _, state := range []rolebroker.AccessRequestState{rolebroker.RequestPending, rolebroker.RequestApproved} {
+		found, err := s.Broker.AccessRequests(ctx, v.who,
+			rolebroker.AccessRequestFilter{Agent: string(agent), State: state},
+			rolebroker.Page{Limit: rolebroker.MaxOpenRequests})
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, requestRows(found, now)...)
+	}
+	return rows, nil
 }
 
 func connectionsOf(g *rolebroker.Grants, now time.Time) (rows []connectionRow) {

@@ -270,7 +270,7 @@ func TestCreatingARunnerInTheForm(t *testing.T) {
 	p.presses("Create Integration")
 	p.arrives("edge")
 	p.role(0).sees("not checked", "Not checked yet: runner eks has not joined.")
-	p.sees("Runner eks tries the roles once they are saved.")
+	p.sees("Runner eks tries the roles once they are saved, or now with Validate.")
 	p.findsChosen("Runner", "eks")
 
 	// What one can assume says nothing of another.

@@ -69,5 +69,5 @@ func TestAPageLimitsAConnection(t *testing.T) {
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}`), http.StatusSeeOther)
 	is(rolebroker.AccessPolicy, 0, "4")
 	b.shows(form, "&#34;s3:Get*&#34;")
-	b.shows(page, "with approval")
+	b.shows(page, "a person approves first")
 }

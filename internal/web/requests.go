@@ -32,6 +32,7 @@ type requestsPage struct {
 	State  rolebroker.AccessRequestState // that the requests have; empty: any
 	States []requestChoice
 	Rows   []requestRow
+	Broken []requestRow // approved by owners who broke the glass lately
 }
 
 // requestChoice is a state to choose, with its address.
@@ -100,7 +101,24 @@ func (s *server) listRequests(w http.ResponseWriter, r *http.Request, v *visit) 
 		page.Next = requestsAt(page.chosen(), rolebroker.AccessRequestCursor(&found[pageSize-1]))
 	}
 	page.Rows = requestRows(found, page.Now)
+	if page.Broken, err = s.brokenGlass(r.Context(), v, page.Now); err != nil {
+		return err
+	}
 	return s.render(w, http.StatusOK, "requests", page)
+}
+
+// For how long every approver is told that an owner broke the glass, among how many requests.
+const (
+	glassNews  = 24 * time.Hour
+	glassLimit = 200
+)
+
+// brokenGlass are the requests of the last day that the owners of the agents approved.
+func (s *server) brokenGlass(ctx context.Context, v *visit, now time.Time) ([]requestRow, error) {
+	found, err := s.Broker.AccessRequests(ctx, v.who, rolebroker.AccessRequestFilter{Since: now.Add(-glassNews)},
+		rolebroker.Page{Limit: glassLimit})
+	found = slices.DeleteFunc(found, func(r rolebroker.AccessRequest) bool { return !r.BreakGlass })
+	return requestRows(found, now), err
 }
 
 func requestRows(found []rolebroker.AccessRequest, now time.Time) (rows []requestRow) {
@@ -146,6 +164,8 @@ type requestPage struct {
 	Gone     bool              // the agent was deleted
 	Owns     bool              // the person owns the agent, and can only break the glass
 	Means    string            // what the access permits
+	Call     string            // the request to AWS that it allows; empty: the role is not known any more
+	Owner    string            // the name of the API key that owns the agent; empty: nobody is known
 	Duration string            // to grant, as it was typed
 	Access   rolebroker.Access // to grant, as it was chosen; empty: as asked
 	Accesses []accessChoice
@@ -204,12 +224,23 @@ func (s *server) renderRequest(w http.ResponseWriter, r *http.Request, v *visit,
 	case err != nil:
 		return err
 	default:
+		page.Owner = agent.OwnerName
 		page.Owns = agent.Owner != "" && agent.Owner == v.who.APIKey
 	}
+	page.Call = callOf(req)
 	if err := s.addBackground(ctx, v, req, page); err != nil {
 		return err
 	}
 	return s.render(w, status, "request", page)
+}
+
+// callOf is the request to AWS that an access request is about.
+func callOf(req *rolebroker.AccessRequest) string {
+	name, err := rolebroker.SessionName(req.AgentName, req.Task)
+	if err != nil || req.ARN.Name == "" {
+		return ""
+	}
+	return "sts:AssumeRole on " + req.ARN.String() + " as " + name
 }
 
 // addBackground adds what the agent did last, and what it asked before.

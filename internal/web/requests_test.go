@@ -86,6 +86,32 @@ func TestAPersonDecides(t *testing.T) {
 	approver.shows("/access-requests", "Nothing waits for a decision")
 }
 
+// The page of an agent has what waits and its grants, with a way to end them; the one of a request has the call.
+func TestAnAgentsRequestsAreOnItsPage(t *testing.T) {
+	a := newAsker(t)
+	approver, reader := a.as(a.key("approver", rolebroker.KeyApprover)), a.as(a.reader)
+	agent := "/agents/" + string(a.agent.ID)
+	reader.shows(agent, "a person approves first", `/limits/`, "owned by the API key admin")
+	if strings.Contains(reader.get(agent).Body.String(), "Requests and grants") {
+		t.Error("it has requests before it asked")
+	}
+	page := a.asks("release-17")
+	approver.shows(agent, "Requests and grants", `href="`+page+`"`, "release-17", "Decide")
+	approver.shows(page, "sts:AssumeRole on arn:aws:iam::", "as scout@release-17", "the API key admin")
+	approver.answers(approver.post(page+"/approve", "duration", "10m"), http.StatusSeeOther)
+	approver.shows(agent, "ends <time", `action="`+page+`/end"`)
+	approver.shows(page, "/sessions?request="+strings.TrimPrefix(page, rolebroker.AccessRequestPage))
+	if shown := reader.get(agent).Body.String(); strings.Contains(shown, page+"/end") || !strings.Contains(shown, page) {
+		t.Error("a reader is offered to end a grant, or does not see it")
+	}
+	reader.shows("/sessions?request="+strings.TrimPrefix(page, rolebroker.AccessRequestPage), "No session matches")
+	reader.shows("/sessions?request=nothing", "The request must be the ID of an access request")
+	approver.answers(approver.post(page+"/end"), http.StatusSeeOther)
+	if strings.Contains(approver.get(agent).Body.String(), "Requests and grants") {
+		t.Error("an ended grant is shown as one that lasts")
+	}
+}
+
 // A reader sees requests and decides none. The owner of the agent can only break the glass, with a reason.
 func TestWhoMayDecideOnAPage(t *testing.T) {
 	a := newAsker(t)
@@ -106,5 +132,12 @@ func TestWhoMayDecideOnAPage(t *testing.T) {
 	owner.answers(owner.post(page+"/approve", "duration", "10m", "break_glass", "yes", "note", "the site is down"),
 		http.StatusSeeOther)
 	reader.shows(page, "who owns the agent and broke the glass", "the site is down")
+
+	// Everybody is told for a day.
+	reader.shows("/access-requests", "broke the glass", `href="`+page+`"`, "the site is down")
+	a.now = a.now.Add(25 * time.Hour)
+	if strings.Contains(reader.get("/access-requests").Body.String(), "broke the glass") {
+		t.Error("it is still news after a day")
+	}
 	(&browser{site: a.site}).answers((&browser{site: a.site}).get(page), http.StatusUnauthorized)
 }

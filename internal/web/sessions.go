@@ -24,6 +24,7 @@ type sessionsPage struct {
 	Agent        string // a name or an ID; empty: all agents
 	Integration  string // a name or an ID; empty: all integrations
 	Role         string // a name, an ID or an ARN; empty: all roles
+	Request      string // the ID of the access request that they are under; empty: all, and those under none
 	Live         bool   // only sessions whose credentials may still be valid
 	Unknown      string // which agent, integration or role is unknown; empty: none
 	Paused       bool   // the page does not keep itself up to date
@@ -34,7 +35,7 @@ type sessionsPage struct {
 
 // Filtered returns whether the page leaves out some sessions.
 func (p sessionsPage) Filtered() bool {
-	return p.Live || p.Agent != "" || p.Integration != "" || p.Role != ""
+	return p.Live || p.Agent != "" || p.Integration != "" || p.Role != "" || p.Request != ""
 }
 
 // Here is the address of this page.
@@ -51,6 +52,7 @@ func (p sessionsPage) at(after string) string {
 	set("agent", p.Agent)
 	set("integration", p.Integration)
 	set("role", p.Role)
+	set("request", p.Request)
 	set("after", after)
 	if p.Live {
 		values.Set("live", "on")
@@ -76,7 +78,7 @@ func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) 
 	query := r.URL.Query()
 	get := func(name string) string { return strings.TrimSpace(query.Get(name)) }
 	page := sessionsPage{
-		Agent: get("agent"), Integration: get("integration"), Role: get("role"),
+		Agent: get("agent"), Integration: get("integration"), Role: get("role"), Request: get("request"),
 		Live: query.Get("live") != "", Paused: query.Get("paused") != "",
 	}
 	page.Path, page.Noun, page.Plural, page.After = "/sessions", "session", "sessions", query.Get("after")
@@ -109,13 +111,18 @@ func (s *server) endSession(w http.ResponseWriter, r *http.Request, v *visit) er
 
 // addSessions reads the sessions of the page.
 func (s *server) addSessions(ctx context.Context, v *visit, page *sessionsPage) error {
-	filter := rolebroker.SessionFilter{Agent: page.Agent, Integration: page.Integration, Role: page.Role}
+	filter := rolebroker.SessionFilter{Agent: page.Agent, Integration: page.Integration, Role: page.Role,
+		Request: rolebroker.AccessRequestID(page.Request)}
 	if page.Live {
 		filter.LiveAt = page.Now
 	}
 	found, err := s.Broker.Sessions(ctx, v.who, filter, rolebroker.Page{Limit: pageSize + 1, After: page.After})
-	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound { // a person may be typing a name
-		page.Unknown, err = rolebroker.AsError(err).Message, nil
+	if code := rolebroker.CodeOf(err); code == rolebroker.CodeNotFound || code == rolebroker.CodeInvalid && page.Request != "" {
+		// a person may be typing a name
+		e := rolebroker.AsError(err)
+		if page.Unknown, err = e.Message, nil; len(e.Fields) > 0 {
+			page.Unknown = "the " + e.Fields[0].Path + " " + e.Fields[0].Message
+		}
 	}
 	found, more := cut(found, pageSize)
 	if more {
