@@ -28,6 +28,7 @@ var emptyScenes = []scene{
 	{"agents-empty", func(p *person) { p.opens("/agents") }},
 	{"sessions-empty", func(p *person) { p.opens("/sessions") }},
 	{"requests-empty", func(p *person) { p.opens("/access-requests") }},
+	{"rules-empty", func(p *person) { p.opens("/approval-rules"); p.sees("There are no rules") }},
 	{"runners-empty", func(p *person) { p.opens("/runners") }},
 	{"form-cluster-empty", func(p *person) {
 		p.begins("shop")
@@ -138,6 +139,16 @@ var scenes = []scene{
 		p.fills("Reason for breaking the glass", "Nobody else is awake")
 		p.presses("Break the Glass and Approve")
 		p.sees("Approved.", "End the grant")
+	}},
+	{"rules", func(p *person) {
+		p.opens("/approval-rules")
+		p.fills("Name", "staging-reads")
+		p.fills("Reason: why nobody has to look", "Reading staging harms nobody")
+		p.presses("Create Rule")
+		p.sees("would approve every request of every agent")
+		p.fills("Integration", "staging")
+		p.presses("Create Rule")
+		p.sees("Created.", "any agent, staging/any role")
 	}},
 	{"runners", func(p *person) { p.opens("/runners"); p.sees("connected", "1.4.0", "user/runner") }},
 	{"runner", func(p *person) { p.opens("/runners/eks-production"); p.sees("user/runner", "1 failed") }},

@@ -48,6 +48,7 @@ var doneSentences = map[string]string{
 	"denied":       "Denied. The agent sees the reason.",
 	"grantended":   "Ended. The agent’s next request is refused.",
 	"ended":        "Ended. Nobody gets its credentials any more; those from before are valid until they expire.",
+	"ruledeleted":  "Deleted. What the rule approved stays approved until it ends.",
 	"revoked":      "Revoked. Credentials from before are valid until they expire.",
 	"keydeleted":   "Deleted. Nobody can use the API key any more.",
 	"believed":     "The server now believes the runner about the service accounts of its cluster.",

@@ -200,6 +200,12 @@ func (f *forms) postRequests() {
 	f.post(f.approver, "access-request.approve", one+"/approve", "duration", "10m")
 	f.post(f.approver, "access-request.end", one+"/end")
 	f.post(f.approver, "access-request.deny", two+"/deny", "reason", "no")
+	f.post(f.admin, "approval-rule.create", "/approval-rules", "name", "reads", "reason", "r", "agent", "scout")
+	rules, err := f.broker.ApprovalRules(context.Background(), root, rolebroker.Page{Limit: 1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.post(f.admin, "approval-rule.delete", "/approval-rules/"+string(rules[0].ID)+"/delete")
 	f.post(f.admin, "session.end", "/sessions/"+string(session.ID)+"/end")
 }
 

@@ -86,6 +86,30 @@ func TestAPersonDecides(t *testing.T) {
 	approver.shows("/access-requests", "Nothing waits for a decision")
 }
 
+// An administrator makes rules and deletes them on a page; others see them.
+func TestRulesOnAPage(t *testing.T) {
+	a := newAsker(t)
+	admin, approver := a.as(a.admin), a.as(a.key("approver", rolebroker.KeyApprover))
+	approver.shows("/access-requests", `href="/approval-rules"`)
+	approver.shows("/approval-rules", "There are no rules", "admin API key")
+	rule := []string{"name", "reads", "reason", "reading <harms> nobody", "max_duration", "30m"}
+	approver.answers(approver.post("/approval-rules", append(rule, "agent", "scout")...), http.StatusForbidden)
+	for wrong, says := range map[[2]string]string{{"role", ""}: "every request of every agent",
+		{"agent", "nobody"}: "There is no agent", {"until", "2020-01-01"}: "Choose a day to come"} {
+		admin.answers(admin.post("/approval-rules", append(rule, wrong[0], wrong[1])...), http.StatusUnprocessableEntity, says)
+	}
+	admin.answers(admin.post("/approval-rules", append(rule, "agent", "scout", "access", "full")...), http.StatusSeeOther)
+	approver.shows("/approval-rules", "scout, any role", "full, for at most 30m", "reading &lt;harms&gt; nobody", "active")
+	rules, err := a.broker.ApprovalRules(context.Background(), root, rolebroker.Page{Limit: 2})
+	if err != nil || len(rules) != 1 || rules[0].MaxDuration != 30*time.Minute {
+		t.Fatalf("there are %+v: %v", rules, err)
+	}
+	remove := "/approval-rules/" + string(rules[0].ID) + "/delete"
+	approver.answers(approver.post(remove), http.StatusForbidden)
+	admin.answers(admin.post(remove), http.StatusSeeOther)
+	approver.shows("/approval-rules", "There are no rules")
+}
+
 // The page of an agent has what waits and its grants, with a way to end them; the one of a request has the call.
 func TestAnAgentsRequestsAreOnItsPage(t *testing.T) {
 	a := newAsker(t)

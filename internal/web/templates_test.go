@@ -27,6 +27,7 @@ var everyPage = map[string]func() any{
 	"new-runner":         func() any { return &newRunnerPage{} },
 	"request":            func() any { return &requestPage{} },
 	"requests":           func() any { return &requestsPage{} },
+	"rules":              func() any { return &rulesPage{} },
 	"runner":             func() any { return &runnerPage{} },
 	"runners":            func() any { return &runnersPage{} },
 	"sessions":           func() any { return &sessionsPage{} },

@@ -18,6 +18,7 @@ type Broker interface {
 	agents
 	sessions
 	accessRequests
+	approvalRules
 	runners
 	bindings
 	settings
@@ -120,6 +121,9 @@ func (s *server) routes() {
 	s.page("POST /access-requests/{request}/approve", s.approveRequest)
 	s.page("POST /access-requests/{request}/deny", s.denyRequest)
 	s.page("POST /access-requests/{request}/end", s.endRequest)
+	s.page("GET /approval-rules", s.listRules)
+	s.page("POST /approval-rules", s.createRule)
+	s.page("POST /approval-rules/{rule}/delete", s.deleteRule)
 
 	s.page("GET /runners", s.listRunners)
 	s.page("GET /runners/new", s.newRunner)
