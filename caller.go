@@ -76,7 +76,7 @@ func (c Caller) mayNot(what string) error {
 	switch {
 	case c.APIKey != "":
 		return Errorf(CodeDenied, "the API key %s is %s and may not %s", c.Name, c.Access, what).
-			WithHint("use an admin API key in ROLEBROKER_TOKEN")
+			WithHint("set ROLEBROKER_TOKEN to an admin API key")
 	case c.Runner != "":
 		return Errorf(CodeDenied, "a runner's credential may not %s", what).
 			WithHint("use an API key in ROLEBROKER_TOKEN")

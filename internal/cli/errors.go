@@ -79,7 +79,7 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 		hint = slices.Concat(hint, a.pathHint())
 	}
 	for line := range strings.Lines(hint.String()) {
-		fmt.Fprintf(a.errs(), "hint: %s\n", strings.TrimSpace(line))
+		fmt.Fprintf(a.errs(), "hint: %s\n", a.namingTokenFile(strings.TrimSpace(line)))
 	}
 	return code
 }
@@ -98,6 +98,16 @@ func shownError(err error) *rolebroker.Error {
 		return e
 	}
 	return &rolebroker.Error{Code: e.Code, Message: err.Error(), Hint: e.Hint}
+}
+
+// namingTokenFile is a hint in which the variable that has the token is the one that is set here: who wrote the hint,
+// as the server, may not know.
+func (a *app) namingTokenFile(hint string) string {
+	const set = "set ROLEBROKER_TOKEN to "
+	if a.getenv("ROLEBROKER_TOKEN_FILE") == "" || a.getenv("ROLEBROKER_TOKEN") != "" {
+		return hint
+	}
+	return strings.ReplaceAll(hint, set, "set ROLEBROKER_TOKEN_FILE to a file with ")
 }
 
 func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ") }

@@ -140,6 +140,7 @@ fails, it goes on with the others, and its exit code is 1.`,
 
   rolebroker role %[1]s --integration production --name 'deploy-*'`, what.verb),
 		Args: func(_ *cobra.Command, given []string) error {
+			filter.command = "rolebroker role " + what.verb
 			if filter.references = given; filter.isEmpty() {
 				return usage("name the roles to %s, or choose them with --account, --name, --arn or --integration", what.verb)
 			}
@@ -288,7 +289,7 @@ func (a *app) changeRoles(ctx context.Context, o output, what roleChange, roles 
 		return err
 	}
 	if what.takesAway {
-		a.note("%s To list them: %s%s", lentAlready, listLive, by.sessions())
+		a.note("%s To list them: %s%s", lentAlready, listLive, by.sessions(what, roles))
 	}
 	if failed > 0 {
 		return fmt.Errorf("%s of %d could not be changed", plural(failed, "integration"), len(groups))
@@ -296,8 +297,15 @@ func (a *app) changeRoles(ctx context.Context, o output, what roleChange, roles 
 	return nil
 }
 
-// sessions are the flags of session list that find the sessions of the filter's roles, as far as it has such flags.
-func (f *roleFilter) sessions() (flags string) {
+// sessions are the flags of session list that find the sessions of the filter's roles, as far as it has such flags. A
+// role that was removed is not known any more unless a session of it is on record; its integration is.
+func (f *roleFilter) sessions(what roleChange, roles []chosen) (flags string) {
+	if what.removes {
+		if len(byIntegration(roles)) == 1 {
+			flags = " --integration " + roles[0].in.Name
+		}
+		return flags
+	}
 	if f.account != "" {
 		flags += " --account " + f.account
 	}

@@ -15,6 +15,7 @@ import (
 
 // roleFilter selects roles in all integrations. A role has to match all of its fields that are set.
 type roleFilter struct {
+	command                         string   // that has the filter, as in "rolebroker role disable"
 	references                      []string // integration/role, IDs or ARNs; the role is one of them
 	integration, account, name, arn string   // name and arn are patterns
 }
@@ -44,6 +45,7 @@ func (c chosen) reference() string { return c.in.Name + "/" + c.role.Name }
 // none, or a reference matches none).
 func (f *roleFilter) roles(ctx context.Context, c *client.Client) (found []chosen, err error) {
 	missing := slices.Clone(f.references)
+	var alike []chosen // roles that are called like one of missing, but for their integration
 	matches := f.matcher()
 	for in, err := range f.integrations(ctx, c) {
 		if err != nil {
@@ -51,6 +53,9 @@ func (f *roleFilter) roles(ctx context.Context, c *client.Client) (found []chose
 		}
 		for _, role := range in.Roles {
 			one := chosen{in, role}
+			if slices.Contains(missing, role.Name) {
+				alike = append(alike, one)
+			}
 			if !matches(one) {
 				continue
 			}
@@ -59,6 +64,8 @@ func (f *roleFilter) roles(ctx context.Context, c *client.Client) (found []chose
 		}
 	}
 	switch {
+	case len(alike) > 0:
+		return nil, f.unclear(missing[0], alike)
 	case len(missing) > 0:
 		return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no role %s", rolebroker.Quote(missing[0])).
 			WithHint("name it as in production/deployer, or by its ID or ARN; %s --name shows the roles of a name", listRoles)
@@ -66,6 +73,17 @@ func (f *roleFilter) roles(ctx context.Context, c *client.Client) (found []chose
 		return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "no role matches").WithHint(listRoles)
 	}
 	return found, nil
+}
+
+// unclear is the error for the name of a role without its integration. Its hint has a command for each role of that
+// name.
+func (f *roleFilter) unclear(name string, alike []chosen) error {
+	var steps []rolebroker.Step
+	for _, one := range alike[:min(len(alike), 5)] {
+		steps = append(steps, rolebroker.Step{Command: rolebroker.ShellCommand(strings.Fields(f.command + " " + one.reference())...)})
+	}
+	return rolebroker.Errorf(rolebroker.CodeInvalid, "%s does not say of which integration; name the role as in %s",
+		rolebroker.Quote(name), alike[0].reference()).WithSteps(steps...)
 }
 
 // integrations reads the integrations that may have roles of the filter.

@@ -250,12 +250,7 @@ func (c *Server) Load(flags *pflag.FlagSet, outside Outside) error {
 	l.load(outside)
 	c.AdminKey = rolebroker.NewSecret(outside.Getenv(adminKey))
 	c.DatabasePassword = rolebroker.NewSecret(outside.Getenv(databasePassword))
-	if c.DatabasePasswordFile != "" {
-		_, err := passwordIn(c.DatabasePasswordFile, outside.ReadFile)
-		if err != nil {
-			l.check("database-password-file", err.Error())
-		}
-	}
+	l.check("database-password-file", c.passwordFileProblem(outside))
 	c.check(l)
 	err := l.problems.err()
 	if err != nil && c.adminKeyProblem() != "" {
@@ -304,6 +299,7 @@ func (c *Server) LoadDatabase(flags *pflag.FlagSet, outside Outside) error {
 	l.load(outside)
 	c.DatabasePassword = rolebroker.NewSecret(outside.Getenv(databasePassword))
 	l.check("database", c.Database.problem())
+	l.check("database-password-file", c.passwordFileProblem(outside))
 	c.checkDatabasePassword(l)
 	return l.problems.err()
 }
@@ -320,6 +316,8 @@ func (c *Server) LoadOneOf(prefix string, outside Outside) error {
 	}
 	if c.DatabasePasswordFile != "" && !c.Database.IsPostgres() {
 		l.problems.add("--"+prefix+"-password-file", "is for PostgreSQL, and --%s is not a postgres:// URL", prefix)
+	} else if problem := c.passwordFileProblem(outside); problem != "" {
+		l.problems.add("--"+prefix+"-password-file", "%s", problem)
 	}
 	return l.problems.err()
 }
@@ -495,6 +493,17 @@ func (c *Server) checkDatabasePassword(l *loader) {
 	case c.Database.HasPassword():
 		l.problems.add(sources[0], "is set and --database has a password, too; remove the password from the URL")
 	}
+}
+
+// passwordFileProblem says what is wrong with the file of DatabasePasswordFile; "" if nothing is, or there is none.
+func (c *Server) passwordFileProblem(outside Outside) string {
+	if c.DatabasePasswordFile == "" {
+		return ""
+	}
+	if _, err := passwordIn(c.DatabasePasswordFile, outside.ReadFile); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // ReadDatabasePassword returns the password of the database; the zero Secret if DatabasePassword and

@@ -81,7 +81,7 @@ func problems() map[string]*huma.Response {
 		Fields: []rolebroker.Field{{Path: "roles[2].arn", Message: `"arn:aws:iam::444455556666:user/ann" is the ARN ` +
 			`of a user, not of a role; a role's ARN has the form arn:aws:iam::123456789012:role/Name`}}}
 	denied := says(rolebroker.CodeDenied, "the API key audit is read-only and may not change anything").
-		WithHint("use an admin API key in ROLEBROKER_TOKEN")
+		WithHint("set ROLEBROKER_TOKEN to an admin API key")
 	stale := says(rolebroker.CodeStale, "the integration production was changed since it was read").
 		WithHint("read it again and repeat the change")
 	return map[string]*huma.Response{

@@ -305,5 +305,8 @@ func unavailable(doing string, err error) error {
 	if err == nil || errors.As(err, &e) {
 		return err
 	}
+	if away := asUnreachable(err); away != nil {
+		return away
+	}
 	return rolebroker.Errorf(rolebroker.CodeUnavailable, "%s: %s", doing, err)
 }

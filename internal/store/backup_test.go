@@ -379,7 +379,7 @@ func TestAKilledRestoreLeavesOneOfTheTwo(t *testing.T) {
 			killed := killAfter(t, wait, "restore", after, database)
 			found := names(t, database)
 			if !slices.Equal(found, []string{"before"}) && !slices.Equal(found, []string{"after"}) {
-				t.Errorf("killed after %s, it has the agents %q", wait, found)
+				t.Fatalf("killed after %s, it has the agents %q", wait, found)
 			}
 			if !killed && found[0] != "after" {
 				t.Error("it ended, and nothing is restored")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -17,8 +18,9 @@ import (
 )
 
 // fileLock is an flock on a separate file next to the database. The kernel
-// releases it when the process ends, even by kill -9. The file is never removed:
-// otherwise two servers could lock two files of the same name.
+// releases it when the process ends, even by kill -9. Only who has the lock removes the
+// file, and who gets it checks that the file is still there: otherwise two servers could
+// lock two files of the same name.
 type fileLock struct{ file *os.File }
 
 // lockFile takes the lock, and waits up to wait for another process to release
@@ -31,11 +33,30 @@ func lockFile(ctx context.Context, path string, wait time.Duration) (*fileLock, 
 	if err := waitForLock(ctx, file, wait); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
+	if removed, err := isRemoved(file, path); err != nil || removed {
+		if err = errors.Join(err, file.Close()); err != nil {
+			return nil, err
+		}
+		return lockFile(ctx, path, wait)
+	}
 	holder := strconv.Itoa(os.Getpid()) + "\n"
 	if _, err := file.WriteAt([]byte(holder), 0); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return &fileLock{file}, file.Truncate(int64(len(holder)))
+}
+
+// isRemoved reports whether path is not file any more.
+func isRemoved(file *os.File, path string) (bool, error) {
+	locked, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
+	there, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return err == nil && !os.SameFile(locked, there), err
 }
 
 // openLock opens the lock file. It refuses symbolic links, because lockFile
@@ -80,3 +101,6 @@ func inUse(file *os.File) error {
 }
 
 func (l *fileLock) release() error { return l.file.Close() }
+
+// remove releases the lock of a file that does not exist, and leaves nothing of it.
+func (l *fileLock) remove() error { return errors.Join(os.Remove(l.file.Name()), l.file.Close()) }

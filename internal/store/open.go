@@ -89,6 +89,9 @@ func openError(database string, err error) error {
 	if errors.As(err, &e) {
 		return e
 	}
+	if away := asUnreachable(err); away != nil {
+		return away
+	}
 	if isPostgres(database) {
 		return rolebroker.Errorf(rolebroker.CodeUnavailable, "opening the PostgreSQL database: %s", err)
 	}

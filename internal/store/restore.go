@@ -50,6 +50,11 @@ func (b Backups) Move(ctx context.Context, from, to Options, replace bool) (Cont
 	if from.Database == to.Database {
 		return Content{}, rolebroker.Errorf(rolebroker.CodeInvalid, "--from and --to are the same database")
 	}
+	if isPostgres(to.Database) {
+		if err := b.mayRestore(ctx, to, replace); err != nil {
+			return Content{}, unavailable("writing the database", err)
+		}
+	}
 	release, err := reserve(ctx, from)
 	if err != nil {
 		return Content{}, unavailable("reading the database", err)
@@ -155,13 +160,26 @@ func lockForReplacing(ctx context.Context, o Options) (*fileLock, string, error)
 // restore makes a database of a copy of the file, which change changes, and puts it where it is wanted.
 func (b Backups) restore(ctx context.Context, file string, to Options, replace bool,
 	change func(context.Context, querier) error) (content Content, err error) {
+	if err := isWhole(file); err != nil { // before anything is made for it
+		return content, err
+	}
 	parents, path := privatedir.Temporary(), ""
-	if !isPostgres(to.Database) {
+	if isPostgres(to.Database) {
+		if err := b.mayRestore(ctx, to, replace); err != nil {
+			return content, err
+		}
+	} else {
 		var lock *fileLock
 		if lock, path, err = lockForReplacing(ctx, to); err != nil {
 			return content, err
 		}
-		defer lock.release()
+		defer func() {
+			if _, missing := os.Lstat(path); errors.Is(missing, fs.ErrNotExist) {
+				lock.remove()
+				return
+			}
+			lock.release()
+		}()
 		parents = []string{filepath.Dir(path)} // the same file system
 	}
 	dir, err := privatedir.Make(".rolebroker-restore-", parents...)
@@ -180,13 +198,22 @@ func (b Backups) restore(ctx context.Context, file string, to Options, replace b
 	return content, err
 }
 
+// mayRestore checks that PostgreSQL can be reached, and that its data may be replaced, before a long work begins. What
+// counts is the same check under the lock.
+func (b Backups) mayRestore(ctx context.Context, to Options, replace bool) error {
+	config, err := parseURL(to.Database)
+	if err != nil {
+		return err
+	}
+	pool := postgresPool(config, to.Password)
+	defer pool.Close()
+	return mayLoad(ctx, pool, replace)
+}
+
 // prepare copies a backup, checks the copy, and brings it up to date.
 func (b Backups) prepare(ctx context.Context, file, partial string,
 	change func(context.Context, querier) error) (content Content, err error) {
 	b.progress("reading %s", file)
-	if err := isWhole(file); err != nil {
-		return content, err
-	}
 	if err := copyFile(file, partial); err != nil {
 		return content, err
 	}

@@ -142,7 +142,7 @@ func (s *Store) runnerRefused(ctx context.Context, r *rolebroker.Runner, err err
 	if other == "" {
 		return duplicate(err, "a", "runner", r.Name, string(r.ID))
 	}
-	return rolebroker.Errorf(rolebroker.CodeConflict, "runner %q is the one of the issuer %s already", other, r.Issuer)
+	return rolebroker.Errorf(rolebroker.CodeConflict, "runner %q has the issuer %s already", other, r.Issuer)
 }
 
 // reportArgs returns the columns of a runner's report. Its texts may contain

@@ -66,7 +66,7 @@ func testRunner(s *suite) {
 	// An issuer belongs to at most one runner; any number of runners have none.
 	rival := runner("rival")
 	rival.Issuer = r.Issuer
-	const taken = `runner "eks" is the one of the issuer https://oidc.example.com/id/B already`
+	const taken = `runner "eks" has the issuer https://oidc.example.com/id/B already`
 	s.code(s.store.CreateRunner(s.ctx, rival, Event()), rolebroker.CodeConflict, taken)
 	rival.Issuer = ""
 	s.must(s.store.CreateRunner(s.ctx, rival, Event()))
