@@ -159,7 +159,10 @@ func TestWhatIsNoDatabaseIsRefused(t *testing.T) {
 		{filepath.Join(dir, "no", "such.db"), "there is no directory " + filepath.Join(dir, "no"), "mkdir -p"},
 		{dir, "opening the database " + dir, ""},
 		{text, "opening the database " + text, ""},
-		{"postgres:///x?host=" + dir, "opening the PostgreSQL database: ", ""},
+		{"postgres:///x?host=" + dir, "PostgreSQL at " + dir + " cannot be reached: no such file or directory",
+			"pg_isready --host " + dir},
+		{"postgres://db.invalid:6543/x", `PostgreSQL at db.invalid:6543 cannot be reached: there is no host "db.invalid"`,
+			"pg_isready --host db.invalid --port 6543"},
 	} {
 		e := refused(t, store.Options{Database: test.database})
 		if !strings.Contains(e.Message, test.message) || !strings.Contains(e.Hint.String(), test.hint) {
