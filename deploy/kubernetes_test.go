@@ -216,7 +216,7 @@ func projected(workload kubetest.Object) kubetest.Object {
 
 // credential acts as the runner. It stores a credential in the chart's Secret, with
 // the permissions of the chart's service account. The credential survives an
-// upgrade and a rollback.
+// upgrade and a rollback, and can be written again after one that replaces it.
 func (c *installation) credential(t *testing.T) {
 	c.t = t
 	const namespace = "rolebroker-runner-pod-identity"
@@ -255,6 +255,18 @@ func (c *installation) credential(t *testing.T) {
 	c.helm("rollback", "rolebroker-runner", "1", "--namespace", namespace)
 	if value, err := credential.Load(t.Context()); string(value) != "first" || err != nil {
 		t.Errorf("after an upgrade and a rollback there is %q, %v", value, err)
+	}
+	// --force replaces the Secret by the chart's, which is empty. A running runner finds nothing, and writes again.
+	c.helm("upgrade", "rolebroker-runner", "charts/rolebroker-runner", "--namespace", namespace, "--reuse-values",
+		"--force")
+	if value, err := credential.Load(t.Context()); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
+		t.Errorf("after an upgrade with --force there is %q, %v", value, err)
+	}
+	if err := credential.Save(t.Context(), nil, []byte("first")); err != nil {
+		t.Errorf("after an upgrade with --force the runner writes its credential: %v", err)
+	}
+	if value, err := credential.Load(t.Context()); string(value) != "first" || err != nil {
+		t.Errorf("written again, it is %q, %v", value, err)
 	}
 	c.helm("uninstall", "rolebroker-runner", "--namespace", namespace)
 	status, _ := c.Try(http.MethodGet, "/api/v1/namespaces/"+namespace+"/secrets/"+name, nil)
