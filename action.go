@@ -89,6 +89,13 @@ const (
 	ActionSignInLink Action = "sign-in.create-link"
 )
 
+// The actions of agents. The lender decides about them, and May is not asked.
+const (
+	ActionSessionBegin  Action = "session.begin"  // borrow a role: a session begins, before STS is asked
+	ActionSessionAssume Action = "session.assume" // what STS answered
+	ActionRoleList      Action = "role.list"      // which roles it may borrow; recorded when it is refused
+)
+
 // The actions of a runner. Joining needs a join token, the others need the runner's credential.
 const (
 	ActionRunnerJoin     Action = "runner.join"

@@ -16,7 +16,8 @@ type Caller struct {
 	// Workload is the pod that showed the token of its service account to a runner; zero for other agents.
 	Workload Workload
 
-	Address string // the IP address of the request; empty for an agent and for the server itself
+	// Address is the IP address of the request; empty for the server itself. A runner says that of an agent that asked it.
+	Address string
 }
 
 // IsUnknown reports whether the caller was not identified.

@@ -159,15 +159,20 @@ func (w Workload) Check() error {
 	return p.err("the pod")
 }
 
+// Account returns namespace/service account; empty for the zero value.
+func (w Workload) Account() string {
+	if w == (Workload{}) {
+		return ""
+	}
+	return w.Namespace + "/" + w.ServiceAccount
+}
+
 // String returns namespace/service account, and the pod if it is known; empty for the zero value.
 func (w Workload) String() string {
-	switch {
-	case w == (Workload{}):
-		return ""
-	case w.Pod == "":
-		return w.Namespace + "/" + w.ServiceAccount
+	if w.Pod == "" {
+		return w.Account()
 	}
-	return w.Namespace + "/" + w.ServiceAccount + " (pod " + w.Pod + ")"
+	return w.Account() + " (pod " + w.Pod + ")"
 }
 
 // String returns the subject of its tokens.

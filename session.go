@@ -26,6 +26,9 @@ type Session struct {
 	// Token is the agent token or the binding whose request began the session, or for whose last request it was
 	// renewed. Other tokens of the agent may have been given the same credentials. Empty in sessions of earlier versions.
 	Token TokenID
+	// Address is the IP address that this request came from, as the server or the runner saw it. Empty in sessions of
+	// earlier versions, and if nobody knows.
+	Address string
 	// AccessRequest is the approval that the session is under; empty: it needs none.
 	AccessRequest AccessRequestID
 	Access        Access // what the agent may do; empty in sessions of earlier versions

@@ -26,7 +26,10 @@ type AuditActor struct {
 	Name    string `json:"name,omitempty" doc:"At that time." example:"admin"`
 	Token   string `json:"token,omitempty" doc:"The ID of the token or credential." example:"tok_5mzq2k4vprb7xw3tdn6hjc8ysa"`
 	Claimed string `json:"claimed,omitempty" doc:"The ID in the key or token of a caller who was not identified. It proves nothing."`
-	Address string `json:"address,omitempty" doc:"The IP address of the request." example:"192.0.2.7"`
+	Address string `json:"address,omitempty" doc:"The IP address of the request. For an agent that asked a runner, as the runner saw it." example:"192.0.2.7"`
+
+	ServiceAccount string `json:"service_account,omitempty" doc:"namespace/name of the Kubernetes service account of an agent that showed its token to a runner." example:"agents/scout"`
+	Pod            string `json:"pod,omitempty" doc:"The name of its pod." example:"scout-7d4b9c6f5d-x2x8z"`
 }
 
 // AuditSubject is one thing that an action concerns.

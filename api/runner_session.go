@@ -15,6 +15,7 @@ type RunnerSession struct {
 	Workload
 	SessionName   string `json:"session_name"`
 	Token         string `json:"token,omitempty"`          // ID; empty: from an earlier version
+	Address       string `json:"address,omitempty"`        // IP, of the agent; empty: from an earlier version
 	AccessRequest string `json:"access_request,omitempty"` // ID; empty: the session needs none
 	// what the agent may do; empty: from an earlier version, which lends everything that the role allows
 	Access          string    `json:"access,omitempty"`
@@ -52,10 +53,27 @@ type SessionOutcome struct {
 	Refused     string    `json:"refused,omitempty"` // the kind of the refusal
 }
 
-// Usage is how often sessions were handed out, and when tokens were last used.
+// Usage is how often sessions were handed out, when tokens were last used, and what
+// agents were refused. A server of an earlier version ignores the refusals.
 type Usage struct {
 	Fetches []Fetch              `json:"fetches,omitempty"`
 	Tokens  map[string]time.Time `json:"tokens,omitempty"`
+
+	Refusals []AgentRefusal `json:"refusals,omitempty"`
+}
+
+// AgentRefusal is what the runner refused an agent.
+type AgentRefusal struct {
+	Agent   string `json:"agent"`             // ID
+	Token   string `json:"token"`             // ID
+	Address string `json:"address,omitempty"` // IP
+	Workload
+	Action string `json:"action"`
+	Role   string `json:"role,omitempty"` // a reference, or what the agent wrote
+	Task   string `json:"task,omitempty"`
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+	Times  int64  `json:"times"` // how often, since the last report of the same
 }
 
 // Fetch is how often a session was handed out since the last report.
@@ -72,7 +90,8 @@ type LoanRequest struct {
 	Role  string `json:"role"`
 	Task  string `json:"task"`
 	// read-only: the process wants no more; an answer without that access is of an earlier version
-	Access string `json:"access,omitempty"`
+	Access  string `json:"access,omitempty"`
+	Address string `json:"address,omitempty"` // IP, of the agent
 	Workload
 }
 
@@ -97,6 +116,7 @@ type AccessQuestion struct {
 	WaitSeconds int64  `json:"wait_seconds,omitempty"` // how long to wait while it is pending
 	List        bool   `json:"list,omitempty"`         // make none, and list the agent's newest ones
 	State       string `json:"state,omitempty"`        // with List: only those in this state; empty: any
+	Address     string `json:"address,omitempty"`      // IP, of the agent
 	AccessRequestRequest
 	Workload
 }

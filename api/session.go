@@ -24,6 +24,7 @@ type Session struct {
 	Task           string     `json:"task" doc:"The task that the caller named; may be empty." example:"deploy-17"`
 	SessionName    string     `json:"session_name" doc:"The RoleSessionName: what CloudTrail shows." example:"scout@deploy-17"`
 	TokenID        string     `json:"token_id" doc:"The ID of the agent token, or of the binding of a service account, whose request began the session. Other tokens of the agent may have been given the same credentials. Empty for sessions of earlier versions." example:"tok_2mzq7k4vprb5xw3tdn6hjc8ysa"`
+	Address        string     `json:"address" doc:"The IP address that this request came from; for a session of a runner, as the runner saw it. Empty for sessions of earlier versions." example:"192.0.2.7"`
 	AccessRequest  string     `json:"access_request" doc:"The ID of the access request that the session is under; empty: it needed none." example:"req_6mzq7k4vprb2xw3tdn5hjc8ysa"`
 	Access         string     `json:"access" doc:"What the agent may do: full, read-only, view-only or policy. Empty for sessions of earlier versions, which may do everything that the role allows." example:"read-only"`
 	Narrowed       bool       `json:"narrowed" doc:"Whether the process asked for less than its connection permits." example:"false"`

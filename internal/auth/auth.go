@@ -62,6 +62,7 @@ func (a *Authenticator) Agent(ctx context.Context, authorization, address string
 	if err != nil {
 		return rolebroker.Caller{}, a.Failures.Refuse(a.Door, address, err)
 	}
+	who.Address = IP(address)
 	return who, nil
 }
 
@@ -95,7 +96,7 @@ func (a *Authenticator) APIKey(ctx context.Context, authorization, address strin
 	if err != nil {
 		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionAPIKeyAuthenticate, shown, address, err)
 	}
-	who.Address = ip(address)
+	who.Address = IP(address)
 	return who, nil
 }
 
@@ -150,7 +151,7 @@ func (a *Authenticator) Runner(ctx context.Context, authorization, address strin
 	if err != nil {
 		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionRunnerAuthenticate, shown, address, err)
 	}
-	return rolebroker.Caller{Runner: key.Runner, RunnerKey: key.ID, Name: key.RunnerName, Address: ip(address)}, nil
+	return rolebroker.Caller{Runner: key.Runner, RunnerKey: key.ID, Name: key.RunnerName, Address: IP(address)}, nil
 }
 
 // JoinToken identifies a runner that joins by its join token, which is not used up by this. address is the request's
@@ -160,7 +161,7 @@ func (a *Authenticator) JoinToken(ctx context.Context, shown, address string) (r
 	if err != nil {
 		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionRunnerJoin, shown, address, err)
 	}
-	return rolebroker.Caller{Joining: key.Runner, RunnerKey: key.ID, Name: key.RunnerName, Address: ip(address)}, nil
+	return rolebroker.Caller{Joining: key.Runner, RunnerKey: key.ID, Name: key.RunnerName, Address: IP(address)}, nil
 }
 
 // runnerKey finds a credential or a join token that has not expired.
@@ -194,7 +195,7 @@ func (a *Authenticator) SignedIn(
 	if err != nil {
 		return rolebroker.Caller{}, "", a.refused(ctx, rolebroker.ActionSignInAuthenticate, shown, address, err)
 	}
-	who.Address = ip(address)
+	who.Address = IP(address)
 	return who, id, nil
 }
 
@@ -239,7 +240,7 @@ func (a *Authenticator) refused(
 	switch e.Code {
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeDenied, rolebroker.CodeExpired:
 		a.Records.RecordEvent(ctx, rolebroker.AuditEvent{
-			Actor: rolebroker.Caller{Address: ip(address)}, Claimed: claimed(shown), Action: action, Refusal: e})
+			Actor: rolebroker.Caller{Address: IP(address)}, Claimed: claimed(shown), Action: action, Refusal: e})
 	}
 	return a.Failures.Refuse(a.Door, address, err)
 }
@@ -260,13 +261,13 @@ func Bearer(authorization string) string {
 	return authorization
 }
 
-// ip returns the host of a RemoteAddr.
-func ip(address string) string {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
+// IP returns the IP address in a RemoteAddr, without its zone.
+func IP(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
 	}
-	return host
+	address, _, _ = strings.Cut(address, "%")
+	return address
 }
 
 // notARunner refuses a value that does not have the form of the kind wanted.

@@ -34,6 +34,15 @@ func (b *Broker) RequestAccess(
 	if err := b.May(ctx, who, action); err != nil {
 		return nil, err
 	}
+	r, err := b.requestAccess(ctx, who, action, spec)
+	return r, b.lender.Refuse(ctx, rolebroker.AgentRefusal{Who: who, Action: action,
+		Subject: rolebroker.Named(rolebroker.KindRole, spec.Role), Task: spec.Task}, err)
+}
+
+// requestAccess is RequestAccess for an agent.
+func (b *Broker) requestAccess(
+	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, spec AccessRequestSpec,
+) (*rolebroker.AccessRequest, error) {
 	if err := b.lender.Prepare(ctx, who); err != nil {
 		return nil, err
 	}
@@ -43,9 +52,7 @@ func (b *Broker) RequestAccess(
 	}
 	r, err := b.asked(ctx, who, spec)
 	if err != nil {
-		subject := rolebroker.Named(rolebroker.KindAgent, string(who.Agent))
-		who.Name = b.nameOf(ctx, subject)
-		return nil, b.refused(ctx, who, action, err, subject)
+		return nil, err
 	}
 	who.Name = r.AgentName
 	events := []rolebroker.AuditEvent{b.event(who, action, nil, r.Facts(), r.Subjects()...)}
@@ -140,9 +147,19 @@ func (b *Broker) approveByRule(
 func (b *Broker) MyAccessRequest(
 	ctx context.Context, who rolebroker.Caller, id rolebroker.AccessRequestID, wait time.Duration,
 ) (*rolebroker.AccessRequest, error) {
-	if err := b.May(ctx, who, rolebroker.ActionAccessRequestCreate); err != nil {
+	const action = rolebroker.ActionAccessRequestCreate
+	if err := b.May(ctx, who, action); err != nil {
 		return nil, err
 	}
+	r, err := b.myRequest(ctx, who, id, wait)
+	return r, b.lender.Refuse(ctx, rolebroker.AgentRefusal{Who: who, Action: action,
+		Subject: rolebroker.Named(rolebroker.KindAccessRequest, string(id))}, err)
+}
+
+// myRequest is MyAccessRequest for an agent.
+func (b *Broker) myRequest(
+	ctx context.Context, who rolebroker.Caller, id rolebroker.AccessRequestID, wait time.Duration,
+) (*rolebroker.AccessRequest, error) {
 	if err := b.lender.Prepare(ctx, who); err != nil {
 		return nil, err
 	}

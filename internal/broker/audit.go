@@ -79,15 +79,26 @@ func (b *Broker) event(
 // RecordEvent records an audit event that goes with no change: a refusal, or an action that only looked. Events of
 // callers who were not identified are not stored, because strangers could fill the database; the log has a sample.
 func (b *Broker) RecordEvent(ctx context.Context, e rolebroker.AuditEvent) {
+	b.storeEvent(ctx, &e)
+	b.logEvent(ctx, &e)
+}
+
+// agentRefused records that an agent was refused. The lender has logged it.
+func (b *Broker) agentRefused(ctx context.Context, r rolebroker.AgentRefusal) {
+	e := r.Event()
+	b.storeEvent(ctx, &e)
+}
+
+// storeEvent stores an event of now that goes with no change, unless there are too many.
+func (b *Broker) storeEvent(ctx context.Context, e *rolebroker.AuditEvent) {
 	e.ID, e.At = rolebroker.NewAuditEventID(), stored(b.now())
-	if b.keeps(&e) {
+	if b.keeps(e) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()
-		if err := b.store.RecordEvent(ctx, e); err != nil {
+		if err := b.store.RecordEvent(ctx, *e); err != nil {
 			b.log.ErrorContext(ctx, "an audit event could not be stored", "id", e.ID, "action", e.Action, "error", err)
 		}
 	}
-	b.logEvent(ctx, &e)
 }
 
 // What is stored of the refusals of one caller: so many at once, and then one in a time. The log has them all.

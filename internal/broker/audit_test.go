@@ -126,7 +126,7 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest MyAccessRequests"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +
 		"RunnerToken RunnerGrants " +
-		"BeginRunnerSession FinishRunnerSession RecordRunnerUse LendThrough AgentThrough RunnerIntegrations RecordRunnerValidations " +
+		"BeginRunnerSession FinishRunnerSession RecordRunnerUse RecordRunnerRefusals LendThrough AgentThrough RunnerIntegrations RecordRunnerValidations " +
 		"RunnerValidationRequests AnswerValidationRequest"
 	admin := rolebroker.Caller{APIKey: "key_a", Access: rolebroker.KeyAdmin}
 	reader := rolebroker.Caller{APIKey: "key_r", Access: rolebroker.KeyReadOnly}
@@ -275,7 +275,7 @@ func TestARunnerThatReachesForWhatIsAnothersIsRecorded(t *testing.T) {
 			return err
 		}},
 		{"runner.lend", "binding_id=" + string(binding.ID), func() error {
-			_, err := w.broker.LendThrough(w.ctx, runner, binding.ID, rolebroker.Workload{}, rolebroker.Request{})
+			_, err := w.broker.LendThrough(w.ctx, runner, binding.ID, rolebroker.Workload{}, "", rolebroker.Request{})
 			return err
 		}},
 		{"runner.record", "agent=scout", func() error {

@@ -91,6 +91,7 @@ func New(opts Options) *Broker {
 	b.growth.observe(opts.Metrics, opts.Now)
 	if b.lender != nil {
 		b.lender.OnAnswer(b.answered)
+		b.lender.OnRefusal(b.agentRefused)
 	}
 	return b
 }

@@ -129,10 +129,10 @@ func (b *Broker) RunnerGrants(
 // LendThrough lends a role that the platform assumes to an agent that the runner identified by the service account of
 // its pod. Codes: those of Lend; invalid.
 func (b *Broker) LendThrough(
-	ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload,
+	ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload, address string,
 	req rolebroker.Request,
 ) (*rolebroker.Loan, error) {
-	agent, err := b.AgentThrough(ctx, who, binding, of)
+	agent, err := b.AgentThrough(ctx, who, binding, of, address)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (b *Broker) LendThrough(
 // AgentThrough returns the agent that the runner identified by the service account of its pod, as a caller. Codes:
 // denied, not_found, invalid.
 func (b *Broker) AgentThrough(
-	ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload,
+	ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload, address string,
 ) (rolebroker.Caller, error) {
 	const action = rolebroker.ActionRunnerLend
 	subject := rolebroker.Named(rolebroker.KindBinding, string(binding))
@@ -159,5 +159,8 @@ func (b *Broker) AgentThrough(
 	if err := of.Check(); err != nil {
 		return rolebroker.Caller{}, err
 	}
-	return rolebroker.Caller{Agent: token.Agent, Token: token.ID, Workload: of}, nil
+	if err := rolebroker.CheckAddress(address); err != nil {
+		return rolebroker.Caller{}, err
+	}
+	return rolebroker.Caller{Agent: token.Agent, Token: token.ID, Workload: of, Address: address}, nil
 }

@@ -38,21 +38,46 @@ func (b *Broker) BeginRunnerSession(
 	if err := s.Workload.Check(); err != nil {
 		return err
 	}
+	if err := rolebroker.CheckAddress(s.Address); err != nil {
+		return err
+	}
 	s.State, s.Runner, s.RunnerID = rolebroker.SessionRequested, who.Name, who.Runner
+	if err := b.authorizeBegin(ctx, who, &s, late); err != nil {
+		return b.sessionRefused(ctx, who, err, subject)
+	}
+	event := s.BeginEvent(b.now())
+	if late {
+		event.After["requested_at"] = s.RequestedAt.UTC().Format(time.RFC3339) // the server was away
+	}
+	return b.store.RecordSession(ctx, &s, event)
+}
+
+// authorizeBegin checks whether the runner may begin a session, and fills in the names and the latest expiry.
+func (b *Broker) authorizeBegin(ctx context.Context, who rolebroker.Caller, s *rolebroker.Session, late bool) error {
 	if err := b.allowSession(ctx, who, s.Agent); err != nil {
 		return err
 	}
-	if err := b.checkSessionToken(ctx, &s, late); err != nil {
+	if err := b.checkSessionToken(ctx, s, late); err != nil {
 		return err
 	}
-	authorize := b.authorize
 	if late {
-		authorize = b.authorizeLate
+		return b.authorizeLate(ctx, who, s)
 	}
-	if err := authorize(ctx, who, &s); err != nil {
-		return b.refused(ctx, who, action, err, subject)
+	return b.authorize(ctx, who, s)
+}
+
+// sessionRefused records that a runner may not begin a session, and returns why: what refuses an agent at the server is
+// recorded too.
+func (b *Broker) sessionRefused(
+	ctx context.Context, who rolebroker.Caller, err error, agent rolebroker.Subject,
+) error {
+	switch rolebroker.CodeOf(err) {
+	case rolebroker.CodeInvalid, rolebroker.CodeUnavailable, rolebroker.CodeInternal:
+		return err
 	}
-	return b.store.RecordSession(ctx, &s)
+	b.RecordEvent(ctx, rolebroker.AuditEvent{Actor: who, Action: rolebroker.ActionRunnerRecord,
+		Subjects: b.named(ctx, who, []rolebroker.Subject{agent}), Refusal: rolebroker.AsError(err)})
+	return err
 }
 
 // authorize checks a session against what the agent may borrow now, and fills in the names and the latest expiry.
@@ -283,7 +308,10 @@ func (b *Broker) FinishRunnerSession(ctx context.Context, who rolebroker.Caller,
 	}
 	switch {
 	case begun.State == rolebroker.SessionRequested:
-		if err := b.store.FinishSession(ctx, &s); err != nil {
+		outcome := *begun
+		outcome.State, outcome.ExpiresAt, outcome.AccessKeyID, outcome.RequestID = s.State, s.ExpiresAt, s.AccessKeyID, s.RequestID
+		outcome.Failure, outcome.Refused = s.Failure, s.Refused
+		if err := b.store.FinishSession(ctx, &s, outcome.OutcomeEvent(b.now())); err != nil {
 			return err
 		}
 		b.runnerAnswered(ctx, who, begun, &s)
@@ -383,4 +411,63 @@ func (b *Broker) RecordRunnerUse(
 		}
 	}
 	return b.store.RecordTokenUse(ctx, used)
+}
+
+// maxRefusals bounds the refusals in one report. A runner sends at most 500.
+const maxRefusals = 500
+
+// RecordRunnerRefusals records what the runner refused agents. It ignores what cannot be: an agent that never identified
+// itself to the runner, or something that is no refusal. Codes: denied, invalid.
+func (b *Broker) RecordRunnerRefusals(
+	ctx context.Context, who rolebroker.Caller, refusals []rolebroker.AgentRefusal,
+) error {
+	if err := b.May(ctx, who, rolebroker.ActionRunnerRecord); err != nil {
+		return err
+	}
+	if len(refusals) > maxRefusals {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "more than %d refusals in one report", maxRefusals)
+	}
+	for _, r := range refusals {
+		err := b.isIntroduced(ctx, who, r.Who.Agent)
+		switch {
+		case rolebroker.CodeOf(err) == rolebroker.CodeDenied || err == nil && !canBe(r):
+			continue
+		case err != nil:
+			return err
+		}
+		b.agentRefused(ctx, b.believed(ctx, who, r))
+	}
+	return nil
+}
+
+// canBe reports whether a runner may have refused this.
+func canBe(r rolebroker.AgentRefusal) bool {
+	switch r.Refusal.Code {
+	case rolebroker.CodeDenied, rolebroker.CodeNotFound, rolebroker.CodeExpired, rolebroker.CodeApproval,
+		rolebroker.CodeThrottled, rolebroker.CodeConflict, rolebroker.CodeStale:
+	default:
+		return false
+	}
+	return (r.Action == rolebroker.ActionSessionBegin || r.Action == rolebroker.ActionRoleList) &&
+		r.Times > 0 && r.Times <= maxCount && r.Who.Workload.Check() == nil && rolebroker.CheckAddress(r.Who.Address) == nil &&
+		(r.Who.Token == "" || rolebroker.IsTokenID(string(r.Who.Token)) && rolebroker.IsGeneratedID(string(r.Who.Token)))
+}
+
+// believed adds to a refusal what the server knows, and makes the runner's words a quotation.
+func (b *Broker) believed(
+	ctx context.Context, who rolebroker.Caller, r rolebroker.AgentRefusal,
+) rolebroker.AgentRefusal {
+	r.Runner = rolebroker.Subject{Kind: rolebroker.KindRunner, ID: string(who.Runner), Name: who.Name}
+	r.Refusal = rolebroker.Errorf(r.Refusal.Code, "the runner reports %s",
+		rolebroker.Quote(readable(r.Refusal.Message, maxText)))
+	r.Task, r.Subject.Name = readable(r.Task, maxShortText), readable(r.Subject.Name, maxShortText)
+	grants, err := b.lender.Grants(ctx, r.Who.Agent)
+	if err != nil {
+		return r
+	}
+	r.Who.Name = grants.Agent.Name
+	if grant, err := grants.Resolve(r.Subject.Name); r.Subject.Name != "" && err == nil {
+		r.Subject = rolebroker.Subject{Kind: rolebroker.KindRole, ID: string(grant.Role.ID), Name: grant.Reference()}
+	}
+	return r
 }

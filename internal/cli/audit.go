@@ -32,8 +32,14 @@ func newAuditList(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List audit events, newest first",
 		Long: `List audit events, newest first: changes and refusals, through the API, the web app,
-this command and Terraform. Permitted reads leave no event. Events of callers who
-were not identified are in the log of the server only.
+this command and Terraform, and what agents borrowed or were refused. Permitted reads
+leave no event. Events of callers who were not identified are in the log of the
+server only.
+
+When an agent borrows a role, session.begin is recorded before STS is asked, and
+session.assume has the answer with the access key ID. Credentials that are handed out
+again leave no event. An agent that is refused again and again leaves one event a
+minute, whose field "times" says how often.
 
 ACTOR is the name that the API key, runner or agent had at the time. SUBJECTS are what
 the action concerns. CHANGE shows the fields that got other values; -o json has them
@@ -53,6 +59,12 @@ an RFC 3339 time.`,
   # watch what is refused from now on
   rolebroker audit list --follow --outcome refused
 
+  # what an agent borrowed and was refused, and from where
+  rolebroker audit list --actor scout --since 1d
+
+  # what is known about one session
+  rolebroker audit list --session ses_3mzq7k4vprb5xw2tdn6hjc8ysa
+
   # every integration that one API key deleted
   rolebroker audit list --actor terraform --action integration.delete`,
 	}
@@ -60,6 +72,8 @@ an RFC 3339 time.`,
 	f.StringVar(&filter.Actor, "actor", "", "show only events of the API key, runner or agent `NAME`, or with that ID")
 	f.StringVar(&filter.Action, "action", "", "show only `ACTION`, as in agent.connect, or all of a noun, as in agent")
 	f.StringVar(&filter.Subject, "subject", "", "show only events that concern `NAME`, or what has that ID")
+	f.StringVar(&filter.Subject, "session", "", "show only events of the session with this `ID`")
+	cmd.MarkFlagsMutuallyExclusive("subject", "session")
 	outcome.flag(cmd, "outcome", "", "show only events with this `OUTCOME`: any, done or refused", "any", "done",
 		"refused")
 	f.Var(a.timeFlag(&filter.Since), "since", "show only events at `TIME` or later")
@@ -85,10 +99,12 @@ func (a *app) auditTable(events []api.AuditEvent) *table {
 	for _, e := range events {
 		actor := cmp.Or(e.Actor.Name, e.Actor.ID, e.Actor.Kind)
 		t.add(a.when(&e.Time), actor, orDash(e.Actor.Address), e.Action, e.Outcome, orDash(subjectsOf(e)),
-			cmp.Or(e.Reason, changeOf(e), "-"))
+			orDash(strings.Join(slices.DeleteFunc([]string{e.Reason, changeOf(e)}, isEmpty), "; ")))
 	}
 	return t
 }
+
+func isEmpty(text string) bool { return text == "" }
 
 // subjectsOf names what an event concerns.
 func subjectsOf(e api.AuditEvent) string {

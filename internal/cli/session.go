@@ -34,8 +34,9 @@ but they may still work where they were handed out before, until they expire.
 
 CloudTrail shows the values in SESSION NAME and ACCESS KEY. RUNNER is the runner
 that assumed the role; it is "-" if the server did. NOTE says why STS refused, or
-who ended the session. With -o wide, TOKEN, SERVICE ACCOUNT and POD are those of the
-process that asked first; the agent's other processes share the session.
+who ended the session. With -o wide, TOKEN, ADDRESS, SERVICE ACCOUNT and POD are those
+of the process that asked first; the agent's other processes share the session.
+rolebroker audit list --session ID shows what the audit trail has about a session.
 
 TIME is how long ago, as in 2h or 14d, a date, which begins at midnight in UTC, or
 an RFC 3339 time.
@@ -99,7 +100,7 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 	header := []string{"ID", "SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY",
 		"RUNNER"}
 	if a.wide {
-		header = append(header, "TOKEN", "SERVICE ACCOUNT", "POD", "REQUEST")
+		header = append(header, "TOKEN", "ADDRESS", "SERVICE ACCOUNT", "POD", "REQUEST")
 	}
 	t := newTable(append(header, "NOTE")...)
 	for _, s := range sessions {
@@ -114,7 +115,7 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 		cells := []string{s.ID, s.SessionName, s.Integration + "/" + s.Role, sessionState(s), a.when(&s.RequestedAt),
 			expires, count(s.Fetches), orDash(s.AccessKeyID), orDash(s.Runner)}
 		if a.wide {
-			cells = append(cells, orDash(s.TokenID), serviceAccountOf(s), orDash(s.Pod), orDash(s.AccessRequest))
+			cells = append(cells, orDash(s.TokenID), orDash(s.Address), serviceAccountOf(s), orDash(s.Pod), orDash(s.AccessRequest))
 		}
 		t.add(append(cells, note)...)
 	}

@@ -237,7 +237,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		IntegrationName: "production", Role: "rol_a", RoleName: "readonly",
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy",
 		Workload: rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
-		Token:    "tok_a", AccessRequest: "req_a",
+		Token:    "tok_a", Address: "192.0.2.7", AccessRequest: "req_a",
 		Access: rolebroker.AccessPolicy, PolicyHash: "f00", Narrowed: true,
 		RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
 	full(t, session, "State", "Runner", "RunnerID", "AccessKeyID", "RequestID", "Failure", "Refused", "Fetches",

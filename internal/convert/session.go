@@ -29,6 +29,7 @@ func Session(s *rolebroker.Session, now time.Time) api.Session {
 		Task:           s.Task,
 		SessionName:    s.SessionName,
 		TokenID:        string(s.Token),
+		Address:        s.Address,
 		AccessRequest:  string(s.AccessRequest),
 		Access:         string(s.Access),
 		Narrowed:       s.Narrowed,
@@ -62,6 +63,7 @@ func RunnerSession(s *rolebroker.Session) api.RunnerSession {
 		Workload:        api.Workload(s.Workload),
 		SessionName:     s.SessionName,
 		Token:           string(s.Token),
+		Address:         s.Address,
 		AccessRequest:   string(s.AccessRequest),
 		Access:          string(s.Access),
 		PolicyHash:      s.PolicyHash,
@@ -93,6 +95,7 @@ func FromRunnerSession(sent api.RunnerSession) (rolebroker.Session, error) {
 		Workload:        rolebroker.Workload(sent.Workload),
 		SessionName:     sent.SessionName,
 		Token:           rolebroker.TokenID(sent.Token),
+		Address:         sent.Address,
 		AccessRequest:   rolebroker.AccessRequestID(sent.AccessRequest),
 		Access:          rolebroker.Access(sent.Access),
 		PolicyHash:      sent.PolicyHash,
@@ -128,4 +131,18 @@ func FromSessionOutcome(id string, sent api.SessionOutcome) rolebroker.Session {
 		Failure:     sent.Failure,
 		Refused:     rolebroker.RefusalKind(sent.Refused),
 	}
+}
+
+// FromAgentRefusal is what a runner refused an agent, as the runner tells it.
+func FromAgentRefusal(sent *api.AgentRefusal) rolebroker.AgentRefusal {
+	r := rolebroker.AgentRefusal{
+		Who: rolebroker.Caller{Agent: rolebroker.AgentID(sent.Agent), Token: rolebroker.TokenID(sent.Token),
+			Workload: rolebroker.Workload(sent.Workload), Address: sent.Address},
+		Action: rolebroker.Action(sent.Action), Task: sent.Task, Times: sent.Times,
+		Refusal: rolebroker.Errorf(rolebroker.Code(sent.Code), "%s", sent.Reason),
+	}
+	if sent.Role != "" {
+		r.Subject = rolebroker.Named(rolebroker.KindRole, sent.Role)
+	}
+	return r
 }

@@ -19,6 +19,7 @@ type fakeRecords struct {
 	tokens   map[rolebroker.TokenID]*rolebroker.Token
 	began    []rolebroker.Session // as they were recorded before STS was asked
 	finished []rolebroker.Session // with their outcome
+	events   []rolebroker.AuditEvent
 	fetches  map[rolebroker.SessionID]int64
 	reads    int
 	gate     chan struct{}    // the next read is answered when it closes; nil: at once
@@ -140,12 +141,18 @@ func (f *fakeRecords) write(ctx context.Context, method string, do func()) error
 	return nil
 }
 
-func (f *fakeRecords) RecordSession(ctx context.Context, s *rolebroker.Session) error {
-	return f.write(ctx, "RecordSession", func() { f.began = append(f.began, *s) })
+func (f *fakeRecords) RecordSession(
+	ctx context.Context, s *rolebroker.Session, event rolebroker.AuditEvent,
+) error {
+	return f.write(ctx, "RecordSession", func() { f.began, f.events = append(f.began, *s), append(f.events, event) })
 }
 
-func (f *fakeRecords) FinishSession(ctx context.Context, s *rolebroker.Session) error {
-	return f.write(ctx, "FinishSession", func() { f.finished = append(f.finished, *s) })
+func (f *fakeRecords) FinishSession(
+	ctx context.Context, s *rolebroker.Session, event rolebroker.AuditEvent,
+) error {
+	return f.write(ctx, "FinishSession", func() {
+		f.finished, f.events = append(f.finished, *s), append(f.events, event)
+	})
 }
 
 func (f *fakeRecords) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) error {
@@ -174,6 +181,13 @@ func (f *fakeRecords) sessions() (began, finished []rolebroker.Session) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.began), slices.Clone(f.finished)
+}
+
+// recorded returns the audit events of the sessions.
+func (f *fakeRecords) recorded() []rolebroker.AuditEvent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.events)
 }
 
 // counted returns the recorded fetches of all sessions.

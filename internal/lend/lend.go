@@ -19,7 +19,7 @@ func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		// May this agent have that role now?
 		key, grant, err := l.decide(ctx, who, req)
 		if err != nil {
-			return nil, l.refused(ctx, who, req, err)
+			return nil, l.refused(ctx, who, req, grant, err)
 		}
 		// Does it get AWS keys?
 		if grant.Connection.Keys != rolebroker.KeysLent && !req.Signing {
@@ -28,7 +28,7 @@ func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		// Does its lease have fresh credentials?
 		lease, err := l.lease(who, key, grant)
 		if err != nil {
-			return nil, l.refused(ctx, who, req, err)
+			return nil, l.refused(ctx, who, req, grant, err)
 		}
 		now := l.now()
 		if loan := lease.fresh(who, now); loan != nil {
@@ -40,12 +40,12 @@ func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 			continue
 		}
 		if err != nil {
-			return nil, l.refused(ctx, who, req, l.explain(err, grant))
+			return nil, l.refused(ctx, who, req, grant, l.explain(err, grant))
 		}
 		// May the agent still have the role after the wait?
-		keyNow, _, err := l.decide(ctx, who, req)
+		keyNow, grant, err := l.decide(ctx, who, req)
 		if err != nil {
-			return nil, l.refused(ctx, who, req, err)
+			return nil, l.refused(ctx, who, req, grant, err)
 		}
 		if now := l.now(); keyNow == key && loan.isValid(now) {
 			return l.handOut(who, loan, now), nil

@@ -409,7 +409,7 @@ func TestWhatSTSRefusedIsInTheRecord(t *testing.T) {
 // deaf is a store that cannot record sessions.
 type deaf struct{ lend.Records }
 
-func (deaf) RecordSession(context.Context, *rolebroker.Session) error {
+func (deaf) RecordSession(context.Context, *rolebroker.Session, rolebroker.AuditEvent) error {
 	return rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("disk full"))
 }
 

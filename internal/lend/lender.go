@@ -53,6 +53,8 @@ type Lender struct {
 	cache       *cache
 	subscribers subscribers
 	answered    func(context.Context, Answer) // nil: nobody wants to know
+	tellRefused func(context.Context, rolebroker.AgentRefusal)
+	repeats     repeats
 
 	// ctx ends when the lender closes. Work that outlives the request that
 	// started it uses ctx.
@@ -132,7 +134,7 @@ func (l *Lender) Prepare(ctx context.Context, who rolebroker.Caller) error {
 func (l *Lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Offer, error) {
 	grants, err := l.grantsOf(ctx, who)
 	if err != nil {
-		return nil, err
+		return nil, l.Refuse(ctx, rolebroker.AgentRefusal{Who: who, Action: rolebroker.ActionRoleList}, err)
 	}
 	return grants.Offers(), nil
 }
@@ -166,7 +168,7 @@ const closeGrace = 10 * time.Second
 
 // Close stops renewing and waits for the AssumeRole calls under way until ctx
 // ends; then it cancels them, so that each has its outcome in the record. Last
-// it records what was handed out.
+// it records what was handed out, and refused.
 func (l *Lender) Close(ctx context.Context) error {
 	l.mu.Lock()
 	l.closed = true
@@ -188,5 +190,6 @@ func (l *Lender) Close(ctx context.Context) error {
 	case <-done:
 	case <-recording.Done():
 	}
+	l.tellRepeats(recording, true)
 	return l.RecordUse(recording)
 }

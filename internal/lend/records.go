@@ -22,14 +22,15 @@ type Records interface {
 	// Codes: not_found.
 	Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.Grants, error)
 
-	// RecordSession stores a new session, durably. If the session is stored
-	// already it stays as it is, in whatever state. Codes: conflict (another
-	// session has the ID).
-	RecordSession(ctx context.Context, s *rolebroker.Session) error
+	// RecordSession stores a new session with its event, durably. If the session
+	// is stored already it stays as it is, in whatever state, and no event is
+	// stored. Codes: conflict (another session has the ID).
+	RecordSession(ctx context.Context, s *rolebroker.Session, event rolebroker.AuditEvent) error
 
 	// FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and
-	// Failure of a session of the same RunnerID. Codes: not_found.
-	FinishSession(ctx context.Context, s *rolebroker.Session) error
+	// Failure of a session of the same RunnerID, with the event. The same outcome
+	// again changes nothing. Codes: not_found, conflict (it has another outcome).
+	FinishSession(ctx context.Context, s *rolebroker.Session, event rolebroker.AuditEvent) error
 
 	// RecordFetches adds to the sessions' Fetches and moves FetchedAt forward.
 	// It ignores sessions that are unknown or of another runner. All fetches

@@ -8,10 +8,15 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// refused counts a refusal, logs it with its cause, and returns it. The log has a sample of what one agent causes.
-func (l *Lender) refused(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, err error) error {
+// refused counts a refusal, tells it, logs it with its cause, and returns it. The log has a sample of what one agent
+// causes. grant has the role, if that was found.
+func (l *Lender) refused(
+	ctx context.Context, who rolebroker.Caller, req rolebroker.Request, grant rolebroker.Grant, err error,
+) error {
 	e := rolebroker.AsError(err)
 	l.metrics.refused.Inc(string(e.Code))
+	_ = l.Refuse(ctx, rolebroker.AgentRefusal{Who: who, Action: rolebroker.ActionSessionBegin, Subject: roleOf(req, grant),
+		Task: req.Task}, err)
 	level := slog.LevelInfo
 	if e.Code == rolebroker.CodeInternal || e.Code == rolebroker.CodeUnavailable {
 		level = slog.LevelWarn

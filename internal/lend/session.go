@@ -23,7 +23,7 @@ func (l *Lender) startSession(
 		return nil, err
 	}
 	session := newSession(key, names, by, now, assumption.Duration)
-	if err := l.records.RecordSession(ctx, &session); err != nil {
+	if err := l.records.RecordSession(ctx, &session, session.BeginEvent(now)); err != nil {
 		return nil, err
 	}
 	began := l.now()
@@ -45,7 +45,7 @@ func (l *Lender) startSession(
 	session.ExpiresAt = key.earlier(assumed.Credentials.Expires)
 	session.AccessKeyID = assumed.Credentials.AccessKeyID
 	session.RequestID = assumed.RequestID
-	if err := l.records.FinishSession(ctx, &session); err != nil {
+	if err := l.records.FinishSession(ctx, &session, session.OutcomeEvent(l.now())); err != nil {
 		return nil, err
 	}
 	l.log.InfoContext(ctx, "session started", "session", session.ID, "agent", key.agentName,
@@ -73,7 +73,7 @@ func (l *Lender) sessionFailed(ctx context.Context, session rolebroker.Session, 
 	// The call may have failed because ctx ended; the outcome is recorded all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), assumeTimeout)
 	defer cancel()
-	if failed := l.records.FinishSession(ctx, &session); failed != nil {
+	if failed := l.records.FinishSession(ctx, &session, session.OutcomeEvent(l.now())); failed != nil {
 		l.log.ErrorContext(ctx, "recording a failed session", "session", session.ID, "cause", failed)
 	}
 	return err
@@ -89,7 +89,8 @@ func newSession(
 		Integration: key.integration, IntegrationName: names.integration,
 		Role: key.role, RoleName: names.role, ARN: key.assumption.ARN, Region: key.assumption.Region,
 		Task: key.task, SessionName: key.assumption.SessionName, Token: by.Token, Workload: by.Workload,
-		Access: key.access, PolicyHash: key.policyHash(), Narrowed: key.narrowed,
+		Address: by.Address,
+		Access:  key.access, PolicyHash: key.policyHash(), Narrowed: key.narrowed,
 		AccessRequest: key.request,
 		RequestedAt:   now, ExpiresAt: key.earlier(now.Add(duration + ClockSlack)),
 	}

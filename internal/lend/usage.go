@@ -9,10 +9,11 @@ import (
 )
 
 // RecordUse records how often each session was handed out and when each token
-// was last used. Requests only count in memory, so that a busy endpoint does not
+// was last used, and tells the refusals that repeated. Requests only count in memory, so that a busy endpoint does not
 // write to the database for each of them. Call it now and then; Close calls it
 // too. A crash loses the counts since the last call.
 func (l *Lender) RecordUse(ctx context.Context) error {
+	l.tellRepeats(ctx, false)
 	fetches, loans := l.takeFetches()
 	err := l.records.RecordFetches(ctx, fetches)
 	if err != nil {

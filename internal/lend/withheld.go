@@ -21,7 +21,7 @@ func (l *Lender) withhold(
 	ctx context.Context, who rolebroker.Caller, req rolebroker.Request, key leaseKey, grant rolebroker.Grant,
 ) (*rolebroker.Loan, error) {
 	if l.gateway == nil {
-		return nil, l.refused(ctx, who, req, rolebroker.Errorf(rolebroker.CodeDenied,
+		return nil, l.refused(ctx, who, req, grant, rolebroker.Errorf(rolebroker.CodeDenied,
 			"the AWS keys of role %s are withheld from agent %s, and %s has no gateway", grant.Reference(), key.agentName, l.by).
 			WithHint("an administrator can lend the keys: rolebroker agent connect %s %s --keys lent", key.agentName,
 				grant.Integration.Name))

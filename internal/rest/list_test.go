@@ -117,13 +117,13 @@ func TestSessions(t *testing.T) {
 			Integration: integration, IntegrationName: "production", Role: role, RoleName: id, ARN: arn,
 			Region: "us-east-1", Token: tokens[agent],
 			SessionName: agent, RequestedAt: w.now.Add(-age), ExpiresAt: w.now.Add(time.Hour - age)}
-		if err := w.store.RecordSession(context.Background(), &s); err != nil {
+		if err := w.store.RecordSession(context.Background(), &s, s.BeginEvent(w.now)); err != nil {
 			t.Fatal(err)
 		}
 		if s.State = state; state == rolebroker.SessionFailed {
 			s.Failure = "AccessDenied"
 		}
-		if err := w.store.FinishSession(context.Background(), &s); err != nil {
+		if err := w.store.FinishSession(context.Background(), &s, s.OutcomeEvent(w.now)); err != nil {
 			t.Fatal(err)
 		}
 		return id

@@ -84,7 +84,7 @@ func (l *trail) session() string {
 	agent := read[api.Agent](l.as(l.admin, "GET", "/api/v1/agents/scout", "").want(200))
 	s := &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionActive, AgentName: "scout",
 		Agent: rolebroker.AgentID(agent.ID), RequestedAt: l.now, ExpiresAt: l.now.Add(time.Hour)}
-	if err := l.store.RecordSession(context.Background(), s); err != nil {
+	if err := l.store.RecordSession(context.Background(), s, s.BeginEvent(l.now)); err != nil {
 		l.Fatal(err)
 	}
 	return string(s.ID)

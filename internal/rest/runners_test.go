@@ -266,9 +266,9 @@ func TestSessionsAndOutcomesNameTheRunner(t *testing.T) {
 		want(200)).Roles[0].Validation; v == nil || v.CheckedBy != eks.Name {
 		t.Errorf("the validation is %+v", v)
 	}
-	wantNil(t, w.store.RecordSession(context.Background(), &rolebroker.Session{ID: rolebroker.NewSessionID(),
-		State: rolebroker.SessionRequested, Runner: "eks",
-		RequestedAt: w.now, ExpiresAt: w.now.Add(time.Hour)}))
+	s := rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, Runner: "eks",
+		RequestedAt: w.now, ExpiresAt: w.now.Add(time.Hour)}
+	wantNil(t, w.store.RecordSession(context.Background(), &s, s.BeginEvent(w.now)))
 	if items := read[api.List[api.Session]](w.as(w.reader, "GET", "/api/v1/sessions", "").
 		want(200)).Items; len(items) != 1 || items[0].Runner != "eks" {
 		t.Errorf("the sessions are %+v", items)

@@ -35,7 +35,8 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		return l.cluster.Approval(ctx, who, grant, req.Task)
 	})
 	if err != nil {
-		return nil, err
+		return nil, l.cluster.Refuse(ctx, rolebroker.AgentRefusal{Who: who, Action: rolebroker.ActionSessionBegin, Task: req.Task,
+			Subject: rolebroker.Named(rolebroker.KindRole, req.Role)}, err)
 	}
 	key := fmt.Sprintf("%q %q %q %s %d %q %q %q", who.Token, grant.Integration.ID, grant.Role.ID, grant.Role.ARN,
 		grant.Role.Generation, req.Task, approval.ID, req.Access)
@@ -74,7 +75,14 @@ func (l *lender) Offers(ctx context.Context, who rolebroker.Caller) ([]rolebroke
 // Close ends lending as lend.Lender.Close does.
 func (l *lender) Close(ctx context.Context) error {
 	l.platform.Close()
-	return l.cluster.Close(ctx)
+	err := l.cluster.Close(ctx)
+	return errors.Join(err, l.record.sendRefusals(ctx))
+}
+
+// sendUse sends the server how often credentials were handed out, and what agents were refused.
+func (l *lender) sendUse(ctx context.Context) error {
+	err := l.cluster.RecordUse(ctx)
+	return errors.Join(err, l.record.sendRefusals(ctx))
 }
 
 // again asks a second time if the first time found out that the server cannot be
@@ -150,7 +158,7 @@ func (p platform) lendThrough(ctx context.Context, who rolebroker.Caller, req ro
 	*rolebroker.Loan, error) {
 	lent, err := attempt(ctx, p.link, func(ctx context.Context, c *client.Client) (api.LoanAnswer, error) {
 		return c.Lend(ctx, api.LoanRequest{Token: string(who.Token), Role: req.Role, Task: req.Task,
-			Access: string(req.Access), Workload: api.Workload(who.Workload)})
+			Access: string(req.Access), Workload: api.Workload(who.Workload), Address: who.Address})
 	})
 	switch {
 	case rejectsRunner(err):

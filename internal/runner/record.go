@@ -35,6 +35,7 @@ type record struct {
 
 	mu         sync.Mutex
 	authorised map[authorisation]time.Time // when the server last authorised it
+	refusals   []api.AgentRefusal          // of agents, that wait to be sent
 }
 
 // moment is a time by two clocks.
@@ -175,8 +176,8 @@ func (r *record) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker
 
 // RecordSession has the server authorise and record a session. While the server
 // cannot be reached, it spools the renewal of a session that the server
-// authorised before. Codes: unavailable; those of the server.
-func (r *record) RecordSession(ctx context.Context, s *rolebroker.Session) error {
+// authorised before. The server makes the event. Codes: unavailable; those of the server.
+func (r *record) RecordSession(ctx context.Context, s *rolebroker.Session, _ rolebroker.AuditEvent) error {
 	session := convert.RunnerSession(s)
 	err := send(ctx, r.link, func(ctx context.Context, c *client.Client) error { return c.BeginSession(ctx, session) })
 	switch key := authorisationOf(s); {
@@ -250,7 +251,7 @@ func (r *record) isAuthorised(key authorisation) bool {
 }
 
 // FinishSession sends the outcome of a session, or spools it.
-func (r *record) FinishSession(ctx context.Context, s *rolebroker.Session) error {
+func (r *record) FinishSession(ctx context.Context, s *rolebroker.Session, _ rolebroker.AuditEvent) error {
 	outcome := convert.SessionOutcome(s)
 	if !r.spool.has(string(s.ID)) { // else the server does not know the session yet
 		err := send(ctx, r.link, func(ctx context.Context, c *client.Client) error {

@@ -147,7 +147,8 @@ func TestWhatIsSpooled(t *testing.T) {
 	r := recordOf(linkTo(t, server, &shared{text: credential{Runner: "run_a", Credential: "first"}.encode()}))
 	begin := func(agent rolebroker.AgentID, code rolebroker.Code, spooled int) {
 		t.Helper()
-		err := r.RecordSession(context.Background(), &rolebroker.Session{ID: rolebroker.NewSessionID(), Agent: agent})
+		err := r.RecordSession(context.Background(), &rolebroker.Session{ID: rolebroker.NewSessionID(), Agent: agent},
+			rolebroker.AuditEvent{})
 		if rolebroker.CodeOf(err) != code || r.spool.pending() != spooled {
 			t.Errorf("%v, and %d are spooled; want %q and %d", err, r.spool.pending(), code, spooled)
 		}

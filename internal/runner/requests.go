@@ -63,7 +63,7 @@ func (a asking) answer(ctx context.Context, who rolebroker.Caller, q api.AccessQ
 		}
 		return none, ask(c)
 	}
-	q.Token, q.Workload = string(who.Token), api.Workload(who.Workload)
+	q.Token, q.Workload, q.Address = string(who.Token), api.Workload(who.Workload), who.Address
 	answer, err := attempt(ctx, a.link, func(ctx context.Context, c *client.Client) (api.AccessAnswer, error) {
 		return c.AskAccess(ctx, q)
 	})

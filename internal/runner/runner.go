@@ -174,6 +174,7 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 		Serves: l.serves,
 		Log:    opts.Log, Metrics: opts.Metrics, Now: opts.Now, SessionsPerAgent: opts.SessionsPerAgent})
 	r.validator = newValidator(r)
+	cluster.OnRefusal(r.record.refused)
 	r.record.onValidate = r.validator.onAsked
 	r.confirmer = &confirmer{identifier: identifier, cluster: cluster, streaming: r.record.streaming.Load,
 		changed: make(chan struct{}, 1)}
@@ -203,7 +204,7 @@ func (r *Runner) startWork(ctx context.Context) {
 	if r.opts.Verifier != nil {
 		r.work.Go(func() { r.prepareKeys(r.background) })
 	}
-	r.every(useInterval, "sending use", r.lender.cluster.RecordUse)
+	r.every(useInterval, "sending use", r.lender.sendUse)
 	r.every(deliverInterval, "sending spooled sessions", r.record.deliver)
 	r.every(keepInterval, "keeping the credential", r.link.keep)
 	r.every(reportInterval, "reporting", r.report)

@@ -194,6 +194,56 @@ func TestWhatARunnerMayRecordIsBounded(t *testing.T) {
 		api.SessionOutcome{Failure: strings.Repeat("x", 100_000)}), rolebroker.CodeInvalid)
 }
 
+// What a runner says that it refused is recorded of agents that asked it, as a quotation; and nothing that is no refusal.
+func TestRefusalsOfRunnersHaveTheirForms(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	good := api.AgentRefusal{Agent: w.scout.ID, Address: "10.0.3.4", Action: "session.begin", Role: "inner", Task: poison,
+		Code: "denied", Reason: poison, Times: 3}
+	tell := func(change func(*api.AgentRefusal)) (events []api.AuditEvent) {
+		t.Helper()
+		told := good
+		change(&told)
+		if err := w.ours.RecordUse(ctx, api.Usage{Refusals: []api.AgentRefusal{told}}); err != nil {
+			t.Fatal(err)
+		}
+		for e, err := range w.tb.Admin.AllAuditEvents(ctx, api.AuditFilter{Action: "session"}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			events = append(events, e)
+		}
+		return events
+	}
+	if found := tell(func(*api.AgentRefusal) {}); len(found) != 0 {
+		t.Errorf("of an agent that never asked: %+v", found)
+	}
+	w.identify(w.ours)
+	found := tell(func(*api.AgentRefusal) {})
+	if len(found) != 1 || found[0].Actor.Name != "scout" || found[0].Actor.Address != "10.0.3.4" ||
+		found[0].Reason != fmt.Sprintf("the runner reports %q", poison) || found[0].After["times"] != "3" ||
+		found[0].Subjects[0].Name != "cluster/inner" || found[0].Subjects[1].Name != "ours" {
+		t.Errorf("%+v", found)
+	}
+	for what, change := range map[string]func(*api.AgentRefusal){
+		"an address": func(r *api.AgentRefusal) { r.Address = poison },
+		"an action":  func(r *api.AgentRefusal) { r.Action = "agent.delete" },
+		"a code":     func(r *api.AgentRefusal) { r.Code = poison },
+		"a token":    func(r *api.AgentRefusal) { r.Token = poison },
+		"a pod":      func(r *api.AgentRefusal) { r.Pod, r.Namespace, r.ServiceAccount = poison, "a", "b" },
+		"no times":   func(r *api.AgentRefusal) { r.Times = 0 },
+	} {
+		if found := tell(change); len(found) != 1 {
+			t.Errorf("%s: %+v", what, found[0])
+		}
+	}
+	w.refused("600 refusals", w.ours.RecordUse(ctx, api.Usage{Refusals: make([]api.AgentRefusal, 600)}),
+		rolebroker.CodeInvalid)
+	bad := w.session(0)
+	bad.Address = poison
+	w.refused("the address of a session", w.ours.BeginSession(ctx, bad), rolebroker.CodeInvalid)
+}
+
 // A runner cannot say that a token of an agent that never asked it was used.
 func TestARunnerTellsOnlyOfAgentsThatAskedIt(t *testing.T) {
 	w := newWorld(t)

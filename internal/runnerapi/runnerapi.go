@@ -62,9 +62,10 @@ type Broker interface {
 	FinishRunnerSession(ctx context.Context, who rolebroker.Caller, s rolebroker.Session) error
 	RecordRunnerUse(ctx context.Context, who rolebroker.Caller, fetches []rolebroker.Fetch,
 		usedAt map[rolebroker.TokenID]time.Time) error
-	LendThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload,
+	RecordRunnerRefusals(ctx context.Context, who rolebroker.Caller, refusals []rolebroker.AgentRefusal) error
+	LendThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload, address string,
 		req rolebroker.Request) (*rolebroker.Loan, error)
-	AgentThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload) (
+	AgentThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload, address string) (
 		rolebroker.Caller, error)
 	RunnerIntegrations(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Integration, []rolebroker.TriedNames,
 		error)

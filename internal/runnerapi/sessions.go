@@ -32,12 +32,15 @@ func (s *server) recordUsage(r *http.Request, who rolebroker.Caller, in api.Usag
 	for id, at := range in.Tokens {
 		usedAt[rolebroker.TokenID(id)] = at
 	}
-	return s.Broker.RecordRunnerUse(r.Context(), who, fetches, usedAt)
+	if err := s.Broker.RecordRunnerUse(r.Context(), who, fetches, usedAt); err != nil || len(in.Refusals) == 0 {
+		return err
+	}
+	return s.Broker.RecordRunnerRefusals(r.Context(), who, convert.All(in.Refusals, convert.FromAgentRefusal))
 }
 
 func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest) (api.LoanAnswer, error) {
 	loan, err := s.Broker.LendThrough(r.Context(), who, rolebroker.TokenID(in.Token), rolebroker.Workload(in.Workload),
-		rolebroker.Request{Role: in.Role, Task: in.Task, Access: rolebroker.Access(in.Access)})
+		in.Address, rolebroker.Request{Role: in.Role, Task: in.Task, Access: rolebroker.Access(in.Access)})
 	if err != nil {
 		refusal, err := aboutTheAgent(err)
 		return api.LoanAnswer{Refusal: refusal}, err
@@ -57,7 +60,8 @@ func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest
 // accessRequest asks for the agent of a pod, or finds what became of questions of it.
 func (s *server) accessRequest(r *http.Request, who rolebroker.Caller, in api.AccessQuestion) (
 	api.AccessAnswer, error) {
-	agent, err := s.Broker.AgentThrough(r.Context(), who, rolebroker.TokenID(in.Token), rolebroker.Workload(in.Workload))
+	agent, err := s.Broker.AgentThrough(r.Context(), who, rolebroker.TokenID(in.Token), rolebroker.Workload(in.Workload),
+		in.Address)
 	var found api.MyAccessRequest
 	answer := api.AccessAnswer{Request: &found}
 	switch {

@@ -250,8 +250,9 @@ func backupOf(t *testing.T, agent string, sessions int) (file string) {
 	s := storetest.Open(t, database)
 	for range sessions {
 		now := time.Now()
-		if err := s.RecordSession(t.Context(), &rolebroker.Session{ID: rolebroker.NewSessionID(),
-			State: rolebroker.SessionRequested, RequestedAt: now, ExpiresAt: now.Add(time.Hour)}); err != nil {
+		se := rolebroker.Session{ID: rolebroker.NewSessionID(),
+			State: rolebroker.SessionRequested, RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
+		if err := s.RecordSession(t.Context(), &se, storetest.Event()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -49,11 +49,11 @@ func BenchmarkSession(b *testing.B) {
 			now := time.Now()
 			se := &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested,
 				Agent: "agt_1", AgentName: "scout", RequestedAt: now, ExpiresAt: now.Add(12 * time.Hour)}
-			if err := s.RecordSession(b.Context(), se); err != nil {
+			if err := s.RecordSession(b.Context(), se, se.BeginEvent(now)); err != nil {
 				b.Fatal(err)
 			}
 			se.State, se.ExpiresAt = rolebroker.SessionActive, now.Add(time.Hour)
-			if err := s.FinishSession(b.Context(), se); err != nil {
+			if err := s.FinishSession(b.Context(), se, se.OutcomeEvent(now)); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -70,11 +70,11 @@ func writeOne(s *store.Store, i int) error {
 	}
 	se := &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested, RequestedAt: now,
 		ExpiresAt: now.Add(time.Hour)}
-	if err := acknowledge(s.RecordSession(ctx, se), "requested", string(se.ID)); err != nil {
+	if err := acknowledge(s.RecordSession(ctx, se, se.BeginEvent(now)), "requested", string(se.ID)); err != nil {
 		return err
 	}
 	se.State = rolebroker.SessionActive
-	return acknowledge(s.FinishSession(ctx, se), "active", string(se.ID))
+	return acknowledge(s.FinishSession(ctx, se, se.OutcomeEvent(now)), "active", string(se.ID))
 }
 
 // askOne stores an access request of the agent, and its approval.

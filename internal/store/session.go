@@ -16,20 +16,20 @@ import (
 const sessionColumns = `id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name,
 	arn, region, task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at,
 	runner, runner_id, ended_at, ended_by, namespace, service_account, pod, token_id,
-	access_request_id, access, narrowed`
+	access_request_id, access, narrowed, address`
 
 var (
 	insertSession = newStatement("insertSession", `
 		INSERT INTO sessions (`+sessionColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-			$24, $25, $26, $27, $28, $29, $30)
+			$24, $25, $26, $27, $28, $29, $30, $31)
 		ON CONFLICT (id) DO NOTHING`)
 
 	sessionByID = newStatement("sessionByID", `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`)
 
 	finishSession = newStatement("finishSession", `
 		UPDATE sessions SET state = $2, expires_at = $3, access_key_id = $4, request_id = $5, failure = $6
-		WHERE id = $1 AND runner_id = $7`)
+		WHERE id = $1 AND runner_id = $7 AND state = 'requested'`)
 
 	countFetches = newBatch("countFetch", `
 		WITH fetched (id, count, last, runner) AS (VALUES ROWS)
@@ -123,17 +123,17 @@ func (c sessionFilterColumns) statement() *statement {
 		ORDER BY requested_at DESC, id DESC LIMIT $6`)
 }
 
-// RecordSession stores a new session. It leaves a session that is stored already
-// as it is, whatever its state, because a runner may report one twice. Codes:
-// conflict (a different session has the ID).
-func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session) error {
-	stored, err := s.run(ctx, insertSession, se.ID, se.State, clean(se.Agent), clean(se.AgentName),
+// RecordSession stores a new session with its event. It leaves a session that is
+// stored already as it is, whatever its state, and stores no event, because a
+// runner may report one twice. Codes: conflict (a different session has the ID).
+func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session, event rolebroker.AuditEvent) error {
+	stored, err := s.runRecorded(ctx, event, insertSession, se.ID, se.State, clean(se.Agent), clean(se.AgentName),
 		clean(se.Integration), clean(se.IntegrationName), clean(se.Role), clean(se.RoleName), se.ARN.String(),
 		clean(se.Region), clean(se.Task), clean(se.SessionName), millis(se.RequestedAt), millis(se.ExpiresAt),
 		clean(se.AccessKeyID), clean(se.RequestID), clean(se.Failure), se.Fetches, millis(se.FetchedAt),
 		clean(se.Runner), se.RunnerID, millis(se.EndedAt), clean(se.EndedBy), clean(se.Workload.Namespace),
 		clean(se.Workload.ServiceAccount), clean(se.Workload.Pod), clean(se.Token), clean(se.AccessRequest),
-		clean(se.Access), se.Narrowed)
+		clean(se.Access), se.Narrowed, clean(se.Address))
 	if err != nil || stored > 0 {
 		return err
 	}
@@ -144,7 +144,7 @@ func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session) error
 	return err
 }
 
-// constant returns the fields of a session that never change, as they are stored.
+// constant returns the fields of a session that tell it from others, as they are stored.
 func constant(se *rolebroker.Session) rolebroker.Session {
 	return rolebroker.Session{ID: se.ID, Agent: clean(se.Agent), AgentName: clean(se.AgentName),
 		Integration: clean(se.Integration), IntegrationName: clean(se.IntegrationName), Role: clean(se.Role),
@@ -169,14 +169,25 @@ func (s *Store) Session(ctx context.Context, id rolebroker.SessionID) (*rolebrok
 }
 
 // FinishSession stores State, ExpiresAt, AccessKeyID, RequestID and Failure of a
-// session of the same RunnerID. Codes: not_found.
-func (s *Store) FinishSession(ctx context.Context, se *rolebroker.Session) error {
-	finished, err := s.run(ctx, finishSession, clean(se.ID), se.State, millis(se.ExpiresAt), clean(se.AccessKeyID),
-		clean(se.RequestID), clean(se.Failure), se.RunnerID)
-	if err == nil && finished == 0 {
-		return notFound("session", string(se.ID))
+// session of the same RunnerID, with the event. The same outcome again changes
+// nothing, and stores no event. Codes: not_found, conflict (it has another outcome).
+func (s *Store) FinishSession(ctx context.Context, se *rolebroker.Session, event rolebroker.AuditEvent) error {
+	finished, err := s.runRecorded(ctx, event, finishSession, clean(se.ID), se.State, millis(se.ExpiresAt),
+		clean(se.AccessKeyID), clean(se.RequestID), clean(se.Failure), se.RunnerID)
+	if err != nil || finished > 0 {
+		return err
 	}
-	return err
+	before, err := s.Session(ctx, se.ID)
+	switch {
+	case err != nil:
+		return err
+	case before.RunnerID != se.RunnerID:
+		return notFound("session", string(se.ID))
+	case before.State != se.State || before.AccessKeyID != clean(se.AccessKeyID) ||
+		!before.ExpiresAt.Equal(stored(se.ExpiresAt)):
+		return rolebroker.Errorf(rolebroker.CodeConflict, "the session %s has another outcome already", se.ID)
+	}
+	return nil
 }
 
 // CountOutstanding counts the sessions of a runner that have no outcome and may still be live at a time, up to most.
@@ -335,7 +346,7 @@ func scanSession(scan scan, se *rolebroker.Session) error {
 		timeColumn{&se.ExpiresAt}, &se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches,
 		timeColumn{&se.FetchedAt}, &se.Runner, &se.RunnerID, timeColumn{&se.EndedAt}, &se.EndedBy,
 		&se.Workload.Namespace, &se.Workload.ServiceAccount, &se.Workload.Pod, &se.Token, &se.AccessRequest,
-		&se.Access, &se.Narrowed)
+		&se.Access, &se.Narrowed, &se.Address)
 }
 
 // HasAccount reports whether an integration has a role in an AWS account.

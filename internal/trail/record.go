@@ -17,7 +17,8 @@ func Record(e *rolebroker.AuditEvent) ([]byte, error) {
 		ID: string(e.ID), Time: e.At.UTC(), Action: string(e.Action), Outcome: string(e.Outcome()),
 		Actor: api.AuditActor{Kind: string(kind), ID: id, Name: e.Actor.Name, Claimed: e.Claimed,
 			Address: e.Actor.Address,
-			Token:   string(e.Actor.Token) + string(e.Actor.RunnerKey)},
+			Token:   string(e.Actor.Token) + string(e.Actor.RunnerKey), ServiceAccount: e.Actor.Workload.Account(),
+			Pod: e.Actor.Workload.Pod},
 		Before: e.Before, After: e.After,
 	}
 	for _, s := range e.Subjects {

@@ -193,7 +193,7 @@ func (f *forms) postRequests() {
 	one, two := f.asks("one"), f.asks("two")
 	session := &rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionActive, AgentName: "scout",
 		Agent: f.agent.ID, RequestedAt: f.now, ExpiresAt: f.now.Add(time.Hour)}
-	if err := f.store.RecordSession(context.Background(), session); err != nil {
+	if err := f.store.RecordSession(context.Background(), session, session.BeginEvent(f.now)); err != nil {
 		f.Fatal(err)
 	}
 	f.newEvents()

@@ -23,7 +23,7 @@ func TestEndingASession(t *testing.T) {
 		IntegrationName: "production", Role: rolebroker.NewRoleID(), RoleName: "readonly", ARN: arn,
 		Region:      "us-east-1",
 		SessionName: "scout", RequestedAt: s.now, ExpiresAt: s.now.Add(time.Hour), AccessKeyID: "ASIAEXAMPLE"}
-	if err := s.store.RecordSession(context.Background(), &session); err != nil {
+	if err := s.store.RecordSession(context.Background(), &session, session.BeginEvent(session.RequestedAt)); err != nil {
 		t.Fatal(err)
 	}
 	end := "/sessions/" + string(session.ID) + "/end"

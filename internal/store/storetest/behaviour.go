@@ -55,7 +55,7 @@ func testInvalidText(s *suite) {
 	se.Task = "a\x00b"
 	s.record(se)
 	se.State, se.Failure, se.RequestID = rolebroker.SessionFailed, "caf\xe9", "\x00"
-	s.must(s.store.FinishSession(s.ctx, se))
+	s.must(s.store.FinishSession(s.ctx, se, Event()))
 	se.Task, se.Failure, se.RequestID = "a\uFFFDb", "caf\uFFFD", "\uFFFD"
 	s.hasSessions(rolebroker.SessionFilter{}, se)
 }
@@ -110,8 +110,8 @@ func testChanges(s *suite) {
 	publishes(s.store.SeeRunner(s.ctx, r.ID, t1))
 	publishes(s.store.RecordRunnerReport(s.ctx, r.ID, rolebroker.RunnerReport{}, t1))
 	se := session(a, in, in.Roles[0], t0)
-	publishes(s.store.RecordSession(s.ctx, se))
-	publishes(s.store.FinishSession(s.ctx, se))
+	publishes(s.store.RecordSession(s.ctx, se, Event()))
+	publishes(s.store.FinishSession(s.ctx, se, Event()))
 	publishes(s.store.RecordFetches(s.ctx, []rolebroker.Fetch{{Session: se.ID, Count: 1, Last: t0}}))
 	ofRole := rolebroker.Change{Integration: in.ID, Role: in.Roles[0].ID, Ended: true}
 	_, err = s.store.EndSessions(s.ctx, rolebroker.Ending{Session: se.ID, At: t0}, Event())

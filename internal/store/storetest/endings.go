@@ -37,7 +37,7 @@ func testEndSession(s *suite) {
 
 	// The outcome of a session that was ended before STS answered is stored.
 	one.State, one.AccessKeyID = rolebroker.SessionActive, "ASIAEXAMPLE"
-	s.must(s.store.FinishSession(s.ctx, one))
+	s.must(s.store.FinishSession(s.ctx, one, Event()))
 	s.hasSessions(rolebroker.SessionFilter{}, two, one)
 
 	// A session outlives its agent and its role, and can be ended then.

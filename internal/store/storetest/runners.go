@@ -536,8 +536,9 @@ func testSessionReportedTwice(s *suite) {
 	a := s.createAgent("scout", in)
 	se := session(a, in, in.Roles[0], t0)
 	se.Runner, se.RunnerID, se.Task = "eks", "run_a", "a\x00b"
-	s.must(s.store.RecordSession(s.ctx, se))
-	s.must(s.store.RecordSession(s.ctx, se))
+	s.must(s.store.RecordSession(s.ctx, se, se.BeginEvent(t0)))
+	s.must(s.store.RecordSession(s.ctx, se, se.BeginEvent(t1)))
+	s.events(rolebroker.AuditFilter{Subject: string(se.ID)}, "session.begin ")
 	stored := *se
 	stored.Task = "a\uFFFDb"
 	s.hasSessions(rolebroker.SessionFilter{}, &stored)
@@ -548,11 +549,19 @@ func testSessionReportedTwice(s *suite) {
 	s.code(err, rolebroker.CodeNotFound, `there is no session "ses_none"`)
 
 	stored.State, stored.AccessKeyID, stored.ExpiresAt = rolebroker.SessionActive, "ASIAEXAMPLE", t2
-	s.must(s.store.FinishSession(s.ctx, &stored))
+	s.must(s.store.FinishSession(s.ctx, &stored, stored.OutcomeEvent(t1)))
+	s.must(s.store.FinishSession(s.ctx, &stored, stored.OutcomeEvent(t2)))
+	late := stored
+	late.AccessKeyID = "ASIAANOTHER"
+	s.code(s.store.FinishSession(s.ctx, &late, late.OutcomeEvent(t2)), rolebroker.CodeConflict,
+		"the session "+string(se.ID)+" has another outcome already")
+	late = stored
+	late.RunnerID = "run_b"
+	s.code(s.store.FinishSession(s.ctx, &late, late.OutcomeEvent(t2)), rolebroker.CodeNotFound, "")
 	again := *se
 	// is stored as the same time
 	again.RequestedAt = again.RequestedAt.Add(time.Microsecond).In(time.FixedZone("", 3600))
-	s.must(s.store.RecordSession(s.ctx, &again))
+	s.must(s.store.RecordSession(s.ctx, &again, Event()))
 	s.hasSessions(rolebroker.SessionFilter{}, &stored)
 
 	for what, change := range map[string]func(*rolebroker.Session){
@@ -570,11 +579,12 @@ func testSessionReportedTwice(s *suite) {
 	} {
 		another := *se
 		change(&another)
-		if err := s.store.RecordSession(s.ctx, &another); rolebroker.CodeOf(err) != rolebroker.CodeConflict {
+		if err := s.store.RecordSession(s.ctx, &another, another.BeginEvent(t2)); rolebroker.CodeOf(err) != rolebroker.CodeConflict {
 			s.Errorf("another %s: %v", what, err)
 		}
 	}
 	s.hasSessions(rolebroker.SessionFilter{}, &stored)
+	s.events(rolebroker.AuditFilter{Action: "session"}, "session.assume ", "session.begin ")
 }
 
 // testValidationsByRunner has an outcome say who tried, until another runner is

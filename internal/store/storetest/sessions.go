@@ -17,12 +17,13 @@ func session(a *rolebroker.Agent, in *rolebroker.Integration, role rolebroker.Ro
 		Workload: rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
 		Access:   rolebroker.AccessReadOnly, Narrowed: true,
 		SessionName: a.Name + "@tidy", Token: "tok_of_" + rolebroker.TokenID(a.ID), RequestedAt: at,
+		Address:   "192.0.2.7",
 		ExpiresAt: at.Add(time.Hour)}
 }
 
 func (s *suite) record(se *rolebroker.Session) *rolebroker.Session {
 	s.Helper()
-	s.must(s.store.RecordSession(s.ctx, se))
+	s.must(s.store.RecordSession(s.ctx, se, Event()))
 	return se
 }
 
@@ -50,21 +51,24 @@ func testSession(s *suite) {
 	s.hasSessions(rolebroker.SessionFilter{}, se)
 	another := *se
 	another.SessionName = "another"
-	s.code(s.store.RecordSession(s.ctx, &another), rolebroker.CodeConflict,
+	s.code(s.store.RecordSession(s.ctx, &another, Event()), rolebroker.CodeConflict,
 		"another session has the ID "+string(se.ID)+" already")
+	unrecorded := session(a, in, in.Roles[0], t0)
+	s.code(s.store.RecordSession(s.ctx, unrecorded, rolebroker.AuditEvent{}), rolebroker.CodeUnavailable, "")
+	s.hasSessions(rolebroker.SessionFilter{}, se)
 
 	done := *se
 	done.State, done.ExpiresAt, done.AccessKeyID, done.RequestID = rolebroker.SessionActive, t2, "ASIAEXAMPLE", "f00"
 	done.AgentName, done.RequestedAt = "not stored by FinishSession", t2
-	s.must(s.store.FinishSession(s.ctx, &done))
+	s.must(s.store.FinishSession(s.ctx, &done, Event()))
 	done.AgentName, done.RequestedAt = se.AgentName, se.RequestedAt
 	s.hasSessions(rolebroker.SessionFilter{}, &done)
 
 	failed := session(a, in, in.Roles[0], t1)
-	s.code(s.store.FinishSession(s.ctx, failed), rolebroker.CodeNotFound, `there is no session "`+string(failed.ID)+`"`)
+	s.code(s.store.FinishSession(s.ctx, failed, Event()), rolebroker.CodeNotFound, `there is no session "`+string(failed.ID)+`"`)
 	s.record(failed)
 	failed.State, failed.Failure = rolebroker.SessionFailed, "AccessDenied: not you"
-	s.must(s.store.FinishSession(s.ctx, failed))
+	s.must(s.store.FinishSession(s.ctx, failed, Event()))
 	bare := s.record(&rolebroker.Session{ID: rolebroker.NewSessionID(), State: rolebroker.SessionRequested,
 		RequestedAt: t2, ExpiresAt: t2})
 	s.hasSessions(rolebroker.SessionFilter{}, bare, failed, &done)
