@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -83,20 +84,11 @@ func without(query string, names []string) string {
 	var kept []string
 	for part := range strings.SplitSeq(query, "&") {
 		name, _, _ := strings.Cut(part, "=")
-		if plain, err := url.QueryUnescape(name); err != nil || !contains(names, plain) {
+		if plain, err := url.QueryUnescape(name); err != nil || !slices.Contains(names, plain) {
 			kept = append(kept, part)
 		}
 	}
 	return strings.Join(kept, "&")
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // rewriteChunks replaces signed chunks of an upload to S3, which nobody but the agent can sign: by the content alone,
@@ -205,9 +197,12 @@ func (s signing) RoundTrip(out *http.Request) (*http.Response, error) {
 }
 
 // buffers are the buffers that answers go through.
-var buffers = &bufferPool{sync.Pool{New: func() any { return make([]byte, 32<<10) }}}
+var buffers = &bufferPool{sync.Pool{New: func() any { return new([bufferSize]byte) }}}
 
+const bufferSize = 32 << 10
+
+// bufferPool keeps arrays, because a slice in a pool allocates.
 type bufferPool struct{ pool sync.Pool }
 
-func (p *bufferPool) Get() []byte  { return p.pool.Get().([]byte) }
-func (p *bufferPool) Put(b []byte) { p.pool.Put(b) } //nolint:staticcheck // a slice header is small
+func (p *bufferPool) Get() []byte  { return p.pool.Get().(*[bufferSize]byte)[:] }
+func (p *bufferPool) Put(b []byte) { p.pool.Put((*[bufferSize]byte)(b)) }

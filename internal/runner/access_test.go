@@ -10,14 +10,16 @@ import (
 	"github.com/rolebroker/rolebroker/internal/awssim"
 )
 
-// lastAssumed is the last AssumeRole call that AWS got.
-func (w *world) lastAssumed() awssim.AssumeRoleCall {
+// assumedBy is the AssumeRole call that gave an access key; validations make others.
+func (w *world) assumedBy(key string) awssim.AssumeRoleCall {
 	w.Helper()
-	calls := w.aws.Assumed()
-	if len(calls) == 0 {
-		w.Fatal("AWS got no AssumeRole call")
+	for _, call := range w.aws.Assumed() {
+		if call.AccessKeyID == key {
+			return call
+		}
 	}
-	return calls[len(calls)-1]
+	w.Fatalf("no AssumeRole call gave the key %s", key)
+	panic("unreachable")
 }
 
 // A runner sends the session policies of a connection, as the server does for a role that the platform assumes. A change
@@ -45,7 +47,7 @@ func TestARunnerLimitsWhatItLends(t *testing.T) {
 					return string(lent.Access) == c.access && seen[lent.AccessKeyID] == ""
 				})
 				seen[lent.AccessKeyID] = c.access
-				call := w.lastAssumed()
+				call := w.assumedBy(lent.AccessKeyID)
 				if got := call.PolicyARNs; len(got) != 0 && c.arn == "" || c.arn != "" && (len(got) != 1 || got[0] != c.arn) {
 					t.Errorf("%s with %s: the policies are %q", integration, c.access, got)
 				}
@@ -70,7 +72,7 @@ func TestARunnerNarrowsWhatAProcessAsksFor(t *testing.T) {
 			narrow := try(clientOf(w, w.runner.http.Handler, w.scout).Borrow(context.Background(),
 				rolebroker.Request{Role: role, Access: rolebroker.AccessReadOnly}))(t)
 			if narrow.Access != rolebroker.AccessReadOnly || full.AccessKeyID == narrow.AccessKeyID ||
-				len(w.lastAssumed().PolicyARNs) != 1 {
+				len(w.assumedBy(narrow.AccessKeyID).PolicyARNs) != 1 {
 				t.Errorf("%s: %s is %s, and %s is %s", role, full.AccessKeyID, full.Access, narrow.AccessKeyID, narrow.Access)
 			}
 		}
