@@ -24,15 +24,20 @@ type agentPart struct {
 
 // Update keeps the plan. The only change that does not replace the resource is
 // another reference to the same agent.
-func (r *agentPart) Update(_ context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+func (r *agentPart) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	resp.State.Raw = req.Plan.Raw
+	resp.Diagnostics.Append(identify(ctx, resp.State, resp.Identity)...)
 }
 
-// ImportState takes AGENT/ID: the agent's name or ID, and the ID of the part.
+// ImportState takes an identity or AGENT/ID: the agent's name or ID, and the ID of the
+// part.
 func (r *agentPart) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
 	agent, id, _ := strings.Cut(req.ID, "/")
+	if values := r.imported(ctx, req, &resp.Diagnostics); values != nil {
+		agent, id = values[0], values[1]
+	}
 	if agent == "" || !strings.HasPrefix(id, r.prefix) {
 		resp.Diagnostics.AddError("Importing a "+r.noun, fmt.Sprintf(
 			"The import ID of a %s is AGENT/ID, as in scout/%s2mzq7k4vprb5xw3tdn6hjc8ysa. %s lists the IDs.",

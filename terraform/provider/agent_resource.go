@@ -86,7 +86,7 @@ func (r *agentResource) whyDisabled(ctx context.Context, m agentModel) string {
 
 func newAgentResource() resource.Resource {
 	return &agentResource{namedResource[api.Agent, api.AgentRequest, agentModel]{
-		onServer: onServer{suffix: "agent"},
+		onServer: onServer{suffix: "agent", identity: byName("agent")},
 		schema:   agentSchema(),
 		model:    agentOf,
 		calls: func(s *server) calls[api.Agent, api.AgentRequest] {

@@ -28,7 +28,7 @@ var (
 
 func newBindingResource() resource.Resource {
 	return &bindingResource{agentPart{
-		onServer: onServer{suffix: "agent_binding"},
+		onServer: onServer{suffix: "agent_binding", identity: ofAgent("id", "The ID of the binding.")},
 		noun:     "binding", prefix: "bnd_", lists: "rolebroker agent bindings AGENT",
 	}}
 }
@@ -179,7 +179,7 @@ func (r *bindingResource) Create(ctx context.Context, req resource.CreateRequest
 				"rolebroker_runner.NAME.issuer to make the runner first.")
 	}
 	plan.ID, plan.AgentID = types.StringValue(made.ID), types.StringValue(agent.ID)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, plan)...)
 }
 
 // bind makes the binding. It refuses one that existed before, which somebody

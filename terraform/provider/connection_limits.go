@@ -2,10 +2,11 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -42,9 +43,9 @@ func sessionPolicyAttribute() schema.StringAttribute {
 func rolesAttribute() schema.SetAttribute {
 	return schema.SetAttribute{
 		Optional: true, Computed: true, ElementType: types.StringType,
-		Validators: []validator.Set{setvalidator.SizeAtLeast(1), allStandsAlone{}},
-		MarkdownDescription: "The names or IDs of the only roles that the agent may borrow. `[\"*\"]`: all roles of the " +
-			"integration, and those that it gets later. " + keeps("all roles"),
+		Validators: []validator.Set{allStandsAlone{}},
+		MarkdownDescription: "The names or IDs of the only roles that the agent may borrow; `[]`: none. `[\"*\"]`: all " +
+			"roles of the integration, and those that it gets later. " + keeps("all roles"),
 	}
 }
 
@@ -205,14 +206,24 @@ func (m connectionModel) takeLimits(c api.Connection, in api.Integration) connec
 	return m
 }
 
-// samePolicy returns whether two texts are one policy to the server.
+// samePolicy returns whether two texts are one policy, whatever the order of the names
+// in an object: jsonencode sorts them, also in the configuration that Terraform generates.
 func samePolicy(a, b string) bool {
 	if a == "" || b == "" {
 		return a == b
 	}
-	first, wrongFirst := rolebroker.ParseSessionPolicy(a)
-	second, wrongSecond := rolebroker.ParseSessionPolicy(b)
-	return len(wrongFirst) == 0 && len(wrongSecond) == 0 && first == second
+	first, isFirst := policyIn(a)
+	second, isSecond := policyIn(b)
+	return isFirst && isSecond && reflect.DeepEqual(first, second)
+}
+
+// policyIn is what a text says that is a valid session policy.
+func policyIn(text string) (policy any, ok bool) {
+	text, wrong := rolebroker.ParseSessionPolicy(text)
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	ok = len(wrong) == 0 && decoder.Decode(&policy) == nil
+	return policy, ok
 }
 
 // rolesOf are the roles of the connection: by ID those that written has by ID, and the

@@ -29,6 +29,9 @@ func (m connectionModel) keepLimits(config, state connectionModel) connectionMod
 		m.Access, m.SessionPolicy = state.Access, state.SessionPolicy
 	case config.SessionPolicy.IsNull() && !config.Access.IsUnknown():
 		m.SessionPolicy = types.StringNull()
+	case !config.SessionPolicy.IsUnknown() &&
+		samePolicy(config.SessionPolicy.ValueString(), state.SessionPolicy.ValueString()):
+		m.SessionPolicy = state.SessionPolicy
 	}
 	if config.Roles.IsNull() {
 		m.Roles = state.Roles

@@ -15,6 +15,7 @@ import (
 func TestWhatIsWider(t *testing.T) {
 	const reads = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}`
 	const sameReads = `{ "Version": "2012-10-17", "Statement": [{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}] }`
+	const sorted = `{"Statement":[{"Action":"s3:Get*","Effect":"Allow","Resource":"*"}],"Version":"2012-10-17"}`
 	const all = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	has := func(access, policy, approval string, roles ...string) connectionModel {
 		m := connectionModel{Access: types.StringValue(access), SessionPolicy: types.StringNull(),
@@ -49,6 +50,7 @@ func TestWhatIsWider(t *testing.T) {
 		{"a policy to view-only", has("policy", reads, "none"), has("view-only", "", "none"), "access"},
 		{"full to a policy", has("full", "", "none"), has("policy", reads, "none"), ""},
 		{"another policy", has("policy", reads, "none"), has("policy", all, "none"), "access"},
+		{"a policy in another order", has("policy", reads, "none"), has("policy", sorted, "none"), ""},
 		{"a policy with other spaces", has("policy", reads, "none"), has("policy", sameReads, "none"), ""},
 		{"an access not known yet", has("read-only", "", "none"), has("", "", "none"), "access"},
 		{"full to one not known yet", has("full", "", "none"), has("", "", "none"), ""},

@@ -18,11 +18,17 @@ import (
 type connectionResource struct{ onServer }
 
 var (
+	_ resource.ResourceWithIdentity    = &connectionResource{}
 	_ resource.ResourceWithImportState = &connectionResource{}
 	_ resource.ResourceWithModifyPlan  = &connectionResource{}
 
 	_ resource.ResourceWithValidateConfig = &connectionResource{}
 )
+
+func newConnectionResource() resource.Resource {
+	return &connectionResource{onServer{suffix: "agent_connection",
+		identity: ofAgent("integration_id", "The ID of the integration.")}}
+}
 
 type connectionModel struct {
 	ID            types.String `tfsdk:"id"`
@@ -184,7 +190,7 @@ func (r *connectionResource) Create(ctx context.Context, req resource.CreateRequ
 	}
 	made, err := r.connect(ctx, plan, nil)
 	if made.ID.ValueString() != "" { // also if making it the default failed afterwards
-		resp.Diagnostics.Append(resp.State.Set(ctx, made)...)
+		resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, made)...)
 	}
 	if err != nil {
 		report(&resp.Diagnostics, "Connecting the agent "+plan.Agent.ValueString()+" to the integration "+
@@ -338,7 +344,7 @@ func (r *connectionResource) Update(ctx context.Context, req resource.UpdateRequ
 			plan.Integration.ValueString(), err, atRoot)
 		return
 	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, made)...)
+	resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, made)...)
 }
 
 func (r *connectionResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
@@ -364,11 +370,14 @@ func (r *connectionResource) disconnect(ctx context.Context, state connectionMod
 	return err
 }
 
-// ImportState takes AGENT/INTEGRATION, each a name or an ID.
+// ImportState takes an identity or AGENT/INTEGRATION, each a name or an ID.
 func (r *connectionResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
 	agent, integration, _ := strings.Cut(req.ID, "/")
+	if values := r.imported(ctx, req, &resp.Diagnostics); values != nil {
+		agent, integration = values[0], values[1]
+	}
 	if agent == "" || integration == "" || strings.Contains(integration, "/") {
 		resp.Diagnostics.AddError("Importing a connection",
 			"The import ID of a connection is AGENT/INTEGRATION, each a name or an ID, as in scout/production.")

@@ -27,7 +27,7 @@ func TestTheDocsAreThoseOfTheSchemas(t *testing.T) {
 	ws.must(os.CopyFS(ws.dir, os.DirFS("../examples/provider")))
 	schema := filepath.Join(ws.dir, "schema.json")
 	text := ws.terraform("providers", "schema", "-json")
-	ws.must(os.WriteFile(schema, []byte(strings.Replace(text, `"`+provider.Address+`"`, `"rolebroker"`, 1)), 0o600))
+	ws.must(os.WriteFile(schema, []byte(strings.Replace(text, `"`+ofRegistry(provider.Address)+`"`, `"rolebroker"`, 1)), 0o600))
 
 	generate := exec.Command(
 		"go",

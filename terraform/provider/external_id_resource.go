@@ -19,6 +19,11 @@ type externalIDResource struct{ onServer }
 
 var _ resource.ResourceWithImportState = &externalIDResource{}
 
+func newExternalIDResource() resource.Resource {
+	return &externalIDResource{onServer{suffix: "external_id",
+		identity: identity{{"id", false, "The ID of the reservation. It is not the external ID."}}}}
+}
+
 type externalIDModel struct {
 	ID         types.String `tfsdk:"id"`
 	ExternalID types.String `tfsdk:"external_id"`
@@ -59,7 +64,7 @@ func (r *externalIDResource) Create(ctx context.Context, _ resource.CreateReques
 		report(&resp.Diagnostics, "Reserving an external ID", err, nil)
 		return
 	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, externalIDOf(reserved))...)
+	resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, externalIDOf(reserved))...)
 }
 
 // Read removes a reservation from the state that was released or whose
@@ -90,9 +95,9 @@ func (r *externalIDResource) Delete(ctx context.Context, req resource.DeleteRequ
 	}
 }
 
-// ImportState takes the ID of a reservation.
+// ImportState takes the ID of a reservation, or an identity with it.
 func (r *externalIDResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
-	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), r.reference(ctx, req, &resp.Diagnostics))...)
 }

@@ -55,7 +55,7 @@ func TestAGeneratedConfigurationSurvivesARotation(t *testing.T) {
 	if !strings.Contains(string(text), before.ExternalID) {
 		text = []byte(strings.Replace(string(text), "  name ", "  external_id = \""+before.ExternalID+"\"\n  name ", 1))
 	}
-	ws.must(os.WriteFile(generated, regexp.MustCompile(`description( +)= null`).
+	ws.must(os.WriteFile(generated, regexp.MustCompile(`description( +)= (null|"")`).
 		ReplaceAll(text, []byte(`description$1= "ours"`)), 0o600))
 	ws.applies()
 	now := w.the("production")

@@ -32,6 +32,10 @@ var (
 	_ resource.ResourceWithValidateConfig = &integrationResource{}
 )
 
+func newIntegrationResource() resource.Resource {
+	return &integrationResource{onServer{suffix: "aws_integration", identity: byName("integration")}}
+}
+
 func (r *integrationResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan integrationResourceModel
 	if !r.server.read(ctx, &resp.Diagnostics, modelFrom{&plan, req.Plan}) {
@@ -63,7 +67,7 @@ func (r *integrationResource) Create(ctx context.Context, req resource.CreateReq
 		return
 	}
 	plan.integrationModel = plan.saved(ctx, found{made, runner}, &resp.Diagnostics)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, plan)...)
 	resp.Diagnostics.Append(rememberReserved(ctx, resp.Private, req.Config)...)
 	warn(&resp.Diagnostics, made)
 }
@@ -211,7 +215,7 @@ func (r *integrationResource) Update(ctx context.Context, req resource.UpdateReq
 		return
 	}
 	plan.integrationModel = plan.saved(ctx, updated, &resp.Diagnostics)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, plan)...)
 	resp.Diagnostics.Append(rememberReserved(ctx, resp.Private, req.Config)...)
 	if validate != api.ValidateSkip {
 		warn(&resp.Diagnostics, updated.Integration)
@@ -263,11 +267,11 @@ func (r *integrationResource) Delete(ctx context.Context, req resource.DeleteReq
 	}
 }
 
-// ImportState takes a name or an ID.
+// ImportState takes a name or an ID, or an identity with either.
 func (r *integrationResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
-	importPair(ctx, resp, "id", req.ID, "validate", api.ValidateRequire)
+	importPair(ctx, resp, "id", r.reference(ctx, req, &resp.Diagnostics), "validate", api.ValidateRequire)
 }
 
 // typeOf is the type of the resource's states and configurations.

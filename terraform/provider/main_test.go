@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,8 +22,26 @@ import (
 	"github.com/rolebroker/rolebroker/terraform/provider"
 )
 
-// terraformBinary is the path of Terraform; empty if it is not installed.
-var terraformBinary, _ = exec.LookPath("terraform")
+// terraformBinary is the path of Terraform, or of OpenTofu in its place; empty if it is
+// not installed.
+var terraformBinary = cmp.Or(os.Getenv("TF_ACC_TERRAFORM_PATH"), found("terraform"))
+
+// isOpenTofu says that the tests run with OpenTofu, as scripts/opentofu.sh runs them.
+var isOpenTofu = filepath.Base(terraformBinary) == "tofu"
+
+func found(program string) string {
+	path, _ := exec.LookPath(program)
+	return path
+}
+
+// ofRegistry is the address of a provider in the registry of the program that the tests
+// run with.
+func ofRegistry(address string) string {
+	if isOpenTofu {
+		return strings.Replace(address, "registry.terraform.io/", "registry.opentofu.org/", 1)
+	}
+	return address
+}
 
 // TestMain runs the tests. If a test has started this program under the name of a
 // provider, it serves that provider instead.
@@ -49,8 +68,8 @@ type served struct {
 }
 
 var providers = map[string]served{
-	"terraform-provider-rolebroker": {provider.Address, provider.ServeForTests(time.Now)},
-	"terraform-provider-aws":        {awsstandin.Address, providerserver.NewProtocol6(awsstandin.New()())},
+	"terraform-provider-rolebroker": {ofRegistry(provider.Address), provider.ServeForTests(time.Now)},
+	"terraform-provider-aws":        {ofRegistry(awsstandin.Address), providerserver.NewProtocol6(awsstandin.New()())},
 }
 
 // serve serves many commands of Terraform in one process, as a provider in a
@@ -106,6 +125,7 @@ func run(m *testing.M) int {
 		"CHECKPOINT_DISABLE":    "1",
 		"TF_CLI_CONFIG_FILE":    config,
 		"TF_ACC_TERRAFORM_PATH": terraformBinary,
+		"TF_ACC_PROVIDER_HOST":  strings.Split(ofRegistry(provider.Address), "/")[0],
 	} {
 		os.Setenv(name, value)
 	}

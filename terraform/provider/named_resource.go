@@ -63,7 +63,7 @@ func (r *namedResource[A, R, M]) Create(
 		report(&resp.Diagnostics, "Creating the "+r.suffix+" "+plan.name(), err, atRoot)
 		return
 	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, r.model(made))...)
+	resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, r.model(made))...)
 }
 
 func (r *namedResource[A, R, M]) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -92,7 +92,7 @@ func (r *namedResource[A, R, M]) Update(
 		report(&resp.Diagnostics, "Updating the "+r.suffix+" "+state.name(), err, atRoot)
 		return
 	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, r.model(updated))...)
+	resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, r.model(updated))...)
 }
 
 func (r *namedResource[A, R, M]) Delete(
@@ -116,11 +116,11 @@ func (r *namedResource[A, R, M]) Delete(
 	}
 }
 
-// ImportState takes a name or an ID.
+// ImportState takes a name or an ID, or an identity with either.
 func (r *namedResource[A, R, M]) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
-	resource.ImportStatePassthroughID(ctx, path.Root("id"), req, resp)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), r.reference(ctx, req, &resp.Diagnostics))...)
 }
 
 // atRoot is the attribute of a field of an object that has no parts.

@@ -184,9 +184,9 @@ func (s settings) token() (_ rolebroker.Secret, file string, _ error) {
 
 func (p *rolebrokerProvider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
-		func() resource.Resource { return &integrationResource{onServer{suffix: "aws_integration"}} },
-		func() resource.Resource { return &externalIDResource{onServer{suffix: "external_id"}} },
-		func() resource.Resource { return &connectionResource{onServer{suffix: "agent_connection"}} },
+		newIntegrationResource,
+		newExternalIDResource,
+		newConnectionResource,
 		newAgentResource,
 		newTokenResource,
 		newBindingResource,

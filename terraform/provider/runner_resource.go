@@ -51,7 +51,7 @@ func (m runnerModel) request() api.RunnerRequest {
 // so a token that expired unused would stay where it is.
 func newRunnerResource() resource.Resource {
 	return &namedResource[api.Runner, api.RunnerRequest, runnerModel]{
-		onServer: onServer{suffix: "runner"},
+		onServer: onServer{suffix: "runner", identity: byName("runner")},
 		schema:   runnerSchema(),
 		model:    runnerOf,
 		calls: func(s *server) calls[api.Runner, api.RunnerRequest] {

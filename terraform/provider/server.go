@@ -35,12 +35,15 @@ func (s *server) ready(diags *diag.Diagnostics) bool {
 
 // onServer is the part that all resources share: their type and the server.
 type onServer struct {
-	suffix string // of the type, as in "agent" for rolebroker_agent
-	server *server
+	suffix   string // of the type, as in "agent" for rolebroker_agent
+	identity identity
+	server   *server
 }
 
+// Metadata also says that the identity can change: a resource is renamed in place.
 func (o *onServer) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = req.ProviderTypeName + "_" + o.suffix
+	resp.ResourceBehavior.MutableIdentity = true
 }
 
 func (o *onServer) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
@@ -87,10 +90,11 @@ type modelFrom struct {
 func refresh[M any](ctx context.Context, resp *resource.ReadResponse, summary string, err error, model func() M) {
 	switch {
 	case gone(err):
+		resp.Diagnostics.Append(lose(ctx, resp.State, resp.Identity)...)
 		resp.State.RemoveResource(ctx)
 	case err != nil:
 		report(&resp.Diagnostics, summary, err, nil)
 	default:
-		resp.Diagnostics.Append(resp.State.Set(ctx, model())...)
+		resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, model())...)
 	}
 }

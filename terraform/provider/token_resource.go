@@ -30,7 +30,7 @@ var (
 
 func newTokenResource() resource.Resource {
 	return &tokenResource{agentPart{
-		onServer: onServer{suffix: "agent_token"},
+		onServer: onServer{suffix: "agent_token", identity: ofAgent("id", "The ID of the token.")},
 		noun:     "token", prefix: "tok_", lists: "rolebroker agent token list AGENT",
 	}}
 }
@@ -203,7 +203,7 @@ func (r *tokenResource) Create(ctx context.Context, req resource.CreateRequest, 
 	}
 	plan.ID, plan.AgentID = types.StringValue(made.ID), types.StringValue(agent.ID)
 	plan.Status, plan.ExpiresAt = types.StringValue(api.StatusActive), sameTime(made.ExpiresAt, plan.ExpiresAt)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, plan)...)
 }
 
 // register has the server remember a token.

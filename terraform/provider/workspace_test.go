@@ -44,7 +44,8 @@ func newWorkspace(t testing.TB, env ...string) *workspace {
 	ws := &workspace{TB: t, dir: t.TempDir(), secrets: t.TempDir(), log: &said{}}
 	ws.env = append(
 		[]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.TempDir(), "CHECKPOINT_DISABLE=1",
-			"TF_IN_AUTOMATION=1", "TF_INPUT=0", awsstandin.SecretsEnv + "=" + ws.secrets},
+			"TF_IN_AUTOMATION=1", "TF_INPUT=0",
+			"TF_ACC_TERRAFORM_PATH=" + terraformBinary, awsstandin.SecretsEnv + "=" + ws.secrets},
 		env...)
 	reattach := map[string]any{}
 	for name := range providers {
