@@ -5,7 +5,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-short build setup kubernetes kubernetes-in-ci test-kubernetes lint fmt tidy \
-	staticcheck vuln bench fuzz screenshots terraform-install terraform-docs actions
+	staticcheck vuln bench fuzz screenshots terraform-install terraform-docs actions test-opentofu
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ fuzz: ## run each fuzz target for half a minute
 
 screenshots: setup ## take a picture of every page of the web app, in docs/screenshots
 	go test ./internal/web -count 1 -run TestScreenshots -screenshots ../../docs/screenshots
+
+test-opentofu: ## build OpenTofu, and test the Terraform provider with it; the first build takes some minutes
+	scripts/opentofu.sh
 
 terraform-install: ## install the provider for terraform init and tofu init on this machine
 	@scripts/provider-install.sh
