@@ -21,6 +21,7 @@ var rows = []row{
 	{5, "rolebroker exec -- true and credentials", measureExec},
 	{6, "a server that has just started", measureIdle},
 	{7, "validating an integration of many roles", measureValidate},
+	{8, "many agents that borrow for the first time", measureDistinct},
 }
 
 // plan is the extent of a measurement.
@@ -37,6 +38,7 @@ type plan struct {
 	runs        int           // row 5: of each program
 	starts      int           // row 6: of each server
 	validated   int           // row 7: roles of the integration
+	distinct    int           // row 8: agents
 }
 
 var (
@@ -48,6 +50,7 @@ var (
 		runs:      80,
 		starts:    7,
 		validated: 1000,
+		distinct:  4000,
 	}
 	quickly = plan{
 		connections: 64, warmUp: time.Second, turns: 12, turn: 250 * time.Millisecond,
@@ -57,5 +60,6 @@ var (
 		runs:      20,
 		starts:    3,
 		validated: 200,
+		distinct:  1000,
 	}
 )

@@ -116,7 +116,7 @@ func (s *Store) runRecorded(
 
 // RecordEvent stores an event that goes with no change: a refusal, or something that was only looked at.
 func (s *Store) RecordEvent(ctx context.Context, e rolebroker.AuditEvent) error {
-	return s.changeRecorded(ctx, e, func(context.Context, *tx) error { return nil })
+	return s.recordTogether(ctx, e, func(context.Context, *tx) error { return nil })
 }
 
 // eventFilter says which columns a filter compares.

@@ -1,6 +1,9 @@
 package store_test
 
 import (
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -58,4 +61,29 @@ func BenchmarkSession(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkAppend appends audit events, by one writer and by sixteen.
+func BenchmarkAppend(b *testing.B) {
+	for _, writers := range []int{1, 16} {
+		b.Run(fmt.Sprint(writers), func(b *testing.B) {
+			benchmarkBoth(b, func(b *testing.B, s *store.Store) {
+				var done sync.WaitGroup
+				var next atomic.Int64
+				b.ResetTimer()
+				for range writers {
+					done.Go(func() {
+						for int(next.Add(1)) <= b.N {
+							if err := s.RecordEvent(b.Context(), storetest.Event()); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				done.Wait()
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+			})
+		})
+	}
 }

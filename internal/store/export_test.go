@@ -52,3 +52,10 @@ func LoadAsIs(ctx context.Context, file, database string) error {
 	}
 	return copyTables(ctx, tables, lite, pool, func(string) {})
 }
+
+// Waiting returns how many changes wait for a transaction that they share.
+func (s *Store) Waiting() int {
+	s.group.mu.Lock()
+	defer s.group.mu.Unlock()
+	return len(s.group.waiting)
+}

@@ -43,9 +43,11 @@ func (o Options) lockWait() time.Duration {
 // Store is an open database. All of its methods may be called concurrently.
 type Store struct {
 	postgres bool
-	writer   *sql.DB  // one connection on SQLite
-	reader   *sql.DB  // the same pool as writer on PostgreSQL
-	prepared sync.Map // *statement → *sql.Stmt of reader; SQLite only
+	writer   *sql.DB                  // one connection on SQLite
+	reader   *sql.DB                  // the same pool as writer on PostgreSQL
+	prepared sync.Map                 // *statement → *sql.Stmt of reader; SQLite only
+	often    map[*statement]*sql.Stmt // of writer: what lending needs; SQLite only
+	group    group
 	lock     *fileLock
 	listener *listener
 	server   string // distinguishes our own notifications from those of other servers

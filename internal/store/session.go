@@ -127,7 +127,7 @@ func (c sessionFilterColumns) statement() *statement {
 // stored already as it is, whatever its state, and stores no event, because a
 // runner may report one twice. Codes: conflict (a different session has the ID).
 func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session, event rolebroker.AuditEvent) error {
-	stored, err := s.runRecorded(ctx, event, insertSession, se.ID, se.State, clean(se.Agent), clean(se.AgentName),
+	stored, err := s.runTogether(ctx, event, insertSession, se.ID, se.State, clean(se.Agent), clean(se.AgentName),
 		clean(se.Integration), clean(se.IntegrationName), clean(se.Role), clean(se.RoleName), se.ARN.String(),
 		clean(se.Region), clean(se.Task), clean(se.SessionName), millis(se.RequestedAt), millis(se.ExpiresAt),
 		clean(se.AccessKeyID), clean(se.RequestID), clean(se.Failure), se.Fetches, millis(se.FetchedAt),
@@ -172,7 +172,7 @@ func (s *Store) Session(ctx context.Context, id rolebroker.SessionID) (*rolebrok
 // session of the same RunnerID, with the event. The same outcome again changes
 // nothing, and stores no event. Codes: not_found, conflict (it has another outcome).
 func (s *Store) FinishSession(ctx context.Context, se *rolebroker.Session, event rolebroker.AuditEvent) error {
-	finished, err := s.runRecorded(ctx, event, finishSession, clean(se.ID), se.State, millis(se.ExpiresAt),
+	finished, err := s.runTogether(ctx, event, finishSession, clean(se.ID), se.State, millis(se.ExpiresAt),
 		clean(se.AccessKeyID), clean(se.RequestID), clean(se.Failure), se.RunnerID)
 	if err != nil || finished > 0 {
 		return err

@@ -37,8 +37,26 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
+	if s.often, err = compile(ctx, s.writer, insertSession, finishSession, insertEvent, savepoint, release,
+		insertSubject.one); err != nil {
+		return err
+	}
 	s.reader, err = sqlitePool(path, sqliteReaders, "query_only(1)")
 	return err
+}
+
+// compile compiles statements, because compiling takes longer than running them. They
+// stay compiled until the pool is closed.
+func compile(ctx context.Context, pool *sql.DB, all ...*statement) (map[*statement]*sql.Stmt, error) {
+	compiled := map[*statement]*sql.Stmt{}
+	for _, st := range all {
+		prepared, err := pool.PrepareContext(ctx, st.text())
+		if err != nil {
+			return nil, wrap(st, err)
+		}
+		compiled[st] = prepared
+	}
+	return compiled, nil
 }
 
 // createFile creates the file, readable by its owner only, unless it exists. It

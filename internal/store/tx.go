@@ -21,6 +21,7 @@ const (
 // tx is one attempt at a change.
 type tx struct {
 	*sql.Tx
+	often     map[*statement]*sql.Stmt
 	changes   []rolebroker.Change // published once it is committed
 	unchanged bool                // what was asked for is so already
 }
@@ -94,7 +95,7 @@ func (s *Store) attempt(ctx context.Context, fn func(ctx context.Context, tx *tx
 		return err
 	}
 	defer begun.Rollback()
-	t := &tx{Tx: begun}
+	t := &tx{Tx: begun, often: s.often}
 	if err := fn(life, t); err != nil {
 		return err
 	}
@@ -133,7 +134,20 @@ func (t *tx) query(ctx context.Context, st *statement, row func(scan) error, arg
 }
 
 func (t *tx) exec(ctx context.Context, st *statement, args ...any) (changed int64, err error) {
+	if prepared := t.often[st]; prepared != nil {
+		return exec(ctx, compiled{t.Tx, t.StmtContext(ctx, prepared)}, st, args...)
+	}
 	return exec(ctx, t.Tx, st, args...)
+}
+
+// compiled runs a statement that is compiled already.
+type compiled struct {
+	*sql.Tx
+	stmt *sql.Stmt
+}
+
+func (c compiled) ExecContext(ctx context.Context, _ string, args ...any) (sql.Result, error) {
+	return c.stmt.ExecContext(ctx, args...)
 }
 
 // execBatch runs the batch over the rows.
