@@ -39,39 +39,38 @@ type roleChoice struct {
 	Chosen bool
 }
 
-func accessChoices(chosen rolebroker.Access) (all []accessChoice) {
+// choicesOf are the words that can be chosen.
+func choicesOf[T ~string](words []T, chosen T, means map[T]string) (all []accessChoice) {
+	for _, w := range words {
+		all = append(all, accessChoice{string(w), means[w], w == chosen})
+	}
+	return all
+}
+
+func accessChoices(chosen rolebroker.Access) []accessChoice {
 	means := map[rolebroker.Access]string{
 		rolebroker.AccessFull:     "everything that the role allows",
 		rolebroker.AccessReadOnly: "what AWS’s ReadOnlyAccess allows too, but nothing that returns credentials",
 		rolebroker.AccessViewOnly: "what AWS’s ViewOnlyAccess allows too: to list, and hardly any data",
 		rolebroker.AccessPolicy:   "what the session policy below allows too",
 	}
-	for _, a := range rolebroker.Accesses() {
-		all = append(all, accessChoice{string(a), means[a], a == chosen})
-	}
-	return all
+	return choicesOf(rolebroker.Accesses(), chosen, means)
 }
 
-func keyChoices(chosen rolebroker.Keys) (all []accessChoice) {
+func keyChoices(chosen rolebroker.Keys) []accessChoice {
 	means := map[rolebroker.Keys]string{
 		rolebroker.KeysLent:     "the agent gets AWS keys",
 		rolebroker.KeysWithheld: "it gets keys that work at this server only, which signs its requests",
 	}
-	for _, k := range rolebroker.AllKeys() {
-		all = append(all, accessChoice{string(k), means[k], k == chosen})
-	}
-	return all
+	return choicesOf(rolebroker.AllKeys(), chosen, means)
 }
 
-func approvalChoices(chosen rolebroker.Approval) (all []accessChoice) {
+func approvalChoices(chosen rolebroker.Approval) []accessChoice {
 	means := map[rolebroker.Approval]string{
 		rolebroker.ApprovalNone:   "nobody has to approve",
 		rolebroker.ApprovalBorrow: "a person approves before a role is used",
 	}
-	for _, a := range rolebroker.Approvals() {
-		all = append(all, accessChoice{string(a), means[a], a == chosen})
-	}
-	return all
+	return choicesOf(rolebroker.Approvals(), chosen, means)
 }
 
 // connectionOf finds the connection that a request is about, and its integration.
