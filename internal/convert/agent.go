@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 	"time"
+	"unique"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -188,7 +189,7 @@ func Offer(o *rolebroker.Offer) api.Offer {
 
 // FromOffer is an offer that a server answered. It fails unless everything in it
 // has the form that the server itself requires, since names and regions end up in
-// files and on command lines.
+// files and on command lines. Offers share what repeats in a list, which may be long.
 func FromOffer(shown api.Offer) (rolebroker.Offer, error) {
 	arn, err := rolebroker.ParseRoleARN(shown.ARN)
 	if err != nil {
@@ -196,10 +197,10 @@ func FromOffer(shown api.Offer) (rolebroker.Offer, error) {
 	}
 	offer := rolebroker.Offer{
 		Reference:   shown.Reference,
-		Integration: shown.Integration,
+		Integration: unique.Make(shown.Integration).Value(),
 		Name:        shown.Name,
 		ARN:         arn,
-		Region:      rolebroker.Region(shown.Region),
+		Region:      rolebroker.Region(unique.Make(shown.Region).Value()),
 		Access:      rolebroker.Access(shown.Access),
 		Keys:        rolebroker.Keys(shown.Keys),
 		Default:     shown.Default,
