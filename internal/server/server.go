@@ -235,7 +235,7 @@ func (s *Server) serve(listener, metrics, gateway net.Listener, certificate *cer
 		doors = append(doors, s.meter)
 	}
 	if gateway != nil {
-		s.gate = newGate(gateway, limits, s.gateway, certificate)
+		s.gate = newGate(gateway, guard.Options{Log: s.log, Shared: limits.Shared}, s.gateway, certificate)
 		s.log.Info("serving the gateway", "url", s.gate.url)
 		doors = append(doors, s.gate)
 	}

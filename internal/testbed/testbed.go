@@ -184,6 +184,9 @@ func (tb *Testbed) Secrets() []string {
 	return secrets
 }
 
+// GatewayURL returns the URL of the address that Config gave the gateway.
+func (tb *Testbed) GatewayURL() string { return tb.running.GatewayURL() }
+
 // Log returns the server's log so far.
 func (tb *Testbed) Log() string { return tb.log.String() }
 
