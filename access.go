@@ -35,10 +35,11 @@ type Approval string
 const (
 	ApprovalNone   Approval = "none"   // for nothing
 	ApprovalBorrow Approval = "borrow" // before a role is used
+	ApprovalWrite  Approval = "write"  // before the gateway sends what may change something; with keys withheld only
 )
 
 // Approvals are all approvals.
-func Approvals() []Approval { return []Approval{ApprovalNone, ApprovalBorrow} }
+func Approvals() []Approval { return []Approval{ApprovalNone, ApprovalBorrow, ApprovalWrite} }
 
 // Keys says whether the agent is lent AWS keys.
 type Keys string
@@ -140,7 +141,7 @@ func (c *Connection) IsRestricted() bool {
 func (c *Connection) IsLike(other *Connection) bool {
 	isSame := func(a, b ConnectionRole) bool { return a.ID == b.ID }
 	return c.Access == other.Access && c.SessionPolicy == other.SessionPolicy && c.Keys == other.Keys &&
-		c.Approval == other.Approval &&
+		c.Approval == other.Approval && slices.Equal(c.AllowedActions, other.AllowedActions) &&
 		(c.Roles == nil) == (other.Roles == nil) && slices.EqualFunc(c.Roles, other.Roles, isSame)
 }
 
@@ -161,6 +162,11 @@ func (c *Connection) check(path string, p *problems) {
 	p.check(path+"access", oneOf(c.Access, Accesses()))
 	p.check(path+"keys", CheckKeys(c.Keys))
 	p.check(path+"approval", CheckApproval(c.Approval))
+	c.checkActions(path, p)
+	if c.Approval == ApprovalWrite && c.Keys != KeysWithheld {
+		p.add(path+"approval", "write is possible only with keys %s: the gateway sees what an agent changes, and AWS keys "+
+			"work without it", Quote(string(KeysWithheld)))
+	}
 	switch {
 	case c.Access == AccessPolicy && c.SessionPolicy == "":
 		p.add(path+"session_policy", "is required with access policy: an IAM policy document")
@@ -188,12 +194,7 @@ func (c *Connection) Check() error {
 }
 
 // CheckApproval returns nil for an approval that a connection can have.
-func CheckApproval(a Approval) error {
-	if a == "write" {
-		return fmt.Errorf("this version cannot wait for a person before a write; use borrow or none")
-	}
-	return oneOf(a, Approvals())
-}
+func CheckApproval(a Approval) error { return oneOf(a, Approvals()) }
 
 // CheckKeys returns nil for the keys that a connection can have.
 func CheckKeys(k Keys) error { return oneOf(k, AllKeys()) }
@@ -203,11 +204,16 @@ func oneOf[T ~string](value T, allowed []T) error {
 	if slices.Contains(allowed, value) {
 		return nil
 	}
-	words := make([]string, len(allowed))
-	for i, a := range allowed {
-		words[i] = string(a)
+	return fmt.Errorf("%s is not one of %s", Quote(string(value)), inWords(allowed))
+}
+
+// inWords writes values as in "full, read-only".
+func inWords[T ~string](values []T) string {
+	words := make([]string, len(values))
+	for i, v := range values {
+		words[i] = string(v)
 	}
-	return fmt.Errorf("%s is not one of %s", Quote(string(value)), strings.Join(words, ", "))
+	return strings.Join(words, ", ")
 }
 
 // facts adds what the connection lets the agent do to the facts of its agent, if it limits anything. A session policy is
@@ -226,6 +232,9 @@ func (c *Connection) facts(facts Facts) {
 	}
 	if c.Keys != KeysLent {
 		words = append(words, "keys "+string(c.Keys))
+	}
+	if len(c.AllowedActions) > 0 {
+		words = append(words, "allowed_actions "+strings.Join(c.AllowedActions, " "))
 	}
 	if c.Approval != ApprovalNone {
 		words = append(words, "approval "+string(c.Approval))

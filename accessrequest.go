@@ -30,6 +30,9 @@ type AccessRequest struct {
 	CreatedAt       time.Time
 	ExpiresAt       time.Time // until when it can be decided
 
+	Writes bool       // it is about changing something through the gateway, and not about borrowing the role
+	Call   *AskedCall // the call that asked; nil: the agent asked by itself
+
 	Decision   Decision
 	DecidedAt  time.Time // zero: nobody has decided
 	DecidedBy  string    // the name of the API key or the rule
@@ -41,6 +44,7 @@ type AccessRequest struct {
 	Granted       time.Duration // never longer than Duration
 	GrantedAccess Access        // never wider than Access
 	EndsAt        time.Time     // of the grant; zero: there is none
+	Narrowed      Narrowed      // what of the writes was granted
 
 	EndedAt time.Time // when a person ended it before; zero: nobody did
 	EndedBy string
@@ -155,7 +159,8 @@ type ApprovalTerms struct {
 	Duration   time.Duration // 0: as long as asked
 	Access     Access        // empty: as asked
 	Note       string
-	BreakGlass bool // the owner of the agent decides, because nobody else can
+	BreakGlass bool     // the owner of the agent decides, because nobody else can
+	Narrowed   Narrowed // only these writes; the zero value: all writes of the task
 }
 
 // Approve returns the request as approved at a time: the clock of the grant starts then. It refuses what is not
@@ -178,9 +183,11 @@ func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessReques
 	if with.Access != "" {
 		approved.GrantedAccess = with.Access
 		if !slices.Contains(r.Grantable(), with.Access) {
-			p.add("access", "%s is not narrower than the %s that the agent asked for", Quote(string(with.Access)), r.Access)
+			p.add("access", "%s is not narrower than the %s that the agent asked for; choose one of %s",
+				Quote(string(with.Access)), r.Access, inWords(r.Grantable()))
 		}
 	}
+	with.Narrowed.check(r.Writes, &p)
 	p.check("note", checkNote(with.Note))
 	if with.BreakGlass && with.Note == "" {
 		p.add("note", "is required to break the glass: the reason, for everyone who reads the record")
@@ -189,14 +196,14 @@ func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessReques
 		return AccessRequest{}, err
 	}
 	approved.Decision, approved.DecidedAt, approved.EndsAt = DecisionApproved, now, now.Add(approved.Granted)
-	approved.Note, approved.BreakGlass = with.Note, with.BreakGlass
+	approved.Note, approved.BreakGlass, approved.Narrowed = with.Note, with.BreakGlass, with.Narrowed
 	return approved, nil
 }
 
 // Grantable returns the accesses that an approval may give: none is wider than the one that the agent asked for.
 func (r *AccessRequest) Grantable() []Access {
 	return slices.DeleteFunc(Accesses(), func(a Access) bool {
-		return a != r.Access && (a == AccessPolicy || !a.narrows(r.Access))
+		return a != r.Access && r.Writes || a != r.Access && (a == AccessPolicy || !a.narrows(r.Access))
 	})
 }
 
@@ -288,6 +295,18 @@ func (r *AccessRequest) Facts() Facts {
 	if r.Decision == DecisionApproved {
 		facts["granted_duration"], facts["granted_access"] = ShortDuration(r.Granted), string(r.GrantedAccess)
 		facts["ends_at"] = expiry(r.EndsAt)
+	}
+	if r.Writes {
+		facts["writes"] = "true"
+	}
+	if r.Call != nil {
+		facts["call"] = r.Call.String()
+	}
+	if r.Narrowed.Actions != nil {
+		facts["granted_actions"] = strings.Join(r.Narrowed.Actions, " ")
+	}
+	if r.Narrowed.Resources != nil {
+		facts["granted_resources"] = strings.Join(r.Narrowed.Resources, " ")
 	}
 	if r.BreakGlass {
 		facts["break_glass"] = "true"

@@ -78,12 +78,19 @@ const (
 	ActionAuditExport Action = "audit.export"
 	ActionAuditForget Action = "audit.forget" // by the server, after --audit-retention
 	ActionSessionList Action = "session.list"
+	ActionSessionGet  Action = "session.get"
 	ActionSessionEnd  Action = "session.end"
 
 	ActionSessionGetCutOff Action = "session.get-cut-off"
 
+	ActionCallList    Action = "call.list"
+	ActionCallListOwn Action = "call.list-own" // by an agent
+	ActionCallDigest  Action = "call.digest"   // by the server: the hash of the calls of an hour
+
 	ActionPlatformGet   Action = "platform.get"
 	ActionPlatformCount Action = "platform.count"
+	ActionSearch        Action = "platform.search"
+	ActionOverview      Action = "platform.overview"
 
 	ActionSignIn     Action = "sign-in.create"
 	ActionSignInLink Action = "sign-in.create-link"
@@ -104,8 +111,8 @@ const (
 	ActionRunnerWatch    Action = "runner.watch"    // the stream of changes
 	ActionRunnerIdentify Action = "runner.identify" // which agent a process is
 	ActionRunnerGrants   Action = "runner.grants"   // what an agent may borrow, and what the runner serves
-	ActionRunnerLend     Action = "runner.lend"     // borrow a role that the platform assumes
-	ActionRunnerRecord   Action = "runner.record"   // sessions, how often they were handed out, and validations
+	ActionRunnerLend     Action = "runner.lend"     // borrow a role that the platform assumes, or keys for its gateway
+	ActionRunnerRecord   Action = "runner.record"   // sessions, calls, how often it handed out what, and validations
 )
 
 // The actions of callers whom nobody has identified yet. They are recorded when they are refused.
@@ -132,13 +139,14 @@ func (a Action) permission() permission {
 	switch a {
 	case ActionIntegrationList, ActionIntegrationGet, ActionIntegrationSetup, ActionExternalIDGet,
 		ActionAgentList, ActionAgentGet, ActionAgentGrants, ActionAgentGetCutOff, ActionSessionGetCutOff, ActionTokenList, ActionTokenGet, ActionBindingList,
-		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionAuditList, ActionAuditExport, ActionSessionList, ActionPlatformGet, ActionPlatformCount,
+		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionAuditList, ActionAuditExport, ActionSessionList, ActionSessionGet, ActionCallList, ActionPlatformGet, ActionPlatformCount,
+		ActionSearch, ActionOverview,
 		ActionAccessRequestList, ActionAccessRequestGet, ActionApprovalRuleList, ActionApprovalRuleGet,
 		ActionSignIn, ActionSignInLink:
 		return toRead
 	case ActionAccessRequestApprove, ActionAccessRequestDeny, ActionAccessRequestEnd:
 		return toDecide
-	case ActionAccessRequestCreate:
+	case ActionAccessRequestCreate, ActionCallListOwn:
 		return toAsk
 	case ActionRunnerJoin:
 		return toJoin

@@ -89,6 +89,8 @@ type Connection struct {
 	Roles    []ConnectionRole
 	Keys     Keys     // whether the agent is lent AWS keys
 	Approval Approval // for what a person has to approve
+	// AllowedActions are the actions of IAM that return credentials, and that the gateway sends all the same.
+	AllowedActions []string
 }
 
 // Token is the record of an agent token. It does not hold the token. The binding of a service account to the agent is

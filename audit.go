@@ -64,6 +64,9 @@ type AuditFilter struct {
 	Action  string // agent.connect, or agent for all of that noun
 	Subject string // an ID, or the name at that time
 	Outcome AuditOutcome
+	Token   string    // the ID of the agent token, the binding, or the runner's credential or join token
+	Address string    // the IP address that the request came from
+	Request RequestID // the request that the event was recorded for
 	Since   time.Time // events of that time or later; zero: all
 	Until   time.Time // events before; zero: all
 }
@@ -115,6 +118,8 @@ const (
 
 	KindAccessRequest Kind = "access_request"
 	KindApprovalRule  Kind = "approval_rule"
+
+	KindCall Kind = "call"
 )
 
 // ActorKind is the kind of an actor.

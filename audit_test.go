@@ -44,8 +44,9 @@ func actions(t *testing.T) (all []rolebroker.Action) {
 func TestWhoMayDoWhat(t *testing.T) {
 	reads := "integration.list integration.get integration.setup external-id.get agent.list agent.get agent.grants " +
 		"token.list token.get binding.list runner.list runner.get api-key.list audit.list audit.export session.list platform.get " +
-		"platform.count sign-in.create sign-in.create-link access-request.list access-request.get approval-rule.list " +
-		"approval-rule.get agent.get-cut-off session.get-cut-off"
+		"platform.count platform.search platform.overview sign-in.create sign-in.create-link " +
+		"access-request.list access-request.get approval-rule.list " +
+		"approval-rule.get agent.get-cut-off session.get-cut-off session.get call.list"
 	decides := "access-request.approve access-request.deny access-request.end"
 	runs := "runner.renew-credential runner.report runner.watch runner.identify runner.grants runner.lend " +
 		"runner.record runner.authenticate"
@@ -58,7 +59,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 			t.Errorf("there are two actions %s", a)
 		}
 		seen[a] = true
-		joins, asks := a == rolebroker.ActionRunnerJoin, a == rolebroker.ActionAccessRequestCreate
+		joins := a == rolebroker.ActionRunnerJoin
+		asks := a == rolebroker.ActionAccessRequestCreate || a == rolebroker.ActionCallListOwn
 		for _, c := range []struct {
 			name string
 			who  rolebroker.Caller

@@ -18,10 +18,13 @@ type Caller struct {
 
 	// Address is the IP address of the request; empty for the server itself. A runner says that of an agent that asked it.
 	Address string
+
+	// Request is the request that the caller sent; empty for the server itself. It proves nothing.
+	Request RequestID
 }
 
 // IsUnknown reports whether the caller was not identified.
-func (c Caller) IsUnknown() bool { return c == Caller{Address: c.Address} }
+func (c Caller) IsUnknown() bool { return c == Caller{Address: c.Address, Request: c.Request} }
 
 // May returns nil when the caller may do the action. Codes: denied, unauthenticated.
 func (c Caller) May(action Action) error {
@@ -76,7 +79,11 @@ func (c Caller) MayWrite() error {
 func (c Caller) mayNot(what string) error {
 	switch {
 	case c.APIKey != "":
-		return Errorf(CodeDenied, "the API key %s is %s and may not %s", c.Name, c.Access, what).
+		is := string(c.Access)
+		if c.Access == KeyApprover {
+			is = "an approver key"
+		}
+		return Errorf(CodeDenied, "the API key %s is %s and may not %s", c.Name, is, what).
 			WithHint("set ROLEBROKER_TOKEN to an admin API key")
 	case c.Runner != "":
 		return Errorf(CodeDenied, "a runner's credential may not %s", what).

@@ -183,6 +183,22 @@ func (g *Grants) match(reference string) []Grant {
 	return matches
 }
 
+// Role finds a role by IDs, enabled or not; nil, nil if the agent is not connected to it.
+func (g *Grants) Role(integration IntegrationID, role RoleID) (*Integration, *Role) {
+	for i := range g.Integrations {
+		in := &g.Integrations[i]
+		if in.ID != integration {
+			continue
+		}
+		for j := range in.Roles {
+			if in.Roles[j].ID == role {
+				return in, &in.Roles[j]
+			}
+		}
+	}
+	return nil, nil
+}
+
 // Offer is one role that an agent may borrow now.
 type Offer struct {
 	Reference   string // the shortest reference that is not ambiguous
@@ -195,6 +211,8 @@ type Offer struct {
 	Default     bool   // the agent gets this role when it names none
 	// NeedsApproval says that it borrows the role only once a person has approved that.
 	NeedsApproval bool
+	// ChangesNeedApproval says that a person has to approve before the gateway sends what may change something.
+	ChangesNeedApproval bool
 }
 
 // Offers lists the roles that the agent may borrow now, the default first; none if the agent is disabled, and none that
@@ -228,7 +246,8 @@ func (g *Grants) Offers() []Offer {
 			}
 			offer := Offer{Reference: role.Name, Integration: in.Name, Name: role.Name, ARN: role.ARN,
 				Region: role.Region, Access: connection.Access, Keys: connection.Keys, Default: role == byDefault,
-				NeedsApproval: Grant{in, role, connection}.NeedsApproval()}
+				NeedsApproval:       Grant{in, role, connection}.NeedsApproval(),
+				ChangesNeedApproval: connection.Approval == ApprovalWrite}
 			if count[role.Name] > 1 {
 				offer.Reference = in.Name + "/" + role.Name
 			}

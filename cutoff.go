@@ -2,6 +2,7 @@ package rolebroker
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ type CutOff struct {
 	Reason    string // may be empty
 
 	Ended    Ended
+	Signed   bool      // some of the sessions in Accounts signed tokens or URLs for the agent
+	Withheld int       // how many live sessions had keys that never left the server or its runner
 	Requests int       // how many access requests were ended: pending ones, and grants
 	Until    time.Time // when the last keys expire that may still work; zero: none are known
 	Accounts []DeniedAccount
@@ -62,6 +65,25 @@ const (
 	PolicyFailed       PolicyState = "failed"        // AWS refused the change for another reason, or did not answer
 	PolicyRemoved      PolicyState = "removed"       // the policy is not on the role any more
 )
+
+// InWords says what became of the policy, with a role as the subject.
+func (s PolicyState) InWords() string {
+	switch s {
+	case PolicyOpen:
+		return "was not given the deny policy by the server"
+	case PolicyUnknown:
+		return "may have the deny policy: the server was stopped while it put it there"
+	case PolicyApplied:
+		return "has the deny policy: AWS refuses the keys"
+	case PolicyNotPermitted:
+		return "was not given the deny policy by the server, which is not permitted to"
+	case PolicyFailed:
+		return "may have no deny policy: putting it there failed"
+	case PolicyRemoved:
+		return "has no deny policy any more"
+	}
+	return string(s)
+}
 
 // DenyPolicy is the record of a deny policy that the server put on a role, or tried to.
 type DenyPolicy struct {
@@ -152,6 +174,34 @@ func (c *CutOff) Facts() Facts {
 		facts["reason"] = c.Reason
 	}
 	return facts
+}
+
+// Left returns those of the live sessions whose keys, or a token that they signed, the agent may have, and counts the
+// others as withheld. signed are the sessions that signed a token.
+func (c *CutOff) Left(live []Session, signed []SessionID) (left []Session) {
+	for _, s := range live {
+		signs := slices.Contains(signed, s.ID)
+		if s.Withheld() && !signs {
+			c.Withheld++
+			continue
+		}
+		c.Signed = c.Signed || signs
+		left = append(left, s)
+	}
+	return left
+}
+
+// Denials iterates over the roles of all accounts.
+func (c *CutOff) Denials() iter.Seq[*DeniedRole] {
+	return func(yield func(*DeniedRole) bool) {
+		for i := range c.Accounts {
+			for j := range c.Accounts[i].Roles {
+				if !yield(&c.Accounts[i].Roles[j]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Concerns reports whether the agent was cut off from a role.

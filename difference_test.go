@@ -108,6 +108,7 @@ func TestDifferencesKnowEveryField(t *testing.T) {
 		"Role.Validation":                "it is found out, not edited",
 		"Role.Lending":                   "it is found out, not edited",
 		"Role.Generation":                "the server counts it",
+		"Role.KeyGeneration":             "the server counts it",
 		"Integration.EnabledOpen":        "it leaves Enabled as it is",
 		"Integration.SourceIdentityOpen": "it leaves SourceIdentity as it is",
 	}

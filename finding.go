@@ -2,6 +2,7 @@ package rolebroker
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,6 +32,9 @@ type Finding struct {
 	// validations. RefusedAgent is an agent of the integration in whose name AWS denies the role; empty: none is known.
 	SessionName, RefusedAgent string
 
+	// TooLarge are agents whose session policy AWS finds too large for the role, mostly together with the session tags.
+	TooLarge []string
+
 	ExternalID string   // the earlier one that works; only with the codes that are about it
 	Refusal    *Refusal // what STS answered; nil: nothing that matters
 	RequestID  string   // AWS's, of the call that decided; may be empty
@@ -55,6 +59,7 @@ const (
 	ProbeWrongExternalID   Probe = "wrong_external_id"
 	ProbeNextExternalID    Probe = "next_external_id"
 	ProbeEarlierExternalID Probe = "earlier_external_id"
+	ProbeSessionPolicy     Probe = "session_policy"  // it has the session policy and the tags of a loan
 	ProbeSourceIdentity    Probe = "source_identity" // it has one, and the integration's calls have none
 )
 
@@ -69,7 +74,7 @@ func (f *Finding) Status(in *Integration, requireExternalID bool) ValidationStat
 			return StatusFailed
 		}
 		return StatusWarning
-	case ValidNextExternalID, ValidExternalIDPrevious, ValidAgentRefused:
+	case ValidNextExternalID, ValidExternalIDPrevious, ValidAgentRefused, ValidSessionPolicy:
 		return StatusWarning
 	case ValidSourceIdentityDenied:
 		if in.SourceIdentity {
@@ -101,7 +106,8 @@ func (f *Finding) Check() error {
 		p.add("own_side", "%s is not one of allows, denies", Quote(string(f.OwnSide)))
 	}
 	switch f.Probe {
-	case "", ProbeNoExternalID, ProbeWrongExternalID, ProbeNextExternalID, ProbeEarlierExternalID, ProbeSourceIdentity:
+	case "", ProbeNoExternalID, ProbeWrongExternalID, ProbeNextExternalID, ProbeEarlierExternalID, ProbeSourceIdentity,
+		ProbeSessionPolicy:
 	default:
 		p.add("probe", "%s is not known to this server", Quote(string(f.Probe)))
 	}
@@ -111,10 +117,21 @@ func (f *Finding) Check() error {
 	if !isToken(strings.ReplaceAll(f.SessionName, "@", "="), maxName) || !isToken(f.RefusedAgent, maxName) {
 		p.add("session_name", "is not the name of a session")
 	}
+	if !isNames(f.TooLarge) {
+		p.add("too_large", "has what is not the name of an agent, or more than %d names", maxTooLarge)
+	}
 	if !IsRequestID(f.RequestID) {
 		p.add("request_id", "is not an AWS request ID")
 	}
 	return p.err("the finding")
+}
+
+// maxTooLarge bounds the agents in a finding.
+const maxTooLarge = 300
+
+func isNames(names []string) bool {
+	wrong := func(name string) bool { return !isToken(name, maxName) }
+	return len(names) <= maxTooLarge && !slices.ContainsFunc(names, wrong)
 }
 
 // check checks all of a refusal but AWS's message.

@@ -10,6 +10,7 @@ type GatewayKey struct {
 	Role        RoleID
 	Task        string
 	Access      Access // what the process asked for, see Request.Access
+	Generation  int64  // the KeyGeneration of the role when the key was made
 	Expires     time.Time
 }
 

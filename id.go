@@ -35,7 +35,7 @@ const idLength = 26
 const idCharacters = "abcdefghijklmnopqrstuvwxyz234567"
 
 var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "ext_", "run_", "rky_", "bnd_", "vrq_",
-	"evt_", "req_", "apr_", "cut_"}
+	"evt_", "req_", "apr_", "cut_", callPrefix}
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 

@@ -12,7 +12,11 @@ type Request struct {
 	// Access is AccessReadOnly for a process that wants to do no more than read; empty: what its connection permits.
 	Access Access
 	// Signing says that the gateway asks. The credentials stay with it, so that it gets those that are withheld from agents.
-	Signing bool
+	Signing       bool
+	KeyGeneration int64 // of the key that the agent signed with, for the gateway
+	// Runner is the runner at whose gateway the agent will sign, for a server that makes the key; empty: the server's
+	// own.
+	Runner RunnerID
 }
 
 // Loan is the credentials of one session. Requests of an agent for the same role and task share one Loan, so nobody
@@ -22,7 +26,9 @@ type Loan struct {
 	Role        Role
 	Credentials Credentials
 	Access      Access // what they may do; empty: a server of an earlier version lent them, and does not know
-	Keys        Keys   // KeysWithheld: only the gateway knows them, and Session is empty; else they are AWS's
+	// AccessRequest is the approval that it is under; empty: it needs none, or the server is another one, which does not say.
+	AccessRequest AccessRequestID
+	Keys          Keys // KeysWithheld: only the gateway knows them, and Session is empty; else they are AWS's
 
 	once     sync.Once
 	rendered []byte

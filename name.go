@@ -34,6 +34,25 @@ func CheckName(name string) error {
 	return nil
 }
 
+// NameLike returns the valid name that is nearest to what somebody typed, as in production-aws for "Production AWS". It
+// returns "" if nothing of it can be in a name.
+func NameLike(typed string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(typed) {
+		if r < utf8.RuneSelf && isNameByte(byte(r)) {
+			b.WriteRune(r)
+		} else if !strings.HasSuffix(b.String(), "-") {
+			b.WriteByte('-')
+		}
+	}
+	name := strings.TrimLeft(b.String(), "-._")
+	name = strings.TrimRight(name[:min(len(name), maxName)], "-._")
+	if CheckName(name) != nil {
+		return ""
+	}
+	return name
+}
+
 func isNameStart(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }

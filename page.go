@@ -7,11 +7,17 @@ import (
 
 // Page selects a part of a list: at most Limit items after the item whose cursor is After. The cursor of an item is the
 // key that its list is sorted by: its name, its ID, or SessionCursor.
+//
+// Search selects items of which some text contains it, ignoring ASCII case: the name or the description of
+// integrations, agents and runners, and the names and ARNs of an integration's roles.
 type Page struct {
 	Limit       int
 	After       string // "" for the start of the list
-	Search      string // part of the name, ignoring ASCII case; for integrations, agents and runners
+	Search      string // see above
 	Integration string // the ID or name of an integration that the items are connected to; for agents
+	Sort        Sort   // for integrations, agents and runners; each needs the cursors of its own lists
+	State       ListState
+	Mode        AssumptionMode // for integrations
 }
 
 // Fetch says how often a session's credentials were handed out.

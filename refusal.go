@@ -65,6 +65,10 @@ type Refusal struct {
 	Profile string // of some Lacks: the AWS profile; for the party itself, not sent to others
 }
 
+// IsTooLarge reports whether session policies and session tags are too large together. AWS does not publish how it
+// measures them.
+func (r *Refusal) IsTooLarge() bool { return r.Code == "PackedPolicyTooLarge" }
+
 // DeniedAction is an action that a call to assume a role needs beside sts:AssumeRole.
 type DeniedAction string
 

@@ -25,6 +25,9 @@ type Role struct {
 	// either is disabled, or their connection, or a token of the agent is revoked, or a person ends sessions.
 	// Credentials that were lent in an earlier generation are not handed out again.
 	Generation int64
+	// KeyGeneration is, in Grants, the Generation without what the end of tokens adds. A key for the gateway that was made
+	// in an earlier one does not work again. It names its token, and does not end with another one.
+	KeyGeneration int64
 }
 
 // The bounds of a session's duration.

@@ -34,11 +34,16 @@ type Session struct {
 	Access        Access // what the agent may do; empty in sessions of earlier versions
 	PolicyHash    string // HashPolicy of the connection's session policy, for the server of a runner; never stored
 	Narrowed      bool   // the process asked for less than its connection permits
-	RequestedAt   time.Time
-	ExpiresAt     time.Time // the latest possible time until STS has answered
-	AccessKeyID   string    // of the credentials, which CloudTrail shows; not a secret
-	RequestID     string    // AWS's, of the AssumeRole call
-	Failure       string    // why STS refused; empty unless State is SessionFailed
+	// Keys says whether its keys are handed to the agent, or only the gateway signs with them. Empty in sessions of
+	// earlier versions, which may be either.
+	Keys        Keys
+	RequestedAt time.Time
+	ExpiresAt   time.Time // the latest possible time until STS has answered
+	AccessKeyID string    // of the credentials, which CloudTrail shows; not a secret
+	RequestID   string    // AWS's, of the AssumeRole call
+	Failure     string    // why STS refused; empty unless State is SessionFailed
+	// Request is the request to rolebroker that its next audit event is recorded for; never stored, since the event has it.
+	Request RequestID
 	// Refused is the kind of the refusal; never stored, and empty if an earlier version of a runner reports it.
 	Refused   RefusalKind
 	Fetches   int64     // how often the credentials were handed out
@@ -80,10 +85,32 @@ type Ended struct {
 	Until    time.Time // when the last of their credentials expire; zero: none were live
 }
 
+// SessionDetails are a session with what explains it.
+type SessionDetails struct {
+	Session
+	BegunBy    RequestID      // the request to rolebroker that began it; empty: it is not on record
+	AgentGone  bool           // the agent was deleted since
+	Approval   *AccessRequest // that the session is under; nil: it needs none, or it is not on record any more
+	AllowedBy  *AuditRecord   // the last change of the connection before the session began; nil: it is not on record
+	Calls      []Call         // through the gateway, the newest first; at most MaxSessionCalls
+	MoreCalls  bool           // there are older calls
+	Events     []AuditRecord  // about the session, the newest first; at most MaxSessionEvents
+	MoreEvents bool           // there are older events
+}
+
+// Bounds of SessionDetails.
+const (
+	MaxSessionCalls  = 20
+	MaxSessionEvents = 50
+)
+
 // Live reports whether the session's credentials may work at a time.
 func (s *Session) Live(now time.Time) bool {
 	return s.State != SessionFailed && now.Before(s.ExpiresAt)
 }
+
+// Withheld reports whether no AWS keys of the session left the server or its runner.
+func (s *Session) Withheld() bool { return s.Keys == KeysWithheld }
 
 // SessionName returns the RoleSessionName for an agent and its task: "agent" or "agent@task". STS accepts 2 to 64
 // characters. A longer name is refused and not cut, because CloudTrail could not distinguish two names that are cut

@@ -8,7 +8,8 @@ import (
 
 // Borrower is the agent as the caller that began the session.
 func (s *Session) Borrower() Caller {
-	return Caller{Agent: s.Agent, Token: s.Token, Name: s.AgentName, Workload: s.Workload, Address: s.Address}
+	return Caller{Agent: s.Agent, Token: s.Token, Name: s.AgentName, Workload: s.Workload, Address: s.Address,
+		Request: s.Request}
 }
 
 // BeginEvent returns the audit event of a session that begins.
@@ -17,6 +18,9 @@ func (s *Session) BeginEvent(at time.Time) AuditEvent {
 		"expires_at": expiry(s.ExpiresAt)}
 	if s.Narrowed {
 		facts["narrowed"] = "true"
+	}
+	if s.Withheld() {
+		facts["keys"] = string(s.Keys)
 	}
 	return s.event(ActionSessionBegin, at, facts)
 }

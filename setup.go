@@ -35,7 +35,8 @@ type ClusterIdentity struct {
 // SetupRequest selects the roles of a setup and the form of the trust policies. The zero value is for all roles, and
 // names the platform by its account.
 type SetupRequest struct {
-	Role string // name or ID of one role; empty: all
+	Role    string // name or ID of one role; empty: all
+	Account string // the account of the roles, 12 digits; empty: every account
 	// Principal is empty when the caller asks for no form. New policies then name the account, and a current policy
 	// that names the platform exactly stays exact.
 	Principal     PrincipalForm
@@ -64,6 +65,9 @@ func (r SetupRequest) Check() error {
 	var p problems
 	if r.Principal != "" && r.Principal != PrincipalAccount && r.Principal != PrincipalExact {
 		p.add("principal", "%q is not one of account, exact", string(r.Principal))
+	}
+	if r.Account != "" && (len(r.Account) != 12 || !only(r.Account, isDigit)) {
+		p.add("account", "%q is not the ID of an AWS account, which has 12 digits", r.Account)
 	}
 	if v := r.Cluster.Variant; v != ClusterIRSA && v != ClusterPodIdentity && v != ClusterAssumeRole {
 		p.add("variant", "%q is not one of irsa, pod-identity, assume-role", string(v))
@@ -136,9 +140,12 @@ type Setup struct {
 	ExternalIDs     []string
 	TrustPolicy     string // of every new role; empty when the roles need different ones
 	Roles           []RoleSetup
-	Text            string // the guide for the AWS console
-	AWSCLI          string // commands for all the roles
-	CloudFormation  string // a template, or one for each account
+	Text            string  // the guide for the AWS console
+	AWSCLI          string  // commands for all the roles
+	CloudFormation  string  // a template, or one for each account
+	Stacks          []Stack // the templates of CloudFormation
+	StackSets       []StackSet
+	CreateRole      string // the wizard of the AWS console for a role without a path; empty if it cannot make one
 	Terraform       string // HCL
 	CutOff          string // commands for the cut-off roles only; empty: none were requested
 	PlatformProblem string // why the platform's identity, and with it the principal, is unknown; empty if it is known
@@ -147,13 +154,45 @@ type Setup struct {
 	Notes []string
 }
 
+// Stack is a CloudFormation template for roles of one account.
+type Stack struct {
+	Name     string // of the stack
+	Account  string
+	Template string // JSON
+}
+
+// StackSet is a CloudFormation template that makes the roles of several accounts, each in its own account.
+type StackSet struct {
+	Name     string
+	Accounts []string
+	Template string // JSON
+	Commands string // for the AWS CLI, that create the stack set and its stacks
+}
+
 // RoleSetup is the part of a Setup for one role.
 type RoleSetup struct {
 	Role        Role
-	Statement   string // to add to the trust policy of an existing role
-	TrustPolicy string // of a new role
-	Merged      string // the current trust policy with the statement in it; empty when the current one is unknown
-	Diff        string // from the current policy to Merged, unified; empty when nothing has to change
+	Statement   string         // to add to the trust policy of an existing role
+	TrustPolicy string         // of a new role
+	Merged      string         // the current trust policy with the statement in it; empty: that is unknown
+	Changes     []PolicyChange // from the current policy to Merged, in words; none when nothing has to change
+	Diff        string         // the same as text, unified; empty when nothing has to change
+	Console     ConsoleLinks
+	Obstacle    string // why the role can never be assumed, in sentences; empty if it can
+}
+
+// PolicyChange is one change of a trust policy.
+type PolicyChange struct {
+	Words     string // a sentence, as in "Replace the statement that trusts 111122223333 with this:"
+	Statement string // what "this" is, as JSON; empty when the sentence stands alone
+}
+
+// ConsoleLinks are addresses in the AWS console. An address is empty where the console has no such page for the role.
+type ConsoleLinks struct {
+	CreateRole  string // the wizard for a new role, with the account and the external ID filled in
+	TrustPolicy string // the trust policy of the role
+	QuickCreate string // a stack that makes the role, on one page with everything filled in
+	CreateStack string // a new stack, for a template that the person uploads
 }
 
 // ModeAdvice lists the advantages and disadvantages of an assumption mode.

@@ -27,6 +27,7 @@ var linked = map[string]int{
 	"github.com/spf13/cobra":          10,
 	"github.com/spf13/pflag":          10,
 	"golang.org/x/mod":                0,
+	"golang.org/x/net":                10,
 	"golang.org/x/sync":               0,
 	"golang.org/x/sys":                0,
 	"golang.org/x/term":               0,

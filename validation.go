@@ -24,7 +24,7 @@ type ValidationStatus string
 
 const (
 	StatusAssumable ValidationStatus = "assumable" // we can assume the role, and only with our external ID
-	StatusWarning   ValidationStatus = "warning"   // we can assume the role, but its trust policy should be changed
+	StatusWarning   ValidationStatus = "warning"   // we can assume the role, but something should be changed
 	StatusFailed    ValidationStatus = "failed"    // we cannot assume the role as the integration describes it
 	StatusUnknown   ValidationStatus = "unknown"   // STS gave no answer, or nobody has asked it yet
 )
@@ -63,8 +63,10 @@ const (
 	ValidExternalIDAhead    ValidationCode = "external_id_ahead"             // only the next one of a rotation works
 	ValidExternalIDPrevious ValidationCode = "previous_external_id_accepted" // an earlier one works too
 	// the next one of a rotation does not work
-	ValidNextExternalID       ValidationCode = "next_external_id_refused"
-	ValidAgentRefused         ValidationCode = "agent_refused" // it works for some of the integration's agents only
+	ValidNextExternalID ValidationCode = "next_external_id_refused"
+	ValidAgentRefused   ValidationCode = "agent_refused" // it works for some of the integration's agents only
+	// it works, and some agents get no session: their session policy is too large
+	ValidSessionPolicy        ValidationCode = "session_policy_too_large"
 	ValidTagSessionDenied     ValidationCode = "tag_session_denied"
 	ValidSourceIdentityDenied ValidationCode = "source_identity_denied"
 
@@ -103,8 +105,8 @@ var knownCodes = map[ValidationCode]bool{
 	ValidDurationChaining: true, ValidRegionDisabled: true, ValidRegionInvalid: true, ValidPartition: true,
 	ValidARNInvalid: true, ValidDurationInvalid: true, ValidServiceLinked: true, ValidIdentityCenter: true,
 	ValidIssuerUnreachable: true, ValidNoProvider: true, ValidAudience: true, ValidPackedPolicy: true,
-	ValidAgentRefused: true, ValidRejected: true, ValidThrottled: true, ValidUnreachable: true,
-	ValidClusterMode: true, ValidNotChecked: true, ValidRunnerUnavailable: true,
+	ValidAgentRefused: true, ValidSessionPolicy: true, ValidRejected: true, ValidThrottled: true,
+	ValidUnreachable: true, ValidClusterMode: true, ValidNotChecked: true, ValidRunnerUnavailable: true,
 }
 
 // IsKnown reports whether this version knows the code.

@@ -5,18 +5,19 @@ import "time"
 // AuditEvent is what a caller did or was refused. Its JSON, without Sequence and Hash, is the record that the audit
 // trail keeps and exports.
 type AuditEvent struct {
-	ID       string            `json:"id" example:"evt_3mzq7k4vprb5xw2tdn6hjc8ysa"`
-	Time     time.Time         `json:"time" example:"2026-03-14T09:26:53.589Z"`
-	Actor    AuditActor        `json:"actor"`
-	Action   string            `json:"action" doc:"A noun, a dot and a verb." example:"agent.connect"`
-	Subjects []AuditSubject    `json:"subjects,omitempty" doc:"What the action concerns."`
-	Outcome  string            `json:"outcome" enum:"done,refused" example:"done"`
-	Code     string            `json:"code,omitempty" doc:"Why it was refused." example:"denied"`
-	Reason   string            `json:"reason,omitempty" doc:"The same in words."`
-	Before   map[string]string `json:"before,omitempty" doc:"The old values of the fields that changed; left out for something new. No secrets."`
-	After    map[string]string `json:"after,omitempty" doc:"The new values; left out for something deleted."`
-	Sequence *int64            `json:"sequence,omitempty" doc:"Its place in the audit trail, from 0. An event has none for a moment after it was recorded." example:"17"`
-	Hash     string            `json:"hash,omitempty" doc:"The hash that the audit trail has of it, in base64."`
+	ID        string            `json:"id" example:"evt_3mzq7k4vprb5xw2tdn6hjc8ysa"`
+	Time      time.Time         `json:"time" example:"2026-03-14T09:26:53.589Z"`
+	Actor     AuditActor        `json:"actor"`
+	Action    string            `json:"action" doc:"A noun, a dot and a verb." example:"agent.connect"`
+	Subjects  []AuditSubject    `json:"subjects,omitempty" doc:"What the action concerns."`
+	Outcome   string            `json:"outcome" enum:"done,refused" example:"done"`
+	Code      string            `json:"code,omitempty" doc:"Why it was refused." example:"denied"`
+	Reason    string            `json:"reason,omitempty" doc:"The same in words."`
+	RequestID string            `json:"request_id,omitempty" doc:"The request that it was recorded for: the header X-Request-Id of the request, or of the answer. Its sender may have chosen it." example:"7mzq2k4vprb5xw3tdn6hjc8ysa"`
+	Before    map[string]string `json:"before,omitempty" doc:"The old values of the fields that changed; left out for something new. No secrets."`
+	After     map[string]string `json:"after,omitempty" doc:"The new values; left out for something deleted."`
+	Sequence  *int64            `json:"sequence,omitempty" doc:"Its place in the audit trail, from 0. An event has none for a moment after it was recorded." example:"17"`
+	Hash      string            `json:"hash,omitempty" doc:"The hash that the audit trail has of it, in base64."`
 }
 
 // AuditActor is who did it.
@@ -51,6 +52,9 @@ type AuditFilter struct {
 	Action  string    // agent.connect, or agent for all of that noun
 	Subject string    // an ID, or the name at the time
 	Outcome string    // done or refused
+	Token   string    // the ID of a token, binding or credential
+	Address string    // an IP address
+	Request string    // the ID of a request
 	Since   time.Time // only events of that time or later; zero: all
 	Until   time.Time // only events before; zero: all
 }

@@ -36,6 +36,7 @@ type CutOff struct {
 	By             string          `json:"by" doc:"The name of the API key that did it, at that time." example:"admin"`
 	Reason         string          `json:"reason" example:"leaked its keys"`
 	SessionsEnded  int             `json:"sessions_ended" doc:"How many sessions were live and had not been ended before." example:"2"`
+	Withheld       int             `json:"sessions_withheld" doc:"Live sessions whose keys never left the server."`
 	RequestsEnded  int             `json:"access_requests_ended" doc:"How many access requests were pending or granted." example:"1"`
 	KeysExpireAt   *time.Time      `json:"keys_expire_at" doc:"When the last keys expire that were lent before, and that work until then where no deny policy is on their role; null: none are on record."`
 	Accounts       []DeniedAccount `json:"accounts" nullable:"false" doc:"The AWS accounts of the roles whose keys the agent may still have."`

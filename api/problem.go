@@ -3,6 +3,9 @@ package api
 // ProblemType is the media type of a [Problem].
 const ProblemType = "application/problem+json"
 
+// RequestIDHeader is the header of requests and answers with the ID of the request.
+const RequestIDHeader = "X-Request-Id"
+
 // Problem is the answer to a request that failed.
 //
 // Source: RFC 9457.
@@ -14,6 +17,7 @@ type Problem struct {
 	Code      string       `json:"code" enum:"invalid,unauthenticated,expired,denied,approval_required,not_found,conflict,stale,throttled,unavailable,internal,token_issuer,token_audience,token_signature,not_bound" doc:"What kind of problem it is, for programs." example:"invalid"`
 	Hint      string       `json:"hint,omitempty" doc:"What to do next."`
 	HintSteps []HintStep   `json:"hint_steps,omitempty" nullable:"false" doc:"The hint as separate steps."`
+	RequestID string       `json:"request_id,omitempty" doc:"The ID of the request, as in the header X-Request-Id, by which the server's log and the audit trail are searched." example:"7mzq2k4vprb5xw3tdn6hjc8ysa"`
 	Wait      int          `json:"-"` // the header Retry-After, in seconds; 0: as the status has it
 	Errors    []FieldError `json:"errors,omitempty" nullable:"false" doc:"The fields that are wrong."`
 }
@@ -33,4 +37,6 @@ type Refusal struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty"`
+	// of the request, as in the header X-Request-Id; empty in an answer to a runner
+	RequestID string `json:"request_id,omitempty"`
 }

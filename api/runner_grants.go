@@ -10,6 +10,8 @@ type Grants struct {
 	Integrations []Integration `json:"integrations"`
 	// of the roles by ID; what was lent in an earlier generation is not handed out again
 	Generations map[string]int64 `json:"generations"`
+	// the same for keys for the gateway, which do not end with another token; none of a server of an earlier version
+	KeyGenerations map[string]int64 `json:"key_generations,omitempty"`
 	// what limits the connections, by the integration's ID; none of a server of an earlier version
 	Limits map[string]GrantedLimits `json:"limits"`
 	// access requests of the agent that may be pending or approved
@@ -23,6 +25,8 @@ type GrantedLimits struct {
 	Roles         []string `json:"roles"`                    // IDs; null: all
 	Keys          string   `json:"keys"`                     // empty from a server of an earlier version: lent
 	Approval      string   `json:"approval"`
+	// actions that return credentials and that the gateway sends all the same
+	AllowedActions []string `json:"allowed_actions,omitempty"`
 }
 
 // GrantedAgent is the agent of Grants. A runner knows integrations by their IDs.

@@ -18,9 +18,11 @@ type RunnerSession struct {
 	Address       string `json:"address,omitempty"`        // IP, of the agent; empty: from an earlier version
 	AccessRequest string `json:"access_request,omitempty"` // ID; empty: the session needs none
 	// what the agent may do; empty: from an earlier version, which lends everything that the role allows
-	Access          string    `json:"access,omitempty"`
-	PolicyHash      string    `json:"policy_hash,omitempty"` // SHA-256 of the session policy, with the access policy
-	Narrowed        bool      `json:"narrowed,omitempty"`    // the process asked for less than its connection permits
+	Access     string `json:"access,omitempty"`
+	PolicyHash string `json:"policy_hash,omitempty"` // SHA-256 of the session policy, with the access policy
+	Narrowed   bool   `json:"narrowed,omitempty"`    // the process asked for less than its connection permits
+	// the credentials stay with the runner's gateway; a runner of an earlier version has none
+	Withheld        bool      `json:"withheld,omitempty"`
 	RequestedAt     time.Time `json:"requested_at"`
 	ExpiresAt       time.Time `json:"expires_at"`
 	AgentName       string    `json:"agent_name"`
@@ -74,6 +76,8 @@ type AgentRefusal struct {
 	Code   string `json:"code"`
 	Reason string `json:"reason"`
 	Times  int64  `json:"times"` // how often, since the last report of the same
+	// of the agent's last request; empty: the runner is of an earlier version
+	Request string `json:"request,omitempty"`
 }
 
 // Fetch is how often a session was handed out since the last report.

@@ -28,6 +28,7 @@ type Session struct {
 	AccessRequest  string     `json:"access_request" doc:"The ID of the access request that the session is under; empty: it needed none." example:"req_6mzq7k4vprb2xw3tdn5hjc8ysa"`
 	Access         string     `json:"access" doc:"What the agent may do: full, read-only, view-only or policy. Empty for sessions of earlier versions, which may do everything that the role allows." example:"read-only"`
 	Narrowed       bool       `json:"narrowed" doc:"Whether the process asked for less than its connection permits." example:"false"`
+	Keys           string     `json:"keys" doc:"lent or withheld; empty: of an earlier version, either."`
 	RequestedAt    time.Time  `json:"requested_at" example:"2026-03-14T09:26:53Z"`
 	ExpiresAt      time.Time  `json:"expires_at" doc:"Until STS has answered, the latest possible time." example:"2026-03-14T10:26:53Z"`
 	AccessKeyID    string     `json:"access_key_id" doc:"The access key ID of the credentials, to find them in CloudTrail; not a secret." example:"ASIAIOSFODNN7EXAMPLE"`
@@ -37,6 +38,19 @@ type Session struct {
 	FetchedAt      *time.Time `json:"fetched_at" doc:"When the credentials were last handed out; null: never."`
 	EndedAt        *time.Time `json:"ended_at" doc:"When a person ended the session: nobody was given the credentials since. Until expires_at they may still work, where they were handed out before. null: nobody ended it."`
 	EndedBy        string     `json:"ended_by" doc:"The name of the API key that ended the session; empty: nobody ended it." example:"admin"`
+}
+
+// SessionDetails are a session with what explains it.
+type SessionDetails struct {
+	Session
+	BegunBy      string         `json:"begun_by" doc:"The ID of the request to rolebroker that began it, as its events have it. Empty: it is not on record." example:"7mzq2k4vprb5xw3tdn6hjc8ysa"`
+	AgentDeleted bool           `json:"agent_deleted" doc:"Whether the agent was deleted since."`
+	Approval     *AccessRequest `json:"approval" doc:"The access request that the session is under; null: it needed none, or it is not on record any more."`
+	AllowedBy    *AuditEvent    `json:"allowed_by" doc:"The last change of the agent's connection to the integration before the session began; null: it is not on record."`
+	Calls        []Call         `json:"calls" doc:"The newest 20 calls through the gateway that its credentials signed, the newest first."`
+	MoreCalls    bool           `json:"more_calls" doc:"Whether there are older calls, which GET /calls?session=ID lists."`
+	Events       []AuditEvent   `json:"events" doc:"The newest 50 audit events about it, the newest first."`
+	MoreEvents   bool           `json:"more_events" doc:"Whether there are older events, which GET /audit-events?subject=ID lists."`
 }
 
 // EndSessionsRequest selects the sessions to end. At least one field is required.

@@ -17,6 +17,8 @@ type Setup struct {
 	Text           string      `json:"text" doc:"All steps, as text for people."`
 	AWSCLI         string      `json:"aws_cli" doc:"Commands that make or change the roles."`
 	CloudFormation string      `json:"cloudformation" doc:"A template in JSON that makes the roles; for roles in several accounts, one after the other."`
+	CreateRole     string      `json:"create_role,omitempty" doc:"The address of the AWS console's wizard for a new role, with the account and the external ID filled in: see console of the roles."`
+	StackSets      []StackSet  `json:"stack_sets" nullable:"false" doc:"For roles in several accounts: templates that make the roles of each account in that account. Several where one template would be too long."`
 	CutOff         string      `json:"cut_off" doc:"Commands that make the cut-off roles, by which the server puts deny policies on the roles, and nothing else; empty unless they were requested. The other texts have them too."`
 	Terraform      string      `json:"terraform" doc:"HCL that makes the roles."`
 	Roles          []RoleSetup `json:"roles" nullable:"false"`
@@ -24,12 +26,37 @@ type Setup struct {
 
 // RoleSetup is the part of a Setup for one role.
 type RoleSetup struct {
-	Name              string `json:"name" example:"readonly"`
-	ARN               string `json:"arn" example:"arn:aws:iam::444455556666:role/ReadOnly"`
-	Statement         string `json:"statement" doc:"JSON: the statement to add to the trust policy of an existing role."`
-	TrustPolicy       string `json:"trust_policy" doc:"JSON: the trust policy of a new role."`
-	MergedTrustPolicy string `json:"merged_trust_policy,omitempty" doc:"JSON: the current trust policy with the statement in it."`
-	Diff              string `json:"diff,omitempty" doc:"The difference between the current trust policy and the merged one; left out if there is none."`
+	Name              string         `json:"name" example:"readonly"`
+	ARN               string         `json:"arn" example:"arn:aws:iam::444455556666:role/ReadOnly"`
+	Statement         string         `json:"statement" doc:"JSON: the statement to add to the trust policy of an existing role."`
+	TrustPolicy       string         `json:"trust_policy" doc:"JSON: the trust policy of a new role."`
+	MergedTrustPolicy string         `json:"merged_trust_policy,omitempty" doc:"JSON: the current trust policy with the statement in it."`
+	Changes           []PolicyChange `json:"changes" nullable:"false" doc:"What the merged trust policy changes, in words."`
+	Diff              string         `json:"diff,omitempty" doc:"The difference between the current trust policy and the merged one; left out if there is none."`
+	Obstacle          string         `json:"obstacle,omitempty" doc:"Why the role can never be assumed, in sentences."`
+	Console           ConsoleLinks   `json:"console" doc:"Addresses in the AWS console."`
+}
+
+// PolicyChange is one change of a trust policy.
+type PolicyChange struct {
+	Words     string `json:"words" doc:"A sentence." example:"Replace the statement that trusts 111122223333 with this:"`
+	Statement string `json:"statement,omitempty" doc:"JSON: the statement that the sentence is about."`
+}
+
+// ConsoleLinks are addresses in the AWS console.
+type ConsoleLinks struct {
+	CreateRole  string `json:"create_role,omitempty" doc:"The wizard for a new role, with the account and the external ID filled in. AWS does not document its parameters; compare the fields with principal and external_ids. Left out where the wizard cannot make the role."`
+	TrustPolicy string `json:"trust_policy,omitempty" doc:"The trust policy of the role."`
+	QuickCreate string `json:"quick_create,omitempty" doc:"A CloudFormation stack that makes the role, on one page with everything filled in. Left out unless the server has --setup-template-url."`
+	CreateStack string `json:"create_stack,omitempty" doc:"A new CloudFormation stack, for a template that you upload."`
+}
+
+// StackSet is a CloudFormation template for the roles of several accounts.
+type StackSet struct {
+	Name     string   `json:"name" example:"rolebroker-production"`
+	Accounts []string `json:"accounts" nullable:"false"`
+	Template string   `json:"template" doc:"JSON. Its Metadata has the commands, too."`
+	Commands string   `json:"commands" doc:"Commands for the AWS CLI that create the stack set and its stacks."`
 }
 
 // ModeAdvice has the advantages and disadvantages of an assumption mode.
@@ -45,6 +72,7 @@ type ModeAdvice struct {
 // current trust policy.
 type SetupRequest struct {
 	Role           string `json:"role,omitempty" query:"role" doc:"The name or ID of one role; left out: all." example:"readonly"`
+	Account        string `json:"account,omitempty" query:"account" doc:"The ID of an account: only the roles in it. Left out: all." example:"444455556666"`
 	Principal      string `json:"principal,omitempty" query:"principal" enum:"account,exact" doc:"How trust policies name the platform: by its account, or by its exact identity. Left out: by its account, unless the current trust policy names it exactly."`
 	Variant        string `json:"variant,omitempty" query:"variant" enum:"irsa,pod-identity,assume-role" doc:"Cluster mode: how pods get an AWS identity, or assume-role if the integration's runner has one. Left out: as the runner reports, else irsa."`
 	Issuer         string `json:"issuer,omitempty" query:"issuer" doc:"Cluster mode: the cluster's OpenID Connect issuer." example:"https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"`

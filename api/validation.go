@@ -71,14 +71,14 @@ type RunnerValidations struct {
 type ValidationRequest struct {
 	ID          string      `json:"id"`
 	Integration Integration `json:"integration"`
-	TriedNames
+	Tried
 	Wait string `json:"wait"` // how long to try a denied role again, as in "30s"
 }
 
 // RunnerIntegration is an integration whose roles a runner tries.
 type RunnerIntegration struct {
 	Integration
-	TriedNames
+	Tried
 }
 
 // UnmarshalJSON reads all fields: the integration alone has a method that reads its own.
@@ -86,14 +86,25 @@ func (in *RunnerIntegration) UnmarshalJSON(data []byte) error {
 	if err := in.Integration.UnmarshalJSON(data); err != nil {
 		return err
 	}
-	return json.Unmarshal(data, &in.TriedNames)
+	return json.Unmarshal(data, &in.Tried)
 }
 
-// TriedNames are the agents in whose names a runner tries a role that AWS denies. An earlier version of the server tells
-// none.
-type TriedNames struct {
-	Agents    []string `json:"tried_agents,omitempty"`
-	Connected bool     `json:"tried_agents_connected,omitempty"` // they can borrow from the integration
+// Tried is what a runner tries beside the call that it makes for every role: a denied role in the names of agents, and
+// the session policies of connections. An earlier version of the server tells nothing.
+type Tried struct {
+	Agents    []string      `json:"tried_agents,omitempty"`
+	Connected bool          `json:"tried_agents_connected,omitempty"` // they can borrow from the integration
+	Policies  []TriedPolicy `json:"tried_policies,omitempty"`
+}
+
+// TriedPolicy is a session policy that some connections of the integration have.
+type TriedPolicy struct {
+	Access        string   `json:"access"`
+	SessionPolicy string   `json:"session_policy,omitempty"`
+	Ends          bool     `json:"ends,omitempty"`  // the end of an approval is in it too
+	Roles         []string `json:"roles,omitempty"` // IDs; left out: all
+	Agents        []string `json:"agents"`
+	Count         int      `json:"count"` // how many agents have it
 }
 
 // ValidationAnswer is what a runner found out of what it was asked to try. It may send
@@ -127,6 +138,7 @@ type Finding struct {
 	OwnSide          string          `json:"own_side,omitempty"`
 	SessionName      string          `json:"session_name,omitempty"`
 	RefusedAgent     string          `json:"refused_agent,omitempty"`
+	TooLarge         []string        `json:"too_large,omitempty"` // agents whose session policy is too large
 	Refusal          *STSRefusal     `json:"refusal,omitempty"`
 }
 

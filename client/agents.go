@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
@@ -160,4 +162,15 @@ func (c *Client) Bind(ctx context.Context, agent string, b api.BindingRequest) (
 // lives until it expires.
 func (c *Client) Unbind(ctx context.Context, agent, id string) error {
 	return c.remove(ctx, bindingsAt(agent).member("binding", id), "")
+}
+
+// LearnedPolicy makes the policy that the recorded calls of an agent need. Codes: invalid (a field of what is asked).
+func (c *Client) LearnedPolicy(ctx context.Context, agent string, from api.Learning) (api.LearnedPolicy, error) {
+	q := query{"integration": from.Integration, "role": from.Role, "include": strings.Join(from.Include, ",")}
+	if from.Session {
+		q["session"] = "true"
+	}
+	q.addTimes(from.Since, time.Time{})
+	r := request{method: http.MethodGet, place: agentAt(agent).under("policy"), query: q.values()}
+	return send[api.LearnedPolicy](ctx, c, r)
 }

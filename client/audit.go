@@ -21,8 +21,8 @@ func (c *Client) AuditTrail(ctx context.Context) (api.AuditTrail, error) {
 func (c *Client) FollowAudit(
 	ctx context.Context, from int64, filter api.AuditFilter, wait time.Duration,
 ) (api.FollowedAudit, error) {
-	q := query{"actor": filter.Actor, "action": filter.Action, "subject": filter.Subject, "outcome": filter.Outcome,
-		"from_sequence": strconv.FormatInt(from, 10), "wait": strconv.Itoa(int(wait.Seconds()))}
+	q := auditQuery(filter)
+	q["from_sequence"], q["wait"] = strconv.FormatInt(from, 10), strconv.Itoa(int(wait.Seconds()))
 	return send[api.FollowedAudit](ctx, c, request{method: http.MethodGet, place: at("/api/v1/audit-trail/events"),
 		query: q.values(), most: maxList, patience: wait})
 }
@@ -40,8 +40,12 @@ func (c *Client) ExportAudit(
 		q["from_sequence"] = strconv.FormatInt(from, 10)
 	}
 	q.addTimes(since, time.Time{})
-	r := request{method: http.MethodGet, place: at("/api/v1/audit-trail/export"), query: q.values(),
-		accept: api.AuditExportType}
+	return c.export(ctx, request{method: http.MethodGet, place: at("/api/v1/audit-trail/export"), query: q.values(),
+		accept: api.AuditExportType}, to)
+}
+
+// export writes the lines of an answer, which takes as long as it takes.
+func (c *Client) export(ctx context.Context, r request, to io.Writer) error {
 	patient := *c.http
 	patient.Timeout = 0
 	resp, err := c.ask(ctx, &patient, r)
@@ -52,7 +56,7 @@ func (c *Client) ExportAudit(
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		return c.refusal(resp)
-	case resp.Header.Get("Content-Type") != api.AuditExportType:
+	case resp.Header.Get("Content-Type") != r.accept:
 		return c.foreign(resp)
 	}
 	body := &remote{Reader: resp.Body}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
+	"github.com/rolebroker/rolebroker/internal/expect"
 )
 
 // Gateway returns a handler that relays AWS requests to the gateway of the server. It streams both ways, and adds no
@@ -14,7 +15,7 @@ import (
 func (c *Client) Gateway(failed func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	to := *c.base
 	to.Path = strings.TrimSuffix(to.Path, "/") + "/gateway"
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Transport:     c.http.Transport,
 		FlushInterval: -1,
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -28,4 +29,5 @@ func (c *Client) Gateway(failed func(http.ResponseWriter, *http.Request, error))
 				Message: "rolebroker at " + c.base.String() + " cannot be reached", Cause: err})
 		},
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { proxy.ServeHTTP(expect.Answer(w, r), r) })
 }

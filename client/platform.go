@@ -49,15 +49,26 @@ func (q query) addTimes(since, until time.Time) {
 	}
 }
 
+// Session reads a session by its ID, with what explains it.
+func (c *Client) Session(ctx context.Context, id string) (api.SessionDetails, error) {
+	return get[api.SessionDetails](ctx, c, at(sessionsPath).member("session", id))
+}
+
 // AllSessions lists the sessions that the filter selects, the newest first.
 func (c *Client) AllSessions(ctx context.Context, filter api.SessionFilter) iter.Seq2[api.Session, error] {
 	r := request{method: http.MethodGet, place: at(sessionsPath), query: sessionQuery(filter).values()}
 	return pages[api.Session](ctx, c, r, List{Limit: api.MaxLimit}, maxList)
 }
 
+// auditQuery has everything of a filter but the times.
+func auditQuery(filter api.AuditFilter) query {
+	return query{"actor": filter.Actor, "action": filter.Action, "subject": filter.Subject, "outcome": filter.Outcome,
+		"token": filter.Token, "address": filter.Address, "request_id": filter.Request}
+}
+
 // AllAuditEvents lists the audit events that the filter selects, the newest first.
 func (c *Client) AllAuditEvents(ctx context.Context, filter api.AuditFilter) iter.Seq2[api.AuditEvent, error] {
-	q := query{"actor": filter.Actor, "action": filter.Action, "subject": filter.Subject, "outcome": filter.Outcome}
+	q := auditQuery(filter)
 	q.addTimes(filter.Since, filter.Until)
 	r := request{method: http.MethodGet, place: at("/api/v1/audit-events"), query: q.values()}
 	return pages[api.AuditEvent](ctx, c, r, List{Limit: api.MaxLimit}, maxList)

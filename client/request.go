@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/api"
 )
 
 // place is the escaped path of a collection or of a thing in it. err is why there is
@@ -144,6 +145,9 @@ func (c *Client) newRequest(ctx context.Context, r request, token rolebroker.Sec
 	req.Header.Set("User-Agent", c.userAgent)
 	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if id := rolebroker.RequestIDOf(ctx); id != "" { // what a runner or a room asks is one request with what it was asked
+		req.Header.Set(api.RequestIDHeader, string(id))
 	}
 	if r.ifMatch != "" {
 		req.Header.Set("If-Match", r.ifMatch)

@@ -114,6 +114,40 @@ func (c *Client) AskAccess(ctx context.Context, q api.AccessQuestion) (api.Acces
 		body: q, patience: time.Duration(q.WaitSeconds) * time.Second})
 }
 
+// MakeGatewayKey borrows a key with which an agent signs at the gateway of the runner. It is no error if the agent may
+// not have it: the answer has the refusal. A server of an earlier version makes none. Codes: not_found (it is such a
+// server).
+func (c *Client) MakeGatewayKey(ctx context.Context, k api.GatewayKeyRequest) (api.LoanAnswer, error) {
+	return send[api.LoanAnswer](ctx, c, request{method: http.MethodPost, place: at(runnerAPI + "/gateway-keys"),
+		body: k, most: maxLoan})
+}
+
+// OpenGatewayKey asks for whom and what a key for the gateway is. It is no error if nobody made the key: the answer has
+// the refusal. Codes: not_found (the server is of an earlier version).
+func (c *Client) OpenGatewayKey(ctx context.Context, k api.SignedKey) (api.OpenedKey, error) {
+	return post[api.OpenedKey](ctx, c, at(runnerAPI+"/gateway-keys/open"), k)
+}
+
+// ApproveCall asks whether an agent may make a call, and waits for people if they have to approve it. It is no error if
+// the agent may not: the answer has the refusal.
+func (c *Client) ApproveCall(ctx context.Context, q api.CallQuestion) (api.CallApproval, error) {
+	answer, err := send[api.CallApproval](ctx, c, request{method: http.MethodPost,
+		place: at(runnerAPI + "/calls/approve"), body: q, patience: time.Duration(q.WaitSeconds) * time.Second})
+	if err == nil && !answer.Allowed && answer.Refusal == nil {
+		err = c.unexpected()
+	}
+	return answer, err
+}
+
+// RecordCalls records calls, durably. Recording the same again changes nothing.
+func (c *Client) RecordCalls(ctx context.Context, calls []api.RunnerCall) (api.RecordedCalls, error) {
+	answer, err := post[api.RecordedCalls](ctx, c, at(runnerAPI+"/calls"), api.RunnerCalls{Calls: calls})
+	if err == nil && answer.Recorded+len(answer.Refused) != len(calls) {
+		err = c.unexpected()
+	}
+	return answer, err
+}
+
 // RunnerIntegrations lists the integrations that name the runner, for it to try
 // their roles.
 func (c *Client) RunnerIntegrations(ctx context.Context) ([]api.RunnerIntegration, error) {

@@ -98,7 +98,7 @@ func (c *Client) Setup(ctx context.Context, nameOrID string, req api.SetupReques
 	if req.CurrentTrustPolicy != "" {
 		return post[api.Setup](ctx, c, p, req)
 	}
-	q := query{"role": req.Role, "principal": req.Principal, "variant": req.Variant,
+	q := query{"role": req.Role, "account": req.Account, "principal": req.Principal, "variant": req.Variant,
 		"issuer": req.Issuer, "namespace": req.Namespace, "service_account": req.ServiceAccount}
 	if req.CutOff {
 		q["cut_off"] = "true"

@@ -28,6 +28,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/rolebroker/rolebroker"
 )
 
 // Level is how much an action may change. A higher level includes the harm of the lower ones.
@@ -156,8 +158,10 @@ func (r *Request) check() error {
 			return ambiguous("the header %s names another method", name)
 		}
 	}
-	if len(r.Header["X-Amz-Target"]) > 1 {
-		return ambiguous("the header X-Amz-Target is there twice")
+	for _, name := range []string{"X-Amz-Target", "Content-Type"} {
+		if len(r.Header[name]) > 1 {
+			return ambiguous("the header %s is there twice", name)
+		}
 	}
 	if r.Query != "" {
 		query, err := url.QueryUnescape(r.Query)
@@ -245,14 +249,5 @@ func LevelOf(action string) Level {
 	return Permissions
 }
 
-// ReturnsCredentials says whether the answer of an IAM action has credentials, a token or a private key, or the action
-// makes some. The list is the one that read-only access denies, and what there is no room for in a session policy.
-func ReturnsCredentials(action string) bool {
-	action = strings.ToLower(action)
-	for _, p := range credentialPatterns() {
-		if matches(p, action) {
-			return true
-		}
-	}
-	return false
-}
+// ReturnsCredentials is [rolebroker.ReturnsCredentials].
+func ReturnsCredentials(action string) bool { return rolebroker.ReturnsCredentials(action) }

@@ -70,8 +70,15 @@ func (r *Request) findTarget(services []*service, target string) (*operation, wh
 }
 
 func (r *Request) findAction(services []*service, action, version string) (*operation, where, error) {
-	if !slices.ContainsFunc(services, func(s *service) bool { return s.query }) {
+	if !slices.ContainsFunc(services, (*service).takesForms) {
 		return nil, where{}, ambiguous("it has a parameter Action, and the service takes no forms")
+	}
+	if r.Method != "POST" && r.Method != "GET" {
+		return nil, where{}, ambiguous("a %s has a parameter Action", r.Method)
+	}
+	// A host can serve forms beside paths, as that of SES does. Only SQS has forms below paths: those of queues.
+	if r.Path != "/" && r.Path != "" && !slices.ContainsFunc(services, func(s *service) bool { return s.name == "sqs" }) {
+		return nil, where{}, ambiguous("it names an operation in the parameter Action and in the path")
 	}
 	var ofVersion []*service
 	for _, s := range services {
@@ -90,11 +97,8 @@ func (r *Request) findAction(services []*service, action, version string) (*oper
 func (r *Request) formAction(services []*service) (action, version string, err error) {
 	body := ""
 	if kind := r.Header.Get("Content-Type"); isForm(kind) {
-		if len(r.Header["Content-Type"]) > 1 {
-			return "", "", ambiguous("the header Content-Type is there twice")
-		}
 		body = string(r.Body)
-	} else if len(r.Body) > 0 && !slices.ContainsFunc(services, func(s *service) bool { return !s.query || s.json }) {
+	} else if len(r.Body) > 0 && slices.ContainsFunc(services, (*service).takesForms) && !isNoForm(kind, services) {
 		return "", "", ambiguous("the body is not a form that can be read: its type is %q", kind)
 	}
 	if r.Truncated && body != "" {
@@ -142,6 +146,22 @@ func isForm(kind string) bool {
 	return charset == "" || strings.EqualFold(charset, "utf-8")
 }
 
+// isNoForm says whether a content type is one of those that the services have beside forms. A server that does not know
+// a type could read the body as a form.
+func isNoForm(kind string, services []*service) bool {
+	media, _, err := mime.ParseMediaType(kind)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(services, func(s *service) bool {
+		return s.json && (media == "application/x-amz-json-1.0" || media == "application/x-amz-json-1.1") ||
+			s.cbor && media == "application/cbor" || s.rest && media == "application/json"
+	})
+}
+
+// takesForms says whether the service takes operations and their parameters as a form.
+func (s *service) takesForms() bool { return s.query }
+
 // param is the value of a parameter of a form or query, and how often it is there. It refuses what servers read in
 // different ways: a semicolon, a name in another case, a name that cannot be decoded.
 func param(form, name string) (value string, n int, err error) {
@@ -152,6 +172,9 @@ func param(form, name string) (value string, n int, err error) {
 			return "", 0, ambiguous("a parameter has a semicolon that is not encoded")
 		}
 		key, v, _ := strings.Cut(pair, "=")
+		if strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+			return "", 0, ambiguous("a parameter's name has a character that is not encoded")
+		}
 		if strings.ContainsAny(key, "%+") {
 			if key, err = url.QueryUnescape(key); err != nil {
 				return "", 0, ambiguous("a parameter's name cannot be decoded")

@@ -104,3 +104,33 @@ func TestADisguiseLowersNoLevel(t *testing.T) {
 	}
 	t.Logf("%d requests in disguise, %d refused", tried, refused)
 }
+
+// Requests of which one server reads the operation here, and another one there.
+func TestTwoReadingsAreRefused(t *testing.T) {
+	const form, amzJSON = "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/x-amz-json-1.0"
+	refused := func(why, line, body string, headers ...string) {
+		t.Helper()
+		r := request(line, headers...)
+		r.Body = []byte(body)
+		if c, err := action.Classify(r); err == nil && !c.Credentials {
+			t.Errorf("%s: taken for %s.%s, %s", why, c.Service, c.Operation, c.Level)
+		}
+	}
+	refused("a form in the query, and a path of another protocol on the same host",
+		"ses POST email.us-east-1.amazonaws.com /v2/email/outbound-emails?Action=ListIdentities", "")
+	refused("a form in the query, with a method that servers may echo",
+		"iam TRACE iam.amazonaws.com /?Action=ListUsers&Version=2010-05-08", "")
+	refused("an action in the query, and a form of another type in the body",
+		"sqs POST sqs.us-east-1.amazonaws.com /?Action=ListQueues", "Action=DeleteQueue", "Content-Type: text/plain")
+	refused("an action in the query, and a form without a type in the body",
+		"sqs POST sqs.us-east-1.amazonaws.com /?Action=ListQueues", "Action=DeleteQueue")
+	refused("a target, and a body that is a form too", "sqs POST sqs.us-east-1.amazonaws.com /",
+		`{"a":"&Action=DeleteQueue&b="}`, "X-Amz-Target: AmazonSQS.ListQueues", "Content-Type: text/plain")
+	refused("two types", "sqs POST sqs.us-east-1.amazonaws.com /", `{"a":"&Action=DeleteQueue&b="}`,
+		"X-Amz-Target: AmazonSQS.ListQueues", amzJSON, form)
+	refused("an action after a mark of the order of bytes", "iam POST iam.amazonaws.com /",
+		"\ufeffAction=DeleteUser&Action=ListUsers", form)
+	refused("an action after a line end", "iam POST iam.amazonaws.com /", "\nAction=DeleteUser&Action=ListUsers", form)
+	refused("decryption in another spelling", "ssm POST ssm.us-east-1.amazonaws.com /",
+		`{"Name":"a","withDecryption":true}`, "X-Amz-Target: AmazonSSM.GetParameter", amzJSON)
+}

@@ -245,5 +245,8 @@ func (r *Request) decrypts() bool {
 		return true
 	}
 	value, n, ok := jsonMember(r.Body, "WithDecryption")
-	return !ok || n > 1 || n == 1 && value != "false"
+	if ok && n == 0 {
+		return r.mayName("withdecryption") // in another spelling
+	}
+	return !ok || n > 1 || value != "false"
 }

@@ -8,8 +8,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-
-	"github.com/rolebroker/rolebroker"
 )
 
 // packed is the table that `go generate` makes. Unpacked it is lines of fields between tabs:
@@ -269,15 +267,6 @@ func actionLevels(prefix string) map[string]Level {
 	levelsOf.Store(prefix, m)
 	return m
 }
-
-// credentialPatterns are the patterns of ReturnsCredentials, in lower case.
-var credentialPatterns = sync.OnceValue(func() []string {
-	var all []string
-	for _, p := range append(rolebroker.CredentialActions(), furtherCredentialActions()...) {
-		all = append(all, strings.ToLower(p))
-	}
-	return all
-})
 
 // matches says whether a pattern with stars, as IAM has them, matches a name.
 func matches(pattern, name string) bool {

@@ -73,7 +73,7 @@ func TestCredentialListsAreAboutSomething(t *testing.T) {
 			names[prefix+":"+name] = true
 		}
 	}
-	for _, p := range append(rolebroker.CredentialActions(), furtherCredentialActions()...) {
+	for _, p := range append(rolebroker.CredentialActions(), rolebroker.FurtherCredentialActions()...) {
 		// Devices and workloads call these two with a certificate; neither source knows them.
 		found := p == "iot:AssumeRoleWithCertificate" || p == "rolesanywhere:CreateSession"
 		for name := range names {
@@ -83,7 +83,7 @@ func TestCredentialListsAreAboutSomething(t *testing.T) {
 			t.Errorf("%s matches no action and no operation", p)
 		}
 	}
-	for _, p := range furtherCredentialActions() {
+	for _, p := range rolebroker.FurtherCredentialActions() {
 		if slices.ContainsFunc(rolebroker.CredentialActions(), func(q string) bool { return matches(q, p) }) {
 			t.Errorf("%s is on both lists", p)
 		}

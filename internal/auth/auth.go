@@ -62,7 +62,7 @@ func (a *Authenticator) Agent(ctx context.Context, authorization, address string
 	if err != nil {
 		return rolebroker.Caller{}, a.Failures.Refuse(a.Door, address, err)
 	}
-	who.Address = IP(address)
+	who.Address, who.Request = IP(address), rolebroker.RequestIDOf(ctx)
 	return who, nil
 }
 
@@ -96,7 +96,7 @@ func (a *Authenticator) APIKey(ctx context.Context, authorization, address strin
 	if err != nil {
 		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionAPIKeyAuthenticate, shown, address, err)
 	}
-	who.Address = IP(address)
+	who.Address, who.Request = IP(address), rolebroker.RequestIDOf(ctx)
 	return who, nil
 }
 
@@ -151,7 +151,8 @@ func (a *Authenticator) Runner(ctx context.Context, authorization, address strin
 	if err != nil {
 		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionRunnerAuthenticate, shown, address, err)
 	}
-	return rolebroker.Caller{Runner: key.Runner, RunnerKey: key.ID, Name: key.RunnerName, Address: IP(address)}, nil
+	return rolebroker.Caller{Runner: key.Runner, RunnerKey: key.ID, Name: key.RunnerName, Address: IP(address),
+		Request: rolebroker.RequestIDOf(ctx)}, nil
 }
 
 // JoinToken identifies a runner that joins by its join token, which is not used up by this. address is the request's
@@ -161,7 +162,8 @@ func (a *Authenticator) JoinToken(ctx context.Context, shown, address string) (r
 	if err != nil {
 		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionRunnerJoin, shown, address, err)
 	}
-	return rolebroker.Caller{Joining: key.Runner, RunnerKey: key.ID, Name: key.RunnerName, Address: IP(address)}, nil
+	return rolebroker.Caller{Joining: key.Runner, RunnerKey: key.ID, Name: key.RunnerName, Address: IP(address),
+		Request: rolebroker.RequestIDOf(ctx)}, nil
 }
 
 // runnerKey finds a credential or a join token that has not expired.
@@ -195,7 +197,7 @@ func (a *Authenticator) SignedIn(
 	if err != nil {
 		return rolebroker.Caller{}, "", a.refused(ctx, rolebroker.ActionSignInAuthenticate, shown, address, err)
 	}
-	who.Address = IP(address)
+	who.Address, who.Request = IP(address), rolebroker.RequestIDOf(ctx)
 	return who, id, nil
 }
 
@@ -240,7 +242,8 @@ func (a *Authenticator) refused(
 	switch e.Code {
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeDenied, rolebroker.CodeExpired:
 		a.Records.RecordEvent(ctx, rolebroker.AuditEvent{
-			Actor: rolebroker.Caller{Address: IP(address)}, Claimed: claimed(shown), Action: action, Refusal: e})
+			Actor:   rolebroker.Caller{Address: IP(address), Request: rolebroker.RequestIDOf(ctx)},
+			Claimed: claimed(shown), Action: action, Refusal: e})
 	}
 	return a.Failures.Refuse(a.Door, address, err)
 }

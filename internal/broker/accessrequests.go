@@ -17,6 +17,8 @@ type AccessRequestSpec struct {
 	Task     string
 	Reason   string
 	Duration time.Duration // 0: rolebroker.DefaultGrant
+
+	call *rolebroker.AskedCall // that asks by itself; nil: the agent asks
 }
 
 // How fast one agent may ask, on one server. A question that was asked already counts too.
@@ -81,7 +83,8 @@ func (b *Broker) asked(
 	if err != nil {
 		return nil, err
 	}
-	if !grant.NeedsApproval() {
+	writes := grant.Connection.Approval == rolebroker.ApprovalWrite
+	if !grant.NeedsApproval() && !writes {
 		return nil, invalid("the access request", "role", "%s needs no approval: the agent can borrow it now",
 			grant.Reference())
 	}
@@ -94,7 +97,7 @@ func (b *Broker) asked(
 		Integration: grant.Integration.ID, IntegrationName: grant.Integration.Name,
 		Role: grant.Role.ID, RoleName: grant.Role.Name, ARN: grant.Role.ARN, Access: grant.Connection.Access,
 		Task: spec.Task, Reason: rolebroker.OneLine(spec.Reason), Duration: spec.Duration,
-		CreatedAt: now, ExpiresAt: now.Add(rolebroker.RequestLifetime),
+		CreatedAt: now, ExpiresAt: now.Add(rolebroker.RequestLifetime), Writes: writes, Call: spec.call,
 	}
 	if r.Access == rolebroker.AccessPolicy {
 		r.PolicyHash = rolebroker.HashPolicy(grant.Connection.SessionPolicy)
@@ -171,15 +174,7 @@ func (b *Broker) myRequest(
 		return nil, err
 	}
 	defer end()
-	changed := make(chan struct{}, 1)
-	cancel := b.lender.Subscribe(func(change rolebroker.Change) {
-		if change.Validate == "" && (change.Agent == "" && change.Integration == "" || change.Agent == who.Agent) {
-			select {
-			case changed <- struct{}{}:
-			default:
-			}
-		}
-	})
+	changed, cancel := b.changesOf(who.Agent)
 	defer cancel()
 	waiting, stop := context.WithTimeout(ctx, min(wait, MaxRequestWait))
 	defer stop()

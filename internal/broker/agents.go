@@ -63,7 +63,7 @@ func (b *Broker) CreateAgent(
 	if err != nil {
 		return nil, err
 	}
-	event := b.event(who, action, nil, agent.Facts(), agent.Subject())
+	event := b.event(who, action, nil, agent.Facts(), append(reconnected(&rolebroker.Agent{}, agent), agent.Subject())...)
 	if err := b.store.CreateAgent(ctx, agent, event); err != nil {
 		return nil, err
 	}
@@ -198,7 +198,13 @@ func (b *Broker) changeAgent(
 			return err
 		}
 		after.Version, after.UpdatedAt = before.Version+1, b.now()
-		event = b.event(who, action, before.Facts(), after.Facts(), append(b.whole(ctx, others), after.Subject())...)
+		subjects := b.whole(ctx, others)
+		for _, in := range reconnected(before, after) {
+			if !slices.Contains(subjects, in) {
+				subjects = append(subjects, in)
+			}
+		}
+		event = b.event(who, action, before.Facts(), after.Facts(), append(subjects, after.Subject())...)
 		return b.store.UpdateAgent(ctx, after, expected(ifVersion, before.Version), event)
 	})
 	if err != nil {
@@ -219,6 +225,27 @@ func (b *Broker) whole(ctx context.Context, subjects []rolebroker.Subject) (all 
 			}
 		}
 		all = append(all, s)
+	}
+	return all
+}
+
+// reconnected returns the integrations whose connections differ between two versions of an agent, so that they find the
+// event by whatever action an agent was connected.
+func reconnected(before, after *rolebroker.Agent) (all []rolebroker.Subject) {
+	add := func(c *rolebroker.Connection) {
+		all = append(all, rolebroker.Subject{Kind: rolebroker.KindIntegration, ID: string(c.Integration),
+			Name: c.IntegrationName})
+	}
+	for i := range after.Connections {
+		c := &after.Connections[i]
+		if was := before.Connection(c.Integration); was == nil || !c.IsLike(was) {
+			add(c)
+		}
+	}
+	for i := range before.Connections {
+		if c := &before.Connections[i]; !after.Connected(c.Integration) {
+			add(c)
+		}
 	}
 	return all
 }

@@ -16,9 +16,13 @@ type ApprovalRuleSpec struct {
 	Agent       string
 	Integration string
 	Role        string // of the integration
-	Access      rolebroker.Access
-	MaxDuration time.Duration // 0: rolebroker.DefaultGrant
-	Until       time.Time
+	// The IDs that the three must have; empty: any. A name may be that of something that was deleted and made again.
+	AgentID       rolebroker.AgentID
+	IntegrationID rolebroker.IntegrationID
+	RoleID        rolebroker.RoleID
+	Access        rolebroker.Access
+	MaxDuration   time.Duration // 0: rolebroker.DefaultGrant
+	Until         time.Time
 }
 
 // ApprovalRule finds a rule by name or ID. Codes: denied, not_found.
@@ -132,6 +136,9 @@ func (b *Broker) ruleOf(
 			return nil, unknownField(err, "agent", "there is no agent %s", spec.Agent)
 		}
 		r.Agent, r.AgentName = agent.ID, agent.Name
+		if err := sameAs("agent", spec.Agent, string(agent.ID), string(spec.AgentID)); err != nil {
+			return nil, err
+		}
 	}
 	if spec.Integration != "" {
 		in, err := b.store.Integration(ctx, spec.Integration)
@@ -139,6 +146,9 @@ func (b *Broker) ruleOf(
 			return nil, unknownField(err, "integration", "there is no integration %s", spec.Integration)
 		}
 		r.Integration, r.IntegrationName = in.ID, in.Name
+		if err := sameAs("integration", spec.Integration, string(in.ID), string(spec.IntegrationID)); err != nil {
+			return nil, err
+		}
 		if spec.Role != "" {
 			role := in.Role(spec.Role)
 			if role == nil {
@@ -146,11 +156,24 @@ func (b *Broker) ruleOf(
 					rolebroker.Quote(spec.Role))
 			}
 			r.Role, r.RoleName = role.ID, role.Name
+			if err := sameAs("role", spec.Role, string(role.ID), string(spec.RoleID)); err != nil {
+				return nil, err
+			}
 		}
 	} else if spec.Role != "" {
 		return nil, invalid("the approval rule", "role", "needs the integration of the role")
 	}
 	return &r, r.Check()
+}
+
+// sameAs refuses a name whose bearer has another ID than the rule was about: it was deleted and made again, and must not
+// inherit the rule.
+func sameAs(kind, named, id, meant string) error {
+	if meant == "" || meant == id {
+		return nil
+	}
+	return invalid("the approval rule", kind+"_id", "is %s, but the %s %s has the ID %s; leave out %s_id to mean that one",
+		rolebroker.Quote(meant), kind, rolebroker.Quote(named), id, kind)
 }
 
 // unknownField refuses a field that names what does not exist.

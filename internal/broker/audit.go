@@ -155,6 +155,7 @@ func attributes(e *rolebroker.AuditEvent) []slog.Attr {
 	add("by_id", cmp.Or(string(who.APIKey), string(who.Runner), string(who.Joining), string(who.Agent)))
 	add("claimed", e.Claimed)
 	add("address", who.Address)
+	add("request_id", string(who.Request))
 	for _, s := range e.Subjects {
 		add(string(s.Kind), s.Name)
 		add(string(s.Kind)+"_id", s.ID)

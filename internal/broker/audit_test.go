@@ -35,6 +35,8 @@ var notAudited = map[string]string{
 
 	"ForgetEvents": "the server calls it on a schedule",
 	"GrowTrail":    "the server calls it on a schedule",
+	"DigestCalls":  "the server calls it on a schedule",
+	"ForgetCalls":  "the server calls it on a schedule",
 	"OthersSign":   "the server calls it when it starts",
 
 	"Revalidate": "the server calls it on a schedule",
@@ -120,14 +122,15 @@ func call(method reflect.Value, who rolebroker.Caller) (err error) {
 // A read-only key reads and nothing else; a runner and a join token do what is theirs.
 func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 	reads := "Agent Agents Grants Tokens AgentToken Bindings Integration Integrations IntegrationsOf Setup SetupDraft " +
-		"Reservation Runner Runners APIKeys AuditEvents AuditTrail ExportTrail FollowTrail Sessions Platform Counts " +
+		"Reservation Runner Runners APIKeys AuditEvents AuditTrail TrailState ExportTrail FollowTrail Session Sessions LearnedPolicy Calls Call ExportCalls Platform Counts " +
 		"CountAgents SignIn SignInLink SignInCode " +
-		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules LastCutOff EndedSession"
-	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest MyAccessRequests"
+		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules LastCutOff EndedSession " +
+		"Overview Search SortedAgents SortedIntegrations SortedRunners"
+	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest MyAccessRequests MyCalls MayChange"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +
 		"RunnerToken RunnerGrants " +
 		"BeginRunnerSession FinishRunnerSession RecordRunnerUse RecordRunnerRefusals LendThrough AgentThrough RunnerIntegrations RecordRunnerValidations " +
-		"RunnerValidationRequests AnswerValidationRequest"
+		"RunnerValidationRequests AnswerValidationRequest KeyThrough IsKeyOf AgentOfCall RecordRunnerCalls"
 	admin := rolebroker.Caller{APIKey: "key_a", Access: rolebroker.KeyAdmin}
 	reader := rolebroker.Caller{APIKey: "key_r", Access: rolebroker.KeyReadOnly}
 	approver := rolebroker.Caller{APIKey: "key_p", Access: rolebroker.KeyApprover}
@@ -283,6 +286,17 @@ func TestARunnerThatReachesForWhatIsAnothersIsRecorded(t *testing.T) {
 		}},
 		{"runner.record", "agent_id=" + string(w.scout.Agent), func() error {
 			return w.broker.BeginRunnerSession(w.ctx, runner, session, true)
+		}},
+		{"runner.identify", "agent=scout", func() error { // a key of another runner
+			_, err := w.broker.IsKeyOf(w.ctx, runner, rolebroker.GatewayKey{Agent: w.scout.Agent, Integration: in.ID,
+				Role: in.Roles[0].ID})
+			return err
+		}},
+		{"runner.lend", "agent=scout", func() error { // an agent that has not identified itself
+			_, _, _, err := w.broker.AgentOfCall(w.ctx, runner, rolebroker.Call{ID: rolebroker.NewCallID(time.Now()),
+				Agent: w.scout.Agent, Token: w.scout.Token, Integration: in.ID, Role: in.Roles[0].ID,
+				Level: rolebroker.CallWrite}, "")
+			return err
 		}},
 		{"runner.record", "integration=theirs", func() error {
 			return w.broker.RecordRunnerValidations(w.ctx, runner, "theirs", in.Version, nil)

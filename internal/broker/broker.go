@@ -32,11 +32,17 @@ type Options struct {
 	// 0 means lend.DefaultSessionsPerAgent.
 	SessionsPerAgent int
 
+	// RedactCallResources leaves the resources out of the records of calls that runners send.
+	RedactCallResources bool
+
 	// Validation says how roles are validated. New sets its STS, Log and Now.
 	Validation validate.Options
 	// RequireExternalID makes the validation of a role fail that can be assumed without the external ID. Otherwise the
 	// outcome is a warning.
 	RequireExternalID bool
+
+	// SetupTemplate is where the template of integration setup --template is in S3; the zero value: nowhere.
+	SetupTemplate rolebroker.TemplateURL
 }
 
 // Broker administers what lending reads, and records what STS answers to it. Make one with New.
@@ -52,6 +58,8 @@ type Broker struct {
 
 	validator         *validate.Validator
 	requireExternalID bool
+	setupTemplate     rolebroker.TemplateURL
+	redactCalls       bool
 	validations       chan struct{} // one element for each that is running
 	setups            chan struct{} // one element for each that is being made
 	answers           answers
@@ -67,6 +75,7 @@ type Broker struct {
 	seen      sync.Map    // RunnerID → when the runner's SeenAt was last stored
 	streams   streams
 	asks      asks
+	activity  activityCache
 }
 
 // New makes a Broker.
@@ -82,7 +91,9 @@ func New(opts Options) *Broker {
 		store: opts.Store, sts: opts.STS, lender: opts.Lender, policies: opts.Policies,
 		log: opts.Log, strangers: guard.Sampled(opts.Log), metrics: newMetrics(opts.Metrics), now: opts.Now,
 		validator: validate.New(opts.Validation), requireExternalID: opts.RequireExternalID,
-		validations: make(chan struct{}, maxValidations), setups: make(chan struct{}, maxSetups),
+		setupTemplate: opts.SetupTemplate,
+		redactCalls:   opts.RedactCallResources,
+		validations:   make(chan struct{}, maxValidations), setups: make(chan struct{}, maxSetups),
 		suspects: make(chan suspect, maxSuspects),
 		allowed:  newAllowances(opts.SessionsPerAgent),
 		auditKey: opts.AuditKey,

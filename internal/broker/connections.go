@@ -31,11 +31,14 @@ type Limits struct {
 	Roles         *[]string // names or IDs of the only roles that the agent may borrow; nil: all
 	Keys          rolebroker.Keys
 	Approval      rolebroker.Approval
+	// AllowedActions are those of what returns credentials that the gateway sends all the same.
+	AllowedActions []string
 }
 
 // LimitsOf returns the limits that a connection has.
 func LimitsOf(c *rolebroker.Connection) Limits {
-	limits := Limits{Access: c.Access, SessionPolicy: c.SessionPolicy, Keys: c.Keys, Approval: c.Approval}
+	limits := Limits{Access: c.Access, SessionPolicy: c.SessionPolicy, Keys: c.Keys, Approval: c.Approval,
+		AllowedActions: c.AllowedActions}
 	if names := c.RoleNames(); names != nil {
 		limits.Roles = &names
 	}
@@ -57,6 +60,14 @@ func (b *Broker) limited(
 	if limits == nil {
 		return &c, nil
 	}
+	if err := limits.apply(in, &c); err != nil || before != nil && before.IsLike(&c) {
+		return &c, err
+	}
+	return &c, b.fits(ctx, agent, in, &c)
+}
+
+// apply sets the limits of a connection to the integration. Codes: invalid.
+func (limits *Limits) apply(in *rolebroker.Integration, c *rolebroker.Connection) error {
 	if limits.Access != "" {
 		c.Access = limits.Access
 	}
@@ -66,18 +77,16 @@ func (b *Broker) limited(
 	if limits.Approval != "" {
 		c.Approval = limits.Approval
 	}
+	c.AllowedActions = limits.AllowedActions
 	c.SessionPolicy = limits.SessionPolicy
 	if policy, wrong := rolebroker.ParseSessionPolicy(limits.SessionPolicy); limits.SessionPolicy != "" && len(wrong) == 0 {
 		c.SessionPolicy = policy
 	}
-	fields, err := rolesOf(in, limits.Roles, &c)
+	fields, err := rolesOf(in, limits.Roles, c)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := withFields(c.Check(), fields); err != nil || before != nil && before.IsLike(&c) {
-		return &c, err
-	}
-	return &c, b.fits(ctx, agent, in, &c)
+	return withFields(c.Check(), fields)
 }
 
 // fits returns nil unless STS says that the session policy of a connection and the session tags of its roles are too

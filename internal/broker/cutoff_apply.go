@@ -35,7 +35,7 @@ func (b *Broker) apply(ctx context.Context, who rolebroker.Caller, cut *rolebrok
 	}
 	var roles []*rolebroker.DeniedRole
 	var policies []rolebroker.DenyPolicy
-	for role := range deniedIn(cut) {
+	for role := range cut.Denials() {
 		if b.now().Before(role.Until) {
 			roles = append(roles, role)
 			policies = append(policies, rolebroker.DenyPolicy{Role: role.ARN, Name: role.Name, Agent: cut.Agent,

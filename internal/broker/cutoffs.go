@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -64,8 +63,9 @@ func (b *Broker) CutOff(
 // maxCutOffs is how many cut-offs of an agent are looked at for one that concerns a role.
 const maxCutOffs = 200
 
-// LastCutOff returns the last cut-off of an agent, or the last one that concerns a role, with what is still open now. It
-// changes nothing. Codes: denied, not_found (the agent, or it was not cut off).
+// LastCutOff returns the last cut-off of an agent, or the last one that concerns a role, with what is still open now.
+// Of an agent that is cut off, it is the last one from everything, which covers the later ones from a role. It changes
+// nothing. Codes: denied, not_found (the agent, or it was not cut off).
 func (b *Broker) LastCutOff(
 	ctx context.Context, who rolebroker.Caller, nameOrID, role string,
 ) (*rolebroker.CutOff, error) {
@@ -83,11 +83,19 @@ func (b *Broker) lastCutOff(
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(all, func(c rolebroker.CutOff) bool { return role == "" || len(c.Roles) == 0 || c.Names(role) })
+	i := slices.IndexFunc(all, func(c rolebroker.CutOff) bool {
+		if role == "" {
+			return !agent.CutOff.IsSet() || len(c.Roles) == 0
+		}
+		return len(c.Roles) == 0 || c.Names(role)
+	})
 	if i < 0 {
 		return nil, neverCutOff(agent, role)
 	}
 	cut := all[i]
+	if cut.Reason == "" && len(cut.Roles) == 0 {
+		cut.Reason = agent.CutOff.Reason // why it was cut off before this time; empty if it is not now
+	}
 	if err := b.addDenials(ctx, &cut); err != nil {
 		return nil, err
 	}
@@ -231,8 +239,9 @@ func (b *Broker) sessionsAt(
 	}
 }
 
-// addDenials adds the deny policies for the roles whose keys the agent had then: by its live sessions, whatever became
-// of the roles since, and by what a runner may have lent it without reporting that yet.
+// addDenials adds the deny policies for the roles whose keys the agent had then: by its live sessions, except those
+// whose keys were withheld, whatever became of the roles since, and by what a runner may have lent it without reporting
+// that yet.
 func (b *Broker) addDenials(ctx context.Context, cut *rolebroker.CutOff) error {
 	live, err := b.sessionsAt(ctx, cut.Agent, cut.At)
 	if err != nil {
@@ -245,8 +254,16 @@ func (b *Broker) addDenials(ctx context.Context, cut *rolebroker.CutOff) error {
 	if err != nil {
 		return err
 	}
+	signed, err := b.store.TokenSessions(ctx, cut.Agent, cut.At)
+	if err != nil {
+		return err
+	}
+	live = cut.Left(live, signed)
 	denied := deniedRoles(live)
 	for _, in := range grants.Integrations {
+		if c := grants.Agent.Connection(in.ID); c != nil && c.Keys == rolebroker.KeysWithheld {
+			continue // the runner signs with what it has not reported yet
+		}
 		for _, role := range in.Roles {
 			if in.AssumptionMode == rolebroker.ModeCluster && cut.Concerns(role.ID) {
 				denied.at(in.ID, role.ARN, in.Name+"/"+role.Name, in.RunnerName, cut.At.Add(role.Duration()))
@@ -313,7 +330,11 @@ func (b *Broker) sessionCutOff(ctx context.Context, s *rolebroker.Session) (*rol
 	cut := &rolebroker.CutOff{Agent: s.Agent, AgentName: s.AgentName, Session: s.ID, At: s.EndedAt, By: s.EndedBy,
 		Roles: []rolebroker.EndedRole{{Integration: s.Integration, Role: s.Role,
 			Reference: s.IntegrationName + "/" + s.RoleName}}}
-	deny(cut, setup.SessionDenial(s, s.EndedAt), deniedRoles([]rolebroker.Session{*s}))
+	signed, err := b.store.TokenSessions(ctx, s.Agent, s.EndedAt)
+	if err != nil {
+		return nil, err
+	}
+	deny(cut, setup.SessionDenial(s, s.EndedAt), deniedRoles(cut.Left([]rolebroker.Session{*s}, signed)))
 	return cut, b.addStates(ctx, cut)
 }
 
@@ -327,7 +348,7 @@ func (b *Broker) addStates(ctx context.Context, cut *rolebroker.CutOff) error {
 	if err != nil {
 		return err
 	}
-	for role := range deniedIn(cut) {
+	for role := range cut.Denials() {
 		i := slices.IndexFunc(known, func(p rolebroker.DenyPolicy) bool {
 			return p.Role == role.ARN && p.Name == role.Name && !p.Before.Before(stored(cut.At))
 		})
@@ -336,19 +357,6 @@ func (b *Broker) addStates(ctx context.Context, cut *rolebroker.CutOff) error {
 		}
 	}
 	return nil
-}
-
-// deniedIn iterates over the roles of a cut-off.
-func deniedIn(cut *rolebroker.CutOff) iter.Seq[*rolebroker.DeniedRole] {
-	return func(yield func(*rolebroker.DeniedRole) bool) {
-		for i := range cut.Accounts {
-			for j := range cut.Accounts[i].Roles {
-				if !yield(&cut.Accounts[i].Roles[j]) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // tell completes a cut-off with what is left to do and still open now.
@@ -377,7 +385,7 @@ func without(roles []rolebroker.DeniedRole, done func(rolebroker.DeniedRole) boo
 func stillOpen(cut *rolebroker.CutOff) (open []rolebroker.StillOpen) {
 	runners := map[string]bool{}
 	sessions, until := 0, time.Time{}
-	for role := range deniedIn(cut) {
+	for role := range cut.Denials() {
 		if role.Sessions > 0 && role.State != rolebroker.PolicyApplied {
 			sessions += role.Sessions
 			until = later(until, role.Until)
@@ -387,22 +395,34 @@ func stillOpen(cut *rolebroker.CutOff) (open []rolebroker.StillOpen) {
 		}
 	}
 	if sessions > 0 {
+		with := ""
+		if cut.Signed {
+			with = ", or tokens and URLs that were signed with them,"
+		}
 		open = append(open, rolebroker.StillOpen{Until: until,
-			What: fmt.Sprintf("Keys of %d %s that were lent before work in AWS, until the deny policies are on their roles.",
-				sessions, plural(sessions, "session", "sessions"))})
+			What: fmt.Sprintf("Keys of %d %s that were lent before%s work in AWS, until the deny policies are on "+
+				"their roles.", sessions, plural(sessions, "session", "sessions"), with)})
 	}
 	for _, runner := range slices.Sorted(maps.Keys(runners)) {
 		open = append(open, rolebroker.StillOpen{Until: cut.Removal,
 			What: "Runner " + runner + " gave keys out itself. If it cannot reach the server now, it goes on with what it " +
 				"knows for as long as its settings let it, and reports these sessions later: run the cut-off again then."})
 	}
-	if len(cut.Accounts) == 0 {
+	if len(cut.Accounts) > 0 {
+		open = append(open, rolebroker.StillOpen{Until: cut.Removal.Add(time.Hour),
+			What: "Sessions that the agent itself started from these keys, by assuming other roles, are not known " +
+				"here. CloudTrail shows them as AssumeRole events of the agent's sessions."})
+	}
+	if cut.Withheld > 0 {
+		open = append(open, rolebroker.StillOpen{
+			What: "What AWS gave the agent through the gateway stays with it: data and, where its connection names " +
+				"the actions, credentials. " + rolebroker.ShellCommand("rolebroker", "call", "list", "--agent",
+				cut.AgentName) + " shows its calls."})
+	}
+	if len(cut.Accounts) == 0 && cut.Withheld == 0 {
 		return open
 	}
 	return append(open,
-		rolebroker.StillOpen{Until: cut.Removal.Add(time.Hour),
-			What: "Sessions that the agent itself started from these keys, by assuming other roles, are not known here. " +
-				"CloudTrail shows them as AssumeRole events of the agent's sessions."},
 		rolebroker.StillOpen{
 			What: "What the agent made or started in AWS goes on, such as functions, instances, access keys and trust " +
 				"policies. CloudTrail shows it by the name of the session."})

@@ -41,6 +41,9 @@ func (b *Broker) FollowTrail(
 	if err := b.May(ctx, who, rolebroker.ActionAuditList); err != nil {
 		return nil, from, err
 	}
+	if err := checkAuditFilter(&filter); err != nil {
+		return nil, from, err
+	}
 	state, err := b.store.AuditTrail(ctx)
 	switch {
 	case err != nil:

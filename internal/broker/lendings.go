@@ -57,6 +57,10 @@ func (b *Broker) recordLending(ctx context.Context, a lend.Answer, by rolebroker
 	if role == nil || in.Fingerprint(role) != a.Fingerprint {
 		return nil // it was changed meanwhile
 	}
+	if a.Refusal != nil && a.Refusal.IsTooLarge() && role.Validation != nil &&
+		role.Validation.Code == rolebroker.ValidSessionPolicy {
+		return nil // the validation says so too, and that other agents get the role
+	}
 	if a.Refusal != nil {
 		l.Message = a.Refusal.Explain(by, *role, "the role") + ": " + a.Refusal.Reason()
 	}
@@ -174,7 +178,7 @@ func (b *Broker) tryInBackground(
 	}
 	subject := validate.Subject{Integration: *in, Earlier: earlier, RequireExternalID: b.requireExternalID,
 		Wait: atOnce}
-	if subject.TriedNames, err = b.triedNames(ctx, in); err != nil {
+	if subject.Tried, err = b.tried(ctx, in); err != nil {
 		return nil, err
 	}
 	return b.validator.Roles(ctx, subject, nil), nil

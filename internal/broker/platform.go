@@ -116,7 +116,7 @@ func (b *Broker) Counts(ctx context.Context, who rolebroker.Caller) (rolebroker.
 	return b.store.Counts(ctx, b.now())
 }
 
-// CountAgents returns how many agents are connected to each integration of a list, which is sorted by name. An
+// CountAgents returns how many agents are connected to each integration of a list. An
 // integration without agents may be missing. Codes: denied.
 func (b *Broker) CountAgents(
 	ctx context.Context, who rolebroker.Caller, of []rolebroker.Integration,
@@ -124,5 +124,9 @@ func (b *Broker) CountAgents(
 	if err := b.May(ctx, who, rolebroker.ActionPlatformCount); err != nil || len(of) == 0 {
 		return nil, err
 	}
-	return b.store.CountAgents(ctx, of[0].Name, of[len(of)-1].Name)
+	ids := make([]rolebroker.IntegrationID, len(of))
+	for i := range of {
+		ids[i] = of[i].ID
+	}
+	return b.store.CountAgents(ctx, ids)
 }

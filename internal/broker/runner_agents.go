@@ -162,5 +162,6 @@ func (b *Broker) AgentThrough(
 	if err := rolebroker.CheckAddress(address); err != nil {
 		return rolebroker.Caller{}, err
 	}
-	return rolebroker.Caller{Agent: token.Agent, Token: token.ID, Workload: of, Address: address}, nil
+	return rolebroker.Caller{Agent: token.Agent, Token: token.ID, Workload: of, Address: address,
+		Request: who.Request}, nil
 }

@@ -52,7 +52,7 @@ type allowances struct {
 	perAgent int
 
 	mu       sync.Mutex
-	limiters map[any]*rate.Limiter // by runnerAgent for sessions, by runnerIntegration for validations
+	limiters map[any]*rate.Limiter // by runnerAgent for sessions, runnerIntegration, runnerCalls
 	known    map[runnerAgent]bool  // agents that identified themselves to a runner
 }
 
@@ -63,6 +63,11 @@ func newAllowances(sessionsPerAgent int) *allowances {
 
 // use takes one from the allowance of key, and reports whether there was one.
 func (a *allowances) use(key any, perSecond rate.Limit, atOnce int, now time.Time) bool {
+	return a.useMany(key, perSecond, atOnce, 1, now)
+}
+
+// useMany is use for n at once.
+func (a *allowances) useMany(key any, perSecond rate.Limit, atOnce, n int, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.limiters) >= maxAllowances {
@@ -73,7 +78,7 @@ func (a *allowances) use(key any, perSecond rate.Limit, atOnce int, now time.Tim
 		limiter = rate.NewLimiter(perSecond, atOnce)
 		a.limiters[key] = limiter
 	}
-	return limiter.AllowN(now, 1)
+	return limiter.AllowN(now, n)
 }
 
 // know remembers that an agent identified itself to a runner.

@@ -53,24 +53,24 @@ func (b *Broker) SeeReplica(ctx context.Context, who rolebroker.Caller, replica 
 	return b.store.SeeReplica(ctx, who.Runner, replica, b.now())
 }
 
-// RunnerIntegrations lists the integrations that name the runner, and in whose names it tries the roles of each. Codes:
+// RunnerIntegrations lists the integrations that name the runner, and what it tries of the roles of each. Codes:
 // denied.
 func (b *Broker) RunnerIntegrations(
 	ctx context.Context, who rolebroker.Caller,
-) (all []rolebroker.Integration, names []rolebroker.TriedNames, err error) {
+) (all []rolebroker.Integration, tried []rolebroker.Tried, err error) {
 	if err := b.May(ctx, who, rolebroker.ActionRunnerGrants); err != nil {
 		return nil, nil, err
 	}
 	if all, err = b.store.IntegrationsOf(ctx, who.Runner); err != nil {
 		return nil, nil, err
 	}
-	names = make([]rolebroker.TriedNames, len(all))
+	tried = make([]rolebroker.Tried, len(all))
 	for i := range all {
-		if names[i], err = b.triedNames(ctx, &all[i]); err != nil {
+		if tried[i], err = b.tried(ctx, &all[i]); err != nil {
 			return nil, nil, err
 		}
 	}
-	return all, names, nil
+	return all, tried, nil
 }
 
 // RecordRunnerValidations stores the outcomes of a runner's validation of an integration that names it. version is
@@ -101,6 +101,9 @@ func (b *Broker) RecordRunnerValidations(
 			WithHint("try its roles again")
 	}
 	tried := validate.Subject{Integration: *in, RequireExternalID: b.requireExternalID}
+	if tried.Tried, err = b.tried(ctx, in); err != nil {
+		return err
+	}
 	var results []rolebroker.RoleValidation
 	for i, role := range in.Roles {
 		f, ok := findings[role.ID]

@@ -41,7 +41,7 @@ func (b *Broker) BeginRunnerSession(
 	if err := rolebroker.CheckAddress(s.Address); err != nil {
 		return err
 	}
-	s.State, s.Runner, s.RunnerID = rolebroker.SessionRequested, who.Name, who.Runner
+	s.State, s.Runner, s.RunnerID, s.Request = rolebroker.SessionRequested, who.Name, who.Runner, who.Request
 	if err := b.authorizeBegin(ctx, who, &s, late); err != nil {
 		return b.sessionRefused(ctx, who, err, subject)
 	}
@@ -114,9 +114,10 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	case s.ARN != role.ARN || s.Region != role.Region || s.SessionName != name:
 		return rolebroker.Errorf(rolebroker.CodeStale, "role %s was changed meanwhile", grant.Reference()).
 			WithHint("try again")
-	case grant.Connection.Keys != rolebroker.KeysLent:
+	case grant.Connection.Keys != rolebroker.KeysLent && !s.Withheld():
 		return rolebroker.Errorf(rolebroker.CodeDenied, "the AWS keys of integration %s are withheld from agent %s, and runner "+
-			"%s has no gateway", in.Name, grants.Agent.Name, who.Name)
+			"%s has no gateway, because its program is of an earlier version", in.Name, grants.Agent.Name, who.Name).
+			WithHint("upgrade the runner to the version of the server: rolebroker version")
 	case !knowsAccess(s, grant.Connection):
 		return rolebroker.Errorf(rolebroker.CodeDenied,
 			"the connection of agent %s to integration %s is limited to access %s, which runner %s cannot enforce because its "+
@@ -134,6 +135,7 @@ func (b *Broker) authorize(ctx context.Context, who rolebroker.Caller, s *rolebr
 	if s.Access == "" {
 		s.Access = rolebroker.AccessFull
 	}
+	s.Keys = grant.Connection.Keys
 	s.AgentName, s.IntegrationName, s.RoleName = grants.Agent.Name, in.Name, role.Name
 	s.ExpiresAt = s.RequestedAt.Add(role.Duration() + lend.ClockSlack)
 	return underApproval(s, approval)
@@ -218,6 +220,9 @@ func (b *Broker) authorizeLate(ctx context.Context, _ rolebroker.Caller, s *role
 		return err
 	}
 	s.AgentName, s.IntegrationName, s.RoleName, s.Task = first.AgentName, first.IntegrationName, first.RoleName, first.Task
+	if s.Keys != first.Keys {
+		s.Keys = rolebroker.KeysLent // whatever the runner says
+	}
 	if s.AccessRequest, err = b.approvalOf(ctx, s); err != nil {
 		return err
 	}
@@ -310,7 +315,7 @@ func (b *Broker) FinishRunnerSession(ctx context.Context, who rolebroker.Caller,
 	case begun.State == rolebroker.SessionRequested:
 		outcome := *begun
 		outcome.State, outcome.ExpiresAt, outcome.AccessKeyID, outcome.RequestID = s.State, s.ExpiresAt, s.AccessKeyID, s.RequestID
-		outcome.Failure, outcome.Refused = s.Failure, s.Refused
+		outcome.Failure, outcome.Refused, outcome.Request = s.Failure, s.Refused, who.Request
 		if err := b.store.FinishSession(ctx, &s, outcome.OutcomeEvent(b.now())); err != nil {
 			return err
 		}
@@ -440,6 +445,12 @@ func (b *Broker) RecordRunnerRefusals(
 	return nil
 }
 
+// isRequestID reports whether a runner may have answered a request with this ID; empty: it is of an earlier version.
+func isRequestID(id rolebroker.RequestID) bool {
+	_, ok := rolebroker.ParseRequestID(string(id))
+	return ok || id == ""
+}
+
 // canBe reports whether a runner may have refused this.
 func canBe(r rolebroker.AgentRefusal) bool {
 	switch r.Refusal.Code {
@@ -450,6 +461,7 @@ func canBe(r rolebroker.AgentRefusal) bool {
 	}
 	return (r.Action == rolebroker.ActionSessionBegin || r.Action == rolebroker.ActionRoleList) &&
 		r.Times > 0 && r.Times <= maxCount && r.Who.Workload.Check() == nil && rolebroker.CheckAddress(r.Who.Address) == nil &&
+		isRequestID(r.Who.Request) &&
 		(r.Who.Token == "" || rolebroker.IsTokenID(string(r.Who.Token)) && rolebroker.IsGeneratedID(string(r.Who.Token)))
 }
 

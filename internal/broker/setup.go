@@ -82,7 +82,7 @@ func (b *Broker) setup(
 ) (*rolebroker.Setup, error) {
 	subject := setup.Subject{Integration: in.Name, Draft: in.ID == "", Mode: in.AssumptionMode,
 		ExternalIDs: []string{in.ExternalID, in.NextExternalID}, Roles: in.Roles, Request: req,
-		Tags: in.SessionTags, Source: in.SourceIdentity || in.SourceIdentityOpen}
+		Template: b.setupTemplate, Tags: in.SessionTags, Source: in.SourceIdentity || in.SourceIdentityOpen}
 	var err error
 	if in.ID != "" {
 		if subject.Earlier, err = b.store.EarlierExternalIDs(ctx, in.ID, validate.MaxEarlier); err != nil {

@@ -31,8 +31,11 @@ type Store interface {
 	sessionStore
 	countStore
 	auditStore
+	callStore
 	accessRequestStore
 	approvalRuleStore
+	searchStore
+	overviewStore
 
 	lend.Records
 }
@@ -143,6 +146,11 @@ type agentStore interface {
 
 	// Agents lists agents by name, with their connections.
 	Agents(ctx context.Context, page rolebroker.Page) ([]rolebroker.Agent, error)
+
+	// SessionPolicies lists the session policies that connections of enabled agents to an integration have, the longest
+	// first: at most as many as policies, each with the names of at most as many agents, the longest first.
+	SessionPolicies(ctx context.Context, id rolebroker.IntegrationID, policies, agents int) (
+		[]rolebroker.TriedPolicy, error)
 
 	// CreateAgent stores an agent with its connections. Codes: conflict (name), not_found (an integration).
 	CreateAgent(ctx context.Context, a *rolebroker.Agent, event rolebroker.AuditEvent) error
@@ -367,6 +375,41 @@ type auditStore interface {
 	LastCheckpoint(ctx context.Context) (rolebroker.AuditCheckpoint, error)
 }
 
+// callStore keeps the records of calls.
+type callStore interface {
+	// RecordCalls stores calls, and the outcomes of those that are stored already: all of them, durably, or none. The
+	// same again changes nothing.
+	RecordCalls(ctx context.Context, calls []rolebroker.Call) error
+
+	// Call finds a call by ID. Codes: not_found.
+	Call(ctx context.Context, id rolebroker.CallID) (*rolebroker.Call, error)
+
+	// Calls lists calls, the newest first: by ID, descending.
+	Calls(ctx context.Context, filter rolebroker.CallFilter, page rolebroker.Page) ([]rolebroker.Call, error)
+
+	// CallsFrom lists the calls that began from one time until before another, the oldest first, after the one with an
+	// ID.
+	CallsFrom(ctx context.Context, from, until time.Time, after rolebroker.CallID, limit int) ([]rolebroker.Call, error)
+
+	// CallKinds calls add for each kind of the calls that an agent sent since a time with the roles of an integration, or
+	// with one of them. It has the calls that the gateway sent and AWS did not answer with 401 or 403.
+	CallKinds(ctx context.Context, agent rolebroker.AgentID, in rolebroker.IntegrationID, role rolebroker.RoleID,
+		since time.Time, add func(rolebroker.CallKind)) error
+
+	// TokenSessions lists the sessions that signed an AWS token for an agent which works after a time.
+	TokenSessions(ctx context.Context, agent rolebroker.AgentID, at time.Time) ([]rolebroker.SessionID, error)
+
+	// FirstCallWithoutDigest returns when the first call began that no digest covers; the zero time if there is none.
+	FirstCallWithoutDigest(ctx context.Context) (time.Time, error)
+
+	// RecordCallDigest stores the digest of an hour with its event, unless another server did. The calls of that hour do
+	// not change any more.
+	RecordCallDigest(ctx context.Context, d rolebroker.CallDigest, event rolebroker.AuditEvent) error
+
+	// DeleteCalls deletes at most limit calls that began before a time, and returns how many.
+	DeleteCalls(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
 type accessRequestStore interface {
 	// AccessRequest finds an access request by ID. Codes: not_found.
 	AccessRequest(ctx context.Context, id rolebroker.AccessRequestID) (*rolebroker.AccessRequest, error)
@@ -418,7 +461,59 @@ type countStore interface {
 	// Counts counts integrations, agents, and the sessions that are live at a time.
 	Counts(ctx context.Context, at time.Time) (rolebroker.Counts, error)
 
-	// CountAgents counts the agents that are connected to each integration whose name lies between from and to,
-	// inclusive. An integration without agents is missing.
-	CountAgents(ctx context.Context, from, to string) (map[rolebroker.IntegrationID]int, error)
+	// CountAgents counts the agents that are connected to each of the integrations. One without agents is missing.
+	CountAgents(ctx context.Context, of []rolebroker.IntegrationID) (map[rolebroker.IntegrationID]int, error)
+}
+
+// searchStore finds things for people.
+type searchStore interface {
+	// SortedIntegrations lists integrations sorted and filtered as the page says, and the cursor of each.
+	SortedIntegrations(ctx context.Context, page rolebroker.Page) ([]rolebroker.Integration, []string, error)
+
+	// SortedAgents is SortedIntegrations, for agents.
+	SortedAgents(ctx context.Context, page rolebroker.Page) ([]rolebroker.Agent, []string, error)
+
+	// SortedRunners is SortedIntegrations, for runners. They have no filters.
+	SortedRunners(ctx context.Context, page rolebroker.Page) ([]rolebroker.Runner, []string, error)
+
+	// Find finds integrations, agents, runners and roles that have a text in their names, descriptions or ARNs, at most
+	// limit of each kind.
+	Find(ctx context.Context, text string, limit int) ([]rolebroker.Found, error)
+
+	// IDsLike lists the IDs of a kind that begin with a text, in their order. Bindings are tokens.
+	IDsLike(ctx context.Context, kind rolebroker.Kind, start string, limit int) ([]string, error)
+
+	// SessionsOfKey lists sessions whose AWS access key ID begins with a text, which is not empty.
+	SessionsOfKey(ctx context.Context, start string, limit int) ([]rolebroker.Session, error)
+
+	// CallsOfRequest lists the calls that AWS answered with a request ID, the newest first.
+	CallsOfRequest(ctx context.Context, requestID string, limit int) ([]rolebroker.Call, error)
+
+	// AuditEvent finds an event by ID. Codes: not_found.
+	AuditEvent(ctx context.Context, id rolebroker.AuditEventID) (*rolebroker.AuditRecord, error)
+}
+
+// overviewStore has what people want to know first.
+type overviewStore interface {
+	// TroubledRoles lists at most so many failing integrations, with those of their enabled roles that may be what
+	// fails, at most so many in all.
+	TroubledRoles(ctx context.Context, integrations, roles int) ([]rolebroker.Integration, error)
+
+	// CountTroubled counts the failing integrations that are enabled, up to most.
+	CountTroubled(ctx context.Context, most int) (int, error)
+
+	// Activity counts what agents did in each of so many hours from a time on, which begins an hour; up to most.
+	Activity(ctx context.Context, from time.Time, hours, most int) ([]rolebroker.Activity, error)
+
+	// EndingTokens lists agents' tokens that expire after one time and not after another, the soonest first.
+	EndingTokens(ctx context.Context, from, until time.Time, limit int) ([]rolebroker.EndingKey, error)
+
+	// EndingAPIKeys lists API keys that expire after one time and not after another, the soonest first.
+	EndingAPIKeys(ctx context.Context, from, until time.Time, limit int) ([]rolebroker.APIKey, error)
+
+	// HasToken reports whether there is a token or a binding of any agent.
+	HasToken(ctx context.Context) (bool, error)
+
+	// CutOffAgents lists the agents that are cut off, the last one first.
+	CutOffAgents(ctx context.Context, limit int) ([]rolebroker.Agent, error)
 }

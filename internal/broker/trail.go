@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -193,6 +195,14 @@ func (b *Broker) AuditTrail(
 	return state, rolebroker.AuditCheckpoint{Size: tree.Size, Signed: unsigned.Unsigned()}, err
 }
 
+// TrailState returns the state of the audit trail. It reads little. Codes: denied.
+func (b *Broker) TrailState(ctx context.Context, who rolebroker.Caller) (state rolebroker.AuditTrail, err error) {
+	if err := b.May(ctx, who, rolebroker.ActionAuditList); err != nil {
+		return state, err
+	}
+	return b.store.AuditTrail(ctx)
+}
+
 // ExportTrail returns a function that writes the audit trail: from the event with a sequence, or the first of a time or
 // later. -1 is the first event that is still there. Codes: denied, invalid (there is no such event).
 func (b *Broker) ExportTrail(
@@ -255,15 +265,40 @@ func (b *Broker) OthersSign(ctx context.Context) (bool, error) {
 }
 
 // AuditEvents lists audit events, the newest first. Names in the filter are those at the time. Codes: denied, invalid
-// (until is not after since; an outcome that there is not).
+// (until is not after since; what cannot be an ID or an address).
 func (b *Broker) AuditEvents(
 	ctx context.Context, who rolebroker.Caller, filter rolebroker.AuditFilter, page rolebroker.Page,
 ) ([]rolebroker.AuditRecord, error) {
 	if err := b.May(ctx, who, rolebroker.ActionAuditList); err != nil {
 		return nil, err
 	}
-	if !filter.Since.IsZero() && !filter.Until.IsZero() && !filter.Since.Before(filter.Until) {
-		return nil, invalid("the filter", "until", "must be after since")
+	if err := checkAuditFilter(&filter); err != nil {
+		return nil, err
 	}
 	return b.store.AuditEvents(ctx, filter, page)
+}
+
+// checkAuditFilter writes the address of a filter as events have it. Codes: invalid.
+func checkAuditFilter(f *rolebroker.AuditFilter) error {
+	const what = "the filter"
+	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
+		return invalid(what, "until", "must be after since")
+	}
+	if !rolebroker.IsTokenID(f.Token) && !strings.HasPrefix(f.Token, "rky_") && f.Token != "" {
+		return invalid(what, "token", "must be the ID of an agent token, tok_…, of a binding, bnd_…, or of a runner's "+
+			"credential, rky_…")
+	}
+	if _, ok := rolebroker.ParseRequestID(string(f.Request)); !ok && f.Request != "" {
+		return invalid(what, "request_id", "must be the ID of a request: at most 64 letters, digits, dots, hyphens and "+
+			"underscores")
+	}
+	if f.Address == "" {
+		return nil
+	}
+	address, err := netip.ParseAddr(f.Address)
+	if err != nil {
+		return invalid(what, "address", "must be one IP address, as in 192.0.2.7")
+	}
+	f.Address = address.Unmap().WithZone("").String()
+	return nil
 }

@@ -34,7 +34,7 @@ type runnerRun struct {
 	*Broker
 	in      rolebroker.Integration
 	runner  *rolebroker.Runner
-	tried   validate.Subject
+	subject validate.Subject
 	results []rolebroker.RoleValidation
 	known   []bool        // which results are known, by index
 	left    int           // how many are not
@@ -65,7 +65,7 @@ func (b *Broker) validateByRunner(
 		}
 		run.in.Roles = append(run.in.Roles, role)
 	}
-	run.tried = validate.Subject{Integration: run.in,
+	run.subject = validate.Subject{Integration: run.in,
 		RequireExternalID: how.RequireExternalID || b.requireExternalID}
 	limit := answersTimeout + run.wait
 	if how.Tell == nil {
@@ -104,14 +104,13 @@ func (r *runnerRun) run(ctx context.Context) error {
 		r.unavailable(why)
 		return nil
 	}
-	names, err := r.triedNames(ctx, &r.in)
-	if err != nil {
+	var err error
+	if r.subject.Tried, err = r.tried(ctx, &r.in); err != nil {
 		return err
 	}
 	now := stored(r.now())
 	request := &rolebroker.ValidationRequest{ID: rolebroker.NewValidationRequestID(), Runner: r.runner.ID,
-		Integration: r.in, Names: names, Wait: r.wait,
-		RequestedAt: now}
+		Integration: r.in, Tried: r.subject.Tried, Wait: r.wait, RequestedAt: now}
 	request.Integration.Roles = possible
 	if err := r.store.CreateValidationRequest(ctx, request, now.Add(-keepRequests)); err != nil {
 		return err
@@ -189,7 +188,7 @@ func (r *runnerRun) indexOf(id rolebroker.RoleID) int {
 
 // found notes the finding about a role.
 func (r *runnerRun) found(i int, f rolebroker.Finding, by string) {
-	result := validate.Explain(r.tried, rolebroker.Party{Runner: true}, i, f)
+	result := validate.Explain(r.subject, rolebroker.Party{Runner: true}, i, f)
 	result.CheckedBy = by
 	r.note(i, result)
 }

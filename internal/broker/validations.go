@@ -233,7 +233,7 @@ func (b *Broker) validateNow(
 		}
 	}
 	var err error
-	if subject.TriedNames, err = b.triedNames(ctx, in); err != nil {
+	if subject.Tried, err = b.tried(ctx, in); err != nil {
 		return nil, err
 	}
 	if how.Tell == nil {
@@ -246,29 +246,34 @@ func (b *Broker) validateNow(
 	return results, nil
 }
 
-// triedNames are the agents in whose names denied roles are tried: those of the integration or, if it has none, any
-// others. A runner is told no others, unless they can borrow from another integration of it.
-func (b *Broker) triedNames(ctx context.Context, in *rolebroker.Integration) (rolebroker.TriedNames, error) {
+// tried is what a validation of an integration tries: denied roles in the names of agents, and the session policies of
+// its connections. The agents are those of the integration or, if it has none, any others. A runner is told no others,
+// unless they can borrow from another integration of it.
+func (b *Broker) tried(ctx context.Context, in *rolebroker.Integration) (rolebroker.Tried, error) {
 	if in.AssumptionMode == rolebroker.ModeCluster && in.Runner == "" {
-		return rolebroker.TriedNames{}, nil
+		return rolebroker.Tried{}, nil
 	}
 	if in.ID != "" {
 		agents, err := b.agentsOf(ctx, in.ID)
-		if err != nil || len(agents) > 0 {
-			return rolebroker.TriedNames{Agents: agents, Connected: true}, err
+		if err != nil {
+			return rolebroker.Tried{}, err
+		}
+		if len(agents) > 0 {
+			policies, err := b.store.SessionPolicies(ctx, in.ID, validate.MaxPolicies, validate.MaxAgents)
+			return rolebroker.Tried{Agents: agents, Connected: true, Policies: policies}, err
 		}
 	}
 	if in.AssumptionMode != rolebroker.ModeCluster {
 		agents, err := b.agentsOf(ctx, "")
-		return rolebroker.TriedNames{Agents: agents}, err
+		return rolebroker.Tried{Agents: agents}, err
 	}
 	others, err := b.store.IntegrationsOf(ctx, in.Runner)
 	for i := range others {
 		if agents, err := b.agentsOf(ctx, others[i].ID); err != nil || len(agents) > 0 {
-			return rolebroker.TriedNames{Agents: agents}, err
+			return rolebroker.Tried{Agents: agents}, err
 		}
 	}
-	return rolebroker.TriedNames{}, err
+	return rolebroker.Tried{}, err
 }
 
 // agentsOf are the names of some agents that are connected to an integration; empty: of any.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,7 +11,8 @@ import (
 
 const accessRequestColumns = `id, agent_id, agent_name, token_id, integration_id, integration_name, role_id, role_name,
 	access, task, reason, duration, created_at, expires_at, decision, decided_at, decided_by, decider_id, rule_id, note,
-	break_glass, granted, granted_access, ends_at, ended_at, ended_by, role_arn, policy_hash`
+	break_glass, granted, granted_access, ends_at, ended_at, ended_by, role_arn, policy_hash,
+	writes, asked_call, granted_actions, granted_resources`
 
 var (
 	accessRequestByID = newStatement("accessRequestByID",
@@ -18,14 +20,20 @@ var (
 	insertAccessRequest = newStatement("insertAccessRequest", `
 		INSERT INTO access_requests (`+accessRequestColumns+`, open_until)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-			$24, $25, $26, $27, $28, $29)`)
+			$24, $25, $26, $27, $28, $29, $30, $31, $32, $33)`)
+	// lastWriteRequest is the newest request of an agent to change something with a role for a task.
+	lastWriteRequest = newStatement("lastWriteRequest", `
+		SELECT `+accessRequestColumns+` FROM access_requests
+		WHERE agent_id = $1 AND integration_id = $2 AND role_id = $3 AND task = $4 AND writes
+		ORDER BY created_at DESC, id DESC LIMIT 1`)
 	// openAccessRequests has the last to expire first. Those that are open at any time are the first ones.
 	openAccessRequests = newStatement("openAccessRequests", `
 		SELECT `+accessRequestColumns+` FROM access_requests WHERE agent_id = $1 AND open_until > $2
 		ORDER BY open_until DESC, id LIMIT $3`)
 	decideAccessRequest = newStatement("decideAccessRequest", `
 		UPDATE access_requests SET decision = $2, decided_at = $3, decided_by = $4, decider_id = $5, rule_id = $6,
-			note = $7, break_glass = $8, granted = $9, granted_access = $10, ends_at = $11, open_until = $12
+			note = $7, break_glass = $8, granted = $9, granted_access = $10, ends_at = $11, open_until = $12,
+			granted_actions = $13, granted_resources = $14
 		WHERE id = $1 AND decision = '' AND ended_at = 0 AND expires_at > $3`)
 	endAccessRequest = newStatement("endAccessRequest", `
 		UPDATE access_requests SET ended_at = $2, ended_by = $3, open_until = 0 WHERE id = $1 AND open_until > $2`)
@@ -133,9 +141,24 @@ func scanAccessRequest(scan scan, found *[]rolebroker.AccessRequest) error {
 		&r.Access, &r.Task, &r.Reason, durationColumn{&r.Duration}, timeColumn{&r.CreatedAt}, timeColumn{&r.ExpiresAt},
 		&r.Decision, timeColumn{&r.DecidedAt}, &r.DecidedBy, &r.Decider, &r.Rule, &r.Note, &r.BreakGlass,
 		durationColumn{&r.Granted}, &r.GrantedAccess, timeColumn{&r.EndsAt}, timeColumn{&r.EndedAt}, &r.EndedBy,
-		arnColumn{&r.ARN}, &r.PolicyHash)
+		arnColumn{&r.ARN}, &r.PolicyHash, &r.Writes, askedCallColumn{&r.Call}, listColumn{&r.Narrowed.Actions},
+		listColumn{&r.Narrowed.Resources})
 	*found = append(*found, r)
 	return err
+}
+
+// askedCallColumn scans a call that asked.
+type askedCallColumn struct{ call **rolebroker.AskedCall }
+
+func (c askedCallColumn) Scan(value any) (err error) {
+	text, ok := value.(string)
+	if !ok {
+		return fmt.Errorf("a call is %T", value)
+	}
+	if *c.call, err = rolebroker.ParseAskedCall(text); err != nil {
+		return corrupt("a call that asked", err)
+	}
+	return nil
 }
 
 // addRequests adds to grants the access requests that may be open, if a person has to approve anything.
@@ -172,6 +195,9 @@ func (s *Store) CreateAccessRequest(
 		if same = sameRequest(open, r); same != nil {
 			return nil
 		}
+		if same, err = tx.answeredAlready(ctx, r); err != nil || same != nil {
+			return err
+		}
 		if err := tooManyRequests(open, r); err != nil {
 			return err
 		}
@@ -205,11 +231,27 @@ func sameRequest(open []rolebroker.AccessRequest, r *rolebroker.AccessRequest) *
 	for i := range open {
 		o := &open[i]
 		if o.Integration == r.Integration && o.Role == r.Role && o.Access == r.Access && o.Task == r.Task &&
-			o.ARN == r.ARN && o.PolicyHash == r.PolicyHash {
+			o.ARN == r.ARN && o.PolicyHash == r.PolicyHash && o.Writes == r.Writes &&
+			(o.Decision == "" || o.Narrowed.Allows(r.Call) || !r.Writes) {
 			return o
 		}
 	}
 	return nil
+}
+
+// answeredAlready returns the last request to change something, if a person denied or ended it and a call asks the same
+// again by itself; else nil. An agent that asks with a reason may ask again.
+func (t *tx) answeredAlready(ctx context.Context, r *rolebroker.AccessRequest) (*rolebroker.AccessRequest, error) {
+	if !r.Writes || r.Call == nil {
+		return nil, nil
+	}
+	var last []rolebroker.AccessRequest
+	err := t.query(ctx, lastWriteRequest, func(scan scan) error { return scanAccessRequest(scan, &last) }, r.Agent,
+		r.Integration, r.Role, r.Task)
+	if err != nil || len(last) == 0 || last[0].Decision != rolebroker.DecisionDenied && last[0].EndedAt.IsZero() {
+		return nil, err
+	}
+	return &last[0], nil
 }
 
 // tooManyRequests refuses one more than an agent may have. Codes: throttled.
@@ -235,15 +277,27 @@ func tooManyRequests(open []rolebroker.AccessRequest, r *rolebroker.AccessReques
 }
 
 func (t *tx) insertAccessRequest(ctx context.Context, r *rolebroker.AccessRequest) error {
-	_, err := t.exec(ctx, insertAccessRequest, r.ID, r.Agent, r.AgentName, r.Token, r.Integration, r.IntegrationName,
+	actions, resources, err := narrowedColumns(r)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, insertAccessRequest, r.ID, r.Agent, r.AgentName, r.Token, r.Integration, r.IntegrationName,
 		r.Role, r.RoleName, r.Access, r.Task, r.Reason, r.Duration.Milliseconds(), millis(r.CreatedAt),
 		millis(r.ExpiresAt), r.Decision, millis(r.DecidedAt), clean(r.DecidedBy), r.Decider, r.Rule, r.Note, r.BreakGlass,
 		r.Granted.Milliseconds(), r.GrantedAccess, millis(r.EndsAt), millis(r.EndedAt), clean(r.EndedBy),
-		r.ARN.String(), r.PolicyHash, millis(r.OpenUntil()))
+		r.ARN.String(), r.PolicyHash, r.Writes, clean(r.Call.Text()), actions, resources, millis(r.OpenUntil()))
 	if violated(err) == idTaken {
 		return rolebroker.Errorf(rolebroker.CodeConflict, "an access request with the ID %s exists already", r.ID)
 	}
 	return err
+}
+
+// narrowedColumns are what an approval is narrowed to.
+func narrowedColumns(r *rolebroker.AccessRequest) (actions, resources string, err error) {
+	if actions, err = listText(r.Narrowed.Actions); err == nil {
+		resources, err = listText(r.Narrowed.Resources)
+	}
+	return actions, resources, err
 }
 
 // DecideAccessRequest stores the decision of a request, and its grant, if the request is pending at DecidedAt. Codes:
@@ -251,10 +305,14 @@ func (t *tx) insertAccessRequest(ctx context.Context, r *rolebroker.AccessReques
 func (s *Store) DecideAccessRequest(
 	ctx context.Context, r *rolebroker.AccessRequest, event rolebroker.AuditEvent,
 ) error {
+	actions, resources, err := narrowedColumns(r)
+	if err != nil {
+		return err
+	}
 	return s.changeRecorded(ctx, event, func(ctx context.Context, tx *tx) error {
 		decided, err := tx.exec(ctx, decideAccessRequest, r.ID, r.Decision, millis(r.DecidedAt), clean(r.DecidedBy),
 			r.Decider, r.Rule, r.Note, r.BreakGlass, r.Granted.Milliseconds(), r.GrantedAccess, millis(r.EndsAt),
-			millis(r.OpenUntil()))
+			millis(r.OpenUntil()), actions, resources)
 		if err != nil {
 			return err
 		}

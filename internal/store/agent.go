@@ -17,7 +17,7 @@ const (
 	// limitColumns are what a connection lets the agent do, in a LEFT JOIN, where it
 	// may be missing.
 	limitColumns = `COALESCE(c.connected_at, 0), COALESCE(c.access, ''), COALESCE(c.session_policy, ''),
-		COALESCE(c.keys, ''), COALESCE(c.approval, ''), COALESCE(c.roles, '')`
+		COALESCE(c.keys, ''), COALESCE(c.approval, ''), COALESCE(c.allowed_actions, ''), COALESCE(c.roles, '')`
 
 	// connectionColumns are the columns of a connection and one of the roles that it
 	// is limited to, if it is and they are still there. Joined by limitedTo, there is
@@ -27,7 +27,7 @@ const (
 	limitedTo = `LEFT JOIN roles AS s ON ' ' || c.roles || ' ' LIKE '% ' || s.id || ' %'
 			AND s.integration_id = CASE c.roles WHEN '` + allRoles + `' THEN NULL ELSE c.integration_id END`
 
-	// allRoles is stored in the place of IDs for a connection that is limited to no roles.
+	// allRoles is stored in the place of IDs for a connection that is not limited to some roles.
 	allRoles = "*"
 )
 
@@ -46,12 +46,27 @@ func selectAgents(name, page string) *statement {
 var (
 	agentByNameOrID = selectAgents("agentByNameOrID", `WHERE id = $1 OR name = $1`)
 	listAgents      = selectAgents("listAgents",
-		`WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\' ORDER BY name LIMIT $3`)
+		`WHERE name > $1 AND `+matchesOwn+` ORDER BY name LIMIT $3`)
 	connectedAgents = selectAgents("connectedAgents", `
-		WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\' AND id IN (
+		WHERE name > $1 AND `+matchesOwn+` AND id IN (
 			SELECT c.agent_id FROM integrations AS i JOIN connections AS c ON c.integration_id = i.id
 			WHERE i.id = $4 OR i.name = $4)
 		ORDER BY name LIMIT $3`)
+
+	// sessionPolicies has a row for each of the first agents of each policy. A connection of full access has a policy
+	// only under an approval. One that is limited to no roles lends nothing.
+	sessionPolicies = newStatement("sessionPolicies", `
+		SELECT access, session_policy, ends, roles, total, name FROM (
+			SELECT c.access, c.session_policy, c.approval = 'borrow' AS ends, c.roles, a.name,
+				COUNT(*) OVER same AS total,
+				ROW_NUMBER() OVER (same ORDER BY length(a.name) DESC, a.name) AS place
+			FROM connections AS c JOIN agents AS a ON a.id = c.agent_id
+			WHERE c.integration_id = $1 AND NOT a.disabled AND c.roles <> ''
+				AND (c.access <> 'full' OR c.approval = 'borrow')
+			WINDOW same AS (PARTITION BY c.access, c.session_policy, c.approval = 'borrow', c.roles)) AS tried
+		WHERE place <= $2
+		ORDER BY length(session_policy) DESC, access, session_policy, ends DESC, roles, place
+		LIMIT $3`)
 
 	agentVersion = newStatement("agentVersion", `SELECT name, version FROM agents WHERE id = $1`)
 
@@ -67,6 +82,8 @@ var (
 		WHERE id = $1 AND version = $2`)
 
 	endAgent = newStatement("endAgent", `UPDATE agents SET generation = generation + 1 WHERE id = $1`)
+	endToken = newStatement("endToken",
+		`UPDATE agents SET generation = generation + 1, token_generation = token_generation + 1 WHERE id = $1`)
 
 	deleteAgent = newStatement("deleteAgent", `DELETE FROM agents WHERE id = $1 AND (version = $2 OR $2 = 0)`)
 
@@ -80,8 +97,8 @@ var (
 
 	insertConnection = newBatch("insertConnection", `
 		INSERT INTO connections (agent_id, integration_id, position, connected_at, generation, access, session_policy,
-			keys, approval, roles) VALUES ROWS`,
-		`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+			keys, approval, allowed_actions, roles) VALUES ROWS`,
+		`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 
 	grants = newStatement("grants", `
 		SELECT `+agentColumns+`, `+limitColumns+`,
@@ -92,7 +109,8 @@ var (
 			COALESCE(i.updated_at, 0),
 			`+roleColumns+`,
 			a.generation + COALESCE(c.generation, 0) + COALESCE(i.generation, 0) + COALESCE(r.generation, 0)
-				+ COALESCE(e.generation, 0)
+				+ COALESCE(e.generation, 0),
+			a.token_generation
 		FROM agents AS a
 		LEFT JOIN connections AS c ON c.agent_id = a.id
 		LEFT JOIN integrations AS i ON i.id = c.integration_id
@@ -128,25 +146,61 @@ func (s *Store) Agents(ctx context.Context, page rolebroker.Page) ([]rolebroker.
 	return s.agents(ctx, listAgents, args...)
 }
 
-func (s *Store) agents(ctx context.Context, st *statement, args ...any) ([]rolebroker.Agent, error) {
-	var found []rolebroker.Agent
-	err := s.query(ctx, st, func(scan scan) error {
-		var a rolebroker.Agent
-		var c connectionRow
-		if err := scan(append(agentDest(&a), c.dest()...)...); err != nil {
+// SessionPolicies lists the session policies that connections of enabled agents to an integration have, the longest
+// first: at most as many as policies, each with the names of at most as many agents, the longest first.
+func (s *Store) SessionPolicies(
+	ctx context.Context, id rolebroker.IntegrationID, policies, agents int,
+) ([]rolebroker.TriedPolicy, error) {
+	var found []rolebroker.TriedPolicy
+	var last string // the roles of the last one, as they are stored
+	err := s.query(ctx, sessionPolicies, func(scan scan) error {
+		var p rolebroker.TriedPolicy
+		var roles, name string
+		if err := scan(&p.Access, &p.SessionPolicy, &p.Ends, &roles, &p.Count, &name); err != nil {
 			return err
 		}
-		if len(found) == 0 || found[len(found)-1].ID != a.ID {
-			found = append(found, a)
+		if n := len(found); n > 0 && last == roles && found[n-1].Access == p.Access && found[n-1].Ends == p.Ends &&
+			found[n-1].SessionPolicy == p.SessionPolicy {
+			found[n-1].Agents = append(found[n-1].Agents, name)
+			return nil
 		}
-		last := &found[len(found)-1]
-		last.Connections = c.addTo(last.Connections)
+		if roles != allRoles {
+			for _, role := range strings.Fields(roles) {
+				p.Roles = append(p.Roles, rolebroker.RoleID(role))
+			}
+		}
+		last, p.Agents = roles, []string{name}
+		found = append(found, p)
 		return nil
-	}, args...)
+	}, id, agents, policies*agents)
+	if err != nil {
+		return nil, err
+	}
+	return found[:min(len(found), policies)], nil
+}
+
+func (s *Store) agents(ctx context.Context, st *statement, args ...any) ([]rolebroker.Agent, error) {
+	var found []rolebroker.Agent
+	err := s.query(ctx, st, func(scan scan) error { return scanAgent(scan, &found) }, args...)
 	if err != nil {
 		return nil, err
 	}
 	return found, nil
+}
+
+// scanAgent reads a row of selectAgents, and of what more says.
+func scanAgent(scan scan, found *[]rolebroker.Agent, more ...any) error {
+	var a rolebroker.Agent
+	var c connectionRow
+	if err := scan(slices.Concat(agentDest(&a), c.dest(), more)...); err != nil {
+		return err
+	}
+	if len(*found) == 0 || (*found)[len(*found)-1].ID != a.ID {
+		*found = append(*found, a)
+	}
+	last := &(*found)[len(*found)-1]
+	last.Connections = c.addTo(last.Connections)
+	return nil
 }
 
 // agentDest returns the scan destinations of agentColumns.
@@ -171,7 +225,8 @@ func (r *connectionRow) dest() []any {
 
 // limits returns the scan destinations of limitColumns.
 func (r *connectionRow) limits() []any {
-	return []any{timeColumn{&r.ConnectedAt}, &r.Access, &r.SessionPolicy, &r.Keys, &r.Approval, &r.roles}
+	return []any{timeColumn{&r.ConnectedAt}, &r.Access, &r.SessionPolicy, &r.Keys, &r.Approval,
+		wordsColumn{&r.AllowedActions}, &r.roles}
 }
 
 // addTo adds the role to the last of the connections, after appending the
@@ -225,9 +280,11 @@ func (s *Store) Grants(ctx context.Context, id rolebroker.AgentID) (*rolebroker.
 		dest := append(agentDest(&g.Agent), c.limits()...)
 		dest = append(dest, integrationDest(&in)...)
 		dest = append(dest, role.dest()...)
-		if err := scan(append(dest, &role.Generation)...); err != nil || in.ID == "" {
+		var ofTokens int64
+		if err := scan(append(dest, &role.Generation, &ofTokens)...); err != nil || in.ID == "" {
 			return err
 		}
+		role.KeyGeneration = role.Generation - ofTokens
 		c.Integration, c.IntegrationName = in.ID, in.Name
 		c.limit(role.Role)
 		g.Agent.Connections = c.addTo(g.Agent.Connections)
@@ -331,7 +388,7 @@ func (t *tx) insertConnections(
 			generation = a.Version
 		}
 		rows[i] = []any{a.ID, c.Integration, i, millis(c.ConnectedAt), generation, c.Access, c.SessionPolicy, c.Keys,
-			c.Approval, limitText(&c)}
+			c.Approval, strings.Join(c.AllowedActions, " "), limitText(&c)}
 	}
 	err := t.execBatch(ctx, insertConnection, rows)
 	if violated(err) == idTaken {
@@ -393,7 +450,16 @@ func (s *Store) DeleteAgent(
 
 // endAgent ends what was lent to an agent: it raises the agent's generation.
 func (t *tx) endAgent(ctx context.Context, id rolebroker.AgentID) error {
+	return t.end(ctx, endAgent, id)
+}
+
+// endToken ends what was lent to an agent, but for the keys for the gateway of its other tokens.
+func (t *tx) endToken(ctx context.Context, id rolebroker.AgentID) error {
+	return t.end(ctx, endToken, id)
+}
+
+func (t *tx) end(ctx context.Context, st *statement, id rolebroker.AgentID) error {
 	t.changes = append(t.changes, rolebroker.Change{Agent: id, Ended: true})
-	_, err := t.exec(ctx, endAgent, id)
+	_, err := t.exec(ctx, st, id)
 	return err
 }

@@ -16,8 +16,9 @@ const auditColumns = `e.id, e.at, e.sequence, e.hash, e.record`
 
 var (
 	insertEvent = newStatement("insertEvent", `
-		INSERT INTO audit_events (id, at, sequence, hash, actor_id, actor_name, noun, action, outcome, record)
-		VALUES ($1, $2, -1, $3, $4, $5, $6, $7, $8, $9)`)
+		INSERT INTO audit_events (id, at, sequence, hash, actor_id, actor_name, noun, action, outcome, record,
+			token_id, address, request_id)
+		VALUES ($1, $2, -1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
 	insertSubject = newBatch("insertSubject",
 		`INSERT INTO audit_subjects (subject, at, event_id) VALUES ROWS ON CONFLICT DO NOTHING`, `(?, ?, ?)`)
 
@@ -83,7 +84,8 @@ func (t *tx) record(ctx context.Context, e rolebroker.AuditEvent) error {
 	_, actor := e.Actor.Actor()
 	noun, _, _ := strings.Cut(string(e.Action), ".")
 	if _, err := t.exec(ctx, insertEvent, e.ID, millis(e.At), "", clean(actor), clean(e.Actor.Name), noun, e.Action,
-		e.Outcome(), clean(string(record))); err != nil {
+		e.Outcome(), clean(string(record)), clean(trail.TokenOf(&e.Actor)), clean(e.Actor.Address),
+		clean(string(e.Actor.Request))); err != nil {
 		return err
 	}
 	return t.execBatch(ctx, insertSubject, subjectRows(&e))
@@ -124,7 +126,9 @@ type eventFilter struct {
 	actor   string // actor_id, actor_name or ""
 	action  string // noun, action or ""
 	subject bool
-	refused bool
+	outcome rolebroker.AuditOutcome // empty: any
+
+	token, address, request bool
 }
 
 // eventLists makes a statement for each filter, so that each can use an index.
@@ -136,9 +140,11 @@ func eventLists() map[eventFilter]*statement {
 	for _, actor := range []string{"", "actor_id", "actor_name"} {
 		for _, action := range []string{"", "noun", "action"} {
 			for _, subject := range []bool{false, true} {
-				for _, refused := range []bool{false, true} {
-					f := eventFilter{actor, action, subject, refused}
-					lists[f] = f.statement()
+				for _, outcome := range []rolebroker.AuditOutcome{"", rolebroker.OutcomeDone, rolebroker.OutcomeRefused} {
+					for bits := range 8 {
+						f := eventFilter{actor, action, subject, outcome, bits&1 > 0, bits&2 > 0, bits&4 > 0}
+						lists[f] = f.statement()
+					}
 				}
 			}
 		}
@@ -163,9 +169,18 @@ func (f eventFilter) statement() *statement {
 			compare("e." + column)
 		}
 	}
-	if f.refused {
-		name += " refused"
-		where += " AND e.outcome = 'refused'"
+	for _, c := range []struct {
+		column string
+		given  bool
+	}{{"e.token_id", f.token}, {"e.address", f.address}, {"e.request_id", f.request}} {
+		if c.given {
+			compare(c.column)
+			where += " AND " + c.column + " <> ''" // for the planner to use the index
+		}
+	}
+	if f.outcome != "" {
+		name += " " + string(f.outcome)
+		where += " AND e.outcome = '" + string(f.outcome) + "'" // the index of refusals is partial
 	}
 	at, id, _ := strings.Cut(key, ", ")
 	return newStatement(name, `
@@ -199,7 +214,17 @@ func (s *Store) AuditEvents(
 		}
 		args = append(args, filter.Action)
 	}
-	f.refused = filter.Outcome == rolebroker.OutcomeRefused
+	for _, c := range []struct {
+		given *bool
+		value string
+	}{{&f.token, filter.Token}, {&f.address, filter.Address}, {&f.request, string(filter.Request)}} {
+		if *c.given = c.value != ""; *c.given {
+			args = append(args, c.value)
+		}
+	}
+	if filter.Outcome == rolebroker.OutcomeDone || filter.Outcome == rolebroker.OutcomeRefused {
+		f.outcome = filter.Outcome
+	}
 	return s.auditRecords(ctx, listEvents()[f], args...)
 }
 

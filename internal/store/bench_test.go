@@ -1,7 +1,11 @@
 package store_test
 
 import (
+	"cmp"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -63,9 +67,46 @@ func BenchmarkSession(b *testing.B) {
 	})
 }
 
-// BenchmarkAppend appends audit events, by one writer and by sixteen.
+// BenchmarkAppend appends audit events, by one writer and by more.
 func BenchmarkAppend(b *testing.B) {
-	for _, writers := range []int{1, 16} {
+	benchmarkAppends(b, func(s *store.Store) error { return s.RecordEvent(b.Context(), storetest.Event()) })
+}
+
+// BenchmarkAppendCalls appends calls that change something, each of which waits until its record is durable.
+func BenchmarkAppendCalls(b *testing.B) {
+	benchmarkAppends(b, func(s *store.Store) error {
+		return s.RecordCalls(b.Context(), []rolebroker.Call{benchmarkCall()})
+	})
+}
+
+// BenchmarkRecordReads appends calls that only read, five hundred at a time as the gateway does.
+func BenchmarkRecordReads(b *testing.B) {
+	benchmarkBoth(b, func(b *testing.B, s *store.Store) {
+		calls := make([]rolebroker.Call, 500)
+		for b.Loop() {
+			for i := range calls {
+				calls[i] = benchmarkCall()
+			}
+			if err := s.RecordCalls(b.Context(), calls); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(len(calls)*b.N)/b.Elapsed().Seconds(), "calls/s")
+	})
+}
+
+func benchmarkCall() rolebroker.Call {
+	return rolebroker.Call{ID: rolebroker.NewCallID(time.Now()), Agent: "agt_7mzq2k4vprb5xw3tdn6hjc8ysa", AgentName: "scout",
+		Token: "tok_7mzq2k4vprb5xw3tdn6hjc8ysa", Address: "192.0.2.7", Integration: "int_7mzq2k4vprb5xw3tdn6hjc8ysa",
+		IntegrationName: "production", Role: "rol_7mzq2k4vprb5xw3tdn6hjc8ysa", RoleName: "deployer",
+		Session: "ses_7mzq2k4vprb5xw3tdn6hjc8ysa", Service: "dynamodb", Operation: "PutItem",
+		Actions: []string{"dynamodb:PutItem"}, Region: "eu-west-1",
+		Resources: []string{"arn:aws:dynamodb:eu-west-1:444455556666:table/orders"}, Level: rolebroker.CallWrite,
+		Decision: rolebroker.CallAllowed, Times: 1}
+}
+
+func benchmarkAppends(b *testing.B, appendOne func(*store.Store) error) {
+	for _, writers := range []int{1, 16, 128} {
 		b.Run(fmt.Sprint(writers), func(b *testing.B) {
 			benchmarkBoth(b, func(b *testing.B, s *store.Store) {
 				var done sync.WaitGroup
@@ -74,7 +115,7 @@ func BenchmarkAppend(b *testing.B) {
 				for range writers {
 					done.Go(func() {
 						for int(next.Add(1)) <= b.N {
-							if err := s.RecordEvent(b.Context(), storetest.Event()); err != nil {
+							if err := appendOne(s); err != nil {
 								b.Error(err)
 								return
 							}
@@ -82,8 +123,44 @@ func BenchmarkAppend(b *testing.B) {
 					})
 				}
 				done.Wait()
-				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
 			})
 		})
+	}
+}
+
+// BenchmarkCallPage reads a page of a hundred calls from the middle, of 100,000 or as many as
+// ROLEBROKER_BENCHMARK_CALLS says, by several filters. Each is about the same with ten million.
+func BenchmarkCallPage(b *testing.B) {
+	rows := cmp.Or(os.Getenv("ROLEBROKER_BENCHMARK_CALLS"), "100000")
+	for _, engine := range []string{"sqlite", "postgres"} {
+		s := storetest.Open(b, engines[engine](b))
+		for _, sql := range []string{strings.Replace(manyCalls, "40000", rows, 1), "ANALYZE calls"} {
+			if sql = strings.Replace(sql, "100000 + i", "100000000 + i", 1); engine == "sqlite" && sql == "ANALYZE calls" {
+				continue // nobody runs it there
+			}
+			if _, err := s.DB().ExecContext(b.Context(), sql); err != nil {
+				b.Fatal(err)
+			}
+		}
+		n, err := strconv.Atoi(rows)
+		if err != nil {
+			b.Fatal(err)
+		}
+		middle := rolebroker.Page{Limit: 100, After: fmt.Sprint("cal_", 100_000_000+n/2)}
+		for name, filter := range map[string]rolebroker.CallFilter{
+			"all": {}, "agent": {Agent: "agt_7"}, "role": {Role: "rol_7"}, "session": {Session: "ses_7"},
+			"service": {Service: "service7"}, "operation": {Operation: "Operation7"}, "writes": {Level: "write"},
+			"refused": {Decision: rolebroker.CallRefused}, "agent refused": {Agent: "agt_1", Decision: rolebroker.CallRefused},
+			"agent writes": {Agent: "agt_0", Level: "write"},
+		} {
+			b.Run(engine+"/"+name, func(b *testing.B) {
+				for b.Loop() {
+					if _, err := s.Calls(b.Context(), filter, middle); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }

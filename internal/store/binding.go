@@ -68,6 +68,6 @@ func (s *Store) DeleteBinding(
 		if err != nil {
 			return err
 		}
-		return tx.endAgent(ctx, agent)
+		return tx.endToken(ctx, agent)
 	})
 }

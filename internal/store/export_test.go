@@ -16,6 +16,7 @@ func Statements() []Statement {
 	listSessions() // registers its statements at first use
 	listAccessRequests()
 	listEvents()
+	listCalls()
 	var all []Statement
 	for _, st := range statements {
 		all = append(all, Statement{st.name, st.text(), st.postgres})

@@ -35,19 +35,21 @@ func selectIntegrations(name, page string) *statement {
 var (
 	integrationByNameOrID = selectIntegrations("integrationByNameOrID", `WHERE id = $1 OR name = $1`)
 	listIntegrations      = selectIntegrations("listIntegrations",
-		`WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\' ORDER BY name LIMIT $3`)
+		`WHERE name > $1 AND `+matchesRole+` ORDER BY name LIMIT $3`)
+
+	setStatus = newStatement("setStatus", `UPDATE integrations SET status = $2 WHERE id = $1 AND status <> $2`)
 
 	integrationVersion = newStatement("integrationVersion", `SELECT name, version FROM integrations WHERE id = $1`)
 
 	insertIntegration = newStatement("insertIntegration", `
 		INSERT INTO integrations (id, name, description, assumption_mode, external_id, session_tags, source_identity,
-			version, created_at, updated_at, runner_id, enabled)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
+			version, created_at, updated_at, runner_id, enabled, role_search)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`)
 
 	updateIntegration = newStatement("updateIntegration", `
 		UPDATE integrations SET name = $3, description = $4, assumption_mode = $5, session_tags = $6,
 			source_identity = $7, validated_at = 0, version = $8, updated_at = $9, runner_id = $10, enabled = $11,
-			external_id = $12, next_external_id = $13,
+			external_id = $12, next_external_id = $13, role_search = $14,
 			generation = generation + CASE WHEN enabled AND NOT $11
 				OR assumption_mode <> $5 OR COALESCE(runner_id, '') <> COALESCE($10, '') THEN 1 ELSE 0 END
 		WHERE id = $1 AND version = $2`)
@@ -98,28 +100,46 @@ func (s *Store) Integrations(ctx context.Context, page rolebroker.Page) ([]roleb
 	if !ok {
 		return nil, nil
 	}
-	return s.integrations(ctx, listIntegrations, page.After, pattern, max(page.Limit, 0))
+	ofRole, ok := containing(roleText(page.Search))
+	if !ok {
+		return nil, nil
+	}
+	return s.integrations(ctx, listIntegrations, page.After, pattern, max(page.Limit, 0), ofRole)
 }
 
 func (s *Store) integrations(ctx context.Context, st *statement, args ...any) ([]rolebroker.Integration, error) {
 	var found []rolebroker.Integration
-	err := s.query(ctx, st, func(scan scan) error {
-		var in rolebroker.Integration
-		var role roleRow
-		var validation validationRow
-		var lending lendingRow
-		dest := slices.Concat(integrationDest(&in), role.dest(), validation.dest(), lending.dest())
-		if err := scan(dest...); err != nil {
-			return err
-		}
-		role.Validation, role.Lending = validation.of(&in, &role.Role), lending.of(&in, &role.Role)
-		found = role.addTo(found, in)
-		return nil
-	}, args...)
+	err := s.query(ctx, st, func(scan scan) error { return scanIntegration(scan, &found) }, args...)
 	if err != nil {
 		return nil, err
 	}
 	return found, nil
+}
+
+// scanIntegration reads a row of selectIntegrations, and of what more says.
+func scanIntegration(scan scan, found *[]rolebroker.Integration, more ...any) error {
+	var in rolebroker.Integration
+	var role roleRow
+	var validation validationRow
+	var lending lendingRow
+	dest := slices.Concat(integrationDest(&in), role.dest(), validation.dest(), lending.dest(), more)
+	if err := scan(dest...); err != nil {
+		return err
+	}
+	role.Validation, role.Lending = validation.of(&in, &role.Role), lending.of(&in, &role.Role)
+	*found = role.addTo(*found, in)
+	return nil
+}
+
+// summarize stores what the state of an integration is, for lists that are sorted by it.
+func (t *tx) summarize(ctx context.Context, id rolebroker.IntegrationID) error {
+	var found []rolebroker.Integration
+	err := t.query(ctx, integrationByNameOrID, func(scan scan) error { return scanIntegration(scan, &found) }, id)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	_, err = t.exec(ctx, setStatus, id, found[0].State().Status)
+	return err
 }
 
 // integrationDest returns the scan destinations of integrationColumns.
@@ -174,7 +194,7 @@ func (s *Store) CreateIntegration(
 		}
 		_, err = tx.exec(ctx, insertIntegration, in.ID, in.Name, in.Description, in.AssumptionMode, in.ExternalID,
 			in.SessionTags, in.SourceIdentity, in.Version, millis(in.CreatedAt), millis(in.UpdatedAt),
-			nullable(in.Runner), in.Enabled)
+			nullable(in.Runner), in.Enabled, searched(in.Roles))
 		if err != nil {
 			return integrationRefused(err, in)
 		}
@@ -254,7 +274,7 @@ func (s *Store) UpdateIntegration(
 		}
 		updated, err := tx.exec(ctx, updateIntegration, in.ID, expected, in.Name, in.Description, in.AssumptionMode,
 			in.SessionTags, in.SourceIdentity, in.Version, millis(in.UpdatedAt), nullable(in.Runner), in.Enabled,
-			in.ExternalID, nullable(in.NextExternalID))
+			in.ExternalID, nullable(in.NextExternalID), searched(in.Roles))
 		if err != nil {
 			return integrationRefused(err, in)
 		}
@@ -275,8 +295,10 @@ func (s *Store) UpdateIntegration(
 		if _, err := tx.exec(ctx, forgetValidations, in.ID); err != nil {
 			return err
 		}
-		_, err = tx.exec(ctx, forgetLendings, in.ID)
-		return err
+		if _, err = tx.exec(ctx, forgetLendings, in.ID); err != nil {
+			return err
+		}
+		return tx.summarize(ctx, in.ID)
 	})
 }
 

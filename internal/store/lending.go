@@ -25,6 +25,8 @@ var (
 			lent_by = excluded.lent_by, lent_at = excluded.lent_at, since = excluded.since
 		WHERE excluded.lent_at >= lendings.lent_at`)
 
+	lentBefore = newStatement("lentBefore", `SELECT refused, fingerprint FROM lendings WHERE role_id = $1`)
+
 	forgetLendings = newStatement("forgetLendings", `
 		DELETE FROM lendings WHERE integration_id = $1
 		AND NOT EXISTS (SELECT 1 FROM roles AS r WHERE r.id = lendings.role_id)`)
@@ -63,9 +65,25 @@ func (l *lendingRow) of(in *rolebroker.Integration, role *rolebroker.Role) *role
 // lent, unless a newer answer is stored. If the role does not exist, it stores nothing and returns nil.
 func (s *Store) RecordLending(ctx context.Context, in rolebroker.IntegrationID, role rolebroker.RoleID,
 	fingerprint string, l *rolebroker.Lending) error {
-	_, err := s.run(ctx, recordLending, role, in, fingerprint, l.Refused, clean(l.Message), clean(l.RequestID),
-		clean(l.Agent), clean(l.By), millis(l.At), millis(l.Since))
-	return err
+	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		var before lendingRow
+		known := false
+		err := tx.query(ctx, lentBefore, func(scan scan) error {
+			known = true
+			return scan(&before.Refused, &before.fingerprint)
+		}, clean(string(role)))
+		if err != nil {
+			return err
+		}
+		if _, err := tx.exec(ctx, recordLending, role, in, fingerprint, l.Refused, clean(l.Message), clean(l.RequestID),
+			clean(l.Agent), clean(l.By), millis(l.At), millis(l.Since)); err != nil {
+			return err
+		}
+		if known && before.Works() == l.Works() && before.fingerprint == fingerprint {
+			return nil // it says the same
+		}
+		return tx.summarize(ctx, in)
+	})
 }
 
 // AddStates adds to the roles of grants their validations and lendings.

@@ -25,7 +25,7 @@ var (
 	runnerByNameOrID = newStatement("runnerByNameOrID",
 		selectRunners+`WHERE id = $1 OR name = $1`)
 	listRunners = newStatement("listRunners", `
-		`+selectRunners+`WHERE name > $1 AND lower(name) LIKE $2 ESCAPE '\'
+		`+selectRunners+`WHERE name > $1 AND `+matchesOwn+`
 		ORDER BY name LIMIT $3`)
 	runnerByIssuer = newStatement("runnerByIssuer", `SELECT name FROM runners WHERE issuer = $1 AND id <> $2`)
 	runnerVersion  = newStatement("runnerVersion", `SELECT name, version FROM runners WHERE id = $1`)
@@ -105,19 +105,22 @@ func (s *Store) Runners(ctx context.Context, page rolebroker.Page) ([]rolebroker
 
 func (s *Store) runners(ctx context.Context, st *statement, args ...any) ([]rolebroker.Runner, error) {
 	var found []rolebroker.Runner
-	err := s.query(ctx, st, func(scan scan) error {
-		var r rolebroker.Runner
-		err := scan(&r.ID, &r.Name, &r.Description, &r.Issuer, &r.Version, timeColumn{&r.CreatedAt},
-			timeColumn{&r.UpdatedAt}, timeColumn{&r.JoinedAt}, timeColumn{&r.SeenAt}, &r.Report.Program,
-			&r.Report.Method, &r.Report.Identity.Account, &r.Report.Identity.ARN, &r.Report.Identity.UserID,
-			&r.Report.IdentityError, &r.Report.Issuer, &r.Report.Pending, &r.Replicas)
-		found = append(found, r)
-		return err
-	}, args...)
+	err := s.query(ctx, st, func(scan scan) error { return scanRunner(scan, &found) }, args...)
 	if err != nil {
 		return nil, err
 	}
 	return found, nil
+}
+
+// scanRunner reads a row of selectRunners, and of what more says.
+func scanRunner(scan scan, found *[]rolebroker.Runner, more ...any) error {
+	var r rolebroker.Runner
+	err := scan(append([]any{&r.ID, &r.Name, &r.Description, &r.Issuer, &r.Version, timeColumn{&r.CreatedAt},
+		timeColumn{&r.UpdatedAt}, timeColumn{&r.JoinedAt}, timeColumn{&r.SeenAt}, &r.Report.Program,
+		&r.Report.Method, &r.Report.Identity.Account, &r.Report.Identity.ARN, &r.Report.Identity.UserID,
+		&r.Report.IdentityError, &r.Report.Issuer, &r.Report.Pending, &r.Replicas}, more...)...)
+	*found = append(*found, r)
+	return err
 }
 
 // CreateRunner stores r. Codes: conflict (the ID, name or issuer is taken).

@@ -16,13 +16,13 @@ import (
 const sessionColumns = `id, state, agent_id, agent_name, integration_id, integration_name, role_id, role_name,
 	arn, region, task, session_name, requested_at, expires_at, access_key_id, request_id, failure, fetches, fetched_at,
 	runner, runner_id, ended_at, ended_by, namespace, service_account, pod, token_id,
-	access_request_id, access, narrowed, address`
+	access_request_id, access, narrowed, address, keys`
 
 var (
 	insertSession = newStatement("insertSession", `
 		INSERT INTO sessions (`+sessionColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-			$24, $25, $26, $27, $28, $29, $30, $31)
+			$24, $25, $26, $27, $28, $29, $30, $31, $32)
 		ON CONFLICT (id) DO NOTHING`)
 
 	sessionByID = newStatement("sessionByID", `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`)
@@ -133,7 +133,7 @@ func (s *Store) RecordSession(ctx context.Context, se *rolebroker.Session, event
 		clean(se.AccessKeyID), clean(se.RequestID), clean(se.Failure), se.Fetches, millis(se.FetchedAt),
 		clean(se.Runner), se.RunnerID, millis(se.EndedAt), clean(se.EndedBy), clean(se.Workload.Namespace),
 		clean(se.Workload.ServiceAccount), clean(se.Workload.Pod), clean(se.Token), clean(se.AccessRequest),
-		clean(se.Access), se.Narrowed, clean(se.Address))
+		clean(se.Access), se.Narrowed, clean(se.Address), clean(se.Keys))
 	if err != nil || stored > 0 {
 		return err
 	}
@@ -346,7 +346,7 @@ func scanSession(scan scan, se *rolebroker.Session) error {
 		timeColumn{&se.ExpiresAt}, &se.AccessKeyID, &se.RequestID, &se.Failure, &se.Fetches,
 		timeColumn{&se.FetchedAt}, &se.Runner, &se.RunnerID, timeColumn{&se.EndedAt}, &se.EndedBy,
 		&se.Workload.Namespace, &se.Workload.ServiceAccount, &se.Workload.Pod, &se.Token, &se.AccessRequest,
-		&se.Access, &se.Narrowed, &se.Address)
+		&se.Access, &se.Narrowed, &se.Address, &se.Keys)
 }
 
 // HasAccount reports whether an integration has a role in an AWS account.

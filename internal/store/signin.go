@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -21,9 +23,10 @@ var (
 			(SELECT count(*) FROM sessions WHERE expires_at > $1 AND state <> 'failed'),
 			(SELECT count(*) FROM runners)`)
 
-	countAgents = newStatement("countAgents", `
-		SELECT c.integration_id, count(*) FROM connections AS c JOIN integrations AS i ON i.id = c.integration_id
-		WHERE i.name >= $1 AND i.name <= $2 GROUP BY c.integration_id`)
+	countAgents = newLazyStatement("countAgents", func() string {
+		return `SELECT integration_id, count(*) FROM connections WHERE integration_id IN ` +
+			placeholders("("+strings.Repeat("?, ", countedAtOnce-1)+"?)", 1) + ` GROUP BY integration_id`
+	})
 )
 
 // SignIn returns a sign-in by ID. Codes: not_found.
@@ -80,17 +83,30 @@ func (s *Store) Counts(ctx context.Context, at time.Time) (n rolebroker.Counts, 
 	return n, err
 }
 
-// CountAgents counts the agents that are connected to each integration whose name
-// lies between from and to, both inclusive. Integrations without agents are not
-// in the map.
-func (s *Store) CountAgents(ctx context.Context, from, to string) (map[rolebroker.IntegrationID]int, error) {
+// countedAtOnce is of how many integrations one statement counts the agents.
+const countedAtOnce = 50
+
+// CountAgents counts the agents that are connected to each of the integrations. Those without agents are not in the
+// map.
+func (s *Store) CountAgents(
+	ctx context.Context, of []rolebroker.IntegrationID,
+) (map[rolebroker.IntegrationID]int, error) {
 	connected := map[rolebroker.IntegrationID]int{}
-	err := s.query(ctx, countAgents, func(scan scan) error {
-		var id rolebroker.IntegrationID
-		var n int
-		err := scan(&id, &n)
-		connected[id] = n
-		return err
-	}, from, to)
-	return connected, err
+	for some := range slices.Chunk(of, countedAtOnce) {
+		args := make([]any, countedAtOnce)
+		for i := range args {
+			args[i] = some[min(i, len(some)-1)] // the last one again and again
+		}
+		err := s.query(ctx, countAgents, func(scan scan) error {
+			var id rolebroker.IntegrationID
+			var n int
+			err := scan(&id, &n)
+			connected[id] = n
+			return err
+		}, args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return connected, nil
 }

@@ -38,7 +38,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) error {
 		return err
 	}
 	if s.often, err = compile(ctx, s.writer, insertSession, finishSession, insertEvent, savepoint, release,
-		insertSubject.one); err != nil {
+		insertSubject.one, putCall.one, putCall.many); err != nil {
 		return err
 	}
 	s.reader, err = sqlitePool(path, sqliteReaders, "query_only(1)")

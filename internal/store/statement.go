@@ -47,13 +47,20 @@ func postgresOnly(name, text string) *statement {
 	return st
 }
 
-// batch is a statement over rows of values, in two sizes: one row and batchSize
-// rows. Storing a thousand rows takes tens of round trips.
+// batch is a statement over rows of values, in two sizes: one row and size rows.
+// Storing a thousand rows takes tens of round trips, or hundreds of wide ones.
 type batch struct {
 	one, many *statement
+	size      int
 }
 
-const batchSize = 25
+// A batch has at most maxRows rows and maxValues values. The driver of SQLite looks
+// up the name of each value among all those before it, so that the time to bind them
+// grows with their square.
+const (
+	maxRows   = 25
+	maxValues = 128
+)
 
 // newBatch registers SQL in which ROWS stands for the rows. A ? in row is a value.
 func newBatch(name, text, row string) batch {
@@ -62,7 +69,8 @@ func newBatch(name, text, row string) batch {
 			return strings.Replace(text, "ROWS", placeholders(row, n), 1)
 		}))
 	}
-	return batch{one: of(name, 1), many: of(name+"s", batchSize)}
+	size := min(maxRows, maxValues/strings.Count(row, "?"))
+	return batch{one: of(name, 1), many: of(name+"s", size), size: size}
 }
 
 // placeholders repeats row n times and replaces its question marks by $1, $2, ….
@@ -189,6 +197,21 @@ func stored(t time.Time) time.Time {
 	return time.UnixMilli(t.UnixMilli()).UTC()
 }
 
+// wordsColumn scans words with spaces between them; nil: there are none.
+type wordsColumn struct{ words *[]string }
+
+func (c wordsColumn) Scan(value any) error {
+	text, ok := value.(string)
+	if !ok {
+		return fmt.Errorf("words are %T", value)
+	}
+	*c.words = nil
+	if text != "" {
+		*c.words = strings.Fields(text)
+	}
+	return nil
+}
+
 // timeColumn scans a column that millis wrote.
 type timeColumn struct{ time *time.Time }
 
@@ -253,19 +276,13 @@ func nullable[T ~string](s T) any {
 // escapeLike escapes the wildcards of LIKE with backslashes.
 var escapeLike = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// maxSearch bounds the text of a search. No name is that long, and SQLite
+// maxSearch bounds the text of a search. What people look for is shorter, and SQLite
 // refuses patterns of 50,000 bytes.
 const maxSearch = 1000
 
-// containing returns the pattern with which lower(name) LIKE … finds the names
+// containing returns the pattern with which lower(name) LIKE … finds the texts
 // that contain the text, regardless of the case of its ASCII letters. ok is
-// false when the text is longer than any name.
+// false when the text is too long.
 func containing(text string) (pattern string, ok bool) {
-	lower := strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, text)
-	return "%" + escapeLike.Replace(lower) + "%", len(text) <= maxSearch
+	return "%" + escapeLike.Replace(lower(text)) + "%", len(text) <= maxSearch
 }

@@ -81,9 +81,11 @@ func TestListsOfSessionsUseAnIndex(t *testing.T) {
 // manyEvents inserts more audit events than a query should scan.
 var manyEvents = []string{`
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-	INSERT INTO audit_events (id, at, sequence, hash, actor_id, actor_name, noun, action, outcome, record)
+	INSERT INTO audit_events (id, at, sequence, hash, actor_id, actor_name, noun, action, outcome, record,
+		token_id, address, request_id)
 	SELECT 'evt_' || i, 1740000000000 + i, i, '', 'key_' || (i % 100), 'key' || (i % 100), 'noun' || (i % 10),
-		'noun.verb' || (i % 50), CASE WHEN i % 100 = 0 THEN 'refused' ELSE 'done' END, '{}'
+		'noun.verb' || (i % 50), CASE WHEN i % 100 = 0 THEN 'refused' ELSE 'done' END, '{}',
+		'tok_' || (i % 200), '192.0.2.' || (i % 250), 'request' || i
 	FROM n`,
 	`INSERT INTO audit_subjects (subject, at, event_id) SELECT 'agent' || (at % 1000), at, id FROM audit_events`,
 }
@@ -91,7 +93,7 @@ var manyEvents = []string{`
 func TestListsOfAuditEventsUseAnIndex(t *testing.T) {
 	t.Parallel()
 	values := map[string]any{"s.subject": "agent7", "e.actor_id": "key_7", "e.actor_name": "key7", "e.noun": "noun7",
-		"e.action": "noun.verb7"}
+		"e.action": "noun.verb7", "e.token_id": "tok_7", "e.address": "192.0.2.7", "e.request_id": "request7"}
 	onBoth(t, func(t *testing.T, database string) {
 		s := storetest.Open(t, database)
 		explain, setup := "EXPLAIN QUERY PLAN ", manyEvents
@@ -112,7 +114,7 @@ func TestListsOfAuditEventsUseAnIndex(t *testing.T) {
 			lists++
 			args := []any{int64(1740000010000), "evt_10000", int64(0), 100}
 			for column := range strings.FieldsSeq(columns) {
-				if column != "refused" {
+				if column != "refused" && column != "done" {
 					args = append(args, values[column])
 				}
 			}
@@ -123,10 +125,76 @@ func TestListsOfAuditEventsUseAnIndex(t *testing.T) {
 				}
 			}
 		}
-		if lists < 20 {
+		if lists < 280 {
 			t.Errorf("only %d lists were found", lists)
 		}
 	})
+}
+
+// manyCalls inserts more calls than a query should scan. Their IDs are in the order of i.
+const manyCalls = `
+	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
+	INSERT INTO calls (id, ended_at, agent_id, agent_name, token_id, address, integration_id, integration_name, role_id,
+		role_name, role_arn, task, session_id, access_request_id, service, operation, actions, region, resources, level,
+		decision, code, reason, times, status, request_id, bytes_in, bytes_out)
+	SELECT 'cal_' || (100000 + i), 1, 'agt_' || (i % 1000), '', '', '', '', '', 'rol_' || (i % 500), '', '', '',
+		'ses_' || (i % 5000), CASE WHEN i % 50 = 0 THEN 'req_' || (i % 200) ELSE '' END, 'service' || (i % 100),
+		'Operation' || (i % 300), '', '', '', CASE WHEN i % 100 = 0 THEN 'write' ELSE 'read' END,
+		CASE WHEN i % 100 = 1 THEN 'refused' ELSE 'allowed' END, '', '', 1, 200, '', 0, 0
+	FROM n`
+
+func TestListsOfCallsUseAnIndex(t *testing.T) {
+	t.Parallel()
+	values := map[string]any{"agent_id": "agt_7", "role_id": "rol_7", "session_id": "ses_7", "access_request_id": "req_50",
+		"service": "service7", "operation": "Operation7", "level": "write", "decision": "allowed"}
+	onBoth(t, func(t *testing.T, database string) {
+		s := storetest.Open(t, database)
+		explain, setup := "EXPLAIN QUERY PLAN ", []string{manyCalls}
+		if strings.HasPrefix(database, "postgres://") {
+			explain, setup = "EXPLAIN ", append(setup, "ANALYZE calls")
+		}
+		for _, sql := range setup {
+			if _, err := s.DB().ExecContext(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lists := 0
+		for _, st := range store.Statements() {
+			var args []any
+			switch columns, ok := strings.CutPrefix(st.Name, "listCalls"); {
+			case ok:
+				lists++
+				args = []any{"cal_130000", "cal_100000", 100}
+				for column := range strings.FieldsSeq(columns) {
+					args = append(args, valueOf(values, column)...)
+				}
+			case st.Name == "deleteCalls":
+				args = []any{"cal_100100", 100}
+			case st.Name == "callsFrom":
+				args = []any{"cal_100100", "cal_100200", 100}
+			case st.Name == "firstCall":
+			default:
+				continue
+			}
+			plan := planOf(t, s, explain+st.Text, args)
+			for _, bad := range []string{"Seq Scan", "SCAN calls\n", "USE TEMP B-TREE FOR ORDER BY\n"} {
+				if strings.Contains(plan, bad) && !strings.Contains(plan, "Seq Scan on call_digests") {
+					t.Errorf("%s: %q in the plan:\n%s", st.Name, strings.TrimSpace(bad), plan)
+				}
+			}
+		}
+		if lists < 300 {
+			t.Errorf("only %d lists were found", lists)
+		}
+	})
+}
+
+// valueOf is the value that a column is compared with, for a column that is.
+func valueOf(values map[string]any, column string) []any {
+	if value, ok := values[column]; ok {
+		return []any{value}
+	}
+	return nil
 }
 
 // argsOf returns the arguments for a page in the middle, of a statement that

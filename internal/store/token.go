@@ -124,7 +124,7 @@ func (s *Store) RevokeToken(
 			return err
 		}
 		if revoked > 0 {
-			return tx.endAgent(ctx, agent)
+			return tx.endToken(ctx, agent)
 		}
 		tx.unchanged = true
 		exists := false

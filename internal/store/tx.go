@@ -154,8 +154,8 @@ func (c compiled) ExecContext(ctx context.Context, _ string, args ...any) (sql.R
 func (t *tx) execBatch(ctx context.Context, b batch, rows [][]any) error {
 	for len(rows) > 0 {
 		st, n := b.one, 1
-		if len(rows) >= batchSize {
-			st, n = b.many, batchSize
+		if len(rows) >= b.size {
+			st, n = b.many, b.size
 		}
 		var args []any
 		for _, row := range rows[:n] {

@@ -168,7 +168,10 @@ func (s *Store) RecordValidations(ctx context.Context, in *rolebroker.Integratio
 					hint.steps, clean(r.RequestID), millis(r.CheckedAt), clean(r.CheckedBy), millis(r.Since)})
 			}
 		}
-		return tx.execBatch(ctx, recordValidation, rows)
+		if err := tx.execBatch(ctx, recordValidation, rows); err != nil {
+			return err
+		}
+		return tx.summarize(ctx, in.ID)
 	})
 }
 
@@ -225,7 +228,7 @@ func (s *Store) SetExternalIDs(
 			return tx.outdated(ctx, integrationVersion, "integration", string(in.ID))
 		}
 		tx.changes = append(tx.changes, rolebroker.Change{Integration: in.ID})
-		return nil
+		return tx.summarize(ctx, in.ID)
 	})
 }
 

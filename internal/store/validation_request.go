@@ -30,7 +30,7 @@ var (
 // validationSubject is the column subject.
 type validationSubject struct {
 	Integration rolebroker.Integration
-	Names       rolebroker.TriedNames
+	Tried       rolebroker.Tried `json:"Names"`
 	Wait        time.Duration
 }
 
@@ -39,7 +39,7 @@ type validationSubject struct {
 func (s *Store) CreateValidationRequest(
 	ctx context.Context, r *rolebroker.ValidationRequest, forget time.Time,
 ) error {
-	subject, err := json.Marshal(validationSubject{r.Integration, r.Names, r.Wait})
+	subject, err := json.Marshal(validationSubject{r.Integration, r.Tried, r.Wait})
 	if err != nil {
 		return fmt.Errorf("writing the subject of a validation request: %w", err)
 	}
@@ -121,7 +121,7 @@ func scanValidationRequests(into *[]rolebroker.ValidationRequest) func(scan) err
 		if err := json.Unmarshal([]byte(subject), &of); err != nil {
 			return fmt.Errorf("reading the subject of a validation request: %w", err)
 		}
-		r.Integration, r.Names, r.Wait = of.Integration, of.Names, of.Wait
+		r.Integration, r.Tried, r.Wait = of.Integration, of.Tried, of.Wait
 		for lines := json.NewDecoder(bytes.NewReader([]byte(findings))); lines.More(); {
 			var f rolebroker.RoleFinding
 			if err := lines.Decode(&f); err != nil {

@@ -35,7 +35,8 @@ func (p *probe) withoutAsking() (f rolebroker.Finding, certain bool) {
 func (p *probe) notChecked() rolebroker.Finding { return p.found(rolebroker.ValidNotChecked, answer{}) }
 
 // assumed is the finding for a role that was assumed: whether others can assume it too, and whether its trust policy
-// allows a source identity. It is not certain if STS did not answer every call.
+// allows a source identity, and whether the session policies of connections fit. It is not certain if STS did not
+// answer every call.
 func (p *probe) assumed(ctx context.Context, a answer, more extra) (f rolebroker.Finding, certain bool) {
 	f, certain = p.openness(ctx, a, more)
 	f.RefusedAgent = p.refusedAgent
@@ -46,7 +47,10 @@ func (p *probe) assumed(ctx context.Context, a answer, more extra) (f rolebroker
 		f.Code, f.Probe, f.RequestID = rolebroker.ValidSourceIdentityDenied, more.named.probe, more.named.requestID
 		f.OwnSide = p.ownSide(ctx, more.named.refusal, string(rolebroker.ActionSetSourceIdentity))
 	}
-	return f, certain
+	if !certain {
+		return f, false
+	}
+	return p.withPolicies(ctx, f)
 }
 
 // openness is the finding for a role that was assumed, as far as it is about external IDs.
@@ -111,14 +115,11 @@ func (p *probe) refused(ctx context.Context, a answer, more extra) rolebroker.Fi
 	case rolebroker.RefusedNoIdentity, rolebroker.RefusedIdentityExpired, rolebroker.RefusedIdentity:
 		return p.wrongIdentity(a)
 	}
-	if a.refusal.Code == packedPolicyTooLarge {
+	if a.isTooLarge() {
 		return p.tooLarge(ctx, a)
 	}
 	return p.found(rolebroker.ValidRejected, a)
 }
-
-// packedPolicyTooLarge is AWS's code for a session policy and tags that are too large together.
-const packedPolicyTooLarge = "PackedPolicyTooLarge"
 
 // tooLarge is the finding for a role whose session tags leave no space for the session policy of a validation. A loan
 // has no such policy.
@@ -130,7 +131,7 @@ func (p *probe) tooLarge(ctx context.Context, a answer) rolebroker.Finding {
 			return p.unanswered(b)
 		case b.ok():
 			f.Unclear = true
-		case b.refusal.Code != packedPolicyTooLarge:
+		case !b.isTooLarge():
 			return p.refused(ctx, b, extra{without: b, wrong: b}) // something else is wrong too, and comes first
 		}
 	}

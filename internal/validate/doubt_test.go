@@ -249,8 +249,8 @@ func TestATokenIsTriedInTheNamesOfAgents(t *testing.T) {
 		"scout@":   {rolebroker.ValidAgentRefused, "under the session name scout@validation, and not under scout"},
 		"somebody": {rolebroker.ValidDenied, "4. no condition in the trust policy, such as one on sts:RoleSessionName"},
 	} {
-		names := rolebroker.TriedNames{Agents: []string{"scout", "reader"}, Connected: pattern != "scout"}
-		subject := validate.Subject{TriedNames: names, Integration: rolebroker.Integration{Enabled: true, ID: "int_x",
+		names := rolebroker.Tried{Agents: []string{"scout", "reader"}, Connected: pattern != "scout"}
+		subject := validate.Subject{Tried: names, Integration: rolebroker.Integration{Enabled: true, ID: "int_x",
 			Name: "production", AssumptionMode: rolebroker.ModeCluster, Roles: []rolebroker.Role{{Name: "readonly",
 				Region: "us-east-1", ARN: rolebroker.RoleARN{Partition: "aws", Account: customer, Path: "/",
 					Name: "ReadOnly"}}}}}

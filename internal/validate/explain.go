@@ -2,6 +2,7 @@ package validate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
@@ -12,7 +13,12 @@ import (
 func Explain(s Subject, by rolebroker.Party, i int, f rolebroker.Finding) rolebroker.RoleValidation {
 	by.Account = f.Account
 	w := words{Subject: s, by: by, role: s.Integration.Roles[i], f: f}
+	w.oversized()
+	f = w.f
 	message, hint := w.explain()
+	if f.Code != rolebroker.ValidSessionPolicy && len(w.large) > 0 {
+		message, hint = message+"; it cannot be assumed for "+w.whose(), append(hint, w.hintPolicies()...)
+	}
 	return rolebroker.RoleValidation{Index: i, Role: w.role, Finding: f, Validation: rolebroker.Validation{
 		Status: f.Status(&s.Integration, s.RequireExternalID), Code: f.Code, Message: message, Hint: hint,
 		RequestID: f.RequestID, CheckedAt: f.CheckedAt}}
@@ -21,13 +27,18 @@ func Explain(s Subject, by rolebroker.Party, i int, f rolebroker.Finding) rolebr
 // words writes the message and the hint for a finding.
 type words struct {
 	Subject
-	by   rolebroker.Party
-	role rolebroker.Role
-	f    rolebroker.Finding
+	by    rolebroker.Party
+	role  rolebroker.Role
+	f     rolebroker.Finding
+	large []rolebroker.TriedPolicy // too large, each with those of its agents for which that was tried
 }
 
 // explain returns the message and the hint.
 func (w words) explain() (string, rolebroker.Hint) {
+	if w.f.Code == rolebroker.ValidSessionPolicy {
+		return "the role can be assumed, but not for " + w.whose() + w.because(),
+			append(w.hintPolicies(), w.hintAgain()...)
+	}
 	if w.f.Method == rolebroker.MethodWebIdentity {
 		return w.token()
 	}
@@ -71,6 +82,7 @@ func (w words) unanswered() (string, rolebroker.Hint) {
 		rolebroker.ProbeNextExternalID:    "whether also with the external ID that the integration is being changed to",
 		rolebroker.ProbeEarlierExternalID: "whether also with an earlier external ID",
 		rolebroker.ProbeSourceIdentity:    "whether also with a source identity",
+		rolebroker.ProbeSessionPolicy:     "whether also with the session policies of its connections",
 	}[w.f.Probe]
 	if what == "" {
 		what = "whether also without the external ID"
@@ -261,7 +273,11 @@ func (w words) token() (string, rolebroker.Hint) {
 		return w.refusal(rolebroker.RefusedDenied).Explain(w.by, w.role, "the role") + ", and does not say why" +
 			w.because(), w.hintTokenTrust()
 	case rolebroker.ValidThrottled:
-		return w.refusal(rolebroker.RefusedThrottled).Explain(w.by, w.role, "the role"), w.hintAgain()
+		return w.unanswered()
+	case rolebroker.ValidUnreachable:
+		if w.f.Unclear {
+			return w.unanswered()
+		}
 	}
 	kind := rolebroker.RefusedOther
 	for k, code := range tokenCodes() {
@@ -294,4 +310,63 @@ func (w words) because() string {
 		return ": the runner reports " + rolebroker.Quote(w.f.Refusal.Reason())
 	}
 	return ": " + w.f.Refusal.Reason()
+}
+
+// oversized finds the session policies that are too large for agents of the finding, and sets the code accordingly. An
+// agent that has no session policy of the subject is left out: what a runner says is in no command.
+func (w *words) oversized() {
+	for _, policy := range w.Policies {
+		tried := len(policy.Agents)
+		policy.Agents = slices.DeleteFunc(slices.Clone(policy.Agents), func(name string) bool {
+			return !slices.Contains(w.f.TooLarge, name)
+		})
+		if len(policy.Agents) < tried { // one gets a session, and so do those with shorter names
+			policy.Count = len(policy.Agents)
+		}
+		if len(policy.Agents) > 0 && policy.Includes(w.role.ID) {
+			w.large = append(w.large, policy)
+		}
+	}
+	switch w.f.Code {
+	case rolebroker.ValidAssumable, rolebroker.ValidSessionPolicy:
+		w.f.Code = rolebroker.ValidAssumable
+		if len(w.large) > 0 {
+			w.f.Code = rolebroker.ValidSessionPolicy
+		}
+	}
+}
+
+// maxNamed bounds the agents that a message names.
+const maxNamed = 5
+
+// whose names the agents whose session policies are too large.
+func (w words) whose() string {
+	var names []string
+	more := 0
+	for _, policy := range w.large {
+		names = append(names, policy.Agents...)
+		more += policy.Count - len(policy.Agents)
+	}
+	what := "session policy is too large"
+	if w.tags() {
+		what = "session policy and session tags are too large together"
+	}
+	if len(names) == 1 && more == 0 {
+		return "agent " + names[0] + ", whose " + what
+	}
+	more += len(names) - min(len(names), maxNamed)
+	who := names[:min(len(names), maxNamed)]
+	switch {
+	case more > 0 && w.tags(): // shorter names make shorter tags
+		who = append(who, fmt.Sprintf("perhaps %d more", more))
+	case more > 0:
+		who = append(who, fmt.Sprintf("%d more", more))
+	}
+	last := len(who) - 1
+	return "agents " + strings.Join(who[:last], ", ") + " and " + who[last] + ", whose " + what
+}
+
+// tags reports whether the calls of loans have session tags.
+func (w words) tags() bool {
+	return w.Integration.SessionTags && w.f.Method != rolebroker.MethodWebIdentity
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
@@ -103,8 +104,8 @@ func (w words) withStatement(text string) rolebroker.Hint {
 // fromSetup is text with the command that shows the statement or policy that the text speaks of. A statement names the
 // AWS identity of the runner, and the server does not write into a hint what a runner says of itself.
 func (w words) fromSetup(text string) rolebroker.Hint {
-	text = strings.NewReplacer("this statement", "the statement of the setup", "this trust policy",
-		"the trust policy of the setup").Replace(text)
+	text = strings.NewReplacer("this statement", "the statement of the setup", "with this,",
+		"with the statement of the setup,", "this trust policy", "the trust policy of the setup").Replace(text)
 	return rolebroker.Hint{{Text: text, Command: w.setupCommand()}}
 }
 
@@ -112,9 +113,18 @@ func (w words) setupCommand() string {
 	return rolebroker.ShellCommand("rolebroker", "integration", "setup", w.Integration.Name, "--role", w.role.Name)
 }
 
-// replace puts the statement in the place of others.
-func (w words) replace(others string) rolebroker.Hint {
-	return w.withStatement("in the trust policy of " + w.named() + ", put this statement in place of " + others + ":")
+// replace replaces a statement that does something with the role's statement.
+func (w words) replace(does string) rolebroker.Hint {
+	return w.withStatement("replace the statement that " + does + " with this, in the trust policy of " + w.named() +
+		":")
+}
+
+// trustsUs is what a statement for us does.
+func (w words) trustsUs() string {
+	if w.by.Runner || w.f.Identity.Account == "" {
+		return "trusts " + w.by.String()
+	}
+	return "trusts " + w.f.Identity.Account
 }
 
 // named is the role in the words of its owner in AWS.
@@ -123,7 +133,7 @@ func (w words) named() string {
 }
 
 func (w words) hintOpen() rolebroker.Hint {
-	hint := w.replace("every one that lets in " + w.by.String() + "'s account or identity, or everyone")
+	hint := w.replace(w.trustsUs() + " or everyone")
 	if w.f.NoSourceIdentity && !w.Integration.SourceIdentity {
 		return append(hint, w.turnSourceIdentityOn()...)
 	}
@@ -131,17 +141,16 @@ func (w words) hintOpen() rolebroker.Hint {
 }
 
 func (w words) hintOutdated() rolebroker.Hint {
-	return w.replace("the one that has " + w.f.ExternalID)
+	return w.replace("requires " + w.f.ExternalID)
 }
 
 func (w words) hintPrevious() rolebroker.Hint {
-	return w.withStatement("take " + w.f.ExternalID + " out of the trust policy of " + w.named() +
-		", by putting this statement in place of the one that has it:")
+	return w.replace("accepts " + w.f.ExternalID)
 }
 
 func (w words) hintNext() rolebroker.Hint {
-	return w.withStatement("have the role accept both external IDs before the change is finished, " +
-		"by putting this statement in place of the one that has the current one:")
+	return w.withStatement("before the change is finished, replace the statement that requires the current external " +
+		"ID with this, which accepts both, in the trust policy of " + w.named() + ":")
 }
 
 func (w words) hintAhead() rolebroker.Hint {
@@ -175,7 +184,7 @@ func (w words) allowed() rolebroker.Hint {
 	if w.f.OwnSide == rolebroker.OwnSideDenies {
 		return w.hintPlatform()
 	}
-	hint := w.replace("the one that names " + w.by.String() + "'s account or identity")
+	hint := w.replace(w.trustsUs())
 	if w.f.OwnSide == rolebroker.OwnSideAllows {
 		return hint
 	}
@@ -320,9 +329,8 @@ func (w words) hintNames() rolebroker.Hint {
 	if w.f.Method == rolebroker.MethodWebIdentity {
 		keys = "sts:RoleSessionName"
 	}
-	return w.withStatement("a condition on " + keys + " names agents; name all " +
-		"of them there, or put this statement, which lets all of them in, in its place in the trust policy of " +
-		w.named() + ":")
+	return w.withStatement("a condition on " + keys + " names agents: name all of them there, or replace the " +
+		"statement that has it with this, which lets all of them in, in the trust policy of " + w.named() + ":")
 }
 
 // hintNew is for a role that IAM may not know everywhere yet.
@@ -471,4 +479,30 @@ func compact(text string) string {
 		return text
 	}
 	return b.String()
+}
+
+// hintPolicies is for session policies that are too large.
+func (w words) hintPolicies() (hint rolebroker.Hint) {
+	i := slices.IndexFunc(w.large, func(p rolebroker.TriedPolicy) bool { return p.Access == rolebroker.AccessPolicy })
+	if i >= 0 {
+		agent := w.large[i].Agents[0]
+		connect := []string{"rolebroker", "agent", "connect", agent, w.Integration.Name}
+		hint = rolebroker.Hint{{Text: fmt.Sprintf("write a shorter session policy (%s has one of %d characters):",
+			agent, len(w.large[i].SessionPolicy)),
+			Command: rolebroker.ShellCommand(append(connect, "--session-policy", "FILE")...)},
+			{Text: "or let the agent do what AWS's policy for reading allows:",
+				Command: rolebroker.ShellCommand(append(connect, "--access", "read-only")...)}}
+	}
+	switch {
+	case w.tags():
+		text := "lend the roles of the integration without session tags:"
+		if i >= 0 {
+			text = "or " + text
+		}
+		hint = append(hint, w.setIntegration(text, "--session-tags=false")...)
+	case w.f.Method != rolebroker.MethodWebIdentity:
+		hint = append(hint, rolebroker.Hintf("session tags that %s's own session passes on count too; another "+
+			"identity of it may have none", w.by)...)
+	}
+	return hint
 }

@@ -30,6 +30,7 @@ type probe struct {
 	before   state         // after the last try
 	told     bool          // that it is tried again
 
+	byToken      bool     // its calls have no tags
 	as           borrower // in whose name it is tried
 	refusedAgent string   // an agent of the integration in whose name it is denied; empty: none is known
 	explained    bool     // the cause of a denial was looked for, while there was patience left

@@ -44,7 +44,7 @@ func (t tokenProbe) find(ctx context.Context) rolebroker.Finding {
 		return rolebroker.Finding{Code: code}
 	}
 	p := &probe{batch: &batch{Validator: t.Validator, Subject: t.Subject}, role: t.role,
-		as: borrower{agent: sessionName}}
+		byToken: true, as: borrower{agent: sessionName}}
 	a := t.try(ctx, p)
 	if a.ok() {
 		f := rolebroker.Finding{Code: rolebroker.ValidAssumable, RequestID: a.requestID,
@@ -52,6 +52,7 @@ func (t tokenProbe) find(ctx context.Context) rolebroker.Finding {
 		if f.RefusedAgent != "" {
 			f.Code = rolebroker.ValidAgentRefused
 		}
+		f, _ = p.withPolicies(ctx, f)
 		return f
 	}
 	code, known := tokenCodes()[a.refusal.Kind]

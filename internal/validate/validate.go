@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,11 +40,12 @@ type Options struct {
 	Patience time.Duration
 }
 
-// MaxEarlier is how many earlier external IDs are tried, and MaxAgents in how many
-// agents' names.
+// Bounds of what is tried.
 const (
-	MaxEarlier = 3
-	MaxAgents  = 3
+	MaxEarlier  = 3   // earlier external IDs
+	MaxAgents   = 3   // agents in whose names a denied role is tried, and that a session policy is tried for
+	MaxPolicies = 100 // session policies of an integration
+	maxOfRole   = 10  // session policies of one role
 )
 
 // The defaults let one validation of a thousand roles run at its full
@@ -123,19 +123,17 @@ func newLimiter(perSecond int) *rate.Limiter {
 }
 
 // TooLarge returns the refusal of STS if the session policies and the session tags of a call are too large together; nil
-// if they are not, or if STS does not say. AWS does not publish how it measures them. The call permits nothing: each Allow
-// of the policy is a Deny in it, of the same length.
+// if they are not, or if STS does not say. AWS does not publish how it measures them. The call permits nothing.
 func (v *Validator) TooLarge(ctx context.Context, a rolebroker.Assumption) *rolebroker.Refusal {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if v.limiter.Wait(ctx) != nil {
 		return nil
 	}
-	a.SessionName, a.Duration = sessionName, rolebroker.MinSessionDuration
-	a.Policy = strings.ReplaceAll(a.Policy, `"Effect":"Allow"`, `"Effect":"Deny" `)
-	_, err := v.sts.Try(ctx, a)
+	a.SessionName = sessionName
+	_, err := v.sts.Try(ctx, permitNothing(a))
 	var refusal *rolebroker.Refusal
-	if !errors.As(err, &refusal) || refusal.Code != packedPolicyTooLarge {
+	if !errors.As(err, &refusal) || !refusal.IsTooLarge() {
 		return nil
 	}
 	return refusal
@@ -147,7 +145,7 @@ type Subject struct {
 	Earlier           []string // earlier external IDs of the integration, the newest first
 	RequireExternalID bool     // a role that can be assumed without the external ID is failed, not a warning
 
-	rolebroker.TriedNames
+	rolebroker.Tried
 
 	// Wait is how long a role that is denied is tried again; nil: for the patience of
 	// the validator.
@@ -194,6 +192,7 @@ type batch struct {
 	identity   rolebroker.Identity // our own; the zero value if it is not known
 	noIdentity *rolebroker.Refusal // why we have no AWS credentials at all; nil if we have
 	untold     atomic.Bool         // IAM does not say what our own policies allow
+	sizes      sizes               // what STS said of session policies
 
 	ready chan *probe   // has room for all of them, so that sending never blocks
 	done  chan struct{} // closed when every role has its outcome

@@ -48,6 +48,9 @@ func run(botocore, iamData, passData, overridesFile, out, other, floyd string) e
 	if err != nil {
 		return err
 	}
+	if err := writeAnswers(models, out); err != nil {
+		return err
+	}
 	t := newTable(iam, by)
 	for _, m := range models {
 		if err := t.add(m); err != nil {

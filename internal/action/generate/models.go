@@ -32,6 +32,7 @@ type model struct {
 type operation struct {
 	HTTP     struct{ Method, RequestURI string }
 	Input    struct{ Shape string }
+	Output   struct{ Shape string }
 	Endpoint struct{ HostPrefix string }
 }
 

@@ -321,3 +321,60 @@ func testApprovalRules(s *suite) {
 	s.code(s.store.UpdateApprovalRule(s.ctx, r, 1, Event()), rolebroker.CodeNotFound, "")
 	s.code(s.store.DeleteApprovalRule(s.ctx, r.ID, 0, Event()), rolebroker.CodeNotFound, "")
 }
+
+// A question of a call to change something is asked once for a role and a task: while it is open, and after a person has
+// denied or ended it, unless the agent asks by itself. What it is narrowed to is kept.
+func testWriteRequests(s *suite) {
+	in := s.createIntegration("production", "deployer")
+	a := s.createAgent("scout", in)
+	seconds := 0
+	write := func(action string) *rolebroker.AccessRequest {
+		r := request(a, in, "tidy")
+		seconds++
+		r.CreatedAt = t0.Add(time.Duration(seconds) * time.Second)
+		r.ExpiresAt = r.CreatedAt.Add(rolebroker.RequestLifetime)
+		r.Writes, r.Call = true, &rolebroker.AskedCall{Service: "dynamodb", Operation: "X", Region: "eu-west-1",
+			Actions: []string{action}, Resources: []string{"arn:aws:dynamodb:::table/½"}, Level: rolebroker.CallWrite}
+		return r
+	}
+	isSame := func(r, want *rolebroker.AccessRequest) {
+		s.Helper()
+		same, err := s.store.CreateAccessRequest(s.ctx, r, Event())
+		s.must(err)
+		if same == nil || same.ID != want.ID {
+			s.Fatalf("asked again, it is %+v, want %s", same, want.ID)
+		}
+	}
+	s.ask(request(a, in, "tidy")) // to borrow: another question
+	first := s.ask(write("dynamodb:PutItem"))
+	s.hasRequest(first)
+	isSame(write("dynamodb:DeleteItem"), first)
+
+	narrowed, err := first.Approve(rolebroker.ApprovalTerms{Narrowed: rolebroker.Narrowed{
+		Actions: []string{"dynamodb:PutItem"}, Resources: []string{"arn:aws:dynamodb:::table/*"}}}, t0.Add(time.Minute))
+	s.must(err)
+	narrowed.DecidedBy, narrowed.Decider = "alice", "key_a"
+	s.must(s.store.DecideAccessRequest(s.ctx, &narrowed, Event()))
+	s.hasRequest(&narrowed)
+	isSame(write("dynamodb:PutItem"), &narrowed)
+	second := s.ask(write("dynamodb:DeleteItem"))
+
+	denied, err := second.Deny("no", t0.Add(2*time.Minute))
+	s.must(err)
+	s.must(s.store.DecideAccessRequest(s.ctx, &denied, Event()))
+	isSame(write("dynamodb:DeleteItem"), &denied)
+	other := write("dynamodb:DeleteItem")
+	other.Task = "another"
+	s.ask(other)
+	by := write("")
+	by.Call = nil // the agent asks, with a reason
+	s.ask(by)
+	isSame(write("dynamodb:DeleteItem"), by)
+
+	all, err := by.Approve(rolebroker.ApprovalTerms{}, t0.Add(3*time.Minute))
+	s.must(err)
+	s.must(s.store.DecideAccessRequest(s.ctx, &all, Event()))
+	_, err = s.store.EndAccessRequest(s.ctx, &all, t0.Add(4*time.Minute), "alice", Event())
+	s.must(err)
+	isSame(write("dynamodb:DeleteItem"), &all)
+}

@@ -151,7 +151,7 @@ func grantsOf(a *rolebroker.Agent, integrations ...*rolebroker.Integration) *rol
 		granted := *in
 		granted.Roles = slices.Clone(in.Roles)
 		for i := range granted.Roles {
-			granted.Roles[i].Generation = 1 // the connection's
+			granted.Roles[i].Generation, granted.Roles[i].KeyGeneration = 1, 1 // the connection's
 		}
 		grants.Integrations = append(grants.Integrations, granted)
 	}
@@ -229,6 +229,62 @@ func testLimits(s *suite) {
 	a.Connections[0], a.Version = rolebroker.NewConnection(production, a.Connections[0].ConnectedAt), 2
 	s.must(s.store.UpdateAgent(s.ctx, a, 1, Event()))
 	has()
+}
+
+// testSessionPolicies checks that each policy is listed once, the longest first, with the longest names of its agents.
+func testSessionPolicies(s *suite) {
+	production := s.createIntegration("production", "readonly", "deployer")
+	other := s.createIntegration("other", "readonly")
+	connect := func(name string, change func(*rolebroker.Connection, *rolebroker.Agent)) {
+		s.Helper()
+		a := s.agent(name, production, other)
+		if change != nil {
+			change(&a.Connections[0], a)
+		}
+		s.must(s.store.CreateAgent(s.ctx, a, Event()))
+	}
+	policy := func(text string) func(*rolebroker.Connection, *rolebroker.Agent) {
+		return func(c *rolebroker.Connection, _ *rolebroker.Agent) {
+			c.Access, c.SessionPolicy = rolebroker.AccessPolicy, text
+		}
+	}
+	lists := func(policies, agents int, want ...rolebroker.TriedPolicy) {
+		s.Helper()
+		got, err := s.store.SessionPolicies(s.ctx, production.ID, policies, agents)
+		s.must(err)
+		s.equal(append([]rolebroker.TriedPolicy{}, got...), append([]rolebroker.TriedPolicy{}, want...))
+	}
+	connect("full", nil)
+	lists(9, 9)
+
+	for _, name := range []string{"b", "long", "a", "longer"} {
+		connect(name, policy("{long policy}"))
+	}
+	connect("short", policy("{}"))
+	connect("disabled", func(c *rolebroker.Connection, a *rolebroker.Agent) {
+		policy("{another policy}")(c, a)
+		a.Disabled = true
+	})
+	connect("nothing", func(c *rolebroker.Connection, a *rolebroker.Agent) {
+		policy("{another policy}")(c, a)
+		c.Roles = []rolebroker.ConnectionRole{}
+	})
+	connect("some", func(c *rolebroker.Connection, a *rolebroker.Agent) {
+		policy("{long policy}")(c, a)
+		c.Roles = []rolebroker.ConnectionRole{{ID: production.Roles[1].ID, Name: "deployer"}}
+	})
+	connect("asks", func(c *rolebroker.Connection, _ *rolebroker.Agent) { c.Approval = rolebroker.ApprovalBorrow })
+	connect("reader", func(c *rolebroker.Connection, _ *rolebroker.Agent) { c.Access = rolebroker.AccessReadOnly })
+	of := func(access rolebroker.Access, text string, count int, agents ...string) rolebroker.TriedPolicy {
+		return rolebroker.TriedPolicy{Access: access, SessionPolicy: text, Count: count, Agents: agents}
+	}
+	asks, some := of("full", "", 1, "asks"), of("policy", "{long policy}", 1, "some")
+	asks.Ends, some.Roles = true, []rolebroker.RoleID{production.Roles[1].ID}
+	all, short := of("policy", "{long policy}", 4, "longer", "long", "a", "b"), of("policy", "{}", 1, "short")
+	lists(9, 9, all, some, short, asks, of("read-only", "", 1, "reader"))
+	all.Agents = all.Agents[:2]
+	lists(2, 2, all, some)
+	lists(1, 2, all)
 }
 
 func testOneOfManyUpdatesWins(s *suite) {

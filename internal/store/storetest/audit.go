@@ -56,7 +56,7 @@ func testAudit(s *suite) {
 		s.must(s.store.RevokeToken(s.ctx, a.ID, token.ID, t2, eventAt(t2, "token.revoke", "scout")))
 	}
 	refused := eventAt(t2.Add(time.Minute), "agent.delete", "scout")
-	refused.Actor = rolebroker.Caller{Agent: "agt_scout", Name: "scout"}
+	refused.Actor = rolebroker.Caller{Agent: "agt_scout", Name: "scout", Token: "tok_scout", Address: "192.0.2.8", Request: "r7"}
 	refused.Refusal = rolebroker.Errorf(rolebroker.CodeDenied, "no")
 	s.must(s.store.RecordEvent(s.ctx, refused))
 	s.code(s.store.DeleteAgent(s.ctx, a.ID, 0, rolebroker.AuditEvent{}), rolebroker.CodeUnavailable, "")
@@ -73,9 +73,16 @@ func testAudit(s *suite) {
 	s.events(rolebroker.AuditFilter{Actor: "ci", Action: "agent"}, all[2], all[3])
 	s.events(rolebroker.AuditFilter{Actor: string(ciKey), Action: "token.revoke"}, all[1])
 	s.events(rolebroker.AuditFilter{Outcome: rolebroker.OutcomeRefused}, all[0])
+	s.events(rolebroker.AuditFilter{Action: "agent", Outcome: rolebroker.OutcomeDone}, all[2], all[3])
 	s.events(rolebroker.AuditFilter{Actor: "scout", Subject: "scout", Action: "agent",
 		Outcome: rolebroker.OutcomeRefused}, all[0])
 	s.events(rolebroker.AuditFilter{Actor: "ci", Outcome: rolebroker.OutcomeRefused})
+	s.events(rolebroker.AuditFilter{Token: "tok_scout"}, all[0])
+	s.events(rolebroker.AuditFilter{Address: "192.0.2.7", Since: t2}, all[1])
+	s.events(rolebroker.AuditFilter{Request: "r7"}, all[0])
+	s.events(rolebroker.AuditFilter{Request: "r7", Token: "tok_scout", Address: "192.0.2.8", Actor: "scout",
+		Subject: "scout", Action: "agent.delete", Outcome: rolebroker.OutcomeRefused}, all[0])
+	s.events(rolebroker.AuditFilter{Request: "r7", Address: "192.0.2.7"})
 }
 
 // testAuditTrail gives events their places, and verifies an export of them.

@@ -11,7 +11,7 @@ func testCutOff(s *suite) {
 	in := s.createIntegration("production", "a", "b")
 	scout, other := s.createAgent("scout", in), s.createAgent("other", in)
 	g := &generations{suite: s, agents: []*rolebroker.Agent{scout, other}}
-	g.before = g.now()
+	g.before, g.keys = g.now()
 	at := t0.Add(time.Minute)
 	pending := s.ask(request(scout, in, "one"))
 	granted := s.approved(s.ask(request(scout, in, "two")), t0)

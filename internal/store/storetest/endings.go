@@ -21,7 +21,7 @@ func testEndSession(s *suite) {
 	one := s.record(session(a, in, in.Roles[0], t0))
 	two := s.record(session(a, in, in.Roles[0], t0.Add(time.Second)))
 	g := &generations{suite: s, agents: []*rolebroker.Agent{a, other}}
-	g.before = g.now()
+	g.before, g.keys = g.now()
 	at := t0.Add(time.Minute)
 
 	_, err := s.store.EndSessions(s.ctx, rolebroker.Ending{Session: "ses_none", At: at}, Event())
@@ -50,7 +50,7 @@ func testEndSessions(s *suite) {
 	in, staging := s.createIntegration("production", "a", "b"), s.createIntegration("staging", "a")
 	scout, other := s.createAgent("scout", in, staging), s.createAgent("other", in)
 	g := &generations{suite: s, agents: []*rolebroker.Agent{scout, other}}
-	g.before = g.now()
+	g.before, g.keys = g.now()
 	at := t0.Add(time.Minute)
 	role := func(in *rolebroker.Integration, i int) rolebroker.EndedRole {
 		return rolebroker.EndedRole{Integration: in.ID, Role: in.Roles[i].ID}
@@ -87,7 +87,7 @@ func testEndSessions(s *suite) {
 		s.must(err)
 		_, err = s.store.EndSessions(s.ctx, rolebroker.Ending{Agent: other.ID, At: at}, Event())
 		s.must(err)
-		g.before = g.now()
+		g.before, g.keys = g.now()
 	}
 	ends(rolebroker.Ending{Agent: scout.ID}, "scout a", "scout b", "staging")
 	ends(rolebroker.Ending{Agent: scout.ID, Roles: []rolebroker.EndedRole{role(in, 0)}}, "scout a")

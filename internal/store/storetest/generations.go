@@ -9,41 +9,73 @@ type generations struct {
 	*suite
 	agents []*rolebroker.Agent
 	before map[string]int64
+	keys   map[string]int64 // the generations of keys for the gateway before
 }
 
-// now returns the generations by the names of agent and role.
-func (g *generations) now() map[string]int64 {
+// now returns the generations by the names of agent and role, and those of keys for the gateway.
+func (g *generations) now() (all, keys map[string]int64) {
 	g.Helper()
-	all := map[string]int64{}
+	all, keys = map[string]int64{}, map[string]int64{}
 	for _, a := range g.agents {
 		grants, err := g.store.Grants(g.ctx, a.ID)
 		g.must(err)
 		for _, in := range grants.Integrations {
 			for _, r := range in.Roles {
-				all[a.Name+" "+in.Name+"/"+r.Name] = r.Generation
+				name := a.Name + " " + in.Name + "/" + r.Name
+				all[name], keys[name] = r.Generation, r.KeyGeneration
 			}
 		}
 	}
-	return all
+	return all, keys
 }
 
-// raises checks which generations a change raised: no other changed.
+// raises checks which generations a change raised, of roles and of keys for them: no other changed.
 func (g *generations) raises(err error, want ...string) {
 	g.Helper()
 	g.must(err)
-	now := g.now()
-	raised := map[string]bool{}
+	g.equal(g.raisedKeys(), named(want))
+	g.equal(g.raised(), named(want))
+}
+
+// raisesButKeys is raises for a change that leaves the keys for the gateway of other tokens.
+func (g *generations) raisesButKeys(err error, want ...string) {
+	g.Helper()
+	g.must(err)
+	g.equal(g.raisedKeys(), named(nil))
+	g.equal(g.raised(), named(want))
+}
+
+func (g *generations) raised() map[string]bool {
+	g.Helper()
+	before := g.before
+	g.before, _ = g.now()
+	return grown(before, g.before)
+}
+
+func (g *generations) raisedKeys() map[string]bool {
+	g.Helper()
+	before := g.keys
+	_, g.keys = g.now()
+	return grown(before, g.keys)
+}
+
+// grown says of the numbers that changed whether they grew.
+func grown(before, now map[string]int64) map[string]bool {
+	changed := map[string]bool{}
 	for role, generation := range now {
-		if before, known := g.before[role]; known && generation != before {
-			raised[role] = generation > before
+		if was, known := before[role]; known && generation != was {
+			changed[role] = generation > was
 		}
 	}
-	expected := map[string]bool{}
-	for _, role := range want {
-		expected[role] = true
+	return changed
+}
+
+func named(roles []string) map[string]bool {
+	all := map[string]bool{}
+	for _, role := range roles {
+		all[role] = true
 	}
-	g.equal(raised, expected)
-	g.before = now
+	return all
 }
 
 // testGenerations checks that whatever ends lending raises the generations that it
@@ -53,7 +85,7 @@ func testGenerations(s *suite) {
 	scout, other := s.createAgent("scout", production, staging), s.createAgent("other", production)
 	token, binding := s.createToken(scout), s.createBinding(scout, account("scout"))
 	g := &generations{suite: s, agents: []*rolebroker.Agent{scout, other}}
-	g.before = g.now()
+	g.before, g.keys = g.now()
 	update := func(a *rolebroker.Agent, change func(*rolebroker.Agent)) error {
 		version := a.Version
 		change(a)
@@ -71,15 +103,16 @@ func testGenerations(s *suite) {
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Disabled = true }), ofScout...)
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Description = "still disabled" }))
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Disabled = false }))
-	g.raises(s.store.RevokeToken(s.ctx, scout.ID, token.ID, t1, Event()), ofScout...)
-	g.raises(s.store.RevokeToken(s.ctx, scout.ID, token.ID, t1, Event())) // it was revoked already
-	g.raises(s.store.DeleteBinding(s.ctx, scout.ID, binding.ID, Event()), ofScout...)
+	g.raisesButKeys(s.store.RevokeToken(s.ctx, scout.ID, token.ID, t1, Event()), ofScout...)
+	g.raisesButKeys(s.store.RevokeToken(s.ctx, scout.ID, token.ID, t1, Event())) // it was revoked already
+	g.raisesButKeys(s.store.DeleteBinding(s.ctx, scout.ID, binding.ID, Event()), ofScout...)
 
 	connections := scout.Connections
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections[1:] })) // staging stays as it is
-	connected := g.now()
+	connected, _ := g.now()
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections }))
-	s.equal(connected["scout staging/c"], g.now()["scout staging/c"])
+	again, _ := g.now()
+	s.equal(connected["scout staging/c"], again["scout staging/c"])
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections[:1] }))
 	g.raises(update(scout, func(a *rolebroker.Agent) { a.Connections = connections }))
 
@@ -94,6 +127,8 @@ func testGenerations(s *suite) {
 		func(c *rolebroker.Connection) { c.Roles = []rolebroker.ConnectionRole{} },
 		func(c *rolebroker.Connection) { c.Roles = nil },
 		func(c *rolebroker.Connection) { c.Keys = rolebroker.KeysWithheld },
+		func(c *rolebroker.Connection) { c.AllowedActions = []string{"sts:AssumeRole", "ec2:GetPasswordData"} },
+		func(c *rolebroker.Connection) { c.AllowedActions = []string{"sts:AssumeRole"} },
 		func(c *rolebroker.Connection) { c.Approval = rolebroker.ApprovalBorrow },
 		func(c *rolebroker.Connection) { *c = rolebroker.NewConnection(production, c.ConnectedAt) },
 	} {

@@ -93,7 +93,7 @@ func sharedServer(t testing.TB) *Server {
 func Main(m *testing.M) {
 	code := m.Run()
 	if shared.server != nil {
-		shared.server.close()
+		shared.server.Close()
 	}
 	os.Exit(code)
 }
@@ -112,13 +112,16 @@ type Server struct {
 // before it acknowledges them.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
-	s, err := start(true)
+	s, err := StartServer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.close)
+	t.Cleanup(s.Close)
 	return s
 }
+
+// StartServer starts a PostgreSQL as NewServer does, until Close.
+func StartServer() (*Server, error) { return start(true) }
 
 // Database makes a new, empty database, which lasts as long as the server, and
 // returns its URL.
@@ -127,15 +130,26 @@ func (s *Server) Database(t testing.TB) (url string) {
 	return s.url(s.create(t, "template1"))
 }
 
-// create makes a new database as a copy of another. It copies files, which is the
-// fastest way on a server that does not wait for the disk.
+// NewDatabase is Database outside of a test.
+func (s *Server) NewDatabase() (url string, err error) {
+	name, err := s.copy("template1")
+	return s.url(name), err
+}
+
+// create makes a new database as a copy of another.
 func (s *Server) create(t testing.TB, template string) (name string) {
 	t.Helper()
-	name = "test" + strconv.FormatInt(s.databases.Add(1), 10)
-	if err := s.admin("CREATE DATABASE " + name + " TEMPLATE " + template + " STRATEGY file_copy"); err != nil {
+	name, err := s.copy(template)
+	if err != nil {
 		t.Fatalf("creating a database: %v", err)
 	}
 	return name
+}
+
+// copy copies files, which is the fastest way on a server that does not wait for the disk.
+func (s *Server) copy(template string) (name string, err error) {
+	name = "test" + strconv.FormatInt(s.databases.Add(1), 10)
+	return name, s.admin("CREATE DATABASE " + name + " TEMPLATE " + template + " STRATEGY file_copy")
 }
 
 // Crash stops the server at once, without a checkpoint.
@@ -242,7 +256,7 @@ func start(durable bool) (*Server, error) {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
 	if err := s.run(); err != nil {
-		s.close()
+		s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -367,8 +381,8 @@ func (s *Server) run() error {
 	return nil
 }
 
-// close stops the server and removes its files.
-func (s *Server) close() {
+// Close stops the server and removes its files.
+func (s *Server) Close() {
 	_ = s.order("stop")
 	_ = s.orders.Close()
 	_ = s.supervisor.Wait()

@@ -15,7 +15,7 @@ func session(a *rolebroker.Agent, in *rolebroker.Integration, role rolebroker.Ro
 		RoleName: role.Name,
 		ARN:      role.ARN, Region: role.Region, Task: "tidy",
 		Workload: rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
-		Access:   rolebroker.AccessReadOnly, Narrowed: true,
+		Access:   rolebroker.AccessReadOnly, Narrowed: true, Keys: rolebroker.KeysWithheld,
 		SessionName: a.Name + "@tidy", Token: "tok_of_" + rolebroker.TokenID(a.ID), RequestedAt: at,
 		Address:   "192.0.2.7",
 		ExpiresAt: at.Add(time.Hour)}

@@ -69,10 +69,10 @@ func testCounts(s *suite) {
 	n, err = s.store.Counts(s.ctx, t0)
 	s.must(err)
 	s.equal(n, rolebroker.Counts{Integrations: 3, Agents: 2})
-	counted, err := s.store.CountAgents(s.ctx, "first", "second")
+	counted, err := s.store.CountAgents(s.ctx, []rolebroker.IntegrationID{first.ID, second.ID, "int_x"})
 	s.must(err)
 	s.equal(counted, map[rolebroker.IntegrationID]int{first.ID: 2, second.ID: 1})
-	counted, err = s.store.CountAgents(s.ctx, "second", "third")
+	counted, err = s.store.CountAgents(s.ctx, []rolebroker.IntegrationID{second.ID})
 	s.must(err)
 	s.equal(counted, map[rolebroker.IntegrationID]int{second.ID: 1})
 }

@@ -11,7 +11,10 @@ func testValidationRequests(s *suite) {
 	eks, gke := s.createRunner("eks"), s.createRunner("gke")
 	in := s.runBy(eks, "cluster")
 	request := &rolebroker.ValidationRequest{ID: rolebroker.NewValidationRequestID(), Runner: eks.ID, Integration: *in,
-		Names: rolebroker.TriedNames{Agents: []string{"scout"}, Connected: true}, Wait: time.Minute, RequestedAt: t1}
+		Wait: time.Minute, RequestedAt: t1,
+		Tried: rolebroker.Tried{Agents: []string{"scout"}, Connected: true, Policies: []rolebroker.TriedPolicy{{
+			Access: rolebroker.AccessPolicy, SessionPolicy: "{}", Roles: []rolebroker.RoleID{"rol_a"},
+			Agents: []string{"scout"}, Count: 1}}}}
 	var published []rolebroker.Change
 	s.store.Subscribe(func(c rolebroker.Change) {
 		if c != (rolebroker.Change{}) { // a gap, which a slow machine may have

@@ -1,0 +1,203 @@
+package rolebroker
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// AskedCall is a call to AWS that may change something, and that a person is asked about.
+type AskedCall struct {
+	Service   string    `json:"service"`
+	Operation string    `json:"operation"`
+	Region    Region    `json:"region"`
+	Actions   []string  `json:"actions"`   // of IAM
+	Resources []string  `json:"resources"` // ARNs; "*": there are more, or they are not known
+	Level     CallLevel `json:"level"`
+	Token     bool      `json:"token,omitempty"` // it is not sent: an AWS token is signed, with which anybody can send it
+}
+
+// Asked returns what a person is asked about the call.
+func (c *Call) Asked() *AskedCall {
+	return &AskedCall{Service: c.Service, Operation: c.Operation, Region: c.Region, Actions: c.Actions,
+		Resources: c.Resources, Level: c.Level}
+}
+
+// String says what the call does, in one line.
+func (c *AskedCall) String() string {
+	what := strings.Join(c.Actions, " and ")
+	if what == "" {
+		what = c.Service + " " + c.Operation
+	}
+	on := strings.Join(c.Resources, " and ")
+	if on == "" || on == "*" {
+		on = "resources that the request does not name"
+	}
+	switch {
+	case c.Token && c.Service == "s3":
+		on += ", by a URL that works for whoever has it"
+	case c.Token:
+		on += ", by a token that works for whoever has it"
+	}
+	return what + " on " + on
+}
+
+// Text returns the call as JSON; empty for nil.
+func (c *AskedCall) Text() string {
+	if c == nil {
+		return ""
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic("encoding plain strings: " + err.Error())
+	}
+	return string(text)
+}
+
+// ParseAskedCall reads what Text wrote.
+func ParseAskedCall(text string) (*AskedCall, error) {
+	if text == "" {
+		return nil, nil
+	}
+	c := new(AskedCall)
+	return c, json.Unmarshal([]byte(text), c)
+}
+
+// Narrowed is what an approval of writes is narrowed to. The zero value is all writes of the task.
+type Narrowed struct {
+	Actions   []string // of IAM, such as dynamodb:PutItem; nil: any
+	Resources []string // ARNs, in which * stands for any text; nil: any
+}
+
+// IsZero reports whether it narrows nothing.
+func (n Narrowed) IsZero() bool { return n.Actions == nil && n.Resources == nil }
+
+// Allows reports whether a call is among what the approval is for. A nil call is everything.
+func (n Narrowed) Allows(c *AskedCall) bool {
+	if c == nil {
+		return n.IsZero()
+	}
+	every := func(asked, allowed []string, matches func(pattern, s string) bool) bool {
+		return allowed == nil || len(asked) > 0 && !slices.ContainsFunc(asked, func(s string) bool {
+			return !slices.ContainsFunc(allowed, func(pattern string) bool { return matches(pattern, s) })
+		})
+	}
+	return every(c.Actions, n.Actions, strings.EqualFold) && every(c.Resources, n.Resources, func(pattern, s string) bool {
+		return s != "*" && glob(pattern, s)
+	})
+}
+
+// glob reports whether a text is like a pattern, in which * stands for any text.
+func glob(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == s
+	}
+	first, last := parts[0], parts[len(parts)-1]
+	if len(s) < len(first)+len(last) || !strings.HasPrefix(s, first) || !strings.HasSuffix(s, last) {
+		return false
+	}
+	s = s[len(first) : len(s)-len(last)]
+	for _, part := range parts[1 : len(parts)-1] {
+		i := strings.Index(s, part)
+		if i < 0 {
+			return false
+		}
+		s = s[i+len(part):]
+	}
+	return true
+}
+
+// check adds what is wrong to the problems of an approval.
+func (n Narrowed) check(writes bool, p *problems) {
+	const only = "can be narrowed only for a request to change something; this one is to borrow the role"
+	if n.Actions != nil && !writes {
+		p.add("actions", only)
+	}
+	if n.Resources != nil && !writes {
+		p.add("resources", only)
+	}
+	for _, list := range []struct {
+		path  string
+		texts []string
+		valid func(string) bool
+		as    string
+	}{
+		{"actions", n.Actions, isAction, "an IAM action, as in dynamodb:PutItem"},
+		{"resources", n.Resources, isResource, "an ARN, as in arn:aws:s3:::reports/*, with at most 5 *"},
+	} {
+		switch {
+		case list.texts != nil && len(list.texts) == 0, len(list.texts) > MaxCallResources:
+			p.add(list.path, "has %d; from 1 to %d are allowed", len(list.texts), MaxCallResources)
+		case slices.ContainsFunc(list.texts, func(s string) bool { return !list.valid(s) }):
+			p.add(list.path, "must each be %s", list.as)
+		}
+	}
+}
+
+func isAction(s string) bool {
+	service, name, ok := strings.Cut(s, ":")
+	return ok && service != "" && name != "" && len(s) <= 128 && !strings.ContainsAny(s, "*? \t\n")
+}
+
+func isResource(s string) bool {
+	return strings.HasPrefix(s, "arn:") && len(s) <= 2048 && strings.Count(s, "*") <= 5 && checkDescription(s) == nil
+}
+
+// NeedsApprovalOf reports whether a person has to approve a call with the role.
+func (g Grant) NeedsApprovalOf(c *AskedCall) bool {
+	return g.Connection.Approval == ApprovalWrite && c.Level.Changes()
+}
+
+// MayChange returns the approval under which an agent may make a call for a task at a time; the zero value if it needs
+// none. Of several it is the one that lasts longest. Codes: approval_required.
+func (g *Grants) MayChange(grant Grant, task string, call *AskedCall, now time.Time) (OpenRequest, error) {
+	if !grant.NeedsApprovalOf(call) {
+		return OpenRequest{}, nil
+	}
+	var best, pending OpenRequest
+	for i := range g.Requests {
+		r := &g.Requests[i]
+		switch {
+		case !r.Writes || !r.covers(grant, task, now) || grant.Connection.under(r) == nil:
+		case !r.Approved:
+			pending = *r
+		case r.Narrowed.Allows(call) && (best.ID == "" || r.Until.After(best.Until)):
+			best = *r
+		}
+	}
+	if best.ID != "" {
+		return best, nil
+	}
+	return pending, g.unchanged(grant, task, call, pending)
+}
+
+// unchanged refuses a call that a person has to approve, and says how to ask, or which question is pending.
+func (g *Grants) unchanged(grant Grant, task string, call *AskedCall, pending OpenRequest) error {
+	e := Errorf(CodeApproval, "a person has to approve what agent %s changes with role %s%s: %s", g.Agent.Name,
+		grant.Reference(), forTask(task), call)
+	if pending.ID != "" {
+		e.Message += "; access request " + string(pending.ID) + " waits for that"
+		return e.WithSteps(Step{Text: "follow it, and try again once it is approved:",
+			Command: "rolebroker request show " + string(pending.ID)})
+	}
+	return e.WithSteps(AskToChange(grant.Reference(), task))
+}
+
+func forTask(task string) string {
+	if task == "" {
+		return ""
+	}
+	return " for task " + task
+}
+
+// AskToChange is what an agent does to ask for leave to change something.
+func AskToChange(role, task string) Step {
+	ask := []string{"rolebroker", "request", role}
+	if task != "" {
+		ask = append(ask, "--task", task)
+	}
+	return Step{Text: "ask for it, and say what it is for:",
+		Command: ShellCommand(append(ask, "--reason", "REASON", "--wait", "10m")...)}
+}
