@@ -36,11 +36,25 @@ func AccessRequest(r *rolebroker.AccessRequest, now time.Time) api.AccessRequest
 		EndsAt:        Time(r.EndsAt),
 		EndedAt:       Time(r.EndedAt),
 		EndedBy:       r.EndedBy,
+		Writes:        r.Writes,
+		Call:          askedCall(r.Call),
+
+		GrantedActions:   r.Narrowed.Actions,
+		GrantedResources: r.Narrowed.Resources,
 	}
 	if r.Decision == rolebroker.DecisionApproved {
 		shown.GrantedDuration, shown.GrantedAccess = rolebroker.ShortDuration(r.Granted), string(r.GrantedAccess)
 	}
 	return shown
+}
+
+// askedCall is a call that waited for an approval; nil for nil.
+func askedCall(c *rolebroker.AskedCall) *api.AskedCall {
+	if c == nil {
+		return nil
+	}
+	return &api.AskedCall{Summary: c.String(), Service: c.Service, Operation: c.Operation, Region: string(c.Region),
+		Actions: append([]string{}, c.Actions...), Resources: append([]string{}, c.Resources...), Level: string(c.Level)}
 }
 
 // MyAccessRequest is an access request as the agent that made it sees it. page is the URL where people decide.
@@ -58,6 +72,11 @@ func MyAccessRequest(r *rolebroker.AccessRequest, now time.Time, page string) ap
 		DecidedBy: r.DecidedBy,
 		Note:      r.Note,
 		URL:       page,
+		Writes:    r.Writes,
+		Call:      askedCall(r.Call),
+
+		GrantedActions:   r.Narrowed.Actions,
+		GrantedResources: r.Narrowed.Resources,
 	}
 	if r.Decision == rolebroker.DecisionApproved {
 		shown.Access, shown.Duration = string(r.GrantedAccess), rolebroker.ShortDuration(r.Granted)

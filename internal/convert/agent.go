@@ -50,6 +50,8 @@ func connection(c *rolebroker.Connection) api.Connection {
 		Keys:          string(c.Keys),
 		Approval:      string(c.Approval),
 		ConnectedAt:   c.ConnectedAt.UTC(),
+
+		AllowedActions: c.AllowedActions,
 	}
 }
 
@@ -68,7 +70,7 @@ func FromConnectionRequest(req api.ConnectionRequest) rolebroker.Connection {
 	if limits == nil {
 		return c
 	}
-	c.SessionPolicy = string(limits.SessionPolicy)
+	c.SessionPolicy, c.AllowedActions = string(limits.SessionPolicy), limits.AllowedActions
 	if limits.Access != "" {
 		c.Access = rolebroker.Access(limits.Access)
 	}
@@ -183,7 +185,8 @@ func Offer(o *rolebroker.Offer) api.Offer {
 		Keys:        string(o.Keys),
 		Default:     o.Default,
 
-		NeedsApproval: o.NeedsApproval,
+		NeedsApproval:       o.NeedsApproval,
+		ChangesNeedApproval: o.ChangesNeedApproval,
 	}
 }
 
@@ -201,11 +204,12 @@ func FromOffer(shown api.Offer) (rolebroker.Offer, error) {
 		Name:        shown.Name,
 		ARN:         arn,
 		Region:      rolebroker.Region(unique.Make(shown.Region).Value()),
-		Access:      rolebroker.Access(shown.Access),
-		Keys:        rolebroker.Keys(shown.Keys),
+		Access:      rolebroker.Access(unique.Make(shown.Access).Value()),
+		Keys:        rolebroker.Keys(unique.Make(shown.Keys).Value()),
 		Default:     shown.Default,
 
-		NeedsApproval: shown.NeedsApproval,
+		NeedsApproval:       shown.NeedsApproval,
+		ChangesNeedApproval: shown.ChangesNeedApproval,
 	}
 	if err := rolebroker.CheckRegion(offer.Region, arn.Partition); err != nil {
 		return offer, fmt.Errorf("region: %w", err)
@@ -218,6 +222,9 @@ func FromOffer(shown api.Offer) (rolebroker.Offer, error) {
 	}
 	if offer.Reference != offer.Name && offer.Reference != offer.Integration+"/"+offer.Name {
 		return offer, fmt.Errorf("reference: %q is not one of %s/%s", offer.Reference, offer.Integration, offer.Name)
+	}
+	if offer.Reference == offer.Name {
+		offer.Reference = offer.Name // one text in memory
 	}
 	return offer, nil
 }

@@ -2,6 +2,7 @@ package convert_test
 
 import (
 	"encoding/json"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -66,7 +67,7 @@ func integration(t *testing.T) rolebroker.Integration {
 			SessionDuration: 90 * time.Minute}},
 	}
 	full(t, in, "RunnerName", "EnabledOpen", "SourceIdentityOpen")
-	full(t, in.Roles[0], "Validation", "Lending", "Generation")
+	full(t, in.Roles[0], "Validation", "Lending", "Generation", "KeyGeneration", "CutOff")
 	return in
 }
 
@@ -167,21 +168,24 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 	in.RunnerName = "eks"
 	in.Roles[0].Validation = &rolebroker.Validation{Status: rolebroker.StatusFailed}
 	in.Roles[0].Lending = &rolebroker.Lending{Agent: "somebody else", At: now}
-	in.Roles[0].Generation = 5
+	in.Roles[0].Generation, in.Roles[0].KeyGeneration = 5, 4
 	grants := &rolebroker.Grants{
 		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Description: "Looks around", Disabled: true,
 			DefaultIntegration: "int_a",
 			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: "production",
 				ConnectedAt: now, Access: rolebroker.AccessPolicy, SessionPolicy: `{"Version":"2012-10-17"}`,
-				Roles:    []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
-				Keys:     rolebroker.KeysWithheld,
+				Roles: []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
+				Keys:  rolebroker.KeysWithheld, AllowedActions: []string{"sts:GetSessionToken"},
 				Approval: rolebroker.ApprovalBorrow}}, Version: 3, CreatedAt: now, UpdatedAt: now},
 		Integrations: []rolebroker.Integration{in},
 		Requests: []rolebroker.OpenRequest{{ID: "req_a", Integration: "int_a", Role: "rol_a", Task: "deploy",
 			ARN: in.Roles[0].ARN, PolicyHash: "abc",
 			Access: rolebroker.AccessFull, Approved: true, Until: now}},
 	}
-	full(t, grants.Requests[0])
+	asked := grants.Requests[0]
+	asked.ID, asked.Writes = "req_w", true // a question of the gateway's, which is no leave to borrow
+	grants.Requests = append(grants.Requests, asked)
+	full(t, grants.Requests[0], "Writes", "Narrowed")
 	full(t, grants.Agent, "Owner", "OwnerName", "CutOff")
 	back, err := convert.FromGrants(travel(t, convert.Grants(grants)))
 	if err != nil {
@@ -189,26 +193,44 @@ func TestARunnerIsToldWhatItNeeds(t *testing.T) {
 	}
 	want := integration(t)
 	want.Description, want.CreatedAt, want.UpdatedAt = "", time.Time{}, time.Time{}
-	want.Roles[0].Generation = 5
+	want.Roles[0].Generation, want.Roles[0].KeyGeneration = 5, 4
 	same(t, &rolebroker.Grants{
 		Agent: rolebroker.Agent{ID: "agt_a", Name: "scout", Disabled: true, DefaultIntegration: "int_a",
 			Connections: []rolebroker.Connection{{Integration: "int_a", IntegrationName: want.Name,
 				Access: rolebroker.AccessPolicy, SessionPolicy: `{"Version":"2012-10-17"}`,
-				Roles:    []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
-				Keys:     rolebroker.KeysWithheld,
+				Roles: []rolebroker.ConnectionRole{{ID: in.Roles[0].ID, Name: in.Roles[0].Name}},
+				Keys:  rolebroker.KeysWithheld, AllowedActions: []string{"sts:GetSessionToken"},
 				Approval: rolebroker.ApprovalBorrow}}},
 		Integrations: []rolebroker.Integration{want},
-		Requests:     grants.Requests,
+		Requests:     grants.Requests[:1],
 	}, back)
 	sent := convert.Grants(grants)
 	if told := sent.Integrations[0]; told.State != (api.IntegrationState{}) || told.Roles[0].State.Agent != "" {
 		t.Errorf("a runner is told states: %+v", told)
+	}
+	sent.KeyGenerations = nil // of a server of an earlier version: no key for the gateway counts
+	back, err = convert.FromGrants(sent)
+	if err != nil || back.Integrations[0].Roles[0].KeyGeneration != math.MaxInt64 {
+		t.Errorf("without the generations of keys: %+v, %v", back, err)
 	}
 	sent.Integrations[0].Roles[0].ARN = "of a future form"
 	if _, err := convert.FromGrants(sent); rolebroker.CodeOf(err) != rolebroker.CodeInternal ||
 		!strings.Contains(err.Error(), "roles[0].arn") {
 		t.Errorf("the error is %v", err)
 	}
+}
+
+func TestWhatARunnerTriesComesBackAsItWas(t *testing.T) {
+	tried := rolebroker.Tried{Agents: []string{"scout"}, Connected: true, Policies: []rolebroker.TriedPolicy{
+		{Access: rolebroker.AccessPolicy, SessionPolicy: "{}", Ends: true, Roles: []rolebroker.RoleID{"rol_a"},
+			Agents: []string{"scout"}, Count: 1}}}
+	full(t, tried)
+	full(t, tried.Policies[0])
+	same(t, tried, convert.FromTried(travel(t, convert.Tried(tried))))
+	request := convert.ValidationRequest(&rolebroker.ValidationRequest{Integration: integration(t), Tried: tried})
+	same(t, tried, convert.FromTried(travel(t, request).Tried))
+	same(t, tried, convert.FromTried(travel(t, api.RunnerIntegration{Integration: request.Integration,
+		Tried: request.Tried}).Tried))
 }
 
 func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
@@ -238,15 +260,31 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Task: "deploy", SessionName: "scout@deploy",
 		Workload: rolebroker.Workload{Namespace: "agents", ServiceAccount: "scout", Pod: "scout-0"},
 		Token:    "tok_a", Address: "192.0.2.7", AccessRequest: "req_a",
-		Access: rolebroker.AccessPolicy, PolicyHash: "f00", Narrowed: true,
+		Access: rolebroker.AccessPolicy, PolicyHash: "f00", Narrowed: true, Keys: rolebroker.KeysWithheld,
 		RequestedAt: now, ExpiresAt: now.Add(time.Hour)}
 	full(t, session, "State", "Runner", "RunnerID", "AccessKeyID", "RequestID", "Failure", "Refused", "Fetches",
-		"FetchedAt", "EndedAt", "EndedBy")
+		"FetchedAt", "EndedAt", "EndedBy", "Request")
 	back, err := convert.FromRunnerSession(travel(t, convert.RunnerSession(&session)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	same(t, session, back)
+
+	call := rolebroker.Call{ID: "cal_a", EndedAt: now, Agent: "agt_a", Token: "tok_a", Address: "192.0.2.7",
+		Integration: "int_a", Role: "rol_a", Task: "deploy", Session: "ses_a", AccessRequest: "req_a",
+		Service: "dynamodb", Operation: "PutItem", Actions: []string{"dynamodb:PutItem"}, Region: "us-east-1",
+		Resources: []string{"*"},
+		Level:     rolebroker.CallWrite, Decision: rolebroker.CallAllowed, Code: "denied", Reason: "no", Times: 2,
+		Status: 200, RequestID: "r-1", BytesIn: 3, BytesOut: 4}
+	full(t, call, "AgentName", "IntegrationName", "RoleName", "ARN", "ValidUntil")
+	same(t, call, convert.FromRunnerCall(travel(t, convert.RunnerCall(&call))))
+
+	key := rolebroker.GatewayKey{Agent: "agt_a", Token: "tok_a", Integration: "int_a", Role: "rol_a", Task: "deploy",
+		Access: rolebroker.AccessReadOnly, Generation: 7, Expires: now}
+	full(t, key)
+	opened := travel(t, convert.OpenedKey(key, rolebroker.NewSecret("secret")))
+	same(t, key, convert.FromOpenedKey(opened))
+	same(t, "secret", opened.Secret.Reveal())
 
 	outcome := rolebroker.Session{ID: "ses_a", State: rolebroker.SessionFailed, ExpiresAt: now, AccessKeyID: "ASIA",
 		RequestID: "r-1", Failure: "no", Refused: rolebroker.RefusedDenied}
@@ -258,6 +296,7 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 			Name: "runner"},
 		Probe: rolebroker.ProbeSourceIdentity, Unclear: true, NoTags: true, NoSourceIdentity: true, RequestID: "r-2",
 		SessionName: "scout@deploy", RefusedAgent: "reader", Inherited: true, OwnSide: rolebroker.OwnSideDenies,
+		TooLarge: []string{"scout"},
 		Refusal: &rolebroker.Refusal{Kind: rolebroker.RefusedDenied, Code: "AccessDenied", Message: "no",
 			RequestID: "r-2",
 			DeniedBy:  rolebroker.DeniedByTrust, Chained: true, Action: rolebroker.ActionTagSession,
@@ -279,8 +318,8 @@ func TestWhatARunnerTellsComesBackAsItWas(t *testing.T) {
 func TestAnOfferComesBackAsItWas(t *testing.T) {
 	offer := rolebroker.Offer{Reference: "production/readonly", Integration: "production", Name: "readonly",
 		ARN: integration(t).Roles[0].ARN, Region: "us-east-1", Access: rolebroker.AccessReadOnly,
-		Keys:    rolebroker.KeysWithheld,
-		Default: true, NeedsApproval: true}
+		Keys: rolebroker.KeysWithheld, Default: true, NeedsApproval: true,
+		ChangesNeedApproval: true}
 	full(t, offer)
 	back, err := convert.FromOffer(travel(t, convert.Offer(&offer)))
 	if err != nil {

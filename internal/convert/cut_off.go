@@ -17,6 +17,7 @@ func CutOff(c *rolebroker.CutOff) api.CutOff {
 		By:             c.By,
 		Reason:         c.Reason,
 		SessionsEnded:  c.Ended.Sessions,
+		Withheld:       c.Withheld,
 		RequestsEnded:  c.Requests,
 		KeysExpireAt:   Time(c.Until),
 		Accounts:       All(c.Accounts, deniedAccount),

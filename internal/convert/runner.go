@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -150,7 +151,7 @@ func Granted(in *rolebroker.Integration) api.Integration {
 // ValidationRequest is what a runner is asked to try.
 func ValidationRequest(r *rolebroker.ValidationRequest) api.ValidationRequest {
 	return api.ValidationRequest{ID: string(r.ID), Integration: Granted(&r.Integration),
-		TriedNames: api.TriedNames(r.Names), Wait: r.Wait.String()}
+		Tried: Tried(r.Tried), Wait: r.Wait.String()}
 }
 
 // Grants is what an agent may borrow, as the server tells a runner.
@@ -165,10 +166,11 @@ func Grants(g *rolebroker.Grants) api.Grants {
 				return string(c.Integration)
 			}),
 		},
-		Integrations: All(g.Integrations, Granted),
-		Generations:  generations(g.Integrations),
-		Limits:       limits(g.Agent.Connections),
-		Requests:     requests(g.Requests),
+		Integrations:   All(g.Integrations, Granted),
+		Generations:    generations(g.Integrations, func(r *rolebroker.Role) int64 { return r.Generation }),
+		KeyGenerations: generations(g.Integrations, func(r *rolebroker.Role) int64 { return r.KeyGeneration }),
+		Limits:         limits(g.Agent.Connections),
+		Requests:       requests(g.Requests),
 	}
 }
 
@@ -180,7 +182,7 @@ func limits(connections []rolebroker.Connection) map[string]api.GrantedLimits {
 			continue
 		}
 		limits := api.GrantedLimits{Access: string(c.Access), SessionPolicy: c.SessionPolicy, Keys: string(c.Keys),
-			Approval: string(c.Approval)}
+			Approval: string(c.Approval), AllowedActions: c.AllowedActions}
 		if c.Roles != nil {
 			limits.Roles = All(c.Roles, func(r *rolebroker.ConnectionRole) string { return string(r.ID) })
 		}
@@ -192,7 +194,7 @@ func limits(connections []rolebroker.Connection) map[string]api.GrantedLimits {
 // fromLimits sets what limits a connection, if the server tells any.
 func fromLimits(c *rolebroker.Connection, sent api.GrantedLimits, roles []rolebroker.Role) {
 	c.Access, c.SessionPolicy = rolebroker.Access(sent.Access), sent.SessionPolicy
-	c.Approval = rolebroker.Approval(sent.Approval)
+	c.Approval, c.AllowedActions = rolebroker.Approval(sent.Approval), sent.AllowedActions
 	if sent.Keys != "" {
 		c.Keys = rolebroker.Keys(sent.Keys)
 	}
@@ -208,11 +210,11 @@ func fromLimits(c *rolebroker.Connection, sent api.GrantedLimits, roles []rolebr
 }
 
 // generations are the generations of all roles, by ID.
-func generations(integrations []rolebroker.Integration) map[string]int64 {
+func generations(integrations []rolebroker.Integration, of func(*rolebroker.Role) int64) map[string]int64 {
 	all := map[string]int64{}
 	for _, in := range integrations {
-		for _, role := range in.Roles {
-			all[string(role.ID)] = role.Generation
+		for i := range in.Roles {
+			all[string(in.Roles[i].ID)] = of(&in.Roles[i])
 		}
 	}
 	return all
@@ -234,6 +236,10 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 		}
 		for i := range in.Roles {
 			in.Roles[i].Generation = sent.Generations[string(in.Roles[i].ID)]
+			in.Roles[i].KeyGeneration = math.MaxInt64 // a server of an earlier version does not say which keys ended
+			if generation, ok := sent.KeyGenerations[string(in.Roles[i].ID)]; ok {
+				in.Roles[i].KeyGeneration = generation
+			}
 		}
 		grants.Integrations = append(grants.Integrations, in)
 		c := rolebroker.NewConnection(&in, time.Time{})
@@ -261,6 +267,9 @@ func FromGrants(sent api.Grants) (*rolebroker.Grants, error) {
 // requests are access requests as a runner is told them; nil for none.
 func requests(open []rolebroker.OpenRequest) (all []api.GrantedRequest) {
 	for _, r := range open {
+		if r.Writes { // only a gateway asks for these
+			continue
+		}
 		all = append(all, api.GrantedRequest{ID: string(r.ID), Integration: string(r.Integration), Role: string(r.Role),
 			Task: r.Task, ARN: r.ARN.String(), PolicyHash: r.PolicyHash, Access: string(r.Access), Approved: r.Approved,
 			Until: r.Until.UTC()})

@@ -33,6 +33,7 @@ func Session(s *rolebroker.Session, now time.Time) api.Session {
 		AccessRequest:  string(s.AccessRequest),
 		Access:         string(s.Access),
 		Narrowed:       s.Narrowed,
+		Keys:           string(s.Keys),
 		RequestedAt:    s.RequestedAt.UTC(),
 		ExpiresAt:      s.ExpiresAt.UTC(),
 		AccessKeyID:    s.AccessKeyID,
@@ -68,6 +69,7 @@ func RunnerSession(s *rolebroker.Session) api.RunnerSession {
 		Access:          string(s.Access),
 		PolicyHash:      s.PolicyHash,
 		Narrowed:        s.Narrowed,
+		Withheld:        s.Withheld(),
 		RequestedAt:     s.RequestedAt,
 		ExpiresAt:       s.ExpiresAt,
 		AgentName:       s.AgentName,
@@ -83,6 +85,10 @@ func FromRunnerSession(sent api.RunnerSession) (rolebroker.Session, error) {
 		return rolebroker.Session{}, &rolebroker.Error{Code: rolebroker.CodeInvalid,
 			Message: "the session is not valid",
 			Fields:  []rolebroker.Field{{Path: "arn", Message: err.Error()}}}
+	}
+	keys := rolebroker.KeysLent // by a runner of an earlier version, too
+	if sent.Withheld {
+		keys = rolebroker.KeysWithheld
 	}
 	return rolebroker.Session{
 		ID:              rolebroker.SessionID(sent.ID),
@@ -100,6 +106,7 @@ func FromRunnerSession(sent api.RunnerSession) (rolebroker.Session, error) {
 		Access:          rolebroker.Access(sent.Access),
 		PolicyHash:      sent.PolicyHash,
 		Narrowed:        sent.Narrowed,
+		Keys:            keys,
 		RequestedAt:     sent.RequestedAt,
 		ExpiresAt:       sent.ExpiresAt,
 		AgentName:       sent.AgentName,
@@ -137,7 +144,8 @@ func FromSessionOutcome(id string, sent api.SessionOutcome) rolebroker.Session {
 func FromAgentRefusal(sent *api.AgentRefusal) rolebroker.AgentRefusal {
 	r := rolebroker.AgentRefusal{
 		Who: rolebroker.Caller{Agent: rolebroker.AgentID(sent.Agent), Token: rolebroker.TokenID(sent.Token),
-			Workload: rolebroker.Workload(sent.Workload), Address: sent.Address},
+			Workload: rolebroker.Workload(sent.Workload), Address: sent.Address,
+			Request: rolebroker.RequestID(sent.Request)},
 		Action: rolebroker.Action(sent.Action), Task: sent.Task, Times: sent.Times,
 		Refusal: rolebroker.Errorf(rolebroker.Code(sent.Code), "%s", sent.Reason),
 	}

@@ -19,6 +19,8 @@ func Setup(s *rolebroker.Setup) api.Setup {
 		Text:           s.Text,
 		AWSCLI:         s.AWSCLI,
 		CloudFormation: s.CloudFormation,
+		CreateRole:     s.CreateRole,
+		StackSets:      All(s.StackSets, stackSet),
 		CutOff:         s.CutOff,
 		Terraform:      s.Terraform,
 		Roles:          All(s.Roles, roleSetup),
@@ -42,14 +44,25 @@ func roleSetup(r *rolebroker.RoleSetup) api.RoleSetup {
 		Statement:         r.Statement,
 		TrustPolicy:       r.TrustPolicy,
 		MergedTrustPolicy: r.Merged,
+		Changes:           All(r.Changes, policyChange),
 		Diff:              r.Diff,
+		Obstacle:          r.Obstacle,
+		Console:           api.ConsoleLinks(r.Console),
 	}
+}
+
+func policyChange(c *rolebroker.PolicyChange) api.PolicyChange { return api.PolicyChange(*c) }
+
+func stackSet(s *rolebroker.StackSet) api.StackSet {
+	return api.StackSet{Name: s.Name, Accounts: append([]string{}, s.Accounts...), Template: s.Template,
+		Commands: s.Commands}
 }
 
 // FromSetupRequest is what a client asks for.
 func FromSetupRequest(req api.SetupRequest) rolebroker.SetupRequest {
 	return rolebroker.SetupRequest{
 		Role:          req.Role,
+		Account:       req.Account,
 		Principal:     rolebroker.PrincipalForm(req.Principal),
 		CurrentPolicy: req.CurrentTrustPolicy,
 		CutOff:        req.CutOff,

@@ -61,11 +61,39 @@ func finding(f *rolebroker.Finding) *api.Finding {
 	sent := &api.Finding{Method: string(f.Method), IdentityAccount: f.Identity.Account, IdentityARN: f.Identity.ARN,
 		Probe: string(f.Probe), Unclear: f.Unclear, NoTags: f.NoTags, NoSourceIdentity: f.NoSourceIdentity,
 		Inherited: f.Inherited, OwnSide: string(f.OwnSide),
-		SessionName: f.SessionName, RefusedAgent: f.RefusedAgent, Refusal: STSRefusal(f.Refusal)}
+		SessionName: f.SessionName, RefusedAgent: f.RefusedAgent, TooLarge: f.TooLarge, Refusal: STSRefusal(f.Refusal)}
 	if f.Account != (rolebroker.ServiceAccount{}) {
 		sent.Account = ServiceAccount(f.Account)
 	}
 	return sent
+}
+
+// Tried is what a runner tries, as the server tells it.
+func Tried(t rolebroker.Tried) api.Tried {
+	sent := api.Tried{Agents: t.Agents, Connected: t.Connected}
+	for _, p := range t.Policies {
+		told := api.TriedPolicy{Access: string(p.Access), SessionPolicy: p.SessionPolicy, Ends: p.Ends,
+			Agents: p.Agents, Count: p.Count}
+		for _, id := range p.Roles {
+			told.Roles = append(told.Roles, string(id))
+		}
+		sent.Policies = append(sent.Policies, told)
+	}
+	return sent
+}
+
+// FromTried is what a server tells a runner to try.
+func FromTried(sent api.Tried) rolebroker.Tried {
+	t := rolebroker.Tried{Agents: sent.Agents, Connected: sent.Connected}
+	for _, p := range sent.Policies {
+		told := rolebroker.TriedPolicy{Access: rolebroker.Access(p.Access), SessionPolicy: p.SessionPolicy,
+			Ends: p.Ends, Agents: p.Agents, Count: p.Count}
+		for _, id := range p.Roles {
+			told.Roles = append(told.Roles, rolebroker.RoleID(id))
+		}
+		t.Policies = append(t.Policies, told)
+	}
+	return t
 }
 
 // STSRefusal is what AWS answered, as a runner tells the server; nil for nil.
@@ -99,6 +127,7 @@ func FromOutcomes(sent []api.IdentifiedOutcome) map[rolebroker.RoleID]rolebroker
 			f.Method, f.Probe = rolebroker.AssumeMethod(told.Method), rolebroker.Probe(told.Probe)
 			f.Inherited, f.OwnSide = told.Inherited, rolebroker.OwnSide(told.OwnSide)
 			f.Unclear, f.SessionName, f.RefusedAgent = told.Unclear, told.SessionName, told.RefusedAgent
+			f.TooLarge = told.TooLarge
 			f.Identity = rolebroker.Identity{Account: told.IdentityAccount, ARN: told.IdentityARN}
 			f.NoTags, f.NoSourceIdentity, f.Refusal = told.NoTags, told.NoSourceIdentity, FromSTSRefusal(told.Refusal)
 			if told.Account != nil {

@@ -7,20 +7,36 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/rolebroker/rolebroker"
 )
 
 // perTemplate is how many roles a template has at most, so that it stays below
 // 51,200 bytes, the most that CloudFormation takes without a bucket.
 const perTemplate = 20
 
-// cloudFormation is a template in JSON for each account, or several for an
-// account with many roles.
-func (b *blueprint) cloudFormation(ctx context.Context) string {
+// cloudFormation is all templates, one after the other.
+func (b *blueprint) cloudFormation(stacks []rolebroker.Stack) string {
 	var all []string
+	for _, one := range stacks {
+		all = append(all, one.Template)
+	}
+	switch {
+	case len(b.targets) == 0:
+		return ""
+	case len(all) == 0:
+		all = append(all, pretty(object{{"Metadata", object{{"rolebroker", b.leftOut()}}}}))
+	}
+	return strings.Join(all, "\n") + "\n"
+}
+
+// stacks are a template in JSON for each account, or several for an account with many roles.
+func (b *blueprint) stacks(ctx context.Context) (all []rolebroker.Stack) {
 	for _, account := range until(ctx, b.accounts) {
 		able := slices.DeleteFunc(slices.Clone(account), func(t *target) bool { return b.noTemplate(t) != "" })
 		for i, part := range until(ctx, slices.Collect(slices.Chunk(able, perTemplate))) {
-			remarks := b.instructions(b.stack(part[0].arn.Account, i+1), part[0].arn.Account)
+			one := rolebroker.Stack{Name: b.stack(part[0].arn.Account, i+1), Account: part[0].arn.Account}
+			remarks := b.instructions(one.Name, one.Account)
 			if len(all) == 0 {
 				remarks = append(b.leftOut(), remarks...)
 			}
@@ -28,16 +44,11 @@ func (b *blueprint) cloudFormation(ctx context.Context) string {
 			if i == 0 {
 				cutOff = b.cutOff(able)
 			}
-			all = append(all, pretty(b.template(part, cutOff, remarks)))
+			one.Template = pretty(b.template(part, cutOff, remarks))
+			all = append(all, one)
 		}
 	}
-	if len(b.targets) == 0 {
-		return ""
-	}
-	if len(all) == 0 {
-		all = append(all, pretty(object{{"Metadata", object{{"rolebroker", b.leftOut()}}}}))
-	}
-	return strings.Join(all, "\n") + "\n"
+	return all
 }
 
 // noTemplate says why a role is not in a template; "" if it is.
@@ -95,15 +106,7 @@ func (b *blueprint) instructions(stack, account string) object {
 // stack is the name of a stack, and of its template's file: letters, digits and
 // '-'. The part counts the templates of an account, from 1.
 func (b *blueprint) stack(account string, part int) string {
-	name := "rolebroker"
-	if b.Integration != "" {
-		name += "-" + strings.Map(func(r rune) rune {
-			if isAlphanumeric(r) {
-				return r
-			}
-			return '-'
-		}, b.Integration)
-	}
+	name := b.stackName()
 	if len(b.accounts) > 1 {
 		name += "-" + account
 	}
@@ -111,6 +114,21 @@ func (b *blueprint) stack(account string, part int) string {
 		name += "-" + strconv.Itoa(part)
 	}
 	return name
+}
+
+// stackName is what the names of all stacks begin with.
+func (b *blueprint) stackName() string {
+	return strings.TrimSuffix("rolebroker-"+dashed(b.Integration), "-")
+}
+
+// dashed is a name in which everything but letters and digits is a '-'.
+func dashed(name string) string {
+	return strings.Map(func(r rune) rune {
+		if isAlphanumeric(r) {
+			return r
+		}
+		return '-'
+	}, name)
 }
 
 func isAlphanumeric(r rune) bool {
@@ -124,13 +142,9 @@ func (b *blueprint) template(roles []*target, cutOff *cutOffRole, remarks object
 	for _, t := range roles {
 		id := unused(taken, logicalID(t.names[0])+"Role")
 		list, some := id+"PolicyArns", id+"HasPolicies"
-		about := "ARNs of managed policies, with commas between them: all that agents need to do as " + t.label()
-		joined := object{{"Fn::Join", []any{"", ref(list)}}}
-		isEmpty := object{{"Fn::Equals", []any{joined, ""}}}
 		policies := object{{"Fn::If", []any{some, ref(list), ref("AWS::NoValue")}}}
-		parameters = append(parameters,
-			member{list, object{{"Type", "CommaDelimitedList"}, {"Default", ""}, {"Description", about}}})
-		conditions = append(conditions, member{some, object{{"Fn::Not", []any{isEmpty}}}})
+		parameters = append(parameters, policyParameter(list, t.label()))
+		conditions = append(conditions, hasPolicies(some, list))
 		resources = append(resources, member{id, b.resource(t, policies)})
 		outputs = append(outputs, member{id + "Arn", object{{"Value", object{{"Fn::GetAtt", []any{id, "Arn"}}}}}})
 	}
@@ -143,6 +157,18 @@ func (b *blueprint) template(roles []*target, cutOff *cutOffRole, remarks object
 		{"Metadata", object{{"rolebroker", remarks}}},
 		{"Parameters", parameters}, {"Conditions", conditions}, {"Resources", resources}, {"Outputs", outputs},
 	}
+}
+
+// policyParameter is the parameter with the managed policies of a role.
+func policyParameter(name, role string) member {
+	about := "ARNs of managed policies, with commas between them: all that agents need to do as " + role
+	return member{name, object{{"Type", "CommaDelimitedList"}, {"Default", ""}, {"Description", about}}}
+}
+
+// hasPolicies is the condition that the parameter has some.
+func hasPolicies(name, list string) member {
+	joined := object{{"Fn::Join", []any{"", ref(list)}}}
+	return member{name, object{{"Fn::Not", []any{object{{"Fn::Equals", []any{joined, ""}}}}}}}
 }
 
 func ref(name string) object { return object{{"Ref", name}} }

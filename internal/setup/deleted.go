@@ -57,7 +57,7 @@ func (w desired) gone(st *statement, ours bool) string {
 	about := fmt.Sprintf("%s %s, which IAM shows for a user or role that was deleted.", verb, quoted(ids))
 	switch {
 	case ours:
-		return about + " It requires our external ID: the new policy has our statement in its place."
+		return about + " It requires our external ID: the new policy replaces it with our statement."
 	case st.notPrincipal:
 		return about + " IAM refuses the whole policy while it has that: in the current policy, put the ARN of the " +
 			"successor there, and ask for the setup again."

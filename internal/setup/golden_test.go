@@ -117,6 +117,24 @@ func subjects(t testing.TB) map[string]setup.Subject {
 	return all
 }
 
+// The template that operators put into a bucket has names that links are made from.
+func TestGenericTemplate(t *testing.T) {
+	const file = "testdata/generic.json"
+	got := setup.GenericTemplate()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s is not what is written (-committed +written); run with -update:\n%s", file, diff)
+	}
+}
+
 // To accept changes of the golden files, read the difference after: go test ./internal/setup -run TestGolden -update
 func TestGolden(t *testing.T) {
 	for name, s := range subjects(t) {
@@ -131,6 +149,10 @@ func TestGolden(t *testing.T) {
 				{Name: "template.json", Data: []byte(done.CloudFormation)},
 				{Name: "roles.tf", Data: []byte(done.Terraform)},
 			}}
+			for _, one := range done.StackSets {
+				file := txtar.File{Name: one.Name + ".json", Data: []byte(one.Template + "\n")}
+				archive.Files = append(archive.Files, file)
+			}
 			got := txtar.Format(archive)
 			file := filepath.Join("testdata", name+".txtar")
 			if *update {

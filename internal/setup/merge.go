@@ -7,13 +7,16 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
+
+	"github.com/rolebroker/rolebroker"
 )
 
 // merged is the current trust policy with our statement in it.
 type merged struct {
-	text  string   // JSON
-	diff  string   // from the current policy; empty if nothing has to change
-	notes []string // what a person should know about the policy, in sentences
+	text    string                    // JSON
+	changes []rolebroker.PolicyChange // none if nothing has to change
+	diff    string                    // from the current policy; empty if nothing has to change
+	notes   []string                  // what a person should know about the policy, in sentences
 }
 
 // How long a trust policy can be, in characters: by default, and if the account's quota
@@ -30,8 +33,8 @@ const (
 // added to them. All other statements stay. Codes: invalid (the new policy is too long).
 func merge(p *policy, w desired) (*merged, error) {
 	m := &merged{text: indented(p.raw), notes: w.remarks(p)}
-	if statements, changed := w.merge(p.statements); changed {
-		m.text = p.with(statements)
+	if statements, changes := w.merge(p.statements); len(changes) > 0 {
+		m.text, m.changes = p.with(statements), changes
 	}
 	m.diff = string(diff.Diff("current", []byte(indented(p.raw)+"\n"), "new", []byte(m.text+"\n")))
 	n := size(m.text)
@@ -46,10 +49,10 @@ func merge(p *policy, w desired) (*merged, error) {
 	return m, nil
 }
 
-// merge is the statements of the new policy, as JSON, and whether they differ from
-// the current ones.
-func (w desired) merge(current []statement) (all []any, changed bool) {
+// merge is the statements of the new policy, as JSON, and how they differ from the current ones.
+func (w desired) merge(current []statement) (all []any, changes []rolebroker.PolicyChange) {
 	var stay, needed []grant
+	var gone, less []*statement
 	at := -1
 	for i := range current {
 		st := &current[i]
@@ -61,10 +64,12 @@ func (w desired) merge(current []statement) (all []any, changed bool) {
 		case !ours:
 			all = append(all, st.raw)
 		default:
-			changed = true
 			needed = append(needed, w.grant(st))
 			if rest, left := w.without(st); left {
 				all = append(all, rest)
+				less = append(less, st)
+			} else {
+				gone = append(gone, st)
 			}
 			if at < 0 {
 				at = len(all)
@@ -78,7 +83,7 @@ func (w desired) merge(current []statement) (all []any, changed bool) {
 		needed = []grant{{principal: w.principal}}
 	}
 	added := w.additions(stay, needed)
-	return slices.Insert(all, at, added...), changed || len(added) > 0
+	return slices.Insert(all, at, added...), w.changes(gone, less, added)
 }
 
 // additions are the statements that are needed besides those that stay. None is
@@ -428,7 +433,7 @@ func (w desired) open(st *statement, ours bool) string {
 	if len(w.others(st)) > 0 {
 		what += ", under its other conditions"
 	}
-	return fmt.Sprintf("lets %s assume the role %s. It was left as it is; see whether it has to be.", whom, what)
+	return fmt.Sprintf("lets %s assume the role %s. It stays as it is: check whether it is needed.", whom, what)
 }
 
 // asks reports whether the statement has our demands, if with other values.

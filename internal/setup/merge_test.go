@@ -647,7 +647,7 @@ func TestGuideHasRemarksOnTheCurrentPolicy(t *testing.T) {
 		{"a denial of all but others", `{"Effect":"Deny","NotPrincipal":{"AWS":"777788889999"},"Action":"*"}`,
 			"statement 1 denies sts:AssumeRole to everyone whom it does not list"},
 		{"everyone", st(`"*"`, action(`"sts:AssumeRole"`)), "statement 1 lets everyone assume the role without our " +
-			"external ID. It was left as it is"},
+			"external ID. It stays as it is"},
 		{"everyone of an organization", st(`{"AWS":"*"}`, action(`"*"`),
 			condition(`{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`)),
 			"statement 1 lets everyone assume the role without our external ID, under its other conditions."},
@@ -673,7 +673,7 @@ func TestGuideHasRemarksOnTheCurrentPolicy(t *testing.T) {
 		{"our identity, which was deleted", st(awsOf(goneRole), action(`"sts:AssumeRole"`),
 			condition(`{"StringEquals":{"sts:ExternalId":"`+externalID+`"}}`)),
 			`statement 1 trusts "` + goneRole + `", which IAM shows for a user or role that was deleted. It requires ` +
-				"our external ID: the new policy has our statement in its place."},
+				"our external ID: the new policy replaces it with our statement."},
 		{"a user of others who was deleted", ec2 + "," +
 			st(awsOf(goneUser, "777788889999"), `"Sid":"x"`, action(`"sts:AssumeRole"`)),
 			`statement 2 ("x") trusts "` + goneUser + `", which IAM shows for a user or role that was deleted. IAM ` +

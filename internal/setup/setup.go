@@ -27,6 +27,8 @@ type Subject struct {
 	Platform        rolebroker.Identity // the zero value if it is not known
 	PlatformProblem string              // why it is not known
 
+	Template rolebroker.TemplateURL // of GenericTemplate in S3; the zero value if it is not there
+
 	Runner rolebroker.Identity // the runner's, for ClusterAssumeRole; the zero value if it is not known
 
 	currentForm rolebroker.PrincipalForm // in the role's current policy; empty if that names the account, or not us
@@ -69,8 +71,8 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		TrustPolicy: b.commonPolicy(), PlatformProblem: s.platformProblem(),
 	}
 	for _, role := range until(ctx, s.Roles) {
-		done.Roles = append(done.Roles,
-			rolebroker.RoleSetup{Role: role, Statement: b.addition(role), TrustPolicy: b.newPolicy(role)})
+		done.Roles = append(done.Roles, rolebroker.RoleSetup{Role: role, Statement: b.addition(role),
+			TrustPolicy: b.newPolicy(role), Console: b.console(role), Obstacle: b.obstacle(role)})
 	}
 	if current.policy != nil {
 		var err error
@@ -81,12 +83,15 @@ func New(ctx context.Context, s Subject) (*rolebroker.Setup, error) {
 		b.targets[0].policy = b.merged.text
 		done.Notes = b.merged.notes
 		done.Roles[0].Merged, done.Roles[0].Diff = b.merged.text, b.merged.diff
+		done.Roles[0].Changes = b.merged.changes
 	}
 	if open := s.openness(); open != "" {
 		done.Notes = append(done.Notes, open)
 	}
 	done.Text, done.AWSCLI = b.text(ctx), b.awsCLI(ctx)
-	done.CloudFormation, done.Terraform = b.cloudFormation(ctx), b.terraform(ctx)
+	done.Stacks, done.Terraform = b.stacks(ctx), b.terraform(ctx)
+	done.CloudFormation = b.cloudFormation(done.Stacks)
+	done.StackSets, done.CreateRole = b.stackSets(ctx), b.createRole()
 	done.CutOff = b.cutOffCLI(ctx)
 	if err := ctx.Err(); err != nil { // the texts may be incomplete
 		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "writing the setup was broken off: %w", err).
@@ -126,8 +131,11 @@ func (s Subject) byIdentity() bool {
 	return s.Mode != rolebroker.ModeCluster || s.Request.Cluster.Variant == rolebroker.ClusterAssumeRole
 }
 
-// choose narrows the subject to the requested role.
+// choose narrows the subject to the requested account and role.
 func (s *Subject) choose() error {
+	if err := s.chooseAccount(); err != nil {
+		return err
+	}
 	name := s.Request.Role
 	if name == "" {
 		return nil
@@ -144,6 +152,19 @@ func (s *Subject) choose() error {
 	return rolebroker.Errorf(rolebroker.CodeNotFound, "integration %s has no role %q", s.Integration,
 		rolebroker.ShowReference(name)).
 		WithSteps(rolebroker.Step{Command: rolebroker.ShellCommand("rolebroker", "integration", "show", s.Integration)})
+}
+
+// chooseAccount narrows the subject to the roles of the requested account.
+func (s *Subject) chooseAccount() error {
+	if s.Request.Account == "" {
+		return nil
+	}
+	elsewhere := func(r rolebroker.Role) bool { return r.ARN.Account != s.Request.Account }
+	s.Roles = slices.DeleteFunc(slices.Clone(s.Roles), elsewhere)
+	if len(s.Roles) > 0 {
+		return nil
+	}
+	return rolebroker.Errorf(rolebroker.CodeNotFound, "the integration has no role in account %s", s.Request.Account)
 }
 
 func invalid(path, format string, args ...any) error {

@@ -69,6 +69,19 @@ func TestOneRoleByNameOrID(t *testing.T) {
 	}
 }
 
+// An external ID can be reserved before there are roles.
+func TestWithoutRoles(t *testing.T) {
+	done := write(t, setup.Subject{Platform: user, ExternalIDs: []string{externalID}})
+	for _, want := range []string{done.CreateRole, "111122223333 already with it", "is not locked"} {
+		if want == "" || !strings.Contains(done.Text, want) {
+			t.Errorf("the guide does not have %q:\n%s", want, done.Text)
+		}
+	}
+	if done.TrustPolicy == "" || len(done.StackSets) != 0 {
+		t.Errorf("it is %+v", done)
+	}
+}
+
 // A role that can never be assumed is in no command; a comment tells why.
 func TestRolesThatCannotBeSetUpAreLeftOut(t *testing.T) {
 	for _, arn := range []string{
@@ -130,7 +143,7 @@ func TestGuideHasTheSteps(t *testing.T) {
 			vendorID, `"Require external ID"`, externalID, `Do not tick "Require MFA"`, "all that your agents need",
 			"Trust relationships > Edit trust policy", "Click Update policy",
 			"[x] account", "[ ] exact", "rolebroker integration validate production"},
-		"platform-draft": {"has to be taken out, or the role stays open", "Next", "Create the integration; its " +
+		"platform-draft": {"until then the role works, but is not locked", "Next", "Create the integration; its " +
 			"roles are validated then."},
 		"platform-current": {"About the current policy", `statement 2 ("Broker") asks for no external ID`,
 			"statement 3 denies", "What changes in the trust policy of ReadOnly", "Next"},

@@ -159,14 +159,14 @@ func (g *guide) platform(b *blueprint) {
 func (g *guide) newRole(b *blueprint) {
 	g.line("To create a new role for the platform:\n")
 	g.steps(slices.Concat([]string{
-		`Click Create role.`,
+		`Click Create role.` + b.filledIn(),
 		`For "Trusted entity type" select "AWS account".`,
 		`Select "Another AWS account", and enter the account ID ` + b.platformAccount() + `.` + b.thisAccount(),
 		b.externalIDStep(),
 		`Click Next, and add permissions. Important: all that your agents need in order to do their work.`,
 		`Click Next, give the role its name and a description, review, and click Create role.` + b.pathStep(),
 	}, b.durationSteps(), []string{
-		b.wizardLacks() + ` put the one below in its place: the role > Trust relationships > Edit trust policy, ` +
+		b.wizardLacks() + ` replace it with the one below: the role > Trust relationships > Edit trust policy, ` +
 			`then click Update policy.`,
 	}))
 	g.each(b, b.newPolicy)
@@ -207,6 +207,15 @@ func (b *blueprint) platformAccount() string {
 		return accountPlaceholder
 	}
 	return b.Platform.Account
+}
+
+// filledIn tells that there is a link to the wizard with everything filled in.
+func (b *blueprint) filledIn() string {
+	address := b.createRole()
+	if address == "" {
+		return ""
+	}
+	return " Or open this address, which has steps 2 to 4 filled in, and compare them: " + address
 }
 
 func (b *blueprint) thisAccount() string {
@@ -303,19 +312,19 @@ func (g *guide) existingRole(b *blueprint) {
 // edit tells what to do in the console's editor of trust policies.
 func (b *blueprint) edit() string {
 	if b.exists() {
-		return "put the policy below in the place of what is there; what it keeps and what changes " +
-			"is shown further down"
+		return "replace the policy there with the one below; what changes is shown further down"
 	}
 	return `add the statement below to the list under "Statement". ` + b.openings()
 }
 
-// openings tells which other statements leave the role open.
+// openings tells which other statements leave the role unlocked.
 func (b *blueprint) openings() string {
 	if len(b.ExternalIDs) == 0 {
-		return "A statement that lets in everyone has to be taken out, or the role stays open"
+		return "Remove a statement that trusts everyone: until then the role works, but is not locked"
 	}
-	return "A statement that names the same principal without the external ID, or lets in everyone, has to be taken " +
-		"out, or the role stays open"
+	first, _, _ := strings.Cut(b.principals(), ", ")
+	return "Replace a statement that trusts " + short(first) + " already with it, and remove one " +
+		"that trusts everyone: until then the role works, but is not locked"
 }
 
 // pasted is what a person copies: the new policy if the current one is known, else
@@ -458,6 +467,13 @@ func (g *guide) current(b *blueprint) {
 		g.paragraph("Nothing.")
 		return
 	}
+	for _, change := range b.merged.changes {
+		g.paragraph("%s", change.Words)
+		if change.Statement != "" {
+			g.block(change.Statement)
+		}
+	}
+	g.paragraph("With a - before what goes and a + before what comes:")
 	g.block(b.merged.diff)
 }
 

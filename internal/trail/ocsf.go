@@ -55,8 +55,12 @@ type (
 	}
 	ocsfAPI struct {
 		Operation string        `json:"operation"`
+		Request   *ocsfRequest  `json:"request,omitempty"`
 		Response  *ocsfResponse `json:"response,omitempty"`
 		Service   ocsfNamed     `json:"service"`
+	}
+	ocsfRequest struct {
+		UID string `json:"uid"`
 	}
 	ocsfResponse struct {
 		Error   string `json:"error"`
@@ -124,6 +128,9 @@ func ocsfEvent(r *rolebroker.AuditRecord, l line) (ocsf, error) {
 			o.Resources = append(o.Resources, ocsfResource{Name: s.Name, Type: s.Kind, UID: s.ID})
 		}
 	}
+	if e.RequestID != "" {
+		o.API.Request = &ocsfRequest{e.RequestID}
+	}
 	o.Message = ocsfMessage(&e)
 	if e.Outcome == string(rolebroker.OutcomeRefused) {
 		o.Severity, o.SeverityID, o.Status, o.StatusID = "Low", 2, "Failure", 2
@@ -137,14 +144,14 @@ func ocsfEvent(r *rolebroker.AuditRecord, l line) (ocsf, error) {
 func ocsfActivity(action string) (id int, name string) {
 	_, verb, _ := strings.Cut(action, ".")
 	switch verb {
-	case "create", "create-join-token", "create-link", "reserve", "join":
+	case "create", "create-join-token", "create-link", "reserve", "join", "begin":
 		return 1, "Create"
-	case "list", "get", "grants", "setup", "post-setup", "export", "count", "watch", "identify":
+	case "list", "get", "get-cut-off", "grants", "setup", "post-setup", "export", "count", "watch", "identify":
 		return 2, "Read"
 	case "update", "connect", "set-default", "disable", "enable", "cut-off", "rotate-external-id", "renew-credential",
-		"approve", "deny", "end":
+		"approve", "deny", "end", "assume", "apply":
 		return 3, "Update"
-	case "delete", "disconnect", "revoke", "release", "forget":
+	case "delete", "disconnect", "revoke", "release", "forget", "remove":
 		return 4, "Delete"
 	}
 	return ocsfOther, cmp.Or(verb, action)

@@ -72,9 +72,11 @@ var ocsfSchema = map[string]ocsfObject{
 	"programmatic_credential": {attributes: map[string]ocsfRule{"uid": {"string", true, nil}}},
 	"api": {attributes: map[string]ocsfRule{
 		"operation": {"string", true, nil},
+		"request":   {"request", false, nil},
 		"response":  {"response", false, nil},
 		"service":   {"service", false, nil},
 	}},
+	"request": {attributes: map[string]ocsfRule{"uid": {"string", true, nil}}},
 	"response": {attributes: map[string]ocsfRule{
 		"error":         {"string", false, nil},
 		"error_message": {"string", false, nil},
@@ -162,7 +164,7 @@ func (r ocsfRule) problems(path string, value any) (wrong []string) {
 
 // ocsfSamples are events of each kind of actor and activity.
 func ocsfSamples() []rolebroker.AuditEvent {
-	admin := rolebroker.Caller{APIKey: "key_1", Name: "admin", Address: "192.0.2.7"}
+	admin := rolebroker.Caller{APIKey: "key_1", Name: "admin", Address: "192.0.2.7", Request: "release-17"}
 	agent := rolebroker.Subject{Kind: rolebroker.KindAgent, ID: "agt_1", Name: "scout"}
 	refusal := rolebroker.Errorf(rolebroker.CodeDenied, "the API key reader is read-only & may not <change> anything")
 	return []rolebroker.AuditEvent{
@@ -257,8 +259,12 @@ func TestOCSFHasNoActivityOfItsOwnForWhatOCSFKnows(t *testing.T) {
 	t.Parallel()
 	for action, want := range map[rolebroker.Action]int{
 		rolebroker.ActionAgentCreate: 1, rolebroker.ActionExternalIDReserve: 1, rolebroker.ActionRunnerJoin: 1,
-		rolebroker.ActionAuditExport: 2, rolebroker.ActionSessionList: 2,
-		rolebroker.ActionAgentUpdate: 3, rolebroker.ActionAgentCutOff: 3, rolebroker.ActionAccessRequestApprove: 3,
+		rolebroker.ActionSessionBegin: 1,
+		rolebroker.ActionAuditExport:  2, rolebroker.ActionSessionList: 2,
+		rolebroker.ActionAgentGetCutOff: 2, rolebroker.ActionSessionGetCutOff: 2, rolebroker.ActionRoleList: 2,
+		rolebroker.ActionSessionAssume: 3, rolebroker.ActionSessionEnd: 3, rolebroker.ActionDenyPolicyApply: 3,
+		rolebroker.ActionDenyPolicyRemove: 4,
+		rolebroker.ActionAgentUpdate:      3, rolebroker.ActionAgentCutOff: 3, rolebroker.ActionAccessRequestApprove: 3,
 		rolebroker.ActionAgentDelete: 4, rolebroker.ActionAgentDisconnect: 4, rolebroker.ActionAuditForget: 4,
 		rolebroker.ActionRunnerLend: 99, rolebroker.ActionAPIKeyAuthenticate: 99, "strange": 99,
 	} {
