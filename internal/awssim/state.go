@@ -82,6 +82,18 @@ func (k *accessKey) credentials() Credentials {
 	return c
 }
 
+// Lookup returns the credentials with an access key, for other services of a test that verify signatures. ok is false
+// if there are none, or if they are of a session that has ended.
+func (a *AWS) Lookup(accessKeyID string) (_ Credentials, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := a.keys[accessKeyID]
+	if k == nil || k.session != nil && !a.now().Before(k.session.expires) {
+		return Credentials{}, false
+	}
+	return k.credentials(), true
+}
+
 func newAccount(partition, id string) *account {
 	return &account{
 		partition: partition, id: id,

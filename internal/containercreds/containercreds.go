@@ -10,12 +10,14 @@
 //	POST /v1/access-requests          ask people for a role that needs their approval
 //	GET /v1/access-requests           the newest ones of the agent; ?state=pending selects
 //	GET /v1/access-requests/{id}      what they decided; ?wait=25s waits for it
+//	GET /v1/calls                     what the agent asked AWS through the gateway
+//	POST /v1/tokens                   a token for EKS, RDS or CodeCommit, or a URL of S3, signed for the agent
 //
 // It serves anything that lends: a server's lender, a runner, or in exec a lender
 // that forwards to a server. It refuses every request without a token, and, apart
-// from access requests, every method but GET and HEAD. It answers 200 or an error, since SDKs accept no other
-// status. A permanent error is a 4xx, because some SDKs repeat a request after a
-// 5xx.
+// from access requests and AWS tokens, every method but GET and HEAD. It answers 200
+// or an error, since SDKs accept no other status. A permanent error is a 4xx, because
+// some SDKs repeat a request after a 5xx.
 //
 // Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
 //
@@ -52,6 +54,8 @@ type Options struct {
 	// "Bearer", and the request's RemoteAddr. Codes: unauthenticated, expired.
 	Identify func(ctx context.Context, authorization, address string) (rolebroker.Caller, error)
 	Requests Requests         // nil: access requests are not taken here
+	Calls    Calls            // nil: calls are not listed here
+	Tokens   Tokens           // nil: AWS tokens are not made here
 	Log      *slog.Logger     // nil: none
 	Now      func() time.Time // nil: time.Now
 }
@@ -79,7 +83,8 @@ func New(opts Options) http.Handler {
 	}
 	e := &endpoint{Options: opts, strangers: guard.Sampled(opts.Log)}
 	for _, r := range routes() {
-		if e.Requests != nil || !strings.HasPrefix(r.path, requestsPath) {
+		if (e.Requests != nil || !strings.HasPrefix(r.path, requestsPath)) && (e.Calls != nil || r.path != callsPath) &&
+			(e.Tokens != nil || r.path != tokensPath) {
 			e.served = append(e.served, r)
 		}
 	}
@@ -93,15 +98,18 @@ type route struct {
 	handle       func(e *endpoint, w http.ResponseWriter, r *http.Request, who rolebroker.Caller, rest string)
 }
 
-// routes lists the routes. Those of access requests are served only where these are taken.
+// routes lists the routes. Those of access requests, calls and AWS tokens are served only where there
+// are any.
 func routes() []route {
 	return []route{
 		{http.MethodGet, credentialsPath, (*endpoint).lend},
 		{http.MethodGet, credentialsPath + "/", (*endpoint).lend},
 		{http.MethodGet, rolesPath, (*endpoint).roles},
+		{http.MethodGet, callsPath, (*endpoint).ownCalls},
 		{http.MethodGet, requestsPath, (*endpoint).ownRequests},
 		{http.MethodPost, requestsPath, (*endpoint).newRequest},
 		{http.MethodGet, requestsPath + "/", (*endpoint).oneRequest},
+		{http.MethodPost, tokensPath, (*endpoint).newToken},
 	}
 }
 
@@ -135,7 +143,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	who, err := e.Identify(r.Context(), r.Header.Get("Authorization"), r.RemoteAddr)
 	if err != nil {
-		e.strangers.Info("refused a caller", "from", r.RemoteAddr, "reason", err)
+		e.strangers.InfoContext(r.Context(), "refused a caller", "from", r.RemoteAddr, "reason", err)
 		e.error(w, err)
 		return
 	}
@@ -163,9 +171,9 @@ func (e *endpoint) lend(w http.ResponseWriter, r *http.Request, who rolebroker.C
 		return
 	}
 	req := rolebroker.Request{Role: reference}
-	if r.URL.RawQuery != "" {
-		query := r.URL.Query()
-		req.Task, req.Access = query.Get("task"), rolebroker.Access(query.Get("access"))
+	if err := readQuery(r.URL.RawQuery, &req); err != nil {
+		e.error(w, err)
+		return
 	}
 	loan, err := e.Lender.Lend(r.Context(), who, req)
 	if err == nil {
@@ -176,6 +184,33 @@ func (e *endpoint) lend(w http.ResponseWriter, r *http.Request, who rolebroker.C
 		return
 	}
 	answer(w, http.StatusOK, loan.Rendered(document))
+}
+
+// readQuery reads what the query asks for. It refuses what it does not know: a word that is mistyped in access=read-only
+// would lend more than was meant.
+func readQuery(raw string, req *rolebroker.Request) error {
+	if raw == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "the query is not valid")
+	}
+	for name, values := range query {
+		switch {
+		case len(values) > 1:
+			return rolebroker.Errorf(rolebroker.CodeInvalid, "the query has %s twice", rolebroker.Quote(name))
+		case name == "task":
+			req.Task = values[0]
+		case name == "access":
+			req.Access = rolebroker.Access(values[0])
+		default:
+			return rolebroker.Errorf(rolebroker.CodeInvalid, "the query has %s; it may have task and access",
+				rolebroker.Quote(name)).
+				WithHint("name the role in the path, as in %s/ROLE", credentialsPath)
+		}
+	}
+	return nil
 }
 
 // document is a loan as JSON.
@@ -196,8 +231,15 @@ func (e *endpoint) error(w http.ResponseWriter, err error) {
 		e.Log.Error("serving credentials", "cause", rolebroker.AsError(err).Cause)
 	}
 	problem.SetHeader(w.Header(), status, problem.Wait(err))
-	answer(w, status, encode(problem.Refusal(err)))
+	refusal := problem.Refusal(err)
+	refusal.RequestID = w.Header().Get(api.RequestIDHeader)
+	answer(w, status, encode(refusal))
 }
+
+// counted is the length in bytes up to which net/http itself writes the length of an answer, without allocating.
+//
+// Source: net/http, bufferBeforeChunkingSize.
+const counted = 2048
 
 // answer writes JSON. The type has no charset: the Go SDK reads an error's code
 // only when it is exactly this.
@@ -205,7 +247,9 @@ func answer(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if len(body) > counted {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client may be gone
 }

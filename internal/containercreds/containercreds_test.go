@@ -101,6 +101,10 @@ func TestWhatIsRefusedSaysWhyInTheSDKsForm(t *testing.T) {
 		{"GET", "/v1/credentials//readonly", tb.Scout.Reveal(), 404, "available are"},
 		{"GET", "/v1/credentials/../credentials", tb.Scout.Reveal(), 404, "available are"},
 		{"GET", "/v1/credentials?task=no%20good", tb.Scout.Reveal(), 400, "task"},
+		{"GET", "/v1/credentials?role=nope", tb.Scout.Reveal(), 400, "it may have task and access"},
+		{"GET", "/v1/credentials/deployer?acess=read-only", tb.Scout.Reveal(), 400, `"acess"`},
+		{"GET", "/v1/credentials?access=read-only&access=full", tb.Scout.Reveal(), 400, `"access" twice`},
+		{"GET", "/v1/credentials?access=read-only;x", tb.Scout.Reveal(), 400, "not valid"},
 		{"GET", "/v1/other", tb.Scout.Reveal(), 404, "there is nothing at this path"},
 	} {
 		resp, body := get(t, tb, c.method, c.path, c.authorization)

@@ -94,15 +94,21 @@ func TestEveryRouteOfAgentsLeavesItsEvents(t *testing.T) {
 			status int
 			leaves string // the outcome and the action of each event
 		}{
-			"GET /v1/credentials":      {{a.tb.Scout, "", "", 403, begin}, {off, "", "", 403, begin}},
-			"GET /v1/credentials/":     {{a.tb.Scout, "deployer", "", 403, begin}, {off, "deployer", "", 403, begin}},
-			"GET /v1/roles":            {{a.tb.Scout, "", "", 200, ""}, {off, "", "", 200, ""}},
+			"GET /v1/credentials":  {{a.tb.Scout, "", "", 403, begin}, {off, "", "", 403, begin}},
+			"GET /v1/credentials/": {{a.tb.Scout, "deployer", "", 403, begin}, {off, "deployer", "", 403, begin}},
+			"GET /v1/roles":        {{a.tb.Scout, "", "", 200, ""}, {off, "", "", 200, ""}},
+			"GET /v1/calls": {{a.tb.Scout, "", "", 200, ""}, {off, "", "", 200, ""}, {a.tb.Scout, "?limit=0", "", 400, ""},
+				{a.tb.Scout, "?level=high", "", 400, ""}, {a.tb.Scout, "?cursor=agt_1", "", 400, ""}},
 			"GET /v1/access-requests":  {{a.tb.Scout, "", "", 200, ""}, {off, "", "", 200, ""}},
 			"GET /v1/access-requests/": {{a.tb.Scout, first.ID, "", 200, ""}, {off, first.ID, "", 404, ask}},
 			"POST /v1/access-requests": {{a.tb.Scout, "", question, 201, "done access-request.create"},
 				{a.tb.Scout, "", question, 201, ""}, // the same
 				{a.tb.Scout, "", `{}`, 400, ""},
 				{off, "", question, 403, ask}},
+			"POST /v1/tokens": {{a.tb.Scout, "", `{"kind": "eks", "cluster_name": "c", "role": "off"}`, 403, begin},
+				{a.tb.Scout, "", `{"kind": "eks"}`, 400, ""},
+				{a.tb.Scout, "", `{"kind": "eks", "cluster": "c"}`, 400, ""},
+				{off, "", `{"kind": "eks", "cluster_name": "c", "role": "off"}`, 403, begin}},
 		}[pattern]
 		if rows == nil {
 			t.Errorf("%s has no row", pattern)

@@ -26,7 +26,7 @@ type Requests interface {
 // requestsPath is where agents ask for access.
 const requestsPath = "/v1/access-requests"
 
-// maxRequestBody bounds the body of an access request, in bytes.
+// maxRequestBody bounds the body of a request, in bytes.
 const maxRequestBody = 16 << 10
 
 // oneRequest answers what became of an access request, and waits for the decision if the caller wants that.
@@ -51,7 +51,8 @@ func (e *endpoint) ownRequests(w http.ResponseWriter, r *http.Request, who roleb
 
 // newRequest takes an access request.
 func (e *endpoint) newRequest(w http.ResponseWriter, r *http.Request, who rolebroker.Caller, _ string) {
-	ask, err := readRequest(w, r)
+	ask, err := readBody[api.AccessRequestRequest](w, r, "an access request",
+		`{"role": "deployer", "reason": "release 17"}, with task and duration if you like`)
 	if err != nil {
 		e.error(w, err)
 		return
@@ -69,8 +70,8 @@ func (e *endpoint) show(w http.ResponseWriter, status int, what any, err error) 
 	answer(w, status, encode(what))
 }
 
-// readRequest reads an access request. Codes: invalid.
-func readRequest(w http.ResponseWriter, r *http.Request) (ask api.AccessRequestRequest, err error) {
+// readBody reads the body of a request, which is called what, and looks like an example. Codes: invalid.
+func readBody[T any](w http.ResponseWriter, r *http.Request, what, example string) (ask T, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
 	if err != nil {
 		return ask, rolebroker.Errorf(rolebroker.CodeInvalid, "the body cannot be read, or has more than %d bytes",
@@ -79,9 +80,8 @@ func readRequest(w http.ResponseWriter, r *http.Request) (ask api.AccessRequestR
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if decoder.Decode(&ask) != nil || decoder.More() {
-		return ask, rolebroker.Errorf(rolebroker.CodeInvalid,
-			`the body is not an access request; expected JSON as in {"role": "deployer", "reason": "release 17"}, `+
-				"with task and duration if you like")
+		return ask, rolebroker.Errorf(rolebroker.CodeInvalid, "the body is not %s; expected JSON as in %s", what,
+			example)
 	}
 	return ask, nil
 }

@@ -141,26 +141,75 @@ func (s Service) pattern(partition string, region rolebroker.Region) string {
 // region that older SDKs use in us-east-1, and these with what an operation puts in front, such as a bucket. Many other
 // hosts of AWS's domains belong to customers.
 func (s Service) Owns(host string, region rolebroker.Region) bool {
+	_, _, ok := s.cut(host, region)
+	return ok
+}
+
+// Bucket returns the bucket that a host of S3 in a region names; empty: the path has it. It is not ok for a host that S3
+// does not own, and for that of an access point, which no path can name.
+func (s Service) Bucket(host string, region rolebroker.Region) (bucket string, ok bool) {
+	before, own, ok := s.cut(host, region)
+	if !ok || s.Name != "s3" || strings.HasPrefix(own, "s3-accesspoint.") || !strings.HasPrefix(host, before) {
+		return "", false
+	}
+	return strings.TrimSuffix(before, "."), true
+}
+
+// cut cuts a host of the service in a region into what an operation puts in front, and the service's own.
+func (s Service) cut(host string, region rolebroker.Region) (before, own string, ok bool) {
 	at, err := s.In(region)
 	if err != nil {
-		return false
+		return "", "", false
 	}
 	host = strings.Replace(strings.Replace(host, ".dualstack.", ".", 1), "-fips.", ".", 1)
+	if rest, ok := withoutAccount(host); ok && s.Name == "dynamodb" {
+		host = "dynamodb." + rest
+	}
+	if s.Signing == "timestream" {
+		host = withoutCell(host)
+	}
 	suffix := read().partitions[region.Partition()]
 	stem := strings.TrimSuffix(at.Host, "."+suffix.plain)
-	own := []string{at.Host, stem + "." + suffix.dualStack}
+	owned := []string{at.Host, stem + "." + suffix.dualStack}
 	if region == "us-east-1" {
 		for _, name := range append([]string{strings.TrimSuffix(stem, ".us-east-1")}, legacy[s.Name]...) {
-			own = append(own, name+"."+suffix.plain)
+			owned = append(owned, name+"."+suffix.plain)
 		}
 	}
 	if s.Name == "s3" {
-		own = append(own, "s3-accelerate."+suffix.plain, "s3-accesspoint."+string(region)+"."+suffix.plain)
+		owned = append(owned, "s3-accelerate."+suffix.plain, "s3-accesspoint."+string(region)+"."+suffix.plain)
+		if region.Partition() == "aws" { // boto3 signs URLs for this host in each region, and it leads to the bucket
+			owned = append(owned, "s3."+suffix.plain)
+		}
 	}
-	return slices.ContainsFunc(own, func(h string) bool {
-		before, found := strings.CutSuffix(host, h)
-		return found && (before == "" || s.mayPrecede(before))
-	})
+	for _, own := range owned {
+		before, ok := strings.CutSuffix(host, own)
+		if ok && (before == "" || s.mayPrecede(before)) {
+			return before, own, true
+		}
+	}
+	return "", "", false
+}
+
+// withoutCell returns the host of a service that the host of a cell belongs to: of ingest-cell1.timestream, it is
+// ingest.timestream.
+//
+// Source: Amazon Timestream Developer Guide, "VPC endpoints".
+func withoutCell(host string) string {
+	label, rest, _ := strings.Cut(host, ".")
+	name, number, ok := strings.Cut(label, "-cell")
+	if !ok || number == "" || strings.Trim(number, "0123456789") != "" {
+		return host
+	}
+	return name + "." + rest
+}
+
+// withoutAccount returns what follows ACCOUNT.ddb. in the host of DynamoDB that belongs to an account.
+//
+// Source: DynamoDB Developer Guide, "Account-based endpoints".
+func withoutAccount(host string) (rest string, ok bool) {
+	account, rest, ok := strings.Cut(host, ".ddb.")
+	return rest, ok && len(account) == 12 && strings.Trim(account, "0123456789") == ""
 }
 
 // legacy are hosts that older SDKs use in us-east-1.
@@ -194,4 +243,39 @@ func isLabels(s string) bool {
 func IsAWS(host, partition string) bool {
 	suffix, ok := read().partitions[partition]
 	return ok && (strings.HasSuffix(host, "."+suffix.plain) || strings.HasSuffix(host, "."+suffix.dualStack))
+}
+
+// IncludesAWS reports whether a host, or one below it, is in a domain of AWS's services.
+func IncludesAWS(host string) bool {
+	if InAWS(host) {
+		return true
+	}
+	for _, suffix := range read().partitions {
+		if strings.HasSuffix(suffix.plain, "."+host) || strings.HasSuffix(suffix.dualStack, "."+host) {
+			return true
+		}
+	}
+	return false
+}
+
+// InAWS reports whether a host is in a domain of AWS's services, in any partition, or is such a domain.
+func InAWS(host string) bool {
+	for _, suffix := range read().partitions {
+		for _, domain := range []string{suffix.plain, suffix.dualStack} {
+			if host == domain || strings.HasSuffix(host, "."+domain) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// CutDomain returns what is before a partition's domain of AWS's services, in the name of a host. It is not ok for a
+// host that is not in that domain.
+func CutDomain(host, partition string) (before string, ok bool) {
+	suffix, ok := read().partitions[partition]
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(host, "."+suffix.plain)
 }

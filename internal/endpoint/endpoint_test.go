@@ -78,6 +78,17 @@ func TestHostsOfAWS(t *testing.T) {
 	}
 }
 
+func TestWhatIncludesAWS(t *testing.T) {
+	for host, want := range map[string]bool{"amazonaws.com": true, "s3.eu-west-1.amazonaws.com": true, "com": true,
+		"api.aws": true, "aws": true, "com.cn": true, "example.com": false, "evilamazonaws.com": false,
+		"amazon.com": false,
+	} {
+		if got := endpoint.IncludesAWS(host); got != want {
+			t.Errorf("%s includes a host of AWS: %v", host, got)
+		}
+	}
+}
+
 // TestWhoseHostItIs has hosts that SDKs use, and hosts in AWS's domains that anybody can have.
 func TestWhoseHostItIs(t *testing.T) {
 	for _, c := range []struct {
@@ -87,6 +98,10 @@ func TestWhoseHostItIs(t *testing.T) {
 	}{
 		{"b.s3.amazonaws.com", "s3", "us-east-1", true},
 		{"b.s3.us-east-1.amazonaws.com", "s3", "us-east-1", true},
+		{"b.s3.amazonaws.com", "s3", "eu-west-1", true},
+		{"s3.amazonaws.com", "s3", "eu-west-1", true},
+		{"b.s3.amazonaws.com", "s3", "us-gov-west-1", false},
+		{"evils3.amazonaws.com", "s3", "eu-west-1", false},
 		{"my.dotted.bucket.s3.eu-west-1.amazonaws.com", "s3", "eu-west-1", true},
 		{"b.s3.dualstack.us-east-1.amazonaws.com", "s3", "us-east-1", true},
 		{"b.s3-fips.us-east-1.amazonaws.com", "s3", "us-east-1", true},
@@ -100,6 +115,15 @@ func TestWhoseHostItIs(t *testing.T) {
 		{"lambda.us-west-2.api.aws", "lambda", "us-west-2", true},
 		{"sync-states.eu-west-1.amazonaws.com", "stepfunctions", "eu-west-1", true},
 		{"stream-logs.eu-west-1.amazonaws.com", "logs", "eu-west-1", true},
+		{"444455556666.ddb.eu-west-1.amazonaws.com", "dynamodb", "eu-west-1", true},
+		{"ingest-cell1.timestream.eu-west-1.amazonaws.com", "timestream-write", "eu-west-1", true},
+		{"query-cell12.timestream.eu-west-1.amazonaws.com", "timestream-query", "eu-west-1", true},
+		{"query-cell1.timestream.eu-west-1.amazonaws.com", "timestream-write", "eu-west-1", false},
+		{"ingest-cell.timestream.eu-west-1.amazonaws.com", "timestream-write", "eu-west-1", false},
+		{"ingest-cell1x.timestream.eu-west-1.amazonaws.com", "timestream-write", "eu-west-1", false},
+		{"dynamodb-cell1.eu-west-1.amazonaws.com", "dynamodb", "eu-west-1", false},
+		{"4444.ddb.eu-west-1.amazonaws.com", "dynamodb", "eu-west-1", false},
+		{"444455556666.ddb.eu-west-1.amazonaws.com", "s3control", "eu-west-1", false},
 		{"sts.amazonaws.com", "sts", "eu-west-1", false},
 		{"b.s3.eu-west-2.amazonaws.com", "s3", "eu-west-1", false},
 		{"evil.dynamodb.us-east-1.amazonaws.com", "dynamodb", "us-east-1", false},

@@ -70,13 +70,21 @@ func isIdentity(name string) bool {
 // region: JavaScript 2 and 3, Go 1 and other SDKs go on to the container endpoint
 // when a profile is missing or refused, and would get the default role.
 func (r *room) environ(caller []string) []string {
+	if r.inside != nil {
+		caller = outside(caller)
+	}
 	env := slices.DeleteFunc(slices.Clone(caller), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return isIdentity(name)
 	})
 	noKeys := filepath.Join(r.dir, credentialsFile)
 	own, sdk := r.urls()
-	env = append(reachDirectly(env, r.hosts()),
+	if r.proxy == "" {
+		env = reachDirectly(env, r.hosts())
+	} else {
+		env = r.throughProxy(env)
+	}
+	env = append(env,
 		"AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE="+filepath.Join(r.dir, configFile),
 		"AWS_SHARED_CREDENTIALS_FILE="+noKeys,
@@ -85,7 +93,10 @@ func (r *room) environ(caller []string) []string {
 		"ROLEBROKER_URL="+own,
 		"ROLEBROKER_TOKEN="+r.token,
 	)
-	if r.gateway != "" {
+	switch {
+	case r.inside != nil:
+		env = r.trusting(env)
+	case r.gateway != "":
 		env = r.throughGateway(env)
 	}
 	if own != r.url {

@@ -1,25 +1,18 @@
 package execenv
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
+	"github.com/rolebroker/rolebroker/internal/egress"
 	"github.com/rolebroker/rolebroker/internal/endpoint"
 	"github.com/rolebroker/rolebroker/internal/guard"
 )
@@ -36,63 +29,59 @@ func (r *room) openGateway(o Options) error {
 		return rolebroker.Errorf(rolebroker.CodeDenied,
 			"the AWS keys of the role are withheld, and this program cannot reach a gateway")
 	}
-	authority, certificate, err := newAuthority(o.Now())
+	authority, err := egress.NewAuthority(o.Now())
+	var certificate *tls.Certificate
+	if err == nil {
+		certificate, err = authority.Certificate(anyLoopback.Addr().String())
+	}
 	if err != nil {
 		return rolebroker.Errorf(rolebroker.CodeInternal, "the room's certificate cannot be made: %w", err)
 	}
+	if err := r.trust(o, authority.PEM); err != nil {
+		return err
+	}
+	secure := &tls.Config{Certificates: []tls.Certificate{*certificate}}
+	p, err := r.openPatient(o, secure, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		guard.Patient(r.Context())
+		o.Gateway.ServeHTTP(w, r)
+	}))
+	if err != nil {
+		return err
+	}
+	r.gateway = "https://" + p.address.String()
+	return nil
+}
+
+// trust writes the file with the authorities that the command is to trust: those of the caller, and this one, as PEM.
+func (r *room) trust(o Options, authority []byte) error {
 	bundle := append(publicRoots(o.Env), authority...)
 	if err := os.WriteFile(filepath.Join(r.dir, caFile), bundle, 0o600); err != nil {
 		return rolebroker.Errorf(rolebroker.CodeUnavailable, "the room's certificate cannot be written: %s", err)
 	}
-	listener, err := net.Listen("tcp", anyLoopback.String())
-	if err != nil {
-		return rolebroker.Errorf(rolebroker.CodeUnavailable, "no port can be opened on %s: %s", anyLoopback.Addr(), err)
-	}
-	p := &port{address: listener.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}),
-		server: containercreds.NewServer(o.Gateway, o.Log)}
-	p.server.ConnContext = guard.ConnContext
-	p.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		guard.Patient(r.Context())
-		o.Gateway.ServeHTTP(w, r)
-	})
-	r.ports = append(r.ports, p)
-	r.gateway = "https://" + p.address.String()
-	guarded := guard.Listen(listener, guard.Options{Log: o.Log})
-	secure := tls.NewListener(guarded, &tls.Config{Certificates: []tls.Certificate{certificate}})
-	go func() {
-		defer close(p.served)
-		p.server.Serve(secure)
-	}()
 	return nil
 }
 
-// newAuthority makes a certificate for the loopback address, and the authority that signed it, as PEM.
-func newAuthority(now time.Time) (authority []byte, _ tls.Certificate, _ error) {
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// openPatient opens a port for requests that may take as long as AWS does, over TLS unless secure is nil. The handler
+// calls guard.Patient once it knows the caller.
+func (r *room) openPatient(o Options, secure *tls.Config, handler http.Handler) (*port, error) {
+	listener, err := net.Listen("tcp", anyLoopback.String())
 	if err != nil {
-		return nil, tls.Certificate{}, err
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "no port can be opened on %s: %s", anyLoopback.Addr(),
+			err)
 	}
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "rolebroker exec"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
-	if err != nil {
-		return nil, tls.Certificate{}, err
+	p := &port{address: listener.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}),
+		server: containercreds.NewServer(handler, o.Log)}
+	p.server.ConnContext = guard.ConnContext
+	r.ports = append(r.ports, p)
+	var guarded net.Listener = guard.Listen(listener, guard.Options{Log: o.Log})
+	if secure != nil {
+		guarded = tls.NewListener(guarded, secure)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, tls.Certificate{}, err
-	}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "127.0.0.1"},
-		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		DNSNames: []string{"localhost"}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
-	if err != nil {
-		return nil, tls.Certificate{}, err
-	}
-	authority = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
-	return authority, tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: key}, nil
+	go func() {
+		defer close(p.served)
+		p.server.Serve(guarded)
+	}()
+	return p, nil
 }
 
 // caVars are the variables that name a file of authorities, for one program or another. A sandbox may have set any of
@@ -165,8 +154,13 @@ func (r *room) trusting(env []string) []string {
 }
 
 // gatewaySettings are the lines of a profile whose requests go to the gateway, and servicesSection is what they name.
+// The AWS CLI and boto3 would sign some URLs of S3 with Version 2.
 func gatewaySettings(dir, gateway string) string {
-	return fmt.Sprintf("endpoint_url = %s\nca_bundle = %s\nservices = rolebroker\n", gateway, filepath.Join(dir, caFile))
+	trust := fmt.Sprintf("ca_bundle = %s\ns3 =\n  signature_version = s3v4\n", filepath.Join(dir, caFile))
+	if gateway == "" { // every address of AWS is the gateway
+		return trust
+	}
+	return fmt.Sprintf("endpoint_url = %s\nservices = rolebroker\n%s", gateway, trust)
 }
 
 func servicesSection(gateway string) string {

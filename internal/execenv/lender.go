@@ -19,6 +19,8 @@ type lender struct {
 	first   rolebroker.Request // what exec borrows before the command starts
 	noTasks bool               // the command may name no task, unless it is first.Task
 
+	keys keys
+
 	mu    sync.Mutex
 	roles roles // none before furnish
 }
@@ -26,7 +28,8 @@ type lender struct {
 func newLender(o Options) *lender {
 	l := &lender{server: o.Server, first: rolebroker.Request{Role: o.Role, Task: o.Task, Access: o.Access},
 		noTasks: o.NoTasks || o.Task != ""}
-	l.forward = forward.New(forward.Options{Server: upstream{o.Server, l.furnished}, Log: o.Log, Now: o.Now})
+	from := upstream{o.Server, l.furnished, o.needsWithheld()}
+	l.forward = forward.New(forward.Options{Server: from, Log: o.Log, Now: o.Now})
 	return l
 }
 
@@ -48,7 +51,11 @@ func (l *lender) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.R
 func (l *lender) lendFirst(ctx context.Context) (*rolebroker.Loan, error) { return l.ask(ctx, l.first) }
 
 func (l *lender) ask(ctx context.Context, req rolebroker.Request) (*rolebroker.Loan, error) {
-	return l.forward.Lend(ctx, keyOf(req), rolebroker.Caller{}, req)
+	loan, err := l.forward.Lend(ctx, keyOf(req), rolebroker.Caller{Request: rolebroker.RequestIDOf(ctx)}, req)
+	if err == nil {
+		l.keys.note(req, loan)
+	}
+	return loan, err
 }
 
 // keyOf tells requests apart.
@@ -80,8 +87,9 @@ func (l *lender) use(roles roles, loan *rolebroker.Loan) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.roles = roles
-	l.forward.Remember(keyOf(rolebroker.Request{Role: qualified(roles.inUse()), Task: l.first.Task,
-		Access: l.first.Access}), loan)
+	asked := rolebroker.Request{Role: qualified(roles.inUse()), Task: l.first.Task, Access: l.first.Access}
+	l.forward.Remember(keyOf(asked), loan)
+	l.keys.note(asked, loan)
 }
 
 // furnished are the roles of the room; none before the command starts.
@@ -115,14 +123,19 @@ func (l *lender) close() { l.forward.Close() }
 
 // upstream borrows from the server with the agent's token, for the roles of a room.
 type upstream struct {
-	server Server
-	roles  func() roles
+	server   Server
+	roles    func() roles
+	withheld needsWithheld
 }
 
 func (u upstream) Lend(ctx context.Context, _ rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
 	c, err := u.server.Borrow(ctx, req)
 	if err != nil {
 		return nil, err
+	}
+	if u.withheld != "" && c.Keys != rolebroker.KeysWithheld {
+		return nil, u.withheld.lentError(string(c.RoleARN)).WithHint("an administrator withholds them with " +
+			"rolebroker agent connect AGENT INTEGRATION --keys withheld")
 	}
 	loan, err := forward.NewLoan(c.RoleARN, c.AccessKeyID, c.SecretAccessKey, c.Token, c.Expiration, c.Access, c.Keys)
 	if err == nil {

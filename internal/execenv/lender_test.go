@@ -86,6 +86,74 @@ func TestTheRoomAsksForAccess(t *testing.T) {
 	}
 }
 
+// A command sees the calls that its room could have made: with its roles, and for its task.
+func TestTheRoomListsItsCalls(t *testing.T) {
+	server := newFake()
+	o := options(server).withDefaults()
+	o.Role, o.Task = "deployer", "release-17"
+	l := newLender(o)
+	defer l.close()
+	l.roles = roles{server.offers[1:2], "deployer"}
+	call := func(id, integration, role, task string) api.Call {
+		return api.Call{ID: id, Integration: integration, Role: role, Task: task}
+	}
+	server.calls = api.List[api.Call]{NextCursor: "cal_6", Items: []api.Call{
+		call("cal_1", "production", "deployer", "release-17"), call("cal_2", "production", "deployer", ""),
+		call("cal_3", "production", "readonly", "release-17"), call("cal_4", "", "", "release-17"),
+		call("cal_5", "staging", "deployer", "release-17"), call("cal_6", "production", "deployer", "release-17"),
+	}}
+	since := time.Now()
+	filter := rolebroker.CallFilter{Session: "ses_1", Request: "req_1", Service: "s3", Operation: "PutObject",
+		Level: "write", Decision: "refused", Since: since, Until: since.Add(1)}
+	got, err := l.MyCalls(t.Context(), rolebroker.Caller{}, filter, 7, "cal_0")
+	var ids []string
+	for _, c := range got.Items {
+		ids = append(ids, c.ID)
+	}
+	if err != nil || !slices.Equal(ids, []string{"cal_1", "cal_6"}) || got.NextCursor != "cal_6" {
+		t.Errorf("it lists %q and goes on with %q, %v", ids, got.NextCursor, err)
+	}
+	want := []any{api.CallFilter{Session: "ses_1", Request: "req_1", Service: "s3", Operation: "PutObject",
+		Level: "write", Decision: "refused", Since: since, Until: since.Add(1)}, client.List{Limit: 7, Cursor: "cal_0"}}
+	if !slices.Equal(server.listed, want) {
+		t.Errorf("it asks for %+v", server.listed)
+	}
+}
+
+// A command gets tokens for what its room has, and for nothing else.
+func TestTokensAreBound(t *testing.T) {
+	o := options(newFake())
+	o.Task, o.Access = "release-17", rolebroker.AccessReadOnly
+	l := newLender(o.withDefaults())
+	defer l.close()
+	roomWith := roomOf(offer("readonly", "production", "readonly", "us-east-1", true),
+		offer("deployer", "production", "deployer", "eu-west-1", false))
+	l.use(roomWith, &rolebroker.Loan{Role: rolebroker.Role{ARN: roomWith.inUse().ARN},
+		Credentials: rolebroker.Credentials{Expires: distant}})
+	for _, c := range []struct {
+		role, task, access, want string
+		code                     rolebroker.Code
+	}{
+		{"", "", "", "eks production/readonly release-17 read-only", ""},
+		{"deployer", "release-17", "full", "eks production/deployer release-17 read-only", ""},
+		{"staging/default", "", "", "", rolebroker.CodeNotFound},
+		{"deployer", "another", "", "", rolebroker.CodeDenied},
+	} {
+		made, err := l.AWSToken(t.Context(), rolebroker.Caller{},
+			api.AWSTokenRequest{Kind: "eks", Role: c.role, Task: c.task, Access: c.access})
+		if rolebroker.CodeOf(err) != c.code || made.Token.Reveal() != c.want {
+			t.Errorf("%+v is answered with %q, %v", c, made.Token.Reveal(), err)
+		}
+	}
+	changed := newFake()
+	changed.offers[1].ARN.Name = "Other"
+	l.server = changed
+	_, err := l.AWSToken(t.Context(), rolebroker.Caller{}, api.AWSTokenRequest{Kind: "eks", Role: "deployer"})
+	if rolebroker.CodeOf(err) != rolebroker.CodeConflict {
+		t.Errorf("a token of another role than at the start is answered with %v", err)
+	}
+}
+
 // An answer that lacks something is an error of the server's.
 func TestAnswersThatAreNoCredentials(t *testing.T) {
 	for what, change := range map[string]func(*client.Credentials){

@@ -9,6 +9,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/hosts"
+	"github.com/rolebroker/rolebroker/internal/requestid"
 )
 
 // port serves a room at one address until close.
@@ -29,13 +30,16 @@ var hostNames = []string{"host.docker.internal", "host.containers.internal"}
 
 // openPorts opens the ports of a room: one on loopback, for the command, and one at the
 // address that Listen names, for its containers.
-func (r *room) openPorts(o Options, lender *lender) error {
+func (r *room) openPorts(o Options, lender *lender, family *family) error {
 	shared, err := o.listenAddress()
 	if err != nil {
 		return err
 	}
-	endpoint := containercreds.New(containercreds.Options{Lender: lender, Requests: lender,
-		Identify: r.identify, Log: o.Log, Now: o.Now})
+	endpoint := containercreds.New(containercreds.Options{Lender: lender, Requests: lender, Calls: lender,
+		Tokens: lender, Identify: r.identify, Log: o.Log, Now: o.Now})
+	if o.Contained != nil {
+		return r.enter(o, family, endpoint)
+	}
 	own, isShared := anyLoopback, shared.IsValid()
 	if isShared && shared.Addr().IsLoopback() {
 		own, isShared = shared, false
@@ -65,20 +69,25 @@ func (r *room) openPort(address netip.AddrPort, endpoint http.Handler, o Options
 		}
 		return e
 	}
-	names := append([]string{address.Addr().String()}, hostNames...) // pages of other sites have other names
+	r.servePort(listener, endpoint, o)
+	return nil
+}
+
+func (r *room) servePort(listener net.Listener, endpoint http.Handler, o Options) {
+	address := listener.Addr().(*net.TCPAddr).AddrPort()
+	names := append([]string{address.Addr().Unmap().String()}, hostNames...) // pages of other sites have other names
 	if address.Addr().IsUnspecified() {
 		names = nil
 	}
 	at := hosts.Options{Listener: listener.Addr(), Names: names}
-	p := &port{address: listener.Addr().(*net.TCPAddr).AddrPort(), served: make(chan struct{}),
-		server: containercreds.NewServer(hosts.Guard(at, endpoint), o.Log)}
+	p := &port{address: address, served: make(chan struct{}),
+		server: containercreds.NewServer(requestid.Handler(hosts.Guard(at, endpoint)), o.Log)}
 	p.address = netip.AddrPortFrom(p.address.Addr().Unmap(), p.address.Port())
 	r.ports = append(r.ports, p)
 	go func() {
 		defer close(p.served)
 		p.server.Serve(guard.Listen(listener, guard.Options{Log: o.Log}))
 	}()
-	return nil
 }
 
 func (p *port) close() {

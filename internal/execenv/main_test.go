@@ -151,6 +151,8 @@ type fake struct {
 	lend     func(ctx context.Context, role, task string) (*client.Credentials, error) // nil: everything
 	rolesErr error
 	requests []api.MyAccessRequest // of the agent
+	calls    api.List[api.Call]
+	listed   []any // the filter and the page of the last list of calls
 }
 
 func newFake() *fake {
@@ -200,8 +202,25 @@ func (f *fake) MyAccessRequest(_ context.Context, id string, _ time.Duration) (a
 	return api.MyAccessRequest{}, rolebroker.NoAccessRequest(id)
 }
 
+// AWSToken makes a token that says what was asked for.
+func (f *fake) AWSToken(_ context.Context, ask api.AWSTokenRequest) (api.AWSToken, error) {
+	said := fmt.Sprint(ask.Kind, " ", ask.Role, " ", ask.Task, " ", ask.Access)
+	for _, o := range f.offers {
+		if ask.Role == qualified(o) {
+			return api.AWSToken{Token: api.Secret(said), ExpiresAt: time.Now().Add(time.Minute),
+				RoleARN: o.ARN.String()}, nil
+		}
+	}
+	return api.AWSToken{}, fmt.Errorf("no such role: %s", said)
+}
+
 func (f *fake) MyAccessRequests(context.Context, string) ([]api.MyAccessRequest, error) {
 	return f.requests, nil
+}
+
+func (f *fake) Calls(_ context.Context, filter api.CallFilter, l client.List) (api.List[api.Call], error) {
+	f.listed = []any{filter, l}
+	return f.calls, nil
 }
 
 func (f *fake) questions() []string {

@@ -22,9 +22,12 @@ type relay struct {
 	family   *family
 
 	mu      sync.Mutex
-	process *os.Process // nil before the start
-	early   os.Signal   // the signal that ended the preparations; nil: none
+	process signaled  // nil before the start
+	early   os.Signal // the signal that ended the preparations; nil: none
 }
+
+// signaled is the command: a process, here or in namespaces of its own.
+type signaled interface{ Signal(os.Signal) error }
 
 // newRelay catches signals from now on. The context it returns is for the
 // preparations.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -22,6 +23,8 @@ type Server interface {
 	RequestAccess(ctx context.Context, ask api.AccessRequestRequest) (api.MyAccessRequest, error)
 	MyAccessRequest(ctx context.Context, id string, wait time.Duration) (api.MyAccessRequest, error)
 	MyAccessRequests(ctx context.Context, state string) ([]api.MyAccessRequest, error)
+	Calls(ctx context.Context, filter api.CallFilter, l client.List) (api.List[api.Call], error)
+	AWSToken(ctx context.Context, ask api.AWSTokenRequest) (api.AWSToken, error)
 }
 
 // Options configure Run. Server, Command and Self are required.
@@ -37,6 +40,13 @@ type Options struct {
 	// Gateway relays the AWS requests of a command whose AWS keys are withheld to the
 	// gateway. nil: such a command is not started.
 	Gateway http.Handler
+
+	// Contained says that the command reaches nothing but the gateway; nil: it is as
+	// the caller is.
+	Contained *Containment
+
+	// Proxied says that the command's programs reach AWS by a proxy of the room; nil: by an endpoint.
+	Proxied *Proxied
 
 	// Task is the agent's task, which CloudTrail shows. If it is empty, the command
 	// may name tasks itself, unless NoTasks is set.
@@ -121,6 +131,9 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	if _, err := o.listenAddress(); err != nil {
 		return exitUsage, err
 	}
+	if err := o.checkContained(); err != nil {
+		return 1, err
+	}
 	if o.User != "" {
 		var err error
 		if o.account, err = findAccount(o.User); err != nil {
@@ -135,9 +148,10 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	defer relay.stop()
 	lender := newLender(o)
 	defer lender.close()
+	o.Gateway = lender.gatewayOf(o)
 
 	answer := o.ask(preparing, lender)
-	room, openErr := open(o, lender) // while the server works
+	room, openErr := open(o, lender, relay.family) // while the server works
 	if openErr == nil {
 		defer room.close()
 	}
@@ -151,7 +165,12 @@ func Run(ctx context.Context, o Options) (exitCode int, err error) {
 	if err != nil {
 		return relay.failed(err)
 	}
-	return relay.run(o.command(ctx, program, room), o)
+	cmd := o.command(ctx, program, room)
+	if room.inside != nil {
+		defer context.AfterFunc(ctx, func() { room.inside.process.Signal(syscall.SIGTERM) })()
+		return relay.runInside(room.inside, cmd, o)
+	}
+	return relay.run(cmd, o)
 }
 
 func (o Options) withDefaults() Options {

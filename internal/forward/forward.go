@@ -234,7 +234,7 @@ func (l *Lender) settle(key string, answer singleflight.Result) (*rolebroker.Loa
 // was called since epoch.
 func (l *Lender) ask(key string, who rolebroker.Caller, req rolebroker.Request, epoch uint64) (
 	*rolebroker.Loan, error) {
-	ctx, cancel := context.WithTimeout(l.life, askTimeout)
+	ctx, cancel := context.WithTimeout(rolebroker.WithRequestID(l.life, who.Request), askTimeout)
 	defer cancel()
 	loan, err := l.server.Lend(ctx, who, req)
 	if err == nil {

@@ -1,16 +1,20 @@
 package gateway
 
 import (
-	"errors"
-	"io"
+	"cmp"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/action"
+	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/endpoint"
+	"github.com/rolebroker/rolebroker/internal/renewal"
 	"github.com/rolebroker/rolebroker/internal/sigv4"
 )
 
@@ -21,8 +25,8 @@ type call struct {
 	r       *http.Request
 
 	signature *sigv4.Signature
-	key       rolebroker.GatewayKey
-	secret    string // of the key
+	key       rolebroker.GatewayKey // decides what the agent may do
+	secret    string                // of the key that the request is signed with
 
 	service  endpoint.Service
 	upstream url.URL           // without a query; Path is before the path of the request
@@ -31,9 +35,16 @@ type call struct {
 	host     string            // of AWS, that the request names; empty: it was sent to an address of ours
 	named    bool              // the base path names the service
 
-	asks action.Call
-	form sigv4.Form
-	body []byte // of a request that is not S3's
+	began  time.Time
+	asks   action.Call
+	about  rolebroker.Call // its record
+	waited time.Duration   // for a person
+	sent   sent
+	form   sigv4.Form
+	body   []byte // of a request that is not S3's
+	kept   int64  // how much of it is counted
+
+	answering atomic.Bool // AWS has begun to answer
 }
 
 // identify finds the key that signed the request. Until verify has returned nil, nothing shows that the agent did it.
@@ -51,8 +62,29 @@ func (c *call) identify() (err error) {
 	if err := c.signature.CheckScope(c.signature.Service); err != nil {
 		return err
 	}
-	c.key, c.secret, err = c.gateway.Keys.Open(c.signature.KeyID, c.signature.Token, now)
-	return err
+	c.key, c.secret, err = c.gateway.Keys.Open(c.r.Context(), c.signature.KeyID, c.signature.Token, now)
+	if err != nil {
+		return err
+	}
+	return c.renew(now)
+}
+
+// renew takes the newer key that the room of an exec has added, as the one that decides what the agent may do. The one
+// that the request is signed with still proves who made it.
+func (c *call) renew(now time.Time) error {
+	newer, ok := renewal.Read(c.r)
+	if !ok {
+		return nil
+	}
+	key, secret, err := c.gateway.Keys.Open(c.r.Context(), newer.ID, newer.Token, now)
+	if err != nil {
+		return err
+	}
+	if !newer.Proves(c.r, secret) {
+		return errUnknownKey
+	}
+	c.key = key
+	return nil
 }
 
 // checkShape refuses what would not reach AWS as it was signed and classified: headers that are dropped on the way, a
@@ -70,6 +102,13 @@ func (c *call) checkShape() error {
 	if h.Get("Upgrade") != "" {
 		return &refusal{status: http.StatusBadRequest, code: "InvalidRequest", text: "the gateway passes no other protocol"}
 	}
+	switch payload := h.Get("X-Amz-Content-Sha256"); {
+	case payload == sigv4.EventStream:
+		return unsupported("the gateway does not sign streams of events to AWS, as those of Transcribe and of Bedrock in both " +
+			"directions; send the input as a whole, or have an administrator lend the keys of a role for it")
+	case strings.HasPrefix(payload, "STREAMING-") && !known(payload):
+		return unsupported("the gateway does not know bodies that are signed as " + rolebroker.Quote(payload))
+	}
 	query := c.r.URL.Query()
 	if !c.signature.Presigned && (query.Has("X-Amz-Algorithm") || query.Has("X-Amz-Signature")) ||
 		len(h.Values("Authorization")) > 1 {
@@ -78,14 +117,24 @@ func (c *call) checkShape() error {
 	return nil
 }
 
+// known reports whether chunks that are signed so can be verified.
+func known(payload string) bool { return sigv4.Form{Payload: payload}.IsChunked() }
+
+// unsupported refuses what could be allowed, and cannot be done.
+func unsupported(text string) *refusal {
+	return &refusal{status: http.StatusForbidden, code: "AccessDenied", text: text}
+}
+
 // caller is who signed.
 func (c *call) caller() rolebroker.Caller {
-	return rolebroker.Caller{Agent: c.key.Agent, Token: c.key.Token}
+	return rolebroker.Caller{Agent: c.key.Agent, Token: c.key.Token, Address: auth.IP(c.r.RemoteAddr),
+		Request: rolebroker.RequestIDOf(c.r.Context())}
 }
 
 // request is for the role of the key.
 func (c *call) request() rolebroker.Request {
-	return rolebroker.Request{Role: c.key.Reference(), Task: c.key.Task, Access: c.key.Access, Signing: true}
+	return rolebroker.Request{Role: c.key.Reference(), Task: c.key.Task, Access: c.key.Access, Signing: true,
+		KeyGeneration: c.key.Generation}
 }
 
 // locate finds the service and where it is. The service and the region are those of the signature; a host of AWS has to
@@ -138,6 +187,10 @@ func (c *call) chooseService() error {
 		c.service = all[0]
 		return nil
 	}
+	if signing == "s3express" {
+		return unsupported("the gateway does not sign for directory buckets of S3 Express: their sessions are credentials; " +
+			"hint: use a bucket of another type, or have an administrator lend the keys of a role for it")
+	}
 	return &refusal{status: http.StatusForbidden, code: "AccessDenied",
 		text: "the gateway does not know a service that signs as " + rolebroker.Quote(signing)}
 }
@@ -145,7 +198,11 @@ func (c *call) chooseService() error {
 // locateHost takes the host of the request, which is in a domain of AWS. It has to be one of the service's in the region
 // of the signature.
 func (c *call) locateHost(host string) error {
-	for _, s := range endpoint.Signing(c.signature.Service) {
+	all := endpoint.Signing(c.signature.Service)
+	slices.SortStableFunc(all, func(a, b endpoint.Service) int { // RDS, Neptune and DocumentDB have one host
+		return cmp.Compare(rank(a), rank(b))
+	})
+	for _, s := range all {
 		if s.Owns(host, c.region) {
 			c.service = s
 			at, err := s.In(c.region)
@@ -160,6 +217,14 @@ func (c *call) locateHost(host string) error {
 		rolebroker.Quote(host) + " of the service " + rolebroker.Quote(c.signature.Service) + " in " + string(c.region)}
 }
 
+// rank is 0 for a service that signs with its own name, and 1 for one that signs with that of another.
+func rank(s endpoint.Service) int {
+	if s.Name == s.Signing {
+		return 0
+	}
+	return 1
+}
+
 // override sends the request where the operator wants the service's requests.
 func (c *call) override() error {
 	chosen := c.gateway.Endpoint(c.service)
@@ -172,11 +237,25 @@ func (c *call) override() error {
 			" that is set for the gateway is not a URL", Cause: err}
 	}
 	c.upstream = url.URL{Scheme: at.Scheme, Host: at.Host, Path: strings.TrimSuffix(at.Path, "/")}
-	return nil
+	return c.moveBucket()
 }
 
-// maxBody bounds the body of a request to any service but S3, which has to be known before it is signed.
-const maxBody = 64 << 20
+// moveBucket puts the bucket of the host into the path: the operator's host does not say it, and the request would be
+// about another bucket there.
+func (c *call) moveBucket() error {
+	if c.host == "" || c.service.Name != "s3" {
+		return nil
+	}
+	bucket, ok := c.service.Bucket(c.host, rolebroker.Region(c.signature.Region))
+	if !ok {
+		return &refusal{status: http.StatusForbidden, code: "AccessDenied", text: "the endpoint that is set for S3 takes no " +
+			"requests for " + rolebroker.Quote(c.host)}
+	}
+	if c.host = ""; bucket != "" {
+		c.path = "/" + bucket + c.path
+	}
+	return nil
+}
 
 // verify compares the signature. It reads the body, unless the signature covers a hash that the request declares.
 func (c *call) verify() (err error) {
@@ -186,14 +265,8 @@ func (c *call) verify() (err error) {
 		}
 		return c.signature.Verify(c.r, c.form, c.secret)
 	}
-	c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return &refusal{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge",
-			text: "the gateway signs bodies of at most 64 MiB, except for S3"}
-	case err != nil:
-		return &refusal{status: http.StatusBadRequest, code: "IncompleteBody", text: "the body ended too early"}
+	if err := c.readBody(); err != nil {
+		return err
 	}
 	c.form = sigv4.Plain(c.r, sigv4.Hash(c.body))
 	return c.signature.Verify(c.r, c.form, c.secret)

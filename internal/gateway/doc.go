@@ -9,6 +9,8 @@
 //	may the agent, now                            the function that lends
 //	sign with the role's credentials, and stream  to AWS's endpoint, or the operator's
 //
+// While it streams, the gateway goes on asking whether the agent may still have the role, and ends the call if not.
+//
 // A base path /-/SERVICE names the service among those that sign with one name: /-/bedrock-runtime/model/… .
 //
 // It never signs for a host outside AWS unless the operator named it, never signs what it did not verify, buffers no

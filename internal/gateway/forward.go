@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/guard"
+	"github.com/rolebroker/rolebroker/internal/renewal"
 	"github.com/rolebroker/rolebroker/internal/sigv4"
 )
 
@@ -44,13 +46,24 @@ func (c *call) forward(by rolebroker.Credentials) {
 		FlushInterval: -1, // event streams and Lambda's streamed answers arrive at once
 		BufferPool:    buffers,
 		ErrorLog:      guard.ErrorLog(c.gateway.Log),
-		ErrorHandler:  func(_ http.ResponseWriter, _ *http.Request, err error) { c.refuse(unreachable(err)) },
+		ModifyResponse: func(answer *http.Response) error {
+			c.answering.Store(true)
+			return cmp.Or(c.ended(), c.hide(answer, by), c.keepHere(answer))
+		},
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) {
+			if why := c.ended(); why != nil {
+				err = why
+			}
+			c.sent.failure = unreachable(err)
+			c.refuse(c.sent.failure)
+		},
 	}
 	proxy.ServeHTTP(c.w, c.r)
 }
 
 // ownHeaders do not go to AWS: the signature, and what belongs to the connection to us.
-var ownHeaders = []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token", "Date", "Expect"}
+var ownHeaders = []string{"Authorization", "X-Amz-Date", "X-Amz-Security-Token", "Date", "Expect",
+	renewal.Header}
 
 // signatureParameters are those of a presigned request.
 var signatureParameters = []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires",
@@ -193,7 +206,7 @@ func (s signing) RoundTrip(out *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.gateway.Transport.RoundTrip(out)
+	return s.sent.roundTrip(s.call, out)
 }
 
 // buffers are the buffers that answers go through.

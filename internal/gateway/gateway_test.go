@@ -6,10 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,13 +27,17 @@ var now = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
 
 // world is a gateway for one agent, in front of a stand-in for AWS that keeps the last request.
 type world struct {
-	t        *testing.T
-	keys     *gateway.Keys
-	gateway  *gateway.Gateway
-	aws      string // the URL of the stand-in
-	denial   error
-	asked    rolebroker.Request
-	endpoint func(endpoint.Service) string
+	approve   func(context.Context, *rolebroker.AskedCall, time.Duration) (rolebroker.AccessRequestID, error)
+	t         *testing.T
+	keys      *gateway.Keys
+	gateway   *gateway.Gateway
+	aws       string // the URL of the stand-in
+	denial    error
+	over      atomic.Pointer[error] // what ends calls under way; nil: nothing
+	asked     rolebroker.Request
+	endpoint  func(endpoint.Service) string
+	transport *http.Transport
+	served    chan bool // gets one when a handler has ended
 
 	mu   sync.Mutex
 	last *http.Request // that AWS got
@@ -39,7 +45,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t}
+	w := &world{t: t, transport: &http.Transport{DisableCompression: true}}
 	stand := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.mu.Lock()
@@ -56,19 +62,50 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.keys = keys
-	w.gateway = gateway.New(gateway.Options{Keys: keys, Lender: w, Now: func() time.Time { return now },
-		Endpoint: func(s endpoint.Service) string { return w.endpoint(s) }})
+	w.gateway = gateway.New(gateway.Options{Keys: keys, Lender: w, Approver: w, Now: func() time.Time { return now },
+		Transport: w.transport,
+		Endpoint:  func(s endpoint.Service) string { return w.endpoint(s) }})
 	return w
 }
 
 // Lend lends what AWS would.
 func (w *world) Lend(_ context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
+	w.mu.Lock()
 	w.asked = req
+	w.mu.Unlock()
 	if who.Agent != "agt_scout" || who.Token != "tok_scout" {
 		w.t.Errorf("the gateway asks for %+v", who)
 	}
 	return &rolebroker.Loan{Credentials: rolebroker.Credentials{AccessKeyID: "ASIAREAL",
 		SecretAccessKey: rolebroker.NewSecret("real secret"), SessionToken: rolebroker.NewSecret("real token")}}, w.denial
+}
+
+// May says what Lend would.
+func (w *world) May(context.Context, rolebroker.Caller, rolebroker.Request) error { return w.denial }
+
+// Holds says what ended the loan.
+func (w *world) Holds(context.Context, rolebroker.Caller, rolebroker.Request, *rolebroker.Loan) error {
+	if over := w.over.Load(); over != nil {
+		return *over
+	}
+	return nil
+}
+
+// MayChange says what approve does; without that, nobody has to approve anything.
+func (w *world) MayChange(ctx context.Context, _ rolebroker.Caller, _ rolebroker.Request, call *rolebroker.AskedCall,
+	wait time.Duration) (rolebroker.AccessRequestID, error) {
+	if w.approve == nil {
+		return "", nil
+	}
+	return w.approve(ctx, call, wait)
+}
+
+// Grants has the role of the key.
+func (w *world) Grants(context.Context, rolebroker.AgentID) (*rolebroker.Grants, error) {
+	role := rolebroker.Role{ID: "rol_d", Name: "deployer", ARN: rolebroker.RoleARN{Partition: "aws",
+		Account: "444455556666", Path: "/", Name: "Deployer"}}
+	return &rolebroker.Grants{Agent: rolebroker.Agent{ID: "agt_scout", Name: "scout"}, Integrations: []rolebroker.Integration{
+		{ID: "int_p", Name: "production", Roles: []rolebroker.Role{role}}}}, nil
 }
 
 // key is a key of scout's for a role.
@@ -263,7 +300,7 @@ func TestWhereRequestsGo(t *testing.T) {
 	} {
 		w := newWorld(t)
 		caught := new(catcher)
-		g := gateway.New(gateway.Options{Keys: w.keys, Lender: w, Transport: caught, Now: func() time.Time { return now }})
+		g := gateway.New(gateway.Options{Keys: w.keys, Lender: w, Approver: w, Transport: caught, Now: func() time.Time { return now }})
 		body := listTables
 		r := httptest.NewRequest("POST", "http://"+c.host+c.target, nil)
 		switch c.service {
@@ -271,6 +308,7 @@ func TestWhereRequestsGo(t *testing.T) {
 			r.Header.Set("X-Amz-Target", "DynamoDB_20120810.ListTables")
 		case "sqs":
 			r.Header.Set("X-Amz-Target", "AmazonSQS.ListQueues")
+			r.Header.Set("Content-Type", "application/x-amz-json-1.0")
 		case "states":
 			r.Header.Set("X-Amz-Target", "AWSStepFunctions.ListStateMachines")
 		case "iam":
@@ -369,7 +407,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add("", "rbg1..")
 	f.Add("RBGW", "rbg1.e30.")
 	f.Fuzz(func(t *testing.T, id, token string) {
-		key, _, err := keys.Open(id, token, now)
+		key, _, err := keys.Open(t.Context(), id, token, now)
 		if err == nil && (id != good.AccessKeyID || key.Token != "tok_scout") {
 			t.Errorf("%q %q is accepted, as %+v", id, token, key)
 		}
@@ -380,11 +418,95 @@ func FuzzOpen(f *testing.F) {
 func BenchmarkSignedCall(b *testing.B) {
 	keys, _ := gateway.NewKeys([]byte(strings.Repeat("k", gateway.RootSize)))
 	w := &world{t: new(testing.T), keys: keys}
-	g := gateway.New(gateway.Options{Keys: keys, Lender: w, Transport: new(catcher), Now: func() time.Time { return now }})
+	g := gateway.New(gateway.Options{Keys: keys, Lender: w, Approver: w, Transport: new(catcher), Now: func() time.Time { return now }})
 	r := w.request("POST", "/", "dynamodb", "eu-west-1", listTables)
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Body = io.NopCloser(strings.NewReader(listTables))
 		g.ServeHTTP(httptest.NewRecorder(), r)
+	}
+}
+
+// A request for the host of a bucket is about the same bucket at the operator's endpoint, whose host names none.
+func TestTheBucketOfAHostGoesIntoThePath(t *testing.T) {
+	for host, want := range map[string]string{
+		"reports.s3.eu-west-1.amazonaws.com": "/reports/notes", "a.b.s3.dualstack.eu-west-1.amazonaws.com": "/a.b/notes",
+		"s3.eu-west-1.amazonaws.com": "/notes", "127.0.0.1:7777": "/notes",
+		"my-444455556666.s3-accesspoint.eu-west-1.amazonaws.com": "", "a.dualstack.b.s3.eu-west-1.amazonaws.com": "",
+	} {
+		w := newWorld(t)
+		r := httptest.NewRequest("DELETE", "http://"+host+"/notes", nil)
+		w.sign(r, w.key(), "UNSIGNED-PAYLOAD", "s3", "eu-west-1")
+		if want == "" {
+			w.refused(r, 403, "the endpoint that is set for S3 takes no requests for")
+		} else if got := w.sent(r); got.URL.Path != want {
+			t.Errorf("%s: the path is %s, want %s", host, got.URL.Path, want)
+		}
+	}
+}
+
+// One agent cannot make the gateway keep bodies without end: two of its large ones wait for AWS, and a third is refused
+// until one of them is done. Small ones pass.
+func TestTheBodiesThatAreKeptAreBounded(t *testing.T) {
+	w := newWorld(t)
+	arrived, end := make(chan struct{}, 3), make(chan struct{})
+	stand := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		arrived <- struct{}{}
+		if n > 1<<20 {
+			<-end
+		}
+	}))
+	defer stand.Close()
+	w.endpoint = func(endpoint.Service) string { return stand.URL }
+	body := strings.Repeat(" ", 60<<20)
+	hash := sha256.Sum256([]byte(body))
+	large := func() *http.Request {
+		r := httptest.NewRequest("POST", "http://127.0.0.1:7777/", strings.NewReader(body))
+		r.Header.Set("X-Amz-Target", "DynamoDB_20120810.ListTables")
+		w.sign(r, w.key(), hex.EncodeToString(hash[:]), "dynamodb", "eu-west-1")
+		return r
+	}
+	done := make(chan int, 2)
+	for range 2 {
+		go func() { done <- w.answer(large()).StatusCode }()
+	}
+	<-arrived
+	<-arrived
+	w.refused(large(), 503, "ThrottlingException")
+	if got := w.answer(w.request("POST", "/", "dynamodb", "eu-west-1", listTables)).StatusCode; got != 200 {
+		t.Errorf("a small request is answered with %d", got)
+	}
+	close(end)
+	if a, b := <-done, <-done; a != 200 || b != 200 {
+		t.Errorf("the large requests are answered with %d and %d", a, b)
+	}
+	if got := w.answer(large()).StatusCode; got != 200 {
+		t.Errorf("a large request is answered with %d afterwards", got)
+	}
+}
+
+// writes counts what is written to connections.
+type writes struct {
+	net.Conn
+	n *atomic.Int64
+}
+
+func (w writes) Write(p []byte) (int, error) {
+	w.n.Add(1)
+	return w.Conn.Write(p)
+}
+
+// TestASmallRequestIsOneWrite: its header does not go to AWS alone, before the body.
+func TestASmallRequestIsOneWrite(t *testing.T) {
+	w := newWorld(t)
+	var n atomic.Int64
+	w.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return writes{conn, &n}, err
+	}
+	w.sent(w.request("POST", "/", "dynamodb", "eu-west-1", listTables))
+	if n.Load() != 1 {
+		t.Errorf("it was sent in %d writes", n.Load())
 	}
 }

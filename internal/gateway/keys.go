@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -74,13 +75,14 @@ type claims struct {
 	Role        rolebroker.RoleID        `json:"r"`
 	Task        string                   `json:"k,omitempty"`
 	Access      rolebroker.Access        `json:"c,omitempty"`
+	Generation  int64                    `json:"g"`
 	Expires     int64                    `json:"x"` // Unix seconds
 }
 
 // Make returns the key of an agent for a role.
 func (k *Keys) Make(key rolebroker.GatewayKey) rolebroker.Credentials {
 	body, err := json.Marshal(claims{key.Agent, key.Token, key.Integration, key.Role, key.Task, key.Access,
-		key.Expires.Unix()})
+		key.Generation, key.Expires.Unix()})
 	if err != nil {
 		panic("encoding plain strings: " + err.Error())
 	}
@@ -99,9 +101,41 @@ var errUnknownKey = &refusal{status: 403, code: "InvalidClientTokenId", text: "t
 var errExpiredKey = &refusal{status: 403, code: "ExpiredToken",
 	text: "the keys for the gateway have expired; an SDK gets new ones by itself"}
 
+// Plausible returns nil for the session token of a key that may be good: one that looks like ours and has not expired.
+// It verifies nothing.
+func Plausible(token string, now time.Time) error {
+	dot := strings.LastIndexByte(token, '.')
+	if dot < len(tokenPrefix) || !strings.HasPrefix(token, tokenPrefix) {
+		return errUnknownKey
+	}
+	key, err := readClaims(token[:dot])
+	switch {
+	case err != nil:
+		return err
+	case !now.Before(key.Expires):
+		return errExpiredKey
+	}
+	return nil
+}
+
+// readClaims reads what a session token says, without its MAC.
+func readClaims(said string) (key rolebroker.GatewayKey, _ error) {
+	body, err := base64.RawURLEncoding.DecodeString(said[len(tokenPrefix):])
+	if err != nil {
+		return key, errUnknownKey
+	}
+	var c claims
+	if err := json.Unmarshal(body, &c); err != nil {
+		return key, errUnknownKey
+	}
+	return rolebroker.GatewayKey{Agent: c.Agent, Token: c.Token, Integration: c.Integration, Role: c.Role, Task: c.Task,
+		Access: c.Access, Generation: c.Generation, Expires: time.Unix(c.Expires, 0).UTC()}, nil
+}
+
 // Open returns what a key says and its secret. The key is that of an ID and a session token. It fails for a key that
 // Make did not make, and for one that has expired.
-func (k *Keys) Open(id, token string, now time.Time) (key rolebroker.GatewayKey, secret string, _ error) {
+func (k *Keys) Open(_ context.Context, id, token string, now time.Time) (
+	key rolebroker.GatewayKey, secret string, _ error) {
 	dot := strings.LastIndexByte(token, '.')
 	if dot < len(tokenPrefix) || !strings.HasPrefix(token, tokenPrefix) {
 		return key, "", errUnknownKey
@@ -111,16 +145,9 @@ func (k *Keys) Open(id, token string, now time.Time) (key rolebroker.GatewayKey,
 	if err != nil || !hmac.Equal(sum, k.derive("token", said)) {
 		return key, "", errUnknownKey
 	}
-	body, err := base64.RawURLEncoding.DecodeString(said[len(tokenPrefix):])
-	if err != nil {
-		return key, "", errUnknownKey
+	if key, err = readClaims(said); err != nil {
+		return key, "", err
 	}
-	var c claims
-	if err := json.Unmarshal(body, &c); err != nil {
-		return key, "", errUnknownKey
-	}
-	key = rolebroker.GatewayKey{Agent: c.Agent, Token: c.Token, Integration: c.Integration, Role: c.Role, Task: c.Task,
-		Access: c.Access, Expires: time.Unix(c.Expires, 0).UTC()}
 	if subtle.ConstantTimeCompare([]byte(id), []byte(k.id(key.Agent))) != 1 {
 		return key, "", errUnknownKey
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/problem"
+	"github.com/rolebroker/rolebroker/internal/renewal"
 	"github.com/rolebroker/rolebroker/internal/sigv4"
 )
 
@@ -21,9 +22,12 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text }
 
-// unreachable is the refusal of a call that did not reach AWS, or whose body was not what was signed.
+// unreachable is the refusal of a call that did not reach AWS, whose body was not what was signed, or that was ended.
 func unreachable(err error) error {
 	if _, ok := errors.AsType[*sigv4.Error](err); ok {
+		return err
+	}
+	if _, ok := errors.AsType[*rolebroker.Error](err); ok {
 		return err
 	}
 	return &rolebroker.Error{Code: rolebroker.CodeUnavailable, Message: "the service cannot be reached from the gateway",
@@ -71,6 +75,13 @@ func Unreachable(w http.ResponseWriter, r *http.Request, err error) {
 	c.refuse(err)
 }
 
+// tellEnded says in the answer that another key may be good, if that is so.
+func (c *call) tellEnded(err error) {
+	if rolebroker.CodeOf(err) == rolebroker.CodeExpired {
+		c.w.Header().Set(renewal.Ended, "true")
+	}
+}
+
 // refuse answers in the format of the service, so that its SDKs print what the gateway says.
 func (c *call) refuse(err error) {
 	r := explain(err)
@@ -104,7 +115,7 @@ const (
 //
 // Source: AWS's protocol documentation in the Smithy specification, "Operation error serialization".
 func (c *call) format(code, text string) (kind string, body []byte) {
-	if c.signature != nil && c.signature.Service == "s3" && c.service.Name != "s3control" {
+	if c.signature != nil && isS3(c.signature.Service) && c.service.Name != "s3control" {
 		return xmlBody, document("<Error><Code>"+code+"</Code><Message>", text, "</Message></Error>")
 	}
 	switch content := c.r.Header.Get("Content-Type"); {

@@ -284,6 +284,19 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// CloseWrite ends what is sent on a connection, which may be one of a Listener's. It fails if the connection cannot do
+// that by itself.
+func CloseWrite(conn net.Conn) error {
+	if c, ok := conn.(*connection); ok {
+		conn = c.Conn
+	}
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
 // connectionKey is the key of a connection in the context of its requests.
 type connectionKey struct{}
 

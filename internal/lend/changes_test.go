@@ -88,3 +88,19 @@ func TestAMissedEndingIsFoundOut(t *testing.T) {
 		}
 	})
 }
+
+// Nobody can tell in an outage whether a loan holds, so that a long transfer goes on.
+func TestALoanHoldsInAnOutage(t *testing.T) {
+	inBubble(t, func(f *fake) {
+		loan := f.mustLend("")
+		f.records.tell(rolebroker.Change{})
+		f.records.fail("Grants", errAway)
+		f.records.fail("Token", errAway)
+		if _, err := f.lend(""); err == nil {
+			f.Error("in an outage the records are not read")
+		}
+		if err := f.lender.Holds(f.Context(), scout, rolebroker.Request{}, loan); err != nil {
+			f.Errorf("in an outage a loan does not hold: %v", err)
+		}
+	})
+}

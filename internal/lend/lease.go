@@ -37,7 +37,7 @@ type lease struct {
 
 	seen     atomic.Int64                      // when it was made or last asked for, before loan; Unix milliseconds
 	loan     atomic.Pointer[cachedLoan]        // what to hand out; nil: nothing yet
-	borrower atomic.Pointer[rolebroker.Caller] // who asked last; renewal is on their behalf
+	borrower atomic.Pointer[rolebroker.Caller] // who asked last, without the request; renewal is on their behalf
 
 	mu      sync.Mutex
 	names   roleNames
@@ -83,8 +83,9 @@ func (l *lease) lastAsked() time.Time {
 	return time.UnixMilli(last)
 }
 
-// setBorrower notes on whose behalf to renew.
+// setBorrower notes on whose behalf to renew. No request asks for that, and each request has another ID.
 func (l *lease) setBorrower(who rolebroker.Caller) {
+	who.Request = ""
 	if last := l.borrower.Load(); last == nil || *last != who {
 		borrower := who // a copy, so that only a change allocates
 		l.borrower.Store(&borrower)
@@ -93,8 +94,8 @@ func (l *lease) setBorrower(who rolebroker.Caller) {
 
 // wait returns the loan that STS gives. While STS cannot be reached it returns
 // the loan that the lease has, until that expires.
-func (l *lease) wait(ctx context.Context) (*cachedLoan, error) {
-	old, c := l.loan.Load(), l.join()
+func (l *lease) wait(ctx context.Context, who rolebroker.Caller) (*cachedLoan, error) {
+	old, c := l.loan.Load(), l.join(who)
 	if old == nil || !old.isValid(l.lender.now()) {
 		return c.wait(ctx)
 	}
@@ -125,9 +126,9 @@ func (c *call) wait(ctx context.Context) (*cachedLoan, error) {
 	}
 }
 
-// join returns the call under way, or starts one. While the lease does not call
-// STS after a failure, that failure is the result.
-func (l *lease) join() *call {
+// join returns the call under way, or starts one for who asks. While the lease does
+// not call STS after a failure, that failure is the result.
+func (l *lease) join(who rolebroker.Caller) *call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.call != nil {
@@ -143,10 +144,10 @@ func (l *lease) join() *call {
 	if loan != nil && loan.isFresh(l.lender.now()) { // renewed since the request looked
 		return finishedCall(loan, nil)
 	}
-	if loan == nil && l.failure != nil && !l.lender.chargeRetry(*l.borrower.Load()) {
+	if loan == nil && l.failure != nil && !l.lender.chargeRetry(who) {
 		return finishedCall(nil, tooFast(l.key.agentName))
 	}
-	return l.startCall()
+	return l.startCall(who)
 }
 
 func finishedCall(loan *cachedLoan, err error) *call {
@@ -157,16 +158,16 @@ func finishedCall(loan *cachedLoan, err error) *call {
 
 // startCall starts a call to STS that outlives the request that caused it. The
 // caller holds l.mu.
-func (l *lease) startCall() *call {
+func (l *lease) startCall(by rolebroker.Caller) *call {
 	if !l.lender.beginWork() {
 		return finishedCall(nil, errShuttingDown())
 	}
 	c := &call{done: make(chan struct{})}
 	l.call = c
-	names, by := l.names, *l.borrower.Load()
+	names := l.names
 	go func() {
 		defer l.lender.work.Done()
-		ctx, cancel := context.WithTimeout(l.lender.ctx, assumeTimeout)
+		ctx, cancel := context.WithTimeout(rolebroker.WithRequestID(l.lender.ctx, by.Request), assumeTimeout)
 		defer cancel()
 		c.loan, c.err = l.lender.startSession(ctx, l.key, names, by)
 		l.finishCall(c)
@@ -251,7 +252,7 @@ func (l *lease) onTimer() {
 	case l.call != nil, l.dropped:
 		// finishCall sets the timer of a lease that was not dropped.
 	case renew:
-		l.startCall()
+		l.startCall(*l.borrower.Load())
 	case valid && !outdated:
 		l.setTimer(loan.Credentials.Expires)
 	default:

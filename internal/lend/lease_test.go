@@ -197,7 +197,7 @@ func TestALoanThatExpiresDuringTheWaitIsNotHandedOut(t *testing.T) {
 		f.sts.set(func(s *fakeSTS) { s.err, s.takes = nil, 5*time.Second })
 		lease := f.lease()
 		go func() { // what Lend would not hand out is not what the lease gives, either
-			if loan, err := lease.wait(f.Context()); err == nil && !loan.isValid(time.Now()) {
+			if loan, err := lease.wait(f.Context(), scout); err == nil && !loan.isValid(time.Now()) {
 				f.Error("the lease gives an expired loan")
 			}
 		}()
@@ -273,7 +273,7 @@ func TestALeaseMayBeDroppedUnderARequest(t *testing.T) {
 func TestARenewalThatJustEndedIsNotRepeated(t *testing.T) {
 	inBubble(t, func(f *fake) {
 		loan := f.mustLend("")
-		got, err := f.lease().join().wait(f.Context())
+		got, err := f.lease().join(scout).wait(f.Context())
 		if err != nil || got.Loan != loan || len(f.sts.made()) != 1 {
 			f.Errorf("after %d calls it got %v, %v", len(f.sts.made()), got, err)
 		}

@@ -18,6 +18,7 @@ type leaseKey struct {
 	task        string
 	access      rolebroker.Access
 	narrowed    bool                       // the process asked for less than the connection permits
+	keys        rolebroker.Keys            // whether the agent is handed them
 	request     rolebroker.AccessRequestID // the approval that it is under; empty: it needs none
 	ends        int64                      // when that ends, in Unix seconds; 0: never
 	assumption  rolebroker.Assumption      // with the session policies of the connection
@@ -40,7 +41,7 @@ func newLeaseKey(agent rolebroker.Agent, grant rolebroker.Grant, req rolebroker.
 	return leaseKey{
 		agent: agent.ID, agentName: agent.Name, integration: grant.Integration.ID, role: grant.Role.ID,
 		generation: grant.Role.Generation, task: req.Task,
-		access: connection.Access, narrowed: narrowed, assumption: assumption,
+		access: connection.Access, narrowed: narrowed, keys: connection.Keys, assumption: assumption,
 	}, nil
 }
 

@@ -35,7 +35,7 @@ func (l *Lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 			return l.handOut(who, loan, now), nil
 		}
 		// If not, the lease records a session and asks STS.
-		loan, err := lease.wait(ctx)
+		loan, err := lease.wait(ctx, who)
 		if err == errDropped {
 			continue
 		}
@@ -80,7 +80,10 @@ func (l *Lender) choose(grants *rolebroker.Grants, req rolebroker.Request) (leas
 	if err != nil {
 		return leaseKey{}, grant, err
 	}
-	if err := l.serves(grant.Integration); err != nil {
+	if err := l.servesTo(req, grant); err != nil {
+		return leaseKey{}, grant, err
+	}
+	if err := checkKey(req, grant); err != nil {
 		return leaseKey{}, grant, err
 	}
 	grant, approval, err := grants.Approved(grant, req.Task, l.now())

@@ -153,15 +153,46 @@ func TestTakingSomethingAwayRefusesTheVeryNextRequest(t *testing.T) {
 					if _, err := w.lend("deployer"); err == nil {
 						t.Fatal("it is lent after it was taken away")
 					}
+					if w.holds("deployer", before) == nil {
+						t.Fatal("it holds after it was taken away")
+					}
 					if err := s.giveBack(w); err != nil {
 						t.Fatal(err)
 					}
 					if w.mustLend("deployer").Credentials.AccessKeyID == before.Credentials.AccessKeyID {
 						t.Fatal("after it was given back the old key is handed out")
 					}
+					if w.holds("deployer", before) == nil {
+						t.Fatal("after it was given back the old loan holds")
+					}
 				}
 			})
 		})
+	}
+}
+
+func (w *world) holds(reference string, loan *rolebroker.Loan) error {
+	return w.lender.Holds(w.ctx, w.scout, rolebroker.Request{Role: reference}, loan)
+}
+
+func TestALoanHoldsUntilLendingEnds(t *testing.T) {
+	w := newWorld(t)
+	loan := w.mustLend("deployer")
+	w.agent("other", "staging") // changes that do not concern it
+	w.limit(broker.Limits{})
+	if err := w.holds("deployer", loan); err != nil {
+		t.Errorf("a loan does not hold: %v", err)
+	}
+	w.limit(broker.Limits{Access: rolebroker.AccessReadOnly})
+	if err := w.holds("deployer", loan); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
+		t.Errorf("with less access it holds: %v", err)
+	}
+	loan = w.mustLend("deployer")
+	if err := w.broker.RevokeToken(w.ctx, admin, "scout", w.scout.Token); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.holds("deployer", loan); rolebroker.CodeOf(err) != rolebroker.CodeExpired {
+		t.Errorf("with a token that was revoked it holds: %v", err)
 	}
 }
 

@@ -54,7 +54,7 @@ type Lender struct {
 	subscribers subscribers
 	answered    func(context.Context, Answer) // nil: nobody wants to know
 	tellRefused func(context.Context, rolebroker.AgentRefusal)
-	repeats     repeats
+	repeats     guard.Repeats[rolebroker.AgentID, refusalKind, rolebroker.AgentRefusal]
 
 	// ctx ends when the lender closes. Work that outlives the request that
 	// started it uses ctx.
@@ -160,6 +160,23 @@ func (l *Lender) Approval(
 	}
 	_, approval, err := grants.Approved(grant, task, l.now())
 	return approval, err
+}
+
+// MayChange returns the approval under which the caller may make a call that may change something; the zero value if it
+// needs none. If it lacks an approval, it is the question that waits for a person, with the error; the zero value if
+// there is none. Codes: as Lend's, without those of STS, and approval_required.
+func (l *Lender) MayChange(
+	ctx context.Context, who rolebroker.Caller, req rolebroker.Request, call *rolebroker.AskedCall,
+) (rolebroker.OpenRequest, error) {
+	grants, err := l.grantsOf(ctx, who)
+	if err != nil {
+		return rolebroker.OpenRequest{}, err
+	}
+	grant, err := grants.Resolve(req.Role)
+	if err != nil {
+		return rolebroker.OpenRequest{}, err
+	}
+	return grants.MayChange(grant, req.Task, call, l.now())
 }
 
 // closeGrace is how long recording may take once the AssumeRole calls under way

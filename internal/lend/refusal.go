@@ -44,7 +44,7 @@ func (l *Lender) explain(err error, grant rolebroker.Grant) error {
 	if !errors.As(err, &r) {
 		return err
 	}
-	if r.Code == packedPolicyTooLarge {
+	if r.IsTooLarge() {
 		return tooLarge(r, grant)
 	}
 	role := "role " + grant.Reference()
@@ -60,10 +60,6 @@ func (l *Lender) explain(err error, grant rolebroker.Grant) error {
 	}
 	return e.WithSteps(l.advise(r.Kind, grant)...)
 }
-
-// packedPolicyTooLarge is AWS's code for session policies and session tags that are too large together. AWS does not
-// publish how it measures them.
-const packedPolicyTooLarge = "PackedPolicyTooLarge"
 
 // tooLarge is the error for session policies and session tags that are too large together.
 func tooLarge(r *rolebroker.Refusal, grant rolebroker.Grant) error {

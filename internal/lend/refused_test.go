@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/guard"
 )
 
 // inFakeTrail has what the lender tells of refusals noted, as "code role times".
@@ -56,17 +57,17 @@ func TestInventedNamesAreToldAsOne(t *testing.T) {
 		for i := range 1000 {
 			_, _ = f.lender.Lend(f.Context(), scout, rolebroker.Request{Role: fmt.Sprint("admin-", i)})
 		}
-		if len(*told) != maxKinds+1 {
+		if len(*told) != guard.MaxKinds+1 {
 			f.Errorf("told was %q", *told)
 		}
 		if err := f.lender.Close(context.Background()); err != nil { // it tells what it counted
 			f.Error(err)
 		}
-		if last := (*told)[len(*told)-1]; len(*told) != maxKinds+2 || last != "not_found admin-999 994" {
+		if last := (*told)[len(*told)-1]; len(*told) != guard.MaxKinds+2 || last != "not_found admin-999 994" {
 			f.Errorf("told was %q", *told)
 		}
-		if len(f.lender.repeats.agents) != 1 {
-			f.Errorf("it remembers %d agents", len(f.lender.repeats.agents))
+		if f.lender.repeats.Len() != 1 {
+			f.Errorf("it remembers %d agents", f.lender.repeats.Len())
 		}
 	})
 }

@@ -53,9 +53,10 @@ func (l *Lender) startSession(
 		"access_key_id", session.AccessKeyID, "expires_at", session.ExpiresAt, "aws_request_id", session.RequestID)
 	role := rolebroker.Role{
 		ID: session.Role, Name: session.RoleName, ARN: session.ARN, Region: session.Region, Enabled: true,
+		Generation: key.generation,
 	}
 	loan := &rolebroker.Loan{Session: session.ID, Role: role, Credentials: assumed.Credentials,
-		Access: session.Access}
+		Access: session.Access, AccessRequest: session.AccessRequest}
 	return newCachedLoan(loan, l.now(), key.until()), nil
 }
 
@@ -89,8 +90,8 @@ func newSession(
 		Integration: key.integration, IntegrationName: names.integration,
 		Role: key.role, RoleName: names.role, ARN: key.assumption.ARN, Region: key.assumption.Region,
 		Task: key.task, SessionName: key.assumption.SessionName, Token: by.Token, Workload: by.Workload,
-		Address: by.Address,
-		Access:  key.access, PolicyHash: key.policyHash(), Narrowed: key.narrowed,
+		Address: by.Address, Request: by.Request,
+		Access: key.access, PolicyHash: key.policyHash(), Narrowed: key.narrowed, Keys: key.keys,
 		AccessRequest: key.request,
 		RequestedAt:   now, ExpiresAt: key.earlier(now.Add(duration + ClockSlack)),
 	}

@@ -2,8 +2,10 @@ package lend
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -139,5 +141,48 @@ func TestASessionLastsNotMuchLongerThanItsApproval(t *testing.T) {
 		if end := now.Add(left).Format(time.RFC3339); want > 0 && !strings.Contains(got.Policy, end) {
 			t.Errorf("with %s left the session policy has no end at %s: %s", left, end, got.Policy)
 		}
+	}
+}
+
+// TestASessionHasTheRequestThatAskedForIt: the records are found by its ID. No request asks for a renewal.
+func TestASessionHasTheRequestThatAskedForIt(t *testing.T) {
+	inBubble(t, func(f *fake) {
+		ask := func(id rolebroker.RequestID) {
+			who := scout
+			who.Request = id
+			if _, err := f.lender.Lend(f.Context(), who, rolebroker.Request{}); err != nil {
+				f.Fatal(err)
+			}
+		}
+		ask("cold")
+		ask("warm")
+		time.Sleep(40 * time.Minute)
+		synctest.Wait()
+		ask("renewed")
+		f.lease().drop()
+		ask("cold again")
+		began, _ := f.records.sessions()
+		var got []rolebroker.RequestID
+		for _, session := range began {
+			got = append(got, session.Request)
+		}
+		if want := []rolebroker.RequestID{"cold", "", "cold again"}; !slices.Equal(got, want) {
+			f.Errorf("the sessions have the requests %q, want %q", got, want)
+		}
+	})
+}
+
+// TestAWarmRequestAllocatesNothing, though each has another ID.
+func TestAWarmRequestAllocatesNothing(t *testing.T) {
+	f := newFake(t)
+	who, ids, n := scout, []rolebroker.RequestID{"one", "two"}, 0
+	if allocations := testing.AllocsPerRun(100, func() {
+		who.Request = ids[n%2]
+		n++
+		if _, err := f.lender.Lend(t.Context(), who, rolebroker.Request{}); err != nil {
+			t.Fatal(err)
+		}
+	}); allocations != 0 {
+		t.Errorf("it makes %v allocations", allocations)
 	}
 }

@@ -125,6 +125,7 @@ func WithStatus(status int, e *rolebroker.Error) api.Problem {
 func Write(w http.ResponseWriter, p api.Problem) {
 	SetHeader(w.Header(), p.Status, p.Wait)
 	w.Header().Set("Content-Type", api.ProblemType)
+	p.RequestID = w.Header().Get(api.RequestIDHeader)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client may be gone
 }

@@ -51,6 +51,9 @@ var errIncompleteBody = refuse(http.StatusBadRequest, "IncompleteBody", "The req
 var errWrongHash = refuse(http.StatusBadRequest, "XAmzContentSHA256Mismatch",
 	"The provided 'x-amz-content-sha256' header does not match what was computed.")
 
+// EventStream is the payload of a stream whose every event is signed by the one before.
+const EventStream = "STREAMING-AWS4-HMAC-SHA256-EVENTS"
+
 // Body returns the content of a body, without chunks. Reading it fails, at the latest at its end, if the body is not the
 // one that was signed. length is the value of X-Amz-Decoded-Content-Length, for a body in chunks.
 func (c *Signature) Body(body io.Reader, form Form, secret, length string) *Body {

@@ -2,8 +2,10 @@ package sigv4
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -72,4 +74,91 @@ func TestTrailers(t *testing.T) {
 	if _, _, err := read(SignedTrailer, strings.Replace(body, "NhCmhg", "NhCmhh", 1)); err == nil {
 		t.Error("a changed trailer was accepted")
 	}
+}
+
+// inChunks encodes content in chunks of at most size bytes, with a checksum behind it unless the form is SignedChunks.
+func inChunks(signature *Signature, kind, secret string, content []byte, size int) []byte {
+	var wire bytes.Buffer
+	previous := signature.value
+	for last := false; !last; {
+		chunk := content[:min(size, len(content))]
+		content, last = content[len(chunk):], len(chunk) == 0
+		fmt.Fprintf(&wire, "%x", len(chunk))
+		if kind != UnsignedTrailer {
+			previous = signature.signText(secret, "AWS4-HMAC-SHA256-PAYLOAD", previous, Hash(nil), Hash(chunk))
+			wire.WriteString(";chunk-signature=" + previous)
+		}
+		wire.WriteString("\r\n")
+		if !last {
+			wire.Write(append(chunk[:len(chunk):len(chunk)], "\r\n"...))
+		}
+	}
+	if kind != SignedChunks {
+		wire.WriteString(checksumLine + "\r\n")
+	}
+	if kind == SignedTrailer {
+		wire.WriteString("x-amz-trailer-signature:" + signature.signText(secret, "AWS4-HMAC-SHA256-TRAILER", previous,
+			Hash([]byte(checksumLine+"\n"))) + "\r\n")
+	}
+	wire.WriteString("\r\n")
+	return wire.Bytes()
+}
+
+const checksumLine = "x-amz-checksum-crc32:NhCmhg=="
+
+// FuzzBody holds that content in chunks comes back, however the bytes arrive; that, where the chunks are signed, a byte
+// that is changed or left out is found or changes nothing; and that no other body passes for a signed one.
+func FuzzBody(f *testing.F) {
+	for kind := range uint8(3) {
+		f.Add([]byte("hello, agent"), kind, uint8(5), uint16(0), uint8(0), []byte("0\r\n\r\n"))
+		f.Add([]byte("hello, agent"), kind, uint8(200), uint16(9), uint8(0x20),
+			[]byte("1;chunk-signature=\r\na\r\n0\r\n\r\n"))
+		f.Add([]byte{}, kind, uint8(1), uint16(70), uint8(1), []byte("ffffffffffffffff\r\n"))
+	}
+	f.Fuzz(func(t *testing.T, content []byte, kind, size uint8, at uint16, change uint8, foreign []byte) {
+		form := Form{Payload: []string{UnsignedTrailer, SignedChunks, SignedTrailer}[kind%3]}
+		signature := &Signature{day: "20130524", Region: "us-east-1", Service: "s3", terminator: terminator,
+			stamp: "20130524T000000Z", value: strings.Repeat("a", 64)}
+		read := func(wire io.Reader) ([]byte, []string, error) {
+			b := signature.Body(wire, form, "secret", strconv.Itoa(len(content)))
+			got, err := io.ReadAll(b)
+			return got, b.Trailer, err
+		}
+		wire := inChunks(signature, form.Payload, "secret", content, int(size)+1)
+		for _, r := range []io.Reader{bytes.NewReader(wire), iotest.OneByteReader(bytes.NewReader(wire)),
+			iotest.DataErrReader(iotest.HalfReader(bytes.NewReader(wire)))} {
+			got, trailer, err := read(r)
+			if err != nil || !bytes.Equal(got, content) || form.Payload != SignedChunks && !slices.Equal(trailer,
+				[]string{checksumLine}) {
+				t.Fatalf("%q comes back as %q, %q, %v", content, got, trailer, err)
+			}
+		}
+		if form.Payload == UnsignedTrailer {
+			read(bytes.NewReader(foreign))
+			return
+		}
+		i := int(at) % len(wire)
+		changed := bytes.Clone(wire)
+		changed[i] ^= change
+		less := slices.Delete(bytes.Clone(wire), i, i+1)
+		for _, wire := range [][]byte{changed, less, wire[:i]} {
+			got, trailer, err := read(bytes.NewReader(wire))
+			if err == nil && (!bytes.Equal(got, content) || form.Payload == SignedTrailer && !sameHeader(trailer)) {
+				t.Fatalf("%q passes for %q, with %q", wire, content, trailer)
+			}
+		}
+		if _, _, err := read(bytes.NewReader(foreign)); err == nil && !bytes.Equal(foreign, wire) {
+			t.Fatalf("%q passes as signed", foreign)
+		}
+	})
+}
+
+// sameHeader reports whether the trailer is checksumLine. The signature covers the name in lower case, and the value
+// without the spaces around it.
+func sameHeader(trailer []string) bool {
+	if len(trailer) != 1 {
+		return false
+	}
+	name, value, _ := strings.Cut(trailer[0], ":")
+	return strings.ToLower(name)+":"+strings.TrimSpace(value) == checksumLine
 }

@@ -84,14 +84,29 @@ func Read(r *http.Request) (*Signature, error) {
 		return readHeader(r.Header)
 	case query.Has("X-Amz-Algorithm") || query.Has("X-Amz-Signature"):
 		return readQuery(query)
+	case query.Has("AWSAccessKeyId") && query.Has("Signature"):
+		return nil, incomplete("The URL is signed with Version 2, which is not verified here. Sign it with Version 4: for " +
+			"the AWS CLI and boto3, signature_version is s3v4.")
 	}
 	return nil, refuse(http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token")
 }
 
+// checkAlgorithm refuses every algorithm but that of Version 4.
+func checkAlgorithm(used string) error {
+	switch used {
+	case algorithm:
+		return nil
+	case "AWS4-ECDSA-P256-SHA256":
+		return incomplete("Unsupported AWS 'algorithm': '%s': signatures of Version 4A, for several regions, are not "+
+			"verified here; use an endpoint of one region.", used)
+	}
+	return incomplete("Unsupported AWS 'algorithm': '%s'.", used)
+}
+
 func readHeader(h http.Header) (*Signature, error) {
 	used, rest, _ := strings.Cut(strings.TrimSpace(h.Get("Authorization")), " ")
-	if used != algorithm {
-		return nil, incomplete("Unsupported AWS 'algorithm': '%s'.", used)
+	if err := checkAlgorithm(used); err != nil {
+		return nil, err
 	}
 	fields := map[string]string{}
 	for part := range strings.SplitSeq(rest, ",") {
@@ -114,8 +129,8 @@ func readHeader(h http.Header) (*Signature, error) {
 }
 
 func readQuery(q url.Values) (*Signature, error) {
-	if q.Get("X-Amz-Algorithm") != algorithm {
-		return nil, incomplete("Unsupported AWS 'algorithm': '%s'.", q.Get("X-Amz-Algorithm"))
+	if err := checkAlgorithm(q.Get("X-Amz-Algorithm")); err != nil {
+		return nil, err
 	}
 	for _, name := range []string{"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
 		if q.Get(name) == "" {
@@ -300,6 +315,10 @@ func headerValue(r *http.Request, name string) string {
 	case "content-length":
 		if len(r.Header.Values(name)) == 0 && r.ContentLength >= 0 {
 			return strconv.FormatInt(r.ContentLength, 10)
+		}
+	case "transfer-encoding": // which old versions of botocore sign, and net/http takes out of the headers
+		if r.ContentLength < 0 {
+			return "chunked"
 		}
 	}
 	var values []string

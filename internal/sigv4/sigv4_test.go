@@ -169,6 +169,32 @@ func TestSDKSignaturesVerify(t *testing.T) {
 	}
 }
 
+// Old versions of botocore sign Transfer-Encoding.
+func TestATransferEncodingMayBeSigned(t *testing.T) {
+	s := wireShape{method: "PUT", path: "/x", body: "x"}
+	r := s.sign(t, false)
+	r.Header.Set("Transfer-Encoding", "chunked") // the canonical request has it as a header
+	c, err := Read(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.signedHeaders = append(c.signedHeaders, "transfer-encoding")
+	canonical, err := c.canonical(r, "/x", Hash([]byte("x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.value = c.sign(canonical, suiteSecret)
+	r.Header.Del("Transfer-Encoding") // as net/http does
+	r.TransferEncoding, r.ContentLength = []string{"chunked"}, -1
+	if err := c.Verify(r, Form{[]string{"/x"}, Hash([]byte("x"))}, suiteSecret); err != nil {
+		t.Error(err)
+	}
+	r.TransferEncoding, r.ContentLength = nil, 1
+	if err := c.Verify(r, Form{[]string{"/x"}, Hash([]byte("x"))}, suiteSecret); !errors.Is(err, ErrMismatch) {
+		t.Errorf("a body that is not chunked: %v", err)
+	}
+}
+
 func TestSkew(t *testing.T) {
 	at := func(s string) time.Time { v, _ := time.Parse(timeForm, s); return v }
 	signed := at("20141106T010406Z")

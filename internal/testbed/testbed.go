@@ -54,6 +54,10 @@ type Options struct {
 	Empty    bool                 // no integrations and no agent
 	Now      func() time.Time     // the server's clock; nil: time.Now
 
+	// Upstreams are variables that say where the gateway sends requests, as in AWS_ENDPOINT_URL_S3. What has none goes to
+	// the simulated AWS.
+	Upstreams map[string]string
+
 	AWS      *awssim.AWS             // instead of a new one
 	Identity aws.CredentialsProvider // of the server, instead of the key of the user rolebroker
 }
@@ -134,6 +138,12 @@ func (tb *Testbed) startServer(opts *Options) {
 		Now:          opts.Now,
 		AdminKeyMade: func(key rolebroker.Secret) { tb.AdminKey = key },
 		STS:          sts.Options{Endpoint: tb.AWSURL, Credentials: identity},
+		Getenv: func(name string) string {
+			if name == "AWS_ENDPOINT_URL" {
+				return tb.AWSURL
+			}
+			return opts.Upstreams[name]
+		},
 	})
 	if err != nil {
 		tb.t.Fatal(err)
