@@ -2,6 +2,7 @@ package web
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,54 @@ type agentRoles struct {
 	MustName bool              // there is no default role, so instructions have to name one
 }
 
+// maxOffers is how many roles the page of an agent shows at once.
+const maxOffers = 50
+
+// offersPage are those of an agent's roles that a page shows.
+type offersPage struct {
+	Groups      []offerGroup
+	First, Last int    // of them, counted from 1
+	All         int    // roles
+	Before      string // the address of the page before; empty: this is the first
+	After       string // the address of the page after; empty: this is the last
+}
+
+// offerGroup are roles that the agent has from one integration.
+type offerGroup struct {
+	In          rolebroker.IntegrationID
+	Integration string
+	Words       limitWords // what its connection lets the agent do
+	Roles       []roleOffer
+}
+
+// groupsOf groups roles by their integrations, in the order in which these come first.
+func groupsOf(offers []roleOffer) (all []offerGroup) {
+	for _, offer := range offers {
+		i := slices.IndexFunc(all, func(g offerGroup) bool { return g.In == offer.In })
+		if i < 0 {
+			i = len(all)
+			all = append(all, offerGroup{In: offer.In, Integration: offer.Integration, Words: offer.Words})
+		}
+		all[i].Roles = append(all[i].Roles, offer)
+	}
+	return all
+}
+
+// pageOf is the page of the roles that begins with the role of a number, counted from 1.
+func (a *agentRoles) pageOf(address, number string) offersPage {
+	n, _ := strconv.Atoi(number)
+	first := max(min(n, len(a.Roles))-1, 0)
+	last := min(first+maxOffers, len(a.Roles))
+	p := offersPage{Groups: groupsOf(a.Roles[first:last]), First: first + 1, Last: last, All: len(a.Roles)}
+	if first > 0 {
+		p.Before = query(address, "roles", strconv.Itoa(max(first-maxOffers, 0)+1))
+	}
+	if last < len(a.Roles) {
+		p.After = query(address, "roles", strconv.Itoa(last+1))
+	}
+	return p
+}
+
 // roleOffer is a role that the agent may borrow now.
 type roleOffer struct {
 	rolebroker.Offer
@@ -27,10 +76,11 @@ type roleOffer struct {
 	Runner     rolebroker.RunnerID // that lends the role; empty: this server does
 	RunnerName string
 	Where      string // its account and its name in AWS
+	Words      limitWords
 	Left       string // how long credentials that the agent has are valid; empty: it has none
 	State      state  // of the role
 	Evidence   string // what State was found out from
-	Row        int    // of the role in the form of its integration
+	ID         rolebroker.RoleID
 	Why        string // why the role fails; empty: it works, or nobody has tried it
 }
 
@@ -52,8 +102,11 @@ func rolesOfAgent(g *rolebroker.Grants, live []rolebroker.Session, now time.Time
 		role := roleOffer{
 			Offer: offer, In: in.ID, Runner: in.Runner, RunnerName: in.RunnerName, Where: accountAndName(offer.ARN),
 		}
+		if c := g.Agent.Connection(in.ID); c != nil {
+			role.Words = wordsOfLimits(c)
+		}
 		role.setState(in.StateOf(in.Role(offer.Name)), now)
-		role.Row = slices.IndexFunc(in.Roles, func(r rolebroker.Role) bool { return r.Name == offer.Name })
+		role.ID = in.Role(offer.Name).ID
 		if ends, ok := until[in.Role(offer.Name).ID]; ok {
 			role.Left = rolebroker.DurationInWords(max(ends.Sub(now), 0)) + " left"
 		}
@@ -120,6 +173,8 @@ func integrationNamed(g *rolebroker.Grants, name string) *rolebroker.Integration
 // whyNothing says why an agent may borrow nothing, and what to do.
 func whyNothing(g *rolebroker.Grants) string {
 	switch idle := withoutRunner(g); {
+	case g.Agent.CutOff.IsSet():
+		return "It is cut off. It gets no roles until an administrator enables it."
 	case g.Agent.Disabled:
 		return "It is disabled. It gets no roles until an administrator enables it."
 	case len(g.Integrations) == 0:
@@ -168,7 +223,7 @@ func notes(g *rolebroker.Grants) (all []string) {
 	const refused = ": instructions that name no role are refused."
 	switch in := defaultIntegration(g); {
 	case in == nil:
-		all = append(all, "It has no default integration"+refused+" Choose one below.")
+		all = append(all, "It has no default integration"+refused+" Choose one in its connections.")
 	case !in.Enabled:
 		all = append(all, "Its default integration, "+in.Name+", is disabled"+refused)
 	case in.AssumptionMode != rolebroker.ModePlatform && in.Runner == "":

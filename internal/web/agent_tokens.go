@@ -10,6 +10,43 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
+// agentTokensPage is with what an agent's processes show who they are: its tokens and service accounts.
+type agentTokensPage struct {
+	agentHead
+	agentRoles
+	Tokens []tokenRow
+	Label  string // of a new token, as it was typed
+	Expiry string // of a new token, as it was chosen
+
+	Bindings []bindingRow
+	Issuers  []issuer                  // whose service accounts can be bound
+	Account  rolebroker.ServiceAccount // to bind, as it was typed
+	Labels   string                    // to bind by, as they were typed
+	Errors   map[string]string
+}
+
+func (s *server) showTokens(w http.ResponseWriter, r *http.Request, v *visit) error {
+	return s.renderTokens(w, r, v, http.StatusOK, &agentTokensPage{})
+}
+
+// renderTokens adds to the page the tokens and service accounts as they are now, and shows it.
+func (s *server) renderTokens(
+	w http.ResponseWriter, r *http.Request, v *visit, status int, page *agentTokensPage,
+) error {
+	head, err := s.headOfAgent(r, v, "tokens")
+	if err != nil {
+		return err
+	}
+	page.agentHead, page.agentRoles = *head, rolesOfAgent(head.grants, head.live, head.Now)
+	if err := s.addBindings(r.Context(), v, page); err != nil {
+		return err
+	}
+	if page.Tokens, err = s.tokensOf(r.Context(), v, page.Agent.ID, page.Now); err != nil {
+		return err
+	}
+	return s.render(w, status, "agent-tokens", page)
+}
+
 // tokenRow is one token of an agent.
 type tokenRow struct {
 	rolebroker.Token
@@ -79,10 +116,10 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	form := &agentPage{Label: formValue(r, "label"), Expiry: formValue(r, "expiry")}
+	form := &agentTokensPage{Label: formValue(r, "label"), Expiry: formValue(r, "expiry")}
 	token, secret, err := s.makeToken(r.Context(), v, grants.Agent.ID, form)
 	if form.Errors = fieldErrors(err); form.Errors != nil {
-		return s.renderAgent(w, r, v, http.StatusUnprocessableEntity, form)
+		return s.renderTokens(w, r, v, http.StatusUnprocessableEntity, form)
 	}
 	if err != nil {
 		return err
@@ -111,7 +148,7 @@ func (s *server) showToken(w http.ResponseWriter, r *http.Request, v *visit) err
 }
 
 func (s *server) makeToken(ctx context.Context, v *visit, agent rolebroker.AgentID,
-	form *agentPage) (*rolebroker.Token, rolebroker.Secret, error) {
+	form *agentTokensPage) (*rolebroker.Token, rolebroker.Secret, error) {
 	expires, err := expiryOf(form.Expiry, s.Now())
 	if err != nil {
 		return nil, rolebroker.Secret{}, err
@@ -140,5 +177,5 @@ func expiryOf(chosen string, now time.Time) (time.Time, error) {
 
 func (s *server) revokeToken(w http.ResponseWriter, r *http.Request, v *visit) error {
 	err := s.Broker.RevokeToken(r.Context(), v.who, r.PathValue("agent"), rolebroker.TokenID(r.PathValue("token")))
-	return s.toAgent(w, r, err, "revoked")
+	return s.toAgent(w, r, err, "/tokens", "revoked")
 }

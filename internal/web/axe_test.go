@@ -24,9 +24,11 @@ type scene struct {
 
 // emptyScenes are the scenes of an empty deployment.
 var emptyScenes = []scene{
+	{"overview-empty", func(p *person) { p.opens("/") }},
 	{"integrations-empty", func(p *person) { p.opens("/integrations") }},
 	{"agents-empty", func(p *person) { p.opens("/agents") }},
 	{"sessions-empty", func(p *person) { p.opens("/sessions") }},
+	{"activity-none", func(p *person) { p.opens("/audit?actor=nobody&token=x"); p.sees("Token must be") }},
 	{"requests-empty", func(p *person) { p.opens("/access-requests") }},
 	{"rules-empty", func(p *person) { p.opens("/approval-rules"); p.sees("There are no rules") }},
 	{"runners-empty", func(p *person) { p.opens("/runners") }},
@@ -47,9 +49,43 @@ var scenes = []scene{
 	{"form-errors", func(p *person) {
 		p.begins("not a name")
 		p.typesRole(0, "no name", "ReadOnly", "nowhere")
-		p.role(0).fills("Role ARN", "arn:aws:iam::1:role/x")
+		p.opened(0).fills("Role ARN", "arn:aws:iam::1:role/x")
 		p.presses("Create Integration")
-		p.sees("Nothing was saved.")
+		p.sees("Nothing was saved:")
+	}},
+	{"form-imported", func(p *person) {
+		p.begins("payments")
+		p.presses("Add several")
+		p.fills("ARNs, one a line; CSV", "[default]\nregion = eu-west-1\n[profile ops]\nrole_arn = "+arn("Ops"))
+		p.presses("Add Roles")
+		p.sees("Added 1 role.", "profile default: it has no role_arn")
+		p.presses("Add several")
+		p.fills("ARNs, one a line; CSV", "name,arn\na,b")
+		p.presses("Add Roles")
+		p.sees("Line 2, column 2 (arn)")
+	}},
+	{"integration-setup", func(p *person) {
+		p.looksAt("production")
+		p.presses("AWS setup")
+		p.arrives("production")
+		p.sees("The role exists", "The role is new")
+	}},
+	{"integration-setup-merged", func(p *person) {
+		p.looksAt("production")
+		p.presses("AWS setup")
+		p.fills("Current trust policy", `{"Version":"2012-10-17","Statement":[`+
+			`{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole",`+
+			`"Condition":{"Bool":{"aws:SecureTransport":"false"}}},`+
+			`{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]}`)
+		p.presses("Show Changes")
+		p.sees("Replace the statement that trusts 111122223333 with this:")
+	}},
+	{"integration-setup-wrong", func(p *person) {
+		p.looksAt("production")
+		p.presses("AWS setup")
+		p.fills("Current trust policy", "{")
+		p.presses("Show Changes")
+		p.sees("The policy is not JSON")
 	}},
 	{"form-outcomes", func(p *person) {
 		p.begins("payments")
@@ -63,7 +99,7 @@ var scenes = []scene{
 		p.presses("Validate")
 		p.sees("1 of 3 selected roles cannot be assumed yet.")
 		p.role(0).sees("assumable")
-		p.role(1).sees("open")
+		p.role(1).sees("works, not locked")
 		p.role(2).sees("failed")
 	}},
 	{"form", func(p *person) {
@@ -88,6 +124,7 @@ var scenes = []scene{
 	}},
 	{"form-remove", func(p *person) {
 		p.edits("production")
+		p.presses("Edit metrics")
 		p.presses("Remove role metrics")
 		p.sees("Remove metrics?")
 	}},
@@ -105,19 +142,42 @@ var scenes = []scene{
 	}},
 	{"form-cluster-outcomes", func(p *person) {
 		p.edits("shop")
-		p.role(0).sees("assumable", "checked by runner eks-production")
+		p.opened(0).sees("assumable", "checked by runner eks-production")
 		p.role(2).sees("failed", "checked by runner eks-production")
 	}},
+	{"integration", func(p *person) { p.looksAt("production") }},
+	{"integration-agents", func(p *person) { p.looksAt("production"); p.in(".tab-row").presses("Agents") }},
+	{"integration-activity", func(p *person) { p.looksAt("production"); p.in(".tab-row").presses("Activity") }},
+	{"remove-roles", func(p *person) {
+		p.looksAt("production")
+		p.ticks("Choose readonly")
+		p.presses("Remove Chosen")
+		p.arrives("Remove 1 role from production?")
+	}},
 	{"delete-integration", func(p *person) {
-		p.edits("production")
+		p.looksAt("production")
+		p.presses("More")
 		p.presses("Delete")
 		p.arrives("Delete production?")
 	}},
 	{"agents", func(p *person) { p.opens("/agents") }},
+	{"search", func(p *person) { p.opens("/search?q=prod") }},
+	{"search-nothing", func(p *person) { p.opens("/search?q=nothing-has-this") }},
 	{"agent", func(p *person) { p.opens("/agents/scout") }},
+	{"agent-connections", func(p *person) { p.opens("/agents/scout/connections") }},
+	{"agent-tokens", func(p *person) { p.opens("/agents/scout/tokens") }},
+	{"agent-accounts", func(p *person) { p.opens("/agents/cashier/tokens") }},
+	{"agent-activity", func(p *person) { p.opens("/agents/scout/activity") }},
+	{"agent-edit", func(p *person) { p.opens("/agents/scout/edit") }},
 	{"agent-unconnected", func(p *person) { p.opens("/agents/intern") }},
 	{"limits", func(p *person) { p.opens("/agents/scout/limits/production") }},
+	{"limits-learned", func(p *person) { p.opens("/agents/scout/limits/production?policy=of-its-calls") }},
 	{"new-agent", func(p *person) { p.opens("/agents/new") }},
+	{"new-agent-chosen", func(p *person) {
+		p.opens("/agents/new?integration=production&integration=staging")
+		p.in("#choosing").ticks(asksBeforeChanges)
+		p.sees("waits for a person’s yes before each change")
+	}},
 	{"new-agent-errors", func(p *person) {
 		p.opens("/agents/new")
 		p.fills("Name", "scout")
@@ -125,13 +185,77 @@ var scenes = []scene{
 		p.findsFault("Name", "scout")
 	}},
 	{"token", func(p *person) {
-		p.opens("/agents/intern")
-		p.presses("New Token")
+		p.opens("/agents/intern/tokens")
+		p.presses("Create Token")
 		p.arrives("New token of intern")
 	}},
 	{"agent-in-cluster", func(p *person) { p.opens("/agents/cashier") }},
+	{"agent-cut-off-question", func(p *person) {
+		p.opens("/agents/scout")
+		p.presses("Cut Off")
+		p.sees("Cut off scout?", "only production/deployer")
+	}},
+	{"cut-off-role", func(p *person) {
+		p.opens("/agents/scout")
+		p.presses("Cut Off")
+		p.chooses("From", "only data-lake/analyst")
+		p.presses("Cut Off Agent")
+		p.sees("Cut off from the role.", "It keeps its other roles")
+	}},
+	{"cut-off", func(p *person) {
+		p.opens("/agents/scout")
+		p.presses("Cut Off")
+		p.fills("Reason (optional)", "Leaked its keys")
+		p.presses("Cut Off Agent")
+		p.arrives("Cut-off of scout cut off")
+		p.sees("The keys still work in AWS", "aws iam put-role-policy")
+	}},
+	{"agent-cut-off", func(p *person) {
+		p.cutsOff("scout")
+		p.opens("/agents/scout")
+		p.sees("End its keys in AWS")
+	}},
+	{"cut-off-applied-partly", func(p *person) {
+		p.cutsOff("scout")
+		furnisher{p.TB, p.tb}.cutOffRole("data-lake")
+		p.opens("/agents/scout/cut-off")
+		p.presses("Apply")
+		p.sees("The server put the deny policy on 1 of", "not permitted")
+	}},
+	{"cut-off-applied", func(p *person) {
+		p.cutsOff("scout")
+		furnisher{p.TB, p.tb}.cutOffRole("production")
+		p.opens("/agents/scout/cut-off")
+		p.presses("Apply")
+		p.sees("AWS refuses the keys")
+	}},
+	{"cut-off-lifted", func(p *person) {
+		p.cutsOff("scout")
+		p.opens("/agents/scout/cut-off")
+		p.presses("Enable")
+		p.presses("Enable Agent")
+		p.sees("It gets new keys, never those from before.", "enabled since")
+	}},
 	{"delete-agent", func(p *person) { p.opens("/agents/scout/delete") }},
+	{"agent-requests", func(p *person) {
+		approved := p.asks("release-20")
+		p.opens(approved)
+		p.fills("Reason for breaking the glass", "The shop is down")
+		p.presses("Break the Glass and Approve")
+		p.sees("Approved.")
+		p.asks("release-21")
+		p.opens("/agents/deployer")
+		p.sees("What it asked for", "release-20", "release-21")
+	}},
+	{"calls", func(p *person) { p.opens("/calls?decision=refused&session=ses_3mzq7k4vprb5xw2tdn6hjc8ysa") }},
 	{"sessions", func(p *person) { p.opens("/sessions?paused=on") }},
+	{"activity", func(p *person) { p.opens("/audit"); p.opensDetails() }},
+	{"activity-exact", func(p *person) { p.opens("/audit?exact=on&outcome=done&address=127.0.0.1") }},
+	{"session-ended", func(p *person) {
+		p.opens("/sessions?agent=librarian&paused=on")
+		p.presses("End the session librarian for data-lake/analyst")
+		p.sees("Nobody gets its credentials any more", "aws iam put-role-policy")
+	}},
 	{"requests", func(p *person) { p.opens("/access-requests?state=all"); p.sees("release-17", "denied") }},
 	{"request", func(p *person) { p.opens(p.asks("release-18")); p.sees("Break the Glass and Approve") }},
 	{"request-approved", func(p *person) {
@@ -183,6 +307,13 @@ var scenes = []scene{
 		p.presses("New API Key")
 		p.sees("copy it now")
 	}},
+	{"overview", func(p *person) {
+		p.asks("release-21")
+		p.cutsOff("scout")
+		p.endsSoon()
+		p.opens("/")
+		p.sees("Fails now", "Waits for a yes", "Ends within 14 days", "Last 24 hours")
+	}},
 	{"error", func(p *person) { p.opens("/integrations/nothing") }},
 }
 
@@ -203,6 +334,14 @@ var signedOut = []scene{
 func (p *person) asks(task string) string {
 	p.Helper()
 	return rolebroker.AccessRequestPage + furnisher{p.TB, p.tb}.asking(task, "Roll out another release of the shop")
+}
+
+// cutsOff cuts an agent off, also one that is cut off already, so that scenes do not need each other.
+func (p *person) cutsOff(agent string) {
+	p.Helper()
+	if _, err := p.tb.Admin.CutOff(p.Context(), agent, api.CutOffRequest{Reason: "Leaked its keys"}); err != nil {
+		p.Fatal(err)
+	}
 }
 
 // rules is the source of axe-core, which checks the Web Content Accessibility Guidelines.

@@ -42,7 +42,7 @@ func (s *server) issuers(ctx context.Context, v *visit) (found []issuer, err err
 }
 
 // addBindings adds the service accounts to the page of an agent.
-func (s *server) addBindings(ctx context.Context, v *visit, page *agentPage) (err error) {
+func (s *server) addBindings(ctx context.Context, v *visit, page *agentTokensPage) (err error) {
 	if page.Issuers, err = s.issuers(ctx, v); err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (s *server) allBindings(ctx context.Context, v *visit, agent rolebroker.Age
 }
 
 func (s *server) bindAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
-	page := &agentPage{Account: rolebroker.ServiceAccount{
+	page := &agentTokensPage{Account: rolebroker.ServiceAccount{
 		Issuer:    formValue(r, "issuer"),
 		Namespace: formValue(r, "namespace"),
 		Name:      formValue(r, "service_account"),
@@ -80,22 +80,22 @@ func (s *server) bindAgent(w http.ResponseWriter, r *http.Request, v *visit) err
 	labels, err := rolebroker.ParseLabels(page.Labels)
 	if err != nil {
 		page.Errors = map[string]string{"labels": sentence(err.Error())}
-		return s.renderAgent(w, r, v, http.StatusUnprocessableEntity, page)
+		return s.renderTokens(w, r, v, http.StatusUnprocessableEntity, page)
 	}
 	_, err = s.Broker.Bind(r.Context(), v.who, r.PathValue("agent"), page.Account, labels)
 	if rolebroker.CodeOf(err) == rolebroker.CodeConflict {
 		page.Errors = map[string]string{"service_account": sentence(rolebroker.AsError(err).Message)}
-		return s.renderAgent(w, r, v, http.StatusConflict, page)
+		return s.renderTokens(w, r, v, http.StatusConflict, page)
 	}
 	if page.Errors = fieldErrors(err); page.Errors != nil {
-		return s.renderAgent(w, r, v, statusOf(err), page)
+		return s.renderTokens(w, r, v, statusOf(err), page)
 	}
-	return s.toAgent(w, r, err, "bound")
+	return s.toAgent(w, r, err, "/tokens", "bound")
 }
 
 func (s *server) unbindAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
 	err := s.Broker.Unbind(r.Context(), v.who, r.PathValue("agent"), rolebroker.TokenID(r.PathValue("binding")))
-	return s.toAgent(w, r, err, "unbound")
+	return s.toAgent(w, r, err, "/tokens", "unbound")
 }
 
 // Selected names the service accounts as the page shows them.
@@ -108,7 +108,7 @@ func (b bindingRow) Selected() string {
 
 // Pod is the manifest of a pod that borrows roles with its service account, as in
 // docs/kubernetes.md. It is for the first binding, which has to exist.
-func (p *agentPage) Pod() string {
+func (p *agentTokensPage) Pod() string {
 	account, role := p.Bindings[0].Account, ""
 	if account.Name == rolebroker.AnyAccount {
 		account.Name = "default"

@@ -149,7 +149,7 @@ func (p *person) signsIn() {
 	p.opens(p.tb.SignInLink())
 	p.arrives("Sign in")
 	p.presses("Sign in")
-	p.arrives("Integrations")
+	p.arrives("Overview")
 	p.origin = find[string](p, "reading the address", "location.origin")
 }
 
@@ -159,7 +159,7 @@ func (p *person) signsInByKey(address string) {
 	p.opens(address + "/")
 	p.fills("API key", p.tb.AdminKey.Reveal())
 	p.presses("Sign in")
-	p.arrives("Integrations")
+	p.arrives("Overview")
 	p.origin = find[string](p, "reading the address", "location.origin")
 }
 
@@ -329,6 +329,12 @@ const middle = (e) => {
   const covered = !top || !(e.contains(top) || [...(e.labels || [])].some((l) => l.contains(top)));
   return {x, y, covered: covered ? (top ? top.outerHTML.slice(0, 200) : 'nothing') : ''};
 };
+// headings are the heading of the page, with and without the state that stands in it.
+const headings = () => {
+  const h1 = document.querySelector('h1');
+  const name = [...(h1?.childNodes || [])].filter((n) => !n.classList?.contains('badge'));
+  return [plain(h1?.innerText), plain(name.map((n) => n.textContent).join(' '))];
+};
 // aim keeps the next click from everything but an element. window.aimed ends that, and returns whether the click hit;
 // it is gone when the click led to another page.
 const aim = (e) => {
@@ -362,6 +368,21 @@ func (p *person) in(selector string) *person {
 
 // role is the same person, looking at a role of the form, from 0.
 func (p *person) role(i int) *person { return p.in(fmt.Sprintf("#role-%d", i)) }
+
+// line is the same person, looking at a role on the page of an integration.
+func (p *person) line(name string) *person { return p.in("[data-role=" + quoted(name) + "]") }
+
+// opened is the same person, looking at the fields of a role of the form, which opens if it is closed.
+func (p *person) opened(i int) *person {
+	p.Helper()
+	row := p.role(i)
+	p.eventually("role is there", "!!document.querySelector("+quoted(row.scope)+")")
+	if find[bool](p, "looking for the fields", "!document.querySelector("+quoted(row.scope+".open")+")") {
+		row.presses("Edit")
+		p.eventually("the role is open", "!!document.querySelector("+quoted(row.scope+".open")+")")
+	}
+	return row
+}
 
 // opens opens an address.
 func (p *person) opens(address string) {
@@ -424,7 +445,7 @@ func (p *person) arrives(heading string) {
 	p.Helper()
 	p.eventually(
 		"arriving at "+heading,
-		`!window.before && ready() && plain(document.querySelector('h1')?.innerText) === `+quoted(heading),
+		`!window.before && ready() && headings().includes(`+quoted(heading)+`)`,
 	)
 }
 

@@ -41,15 +41,15 @@ func TestOnlyWhatBothChangedIsAConflict(t *testing.T) {
 		"source_identity", "on", "role.0.id", string(readonly.ID)}
 
 	// I changed the description too, and the name.
-	answer := b.saves(path, append(mine, "description", "Mine")...)
+	answer := b.saves(path+"/edit", append(mine, "description", "Mine")...)
 	b.answers(answer, http.StatusConflict, "somebody else saved production", ">Description<", ">Mine<", ">Theirs<",
-		"Replace 1 Saved Value with Mine", "Keep What Is Saved", `value="prod"`, `value="2h"`, `value="auditor"`)
+		"Replace 1 Saved Value with Mine", "Keep What Is Saved", `value="prod"`, `value="2h"`, `>auditor<`)
 	if strings.Contains(answer.Body.String(), ">Session tags<") {
 		t.Error("what only the other person changed is a conflict")
 	}
 
 	// I changed the name only, and nothing is left to ask.
-	b.answers(b.saves(path, append(mine, "description", "")...), http.StatusSeeOther)
+	b.answers(b.saves(path+"/edit", append(mine, "description", "")...), http.StatusSeeOther)
 	now, err := s.broker.Integration(ctx, root, "prod")
 	if err != nil || now.Description != "Theirs" || !now.SessionTags || now.DefaultRole != "auditor" ||
 		len(now.Roles) != 2 || now.Roles[0].SessionDuration != 2*time.Hour {
@@ -57,7 +57,7 @@ func TestOnlyWhatBothChangedIsAConflict(t *testing.T) {
 	}
 
 	// A form that does not say what it was made from replaces nothing without asking.
-	answer = b.saves(path, "name", "mine", "mode", "platform", "version", "1", "role.0.id", string(readonly.ID))
+	answer = b.saves(path+"/edit", "name", "mine", "mode", "platform", "version", "1", "role.0.id", string(readonly.ID))
 	b.answers(answer, http.StatusConflict, ">Name<", ">Description<", ">Default role<")
 }
 
@@ -75,9 +75,9 @@ func TestARoleThatOneRemovesAndAnotherChanges(t *testing.T) {
 	}
 	form := []string{"name", "production", "mode", "platform", "version", "1", "saved", "production",
 		"source_identity", "on", "was", strings.ReplaceAll(was, "ROLE", id)}
-	answer := b.saves(path, form...) // with a new role in place of the one that changed
+	answer := b.saves(path+"/edit", form...) // with a new role in place of the one that changed
 	b.answers(answer, http.StatusConflict, ">Role readonly<", ">removed<", ">changed<")
-	kept := b.saves(path, append(form, "conflict", id+" role", "action", "take-saved")...)
+	kept := b.saves(path+"/edit", append(form, "conflict", id+" role", "action", "take-saved")...)
 	b.answers(kept, http.StatusOK, `value="eu-west-1"`)
 }
 

@@ -47,7 +47,7 @@ func TestSigningIn(t *testing.T) {
 	p.opens(link) // which some mail program may do too
 	p.opens(link)
 	p.presses("Sign in")
-	p.arrives("Integrations")
+	p.arrives("Overview")
 	p.presses("Sign out")
 	p.arrives("Sign in")
 	p.opens(link)
@@ -70,7 +70,7 @@ func TestTheFirstPageIsSmall(t *testing.T) {
 				files++
 			}
 		}
-		if files < 4 || p.received["/integrations"] == 0 {
+		if files < 4 || p.received["/"] == 0 {
 			return fmt.Errorf("so far these were loaded: %v", p.received)
 		}
 		if all > 60_000 {
@@ -92,9 +92,10 @@ func TestConnectingAWS(t *testing.T) {
 	borrows(t, tb, token, "", "/PaymentsDeploy/scout")
 	borrows(t, tb, token, "readonly", "/PaymentsRead/scout")
 	p.presses("I have it, back to scout")
-	p.arrives("scout")
-	p.sees("readonly", "in use", "laptop")
+	p.arrives("scout enabled")
+	p.sees("readonly", "in use", "What it holds now")
 	p.seesNot(token.Reveal())
+	p.presses("More")
 	p.presses("Sessions of scout")
 	p.arrives("Sessions")
 	p.sees("payments/deployer", "payments/readonly", "live")
@@ -104,9 +105,7 @@ func TestConnectingAWS(t *testing.T) {
 func connect(p *person) {
 	p.Helper()
 	// Step 1: decide. The platform is recommended, and chosen.
-	p.presses("New Integration")
-	p.arrives("New Integration")
-	p.presses("Add AWS")
+	p.presses("Connect AWS")
 	p.arrives("Connect AWS")
 	p.fills("Name", "payments")
 	p.fills("Description", "What the payments team runs")
@@ -120,15 +119,15 @@ func connect(p *person) {
 	}
 
 	// Step 3: add the roles.
-	p.role(0).fills("Name", "readonly")
-	p.role(0).fills("Role ARN", arn("PaymentsRead"))
-	p.role(0).fills("Region", "us-east-1")
+	p.opened(0).fills("Name", "readonly")
+	p.opened(0).fills("Role ARN", arn("PaymentsRead"))
+	p.opened(0).fills("Region", "us-east-1")
 	p.presses("Add Role")
-	p.role(1).fills("Name", "deployer")
-	p.role(1).fills("Role ARN", arn("PaymentsDeploy"))
-	p.role(1).fills("Region", "eu-west-1")
+	p.opened(1).fills("Name", "deployer")
+	p.opened(1).fills("Role ARN", arn("PaymentsDeploy"))
+	p.opened(1).fills("Region", "eu-west-1")
 	p.finds("Name", "payments")
-	p.role(0).finds("Role ARN", arn("PaymentsRead"))
+	p.opened(0).finds("Role ARN", arn("PaymentsRead"))
 
 	// Step 4: validate.
 	p.presses("Validate")
@@ -137,30 +136,32 @@ func connect(p *person) {
 	p.sees("All 2 selected roles can be assumed.")
 
 	// Step 5: choose the default, and finish.
-	p.role(0).findsTicked("Selected", true)
-	p.role(1).findsTicked("Selected", true)
-	p.role(1).ticks("Default")
+	p.role(0).findsTicked("Select", true)
+	p.role(1).findsTicked("Select", true)
+	p.chooses("Default role", "deployer")
 	p.presses("Create Integration")
 	p.arrives("payments")
 	p.sees("Created.", "No agent borrows from it yet.")
-	p.role(0).sees("assumable")
-	p.role(1).findsTicked("Default", true)
+	p.line("readonly").sees("assumable")
+	p.line("deployer").sees("assumable", "default")
 
 	// Connect it to an agent, from its page.
-	p.presses("New agent")
+	p.presses("New Agent")
 	p.arrives("New Agent")
-	p.findsTicked("payments", true)
+	p.sees("payments", "Everything the roles allow")
 	p.fills("Name", "scout")
 	p.presses("Create Agent")
-	p.arrives("scout")
+	p.arrives("scout enabled")
 	p.sees("deployer", "readonly", "It has no token yet")
 }
 
 // makesToken creates a token on the page of the agent scout.
 func (p *person) makesToken(label string) rolebroker.Secret {
 	p.Helper()
+	p.presses("Create Token")
+	p.eventually("the page of the tokens", "!window.before && ready()")
 	p.fills("Label", label)
-	p.presses("New Token")
+	p.presses("Create Token")
 	p.arrives("New token of scout")
 	token := rolebroker.NewSecret(strings.TrimSpace(p.reads("Token")))
 	p.tb.HandedOut(token)
@@ -190,9 +191,9 @@ func borrows(t testing.TB, tb *testbed.Testbed, token rolebroker.Secret, role, s
 // typesRole fills in the fields of a role.
 func (p *person) typesRole(i int, name, iamName, region string) {
 	p.Helper()
-	p.role(i).fills("Name", name)
-	p.role(i).fills("Role ARN", arn(iamName))
-	p.role(i).fills("Region", region)
+	p.opened(i).fills("Name", name)
+	p.opened(i).fills("Role ARN", arn(iamName))
+	p.opened(i).fills("Region", region)
 }
 
 // begins begins a new integration.
@@ -218,9 +219,9 @@ func TestOutcomesAreShownAsTheyArrive(t *testing.T) {
 	tb.AWS.Inject(slow)
 	p.presses("Validate")
 	p.eventually("one outcome is there before the other",
-		"text('#role-0').includes('checking') && /open|assumable/.test(text('#role-1'))")
+		"text('#role-0').includes('checking') && /not locked|assumable/.test(text('#role-1'))")
 	p.sees("1 of 2 validated")
-	p.role(0).sees("open") // its trust policy requires no external ID
+	p.role(0).sees("works, not locked") // its trust policy requires no external ID
 }
 
 // The form of an integration in cluster mode says that a runner tries the roles. Without one, Validate says so.
@@ -238,8 +239,7 @@ func TestConnectingAWSForACluster(t *testing.T) {
 	p.sees("No agent gets these roles until you choose a runner.")
 	p.presses("Create Integration")
 	p.arrives("edge")
-	p.sees("Created.", "No agent gets these roles until you choose a runner.")
-	p.findsTicked("Your cluster", true)
+	p.sees("Created.", "No agent gets its roles until you choose a runner.", "a cluster, without a runner yet")
 }
 
 // A role that fails is red, with the cause and the fix. The fix works.
@@ -274,5 +274,5 @@ func TestARoleThatFails(t *testing.T) {
 	p.eventually("it is not red any more", "!document.querySelector('.role .bad, .role .outcome.bad')")
 	p.presses("Create Integration")
 	p.arrives("payments")
-	p.role(1).sees("assumable")
+	p.line("bad").sees("assumable")
 }

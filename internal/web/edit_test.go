@@ -7,12 +7,20 @@ import (
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
-// edits opens the form of an integration from the list.
-func (p *person) edits(name string) {
+// looksAt opens the page of an integration from the list.
+func (p *person) looksAt(name string) {
 	p.Helper()
 	p.opens("/integrations")
 	p.presses(name)
 	p.arrives(name)
+}
+
+// edits opens the form of an integration from its page.
+func (p *person) edits(name string) {
+	p.Helper()
+	p.looksAt(name)
+	p.presses("Edit")
+	p.arrives("Edit " + name)
 }
 
 // Rename an integration; change, disable and remove a role.
@@ -24,24 +32,28 @@ func TestEditing(t *testing.T) {
 
 	p.edits("production")
 	p.fills("Name", "prod")
-	p.role(0).fills("Region", "ap-south-1")
-	p.role(1).unticks("Selected")
-	p.presses("Remove role off")
+	p.opened(0).fills("Region", "ap-south-1")
+	p.role(1).unticks("Select")
+	p.opened(2).presses("Remove role off")
 	p.sees("Remove off? Agent scout loses it when you update the integration.",
 		"To pause the role, deselect it instead.")
 	p.presses("Keep it")
 	p.eventually("nobody is asked any more", "!text('body').includes('Remove off?')")
-	p.role(2).finds("Name", "off")
-	p.presses("Remove role off")
+	p.opened(2).finds("Name", "off")
+	p.opened(2).presses("Remove role off")
 	p.presses("Remove Role")
 	p.eventually("the role is gone", "!document.querySelector('#role-2')")
 	p.finds("Name", "prod")
 	p.presses("Update Integration")
 	p.arrives("prod")
 	p.sees("Updated.")
-	p.role(0).finds("Region", "ap-south-1")
-	p.role(1).finds("Name", "deployer")
-	p.role(1).findsTicked("Selected", false)
+	p.line("readonly").sees("ap-south-1", "default")
+	p.line("deployer").sees("not selected")
+	p.presses("Edit")
+	p.arrives("Edit prod")
+	p.opened(0).finds("Region", "ap-south-1")
+	p.opened(1).finds("Name", "deployer")
+	p.role(1).findsTicked("Select", false)
 	p.role(1).sees("not selected")
 	if p.asked() != 0 {
 		t.Error("whoever saves is asked whether to leave")
@@ -55,13 +67,14 @@ func TestEditing(t *testing.T) {
 	p.seesNot("production")
 }
 
-// An integration is disabled and enabled beside its title. Saving the form leaves it
+// An integration is disabled and enabled in the menu of its page. Saving the form leaves it
 // disabled, and its default role can be deselected.
 func TestDisablingAnIntegration(t *testing.T) {
 	t.Parallel()
 	tb := testbed.New(t, nil)
 	p := admin(t, tb)
-	p.edits("production")
+	p.looksAt("production")
+	p.presses("More")
 	p.presses("Disable")
 	p.sees("Disable production? Agent scout gets no more credentials of its roles, at once, until an administrator "+
 		"enables it.",
@@ -70,6 +83,9 @@ func TestDisablingAnIntegration(t *testing.T) {
 	p.sees("Disabled. Nobody gets its roles", "no agent gets its roles until an administrator enables it")
 	cannotBorrow(t, tb, tb.Scout, "deployer")
 
+	p.presses("Edit")
+	p.arrives("Edit production")
+	p.sees("no agent gets its roles until an administrator enables it")
 	p.fills("Description", "On hold")
 	p.presses("Update Integration")
 	p.sees("Updated.", "no agent gets its roles until an administrator enables it")
@@ -78,21 +94,26 @@ func TestDisablingAnIntegration(t *testing.T) {
 	p.arrives("Integrations")
 	p.sees("production disabled On hold")
 	p.opens("/agents/scout")
-	p.sees("Its integrations are disabled: production.", "production default disabled")
+	p.sees("Its integrations are disabled: production.")
+	p.presses("Connections")
+	p.sees("production default disabled")
 
 	p.opens("/integrations")
 	p.presses("production")
 	p.arrives("production disabled")
+	p.presses("More")
 	p.presses("Enable")
 	p.sees("Enabled.")
 	p.seesNot("no agent gets its roles until an administrator enables it")
 	borrows(t, tb, tb.Scout, "", "/ReadOnly/scout")
 
-	p.role(0).seesNot("The default role is not selected")
-	p.role(0).unticks("Selected")
-	p.role(0).sees("The default role is not selected: instructions that name no role are refused.")
+	p.presses("Edit")
+	p.arrives("Edit production")
+	p.seesNot("The default role is not selected")
+	p.role(0).unticks("Select")
+	p.sees("The default role is not selected: instructions that name no role are refused.")
 	p.presses("Update Integration")
-	p.sees("Updated.")
+	p.sees("Updated.", "The default role, readonly, is not selected: instructions that name no role are refused.")
 	cannotBorrow(t, tb, tb.Scout, "")
 	borrows(t, tb, tb.Scout, "deployer", "/Deployer/scout")
 	p.opens("/agents/scout")
@@ -115,19 +136,19 @@ func TestErrorsAppearAtTheirFields(t *testing.T) {
 	p := admin(t, testbed.New(t, nil))
 	p.edits("production")
 	p.fills("Description", "What I typed")
-	p.role(1).fills("Role ARN", "arn:aws:iam::1:role/Deployer")
-	p.role(2).fills("Name", "readonly")
+	p.opened(1).fills("Role ARN", "arn:aws:iam::1:role/Deployer")
+	p.opened(2).fills("Name", "readonly")
 	p.presses("Update Integration")
-	p.sees("Nothing was saved.")
-	p.role(1).findsFault("Role ARN", "account")
+	p.sees("Nothing was saved:")
+	p.opened(1).findsFault("Role ARN", "account")
 	p.finds("Description", "What I typed")
-	p.role(1).finds("Role ARN", "arn:aws:iam::1:role/Deployer")
-	p.role(2).finds("Name", "readonly")
-	p.role(1).fills("Role ARN", arn("Deployer"))
+	p.opened(1).finds("Role ARN", "arn:aws:iam::1:role/Deployer")
+	p.opened(2).finds("Name", "readonly")
+	p.opened(1).fills("Role ARN", arn("Deployer"))
 	p.presses("Update Integration")
 	p.eventually("only one field is wrong", "document.querySelectorAll('[aria-invalid]').length === 1")
-	p.role(2).findsFault("Name", "readonly")
-	p.role(2).fills("Name", "off")
+	p.opened(2).findsFault("Name", "readonly")
+	p.opened(2).fills("Name", "off")
 
 	p.fills("Name", "staging")
 	p.presses("Update Integration")
@@ -136,8 +157,7 @@ func TestErrorsAppearAtTheirFields(t *testing.T) {
 	p.finds("Description", "What I typed")
 	p.fills("Name", "production")
 	p.presses("Update Integration")
-	p.sees("Updated.")
-	p.finds("Description", "What I typed")
+	p.sees("Updated.", "What I typed")
 }
 
 // The browser asks before it leaves a form with unsaved changes.
@@ -154,27 +174,16 @@ func TestLeavingWithUnsavedChanges(t *testing.T) {
 	}
 
 	p.edits("production")
-	p.role(1).fills("Region", "sa-east-1")
+	p.opened(1).fills("Region", "sa-east-1")
 	p.answers(true)
 	p.presses("Agents")
 	p.until("being asked", p.wasAsked)
-	p.role(1).finds("Region", "sa-east-1")
+	p.opened(1).finds("Region", "sa-east-1")
 	p.answers(false)
 	p.presses("Cancel")
-	p.arrives("Integrations")
+	p.arrives("production")
 	p.edits("production")
-	p.role(1).finds("Region", "eu-west-1")
-	p.asked()
-
-	p.fills("Name", "prod")
-	p.answers(true)
-	p.presses("Connect") // is a form of its own
-	p.until("being asked", p.wasAsked)
-	p.finds("Name", "prod")
-	p.answers(false)
-	p.presses("Cancel")
-	p.arrives("Integrations")
-	p.edits("production")
+	p.opened(1).finds("Region", "eu-west-1")
 	p.asked()
 
 	p.presses("Add Role") // an unsaved change, as typing is
@@ -203,15 +212,15 @@ func TestOutcomesStayWithTheirRoles(t *testing.T) {
 	p.presses("Validate")
 	p.role(2).sees("failed", "AWS does not let the server assume the role")
 	p.sees("1 of 3 selected roles cannot be assumed yet.")
-	p.presses("Remove role readonly")
+	p.opened(0).presses("Remove role readonly")
 	p.sees("Remove readonly?")
 	p.presses("Remove Role")
 	p.eventually("the role is gone", "!document.querySelector('#role-2')")
-	p.role(0).finds("Name", "terraform")
+	p.opened(0).finds("Name", "terraform")
 	p.role(0).sees("assumable")
 	p.role(1).sees("failed", "AWS does not let the server assume the role")
 
-	p.role(1).fills("Role ARN", arn("Tester"))
+	p.opened(1).fills("Role ARN", arn("Tester"))
 	p.role(1).seesNot("failed", "AWS does not let the server assume the role")
 	p.role(0).sees("assumable")
 	p.sees("Roles are validated when you save, or now with Validate.")
@@ -225,7 +234,7 @@ func TestTheSetupFollowsWhatIsTyped(t *testing.T) {
 	p := admin(t, testbed.New(t, nil))
 	p.edits("staging")
 	p.presses("AWS CLI")
-	p.role(0).fills("Role ARN", arn("First"))
+	p.opened(0).fills("Role ARN", arn("First"))
 	p.eventually("the commands follow", "!!box('body', (e) => e.textContent.includes('First'))")
 	p.presses("Add Role")
 	p.typesRole(2, "added", "Second", "us-east-1")
@@ -241,16 +250,15 @@ func TestTwoPeopleEdit(t *testing.T) {
 	first.edits("production")
 	second.edits("production")
 	first.fills("Description", "By the first")
-	second.role(1).fills("Region", "us-west-2")
+	second.opened(1).fills("Region", "us-west-2")
 	first.presses("Update Integration")
 	first.sees("Updated.")
 
 	second.presses("Update Integration")
-	second.sees("Updated, and what somebody else changed meanwhile is kept.")
-	second.role(1).finds("Region", "us-west-2")
-	second.finds("Description", "By the first")
-	first.opens("/integrations/production")
-	first.role(1).finds("Region", "us-west-2")
+	second.sees("Updated, and what somebody else changed meanwhile is kept.", "By the first")
+	second.line("deployer").sees("us-west-2")
+	first.opens("/integrations/production/edit")
+	first.opened(1).finds("Region", "us-west-2")
 }
 
 // What both changed is shown with both values, where the second one looks, and nothing is overwritten by a button that
@@ -262,7 +270,7 @@ func TestTwoPeopleChangeTheSame(t *testing.T) {
 	first.edits("production")
 	second.edits("production")
 	first.fills("Description", "By the first")
-	first.role(1).fills("Region", "eu-west-3")
+	first.opened(1).fills("Region", "eu-west-3")
 	first.presses("Update Integration")
 	first.sees("Updated.")
 	second.fills("Description", "By the second")
@@ -277,21 +285,21 @@ func TestTwoPeopleChangeTheSame(t *testing.T) {
 	second.presses("Update Integration")
 	asks()
 	second.finds("Description", "By the second")
-	second.role(1).finds("Region", "eu-west-3") // which only the first one changed
+	second.opened(1).finds("Region", "eu-west-3") // which only the first one changed
 	second.maybeTakes("conflict")
 	second.presses("Keep What Is Saved")
 	second.eventually("it is not asked any more", `!document.querySelector("#conflict")`)
 	second.finds("Description", "By the first")
 
 	second.fills("Description", "By the second")
+	first.edits("production")
 	first.fills("Description", "By the first again")
 	first.presses("Update Integration")
 	first.sees("Updated.")
 	second.presses("Update Integration")
 	second.sees("By the first again")
 	second.in("#conflict").presses("Replace 1 Saved Value with Mine")
-	second.sees("Updated.")
-	second.finds("Description", "By the second")
+	second.sees("Updated.", "By the second")
 }
 
 // If somebody deletes an integration, a person who edits it keeps what they typed.
@@ -301,7 +309,8 @@ func TestDeletingWhileAnotherEdits(t *testing.T) {
 	first, second := admin(t, tb), admin(t, tb)
 	second.edits("staging")
 	second.fills("Description", "What I typed")
-	first.edits("staging")
+	first.looksAt("staging")
+	first.presses("More")
 	first.presses("Delete")
 	first.arrives("Delete staging?")
 	first.presses("Delete Integration")
@@ -311,10 +320,9 @@ func TestDeletingWhileAnotherEdits(t *testing.T) {
 	second.presses("Update Integration")
 	second.sees("Somebody deleted staging while you were editing.", "What you typed is still here.")
 	second.finds("Description", "What I typed")
-	second.role(1).finds("Name", "tester")
+	second.opened(1).finds("Name", "tester")
 	second.presses("Create Integration")
-	second.sees("Created.")
-	second.finds("Description", "What I typed")
+	second.sees("Created.", "What I typed")
 }
 
 // A person who is signed out in another tab loses nothing that was typed.
@@ -335,6 +343,5 @@ func TestBeingSignedOutInAnotherTab(t *testing.T) {
 	}
 	other.signsIn()
 	p.presses("Update Integration")
-	p.sees("Updated.")
-	p.finds("Description", "What I typed")
+	p.sees("Updated.", "What I typed")
 }

@@ -1,13 +1,16 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/roleimport"
 )
 
 // formPage is the form of an AWS integration: five steps on one page. It keeps
@@ -32,28 +35,37 @@ type formPage struct {
 	SourceIdentity bool
 	Default        int // index of the default role; -1: none is chosen
 	Rows           []roleRow
+	Several        string // a list of roles to add, as it was pasted
+	Find           string // rows that are closed and do not have this text are hidden
+	Failing        bool   // rows that are closed and do not fail are hidden
 
-	Errors       map[string]string // by field, as in "name" or "roles[2].arn"
-	Problem      string            // what is wrong with the form as a whole; empty: nothing
-	Was          fieldValues       // what the form was made from; nil: not known
-	Stale        bool              // someone else has saved the integration since
-	Conflicts    []conflict        // what both changed, while Stale
-	Checked      bool              // the roles were just validated
-	Setup        *rolebroker.Setup
-	Trust        string // the trust policy for a runner with its own AWS identity; empty: Setup has it
-	Runners      []rolebroker.Runner
-	Chosen       *rolebroker.Runner // the chosen one of Runners; nil: none
-	RunnerState  state              // of Chosen
-	Agents       audience           // connected agents
-	Others       []string           // the names of agents that are not connected
-	MoreOthers   bool               // there are more of them
-	Connect      string             // the agent to connect, as it was typed
-	ConnectError string             // what is wrong with it
+	Errors      map[string]string   // by field, as in "name" or "roles[2].arn"
+	Problem     string              // what is wrong with the form as a whole; empty: nothing
+	Was         fieldValues         // what the form was made from; nil: not known
+	Saving      bool                // the errors are why nothing was saved
+	Added       []string            // what became of a pasted list, as sentences
+	Skipped     []roleimport.Remark // what of the list was not added
+	Stale       bool                // someone else has saved the integration since
+	Conflicts   []conflict          // what both changed, while Stale
+	asked       []string            // the fields that an earlier answer asked about: Conflicts, until they are decided
+	Checked     bool                // the roles were just validated
+	Setup       *rolebroker.Setup
+	Trust       string // the trust policy for a runner with its own AWS identity; empty: Setup has it
+	Runners     []rolebroker.Runner
+	Chosen      *rolebroker.Runner // the chosen one of Runners; nil: none
+	RunnerState state              // of Chosen
+	Agents      audience           // connected agents
+
+	stored *rolebroker.Integration // that the form was just made from; nil: it was typed
 }
 
 // roleRow is one role as it is typed.
 type roleRow struct {
 	Index      int
+	Place      int    // among the rows of the form that was sent
+	Open       bool   // its fields are shown
+	Hidden     bool   // the filter leaves it out
+	Brief      bool   // its outcome is shown without the fix, because so many fail
 	ID         string // empty for a new role
 	Name       string
 	ARN        string
@@ -100,7 +112,15 @@ func (p *formPage) WasText() string {
 	if p.New() {
 		return ""
 	}
-	return p.Was.Text()
+	return p.Was.SmallText()
+}
+
+// Back is the address that the form leads to without saving.
+func (p *formPage) Back() string {
+	if p.New() {
+		return "/integrations"
+	}
+	return "/integrations/" + p.ID
 }
 
 // Action is the address that the form is sent to.
@@ -108,7 +128,7 @@ func (p *formPage) Action() string {
 	if p.New() {
 		return "/integrations/new/aws"
 	}
-	return "/integrations/" + p.ID
+	return "/integrations/" + p.ID + "/edit"
 }
 
 // Regions are suggestions; people may type other regions.
@@ -166,12 +186,15 @@ func (s *server) newIntegration(w http.ResponseWriter, r *http.Request, v *visit
 		return to(w, r, "/integrations/new")
 	}
 	page := &formPage{ExternalID: externalID, Enabled: true, Mode: rolebroker.ModePlatform, SourceIdentity: true,
-		Rows: []roleRow{{Enabled: true}}}
+		Rows: []roleRow{{Enabled: true, Open: true}}}
 	return s.showForm(w, r, v, http.StatusOK, page)
 }
 
-// editIntegration shows the form of a saved integration.
+// editIntegration shows the form of a saved integration. People who may not change it are led to the page to read.
 func (s *server) editIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if v.who.MayWrite() != nil {
+		return to(w, r, "/integrations/"+url.PathEscape(r.PathValue("integration")))
+	}
 	in, err := s.Broker.Integration(r.Context(), v.who, r.PathValue("integration"))
 	if err != nil {
 		return err
@@ -183,31 +206,26 @@ func (s *server) editIntegration(w http.ResponseWriter, r *http.Request, v *visi
 			in.Name, len(in.Roles), maxRows).
 			WithSteps(rolebroker.Step{Text: "change it with", Command: fmt.Sprintf(edit, in.Name)})
 	}
-	return s.showForm(w, r, v, http.StatusOK, formOf(in))
+	page := formOf(in)
+	page.stored = in
+	return s.showForm(w, r, v, http.StatusOK, page)
 }
 
 // showForm adds to the form everything that people do not type, and shows it.
 func (s *server) showForm(w http.ResponseWriter, r *http.Request, v *visit, status int, page *formPage) error {
 	title := "Connect AWS"
 	if !page.New() {
-		title = page.Saved
+		title = "Edit " + page.Saved
 	}
 	page.base, page.Modes = s.base(r, v, title, "integrations"), rolebroker.Modes()
-	page.warnAfterSaving()
-	for i := range page.Rows {
-		row := &page.Rows[i]
-		row.Index, row.Default, row.Removable = i, i == page.Default, page.MayWrite()
-		row.Errors = errorsOf(page.Errors, i)
-		if row.State != nil {
-			row.Checked = when(row.State.CheckedAt, page.Now)
-		}
-	}
 	if err := s.addRunners(r.Context(), v, page); err != nil {
 		return err
 	}
-	if err := s.addRunnerOutcomes(r.Context(), v, page); err != nil {
+	page.keepConflicts()
+	if err := s.addOutcomes(r.Context(), v, page); err != nil {
 		return err
 	}
+	page.showRows()
 	if err := s.addSetup(r.Context(), v, page); err != nil {
 		return err
 	}
@@ -217,52 +235,102 @@ func (s *server) showForm(w http.ResponseWriter, r *http.Request, v *visit, stat
 	return s.render(w, status, "form", page)
 }
 
-// warnAfterSaving adds to the message that the integration was saved what people
-// have to do before its roles can be borrowed.
-func (p *formPage) warnAfterSaving() {
-	if p.Done == "" {
-		return
-	}
-	switch open := p.Open(); {
-	case open > 0:
-		p.DoneTone = "warn"
-		p.Done += fmt.Sprintf(" %d of %s cannot be assumed yet: step 4 says why.",
-			open, plural(p.Selected(), "selected role", "selected roles"))
-	case !p.Enabled:
-		p.DoneTone = "warn"
-	case !p.Platform() && p.Runner == "":
-		p.DoneTone = "warn"
-		p.Done += " No agent gets its roles until you choose a runner in step 2."
+// maxFixes is how many failing roles show their fix at once. The others show it when they are opened.
+const maxFixes = 20
+
+// showRows decides how each row is shown.
+func (p *formPage) showRows() {
+	errors := errorsOf(p.Errors, len(p.Rows))
+	fixes := 0
+	for i := range p.Rows {
+		row := &p.Rows[i]
+		row.Index, row.Place, row.Default, row.Removable = i, i, i == p.Default, p.MayWrite()
+		row.Errors = errors[i]
+		if row.State != nil {
+			row.Checked = when(row.State.CheckedAt, p.Now)
+		}
+		if row.ID != "" {
+			row.Open = row.Open || !row.sameAs(p.Was)
+		}
+		row.Open = row.Open || len(row.Errors) > 0 || row.Confirming || row.ID == "" && row.incomplete()
+		row.Hidden = !row.Open && !p.matches(row)
+		if row.Outcome != nil && row.Outcome.Status != rolebroker.StatusAssumable {
+			fixes++
+			row.Brief = fixes > maxFixes && !row.Open
+		}
 	}
 }
 
-// addAgents adds the names of agents that are and are not connected.
+// incomplete reports whether a text field that is required is empty.
+func (r *roleRow) incomplete() bool { return r.Name == "" || r.ARN == "" || r.Region == "" }
+
+// matches reports whether a row is among those that people look for.
+func (p *formPage) matches(row *roleRow) bool {
+	text := strings.ToLower(row.Name + " " + row.ARN + " " + row.Region)
+	failing := row.Outcome != nil && row.Outcome.Status == rolebroker.StatusFailed
+	return strings.Contains(text, strings.ToLower(p.Find)) && (failing || !p.Failing)
+}
+
+// Filtered returns whether the rows are filtered.
+func (p *formPage) Filtered() bool { return p.Find != "" || p.Failing }
+
+// Shown counts the rows that the filter leaves.
+func (p *formPage) Shown() int { return p.count(func(r roleRow) bool { return !r.Hidden }) }
+
+// DefaultOff returns whether the default role is not selected.
+func (p *formPage) DefaultOff() bool {
+	return p.Default >= 0 && p.Default < len(p.Rows) && !p.Rows[p.Default].Enabled
+}
+
+// FaultsTitle says what the errors of the form prevent.
+func (p *formPage) FaultsTitle() string {
+	switch {
+	case p.Saving:
+		return "Nothing was saved"
+	case p.New():
+		return "It cannot be created yet"
+	}
+	return "It cannot be updated yet"
+}
+
+// DefaultName names a role in the choice of the default role.
+func (r roleRow) DefaultName() string {
+	name := cmp.Or(r.Name, fmt.Sprintf("Role %d, which has no name yet", r.Number()))
+	if !r.Enabled {
+		name += " (not selected)"
+	}
+	return name
+}
+
+// addAgents adds the names of agents that are connected.
 func (s *server) addAgents(r *http.Request, v *visit, page *formPage) (err error) {
 	if page.New() {
 		return nil
 	}
-	in, err := s.Broker.Integration(r.Context(), v.who, page.ID)
-	if err != nil {
-		return err
-	}
+	in := &rolebroker.Integration{ID: rolebroker.IntegrationID(page.ID), Name: page.Saved}
 	if page.Agents, err = s.agentsOf(r.Context(), v, in); err != nil {
 		return err
 	}
 	for i := range page.Rows {
 		page.Rows[i].Agents = page.Agents
 	}
-	page.Others, page.MoreOthers, err = s.otherAgents(r.Context(), v, in.ID)
-	return err
+	return nil
 }
 
-// errorsOf are the errors of the fields of one role.
-func errorsOf(all map[string]string, i int) map[string]string {
-	found := map[string]string{}
-	prefix := rolePath(i, "")
+// errorsOf are the errors of the fields of each of n roles.
+func errorsOf(all map[string]string, n int) []map[string]string {
+	found := make([]map[string]string, n)
 	for path, message := range all {
-		if field, ok := strings.CutPrefix(path, prefix); ok {
-			found[field] = message
+		rest, ofRole := strings.CutPrefix(path, "roles[")
+		number, field, _ := strings.Cut(rest, "].")
+		i, err := strconv.Atoi(number)
+		if !ofRole || err != nil || i < 0 || i >= n {
+			continue
 		}
+		if found[i] == nil {
+			found[i] = map[string]string{}
+		}
+		found[i][field] = message
 	}
 	return found
 }

@@ -20,9 +20,9 @@ func TestTheFormHasItsOwnErrors(t *testing.T) {
 		standard   int
 		rows       []roleRow
 	}{
-		{"default_role", "Choose the default role, one of a, b.", -1,
+		{"default_role", "Choose the default role: a or b.", -1,
 			[]roleRow{row("a", readOnly, true), row("b", deploy, true)}},
-		{"default_role", "Choose the default role, one of a, b.", -1,
+		{"default_role", "Choose the default role: b.", -1,
 			[]roleRow{row("a", readOnly, false), row("b", deploy, true)}},
 		{"roles[2].name", `"b" is the name of role 2 already; names are unique in an integration.`, 0,
 			[]roleRow{row("a", readOnly, true), row("b", deploy, true), row("b", readOnly, true)}},

@@ -1,15 +1,16 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/roleimport"
 )
 
-// maxRows bounds how many roles a form may have. Each has six fields, and Go reads
-// 10,000 fields of a form.
+// maxRows bounds how many roles a form may have. Each has six fields at most, and Go reads 10,000 fields of a form.
 const maxRows = 1500
 
 // formOf is the form of a saved integration.
@@ -61,7 +62,11 @@ func (r *roleRow) setState(state rolebroker.RoleState) {
 
 // readForm reads what was typed.
 func readForm(r *http.Request, id string) (*formPage, error) {
-	if err := r.ParseForm(); err != nil {
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxRoleForm) // a file was sent, too
+	}
+	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the form cannot be read: it may be too large")
 	}
 	get := func(name string) string { return strings.TrimSpace(r.PostForm.Get(name)) }
@@ -78,8 +83,12 @@ func readForm(r *http.Request, id string) (*formPage, error) {
 		SessionTags:    get("session_tags") != "",
 		SourceIdentity: get("source_identity") != "",
 		Default:        -1,
+		Several:        r.PostForm.Get("several"),
+		Find:           get("find"),
+		Failing:        get("failing") != "",
 	}
 	page.Was = readValues(r)
+	page.asked = r.PostForm["conflict"]
 	page.Version, _ = strconv.ParseInt(get("version"), 10, 64) // 0, which is stale, if someone tampered with it
 	if page.Mode == "" {
 		page.Mode = rolebroker.ModePlatform
@@ -87,23 +96,74 @@ func readForm(r *http.Request, id string) (*formPage, error) {
 	rows, _ := strconv.Atoi(get("rows"))
 	for i := range min(rows, maxRows) {
 		prefix := "role." + strconv.Itoa(i) + "."
-		if !r.PostForm.Has(prefix + "arn") {
-			continue // the row was removed
-		}
-		if get("default") == strconv.Itoa(i) {
-			page.Default = len(page.Rows)
-		}
-		page.Rows = append(page.Rows, roleRow{
+		row := roleRow{
+			Place:    i,
 			ID:       get(prefix + "id"),
 			Name:     get(prefix + "name"),
 			ARN:      get(prefix + "arn"),
 			Region:   get(prefix + "region"),
 			Duration: get(prefix + "duration"),
 			Enabled:  get(prefix+"enabled") != "",
-		})
+			Open:     get(prefix+"closed") == "",
+		}
+		switch {
+		case r.PostForm.Has(prefix + "arn"):
+		case row.ID != "":
+			row.Open = !row.take(page.Was) // a closed row has no fields; without its values it must not vanish
+		default:
+			continue // the row was removed
+		}
+		if get("default") == strconv.Itoa(i) {
+			page.Default = len(page.Rows)
+		}
+		page.Rows = append(page.Rows, row)
 	}
+	page.completeRows()
 	return page, nil
 }
+
+// completeRows gives the new roles that have an ARN what they can have from it and from the row above: the name and the
+// region.
+func (p *formPage) completeRows() {
+	taken := map[string]bool{}
+	for _, row := range p.Rows {
+		taken[row.Name] = true
+	}
+	for i := range p.Rows {
+		row := &p.Rows[i]
+		if _, err := rolebroker.ParseRoleARN(row.ARN); err != nil || row.ID != "" {
+			continue
+		}
+		if row.Name == "" {
+			row.Name = roleimport.FreeName(row.ARN, taken)
+			taken[row.Name] = true
+		}
+		if row.Region == "" && i > 0 {
+			row.Region = roleimport.RegionFor(row.ARN, p.Rows[i-1].Region)
+		}
+	}
+}
+
+// imported are the rows as a list that others are added to.
+func (p *formPage) imported() []roleimport.Role {
+	all := make([]roleimport.Role, len(p.Rows))
+	for i, row := range p.Rows {
+		all[i] = roleimport.Role{Name: row.Name, ARN: row.ARN, Region: row.Region}
+	}
+	return all
+}
+
+// dropBlank drops the new rows in which nothing was typed, but for the last row of all.
+func (p *formPage) dropBlank() {
+	for i := len(p.Rows) - 1; i >= 0 && len(p.Rows) > 1; i-- {
+		if p.Rows[i].blank() {
+			p.removeRow(i)
+		}
+	}
+}
+
+// blank reports whether nothing was typed into a new row. Its region may be that of the row above.
+func (r *roleRow) blank() bool { return r.ID == "" && r.Name == "" && r.ARN == "" && r.Duration == "" }
 
 // integration is the integration that was typed. wrong lists the fields that
 // cannot be parsed.
@@ -132,6 +192,23 @@ func (p *formPage) integration() (in rolebroker.Integration, wrong []rolebroker.
 	}
 	return in, wrong
 }
+
+// maxSetup is how many roles may have their commands and templates in the form. Of more than that, only the first one
+// has; the page of the setup has those of all.
+const maxSetup = 12
+
+// setupDraft is the integration whose setup the form shows: that of the first roles, if it has many.
+func (p *formPage) setupDraft() rolebroker.Integration {
+	few := *p
+	if p.SetupCut() {
+		few.Rows = p.Rows[:1]
+	}
+	draft, _ := few.integration()
+	return draft
+}
+
+// SetupCut returns whether the setup in the form is that of the first roles only.
+func (p *formPage) SetupCut() bool { return len(p.Rows) > maxSetup }
 
 // role is the role that was typed into row i.
 func (r roleRow) role(i int) (role rolebroker.Role, wrong []rolebroker.Field) {

@@ -37,31 +37,35 @@ func (s *server) addChosen(ctx context.Context, v *visit, page *formPage) (err e
 	return err
 }
 
-// addRunnerOutcomes adds the outcomes that the runner found out, or why there is
-// none, to the roles that are typed as they are saved. Roles that were just validated
-// have theirs.
-func (s *server) addRunnerOutcomes(ctx context.Context, v *visit, page *formPage) error {
-	if page.New() || page.Platform() || page.Checked {
+// addOutcomes adds the state of each saved role that is typed as it is saved, or why a runner has found out none. Roles
+// that were just validated have their outcome.
+func (s *server) addOutcomes(ctx context.Context, v *visit, page *formPage) error {
+	if page.New() || page.Checked {
 		return nil
 	}
-	stored, err := s.Broker.Integration(ctx, v.who, page.ID)
-	if err != nil {
-		return err
+	stored := page.stored
+	if stored == nil {
+		var err error
+		if stored, err = s.Broker.Integration(ctx, v.who, page.ID); err != nil {
+			return err
+		}
 	}
 	draft, _ := page.integration()
+	of := map[string]*rolebroker.Role{}
+	for i := range stored.Roles {
+		of[string(stored.Roles[i].ID)] = &stored.Roles[i]
+	}
 	for i := range page.Rows {
 		row := &page.Rows[i]
 		row.Outcome, row.State = nil, nil
-		role := stored.Role(row.ID)
-		if role == nil || row.ID == "" || stored.Fingerprint(role) != draft.Fingerprint(&draft.Roles[i]) {
+		role := of[row.ID]
+		if role == nil || stored.Fingerprint(role) != draft.Fingerprint(&draft.Roles[i]) {
 			continue
 		}
 		row.setState(stored.StateOf(role))
-		if row.Outcome == nil {
+		if row.Outcome == nil && !page.Platform() {
 			row.Waits, row.Trying = page.waits(), page.RunnerState.Word == runnerConnected
-			continue
 		}
-		row.Checked = when(row.State.CheckedAt, page.Now)
 	}
 	return nil
 }

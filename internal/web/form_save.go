@@ -2,12 +2,14 @@ package web
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/roleimport"
 )
 
 // saveFunc saves an integration and returns it as it is saved.
@@ -45,16 +47,33 @@ func (s *server) press(w http.ResponseWriter, r *http.Request, v *visit, page *f
 	if hasRow := err == nil && i >= 0 && i < len(page.Rows); !hasRow {
 		i = -1
 	}
+	page.Saving = action == "save"
+	if page.Saving || action == "take-saved" {
+		page.asked = nil // this decides
+	}
 	switch {
+	case takeOffer(r):
+		return s.showOffered(w, r, v)
 	case action == "take-saved" && !page.New():
 		saved, err := s.Broker.Integration(r.Context(), v.who, page.ID)
 		if err != nil {
 			return err
 		}
 		page.takeSaved(r.PostForm["conflict"], formOf(saved))
-	case action == "add-role":
-		page.Rows = append(page.Rows, roleRow{Enabled: true})
-		page.chooseOnly()
+	case action == "add-role", action == "enter" && !page.lastBlank():
+		page.addRow()
+	case action == "add-several":
+		if err := page.addSeveral(r); err != nil {
+			page.Errors = map[string]string{"several": sentence(rolebroker.AsError(err).Message)}
+			return s.showForm(w, r, v, http.StatusUnprocessableEntity, page)
+		}
+	case action == "open-role" && i >= 0:
+		page.Rows[i].Open = true
+	case action == "select-all", action == "select-none":
+		if err := s.addOutcomes(r.Context(), v, page); err != nil {
+			return err
+		}
+		page.selectShown(action == "select-all")
 	case action == "remove-role" && i >= 0 && page.Rows[i].ID != "":
 		page.Rows[i].Confirming = true
 	case (action == "remove-role" || action == "really-remove-role") && i >= 0:
@@ -67,6 +86,91 @@ func (s *server) press(w http.ResponseWriter, r *http.Request, v *visit, page *f
 		return s.save(w, r, v, page, save)
 	}
 	return s.showForm(w, r, v, http.StatusOK, page)
+}
+
+// showOffered shows the form with a value that the person took instead of the one that was typed.
+func (s *server) showOffered(w http.ResponseWriter, r *http.Request, v *visit) error {
+	page, err := readForm(r, r.PathValue("integration"))
+	if err != nil {
+		return err
+	}
+	return s.showForm(w, r, v, http.StatusOK, page)
+}
+
+// addRow adds an empty row, with the region of the row above.
+func (p *formPage) addRow() {
+	row := roleRow{Enabled: true, Open: true}
+	if n := len(p.Rows); n > 0 {
+		row.Region = p.Rows[n-1].Region
+	}
+	p.Rows = append(p.Rows, row)
+	p.chooseOnly()
+}
+
+// lastBlank reports whether the last row is there and blank.
+func (p *formPage) lastBlank() bool { return len(p.Rows) > 0 && p.Rows[len(p.Rows)-1].blank() }
+
+// addSeveral adds the roles of a list that was pasted, or of a file. Those that are complete are shown closed.
+func (p *formPage) addSeveral(r *http.Request) error {
+	text := p.Several
+	if file, _, err := r.FormFile("file"); err == nil {
+		defer file.Close()
+		uploaded, err := io.ReadAll(file) // the whole form is bounded
+		if err != nil {
+			return err
+		}
+		if len(uploaded) > 0 {
+			text = string(uploaded)
+		}
+	}
+	p.Several = roleimport.WithoutKeys(text)
+	list, err := roleimport.Read(text)
+	if err != nil {
+		return err
+	}
+	region := ""
+	if p.lastBlank() {
+		region = p.Rows[len(p.Rows)-1].Region
+	}
+	for i := len(p.Rows) - 1; i >= 0; i-- {
+		if p.Rows[i].blank() {
+			p.removeRow(i)
+		}
+	}
+	others := p.imported()
+	if region != "" {
+		others = append(others, roleimport.Role{Region: region})
+	}
+	added := list.After(others)
+	if len(p.Rows)+len(added) > maxRows {
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "there are %d roles, and a form takes %d",
+			len(p.Rows)+len(added), maxRows)
+	}
+	for _, role := range added {
+		p.Rows = append(p.Rows, roleRow{Name: role.Name, ARN: role.ARN, Region: role.Region,
+			Duration: role.SessionDuration, Enabled: true})
+	}
+	p.Several, p.Skipped = "", list.Skipped
+	p.Added = []string{"Added " + plural(len(added), "role.", "roles.")}
+	for _, note := range list.Notes {
+		p.Added = append(p.Added, sentence(note.What+": "+note.Says))
+	}
+	if p.Default < 0 && p.New() && len(p.Rows) > 0 {
+		p.Default = 0
+	}
+	if len(p.Rows) == 0 {
+		p.addRow()
+	}
+	return nil
+}
+
+// selectShown selects or deselects the rows that the filter leaves.
+func (p *formPage) selectShown(enabled bool) {
+	for i := range p.Rows {
+		if row := &p.Rows[i]; row.Open || p.matches(row) {
+			row.Enabled = enabled
+		}
+	}
 }
 
 func (p *formPage) removeRow(i int) {
@@ -131,13 +235,13 @@ func (s *server) save(w http.ResponseWriter, r *http.Request, v *visit, page *fo
 	return s.showForm(w, r, v, statusOf(err), page)
 }
 
-// check returns the integration that was typed, and whether it can be saved as far as the form can tell. If it cannot, the
-// form has the errors.
+// check drops blank rows, and returns the integration that was typed, and whether it can be saved as far as the form
+// can tell. If it cannot, the form has the errors.
 func (p *formPage) check() (in rolebroker.Integration, ok bool) {
+	p.dropBlank()
 	p.chooseOnly()
 	in, wrong := p.integration()
 	if p.NewRunner != "" && !p.Platform() {
-		p.Problem = nothingSaved(1)
 		p.Errors = map[string]string{"new_runner": "Press Make Runner first, or empty this."}
 		return in, false
 	}
@@ -150,7 +254,7 @@ func (p *formPage) check() (in rolebroker.Integration, ok bool) {
 
 // checkBefore checks for Validate everything that saving checks. It adds to the form what would refuse it.
 func (s *server) checkBefore(ctx context.Context, v *visit, page *formPage) error {
-	defer func() { page.Problem = "" }() // it says that nothing was saved; nobody wanted to
+	defer func() { page.Problem = "" }() // nobody wanted to save
 	if _, ok := page.check(); !ok && page.Errors["name"] != "" {
 		return nil
 	}

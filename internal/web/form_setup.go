@@ -12,7 +12,7 @@ import (
 // addSetup adds what people have to do in AWS for the typed roles. It leaves out
 // roles that are not valid yet.
 func (s *server) addSetup(ctx context.Context, v *visit, page *formPage) error {
-	draft, _ := page.integration()
+	draft := page.setupDraft()
 	draft.Roles = slices.DeleteFunc(draft.Roles, func(r rolebroker.Role) bool {
 		return r.ARN == (rolebroker.RoleARN{}) || r.Name != "" && rolebroker.CheckName(r.Name) != nil
 	})

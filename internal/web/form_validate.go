@@ -40,6 +40,7 @@ func (p *formPage) setOutcomes(outcomes []rolebroker.RoleValidation) {
 func (s *server) validate(
 	ctx context.Context, v *visit, page *formPage, how broker.Validating,
 ) ([]rolebroker.RoleValidation, error) {
+	page.dropBlank()
 	draft, wrong := page.integration()
 	messages := map[string]string{} // by the path of a role, as in roles[2]
 	for _, f := range wrong {
@@ -71,7 +72,7 @@ func (s *server) validate(
 // outcomeLine is one line of the answer of validateForm: the outcome of one role,
 // as HTML, or the foot of the form.
 type outcomeLine struct {
-	Row  int    `json:"row"`  // -1: the foot
+	Row  int    `json:"row"`  // its place in the form; -1: the foot
 	Tone string `json:"tone"` // of the outcome; in the foot: of all outcomes; "again": the outcome follows
 	HTML string `json:"html"`
 }
@@ -90,12 +91,12 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 		Alive: lines.alive,
 		Tell: func(result rolebroker.RoleValidation) {
 			if result.Code == rolebroker.ValidTryingAgain {
-				lines.write(result.Index, "again", "again", result.Message)
+				lines.write(page.Rows[result.Index].Place, "again", "again", result.Message)
 				return
 			}
 			row := page.Rows[result.Index]
 			row.Index, row.Outcome = result.Index, &result.Validation
-			lines.write(result.Index, tone(result.Status), "outcome", row)
+			lines.write(row.Place, tone(result.Status), "outcome", row)
 		},
 	})
 	if err != nil {

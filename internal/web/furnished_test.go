@@ -134,6 +134,17 @@ func (f furnisher) role(name string, externalIDs ...string) {
 	customer.CreateRole(awssim.Role{Name: name, TrustPolicy: trust})
 }
 
+// cutOffRole makes the role in AWS by which the server puts deny policies on the roles of an integration.
+func (f furnisher) cutOffRole(integration string) {
+	f.Helper()
+	in, err := f.tb.Admin.Integration(f.Context(), integration)
+	f.must(in, err)
+	f.tb.AWS.Account(account).CreateRole(awssim.Role{Name: "rolebroker-cut-off-" + integration,
+		TrustPolicy: trusting(in.ExternalID), Policies: map[string]string{"cut-off": `{"Version": "2012-10-17",
+			"Statement": {"Effect": "Allow", "Action": ["iam:PutRolePolicy", "iam:GetRolePolicy", "iam:DeleteRolePolicy"],
+				"Resource": "*"}}`}})
+}
+
 // trusting is a trust policy that lets the platform in with one of the external IDs.
 func trusting(externalIDs ...string) string {
 	return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "` + testbed.PlatformAccount + `"},

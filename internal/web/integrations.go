@@ -13,6 +13,8 @@ import (
 type integrations interface {
 	Integration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	Integrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Integration, error)
+	SortedIntegrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) (
+		found []rolebroker.Integration, cursors []string, err error)
 	CountAgents(ctx context.Context, who rolebroker.Caller,
 		of []rolebroker.Integration) (map[rolebroker.IntegrationID]int, error)
 	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (*rolebroker.Reservation, error)
@@ -23,13 +25,17 @@ type integrations interface {
 	DisableIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	EnableIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error
+	ValidateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, how broker.Validating) (
+		[]rolebroker.RoleValidation, error)
 	ValidateDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration,
 		how broker.Validating) ([]rolebroker.RoleValidation, string, error)
+	Setup(ctx context.Context, who rolebroker.Caller, nameOrID string,
+		req rolebroker.SetupRequest) (*rolebroker.Setup, error)
 	SetupDraft(ctx context.Context, who rolebroker.Caller, draft rolebroker.Integration,
 		req rolebroker.SetupRequest) (*rolebroker.Setup, error)
 }
 
-// integrationsPage lists integrations by name.
+// integrationsPage lists integrations.
 type integrationsPage struct {
 	list
 	Rows []integrationRow
@@ -57,8 +63,14 @@ func (s *server) listIntegrations(w http.ResponseWriter, r *http.Request, v *vis
 	page := integrationsPage{list: list{
 		base: s.base(r, v, "Integrations", "integrations"),
 		Path: "/integrations", Noun: "integration", Plural: "integrations",
+		Modes: []choice{{"", "All modes"}, {string(rolebroker.ModePlatform), "Platform"},
+			{string(rolebroker.ModeCluster), "Cluster"}},
+		States: []choice{{"", "Any state"}, {string(rolebroker.StatusFailed), "Failed"},
+			{string(rolebroker.StatusWarning), "Warnings"}, {string(rolebroker.StatusUnknown), "Not checked"},
+			{string(rolebroker.StatusAssumable), "All assumable"}, {string(rolebroker.ListedDisabled), "Disabled"}},
 	}}
-	found, err := readList(r, v, &page.list, integrationName, s.Broker.Integrations)
+	found, err := readSorted(r, v, &page.list, s.Broker.SortedIntegrations,
+		rolebroker.SortAgents, rolebroker.SortState)
 	if err != nil {
 		return err
 	}
@@ -222,29 +234,3 @@ func (s *server) otherAgents(
 
 // maxPages bounds how many pages of agents are read to find some that are not connected.
 const maxPages = 20
-
-// connectIntegration connects an agent to the integration, from the integration's
-// page.
-func (s *server) connectIntegration(w http.ResponseWriter, r *http.Request, v *visit) error {
-	agent := formValue(r, "agent")
-	connected, err := (*rolebroker.Agent)(nil), error(nil)
-	if agent != "" {
-		connected, err = s.Broker.Connect(r.Context(), v.who, agent, r.PathValue("integration"), nil, 0)
-	}
-	if agent == "" || rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
-		in, gone := s.Broker.Integration(r.Context(), v.who, r.PathValue("integration"))
-		if gone != nil {
-			return gone
-		}
-		page := formOf(in)
-		page.Connect, page.ConnectError = agent, "Choose an agent."
-		if err != nil {
-			page.ConnectError = sentence(rolebroker.AsError(err).Message)
-		}
-		return s.showForm(w, r, v, http.StatusUnprocessableEntity, page)
-	}
-	if err != nil {
-		return err
-	}
-	return toDone(w, r, "/agents/"+string(connected.ID), "connected")
-}

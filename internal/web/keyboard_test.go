@@ -77,13 +77,12 @@ func TestConnectingAWSByKeyboard(t *testing.T) {
 	p.opens("/")
 	p.arrives("Sign in")
 	p.keys(tb.AdminKey.Reveal() + kb.Enter) // the field has the focus
-	p.arrives("Integrations")
+	p.arrives("Overview")
 
 	// The content is reached without passing the navigation.
 	p.tabsTo("Skip to the content")
 	p.keys(kb.Enter)
-	p.enters("New Integration", "New Integration")
-	p.enters("Add AWS", "Connect AWS")
+	p.enters("Connect AWS", "Connect AWS")
 
 	p.keys("payments") // the name has the focus
 	p.types("Description", "What the payments team runs")
@@ -114,18 +113,18 @@ func TestConnectingAWSByKeyboard(t *testing.T) {
 	p.keys(" ")
 	p.sees("All 2 selected roles can be assumed.")
 
-	// The default is one of a group of radio buttons: arrows choose.
-	p.tabsTo("Default")
+	p.tabsTo("Default role")
 	p.keys(kb.ArrowDown)
-	p.role(1).findsTicked("Default", true)
+	p.findsChosen("Default role", "deployer")
 	p.enters("Create Integration", "payments")
 
-	p.enters("New agent", "New Agent")
+	p.enters("New Agent", "New Agent")
 	p.keys("scout")
-	p.findsTicked("payments", true)
-	p.enters("Create Agent", "scout")
+	p.sees("payments", "Everything the roles allow")
+	p.enters("Create Agent", "scout enabled")
+	p.enters("Create Token", "scout enabled")
 	p.types("Label", "laptop")
-	p.enters("New Token", "New token of scout")
+	p.enters("Create Token", "New token of scout")
 	p.sees("Copy it now")
 }
 
@@ -136,7 +135,7 @@ func TestTheFocusStays(t *testing.T) {
 	p.edits("staging")
 	p.presses("AWS CLI")
 	p.reads("AWS CLI commands")
-	p.role(0).fills("Role ARN", arn("Other"))
+	p.opened(0).fills("Role ARN", arn("Other"))
 	p.eventually("the commands have the focus", "document.querySelector('pre[aria-label=\"AWS CLI "+
 		"commands\"]').focus(), true")
 	p.eventually("the commands are other ones", "box('body', (e) => "+
@@ -164,12 +163,11 @@ func TestTheOrderOfTheFocus(t *testing.T) {
 	p.edits("staging")
 	p.eventually("nothing has the focus", "document.activeElement.blur(), true")
 	p.tabsTo("Name")
-	want := []string{"Description", "The platform", "Console",
+	want := []string{"Description", "The platform",
+		"Console", "Create Role in AWS", "Copy account ID", "Copy external ID",
 		"Add Role", "Validate",
-		"Selected", "Name", "Role ARN", "Region", "Default", "Remove role readonly",
-		"Session duration of role readonly",
-		"Selected", "Name", "Role ARN", "Region", "Remove role tester", "Session duration of role tester",
-		"Attribution"}
+		"Select readonly", "Edit readonly", "Select tester", "Edit tester",
+		"Add Role", "Add several", "Default role", "Attribution"}
 	got := p.tabsTo("Update Integration")
 	for i := range got {
 		if strings.HasPrefix(got[i], "The platform ") {

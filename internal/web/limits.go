@@ -2,14 +2,23 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
+
+// learning is the method of the broker for learned policies.
+type learning interface {
+	LearnedPolicy(ctx context.Context, who rolebroker.Caller, from broker.Learning) (*broker.Learned, error)
+	JudgeLimits(ctx context.Context, who rolebroker.Caller, agent, integration string, limits *broker.Limits) (
+		*rolebroker.Judgement, error)
+}
 
 // limitsPage is the form for what an agent may do with the roles of an integration.
 type limitsPage struct {
@@ -17,13 +26,20 @@ type limitsPage struct {
 	Agent       rolebroker.Agent
 	Integration rolebroker.IntegrationID
 	Name        string // of the integration
+	Presets     []presetChoice
 	Accesses    []accessChoice
 	Policy      string // as it was typed, or indented
 	Some        bool   // the agent is limited to the roles that are chosen
 	Roles       []roleChoice
 	KeyChoices  []accessChoice
 	Approvals   []accessChoice
-	Version     int64 // of the agent, that the form was made from
+	Actions     string          // that return credentials and are allowed, one a line
+	Version     int64           // of the agent, that the form was made from
+	Summary     string          // of the limits that the form has
+	Judged      []string        // what they would have done with the calls of the last days
+	Unsaved     bool            // the form has other limits than the connection
+	MayLearn    bool            // there are calls to make a policy of
+	Learned     *broker.Learned // that the form has; nil: none
 	Errors      map[string]string
 }
 
@@ -49,26 +65,32 @@ func choicesOf[T ~string](words []T, chosen T, means map[T]string) (all []access
 
 func accessChoices(chosen rolebroker.Access) []accessChoice {
 	means := map[rolebroker.Access]string{
-		rolebroker.AccessFull:     "everything that the role allows",
-		rolebroker.AccessReadOnly: "what AWS’s ReadOnlyAccess allows too, but nothing that returns credentials",
-		rolebroker.AccessViewOnly: "what AWS’s ViewOnlyAccess allows too: to list, and hardly any data",
-		rolebroker.AccessPolicy:   "what the session policy below allows too",
+		rolebroker.AccessFull: "The agent may do everything that the role allows in AWS.",
+		rolebroker.AccessReadOnly: "The agent may read, as AWS’s ReadOnlyAccess does. AWS refuses changes, " +
+			"also those that a person approved.",
+		rolebroker.AccessViewOnly: "The agent may list what is there, as AWS’s ViewOnlyAccess does, and read " +
+			"hardly any data.",
+		rolebroker.AccessPolicy: "The agent may do what the session policy below allows, as far as the role " +
+			"allows it too.",
 	}
 	return choicesOf(rolebroker.Accesses(), chosen, means)
 }
 
 func keyChoices(chosen rolebroker.Keys) []accessChoice {
 	means := map[rolebroker.Keys]string{
-		rolebroker.KeysLent:     "the agent gets AWS keys",
-		rolebroker.KeysWithheld: "it gets keys that work at this server only, which signs its requests",
+		rolebroker.KeysLent: "The agent gets AWS keys that work anywhere, without this server, until they expire.",
+		rolebroker.KeysWithheld: "The agent holds no AWS key: every call goes through this server, which " +
+			"checks and records it.",
 	}
 	return choicesOf(rolebroker.AllKeys(), chosen, means)
 }
 
 func approvalChoices(chosen rolebroker.Approval) []accessChoice {
 	means := map[rolebroker.Approval]string{
-		rolebroker.ApprovalNone:   "nobody has to approve",
-		rolebroker.ApprovalBorrow: "a person approves before a role is used",
+		rolebroker.ApprovalNone:   "The agent asks nobody.",
+		rolebroker.ApprovalBorrow: "A person says yes before the agent uses a role.",
+		rolebroker.ApprovalWrite: "A person says yes before each change; reading asks nobody. With keys " +
+			"withheld only.",
 	}
 	return choicesOf(rolebroker.Approvals(), chosen, means)
 }
@@ -96,7 +118,24 @@ func (s *server) showLimits(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return err
 	}
-	return s.renderLimits(w, r, v, http.StatusOK, agent, in, broker.LimitsOf(c), &limitsPage{Version: agent.Version})
+	limits, page := broker.LimitsOf(c), &limitsPage{Version: agent.Version}
+	if r.URL.Query().Get("policy") == "of-its-calls" {
+		if err := s.learn(r, v, agent, in, &limits, page); err != nil {
+			return err
+		}
+	}
+	return s.renderLimits(w, r, v, http.StatusOK, agent, in, limits, page)
+}
+
+// learn puts the policy that the agent's calls need into the form. Save sets it.
+func (s *server) learn(r *http.Request, v *visit, agent *rolebroker.Agent, in *rolebroker.Integration,
+	limits *broker.Limits, page *limitsPage) (err error) {
+	page.Learned, err = s.Broker.LearnedPolicy(r.Context(), v.who,
+		broker.Learning{Agent: string(agent.ID), Integration: string(in.ID), Session: true})
+	if err == nil && page.Learned.Policy != "" {
+		limits.Access, limits.SessionPolicy = rolebroker.AccessPolicy, page.Learned.Policy
+	}
+	return err
 }
 
 // renderLimits shows the form with these limits in it.
@@ -105,7 +144,12 @@ func (s *server) renderLimits(w http.ResponseWriter, r *http.Request, v *visit, 
 	page.base, page.Agent = s.base(r, v, agent.Name+" in "+in.Name, "agents"), *agent
 	page.Integration, page.Name = in.ID, in.Name
 	page.Accesses, page.Approvals = accessChoices(limits.Access), approvalChoices(limits.Approval)
-	page.KeyChoices = keyChoices(limits.Keys)
+	page.KeyChoices, page.MayLearn = keyChoices(limits.Keys), limits.Keys == rolebroker.KeysWithheld
+	page.Presets, page.Summary = presetChoices(&limits), summaryOf(agent.Name, in, &limits)
+	if page.Judged = s.judged(r, v, agent, in, &limits); r.Header.Get("HX-Request") != "" {
+		status = http.StatusOK // htmx leaves the page as it is otherwise
+	}
+	page.Actions = strings.Join(limits.AllowedActions, "\n")
 	page.Policy, page.Some = limits.SessionPolicy, limits.Roles != nil
 	var pretty bytes.Buffer
 	if json.Indent(&pretty, []byte(page.Policy), "", "  ") == nil {
@@ -126,11 +170,41 @@ func (s *server) saveLimits(w http.ResponseWriter, r *http.Request, v *visit) er
 		return err
 	}
 	limits, page := broker.LimitsOf(c), &limitsPage{Version: max(formVersion(r), 1)}
+	readLimits(r, &limits)
+	action, word, _ := strings.Cut(formValue(r, "action"), ".")
+	if action == "preset" {
+		presetOf(word).set(&limits)
+		limits.SessionPolicy, limits.AllowedActions = "", nil
+	}
+	if action == "preset" || action == "preview" {
+		page.Unsaved = true
+		return s.renderLimits(w, r, v, http.StatusOK, agent, in, limits, page)
+	}
+	if limits.Roles != nil && len(*limits.Roles) == 0 && formValue(r, "form") != "" {
+		page.Errors = map[string]string{
+			"roles": "Choose a role, or all of them. To take all roles away, disconnect the integration."}
+		return s.renderLimits(w, r, v, http.StatusUnprocessableEntity, agent, in, limits, page)
+	}
+	_, err = s.Broker.Connect(r.Context(), v.who, string(agent.ID), string(in.ID), &limits, page.Version)
+	if found := fieldErrors(err); found != nil {
+		page.Errors = policyErrors(found)
+		return s.renderLimits(w, r, v, statusOf(err), agent, in, limits, page)
+	}
+	return s.toAgent(w, r, err, "/connections", "limited")
+}
+
+// readLimits reads the limits of the form.
+func readLimits(r *http.Request, limits *broker.Limits) {
 	limits.Access, limits.SessionPolicy = rolebroker.Access(formValue(r, "access")), ""
 	if formValue(r, "form") != "" {
 		limits.Approval, limits.Roles = rolebroker.Approval(formValue(r, "approval")), nil
 		if keys := formValue(r, "keys"); keys != "" {
 			limits.Keys = rolebroker.Keys(keys)
+		}
+		if r.PostForm.Has("allowed_actions") {
+			limits.AllowedActions = strings.FieldsFunc(formValue(r, "allowed_actions"), func(c rune) bool {
+				return c == ',' || unicode.IsSpace(c)
+			})
 		}
 		if formValue(r, "scope") == "some" {
 			chosen := append([]string{}, r.PostForm["role"]...)
@@ -140,16 +214,6 @@ func (s *server) saveLimits(w http.ResponseWriter, r *http.Request, v *visit) er
 	if limits.Access == rolebroker.AccessPolicy {
 		limits.SessionPolicy = strings.TrimSpace(formValue(r, "session_policy"))
 	}
-	if limits.Roles != nil && len(*limits.Roles) == 0 && formValue(r, "form") != "" {
-		page.Errors = map[string]string{"roles": "Choose a role, or all of them. To take all roles away, disconnect the integration."}
-		return s.renderLimits(w, r, v, http.StatusUnprocessableEntity, agent, in, limits, page)
-	}
-	_, err = s.Broker.Connect(r.Context(), v.who, string(agent.ID), string(in.ID), &limits, page.Version)
-	if found := fieldErrors(err); found != nil {
-		page.Errors = policyErrors(found)
-		return s.renderLimits(w, r, v, statusOf(err), agent, in, limits, page)
-	}
-	return s.toAgent(w, r, err, "limited")
 }
 
 // policyErrors gathers what is wrong with elements of the session policy under its field.
@@ -165,6 +229,8 @@ func policyErrors(found map[string]string) map[string]string {
 			policy = append(policy, problem)
 		case strings.HasPrefix(path, "roles"):
 			shown["roles"] = problem
+		case strings.HasPrefix(path, "allowed_actions"):
+			shown["allowed_actions"] = problem
 		default:
 			shown[path] = problem
 		}

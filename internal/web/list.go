@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -12,17 +14,73 @@ import (
 const pageSize = 50
 
 // list is the part that pages of lists share. Templates of lists use the parts
-// "search", "none-found" and "more".
+// "search", "sorted", "none-found" and "more".
 type list struct {
 	base
 	Path   string // the address of the list, as in "/agents"
 	Noun   string // what an item is called, as in "agent"
 	Plural string
-	Search string // shows only items whose name contains it
+	Search string // shows only items that have it in their texts
 	After  string // the cursor of the last item before this page; empty: this is the first page
 	// Integration shows only items that are connected to it, by ID or name; empty: all.
 	Integration string
 	Next        string // the address of the next page; empty: this is the last page
+
+	Sort   rolebroker.Sort
+	State  rolebroker.ListState // shows only items in it; empty: all
+	States []choice             // that the list can be narrowed to
+	Mode   rolebroker.AssumptionMode
+	Modes  []choice
+}
+
+// choice is a value that people choose, and how it is called.
+type choice struct{ Value, Word string }
+
+// Narrowed returns whether the list leaves out items that have not what people look for.
+func (l list) Narrowed() bool { return l.Search != "" || l.State != "" || l.Mode != "" }
+
+// column is the head of a column that sorts the list.
+type column struct {
+	Title   string
+	Number  bool
+	Order   string // ascending or descending; empty: another column sorts the list
+	Address string // of the list sorted by it, the other way round if it is already
+}
+
+// Column is the head of a column. key is how the list is sorted when people choose it first.
+func (l list) Column(title string, key rolebroker.Sort, number bool) column {
+	other := turned(key)
+	c := column{Title: title, Number: number}
+	sort := key
+	switch l.Sort {
+	case key:
+		sort = other
+		fallthrough
+	case other:
+		c.Order = "ascending"
+		if strings.HasPrefix(string(l.Sort), string(rolebroker.SortBackward)) {
+			c.Order = "descending"
+		}
+	}
+	l.Sort = sort
+	c.Address = l.at("")
+	return c
+}
+
+// turned is the opposite order.
+func turned(sort rolebroker.Sort) rolebroker.Sort {
+	if rest, ok := strings.CutPrefix(string(sort), string(rolebroker.SortBackward)); ok {
+		return rolebroker.Sort(rest)
+	}
+	return rolebroker.SortBackward + sort
+}
+
+// Finds says by what the list can be searched.
+func (l list) Finds() string {
+	if l.Noun == "integration" {
+		return "Search by name, description, role or account"
+	}
+	return "Search by name or description"
 }
 
 // First returns whether this is the first page.
@@ -37,7 +95,35 @@ func (l list) at(after string) string {
 	if l.Integration != "" {
 		values.Set("integration", l.Integration)
 	}
+	for name, value := range map[string]string{
+		"sort": string(l.Sort), "state": string(l.State), "mode": string(l.Mode),
+	} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
 	return l.Path + "?" + values.Encode()
+}
+
+// readSorted reads the page of a list that the request asks for, sorted and narrowed as it says. sorts are the keys that
+// the list has besides the name.
+func readSorted[T any](r *http.Request, v *visit, l *list,
+	read func(context.Context, rolebroker.Caller, rolebroker.Page) ([]T, []string, error),
+	sorts ...rolebroker.Sort) ([]T, error) {
+	asked := r.URL.Query()
+	l.Search, l.After, l.Sort = asked.Get("search"), asked.Get("after"), rolebroker.Sort(asked.Get("sort"))
+	l.State, l.Mode = rolebroker.ListState(asked.Get("state")), rolebroker.AssumptionMode(asked.Get("mode"))
+	sorts = append(sorts, rolebroker.SortName)
+	if !slices.Contains(sorts, l.Sort) && !slices.Contains(sorts, turned(l.Sort)) {
+		l.Sort = rolebroker.SortName
+	}
+	found, cursors, err := read(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: l.After,
+		Search: l.Search, Integration: l.Integration, Sort: l.Sort, State: l.State, Mode: l.Mode})
+	found, more := cut(found, pageSize)
+	if more {
+		l.Next = l.at(cursors[pageSize-1])
+	}
+	return found, err
 }
 
 // readList reads the page of a list that the request asks for: items that have a

@@ -78,7 +78,7 @@ func TestTheOwnNameNeedsNoRedirect(t *testing.T) {
 	s := newSite(t, false)
 	b, own := &browser{site: s}, "http://"+s.ownName(s.admin)
 	answer := b.post(own+"/sign-in", "key", s.admin)
-	if answer.Header().Get("Location") != "/integrations" || b.get(own+"/integrations").Code != http.StatusOK {
+	if answer.Header().Get("Location") != "/" || b.get(own+"/integrations").Code != http.StatusOK {
 		t.Errorf("signing in answers %d, and leads to %s", answer.Code, answer.Header().Get("Location"))
 	}
 	if answer := b.post(own + "/sign-out"); answer.Header().Get("Location") != "/sign-in" ||

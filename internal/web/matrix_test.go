@@ -138,12 +138,17 @@ func (f *forms) postIntegrations() {
 	staging := f.post(f.admin, "integration.create", "/integrations/new/aws",
 		f.role("name", "staging", "external_id", reserved)...)
 	id := strings.TrimPrefix(staging, "/integrations/")
-	f.post(f.admin, "integration.update", staging, f.role("name", "staging", "description", "tried", "version", "1")...)
+	f.post(f.admin, "integration.update", staging+"/edit",
+		f.role("name", "staging", "description", "tried", "version", "1")...)
 	f.post(f.admin, "agent.connect", staging+"/connect", "agent", "scout")
+	f.post(f.admin, "agent.disconnect", staging+"/disconnect", "agent", "scout")
+	f.post(f.admin, "integration.validate", staging+"/roles", "action", "validate-all")
 	f.post(f.admin, "integration.disable", staging+"/disable")
 	f.post(f.admin, "integration.enable", staging+"/enable")
 	f.post(f.admin, "integration.validate", "/integrations/validate?id="+id, f.role("name", "staging")...)
 	f.post(f.admin, "", "/integrations/setup?id="+id, f.role("name", "staging")...)
+	f.post(f.admin, "", staging+"/setup", "policy", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow",`+
+		`"Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`)
 	f.post(f.admin, "integration.delete", staging+"/delete")
 }
 

@@ -2,7 +2,10 @@ package web
 
 import (
 	"cmp"
+	"compress/flate"
+	"encoding/base64"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -57,10 +60,36 @@ func (f fieldValues) Text() string {
 	return string(text)
 }
 
+// SmallText is Text for a form with many values: compressed.
+func (f fieldValues) SmallText() string {
+	var b strings.Builder
+	encoded := base64.NewEncoder(base64.RawURLEncoding, &b)
+	w, _ := flate.NewWriter(encoded, flate.DefaultCompression) // the level is valid
+	_, _ = io.WriteString(w, f.Text())                         // nothing fails to write into a strings.Builder
+	_ = w.Close()
+	_ = encoded.Close()
+	return b.String()
+}
+
+// maxValues bounds the values of a form, in bytes of JSON.
+const maxValues = 4 << 20
+
 // readValues reads the values that a form was made from. Without any, nothing counts as unchanged by the other person.
+// People can change what they send; they could type other values just as well.
 func readValues(r *http.Request) fieldValues {
+	text := r.PostForm.Get("was")
+	if !strings.HasPrefix(text, "{") {
+		packed := base64.NewDecoder(base64.RawURLEncoding, strings.NewReader(text))
+		all, err := io.ReadAll(io.LimitReader(flate.NewReader(packed), maxValues))
+		if err != nil {
+			return nil
+		}
+		text = string(all)
+	}
 	var was fieldValues
-	_ = json.Unmarshal([]byte(r.PostForm.Get("was")), &was) // somebody tampered with it
+	if json.Unmarshal([]byte(text), &was) != nil {
+		return nil
+	}
 	return was
 }
 
@@ -75,11 +104,31 @@ func (p *formPage) values() fieldValues {
 	}
 	for i := range p.Rows {
 		if row := &p.Rows[i]; row.ID != "" {
-			f[row.ID+" name"], f[row.ID+" ARN"], f[row.ID+" region"] = row.Name, row.ARN, row.Region
-			f[row.ID+" session duration"], f[row.ID+" state"] = row.Duration, selected(row.Enabled)
+			row.addTo(f)
+			f[row.ID+" state"] = selected(row.Enabled)
 		}
 	}
 	return f
+}
+
+// addTo adds the text fields of a role to the values of a form.
+func (r *roleRow) addTo(f fieldValues) {
+	f[r.ID+" name"], f[r.ID+" ARN"], f[r.ID+" region"] = r.Name, r.ARN, r.Region
+	f[r.ID+" session duration"] = r.Duration
+}
+
+// take takes the text fields of a role from the values of a form, and reports whether they are there.
+func (r *roleRow) take(f fieldValues) bool {
+	_, there := f[r.ID+" ARN"]
+	r.Name, r.ARN, r.Region = f[r.ID+" name"], f[r.ID+" ARN"], f[r.ID+" region"]
+	r.Duration = f[r.ID+" session duration"]
+	return there
+}
+
+// sameAs reports whether the text fields of a role are those in the values of a form.
+func (r *roleRow) sameAs(f fieldValues) bool {
+	was := roleRow{ID: r.ID}
+	return was.take(f) && was.Name == r.Name && was.ARN == r.ARN && was.Region == r.Region && was.Duration == r.Duration
 }
 
 // set takes values into the form.
@@ -92,8 +141,8 @@ func (p *formPage) set(f fieldValues) {
 		if row.ID == "" {
 			continue
 		}
-		row.Name, row.ARN, row.Region = f[row.ID+" name"], f[row.ID+" ARN"], f[row.ID+" region"]
-		row.Duration, row.Enabled = f[row.ID+" session duration"], f[row.ID+" state"] == selected(true)
+		row.take(f)
+		row.Enabled = f[row.ID+" state"] == selected(true)
 		if row.ID == f["default role"] {
 			p.Default = i
 		}
@@ -137,6 +186,30 @@ func (p *formPage) mergeSaved(saved *formPage) (conflicts []conflict) {
 			saved.inWords(field, theirs[field])})
 	}
 	return conflicts
+}
+
+// keepConflicts asks again about the fields that two people changed, while nobody has decided: another button was
+// pressed meanwhile.
+func (p *formPage) keepConflicts() {
+	if p.Stale {
+		return
+	}
+	mine := p.values()
+	was := formPage{Runners: p.Runners, Rows: p.Rows}
+	for _, field := range p.asked {
+		id, ofRole := strings.CutSuffix(field, " role")
+		name, gone := strings.CutPrefix(field, "gone ")
+		switch saved, known := p.Was[field]; {
+		case ofRole && p.Was[id+" name"] != "":
+			p.Conflicts = append(p.Conflicts, conflict{field, "Role " + p.Was[id+" name"], "removed", "changed"})
+		case gone:
+			p.Conflicts = append(p.Conflicts, conflict{field, "Role " + name, "changed", "removed"})
+		case known && mine[field] != saved:
+			p.Conflicts = append(p.Conflicts, conflict{field, p.label(field), p.inWords(field, mine[field]),
+				was.inWords(field, saved)})
+		}
+	}
+	p.Stale = len(p.Conflicts) > 0
 }
 
 // changedRole reports whether a role has other values than before.

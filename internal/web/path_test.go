@@ -114,16 +114,17 @@ func TestBelowAPath(t *testing.T) {
 				t.Error(roles, err)
 			}
 			p.presses("I have it, back to scout")
-			p.arrives("scout")
+			p.arrives("scout enabled")
 			p.sees("ROLEBROKER_URL=" + at.url)
+			p.presses("More")
 			p.presses("Sessions of scout")
 			p.arrives("Sessions")
 			p.sees("payments/deployer")
 			p.opens("/agents")
-			p.fills("Search", "sc") // htmx asks for the rows, and changes the address
+			p.fills("Search agents", "sc") // htmx asks for the rows, and changes the address
 			p.eventually("the address has the search", "location.pathname === "+quoted(below+"/agents")+
 				" && location.search.includes('sc')")
-			for _, page := range []string{"Integrations", "Agents", "Sessions", "Runners", "Settings"} {
+			for _, page := range []string{"Overview", "Integrations", "Agents", "Sessions", "Runners", "Settings"} {
 				p.presses(page)
 				p.arrives(page)
 			}
@@ -134,6 +135,8 @@ func TestBelowAPath(t *testing.T) {
 			p.arrives("Sign in")
 			other.withoutScripts()
 			other.signsInByKey(at.url)
+			other.presses("Integrations")
+			other.arrives("Integrations")
 			other.presses("payments")
 			other.arrives("payments")
 			at.strayed(t)
@@ -203,7 +206,7 @@ func TestBelowAPathOverHTTPS(t *testing.T) {
 		defer answer.Body.Close()
 		cookies := answer.Cookies()
 		if len(cookies) != 1 || cookies[0].Path != below || !cookies[0].Secure || !cookies[0].HttpOnly ||
-			cookies[0].Name != "__Secure-rolebroker" || answer.Header.Get("Location") != below+"/integrations" {
+			cookies[0].Name != "__Secure-rolebroker" || answer.Header.Get("Location") != below+"/" {
 			t.Errorf("%v, %v", cookies, answer.Header)
 		}
 		if answer.Header.Get("Strict-Transport-Security") != "" {
@@ -219,7 +222,7 @@ func TestBelowAPathOverHTTPS(t *testing.T) {
 
 // A page cannot have an address to which the path is not added.
 func TestEveryAddressOfAPageGetsThePath(t *testing.T) {
-	attribute := regexp.MustCompile(`([a-z-]+)="/[^/]`)
+	attribute := regexp.MustCompile(`([a-z-]+)="/[^/ ]`)
 	known := []string{"href", "src", "action", "formaction", "hx-get", "hx-post", "data-validate", "data-sign-in"}
 	files, err := filepath.Glob("p*/*.html")
 	if err != nil || len(files) < 10 {
@@ -236,8 +239,10 @@ func TestEveryAddressOfAPageGetsThePath(t *testing.T) {
 			}
 		}
 	}
-	script, err := os.ReadFile("static/app.js")
-	if err != nil || regexp.MustCompile(`['"`+"`"+`]/[a-z]`).Match(script) {
-		t.Error("the script has an address; take it from an attribute of the page", err)
+	for _, name := range []string{"static/app.js", "static/form.js"} {
+		script, err := os.ReadFile(name)
+		if err != nil || regexp.MustCompile(`['"`+"`"+`]/[a-z]`).Match(script) {
+			t.Error(name, "has an address; take it from an attribute of the page", err)
+		}
 	}
 }

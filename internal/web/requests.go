@@ -47,6 +47,8 @@ type requestRow struct {
 	rolebroker.AccessRequest
 	Status                        state
 	Created, Until, Decided, Over moment // Until: it can be decided, or the grant lasts
+	// KeysEnd is when keys expire that were lent under a grant that was ended before its time; nil: none can work.
+	KeysEnd *moment
 }
 
 // requestsAt is the address of the inbox for a state; "all" is any.
@@ -77,7 +79,7 @@ func (p requestsPage) chosen() string {
 
 func (s *server) listRequests(w http.ResponseWriter, r *http.Request, v *visit) error {
 	page := requestsPage{State: rolebroker.RequestPending}
-	page.base, page.Path = s.base(r, v, "Requests", "requests"), "/access-requests"
+	page.base, page.Path = s.base(r, v, "Inbox", "requests"), "/access-requests"
 	page.After = r.URL.Query().Get("after")
 	switch state := r.URL.Query().Get("state"); state {
 	case "":
@@ -129,7 +131,7 @@ func requestRows(found []rolebroker.AccessRequest, now time.Time) (rows []reques
 }
 
 func rowOfRequest(req *rolebroker.AccessRequest, now time.Time) requestRow {
-	return requestRow{
+	row := requestRow{
 		AccessRequest: *req,
 		Status:        stateOfRequest(req, now),
 		Created:       when(req.CreatedAt, now),
@@ -137,6 +139,11 @@ func rowOfRequest(req *rolebroker.AccessRequest, now time.Time) requestRow {
 		Decided:       when(req.DecidedAt, now),
 		Over:          when(req.EndedAt, now),
 	}
+	if !req.EndedAt.IsZero() && !req.Writes && now.Before(req.EndsAt) {
+		ends := when(req.EndsAt, now)
+		row.KeysEnd = &ends
+	}
+	return row
 }
 
 // stateOfRequest is the state of an access request at a time.
@@ -171,6 +178,7 @@ type requestPage struct {
 	Accesses []accessChoice
 	Note     string // as it was typed
 	Reason   string // to deny, as it was typed
+	OnlyCall bool   // to grant only what the call that asked does
 	Sessions []sessionRow
 	Earlier  []requestRow // of the same agent and role
 	Errors   map[string]string
@@ -227,7 +235,9 @@ func (s *server) renderRequest(w http.ResponseWriter, r *http.Request, v *visit,
 		page.Owner = agent.OwnerName
 		page.Owns = agent.Owner != "" && agent.Owner == v.who.APIKey
 	}
-	page.Call = callOf(req)
+	if page.Call = callOf(req); req.Writes {
+		page.Call = ""
+	}
 	if err := s.addBackground(ctx, v, req, page); err != nil {
 		return err
 	}
@@ -268,8 +278,18 @@ func (s *server) addBackground(
 func (s *server) approveRequest(w http.ResponseWriter, r *http.Request, v *visit) error {
 	page := &requestPage{Duration: formValue(r, "duration"), Access: rolebroker.Access(formValue(r, "access")),
 		Note: formValue(r, "note")}
+	page.OnlyCall = formValue(r, "only") == "call"
 	terms := rolebroker.ApprovalTerms{Access: page.Access, Note: page.Note, BreakGlass: formValue(r, "break_glass") != ""}
 	var err error
+	if page.OnlyCall {
+		req, err := s.Broker.AccessRequest(r.Context(), v.who, requestOf(r))
+		if err != nil {
+			return err
+		}
+		if req.Call != nil {
+			terms.Narrowed = rolebroker.Narrowed{Actions: req.Call.Actions, Resources: req.Call.Resources}
+		}
+	}
 	if terms.Duration, err = time.ParseDuration(page.Duration); err != nil || terms.Duration <= 0 {
 		page.Errors = map[string]string{"duration": "Write a duration, such as 30m or 1h."}
 		return s.renderRequest(w, r, v, http.StatusUnprocessableEntity, page)

@@ -55,7 +55,7 @@ func TestAPersonDecides(t *testing.T) {
 	approver.shows("/access-requests", "Nothing waits for a decision")
 	page := a.asks("release-17")
 	approver.shows("/access-requests", `href="`+page+`"`, "release-17", "release 17 &lt;now&gt;", "pending")
-	approver.shows("/access-requests", `Requests <span class="count">1</span>`)
+	approver.shows("/access-requests", `Inbox <span class="count waits">1<`)
 	approver.shows(page, "production/readonly", "release-17", "At most 1h", `action="`+page+`/approve"`)
 
 	// What is wrong stands at its field, and changes nothing.
@@ -73,9 +73,12 @@ func TestAPersonDecides(t *testing.T) {
 	approver.shows("/access-requests?state=approved", `href="`+page+`"`)
 	approver.answers(approver.post(page+"/deny", "reason", "no"), http.StatusConflict, "&#34;approver&#34; approved access request")
 	approver.answers(approver.post(page+"/end"), http.StatusSeeOther)
-	approver.shows(page, "ended", "by approver")
+	approver.shows(page, "ended", "by approver", "keys that were lent under it work in AWS and expire")
 
-	a.now = a.now.Add(time.Second)
+	a.now = a.now.Add(10 * time.Minute)
+	if shown := approver.get(page).Body.String(); strings.Contains(shown, "keys that were lent under it") {
+		t.Error("keys are said to work after their grant would have ended")
+	}
 
 	// The next request shows what the agent asked before.
 	next := a.asks("release-18")
@@ -115,12 +118,12 @@ func TestAnAgentsRequestsAreOnItsPage(t *testing.T) {
 	a := newAsker(t)
 	approver, reader := a.as(a.key("approver", rolebroker.KeyApprover)), a.as(a.reader)
 	agent := "/agents/" + string(a.agent.ID)
-	reader.shows(agent, "a person approves first", `/limits/`, "owned by the API key admin")
-	if strings.Contains(reader.get(agent).Body.String(), "Requests and grants") {
+	reader.shows(agent, "waits for a person’s yes before it uses a role", "owned by the API key admin")
+	if strings.Contains(reader.get(agent).Body.String(), "What it asked for") {
 		t.Error("it has requests before it asked")
 	}
 	page := a.asks("release-17")
-	approver.shows(agent, "Requests and grants", `href="`+page+`"`, "release-17", "Decide")
+	approver.shows(agent, "What it asked for", `href="`+page+`"`, "release-17", "Decide")
 	approver.shows(page, "sts:AssumeRole on arn:aws:iam::", "as scout@release-17", "the API key admin")
 	approver.answers(approver.post(page+"/approve", "duration", "10m"), http.StatusSeeOther)
 	approver.shows(agent, "ends <time", `action="`+page+`/end"`)
@@ -131,7 +134,7 @@ func TestAnAgentsRequestsAreOnItsPage(t *testing.T) {
 	reader.shows("/sessions?request="+strings.TrimPrefix(page, rolebroker.AccessRequestPage), "No session matches")
 	reader.shows("/sessions?request=nothing", "The request must be the ID of an access request")
 	approver.answers(approver.post(page+"/end"), http.StatusSeeOther)
-	if strings.Contains(approver.get(agent).Body.String(), "Requests and grants") {
+	if strings.Contains(approver.get(agent).Body.String(), "What it asked for") {
 		t.Error("an ended grant is shown as one that lasts")
 	}
 }
@@ -157,7 +160,15 @@ func TestWhoMayDecideOnAPage(t *testing.T) {
 		http.StatusSeeOther)
 	reader.shows(page, "who owns the agent and broke the glass", "the site is down")
 
-	// Everybody is told for a day.
+	// Everybody is told for a day. What another person approved is no news.
+	ordinary := a.asks("ordinary")
+	approver := a.as(a.key("approver", rolebroker.KeyApprover))
+	approver.answers(approver.post(ordinary+"/approve", "duration", "10m", "note", "as always"), http.StatusSeeOther)
+	shown := reader.get("/access-requests").Body.String()
+	if strings.Count(shown, "broke the glass") != 1 || strings.Contains(shown, ordinary+`"`) ||
+		strings.Contains(shown, "as always") {
+		t.Errorf("an ordinary approval is among those that broke the glass:\n%s", shown)
+	}
 	reader.shows("/access-requests", "broke the glass", `href="`+page+`"`, "the site is down")
 	a.now = a.now.Add(25 * time.Hour)
 	if strings.Contains(reader.get("/access-requests").Body.String(), "broke the glass") {

@@ -33,20 +33,20 @@ func TestTheFormKeepsTheRunner(t *testing.T) {
 		t.Fatal(err)
 	}
 	chosen := `<option value="` + string(runner.ID) + `" selected>eks</option>`
-	if page := b.get(path).Body.String(); !strings.Contains(page, chosen) {
+	if page := b.get(path + "/edit").Body.String(); !strings.Contains(page, chosen) {
 		t.Fatal("the form has no runner")
 	}
 	save := func(version, mode, want string) {
 		t.Helper()
-		b.answers(b.saves(path, "name", "production", "mode", mode, "runner", string(runner.ID), "version", version,
-			"role.0.id", string(in.Roles[0].ID)), http.StatusSeeOther)
+		b.answers(b.saves(path+"/edit", "name", "production", "mode", mode, "runner",
+			string(runner.ID), "version", version, "role.0.id", string(in.Roles[0].ID)), http.StatusSeeOther)
 		if in, err := s.broker.Integration(ctx, root, "production"); err != nil || in.RunnerName != want {
 			t.Errorf("its runner is %q: %v", in.RunnerName, err)
 		}
 	}
 	save("2", "cluster", "eks")
 	save("3", "platform", "")
-	if page := b.get(path).Body.String(); strings.Contains(page, chosen) {
+	if page := b.get(path + "/edit").Body.String(); strings.Contains(page, chosen) {
 		t.Error("the form has a runner that the integration does not have")
 	}
 }
@@ -205,7 +205,7 @@ func TestBindingServiceAccounts(t *testing.T) {
 	b := s.as(s.admin)
 	b.post("/agents/new", "name", "scout")
 	b.post("/agents/new", "name", "other")
-	b.shows("/agents/scout", "has an issuer yet")
+	b.shows("/agents/scout/tokens", "has an issuer yet")
 	bind := func(agent, namespace string) *httptest.ResponseRecorder {
 		return b.post("/agents/"+agent+"/bindings", "issuer", issuerA, "namespace", namespace,
 			"service_account", "scout")
@@ -213,9 +213,9 @@ func TestBindingServiceAccounts(t *testing.T) {
 	b.answers(bind("scout", "Not A Name"), http.StatusUnprocessableEntity, `id="namespace-problem"`)
 	b.answers(bind("scout", "agents"), http.StatusSeeOther)
 	b.answers(bind("other", "agents"), http.StatusConflict, "is agent scout already")
-	b.shows("/agents/scout", "no runner has this issuer", "audience: rolebroker", "expirationSeconds: 600")
+	b.shows("/agents/scout/tokens", "no runner has this issuer", "audience: rolebroker", "expirationSeconds: 600")
 	b.runner("eks", issuerA)
-	b.shows("/agents/scout", ">eks</a>", `value="`+issuerA+`"`)
+	b.shows("/agents/scout/tokens", ">eks</a>", `value="`+issuerA+`"`)
 	b.shows("/agents/scout/delete", "1 service account loses its roles")
 	b.answers(b.post("/agents/other/bindings", "issuer", issuerA, "namespace", "agents", "service_account", "*",
 		"labels", "team"), http.StatusUnprocessableEntity, `id="labels-problem"`, `value="team"`)
@@ -223,7 +223,7 @@ func TestBindingServiceAccounts(t *testing.T) {
 		"labels", "team=ml"), http.StatusUnprocessableEntity, `id="labels-problem"`)
 	b.answers(b.post("/agents/other/bindings", "issuer", issuerA, "namespace", "agents", "service_account", "*",
 		"labels", "team=ml"), http.StatusSeeOther)
-	b.shows("/agents/other", "agents/team=ml", "serviceAccountName: default")
+	b.shows("/agents/other/tokens", "agents/team=ml", "serviceAccountName: default")
 }
 
 // People who may only read see no forms, and cannot send any.

@@ -45,15 +45,16 @@ func (p *person) maybeTakes(name string) {
 	}
 }
 
-// takes takes pictures of the whole page.
+// takes takes pictures of the whole page: light and dark, on a phone and on a large screen.
 func (p *person) takes(name string) {
 	p.Helper()
-	for _, scheme := range []string{"light", "dark"} {
-		p.turns(scheme, 1280)
-		p.pictures(name + "-" + scheme)
+	for _, look := range []struct {
+		name, scheme string
+		width        int64
+	}{{"light", "light", 1280}, {"dark", "dark", 1280}, {"narrow", "light", 360}, {"wide", "light", 1920}} {
+		p.turns(look.scheme, look.width)
+		p.pictures(name + "-" + look.name)
 	}
-	p.turns("light", 360)
-	p.pictures(name + "-narrow")
 	p.turns("light", 1280)
 }
 

@@ -11,10 +11,9 @@ import (
 
 // sessions is the part of the broker that has sessions.
 type sessions interface {
+	Session(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (*rolebroker.SessionDetails, error)
 	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter,
 		page rolebroker.Page) ([]rolebroker.Session, error)
-	EndSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID, apply bool) (
-		*rolebroker.Session, *rolebroker.CutOff, error)
 	Counts(ctx context.Context, who rolebroker.Caller) (rolebroker.Counts, error)
 }
 
@@ -24,6 +23,8 @@ type sessionsPage struct {
 	Agent        string // a name or an ID; empty: all agents
 	Integration  string // a name or an ID; empty: all integrations
 	Role         string // a name, an ID or an ARN; empty: all roles
+	Token        string // the ID of the token or binding that they began with; empty: all
+	Account      string // of their roles in AWS; empty: all
 	Request      string // the ID of the access request that they are under; empty: all, and those under none
 	Live         bool   // only sessions whose credentials may still be valid
 	Unknown      string // which agent, integration or role is unknown; empty: none
@@ -35,7 +36,8 @@ type sessionsPage struct {
 
 // Filtered returns whether the page leaves out some sessions.
 func (p sessionsPage) Filtered() bool {
-	return p.Live || p.Agent != "" || p.Integration != "" || p.Role != "" || p.Request != ""
+	return p.Live || p.Agent != "" || p.Integration != "" || p.Role != "" || p.Token != "" || p.Account != "" ||
+		p.Request != ""
 }
 
 // Here is the address of this page.
@@ -52,6 +54,8 @@ func (p sessionsPage) at(after string) string {
 	set("agent", p.Agent)
 	set("integration", p.Integration)
 	set("role", p.Role)
+	set("token", p.Token)
+	set("account", p.Account)
 	set("request", p.Request)
 	set("after", after)
 	if p.Live {
@@ -72,13 +76,15 @@ type sessionRow struct {
 	Requested, Expires, Fetched moment
 	Ended                       moment // when a person ended it
 	CanEnd                      bool   // its credentials may be handed out
+	KeysLeft                    bool   // it was ended, and its keys may work in AWS
 }
 
 func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query := r.URL.Query()
 	get := func(name string) string { return strings.TrimSpace(query.Get(name)) }
 	page := sessionsPage{
-		Agent: get("agent"), Integration: get("integration"), Role: get("role"), Request: get("request"),
+		Agent: get("agent"), Integration: get("integration"), Role: get("role"), Token: get("token"),
+		Account: get("account"), Request: get("request"),
 		Live: query.Get("live") != "", Paused: query.Get("paused") != "",
 	}
 	page.Path, page.Noun, page.Plural, page.After = "/sessions", "session", "sessions", query.Get("after")
@@ -99,25 +105,15 @@ func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) 
 	return s.render(w, http.StatusOK, "sessions", page)
 }
 
-// endSession ends a session. It asks no question, because the agent's next request
-// starts another.
-func (s *server) endSession(w http.ResponseWriter, r *http.Request, v *visit) error {
-	_, _, err := s.Broker.EndSession(r.Context(), v.who, rolebroker.SessionID(r.PathValue("session")), false)
-	if err != nil {
-		return err
-	}
-	return toDone(w, r, "/sessions", "ended")
-}
-
 // addSessions reads the sessions of the page.
 func (s *server) addSessions(ctx context.Context, v *visit, page *sessionsPage) error {
 	filter := rolebroker.SessionFilter{Agent: page.Agent, Integration: page.Integration, Role: page.Role,
-		Request: rolebroker.AccessRequestID(page.Request)}
+		Token: rolebroker.TokenID(page.Token), Account: page.Account, Request: rolebroker.AccessRequestID(page.Request)}
 	if page.Live {
 		filter.LiveAt = page.Now
 	}
 	found, err := s.Broker.Sessions(ctx, v.who, filter, rolebroker.Page{Limit: pageSize + 1, After: page.After})
-	if code := rolebroker.CodeOf(err); code == rolebroker.CodeNotFound || code == rolebroker.CodeInvalid && page.Request != "" {
+	if code := rolebroker.CodeOf(err); code == rolebroker.CodeNotFound || code == rolebroker.CodeInvalid && page.Token+page.Account+page.Request != "" {
 		// a person may be typing a name
 		e := rolebroker.AsError(err)
 		if page.Unknown, err = e.Message, nil; len(e.Fields) > 0 {
@@ -145,6 +141,7 @@ func rowOfSession(session *rolebroker.Session, b base) sessionRow {
 		Fetched:   when(session.FetchedAt, b.Now),
 		Ended:     when(session.EndedAt, b.Now),
 		CanEnd:    session.Live(b.Now) && session.EndedAt.IsZero(),
+		KeysLeft:  session.Live(b.Now) && !session.EndedAt.IsZero(),
 	}
 }
 

@@ -274,7 +274,7 @@ func next(r *http.Request) string {
 	case err != nil, len(path) > longest, u.Scheme != "", u.Host != "",
 		!strings.HasPrefix(path, "/"), strings.HasPrefix(path, "//"), strings.ContainsAny(path, "\\\r\n"),
 		strings.HasPrefix(u.Path, "/sign-in"):
-		return "/integrations"
+		return "/"
 	}
 	return path
 }

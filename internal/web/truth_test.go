@@ -27,7 +27,8 @@ func TestCountsOfAgentsAreExact(t *testing.T) {
 		}
 	}
 	b.shows(path+"/delete", "120 agents (agent-000, ", "and 110 more) lose the roles", "See all 120 agents")
-	b.shows(path, "120 agents (agent-000, ", "110 more", ">agent-129<") // the picker reaches the last one
+	b.shows(path+"/agents", "Agents <span class=\"count\">120<", ">agent-049<", `value="agent-129"`, "Next page")
+	b.shows(path+"/agents?after=agent-099", ">agent-119<")
 	all := b.get("/agents?integration=" + strings.TrimPrefix(path, "/integrations/")).Body.String()
 	if !strings.Contains(all, "Agents of production") || !strings.Contains(all, "agent-049") ||
 		!strings.Contains(all, "integration=int_") || strings.Contains(all, "agent-125") {
@@ -49,9 +50,9 @@ func TestAPickerReachesEveryAgent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.shows(path, `<input id="connect-agent"`, `<datalist id="other-agents">`)
+	b.shows(path+"/agents", `<input id="connect-agent"`, `<option value="agent-099">`)
 	b.answers(b.post(path+"/connect", "agent", "agent-100"), http.StatusSeeOther)
-	b.shows(path, `<select id="connect-agent"`)
+	b.shows(path+"/agents", ">agent-100<", `<option value="agent-000">`)
 }
 
 // A secret is shown once. Neither reloading its page nor going back to it makes another.
@@ -126,11 +127,13 @@ func TestEveryPageHasTheSameStateOfARole(t *testing.T) {
 	reloads("/agents/scout", "failed", "AWS does not let the server assume the role", "See what to change")
 	p.maybeTakes("agent-refused")
 	p.presses("See what to change")
-	p.role(0).sees("failed", "Show the fix")
-	p.role(1).sees("assumable")
+	p.line("readonly").sees("failed", "sts:AssumeRole") // the line is open
+	p.line("deployer").sees("assumable")
 
 	// Only selected roles count.
-	p.role(0).unticks("Selected")
+	p.presses("Edit")
+	p.arrives("Edit production")
+	p.role(0).unticks("Select")
 	p.presses("Update Integration")
 	p.sees("Updated.")
 	p.opens("/integrations")

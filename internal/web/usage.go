@@ -20,6 +20,7 @@ type usage struct {
 	Region   rolebroker.Region // of the default role
 	Role     string            // a reference to another role; empty: there is none
 	MustName bool              // there is no default role, so a role has to be named
+	Withheld bool              // the AWS keys of some of its roles are withheld
 }
 
 // usageOf makes the snippets for an agent that may borrow the offers.
@@ -30,10 +31,10 @@ func (s *server) usageOf(r *http.Request, agent string, offers []rolebroker.Offe
 	}
 	u.Region, u.MustName = offers[0].Region, !offers[0].Default // the default comes first
 	for _, offer := range offers {
-		if !offer.Default {
+		if !offer.Default && u.Role == "" {
 			u.Role = offer.Reference
-			break
 		}
+		u.Withheld = u.Withheld || offer.Keys == rolebroker.KeysWithheld
 	}
 	return u
 }

@@ -14,14 +14,20 @@ import (
 // Broker has everything that the pages show and change; *broker.Broker implements it.
 type Broker interface {
 	signIns
+	overviews
 	integrations
 	agents
+	cutOffs
+	learning
 	sessions
+	calls
 	accessRequests
 	approvalRules
 	runners
 	bindings
 	settings
+	auditEvents
+	searches
 }
 
 // Auth authenticates people.
@@ -76,7 +82,9 @@ func (s *server) routes() {
 	s.public("POST /sign-in", s.signIn)
 	s.page("POST /sign-out", s.signOut)
 
-	s.page("GET /{$}", s.home)
+	s.page("GET /{$}", s.showOverview)
+	s.page("GET /search", s.search)
+
 	s.page("GET /integrations", s.listIntegrations)
 	s.page("GET /integrations/new", s.showCatalogue)
 	s.page("POST /integrations/new", s.beginIntegration)
@@ -84,9 +92,17 @@ func (s *server) routes() {
 	s.page("POST /integrations/new/aws", s.createIntegration)
 	s.page("POST /integrations/validate", s.validateForm)
 	s.page("POST /integrations/setup", s.setupOfForm)
-	s.page("GET /integrations/{integration}", s.editIntegration)
-	s.page("POST /integrations/{integration}", s.updateIntegration)
+	s.page("GET /integrations/{integration}", s.showIntegration)
+	s.page("POST /integrations/{integration}/roles", s.changeRoles)
+	s.page("GET /integrations/{integration}/agents", s.showIntegrationAgents)
+	s.page("GET /integrations/{integration}/setup", s.showIntegrationSetup)
+	s.page("POST /integrations/{integration}/setup", s.mergeIntegrationSetup)
+	s.page("GET /integrations/{integration}/setup/{file}", s.downloadSetup)
+	s.page("GET /integrations/{integration}/activity", s.showIntegrationActivity)
+	s.page("GET /integrations/{integration}/edit", s.editIntegration)
+	s.page("POST /integrations/{integration}/edit", s.updateIntegration)
 	s.page("POST /integrations/{integration}/connect", s.connectIntegration)
+	s.page("POST /integrations/{integration}/disconnect", s.disconnectIntegration)
 	s.page("POST /integrations/{integration}/disable", s.disableIntegration)
 	s.page("POST /integrations/{integration}/enable", s.enableIntegration)
 	s.page("GET /integrations/{integration}/delete", s.confirmDeleteIntegration)
@@ -96,8 +112,13 @@ func (s *server) routes() {
 	s.page("GET /agents/new", s.newAgent)
 	s.page("POST /agents/new", s.createAgent)
 	s.page("GET /agents/{agent}", s.showAgent)
+	s.page("GET /agents/{agent}/connections", s.showConnections)
+	s.page("GET /agents/{agent}/tokens", s.showTokens)
+	s.page("GET /agents/{agent}/activity", s.showAgentActivity)
+	s.page("GET /agents/{agent}/edit", s.editAgent)
 	s.page("POST /agents/{agent}", s.updateAgent)
 	s.page("POST /agents/{agent}/disable", s.disableAgent)
+	s.page("GET /agents/{agent}/cut-off", s.showCutOff)
 	s.page("POST /agents/{agent}/cut-off", s.cutOffAgent)
 	s.page("POST /agents/{agent}/enable", s.enableAgent)
 	s.page("POST /agents/{agent}/connect", s.connectAgent)
@@ -114,7 +135,14 @@ func (s *server) routes() {
 	s.page("POST /agents/{agent}/delete", s.deleteAgent)
 
 	s.page("GET /sessions", s.listSessions)
+	s.page("GET /sessions/{session}", s.showSession)
+	s.page("GET /sessions/{session}/cut-off", s.showEndedSession)
 	s.page("POST /sessions/{session}/end", s.endSession)
+
+	s.page("GET /calls", s.listCalls)
+
+	s.page("GET /audit", s.listAudit)
+	s.page("GET /audit/export", s.exportAudit)
 
 	s.page("GET /access-requests", s.listRequests)
 	s.page("GET /access-requests/{request}", s.showRequest)
@@ -147,12 +175,6 @@ func (s *server) routes() {
 
 // ServeHTTP answers a request, after guard has checked it.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.guarded.ServeHTTP(w, r) }
-
-// home redirects to the first page.
-func (s *server) home(w http.ResponseWriter, r *http.Request, _ *visit) error {
-	http.Redirect(w, r, "/integrations", http.StatusSeeOther)
-	return nil
-}
 
 // visit is a request of a person who is signed in.
 type visit struct {
@@ -209,6 +231,7 @@ type errorPage struct {
 	base
 	Message string
 	Hint    rolebroker.Hint
+	Request rolebroker.RequestID // by which the log and the audit trail are searched; empty: there is none
 }
 
 // showError shows an error, and logs its cause.
@@ -218,7 +241,7 @@ func (s *server) showError(w http.ResponseWriter, r *http.Request, err error) {
 		s.Log.ErrorContext(r.Context(), "web app: "+e.Message,
 			"method", r.Method, "code", string(e.Code), "cause", e.Cause)
 	}
-	page := errorPage{Message: sentence(e.Error()), Hint: e.Hint}
+	page := errorPage{Message: sentence(e.Error()), Hint: e.Hint, Request: rolebroker.RequestIDOf(r.Context())}
 	page.Title = titleOf[e.Code]
 	if page.Title == "" {
 		page.Title = "That did not work"

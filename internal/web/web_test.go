@@ -181,16 +181,17 @@ func TestNothingIsShownWithoutSigningIn(t *testing.T) {
 	path := s.as(s.admin).create("production")
 	stranger := &browser{site: s}
 	for _, target := range []string{"/", "/integrations", "/integrations/new", "/integrations/new/aws?external_id=x",
-		path, path + "/delete",
-		"/agents", "/agents/new", "/agents/scout", "/sessions", "/runners", "/runners/new", "/runners/eks",
-		"/runners/eks/delete", "/settings"} {
+		path, path + "/delete", path + "/agents", path + "/edit",
+		"/agents", "/agents/new", "/agents/scout", "/agents/scout/connections", "/agents/scout/tokens",
+		"/agents/scout/edit", "/sessions", "/audit", "/runners", "/runners/new",
+		"/runners/eks", "/runners/eks/delete", "/settings"} {
 		if answer := stranger.get(target); answer.Code != http.StatusUnauthorized ||
 			strings.Contains(answer.Body.String(), "production<") {
 			t.Errorf("GET %s answers %d: %s", target, answer.Code, answer.Body)
 		}
 	}
 	for _, target := range []string{"/integrations/new", "/integrations/new/aws", "/integrations/validate",
-		"/integrations/setup", path, path + "/delete", path + "/connect",
+		"/integrations/setup", path + "/edit", path + "/roles", path + "/delete", path + "/connect",
 		"/agents/new", "/agents/scout", "/agents/scout/disable", "/agents/scout/tokens", "/agents/scout/delete",
 		"/agents/scout/bindings",
 		"/agents/scout/bindings/x/delete", "/runners/new", "/runners/eks", "/runners/eks/believe",
@@ -234,7 +235,7 @@ func TestOpeningAPageChangesNothing(t *testing.T) {
 	b.post("/agents/new", "name", "scout")
 	b.post("/runners/new", "name", "eks")
 	for _, target := range []string{"/sign-out", "/integrations/validate", "/integrations/setup", "/settings/keys",
-		path + "/connect?agent=scout", path + "/disable", "/agents/scout/disable", "/agents/scout/tokens",
+		path + "/connect?agent=scout", path + "/disable", "/agents/scout/disable",
 		"/agents/scout/connect?integration=production", "/agents/scout/bindings",
 		"/runners/eks/believe", "/sessions/ses_x/end"} {
 		if answer := b.get(target); answer.Code != http.StatusNotFound {
@@ -436,10 +437,10 @@ func TestALinkWorksOnce(t *testing.T) {
 func TestSigningInLeadsToThisSite(t *testing.T) {
 	s := newSite(t, true)
 	for next, want := range map[string]string{
-		"/agents?search=x": "/agents?search=x", "": "/integrations", "//evil.example": "/integrations",
-		"https://evil.example": "/integrations",
-		`/\evil.example`:       "/integrations", "javascript:alert(1)": "/integrations", "agents": "/integrations",
-		"/sign-in?x": "/integrations", "/%0d%0aSet-Cookie:x": "/%0d%0aSet-Cookie:x",
+		"/agents?search=x": "/agents?search=x", "": "/", "//evil.example": "/",
+		"https://evil.example": "/",
+		`/\evil.example`:       "/", "javascript:alert(1)": "/", "agents": "/",
+		"/sign-in?x": "/", "/%0d%0aSet-Cookie:x": "/%0d%0aSet-Cookie:x",
 	} {
 		b := &browser{site: s}
 		if got := b.post("/sign-in", "key", s.admin, "next", next).Header().Get("Location"); got != want {
@@ -453,9 +454,16 @@ func TestReadersChangeNothing(t *testing.T) {
 	s := newSite(t, true)
 	path := s.as(s.admin).create("production")
 	reader := s.as(s.reader)
-	if answer := reader.get(path); answer.Code != http.StatusOK ||
-		strings.Contains(answer.Body.String(), "Update Integration</button>") {
-		t.Errorf("a reader's page answers %d", answer.Code)
+	for _, page := range []string{path, path + "/agents"} { // without forms but those for signing out and searching
+		answer := reader.get(page)
+		body := strings.ReplaceAll(answer.Body.String(), `<form method="post" action="/sign-out">`, "")
+		if answer.Code != http.StatusOK || strings.Contains(body, "<form method=\"post\"") ||
+			strings.Contains(body, "/edit") {
+			t.Errorf("%s answers a reader with %d: %s", page, answer.Code, body)
+		}
+	}
+	if answer := reader.get(path + "/edit"); answer.Header().Get("Location") != path {
+		t.Errorf("the form answers a reader with %d", answer.Code)
 	}
 	for _, target := range []string{"/integrations/new", path + "/delete", path + "/connect",
 		"/integrations/validate?id=" + strings.TrimPrefix(path, "/integrations/"), "/settings/keys", "/agents/new"} {
@@ -464,7 +472,7 @@ func TestReadersChangeNothing(t *testing.T) {
 			t.Errorf("POST %s answers %d to a reader: %s", target, answer.Code, answer.Body)
 		}
 	}
-	answer := reader.saves(path, "name", "mine", "version", "1")
+	answer := reader.saves(path+"/edit", "name", "mine", "version", "1")
 	if answer.Code != http.StatusForbidden {
 		t.Errorf("saving answers %d to a reader", answer.Code)
 	}
@@ -502,8 +510,10 @@ func TestInputIsInert(t *testing.T) {
 		}
 	}
 	path := b.create("production")
-	version := regexp.MustCompile(`name="version" value="(\d+)"`).FindStringSubmatch(b.get(path).Body.String())[1]
-	answer := b.saves(path, "name", "production", "description", strings.TrimSuffix(hostile, "\u202e"), "version", version)
+	form := b.get(path + "/edit").Body.String()
+	version := regexp.MustCompile(`name="version" value="(\d+)"`).FindStringSubmatch(form)[1]
+	answer := b.saves(path+"/edit", "name", "production", "description",
+		strings.TrimSuffix(hostile, "\u202e"), "version", version)
 	if answer.Code != http.StatusSeeOther {
 		t.Fatalf("saving a hostile description answers %d: %s", answer.Code, answer.Body)
 	}
@@ -527,7 +537,7 @@ func TestNothingIsReachedByItsIDAlone(t *testing.T) {
 	}
 	// A new integration cannot have the external ID of another one, nor one that was not reserved.
 	used := regexp.MustCompile(`rolebroker-[a-z0-9]{26}`).
-		FindString(b.get("/integrations").Body.String() + b.get(b.create("second")).Body.String())
+		FindString(b.get("/integrations").Body.String() + b.get(b.create("second")+"/edit").Body.String())
 	for _, external := range []string{used, "mine", "rolebroker-aaaaaaaaaaaaaaaaaaaaaaaaaa"} {
 		if answer := b.get("/integrations/new/aws?external_id=" + external); answer.Code < 400 {
 			t.Errorf("the external ID %s answers %d", external, answer.Code)
@@ -544,7 +554,7 @@ func TestTheSecondEditorLosesNothing(t *testing.T) {
 	b := s.as(s.admin)
 	path := b.create("production")
 	save := func(version, description string) *httptest.ResponseRecorder {
-		return b.saves(path, "name", "production", "description", description, "version", version,
+		return b.saves(path+"/edit", "name", "production", "description", description, "version", version,
 			"saved", "production")
 	}
 	if answer := save("1", "first"); answer.Code != http.StatusSeeOther {

@@ -90,7 +90,7 @@ func tone(status rolebroker.ValidationStatus) string {
 func word(v rolebroker.Validation) string {
 	switch {
 	case v.Code == rolebroker.ValidExternalIDOpen && v.Status == rolebroker.StatusWarning:
-		return "open"
+		return "works, not locked"
 	case v.Status == rolebroker.StatusWarning:
 		return "works, warning"
 	case v.Code == rolebroker.ValidClusterMode:

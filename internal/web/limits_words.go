@@ -1,0 +1,146 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/broker"
+)
+
+// limitWords say what a connection lets its agent do, for people who know no word of rolebroker.
+type limitWords struct{ Access, Keys, Approval string }
+
+// wordsOfLimits says what a connection lets its agent do. Each text continues "It …".
+func wordsOfLimits(c *rolebroker.Connection) limitWords {
+	access := map[rolebroker.Access]string{
+		rolebroker.AccessFull:     "may do everything that the roles allow",
+		rolebroker.AccessReadOnly: "may read, and change nothing",
+		rolebroker.AccessViewOnly: "may list what is there, and read hardly any data",
+		rolebroker.AccessPolicy:   "may do what its session policy allows",
+	}
+	keys := map[rolebroker.Keys]string{
+		rolebroker.KeysLent:     "gets AWS keys",
+		rolebroker.KeysWithheld: "holds no AWS key",
+	}
+	approval := map[rolebroker.Approval]string{
+		rolebroker.ApprovalNone:   "asks nobody",
+		rolebroker.ApprovalBorrow: "waits for a person’s yes before it uses a role",
+		rolebroker.ApprovalWrite:  "waits for a person’s yes before each change",
+	}
+	words := limitWords{access[c.Access], keys[c.Keys], approval[c.Approval]}
+	if len(c.AllowedActions) > 0 {
+		words.Keys += ", but may call " + strings.Join(c.AllowedActions, ", ")
+	}
+	return words
+}
+
+// Sentence says all of it of an agent, as in "In production, scout may read, and change nothing. It …".
+func (w limitWords) Sentence(agent string, c *rolebroker.Connection) string {
+	where := "In " + c.IntegrationName
+	if names := c.RoleNames(); len(names) > 0 && len(names) <= maxMentioned {
+		where += ", with " + andList(names) + " only"
+	}
+	return where + ", " + agent + " " + w.Access + ". It " + w.Keys + ", and " + w.Approval + "."
+}
+
+// andList joins names as in "a, b and c".
+func andList(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+// summaryOf says in one sentence or two what limits let an agent do in an integration.
+func summaryOf(agent string, in *rolebroker.Integration, limits *broker.Limits) string {
+	c := rolebroker.Connection{IntegrationName: in.Name, Access: limits.Access, Keys: limits.Keys,
+		Approval: limits.Approval, AllowedActions: limits.AllowedActions}
+	if limits.Roles != nil {
+		for _, r := range in.Roles {
+			if slices.Contains(*limits.Roles, r.Name) || slices.Contains(*limits.Roles, string(r.ID)) {
+				c.Roles = append(c.Roles, rolebroker.ConnectionRole{ID: r.ID, Name: r.Name})
+			}
+		}
+	}
+	return wordsOfLimits(&c).Sentence(agent, &c)
+}
+
+// judged says what limits would have done with the calls of the last days; nil: the person may not see calls.
+func (s *server) judged(r *http.Request, v *visit, agent *rolebroker.Agent, in *rolebroker.Integration,
+	limits *broker.Limits) []string {
+	found, err := s.Broker.JudgeLimits(r.Context(), v.who, string(agent.ID), string(in.ID), limits)
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeInvalid:
+		return []string{"What they would have refused is said once the choices fit together: " +
+			rolebroker.AsError(err).Message + "."}
+	case err != nil:
+		return nil
+	}
+	c := agent.Connection(in.ID)
+	if found.Calls == 0 && c != nil && c.Keys == rolebroker.KeysLent {
+		return []string{agent.Name + " is lent AWS keys, so its calls do not come through this server, and nobody can " +
+			"say what these limits would have refused. With keys withheld, calls are recorded from then on."}
+	}
+	return judgementWords(agent.Name, found)
+}
+
+// judgementWords says a judgement in sentences.
+func judgementWords(agent string, j *rolebroker.Judgement) []string {
+	if j.Calls == 0 {
+		return []string{agent + " sent no calls through this server in the last 7 days."}
+	}
+	first := "Of " + grouped(j.Calls) + " " + oneOrMany(j.Calls, "call", "calls") + " in the last 7 days, "
+	if len(j.Refused) == 0 {
+		first += "none would have been refused"
+	} else {
+		first += grouped(callsOf(j.Refused)) + " would have been refused: " + mostOf(j.Refused)
+	}
+	if len(j.Waited) > 0 {
+		first += "; " + grouped(callsOf(j.Waited)) + " would have waited for a person: " + mostOf(j.Waited)
+	}
+	all := []string{first + "."}
+	if len(j.Unsure) > 0 {
+		all = append(all, "Of "+grouped(callsOf(j.Unsure))+" nobody can say: "+mostOf(j.Unsure)+". "+
+			sentence(j.Unsure[0].Reason))
+	}
+	return all
+}
+
+func callsOf(kinds []rolebroker.RefusedKind) (n int64) {
+	for _, k := range kinds {
+		n += k.Calls
+	}
+	return n
+}
+
+// mostOf names the most frequent kinds, as in "s3:DeleteObject (2), s3:PutObject (1) and 3 more".
+func mostOf(kinds []rolebroker.RefusedKind) string {
+	var all []string
+	for _, k := range kinds[:min(len(kinds), 5)] {
+		all = append(all, k.Call+" ("+grouped(k.Calls)+")")
+	}
+	text := strings.Join(all, ", ")
+	if more := len(kinds) - len(all); more > 0 {
+		text += " and " + plural(more, "other action", "other actions")
+	}
+	return text
+}
+
+func oneOrMany(n int64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// grouped is a number as in "1,204".
+func grouped(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}

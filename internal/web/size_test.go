@@ -1,0 +1,109 @@
+package web_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/rolebroker/rolebroker/internal/web"
+)
+
+// The most that a page may have, in bytes of HTML.
+const (
+	maxPage      = 100_000
+	maxRolesPage = 200_000 // of an integration with 300 roles
+)
+
+// crowdedThings replaces the variable parts of addresses with the IDs of what is in a crowded site.
+func (b *browser) crowdedThings() *strings.Replacer {
+	b.Helper()
+	in, err := b.broker.Integration(b.Context(), root, "production")
+	if err != nil {
+		b.Fatal(err)
+	}
+	agent, err := b.broker.Agent(b.Context(), root, "scout")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return strings.NewReplacer("{integration}", string(in.ID), "{agent}", string(agent.ID), "{$}", "",
+		"{role}", string(in.Roles[0].ID))
+}
+
+// Every page stays small, however much there is.
+func TestPagesStaySmall(t *testing.T) {
+	s := crowdedSite(t)
+	b := s.as(s.admin)
+	things := b.crowdedThings()
+	shown := 0
+	for _, pattern := range web.Patterns(s.handler) {
+		path, ok := strings.CutPrefix(pattern, http.MethodGet+" ")
+		if !ok || strings.HasPrefix(path, "/static/") || strings.HasSuffix(path, "/export") {
+			continue
+		}
+		address := things.Replace(path)
+		if strings.Contains(address, "{") {
+			continue // there is no such thing here: the scenes of the furnished deployment show those pages
+		}
+		if strings.HasSuffix(address, "/new/aws") {
+			address += "?" + url.Values{"external_id": {b.begin()}}.Encode()
+		}
+		answer := b.get(address)
+		limit := maxPage
+		if strings.HasPrefix(path, "/integrations/{integration}") {
+			limit = maxRolesPage
+		}
+		if n := answer.Body.Len(); n > limit {
+			t.Errorf("GET %s has %d bytes, more than %d", path, n, limit)
+		}
+		if answer.Code == http.StatusOK {
+			shown++
+		}
+		t.Logf("%7d bytes  %d  %s", answer.Body.Len(), answer.Code, path)
+	}
+	if shown < 15 {
+		t.Errorf("only %d pages were shown", shown)
+	}
+}
+
+// BenchmarkPages renders every page of a crowded site.
+func BenchmarkPages(b *testing.B) {
+	s := crowdedSite(b)
+	person := s.as(s.admin)
+	things := person.crowdedThings()
+	external := person.begin()
+	for _, pattern := range web.Patterns(s.handler) {
+		path, ok := strings.CutPrefix(pattern, http.MethodGet+" ")
+		address := things.Replace(path)
+		if !ok || strings.HasPrefix(path, "/static/") || strings.Contains(address, "{") {
+			continue
+		}
+		if strings.HasSuffix(address, "/new/aws") {
+			address += "?" + url.Values{"external_id": {external}}.Encode()
+		}
+		b.Run(strings.TrimPrefix(strings.ReplaceAll(path, "/", "_"), "_"), func(b *testing.B) {
+			for b.Loop() {
+				person.get(address)
+			}
+		})
+	}
+}
+
+// An agent that may borrow 300 roles has them on pages.
+func TestRolesOfAnAgentArePaged(t *testing.T) {
+	s := crowdedSite(t)
+	b := s.as(s.admin)
+	for _, at := range []struct{ address, has, hasNot string }{
+		{"/agents/scout", "1 to 50 of 300 roles", ">Before<"},
+		{"/agents/scout?roles=51", "51 to 100 of 300 roles", ">role-000<"},
+		{"/agents/scout?roles=251", "251 to 300 of 300 roles", ">Next<"},
+		{"/agents/scout?roles=9999", "300 to 300 of 300 roles", ">Next<"},
+		{"/agents/scout?roles=-7", "1 to 50 of 300 roles", ">Before<"},
+		{"/agents/worker-001", "role-002", "of 3 roles"},
+	} {
+		body := b.get(at.address).Body.String()
+		if !strings.Contains(body, at.has) || strings.Contains(body, at.hasNot) {
+			t.Errorf("GET %s should have %q and not %q", at.address, at.has, at.hasNot)
+		}
+	}
+}
