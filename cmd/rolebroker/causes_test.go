@@ -304,6 +304,13 @@ var causes = []cause{
 				Message: "Packed policy consumes 118% of allotted space", Status: 400})
 		},
 		code: "packed_policy_too_large", status: "unknown", cure: again},
+	{name: "a session policy that does not fit beside the tags: read-only",
+		arrange: crowded, code: "session_policy_too_large", status: "warning", cure: func(p *patient, hint string) {
+			p.says(hint, "rolebroker agent connect scout production --session-policy FILE")
+			p.shell("", commandIn(hint, "rolebroker agent connect scout production --access"))
+		}},
+	{name: "a session policy that does not fit beside the tags: no tags",
+		arrange: crowded, code: "session_policy_too_large", status: "warning", cure: updateIntegration},
 	{name: "anything else that STS finds wrong",
 		arrange: func(p *patient) {
 			p.AWS.Inject(awssim.Fault{Action: "AssumeRole", Code: "MalformedPolicyDocument",
@@ -340,6 +347,17 @@ var causes = []cause{
 			p.says(hint, "the runner in your cluster")
 			p.update(func(r *api.IntegrationRequest) { r.AssumptionMode = "platform" })
 		}},
+}
+
+// crowded gives an agent a session policy that leaves no space for session tags, and then the tags.
+func crowded(p *patient) {
+	p.Agent("scout", "production")
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":"*","Action":"s3:` +
+		strings.Repeat("x", 1940) + `"}]}`
+	_, err := p.Admin.Limit(p.t.Context(), "scout", "production",
+		api.LimitsRequest{Access: "policy", SessionPolicy: api.Policy(policy)}, "")
+	p.must(err)
+	p.update(func(r *api.IntegrationRequest) { r.SessionTags = true })
 }
 
 func ahead(p *patient) {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -49,8 +50,10 @@ func TestMain(m *testing.M) {
 	if signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
-	testscript.Main(suite{m}, map[string]func(){"rolebroker": main, "go-worker": goWorker,
-		"go2-client": go2Client, "peak-memory": peakMemory})
+	commands := map[string]func(){"rolebroker": main, "go-worker": goWorker, "go2-client": go2Client,
+		"peak-memory": peakMemory}
+	maps.Copy(commands, systemCommands)
+	testscript.Main(suite{m}, commands)
 }
 
 // suite runs the tests with a folder for tools.
@@ -118,12 +121,16 @@ const noRaceDelay = "atexit_sleep_ms=0"
 //	kill-midway PIDFILE ACKNOWLEDGED
 //	                         creates agents until it kills the server with the ID in PIDFILE
 //	recorded ACKNOWLEDGED    checks that each of these agents has its audit event
+//	otlp address NAME        sets NAME to the URL of a receiver of OpenTelemetry logs, which is away
+//	otlp start, otlp stop    lets it listen, or not
+//	otlp-got N               waits until it got the events of N created agents, and all others in order
 //
 // and the conditions
 //
 //	[token-file]              boto3 and the AWS CLI are new enough for AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
 //	[pid-namespace]           a process can be the first of a namespace; where it cannot, continuous integration
 //	                          fails
+//	[namespaces]              a command can be contained; where it cannot, continuous integration fails
 //	[root]                    the test runs as root; where it does not, continuous integration fails
 func TestScripts(t *testing.T) {
 	here := theTools(t)
@@ -138,6 +145,8 @@ func TestScripts(t *testing.T) {
 				return here.knowsTokenFile, nil
 			case "pid-namespace":
 				return canUnshare(t)
+			case "namespaces":
+				return canContain(t)
 			case "root":
 				return isRoot(t)
 			}
@@ -146,7 +155,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"admin": admin, "sim": simulate, "wait-for": waitFor, "served": served, "no-secrets": noSecrets,
 			"not-in-memory": notInMemory, "postgres": newPostgres, "tamper": tamper, "empty-trail": emptyTrail,
-			"kill-midway": killMidway, "recorded": recorded,
+			"kill-midway": killMidway, "recorded": recorded, "otlp": otlpReceiver, "otlp-got": otlpGot,
 		},
 	})
 }
@@ -157,12 +166,28 @@ func canUnshare(t *testing.T) (bool, error) {
 	return tested(t, err, "process namespaces cannot be made here: %s", out)
 }
 
+// canContain reports whether a command can have namespaces of its own.
+func canContain(t *testing.T) (bool, error) {
+	out, err := exec.Command("unshare", "--user", "--net", "--mount", "--pid", "--fork", "true").CombinedOutput()
+	return tested(t, err, "user namespaces cannot be made here: %s", out)
+}
+
 func isRoot(t *testing.T) (bool, error) {
 	var err error
 	if os.Geteuid() != 0 {
 		err = os.ErrPermission
 	}
 	return tested(t, err, "root is needed")
+}
+
+// needs skips a test where something cannot be tested; continuous integration fails.
+func needs(t *testing.T, can func(*testing.T) (bool, error)) {
+	t.Helper()
+	if ok, err := can(t); err != nil {
+		t.Fatal(err)
+	} else if !ok {
+		t.SkipNow()
+	}
 }
 
 // tested reports whether something can be tested on this machine. Where an error
@@ -268,7 +293,7 @@ func (t *tools) addAWS(path string) error {
 	is1 := major == "1"
 	var args []string
 	if !(is1 && newer(version, 1, 29) || newer(version, 2, 13)) {
-		args = []string{`--endpoint-url "$AWS_ENDPOINT_URL"`}
+		args = []string{`${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"}`}
 	}
 	names := []string{"aws-" + major}
 	if len(t.awsCLIs) == 0 {
@@ -301,6 +326,8 @@ func (t *tools) buildAgent() error { return t.build(filepath.Join(t.examples, "g
 // build builds a Go program into bin, with the race detector if this test has it, so
 // that little has to be compiled.
 func (t *tools) build(dir, name string) error {
+	t.installing.Lock()
+	defer t.installing.Unlock()
 	build := exec.Command("go", "build", "-o", filepath.Join(t.bin, name))
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -335,7 +362,7 @@ func newer(version string, major, minor int) bool {
 // setup makes the testbed and the environment of one script.
 func (t *tools) setup(env *testscript.Env) error {
 	tb := testbed.New(env.T().(testing.TB), nil)
-	env.Values[worldKey{}], env.Values[scriptKey{}] = tb, env.T()
+	env.Values[worldKey{}], env.Values[scriptKey{}], env.Values[otlpKey{}] = tb, env.T(), &otlp{}
 	token := tb.Scout
 	script := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
 	if strings.HasPrefix(script, "cli_") {
@@ -357,6 +384,7 @@ func (t *tools) setup(env *testscript.Env) error {
 		"AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_PAGER":                 "",
 		"EXAMPLES":                  t.examples,
+		"ME":                        strconv.Itoa(os.Getuid()),
 		"GORACE":                    noRaceDelay,
 		"HOME":                      home,
 		"PATH":                      t.bin + string(filepath.ListSeparator) + env.Getenv("PATH"),
@@ -610,7 +638,7 @@ func served(ts *testscript.TestScript, neg bool, args []string) {
 
 // tokenForm matches agent tokens, API keys and the tokens of exec's loopback ports. In a database, nothing is between
 // one text and the next.
-var tokenForm = regexp.MustCompile(`rb[a-z]_[a-z0-9]+_[a-z2-7]{52}|\b(rbx_)?[0-9a-f]{64}\b`)
+var tokenForm = regexp.MustCompile(`rb[a-z]_[a-z0-9]+_[a-z2-7]{52}|\b(rbxp?_)?[0-9a-f]{64}\b`)
 
 func noSecrets(ts *testscript.TestScript, neg bool, args []string) {
 	want(ts, neg, args, 1, "no-secrets FILE…")

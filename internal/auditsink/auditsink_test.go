@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,7 @@ import (
 
 // memory is a Store with one sink, and a trail that grows.
 type memory struct {
+	sync.Mutex  // for a pump that runs
 	tree        trail.Tree
 	records     []rolebroker.AuditRecord
 	checkpoints []rolebroker.AuditCheckpoint
@@ -34,6 +36,8 @@ type memory struct {
 	done       rolebroker.AuditProgress
 	edge       string
 	moveBroken bool
+	away       bool       // every claim fails
+	taken      bool       // another server has the sink
 	first      trail.Tree // before the first event that is still there
 }
 
@@ -49,6 +53,8 @@ func newMemory(t *testing.T) *memory {
 // grow adds n events and signs a checkpoint.
 func (m *memory) grow(t *testing.T, n int) {
 	t.Helper()
+	m.Lock()
+	defer m.Unlock()
 	for range n {
 		e := rolebroker.AuditEvent{ID: rolebroker.NewAuditEventID(), At: time.UnixMilli(int64(m.tree.Size)),
 			Action: "agent.create", Actor: rolebroker.Caller{APIKey: "key_1", Name: "ci", Address: "192.0.2.7"}}
@@ -70,13 +76,23 @@ func (m *memory) grow(t *testing.T, n int) {
 func (m *memory) ClaimSink(
 	context.Context, string, string, time.Time, time.Time,
 ) (*rolebroker.AuditProgress, string, error) {
-	done := m.done
-	return &done, m.edge, nil
+	m.Lock()
+	defer m.Unlock()
+	switch done := m.done; {
+	case m.away:
+		return nil, "", errors.New("the database is away")
+	case m.taken:
+		return nil, "", nil
+	default:
+		return &done, m.edge, nil
+	}
 }
 
 func (m *memory) MoveSink(
 	_ context.Context, _, _ string, from rolebroker.AuditProgress, to trail.Tree, checkpoint int64,
 ) error {
+	m.Lock()
+	defer m.Unlock()
 	if m.moveBroken || from != m.done {
 		return errors.New("the database is away")
 	}
@@ -87,11 +103,15 @@ func (m *memory) MoveSink(
 func (m *memory) ReleaseSink(context.Context, string, string) error { return nil }
 
 func (m *memory) PlacedEvents(_ context.Context, from int64, limit int) ([]rolebroker.AuditRecord, error) {
+	m.Lock()
+	defer m.Unlock()
 	left := m.records[min(from, int64(len(m.records))):]
 	return left[:min(limit, len(left))], nil
 }
 
 func (m *memory) Checkpoints(_ context.Context, from int64, limit int) (all []rolebroker.AuditCheckpoint, _ error) {
+	m.Lock()
+	defer m.Unlock()
 	for _, c := range m.checkpoints {
 		if c.Size >= from {
 			all = append(all, c)
@@ -103,7 +123,16 @@ func (m *memory) Checkpoints(_ context.Context, from int64, limit int) (all []ro
 func (m *memory) Trail(context.Context) (trail.Tree, error) { return m.first, nil }
 
 func (m *memory) AuditTrail(context.Context) (rolebroker.AuditTrail, error) {
+	m.Lock()
+	defer m.Unlock()
 	return rolebroker.AuditTrail{Size: m.tree.Size}, nil
+}
+
+// be makes the database be away, or be there again.
+func (m *memory) be(away bool) {
+	m.Lock()
+	defer m.Unlock()
+	m.away = away
 }
 
 // pump returns a pump, and what it logs.
@@ -264,10 +293,11 @@ func TestEachFileOfARotationIsAnExport(t *testing.T) {
 
 func TestALineThatWasNotWrittenWholeIsWrittenAgain(t *testing.T) {
 	m, path := newMemory(t), filepath.Join(t.TempDir(), "audit.jsonl")
-	p, _ := m.pump(&File{Path: path})
+	killed := &File{Path: path}
+	p, _ := m.pump(killed)
 	m.grow(t, 2)
 	before := m.done
-	if err := p.deliverAll(t.Context()); err != nil {
+	if err := errors.Join(p.deliverAll(t.Context()), killed.Close()); err != nil {
 		t.Fatal(err)
 	}
 	whole, err := os.ReadFile(path)
@@ -286,6 +316,102 @@ func TestALineThatWasNotWrittenWholeIsWrittenAgain(t *testing.T) {
 	if r := m.verify(t, path); r.Records != 2 || r.Covered != 2 {
 		t.Errorf("the file has %+v", r)
 	}
+}
+
+// TestADiskThatHangsIsLeft has a disk whose sync does not return. The pump's try ends before its lease does, no second
+// write begins, and everything is in the file once the disk answers.
+func TestADiskThatHangsIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, path := newMemory(t), filepath.Join(t.TempDir(), "audit.jsonl")
+		hangs, syncs := make(chan struct{}), atomic.Int64{}
+		sink := &File{Path: path, sync: func(f *os.File) error {
+			syncs.Add(1)
+			<-hangs
+			return f.Sync()
+		}}
+		p, _ := m.pump(sink)
+		m.grow(t, 3)
+		start := time.Now()
+		if err := p.deliverAll(t.Context()); !errors.Is(err, errBusy) {
+			t.Fatalf("delivering to a disk that hangs: %v", err)
+		}
+		if took := time.Since(start); took >= lease/2 {
+			t.Errorf("the try took %v of a lease of %v", took, lease)
+		}
+		if err := p.deliverAll(t.Context()); !errors.Is(err, errBusy) || syncs.Load() != 1 {
+			t.Errorf("the next try: %v, after %d writes", err, syncs.Load())
+		}
+		if err := sink.Close(); !errors.Is(err, errBusy) {
+			t.Errorf("closing a file under a write: %v", err)
+		}
+		close(hangs)
+		synctest.Wait()
+		if err := p.deliverAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), `"sequence":2`); n != 2 { // it was written, and nobody knew
+			t.Errorf("the last event is %d times in\n%s", n, text)
+		}
+	})
+}
+
+// TestTwoServersDoNotTearAFile has both on one path. Only the first writes, until it sees that the other has the sink.
+func TestTwoServersDoNotTearAFile(t *testing.T) {
+	m, path := newMemory(t), filepath.Join(t.TempDir(), "audit.jsonl")
+	first, _ := m.pump(&File{Path: path})
+	second, _ := m.pump(&File{Path: path})
+	m.grow(t, 2)
+	if err := first.deliverAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.grow(t, 2)
+	if err := second.deliverAll(t.Context()); !errors.Is(err, errLocked) {
+		t.Fatalf("the second server: %v", err)
+	}
+	m.taken = true
+	if err := first.deliverAll(t.Context()); err != nil || first.Lag() != 0 {
+		t.Fatalf("the first server, whose sink is taken: %v", err)
+	}
+	m.taken = false
+	if err := second.deliverAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := m.verify(t, path); r.Records != 4 || r.Covered != 4 {
+		t.Errorf("the file has %+v", r)
+	}
+}
+
+// TestTheLagIsKeptWhileTheDatabaseIsAway shows an operator that something waits, and that delivering fails.
+func TestTheLagIsKeptWhileTheDatabaseIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(t)
+		sink := &flaky{until: time.Now().Add(time.Minute)}
+		p, _ := m.pump(sink)
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { p.Run(ctx) })
+		check := func(after time.Duration, lag int64, failing bool) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if p.Lag() != lag || p.Failing() != failing {
+				t.Errorf("the lag is %d, failing is %v; want %d, %v", p.Lag(), p.Failing(), lag, failing)
+			}
+		}
+		check(0, 0, false)
+		m.grow(t, 3)
+		check(10*time.Second, 3, true)
+		m.be(true)
+		check(5*time.Minute, 3, true)
+		m.be(false)
+		check(longestWait, 0, false)
+		stop()
+		running.Wait()
+	})
 }
 
 // receiver is an OTLP receiver.

@@ -17,13 +17,45 @@ type File struct {
 	Path   string
 	Format rolebroker.AuditFormat
 	open   *os.File
+	busy   chan error // gets the result of a delivery that took too long; nil: there is none
+
+	sync func(*os.File) error // nil: os.File.Sync; tests have a disk that hangs
 }
 
 // Name implements [Sink].
 func (f *File) Name() string { return "file:" + f.Path }
 
-// Deliver implements [Sink]. It returns after the file is on the disk.
-func (f *File) Deliver(_ context.Context, b Batch) error {
+// errBusy says that the disk does not answer: a write cannot be cancelled.
+var errBusy = errors.New("the disk has not finished an earlier write")
+
+// Deliver implements [Sink]. It returns after the file is on the disk, or when ctx is done. While a write hangs, no other
+// begins, and another server can take over.
+func (f *File) Deliver(ctx context.Context, b Batch) error {
+	if f.isBusy() {
+		return errBusy
+	}
+	done := make(chan error, 1)
+	go func() { done <- f.deliver(b) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		f.busy = done
+		return errors.Join(errBusy, ctx.Err())
+	}
+}
+
+// isBusy says whether a write still hangs. Its end does not matter: the pump delivers the events again.
+func (f *File) isBusy() bool {
+	select {
+	case <-f.busy:
+		f.busy = nil
+	default:
+	}
+	return f.busy != nil
+}
+
+func (f *File) deliver(b Batch) error {
 	empty, err := f.reopen()
 	if err != nil {
 		return err
@@ -39,8 +71,15 @@ func (f *File) Deliver(_ context.Context, b Batch) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.open.Write(text.Bytes()); err != nil {
-		return errors.Join(err, f.Close()) // a disk that is full leaves a part of a line
+	before, err := f.open.Stat()
+	if err != nil {
+		return err
+	}
+	if _, err := f.open.Write(text.Bytes()); err != nil { // a disk that is full takes a part
+		return errors.Join(err, f.open.Truncate(before.Size()), f.close())
+	}
+	if f.sync != nil {
+		return f.sync(f.open)
 	}
 	return f.open.Sync()
 }
@@ -52,26 +91,37 @@ func (f *File) reopen() (empty bool, err error) {
 		info, err := f.open.Stat()
 		return err == nil && info.Size() == 0, err
 	}
-	if err := f.Close(); err != nil {
+	if err := f.close(); err != nil {
 		return false, err
 	}
 	opened, err := os.OpenFile(f.Path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return false, err
 	}
-	size, err := wholeLines(opened)
-	if err == nil {
-		err = opened.Truncate(size)
-	}
-	if err == nil && size > 0 {
-		err = f.sameFormat(opened)
-	}
+	size, err := f.begin(opened)
 	if err != nil {
 		return false, errors.Join(err, opened.Close())
 	}
 	f.open = opened
 	return size == 0, nil
 }
+
+// begin makes sure that nobody else writes to the file, and that it has whole lines of the format. It returns its size.
+func (f *File) begin(file *os.File) (size int64, err error) {
+	if err := lock(file); err != nil {
+		return 0, err
+	}
+	if size, err = wholeLines(file); err != nil {
+		return 0, err
+	}
+	if err := file.Truncate(size); err != nil || size == 0 {
+		return 0, err
+	}
+	return size, f.sameFormat(file)
+}
+
+// errLocked says that two servers have the same file, as on a volume that they share. Together they would tear lines.
+var errLocked = errors.New("another server writes to the file; give each server a file of its own")
 
 // errFormat says that the file begins in another format: before, the server had another setting.
 var errFormat = errors.New("the file has events in another format; rename it, and the server makes a new one")
@@ -123,8 +173,15 @@ func wholeLines(f *os.File) (int64, error) {
 	return 0, nil
 }
 
-// Close implements [Sink].
+// Close implements [Sink]. It leaves a file alone whose disk does not answer.
 func (f *File) Close() error {
+	if f.isBusy() {
+		return errBusy
+	}
+	return f.close()
+}
+
+func (f *File) close() error {
 	if f.open == nil {
 		return nil
 	}

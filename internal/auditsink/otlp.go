@@ -199,7 +199,8 @@ func eventAttributes(r *rolebroker.AuditRecord, e *api.AuditEvent) []otlpAttribu
 	return attributes("rolebroker.audit.id", e.ID, "rolebroker.audit.sequence", strconv.FormatInt(r.Sequence, 10),
 		"rolebroker.audit.hash", r.Hash, "rolebroker.audit.action", e.Action, "rolebroker.audit.outcome", e.Outcome,
 		"rolebroker.audit.actor.kind", e.Actor.Kind, "rolebroker.audit.actor.id", e.Actor.ID,
-		"rolebroker.audit.actor.name", e.Actor.Name, "client.address", e.Actor.Address)
+		"rolebroker.audit.actor.name", e.Actor.Name, "client.address", e.Actor.Address,
+		"rolebroker.audit.request_id", e.RequestID)
 }
 
 // attributes makes attributes of names and values. It leaves out what is empty.

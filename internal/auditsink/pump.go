@@ -90,29 +90,34 @@ type Pump struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 
-	lag atomic.Int64
+	lag     atomic.Int64
+	failing atomic.Bool
 }
 
-// Lag returns how many events have a place in the trail and are not delivered, as of the last look.
+// Lag returns how many events have a place in the trail and are not delivered, as of the last look. It is 0 while another
+// server delivers.
 func (p *Pump) Lag() int64 { return p.lag.Load() }
+
+// Failing reports whether the last try failed.
+func (p *Pump) Failing() bool { return p.failing.Load() }
 
 // Run delivers until ctx is done, and then what is left, in one more try.
 func (p *Pump) Run(ctx context.Context) {
-	wait, failing := interval, false
+	wait := interval
 	for ctx.Err() == nil {
 		err := p.deliverAll(ctx)
 		switch {
 		case ctx.Err() != nil:
 		case err == nil:
-			if failing {
+			if p.failing.Swap(false) {
 				p.Log.Info("the audit trail is delivered again", "sink", p.Sink.Name())
 			}
-			wait, failing = interval, false
+			wait = interval
 		default:
-			if !failing {
+			if !p.failing.Swap(true) {
 				p.Log.Error("the audit trail cannot be delivered; it is tried again", "sink", p.Sink.Name(), "error", err)
 			}
-			wait, failing = p.backoff(wait, err), true
+			wait = p.backoff(wait, err)
 		}
 		select {
 		case <-time.After(wait):
@@ -150,9 +155,12 @@ func (p *Pump) deliverAll(ctx context.Context) error {
 func (p *Pump) deliver(ctx context.Context) (more bool, err error) {
 	now := p.Now()
 	done, edge, err := p.Store.ClaimSink(ctx, p.Sink.Name(), p.Owner, now, now.Add(lease))
-	if err != nil || done == nil {
+	switch {
+	case err != nil:
+		return false, err // how many wait is not known; it is at least as many as before
+	case done == nil: // the server that delivers now may need the file
 		p.lag.Store(0)
-		return false, err
+		return false, p.Sink.Close()
 	}
 	if more, err = p.skipDeleted(ctx, *done); more || err != nil {
 		return more, err

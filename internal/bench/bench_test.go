@@ -20,13 +20,14 @@ func TestMain(m *testing.M) {
 // error or expired credentials. Speed is no test.
 func TestWhatIsMeasuredIsRight(t *testing.T) {
 	lab, err := newLab(plan{connections: 8, warmUp: 50 * time.Millisecond, turns: 2, turn: 50 * time.Millisecond,
-		crowd: 200, crowds: 2, renewing: 5 * time.Second, validated: 60}, "")
+		crowd: 200, crowds: 2, renewing: 5 * time.Second, validated: 60, distinct: 40, appends: 1,
+		appending: 50 * time.Millisecond, object: 4 << 20, transfers: 1}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lab.close()
 	checked := 0
-	for _, number := range []int{1, 2, 4, 7} {
+	for _, number := range []int{1, 2, 4, 7, 8, 9, 11, 12} {
 		r := rows[number-1]
 		figures, err := r.measure(t.Context(), lab)
 		if err != nil {
@@ -45,7 +46,7 @@ func TestWhatIsMeasuredIsRight(t *testing.T) {
 			}
 		}
 	}
-	if checked != 6 {
-		t.Errorf("%d figures were checked, want 6", checked)
+	if checked != 8 {
+		t.Errorf("%d figures were checked, want 8", checked)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"runtime"
@@ -27,21 +29,43 @@ func isChild() bool { return os.Getenv(childVariable) != "" }
 
 // orders are sent to a child first, as JSON on its standard input.
 type orders struct {
-	Database string // serve rolebroker with this database
+	Database string // serve rolebroker with this database, and a gateway
+	Proxy    string // else: serve a httputil.ReverseProxy to this URL
 	Answer   []byte // else: the body of a bare handler's responses
+	Object   int64  // the size in bytes of a bare handler's response to GET, instead; 0: Answer
 	Profile  string // a file for a CPU profile; empty: none
 }
 
 // greeting is the response of a child to its orders.
 type greeting struct {
 	URL      string
+	Gateway  string // URL of rolebroker's gateway
 	AdminKey string // of rolebroker
 }
 
-// usage is the response of a child to each further value. A child ends when its
-// standard input does, and therefore never outlives its parent.
+// usage is the response of a child to each further value, which says what to
+// measure. A child ends when its standard input does, and therefore never outlives
+// its parent.
 type usage struct {
-	CPU time.Duration // used by the process so far
+	CPU  time.Duration // used by the process so far
+	Heap uint64        // in bytes, of what is reachable; measured for askHeap only
+}
+
+// The values that a child is sent.
+const (
+	askCPU  = "cpu"
+	askHeap = "heap"
+)
+
+// measure measures what is asked for.
+func measure(asked string) usage {
+	if asked != askHeap {
+		return usage{CPU: cpuTime()}
+	}
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return usage{Heap: m.HeapAlloc}
 }
 
 // child runs a server until in ends.
@@ -70,8 +94,8 @@ func child(in io.Reader, out io.Writer) error {
 	if err := write.Encode(hello); err != nil {
 		return err
 	}
-	for read.Decode(new(any)) == nil { // until the end of in
-		if err := write.Encode(usage{cpuTime()}); err != nil {
+	for asked := ""; read.Decode(&asked) == nil; { // until the end of in
+		if err := write.Encode(measure(asked)); err != nil {
 			return err
 		}
 	}
@@ -79,17 +103,20 @@ func child(in io.Reader, out io.Writer) error {
 }
 
 func (o orders) serve() (greeting, func(), error) {
-	if o.Database != "" {
+	switch {
+	case o.Database != "":
 		return serveRolebroker(o.Database)
+	case o.Proxy != "":
+		return serveProxy(o.Proxy)
 	}
-	return serveBare(o.Answer)
+	return serveBare(o.Answer, o.Object)
 }
 
 // serveRolebroker runs a rolebroker server with the AWS identity of the
 // environment.
 func serveRolebroker(database string) (greeting, func(), error) {
 	cfg := config.DefaultServer()
-	cfg.Listen, cfg.Database = "127.0.0.1:0", config.NewDatabase(database)
+	cfg.Listen, cfg.GatewayListen, cfg.Database = "127.0.0.1:0", "127.0.0.1:0", config.NewDatabase(database)
 	var key rolebroker.Secret
 	running, err := server.Start(context.Background(), cfg, server.Options{
 		Log:          cfg.Logger(io.Discard),
@@ -106,22 +133,46 @@ func serveRolebroker(database string) (greeting, func(), error) {
 			fmt.Fprintln(os.Stderr, "stopping the server:", err)
 		}
 	}
-	return greeting{URL: running.URL(), AdminKey: key.Reveal()}, stop, nil
+	return greeting{URL: running.URL(), Gateway: running.GatewayURL(), AdminKey: key.Reveal()}, stop, nil
 }
 
-// serveBare serves the same bytes for every request. It measures the cost of
-// net/http alone.
-func serveBare(body []byte) (greeting, func(), error) {
+// serveBare serves the same bytes for every request, or an object of zeros for GET.
+// It measures the cost of net/http alone.
+func serveBare(body []byte, object int64) (greeting, func(), error) {
+	return serveHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if object > 0 {
+			io.Copy(io.Discard, r.Body)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		if object > 0 && r.Method == http.MethodGet {
+			w.Header().Set("Content-Length", strconv.FormatInt(object, 10))
+			io.Copy(w, io.LimitReader(zeros{}, object))
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.Write(body)
+	}))
+}
+
+// serveProxy serves what another server answers.
+func serveProxy(to string) (greeting, func(), error) {
+	at, err := url.Parse(to)
+	if err != nil {
+		return greeting{}, nil, err
+	}
+	return serveHandler(&httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(at) },
+		Transport: &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}, // as many as the gateway
+	})
+}
+
+func serveHandler(h http.Handler) (greeting, func(), error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return greeting{}, nil, err
 	}
-	bare := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		w.Write(body)
-	})}
+	bare := &http.Server{Handler: h}
 	go bare.Serve(listener)
 	return greeting{URL: "http://" + listener.Addr().String()}, func() { bare.Close() }, nil
 }
@@ -174,8 +225,15 @@ func (c *childProcess) exchange(told, answer any) error {
 // cpu returns the CPU time that the child has used so far.
 func (c *childProcess) cpu() (time.Duration, error) {
 	var u usage
-	err := c.exchange("usage", &u)
+	err := c.exchange(askCPU, &u)
 	return u.CPU, err
+}
+
+// heap returns the bytes that are reachable in the child.
+func (c *childProcess) heap() (uint64, error) {
+	var u usage
+	err := c.exchange(askHeap, &u)
+	return u.Heap, err
 }
 
 // stop ends the child and waits for it.

@@ -35,6 +35,10 @@ func measureDistinct(ctx context.Context, l *lab) ([]figure, error) {
 		return nil, err
 	}
 	defer clients.close()
+	empty, err := w.server.heap()
+	if err != nil {
+		return nil, err
+	}
 	before, err := w.server.cpu()
 	if err != nil {
 		return nil, err
@@ -44,8 +48,12 @@ func measureDistinct(ctx context.Context, l *lab) ([]figure, error) {
 		return nil, err
 	}
 	after, err := w.server.cpu()
+	if err != nil {
+		return nil, err
+	}
 	t.cpu = after - before
-	return distinctFigures(t), err
+	full, err := w.server.heap()
+	return distinctFigures(t, float64(full)-float64(empty)), err
 }
 
 // manyAgents creates agents and returns the request that each sends.
@@ -102,11 +110,13 @@ func (t *turn) time(c *caller) error {
 	return nil
 }
 
-func distinctFigures(t turn) []figure {
+// distinctFigures are of a turn, by which the reachable memory of the server grew.
+func distinctFigures(t turn, grown float64) []figure {
 	figures := []figure{
 		single(fmt.Sprintf("cold sessions of %s agents over %d connections", number(float64(t.asked)),
 			distinctConnections), t.perSecond(), "/s").target("≥ 2,000/s", t.perSecond() >= 2000),
 		single("p99", milliseconds(percentile(t.latencies, 0.99)), "ms"),
+		single("memory of a live session, with its agent and token", grown/1024/float64(t.asked), "KiB").noMoreThan(5),
 	}
 	if usageIsKnown {
 		figures = append(figures, single("CPU per session", t.cpuEach(), "µs"))

@@ -35,20 +35,21 @@ func measureWarm(ctx context.Context, l *lab) ([]figure, error) {
 		return nil, err
 	}
 	defer bare.stop()
-	ours, theirs, err := l.alternate(ctx, w.server, bare, request, body)
+	ours, theirs, err := l.alternate(ctx, l.connections, w.server, bare, request, body)
 	if err != nil {
 		return nil, err
 	}
-	return warmFigures(l.connections, ours, theirs), nil
+	return l.warmFigures(ours, theirs), nil
 }
 
-// alternate drives two servers in turns, after a turn of each to warm up. The
-// first one changes each time.
-func (l *lab) alternate(ctx context.Context, a, b *childProcess, request, right []byte) (as, bs []turn, err error) {
+// alternate drives two servers in turns over as many connections to each, after a
+// turn of each to warm up. The first one changes each time.
+func (l *lab) alternate(ctx context.Context, connections int, a, b *childProcess, request, right []byte) (
+	as, bs []turn, err error) {
 	sides := [2]*childProcess{a, b}
 	var clients [2]callers
 	for i, s := range sides {
-		if clients[i], err = dial(ctx, s.URL, l.connections, request); err != nil {
+		if clients[i], err = dial(ctx, s.URL, connections, request); err != nil {
 			return nil, nil, err
 		}
 		defer clients[i].close()
@@ -83,19 +84,21 @@ func metered(ctx context.Context, server *childProcess, clients callers, d time.
 	return t, err
 }
 
-func warmFigures(connections int, ours, theirs []turn) []figure {
+// slowest is the latency that the share p of a turn's requests does not exceed.
+func slowest(p float64) func(turn) float64 {
+	return func(t turn) float64 { return milliseconds(percentile(t.latencies, p)) }
+}
+
+func (l *lab) warmFigures(ours, theirs []turn) []figure {
 	compare := func(what, unit string, value func(turn) float64) figure {
 		return paired(what, unit, each(ours, value), bareHandler, each(theirs, value))
-	}
-	slowest := func(p float64) func(turn) float64 {
-		return func(t turn) float64 { return milliseconds(percentile(t.latencies, p)) }
 	}
 	cpu := notHere("CPU per request", "≤ 1.2 ×")
 	if usageIsKnown {
 		cpu = compare("CPU per request", "µs", turn.cpuEach).atMost(1.2)
 	}
 	return []figure{
-		compare(fmt.Sprintf("requests over %d connections", connections), "/s", turn.perSecond).atLeast(0.92),
+		compare(fmt.Sprintf("requests over %d connections", l.connections), "/s", turn.perSecond).atLeast(0.92),
 		cpu,
 		compare("p99", "ms", slowest(0.99)).atMost(1.25),
 		compare("p50", "ms", slowest(0.50)),

@@ -55,14 +55,15 @@ func (c *cloud) env() []string {
 // assumed returns the number of AssumeRole calls so far.
 func (c *cloud) assumed() int { return c.Calls("AssumeRole") }
 
-// world is a server on a simulated AWS, with one integration of one role.
+// world is a server on a simulated AWS, with one integration of one role. env is
+// added to the server's environment.
 type world struct {
 	aws    *cloud
 	server *childProcess
 	admin  *client.Client
 }
 
-func newWorld(ctx context.Context, l *lab, profile string) (w *world, err error) {
+func newWorld(ctx context.Context, l *lab, profile string, env ...string) (w *world, err error) {
 	w = &world{}
 	defer func() {
 		if err != nil {
@@ -76,7 +77,8 @@ func newWorld(ctx context.Context, l *lab, profile string) (w *world, err error)
 	if err != nil {
 		return w, err
 	}
-	if w.server, err = startChild(orders{Database: database, Profile: profile}, w.aws.env()...); err != nil {
+	if w.server, err = startChild(orders{Database: database, Profile: profile},
+		append(w.aws.env(), env...)...); err != nil {
 		return w, err
 	}
 	w.admin, err = arrange(ctx, w.server.URL, w.server.AdminKey)

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -208,6 +209,7 @@ func (a *app) myRequest(r api.MyAccessRequest) *table {
 	if r.Reason != "" { // a server of an earlier version does not say
 		t.add("reason:", r.Reason)
 	}
+	addWrites(t, r.Writes, r.Call, r.GrantedActions, r.GrantedResources)
 	if r.DecidedBy != "" {
 		t.add("decided by:", r.DecidedBy)
 	}
@@ -323,6 +325,7 @@ func (a *app) showAccessRequest(out output, r api.AccessRequest) error {
 	return a.show(out, r, func() *table {
 		t := details("id", r.ID, "state", r.State, "agent", r.Agent, "role", r.Integration+"/"+r.Role, "access", r.Access,
 			"for", r.Duration, "task", orDash(r.Task), "reason", r.Reason, "asked", a.when(&r.CreatedAt))
+		addWrites(t, r.Writes, r.Call, r.GrantedActions, r.GrantedResources)
 		if r.State == string(rolebroker.RequestPending) {
 			t.add("expires:", a.until(r.ExpiresAt))
 		}
@@ -332,17 +335,38 @@ func (a *app) showAccessRequest(out output, r api.AccessRequest) error {
 		if r.GrantedDuration != "" {
 			t.add("granted:", r.GrantedAccess+" for "+r.GrantedDuration)
 		}
-		if r.EndsAt != nil {
-			t.add("ends:", a.until(*r.EndsAt))
-		}
-		if r.EndedAt != nil {
+		switch {
+		case r.EndedAt != nil:
 			t.add("ended by:", r.EndedBy+", "+a.when(r.EndedAt))
+			if !r.Writes && r.EndsAt != nil && a.Now().Before(*r.EndsAt) {
+				t.add("keys work:", "those lent before, until "+a.until(*r.EndsAt))
+			}
+		case r.EndsAt != nil:
+			t.add("ends:", a.until(*r.EndsAt))
 		}
 		if r.Note != "" {
 			t.add("note:", r.Note)
 		}
 		return t
 	})
+}
+
+// addWrites adds what a request to change something is about.
+func addWrites(t *table, writes bool, call *api.AskedCall, actions, resources []string) {
+	if !writes {
+		return
+	}
+	t.add("about:", "what the agent changes with the role; it may read without an approval")
+	if call != nil {
+		t.add("call:", call.Summary)
+		t.add("as a call:", call.Service+" "+call.Operation+", in "+call.Region+", of the level "+call.Level)
+	}
+	if actions != nil {
+		t.add("only actions:", strings.Join(actions, " "))
+	}
+	if resources != nil {
+		t.add("only on:", strings.Join(resources, " "))
+	}
 }
 
 // aboutRequest makes a command about the request that its argument names.
@@ -419,11 +443,25 @@ func newRequestApprove(a *app) *cobra.Command {
 until the time is over. An approval can be shorter and narrower than what the agent
 asked for, and never longer or wider.
 
+A request to change something, on a connection with approval write, is about all that
+the agent changes with the role for the task. --only-call narrows it to the IAM actions
+and resources of the call that asked; --action and --resource, to those that you name.
+
 The API key that owns the agent does not approve. If nobody else can in time,
 --break-glass does, with --note for the reason; the record says so.`,
-		Example: `  rolebroker request approve req_6mzq7k4vprb2xw3tdn5hjc8ysa --for 10m --access read-only`,
+		Example: `  rolebroker request approve req_6mzq7k4vprb2xw3tdn5hjc8ysa --for 10m --access read-only
+
+  # only one action on one table, of all that the agent wants to change
+  rolebroker request approve req_6mzq7k4vprb2xw3tdn5hjc8ysa --action dynamodb:PutItem \
+    --resource arn:aws:dynamodb:eu-west-1:444455556666:table/jobs`,
 	}
+	onlyCall := false
 	f := cmd.Flags()
+	f.BoolVar(&onlyCall, "only-call", false, "approve only what the call that asked does, on its resources")
+	f.StringArrayVar(&with.Actions, "action", nil, "approve only the IAM `ACTION`, as in dynamodb:PutItem (repeatable)")
+	f.StringArrayVar(&with.Resources, "resource", nil, "approve only the resource `ARN`, where * is any text (repeatable)")
+	cmd.MarkFlagsMutuallyExclusive("only-call", "action")
+	cmd.MarkFlagsMutuallyExclusive("only-call", "resource")
 	f.StringVar(&with.Duration, "for", "", "approve it for `DURATION`, as in 10m (default as long as asked)")
 	f.StringVar(&with.Access, "access", "", "grant the narrower `ACCESS` only: read-only or view-only")
 	f.StringVar(&with.Note, "note", "", "`TEXT` for the record and the agent")
@@ -431,6 +469,17 @@ The API key that owns the agent does not approve. If nobody else can in time,
 	complete(cmd, "access", oneOf("read-only", "view-only"))
 	return aboutRequest(a, cmd, "approving the request",
 		func(ctx context.Context, c *client.Client, id string) (api.AccessRequest, error) {
+			if !onlyCall {
+				return c.ApproveRequest(ctx, id, with)
+			}
+			asked, err := c.AccessRequest(ctx, id)
+			if err != nil {
+				return asked, err
+			}
+			if asked.Call == nil {
+				return asked, usage("no call asked for %s: leave --only-call out, or name --action and --resource", id)
+			}
+			with.Actions, with.Resources = asked.Call.Actions, asked.Call.Resources
 			return c.ApproveRequest(ctx, id, with)
 		})
 }
@@ -458,7 +507,9 @@ func newRequestEnd(a *app) *cobra.Command {
 		Use:   "end REQUEST",
 		Short: "End what was granted before its time",
 		Long: `End a grant before its time. The agent's next request is refused, on every server and
-runner. Credentials that it has work until the grant would have ended.`,
+runner. Credentials that it has work in AWS until the grant would have ended:
+rolebroker session list --request REQUEST shows which, and rolebroker session end
+SESSION prints what ends them earlier.`,
 		Example: `  rolebroker request end req_6mzq7k4vprb2xw3tdn5hjc8ysa`,
 	}, "ending the grant", func(ctx context.Context, c *client.Client, id string) (api.AccessRequest, error) {
 		return c.EndRequest(ctx, id)

@@ -24,7 +24,7 @@ from the integrations that it is connected to.`,
 		Example: `  rolebroker agent create scout --integration production
   rolebroker agent token create scout`,
 	}, newAgentList(a), newAgentShow(a), newAgentCreate(a), newAgentUpdate(a), newAgentCutOff(a), newAgentEnable(a),
-		newAgentDelete(a), newAgentConnect(a), newAgentDisconnect(a), newAgentToken(a), newAgentBind(a), newAgentBindings(a),
+		newAgentDelete(a), newAgentConnect(a), newAgentDisconnect(a), newAgentPolicy(a), newAgentToken(a), newAgentBind(a), newAgentBindings(a),
 		newAgentUnbind(a))
 }
 

@@ -18,8 +18,11 @@ import (
 type limiting struct {
 	access, keys, approval choice
 	policy                 string // a file
+	fromCalls              bool
 	only                   []string
 	all                    bool
+	allowed                []string // actions that return credentials
+	none                   bool     // of these
 }
 
 func newAgentConnect(a *app) *cobra.Command {
@@ -37,13 +40,14 @@ session policy whenever a role is assumed.
   full       Everything that the role allows.
   read-only  What AWS's ReadOnlyAccess allows too, but nothing that returns credentials.
   view-only  What AWS's ViewOnlyAccess allows too: to list, and hardly any data.
-  policy     What the policy of --session-policy allows too.
+  policy     What the policy of --session-policy, or that of --from-calls, allows too.
 
 A change takes effect at the agent's next request. Credentials that were lent before
 keep working until they expire.`,
 		Example: `  rolebroker agent connect scout production --access read-only
   rolebroker agent connect scout production --only-role readonly --only-role auditor
   rolebroker agent connect scout production --session-policy policy.json
+  rolebroker agent connect scout production --from-calls
   rolebroker agent connect scout production --access full --all-roles`,
 	}
 	l.flags(cmd, a)
@@ -62,10 +66,14 @@ keep working until they expire.`,
 				return agent, seeList(err, listIntegrations)
 			}
 			limits, err := l.limits(cmd, a, agent, in.Name)
+			if err == nil && l.fromCalls {
+				err = l.learn(ctx, a, c, agent, in.ID, &limits)
+			}
 			if err != nil {
 				return agent, err
 			}
-			return c.Limit(ctx, agent.ID, in.ID, limits, agent.ETag())
+			agent, err = c.Limit(ctx, agent.ID, in.ID, limits, agent.ETag())
+			return agent, renaming(err, "roles", func(int, string) string { return "--only-role" })
 		}, a.showAgent)
 }
 
@@ -75,15 +83,22 @@ func (l *limiting) flags(cmd *cobra.Command, a *app) {
 	l.access.flag(cmd, "access", "", "let the agent do `ACCESS`: "+words(accesses), accesses...)
 	cmd.Flags().StringVar(&l.policy, "session-policy", "",
 		"the IAM policy in `FILE`, as JSON; - is stdin; implies --access policy")
+	cmd.Flags().BoolVar(&l.fromCalls, "from-calls", false, "let it do what its calls of the last 30 days needed; "+
+		"implies --access policy")
 	cmd.Flags().StringArrayVar(&l.only, "only-role", nil, "let the agent borrow only `ROLE`; can be repeated")
 	cmd.Flags().BoolVar(&l.all, "all-roles", false, "let the agent borrow every role of the integration")
 	l.keys.flag(cmd, "keys", "", "AWS `KEYS` are lent to the agent, or withheld: only the gateway has them",
 		stringsOf(rolebroker.AllKeys())...)
+	cmd.Flags().StringArrayVar(&l.allowed, "allow-action", nil,
+		"send `ACTION` though it returns credentials, as in sts:AssumeRole; can be repeated")
+	cmd.Flags().BoolVar(&l.none, "allow-no-action", false, "have the gateway send nothing that returns credentials")
 	l.approval.flag(cmd, "approval", "", "have a person approve `WHAT`: "+words(approvals), approvals...)
 	for _, name := range []string{"access", "keys", "approval"} { // without it, what there is stays
 		cmd.Flags().Lookup(name).DefValue = ""
 	}
 	cmd.MarkFlagsMutuallyExclusive("only-role", "all-roles")
+	cmd.MarkFlagsMutuallyExclusive("session-policy", "from-calls")
+	cmd.MarkFlagsMutuallyExclusive("allow-action", "allow-no-action")
 	a.completeRoles(cmd, "only-role")
 }
 
@@ -96,7 +111,8 @@ func stringsOf[T ~string](all []T) (words []string) {
 
 // given reports whether a flag limits the connection, or takes a limit away.
 func (l *limiting) given(cmd *cobra.Command) bool {
-	return slices.ContainsFunc([]string{"access", "session-policy", "only-role", "all-roles", "keys", "approval"},
+	return slices.ContainsFunc([]string{"access", "session-policy", "from-calls", "only-role", "all-roles", "keys", "approval",
+		"allow-action", "allow-no-action"},
 		cmd.Flags().Changed)
 }
 
@@ -121,6 +137,9 @@ func (l *limiting) limits(cmd *cobra.Command, a *app, agent api.Agent, integrati
 		}
 		limits.Access, limits.SessionPolicy = string(rolebroker.AccessPolicy), api.Policy(policy)
 	}
+	if changed("access") && l.fromCalls && l.access.value != string(rolebroker.AccessPolicy) {
+		return limits, usage("--from-calls is for --access policy")
+	}
 	if changed("access") {
 		limits.Access = l.access.value
 		if limits.Access != string(rolebroker.AccessPolicy) && !changed("session-policy") {
@@ -136,10 +155,30 @@ func (l *limiting) limits(cmd *cobra.Command, a *app, agent api.Agent, integrati
 	if changed("keys") {
 		limits.Keys = l.keys.value
 	}
+	if changed("allow-action") {
+		limits.AllowedActions = l.allowed
+	} else if l.none || l.keys.value == string(rolebroker.KeysLent) { // they are of withheld keys
+		limits.AllowedActions = nil
+	}
 	if changed("approval") {
 		limits.Approval = l.approval.value
 	}
 	return limits, nil
+}
+
+// learn limits the connection to what the agent's calls need.
+func (l *limiting) learn(ctx context.Context, a *app, c *client.Client, agent api.Agent, integration string,
+	limits *api.LimitsRequest) error {
+	learned, err := c.LearnedPolicy(ctx, agent.ID, api.Learning{Integration: integration, Session: true})
+	if err == nil {
+		err = usable(&learned, true)
+	}
+	if err != nil {
+		return err
+	}
+	a.describeLearned(&learned)
+	limits.Access, limits.SessionPolicy = string(rolebroker.AccessPolicy), learned.Policy
+	return nil
 }
 
 // below puts wrong elements of a policy below the name of its file.
@@ -170,6 +209,9 @@ func limitWords(l *api.LimitsRequest) string {
 	}
 	if l.Keys != "" && l.Keys != string(rolebroker.KeysLent) {
 		words = append(words, "keys "+l.Keys)
+	}
+	if len(l.AllowedActions) > 0 {
+		words = append(words, "allowed actions "+strings.Join(l.AllowedActions, " "))
 	}
 	if l.Approval != "" && l.Approval != string(rolebroker.ApprovalNone) {
 		words = append(words, "approval "+l.Approval)

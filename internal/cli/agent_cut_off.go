@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -27,10 +26,11 @@ func newAgentCutOff(a *app) *cobra.Command {
 sessions end, and so do its access requests. With --role, only that role is taken
 from it.
 
-Keys that it was lent before work in AWS until they expire. The command prints
+Keys that it was lent before work in AWS until they expire, and the command prints
 commands for the AWS CLI that end them: for each account, an inline policy on each
 role that denies this agent's sessions until now, and nobody else's. Run them with
-credentials of the account.
+credentials of the account. Keys that were withheld never left the server: for these
+there is nothing to run.
 
 With --apply, the server puts the policies on the roles itself, where AWS lets it:
 rolebroker integration setup INTEGRATION --with-cut-off prints the role for that.
@@ -134,7 +134,9 @@ func notApplied(cut api.CutOff) error {
 	}
 	return rolebroker.Errorf(rolebroker.CodeUnavailable, "%s, but the server could not put the deny policy on %d of %s",
 		what, left, plural(all, "role")).
-		WithHint("run the commands on stdout; this prints them again: %s --print", again)
+		WithSteps(rolebroker.Step{Text: "run the commands on stdout; this prints them again:", Command: again + " --print"},
+			rolebroker.Step{Text: "the server may do it with a role that this prints:",
+				Command: "rolebroker integration setup INTEGRATION --format cut-off"})
 }
 
 // cutOffQuestion asks the person to confirm.
@@ -182,23 +184,19 @@ func (a *app) notePolicies(cut api.CutOff) {
 
 // policyWords say what the server did with a deny policy.
 func policyWords(role api.DeniedRole) string {
-	what := map[string]string{
-		"applied":       "has the deny policy: AWS refuses the keys",
-		"unknown":       "may have the deny policy: the server was stopped while it put it there",
-		"not-permitted": "has no deny policy: the server is not permitted to put it there",
-		"failed":        "may have no deny policy: putting it there failed",
-		"removed":       "has no deny policy any more",
-	}[role.State]
-	words := "Role " + role.ARN + " " + cmp.Or(what, role.State)
+	words := "Role " + role.ARN + " " + rolebroker.PolicyState(role.State).InWords()
 	if role.Problem != "" {
-		words += ". " + role.Problem
+		words += ": " + role.Problem
 	}
 	return words
 }
 
 // noteOpen says what is still open after a cut-off.
 func (a *app) noteOpen(cut api.CutOff) {
-	if len(cut.Accounts) == 0 {
+	switch {
+	case cut.Withheld > 0:
+		a.note("%s", withheldWords(cut))
+	case len(cut.Accounts) == 0:
 		a.note("No keys of it are known to work in AWS.")
 	}
 	for _, open := range cut.StillOpen {
@@ -211,6 +209,15 @@ func (a *app) noteOpen(cut api.CutOff) {
 	if hasCommands(cut) {
 		a.note("The commands on stdout end its keys in AWS. IAM needs some seconds until a policy counts everywhere.")
 	}
+}
+
+// withheldWords say that keys of sessions were withheld.
+func withheldWords(cut api.CutOff) string {
+	words := "The AWS keys of " + plural(cut.Withheld, "session") + " were withheld: none left rolebroker"
+	if len(cut.Accounts) == 0 {
+		return words + ", and nothing is to be run in AWS."
+	}
+	return words + ". What follows is about the others."
 }
 
 // hasCommands reports whether there is a command to run now.

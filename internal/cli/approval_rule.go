@@ -12,6 +12,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 const listRules = "rolebroker approval-rule list"
@@ -31,7 +32,8 @@ Making and deleting rules needs an admin key.`,
 		Example: `  rolebroker approval-rule create staging-reads --integration staging --access read-only \
     --reason "reading staging harms nobody"
   rolebroker approval-rule list`,
-	}, newApprovalRuleList(a), newApprovalRuleShow(a), newApprovalRuleCreate(a), newApprovalRuleDelete(a))
+	}, newApprovalRuleList(a), newApprovalRuleShow(a), newApprovalRuleCreate(a), newApprovalRuleUpdate(a),
+		newApprovalRuleDelete(a))
 }
 
 func newApprovalRuleList(a *app) *cobra.Command {
@@ -105,12 +107,31 @@ func (a *app) showRule(out output, r api.ApprovalRule) error {
 	})
 }
 
+// ruleFlags are what a rule is made of.
+type ruleFlags struct {
+	api.ApprovalRuleRequest
+	until      time.Time
+	everything bool
+}
+
+func (r *ruleFlags) add(a *app, cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&r.Reason, "reason", "", "`TEXT`: why nobody has to look at these requests")
+	f.StringVar(&r.Agent, "agent", "", "only requests of `AGENT`, by name or ID")
+	f.StringVar(&r.Integration, "integration", "", "only requests for roles of `INTEGRATION`, by name or ID")
+	f.StringVar(&r.Role, "role", "", "only requests for `ROLE`: integration/role, or a name with --integration")
+	f.StringVar(&r.Access, "access", "",
+		"only requests for `ACCESS` or a narrower one: full, read-only, view-only or policy")
+	f.StringVar(&r.MaxDuration, "max-duration", "", "only requests for at most `DURATION`, as in 30m (default 1h)")
+	f.BoolVar(&r.everything, "everything", false, "approve every request of every agent, up to --max-duration")
+	complete(cmd, "agent", a.agentNames)
+	complete(cmd, "integration", a.integrationNames)
+	complete(cmd, "role", a.qualifiedRoles)
+	complete(cmd, "access", oneOf("full", "read-only", "view-only", "policy"))
+}
+
 func newApprovalRuleCreate(a *app) *cobra.Command {
-	var (
-		request    api.ApprovalRuleRequest
-		until      time.Time
-		everything bool
-	)
+	var rule ruleFlags
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create an approval rule",
@@ -125,51 +146,113 @@ or an RFC 3339 time.`,
   rolebroker approval-rule create release-week --agent scout --role production/deployer \
     --max-duration 30m --until 7d --reason "release 17, as decided on Monday"`,
 		PreRunE: func(_ *cobra.Command, given []string) error {
-			request.Name = given[0]
-			if !until.IsZero() {
-				request.Until = &until
+			rule.Name = given[0]
+			if !rule.until.IsZero() {
+				rule.Until = &rule.until
 			}
-			return checkRuleFlags(&request, everything)
+			return rule.check()
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&request.Reason, "reason", "", "`TEXT`: why nobody has to look at these requests")
-	f.StringVar(&request.Agent, "agent", "", "only requests of `AGENT`, by name or ID")
-	f.StringVar(&request.Integration, "integration", "", "only requests for roles of `INTEGRATION`, by name or ID")
-	f.StringVar(&request.Role, "role", "", "only requests for `ROLE`: integration/role, or a name with --integration")
-	f.StringVar(&request.Access, "access", "", "only requests for `ACCESS` or a narrower one: full, read-only, view-only or policy")
-	f.StringVar(&request.MaxDuration, "max-duration", "", "only requests for at most `DURATION`, as in 30m (default 1h)")
-	f.Var(laterFlag{&until, a.Now}, "until", "end the rule at `TIME` (default never)")
-	f.BoolVar(&everything, "everything", false, "approve every request of every agent, up to --max-duration")
-	complete(cmd, "agent", a.agentNames)
-	complete(cmd, "integration", a.integrationNames)
-	complete(cmd, "role", a.qualifiedRoles)
-	complete(cmd, "access", oneOf("full", "read-only", "view-only", "policy"))
+	rule.add(a, cmd)
+	cmd.Flags().Var(laterFlag{at: &rule.until, now: a.Now}, "until", "end the rule at `TIME` (default never)")
 	return asking(a, cmd, "creating the approval rule",
 		func(ctx context.Context, c *client.Client, _ []string) (api.ApprovalRule, error) {
-			return c.CreateApprovalRule(ctx, request)
+			return c.CreateApprovalRule(ctx, rule.ApprovalRuleRequest)
 		}, a.showRule)
 }
 
-// checkRuleFlags takes a role with its integration apart, and refuses a rule about everything unless that is asked for.
-func checkRuleFlags(request *api.ApprovalRuleRequest, everything bool) error {
-	if request.Reason == "" {
+func newApprovalRuleUpdate(a *app) *cobra.Command {
+	var (
+		given    ruleFlags
+		name     string
+		disabled bool
+	)
+	cmd := &cobra.Command{
+		Use:   "update RULE",
+		Short: "Change an approval rule",
+		Long: `Change the given settings of an approval rule and leave the others as they are. If
+someone else changes the rule at the same time, the command fails and changes nothing.
+An empty --agent, --integration, --role or --access no longer narrows the rule.
+
+A disabled rule approves nothing. What a rule approved stays approved until it ends.`,
+		Example: `  rolebroker approval-rule update release-week --max-duration 20m --until 14d
+  rolebroker approval-rule update release-week --disabled
+  rolebroker approval-rule update staging-reads --until never`,
+	}
+	given.add(a, cmd)
+	f := cmd.Flags()
+	f.StringVar(&name, "name", "", "rename it to `NAME`")
+	f.BoolVar(&disabled, "disabled", false, "approve nothing by it; --disabled=false approves again")
+	f.Var(laterFlag{at: &given.until, now: a.Now, never: true}, "until", "end the rule at `TIME`, or never")
+	return asking(a, cmd, "changing the approval rule",
+		func(ctx context.Context, c *client.Client, args []string) (api.ApprovalRule, error) {
+			now, err := ruleOf(ctx, c, args[0])
+			if err != nil {
+				return now, err
+			}
+			rule := ruleFlags{ApprovalRuleRequest: convert.ApprovalRuleRequest(now)}
+			wide := !rule.isNarrow()
+			rule.change(given, cmd.Flags().Changed)
+			rule.everything = given.everything || wide && !rule.isNarrow()
+			set(&rule.Name, name, cmd.Flags().Changed("name"))
+			if enabled := !disabled; cmd.Flags().Changed("disabled") {
+				rule.Enabled = &enabled
+			}
+			if err := rule.check(); err != nil {
+				return now, err
+			}
+			return c.UpdateApprovalRule(ctx, now.ID, rule.ApprovalRuleRequest, now.ETag())
+		}, a.showRule)
+}
+
+// change takes over what the command line gives. A name that changes has another ID.
+func (r *ruleFlags) change(given ruleFlags, changed func(flag string) bool) {
+	set(&r.Reason, given.Reason, changed("reason"))
+	set(&r.Access, given.Access, changed("access"))
+	set(&r.MaxDuration, given.MaxDuration, changed("max-duration"))
+	if changed("agent") {
+		r.Agent, r.AgentID = given.Agent, ""
+	}
+	if changed("integration") {
+		r.Integration, r.IntegrationID, r.RoleID = given.Integration, "", ""
+	}
+	if changed("role") {
+		r.Role, r.RoleID = given.Role, ""
+		if strings.Contains(given.Role, "/") && !changed("integration") {
+			r.Integration, r.IntegrationID = "", ""
+		}
+	}
+	switch {
+	case !changed("until"):
+	case given.until.IsZero():
+		r.Until = nil
+	default:
+		r.Until = &given.until
+	}
+}
+
+// isNarrow reports whether the rule is not about everything.
+func (r *ruleFlags) isNarrow() bool { return r.Agent+r.Integration+r.Role+r.Access != "" }
+
+// check takes a role with its integration apart, and refuses a rule about everything unless that is asked for.
+func (r *ruleFlags) check() error {
+	if r.Reason == "" {
 		return usage("--reason is missing: why nobody has to look at these requests")
 	}
-	if in, role, qualified := strings.Cut(request.Role, "/"); qualified {
-		if request.Integration != "" && request.Integration != in {
-			return usage("--integration is %s, but --role is of %s", rolebroker.Quote(request.Integration),
+	if in, role, qualified := strings.Cut(r.Role, "/"); qualified {
+		if r.Integration != "" && r.Integration != in {
+			return usage("--integration is %s, but --role is of %s", rolebroker.Quote(r.Integration),
 				rolebroker.Quote(in))
 		}
-		request.Integration, request.Role = in, role
+		r.Integration, r.Role = in, role
 	}
-	switch narrow := request.Agent+request.Integration+request.Role+request.Access != ""; {
-	case request.Role != "" && request.Integration == "":
-		return usage("--role is without its integration: write --role INTEGRATION/%s", rolebroker.ShellWord(request.Role))
-	case !narrow && !everything:
+	switch narrow := r.isNarrow(); {
+	case r.Role != "" && r.Integration == "":
+		return usage("--role is without its integration: write --role INTEGRATION/%s", rolebroker.ShellWord(r.Role))
+	case !narrow && !r.everything:
 		return usage("the rule would approve every request of every agent: narrow it with --agent, --integration, --role " +
 			"or --access; or confirm it with --everything")
-	case narrow && everything:
+	case narrow && r.everything:
 		return usage("--everything goes with none of --agent, --integration, --role and --access")
 	}
 	return nil

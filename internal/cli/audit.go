@@ -43,7 +43,10 @@ minute, whose field "times" says how often.
 
 ACTOR is the name that the API key, runner or agent had at the time. SUBJECTS are what
 the action concerns. CHANGE shows the fields that got other values; -o json has them
-whole. The values are not secrets.
+whole. The values are not secrets. With -o wide, TOKEN is the token that the caller
+showed, and REQUEST the ID of the request. Each request has one: its answer has it in
+the header X-Request-Id, errors and the log of the server have it too. A client may
+choose it, so it proves nothing.
 
 --follow prints new events as they get their places in the trail, about a second after
 they happened, also after a restart of the server. -o json then writes one event a line.
@@ -65,6 +68,12 @@ an RFC 3339 time.`,
   # what is known about one session
   rolebroker audit list --session ses_3mzq7k4vprb5xw2tdn6hjc8ysa
 
+  # what one request did, whose answer had this X-Request-Id
+  rolebroker audit list --request-id 7mzq2k4vprb5xw3tdn6hjc8ysa
+
+  # what came from one address
+  rolebroker audit list --address 192.0.2.7 --since 7d
+
   # every integration that one API key deleted
   rolebroker audit list --actor terraform --action integration.delete`,
 	}
@@ -76,6 +85,9 @@ an RFC 3339 time.`,
 	cmd.MarkFlagsMutuallyExclusive("subject", "session")
 	outcome.flag(cmd, "outcome", "", "show only events with this `OUTCOME`: any, done or refused", "any", "done",
 		"refused")
+	f.StringVar(&filter.Token, "token", "", "show only events of the agent token, binding or runner's key with this `ID`")
+	f.StringVar(&filter.Address, "address", "", "show only events whose request came from the IP `ADDRESS`")
+	f.StringVar(&filter.Request, "request-id", "", "show only events that were recorded for the request with this `ID`")
 	f.Var(a.timeFlag(&filter.Since), "since", "show only events at `TIME` or later")
 	f.Var(a.timeFlag(&filter.Until), "until", "show only events before `TIME`")
 	selected := func() api.AuditFilter {
@@ -95,11 +107,18 @@ an RFC 3339 time.`,
 }
 
 func (a *app) auditTable(events []api.AuditEvent) *table {
-	t := newTable("TIME", "ACTOR", "ADDRESS", "ACTION", "OUTCOME", "SUBJECTS", "CHANGE")
+	header := []string{"TIME", "ACTOR", "ADDRESS", "ACTION", "OUTCOME", "SUBJECTS"}
+	if a.wide {
+		header = append(header, "TOKEN", "REQUEST")
+	}
+	t := newTable(append(header, "CHANGE")...)
 	for _, e := range events {
 		actor := cmp.Or(e.Actor.Name, e.Actor.ID, e.Actor.Kind)
-		t.add(a.when(&e.Time), actor, orDash(e.Actor.Address), e.Action, e.Outcome, orDash(subjectsOf(e)),
-			orDash(strings.Join(slices.DeleteFunc([]string{e.Reason, changeOf(e)}, isEmpty), "; ")))
+		cells := []string{a.when(&e.Time), actor, orDash(e.Actor.Address), e.Action, e.Outcome, orDash(subjectsOf(e))}
+		if a.wide {
+			cells = append(cells, orDash(e.Actor.Token), orDash(e.RequestID))
+		}
+		t.add(append(cells, orDash(strings.Join(slices.DeleteFunc([]string{e.Reason, changeOf(e)}, isEmpty), "; ")))...)
 	}
 	return t
 }

@@ -52,19 +52,9 @@ event gets its place within about a second; one that has none yet is not exporte
 			if from >= 0 && !since.IsZero() {
 				return usage("--from-sequence and --since cannot be combined")
 			}
-			if file == "" || file == "-" {
-				return c.ExportAudit(cmd.Context(), from, since, rolebroker.AuditFormat(format.value), a.Stdout)
-			}
-			out, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-			if errors.Is(err, fs.ErrExist) {
-				return usage("%s exists; name another file", file)
-			}
-			if err != nil {
-				return err
-			}
-			defer a.progress("exporting the audit trail")()
-			err = c.ExportAudit(cmd.Context(), from, since, rolebroker.AuditFormat(format.value), out)
-			return errors.Join(err, out.Sync(), out.Close())
+			return a.writeExport(file, "exporting the audit trail", func(to io.Writer) error {
+				return c.ExportAudit(cmd.Context(), from, since, rolebroker.AuditFormat(format.value), to)
+			})
 		},
 	}
 	f := cmd.Flags()
@@ -161,7 +151,10 @@ func keyAt(path string, create, rotate bool) (*trail.Key, error) {
 		key, err := trail.ReadKey(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = rolebroker.Errorf(rolebroker.CodeNotFound, "there is no audit key in %s", path).WithSteps(
-				rolebroker.Step{Command: "rolebroker audit key --create --audit-key " + rolebroker.ShellQuote(path)})
+				rolebroker.Step{Text: "the file is where the server runs; from elsewhere, this shows the public keys:",
+					Command: "rolebroker platform"},
+				rolebroker.Step{Text: "if no server has a key yet, make one:",
+					Command: "rolebroker audit key --create --audit-key " + rolebroker.ShellQuote(path)})
 		}
 		return key, err
 	}
@@ -293,8 +286,8 @@ func (v *verifying) expect(ctx context.Context) (e trail.Expect, err error) {
 func (v *verifying) findKeys(ctx context.Context) ([]string, error) {
 	switch {
 	case v.file != "":
-		return nil, usage("--key: a file needs the public key, which rolebroker audit key prints; " +
-			"or --unsigned, if no server had a key")
+		return nil, usage("--key: a file needs the public key, which rolebroker platform shows, and where the server runs " +
+			"rolebroker audit key; or --unsigned, if no server had a key")
 	case v.database:
 		path := v.cfg.AuditKeyFile()
 		if path == "" {

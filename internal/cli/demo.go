@@ -18,8 +18,9 @@ func newDemo(a *app) *cobra.Command {
 		Short: "Try rolebroker on this machine, without any configuration",
 		Long: `Try rolebroker on this machine, without any configuration and without an AWS
 account. The command starts a server and a simulated AWS, creates an integration
-with three roles and an agent, and shows the agent borrowing them. It then keeps
-running, so that you can continue by hand.`,
+with three roles and an agent, and shows the agent borrowing them, and what stops
+it when it does harm. At a terminal, you decide about one of its calls. The command
+then keeps running, so that you can continue by hand.`,
 		Example: `  rolebroker demo
   rolebroker demo --once`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,6 +33,7 @@ running, so that you can continue by hand.`,
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 			defer stop()
 			opts.Self, opts.AnyPort = self, !cmd.Flags().Changed("listen")
+			opts.Viewer = !opts.Once && isTerminal(a.Stdout)
 			err = demo.Run(ctx, opts)
 			if err != nil && ctx.Err() != nil {
 				err = codeError{code: exitFailed} // a signal ended it: there is nothing to explain

@@ -89,12 +89,25 @@ Containers that the command starts cannot reach the loopback port of exec. --lis
 adds the address of their bridge, and takes private addresses only. ROLEBROKER_URL
 then has that address, for rolebroker exec in the container, and so has
 AWS_CONTAINER_CREDENTIALS_FULL_URI if SDKs accept it: 169.254.170.2,
-169.254.170.23 or fd00:ec2::23.`,
+169.254.170.23 or fd00:ec2::23.
+
+With --contained the command reaches AWS by the gateway of the server, and nothing
+else, whatever it does: it has a network with nothing but loopback, no sockets of
+this machine, no other processes, and an empty /tmp and /run. It gets no role whose
+AWS keys are lent. --allow-host lets it reach a host over TLS on port 443.
+
+--proxy is for programs that know neither an endpoint nor a network of their own. The
+variables for proxies, such as HTTPS_PROXY, lead to exec. Hosts of AWS are the gateway
+of the server there, under their own names, and all others are as without it;
+--allow-host leaves only those that it names. It confines nothing: a program can do
+without the proxy.`,
 		Example: `  rolebroker exec -- aws sts get-caller-identity
   rolebroker exec --role deployer --task release-17 -- terraform apply
   rolebroker exec --read-only -- python3 report.py
   rolebroker exec --role deployer --task release-17 --wait 10m --reason "release 17" -- make deploy
   rolebroker exec --user agent -- python3 agent.py
+  rolebroker exec --contained --allow-host pypi.org --allow-host '*.github.com' -- python3 agent.py
+  rolebroker exec --proxy --role deployer -- ./program-with-its-own-endpoint
   rolebroker exec -- sh -c 'aws s3 ls && aws --profile deployer s3 ls'`,
 		Args: func(_ *cobra.Command, command []string) error {
 			if len(command) == 0 || command[0] == "" {
@@ -117,6 +130,10 @@ func (a *app) exec(
 	if err := cmp.Or(borrow.check(cmd), how.checkUser(cmd), a.checkKeep(how.keep), grant.check()); err != nil {
 		return err
 	}
+	contained, proxied, err := how.ways(a.getenv("ROLEBROKER_TOKEN_FILE"))
+	if err != nil {
+		return err
+	}
 	if err := a.approved(cmd.Context(), borrow, grant); err != nil {
 		return err
 	}
@@ -129,7 +146,8 @@ func (a *app) exec(
 		return fmt.Errorf("finding the rolebroker binary: %w", err)
 	}
 	code, err := execenv.Run(cmd.Context(), execenv.Options{
-		Server: c, Gateway: c.Gateway(gateway.Unreachable), Role: borrow.role, Task: borrow.task, Access: borrow.access(), Command: command, Env: a.Env,
+		Server: c, Gateway: c.Gateway(gateway.Unreachable), Contained: contained, Proxied: proxied,
+		Role: borrow.role, Task: borrow.task, Access: borrow.access(), Command: command, Env: a.Env,
 		NoTasks: borrow.task == "" && cmd.Flags().Changed("task"),
 		Stdin:   a.stdin(), Stdout: a.Stdout, Stderr: a.Stderr, Self: self, KeepFiles: how.keep, User: how.user,
 		Listen: how.listen, ListenPublic: how.public,

@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rolebroker/rolebroker/internal/egress"
+	"github.com/rolebroker/rolebroker/internal/execenv"
 )
 
 // execution holds the flags of exec that say how the command runs.
@@ -16,6 +19,9 @@ type execution struct {
 	user   string
 	listen string
 	public bool
+
+	contained, proxy      bool
+	hosts, private, paths []string
 }
 
 func (e *execution) flags(cmd *cobra.Command) {
@@ -25,6 +31,68 @@ func (e *execution) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&e.public, "listen-on-public-address", false, "let --listen take any address of this machine")
 	cmd.Flags().IntSliceVar(&e.keep, "keep-fd", nil,
 		"let the command have the open file descriptor `N`, from 3 up; can be repeated")
+	cmd.Flags().BoolVar(&e.contained, "contained", false,
+		"let the command reach AWS by the gateway and nothing else; needs Linux")
+	cmd.Flags().BoolVar(&e.proxy, "proxy", false,
+		"let programs reach AWS by a proxy that is set for them, not by an endpoint")
+	cmd.Flags().StringArrayVar(&e.hosts, "allow-host", nil,
+		"let a contained command or the proxy reach `HOST`, or *.DOMAIN; can be repeated")
+	cmd.Flags().StringArrayVar(&e.private, "allow-private-host", nil,
+		"the same for a `HOST` that has a private address")
+	cmd.Flags().StringArrayVar(&e.paths, "allow-path", nil,
+		"show a contained command `PATH`, below /tmp or /run; can be repeated")
+}
+
+// ways are how the command reaches AWS: contained, by a proxy, or neither, which is by an endpoint.
+func (e *execution) ways(tokenFile string) (*execenv.Containment, *execenv.Proxied, error) {
+	if err := e.checkWays(); err != nil {
+		return nil, nil, err
+	}
+	hosts, err := patterns("allow-host", e.hosts)
+	if err != nil {
+		return nil, nil, err
+	}
+	private, err := patterns("allow-private-host", e.private)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case e.contained:
+		return &execenv.Containment{Hosts: hosts, Private: private, Paths: e.paths, TokenFile: tokenFile}, nil, nil
+	case e.proxy:
+		return nil, &execenv.Proxied{Hosts: hosts, Private: private}, nil
+	}
+	return nil, nil, nil
+}
+
+// checkWays refuses flags that contradict each other.
+func (e *execution) checkWays() error {
+	switch {
+	case e.contained && e.proxy:
+		return usage("a contained command needs no proxy: leave --proxy or --contained out")
+	case !e.contained && len(e.paths) > 0:
+		return usage("--allow-path is for a contained command: add --contained")
+	case e.contained || e.proxy:
+		return nil
+	case len(e.hosts) > 0:
+		return usage("--allow-host" + needsWay)
+	case len(e.private) > 0:
+		return usage("--allow-private-host" + needsWay)
+	}
+	return nil
+}
+
+const needsWay = " is for a contained command: add --contained; or add --proxy, which confines nothing"
+
+// patterns reads the values of a flag.
+func patterns(flag string, values []string) (all []egress.Pattern, _ error) {
+	for _, value := range values {
+		p, err := egress.ParsePattern(value)
+		if err != nil {
+			return nil, usage("--%s: %w", flag, err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 // checkUser refuses an empty user, and an empty group: a script whose variable is

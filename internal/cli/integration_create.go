@@ -17,6 +17,7 @@ func newIntegrationCreate(a *app) *cobra.Command {
 		file     fromFile
 		request  api.IntegrationRequest
 		roles    []string
+		from     rolesFrom
 		external string
 		enabled  bool
 		mode     validateMode
@@ -31,6 +32,8 @@ several roles, --default-role names it.
 
 ` + roleHelp() + `
 
+` + rolesFromHelp + `
+
 ` + validateHelp + `
 The exit code is 0 if the integration was saved.
 
@@ -43,6 +46,9 @@ external ID.`,
     --role name=deployer,arn=arn:aws:iam::444455556666:role/Deployer,region=eu-west-1 \
     --default-role readonly
 
+  rolebroker integration create staging --roles-from roles.csv --default-role readonly
+  rolebroker integration create mine --roles-from ~/.aws/config --default-role ops
+
   rolebroker integration create -f production.yaml`,
 		PreRunE: func(cmd *cobra.Command, given []string) (err error) {
 			if err := file.read(cmd, a.Stdin, &request); err != nil {
@@ -54,6 +60,9 @@ external ID.`,
 					return err
 				}
 			}
+			if err := from.add(&request.Roles); err != nil {
+				return err
+			}
 			set(&request.Enabled, &enabled, cmd.Flags().Changed("enabled"))
 			set(&request.ExternalID, external, external != "")
 			if request.DefaultRole == "" && len(request.Roles) == 1 {
@@ -64,6 +73,7 @@ external ID.`,
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&roles, "role", nil, "`ROLE`, in the form above; repeatable")
+	from.flag(cmd, a)
 	f.StringVar(&request.DefaultRole, "default-role", "", defaultRoleUsage)
 	f.StringVar(&request.Description, "description", "", "describe the integration in `TEXT`")
 	enabledFlag(cmd, &enabled)
@@ -76,7 +86,7 @@ external ID.`,
 	mode.flag(cmd)
 	complete(cmd, "assumption-mode", oneOf("platform", "cluster"))
 	complete(cmd, "runner", a.runnerNames)
-	file.flag(cmd, "role", "default-role", "description", "enabled", "assumption-mode", "runner",
+	file.flag(cmd, "role", "roles-from", "default-role", "description", "enabled", "assumption-mode", "runner",
 		"session-tags", "source-identity")
 	return asking(a, cmd, "saving the integration",
 		func(ctx context.Context, c *client.Client, _ []string) (api.Integration, error) {

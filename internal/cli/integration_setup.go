@@ -12,11 +12,12 @@ import (
 
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/setup"
 )
 
 // setupFormats are the values of --format.
 func setupFormats() []string {
-	return []string{"text", "trust-policy", "aws-cli", "cloudformation", "terraform", "cut-off"}
+	return []string{"text", "trust-policy", "aws-cli", "cloudformation", "stack-set", "terraform", "cut-off"}
 }
 
 // setupCommand holds the flags of the command.
@@ -26,6 +27,7 @@ type setupCommand struct {
 	file              fromFile
 	request           api.SetupRequest
 	current, external string
+	template          bool
 	reserved          string // the external ID that was reserved for a file without one
 }
 
@@ -46,6 +48,9 @@ integration filled in, and is ready to paste.
   aws-cli         Commands for the AWS CLI.
   cloudformation  CloudFormation templates in JSON, one for each account; their
                   Metadata say how to use them.
+  stack-set       For roles in several accounts: a CloudFormation template that makes the
+                  roles of each account in that account, as a stack set; its
+                  Metadata have the commands.
   terraform       Terraform configuration.
   cut-off         Commands for the AWS CLI that make the cut-off roles only.
 
@@ -60,18 +65,28 @@ In cluster mode the roles trust a Kubernetes service account, which --oidc-issue
 --namespace and --service-account name. With --service-account '*' they trust every
 service account of the namespace, and with --namespace '*' too, of the cluster.
 
+--template prints a CloudFormation template that makes one role and has everything
+in parameters, without asking the server. Put it into a bucket of S3, and start the
+server with its URL in --setup-template-url: the web app and the API then have links
+that create a role in one step in the AWS console.
+
 Before the integration exists, pass the file that you will create it from with -f,
 or an external ID that you reserved for it with --external-id. If the file has no
 external ID, one is reserved for it.`,
 		Example: `  rolebroker integration setup production
   rolebroker integration setup production --format aws-cli > setup.sh
   rolebroker integration setup production --format cut-off > cut-off-role.sh
+  rolebroker integration setup production --format stack-set > rolebroker-production.json
+  rolebroker integration setup --template > rolebroker-role.json
 
   aws iam get-role --role-name ReadOnly --query Role.AssumeRolePolicyDocument > current.json
   rolebroker integration setup production --role readonly --current current.json
 
   rolebroker integration setup --external-id "$(rolebroker external-id reserve)" --format trust-policy`,
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if s.template {
+				return s.printTemplate(cmd, a, given)
+			}
 			if err := s.check(cmd, given); err != nil {
 				return err
 			}
@@ -93,6 +108,7 @@ external ID, one is reserved for it.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.request.Role, "role", "", "`NAME` of one role (default: all roles)")
+	f.StringVar(&s.request.Account, "account", "", "only roles in the account `ID` (default: all roles)")
 	s.format.flag(cmd, "format", "", "print in `FORMAT`, one of those above", setupFormats()...)
 	f.StringVar(&s.request.Principal, "principal", "",
 		"`HOW` trust policies name the server: account (default) or exact")
@@ -106,12 +122,22 @@ external ID, one is reserved for it.`,
 		"cluster mode: `NAME` of the service account (default rolebroker-runner)")
 	f.BoolVar(&s.request.CutOff, "with-cut-off", false, "also make the role for agent cut-off --apply")
 	f.StringVar(&s.external, "external-id", "", "`ID` that was reserved for a new integration")
+	f.BoolVar(&s.template, "template", false, "print the template for --setup-template-url")
 	s.file.flag(cmd)
 	s.out.flag(cmd)
 	a.completeRoles(cmd, "role")
 	complete(cmd, "principal", oneOf("account", "exact"))
 	complete(cmd, "cluster-variant", oneOf("irsa", "pod-identity", "assume-role"))
 	return cmd
+}
+
+// printTemplate prints the template that has everything in parameters.
+func (s *setupCommand) printTemplate(cmd *cobra.Command, a *app, given []string) error {
+	if len(given) > 0 || cmd.Flags().NFlag() > 1 {
+		return usage("--template stands alone: the template is the same for all integrations")
+	}
+	_, err := fmt.Fprint(a.out(), setup.GenericTemplate())
+	return err
 }
 
 func (s *setupCommand) check(cmd *cobra.Command, given []string) error {
@@ -130,6 +156,8 @@ func (s *setupCommand) check(cmd *cobra.Command, given []string) error {
 			strings.ToUpper(s.out.value))
 	case s.external != "" && s.request.Role != "":
 		return usage("--role needs an integration or a file; --external-id has no roles")
+	case s.external != "" && s.request.Account != "":
+		return usage("--account needs an integration or a file; --external-id has no roles")
 	case s.current != "" && s.request.Role == "":
 		return usage("--current needs --role: it is the trust policy of one role")
 	case s.external != "" && s.needsRoles():
@@ -203,7 +231,8 @@ func (s *setupCommand) show(a *app, answer api.Setup) error {
 		a.note("The server's AWS identity is not known; there is a placeholder in its place: %s", answer.IdentityError)
 	}
 	text := map[string]string{"text": answer.Text, "aws-cli": answer.AWSCLI, "cloudformation": answer.CloudFormation,
-		"terraform": answer.Terraform, "cut-off": answer.CutOff, "trust-policy": trustPolicy(answer)}[s.format.value]
+		"stack-set": stackSets(answer), "terraform": answer.Terraform, "cut-off": answer.CutOff,
+		"trust-policy": trustPolicy(answer)}[s.format.value]
 	for _, note := range answer.Notes {
 		if s.format.value != "text" {
 			a.note("note: %s", note)
@@ -212,11 +241,23 @@ func (s *setupCommand) show(a *app, answer api.Setup) error {
 	if len(answer.Roles) == 0 && s.needsRoles() {
 		return errNoRoles
 	}
+	if text == "" && s.format.value == "stack-set" {
+		return usage("these roles are in one account; print their template with --format cloudformation")
+	}
 	if text == "" {
 		return usage("these roles need a %s each; name one role with --role", s.format.value)
 	}
 	_, err := fmt.Fprintln(a.out(), strings.TrimRight(text, "\n"))
 	return err
+}
+
+// stackSets returns the templates of all stack sets; empty if there are none.
+func stackSets(answer api.Setup) string {
+	var all []string
+	for _, one := range answer.StackSets {
+		all = append(all, one.Template)
+	}
+	return strings.Join(all, "\n")
 }
 
 // trustPolicy returns the policy to print; empty if the roles need different ones.

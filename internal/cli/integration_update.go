@@ -18,6 +18,7 @@ type integrationChange struct {
 	name, description, mode, runner, defaultRole string
 	enabled, sessionTags, sourceIdentity         bool
 	roles, add, set                              []string // values of --role, --add-role and --set-role
+	from                                         rolesFrom
 	rename                                       []string // values of --rename-role, as in old=new
 	remove, enable, disable                      []string // names of roles
 	validate                                     validateMode
@@ -36,6 +37,9 @@ func newIntegrationUpdate(a *app) *cobra.Command {
 someone else changes it at the same time, the command fails and changes nothing.
 
 ` + roleHelp() + `
+
+` + rolesFromHelp + `
+Roles that are there already are left out.
 
 ` + validateHelp + `
 The exit code is 0 if the integration was saved.
@@ -57,6 +61,7 @@ has changed since.`,
   rolebroker integration update production --disable-role deployer
   rolebroker integration update production \
     --add-role name=ops,arn=arn:aws:iam::444455556666:role/Ops,region=us-east-1
+  rolebroker integration update production --roles-from roles.csv
   rolebroker integration update production --default-role ops
   rolebroker integration update production --rename-role ops=operator
 
@@ -67,7 +72,7 @@ has changed since.`,
 	}
 	change.flags(cmd, a)
 	file.flag(cmd, "name", "description", "enabled", "assumption-mode", "runner", "default-role", "session-tags",
-		"source-identity", "role", "add-role", "set-role", "rename-role",
+		"source-identity", "role", "roles-from", "add-role", "set-role", "rename-role",
 		"remove-role", "enable-role", "disable-role")
 	show := a.showSaved(&change.validate)
 	return asking(a, cmd, "saving the integration",
@@ -103,6 +108,7 @@ func (c *integrationChange) flags(cmd *cobra.Command, a *app) {
 	f.StringVar(&c.defaultRole, "default-role", "", defaultRoleUsage)
 	f.StringArrayVar(&c.roles, "role", nil, "`ROLE`, in the form above; replaces all roles; repeatable")
 	f.StringArrayVar(&c.add, "add-role", nil, "add `ROLE`, in the form above; repeatable")
+	c.from.flag(cmd, a)
 	f.StringArrayVar(&c.set, "set-role", nil, "`CHANGE` a role, as in name=ops,region=eu-west-1; repeatable")
 	f.StringArrayVar(&c.rename, "rename-role", nil, "rename a role, as in `OLD=NEW`; it keeps its sessions; repeatable")
 	f.StringArrayVar(&c.remove, "remove-role", nil, "remove the role `NAME`; repeatable")
@@ -184,8 +190,11 @@ func (c *integrationChange) applyRoles(request *api.IntegrationRequest) error {
 		}
 	}
 	added, err := parseRoles(c.add)
+	if err != nil {
+		return err
+	}
 	request.Roles = append(request.Roles, added...)
-	return err
+	return c.from.add(&request.Roles)
 }
 
 // ifVersion guards an update by the version in a file; "" if there is none.

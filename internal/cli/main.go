@@ -10,6 +10,7 @@ import (
 
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/contain"
 	"github.com/rolebroker/rolebroker/internal/harden"
 )
 
@@ -37,6 +38,9 @@ func Main(p Process) int {
 	a := newApp(p)
 	if a.getenv(debuggableEnv) != "true" {
 		harden.Process() // the environment has tokens and keys
+	}
+	if len(p.Args) == 2 && p.Args[0] == contain.InitCommand { // exec starts it, and nobody else
+		return contain.Init(p.Args[1])
 	}
 	first := ""
 	if len(p.Args) > 0 {

@@ -26,6 +26,9 @@ let in, and the version of the server.`,
 func platformTable(p api.Platform) *table {
 	t := details("Account", orDash(p.Account), "ARN", orDash(p.ARN), "User ID", orDash(p.UserID),
 		"Version", p.Version, "Features", orDash(strings.Join(p.Features, ", ")))
+	for _, key := range p.AuditKeys {
+		t.add("Audit key:", key)
+	}
 	if p.IdentityError != "" {
 		t.add("Not known because:", p.IdentityError)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +18,9 @@ func newRoles(a *app) *cobra.Command {
 		Use:   "roles",
 		Short: "List the roles that this agent may borrow now",
 		Long: `List the roles that this agent may borrow now, the default role first. The column
-ROLE shows what to pass to --role.`,
+ROLE shows what to pass to --role. If a person has to approve something, the column
+APPROVAL shows what: that the role is lent (needed), or what the agent changes with it
+(for changes). rolebroker request asks.`,
 		Example: `  rolebroker roles
   rolebroker roles -o json`,
 	}, "reading the roles", rolesNow,
@@ -50,9 +53,30 @@ func rolesNow(ctx context.Context, c *client.Client, _ []string) (items[api.Offe
 }
 
 func offerTable(offers []api.Offer) *table {
-	t := newTable("ROLE", "DEFAULT", "ACCESS", "REGION", "INTEGRATION", "ARN")
+	columns := []string{"ROLE", "DEFAULT", "ACCESS", "REGION", "INTEGRATION", "ARN"}
+	asks := slices.ContainsFunc(offers, func(o api.Offer) bool { return approvalOf(o) != "-" })
+	if asks {
+		columns = slices.Insert(columns, 3, "APPROVAL")
+	}
+	t := newTable(columns...)
 	for _, o := range offers {
-		t.add(o.Reference, yesNo(o.Default), cmp.Or(o.Access, string(rolebroker.AccessFull)), o.Region, o.Integration, o.ARN)
+		row := []string{o.Reference, yesNo(o.Default), cmp.Or(o.Access, string(rolebroker.AccessFull)), o.Region,
+			o.Integration, o.ARN}
+		if asks {
+			row = slices.Insert(row, 3, approvalOf(o))
+		}
+		t.add(row...)
 	}
 	return t.ifEmpty("This agent may borrow nothing now.")
+}
+
+// approvalOf says for what of a role a person has to approve.
+func approvalOf(o api.Offer) string {
+	switch {
+	case o.NeedsApproval:
+		return "needed"
+	case o.ChangesNeedApproval:
+		return "for changes"
+	}
+	return "-"
 }

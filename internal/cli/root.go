@@ -55,8 +55,8 @@ the AWS CLI already look.
 
 Client commands read the address of the server from ROLEBROKER_URL (default
 http://127.0.0.1:8484), and their token from ROLEBROKER_TOKEN or from the file that
-ROLEBROKER_TOKEN_FILE names. exec, credentials and roles take an agent token; all
-other client commands take an API key.`,
+ROLEBROKER_TOKEN_FILE names. exec, credentials, roles, token and presign take an
+agent token; all other client commands take an API key.`,
 		Example: `  rolebroker server
   rolebroker agent token create scout
   rolebroker exec -- aws sts get-caller-identity`,
@@ -93,6 +93,8 @@ other client commands take an API key.`,
 		{groupBorrow, "exec", newExec},
 		{groupBorrow, "credentials", newCredentials},
 		{groupBorrow, "roles", newRoles},
+		{groupBorrow, "token", newToken},
+		{groupBorrow, "presign", newPresign},
 		{groupBorrow, "request", newRequest},
 		{groupBorrow, "whoami", newWhoami},
 		{groupManage, "integration", newIntegration},
@@ -101,6 +103,7 @@ other client commands take an API key.`,
 		{groupManage, "approval-rule", newApprovalRule},
 		{groupManage, "runner", newRunner},
 		{groupManage, "session", newSession},
+		{groupManage, "call", newCall},
 		{groupManage, "audit", newAudit},
 		{groupManage, "apply", newApply},
 		{groupManage, "external-id", newExternalID},

@@ -16,6 +16,7 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/clustersecret"
 	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/gateway"
 	"github.com/rolebroker/rolebroker/internal/runner"
 	"github.com/rolebroker/rolebroker/internal/server"
 	"github.com/rolebroker/rolebroker/internal/serviceaccount"
@@ -74,7 +75,7 @@ func (a *app) runnerOptions(cfg *config.Runner) (opts runner.Options, err error)
 	opts = runner.Options{
 		JoinToken: cfg.JoinToken, JoinTokenError: cfg.JoinTokenError, Spool: cfg.Spool, Grace: cfg.Grace,
 		Listen: cfg.Listen, Patience: validate.Settling, SessionsPerAgent: cfg.MaxSessionsPerAgent, Program: a.version(),
-		Log: cfg.Logger(a.Stderr),
+		Log: cfg.Logger(a.Stderr), GatewayListen: cfg.GatewayListen, Endpoint: gateway.Configured(os.Getenv),
 	}
 	if opts.Server, err = controlPlane(cfg, a.version()); err != nil {
 		return opts, err

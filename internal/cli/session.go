@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"strings"
@@ -19,7 +20,125 @@ func newSession(a *app) *cobra.Command {
 session is one set of temporary credentials, lent to one agent for one role.`,
 		Example: `  rolebroker session list --live
   rolebroker session end --role production/deployer`,
-	}, newSessionList(a), newSessionEnd(a))
+	}, newSessionList(a), newSessionShow(a), newSessionEnd(a))
+}
+
+const listSessions = "rolebroker session list"
+
+func newSessionShow(a *app) *cobra.Command {
+	return showing(a, &cobra.Command{
+		Use:   "show SESSION",
+		Short: "Show one session, with what explains it",
+		Long: `Show one session, by the ID that session list shows: who borrowed what, from where, until
+when; who approved it; the last change of the connection before it began, which is what
+allowed it; its newest calls through the gateway; and the newest events about it.
+
+Names are those of that time. What retention deleted since is not shown: "-" says that
+nothing is on record.`,
+		Args:    cobra.ExactArgs(1),
+		Example: `  rolebroker session show ses_3mzq7k4vprb5xw2tdn6hjc8ysa`,
+		ValidArgsFunction: func(_ *cobra.Command, given []string, typed string) ([]string, cobra.ShellCompDirective) {
+			if len(given) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return offer(a.sessionIDs, typed)
+		},
+	}, "session",
+		func(ctx context.Context, c *client.Client, id string) (api.SessionDetails, error) {
+			s, err := c.Session(ctx, id)
+			return s, seeList(err, listSessions)
+		},
+		func(out output, s api.SessionDetails) error {
+			return a.show(out, s, func() *table { return a.sessionDetails(s) })
+		})
+}
+
+// sessionIDs finds the newest sessions.
+func (a *app) sessionIDs(string) ([]string, error) {
+	return a.quickly(func(ctx context.Context, c *client.Client) ([]string, error) {
+		page, err := c.Sessions(ctx, api.SessionFilter{}, client.List{})
+		return words(page, err, func(s api.Session) string { return s.ID })
+	})
+}
+
+func (a *app) sessionDetails(s api.SessionDetails) *table {
+	agent := s.Agent
+	if s.AgentDeleted {
+		agent += " (deleted since)"
+	}
+	access := orDash(s.Access)
+	if s.Narrowed {
+		access += ", narrowed by the process"
+	}
+	t := details("id", s.ID, "state", sessionState(s.Session), "agent", agent, "role", s.Integration+"/"+s.Role,
+		"arn", s.ARN, "region", s.Region, "access", access, "keys", keysOf(s.Session), "task", orDash(s.Task),
+		"session name", s.SessionName, "token", orDash(s.TokenID), "address", orDash(s.Address),
+		"request", orDash(s.BegunBy), "requested",
+		a.when(&s.RequestedAt), "expires", a.until(s.ExpiresAt), "fetches", count(s.Fetches))
+	if s.FetchedAt != nil {
+		t.add("fetched:", a.when(s.FetchedAt))
+	}
+	if s.Runner != "" {
+		t.add("runner:", s.Runner)
+	}
+	if s.ServiceAccount != "" {
+		t.add("service account:", serviceAccountOf(s.Session))
+		t.add("pod:", orDash(s.Pod))
+	}
+	t.add("access key:", orDash(s.AccessKeyID))
+	t.add("AWS request ID:", orDash(s.RequestID))
+	if s.Failure != "" {
+		t.add("refused:", s.Failure)
+	}
+	if s.EndedAt != nil {
+		t.add("ended by:", s.EndedBy+", "+a.when(s.EndedAt))
+	}
+	t.add("approval:", a.approvalOf(s))
+	t.add("allowed by:", a.changeBehind(s.AllowedBy))
+	if len(s.Calls) > 0 {
+		t.then(a.callTable(s.Calls)).next.then(a.eventsOf(s))
+	} else {
+		t.then(a.eventsOf(s))
+	}
+	if s.MoreCalls {
+		a.note("there are older calls: rolebroker call list --session %s", s.ID)
+	}
+	if s.MoreEvents {
+		a.note("there are older events: rolebroker audit list --session %s", s.ID)
+	}
+	return t
+}
+
+// keysOf says whether the keys of a session were handed out.
+func keysOf(s api.Session) string {
+	if s.Keys == "" {
+		return "not on record"
+	}
+	return s.Keys
+}
+
+// eventsOf are the events about a session.
+func (a *app) eventsOf(s api.SessionDetails) *table {
+	return a.auditTable(s.Events).ifEmpty("No event about it is on record.")
+}
+
+// approvalOf says who approved what a session is under.
+func (a *app) approvalOf(s api.SessionDetails) string {
+	switch {
+	case s.AccessRequest == "":
+		return "none was needed"
+	case s.Approval == nil:
+		return s.AccessRequest + ", which is not on record any more"
+	}
+	return s.AccessRequest + ", by " + decider(*s.Approval) + ", " + a.when(s.Approval.DecidedAt) + ": " + s.Approval.Reason
+}
+
+// changeBehind says which change of the connection allowed a session.
+func (a *app) changeBehind(e *api.AuditEvent) string {
+	if e == nil {
+		return "-"
+	}
+	return e.Action + " by " + cmp.Or(e.Actor.Name, e.Actor.ID, e.Actor.Kind) + ", " + a.when(&e.Time) + ", event " + e.ID
 }
 
 func newSessionList(a *app) *cobra.Command {
@@ -34,9 +153,12 @@ but they may still work where they were handed out before, until they expire.
 
 CloudTrail shows the values in SESSION NAME and ACCESS KEY. RUNNER is the runner
 that assumed the role; it is "-" if the server did. NOTE says why STS refused, or
-who ended the session. With -o wide, TOKEN, ADDRESS, SERVICE ACCOUNT and POD are those
-of the process that asked first; the agent's other processes share the session.
-rolebroker audit list --session ID shows what the audit trail has about a session.
+who ended the session. With -o wide, KEYS says whether the agent was handed the keys;
+withheld ones never left the server or the runner. TOKEN, ADDRESS, SERVICE ACCOUNT and
+POD are those of the process that asked first; the agent's other processes share the
+session.
+rolebroker session show ID has all about one session: its approval, the change that
+allowed it, its calls and its events.
 
 TIME is how long ago, as in 2h or 14d, a date, which begins at midnight in UTC, or
 an RFC 3339 time.
@@ -100,7 +222,7 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 	header := []string{"ID", "SESSION NAME", "ROLE", "STATE", "REQUESTED", "EXPIRES", "FETCHES", "ACCESS KEY",
 		"RUNNER"}
 	if a.wide {
-		header = append(header, "TOKEN", "ADDRESS", "SERVICE ACCOUNT", "POD", "REQUEST")
+		header = append(header, "KEYS", "TOKEN", "ADDRESS", "SERVICE ACCOUNT", "POD", "REQUEST")
 	}
 	t := newTable(append(header, "NOTE")...)
 	for _, s := range sessions {
@@ -115,7 +237,8 @@ func (a *app) sessionTable(sessions []api.Session) *table {
 		cells := []string{s.ID, s.SessionName, s.Integration + "/" + s.Role, sessionState(s), a.when(&s.RequestedAt),
 			expires, count(s.Fetches), orDash(s.AccessKeyID), orDash(s.Runner)}
 		if a.wide {
-			cells = append(cells, orDash(s.TokenID), orDash(s.Address), serviceAccountOf(s), orDash(s.Pod), orDash(s.AccessRequest))
+			cells = append(cells, orDash(s.Keys), orDash(s.TokenID), orDash(s.Address), serviceAccountOf(s),
+				orDash(s.Pod), orDash(s.AccessRequest))
 		}
 		t.add(append(cells, note)...)
 	}

@@ -138,9 +138,15 @@ func (a *app) endEach(ctx context.Context, out output, ids []string, how api.End
 		if out.forMachines() {
 			continue
 		}
-		a.note("ended session %s of agent %s for role %s/%s; where its credentials were handed out before, they work "+
-			"until %s", s.ID, s.Agent, s.Integration, s.Role, a.until(s.ExpiresAt))
+		left := "where its credentials were handed out before, they work until " + a.until(s.ExpiresAt)
+		if s.CutOff.Withheld > 0 {
+			left = "its AWS keys were withheld and never left rolebroker, so nothing is to be run in AWS"
+		}
+		a.note("ended session %s of agent %s for role %s/%s; %s", s.ID, s.Agent, s.Integration, s.Role, left)
 		a.notePolicies(s.CutOff)
+		if hasCommands(s.CutOff) {
+			a.note("The commands on stdout end them earlier. IAM needs some seconds until a policy counts everywhere.")
+		}
 		fmt.Fprint(a.out(), cutOffScript(s.CutOff))
 	}
 	return err

@@ -37,12 +37,17 @@ func (f timeFlag) Type() string { return "time" }
 
 // laterFlag is the value of a flag that takes a time to come: how long from now, a date or an RFC 3339 time.
 type laterFlag struct {
-	at  *time.Time
-	now func() time.Time
+	at    *time.Time
+	now   func() time.Time
+	never bool // "never" is the zero time
 }
 
 func (f laterFlag) Set(text string) error {
 	at := time.Time{}
+	if f.never && text == "never" {
+		*f.at = at
+		return nil
+	}
 	if in, err := config.ParseDuration(text); err == nil && in > 0 {
 		at = f.now().Add(in)
 	}

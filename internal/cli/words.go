@@ -34,7 +34,7 @@ func typed(cmd *cobra.Command, path string) string {
 }
 
 // flagsOf maps fields of the API to the flags that set them, where the names differ.
-var flagsOf = map[string]string{"current_trust_policy": "current", "issuer": "oidc-issuer"}
+var flagsOf = map[string]string{"current_trust_policy": "current", "issuer": "oidc-issuer", "duration": "for"}
 
 // namingRoles replaces the positions of roles in an error by their names, as in "role readonly, arn" for roles[0].arn.
 func namingRoles(err error, roles []api.RoleRequest) error {

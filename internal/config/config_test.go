@@ -76,23 +76,28 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 		DatabasePasswordFile: "settings.yaml", TLSTerminatedByProxy: true,
 		AllowedHosts:     []string{"rolebroker.example.com", "10.0.0.5"},
 		PublicURL:        "https://example.com/tools/rolebroker",
-		SessionRetention: 3 * day,
-		AuditKey:         "signing.key", AuditRetention: 400 * day,
+		SessionRetention: 3 * day, CallRetention: 400 * day, RedactCallResources: true,
+		PresignLifetime: 5 * time.Minute,
+		AuditKey:        "signing.key", AuditRetention: 400 * day,
 		GatewayKey: "gateway.key", GatewayListen: "0.0.0.0:8483",
 		AuditFile: "audit.jsonl", AuditFileFormat: "ocsf", AuditOTLPEndpoint: "https://o:4318/v1/logs", AuditOTLPHeadersFile: "h",
 		AuditOTLPCAFile:   "ca.pem",
 		RequireExternalID: true, RevalidateEvery: 6 * time.Hour, ValidationConcurrency: 7, ValidationRate: 8,
-		ValidationRetry: 9 * time.Second,
-		AWSRoleARN:      "arn:aws:iam::111122223333:role/team/rolebroker",
+		ValidationRetry:  9 * time.Second,
+		AWSRoleARN:       "arn:aws:iam::111122223333:role/team/rolebroker",
+		SetupTemplateURL: "https://acme.s3.eu-west-1.amazonaws.com/rolebroker-role.json",
 	}
 	values := []string{"listen=0.0.0.0:443", "gateway-key=gateway.key", "gateway-listen=0.0.0.0:8483", "metrics-listen=0.0.0.0:9484", "database-password-file=settings.yaml",
 		"audit-file=audit.jsonl", "audit-file-format=ocsf", "audit-otlp-endpoint=https://o:4318/v1/logs", "audit-otlp-headers-file=h",
 		"audit-otlp-ca-file=ca.pem", "audit-key=signing.key", "audit-retention=400d", "database=postgres://u@h/d", "tls-cert=c", "tls-key=k",
 		"public-url=https://example.com/tools/rolebroker/",
 		"tls-terminated-by-proxy=true", "allowed-hosts=rolebroker.example.com,10.0.0.5",
-		"log-level=debug", "log-format=json", "session-retention=3d", "max-sessions-per-agent=5", "shutdown-timeout=1m",
+		"log-level=debug", "log-format=json", "session-retention=3d", "call-retention=400d",
+		"redact-call-resources=true", "presign-lifetime=5m",
+		"max-sessions-per-agent=5", "shutdown-timeout=1m",
 		"require-external-id=true", "revalidate-every=6h", "validation-concurrency=7", "validation-rate=8",
 		"validation-retry=9s",
+		"setup-template-url=https://acme.s3.eu-west-1.amazonaws.com/rolebroker-role.json",
 		"aws-role-arn=arn:aws:iam::111122223333:role/team/rolebroker"}
 	var args, env, lines []string
 	for _, value := range values {
@@ -204,6 +209,7 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 	says(one("--audit-otlp-endpoint=http://collector:4318/v1/logs"), one("is plain HTTP to another machine"))
 	says(one("--audit-otlp-endpoint=https://u:secret@collector/v1/logs"), one("has a password or a query"))
 	says(one("--audit-retention=1h"), one("is 1h; write 0s, to keep everything, or at least 1d"))
+	says(one("--call-retention=1h"), one("is 1h; write 0s, to keep everything, or at least 1d"))
 	says(one("--max-sessions-per-agent=0"), one("write at least 1"))
 	says(one("--shutdown-timeout=-1s"), one("is -1s"))
 	for _, weak := range []string{"12345", "a-key-of-my-own-that-is-long-enough", strings.Repeat("0123", 16),

@@ -41,6 +41,12 @@ type Runner struct {
 	// any address with TLSCert and TLSKey.
 	Listen string
 
+	// GatewayListen is the address of the gateway for agents that do not run under
+	// rolebroker exec, as Listen is that for borrowing. The gateway signs for agents
+	// whose AWS keys are withheld. Empty: none; the rooms of exec reach the gateway
+	// at Listen.
+	GatewayListen string
+
 	// CACert is a PEM file with the certificate authorities to trust for the
 	// control plane, in place of the system's.
 	CACert string
@@ -123,6 +129,8 @@ func (c *Runner) Flags() *pflag.FlagSet {
 	f.StringVar(&c.State, "state", c.State, "`FOLDER` for the credential, or secret:NAMESPACE/NAME")
 	f.StringVar(&c.Spool, "spool", c.Spool, "`FOLDER` for records that are not sent yet (default: --state)")
 	f.StringVar(&c.Listen, "listen", c.Listen, "let agents borrow from `ADDRESS`, as host:port")
+	f.StringVar(&c.GatewayListen, "gateway-listen", c.GatewayListen,
+		"serve the gateway on `ADDRESS`, for agents outside of exec")
 	c.tlsFlags(f)
 	f.StringVar(&c.CACert, "ca-cert", c.CACert, "PEM `FILE` with the authorities to trust for the control plane")
 	f.BoolVar(&c.AllowInsecure, "allow-insecure", c.AllowInsecure,

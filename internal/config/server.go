@@ -132,10 +132,28 @@ type Server struct {
 	// What remains of the audit trail can still be verified.
 	AuditRetention time.Duration
 
+	// CallRetention is how long the records of calls through the gateway are kept;
+	// 0 keeps them for ever.
+	CallRetention time.Duration
+
+	// RedactCallResources leaves out of the records which resources a call was
+	// about, such as the keys of objects: their names may be personal data.
+	RedactCallResources bool
+
+	// PresignLifetime is the longest lifetime of a presigned URL of S3 that
+	// an agent may ask for; 0 permits none. Whoever has such a URL can use it
+	// until it ends, and a cut-off of the agent does not end it by itself.
+	PresignLifetime time.Duration
+
 	// RequireExternalID makes the validation of a role fail if it can be assumed
 	// without the external ID of its integration, or with a wrong one. Otherwise
 	// that is a warning.
 	RequireExternalID bool
+
+	// SetupTemplateURL is where an operator put the CloudFormation template that
+	// makes one role, which integration setup --template prints: a file in S3.
+	// With it, people create a role with one click in the AWS console.
+	SetupTemplateURL string
 
 	// RevalidateEvery is how often the server validates the roles of every
 	// integration in the background, to notice roles that stop working; 0 is
@@ -187,6 +205,8 @@ func DefaultServer() *Server {
 		Database:              NewDatabase("rolebroker.db"),
 		AuditFileFormat:       string(rolebroker.AuditJSONL),
 		SessionRetention:      30 * day,
+		CallRetention:         90 * day,
+		PresignLifetime:       rolebroker.DefaultURLLifetimeLimit,
 		ValidationConcurrency: 4,
 		ValidationRate:        300,
 		ValidationRetry:       30 * time.Second,
@@ -227,9 +247,17 @@ func (c *Server) Flags() *pflag.FlagSet {
 		"keep ended sessions for `DURATION`, as in 30d or 72h")
 	f.Var((*durationValue)(&c.AuditRetention), "audit-retention",
 		"keep audit events for `DURATION`, as in 400d (0s = for ever)")
+	f.Var((*durationValue)(&c.CallRetention), "call-retention",
+		"keep records of calls for `DURATION`, as in 90d (0s = for ever)")
+	f.BoolVar(&c.RedactCallResources, "redact-call-resources", c.RedactCallResources,
+		"leave the resources out of the records of calls")
+	f.Var((*durationValue)(&c.PresignLifetime), "presign-lifetime",
+		"let presigned URLs last `DURATION` at most, as in 15m (0s = none)")
 	c.sessionFlags(f)
 	f.BoolVar(&c.RequireExternalID, "require-external-id", c.RequireExternalID,
 		"fail roles that can be assumed without the external ID")
+	f.StringVar(&c.SetupTemplateURL, "setup-template-url", c.SetupTemplateURL,
+		"`URL` in S3 of the template that integration setup --template prints")
 	f.Var((*durationValue)(&c.RevalidateEvery), "revalidate-every",
 		"validate all roles every `DURATION`, as in 6h (0s = never)")
 	f.IntVar(&c.ValidationConcurrency, "validation-concurrency", c.ValidationConcurrency,
@@ -354,6 +382,14 @@ func (c *Server) check(l *loader) {
 		l.check("audit-retention", fmt.Sprintf("is %s; write 0s, to keep everything, or at least 1d, as in 400d",
 			FormatDuration(c.AuditRetention)))
 	}
+	if c.CallRetention < 0 || c.CallRetention > 0 && c.CallRetention < day {
+		l.check("call-retention", fmt.Sprintf("is %s; write 0s, to keep everything, or at least 1d, as in 90d",
+			FormatDuration(c.CallRetention)))
+	}
+	if d := c.PresignLifetime; d < 0 || d > 0 && d < time.Second || d > rolebroker.MaxURLLifetime {
+		l.check("presign-lifetime", fmt.Sprintf("is %s; write 0s, for none, or 1s to %s, as in 15m", FormatDuration(d),
+			FormatDuration(rolebroker.MaxURLLifetime)))
+	}
 	if c.RevalidateEvery < 0 || c.RevalidateEvery > 0 && c.RevalidateEvery < minRevalidation {
 		l.check("revalidate-every", fmt.Sprintf("is %s; write 0s, for never, or at least %s, as in 6h",
 			FormatDuration(c.RevalidateEvery), FormatDuration(minRevalidation)))
@@ -368,6 +404,11 @@ func (c *Server) check(l *loader) {
 	if c.ValidationRetry < 0 || c.ValidationRetry > maxRetry {
 		l.check("validation-retry", fmt.Sprintf("is %s; write 0s to %s, as in 30s",
 			FormatDuration(c.ValidationRetry), FormatDuration(maxRetry)))
+	}
+	if c.SetupTemplateURL != "" {
+		if _, err := rolebroker.ParseTemplateURL(c.SetupTemplateURL); err != nil {
+			l.check("setup-template-url", err.Error())
+		}
 	}
 	if c.AWSRoleARN != "" {
 		if _, err := rolebroker.ParseRoleARN(c.AWSRoleARN); err != nil {

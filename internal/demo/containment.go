@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ func (w *world) contain(ctx context.Context) error {
 	if err := w.showCutOff(ctx, lent, others); err != nil {
 		return fmt.Errorf("cut-off: %w", err)
 	}
+	if err := w.showInjection(ctx); err != nil {
+		return fmt.Errorf("injected agent: %w", err)
+	}
 	return w.showTrail(ctx)
 }
 
@@ -55,7 +59,7 @@ func (w *world) prepare(ctx context.Context) error {
 	if err := w.s3(ctx, admin, http.MethodPut, bucket); err != nil {
 		return err
 	}
-	_, err := w.admin.CreateAgent(ctx, api.AgentRequest{Name: careful, Description: "Changes production"})
+	_, err := w.admin.CreateAgent(ctx, api.AgentRequest{Name: careful, Description: "Changes production", Owner: owner})
 	if err != nil {
 		return err
 	}
@@ -96,7 +100,8 @@ func (w *world) showApproval(ctx context.Context) (keys aws.Credentials, err err
 	if err != nil {
 		return keys, err
 	}
-	token, key := rolebroker.NewSecret(string(made.Token)), rolebroker.NewSecret(string(person.Key))
+	token := rolebroker.NewSecret(string(made.Token))
+	w.person = rolebroker.NewSecret(string(person.Key))
 	if _, err = w.borrow(ctx, token, roles[1].name); rolebroker.CodeOf(err) != rolebroker.CodeApproval {
 		return keys, fmt.Errorf("without approval: %w", errors.Join(errNotRefused, err))
 	}
@@ -107,7 +112,7 @@ func (w *world) showApproval(ctx context.Context) (keys aws.Credentials, err err
 	}
 	fmt.Fprintln(w.Out)
 	id := regexp.MustCompile(`req_\w+`).FindString(asked)
-	if _, err = w.runQuietly(ctx, key, approver+" approves, with an API key of her own:", "request", "approve", id,
+	if _, err = w.runQuietly(ctx, w.person, approver+" approves, with an API key of her own:", "request", "approve", id,
 		"--for", "10m"); err != nil {
 		return keys, err
 	}
@@ -151,11 +156,12 @@ func (w *world) showCutOff(ctx context.Context, lent, others aws.Credentials) er
 		careful)
 	_, err = w.runQuietly(ctx, w.key, "It may go on, with new keys:", "agent", "enable", agent)
 	fmt.Fprintln(w.Out)
+	time.Sleep(time.Until(cut.At.Truncate(time.Second).Add(time.Second))) // keys issued in that second are denied, too
 	return err
 }
 
 func (w *world) showTrail(ctx context.Context) error {
-	_, err := w.administrate(ctx, "All of that is in the audit trail:", "audit", "list", "--limit", "5")
+	_, err := w.administrate(ctx, "All of that is in the audit trail:", "audit", "list", "--limit", "8")
 	if err != nil {
 		return fmt.Errorf("listing the audit trail: %w", err)
 	}
@@ -201,14 +207,12 @@ func (w *world) borrow(ctx context.Context, token rolebroker.Secret, role string
 		SessionToken: lent.Token.Reveal(), CanExpire: true, Expires: lent.Expiration}, nil
 }
 
-var (
-	errNotRefused = errors.New("it was not refused")
-	errAWSDenies  = errors.New("AWS denies it")
-)
+var errNotRefused = errors.New("it was not refused")
 
 // denied is nil if AWS denied the call.
 func denied(err error) error {
-	if errors.Is(err, errAWSDenies) {
+	var r *refusal
+	if errors.As(err, &r) && strings.Contains(r.body, "<Code>AccessDenied</Code>") {
 		return nil
 	}
 	return errors.Join(errors.New("AWS did not deny it"), err)
@@ -216,28 +220,50 @@ func denied(err error) error {
 
 // s3 calls S3 in the simulated AWS with the keys.
 func (w *world) s3(ctx context.Context, keys aws.Credentials, method, path string) error {
-	req, err := http.NewRequestWithContext(ctx, method, w.awsURL+"/"+path, http.NoBody)
+	return w.send(ctx, call{to: w.awsURL, keys: keys, service: "s3", method: method, path: path})
+}
+
+// call is a request to AWS.
+type call struct {
+	to                    string // the URL of AWS, or of the gateway
+	keys                  aws.Credentials
+	service, method, path string
+	form                  url.Values // of the body
+}
+
+// refusal is an answer that is no success.
+type refusal struct{ status, body string }
+
+func (r *refusal) Error() string { return r.status + ": " + r.body }
+
+// direct goes by no proxy, because everything is on this machine.
+var direct = &http.Client{Transport: &http.Transport{}}
+
+// send signs and sends a call. An answer that is no success is a *refusal.
+func (w *world) send(ctx context.Context, c call) error {
+	body := c.form.Encode()
+	req, err := http.NewRequestWithContext(ctx, c.method, c.to+"/"+c.path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(nil)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	sum := sha256.Sum256([]byte(body))
 	hash := hex.EncodeToString(sum[:])
 	req.Header.Set("X-Amz-Content-Sha256", hash)
-	err = v4.NewSigner().SignHTTP(ctx, keys, req, hash, "s3", "us-east-1", time.Now())
+	err = v4.NewSigner().SignHTTP(ctx, c.keys, req, hash, c.service, "us-east-1", time.Now())
 	if err != nil {
 		return err
 	}
-	resp, err := w.aws.HTTPClient().Do(req)
+	resp, err := direct.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	switch {
-	case err != nil || resp.StatusCode < 300:
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode < 300 {
 		return err
-	case strings.Contains(string(body), "<Code>AccessDenied</Code>"):
-		return errAWSDenies
 	}
-	return fmt.Errorf("S3 answers %s: %s", resp.Status, body)
+	return &refusal{resp.Status, string(answer)}
 }

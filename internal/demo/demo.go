@@ -35,7 +35,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/sts"
 )
 
-// Options configure the demo. All but Once and AnyPort are required.
+// Options configure the demo. The strings and Out are required.
 type Options struct {
 	Out     io.Writer
 	Self    string // the path of the rolebroker binary, for the agent's processes
@@ -43,6 +43,7 @@ type Options struct {
 	Listen  string // a loopback address
 	AnyPort bool   // use another port if that of Listen is in use
 	Once    bool   // end after the tour
+	Viewer  bool   // somebody watches, and may decide what the agent does
 }
 
 // The names in the demo.
@@ -51,6 +52,7 @@ const (
 	customerAccount = "444455556666"
 	integration     = "production"
 	agent           = "scout"
+	owner           = "robin" // answers for the agents, and so may not approve what they ask for
 )
 
 // roles are the roles of the demo's integration, by their names in rolebroker and
@@ -77,6 +79,7 @@ type world struct {
 	admin    *client.Client
 	key      rolebroker.Secret // admin's
 	token    rolebroker.Secret // the agent's
+	person   rolebroker.Secret // the key of the approver
 }
 
 // Run starts the servers, runs the tour and, unless Once is set, keeps running
@@ -132,7 +135,7 @@ func (w *world) startServer(ctx context.Context) error {
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Resource":"*",`+
 			`"Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]}}`).Key
 	cfg := config.DefaultServer()
-	cfg.Listen = w.Listen
+	cfg.Listen, cfg.GatewayListen = w.Listen, "127.0.0.1:0"
 	cfg.Database = config.NewDatabase(filepath.Join(w.folder, "rolebroker.db"))
 	if host, _, err := net.SplitHostPort(w.Listen); err == nil && !rolebroker.IsLoopback(host) {
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "the demo listens on a loopback address only, and %s is none",
@@ -179,7 +182,11 @@ func (w *world) fill(ctx context.Context) error {
 	if _, err := w.admin.CreateIntegration(ctx, in, api.ValidateRequire); err != nil {
 		return err
 	}
-	if _, err := w.admin.CreateAgent(ctx, api.AgentRequest{Name: agent, Description: "Looks around"}); err != nil {
+	if _, err := w.admin.CreateAPIKey(ctx, api.APIKeyRequest{Name: owner, Access: "read-only"}); err != nil {
+		return err
+	}
+	_, err = w.admin.CreateAgent(ctx, api.AgentRequest{Name: agent, Description: "Looks around", Owner: owner})
+	if err != nil {
 		return err
 	}
 	if _, err := w.admin.Connect(ctx, agent, integration); err != nil {

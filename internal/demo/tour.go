@@ -184,6 +184,7 @@ In another terminal, as the agent:
   rolebroker roles
   rolebroker exec -- aws sts get-caller-identity
   rolebroker exec -- aws --profile deployer sts get-caller-identity
+  rolebroker exec --role deployer -- aws s3 mb s3://mine   # waits for your approval
 
 As the administrator:
 
@@ -191,6 +192,9 @@ As the administrator:
   rolebroker integration show %[6]s
   rolebroker integration setup %[6]s
   rolebroker integration update %[6]s --disable-role deployer
+  rolebroker request list
+  rolebroker call list
+  rolebroker agent policy %[7]s --role %[6]s/deployer      # what its calls needed
   rolebroker agent token list %[7]s
 
 As the administrator of account %[12]s, whose roles these are (break a trust policy, read why the validation fails, repair it):

@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -278,5 +279,32 @@ func (a *answer) hints(commands ...string) {
 		if !strings.Contains(a.problem.Hint, command) {
 			a.t.Errorf("%s: the hint does not say %q: %s", a.what, command, a.problem.Hint)
 		}
+	}
+}
+
+// Rules belong to the ID of what they name: what is made again under the name inherits none.
+func TestARuleIsNotInherited(t *testing.T) {
+	w := newWorld(t)
+	w.createIntegration("production")
+	w.asker("scout")
+	const path = "/api/v1/approval-rules/scouting"
+	rule := w.as(w.admin, "POST", "/api/v1/approval-rules", `{"name": "scouting", "reason": "it only looks",
+		"agent": "scout", "integration": "production", "role": "r"}`).want(201)
+	w.as(w.admin, "PUT", path, rule.Body).want(200) // as it was
+	for field, other := range map[string]string{"agent_id": "agt_other", "integration_id": "int_other", "role_id": "rol_other"} {
+		body := read[map[string]any](rule)
+		body[field] = other
+		changed, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.as(w.admin, "PUT", path, string(changed)).refused(400, "invalid", "").at(field, "/"+field, "leave out "+field)
+	}
+	w.as(w.admin, "DELETE", "/api/v1/agents/scout", "").want(204)
+	again := w.asker("scout")
+	w.as(w.admin, "PUT", path, rule.Body).refused(400, "invalid", "").at("agent_id", "/agent_id", "has the ID agt_")
+	got := read[api.AccessRequest](w.as(w.reader, "GET", w.ask(again, "one"), "").want(200))
+	if got.State != "pending" {
+		t.Errorf("another agent of the name gets %+v", got)
 	}
 }

@@ -136,6 +136,8 @@ func limitsOf(req *api.LimitsRequest) *broker.Limits {
 		Roles:         req.Roles,
 		Keys:          rolebroker.Keys(req.Keys),
 		Approval:      rolebroker.Approval(req.Approval),
+
+		AllowedActions: req.AllowedActions,
 	}
 }
 

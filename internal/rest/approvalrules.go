@@ -121,7 +121,8 @@ func ruleOf(req api.ApprovalRuleRequest) (spec broker.ApprovalRuleSpec, err erro
 	}
 	return broker.ApprovalRuleSpec{Name: req.Name, Reason: req.Reason, Disabled: req.Enabled != nil && !*req.Enabled,
 		Agent: req.Agent, Integration: req.Integration, Role: req.Role, Access: rolebroker.Access(req.Access), MaxDuration: duration,
-		Until: convert.FromTime(req.Until)}, nil
+		Until: convert.FromTime(req.Until), AgentID: rolebroker.AgentID(req.AgentID),
+		IntegrationID: rolebroker.IntegrationID(req.IntegrationID), RoleID: rolebroker.RoleID(req.RoleID)}, nil
 }
 
 // invalidFields is the error for a request with wrong fields.

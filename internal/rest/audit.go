@@ -30,11 +30,15 @@ type AuditFilter struct {
 	Action  string `query:"action" doc:"Only this action, or all of a noun." example:"agent.connect"`
 	Subject string `query:"subject" doc:"Only events that concern what has this ID, or had this name at the time." example:"scout"`
 	Outcome string `query:"outcome" enum:"done,refused" doc:"Only events with this outcome."`
+	Token   string `query:"token" doc:"Only events of the agent token or binding with this ID, or of the runner's credential or join token." example:"tok_5mzq2k4vprb7xw3tdn6hjc8ysa"`
+	Address string `query:"address" doc:"Only events whose request came from this IP address." example:"192.0.2.7"`
+	Request string `query:"request_id" doc:"Only events that were recorded for the request with this ID, which the header X-Request-Id of its answer had." example:"7mzq2k4vprb5xw3tdn6hjc8ysa"`
 }
 
 func (f AuditFilter) filter(since, until time.Time) rolebroker.AuditFilter {
 	return rolebroker.AuditFilter{Actor: f.Actor, Action: f.Action, Subject: f.Subject,
-		Outcome: rolebroker.AuditOutcome(f.Outcome), Since: since, Until: until}
+		Outcome: rolebroker.AuditOutcome(f.Outcome), Token: f.Token, Address: f.Address,
+		Request: rolebroker.RequestID(f.Request), Since: since, Until: until}
 }
 
 type listAuditEvents struct {

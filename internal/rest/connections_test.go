@@ -49,6 +49,22 @@ func TestAConnectionIsLimited(t *testing.T) {
 		api.Connection{Access: "full", Approval: "none", Roles: []string{}})
 	shows(put(`{}`), full)
 
+	// What returns credentials is allowed by name, with keys withheld; what is read can be written back.
+	const allow = `{"keys": "withheld", "allowed_actions": ["secretsmanager:GetSecretValue", "ssm:GetParameter"]}`
+	allows := func(a *answer) {
+		t.Helper()
+		got := read[api.Agent](a.want(200)).Connections[0]
+		if fmt.Sprint(got.Keys, got.AllowedActions) != "withheld[secretsmanager:GetSecretValue ssm:GetParameter]" {
+			t.Errorf("%s: %+v", a.what, got)
+		}
+	}
+	allows(put(allow))
+	agent = w.as(w.reader, "GET", path, "").want(200)
+	allows(agent)
+	allows(w.as(w.admin, "PUT", path, agent.Body))
+	allows(put(""))
+	shows(put(`{}`), full)
+
 	etag := w.as(w.reader, "GET", path, "").want(200).Header.Get("ETag")
 	put(`{"access": "read-only"}`).want(200)
 	w.as(w.admin, "PUT", path+"/connections/production", `{}`, "If-Match", etag).refused(412, "stale", "")
@@ -84,8 +100,19 @@ func TestBadLimits(t *testing.T) {
 		{`{"roles": [7]}`, "roles[0]", "/roles/0", "is a number; expected a string"},
 		{`{"roles": "readonly"}`, "roles", "/roles", "is a string; expected an array"},
 		{`{"keys": "none"}`, "keys", "/keys", "is not one of lent, withheld"},
-		{`{"approval": "write"}`, "approval", "/approval", "cannot wait for a person before a write"},
-		{`{"approval": "always"}`, "approval", "/approval", "is not one of none, borrow"},
+		{`{"approval": "write"}`, "approval", "/approval", "write is possible only with keys"},
+		{`{"allowed_actions": ["sts:AssumeRole"]}`, "allowed_actions", "/allowed_actions", "only with keys"},
+		{`{"keys": "withheld", "allowed_actions": ["s3:GetObject"]}`, "allowed_actions[0]", "/allowed_actions/0",
+			"is not among the actions that return credentials"},
+		{`{"keys": "withheld", "allowed_actions": ["sts:*"]}`, "allowed_actions[0]", "/allowed_actions/0",
+			"is not an action of IAM by its full name"},
+		{`{"keys": "withheld", "allowed_actions": ["sts:AssumeRole", "STS:assumerole"]}`, "allowed_actions[1]",
+			"/allowed_actions/1", "is listed twice"},
+		{`{"keys": "withheld", "access": "read-only", "allowed_actions": ["sts:AssumeRole"]}`, "allowed_actions[0]",
+			"/allowed_actions/0", "is denied by access read-only, in AWS"},
+		{`{"keys": "withheld", "allowed_actions": "sts:AssumeRole"}`, "allowed_actions", "/allowed_actions",
+			"is a string; expected an array"},
+		{`{"approval": "always"}`, "approval", "/approval", "is not one of none, borrow, write"},
 		{`{"acces": "full"}`, "acces", "/acces", "known are access, session_policy, roles, keys, approval"},
 	} {
 		a := w.as(w.admin, "PUT", path+"/connections/production", c.body)

@@ -73,6 +73,11 @@ var useProblems = sync.OnceFunc(func() {
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return humaProblem(status, message, errs)
 	}
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		p := humaProblem(status, message, errs)
+		p.RequestID = string(rolebroker.RequestIDOf(ctx.Context()))
+		return p
+	}
 })
 
 // humaProblem converts a refusal by huma: of parameters, which huma validates, or

@@ -79,7 +79,9 @@ func register[I, O any](c collection, op huma.Operation, h handler[I, O]) {
 			return out, nil
 		}
 		c.server.logCause(ctx, op.OperationID, err)
-		return nil, problemOf(err)
+		p := problemOf(err)
+		p.RequestID = string(rolebroker.RequestIDOf(ctx))
+		return nil, p
 	})
 }
 

@@ -18,7 +18,7 @@ type Paging struct {
 
 // Search selects items of a list of names.
 type Search struct {
-	Search string `query:"search" doc:"Only items whose name contains this text, in upper or lower case."`
+	Search string `query:"search" doc:"Only items whose name or description contains this text, in any case; for integrations also names and ARNs of roles."`
 }
 
 // listAnswer is a page of a list.

@@ -39,6 +39,7 @@ func newConfig(url string) huma.Config {
 						"accounts."},
 				{Name: "Runners", Description: "The parts of rolebroker that run in clusters and assume roles there."},
 				{Name: "Sessions", Description: "The record of who borrowed what, until when."},
+				{Name: "Calls", Description: "The record of what agents without AWS keys asked AWS, through the gateway."},
 				{Name: "Access requests", Description: "What agents ask people for, the answers, and rules that answer."},
 				{Name: "Platform", Description: "The deployment itself, and the keys to this API."},
 			},

@@ -115,6 +115,23 @@ var words = map[string]struct{ summary, description string }{
 	"list-sessions": {"List sessions",
 		"The newest first: who borrowed what, until when. Names are those at the time. Filters find what was deleted, " +
 			"as long as it is on record; an agent, integration or role that never was is not_found."},
+	"get-session": {"Show a session",
+		"With what explains it: the approval that it is under, the last change of the connection before it began, its " +
+			"newest calls through the gateway, and the newest events about it."},
+	"list-calls": {"List calls",
+		"The newest first. The names of agents and roles are those of now; an ID also finds the calls of what was deleted. " +
+			"Calls that only read are listed within a second. A refusal that repeats is one call a minute."},
+	"get-call": {"Show a call", "By its ID. The outcome is answered: AWS answered, with a status; unanswered: no " +
+		"answer came, and AWS may have done it all the same; unknown: it is under way, or the server ended before it " +
+		"had the outcome, and AWS may have done it; not_sent: it was refused; or handed_out: the agent got it as an " +
+		"AWS token, of which nobody here sees the use."},
+	"get-learned-policy": {"Learn a policy from an agent's calls",
+		"The IAM policy that the calls through the gateway need, with the roles of an integration or one of them. AWS " +
+			"answered these calls with something else than 401 or 403. It never has what manages permissions, iam:PassRole and " +
+			"what returns credentials, unless include says so. It changes nothing: to set it, connect the agent with it."},
+	"export-calls": {"Export calls",
+		"As lines of JSON, the oldest first. Six hours after an hour ends, the audit trail has an event call.digest with " +
+			"the SHA-256 of the export of that hour, which does not change any more."},
 	"end-session": {"End a session",
 		"Nobody is given its credentials again, on any server or runner; the next request starts a new session if " +
 			"it is still permitted. Where the credentials were handed out before, they work until they expire: the " +

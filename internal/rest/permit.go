@@ -37,7 +37,7 @@ func subjects(ctx huma.Context) []rolebroker.Subject {
 	var named []rolebroker.Subject
 	for _, kind := range []rolebroker.Kind{
 		rolebroker.KindAgent, rolebroker.KindIntegration, rolebroker.KindRunner, rolebroker.KindSession,
-		rolebroker.KindAccessRequest, rolebroker.KindApprovalRule,
+		rolebroker.KindAccessRequest, rolebroker.KindApprovalRule, rolebroker.KindCall,
 	} {
 		if name := ctx.Param(string(kind)); name != "" {
 			named = append(named, rolebroker.Named(kind, name))
@@ -87,6 +87,11 @@ var actions = map[string]rolebroker.Action{
 	"delete-runner":          rolebroker.ActionRunnerDelete,
 	"create-join-token":      rolebroker.ActionJoinToken,
 	"list-sessions":          rolebroker.ActionSessionList,
+	"get-session":            rolebroker.ActionSessionGet,
+	"list-calls":             rolebroker.ActionCallList,
+	"get-call":               rolebroker.ActionCallList,
+	"get-learned-policy":     rolebroker.ActionCallList,
+	"export-calls":           rolebroker.ActionCallList,
 	"end-session":            rolebroker.ActionSessionEnd,
 	"end-sessions":           rolebroker.ActionSessionEnd,
 	"get-ended-session":      rolebroker.ActionSessionGetCutOff,

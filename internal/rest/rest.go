@@ -29,6 +29,7 @@ type Broker interface {
 	runners
 	apiKeys
 	sessions
+	calls
 	cutOffs
 	auditEvents
 	accessRequests
@@ -106,6 +107,7 @@ func (s *server) routes(api huma.API) {
 	remove(ag, "/agents/{agent}/connections/{integration}", "disconnect-agent", s.disconnect)
 	act(ag, "/agents/{agent}/cut-off", "cut-off-agent", s.cutOff)
 	get(ag, "/agents/{agent}/cut-off", "get-cut-off", s.getCutOff)
+	get(ag, "/agents/{agent}/policy", "get-learned-policy", s.getLearnedPolicy)
 	act(ag, "/agents/{agent}/enable", "enable-agent", s.enableAgent)
 	get(ag, "/agents/{agent}/tokens", "list-tokens", s.listTokens)
 	post(ag, "/agents/{agent}/tokens", "create-token", s.createToken)
@@ -129,7 +131,13 @@ func (s *server) routes(api huma.API) {
 	get(se, "/sessions", "list-sessions", s.listSessions)
 	act(se, "/sessions/end", "end-sessions", s.endSessions)
 	act(se, "/sessions/{session}/end", "end-session", s.endSession)
+	get(se, "/sessions/{session}", "get-session", s.getSession)
 	get(se, "/sessions/{session}/cut-off", "get-ended-session", s.getEndedSession)
+
+	ca := collection{s, api, "Calls"}
+	get(ca, "/calls", "list-calls", s.listCalls)
+	getLines(ca, "/calls/export", "export-calls", s.exportCalls)
+	get(ca, "/calls/{call}", "get-call", s.getCall)
 
 	re := collection{s, api, "Access requests"}
 	get(re, "/access-requests", "list-access-requests", s.listAccessRequests)

@@ -9,6 +9,7 @@ import (
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/convert"
+	"github.com/rolebroker/rolebroker/internal/trail"
 )
 
 // sessions are the methods of the broker for sessions.
@@ -18,6 +19,7 @@ type sessions interface {
 	EndedSession(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (
 		*rolebroker.Session, *rolebroker.CutOff, error)
 	EndSessions(ctx context.Context, who rolebroker.Caller, agent, role string) (rolebroker.Ended, error)
+	Session(ctx context.Context, who rolebroker.Caller, id rolebroker.SessionID) (*rolebroker.SessionDetails, error)
 	Sessions(ctx context.Context, who rolebroker.Caller, filter rolebroker.SessionFilter, page rolebroker.Page) (
 		[]rolebroker.Session, error)
 }
@@ -74,10 +76,39 @@ type (
 	endSessions struct {
 		Body body[api.EndSessionsRequest]
 	}
+	sessionDetailsAnswer struct {
+		Body api.SessionDetails
+	}
 	endedAnswer struct {
 		Body api.EndedSessions
 	}
 )
+
+func (s *server) getSession(ctx context.Context, who rolebroker.Caller, in *InSession) (
+	*sessionDetailsAnswer, error) {
+	d, err := s.Broker.Session(ctx, who, rolebroker.SessionID(in.ID))
+	if err != nil {
+		return nil, err
+	}
+	shown := api.SessionDetails{Session: convert.Session(&d.Session, s.Now()), BegunBy: string(d.BegunBy),
+		AgentDeleted: d.AgentGone, Calls: []api.Call{}, MoreCalls: d.MoreCalls, Events: []api.AuditEvent{},
+		MoreEvents: d.MoreEvents}
+	if d.Approval != nil {
+		approval := convert.AccessRequest(d.Approval, s.Now())
+		shown.Approval = &approval
+	}
+	if d.AllowedBy != nil {
+		event := s.auditEvent(d.AllowedBy)
+		shown.AllowedBy = &event
+	}
+	for i := range d.Calls {
+		shown.Calls = append(shown.Calls, trail.Call(&d.Calls[i]))
+	}
+	for i := range d.Events {
+		shown.Events = append(shown.Events, s.auditEvent(&d.Events[i]))
+	}
+	return &sessionDetailsAnswer{shown}, nil
+}
 
 func (s *server) endSession(ctx context.Context, who rolebroker.Caller, in *endSession) (*sessionAnswer, error) {
 	apply := in.Body != nil && in.Body.value.Apply

@@ -107,7 +107,7 @@ func (i *identifier) identify(ctx context.Context, authorization, address string
 	if err != nil {
 		return rolebroker.Caller{}, i.failed.Refuse("credentials", address, err)
 	}
-	who.Address = auth.IP(address)
+	who.Address, who.Request = auth.IP(address), rolebroker.RequestIDOf(ctx)
 	return who, nil
 }
 

@@ -27,8 +27,11 @@ type lender struct {
 // Lend lends the role that the agent names: from the cluster, or from the platform.
 func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error) {
 	grant, err := again(l.record, func() (rolebroker.Grant, error) { return l.cluster.Resolve(ctx, who, req.Role) })
-	if err != nil || grant.Integration.AssumptionMode != rolebroker.ModePlatform {
+	if err != nil || !l.isFromServer(grant) {
 		return l.cluster.Lend(ctx, who, req) // it also counts and logs the refusal
+	}
+	if grant.Integration.AssumptionMode != rolebroker.ModePlatform {
+		req.Runner = grant.Integration.Runner
 	}
 	req.Role = grant.Reference()
 	approval, err := again(l.record, func() (rolebroker.OpenRequest, error) {
@@ -38,8 +41,8 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		return nil, l.cluster.Refuse(ctx, rolebroker.AgentRefusal{Who: who, Action: rolebroker.ActionSessionBegin, Task: req.Task,
 			Subject: rolebroker.Named(rolebroker.KindRole, req.Role)}, err)
 	}
-	key := fmt.Sprintf("%q %q %q %s %d %q %q %q", who.Token, grant.Integration.ID, grant.Role.ID, grant.Role.ARN,
-		grant.Role.Generation, req.Task, approval.ID, req.Access)
+	key := fmt.Sprintf("%q %q %q %s %d %q %q %q %q", who.Token, grant.Integration.ID, grant.Role.ID, grant.Role.ARN,
+		grant.Role.Generation, req.Task, approval.ID, req.Access, req.Runner)
 	loan, err := l.platform.Lend(ctx, key, who, req)
 	var rejected *rejectedRunner
 	switch {
@@ -47,10 +50,19 @@ func (l *lender) Lend(ctx context.Context, who rolebroker.Caller, req rolebroker
 		return nil, l.record.explain(rejected.reason)
 	case rolebroker.IsOutage(err):
 		return nil, l.record.explain(err)
-	case err == nil:
+	case err == nil && req.Runner == "":
 		l.lent.Inc()
 	}
 	return loan, err
+}
+
+// isFromServer reports whether the server lends the role: it assumes it, or the agent gets a key for the runner's
+// gateway, which only the server can make.
+func (l *lender) isFromServer(grant rolebroker.Grant) bool {
+	if grant.Integration.AssumptionMode == rolebroker.ModePlatform {
+		return true
+	}
+	return grant.Connection.Keys == rolebroker.KeysWithheld && l.record.link.serves(grant.Integration) == nil
 }
 
 // forgetEnded forgets what a change ended: loans of the platform, and what the server
@@ -126,6 +138,9 @@ func (p platform) Lend(ctx context.Context, who rolebroker.Caller, req rolebroke
 	if err := p.link.down(); err != nil {
 		return nil, err
 	}
+	if req.Runner != "" {
+		return p.gatewayKey(ctx, who, req)
+	}
 	if isBound(who) {
 		return p.lendThrough(ctx, who, req)
 	}
@@ -145,12 +160,22 @@ func isBound(who rolebroker.Caller) bool { return strings.HasPrefix(string(who.T
 
 // as makes a client with the agent's own token.
 func (p platform) as(who rolebroker.Caller) (*client.Client, error) {
-	options := p.link.options
-	options.Token = p.identifier.tokenOf(who.Token)
-	if options.Token.IsZero() {
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "too many agents ask at once").WithHint("try again")
+	shown, err := p.tokenOf(who)
+	if err != nil {
+		return nil, err
 	}
+	options := p.link.options
+	options.Token = shown
 	return client.New(options)
+}
+
+// tokenOf is the agent's own token. Codes: unavailable.
+func (p platform) tokenOf(who rolebroker.Caller) (rolebroker.Secret, error) {
+	shown := p.identifier.tokenOf(who.Token)
+	if shown.IsZero() {
+		return shown, rolebroker.Errorf(rolebroker.CodeUnavailable, "too many agents ask at once").WithHint("try again")
+	}
+	return shown, nil
 }
 
 // lendThrough borrows for the agent that is bound to a service account.
@@ -160,6 +185,34 @@ func (p platform) lendThrough(ctx context.Context, who rolebroker.Caller, req ro
 		return c.Lend(ctx, api.LoanRequest{Token: string(who.Token), Role: req.Role, Task: req.Task,
 			Access: string(req.Access), Workload: api.Workload(who.Workload), Address: who.Address})
 	})
+	return loanOf(req, lent, err)
+}
+
+// gatewayKey borrows a key for the gateway of the runner: with the agent's own token, or for the agent that is bound to
+// a service account.
+func (p platform) gatewayKey(ctx context.Context, who rolebroker.Caller, req rolebroker.Request) (
+	*rolebroker.Loan, error) {
+	wanted := api.GatewayKeyRequest{Role: req.Role, Task: req.Task, Access: string(req.Access), Address: who.Address}
+	if isBound(who) {
+		wanted.Token, wanted.Workload = string(who.Token), api.Workload(who.Workload)
+	} else {
+		shown, err := p.tokenOf(who)
+		if err != nil {
+			return nil, err
+		}
+		wanted.AgentToken = api.Secret(shown.Reveal())
+	}
+	lent, err := attempt(ctx, p.link, func(ctx context.Context, c *client.Client) (api.LoanAnswer, error) {
+		return c.MakeGatewayKey(ctx, wanted)
+	})
+	if err == nil && lent.Refusal == nil && lent.Keys != string(rolebroker.KeysWithheld) {
+		return nil, refusalOf(nil)
+	}
+	return loanOf(req, lent, tooOld(err))
+}
+
+// loanOf is the loan of an answer to what was asked for.
+func loanOf(req rolebroker.Request, lent api.LoanAnswer, err error) (*rolebroker.Loan, error) {
 	switch {
 	case rejectsRunner(err):
 		return nil, &rejectedRunner{err}

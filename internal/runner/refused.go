@@ -21,7 +21,7 @@ func (r *record) refused(ctx context.Context, x rolebroker.AgentRefusal) {
 		return
 	}
 	r.refusals = append(r.refusals, api.AgentRefusal{Agent: string(x.Who.Agent), Token: string(x.Who.Token),
-		Address: x.Who.Address, Workload: api.Workload(x.Who.Workload), Action: string(x.Action),
+		Address: x.Who.Address, Request: string(x.Who.Request), Workload: api.Workload(x.Who.Workload), Action: string(x.Action),
 		Role: roleOf(x.Subject), Task: rolebroker.ShowReference(x.Task), Code: string(x.Refusal.Code),
 		Reason: x.Refusal.Error(), Times: x.Times})
 }

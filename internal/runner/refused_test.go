@@ -16,6 +16,7 @@ func (w *world) asksFrom(address, role string) int {
 	r := httptest.NewRequest("GET", "/v1/credentials/"+role, nil)
 	r.RemoteAddr = address + ":40000"
 	r.Header.Set("Authorization", w.scout.Reveal())
+	r.Header.Set(api.RequestIDHeader, "from-"+address)
 	answer := httptest.NewRecorder()
 	w.runner.http.Handler.ServeHTTP(answer, r)
 	return answer.Code
@@ -64,6 +65,7 @@ func TestTheTrailHasWhatARunnerLentAndRefused(t *testing.T) {
 			role := slices.IndexFunc(e.Subjects, func(s api.AuditSubject) bool { return s.Kind == "role" })
 			eks := slices.IndexFunc(e.Subjects, func(s api.AuditSubject) bool { return s.Kind == "runner" })
 			if e.Action != want.action || e.Outcome != want.outcome || e.Actor.Address != want.address ||
+				e.RequestID != "from-"+want.address ||
 				e.Actor.Name != "scout" || e.Actor.Token == "" || e.After["times"] != want.times ||
 				role < 0 || e.Subjects[role].Name != want.role || eks < 0 || e.Subjects[eks].Name != "eks" {
 				w.Errorf("the event %d is %+v", i, e)

@@ -12,7 +12,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -20,10 +19,12 @@ import (
 	"github.com/rolebroker/rolebroker/client"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/convert"
+	"github.com/rolebroker/rolebroker/internal/endpoint"
 	"github.com/rolebroker/rolebroker/internal/forward"
 	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/prometheus"
+	"github.com/rolebroker/rolebroker/internal/requestid"
 )
 
 // Options configure Start. Server, State and one of Token and Direct are
@@ -59,6 +60,13 @@ type Options struct {
 	Listen string
 	TLS    *tls.Config // nil: plain HTTP
 
+	// GatewayListen is where the gateway serves agents outside of rolebroker exec, in the same way; empty: nowhere. The
+	// rooms of exec reach it at Listen.
+	GatewayListen string
+	// Endpoint returns the URL that the operator wants the gateway to use for a service; empty: AWS's. nil: always
+	// that.
+	Endpoint func(endpoint.Service) string
+
 	SessionsPerAgent int                  // 0: as in a server
 	Program          string               // the version
 	Log              *slog.Logger         // nil: none
@@ -76,8 +84,11 @@ type Runner struct {
 	validator *validator
 	confirmer *confirmer
 	log       *slog.Logger
+	gate      *gate
 	url       string
 	http      *http.Server
+	gateURL   string       // empty: the gateway has no address of its own
+	gateHTTP  *http.Server // nil: the same
 	failed    chan error
 	keysError atomic.Pointer[rolebroker.Error] // why no service-account token can be verified; nil: they can be
 
@@ -90,6 +101,7 @@ type Runner struct {
 const (
 	useInterval     = 10 * time.Second
 	deliverInterval = 5 * time.Second
+	callInterval    = 250 * time.Millisecond
 	keepInterval    = time.Minute
 	reportInterval  = time.Minute
 	prepareInterval = 10 * time.Second
@@ -115,26 +127,34 @@ func Run(ctx context.Context, opts Options, grace time.Duration) error {
 // Start joins if the state has no credential, and serves. Its errors are for the
 // operator.
 func Start(ctx context.Context, opts Options) (*Runner, error) {
-	if err := checkListen(opts.Listen, opts.TLS != nil); err != nil {
+	if err := checkListens(opts); err != nil {
 		return nil, err
 	}
 	if opts.Metrics == nil {
 		opts.Metrics = &prometheus.Registry{}
 		opts.Metrics.ObserveProcess()
 	}
-	listener, err := net.Listen("tcp", opts.Listen)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE): // whose text names the address again
-		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "listening on %s: address already in use", opts.Listen).
-			WithHint("stop the process that uses it, or choose another port with --listen")
-	case err != nil:
-		return nil, fmt.Errorf("listening on %s: %w", opts.Listen, err)
+	listener, err := listen(opts.Listen, "--listen")
+	if err != nil {
+		return nil, err
+	}
+	var gate net.Listener
+	if opts.GatewayListen != "" {
+		if gate, err = listen(opts.GatewayListen, "--gateway-listen"); err != nil {
+			return nil, errors.Join(err, listener.Close())
+		}
 	}
 	r, err := open(ctx, opts)
 	if err != nil {
+		if gate != nil {
+			err = errors.Join(err, gate.Close())
+		}
 		return nil, errors.Join(err, listener.Close())
 	}
 	r.serve(guard.Listen(listener, guard.Options{Log: r.log, Metrics: opts.Metrics}))
+	if gate != nil {
+		r.serveGateway(guard.Listen(gate, guard.Options{Log: r.log}))
+	}
 	r.startWork(ctx)
 	id, name := r.link.identity()
 	r.log.Info("serving", "url", r.url, "runner", name, "id", id, "server", opts.Server.URL, "method", r.method(),
@@ -148,6 +168,7 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	opts.Log = slog.New(requestid.LogHandler(opts.Log.Handler()))
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -166,7 +187,7 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 	if err := l.open(ctx, opts.JoinToken); err != nil {
 		return nil, err
 	}
-	r := &Runner{opts: opts, link: l, log: opts.Log, failed: make(chan error, 1)}
+	r := &Runner{opts: opts, link: l, log: opts.Log, failed: make(chan error, 2)}
 	r.assumer = &assumer{token: opts.Token, direct: opts.Direct, log: opts.Log, worked: map[rolebroker.RoleARN]STS{}}
 	r.record = newRecord(l, spool, opts)
 	identifier := newIdentifier(r.record, opts.Verifier, guard.NewFailures(opts.Now, opts.Metrics))
@@ -182,14 +203,16 @@ func open(ctx context.Context, opts Options) (*Runner, error) {
 		lent: opts.Metrics.Counter("rolebroker_platform_loans_total",
 			"Credentials handed out for roles that the platform assumes."),
 		platform: forward.New(forward.Options{Server: platform{l, identifier}, Log: opts.Log, Now: opts.Now})}
+	r.gate = newGate(r.lender, opts)
 	cluster.Subscribe(func(change rolebroker.Change) {
+		r.gate.keys.onChange(change)
 		identifier.onChange(change)
 		r.lender.forgetEnded(change)
 		r.validator.onChange(change)
 		r.confirmer.onChange(change)
 	})
 	r.http = containercreds.NewServer(r.handler(identifier), opts.Log)
-	r.http.TLSConfig = opts.TLS
+	r.http.TLSConfig, r.http.ConnContext = opts.TLS, guard.ConnContext
 	return r, nil
 }
 
@@ -205,6 +228,7 @@ func (r *Runner) startWork(ctx context.Context) {
 		r.work.Go(func() { r.prepareKeys(r.background) })
 	}
 	r.every(useInterval, "sending use", r.lender.sendUse)
+	r.every(callInterval, "recording calls", func(ctx context.Context) error { return r.gate.signs.Flush(ctx, false) })
 	r.every(deliverInterval, "sending spooled sessions", r.record.deliver)
 	r.every(keepInterval, "keeping the credential", r.link.keep)
 	r.every(reportInterval, "reporting", r.report)
@@ -296,6 +320,9 @@ func (r *Runner) logFailure(what string, err error) {
 // URL is where agents borrow.
 func (r *Runner) URL() string { return r.url }
 
+// GatewayURL is the address of the gateway itself; empty if it has none.
+func (r *Runner) GatewayURL() string { return r.gateURL }
+
 // Close refuses new requests, lets those under way finish until ctx ends, and
 // sends the server the spooled sessions, if it can be reached.
 func (r *Runner) Close(ctx context.Context) error {
@@ -305,7 +332,10 @@ func (r *Runner) Close(ctx context.Context) error {
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
-	recorded := r.lender.Close(closing)
+	if r.gateHTTP != nil {
+		err = errors.Join(err, r.gateHTTP.Shutdown(ctx))
+	}
+	recorded := errors.Join(r.gate.signs.Flush(closing, true), r.lender.Close(closing))
 	r.stop()
 	r.work.Wait()
 	for _, sent := range []error{recorded, r.record.deliver(closing)} {

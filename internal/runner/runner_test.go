@@ -429,6 +429,13 @@ func TestPodsAreKnownByTheirServiceAccount(t *testing.T) {
 		if got := try(through.MyAccessRequests(ctx, "pending"))(w); len(got) != 0 {
 			w.Errorf("the pod lists %+v as pending", got)
 		}
+		for role, says := range map[string]string{"other": "the runner makes no AWS tokens",
+			"readonly": "service account", "admin": "not connected"} {
+			_, err := through.AWSToken(ctx, api.AWSTokenRequest{Kind: "eks", Role: role, ClusterName: "c"})
+			if err == nil || !strings.Contains(err.Error(), says) || len(rolebroker.AsError(err).Hint) == 0 {
+				w.Errorf("a token for role %s: %v", role, err)
+			}
+		}
 		if _, err := through.MyAccessRequest(ctx, "req_none", 0); rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 			w.Errorf("a request that is none: %v", err)
 		}

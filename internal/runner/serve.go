@@ -7,26 +7,37 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
+	"github.com/rolebroker/rolebroker/internal/gateway"
+	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/hosts"
+	"github.com/rolebroker/rolebroker/internal/requestid"
 )
 
-// checkListen refuses to serve credentials in clear text to other machines. Codes:
-// invalid.
+// checkListens refuses to serve credentials, or the gateway, in clear text to other machines. Codes: invalid.
+func checkListens(opts Options) error {
+	err := checkListen(opts.Listen, "127.0.0.1:8485", "the credentials", opts.TLS != nil)
+	if err == nil && opts.GatewayListen != "" {
+		err = checkListen(opts.GatewayListen, "127.0.0.1:8483", "the requests to AWS", opts.TLS != nil)
+	}
+	return err
+}
+
+// checkListen refuses to serve what is carried in clear text to other machines. Codes: invalid.
 //
 // Source: AWS SDKs and Tools Reference Guide, "Container credential provider".
-func checkListen(address string, secure bool) error {
+func checkListen(address, like, carried string, secure bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return rolebroker.Errorf(rolebroker.CodeInvalid, "%q is not an address to listen on, as in 127.0.0.1:8485",
-			address)
+		return rolebroker.Errorf(rolebroker.CodeInvalid, "%q is not an address to listen on, as in %s", address, like)
 	}
 	if secure || rolebroker.IsCredentialsHost(host) {
 		return nil
 	}
-	return rolebroker.Errorf(rolebroker.CodeInvalid, "anyone on the network could read the credentials that %s serves",
+	return rolebroker.Errorf(rolebroker.CodeInvalid, "anyone on the network could read %s that %s serves", carried,
 		address).
 		WithHint("listen on a loopback address beside the agent, on 169.254.170.23 on its node, or with --tls-cert " +
 			"and --tls-key")
@@ -35,40 +46,70 @@ func checkListen(address string, secure bool) error {
 // handler is everything that a runner serves.
 func (r *Runner) handler(who *identifier) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: r.lender, Identify: who.identify,
-		Requests: asking{platform{r.link, who}}, Log: r.log, Now: r.opts.Now})
+		Requests: asking{platform{r.link, who}}, Tokens: tokens{r.lender, platform{r.link, who}}, Log: r.log,
+		Now: r.opts.Now})
+	relays := gateway.Relayed(r.gate)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", r.ready)
 	if r.opts.Metrics != nil {
 		mux.Handle("GET /metrics", r.opts.Metrics)
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	return requestid.Handler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if strings.HasPrefix(req.URL.Path, "/v1/") { // no mux cleans a role reference
 			credentials.ServeHTTP(w, req)
 			return
 		}
+		if req.URL.Path == gateway.RelayPath {
+			relays.ServeHTTP(w, req)
+			return
+		}
 		mux.ServeHTTP(w, req)
-	})
+	}))
 }
 
 // serve serves agents from now on.
 func (r *Runner) serve(listener net.Listener) {
-	r.http.Handler = hosts.Guard(r.names(listener.Addr()), r.http.Handler)
-	r.url = "http://" + listener.Addr().String()
+	r.http.Handler = requestid.Handler(hosts.Guard(r.names(listener.Addr()), r.http.Handler))
+	r.url = r.start(r.http, listener)
+}
+
+// serveGateway serves the gateway at an address of its own from now on. It answers for every host, because the
+// signature of a request covers that.
+func (r *Runner) serveGateway(listener net.Listener) {
+	r.gateHTTP = containercreds.NewServer(r.gate, r.log)
+	r.gateHTTP.TLSConfig, r.gateHTTP.ConnContext = r.opts.TLS, guard.ConnContext
+	r.gateURL = r.start(r.gateHTTP, listener)
+	r.log.Info("serving the gateway", "url", r.gateURL)
+}
+
+// start has a server accept connections, and returns its URL.
+func (r *Runner) start(server *http.Server, listener net.Listener) (url string) {
+	url = "http://" + listener.Addr().String()
+	accept := func() error { return server.Serve(listener) }
 	if r.opts.TLS != nil {
-		r.url = "https://" + listener.Addr().String()
+		url = "https://" + listener.Addr().String()
+		accept = func() error { return server.ServeTLS(listener, "", "") }
 	}
 	r.work.Go(func() {
-		var err error
-		if r.opts.TLS != nil {
-			err = r.http.ServeTLS(listener, "", "")
-		} else {
-			err = r.http.Serve(listener)
-		}
-		if !errors.Is(err, http.ErrServerClosed) {
+		if err := accept(); !errors.Is(err, http.ErrServerClosed) {
 			r.failed <- fmt.Errorf("serving: %w", err)
 		}
 	})
+	return url
+}
+
+// listen opens a listener at the address, which flag sets.
+func listen(address, flag string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE): // whose text names the address again
+		return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "listening on %s: address already in use", address).
+			WithHint("stop the process that uses it, or choose another port with %s", flag)
+	case err != nil:
+		return nil, fmt.Errorf("listening on %s: %w", address, err)
+	}
+	return listener, nil
 }
 
 // names returns the names that the runner has at its listener. Over plain HTTP SDKs accept it by address only.

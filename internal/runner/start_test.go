@@ -97,10 +97,10 @@ func TestListeningInClearText(t *testing.T) {
 		"127.0.0.1:8485": true, "[::1]:8485": true, "localhost:8485": true, "169.254.170.23:80": true,
 		"0.0.0.0:8485": false, ":8485": false, "10.0.0.1:8485": false, "example.com:8485": false, "8485": false,
 	} {
-		if err := checkListen(address, false); (err == nil) != fine {
+		if err := checkListen(address, "127.0.0.1:8485", "the credentials", false); (err == nil) != fine {
 			t.Errorf("%s: %v", address, err)
 		}
-		if err := checkListen(address, true); (err == nil) != (address != "8485") {
+		if err := checkListen(address, "127.0.0.1:8485", "the credentials", true); (err == nil) != (address != "8485") {
 			t.Errorf("%s with TLS: %v", address, err)
 		}
 	}

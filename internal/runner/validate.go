@@ -111,7 +111,7 @@ func (v *validator) answer(ctx context.Context, r api.ValidationRequest) error {
 		if err != nil {
 			wait = v.opts.Patience
 		}
-		failed <- v.integration(ctx, r.Integration, r.TriedNames, &wait, func(o api.IdentifiedOutcome) { found <- o })
+		failed <- v.integration(ctx, r.Integration, r.Tried, &wait, func(o api.IdentifiedOutcome) { found <- o })
 		close(found)
 	})
 	ticker := time.NewTicker(answerInterval)
@@ -180,7 +180,7 @@ func (v *validator) validate(ctx context.Context, all bool) error {
 			continue
 		}
 		var outcomes []api.IdentifiedOutcome
-		err := v.integration(ctx, in.Integration, in.TriedNames, nil, func(o api.IdentifiedOutcome) {
+		err := v.integration(ctx, in.Integration, in.Tried, nil, func(o api.IdentifiedOutcome) {
 			outcomes = append(outcomes, o)
 		})
 		if err == nil {
@@ -212,7 +212,7 @@ func (v *validator) send(ctx context.Context, in api.Integration, outcomes []api
 
 // integration validates the roles of one integration. A denied role is tried again for
 // wait; nil: for Patience. It calls tell with each outcome, one at a time.
-func (v *validator) integration(ctx context.Context, shown api.Integration, names api.TriedNames,
+func (v *validator) integration(ctx context.Context, shown api.Integration, tried api.Tried,
 	wait *time.Duration, tell func(api.IdentifiedOutcome)) error {
 	ctx, cancel := context.WithTimeout(ctx, validateTimeout)
 	defer cancel()
@@ -221,7 +221,7 @@ func (v *validator) integration(ctx context.Context, shown api.Integration, name
 		return err
 	}
 	in.AssumptionMode, in.Runner = rolebroker.ModePlatform, "" // the validator is where the roles are assumed
-	v.roles(ctx, validate.Subject{Integration: in, TriedNames: rolebroker.TriedNames(names),
+	v.roles(ctx, validate.Subject{Integration: in, Tried: convert.FromTried(tried),
 		Wait: wait}, func(r rolebroker.RoleValidation) {
 		if r.Code != rolebroker.ValidTryingAgain {
 			tell(convert.Outcome(&r))

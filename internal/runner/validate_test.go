@@ -8,6 +8,7 @@ import (
 
 	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/client"
+	"github.com/rolebroker/rolebroker/internal/convert"
 )
 
 // Whoever validates an integration in cluster mode gets what the runner finds out now,
@@ -96,6 +97,64 @@ func TestARunnerTriesTheNamesOfAgents(t *testing.T) {
 				w.Errorf("the runner was told of an agent that borrows nothing from it: %+v", call)
 			}
 		}
+	})
+}
+
+// The runner tries the session policies of connections with the session tags, when a person asks and by itself, and the
+// server names the agents. A runner of an earlier version does not, and its roles have no warning.
+func TestARunnerTriesSessionPolicies(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ctx := context.Background()
+		in := try(w.admin.Integration(ctx, "cluster"))(w)
+		request := convert.Request(in)
+		request.SessionTags = true
+		try(w.admin.UpdateIntegration(ctx, "cluster", request, "", api.ValidateSkip))(w)
+		try(w.admin.CreateAgent(ctx, api.AgentRequest{Name: "reader"}))(w)
+		try(w.admin.Connect(ctx, "reader", "cluster"))(w)
+		limit := func(agent string, length int) {
+			w.Helper()
+			try(w.admin.Limit(ctx, agent, "cluster", api.LimitsRequest{Access: "policy", Roles: &[]string{"inner"},
+				SessionPolicy: api.Policy(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:` +
+					strings.Repeat("x", length) + `","Resource":"*"}]}`)}, ""))(w)
+		}
+		limit("scout", 1940) // a runner assumes the role, so that saving does not find out
+		limit("reader", 100)
+		is := func(v api.Validation, code string) {
+			w.Helper()
+			if v.Code != code || v.CheckedBy != "eks" {
+				w.Errorf("the validation is %+v, not %s", v, code)
+			}
+			if says := v.Message + "\n" + v.Hint; code == "session_policy_too_large" && (v.Status != "warning" ||
+				!strings.Contains(says, "not for agent scout, whose session policy and session tags are too large "+
+					"together: the runner reports \"PackedPolicyTooLarge: Packed policy consumes 10") ||
+				!strings.Contains(says, "rolebroker agent connect scout cluster --session-policy FILE")) {
+				w.Errorf("the validation says %s", says)
+			}
+		}
+		results := try(w.admin.ValidateIntegration(ctx, "cluster", client.Validating{}))(w)
+		is(results.Roles[0].Validation, "session_policy_too_large")
+		is(results.Roles[1].Validation, "assumable")
+		if !results.OK {
+			w.Errorf("a warning is a failure: %+v", results)
+		}
+		byItself := func() api.Validation {
+			w.Helper()
+			before := *try(w.admin.Integration(ctx, "cluster"))(w).Roles[0].Validation
+			time.Sleep(validateInterval + time.Minute)
+			after := *try(w.admin.Integration(ctx, "cluster"))(w).Roles[0].Validation
+			if !after.CheckedAt.After(before.CheckedAt) {
+				w.Errorf("the runner has not validated by itself: %+v", after)
+			}
+			return after
+		}
+		is(byItself(), "session_policy_too_large")
+		for _, call := range w.aws.Assumed() {
+			if strings.Contains(call.Policy, "Allow") && call.Code == "" {
+				w.Errorf("a validation could do something: %+v", call)
+			}
+		}
+		limit("scout", 1000)
+		is(byItself(), "assumable")
 	})
 }
 

@@ -1,6 +1,10 @@
 package runnerapi
 
-// Patterns are the routes of the door, also those that it has only if it takes access requests.
-func Patterns() []string { return New(Options{Requests: anyRequests{}}).(*server).patterns }
+// Patterns are the routes of the door, also those that it has only with access requests and a gateway.
+func Patterns() []string {
+	return New(Options{Requests: anyRequests{}, Gateway: anyGateway{}}).(*server).patterns
+}
 
 type anyRequests struct{ Requests }
+
+type anyGateway struct{ Gateway }

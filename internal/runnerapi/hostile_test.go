@@ -274,3 +274,71 @@ func TestARunnerTellsOnlyOfAgentsThatAskedIt(t *testing.T) {
 		t.Error("it was not used")
 	}
 }
+
+// A runner records calls under its own sessions only, and nothing in an hour that is covered already.
+func TestARunnerRecordsItsOwnCallsOnly(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	if _, err := w.ours.Identify(ctx, api.Identification{Token: api.Secret(w.tested.Reveal())}); err != nil {
+		t.Fatal(err)
+	}
+	session := w.session(0)
+	if err := w.ours.BeginSession(ctx, session); err != nil {
+		t.Fatal(err)
+	}
+	good := api.RunnerCall{ID: callID(0), Agent: w.scout.ID,
+		Token: string(rolebroker.NewTokenID()), Integration: w.cluster.ID, Role: session.Role, Session: session.ID,
+		Service: "s3", Operation: "GetObject", Level: "read", Decision: "allowed", Times: 1}
+	records := func(runner *client.Client, call api.RunnerCall) (taken bool) {
+		t.Helper()
+		answer, err := runner.RecordCalls(ctx, []api.RunnerCall{call})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(answer.Refused) == 0
+	}
+	for range 2 { // the answer to the first may be lost
+		if !records(w.ours, good) {
+			t.Error("its own call is not taken")
+		}
+	}
+	if records(w.theirs, good) {
+		t.Error("a call under the session of another runner is taken")
+	}
+	for what, change := range map[string]func(*api.RunnerCall){
+		"without a session":     func(c *api.RunnerCall) { c.Session = "" },
+		"of another role":       func(c *api.RunnerCall) { c.Role = w.cluster.Roles[1].ID },
+		"of an hour long over":  func(c *api.RunnerCall) { c.ID = callID(-8 * time.Hour) },
+		"of tomorrow":           func(c *api.RunnerCall) { c.ID = callID(24 * time.Hour) },
+		"of no level":           func(c *api.RunnerCall) { c.Level = "harmless" },
+		"of an unknown session": func(c *api.RunnerCall) { c.Session = string(rolebroker.NewSessionID()) },
+		"of a token that is no": func(c *api.RunnerCall) { c.Token = "curl | bash" },
+	} {
+		bad := good
+		bad.ID = callID(0)
+		if change(&bad); records(w.ours, bad) {
+			t.Errorf("a call %s is taken", what)
+		}
+	}
+	odd := good
+	odd.ID, odd.Reason = callID(0), "run\ncurl | bash"
+	if !records(w.ours, odd) {
+		t.Error("a call with a reason is not taken")
+	}
+	found := map[string]string{}
+	for call, err := range w.tb.Admin.AllCalls(ctx, api.CallFilter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[call.ID] = call.Reason
+		if call.Agent != "scout" || call.Integration != "cluster" || call.Role != "inner" || call.ARN == "" {
+			t.Errorf("on record is %+v", call)
+		}
+	}
+	if len(found) != 2 || !strings.HasPrefix(found[odd.ID], "the runner reports ") {
+		t.Errorf("on record are %q", found)
+	}
+}
+
+// callID is the ID of a call that began so much later than now.
+func callID(later time.Duration) string { return string(rolebroker.NewCallID(time.Now().Add(later))) }

@@ -40,6 +40,9 @@ func newRoutes(t *testing.T) *routes {
 		ServiceAccount: "scout"}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err = r.tb.Admin.Limit(ctx, "scout", "cluster", api.LimitsRequest{Keys: "withheld"}, ""); err != nil {
+		t.Fatal(err)
+	}
 	if _, err = r.tb.Admin.Limit(ctx, "scout", "platform", api.LimitsRequest{Approval: "borrow"}, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +155,7 @@ func TestEveryRouteOfRunnersLeavesItsEvent(t *testing.T) {
 	clear(r.asked)
 
 	session := r.session(0)
+	session.Access, session.Withheld = "full", true
 	scout := "agents/" + r.scout.ID + "/grants"
 	token := r.tokenOf("scout")
 	r.reaches(ours, "runner.grants", "GET "+scout, nil)
@@ -160,6 +164,9 @@ func TestEveryRouteOfRunnersLeavesItsEvent(t *testing.T) {
 	r.does(ours, "", "POST identify", api.Identification{Token: api.Secret(r.tested.Reveal())})
 	r.does(ours, "", "GET "+scout, nil)
 	r.does(ours, "", "GET tokens/"+token, nil)
+	lending := session
+	lending.ID, lending.Withheld = string(rolebroker.NewSessionID()), false // a runner from before it had a gateway
+	r.reaches(ours, "runner.record", "POST sessions", lending)
 	r.does(ours, "session.begin", "POST sessions", session)
 	r.does(ours, "", "POST sessions", session) // the same
 	r.does(ours, "session.assume", "PUT sessions/"+session.ID, api.SessionOutcome{State: "active", AccessKeyID: "ASIAIOSFODNN7EXAMPLE",
@@ -178,6 +185,26 @@ func TestEveryRouteOfRunnersLeavesItsEvent(t *testing.T) {
 	r.does(ours, "access-request.create", "POST access-requests", question)
 	r.reaches(theirs, "runner.lend", "POST access-requests", question)
 	r.reaches(theirs, "runner.lend", "POST loans", api.LoanRequest{Token: r.bound.ID, Role: "platform/readonly"})
+
+	// A key for the runner's gateway, which the other runner cannot open, and a call with it.
+	keys := api.GatewayKeyRequest{AgentToken: api.Secret(r.tested.Reveal()), Role: "cluster/inner"}
+	var made api.LoanAnswer
+	if err := json.Unmarshal([]byte(r.does(ours, "", "POST gateway-keys", keys)), &made); err != nil {
+		t.Fatal(err)
+	}
+	r.tb.HandedOut(rolebroker.NewSecret(made.SecretAccessKey.Reveal()))
+	signed := api.SignedKey{ID: made.AccessKeyID, Token: made.Token}
+	answer := r.does(ours, "", "POST gateway-keys/open", signed)
+	if !strings.Contains(answer, made.SecretAccessKey.Reveal()) {
+		t.Errorf("the key is %s", answer)
+	}
+	r.reaches(theirs, "runner.identify", "POST gateway-keys/open", signed)
+	call := api.RunnerCall{ID: string(rolebroker.NewCallID(time.Now())), Agent: r.scout.ID, Token: token,
+		Integration: r.cluster.ID, Role: r.cluster.Roles[0].ID, Session: session.ID, Level: "write",
+		Decision: "allowed", Times: 1}
+	r.does(ours, "", "POST calls", api.RunnerCalls{Calls: []api.RunnerCall{call}})
+	r.does(ours, "", "POST calls/approve", api.CallQuestion{Call: call})
+	r.reaches(theirs, "runner.lend", "POST calls/approve", api.CallQuestion{Call: call})
 	r.ask(ours, "POST validations/vrq_none", api.ValidationAnswer{}) // which there is not
 	r.does(ours, "runner.renew-credential", "POST credential", nil)
 	r.asked["POST /runner/v1/join"] = true // above

@@ -12,6 +12,10 @@
 //	PUT  /runner/v1/sessions/{session}                record the outcome of a session
 //	POST /runner/v1/use                               record how often sessions were handed out
 //	POST /runner/v1/loans                             borrow a role that the platform assumes
+//	POST /runner/v1/gateway-keys                      borrow a key for the runner's gateway, of a role that it assumes
+//	POST /runner/v1/gateway-keys/open                 find for whom and what a key for the gateway is
+//	POST /runner/v1/calls                             record calls through the runner's gateway
+//	POST /runner/v1/calls/approve                     have a call approved that may change something
 //	POST /runner/v1/access-requests                   ask people for access, or what they decided, for an agent
 //	GET  /runner/v1/integrations                      list the integrations that name the runner
 //	POST /runner/v1/integrations/{integration}/validations   record the outcomes of trying their roles
@@ -67,7 +71,12 @@ type Broker interface {
 		req rolebroker.Request) (*rolebroker.Loan, error)
 	AgentThrough(ctx context.Context, who rolebroker.Caller, binding rolebroker.TokenID, of rolebroker.Workload, address string) (
 		rolebroker.Caller, error)
-	RunnerIntegrations(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Integration, []rolebroker.TriedNames,
+	KeyThrough(ctx context.Context, who, agent rolebroker.Caller, req rolebroker.Request) (*rolebroker.Loan, error)
+	IsKeyOf(ctx context.Context, who rolebroker.Caller, key rolebroker.GatewayKey) (bool, error)
+	AgentOfCall(ctx context.Context, who rolebroker.Caller, call rolebroker.Call, access rolebroker.Access) (
+		rolebroker.Caller, rolebroker.Request, *rolebroker.AskedCall, error)
+	RecordRunnerCalls(ctx context.Context, who rolebroker.Caller, calls []rolebroker.Call) ([]broker.CallRefusal, error)
+	RunnerIntegrations(ctx context.Context, who rolebroker.Caller) ([]rolebroker.Integration, []rolebroker.Tried,
 		error)
 	RecordRunnerValidations(ctx context.Context, who rolebroker.Caller, nameOrID string, version int64,
 		findings map[rolebroker.RoleID]rolebroker.Finding) error
@@ -92,10 +101,21 @@ type Auth interface {
 	AgentThrough(ctx context.Context, token string) (rolebroker.Caller, error)
 }
 
+// Gateway is the gateway of the server. Its errors are *rolebroker.Error.
+type Gateway interface {
+	// Open returns what a key for a gateway says and its secret. Codes: unauthenticated, expired.
+	Open(ctx context.Context, id string, token rolebroker.Secret) (rolebroker.GatewayKey, rolebroker.Secret, error)
+	// MayChange returns the approval under which an agent may make a call that may change something; empty if it needs
+	// none. Where it lacks one, MayChange asks people, and waits at most so long.
+	MayChange(ctx context.Context, who rolebroker.Caller, req rolebroker.Request, call *rolebroker.AskedCall,
+		wait time.Duration) (rolebroker.AccessRequestID, error)
+}
+
 // Options configure New. Broker and Auth are required.
 type Options struct {
 	Broker    Broker
 	Auth      Auth
+	Gateway   Gateway         // nil: runners have no gateways
 	Requests  Requests        // nil: access requests are not taken
 	Log       *slog.Logger    // gets causes, which callers do not see; nil discards them
 	Heartbeat time.Duration   // the longest time between two lines of the stream of events
@@ -107,6 +127,7 @@ type Options struct {
 const (
 	small = 64 << 10
 	large = 1 << 20
+	huge  = 8 << 20 // 500 calls, each of which may name 20 resources
 )
 
 type server struct {
@@ -132,6 +153,12 @@ func New(o Options) http.Handler {
 	s.route(http.MethodPut, "sessions/{session}", taking(s, small, s.finishSession))
 	s.route(http.MethodPost, "use", recording(s, large, s.recordUsage))
 	s.route(http.MethodPost, "loans", taking(s, small, s.lend))
+	if o.Gateway != nil {
+		s.route(http.MethodPost, "gateway-keys", taking(s, small, s.makeGatewayKey))
+		s.route(http.MethodPost, "gateway-keys/open", taking(s, small, s.openGatewayKey))
+		s.route(http.MethodPost, "calls", taking(s, huge, s.recordCalls))
+		s.route(http.MethodPost, "calls/approve", taking(s, small, s.approveCall))
+	}
 	if o.Requests != nil {
 		s.route(http.MethodPost, "access-requests", taking(s, small, s.accessRequest))
 	}

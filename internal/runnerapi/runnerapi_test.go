@@ -129,7 +129,8 @@ func TestOnlyRunnersAreAnswered(t *testing.T) {
 		"a join token":     w.token.Reveal(),
 		"a guess":          "rbr_" + strings.Repeat("a", 26) + "_" + strings.Repeat("b", 52)}
 	for _, at := range []string{"POST credential", "GET events", "POST report", "POST identify", "GET tokens/tok_a",
-		"GET agents/agt_a/grants", "POST sessions",
+		"GET agents/agt_a/grants", "POST sessions", "POST gateway-keys", "POST gateway-keys/open", "POST calls",
+		"POST calls/approve",
 		"PUT sessions/ses_a", "POST use", "POST loans", "GET integrations", "POST integrations/int_a/validations"} {
 		method, path, _ := strings.Cut(at, " ")
 		for who, shown := range strangers {

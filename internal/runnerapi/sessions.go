@@ -45,6 +45,10 @@ func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest
 		refusal, err := aboutTheAgent(err)
 		return api.LoanAnswer{Refusal: refusal}, err
 	}
+	return loanAnswer(loan), nil
+}
+
+func loanAnswer(loan *rolebroker.Loan) api.LoanAnswer {
 	c := loan.Credentials
 	return api.LoanAnswer{
 		Keys:            string(loan.Keys),
@@ -54,7 +58,7 @@ func (s *server) lend(r *http.Request, who rolebroker.Caller, in api.LoanRequest
 		Expiration:      c.Expires.UTC(),
 		RoleARN:         loan.Role.ARN.String(),
 		Access:          string(loan.Access),
-	}, nil
+	}
 }
 
 // accessRequest asks for the agent of a pod, or finds what became of questions of it.
@@ -84,14 +88,14 @@ func (s *server) accessRequest(r *http.Request, who rolebroker.Caller, in api.Ac
 
 func (s *server) integrations(r *http.Request, who rolebroker.Caller) (
 	answer api.List[api.RunnerIntegration], err error) {
-	all, names, err := s.Broker.RunnerIntegrations(r.Context(), who)
+	all, tried, err := s.Broker.RunnerIntegrations(r.Context(), who)
 	if err != nil {
 		return answer, err
 	}
 	answer.Items = []api.RunnerIntegration{}
 	for i := range all {
 		answer.Items = append(answer.Items, api.RunnerIntegration{Integration: convert.Granted(&all[i]),
-			TriedNames: api.TriedNames(names[i])})
+			Tried: convert.Tried(tried[i])})
 	}
 	return answer, nil
 }

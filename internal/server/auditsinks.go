@@ -47,7 +47,19 @@ func (s *Server) deliverAudit(cfg *config.Server, opts Options, sinks []auditsin
 		s.metrics.Gauge("rolebroker_audit_events_undelivered",
 			"Events of the audit trail that this server has yet to deliver, to the sink that is furthest behind.",
 			s.auditLag)
+		s.metrics.Gauge("rolebroker_audit_delivery_failing",
+			"How many sinks of the audit trail did not take the last delivery that this server tried.",
+			s.auditFailing)
 	}
+}
+
+func (s *Server) auditFailing() (failing float64) {
+	for _, p := range s.pumps {
+		if p.Failing() {
+			failing++
+		}
+	}
+	return failing
 }
 
 func (s *Server) auditLag() float64 {

@@ -11,6 +11,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/hosts"
+	"github.com/rolebroker/rolebroker/internal/requestid"
 )
 
 // mostScrapes is how many connections the listener of the metrics may have.
@@ -60,14 +61,14 @@ func newDoor(listener net.Listener, limits guard.Options, handler http.Handler, 
 		d.url = "https://" + listener.Addr().String()
 		d.http.TLSConfig = certificate.tls()
 	}
-	d.http.Handler = hosts.Guard(names, handler)
+	d.http.Handler = requestid.Handler(hosts.Guard(names, handler))
 	return d
 }
 
 // newGate makes a door for the gateway. It answers for every host, because the signature of a request covers that.
 func newGate(listener net.Listener, limits guard.Options, handler http.Handler, certificate *certificate) *door {
 	d := &door{url: "http://" + listener.Addr().String(), listener: guard.Listen(listener, limits), http: &http.Server{
-		Handler: handler, ErrorLog: guard.ErrorLog(limits.Log), ConnState: guard.NoteState,
+		Handler: requestid.Handler(handler), ErrorLog: guard.ErrorLog(limits.Log), ConnState: guard.NoteState,
 		ConnContext: guard.ConnContext, MaxHeaderBytes: 64 << 10,
 	}}
 	if certificate != nil {

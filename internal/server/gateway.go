@@ -1,15 +1,14 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"os"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
-	"github.com/rolebroker/rolebroker/api"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/endpoint"
 	"github.com/rolebroker/rolebroker/internal/gateway"
@@ -24,7 +23,8 @@ func openGatewayKeys(cfg *config.Server, log *slog.Logger) (*gateway.Keys, error
 		if cfg.GatewayListen != "" {
 			return nil, rolebroker.Errorf(rolebroker.CodeInvalid,
 				"--gateway-listen (ROLEBROKER_GATEWAY_LISTEN) needs --gateway-key with PostgreSQL").
-				WithHint("make a key, and give every replica the same file: openssl rand -hex 32 >gateway-key")
+				WithHint("make a key, and give every replica the same file: " +
+					"(umask 077 && openssl rand -hex 32 >gateway-key)")
 		}
 		return nil, nil
 	}
@@ -32,7 +32,7 @@ func openGatewayKeys(cfg *config.Server, log *slog.Logger) (*gateway.Keys, error
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "--gateway-key (ROLEBROKER_GATEWAY_KEY): there is no file %s",
-			path).WithHint("make a key, and give every replica the same file: openssl rand -hex 32 >%s",
+			path).WithHint("make a key, and give every replica the same file: (umask 077 && openssl rand -hex 32 >%s)",
 			rolebroker.ShellQuote(path))
 	case err != nil:
 		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "--gateway-key (ROLEBROKER_GATEWAY_KEY): %s", err)
@@ -50,33 +50,65 @@ func makerOf(keys *gateway.Keys) lend.Gateway {
 	return keys
 }
 
-// newGateway returns the gateway with the keys; nil without them.
-func (s *Server) newGateway(keys *gateway.Keys, opts Options) http.Handler {
-	if keys == nil {
-		return nil
+// newGateway returns the gateway with the keys. Without keys it makes AWS tokens only.
+func (s *Server) newGateway(keys *gateway.Keys, asked requests, cfg *config.Server, opts Options) *gateway.Gateway {
+	getenv := opts.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
 	}
-	at := gateway.Configured(os.Getenv)
-	if opts.STS.Endpoint != "" { // a simulator
-		at = func(endpoint.Service) string { return opts.STS.Endpoint }
+	at := gateway.Configured(getenv)
+	if simulator := opts.STS.Endpoint; simulator != "" && opts.Getenv == nil {
+		at = func(endpoint.Service) string { return simulator }
 	}
-	return gateway.New(gateway.Options{Keys: keys, Lender: s.lender, Endpoint: at, Log: opts.Log, Now: opts.Now})
+	var opener gateway.Opener // nil without keys
+	if keys != nil {
+		opener = keys
+	}
+	return gateway.New(gateway.Options{Keys: opener, Lender: s.lender, Approver: asked, Endpoint: at, Records: s.store,
+		RedactResources: cfg.RedactCallResources, URLLifetime: cfg.PresignLifetime, Log: opts.Log,
+		Metrics: s.metrics, Now: opts.Now})
 }
 
-// relayed restores a request that the room of an exec relays: the request line and the host are in headers, because the
-// signature covers them and what is between the room and here may change them.
-func relayed(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		target, err := url.ParseRequestURI(r.Header.Get(api.GatewayTarget))
-		if err != nil || target.Host != "" {
-			http.Error(w, "this path is for rolebroker exec only", http.StatusBadRequest)
-			return
-		}
-		original := *r
-		original.URL, original.RequestURI = target, r.Header.Get(api.GatewayTarget)
-		original.Host = r.Header.Get(api.GatewayHost)
-		original.Header = r.Header.Clone()
-		original.Header.Del(api.GatewayTarget)
-		original.Header.Del(api.GatewayHost)
-		next.ServeHTTP(w, &original)
+// flushInterval is how long the record of a call that only reads waits.
+const flushInterval = 250 * time.Millisecond
+
+// recordCalls has the records of calls stored, and deleted once they are old.
+func (s *Server) recordCalls(cfg *config.Server, opts Options) {
+	s.everyQuietly(flushInterval, "recording calls", func(ctx context.Context) error {
+		return s.gateway.Flush(ctx, false)
 	})
+	s.every(digestInterval, "covering calls by the audit trail", s.broker.DigestCalls)
+	if cfg.CallRetention > 0 {
+		s.every(sweepInterval, "forgetting old calls", func(ctx context.Context) error {
+			_, err := s.broker.ForgetCalls(ctx, opts.Now().Add(-cfg.CallRetention))
+			return err
+		})
+	}
+}
+
+// digestInterval is how often the server looks for an hour of calls that is over.
+const digestInterval = time.Minute
+
+// closeGateway records the calls that are not recorded yet.
+func (s *Server) closeGateway(ctx context.Context) error { return s.gateway.Flush(ctx, true) }
+
+// runnersGateway is what the server decides for the gateways of runners.
+type runnersGateway struct {
+	requests
+	keys *gateway.Keys // nil: there are none
+	now  func() time.Time
+}
+
+// Open returns what a key for a gateway says and its secret. Codes: unauthenticated, expired.
+func (g runnersGateway) Open(ctx context.Context, id string, token rolebroker.Secret) (
+	key rolebroker.GatewayKey, secret rolebroker.Secret, err error) {
+	if g.keys == nil {
+		return key, secret, rolebroker.Errorf(rolebroker.CodeDenied, "the server has no key for gateways").
+			WithHint("an administrator starts it with --gateway-key")
+	}
+	key, plain, err := g.keys.Open(ctx, id, token.Reveal(), g.now())
+	if err != nil {
+		return key, secret, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "%s", err)
+	}
+	return key, rolebroker.NewSecret(plain), nil
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -17,6 +18,34 @@ type requests struct {
 	publicURL string // empty: the URL of the server
 	now       func() time.Time
 	closing   <-chan struct{} // ends the waiting when it is closed
+}
+
+// MayChange returns the approval under which an agent may make a call. Where it needs one, it waits for people at most so
+// long, and the refusal then says where they decide.
+func (r requests) MayChange(ctx context.Context, who rolebroker.Caller, req rolebroker.Request,
+	call *rolebroker.AskedCall, wait time.Duration) (rolebroker.AccessRequestID, error) {
+	ctx, cancel := r.untilClosing(ctx)
+	defer cancel()
+	id, asked, err := r.server.broker.MayChange(ctx, who, req, call, wait)
+	if err == nil || asked == nil {
+		return id, err
+	}
+	refusal := rolebroker.AsError(err)
+	return "", refusal.WithSteps(append(slices.Clone(refusal.Hint), rolebroker.Step{
+		Text: "a person who is signed in decides at " + r.page(asked)})...)
+}
+
+// untilClosing returns a context that also ends when the server stops.
+func (r requests) untilClosing(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-r.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // RequestAccess stores a request, or finds the open one for the same.
@@ -35,15 +64,8 @@ func (r requests) RequestAccess(ctx context.Context, who rolebroker.Caller, ask 
 // MyAccessRequest finds a request of the caller, and waits at most so long while it is pending.
 func (r requests) MyAccessRequest(ctx context.Context, who rolebroker.Caller, id string, wait time.Duration) (
 	api.MyAccessRequest, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := r.untilClosing(ctx)
 	defer cancel()
-	go func() {
-		select {
-		case <-r.closing:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	return r.show(r.server.broker.MyAccessRequest(ctx, who, rolebroker.AccessRequestID(id), wait))
 }
 
@@ -65,6 +87,10 @@ func (r requests) show(found *rolebroker.AccessRequest, err error) (api.MyAccess
 }
 
 func (r requests) convert(found *rolebroker.AccessRequest) api.MyAccessRequest {
-	page := cmp.Or(r.publicURL, r.server.url) + rolebroker.AccessRequestPage + string(found.ID)
-	return convert.MyAccessRequest(found, r.now(), page)
+	return convert.MyAccessRequest(found, r.now(), r.page(found))
+}
+
+// page is the URL where people decide a request.
+func (r requests) page(of *rolebroker.AccessRequest) string {
+	return cmp.Or(r.publicURL, r.server.url) + rolebroker.AccessRequestPage + string(of.ID)
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rolebroker/rolebroker"
@@ -15,7 +14,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
-	"github.com/rolebroker/rolebroker/internal/prometheus"
+	"github.com/rolebroker/rolebroker/internal/gateway"
 	"github.com/rolebroker/rolebroker/internal/rest"
 	"github.com/rolebroker/rolebroker/internal/runnerapi"
 	"github.com/rolebroker/rolebroker/internal/web"
@@ -27,38 +26,37 @@ const readyTimeout = 2 * time.Second
 // routes returns the handler of all requests. It does not use a mux for /v1/ and the
 // API, because a mux cleans paths, and role references and names must arrive as they
 // were sent.
-func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, cfg *config.Server,
-	opts Options) http.Handler {
-	closing := make(chan struct{})
-	s.closing = sync.OnceFunc(func() { close(closing) })
-	asked := requests{s, cfg.PublicURL, opts.Now, closing}
+func (s *Server) routes(
+	who *auth.Authenticator, asked requests, keys *gateway.Keys, cfg *config.Server, opts Options,
+) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.At("credentials").Agent,
-		Requests: asked, Log: opts.Log, Now: opts.Now})
+		Requests: asked, Calls: calls{s.broker}, Tokens: tokens{s.gateway}, Log: opts.Log, Now: opts.Now})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
-		Now: opts.Now, Closing: closing, URL: cfg.PublicURL})
+		Now: opts.Now, Closing: asked.closing, URL: cfg.PublicURL})
 	app := web.New(web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log,
 		Version: opts.Version, Now: opts.Now,
 		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, URL: cfg.PublicURL, Path: cfg.PublicPath()})
 
 	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who.At("runners"), Requests: asked,
+		Gateway:   runnersGateway{asked, keys, opts.Now},
 		Log:       opts.Log,
-		Heartbeat: api.Heartbeat, Closing: closing})
+		Heartbeat: api.Heartbeat, Closing: asked.closing})
 
-	relays := relayed(s.gateway)
+	relays := gateway.Relayed(s.gateway)
 
 	probes := http.NewServeMux()
 	probes.HandleFunc("GET /healthz", s.health)
 	probes.HandleFunc("GET /readyz", s.ready)
 	measured := cfg.MetricsListen == "" // else the metrics have a listener of their own
-	probes.Handle("GET /metrics", registry)
+	probes.Handle("GET /metrics", s.metrics)
 
-	all := recovering(opts.Log, logging(opts.Log, below(cfg.PublicPath(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	doors := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.HasPrefix(path, "/v1/"):
 			credentials.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/runner/v1/"):
 			runners.ServeHTTP(w, r)
-		case path == "/gateway" && s.gateway != nil:
+		case path == gateway.RelayPath && s.gateway.Keys != nil:
 			relays.ServeHTTP(w, r)
 		case path == "/healthz" || path == "/readyz" || measured && path == "/metrics":
 			probes.ServeHTTP(w, r)
@@ -67,7 +65,8 @@ func (s *Server) routes(who *auth.Authenticator, registry *prometheus.Registry, 
 		default:
 			app.ServeHTTP(w, r)
 		}
-	}))))
+	})
+	all := recovering(opts.Log, logging(opts.Log, below(cfg.PublicPath(), doors)))
 	if cfg.TLSTerminatedByProxy {
 		return behindProxy(all)
 	}
@@ -87,7 +86,7 @@ func logging(log *slog.Logger, next http.Handler) http.Handler {
 		for i, segment := range segments {
 			segments[i] = rolebroker.ShowReference(segment)
 		}
-		log.Debug("answered", "method", r.Method, "path", strings.Join(segments, "/"),
+		log.DebugContext(r.Context(), "answered", "method", r.Method, "path", strings.Join(segments, "/"),
 			"status", noted.status, "took", time.Since(start), "from", r.RemoteAddr)
 	})
 }
@@ -144,7 +143,7 @@ func recovering(log *slog.Logger, next http.Handler) http.Handler {
 			if caught == http.ErrAbortHandler {
 				panic(caught)
 			}
-			log.Error("a request caused a panic", "method", r.Method, "panic", caught, "stack", string(debug.Stack()))
+			log.ErrorContext(r.Context(), "a request caused a panic", "method", r.Method, "panic", caught, "stack", string(debug.Stack()))
 			state(w, http.StatusInternalServerError, "something went wrong on our side; the server's log has the cause")
 		}()
 		next.ServeHTTP(w, r)

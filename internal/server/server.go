@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -16,9 +17,11 @@ import (
 	"github.com/rolebroker/rolebroker/internal/auth"
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/config"
+	"github.com/rolebroker/rolebroker/internal/gateway"
 	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/lend"
 	"github.com/rolebroker/rolebroker/internal/prometheus"
+	"github.com/rolebroker/rolebroker/internal/requestid"
 	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/sts"
 	"github.com/rolebroker/rolebroker/internal/validate"
@@ -34,6 +37,10 @@ type Options struct {
 	// AdminKeyMade receives the first admin API key, if the server created it.
 	// Only its hash is stored.
 	AdminKeyMade func(rolebroker.Secret)
+
+	// Getenv is the environment that says where the gateway sends requests. nil: that of the process; with an endpoint
+	// in STS, a simulator's, everything goes there.
+	Getenv func(string) string
 
 	// Ready is called with the URL of the server once it answers.
 	Ready func(url string)
@@ -51,9 +58,9 @@ type Server struct {
 	lender  *lend.Lender
 	broker  *broker.Broker
 	handler http.Handler
-	gateway http.Handler // nil: there is none
-	closing func()       // ends the streams to runners
-	failed  chan error   // receives the error that ended the listener
+	gateway *gateway.Gateway // nil: there is none
+	closing func()           // ends the streams to runners
+	failed  chan error       // receives the error that ended the listener
 
 	background context.Context // of the background work; done when the server closes
 	stop       context.CancelFunc
@@ -68,6 +75,9 @@ func Run(ctx context.Context, cfg *config.Server, opts Options) error {
 	if err != nil {
 		return err
 	}
+	// Reading the migrations and describing the API leave some 20 MiB behind, which a server with little to do would keep
+	// for long.
+	debug.FreeOSMemory()
 	select {
 	case <-ctx.Done():
 		s.log.Info("stopping")
@@ -84,6 +94,7 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	opts.Log = slog.New(requestid.LogHandler(opts.Log.Handler()))
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -104,17 +115,17 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 			return nil, errors.Join(err, listener.Close())
 		}
 	}
-	var gateway net.Listener
+	var gate net.Listener
 	if cfg.GatewayListen != "" {
-		if gateway, err = listen(cfg.GatewayListen, "--gateway-listen"); err != nil {
+		if gate, err = listen(cfg.GatewayListen, "--gateway-listen"); err != nil {
 			return nil, errors.Join(err, listener.Close(), closeIfAny(metrics))
 		}
 	}
 	s, err := open(ctx, cfg, opts)
 	if err != nil {
-		return nil, errors.Join(err, listener.Close(), closeIfAny(metrics), closeIfAny(gateway))
+		return nil, errors.Join(err, listener.Close(), closeIfAny(metrics), closeIfAny(gate))
 	}
-	s.serve(listener, metrics, gateway, certificate, cfg)
+	s.serve(listener, metrics, gate, certificate, cfg)
 	opts.Log.Info("serving", "url", s.url, "database", cfg.Database, "version", opts.Version)
 	if cfg.PublicURL != "" {
 		opts.Log.Info("clients reach this server by its public URL", "public_url", cfg.PublicURL)
@@ -123,6 +134,14 @@ func Start(ctx context.Context, cfg *config.Server, opts Options) (*Server, erro
 		opts.Ready(s.url)
 	}
 	return s, nil
+}
+
+// setupTemplate is where the template of integration setup is in S3; the zero value if it is nowhere.
+func setupTemplate(cfg *config.Server) (rolebroker.TemplateURL, error) {
+	if cfg.SetupTemplateURL == "" {
+		return rolebroker.TemplateURL{}, nil
+	}
+	return rolebroker.ParseTemplateURL(cfg.SetupTemplateURL)
 }
 
 // open makes the parts of a server and starts the background work.
@@ -137,6 +156,10 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 		return nil, errors.Join(err, db.Close())
 	}
 	signing, err := openGatewayKeys(cfg, opts.Log)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	template, err := setupTemplate(cfg)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -155,7 +178,8 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	})
 	s.broker = broker.New(broker.Options{
 		Store: db, STS: assumer, Policies: assumer, Lender: s.lender, Now: opts.Now, Log: opts.Log, Metrics: registry,
-		AuditKey: key, RequireExternalID: cfg.RequireExternalID, SessionsPerAgent: cfg.MaxSessionsPerAgent,
+		AuditKey: key, RequireExternalID: cfg.RequireExternalID, RedactCallResources: cfg.RedactCallResources,
+		SessionsPerAgent: cfg.MaxSessionsPerAgent, SetupTemplate: template,
 		Validation: validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate,
 			Patience: cfg.ValidationRetry, Own: assumer},
 	})
@@ -164,14 +188,18 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	}
 	authenticator := &auth.Authenticator{Records: s.broker, Now: opts.Now,
 		Failures: guard.NewFailures(opts.Now, registry)}
-	s.gateway = s.newGateway(signing, opts)
-	s.handler = s.routes(authenticator, registry, cfg, opts)
+	closing := make(chan struct{})
+	s.closing = sync.OnceFunc(func() { close(closing) })
+	asked := requests{s, cfg.PublicURL, opts.Now, closing}
+	s.gateway = s.newGateway(signing, asked, cfg, opts)
+	s.handler = s.routes(authenticator, asked, signing, cfg, opts)
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { s.introduce(s.background, assumer) })
 	s.warnOfOtherKey(ctx)
 	s.everyQuietly(growInterval, "growing the audit trail", func(ctx context.Context) error {
 		return s.broker.GrowTrail(ctx, false)
 	})
+	s.recordCalls(cfg, opts)
 	s.deliverAudit(cfg, opts, sinks)
 	s.every(useInterval, "recording use", s.lender.RecordUse)
 	s.every(sweepInterval, "forgetting old sessions, access requests and sign-ins", func(ctx context.Context) error {
@@ -221,8 +249,8 @@ func (s *Server) bootstrap(ctx context.Context, chosen rolebroker.Secret, made f
 	return nil
 }
 
-// serve begins to answer requests. metrics and gateway may be nil.
-func (s *Server) serve(listener, metrics, gateway net.Listener, certificate *certificate, cfg *config.Server) {
+// serve begins to answer requests. metrics and gate may be nil.
+func (s *Server) serve(listener, metrics, gate net.Listener, certificate *certificate, cfg *config.Server) {
 	limits := guard.Options{Log: s.log, Metrics: s.metrics, Shared: cfg.TLSTerminatedByProxy}
 	s.door = newDoor(listener, limits, s.handler, certificate, cfg)
 	s.door.http.RegisterOnShutdown(s.closing)
@@ -234,8 +262,8 @@ func (s *Server) serve(listener, metrics, gateway net.Listener, certificate *cer
 		s.log.Info("serving metrics", "url", s.meter.url+"/metrics")
 		doors = append(doors, s.meter)
 	}
-	if gateway != nil {
-		s.gate = newGate(gateway, guard.Options{Log: s.log, Shared: limits.Shared}, s.gateway, certificate)
+	if gate != nil {
+		s.gate = newGate(gate, guard.Options{Log: s.log, Shared: limits.Shared}, s.gateway, certificate)
 		s.log.Info("serving the gateway", "url", s.gate.url)
 		doors = append(doors, s.gate)
 	}
@@ -307,7 +335,7 @@ func (s *Server) Close(ctx context.Context) error {
 	// the same.
 	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	err = errors.Join(err, s.lender.Close(recording), s.broker.GrowTrail(recording, true))
+	err = errors.Join(err, s.closeGateway(recording), s.lender.Close(recording), s.broker.GrowTrail(recording, true))
 	s.closeAudit(recording)
 	return errors.Join(err, s.store.Close())
 }
