@@ -148,6 +148,7 @@ node_modules() {
 
 node_modules examples/node "the AWS SDKs for JavaScript"
 node_modules internal/web/testdata/axe "axe-core"
+node_modules cmd/rolebroker/testdata/upstreams "stand-ins for services of AWS"
 
 # Both versions of the AWS CLI are tested, if they are here.
 versions=$(aws_versions | tr '\n' ' ')

@@ -24,7 +24,10 @@ var connectionType = types.ObjectType{AttrTypes: map[string]attr.Type{
 	"access":         types.StringType,
 	"session_policy": types.StringType,
 	"roles":          types.ListType{ElemType: types.StringType},
+	"keys":           types.StringType,
 	"approval":       types.StringType,
+
+	"allowed_actions": types.ListType{ElemType: types.StringType},
 }}
 
 // connectionsOf are the limits of an agent's connections, by integration.
@@ -41,7 +44,8 @@ func connectionsOf(a api.Agent) types.Map {
 		}
 		all[c.Integration] = types.ObjectValueMust(connectionType.AttrTypes, map[string]attr.Value{
 			"access": types.StringValue(c.Access), "session_policy": policy, "roles": roles,
-			"approval": types.StringValue(c.Approval),
+			"keys": types.StringValue(c.Keys), "approval": types.StringValue(c.Approval),
+			"allowed_actions": stringList(c.AllowedActions),
 		})
 	}
 	return types.MapValueMust(connectionType, all)
@@ -83,7 +87,11 @@ func newAgentData() datasource.DataSource {
 							"earlier version, which limits nothing."),
 						"session_policy": computedString("The policy document in JSON, with the access `policy`; else null."),
 						"roles":          computedStrings("The names of the only roles that the agent may borrow; null: all."),
-						"approval":       computedString("For what a person has to approve: `none` or `borrow`."),
+						"keys": computedString("Whether the agent gets AWS keys: `lent` or `withheld`; empty from a server of an " +
+							"earlier version, which lends them."),
+						"allowed_actions": computedStrings("The actions of IAM that return credentials, and that the gateway " +
+							"sends all the same."),
+						"approval": computedString("For what a person has to approve: `none`, `borrow` or `write`."),
 					}},
 				},
 			},

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"reflect"
@@ -49,12 +50,30 @@ func rolesAttribute() schema.SetAttribute {
 	}
 }
 
+func keysAttribute() schema.StringAttribute {
+	return schema.StringAttribute{
+		Optional: true, Computed: true,
+		Validators: []validator.String{oneOf(rolebroker.AllKeys())},
+		MarkdownDescription: "Whether the agent gets AWS keys. `lent`: it does. `withheld`: it gets keys that AWS does " +
+			"not know, and the server's gateway signs its requests. " + keeps("`lent`"),
+	}
+}
+
 func approvalAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
 		Optional: true, Computed: true,
 		Validators: []validator.String{oneOf(rolebroker.Approvals())},
 		MarkdownDescription: "For what a person has to approve. `none`: for nothing. `borrow`: before a role is used. " +
+			"`write`: before the agent changes something, with keys that are withheld. " +
 			keeps("`none`"),
+	}
+}
+
+func allowedActionsAttribute() schema.SetAttribute {
+	return schema.SetAttribute{
+		Optional: true, Computed: true, ElementType: types.StringType,
+		MarkdownDescription: "Actions of IAM that return credentials, and that the gateway sends all the same, such as " +
+			"`secretsmanager:GetSecretValue`. Only with keys that are withheld. " + keeps("none"),
 	}
 }
 
@@ -109,10 +128,14 @@ func (r *connectionResource) ValidateConfig(
 		return
 	}
 	m = m.withDefaults()
-	c := rolebroker.Connection{Keys: rolebroker.KeysLent, Access: rolebroker.Access(m.Access.ValueString()),
+	c := rolebroker.Connection{Keys: rolebroker.KeysWithheld, Access: rolebroker.Access(m.Access.ValueString()),
 		SessionPolicy: m.SessionPolicy.ValueString(), Approval: rolebroker.ApprovalNone}
-	if m.Approval.ValueString() == string(rolebroker.ApprovalBorrow) { // it needs room in the policy
-		c.Approval = rolebroker.ApprovalBorrow
+	if m.Keys.ValueString() == string(rolebroker.KeysLent) { // without keys here, it may have withheld ones
+		c.Keys = rolebroker.KeysLent
+	}
+	c.AllowedActions = elements(m.AllowedActions)
+	if approval := rolebroker.Approval(m.Approval.ValueString()); rolebroker.CheckApproval(approval) == nil {
+		c.Approval = approval
 	}
 	if !c.Access.IsKnown() { // the attribute's own validator says so
 		return
@@ -142,8 +165,9 @@ func (m connectionModel) limits(now *api.Connection, in api.Integration) api.Lim
 	if now != nil {
 		m = m.keepUnknown(connectionModel{}.takeLimits(*now, in))
 	}
-	limits := api.LimitsRequest{Access: m.Access.ValueString(), Approval: m.Approval.ValueString(),
-		SessionPolicy: api.Policy(m.SessionPolicy.ValueString())}
+	limits := api.LimitsRequest{Access: m.Access.ValueString(), Keys: m.Keys.ValueString(),
+		Approval: m.Approval.ValueString(), SessionPolicy: api.Policy(m.SessionPolicy.ValueString()),
+		AllowedActions: elements(m.AllowedActions)}
 	if !m.isOfAllRoles() {
 		roles := m.references()
 		limits.Roles = &roles
@@ -163,6 +187,12 @@ func (m connectionModel) keepUnknown(other connectionModel) connectionModel {
 	if m.Roles.IsUnknown() {
 		m.Roles = other.Roles
 	}
+	if m.Keys.IsUnknown() || m.Keys.IsNull() { // null: it is from before there were keys
+		m.Keys = other.Keys
+	}
+	if m.AllowedActions.IsUnknown() || m.AllowedActions.IsNull() { // as with the keys
+		m.AllowedActions = other.AllowedActions
+	}
 	if m.Approval.IsUnknown() {
 		m.Approval = other.Approval
 	}
@@ -176,14 +206,27 @@ func (m connectionModel) isOfAllRoles() bool {
 
 // references are the elements of roles, in order.
 func (m connectionModel) references() []string {
-	references := []string{}
-	for _, e := range m.Roles.Elements() {
-		if s, ok := e.(types.String); ok {
-			references = append(references, s.ValueString())
+	return append([]string{}, elements(m.Roles)...)
+}
+
+// elements are the strings of a set, in order; nil: it has none.
+func elements(set types.Set) (all []string) {
+	for _, e := range set.Elements() {
+		if s, ok := e.(types.String); ok && !s.IsUnknown() {
+			all = append(all, s.ValueString())
 		}
 	}
-	slices.Sort(references)
-	return references
+	slices.Sort(all)
+	return all
+}
+
+// setOf is a set of strings.
+func setOf(all []string) types.Set {
+	values := []attr.Value{}
+	for _, s := range all {
+		values = append(values, types.StringValue(s))
+	}
+	return types.SetValueMust(types.StringType, values)
 }
 
 // takeLimits returns the model with the limits that the connection has. A policy and
@@ -195,6 +238,8 @@ func (m connectionModel) takeLimits(c api.Connection, in api.Integration) connec
 		m.Access, m.Approval = types.StringValue(c.Access), types.StringValue(c.Approval)
 	}
 	m = m.withDefaults()
+	m.Keys = types.StringValue(cmp.Or(c.Keys, string(rolebroker.KeysLent)))
+	m.AllowedActions = setOf(c.AllowedActions)
 	m.SessionPolicy = types.StringNull()
 	if c.SessionPolicy != "" {
 		m.SessionPolicy = types.StringValue(string(c.SessionPolicy))
@@ -252,7 +297,8 @@ func rolesOf(c api.Connection, in api.Integration, written []string) types.Set {
 func (m connectionModel) hasLimits(c api.Connection, in api.Integration) bool {
 	is := m.takeLimits(c, in)
 	wanted := m.withDefaults().keepUnknown(is)
-	return is.Access.Equal(wanted.Access) && is.Approval.Equal(wanted.Approval) &&
+	return is.Access.Equal(wanted.Access) && is.Keys.Equal(wanted.Keys) &&
+		is.AllowedActions.Equal(wanted.AllowedActions) && is.Approval.Equal(wanted.Approval) &&
 		is.SessionPolicy.Equal(wanted.SessionPolicy) && is.Roles.Equal(wanted.Roles)
 }
 

@@ -3,6 +3,7 @@ package provider_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,26 @@ func (w *world) lets(want string) resource.TestCheckFunc {
 		c := w.agent("scout").Connections[0]
 		if got := fmt.Sprintf("%s %s %s %t", c.Access, c.Roles, c.Approval, c.SessionPolicy != ""); got != want {
 			return fmt.Errorf("the connection has %s, not %s", got, want)
+		}
+		return nil
+	}
+}
+
+// keys checks whether scout gets AWS keys.
+func (w *world) keys(want string) resource.TestCheckFunc {
+	return func(*terraform.State) error {
+		if got := w.agent("scout").Connections[0].Keys; got != want {
+			return fmt.Errorf("the keys are %s, not %s", got, want)
+		}
+		return nil
+	}
+}
+
+// allows checks which actions that return credentials scout may use.
+func (w *world) allows(want ...string) resource.TestCheckFunc {
+	return func(*terraform.State) error {
+		if got := w.agent("scout").Connections[0].AllowedActions; !slices.Equal(got, want) {
+			return fmt.Errorf("the allowed actions are %v, not %v", got, want)
 		}
 		return nil
 	}
@@ -71,6 +92,20 @@ func TestLimitsOfAConnection(t *testing.T) {
 			ImportStateVerifyIgnore: []string{"roles"}}, // all, and the import cannot know that somebody wrote that
 		step{Config: w.limited("  access = \"full\"\n  approval = \"none\""), ConfigPlanChecks: updates(connection),
 			Check: w.lets("full [] none false")},
+		step{Config: w.limited("  keys = \"withheld\""), ConfigPlanChecks: updates(connection),
+			Check: all(w.lets("full [] none false"), w.keys("withheld"))},
+		step{Config: w.limited("  keys = \"withheld\"\n  allowed_actions = [\"sts:AssumeRole\"]"),
+			ConfigPlanChecks: updates(connection), Check: all(w.allows("sts:AssumeRole"), w.keys("withheld"))},
+		step{ResourceName: connection, ImportState: true, ImportStateVerify: true,
+			ImportStateVerifyIgnore: []string{"roles"}},
+		step{Config: w.limited("  keys = \"withheld\""), ConfigPlanChecks: keeps(connection), Check: w.allows("sts:AssumeRole")},
+		step{Config: w.limited("  keys = \"lent\""), ConfigPlanChecks: updates(connection), Check: w.allows()},
+		step{Config: w.limited("  keys = \"withheld\""), ConfigPlanChecks: updates(connection), Check: w.allows()},
+		step{ // others lend them: the apply withholds them again
+			PreConfig: w.limits(api.LimitsRequest{Keys: "lent"}),
+			Config:    w.limited("  keys = \"withheld\""), ConfigPlanChecks: updates(connection), Check: w.keys("withheld")},
+		step{ResourceName: connection, ImportState: true, ImportStateVerify: true,
+			ImportStateVerifyIgnore: []string{"roles"}},
 	)
 }
 
@@ -88,14 +123,15 @@ func TestSilenceKeepsLimits(t *testing.T) {
 		step{Config: both(connect("production", "id", "")), Check: w.lets("full [] none false")},
 		step{
 			PreConfig: w.limits(api.LimitsRequest{Access: "policy", SessionPolicy: policy, Roles: &[]string{"readonly"},
-				Approval: "borrow"}),
+				Keys: "withheld", Approval: "borrow"}),
 			Config: both(connect("production", "id", "")), ConfigPlanChecks: keeps(connection),
 			Check: all(w.lets("policy [readonly] borrow true"), has(connection, "access", "policy"),
+				w.keys("withheld"), has(connection, "keys", "withheld"),
 				has(connection, "roles.0", "readonly"), has(connection, "approval", "borrow"))},
 		step{Config: both(connect("production", "id", "  default = true")), ConfigPlanChecks: updates(connection),
 			Check: w.lets("policy [readonly] borrow true")},
 		step{Config: both(connect("production", "id", "  approval = \"none\"")), ConfigPlanChecks: updates(connection),
-			Check: w.lets("policy [readonly] none true")},
+			Check: all(w.lets("policy [readonly] none true"), w.keys("withheld"))},
 		step{PreConfig: w.limits(api.LimitsRequest{Access: "view-only"}), Config: both(connect("production", "id", "")),
 			Check: w.lets("view-only [] none false")},
 		step{ // the other integration gets no more than this one had
@@ -119,7 +155,7 @@ func TestGeneratedLimits(t *testing.T) {
 	w.Integration("sandbox", w.Role("off", "Off", "us-west-2"))
 	w.Agent("scout", "production", "staging", "sandbox")
 	w.limits(api.LimitsRequest{Access: "policy", SessionPolicy: policy, Roles: &[]string{"readonly"},
-		Approval: "borrow"})()
+		Keys: "withheld", Approval: "borrow"})()
 	if _, err := w.Admin.Limit(t.Context(), "scout", "sandbox", api.LimitsRequest{Roles: &[]string{}}, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +193,11 @@ func TestLimitsThatAreNotValid(t *testing.T) {
 		refuses(`  session_policy = "{}"`, "session_policy", "allowed only with access"),
 		refuses("  access = \"full\"\n  session_policy = \"{}\"", "session_policy", "allowed only with access policy"),
 		refuses("  access = \"policy\"\n  session_policy = \"{\"", "session_policy", "not JSON"),
-		refuses(`  approval = "write"`, "approval", `"write"`),
+		refuses("  keys = \"lent\"\n  allowed_actions = [\"sts:AssumeRole\"]", "allowed_actions", "only with keys"),
+		refuses(`  allowed_actions = ["s3:GetObject"]`, "allowed_actions", "not among the actions"),
+		refuses(`  keys = "given"`, "keys", `"given"`),
+		refuses("  keys = \"lent\"\n  approval = \"write\"", "approval", "only with keys"),
+		refuses(`  approval = "always"`, "approval", `"always"`),
 		refuses(`  roles = ["*", "readonly"]`, "roles", "all roles of the integration"),
 	)
 }
@@ -190,7 +230,8 @@ func TestAPlanSaysWhatItWidens(t *testing.T) {
 	}
 	ws := w.workspaceOf(ends("") + connect("production", "id", ""))
 	ws.terraform("apply", "-auto-approve", "-no-color")
-	narrow := w.limits(api.LimitsRequest{Access: "read-only", Roles: &[]string{"readonly"}, Approval: "borrow"})
+	narrow := w.limits(api.LimitsRequest{Access: "read-only", Roles: &[]string{"readonly"}, Keys: "withheld",
+		Approval: "borrow"})
 	narrow()
 	plans := func(disabled, limits string, warnings ...string) {
 		t.Helper()
@@ -207,9 +248,10 @@ func TestAPlanSaysWhatItWidens(t *testing.T) {
 	}
 	plans("", "")
 	plans("", "  roles = ["+production+".roles[\"readonly\"].id]")
-	plans("", "  access = \"full\"\n  roles = [\"deployer\", \"readonly\"]\n  approval = \"none\"", "widens what agent",
+	plans("", "  access = \"full\"\n  roles = [\"deployer\", \"readonly\"]\n  approval = \"none\"\n  keys = \"lent\"",
+		"widens what agent", "keys: it changes from withheld to lent",
 		"access: it changes from read-only to full", "roles: it adds deployer to readonly",
-		"approval: it changes from borrow to none", "Leave access, roles, approval out")
+		"approval: it changes from borrow to none", "Leave access, roles, keys, approval out")
 
 	if _, err := w.Admin.CutOff(t.Context(), "scout", api.CutOffRequest{Reason: "leaked its keys"}); err != nil {
 		t.Fatal(err)

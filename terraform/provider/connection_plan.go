@@ -24,6 +24,9 @@ func (m connectionModel) keepLimits(config, state connectionModel) connectionMod
 		state.Access, state.SessionPolicy, state.Approval = unknown, unknown, unknown
 		state.Roles = types.SetUnknown(types.StringType)
 	}
+	if state.Keys.IsNull() {
+		state.Keys = types.StringUnknown()
+	}
 	switch {
 	case config.Access.IsNull(): // the session policy belongs to it
 		m.Access, m.SessionPolicy = state.Access, state.SessionPolicy
@@ -35,6 +38,19 @@ func (m connectionModel) keepLimits(config, state connectionModel) connectionMod
 	}
 	if config.Roles.IsNull() {
 		m.Roles = state.Roles
+	}
+	if config.Keys.IsNull() {
+		m.Keys = state.Keys
+	}
+	if state.AllowedActions.IsNull() {
+		state.AllowedActions = types.SetUnknown(types.StringType)
+	}
+	switch {
+	case !config.AllowedActions.IsNull():
+	case config.Keys.ValueString() == string(rolebroker.KeysLent): // they are of withheld keys
+		m.AllowedActions = setOf(nil)
+	default:
+		m.AllowedActions = state.AllowedActions
 	}
 	if config.Approval.IsNull() {
 		m.Approval = state.Approval
@@ -54,6 +70,8 @@ func (r *connectionResource) warnOfWider(
 	for _, wider := range []struct{ attribute, change string }{
 		{"access", widerAccess(plan, state)},
 		{"roles", r.widerRoles(ctx, plan, state)},
+		{"keys", lendsKeys(plan, state)},
+		{"allowed_actions", allowsMore(plan, state)},
 		{"approval", lessApproval(plan, state)},
 	} {
 		if wider.change != "" {
@@ -143,6 +161,28 @@ func (r *connectionResource) roleNames(ctx context.Context, m connectionModel) m
 		names[role.ID] = role.Name
 	}
 	return names
+}
+
+// lendsKeys says that the plan lends AWS keys that are withheld; empty if it does not.
+func lendsKeys(plan, state connectionModel) string {
+	if state.Keys.ValueString() != string(rolebroker.KeysWithheld) || plan.Keys.Equal(state.Keys) {
+		return ""
+	}
+	return fmt.Sprintf("it changes from %s to %s", state.Keys.ValueString(), orNotYet(plan.Keys))
+}
+
+// allowsMore says which actions that return credentials the plan allows besides; empty if none.
+func allowsMore(plan, state connectionModel) string {
+	if plan.AllowedActions.IsUnknown() && !state.AllowedActions.IsUnknown() ||
+		slices.ContainsFunc(plan.AllowedActions.Elements(), attr.Value.IsUnknown) {
+		return "it changes to " + notYet
+	}
+	before := elements(state.AllowedActions)
+	added := slices.DeleteFunc(elements(plan.AllowedActions), func(a string) bool { return slices.Contains(before, a) })
+	if len(added) == 0 {
+		return ""
+	}
+	return "it adds " + strings.Join(added, ", ")
 }
 
 // lessApproval says that the plan takes an approval away; empty if it does not.

@@ -35,6 +35,15 @@ func TestWhatIsWider(t *testing.T) {
 		}
 		return m
 	}
+	keys := func(m connectionModel, keys string) connectionModel {
+		m.Keys = types.StringValue(keys)
+		return m
+	}
+	allows := func(actions ...string) connectionModel {
+		m := keys(has("full", "", "none"), "withheld")
+		m.AllowedActions = setOf(actions)
+		return m
+	}
 	var r connectionResource
 	for _, c := range []struct {
 		what        string
@@ -61,11 +70,18 @@ func TestWhatIsWider(t *testing.T) {
 		{"all roles as before", has("full", "", "none"), has("full", "", "none", allRoles), ""},
 		{"no approval", has("full", "", "borrow"), has("full", "", "none"), "approval"},
 		{"an approval", has("full", "", "none"), has("full", "", "borrow"), ""},
+		{"an action more", allows("sts:AssumeRole"), allows("ecr:GetAuthorizationToken", "sts:AssumeRole"), "allowed_actions"},
+		{"an action fewer", allows("sts:AssumeRole"), allows(), ""},
+		{"keys that are lent", keys(has("full", "", "none"), "withheld"), keys(has("full", "", "none"), "lent"), "keys"},
+		{"keys that are withheld", keys(has("full", "", "none"), "lent"), keys(has("full", "", "none"), "withheld"), ""},
 	} {
 		for attribute, change := range map[string]string{
 			"access":   widerAccess(c.plan, c.state),
 			"roles":    r.widerRoles(t.Context(), c.plan, c.state),
+			"keys":     lendsKeys(c.plan, c.state),
 			"approval": lessApproval(c.plan, c.state),
+
+			"allowed_actions": allowsMore(c.plan, c.state),
 		} {
 			if (change != "") != (attribute == c.wider) {
 				t.Errorf("%s: the plan says of %s %q", c.what, attribute, change)
@@ -80,13 +96,14 @@ func TestARequestKeepsWhatThePlanDoesNotKnow(t *testing.T) {
 	const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}`
 	in := api.Integration{Name: "production", Roles: []api.Role{{ID: "rol_1", Name: "readonly"}}}
 	now := api.Connection{Integration: "production", Access: "policy", SessionPolicy: policy, Roles: []string{"readonly"},
-		Approval: "borrow"}
+		Keys: "withheld", Approval: "borrow", AllowedActions: []string{"sts:AssumeRole"}}
 	unknown := connectionModel{}.keepLimits(connectionModel{}, connectionModel{})
 	if !unknown.Roles.IsUnknown() {
 		t.Errorf("without a state the plan has %+v", unknown)
 	}
 	got := unknown.limits(&now, in)
-	want := api.LimitsRequest{Access: now.Access, SessionPolicy: policy, Roles: &now.Roles, Approval: now.Approval}
+	want := api.LimitsRequest{Access: now.Access, SessionPolicy: policy, Roles: &now.Roles,
+		Keys: now.Keys, Approval: now.Approval, AllowedActions: now.AllowedActions}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

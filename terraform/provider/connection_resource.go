@@ -40,7 +40,10 @@ type connectionModel struct {
 	Access        types.String `tfsdk:"access"`
 	SessionPolicy types.String `tfsdk:"session_policy"` // as the configuration has it
 	Roles         types.Set    `tfsdk:"roles"`          // names or IDs, as the configuration has them
+	Keys          types.String `tfsdk:"keys"`
 	Approval      types.String `tfsdk:"approval"`
+
+	AllowedActions types.Set `tfsdk:"allowed_actions"`
 }
 
 func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
@@ -71,9 +74,12 @@ func (r *connectionResource) Schema(_ context.Context, _ resource.SchemaRequest,
 			"access":         accessAttribute(),
 			"session_policy": sessionPolicyAttribute(),
 			"roles":          rolesAttribute(),
+			"keys":           keysAttribute(),
 			"approval":       approvalAttribute(),
-			"agent_id":       schema.StringAttribute{Computed: true, MarkdownDescription: "The agent's ID."},
-			"integration_id": schema.StringAttribute{Computed: true, MarkdownDescription: "The integration's ID."},
+
+			"allowed_actions": allowedActionsAttribute(),
+			"agent_id":        schema.StringAttribute{Computed: true, MarkdownDescription: "The agent's ID."},
+			"integration_id":  schema.StringAttribute{Computed: true, MarkdownDescription: "The integration's ID."},
 		},
 	}
 }

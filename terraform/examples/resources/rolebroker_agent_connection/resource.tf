@@ -12,11 +12,12 @@ resource "rolebroker_agent_connection" "scout_production" {
   default     = true # scout gets its default role when it names no role
 }
 
-# Ranger only reads, with one role, and a person approves that.
+# Ranger only reads, with one role, without AWS keys, and a person approves that.
 resource "rolebroker_agent_connection" "ranger_production" {
   agent       = "ranger"
   integration = data.rolebroker_aws_integration.production.id
   access      = "read-only"
   roles       = ["readonly"]
+  keys        = "withheld"
   approval    = "borrow"
 }
