@@ -100,7 +100,7 @@ func TestALyingServerCostsExecLittle(t *testing.T) {
 				t.Errorf("exec says %.500s: %v; want %q", output, err, lie.says)
 			}
 			used := mib(t, peak)
-			if used > 250 {
+			if used > 120*overhead {
 				t.Errorf("exec used %d MiB", used)
 			}
 			t.Logf("exec used %d MiB in %s", used, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())

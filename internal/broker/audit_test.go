@@ -125,7 +125,7 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 		"Reservation Runner Runners APIKeys AuditEvents AuditTrail TrailState ExportTrail FollowTrail Session Sessions LearnedPolicy Calls Call ExportCalls Platform Counts " +
 		"CountAgents SignIn SignInLink SignInCode " +
 		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules LastCutOff EndedSession " +
-		"Overview Search SortedAgents SortedIntegrations SortedRunners"
+		"JudgeLimits Overview Search SortedAgents SortedIntegrations SortedRunners"
 	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest MyAccessRequests MyCalls MayChange"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +
 		"RunnerToken RunnerGrants " +

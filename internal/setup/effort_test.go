@@ -62,7 +62,7 @@ func large(t testing.TB, n int) map[string]setup.Subject {
 
 // A subject that is twice as large takes little more than twice the work.
 func TestEffortIsLinear(t *testing.T) {
-	const n, most = 200, 1000 // allocations for each
+	const n, most = 200, 1500 // allocations for each; the race detector makes some more
 	twice := large(t, 2*n)
 	effort := func(s setup.Subject) uint64 {
 		var before, after runtime.MemStats
