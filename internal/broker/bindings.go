@@ -18,6 +18,16 @@ func (b *Broker) Bindings(
 	return b.store.Bindings(ctx, a.ID, page)
 }
 
+// BindingsOfIssuer lists the service accounts of an issuer that are bound, to whichever agents. Codes: denied.
+func (b *Broker) BindingsOfIssuer(
+	ctx context.Context, who rolebroker.Caller, issuer string, page rolebroker.Page,
+) ([]rolebroker.Token, error) {
+	if err := b.May(ctx, who, rolebroker.ActionBindingList); err != nil {
+		return nil, err
+	}
+	return b.store.BindingsOfIssuer(ctx, issuer, page)
+}
+
 // Bind binds a service account to an agent: a process that runs as the service account borrows as the agent. The name
 // AnyAccount binds every service account of the namespace, or, with labels, those that have them all. A service account
 // has one agent, which BindingOf finds; an agent may have several service accounts. Codes: denied, not_found, invalid,

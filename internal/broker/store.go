@@ -189,6 +189,9 @@ type bindingStore interface {
 	// Bindings lists an agent's bindings by ID.
 	Bindings(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page) ([]rolebroker.Token, error)
 
+	// BindingsOfIssuer lists the bindings of the service accounts of an issuer by ID.
+	BindingsOfIssuer(ctx context.Context, issuer string, page rolebroker.Page) ([]rolebroker.Token, error)
+
 	// CreateBinding stores a token that has an Account and no Hash. Codes: not_found (the agent), conflict (the service
 	// account is bound already).
 	CreateBinding(ctx context.Context, b *rolebroker.Token, event rolebroker.AuditEvent) error

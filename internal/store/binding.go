@@ -15,6 +15,8 @@ var (
 		WHERE issuer = $1 AND namespace = $2 AND agent_id <> $3 AND issuer <> '' ORDER BY agent_id`)
 	listBindings = newStatement("listBindings", `
 		SELECT `+readTokenColumns+` FROM tokens WHERE agent_id = $1 AND id > $2 AND issuer <> '' ORDER BY id LIMIT $3`)
+	listBindingsOfIssuer = newStatement("listBindingsOfIssuer", `
+		SELECT `+readTokenColumns+` FROM tokens WHERE issuer = $1 AND id > $2 AND issuer <> '' ORDER BY id LIMIT $3`)
 	deleteBinding = newStatement("deleteBinding", `DELETE FROM tokens WHERE id = $1 AND agent_id = $2 AND issuer <> ''`)
 )
 
@@ -28,6 +30,12 @@ func (s *Store) BindingsOf(ctx context.Context, account rolebroker.ServiceAccoun
 func (s *Store) Bindings(ctx context.Context, agent rolebroker.AgentID, page rolebroker.Page,
 ) ([]rolebroker.Token, error) {
 	return s.tokens(ctx, listBindings, agent, page.After, max(page.Limit, 0))
+}
+
+// BindingsOfIssuer lists the bindings of the service accounts of an issuer by ID.
+func (s *Store) BindingsOfIssuer(ctx context.Context, issuer string, page rolebroker.Page,
+) ([]rolebroker.Token, error) {
+	return s.tokens(ctx, listBindingsOfIssuer, issuer, page.After, max(page.Limit, 0))
 }
 
 // CreateBinding stores b, which has an Account and no Hash. It is a change of each agent that is bound in the

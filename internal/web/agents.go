@@ -54,10 +54,13 @@ func (s *server) listAgents(w http.ResponseWriter, r *http.Request, v *visit) er
 		States: []choice{{"", "Any state"}, {string(rolebroker.ListedCutOff), "Cut off"},
 			{string(rolebroker.ListedDisabled), "Disabled"}, {string(rolebroker.ListedAlone), "Not connected"},
 			{string(rolebroker.ListedEnabled), "Enabled"}},
+		Sorts: []sorting{byName,
+			{"Integrations", rolebroker.SortBackward + rolebroker.SortGranted, true, [2]string{"most", "fewest"}},
+			{"State", rolebroker.SortState, false, [2]string{"cut off first", "enabled first"}},
+			{"Created", rolebroker.SortBackward + rolebroker.SortCreated, false, [2]string{"newest", "oldest"}}},
 	}}
 	page.Integration = r.URL.Query().Get("integration")
-	found, err := readSorted(r, v, &page.list, s.Broker.SortedAgents,
-		rolebroker.SortGranted, rolebroker.SortState, rolebroker.SortCreated)
+	found, err := readSorted(r, v, &page.list, s.Broker.SortedAgents)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 // bindings is the part of the broker that binds service accounts to agents.
 type bindings interface {
 	Bindings(ctx context.Context, who rolebroker.Caller, agent string, page rolebroker.Page) ([]rolebroker.Token, error)
+	BindingsOfIssuer(ctx context.Context, who rolebroker.Caller, issuer string, page rolebroker.Page) (
+		[]rolebroker.Token, error)
 	Bind(ctx context.Context, who rolebroker.Caller, agent string,
 		account rolebroker.ServiceAccount, labels rolebroker.Labels) (*rolebroker.Token, error)
 	Unbind(ctx context.Context, who rolebroker.Caller, agent string, id rolebroker.TokenID) error

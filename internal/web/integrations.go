@@ -68,9 +68,11 @@ func (s *server) listIntegrations(w http.ResponseWriter, r *http.Request, v *vis
 		States: []choice{{"", "Any state"}, {string(rolebroker.StatusFailed), "Failed"},
 			{string(rolebroker.StatusWarning), "Warnings"}, {string(rolebroker.StatusUnknown), "Not checked"},
 			{string(rolebroker.StatusAssumable), "All assumable"}, {string(rolebroker.ListedDisabled), "Disabled"}},
+		Sorts: []sorting{byName,
+			{"Agents", rolebroker.SortBackward + rolebroker.SortAgents, true, [2]string{"most", "fewest"}},
+			{"Validated", rolebroker.SortState, false, [2]string{"failed first", "disabled first"}}},
 	}}
-	found, err := readSorted(r, v, &page.list, s.Broker.SortedIntegrations,
-		rolebroker.SortAgents, rolebroker.SortState)
+	found, err := readSorted(r, v, &page.list, s.Broker.SortedIntegrations)
 	if err != nil {
 		return err
 	}

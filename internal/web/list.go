@@ -27,6 +27,7 @@ type list struct {
 	Next        string // the address of the next page; empty: this is the last page
 
 	Sort   rolebroker.Sort
+	Sorts  []sorting            // by which people sort it, the name first; empty: it has one order
 	State  rolebroker.ListState // shows only items in it; empty: all
 	States []choice             // that the list can be narrowed to
 	Mode   rolebroker.AssumptionMode
@@ -39,21 +40,35 @@ type choice struct{ Value, Word string }
 // Narrowed returns whether the list leaves out items that have not what people look for.
 func (l list) Narrowed() bool { return l.Search != "" || l.State != "" || l.Mode != "" }
 
+// sorting is a column by which people sort a list.
+type sorting struct {
+	Title  string          // the head of the column
+	Key    rolebroker.Sort // the order that people choose first
+	Number bool
+	Words  [2]string // what the list then begins with, and with what if it is turned round
+}
+
+// byName sorts a list by the names of its items.
+var byName = sorting{"Name", rolebroker.SortName, false, [2]string{"A to Z", "Z to A"}}
+
 // column is the head of a column that sorts the list.
 type column struct {
-	Title   string
-	Number  bool
+	sorting
 	Order   string // ascending or descending; empty: another column sorts the list
 	Address string // of the list sorted by it, the other way round if it is already
 }
 
-// Column is the head of a column. key is how the list is sorted when people choose it first.
-func (l list) Column(title string, key rolebroker.Sort, number bool) column {
-	other := turned(key)
-	c := column{Title: title, Number: number}
-	sort := key
+// Column is the head of the column with a title.
+func (l list) Column(title string) (c column) {
+	for _, by := range l.Sorts {
+		if by.Title == title {
+			c.sorting = by
+		}
+	}
+	other := turned(c.Key)
+	sort := c.Key
 	switch l.Sort {
-	case key:
+	case c.Key:
 		sort = other
 		fallthrough
 	case other:
@@ -65,6 +80,16 @@ func (l list) Column(title string, key rolebroker.Sort, number bool) column {
 	l.Sort = sort
 	c.Address = l.at("")
 	return c
+}
+
+// Orders are the orders of the list, for where the heads of its columns are not in view.
+func (l list) Orders() (all []choice) {
+	for _, by := range l.Sorts {
+		for i, sort := range []rolebroker.Sort{by.Key, turned(by.Key)} {
+			all = append(all, choice{string(sort), by.Title + ": " + by.Words[i]})
+		}
+	}
+	return all
 }
 
 // turned is the opposite order.
@@ -105,17 +130,14 @@ func (l list) at(after string) string {
 	return l.Path + "?" + values.Encode()
 }
 
-// readSorted reads the page of a list that the request asks for, sorted and narrowed as it says. sorts are the keys that
-// the list has besides the name.
+// readSorted reads the page of a list that the request asks for, sorted and narrowed as it says.
 func readSorted[T any](r *http.Request, v *visit, l *list,
-	read func(context.Context, rolebroker.Caller, rolebroker.Page) ([]T, []string, error),
-	sorts ...rolebroker.Sort) ([]T, error) {
+	read func(context.Context, rolebroker.Caller, rolebroker.Page) ([]T, []string, error)) ([]T, error) {
 	asked := r.URL.Query()
 	l.Search, l.After, l.Sort = asked.Get("search"), asked.Get("after"), rolebroker.Sort(asked.Get("sort"))
 	l.State, l.Mode = rolebroker.ListState(asked.Get("state")), rolebroker.AssumptionMode(asked.Get("mode"))
-	sorts = append(sorts, rolebroker.SortName)
-	if !slices.Contains(sorts, l.Sort) && !slices.Contains(sorts, turned(l.Sort)) {
-		l.Sort = rolebroker.SortName
+	if !slices.ContainsFunc(l.Orders(), func(c choice) bool { return c.Value == string(l.Sort) }) {
+		l.Sort = l.Sorts[0].Key
 	}
 	found, cursors, err := read(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: l.After,
 		Search: l.Search, Integration: l.Integration, Sort: l.Sort, State: l.State, Mode: l.Mode})

@@ -8,12 +8,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
 var (
-	rowLink  = regexp.MustCompile(`<th scope="row"><a href="/(?:integrations|agents)/[^"]*">([^<]*)</a>`)
+	rowLink = regexp.MustCompile(`<th scope="row"><a (?:id="[^"]*" )?` +
+		`href="/(?:integrations|agents|runners)/[^"]*">([^<]*)</a>`)
 	nextLink = regexp.MustCompile(`<a href="([^"]*)">Next page</a>`)
 )
 
@@ -86,6 +89,53 @@ func TestListsAreSortedAndNarrowed(t *testing.T) {
 	}
 	if rows := b.rowsOf("/integrations?search=role-299"); !slices.Equal(rows, []string{"production"}) {
 		t.Errorf("integrations that have role-299: %q", rows)
+	}
+}
+
+// Runners are sorted by when they were seen last, too.
+func TestRunnersAreSorted(t *testing.T) {
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	for _, name := range []string{"b", "c", "a"} {
+		r := b.runner(name, "")
+		if name != "a" {
+			s.seen(r, rolebroker.RunnerReport{})
+		}
+		s.now = s.now.Add(time.Minute)
+	}
+	for sort, want := range map[string]string{
+		"": "a b c", "-": "c b a", "-seen": "c b a", "seen": "a b c", "-created": "a c b", "created": "b c a", "x": "a b c",
+	} {
+		if got := strings.Join(b.rowsOf("/runners?sort="+url.QueryEscape(sort)), " "); got != want {
+			t.Errorf("sorted by %q they are %s, not %s", sort, got, want)
+		}
+	}
+	b.shows("/runners?sort=-seen", `aria-sort="descending"`, `<option value="-seen" selected>Last seen: newest</option>`)
+	b.shows("/runners?search=nothing", "Nothing matches")
+}
+
+// On a phone, where the heads of columns are not in view, people choose the order of a list.
+func TestThePhoneChoosesTheOrder(t *testing.T) {
+	t.Parallel()
+	p := admin(t, furnished(t))
+	shown := func(width int64) bool {
+		p.turns("light", width)
+		return find[bool](p, "the choice", "document.querySelector('select.order').offsetWidth > 0")
+	}
+	first := func(path, name string) {
+		t.Helper()
+		p.eventually(name+" is the first", "document.querySelector('tbody th a').textContent === "+quoted(name))
+	}
+	for path, names := range map[string][2]string{"/agents": {"cashier", "scout"},
+		"/integrations": {"data-lake", "staging"}, "/runners": {"eks-production", "eks-staging"}} {
+		p.opens(path)
+		if shown(1280) || !shown(360) {
+			t.Errorf("%s: the order is to choose where the heads are in view, or not where they are not", path)
+		}
+		first(path, names[0])
+		p.chooses("Order", "Name: Z to A")
+		first(path, names[1])
+		p.eventually("the address has the order", "new URLSearchParams(location.search).get('sort') === '-'")
 	}
 }
 

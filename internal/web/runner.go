@@ -2,31 +2,43 @@ package web
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// runnerPage is one runner: its state, what it reports about itself, and the
-// integrations that name it.
-type runnerPage struct {
-	base
+// runnerHead is what all pages of a runner have.
+type runnerHead struct {
+	object
 	Runner rolebroker.Runner
-	State  state
-	Method string // how it assumes roles, in words; empty: not known
 	Joined moment
-	Rows   []integrationRow // that name it
-
-	Conflicts []conflict        // what somebody else changed too; empty: nobody did
-	Form      broker.RunnerSpec // as it was typed
-	Version   int64             // the version that the form was made from
-	Was       fieldValues
-	Errors    map[string]string // by field
 }
 
-// Editing returns whether the form is open.
-func (p *runnerPage) Editing() bool { return len(p.Conflicts) > 0 || p.Errors != nil }
+// headOfRunner makes the head of a page of the runner that the request is about.
+func (s *server) headOfRunner(r *http.Request, v *visit, tab string) (runnerHead, error) {
+	runner, err := s.Broker.Runner(r.Context(), v.who, r.PathValue("runner"))
+	if err != nil {
+		return runnerHead{}, err
+	}
+	h := runnerHead{Runner: *runner, object: object{base: s.base(r, v, runner.Name, "runners"),
+		List: link{"Runners", "/runners"}, Name: runner.Name}}
+	h.State, h.Joined = stateOfRunner(runner, h.Now), when(runner.JoinedAt, h.Now)
+	h.Tabs = runnerTabs(runner, tab)
+	return h, nil
+}
+
+// runnerTabs are the pages of a runner.
+func runnerTabs(runner *rolebroker.Runner, chosen string) []tab {
+	return tabsOf("/runners/"+string(runner.ID), chosen, tab{link: link{"Overview", ""}},
+		tab{link: link{"Service accounts", "accounts"}}, tab{link: link{"Activity", "activity"}})
+}
+
+// runnerPage is a runner to read: what it reports about itself, and the integrations that name it.
+type runnerPage struct {
+	runnerHead
+	Method string           // how it assumes roles, in words; empty: not known
+	Rows   []integrationRow // that name it
+}
 
 // Unbelieved is an issuer whose service accounts the runner verifies, but about
 // which the server does not believe it; empty: there is none.
@@ -38,31 +50,66 @@ func (p *runnerPage) Unbelieved() string {
 }
 
 func (s *server) showRunner(w http.ResponseWriter, r *http.Request, v *visit) error {
-	return s.renderRunner(w, r, v, http.StatusOK, &runnerPage{})
-}
-
-// renderRunner adds to the page the runner as it is now, and shows it.
-func (s *server) renderRunner(w http.ResponseWriter, r *http.Request, v *visit, status int, page *runnerPage) error {
-	runner, err := s.Broker.Runner(r.Context(), v.who, r.PathValue("runner"))
+	head, err := s.headOfRunner(r, v, "")
 	if err != nil {
 		return err
 	}
-	page.base, page.Runner = s.base(r, v, runner.Name, "runners"), *runner
-	page.State, page.Method = stateOfRunner(runner, page.Now), methodOf(runner)
-	page.Joined = when(runner.JoinedAt, page.Now)
-	if page.Version == 0 {
-		page.Form = broker.RunnerSpec{Name: runner.Name, Description: runner.Description, Issuer: runner.Issuer}
-		page.Version = runner.Version
-	}
-	page.Was = valuesOfRunner(runner)
-	integrations, err := s.Broker.IntegrationsOf(r.Context(), v.who, runner.ID)
+	page := &runnerPage{runnerHead: head, Method: methodOf(&head.Runner)}
+	integrations, err := s.Broker.IntegrationsOf(r.Context(), v.who, page.Runner.ID)
 	if err != nil {
 		return err
 	}
 	for _, in := range integrations {
-		page.Rows = append(page.Rows, rowOfIntegration(in, 0, runner, page.base))
+		page.Rows = append(page.Rows, rowOfIntegration(in, 0, &page.Runner, page.base))
 	}
-	return s.render(w, status, "runner", page)
+	return s.render(w, http.StatusOK, "runner", page)
+}
+
+// runnerActivityPage has the events about a runner.
+type runnerActivityPage struct {
+	runnerHead
+	Activity activity
+}
+
+func (s *server) showRunnerActivity(w http.ResponseWriter, r *http.Request, v *visit) (err error) {
+	var page runnerActivityPage
+	if page.runnerHead, err = s.headOfRunner(r, v, "activity"); err != nil {
+		return err
+	}
+	id := string(page.Runner.ID)
+	if page.Activity, err = s.activityOf(r, v, id, "/runners/"+id+"/activity"); err != nil {
+		return err
+	}
+	return s.render(w, http.StatusOK, "runner-activity", page)
+}
+
+// runnerEditPage is the form for what people say about a runner.
+type runnerEditPage struct {
+	runnerHead
+	Form      broker.RunnerSpec // as it was typed
+	Version   int64             // the version that the form was made from
+	Was       fieldValues
+	Conflicts []conflict        // what somebody else changed too; empty: nobody did
+	Errors    map[string]string // by field
+}
+
+func (s *server) editRunner(w http.ResponseWriter, r *http.Request, v *visit) error {
+	return s.renderEditRunner(w, r, v, http.StatusOK, &runnerEditPage{})
+}
+
+// renderEditRunner adds to the page the runner as it is now, and shows it.
+func (s *server) renderEditRunner(
+	w http.ResponseWriter, r *http.Request, v *visit, status int, page *runnerEditPage,
+) (err error) {
+	if page.runnerHead, err = s.headOfRunner(r, v, "edit"); err != nil {
+		return err
+	}
+	if runner := &page.Runner; page.Version == 0 {
+		page.Form = broker.RunnerSpec{Name: runner.Name, Description: runner.Description, Issuer: runner.Issuer}
+		page.Version = runner.Version
+	}
+	page.Was = valuesOfRunner(&page.Runner)
+	return s.render(w, status, "runner-edit", page)
 }
 
 // updateRunner saves the name, the description and the issuer.
@@ -81,7 +128,7 @@ func (s *server) believeRunner(w http.ResponseWriter, r *http.Request, v *visit)
 	return s.saveRunner(w, r, v, spec, "believed")
 }
 
-// saveRunner saves the runner, or shows its page with the errors.
+// saveRunner saves the runner, or shows the form with the errors.
 func (s *server) saveRunner(
 	w http.ResponseWriter,
 	r *http.Request,
@@ -89,7 +136,7 @@ func (s *server) saveRunner(
 	spec broker.RunnerSpec,
 	done string,
 ) error {
-	page := &runnerPage{Form: spec, Version: formVersion(r)}
+	page := &runnerEditPage{Form: spec, Version: formVersion(r)}
 	_, err := s.Broker.UpdateRunner(r.Context(), v.who, r.PathValue("runner"), spec, max(page.Version, 1))
 	if rolebroker.CodeOf(err) == rolebroker.CodeStale {
 		now, gone := s.Broker.Runner(r.Context(), v.who, r.PathValue("runner"))
@@ -101,13 +148,13 @@ func (s *server) saveRunner(
 		spec = broker.RunnerSpec{Name: mine["name"], Description: mine["description"], Issuer: mine["issuer"]}
 		page.Form, page.Version = spec, now.Version
 		if len(page.Conflicts) > 0 {
-			return s.renderRunner(w, r, v, http.StatusConflict, page)
+			return s.renderEditRunner(w, r, v, http.StatusConflict, page)
 		}
 		_, err = s.Broker.UpdateRunner(r.Context(), v.who, string(now.ID), spec, now.Version)
 		done = "merged"
 	}
 	if page.Errors = runnerErrors(err, spec); page.Errors != nil {
-		return s.renderRunner(w, r, v, statusOf(err), page)
+		return s.renderEditRunner(w, r, v, statusOf(err), page)
 	}
 	if err != nil {
 		return err
@@ -117,72 +164,4 @@ func (s *server) saveRunner(
 
 func valuesOfRunner(r *rolebroker.Runner) fieldValues {
 	return fieldValues{"name": r.Name, "description": r.Description, "issuer": r.Issuer}
-}
-
-// joinPage shows a new join token, which is never shown again.
-type joinPage struct {
-	base
-	Runner  rolebroker.Runner
-	Shown   string // the token itself; empty: it was shown before
-	Expires moment
-	Use     joining
-}
-
-// createJoinToken makes a join token and redirects to the page that shows it.
-func (s *server) createJoinToken(w http.ResponseWriter, r *http.Request, v *visit) error {
-	runner, err := s.Broker.Runner(r.Context(), v.who, r.PathValue("runner"))
-	if err != nil {
-		return err
-	}
-	key, secret, err := s.Broker.JoinToken(r.Context(), v.who, string(runner.ID), 0)
-	if err != nil {
-		return err
-	}
-	return s.toOnce(w, r, "/runners/"+string(runner.ID)+"/join-token",
-		once{Secret: secret.Reveal(), Expires: key.ExpiresAt})
-}
-
-// showJoinToken shows a new join token, once.
-func (s *server) showJoinToken(w http.ResponseWriter, r *http.Request, v *visit) error {
-	runner, err := s.Broker.Runner(r.Context(), v.who, r.PathValue("runner"))
-	if err != nil {
-		return err
-	}
-	page := joinPage{base: s.base(r, v, "Join token of "+runner.Name, "runners"), Runner: *runner}
-	if shown := s.takeOnce(w, r); shown != nil {
-		page.Shown, page.Expires = shown.Secret, when(shown.Expires, page.Now)
-	}
-	page.Use.reachable = s.address(r)
-	return s.render(w, http.StatusOK, "join-token", page)
-}
-
-// joining has the commands that start a runner. They read the join token from a
-// file, which one command writes.
-type joining struct{ reachable }
-
-// Keep writes a token to the file join-token, which only its owner can read.
-func (j joining) Keep(token string) string {
-	return "(umask 077; printf %s \\\n'" + token + "' \\\n  > join-token)"
-}
-
-// Process starts the runner as a process.
-func (j joining) Process() string {
-	return "rolebroker runner --server " + j.URL + " \\\n  --join-token-file join-token"
-}
-
-// Secret puts the token into the cluster, as docs/kubernetes.md does.
-func (j joining) Secret() string {
-	return "kubectl create namespace rolebroker\n" +
-		"kubectl -n rolebroker create secret generic rolebroker-join \\\n  --from-file=token=join-token"
-}
-
-// Chart starts the runner in the cluster, as docs/kubernetes.md does.
-func (j joining) Chart() string {
-	return strings.Join([]string{
-		"helm install rolebroker-runner deploy/charts/rolebroker-runner --namespace rolebroker",
-		"--set image.repository=registry.example.com/rolebroker",
-		"--set server=" + j.URL,
-		"--set joinToken.existingSecret=rolebroker-join",
-		"--set tls.secretName=rolebroker-tls",
-	}, " \\\n  ")
 }

@@ -3,6 +3,8 @@ package web_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -142,6 +144,58 @@ func TestTheStatesOfRunners(t *testing.T) {
 	b.shows("/runners", "no identity")
 }
 
+// A runner has a page to read, with tabs. People edit it on a page of its own, which keeps what they typed.
+func TestThePagesOfARunner(t *testing.T) {
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	eks := b.runner("eks", issuerA)
+	path := "/runners/" + string(eks.ID)
+	b.shows(path, `href="`+path+`" aria-current="page"`, `href="`+path+`/accounts"`, `href="`+path+`/activity"`,
+		`href="`+path+`/edit"`, `href="`+path+`/delete"`)
+	b.lacks(path, `action="`+path+`"`)
+	b.shows(path+"/edit", `value="eks"`, `value="`+issuerA+`"`, `action="`+path+`"`)
+	b.shows(path+"/activity", "runner.create", "/audit?subject="+string(eks.ID))
+	wrong := b.post(path, "name", "not a name", "description", "The shop", "issuer", issuerA, "version", "1")
+	b.answers(wrong, http.StatusUnprocessableEntity, `value="not a name"`, `value="The shop"`, `id="name-problem"`)
+	saved := b.post(path, "name", "eks", "description", "The shop", "issuer", issuerA, "version", "1")
+	b.answers(saved, http.StatusSeeOther)
+	b.shows(path, ">The shop<")
+	b.shows("/runners/"+string(b.runner("other", "").ID)+"/accounts", "It has no issuer")
+}
+
+// A runner has a list of the service accounts about which the server believes it, whichever agents they are.
+func TestTheServiceAccountsOfARunner(t *testing.T) {
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	path := "/runners/" + string(b.runner("eks", issuerA).ID) + "/accounts"
+	b.shows(path, "No service account of its cluster is bound")
+	bind := func(agent, issuer, account string) {
+		t.Helper()
+		b.answers(b.post("/agents/"+agent+"/bindings", "issuer", issuer, "namespace", "agents",
+			"service_account", account), http.StatusSeeOther)
+	}
+	for _, agent := range []string{"scout", "other"} {
+		b.post("/agents/new", "name", agent)
+	}
+	bind("scout", issuerA, "scout")
+	bind("other", issuerB, "elsewhere")
+	bind("other", issuerA, "*")
+	b.shows(path, "agents/scout", "agents/*", `#accounts">scout</a>`, `#accounts">other</a>`)
+	b.lacks(path, "elsewhere", "Next page")
+	for i := range 50 {
+		bind("scout", issuerA, fmt.Sprintf("more-%d", i))
+	}
+	next := nextLink.FindStringSubmatch(b.get(path).Body.String())
+	if next == nil {
+		t.Fatal("52 service accounts are on one page")
+	}
+	rows := strings.Count(b.get(path).Body.String(), `#accounts">`) +
+		strings.Count(b.get(html.UnescapeString(next[1])).Body.String(), `#accounts">`)
+	if rows != 52 {
+		t.Errorf("the two pages have %d service accounts, not 52", rows)
+	}
+}
+
 // People accept the issuer that a runner reports, unless somebody else changed the
 // runner since, or another runner has the issuer.
 func TestBelievingARunner(t *testing.T) {
@@ -232,9 +286,11 @@ func TestReadersSeeRunners(t *testing.T) {
 	eks := s.as(s.admin).runner("eks", "")
 	path := "/runners/" + string(eks.ID)
 	reader := s.as(s.reader)
-	for _, target := range []string{"/runners", path, "/runners/new", path + "/delete"} {
-		if answer := reader.get(target); answer.Code != http.StatusOK ||
-			strings.Contains(answer.Body.String(), `method="post" action="/runners`) {
+	for _, target := range []string{"/runners", path, path + "/accounts", path + "/activity", path + "/edit",
+		"/runners/new", path + "/delete"} {
+		answer := reader.get(target)
+		if answer.Code != http.StatusOK || strings.Contains(answer.Body.String(), `method="post" action="/runners`) ||
+			strings.Contains(answer.Body.String(), `href="`+path+`/edit"`) {
 			t.Errorf("GET %s answers %d: %s", target, answer.Code, answer.Body)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 type runners interface {
 	Runner(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Runner, error)
 	Runners(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Runner, error)
+	SortedRunners(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) (
+		[]rolebroker.Runner, []string, error)
 	IntegrationsOf(ctx context.Context, who rolebroker.Caller, id rolebroker.RunnerID) ([]rolebroker.Integration, error)
 	CreateRunner(ctx context.Context, who rolebroker.Caller, spec broker.RunnerSpec) (*rolebroker.Runner, error)
 	UpdateRunner(ctx context.Context, who rolebroker.Caller, nameOrID string, spec broker.RunnerSpec,
@@ -35,6 +37,7 @@ type runnerRow struct {
 	State        state
 	Method       string // how it assumes roles, in words; empty: not known
 	Identity     string // its AWS identity; empty: not known
+	Created      moment
 	Integrations []rolebroker.Integration
 }
 
@@ -42,8 +45,11 @@ func (s *server) listRunners(w http.ResponseWriter, r *http.Request, v *visit) e
 	page := runnersPage{list: list{
 		base: s.base(r, v, "Runners", "runners"),
 		Path: "/runners", Noun: "runner", Plural: "runners",
+		Sorts: []sorting{byName,
+			{"Last seen", rolebroker.SortBackward + rolebroker.SortSeen, false, [2]string{"newest", "oldest"}},
+			{"Created", rolebroker.SortBackward + rolebroker.SortCreated, false, [2]string{"newest", "oldest"}}},
 	}}
-	found, err := readList(r, v, &page.list, runnerName, s.Broker.Runners)
+	found, err := readSorted(r, v, &page.list, s.Broker.SortedRunners)
 	if err != nil {
 		return err
 	}
@@ -53,6 +59,7 @@ func (s *server) listRunners(w http.ResponseWriter, r *http.Request, v *visit) e
 			State:    stateOfRunner(&runner, page.Now),
 			Method:   methodOf(&runner),
 			Identity: identityOf(&runner),
+			Created:  when(runner.CreatedAt, page.Now),
 		}
 		if row.Integrations, err = s.Broker.IntegrationsOf(r.Context(), v.who, runner.ID); err != nil {
 			return err

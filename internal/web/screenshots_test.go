@@ -10,13 +10,23 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 )
 
-var screenshots = flag.String("screenshots", "", "a folder to put a picture of each page into")
+var (
+	screenshots = flag.String("screenshots", "", "a folder to put a picture of each page into")
+	someScenes  = flag.String("scenes", "", "a regular expression: only scenes whose names match it")
+)
+
+// chosen are the scenes that the flag chooses.
+func chosen(all []scene) []scene {
+	matches := regexp.MustCompile(*someScenes).MatchString
+	return slices.DeleteFunc(slices.Clone(all), func(s scene) bool { return !matches(s.name) })
+}
 
 // TestScreenshots takes pictures of all pages, light and dark, into the folder of
 // the flag: make screenshots.
@@ -31,7 +41,7 @@ func TestScreenshots(t *testing.T) {
 		p      *person
 		scenes []scene
 	}{{somebody(t, empty(t)), signedOut}, {admin(t, empty(t)), emptyScenes}, {admin(t, furnished(t)), scenes}} {
-		for _, s := range world.scenes {
+		for _, s := range chosen(world.scenes) {
 			s.reach(world.p)
 			world.p.takes(s.name)
 		}

@@ -1,11 +1,13 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/web"
 )
 
@@ -26,7 +28,15 @@ func (b *browser) crowdedThings() *strings.Replacer {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return strings.NewReplacer("{integration}", string(in.ID), "{agent}", string(agent.ID), "{$}", "",
+	runner := b.runner("eks", issuerA)
+	for i := range 60 {
+		account := rolebroker.ServiceAccount{Issuer: issuerA, Namespace: "agents", Name: fmt.Sprintf("worker-%d", i)}
+		if _, err := b.broker.Bind(b.Context(), root, fmt.Sprintf("worker-%03d", i+1), account, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return strings.NewReplacer("{runner}", string(runner.ID), "{$}", "",
+		"{integration}", string(in.ID), "{agent}", string(agent.ID),
 		"{role}", string(in.Roles[0].ID))
 }
 

@@ -184,7 +184,8 @@ func TestNothingIsShownWithoutSigningIn(t *testing.T) {
 		path, path + "/delete", path + "/agents", path + "/edit",
 		"/agents", "/agents/new", "/agents/scout", "/agents/scout/connections", "/agents/scout/tokens",
 		"/agents/scout/edit", "/sessions", "/audit", "/runners", "/runners/new",
-		"/runners/eks", "/runners/eks/delete", "/settings"} {
+		"/runners/eks", "/runners/eks/accounts", "/runners/eks/activity", "/runners/eks/edit", "/runners/eks/delete",
+		"/settings"} {
 		if answer := stranger.get(target); answer.Code != http.StatusUnauthorized ||
 			strings.Contains(answer.Body.String(), "production<") {
 			t.Errorf("GET %s answers %d: %s", target, answer.Code, answer.Body)

@@ -513,6 +513,30 @@ func testBindingsByPage(s *suite) {
 	}
 }
 
+func testBindingsOfIssuer(s *suite) {
+	a, other := s.createAgent("scout"), s.createAgent("other")
+	for _, name := range numbered("account", 5) {
+		s.createBinding(a, account(name))
+		s.createBinding(other, account("other-"+name))
+		s.createBinding(a, rolebroker.ServiceAccount{Issuer: "https://oidc.example.com/id/B", Namespace: "agents",
+			Name: name})
+	}
+	s.createToken(a)
+	list := func(issuer string) []rolebroker.Token {
+		return pages(s, 3, func(p rolebroker.Page) ([]rolebroker.Token, error) {
+			return s.store.BindingsOfIssuer(s.ctx, issuer, p)
+		}, func(t *rolebroker.Token) string { return string(t.ID) })
+	}
+	got := list(account("x").Issuer)
+	s.equal(len(got), 10)
+	for i := range got {
+		if got[i].Account.Issuer != account("x").Issuer || i > 0 && got[i].ID <= got[i-1].ID {
+			s.Fatalf("not a list of the issuer's by ID: %v", got)
+		}
+	}
+	s.equal(len(list("")), 0)
+}
+
 func testOneOfManyBindingsWins(s *suite) {
 	a, b := s.createAgent("scout"), s.createAgent("other")
 	won := 0

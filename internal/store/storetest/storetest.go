@@ -98,6 +98,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"CredentialsAtOnce":            testCredentialsAtOnce,
 		"Binding":                      testBinding,
 		"BindingsByPage":               testBindingsByPage,
+		"BindingsOfIssuer":             testBindingsOfIssuer,
 		"OneOfManyBindingsWins":        testOneOfManyBindingsWins,
 		"AccessRequest":                testAccessRequest,
 		"SameAccessRequest":            testSameAccessRequest,
