@@ -21,6 +21,7 @@ type base struct {
 	Now             time.Time
 	Done            string // what was done just now, as a sentence; empty: nothing
 	DoneTone        string // the tone of Done; empty: good
+	Compact         bool   // rows of lists are a line each
 }
 
 // SignedIn returns whether the page is for a person who is signed in.
@@ -66,7 +67,8 @@ func toDone(w http.ResponseWriter, r *http.Request, path, done string) error {
 
 // base makes the base of a page.
 func (s *server) base(r *http.Request, v *visit, title, section string) base {
-	b := base{Title: title, Section: section, Who: v.who, Now: s.Now(), Done: doneSentences[r.URL.Query().Get("done")]}
+	b := base{Title: title, Section: section, Who: v.who, Now: s.Now(), Compact: compact(r),
+		Done: doneSentences[r.URL.Query().Get("done")]}
 	var err error
 	if b.Counts, err = s.Broker.Counts(r.Context(), v.who); err != nil {
 		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)

@@ -39,6 +39,9 @@ func (p callsPage) Filtered() bool {
 		p.Decision != ""
 }
 
+// Here is the address of this page.
+func (p callsPage) Here() string { return p.at(p.After) }
+
 // at is the address of a page with the same filters.
 func (p callsPage) at(after string) string {
 	values := url.Values{}

@@ -10,11 +10,14 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-// pageSize is how many rows a page of a list has.
-const pageSize = 50
+// How many rows a page of a list has, and one of a sorted list whose rows are compact.
+const (
+	pageSize    = 50
+	compactSize = 100
+)
 
 // list is the part that pages of lists share. Templates of lists use the parts
-// "search", "sorted", "none-found" and "more".
+// "search", "sorted", "density", "none-found" and "more".
 type list struct {
 	base
 	Path   string // the address of the list, as in "/agents"
@@ -108,6 +111,14 @@ func (l list) Finds() string {
 	return "Search by name or description"
 }
 
+// Size is how many rows a page of a sorted list has.
+func (l list) Size() int {
+	if l.Compact {
+		return compactSize
+	}
+	return pageSize
+}
+
 // First returns whether this is the first page.
 func (l list) First() bool { return l.After == "" }
 
@@ -139,11 +150,11 @@ func readSorted[T any](r *http.Request, v *visit, l *list,
 	if !slices.ContainsFunc(l.Orders(), func(c choice) bool { return c.Value == string(l.Sort) }) {
 		l.Sort = l.Sorts[0].Key
 	}
-	found, cursors, err := read(r.Context(), v.who, rolebroker.Page{Limit: pageSize + 1, After: l.After,
+	found, cursors, err := read(r.Context(), v.who, rolebroker.Page{Limit: l.Size() + 1, After: l.After,
 		Search: l.Search, Integration: l.Integration, Sort: l.Sort, State: l.State, Mode: l.Mode})
-	found, more := cut(found, pageSize)
+	found, more := cut(found, l.Size())
 	if more {
-		l.Next = l.at(cursors[pageSize-1])
+		l.Next = l.at(cursors[l.Size()-1])
 	}
 	return found, err
 }

@@ -246,6 +246,7 @@ func (f *forms) postSettings() {
 			f.post(f.admin, "api-key.delete", "/settings/keys/"+string(key.ID)+"/delete")
 		}
 	}
+	f.post(f.admin, "", "/rows", "rows", "compact", "next", "/agents")
 	// Everybody may sign in who has a key, and out.
 	person := &browser{site: f.site}
 	f.covers("/sign-in")

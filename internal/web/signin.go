@@ -264,8 +264,8 @@ func (s *server) signOut(w http.ResponseWriter, r *http.Request, v *visit) error
 	return to(w, r, "/sign-in")
 }
 
-// next is the path of the page to show after signing in. It never leads to another
-// site.
+// next is the path of the page that a form leads to, such as the page to show after
+// signing in. It never leads to another site.
 func next(r *http.Request) string {
 	const longest = 2000
 	path := r.FormValue("next")

@@ -71,6 +71,12 @@ func TestPagesStaySmall(t *testing.T) {
 		}
 		t.Logf("%7d bytes  %d  %s", answer.Body.Len(), answer.Code, path)
 	}
+	b.post("/rows", "rows", "compact")
+	for _, list := range []string{"/integrations", "/agents", "/sessions", "/calls"} {
+		if n := b.get(list).Body.Len(); n > maxPage {
+			t.Errorf("GET %s has %d bytes when its rows are compact, more than %d", list, n, maxPage)
+		}
+	}
 	if shown < 15 {
 		t.Errorf("only %d pages were shown", shown)
 	}

@@ -168,6 +168,7 @@ func (s *server) routes() {
 	s.page("POST /runners/{runner}/delete", s.deleteRunner)
 
 	s.page("GET /settings", s.showSettings)
+	s.page("POST /rows", s.chooseRows)
 	s.page("POST /settings/keys", s.createAPIKey)
 	s.page("POST /settings/keys/{key}/delete", s.deleteAPIKey)
 
