@@ -480,6 +480,9 @@ func (n *node) logs() string {
 	return all
 }
 
+// patience is how long a load balancer tries to reach what is behind it. The API server, which knows that, can be slow.
+const patience = time.Minute
+
 // forward listens on an address of this network, and connects who comes to another.
 func forward(t *testing.T, address string, dial func() (net.Conn, error)) {
 	t.Helper()
@@ -497,7 +500,13 @@ func forward(t *testing.T, address string, dial func() (net.Conn, error)) {
 			go func() {
 				defer in.Close()
 				out, err := dial()
+				deadline := time.Now().Add(patience)
+				for err != nil && t.Context().Err() == nil && time.Now().Before(deadline) {
+					time.Sleep(100 * time.Millisecond)
+					out, err = dial()
+				}
 				if err != nil {
+					fmt.Fprintf(os.Stderr, "nothing is behind %s: %v\n", address, err)
 					return
 				}
 				defer out.Close()
@@ -528,9 +537,9 @@ func copyAll(to, from net.Conn) {
 func (n *node) dialService(namespace, name string) func() (net.Conn, error) {
 	return func() (net.Conn, error) {
 		var service kubetest.Object
-		status, answer := n.Try(http.MethodGet, "/api/v1/namespaces/"+namespace+"/services/"+name, nil)
-		if status != http.StatusOK {
-			return nil, fmt.Errorf("there is no Service %s", name)
+		status, answer, err := n.Ask(http.MethodGet, "/api/v1/namespaces/"+namespace+"/services/"+name, nil)
+		if err != nil || status != http.StatusOK {
+			return nil, fmt.Errorf("there is no Service %s: %d, %v", name, status, err)
 		}
 		json.Unmarshal(answer, &service)
 		for _, port := range at[[]any](service, "spec", "ports") {

@@ -158,7 +158,7 @@ func (c *Cluster) run(program string) bool {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {
-		status, answer, err := c.ask(http.MethodGet, "/readyz", nil)
+		status, answer, err := c.Ask(http.MethodGet, "/readyz", nil)
 		if err == nil && status == http.StatusOK {
 			return true
 		}
@@ -316,14 +316,15 @@ func (c *Cluster) Do(method, path string, body, into any) {
 // Try is Do for requests that may be refused.
 func (c *Cluster) Try(method, path string, body any) (status int, answer []byte) {
 	c.t.Helper()
-	status, answer, err := c.ask(method, path, body)
+	status, answer, err := c.Ask(method, path, body)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	return status, answer
 }
 
-func (c *Cluster) ask(method, path string, body any) (int, []byte, error) {
+// Ask is Try for goroutines beside that of the test: the caller gets the error.
+func (c *Cluster) Ask(method, path string, body any) (int, []byte, error) {
 	encoded, err := json.Marshal(body)
 	if err != nil {
 		return 0, nil, err
