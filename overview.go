@@ -1,6 +1,9 @@
 package rolebroker
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Overview is what people want to know first. It is some seconds old.
 type Overview struct {
@@ -23,6 +26,30 @@ type Trouble struct {
 	First           RoleID   // of Roles
 	Count           int      // how many roles fail so
 	State           RoleState
+}
+
+// Troubles returns why enabled roles fail, one for each cause, in the order of the roles. Since is when the first of
+// the roles that fail so began to.
+func (in *Integration) Troubles() (all []Trouble) {
+	for i := range in.Roles {
+		role := &in.Roles[i]
+		state := in.StateOf(role)
+		if !role.Enabled || state.Status != StatusFailed {
+			continue
+		}
+		at := slices.IndexFunc(all, func(t Trouble) bool { return t.State.Code == state.Code })
+		if at < 0 {
+			at = len(all)
+			all = append(all, Trouble{Integration: in.ID, IntegrationName: in.Name, First: role.ID, State: state})
+		}
+		t := &all[at]
+		t.Count++
+		if len(t.Roles) < MaxTroubleRoles {
+			t.Roles = append(t.Roles, role.Name)
+		}
+		t.State.Since = earlierKnown(t.State.Since, state.Since)
+	}
+	return all
 }
 
 // MaxTroubleRoles is how many roles a Trouble names.

@@ -16,12 +16,11 @@ const (
 	maxTroubled      = 50   // integrations that are looked at
 	maxTroubledRoles = 1000 // roles of these
 	maxTroubles      = 100
-	maxFailing       = 1000 // that are counted
-	maxWaiting       = 6    // access requests
-	maxEnding        = 6    // tokens, and as many API keys
-	maxSilent        = 6    // runners
-	maxLookedAt      = 200  // runners that may be silent
-	maxCut           = 6    // agents that are cut off
+	maxWaiting       = 6   // access requests
+	maxEnding        = 6   // tokens, and as many API keys
+	maxSilent        = 6   // runners
+	maxLookedAt      = 200 // runners that may be silent
+	maxCut           = 6   // agents that are cut off
 
 	// endingSoon is for how long before its end a token or a key is shown.
 	endingSoon = 14 * 24 * time.Hour
@@ -72,7 +71,7 @@ func (b *Broker) Overview(ctx context.Context, who rolebroker.Caller) (*rolebrok
 
 // addTroubles adds why roles fail, the newest first.
 func (b *Broker) addTroubles(ctx context.Context, o *rolebroker.Overview) (err error) {
-	if o.Failing, err = b.store.CountTroubled(ctx, maxFailing); err != nil || o.Failing == 0 {
+	if o.Failing, err = b.store.CountTroubled(ctx); err != nil || o.Failing == 0 {
 		return err
 	}
 	found, err := b.store.TroubledRoles(ctx, maxTroubled, maxTroubledRoles)
@@ -80,39 +79,13 @@ func (b *Broker) addTroubles(ctx context.Context, o *rolebroker.Overview) (err e
 		return err
 	}
 	for i := range found {
-		o.Troubles = append(o.Troubles, troublesOf(&found[i])...)
+		o.Troubles = append(o.Troubles, found[i].Troubles()...)
 	}
 	slices.SortStableFunc(o.Troubles, func(a, b rolebroker.Trouble) int {
 		return b.State.Since.Compare(a.State.Since)
 	})
 	o.Troubles = o.Troubles[:min(len(o.Troubles), maxTroubles)]
 	return nil
-}
-
-// troublesOf returns why roles of an integration fail, one for each cause. Since is when the first of its roles began.
-func troublesOf(in *rolebroker.Integration) (all []rolebroker.Trouble) {
-	for i := range in.Roles {
-		role := &in.Roles[i]
-		state := in.StateOf(role)
-		if !role.Enabled || state.Status != rolebroker.StatusFailed {
-			continue
-		}
-		at := slices.IndexFunc(all, func(t rolebroker.Trouble) bool { return t.State.Code == state.Code })
-		if at < 0 {
-			at = len(all)
-			all = append(all, rolebroker.Trouble{
-				Integration: in.ID, IntegrationName: in.Name, First: role.ID, State: state})
-		}
-		t := &all[at]
-		t.Count++
-		if len(t.Roles) < rolebroker.MaxTroubleRoles {
-			t.Roles = append(t.Roles, role.Name)
-		}
-		if t.State.Since.IsZero() || !state.Since.IsZero() && state.Since.Before(t.State.Since) {
-			t.State.Since = state.Since
-		}
-	}
-	return all
 }
 
 func (b *Broker) addPending(ctx context.Context, o *rolebroker.Overview) (err error) {

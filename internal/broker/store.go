@@ -498,12 +498,12 @@ type searchStore interface {
 
 // overviewStore has what people want to know first.
 type overviewStore interface {
-	// TroubledRoles lists at most so many failing integrations, with those of their enabled roles that may be what
-	// fails, at most so many in all.
+	// TroubledRoles lists at most so many failing integrations, the one with the newest trouble first, with those of
+	// their enabled roles that may be what fails, at most so many in all.
 	TroubledRoles(ctx context.Context, integrations, roles int) ([]rolebroker.Integration, error)
 
-	// CountTroubled counts the failing integrations that are enabled, up to most.
-	CountTroubled(ctx context.Context, most int) (int, error)
+	// CountTroubled counts the failing integrations that are enabled.
+	CountTroubled(ctx context.Context) (int, error)
 
 	// Activity counts what agents did in each of so many hours from a time on, which begins an hour; up to most.
 	Activity(ctx context.Context, from time.Time, hours, most int) ([]rolebroker.Activity, error)

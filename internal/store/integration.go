@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -37,7 +38,9 @@ var (
 	listIntegrations      = selectIntegrations("listIntegrations",
 		`WHERE name > $1 AND `+matchesRole+` ORDER BY name LIMIT $3`)
 
-	setStatus = newStatement("setStatus", `UPDATE integrations SET status = $2 WHERE id = $1 AND status <> $2`)
+	setStatus = newStatement("setStatus", `
+		UPDATE integrations SET status = $2, failing_since = $3
+		WHERE id = $1 AND (status <> $2 OR failing_since <> $3)`)
 
 	integrationVersion = newStatement("integrationVersion", `SELECT name, version FROM integrations WHERE id = $1`)
 
@@ -131,14 +134,21 @@ func scanIntegration(scan scan, found *[]rolebroker.Integration, more ...any) er
 	return nil
 }
 
-// summarize stores what the state of an integration is, for lists that are sorted by it.
+// summarize stores what the state of an integration is, and when the newest of its troubles began, for lists that are
+// sorted by them.
 func (t *tx) summarize(ctx context.Context, id rolebroker.IntegrationID) error {
 	var found []rolebroker.Integration
 	err := t.query(ctx, integrationByNameOrID, func(scan scan) error { return scanIntegration(scan, &found) }, id)
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	_, err = t.exec(ctx, setStatus, id, found[0].State().Status)
+	var since time.Time
+	for _, trouble := range found[0].Troubles() {
+		if trouble.State.Since.After(since) {
+			since = trouble.State.Since
+		}
+	}
+	_, err = t.exec(ctx, setStatus, id, found[0].State().Status, millis(since))
 	return err
 }
 

@@ -79,7 +79,7 @@ func (s *Store) RecordLending(ctx context.Context, in rolebroker.IntegrationID, 
 			clean(l.Agent), clean(l.By), millis(l.At), millis(l.Since)); err != nil {
 			return err
 		}
-		if known && before.Works() == l.Works() && before.fingerprint == fingerprint {
+		if known && before.Refused == l.Refused && before.fingerprint == fingerprint {
 			return nil // it says the same
 		}
 		return tx.summarize(ctx, in)

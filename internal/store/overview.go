@@ -11,15 +11,16 @@ var (
 	// troubledRoles has the roles of failing integrations that failed when they were tried or lent last.
 	troubledRoles = newStatement("troubledRoles", `
 		SELECT `+integrationColumns+`, `+roleColumns+`, `+validationColumns+`, `+lendingColumns+`
-		FROM (SELECT * FROM integrations WHERE status = 'failed' AND enabled ORDER BY name LIMIT $1) AS i
+		FROM (SELECT * FROM integrations WHERE status = 'failed' AND enabled = TRUE
+			ORDER BY failing_since DESC, name LIMIT $1) AS i
 		LEFT JOIN runners AS u ON u.id = i.runner_id
 		JOIN roles AS r ON r.integration_id = i.id AND r.enabled
 		LEFT JOIN validations AS v ON v.role_id = r.id
 		LEFT JOIN lendings AS l ON l.role_id = r.id
 		WHERE v.status = 'failed' OR l.refused <> ''
-		ORDER BY i.name, r.position LIMIT $2`)
-	countTroubled = newStatement("countTroubled", `
-		SELECT count(*) FROM (SELECT 1 FROM integrations WHERE status = 'failed' AND enabled LIMIT $1) AS failing`)
+		ORDER BY i.failing_since DESC, i.name, r.position LIMIT $2`)
+	countTroubled = newStatement("countTroubled",
+		`SELECT count(*) FROM integrations WHERE status = 'failed' AND enabled = TRUE`)
 
 	// Counts of what began from $1 until before $2, up to $3.
 	countSessions = newStatement("countSessions", `
@@ -44,15 +45,15 @@ var (
 		`WHERE cut_off_at > 0 ORDER BY cut_off_at DESC LIMIT $1`)
 )
 
-// TroubledRoles returns the failing integrations, the first by name, with those of their enabled roles that may be
-// what fails; StateOf decides. It returns at most so many integrations, and so many roles in all.
+// TroubledRoles returns the failing integrations, the one with the newest trouble first, with those of their enabled
+// roles that may be what fails; StateOf decides. It returns at most so many integrations, and so many roles in all.
 func (s *Store) TroubledRoles(ctx context.Context, integrations, roles int) ([]rolebroker.Integration, error) {
 	return s.integrations(ctx, troubledRoles, max(integrations, 0), max(roles, 0))
 }
 
-// CountTroubled counts the failing integrations that are enabled, up to most.
-func (s *Store) CountTroubled(ctx context.Context, most int) (int, error) {
-	return s.count(ctx, countTroubled, max(most, 0))
+// CountTroubled counts the failing integrations that are enabled.
+func (s *Store) CountTroubled(ctx context.Context) (int, error) {
+	return s.count(ctx, countTroubled)
 }
 
 // count returns the only column of the only row of a statement.

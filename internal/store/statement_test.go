@@ -238,3 +238,43 @@ func planOf(t *testing.T, s *store.Store, sql string, args []any) string {
 	}
 	return plan.String()
 }
+
+// manyFailing inserts more integrations than an overview should scan. Some of them fail.
+const (
+	theirExternalIDs = `
+	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+	INSERT INTO external_ids (value, reserved_at) SELECT 'external' || i, 0 FROM n`
+	manyFailing = `
+	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+	INSERT INTO integrations (id, name, description, assumption_mode, external_id, session_tags, source_identity,
+		version, created_at, updated_at, enabled, status, failing_since)
+	SELECT 'int_' || i, 'integration' || i, '', 'platform', 'external' || i, TRUE, TRUE, 1, 0, 0, TRUE,
+		CASE WHEN i % 20 = 0 THEN 'failed' ELSE 'assumable' END, i
+	FROM n`
+)
+
+func TestTheNewestTroublesUseAnIndex(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, database string) {
+		s := storetest.Open(t, database)
+		explain, setup := "EXPLAIN QUERY PLAN ", []string{theirExternalIDs, manyFailing}
+		if strings.HasPrefix(database, "postgres://") {
+			explain, setup = "EXPLAIN ", append(setup, "ANALYZE integrations")
+		}
+		for _, sql := range setup {
+			if _, err := s.DB().ExecContext(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, st := range store.Statements() {
+			args := map[string][]any{"troubledRoles": {50, 1000}, "countTroubled": {}}[st.Name]
+			if args == nil {
+				continue
+			}
+			index := map[string]string{"troubledRoles": "integrations_failing", "countTroubled": "integrations_"}[st.Name]
+			if plan := planOf(t, s, explain+st.Text, args); !strings.Contains(plan, index) {
+				t.Errorf("%s does not use the index:\n%s", st.Name, plan)
+			}
+		}
+	})
+}

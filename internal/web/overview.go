@@ -154,8 +154,8 @@ func failing(o *rolebroker.Overview) concern {
 	c.Count = fmt.Sprint(len(c.Items))
 	if len(c.Items) > maxConcerns {
 		c.Items = c.Items[:maxConcerns]
-		c.Count = plural(o.Failing, "integration", "integrations")
-		c.More = link{"Show Integrations", "/integrations"}
+		c.Count = grouped(int64(o.Failing)) + " " + oneOrMany(int64(o.Failing), "integration", "integrations")
+		c.More = link{"Show Integrations", "/integrations?state=" + string(rolebroker.StatusFailed)}
 	}
 	return c
 }

@@ -2,7 +2,9 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -172,7 +174,7 @@ func TestTheOverviewOfMuchThatFails(t *testing.T) {
 	for _, name := range strings.Fields("a b c d e f g h i j") {
 		b.create("team-" + name)
 	}
-	b.shows("/", "10 integrations", `<a id="failing-more" href="/integrations`)
+	b.shows("/", "10 integrations", `<a id="failing-more" href="/integrations?state=failed"`)
 	if n := strings.Count(b.get("/").Body.String(), `id="trouble-`); n != 8 {
 		t.Errorf("it shows %d that fail", n)
 	}
@@ -191,4 +193,35 @@ func TestTheOverviewOfMuchThatFails(t *testing.T) {
 	}
 	path, _, _ := strings.Cut(answer.Header().Get("Location"), "?")
 	b.shows("/", `href="`+path+`?show=failing">wide: r0, r1, r2 and 1 more</a>`)
+}
+
+// The newest trouble is the first, also when more integrations fail than are looked at, whatever their names are.
+func TestTheOverviewTellsTheNewestTrouble(t *testing.T) {
+	const many = 60
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	for i := range many {
+		b.create(fmt.Sprintf("team-%02d", i))
+	}
+	s.now = s.now.Add(time.Hour)
+	b.create("zoo")
+	b.shows("/", "61 integrations", "zoo: readonly")
+	if first := b.firstTrouble(); first != "zoo: readonly" {
+		t.Errorf("the first trouble is %s", first)
+	}
+	if rows := b.rowsOf("/integrations?state=failed"); len(rows) != many+1 {
+		t.Errorf("the list of those that fail has %d rows", len(rows))
+	}
+}
+
+var troubleLink = regexp.MustCompile(`id="trouble-[^"]*" href="[^"]*">([^<]*)<`)
+
+// firstTrouble is the first of what fails on the overview.
+func (b *browser) firstTrouble() string {
+	b.Helper()
+	found := troubleLink.FindStringSubmatch(b.get("/").Body.String())
+	if found == nil {
+		b.Fatal("nothing fails")
+	}
+	return found[1]
 }

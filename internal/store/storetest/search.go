@@ -275,7 +275,7 @@ func testTroubles(s *suite) {
 	off.Enabled, off.Version = false, 2
 	s.must(s.store.UpdateIntegration(s.ctx, off, 1, Event()))
 	s.must(s.store.RecordLending(s.ctx, in.ID, in.Roles[1].ID, in.Fingerprint(&in.Roles[1]), refusal(t2)))
-	n, err := s.store.CountTroubled(s.ctx, 10)
+	n, err := s.store.CountTroubled(s.ctx)
 	s.must(err)
 	s.equal(n, 1)
 	found, err := s.store.TroubledRoles(s.ctx, 10, 2)
@@ -283,6 +283,41 @@ func testTroubles(s *suite) {
 	s.equal(len(found), 1)
 	s.equal([]string{found[0].Roles[0].Name, found[0].Roles[1].Name}, []string{"readonly", "deployer"})
 	s.equal(found[0].Roles[1].Lending, refusal(t2))
+}
+
+// testNewestTroubles lists the failing integrations by when their newest trouble began, not by name.
+func testNewestTroubles(s *suite) {
+	first, last := s.createIntegration("a", "one", "two"), s.createIntegration("z", "one")
+	middle, fine := s.createIntegration("m", "one", "two"), s.createIntegration("fine", "one")
+	fails := func(in *rolebroker.Integration, role int, code rolebroker.ValidationCode, since time.Time) {
+		s.Helper()
+		result := outcome(in, role, t2)
+		result.Code, result.Since = code, since
+		s.must(s.store.RecordValidations(s.ctx, in, []rolebroker.RoleValidation{result}, t2))
+	}
+	newest := func(limit int, want ...string) {
+		s.Helper()
+		found, err := s.store.TroubledRoles(s.ctx, limit, 10)
+		s.must(err)
+		s.equal(names(found, func(in *rolebroker.Integration) string { return in.Name }), want)
+	}
+	fails(first, 0, rolebroker.ValidTrustDenied, t0)
+	fails(middle, 0, rolebroker.ValidTrustDenied, t0.Add(time.Second))
+	fails(last, 0, rolebroker.ValidTrustDenied, t1)
+	newest(10, "z", "m", "a")
+	newest(1, "z")
+	fails(middle, 1, rolebroker.ValidTrustDenied, t2) // the same trouble as before
+	newest(10, "z", "m", "a")
+	fails(middle, 1, rolebroker.ValidDenied, t2) // another one
+	newest(2, "m", "z")
+	s.must(s.store.RecordLending(s.ctx, first.ID, first.Roles[1].ID, first.Fingerprint(&first.Roles[1]),
+		&rolebroker.Lending{Refused: rolebroker.RefusedDenied, At: t2, Since: t2.Add(time.Second)}))
+	newest(1, "a")
+	works := outcome(last, 0, t2)
+	works.Status, works.Code = rolebroker.StatusAssumable, rolebroker.ValidAssumable
+	s.must(s.store.RecordValidations(s.ctx, last, []rolebroker.RoleValidation{works}, t2))
+	s.validate(fine, t2)
+	newest(10, "a", "m", "fine")
 }
 
 // testActivity counts what happened, by hours.

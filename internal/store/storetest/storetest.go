@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"SortedAgents":                 testSortedAgents,
 		"SortedRunners":                testSortedRunners,
 		"Troubles":                     testTroubles,
+		"NewestTroubles":               testNewestTroubles,
 		"Activity":                     testActivity,
 		"Ending":                       testEnding,
 		"Agent":                        testAgent,
