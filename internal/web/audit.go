@@ -39,7 +39,6 @@ type auditPage struct {
 	list
 	Filter  map[string]string // what was typed, by the names in auditFilters; empty values are left out
 	Problem string            // why the filter selects nothing; empty: it is valid
-	Exact   bool              // times are shown as they are, in UTC
 	Rows    []eventRow
 	Trail   rolebroker.AuditTrail
 	Signed  moment // when its checkpoint was signed
@@ -77,9 +76,6 @@ func (p auditPage) at(after string) string {
 	if after != "" {
 		values.Set("after", after)
 	}
-	if p.Exact {
-		values.Set("exact", "on")
-	}
 	if len(values) == 0 {
 		return auditPath
 	}
@@ -109,11 +105,11 @@ type factRow struct{ Field, Before, After string }
 
 func (s *server) listAudit(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query := r.URL.Query()
-	page := auditPage{Filter: auditFilterOf(r), Exact: query.Get("exact") != ""}
+	page := auditPage{Filter: auditFilterOf(r)}
 	page.Path, page.Noun, page.Plural, page.After = auditPath, "event", "events", query.Get("after")
 	part := r.Header.Get("HX-Target") == "rows" // the browser has the rest of the page
 	if part {
-		page.base = base{Who: v.who, Now: s.Now()}
+		page.base = s.partBase(r, v)
 	} else {
 		page.base = s.base(r, v, "Activity", "audit")
 	}
@@ -166,11 +162,7 @@ func (s *server) addEvents(ctx context.Context, v *visit, page *auditPage) (err 
 		page.Next = page.at(rolebroker.AuditCursor(&found[eventsPerPage-1]))
 	}
 	for _, record := range found {
-		row := rowOfEvent(&record, page.Now, page.Trail.Checkpoint)
-		if page.Exact {
-			row.When.Ago = row.Time.UTC().Format("2006-01-02 15:04:05 UTC")
-		}
-		page.Rows = append(page.Rows, row)
+		page.Rows = append(page.Rows, rowOfEvent(&record, page.Now, page.Trail.Checkpoint))
 	}
 	return err
 }

@@ -250,7 +250,30 @@ var scenes = []scene{
 	{"calls", func(p *person) { p.opens("/calls?decision=refused&session=ses_3mzq7k4vprb5xw2tdn6hjc8ysa") }},
 	{"sessions", func(p *person) { p.opens("/sessions?paused=on") }},
 	{"activity", func(p *person) { p.opens("/audit"); p.opensDetails() }},
-	{"activity-exact", func(p *person) { p.opens("/audit?exact=on&outcome=done&address=127.0.0.1") }},
+	{"activity-filtered", func(p *person) { p.opens("/audit?outcome=done&address=127.0.0.1") }},
+	{"session", func(p *person) { p.opensSession("librarian"); p.sees("Why it was lent") }},
+	{"session-cut-off", func(p *person) {
+		p.opensSession("deployer")
+		p.presses("Cut Off")
+		p.sees("Cut off deployer?", "everything")
+	}},
+	{"session-activity", func(p *person) {
+		p.opensSession("librarian")
+		p.in(".tab-row").presses("Activity")
+		p.sees("session.assume")
+	}},
+	{"session-calls-none", func(p *person) {
+		p.opensSession("librarian")
+		p.opens(find[string](p, "the address", "location.pathname + '/calls'"))
+		p.sees("No call is on record")
+	}},
+	{"session-exact", func(p *person) {
+		p.opensSession("librarian")
+		p.presses("Exact Times")
+		p.sees("Times in Words", " UTC")
+		p.presses("Times in Words")
+		p.sees("Exact Times")
+	}},
 	{"session-ended", func(p *person) {
 		p.opens("/sessions?agent=librarian&paused=on")
 		p.presses("End the session librarian for data-lake/analyst")
@@ -359,6 +382,13 @@ var signedOut = []scene{
 func (p *person) asks(task string) string {
 	p.Helper()
 	return rolebroker.AccessRequestPage + furnisher{p.TB, p.tb}.asking(task, "Roll out another release of the shop")
+}
+
+// opensSession opens the page of the newest session of an agent.
+func (p *person) opensSession(agent string) {
+	p.Helper()
+	p.opens("/sessions?paused=on&agent=" + agent)
+	p.opens(find[string](p, "the session", "document.querySelector('a[id^=session-]').getAttribute('href')"))
 }
 
 // cutsOff cuts an agent off, also one that is cut off already, so that scenes do not need each other.

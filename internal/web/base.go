@@ -22,6 +22,7 @@ type base struct {
 	Done            string // what was done just now, as a sentence; empty: nothing
 	DoneTone        string // the tone of Done; empty: good
 	Compact         bool   // rows of lists are a line each
+	Exact           bool   // times are shown as they are, and not in words
 }
 
 // SignedIn returns whether the page is for a person who is signed in.
@@ -65,10 +66,18 @@ func toDone(w http.ResponseWriter, r *http.Request, path, done string) error {
 	return to(w, r, path+"?done="+done)
 }
 
+// exactly returns whether the page has exact times.
+func (b base) exactly() bool { return b.Exact }
+
+// partBase is the base of a part of a page, of which the browser has the rest.
+func (s *server) partBase(r *http.Request, v *visit) base {
+	return base{Who: v.who, Now: s.Now(), Compact: compact(r), Exact: exact(r)}
+}
+
 // base makes the base of a page.
 func (s *server) base(r *http.Request, v *visit, title, section string) base {
-	b := base{Title: title, Section: section, Who: v.who, Now: s.Now(), Compact: compact(r),
-		Done: doneSentences[r.URL.Query().Get("done")]}
+	b := s.partBase(r, v)
+	b.Title, b.Section, b.Done = title, section, doneSentences[r.URL.Query().Get("done")]
 	var err error
 	if b.Counts, err = s.Broker.Counts(r.Context(), v.who); err != nil {
 		s.Log.WarnContext(r.Context(), "web app: counting", "reason", err)

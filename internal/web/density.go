@@ -7,15 +7,11 @@ const (
 	rowsComfortable = "comfortable"
 	rowsCompact     = "compact" // a line each
 
-	rowsCookie    = "rolebroker-rows"
-	rowsCookieAge = 365 * 24 * 60 * 60 // in seconds
+	rowsCookie = "rolebroker-rows"
 )
 
 // compact returns whether the browser asks for compact rows.
-func compact(r *http.Request) bool {
-	cookie, err := r.Cookie(rowsCookie)
-	return err == nil && cookie.Value == rowsCompact
-}
+func compact(r *http.Request) bool { return remembers(r, rowsCookie, rowsCompact) }
 
 // chooseRows has the browser remember how high rows are, and leads back to the page that asked.
 func (s *server) chooseRows(w http.ResponseWriter, r *http.Request, _ *visit) error {
@@ -23,9 +19,23 @@ func (s *server) chooseRows(w http.ResponseWriter, r *http.Request, _ *visit) er
 	if formValue(r, "rows") == rowsCompact {
 		rows = rowsCompact
 	}
+	s.remember(w, r, rowsCookie, rows)
+	return to(w, r, next(r))
+}
+
+// rememberedFor is how long a browser remembers how somebody wants pages, in seconds.
+const rememberedFor = 365 * 24 * 60 * 60
+
+// remember has the browser remember how somebody wants pages.
+func (s *server) remember(w http.ResponseWriter, r *http.Request, cookie, value string) {
 	http.SetCookie(w, &http.Cookie{
-		Name: rowsCookie, Value: rows, Path: s.cookiePath(), MaxAge: rowsCookieAge,
+		Name: cookie, Value: value, Path: s.cookiePath(), MaxAge: rememberedFor,
 		HttpOnly: true, Secure: s.overHTTPS(r), SameSite: http.SameSiteLaxMode,
 	})
-	return to(w, r, next(r))
+}
+
+// remembers returns whether the browser remembers a value.
+func remembers(r *http.Request, cookie, value string) bool {
+	found, err := r.Cookie(cookie)
+	return err == nil && found.Value == value
 }

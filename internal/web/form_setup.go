@@ -85,7 +85,7 @@ func (s *server) setupOfForm(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	page.base = base{Who: v.who, Now: s.Now()}
+	page.base = s.partBase(r, v)
 	if err := s.addRunners(r.Context(), v, page); err != nil {
 		return err
 	}

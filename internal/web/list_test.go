@@ -112,6 +112,8 @@ func TestRunnersAreSorted(t *testing.T) {
 	}
 	b.shows("/runners?sort=-seen", `aria-sort="descending"`, `<option value="-seen" selected>Last seen: newest</option>`)
 	b.shows("/runners?search=nothing", "Nothing matches")
+	b.post("/rows", "rows", "compact")
+	b.shows("/runners?sort=-", `<div id="rows" class="compact"`, `<form id="density"`, "sort=-")
 }
 
 // On a phone, where the heads of columns are not in view, people choose the order of a list.

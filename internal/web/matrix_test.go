@@ -247,6 +247,7 @@ func (f *forms) postSettings() {
 		}
 	}
 	f.post(f.admin, "", "/rows", "rows", "compact", "next", "/agents")
+	f.post(f.admin, "", "/times", "times", "exact")
 	// Everybody may sign in who has a key, and out.
 	person := &browser{site: f.site}
 	f.covers("/sign-in")

@@ -90,6 +90,10 @@ func (s *server) renderPart(w http.ResponseWriter, status int, page, part string
 		status = http.StatusInternalServerError
 	}
 	w.WriteHeader(status)
-	io.WriteString(w, s.below(isolated(b.String()))) // the client may be gone
+	html := b.String()
+	if page, ok := data.(interface{ exactly() bool }); ok && page.exactly() {
+		html = withExactTimes(html)
+	}
+	io.WriteString(w, s.below(isolated(html))) // the client may be gone
 	return nil
 }

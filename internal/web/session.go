@@ -1,59 +1,165 @@
 package web
 
 import (
+	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/broker"
 )
+
+// sessionHead is what all pages of a session have.
+type sessionHead struct {
+	object
+	Session sessionRow
+	Gone    bool        // the agent was deleted
+	Cut     string      // the address of the page of the cut-off that ended it; empty: none did
+	From    []cutChoice // what the agent can be cut off from; empty: it is disabled, or deleted
+
+	details *rolebroker.SessionDetails
+}
+
+// headOfSession makes the head of a page of the session that the request is about.
+func (s *server) headOfSession(r *http.Request, v *visit, tab string) (h sessionHead, err error) {
+	d, err := s.Broker.Session(r.Context(), v.who, rolebroker.SessionID(r.PathValue("session")))
+	if err != nil {
+		return h, err
+	}
+	name := d.AgentName + " borrowed " + d.IntegrationName + "/" + d.RoleName
+	h = sessionHead{Gone: d.AgentGone, details: d, object: object{base: s.base(r, v, name, "sessions"),
+		List: link{"Sessions", "/sessions"}, Name: name}}
+	h.Session = rowOfSession(&d.Session, h.base)
+	h.State = h.Session.Status
+	h.Tabs = sessionTabs(d, tab)
+	if h.Gone {
+		return h, nil
+	}
+	return h, s.addAgentOfSession(r.Context(), v, &h)
+}
+
+// addAgentOfSession adds from what the agent can be cut off, or the cut-off that ended the session.
+func (s *server) addAgentOfSession(ctx context.Context, v *visit, h *sessionHead) error {
+	d := h.details
+	agent, err := s.Broker.Agent(ctx, v.who, string(d.Agent))
+	if err != nil {
+		return err
+	}
+	if !agent.Disabled {
+		h.From = []cutChoice{{string(d.Role), d.IntegrationName + "/" + d.RoleName}}
+	}
+	if d.EndedAt.IsZero() {
+		return nil
+	}
+	cut, err := s.Broker.LastCutOff(ctx, v.who, string(d.Agent), string(d.Role))
+	if rolebroker.CodeOf(err) == rolebroker.CodeNotFound {
+		return nil
+	}
+	if err == nil && cut.At.Equal(d.EndedAt) {
+		h.Cut = cutOffAt(agent.ID, cut, "")
+		if h.Session.KeysLeft {
+			h.State = state{Tone: "bad", Word: "cut off"}
+		}
+	}
+	return err
+}
+
+// sessionTabs are the pages of a session. It has one of calls if the gateway sees them.
+func sessionTabs(d *rolebroker.SessionDetails, chosen string) []tab {
+	tabs := []tab{{link: link{"Overview", ""}}}
+	if d.Withheld() || len(d.Calls) > 0 {
+		calls := tab{link: link{"Calls", "calls"}}
+		if !d.MoreCalls {
+			calls.Count = len(d.Calls)
+		}
+		tabs = append(tabs, calls)
+	}
+	return tabsOf("/sessions/"+string(d.ID), chosen, append(tabs, tab{link: link{"Activity", "activity"}})...)
+}
 
 // sessionPage is one session, with what explains it.
 type sessionPage struct {
-	base
-	Session   sessionRow
+	sessionHead
 	BegunBy   rolebroker.RequestID // the request that began it; empty: it is not on record
-	Gone      bool                 // the agent was deleted
 	Approval  *requestRow          // nil: none was needed, or it is not on record any more
 	AllowedBy *eventRow            // the last change of the connection before; nil: it is not on record
-	Calls     []callRow            // through the gateway, the newest first
-	More      bool                 // there are older calls
-	Events    []eventRow           // the newest first
-	Older     bool                 // there are older events
 }
 
 // showSession shows a session to read.
 func (s *server) showSession(w http.ResponseWriter, r *http.Request, v *visit) error {
-	ctx := r.Context()
-	d, err := s.Broker.Session(ctx, v.who, rolebroker.SessionID(r.PathValue("session")))
+	head, err := s.headOfSession(r, v, "")
 	if err != nil {
 		return err
 	}
-	trail, err := s.Broker.TrailState(ctx, v.who)
-	if err != nil {
-		return err
-	}
-	page := &sessionPage{base: s.base(r, v, "Session of "+d.AgentName+" for "+d.IntegrationName+"/"+d.RoleName, "sessions"),
-		BegunBy: d.BegunBy, Gone: d.AgentGone, More: d.MoreCalls, Older: d.MoreEvents}
-	page.Session = rowOfSession(&d.Session, page.base)
+	d := head.details
+	page := &sessionPage{sessionHead: head, BegunBy: d.BegunBy}
 	if d.Approval != nil {
 		row := rowOfRequest(d.Approval, page.Now)
 		page.Approval = &row
 	}
-	event := func(r *rolebroker.AuditRecord) eventRow {
-		row := rowOfEvent(r, page.Now, trail.Checkpoint)
-		if page.Gone && row.Actor.ID == string(d.Agent) {
-			row.By.Page = ""
-		}
-		return row
-	}
 	if d.AllowedBy != nil {
-		row := event(d.AllowedBy)
+		trail, err := s.Broker.TrailState(r.Context(), v.who)
+		if err != nil {
+			return err
+		}
+		row := rowOfEvent(d.AllowedBy, page.Now, trail.Checkpoint)
 		page.AllowedBy = &row
 	}
-	for i := range d.Calls {
-		page.Calls = append(page.Calls, rowOfCall(d.Calls[i], page.base))
-	}
-	for i := range d.Events {
-		page.Events = append(page.Events, event(&d.Events[i]))
-	}
 	return s.render(w, http.StatusOK, "session", page)
+}
+
+// sessionCallsPage has the calls of a session through the gateway, the newest first.
+type sessionCallsPage struct {
+	sessionHead
+	Rows  []callRow
+	After string // the cursor of the last call before this page; empty: this is the first page
+	First string // the address of the first page
+	Next  string // the address of the next page; empty: this is the last
+}
+
+func (s *server) showSessionCalls(w http.ResponseWriter, r *http.Request, v *visit) error {
+	head, err := s.headOfSession(r, v, "calls")
+	if err != nil {
+		return err
+	}
+	page := sessionCallsPage{sessionHead: head, After: r.URL.Query().Get("after"),
+		First: "/sessions/" + string(head.Session.ID) + "/calls"}
+	found, err := s.Broker.Calls(r.Context(), v.who,
+		broker.CallSelection{CallFilter: rolebroker.CallFilter{Session: head.Session.ID}},
+		rolebroker.Page{Limit: pageSize + 1, After: page.After})
+	if err != nil {
+		return err
+	}
+	found, more := cut(found, pageSize)
+	if more {
+		page.Next = page.First + "?" + url.Values{"after": {string(found[pageSize-1].ID)}}.Encode()
+	}
+	for _, call := range found {
+		page.Rows = append(page.Rows, rowOfCall(call, page.base))
+	}
+	return s.render(w, http.StatusOK, "session-calls", page)
+}
+
+// sessionActivityPage has the events about a session.
+type sessionActivityPage struct {
+	sessionHead
+	Activity activity
+}
+
+func (s *server) showSessionActivity(w http.ResponseWriter, r *http.Request, v *visit) error {
+	head, err := s.headOfSession(r, v, "activity")
+	if err != nil {
+		return err
+	}
+	page := sessionActivityPage{sessionHead: head}
+	id := string(page.Session.ID)
+	if page.Activity, err = s.activityOf(r, v, id, "/sessions/"+id+"/activity"); err != nil {
+		return err
+	}
+	for i := range page.Activity.Rows {
+		if row := &page.Activity.Rows[i]; page.Gone && row.Actor.ID == string(page.Session.Agent) {
+			row.By.Page = ""
+		}
+	}
+	return s.render(w, http.StatusOK, "session-activity", page)
 }

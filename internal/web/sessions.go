@@ -89,7 +89,7 @@ func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) 
 	}
 	page.Path, page.Noun, page.Plural, page.After = "/sessions", "session", "sessions", query.Get("after")
 	if r.Header.Get("HX-Target") == "rows" { // the browser has the rest of the page
-		page.base = base{Who: v.who, Now: s.Now(), Compact: compact(r)}
+		page.base = s.partBase(r, v)
 		if err := s.addSessions(r.Context(), v, &page); err != nil {
 			return err
 		}

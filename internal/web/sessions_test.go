@@ -80,11 +80,12 @@ func TestThePageOfASession(t *testing.T) {
 	}
 	page := "/sessions/" + string(session.ID)
 	token := "/audit?token=" + string(a.token)
-	reader.shows(page, "scout</a> borrowed", "production/readonly", "read-only", "release-17", token, "192.0.2.7",
-		"/audit?request_id=req-of-scout", "aws-request", "ASIAEXAMPLE", `href="`+request+`">approved</a> by approver`,
-		"agent.connect by ", "approval borrow", "dynamodb:PutItem", "table/&lt;jobs&gt;", ">400<", "session.begin",
-		"/audit?subject="+string(session.ID))
-	reader.lacks(page, page+"/end", "was deleted")
+	reader.shows(page, "<h1>scout borrowed production/readonly ", ">live</span>", "read-only", "release-17", token,
+		"192.0.2.7", "/audit?request_id=req-of-scout", "aws-request", "ASIAEXAMPLE",
+		`href="`+request+`">approved</a> by approver`, "agent.connect by ", "approval borrow", `href="`+page+`/calls"`)
+	reader.shows(page+"/calls", "dynamodb:PutItem", "table/&lt;jobs&gt;", ">400<", `href="/calls?session=`)
+	reader.shows(page+"/activity", "session.begin", "/audit?subject="+string(session.ID))
+	reader.lacks(page, page+"/end", "was deleted", "Cut Off")
 	for _, list := range []string{"/sessions", "/audit", "/calls", request} {
 		reader.shows(list, `href="`+page+`"`)
 	}
@@ -96,17 +97,45 @@ func TestThePageOfASession(t *testing.T) {
 	}
 
 	admin := a.as(a.admin)
-	admin.shows(page, `action="`+page+`/end"`)
+	admin.shows(page, `action="`+page+`/end"`, "Cut off scout?", "only production/readonly")
 	admin.answers(admin.post(page+"/end"), http.StatusSeeOther)
 	agent := `href="/agents/` + string(a.agent.ID)
-	admin.shows(page, "by admin", `href="`+page+`/cut-off"`, "session.end")
-	admin.lacks(page, page+"/end")
+	admin.shows(page, "by admin", `href="`+page+`/cut-off"`, ">ended</span>")
+	admin.shows(page+"/activity", "session.end")
+	admin.lacks(page, page+"/end", "cut it off")
 	admin.shows(page+"/cut-off", agent, `href="`+page+`"`)
 	admin.answers(admin.post("/agents/scout/delete"), http.StatusSeeOther)
 	for _, shown := range []string{page, page + "/cut-off"} {
 		admin.shows(shown, "scout", "which was deleted since")
 		admin.lacks(shown, agent)
 	}
+	admin.lacks(page+"/activity", agent)
+}
+
+// The page of a session that a cut-off ended says so, and leads to what is left of the cut-off. It offers to cut off an
+// agent that is not.
+func TestASessionThatWasCutOff(t *testing.T) {
+	a := newAsker(t)
+	in, err := a.broker.Integration(t.Context(), root, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := "/sessions/" + string(a.lends(a.agent, in, "readonly").ID)
+	other := "/sessions/" + string(a.lends(a.agent, in, "readonly").ID)
+	admin, agent := a.as(a.admin), "/agents/"+string(a.agent.ID)
+	a.now = a.now.Add(time.Minute)
+	admin.answers(admin.post(other+"/end"), http.StatusSeeOther)
+	a.now = a.now.Add(time.Minute)
+	admin.shows(first, `action="`+agent+`/cut-off"`, ">live</span>")
+	admin.shows(first+"/calls", "No call is on record")
+	role := string(in.Roles[0].ID)
+	admin.answers(admin.post(agent+"/cut-off", "role", role), http.StatusSeeOther)
+	admin.shows(first, ">cut off</span>", `href="`+agent+`/cut-off?role=`+role+`">cut it off</a>`)
+	admin.lacks(first, first+`/end"`)
+	admin.shows(other, ">ended</span>")
+	admin.lacks(other, "cut it off")
+	admin.answers(admin.post(agent+"/cut-off"), http.StatusSeeOther)
+	admin.lacks(first, `action="`+agent+`/cut-off"`)
 }
 
 // The sessions of one token, and those for roles of one account, are listed apart from others.

@@ -265,15 +265,21 @@ func (s *server) signOut(w http.ResponseWriter, r *http.Request, v *visit) error
 }
 
 // next is the path of the page that a form leads to, such as the page to show after
-// signing in. It never leads to another site.
+// signing in.
 func next(r *http.Request) string {
+	path := ofThisSite(r.FormValue("next"))
+	if strings.HasPrefix(path, "/sign-in") {
+		return "/"
+	}
+	return path
+}
+
+// ofThisSite is a path as it came from a browser, or / if it leads to another site.
+func ofThisSite(path string) string {
 	const longest = 2000
-	path := r.FormValue("next")
 	u, err := url.Parse(path)
-	switch {
-	case err != nil, len(path) > longest, u.Scheme != "", u.Host != "",
-		!strings.HasPrefix(path, "/"), strings.HasPrefix(path, "//"), strings.ContainsAny(path, "\\\r\n"),
-		strings.HasPrefix(u.Path, "/sign-in"):
+	if err != nil || len(path) > longest || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path, "/") ||
+		strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") {
 		return "/"
 	}
 	return path

@@ -36,6 +36,7 @@ func (b *browser) crowdedThings() *strings.Replacer {
 		}
 	}
 	return strings.NewReplacer("{runner}", string(runner.ID), "{$}", "",
+		"{session}", string(b.lends(agent, in, in.Roles[0].Name).ID),
 		"{integration}", string(in.ID), "{agent}", string(agent.ID),
 		"{role}", string(in.Roles[0].ID))
 }

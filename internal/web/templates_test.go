@@ -46,6 +46,8 @@ var everyPage = map[string]func() any{
 	"runner-activity":      func() any { return &runnerActivityPage{} },
 	"runner-edit":          func() any { return &runnerEditPage{} },
 	"runners":              func() any { return &runnersPage{} },
+	"session-activity":     func() any { return &sessionActivityPage{} },
+	"session-calls":        func() any { return &sessionCallsPage{} },
 	"session":              func() any { return &sessionPage{} },
 	"search":               func() any { return &searchPage{} },
 	"sessions":             func() any { return &sessionsPage{} },

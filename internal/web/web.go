@@ -84,6 +84,7 @@ func (s *server) routes() {
 
 	s.page("GET /{$}", s.showOverview)
 	s.page("GET /search", s.search)
+	s.page("POST /times", s.chooseTimes)
 
 	s.page("GET /integrations", s.listIntegrations)
 	s.page("GET /integrations/new", s.showCatalogue)
@@ -136,6 +137,8 @@ func (s *server) routes() {
 
 	s.page("GET /sessions", s.listSessions)
 	s.page("GET /sessions/{session}", s.showSession)
+	s.page("GET /sessions/{session}/calls", s.showSessionCalls)
+	s.page("GET /sessions/{session}/activity", s.showSessionActivity)
 	s.page("GET /sessions/{session}/cut-off", s.showEndedSession)
 	s.page("POST /sessions/{session}/end", s.endSession)
 

@@ -183,7 +183,8 @@ func TestNothingIsShownWithoutSigningIn(t *testing.T) {
 	for _, target := range []string{"/", "/integrations", "/integrations/new", "/integrations/new/aws?external_id=x",
 		path, path + "/delete", path + "/agents", path + "/edit",
 		"/agents", "/agents/new", "/agents/scout", "/agents/scout/connections", "/agents/scout/tokens",
-		"/agents/scout/edit", "/sessions", "/audit", "/runners", "/runners/new",
+		"/agents/scout/edit", "/sessions", "/sessions/x", "/sessions/x/calls",
+		"/sessions/x/activity", "/audit", "/runners", "/runners/new",
 		"/runners/eks", "/runners/eks/accounts", "/runners/eks/activity", "/runners/eks/edit", "/runners/eks/delete",
 		"/settings"} {
 		if answer := stranger.get(target); answer.Code != http.StatusUnauthorized ||
@@ -196,7 +197,8 @@ func TestNothingIsShownWithoutSigningIn(t *testing.T) {
 		"/agents/new", "/agents/scout", "/agents/scout/disable", "/agents/scout/tokens", "/agents/scout/delete",
 		"/agents/scout/bindings",
 		"/agents/scout/bindings/x/delete", "/runners/new", "/runners/eks", "/runners/eks/believe",
-		"/runners/eks/join-token", "/runners/eks/delete", "/settings/keys", "/settings/keys/x/delete", "/sign-out"} {
+		"/runners/eks/join-token", "/runners/eks/delete", "/settings/keys", "/settings/keys/x/delete", "/times",
+		"/sign-out"} {
 		if answer := stranger.post(target); answer.Code != http.StatusUnauthorized {
 			t.Errorf("POST %s answers %d", target, answer.Code)
 		}
