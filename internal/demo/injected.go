@@ -169,7 +169,7 @@ func (w *world) askViewer(ctx context.Context, request string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.Out, `  Decide in a browser. This link signs you in, once; then look under Requests:
+	fmt.Fprintf(w.Out, `  Decide in a browser. This link signs you in, once; then look in the Inbox:
 
   %s
 

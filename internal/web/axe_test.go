@@ -423,9 +423,14 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		{"signed-out", signedOut, func(t *testing.T) *person { return somebody(t, empty(t)) }},
 		{"one", scenes[:len(scenes)/2], func(t *testing.T) *person { return admin(t, furnished(t)) }},
 		{"other", scenes[len(scenes)/2:], func(t *testing.T) *person { return admin(t, furnished(t)) }},
+		{"approver", nil, nil},
 	} {
 		t.Run(world.name, func(t *testing.T) {
 			t.Parallel()
+			if world.enter == nil {
+				in := newInbox(t)
+				world.scenes, world.enter = in.scenes(), func(*testing.T) *person { return in.visitor(in.dana) }
+			}
 			p := world.enter(t)
 			for _, s := range chosen(world.scenes) {
 				s.reach(p)

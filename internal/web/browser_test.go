@@ -156,8 +156,14 @@ func (p *person) signsIn() {
 // signsInByKey signs in with the admin API key at an address of the server.
 func (p *person) signsInByKey(address string) {
 	p.Helper()
+	p.signsInWith(address, p.tb.AdminKey.Reveal())
+}
+
+// signsInWith signs in with an API key at an address of the server.
+func (p *person) signsInWith(address, key string) {
+	p.Helper()
 	p.opens(address + "/")
-	p.fills("API key", p.tb.AdminKey.Reveal())
+	p.fills("API key", key)
 	p.presses("Sign in")
 	p.arrives("Overview")
 	p.origin = find[string](p, "reading the address", "location.origin")

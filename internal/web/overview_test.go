@@ -41,7 +41,8 @@ func TestTheOverviewLeadsToTheCause(t *testing.T) {
 		sees              []string
 	}{
 		{"failing", "production: billing", "production", []string{"BillingExport", "does not say why"}},
-		{"pending", "deployer asks for production/deployer", "deployer asks for production/deployer",
+		{"pending", "deployer asks for production/deployer",
+			"deployer wants to do everything that production/deployer allows, for 1 hour",
 			[]string{"Roll out another release", "Approve"}},
 		{"cut-offs", "End the keys of scout", "Cut-off of scout", []string{"The keys still work in AWS"}},
 		{"ending", "A token of librarian", "librarian", []string{"nightly"}},

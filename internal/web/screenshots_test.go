@@ -37,10 +37,12 @@ func TestScreenshots(t *testing.T) {
 	if err := os.MkdirAll(*screenshots, 0o777); err != nil {
 		t.Fatal(err)
 	}
+	in := newInbox(t)
 	for _, world := range []struct {
 		p      *person
 		scenes []scene
-	}{{somebody(t, empty(t)), signedOut}, {admin(t, empty(t)), emptyScenes}, {admin(t, furnished(t)), scenes}} {
+	}{{somebody(t, empty(t)), signedOut}, {admin(t, empty(t)), emptyScenes}, {admin(t, furnished(t)), scenes},
+		{in.visitor(in.dana), in.scenes()}} {
 		for _, s := range chosen(world.scenes) {
 			s.reach(world.p)
 			world.p.takes(s.name)
@@ -55,7 +57,8 @@ func (p *person) maybeTakes(name string) {
 	}
 }
 
-// takes takes pictures of the whole page: light and dark, on a phone and on a large screen.
+// takes takes pictures of the whole page: light and dark, on a phone and on a large screen, and one of the window of a
+// phone.
 func (p *person) takes(name string) {
 	p.Helper()
 	for _, look := range []struct {
@@ -65,6 +68,9 @@ func (p *person) takes(name string) {
 		p.turns(look.scheme, look.width)
 		p.pictures(name + "-" + look.name)
 	}
+	p.turns("light", 360)
+	p.onAPhone()
+	p.picture(name + "-phone")
 	p.turns("light", 1280)
 }
 
@@ -72,9 +78,15 @@ func (p *person) takes(name string) {
 func (p *person) pictures(name string) {
 	p.Helper()
 	size := find[[]int64](p, "the size", "[innerWidth, Math.max(innerHeight, document.scrollingElement.scrollHeight)]")
+	p.does("making the window higher", chromedp.EmulateViewport(size[0], size[1]))
+	p.picture(name)
+}
+
+// picture takes a picture of what is in the window.
+func (p *person) picture(name string) {
+	p.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	p.does("making the window higher", chromedp.EmulateViewport(size[0], size[1]))
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	p.must("taking a picture", err)
 	small, err := compress(picture)

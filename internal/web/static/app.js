@@ -70,6 +70,11 @@ const rolebroker = (() => {
     }
   });
 
+  // A reason to deny is typed next.
+  document.addEventListener('toggle', (event) => {
+    if (event.target.open && event.target.matches('.deny')) $('input', event.target).focus();
+  }, true);
+
   // "/" and Ctrl-K or Command-K lead to the search of everything. The arrow keys go through what it found.
   const find = $('#find');
   const isTyping = (element) => element.matches('input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]');
