@@ -41,6 +41,10 @@ type Judgement struct {
 	Refused []RefusedKind // the most first
 	Waited  []RefusedKind // for a person, the most first
 	Unsure  []RefusedKind // nobody can say; the reason says why
+
+	// Calls that are not among the others, because they say nothing about what the agent needs.
+	AWSRefused int64 // with 401 or 403
+	NotSent    int64 // the gateway refused them
 }
 
 // Fits reports whether the policy can be a session policy.

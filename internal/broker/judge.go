@@ -33,5 +33,6 @@ func (b *Broker) JudgeLimits(ctx context.Context, who rolebroker.Caller, agent, 
 	}
 	found := judge.Judgement()
 	found.Since = since
-	return &found, nil
+	found.AWSRefused, found.NotSent, err = b.store.RefusedCalls(ctx, about.Agent.ID, about.Integration.ID, since)
+	return &found, err
 }

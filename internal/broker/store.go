@@ -399,6 +399,11 @@ type callStore interface {
 	CallKinds(ctx context.Context, agent rolebroker.AgentID, in rolebroker.IntegrationID, role rolebroker.RoleID,
 		since time.Time, add func(rolebroker.CallKind)) error
 
+	// RefusedCalls counts the calls that CallKinds leaves out: those that AWS answered with 401 or 403, and those that
+	// the gateway did not send.
+	RefusedCalls(ctx context.Context, agent rolebroker.AgentID, in rolebroker.IntegrationID, since time.Time) (
+		byAWS, notSent int64, err error)
+
 	// TokenSessions lists the sessions that signed an AWS token for an agent which works after a time.
 	TokenSessions(ctx context.Context, agent rolebroker.AgentID, at time.Time) ([]rolebroker.SessionID, error)
 

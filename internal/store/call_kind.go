@@ -14,6 +14,12 @@ var callKinds = newStatement("callKinds", `
 		AND (role_id = $4 OR $5)
 	GROUP BY service, operation, actions, resources, role_id`)
 
+var refusedCalls = newStatement("refusedCalls", `
+	SELECT COALESCE(SUM(CASE WHEN decision = 'allowed' THEN times ELSE 0 END), 0),
+		COALESCE(SUM(CASE WHEN decision = 'refused' THEN times ELSE 0 END), 0)
+	FROM calls WHERE agent_id = $1 AND id > $2 AND integration_id = $3
+		AND (decision = 'refused' OR status IN (401, 403))`)
+
 var tokenSessions = newStatement("tokenSessions", `
 	SELECT DISTINCT session_id FROM calls WHERE agent_id = $1 AND id > $2 AND valid_until > $3`)
 
@@ -47,4 +53,13 @@ func (s *Store) CallKinds(ctx context.Context, agent rolebroker.AgentID, in role
 		}
 		return err
 	}, agent, rolebroker.CallIDFrom(since), in, role, role == "")
+}
+
+// RefusedCalls counts the calls that CallKinds leaves out: those that AWS answered with 401 or 403, and those that the
+// gateway did not send.
+func (s *Store) RefusedCalls(ctx context.Context, agent rolebroker.AgentID, in rolebroker.IntegrationID,
+	since time.Time) (byAWS, notSent int64, err error) {
+	err = s.query(ctx, refusedCalls, func(scan scan) error { return scan(&byAWS, &notSent) },
+		agent, rolebroker.CallIDFrom(since), in)
+	return byAWS, notSent, err
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
@@ -164,4 +165,27 @@ func TestWhatLimitsWouldHaveRefused(t *testing.T) {
 	b.answers(b.post(form, "form", "limits", "version", "2", "access", "full", "keys", "lent", "approval", "write",
 		"action", "preview"), http.StatusOK, "is said once the choices fit together")
 	b.shows(form, "none would have been refused") // looking changes nothing
+	b.lacks(form, "Not counted", "access levels")
+
+	// What was refused then says nothing about what it needs, and is not hidden.
+	denied, refused := call("GetObject", 1200), call("DeleteBucket", 2)
+	denied.Status, refused.Decision, refused.Status = 403, rolebroker.CallRefused, 0
+	if err := s.store.RecordCalls(ctx, []rolebroker.Call{denied, refused}); err != nil {
+		t.Fatal(err)
+	}
+	b.shows(form, "Of 1,204 calls in the last 7 days",
+		"Not counted: 1,200 that AWS refused and 2 that this server refused.")
+	for access, policy := range map[string]string{"read-only": "ReadOnlyAccess", "view-only": "ViewOnlyAccess"} {
+		b.answers(b.post(form, "form", "limits", "version", "2", "access", access, "keys", "withheld",
+			"approval", "none", "action", "preview"), http.StatusOK, "by the access levels that AWS gives IAM actions",
+			"AWS itself decides by its "+policy)
+	}
+	s.now = s.now.Add(8 * 24 * time.Hour)
+	b = s.as(s.admin)
+	if err := s.store.RecordCalls(ctx, []rolebroker.Call{{ID: rolebroker.NewCallID(s.now), Agent: agent.ID,
+		Integration: in.ID, Role: in.Roles[0].ID, Decision: rolebroker.CallAllowed, Times: 1, Status: 401,
+		EndedAt: s.now, Level: rolebroker.CallRead}}); err != nil {
+		t.Fatal(err)
+	}
+	b.shows(form, "No call of scout in the last 7 days can be judged. Not counted: 1 that AWS refused.")
 }

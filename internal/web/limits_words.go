@@ -84,13 +84,17 @@ func (s *server) judged(r *http.Request, v *visit, agent *rolebroker.Agent, in *
 		return []string{agent.Name + " is lent AWS keys, so its calls do not come through this server, and nobody can " +
 			"say what these limits would have refused. With keys withheld, calls are recorded from then on."}
 	}
-	return judgementWords(agent.Name, found)
+	return judgementWords(agent.Name, found, limits.Access)
 }
 
 // judgementWords says a judgement in sentences.
-func judgementWords(agent string, j *rolebroker.Judgement) []string {
-	if j.Calls == 0 {
+func judgementWords(agent string, j *rolebroker.Judgement, access rolebroker.Access) []string {
+	left := leftOut(j)
+	switch {
+	case j.Calls == 0 && left == "":
 		return []string{agent + " sent no calls through this server in the last 7 days."}
+	case j.Calls == 0:
+		return []string{"No call of " + agent + " in the last 7 days can be judged. " + left}
 	}
 	first := "Of " + grouped(j.Calls) + " " + oneOrMany(j.Calls, "call", "calls") + " in the last 7 days, "
 	if len(j.Refused) == 0 {
@@ -106,7 +110,33 @@ func judgementWords(agent string, j *rolebroker.Judgement) []string {
 		all = append(all, "Of "+grouped(callsOf(j.Unsure))+" nobody can say: "+mostOf(j.Unsure)+". "+
 			sentence(j.Unsure[0].Reason))
 	}
+	if left != "" {
+		all = append(all, left)
+	}
+	if policy := managedPolicyOf[access]; policy != "" {
+		all = append(all, "Judged by the access levels that AWS gives IAM actions. AWS itself decides by its "+policy+
+			", which may differ for a few actions.")
+	}
 	return all
+}
+
+// managedPolicyOf are AWS's policies that an access uses.
+var managedPolicyOf = map[rolebroker.Access]string{
+	rolebroker.AccessReadOnly: "ReadOnlyAccess", rolebroker.AccessViewOnly: "ViewOnlyAccess"}
+
+// leftOut says which calls a judgement is not about; empty: it is about all.
+func leftOut(j *rolebroker.Judgement) string {
+	var all []string
+	if j.AWSRefused > 0 {
+		all = append(all, grouped(j.AWSRefused)+" that AWS refused")
+	}
+	if j.NotSent > 0 {
+		all = append(all, grouped(j.NotSent)+" that this server refused")
+	}
+	if all == nil {
+		return ""
+	}
+	return "Not counted: " + andList(all) + "."
 }
 
 func callsOf(kinds []rolebroker.RefusedKind) (n int64) {

@@ -210,5 +210,13 @@ func testCallKinds(s *suite) {
 	has(in.Roles[0].ID, time.Time{}, kind(calls[2], 1, 2), kind(calls[0], 3, 8))
 	has(in.Roles[1].ID, time.Time{}, kind(calls[3], 1, 3))
 	has("", t0.Add(8*time.Second), kind(calls[0], 1, 8))
+	for _, c := range []struct {
+		since          time.Time
+		byAWS, notSent int64
+	}{{time.Time{}, 1, 1}, {t0.Add(5 * time.Second), 0, 1}, {t0.Add(6 * time.Second), 0, 0}} {
+		byAWS, notSent, err := s.store.RefusedCalls(s.ctx, a.ID, in.ID, c.since)
+		s.must(err)
+		s.equal([]int64{byAWS, notSent}, []int64{c.byAWS, c.notSent})
+	}
 	has("rol_unknown", time.Time{})
 }
