@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -362,13 +363,14 @@ func TestAnApproverIsOfferedNoAdministration(t *testing.T) {
 		paths = append(paths, page)
 	}
 	posts := regexp.MustCompile(`method="post" action="([^"]*)"`)
+	harmless := []string{"/sign-out", "/times", "/rows"} // how pages look is everybody's own
 	approver, reader := in.as(in.dana), in.as(in.reader)
 	offered := 0
 	for _, path := range paths {
 		for _, found := range posts.FindAllStringSubmatch(approver.get(path).Body.String(), -1) {
 			action := found[1]
 			switch {
-			case action == "/sign-out":
+			case slices.Contains(harmless, action):
 			case strings.HasPrefix(action, rolebroker.AccessRequestPage):
 				offered++
 			default:
@@ -376,7 +378,7 @@ func TestAnApproverIsOfferedNoAdministration(t *testing.T) {
 			}
 		}
 		for _, found := range posts.FindAllStringSubmatch(reader.get(path).Body.String(), -1) {
-			if found[1] != "/sign-out" {
+			if !slices.Contains(harmless, found[1]) {
 				t.Errorf("%s offers a reader to post to %s", path, found[1])
 			}
 		}

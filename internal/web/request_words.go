@@ -18,7 +18,7 @@ func wishOf(r *rolebroker.AccessRequest, now time.Time) string {
 	if r.State(now) == rolebroker.RequestPending {
 		verb = " wants to "
 	}
-	return r.AgentName + verb + deedOf(r) + ", for " + exactly(r.Duration)
+	return r.AgentName + verb + deedOf(r) + ", for " + fully(r.Duration)
 }
 
 // deedOf says what the agent would do. It continues "scout wants to …".
@@ -52,11 +52,11 @@ func permits(r *rolebroker.AccessRequest) string {
 	if r.Task != "" {
 		task = ", for its task " + inQuotes(r.Task)
 	}
-	return "Then " + r.AgentName + " may " + deed + task + ", for " + exactly(r.Duration) + "."
+	return "Then " + r.AgentName + " may " + deed + task + ", for " + fully(r.Duration) + "."
 }
 
-// exactly is a duration in words, and exact: "1 hour 30 minutes".
-func exactly(d time.Duration) string {
+// fully is a duration in words, and exact: "1 hour 30 minutes".
+func fully(d time.Duration) string {
 	var parts []string
 	for _, unit := range []struct {
 		length time.Duration
@@ -289,7 +289,7 @@ func (h *history) besideEarlier(r *rolebroker.AccessRequest, now time.Time) []st
 		wider = wider && before.GrantedAccess != r.Access && slices.Contains(r.Grantable(), before.GrantedAccess)
 	}
 	if longest < r.Duration {
-		all = append(all, "It asks for "+exactly(r.Duration)+"; the most that was approved before is "+exactly(longest)+".")
+		all = append(all, "It asks for "+fully(r.Duration)+"; the most that was approved before is "+fully(longest)+".")
 	}
 	if wider {
 		all = append(all, fmt.Sprintf("It asks for %s access; before, only %s was approved.", r.Access,
