@@ -122,8 +122,8 @@ func call(method reflect.Value, who rolebroker.Caller) (err error) {
 // A read-only key reads and nothing else; a runner and a join token do what is theirs.
 func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 	reads := "Agent Agents Grants Tokens AgentToken Bindings BindingsOfIssuer Integration Integrations IntegrationsOf " +
-		"Setup SetupDraft Reservation Runner Runners APIKeys AuditEvents AuditTrail TrailState ExportTrail " +
-		"FollowTrail Session Sessions LearnedPolicy Calls Call ExportCalls Platform Counts " +
+		"IntegrationOfRole Setup SetupDraft Reservation Runner Runners APIKeys AuditEvents AuditTrail TrailState " +
+		"ExportTrail FollowTrail Session Sessions LearnedPolicy Calls Call ExportCalls Platform Counts " +
 		"CountAgents SignIn SignInLink SignInCode " +
 		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules LastCutOff EndedSession " +
 		"JudgeLimits Overview Search SortedAgents SortedIntegrations SortedRunners"

@@ -14,6 +14,30 @@ func (b *Broker) Integration(
 	return b.integrationFor(ctx, who, rolebroker.ActionIntegrationGet, nameOrID)
 }
 
+// IntegrationOfRole finds the integration that has a role, by the ID of the role. Codes: denied, not_found.
+func (b *Broker) IntegrationOfRole(
+	ctx context.Context, who rolebroker.Caller, id rolebroker.RoleID,
+) (*rolebroker.Integration, error) {
+	role := rolebroker.Named(rolebroker.KindRole, string(id))
+	if err := b.May(ctx, who, rolebroker.ActionIntegrationGet, role); err != nil {
+		return nil, err
+	}
+	return b.integrationOfRole(ctx, id)
+}
+
+func (b *Broker) integrationOfRole(ctx context.Context, id rolebroker.RoleID) (*rolebroker.Integration, error) {
+	named, err := b.store.RolesNamed(ctx, string(id))
+	if err != nil {
+		return nil, err
+	}
+	for _, role := range named {
+		if role.Role == id { // and not a role with that name
+			return b.store.Integration(ctx, string(role.Integration))
+		}
+	}
+	return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no role %q", string(id))
+}
+
 // integrationFor permits an action that concerns an integration, and finds the integration. Codes: denied, not_found.
 func (b *Broker) integrationFor(
 	ctx context.Context, who rolebroker.Caller, action rolebroker.Action, nameOrID string,

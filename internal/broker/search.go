@@ -127,14 +127,7 @@ func (b *Broker) describe(ctx context.Context, kind rolebroker.Kind, id string) 
 }
 
 func (b *Broker) describeRole(ctx context.Context, f rolebroker.Found) (rolebroker.Found, error) {
-	named, err := b.store.RolesNamed(ctx, f.ID)
-	if err != nil {
-		return f, err
-	}
-	if len(named) == 0 {
-		return f, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no role %q", f.ID)
-	}
-	in, err := b.store.Integration(ctx, string(named[0].Integration))
+	in, err := b.integrationOfRole(ctx, rolebroker.RoleID(f.ID))
 	if err != nil {
 		return f, err
 	}

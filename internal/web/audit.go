@@ -257,6 +257,7 @@ func actorOf(a *api.AuditActor) thing {
 var pagesOf = map[rolebroker.Kind]string{
 	rolebroker.KindAgent: "/agents/", rolebroker.KindIntegration: "/integrations/", rolebroker.KindRunner: "/runners/",
 	rolebroker.KindAccessRequest: rolebroker.AccessRequestPage, rolebroker.KindSession: "/sessions/",
+	rolebroker.KindRole: "/roles/",
 }
 
 // thingOf names something of an event. Its page may say that it is gone.

@@ -148,6 +148,16 @@ var scenes = []scene{
 	{"integration", func(p *person) { p.looksAt("production") }},
 	{"integration-agents", func(p *person) { p.looksAt("production"); p.in(".tab-row").presses("Agents") }},
 	{"integration-activity", func(p *person) { p.looksAt("production"); p.in(".tab-row").presses("Activity") }},
+	{"role", func(p *person) { p.opensRole("production", "readonly"); p.sees("It can be assumed", "scout") }},
+	{"role-failing", func(p *person) {
+		p.looksAt("production")
+		p.line("billing").presses("billing")
+		p.line("billing").presses("Open billing")
+		p.arrives("billing")
+		p.sees("Why it fails", "BillingExport")
+	}},
+	{"role-off", func(p *person) { p.opensRole("production", "restore"); p.sees("It is not selected") }},
+	{"role-activity", func(p *person) { p.opensRole("staging", "terraform"); p.in(".tab-row").presses("Activity") }},
 	{"remove-roles", func(p *person) {
 		p.looksAt("production")
 		p.ticks("Choose readonly")
@@ -389,6 +399,21 @@ func (p *person) opensSession(agent string) {
 	p.Helper()
 	p.opens("/sessions?paused=on&agent=" + agent)
 	p.opens(find[string](p, "the session", "document.querySelector('a[id^=session-]').getAttribute('href')"))
+}
+
+// opensRole opens the page of a role.
+func (p *person) opensRole(integration, role string) {
+	p.Helper()
+	in, err := p.tb.Admin.Integration(p.Context(), integration)
+	if err != nil {
+		p.Fatal(err)
+	}
+	for _, r := range in.Roles {
+		if r.Name == role {
+			p.opens("/roles/" + r.ID)
+		}
+	}
+	p.arrives(role)
 }
 
 // cutsOff cuts an agent off, also one that is cut off already, so that scenes do not need each other.

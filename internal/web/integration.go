@@ -23,6 +23,13 @@ func (s *server) integrationTab(r *http.Request, v *visit, chosen string) (t int
 	if err != nil {
 		return t, err
 	}
+	return s.tabOfIntegration(r, v, in, chosen)
+}
+
+// tabOfIntegration is integrationTab for an integration.
+func (s *server) tabOfIntegration(
+	r *http.Request, v *visit, in *rolebroker.Integration, chosen string,
+) (t integrationTab, err error) {
 	t.In = *in
 	t.base, t.List, t.Name = s.base(r, v, in.Name, "integrations"), link{"Integrations", "/integrations"}, in.Name
 	if t.Runner, err = s.runnerOf(r.Context(), v, in); err != nil {

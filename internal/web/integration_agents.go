@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -53,8 +54,7 @@ func (s *server) renderIntegrationAgents(
 	}
 	for i := range found {
 		if c := found[i].Connection(page.In.ID); c != nil {
-			page.Rows = append(page.Rows, connectedAgent{Connection: *c, Agent: found[i].ID, Name: found[i].Name,
-				State: stateOfAgent(&found[i]), Only: len(c.Roles), Since: when(c.ConnectedAt, page.Now)})
+			page.Rows = append(page.Rows, rowOfConnected(&found[i], c, page.Now))
 		}
 	}
 	if page.MayWrite() {
@@ -63,6 +63,12 @@ func (s *server) renderIntegrationAgents(
 		}
 	}
 	return s.render(w, status, "integration-agents", page)
+}
+
+// rowOfConnected is the row of an agent with its connection.
+func rowOfConnected(a *rolebroker.Agent, c *rolebroker.Connection, now time.Time) connectedAgent {
+	return connectedAgent{Connection: *c, Agent: a.ID, Name: a.Name, State: stateOfAgent(a), Only: len(c.Roles),
+		Since: when(c.ConnectedAt, now)}
 }
 
 // connectIntegration connects an agent to the integration.

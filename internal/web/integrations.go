@@ -22,6 +22,7 @@ type integrations interface {
 		how rolebroker.Saving) (*rolebroker.Integration, error)
 	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration,
 		ifVersion int64, how rolebroker.Saving) (*rolebroker.Integration, error)
+	IntegrationOfRole(ctx context.Context, who rolebroker.Caller, id rolebroker.RoleID) (*rolebroker.Integration, error)
 	DisableIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	EnableIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	DeleteIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, ifVersion int64) error

@@ -140,7 +140,7 @@ func failing(o *rolebroker.Overview) concern {
 		item := concernItem{ID: "trouble-" + string(t.First), What: headline(t.State.Message)[0]}
 		item.Text, item.Address = troubleName(t), "/integrations/"+string(t.Integration)
 		if t.Count == 1 {
-			item.Address += "#" + string(t.First)
+			item.Address = pagesOf[rolebroker.KindRole] + string(t.First)
 		} else {
 			item.Address += "?show=" + showFailing
 		}

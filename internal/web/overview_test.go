@@ -40,7 +40,7 @@ func TestTheOverviewLeadsToTheCause(t *testing.T) {
 		of, name, heading string
 		sees              []string
 	}{
-		{"failing", "production: billing", "production", []string{"BillingExport", "does not say why"}},
+		{"failing", "production: billing", "billing", []string{"BillingExport", "does not say why"}},
 		{"pending", "deployer asks for production/deployer",
 			"deployer wants to do everything that production/deployer allows, for 1 hour",
 			[]string{"Roll out another release", "Approve"}},
@@ -129,7 +129,7 @@ func TestTheOverviewOfAReader(t *testing.T) {
 	reader.lacks("/", `id="start"`, "All clear")
 	b.shows("/", `<button class="primary" id="start">Connect AWS</button>`)
 
-	path := b.create("production") // its role does not exist in AWS
+	b.create("production") // its role does not exist in AWS
 	in, err := s.broker.Integration(ctx, root, "production")
 	if err != nil {
 		t.Fatal(err)
@@ -155,12 +155,12 @@ func TestTheOverviewOfAReader(t *testing.T) {
 	}
 	s.now = s.now.Add(11 * time.Second) // the broker counts again after ten
 	role := string(in.Roles[0].ID)
-	reader.shows("/", "Fails now", `href="`+path+"#"+role+`">production: readonly</a>`, "A token of scout",
+	reader.shows("/", "Fails now", `href="/roles/`+role+`">production: readonly</a>`, "A token of scout",
 		`href="/agents/`+string(agent.ID)+`/tokens"`, "&lt;laptop&gt;", "ends in 13 days",
 		`<a id="refused" href="/calls?decision=refused">1 call refused</a>`, `class="refused"`, "<caption>",
 		"Calls by the hour: 1 in")
 	reader.lacks("/", "Silent runners", "in time", "All clear", "three steps", `method="post" action="/int`)
-	reader.shows(path, `id="`+role+`"`)
+	reader.shows("/roles/"+role, "Why it fails", "readonly")
 	s.now = s.now.Add(2 * time.Hour)
 	reader.shows("/", "Silent runners", `href="/runners/`+string(eks.ID)+`">eks</a>`, "silent for 2 hours",
 		"failing for 2 hours")

@@ -92,8 +92,11 @@ func (s *server) saveRoles(w http.ResponseWriter, r *http.Request, v *visit, in 
 	return err
 }
 
-// toRoles redirects to the page of roles, with the same filter.
+// toRoles redirects to the page of roles, with the same filter, or to that of the role whose page had the button.
 func (s *server) toRoles(w http.ResponseWriter, r *http.Request, done string) error {
+	if of := formValue(r, "of"); of != "" {
+		return toDone(w, r, pagesOf[rolebroker.KindRole]+url.PathEscape(of), done)
+	}
 	values := url.Values{"done": {done}}
 	for _, name := range []string{"show", "search"} {
 		if value := formValue(r, name); value != "" {

@@ -79,8 +79,6 @@ func (s *server) search(w http.ResponseWriter, r *http.Request, v *visit) error 
 // addressOfFound is the page that shows what was found.
 func addressOfFound(f *rolebroker.Found) string {
 	switch f.Kind {
-	case rolebroker.KindRole:
-		return query("/integrations/"+f.In, "search", f.Name) + "#" + f.ID
 	case rolebroker.KindToken:
 		return "/agents/" + f.In + "/tokens"
 	case rolebroker.KindAPIKey:

@@ -20,7 +20,7 @@ func TestSearchFindsEverything(t *testing.T) {
 	role := in.Roles[299]
 	for q, want := range map[string]string{
 		"produc":                  `href="/integrations/` + string(in.ID) + `"`,
-		"role-299":                `href="/integrations/` + string(in.ID) + `?search=role-299#` + string(role.ID) + `"`,
+		"role-299":                `href="/roles/` + string(role.ID) + `"`,
 		role.ARN.String():         "of production",
 		role.ARN.Account:          "of production",
 		"worker-007":              "Agent worker-007",

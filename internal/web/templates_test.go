@@ -37,6 +37,8 @@ var everyPage = map[string]func() any{
 	"new-agent":            func() any { return &newAgentPage{} },
 	"new-runner":           func() any { return &newRunnerPage{} },
 	"overview":             func() any { return &overviewPage{} },
+	"role":                 func() any { return &rolePage{} },
+	"role-activity":        func() any { return &roleActivityPage{} },
 	"request":              func() any { return &requestPage{} },
 	"remove-roles":         func() any { return &removeRolesPage{} },
 	"requests":             func() any { return &requestsPage{} },

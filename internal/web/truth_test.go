@@ -127,7 +127,10 @@ func TestEveryPageHasTheSameStateOfARole(t *testing.T) {
 	reloads("/agents/scout", "failed", "AWS does not let the server assume the role", "See what to change")
 	p.maybeTakes("agent-refused")
 	p.presses("See what to change")
-	p.line("readonly").sees("failed", "sts:AssumeRole") // the line is open
+	p.arrives("readonly")
+	p.sees("failed", "Why it fails", "sts:AssumeRole")
+	p.looksAt("production")
+	p.line("readonly").sees("failed")
 	p.line("deployer").sees("assumable")
 
 	// Only selected roles count.

@@ -109,6 +109,9 @@ func (s *server) routes() {
 	s.page("GET /integrations/{integration}/delete", s.confirmDeleteIntegration)
 	s.page("POST /integrations/{integration}/delete", s.deleteIntegration)
 
+	s.page("GET /roles/{role}", s.showRole)
+	s.page("GET /roles/{role}/activity", s.showRoleActivity)
+
 	s.page("GET /agents", s.listAgents)
 	s.page("GET /agents/new", s.newAgent)
 	s.page("POST /agents/new", s.createAgent)

@@ -184,7 +184,7 @@ func TestNothingIsShownWithoutSigningIn(t *testing.T) {
 		path, path + "/delete", path + "/agents", path + "/edit",
 		"/agents", "/agents/new", "/agents/scout", "/agents/scout/connections", "/agents/scout/tokens",
 		"/agents/scout/edit", "/sessions", "/sessions/x", "/sessions/x/calls",
-		"/sessions/x/activity", "/audit", "/runners", "/runners/new",
+		"/sessions/x/activity", "/roles/x", "/roles/x/activity", "/audit", "/runners", "/runners/new",
 		"/runners/eks", "/runners/eks/accounts", "/runners/eks/activity", "/runners/eks/edit", "/runners/eks/delete",
 		"/settings"} {
 		if answer := stranger.get(target); answer.Code != http.StatusUnauthorized ||
