@@ -243,7 +243,7 @@ func connectByCluster(p *person) {
 	p.opens("/runners")
 	p.presses("eks")
 	p.arrives("eks")
-	p.presses("Edit or delete eks")
+	p.presses("Edit")
 	p.presses("Delete Runner")
 	p.arrives("eks cannot be deleted")
 	p.cannotPress("Delete Runner")

@@ -86,7 +86,7 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 		return err
 	}
 	page.Now = s.Now()
-	lines := &outcomeWriter{s: s, w: w, r: r}
+	lines := &outcomeWriter{lineWriter: lineWriter{w: w}, s: s, r: r}
 	results, err := s.validate(r.Context(), v, page, broker.Validating{
 		Alive: lines.alive,
 		Tell: func(result rolebroker.RoleValidation) {
@@ -119,14 +119,9 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 
 // outcomeWriter writes outcome lines and sends each at once.
 type outcomeWriter struct {
+	lineWriter
 	s *server
-	w http.ResponseWriter
 	r *http.Request
-}
-
-func (o *outcomeWriter) begin() {
-	o.w.Header().Set("Content-Type", "application/x-ndjson")
-	o.w.Header().Set("X-Accel-Buffering", "no") // else nginx holds the lines back until the last one
 }
 
 func (o *outcomeWriter) write(row int, tone, part string, data any) {
@@ -135,16 +130,35 @@ func (o *outcomeWriter) write(row int, tone, part string, data any) {
 		o.s.Log.ErrorContext(o.r.Context(), "web app: rendering an outcome", "cause", err)
 		return
 	}
-	o.begin()
-	_ = json.NewEncoder(o.w).Encode(outcomeLine{row, tone, isolated(html.String())}) // a client that is gone ends the validation
-	o.flush()
+	o.send(outcomeLine{row, tone, isolated(html.String())})
+}
+
+// lineType is the media type of lines of JSON.
+const lineType = "application/x-ndjson"
+
+// lineWriter sends lines of JSON to a script, each at once.
+type lineWriter struct {
+	w     http.ResponseWriter
+	begun bool // something was sent
+}
+
+func (l *lineWriter) send(line any) {
+	l.begin()
+	_ = json.NewEncoder(l.w).Encode(line) // a client that is gone ends the validation
+	l.flush()
 }
 
 // alive sends an empty line, so that proxies keep the connection open.
-func (o *outcomeWriter) alive() {
-	o.begin()
-	_, _ = io.WriteString(o.w, "\n")
-	o.flush()
+func (l *lineWriter) alive() {
+	l.begin()
+	_, _ = io.WriteString(l.w, "\n")
+	l.flush()
 }
 
-func (o *outcomeWriter) flush() { _ = http.NewResponseController(o.w).Flush() }
+func (l *lineWriter) begin() {
+	l.begun = true
+	l.w.Header().Set("Content-Type", lineType)
+	l.w.Header().Set("X-Accel-Buffering", "no") // else nginx holds the lines back until the last one
+}
+
+func (l *lineWriter) flush() { _ = http.NewResponseController(l.w).Flush() }

@@ -90,7 +90,7 @@ func (s *server) rolesPage(r *http.Request, v *visit) (*rolesPage, error) {
 		return nil, err
 	}
 	page := &rolesPage{integrationTab: tab, Show: r.FormValue("show"), Search: strings.TrimSpace(r.FormValue("search"))}
-	page.warnAfterSaving()
+	page.sumUp()
 	agents, err := s.connectedTo(r.Context(), v, page.In.ID)
 	if err != nil {
 		return nil, err
@@ -171,24 +171,38 @@ func (p *rolesPage) waits() (why string, trying bool) {
 	return "Not checked yet: " + absence(p.Runner, p.base) + ".", false
 }
 
-// warnAfterSaving adds to the message that the integration was saved what people have to do before its roles can be
-// borrowed.
-func (p *rolesPage) warnAfterSaving() {
+// sumUp adds to the message that something was done what became of the roles: what people have to do before they can
+// be borrowed.
+func (p *rolesPage) sumUp() {
 	if p.Done == "" {
 		return
 	}
-	sum := p.In.State()
+	validated, sum := p.Done == doneSentences["validated"], p.In.State()
+	selected := plural(sum.Roles, "selected role", "selected roles")
 	switch {
 	case sum.Failed > 0:
 		p.DoneTone = "warn"
-		p.Done += fmt.Sprintf(" %d of %s cannot be assumed yet: the roles below say why.",
-			sum.Failed, plural(sum.Roles, "selected role", "selected roles"))
+		p.Done += fmt.Sprintf(" %d of %s cannot be assumed yet: the roles below say why.", sum.Failed, selected)
 	case !p.In.Enabled:
 		p.DoneTone = "warn"
 	case p.Cluster() && p.In.Runner == "":
 		p.DoneTone = "warn"
 		p.Done += " No agent gets its roles until you choose a runner."
+	case validated && sum.Roles > 0 && sum.Unknown == 0:
+		p.Done += " " + allOf(sum.Roles) + " can be assumed."
 	}
+	if validated && sum.Unknown > 0 {
+		p.DoneTone = "warn"
+		p.Done += fmt.Sprintf(" %d of %s could not be tried: validate once more.", sum.Unknown, selected)
+	}
+}
+
+// allOf names all selected roles.
+func allOf(roles int) string {
+	if roles == 1 {
+		return "The selected role"
+	}
+	return fmt.Sprintf("All %d selected roles", roles)
 }
 
 // count adds the filters.
@@ -260,7 +274,7 @@ func (p *rolesPage) choose(all []roleLine, page string) {
 // maxAdvised is how many roles of a page have the advice in their lines. It is long.
 const maxAdvised = 2
 
-// limitAdvice leads from all but the first roles that fail to a page that has their advice.
+// limitAdvice leads from all but the first roles that fail to their own pages, which have the advice.
 func (p *rolesPage) limitAdvice() {
 	advised := 0
 	for i := range p.Lines {
@@ -269,7 +283,7 @@ func (p *rolesPage) limitAdvice() {
 			continue
 		}
 		if advised++; advised > maxAdvised {
-			line.Fix = "/integrations/" + string(p.In.ID) + "?" + url.Values{"search": {line.Name}}.Encode()
+			line.Fix = pagesOf[rolebroker.KindRole] + line.ID
 		}
 	}
 }

@@ -14,12 +14,12 @@ import (
 // changeRoles does with the chosen roles what the pressed button of the page of roles says.
 func (s *server) changeRoles(w http.ResponseWriter, r *http.Request, v *visit) error {
 	action, only, _ := strings.Cut(formValue(r, "action"), ".")
-	if action == "validate-all" {
-		return s.validateRoles(w, r, v, nil)
-	}
 	in, err := s.Broker.Integration(r.Context(), v.who, r.PathValue("integration"))
 	if err != nil {
 		return err
+	}
+	if action == "validate-all" {
+		return s.validateRoles(w, r, v, in, nil, "validated")
 	}
 	chosen := map[rolebroker.RoleID]bool{}
 	for _, id := range r.PostForm["role"] {
@@ -31,10 +31,9 @@ func (s *server) changeRoles(w http.ResponseWriter, r *http.Request, v *visit) e
 	if !slices.ContainsFunc(in.Roles, func(r rolebroker.Role) bool { return chosen[r.ID] }) {
 		return s.showRolesAgain(w, r, v, http.StatusUnprocessableEntity, chosen, "Choose a role first.")
 	}
-	how := rolebroker.ValidateSkip
 	switch action {
 	case "validate":
-		return s.validateRoles(w, r, v, onlyRoles(in, chosen))
+		return s.validateRoles(w, r, v, in, chosen, "validated")
 	case "remove":
 		return s.confirmRemoval(w, r, v, http.StatusOK, in, chosen, "")
 	case "really-remove":
@@ -43,7 +42,6 @@ func (s *server) changeRoles(w http.ResponseWriter, r *http.Request, v *visit) e
 		}
 		in.Roles = slices.DeleteFunc(in.Roles, func(r rolebroker.Role) bool { return chosen[r.ID] })
 	case "enable":
-		how = rolebroker.ValidateWarn
 		selectRoles(in, chosen, true)
 	case "disable":
 		selectRoles(in, chosen, false)
@@ -52,7 +50,7 @@ func (s *server) changeRoles(w http.ResponseWriter, r *http.Request, v *visit) e
 	default:
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "there is no such action")
 	}
-	return s.saveRoles(w, r, v, in, how, chosen)
+	return s.saveRoles(w, r, v, in, chosen, action == "enable")
 }
 
 // onlyRoles is an integration with some of its roles, for a validation of these.
@@ -71,13 +69,19 @@ func selectRoles(in *rolebroker.Integration, chosen map[rolebroker.RoleID]bool, 
 	}
 }
 
-// saveRoles saves the roles of an integration, unless somebody else has saved it since the page was made.
+// saveRoles saves the roles of an integration, unless somebody else has saved it since the page was made. It can
+// validate the chosen ones afterwards.
 func (s *server) saveRoles(w http.ResponseWriter, r *http.Request, v *visit, in *rolebroker.Integration,
-	how rolebroker.ValidateMode, chosen map[rolebroker.RoleID]bool) error {
-	_, err := s.Broker.UpdateIntegration(r.Context(), v.who, string(in.ID), *in, max(formVersion(r), 1), how.Saving())
-	switch rolebroker.CodeOf(err) {
-	case "":
+	chosen map[rolebroker.RoleID]bool, validate bool) error {
+	saved, err := s.Broker.UpdateIntegration(r.Context(), v.who, string(in.ID), *in, max(formVersion(r), 1),
+		rolebroker.ValidateSkip.Saving())
+	switch code := rolebroker.CodeOf(err); {
+	case code == "" && validate:
+		return s.validateRoles(w, r, v, saved, chosen, "updated")
+	case code == "":
 		return s.toRoles(w, r, "updated")
+	}
+	switch rolebroker.CodeOf(err) {
 	case rolebroker.CodeStale:
 		return s.showRolesAgain(w, r, v, http.StatusConflict, chosen, "Nothing was changed: somebody else saved "+
 			in.Name+" meanwhile. This is how it is saved now. The roles that you chose are still chosen.")
@@ -92,10 +96,16 @@ func (s *server) saveRoles(w http.ResponseWriter, r *http.Request, v *visit, in 
 	return err
 }
 
-// toRoles redirects to the page of roles, with the same filter, or to that of the role whose page had the button.
+// toRoles redirects to the page of roles, or to that of the role whose page had the button.
 func (s *server) toRoles(w http.ResponseWriter, r *http.Request, done string) error {
+	return to(w, r, rolesAfter(r, done))
+}
+
+// rolesAfter is the address of the page of roles after something was done, with the same filter, or that of the role
+// whose page had the button.
+func rolesAfter(r *http.Request, done string) string {
 	if of := formValue(r, "of"); of != "" {
-		return toDone(w, r, pagesOf[rolebroker.KindRole]+url.PathEscape(of), done)
+		return pagesOf[rolebroker.KindRole] + url.PathEscape(of) + "?done=" + done
 	}
 	values := url.Values{"done": {done}}
 	for _, name := range []string{"show", "search"} {
@@ -103,7 +113,7 @@ func (s *server) toRoles(w http.ResponseWriter, r *http.Request, done string) er
 			values.Set(name, value)
 		}
 	}
-	return to(w, r, "/integrations/"+r.PathValue("integration")+"?"+values.Encode())
+	return "/integrations/" + r.PathValue("integration") + "?" + values.Encode()
 }
 
 // showRolesAgain shows the page of roles with what is wrong. The chosen roles stay chosen.
@@ -120,19 +130,34 @@ func (s *server) showRolesAgain(w http.ResponseWriter, r *http.Request, v *visit
 	return s.render(w, status, "integration", page)
 }
 
-// validateRoles tries the roles of a draft, or all roles of the integration.
-func (s *server) validateRoles(
-	w http.ResponseWriter, r *http.Request, v *visit, draft *rolebroker.Integration,
-) (err error) {
-	if draft != nil {
-		_, _, err = s.Broker.ValidateDraft(r.Context(), v.who, *draft, broker.Validating{})
-	} else {
-		_, err = s.Broker.ValidateIntegration(r.Context(), v.who, r.PathValue("integration"), broker.Validating{})
+// validateRoles tries the chosen roles of an integration, or all of them, and leads to the page that says the result.
+// done is what the page says was done.
+func (s *server) validateRoles(w http.ResponseWriter, r *http.Request, v *visit, in *rolebroker.Integration,
+	chosen map[rolebroker.RoleID]bool, done string) (err error) {
+	tried, how := in, broker.Validating{}
+	if chosen != nil {
+		tried = onlyRoles(in, chosen)
 	}
-	if err != nil {
+	progress := newProgressWriter(w, len(tried.Roles))
+	if watches(r) {
+		how = progress.validating()
+	}
+	if chosen != nil {
+		_, _, err = s.Broker.ValidateDraft(r.Context(), v.who, *tried, how)
+	} else {
+		_, err = s.Broker.ValidateIntegration(r.Context(), v.who, string(in.ID), how)
+	}
+	switch {
+	case err != nil && (progress.begun || done == "updated"): // the page shows which roles were not tried
+		s.Log.WarnContext(r.Context(), "web app: validating roles", "reason", err)
+	case err != nil:
 		return err
 	}
-	return s.toRoles(w, r, "validated")
+	if watches(r) {
+		progress.end(s.Path + rolesAfter(r, done))
+		return nil
+	}
+	return s.toRoles(w, r, done)
 }
 
 // removeRolesPage asks whether to remove roles.
