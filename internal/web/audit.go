@@ -257,17 +257,14 @@ func actorOf(a *api.AuditActor) thing {
 var pagesOf = map[rolebroker.Kind]string{
 	rolebroker.KindAgent: "/agents/", rolebroker.KindIntegration: "/integrations/", rolebroker.KindRunner: "/runners/",
 	rolebroker.KindAccessRequest: rolebroker.AccessRequestPage, rolebroker.KindSession: "/sessions/",
-	rolebroker.KindRole: "/roles/",
+	rolebroker.KindRole: "/roles/", rolebroker.KindApprovalRule: rulesPath + "/",
 }
 
 // thingOf names something of an event. Its page may say that it is gone.
 func thingOf(kind, id, name string) thing {
 	t := thing{Kind: wordOf(kind), Name: cmp.Or(name, id), Events: eventsOf("subject", cmp.Or(id, name))}
-	switch path := pagesOf[rolebroker.Kind(kind)]; {
-	case path != "" && id != "":
+	if path := pagesOf[rolebroker.Kind(kind)]; path != "" && id != "" {
 		t.Page = path + url.PathEscape(id)
-	case kind == string(rolebroker.KindApprovalRule):
-		t.Page = "/approval-rules"
 	}
 	return t
 }

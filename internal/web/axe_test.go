@@ -297,15 +297,35 @@ var scenes = []scene{
 		p.presses("Break the Glass and Approve")
 		p.sees("Approved.", "End the grant")
 	}},
-	{"rules", func(p *person) {
-		p.opens("/approval-rules")
-		p.fills("Name", "staging-reads")
-		p.fills("Reason: why nobody has to look", "Reading staging harms nobody")
+	{"new-rule", func(p *person) {
+		p.opens("/approval-rules/new")
+		p.fills("Name", "all-reads")
 		p.presses("Create Rule")
 		p.sees("would approve every request of every agent")
-		p.fills("Integration", "staging")
-		p.presses("Create Rule")
-		p.sees("Created.", "any agent, staging/any role")
+	}},
+	{"rules", func(p *person) {
+		p.makesRule("rules-reads")
+		p.opens("/approval-rules")
+		p.sees("Requests of any agent for any role of staging")
+	}},
+	{"rule", func(p *person) {
+		p.makesRule("rule-reads")
+		p.opens("/approval-rules/rule-reads")
+		p.sees("What it approves", "read-only or less")
+	}},
+	{"rule-edit", func(p *person) {
+		p.makesRule("edit-reads")
+		p.opens("/approval-rules/edit-reads")
+		p.presses("Edit")
+		p.sees("Edit edit-reads")
+		p.fills("For at most", "for ever")
+		p.presses("Update Rule")
+		p.findsFault("For at most", "Write a duration")
+	}},
+	{"rule-activity", func(p *person) {
+		p.makesRule("activity-reads")
+		p.opens("/approval-rules/activity-reads/activity")
+		p.sees("approval-rule.create")
 	}},
 	{"runners", func(p *person) { p.opens("/runners"); p.sees("connected", "1.4.0", "user/runner") }},
 	{"runner", func(p *person) { p.opens("/runners/eks-production"); p.sees("user/runner", "1 failed") }},
@@ -399,6 +419,16 @@ func (p *person) opensSession(agent string) {
 	p.Helper()
 	p.opens("/sessions?paused=on&agent=" + agent)
 	p.opens(find[string](p, "the session", "document.querySelector('a[id^=session-]').getAttribute('href')"))
+}
+
+// makesRule makes an approval rule, unless there is one with the name.
+func (p *person) makesRule(name string) {
+	p.Helper()
+	_, err := p.tb.Admin.CreateApprovalRule(p.Context(), api.ApprovalRuleRequest{Name: name, Integration: "staging",
+		Reason: "Reading staging harms nobody", Access: "read-only"})
+	if err != nil && rolebroker.CodeOf(err) != rolebroker.CodeConflict {
+		p.Fatal(err)
+	}
 }
 
 // opensRole opens the page of a role.

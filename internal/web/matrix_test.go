@@ -205,11 +205,15 @@ func (f *forms) postRequests() {
 	f.post(f.approver, "access-request.approve", one+"/approve", "duration", "10m")
 	f.post(f.approver, "access-request.end", one+"/end")
 	f.post(f.approver, "access-request.deny", two+"/deny", "reason", "no")
-	f.post(f.admin, "approval-rule.create", "/approval-rules", "name", "reads", "reason", "r", "agent", "scout")
+	f.post(f.admin, "approval-rule.create", "/approval-rules/new", "name", "reads", "reason", "r", "agent", "scout")
 	rules, err := f.broker.ApprovalRules(context.Background(), root, rolebroker.Page{Limit: 1})
 	if err != nil {
 		f.Fatal(err)
 	}
+	rule := "/approval-rules/" + string(rules[0].ID)
+	f.post(f.admin, "approval-rule.update", rule+"/edit", "name", "reads", "reason", "r", "agent", "scout", "version", "1")
+	f.post(f.admin, "approval-rule.update", rule+"/disable")
+	f.post(f.admin, "approval-rule.update", rule+"/enable")
 	f.post(f.admin, "approval-rule.delete", "/approval-rules/"+string(rules[0].ID)+"/delete")
 	f.post(f.admin, "session.end", "/sessions/"+string(session.ID)+"/end")
 }

@@ -48,8 +48,8 @@ func (mine fieldValues) merge(was, saved fieldValues) (conflicts []string) {
 // mergeInWords is merge for a form whose fields are texts. It returns what both changed, with both values.
 func (mine fieldValues) mergeInWords(was, saved fieldValues) (conflicts []conflict) {
 	for _, field := range mine.merge(was, saved) {
-		conflicts = append(conflicts, conflict{field, capital(field), cmp.Or(mine[field], "none"),
-			cmp.Or(saved[field], "none")})
+		label := capital(strings.ReplaceAll(field, "_", " "))
+		conflicts = append(conflicts, conflict{field, label, cmp.Or(mine[field], "none"), cmp.Or(saved[field], "none")})
 	}
 	return conflicts
 }

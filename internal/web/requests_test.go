@@ -96,13 +96,16 @@ func TestRulesOnAPage(t *testing.T) {
 	approver.shows("/access-requests", `href="/approval-rules"`)
 	approver.shows("/approval-rules", "There are no rules", "admin API key")
 	rule := []string{"name", "reads", "reason", "reading <harms> nobody", "max_duration", "30m"}
-	approver.answers(approver.post("/approval-rules", append(rule, "agent", "scout")...), http.StatusForbidden)
+	approver.answers(approver.post("/approval-rules/new", append(rule, "agent", "scout")...), http.StatusForbidden)
 	for wrong, says := range map[[2]string]string{{"role", ""}: "every request of every agent",
 		{"agent", "nobody"}: "There is no agent", {"until", "2020-01-01"}: "Choose a day to come"} {
-		admin.answers(admin.post("/approval-rules", append(rule, wrong[0], wrong[1])...), http.StatusUnprocessableEntity, says)
+		admin.answers(admin.post("/approval-rules/new", append(rule, wrong[0], wrong[1])...),
+			http.StatusUnprocessableEntity, says)
 	}
-	admin.answers(admin.post("/approval-rules", append(rule, "agent", "scout", "access", "full")...), http.StatusSeeOther)
-	approver.shows("/approval-rules", "scout, any role", "full, for at most 30m", "reading &lt;harms&gt; nobody", "active")
+	admin.answers(admin.post("/approval-rules/new", append(rule, "agent", "scout", "access", "full")...),
+		http.StatusSeeOther)
+	approver.shows("/approval-rules", "Requests of scout for any role, with full access or less, for at most 30m",
+		"reading &lt;harms&gt; nobody", "active")
 	rules, err := a.broker.ApprovalRules(context.Background(), root, rolebroker.Page{Limit: 2})
 	if err != nil || len(rules) != 1 || rules[0].MaxDuration != 30*time.Minute {
 		t.Fatalf("there are %+v: %v", rules, err)

@@ -83,8 +83,6 @@ func addressOfFound(f *rolebroker.Found) string {
 		return "/agents/" + f.In + "/tokens"
 	case rolebroker.KindAPIKey:
 		return "/settings#keys"
-	case rolebroker.KindApprovalRule:
-		return "/approval-rules"
 	case rolebroker.KindCall:
 		return query("/calls", "session", f.In)
 	case rolebroker.KindEvent:

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/web"
 )
 
@@ -35,8 +36,12 @@ func (b *browser) crowdedThings() *strings.Replacer {
 			b.Fatal(err)
 		}
 	}
+	rule := broker.ApprovalRuleSpec{Name: "reads", Reason: "Reading harms nobody", Agent: "scout"}
+	if _, err := b.broker.CreateApprovalRule(b.Context(), root, rule); err != nil {
+		b.Fatal(err)
+	}
 	return strings.NewReplacer("{runner}", string(runner.ID), "{$}", "",
-		"{session}", string(b.lends(agent, in, in.Roles[0].Name).ID),
+		"{rule}", "reads", "{session}", string(b.lends(agent, in, in.Roles[0].Name).ID),
 		"{integration}", string(in.ID), "{agent}", string(agent.ID),
 		"{role}", string(in.Roles[0].ID))
 }

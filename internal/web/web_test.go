@@ -184,7 +184,9 @@ func TestNothingIsShownWithoutSigningIn(t *testing.T) {
 		path, path + "/delete", path + "/agents", path + "/edit",
 		"/agents", "/agents/new", "/agents/scout", "/agents/scout/connections", "/agents/scout/tokens",
 		"/agents/scout/edit", "/sessions", "/sessions/x", "/sessions/x/calls",
-		"/sessions/x/activity", "/roles/x", "/roles/x/activity", "/audit", "/runners", "/runners/new",
+		"/sessions/x/activity", "/roles/x", "/roles/x/activity", "/audit",
+		"/approval-rules/new", "/approval-rules/x", "/approval-rules/x/activity", "/approval-rules/x/edit",
+		"/runners", "/runners/new",
 		"/runners/eks", "/runners/eks/accounts", "/runners/eks/activity", "/runners/eks/edit", "/runners/eks/delete",
 		"/settings"} {
 		if answer := stranger.get(target); answer.Code != http.StatusUnauthorized ||
@@ -198,6 +200,7 @@ func TestNothingIsShownWithoutSigningIn(t *testing.T) {
 		"/agents/scout/bindings",
 		"/agents/scout/bindings/x/delete", "/runners/new", "/runners/eks", "/runners/eks/believe",
 		"/runners/eks/join-token", "/runners/eks/delete", "/settings/keys", "/settings/keys/x/delete", "/times",
+		"/approval-rules/new", "/approval-rules/x/edit", "/approval-rules/x/enable", "/approval-rules/x/disable",
 		"/sign-out"} {
 		if answer := stranger.post(target); answer.Code != http.StatusUnauthorized {
 			t.Errorf("POST %s answers %d", target, answer.Code)
