@@ -38,9 +38,9 @@ var (
 	listIntegrations      = selectIntegrations("listIntegrations",
 		`WHERE name > $1 AND `+matchesRole+` ORDER BY name LIMIT $3`)
 
-	setStatus = newStatement("setStatus", `
-		UPDATE integrations SET status = $2, failing_since = $3
-		WHERE id = $1 AND (status <> $2 OR failing_since <> $3)`)
+	setSummary = newStatement("setSummary", `
+		UPDATE integrations SET status = $2, failing_since = $3, role_search = $4
+		WHERE id = $1 AND (status <> $2 OR failing_since <> $3 OR role_search <> $4)`)
 
 	integrationVersion = newStatement("integrationVersion", `SELECT name, version FROM integrations WHERE id = $1`)
 
@@ -61,7 +61,7 @@ var (
 		DELETE FROM integrations WHERE id = $1 AND (version = $2 OR $2 = 0)`)
 
 	// holdIntegration changes nothing. It makes concurrent changes of an
-	// integration's roles wait for each other.
+	// integration's roles, and of their states, wait for each other.
 	holdIntegration = newStatement("holdIntegration", `UPDATE integrations SET id = id WHERE id = $1`)
 
 	storedRoles = newStatement("storedRoles",
@@ -135,7 +135,8 @@ func scanIntegration(scan scan, found *[]rolebroker.Integration, more ...any) er
 }
 
 // summarize stores what the state of an integration is, and when the newest of its troubles began, for lists that are
-// sorted by them.
+// sorted by them, and what a search compares of its roles: a server of an earlier release stores none of it. The caller
+// holds the integration.
 func (t *tx) summarize(ctx context.Context, id rolebroker.IntegrationID) error {
 	var found []rolebroker.Integration
 	err := t.query(ctx, integrationByNameOrID, func(scan scan) error { return scanIntegration(scan, &found) }, id)
@@ -148,7 +149,8 @@ func (t *tx) summarize(ctx context.Context, id rolebroker.IntegrationID) error {
 			since = trouble.State.Since
 		}
 	}
-	_, err = t.exec(ctx, setStatus, id, found[0].State().Status, millis(since))
+	in := &found[0]
+	_, err = t.exec(ctx, setSummary, id, in.State().Status, millis(since), searched(in.Roles))
 	return err
 }
 

@@ -25,7 +25,10 @@ var (
 			lent_by = excluded.lent_by, lent_at = excluded.lent_at, since = excluded.since
 		WHERE excluded.lent_at >= lendings.lent_at`)
 
-	lentBefore = newStatement("lentBefore", `SELECT refused, fingerprint FROM lendings WHERE role_id = $1`)
+	// lentBefore is the lending of a role that its state is from: no validation is newer.
+	lentBefore = newStatement("lentBefore", `
+		SELECT l.refused, l.fingerprint FROM lendings AS l LEFT JOIN validations AS v ON v.role_id = l.role_id
+		WHERE l.role_id = $1 AND l.lent_at > COALESCE(v.checked_at, 0)`)
 
 	forgetLendings = newStatement("forgetLendings", `
 		DELETE FROM lendings WHERE integration_id = $1
@@ -66,6 +69,9 @@ func (l *lendingRow) of(in *rolebroker.Integration, role *rolebroker.Role) *role
 func (s *Store) RecordLending(ctx context.Context, in rolebroker.IntegrationID, role rolebroker.RoleID,
 	fingerprint string, l *rolebroker.Lending) error {
 	return s.change(ctx, func(ctx context.Context, tx *tx) error {
+		if held, err := tx.exec(ctx, holdIntegration, in); err != nil || held == 0 {
+			return err
+		}
 		var before lendingRow
 		known := false
 		err := tx.query(ctx, lentBefore, func(scan scan) error {

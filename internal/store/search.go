@@ -68,7 +68,7 @@ var (
 		FROM (SELECT id, name FROM integrations WHERE role_search LIKE $1 ESCAPE '\' ORDER BY name LIMIT $2) AS i
 		JOIN roles AS r ON r.integration_id = i.id
 		WHERE lower(r.name) LIKE $1 ESCAPE '\'
-			OR replace(lower(ltrim(r.arn, 'abcdefghijklmnopqrstuvwxyz-:')), ':role/', ':/') LIKE $1 ESCAPE '\'
+			OR replace(lower(ltrim(r.arn, 'abcdefghijklmnopqrstuvwxyz-:') COLLATE "binary"), ':role/', ':/') LIKE $1 ESCAPE '\'
 		ORDER BY i.name, r.position LIMIT $2`)
 	foundIntegrations = newStatement("foundIntegrations", `
 		SELECT id, name, description FROM integrations WHERE name > $1 AND `+matchesOwn+` ORDER BY name LIMIT $3`)

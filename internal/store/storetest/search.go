@@ -214,6 +214,11 @@ func testSortedIntegrations(s *suite) {
 	s.equal(list(rolebroker.Page{State: "failed"}), []string{"a", "c"})
 	lend(a, &rolebroker.Lending{Agent: "scout", At: t2.Add(time.Hour), Since: t2})
 	s.equal(list(rolebroker.Page{State: "failed"}), []string{"c"})
+	later := t2.Add(2 * time.Hour)
+	s.must(s.store.RecordValidations(s.ctx, a, []rolebroker.RoleValidation{outcome(a, 0, later)}, later)) // it fails
+	s.equal(list(rolebroker.Page{State: "failed"}), []string{"a", "c"})
+	lend(a, &rolebroker.Lending{Agent: "scout", At: t2.Add(3 * time.Hour), Since: t2}) // as before the validation
+	s.equal(list(rolebroker.Page{State: "failed"}), []string{"c"})
 	c.Roles[0].Enabled, c.Roles[1].Region, c.DefaultRole, c.Version = false, "eu-west-3", "deployer", 2
 	s.must(s.store.UpdateIntegration(s.ctx, c, 1, Event()))
 	s.equal(list(rolebroker.Page{State: "unknown"}), []string{"c", "e"})
