@@ -27,18 +27,20 @@ var wanted = []string{"role_arn", "region", "source_profile", "duration_seconds"
 // readConfig reads the profiles that have a role.
 func readConfig(text string) (list List, err error) {
 	profiles := readProfiles(text)
+	named, taken := byName(profiles), map[string]bool{}
 	for _, p := range profiles {
 		if why := p.unusable(); why != "" {
 			list.Skipped = append(list.Skipped, Remark{"profile " + p.name, why})
 			continue
 		}
 		role := Role{Name: validName(p.name), ARN: p.settings["role_arn"], SessionDuration: p.duration()}
-		role.Region = RegionFor(role.ARN, regionOf(profiles, p))
-		if slices.ContainsFunc(list.Roles, func(r Role) bool { return r.Name == role.Name }) {
+		role.Region = RegionFor(role.ARN, regionOf(named, p))
+		if taken[role.Name] {
 			role.Name = "" // the ARN gives another one
 		}
+		taken[role.Name] = true
 		list.Roles = append(list.Roles, role)
-		list.Notes = append(list.Notes, p.notes(profiles)...)
+		list.Notes = append(list.Notes, p.notes(named)...)
 	}
 	if len(profiles) == 0 {
 		return list, rolebroker.Errorf(rolebroker.CodeInvalid, "there is no profile in this AWS config file")
@@ -131,11 +133,11 @@ func (p *profile) duration() string {
 }
 
 // notes say what is different here from the AWS CLI.
-func (p *profile) notes(all []*profile) (notes []Remark) {
+func (p *profile) notes(named map[string]*profile) (notes []Remark) {
 	say := func(format string, args ...any) {
 		notes = append(notes, Remark{"profile " + p.name, fmt.Sprintf(format, args...)})
 	}
-	source := find(all, p.settings["source_profile"])
+	source := named[p.settings["source_profile"]]
 	if source != nil && source != p && source.settings["role_arn"] != "" {
 		say("its trust policy names the role of profile %s; it has to trust the platform too", source.name)
 	}
@@ -145,16 +147,19 @@ func (p *profile) notes(all []*profile) (notes []Remark) {
 	return notes
 }
 
+// maxSources bounds how many profiles get their credentials from each other, which may go in circles.
+const maxSources = 100
+
 // regionOf is the region of a profile, or of those it gets its credentials from, or of the default profile.
-func regionOf(all []*profile, p *profile) string {
-	for range len(all) { // source profiles may go in circles
+func regionOf(named map[string]*profile, p *profile) string {
+	for range maxSources {
 		if p == nil || p.settings["region"] != "" {
 			break
 		}
-		p = find(all, p.settings["source_profile"])
+		p = named[p.settings["source_profile"]]
 	}
 	if p == nil || p.settings["region"] == "" {
-		p = find(all, "default")
+		p = named["default"]
 	}
 	if p == nil {
 		return ""
@@ -162,10 +167,13 @@ func regionOf(all []*profile, p *profile) string {
 	return p.settings["region"]
 }
 
-func find(all []*profile, name string) *profile {
-	i := slices.IndexFunc(all, func(p *profile) bool { return p.name == name })
-	if i < 0 || name == "" {
-		return nil
+// byName are the profiles by their names. Of several with a name it has the first.
+func byName(all []*profile) map[string]*profile {
+	named := map[string]*profile{}
+	for _, p := range all {
+		if p.name != "" && named[p.name] == nil {
+			named[p.name] = p
+		}
 	}
-	return all[i]
+	return named
 }

@@ -11,6 +11,7 @@ package roleimport
 import (
 	"fmt"
 	"regexp"
+	"sort"
 	"strings"
 	"sync"
 
@@ -170,13 +171,18 @@ func FreeName(arn string, taken map[string]bool) string {
 		return name
 	}
 	name = cut(name, len(parsed.Account)+1) + "-" + parsed.Account
-	for free, n := name, 2; ; n++ {
-		if !taken[free] {
-			return free
-		}
-		number := fmt.Sprintf("-%d", n)
-		free = cut(name, len(number)) + number
+	if !taken[name] {
+		return name
 	}
+	numbered := func(n int) string {
+		number := fmt.Sprintf("-%d", n)
+		return cut(name, len(number)) + number
+	}
+	free := 2 // numbers are taken in their order, so that few have to be looked at
+	for taken[numbered(free)] {
+		free *= 2
+	}
+	return numbered(free/2 + 1 + sort.Search(free/2-1, func(i int) bool { return !taken[numbered(free/2+1+i)] }))
 }
 
 // maxName is the length of the longest name.
