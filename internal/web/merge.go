@@ -259,7 +259,7 @@ func (p *formPage) inWords(field, value string) string {
 	return value
 }
 
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+func capital(s string) string { return strings.ToUpper(s[:min(len(s), 1)]) + s[min(len(s), 1):] }
 
 func onOff(b bool) string {
 	if b {

@@ -46,6 +46,9 @@ func (s *server) changeRoles(w http.ResponseWriter, r *http.Request, v *visit) e
 	case "disable":
 		selectRoles(in, chosen, false)
 	case "default":
+		if only == "" {
+			return rolebroker.Errorf(rolebroker.CodeInvalid, "choose one role")
+		}
 		in.DefaultRole = in.Role(only).Name
 	default:
 		return rolebroker.Errorf(rolebroker.CodeInvalid, "there is no such action")
