@@ -106,9 +106,9 @@ func addKey(r *http.Request, key rolebroker.Credentials) {
 func (l *lender) relay(gateway http.Handler, w http.ResponseWriter, r *http.Request, asked rolebroker.Request,
 	used rolebroker.Credentials) {
 	body := &keptBody{ReadCloser: r.Body, large: r.ContentLength > maxKept}
-	first, again := &attempt{ResponseWriter: w}, r.Clone(r.Context())
-	r.Body = body
-	gateway.ServeHTTP(first, r)
+	first, once, again := &attempt{ResponseWriter: w}, r.WithContext(r.Context()), r.Clone(r.Context())
+	once.Body = body // not that of r: before a refusal, net/http would wait for a body that it does not know
+	gateway.ServeHTTP(first, once)
 	if first.refused == nil {
 		return
 	}

@@ -46,7 +46,8 @@ func (s *server) guard(next http.Handler) http.Handler {
 		if _, err := r.Cookie(s.cookieName(r)); err == nil && strings.HasPrefix(r.URL.Path, "/integrations/") {
 			limit = maxRoleForm
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		protected.ServeHTTP(w, r)
+		bounded := r.WithContext(r.Context()) // not r: before an answer, net/http would wait for a body it does not know
+		bounded.Body = http.MaxBytesReader(w, r.Body, limit)
+		protected.ServeHTTP(w, bounded)
 	})
 }
