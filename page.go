@@ -15,7 +15,7 @@ type Page struct {
 	After       string // "" for the start of the list
 	Search      string // see above
 	Integration string // the ID or name of an integration that the items are connected to; for agents
-	Sort        Sort   // for integrations, agents and runners; each needs the cursors of its own lists
+	Sort        Sort   // for integrations, agents, runners and sessions; each needs the cursors of its own lists
 	State       ListState
 	Mode        AssumptionMode // for integrations
 }

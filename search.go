@@ -16,7 +16,7 @@ type Found struct {
 const KindEvent Kind = "audit_event"
 
 // Sort is the key that a list of integrations, agents or runners is sorted by. Items with the same key are sorted by
-// name.
+// name. Sessions are listed from the newest on, or by SortCreated from the oldest on.
 type Sort string
 
 // The keys. A - before one that is not empty, and - alone, sort in the opposite order.

@@ -61,7 +61,10 @@ var (
 // sessionFilterColumns are the columns that a filter compares, depending on the
 // form of its texts. An empty column is not compared. The column of is that of the
 // integration in integration/role, if the filter names an integration besides.
-type sessionFilterColumns struct{ agent, integration, of, role, began, account string }
+type sessionFilterColumns struct {
+	agent, integration, of, role, began, account string
+	oldest                                       bool // the list begins with the oldest
+}
 
 // accountColumn is the account in the ARN, as the index sessions_account has it.
 const accountColumn = `substr(ltrim(arn, 'abcdefghijklmnopqrstuvwxyz-:'), 1, 12)`
@@ -69,16 +72,18 @@ const accountColumn = `substr(ltrim(arn, 'abcdefghijklmnopqrstuvwxyz-:'), 1, 12)
 // sessionLists makes a statement for each combination of columns to filter by,
 // so that each can use its index.
 //
-// $1 and $2 are the key after which the list begins, $3 and $4 are lower bounds of
-// requested_at and expires_at, $5 is the state to leave out, and $6 is the limit.
-// The values of the filter follow.
+// $1 and $2 are the key after which the list begins, $3 is the bound of
+// requested_at at its other end, $4 is the lower bound of expires_at, $5 is the
+// state to leave out, and $6 is the limit. The values of the filter follow.
 func sessionLists() map[sessionFilterColumns]*statement {
 	lists := map[sessionFilterColumns]*statement{}
 	for _, columns := range roleFilterColumns() {
 		for _, columns.agent = range []string{"", "agent_id", "agent_name"} {
 			for _, columns.began = range []string{"", "token_id", "access_request_id"} {
 				for _, columns.account = range []string{"", accountColumn} {
-					lists[columns] = columns.statement()
+					for _, columns.oldest = range []bool{false, true} {
+						lists[columns] = columns.statement()
+					}
 				}
 			}
 		}
@@ -116,6 +121,12 @@ func (c sessionFilterColumns) statement() *statement {
 		if column == "access_request_id" { // for the planner to use the index
 			where += " AND access_request_id <> ''"
 		}
+	}
+	if c.oldest {
+		return newStatement(name+" oldest", `
+			SELECT `+sessionColumns+` FROM sessions
+			WHERE (requested_at, id) > ($1, $2) AND requested_at < $3 AND expires_at > $4 AND state <> $5`+where+`
+			ORDER BY requested_at, id LIMIT $6`)
 	}
 	return newStatement(name, `
 		SELECT `+sessionColumns+` FROM sessions
@@ -237,6 +248,7 @@ func (s *Store) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) e
 }
 
 // Sessions lists sessions, newest first: by RequestedAt, then ID, both descending.
+// Sorted by rolebroker.SortCreated, the list is turned round.
 //
 // A filter's text matches IDs if it has the form of an ID, ARNs if it is a role's
 // and has the form of an ARN, and names otherwise. Both parts of integration/role do
@@ -245,17 +257,29 @@ func (s *Store) RecordFetches(ctx context.Context, fetches []rolebroker.Fetch) e
 // Codes: invalid (the cursor).
 func (s *Store) Sessions(ctx context.Context, filter rolebroker.SessionFilter,
 	page rolebroker.Page) ([]rolebroker.Session, error) {
+	oldest := page.Sort == rolebroker.SortCreated
 	requested, id, ok := sessionKey(page.After)
 	if !ok {
 		return nil, rolebroker.Errorf(rolebroker.CodeInvalid, "the cursor is not one of a list of sessions")
 	}
-	if until := millis(filter.Until); !filter.Until.IsZero() && until <= requested {
+	since, until := between(filter)
+	end := since
+	switch {
+	case oldest && (page.After == "" || requested < since):
+		requested, id, end = since, "", until
+	case oldest:
+		end = until
+	case until <= requested:
 		requested, id = until, ""
 	}
-	args := append([]any{requested, id}, bounds(filter)...)
-	args = append(args, max(page.Limit, 0))
+	expires, except := int64(math.MinInt64), rolebroker.SessionState("")
+	if !filter.LiveAt.IsZero() {
+		expires, except = millis(filter.LiveAt), rolebroker.SessionFailed
+	}
 	columns, values := filterColumns(filter)
-	return s.sessions(ctx, listSessions()[columns], append(args, values...)...)
+	columns.oldest = oldest
+	args := append([]any{requested, id, end, expires, except, max(page.Limit, 0)}, values...)
+	return s.sessions(ctx, listSessions()[columns], args...)
 }
 
 // sessionKey parses a SessionCursor. The empty cursor is after the latest
@@ -269,17 +293,19 @@ func sessionKey(cursor string) (requested int64, id string, ok bool) {
 	return requested, id, found && err == nil && storableText(id)
 }
 
-// bounds returns $3, $4 and $5 of a list.
-func bounds(f rolebroker.SessionFilter) []any {
-	since := int64(math.MinInt64)
+// between returns when the sessions that a filter selects were requested: from since on, and before until.
+func between(f rolebroker.SessionFilter) (since, until int64) {
+	since, until = math.MinInt64, math.MaxInt64
 	if !f.Since.IsZero() {
 		since = millis(f.Since)
 	}
-	if f.LiveAt.IsZero() {
-		return []any{since, int64(math.MinInt64), ""}
+	if !f.Until.IsZero() {
+		until = millis(f.Until)
 	}
-	earliest := f.LiveAt.Add(-2 * rolebroker.MaxSessionDuration)
-	return []any{max(since, millis(earliest)), millis(f.LiveAt), rolebroker.SessionFailed}
+	if !f.LiveAt.IsZero() {
+		since = max(since, millis(f.LiveAt.Add(-2*rolebroker.MaxSessionDuration)))
+	}
+	return since, until
 }
 
 // filterColumns returns the columns to compare and the values to compare them

@@ -206,6 +206,10 @@ func argsOf(st store.Statement) (args []any, ok bool) {
 	}
 	args = []any{int64(1740020000000), "ses_20000", int64(0), int64(0), "", 100}
 	for column := range strings.FieldsSeq(columns) {
+		if column == "oldest" {
+			args[2] = int64(1740040000000)
+			continue
+		}
 		value := map[string]string{"agent_id": "agt_7", "agent_name": "agent7", "integration_id": "int_7",
 			"integration_name": "integration7", "role_id": "rol_7", "role_name": "role7",
 			"arn": "arn:aws:iam::100000000007:role/r7", "token_id": "tok_7", "substr": "100000000007"}[column]

@@ -62,7 +62,15 @@ type column struct {
 }
 
 // Column is the head of the column with a title.
-func (l list) Column(title string) (c column) {
+func (l list) Column(title string) column {
+	return l.column(title, func(sort rolebroker.Sort) string {
+		l.Sort = sort
+		return l.at("")
+	})
+}
+
+// column is Column. at is the address of the list in an order.
+func (l list) column(title string, at func(rolebroker.Sort) string) (c column) {
 	for _, by := range l.Sorts {
 		if by.Title == title {
 			c.sorting = by
@@ -80,8 +88,7 @@ func (l list) Column(title string) (c column) {
 			c.Order = "descending"
 		}
 	}
-	l.Sort = sort
-	c.Address = l.at("")
+	c.Address = at(sort)
 	return c
 }
 
@@ -93,6 +100,14 @@ func (l list) Orders() (all []choice) {
 		}
 	}
 	return all
+}
+
+// sortBy sorts the list as somebody asked, if it has that order.
+func (l *list) sortBy(asked rolebroker.Sort) {
+	l.Sort = asked
+	if !slices.ContainsFunc(l.Orders(), func(c choice) bool { return c.Value == string(asked) }) {
+		l.Sort = l.Sorts[0].Key
+	}
 }
 
 // turned is the opposite order.
@@ -145,11 +160,9 @@ func (l list) at(after string) string {
 func readSorted[T any](r *http.Request, v *visit, l *list,
 	read func(context.Context, rolebroker.Caller, rolebroker.Page) ([]T, []string, error)) ([]T, error) {
 	asked := r.URL.Query()
-	l.Search, l.After, l.Sort = asked.Get("search"), asked.Get("after"), rolebroker.Sort(asked.Get("sort"))
+	l.Search, l.After = asked.Get("search"), asked.Get("after")
 	l.State, l.Mode = rolebroker.ListState(asked.Get("state")), rolebroker.AssumptionMode(asked.Get("mode"))
-	if !slices.ContainsFunc(l.Orders(), func(c choice) bool { return c.Value == string(l.Sort) }) {
-		l.Sort = l.Sorts[0].Key
-	}
+	l.sortBy(rolebroker.Sort(asked.Get("sort")))
 	found, cursors, err := read(r.Context(), v.who, rolebroker.Page{Limit: l.Size() + 1, After: l.After,
 		Search: l.Search, Integration: l.Integration, Sort: l.Sort, State: l.State, Mode: l.Mode})
 	found, more := cut(found, l.Size())

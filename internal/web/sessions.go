@@ -17,7 +17,11 @@ type sessions interface {
 	Counts(ctx context.Context, who rolebroker.Caller) (rolebroker.Counts, error)
 }
 
-// sessionsPage lists sessions, newest first. The page keeps itself up to date.
+// sessionSorts are the orders of the list of sessions.
+var sessionSorts = []sorting{{"Requested", rolebroker.SortBackward + rolebroker.SortCreated, false,
+	[2]string{"newest", "oldest"}}}
+
+// sessionsPage lists sessions. The page keeps itself up to date.
 type sessionsPage struct {
 	list
 	Agent        string // a name or an ID; empty: all agents
@@ -40,6 +44,20 @@ func (p sessionsPage) Filtered() bool {
 		p.Request != ""
 }
 
+// Column is the head of a column that sorts the list.
+func (p sessionsPage) Column(title string) column {
+	return p.column(title, func(sort rolebroker.Sort) string {
+		p.Sort = sort
+		return p.at("")
+	})
+}
+
+// FromOldest returns whether the list begins with the oldest session.
+func (p sessionsPage) FromOldest() bool { return p.Sort == rolebroker.SortCreated }
+
+// Start is the address of the first page.
+func (p sessionsPage) Start() string { return p.at("") }
+
 // Here is the address of this page.
 func (p sessionsPage) Here() string { return p.at(p.After) }
 
@@ -58,6 +76,9 @@ func (p sessionsPage) at(after string) string {
 	set("account", p.Account)
 	set("request", p.Request)
 	set("after", after)
+	if p.FromOldest() {
+		set("sort", string(p.Sort))
+	}
 	if p.Live {
 		values.Set("live", "on")
 	}
@@ -88,6 +109,8 @@ func (s *server) listSessions(w http.ResponseWriter, r *http.Request, v *visit) 
 		Live: query.Get("live") != "", Paused: query.Get("paused") != "",
 	}
 	page.Path, page.Noun, page.Plural, page.After = "/sessions", "session", "sessions", query.Get("after")
+	page.Sorts = sessionSorts
+	page.sortBy(rolebroker.Sort(query.Get("sort")))
 	if r.Header.Get("HX-Target") == "rows" { // the browser has the rest of the page
 		page.base = s.partBase(r, v)
 		if err := s.addSessions(r.Context(), v, &page); err != nil {
@@ -112,7 +135,8 @@ func (s *server) addSessions(ctx context.Context, v *visit, page *sessionsPage) 
 	if page.Live {
 		filter.LiveAt = page.Now
 	}
-	found, err := s.Broker.Sessions(ctx, v.who, filter, rolebroker.Page{Limit: pageSize + 1, After: page.After})
+	found, err := s.Broker.Sessions(ctx, v.who, filter,
+		rolebroker.Page{Limit: pageSize + 1, After: page.After, Sort: page.Sort})
 	if code := rolebroker.CodeOf(err); code == rolebroker.CodeNotFound || code == rolebroker.CodeInvalid && page.Token+page.Account+page.Request != "" {
 		// a person may be typing a name
 		e := rolebroker.AsError(err)

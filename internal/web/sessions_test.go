@@ -2,7 +2,10 @@ package web_test
 
 import (
 	"context"
+	"html"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +139,49 @@ func TestASessionThatWasCutOff(t *testing.T) {
 	admin.lacks(other, "cut it off")
 	admin.answers(admin.post(agent+"/cut-off"), http.StatusSeeOther)
 	admin.lacks(first, `action="`+agent+`/cut-off"`)
+}
+
+// The list of sessions begins with the newest, or with the oldest, over all its pages, and keeps its filters.
+func TestSessionsAreSorted(t *testing.T) {
+	a := newAsker(t)
+	in, err := a.broker.Integration(t.Context(), root, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made []string
+	for range 60 {
+		a.now = a.now.Add(time.Second)
+		made = append(made, string(a.lends(a.agent, in, "readonly").ID))
+	}
+	b := a.as(a.reader)
+	row := regexp.MustCompile(`id="session-(ses_[a-z0-9]+)"`)
+	rows := func(address, next string) (ids []string) {
+		t.Helper()
+		link := regexp.MustCompile(`<a href="([^"]*)">` + next + `</a>`)
+		for address != "" {
+			body := b.get(address).Body.String()
+			for _, found := range row.FindAllStringSubmatch(body, -1) {
+				ids = append(ids, found[1])
+			}
+			address = ""
+			if found := link.FindStringSubmatch(body); found != nil {
+				address = html.UnescapeString(found[1])
+			}
+		}
+		return ids
+	}
+	if got := rows("/sessions?sort=created&agent=scout&live=on", "Newer"); !slices.Equal(got, made) {
+		t.Errorf("from the oldest on they are %v, not %v", got, made)
+	}
+	slices.Reverse(made)
+	for _, address := range []string{"/sessions", "/sessions?sort=-created", "/sessions?sort=name"} {
+		if got := rows(address, "Older"); !slices.Equal(got, made) {
+			t.Errorf("%s: they are %v, not %v", address, got, made)
+		}
+	}
+	b.shows("/sessions?agent=scout", `aria-sort="descending"`, `href="/sessions?agent=scout&amp;sort=created"`)
+	b.shows("/sessions?agent=scout&sort=created", `aria-sort="ascending"`, `href="/sessions?agent=scout"`,
+		`<option value="created" selected>Requested: oldest</option>`)
 }
 
 // The sessions of one token, and those for roles of one account, are listed apart from others.

@@ -42,6 +42,10 @@ func (s *suite) hasSessions(filter rolebroker.SessionFilter, want ...*rolebroker
 	}
 	got := append([]rolebroker.Session{}, s.sessions(filter)...)
 	s.equal(got, wanted)
+	turned, err := s.store.Sessions(s.ctx, filter, rolebroker.Page{Limit: 1000, Sort: rolebroker.SortCreated})
+	s.must(err)
+	slices.Reverse(wanted)
+	s.equal(append([]rolebroker.Session{}, turned...), wanted)
 }
 
 func testSession(s *suite) {
@@ -84,14 +88,19 @@ func testSessionsByPage(s *suite) {
 	slices.SortFunc(want, func(x, y *rolebroker.Session) int {
 		return cmp.Or(y.RequestedAt.Compare(x.RequestedAt), cmp.Compare(y.ID, x.ID))
 	})
-	for _, limit := range []int{1, 3, 23, 100} {
-		got := pages(s, limit, func(p rolebroker.Page) ([]rolebroker.Session, error) {
-			return s.store.Sessions(s.ctx, rolebroker.SessionFilter{Agent: "scout"}, p)
-		}, rolebroker.SessionCursor)
-		s.equal(len(got), len(want))
-		for i := range got {
-			s.equal(&got[i], want[i])
+	for _, sort := range []rolebroker.Sort{"", rolebroker.SortCreated} {
+		for _, limit := range []int{1, 3, 23, 100} {
+			got := pages(s, limit, func(p rolebroker.Page) ([]rolebroker.Session, error) {
+				p.Sort = sort
+				filter := rolebroker.SessionFilter{Agent: "scout", Since: t0, Until: t1}
+				return s.store.Sessions(s.ctx, filter, p)
+			}, rolebroker.SessionCursor)
+			s.equal(len(got), len(want))
+			for i := range got {
+				s.equal(&got[i], want[i])
+			}
 		}
+		slices.Reverse(want)
 	}
 	for _, cursor := range []string{"x", "12", "x.ses_1", "9999999999999999999.ses_1", "1.\xff"} {
 		_, err := s.store.Sessions(s.ctx, rolebroker.SessionFilter{}, rolebroker.Page{Limit: 1, After: cursor})
