@@ -489,12 +489,22 @@ func TestEveryPageIsAccessible(t *testing.T) {
 			p := world.enter(t)
 			for _, s := range chosen(world.scenes) {
 				s.reach(p)
+				p.hasReadableButtons(s.name)
 				p.opensDetails()
 				p.isAccessible(s.name)
 				p.complains()
 			}
 		})
 	}
+}
+
+// hasReadableButtons checks the colours before opensDetails: what opens over the page hides what is below it.
+func (p *person) hasReadableButtons(name string) {
+	p.Helper()
+	p.turns("dark", 1280)
+	p.follows(name+", closed and dark", colours)
+	p.turns("light", 1280)
+	p.follows(name+", closed and light", colours)
 }
 
 // opensDetails opens all details of the page.
