@@ -271,24 +271,17 @@ func TestTheDecisionHidesNothing(t *testing.T) {
 	p.onAPhone()
 	p.opens(in.pages["call"])
 	p.eventually("the decision is there", "ready() && !!button('.decide', 'Approve')")
-	const hidden = `(() => {
-		const e = document.activeElement, bar = document.querySelector('.decide');
-		if (e === document.body || bar.contains(e)) return '';
-		const r = e.getClientRects()[0];
-		return r.bottom > bar.getBoundingClientRect().top || r.top < 0 ? e.outerHTML.slice(0, 100) : '';
-	})()`
-	focus := 0
-	for _, modifiers := range []chromedp.Modifier{0, chromedp.ModifierShift} {
-		for range 60 {
-			p.does("pressing Tab", chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(modifiers)))
-			if behind := find[string](p, "what has the focus", hidden); behind != "" {
-				t.Errorf("it has the focus, and is hidden: %s", behind)
-			}
-			focus += find[int](p, "where the focus is", "document.activeElement.closest('.evidence') ? 1 : 0")
-		}
+	// Each link below is put behind the buttons, and then Tab leads to it.
+	links := find[int](p, "counting the links", `(window.links = [...document.querySelectorAll('.evidence a')]).length`)
+	if links < 3 {
+		t.Fatalf("there are only %d links", links)
 	}
-	if focus == 0 {
-		t.Error("the focus was never below the decision")
+	for i := 1; i < links; i++ {
+		p.eventually("a link is behind the buttons", fmt.Sprintf(`links[%d].focus({preventScroll: true}),
+			scrollBy({top: links[%d].getBoundingClientRect().bottom - innerHeight + 20, behavior: 'instant'}), true`, i-1, i))
+		p.keys(kb.Tab)
+		p.eventually("it has the focus, and is in view", fmt.Sprintf(`document.activeElement === links[%d] &&
+			links[%[1]d].getBoundingClientRect().bottom <= document.querySelector('.decide').getBoundingClientRect().top`, i))
 	}
 	p.eventually("the end of the page is in view", `scrollTo(0, document.scrollingElement.scrollHeight),
 		[...document.querySelectorAll('.evidence > *')].pop().getBoundingClientRect().bottom <=
@@ -392,14 +385,19 @@ func TestAnApproverIsOfferedNoAdministration(t *testing.T) {
 func TestThePageOfADecidedRequest(t *testing.T) {
 	in := newInbox(t)
 	reader := in.as(in.reader)
+	ended := reader.get(in.pages["ended"]).Body.String()
+	if n := strings.Count(ended, "by dana, from 192.0.2.1</dd>"); n != 2 {
+		t.Errorf("the page says %d times from where dana approved and ended it, want 2", n)
+	}
+	in.as(in.dana).lacks(in.pages["gone"], "/approve", "/deny")
 	for name, texts := range map[string][]string{
 		"call":      {"scout wants to", "The agent gave no reason", "An API key with the access admin or approver"},
 		"borrow":    {"dana denied its last request", "for 1 hour 30 minutes", "tested on staging"},
 		"approved":  {"librarian asked to read", "Approved by dana", "read-only for 1h", "As agreed", "from 192.0.2.1"},
 		"denied":    {"Denied by dana", "The shop is frozen until Monday", "26 hours ago", "from 192.0.2.1"},
 		"expired":   {"Nobody decided in time", "The agent can ask again."},
-		"ended":     {"Ended by dana", "3 days ago", "from 192.0.2.1"},
-		"withdrawn": {"Ended by root before anybody decided"},
+		"ended":     {"Ended by dana", "3 days ago", "As agreed"},
+		"withdrawn": {"Ended by root, who cut the agent off, before anybody decided"},
 		"gone":      {"The agent was deleted."},
 	} {
 		reader.shows(in.pages[name], texts...)
@@ -420,7 +418,7 @@ func TestAFullInbox(t *testing.T) {
 		}
 	}
 	b := in.as(in.dana)
-	requests := 0
+	requests, last := 0, ""
 	next := regexp.MustCompile(`href="(/access-requests\?after=[^"]*)">Older`)
 	for path := "/access-requests"; path != ""; {
 		body := b.get(path).Body.String()
@@ -430,8 +428,11 @@ func TestAFullInbox(t *testing.T) {
 		t.Logf("%d bytes", len(body))
 		requests += strings.Count(body, `id="request-`)
 		found := next.FindStringSubmatch(body)
-		if path = ""; found != nil {
+		if path, last = "", path; found != nil {
 			path = html.UnescapeString(found[1])
+		}
+		if path == last {
+			t.Fatalf("the page after %s is the same", path)
 		}
 	}
 	if requests != 203 {

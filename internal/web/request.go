@@ -18,7 +18,9 @@ import (
 type requestPage struct {
 	object
 	Request requestRow
-	From    string // the address that the decision, or the end, came from; empty: it is not on record
+	Decided string // the address that the decision came from; empty: it is not on record
+	Ended   string // the address that the end came from; empty: it is not on record
+	CutOff  bool   // the request ended because the agent was cut off
 	Lost    string // why the person's decision changed nothing; empty: it did, or there was none
 
 	Permits string // what an approval as asked permits
@@ -118,26 +120,29 @@ func callOf(req *rolebroker.AccessRequest) string {
 	return "sts:AssumeRole on " + req.ARN.String() + " as " + name
 }
 
-// addDecider adds from where the request was decided or ended.
+// maxRequestEvents is how many of the events of a request are searched for who decided. Each refusal is one, too.
+const maxRequestEvents = 20
+
+// addDecider adds from where the request was decided and ended.
 func (s *server) addDecider(ctx context.Context, v *visit, req *rolebroker.AccessRequest, page *requestPage) error {
-	action := rolebroker.ActionAccessRequestApprove
-	switch {
-	case !req.EndedAt.IsZero():
-		action = rolebroker.ActionAccessRequestEnd
-	case req.Decision == rolebroker.DecisionDenied:
-		action = rolebroker.ActionAccessRequestDeny
-	case req.Decision == "":
+	if req.Decision == "" && req.EndedAt.IsZero() {
 		return nil
 	}
 	found, err := s.Broker.AuditEvents(ctx, v.who, rolebroker.AuditFilter{Subject: string(req.ID),
-		Action: string(action), Outcome: rolebroker.OutcomeDone}, rolebroker.Page{Limit: 1})
-	if err != nil || len(found) == 0 {
-		return err
+		Outcome: rolebroker.OutcomeDone}, rolebroker.Page{Limit: maxRequestEvents})
+	for i := range found {
+		event, err := trail.Event(found[i].Record)
+		if err != nil {
+			continue // the page of the activity says that it is unreadable
+		}
+		switch rolebroker.Action(event.Action) {
+		case rolebroker.ActionAccessRequestApprove, rolebroker.ActionAccessRequestDeny:
+			page.Decided = event.Actor.Address
+		case rolebroker.ActionAccessRequestEnd:
+			page.Ended = event.Actor.Address
+		}
 	}
-	if event, err := trail.Event(found[0].Record); err == nil { // the page of the activity says what is unreadable
-		page.From = event.Actor.Address
-	}
-	return nil
+	return err
 }
 
 // How much of what the agent did the page of a request shows.
@@ -188,6 +193,7 @@ func (s *server) addAgent(ctx context.Context, v *visit, req *rolebroker.AccessR
 	agent := &grants.Agent
 	h.agent = agent
 	page.Owner = agent.OwnerName
+	page.CutOff = !req.EndedAt.IsZero() && agent.CutOff.At.Equal(req.EndedAt)
 	page.Owns = agent.Owner != "" && agent.Owner == v.who.APIKey
 	for i := range agent.Connections {
 		c := &agent.Connections[i]
