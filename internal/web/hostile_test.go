@@ -2,8 +2,15 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
+
+	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/broker"
+	"github.com/rolebroker/rolebroker/internal/web"
 )
 
 // A form that no page has is refused as what it is.
@@ -18,4 +25,61 @@ func TestFormsThatNoPageHas(t *testing.T) {
 	b.answers(b.post(path+"/roles", "action", "default", "role", string(in.Roles[0].ID)),
 		http.StatusUnprocessableEntity, "Choose one role")
 	b.answers(b.post(path+"/edit", "action", "add-role", "was", `{"":"x"}`, "conflict", ""), http.StatusOK)
+}
+
+// What was typed stays when somebody else changed the agent meanwhile.
+func TestLimitsThatSomebodyElseChanged(t *testing.T) {
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	b.create("production")
+	b.post("/agents/new", "name", "scout", "action", "create")
+	b.post("/agents/scout/connect", "integration", "production")
+	const path = "/agents/scout/limits/production"
+	save := func(version int64, access, policy string) *httptest.ResponseRecorder {
+		return b.post(path, "form", "limits", "version", fmt.Sprint(version), "access", access, "session_policy", policy,
+			"keys", "lent", "approval", "none")
+	}
+	version := func() int64 {
+		agent, err := s.broker.Agent(context.Background(), root, "scout")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return agent.Version
+	}
+	before := version()
+	b.answers(save(before, "read-only", ""), http.StatusSeeOther)
+	const typed = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`
+	b.answers(save(before, "policy", typed), http.StatusConflict, "Nothing was saved", "may read, and change nothing",
+		"s3:GetObject", fmt.Sprintf(`name="version" value="%d"`, version()))
+	b.answers(save(version(), "policy", typed), http.StatusSeeOther)
+}
+
+// busy is a broker with more calls than anybody can judge.
+type busy struct{ *broker.Broker }
+
+func (busy) JudgeLimits(ctx context.Context, _ rolebroker.Caller, _, _ string, _ *broker.Limits) (
+	*rolebroker.Judgement, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// An agent that sends many calls does not keep people from limiting it.
+func TestLimitsOfABusyAgent(t *testing.T) {
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	b.create("production")
+	b.post("/agents/new", "name", "scout", "action", "create")
+	b.post("/agents/scout/connect", "integration", "production")
+	s.options.Broker = busy{s.broker}
+	s.handler = web.New(s.options)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	answer := make(chan *httptest.ResponseRecorder, 1)
+	go func() { answer <- b.get("/agents/scout/limits/production") }()
+	select {
+	case page := <-answer:
+		b.answers(page, http.StatusOK, "takes too long for a page", ">Save<")
+	case <-ctx.Done():
+		t.Error("the page does not come")
+	}
 }

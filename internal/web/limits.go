@@ -169,7 +169,8 @@ func (s *server) saveLimits(w http.ResponseWriter, r *http.Request, v *visit) er
 	if err != nil {
 		return err
 	}
-	limits, page := broker.LimitsOf(c), &limitsPage{Version: max(formVersion(r), 1)}
+	saved := broker.LimitsOf(c)
+	limits, page := saved, &limitsPage{Version: max(formVersion(r), 1)}
 	readLimits(r, &limits)
 	action, word, _ := strings.Cut(formValue(r, "action"), ".")
 	if action == "preset" {
@@ -186,6 +187,12 @@ func (s *server) saveLimits(w http.ResponseWriter, r *http.Request, v *visit) er
 		return s.renderLimits(w, r, v, http.StatusUnprocessableEntity, agent, in, limits, page)
 	}
 	_, err = s.Broker.Connect(r.Context(), v.who, string(agent.ID), string(in.ID), &limits, page.Version)
+	if rolebroker.CodeOf(err) == rolebroker.CodeStale {
+		page.Version, page.Unsaved = agent.Version, true
+		page.Errors = map[string]string{"form": "Nothing was saved: somebody else changed " + agent.Name +
+			" meanwhile. Saved is now: " + summaryOf(agent.Name, in, &saved) + " Save replaces that by what is below."}
+		return s.renderLimits(w, r, v, http.StatusConflict, agent, in, limits, page)
+	}
 	if found := fieldErrors(err); found != nil {
 		page.Errors = policyErrors(found)
 		return s.renderLimits(w, r, v, statusOf(err), agent, in, limits, page)

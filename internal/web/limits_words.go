@@ -1,10 +1,12 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/broker"
@@ -68,11 +70,19 @@ func summaryOf(agent string, in *rolebroker.Integration, limits *broker.Limits) 
 	return wordsOfLimits(&c).Sentence(agent, &c)
 }
 
+// judgePatience is how long the page waits for the judgement. An agent decides how many calls there are to judge, and
+// must not keep anybody from limiting it.
+const judgePatience = 2 * time.Second
+
 // judged says what limits would have done with the calls of the last days; nil: the person may not see calls.
 func (s *server) judged(r *http.Request, v *visit, agent *rolebroker.Agent, in *rolebroker.Integration,
 	limits *broker.Limits) []string {
-	found, err := s.Broker.JudgeLimits(r.Context(), v.who, string(agent.ID), string(in.ID), limits)
+	ctx, cancel := context.WithTimeout(r.Context(), judgePatience)
+	defer cancel()
+	found, err := s.Broker.JudgeLimits(ctx, v.who, string(agent.ID), string(in.ID), limits)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return []string{agent.Name + " sent so many calls in the last 7 days that judging them takes too long for a page."}
 	case rolebroker.CodeOf(err) == rolebroker.CodeInvalid:
 		return []string{"What they would have refused is said once the choices fit together: " +
 			rolebroker.AsError(err).Message + "."}
