@@ -21,12 +21,12 @@ func (c *Client) Agents(ctx context.Context, l List) (api.List[api.Agent], error
 	return list[api.Agent](ctx, c, at(agentsPath), l)
 }
 
-// AllAgents lists the agents whose name contains search, by name.
+// AllAgents lists the agents that [List].Search selects, sorted by name.
 func (c *Client) AllAgents(ctx context.Context, search string) iter.Seq2[api.Agent, error] {
 	return all[api.Agent](ctx, c, at(agentsPath), List{Search: search})
 }
 
-// AgentsOf lists the agents that are connected to an integration and whose name contains search, by name. Codes:
+// AgentsOf lists the agents that are connected to an integration and that [List].Search selects, sorted by name. Codes:
 // not_found (the integration).
 func (c *Client) AgentsOf(ctx context.Context, integration, search string) iter.Seq2[api.Agent, error] {
 	return all[api.Agent](ctx, c, at(agentsPath), List{Integration: integration, Search: search})

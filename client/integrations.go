@@ -23,7 +23,7 @@ func (c *Client) Integrations(ctx context.Context, l List) (api.List[api.Integra
 	return list[api.Integration](ctx, c, at(integrationsPath), l)
 }
 
-// AllIntegrations lists the integrations whose name contains search, by name.
+// AllIntegrations lists the integrations that [List].Search selects, sorted by name.
 func (c *Client) AllIntegrations(ctx context.Context, search string) iter.Seq2[api.Integration, error] {
 	return all[api.Integration](ctx, c, at(integrationsPath), List{Search: search})
 }

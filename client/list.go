@@ -15,7 +15,9 @@ import (
 type List struct {
 	Limit  int    // at most this many items; 0: the server's default
 	Cursor string // NextCursor of the page before; empty: from the start
-	Search string // only names that contain it; for integrations, agents and runners
+	// Search selects items of which a text contains it, in any case: the name or the description of integrations, agents
+	// and runners, and the names, accounts and ARNs of an integration's roles.
+	Search string
 
 	Integration string // only agents that are connected to it, by name or ID; for agents
 }

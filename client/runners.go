@@ -16,7 +16,7 @@ func (c *Client) Runners(ctx context.Context, l List) (api.List[api.Runner], err
 	return list[api.Runner](ctx, c, at(runnersPath), l)
 }
 
-// AllRunners lists the runners whose name contains search, by name.
+// AllRunners lists the runners that [List].Search selects, sorted by name.
 func (c *Client) AllRunners(ctx context.Context, search string) iter.Seq2[api.Runner, error] {
 	return all[api.Runner](ctx, c, at(runnersPath), List{Search: search})
 }

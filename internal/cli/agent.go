@@ -41,7 +41,7 @@ for the agent, and does not approve its access requests.`,
 	var integration string
 	cmd.Flags().StringVar(&integration, "integration", "", "show only agents connected to `INTEGRATION`, by name or ID")
 	complete(cmd, "integration", a.integrationNames)
-	search := searchFlag(cmd)
+	search := searchFlag(cmd, "their name or description")
 	return listing(a, cmd, "reading agents",
 		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.Agent, error] {
 			return c.AgentsOf(ctx, integration, *search)

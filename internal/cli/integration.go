@@ -36,7 +36,7 @@ validation, the last loan and the last refusal of an agent is the state of a rol
 		Example: `  rolebroker integration list
   rolebroker integration list --search prod -o yaml`,
 	}
-	search := searchFlag(cmd)
+	search := searchFlag(cmd, "their name, description or roles: names, accounts, ARNs")
 	return listing(a, cmd, "reading integrations",
 		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.Integration, error] {
 			return c.AllIntegrations(ctx, *search)

@@ -69,7 +69,7 @@ func collect[T any](all iter.Seq2[T, error], limit int) (items[T], error) {
 	return list, nil
 }
 
-// searchFlag adds --search, which selects things by a part of their name.
-func searchFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("search", "", "show only names that contain `TEXT`")
+// searchFlag adds --search, which selects things by a part of their texts.
+func searchFlag(cmd *cobra.Command, texts string) *string {
+	return cmd.Flags().String("search", "", "show only those with `TEXT` in "+texts)
 }

@@ -46,7 +46,7 @@ accounts whose pods the runner may identify.`,
 		Example: `  rolebroker runner list
   rolebroker runner list --search eks -o json`,
 	}
-	search := searchFlag(cmd)
+	search := searchFlag(cmd, "their name or description")
 	return listing(a, cmd, "reading runners",
 		func(ctx context.Context, c *client.Client, _ []string) iter.Seq2[api.Runner, error] {
 			return c.AllRunners(ctx, *search)

@@ -19,17 +19,21 @@ type listData[A any] struct {
 	onServerData
 	attribute string // with the objects, as in "agents"
 	about     string // the description of the data source
+	searched  string // the description of its search
 	of        map[string]schema.Attribute
 	all       func(*server) func(ctx context.Context, search string) iter.Seq2[A, error]
 	value     func(A) (name string, of map[string]attr.Value)
 }
+
+// searchedOwn describes a search that compares names and descriptions.
+const searchedOwn = "Only those whose name or description contains this."
 
 func (d *listData[A]) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: d.about,
 		Attributes: map[string]schema.Attribute{
 			"search": schema.StringAttribute{
-				Optional: true, MarkdownDescription: "Only those whose name contains this.",
+				Optional: true, MarkdownDescription: d.searched,
 			},
 			d.attribute: schema.MapNestedAttribute{
 				Computed: true, MarkdownDescription: "By name.",
@@ -64,7 +68,9 @@ func newIntegrationsData() datasource.DataSource {
 	return &listData[api.Integration]{
 		onServerData: onServerData{suffix: "aws_integrations"},
 		attribute:    "integrations",
-		about:        "All integrations, without their roles: `rolebroker_aws_integration` has those of one.",
+		searched: "Only those with this in their name or description, or in the name, the account or the ARN " +
+			"of a role.",
+		about: "All integrations, without their roles: `rolebroker_aws_integration` has those of one.",
 		of: map[string]schema.Attribute{
 			"id":              computedString("The integration's ID."),
 			"description":     computedString("May be empty."),
@@ -99,6 +105,7 @@ func newAgentsData() datasource.DataSource {
 	return &listData[api.Agent]{
 		onServerData: onServerData{suffix: "agents"},
 		attribute:    "agents",
+		searched:     searchedOwn,
 		about:        "All agents, with the integrations that they are connected to.",
 		of: map[string]schema.Attribute{
 			"id":                  computedString("The agent's ID."),
@@ -129,6 +136,7 @@ func newRunnersData() datasource.DataSource {
 	return &listData[api.Runner]{
 		onServerData: onServerData{suffix: "runners"},
 		attribute:    "runners",
+		searched:     searchedOwn,
 		about:        "All runners. `rolebroker_runner` has what one reports about itself.",
 		of: map[string]schema.Attribute{
 			"id":          computedString("The runner's ID."),
