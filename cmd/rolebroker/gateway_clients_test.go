@@ -78,7 +78,7 @@ var s3Clients = []struct{ name, needs, commands string }{
 		lock() { python3 -c "import boto3; boto3.client('s3').$1_object(Bucket='bucket', Key='a state.tflock'$2)"; }
 		lock put ", Body='{\"ID\":\"of somebody else\"}'"
 		! terraform apply -auto-approve -input=false >locked.txt 2>&1
-		grep -q 'Error acquiring the state lock' locked.txt
+		grep -q 'Error acquiring the state lock' locked.txt || { cat locked.txt; exit 1; }
 		lock delete ""
 		terraform destroy -auto-approve
 		echo done`},
