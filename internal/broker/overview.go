@@ -19,11 +19,15 @@ const (
 	maxWaiting       = 6   // access requests
 	maxEnding        = 6   // tokens, and as many API keys
 	maxSilent        = 6   // runners
-	maxLookedAt      = 200 // runners that may be silent
-	maxCut           = 6   // agents that are cut off
+	maxLookedAt      = 200 // runners that may be silent, and agents that are cut off
+	maxCut           = 20  // of these agents
 
 	// endingSoon is for how long before its end a token or a key is shown.
 	endingSoon = 14 * 24 * time.Hour
+
+	// keysLast is when the keys of an agent have expired after it was cut off. A runner may have lent some when it had
+	// not heard of that yet.
+	keysLast = 2 * rolebroker.MaxSessionDuration
 
 	activityHours  = 24
 	activityMaxAge = 10 * time.Second
@@ -147,8 +151,11 @@ func (b *Broker) addSilent(ctx context.Context, o *rolebroker.Overview) error {
 
 // addCutOffs adds the cut-offs of agents whose keys may still work, where nobody has put a deny policy yet.
 func (b *Broker) addCutOffs(ctx context.Context, o *rolebroker.Overview) error {
-	agents, err := b.store.CutOffAgents(ctx, maxCut)
+	agents, err := b.store.CutOffAgents(ctx, maxLookedAt)
 	for i := 0; i < len(agents) && err == nil; i++ {
+		if len(o.CutOffs) == maxCut || o.At.Sub(agents[i].CutOff.At) > keysLast {
+			break
+		}
 		var cut *rolebroker.CutOff
 		cut, err = b.lastCutOff(ctx, &agents[i], "")
 		switch {

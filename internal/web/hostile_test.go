@@ -83,3 +83,34 @@ func TestLimitsOfABusyAgent(t *testing.T) {
 		t.Error("the page does not come")
 	}
 }
+
+// The overview shows an agent whose keys work after its cut-off, also when others were cut off after it, and until the
+// keys have expired.
+func TestTheOverviewShowsEveryCutOffWithKeys(t *testing.T) {
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	b.create("production")
+	ctx := context.Background()
+	in, err := s.broker.Integration(ctx, root, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 30 {
+		name := fmt.Sprintf("agent-%02d", i)
+		spec := broker.AgentSpec{Name: name, Connections: broker.ConnectTo("production")}
+		agent, err := s.broker.CreateAgent(ctx, root, spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i < 2 {
+			s.lends(agent, in, "readonly")
+		}
+		s.now = s.now.Add(time.Second)
+		if _, err := s.broker.CutOff(ctx, root, name, broker.CuttingOff{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.shows("/", "End the keys of agent-00", "End the keys of agent-01")
+	s.now = s.now.Add(2 * time.Hour)
+	b.lacks("/", "End the keys")
+}
