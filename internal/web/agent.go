@@ -57,7 +57,8 @@ func agentTabs(agent *rolebroker.Agent, chosen string) []tab {
 // agentPage is an agent now: what it may do, what it does and asks for, and how it is used.
 type agentPage struct {
 	agentHead
-	Next *nextStep // what is missing for it to work; nil: nothing
+	Next       *nextStep // what is missing for it to work; nil: nothing
+	Unapproved bool      // it has to ask, and no API key may approve what it asks for
 	agentRoles
 	Offers   offersPage
 	Use      usage
@@ -91,6 +92,13 @@ func (s *server) showAgent(w http.ResponseWriter, r *http.Request, v *visit) err
 	}
 	if err := s.addNextStep(r.Context(), v, page); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(page.Agent.Connections, func(c rolebroker.Connection) bool {
+		return c.Approval != rolebroker.ApprovalNone
+	}) {
+		if page.Unapproved, err = s.onlyApprover(r.Context(), v, page.Agent.Owner); err != nil {
+			return err
+		}
 	}
 	return s.render(w, http.StatusOK, "agent", page)
 }

@@ -185,8 +185,8 @@ var scenes = []scene{
 	{"new-agent", func(p *person) { p.opens("/agents/new") }},
 	{"new-agent-chosen", func(p *person) {
 		p.opens("/agents/new?integration=production&integration=staging")
-		p.in("#choosing").ticks(asksBeforeChanges)
-		p.sees("waits for a person’s yes before each change")
+		p.in("#choosing").ticks("Reads, changes nothing")
+		p.sees("may read, and change nothing", "waits for a person’s yes before each change")
 	}},
 	{"new-agent-errors", func(p *person) {
 		p.opens("/agents/new")

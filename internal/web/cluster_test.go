@@ -207,6 +207,7 @@ func connectByCluster(p *person) {
 	p.arrives("edge")
 	p.presses("New Agent")
 	p.arrives("New Agent")
+	p.ticks("Everything the roles allow")
 	p.fills("Name", "scout")
 	p.presses("Create Agent")
 	p.arrives("scout enabled")

@@ -148,7 +148,8 @@ func connect(p *person) {
 	// Connect it to an agent, from its page.
 	p.presses("New Agent")
 	p.arrives("New Agent")
-	p.sees("payments", "Everything the roles allow")
+	p.ticks("Everything the roles allow")
+	p.sees("payments", "asks nobody")
 	p.fills("Name", "scout")
 	p.presses("Create Agent")
 	p.arrives("scout enabled")

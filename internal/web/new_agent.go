@@ -24,6 +24,7 @@ type newAgentPage struct {
 	Names          []string // of integrations that can be added
 	None           bool     // there is no integration at all
 	Adding         bool     // somebody is choosing integrations
+	Unapproved     bool     // no other API key than that of the person may approve
 	Errors         map[string]string
 }
 
@@ -36,10 +37,23 @@ type chosenIntegration struct {
 	limits  broker.Limits
 }
 
-// newAgent shows the form. The integrations that the address has are chosen.
+// Asks reports whether the agent will have to ask a person.
+func (c chosenIntegration) Asks() bool { return c.limits.Approval != rolebroker.ApprovalNone }
+
+// newAgent shows the form. The integrations that the address has are chosen; if there is only one, it is.
 func (s *server) newAgent(w http.ResponseWriter, r *http.Request, v *visit) error {
 	page := &newAgentPage{Another: strings.TrimSpace(r.URL.Query().Get("another"))}
-	if err := s.choose(r, v, page, r.URL.Query()["integration"]); err != nil {
+	wanted := r.URL.Query()["integration"]
+	if wanted == nil && page.Another == "" {
+		only, err := s.Broker.Integrations(r.Context(), v.who, rolebroker.Page{Limit: 2})
+		if err != nil {
+			return err
+		}
+		if len(only) == 1 {
+			wanted = []string{string(only[0].ID)}
+		}
+	}
+	if err := s.choose(r, v, page, wanted); err != nil {
 		return err
 	}
 	return s.askForAgent(w, r, v, http.StatusOK, page)
@@ -72,7 +86,11 @@ func (p *newAgentPage) index(id rolebroker.IntegrationID) int {
 
 // askForAgent shows the form.
 func (s *server) askForAgent(w http.ResponseWriter, r *http.Request, v *visit, status int, page *newAgentPage) error {
+	var err error
 	page.base = s.base(r, v, "New Agent", "agents")
+	if page.Unapproved, err = s.onlyApprover(r.Context(), v, v.who.APIKey); err != nil {
+		return err
+	}
 	for i := range page.Chosen {
 		c := &page.Chosen[i]
 		c.Presets = presetChoices(&c.limits)

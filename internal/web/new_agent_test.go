@@ -26,12 +26,18 @@ func TestAnAgentThatAsksBeforeEachChange(t *testing.T) {
 			p.fills("Name", "reader")
 			p.fills("Integration", "staging")
 			p.presses("Add")
-			p.sees("In staging, reader may do everything that the roles allow. It gets AWS keys, and asks nobody.")
+			p.sees("In staging, reader may do everything that the roles allow. It holds no AWS key, and waits for " +
+				"a person’s yes before each change.")
+			p.ticks("Everything the roles allow")
+			if scripts {
+				p.sees("In staging, reader may do everything that the roles allow. It gets AWS keys, and asks nobody.")
+			}
 			p.fills("Another integration", "production")
 			p.presses("Add")
 			p.sees("In production, reader may do everything")
 			p.presses("Remove staging")
 			p.eventually("staging is gone", "!document.querySelector('#choosing').textContent.includes('In staging')")
+			p.ticks("Reads, changes nothing")
 			p.ticks(asksBeforeChanges)
 			if scripts {
 				p.sees("It holds no AWS key, and waits for a person’s yes before each change.")
@@ -60,6 +66,41 @@ func TestAnAgentThatAsksBeforeEachChange(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who creates an agent that has to ask is told in time that somebody else says yes, and where to make a key for them.
+func TestNewAgentSaysWhoCannotApprove(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, true)
+	const nobody, leads = "Nobody can say yes yet", `href="/settings?access=approver#keys"`
+	const alone = "No person can approve what it asks for: the API key admin owns it"
+	b := s.as(s.admin)
+	b.create("production")
+	s.deleteKey("reader")
+	in, err := s.broker.Integration(t.Context(), root, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	preset := "preset." + string(in.ID)
+	b.shows("/agents/new", "production", nobody, leads) // the only integration is chosen
+	b.lacks("/agents/new?integration=nothing", nobody)
+	answer := b.post("/agents/new", "name", "x", "integration", string(in.ID), preset, "full", "action", "say")
+	if b.answers(answer, http.StatusOK, "asks nobody"); strings.Contains(answer.Body.String(), nobody) {
+		t.Error("an agent that asks nobody needs somebody who says yes")
+	}
+	b.answers(b.post("/agents/new", "name", "scout", "integration", string(in.ID), "action", "create"),
+		http.StatusSeeOther)
+	b.answers(b.post("/agents/new", "name", "free", "integration", string(in.ID), preset, "full", "action", "create"),
+		http.StatusSeeOther)
+	b.shows("/agents/scout", alone, leads)
+	b.lacks("/agents/free", alone)
+	b.shows("/settings?access=approver", `value="approver" selected`, "that takes another key")
+
+	s.key("dana", rolebroker.KeyReadOnly)
+	b.shows("/agents/scout", alone)
+	s.key("eve", rolebroker.KeyApprover)
+	b.lacks("/agents/scout", alone)
+	b.lacks("/agents/new", nobody)
 }
 
 // Names of 500 integrations come while somebody types, and what is wrong is said at its field.
@@ -106,7 +147,7 @@ func TestNewAgentAmong500Integrations(t *testing.T) {
 	// What is typed and not added counts all the same.
 	form(http.StatusSeeOther, []string{"name", "y", "another", "team-300", "action", "create"})
 	form(http.StatusSeeOther, []string{"name", "z", "integration", id, "preset." + id, "ask-roles", "action", "create"})
-	approvals := map[string]rolebroker.Approval{"y": rolebroker.ApprovalNone, "z": rolebroker.ApprovalBorrow}
+	approvals := map[string]rolebroker.Approval{"y": rolebroker.ApprovalWrite, "z": rolebroker.ApprovalBorrow}
 	for name, want := range approvals {
 		agent, err := s.broker.Agent(t.Context(), root, name)
 		if err != nil {

@@ -17,21 +17,20 @@ type preset struct {
 	Approval rolebroker.Approval
 }
 
-// presets are those that can be chosen. The first is what a connection has if nobody chooses.
+// presets are those that can be chosen. The first is what New Agent has chosen at first.
 func presets() []preset {
 	return []preset{
-		{"full", "Everything the roles allow",
-			"It gets AWS keys and asks nobody. A connection is like this unless you choose another.",
-			rolebroker.AccessFull, rolebroker.KeysLent, rolebroker.ApprovalNone},
-		{"read-only", "Reads, changes nothing",
-			"It gets AWS keys. AWS refuses every change, also one that a person approved.",
-			rolebroker.AccessReadOnly, rolebroker.KeysLent, rolebroker.ApprovalNone},
 		{"ask-changes", "Reads freely, asks a person before each change",
 			"It holds no AWS key: this server sends its calls, and changes only after a person’s yes.",
 			rolebroker.AccessFull, rolebroker.KeysWithheld, rolebroker.ApprovalWrite},
+		{"read-only", "Reads, changes nothing",
+			"It gets AWS keys. AWS refuses every change, also one that a person approved.",
+			rolebroker.AccessReadOnly, rolebroker.KeysLent, rolebroker.ApprovalNone},
 		{"ask-roles", "Asks a person before it uses a role",
 			"After the yes it gets AWS keys, and may do everything that the role allows until the time is up.",
 			rolebroker.AccessFull, rolebroker.KeysLent, rolebroker.ApprovalBorrow},
+		{"full", "Everything the roles allow", "It gets AWS keys and asks nobody.",
+			rolebroker.AccessFull, rolebroker.KeysLent, rolebroker.ApprovalNone},
 	}
 }
 

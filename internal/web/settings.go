@@ -51,6 +51,16 @@ type keyRow struct {
 	Created, Expires moment
 }
 
+// onlyApprover reports whether no API key but that with an ID may approve access requests. Empty: there is none.
+func (s *server) onlyApprover(ctx context.Context, v *visit, owner rolebroker.APIKeyID) (bool, error) {
+	keys, err := readAll(ctx, v, func(k *rolebroker.APIKey) string { return string(k.ID) }, s.Broker.APIKeys)
+	now := s.Now()
+	return err == nil && !slices.ContainsFunc(keys, func(k rolebroker.APIKey) bool {
+		expired := !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
+		return k.ID != owner && !expired && rolebroker.Caller{Access: k.Access}.MayDecide() == nil
+	}), err
+}
+
 // maxKeys is how many API keys the page shows at once.
 const maxKeys = 200
 
@@ -59,6 +69,9 @@ const settingsPatience = time.Second
 
 func (s *server) showSettings(w http.ResponseWriter, r *http.Request, v *visit) error {
 	page := &settingsPage{Access: rolebroker.KeyReadOnly}
+	if r.URL.Query().Get("access") == string(rolebroker.KeyApprover) {
+		page.Access = rolebroker.KeyApprover
+	}
 	if shown := s.takeOnce(w, r); shown != nil {
 		page.Created, page.KeyName, page.Access = shown.Secret, shown.Name, rolebroker.KeyAccess(shown.Access)
 	}
