@@ -54,6 +54,15 @@ func (e eventRow) Main() []factRow { return e.Changes[:min(len(e.Changes), maxCh
 // More is how many changes are not in view.
 func (e eventRow) More() int { return max(0, len(e.Changes)-maxChanges) }
 
+// maxDetails is how many changes of an event a page has. An integration with 300 roles is one event.
+const maxDetails = 60
+
+// Details are the changes that the page has.
+func (e eventRow) Details() []factRow { return e.Changes[:min(len(e.Changes), maxDetails)] }
+
+// Undetailed is how many changes the page leaves out.
+func (e eventRow) Undetailed() int { return max(0, len(e.Changes)-maxDetails) }
+
 // integrationActivityPage has the events about an integration.
 type integrationActivityPage struct {
 	integrationTab

@@ -11,6 +11,20 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
+// The page of an event with hundreds of fields has the first ones, and says how many it leaves out.
+func TestAnEventWithManyFields(t *testing.T) {
+	s := crowdedSite(t)
+	b := s.as(s.reader)
+	in, err := s.broker.Integration(t.Context(), root, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := b.get("/integrations/" + string(in.ID) + "/activity").Body.String()
+	if !strings.Contains(body, " more fields, which the export of these events has") || len(body) > maxPage/4 {
+		t.Errorf("its page has %d bytes: %.3000s", len(body), body)
+	}
+}
+
 // Readers see who did what, with filters in the address, what changed, and where to go from there.
 func TestTheActivity(t *testing.T) {
 	s := newSite(t, true)
