@@ -193,8 +193,7 @@ func (s *server) saveLimits(w http.ResponseWriter, r *http.Request, v *visit) er
 			" meanwhile. Saved is now: " + summaryOf(agent.Name, in, &saved) + " Save replaces that by what is below."}
 		return s.renderLimits(w, r, v, http.StatusConflict, agent, in, limits, page)
 	}
-	if found := fieldErrors(err); found != nil {
-		page.Errors = policyErrors(found)
+	if page.Errors = limitsErrors(err); page.Errors != nil {
 		return s.renderLimits(w, r, v, statusOf(err), agent, in, limits, page)
 	}
 	return s.toAgent(w, r, err, "/connections", "limited")
@@ -221,6 +220,26 @@ func readLimits(r *http.Request, limits *broker.Limits) {
 	if limits.Access == rolebroker.AccessPolicy {
 		limits.SessionPolicy = strings.TrimSpace(formValue(r, "session_policy"))
 	}
+}
+
+// limitFields are the fields of the form, in its order.
+var limitFields = []formField{{"access", "Access", "access"}, {"session_policy", "Session policy", "session-policy"},
+	{"roles", "Roles", "roles"}, {"keys", "Keys", "keys"}, {"allowed_actions", "Allowed calls", "allowed-actions"},
+	{"approval", "Approval", "approval"}}
+
+// Faults are the errors of the form, in the order of its fields.
+func (p *limitsPage) Faults() []fault { return faultsOf(p.Errors, limitFields...) }
+
+// limitsErrors are fieldErrors, with those of the elements of the session policy under its field.
+func limitsErrors(err error) map[string]string {
+	found := fieldErrors(err)
+	if found == nil {
+		return nil
+	}
+	if strings.HasPrefix(found["session_policy"], "Is required") {
+		found["session_policy"] = "Write a session policy, because you chose the access policy, or choose another access."
+	}
+	return policyErrors(found)
 }
 
 // policyErrors gathers what is wrong with elements of the session policy under its field.

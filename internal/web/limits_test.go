@@ -51,12 +51,19 @@ func TestAPageLimitsAConnection(t *testing.T) {
 	// Nothing is changed by a form that is wrong, or was made from an earlier version, or by a reader.
 	wrong := func(status int, says string, fields ...string) {
 		t.Helper()
-		b.answers(b.post(form, append(fields, "form", "limits", "approval", "none")...), status, says)
+		answer := b.post(form, append(fields, "form", "limits", "approval", "none")...)
+		b.answers(answer, status, says)
+		// What is wrong comes first, has the focus, and leads to the field.
+		top, _, _ := strings.Cut(answer.Body.String(), `id="summary"`)
+		if status == http.StatusUnprocessableEntity && (!strings.Contains(top, says) ||
+			!strings.Contains(top, "autofocus") || !strings.Contains(top, `<a href="#`)) {
+			t.Errorf("the top of the page does not say %q: %s", says, top)
+		}
 		is(rolebroker.AccessViewOnly, 1, "3")
 	}
 	const refused = http.StatusUnprocessableEntity
 	wrong(refused, "is not one of full", "version", "3", "access", "all")
-	wrong(refused, "required with access policy", "version", "3", "access", "policy")
+	wrong(refused, "Write a session policy, because you chose the access policy", "version", "3", "access", "policy")
 	wrong(refused, "Statement[0].Principal", "version", "3", "access", "policy", "session_policy",
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Principal":"*"}]}`)
 	wrong(refused, "Choose a role", "version", "3", "access", "full", "scope", "some")
@@ -163,7 +170,7 @@ func TestWhatLimitsWouldHaveRefused(t *testing.T) {
 	b.answers(b.post(form, "form", "limits", "version", "2", "access", "read-only", "keys", "withheld",
 		"approval", "none", "action", "preview"), http.StatusOK, "3 would have been refused: s3:DeleteObject (3).", "not saved")
 	b.answers(b.post(form, "form", "limits", "version", "2", "access", "full", "keys", "lent", "approval", "write",
-		"action", "preview"), http.StatusOK, "is said once the choices fit together")
+		"action", "preview"), http.StatusOK, "This cannot be saved yet.", "Write is possible only with keys")
 	b.shows(form, "none would have been refused") // looking changes nothing
 	b.lacks(form, "Not counted", "access levels")
 

@@ -84,8 +84,11 @@ func (s *server) judged(r *http.Request, v *visit, agent *rolebroker.Agent, in *
 	case err != nil && ctx.Err() != nil:
 		return []string{agent.Name + " sent so many calls in the last 7 days that judging them takes too long for a page."}
 	case rolebroker.CodeOf(err) == rolebroker.CodeInvalid:
-		return []string{"What they would have refused is said once the choices fit together: " +
-			rolebroker.AsError(err).Message + "."}
+		all := []string{"This cannot be saved yet."}
+		for _, f := range faultsOf(limitsErrors(err), limitFields...) {
+			all = append(all, f.Message)
+		}
+		return all
 	case err != nil:
 		return nil
 	}
