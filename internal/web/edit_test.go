@@ -155,7 +155,9 @@ func TestErrorsAppearAtTheirFields(t *testing.T) {
 	p.findsFault("Name", "staging")
 	p.finds("Name", "staging")
 	p.finds("Description", "What I typed")
-	p.fills("Name", "production")
+	p.sees("Nothing was saved:")
+	p.fills("Name", "production") // which is right, so nothing is wrong any more
+	p.eventually("the error is gone", "!document.querySelector('[aria-invalid], .faults, .problem, .offer')")
 	p.presses("Update Integration")
 	p.sees("Updated.", "What I typed")
 }

@@ -147,11 +147,33 @@ const rolebroker = (() => {
     const at = offer.value.indexOf('=');
     const filled = offer.form.elements[offer.value.slice(0, at)];
     filled.value = offer.value.slice(at + 1);
-    filled.removeAttribute('aria-invalid');
-    document.getElementById(filled.id + '-problem')?.remove();
-    offer.remove();
     filled.focus();
     filled.dispatchEvent(new Event('input', { bubbles: true }));
+  });
+
+  // What was wrong with a field is forgotten when somebody changes it, and all of it when the form is sent again.
+  const forgive = (field) => {
+    field.removeAttribute('aria-invalid');
+    document.getElementById(field.id + '-problem').remove();
+    for (const offer of $$('button.offer')) {
+      if (offer.value.startsWith(field.name + '=')) offer.remove();
+    }
+    for (const link of $$('.faults a')) {
+      if (link.hash === '#' + field.id) link.closest('li').remove();
+    }
+    for (const list of $$('.faults')) {
+      if (!$('li', list)) (list.closest('.banner') || list).remove();
+      else if ($('p strong', list)) $('p strong', list).textContent = 'Not right yet:';
+    }
+  };
+  document.addEventListener('input', (event) => {
+    for (const field of [event.target, event.target.closest('fieldset[id]')]) {
+      if (field?.id && document.getElementById(field.id + '-problem')) forgive(field);
+    }
+  });
+  document.addEventListener('submit', (event) => {
+    if (event.submitter?.matches('[name=action][value=validate]')) return;
+    for (const list of $$('.faults')) (list.closest('.banner') || list).remove();
   });
 
   // A window that nobody sees does not bring itself up to date.

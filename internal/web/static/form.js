@@ -14,6 +14,7 @@
   let saved = '';      // the content when the form was loaded
   let leaving = false; // somebody pressed a button that leaves on purpose
 
+  window.addEventListener('pageshow', () => { leaving = false; }); // somebody came back
   const remember = () => {
     if (form() && !saved) saved = content();
   };
@@ -74,7 +75,10 @@
     const label = button.textContent;
     button.disabled = true;
     form().inert = true; // what would be typed now would be lost
-    if (button.value === 'save') button.textContent = 'Saving and validating…';
+    if (button.value === 'save') {
+      button.textContent = 'Saving and validating…';
+      $('#foot').textContent = ''; // it says what came of the last time
+    }
     try {
       const answer = await fetch(form().getAttribute('action'), { method: 'POST', body: data });
       if (answer.redirected) {
