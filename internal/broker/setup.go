@@ -19,7 +19,11 @@ const maxSetups = 4
 func (b *Broker) Setup(
 	ctx context.Context, who rolebroker.Caller, nameOrID string, req rolebroker.SetupRequest,
 ) (*rolebroker.Setup, error) {
-	in, err := b.integrationFor(ctx, who, rolebroker.ActionIntegrationSetup, nameOrID)
+	named := rolebroker.Named(rolebroker.KindIntegration, nameOrID)
+	if err := b.May(ctx, who, rolebroker.ActionIntegrationSetup, named); err != nil {
+		return nil, err
+	}
+	in, err := b.store.PlainIntegration(ctx, nameOrID)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +48,7 @@ func (b *Broker) SetupDraft(
 	}
 	var err error
 	if draft.ID != "" {
-		_, err = b.completeDraft(ctx, who, &draft)
+		_, err = b.completeDraft(ctx, who, &draft, b.store.PlainIntegration)
 	} else {
 		err = b.followExternalID(ctx, &draft)
 	}

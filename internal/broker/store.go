@@ -44,6 +44,9 @@ type integrationStore interface {
 	// Integration finds an integration by name or ID, with its roles. Codes: not_found.
 	Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error)
 
+	// PlainIntegration is Integration, faster and without the validations and lendings of the roles. Codes: not_found.
+	PlainIntegration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error)
+
 	// Integrations lists integrations by name, with their roles.
 	Integrations(ctx context.Context, page rolebroker.Page) ([]rolebroker.Integration, error)
 

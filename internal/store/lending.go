@@ -13,6 +13,9 @@ const lendingColumns = `COALESCE(l.fingerprint, ''), COALESCE(l.refused, ''), CO
 	COALESCE(l.request_id, ''), COALESCE(l.agent_name, ''), COALESCE(l.lent_by, ''), COALESCE(l.lent_at, 0),
 	COALESCE(l.since, 0)`
 
+// noLending are lendingColumns of a role whose lending is not asked for.
+const noLending = `'', '', '', '', '', '', 0, 0`
+
 var (
 	recordLending = newStatement("recordLending", `
 		INSERT INTO lendings (role_id, integration_id, fingerprint, refused, message, request_id, agent_name, lent_by,

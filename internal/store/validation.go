@@ -15,6 +15,9 @@ const validationColumns = `COALESCE(v.fingerprint, ''), COALESCE(v.status, ''), 
 	COALESCE(v.message, ''), COALESCE(v.hint, ''), COALESCE(v.hint_steps, ''), COALESCE(v.request_id, ''),
 	COALESCE(v.checked_at, 0), COALESCE(v.checked_by, ''), COALESCE(v.since, 0)`
 
+// noValidation are validationColumns of a role whose validation is not asked for.
+const noValidation = `'', '', '', '', '', '', '', 0, '', 0`
+
 var (
 	recordValidation = newBatch("recordValidation", `
 		INSERT INTO validations (role_id, integration_id, fingerprint, status, code, message, hint, hint_steps,
