@@ -19,6 +19,9 @@ type ruleForm struct {
 // ruleFields are the fields of the form.
 var ruleFields = []string{"name", "reason", "agent", "integration", "role", "access", "max_duration", "until"}
 
+// usualGrant is what a rule approves at most, unless somebody types another duration.
+var usualGrant = rolebroker.ShortDuration(rolebroker.DefaultGrant)
+
 // typedRule reads what was typed.
 func typedRule(r *http.Request) ruleForm {
 	form := ruleForm{Typed: fieldValues{}}
@@ -55,7 +58,7 @@ func (f *ruleForm) spec(saved *rolebroker.ApprovalRule, now time.Time) (spec bro
 		before, spec.Disabled = valuesOfRule(saved), !saved.Enabled
 	}
 	var err error
-	if spec.MaxDuration, err = time.ParseDuration(cmp.Or(typed["max_duration"], "1h")); err != nil {
+	if spec.MaxDuration, err = time.ParseDuration(cmp.Or(typed["max_duration"], usualGrant)); err != nil {
 		wrong["max_duration"] = "Write a duration, such as 30m or 1h."
 	}
 	switch until, err := time.Parse(time.DateOnly, typed["until"]); {
@@ -83,7 +86,7 @@ type newRulePage struct {
 }
 
 func (s *server) newRule(w http.ResponseWriter, r *http.Request, v *visit) error {
-	return s.renderNewRule(w, r, v, http.StatusOK, ruleForm{Typed: fieldValues{"max_duration": "1h"}})
+	return s.renderNewRule(w, r, v, http.StatusOK, ruleForm{Typed: fieldValues{"max_duration": usualGrant}})
 }
 
 func (s *server) renderNewRule(w http.ResponseWriter, r *http.Request, v *visit, status int, form ruleForm) error {
