@@ -51,8 +51,8 @@ func (w words) explain() (string, rolebroker.Hint) {
 	case rolebroker.ValidClusterMode:
 		return "the role is assumed in your cluster; the server cannot know whether that works", hintCluster()
 	case rolebroker.ValidTryingAgain:
-		return "AWS denies the role so far, as it does for some seconds after a role or its policy was changed; " +
-			"it is tried again", nil
+		return "AWS does not let " + w.by.String() + " assume the role so far; it is tried again, since a change takes " +
+			"some seconds to arrive", w.hintDenied()
 	case rolebroker.ValidNotChecked:
 		return "the validation ended before this role was tried", w.hintAgain()
 	case rolebroker.ValidThrottled, rolebroker.ValidUnreachable:

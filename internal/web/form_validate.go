@@ -91,7 +91,7 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 		Alive: lines.alive,
 		Tell: func(result rolebroker.RoleValidation) {
 			if result.Code == rolebroker.ValidTryingAgain {
-				lines.write(page.Rows[result.Index].Place, "again", "again", result.Message)
+				lines.write(page.Rows[result.Index].Place, "again", "again", result.Validation)
 				return
 			}
 			row := page.Rows[result.Index]
