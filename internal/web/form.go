@@ -50,6 +50,7 @@ type formPage struct {
 	asked       []string            // the fields that an earlier answer asked about: Conflicts, until they are decided
 	Checked     bool                // the roles were just validated
 	Setup       *rolebroker.Setup
+	Merging     merging
 	Trust       string // the trust policy for a runner with its own AWS identity; empty: Setup has it
 	Runners     []rolebroker.Runner
 	Chosen      *rolebroker.Runner // the chosen one of Runners; nil: none

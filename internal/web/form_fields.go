@@ -87,7 +87,7 @@ func readForm(r *http.Request, id string) (*formPage, error) {
 		Find:           get("find"),
 		Failing:        get("failing") != "",
 	}
-	page.Was = readValues(r)
+	page.Was, page.Merging = readValues(r), readMerging(r)
 	page.asked = r.PostForm["conflict"]
 	page.Version, _ = strconv.ParseInt(get("version"), 10, 64) // 0, which is stale, if someone tampered with it
 	if page.Mode == "" {

@@ -78,6 +78,10 @@ func (s *server) press(w http.ResponseWriter, r *http.Request, v *visit, page *f
 		page.Rows[i].Confirming = true
 	case (action == "remove-role" || action == "really-remove-role") && i >= 0:
 		page.removeRow(i)
+	case action == "merge":
+		if err := s.merge(r.Context(), v, page); err != nil {
+			return err
+		}
 	case action == "make-runner":
 		return s.makeRunner(w, r, v, page)
 	case action == "validate":

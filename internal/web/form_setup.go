@@ -5,6 +5,8 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -34,6 +36,66 @@ func (s *server) addSetup(ctx context.Context, v *visit, page *formPage) error {
 			WithHint("begin again: Integrations, New Integration")
 	}
 	return err
+}
+
+// merging is how the trust policy of a role, which somebody pasted, has to change.
+type merging struct {
+	Row     int    // of the role
+	Pasted  string // the policy; empty: none was
+	Problem string // what is wrong with it; empty: nothing
+	Advice  rolebroker.Hint
+	Setup   *rolebroker.Setup // nil: nobody asked, or there is a problem
+}
+
+// readMerging reads what was pasted.
+func readMerging(r *http.Request) merging {
+	row, _ := strconv.Atoi(formValue(r, "merge_role"))
+	return merging{Row: row, Pasted: r.PostForm.Get("current_policy")}
+}
+
+// merge finds out how the pasted trust policy has to change. It stores and logs nothing of it.
+func (s *server) merge(ctx context.Context, v *visit, page *formPage) error {
+	m := &page.Merging
+	if strings.TrimSpace(m.Pasted) == "" {
+		m.Problem = "Paste the trust policy that the role has now."
+		return nil
+	}
+	draft := page.setupDraft()
+	if m.Row < 0 || m.Row >= len(draft.Roles) || draft.Roles[m.Row].ARN.Name == "" || draft.Roles[m.Row].Name == "" {
+		m.Problem = "Enter the name and the ARN of the role in step 4 first."
+		return nil
+	}
+	draft.Roles = draft.Roles[m.Row : m.Row+1]
+	req, err := s.clusterSetup(ctx, v, page)
+	if err != nil {
+		return err
+	}
+	req.Role, req.CurrentPolicy = draft.Roles[0].Name, m.Pasted
+	m.Setup, err = s.Broker.SetupDraft(ctx, v.who, draft, req)
+	if m.Problem, m.Advice = policyProblem(err); m.Problem != "" {
+		return nil
+	}
+	return err
+}
+
+// Changes returns whether the pasted policy has to change.
+func (m merging) Changes() bool { return m.Setup != nil && len(m.Setup.Roles[0].Changes) > 0 }
+
+// Distrusts returns whether the role fails perhaps because of its trust policy, if it exists.
+func (r roleRow) Distrusts() bool {
+	return r.Outcome != nil && slices.Contains([]rolebroker.ValidationCode{rolebroker.ValidDenied,
+		rolebroker.ValidTrustDenied, rolebroker.ValidExternalIDOutdated, rolebroker.ValidExternalIDRefused},
+		r.Outcome.Code)
+}
+
+// Existing are commands that print the trust policies that the roles have now, if they exist.
+func (p *formPage) Existing() string {
+	var commands []string
+	for _, role := range p.Setup.Roles {
+		commands = append(commands, rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", role.Role.ARN.Name,
+			"--query", "Role.AssumeRolePolicyDocument"))
+	}
+	return strings.Join(commands, "\n")
 }
 
 // clusterSetup requests the setup for the cluster of the chosen runner, as far as

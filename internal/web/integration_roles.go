@@ -182,7 +182,7 @@ func (p *rolesPage) sumUp() {
 	switch {
 	case sum.Failed > 0:
 		p.DoneTone = "warn"
-		p.Done += fmt.Sprintf(" %d of %s cannot be assumed yet: the roles below say why.", sum.Failed, selected)
+		p.Done += fmt.Sprintf(" %d of %s cannot be assumed yet: the roles below say more.", sum.Failed, selected)
 	case !p.In.Enabled:
 		p.DoneTone = "warn"
 	case p.Cluster() && p.In.Runner == "":

@@ -58,6 +58,7 @@
     if (inside) inside.open = true;
     return $('#integration-form > .banner') || $('.role .banner button', next) ||
       (what === 'add-role' || what === 'enter') && $('.name input', open.at(-1)) ||
+      what === 'merge' && !wrong && $('#merged', next) ||
       what === 'open-role' && $('#role-' + row + '-name') || wrong ||
       what === 'add-several' && (unfinished || $('#added')) ||
       what === 'make-runner' && $('#runner') ||
