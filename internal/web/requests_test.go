@@ -154,7 +154,8 @@ func TestWhoMayDecideOnAPage(t *testing.T) {
 		reader.answers(reader.post(page+decision, "duration", "10m", "reason", "no"), http.StatusForbidden)
 		reader.answers(reader.get(page+decision), http.StatusNotFound)
 	}
-	owner.shows(page, "You own this agent", "Break the Glass and Approve")
+	owner.shows(page, "You own this agent", "Break the Glass and Approve",
+		`<a href="/settings?access=approver#keys">make one for an approver</a>`)
 	owner.answers(owner.post(page+"/approve", "duration", "10m"), http.StatusForbidden, "owns agent")
 	owner.answers(owner.post(page+"/approve", "duration", "10m", "break_glass", "yes"), http.StatusUnprocessableEntity,
 		"required to break the glass")
