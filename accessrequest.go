@@ -161,6 +161,7 @@ type ApprovalTerms struct {
 	Note       string
 	BreakGlass bool     // the owner of the agent decides, because nobody else can
 	Narrowed   Narrowed // only these writes; the zero value: all writes of the task
+	OnlyCall   bool     // only what the call that asked does; excludes Narrowed
 }
 
 // Approve returns the request as approved at a time: the clock of the grant starts then. It refuses what is not
@@ -188,6 +189,18 @@ func (r *AccessRequest) Approve(with ApprovalTerms, now time.Time) (AccessReques
 		}
 	}
 	with.Narrowed.check(r.Writes, &p)
+	if with.OnlyCall {
+		only, ok := r.Call.Only()
+		switch {
+		case !with.Narrowed.IsZero():
+			p.add("only_call", "excludes actions and resources")
+		case r.Call == nil:
+			p.add("only_call", "no call asked for this; name actions and resources instead")
+		case !ok:
+			p.add("only_call", "the IAM actions of the call are not known")
+		}
+		with.Narrowed = only
+	}
 	p.check("note", checkNote(with.Note))
 	if with.BreakGlass && with.Note == "" {
 		p.add("note", "is required to break the glass: the reason, for everyone who reads the record")

@@ -64,6 +64,19 @@ func ParseAskedCall(text string) (*AskedCall, error) {
 	return c, json.Unmarshal([]byte(text), c)
 }
 
+// Only returns what an approval of the call and nothing else is narrowed to. The call may be made again. If it does not
+// name all of its resources, they are any. ok is false for a nil call, and for one whose IAM actions are not known.
+func (c *AskedCall) Only() (n Narrowed, ok bool) {
+	if c == nil || len(c.Actions) == 0 {
+		return Narrowed{}, false
+	}
+	n.Actions = c.Actions
+	if len(c.Resources) > 0 && !slices.Contains(c.Resources, "*") {
+		n.Resources = c.Resources
+	}
+	return n, true
+}
+
 // Narrowed is what an approval of writes is narrowed to. The zero value is all writes of the task.
 type Narrowed struct {
 	Actions   []string // of IAM, such as dynamodb:PutItem; nil: any

@@ -1,6 +1,7 @@
 package rolebroker_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,59 @@ func TestCallIDsAreInTheOrderOfTime(t *testing.T) {
 	for _, text := range []string{"", "cal_", "ses_3mzq7k4vprb5xw2tdn6hjc8ysa", "cal_!!!!!!!!!zq7k4vprb5xw2tdn6"} {
 		if !rolebroker.CallID(text).Time().IsZero() {
 			t.Errorf("%q has the time %s", text, rolebroker.CallID(text).Time())
+		}
+	}
+}
+
+// An approval of one call is for its actions on its resources, as far as it names them.
+func TestOnlyACall(t *testing.T) {
+	named, unnamed := []string{"arn:aws:s3:::a/k"}, []string{"arn:aws:s3:::a/k", "*"}
+	put := []string{"s3:PutObject"}
+	for name, c := range map[string]struct {
+		call *rolebroker.AskedCall
+		want rolebroker.Narrowed
+		ok   bool
+	}{
+		"named": {&rolebroker.AskedCall{Actions: put, Resources: named},
+			rolebroker.Narrowed{Actions: put, Resources: named}, true},
+		"not all":      {&rolebroker.AskedCall{Actions: put, Resources: unnamed}, rolebroker.Narrowed{Actions: put}, true},
+		"none":         {&rolebroker.AskedCall{Actions: put}, rolebroker.Narrowed{Actions: put}, true},
+		"unknown":      {&rolebroker.AskedCall{Resources: named}, rolebroker.Narrowed{}, false},
+		"no call asks": {nil, rolebroker.Narrowed{}, false},
+	} {
+		got, ok := c.call.Only()
+		if !reflect.DeepEqual(got, c.want) || ok != c.ok {
+			t.Errorf("%s: %+v, %t", name, got, ok)
+		}
+		if ok && !got.Allows(c.call) {
+			t.Errorf("%s: the approval is not for the call itself", name)
+		}
+	}
+}
+
+func TestOnlyACallIsApproved(t *testing.T) {
+	now := time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
+	asked := rolebroker.AccessRequest{Access: rolebroker.AccessFull, Writes: true, Duration: time.Hour,
+		ExpiresAt: now.Add(time.Hour),
+		Call:      &rolebroker.AskedCall{Actions: []string{"s3:PutObject"}, Resources: []string{"arn:aws:s3:::a/k"}}}
+	if got, err := asked.Approve(rolebroker.ApprovalTerms{OnlyCall: true}, now); err != nil ||
+		!reflect.DeepEqual(got.Narrowed, rolebroker.Narrowed{Actions: asked.Call.Actions, Resources: asked.Call.Resources}) {
+		t.Errorf("%+v, %v", got.Narrowed, err)
+	}
+	for name, c := range map[string]struct {
+		call  *rolebroker.AskedCall
+		terms rolebroker.ApprovalTerms
+	}{
+		"no call":   {nil, rolebroker.ApprovalTerms{OnlyCall: true}},
+		"no action": {&rolebroker.AskedCall{}, rolebroker.ApprovalTerms{OnlyCall: true}},
+		"both": {asked.Call, rolebroker.ApprovalTerms{OnlyCall: true, Narrowed: rolebroker.Narrowed{
+			Actions: []string{"s3:PutObject"}}}},
+	} {
+		other := asked
+		other.Call = c.call
+		if _, err := other.Approve(c.terms, now); rolebroker.CodeOf(err) != rolebroker.CodeInvalid ||
+			!strings.Contains(err.Error(), "only_call") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

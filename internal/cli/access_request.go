@@ -455,9 +455,8 @@ The API key that owns the agent does not approve. If nobody else can in time,
   rolebroker request approve req_6mzq7k4vprb2xw3tdn5hjc8ysa --action dynamodb:PutItem \
     --resource arn:aws:dynamodb:eu-west-1:444455556666:table/jobs`,
 	}
-	onlyCall := false
 	f := cmd.Flags()
-	f.BoolVar(&onlyCall, "only-call", false, "approve only what the call that asked does, on its resources")
+	f.BoolVar(&with.OnlyCall, "only-call", false, "approve only what the call that asked does, on its resources")
 	f.StringArrayVar(&with.Actions, "action", nil, "approve only the IAM `ACTION`, as in dynamodb:PutItem (repeatable)")
 	f.StringArrayVar(&with.Resources, "resource", nil, "approve only the resource `ARN`, where * is any text (repeatable)")
 	cmd.MarkFlagsMutuallyExclusive("only-call", "action")
@@ -469,17 +468,6 @@ The API key that owns the agent does not approve. If nobody else can in time,
 	complete(cmd, "access", oneOf("read-only", "view-only"))
 	return aboutRequest(a, cmd, "approving the request",
 		func(ctx context.Context, c *client.Client, id string) (api.AccessRequest, error) {
-			if !onlyCall {
-				return c.ApproveRequest(ctx, id, with)
-			}
-			asked, err := c.AccessRequest(ctx, id)
-			if err != nil {
-				return asked, err
-			}
-			if asked.Call == nil {
-				return asked, usage("no call asked for %s: leave --only-call out, or name --action and --resource", id)
-			}
-			with.Actions, with.Resources = asked.Call.Actions, asked.Call.Resources
 			return c.ApproveRequest(ctx, id, with)
 		})
 }

@@ -74,7 +74,8 @@ func (s *server) approveRequest(ctx context.Context, who rolebroker.Caller, in *
 	}
 	return s.accessRequest(s.Broker.ApproveRequest(ctx, who, rolebroker.AccessRequestID(in.ID),
 		rolebroker.ApprovalTerms{Duration: duration, Access: rolebroker.Access(req.Access), Note: req.Note,
-			BreakGlass: req.BreakGlass, Narrowed: rolebroker.Narrowed{Actions: req.Actions, Resources: req.Resources}}))
+			BreakGlass: req.BreakGlass, OnlyCall: req.OnlyCall,
+			Narrowed: rolebroker.Narrowed{Actions: req.Actions, Resources: req.Resources}}))
 }
 
 func (s *server) denyRequest(ctx context.Context, who rolebroker.Caller, in *denyRequest) (

@@ -226,7 +226,8 @@ func TestAnApproverDecidesOnAPhone(t *testing.T) {
 	p.sees("Approved. The grant began now.", "Approved by dana", "full for 1h")
 	p.cannotPress("Approve")
 	p.cannotPress("Deny")
-	if req := in.request("call"); req.DecidedBy != "dana" || !req.Narrowed.IsZero() || req.Granted != time.Hour {
+	if req := in.request("call"); req.DecidedBy != "dana" || len(req.Narrowed.Actions) != 1 ||
+		len(req.Narrowed.Resources) != 1 || req.Granted != time.Hour {
 		t.Errorf("it is %+v", req)
 	}
 
@@ -244,8 +245,8 @@ func TestAnApproverDecidesOnAPhone(t *testing.T) {
 	}
 }
 
-// An approver changes what is approved: for a shorter time, and this call only.
-func TestAnApproverNarrowsARequest(t *testing.T) {
+// An approver changes what is approved: for a shorter time, and for all changes of the task.
+func TestAnApproverChangesWhatIsApproved(t *testing.T) {
 	t.Parallel()
 	in := newInbox(t)
 	p := in.visitor(in.dana)
@@ -254,13 +255,17 @@ func TestAnApproverNarrowsARequest(t *testing.T) {
 	p.seesNot("At most 1h")
 	p.presses("Change what is approved")
 	p.fills("For", "2h")
-	p.ticks("Only what this call does, on its resources")
+	p.findsTicked("Only what this call does, on its resources", true)
+	p.ticks("All that it changes for the task")
 	p.presses("Approve")
 	p.findsFault("For", "longer than the 1h")
-	p.findsTicked("Only what this call does, on its resources", true)
+	p.findsTicked("All that it changes for the task", true)
 	p.fills("For", "10m")
 	p.presses("Approve")
-	p.sees("Approved by dana", "full for 10m", "only on arn:aws:s3:::invoices/2024/0017.pdf")
+	p.sees("Approved by dana", "full for 10m")
+	if req := in.request("call"); !req.Narrowed.IsZero() {
+		t.Errorf("it is narrowed to %+v", req.Narrowed)
+	}
 }
 
 // The buttons at the foot of a phone hide nothing: neither what has the focus, nor the end of the page.

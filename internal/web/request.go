@@ -23,10 +23,9 @@ type requestPage struct {
 	CutOff  bool   // the request ended because the agent was cut off
 	Lost    string // why the person's decision changed nothing; empty: it did, or there was none
 
-	Permits string // what an approval as asked permits
-	Means   string // what the access permits
-	Call    string // the request to AWS that it allows; empty: the role is not known any more
-	Owner   string // the name of the API key that owns the agent; empty: nobody is known
+	Means string // what the access permits
+	Call  string // the request to AWS that it allows; empty: the role is not known any more
+	Owner string // the name of the API key that owns the agent; empty: nobody is known
 
 	Unusual  []string
 	Usual    string // why nothing is unusual; empty: something is
@@ -44,9 +43,27 @@ type requestPage struct {
 	Accesses []accessChoice
 	Note     string // as it was typed
 	Reason   string // to deny, as it was typed
-	OnlyCall bool   // to grant only what the call that asked does
+	Chosen   string // what to grant, as it was chosen: onlyCall or allForTask; empty: nobody chose yet
 	Errors   map[string]string
 }
+
+// What an approval of a call is for.
+const (
+	onlyCall   = "call"
+	allForTask = "task"
+)
+
+// CanBeOne returns whether the request can be approved for the call that asked, and nothing else.
+func (p requestPage) CanBeOne() bool {
+	_, ok := p.Request.AccessRequest.Call.Only()
+	return ok
+}
+
+// IsOne returns whether it will be, unless the person chooses otherwise.
+func (p requestPage) IsOne() bool { return p.CanBeOne() && p.Chosen != allForTask }
+
+// Permits says what an approval as it is chosen lets the agent do.
+func (p requestPage) Permits() string { return permits(&p.Request.AccessRequest, p.IsOne()) }
 
 // Pending returns whether somebody has to decide.
 func (p requestPage) Pending() bool {
@@ -61,7 +78,7 @@ func (p requestPage) Decides() bool { return p.Pending() && p.MayDecide() && !p.
 
 // Changes returns whether the choices for an approval have to be in view.
 func (p requestPage) Changes() bool {
-	return p.Owns || p.OnlyCall || p.Note != "" || len(p.Errors) > 0 && p.Errors["reason"] == ""
+	return p.Owns || p.Chosen == allForTask || p.Note != "" || len(p.Errors) > 0 && p.Errors["reason"] == ""
 }
 
 // MayDecide returns whether the person may decide access requests. Who owns the agent is another question.
@@ -86,7 +103,7 @@ func (s *server) renderRequest(w http.ResponseWriter, r *http.Request, v *visit,
 	page.base = s.base(r, v, req.AgentName+" asks for "+req.Reference(), "requests")
 	page.List = link{"Inbox", "/access-requests"}
 	page.Name, page.State = wishOf(req, page.Now), stateOfRequest(req, page.Now)
-	page.Request, page.Permits = rowOfRequest(req, page.Now), permits(req)
+	page.Request = rowOfRequest(req, page.Now)
 	if page.Duration == "" {
 		page.Duration = rolebroker.ShortDuration(req.Duration)
 	}
@@ -230,18 +247,10 @@ func (s *server) addAgent(ctx context.Context, v *visit, req *rolebroker.AccessR
 func (s *server) approveRequest(w http.ResponseWriter, r *http.Request, v *visit) error {
 	page := &requestPage{Duration: formValue(r, "duration"), Access: rolebroker.Access(formValue(r, "access")),
 		Note: formValue(r, "note")}
-	page.OnlyCall = formValue(r, "only") == "call"
-	terms := rolebroker.ApprovalTerms{Access: page.Access, Note: page.Note, BreakGlass: formValue(r, "break_glass") != ""}
+	page.Chosen = formValue(r, "only")
+	terms := rolebroker.ApprovalTerms{Access: page.Access, Note: page.Note, OnlyCall: page.Chosen == onlyCall,
+		BreakGlass: formValue(r, "break_glass") != ""}
 	var err error
-	if page.OnlyCall {
-		req, err := s.Broker.AccessRequest(r.Context(), v.who, requestOf(r))
-		if err != nil {
-			return err
-		}
-		if req.Call != nil {
-			terms.Narrowed = rolebroker.Narrowed{Actions: req.Call.Actions, Resources: req.Call.Resources}
-		}
-	}
 	if terms.Duration, err = time.ParseDuration(page.Duration); err != nil || terms.Duration <= 0 {
 		page.Errors = map[string]string{"duration": "Write a duration, such as 30m or 1h."}
 		return s.renderRequest(w, r, v, http.StatusUnprocessableEntity, page)

@@ -41,18 +41,24 @@ func deedOf(r *rolebroker.AccessRequest) string {
 	return "do what its session policy allows with " + role
 }
 
-// permits says what an approval as asked lets the agent do, as in "Then scout may do everything that
-// production/readonly allows, for its task “release-17”, for 1 hour."
-func permits(r *rolebroker.AccessRequest) string {
-	deed := deedOf(r)
-	if r.Writes {
+// permits says what an approval lets the agent do, as in "Then scout may do everything that production/readonly allows,
+// for its task “release-17”, for 1 hour." one: it is for the call that asked, and nothing else.
+func permits(r *rolebroker.AccessRequest, one bool) string {
+	deed, again := deedOf(r), ""
+	switch {
+	case one:
+		if only, _ := r.Call.Only(); only.Resources == nil {
+			deed += ", on any resource"
+		}
+		again = ", as often as it asks"
+	case r.Writes:
 		deed = "make every change that " + r.Reference() + " allows"
 	}
 	task := ", when it names no task"
 	if r.Task != "" {
 		task = ", for its task " + inQuotes(r.Task)
 	}
-	return "Then " + r.AgentName + " may " + deed + task + ", for " + fully(r.Duration) + "."
+	return "Then " + r.AgentName + " may " + deed + task + ", for " + fully(r.Duration) + again + "."
 }
 
 // fully is a duration in words, and exact: "1 hour 30 minutes".
