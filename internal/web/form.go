@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -132,14 +133,22 @@ func (p *formPage) Action() string {
 	return "/integrations/" + p.ID + "/edit"
 }
 
+// awsRegions are the regions of AWS that people can have.
+//
+// Source: the SDKs' partitions.json.
+var awsRegions = strings.Fields(`us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 ca-west-1 mx-central-1
+	eu-west-1 eu-west-2 eu-west-3 eu-central-1 eu-central-2 eu-north-1 eu-south-1 eu-south-2
+	ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2
+	ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7
+	af-south-1 il-central-1 me-central-1 me-south-1 me-west-1 sa-east-1 sa-west-1
+	us-gov-east-1 us-gov-west-1 cn-north-1 cn-northwest-1 eusc-de-east-1`)
+
 // Regions are suggestions; people may type other regions.
-func (p *formPage) Regions() []string {
-	return []string{
-		"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1",
-		"eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1", "eu-north-1",
-		"ap-south-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2",
-		"sa-east-1", "us-gov-west-1", "cn-north-1",
-	}
+func (p *formPage) Regions() []string { return awsRegions }
+
+// UnknownRegion returns whether the region has the form of one, and AWS does not list it.
+func (r roleRow) UnknownRegion() bool {
+	return rolebroker.CheckRegion(rolebroker.Region(r.Region), "") == nil && !slices.Contains(awsRegions, r.Region)
 }
 
 // Platform returns whether the platform assumes the roles.

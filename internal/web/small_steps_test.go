@@ -27,17 +27,21 @@ func TestPagesSayEachThingOnce(t *testing.T) {
 	form := func(says int, part string, pairs ...string) {
 		t.Helper()
 		answer := owner.post("/integrations/new/aws", append(pairs, "name", "x", "mode", "platform", "external_id",
-			owner.begin(), "role.0.region", "us-east-1", "role.0.enabled", "on", "action", "validate")...)
+			owner.begin(), "role.0.enabled", "on", "action", "validate")...)
 		owner.answers(answer, http.StatusOK)
 		if n := strings.Count(answer.Body.String(), part); n != says {
 			t.Errorf("the form has %q %d times, not %d: %s", part, n, says, answer.Body)
 		}
 	}
 	const add = `value="add-role"`
-	one := []string{"rows", "1", "role.0.name", "a", "role.0.arn", "AgentWork"}
+	one := []string{"role.0.region", "us-east-1", "rows", "1", "role.0.name", "a", "role.0.arn", "AgentWork"}
 	form(1, add, one...)
-	form(2, add, "rows", "2", "role.0.name", "a", "role.0.arn", roleARN, "role.1.name", "b", "role.1.arn", roleARN+"2",
-		"role.1.region", "us-east-1")
+	form(2, add, "role.0.region", "us-east-1", "rows", "2", "role.0.name", "a", "role.0.arn", roleARN, "role.1.name", "b",
+		"role.1.arn", roleARN+"2", "role.1.region", "us-east-1")
 	form(2, "is not an ARN", one...) // at its field, and in the list at the buttons
 	form(0, "arn_invalid", one...)
+	for region, hidden := range map[string]int{"us-east-1": 1, "us-east-9": 0} {
+		form(hidden, `role="status" hidden>AWS lists no such region`, "rows", "1", "role.0.name", "a",
+			"role.0.arn", roleARN, "role.0.region", region)
+	}
 }

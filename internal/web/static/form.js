@@ -373,7 +373,11 @@
     const row = rowOf(event.target);
     if (!row) return;
     if (event.target.name.endsWith('.arn')) completeRow(row);
-    else if (event.target.name.endsWith('.region')) fillRegions(row);
+    else if (event.target.name.endsWith('.region')) {
+      fillRegions(row);
+      const is = value(row, 'region').trim();
+      $('.unknown-region', row).hidden = !is || $$('#regions option').some((option) => option.value === is);
+    }
     mark(row);
   });
   document.addEventListener('input', (event) => {
