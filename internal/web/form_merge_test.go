@@ -35,6 +35,8 @@ func TestAnExistingRoleInAFormThatIsNotSaved(t *testing.T) {
 	sends(http.StatusOK, append(role, "action", "merge", "current_policy", "{"), "The policy is not JSON",
 		`id="current-policy" class="mono" name="current_policy" rows="4"`)
 	sends(http.StatusOK, []string{"role.0.arn", "", "action", "merge", "current_policy", theirs}, "ARN of the role")
+	sends(http.StatusOK, append(role, "action", "merge", "current_policy", theirs, "merge_role", "other"),
+		"ARN of the role")
 	shown = sends(http.StatusOK, append(role, "action", "merge", "current_policy", theirs),
 		"aws iam update-assume-role-policy --role-name ReadOnly", "ec2.amazonaws.com", external)
 	merged := regexp.MustCompile(`(?s)aria-label="Command that changes the trust policy"[^>]*>(.*?)</pre>`).

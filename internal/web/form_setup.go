@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rolebroker/rolebroker"
@@ -40,7 +39,7 @@ func (s *server) addSetup(ctx context.Context, v *visit, page *formPage) error {
 
 // merging is how the trust policy of a role, which somebody pasted, has to change.
 type merging struct {
-	Row     int    // of the role
+	Role    string // its name, as it was typed; empty: the first one
 	Pasted  string // the policy; empty: none was
 	Problem string // what is wrong with it; empty: nothing
 	Advice  rolebroker.Hint
@@ -49,8 +48,7 @@ type merging struct {
 
 // readMerging reads what was pasted.
 func readMerging(r *http.Request) merging {
-	row, _ := strconv.Atoi(formValue(r, "merge_role"))
-	return merging{Row: row, Pasted: r.PostForm.Get("current_policy")}
+	return merging{Role: formValue(r, "merge_role"), Pasted: r.PostForm.Get("current_policy")}
 }
 
 // merge finds out how the pasted trust policy has to change. It stores and logs nothing of it.
@@ -60,12 +58,13 @@ func (s *server) merge(ctx context.Context, v *visit, page *formPage) error {
 		m.Problem = "Paste the trust policy that the role has now."
 		return nil
 	}
-	draft := page.setupDraft()
-	if m.Row < 0 || m.Row >= len(draft.Roles) || draft.Roles[m.Row].ARN.Name == "" || draft.Roles[m.Row].Name == "" {
+	draft, _ := page.integration()
+	i := slices.IndexFunc(draft.Roles, func(r rolebroker.Role) bool { return m.Role == "" || r.Name == m.Role })
+	if i < 0 || draft.Roles[i].ARN.Name == "" || draft.Roles[i].Name == "" {
 		m.Problem = "Enter the name and the ARN of the role in step 4 first."
 		return nil
 	}
-	draft.Roles = draft.Roles[m.Row : m.Row+1]
+	draft.Roles = draft.Roles[i : i+1]
 	req, err := s.clusterSetup(ctx, v, page)
 	if err != nil {
 		return err

@@ -165,7 +165,7 @@ func TestTheOrderOfTheFocus(t *testing.T) {
 	p.tabsTo("Name")
 	want := []string{"Description", "The platform",
 		"Console", "Create Role in AWS", "Copy account ID", "Copy external ID",
-		"Add Role", "Validate",
+		"Change the trust policy of a role that exists", "Add Role", "Validate",
 		"Select readonly", "Edit readonly", "Select tester", "Edit tester",
 		"Add Role", "Add several", "Default role", "Attribution"}
 	got := p.tabsTo("Update Integration")
