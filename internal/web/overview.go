@@ -89,7 +89,12 @@ func (s *server) showOverview(w http.ResponseWriter, r *http.Request, v *visit) 
 	if page.Steps, err = s.startSteps(r.Context(), v, page.base, found.HasTokens); err != nil {
 		return err
 	}
-	for _, c := range []concern{failing(found), page.pending(found), cutOffsLeft(found), silent(found), ending(found)} {
+	broken, err := s.brokenGlass(r.Context(), v, page.Now)
+	if err != nil {
+		return err
+	}
+	for _, c := range []concern{failing(found), page.pending(found), glass(broken), cutOffsLeft(found), silent(found),
+		ending(found)} {
 		if len(c.Items) > 0 {
 			page.Concerns = append(page.Concerns, c)
 		}
@@ -175,7 +180,7 @@ func (p *overviewPage) pending(o *rolebroker.Overview) concern {
 	for i := range o.Pending {
 		req := &o.Pending[i]
 		item := concernItem{ID: "waiting-" + string(req.ID), What: req.Reason, When: when(req.CreatedAt, o.At)}
-		item.Text = req.AgentName + " asks for " + req.Reference()
+		item.Text = wishOf(req, o.At)
 		item.Address = rolebroker.AccessRequestPage + string(req.ID)
 		item.When.Ago = "asked " + item.When.Ago
 		c.Items = append(c.Items, item)
@@ -183,6 +188,19 @@ func (p *overviewPage) pending(o *rolebroker.Overview) concern {
 	c.Count = fmt.Sprint(max(p.Waiting, len(c.Items)))
 	if p.Waiting > len(c.Items) {
 		c.More = link{"Show the Inbox", "/access-requests"}
+	}
+	return c
+}
+
+// glass is what the owners of agents approved themselves.
+func glass(broken []requestRow) concern {
+	c := concern{ID: "glass", Title: "The glass was broken", Tone: "warn", Count: fmt.Sprint(len(broken))}
+	for _, req := range broken {
+		c.Items = append(c.Items, concernItem{ID: "broken-" + string(req.ID), What: req.Note, When: req.Decided,
+			link: link{req.DecidedBy + " approved: " + req.Wish, rolebroker.AccessRequestPage + string(req.ID)}})
+	}
+	if len(c.Items) > maxConcerns {
+		c.Items, c.More = c.Items[:maxConcerns], link{"Show the Inbox", inboxPath}
 	}
 	return c
 }

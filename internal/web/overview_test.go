@@ -41,7 +41,7 @@ func TestTheOverviewLeadsToTheCause(t *testing.T) {
 		sees              []string
 	}{
 		{"failing", "production: billing", "billing", []string{"BillingExport", "does not say why"}},
-		{"pending", "deployer asks for production/deployer",
+		{"pending", "deployer wants to do everything that production/deployer allows, for 1 hour",
 			"deployer wants to do everything that production/deployer allows, for 1 hour",
 			[]string{"Roll out another release", "Approve"}},
 		{"cut-offs", "End the keys of scout", "Cut-off of scout", []string{"The keys still work in AWS"}},
@@ -116,7 +116,7 @@ func TestTheOverviewBringsItselfUpToDate(t *testing.T) {
 		Role: "production/deployer", Task: "release-17", Reason: "Roll out release 17"}); err != nil {
 		p.Fatal(err)
 	}
-	p.sees("scout asks for production/deployer", "Roll out release 17")
+	p.sees("scout wants to do everything that production/deployer allows, for 1 hour", "Roll out release 17")
 	p.seesNot("All clear")
 }
 

@@ -174,6 +174,7 @@ func TestWhoMayDecideOnAPage(t *testing.T) {
 		t.Errorf("an ordinary approval is among those that broke the glass:\n%s", shown)
 	}
 	reader.shows("/access-requests", "broke the glass", `href="`+page+`"`, "the site is down")
+	reader.shows("/", "The glass was broken", `href="`+page+`"`, "the site is down")
 	a.now = a.now.Add(25 * time.Hour)
 	if strings.Contains(reader.get("/access-requests").Body.String(), "broke the glass") {
 		t.Error("it is still news after a day")
