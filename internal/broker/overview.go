@@ -18,7 +18,6 @@ const (
 	maxTroubles      = 100
 	maxWaiting       = 6   // access requests
 	maxEnding        = 6   // tokens, and as many API keys
-	maxSilent        = 6   // runners
 	maxLookedAt      = 200 // runners that may be silent, and agents that are cut off
 	maxCut           = 20  // of these agents
 
@@ -142,7 +141,7 @@ func (b *Broker) addEnding(ctx context.Context, o *rolebroker.Overview) (err err
 func (b *Broker) addSilent(ctx context.Context, o *rolebroker.Overview) error {
 	found, _, err := b.store.SortedRunners(ctx, rolebroker.Page{Limit: maxLookedAt, Sort: rolebroker.SortSeen})
 	for _, r := range found {
-		if len(o.Silent) < maxSilent && !r.JoinedAt.IsZero() && !r.Connected(o.At) {
+		if !r.JoinedAt.IsZero() && !r.Connected(o.At) {
 			o.Silent = append(o.Silent, r)
 		}
 	}

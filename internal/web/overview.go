@@ -199,8 +199,13 @@ func glass(broken []requestRow) concern {
 		c.Items = append(c.Items, concernItem{ID: "broken-" + string(req.ID), What: req.Note, When: req.Decided,
 			link: link{req.DecidedBy + " approved: " + req.Wish, rolebroker.AccessRequestPage + string(req.ID)}})
 	}
+	return c.short(link{"Show the Inbox", inboxPath})
+}
+
+// short is the concern with as many things as there is room for, and where the rest is.
+func (c concern) short(rest link) concern {
 	if len(c.Items) > maxConcerns {
-		c.Items, c.More = c.Items[:maxConcerns], link{"Show the Inbox", inboxPath}
+		c.Items, c.More = c.Items[:maxConcerns], rest
 	}
 	return c
 }
@@ -229,7 +234,7 @@ func silent(o *rolebroker.Overview) concern {
 		item.Text, item.Address = runner.Name, "/runners/"+string(runner.ID)
 		c.Items = append(c.Items, item)
 	}
-	return c
+	return c.short(link{"Show Runners", "/runners"})
 }
 
 // ending are the tokens and API keys that are about to expire.
