@@ -39,7 +39,7 @@ var graph = map[string][]string{
 	"internal/guard":      {".", "internal/prometheus"},
 	"internal/sts":        {".", "internal/tokenfile"},
 	"internal/endpoint":   {"."},
-	"internal/egress":     {".", "internal/endpoint", "internal/guard"},
+	"internal/egress":     {".", "internal/endpoint", "internal/expect", "internal/guard"},
 	"internal/keyfile":    {},
 	"internal/trail":      {".", "api", "internal/keyfile"},
 	"internal/store":      {".", "internal/privatedir", "internal/trail"},

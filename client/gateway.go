@@ -29,5 +29,7 @@ func (c *Client) Gateway(failed func(http.ResponseWriter, *http.Request, error))
 				Message: "rolebroker at " + c.base.String() + " cannot be reached", Cause: err})
 		},
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { proxy.ServeHTTP(expect.Answer(w, r), r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proxy.ServeHTTP(expect.Answer(w, r), expect.PassOn(r))
+	})
 }

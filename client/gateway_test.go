@@ -66,3 +66,65 @@ func TestARelaySaysContinueOnce(t *testing.T) {
 	ask("refuse", 5)
 	answered("403 Forbidden")
 }
+
+// An answer arrives whole although it begins before the relay has looked for the end of the body that it sends.
+func TestARelayKeepsTheAnswer(t *testing.T) {
+	t.Parallel()
+	const length = 10_000 // more than a transport buffers
+	begun := make(chan struct{})
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		http.NewResponseController(w).Flush()
+		<-begun
+		io.WriteString(w, "the answer")
+	})
+	relay := c.Gateway(func(_ http.ResponseWriter, _ *http.Request, err error) { t.Error(err) })
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		slow := r.WithContext(r.Context())
+		slow.Body = &endsLate{ReadCloser: r.Body, length: length, until: begun}
+		relay.ServeHTTP(beginning{w, begun}, slow)
+	}))
+	defer front.Close()
+	answer, err := http.Post(front.URL, "text/plain", strings.NewReader(strings.Repeat("x", length)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, err := io.ReadAll(answer.Body); string(text) != "the answer" || err != nil {
+		t.Errorf("the client gets %q, %v", text, err)
+	}
+}
+
+// endsLate is a body whose end is not found until the answer has begun.
+type endsLate struct {
+	io.ReadCloser
+	length, read int
+	until        chan struct{}
+}
+
+func (e *endsLate) Read(p []byte) (int, error) {
+	if e.read == e.length {
+		<-e.until
+	}
+	n, err := e.ReadCloser.Read(p)
+	e.read += n
+	return n, err
+}
+
+// beginning tells when the first part of an answer is on its way.
+type beginning struct {
+	http.ResponseWriter
+	begun chan struct{}
+}
+
+func (b beginning) FlushError() error {
+	err := http.NewResponseController(b.ResponseWriter).Flush()
+	select {
+	case <-b.begun:
+	default:
+		close(b.begun)
+	}
+	return err
+}
+
+func (b beginning) Unwrap() http.ResponseWriter { return b.ResponseWriter }

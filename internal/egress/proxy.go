@@ -14,6 +14,7 @@ import (
 
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/endpoint"
+	"github.com/rolebroker/rolebroker/internal/expect"
 	"github.com/rolebroker/rolebroker/internal/guard"
 )
 
@@ -237,7 +238,7 @@ func (e *Egress) plainProxy() http.Handler {
 		}}
 	proxied := &http.Transport{DisableCompression: true, DisableKeepAlives: true, DialContext: e.Dial,
 		Proxy: func(r *http.Request) (*url.URL, error) { return e.upstream("http", r.URL.Hostname()) }}
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		FlushInterval: -1,
 		ErrorLog:      guard.ErrorLog(e.Log),
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -257,6 +258,7 @@ func (e *Egress) plainProxy() http.Handler {
 			http.Error(w, e.explain(&refusal{r.URL.Hostname(), err.Error()}), http.StatusBadGateway)
 		},
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { proxy.ServeHTTP(w, expect.PassOn(r)) })
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -18,6 +18,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/rolebroker/rolebroker"
+	"github.com/rolebroker/rolebroker/internal/expect"
 	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/renewal"
 	"github.com/rolebroker/rolebroker/internal/sigv4"
@@ -58,7 +59,7 @@ func (c *call) forward(by rolebroker.Credentials) {
 			c.refuse(c.sent.failure)
 		},
 	}
-	proxy.ServeHTTP(c.w, c.r)
+	proxy.ServeHTTP(c.w, expect.PassOn(c.r))
 }
 
 // ownHeaders do not go to AWS: the signature, and what belongs to the connection to us.
