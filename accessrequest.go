@@ -274,6 +274,8 @@ type AccessRequestFilter struct {
 	State AccessRequestState // at the time At; empty: any
 	At    time.Time
 	Since time.Time // requests that were made then or later; zero: all
+
+	BreakGlass bool // only those that an owner approved
 }
 
 // AccessRequestCursor returns the cursor of an access request in its list.

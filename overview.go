@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Overview is what people want to know first. It is some seconds old.
+// Overview is what people want to know first. Activity may be ten seconds old; the rest is of At.
 type Overview struct {
 	Troubles  []Trouble // the newest first
 	Failing   int       // how many integrations fail, which may be more than Troubles has

@@ -445,7 +445,8 @@ asked for, and never longer or wider.
 
 A request to change something, on a connection with approval write, is about all that
 the agent changes with the role for the task. --only-call narrows it to the IAM actions
-and resources of the call that asked; --action and --resource, to those that you name.
+and resources of the call that asked, and to any resource if the call does not name all
+of them; --action and --resource, to those that you name.
 
 The API key that owns the agent does not approve. If nobody else can in time,
 --break-glass does, with --note for the reason; the record says so.`,
@@ -456,7 +457,7 @@ The API key that owns the agent does not approve. If nobody else can in time,
     --resource arn:aws:dynamodb:eu-west-1:444455556666:table/jobs`,
 	}
 	f := cmd.Flags()
-	f.BoolVar(&with.OnlyCall, "only-call", false, "approve only what the call that asked does, on its resources")
+	f.BoolVar(&with.OnlyCall, "only-call", false, "approve only what the call that asked does")
 	f.StringArrayVar(&with.Actions, "action", nil, "approve only the IAM `ACTION`, as in dynamodb:PutItem (repeatable)")
 	f.StringArrayVar(&with.Resources, "resource", nil, "approve only the resource `ARN`, where * is any text (repeatable)")
 	cmd.MarkFlagsMutuallyExclusive("only-call", "action")

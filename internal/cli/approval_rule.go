@@ -137,7 +137,8 @@ func newApprovalRuleCreate(a *app) *cobra.Command {
 		Short: "Create an approval rule",
 		Long: `Create a rule that approves access requests as soon as agents ask. It approves requests
 that match all of --agent, --integration, --role and --access. A request for longer
-than --max-duration waits for a person. --access includes narrower accesses.
+than --max-duration waits for a person. --access includes narrower accesses. Of a request to
+change something, a rule approves all changes of the task.
 
 TIME is how long from now, as in 12h or 30d, a date, which begins at midnight in UTC,
 or an RFC 3339 time.`,

@@ -7,9 +7,11 @@
 //	l := learn.New(learn.Options{})
 //	l.Add(kind)
 //	p := l.Policy(rolebroker.MaxSessionPolicy)
-//	fmt.Println(p.JSON) // {"Version":"2012-10-17","Statement":[…]}
+//	fmt.Println(p.Policy) // {"Version":"2012-10-17","Statement":[…]}
 //
 // It never puts in what could give the agent more than it did: the management of permissions, iam:PassRole, and actions
-// that return credentials, unless [Options] ask for them; and nothing for a call whose actions are not known. [Policy] has
-// the calls that the policy would refuse for that reason.
+// that return credentials, unless [Options] ask for them; and nothing for a call whose actions are not known. The
+// [rolebroker.LearnedPolicy] has, in WouldRefuse, the calls that the policy would refuse for that reason.
+//
+// A [Judge] says what the limits of a connection would have done with recorded calls.
 package learn

@@ -108,7 +108,7 @@ func (p *profile) unusable() string {
 	arn, has := p.settings["role_arn"]
 	if has {
 		if _, err := rolebroker.ParseRoleARN(arn); err != nil {
-			return fmt.Sprintf("its role_arn on line %d ff. %s", p.line, err)
+			return fmt.Sprintf("its role_arn, in the section at line %d, %s", p.line, err)
 		}
 		return ""
 	}

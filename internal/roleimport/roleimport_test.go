@@ -82,7 +82,7 @@ role_arn = ` + arn + `*
 			"profile default: it has no role_arn\n" +
 				"profile base: it has access keys, which are not imported, and no role_arn\n" +
 				"profile sso: it signs in with IAM Identity Center, and has no role_arn\n" +
-				"profile wrong: its role_arn on line 25 ff. \"" + arn + "*\" has a wildcard; name one role\n" +
+				"profile wrong: its role_arn, in the section at line 25, \"" + arn + "*\" has a wildcard; name one role\n" +
 				"profile nothing: it has no role_arn\n",
 			"profile deep er: its trust policy names the role of profile ops; it has to trust the platform too\n" +
 				"profile deep er: it asks for MFA, which an agent does not have; " +

@@ -67,6 +67,7 @@ var accessRequestStates = map[rolebroker.AccessRequestState]string{
 type accessRequestList struct {
 	agent string
 	state rolebroker.AccessRequestState
+	glass bool // those that an owner approved
 }
 
 // accessRequestLists makes a statement for each filter, so that each can use an index.
@@ -76,14 +77,19 @@ func accessRequestLists() map[accessRequestList]*statement {
 	lists := map[accessRequestList]*statement{}
 	for state, condition := range accessRequestStates {
 		for _, agent := range []string{"", "agent_id", "agent_name"} {
-			where := condition
-			if agent != "" {
-				where += " AND " + agent + " = $6"
+			for _, glass := range []bool{false, true} {
+				name, where := "listAccessRequests "+agent+" "+string(state), condition
+				if agent != "" {
+					where += " AND " + agent + " = $6"
+				}
+				if glass {
+					name, where = name+" glass", where+" AND break_glass"
+				}
+				lists[accessRequestList{agent, state, glass}] = newStatement(name, `
+					SELECT `+accessRequestColumns+` FROM access_requests
+					WHERE (created_at, id) < ($1, $2) AND created_at >= $3 AND CAST($4 AS BIGINT) >= 0`+where+`
+					ORDER BY created_at DESC, id DESC LIMIT $5`)
 			}
-			lists[accessRequestList{agent, state}] = newStatement("listAccessRequests "+agent+" "+string(state), `
-				SELECT `+accessRequestColumns+` FROM access_requests
-				WHERE (created_at, id) < ($1, $2) AND created_at >= $3 AND CAST($4 AS BIGINT) >= 0`+where+`
-				ORDER BY created_at DESC, id DESC LIMIT $5`)
 		}
 	}
 	return lists
@@ -109,7 +115,7 @@ func (s *Store) AccessRequests(
 ) ([]rolebroker.AccessRequest, error) {
 	before, id := auditCursor(page.After, time.Time{})
 	args := []any{before, id, millis(filter.Since), millis(filter.At), max(page.Limit, 0)}
-	list := accessRequestList{state: filter.State}
+	list := accessRequestList{state: filter.State, glass: filter.BreakGlass}
 	if filter.Agent != "" {
 		list.agent = "agent_name"
 		if rolebroker.IsID(filter.Agent) {

@@ -10,7 +10,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 )
 
-// agentTokensPage is with what an agent's processes show who they are: its tokens and service accounts.
+// agentTokensPage has what an agent's processes identify themselves with: its tokens and service accounts.
 type agentTokensPage struct {
 	agentHead
 	agentRoles

@@ -1,7 +1,7 @@
 // Package web is the web app: pages for people, rendered by the server.
 //
-// Every action is a form that works without JavaScript. The scripts, htmx and
-// app.js, only save people from waiting and from losing their place. A page
+// Every action is a form that works without JavaScript. The scripts (htmx,
+// app.js, form.js and roles.js) only save people from waiting and from losing their place. A page
 // consists of a struct, a handler that returns an error, and a template in the
 // folder pages. The folder parts has the templates that several pages share.
 //

@@ -10,6 +10,12 @@ import (
 // refused.
 var deeds = map[rolebroker.Action][2]string{
 	rolebroker.ActionAgentDefault:       {"Chose the default integration", "Choose the default integration"},
+	rolebroker.ActionRoleList:           {"Saw its roles", "See its roles"},
+	rolebroker.ActionAgentGrants:        {"Read what an agent may borrow", "Read what an agent may borrow"},
+	rolebroker.ActionAuditList:          {"Listed events", "List events"},
+	rolebroker.ActionCallListOwn:        {"Listed its own calls", "List its own calls"},
+	rolebroker.ActionExternalIDGet:      {"Read an external ID", "Read an external ID"},
+	rolebroker.ActionIntegrationSetup:   {"Read the setup of an integration", "Read the setup of an integration"},
 	rolebroker.ActionExternalIDReserve:  {"Reserved an external ID", "Reserve an external ID"},
 	rolebroker.ActionExternalIDRelease:  {"Released an external ID", "Release an external ID"},
 	rolebroker.ActionAgentCutOff:        {"Cut off an agent", "Cut off an agent"},

@@ -255,7 +255,7 @@ func TestAnApproverChangesWhatIsApproved(t *testing.T) {
 	p.seesNot("At most 1h")
 	p.presses("Change what is approved")
 	p.fills("For", "2h")
-	p.findsTicked("Only what this call does, on its resources", true)
+	p.findsTicked("Only what this call does", true)
 	p.ticks("All that it changes for the task")
 	p.presses("Approve")
 	p.findsFault("For", "longer than the 1h")

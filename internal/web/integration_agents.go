@@ -15,7 +15,6 @@ type integrationAgentsPage struct {
 	After        string // the name of the last agent before this page; empty: this is the first page
 	Next         string // the address of the next page; empty: this is the last
 	Others       []string
-	MoreOthers   bool   // there are more agents that are not connected
 	Connect      string // the agent to connect, as it was typed
 	ConnectError string // what is wrong with it
 }
@@ -58,7 +57,7 @@ func (s *server) renderIntegrationAgents(
 		}
 	}
 	if page.MayWrite() {
-		if page.Others, page.MoreOthers, err = s.otherAgents(r.Context(), v, page.In.ID); err != nil {
+		if page.Others, err = s.otherAgents(r.Context(), v, page.In.ID); err != nil {
 			return err
 		}
 	}

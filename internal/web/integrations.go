@@ -209,30 +209,25 @@ func (s *server) agentsOf(ctx context.Context, v *visit, in *rolebroker.Integrat
 	return audience{Count: max(counts[in.ID], len(found)), Names: names(found, agentName)}, err
 }
 
-// otherAgents names the first agents that are not connected to an integration. more says whether there are others.
-func (s *server) otherAgents(
-	ctx context.Context, v *visit, in rolebroker.IntegrationID,
-) (others []string, more bool, err error) {
+// otherAgents names the first agents that are not connected to an integration, among those that are looked at.
+func (s *server) otherAgents(ctx context.Context, v *visit, in rolebroker.IntegrationID) (others []string, _ error) {
 	page := rolebroker.Page{Limit: maxNames}
 	for range maxPages {
 		found, err := s.Broker.Agents(ctx, v.who, page)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		for i := range found {
 			if !found[i].Connected(in) {
 				others = append(others, found[i].Name)
 			}
 		}
-		if more = len(found) == page.Limit; !more || len(others) > maxNames {
+		if len(found) < page.Limit || len(others) >= maxNames {
 			break
 		}
 		page.After = found[len(found)-1].Name
 	}
-	if len(others) > maxNames {
-		return others[:maxNames], true, nil
-	}
-	return others, more, nil
+	return others[:min(len(others), maxNames)], nil
 }
 
 // maxPages bounds how many pages of agents are read to find some that are not connected.

@@ -40,7 +40,7 @@ type startStep struct {
 type concern struct {
 	ID, Title string
 	Tone      string // warn or bad
-	Count     string // "6+" where there may be more
+	Count     string
 	Items     []concernItem
 	More      link // where the rest is; empty: all are here
 }

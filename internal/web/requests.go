@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -130,7 +129,7 @@ func (s *server) listRequests(w http.ResponseWriter, r *http.Request, v *visit) 
 	return s.render(w, http.StatusOK, "requests", page)
 }
 
-// For how long every approver is told that an owner broke the glass, among how many requests.
+// For how long every approver is told that an owner broke the glass, and how often at most.
 const (
 	glassNews  = 24 * time.Hour
 	glassLimit = 200
@@ -138,9 +137,8 @@ const (
 
 // brokenGlass are the requests of the last day that the owners of the agents approved.
 func (s *server) brokenGlass(ctx context.Context, v *visit, now time.Time) ([]requestRow, error) {
-	found, err := s.Broker.AccessRequests(ctx, v.who, rolebroker.AccessRequestFilter{Since: now.Add(-glassNews)},
-		rolebroker.Page{Limit: glassLimit})
-	found = slices.DeleteFunc(found, func(r rolebroker.AccessRequest) bool { return !r.BreakGlass })
+	found, err := s.Broker.AccessRequests(ctx, v.who,
+		rolebroker.AccessRequestFilter{BreakGlass: true, Since: now.Add(-glassNews)}, rolebroker.Page{Limit: glassLimit})
 	return requestRows(found, now), err
 }
 

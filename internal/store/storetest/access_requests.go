@@ -246,6 +246,8 @@ func testListAccessRequests(s *suite) {
 	lists(rolebroker.AccessRequestFilter{}, pending, granted, ended, denied, over, expired)
 	lists(rolebroker.AccessRequestFilter{Agent: "other"}, granted, ended)
 	lists(rolebroker.AccessRequestFilter{Agent: string(scout.ID), Since: over.CreatedAt}, pending, denied, over)
+	lists(rolebroker.AccessRequestFilter{BreakGlass: true}, granted, ended, over)
+	lists(rolebroker.AccessRequestFilter{BreakGlass: true, Agent: "other", State: rolebroker.RequestEnded}, ended)
 	for state, want := range map[rolebroker.AccessRequestState][]*rolebroker.AccessRequest{
 		rolebroker.RequestPending: {pending}, rolebroker.RequestApproved: {granted}, rolebroker.RequestEnded: {ended},
 		rolebroker.RequestDenied: {denied}, rolebroker.RequestExpired: {over, expired},
