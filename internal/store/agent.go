@@ -444,7 +444,8 @@ func (s *Store) DeleteAgent(
 			return tx.outdated(ctx, agentVersion, "agent", string(id))
 		}
 		tx.changes = append(tx.changes, rolebroker.Change{Agent: id, Ended: true})
-		return nil
+		_, err = tx.endAccessRequests(ctx, id, event.At, event.Actor.Name)
+		return err
 	})
 }
 

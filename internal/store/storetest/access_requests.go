@@ -106,7 +106,11 @@ func testAccessRequest(s *suite) {
 		s.code(err, rolebroker.CodeDenied, "agent scout is disabled, or was deleted")
 	}
 	asks("disabled")
-	s.must(s.store.DeleteAgent(s.ctx, a.ID, 0, Event()))
+	// What a deleted agent asked for waits for nobody.
+	deleted := Event()
+	deleted.At = at
+	s.must(s.store.DeleteAgent(s.ctx, a.ID, 0, deleted))
+	late.EndedAt, late.EndedBy = at, deleted.Actor.Name
 	s.hasRequest(late)
 	asks("deleted")
 }
