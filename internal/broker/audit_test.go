@@ -106,6 +106,8 @@ func call(method reflect.Value, who rolebroker.Caller) (err error) {
 			args = append(args, reflect.ValueOf(context.Background()))
 		case reflect.TypeFor[rolebroker.Caller]():
 			args = append(args, reflect.ValueOf(who))
+		case reflect.TypeFor[*rolebroker.Integration]():
+			args = append(args, reflect.ValueOf(&rolebroker.Integration{}))
 		default:
 			args = append(args, reflect.Zero(in))
 		}
@@ -122,7 +124,8 @@ func call(method reflect.Value, who rolebroker.Caller) (err error) {
 // A read-only key reads and nothing else; a runner and a join token do what is theirs.
 func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 	reads := "Agent Agents Grants Tokens AgentToken Bindings BindingsOfIssuer Integration Integrations IntegrationsOf " +
-		"IntegrationOfRole Setup SetupDraft Reservation Runner Runners APIKeys AuditEvents AuditTrail TrailState " +
+		"AddHints IntegrationOfRole Setup SetupDraft Reservation Runner Runners APIKeys AuditEvents AuditTrail " +
+		"TrailState " +
 		"ExportTrail FollowTrail Session Sessions LearnedPolicy Calls Call ExportCalls Platform Counts " +
 		"CountAgents SignIn SignInLink SignInCode " +
 		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules LastCutOff EndedSession " +

@@ -7,11 +7,23 @@ import (
 	"github.com/rolebroker/rolebroker/internal/validate"
 )
 
-// Integration finds an integration by name or ID. Codes: denied, not_found.
+// Integration finds an integration by name or ID. The validations of its roles have no hints, in whatever way they are
+// read: AddHints adds them. Codes: denied, not_found.
 func (b *Broker) Integration(
 	ctx context.Context, who rolebroker.Caller, nameOrID string,
 ) (*rolebroker.Integration, error) {
 	return b.integrationFor(ctx, who, rolebroker.ActionIntegrationGet, nameOrID)
+}
+
+// AddHints adds to the validations of these roles of an integration their hints, which are long; no roles: of all. A
+// validation that is newer than that of the role takes its place. Codes: denied.
+func (b *Broker) AddHints(
+	ctx context.Context, who rolebroker.Caller, in *rolebroker.Integration, roles ...rolebroker.RoleID,
+) error {
+	if err := b.May(ctx, who, rolebroker.ActionIntegrationGet, in.Subject()); err != nil {
+		return err
+	}
+	return b.store.AddHints(ctx, in, roles...)
 }
 
 // IntegrationOfRole finds the integration that has a role, by the ID of the role. Codes: denied, not_found.

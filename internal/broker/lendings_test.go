@@ -17,6 +17,9 @@ func (w *world) state(integration, role string) rolebroker.RoleState {
 	w.Helper()
 	synctest.Wait()
 	in := w.get(integration)
+	if err := w.broker.AddHints(w.ctx, admin, in); err != nil {
+		w.Fatal(err)
+	}
 	return in.StateOf(in.Role(role))
 }
 

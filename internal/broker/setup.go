@@ -23,7 +23,7 @@ func (b *Broker) Setup(
 	if err := b.May(ctx, who, rolebroker.ActionIntegrationSetup, named); err != nil {
 		return nil, err
 	}
-	in, err := b.store.PlainIntegration(ctx, nameOrID)
+	in, err := b.store.Integration(ctx, nameOrID)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (b *Broker) SetupDraft(
 	}
 	var err error
 	if draft.ID != "" {
-		_, err = b.completeDraft(ctx, who, &draft, b.store.PlainIntegration)
+		_, err = b.completeDraft(ctx, who, &draft, b.store.Integration)
 	} else {
 		err = b.followExternalID(ctx, &draft)
 	}

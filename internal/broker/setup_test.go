@@ -33,8 +33,8 @@ func (h blocking) Err() error {
 // notBlocked is a store that does not call Err of the context.
 type notBlocked struct{ broker.Store }
 
-func (l notBlocked) PlainIntegration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error) {
-	return l.Store.PlainIntegration(context.Background(), nameOrID)
+func (l notBlocked) Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error) {
+	return l.Store.Integration(context.Background(), nameOrID)
 }
 
 func (l notBlocked) EarlierExternalIDs(

@@ -41,11 +41,13 @@ type Store interface {
 }
 
 type integrationStore interface {
-	// Integration finds an integration by name or ID, with its roles. Codes: not_found.
+	// Integration finds an integration by name or ID, with its roles. Their validations have no hints, in whatever way
+	// they are read, because hints are long. Codes: not_found.
 	Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error)
 
-	// PlainIntegration is Integration, faster and without the validations and lendings of the roles. Codes: not_found.
-	PlainIntegration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error)
+	// AddHints adds to the validations of these roles of an integration their hints; no roles: of all. A validation
+	// that is newer than that of the role takes its place.
+	AddHints(ctx context.Context, in *rolebroker.Integration, roles ...rolebroker.RoleID) error
 
 	// Integrations lists integrations by name, with their roles.
 	Integrations(ctx context.Context, page rolebroker.Page) ([]rolebroker.Integration, error)

@@ -15,6 +15,7 @@ import (
 type integrations interface {
 	Integration(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error)
 	Integrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Integration, error)
+	AddHints(ctx context.Context, who rolebroker.Caller, in *rolebroker.Integration, roles ...rolebroker.RoleID) error
 	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration,
 		how rolebroker.Saving) (*rolebroker.Integration, error)
 	UpdateIntegration(ctx context.Context, who rolebroker.Caller, nameOrID string, in rolebroker.Integration,
@@ -59,18 +60,36 @@ func (s *server) integrations() resource[rolebroker.Integration, api.Integration
 		func(in *rolebroker.Integration) string { return string(in.ID) }, convert.Integration}
 }
 
+// withHints adds to an integration the hints that answers have, unless err is an error.
+func (s *server) withHints(ctx context.Context, who rolebroker.Caller, in *rolebroker.Integration, err error) (
+	*rolebroker.Integration, error) {
+	if err != nil {
+		return nil, err
+	}
+	return in, s.Broker.AddHints(ctx, who, in)
+}
+
 func (s *server) listIntegrations(ctx context.Context, who rolebroker.Caller, in *listIntegrations) (
 	*listAnswer[api.Integration], error) {
 	order := byName(func(in *rolebroker.Integration) string { return in.Name })
 	return list(in.Paging, order, convert.Integration, func(page rolebroker.Page) ([]rolebroker.Integration, error) {
 		page.Search = in.Search.Search
-		return s.Broker.Integrations(ctx, who, page)
+		all, err := s.Broker.Integrations(ctx, who, page)
+		for i := 0; i < len(all) && err == nil; i++ {
+			err = s.Broker.AddHints(ctx, who, &all[i])
+		}
+		return all, err
 	})
 }
 
 func (s *server) getIntegration(ctx context.Context, who rolebroker.Caller, in *getIntegration) (
 	*found[api.Integration], error) {
-	return s.integrations().get(ctx, who, in.Integration, in.IfNoneMatch)
+	answered := s.integrations()
+	answered.read = func(ctx context.Context, who rolebroker.Caller, nameOrID string) (*rolebroker.Integration, error) {
+		found, err := s.Broker.Integration(ctx, who, nameOrID)
+		return s.withHints(ctx, who, found, err)
+	}
+	return answered.get(ctx, who, in.Integration, in.IfNoneMatch)
 }
 
 func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, in *createIntegration) (
@@ -80,7 +99,8 @@ func (s *server) createIntegration(ctx context.Context, who rolebroker.Caller, i
 	if err := withCheck(wrong, "the integration", noun.Check); err != nil {
 		return nil, err
 	}
-	return s.integrations().created(s.Broker.CreateIntegration(ctx, who, noun, in.saving()))
+	stored, err := s.Broker.CreateIntegration(ctx, who, noun, in.saving())
+	return s.integrations().created(s.withHints(ctx, who, stored, err))
 }
 
 func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, in *updateIntegration) (
@@ -99,7 +119,8 @@ func (s *server) updateIntegration(ctx context.Context, who rolebroker.Caller, i
 			if err := withCheck(wrong, "the integration", noun.Check); err != nil {
 				return nil, err
 			}
-			return s.Broker.UpdateIntegration(ctx, who, target, noun, version, in.saving())
+			updated, err := s.Broker.UpdateIntegration(ctx, who, target, noun, version, in.saving())
+			return s.withHints(ctx, who, updated, err)
 		})
 }
 

@@ -103,6 +103,7 @@ func placed(err error, where func(path string) string) error {
 
 func (s *server) rotateExternalID(ctx context.Context, who rolebroker.Caller, in *rotateExternalID) (
 	*changed[api.Integration], error) {
-	return s.integrations().changed(s.Broker.RotateExternalID(ctx, who, in.Integration,
-		broker.RotationStep(in.Body.value.Step), in.Body.value.Force))
+	rotated, err := s.Broker.RotateExternalID(ctx, who, in.Integration,
+		broker.RotationStep(in.Body.value.Step), in.Body.value.Force)
+	return s.integrations().changed(s.withHints(ctx, who, rotated, err))
 }

@@ -88,6 +88,21 @@ func TestAValidationIsAnsweredInTheOrderOfTheRoles(t *testing.T) {
 			t.Errorf("what is kept of %s (-told +kept):\n%s", r.Name, diff)
 		}
 	}
+	for _, change := range [][3]string{
+		{"PUT", "?validate=skip", w.draft("production", "Closed", "Good", "Open", "Gone", "Better")},
+		{"POST", "/rotate-external-id", `{"step": "start"}`}, {"POST", "/rotate-external-id", `{"step": "cancel"}`},
+	} {
+		answer := w.as(w.admin, change[0], "/api/v1/integrations/production"+change[1], change[2])
+		changed := read[api.Integration](answer.want(200))
+		if diff := cmp.Diff(shown.Roles, changed.Roles); diff != "" {
+			t.Errorf("%s %s answers other roles:\n%s", change[0], change[1], diff)
+		}
+	}
+	made := read[api.Integration](w.as(w.admin, "POST", "/api/v1/integrations",
+		strings.ReplaceAll(w.draft("staging", "Closed"), w.externalID, w.reserve())).want(201))
+	if made.Roles[0].Validation == nil || made.Roles[0].Validation.Hint == "" {
+		t.Errorf("a new integration has %+v", made.Roles[0].Validation)
+	}
 	w.as(w.admin, "POST", "/api/v1/integrations/production/validate?require_external_id=true", "").
 		comesTo(false, "closed failed denied", "good assumable assumable", "open failed external_id_not_required",
 			"gone failed denied", "better assumable assumable")

@@ -35,13 +35,7 @@ func selectIntegrations(name, page string) *statement {
 
 var (
 	integrationByNameOrID = selectIntegrations("integrationByNameOrID", `WHERE id = $1 OR name = $1`)
-	plainIntegration      = newStatement("plainIntegration", `
-		SELECT `+integrationColumns+`, `+roleColumns+`, `+noValidation+`, `+noLending+`
-		FROM (SELECT * FROM integrations WHERE id = $1 OR name = $1) AS i
-		LEFT JOIN runners AS u ON u.id = i.runner_id
-		LEFT JOIN roles AS r ON r.integration_id = i.id
-		ORDER BY r.position`)
-	listIntegrations = selectIntegrations("listIntegrations",
+	listIntegrations      = selectIntegrations("listIntegrations",
 		`WHERE name > $1 AND `+matchesRole+` ORDER BY name LIMIT $3`)
 
 	setSummary = newStatement("setSummary", `
@@ -90,22 +84,11 @@ var (
 		WHERE value = (SELECT external_id FROM integrations WHERE id = $1)`)
 )
 
-// Integration returns an integration by name or ID, with its roles. Codes:
-// not_found.
+// Integration returns an integration by name or ID, with its roles. Their
+// validations have no hints, in whatever way they are read: AddHints adds them.
+// Codes: not_found.
 func (s *Store) Integration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error) {
-	return s.oneIntegration(ctx, integrationByNameOrID, nameOrID)
-}
-
-// PlainIntegration returns an integration as Integration does, without the validations and lendings of its roles. With
-// many roles that fail it is much faster, because their hints are long. Codes: not_found.
-func (s *Store) PlainIntegration(ctx context.Context, nameOrID string) (*rolebroker.Integration, error) {
-	return s.oneIntegration(ctx, plainIntegration, nameOrID)
-}
-
-func (s *Store) oneIntegration(
-	ctx context.Context, st *statement, nameOrID string,
-) (*rolebroker.Integration, error) {
-	found, err := s.integrations(ctx, st, nameOrID)
+	found, err := s.integrations(ctx, integrationByNameOrID, nameOrID)
 	if err != nil {
 		return nil, err
 	}

@@ -13,9 +13,6 @@ const lendingColumns = `COALESCE(l.fingerprint, ''), COALESCE(l.refused, ''), CO
 	COALESCE(l.request_id, ''), COALESCE(l.agent_name, ''), COALESCE(l.lent_by, ''), COALESCE(l.lent_at, 0),
 	COALESCE(l.since, 0)`
 
-// noLending are lendingColumns of a role whose lending is not asked for.
-const noLending = `'', '', '', '', '', '', 0, 0`
-
 var (
 	recordLending = newStatement("recordLending", `
 		INSERT INTO lendings (role_id, integration_id, fingerprint, refused, message, request_id, agent_name, lent_by,
@@ -95,7 +92,7 @@ func (s *Store) RecordLending(ctx context.Context, in rolebroker.IntegrationID, 
 	})
 }
 
-// AddStates adds to the roles of grants their validations and lendings.
+// AddStates adds to the roles of grants their validations, without hints, and lendings.
 func (s *Store) AddStates(ctx context.Context, g *rolebroker.Grants) error {
 	type states struct {
 		validation validationRow

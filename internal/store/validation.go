@@ -10,13 +10,11 @@ import (
 )
 
 // validationColumns are the columns of a validation in a LEFT JOIN, where it may
-// be missing.
+// be missing. The hint is not among them: it is long, and with hundreds of roles
+// that fail most of the time of a read.
 const validationColumns = `COALESCE(v.fingerprint, ''), COALESCE(v.status, ''), COALESCE(v.code, ''),
-	COALESCE(v.message, ''), COALESCE(v.hint, ''), COALESCE(v.hint_steps, ''), COALESCE(v.request_id, ''),
-	COALESCE(v.checked_at, 0), COALESCE(v.checked_by, ''), COALESCE(v.since, 0)`
-
-// noValidation are validationColumns of a role whose validation is not asked for.
-const noValidation = `'', '', '', '', '', '', '', 0, '', 0`
+	COALESCE(v.message, ''), COALESCE(v.request_id, ''), COALESCE(v.checked_at, 0), COALESCE(v.checked_by, ''),
+	COALESCE(v.since, 0)`
 
 var (
 	recordValidation = newBatch("recordValidation", `
@@ -28,6 +26,9 @@ var (
 			request_id = excluded.request_id, checked_at = excluded.checked_at, checked_by = excluded.checked_by,
 			since = excluded.since
 		WHERE excluded.checked_at >= validations.checked_at`, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+
+	hintsOfIntegration = selectHints("hintsOfIntegration", `v.integration_id = $1`)
+	hintOfRole         = selectHints("hintOfRole", `v.role_id = $1`)
 
 	validatedAt = newStatement("validatedAt", `
 		UPDATE integrations SET validated_at = CASE WHEN validated_at < $2 THEN $2 ELSE validated_at END WHERE id = $1`)
@@ -73,13 +74,12 @@ var (
 type validationRow struct {
 	rolebroker.Validation
 	fingerprint string
-	hint        hintColumns
 }
 
 // dest returns the scan destinations of validationColumns.
 func (v *validationRow) dest() []any {
-	return []any{&v.fingerprint, &v.Status, &v.Code, &v.Message, &v.hint.text, &v.hint.steps, &v.RequestID,
-		timeColumn{&v.CheckedAt}, &v.CheckedBy, timeColumn{&v.Since}}
+	return []any{&v.fingerprint, &v.Status, &v.Code, &v.Message, &v.RequestID, timeColumn{&v.CheckedAt},
+		&v.CheckedBy, timeColumn{&v.Since}}
 }
 
 // hintColumns are the columns of a hint: its text, which earlier versions read and
@@ -134,8 +134,44 @@ func (v *validationRow) of(in *rolebroker.Integration, role *rolebroker.Role) *r
 	if v.Status == "" || v.fingerprint != in.Fingerprint(role) {
 		return nil
 	}
-	v.Hint = v.hint.value()
 	return &v.Validation
+}
+
+// selectHints reads validations with their hints.
+func selectHints(name, where string) *statement {
+	return newStatement(name, `
+		SELECT `+validationColumns+`, v.role_id, v.hint, v.hint_steps FROM validations AS v WHERE `+where)
+}
+
+// AddHints adds to the validations of these roles of an integration their hints; no roles: of all. A validation that is
+// newer than that of the role takes its place.
+func (s *Store) AddHints(ctx context.Context, in *rolebroker.Integration, roles ...rolebroker.RoleID) error {
+	of := map[rolebroker.RoleID]*rolebroker.Role{}
+	for i := range in.Roles {
+		of[in.Roles[i].ID] = &in.Roles[i]
+	}
+	add := func(scan scan) error {
+		var id rolebroker.RoleID
+		var row validationRow
+		var hint hintColumns
+		if err := scan(append(row.dest(), &id, &hint.text, &hint.steps)...); err != nil {
+			return err
+		}
+		if role := of[id]; role != nil && row.of(in, role) != nil {
+			row.Hint = hint.value()
+			role.Validation = &row.Validation
+		}
+		return nil
+	}
+	if len(roles) == 0 {
+		return s.query(ctx, hintsOfIntegration, add, in.ID)
+	}
+	for _, role := range roles {
+		if err := s.query(ctx, hintOfRole, add, role); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RecordValidations stores the results of validating roles of in. It ignores

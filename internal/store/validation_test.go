@@ -117,6 +117,9 @@ func TestAHintOfAnEarlierVersionReadsAsItsText(t *testing.T) {
 				t.Fatal(err)
 			}
 			stored, err := s.Integration(t.Context(), "production")
+			if err == nil {
+				err = s.AddHints(t.Context(), stored)
+			}
 			if err != nil || !reflect.DeepEqual(stored.Roles[0].Validation.Hint, test.want) {
 				t.Errorf("after %s the hint is %#v, %v", test.change, stored.Roles[0].Validation.Hint, err)
 			}

@@ -58,7 +58,7 @@ type formPage struct {
 	RunnerState state              // of Chosen
 	Agents      audience           // connected agents
 
-	stored *rolebroker.Integration // that the form was just made from; nil: it was typed
+	stored *rolebroker.Integration // as it is saved; nil: it was not read yet
 }
 
 // roleRow is one role as it is typed.
@@ -236,6 +236,9 @@ func (s *server) showForm(w http.ResponseWriter, r *http.Request, v *visit, stat
 		return err
 	}
 	page.showRows()
+	if err := s.addFixes(r.Context(), v, page); err != nil {
+		return err
+	}
 	if err := s.addSetup(r.Context(), v, page); err != nil {
 		return err
 	}

@@ -43,13 +43,13 @@ func (s *server) addOutcomes(ctx context.Context, v *visit, page *formPage) erro
 	if page.New() || page.Checked {
 		return nil
 	}
-	stored := page.stored
-	if stored == nil {
+	if page.stored == nil {
 		var err error
-		if stored, err = s.Broker.Integration(ctx, v.who, page.ID); err != nil {
+		if page.stored, err = s.Broker.Integration(ctx, v.who, page.ID); err != nil {
 			return err
 		}
 	}
+	stored := page.stored
 	draft, _ := page.integration()
 	of := map[string]*rolebroker.Role{}
 	for i := range stored.Roles {
@@ -66,6 +66,28 @@ func (s *server) addOutcomes(ctx context.Context, v *visit, page *formPage) erro
 		if row.Outcome == nil && !page.Platform() {
 			row.Waits, row.Trying = page.waits(), page.RunnerState.Word == runnerConnected
 		}
+	}
+	return nil
+}
+
+// addFixes adds the advice to the outcomes of saved roles that show it. Roles that were just tried have theirs.
+func (s *server) addFixes(ctx context.Context, v *visit, page *formPage) error {
+	var shown []*roleRow
+	var of []rolebroker.RoleID
+	for i := range page.Rows {
+		row := &page.Rows[i]
+		if row.State != nil && row.State.Status != rolebroker.StatusAssumable && !row.Brief {
+			shown, of = append(shown, row), append(of, rolebroker.RoleID(row.ID))
+		}
+	}
+	if len(of) == 0 {
+		return nil
+	}
+	if err := s.Broker.AddHints(ctx, v.who, page.stored, of...); err != nil {
+		return err
+	}
+	for _, row := range shown {
+		row.setState(page.stored.StateOf(page.stored.Role(row.ID)))
 	}
 	return nil
 }

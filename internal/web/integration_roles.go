@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -104,6 +105,9 @@ func (s *server) rolesPage(r *http.Request, v *visit) (*rolesPage, error) {
 	}
 	page.count(all)
 	page.choose(all, r.FormValue("page"))
+	if err := s.addAdvice(r.Context(), v, page); err != nil {
+		return nil, err
+	}
 	for i := range page.Lines {
 		page.Lines[i].Chosen = r.FormValue("select") == "all"
 	}
@@ -265,7 +269,6 @@ func (p *rolesPage) choose(all []roleLine, page string) {
 		p.All = p.Here + "&select=all"
 	}
 	p.Lines = found[(at-1)*rolesPerPage : min(at*rolesPerPage, len(found))]
-	p.limitAdvice()
 	for n := 1; n <= pages && pages > 1; n++ {
 		p.Pages = append(p.Pages, link{fmt.Sprint(n), p.at(p.Show, n)})
 	}
@@ -274,18 +277,33 @@ func (p *rolesPage) choose(all []roleLine, page string) {
 // maxAdvised is how many roles of a page have the advice in their lines. It is long.
 const maxAdvised = 2
 
-// limitAdvice leads from all but the first roles that fail to their own pages, which have the advice.
-func (p *rolesPage) limitAdvice() {
-	advised := 0
-	for i := range p.Lines {
-		line := &p.Lines[i]
-		if line.Outcome == nil {
-			continue
-		}
-		if advised++; advised > maxAdvised {
+// addAdvice adds the advice to the first roles that fail, and leads from the others to their own pages, which have it.
+func (s *server) addAdvice(ctx context.Context, v *visit, page *rolesPage) error {
+	var advised []rolebroker.RoleID
+	for i := range page.Lines {
+		line := &page.Lines[i]
+		switch {
+		case line.Outcome == nil:
+		case len(advised) < maxAdvised:
+			advised = append(advised, rolebroker.RoleID(line.ID))
+		default:
 			line.Fix = pagesOf[rolebroker.KindRole] + line.ID
 		}
 	}
+	if len(advised) == 0 {
+		return nil
+	}
+	if err := s.Broker.AddHints(ctx, v.who, &page.In, advised...); err != nil {
+		return err
+	}
+	for i := range page.Lines {
+		line := &page.Lines[i]
+		if line.Outcome != nil && line.Fix == "" {
+			state := page.In.StateOf(page.In.Role(line.ID))
+			line.Outcome = &state.Validation
+		}
+	}
+	return nil
 }
 
 // shows returns whether the filter and the search show a line.

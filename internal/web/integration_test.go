@@ -54,6 +54,12 @@ func TestManyRolesAreChangedTogether(t *testing.T) {
 	if size := page.Len(); size > 200_000 || strings.Count(page.String(), "<li data-role=") != 300 {
 		t.Errorf("300 roles are %d bytes", size)
 	}
+	for address, want := range map[string]int{path: 2, path + "?search=payments-298": 1, path + "?search=nothing": 0,
+		path + "/edit": 20, "/roles/" + string(in.Roles[299].ID): 1} {
+		if n := strings.Count(b.get(address).Body.String(), `class="advice"`); n != want {
+			t.Errorf("GET %s has the advice for %d roles, not %d", address, n, want)
+		}
+	}
 	b.shows(path+"?show=off", `Not selected <span class="count">100<`, "payments-000", "payments-297")
 	if body := b.get(path + "?search=payments-17").Body.String(); strings.Count(body, "<li data-role=") != 10 {
 		t.Errorf("the search shows %d roles", strings.Count(body, "<li data-role="))

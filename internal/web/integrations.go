@@ -17,6 +17,7 @@ type integrations interface {
 		found []rolebroker.Integration, cursors []string, err error)
 	CountAgents(ctx context.Context, who rolebroker.Caller,
 		of []rolebroker.Integration) (map[rolebroker.IntegrationID]int, error)
+	AddHints(ctx context.Context, who rolebroker.Caller, in *rolebroker.Integration, roles ...rolebroker.RoleID) error
 	ReserveExternalID(ctx context.Context, who rolebroker.Caller) (*rolebroker.Reservation, error)
 	CreateIntegration(ctx context.Context, who rolebroker.Caller, in rolebroker.Integration,
 		how rolebroker.Saving) (*rolebroker.Integration, error)

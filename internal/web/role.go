@@ -23,6 +23,9 @@ func (s *server) headOfRole(r *http.Request, v *visit, chosen string) (h roleHea
 	if h.integrationTab, err = s.tabOfIntegration(r, v, in, ""); err != nil {
 		return h, err
 	}
+	if err := s.Broker.AddHints(r.Context(), v.who, in, id); err != nil {
+		return h, err
+	}
 	role := in.Role(string(id))
 	h.Role = h.line(role)
 	h.Title, h.Name, h.State = in.Name+"/"+role.Name, role.Name, h.Role.State

@@ -27,7 +27,7 @@ func testLendings(s *suite) {
 		grants, err := s.store.Grants(s.ctx, a.ID)
 		s.must(err)
 		s.must(s.store.AddStates(s.ctx, grants))
-		for i, role := range grants.Integrations[0].Roles {
+		for i, role := range s.hinted(&grants.Integrations[0]).Roles {
 			if diff := cmp.Diff(in.Roles[i].Lending, role.Lending); diff != "" {
 				s.Errorf("the lending of role %d in grants (-want +got):\n%s", i, diff)
 			}

@@ -288,18 +288,6 @@ func testTroubles(s *suite) {
 	s.equal(len(found), 1)
 	s.equal([]string{found[0].Roles[0].Name, found[0].Roles[1].Name}, []string{"readonly", "deployer"})
 	s.equal(found[0].Roles[1].Lending, refusal(t2))
-	for _, name := range []string{"prod", string(in.ID)} { // the same without what is known of its roles
-		plain, err := s.store.PlainIntegration(s.ctx, name)
-		s.must(err)
-		full, err := s.store.Integration(s.ctx, name)
-		s.must(err)
-		for i := range full.Roles {
-			full.Roles[i].Validation, full.Roles[i].Lending = nil, nil
-		}
-		s.equal(plain, full)
-	}
-	_, err = s.store.PlainIntegration(s.ctx, "nothing")
-	s.code(err, rolebroker.CodeNotFound, "")
 }
 
 // testNewestTroubles lists the failing integrations by when their newest trouble began, not by name.

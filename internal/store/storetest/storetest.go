@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"DeleteIntegration":            testDeleteIntegration,
 		"ListIntegrations":             testListIntegrations,
 		"Validations":                  testValidations,
+		"Hints":                        testHints,
 		"NewestValidationWins":         testNewestValidationWins,
 		"ValidationsAfterChanges":      testValidationsAfterChanges,
 		"ValidationsAreKept":           testValidationsAreKept,
@@ -266,7 +267,19 @@ func (s *suite) hasIntegration(want *rolebroker.Integration) {
 	s.Helper()
 	got, err := s.store.Integration(s.ctx, string(want.ID))
 	s.must(err)
-	s.equal(got, want)
+	s.equal(s.hinted(got), want)
+}
+
+// hinted is an integration as it was read, which has no hints, with all of them.
+func (s *suite) hinted(in *rolebroker.Integration) *rolebroker.Integration {
+	s.Helper()
+	for _, role := range in.Roles {
+		if role.Validation != nil && role.Validation.Hint != nil {
+			s.Errorf("role %s was read with a hint", role.Name)
+		}
+	}
+	s.must(s.store.AddHints(s.ctx, in))
+	return in
 }
 
 func (s *suite) hasAgent(want *rolebroker.Agent) {

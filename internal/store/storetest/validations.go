@@ -56,7 +56,7 @@ func testValidations(s *suite) {
 	s.hasIntegration(other)
 	got, err := s.store.Integrations(s.ctx, rolebroker.Page{Limit: 10})
 	s.must(err)
-	s.equal(got, []rolebroker.Integration{*in, *other})
+	s.equal([]rolebroker.Integration{*s.hinted(&got[0]), *s.hinted(&got[1])}, []rolebroker.Integration{*in, *other})
 	if at := got[0].Roles[2].Validation.CheckedAt; at.Location() != time.UTC {
 		s.Errorf("times come back in %s", at.Location())
 	}
@@ -262,6 +262,41 @@ func testAttribution(s *suite) {
 	got, err := s.store.Grants(s.ctx, a.ID)
 	s.must(err)
 	s.equal(got, grantsOf(a, all...))
+}
+
+// testHints adds hints to some roles, to all, and after something has changed.
+func testHints(s *suite) {
+	in := s.createIntegration("production", "readonly", "deployer", "admin")
+	s.validate(in, t1)
+	read := func() *rolebroker.Integration {
+		s.Helper()
+		got, err := s.store.Integration(s.ctx, "production")
+		s.must(err)
+		return got
+	}
+	got, want := read(), read()
+	s.must(s.store.AddHints(s.ctx, got, in.Roles[2].ID, in.Roles[0].ID, "rol_unknown"))
+	want.Roles[0].Validation, want.Roles[2].Validation = in.Roles[0].Validation, in.Roles[2].Validation
+	s.equal(got, want)
+	s.equal(s.hinted(read()), in)
+
+	// A newer outcome comes with its hint.
+	got = read()
+	s.validate(in, t2)
+	s.must(s.store.AddHints(s.ctx, got))
+	s.equal(got, in)
+
+	// The role as it was read keeps its outcome when it has changed since.
+	got, want = read(), read()
+	in.Roles[1].Region, in.Version = "ap-southeast-2", in.Version+1
+	s.must(s.store.UpdateIntegration(s.ctx, in, in.Version-1, Event()))
+	s.validate(in, t2.Add(time.Minute))
+	s.must(s.store.AddHints(s.ctx, got, in.Roles[1].ID))
+	s.equal(got, want)
+
+	s.must(s.store.DeleteIntegration(s.ctx, in.ID, 0, Event()))
+	s.must(s.store.AddHints(s.ctx, got))
+	s.must(s.store.AddHints(s.ctx, &rolebroker.Integration{}))
 }
 
 // claim claims integrations and returns their names, sorted, because a claim has
