@@ -14,6 +14,9 @@ type CallKind struct {
 	Last      time.Time // when the last of them began
 }
 
+// MaxLearned bounds the calls that a policy is learned from: the newest ones. It takes about a second.
+const MaxLearned = 50_000
+
 // LearnedPolicy is the IAM policy that recorded calls need.
 type LearnedPolicy struct {
 	Policy     string // compact JSON, the same for the same calls; empty: no call needs anything that a policy may have
@@ -21,6 +24,7 @@ type LearnedPolicy struct {
 	Wider      Widening
 	Calls      int64     // that were learned from
 	Since      time.Time // when the first of them may have been
+	Newest     bool      // there were more than MaxLearned calls: those before Since were left out
 
 	// WouldRefuse are the calls that the policy would have refused, sorted.
 	WouldRefuse []RefusedKind

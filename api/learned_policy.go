@@ -17,6 +17,7 @@ type LearnedPolicy struct {
 	Wider      string    `json:"wider" enum:"nothing,siblings,reads,all" doc:"How much wider it is than the calls, to fit into a session policy. siblings: two resources below one parent are a pattern. reads: what only reads may read everything. all: each action is for any resource."`
 	Calls      int64     `json:"calls" doc:"How many calls it was learned from." example:"1204"`
 	Since      time.Time `json:"since" doc:"Calls before this time were left out." example:"2026-02-14T09:26:53Z"`
+	Newest     bool      `json:"newest,omitempty" doc:"There were more than 50,000 calls. Only the newest counted, those since then."`
 
 	WouldRefuse []RefusedCalls `json:"would_refuse" doc:"The calls of that time that the policy would have refused."`
 }

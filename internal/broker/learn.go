@@ -44,7 +44,12 @@ func (b *Broker) LearnedPolicy(ctx context.Context, who rolebroker.Caller, from 
 	if made.Role != nil {
 		role = made.Role.ID
 	}
-	if err := b.store.CallKinds(ctx, made.Agent.ID, made.Integration.ID, role, from.Since, l.Add); err != nil {
+	agent, in := made.Agent.ID, made.Integration.ID
+	since, err := b.store.SinceNewest(ctx, agent, in, role, from.Since, rolebroker.MaxLearned)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.store.CallKinds(ctx, agent, in, role, since, l.Add); err != nil {
 		return nil, err
 	}
 	most := 0
@@ -52,7 +57,7 @@ func (b *Broker) LearnedPolicy(ctx context.Context, who rolebroker.Caller, from 
 		most = rolebroker.MaxSessionPolicy
 	}
 	made.LearnedPolicy = l.Policy(most)
-	made.Since = from.Since
+	made.Since, made.Newest = since, since.After(from.Since)
 	return made, nil
 }
 

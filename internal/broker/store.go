@@ -404,6 +404,10 @@ type callStore interface {
 	CallKinds(ctx context.Context, agent rolebroker.AgentID, in rolebroker.IntegrationID, role rolebroker.RoleID,
 		since time.Time, add func(rolebroker.CallKind)) error
 
+	// SinceNewest returns since, or a later time since which CallKinds adds up at most n calls: the newest ones.
+	SinceNewest(ctx context.Context, agent rolebroker.AgentID, in rolebroker.IntegrationID, role rolebroker.RoleID,
+		since time.Time, n int) (time.Time, error)
+
 	// RefusedCalls counts the calls that CallKinds leaves out: those that AWS answered with 401 or 403, and those that
 	// the gateway did not send.
 	RefusedCalls(ctx context.Context, agent rolebroker.AgentID, in rolebroker.IntegrationID, since time.Time) (

@@ -115,6 +115,10 @@ func refusedWords(p *api.LearnedPolicy) string {
 func (a *app) describeLearned(p *api.LearnedPolicy) {
 	a.note("learned from %s calls since %s; the policy has %s characters.", count(p.Calls), a.when(&p.Since),
 		count(int64(p.Characters)))
+	if p.Newest {
+		a.note("earlier calls do not count: only the newest %s do, and the policy refuses what only others needed.",
+			count(rolebroker.MaxLearned))
+	}
 	if words := rolebroker.Widening(p.Wider).InWords(); words != "" {
 		a.note("%s.", words)
 	}

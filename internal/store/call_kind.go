@@ -14,6 +14,13 @@ var callKinds = newStatement("callKinds", `
 		AND (role_id = $4 OR $5)
 	GROUP BY service, operation, actions, resources, role_id`)
 
+// callBehind is the newest call of callKinds that is not among the newest ones.
+var callBehind = newStatement("callBehind", `
+	SELECT id FROM calls
+	WHERE agent_id = $1 AND id > $2 AND integration_id = $3 AND decision = 'allowed' AND status NOT IN (401, 403)
+		AND (role_id = $4 OR $5)
+	ORDER BY id DESC LIMIT 1 OFFSET $6`)
+
 var refusedCalls = newStatement("refusedCalls", `
 	SELECT COALESCE(SUM(CASE WHEN decision = 'allowed' THEN times ELSE 0 END), 0),
 		COALESCE(SUM(CASE WHEN decision = 'refused' THEN times ELSE 0 END), 0)
@@ -53,6 +60,19 @@ func (s *Store) CallKinds(ctx context.Context, agent rolebroker.AgentID, in role
 		}
 		return err
 	}, agent, rolebroker.CallIDFrom(since), in, role, role == "")
+}
+
+// SinceNewest returns since, or a later time since which CallKinds adds up at most n calls: the newest ones.
+func (s *Store) SinceNewest(ctx context.Context, agent rolebroker.AgentID, in rolebroker.IntegrationID,
+	role rolebroker.RoleID, since time.Time, n int) (time.Time, error) {
+	from := since
+	err := s.query(ctx, callBehind, func(scan scan) error {
+		var behind rolebroker.CallID
+		err := scan(&behind)
+		from = behind.Time().Add(time.Millisecond) // the time of an ID is in milliseconds
+		return err
+	}, agent, rolebroker.CallIDFrom(since), in, role, role == "", n)
+	return from, err
 }
 
 // RefusedCalls counts the calls that CallKinds leaves out: those that AWS answered with 401 or 403, and those that the

@@ -84,6 +84,46 @@ func TestLimitsOfABusyAgent(t *testing.T) {
 	}
 }
 
+// A policy is learned from so many of the newest calls that it takes no time, and the page says so.
+func TestThePolicyOfTooManyCalls(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	b.create("production")
+	b.post("/agents/new", "name", "scout", "action", "create")
+	limits := broker.Limits{Keys: rolebroker.KeysWithheld}
+	agent, err := s.broker.Connect(t.Context(), root, "scout", "production", &limits, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := s.broker.Integration(t.Context(), root, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := func(n int, before time.Duration, operation string) {
+		t.Helper()
+		calls := make([]rolebroker.Call, n)
+		for i := range calls {
+			calls[i] = rolebroker.Call{ID: rolebroker.NewCallID(s.now.Add(-before)), Agent: agent.ID,
+				Integration: in.ID, Role: in.Roles[0].ID, Service: "s3", Operation: operation,
+				Actions: []string{"s3:" + operation}, Resources: []string{"arn:aws:s3:::reports"},
+				Level: rolebroker.CallRead, Decision: rolebroker.CallAllowed, Times: 1, Status: http.StatusOK,
+				EndedAt: s.now}
+		}
+		if err := s.store.RecordCalls(t.Context(), calls); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const form = "/agents/scout/limits/production?policy=of-its-calls"
+	record(1, 3*time.Hour, "GetBucketAcl")
+	for range rolebroker.MaxLearned / 10_000 {
+		record(10_000, 2*time.Hour, "ListBucket")
+	}
+	b.shows(form, "the newest 50000 calls need", "Only the newest calls count, the first of them", "2 hours ago",
+		"s3:ListBucket")
+	b.lacks(form, `&#34;s3:GetBucketAcl`, "of the last 30 days need")
+}
+
 // The overview shows an agent whose keys work after its cut-off, also when others were cut off after it, and until the
 // keys have expired.
 func TestTheOverviewShowsEveryCutOffWithKeys(t *testing.T) {

@@ -219,4 +219,17 @@ func testCallKinds(s *suite) {
 		s.equal([]int64{byAWS, notSent}, []int64{c.byAWS, c.notSent})
 	}
 	has("rol_unknown", time.Time{})
+
+	newest := func(role rolebroker.RoleID, since time.Time, n int, want time.Time) {
+		s.Helper()
+		from, err := s.store.SinceNewest(s.ctx, a.ID, in.ID, role, since, n)
+		s.must(err)
+		s.equal(from.UTC(), want.UTC())
+	}
+	newest("", t0, 5, t0) // that many there are
+	newest("", t0, 4, t0.Add(time.Millisecond))
+	newest("", t0, 1, t0.Add(3*time.Second+time.Millisecond)) // the last is of the 8th second
+	newest("", t0.Add(8*time.Second), 1, t0.Add(8*time.Second))
+	newest(in.Roles[1].ID, t0, 1, t0)
+	has("", t0.Add(3*time.Second+time.Millisecond), kind(calls[0], 1, 8))
 }
