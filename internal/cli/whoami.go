@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	"github.com/spf13/cobra"
 
 	"github.com/rolebroker/rolebroker"
@@ -54,7 +55,8 @@ func (a *app) whoami(ctx context.Context) (identity, error) {
 	defer a.progress("asking AWS who this process is")()
 	ctx, cancel := context.WithTimeout(ctx, whoamiTimeout)
 	defer cancel()
-	cfg, err := config.LoadDefaultConfig(ctx)
+	// What goes wrong is in the error. The SDK also logs a warning of its metadata service to the standard error.
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return identity{}, rolebroker.Errorf(rolebroker.CodeInvalid,
 			"the AWS settings of this process cannot be read: %s", err).
