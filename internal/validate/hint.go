@@ -294,29 +294,43 @@ func (w words) identityName() string {
 
 // hintDenied lists the causes that AWS does not tell apart, the likeliest first.
 func (w words) hintDenied() rolebroker.Hint {
-	const trusted = "2. its trust policy has this statement, with this external ID:"
-	var trust rolebroker.Step
+	const trusted = "its trust policy has this statement, with this external ID:"
+	trust := rolebroker.Step{Text: trusted, Policy: w.statement()}
 	if w.by.Runner {
 		trust = w.fromSetup(trusted)[0]
-	} else {
-		trust = rolebroker.Step{Text: trusted, Policy: w.statement()}
 	}
-	own := rolebroker.Step{Text: "3. " + w.identityName() + " may call sts:AssumeRole on it; this statement in a policy " +
-		"of its own allows that:", Policy: setup.AllowPlatform(w.role.ARN)}
-	if w.f.OwnSide == rolebroker.OwnSideAllows {
-		own = rolebroker.Step{Text: "3. (" + w.identityName() + " may call sts:AssumeRole on it, as IAM says of its policies)"}
+	causes := rolebroker.Hint{trust, w.hintThere()}
+	allowed := w.f.OwnSide == rolebroker.OwnSideAllows
+	if !allowed {
+		causes = append(causes, rolebroker.Step{Text: w.identityName() + " may call sts:AssumeRole on it; this " +
+			"statement in a policy of its own allows that:", Policy: setup.AllowPlatform(w.role.ARN)})
 	}
-	return append(rolebroker.Hint{
-		{Text: "across accounts AWS gives one answer for all of these; check them in this order:"},
-		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:",
-			w.role.ARN.Account),
-			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)},
-		trust,
-		own,
-		{Text: "4. " + noCondition},
-		{Text: "5. no explicit Deny, service control policy, resource control policy or permissions " +
-			"boundary is in the way"},
-	}, append(w.hintSetup(), w.hintNew()...)...)
+	causes = append(causes, rolebroker.Step{Text: noCondition}, rolebroker.Step{Text: "no explicit Deny, service " +
+		"control policy, resource control policy or permissions boundary is in the way"})
+	hint := append(rolebroker.TextHint(oneAnswer), numbered(causes)...)
+	if allowed {
+		hint = append(hint, rolebroker.Step{Text: "it is not for want of a policy of " + w.identityName() +
+			": IAM says that they allow it sts:AssumeRole on the role"})
+	}
+	return append(hint, append(w.hintSetup(), w.hintNew()...)...)
+}
+
+// oneAnswer begins a list of causes.
+const oneAnswer = "AWS gives one answer for all of these; see that each is so, in this order:"
+
+// numbered numbers the steps from 1.
+func numbered(steps rolebroker.Hint) rolebroker.Hint {
+	for i := range steps {
+		steps[i].Text = fmt.Sprintf("%d. %s", i+1, steps[i].Text)
+	}
+	return steps
+}
+
+// hintThere is how to see whether there is the role.
+func (w words) hintThere() rolebroker.Step {
+	return rolebroker.Step{Text: fmt.Sprintf("the role is there, in account %s, and its ARN is written as here, with "+
+		"its path:", w.role.ARN.Account),
+		Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)}
 }
 
 // noCondition is what to look for in a trust policy that names agents.
@@ -431,21 +445,17 @@ func (w words) adviseToken(kind rolebroker.RefusalKind) rolebroker.Hint {
 
 // hintTokenTrust lists what AWS does not tell apart.
 func (w words) hintTokenTrust() rolebroker.Hint {
-	hint := rolebroker.Hint{
-		{Text: "AWS gives one answer for all of these; check them in this order:"},
-		{Text: fmt.Sprintf("1. the role is there, in account %s, and its ARN is written as here, with its path:",
-			w.role.ARN.Account),
-			Command: rolebroker.ShellCommand("aws", "iam", "get-role", "--role-name", w.role.ARN.Name)}}
-	hint = append(hint,
-		w.fromSetup("2. its trust policy has this statement, for "+w.by.String()+" of this cluster:")...)
-	return append(append(hint, w.hintProvider("3. ")...), rolebroker.Step{Text: "4. " + noCondition})
+	causes := append(w.fromSetup("its trust policy has this statement, for "+w.by.String()+" of this cluster:"),
+		w.hintThere())
+	causes = append(append(causes, w.hintProvider("")...), rolebroker.Step{Text: noCondition})
+	return append(rolebroker.TextHint(oneAnswer), numbered(causes)...)
 }
 
-func (w words) hintProvider(number string) rolebroker.Hint {
+func (w words) hintProvider(check string) rolebroker.Hint {
 	return rolebroker.Hint{{
 		Text: fmt.Sprintf("%saccount %s has an IAM OpenID Connect provider for the issuer of the cluster's tokens, "+
 			"with the audience sts.amazonaws.com; the runner reports the issuer %s:",
-			number, w.role.ARN.Account, rolebroker.Quote(w.by.Account.Issuer)),
+			check, w.role.ARN.Account, rolebroker.Quote(w.by.Account.Issuer)),
 		Command: rolebroker.ShellCommand("aws", "iam", "list-open-id-connect-providers")}}
 }
 

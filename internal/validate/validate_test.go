@@ -367,12 +367,45 @@ func TestADenialListsWhatToCheck(t *testing.T) {
 		if strings.Contains(r.Message, "\n") || strings.HasSuffix(r.Message, ".") {
 			t.Errorf("the message is no sentence of its own: %q", r.Message)
 		}
-		for _, want := range []string{"1. the role is there", `"sts:ExternalId": "rolebroker-right"`,
-			"3. arn:aws:iam::" + platform + ":user/rolebroker may call", "4. no condition", "5. no explicit Deny",
-			"rolebroker integration setup production --role role-0000"} {
-			if !strings.Contains(r.Hint.String(), want) {
-				t.Errorf("the hint lacks %q:\n%s", want, r.Hint)
-			}
-		}
+		listsInOrder(t, r.Hint, "1. its trust policy has this statement", `"sts:ExternalId": "rolebroker-right"`,
+			"2. the role is there", "3. arn:aws:iam::"+platform+":user/rolebroker may call", "4. no condition",
+			"5. no explicit Deny", "rolebroker integration setup production --role role-0000")
 	})
+}
+
+// What IAM says to be right is nothing to check: it comes after what can be wrong.
+func TestADenialListsWhatIsRightLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, validate.Options{Own: permits{}})
+		w.aws.Account(customer).DeleteRole("role-0000")
+		r := w.validator.Roles(t.Context(), w.subject, nil)[0]
+		listsInOrder(t, r.Hint, "1. its trust policy has this statement", "2. the role is there", "3. no condition",
+			"4. no explicit Deny",
+			"it is not for want of a policy of arn:aws:iam::"+platform+":user/rolebroker: IAM says")
+	})
+}
+
+// permits is an identity whose policies allow everything.
+type permits struct{}
+
+func (permits) Permits(_ context.Context, _ rolebroker.Identity, _ rolebroker.RoleARN, actions ...string) (
+	map[string]bool, error) {
+	all := map[string]bool{}
+	for _, a := range actions {
+		all[a] = true
+	}
+	return all, nil
+}
+
+// listsInOrder fails the test unless a hint has texts, one after the other.
+func listsInOrder(t *testing.T, hint rolebroker.Hint, texts ...string) {
+	t.Helper()
+	rest := hint.String()
+	for _, want := range texts {
+		_, after, found := strings.Cut(rest, want)
+		if !found {
+			t.Errorf("the hint lacks %q, or has it earlier:\n%s", want, hint)
+		}
+		rest = after
+	}
 }

@@ -81,6 +81,10 @@ func (f *forms) post(who *browser, action, target string, fields ...string) stri
 	if answer.Code >= 400 {
 		f.Errorf("POST %s answers %d: %.600s", target, answer.Code, answer.Body)
 	}
+	streams := strings.HasPrefix(target, "/integrations/validate") // to a script
+	if action != "" && answer.Code != http.StatusSeeOther && !streams {
+		f.Errorf("POST %s changes something, and answers %d: reloading the page would do it again", target, answer.Code)
+	}
 	path, _, _ := strings.Cut(answer.Header().Get("Location"), "?")
 	return path
 }
