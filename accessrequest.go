@@ -275,7 +275,8 @@ type AccessRequestFilter struct {
 	At    time.Time
 	Since time.Time // requests that were made then or later; zero: all
 
-	BreakGlass bool // only those that an owner approved
+	BreakGlass  bool // only those that an owner approved
+	OldestFirst bool // those that wait expire in this order; false: the newest are first
 }
 
 // AccessRequestCursor returns the cursor of an access request in its list.

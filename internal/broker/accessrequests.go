@@ -266,7 +266,8 @@ func (b *Broker) requestFor(
 	return r, withHint(err, "rolebroker request list shows what there is")
 }
 
-// AccessRequests lists access requests, the newest first. Codes: denied, invalid (a state that there is not).
+// AccessRequests lists access requests, the newest first unless the filter says otherwise. Codes: denied, invalid (a
+// state that there is not).
 func (b *Broker) AccessRequests(
 	ctx context.Context, who rolebroker.Caller, filter rolebroker.AccessRequestFilter, page rolebroker.Page,
 ) ([]rolebroker.AccessRequest, error) {

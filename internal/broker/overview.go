@@ -93,7 +93,8 @@ func (b *Broker) addTroubles(ctx context.Context, o *rolebroker.Overview) (err e
 
 func (b *Broker) addPending(ctx context.Context, o *rolebroker.Overview) (err error) {
 	o.Pending, err = b.store.AccessRequests(ctx,
-		rolebroker.AccessRequestFilter{State: rolebroker.RequestPending, At: o.At}, rolebroker.Page{Limit: maxWaiting})
+		rolebroker.AccessRequestFilter{State: rolebroker.RequestPending, At: o.At, OldestFirst: true},
+		rolebroker.Page{Limit: maxWaiting})
 	return err
 }
 

@@ -431,7 +431,8 @@ type accessRequestStore interface {
 	// AccessRequest finds an access request by ID. Codes: not_found.
 	AccessRequest(ctx context.Context, id rolebroker.AccessRequestID) (*rolebroker.AccessRequest, error)
 
-	// AccessRequests lists access requests, the newest first: by CreatedAt and then ID, both descending.
+	// AccessRequests lists access requests by CreatedAt and then ID, both descending: the newest first, unless the
+	// filter says otherwise.
 	AccessRequests(ctx context.Context, filter rolebroker.AccessRequestFilter, page rolebroker.Page) (
 		[]rolebroker.AccessRequest, error)
 

@@ -68,31 +68,44 @@ type accessRequestList struct {
 	agent string
 	state rolebroker.AccessRequestState
 	glass bool // those that an owner approved
+	old   bool // the oldest first
 }
 
 // accessRequestLists makes a statement for each filter, so that each can use an index.
 //
-// $1 and $2 are the key before which the list begins, $3 is a lower bound of the time, $4 is now, $5 is the limit.
+// $1 and $2 are the key after which the list begins in its order, $3 is a lower bound of the time, $4 is now, $5 is the
+// limit.
 func accessRequestLists() map[accessRequestList]*statement {
 	lists := map[accessRequestList]*statement{}
 	for state, condition := range accessRequestStates {
 		for _, agent := range []string{"", "agent_id", "agent_name"} {
 			for _, glass := range []bool{false, true} {
-				name, where := "listAccessRequests "+agent+" "+string(state), condition
-				if agent != "" {
-					where += " AND " + agent + " = $6"
+				for _, old := range []bool{false, true} {
+					list := accessRequestList{agent, state, glass, old}
+					lists[list] = list.statement(condition)
 				}
-				if glass {
-					name, where = name+" glass", where+" AND break_glass"
-				}
-				lists[accessRequestList{agent, state, glass}] = newStatement(name, `
-					SELECT `+accessRequestColumns+` FROM access_requests
-					WHERE (created_at, id) < ($1, $2) AND created_at >= $3 AND CAST($4 AS BIGINT) >= 0`+where+`
-					ORDER BY created_at DESC, id DESC LIMIT $5`)
 			}
 		}
 	}
 	return lists
+}
+
+// statement is that of a list. condition is that of its state.
+func (l accessRequestList) statement(condition string) *statement {
+	name, order, after := "listAccessRequests "+l.agent+" "+string(l.state), "DESC", "<"
+	if l.agent != "" {
+		condition += " AND " + l.agent + " = $6"
+	}
+	if l.glass {
+		name, condition = name+" glass", condition+" AND break_glass"
+	}
+	if l.old {
+		name, order, after = name+" oldest first", "ASC", ">"
+	}
+	return newStatement(name, `
+		SELECT `+accessRequestColumns+` FROM access_requests
+		WHERE (created_at, id) `+after+` ($1, $2) AND created_at >= $3 AND CAST($4 AS BIGINT) >= 0`+condition+`
+		ORDER BY created_at `+order+`, id `+order+` LIMIT $5`)
 }
 
 // AccessRequest returns an access request by ID. Codes: not_found.
@@ -109,13 +122,17 @@ func (s *Store) AccessRequest(
 	return &found[0], nil
 }
 
-// AccessRequests lists access requests, the newest first: by CreatedAt and then ID, both descending.
+// AccessRequests lists access requests by CreatedAt and then ID, both descending: the newest first, unless the filter
+// says otherwise.
 func (s *Store) AccessRequests(
 	ctx context.Context, filter rolebroker.AccessRequestFilter, page rolebroker.Page,
 ) ([]rolebroker.AccessRequest, error) {
-	before, id := auditCursor(page.After, time.Time{})
-	args := []any{before, id, millis(filter.Since), millis(filter.At), max(page.Limit, 0)}
-	list := accessRequestList{state: filter.State, glass: filter.BreakGlass}
+	after, id := auditCursor(page.After, time.Time{})
+	if filter.OldestFirst && page.After == "" {
+		after = 0
+	}
+	args := []any{after, id, millis(filter.Since), millis(filter.At), max(page.Limit, 0)}
+	list := accessRequestList{state: filter.State, glass: filter.BreakGlass, old: filter.OldestFirst}
 	if filter.Agent != "" {
 		list.agent = "agent_name"
 		if rolebroker.IsID(filter.Agent) {

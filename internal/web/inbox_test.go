@@ -413,6 +413,21 @@ func TestThePageOfADecidedRequest(t *testing.T) {
 	}
 }
 
+// What waits begins with what expires first, in the inbox and on the overview; everything else with the newest.
+func TestTheInboxBeginsWithWhatExpiresFirst(t *testing.T) {
+	in := newInbox(t)
+	b := in.as(in.dana)
+	for path, first := range map[string]string{"/access-requests": "borrow", "/": "borrow",
+		"/access-requests?state=all": "call"} {
+		body := b.get(path).Body.String()
+		address := `href="` + in.pages[first] + `"`
+		if at := strings.Index(body, `href="`+rolebroker.AccessRequestPage); at < 0 ||
+			!strings.HasPrefix(body[at:], address) {
+			t.Errorf("%s does not begin with %s", path, first)
+		}
+	}
+}
+
 // Many requests that wait are on pages, each of which is small.
 func TestAFullInbox(t *testing.T) {
 	in := newInbox(t)
@@ -425,7 +440,7 @@ func TestAFullInbox(t *testing.T) {
 	}
 	b := in.as(in.dana)
 	requests, last := 0, ""
-	next := regexp.MustCompile(`href="(/access-requests\?after=[^"]*)">Older`)
+	next := regexp.MustCompile(`href="(/access-requests\?after=[^"]*)">Next`)
 	for path := "/access-requests"; path != ""; {
 		body := b.get(path).Body.String()
 		if len(body) > maxPage {

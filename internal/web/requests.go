@@ -24,8 +24,8 @@ type accessRequests interface {
 		*rolebroker.AccessRequest, error)
 }
 
-// requestsPage is the inbox: the access requests that wait for a person, and on demand the others, newest first. The
-// page keeps itself up to date.
+// requestsPage is the inbox: the access requests that wait for a person, the one that expires first on top, and on
+// demand the others, newest first. The page keeps itself up to date.
 type requestsPage struct {
 	list
 	State  rolebroker.AccessRequestState // that the requests have; empty: any
@@ -75,6 +75,9 @@ func (p requestsPage) at(after string) string {
 // Here is the address of this page.
 func (p requestsPage) Here() string { return p.at(p.After) }
 
+// ByExpiry returns whether what expires first is first; else the newest is.
+func (p requestsPage) ByExpiry() bool { return p.State == rolebroker.RequestPending }
+
 // Newest is the address of the first page with the same filters.
 func (p requestsPage) Newest() string { return p.at("") }
 
@@ -108,7 +111,7 @@ func (s *server) listRequests(w http.ResponseWriter, r *http.Request, v *visit) 
 		page.States = append(page.States, string(state))
 	}
 	found, err := s.Broker.AccessRequests(r.Context(), v.who,
-		rolebroker.AccessRequestFilter{State: page.State, Agent: page.Agent},
+		rolebroker.AccessRequestFilter{State: page.State, Agent: page.Agent, OldestFirst: page.ByExpiry()},
 		rolebroker.Page{Limit: pageSize + 1, After: page.After})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -245,7 +246,12 @@ func testListAccessRequests(s *suite) {
 		}
 		ids := names(pages(s, 2, list, rolebroker.AccessRequestCursor),
 			func(r *rolebroker.AccessRequest) string { return string(r.ID) })
-		s.equal(ids, names(want, func(r **rolebroker.AccessRequest) string { return string((*r).ID) }))
+		all := names(want, func(r **rolebroker.AccessRequest) string { return string((*r).ID) })
+		s.equal(ids, all)
+		f.OldestFirst = true
+		slices.Reverse(all)
+		s.equal(names(pages(s, 2, list, rolebroker.AccessRequestCursor),
+			func(r *rolebroker.AccessRequest) string { return string(r.ID) }), all)
 	}
 	lists(rolebroker.AccessRequestFilter{}, pending, granted, ended, denied, over, expired)
 	lists(rolebroker.AccessRequestFilter{Agent: "other"}, granted, ended)
