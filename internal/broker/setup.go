@@ -48,7 +48,7 @@ func (b *Broker) SetupDraft(
 	}
 	var err error
 	if draft.ID != "" {
-		_, err = b.completeDraft(ctx, who, &draft, b.store.Integration)
+		_, err = b.completeDraft(ctx, who, &draft)
 	} else {
 		err = b.followExternalID(ctx, &draft)
 	}

@@ -113,7 +113,7 @@ func (b *Broker) ValidateDraft(
 	if err := b.nameRunner(ctx, &draft); err != nil {
 		return nil, "", err
 	}
-	stored, err := b.completeDraft(ctx, who, &draft, b.store.Integration)
+	stored, err := b.completeDraft(ctx, who, &draft)
 	if err != nil {
 		return nil, "", err
 	}
@@ -141,11 +141,10 @@ func unchanged(
 	return same
 }
 
-// completeDraft fills in the external IDs of a draft, and returns the integration whose next version it is, which it
-// reads as the caller says; nil if it is the draft of a new one. Codes: not_found, invalid.
+// completeDraft fills in the external IDs of a draft, and returns the integration whose next version it is; nil: it is
+// the draft of a new one. Codes: not_found, invalid.
 func (b *Broker) completeDraft(
 	ctx context.Context, who rolebroker.Caller, draft *rolebroker.Integration,
-	read func(context.Context, string) (*rolebroker.Integration, error),
 ) (*rolebroker.Integration, error) {
 	if draft.ID == "" {
 		if draft.SourceIdentityOpen {
@@ -153,7 +152,7 @@ func (b *Broker) completeDraft(
 		}
 		return nil, b.assignExternalID(ctx, who, draft)
 	}
-	stored, err := read(ctx, string(draft.ID))
+	stored, err := b.store.Integration(ctx, string(draft.ID))
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,8 @@ type roleRow struct {
 	Place      int    // among the rows of the form that was sent
 	Open       bool   // its fields are shown
 	Hidden     bool   // the filter leaves it out
-	Brief      bool   // its outcome is shown without the fix, because so many fail
+	Brief      bool   // its outcome is shown in a few words, because so many fail
+	Says       bool   // there is more to say of its outcome, or why it has none, than the badge does
 	ID         string // empty for a new role
 	Name       string
 	ARN        string
@@ -79,6 +80,8 @@ type roleRow struct {
 	Confirming bool                   // the form asks whether to remove the role
 	Agents     audience               // that would lose it
 	Outcome    *rolebroker.Validation // nil: not known
+	Tone, Word string                 // of Outcome, for its badge
+	Why        string                 // what Outcome says in a few words; empty: a row above says it
 	Errors     map[string]string      // by field, as in "arn"
 	State      *rolebroker.RoleState  // of the saved role, which Outcome is from; nil: the role was just tried
 	Checked    moment                 // when AWS answered so
@@ -248,13 +251,13 @@ func (s *server) showForm(w http.ResponseWriter, r *http.Request, v *visit, stat
 	return s.render(w, status, "form", page)
 }
 
-// maxFixes is how many failing roles show their fix at once. The others show it when they are opened.
-const maxFixes = 20
+// maxFixes is how many failing roles show all of their outcome, with the fix. The others show it when they are opened.
+const maxFixes = 4
 
 // showRows decides how each row is shown.
 func (p *formPage) showRows() {
 	errors := errorsOf(p.Errors, len(p.Rows))
-	fixes := 0
+	fixes, said := 0, map[rolebroker.ValidationCode]bool{} // causes, which a row above says in full
 	for i := range p.Rows {
 		row := &p.Rows[i]
 		row.Index, row.Place, row.Default, row.Removable = i, i, i == p.Default, p.MayWrite()
@@ -270,7 +273,13 @@ func (p *formPage) showRows() {
 		if row.Outcome != nil && row.Outcome.Status != rolebroker.StatusAssumable {
 			fixes++
 			row.Brief = fixes > maxFixes && !row.Open
+			if row.Brief && row.Enabled && said[row.Outcome.Code] {
+				row.Why = ""
+			}
+			said[row.Outcome.Code] = said[row.Outcome.Code] || !row.Brief
 		}
+		row.Says = row.Waits != "" ||
+			row.Outcome != nil && (row.Open || row.Outcome.Status != rolebroker.StatusAssumable)
 	}
 }
 

@@ -56,8 +56,13 @@ func rowOfRole(role rolebroker.Role, state rolebroker.RoleState) roleRow {
 // setState shows the state of the saved role, unless nobody has tried it.
 func (r *roleRow) setState(state rolebroker.RoleState) {
 	if !state.CheckedAt.IsZero() {
-		r.Outcome, r.State = &state.Validation, &state
+		r.setOutcome(&state.Validation)
+		r.State = &state
 	}
+}
+
+func (r *roleRow) setOutcome(v *rolebroker.Validation) {
+	r.Outcome, r.Tone, r.Word, r.Why = v, tone(v.Status), word(*v), headline(v.Message)[0]
 }
 
 // readForm reads what was typed.

@@ -131,6 +131,30 @@ func TestManyRoles(t *testing.T) {
 	}
 }
 
+// Of many roles that fail for one reason, the first ones say it. The others say it when they are opened.
+func TestManyRolesThatFail(t *testing.T) {
+	t.Parallel()
+	tb := empty(t)
+	if _, err := tb.Admin.CreateIntegration(t.Context(), api.IntegrationRequest{Name: "production",
+		DefaultRole: "role-000", Roles: crowdedRolesOf(0, 10)}, api.ValidateWarn); err != nil {
+		t.Fatal(err)
+	}
+	p := admin(t, tb)
+	p.opens("/integrations/production" + editing)
+	const why = "AWS does not let the server assume the role"
+	p.role(0).sees("failed", why, "Show the fix")
+	p.role(7).sees("failed")
+	p.role(7).seesNot(why)
+	p.maybeTakes("form-failing")
+	p.role(7).unticks("Select role-007")
+	p.role(7).sees("not selected")
+	p.ticks("Failing only")
+	p.sees("10 of 10 shown") // although one is not selected
+	p.role(7).ticks("Select role-007")
+	p.role(7).sees("failed")
+	p.opened(7).sees(why, "Show the fix")
+}
+
 // The same without scripts.
 func TestManyRolesWithoutScripts(t *testing.T) {
 	t.Parallel()

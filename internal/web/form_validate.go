@@ -30,7 +30,7 @@ func (s *server) showOutcomes(w http.ResponseWriter, r *http.Request, v *visit, 
 
 func (p *formPage) setOutcomes(outcomes []rolebroker.RoleValidation) {
 	for i := range outcomes {
-		p.Rows[i].Outcome = &outcomes[i].Validation
+		p.Rows[i].setOutcome(&outcomes[i].Validation)
 	}
 	p.Checked = true
 }
@@ -95,7 +95,8 @@ func (s *server) validateForm(w http.ResponseWriter, r *http.Request, v *visit) 
 				return
 			}
 			row := page.Rows[result.Index]
-			row.Index, row.Outcome = result.Index, &result.Validation
+			row.Index = result.Index
+			row.setOutcome(&result.Validation)
 			lines.write(row.Place, tone(result.Status), "outcome", row)
 		},
 	})

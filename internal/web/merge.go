@@ -64,8 +64,8 @@ func (f fieldValues) Text() string {
 func (f fieldValues) SmallText() string {
 	var b strings.Builder
 	encoded := base64.NewEncoder(base64.RawURLEncoding, &b)
-	w, _ := flate.NewWriter(encoded, flate.DefaultCompression) // the level is valid
-	_, _ = io.WriteString(w, f.Text())                         // nothing fails to write into a strings.Builder
+	w, _ := flate.NewWriter(encoded, flate.BestSpeed) // the level is valid
+	_, _ = io.WriteString(w, f.Text())                // nothing fails to write into a strings.Builder
 	_ = w.Close()
 	_ = encoded.Close()
 	return b.String()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -56,6 +57,12 @@ func (s *server) render(w http.ResponseWriter, status int, page string, data any
 
 // isolated replaces the characters in HTML that change the direction of the text around them, or that nobody sees.
 func isolated(html string) string {
+	if !strings.ContainsFunc(html, func(r rune) bool {
+		ascii := ' ' <= r && r < utf8.RuneSelf-1 // nearly all of a page
+		return !ascii && (r == utf8.RuneError || !rolebroker.IsVisible(r))
+	}) {
+		return html
+	}
 	return strings.Map(func(r rune) rune {
 		if rolebroker.IsVisible(r) {
 			return r

@@ -338,6 +338,7 @@
     const selected = $('[name$=".enabled"]', row).checked;
     const badge = $('.outcome-badge', row);
     if (selected && /not selected/.test(badge.textContent)) badge.innerHTML = $('.for-badge', row)?.innerHTML || '';
+    if (!selected && !$('.for-badge', row)) outcomeOf(row).insertAdjacentHTML('afterbegin', '<span class="for-badge" hidden>' + badge.innerHTML + '</span>');
     if (!selected) badge.innerHTML = '<i class="badge off">not selected</i>';
     const number = row.id.slice('role-'.length);
     const option = $('#default option[value="' + number + '"]');

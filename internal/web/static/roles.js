@@ -14,7 +14,7 @@
       bar.value = line.done;
     }
     if (line.says) $('p', box).textContent = line.says;
-    const row = line.role && document.getElementById(line.role)?.closest('li');
+    const row = line.role && $('[name=role][value="' + line.role + '"]')?.closest('li');
     if (!row) return; // it is on another page
     const state = $('summary > .badge', row);
     state.className = 'badge ' + line.tone;
