@@ -34,9 +34,9 @@ type AccessRequest struct {
 	Call   *AskedCall // the call that asked; nil: the agent asked by itself
 
 	Decision   Decision
-	DecidedAt  time.Time // zero: nobody has decided
-	DecidedBy  string    // the name of the API key or the rule
-	Decider    APIKeyID  // empty: a rule decided
+	DecidedAt  time.Time   // zero: nobody has decided
+	DecidedBy  string      // the name of the API key or the rule
+	Decider    PrincipalID // empty: a rule decided
 	Rule       ApprovalRuleID
 	Note       string // why: required to deny, and to break the glass
 	BreakGlass bool   // the owner of the agent approved it

@@ -94,6 +94,10 @@ const (
 
 	ActionSignIn     Action = "sign-in.create"
 	ActionSignInLink Action = "sign-in.create-link"
+	ActionSignInEnd  Action = "sign-in.end" // by the server: the identity provider no longer answers for the person
+
+	ActionUserList   Action = "user.list"
+	ActionUserUpdate Action = "user.update" // by the server: the person's groups give another access
 )
 
 // The actions of agents. The lender decides about them, and May is not asked.
@@ -120,18 +124,22 @@ const (
 	ActionAPIKeyAuthenticate Action = "api-key.authenticate"
 	ActionSignInAuthenticate Action = "sign-in.authenticate"
 	ActionRunnerAuthenticate Action = "runner.authenticate"
+
+	// ActionUserAuthenticate is a person's signing in through the identity provider.
+	ActionUserAuthenticate Action = "user.authenticate"
 )
 
 // permission is what a Caller needs for an action.
 type permission int
 
 const (
-	toWrite  permission = iota // an admin API key; the permission of every action that is not named in permission()
-	toRead                     // an API key
-	toJoin                     // a join token
-	toRun                      // a runner's credential
-	toAsk                      // an agent token
-	toDecide                   // an admin or approver API key
+	toWrite    permission = iota // an admin API key; the permission of every action that is not named in permission()
+	toRead                       // an API key
+	toJoin                       // a join token
+	toRun                        // a runner's credential
+	toAsk                        // an agent token
+	toDecide                     // an admin or approver API key
+	toIdentify                   // nothing: it is how a caller is identified
 )
 
 // permission says what the action needs.
@@ -142,8 +150,10 @@ func (a Action) permission() permission {
 		ActionRunnerList, ActionRunnerGet, ActionAPIKeyList, ActionAuditList, ActionAuditExport, ActionSessionList, ActionSessionGet, ActionCallList, ActionPlatformGet, ActionPlatformCount,
 		ActionSearch, ActionOverview,
 		ActionAccessRequestList, ActionAccessRequestGet, ActionApprovalRuleList, ActionApprovalRuleGet,
-		ActionSignIn, ActionSignInLink:
+		ActionSignIn, ActionSignInLink, ActionUserList:
 		return toRead
+	case ActionUserAuthenticate:
+		return toIdentify
 	case ActionAccessRequestApprove, ActionAccessRequestDeny, ActionAccessRequestEnd:
 		return toDecide
 	case ActionAccessRequestCreate, ActionCallListOwn:

@@ -13,9 +13,10 @@ type Agent struct {
 	Disabled    bool // a disabled agent borrows nothing; one that is cut off is always disabled
 	// CutOff says when it was cut off; zero: it was not, or was enabled since.
 	CutOff CutOffMark
-	// Owner is the API key whose holder answers for the agent: who created it, until an administrator names another. The
-	// owner does not approve the agent's access requests. Empty: an earlier version created it, so nobody is known.
-	Owner     APIKeyID
+	// Owner is the person or the API key that answers for the agent: who created it, until an administrator names
+	// another. The owner does not approve the agent's access requests. Empty: an earlier version created it, so
+	// nobody is known.
+	Owner     PrincipalID
 	OwnerName string // its current name; empty if the key was deleted
 	// DefaultIntegration is the integration whose default role the agent gets when it names no role. The first
 	// connection becomes the default. When the default is disconnected it becomes empty: another one would hand the
@@ -142,6 +143,18 @@ const (
 	KeyReadOnly KeyAccess = "read-only" // to read
 	KeyApprover KeyAccess = "approver"  // to read, and to decide access requests
 )
+
+// OwnedBy names the owner as the subject of a clause, as in "the API key alice, whose holder" or "ada@example.com,
+// who"; empty if nobody is known.
+func (a *Agent) OwnedBy() string {
+	switch {
+	case a.OwnerName == "":
+		return ""
+	case a.Owner.IsUser():
+		return a.OwnerName + ", who"
+	}
+	return "the API key " + a.OwnerName + ", whose holder"
+}
 
 // APIKey is the record of a key to the management API. It does not hold the key.
 type APIKey struct {

@@ -114,6 +114,7 @@ const (
 	KindRunner      Kind = "runner"
 	KindRunnerKey   Kind = "runner_key"
 	KindAPIKey      Kind = "api_key"
+	KindUser        Kind = "user"
 	KindSession     Kind = "session"
 
 	KindAccessRequest Kind = "access_request"
@@ -128,6 +129,7 @@ type ActorKind string
 // The kinds of actors.
 const (
 	ActorAPIKey    ActorKind = "api_key"
+	ActorUser      ActorKind = "user"
 	ActorAgent     ActorKind = "agent"
 	ActorRunner    ActorKind = "runner"
 	ActorJoinToken ActorKind = "join_token"
@@ -138,6 +140,8 @@ const (
 // Actor returns what the caller is, and its ID.
 func (c Caller) Actor() (ActorKind, string) {
 	switch {
+	case c.User != "":
+		return ActorUser, string(c.User)
 	case c.APIKey != "":
 		return ActorAPIKey, string(c.APIKey)
 	case c.Runner != "":

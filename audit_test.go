@@ -46,7 +46,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"token.list token.get binding.list runner.list runner.get api-key.list audit.list audit.export session.list platform.get " +
 		"platform.count platform.search platform.overview sign-in.create sign-in.create-link " +
 		"access-request.list access-request.get approval-rule.list " +
-		"approval-rule.get agent.get-cut-off session.get-cut-off session.get call.list"
+		"approval-rule.get agent.get-cut-off session.get-cut-off session.get call.list user.list"
 	decides := "access-request.approve access-request.deny access-request.end"
 	runs := "runner.renew-credential runner.report runner.watch runner.identify runner.grants runner.lend " +
 		"runner.record runner.authenticate"
@@ -73,12 +73,21 @@ func TestWhoMayDoWhat(t *testing.T) {
 				named(reads, a) || named(decides, a), "denied"},
 			{"a read-only key", rolebroker.Caller{APIKey: "key_r", Access: rolebroker.KeyReadOnly},
 				named(reads, a), "denied"},
+			{"an admin", rolebroker.Caller{User: "usr_a", Access: rolebroker.KeyAdmin},
+				!named(runs, a) && !joins && !asks, "denied"},
+			{"an approver", rolebroker.Caller{User: "usr_p", Access: rolebroker.KeyApprover},
+				named(reads, a) || named(decides, a), "denied"},
+			{"a reader", rolebroker.Caller{User: "usr_r", Access: rolebroker.KeyReadOnly}, named(reads, a), "denied"},
+			{"a person without access", rolebroker.Caller{User: "usr_n"}, false, "denied"},
 			{"a runner", rolebroker.Caller{Runner: "run_r"}, named(runs, a), "denied"},
 			{"a join token", rolebroker.Caller{Joining: "run_r"}, joins, "denied"},
 			{"an agent", rolebroker.Caller{Agent: "agt_a", Token: "tok_a"}, asks, "denied"},
 			{"nobody", rolebroker.Caller{Name: "admin"}, false, ""},
 		} {
 			err := c.who.May(a)
+			if a == rolebroker.ActionUserAuthenticate { // it is how anybody is identified
+				c.may = true
+			}
 			if (err == nil) != c.may || err != nil && c.code != "" && rolebroker.CodeOf(err) != c.code {
 				t.Errorf("%s does %s: %v, want %t", c.name, a, err, c.may)
 			}

@@ -1,13 +1,16 @@
 package rolebroker
 
+import "cmp"
+
 // Caller is the identity of a client, which internal/auth found from the token or key in its request. It is always an
 // argument, never part of a context. The zero Caller may do nothing.
 type Caller struct {
 	Agent  AgentID   // set for an agent token
 	Token  TokenID   // the agent token
 	APIKey APIKeyID  // set for an API key
-	Name   string    // of the API key or the runner, at that time
-	Access KeyAccess // what the API key permits; empty for other callers
+	User   UserID    // set for a person who signed in through the identity provider
+	Name   string    // of the API key, the person or the runner, at that time
+	Access KeyAccess // what the API key or the person's groups permit; empty for other callers
 
 	Runner    RunnerID    // set for a runner's credential
 	Joining   RunnerID    // set for a join token: the runner that it is for
@@ -26,6 +29,14 @@ type Caller struct {
 // IsUnknown reports whether the caller was not identified.
 func (c Caller) IsUnknown() bool { return c == Caller{Address: c.Address, Request: c.Request} }
 
+// Principal returns who answers for what the caller does: the API key or the person. Empty for other callers.
+func (c Caller) Principal() PrincipalID {
+	if c.User != "" {
+		return PrincipalID(c.User)
+	}
+	return PrincipalID(c.APIKey)
+}
+
 // May returns nil when the caller may do the action. Codes: denied, unauthenticated.
 func (c Caller) May(action Action) error {
 	switch action.permission() {
@@ -35,6 +46,8 @@ func (c Caller) May(action Action) error {
 		return c.needs(c.Joining != "", "a join token")
 	case toRun:
 		return c.needs(c.Runner != "", "a runner's credential")
+	case toIdentify:
+		return nil
 	case toAsk:
 		return c.mayAsk()
 	case toDecide:
@@ -78,6 +91,13 @@ func (c Caller) MayWrite() error {
 
 func (c Caller) mayNot(what string) error {
 	switch {
+	case c.User != "":
+		is := string(c.Access)
+		if c.Access == KeyApprover {
+			is = "an approver"
+		}
+		return Errorf(CodeDenied, "%s is signed in as %s and may not %s", c.Name, cmp.Or(is, "nobody"), what).
+			WithHint("the groups at the identity provider decide this: ask an administrator")
 	case c.APIKey != "":
 		is := string(c.Access)
 		if c.Access == KeyApprover {

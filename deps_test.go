@@ -47,6 +47,7 @@ var graph = map[string][]string{
 	"internal/setup":      {"."},
 	"internal/action":     {"."},
 	"internal/roleimport": {"."},
+	"internal/openid":     {"."},
 
 	// What a runner needs of its cluster.
 	"internal/serviceaccount": {".", "internal/tokenfile"},
@@ -78,7 +79,8 @@ var graph = map[string][]string{
 	"internal/rest": {".", "api", "internal/broker", "internal/convert", "internal/learn", "internal/problem",
 		"internal/trail"},
 	"internal/runnerapi": {".", "api", "internal/broker", "internal/convert", "internal/problem"},
-	"internal/web": {".", "api", "internal/broker", "internal/hosts", "internal/problem", "internal/roleimport",
+	"internal/web": {".", "api", "internal/auth", "internal/broker", "internal/hosts", "internal/openid",
+		"internal/problem", "internal/roleimport",
 		"internal/trail"},
 
 	// Assembly. Only server and bench see the store; only demo, testbed and bench, which
@@ -91,7 +93,8 @@ var graph = map[string][]string{
 		"internal/lend", "internal/problem", "internal/prometheus", "internal/requestid", "internal/sigv4",
 		"internal/validate"},
 	"internal/server": {".", "api", "internal/auditsink", "internal/auth", "internal/broker", "internal/config", "internal/containercreds",
-		"internal/convert", "internal/endpoint", "internal/gateway", "internal/guard", "internal/hosts", "internal/lend", "internal/prometheus", "internal/requestid", "internal/rest",
+		"internal/convert", "internal/endpoint", "internal/gateway", "internal/guard", "internal/hosts",
+		"internal/lend", "internal/openid", "internal/prometheus", "internal/requestid", "internal/rest",
 		"internal/runnerapi", "internal/store", "internal/sts", "internal/trail", "internal/validate", "internal/web"},
 	"internal/demo": {".", "api", "client", "internal/awssim", "internal/config", "internal/privatedir",
 		"internal/server", "internal/sts"},
@@ -115,6 +118,8 @@ var graph = map[string][]string{
 	// What only tests and benchmarks use.
 	"internal/store/storetest": {".", "internal/store", "internal/trail"},
 	"internal/kubetest":        {},
+	"internal/dextest":         {},
+	"internal/dextest/program": {},
 	"internal/bench/plain":     {},
 	"internal/action/generate": {},
 	"examples/go":              {},
@@ -129,6 +134,8 @@ var foreign = map[string][]string{
 	"golang.org/x/mod":              {"internal/trail"},
 	"database/sql":                  {"internal/store", "internal/store/storetest"},
 	"github.com/spf13/cobra":        {"internal/cli"},
+	"github.com/coreos/go-oidc":     {"internal/openid"},
+	"golang.org/x/oauth2":           {"internal/openid"},
 	"github.com/go-jose":            {"internal/serviceaccount", "internal/awssim"},
 	"github.com/aws": {"internal/sts", "internal/gateway", "internal/cli", "internal/demo", "internal/testbed",
 		"internal/bench", "examples/go", "terraform/internal/awsstandin"},

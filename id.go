@@ -14,6 +14,8 @@ type (
 	SessionID     string // ses_…
 	TokenID       string // tok_…; bnd_… for the binding of a service account to an agent
 	APIKeyID      string // key_…
+	UserID        string // usr_…
+	PrincipalID   string // an APIKeyID or a UserID
 	SignInID      string // sig_…
 	ReservationID string // ext_…; it stands for an external ID in URLs
 	RunnerID      string // run_…
@@ -34,7 +36,8 @@ const idLength = 26
 // Source: RFC 4648, section 6.
 const idCharacters = "abcdefghijklmnopqrstuvwxyz234567"
 
-var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "sig_", "ext_", "run_", "rky_", "bnd_", "vrq_",
+var idPrefixes = []string{"int_", "rol_", "agt_", "ses_", "tok_", "key_", "usr_", "sig_", "ext_", "run_", "rky_",
+	"bnd_", "vrq_",
 	"evt_", "req_", "apr_", "cut_", callPrefix}
 
 func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
@@ -47,6 +50,7 @@ func NewSessionID() SessionID         { return SessionID(newID("ses_")) }
 func NewTokenID() TokenID             { return TokenID(newID("tok_")) }
 func NewBindingID() TokenID           { return TokenID(newID("bnd_")) }
 func NewAPIKeyID() APIKeyID           { return APIKeyID(newID("key_")) }
+func NewUserID() UserID               { return UserID(newID("usr_")) }
 func NewSignInID() SignInID           { return SignInID(newID("sig_")) }
 func NewReservationID() ReservationID { return ReservationID(newID("ext_")) }
 func NewRunnerID() RunnerID           { return RunnerID(newID("run_")) }
@@ -65,6 +69,9 @@ func IsID(s string) bool {
 	_, ok := cutIDPrefix(s)
 	return ok
 }
+
+// IsUser reports whether the principal is a person.
+func (p PrincipalID) IsUser() bool { return strings.HasPrefix(string(p), "usr_") }
 
 // IsTokenID reports whether s has the form of a TokenID.
 func IsTokenID(s string) bool {

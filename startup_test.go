@@ -18,6 +18,7 @@ import (
 var linked = map[string]int{
 	"github.com/aws/aws-sdk-go-v2":    600, // mostly the tables of STS, SSO, OIDC and sign-in
 	"github.com/aws/smithy-go":        30,
+	"github.com/coreos/go-oidc":       10,
 	"github.com/danielgtaylor/huma":   400,
 	"github.com/go-jose/go-jose":      10,
 	"github.com/goccy/go-yaml":        40,
@@ -28,6 +29,7 @@ var linked = map[string]int{
 	"github.com/spf13/pflag":          10,
 	"golang.org/x/mod":                0,
 	"golang.org/x/net":                10,
+	"golang.org/x/oauth2":             0,
 	"golang.org/x/sync":               0,
 	"golang.org/x/sys":                0,
 	"golang.org/x/term":               0,

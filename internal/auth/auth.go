@@ -31,6 +31,10 @@ type Records interface {
 	SignInRecord(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error)
 	RunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error)
 
+	// Confirm returns the person of a sign-in, whose secret is shown, if the identity provider still answers for the
+	// person. Codes: unauthenticated, denied, unavailable.
+	Confirm(ctx context.Context, in *rolebroker.SignIn, shown rolebroker.Secret) (*rolebroker.User, error)
+
 	// UseRunnerKey ends the credentials that a runner had before the one with the ID. It is called when a credential
 	// is used for the first time.
 	UseRunnerKey(ctx context.Context, id rolebroker.RunnerKeyID) error
@@ -88,13 +92,21 @@ func (a *Authenticator) agent(ctx context.Context, shown string) (rolebroker.Cal
 	return rolebroker.Caller{Agent: token.Agent, Token: token.ID}, nil
 }
 
-// APIKey identifies the holder of the API key in an Authorization header. address is the request's RemoteAddr. It
+// APIKey identifies the holder of the API key in an Authorization header, or the person whose command line is signed in
+// by the secret there. address is the request's RemoteAddr. It
 // records refusals. Codes: unauthenticated, denied, expired.
 func (a *Authenticator) APIKey(ctx context.Context, authorization, address string) (rolebroker.Caller, error) {
-	shown := Bearer(authorization)
-	who, err := a.apiKey(ctx, shown, address)
+	shown, action := Bearer(authorization), rolebroker.ActionAPIKeyAuthenticate
+	var who rolebroker.Caller
+	var err error
+	if _, ok := commandLine.id(shown); ok {
+		action = rolebroker.ActionSignInAuthenticate
+		who, _, err = a.signedIn(ctx, commandLine, shown, false)
+	} else {
+		who, err = a.apiKey(ctx, shown, address)
+	}
 	if err != nil {
-		return rolebroker.Caller{}, a.refused(ctx, rolebroker.ActionAPIKeyAuthenticate, shown, address, err)
+		return rolebroker.Caller{}, a.refused(ctx, action, shown, address, err)
 	}
 	who.Address, who.Request = IP(address), rolebroker.RequestIDOf(ctx)
 	return who, nil
@@ -188,12 +200,13 @@ func (a *Authenticator) runnerKey(ctx context.Context, wanted kind, shown string
 }
 
 // SignedIn identifies a browser by its cookie, or by a sign-in link if link is true: as the holder of the API key
-// that it signed in with. A sign-in ends with its key, and when the key changes. address is the request's RemoteAddr.
-// It records refusals. Codes: unauthenticated, expired.
+// that it signed in with, or as the person who did. A sign-in ends with its key, and when the key changes; that of a
+// person, when the identity provider no longer answers for the person. address is the request's RemoteAddr. It records
+// refusals. Codes: unauthenticated, expired, denied (no group of the person gives access), unavailable.
 func (a *Authenticator) SignedIn(
 	ctx context.Context, shown string, link bool, address string,
 ) (rolebroker.Caller, rolebroker.SignInID, error) {
-	who, id, err := a.signedIn(ctx, shown, link)
+	who, id, err := a.signedIn(ctx, signIn, shown, link)
 	if err != nil {
 		return rolebroker.Caller{}, "", a.refused(ctx, rolebroker.ActionSignInAuthenticate, shown, address, err)
 	}
@@ -202,10 +215,13 @@ func (a *Authenticator) SignedIn(
 }
 
 func (a *Authenticator) signedIn(
-	ctx context.Context, shown string, link bool,
+	ctx context.Context, wanted kind, shown string, link bool,
 ) (who rolebroker.Caller, id rolebroker.SignInID, err error) {
 	unknown := rolebroker.Errorf(rolebroker.CodeUnauthenticated, "this sign-in is not known here")
-	own, ok := signIn.id(shown)
+	if wanted == commandLine {
+		unknown = unknown.WithHint("sign in again: rolebroker login")
+	}
+	own, ok := wanted.id(shown)
 	if !ok {
 		return who, "", unknown
 	}
@@ -215,10 +231,16 @@ func (a *Authenticator) signedIn(
 		return who, "", unknown
 	case err != nil:
 		return who, "", err
-	case !seal.Matches(shown, record.Hash), record.Link != link:
+	case !seal.Matches(shown, record.Hash), record.Link != link, record.CommandLine != (wanted == commandLine):
 		return who, "", unknown
 	case !a.Now().Before(record.ExpiresAt):
-		return who, "", rolebroker.Errorf(rolebroker.CodeExpired, "this sign-in has expired")
+		return who, "", rolebroker.Errorf(rolebroker.CodeExpired, "this sign-in has expired").WithSteps(unknown.Hint...)
+	case record.User != "":
+		user, err := a.Records.Confirm(ctx, record, rolebroker.NewSecret(shown))
+		if err != nil {
+			return who, "", err
+		}
+		return user.Caller(), record.ID, nil
 	}
 	key, err := a.Records.APIKey(ctx, record.APIKey)
 	switch {
@@ -232,6 +254,16 @@ func (a *Authenticator) signedIn(
 	who, err = a.holder(key)
 	return who, record.ID, err
 }
+
+// Refused records that a person was not identified through the identity provider, and returns why, or how long to wait
+// after many refusals from the address.
+func (a *Authenticator) Refused(ctx context.Context, address string, err error) error {
+	return a.refused(ctx, rolebroker.ActionUserAuthenticate, "", address, err)
+}
+
+// MayTry returns an error if too many requests from an address failed. It is for callers who make the server ask the
+// identity provider.
+func (a *Authenticator) MayTry(address string) error { return a.Failures.Exceeded(a.Door, address) }
 
 // refused records that a caller was not identified, and returns why. An error that says nothing about the caller,
 // such as unavailable, is not recorded.

@@ -63,6 +63,14 @@ func (r records) SignInRecord(_ context.Context, id rolebroker.SignInID) (*roleb
 	return nil, rolebroker.Errorf(rolebroker.CodeNotFound, "there is no sign-in %q", id)
 }
 
+// Confirm answers for all people but the one who left.
+func (r records) Confirm(_ context.Context, in *rolebroker.SignIn, _ rolebroker.Secret) (*rolebroker.User, error) {
+	if in.User == "usr_left" {
+		return nil, rolebroker.Errorf(rolebroker.CodeUnauthenticated, "the identity provider ended it")
+	}
+	return &rolebroker.User{ID: in.User, Email: "ada@example.com", Access: rolebroker.KeyApprover}, nil
+}
+
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // address is the RemoteAddr of every request.
@@ -186,6 +194,10 @@ func (broken) SignInRecord(context.Context, rolebroker.SignInID) (*rolebroker.Si
 	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
 }
 
+func (broken) Confirm(context.Context, *rolebroker.SignIn, rolebroker.Secret) (*rolebroker.User, error) {
+	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
+}
+
 func (broken) RunnerKey(context.Context, rolebroker.RunnerKeyID) (*rolebroker.RunnerKey, error) {
 	return nil, rolebroker.Errorf(rolebroker.CodeUnavailable, "the database cannot be used now: %w", errors.New("gone"))
 }
@@ -287,6 +299,67 @@ func TestATokenThatWasMadeElsewhere(t *testing.T) {
 		if e.Code != rolebroker.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Path != "token" || len(e.Hint) == 0 ||
 			strings.Contains(e.Error()+e.Hint.String(), bad) {
 			t.Errorf("it is refused as %v (%s)", err, e.Hint)
+		}
+	}
+}
+
+// A person's browser has a cookie and the command line another secret, and neither opens the door of the other.
+func TestAPersonIsSignedInAtOneDoor(t *testing.T) {
+	w := newWorld()
+	r := w.Records.(records)
+	signIn := func(user rolebroker.UserID, commandLine bool, expires time.Time) string {
+		id, kind := rolebroker.NewSignInID(), auth.NewSignIn
+		if commandLine {
+			kind = auth.NewCommandLine
+		}
+		shown, hash := kind(id)
+		r.ins[id] = &rolebroker.SignIn{ID: id, User: user, Hash: hash, CommandLine: commandLine, ExpiresAt: expires}
+		return shown.Reveal()
+	}
+	later := now.Add(time.Minute)
+	browser, line := signIn("usr_ada", false, later), signIn("usr_ada", true, later)
+	who, _, err := w.SignedIn(t.Context(), browser, false, address)
+	if err != nil || who.User != "usr_ada" || who.APIKey != "" || who.Name != "ada@example.com" ||
+		who.Access != rolebroker.KeyApprover {
+		t.Errorf("the browser is %+v: %v", who, err)
+	}
+	who, err = w.APIKey(t.Context(), "Bearer "+line, address)
+	if err != nil || who.User != "usr_ada" || who.Access != rolebroker.KeyApprover || who.Address != "192.0.2.7" {
+		t.Errorf("the command line is %+v: %v", who, err)
+	}
+	inTheOther := func(shown, prefix string) string { return prefix + shown[3:] }
+	for name, c := range map[string]struct {
+		shown   string
+		browser bool
+		code    rolebroker.Code
+	}{
+		"a cookie as a bearer":      {browser, false, rolebroker.CodeUnauthenticated},
+		"a bearer as a cookie":      {line, true, rolebroker.CodeUnauthenticated},
+		"a renamed cookie":          {inTheOther(browser, "rbc"), false, rolebroker.CodeUnauthenticated},
+		"a renamed bearer":          {inTheOther(line, "rbs"), true, rolebroker.CodeUnauthenticated},
+		"another secret":            {line[:len(line)-1] + "!", false, rolebroker.CodeUnauthenticated},
+		"an old command line":       {signIn("usr_ada", true, now), false, rolebroker.CodeExpired},
+		"an old browser":            {signIn("usr_ada", false, now), true, rolebroker.CodeExpired},
+		"who left, by command line": {signIn("usr_left", true, later), false, rolebroker.CodeUnauthenticated},
+		"who left, by browser":      {signIn("usr_left", false, later), true, rolebroker.CodeUnauthenticated},
+	} {
+		var who rolebroker.Caller
+		var err error
+		if c.browser {
+			who, _, err = w.SignedIn(t.Context(), c.shown, false, address)
+		} else {
+			who, err = w.APIKey(t.Context(), "Bearer "+c.shown, address)
+		}
+		if rolebroker.CodeOf(err) != c.code || who != (rolebroker.Caller{}) {
+			t.Errorf("%s is %+v: %v", name, who, err)
+		}
+	}
+	for name, show := range map[string]func() error{
+		"an agent": func() error { _, err := w.Agent(t.Context(), line, address); return err },
+		"a runner": func() error { _, err := w.Runner(t.Context(), line, address); return err },
+	} {
+		if err := show(); rolebroker.CodeOf(err) != rolebroker.CodeDenied {
+			t.Errorf("a command line as %s: %v", name, err)
 		}
 	}
 }

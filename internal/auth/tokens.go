@@ -19,6 +19,7 @@ var (
 	agentToken       = kind{"rbt", "tok_", "an agent token"}
 	apiKey           = kind{"rbk", "key_", "an API key"}
 	signIn           = kind{"rbs", "sig_", "a sign-in"}
+	commandLine      = kind{"rbc", "sig_", "the sign-in of a command line"}
 	joinToken        = kind{"rbj", "rky_", "a join token"}
 	runnerCredential = kind{"rbr", "rky_", "a runner's credential"}
 )
@@ -37,7 +38,7 @@ func (k kind) id(token string) (string, bool) {
 
 // kindOf returns the kind of a token by its form; the zero kind if it has none of the forms.
 func kindOf(shown string) kind {
-	for _, k := range []kind{agentToken, apiKey, signIn, joinToken, runnerCredential} {
+	for _, k := range []kind{agentToken, apiKey, signIn, commandLine, joinToken, runnerCredential} {
 		if _, ok := k.id(shown); ok {
 			return k
 		}
@@ -80,6 +81,14 @@ func NewAPIKey(id rolebroker.APIKeyID) (rolebroker.Secret, []byte) { return apiK
 
 // NewSignIn makes the secret of a browser's cookie or of a sign-in link, and the hash that the record keeps.
 func NewSignIn(id rolebroker.SignInID) (rolebroker.Secret, []byte) { return signIn.make(string(id)) }
+
+// NewCommandLine makes the secret with which a person's command line is signed in, and the hash that the record keeps.
+func NewCommandLine(id rolebroker.SignInID) (rolebroker.Secret, []byte) {
+	return commandLine.make(string(id))
+}
+
+// IsCommandLine reports whether a secret has the form of those that NewCommandLine makes.
+func IsCommandLine(secret string) bool { return kindOf(secret) == commandLine }
 
 // NewJoinToken makes a join token for the record with the ID, and the hash that the record keeps.
 func NewJoinToken(id rolebroker.RunnerKeyID) (rolebroker.Secret, []byte) {

@@ -336,7 +336,7 @@ func (b *Broker) decide(
 	if err != nil {
 		return nil, err
 	}
-	decided.Decider, decided.DecidedBy = who.APIKey, who.Name
+	decided.Decider, decided.DecidedBy = who.Principal(), who.Name
 	event := b.event(who, action, r.Facts(), decided.Facts(), decided.Subjects()...)
 	if err := b.store.DecideAccessRequest(ctx, &decided, event); err != nil {
 		return nil, err
@@ -357,19 +357,27 @@ func (b *Broker) mayApprove(
 	if err != nil {
 		return err
 	}
-	owns := agent.Owner == who.APIKey
+	owns := agent.Owner != "" && agent.Owner == who.Principal()
 	switch {
 	case breakGlass && !owns:
 		return invalid("the approval", "break_glass", "is for the owner of the agent only; approve without it")
 	case owns && !breakGlass:
-		return rolebroker.Errorf(rolebroker.CodeDenied, "the API key %s owns agent %s, and the owner does not approve "+
-			"its requests", who.Name, agent.Name).WithSteps(
-			rolebroker.Step{Text: "make a key for another person, who then approves with it:",
+		return rolebroker.Errorf(rolebroker.CodeDenied, "%s owns agent %s, and the owner does not approve "+
+			"its requests", holder(who), agent.Name).WithSteps(
+			rolebroker.Step{Text: "another approver decides; or make a key for another person:",
 				Command: "rolebroker api-key create NAME --access approver"},
 			rolebroker.Step{Text: "if nobody else can in time, break the glass; the record says so:",
 				Command: "rolebroker request approve " + string(r.ID) + " --break-glass --note REASON"})
 	}
 	return nil
+}
+
+// holder names a person, or the API key that somebody uses.
+func holder(who rolebroker.Caller) string {
+	if who.User != "" {
+		return who.Name
+	}
+	return "the API key " + who.Name
 }
 
 // stillMeans returns nil unless the role or the session policy that a request is about was changed since the agent asked.
@@ -493,38 +501,49 @@ func (a *asks) beginWait(id rolebroker.AgentID) (end func(), err error) {
 	}, nil
 }
 
-// ownerOf finds the API key that an administrator names as the owner of an agent. Codes: invalid.
-func (b *Broker) ownerOf(ctx context.Context, nameOrID string) (rolebroker.APIKeyID, error) {
-	if rolebroker.IsID(nameOrID) || nameOrID == string(auth.BootstrapKey) {
-		key, err := b.store.APIKey(ctx, rolebroker.APIKeyID(nameOrID))
-		if err == nil {
-			return key.ID, nil
-		}
-		if rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
-			return "", err
-		}
-		return "", noOwner(nameOrID)
+// ownerOf finds the API key or the person that an administrator names as the owner of an agent. Codes: invalid.
+func (b *Broker) ownerOf(ctx context.Context, nameOrID string) (rolebroker.PrincipalID, error) {
+	isID := rolebroker.IsID(nameOrID) || nameOrID == string(auth.BootstrapKey)
+	key, err := findPrincipal(ctx, b.store.APIKeys, func(k *rolebroker.APIKey) (string, bool) {
+		return string(k.ID), isID && string(k.ID) == nameOrID || !isID && k.Name == nameOrID
+	})
+	if err != nil || key != "" {
+		return key, err
 	}
+	user, err := findPrincipal(ctx, b.store.Users, func(u *rolebroker.User) (string, bool) {
+		return string(u.ID), isID && string(u.ID) == nameOrID || !isID && u.Email == nameOrID
+	})
+	if err == nil && user == "" {
+		err = noOwner(nameOrID)
+	}
+	return user, err
+}
+
+// findPrincipal looks through a list that is ordered by ID for the one that is meant; empty if there is none.
+func findPrincipal[T any](
+	ctx context.Context, list func(context.Context, rolebroker.Page) ([]T, error), is func(*T) (string, bool),
+) (rolebroker.PrincipalID, error) {
 	page := rolebroker.Page{Limit: rulesPerPage}
 	for {
-		keys, err := b.store.APIKeys(ctx, page)
+		some, err := list(ctx, page)
 		if err != nil {
 			return "", err
 		}
-		for _, key := range keys {
-			if key.Name == nameOrID {
-				return key.ID, nil
+		for i := range some {
+			id, found := is(&some[i])
+			if found {
+				return rolebroker.PrincipalID(id), nil
 			}
+			page.After = id
 		}
-		if len(keys) < rulesPerPage {
-			return "", noOwner(nameOrID)
+		if len(some) < rulesPerPage {
+			return "", nil
 		}
-		page.After = string(keys[len(keys)-1].ID)
 	}
 }
 
 func noOwner(nameOrID string) error {
-	e := invalid("the agent", "owner", "there is no API key %s", rolebroker.Quote(nameOrID))
-	e.Fields[0].Hint = rolebroker.Hintf("rolebroker api-key list shows those there are")
+	e := invalid("the agent", "owner", "there is no API key and no person %s", rolebroker.Quote(nameOrID))
+	e.Fields[0].Hint = rolebroker.Hintf("rolebroker api-key list and rolebroker user list show those there are")
 	return e
 }

@@ -16,7 +16,9 @@ type AgentSpec struct {
 	Disabled           bool
 	DefaultIntegration *string           // nil leaves it as it is; "" means none
 	Connections        *[]ConnectionSpec // nil leaves them as they are
-	Owner              string            // the name or ID of an API key; empty leaves it as it is: a new agent is the caller's
+	// the name or ID of an API key, or the e-mail address or ID of a person; empty leaves it as it is: a new agent is
+	// the caller's
+	Owner string
 }
 
 // Agent finds an agent by name or ID. Codes: denied, not_found.
@@ -58,7 +60,7 @@ func (b *Broker) CreateAgent(
 	if err := b.May(ctx, who, action, rolebroker.Named(rolebroker.KindAgent, spec.Name)); err != nil {
 		return nil, err
 	}
-	fresh := rolebroker.Agent{ID: rolebroker.NewAgentID(), Version: 1, CreatedAt: b.now(), Owner: who.APIKey}
+	fresh := rolebroker.Agent{ID: rolebroker.NewAgentID(), Version: 1, CreatedAt: b.now(), Owner: who.Principal()}
 	agent, err := b.specified(ctx, fresh, spec)
 	if err != nil {
 		return nil, err

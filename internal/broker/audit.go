@@ -152,7 +152,8 @@ func attributes(e *rolebroker.AuditEvent) []slog.Attr {
 	}
 	who := e.Actor
 	add("by", who.Name)
-	add("by_id", cmp.Or(string(who.APIKey), string(who.Runner), string(who.Joining), string(who.Agent)))
+	add("by_id", cmp.Or(string(who.User), string(who.APIKey), string(who.Runner), string(who.Joining),
+		string(who.Agent)))
 	add("claimed", e.Claimed)
 	add("address", who.Address)
 	add("request_id", string(who.Request))

@@ -24,6 +24,9 @@ var notAudited = map[string]string{
 	"SignInRecord":   "auth reads it to identify the caller",
 	"Token":          "auth reads it to identify the caller",
 	"UseRunnerKey":   "auth calls it for the runner that it identified",
+	"User":           "auth reads it to identify the caller",
+	"Confirm":        "auth calls it to identify the caller",
+	"Admit":          "it identifies the caller, by what the identity provider says, and records whom it refuses",
 	"RecordEvent":    "it records what auth refused",
 	"SignOut":        "the caller needs the secret of the sign-in, and can end only that",
 	"BootstrapAdmin": "the server's configuration asks for it, which the event names",
@@ -129,7 +132,7 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 		"ExportTrail FollowTrail Session Sessions LearnedPolicy Calls Call ExportCalls Platform Counts " +
 		"CountAgents SignIn SignInLink SignInCode " +
 		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules LastCutOff EndedSession " +
-		"JudgeLimits Overview Search SortedAgents SortedIntegrations SortedRunners"
+		"JudgeLimits Users SignInPerson Overview Search SortedAgents SortedIntegrations SortedRunners"
 	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest MyAccessRequests MyCalls MayChange"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +
 		"RunnerToken RunnerGrants " +

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/rolebroker/rolebroker"
 	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/lend"
@@ -41,6 +43,10 @@ type Options struct {
 	// outcome is a warning.
 	RequireExternalID bool
 
+	// Provider signs people in; nil: people use API keys. Groups says which access they get.
+	Provider Provider
+	Groups   rolebroker.GroupAccess
+
 	// SetupTemplate is where the template of integration setup --template is in S3; the zero value: nowhere.
 	SetupTemplate rolebroker.TemplateURL
 }
@@ -65,6 +71,10 @@ type Broker struct {
 	answers           answers
 	pauses            pauses
 	suspects          chan suspect
+
+	provider Provider // nil: there is none
+	groups   rolebroker.GroupAccess
+	checks   singleflight.Group // of sign-ins, by ID
 
 	auditKey  *trail.Key
 	growth    growth
@@ -97,7 +107,8 @@ func New(opts Options) *Broker {
 		suspects: make(chan suspect, maxSuspects),
 		allowed:  newAllowances(opts.SessionsPerAgent),
 		auditKey: opts.AuditKey,
-		streams:  streams{open: map[rolebroker.RunnerID]int{}},
+		provider: opts.Provider, groups: opts.Groups,
+		streams: streams{open: map[rolebroker.RunnerID]int{}},
 	}
 	b.growth.observe(opts.Metrics, opts.Now)
 	if b.lender != nil {

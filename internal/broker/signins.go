@@ -20,8 +20,8 @@ func (b *Broker) SignInRecord(ctx context.Context, id rolebroker.SignInID) (*rol
 	return b.store.SignIn(ctx, id)
 }
 
-// SignIn signs the holder of an API key in to the web app. It returns the secret of the browser's cookie, once, and
-// when it expires. Codes: denied.
+// SignIn signs the holder of an API key, or the person of a code, in to the web app. It returns the secret of the
+// browser's cookie, once, and when it expires. Codes: denied.
 func (b *Broker) SignIn(ctx context.Context, who rolebroker.Caller) (rolebroker.Secret, time.Time, error) {
 	return b.newSignIn(ctx, who, rolebroker.ActionSignIn, signInLifetime)
 }
@@ -40,11 +40,19 @@ func (b *Broker) SignInCode(ctx context.Context, who rolebroker.Caller) (rolebro
 	return secret, err
 }
 
-// LoopbackName returns the only name below localhost under which the holder of an API key is signed in to the web app.
-// It is for that holder alone: see [rolebroker.LoopbackName]. Codes: denied, not_found.
+// LoopbackName returns the only name below localhost under which the holder of an API key, or a person, is signed in
+// to the web app.
+// It is for that holder or person alone: see [rolebroker.LoopbackName]. Codes: denied, not_found.
 func (b *Broker) LoopbackName(ctx context.Context, who rolebroker.Caller) (string, error) {
 	if err := b.May(ctx, who, rolebroker.ActionSignIn); err != nil {
 		return "", err
+	}
+	if who.User != "" {
+		user, err := b.store.User(ctx, who.User)
+		if err != nil {
+			return "", err
+		}
+		return rolebroker.LoopbackName(user.Salt), nil
 	}
 	key, err := b.store.APIKey(ctx, who.APIKey)
 	if err != nil {
@@ -59,6 +67,13 @@ func (b *Broker) newSignIn(
 	if err := b.May(ctx, who, action); err != nil {
 		return rolebroker.Secret{}, time.Time{}, err
 	}
+	if who.User != "" {
+		in := b.personSignIn(who, min(lifetime, confirmedFor)) // nothing renews it
+		in.Link = action == rolebroker.ActionSignInLink
+		var secret rolebroker.Secret
+		secret, in.Hash = auth.NewSignIn(in.ID)
+		return secret, in.ExpiresAt, b.storeSignIn(ctx, who, action, in)
+	}
 	key, err := b.store.APIKey(ctx, who.APIKey)
 	if err != nil {
 		return rolebroker.Secret{}, time.Time{}, err
@@ -68,12 +83,7 @@ func (b *Broker) newSignIn(
 		Link: action == rolebroker.ActionSignInLink, CreatedAt: now, ExpiresAt: now.Add(lifetime)}
 	secret, hash := auth.NewSignIn(in.ID)
 	in.Hash = hash
-	event := b.event(who, action, nil, nil)
-	if err := b.store.CreateSignIn(ctx, &in, event); err != nil {
-		return rolebroker.Secret{}, time.Time{}, err
-	}
-	b.logEvent(ctx, &event)
-	return secret, in.ExpiresAt, nil
+	return secret, in.ExpiresAt, b.storeSignIn(ctx, who, action, &in)
 }
 
 // SignOut ends a sign-in, or uses up a sign-in link. Codes: not_found when it has ended already.

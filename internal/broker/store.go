@@ -28,6 +28,7 @@ type Store interface {
 	runnerKeyStore
 	apiKeyStore
 	signInStore
+	userStore
 	sessionStore
 	countStore
 	auditStore
@@ -282,14 +283,38 @@ type signInStore interface {
 	// SignIn finds a sign-in by ID. Codes: not_found.
 	SignIn(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error)
 
-	// CreateSignIn stores a sign-in. Codes: not_found (the API key).
+	// CreateSignIn stores a sign-in. Codes: not_found (the API key or the user).
 	CreateSignIn(ctx context.Context, in *rolebroker.SignIn, event rolebroker.AuditEvent) error
+
+	// ClaimCheck moves CheckAt of a sign-in. Of several callers who expect the same time, one gets true.
+	ClaimCheck(ctx context.Context, id rolebroker.SignInID, due, next time.Time) (bool, error)
+
+	// StoreCheck stores Renewal, CheckedAt and CheckAt of a sign-in. Codes: not_found.
+	StoreCheck(ctx context.Context, in *rolebroker.SignIn) error
+
+	// EndSignIn removes a sign-in of a person, for a reason. Codes: not_found.
+	EndSignIn(ctx context.Context, id rolebroker.SignInID, event rolebroker.AuditEvent) error
 
 	// DeleteSignIn removes a sign-in. Codes: not_found (it was removed already).
 	DeleteSignIn(ctx context.Context, id rolebroker.SignInID) error
 
 	// DeleteSignIns removes the sign-ins that expired before a time.
 	DeleteSignIns(ctx context.Context, before time.Time) error
+}
+
+type userStore interface {
+	// User finds a user by ID. Codes: not_found.
+	User(ctx context.Context, id rolebroker.UserID) (*rolebroker.User, error)
+
+	// UserOf finds a user by issuer and subject. Codes: not_found.
+	UserOf(ctx context.Context, issuer, subject string) (*rolebroker.User, error)
+
+	// Users lists users by ID.
+	Users(ctx context.Context, page rolebroker.Page) ([]rolebroker.User, error)
+
+	// PutUser stores a user, or Name, Email, Access and SeenAt of the one with the ID. The event may be nil. Codes:
+	// conflict (another user has issuer and subject).
+	PutUser(ctx context.Context, u *rolebroker.User, event *rolebroker.AuditEvent) error
 }
 
 // sessionStore reads sessions. lend.Records writes them.

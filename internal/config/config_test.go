@@ -81,7 +81,11 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 		AuditKey:        "signing.key", AuditRetention: 400 * day,
 		GatewayKey: "gateway.key", GatewayListen: "0.0.0.0:8483",
 		AuditFile: "audit.jsonl", AuditFileFormat: "ocsf", AuditOTLPEndpoint: "https://o:4318/v1/logs", AuditOTLPHeadersFile: "h",
-		AuditOTLPCAFile:   "ca.pem",
+		AuditOTLPCAFile: "ca.pem",
+		OIDCIssuer:      "https://login.example.com", OIDCClientID: "rolebroker", OIDCClientSecretFile: "settings.yaml",
+		OIDCCLIClientID: "rolebroker-cli", OIDCScopes: []string{"openid", "groups"}, OIDCGroupsClaim: "roles",
+		OIDCAdminGroups: []string{"platform"}, OIDCApproverGroups: []string{"leads", "oncall"},
+		OIDCReaderGroups: []string{"all"}, OIDCCAFile: "login.pem",
 		RequireExternalID: true, RevalidateEvery: 6 * time.Hour, ValidationConcurrency: 7, ValidationRate: 8,
 		ValidationRetry:  9 * time.Second,
 		AWSRoleARN:       "arn:aws:iam::111122223333:role/team/rolebroker",
@@ -91,6 +95,10 @@ func TestEverySettingHasThreeSpellings(t *testing.T) {
 		"audit-file=audit.jsonl", "audit-file-format=ocsf", "audit-otlp-endpoint=https://o:4318/v1/logs", "audit-otlp-headers-file=h",
 		"audit-otlp-ca-file=ca.pem", "audit-key=signing.key", "audit-retention=400d", "database=postgres://u@h/d", "tls-cert=c", "tls-key=k",
 		"public-url=https://example.com/tools/rolebroker/",
+		"oidc-issuer=https://login.example.com", "oidc-client-id=rolebroker", "oidc-client-secret-file=settings.yaml",
+		"oidc-cli-client-id=rolebroker-cli", "oidc-scopes=openid,groups", "oidc-groups-claim=roles",
+		"oidc-admin-groups=platform", "oidc-approver-groups=leads,oncall", "oidc-reader-groups=all",
+		"oidc-ca-file=login.pem",
 		"tls-terminated-by-proxy=true", "allowed-hosts=rolebroker.example.com,10.0.0.5",
 		"log-level=debug", "log-format=json", "session-retention=3d", "call-retention=400d",
 		"redact-call-resources=true", "presign-lifetime=5m",
@@ -208,6 +216,29 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 	says(one("--audit-file-format=json"), one(`"json" is not one of jsonl, ocsf`))
 	says(one("--audit-otlp-endpoint=http://collector:4318/v1/logs"), one("is plain HTTP to another machine"))
 	says(one("--audit-otlp-endpoint=https://u:secret@collector/v1/logs"), one("has a password or a query"))
+	signIn := func(more ...string) []string {
+		return append([]string{"--oidc-issuer=https://login.example.com", "--oidc-client-id=rolebroker",
+			"--public-url=https://example.com", "--tls-terminated-by-proxy"}, more...)
+	}
+	says(signIn(), one("--oidc-admin-groups (ROLEBROKER_OIDC_ADMIN_GROUPS): is empty, as are --oidc-approver-groups"))
+	says(signIn("--oidc-admin-groups=a", "--oidc-reader-groups=b,a"),
+		one(`--oidc-reader-groups (ROLEBROKER_OIDC_READER_GROUPS)`+
+			`: has "a", as has --oidc-admin-groups`))
+	says(signIn("--oidc-admin-groups=a", "--oidc-reader-groups=b,"), one("has an empty name"))
+	says(signIn("--oidc-admin-groups=a", "--oidc-client-id="),
+		one("--oidc-client-id (ROLEBROKER_OIDC_CLIENT_ID): is empty"))
+	says(signIn("--oidc-admin-groups=a", "--public-url="), one("--public-url (ROLEBROKER_PUBLIC_URL): is needed"))
+	says(signIn("--oidc-admin-groups=a", "--oidc-scopes=profile"), one("lacks openid"))
+	says(signIn("--oidc-admin-groups=a", "--oidc-groups-claim="), one("--oidc-groups-claim"))
+	says(signIn("--oidc-admin-groups=a", "--oidc-client-secret-file=none"), one("--oidc-client-secret-file"))
+	for issuer, problem := range map[string]string{"login.example.com": "is not a URL",
+		"http://login.example.com": "is plain HTTP", "https://u:hunter2@login.example.com": "has more than a host",
+		"https://login.example.com?x":                                "has more than a host",
+		"https://login.example.com/.well-known/openid-configuration": "is the URL of its configuration"} {
+		says(signIn("--oidc-admin-groups=a", "--oidc-issuer="+issuer),
+			one("--oidc-issuer (ROLEBROKER_OIDC_ISSUER): "+problem))
+	}
+	says(one("--oidc-reader-groups=a"), one("is set and --oidc-issuer is not"))
 	says(one("--audit-retention=1h"), one("is 1h; write 0s, to keep everything, or at least 1d"))
 	says(one("--call-retention=1h"), one("is 1h; write 0s, to keep everything, or at least 1d"))
 	says(one("--max-sessions-per-agent=0"), one("write at least 1"))
@@ -229,6 +260,25 @@ func TestProblemsNameTheSettingAndTheRemedy(t *testing.T) {
 	says(one("--config=other.yaml"), one("--config (ROLEBROKER_CONFIG): open other.yaml"))
 	says(one("--listen=x", "--log-level=y"), one("--listen", "--log-level", "ROLEBROKER_ADMIN_KEY"),
 		"ROLEBROKER_ADMIN_KEY=z")
+}
+
+// The name of a group may have a comma, as those of LDAP do.
+func TestTheFileTakesNamesWithCommas(t *testing.T) {
+	c, err := load(t, outside(`oidc_issuer: https://login.example.com
+oidc_client_id: rolebroker
+public_url: https://example.com
+tls_terminated_by_proxy: true
+oidc_admin_groups: ["cn=admins,ou=groups", 'the "old" ones']
+`), "--config=settings.yaml")
+	want := []string{"cn=admins,ou=groups", `the "old" ones`}
+	if err != nil || !slices.Equal(c.OIDCAdminGroups, want) {
+		t.Errorf("%q, %v", c.OIDCAdminGroups, err)
+	}
+	if access := c.Groups().Of([]string{"all", "cn=admins,ou=groups"}); access != rolebroker.KeyAdmin {
+		t.Errorf("it is %q", access)
+	}
+	_, err = load(t, outside("oidc_client_secret: hunter2\n"), "--config=settings.yaml")
+	refused(t, err, "the secret does not belong in this file; set oidc_client_secret_file")
 }
 
 func TestFilesHaveAnEnd(t *testing.T) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/csv"
 	"fmt"
 	"io"
 	"os"
@@ -182,6 +183,9 @@ func (l *loader) entry(path string, entry *ast.MappingValueNode) {
 		l.problems.add(where, "the password does not belong in this file; set database_password_file or %s",
 			databasePassword)
 		return
+	case token.Value == "oidc_client_secret":
+		l.problems.add(where, "the secret does not belong in this file; set oidc_client_secret_file")
+		return
 	case f == nil || f.Name == configFlag || keyName(f.Name) != token.Value:
 		l.problems.add(where, "unknown setting %q; known are %s", token.Value, l.known())
 		return
@@ -214,7 +218,14 @@ func (l *loader) list(f *pflag.Flag, list *ast.SequenceNode, source string) {
 	if !l.set[f.Name] {
 		l.sources[f.Name] = source
 	}
-	l.fill(f, strings.Join(values, ","), source)
+	var line strings.Builder
+	comma := csv.NewWriter(&line) // as the flag reads it: a value may have a comma
+	if err := comma.Write(values); err != nil {
+		l.problems.add(source, "cannot be read")
+		return
+	}
+	comma.Flush()
+	l.fill(f, strings.TrimSuffix(line.String(), "\n"), source)
 }
 
 func (l *loader) known() string {

@@ -122,6 +122,39 @@ type Server struct {
 	// first start creates a key and prints it once.
 	AdminKey rolebroker.Secret
 
+	// OIDCIssuer is the URL of the company's identity provider, through which people sign in by OpenID Connect, exactly
+	// as the provider calls itself, as in https://login.example.com. It needs PublicURL, because the provider sends
+	// people back to the path /sign-in/callback below it. Empty: people sign in with API keys only, which always work.
+	OIDCIssuer string
+
+	// OIDCClientID is the ID of this server at the identity provider.
+	OIDCClientID string
+
+	// OIDCClientSecretFile has the secret of that client, without the newline at its end. The file is read each
+	// time, so that a new secret needs no restart. Empty: the client is public, and only PKCE protects its codes.
+	OIDCClientSecretFile string
+
+	// OIDCCLIClientID is the ID of the client with which rolebroker login signs in: a public one, which may come
+	// back to http://127.0.0.1 at any port, or may use device codes. Empty: OIDCClientID.
+	OIDCCLIClientID string
+
+	// OIDCScopes are what is asked for. With none, they are openid, profile and email, and groups and offline_access if
+	// the provider has them.
+	OIDCScopes []string
+
+	// OIDCGroupsClaim is the claim with the groups of a person. A path such as realm_access.roles leads into a claim.
+	OIDCGroupsClaim string
+
+	// OIDCAdminGroups are the groups whose members may do everything, OIDCApproverGroups those whose members may
+	// read and decide access requests, and OIDCReaderGroups those whose members may read. Nobody else gets in.
+	OIDCAdminGroups    []string
+	OIDCApproverGroups []string
+	OIDCReaderGroups   []string
+
+	// OIDCCAFile is a file with the certificates, as PEM, of the authorities that the provider's certificate may come
+	// from. Empty: those of the system.
+	OIDCCAFile string
+
 	// SessionRetention is how long a session is kept after its credentials have
 	// expired. It bounds the size of the database, and how far back the server
 	// can say which agent held credentials for which role; CloudTrail can say it
@@ -204,6 +237,7 @@ func DefaultServer() *Server {
 		Listen:                "127.0.0.1:8484",
 		Database:              NewDatabase("rolebroker.db"),
 		AuditFileFormat:       string(rolebroker.AuditJSONL),
+		OIDCGroupsClaim:       "groups",
 		SessionRetention:      30 * day,
 		CallRetention:         90 * day,
 		PresignLifetime:       rolebroker.DefaultURLLifetimeLimit,
@@ -242,6 +276,7 @@ func (c *Server) Flags() *pflag.FlagSet {
 		"answer for the hosts `NAME,NAME` only, and for localhost")
 	f.StringVar(&c.PublicURL, "public-url", c.PublicURL,
 		"`URL` by which clients reach the server, as in https://example.com/rolebroker")
+	c.oidcFlags(f)
 	c.logFlags(f)
 	f.Var((*durationValue)(&c.SessionRetention), "session-retention",
 		"keep ended sessions for `DURATION`, as in 30d or 72h")
@@ -279,6 +314,7 @@ func (c *Server) Load(flags *pflag.FlagSet, outside Outside) error {
 	c.AdminKey = rolebroker.NewSecret(outside.Getenv(adminKey))
 	c.DatabasePassword = rolebroker.NewSecret(outside.Getenv(databasePassword))
 	l.check("database-password-file", c.passwordFileProblem(outside))
+	l.check("oidc-client-secret-file", c.clientSecretProblem(outside))
 	c.check(l)
 	err := l.problems.err()
 	if err != nil && c.adminKeyProblem() != "" {
@@ -365,6 +401,7 @@ func (c *Server) check(l *loader) {
 	l.check("allowed-hosts", c.allowedHostsProblem())
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	l.check("public-url", c.publicURLProblem())
+	c.checkOIDC(l)
 	if problem := c.adminKeyProblem(); problem != "" {
 		l.problems.add(adminKey, "%s", problem)
 	}
@@ -541,7 +578,7 @@ func (c *Server) passwordFileProblem(outside Outside) string {
 	if c.DatabasePasswordFile == "" {
 		return ""
 	}
-	if _, err := passwordIn(c.DatabasePasswordFile, outside.ReadFile); err != nil {
+	if _, err := passwordIn(c.DatabasePasswordFile, databasePasswordIs, outside.ReadFile); err != nil {
 		return err.Error()
 	}
 	return ""
@@ -553,18 +590,21 @@ func (c *Server) ReadDatabasePassword() (rolebroker.Secret, error) {
 	if c.DatabasePasswordFile == "" {
 		return c.DatabasePassword, nil
 	}
-	return passwordIn(c.DatabasePasswordFile, readFile)
+	return passwordIn(c.DatabasePasswordFile, databasePasswordIs, readFile)
 }
 
-// passwordIn reads the password in a file.
-func passwordIn(path string, readFile func(string) ([]byte, error)) (rolebroker.Secret, error) {
+// databasePasswordIs is what is in DatabasePasswordFile.
+const databasePasswordIs = "password of the database"
+
+// passwordIn reads the password in a file, or another secret: what.
+func passwordIn(path, what string, readFile func(string) ([]byte, error)) (rolebroker.Secret, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return rolebroker.Secret{}, err
 	}
 	password := strings.TrimRight(string(data), "\r\n")
 	if password == "" {
-		return rolebroker.Secret{}, fmt.Errorf("%s is empty; write the password of the database to it", path)
+		return rolebroker.Secret{}, fmt.Errorf("%s is empty; write the %s to it", path, what)
 	}
 	return rolebroker.NewSecret(password), nil
 }

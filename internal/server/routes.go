@@ -15,6 +15,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/config"
 	"github.com/rolebroker/rolebroker/internal/containercreds"
 	"github.com/rolebroker/rolebroker/internal/gateway"
+	"github.com/rolebroker/rolebroker/internal/openid"
 	"github.com/rolebroker/rolebroker/internal/rest"
 	"github.com/rolebroker/rolebroker/internal/runnerapi"
 	"github.com/rolebroker/rolebroker/internal/web"
@@ -27,15 +28,20 @@ const readyTimeout = 2 * time.Second
 // API, because a mux cleans paths, and role references and names must arrive as they
 // were sent.
 func (s *Server) routes(
-	who *auth.Authenticator, asked requests, keys *gateway.Keys, cfg *config.Server, opts Options,
+	who *auth.Authenticator, asked requests, keys *gateway.Keys, provider *openid.Provider, cfg *config.Server,
+	opts Options,
 ) http.Handler {
 	credentials := containercreds.New(containercreds.Options{Lender: s.lender, Identify: who.At("credentials").Agent,
 		Requests: asked, Calls: calls{s.broker}, Tokens: tokens{s.gateway}, Log: opts.Log, Now: opts.Now})
 	management := rest.New(rest.Options{Broker: s.broker, Auth: who.At("api"), Log: opts.Log, Version: opts.Version,
 		Now: opts.Now, Closing: asked.closing, URL: cfg.PublicURL})
-	app := web.New(web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log,
+	pages := web.Options{Broker: s.broker, Auth: who.At("web"), Log: opts.Log,
 		Version: opts.Version, Now: opts.Now,
-		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, URL: cfg.PublicURL, Path: cfg.PublicPath()})
+		Secure: cfg.TLSCert != "" || cfg.TLSTerminatedByProxy, URL: cfg.PublicURL, Path: cfg.PublicPath()}
+	if provider != nil {
+		pages.Provider, pages.Callback = provider, provider.Redirect
+	}
+	app := web.New(pages)
 
 	runners := runnerapi.New(runnerapi.Options{Broker: s.broker, Auth: who.At("runners"), Requests: asked,
 		Gateway:   runnersGateway{asked, keys, opts.Now},

@@ -167,6 +167,10 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	provider, err := newProvider(cfg, opts)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	registry := new(prometheus.Registry)
 	registry.ObserveProcess()
 	s := &Server{log: opts.Log, metrics: registry, store: db, failed: make(chan error, 2)}
@@ -176,13 +180,18 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 		Records: db, Assumer: assumer, Gateway: makerOf(signing), Now: opts.Now, Log: opts.Log, Metrics: registry,
 		SessionsPerAgent: cfg.MaxSessionsPerAgent,
 	})
-	s.broker = broker.New(broker.Options{
+	administration := broker.Options{
 		Store: db, STS: assumer, Policies: assumer, Lender: s.lender, Now: opts.Now, Log: opts.Log, Metrics: registry,
 		AuditKey: key, RequireExternalID: cfg.RequireExternalID, RedactCallResources: cfg.RedactCallResources,
 		SessionsPerAgent: cfg.MaxSessionsPerAgent, SetupTemplate: template,
 		Validation: validate.Options{Concurrency: cfg.ValidationConcurrency, Rate: cfg.ValidationRate,
 			Patience: cfg.ValidationRetry, Own: assumer},
-	})
+		Groups: cfg.Groups(),
+	}
+	if provider != nil {
+		administration.Provider = provider
+	}
+	s.broker = broker.New(administration)
 	if err := s.bootstrap(ctx, cfg.AdminKey, opts.AdminKeyMade); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -192,9 +201,12 @@ func open(ctx context.Context, cfg *config.Server, opts Options) (*Server, error
 	s.closing = sync.OnceFunc(func() { close(closing) })
 	asked := requests{s, cfg.PublicURL, opts.Now, closing}
 	s.gateway = s.newGateway(signing, asked, cfg, opts)
-	s.handler = s.routes(authenticator, asked, signing, cfg, opts)
+	s.handler = s.routes(authenticator, asked, signing, provider, cfg, opts)
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.work.Go(func() { s.introduce(s.background, assumer) })
+	if provider != nil {
+		s.work.Go(func() { s.checkProvider(s.background, provider) })
+	}
 	s.warnOfOtherKey(ctx)
 	s.everyQuietly(growInterval, "growing the audit trail", func(ctx context.Context) error {
 		return s.broker.GrowTrail(ctx, false)

@@ -10,7 +10,8 @@ import (
 )
 
 const agentColumns = `a.id, a.name, a.description, a.disabled, COALESCE(a.default_integration, ''), a.version,
-	a.created_at, a.updated_at, a.owner, COALESCE((SELECT k.name FROM api_keys AS k WHERE k.id = a.owner), ''),
+	a.created_at, a.updated_at, a.owner, COALESCE((SELECT k.name FROM api_keys AS k WHERE k.id = a.owner),
+		(SELECT ` + userLabel + ` FROM users AS u WHERE u.id = a.owner), ''),
 	a.cut_off_at, a.cut_off_by, a.cut_off_reason, a.cut_off_disabled`
 
 const (

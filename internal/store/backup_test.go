@@ -75,7 +75,7 @@ func unzip(t *testing.T, fixture string) (path string) {
 // renewed are the columns that a restore changes, and forgotten the rows that it drops.
 var (
 	renewed   = regexp.MustCompile(`^(agents\.(version|generation)|(integrations|runners)\.version)$`)
-	forgotten = map[string]string{"sign_ins": "FALSE", "runner_keys": "NOT is_join"}
+	forgotten = map[string]string{"sign_ins": "FALSE", "user_sign_ins": "FALSE", "runner_keys": "NOT is_join"}
 )
 
 // lite opens a SQLite file for reading.
@@ -189,7 +189,8 @@ func TestBackupsOfEarlierReleasesCanBeRestored(t *testing.T) {
 			if diff := cmp.Diff(dump(t, file, file, false), dump(t, again, file, false)); diff != "" {
 				t.Error(diff)
 			}
-			if left := texts(t, lite(t, again), `SELECT id FROM sign_ins UNION ALL SELECT id FROM runner_keys
+			if left := texts(t, lite(t, again),
+				`SELECT id FROM sign_ins UNION ALL SELECT id FROM user_sign_ins UNION ALL SELECT id FROM runner_keys
 				WHERE is_join`); len(left) > 0 {
 				t.Errorf("people stay signed in, or a join token is good once more: %q", left)
 			}

@@ -18,6 +18,7 @@ import (
 var (
 	// Whoever signed out or joined since the backup was made must not be able to use the secret once more.
 	forgetSignIns    = newStatement("forgetSignIns", `DELETE FROM sign_ins`)
+	forgetPeople     = newStatement("forgetPeople", `DELETE FROM user_sign_ins`)
 	forgetJoinTokens = newStatement("forgetJoinTokens", `DELETE FROM runner_keys WHERE is_join`)
 
 	// Generations and versions never return to numbers that were in use: a runner may still have what was lent by a
@@ -279,7 +280,7 @@ func noBackup(file string) error {
 
 // renew changes what must not return to an earlier state.
 func (b Backups) renew(ctx context.Context, q querier) error {
-	for _, st := range []*statement{forgetSignIns, forgetJoinTokens} {
+	for _, st := range []*statement{forgetSignIns, forgetPeople, forgetJoinTokens} {
 		if _, err := exec(ctx, q, st); err != nil {
 			return err
 		}

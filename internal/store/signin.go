@@ -9,12 +9,25 @@ import (
 	"github.com/rolebroker/rolebroker"
 )
 
-const signInColumns = `id, api_key_id, key_hash, hash, link, created_at, expires_at`
+const (
+	signInColumns     = `id, api_key_id, key_hash, hash, link, created_at, expires_at`
+	userSignInColumns = `id, user_id, hash, link, command_line, renewal, checked_at, check_at, created_at, expires_at`
+)
 
 var (
 	signInByID   = newStatement("signInByID", `SELECT `+signInColumns+` FROM sign_ins WHERE id = $1`)
 	insertSignIn = newStatement("insertSignIn",
 		`INSERT INTO sign_ins (`+signInColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
+	userSignInByID = newStatement("userSignInByID",
+		`SELECT `+userSignInColumns+` FROM user_sign_ins WHERE id = $1`)
+	insertUserSignIn = newStatement("insertUserSignIn", `
+		INSERT INTO user_sign_ins (`+userSignInColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`)
+	claimCheck = newStatement("claimCheck", `UPDATE user_sign_ins SET check_at = $3 WHERE id = $1 AND check_at = $2`)
+	storeCheck = newStatement("storeCheck",
+		`UPDATE user_sign_ins SET renewal = $2, checked_at = $3, check_at = $4 WHERE id = $1`)
+	deleteUserSignIn  = newStatement("deleteUserSignIn", `DELETE FROM user_sign_ins WHERE id = $1`)
+	deleteUserSignIns = newStatement("deleteUserSignIns", `DELETE FROM user_sign_ins WHERE expires_at < $1`)
+
 	deleteSignIn  = newStatement("deleteSignIn", `DELETE FROM sign_ins WHERE id = $1`)
 	deleteSignIns = newStatement("deleteSignIns", `DELETE FROM sign_ins WHERE expires_at < $1`)
 
@@ -37,15 +50,33 @@ func (s *Store) SignIn(ctx context.Context, id rolebroker.SignInID) (*rolebroker
 		return scan(&found.ID, &found.APIKey, &found.KeyHash, &found.Hash, &found.Link, timeColumn{&found.CreatedAt},
 			timeColumn{&found.ExpiresAt})
 	}, id)
+	if err != nil || found != nil {
+		return found, err
+	}
+	return s.userSignIn(ctx, id)
+}
+
+// userSignIn returns a sign-in of a person.
+func (s *Store) userSignIn(ctx context.Context, id rolebroker.SignInID) (*rolebroker.SignIn, error) {
+	var found *rolebroker.SignIn
+	err := s.query(ctx, userSignInByID, func(scan scan) error {
+		found = &rolebroker.SignIn{}
+		return scan(&found.ID, &found.User, &found.Hash, &found.Link, &found.CommandLine, &found.Renewal,
+			timeColumn{&found.CheckedAt}, timeColumn{&found.CheckAt}, timeColumn{&found.CreatedAt},
+			timeColumn{&found.ExpiresAt})
+	}, id)
 	if err == nil && found == nil {
 		return nil, notFound("sign-in", string(id))
 	}
 	return found, err
 }
 
-// CreateSignIn stores in. Codes: not_found (the API key), conflict (the ID is
+// CreateSignIn stores in. Codes: not_found (the API key or the user), conflict (the ID is
 // taken).
 func (s *Store) CreateSignIn(ctx context.Context, in *rolebroker.SignIn, event rolebroker.AuditEvent) error {
+	if in.User != "" {
+		return s.createUserSignIn(ctx, in, event)
+	}
 	_, err := s.runRecorded(ctx, event, insertSignIn, in.ID, in.APIKey, hash(in.KeyHash), hash(in.Hash), in.Link,
 		millis(in.CreatedAt),
 		millis(in.ExpiresAt))
@@ -58,10 +89,51 @@ func (s *Store) CreateSignIn(ctx context.Context, in *rolebroker.SignIn, event r
 	return err
 }
 
+func (s *Store) createUserSignIn(ctx context.Context, in *rolebroker.SignIn, event rolebroker.AuditEvent) error {
+	_, err := s.runRecorded(ctx, event, insertUserSignIn, in.ID, in.User, hash(in.Hash), in.Link, in.CommandLine,
+		hash(in.Renewal), millis(in.CheckedAt), millis(in.CheckAt), millis(in.CreatedAt), millis(in.ExpiresAt))
+	switch violated(err) {
+	case missingReferent:
+		return notFound("user", string(in.User))
+	case idTaken:
+		return rolebroker.Errorf(rolebroker.CodeConflict, "a sign-in with the ID %s exists already", in.ID)
+	}
+	return err
+}
+
+// ClaimCheck moves the time at which the identity provider is to be asked about a sign-in again. Of several callers
+// one succeeds: the one that asks.
+func (s *Store) ClaimCheck(ctx context.Context, id rolebroker.SignInID, due, next time.Time) (bool, error) {
+	changed, err := s.run(ctx, claimCheck, id, millis(due), millis(next))
+	return changed > 0, err
+}
+
+// StoreCheck stores when the identity provider was asked about a sign-in, and with what it is asked again. Codes:
+// not_found.
+func (s *Store) StoreCheck(ctx context.Context, in *rolebroker.SignIn) error {
+	changed, err := s.run(ctx, storeCheck, in.ID, hash(in.Renewal), millis(in.CheckedAt), millis(in.CheckAt))
+	if err == nil && changed == 0 {
+		return notFound("sign-in", string(in.ID))
+	}
+	return err
+}
+
+// EndSignIn deletes a sign-in of a person, and records why. Codes: not_found.
+func (s *Store) EndSignIn(ctx context.Context, id rolebroker.SignInID, event rolebroker.AuditEvent) error {
+	deleted, err := s.runRecorded(ctx, event, deleteUserSignIn, id)
+	if err == nil && deleted == 0 {
+		return notFound("sign-in", string(id))
+	}
+	return err
+}
+
 // DeleteSignIn deletes a sign-in. Codes: not_found (also for all but one of
 // several concurrent calls).
 func (s *Store) DeleteSignIn(ctx context.Context, id rolebroker.SignInID) error {
 	deleted, err := s.run(ctx, deleteSignIn, id)
+	if err == nil && deleted == 0 {
+		deleted, err = s.run(ctx, deleteUserSignIn, id)
+	}
 	if err == nil && deleted == 0 {
 		return notFound("sign-in", string(id))
 	}
@@ -70,7 +142,10 @@ func (s *Store) DeleteSignIn(ctx context.Context, id rolebroker.SignInID) error 
 
 // DeleteSignIns deletes the sign-ins that expired before the time.
 func (s *Store) DeleteSignIns(ctx context.Context, before time.Time) error {
-	_, err := s.run(ctx, deleteSignIns, millis(before))
+	if _, err := s.run(ctx, deleteSignIns, millis(before)); err != nil {
+		return err
+	}
+	_, err := s.run(ctx, deleteUserSignIns, millis(before))
 	return err
 }
 

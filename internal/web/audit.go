@@ -246,7 +246,7 @@ func actorOf(a *api.AuditActor) thing {
 	switch rolebroker.ActorKind(a.Kind) {
 	case rolebroker.ActorJoinToken:
 		t.Page = ""
-	case rolebroker.ActorAPIKey:
+	case rolebroker.ActorAPIKey, rolebroker.ActorUser:
 		t.Page = "/settings"
 	}
 	t.Events = eventsOf("actor", cmp.Or(a.ID, a.Name))

@@ -479,9 +479,14 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		{"one", scenes[:len(scenes)/2], func(t *testing.T) *person { return admin(t, furnished(t)) }},
 		{"other", scenes[len(scenes)/2:], func(t *testing.T) *person { return admin(t, furnished(t)) }},
 		{"approver", nil, nil},
+		{"company", nil, nil},
 	} {
 		t.Run(world.name, func(t *testing.T) {
 			t.Parallel()
+			if world.name == "company" {
+				p, dex := inCompany(t)
+				world.scenes, world.enter = companyScenes(dex), func(*testing.T) *person { return p }
+			}
 			if world.enter == nil {
 				in := newInbox(t)
 				world.scenes, world.enter = in.scenes(), func(*testing.T) *person { return in.visitor(in.dana) }

@@ -26,7 +26,7 @@ type base struct {
 }
 
 // SignedIn returns whether the page is for a person who is signed in.
-func (b base) SignedIn() bool { return b.Who.APIKey != "" }
+func (b base) SignedIn() bool { return b.Who.Principal() != "" }
 
 // MayWrite returns whether the person may change things. Pages do not offer what
 // the broker would refuse.

@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/rolebroker/rolebroker/internal/dextest"
 	"github.com/rolebroker/rolebroker/internal/testbed"
 )
 
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 	if chromium.stop != nil {
 		chromium.stop()
 	}
+	dextest.Remove()
 	os.Exit(code)
 }
 

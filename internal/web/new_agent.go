@@ -88,7 +88,7 @@ func (p *newAgentPage) index(id rolebroker.IntegrationID) int {
 func (s *server) askForAgent(w http.ResponseWriter, r *http.Request, v *visit, status int, page *newAgentPage) error {
 	var err error
 	page.base = s.base(r, v, "New Agent", "agents")
-	if page.Unapproved, err = s.onlyApprover(r.Context(), v, v.who.APIKey); err != nil {
+	if page.Unapproved, err = s.onlyApprover(r.Context(), v, v.who.Principal()); err != nil {
 		return err
 	}
 	for i := range page.Chosen {

@@ -73,7 +73,7 @@ func TestNewAgentSaysWhoCannotApprove(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, true)
 	const nobody, leads = "Nobody can say yes yet", `href="/settings?access=approver#keys"`
-	const alone = "No person can approve what it asks for: the API key admin owns it"
+	const alone = "No person can approve what it asks for: it is owned by the API key admin"
 	b := s.as(s.admin)
 	b.create("production")
 	s.deleteKey("reader")

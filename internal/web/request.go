@@ -25,7 +25,7 @@ type requestPage struct {
 
 	Means string // what the access permits
 	Call  string // the request to AWS that it allows; empty: the role is not known any more
-	Owner string // the name of the API key that owns the agent; empty: nobody is known
+	Owner string // who owns the agent; empty: nobody is known
 
 	Unusual  []string
 	Usual    string // why nothing is unusual; empty: something is
@@ -209,9 +209,9 @@ func (s *server) addAgent(ctx context.Context, v *visit, req *rolebroker.AccessR
 	}
 	agent := &grants.Agent
 	h.agent = agent
-	page.Owner = agent.OwnerName
+	page.Owner = agent.OwnedBy()
 	page.CutOff = !req.EndedAt.IsZero() && agent.CutOff.At.Equal(req.EndedAt)
-	page.Owns = agent.Owner != "" && agent.Owner == v.who.APIKey
+	page.Owns = agent.Owner != "" && agent.Owner == v.who.Principal()
 	for i := range agent.Connections {
 		c := &agent.Connections[i]
 		page.Withheld = page.Withheld || c.Keys == rolebroker.KeysWithheld

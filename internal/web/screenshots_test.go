@@ -38,11 +38,12 @@ func TestScreenshots(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := newInbox(t)
+	employee, dex := inCompany(t)
 	for _, world := range []struct {
 		p      *person
 		scenes []scene
 	}{{somebody(t, empty(t)), signedOut}, {admin(t, empty(t)), emptyScenes}, {admin(t, furnished(t)), scenes},
-		{in.visitor(in.dana), in.scenes()}} {
+		{in.visitor(in.dana), in.scenes()}, {employee, companyScenes(dex)}} {
 		for _, s := range chosen(world.scenes) {
 			s.reach(world.p)
 			world.p.takes(s.name)

@@ -20,6 +20,7 @@ type settings interface {
 	CreateAPIKey(ctx context.Context, who rolebroker.Caller,
 		spec broker.APIKeySpec) (*rolebroker.APIKey, rolebroker.Secret, error)
 	DeleteAPIKey(ctx context.Context, who rolebroker.Caller, id rolebroker.APIKeyID) error
+	Users(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.User, error)
 }
 
 // settingsPage is the deployment: its AWS identity and its API keys.
@@ -32,6 +33,10 @@ type settingsPage struct {
 	Problem   string          // why the identity is not known; empty if it is
 	Hint      rolebroker.Hint // what to do about the problem
 	Version   string          // of the server
+
+	People     []personRow
+	MorePeople bool   // there are some that are not shown
+	Through    string // the host of the identity provider; empty: there is none
 
 	Keys    []keyRow
 	Refused string // why a key could not be deleted
@@ -51,14 +56,49 @@ type keyRow struct {
 	Created, Expires moment
 }
 
-// onlyApprover reports whether no API key but that with an ID may approve access requests. Empty: there is none.
-func (s *server) onlyApprover(ctx context.Context, v *visit, owner rolebroker.APIKeyID) (bool, error) {
+// onlyApprover reports whether nobody but the API key or the person with an ID may approve access requests. Empty:
+// there is none.
+func (s *server) onlyApprover(ctx context.Context, v *visit, owner rolebroker.PrincipalID) (bool, error) {
 	keys, err := readAll(ctx, v, func(k *rolebroker.APIKey) string { return string(k.ID) }, s.Broker.APIKeys)
+	if err != nil {
+		return false, err
+	}
+	users, err := readAll(ctx, v, func(u *rolebroker.User) string { return string(u.ID) }, s.Broker.Users)
 	now := s.Now()
 	return err == nil && !slices.ContainsFunc(keys, func(k rolebroker.APIKey) bool {
 		expired := !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
-		return k.ID != owner && !expired && rolebroker.Caller{Access: k.Access}.MayDecide() == nil
+		return rolebroker.PrincipalID(k.ID) != owner && !expired &&
+			rolebroker.Caller{Access: k.Access}.MayDecide() == nil
+	}) && !slices.ContainsFunc(users, func(u rolebroker.User) bool {
+		return rolebroker.PrincipalID(u.ID) != owner && u.Caller().MayDecide() == nil
 	}), err
+}
+
+// personRow is one person who signed in.
+type personRow struct {
+	rolebroker.User
+	Own  bool // it is the person who sees the page
+	Seen moment
+}
+
+// maxPeople is how many people the page shows.
+const maxPeople = 200
+
+// addPeople adds the people who signed in.
+func (s *server) addPeople(ctx context.Context, v *visit, page *settingsPage) error {
+	if s.Provider != nil {
+		page.Through = hostOf(s.Provider.Issuer())
+	}
+	found, err := s.Broker.Users(ctx, v.who, rolebroker.Page{Limit: maxPeople + 1})
+	if err != nil {
+		return err
+	}
+	found, page.MorePeople = cut(found, maxPeople)
+	for _, user := range found {
+		page.People = append(page.People, personRow{user, user.ID == v.who.User, when(user.SeenAt, page.Now)})
+	}
+	slices.SortFunc(page.People, func(a, b personRow) int { return strings.Compare(a.Label(), b.Label()) })
+	return nil
 }
 
 // maxKeys is how many API keys the page shows at once.
@@ -89,6 +129,9 @@ func (s *server) renderSettings(
 	page.base, page.Version = s.base(r, v, "Settings", "settings"), s.Version
 	page.Path, page.Noun, page.Plural, page.After = "/settings", "API key", "API keys", r.URL.Query().Get("after")
 	if err := s.addIdentity(r.Context(), v, page); err != nil {
+		return err
+	}
+	if err := s.addPeople(r.Context(), v, page); err != nil {
 		return err
 	}
 	found, err := s.Broker.APIKeys(r.Context(), v.who, rolebroker.Page{Limit: maxKeys + 1, After: page.After})

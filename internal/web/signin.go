@@ -19,6 +19,9 @@ type signIns interface {
 	SignInCode(ctx context.Context, who rolebroker.Caller) (rolebroker.Secret, error)
 	LoopbackName(ctx context.Context, who rolebroker.Caller) (string, error)
 	SignOut(ctx context.Context, id rolebroker.SignInID) error
+	Admit(ctx context.Context, from rolebroker.Caller, p *rolebroker.Person) (rolebroker.Caller, error)
+	SignInPerson(ctx context.Context, who rolebroker.Caller, renewal rolebroker.Secret,
+		commandLine bool) (rolebroker.Secret, time.Time, error)
 }
 
 // overHTTPS reports whether the browser that sent r uses HTTPS. A request for a loopback name comes past the proxy,
@@ -53,8 +56,14 @@ func (s *server) cookiePath() string {
 }
 
 func (s *server) setCookie(w http.ResponseWriter, r *http.Request, value string, expires time.Time) {
+	s.setNamed(w, r, s.cookieName(r), value, expires)
+}
+
+// setNamed sets a cookie that no script can read, and that goes with no request of another site but one that opens a
+// page. An empty value deletes it.
+func (s *server) setNamed(w http.ResponseWriter, r *http.Request, name, value string, expires time.Time) {
 	cookie := &http.Cookie{
-		Name:     s.cookieName(r),
+		Name:     name,
 		Value:    value,
 		Path:     s.cookiePath(),
 		Expires:  expires,
@@ -131,8 +140,11 @@ type signInPage struct {
 	Next    string // the path of the page to show afterwards
 	Link    string // the secret of a sign-in link; empty: an API key is needed
 	Problem string
-	Ended   bool // the person was signed in before
-	Local   bool // the address is of this machine, and signing in leads to a name below localhost
+	Hint    rolebroker.Hint // what to do about the problem
+	Through string          // the host of the identity provider; empty: there is none
+	Key     bool            // the problem is about the API key
+	Ended   bool            // the person was signed in before
+	Local   bool            // the address is of this machine, and signing in leads to a name below localhost
 }
 
 func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) error {
@@ -149,6 +161,9 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) renderSignIn(w http.ResponseWriter, r *http.Request, status int, page signInPage) error {
+	if s.Provider != nil {
+		page.Through = hostOf(s.Provider.Issuer())
+	}
 	page.Title, page.Local = "Sign in", rolebroker.IsLoopback(hosts.Name(r))
 	return s.render(w, status, "signin", page)
 }
@@ -157,6 +172,8 @@ func (s *server) renderSignIn(w http.ResponseWriter, r *http.Request, status int
 func (s *server) askToSignIn(w http.ResponseWriter, r *http.Request, err error) error {
 	switch rolebroker.CodeOf(err) {
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired:
+	case rolebroker.CodeDenied: // the person's groups no longer give access
+		return s.renderSignIn(w, r, http.StatusForbidden, problemPage(err))
 	default:
 		return err
 	}
@@ -187,7 +204,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.signInByLink(w, r, link)
 	}
 	refuse := func(status int, problem string) error {
-		return s.renderSignIn(w, r, status, signInPage{Next: next(r), Problem: problem})
+		return s.renderSignIn(w, r, status, signInPage{Next: next(r), Problem: problem, Key: true})
 	}
 	key := strings.TrimSpace(r.PostFormValue("key"))
 	if key == "" {
@@ -196,7 +213,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 	who, err := s.Auth.APIKey(r.Context(), "Bearer "+key, r.RemoteAddr)
 	switch rolebroker.CodeOf(err) {
 	case "":
-		return s.enter(w, r, who)
+		return s.enter(w, r, who, rolebroker.Secret{}, next(r))
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired, rolebroker.CodeDenied:
 	default:
 		return err
@@ -213,19 +230,22 @@ func (s *server) signInByLink(w http.ResponseWriter, r *http.Request, link strin
 	}
 	switch rolebroker.CodeOf(err) {
 	case "":
-		return s.enter(w, r, who)
+		return s.enter(w, r, who, rolebroker.Secret{}, next(r))
 	case rolebroker.CodeUnauthenticated, rolebroker.CodeExpired, rolebroker.CodeNotFound:
 		if _, _, err := s.signedIn(r); err == nil { // the page of a redirect was opened again
 			return to(w, r, next(r))
 		}
-		return s.renderSignIn(w, r, unidentified(w, err), signInPage{Problem: used})
+		return s.renderSignIn(w, r, unidentified(w, err), signInPage{Problem: used, Key: true})
 	}
 	return err
 }
 
 // enter signs the browser in, and ends the sign-in that it had before. On the machine of the browser it does so under
-// the name of the API key only, and redirects there.
-func (s *server) enter(w http.ResponseWriter, r *http.Request, who rolebroker.Caller) error {
+// the name of the API key or the person only, and redirects there. renewal is with what the identity provider is asked
+// about a person again. path is of the page to show then.
+func (s *server) enter(
+	w http.ResponseWriter, r *http.Request, who rolebroker.Caller, renewal rolebroker.Secret, path string,
+) error {
 	if _, old, err := s.signedIn(r); err == nil {
 		if err := s.Broker.SignOut(r.Context(), old); err != nil && rolebroker.CodeOf(err) != rolebroker.CodeNotFound {
 			return err
@@ -236,23 +256,35 @@ func (s *server) enter(w http.ResponseWriter, r *http.Request, who rolebroker.Ca
 		return err
 	}
 	if elsewhere != "" {
-		return s.enterAt(elsewhere, w, r, who)
+		return s.enterAt(elsewhere, w, r, who, path)
 	}
-	secret, expires, err := s.Broker.SignIn(r.Context(), who)
+	secret, expires, err := s.begin(r, who, renewal)
 	if err != nil {
 		return err
 	}
 	s.setCookie(w, r, secret.Reveal(), expires)
-	return to(w, r, next(r))
+	return to(w, r, path)
+}
+
+// begin begins a sign-in.
+func (s *server) begin(
+	r *http.Request, who rolebroker.Caller, renewal rolebroker.Secret,
+) (rolebroker.Secret, time.Time, error) {
+	if who.User != "" {
+		return s.Broker.SignInPerson(r.Context(), who, renewal, false)
+	}
+	return s.Broker.SignIn(r.Context(), who)
 }
 
 // enterAt redirects to the server's other name, with a code that signs in there.
-func (s *server) enterAt(name string, w http.ResponseWriter, r *http.Request, who rolebroker.Caller) error {
+func (s *server) enterAt(
+	name string, w http.ResponseWriter, r *http.Request, who rolebroker.Caller, path string,
+) error {
 	code, err := s.Broker.SignInCode(r.Context(), who)
 	if err != nil {
 		return err
 	}
-	query := url.Values{"code": {code.Reveal()}, "next": {next(r)}}
+	query := url.Values{"code": {code.Reveal()}, "next": {path}}
 	return to(w, r, "//"+name+hosts.Port(r)+s.Path+"/sign-in?"+query.Encode()) // with the scheme that the browser uses
 }
 

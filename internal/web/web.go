@@ -39,6 +39,10 @@ type Auth interface {
 	// unauthenticated, expired.
 	SignedIn(ctx context.Context, shown string, link bool, address string) (rolebroker.Caller,
 		rolebroker.SignInID, error)
+	// MayTry returns an error if too many requests from an address failed.
+	MayTry(address string) error
+	// Refused records that a person was not identified through the identity provider, and returns why.
+	Refused(ctx context.Context, address string, err error) error
 }
 
 // Options are the settings of the web app.
@@ -50,7 +54,12 @@ type Options struct {
 	Secure  bool             // browsers use HTTPS, whether this server or a proxy does the TLS
 	Now     func() time.Time // nil: time.Now
 	URL     string           // by which people and agents reach the server; empty: that of each request
-	Path    string           // the path of URL, as in /rolebroker; handlers get paths without it
+	// Provider is the identity provider through which people sign in; nil: there is none. Callback is the URL to
+	// which it sends them back, the path /sign-in/callback below URL.
+	Provider Provider
+	Callback string
+
+	Path string // the path of URL, as in /rolebroker; handlers get paths without it
 }
 
 // server is the web app. Each page has a file with its handlers.
@@ -80,6 +89,8 @@ func (s *server) routes() {
 	s.handle("GET /static/{file}", serveStatic)
 	s.public("GET /sign-in", s.showSignIn)
 	s.public("POST /sign-in", s.signIn)
+	s.public("GET /sign-in/provider", s.beginSignIn)
+	s.public("GET /sign-in/callback", s.finishSignIn)
 	s.page("POST /sign-out", s.signOut)
 
 	s.page("GET /{$}", s.showOverview)

@@ -1,8 +1,8 @@
 package web_test
 
 import (
+	"bytes"
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -21,6 +21,7 @@ import (
 	"github.com/rolebroker/rolebroker/internal/broker"
 	"github.com/rolebroker/rolebroker/internal/guard"
 	"github.com/rolebroker/rolebroker/internal/lend"
+	"github.com/rolebroker/rolebroker/internal/openid"
 	"github.com/rolebroker/rolebroker/internal/store"
 	"github.com/rolebroker/rolebroker/internal/store/storetest"
 	"github.com/rolebroker/rolebroker/internal/sts"
@@ -39,11 +40,16 @@ type site struct {
 	admin   string // API keys
 	reader  string
 	now     time.Time
+	log     bytes.Buffer // of the web app
 }
 
 var root = rolebroker.Caller{APIKey: "key_root", Name: "root", Access: rolebroker.KeyAdmin}
 
-func newSite(t testing.TB, secure bool) *site {
+func newSite(t testing.TB, secure bool) *site { return newSiteWith(t, secure, nil) }
+
+// newSiteWith makes a site where people sign in through an identity provider; nil: there is none. Members of admins,
+// approvers and readers have that access.
+func newSiteWith(t testing.TB, secure bool, provider *openid.Provider) *site {
 	t.Helper()
 	s := &site{TB: t, now: time.Now(), aws: awssim.New(awssim.Options{})}
 	operator := s.aws.Account("111122223333").CreateUser("rolebroker", awssim.AllowAll)
@@ -52,10 +58,16 @@ func newSite(t testing.TB, secure bool) *site {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return s.now }
-	s.broker = broker.New(broker.Options{Store: s.store, Lender: lend.New(lend.Options{Records: s.store, Now: now}),
+	administration := broker.Options{Store: s.store, Lender: lend.New(lend.Options{Records: s.store, Now: now}),
 		Now: now, STS: sts.New(sts.Options{Endpoint: "http://sts.simulated", HTTPClient: s.aws.HTTPClient(),
 			Credentials: credentials.NewStaticCredentialsProvider(operator.Key.AccessKeyID,
-				operator.Key.SecretAccessKey, "")})})
+				operator.Key.SecretAccessKey, "")}),
+		Groups: rolebroker.GroupAccess{Admin: []string{"admins"}, Approver: []string{"approvers"},
+			Reader: []string{"readers"}}}
+	if provider != nil {
+		administration.Provider = provider
+	}
+	s.broker = broker.New(administration)
 	t.Cleanup(func() {
 		if err := s.store.Close(); err != nil {
 			t.Error(err)
@@ -64,7 +76,10 @@ func newSite(t testing.TB, secure bool) *site {
 	s.options = web.Options{Broker: s.broker, Version: "1.2.3",
 		Auth:   &auth.Authenticator{Records: s.broker, Now: now, Failures: guard.NewFailures(now, nil)},
 		Secure: secure, Now: now,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		Log: slog.New(slog.NewTextHandler(&s.log, nil))}
+	if provider != nil {
+		s.options.Provider, s.options.Callback = provider, provider.Redirect
+	}
 	s.handler = web.New(s.options)
 	s.admin, s.reader = s.key("admin", rolebroker.KeyAdmin), s.key("reader", rolebroker.KeyReadOnly)
 	return s

@@ -12,7 +12,8 @@ func testAgent(s *suite) {
 	a := s.agent("scout", staging, production)
 	owner := key("alice", rolebroker.KeyAdmin, t2)
 	s.must(s.store.CreateAPIKey(s.ctx, owner, Event()))
-	a.Disabled, a.DefaultIntegration, a.Owner, a.OwnerName = true, production.ID, owner.ID, "alice"
+	a.Disabled, a.DefaultIntegration, a.Owner, a.OwnerName = true, production.ID, rolebroker.PrincipalID(owner.ID),
+		"alice"
 	s.must(s.store.CreateAgent(s.ctx, a, Event()))
 	for _, ref := range []string{a.Name, string(a.ID)} {
 		got, err := s.store.Agent(s.ctx, ref)

@@ -115,6 +115,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"LastAdminKey":                 testLastAdminKey,
 		"LastAdminKeyRace":             testLastAdminKeyRace,
 		"SignIns":                      testSignIns,
+		"Users":                        testUsers,
+		"UserSignIns":                  testUserSignIns,
 		"Counts":                       testCounts,
 		"Call":                         testCall,
 		"CallList":                     testCallList,
