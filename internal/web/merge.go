@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -60,12 +61,20 @@ func (f fieldValues) Text() string {
 	return string(text)
 }
 
+// deflaters are flate.Writers, each of which has a megabyte.
+var deflaters = sync.Pool{New: func() any {
+	w, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is valid
+	return w
+}}
+
 // SmallText is Text for a form with many values: compressed.
 func (f fieldValues) SmallText() string {
 	var b strings.Builder
 	encoded := base64.NewEncoder(base64.RawURLEncoding, &b)
-	w, _ := flate.NewWriter(encoded, flate.BestSpeed) // the level is valid
-	_, _ = io.WriteString(w, f.Text())                // nothing fails to write into a strings.Builder
+	w := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(w)
+	w.Reset(encoded)
+	_, _ = io.WriteString(w, f.Text()) // nothing fails to write into a strings.Builder
 	_ = w.Close()
 	_ = encoded.Close()
 	return b.String()
