@@ -197,6 +197,61 @@ func TestLeavingWithUnsavedChanges(t *testing.T) {
 	}
 }
 
+// Every other form that people fill in asks too: once something was changed, and while what was typed is not saved.
+func TestLeavingEveryForm(t *testing.T) {
+	t.Parallel()
+	p := admin(t, furnished(t))
+	p.makesRule("reads")
+	leaves := func(name string, asked int) {
+		t.Helper()
+		p.presses("Overview")
+		p.arrives("Overview")
+		if n := p.asked(); n != asked {
+			t.Errorf("%s: whoever leaves is asked %d times, not %d", name, n, asked)
+		}
+	}
+	for _, form := range []struct{ path, field, wrong, button string }{
+		{"/agents/scout/limits/production", "Allowed calls that return credentials", "not an action", "Save"},
+		{"/agents/new", "Name", "not a name", "Create Agent"},
+		{"/agents/scout/edit", "Name", "not a name", "Update Agent"},
+		{"/approval-rules/reads/edit", "For at most", "for ever", "Update Rule"},
+		{"/approval-rules/new", "For at most", "for ever", "Create Rule"},
+		{"/runners/eks-staging/edit", "Name", "not a name", "Update Runner"},
+		{"/runners/new", "Name", "not a name", "Create Runner"},
+	} {
+		p.opens(form.path)
+		leaves(form.path+" as it was", 0)
+		p.opens(form.path)
+		p.fills(form.field, form.wrong)
+		leaves(form.path+" with a change", 1)
+		p.opens(form.path)
+		p.fills(form.field, form.wrong)
+		p.presses(form.button)
+		p.findsFault(form.field, "")
+		if p.asked() != 0 {
+			t.Errorf("%s: whoever saves is asked whether to leave", form.path)
+		}
+		leaves(form.path+" that was not saved", 1)
+	}
+
+	// Adding an integration to a new agent, and a preset, are changes, and saving one is none.
+	p.opens("/agents/new")
+	p.fills("Integration", "staging")
+	p.presses("Add")
+	p.in("#choosing").sees("staging default")
+	leaves("a new agent with an integration", 1)
+	p.opens("/agents/scout/limits/production")
+	p.presses("Reads, changes nothing")
+	p.sees("not saved")
+	leaves("a preset", 1)
+	p.opens("/agents/scout/limits/production")
+	p.presses("Reads, changes nothing")
+	p.sees("not saved")
+	p.presses("Save")
+	p.sees("may read, and change nothing")
+	leaves("what is saved", 0)
+}
+
 // An outcome stays with its role while other roles come and go, until the role is
 // changed.
 func TestOutcomesStayWithTheirRoles(t *testing.T) {

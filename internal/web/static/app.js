@@ -176,6 +176,22 @@ const rolebroker = (() => {
     for (const list of $$('.faults')) (list.closest('.banner') || list).remove();
   });
 
+  // Whoever leaves a form with changes that are not saved is asked first. data-guard says that a form is one of these;
+  // "unsaved" says that it came with changes. The form of an integration knows itself what a change is.
+  const written = (form) => new URLSearchParams(new FormData(form)).toString();
+  const before = new Map($$('form[data-guard]').map((form) => [form, written(form)]));
+  let changed = () => [...before].some(([form, was]) => form.isConnected && (form.dataset.guard === 'unsaved' || written(form) !== was));
+  let leaving = false; // somebody pressed a button that leaves on purpose
+  const guard = (isChanged) => { changed = isChanged; };
+  const leave = () => { leaving = true; };
+  window.addEventListener('submit', (event) => { // after all others, which may keep the page
+    if (!event.defaultPrevented && before.has(event.target)) leave();
+  });
+  window.addEventListener('pageshow', () => { leaving = false; }); // somebody came back
+  window.addEventListener('beforeunload', (event) => {
+    if (!leaving && changed()) event.preventDefault();
+  });
+
   // A window that nobody sees does not bring itself up to date.
   document.addEventListener('htmx:beforeRequest', (event) => {
     if (document.hidden && event.detail.elt.getAttribute('hx-trigger')?.startsWith('every ')) event.preventDefault();
@@ -201,5 +217,5 @@ const rolebroker = (() => {
   };
   document.addEventListener('htmx:afterSwap', furnish);
   furnish();
-  return { $, $$, furnish, trouble, unreachable };
+  return { $, $$, furnish, guard, leave, trouble, unreachable };
 })();

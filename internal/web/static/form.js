@@ -2,7 +2,7 @@
 // validation as it goes. Everything works without it.
 (() => {
   'use strict';
-  const { $, $$, furnish, trouble, unreachable } = rolebroker;
+  const { $, $$, furnish, guard, leave, trouble, unreachable } = rolebroker;
 
   const form = () => $('#integration-form');
   const fields = () => new URLSearchParams(new FormData(form()));
@@ -11,17 +11,11 @@
     const plain = [...new FormData(form())].filter(([name]) => /^(name|description|mode|runner|session_tags|source_identity|default)$/.test(name));
     return JSON.stringify([plain, $$('.role', form()).map((row) => [idOf(row), typed(row), $('[name$=".enabled"]', row).checked])]);
   };
-  let saved = '';      // the content when the form was loaded
-  let leaving = false; // somebody pressed a button that leaves on purpose
-
-  window.addEventListener('pageshow', () => { leaving = false; }); // somebody came back
+  let saved = ''; // the content when the form was loaded
   const remember = () => {
     if (form() && !saved) saved = content();
   };
-  window.addEventListener('beforeunload', (event) => {
-    if (!form() || leaving || !$('#save')) return;
-    if (content() !== saved || $('#integration-form > .banner')) event.preventDefault();
-  });
+  guard(() => form() && $('#save') && (content() !== saved || $('#integration-form > .banner')));
 
   // What went wrong is said at the foot, and what was typed stays.
   const say = (text, link) => {
@@ -83,7 +77,7 @@
     try {
       const answer = await fetch(form().getAttribute('action'), { method: 'POST', body: data });
       if (answer.redirected) {
-        leaving = true;
+        leave();
         location.assign(answer.url);
         return;
       }
