@@ -63,7 +63,7 @@ func (b *Broker) Overview(ctx context.Context, who rolebroker.Caller) (*rolebrok
 	}
 	o := &rolebroker.Overview{At: b.now()}
 	for _, add := range []func(context.Context, *rolebroker.Overview) error{
-		b.addTroubles, b.addPending, b.addActivity, b.addEnding, b.addSilent, b.addCutOffs,
+		b.addTroubles, b.addPending, b.addActivity, b.addEnding, b.addSilent, b.addCutOffs, b.addRoleCutOffs,
 	} {
 		if err := add(ctx, o); err != nil {
 			return nil, err
@@ -166,6 +166,43 @@ func (b *Broker) addCutOffs(ctx context.Context, o *rolebroker.Overview) error {
 		}
 	}
 	return err
+}
+
+// addRoleCutOffs adds the cut-offs from roles whose keys may still work, of agents that are not cut off from everything.
+func (b *Broker) addRoleCutOffs(ctx context.Context, o *rolebroker.Overview) error {
+	found, err := b.store.RoleCutOffs(ctx, o.At.Add(-keysLast), maxLookedAt)
+	for i := 0; i < len(found) && err == nil && len(o.CutOffs) < maxCut; i++ {
+		for _, role := range found[i].Roles {
+			if err = b.addRoleCutOff(ctx, o, found[i].Agent, role.Role); err != nil {
+				break
+			}
+		}
+	}
+	return err
+}
+
+// addRoleCutOff adds the last cut-off of an agent from a role, unless it is there, or nothing is left to do.
+func (b *Broker) addRoleCutOff(ctx context.Context, o *rolebroker.Overview, id rolebroker.AgentID,
+	role rolebroker.RoleID) error {
+	agent, err := b.store.Agent(ctx, string(id))
+	if err == nil && agent.CutOff.IsSet() {
+		return nil
+	}
+	var cut *rolebroker.CutOff
+	if err == nil {
+		cut, err = b.lastCutOff(ctx, agent, string(role))
+	}
+	switch {
+	case rolebroker.CodeOf(err) == rolebroker.CodeNotFound: // the agent was deleted
+		return nil
+	case err != nil:
+		return err
+	}
+	known := slices.ContainsFunc(o.CutOffs, func(c rolebroker.CutOff) bool { return c.ID == cut.ID })
+	if !known && leftToDo(cut, o.At) {
+		o.CutOffs = append(o.CutOffs, *cut)
+	}
+	return nil
 }
 
 // leftToDo reports whether keys may work that no deny policy of the server stops.

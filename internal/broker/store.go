@@ -557,6 +557,10 @@ type overviewStore interface {
 	// HasToken reports whether there is a token or a binding of any agent.
 	HasToken(ctx context.Context) (bool, error)
 
+	// RoleCutOffs lists the cut-offs of all agents from roles, and not from everything, at a time or later, as CutOffs
+	// does.
+	RoleCutOffs(ctx context.Context, since time.Time, limit int) ([]rolebroker.CutOff, error)
+
 	// CutOffAgents lists the agents that are cut off, the last one first.
 	CutOffAgents(ctx context.Context, limit int) ([]rolebroker.Agent, error)
 }

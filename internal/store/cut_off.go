@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -19,6 +20,10 @@ var (
 	cutOffs = newStatement("cutOffs", `
 		SELECT id, agent_id, agent_name, roles, cut_at, cut_by, reason, sessions, requests FROM cut_offs
 		WHERE agent_id = $1 ORDER BY cut_at DESC, id DESC LIMIT $2`)
+
+	roleCutOffs = newStatement("roleCutOffs", `
+		SELECT id, agent_id, agent_name, roles, cut_at, cut_by, reason, sessions, requests FROM cut_offs
+		WHERE roles <> '' AND cut_at >= $1 ORDER BY cut_at DESC, id DESC LIMIT $2`)
 
 	putDenyPolicy = newStatement("putDenyPolicy", `
 		INSERT INTO deny_policies (role_arn, policy, agent_id, session_id, integrations, called, issued_before, expires_at,
@@ -98,8 +103,17 @@ func (t *tx) insertCutOff(ctx context.Context, c *rolebroker.CutOff) error {
 // CutOffs lists cut-offs of an agent, the newest first, as CutOff returned them, but without the time when what was
 // ended expires.
 func (s *Store) CutOffs(ctx context.Context, agent rolebroker.AgentID, limit int) ([]rolebroker.CutOff, error) {
+	return s.listCutOffs(ctx, cutOffs, agent, max(limit, 0))
+}
+
+// RoleCutOffs lists the cut-offs of all agents from roles, and not from everything, at a time or later, as CutOffs does.
+func (s *Store) RoleCutOffs(ctx context.Context, since time.Time, limit int) ([]rolebroker.CutOff, error) {
+	return s.listCutOffs(ctx, roleCutOffs, millis(since), max(limit, 0))
+}
+
+func (s *Store) listCutOffs(ctx context.Context, st *statement, args ...any) ([]rolebroker.CutOff, error) {
 	var found []rolebroker.CutOff
-	err := s.query(ctx, cutOffs, func(scan scan) error {
+	err := s.query(ctx, st, func(scan scan) error {
 		var c rolebroker.CutOff
 		var roles string
 		err := scan(&c.ID, &c.Agent, &c.AgentName, &roles, timeColumn{&c.At}, &c.By, &c.Reason, &c.Ended.Sessions,
@@ -111,7 +125,7 @@ func (s *Store) CutOffs(ctx context.Context, agent rolebroker.AgentID, limit int
 		}
 		found = append(found, c)
 		return err
-	}, agent, limit)
+	}, args...)
 	if err != nil {
 		return nil, err
 	}

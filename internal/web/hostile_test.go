@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,6 +152,28 @@ func TestTheOverviewShowsEveryCutOffWithKeys(t *testing.T) {
 		}
 	}
 	b.shows("/", "End the keys of agent-00", "End the keys of agent-01")
+	spec := broker.AgentSpec{Name: "partly", Connections: broker.ConnectTo("production")}
+	partly, err := s.broker.CreateAgent(ctx, root, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.lends(partly, in, "readonly")
+	s.now = s.now.Add(time.Second)
+	const what = "End the keys of partly for production/readonly"
+	for range 2 { // it is there once
+		if _, err := s.broker.CutOff(ctx, root, "partly", broker.CuttingOff{Role: "production/readonly"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.shows("/", `href="/agents/`+string(partly.ID)+"/cut-off?role="+string(in.Roles[0].ID)+`">`+what)
+	if n := strings.Count(b.get("/").Body.String(), what); n != 1 {
+		t.Errorf("%q is there %d times", what, n)
+	}
+	if _, err := s.broker.CutOff(ctx, root, "partly", broker.CuttingOff{}); err != nil {
+		t.Fatal(err)
+	}
+	b.shows("/", ">End the keys of partly<")
+	b.lacks("/", what)
 	s.now = s.now.Add(2 * time.Hour)
 	b.lacks("/", "End the keys")
 }

@@ -210,7 +210,7 @@ func (c concern) short(rest link) concern {
 	return c
 }
 
-// cutOffsLeft are the agents that are cut off while keys of theirs work in AWS.
+// cutOffsLeft are the agents that are cut off, from everything or from a role, while keys of theirs work in AWS.
 func cutOffsLeft(o *rolebroker.Overview) concern {
 	c := concern{ID: "cut-offs", Title: "Cut off, but keys still work", Tone: "bad", Count: fmt.Sprint(len(o.CutOffs))}
 	for i := range o.CutOffs {
@@ -218,7 +218,10 @@ func cutOffsLeft(o *rolebroker.Overview) concern {
 		item := concernItem{ID: "cut-" + string(cut.ID), When: lasting("they work for ", o.At, cut.Until),
 			What: "The deny policies for its roles are not all in place."}
 		item.When.Exact = "until " + when(cut.Until, o.At).Exact
-		item.Text, item.Address = "End the keys of "+cut.AgentName, "/agents/"+string(cut.Agent)+"/cut-off"
+		item.Text, item.Address = "End the keys of "+cut.AgentName, cutOffAt(cut.Agent, cut, "")
+		if len(cut.Roles) > 0 {
+			item.Text += " for " + takenFrom(cut)
+		}
 		c.Items = append(c.Items, item)
 	}
 	return c

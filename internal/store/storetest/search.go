@@ -387,8 +387,33 @@ func testEnding(s *suite) {
 	s.must(err)
 	s.equal(len(keys), 0)
 
-	agent.CutOff, agent.Version = rolebroker.CutOffMark{At: t1, By: "ci"}, 2
-	s.must(s.store.UpdateAgent(s.ctx, agent, 1, Event()))
+	off := func(at time.Time, roles ...rolebroker.EndedRole) {
+		s.Helper()
+		agent.Version++
+		_, err := s.store.CutOff(s.ctx, agent, agent.Version-1,
+			rolebroker.Ending{Agent: agent.ID, Roles: roles, At: at, By: "ci"}, "", Event())
+		s.must(err)
+	}
+	deployer := rolebroker.EndedRole{Integration: "int_1", Role: "rol_1", Reference: "production/deployer"}
+	off(t0, deployer)
+	off(t1, deployer)
+	off(t2) // from everything
+	for since, want := range map[time.Time][]time.Time{t0: {t1, t0}, t1: {t1}, t2: nil} {
+		cuts, err := s.store.RoleCutOffs(s.ctx, since, 5)
+		s.must(err)
+		var at []time.Time
+		for _, c := range cuts {
+			at = append(at, c.At)
+			s.equal(c.Roles, []rolebroker.EndedRole{deployer})
+		}
+		s.equal(at, want)
+	}
+	one, err := s.store.RoleCutOffs(s.ctx, t0, 1)
+	s.must(err)
+	s.equal(len(one), 1)
+
+	agent.CutOff, agent.Version = rolebroker.CutOffMark{At: t1, By: "ci"}, agent.Version+1
+	s.must(s.store.UpdateAgent(s.ctx, agent, agent.Version-1, Event()))
 	s.createAgent("other")
 	cut, err := s.store.CutOffAgents(s.ctx, 5)
 	s.must(err)
