@@ -77,8 +77,11 @@ const silence = 15 * time.Second
 
 // Connected reports whether the runner sent a heartbeat recently.
 func (r *Runner) Connected(now time.Time) bool {
-	return !r.SeenAt.IsZero() && now.Sub(r.SeenAt) < silence
+	return !r.SeenAt.IsZero() && r.SeenAt.After(SilentSince(now))
 }
+
+// SilentSince is when runners were seen last, or before, that are not connected now.
+func SilentSince(now time.Time) time.Time { return now.Add(-silence) }
 
 // RunnerKey is the record of a runner's credential or of a join token. It does not hold the secret.
 type RunnerKey struct {

@@ -39,4 +39,8 @@ const (
 	ListedCutOff   ListState = "cut-off" // of agents, as the next two
 	ListedEnabled  ListState = "enabled"
 	ListedAlone    ListState = "not-connected"
+
+	ListedWaiting   ListState = "waiting" // of runners, as the next two: it has not joined
+	ListedConnected ListState = "connected"
+	ListedAway      ListState = "away"
 )

@@ -132,7 +132,8 @@ func TestNobodyDoesWhatIsAnothers(t *testing.T) {
 		"ExportTrail FollowTrail Session Sessions LearnedPolicy Calls Call ExportCalls Platform Counts " +
 		"CountAgents SignIn SignInLink SignInCode " +
 		"LoopbackName AccessRequest AccessRequests ApprovalRule ApprovalRules LastCutOff EndedSession " +
-		"JudgeLimits Users SignInPerson Overview Search SortedAgents SortedIntegrations SortedRunners"
+		"JudgeLimits Users SignInPerson Overview Search SortedAgents SortedIntegrations SortedRunners " +
+		"UsualRegion"
 	decides, asks := "ApproveRequest DenyRequest EndRequest", "RequestAccess MyAccessRequest MyAccessRequests MyCalls MayChange"
 	runs := "NamedRunner RenewCredential RecordReport SeeRunner SeeReplica Watch AgentOfAccount AgentOfToken " +
 		"RunnerToken RunnerGrants " +

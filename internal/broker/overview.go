@@ -140,7 +140,7 @@ func (b *Broker) addEnding(ctx context.Context, o *rolebroker.Overview) (err err
 }
 
 func (b *Broker) addSilent(ctx context.Context, o *rolebroker.Overview) error {
-	found, _, err := b.store.SortedRunners(ctx, rolebroker.Page{Limit: maxLookedAt, Sort: rolebroker.SortSeen})
+	found, _, err := b.store.SortedRunners(ctx, rolebroker.Page{Limit: maxLookedAt, Sort: rolebroker.SortSeen}, o.At)
 	for _, r := range found {
 		if !r.JoinedAt.IsZero() && !r.Connected(o.At) {
 			o.Silent = append(o.Silent, r)
@@ -168,7 +168,8 @@ func (b *Broker) addCutOffs(ctx context.Context, o *rolebroker.Overview) error {
 	return err
 }
 
-// addRoleCutOffs adds the cut-offs from roles whose keys may still work, of agents that are not cut off from everything.
+// addRoleCutOffs adds the cut-offs from roles whose keys may still work, of agents that are not cut off from
+// everything.
 func (b *Broker) addRoleCutOffs(ctx context.Context, o *rolebroker.Overview) error {
 	found, err := b.store.RoleCutOffs(ctx, o.At.Add(-keysLast), maxLookedAt)
 	for i := 0; i < len(found) && err == nil && len(o.CutOffs) < maxCut; i++ {

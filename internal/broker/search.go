@@ -279,5 +279,14 @@ func (b *Broker) SortedRunners(
 	if err := b.May(ctx, who, rolebroker.ActionRunnerList); err != nil {
 		return nil, nil, err
 	}
-	return b.store.SortedRunners(ctx, page)
+	return b.store.SortedRunners(ctx, page, b.now())
+}
+
+// UsualRegion returns the region that most roles of the deployment have, as an offer for a new one; empty: there is no
+// role. Codes: denied.
+func (b *Broker) UsualRegion(ctx context.Context, who rolebroker.Caller) (rolebroker.Region, error) {
+	if err := b.May(ctx, who, rolebroker.ActionIntegrationList); err != nil {
+		return "", err
+	}
+	return b.store.UsualRegion(ctx)
 }

@@ -516,8 +516,11 @@ type searchStore interface {
 	// SortedAgents is SortedIntegrations, for agents.
 	SortedAgents(ctx context.Context, page rolebroker.Page) ([]rolebroker.Agent, []string, error)
 
-	// SortedRunners is SortedIntegrations, for runners. They have no filters.
-	SortedRunners(ctx context.Context, page rolebroker.Page) ([]rolebroker.Runner, []string, error)
+	// UsualRegion returns the region that most roles have, going by some of them; empty: there is no role.
+	UsualRegion(ctx context.Context) (rolebroker.Region, error)
+
+	// SortedRunners is SortedIntegrations, for runners, with their states at a time.
+	SortedRunners(ctx context.Context, page rolebroker.Page, now time.Time) ([]rolebroker.Runner, []string, error)
 
 	// Find finds integrations, agents, runners and roles that have a text in their names, descriptions or ARNs, at most
 	// limit of each kind.

@@ -106,7 +106,8 @@ func (s *Store) CutOffs(ctx context.Context, agent rolebroker.AgentID, limit int
 	return s.listCutOffs(ctx, cutOffs, agent, max(limit, 0))
 }
 
-// RoleCutOffs lists the cut-offs of all agents from roles, and not from everything, at a time or later, as CutOffs does.
+// RoleCutOffs lists the cut-offs of all agents from roles, and not from everything, at a time or later, as CutOffs
+// does.
 func (s *Store) RoleCutOffs(ctx context.Context, since time.Time, limit int) ([]rolebroker.CutOff, error) {
 	return s.listCutOffs(ctx, roleCutOffs, millis(since), max(limit, 0))
 }

@@ -62,6 +62,11 @@ func lower(text string) string {
 }
 
 var (
+	// usualRegion looks at some of the roles, whichever have the lowest IDs, which are random.
+	usualRegion = newStatement("usualRegion", `
+		SELECT region FROM (SELECT region FROM roles ORDER BY id LIMIT $1) AS looked_at
+		GROUP BY region ORDER BY COUNT(*) DESC, region LIMIT 1`)
+
 	// foundRoles are the roles that a search finds, of the first integrations that have some.
 	foundRoles = newStatement("foundRoles", `
 		SELECT r.id, r.name, r.arn, r.region, i.id, i.name
@@ -182,4 +187,11 @@ func (s *Store) AuditEvent(ctx context.Context, id rolebroker.AuditEventID) (*ro
 		return nil, err
 	}
 	return &found[0], nil
+}
+
+// UsualRegion returns the region that most roles have, going by some of them; empty: there is no role.
+func (s *Store) UsualRegion(ctx context.Context) (region rolebroker.Region, err error) {
+	const some = 1000
+	err = s.query(ctx, usualRegion, func(scan scan) error { return scan(&region) }, some)
+	return region, err
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rolebroker/rolebroker"
 )
@@ -57,7 +58,9 @@ var (
 		rolebroker.SortSeen:    `seen_at`,
 		rolebroker.SortCreated: `created_at`,
 	}, `runners WHERE `+matchesOwn+`
-		AND CAST($4 AS TEXT) IS NOT NULL AND CAST($6 AS TEXT) IS NOT NULL AND CAST($7 AS TEXT) IS NOT NULL`,
+		AND (CAST($7 AS TEXT) = '' OR $7 = CASE WHEN joined_at = 0 THEN 'waiting'
+			WHEN seen_at > CAST(CAST($6 AS TEXT) AS BIGINT) THEN 'connected' ELSE 'away' END)
+		AND CAST($4 AS TEXT) IS NOT NULL`,
 		func(page, order string) string {
 			return strings.Replace(selectRunners, "FROM runners", ", sort_key FROM ("+page+") AS runners", 1) +
 				`ORDER BY ` + strings.ReplaceAll(order, "i.", "runners.")
@@ -162,11 +165,12 @@ func (s *Store) SortedAgents(
 		func(a *rolebroker.Agent) string { return a.Name })
 }
 
-// SortedRunners is SortedIntegrations, for runners. They have no filters.
+// SortedRunners is SortedIntegrations, for runners, with their states at a time.
 func (s *Store) SortedRunners(
-	ctx context.Context, page rolebroker.Page,
+	ctx context.Context, page rolebroker.Page, now time.Time,
 ) (found []rolebroker.Runner, cursors []string, err error) {
-	return sorted(ctx, s, sortedRunners, page, "", scanRunner, func(r *rolebroker.Runner) string { return r.Name })
+	silent := strconv.FormatInt(millis(rolebroker.SilentSince(now)), 10)
+	return sorted(ctx, s, sortedRunners, page, silent, scanRunner, func(r *rolebroker.Runner) string { return r.Name })
 }
 
 func sorted[T any](ctx context.Context, s *Store, list sortedList, page rolebroker.Page, filter string,

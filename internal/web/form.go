@@ -198,8 +198,12 @@ func (s *server) newIntegration(w http.ResponseWriter, r *http.Request, v *visit
 	if externalID == "" {
 		return to(w, r, "/integrations/new")
 	}
+	region, err := s.Broker.UsualRegion(r.Context(), v.who)
+	if err != nil {
+		return err
+	}
 	page := &formPage{ExternalID: externalID, Enabled: true, Mode: rolebroker.ModePlatform, SourceIdentity: true,
-		Rows: []roleRow{{Enabled: true, Open: true}}}
+		Rows: []roleRow{{Enabled: true, Open: true, Region: string(region)}}}
 	return s.showForm(w, r, v, http.StatusOK, page)
 }
 

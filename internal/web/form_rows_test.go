@@ -359,7 +359,7 @@ func TestEnterInARoleWithoutScripts(t *testing.T) {
 // Each wrong field says once what to do. The links of the summary focus the fields, and a button fills in a valid name.
 func TestEveryErrorNamesItsField(t *testing.T) {
 	t.Parallel()
-	p := admin(t, testbed.New(t, nil))
+	p := admin(t, empty(t))
 	p.begins("Production AWS")
 	p.presses("Create Integration")
 	p.sees("Nothing was saved: 4 fields are not right.", "Enter the ARN: a role's ARN has the form",
@@ -381,6 +381,19 @@ func TestEveryErrorNamesItsField(t *testing.T) {
 	p.does("leaving the field", chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent(kb.Tab))
 	p.presses("Create Integration")
 	p.arrives("production-aws")
+}
+
+// The first role of a new integration has the region that most others have, and none if there are none.
+func TestTheFirstRoleHasTheUsualRegion(t *testing.T) {
+	s := newSite(t, true)
+	b := s.as(s.admin)
+	region := func(want string) {
+		t.Helper()
+		b.shows("/integrations/new/aws?external_id="+b.begin(), `name="role.0.region" value="`+want+`"`)
+	}
+	region("")
+	b.create("production")
+	region("us-east-1")
 }
 
 // The same button without scripts, and the default role that somebody has to choose.

@@ -15,6 +15,7 @@ type integrations interface {
 	Integrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) ([]rolebroker.Integration, error)
 	SortedIntegrations(ctx context.Context, who rolebroker.Caller, page rolebroker.Page) (
 		found []rolebroker.Integration, cursors []string, err error)
+	UsualRegion(ctx context.Context, who rolebroker.Caller) (rolebroker.Region, error)
 	CountAgents(ctx context.Context, who rolebroker.Caller,
 		of []rolebroker.Integration) (map[rolebroker.IntegrationID]int, error)
 	AddHints(ctx context.Context, who rolebroker.Caller, in *rolebroker.Integration, roles ...rolebroker.RoleID) error

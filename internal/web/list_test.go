@@ -110,6 +110,17 @@ func TestRunnersAreSorted(t *testing.T) {
 			t.Errorf("sorted by %q they are %s, not %s", sort, got, want)
 		}
 	}
+	for state, want := range map[string]string{"connected": "", "away": "b c", "waiting": "a", "": "a b c"} {
+		if got := strings.Join(b.rowsOf("/runners?state="+state), " "); got != want {
+			t.Errorf("in the state %q they are %q, not %q", state, got, want)
+		}
+	}
+	s.now = s.now.Add(-3 * time.Minute)
+	if got := strings.Join(b.rowsOf("/runners?state=connected"), " "); got != "b c" {
+		t.Errorf("connected were %q", got)
+	}
+	s.now = s.now.Add(3 * time.Minute)
+	b.shows("/runners?state=connected", "No runner is what you chose.", "New Runner")
 	b.shows("/runners?sort=-seen", `aria-sort="descending"`, `<option value="-seen" selected>Last seen: newest</option>`)
 	b.shows("/runners?search=nothing", "Nothing matches")
 	b.post("/rows", "rows", "compact")

@@ -45,6 +45,8 @@ func (s *server) listRunners(w http.ResponseWriter, r *http.Request, v *visit) e
 	page := runnersPage{list: list{
 		base: s.base(r, v, "Runners", "runners"),
 		Path: "/runners", Noun: "runner", Plural: "runners",
+		States: []choice{{"", "Any state"}, {string(rolebroker.ListedAway), "Away"},
+			{string(rolebroker.ListedWaiting), "Not joined"}, {string(rolebroker.ListedConnected), "Connected"}},
 		Sorts: []sorting{byName,
 			{"Last seen", rolebroker.SortBackward + rolebroker.SortSeen, false, [2]string{"newest", "oldest"}},
 			{"Created", rolebroker.SortBackward + rolebroker.SortCreated, false, [2]string{"newest", "oldest"}}},

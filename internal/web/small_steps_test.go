@@ -33,6 +33,10 @@ func TestPagesSayEachThingOnce(t *testing.T) {
 			t.Errorf("the form has %q %d times, not %d: %s", part, n, says, answer.Body)
 		}
 	}
+	// Every tab of step 3 leads to step 4 until a role is there.
+	form(2, "Then add the role in step 4", "rows", "1")
+	form(3, "Add a role in step 4 to see", "rows", "1")
+	form(0, "in step 4, with", "rows", "1", "role.0.name", "a", "role.0.arn", roleARN, "role.0.region", "us-east-1")
 	const add = `value="add-role"`
 	one := []string{"role.0.region", "us-east-1", "rows", "1", "role.0.name", "a", "role.0.arn", "AgentWork"}
 	form(1, add, one...)

@@ -264,11 +264,40 @@ func testSortedRunners(s *suite) {
 	s.must(s.store.SeeRunner(s.ctx, second.ID, t0))
 	s.must(s.store.SeeRunner(s.ctx, first.ID, t1))
 	for sort, want := range map[rolebroker.Sort][]string{"": {"a", "b"}, "seen": {"b", "a"}, "-seen": {"a", "b"}} {
-		found, cursors, err := s.store.SortedRunners(s.ctx, rolebroker.Page{Limit: 5, Sort: sort})
+		found, cursors, err := s.store.SortedRunners(s.ctx, rolebroker.Page{Limit: 5, Sort: sort}, t1)
 		s.must(err)
 		s.equal(names(found, func(r *rolebroker.Runner) string { return r.Name }), want)
 		s.equal(len(cursors), 2)
 	}
+	for state, want := range map[rolebroker.ListState]int{rolebroker.ListedWaiting: 2, rolebroker.ListedAway: 0,
+		rolebroker.ListedConnected: 0, "nonsense": 0} {
+		found, _, err := s.store.SortedRunners(s.ctx, rolebroker.Page{Limit: 5, State: state}, t1)
+		s.must(err)
+		s.equal(len(found), want)
+	}
+}
+
+// testUsualRegion offers the region that most roles have.
+func testUsualRegion(s *suite) {
+	is := func(want rolebroker.Region) {
+		s.Helper()
+		got, err := s.store.UsualRegion(s.ctx)
+		s.must(err)
+		s.equal(got, want)
+	}
+	is("")
+	uses := func(name string, regions ...rolebroker.Region) {
+		s.Helper()
+		in := s.integration(name, []string{"a", "b", "c"}[:len(regions)]...)
+		for i, region := range regions {
+			in.Roles[i].Region = region
+		}
+		s.must(s.store.CreateIntegration(s.ctx, in, Event()))
+	}
+	uses("one", "us-west-2", "eu-west-1", "eu-west-1")
+	is("eu-west-1")
+	uses("two", "us-west-2", "us-west-2")
+	is("us-west-2")
 }
 
 // testTroubles finds the roles that fail.

@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		"SortedIntegrations":           testSortedIntegrations,
 		"SortedAgents":                 testSortedAgents,
 		"SortedRunners":                testSortedRunners,
+		"UsualRegion":                  testUsualRegion,
 		"Troubles":                     testTroubles,
 		"NewestTroubles":               testNewestTroubles,
 		"Activity":                     testActivity,
