@@ -53,6 +53,16 @@ func TestLimitsThatSomebodyElseChanged(t *testing.T) {
 	b.answers(save(before, "policy", typed), http.StatusConflict, "Nothing was saved", "may read, and change nothing",
 		"s3:GetObject", fmt.Sprintf(`name="version" value="%d"`, version()))
 	b.answers(save(version(), "policy", typed), http.StatusSeeOther)
+
+	// A preset hides the policy, and keeps it: choosing the access policy again shows it.
+	const other = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}]}`
+	b.answers(b.post(path, "form", "limits", "version", fmt.Sprint(version()), "access", "policy", "session_policy",
+		other, "keys", "lent", "approval", "none", "action", "preset.read-only"), http.StatusOK,
+		"may read, and change nothing", "s3:PutObject")
+	b.answers(save(version(), "read-only", other), http.StatusSeeOther)
+	b.lacks(path, "s3:PutObject") // what is not used is not saved
+	b.answers(save(version(), "policy", typed), http.StatusSeeOther)
+	s.as(s.reader).shows(path, "s3:GetObject", "What is set", "Somebody with an admin API key")
 }
 
 // busy is a broker with more calls than anybody can judge.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -28,7 +29,7 @@ type limitsPage struct {
 	Name        string // of the integration
 	Presets     []presetChoice
 	Accesses    []accessChoice
-	Policy      string // as it was typed, or indented
+	Policy      string // as it was typed, or indented; also while another access is chosen, which hides it
 	Some        bool   // the agent is limited to the roles that are chosen
 	Roles       []roleChoice
 	KeyChoices  []accessChoice
@@ -150,7 +151,7 @@ func (s *server) renderLimits(w http.ResponseWriter, r *http.Request, v *visit, 
 		status = http.StatusOK // htmx leaves the page as it is otherwise
 	}
 	page.Actions = strings.Join(limits.AllowedActions, "\n")
-	page.Policy, page.Some = limits.SessionPolicy, limits.Roles != nil
+	page.Policy, page.Some = cmp.Or(limits.SessionPolicy, formValue(r, "session_policy")), limits.Roles != nil
 	var pretty bytes.Buffer
 	if json.Indent(&pretty, []byte(page.Policy), "", "  ") == nil {
 		page.Policy = pretty.String()
